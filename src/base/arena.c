@@ -1,0 +1,151 @@
+/* Arenas: see arena.h. */
+#include "base/arena.h"
+
+#include "base/error.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sys/mman.h>
+
+#if defined(__SANITIZE_ADDRESS__)
+#define ARENA_ASAN 1
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define ARENA_ASAN 1
+#endif
+#endif
+#ifdef ARENA_ASAN
+#include <sanitizer/asan_interface.h>
+#define POISON(p, n)   ASAN_POISON_MEMORY_REGION(p, n)
+#define UNPOISON(p, n) ASAN_UNPOISON_MEMORY_REGION(p, n)
+enum { RED_ZONE = 64 };
+#else
+#define POISON(p, n)   ((void)(p), (void)(n))
+#define UNPOISON(p, n) ((void)(p), (void)(n))
+enum { RED_ZONE = 0 };
+#endif
+
+enum { BLOCK = 1 << 18, HUGE_PAGE = 2 << 20 };
+
+struct arena_block {
+    struct arena_block *next;
+    size_t size;
+};
+
+static void *map_pages(size_t size)
+{
+    void *p = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    return p == MAP_FAILED ? NULL : p;
+}
+
+void arena_init(struct arena *a, void *base, size_t size)
+{
+    *a = (struct arena){.base = base, .size = size, .total = size};
+    POISON(base, size);
+}
+
+void arena_init_growing(struct arena *a) { *a = (struct arena){.growing = 1}; }
+
+int arena_map(struct arena *a, size_t size, struct error *err)
+{
+    size_t whole = (size + HUGE_PAGE - 1) / HUGE_PAGE * HUGE_PAGE;
+    /* one huge page more, to cut an aligned stretch out of it */
+    uint8_t *p = whole < size ? NULL : map_pages(whole + HUGE_PAGE);
+    if (!p)
+        return error_set(err, ERR_MEMORY, "mapping %zu bytes of memory failed: %s; try a smaller --memory", size,
+                         strerror(errno));
+    uint8_t *base = (uint8_t *)(((uintptr_t)p + HUGE_PAGE - 1) / HUGE_PAGE * HUGE_PAGE);
+    if (base > p)
+        munmap(p, (size_t)(base - p));
+    munmap(base + whole, (size_t)(p + HUGE_PAGE - base));
+    madvise(base, whole, MADV_HUGEPAGE);
+    arena_init(a, base, whole);
+    return 0;
+}
+
+void arena_unmap(struct arena *a)
+{
+    if (a->base) {
+        UNPOISON(a->base, a->size);
+        munmap(a->base, a->size);
+    }
+    *a = (struct arena){0};
+}
+
+void arena_free(struct arena *a)
+{
+    for (struct arena_block *b = a->block, *next; b; b = next) {
+        next = b->next;
+        size_t size = b->size;
+        UNPOISON(b, size);
+        munmap(b, size);
+    }
+    arena_init_growing(a);
+}
+
+static int grow(struct arena *a, size_t need)
+{
+    size_t size = sizeof(struct arena_block) + 64 + need;
+    if (size < need)
+        return -1;
+    size = size < BLOCK ? BLOCK : (size + 4095) / 4096 * 4096;
+    struct arena_block *b = map_pages(size);
+    if (!b)
+        return -1;
+    *b = (struct arena_block){.next = a->block, .size = size};
+    a->block = b;
+    a->base = (uint8_t *)b + 64;
+    a->size = size - 64;
+    a->used = 0;
+    a->total += size;
+    POISON(a->base, a->size);
+    return 0;
+}
+
+void *arena_alloc_aligned(struct arena *a, size_t size, size_t align)
+{
+    for (int attempt = 0; attempt < 2; attempt++) {
+        uintptr_t free_at = (uintptr_t)a->base + a->used;
+        size_t pad = (align - free_at % align) % align;
+        size_t left = a->size - a->used;
+        if (a->base && pad <= left && size <= left - pad) {
+            uint8_t *p = a->base + a->used + pad;
+            UNPOISON(p, size);
+            a->used += pad + size;
+            if (a->growing && a->used + RED_ZONE <= a->size)
+                a->used += RED_ZONE;
+            return p;
+        }
+        if (!a->growing || size > SIZE_MAX / 2 || grow(a, size + align) != 0)
+            return NULL;
+    }
+    return NULL;
+}
+
+void *arena_alloc(struct arena *a, size_t size) { return arena_alloc_aligned(a, size, 64); }
+
+void *arena_array(struct arena *a, size_t n, size_t size)
+{
+    size_t bytes;
+    if (__builtin_mul_overflow(n, size, &bytes))
+        return NULL;
+    return arena_alloc(a, bytes);
+}
+
+char *arena_copy(struct arena *a, const char *text, size_t length)
+{
+    if (length == SIZE_MAX)
+        return NULL;
+    char *p = arena_alloc_aligned(a, length + 1, 1);
+    if (!p)
+        return NULL;
+    memcpy(p, text, length);
+    p[length] = 0;
+    return p;
+}
+
+void arena_reset(struct arena *a, size_t mark)
+{
+    a->used = mark;
+    POISON(a->base + mark, a->size - mark);
+}

@@ -1,0 +1,68 @@
+/* CPU features and usable cores: see cpu.h. */
+#include "base/cpu.h"
+
+#include <sched.h>
+#include <stdio.h>
+#include <string.h>
+
+static const char *const names[TIER_COUNT] = {"scalar", "avx2", "avx512"};
+
+enum cpu_tier cpu_best_tier(void)
+{
+#if defined(__x86_64__)
+    __builtin_cpu_init();
+    int avx2 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
+#if !defined(__clang__) || __clang_major__ >= 16
+    avx2 = avx2 && __builtin_cpu_supports("f16c");
+#endif
+    if (avx2 && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
+        __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl") &&
+        __builtin_cpu_supports("avx512vnni"))
+        return TIER_AVX512;
+    if (avx2)
+        return TIER_AVX2;
+#endif
+    return TIER_SCALAR;
+}
+
+const char *cpu_tier_name(enum cpu_tier t) { return names[t]; }
+
+int cpu_tier_by_name(const char *name)
+{
+    for (int t = 0; t < TIER_COUNT; t++)
+        if (strcmp(name, names[t]) == 0)
+            return t;
+    return -1;
+}
+
+/* Cores that the cgroup's quota amounts to, rounded up; 0: no quota. */
+static int quota_cores(void)
+{
+    long long quota = -1, period = 0;
+    FILE *f = fopen("/sys/fs/cgroup/cpu.max", "r");
+    if (f) {
+        if (fscanf(f, "%lld %lld", &quota, &period) != 2)
+            quota = -1;
+        fclose(f);
+    } else if ((f = fopen("/sys/fs/cgroup/cpu/cpu.cfs_quota_us", "r"))) {
+        if (fscanf(f, "%lld", &quota) != 1)
+            quota = -1;
+        fclose(f);
+        if ((f = fopen("/sys/fs/cgroup/cpu/cpu.cfs_period_us", "r"))) {
+            if (fscanf(f, "%lld", &period) != 1)
+                period = 0;
+            fclose(f);
+        }
+    }
+    return quota > 0 && period > 0 ? (int)((quota + period - 1) / period) : 0;
+}
+
+int cpu_usable_cores(void)
+{
+    cpu_set_t set;
+    int n = sched_getaffinity(0, sizeof set, &set) == 0 ? CPU_COUNT(&set) : 1;
+    int quota = quota_cores();
+    if (quota > 0 && quota < n)
+        n = quota;
+    return n < 1 ? 1 : n;
+}

@@ -1,0 +1,19 @@
+/* What this machine computes with: the tiers of kernels, and how many cores are ours. */
+#ifndef BASE_CPU_H
+#define BASE_CPU_H
+
+/* Ascending: a higher tier may use everything of a lower one of its architecture. */
+enum cpu_tier { TIER_SCALAR, TIER_AVX2, TIER_AVX512, TIER_COUNT };
+
+/* The best tier that this CPU and the operating system support. */
+enum cpu_tier cpu_best_tier(void);
+
+const char *cpu_tier_name(enum cpu_tier t);
+
+/* -1: no tier of that name. */
+int cpu_tier_by_name(const char *name);
+
+/* Cores this process may use: affinity mask and cgroup quota; at least 1. */
+int cpu_usable_cores(void);
+
+#endif

@@ -1,0 +1,17 @@
+/* One error, one sentence: see error.h. */
+#include "base/error.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+
+int error_set(struct error *err, enum error_code code, const char *format, ...)
+{
+    if (!err || err->code != ERR_NONE)
+        return -1;
+    err->code = code;
+    va_list ap;
+    va_start(ap, format);
+    vsnprintf(err->text, sizeof err->text, format, ap);
+    va_end(ap);
+    return -1;
+}

@@ -1,0 +1,10 @@
+/* Hashes of bytes: tables, and fingerprints of results. XXH3 of the xxhash library; the value is the same on every machine. */
+#ifndef BASE_HASH_H
+#define BASE_HASH_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+uint64_t hash64(const void *data, size_t n, uint64_t seed);
+
+#endif

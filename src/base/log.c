@@ -1,0 +1,21 @@
+/* Log lines: see log.h. */
+#include "base/log.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+
+static log_sink *sink; /* set once, before any thread is made */
+
+void log_to(log_sink *s) { sink = s; }
+
+void log_line(enum log_level level, const char *format, ...)
+{
+    if (!sink)
+        return;
+    char line[480];
+    va_list ap;
+    va_start(ap, format);
+    vsnprintf(line, sizeof line, format, ap);
+    va_end(ap);
+    sink(level, line);
+}

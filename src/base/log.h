@@ -1,0 +1,13 @@
+/* What an operator may want to know but did not ask for. Below cli/ and server/ nobody prints: lines go to a sink that the
+ * program sets once at start; without a sink they are dropped. A line is one sentence without a newline. */
+#ifndef BASE_LOG_H
+#define BASE_LOG_H
+
+enum log_level { LOG_INFO, LOG_WARN };
+
+typedef void log_sink(enum log_level level, const char *line);
+
+void log_to(log_sink *sink);
+void log_line(enum log_level level, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+#endif

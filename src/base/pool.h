@@ -1,0 +1,28 @@
+/* The compute pool: a leader (the engine thread) and n_threads - 1 workers that join it for one function at a time.
+ *
+ * pool_run() returns when all have returned. Work is split by output rows, heads or experts, never inside a sum, so the number
+ * of threads cannot change a bit. Workers spin for some microseconds after a job, then sleep. */
+#ifndef BASE_POOL_H
+#define BASE_POOL_H
+
+#include <stddef.h>
+
+struct error;
+struct pool;
+
+enum { POOL_MAX_THREADS = 256, POOL_STACK = 256 << 10 };
+
+/* One of the pool's threads at work: thread in [0, n_threads); 0 is the leader. */
+typedef void pool_fn(void *arg, int thread, int n_threads);
+
+int pool_create(struct pool **out, int n_threads, struct error *err);
+void pool_destroy(struct pool *p);
+int pool_threads(const struct pool *p);
+
+/* Called by the thread that created the pool. */
+void pool_run(struct pool *p, pool_fn *fn, void *arg);
+
+/* This thread's contiguous share of n items handed out in units: [*begin, *end). */
+void pool_share(int n, int unit, int thread, int n_threads, int *begin, int *end);
+
+#endif

@@ -1,0 +1,16 @@
+/* Counter-based random numbers: Philox4x32-10 (Salmon et al., SC 2011). A number is a pure function of its coordinates, so
+ * no state travels with a sampler, and a retry or another batch draws the same number. spec: sampling, part 1. */
+#ifndef BASE_RNG_H
+#define BASE_RNG_H
+
+#include <stdint.h>
+
+void philox4x32(const uint32_t counter[4], const uint32_t key[2], uint32_t out[4]);
+
+/* The number at (seed, index, stream, choice). */
+uint64_t rng_u64(uint64_t seed, uint64_t index, uint32_t stream, uint32_t choice);
+
+/* A seed from the operating system. */
+uint64_t rng_seed(void);
+
+#endif

@@ -1,0 +1,110 @@
+/* GGUF files: parsed into a checked description first, used afterwards.
+ *
+ * Versions 2 and 3, one file or a split set (name-00001-of-0000N.gguf: the first part is opened, the others are found beside
+ * it). After gguf_open() every offset, length and count is proven against the size of its file: whoever uses a tensor's
+ * [offset, offset + n_bytes) needs no further check. Strings of the file are bytes with a length (a NUL is put behind them).
+ * The description lives in one growing arena (arena.total is its share of the memory plan); the header is read in 1 MiB
+ * buffered reads that are dropped from the page cache. Files stay open until gguf_close().
+ * Format: https://github.com/ggml-org/ggml/blob/master/docs/gguf.md */
+#ifndef FORMAT_GGUF_H
+#define FORMAT_GGUF_H
+
+#include "base/arena.h"
+#include "format/types.h"
+
+#include <stdint.h>
+#include <sys/types.h>
+#include <time.h>
+
+struct error;
+
+enum gguf_kind { /* of metadata values; numbers of the format */
+                 GGUF_U8,
+                 GGUF_I8,
+                 GGUF_U16,
+                 GGUF_I16,
+                 GGUF_U32,
+                 GGUF_I32,
+                 GGUF_F32,
+                 GGUF_BOOL,
+                 GGUF_STRING,
+                 GGUF_ARRAY,
+                 GGUF_U64,
+                 GGUF_I64,
+                 GGUF_F64
+};
+
+enum { GGUF_MAX_DIMS = 4 };
+
+struct gguf_string {
+    const char *text; /* NUL behind the last byte; may hold NULs */
+    uint64_t length;
+};
+
+struct gguf_value {
+    struct gguf_string key;
+    enum gguf_kind kind, item; /* item: kind of an array's items */
+    uint64_t n;                /* items of an array; 1 for a single value */
+    union {
+        uint64_t u; /* unsigned kinds, bool */
+        int64_t i;  /* signed kinds */
+        double f;   /* f32, f64 */
+        struct gguf_string string;
+        const void *items;                 /* array of numbers, packed as in the file (little-endian, aligned to 8) */
+        const struct gguf_string *strings; /* array of strings */
+    } as;
+};
+
+struct gguf_tensor {
+    const char *name;
+    enum block_type type;
+    int n_dims;
+    uint64_t ne[GGUF_MAX_DIMS]; /* row length first; 1 beyond n_dims */
+    int file;                   /* which part */
+    uint64_t offset;            /* absolute, in that part */
+    uint64_t n_bytes;
+};
+
+struct gguf_file {
+    const char *path;
+    int fd; /* buffered, read only */
+    uint64_t size, data_start;
+    dev_t dev;
+    ino_t ino;
+    struct timespec mtime;
+};
+
+struct gguf {
+    struct gguf_file *file;
+    int n_file;
+    uint32_t version, alignment;
+    struct gguf_value *value;
+    uint64_t n_value;
+    struct gguf_tensor *tensor; /* in file order, parts one after another */
+    uint64_t n_tensor;
+    struct arena arena;
+    void *index; /* hash tables of keys and names */
+};
+
+/* ERR_IO, ERR_FORMAT or ERR_UNSUPPORTED with the sentence: which file, which key or tensor, what was found. */
+int gguf_open(struct gguf **out, const char *path, struct error *err);
+void gguf_close(struct gguf *g);
+
+/* NULL when absent. */
+const struct gguf_value *gguf_find(const struct gguf *g, const char *key);
+const struct gguf_tensor *gguf_tensor(const struct gguf *g, const char *name);
+
+/* A number of a key: 1 found, 0 absent, -1 present but of another kind or outside [min, max] (the sentence names all). Any
+ * integer kind will do for u64; any integer or float kind for f64. */
+int gguf_u64(const struct gguf *g, const char *key, uint64_t min, uint64_t max, uint64_t *out, struct error *err);
+int gguf_f64(const struct gguf *g, const char *key, double min, double max, double *out, struct error *err);
+int gguf_bool(const struct gguf *g, const char *key, int *out, struct error *err);
+int gguf_str(const struct gguf *g, const char *key, struct gguf_string *out, struct error *err);
+
+/* Item i of an array of integers or of floats; the caller has looked at value->item and value->n. */
+int64_t gguf_item_int(const struct gguf_value *v, uint64_t i);
+double gguf_item_float(const struct gguf_value *v, uint64_t i);
+
+const char *gguf_kind_name(enum gguf_kind k);
+
+#endif

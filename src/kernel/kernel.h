@@ -1,0 +1,127 @@
+/* The kernels: pure functions of pointers and counts, one table of them per CPU tier.
+ *
+ * The scalar tier defines every result (*_scalar.c, written as in the definition); a faster tier replaces entries and must
+ * give the same bits. Tables are filled upward: avx512 starts as a copy of avx2, avx2 as a copy of scalar, so an entry that a
+ * tier lacks is the next lower one. No allocation, no thread, no lock in here.
+ *
+ * The law of the sums stands in each family's scalar file; in short: integer dot products are exact, every f32 operation has
+ * one defined order, a fused multiply-add is written fmaf and nothing else is fused, an output value is computed whole by one
+ * thread, and absent elements take part in nothing. */
+#ifndef KERNEL_KERNEL_H
+#define KERNEL_KERNEL_H
+
+#include "base/cpu.h"
+#include "format/types.h"
+
+#include <stddef.h>
+#include <stdint.h>
+
+/* ---- quantised activations ------------------------------------------------------------------------------------------
+ * Rows of activations as int8 codes with float scales, step-major: a step is 256 values, and all rows' codes of a step lie
+ * together. Both formats share the planes:
+ *
+ *   code   int8  [n_steps][plane][256]                    64-byte aligned
+ *   scale  float [n_steps][plane]        x256, one per step
+ *          float [n_steps][plane][8]     x32, one per 32 values
+ *   sum16  int16 [n_steps][plane][16]                     sums of codes per 16 values
+ *   sum32  int16 [n_steps][plane][8]                      and per 32
+ *
+ * plane is the number of rows that memory was made for; a view of rows [r, r + n) keeps plane and advances the pointers.
+ * x32 needs n_cols % 32 == 0 and fills the last step with zero codes and scale 0; x256 needs n_cols % 256 == 0. */
+enum act_family { ACT_F32, ACT_X256, ACT_X32 }; /* what a weight type wants its activations as */
+
+struct xq {
+    enum act_family family;
+    int n_rows, n_cols, n_steps, plane;
+    int8_t *code;
+    float *scale;
+    int16_t *sum16, *sum32;
+};
+
+/* Bytes of memory for n_rows x n_cols, and the planes laid out in it (mem 64-byte aligned). */
+size_t xq_bytes(enum act_family family, int n_rows, int n_cols);
+struct xq xq_place(enum act_family family, int n_rows, int n_cols, void *mem);
+
+/* The same planes, rows [first, first + n). */
+struct xq xq_rows(const struct xq *x, int first, int n);
+
+enum act_family kernel_family(enum block_type t);
+
+/* ---- weights ----------------------------------------------------------------------------------------------------------
+ * A matrix as it lies in the file: rows of blocks, row_bytes apart, aligned to nothing. */
+struct wmat {
+    const uint8_t *data;
+    enum block_type type;
+    int n_rows, n_cols; /* output rows (N), row length (K) */
+    size_t row_bytes;
+};
+
+/* out[r * ld_out + n] for all rows r of x and n in [n0, n1). Any n1 - n0 >= 0, any x->n_rows >= 1.
+ * scratch: kernel_tile_scratch(n_rows) bytes, 64-byte aligned, this thread's own. */
+typedef void tile_fn(const struct wmat *w, int n0, int n1, const struct xq *x, float *out, size_t ld_out,
+                     void *scratch);
+
+/* out[n] for row `row` of x and n in [n0, n1). then: what this thread reads next, prefetched towards the end; may be NULL. */
+typedef void dot_fn(const struct wmat *w, int n0, int n1, const struct xq *x, int row, float *out, const uint8_t *then);
+
+size_t kernel_tile_scratch(int n_rows);
+
+/* Float weights (f32, f16, bf16) times f32 rows: dot16 of each pair. x [n_rows][ld_x]; out[r * ld_out + n]. */
+typedef void tilef_fn(const struct wmat *w, int n0, int n1, const float *x, size_t ld_x, int n_rows, float *out,
+                      size_t ld_out);
+
+/* ---- attention: one page of one KV head ----------------------------------------------------------------------------------
+ * Up to ATTN_QUERIES queries (heads that share the KV head, rows of a prompt) against positions 0..255 of a page. Query t
+ * sees positions [first[t], last[t]] of the page (first > last: none; the query takes no part and its outputs are left
+ * alone). x_p = dot16(q, K_p) * scale, then the soft cap if cap > 0. Results: the split's own maximum m, sum l and
+ * a[d_v] = sum of exp(x_p - m) V_p. */
+enum { ATTN_QUERIES = 8, ATTN_PAGE = 256 };
+enum kv_type { KV_F16, KV_F32 };
+
+struct attn_split {
+    const float *q; /* query t at q + t * ld_q, d_k values */
+    size_t ld_q;
+    int n_q;
+    const void *k, *v; /* [256][d_k], [256][d_v] */
+    int d_k, d_v;
+    enum kv_type type;
+    const int *first, *last; /* [n_q] */
+    float scale, cap;
+    float *m, *l; /* [n_q] out */
+    float *a;     /* [n_q][d_v] out */
+};
+
+/* scratch of this thread: kernel_attn_scratch(d_k) bytes, 64-byte aligned. */
+typedef void attn_split_fn(const struct attn_split *s, void *scratch);
+size_t kernel_attn_scratch(int d_k, int d_v);
+
+struct kernels {
+    enum cpu_tier tier;
+
+    void (*quantise)(struct xq *x, int row, const float *v); /* one row of n_cols values */
+    dot_fn *dot[TYPE_COUNT];                                 /* block types of the families x256 and x32 */
+    tile_fn *tile[TYPE_COUNT];
+    tilef_fn *tilef[TYPE_COUNT]; /* f32, f16, bf16 */
+
+    float (*dot16)(const float *a, const float *b, size_t n);
+    void (*rms_norm)(float *y, const float *x, const float *w, int n, float eps); /* w NULL: no weight; y may be x */
+    void (*softmax)(float *x, int n);                                             /* in place */
+    void (*silu_mul)(float *h, const float *gate, const float *up, int n);        /* silu(gate) * up; h may be gate */
+    void (*sigmoid)(float *y, const float *x, int n);
+    void (*add)(float *x, const float *y, int n);                 /* x += y */
+    void (*add_scaled)(float *y, float w, const float *o, int n); /* y = y + w * o: product rounded, then one add */
+    void (*scale)(float *x, float s, int n);                      /* x *= s */
+    void (*rope_half)(float *x, const float *c, const float *s, int n_pair); /* pairs (i, i + n_pair), in place */
+    void (*rope_pair)(float *x, const float *c, const float *s, int n_pair); /* pairs (2i, 2i + 1) */
+    void (*f32_to_f16)(uint16_t *y, const float *x, int n);                  /* nearest even, saturating */
+
+    attn_split_fn *attn_split;
+    /* Merge a split (m, l, a) into the running (M, L, o) of one query; start: M = -Inf, L = 0, o = 0. */
+    void (*attn_merge)(float *M, float *L, float *o, float m, float l, const float *a, int d_v);
+    void (*attn_finish)(float *o, float L, int d_v); /* o * (1 / L) */
+};
+
+/* The table of the best tier not above cap. */
+const struct kernels *kernels_for(enum cpu_tier cap);
+
+#endif

@@ -1,0 +1,40 @@
+/* Weights that stay: dense tensors read once, at start, into memory of the plan; and rows of a tensor that stays on disk
+ * (the token embedding, when its memory is worth more as expert slots). Both go through the reader: no page cache. */
+#ifndef STORE_WEIGHTS_H
+#define STORE_WEIGHTS_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+struct error;
+struct reader;
+
+struct weight_read {
+    const char *tensor; /* for messages */
+    int file;
+    uint64_t offset, bytes;
+    uint8_t *to; /* 64-byte aligned, of the plan's arena */
+};
+
+/* Fill all, many reads in flight. bounce: at least WEIGHTS_BOUNCE bytes, aligned to 4096, free for the time of the call.
+ * progress (may be NULL) is called now and then with the bytes done so far. */
+enum { WEIGHTS_BOUNCE = 8 << 20 };
+int weights_load(struct reader *r, const struct weight_read *w, int n, uint8_t *bounce, size_t bounce_bytes,
+                 void (*progress)(void *arg, uint64_t done, uint64_t total), void *arg, struct error *err);
+
+/* Rows of a tensor on disk: row i is [offset + i * row_bytes, + row_bytes). */
+struct disk_rows {
+    struct reader *reader;
+    const char *tensor;
+    int file;
+    uint64_t offset, row_bytes;
+    uint8_t *bounce; /* disk_rows_bounce() bytes, aligned to 4096 */
+    int batch;       /* rows in flight at a time */
+};
+
+uint64_t disk_rows_bounce(uint64_t row_bytes, int batch);
+
+/* to[n][row_bytes] = the rows named, in order. */
+int disk_rows_read(struct disk_rows *d, const int32_t *row, int n, uint8_t *to, struct error *err);
+
+#endif

@@ -1,0 +1,63 @@
+/* Tokenizers: text to ids and back, by the vocabulary in a GGUF file.
+ *
+ * Byte-level BPE (pre-tokenizers gpt-2, qwen2, llama-bpe and the names that share their rule) and SentencePiece BPE. Texts are
+ * bytes with a length: NULs and invalid UTF-8 are legal input. Read-only after loading; encoding uses a caller's scratch.
+ * Definition: tokenizer.md of the specification. */
+#ifndef TEXT_TOKENIZER_H
+#define TEXT_TOKENIZER_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+struct error;
+struct gguf;
+struct tokenizer;
+
+enum token_type { TOKEN_NORMAL = 1, TOKEN_UNKNOWN, TOKEN_CONTROL, TOKEN_USER, TOKEN_UNUSED, TOKEN_BYTE };
+
+/* pre: overrides tokenizer.ggml.pre, or NULL. The file may be closed afterwards: what is needed was copied. */
+int tokenizer_create(struct tokenizer **out, const struct gguf *g, const char *pre, struct error *err);
+void tokenizer_destroy(struct tokenizer *t);
+
+size_t tokenizer_bytes(const struct tokenizer *t); /* memory held, for the plan */
+int tokenizer_n_vocab(const struct tokenizer *t);
+
+/* Append the ids of text to *ids (malloc'd and grown; *n, *cap kept by the caller, free() it). add_special: bos/eos as the
+ * vocabulary wants; parse_special: texts of control tokens become those tokens. -1: out of memory. */
+struct token_list {
+    int32_t *id;
+    size_t n, cap;
+};
+int tokenizer_encode(const struct tokenizer *t, const char *text, size_t length, int add_special, int parse_special,
+                     struct token_list *out, struct error *err);
+void token_list_free(struct token_list *l);
+
+/* The bytes of a token; special 0: control tokens are empty. Lives as long as the tokenizer. */
+const char *tokenizer_piece(const struct tokenizer *t, int32_t id, int special, size_t *length);
+enum token_type tokenizer_type(const struct tokenizer *t, int32_t id);
+
+int tokenizer_is_end(const struct tokenizer *t, int32_t id); /* end of generation */
+int32_t tokenizer_bos(const struct tokenizer *t);            /* -1: none */
+int32_t tokenizer_eos(const struct tokenizer *t);
+int tokenizer_adds_bos(const struct tokenizer *t);
+int32_t tokenizer_find(const struct tokenizer *t, const char *text,
+                       size_t length); /* id of a token's stored text, -1 none */
+
+/* Ids that must never be sampled (unused, padding): [n_vocab] bytes, 1 = allowed. */
+const uint8_t *tokenizer_sampleable(const struct tokenizer *t);
+
+/* Streaming detokenizer: ids in, whole UTF-8 characters out. */
+struct detok {
+    const struct tokenizer *tokenizer;
+    char pending[4];
+    int n_pending;
+    int first;   /* nothing was emitted yet: SPM drops one leading space */
+    int special; /* show control tokens */
+};
+void detok_begin(struct detok *d, const struct tokenizer *t, int special, int continues);
+/* Writes at most detok_room(t) bytes of valid UTF-8 to out; returns how many. */
+size_t detok_next(struct detok *d, int32_t id, char *out);
+size_t detok_end(struct detok *d, char *out);
+size_t detok_room(const struct tokenizer *t);
+
+#endif
