@@ -1,0 +1,31 @@
+/* Activations on their way into a product: rows of f32, and the int8 copies that block-quantised weights want.
+ *
+ * A vector is quantised at most once per format, on first use, whoever asks first: q, k and v of a mixed file may want
+ * different formats of the same rows and must see the same codes (kernels.md A).
+ *
+ *   f32    [n_rows][ld]   the truth, owned by the caller, alive as long as the act
+ *   x256   one scale per 256 values         NULL planes until wanted
+ *   x32    one scale per 32 values          likewise */
+#ifndef OP_ACT_H
+#define OP_ACT_H
+
+#include "op/op.h"
+
+struct act {
+    const float *f32;
+    int n_rows, n_cols;
+    size_t ld;
+    struct xq x256, x32;
+    struct op *op; /* where copies are made */
+};
+
+struct act act_rows(struct op *op, const float *f32, int n_rows, int n_cols, size_t ld);
+
+/* The quantised copy of a family (not ACT_F32), made now if it was not yet. */
+const struct xq *act_quantised(struct act *a, enum act_family family);
+
+/* Scratch that an act of n_cols takes per row at most, and besides. */
+size_t act_row_bytes(int n_cols);
+enum { ACT_FIXED_BYTES = 1024 };
+
+#endif

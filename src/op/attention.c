@@ -1,0 +1,187 @@
+/* Work split of attention: a unit is one KV head and a few neighbouring rows of one sequence, all their query heads that share
+ * it. A unit walks the pages in ascending order and merges each split into the running sums (kernels.md F), so the order of
+ * every sum is that of the definition, whatever the units and threads. See attention.h. */
+#include "op/attention.h"
+
+#include <assert.h>
+#include <math.h>
+#include <stdatomic.h>
+#include <string.h>
+
+static void store_head(const struct op *op, const struct kv_shape *s, uint8_t *to, int slot, int width,
+                       const float *from)
+{
+    if (s->type == KV_F16)
+        op->k->f32_to_f16((uint16_t *)to + (size_t)slot * (size_t)width, from, width);
+    else
+        memcpy((float *)to + (size_t)slot * (size_t)width, from, (size_t)width * sizeof(float));
+}
+
+struct store {
+    const struct op *op;
+    const struct attention *a;
+    const float *k, *v;
+};
+
+static void store_rows(void *arg, int begin, int end, int thread)
+{
+    (void)thread;
+    const struct store *st = arg;
+    const struct kv_shape *s = &st->a->shape;
+    for (int r = begin; r < end; r++) {
+        const struct attn_row *row = &st->a->row[r];
+        uint8_t *page = row->page[row->pos / KV_PAGE] + st->a->layer_offset;
+        for (int h = 0; h < s->n_head_kv; h++) {
+            size_t at = (size_t)r * (size_t)s->n_head_kv + (size_t)h;
+            store_head(st->op, s, kv_keys(s, page, h), row->pos % KV_PAGE, s->d_k, st->k + at * (size_t)s->d_k);
+            store_head(st->op, s, kv_values(s, page, h), row->pos % KV_PAGE, s->d_v, st->v + at * (size_t)s->d_v);
+        }
+    }
+}
+
+void op_kv_store(struct op *op, const struct attention *a, const float *k, const float *v)
+{
+    op_split(op, a->n_rows, 1, 4, store_rows, &(struct store){op, a, k, v});
+}
+
+/* Queries of one unit, and what the thread's scratch holds for them. */
+struct unit {
+    int n_q, first[ATTN_QUERIES], last[ATTN_QUERIES];
+    int row[ATTN_QUERIES], head[ATTN_QUERIES];
+    float m[ATTN_QUERIES], l[ATTN_QUERIES], M[ATTN_QUERIES], L[ATTN_QUERIES];
+    float *q, *acc, *o; /* [ATTN_QUERIES][d_k], [..][d_v], [..][d_v] */
+};
+
+size_t op_attend_scratch(int d_k, int d_v)
+{
+    return sizeof(struct unit) + 64 + ATTN_QUERIES * sizeof(float) * (size_t)(d_k + 2 * d_v) + 3 * 64 +
+           kernel_attn_scratch(d_k, d_v);
+}
+
+static void attend_pages(const struct op *op, const struct attention *a, struct unit *u, int kv_head, void *scratch)
+{
+    const struct kv_shape *s = &a->shape;
+    const struct attn_row *any = &a->row[u->row[0]];
+    int begin = a->row[u->row[0]].first, end = 0;
+    for (int t = 0; t < u->n_q; t++) {
+        const struct attn_row *row = &a->row[u->row[t]];
+        begin = row->first < begin ? row->first : begin;
+        end = row->pos > end ? row->pos : end;
+        u->M[t] = -INFINITY;
+        u->L[t] = 0.0f;
+        memset(u->o + (size_t)t * (size_t)s->d_v, 0, (size_t)s->d_v * sizeof(float));
+    }
+    for (int page = begin / KV_PAGE; page <= end / KV_PAGE; page++) {
+        int start = page * KV_PAGE;
+        for (int t = 0; t < u->n_q; t++) {
+            const struct attn_row *row = &a->row[u->row[t]];
+            u->first[t] = row->first > start ? row->first - start : 0;
+            u->last[t] = row->pos - start < KV_PAGE - 1 ? row->pos - start : KV_PAGE - 1;
+        }
+        uint8_t *memory = any->page[page] + a->layer_offset;
+        struct attn_split split = {.q = u->q,
+                                   .ld_q = (size_t)s->d_k,
+                                   .n_q = u->n_q,
+                                   .k = kv_keys(s, memory, kv_head),
+                                   .v = kv_values(s, memory, kv_head),
+                                   .d_k = s->d_k,
+                                   .d_v = s->d_v,
+                                   .type = s->type,
+                                   .first = u->first,
+                                   .last = u->last,
+                                   .scale = a->scale,
+                                   .cap = a->cap,
+                                   .m = u->m,
+                                   .l = u->l,
+                                   .a = u->acc};
+        op->k->attn_split(&split, scratch);
+        for (int t = 0; t < u->n_q; t++)
+            if (u->first[t] <= u->last[t])
+                op->k->attn_merge(&u->M[t], &u->L[t], u->o + (size_t)t * (size_t)s->d_v, u->m[t], u->l[t],
+                                  u->acc + (size_t)t * (size_t)s->d_v, s->d_v);
+    }
+}
+
+struct attend {
+    const struct op *op;
+    const struct attention *a;
+    float *out;
+    const float *q;
+    int group;       /* query heads of a KV head */
+    int heads, rows; /* of a unit: heads of the group, neighbouring rows */
+    int head_parts, row_parts;
+    atomic_int next;
+};
+
+/* Gather the queries of unit i; rows of another sequence than the first row's are left to attend_unit's next part. */
+static int fill_unit(const struct attend *at, struct unit *u, int kv_head, int head0, int row0, int row_end)
+{
+    const struct attention *a = at->a;
+    size_t d_k = (size_t)a->shape.d_k;
+    int r = row0;
+    u->n_q = 0;
+    for (; r < row_end && a->row[r].seq == a->row[row0].seq; r++)
+        for (int h = head0; h < head0 + at->heads && h < at->group; h++) {
+            int head = kv_head * at->group + h, t = u->n_q++;
+            u->row[t] = r;
+            u->head[t] = head;
+            memcpy(u->q + (size_t)t * d_k, at->q + ((size_t)r * (size_t)a->n_head + (size_t)head) * d_k,
+                   d_k * sizeof(float));
+        }
+    return r;
+}
+
+static void attend_unit(const struct attend *at, int i, struct unit *u, void *scratch)
+{
+    const struct attention *a = at->a;
+    size_t d_v = (size_t)a->shape.d_v;
+    int part = i % at->row_parts, kv_head = i / at->row_parts / at->head_parts;
+    int head0 = i / at->row_parts % at->head_parts * at->heads;
+    int row = part * at->rows, end = row + at->rows < a->n_rows ? row + at->rows : a->n_rows;
+    while (row < end) {
+        row = fill_unit(at, u, kv_head, head0, row, end);
+        attend_pages(at->op, a, u, kv_head, scratch);
+        for (int t = 0; t < u->n_q; t++) {
+            float *o = u->o + (size_t)t * d_v;
+            at->op->k->attn_finish(o, u->L[t], (int)d_v);
+            memcpy(at->out + ((size_t)u->row[t] * (size_t)a->n_head + (size_t)u->head[t]) * d_v, o,
+                   d_v * sizeof(float));
+        }
+    }
+}
+
+static float *take_floats(uint8_t **p, size_t n)
+{
+    float *f = (float *)*p;
+    *p += (n * sizeof(float) + 63) / 64 * 64;
+    return f;
+}
+
+static void attend_thread(void *arg, int thread, int n_threads)
+{
+    (void)n_threads;
+    struct attend *at = arg;
+    uint8_t *p = op_thread_scratch(at->op, thread);
+    struct unit *u = (struct unit *)p;
+    p += (sizeof *u + 63) / 64 * 64;
+    u->q = take_floats(&p, ATTN_QUERIES * (size_t)at->a->shape.d_k);
+    u->acc = take_floats(&p, ATTN_QUERIES * (size_t)at->a->shape.d_v);
+    u->o = take_floats(&p, ATTN_QUERIES * (size_t)at->a->shape.d_v);
+    int n = at->a->shape.n_head_kv * at->head_parts * at->row_parts;
+    for (int i; (i = atomic_fetch_add(&at->next, 1)) < n;) {
+        attend_unit(at, n - 1 - i, u, p); /* the last rows see most: first, so that threads end together */
+        if (thread == 0)
+            op_poll(at->op);
+    }
+}
+
+void op_attend(struct op *op, const struct attention *a, float *out, const float *q)
+{
+    struct attend at = {.op = op, .a = a, .out = out, .q = q, .group = a->n_head / a->shape.n_head_kv};
+    assert(at.group * a->shape.n_head_kv == a->n_head);
+    at.heads = at.group < ATTN_QUERIES ? at.group : ATTN_QUERIES;
+    at.rows = ATTN_QUERIES / at.heads;
+    at.head_parts = (at.group + at.heads - 1) / at.heads;
+    at.row_parts = (a->n_rows + at.rows - 1) / at.rows;
+    pool_run(op->pool, attend_thread, &at);
+}

@@ -1,0 +1,33 @@
+/* Attention of a batch of rows, each seeing its own sequence up to itself. */
+#ifndef OP_ATTENTION_H
+#define OP_ATTENTION_H
+
+#include "op/kv.h"
+#include "op/op.h"
+
+/* A row of the batch: page i of its sequence in this layer holds positions [256 i, 256 i + 256). */
+struct attn_row {
+    uint8_t *const *page; /* pages of the whole sequence up to pos; each is layer_offset into the page's memory */
+    int pos;              /* own position */
+    int first;            /* first visible position (a window's edge; 0 without) */
+    int seq;              /* rows of one sequence stand together and ascend */
+};
+
+struct attention {
+    struct kv_shape shape;
+    size_t layer_offset; /* of this layer in a page */
+    int n_head;
+    float scale, cap;
+    const struct attn_row *row;
+    int n_rows;
+};
+
+/* Stores k [n_rows][n_head_kv * d_k] and v [n_rows][n_head_kv * d_v] into the pages. */
+void op_kv_store(struct op *op, const struct attention *a, const float *k, const float *v);
+
+/* out [n_rows][n_head * d_v] from q [n_rows][n_head * d_k]; what the rows see has been stored. */
+void op_attend(struct op *op, const struct attention *a, float *out, const float *q);
+
+size_t op_attend_scratch(int d_k, int d_v); /* bytes of a thread */
+
+#endif

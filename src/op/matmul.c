@@ -1,0 +1,89 @@
+/* Matrix products: which kernel, which rows of the weights on which thread. See matmul.h. */
+#include "op/matmul.h"
+
+#include <assert.h>
+
+enum { EXACT_ROWS = 4, DOT_ROWS = 32 };
+
+enum act_family op_family(const struct op *op, enum block_type t) { return op->exact ? ACT_F32 : kernel_family(t); }
+
+struct rows_view op_view(struct act *a, enum block_type t)
+{
+    enum act_family family = op_family(a->op, t);
+    return (struct rows_view){
+        .f32 = a->f32, .ld = a->ld, .n_rows = a->n_rows, .xq = family == ACT_F32 ? NULL : act_quantised(a, family)};
+}
+
+static size_t align64(size_t n) { return (n + 63) / 64 * 64; }
+
+size_t op_product_scratch(int n_rows, int n_cols)
+{
+    size_t exact = align64((size_t)n_cols * sizeof(float)) * EXACT_ROWS, tile = kernel_tile_scratch(n_rows);
+    return exact > tile ? exact : tile;
+}
+
+/* Four rows at a time are decoded to f32 and multiplied as such (kernels.md H). */
+static void product_exact(const struct op *op, const struct wmat *w, int n0, int n1, const struct rows_view *x,
+                          float *out, size_t ld_out, float *scratch)
+{
+    const struct block_info *type = type_info(w->type);
+    size_t row = align64((size_t)w->n_cols * sizeof(float)) / sizeof(float);
+    for (int n = n0; n < n1; n += EXACT_ROWS) {
+        int rows = n1 - n < EXACT_ROWS ? n1 - n : EXACT_ROWS;
+        for (int i = 0; i < rows; i++)
+            type->decode(scratch + (size_t)i * row, w->data + (size_t)(n + i) * w->row_bytes, (size_t)w->n_cols);
+        struct wmat f32 = {(const uint8_t *)scratch, TYPE_F32, rows, w->n_cols, row * sizeof(float)};
+        op->k->tilef[TYPE_F32](&f32, 0, rows, x->f32, x->ld, x->n_rows, out + n, ld_out);
+    }
+}
+
+static void product_dots(const struct op *op, const struct wmat *w, int n0, int n1, const struct rows_view *x,
+                         float *out, size_t ld_out, const uint8_t *then)
+{
+    if (x->n_rows == 1) {
+        op->k->dot[w->type](w, n0, n1, x->xq, 0, out, then);
+        return;
+    }
+    for (int n = n0; n < n1; n += DOT_ROWS) { /* the rows stay in L1 while all activations pass */
+        int end = n1 - n < DOT_ROWS ? n1 : n + DOT_ROWS;
+        for (int r = 0; r < x->n_rows; r++)
+            op->k->dot[w->type](w, n, end, x->xq, r, out + (size_t)r * ld_out, end < n1 ? NULL : then);
+    }
+}
+
+void op_product(const struct op *op, const struct wmat *w, int n0, int n1, const struct rows_view *x, float *out,
+                size_t ld_out, const uint8_t *then, void *scratch)
+{
+    if (n0 >= n1)
+        return;
+    if (x->xq && x->n_rows >= TILE_ROWS)
+        op->k->tile[w->type](w, n0, n1, x->xq, out, ld_out, scratch);
+    else if (x->xq)
+        product_dots(op, w, n0, n1, x, out, ld_out, then);
+    else if (op->k->tilef[w->type])
+        op->k->tilef[w->type](w, n0, n1, x->f32, x->ld, x->n_rows, out, ld_out);
+    else
+        product_exact(op, w, n0, n1, x, out, ld_out, scratch);
+}
+
+struct matmul {
+    const struct op *op;
+    const struct wmat *w;
+    struct rows_view x;
+    float *out;
+    size_t ld_out;
+};
+
+static void matmul_rows(void *arg, int begin, int end, int thread)
+{
+    struct matmul *m = arg;
+    op_product(m->op, m->w, begin, end, &m->x, m->out, m->ld_out, NULL, op_thread_scratch(m->op, thread));
+}
+
+void op_matmul(struct op *op, float *out, size_t ld_out, struct act *a, const struct wmat *w)
+{
+    assert(a->n_cols == w->n_cols);
+    struct matmul m = {op, w, op_view(a, w->type), out, ld_out};
+    op_split(op, w->n_rows, 32, 0, matmul_rows, &m);
+    op_poll(op);
+}

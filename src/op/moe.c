@@ -1,0 +1,334 @@
+/* Experts on the pool: see moe.h.
+ *
+ * Few rows: the output rows of all experts at hand are one long list, cut evenly over the threads: gate and up, join, silu and
+ * quantise, join, down. Many rows: units of phase 1 are (expert, block of rows), of phase 2 ranges of output columns; both
+ * are taken from an atomic counter. A block of rows is gathered (codes are copied, never quantised again). */
+#include "op/moe.h"
+
+#include <assert.h>
+#include <stdatomic.h>
+#include <string.h>
+
+enum { BLOCK = 128 /* rows gathered at a time */, COLUMNS = 256 /* of a unit of phase 2 */, COLUMNS_LD = COLUMNS + 16 };
+
+static size_t align64(size_t n) { return (n + 63) / 64 * 64; }
+
+/* A row gathered as f32 or as codes of one family. */
+static size_t row_bytes(int n)
+{
+    size_t f32 = (size_t)n * sizeof(float), codes = act_row_bytes(n) / 2;
+    return f32 > codes ? f32 : codes;
+}
+
+/* ---- few rows ---------------------------------------------------------------------------------------------------------- */
+
+struct moe_few op_moe_few_begin(struct op *op, int n_uses, int n_ff, int n_embd)
+{
+    struct moe_few f = {.n_uses = n_uses, .n_ff = n_ff, .n_embd = n_embd};
+    size_t h = (size_t)n_uses * (size_t)n_ff * sizeof(float);
+    f.gate = op_alloc(op, h);
+    f.up = op_alloc(op, h);
+    f.out = op_alloc(op, (size_t)n_uses * (size_t)n_embd * sizeof(float));
+    return f;
+}
+
+struct few {
+    struct op *op;
+    const struct moe_few *f;
+    const struct moe_expert *e;
+    int n;
+    struct act *x;
+    struct act h; /* all pairs' silu(gate) * up */
+};
+
+static struct rows_view one_row(const struct act *a, const struct xq *planes, struct xq *view, int row)
+{
+    struct rows_view v = {.f32 = a->f32 + (size_t)row * a->ld, .ld = a->ld, .n_rows = 1};
+    if (planes) {
+        *view = xq_rows(planes, row, 1);
+        v.xq = view;
+    }
+    return v;
+}
+
+/* Rows [n0, n1) of one matrix for all pairs of an expert: out[use][ld_out]. */
+static void few_product(const struct few *a, const struct moe_expert *e, const struct wmat *w, int n0, int n1,
+                        const struct act *in, int by_use, float *out, size_t ld_out, const uint8_t *then, void *scratch)
+{
+    enum act_family family = op_family(a->op, w->type);
+    const struct xq *planes = family == ACT_F32 ? NULL : family == ACT_X256 ? &in->x256 : &in->x32;
+    for (int i = 0; i < e->n; i++) {
+        struct xq view;
+        int use = e->first_use + i;
+        struct rows_view x = one_row(in, planes, &view, by_use ? use : e->row[i]);
+        op_product(a->op, w, n0, n1, &x, out + (size_t)use * ld_out, ld_out, i == e->n - 1 ? then : NULL, scratch);
+    }
+}
+
+/* A piece of work is a matrix; pieces lie one after another in a list of rows that the threads share evenly. */
+static void few_pieces(const struct few *a, int per_expert, int thread, int n_threads)
+{
+    const struct moe_few *f = a->f;
+    int rows = per_expert == 2 ? f->n_ff : f->n_embd, begin, end;
+    pool_share(a->n * per_expert * rows, 16, thread, n_threads, &begin, &end);
+    for (int at = begin; at < end;) {
+        int piece = at / rows, n0 = at % rows, n1 = end - at < rows - n0 ? n0 + end - at : rows;
+        const struct moe_expert *e = &a->e[piece / per_expert];
+        const struct wmat *w = per_expert == 1 ? &e->down : piece % 2 == 0 ? &e->gate : &e->up;
+        const uint8_t *then = NULL;
+        at += n1 - n0;
+        if (at < end) { /* the next piece begins at its first row */
+            const struct moe_expert *next = &a->e[(piece + 1) / per_expert];
+            then = per_expert == 1 ? next->down.data : piece % 2 == 0 ? next->up.data : next->gate.data;
+        }
+        if (per_expert == 2)
+            few_product(a, e, w, n0, n1, a->x, 0, piece % 2 == 0 ? f->gate : f->up, (size_t)f->n_ff, then,
+                        op_thread_scratch(a->op, thread));
+        else
+            few_product(a, e, w, n0, n1, &a->h, 1, f->out, (size_t)f->n_embd, then, op_thread_scratch(a->op, thread));
+    }
+}
+
+static void few_gate_up(void *arg, int thread, int n_threads) { few_pieces(arg, 2, thread, n_threads); }
+static void few_down(void *arg, int thread, int n_threads) { few_pieces(arg, 1, thread, n_threads); }
+
+static void few_activate(void *arg, int thread, int n_threads)
+{
+    struct few *a = arg;
+    const struct moe_few *f = a->f;
+    int n = 0;
+    for (int i = 0; i < a->n; i++)
+        for (int j = 0; j < a->e[i].n; j++) {
+            if (n++ % n_threads != thread)
+                continue;
+            int use = a->e[i].first_use + j;
+            float *h = f->gate + (size_t)use * (size_t)f->n_ff;
+            a->op->k->silu_mul(h, h, f->up + (size_t)use * (size_t)f->n_ff, f->n_ff);
+            if (a->h.x256.code)
+                a->op->k->quantise(&a->h.x256, use, h);
+            if (a->h.x32.code)
+                a->op->k->quantise(&a->h.x32, use, h);
+        }
+}
+
+void op_moe_few(struct op *op, const struct moe_few *f, const struct moe_expert *e, int n, struct act *x)
+{
+    if (n == 0)
+        return;
+    size_t mark = arena_mark(op->scratch);
+    struct few a = {op, f, e, n, x, act_rows(op, f->gate, f->n_uses, f->n_ff, (size_t)f->n_ff)};
+    for (int i = 0; i < 2;
+         i++) { /* copies of x outlive this call: they were made before the mark, or are made by the caller */
+        enum act_family family = op_family(op, i == 0 ? e->gate.type : e->up.type);
+        assert(family == ACT_F32 || (family == ACT_X256 ? x->x256.code : x->x32.code) != NULL);
+    }
+    enum act_family family = op_family(op, e->down.type);
+    if (family != ACT_F32) {
+        void *mem = op_alloc(op, xq_bytes(family, f->n_uses, f->n_ff));
+        *(family == ACT_X256 ? &a.h.x256 : &a.h.x32) = xq_place(family, f->n_uses, f->n_ff, mem);
+    }
+    pool_run(op->pool, few_gate_up, &a);
+    op_poll(op);
+    pool_run(op->pool, few_activate, &a);
+    pool_run(op->pool, few_down, &a);
+    op_poll(op);
+    arena_reset(op->scratch, mark);
+}
+
+void op_moe_sum(struct op *op, const struct moe_few *f, const struct moe_expert *e, int n, float *y, int n_rows)
+{
+    memset(y, 0, (size_t)n_rows * (size_t)f->n_embd * sizeof(float));
+    for (int i = 0; i < n; i++)
+        for (int j = 0; j < e[i].n; j++)
+            op->k->add_scaled(y + (size_t)e[i].row[j] * (size_t)f->n_embd, e[i].w[j],
+                              f->out + (size_t)(e[i].first_use + j) * (size_t)f->n_embd, f->n_embd);
+}
+
+/* ---- many rows --------------------------------------------------------------------------------------------------------- */
+
+struct many {
+    struct op *op;
+    const struct moe_expert *e;
+    int n, n_uses, base_use; /* uses of this call are [base_use, base_use + n_uses) */
+    struct act *x;
+    struct xq hq; /* [n_uses] planes, where down is quantised */
+    float *h;     /* [n_uses][n_ff], where it is not */
+    float *y;
+    int n_embd, n_ff, n_blocks;
+    atomic_int next;
+};
+
+/* What a thread of phase 1 holds: gathered rows, gate and up of a block, then the scratch of products. */
+struct block_scratch {
+    uint8_t *codes;
+    float *rows, *gate, *up;
+    void *product;
+};
+
+static struct block_scratch block_scratch(const struct many *a, int thread)
+{
+    uint8_t *p = op_thread_scratch(a->op, thread);
+    struct block_scratch s;
+    s.rows = (float *)p;
+    s.codes = p;
+    p += align64(BLOCK * row_bytes(a->n_embd));
+    s.gate = (float *)p;
+    p += align64((size_t)BLOCK * (size_t)a->n_ff * sizeof(float));
+    s.up = (float *)p;
+    p += align64((size_t)BLOCK * (size_t)a->n_ff * sizeof(float));
+    s.product = p;
+    return s;
+}
+
+size_t op_moe_thread_bytes(int n_ff, int n_embd)
+{
+    size_t phase1 = align64(BLOCK * row_bytes(n_embd)) + 2 * align64((size_t)BLOCK * (size_t)n_ff * sizeof(float));
+    size_t phase2 = align64((size_t)BLOCK * COLUMNS_LD * sizeof(float));
+    int widest = n_ff > n_embd ? n_ff : n_embd;
+    return (phase1 > phase2 ? phase1 : phase2) + op_product_scratch(BLOCK, widest);
+}
+
+size_t op_moe_bytes(int n_rows, int n_used, int n_ff, int n_embd, int wide)
+{
+    size_t uses = (size_t)n_rows * (size_t)n_used,
+           few = (size_t)(n_rows < MOE_FEW_ROWS ? n_rows : MOE_FEW_ROWS) * (size_t)n_used;
+    size_t many_bytes = wide ? uses * (size_t)n_ff * sizeof(float) : uses * act_row_bytes(n_ff) / 2;
+    size_t few_bytes = few * ((2 * (size_t)n_ff + (size_t)n_embd) * sizeof(float) + act_row_bytes(n_ff) / 2);
+    return (many_bytes > few_bytes ? many_bytes : few_bytes) + 8 * 64 + ACT_FIXED_BYTES;
+}
+
+/* Copy the planes of some rows; the new planes are as wide as their number. */
+static struct xq gather_codes(const struct xq *x, const int32_t *row, int n, void *mem)
+{
+    struct xq g = xq_place(x->family, n, x->n_cols, mem);
+    size_t scales = x->family == ACT_X256 ? 1 : 8;
+    for (int step = 0; step < x->n_steps; step++)
+        for (int i = 0; i < n; i++) {
+            size_t from = (size_t)step * (size_t)x->plane + (size_t)row[i],
+                   to = (size_t)step * (size_t)g.plane + (size_t)i;
+            memcpy(g.code + to * 256, x->code + from * 256, 256);
+            memcpy(g.scale + to * scales, x->scale + from * scales, scales * sizeof(float));
+            memcpy(g.sum16 + to * 16, x->sum16 + from * 16, 16 * sizeof(int16_t));
+            memcpy(g.sum32 + to * 8, x->sum32 + from * 8, 8 * sizeof(int16_t));
+        }
+    return g;
+}
+
+/* The rows of a block as the weights of a type want them. */
+static struct rows_view gather(const struct many *a, enum block_type type, const int32_t *row, int n,
+                               const struct block_scratch *s, struct xq *view)
+{
+    struct rows_view x = {.n_rows = n, .ld = (size_t)a->n_embd, .f32 = s->rows};
+    enum act_family family = op_family(a->op, type);
+    if (family == ACT_F32) {
+        for (int i = 0; i < n; i++)
+            memcpy(s->rows + (size_t)i * (size_t)a->n_embd, a->x->f32 + (size_t)row[i] * a->x->ld,
+                   (size_t)a->n_embd * sizeof(float));
+        return x;
+    }
+    *view = gather_codes(family == ACT_X256 ? &a->x->x256 : &a->x->x32, row, n, s->codes);
+    x.xq = view;
+    return x;
+}
+
+static void many_block(struct many *a, const struct moe_expert *e, int first, int n, int thread)
+{
+    struct block_scratch s = block_scratch(a, thread);
+    struct xq view;
+    const int32_t *row = e->row + first;
+    struct rows_view x = gather(a, e->gate.type, row, n, &s, &view);
+    op_product(a->op, &e->gate, 0, a->n_ff, &x, s.gate, (size_t)a->n_ff, e->up.data, s.product);
+    if (op_family(a->op, e->up.type) != op_family(a->op, e->gate.type))
+        x = gather(a, e->up.type, row, n, &s, &view);
+    op_product(a->op, &e->up, 0, a->n_ff, &x, s.up, (size_t)a->n_ff, NULL, s.product);
+    for (int i = 0; i < n; i++) {
+        int use = e->first_use - a->base_use + first + i;
+        float *g = s.gate + (size_t)i * (size_t)a->n_ff, *h = a->h ? a->h + (size_t)use * (size_t)a->n_ff : g;
+        a->op->k->silu_mul(h, g, s.up + (size_t)i * (size_t)a->n_ff, a->n_ff);
+        if (!a->h)
+            a->op->k->quantise(&a->hq, use, h);
+    }
+}
+
+static void many_gate_up(void *arg, int thread, int n_threads)
+{
+    (void)n_threads;
+    struct many *a = arg;
+    for (int unit; (unit = atomic_fetch_add(&a->next, 1)) < a->n_blocks;) {
+        int left = unit, i = 0;
+        for (; left >= (a->e[i].n + BLOCK - 1) / BLOCK; i++)
+            left -= (a->e[i].n + BLOCK - 1) / BLOCK;
+        int first = left * BLOCK, n = a->e[i].n - first < BLOCK ? a->e[i].n - first : BLOCK;
+        many_block(a, &a->e[i], first, n, thread);
+        if (thread == 0)
+            op_poll(a->op);
+    }
+}
+
+static void down_columns(const struct many *a, const struct moe_expert *e, int c0, int n_columns, float *out,
+                         void *scratch)
+{
+    struct wmat columns = e->down;
+    columns.data += (size_t)c0 * columns.row_bytes;
+    columns.n_rows = n_columns;
+    for (int first = 0; first < e->n; first += BLOCK) {
+        int n = e->n - first < BLOCK ? e->n - first : BLOCK, use = e->first_use - a->base_use + first;
+        struct rows_view h = {.n_rows = n, .ld = (size_t)a->n_ff};
+        struct xq view;
+        if (a->h)
+            h.f32 = a->h + (size_t)use * (size_t)a->n_ff;
+        else {
+            view = xq_rows(&a->hq, use, n);
+            h.xq = &view;
+        }
+        op_product(a->op, &columns, 0, n_columns, &h, out, COLUMNS_LD, NULL, scratch);
+        for (int i = 0; i < n; i++)
+            a->op->k->add_scaled(a->y + (size_t)e->row[first + i] * (size_t)a->n_embd + c0, e->w[first + i],
+                                 out + (size_t)i * COLUMNS_LD, n_columns);
+    }
+}
+
+static void many_down(void *arg, int thread, int n_threads)
+{
+    (void)n_threads;
+    struct many *a = arg;
+    uint8_t *p = op_thread_scratch(a->op, thread);
+    float *out = (float *)p;
+    void *scratch = p + align64((size_t)BLOCK * COLUMNS_LD * sizeof(float));
+    int units = (a->n_embd + COLUMNS - 1) / COLUMNS;
+    for (int unit; (unit = atomic_fetch_add(&a->next, 1)) < units;) {
+        int c0 = unit * COLUMNS, c1 = c0 + COLUMNS < a->n_embd ? c0 + COLUMNS : a->n_embd;
+        for (int i = 0; i < a->n; i++)
+            down_columns(a, &a->e[i], c0, c1 - c0, out, scratch);
+        if (thread == 0)
+            op_poll(a->op);
+    }
+}
+
+void op_moe_many(struct op *op, const struct moe_expert *e, int n, int n_uses, struct act *x, float *y, int n_embd,
+                 int n_ff)
+{
+    if (n == 0)
+        return;
+    size_t mark = arena_mark(op->scratch);
+    struct many a = {.op = op,
+                     .e = e,
+                     .n = n,
+                     .n_uses = n_uses,
+                     .base_use = e[0].first_use,
+                     .x = x,
+                     .y = y,
+                     .n_embd = n_embd,
+                     .n_ff = n_ff};
+    enum act_family between = op_family(op, e[0].down.type);
+    if (between == ACT_F32)
+        a.h = op_alloc(op, (size_t)n_uses * (size_t)n_ff * sizeof(float));
+    else
+        a.hq = xq_place(between, n_uses, n_ff, op_alloc(op, xq_bytes(between, n_uses, n_ff)));
+    for (int i = 0; i < n; i++)
+        a.n_blocks += (e[i].n + BLOCK - 1) / BLOCK;
+    pool_run(op->pool, many_gate_up, &a);
+    a.next = 0;
+    pool_run(op->pool, many_down, &a);
+    arena_reset(op->scratch, mark);
+}
