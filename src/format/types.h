@@ -30,7 +30,11 @@ enum block_type {
     TYPE_IQ3_S = 21,
     TYPE_IQ2_S = 22,
     TYPE_IQ4_XS = 23,
+    TYPE_I8 = 24,
+    TYPE_I16 = 25,
     TYPE_I32 = 26,
+    TYPE_I64 = 27,
+    TYPE_F64 = 28,
     TYPE_IQ1_M = 29,
     TYPE_BF16 = 30,
     TYPE_TQ1_0 = 34,
@@ -45,8 +49,8 @@ struct block_info {
     const char *name; /* "q4_k"; NULL: a number without a type */
     int block;        /* values */
     int bytes;
-    void (*decode)(float *out, const uint8_t *blocks,
-                   size_t n); /* n values, a multiple of block; NULL: not weights (i32) */
+    /* n values, a multiple of block; out [n]; NULL: not weights (the integers, f64) */
+    void (*decode)(float *out, const uint8_t *blocks, size_t n);
 };
 
 /* NULL when stoker does not know the number. */
