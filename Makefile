@@ -8,87 +8,92 @@
 #   make tidy       include layers, include circles, formatting
 #   make install    PREFIX=/usr/local
 #
+# V=1 shows the commands; BUILD=, CC=, OPT=, SAN=, CFLAGS=, LDFLAGS= vary the build.
 # Objects follow the sources: src/base/arena.c -> build/obj/base/arena.o; one archive a layer.
 
-CC     ?= gcc
+ifeq ($(origin CC),default)
+CC := $(notdir $(or $(shell command -v gcc),$(shell command -v clang),cc))
+endif
 BUILD  ?= build
 PREFIX ?= /usr/local
 OPT    ?= -O2
 SAN    ?=
 
-CFLAGS_ALL = -std=c11 -D_GNU_SOURCE -Isrc -Iinclude -Wall -Wextra -Werror -Wshadow -Wstrict-prototypes -Wmissing-prototypes \
-             -Wno-missing-field-initializers -g $(OPT) -ffp-contract=off -fno-math-errno -fno-strict-aliasing -pthread $(SAN) $(CFLAGS)
-LDFLAGS_ALL = -pthread $(SAN) $(LDFLAGS)
-LDLIBS     = -luring -lpcre2-8 -ljansson -lxxhash -lm
+WARN    = -Wall -Wextra -Werror -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wno-missing-field-initializers
+# No contraction: a fused multiply-add appears only where the source says fma.
+COMPILE = $(CC) -std=c11 -D_GNU_SOURCE -Isrc -Iinclude $(WARN) -g $(OPT) -ffp-contract=off -fno-math-errno \
+          -fno-strict-aliasing -pthread $(SAN) $(CFLAGS)
+say     = $(if $(V),,@echo "  $1 $@" &&)
+LIBS    = $(LDFLAGS) -luring -lpcre2-8 -ljansson -lxxhash -lm
 
 # The scalar tier is the law: no tier flags, no vectoriser (gcc 12 miscompiles scalar int8 sums with them).
-TIER_scalar = -O2 -fno-tree-vectorize -fno-tree-slp-vectorize
-TIER_avx2   = -O3 -mavx2 -mfma -mf16c
-TIER_avx512 = -O3 -mavx512f -mavx512bw -mavx512dq -mavx512vl -mavx512vnni -mavx2 -mfma -mf16c
-tier        = $(if $(findstring /kernel/,$1),$(if $(filter %_scalar.c,$1),$(TIER_scalar),$(if $(filter %_avx2.c,$1),$(TIER_avx2),$(if $(filter %_avx512.c,$1),$(TIER_avx512)))))
+TIER =
+$(BUILD)/obj/kernel/%_scalar.o: TIER = -O2 -fno-tree-vectorize -fno-tree-slp-vectorize
+$(BUILD)/obj/kernel/%_avx2.o:   TIER = -O3 -mavx2 -mfma -mf16c
+$(BUILD)/obj/kernel/%_avx512.o: TIER = -O3 -mavx512f -mavx512bw -mavx512dq -mavx512vl -mavx512vnni -mavx2 -mfma -mf16c
 
 LAYERS  = cli engine text model store op kernel format base
-SRC     = $(foreach l,$(LAYERS),$(wildcard src/$l/*.c))
-OBJ     = $(patsubst src/%.c,$(BUILD)/obj/%.o,$(SRC))
-archive = $(foreach l,$1,$(BUILD)/lib$l.a)
 # link order: every layer before the layers it uses
 ENGINE  = $(call archive,engine text model store op kernel format base)
+archive = $(foreach l,$1,$(BUILD)/lib$l.a)
+objects = $(patsubst src/%.c,$(BUILD)/obj/%.o,$(wildcard src/$1/*.c))
 
-UNITS   = $(patsubst tests/unit/%.c,%,$(wildcard tests/unit/*.c))
-DRIVERS = $(patsubst tests/%.c,%,$(wildcard tests/*.c))
-UNIT_BIN   = $(patsubst %,$(BUILD)/tests/unit/%,$(UNITS))
-DRIVER_BIN = $(patsubst %,$(BUILD)/tests/%,$(DRIVERS))
-EXAMPLES   = $(patsubst examples/%.c,$(BUILD)/examples/%,$(wildcard examples/*.c))
+UNITS    = $(patsubst tests/%.c,$(BUILD)/tests/%,$(wildcard tests/unit/*.c))
+DRIVERS  = $(patsubst tests/%.c,$(BUILD)/tests/%,$(wildcard tests/*.c))
+EXAMPLES = $(patsubst examples/%.c,$(BUILD)/examples/%,$(wildcard examples/*.c))
 
-all: deps-check $(BUILD)/stoker $(EXAMPLES)
+# The first build of a fresh clone uses all cores, unless -j was given.
+PARALLEL = $(if $(filter -j%,$(MAKEFLAGS)),,-j$(shell nproc))
 
-deps:
-	@sh tools/deps.sh
-deps-check:
-	@sh tools/deps.sh --check
+all: $(BUILD)/stoker $(EXAMPLES)
 
-$(BUILD)/stoker: $(call archive,cli) $(ENGINE)
-	$(CC) $(LDFLAGS_ALL) -o $@ $(wildcard $(BUILD)/obj/cli/*.o) $(ENGINE) $(LDLIBS)
+$(BUILD)/stoker: $(call objects,cli) $(ENGINE)
+	$(call say,link) $(CC) -pthread $(SAN) -o $@ $^ $(LIBS)
 
-$(BUILD)/obj/%.o: src/%.c Makefile
+$(BUILD)/obj/%.o: src/%.c Makefile | deps-check
 	@mkdir -p $(@D)
-	$(CC) $(CFLAGS_ALL) $(call tier,$<) -MMD -MP -c -o $@ $<
+	$(call say,cc) $(COMPILE) $(TIER) -MMD -MP -c -o $@ $<
 
 define layer_rule
-$(BUILD)/lib$1.a: $(patsubst src/%.c,$(BUILD)/obj/%.o,$(wildcard src/$1/*.c))
+$(BUILD)/lib$1.a: $(call objects,$1)
 	@mkdir -p $$(@D)
 	@rm -f $$@
-	ar rcs $$@ $$^
+	$$(call say,ar) ar rcs $$@ $$^
 endef
 $(foreach l,$(LAYERS),$(eval $(call layer_rule,$l)))
 
-# A test names the layers that it links, in link order, in its first line: /* links: format base ... */
-links = $(shell sed -n '1s,.*links: \([a-z ]*\).*,\1,p' $1)
+# A test names the layers that it links, in link order, in its first line: /* links: format base */
+links = $(call archive,$(shell sed -n '1s,.*links: \([a-z ]*\).*,\1,p' $1))
 .SECONDEXPANSION:
-$(BUILD)/tests/%: tests/%.c $(wildcard tests/*.h) $$(call archive,$$(call links,tests/$$*.c))
+$(UNITS) $(DRIVERS): $(BUILD)/tests/%: tests/%.c Makefile $$(call links,tests/$$*.c) | deps-check
 	@mkdir -p $(@D)
-	$(CC) $(CFLAGS_ALL) -Itests -o $@ $< $(call archive,$(call links,$<)) $(LDFLAGS_ALL) -lcmocka $(LDLIBS)
-$(BUILD)/examples/%: examples/%.c $(ENGINE)
-	@mkdir -p $(@D)
-	$(CC) $(CFLAGS_ALL) -o $@ $< $(ENGINE) $(LDFLAGS_ALL) $(LDLIBS)
+	$(call say,cc) $(COMPILE) -Itests -MMD -MP -MT $@ -MF $@.d -o $@ $< $(filter %.a,$^) -lcmocka $(LIBS)
 
-tests: deps-check $(BUILD)/stoker $(UNIT_BIN) $(DRIVER_BIN) $(EXAMPLES)
+$(EXAMPLES): $(BUILD)/examples/%: examples/%.c Makefile $(ENGINE) | deps-check
+	@mkdir -p $(@D)
+	$(call say,cc) $(COMPILE) -MMD -MP -MT $@ -MF $@.d -o $@ $< $(ENGINE) $(LIBS)
+
+tests: all $(UNITS) $(DRIVERS)
+
+deps:
+	@CC="$(CC)" sh tools/deps.sh
+deps-check:
+	@CC="$(CC)" sh tools/deps.sh --check
 
 demo: deps
-	@$(MAKE) --no-print-directory all
+	@$(MAKE) --no-print-directory $(PARALLEL) all
 	@sh tools/demo.sh $(BUILD)/stoker
 
 check: deps
-	@$(MAKE) --no-print-directory tests
+	@$(MAKE) --no-print-directory $(PARALLEL) tests
 	@BUILD=$(BUILD) sh tests/check.sh
 
-bench: all $(DRIVER_BIN)
+bench: $(BUILD)/tests/kernels
 	$(BUILD)/tests/kernels --bench
 
 asan:
-	@sh tools/deps.sh
-	@$(MAKE) --no-print-directory BUILD=build-asan OPT="-O1 -fno-omit-frame-pointer" SAN="-fsanitize=address,undefined -fno-sanitize-recover=all" tests
-	@BUILD=build-asan sh tests/check.sh
+	@$(MAKE) --no-print-directory BUILD=build-asan OPT="-O1 -fno-omit-frame-pointer" \
+	    SAN="-fsanitize=address,undefined -fno-sanitize-recover=all" check
 
 tidy:
 	@sh tests/tidy.sh
@@ -101,6 +106,5 @@ install: all
 clean:
 	rm -rf build build-asan build-clang
 
--include $(OBJ:.o=.d)
-.PHONY: all deps deps-check tests demo check bench asan tidy install clean
-.SECONDARY:
+-include $(foreach l,$(LAYERS),$(patsubst %.o,%.d,$(call objects,$l))) $(patsubst %,%.d,$(UNITS) $(DRIVERS) $(EXAMPLES))
+.PHONY: all tests deps deps-check demo check bench asan tidy install clean

@@ -1,2 +1,84 @@
 #!/bin/sh
-exit 0
+# What stoker needs besides git and make: a C compiler and five libraries with their headers.
+#
+#   sh tools/deps.sh           installs what is missing (apt; sudo only when needed); silent when nothing is
+#   sh tools/deps.sh --check   installs nothing; one sentence and status 1 when something is missing
+#
+# Present means: the compiler finds the header. The package manager is asked only when one is not found.
+set -u
+
+# header                  Debian, Ubuntu   Fedora           Arch
+needs='
+liburing.h                liburing-dev     liburing-devel   liburing
+pcre2.h                   libpcre2-dev     pcre2-devel      pcre2
+jansson.h                 libjansson-dev   jansson-devel    jansson
+xxhash.h                  libxxhash-dev    xxhash-devel     xxhash
+cmocka.h                  libcmocka-dev    libcmocka-devel  cmocka
+'
+
+compiler() {
+    for c in "${CC:-}" gcc clang cc; do
+        [ -n "$c" ] && command -v "${c%% *}" >/dev/null 2>&1 && echo "$c" && return
+    done
+    return 1
+}
+
+# finds HEADER...: the compiler, given the definitions that these headers ask for, reads them all
+finds() {
+    {
+        echo '#define PCRE2_CODE_UNIT_WIDTH 8'
+        printf '#include <%s>\n' stdarg.h stddef.h stdint.h setjmp.h "$@"
+    } | $cc -std=c11 -D_GNU_SOURCE -fsyntax-only -x c - >/dev/null 2>&1
+}
+
+headers=$(echo "$needs" | awk 'NF { print $1 }')
+column=2 # also where no package manager is known: Debian's names say what to look for
+manager=none
+for m in apt-get:2 dnf:3 pacman:4; do
+    command -v "${m%:*}" >/dev/null 2>&1 && manager=${m%:*} column=${m#*:} && break
+done
+
+missing=
+if cc=$(compiler) && finds; then
+    finds $headers && command -v make >/dev/null 2>&1 && exit 0
+    for h in $headers; do
+        finds "$h" || missing="$missing $(echo "$needs" | awk -v h="$h" -v c=$column '$1 == h { print $c }')"
+    done
+else # no compiler, or one without the C library's headers
+    missing=" gcc$([ $manager = apt-get ] && echo ' libc6-dev')$(echo "$needs" | awk -v c=$column 'NF { printf " %s", $c }')"
+fi
+command -v make >/dev/null 2>&1 || missing="$missing make"
+[ -n "$missing" ] || exit 0
+
+if [ "${1:-}" = --check ]; then
+    echo "stoker needs$missing, which this machine lacks; run: sh tools/deps.sh" >&2
+    exit 1
+fi
+case $manager in
+apt-get) ;;
+dnf) echo "stoker needs$missing; run: sudo dnf install$missing" >&2 && exit 1 ;;
+pacman) echo "stoker needs$missing; run: sudo pacman -S --needed$missing" >&2 && exit 1 ;;
+*) echo "stoker needs$missing (Debian's names); install them with this system's package manager" >&2 && exit 1 ;;
+esac
+
+as_root=
+if [ "$(id -u)" -ne 0 ]; then
+    as_root=sudo
+    if ! command -v sudo >/dev/null 2>&1; then
+        echo "stoker needs$missing and there is no sudo; run as root: apt-get install$missing" >&2
+        exit 1
+    fi
+fi
+apt() { $as_root env DEBIAN_FRONTEND=noninteractive apt-get -qq -o=Dpkg::Use-Pty=0 "$@" >&2; }
+
+echo "installing$missing" >&2
+# Lists that are empty do not know the packages; lists that are old name files that are gone.
+apt-cache show $missing >/dev/null 2>&1 || apt update
+apt install -y --no-install-recommends $missing || { apt update && apt install -y --no-install-recommends $missing; } || {
+    echo "installing$missing failed; see apt's messages above" >&2
+    exit 1
+}
+cc=$(compiler) && finds $headers || {
+    echo "the compiler still does not find all of:$(printf ' <%s>' $headers); is CC=${CC:-} right?" >&2
+    exit 1
+}

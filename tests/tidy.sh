@@ -1,0 +1,93 @@
+#!/bin/sh
+# Holds the source against its own rules; silent when it keeps them.
+#
+#   1. an #include names its file from src/ on, and its folder is one that src/LAYERS allows
+#   2. src/LAYERS itself goes one way, and no header includes itself in a circle
+#   3. clang-format changes nothing (left out, saying so, where clang-format is absent)
+set -u
+cd "$(dirname "$0")/.." || exit 1
+status=0
+
+# Rules 1 and 2. An edge is "from to": layers first, headers after.
+find src include -name '*.[ch]' | LC_ALL=C sort | xargs awk '
+    function complain(text) {
+        print text
+        bad = 1
+    }
+
+    # Depth first from node, along edge[from]; state: 1 on the path, 2 done.
+    function walk(node, path,    next_nodes, n, i) {
+        if (state[node] == 2)
+            return
+        if (state[node] == 1) {
+            complain("a circle:" path " -> " node)
+            return
+        }
+        state[node] = 1
+        n = split(edge[node], next_nodes, " ")
+        for (i = 1; i <= n; i++)
+            walk(next_nodes[i], path " -> " node)
+        state[node] = 2
+    }
+
+    BEGIN {
+        while ((getline line < "src/LAYERS") > 0) {
+            if (line ~ /^#/ || line !~ /:/)
+                continue
+            layer = line
+            sub(/:.*/, "", layer)
+            sub(/^[^:]*:/, "", line)
+            known[layer] = 1
+            edge["src/" layer] = ""
+            n = split(line, names, " ")
+            for (i = 1; i <= n; i++) {
+                allowed[layer, names[i]] = 1
+                edge["src/" layer] = edge["src/" layer] " src/" names[i]
+            }
+        }
+    }
+
+    FNR == 1 {
+        layer = ""
+        if (split(FILENAME, part, "/") == 3 && part[1] == "src") {
+            layer = part[2]
+            if (!known[layer] && !told[layer]++)
+                complain("src/" layer "/ has no line in src/LAYERS")
+        } else if (FILENAME != "include/stoker.h") {
+            complain(FILENAME ": sources are src/LAYER/FILE and include/stoker.h")
+        }
+    }
+
+    /^[ \t]*#[ \t]*include[ \t]*"/ {
+        split($0, quoted, "\"")
+        target = quoted[2]
+        if (target == "stoker.h") {
+            to = "api"
+            file = "include/stoker.h"
+        } else {
+            to = target
+            sub(/\/.*/, "", to)
+            file = "src/" target
+            if (target !~ /^[a-z]+\/[^\/]+$/)
+                complain(FILENAME ":" FNR ": \"" target "\" must be written \"layer/file.h\"")
+        }
+        if (layer == "")
+            complain(FILENAME ":" FNR ": the public header includes \"" target "\"; it must stand alone")
+        else if (to != layer && !allowed[layer, to])
+            complain(FILENAME ":" FNR ": " layer "/ may not include " to "/ (src/LAYERS)")
+        if (FILENAME ~ /\.h$/)
+            edge[FILENAME] = edge[FILENAME] " " file
+    }
+
+    END {
+        for (node in edge)
+            walk(node, "")
+        exit bad
+    }' || status=1
+
+if command -v clang-format >/dev/null 2>&1; then
+    find src include tests examples bench -name '*.[ch]' | LC_ALL=C sort | xargs clang-format --dry-run -Werror || status=1
+else
+    echo "clang-format is absent: formatting is not checked"
+fi
+exit $status

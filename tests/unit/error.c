@@ -1,0 +1,48 @@
+/* links: base */
+/* error_set: the first error wins, the sentence is cut rather than overrun. */
+#include "base/error.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+static void first_error_wins(void **state)
+{
+    (void)state;
+    struct error err = {0};
+    assert_int_equal(error_set(&err, ERR_FORMAT, "%s has %d rows", "a.weight", 0), -1);
+    assert_int_equal(error_set(&err, ERR_IO, "later"), -1);
+    assert_int_equal(err.code, ERR_FORMAT);
+    assert_string_equal(err.text, "a.weight has 0 rows");
+}
+
+static void long_sentences_are_cut(void **state)
+{
+    (void)state;
+    char name[1000];
+    memset(name, 'x', sizeof name - 1);
+    name[sizeof name - 1] = 0;
+    struct error err = {0};
+    error_set(&err, ERR_INPUT, "%s", name);
+    assert_int_equal(strlen(err.text), sizeof err.text - 1);
+}
+
+static void nobody_listens(void **state)
+{
+    (void)state;
+    assert_int_equal(error_set(NULL, ERR_INPUT, "dropped"), -1);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(first_error_wins),
+        cmocka_unit_test(long_sentences_are_cut),
+        cmocka_unit_test(nobody_listens),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
