@@ -1,0 +1,87 @@
+/* Attention of a few queries to one page of one KV head, and the merge of pages: the law.
+ *
+ * The unit of the sum is the page (256 positions, absolute), whatever the chunk, the slot or the window. Inside it, over the
+ * visible positions p in ascending order:
+ *
+ *   x_p = dot16(q, K_p) * scale [soft cap];  m = max x_p;  e_p = exp(x_p - m)
+ *   l = sixteen lanes (p % 16) of sums of e_p, closed by the tree;  a_d = fmaf(e_p, V_p[d], a_d) from +0
+ *
+ * and over the pages in ascending order N = max(m, M), co = exp(M - N), cn = exp(m - N), L = fmaf(L, co, l * cn),
+ * o = fmaf(o, co, a * cn), M = N; at the end o * (1 / L). */
+#include "base/half.h"
+#include "kernel/tiers.h"
+
+#include <math.h>
+
+/* x and e of one query: a page of floats; vector tiers also widen 16 rows of K, and keep all queries' rows. */
+size_t kernel_attn_scratch(int d_k, int d_v)
+{
+    (void)d_v;
+    size_t floats = (size_t)ATTN_QUERIES * ATTN_PAGE + 16 * (((size_t)d_k + 15) / 16 * 16);
+    return floats * sizeof(float);
+}
+
+static float kv_at(const struct attn_split *s, const void *rows, size_t i)
+{
+    return s->type == KV_F16 ? f16_to_f32(((const uint16_t *)rows)[i]) : ((const float *)rows)[i];
+}
+
+static float score(const struct attn_split *s, const float *q, int p)
+{
+    float l[16] = {0};
+    for (int d = 0; d < s->d_k; d++)
+        l[d % 16] = fmaf(q[d], kv_at(s, s->k, (size_t)p * (size_t)s->d_k + (size_t)d), l[d % 16]);
+    float x = tree16(l) * s->scale;
+    return s->cap > 0 ? law_softcap(x, s->cap) : x;
+}
+
+static void split_one(const struct attn_split *s, int t, float *e)
+{
+    const float *q = s->q + (size_t)t * s->ld_q;
+    float *a = s->a + (size_t)t * (size_t)s->d_v, l[16] = {0}, m = -INFINITY;
+    int first = s->first[t], last = s->last[t];
+    for (int p = first; p <= last; p++) {
+        e[p] = score(s, q, p);
+        m = e[p] > m ? e[p] : m;
+    }
+    for (int d = 0; d < s->d_v; d++)
+        a[d] = 0;
+    for (int p = first; p <= last; p++) {
+        float w = law_exp(e[p] - m);
+        l[p % 16] += w;
+        for (int d = 0; d < s->d_v; d++)
+            a[d] = fmaf(w, kv_at(s, s->v, (size_t)p * (size_t)s->d_v + (size_t)d), a[d]);
+    }
+    s->m[t] = m;
+    s->l[t] = tree16(l);
+}
+
+void attn_split_scalar(const struct attn_split *s, void *scratch)
+{
+    for (int t = 0; t < s->n_q; t++)
+        if (s->first[t] <= s->last[t])
+            split_one(s, t, scratch);
+}
+
+static void attn_merge(float *M, float *L, float *o, float m, float l, const float *a, int d_v)
+{
+    float n = m > *M ? m : *M, co = law_exp(*M - n), cn = law_exp(m - n);
+    *L = fmaf(*L, co, l * cn);
+    for (int d = 0; d < d_v; d++)
+        o[d] = fmaf(o[d], co, a[d] * cn);
+    *M = n;
+}
+
+static void attn_finish(float *o, float L, int d_v)
+{
+    float r = 1.0f / L;
+    for (int d = 0; d < d_v; d++)
+        o[d] *= r;
+}
+
+void fill_attn_scalar(struct kernels *k)
+{
+    k->attn_split = attn_split_scalar;
+    k->attn_merge = attn_merge;
+    k->attn_finish = attn_finish;
+}

@@ -1,0 +1,39 @@
+/* Inside the layer: how the tiers fill their tables, and the scalar functions that vector code finishes odd ends with. */
+#ifndef KERNEL_TIERS_H
+#define KERNEL_TIERS_H
+
+#include "kernel/kernel.h"
+
+/* Each replaces the entries that it has, in a table that holds the next lower tier. */
+void fill_scalar(struct kernels *k);
+void fill_avx2(struct kernels *k);
+void fill_avx512(struct kernels *k);
+
+/* The parts of fill_*, by family of kernels. */
+void fill_dot_scalar(struct kernels *k);
+void fill_float_scalar(struct kernels *k);
+void fill_vec_scalar(struct kernels *k);
+void fill_attn_scalar(struct kernels *k);
+
+/* The thread's scratch of a tile: the unpacked panel, then for each row the sums of a group of weight rows. */
+enum { TILE_PANEL_BYTES = 16384, TILE_GROUP = 32 };
+
+/* f32 functions of one value, each operation as the law has it (vec_scalar.c). NaN in, NaN out. */
+float law_exp(float x); /* 0 below -87, that of 88 above */
+float law_tanh(float x);
+float law_softcap(float x, float cap); /* cap * tanh(x / cap) */
+
+/* The closing tree of sixteen lanes. */
+static inline float tree16(const float l[16])
+{
+    float t[8];
+    for (int j = 0; j < 8; j++)
+        t[j] = l[j] + l[j + 8];
+    for (int j = 0; j < 4; j++)
+        t[j] = t[j] + t[j + 4];
+    return (t[0] + t[2]) + (t[1] + t[3]);
+}
+
+void attn_split_scalar(const struct attn_split *s, void *scratch);
+
+#endif

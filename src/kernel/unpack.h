@@ -1,0 +1,49 @@
+/* One form for every block type: a step of 256 weights of one row as signed codes, integer scales and float scales. The law of
+ * the products (dot_scalar.c) is written once, on this form; a faster kernel may decode differently, but to the same integers.
+ *
+ *   K family (x256):      w_i = d[0] * scale[i / 16] * code_i - dmin * min[i / 16]
+ *   small blocks (x32):   w_i = d[i / 16] * code_i + m[i / 32]
+ *
+ * A scale per 32 values is written twice. */
+#ifndef KERNEL_UNPACK_H
+#define KERNEL_UNPACK_H
+
+#include "kernel/kernel.h"
+
+enum { STEP = 256 };
+
+struct step {
+    int8_t code[STEP];
+    int16_t scale[16];
+    int16_t min[16];
+    float d[16], dmin;
+    float m[8];
+};
+
+enum minima { MIN_NONE, MIN_INT, MIN_FLOAT };
+
+struct unpacking {
+    enum act_family family; /* ACT_F32: not a block type of the products */
+    int sub;                /* values per integer scale (K family) or per float scale (small blocks) */
+    enum minima minima;
+    void (*unpack)(struct step *s, const uint8_t *blocks, int n); /* n values, a multiple of the block, at most STEP */
+};
+
+extern const struct unpacking unpackings[TYPE_COUNT];
+
+/* The codebook types (unpack_iq_scalar.c). */
+void unpack_iq2_xxs(struct step *s, const uint8_t *p, int n);
+void unpack_iq2_xs(struct step *s, const uint8_t *p, int n);
+void unpack_iq2_s(struct step *s, const uint8_t *p, int n);
+void unpack_iq3_xxs(struct step *s, const uint8_t *p, int n);
+void unpack_iq3_s(struct step *s, const uint8_t *p, int n);
+void unpack_iq1_s(struct step *s, const uint8_t *p, int n);
+void unpack_iq1_m(struct step *s, const uint8_t *p, int n);
+
+/* Values of step b of a row of n_cols. */
+static inline int step_values(int n_cols, int b) { return n_cols - b * STEP < STEP ? n_cols - b * STEP : STEP; }
+
+/* The law of one step: acc with the n values of s times the codes of x at (step * plane + row) added. */
+float step_law(const struct unpacking *u, const struct step *s, const struct xq *x, size_t at, int n, float acc);
+
+#endif

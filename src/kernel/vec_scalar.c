@@ -1,0 +1,142 @@
+/* Functions of vectors, one f32 operation after the other: the law of what norms, activations, rope and softmax give.
+ *
+ * exp is a degree-6 polynomial after reduction by ln 2 in two parts; neither overflow nor subnormal results, 0.86 ulp. tanh is
+ * an odd polynomial near 0, else made of exp, 1.5 ulp. No libm function but fmaf, fabsf, sqrtf, nearbyintf, copysignf, which
+ * every libm rounds correctly. */
+#include "base/half.h"
+#include "kernel/tiers.h"
+
+#include <math.h>
+
+static float horner(float x, const float *c, int n) /* c[0]: the highest power */
+{
+    float p = c[0];
+    for (int i = 1; i < n; i++)
+        p = fmaf(p, x, c[i]);
+    return p;
+}
+
+float law_exp(float x)
+{
+    static const float c[] = {0x1.6a23d0p-10f, 0x1.123a20p-7f, 0x1.5558f2p-5f, 0x1.555492p-3f, 0x1.fffffcp-2f, 1, 1};
+    if (!(x >= -87.0f))
+        return x != x ? x : 0.0f;
+    if (x > 88.0f)
+        x = 88.0f;
+    float n = nearbyintf(x * 0x1.715476p+0f);
+    float r = fmaf(n, -0x1.62e4p-1f, x); /* 15 bits of ln 2: n times them is exact */
+    r = fmaf(n, -0x1.7f7d1cp-20f, r);
+    return f32_from_bits(f32_bits(horner(r, c, 7)) + ((uint32_t)(int32_t)n << 23));
+}
+
+float law_tanh(float x)
+{
+    static const float c[] = {-0x1.75d50cp-8f, 0x1.5223dep-6f, -0x1.b83bf4p-5f, 0x1.110724p-3f, -0x1.555532p-2f};
+    float a = fabsf(x);
+    if (a < 0.625f) {
+        float s = x * x;
+        return fmaf(x * s, horner(s, c, 5), x);
+    }
+    float t = law_exp(-2.0f * a);
+    return copysignf((1.0f - t) / (1.0f + t), x);
+}
+
+float law_softcap(float x, float cap) { return cap * law_tanh(x / cap); }
+
+static float dot16(const float *a, const float *b, int n)
+{
+    float l[16] = {0};
+    for (int i = 0; i < n; i++)
+        l[i % 16] = fmaf(a[i], b[i], l[i % 16]);
+    return tree16(l);
+}
+
+static void rms_norm(float *y, const float *x, const float *w, int n, float eps)
+{
+    float r = 1.0f / sqrtf(dot16(x, x, n) / (float)n + eps);
+    for (int i = 0; i < n; i++)
+        y[i] = w ? x[i] * r * w[i] : x[i] * r;
+}
+
+static void softmax(float *x, int n)
+{
+    float m = n > 0 ? x[0] : 0, l[16] = {0};
+    for (int i = 1; i < n; i++)
+        m = x[i] > m ? x[i] : m;
+    for (int i = 0; i < n; i++) {
+        x[i] = law_exp(x[i] - m);
+        l[i % 16] += x[i];
+    }
+    float r = 1.0f / tree16(l);
+    for (int i = 0; i < n; i++)
+        x[i] *= r;
+}
+
+static void silu_mul(float *h, const float *gate, const float *up, int n)
+{
+    for (int i = 0; i < n; i++)
+        h[i] = gate[i] / (1.0f + law_exp(-gate[i])) * up[i];
+}
+
+static void sigmoid(float *y, const float *x, int n)
+{
+    for (int i = 0; i < n; i++)
+        y[i] = 1.0f / (1.0f + law_exp(-x[i]));
+}
+
+static void add(float *x, const float *y, int n)
+{
+    for (int i = 0; i < n; i++)
+        x[i] += y[i];
+}
+
+static void add_scaled(float *y, float w, const float *o, int n)
+{
+    for (int i = 0; i < n; i++)
+        y[i] = y[i] + w * o[i];
+}
+
+static void scale(float *x, float s, int n)
+{
+    for (int i = 0; i < n; i++)
+        x[i] *= s;
+}
+
+static void rotate(float *a, float *b, float c, float s)
+{
+    float x0 = *a, x1 = *b;
+    *a = fmaf(x0, c, -(x1 * s));
+    *b = fmaf(x0, s, x1 * c);
+}
+
+static void rope_half(float *x, const float *c, const float *s, int n_pair)
+{
+    for (int i = 0; i < n_pair; i++)
+        rotate(&x[i], &x[i + n_pair], c[i], s[i]);
+}
+
+static void rope_pair(float *x, const float *c, const float *s, int n_pair)
+{
+    for (int i = 0; i < n_pair; i++)
+        rotate(&x[2 * i], &x[2 * i + 1], c[i], s[i]);
+}
+
+static void f32_to_f16(uint16_t *y, const float *x, int n)
+{
+    for (int i = 0; i < n; i++)
+        y[i] = f16_from_f32(x[i]);
+}
+
+void fill_vec_scalar(struct kernels *k)
+{
+    k->rms_norm = rms_norm;
+    k->softmax = softmax;
+    k->silu_mul = silu_mul;
+    k->sigmoid = sigmoid;
+    k->add = add;
+    k->add_scaled = add_scaled;
+    k->scale = scale;
+    k->rope_half = rope_half;
+    k->rope_pair = rope_pair;
+    k->f32_to_f16 = f32_to_f16;
+}
