@@ -29,8 +29,10 @@ LIBS    = $(LDFLAGS) -luring -lpcre2-8 -ljansson -lxxhash -lm
 # The scalar tier is the law: no tier flags, no vectoriser (gcc 12 miscompiles scalar int8 sums with them).
 TIER =
 $(BUILD)/obj/kernel/%_scalar.o: TIER = -O2 -fno-tree-vectorize -fno-tree-slp-vectorize
+ifeq ($(shell uname -m),x86_64)
 $(BUILD)/obj/kernel/%_avx2.o:   TIER = -O3 -mavx2 -mfma -mf16c
 $(BUILD)/obj/kernel/%_avx512.o: TIER = -O3 -mavx512f -mavx512bw -mavx512dq -mavx512vl -mavx512vnni -mavx2 -mfma -mf16c
+endif
 
 LAYERS  = cli engine text model store op kernel format base
 # link order: every layer before the layers it uses

@@ -69,7 +69,7 @@ if [ "$(id -u)" -ne 0 ]; then
         exit 1
     fi
 fi
-apt() { $as_root env DEBIAN_FRONTEND=noninteractive apt-get -qq -o=Dpkg::Use-Pty=0 "$@" >&2; }
+apt() { $as_root env DEBIAN_FRONTEND=noninteractive apt-get -qq -o=Dpkg::Use-Pty=0 "$@" >/dev/null; }
 
 echo "installing$missing" >&2
 # Lists that are empty do not know the packages; lists that are old name files that are gone.

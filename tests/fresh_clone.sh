@@ -1,0 +1,70 @@
+#!/bin/sh
+# The README's two commands, each in a clone of its own that nothing was done in before, outside this folder:
+#
+#   make demo     as a newcomer has it: no test data beside the clone
+#   make check    with the test data of STOKER_SHARED (../shared), if there
+#   both again    with a PATH in which every Python records the call and fails; make check without test data
+#
+# What is committed is tested, not what lies in the working tree. Called by .ci/run; takes minutes.
+set -u
+cd "$(dirname "$0")/.." || exit 1
+shared=$(cd "${STOKER_SHARED:-../shared}" 2>/dev/null && pwd)
+[ -z "$(git status --porcelain --untracked-files=no)" ] || echo "note: uncommitted changes are not tested here"
+
+dir=$(mktemp -d "${TMPDIR:-/tmp}/fresh-clone.XXXXXX") || exit 1
+trap 'rm -rf "$dir"' EXIT
+trap 'exit 1' INT TERM
+
+mkdir "$dir/no-python"
+for name in python python2 python3 pypy3 pip pip3; do
+    printf '#!/bin/sh\necho "%s $*" >>"%s"\necho "%s was called: $*" >&2\nexit 127\n' \
+        $name "$dir/python-calls" $name >"$dir/no-python/$name"
+    chmod +x "$dir/no-python/$name"
+done
+
+passed=0 failed=0
+pass() { passed=$((passed + 1)) && echo "ok     $1"; }
+fail() { failed=$((failed + 1)) && echo "FAILED $1" && sed 's/^/    | /' "$dir/log" | tail -n 60; }
+
+clone() { # clone NAME: into $dir/NAME/stoker, alone in its folder
+    mkdir "$dir/$1" && git clone -q . "$dir/$1/stoker" && work=$dir/$1/stoker
+}
+
+# run WHAT PATTERN COMMAND...: in $work, without what the caller's make and environment set; its output must hold PATTERN
+run() {
+    what=$1 pattern=$2
+    shift 2
+    if (cd "$work" && env -u MAKEFLAGS -u MAKELEVEL -u MFLAGS -u BUILD -u STOKER_SHARED "$@") >"$dir/log" 2>&1 </dev/null &&
+        grep -q "$pattern" "$dir/log"; then
+        pass "$what: $(grep "$pattern" "$dir/log" | tail -n 1)"
+    else
+        fail "$what"
+    fi
+}
+
+no_python="PATH=$dir/no-python:$PATH"
+result='^[1-9][0-9]* passed, 0 failed$'
+streamed='[1-9][0-9,]* misses'
+
+clone first || exit 1
+run "make demo" "$streamed" make demo
+[ -z "$shared" ] || run "make check with test data" "$result" env STOKER_SHARED="$shared" make check
+run "nothing left to build" "is up to date\|Nothing to be done" make all
+
+clone second || exit 1
+run "make check without Python and test data" "$result" env "$no_python" make check
+run "make demo without Python" "$streamed" env "$no_python" make demo
+if [ -e "$dir/python-calls" ]; then
+    cp "$dir/python-calls" "$dir/log"
+    fail "no Python is called"
+else
+    pass "no Python is called"
+fi
+
+for work in "$dir/first/stoker" "$dir/second/stoker"; do
+    (cd "$work" && git status --porcelain) >"$dir/log"
+    if [ -s "$dir/log" ]; then fail "building leaves the clone clean"; else pass "building leaves the clone clean"; fi
+done
+
+echo "$passed passed, $failed failed"
+[ "$failed" -eq 0 ]

@@ -1,0 +1,42 @@
+#!/bin/sh
+# make demo: the embedded model answers under a budget half-way between the smallest that works and everything resident, so that
+# its experts stream from disk. Usage: sh tools/demo.sh build/stoker
+set -u
+stoker=${1:?usage: sh tools/demo.sh build/stoker}
+model=models/ember/ember.gguf
+question='How does streaming experts work?'
+
+plan=$("$stoker" plan $model --json) || exit 1
+field() { echo "$plan" | tr ',{}' '\n\n\n' | sed -n "s/^ *\"$1\": *\([0-9][0-9]*\) *$/\1/p" | head -n 1; }
+minimum=$(field minimum) whole=$(field whole)
+if [ -z "$minimum" ] || [ -z "$whole" ]; then
+    echo "stoker plan $model --json names no minimum or no whole: $plan" >&2
+    exit 1
+fi
+memory=$(((minimum + whole) / 2))
+
+mib() { awk -v n="$1" 'BEGIN { printf "%.1f MiB", n / 1048576 }'; }
+show() {
+    echo
+    echo "\$ $*"
+}
+
+echo
+echo "$model is a small chat model with 96 experts. Everything resident takes $(mib "$whole"); the least that works is $(mib "$minimum")."
+echo "Half-way between them is $(mib $memory): experts that do not fit are read from the file when a token needs them."
+
+show "$stoker run $model --memory $memory --temp 0 --stats -p '$question'"
+"$stoker" run $model --memory $memory --temp 0 --stats -p "$question" || exit 1
+
+show "$stoker plan $model --memory $memory"
+"$stoker" plan $model --memory $memory || exit 1
+
+cat <<END
+
+Try next:
+  $stoker run                                    chat with the embedded model; Ctrl-D ends
+  $stoker run $model --memory min --stats -p 'What is 9 + 4?'
+  $stoker plan YOUR.gguf                         what a model of yours needs, from its header alone
+  $stoker run YOUR.gguf --memory 6GiB -p '...'   any Qwen3-MoE, Qwen2-MoE, OLMoE, Mixtral or Llama-style GGUF
+  $stoker --help
+END
