@@ -1,0 +1,284 @@
+/* Vector functions and attention: every tier against the scalar law. */
+#ifndef KERNELS_VECTORS_H
+#define KERNELS_VECTORS_H
+
+#include "kernels_common.h"
+
+enum { MAX_LEN = 4096 };
+
+static struct guarded mem_a, mem_b, mem_c;
+
+/* Ordinary values, any bit pattern at all, the range where exp and tanh bend, or the points where they change branch. */
+static float any_value(int kind)
+{
+    static const float edge[] = {0.0f,     -0.0f,    -87.0f,   88.0f,  -87.00001f, 88.00001f,  -86.99999f,
+                                 1e-40f,   -1e-40f,  INFINITY, 0.625f, -0.625f,    0.6249999f, 65504.0f,
+                                 65519.0f, 65520.0f, 1e30f,    -1e30f, 5.96e-8f,   2.98e-8f,   2.97e-8f,
+                                 6.1e-5f,  6.09e-5f, 1.0f,     -1.0f,  44.0f,      -44.0f};
+    switch (kind % 4) {
+    case 0:
+        return rnd_unit() * 8;
+    case 1:
+        return rnd() % 3 ? rnd_unit() * 100 : edge[rnd_below(sizeof edge / sizeof edge[0])];
+    case 2:
+        return rnd_unit() * 0x1p-14f;
+    default:
+        return f32_from_bits(rnd());
+    }
+}
+
+/* Each case: arrays a and b of n values; the outputs of a function stand in out (m values). */
+enum vec {
+    V_DOT16,
+    V_RMS,
+    V_RMS_BARE,
+    V_SOFTMAX,
+    V_SILU,
+    V_SIGMOID,
+    V_ADD,
+    V_ADD_SCALED,
+    V_SCALE,
+    V_ROPE_HALF,
+    V_ROPE_PAIR,
+    V_F16,
+    V_MERGE,
+    V_FINISH,
+    V_COUNT
+};
+static const char *const vec_name[V_COUNT] = {"dot16",      "rms_norm",   "rms_norm without weight",
+                                              "softmax",    "silu_mul",   "sigmoid",
+                                              "add",        "add_scaled", "scale",
+                                              "rope_half",  "rope_pair",  "f32_to_f16",
+                                              "attn_merge", "attn_finish"};
+
+/* Writes its outputs, as floats, to out; returns how many. a and b are scratch copies ending at guard pages. */
+static int vec_run(const struct kernels *k, enum vec v, float *a, float *b, float *out, int n, int alias)
+{
+    float *c = guarded_end(mem_c, (size_t)n * 4), *y = alias ? a : c, s = n ? b[0] : 1;
+    switch (v) {
+    case V_DOT16:
+        out[0] = k->dot16(a, b, (size_t)n);
+        return 1;
+    case V_RMS:
+        k->rms_norm(y, a, b, n, 1e-6f);
+        break;
+    case V_RMS_BARE:
+        k->rms_norm(y, a, NULL, n, 1e-5f);
+        break;
+    case V_SOFTMAX:
+        k->softmax(a, n), y = a;
+        break;
+    case V_SILU:
+        k->silu_mul(y, a, b, n);
+        break;
+    case V_SIGMOID:
+        k->sigmoid(y, a, n);
+        break;
+    case V_ADD:
+        k->add(a, b, n), y = a;
+        break;
+    case V_ADD_SCALED:
+        k->add_scaled(a, s, b, n), y = a;
+        break;
+    case V_SCALE:
+        k->scale(a, s, n), y = a;
+        break;
+    case V_ROPE_HALF:
+        k->rope_half(a, b, b + n / 4, n / 2), y = a;
+        break;
+    case V_ROPE_PAIR:
+        k->rope_pair(a, b, b + n / 4, n / 2), y = a;
+        break;
+    case V_F16: {
+        uint16_t *h = guarded_end(mem_c, (size_t)n * 2);
+        k->f32_to_f16(h, a, n);
+        for (int i = 0; i < n; i++)
+            out[i] = (float)h[i];
+        return n;
+    }
+    case V_MERGE: {
+        float M = n % 3 ? s : -INFINITY, L = n % 3 ? 2 : 0;
+        k->attn_merge(&M, &L, a, 0.5f, 3, b, n);
+        out[n] = M;
+        out[n + 1] = L;
+        memcpy(out, a, (size_t)n * 4);
+        return n + 2;
+    }
+    default:
+        k->attn_finish(a, s, n), y = a;
+        break;
+    }
+    memcpy(out, y, (size_t)n * 4);
+    return n;
+}
+
+static void vec_equal(enum vec v, int n, int kind, int alias)
+{
+    static float va[MAX_LEN], vb[MAX_LEN], ref[MAX_LEN + 2], out[MAX_LEN + 2];
+    for (int i = 0; i < n; i++) {
+        va[i] = any_value(kind);
+        vb[i] = any_value(kind / 4);
+    }
+    for (int tier = 0; tier <= (int)cpu_best_tier(); tier++) {
+        float *a = guarded_end(mem_a, (size_t)n * 4), *b = guarded_end(mem_b, (size_t)n * 4);
+        memcpy(a, va, (size_t)n * 4);
+        memcpy(b, vb, (size_t)n * 4);
+        int m = vec_run(kernels_for((enum cpu_tier)tier), v, a, b, out, n, alias);
+        if (tier == 0)
+            memcpy(ref, out, (size_t)m * 4);
+        long at = first_difference(out, ref, (size_t)m);
+        check(at < 0, "%s %s, n %d kind %d: differs at %ld: %a is not %a (a %a)", vec_name[v], cpu_tier_name(tier), n,
+              kind, at, (double)out[at < 0 ? 0 : at], (double)ref[at < 0 ? 0 : at],
+              n ? (double)va[at < 0 || at >= n ? 0 : at] : 0);
+        hash_floats(tier, out, (size_t)m);
+    }
+}
+
+/* The scalar law of exp against f64, through sigmoid and softmax, which are made of it. */
+static void check_accuracy(void)
+{
+    const struct kernels *k = kernels_for(TIER_SCALAR);
+    double worst = 0;
+    for (int i = 0; i < 20000; i++) {
+        float x = rnd_unit() * 80, y;
+        k->sigmoid(&y, &x, 1);
+        double e = fabs((double)y * (1 + exp(-(double)x)) - 1);
+        worst = e > worst ? e : worst;
+    }
+    check(worst < 3 * 0x1p-24 * 2, "sigmoid is off by %g of its value", worst);
+    for (uint32_t h = 0; h < 0x10000; h++) {
+        float f = f16_to_f32((uint16_t)h);
+        uint16_t back;
+        k->f32_to_f16(&back, &f, 1);
+        if (!isfinite(f))
+            continue;
+        if (back != h)
+            check(0, "f16 %04x becomes %04x", h, back);
+    }
+}
+
+/* ---- attention ---- */
+
+static struct guarded mem_q, mem_k, mem_v;
+
+struct attn_case {
+    int d_k, d_v, n_q;
+    enum kv_type type;
+    float cap;
+    int first[ATTN_QUERIES], last[ATTN_QUERIES];
+};
+
+static void put_kv(void *rows, enum kv_type type, size_t i, float v)
+{
+    uint16_t h = v != v ? 0x7e01 : f16_from_f32(v);
+    if (type == KV_F16)
+        ((uint16_t *)rows)[i] = h;
+    else
+        ((float *)rows)[i] = v;
+}
+
+static int seen(const struct attn_case *c, int p)
+{
+    for (int t = 0; t < c->n_q; t++)
+        if (p >= c->first[t] && p <= c->last[t])
+            return 1;
+    return 0;
+}
+
+static void attn_equal(const struct attn_case *c)
+{
+    static float m[2][ATTN_QUERIES], l[2][ATTN_QUERIES], a[2][ATTN_QUERIES * 600];
+    size_t width = c->type == KV_F16 ? 2 : 4, ld_q = (size_t)c->d_k + 7;
+    float *q = guarded_end(mem_q, ((size_t)(c->n_q - 1) * ld_q + (size_t)c->d_k) * 4);
+    void *k = guarded_end(mem_k, (size_t)ATTN_PAGE * (size_t)c->d_k * width);
+    void *v = guarded_end(mem_v, (size_t)ATTN_PAGE * (size_t)c->d_v * width);
+    void *work = aligned_alloc(64, (kernel_attn_scratch(c->d_k, c->d_v) + 63) / 64 * 64);
+    if (!work)
+        exit(1);
+    for (size_t i = 0; i < (size_t)(c->n_q - 1) * ld_q + (size_t)c->d_k; i++)
+        q[i] = rnd_unit() * 3;
+    for (int p = 0; p < ATTN_PAGE; p++) { /* what nobody sees is poison */
+        float poison = seen(c, p) ? 0 : NAN;
+        for (int d = 0; d < c->d_k; d++)
+            put_kv(k, c->type, (size_t)p * (size_t)c->d_k + (size_t)d, rnd_unit() + poison);
+        for (int d = 0; d < c->d_v; d++)
+            put_kv(v, c->type, (size_t)p * (size_t)c->d_v + (size_t)d, (p & 1 ? rnd_unit() : -0.0f) + poison);
+    }
+    size_t na = (size_t)c->n_q * (size_t)c->d_v;
+    for (int tier = 0; tier <= (int)cpu_best_tier(); tier++) {
+        int o = tier > 0;
+        memset(m[o], 0x55, sizeof m[o]);
+        memset(l[o], 0x55, sizeof l[o]);
+        memset(a[o], 0x55, sizeof a[o]);
+        struct attn_split s = {q,        ld_q,    c->n_q,  k,      v,    c->d_k, c->d_v, c->type,
+                               c->first, c->last, 0.0883f, c->cap, m[o], l[o],   a[o]};
+        kernels_for((enum cpu_tier)tier)->attn_split(&s, work);
+        long at = first_difference(a[o], a[0], na + 16);
+        int same = memcmp(m[o], m[0], sizeof m[o]) == 0 && memcmp(l[o], l[0], sizeof l[o]) == 0 && at < 0;
+        check(same, "attention %s, %s d_k %d d_v %d, %d queries, cap %g, [%d, %d]: differs at %ld", cpu_tier_name(tier),
+              c->type == KV_F16 ? "f16" : "f32", c->d_k, c->d_v, c->n_q, (double)c->cap, c->first[0], c->last[0], at);
+        hash_floats(tier, a[o], na);
+        hash_bytes(tier, m[o], sizeof m[o]);
+        hash_bytes(tier, l[o], sizeof l[o]);
+    }
+    free(work);
+}
+
+/* Visible ranges: a prompt's diagonal, a window's two edges, all alike (heads of one row), or any. */
+static void visible(struct attn_case *c, int kind)
+{
+    int at = rnd_below(ATTN_PAGE);
+    for (int t = 0; t < c->n_q; t++) {
+        c->first[t] = 0;
+        c->last[t] = at;
+        if (kind == 1)
+            c->last[t] = at + t < ATTN_PAGE ? at + t : ATTN_PAGE - 1;
+        if (kind == 2) {
+            c->first[t] = at / 3 + t;
+            c->last[t] = at / 2 + t;
+        }
+        if (kind == 3) {
+            c->first[t] = rnd_below(ATTN_PAGE);
+            c->last[t] = rnd_below(ATTN_PAGE);
+        }
+        if (kind == 4)
+            c->last[t] = ATTN_PAGE - 1;
+    }
+}
+
+static void check_attention(void)
+{
+    static const int dims[][2] = {{64, 64},   {128, 128}, {80, 80},  {96, 96}, {16, 16},
+                                  {192, 128}, {256, 256}, {112, 48}, {20, 12}, {576, 512}};
+    mem_q = guarded_new((size_t)ATTN_QUERIES * 600 * 4);
+    mem_k = guarded_new((size_t)ATTN_PAGE * 600 * 4);
+    mem_v = guarded_new((size_t)ATTN_PAGE * 600 * 4);
+    for (size_t i = 0; i < sizeof dims / sizeof dims[0]; i++)
+        for (int n_q = 1; n_q <= ATTN_QUERIES; n_q++)
+            for (int kind = 0; kind < 5; kind++) {
+                if (dims[i][0] > 192 && (n_q + kind) % 4)
+                    continue;
+                struct attn_case c = {dims[i][0], dims[i][1], n_q, (n_q + kind) % 2 ? KV_F16 : KV_F32,
+                                      kind % 3 == 1 ? 2.5f : 0};
+                visible(&c, kind);
+                attn_equal(&c);
+            }
+}
+
+static void check_vectors(void)
+{
+    mem_a = guarded_new(MAX_LEN * 4);
+    mem_b = guarded_new(MAX_LEN * 4);
+    mem_c = guarded_new(MAX_LEN * 4);
+    check_accuracy();
+    for (int v = 0; v < V_COUNT; v++) {
+        for (int n = 0; n <= 70; n++)
+            for (int kind = 0; kind < 16; kind += 1 + n % 3)
+                vec_equal((enum vec)v, n, kind, n & 1);
+        for (int i = 0; i < 16; i++)
+            vec_equal((enum vec)v, MAX_LEN - 3 * i, i, i & 1);
+    }
+    check_attention();
+}
+
+#endif
