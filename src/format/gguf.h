@@ -83,7 +83,7 @@ struct gguf {
     struct gguf_tensor *tensor; /* in file order, parts one after another */
     uint64_t n_tensor;
     struct arena arena;
-    void *index; /* hash tables of keys and names */
+    struct gguf_index *index; /* hash tables of keys and names */
 };
 
 /* ERR_IO, ERR_FORMAT or ERR_UNSUPPORTED with the sentence: which file, which key or tensor, what was found. */
