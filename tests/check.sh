@@ -5,7 +5,7 @@
 #   drivers   the table below; their last line is "N passed, N failed, N skipped"
 #   scripts   tests/cli/NAME.sh, run by sh with STOKER=build/stoker; their last line likewise
 #
-# A line a program, its output only when it fails. The last line is "N passed, N failed"; status 1 on any failure.
+# A line a program, its output only when it fails (of skipped tests the first reasons). The last line is "N passed, N failed"; status 1 on any failure.
 # BUILD (build) is where the programs are; STOKER_SHARED (../shared) is the test data that is not in the repository.
 set -u
 cd "$(dirname "$0")/.." || exit 1
@@ -77,11 +77,16 @@ run() {
         f=1 note=", printed no result"
     fi
     [ "$s" -eq 0 ] || note="$note, $s skipped"
+    [ "$f" -eq 0 ] || note=", $f failed$note"
     passed=$((passed + p)) failed=$((failed + f)) skipped=$((skipped + s))
     verdict=ok
     [ "$f" -eq 0 ] || verdict=FAILED
     printf '%-6s %3d.%02d s  %s: %d passed%s\n' $verdict $((took / 100)) $((took % 100)) "$name" "$p" "$note"
-    [ "$f" -eq 0 ] || sed 's/^/    | /' "$out"
+    if [ "$f" -ne 0 ]; then
+        sed 's/^/    | /' "$out"
+    elif [ "$s" -ne 0 ]; then
+        sed '$d' "$out" | grep -i skip | head -n 3 | sed 's/^/    | /'
+    fi
 }
 
 # fail NAME REASON, skip NAME REASON: without running anything
@@ -98,9 +103,9 @@ run_driver() { # run_driver NAME NEEDS ARGUMENT...
     driver=$1 needs=$2
     shift 2
     if [ "$needs" != - ] && [ ! -e "$needs" ]; then
-        skip "$driver $*" "$needs is absent"
+        skip "$driver${*:+ }$*" "$needs is absent"
     elif [ ! -x "$build/tests/$driver" ]; then
-        fail "$driver $*" "$build/tests/$driver is not built"
+        fail "$driver${*:+ }$*" "$build/tests/$driver is not built"
     else
         run "$driver${*:+ }$*" "$build/tests/$driver" "$@"
     fi

@@ -3,7 +3,8 @@
 #
 #   1. an #include names its file from src/ on, and its folder is one that src/LAYERS allows
 #   2. src/LAYERS itself goes one way, and no header includes itself in a circle
-#   3. clang-format changes nothing (left out, saying so, where clang-format is absent)
+#   3. a file that the documents name is there (names with NAME in capitals are patterns)
+#   4. clang-format changes nothing (left out, saying so, where clang-format is absent)
 set -u
 cd "$(dirname "$0")/.." || exit 1
 status=0
@@ -84,6 +85,13 @@ find src include -name '*.[ch]' | LC_ALL=C sort | xargs awk '
             walk(node, "")
         exit bad
     }' || status=1
+
+for document in README.md docs/*.md; do
+    for path in $(grep -oE '`(src|include|tests|tools|docs|models|examples|bench)/[A-Za-z0-9_./-]*`' "$document" | tr -d '`'); do
+        case $path in *NAME*) continue ;; esac
+        [ -e "$path" ] || { echo "$document names $path, which is not there" && status=1; }
+    done
+done
 
 if command -v clang-format >/dev/null 2>&1; then
     find src include tests examples bench -name '*.[ch]' | LC_ALL=C sort | xargs clang-format --dry-run -Werror || status=1
