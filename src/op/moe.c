@@ -192,7 +192,7 @@ size_t op_moe_bytes(int n_rows, int n_used, int n_ff, int n_embd, int wide)
 {
     size_t uses = (size_t)n_rows * (size_t)n_used,
            few = (size_t)(n_rows < MOE_FEW_ROWS ? n_rows : MOE_FEW_ROWS) * (size_t)n_used;
-    size_t many_bytes = wide ? uses * (size_t)n_ff * sizeof(float) : uses * act_row_bytes(n_ff) / 2;
+    size_t many_bytes = uses * (wide ? row_bytes(n_ff) : act_row_bytes(n_ff) / 2);
     size_t few_bytes = few * ((2 * (size_t)n_ff + (size_t)n_embd) * sizeof(float) + act_row_bytes(n_ff) / 2);
     return (many_bytes > few_bytes ? many_bytes : few_bytes) + 8 * 64 + ACT_FIXED_BYTES;
 }

@@ -1,0 +1,78 @@
+/* Llama and its relatives, dense or with experts (Mixtral): grouped-query attention and a gated feed-forward.
+ *
+ *     h = x + Wo attend(rope(Wq n), rope(Wk n), Wv n)        n = rms_norm(x)
+ *     y = h + ffn(rms_norm(h))                               or the sum over the top-k experts, weights renormalised
+ *
+ * Biases where the file has them; rope in adjacent pairs; rope_freqs.weight divides the frequencies (Llama 3).
+ * Sources: Touvron et al., arXiv 2302.13971; Jiang et al., arXiv 2401.04088. Goldens: llama-*, mixtral. */
+#include "model/bind.h"
+#include "model/step.h"
+
+struct layer {
+    struct attention_weights attention;
+    const struct weight *ffn_norm; /* of a dense model */
+    struct ffn_weights ffn;
+    struct moe_weights moe; /* of one with experts */
+};
+
+static int read_params(struct params *p, const struct gguf *g, struct error *err)
+{
+    if (params_read(p, g, ROPE_ADJACENT, err) || params_int(g, "expert_count", 0, 1 << 14, 0, &p->n_expert, err))
+        return -1;
+    return p->n_expert ? params_read_experts(p, g, err) : 0;
+}
+
+static void bind_biases(struct binder *b, int l, struct layer *w)
+{
+    const struct params *p = &b->m->p;
+    w->attention.bq = bind_vector_if(b, l, "attn_q.bias", p->n_head * p->d_k);
+    w->attention.bk = bind_vector_if(b, l, "attn_k.bias", p->n_head_kv * p->d_k);
+    w->attention.bv = bind_vector_if(b, l, "attn_v.bias", p->n_head_kv * p->d_v);
+    w->attention.bo = bind_vector_if(b, l, "attn_output.bias", p->n_embd);
+    w->ffn.gate_bias = bind_vector_if(b, l, "ffn_gate.bias", p->n_ff);
+    w->ffn.up_bias = bind_vector_if(b, l, "ffn_up.bias", p->n_ff);
+    w->ffn.down_bias = bind_vector_if(b, l, "ffn_down.bias", p->n_embd);
+}
+
+static int bind(struct binder *b, int l, void *layer)
+{
+    struct layer *w = layer;
+    const struct params *p = &b->m->p;
+    if (l == 0)
+        b->m->rope_factors = bind_vector_if(b, -1, "rope_freqs.weight", p->rope.n_rot / 2);
+    bind_attention(b, l, &w->attention);
+    bind_biases(b, l, w);
+    if (p->n_expert)
+        bind_moe(b, l, &w->moe);
+    else {
+        w->ffn_norm = bind_vector(b, l, "ffn_norm.weight", p->n_embd);
+        bind_ffn(b, l, &w->ffn, "", p->n_ff);
+    }
+    return b->failed;
+}
+
+static void memory(const struct model *m, int n_rows, struct arch_memory *out)
+{
+    if (m->p.n_expert)
+        decoder_memory(m, moe_row_bytes(&m->p), moe_fixed_bytes(m, n_rows), out);
+    else
+        decoder_memory(m, ffn_row_bytes(&m->p, m->p.n_ff), 0, out);
+}
+
+static void layer(struct step *s, int l, const void *weights, float *x)
+{
+    const struct layer *w = weights;
+    block_attention(s, l, x, &w->attention);
+    if (s->m->p.n_expert)
+        block_sparse(s, l, x, &w->moe, ROUTE_SOFTMAX | ROUTE_NORMALISE, NULL);
+    else
+        block_dense(s, x, w->ffn_norm, &w->ffn);
+    layer_out(s, l, x);
+}
+
+const struct arch arch_llama = {.name = "llama",
+                                .read_params = read_params,
+                                .layer_bytes = sizeof(struct layer),
+                                .bind = bind,
+                                .memory = memory,
+                                .layer = layer};

@@ -1,0 +1,49 @@
+/* The architectures: one row each. */
+#include "model/arch.h"
+
+#include <string.h>
+
+extern const struct arch arch_llama, arch_qwen2, arch_qwen2moe, arch_qwen3, arch_qwen3moe, arch_olmoe;
+
+static const struct arch *const archs[] = {
+    &arch_llama, &arch_qwen2, &arch_qwen2moe, &arch_qwen3, &arch_qwen3moe, &arch_olmoe,
+};
+enum { N_ARCHS = sizeof archs / sizeof *archs };
+
+const struct arch *arch_by_name(const char *name)
+{
+    for (int i = 0; i < N_ARCHS; i++)
+        if (strcmp(archs[i]->name, name) == 0)
+            return archs[i];
+    return NULL;
+}
+
+const char *arch_name(int i) { return i >= 0 && i < N_ARCHS ? archs[i]->name : NULL; }
+
+/* Levenshtein distance of short names. */
+static int distance(const char *a, const char *b)
+{
+    enum { LONG = 32 };
+    int row[LONG + 1], n = (int)strnlen(b, LONG);
+    for (int j = 0; j <= n; j++)
+        row[j] = j;
+    for (int i = 1; a[i - 1] && i <= LONG; i++) {
+        int diagonal = row[0];
+        row[0] = i;
+        for (int j = 1; j <= n; j++) {
+            int change = diagonal + (a[i - 1] != b[j - 1]), other = (row[j] < row[j - 1] ? row[j] : row[j - 1]) + 1;
+            diagonal = row[j];
+            row[j] = change < other ? change : other;
+        }
+    }
+    return row[n];
+}
+
+const char *arch_nearest(const char *name)
+{
+    int best = 0;
+    for (int i = 1; i < N_ARCHS; i++)
+        if (distance(name, archs[i]->name) < distance(name, archs[best]->name))
+            best = i;
+    return archs[best]->name;
+}

@@ -1,0 +1,88 @@
+/* Grouped-query attention with rotary positions, as llama, qwen and olmoe have it: see step.h.
+ * Sources: Ainslie et al., arXiv 2305.13245 (grouped queries); Su et al., arXiv 2104.09864 (rotary positions). */
+#include "model/bind.h"
+#include "model/step.h"
+
+#include <math.h>
+
+/* A norm as wide as a head treats each head by itself, one as wide as the projection all heads together. */
+static void norm_projection(struct step *s, float *x, int n_cols, const struct weight *w)
+{
+    if (w)
+        op_rms_norm(&s->m->op, x, x, w->vector, s->n_rows * (n_cols / w->mat.n_cols), w->mat.n_cols, s->m->p.norm_eps);
+}
+
+static void rotate(struct step *s, float *x, int n_head)
+{
+    const struct params *p = &s->m->p;
+    op_rope(&s->m->op, x, s->n_rows, n_head, p->d_k, p->rope.pairs, s->rope_cos, s->rope_sin, p->rope.n_rot / 2);
+}
+
+void block_attention(struct step *s, int l, float *x, const struct attention_weights *w)
+{
+    const struct params *p = &s->m->p;
+    int n_q = p->n_head * p->d_k, n_k = p->n_head_kv * p->d_k, n_v = p->n_head_kv * p->d_v, n_o = p->n_head * p->d_v;
+    size_t mark = step_mark(s);
+    float *n = step_rows(s, p->n_embd), *q = step_rows(s, n_q), *k = step_rows(s, n_k), *v = step_rows(s, n_v);
+
+    rms_norm(s, n, x, w->norm);
+    struct act a = act(s, n, p->n_embd);
+    matmul(s, q, &a, w->wq);
+    matmul(s, k, &a, w->wk);
+    matmul(s, v, &a, w->wv);
+    add_bias(s, q, w->bq);
+    add_bias(s, k, w->bk);
+    add_bias(s, v, w->bv);
+    norm_projection(s, q, n_q, w->q_norm);
+    norm_projection(s, k, n_k, w->k_norm);
+    rotate(s, q, p->n_head);
+    rotate(s, k, p->n_head_kv);
+
+    const struct kv_pool *kv = &s->m->kv;
+    struct attention at = {.shape = kv->shape,
+                           .layer_offset = (size_t)l * kv->layer_bytes,
+                           .n_head = p->n_head,
+                           .scale = 1.0f / sqrtf((float)p->d_k),
+                           .row = s->attn_row,
+                           .n_rows = s->n_rows};
+    float *o = step_rows(s, n_o);
+    op_kv_store(&s->m->op, &at, k, v);
+    op_attend(&s->m->op, &at, o, q);
+
+    struct act b = act(s, o, n_o);
+    matmul(s, n, &b, w->wo);
+    add_bias(s, n, w->bo);
+    add(s, x, n, p->n_embd);
+    step_reset(s, mark);
+}
+
+size_t attention_row_bytes(const struct params *p)
+{
+    size_t n_q = (size_t)p->n_head * (size_t)p->d_k, n_o = (size_t)p->n_head * (size_t)p->d_v;
+    size_t n_kv = (size_t)p->n_head_kv * (size_t)(p->d_k + p->d_v);
+    return ((size_t)p->n_embd + n_q + n_kv + n_o) * sizeof(float) + act_row_bytes(p->n_embd) + act_row_bytes((int)n_o);
+}
+
+void bind_attention(struct binder *b, int l, struct attention_weights *w)
+{
+    const struct params *p = &b->m->p;
+    w->norm = bind_vector(b, l, "attn_norm.weight", p->n_embd);
+    w->wq = bind_matrix(b, l, "attn_q.weight", p->n_head * p->d_k, p->n_embd);
+    w->wk = bind_matrix(b, l, "attn_k.weight", p->n_head_kv * p->d_k, p->n_embd);
+    w->wv = bind_matrix(b, l, "attn_v.weight", p->n_head_kv * p->d_v, p->n_embd);
+    w->wo = bind_matrix(b, l, "attn_output.weight", p->n_embd, p->n_head * p->d_v);
+}
+
+void bind_qkv_bias(struct binder *b, int l, struct attention_weights *w)
+{
+    const struct params *p = &b->m->p;
+    w->bq = bind_vector(b, l, "attn_q.bias", p->n_head * p->d_k);
+    w->bk = bind_vector(b, l, "attn_k.bias", p->n_head_kv * p->d_k);
+    w->bv = bind_vector(b, l, "attn_v.bias", p->n_head_kv * p->d_v);
+}
+
+void bind_qk_norm(struct binder *b, int l, struct attention_weights *w, int n_q, int n_k)
+{
+    w->q_norm = bind_vector(b, l, "attn_q_norm.weight", n_q);
+    w->k_norm = bind_vector(b, l, "attn_k_norm.weight", n_k);
+}

@@ -1,0 +1,54 @@
+/* The gated feed-forward with silu: see step.h. Source: Shazeer, arXiv 2002.05202 (SwiGLU). */
+#include "model/bind.h"
+#include "model/step.h"
+
+#include "op/matmul.h"
+
+#include <stdio.h>
+
+void block_ffn(struct step *s, float *out, struct act *a, const struct ffn_weights *w)
+{
+    op_view(a, w->gate->mat.type); /* copies of a live as long as a: made before the mark */
+    op_view(a, w->up->mat.type);
+    size_t mark = step_mark(s);
+    float *gate = step_rows(s, w->n_ff), *up = step_rows(s, w->n_ff);
+    matmul(s, gate, a, w->gate);
+    matmul(s, up, a, w->up);
+    add_bias(s, gate, w->gate_bias);
+    add_bias(s, up, w->up_bias);
+    op_silu_mul(&s->m->op, gate, up, s->n_rows, w->n_ff);
+    struct act h = act(s, gate, w->n_ff);
+    matmul(s, out, &h, w->down);
+    add_bias(s, out, w->down_bias);
+    step_reset(s, mark);
+}
+
+void block_dense(struct step *s, float *x, const struct weight *norm, const struct ffn_weights *w)
+{
+    int n_embd = s->m->p.n_embd;
+    size_t mark = step_mark(s);
+    float *n = step_rows(s, n_embd), *y = step_rows(s, n_embd);
+    rms_norm(s, n, x, norm);
+    struct act a = act(s, n, n_embd);
+    block_ffn(s, y, &a, w);
+    add(s, x, y, n_embd);
+    step_reset(s, mark);
+}
+
+size_t ffn_row_bytes(const struct params *p, int n_ff)
+{
+    return (2 * (size_t)p->n_embd + 2 * (size_t)n_ff) * sizeof(float) + act_row_bytes(p->n_embd) + act_row_bytes(n_ff);
+}
+
+void bind_ffn(struct binder *b, int l, struct ffn_weights *w, const char *suffix, int n_ff)
+{
+    const struct params *p = &b->m->p;
+    char name[40];
+    w->n_ff = n_ff;
+    snprintf(name, sizeof name, "ffn_gate%s.weight", suffix);
+    w->gate = bind_matrix(b, l, name, n_ff, p->n_embd);
+    snprintf(name, sizeof name, "ffn_up%s.weight", suffix);
+    w->up = bind_matrix(b, l, name, n_ff, p->n_embd);
+    snprintf(name, sizeof name, "ffn_down%s.weight", suffix);
+    w->down = bind_matrix(b, l, name, p->n_embd, n_ff);
+}

@@ -1,0 +1,277 @@
+/* Routed experts: from ids and weights of each row to a sum, through the store. This file alone drives the store.
+ *
+ *     pairs     (expert, row), sorted by expert, rows ascending: the uses of the layer call
+ *     few rows  every expert is computed as it comes; the pairs' outputs are added at the end, ascending
+ *     many rows the experts of a wave are collected, computed in two phases, waves ascending
+ *
+ * While the first wave loads, the shared expert is computed. An expert whose read failed takes its rows with it; the others
+ * go on with the same bits. Definitions: streaming.md P, kernels.md C. */
+#include "model/bind.h"
+#include "model/step.h"
+
+#include "base/error.h"
+#include "op/matmul.h"
+#include "op/moe.h"
+
+#include <string.h>
+
+struct pairs {
+    struct expert_uses uses;
+    struct moe_expert *expert; /* [uses.n] */
+    float *w;                  /* [n_pairs] */
+    int n_pairs;
+};
+
+struct routes route_top_k(struct step *s, struct act *a, const struct weight *router, int n_expert, int n_used, int how)
+{
+    struct routes r = {.n_used = n_used};
+    size_t n = (size_t)s->n_rows * (size_t)n_used;
+    r.id = op_alloc(&s->m->op, n * sizeof *r.id);
+    r.w = op_alloc(&s->m->op, n * sizeof *r.w);
+    float *logits = step_rows(s, n_expert);
+    matmul(s, logits, a, router);
+    op_route(&s->m->op, r.id, r.w, logits, s->n_rows, n_expert, n_used, how, 1.0f);
+    return r;
+}
+
+static int routed(const struct step *s, const struct routes *r, int row, int k, int n_expert)
+{
+    int32_t id = r->id[(size_t)row * (size_t)r->n_used + (size_t)k];
+    return !s->b->dead[row] && id >= 0 && id < n_expert ? id : -1;
+}
+
+/* Counting sort of the (row, expert) pairs by expert. */
+static struct pairs sort_pairs(struct step *s, const struct routes *r, const struct experts *e)
+{
+    struct op *op = &s->m->op;
+    size_t most = (size_t)s->n_rows * (size_t)r->n_used;
+    struct pairs p = {.w = op_alloc(op, most * sizeof(float))};
+    int32_t *start = op_alloc(op, ((size_t)e->n_expert + 1) * sizeof *start),
+            *id = op_alloc(op, (size_t)e->n_expert * sizeof *id);
+    int32_t *row_start = op_alloc(op, ((size_t)e->n_expert + 1) * sizeof *row_start),
+            *rows = op_alloc(op, most * sizeof *rows);
+
+    memset(start, 0, ((size_t)e->n_expert + 1) * sizeof *start);
+    for (int row = 0; row < s->n_rows; row++)
+        for (int k = 0; k < r->n_used; k++) {
+            int x = routed(s, r, row, k, e->n_expert);
+            if (x >= 0)
+                start[x + 1]++;
+        }
+    int n = 0;
+    for (int x = 0; x < e->n_expert; x++) {
+        if (start[x + 1] > 0) {
+            id[n] = x;
+            row_start[n++] = start[x];
+        }
+        start[x + 1] += start[x];
+    }
+    p.n_pairs = start[e->n_expert];
+    row_start[n] = p.n_pairs;
+    for (int row = 0; row < s->n_rows; row++)
+        for (int k = 0; k < r->n_used; k++) {
+            int x = routed(s, r, row, k, e->n_expert);
+            if (x < 0)
+                continue;
+            p.w[start[x]] = r->w[(size_t)row * (size_t)r->n_used + (size_t)k];
+            rows[start[x]++] = row;
+        }
+    p.uses = (struct expert_uses){
+        .id = id, .row_start = row_start, .row = rows, .n = n, .n_rows = s->n_rows, .n_prompt = s->b->n_prompt};
+    p.expert = op_alloc(op, (size_t)n * sizeof *p.expert);
+    for (int i = 0; i < n; i++)
+        p.expert[i] = (struct moe_expert){.gate = e->part[0],
+                                          .up = e->part[1],
+                                          .down = e->part[2],
+                                          .row = rows + row_start[i],
+                                          .w = p.w + row_start[i],
+                                          .n = row_start[i + 1] - row_start[i],
+                                          .first_use = row_start[i]};
+    return p;
+}
+
+/* Its rows leave, and it adds nothing. */
+static void expert_failed(struct step *s, struct moe_expert *e, const struct error *why)
+{
+    for (int i = 0; i < e->n; i++)
+        row_leaves(s, e->row[i]);
+    if (s->b->row_error && s->b->row_error->code == ERR_NONE)
+        *s->b->row_error = *why;
+    e->n = 0;
+}
+
+/* Take one expert from the store: 1 and its place among the pairs' experts, 0 none (now). */
+static int take(struct step *s, struct pairs *p, int wait, int *index)
+{
+    struct expert_view v;
+    struct error why = {0};
+    if (!store_next(s->m->store, wait, &v, &why))
+        return 0;
+    struct moe_expert *e = &p->expert[v.index];
+    *index = v.index;
+    if (v.failed)
+        expert_failed(s, e, &why);
+    e->gate.data = v.part[0];
+    e->up.data = v.part[1];
+    e->down.data = v.part[2];
+    return 1;
+}
+
+static void wave_of_few(struct step *s, struct pairs *p, const struct expert_wave *w, const struct moe_few *f,
+                        struct act *a)
+{
+    struct op *op = &s->m->op;
+    size_t mark = step_mark(s);
+    struct moe_expert *ready = op_alloc(op, (size_t)w->n * sizeof *ready);
+    for (int left = w->n; left > 0;) {
+        int n = 0, index;
+        while (left > 0 && take(s, p, n == 0, &index)) { /* all that is here, at least one */
+            left--;
+            if (p->expert[index].n > 0)
+                ready[n++] = p->expert[index];
+        }
+        op_moe_few(op, f, ready, n, a);
+    }
+    step_reset(s, mark);
+}
+
+static void wave_of_many(struct step *s, struct pairs *p, const struct expert_wave *w, float *y, struct act *a,
+                         const struct experts *e)
+{
+    struct op *op = &s->m->op;
+    size_t mark = step_mark(s);
+    struct moe_expert *ready = op_alloc(op, (size_t)w->n * sizeof *ready);
+    int n = 0, index;
+    for (int left = w->n; left > 0; left--)
+        if (!take(s, p, 1, &index))
+            break;
+    for (int i = w->first; i < w->first + w->n; i++)
+        if (p->expert[i].n > 0)
+            ready[n++] = p->expert[i];
+    if (n > 0)
+        op_moe_many(op, ready, n, ready[n - 1].first_use + ready[n - 1].n - ready[0].first_use, a, y, s->m->p.n_embd,
+                    e->n_ff);
+    step_reset(s, mark);
+}
+
+/* The copies of x that the experts will want, made before any scratch that is given back. */
+static void quantise_for(struct act *a, const struct experts *e, const struct shared_expert *shared)
+{
+    op_view(a, e->part[0].type);
+    op_view(a, e->part[1].type);
+    if (shared) {
+        op_view(a, shared->ffn.gate->mat.type);
+        op_view(a, shared->ffn.up->mat.type);
+    }
+}
+
+static float *shared_output(struct step *s, struct act *a, const struct shared_expert *shared, float **gate)
+{
+    float *o = step_rows(s, s->m->p.n_embd);
+    *gate = NULL;
+    if (shared->gate) {
+        struct wmat w = shared->gate->mat;
+        w = (struct wmat){(const uint8_t *)shared->gate->vector, TYPE_F32, 1, w.n_cols,
+                          (size_t)w.n_cols * sizeof(float)};
+        *gate = step_rows(s, 1);
+        op_matmul(&s->m->op, *gate, 1, a, &w);
+    }
+    block_ffn(s, o, a, &shared->ffn);
+    return o;
+}
+
+void block_moe(struct step *s, int l, float *y, struct act *a, const struct routes *r, const struct experts *e,
+               const struct shared_expert *shared)
+{
+    struct op *op = &s->m->op;
+    size_t n_embd = (size_t)s->m->p.n_embd;
+    quantise_for(a, e, shared);
+    size_t mark = step_mark(s);
+    struct pairs p = sort_pairs(s, r, e);
+    struct expert_wave *wave = op_alloc(op, ((size_t)p.uses.n + 1) * sizeof *wave);
+    int n_wave = p.uses.n ? store_layer_begin(s->m->store, l, &p.uses, wave) : 0, few = s->n_rows <= MOE_FEW_ROWS;
+    float *shared_y = NULL, *shared_gate = NULL;
+    struct moe_few f = {0};
+    if (few)
+        f = op_moe_few_begin(op, p.n_pairs, e->n_ff, s->m->p.n_embd);
+    else
+        memset(y, 0, (size_t)s->n_rows * n_embd * sizeof(float));
+
+    int opened = 0;
+    for (int w = 0; w < n_wave; w++) {
+        for (; opened < n_wave && opened <= w + 1; opened++)
+            if (store_begin(s->m->store, &wave[opened], s->err)) {
+                for (int i = wave[opened].first; i < p.uses.n;
+                     i++) /* no slot left: these experts fail, and all after */
+                    expert_failed(s, &p.expert[i], s->err);
+                n_wave = opened;
+                break;
+            }
+        if (w == n_wave)
+            break;
+        if (w == 0 && shared)
+            shared_y = shared_output(s, a, shared, &shared_gate);
+        if (few)
+            wave_of_few(s, &p, &wave[w], &f, a);
+        else
+            wave_of_many(s, &p, &wave[w], y, a, e);
+        store_end(s->m->store);
+    }
+    if (few)
+        op_moe_sum(op, &f, p.expert, p.uses.n, y, s->n_rows);
+    if (shared && !shared_y)
+        shared_y = shared_output(s, a, shared, &shared_gate);
+    if (shared)
+        op_add_gated(op, y, shared_y, shared_gate, s->n_rows, (int)n_embd);
+    step_reset(s, mark);
+}
+
+void block_sparse(struct step *s, int l, float *x, const struct moe_weights *w, int how,
+                  const struct shared_expert *shared)
+{
+    const struct params *p = &s->m->p;
+    size_t mark = step_mark(s);
+    float *n = step_rows(s, p->n_embd), *y = step_rows(s, p->n_embd);
+    rms_norm(s, n, x, w->norm);
+    struct act a = act(s, n, p->n_embd);
+    struct routes r = route_top_k(s, &a, w->router, p->n_expert, p->n_expert_used, how);
+    block_moe(s, l, y, &a, &r, w->experts, shared);
+    add(s, x, y, p->n_embd);
+    step_reset(s, mark);
+}
+
+void bind_moe(struct binder *b, int l, struct moe_weights *w)
+{
+    const struct params *p = &b->m->p;
+    w->norm = bind_vector(b, l, "ffn_norm.weight", p->n_embd);
+    w->router = bind_matrix(b, l, "ffn_gate_inp.weight", p->n_expert, p->n_embd);
+    w->experts = bind_experts(b, l);
+}
+
+size_t moe_row_bytes(const struct params *p)
+{
+    size_t k = (size_t)p->n_expert_used, n_embd = (size_t)p->n_embd;
+    size_t router = ((size_t)p->n_expert + 2 * k) * sizeof(float), pairs = k * (sizeof(float) + sizeof(int32_t));
+    size_t shared = p->n_ff_shared ? (n_embd + 1) * sizeof(float) + ffn_row_bytes(p, p->n_ff_shared) : 0;
+    return 2 * n_embd * sizeof(float) + act_row_bytes(p->n_embd) + router + pairs + shared;
+}
+
+/* Down products that take f32: float weights, and everything under --exact. */
+static int any_wide(const struct model *m)
+{
+    for (int l = 0; l < m->p.n_layer; l++) {
+        const struct expert_layer *e = &m->expert_layer[l];
+        if (e->n_expert && kernel_family(gguf_tensor(m->file, e->part[e->n_part - 1].tensor)->type) == ACT_F32)
+            return 1;
+    }
+    return m->op.exact;
+}
+
+size_t moe_fixed_bytes(const struct model *m, int n_rows)
+{
+    const struct params *p = &m->p;
+    size_t e = (size_t)p->n_expert;
+    size_t tables = (3 * e + 3) * sizeof(int32_t) + e * 2 * sizeof(struct moe_expert) +
+                    (e + 1) * sizeof(struct expert_wave);
+    return tables + op_moe_bytes(n_rows, p->n_expert_used, p->n_ff_expert, p->n_embd, any_wide(m)) + 24 * 64;
+}

@@ -1,0 +1,176 @@
+/* Opening and loading a model: see model.h. */
+#include "model/model.h"
+
+#include "base/checked.h"
+#include "base/error.h"
+#include "base/half.h"
+#include "model/bind.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+static int bind_ends(struct binder *b)
+{
+    struct model *m = b->m;
+    const struct params *p = &m->p;
+    m->token_embd = bind_matrix(b, -1, "token_embd.weight", p->n_vocab, p->n_embd);
+    m->output_norm = bind_vector(b, -1, "output_norm.weight", p->n_embd);
+    m->output = bind_matrix_if(b, -1, "output.weight", p->n_vocab, p->n_embd);
+    if (!m->output)
+        m->output = m->token_embd;
+    return b->failed ? -1 : 0;
+}
+
+static int bind_all(struct model *m, struct error *err)
+{
+    struct binder b = {.m = m, .err = err};
+    if (bind_ends(&b))
+        return -1;
+    for (int l = 0; l < m->p.n_layer && !b.failed; l++)
+        if (m->arch->bind(&b, l, (char *)m->layer + (size_t)l * m->arch->layer_bytes) || b.failed)
+            return -1;
+    return b.failed ? -1 : 0;
+}
+
+static int read_vocab(struct model *m, struct error *err)
+{
+    const struct gguf_tensor *t = gguf_tensor(m->file, "token_embd.weight");
+    if (!t)
+        return error_set(err, ERR_FORMAT,
+                         "%s: the tensor token_embd.weight is missing; the file holds no language model",
+                         m->file->file->path);
+    if (t->ne[1] > 1 << 26)
+        return error_set(err, ERR_FORMAT, "%s: token_embd.weight has %llu rows, more than any vocabulary",
+                         m->file->file->path, (unsigned long long)t->ne[1]);
+    m->p.n_vocab = (int)t->ne[1];
+    return 0;
+}
+
+static int find_arch(struct model *m, struct error *err)
+{
+    struct gguf_string name = {"", 0};
+    int found = gguf_str(m->file, "general.architecture", &name, err);
+    if (found < 0)
+        return -1;
+    if (found == 0)
+        return error_set(err, ERR_FORMAT,
+                         "%s: the key general.architecture is missing, so stoker cannot tell what model this is",
+                         m->file->file->path);
+    m->arch = arch_by_name(name.text);
+    if (!m->arch)
+        return error_set(err, ERR_UNSUPPORTED,
+                         "%s: the architecture \"%.60s\" is not supported; the nearest one that is: %s",
+                         m->file->file->path, name.text, arch_nearest(name.text));
+    return 0;
+}
+
+static int allocate(struct model *m, struct error *err)
+{
+    size_t n_layer = (size_t)m->p.n_layer;
+    m->max_weight = (int)m->file->n_tensor;
+    m->weight = arena_array(&m->arena, m->file->n_tensor, sizeof *m->weight);
+    m->layer = arena_array(&m->arena, n_layer, m->arch->layer_bytes);
+    m->expert_layer = arena_array(&m->arena, n_layer, sizeof *m->expert_layer);
+    m->rope_freq = arena_array(&m->arena, (size_t)m->p.rope.n_rot / 2, sizeof *m->rope_freq);
+    if (!m->weight || !m->layer || !m->expert_layer || !m->rope_freq)
+        return error_set(err, ERR_MEMORY, "no memory for the description of the model");
+    for (size_t l = 0; l < n_layer; l++)
+        m->expert_layer[l] = (struct expert_layer){.layer = (int)l};
+    return 0;
+}
+
+int model_open(struct model **out, const struct gguf *g, struct error *err)
+{
+    struct model *m = calloc(1, sizeof *m);
+    if (!m)
+        return error_set(err, ERR_MEMORY, "no memory for the description of the model");
+    m->file = g;
+    arena_init_growing(&m->arena);
+    if (find_arch(m, err) || read_vocab(m, err) || m->arch->read_params(&m->p, g, err) || allocate(m, err) ||
+        bind_all(m, err)) {
+        model_close(m);
+        return -1;
+    }
+    *out = m;
+    return 0;
+}
+
+void model_close(struct model *m)
+{
+    if (!m)
+        return;
+    arena_free(&m->arena);
+    free(m);
+}
+
+size_t weight_bytes(const struct weight *w)
+{
+    if (w->on_disk)
+        return 0;
+    uint64_t n = w->is_vector ? w->tensor->ne[0] * sizeof(float) : w->tensor->n_bytes;
+    return (size_t)round_up(n > w->tensor->n_bytes ? n : w->tensor->n_bytes, 64);
+}
+
+size_t model_weight_bytes(const struct model *m)
+{
+    size_t sum = 0;
+    for (int i = 0; i < m->n_weight; i++)
+        sum += weight_bytes(&m->weight[i]);
+    return sum;
+}
+
+/* Where the bytes of the file go: a vector narrower than f32 to the end of its place, so that it can be widened upwards. */
+static uint8_t *raw_place(const struct weight *w, uint8_t *at)
+{
+    if (!w->is_vector || w->tensor->type == TYPE_F32)
+        return at;
+    return at + w->tensor->ne[0] * sizeof(float) - w->tensor->n_bytes;
+}
+
+static void widen(const struct weight *w, float *to)
+{
+    const struct block_info *t = type_info(w->tensor->type);
+    const uint8_t *from = raw_place(w, (uint8_t *)to);
+    float block[256];
+    for (uint64_t i = 0; i < w->tensor->ne[0]; i += (uint64_t)t->block) {
+        t->decode(block, from + i / (uint64_t)t->block * (uint64_t)t->bytes, (size_t)t->block);
+        memcpy(to + i, block, (size_t)t->block * sizeof(float));
+    }
+}
+
+int model_load(struct model *m, struct reader *r, struct arena *mem, uint8_t *bounce, size_t bounce_bytes,
+               void (*progress)(void *arg, uint64_t done, uint64_t total), void *arg, struct error *err)
+{
+    struct weight_read *read = calloc((size_t)m->n_weight, sizeof *read);
+    int n = 0, result = -1;
+    if (!read)
+        return error_set(err, ERR_MEMORY, "no memory for the list of weights to read");
+    for (int i = 0; i < m->n_weight; i++) {
+        struct weight *w = &m->weight[i];
+        if (w->on_disk)
+            continue;
+        uint8_t *at = arena_alloc(mem, weight_bytes(w));
+        if (!at) {
+            error_set(err, ERR_BUG, "the plan's memory for weights is too small for %s", w->tensor->name);
+            goto done;
+        }
+        w->mat.data = at;
+        read[n++] = (struct weight_read){w->tensor->name, w->tensor->file, w->tensor->offset, w->tensor->n_bytes,
+                                         raw_place(w, at)};
+    }
+    if (weights_load(r, read, n, bounce, bounce_bytes, progress, arg, err))
+        goto done;
+    for (int i = 0; i < m->n_weight; i++) {
+        struct weight *w = &m->weight[i];
+        if (!w->is_vector)
+            continue;
+        if (w->tensor->type != TYPE_F32)
+            widen(w, (float *)(uintptr_t)w->mat.data);
+        w->vector = (const float *)w->mat.data;
+    }
+    m->rope_magnitude = rope_frequencies(m->rope_freq, &m->p.rope, m->rope_factors ? m->rope_factors->vector : NULL);
+    result = 0;
+done:
+    free(read);
+    return result;
+}

@@ -1,0 +1,88 @@
+/* A model: the numbers and tensors of its file, bound; then, under a plan, its weights in memory and what it needs to run.
+ *
+ *   model_open    metadata and tensor table only: no weight is read; the plan is made from this
+ *   model_load    dense weights into the plan's memory; op, store, pages are the session's to set up (struct runtime)
+ */
+#ifndef MODEL_MODEL_H
+#define MODEL_MODEL_H
+
+#include "base/arena.h"
+#include "format/gguf.h"
+#include "model/arch.h"
+#include "model/params.h"
+#include "op/op.h"
+#include "store/expert_store.h"
+#include "store/weights.h"
+
+/* A matrix or vector of the file. A matrix is multiplied as it lies; a vector is widened to f32 when it is loaded. */
+struct weight {
+    const struct gguf_tensor *tensor;
+    struct wmat mat;     /* data NULL until loaded, or for ever where the tensor stays on disk */
+    const float *vector; /* [n] of a one-dimensional tensor, else NULL */
+    int is_vector;
+    int on_disk; /* not loaded: rows are read one by one (token embedding) */
+};
+
+/* The expert tensors of a layer; slices of them come from the store. */
+struct experts {
+    int layer, n_expert, n_ff, n_part;
+    struct wmat part[EXPERT_PARTS]; /* gate, up, down of one expert, without data */
+};
+
+struct model {
+    const struct gguf *file;
+    const struct arch *arch;
+    struct params p;
+    struct arena arena; /* of everything below; counted in the plan's index */
+    void *layer;        /* [n_layer] of arch->layer_bytes */
+    struct weight *weight;
+    int n_weight, max_weight;
+    struct weight *token_embd, *output_norm, *output; /* output is token_embd where tied */
+    const struct weight *rope_factors;                /* [n_rot / 2], or NULL */
+    struct expert_layer *expert_layer;                /* [n_layer], n_expert 0 where dense */
+    int n_moe_layer;
+    double *rope_freq, rope_magnitude;
+
+    /* running: set by the session from memory of the plan */
+    struct op op;
+    struct expert_store *store;
+    struct disk_rows embedding; /* where token_embd->on_disk */
+    struct kv_pool kv;
+};
+
+/* -1 with the sentence: unknown architecture (and what is close), missing key or tensor, wrong shape. The file outlives the
+ * model. */
+int model_open(struct model **out, const struct gguf *g, struct error *err);
+void model_close(struct model *m);
+
+/* The tensors that are read into memory: bytes each takes there (aligned to 64), and their sum. */
+size_t weight_bytes(const struct weight *w);
+size_t model_weight_bytes(const struct model *m);
+
+/* Read them through the reader into mem (model_weight_bytes); bounce: as weights_load. */
+int model_load(struct model *m, struct reader *r, struct arena *mem, uint8_t *bounce, size_t bounce_bytes,
+               void (*progress)(void *arg, uint64_t done, uint64_t total), void *arg, struct error *err);
+
+/* Rows of a step. Prompt rows come first; rows of one sequence stand together, positions ascending and following on what the
+ * sequence holds; its pages are reserved. */
+struct batch {
+    int n_rows, n_prompt;
+    const int32_t *token;  /* [n_rows], 0 <= id < n_vocab */
+    struct sequence **seq; /* [n_rows] */
+    const int32_t *pos;    /* [n_rows] */
+    const int32_t *wants;  /* [n_wants] rows whose logits are wanted, ascending */
+    int n_wants;
+    float *logits;           /* [n_wants][n_vocab] out */
+    uint8_t *dead;           /* [n_rows] out: the row left on the way (cancelled, or an expert of it was unreadable) */
+    struct error *row_error; /* the first reason, shared by the rows that left for a failure */
+};
+
+/* One step: all layers over all rows. -1 only when nothing of it can be used; rows that left are marked dead, their logits
+ * are undefined, the others' are right. The caller commits positions afterwards. */
+int model_forward(struct model *m, struct batch *b, struct error *err);
+
+/* Scratch of a step of n_rows rows, of which n_wants want logits; and of each thread. */
+size_t model_step_bytes(const struct model *m, int n_rows, int n_wants, int exact);
+size_t model_thread_bytes(const struct model *m, int n_rows);
+
+#endif

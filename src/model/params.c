@@ -1,0 +1,116 @@
+/* Reading hyperparameters: see params.h. Key names: the GGUF specification. */
+#include "model/params.h"
+
+#include "base/error.h"
+#include "format/gguf.h"
+
+#include <stdio.h>
+#include <string.h>
+
+enum { KEY = 200, MAX_LAYERS = 4096, MAX_WIDTH = 1 << 20, MAX_HEADS = 1 << 14, MAX_EXPERTS = 1 << 14 };
+
+static const char *arch_key(const struct gguf *g, const char *key, char out[KEY])
+{
+    const struct gguf_value *arch = gguf_find(g, "general.architecture");
+    snprintf(out, KEY, "%s.%s", arch && arch->kind == GGUF_STRING ? arch->as.string.text : "", key);
+    return out;
+}
+
+int params_int(const struct gguf *g, const char *key, int min, int max, int fallback, int *out, struct error *err)
+{
+    char name[KEY];
+    uint64_t v;
+    int found = gguf_u64(g, arch_key(g, key, name), (uint64_t)min, (uint64_t)max, &v, err);
+    if (found < 0)
+        return -1;
+    if (found == 0 && fallback < 0)
+        return error_set(err, ERR_FORMAT,
+                         "%s: the key %s is missing; the file is incomplete or of another architecture", g->file->path,
+                         name);
+    *out = found ? (int)v : fallback;
+    return 0;
+}
+
+static int read_double(const struct gguf *g, const char *key, double min, double max, double fallback, double *out,
+                       struct error *err)
+{
+    char name[KEY];
+    *out = fallback;
+    return gguf_f64(g, arch_key(g, key, name), min, max, out, err) < 0 ? -1 : 0;
+}
+
+static int read_rope_scaling(struct params *p, const struct gguf *g, struct error *err)
+{
+    struct rope_params *r = &p->rope;
+    char name[KEY];
+    struct gguf_string type = {"none", 4};
+    if (gguf_str(g, arch_key(g, "rope.scaling.type", name), &type, err) < 0)
+        return -1;
+    double n_ctx = p->n_ctx_train, old_linear;
+    if (read_double(g, "rope.scale_linear", 1e-6, 1e6, 1, &old_linear, err) ||
+        read_double(g, "rope.scaling.factor", 1e-6, 1e6, old_linear, &r->factor, err) ||
+        read_double(g, "rope.scaling.original_context_length", 1, 1e9, n_ctx, &r->n_orig, err) ||
+        read_double(g, "rope.scaling.attn_factor", 1e-6, 1e6, 1, &r->attn_factor, err) ||
+        read_double(g, "rope.scaling.yarn_attn_factor", 1e-6, 1e6, r->attn_factor, &r->attn_factor, err) ||
+        read_double(g, "rope.scaling.yarn_beta_fast", 1e-3, 1e6, 32, &r->beta_fast, err) ||
+        read_double(g, "rope.scaling.yarn_beta_slow", 1e-3, 1e6, 1, &r->beta_slow, err))
+        return -1;
+    if (strcmp(type.text, "none") == 0)
+        r->scaling = old_linear != 1 ? ROPE_LINEAR : ROPE_PLAIN;
+    else if (strcmp(type.text, "linear") == 0)
+        r->scaling = ROPE_LINEAR;
+    else if (strcmp(type.text, "yarn") == 0)
+        r->scaling = ROPE_YARN;
+    else
+        return error_set(err, ERR_UNSUPPORTED, "%s: %s is \"%.40s\"; stoker knows none, linear and yarn here",
+                         g->file->path, name, type.text);
+    return 0;
+}
+
+static int read_rope(struct params *p, const struct gguf *g, enum rope_pairs pairs, struct error *err)
+{
+    p->rope = (struct rope_params){.pairs = pairs};
+    if (params_int(g, "rope.dimension_count", 2, p->d_k, p->d_k, &p->rope.n_rot, err) ||
+        read_double(g, "rope.freq_base", 1.5, 1e12, 10000, &p->rope.base, err))
+        return -1;
+    if (p->rope.n_rot % 2)
+        return error_set(err, ERR_FORMAT, "%s: rope.dimension_count is %d; it must be even", g->file->path,
+                         p->rope.n_rot);
+    return read_rope_scaling(p, g, err);
+}
+
+int params_read(struct params *p, const struct gguf *g, enum rope_pairs pairs, struct error *err)
+{
+    double eps;
+    if (params_int(g, "block_count", 1, MAX_LAYERS, -1, &p->n_layer, err) ||
+        params_int(g, "embedding_length", 1, MAX_WIDTH, -1, &p->n_embd, err) ||
+        params_int(g, "context_length", 1, 1 << 30, -1, &p->n_ctx_train, err) ||
+        params_int(g, "feed_forward_length", 0, MAX_WIDTH, 0, &p->n_ff, err) ||
+        params_int(g, "attention.head_count", 1, MAX_HEADS, -1, &p->n_head, err) ||
+        params_int(g, "attention.head_count_kv", 1, MAX_HEADS, p->n_head, &p->n_head_kv, err) ||
+        read_double(g, "attention.layer_norm_rms_epsilon", 1e-30, 1, 1e-6, &eps, err))
+        return -1;
+    p->norm_eps = (float)eps;
+    if (p->n_head % p->n_head_kv)
+        return error_set(
+            err, ERR_FORMAT,
+            "%s: %d attention heads cannot share %d key heads evenly (attention.head_count, attention.head_count_kv)",
+            g->file->path, p->n_head, p->n_head_kv);
+    int from_width = p->n_embd / p->n_head;
+    if (params_int(g, "attention.key_length", 1, 4096, from_width > 0 ? from_width : -1, &p->d_k, err) ||
+        params_int(g, "attention.value_length", 1, 4096, p->d_k, &p->d_v, err))
+        return -1;
+    if ((long long)p->n_head * p->d_k > MAX_WIDTH || (long long)p->n_head * p->d_v > MAX_WIDTH)
+        return error_set(err, ERR_FORMAT, "%s: %d heads of %d values are more than stoker takes (%d)", g->file->path,
+                         p->n_head, p->d_k, MAX_WIDTH);
+    return read_rope(p, g, pairs, err);
+}
+
+int params_read_experts(struct params *p, const struct gguf *g, struct error *err)
+{
+    if (params_int(g, "expert_count", 1, MAX_EXPERTS, -1, &p->n_expert, err) ||
+        params_int(g, "expert_used_count", 1, p->n_expert, -1, &p->n_expert_used, err) ||
+        params_int(g, "expert_feed_forward_length", 1, MAX_WIDTH, p->n_ff > 0 ? p->n_ff : -1, &p->n_ff_expert, err))
+        return -1;
+    return 0;
+}

@@ -1,0 +1,30 @@
+/* The numbers of a model, read from the file's metadata and checked against each other before anything uses them. */
+#ifndef MODEL_PARAMS_H
+#define MODEL_PARAMS_H
+
+#include "op/rope.h"
+
+struct error;
+struct gguf;
+
+struct params {
+    int n_layer, n_vocab, n_embd, n_ctx_train;
+    int n_ff;                     /* of dense layers */
+    int n_head, n_head_kv;        /* n_head is a multiple of n_head_kv */
+    int d_k, d_v;                 /* of a head */
+    int n_expert, n_expert_used;  /* 0, 0: dense */
+    int n_ff_expert, n_ff_shared; /* n_ff_shared 0: no shared expert */
+    float norm_eps;
+    struct rope_params rope;
+};
+
+/* The keys that decoders with attention share, "ARCH.block_count" and so on; pairs: how the architecture rotates. */
+int params_read(struct params *p, const struct gguf *g, enum rope_pairs pairs, struct error *err);
+
+/* The expert keys; -1 also when they are absent. */
+int params_read_experts(struct params *p, const struct gguf *g, struct error *err);
+
+/* A whole number of "ARCH.key" in [min, max]; absent: fallback, or an error if fallback < 0. */
+int params_int(const struct gguf *g, const char *key, int min, int max, int fallback, int *out, struct error *err);
+
+#endif

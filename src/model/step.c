@@ -1,0 +1,43 @@
+/* The words of the vocabulary that are one call of op/: see step.h. */
+#include "model/step.h"
+
+#include "op/matmul.h"
+
+float *step_rows(struct step *s, int n_cols)
+{
+    return op_alloc(&s->m->op, (size_t)s->n_rows * (size_t)n_cols * sizeof(float));
+}
+
+struct act act(struct step *s, const float *x, int n_cols)
+{
+    return act_rows(&s->m->op, x, s->n_rows, n_cols, (size_t)n_cols);
+}
+
+void rms_norm(struct step *s, float *out, const float *x, const struct weight *w)
+{
+    op_rms_norm(&s->m->op, out, x, w->vector, s->n_rows, w->mat.n_cols, s->m->p.norm_eps);
+}
+
+void matmul(struct step *s, float *out, struct act *a, const struct weight *w)
+{
+    op_matmul(&s->m->op, out, (size_t)w->mat.n_rows, a, &w->mat);
+}
+
+void add_bias(struct step *s, float *x, const struct weight *b)
+{
+    if (b)
+        op_add_vector(&s->m->op, x, b->vector, s->n_rows, b->mat.n_cols);
+}
+
+void add(struct step *s, float *x, const float *y, int n_cols) { op_add(&s->m->op, x, y, s->n_rows, n_cols); }
+
+void row_leaves(struct step *s, int row) { s->b->dead[row] = 1; }
+
+void layer_out(struct step *s, int l, float *x)
+{
+    (void)l;
+    (void)x;
+    for (int r = 0; r < s->n_rows; r++)
+        if (atomic_load_explicit(&s->b->seq[r]->cancelled, memory_order_relaxed))
+            row_leaves(s, r);
+}

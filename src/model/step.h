@@ -1,0 +1,100 @@
+/* The vocabulary that arch files are written in: each call is one sentence of a paper, over all rows of a step.
+ *
+ * Shapes are [n_rows][...]. Scratch comes from the step: step_rows() lasts until the step_reset() of the mark taken before. */
+#ifndef MODEL_STEP_H
+#define MODEL_STEP_H
+
+#include "model/model.h"
+#include "op/act.h"
+#include "op/attention.h"
+#include "op/rows.h"
+
+struct step {
+    struct model *m;
+    struct batch *b;
+    int n_rows;
+    float *rope_cos, *rope_sin; /* [n_rows][n_rot / 2] */
+    struct attn_row *attn_row;  /* [n_rows] */
+    struct error *err;          /* of the step as a whole */
+};
+
+float *step_rows(struct step *s, int n_cols);
+static inline size_t step_mark(const struct step *s) { return arena_mark(s->m->op.scratch); }
+static inline void step_reset(struct step *s, size_t mark) { arena_reset(s->m->op.scratch, mark); }
+
+struct act act(struct step *s, const float *x, int n_cols);
+void rms_norm(struct step *s, float *out, const float *x, const struct weight *w);
+void matmul(struct step *s, float *out, struct act *a, const struct weight *w); /* out = a w^T */
+void add_bias(struct step *s, float *x, const struct weight *b); /* x += b on every row; NULL: untouched */
+void add(struct step *s, float *x, const float *y, int n_cols);  /* x += y */
+
+/* ---- shared mathematics ------------------------------------------------------------------------------------------------ */
+
+/* Grouped-query attention with rotary positions; what a model lacks is NULL.
+ *     x += Wo attend(rope(norm(Wq n + bq)), rope(norm(Wk n + bk)), Wv n + bv) + bo        n = rms_norm(x) */
+struct attention_weights {
+    const struct weight *norm, *wq, *wk, *wv, *wo, *bq, *bk, *bv, *bo;
+    const struct weight *q_norm,
+        *k_norm; /* as wide as a head: each head by itself; as the projection: all heads together */
+};
+void block_attention(struct step *s, int l, float *x, const struct attention_weights *w);
+
+/* out = Wdown (silu(Wgate a + bg) * (Wup a + bu)) + bd */
+struct ffn_weights {
+    const struct weight *gate, *up, *down, *gate_bias, *up_bias, *down_bias;
+    int n_ff;
+};
+void block_ffn(struct step *s, float *out, struct act *a, const struct ffn_weights *w);
+
+/* The experts of each row and their weights, by softmax over the router's logits. */
+struct routes {
+    int32_t *id; /* [n_rows][n_used], in order of selection; -1: none */
+    float *w;
+    int n_used;
+};
+struct routes route_top_k(struct step *s, struct act *a, const struct weight *router, int n_expert, int n_used,
+                          int how);
+
+/* y = sum over a row's experts, ascending id, plus the shared expert (gated by a sigmoid where it has a gate); either NULL. */
+struct shared_expert {
+    struct ffn_weights ffn;
+    const struct weight *gate; /* [n_embd], or NULL: ungated */
+};
+void block_moe(struct step *s, int l, float *y, struct act *a, const struct routes *r, const struct experts *e,
+               const struct shared_expert *shared);
+
+/* Every layer ends here: the tap of control vectors and capture; rows of cancelled sequences leave. */
+void layer_out(struct step *s, int l, float *x);
+
+/* The second half of most decoders' layer: x += ffn(rms_norm(x)), or x += experts(rms_norm(x)) with the router on the same
+ * norm; how: ROUTE_*. */
+struct moe_weights {
+    const struct weight *norm, *router;
+    const struct experts *experts;
+};
+void block_dense(struct step *s, float *x, const struct weight *norm, const struct ffn_weights *w);
+void block_sparse(struct step *s, int l, float *x, const struct moe_weights *w, int how,
+                  const struct shared_expert *shared);
+
+/* A row leaves the step: it is routed nowhere from now on. */
+void row_leaves(struct step *s, int row);
+
+/* ---- what the shared blocks take, for an architecture's memory function: bytes of a row ------------------------------------ */
+size_t attention_row_bytes(const struct params *p);
+size_t ffn_row_bytes(const struct params *p, int n_ff);
+size_t moe_row_bytes(const struct params *p);              /* norm, router, bookkeeping, shared expert */
+size_t moe_fixed_bytes(const struct model *m, int n_rows); /* the pairs of op/moe.h, for steps of n_rows rows */
+
+/* Keys and values of plain attention in every layer, and the scratch of attention followed by a feed-forward of ffn bytes a
+ * row: the memory function of most decoders. */
+void decoder_memory(const struct model *m, size_t ffn_row, size_t ffn_fixed, struct arch_memory *out);
+
+/* ---- what bind functions share ---------------------------------------------------------------------------------------------- */
+struct binder;
+void bind_attention(struct binder *b, int l, struct attention_weights *w); /* norm, q, k, v, output */
+void bind_qkv_bias(struct binder *b, int l, struct attention_weights *w);
+void bind_qk_norm(struct binder *b, int l, struct attention_weights *w, int n_q, int n_k);   /* their widths */
+void bind_moe(struct binder *b, int l, struct moe_weights *w);                               /* norm, router, experts */
+void bind_ffn(struct binder *b, int l, struct ffn_weights *w, const char *suffix, int n_ff); /* suffix: "", "_shexp" */
+
+#endif
