@@ -1,0 +1,92 @@
+/* The merge loop: see merge.h. */
+#include "text/merge.h"
+
+#include <stdlib.h>
+
+int heap_push(struct heap *h, uint64_t item)
+{
+    if (h->n == h->cap) {
+        size_t cap = h->cap ? 2 * h->cap : 64;
+        uint64_t *grown = realloc(h->item, cap * sizeof *grown);
+        if (!grown)
+            return -1;
+        h->item = grown;
+        h->cap = cap;
+    }
+    size_t at = h->n++;
+    for (; at > 0 && h->item[(at - 1) / 2] > item; at = (at - 1) / 2)
+        h->item[at] = h->item[(at - 1) / 2];
+    h->item[at] = item;
+    return 0;
+}
+
+uint64_t heap_pop(struct heap *h)
+{
+    uint64_t top = h->item[0], last = h->item[--h->n];
+    size_t at = 0;
+    for (size_t child; (child = 2 * at + 1) < h->n; at = child) {
+        if (child + 1 < h->n && h->item[child + 1] < h->item[child])
+            child++;
+        if (h->item[child] >= last)
+            break;
+        h->item[at] = h->item[child];
+    }
+    h->item[at] = last;
+    return top;
+}
+
+int merge_add(struct merger *m, uint32_t start, uint32_t length, int32_t id)
+{
+    if (m->n == m->cap) {
+        size_t cap = m->cap ? 2 * m->cap : 64;
+        struct symbol *grown = realloc(m->symbol, cap * sizeof *grown);
+        if (!grown)
+            return -1;
+        m->symbol = grown;
+        m->cap = cap;
+    }
+    int32_t at = (int32_t)m->n++;
+    if (at > 0)
+        m->symbol[at - 1].next = at;
+    m->symbol[at] = (struct symbol){start, length, at - 1, -1, id, MERGE_NEVER, -1};
+    return 0;
+}
+
+static int rank_pair(struct merger *m, int32_t at, merge_rank *rank, const void *context)
+{
+    struct symbol *left = &m->symbol[at];
+    left->rank = left->next < 0 ? MERGE_NEVER : rank(context, left, &m->symbol[left->next], &left->joined);
+    return left->rank == MERGE_NEVER ? 0 : heap_push(&m->heap, (uint64_t)left->rank << 32 | (uint32_t)at);
+}
+
+int merge_run(struct merger *m, merge_rank *rank, const void *context)
+{
+    m->heap.n = 0;
+    for (size_t i = 0; i + 1 < m->n; i++)
+        if (rank_pair(m, (int32_t)i, rank, context) != 0)
+            return -1;
+    while (m->heap.n > 0) {
+        uint64_t best = heap_pop(&m->heap);
+        int32_t at = (int32_t)(uint32_t)best;
+        struct symbol *left = &m->symbol[at];
+        if (left->rank != best >> 32)
+            continue;
+        struct symbol *right = &m->symbol[left->next];
+        left->id = left->joined;
+        left->length += right->length;
+        left->next = right->next;
+        right->rank = MERGE_NEVER; /* gone: its entries are stale */
+        if (left->next >= 0)
+            m->symbol[left->next].prev = at;
+        if (rank_pair(m, at, rank, context) != 0 || (left->prev >= 0 && rank_pair(m, left->prev, rank, context) != 0))
+            return -1;
+    }
+    return 0;
+}
+
+void merge_free(struct merger *m)
+{
+    free(m->symbol);
+    free(m->heap.item);
+    *m = (struct merger){0};
+}

@@ -1,0 +1,197 @@
+/* The tokenizer as its users see it: loading, the order of work for one text, and what is known of each id. See tokenizer.h;
+ * the steps live in the files that vocab.h lists. tokenizer.md 2. */
+#include "text/tokenizer.h"
+
+#include "base/error.h"
+#include "base/log.h"
+#include "format/gguf.h"
+#include "text/vocab.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+static int is(const struct gguf_string *s, const char *word)
+{
+    return s->length == strlen(word) && memcmp(s->text, word, s->length) == 0;
+}
+
+static int choose_model(struct tokenizer *t, const struct gguf *g, struct error *err)
+{
+    struct gguf_string model;
+    int found = gguf_str(g, "tokenizer.ggml.model", &model, err);
+    if (found < 0)
+        return -1;
+    if (found == 0)
+        return error_set(err, ERR_UNSUPPORTED, "the file has no tokenizer (no tokenizer.ggml.model)");
+    if (!is(&model, "gpt2") && !is(&model, "llama"))
+        return error_set(
+            err, ERR_UNSUPPORTED,
+            "tokenizer model \"%.*s\" (tokenizer.ggml.model) is not supported; supported are gpt2 (byte-level "
+            "BPE) and llama (SentencePiece BPE)",
+            (int)(model.length < 40 ? model.length : 40), model.text);
+    t->model = is(&model, "gpt2") ? MODEL_BPE : MODEL_SPM;
+    return 0;
+}
+
+static int choose_rule(struct tokenizer *t, const struct gguf *g, const char *override, struct error *err)
+{
+    struct gguf_string name = {"", 0};
+    if (!override && gguf_str(g, "tokenizer.ggml.pre", &name, err) < 0)
+        return -1;
+    if (override)
+        name = (struct gguf_string){override, strlen(override)};
+    if (name.length == 0) {
+        log_line(LOG_WARN, "the file names no pre-tokenizer (tokenizer.ggml.pre); \"default\" is assumed");
+        name = (struct gguf_string){"default", 7};
+    }
+    t->pre = pretokenizer_find(name.text, (size_t)name.length, err);
+    return t->pre ? splitter_create(&t->splitter, t->pre, err) : -1;
+}
+
+static int load(struct tokenizer *t, const struct gguf *g, const char *pre, struct error *err)
+{
+    if (choose_model(t, g, err) != 0 || (t->model == MODEL_BPE && choose_rule(t, g, pre, err) != 0))
+        return -1;
+    if (vocab_load(t, g, err) != 0 || roles_load(t, g, err) != 0)
+        return -1;
+    if ((t->model == MODEL_BPE ? bpe_load : spm_load)(t, g, err) != 0)
+        return -1;
+    return vocab_pieces(t, err) != 0 ? -1 : special_load(t, g, err);
+}
+
+int tokenizer_create(struct tokenizer **out, const struct gguf *g, const char *pre, struct error *err)
+{
+    struct tokenizer *t = calloc(1, sizeof *t);
+    if (!t)
+        return error_set(err, ERR_MEMORY, "no memory for the tokenizer");
+    arena_init_growing(&t->arena);
+    if (load(t, g, pre, err) != 0) {
+        tokenizer_destroy(t);
+        return -1;
+    }
+    *out = t;
+    return 0;
+}
+
+void tokenizer_destroy(struct tokenizer *t)
+{
+    if (!t)
+        return;
+    splitter_destroy(t->splitter);
+    arena_free(&t->arena);
+    free(t);
+}
+
+size_t tokenizer_bytes(const struct tokenizer *t) { return sizeof *t + t->arena.total + splitter_bytes(t->splitter); }
+int tokenizer_n_vocab(const struct tokenizer *t) { return t->n_vocab; }
+int32_t tokenizer_bos(const struct tokenizer *t) { return t->bos; }
+int32_t tokenizer_eos(const struct tokenizer *t) { return t->eos; }
+int tokenizer_adds_bos(const struct tokenizer *t) { return t->add_bos && t->bos >= 0; }
+const uint8_t *tokenizer_sampleable(const struct tokenizer *t) { return t->sampleable; }
+
+int32_t tokenizer_find(const struct tokenizer *t, const char *text, size_t length)
+{
+    return lookup_find(&t->lookup, &t->text, text, length);
+}
+
+enum token_type tokenizer_type(const struct tokenizer *t, int32_t id)
+{
+    return id >= 0 && id < t->n_vocab ? (enum token_type)t->type[id] : TOKEN_UNUSED;
+}
+
+const char *tokenizer_piece(const struct tokenizer *t, int32_t id, int special, size_t *length)
+{
+    enum token_type type = tokenizer_type(t, id);
+    *length = 0;
+    if (type == TOKEN_UNUSED || (!special && (type == TOKEN_CONTROL || type == TOKEN_UNKNOWN)))
+        return "";
+    *length = t->piece.start[id + 1] - t->piece.start[id];
+    return t->piece.bytes + t->piece.start[id];
+}
+
+int tokenizer_is_end(const struct tokenizer *t, int32_t id)
+{
+    for (int i = 0; i < t->n_end; i++)
+        if (t->end[i] == id)
+            return 1;
+    return 0;
+}
+
+int token_list_add(struct token_list *l, int32_t id)
+{
+    if (id < 0) /* nothing stands for it: a vocabulary is refused before that can be */
+        return 0;
+    if (l->n == l->cap) {
+        size_t cap = l->cap ? 2 * l->cap : 64;
+        int32_t *grown = realloc(l->id, cap * sizeof *grown);
+        if (!grown)
+            return -1;
+        l->id = grown;
+        l->cap = cap;
+    }
+    l->id[l->n++] = id;
+    return 0;
+}
+
+void token_list_free(struct token_list *l)
+{
+    free(l->id);
+    *l = (struct token_list){0};
+}
+
+char *encoding_buffer(struct encoding *e, size_t size)
+{
+    if (size > e->buffer_size) {
+        free(e->buffer);
+        e->buffer = malloc(size);
+        e->buffer_size = e->buffer ? size : 0;
+    }
+    return e->buffer;
+}
+
+static int encode_raw(const struct tokenizer *t, struct encoding *e, const char *text, size_t n, struct token_list *out)
+{
+    if (n == 0)
+        return 0;
+    return t->model == MODEL_BPE ? bpe_encode(t, e, text, n, out) : spm_encode(t, e, text, n, out);
+}
+
+static int encode(const struct tokenizer *t, struct encoding *e, const char *text, size_t length,
+                  const struct special_cut *cut, size_t n_cut, struct token_list *out)
+{
+    size_t at = 0;
+    for (size_t i = 0; i < n_cut; i++) {
+        if (encode_raw(t, e, text + at, cut[i].start - at, out) != 0 || token_list_add(out, cut[i].id) != 0)
+            return -1;
+        at = cut[i].end;
+    }
+    return encode_raw(t, e, text + at, length - at, out);
+}
+
+int tokenizer_encode(const struct tokenizer *t, const char *text, size_t length, int add_special, int parse_special,
+                     struct token_list *out, struct error *err)
+{
+    if (length > TEXT_MAX)
+        return error_set(err, ERR_INPUT, "the text has %zu bytes; at most %d can be tokenised at once", length,
+                         TEXT_MAX);
+    struct encoding e = {0};
+    struct special_cut *cut = NULL;
+    size_t n_cut = 0, first;
+    int rc = 0;
+    if (add_special && tokenizer_adds_bos(t))
+        rc = token_list_add(out, t->bos);
+    first = out->n;
+    if (rc == 0)
+        rc = special_cuts(&t->special[parse_special != 0], text, length, &cut, &n_cut);
+    if (rc == 0)
+        rc = encode(t, &e, text, length, cut, n_cut, out);
+    if (rc == 0 && add_special && tokenizer_adds_bos(t) && out->n > first && out->id[first] == t->bos)
+        log_line(LOG_WARN, "the text begins with the bos token that the vocabulary adds anyway: two are kept");
+    if (rc == 0 && add_special && t->add_eos)
+        rc = token_list_add(out, t->eos);
+    free(cut);
+    merge_free(&e.merger);
+    splitting_end(&e.splitting);
+    free(e.buffer);
+    return rc == 0 ? 0 : error_set(err, ERR_MEMORY, "no memory to tokenise a text of %zu bytes", length);
+}

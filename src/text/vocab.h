@@ -1,0 +1,141 @@
+/* What the files of this layer share: the loaded vocabulary, and the steps of encoding.
+ *
+ *   vocab.c     tokens, types, pieces, lookup         roles.c    special ids, end of generation
+ *   special.c   cutting special tokens out of a text  bpe.c spm.c  words to ids
+ *   tokenizer.c puts them together
+ *
+ * All of it lies in one growing arena and is read-only after loading. */
+#ifndef TEXT_VOCAB_H
+#define TEXT_VOCAB_H
+
+#include "base/arena.h"
+#include "text/merge.h"
+#include "text/pretokenize.h"
+#include "text/tokenizer.h"
+
+struct error;
+struct gguf;
+
+/* Positions in a text are 32 bits, and escaping or repairing a text makes it up to three times as long. */
+enum { TEXT_MAX = 1 << 28 };
+
+enum vocab_model { MODEL_BPE, MODEL_SPM };
+
+/* Texts one behind another: text i is bytes[start[i] .. start[i + 1]). */
+struct texts {
+    char *bytes;
+    uint32_t *start; /* [n + 1] */
+};
+
+/* Indexes of texts by their bytes: open addressing, linear probing, at most half full. */
+struct lookup {
+    struct lookup_slot {
+        uint32_t tag;   /* upper half of the hash */
+        uint32_t place; /* index + 1, 0: empty */
+    } * slot;
+    size_t mask;
+};
+
+/* A merge of BPE; its index is its rank. Ids >= n_vocab are texts between merges that are no token themselves. */
+struct merge_pair {
+    int32_t left, right, joined;
+};
+
+/* Aho-Corasick over the texts of special tokens: see special.c. */
+struct special {
+    uint32_t root[256]; /* first byte: node, 0 none */
+    struct special_node {
+        uint32_t child, sibling, fail; /* 0: none */
+        int32_t longest;               /* longest candidate that ends here: index, -1 none */
+        uint8_t byte;
+    } * node; /* node[0]: the root */
+    struct candidate {
+        int32_t id;
+        uint32_t length;
+        int32_t shorter; /* longest candidate that is a proper suffix of this one: index, -1 none */
+        uint8_t swallow; /* white space behind it belongs to it */
+    } * candidate;       /* length descending, id ascending: the order of the sequential procedure */
+    uint32_t n_node, n_candidate;
+};
+
+struct tokenizer {
+    struct arena arena;
+    enum vocab_model model;
+    int n_vocab;
+
+    struct texts text, piece; /* as stored in the file; as bytes of output */
+    size_t longest_text, longest_piece;
+    uint8_t *type; /* [n_vocab] enum token_type */
+    int has_types;
+    uint8_t *sampleable; /* [n_vocab] */
+    struct lookup lookup;
+
+    int32_t bos, eos, unknown;
+    int32_t end[64]; /* ends of generation */
+    int n_end;
+    int add_bos, add_eos, add_space_prefix;
+
+    struct special special[2]; /* [parse_special] */
+
+    /* BPE */
+    const struct pretokenizer *pre;
+    struct splitter *splitter;
+    struct merge_pair *merge; /* [n_merge] */
+    uint32_t n_merge;
+    uint32_t *merge_slot; /* hash of (left, right): index of merge + 1 */
+    size_t merge_mask;
+    int32_t byte_symbol[256]; /* symbol of a byte */
+
+    /* both: the token of a byte that nothing else covers; -1: unknown takes its place, or nothing */
+    int32_t byte_token[256];
+    float *score; /* SPM: [n_vocab] */
+};
+
+/* Memory of one call of tokenizer_encode(). */
+struct encoding {
+    struct merger merger;
+    struct splitting splitting;
+    char *buffer;
+    size_t buffer_size;
+};
+/* At least size bytes, or NULL; contents are lost when it grows. */
+char *encoding_buffer(struct encoding *e, size_t size);
+
+int token_list_add(struct token_list *l, int32_t id); /* -1: no memory */
+
+/* vocab.c */
+int vocab_load(struct tokenizer *t, const struct gguf *g,
+               struct error *err);                                 /* texts, types, lookup; the model is known */
+int vocab_pieces(struct tokenizer *t, struct error *err);          /* when types are final */
+int32_t vocab_byte_token(const struct tokenizer *t, uint8_t byte); /* id of the text <0xXX>, -1 none */
+
+size_t lookup_slots(size_t n); /* slots for n texts, a power of two; the slots are zeroed by the caller */
+/* The last index put under a text, -1 none. */
+int32_t lookup_find(const struct lookup *l, const struct texts *x, const char *text, size_t n);
+void lookup_put(struct lookup *l, const struct texts *x, int32_t index);
+
+/* roles.c */
+int roles_load(struct tokenizer *t, const struct gguf *g, struct error *err);
+
+/* special.c: is the text of a token, as type and parse_special say, cut out of texts? */
+int special_load(struct tokenizer *t, const struct gguf *g, struct error *err);
+/* A special token found in a text: [start, end), end includes white space that it swallowed. */
+struct special_cut {
+    size_t start, end;
+    int32_t id;
+};
+/* All cuts in order of their start; *out is to be freed. -1: no memory. */
+int special_cuts(const struct special *s, const char *text, size_t length, struct special_cut **out, size_t *n);
+
+/* bpe.c */
+int bpe_load(struct tokenizer *t, const struct gguf *g, struct error *err);
+/* Bytes of a stored text: the byte alphabet undone; other code points stay as they are. Returns how many; out may be NULL. */
+size_t bpe_piece(const char *text, size_t n, char *out);
+int bpe_encode(const struct tokenizer *t, struct encoding *e, const char *text, size_t n, struct token_list *out);
+
+/* spm.c */
+int spm_load(struct tokenizer *t, const struct gguf *g, struct error *err);
+size_t spm_piece(const char *text, size_t n, char *out);
+int spm_encode(const struct tokenizer *t, struct encoding *e, const char *text, size_t n, struct token_list *out);
+
+#endif

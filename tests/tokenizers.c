@@ -1,0 +1,355 @@
+/* links: text format base */
+/* Tokenizers against the records of a folder: tokenizers [PATH] (without: ../shared/tokenizers; its README tells the formats).
+ *
+ *   cases, disputed, cases_long   ids of a text         splits   words before BPE
+ *   pieces                        bytes of an id        stream   text as it comes, id by id
+ *   vocab_info                    roles and types
+ *
+ * Records of vocabularies and pre-tokenizers that are not supported yet count as skipped. */
+#include "base/error.h"
+#include "format/gguf.h"
+#include "text/pretokenize.h"
+#include "text/tokenizer.h"
+
+#include <jansson.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { MAX_LOADED = 100, SHOWN = 20, LINE = 1 << 22 };
+
+static int n_passed, n_failed, n_skipped;
+static const char *folder;
+
+struct bytes {
+    char *p;
+    size_t n;
+};
+
+/* A tokenizer of the folder, loaded once; t NULL: not supported. */
+static struct loaded {
+    char vocab[40], pre[40];
+    struct tokenizer *t;
+} loaded[MAX_LOADED];
+static int n_loaded;
+
+static void verdict(int ok, const char *file, long line, const char *why)
+{
+    n_passed += ok;
+    n_failed += !ok;
+    if (!ok && n_failed <= SHOWN)
+        printf("FAIL %s:%ld: %s\n", file, line, why);
+}
+
+static struct tokenizer *load(const char *vocab, const char *pre)
+{
+    for (int i = 0; i < n_loaded; i++)
+        if (!strcmp(loaded[i].vocab, vocab) && !strcmp(loaded[i].pre, pre ? pre : ""))
+            return loaded[i].t;
+    if (n_loaded == MAX_LOADED)
+        return NULL;
+    struct loaded *l = &loaded[n_loaded++];
+    snprintf(l->vocab, sizeof l->vocab, "%s", vocab);
+    snprintf(l->pre, sizeof l->pre, "%s", pre ? pre : "");
+    char path[1000];
+    snprintf(path, sizeof path, "%s/vocab/%s.gguf", folder, vocab);
+    struct error err = {0};
+    struct gguf *g = NULL;
+    if (gguf_open(&g, path, &err) == 0)
+        tokenizer_create(&l->t, g, pre, &err);
+    gguf_close(g);
+    if (err.code == ERR_UNSUPPORTED)
+        printf("skipping %s with %s: %s\n", vocab, pre ? pre : "its own pre-tokenizer", err.text);
+    else if (err.code != ERR_NONE)
+        verdict(0, vocab, 0, err.text);
+    return l->t;
+}
+
+/* For records that do not depend on the pre-tokenizer. */
+static struct tokenizer *load_any(const char *vocab)
+{
+    struct tokenizer *t = load(vocab, NULL);
+    return t ? t : load(vocab, "gpt-2");
+}
+
+static struct bytes from_hex(const char *hex)
+{
+    struct bytes b = {malloc(strlen(hex) / 2 + 1), strlen(hex) / 2};
+    for (size_t i = 0; b.p && i < b.n; i++) {
+        unsigned v = 0;
+        sscanf(hex + 2 * i, "%2x", &v);
+        b.p[i] = (char)v;
+    }
+    return b;
+}
+
+static struct bytes text_of(const json_t *texts, json_int_t index)
+{
+    size_t i;
+    json_t *x;
+    json_array_foreach(texts, i, x)
+    {
+        if (json_integer_value(json_object_get(x, "t")) != index)
+            continue;
+        const json_t *hex = json_object_get(x, "hex"), *text = json_object_get(x, "text");
+        if (hex)
+            return from_hex(json_string_value(hex));
+        struct bytes b = {malloc(json_string_length(text) + 1), json_string_length(text)};
+        if (b.p)
+            memcpy(b.p, json_string_value(text), b.n);
+        return b;
+    }
+    return (struct bytes){NULL, 0};
+}
+
+static json_int_t number(const json_t *record, const char *key)
+{
+    return json_integer_value(json_object_get(record, key));
+}
+
+static const char *string(const json_t *record, const char *key)
+{
+    const char *s = json_string_value(json_object_get(record, key));
+    return s ? s : "";
+}
+
+/* from: index in the list of the array's first item */
+static int same_ids(const struct token_list *l, size_t from, const json_t *ids)
+{
+    for (size_t i = 0; i < json_array_size(ids); i++)
+        if (from + i >= l->n || l->id[from + i] != json_integer_value(json_array_get(ids, i)))
+            return 0;
+    return 1;
+}
+
+static uint64_t fnv1a(const struct token_list *l)
+{
+    uint64_t h = 0xcbf29ce484222325u;
+    for (size_t i = 0; i < l->n; i++)
+        for (int b = 0; b < 32; b += 8)
+            h = (h ^ ((uint32_t)l->id[i] >> b & 255)) * 0x100000001b3u;
+    return h;
+}
+
+/* Ids in full, or their number, hash and ends. */
+static int ids_match(const struct token_list *l, const json_t *record)
+{
+    const json_t *ids = json_object_get(record, "ids"), *tail = json_object_get(record, "tail");
+    if (ids && (json_array_size(ids) != l->n || !same_ids(l, 0, ids)))
+        return 0;
+    if (!tail)
+        return ids != NULL;
+    return l->n == (size_t)number(record, "n") && fnv1a(l) == strtoull(string(record, "fnv1a64"), NULL, 16) &&
+           same_ids(l, 0, json_object_get(record, "head")) && same_ids(l, l->n - json_array_size(tail), tail);
+}
+
+static void check_case(const char *file, long line, const json_t *record, const json_t *texts)
+{
+    const char *v = string(record, "v"), *pre = string(record, "pre");
+    struct tokenizer *t = load(v, pre);
+    if (!t) {
+        n_skipped++;
+        return;
+    }
+    struct bytes text = text_of(texts, number(record, "t"));
+    struct token_list got = {0};
+    struct error err = {0};
+    char why[700];
+    int rc = tokenizer_encode(t, text.p, text.n, (int)number(record, "as"), (int)number(record, "ps"), &got, &err);
+    snprintf(why, sizeof why, "%s with %s, text %d: other ids, %zu of them %s", v, pre, (int)number(record, "t"), got.n,
+             err.text);
+    verdict(text.p && rc == 0 && ids_match(&got, record), file, line, why);
+    free(text.p);
+    token_list_free(&got);
+}
+
+static void check_split(const char *file, long line, const json_t *record, const json_t *texts)
+{
+    const char *pre = string(record, "pre");
+    struct error err = {0};
+    struct splitter *s = NULL;
+    const struct pretokenizer *row = pretokenizer_find(pre, strlen(pre), &err);
+    if (!row) {
+        n_skipped++;
+        return;
+    }
+    struct bytes text = text_of(texts, number(record, "t"));
+    const json_t *lengths = json_object_get(record, "len");
+    struct splitting p = {0};
+    size_t n = pretokenize_clean((const uint8_t *)text.p, text.n, NULL), start, length, words = 0;
+    uint8_t *clean = malloc(n + 1);
+    int ok = clean && splitter_create(&s, row, &err) == 0;
+    if (ok) {
+        pretokenize_clean((const uint8_t *)text.p, text.n, clean);
+        ok = splitting_begin(&p, s, clean, n) == 0;
+    }
+    for (; ok && splitting_next(&p, &start, &length) > 0; words++)
+        ok = (json_int_t)length == json_integer_value(json_array_get(lengths, words));
+    char why[100];
+    snprintf(why, sizeof why, "%s, text %d: other words, first at %zu", pre, (int)number(record, "t"), words);
+    verdict(ok && words == json_array_size(lengths), file, line, why);
+    splitting_end(&p);
+    splitter_destroy(s);
+    free(clean);
+    free(text.p);
+}
+
+static int piece_is(const struct tokenizer *t, int32_t id, int special, const char *hex)
+{
+    struct bytes want = from_hex(hex);
+    size_t n;
+    const char *got = tokenizer_piece(t, id, special, &n);
+    int same = n == want.n && memcmp(got, want.p, n) == 0;
+    free(want.p);
+    return same;
+}
+
+static void check_piece(const char *file, long line, const json_t *record, const json_t *texts)
+{
+    (void)texts;
+    struct tokenizer *t = load_any(string(record, "v"));
+    int32_t id = (int32_t)number(record, "id");
+    char why[100];
+    if (!t) {
+        n_skipped++;
+        return;
+    }
+    if (tokenizer_type(t, id) == TOKEN_USER && *string(record, "plain") == 0) {
+        printf("skipping %s:%ld: %s, id %d: hidden here, but user-defined (always shown) in vocab_info.json\n", file,
+               line, string(record, "v"), id);
+        n_skipped++;
+        return;
+    }
+    snprintf(why, sizeof why, "%s, id %d: other bytes", string(record, "v"), id);
+    verdict(piece_is(t, id, 1, string(record, "piece")) && piece_is(t, id, 0, string(record, "plain")), file, line,
+            why);
+}
+
+static void check_stream(const char *file, long line, const json_t *record, const json_t *texts)
+{
+    (void)texts;
+    struct tokenizer *t = load_any(string(record, "v"));
+    if (!t) {
+        n_skipped++;
+        return;
+    }
+    struct detok d;
+    char *out = malloc(detok_room(t));
+    const json_t *ids = json_object_get(record, "ids"), *chunks = json_object_get(record, "chunks"),
+                 *flush = json_object_get(record, "flush");
+    int ok = out != NULL;
+    size_t i = 0, n;
+    detok_begin(&d, t, 0, 1); /* the records keep the first space of SPM */
+    for (; ok && i < json_array_size(ids); i++) {
+        const json_t *want = json_array_get(chunks, i);
+        n = detok_next(&d, (int32_t)json_integer_value(json_array_get(ids, i)), out);
+        ok = n == json_string_length(want) && memcmp(out, json_string_value(want), n) == 0;
+    }
+    if (ok) {
+        n = detok_end(&d, out);
+        ok = n == json_string_length(flush) && memcmp(out, json_string_value(flush), n) == 0;
+    }
+    char why[100];
+    snprintf(why, sizeof why, "%s: other text at id number %zu", string(record, "v"), i);
+    verdict(ok, file, line, why);
+    free(out);
+}
+
+static void each_record(const char *name, const json_t *texts,
+                        void check(const char *file, long line, const json_t *record, const json_t *texts))
+{
+    char path[1000];
+    snprintf(path, sizeof path, "%s/%s.jsonl", folder, name);
+    FILE *f = fopen(path, "r");
+    char *line = malloc(LINE);
+    if (!f || !line)
+        verdict(0, name, 0, "cannot be read");
+    for (long n = 1; f && line && fgets(line, LINE, f); n++) {
+        json_t *record = json_loads(line, JSON_ALLOW_NUL, NULL);
+        if (record)
+            check(name, n, record, texts);
+        else
+            verdict(0, name, n, "not JSON");
+        json_decref(record);
+    }
+    free(line);
+    if (f)
+        fclose(f);
+}
+
+static json_t *read_json(const char *name)
+{
+    char path[1000];
+    snprintf(path, sizeof path, "%s/%s", folder, name);
+    json_error_t e;
+    json_t *j = json_load_file(path, JSON_ALLOW_NUL, &e);
+    if (!j)
+        verdict(0, name, e.line, e.text);
+    return j;
+}
+
+/* Are the ids of this type those of the list, or of {count, first}? */
+static int type_is(const struct tokenizer *t, enum token_type type, const json_t *want)
+{
+    const json_t *first = json_is_object(want) ? json_object_get(want, "first") : want;
+    size_t n = 0, count = json_is_object(want) ? (size_t)number(want, "count") : json_array_size(want);
+    int ok = 1;
+    for (int32_t id = 0; id < tokenizer_n_vocab(t); id++) {
+        enum token_type is = tokenizer_type(t, id);
+        if (is != type && !(is == TOKEN_UNKNOWN && type == TOKEN_CONTROL))
+            continue;
+        if (n < json_array_size(first))
+            ok = ok && json_integer_value(json_array_get(first, n)) == id;
+        n++;
+    }
+    return ok && n == count;
+}
+
+static void check_vocabularies(void)
+{
+    json_t *info = read_json("vocab_info.json"), *x;
+    const char *name;
+    json_object_foreach(info, name, x)
+    {
+        struct tokenizer *t = load_any(name);
+        if (!t) {
+            n_skipped++;
+            continue;
+        }
+        size_t ends = 0;
+        json_t *eog = json_object_get(x, "eog");
+        for (int32_t id = 0; id < tokenizer_n_vocab(t); id++)
+            if (tokenizer_is_end(t, id))
+                ends += ends < json_array_size(eog) && json_integer_value(json_array_get(eog, ends)) == id ? 1 : 1000;
+        verdict(tokenizer_n_vocab(t) == number(x, "n"), name, 0, "other size");
+        verdict(tokenizer_bos(t) == number(x, "bos") && tokenizer_eos(t) == number(x, "eos"), name, 0,
+                "other bos, eos");
+        verdict(ends == json_array_size(eog), name, 0, "other ends of generation");
+        verdict(type_is(t, TOKEN_CONTROL, json_object_get(x, "control")), name, 0, "other control tokens");
+        verdict(type_is(t, TOKEN_USER, json_object_get(x, "user_defined")), name, 0, "other user-defined tokens");
+    }
+    json_decref(info);
+}
+
+int main(int argc, char **argv)
+{
+    char usual[900];
+    const char *shared = getenv("STOKER_SHARED");
+    snprintf(usual, sizeof usual, "%s/tokenizers", shared ? shared : "../shared");
+    folder = argc > 1 ? argv[1] : usual;
+
+    json_t *texts = read_json("texts.json"), *texts_long = read_json("texts_long.json");
+    check_vocabularies();
+    each_record("splits", texts, check_split);
+    each_record("cases", texts, check_case);
+    each_record("disputed", texts, check_case);
+    each_record("cases_long", texts_long, check_case);
+    each_record("pieces", NULL, check_piece);
+    each_record("stream", NULL, check_stream);
+    json_decref(texts);
+    json_decref(texts_long);
+    for (int i = 0; i < n_loaded; i++)
+        tokenizer_destroy(loaded[i].t);
+    printf("%d passed, %d failed, %d skipped\n", n_passed, n_failed, n_skipped);
+    return n_failed > 0;
+}
