@@ -13,8 +13,11 @@
  * Who is resident depends on routes and budget, never on timing: victims are chosen in store_begin alone. Bits never depend
  * on residency: that is the caller's duty (sum in ascending expert id).
  *
- * A class is the set of layers whose experts need equally large slots (a Q4_K_M file has two). Slots are cut from memory that
+ * A class is the set of layers whose experts have equally many bytes (a Q4_K_M file has two). Slots are cut from memory that
  * the plan gives; the tables (scores, slot states) likewise. Nothing is allocated after store_create().
+ *
+ * In a slot the parts' aligned ranges lie one after another, as the disk wrote them: part p begins at offset % A of its range.
+ * The victim's rule: expert_cache.h.
  *
  * Engine thread only, but for store_stats(). */
 #ifndef STORE_EXPERT_STORE_H
@@ -37,7 +40,7 @@ struct expert_extent {
     uint64_t offset, bytes;
 };
 
-struct expert_layer {
+struct expert_layer {            /* tensor names are the caller's and outlive the store */
     int layer, n_expert, n_part; /* layer: the model's number, for messages; n_expert 0: this layer streams nothing */
     struct expert_extent part[EXPERT_PARTS];
 };
@@ -56,11 +59,12 @@ int expert_classes(const struct expert_layer *layer, int n_layer, uint32_t align
 /* Bytes of tables for these layers and this many slots in all. */
 uint64_t store_table_bytes(const struct expert_layer *layer, int n_layer, int n_slot);
 
-/* slots[c] slots of class c are cut from slot_mem (2 MiB aligned), tables from table_mem. The reader outlives the store. */
+/* slots[c] slots of class c are cut from slot_mem (2 MiB aligned), tables from table_mem. At least two slots a class that has
+ * as many experts (ERR_INPUT); the plan gives n_expert_used + 4. The reader outlives the store. */
 int store_create(struct expert_store **out, struct reader *reader, const struct expert_layer *layer, int n_layer,
                  const int *slots, struct arena *slot_mem, struct arena *table_mem, struct error *err);
 
-/* Waits for reads in flight, at most 2 s. */
+/* Waits for reads in flight, at most 2 s. What the device still holds then, reader_close() counts. */
 void store_destroy(struct expert_store *st);
 
 /* One expert's weights where they lie: block-quantised rows, as in the file, no alignment beyond one byte. */
@@ -84,7 +88,8 @@ struct expert_wave {
     int first, n; /* uses.id[first .. first + n) */
 };
 
-/* Age the layer's scores by its rows and plan the waves: out[<= uses->n], ascending. Returns their number. */
+/* Age the layer's scores by its rows and plan the waves: out[<= uses->n], ascending. Returns their number: 1 if all fit, else
+ * waves of half the slots that may be used, so that two can be open. uses stays as it is until the last store_end(). */
 int store_layer_begin(struct expert_store *st, int layer, const struct expert_uses *uses, struct expert_wave *out);
 
 /* Pin the hits of a wave and submit everything of it that is not resident; at most two waves are open at a time, opened and
@@ -96,16 +101,27 @@ int store_begin(struct expert_store *st, const struct expert_wave *w, struct err
  * A failed read is handed out with failed set and the sentence in *err (names file, offset, length, tensor, expert). */
 int store_next(struct expert_store *st, int wait, struct expert_view *out, struct error *err);
 
-/* Unpin the oldest open wave. */
+/* Unpin the oldest open wave. Reads of experts that were not taken go on; their slots are in use until they are done. */
 void store_end(struct expert_store *st);
 
 /* Keep the disk busy while we compute: called between units of work, costs well under a microsecond when idle. */
 void store_poll(struct expert_store *st);
 
+/* Decisions as they are made: within a layer call misses ascend, each first its victim, if it needs one, then its read.
+ * Layers are indices. For tests and for --cache-log; fn NULL: none. */
+struct store_event {
+    int turn; /* the layer whose call this is */
+    int evict, layer, id;
+};
+void store_log(struct expert_store *st, void (*fn)(void *arg, const struct store_event *e), void *arg);
+
 struct store_stats {
-    uint64_t hits, misses, evictions, bytes_read, reads, retries, shorts, failed, draining;
-    double wait_seconds;    /* blocked in store_next */
-    double reading_seconds; /* with at least one read in flight */
+    uint64_t hits, misses, evictions, failed;
+    uint64_t bytes_read, reads; /* of experts, with alignment; one read an extent */
+    uint64_t retries, shorts;   /* of the reader, since store_create() */
+    uint64_t draining;          /* slots now with a read in flight that has failed */
+    double wait_seconds;        /* blocked in store_next */
+    double reading_seconds;     /* with at least one read in flight */
     int n_class, slots[EXPERT_CLASSES], experts[EXPERT_CLASSES];
     const char *backend;
 };

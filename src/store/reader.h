@@ -6,7 +6,8 @@
  * EIO is tried three times. Completions come in any order.
  *
  * A request reads [offset - offset % A, round_up(offset + length, A)) into a destination aligned to A; its bytes begin at
- * offset % A there (A = reader_align()). One thread owns the reader: it submits and reaps. */
+ * offset % A there (A = reader_align()). One thread owns the reader: it submits and reaps. Another thread may become the
+ * owner while nothing is in flight (open and load in one thread, run in another). */
 #ifndef STORE_READER_H
 #define STORE_READER_H
 
@@ -17,54 +18,83 @@
 struct error;
 struct gguf_file;
 struct reader;
+struct reader_ops;
 
 enum reader_backend { READER_AUTO, READER_URING, READER_THREADS, READER_BUFFERED };
 
+enum { READER_PIECE = 1 << 20, READER_MAX_DEPTH = 4096, READER_MAX_THREADS = 64, READER_MAX_FILES = 1024 };
+
 struct reader_options {
     enum reader_backend backend;
-    int depth;              /* pieces in flight; 0: 1024 (threads: 8) */
-    double timeout_seconds; /* a request older than this has failed; 0: 120 */
+    int depth;                    /* pieces in flight; 0: 1024. The pool's threads with the other back ends; 0: 8 */
+    double timeout_seconds;       /* a request older than this has failed; 0: 120 */
+    const struct reader_ops *ops; /* tests only: the back end to use instead (reader_backend.h) */
 };
 
-/* A read in the caller's memory, until it is done. */
+/* What one owner has submitted comes back to it alone. Starts as all zero. */
+struct read_list {
+    struct read_request *head, *tail; /* finished, not yet reaped */
+    int active;                       /* submitted, not yet finished */
+};
+
+/* A read in the caller's memory. It belongs to the reader from reader_submit() until reader_reap() gives it back for good. */
 struct read_request {
     int file;
-    uint64_t offset, length;
-    uint8_t *to;      /* aligned to A, room for the whole aligned range */
-    const char *what; /* for messages: "blk.3.ffn_up_exps.weight, expert 17" is made of this and id */
-    int id;           /* -1: none */
+    uint64_t offset, length; /* length > 0 */
+    uint8_t *to;             /* aligned to A, room for the whole aligned range */
+    const char *what;        /* for messages: the tensor */
+    const char *unit;        /* ... and what of it: "expert", "row"; NULL: no id */
+    int id;
     void *user;
-    /* the reader's own from here on */
+    /* set by the reader */
     enum { READ_PENDING, READ_DONE, READ_FAILED } state;
-    struct read_request *next;
-    int pieces_left;
-    uint64_t started_ns;
-    int failed_errno;
-    uint64_t failed_offset, failed_length;
     int draining; /* failed, but pieces are still with the device */
+    /* the reader's own */
+    enum { FAIL_ERRNO, FAIL_TIMEOUT, FAIL_SHRUNK, FAIL_SHORT } cause;
+    int failed_errno;
+    uint64_t found_size; /* FAIL_SHRUNK */
+    uint64_t cut;        /* bytes of the aligned range made into pieces */
+    int pieces_out;      /* with the back end */
+    int pieces_held;     /* waiting for another attempt */
+    uint64_t started_ns;
+    struct read_list *list;
+    struct read_request *older, *newer; /* of all unfinished ones */
+    struct read_request *next;          /* in the list of uncut or of finished requests */
+    int finished;                       /* in list */
 };
 
-/* mem: reader_bytes() of the plan, for rings, pieces and bounce buffers. The files stay the caller's. */
+/* Bytes of mem that reader_open() will take, whatever back end it ends with. Not in it: the kernel's ring (64 B + 32 B an entry
+ * of depth) or the pool's stacks and queue (64 KiB a thread, 128 KiB). */
 uint64_t reader_bytes(const struct reader_options *opt);
+
+/* ERR_IO or ERR_UNSUPPORTED with the sentence. The files stay the caller's and outlive the reader. */
 int reader_open(struct reader **out, const struct gguf_file *file, int n_file, const struct reader_options *opt,
                 struct arena *mem, struct error *err);
-void reader_close(struct reader *r);
 
-/* The alignment of reads: at least 512, of all files the largest; known before opening. */
+/* Waits at most 2 s for reads that have not been given up. Returns the pieces that are still with the device: if there are any,
+ * memory that they were to fill must be unmapped, not reused. */
+int reader_close(struct reader *r);
+
+/* The alignment of reads: 512 to 4096, of all files the largest; known before opening. */
 uint32_t reader_align_of(const struct gguf_file *file, int n_file);
 uint32_t reader_align(const struct reader *r);
 
+/* "uring", "threads" or "buffered" (no file takes O_DIRECT). */
 const char *reader_backend_name(const struct reader *r);
 
 /* Hand over n requests; everything that fits the queue is with the kernel when this returns, the rest follows as room comes. */
-void reader_submit(struct reader *r, struct read_request *const *req, int n);
+void reader_submit(struct reader *r, struct read_list *list, struct read_request *const *req, int n);
 
-/* The next finished request (state READ_DONE or READ_FAILED), or NULL: none yet (wait 0), none in flight (wait 1). A failed
- * request whose pieces are still with the device is handed out with draining set and comes a second time when they are back. */
-struct read_request *reader_reap(struct reader *r, int wait);
+/* The next finished request of the list (state READ_DONE or READ_FAILED), or NULL: none yet (wait 0), none active (wait 1). A
+ * failed request whose pieces are still with the device is handed out with draining set, and once more without when they are
+ * back. */
+struct read_request *reader_reap(struct reader *r, struct read_list *list, int wait);
 
-/* Top up the queue; never waits. */
+/* Reap and top up the queue; never waits. */
 void reader_poll(struct reader *r);
+
+/* Forget a request, so that its struct may go away. Its destination stays in danger while pieces are out. */
+void reader_abandon(struct reader *r, struct read_request *q);
 
 /* The sentence of a failed request. Always returns -1. */
 int reader_error(const struct reader *r, const struct read_request *q, struct error *err);
@@ -72,11 +102,14 @@ int reader_error(const struct reader *r, const struct read_request *q, struct er
 struct reader_stats {
     uint64_t requests, pieces, bytes, retries, shorts;
     double busy_seconds; /* with a piece in flight */
-    double depth_mean;
+    double depth_mean;   /* pieces in flight while busy */
 };
+
+/* From any thread. */
 void reader_stats(const struct reader *r, struct reader_stats *out);
 
-/* Has the file changed since it was opened? 0, or -1 with the sentence. */
+/* Has a file changed since it was opened? 0, or -1 with the sentence. A file replaced under its name is one warning: the opened
+ * one goes on being used. */
 int reader_check_files(struct reader *r, struct error *err);
 
 #endif

@@ -17,7 +17,7 @@ struct weight_read {
 };
 
 /* Fill all, many reads in flight. bounce: at least WEIGHTS_BOUNCE bytes, aligned to 4096, free for the time of the call.
- * progress (may be NULL) is called now and then with the bytes done so far. */
+ * progress (may be NULL) is called now and then with the bytes done so far, the last time with all. */
 enum { WEIGHTS_BOUNCE = 8 << 20 };
 int weights_load(struct reader *r, const struct weight_read *w, int n, uint8_t *bounce, size_t bounce_bytes,
                  void (*progress)(void *arg, uint64_t done, uint64_t total), void *arg, struct error *err);
@@ -29,8 +29,10 @@ struct disk_rows {
     int file;
     uint64_t offset, row_bytes;
     uint8_t *bounce; /* disk_rows_bounce() bytes, aligned to 4096 */
-    int batch;       /* rows in flight at a time */
+    int batch;       /* rows in flight at a time; more than DISK_ROWS_BATCH bring nothing */
 };
+
+enum { DISK_ROWS_BATCH = 64 };
 
 uint64_t disk_rows_bounce(uint64_t row_bytes, int batch);
 

@@ -1,0 +1,160 @@
+/* Scores and victims: see expert_cache.h. */
+#include "store/expert_cache.h"
+
+#include "base/checked.h"
+
+#include <string.h>
+
+enum { USE = 65536 };
+
+static int experts_of(const struct expert_layer *layer, int n_layer)
+{
+    int n = 0;
+    for (int l = 0; l < n_layer; l++)
+        n += layer[l].n_expert;
+    return n;
+}
+
+uint64_t cache_bytes(const struct expert_layer *layer, int n_layer)
+{
+    uint64_t n = (uint64_t)experts_of(layer, n_layer);
+    return round_up((uint64_t)n_layer * sizeof(struct cache_layer), 64) + 3 * round_up(n * 4, 64) + round_up(n, 64);
+}
+
+int cache_create(struct expert_cache *c, const struct expert_layer *layer, int n_layer, const int *class_of,
+                 struct arena *mem)
+{
+    size_t n = (size_t)experts_of(layer, n_layer);
+    *c = (struct expert_cache){.n_layer = n_layer};
+    c->layer = arena_array(mem, (size_t)n_layer, sizeof *c->layer);
+    c->fast = arena_array(mem, n, 4);
+    c->slow = arena_array(mem, n, 4);
+    c->slot = arena_array(mem, n, 4);
+    c->loose = arena_array(mem, n, 1);
+    if (!c->layer || !c->fast || !c->slow || !c->slot || !c->loose)
+        return -1;
+    int first = 0;
+    for (int l = 0; l < n_layer; l++) {
+        c->layer[l] = (struct cache_layer){
+            .n_expert = layer[l].n_expert, .first = first, .class = class_of[l], .low_id = -1};
+        first += layer[l].n_expert;
+    }
+    memset(c->fast, 0, n * 4);
+    memset(c->slow, 0, n * 4);
+    memset(c->slot, 0xff, n * 4);
+    memset(c->loose, 0, n);
+    return 0;
+}
+
+static inline uint64_t score(const struct expert_cache *c, int at) { return 4 * (uint64_t)c->fast[at] + c->slow[at]; }
+
+/* n turns of one expert. Rests under 2 and under 32 no longer decay. */
+static void turns(uint32_t *fast, uint32_t *slow, int n)
+{
+    uint32_t f = *fast, s = *slow;
+    while (n-- > 0 && (f > 1 || s > 31)) {
+        f -= f >> 1;
+        s -= s >> 5;
+    }
+    *fast = f;
+    *slow = s;
+}
+
+/* Experts age independently of each other, so each takes all rows of the call at once. */
+static void age_used(struct expert_cache *c, int at, const int32_t *row, int n, int n_prompt, int decode_turn)
+{
+    int taken = 0, i = 0;
+    for (; i < n && row[i] < n_prompt; i++) {
+        turns(&c->fast[at], &c->slow[at], row[i] + 1 - taken);
+        taken = row[i] + 1;
+        c->fast[at] += USE;
+        c->slow[at] += USE;
+    }
+    turns(&c->fast[at], &c->slow[at], n_prompt - taken + decode_turn);
+    c->fast[at] += (uint32_t)(n - i) * USE;
+    c->slow[at] += (uint32_t)(n - i) * USE;
+}
+
+void cache_age(struct expert_cache *c, int layer, const struct expert_uses *u)
+{
+    struct cache_layer *l = &c->layer[layer];
+    int decode_turn = u->n_rows > u->n_prompt;
+    l->known = 0;
+    for (int id = 0, i = 0; id < l->n_expert; id++) {
+        if (i < u->n && u->id[i] == id) {
+            int begin = u->row_start[i], end = u->row_start[i + 1];
+            age_used(c, l->first + id, u->row + begin, end - begin, u->n_prompt, decode_turn);
+            i++;
+        } else {
+            turns(&c->fast[l->first + id], &c->slow[l->first + id], u->n_prompt + decode_turn);
+        }
+    }
+}
+
+void cache_put(struct expert_cache *c, int layer, int id, int32_t slot)
+{
+    int at = c->layer[layer].first + id;
+    c->slot[at] = slot;
+    c->loose[at] = 0;
+}
+
+void cache_drop(struct expert_cache *c, int layer, int id)
+{
+    cache_set_loose(c, layer, id, 0);
+    c->slot[c->layer[layer].first + id] = -1;
+}
+
+void cache_set_loose(struct expert_cache *c, int layer, int id, int loose)
+{
+    struct cache_layer *l = &c->layer[layer];
+    int at = l->first + id;
+    if (c->loose[at] == loose)
+        return;
+    c->loose[at] = (uint8_t)loose;
+    if (!loose) {
+        if (l->low_id == id)
+            l->known = 0;
+    } else if (l->known) {
+        uint64_t s = score(c, at);
+        if (l->low_id < 0 || s < l->low || (s == l->low && id < l->low_id)) {
+            l->low = s;
+            l->low_id = id;
+        }
+    }
+}
+
+static void find_low(struct expert_cache *c, struct cache_layer *l)
+{
+    l->low_id = -1;
+    for (int id = 0; id < l->n_expert; id++) {
+        if (!c->loose[l->first + id])
+            continue;
+        uint64_t s = score(c, l->first + id);
+        if (l->low_id < 0 || s < l->low) {
+            l->low = s;
+            l->low_id = id;
+        }
+    }
+    l->known = 1;
+}
+
+int32_t cache_victim(struct expert_cache *c, int class, int now, int *layer, int *id)
+{
+    int best = -1;
+    /* from the farthest turn to the nearest: the current layer, the one before it, ... so the first of equals wins */
+    for (int d = 0; d < c->n_layer; d++) {
+        int i = (now - d + c->n_layer) % c->n_layer;
+        struct cache_layer *l = &c->layer[i];
+        if (l->class != class || l->n_expert == 0)
+            continue;
+        if (!l->known)
+            find_low(c, l);
+        if (l->low_id >= 0 && (best < 0 || l->low < c->layer[best].low))
+            best = i;
+    }
+    if (best < 0)
+        return -1;
+    *layer = best;
+    *id = c->layer[best].low_id;
+    return cache_slot(c, best, *id);
+}

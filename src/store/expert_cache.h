@@ -1,0 +1,59 @@
+/* Who is resident and who goes next: the policy alone, no memory of experts and no I/O.
+ *
+ *     fast, slow [layer][expert]   two integer averages of the uses of every expert, resident or not
+ *         turn:  fast -= fast >> 1;  slow -= slow >> 5      all experts of the layer
+ *         use:   fast += 65536;      slow += 65536          once a row and expert used
+ *     score = 4 * fast + slow      recency and frequency, both counted in turns of the expert's own layer
+ *
+ * Each prompt row is a turn; all decode rows of a call together are one. The victim is the smallest score; among equals the
+ * layer whose next turn is farthest (the current one is the farthest of all), then the smallest id. All integers: the order of
+ * victims is a pure function of the routes.
+ *
+ * The smallest of each layer is remembered, so a victim costs one look at each layer and a scan of one: about a microsecond. */
+#ifndef STORE_EXPERT_CACHE_H
+#define STORE_EXPERT_CACHE_H
+
+#include "base/arena.h"
+#include "store/expert_store.h"
+
+#include <stdint.h>
+
+struct cache_layer {
+    int n_expert, first, class; /* first: index of its expert 0 in the tables */
+    int known;                  /* low and low_id are true */
+    int low_id;                 /* the one to go first, -1: none may go */
+    uint64_t low;
+};
+
+struct expert_cache {
+    struct cache_layer *layer;
+    int n_layer;
+    uint32_t *fast, *slow; /* no overflow below 2000 decode rows in a call: slow stays under 32 uses of each */
+    int32_t *slot;         /* -1: not resident */
+    uint8_t *loose;        /* resident, and may be a victim */
+};
+
+uint64_t cache_bytes(const struct expert_layer *layer, int n_layer);
+
+/* class_of: expert_classes(). 0, or -1 when mem is too small. */
+int cache_create(struct expert_cache *c, const struct expert_layer *layer, int n_layer, const int *class_of,
+                 struct arena *mem);
+
+/* The layer's turns and uses of one call. */
+void cache_age(struct expert_cache *c, int layer, const struct expert_uses *uses);
+
+static inline int32_t cache_slot(const struct expert_cache *c, int layer, int id)
+{
+    return c->slot[c->layer[layer].first + id];
+}
+
+/* Resident in a slot, not yet loose. */
+void cache_put(struct expert_cache *c, int layer, int id, int32_t slot);
+void cache_drop(struct expert_cache *c, int layer, int id);
+void cache_set_loose(struct expert_cache *c, int layer, int id, int loose);
+
+/* The next victim of a class when it is the turn of layer now: its slot, -1 if none is loose. It stays resident until
+ * cache_drop(). */
+int32_t cache_victim(struct expert_cache *c, int class, int now, int *layer, int *id);
+
+#endif
