@@ -21,7 +21,8 @@ enum {
     ALIGNMENT_MAX = 1 << 20,
     MIN_VALUE = 8 + 4 + 1,          /* the fewest bytes of a key with its value: empty key, one byte */
     MIN_TENSOR = 8 + 4 + 8 + 4 + 8, /* and of a tensor's record: empty name, one dimension */
-    N_KIND = GGUF_F64 + 1
+    N_KIND = GGUF_F64 + 1,
+    SHOWN = 64 /* characters of a name in a sentence */
 };
 
 static const struct {
@@ -41,7 +42,7 @@ struct gguf_string gguf_text(const char *text) { return (struct gguf_string){tex
 struct shown shown(struct gguf_string s)
 {
     struct shown r;
-    size_t n = s.length < sizeof r.text - 4 ? (size_t)s.length : sizeof r.text - 4;
+    size_t n = s.length < SHOWN ? (size_t)s.length : SHOWN;
     for (size_t i = 0; i < n; i++)
         r.text[i] = s.text[i] >= ' ' && s.text[i] < 127 ? s.text[i] : '?';
     memcpy(r.text + n, n < s.length ? "..." : "", n < s.length ? 4 : 1);
