@@ -63,6 +63,21 @@ int arena_map(struct arena *a, size_t size, struct error *err)
     return 0;
 }
 
+__attribute__((no_sanitize("address"))) static void write_pages(volatile uint8_t *p, size_t size)
+{
+    for (size_t i = 0; i < size; i += 4096)
+        p[i] = 0;
+}
+
+void arena_touch(struct arena *a)
+{
+#ifdef MADV_POPULATE_WRITE
+    if (madvise(a->base, a->size, MADV_POPULATE_WRITE) == 0)
+        return;
+#endif
+    write_pages(a->base, a->size);
+}
+
 void arena_unmap(struct arena *a)
 {
     if (a->base) {

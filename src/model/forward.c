@@ -78,9 +78,8 @@ int model_forward(struct model *m, struct batch *b, struct error *err)
     return 0;
 }
 
-size_t model_step_bytes(const struct model *m, int n_rows, int n_wants, int exact)
+size_t model_step_bytes(const struct model *m, int n_rows, int n_wants)
 {
-    (void)exact;
     const struct params *p = &m->p;
     struct arch_memory need = {0};
     m->arch->memory(m, n_rows, &need);

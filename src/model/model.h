@@ -82,7 +82,7 @@ struct batch {
 int model_forward(struct model *m, struct batch *b, struct error *err);
 
 /* Scratch of a step of n_rows rows, of which n_wants want logits; and of each thread. */
-size_t model_step_bytes(const struct model *m, int n_rows, int n_wants, int exact);
+size_t model_step_bytes(const struct model *m, int n_rows, int n_wants);
 size_t model_thread_bytes(const struct model *m, int n_rows);
 
 #endif

@@ -1,0 +1,126 @@
+/* MemAvailable, and what the cgroups above us leave: see machine_memory.h.
+ *
+ *     limit = min over our cgroup and its ancestors of  v2: min(memory.max, memory.high), v1: memory.limit_in_bytes
+ *     room  = min( MemAvailable, min over those of (limit - current + inactive file pages) ) + own VmRSS
+ *     M     = room - max(256 MiB, room / 16)
+ *
+ * Files that are missing or unreadable mean "no limit". Read once: never a control loop. */
+#include "engine/machine_memory.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { PATH = 1024 };
+#define NO_LIMIT (UINT64_C(1) << 60)
+
+static int open_text(FILE **f, const char *root, const char *path)
+{
+    char full[PATH];
+    if (snprintf(full, sizeof full, "%s%s", root, path) >= (int)sizeof full)
+        return 0;
+    *f = fopen(full, "r");
+    return *f != NULL;
+}
+
+/* One number of a file that holds nothing else; "max" and absence are no limit. */
+static uint64_t read_number(const char *root, const char *dir, const char *name, uint64_t absent)
+{
+    char path[PATH], text[64];
+    FILE *f;
+    uint64_t v = absent;
+    if (snprintf(path, sizeof path, "%s/%s", dir, name) >= (int)sizeof path || !open_text(&f, root, path))
+        return absent;
+    if (fgets(text, sizeof text, f) && text[0] >= '0' && text[0] <= '9')
+        v = strtoull(text, NULL, 10);
+    fclose(f);
+    return v < NO_LIMIT ? v : absent;
+}
+
+/* "key value" of a file of such lines; scale: 1024 for kB. */
+static uint64_t read_field(const char *root, const char *path, const char *key, uint64_t scale, uint64_t absent)
+{
+    char line[256];
+    FILE *f;
+    uint64_t v = absent;
+    size_t n = strlen(key);
+    if (!open_text(&f, root, path))
+        return absent;
+    while (fgets(line, sizeof line, f))
+        if (strncmp(line, key, n) == 0 && (line[n] == ':' || line[n] == ' ')) {
+            v = strtoull(line + n + 1, NULL, 10) * scale;
+            break;
+        }
+    fclose(f);
+    return v;
+}
+
+/* What one cgroup leaves us; NO_LIMIT where it does not limit. */
+static uint64_t group_room(const char *root, const char *dir, int v2)
+{
+    uint64_t limit = read_number(root, dir, v2 ? "memory.max" : "memory.limit_in_bytes", NO_LIMIT);
+    if (v2) {
+        uint64_t high = read_number(root, dir, "memory.high", NO_LIMIT);
+        limit = high < limit ? high : limit;
+    }
+    if (limit >= NO_LIMIT)
+        return NO_LIMIT;
+    char stat[PATH + 16];
+    snprintf(stat, sizeof stat, "%s/memory.stat", dir);
+    uint64_t current = read_number(root, dir, v2 ? "memory.current" : "memory.usage_in_bytes", 0);
+    uint64_t file = read_field(root, stat, v2 ? "inactive_file" : "total_inactive_file", 1, 0);
+    uint64_t used = current > file ? current - file : 0;
+    return limit > used ? limit - used : 0;
+}
+
+/* The group and its ancestors, up to the mount. */
+static uint64_t tree_room(const char *root, const char *mount, const char *group, int v2)
+{
+    char dir[PATH];
+    uint64_t room = NO_LIMIT;
+    if (snprintf(dir, sizeof dir, "%s%s", mount, group) >= (int)sizeof dir)
+        return room;
+    for (;;) {
+        uint64_t r = group_room(root, dir, v2);
+        room = r < room ? r : room;
+        char *slash = strrchr(dir, '/');
+        if (!slash || (size_t)(slash - dir) < strlen(mount))
+            return room;
+        *slash = 0;
+    }
+}
+
+static uint64_t cgroup_room(const char *root)
+{
+    char line[PATH];
+    FILE *f;
+    uint64_t room = NO_LIMIT;
+    if (!open_text(&f, root, "/proc/self/cgroup"))
+        return room;
+    while (fgets(line, sizeof line, f)) {
+        line[strcspn(line, "\n")] = 0;
+        char *hierarchy = strchr(line, ':'), *group = hierarchy ? strchr(hierarchy + 1, ':') : NULL;
+        if (!group)
+            continue;
+        *group++ = 0;
+        int v2 = hierarchy[1] == 0;
+        if (!v2 && !strstr(hierarchy + 1, "memory"))
+            continue;
+        if (strcmp(group, "/") == 0)
+            group = "";
+        uint64_t r = tree_room(root, v2 ? "/sys/fs/cgroup" : "/sys/fs/cgroup/memory", group, v2);
+        room = r < room ? r : room;
+    }
+    fclose(f);
+    return room;
+}
+
+uint64_t machine_memory(const char *root, const char **from)
+{
+    uint64_t available = read_field(root, "/proc/meminfo", "MemAvailable", 1024, UINT64_C(1) << 32);
+    uint64_t group = cgroup_room(root), room = group < available ? group : available;
+    *from = group < available ? "cgroup" : "available";
+    room += read_field(root, "/proc/self/status", "VmRSS", 1024, 0);
+    uint64_t keep = room / 16 > (UINT64_C(256) << 20) ? room / 16 : UINT64_C(256) << 20;
+    return room > keep ? room - keep : 0;
+}

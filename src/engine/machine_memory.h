@@ -1,0 +1,10 @@
+/* How much memory this process may take when the user does not say: memory.md 2. */
+#ifndef ENGINE_MACHINE_MEMORY_H
+#define ENGINE_MACHINE_MEMORY_H
+
+#include <stdint.h>
+
+/* root: where proc and sys are found; "" on a real machine, a folder in tests. from: "cgroup" or "available". */
+uint64_t machine_memory(const char *root, const char **from);
+
+#endif

@@ -1,0 +1,399 @@
+/* Making the plan: see plan.h.
+ *
+ * A configuration (context, chunk, where the embedding lies, slots per class) has a price; the plan walks configurations in
+ * the order of sacrifice until one fits:
+ *
+ *     everything resident
+ *     embedding on disk; experts from all down to the knee (two tokens' experts)
+ *     chunk down to 64; context down to 4096; experts from the knee to the floor; chunk down to 16
+ *
+ * and where experts stream with slots to spare, the chunk grows to 4096 while the knee holds. What the user gave is not
+ * changed. */
+#include "engine/plan.h"
+
+#include "base/checked.h"
+#include "base/cpu.h"
+#include "base/error.h"
+#include "base/pool.h"
+#include "engine/machine_memory.h"
+#include "engine/session.h"
+
+#include <link.h>
+#include <stdio.h>
+#include <string.h>
+
+#define MIB (UINT64_C(1) << 20)
+#define GIB (UINT64_C(1) << 30)
+
+enum {
+    CHUNK = 512,
+    CHUNK_MOST = 4096,
+    CHUNK_LOW = 64,
+    CHUNK_LEAST = 16,
+    CTX = 8192,
+    CTX_LOW = 4096,
+    SPARE_SLOTS = 4,
+    SLOT_TABLE = 64
+};
+
+static const char *const part_names[PLAN_PARTS] = {
+    "code", "index",  "text",  "weights", "embedding", "kv",     "state",
+    "act",  "logits", "slots", "reader",  "stacks",    "kernel", "slack",
+};
+
+const char *plan_part_name(enum plan_part p) { return part_names[p]; }
+
+/* ---- code: what the loader mapped ------------------------------------------------------------------------------------------ */
+
+static int add_segments(struct dl_phdr_info *info, size_t size, void *sum)
+{
+    (void)size;
+    for (int i = 0; i < info->dlpi_phnum; i++)
+        if (info->dlpi_phdr[i].p_type == PT_LOAD)
+            *(uint64_t *)sum += round_up(info->dlpi_phdr[i].p_memsz, 4096);
+    return 0;
+}
+
+static uint64_t code_bytes(void)
+{
+    uint64_t sum = 8 * MIB;
+    dl_iterate_phdr(add_segments, &sum);
+    return round_up(sum, 4 * MIB);
+}
+
+/* ---- the price of a configuration ------------------------------------------------------------------------------------------ */
+
+struct config {
+    int n_ctx, n_chunk;
+    int embedding_on_disk;
+    int slots[EXPERT_CLASSES];
+};
+
+struct planner {
+    struct plan *p;
+    struct model *m;
+    const struct plan_wish *wish;
+    int floor[EXPERT_CLASSES], knee[EXPERT_CLASSES], all[EXPERT_CLASSES];
+    int can_stream;
+};
+
+static int pages_of(int n_ctx) { return (n_ctx + KV_PAGE - 1) / KV_PAGE; }
+
+static void price_pages(struct planner *pl, const struct config *c, const struct arch_memory *need)
+{
+    struct plan *p = pl->p;
+    p->n_page = pages_of(c->n_ctx) * p->n_parallel;
+    p->kv_table_bytes = kv_table_bytes(p->n_page, p->n_parallel, pages_of(c->n_ctx));
+    p->part[PLAN_KV] = p->kv_table_bytes;
+    p->kv_bytes_per_token = 0;
+    for (int k = 0; k < KV_KINDS; k++) {
+        struct kv_shape shape = need->kv[k];
+        shape.type = pl->wish->kv;
+        p->part[PLAN_KV] += kv_pool_bytes(&shape, need->kv_layers[k], p->n_page);
+        p->kv_bytes_per_token += kv_page_bytes(&shape) / KV_PAGE * (uint64_t)need->kv_layers[k];
+    }
+    p->state_bytes_per_sequence = need->state;
+    p->part[PLAN_STATE] = need->state * 2 * (uint64_t)p->n_parallel;
+}
+
+static void price_slots(struct planner *pl, const struct config *c)
+{
+    struct plan *p = pl->p;
+    int n = 0;
+    p->part[PLAN_SLOTS] = 0;
+    for (int i = 0; i < p->n_class; i++) {
+        n += p->slots[i] = c->slots[i];
+        p->part[PLAN_SLOTS] += (uint64_t)c->slots[i] * p->class[i].slot_bytes;
+    }
+    p->table_bytes = p->n_class ? store_table_bytes(pl->m->expert_layer, pl->m->p.n_layer, n) : 0;
+    p->part[PLAN_SLOTS] += p->table_bytes;
+}
+
+/* Everything but slack, into p->part; returns the sum. */
+static uint64_t price(struct planner *pl, const struct config *c)
+{
+    struct plan *p = pl->p;
+    struct model *m = pl->m;
+    const struct plan_wish *w = pl->wish;
+    struct arch_memory need = {0};
+    m->token_embd->on_disk = p->embedding_on_disk = c->embedding_on_disk;
+    m->op.exact = w->exact;
+    m->arch->memory(m, c->n_chunk, &need);
+    p->n_ctx = c->n_ctx;
+    p->n_chunk = c->n_chunk;
+
+    price_pages(pl, c, &need);
+    price_slots(pl, c);
+    p->part[PLAN_EMBEDDING] = weight_bytes(m->token_embd);
+    p->part[PLAN_WEIGHTS] = model_weight_bytes(m) - p->part[PLAN_EMBEDDING];
+    p->n_logits = w->all_logits ? c->n_chunk : p->n_parallel;
+    p->step_bytes = model_step_bytes(m, c->n_chunk, p->n_logits);
+    if (p->step_bytes < WEIGHTS_BOUNCE + 4096) /* loading borrows it */
+        p->step_bytes = WEIGHTS_BOUNCE + 4096;
+    p->thread_bytes = model_thread_bytes(m, c->n_chunk);
+    p->part[PLAN_ACT] = p->step_bytes + p->thread_bytes * (uint64_t)p->n_threads;
+    p->part[PLAN_LOGITS] = session_logits_bytes(m->p.n_vocab, p->n_logits, c->n_chunk);
+    p->embedding_bounce = c->embedding_on_disk ? disk_rows_bounce(m->token_embd->mat.row_bytes, DISK_ROWS_BATCH) : 0;
+    p->part[PLAN_READER] = reader_bytes(&w->reader) + p->embedding_bounce;
+    p->part[PLAN_STACKS] = (uint64_t)p->n_threads * POOL_STACK + 8 * 64 * 1024 + 256 * 1024;
+    uint64_t sum = 0;
+    for (int i = 0; i < PLAN_KERNEL; i++)
+        sum += p->part[i];
+    p->part[PLAN_KERNEL] = round_up(sum / 512 + 256 * 1024, 4096) +
+                           (w->reader.backend == READER_BUFFERED ? 64 * MIB : 0);
+    p->part[PLAN_SLOTS] += 2 * MIB; /* the mapping's rounding to huge pages */
+    return sum + p->part[PLAN_KERNEL] + 2 * MIB;
+}
+
+static uint64_t slack_of(uint64_t memory) { return memory / 128 > 8 * MIB ? memory / 128 : 8 * MIB; }
+
+/* The smallest M with sum + slack(M) <= M. */
+static uint64_t memory_for(uint64_t sum)
+{
+    uint64_t m = sum + 8 * MIB;
+    if (m / 128 > 8 * MIB)
+        m = sum + sum / 127 + 1;
+    while (sum + slack_of(m) > m)
+        m++;
+    return m;
+}
+
+/* ---- slots ------------------------------------------------------------------------------------------------------------------ */
+
+static void limits(struct planner *pl)
+{
+    struct plan *p = pl->p;
+    int used = pl->m->p.n_expert_used;
+    for (int i = 0; i < p->n_class; i++) {
+        const struct expert_class *c = &p->class[i];
+        long long knee = 2LL * used * c->n_layer;
+        pl->all[i] = c->n_expert;
+        pl->floor[i] = used + SPARE_SLOTS < c->n_expert ? used + SPARE_SLOTS : c->n_expert;
+        pl->knee[i] = knee > c->n_expert ? c->n_expert : knee < pl->floor[i] ? pl->floor[i] : (int)knee;
+    }
+}
+
+/* As many slots as memory allows, at least `least` in each class, shared in proportion to what the classes would need whole.
+ * 0: does not fit. */
+static int fill_slots(struct planner *pl, struct config *c, uint64_t memory, const int *least)
+{
+    struct plan *p = pl->p;
+    if (pl->wish->n_slots) {
+        memcpy(c->slots, pl->wish->slots, sizeof c->slots);
+        uint64_t sum = price(pl, c);
+        return sum + slack_of(memory) <= memory;
+    }
+    memcpy(c->slots, least, sizeof c->slots);
+    uint64_t sum = price(pl, c) + slack_of(memory);
+    if (sum > memory)
+        return 0;
+    uint64_t left = memory - sum, whole = 0;
+    for (int i = 0; i < p->n_class; i++)
+        whole += (uint64_t)(pl->all[i] - least[i]) * p->class[i].slot_bytes;
+    double share = whole > 0 ? (double)left * 511 / 512 / (double)whole
+                             : 0; /* page tables and slot tables take the rest */
+    for (int i = 0; i < p->n_class; i++) {
+        double n = share * (pl->all[i] - least[i]);
+        c->slots[i] += n >= pl->all[i] - least[i] ? pl->all[i] - least[i] : (int)n;
+    }
+    while (price(pl, c) + slack_of(memory) > memory) /* rounding of the tables */
+        for (int i = 0; i < p->n_class; i++)
+            c->slots[i] -= c->slots[i] > least[i];
+    for (int i = p->n_class - 1; i >= 0; i--) /* what a class's rounding left over */
+        while (c->slots[i] < pl->all[i]) {
+            c->slots[i]++;
+            if (price(pl, c) + slack_of(memory) <= memory)
+                continue;
+            c->slots[i]--;
+            break;
+        }
+    return 1;
+}
+
+/* ---- the order of sacrifice -------------------------------------------------------------------------------------------------- */
+
+static struct config whole_config(const struct planner *pl)
+{
+    const struct plan_wish *w = pl->wish;
+    int trained = pl->m->p.n_ctx_train;
+    struct config c = {.n_ctx = w->n_ctx        ? w->n_ctx
+                                : trained < CTX ? trained
+                                                : CTX,
+                       .n_chunk = w->n_chunk ? w->n_chunk : CHUNK};
+    memcpy(c.slots, pl->all, sizeof c.slots);
+    return c;
+}
+
+static struct config least_config(const struct planner *pl)
+{
+    struct config c = whole_config(pl);
+    if (!pl->wish->n_ctx && c.n_ctx > CTX_LOW)
+        c.n_ctx = CTX_LOW;
+    if (!pl->wish->n_chunk)
+        c.n_chunk = CHUNK_LEAST;
+    c.embedding_on_disk = pl->can_stream;
+    memcpy(c.slots, pl->wish->n_slots ? pl->wish->slots : pl->floor, sizeof c.slots);
+    return c;
+}
+
+static int walk(struct planner *pl, struct config *c, uint64_t memory)
+{
+    const struct plan_wish *w = pl->wish;
+    *c = whole_config(pl);
+    if (!w->n_slots && price(pl, c) + slack_of(memory) <= memory)
+        return 1;
+    c->embedding_on_disk = pl->can_stream;
+    int chunk_floor = w->n_chunk ? w->n_chunk : CHUNK_LOW,
+        ctx_floor = w->n_ctx || c->n_ctx < CTX_LOW ? c->n_ctx : CTX_LOW;
+    const int *knee = pl->knee;
+    for (;;) {
+        if (fill_slots(pl, c, memory, knee)) {
+            int slots_fixed = w->n_chunk != 0 || c->n_chunk != CHUNK || !pl->p->n_class;
+            for (struct config up = *c; !slots_fixed && up.n_chunk < CHUNK_MOST;) {
+                up.n_chunk *= 2;
+                if (!fill_slots(pl, &up, memory, knee))
+                    break;
+                *c = up;
+            }
+            return 1;
+        }
+        if (c->n_chunk > chunk_floor)
+            c->n_chunk /= 2;
+        else if (c->n_ctx > ctx_floor)
+            c->n_ctx = c->n_ctx / 2 > ctx_floor ? c->n_ctx / 2 : ctx_floor;
+        else if (knee == pl->knee && pl->p->n_class)
+            knee = pl->floor;
+        else if (!w->n_chunk && c->n_chunk > CHUNK_LEAST)
+            c->n_chunk /= 2;
+        else
+            return 0;
+    }
+}
+
+static unsigned cuts(const struct planner *pl, const struct config *c)
+{
+    struct config full = whole_config(pl);
+    unsigned cut = c->embedding_on_disk ? PLAN_CUT_EMBEDDING : 0;
+    for (int i = 0; i < pl->p->n_class; i++) {
+        cut |= c->slots[i] < pl->all[i] ? PLAN_CUT_EXPERTS : 0;
+        cut |= c->slots[i] < pl->knee[i] ? PLAN_CUT_CACHE : 0;
+    }
+    return cut | (c->n_chunk < full.n_chunk ? PLAN_CUT_CHUNK : 0) | (c->n_ctx < full.n_ctx ? PLAN_CUT_CONTEXT : 0);
+}
+
+/* The largest context that fits in memory when everything else is at its least; 0: none. */
+static int context_that_fits(struct planner *pl, uint64_t memory)
+{
+    struct config c = least_config(pl);
+    int low = 0, high = c.n_ctx;
+    while (low < high) {
+        c.n_ctx = low + (high - low + 1) / 2;
+        if (price(pl, &c) + slack_of(memory) <= memory)
+            low = c.n_ctx;
+        else
+            high = c.n_ctx - 1;
+    }
+    return low / KV_PAGE * KV_PAGE;
+}
+
+static int biggest_part(const struct plan *p)
+{
+    int best = 0;
+    for (int i = 1; i < PLAN_PARTS; i++)
+        if (p->part[i] > p->part[best])
+            best = i;
+    return best;
+}
+
+static int refuse(struct planner *pl, struct error *err)
+{
+    struct plan *p = pl->p;
+    struct config c = least_config(pl);
+    uint64_t memory = p->memory;
+    int fits = pl->wish->n_ctx || c.n_ctx > KV_PAGE ? context_that_fits(pl, memory) : 0;
+    price(pl, &c);
+    int big = biggest_part(p);
+    char other[64] = "";
+    if (fits > 0)
+        snprintf(other, sizeof other, " or --ctx %d", fits);
+    return error_set(err, ERR_MEMORY,
+                     "%s needs at least %.2f GiB with --ctx %d (%s %.2f GiB, KV %.2f GiB); --memory %.2f GiB is too "
+                     "small. Try --memory %llu%s.",
+                     pl->m->file->file->path, (double)p->minimum / (double)GIB, c.n_ctx, part_names[big],
+                     (double)p->part[big] / (double)GIB, (double)p->part[PLAN_KV] / (double)GIB,
+                     (double)memory / (double)GIB, (unsigned long long)p->minimum, other);
+}
+
+static int check_wish(struct planner *pl, struct error *err)
+{
+    const struct plan_wish *w = pl->wish;
+    if (w->n_slots && w->n_slots != pl->p->n_class)
+        return error_set(err, ERR_INPUT, "--slots names %d classes; this model has %d", w->n_slots, pl->p->n_class);
+    for (int i = 0; i < w->n_slots; i++)
+        if (w->slots[i] < pl->floor[i] || w->slots[i] > pl->all[i])
+            return error_set(err, ERR_INPUT, "--slots %d for class %d: at least %d and at most %d are possible",
+                             w->slots[i], i + 1, pl->floor[i], pl->all[i]);
+    return 0;
+}
+
+static int describe_experts(struct planner *pl, struct error *err)
+{
+    struct plan *p = pl->p;
+    const struct model *m = pl->m;
+    p->n_class = expert_classes(m->expert_layer, m->p.n_layer, reader_align_of(m->file->file, m->file->n_file),
+                                p->class, NULL);
+    if (p->n_class < 0)
+        return error_set(err, ERR_UNSUPPORTED, "%s: its layers have more than %d sizes of experts", m->file->file->path,
+                         EXPERT_CLASSES);
+    for (int l = 0; l < m->p.n_layer; l++)
+        for (int i = 0; i < m->expert_layer[l].n_part; i++) {
+            p->bank += m->expert_layer[l].part[i].bytes * (uint64_t)m->expert_layer[l].n_expert;
+            p->cycle += m->expert_layer[l].part[i].bytes * (uint64_t)m->p.n_expert_used;
+        }
+    return 0;
+}
+
+static uint64_t choose_memory(struct plan *p, const struct plan_wish *w)
+{
+    p->memory_from = "flag";
+    switch (w->how) {
+    case PLAN_BYTES:
+        return w->memory;
+    case PLAN_MINIMUM:
+        return p->minimum;
+    case PLAN_WHOLE:
+        return p->whole;
+    default:;
+    }
+    uint64_t room = machine_memory("", &p->memory_from);
+    return room < p->whole ? room : p->whole;
+}
+
+int plan_make(struct plan *out, struct model *m, const struct plan_wish *wish, struct error *err)
+{
+    struct planner pl = {
+        .p = out, .m = m, .wish = wish, .can_stream = m->n_moe_layer > 0 && m->output != m->token_embd};
+    *out = (struct plan){.n_parallel = wish->n_parallel ? wish->n_parallel : 1,
+                         .n_threads = wish->n_threads ? wish->n_threads : cpu_usable_cores()};
+    if (describe_experts(&pl, err))
+        return -1;
+    limits(&pl);
+    if (check_wish(&pl, err))
+        return -1;
+    out->part[PLAN_CODE] = code_bytes();
+    out->part[PLAN_INDEX] = m->file->arena.total + m->arena.total;
+    out->part[PLAN_TEXT] = wish->text_bytes;
+
+    struct config c = least_config(&pl);
+    out->minimum = memory_for(price(&pl, &c));
+    c = whole_config(&pl);
+    out->whole = memory_for(price(&pl, &c));
+    out->memory = choose_memory(out, wish);
+    if (!walk(&pl, &c, out->memory))
+        return refuse(&pl, err);
+    out->total = price(&pl, &c);
+    out->part[PLAN_SLACK] = slack_of(out->memory);
+    out->total += out->part[PLAN_SLACK];
+    out->sacrificed = cuts(&pl, &c);
+    return 0;
+}

@@ -1,0 +1,74 @@
+/* The memory plan: the one place that adds up bytes, before anything is allocated.
+ *
+ * Each part has one owner, which states its size by one function; the plan calls them, decides what shrinks and in what order,
+ * and the session cuts everything from one mapping. The sum never exceeds the number that the user gave. Definition: memory.md
+ * of the specification, parts 3, 4 and 7. */
+#ifndef ENGINE_PLAN_H
+#define ENGINE_PLAN_H
+
+#include "model/model.h"
+#include "store/reader.h"
+
+#include <stdint.h>
+
+struct error;
+
+enum plan_part {
+    PLAN_CODE,
+    PLAN_INDEX,
+    PLAN_TEXT,
+    PLAN_WEIGHTS,
+    PLAN_EMBEDDING,
+    PLAN_KV,
+    PLAN_STATE,
+    PLAN_ACT,
+    PLAN_LOGITS,
+    PLAN_SLOTS,
+    PLAN_READER,
+    PLAN_STACKS,
+    PLAN_KERNEL,
+    PLAN_SLACK,
+    PLAN_PARTS
+};
+const char *plan_part_name(enum plan_part p);
+
+/* What shrank, in the order in which it does. */
+enum { PLAN_CUT_EMBEDDING = 1, PLAN_CUT_EXPERTS = 2, PLAN_CUT_CHUNK = 4, PLAN_CUT_CONTEXT = 8, PLAN_CUT_CACHE = 16 };
+
+enum plan_memory { PLAN_FROM_MACHINE, PLAN_BYTES, PLAN_MINIMUM, PLAN_WHOLE };
+
+/* 0 in a field: not given, the plan may choose and sacrifice it. */
+struct plan_wish {
+    enum plan_memory how;
+    uint64_t memory; /* with PLAN_BYTES */
+    int n_ctx, n_parallel, n_chunk, n_threads;
+    int slots[EXPERT_CLASSES], n_slots; /* per class; tests and research */
+    enum kv_type kv;
+    int exact;
+    int all_logits;      /* every row of a step may want its logits, not one a sequence */
+    uint64_t text_bytes; /* of the tokenizer, which is built first */
+    struct reader_options reader;
+};
+
+struct plan {
+    uint64_t part[PLAN_PARTS]; /* bytes */
+    uint64_t memory, total;    /* total <= memory */
+    uint64_t minimum, whole;   /* the smallest memory that works; nothing streamed and nothing sacrificed */
+    const char *memory_from;   /* "flag", "cgroup", "available" */
+    int n_ctx, n_parallel, n_chunk, n_threads;
+    int n_page;   /* KV pages in all */
+    int n_logits; /* rows of a step that may want logits */
+    int n_class, slots[EXPERT_CLASSES];
+    struct expert_class class[EXPERT_CLASSES];
+    uint64_t bank, cycle; /* bytes of all experts; of one token's */
+    int embedding_on_disk;
+    unsigned sacrificed; /* PLAN_CUT_* */
+    uint64_t step_bytes, thread_bytes, table_bytes, kv_table_bytes, embedding_bounce;
+    uint64_t kv_bytes_per_token, state_bytes_per_sequence;
+};
+
+/* From headers only. -1 with ERR_MEMORY and the sentence that names the smallest memory and the context that would work; then
+ * minimum and whole are filled in all the same. Sets m->token_embd->on_disk as planned. */
+int plan_make(struct plan *out, struct model *m, const struct plan_wish *wish, struct error *err);
+
+#endif

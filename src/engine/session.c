@@ -1,0 +1,225 @@
+/* Opening a model under a plan, and running its steps: see session.h. */
+#include "engine/session.h"
+
+#include "base/checked.h"
+#include "base/error.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+
+uint64_t session_logits_bytes(int n_vocab, int n_logits, int n_chunk)
+{
+    uint64_t rows = (uint64_t)n_chunk * (3 * sizeof(int32_t) + sizeof(struct sequence *) + 1);
+    return (uint64_t)n_logits * (uint64_t)n_vocab * sizeof(float) + sampler_bytes(n_vocab) + rows + 8 * 64;
+}
+
+/* ---- preparing -------------------------------------------------------------------------------------------------------------- */
+
+int session_prepare(struct session **out, const char *path, const struct session_options *opt, int keep,
+                    struct error *err)
+{
+    struct session *s = calloc(1, sizeof *s);
+    if (!s)
+        return error_set(err, ERR_MEMORY, "no memory for a session");
+    struct plan_wish wish = opt->wish;
+    int planned = -1;
+    if (gguf_open(&s->file, path, err) == 0 && model_open(&s->model, s->file, err) == 0) {
+        if (tokenizer_create(&s->tokenizer, s->file, NULL, &s->tokenizer_error) == 0)
+            wish.text_bytes = tokenizer_bytes(s->tokenizer);
+        planned = plan_make(&s->plan, s->model, &wish, err);
+        keep = keep && s->plan.minimum > 0;
+    } else
+        keep = 0;
+    if (planned == 0 || keep) {
+        *out = s;
+        return planned;
+    }
+    session_close(s);
+    return -1;
+}
+
+/* ---- loading ---------------------------------------------------------------------------------------------------------------- */
+
+static int cut(struct session *s, struct arena *part, uint64_t bytes, struct error *err)
+{
+    void *p = arena_alloc_aligned(&s->memory, bytes, 4096);
+    if (!p)
+        return error_set(err, ERR_BUG, "the plan's mapping is too small");
+    arena_init(part, p, bytes);
+    return 0;
+}
+
+/* Small things of the session, beside the reader's and the caches' tables. */
+static uint64_t session_table_bytes(const struct session *s)
+{
+    return (uint64_t)s->plan.n_parallel * sizeof(struct sequence) + 64;
+}
+
+static int map_memory(struct session *s, const struct plan_wish *wish, struct error *err)
+{
+    const struct plan *p = &s->plan;
+    uint64_t slots = 0, pages = p->part[PLAN_KV] - p->kv_table_bytes + 4096;
+    for (int i = 0; i < p->n_class; i++)
+        slots += (uint64_t)p->slots[i] * p->class[i].slot_bytes;
+    uint64_t tables = p->table_bytes + p->kv_table_bytes + reader_bytes(&wish->reader) + p->embedding_bounce +
+                      p->part[PLAN_LOGITS] + p->thread_bytes * (uint64_t)p->n_threads + session_table_bytes(s) +
+                      16 * 4096;
+    uint64_t weights = p->part[PLAN_WEIGHTS] + p->part[PLAN_EMBEDDING];
+    struct rlimit limit;
+    uint64_t all = slots + pages + tables + weights + p->step_bytes + 8 * 4096;
+    if (getrlimit(RLIMIT_AS, &limit) == 0 && limit.rlim_cur != RLIM_INFINITY && limit.rlim_cur < all)
+        return error_set(err, ERR_MEMORY,
+                         "the limit on address space (ulimit -v, RLIMIT_AS) is %llu bytes; the plan maps %llu",
+                         (unsigned long long)limit.rlim_cur, (unsigned long long)all);
+    if (getrlimit(RLIMIT_DATA, &limit) == 0 && limit.rlim_cur != RLIM_INFINITY && limit.rlim_cur < all)
+        return error_set(err, ERR_MEMORY,
+                         "the limit on data (ulimit -d, RLIMIT_DATA) is %llu bytes; the plan maps %llu",
+                         (unsigned long long)limit.rlim_cur, (unsigned long long)all);
+    if (arena_map(&s->memory, all, err))
+        return -1;
+    arena_touch(&s->memory);
+    if (cut(s, &s->slots, slots, err) || cut(s, &s->weights, weights, err) || cut(s, &s->pages, pages, err) ||
+        cut(s, &s->scratch, p->step_bytes, err) || cut(s, &s->tables, tables, err))
+        return -1;
+    return 0;
+}
+
+static int place_room(struct session *s, struct error *err)
+{
+    const struct plan *p = &s->plan;
+    struct arena *t = &s->tables;
+    size_t rows = (size_t)p->n_chunk, n_vocab = (size_t)s->model->p.n_vocab;
+    s->seq = arena_array(t, (size_t)p->n_parallel, sizeof *s->seq);
+    s->logits = arena_array(t, (size_t)p->n_logits * n_vocab, sizeof *s->logits);
+    void *sampler = arena_alloc(t, sampler_bytes((int)n_vocab));
+    s->token = arena_array(t, rows, sizeof *s->token);
+    s->pos = arena_array(t, rows, sizeof *s->pos);
+    s->wants = arena_array(t, rows, sizeof *s->wants);
+    s->row_seq = arena_array(t, rows, sizeof(struct sequence *));
+    s->dead = arena_array(t, rows, 1);
+    if (!s->seq || !s->logits || !sampler || !s->token || !s->pos || !s->wants || !s->row_seq || !s->dead)
+        return error_set(err, ERR_BUG, "the plan's tables are too small");
+    s->sampler = sampler_place(sampler, (int)n_vocab);
+    return 0;
+}
+
+static int place_pages(struct session *s, enum kv_type type, struct error *err)
+{
+    struct arch_memory need = {0};
+    s->model->arch->memory(s->model, s->plan.n_chunk, &need);
+    struct kv_shape shape = need.kv[KV_FULL];
+    shape.type = type;
+    if (kv_pool_init(&s->model->kv, &shape, need.kv_layers[KV_FULL], s->plan.n_page, &s->pages, &s->tables))
+        return error_set(err, ERR_BUG, "the plan's pages are too small");
+    for (int i = 0; i < s->plan.n_parallel; i++)
+        if (seq_init(&s->seq[i], &s->model->kv, s->plan.n_page / s->plan.n_parallel, &s->tables))
+            return error_set(err, ERR_BUG, "the plan's page tables are too small");
+    return 0;
+}
+
+static int place_op(struct session *s, const struct session_options *opt, struct error *err)
+{
+    const struct plan *p = &s->plan;
+    uint8_t *threads = arena_alloc(&s->tables, p->thread_bytes * (uint64_t)p->n_threads);
+    if (!threads)
+        return error_set(err, ERR_BUG, "the plan's scratch is too small");
+    s->model->op = (struct op){.k = kernels_for(opt->tier),
+                               .pool = s->pool,
+                               .exact = opt->wish.exact,
+                               .scratch = &s->scratch,
+                               .thread_scratch = threads,
+                               .thread_bytes = p->thread_bytes};
+    return 0;
+}
+
+static void poll_store(void *store) { store_poll(store); }
+
+static int place_store(struct session *s, struct error *err)
+{
+    struct model *m = s->model;
+    const struct weight *e = m->token_embd;
+    if (e->on_disk) {
+        uint8_t *bounce = arena_alloc_aligned(&s->tables, s->plan.embedding_bounce, 4096);
+        if (!bounce)
+            return error_set(err, ERR_BUG, "the plan's reader buffers are too small");
+        m->embedding = (struct disk_rows){.reader = s->reader,
+                                          .tensor = e->tensor->name,
+                                          .file = e->tensor->file,
+                                          .offset = e->tensor->offset,
+                                          .row_bytes = e->mat.row_bytes,
+                                          .bounce = bounce,
+                                          .batch = DISK_ROWS_BATCH};
+    }
+    if (!s->plan.n_class)
+        return 0;
+    if (store_create(&m->store, s->reader, m->expert_layer, m->p.n_layer, s->plan.slots, &s->slots, &s->tables, err))
+        return -1;
+    m->op.poll = poll_store;
+    m->op.poll_arg = m->store;
+    return 0;
+}
+
+int session_load(struct session *s, const struct session_options *opt, struct error *err)
+{
+    const struct reader_options *how = &opt->wish.reader;
+    if (map_memory(s, &opt->wish, err) || pool_create(&s->pool, s->plan.n_threads, err) ||
+        reader_open(&s->reader, s->file->file, s->file->n_file, how, &s->tables, err))
+        return -1;
+    if (place_room(s, err) || place_pages(s, opt->wish.kv, err) || place_op(s, opt, err) || place_store(s, err))
+        return -1;
+    uint8_t *bounce = arena_alloc_aligned(&s->scratch, WEIGHTS_BOUNCE, 4096);
+    if (!bounce)
+        return error_set(err, ERR_BUG, "the plan's scratch is too small to load weights through");
+    if (model_load(s->model, s->reader, &s->weights, bounce, WEIGHTS_BOUNCE, opt->progress, opt->progress_arg, err))
+        return -1;
+    arena_reset(&s->scratch, 0);
+    return 0;
+}
+
+void session_close(struct session *s)
+{
+    if (!s)
+        return;
+    if (s->model)
+        store_destroy(s->model->store);
+    if (s->reader)
+        reader_close(s->reader);
+    pool_destroy(s->pool);
+    arena_unmap(&s->memory); /* safe while a device still writes: the kernel keeps those pages */
+    tokenizer_destroy(s->tokenizer);
+    model_close(s->model);
+    gguf_close(s->file);
+    free(s);
+}
+
+/* ---- steps ------------------------------------------------------------------------------------------------------------------ */
+
+struct batch session_batch(struct session *s)
+{
+    return (struct batch){
+        .token = s->token, .seq = s->row_seq, .pos = s->pos, .wants = s->wants, .logits = s->logits, .dead = s->dead};
+}
+
+int batch_add(struct session *s, struct batch *b, struct sequence *seq, int32_t token, int pos, int wants_logits)
+{
+    if (b->n_rows >= s->plan.n_chunk || (wants_logits && b->n_wants >= s->plan.n_logits) || seq_reserve(seq, pos + 1))
+        return -1;
+    s->token[b->n_rows] = token;
+    s->pos[b->n_rows] = pos;
+    s->row_seq[b->n_rows] = seq;
+    if (wants_logits)
+        s->wants[b->n_wants++] = b->n_rows;
+    b->n_rows++;
+    return 0;
+}
+
+int session_forward(struct session *s, struct batch *b, struct error *err)
+{
+    if (model_forward(s->model, b, err))
+        return -1;
+    for (int r = 0; r < b->n_rows; r++)
+        if (!b->dead[r] && b->seq[r]->n_pos < b->pos[r] + 1)
+            b->seq[r]->n_pos = b->pos[r] + 1;
+    return 0;
+}

@@ -1,0 +1,63 @@
+/* A loaded model under one plan: file, tokenizer, weights, expert store, pages, scratch. Everything with a size is cut from one
+ * mapping; after session_open() a step allocates nothing.
+ *
+ *     session_prepare   file, numbers, tokenizer, plan: reads headers only
+ *     session_load      mapping, pool, reader, weights
+ *     session_forward   one step
+ */
+#ifndef ENGINE_SESSION_H
+#define ENGINE_SESSION_H
+
+#include "base/error.h"
+#include "engine/plan.h"
+#include "text/sampler.h"
+#include "text/tokenizer.h"
+
+struct session {
+    struct gguf *file;
+    struct model *model;
+    struct tokenizer *tokenizer; /* NULL where the file has none that stoker can use; why: tokenizer_error */
+    struct error tokenizer_error;
+    struct plan plan;
+    struct pool *pool;
+    struct reader *reader;
+
+    struct sequence *seq; /* [plan.n_parallel] */
+    float *logits;        /* [plan.n_logits][n_vocab] */
+    struct sampler *sampler;
+    int32_t *token, *pos, *wants; /* [plan.n_chunk]: room for a batch */
+    struct sequence **row_seq;
+    uint8_t *dead;
+
+    struct arena memory; /* the mapping, cut into: */
+    struct arena slots, weights, pages, scratch, tables;
+};
+
+struct session_options {
+    struct plan_wish wish;
+    enum cpu_tier tier;                                         /* cap */
+    void (*progress)(void *arg, uint64_t done, uint64_t total); /* bytes of weights read; may be NULL */
+    void *progress_arg;
+};
+
+/* On failure everything is given back. When the plan is refused, *out stays for its numbers (minimum, whole) if keep is set;
+ * the caller closes it. */
+int session_prepare(struct session **out, const char *path, const struct session_options *opt, int keep,
+                    struct error *err);
+int session_load(struct session *s, const struct session_options *opt, struct error *err);
+void session_close(struct session *s);
+
+/* An empty batch over the session's room. */
+struct batch session_batch(struct session *s);
+
+/* Append a row; the pages for its position are reserved. -1: no room in the step or no page left. wants_logits rows must not
+ * exceed plan.n_logits. */
+int batch_add(struct session *s, struct batch *b, struct sequence *seq, int32_t token, int pos, int wants_logits);
+
+/* Run it, and commit the positions of the rows that stayed. */
+int session_forward(struct session *s, struct batch *b, struct error *err);
+
+/* Logits, sampler and batch room: for the plan. */
+uint64_t session_logits_bytes(int n_vocab, int n_logits, int n_chunk);
+
+#endif

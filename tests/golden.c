@@ -1,0 +1,254 @@
+/* links: engine text model store op kernel format base
+ *
+ * Golden models: an independent engine's logits and greedy continuations.
+ *
+ *     build/tests/golden [--memory BYTES|min] [--slots N] [--cpu-tier T] [--exact] [--chunk N] [--threads N]
+ *                        [--reader NAME] PATH...
+ *
+ * PATH: a GGUF file, or a folder whose every *.gguf with a .ref is taken. For each: the ids of the .ref in an empty context,
+ * f32 KV, logits after every token; passes when the largest error over positions is within the tolerance of the INDEX.json
+ * beside it (--exact), or, with quantised activations, when the median is at most 1.25 times that of libllama; and when the
+ * greedy continuation is the recorded one. A hash of all logits is printed: it must not depend on tier, budget, chunk. */
+#include "base/hash.h"
+#include "engine/session.h"
+#include "golden_ref.h"
+
+#include <dirent.h>
+#include <math.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+struct options {
+    struct session_options session;
+    int chunk;
+    int quiet;
+};
+
+static int passed, failed, skipped;
+
+static int compare_floats(const void *a, const void *b)
+{
+    float x = *(const float *)a, y = *(const float *)b;
+    return (x > y) - (x < y);
+}
+
+/* Feed ids from position pos, `chunk` rows at a time, logits of every row to out [n][n_vocab]. */
+static int feed(struct session *s, const int32_t *id, int n, int pos, int chunk, float *out, struct error *err)
+{
+    size_t n_vocab = (size_t)s->model->p.n_vocab;
+    struct error row_error = {0};
+    for (int at = 0; at < n;) {
+        struct batch b = session_batch(s);
+        b.row_error = &row_error;
+        int rows = n - at < chunk ? n - at : chunk;
+        for (int i = 0; i < rows; i++)
+            if (batch_add(s, &b, &s->seq[0], id[at + i], pos + at + i, 1))
+                return error_set(err, ERR_BUG, "no room for %d rows", rows);
+        b.n_prompt = rows;
+        if (session_forward(s, &b, err))
+            return -1;
+        for (int i = 0; i < rows; i++)
+            if (b.dead[i]) {
+                *err = row_error;
+                return -1;
+            }
+        memcpy(out + (size_t)at * n_vocab, s->logits, (size_t)rows * n_vocab * sizeof(float));
+        at += rows;
+    }
+    return 0;
+}
+
+static int argmax(const float *x, int n)
+{
+    int best = 0;
+    for (int i = 1; i < n; i++)
+        if (x[i] > x[best])
+            best = i;
+    return best;
+}
+
+static int greedy_matches(struct session *s, const struct ref *r, const float *last, json_t *greedy, struct error *err)
+{
+    int32_t id = argmax(last, r->n_vocab);
+    float *logits = malloc((size_t)r->n_vocab * sizeof *logits);
+    size_t i, n = json_array_size(greedy);
+    for (i = 0; i < n && id == json_integer_value(json_array_get(greedy, i)); i++) {
+        if (i + 1 == n || feed(s, &id, 1, r->n_token + (int)i, 1, logits, err))
+            continue;
+        id = argmax(logits, r->n_vocab);
+    }
+    free(logits);
+    if (i < n)
+        error_set(err, ERR_BUG, "greedy id %zu is %d, recorded %lld", i, id,
+                  (long long)json_integer_value(json_array_get(greedy, i)));
+    return i == n;
+}
+
+/* Errors of every position, relative to its largest reference logit: the largest and the median. */
+static void errors(const struct ref *r, const float *x, float *largest, float *median)
+{
+    float *e = malloc((size_t)r->n_token * sizeof *e);
+    for (int p = 0; p < r->n_token; p++) {
+        float diff = 0, size = 0;
+        for (int v = 0; v < r->n_vocab; v++) {
+            size_t i = (size_t)p * (size_t)r->n_vocab + (size_t)v;
+            float d = fabsf(x[i] - r->logits[i]);
+            diff = !(d <= diff) ? d : diff;
+            size = fabsf(r->logits[i]) > size ? fabsf(r->logits[i]) : size;
+        }
+        e[p] = diff / size;
+    }
+    qsort(e, (size_t)r->n_token, sizeof *e, compare_floats);
+    *largest = e[r->n_token - 1];
+    *median = e[r->n_token / 2];
+    free(e);
+}
+
+static int check(struct session *s, const struct options *o, const struct ref *r, json_t *entry, char *line,
+                 size_t room, struct error *err)
+{
+    size_t values = (size_t)r->n_token * (size_t)r->n_vocab;
+    float *x = malloc(values * sizeof *x), largest, median;
+    int chunk = o->chunk && o->chunk < s->plan.n_chunk ? o->chunk : s->plan.n_chunk;
+    int ok = feed(s, r->token, r->n_token, 0, chunk, x, err) == 0;
+    if (ok) {
+        errors(r, x, &largest, &median);
+        json_t *int8 = json_object_get(entry, "libllama_int8_activations");
+        double tolerance = json_number_value(json_object_get(entry, "tolerance"));
+        int quantised = int8 && !o->session.wish.exact;
+        ok = quantised ? median <= 1.25 * json_number_value(json_object_get(int8, "median")) : largest <= tolerance;
+        if (!ok)
+            error_set(err, ERR_BUG, "error %.3g (median %.3g), allowed %.3g%s", (double)largest, (double)median,
+                      quantised ? 1.25 * json_number_value(json_object_get(int8, "median")) : tolerance,
+                      quantised ? " (median)" : "");
+        json_t *greedy = json_object_get(entry, "greedy");
+        if (ok && greedy && !quantised)
+            ok = greedy_matches(s, r, x + values - (size_t)r->n_vocab, greedy, err);
+        struct store_stats st = {0};
+        if (s->model->store)
+            store_stats(s->model->store, &st);
+        snprintf(line, room, "max %.2e median %.2e hash %016llx  misses %llu evictions %llu", (double)largest,
+                 (double)median, (unsigned long long)hash64(x, values * sizeof *x, 0), (unsigned long long)st.misses,
+                 (unsigned long long)st.evictions);
+    }
+    free(x);
+    return ok;
+}
+
+static int known_arch(const char *arch) { return arch && arch_by_name(arch) != NULL; }
+
+static void run_file(const struct options *o, const char *path)
+{
+    char dir[4096], name[256], refpath[4200], line[256] = "";
+    const char *slash = strrchr(path, '/');
+    snprintf(dir, sizeof dir, "%.*s", slash ? (int)(slash - path) : 1, slash ? path : ".");
+    snprintf(name, sizeof name, "%s", slash ? slash + 1 : path);
+    name[strlen(name) - 5] = 0;
+    snprintf(refpath, sizeof refpath, "%s/%s.ref", dir, name);
+
+    struct error err = {0};
+    struct ref r;
+    json_t *root = NULL, *entry = index_entry(dir, name, &root);
+    struct session *s = NULL;
+    if (ref_read(&r, refpath) || !entry) {
+        printf("FAIL %-24s no .ref, or no entry in INDEX.json\n", name);
+        failed++;
+    } else if (json_object_get(entry, "arch") && !known_arch(json_string_value(json_object_get(entry, "arch")))) {
+        printf("skip %-24s architecture %s\n", name, json_string_value(json_object_get(entry, "arch")));
+        skipped++;
+    } else {
+        struct options mine = *o;
+        int rows = r.n_token > o->chunk && o->chunk ? o->chunk : r.n_token;
+        mine.session.wish.n_ctx = r.n_token + 32;
+        if (mine.session.wish.how != PLAN_MINIMUM)
+            mine.session.wish.n_chunk = rows;
+        int ok = session_prepare(&s, path, &mine.session, 0, &err) == 0 && session_load(s, &mine.session, &err) == 0 &&
+                 check(s, &mine, &r, entry, line, sizeof line, &err);
+        printf("%s %-24s %s%s\n", ok ? "ok  " : "FAIL", name, line, ok ? "" : err.text);
+        *(ok ? &passed : &failed) += 1;
+    }
+    session_close(s);
+    ref_free(&r);
+    json_decref(root);
+}
+
+static int is_model(const char *name)
+{
+    size_t n = strlen(name);
+    return n > 5 && strcmp(name + n - 5, ".gguf") == 0;
+}
+
+static int by_name(const struct dirent **a, const struct dirent **b) { return strcmp((*a)->d_name, (*b)->d_name); }
+
+static void run_path(const struct options *o, const char *path)
+{
+    struct dirent **entry;
+    struct stat st;
+    if (stat(path, &st) == 0 && !S_ISDIR(st.st_mode)) {
+        run_file(o, path);
+        return;
+    }
+    int n = scandir(path, &entry, NULL, by_name);
+    if (n < 0) {
+        printf("FAIL %s cannot be read\n", path);
+        failed++;
+        return;
+    }
+    for (int i = 0; i < n; i++) {
+        char file[4200], ref[4204];
+        snprintf(file, sizeof file, "%s/%s", path, entry[i]->d_name);
+        snprintf(ref, sizeof ref, "%.*s.ref", (int)strlen(file) - 5, file);
+        if (is_model(file) && access(ref, R_OK) == 0)
+            run_file(o, file);
+        free(entry[i]);
+    }
+    free(entry);
+}
+
+static int option(struct options *o, char **argv)
+{
+    struct plan_wish *w = &o->session.wish;
+    const char *v = argv[1];
+    if (strcmp(*argv, "--exact") == 0) {
+        w->exact = 1;
+        return 1;
+    }
+    if (!v)
+        return 0;
+    if (strcmp(*argv, "--memory") == 0) {
+        w->how = strcmp(v, "min") == 0 ? PLAN_MINIMUM : strcmp(v, "max") == 0 ? PLAN_WHOLE : PLAN_BYTES;
+        w->memory = strtoull(v, NULL, 10);
+    } else if (strcmp(*argv, "--slots") == 0)
+        w->slots[w->n_slots++] = atoi(v);
+    else if (strcmp(*argv, "--cpu-tier") == 0)
+        o->session.tier = (enum cpu_tier)cpu_tier_by_name(v);
+    else if (strcmp(*argv, "--chunk") == 0)
+        o->chunk = atoi(v);
+    else if (strcmp(*argv, "--threads") == 0)
+        w->n_threads = atoi(v);
+    else if (strcmp(*argv, "--reader") == 0)
+        w->reader.backend = strcmp(v, "uring") == 0     ? READER_URING
+                            : strcmp(v, "threads") == 0 ? READER_THREADS
+                                                        : READER_BUFFERED;
+    else
+        return 0;
+    return 2;
+}
+
+int main(int argc, char **argv)
+{
+    struct options o = {
+        .session = {.wish = {.how = PLAN_WHOLE, .kv = KV_F32, .all_logits = 1}, .tier = cpu_best_tier()}};
+    for (int i = 1; i < argc;) {
+        int used = strncmp(argv[i], "--", 2) == 0 ? option(&o, argv + i) : 0;
+        if (used == 0 && argv[i][0] == '-') {
+            fprintf(stderr, "golden: %s is not an option\n", argv[i]);
+            return 2;
+        }
+        if (used == 0)
+            run_path(&o, argv[i++]);
+        i += used;
+    }
+    printf("%d passed, %d failed, %d skipped\n", passed, failed, skipped);
+    return failed > 0;
+}
