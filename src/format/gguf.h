@@ -3,8 +3,8 @@
  * Versions 2 and 3, one file or a split set (name-00001-of-0000N.gguf: the first part is opened, the others are found beside
  * it). After gguf_open() every offset, length and count is proven against the size of its file: whoever uses a tensor's
  * [offset, offset + n_bytes) needs no further check. Strings of the file are bytes with a length (a NUL is put behind them).
- * The description lives in one growing arena (arena.total is its share of the memory plan); the header is read in 1 MiB
- * buffered reads that are dropped from the page cache. Files stay open until gguf_close().
+ * The description lives in one growing arena (arena.total is its share of the memory plan; about twice the header, which may
+ * have 256 MiB); the header is read in 1 MiB buffered reads that are dropped from the page cache. Files stay open until gguf_close().
  * Format: https://github.com/ggml-org/ggml/blob/master/docs/gguf.md */
 #ifndef FORMAT_GGUF_H
 #define FORMAT_GGUF_H
