@@ -46,7 +46,7 @@ static inline void ref_free(struct ref *r)
 /* The entry of a model in DIR/INDEX.json; NULL: none. The caller drops *root. */
 static inline json_t *index_entry(const char *dir, const char *name, json_t **root)
 {
-    char path[4096];
+    char path[4200];
     snprintf(path, sizeof path, "%s/INDEX.json", dir);
     *root = json_load_file(path, 0, NULL);
     json_t *models = json_object_get(*root, "models"), *m;

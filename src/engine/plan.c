@@ -340,8 +340,9 @@ static int describe_experts(struct planner *pl, struct error *err)
 {
     struct plan *p = pl->p;
     const struct model *m = pl->m;
+    int class_of[PARAMS_MAX_LAYERS];
     p->n_class = expert_classes(m->expert_layer, m->p.n_layer, reader_align_of(m->file->file, m->file->n_file),
-                                p->class, NULL);
+                                p->class, class_of);
     if (p->n_class < 0)
         return error_set(err, ERR_UNSUPPORTED, "%s: its layers have more than %d sizes of experts", m->file->file->path,
                          EXPERT_CLASSES);

@@ -7,7 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { KEY = 200, MAX_LAYERS = 4096, MAX_WIDTH = 1 << 20, MAX_HEADS = 1 << 14, MAX_EXPERTS = 1 << 14 };
+enum { KEY = 200, MAX_WIDTH = 1 << 20, MAX_HEADS = 1 << 14, MAX_EXPERTS = 1 << 14 };
 
 static const char *arch_key(const struct gguf *g, const char *key, char out[KEY])
 {
@@ -82,7 +82,7 @@ static int read_rope(struct params *p, const struct gguf *g, enum rope_pairs pai
 int params_read(struct params *p, const struct gguf *g, enum rope_pairs pairs, struct error *err)
 {
     double eps;
-    if (params_int(g, "block_count", 1, MAX_LAYERS, -1, &p->n_layer, err) ||
+    if (params_int(g, "block_count", 1, PARAMS_MAX_LAYERS, -1, &p->n_layer, err) ||
         params_int(g, "embedding_length", 1, MAX_WIDTH, -1, &p->n_embd, err) ||
         params_int(g, "context_length", 1, 1 << 30, -1, &p->n_ctx_train, err) ||
         params_int(g, "feed_forward_length", 0, MAX_WIDTH, 0, &p->n_ff, err) ||

@@ -7,6 +7,8 @@
 struct error;
 struct gguf;
 
+enum { PARAMS_MAX_LAYERS = 4096 };
+
 struct params {
     int n_layer, n_vocab, n_embd, n_ctx_train;
     int n_ff;                     /* of dense layers */
