@@ -243,7 +243,7 @@ static void law_means_decode(enum block_type t, int n, int k, enum scales s)
             sum += v;
             size += fabs(v);
         }
-        if (size > 1e37) /* beyond f32, in the decoder too */
+        if (!(size <= 1e37)) /* beyond f32, in the decoder too */
             continue;
         /* the law's own sums cancel between codes and minima: measured against all terms */
         if (!(fabs(sum - (double)out[j]) <= 2e-6 * size + 1e-37))

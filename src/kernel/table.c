@@ -6,31 +6,26 @@
 
 static struct kernels tables[TIER_COUNT];
 
-void fill_scalar(struct kernels *k)
-{
-    fill_dot_scalar(k);
-    fill_float_scalar(k);
-    fill_vec_scalar(k);
-    fill_attn_scalar(k);
-}
-
 size_t kernel_tile_scratch(int n_rows) { return TILE_PANEL_BYTES + (size_t)n_rows * TILE_GROUP * sizeof(float); }
+
+typedef void fill_fn(struct kernels *k);
+
+static fill_fn *const fills[TIER_COUNT][8] = {
+    [TIER_SCALAR] = {fill_dot_scalar, fill_float_scalar, fill_vec_scalar, fill_attn_scalar},
+#if defined(__x86_64__)
+    [TIER_AVX512] = {fill_quantise_avx512, fill_tile_avx512, fill_dot_avx512, fill_float_avx512, fill_vec_avx512,
+                     fill_attn_avx512},
+#endif
+};
 
 static void fill(void)
 {
-    static void (*const fills[TIER_COUNT])(struct kernels *) = {
-        [TIER_SCALAR] = fill_scalar,
-#if defined(__x86_64__)
-        [TIER_AVX2] = fill_avx2,
-        [TIER_AVX512] = fill_avx512,
-#endif
-    };
     for (int t = 0; t < TIER_COUNT; t++) {
         if (t > 0)
             tables[t] = tables[t - 1];
         tables[t].tier = (enum cpu_tier)t;
-        if (fills[t])
-            fills[t](&tables[t]);
+        for (fill_fn *const *f = fills[t]; *f; f++)
+            (*f)(&tables[t]);
     }
 }
 

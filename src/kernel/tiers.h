@@ -5,15 +5,16 @@
 #include "kernel/kernel.h"
 
 /* Each replaces the entries that it has, in a table that holds the next lower tier. */
-void fill_scalar(struct kernels *k);
-void fill_avx2(struct kernels *k);
-void fill_avx512(struct kernels *k);
-
-/* The parts of fill_*, by family of kernels. */
 void fill_dot_scalar(struct kernels *k);
 void fill_float_scalar(struct kernels *k);
 void fill_vec_scalar(struct kernels *k);
 void fill_attn_scalar(struct kernels *k);
+void fill_quantise_avx512(struct kernels *k);
+void fill_tile_avx512(struct kernels *k);
+void fill_dot_avx512(struct kernels *k);
+void fill_float_avx512(struct kernels *k);
+void fill_vec_avx512(struct kernels *k);
+void fill_attn_avx512(struct kernels *k);
 
 /* The thread's scratch of a tile: the unpacked panel, then for each row the sums of a group of weight rows. */
 enum { TILE_PANEL_BYTES = 16384, TILE_GROUP = 32 };
@@ -33,6 +34,9 @@ static inline float tree16(const float l[16])
         t[j] = t[j] + t[j + 4];
     return (t[0] + t[2]) + (t[1] + t[3]);
 }
+
+/* Any type; what the tile falls back on. */
+dot_fn dot_avx2, dot_avx512;
 
 void attn_split_scalar(const struct attn_split *s, void *scratch);
 

@@ -1,0 +1,355 @@
+/* The dot of one activation row, AVX-512 VNNI: four weight rows at a time, their sums closed together, the float law in four
+ * lanes, so that a step costs little beyond reading it.
+ *
+ * Weights are read once, in file order, and prefetched in file order too, about 12 KB ahead and on into what the thread reads
+ * next: with tens of instructions a cache line the core's own window holds too few misses (22 to 60 GB/s without, all of DRAM
+ * with it, on two cores of AMD family 26). Every load lies inside its block; a prefetch may point anywhere. */
+#include "format/grids.h"
+#include "kernel/simd_avx512.h"
+#include "kernel/tiers.h"
+#include "kernel/unpack.h"
+
+#include <math.h>
+
+enum { AHEAD = 12288 };
+
+/* Four rows' sums over all slots. */
+INL __m128i fold(__m512i v)
+{
+    __m256i h = _mm256_add_epi32(_mm512_castsi512_si256(v), _mm512_extracti64x4_epi64(v, 1));
+    return _mm_add_epi32(_mm256_castsi256_si128(h), _mm256_extracti128_si256(h, 1));
+}
+
+INL __m512i load_2x32(const void *a, const void *b)
+{
+    return _mm512_inserti64x4(_mm512_castsi256_si512(_mm256_loadu_si256((const __m256i *)a)),
+                              _mm256_loadu_si256((const __m256i *)b), 1);
+}
+
+INL __m512i load_4x16(const uint8_t *a, const uint8_t *b, const uint8_t *c, const uint8_t *d)
+{
+    __m512i v = _mm512_castsi128_si512(_mm_loadu_si128((const __m128i *)a));
+    v = _mm512_inserti32x4(v, _mm_loadu_si128((const __m128i *)b), 1);
+    v = _mm512_inserti32x4(v, _mm_loadu_si128((const __m128i *)c), 2);
+    return _mm512_inserti32x4(v, _mm_loadu_si128((const __m128i *)d), 3);
+}
+
+INL __m128 half4(const uint8_t *p, size_t rs) { return _mm_cvtph_ps(_mm_cvtsi64_si128((long long)u16x4(p, rs))); }
+
+/* ---- the K family: acc of four rows at p, rs bytes apart, with one step added ---- */
+
+/* The four headers, one a slot, decode as one vector: d dmin | s0 | s1 | s2 -> eight scales, eight minima in bytes. */
+INL __m512i header_bytes(__m512i h)
+{
+    __m512i low = _mm512_srlv_epi32(_mm512_shuffle_epi32(h, 0xed), _mm512_set4_epi32(4, 0, 0, 0));
+    __m512i high = _mm512_srli_epi32(_mm512_shuffle_epi32(h, 0x84), 2);
+    low = _mm512_and_si512(low, _mm512_set4_epi32(0x0f0f0f0f, 0x3f3f3f3f, 0x0f0f0f0f, 0x3f3f3f3f));
+    return _mm512_or_si512(low, _mm512_and_si512(high, _mm512_set4_epi32(0x30303030, 0, 0x30303030, 0)));
+}
+
+/* Sums of minima times sums of activations, the four rows' in lanes 0..3. */
+INL __m128i minima_sums(__m512i bytes, const int16_t *s32, __m512i first)
+{
+    const __m512i widen = _mm512_broadcast_i32x4(
+        _mm_setr_epi8(8, -1, 9, -1, 10, -1, 11, -1, 12, -1, 13, -1, 14, -1, 15, -1));
+    __m512i sums = _mm512_broadcast_i32x4(_mm_loadu_si128((const __m128i *)s32));
+    __m512i n = _mm512_madd_epi16(_mm512_shuffle_epi8(bytes, widen), sums);
+    n = _mm512_add_epi32(n, _mm512_shuffle_epi32(n, 0x4e));
+    n = _mm512_add_epi32(n, _mm512_shuffle_epi32(n, 0xb1));
+    return _mm512_castsi512_si128(_mm512_permutexvar_epi32(first, n));
+}
+
+INL __m128 step_q4_k(__m128 acc, const uint8_t *p, size_t rs, const struct xq *x, size_t at)
+{
+    const __m512i m4 = _mm512_set1_epi8(15);
+    const __m512i first = _mm512_setr_epi32(0, 4, 8, 12, 0, 4, 8, 12, 0, 4, 8, 12, 0, 4, 8, 12);
+    /* 16-bit lanes of scale 0 below and of scale 2 above: + 4 c + high nibble */
+    const __m512i pick = _mm512_inserti64x4(_mm512_set1_epi16((short)0x8000), _mm256_set1_epi16((short)0x8002), 1);
+    const int8_t *q = x->code + at * STEP;
+    __m512i xs[4], v[4];
+    UNROLL for (int c = 0; c < 2; c++)
+    {
+        xs[2 * c] = load_2x32(q + 128 * c, q + 128 * c + 64);
+        xs[2 * c + 1] = load_2x32(q + 128 * c + 32, q + 128 * c + 96);
+    }
+    __m512i h = load_4x16(p, p + rs, p + 2 * rs, p + 3 * rs), bytes = header_bytes(h);
+    UNROLL for (int r = 0; r < 4; r++)
+    {
+        const __m512i scales = _mm512_permutexvar_epi64(_mm512_set1_epi64(2 * r), bytes);
+        v[r] = _mm512_setzero_si512();
+        UNROLL for (int c = 0; c < 2; c++)
+        {
+            __m512i w = _mm512_loadu_si512(p + (size_t)r * rs + 16 + 64 * c);
+            __m512i low = _mm512_add_epi16(pick, _mm512_set1_epi16((short)(4 * c)));
+            __m512i high = _mm512_add_epi16(pick, _mm512_set1_epi16((short)(4 * c + 1)));
+            __m512i a = _mm512_maddubs_epi16(_mm512_and_si512(w, m4), xs[2 * c]);
+            __m512i b = _mm512_maddubs_epi16(_mm512_and_si512(_mm512_srli_epi16(w, 4), m4), xs[2 * c + 1]);
+            v[r] = _mm512_dpwssd_epi32(v[r], a, _mm512_shuffle_epi8(scales, low));
+            v[r] = _mm512_dpwssd_epi32(v[r], b, _mm512_shuffle_epi8(scales, high));
+        }
+    }
+    __m128i msum = minima_sums(bytes, x->sum32 + at * 8, first);
+    __m128i dd = _mm512_castsi512_si128(_mm512_permutexvar_epi32(first, h));
+    __m128 dx = _mm_set1_ps(x->scale[at]);
+    __m128 d = _mm_cvtph_ps(_mm_cvtepi32_epi16(dd)), dmin = _mm_cvtph_ps(_mm_cvtepi32_epi16(_mm_srli_epi32(dd, 16)));
+    acc = _mm_fmadd_ps(_mm_mul_ps(d, dx), _mm_cvtepi32_ps(fold(rows4(v))), acc);
+    return _mm_fnmadd_ps(_mm_mul_ps(dmin, dx), _mm_cvtepi32_ps(msum), acc);
+}
+
+INL __m128 step_q6_k(__m128 acc, const uint8_t *p, size_t rs, const struct xq *x, size_t at)
+{
+    const __m512i m4 = _mm512_set1_epi8(15), m30 = _mm512_set1_epi8(0x30);
+    /* high bits: the lower 32 codes take two bits, the upper 32 the next two */
+    const __m512i left = _mm512_inserti64x4(_mm512_set1_epi16(4), _mm256_set1_epi16(2), 1);
+    const __m512i right = _mm512_inserti64x4(_mm512_setzero_si512(), _mm256_set1_epi16(2), 1);
+    /* four 16-bit scales in every slot: slot j takes scale j of them */
+    const __m512i spread = _mm512_set_epi64(0x0706070607060706, 0x0706070607060706, 0x0504050405040504,
+                                            0x0504050405040504, 0x0302030203020302, 0x0302030203020302,
+                                            0x0100010001000100, 0x0100010001000100);
+    const int8_t *q = x->code + at * STEP;
+    const __m256i sums = _mm256_loadu_si256((const __m256i *)(x->sum16 + at * 16)), zp = _mm256_set1_epi32(-32);
+    __m512i v[4];
+    UNROLL for (int r = 0; r < 4; r++)
+    {
+        const uint8_t *b = p + (size_t)r * rs;
+        __m256i sc = _mm256_cvtepi8_epi16(_mm_loadu_si128((const __m128i *)(b + 192)));
+        __m512i z = _mm512_zextsi256_si512(_mm256_mullo_epi32(_mm256_madd_epi16(sc, sums), zp));
+        UNROLL for (int c = 0; c < 2; c++)
+        {
+            __m512i w = _mm512_loadu_si512(b + 64 * c);
+            __m512i h = _mm512_broadcast_i64x4(_mm256_loadu_si256((const __m256i *)(b + 128 + 32 * c)));
+            __m512i low = _mm512_and_si512(w, m4), high = _mm512_and_si512(_mm512_srli_epi16(w, 4), m4);
+            low = _mm512_or_si512(low, _mm512_and_si512(_mm512_sllv_epi16(h, left), m30));
+            high = _mm512_or_si512(high, _mm512_and_si512(_mm512_srlv_epi16(h, right), m30));
+            __m512i wide = _mm512_castsi256_si512(sc);
+            __m512i s0 = _mm512_shuffle_epi8(_mm512_permutexvar_epi64(_mm512_set1_epi64(2 * c), wide), spread);
+            __m512i s1 = _mm512_shuffle_epi8(_mm512_permutexvar_epi64(_mm512_set1_epi64(2 * c + 1), wide), spread);
+            z = _mm512_dpwssd_epi32(z, _mm512_maddubs_epi16(low, _mm512_loadu_si512(q + 128 * c)), s0);
+            z = _mm512_dpwssd_epi32(z, _mm512_maddubs_epi16(high, _mm512_loadu_si512(q + 128 * c + 64)), s1);
+        }
+        v[r] = z;
+    }
+    __m128 d = _mm_mul_ps(half4(p + 208, rs), _mm_set1_ps(x->scale[at]));
+    return _mm_fmadd_ps(d, _mm_cvtepi32_ps(fold(rows4(v))), acc);
+}
+
+/* ---- small blocks: four blocks of four rows become one vector of sums, slot = block, lane = row ---- */
+
+enum small { SMALL_Q8_0, SMALL_Q4_0, SMALL_IQ4_NL, SMALL_MXFP4 };
+
+INL __m512i block_codes(const enum small t, __m512i nibbles)
+{
+    __m512i n = _mm512_and_si512(nibbles, _mm512_set1_epi8(15));
+    if (t == SMALL_Q4_0)
+        return n;
+    const int8_t *codes = t == SMALL_MXFP4 ? codes_e2m1 : codes_iq4_nl;
+    __m128i table = _mm_xor_si128(_mm_loadu_si128((const __m128i *)codes), _mm_set1_epi8((char)0x80));
+    return _mm512_shuffle_epi8(_mm512_broadcast_i32x4(table), n);
+}
+
+/* n of four blocks at p, `bytes` apart; the missing ones read the last again and count for nothing. */
+INL __m128 four_blocks(__m128 acc, const enum small t, const uint8_t *p, size_t rs, const int8_t *q, const float *dx,
+                       const int16_t *s32, const int n)
+{
+    const size_t bytes = t == SMALL_Q8_0 ? 34 : t == SMALL_MXFP4 ? 17 : 18, head = t == SMALL_MXFP4 ? 1 : 2;
+    const __m512i slot = _mm512_setr_epi32(0, 0, 0, 0, 1, 1, 1, 1, 2, 2, 2, 2, 3, 3, 3, 3);
+    const size_t o1 = (n > 1 ? 1 : 0) * bytes, o2 = (size_t)(n > 2 ? 2 : n - 1) * bytes, o3 = (size_t)(n - 1) * bytes;
+    __m512i x01 = _mm512_loadu_si512(q), x23 = _mm512_loadu_si512(q + 64), v[4];
+    __m512i x_low = _mm512_shuffle_i32x4(x01, x23, 0x88), x_high = _mm512_shuffle_i32x4(x01, x23, 0xdd);
+    UNROLL for (int r = 0; r < 4; r++)
+    {
+        const uint8_t *b = p + (size_t)r * rs + head;
+        if (t == SMALL_Q8_0) {
+            const __m512i flip = _mm512_set1_epi8((char)0x80), zero = _mm512_setzero_si512();
+            __m512i a = _mm512_dpbusd_epi32(zero, _mm512_xor_si512(load_2x32(b, b + o1), flip), x01);
+            __m512i c = _mm512_dpbusd_epi32(zero, _mm512_xor_si512(load_2x32(b + o2, b + o3), flip), x23);
+            v[r] = _mm512_add_epi32(_mm512_shuffle_i32x4(a, c, 0x88), _mm512_shuffle_i32x4(a, c, 0xdd));
+        } else {
+            __m512i w = load_4x16(b, b + o1, b + o2, b + o3);
+            v[r] = _mm512_dpbusd_epi32(_mm512_setzero_si512(), block_codes(t, w), x_low);
+            v[r] = _mm512_dpbusd_epi32(v[r], block_codes(t, _mm512_srli_epi16(w, 4)), x_high);
+        }
+    }
+    __m512i z = _mm512_cvtepi16_epi32(_mm256_castsi128_si256(_mm_loadl_epi64((const __m128i *)s32)));
+    z = _mm512_slli_epi32(_mm512_permutexvar_epi32(slot, z), t == SMALL_Q4_0 ? 3 : 7); /* the zero point, 8 or 128 */
+    __m512 isum = _mm512_cvtepi32_ps(_mm512_sub_epi32(rows4(v), z)), d;
+    if (t == SMALL_MXFP4) {
+        uint8_t e[16];
+        UNROLL for (int r = 0; r < 4; r++)
+        {
+            const uint8_t *b = p + (size_t)r * rs;
+            e[r] = b[0];
+            e[4 + r] = b[o1];
+            e[8 + r] = b[o2];
+            e[12 + r] = b[o3];
+        }
+        d = e8m0_half512(_mm512_cvtepu8_epi32(_mm_loadu_si128((const __m128i *)e)));
+    } else {
+        d = _mm512_cvtph_ps(_mm256_set_epi64x((long long)u16x4(p + o3, rs), (long long)u16x4(p + o2, rs),
+                                              (long long)u16x4(p + o1, rs), (long long)u16x4(p, rs)));
+    }
+    d = _mm512_mul_ps(d, _mm512_permutexvar_ps(slot, _mm512_castps128_ps512(_mm_loadu_ps(dx))));
+    acc = _mm_fmadd_ps(_mm512_castps512_ps128(d), _mm512_castps512_ps128(isum), acc);
+    if (n > 1)
+        acc = _mm_fmadd_ps(_mm512_extractf32x4_ps(d, 1), _mm512_extractf32x4_ps(isum, 1), acc);
+    if (n > 2)
+        acc = _mm_fmadd_ps(_mm512_extractf32x4_ps(d, 2), _mm512_extractf32x4_ps(isum, 2), acc);
+    if (n > 3)
+        acc = _mm_fmadd_ps(_mm512_extractf32x4_ps(d, 3), _mm512_extractf32x4_ps(isum, 3), acc);
+    return acc;
+}
+
+INL __m128 step_small(__m128 acc, const enum small t, const uint8_t *p, size_t rs, const struct xq *x, size_t at, int n)
+{
+    const size_t four = 4 * (t == SMALL_Q8_0 ? 34 : t == SMALL_MXFP4 ? 17 : 18);
+    const int8_t *q = x->code + at * STEP;
+    const float *dx = x->scale + at * 8;
+    const int16_t *s32 = x->sum32 + at * 8;
+    if (n == 8) {
+        acc = four_blocks(acc, t, p, rs, q, dx, s32, 4);
+        return four_blocks(acc, t, p + four, rs, q + 128, dx + 4, s32 + 4, 4);
+    }
+    for (int i = 0; i < n; i += 4, p += four)
+        acc = four_blocks(acc, t, p, rs, q + 32 * i, dx + i, s32 + i, n - i < 4 ? n - i : 4);
+    return acc;
+}
+
+/* ---- the loop over rows ---- */
+
+INL void prefetch_lines(uintptr_t p, size_t n)
+{
+    for (size_t i = 0; i < n; i += 64)
+        _mm_prefetch((const char *)(p + i), _MM_HINT_T0);
+}
+
+/* STEP_CALL adds the step at p (of `n` blocks of 32) of the four rows to acc. Fewer than four rows are done one at a time, as
+ * four rows that are the same one. */
+#define DOT(name, STEP_CALL)                                                                                           \
+    static __attribute__((noinline))                                                                                   \
+    __m128 name##_4(const uint8_t *p, size_t rs, size_t step_bytes, const struct xq *x, int row, uintptr_t next)       \
+    {                                                                                                                  \
+        __m128 acc = _mm_setzero_ps();                                                                                 \
+        for (int b = 0; b < x->n_steps; b++, p += step_bytes, next += 4 * step_bytes) {                                \
+            const size_t at = (size_t)b * (size_t)x->plane + (size_t)row;                                              \
+            const int n = step_values(x->n_cols, b) / 32;                                                              \
+            (void)n;                                                                                                   \
+            prefetch_lines(next, 4 * step_bytes);                                                                      \
+            acc = STEP_CALL;                                                                                           \
+        }                                                                                                              \
+        return acc;                                                                                                    \
+    }                                                                                                                  \
+    static void name(const struct wmat *w, int n0, int n1, const struct xq *x, int row, float *out,                    \
+                     const uint8_t *then)                                                                              \
+    {                                                                                                                  \
+        dot_rows(w, n0, n1, x, row, out, then, name##_4);                                                              \
+    }
+
+typedef __m128 four_rows_fn(const uint8_t *p, size_t rs, size_t step_bytes, const struct xq *x, int row,
+                            uintptr_t next);
+
+static void dot_rows(const struct wmat *w, int n0, int n1, const struct xq *x, int row, float *out, const uint8_t *then,
+                     four_rows_fn *four_rows)
+{
+    const size_t rs = w->row_bytes, step_bytes = type_row_bytes(type_info(w->type), STEP);
+    const size_t ahead = (4 + AHEAD / (4 * rs) * 4) * rs;
+    const uintptr_t base = (uintptr_t)w->data, end = base + (size_t)n1 * rs;
+    if (n1 - n0 < 4) {
+        for (int n = n0; n < n1; n++)
+            _mm_store_ss(out + n, four_rows(w->data + (size_t)n * rs, 0, step_bytes, x, row, base + (size_t)n * rs));
+        return;
+    }
+    for (int n = n0; n < n1; n += 4) {
+        if (n + 4 > n1)
+            n = n1 - 4; /* overlaps: the same bits, written twice */
+        uintptr_t next = base + (size_t)n * rs + ahead;
+        if (next >= end)
+            next = (then ? (uintptr_t)then : base + (size_t)n0 * rs) + (next - end);
+        _mm_storeu_ps(out + n, four_rows(w->data + (size_t)n * rs, rs, step_bytes, x, row, next));
+    }
+}
+
+DOT(dot_q4_k, step_q4_k(acc, p, rs, x, at))
+DOT(dot_q6_k, step_q6_k(acc, p, rs, x, at))
+DOT(dot_q8_0, step_small(acc, SMALL_Q8_0, p, rs, x, at, n))
+DOT(dot_q4_0, step_small(acc, SMALL_Q4_0, p, rs, x, at, n))
+DOT(dot_iq4_nl, step_small(acc, SMALL_IQ4_NL, p, rs, x, at, n))
+DOT(dot_mxfp4, step_small(acc, SMALL_MXFP4, p, rs, x, at, n))
+
+/* ---- any other type: unpacked by the scalar code, multiplied here ---- */
+
+/* Sums of code times activation over each sixteen values; values beyond n are not looked at. */
+INL __m512i products16(const struct step *s, const int8_t *q, const int16_t *s16, int n)
+{
+    __m512i part[4];
+    UNROLL for (int i = 0; i < 4; i++)
+    {
+        __mmask64 live = n >= 64 * (i + 1) ? ~0ull : n <= 64 * i ? 0 : ~0ull >> (64 * (i + 1) - n);
+        __m512i u = _mm512_xor_si512(_mm512_maskz_loadu_epi8(live, s->code + 64 * i), _mm512_set1_epi8((char)0x80));
+        part[i] = _mm512_dpbusd_epi32(_mm512_setzero_si512(), u, _mm512_loadu_si512(q + 64 * i));
+    }
+    __m512i z = _mm512_cvtepi16_epi32(_mm256_loadu_si256((const __m256i *)s16));
+    return _mm512_sub_epi32(group_sums(part), _mm512_slli_epi32(z, 7));
+}
+
+INL __m512i load_16x16(const int16_t *p) { return _mm512_cvtepi16_epi32(_mm256_loadu_si256((const __m256i *)p)); }
+
+static float step_any(const struct unpacking *u, const struct step *s, const struct xq *x, size_t at, int n, float acc)
+{
+    const int16_t *s16 = x->sum16 + at * 16;
+    __m512i sums = products16(s, x->code + at * STEP, s16, n);
+    if (u->family == ACT_X256) {
+        float dx = x->scale[at];
+        int32_t isum = _mm512_reduce_add_epi32(_mm512_mullo_epi32(sums, load_16x16(s->scale)));
+        acc = fmaf(s->d[0] * dx, (float)isum, acc);
+        if (u->minima == MIN_NONE)
+            return acc;
+        int32_t msum = _mm512_reduce_add_epi32(_mm512_mullo_epi32(load_16x16(s->min), load_16x16(s16)));
+        return fmaf(-(s->dmin * dx), (float)msum, acc);
+    }
+    int32_t sum[16];
+    const float *dx = x->scale + at * 8;
+    if (u->sub == 32)
+        sums = _mm512_add_epi32(sums, _mm512_shuffle_epi32(sums, 0xb1)); /* of 32 values, twice */
+    _mm512_storeu_si512(sum, sums);
+    for (int g = 0; g < n / 16; g += u->sub / 16) {
+        acc = fmaf(s->d[g] * dx[g / 2], (float)sum[g], acc);
+        if (u->minima == MIN_FLOAT)
+            acc = fmaf(s->m[g / 2] * dx[g / 2], (float)x->sum32[at * 8 + (size_t)g / 2], acc);
+    }
+    return acc;
+}
+
+static void dot_any(const struct wmat *w, int n0, int n1, const struct xq *x, int row, float *out, const uint8_t *then)
+{
+    const struct unpacking *u = &unpackings[w->type];
+    const size_t step_bytes = type_row_bytes(type_info(w->type), STEP);
+    struct step s;
+    (void)then; /* bound by unpacking: the hardware's prefetcher keeps up */
+    for (int n = n0; n < n1; n++) {
+        const uint8_t *p = w->data + (size_t)n * w->row_bytes;
+        float acc = 0;
+        for (int b = 0; b < x->n_steps; b++, p += step_bytes) {
+            int values = step_values(w->n_cols, b);
+            u->unpack(&s, p, values);
+            acc = step_any(u, &s, x, (size_t)b * (size_t)x->plane + (size_t)row, values, acc);
+        }
+        out[n] = acc;
+    }
+}
+
+static dot_fn *const own[TYPE_COUNT] = {
+    [TYPE_Q4_K] = dot_q4_k, [TYPE_Q6_K] = dot_q6_k,     [TYPE_Q8_0] = dot_q8_0,
+    [TYPE_Q4_0] = dot_q4_0, [TYPE_IQ4_NL] = dot_iq4_nl, [TYPE_MXFP4] = dot_mxfp4,
+};
+
+void dot_avx512(const struct wmat *w, int n0, int n1, const struct xq *x, int row, float *out, const uint8_t *then)
+{
+    (own[w->type] ? own[w->type] : dot_any)(w, n0, n1, x, row, out, then);
+}
+
+void fill_dot_avx512(struct kernels *k)
+{
+    for (int t = 0; t < TYPE_COUNT; t++)
+        if (unpackings[t].unpack)
+            k->dot[t] = own[t] ? own[t] : dot_any;
+}
