@@ -123,7 +123,8 @@ static uint64_t weigh(struct sampler *s, const float *logits, double t)
     double best = value(s, logits, 0) / t;
     uint64_t sum = 0;
     for (size_t i = 0; i < s->n; i++) {
-        s->weight[i] = (uint64_t)(f64_exp(value(s, logits, i) / t - best) * 0x1p40);
+        double x = value(s, logits, i) / t - best;
+        s->weight[i] = x < -28 ? 0 : (uint64_t)(f64_exp(x) * 0x1p40); /* exp(-28) is below 2^-40 */
         sum += s->weight[i];
     }
     return sum;

@@ -1,0 +1,150 @@
+/* Vocabularies for the tests of the text layer: the embedded model's, and small ones written for the purpose. */
+#ifndef TEXT_FIXTURE_H
+#define TEXT_FIXTURE_H
+
+#include "base/error.h"
+#include "format/gguf.h"
+#include "format/gguf_write.h"
+#include "text/tokenizer.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define EMBER "models/ember/ember.gguf"
+
+enum { MAX_SMALL = 1200 };
+
+/* A vocabulary being put together. Strings are literals or owned by the test. */
+struct small_vocab {
+    const char *model, *pre, *name;
+    struct gguf_string token[MAX_SMALL], merge[MAX_SMALL];
+    int32_t type[MAX_SMALL];
+    float score[MAX_SMALL];
+    uint64_t n_token, n_merge;
+    uint64_t n_type, n_score; /* written; differ from n_token only to be refused */
+    int bos, eos, unknown;    /* -1: no key */
+    int add_bos;              /* -1: no key */
+    int no_merges;
+    char store[512][8]; /* texts of bytes */
+};
+
+static inline int small_add(struct small_vocab *v, const char *text, int type, float score)
+{
+    v->token[v->n_token] = (struct gguf_string){text, strlen(text)};
+    v->type[v->n_token] = type;
+    v->score[v->n_token] = score;
+    v->n_type = v->n_score = v->n_token + 1;
+    return (int)v->n_token++;
+}
+
+static inline void small_merge(struct small_vocab *v, const char *text)
+{
+    v->merge[v->n_merge++] = (struct gguf_string){text, strlen(text)};
+}
+
+/* Ids 0..255: the bytes, in the alphabet of byte-level BPE or as <0xXX>. */
+static inline void small_begin(struct small_vocab *v, const char *model)
+{
+    memset(v, 0, sizeof *v);
+    v->model = model;
+    v->bos = v->eos = v->unknown = v->add_bos = -1;
+    if (!strcmp(model, "gpt2"))
+        v->pre = "gpt-2";
+    for (int b = 0, next = 256; b < 256; b++) {
+        char *s = v->store[b];
+        int same = (b >= 33 && b <= 126) || (b >= 161 && b <= 172) || b >= 174, c = same ? b : next++;
+        if (!v->pre)
+            snprintf(s, 8, "<0x%02X>", (unsigned)b);
+        else if (c < 128)
+            snprintf(s, 8, "%c", c);
+        else
+            snprintf(s, 8, "%c%c", 0xC0 | c >> 6, 0x80 | (c & 63));
+        small_add(v, s, v->pre ? TOKEN_NORMAL : TOKEN_BYTE, 0);
+    }
+}
+
+static inline void small_key(struct gguf_writer *w, const char *key, int id)
+{
+    if (id >= 0)
+        gguf_write_u32(w, key, (uint32_t)id);
+}
+
+/* Write, open and load. 0, or -1 with the sentence. */
+static inline int small_load(const struct small_vocab *v, struct tokenizer **t, struct error *err)
+{
+    char path[] = "/tmp/stoker_vocab_XXXXXX";
+    struct gguf_writer w;
+    struct gguf *g = NULL;
+    int fd = mkstemp(path);
+    if (fd < 0)
+        return error_set(err, ERR_IO, "no temporary file");
+    close(fd);
+    gguf_write_begin(&w, path, 32);
+    gguf_write_string(&w, "general.architecture", "llama", 5);
+    if (v->name)
+        gguf_write_string(&w, "general.name", v->name, strlen(v->name));
+    if (*v->model)
+        gguf_write_string(&w, "tokenizer.ggml.model", v->model, strlen(v->model));
+    if (v->pre)
+        gguf_write_string(&w, "tokenizer.ggml.pre", v->pre, strlen(v->pre));
+    if (v->n_token)
+        gguf_write_strings(&w, "tokenizer.ggml.tokens", v->token, v->n_token);
+    if (v->n_type)
+        gguf_write_numbers(&w, "tokenizer.ggml.token_type", GGUF_I32, v->type, v->n_type);
+    if (v->n_score)
+        gguf_write_numbers(&w, "tokenizer.ggml.scores", GGUF_F32, v->score, v->n_score);
+    if (!v->no_merges)
+        gguf_write_strings(&w, "tokenizer.ggml.merges", v->merge, v->n_merge);
+    small_key(&w, "tokenizer.ggml.bos_token_id", v->bos);
+    small_key(&w, "tokenizer.ggml.eos_token_id", v->eos);
+    small_key(&w, "tokenizer.ggml.unknown_token_id", v->unknown);
+    if (v->add_bos >= 0)
+        gguf_write_bool(&w, "tokenizer.ggml.add_bos_token", v->add_bos);
+    int rc = gguf_write_end(&w, err);
+    if (rc == 0)
+        rc = gguf_open(&g, path, err);
+    if (rc == 0)
+        rc = tokenizer_create(t, g, NULL, err);
+    gguf_close(g);
+    unlink(path);
+    return rc;
+}
+
+static inline struct tokenizer *load_file(const char *path)
+{
+    struct error err = {0};
+    struct gguf *g = NULL;
+    struct tokenizer *t = NULL;
+    if (gguf_open(&g, path, &err) != 0 || tokenizer_create(&t, g, NULL, &err) != 0)
+        fprintf(stderr, "%s\n", err.text);
+    gguf_close(g);
+    return t;
+}
+
+static inline struct token_list encode(const struct tokenizer *t, const char *text, size_t n, int add_special,
+                                       int parse_special)
+{
+    struct token_list l = {0};
+    struct error err = {0};
+    if (tokenizer_encode(t, text, n, add_special, parse_special, &l, &err) != 0)
+        fprintf(stderr, "%s\n", err.text);
+    return l;
+}
+
+/* The whole text of a list; free() it. */
+static inline char *decode(const struct tokenizer *t, const struct token_list *l, int special, int continues, size_t *n)
+{
+    struct detok d;
+    char *text = malloc((l->n + 1) * detok_room(t));
+    *n = 0;
+    detok_begin(&d, t, special, continues);
+    for (size_t i = 0; text && i < l->n; i++)
+        *n += detok_next(&d, l->id[i], text + *n);
+    if (text)
+        *n += detok_end(&d, text + *n);
+    return text;
+}
+
+#endif
