@@ -89,3 +89,11 @@ void queue_wake(struct queue *q)
     pthread_cond_broadcast(&q->changed);
     pthread_mutex_unlock(&q->lock);
 }
+
+size_t queue_room(struct queue *q)
+{
+    pthread_mutex_lock(&q->lock);
+    size_t room = q->n - q->count;
+    pthread_mutex_unlock(&q->lock);
+    return room;
+}

@@ -17,6 +17,9 @@ int queue_push(struct queue *q, const void *item);
 /* 1: copied out; 0: still empty after timeout_ms (-1: waits for ever, 0: does not wait). */
 int queue_pop(struct queue *q, void *item, int timeout_ms);
 
+/* Items that can still be pushed. */
+size_t queue_room(struct queue *q);
+
 /* Wake everyone who waits in queue_pop; they return 0 if the queue is empty. */
 void queue_wake(struct queue *q);
 

@@ -197,13 +197,18 @@ void session_close(struct session *s)
 
 struct batch session_batch(struct session *s)
 {
-    return (struct batch){
-        .token = s->token, .seq = s->row_seq, .pos = s->pos, .wants = s->wants, .logits = s->logits, .dead = s->dead};
+    return (struct batch){.token = s->token,
+                          .seq = s->row_seq,
+                          .pos = s->pos,
+                          .wants = s->wants,
+                          .logits = s->logits,
+                          .room = s->plan.n_chunk,
+                          .dead = s->dead};
 }
 
 int batch_add(struct session *s, struct batch *b, struct sequence *seq, int32_t token, int pos, int wants_logits)
 {
-    if (b->n_rows >= s->plan.n_chunk || (wants_logits && b->n_wants >= s->plan.n_logits) || seq_reserve(seq, pos + 1))
+    if (b->n_rows >= b->room || (wants_logits && b->n_wants >= s->plan.n_logits) || seq_reserve(seq, pos + 1))
         return -1;
     s->token[b->n_rows] = token;
     s->pos[b->n_rows] = pos;

@@ -67,6 +67,7 @@ int model_load(struct model *m, struct reader *r, struct arena *mem, uint8_t *bo
  * sequence holds; its pages are reserved. */
 struct batch {
     int n_rows, n_prompt;
+    int room;              /* rows that it may still grow to */
     const int32_t *token;  /* [n_rows], 0 <= id < n_vocab */
     struct sequence **seq; /* [n_rows] */
     const int32_t *pos;    /* [n_rows] */

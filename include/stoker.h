@@ -1,0 +1,205 @@
+/* stoker.h - run mixture-of-experts GGUF models that are bigger than memory.
+ *
+ * An engine is one loaded model under one memory plan. Requests go in, events come out; everything a request may want travels
+ * with it, so one engine serves a terminal, a server and a test alike:
+ *
+ *     engine   stoker_open() ... stoker_close()          one thread inside, any number of callers
+ *     request  stoker_submit() -> id                     copied; bounded queue: may say "later"
+ *     events   stoker_next_event(id)                     tokens, progress, the end or one error
+ *     cancel   stoker_cancel(id)                         at the next layer boundary
+ *
+ * The tokens of an answer are a function of model, prompt, sampling options and seed. Threads, budget, cache, neighbours and
+ * CPU change its speed only.
+ *
+ * Every function that can fail returns 0 or -1 and fills *err with one sentence for a person. All functions may be called from
+ * any thread unless they say otherwise. */
+#ifndef STOKER_H
+#define STOKER_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+typedef int32_t stoker_token;
+typedef uint64_t stoker_id;
+struct stoker;            /* an engine */
+struct stoker_constraint; /* what an answer may be; owned by its maker, not by the request */
+
+enum stoker_error_code {
+    STOKER_OK,
+    STOKER_ERR_INPUT,       /* what was asked cannot be */
+    STOKER_ERR_FORMAT,      /* a file is not what it should be */
+    STOKER_ERR_IO,          /* a device or the system refused */
+    STOKER_ERR_MEMORY,      /* does not fit */
+    STOKER_ERR_UNSUPPORTED, /* stoker cannot do this (yet) */
+    STOKER_ERR_CANCELLED,
+    STOKER_ERR_BUG,
+    STOKER_ERR_BUSY /* the queue is full: come back later */
+};
+
+struct stoker_error {
+    int code;       /* enum stoker_error_code */
+    char text[480]; /* one sentence: the thing, what was found, what to do */
+};
+
+/* ---- opening ----------------------------------------------------------------------------------------------------------- */
+
+enum { STOKER_CLASSES = 16 };
+#define STOKER_MEMORY_MIN UINT64_MAX       /* the plan's minimum */
+#define STOKER_MEMORY_MAX (UINT64_MAX - 1) /* everything resident */
+
+/* What the plan is made from. 0 in a field: the right default for this machine. */
+struct stoker_options {
+    uint64_t memory; /* bytes, whole process; or STOKER_MEMORY_* */
+    int n_ctx;       /* positions a sequence */
+    int n_parallel;  /* sequences at a time */
+    int n_chunk;     /* prompt rows a step */
+    int n_threads;
+    int slots[STOKER_CLASSES], n_slots; /* expert slots per class; tests and research */
+    const char *kv;                     /* "f16" (default), "f32" */
+    const char *cpu_tier;               /* caps the tier: "scalar", "avx2", "avx512" */
+    const char *reader;                 /* "uring", "threads", "buffered" */
+    int reader_depth;
+    double read_timeout;                                        /* seconds */
+    int exact;                                                  /* decoded weights, f32 activations */
+    void (*progress)(void *arg, uint64_t done, uint64_t total); /* bytes read while loading */
+    void *progress_arg;
+};
+
+/* Reads the file's headers, makes the plan, loads what stays resident, starts the engine's thread. STOKER_ERR_MEMORY: the plan
+ * is impossible, and the sentence says what would work. */
+int stoker_open(struct stoker **out, const char *path, const struct stoker_options *opt, struct stoker_error *err);
+
+/* Ends what runs (their requests get STOKER_FAILED) and gives everything back. No other call may be under way. */
+void stoker_close(struct stoker *s);
+
+/* ---- requests ---------------------------------------------------------------------------------------------------------- */
+
+/* Sampling: see docs. stoker_sampling_defaults() fills it. */
+struct stoker_sampling {
+    double temperature, top_p, min_p; /* temperature <= 0: greedy; top_p >= 1, min_p <= 0: off */
+    int top_k;                        /* <= 0: off */
+    uint64_t seed;                    /* drawn and reported when has_seed is 0 */
+    int has_seed;
+};
+struct stoker_sampling stoker_sampling_defaults(void);
+
+struct stoker_request {
+    const stoker_token *prompt; /* [n_prompt], copied */
+    size_t n_prompt;
+    int max_tokens; /* 0: the room that is left */
+    struct stoker_sampling sampling;
+    const struct stoker_constraint *constraint; /* must be NULL so far */
+    int wants_progress;
+    int ignore_end; /* go on behind end-of-text tokens (benchmarks) */
+    int keep;       /* leave the sequence for a later request that continues it (see resume) */
+    stoker_id
+        resume; /* a finished request made with keep: positions that this prompt shares with it are not computed again */
+};
+
+enum stoker_event_kind {
+    STOKER_PROGRESS, /* prompt rows done: u.progress */
+    STOKER_TOKEN,    /* u.token */
+    STOKER_END,      /* u.end; the last event of a request */
+    STOKER_FAILED    /* error; the last event of a request */
+};
+
+enum stoker_end_reason { STOKER_END_TEXT, STOKER_END_LENGTH, STOKER_END_CANCELLED };
+
+struct stoker_event {
+    enum stoker_event_kind kind;
+    union {
+        struct {
+            size_t done, cached, total;
+        } progress;
+        struct {
+            stoker_token id;
+        } token;
+        struct {
+            enum stoker_end_reason reason;
+            size_t n_prompt, n_cached, n_generated;
+            uint64_t seed;
+            double prompt_seconds, generate_seconds;
+        } end;
+    } u;
+    struct stoker_error error;
+};
+
+/* Hand a request over. STOKER_ERR_BUSY: the queue is full, come back later. */
+int stoker_submit(struct stoker *s, const struct stoker_request *req, stoker_id *id, struct stoker_error *err);
+
+/* The next event of a request; waits up to timeout_ms (-1: as long as it takes). 1 an event, 0 time is up, -1 no such request
+ * (also after its last event was taken). */
+int stoker_next_event(struct stoker *s, stoker_id id, int timeout_ms, struct stoker_event *ev);
+
+/* The request ends at the next layer boundary, with STOKER_END. Not for signal handlers. */
+void stoker_cancel(struct stoker *s, stoker_id id);
+
+/* Submit and wait: tokens to on_token (non-zero: stop), the end in *end. */
+int stoker_generate(struct stoker *s, const struct stoker_request *req, int (*on_token)(void *arg, stoker_token t),
+                    void *arg, struct stoker_event *end, struct stoker_error *err);
+
+/* ---- text -------------------------------------------------------------------------------------------------------------- */
+
+int stoker_n_vocab(const struct stoker *s);
+
+/* *out is malloc'd. STOKER_ERR_UNSUPPORTED where the file's tokenizer is not one that stoker has. */
+int stoker_tokenize(const struct stoker *s, const char *text, size_t length, int add_special, int parse_special,
+                    stoker_token **out, size_t *n, struct stoker_error *err);
+
+struct stoker_message {
+    const char *role; /* system, user, assistant */
+    const char *text;
+    size_t length;
+};
+
+/* A conversation as the model reads it, up to the opening of the assistant's turn. *out is malloc'd. */
+int stoker_chat(const struct stoker *s, const struct stoker_message *m, size_t n, int think, stoker_token **out,
+                size_t *n_out, struct stoker_error *err);
+
+/* Tokens to text as they come: whole UTF-8 characters, control tokens hidden. */
+struct stoker_text;
+struct stoker_text *stoker_text_open(const struct stoker *s);
+size_t stoker_text_next(struct stoker_text *t, stoker_token id, const char **text); /* valid until the next call */
+size_t stoker_text_end(struct stoker_text *t, const char **text);
+void stoker_text_close(struct stoker_text *t);
+
+/* ---- plan and statistics ------------------------------------------------------------------------------------------------- */
+
+enum { STOKER_PLAN_PARTS = 14 };
+
+struct stoker_plan {
+    char model[256], arch[64];
+    const char *part_name[STOKER_PLAN_PARTS];
+    uint64_t part[STOKER_PLAN_PARTS]; /* bytes */
+    uint64_t memory, total, minimum, whole;
+    const char *memory_from; /* "flag", "cgroup", "available" */
+    int fits;
+    int n_ctx, n_ctx_train, n_parallel, n_chunk, n_threads;
+    const char *kv;
+    uint64_t kv_bytes_per_token, state_bytes_per_sequence;
+    int n_moe_layer, n_expert, n_expert_used, n_class;
+    int slots[STOKER_CLASSES], experts[STOKER_CLASSES]; /* of a class: held, in all */
+    uint64_t slot_bytes[STOKER_CLASSES], expert_bytes[STOKER_CLASSES];
+    uint64_t bank, cycle; /* bytes of all experts, of one token's */
+    int cut_embedding, cut_experts, cut_chunk, cut_context, cut_cache;
+    int n_file;
+};
+
+/* From headers only, nothing is loaded. On STOKER_ERR_MEMORY the numbers are filled in too (fits 0). */
+int stoker_plan(struct stoker_plan *out, const char *path, const struct stoker_options *opt, struct stoker_error *err);
+
+void stoker_plan_of(const struct stoker *s, struct stoker_plan *out);
+
+struct stoker_stats {
+    uint64_t hits, misses, evictions, failed, bytes_read, reads, retries, shorts;
+    double wait_seconds;    /* the engine blocked, waiting for a read */
+    double reading_seconds; /* with a read in flight */
+    double step_seconds;    /* in forward passes */
+    uint64_t steps, rows;
+    const char *backend, *cpu_tier;
+};
+void stoker_stats_of(struct stoker *s, struct stoker_stats *out);
+
+const char *stoker_version(void);
+
+#endif

@@ -1,0 +1,476 @@
+/* The public API: see stoker.h. Opening, the table of jobs, events, text. The work is done in schedule.c. */
+#include "engine/engine.h"
+
+#include "base/error.h"
+#include "base/rng.h"
+#include "text/chat.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#ifndef STOKER_VERSION
+#define STOKER_VERSION "0.1.0"
+#endif
+
+const char *stoker_version(void) { return STOKER_VERSION; }
+
+void error_to_public(struct stoker_error *to, const struct error *from)
+{
+    static const int code[] = {[ERR_NONE] = STOKER_ERR_BUG,
+                               [ERR_INPUT] = STOKER_ERR_INPUT,
+                               [ERR_FORMAT] = STOKER_ERR_FORMAT,
+                               [ERR_IO] = STOKER_ERR_IO,
+                               [ERR_MEMORY] = STOKER_ERR_MEMORY,
+                               [ERR_UNSUPPORTED] = STOKER_ERR_UNSUPPORTED,
+                               [ERR_CANCELLED] = STOKER_ERR_CANCELLED,
+                               [ERR_BUG] = STOKER_ERR_BUG};
+    if (!to)
+        return;
+    to->code = code[from->code];
+    snprintf(to->text, sizeof to->text, "%s", from->code ? from->text : "failed without a reason: a bug in stoker");
+}
+
+static int fail(struct stoker_error *to, const struct error *from)
+{
+    error_to_public(to, from);
+    return -1;
+}
+
+/* ---- options --------------------------------------------------------------------------------------------------------------- */
+
+static int read_names(struct session_options *to, const struct stoker_options *o, struct error *err)
+{
+    static const char *const readers[] = {"auto", "uring", "threads", "buffered"};
+    if (o->kv && strcmp(o->kv, "f16") != 0 && strcmp(o->kv, "f32") != 0)
+        return error_set(err, ERR_INPUT, "--kv %.40s: f16 and f32 are possible", o->kv);
+    to->wish.kv = o->kv && strcmp(o->kv, "f32") == 0 ? KV_F32 : KV_F16;
+    to->tier = cpu_best_tier();
+    if (o->cpu_tier) {
+        int t = cpu_tier_by_name(o->cpu_tier);
+        if (t < 0)
+            return error_set(err, ERR_INPUT, "--cpu-tier %.40s: scalar, avx2 and avx512 are possible", o->cpu_tier);
+        to->tier = (enum cpu_tier)t < to->tier ? (enum cpu_tier)t : to->tier;
+    }
+    if (!o->reader)
+        return 0;
+    for (int i = READER_URING; i <= READER_BUFFERED; i++)
+        if (strcmp(o->reader, readers[i]) == 0) {
+            to->wish.reader.backend = (enum reader_backend)i;
+            return 0;
+        }
+    return error_set(err, ERR_INPUT, "--reader %.40s: uring, threads and buffered are possible", o->reader);
+}
+
+static int read_options(struct session_options *to, const struct stoker_options *o, struct error *err)
+{
+    static const struct stoker_options none;
+    o = o ? o : &none;
+    *to = (struct session_options){.progress = o->progress, .progress_arg = o->progress_arg};
+    struct plan_wish *w = &to->wish;
+    w->how = o->memory == 0                   ? PLAN_FROM_MACHINE
+             : o->memory == STOKER_MEMORY_MIN ? PLAN_MINIMUM
+             : o->memory == STOKER_MEMORY_MAX ? PLAN_WHOLE
+                                              : PLAN_BYTES;
+    w->memory = o->memory;
+    w->n_ctx = o->n_ctx;
+    w->n_parallel = o->n_parallel;
+    w->n_chunk = o->n_chunk;
+    w->n_threads = o->n_threads;
+    w->exact = o->exact;
+    w->n_slots = o->n_slots;
+    memcpy(w->slots, o->slots, sizeof w->slots);
+    w->reader.depth = o->reader_depth;
+    w->reader.timeout_seconds = o->read_timeout;
+    if (w->n_ctx < 0 || w->n_parallel < 0 || w->n_chunk < 0 || w->n_threads < 0 || w->n_parallel > MAX_JOBS / 2 ||
+        w->n_threads > POOL_MAX_THREADS || w->n_chunk > 1 << 16)
+        return error_set(err, ERR_INPUT,
+                         "--ctx %d, --parallel %d, --chunk %d, --threads %d: at most %d sequences, %d rows and %d "
+                         "threads, and nothing negative",
+                         w->n_ctx, w->n_parallel, w->n_chunk, w->n_threads, MAX_JOBS / 2, 1 << 16, POOL_MAX_THREADS);
+    return read_names(to, o, err);
+}
+
+/* ---- open and close -------------------------------------------------------------------------------------------------------- */
+
+static int start(struct stoker *s, struct error *err)
+{
+    s->inbox = queue_create(MAX_JOBS, sizeof(int));
+    if (!s->inbox)
+        return error_set(err, ERR_MEMORY, "no memory for the engine's queue");
+    pthread_attr_t attr;
+    pthread_attr_init(&attr);
+    pthread_attr_setstacksize(&attr, 2 * POOL_STACK);
+    int failed = pthread_create(&s->thread, &attr, engine_run, s);
+    pthread_attr_destroy(&attr);
+    return failed ? error_set(err, ERR_MEMORY, "starting the engine's thread failed") : 0;
+}
+
+int stoker_open(struct stoker **out, const char *path, const struct stoker_options *opt, struct stoker_error *public)
+{
+    struct error err = {0};
+    struct session_options o;
+    struct stoker *s = calloc(1, sizeof *s);
+    if (!s) {
+        error_set(&err, ERR_MEMORY, "no memory for an engine");
+        return fail(public, &err);
+    }
+    pthread_mutex_init(&s->lock, NULL);
+    if (read_options(&o, opt, &err) || session_prepare(&s->session, path, &o, 0, &err) ||
+        session_load(s->session, &o, &err) || start(s, &err)) {
+        queue_destroy(s->inbox);
+        session_close(s->session);
+        pthread_mutex_destroy(&s->lock);
+        free(s);
+        return fail(public, &err);
+    }
+    *out = s;
+    return 0;
+}
+
+static void free_job(struct job *j)
+{
+    free(j->history);
+    queue_destroy(j->events);
+    memset(j, 0, sizeof *j);
+}
+
+void stoker_close(struct stoker *s)
+{
+    if (!s)
+        return;
+    atomic_store(&s->stop, 1);
+    for (int i = 0; i < s->session->plan.n_parallel; i++)
+        atomic_store(&s->session->seq[i].cancelled, 1);
+    queue_wake(s->inbox);
+    pthread_join(s->thread, NULL);
+    for (int i = 0; i < MAX_JOBS; i++)
+        free_job(&s->job[i]);
+    queue_destroy(s->inbox);
+    session_close(s->session);
+    pthread_mutex_destroy(&s->lock);
+    free(s);
+}
+
+/* ---- requests -------------------------------------------------------------------------------------------------------------- */
+
+struct stoker_sampling stoker_sampling_defaults(void)
+{
+    struct sampling d = sampling_defaults();
+    return (struct stoker_sampling){.temperature = d.temperature, .top_p = d.top_p, .min_p = d.min_p, .top_k = d.top_k};
+}
+
+static int check_request(const struct stoker *s, const struct stoker_request *r, struct error *err)
+{
+    int n_ctx = s->session->plan.n_ctx, n_vocab = s->session->model->p.n_vocab;
+    if (r->n_prompt == 0)
+        return error_set(err, ERR_INPUT, "the prompt is empty: nothing to answer");
+    if (r->n_prompt >= (size_t)n_ctx)
+        return error_set(err, ERR_INPUT, "the prompt has %zu tokens, the context %d; try --ctx %zu", r->n_prompt, n_ctx,
+                         r->n_prompt + 512);
+    for (size_t i = 0; i < r->n_prompt; i++)
+        if (r->prompt[i] < 0 || r->prompt[i] >= n_vocab)
+            return error_set(err, ERR_INPUT, "token %zu of the prompt is %d; the vocabulary has ids 0 to %d", i,
+                             r->prompt[i], n_vocab - 1);
+    if (r->constraint)
+        return error_set(err, ERR_UNSUPPORTED, "constraints are not supported yet");
+    return 0;
+}
+
+/* A free place of the table, or of a finished request whose events are all taken and that nobody continues. */
+static struct job *free_place(struct stoker *s)
+{
+    struct job *kept = NULL;
+    for (int i = 0; i < MAX_JOBS; i++) {
+        struct job *j = &s->job[i];
+        if (j->state == JOB_FREE)
+            return j;
+        if (j->state == JOB_DONE && j->taken && (!kept || j->id < kept->id) && j->seq == NULL)
+            kept = j;
+    }
+    if (kept)
+        free_job(kept);
+    return kept;
+}
+
+static int fill_job(const struct stoker *s, struct job *j, const struct stoker_request *r, struct error *err)
+{
+    size_t room = (size_t)s->session->plan.n_ctx;
+    if (r->max_tokens > 0 && (size_t)r->max_tokens < room - r->n_prompt)
+        room = r->n_prompt + (size_t)r->max_tokens;
+    *j = (struct job){.n_history = r->n_prompt,
+                      .n_prompt = r->n_prompt,
+                      .room = room,
+                      .sampling = r->sampling,
+                      .ignore_end = r->ignore_end,
+                      .keep = r->keep,
+                      .wants_progress = r->wants_progress,
+                      .resume = r->resume};
+    if (!j->sampling.has_seed)
+        j->sampling.seed = rng_seed();
+    j->history = malloc(room * sizeof *j->history);
+    j->events = queue_create(EVENTS, sizeof(struct stoker_event));
+    if (!j->history || !j->events) {
+        free_job(j);
+        return error_set(err, ERR_MEMORY, "no memory for a request of %zu tokens", r->n_prompt);
+    }
+    memcpy(j->history, r->prompt, r->n_prompt * sizeof *j->history);
+    return 0;
+}
+
+int stoker_submit(struct stoker *s, const struct stoker_request *r, stoker_id *id, struct stoker_error *public)
+{
+    struct error err = {0};
+    if (check_request(s, r, &err))
+        return fail(public, &err);
+    pthread_mutex_lock(&s->lock);
+    struct job *j = free_place(s);
+    int filled = j ? fill_job(s, j, r, &err) : -1;
+    if (filled == 0) {
+        j->state = JOB_QUEUED;
+        *id = j->id = ++s->next_id;
+    }
+    pthread_mutex_unlock(&s->lock);
+    if (!j) {
+        if (public)
+            *public = (struct stoker_error){STOKER_ERR_BUSY, "too many requests are waiting; try again later"};
+        return -1;
+    }
+    if (filled)
+        return fail(public, &err);
+    int index = (int)(j - s->job);
+    queue_push(s->inbox, &index); /* as many places as jobs */
+    return 0;
+}
+
+static struct job *job_of(struct stoker *s, stoker_id id)
+{
+    for (int i = 0; i < MAX_JOBS; i++)
+        if (s->job[i].state != JOB_FREE && s->job[i].id == id)
+            return &s->job[i];
+    return NULL;
+}
+
+int stoker_next_event(struct stoker *s, stoker_id id, int timeout_ms, struct stoker_event *ev)
+{
+    pthread_mutex_lock(&s->lock);
+    struct job *j = job_of(s, id);
+    int gone = !j || j->taken;
+    pthread_mutex_unlock(&s->lock);
+    if (gone)
+        return -1;
+    if (!queue_pop(j->events, ev, timeout_ms))
+        return 0;
+    if (ev->kind == STOKER_END || ev->kind == STOKER_FAILED) {
+        pthread_mutex_lock(&s->lock);
+        j->taken = 1;
+        if (!j->seq)
+            free_job(j);
+        pthread_mutex_unlock(&s->lock);
+    }
+    return 1;
+}
+
+void stoker_cancel(struct stoker *s, stoker_id id)
+{
+    pthread_mutex_lock(&s->lock);
+    struct job *j = job_of(s, id);
+    if (j && j->state < JOB_DONE) {
+        atomic_store(&j->cancelled, 1);
+        if (j->seq)
+            atomic_store(&j->seq->cancelled, 1);
+    }
+    pthread_mutex_unlock(&s->lock);
+}
+
+int stoker_generate(struct stoker *s, const struct stoker_request *req, int (*on_token)(void *arg, stoker_token t),
+                    void *arg, struct stoker_event *end, struct stoker_error *err)
+{
+    stoker_id id;
+    struct stoker_event ev;
+    if (stoker_submit(s, req, &id, err))
+        return -1;
+    while (stoker_next_event(s, id, -1, &ev) == 1) {
+        if (ev.kind == STOKER_TOKEN && on_token && on_token(arg, ev.u.token.id))
+            stoker_cancel(s, id);
+        if (ev.kind == STOKER_FAILED) {
+            if (err)
+                *err = ev.error;
+            return -1;
+        }
+        if (ev.kind == STOKER_END) {
+            if (end)
+                *end = ev;
+            return 0;
+        }
+    }
+    return -1;
+}
+
+/* ---- text ------------------------------------------------------------------------------------------------------------------ */
+
+int stoker_n_vocab(const struct stoker *s) { return s->session->model->p.n_vocab; }
+
+static int give_tokens(struct token_list *l, int failed, stoker_token **out, size_t *n, const struct error *err,
+                       struct stoker_error *public)
+{
+    if (failed) {
+        token_list_free(l);
+        return fail(public, err);
+    }
+    *out = l->id;
+    *n = l->n;
+    return 0;
+}
+
+int stoker_tokenize(const struct stoker *s, const char *text, size_t length, int add_special, int parse_special,
+                    stoker_token **out, size_t *n, struct stoker_error *err)
+{
+    struct error e = s->session->tokenizer_error;
+    struct token_list l = {0};
+    int failed = !s->session->tokenizer ||
+                 tokenizer_encode(s->session->tokenizer, text, length, add_special, parse_special, &l, &e);
+    return give_tokens(&l, failed, out, n, &e, err);
+}
+
+int stoker_chat(const struct stoker *s, const struct stoker_message *m, size_t n, int think, stoker_token **out,
+                size_t *n_out, struct stoker_error *err)
+{
+    struct error e = s->session->tokenizer_error;
+    struct token_list l = {0};
+    struct chat_message *c = calloc(n ? n : 1, sizeof *c);
+    for (size_t i = 0; c && i < n; i++)
+        c[i] = (struct chat_message){m[i].role, m[i].text, m[i].length};
+    int failed = !c || !s->session->tokenizer || chat_render(s->session->tokenizer, c, n, think, &l, &e);
+    free(c);
+    return give_tokens(&l, failed, out, n_out, &e, err);
+}
+
+struct stoker_text {
+    struct detok detok;
+    char text[];
+};
+
+struct stoker_text *stoker_text_open(const struct stoker *s)
+{
+    const struct tokenizer *t = s->session->tokenizer;
+    struct stoker_text *x = t ? malloc(sizeof *x + detok_room(t)) : NULL;
+    if (x)
+        detok_begin(&x->detok, t, 0, 1);
+    return x;
+}
+
+size_t stoker_text_next(struct stoker_text *t, stoker_token id, const char **text)
+{
+    *text = t->text;
+    return detok_next(&t->detok, id, t->text);
+}
+
+size_t stoker_text_end(struct stoker_text *t, const char **text)
+{
+    *text = t->text;
+    return detok_end(&t->detok, t->text);
+}
+
+void stoker_text_close(struct stoker_text *t) { free(t); }
+
+/* ---- plan and statistics ---------------------------------------------------------------------------------------------------- */
+
+_Static_assert((int)STOKER_PLAN_PARTS == (int)PLAN_PARTS && (int)STOKER_CLASSES == (int)EXPERT_CLASSES,
+               "stoker.h shows all of the plan");
+
+static uint64_t class_expert_bytes(const struct model *m, const struct expert_class *c)
+{
+    const struct expert_layer *l = &m->expert_layer[c->first_layer];
+    uint64_t sum = 0;
+    for (int i = 0; i < l->n_part; i++)
+        sum += l->part[i].bytes;
+    return sum;
+}
+
+static void show_plan(const struct session *s, enum kv_type kv, struct stoker_plan *out)
+{
+    const struct plan *p = &s->plan;
+    const struct model *m = s->model;
+    *out = (struct stoker_plan){.memory = p->memory,
+                                .total = p->total,
+                                .minimum = p->minimum,
+                                .whole = p->whole,
+                                .memory_from = p->memory_from,
+                                .fits = p->total > 0 && p->total <= p->memory,
+                                .n_ctx = p->n_ctx,
+                                .n_ctx_train = m->p.n_ctx_train,
+                                .n_parallel = p->n_parallel,
+                                .n_chunk = p->n_chunk,
+                                .n_threads = p->n_threads,
+                                .kv = kv == KV_F16 ? "f16" : "f32",
+                                .kv_bytes_per_token = p->kv_bytes_per_token,
+                                .state_bytes_per_sequence = p->state_bytes_per_sequence,
+                                .n_moe_layer = m->n_moe_layer,
+                                .n_expert = m->p.n_expert,
+                                .n_expert_used = m->p.n_expert_used,
+                                .n_class = p->n_class,
+                                .bank = p->bank,
+                                .cycle = p->cycle,
+                                .n_file = s->file->n_file};
+    snprintf(out->model, sizeof out->model, "%s", s->file->file->path);
+    snprintf(out->arch, sizeof out->arch, "%s", m->arch->name);
+    for (int i = 0; i < PLAN_PARTS; i++) {
+        out->part_name[i] = plan_part_name((enum plan_part)i);
+        out->part[i] = p->part[i];
+    }
+    for (int i = 0; i < p->n_class; i++) {
+        out->slots[i] = p->slots[i];
+        out->experts[i] = p->class[i].n_expert;
+        out->slot_bytes[i] = p->class[i].slot_bytes;
+        out->expert_bytes[i] = class_expert_bytes(m, &p->class[i]);
+    }
+    out->cut_embedding = !!(p->sacrificed & PLAN_CUT_EMBEDDING);
+    out->cut_experts = !!(p->sacrificed & PLAN_CUT_EXPERTS);
+    out->cut_chunk = !!(p->sacrificed & PLAN_CUT_CHUNK);
+    out->cut_context = !!(p->sacrificed & PLAN_CUT_CONTEXT);
+    out->cut_cache = !!(p->sacrificed & PLAN_CUT_CACHE);
+}
+
+int stoker_plan(struct stoker_plan *out, const char *path, const struct stoker_options *opt,
+                struct stoker_error *public)
+{
+    struct error err = {0};
+    struct session_options o;
+    struct session *s = NULL;
+    *out = (struct stoker_plan){0};
+    int result = read_options(&o, opt, &err) ? -1 : session_prepare(&s, path, &o, 1, &err);
+    if (s)
+        show_plan(s, o.wish.kv, out);
+    session_close(s);
+    return result ? fail(public, &err) : 0;
+}
+
+void stoker_plan_of(const struct stoker *s, struct stoker_plan *out)
+{
+    show_plan(s->session, s->session->model->kv.shape.type, out);
+}
+
+void stoker_stats_of(struct stoker *s, struct stoker_stats *out)
+{
+    struct store_stats st = {.backend = reader_backend_name(s->session->reader)};
+    if (s->session->model->store)
+        store_stats(s->session->model->store, &st);
+    pthread_mutex_lock(&s->lock);
+    *out = (struct stoker_stats){.hits = st.hits,
+                                 .misses = st.misses,
+                                 .evictions = st.evictions,
+                                 .failed = st.failed,
+                                 .bytes_read = st.bytes_read,
+                                 .reads = st.reads,
+                                 .retries = st.retries,
+                                 .shorts = st.shorts,
+                                 .wait_seconds = st.wait_seconds,
+                                 .reading_seconds = st.reading_seconds,
+                                 .step_seconds = s->step_seconds,
+                                 .steps = s->steps,
+                                 .rows = s->rows,
+                                 .backend = st.backend,
+                                 .cpu_tier = cpu_tier_name(s->session->model->op.k->tier)};
+    pthread_mutex_unlock(&s->lock);
+}

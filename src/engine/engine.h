@@ -1,0 +1,61 @@
+/* The inside of an engine: what include/stoker.h shows as struct stoker.
+ *
+ *     callers   submit -> queue of jobs -> engine thread -> each job's queue of events -> next_event
+ *
+ * Jobs live in a fixed table; a job is its caller's from submit until its last event was taken. One engine thread owns session,
+ * pool and store; callers touch only the queues, the table under its lock, and a job's atomic flags. */
+#ifndef ENGINE_ENGINE_H
+#define ENGINE_ENGINE_H
+
+#include "base/queue.h"
+#include "engine/session.h"
+#include "stoker.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+enum { MAX_JOBS = 256, EVENTS = 256 };
+
+enum job_state { JOB_FREE, JOB_QUEUED, JOB_PROMPT, JOB_DECODE, JOB_DONE };
+
+struct job {
+    /* under the engine's lock */
+    enum job_state state;
+    stoker_id id;
+    int taken; /* its last event was handed out */
+
+    /* the caller's at submit, the engine thread's until JOB_DONE */
+    stoker_token *history; /* [n_history] prompt, then what was generated: malloc'd, of the request */
+    size_t n_history, n_prompt, n_cached, n_done, room; /* n_done: rows computed; room: of history */
+    struct stoker_sampling sampling;
+    int ignore_end, keep, wants_progress;
+    stoker_id resume;
+    struct sequence *seq; /* NULL until it has one */
+    uint64_t n_generated;
+    double started, first_token;
+    struct queue *events;
+    atomic_int cancelled;
+};
+
+struct stoker {
+    struct session *session;
+    pthread_t thread;
+    struct queue *inbox; /* indices of queued jobs */
+    atomic_int stop;
+
+    pthread_mutex_t lock; /* guards the table's states and ids, and stats */
+    struct job job[MAX_JOBS];
+    stoker_id next_id;
+    uint64_t steps, rows;
+    double step_seconds;
+
+    /* the engine thread's own */
+    struct job *active[MAX_JOBS]; /* by sequence slot; NULL: free */
+};
+
+/* The engine thread's loop: schedule.c. */
+void *engine_run(void *engine);
+
+void error_to_public(struct stoker_error *to, const struct error *from);
+
+#endif

@@ -1,0 +1,346 @@
+/* The engine thread: takes jobs from the inbox, makes steps of rows, picks tokens, sends events.
+ *
+ * A step holds prompt rows of jobs in order of arrival, up to the plan's chunk, then one row of every decoding job. A job whose
+ * event queue is full rests until its caller reads. Rows that left a step (cancelled, or an expert of theirs unreadable) end
+ * their job; the others go on with the same bits. */
+#include "base/clock.h"
+#include "base/error.h"
+#include "engine/engine.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+static void send(struct job *j, const struct stoker_event *e) { queue_push(j->events, e); }
+
+/* The last event always finds room: one place of the queue is kept for it. */
+static int may_send(const struct job *j) { return queue_room(j->events) > 2; }
+
+static void finish(struct stoker *s, struct job *j, const struct stoker_event *last)
+{
+    for (int i = 0; i < s->session->plan.n_parallel; i++)
+        if (s->active[i] == j)
+            s->active[i] = NULL;
+    int keep = j->keep && last->kind == STOKER_END;
+    if (j->seq && !keep)
+        seq_clear(j->seq);
+    pthread_mutex_lock(&s->lock);
+    if (!keep)
+        j->seq = NULL;
+    j->state = JOB_DONE;
+    pthread_mutex_unlock(&s->lock);
+    send(j, last);
+}
+
+static void finish_end(struct stoker *s, struct job *j, enum stoker_end_reason reason)
+{
+    double now = clock_seconds(), first = j->first_token > 0 ? j->first_token : now;
+    struct stoker_event e = {.kind = STOKER_END};
+    e.u.end.reason = reason;
+    e.u.end.n_prompt = j->n_prompt;
+    e.u.end.n_cached = j->n_cached;
+    e.u.end.n_generated = j->n_generated;
+    e.u.end.seed = j->sampling.seed;
+    e.u.end.prompt_seconds = first - j->started;
+    e.u.end.generate_seconds = now - first;
+    finish(s, j, &e);
+}
+
+static void finish_failed(struct stoker *s, struct job *j, const struct error *why)
+{
+    struct stoker_event e = {.kind = STOKER_FAILED};
+    error_to_public(&e.error, why);
+    finish(s, j, &e);
+}
+
+/* ---- admission ------------------------------------------------------------------------------------------------------------- */
+
+/* The finished request that this one continues: its sequence, rewound to what the prompts share. */
+static struct sequence *take_over(struct stoker *s, struct job *j)
+{
+    struct sequence *seq = NULL;
+    pthread_mutex_lock(&s->lock);
+    for (int i = 0; j->resume && i < MAX_JOBS; i++) {
+        struct job *old = &s->job[i];
+        if (old->id != j->resume || old->state < JOB_DONE || !old->seq)
+            continue;
+        size_t same = 0;
+        while (same < old->n_done && same + 1 < j->n_prompt && old->history[same] == j->history[same])
+            same++;
+        seq = old->seq;
+        old->seq = NULL;
+        j->n_done = j->n_cached = (size_t)seq_rewind(seq, (int)same);
+    }
+    pthread_mutex_unlock(&s->lock);
+    return seq;
+}
+
+static int in_use(const struct stoker *s, const struct sequence *seq)
+{
+    for (int i = 0; i < MAX_JOBS; i++)
+        if (s->job[i].state != JOB_FREE && s->job[i].seq == seq)
+            return 1;
+    return 0;
+}
+
+/* A sequence that nobody has; else one that was only kept for a continuation. */
+static struct sequence *free_sequence(struct stoker *s)
+{
+    struct sequence *found = NULL;
+    pthread_mutex_lock(&s->lock);
+    for (int i = 0; i < s->session->plan.n_parallel && !found; i++)
+        if (!in_use(s, &s->session->seq[i]))
+            found = &s->session->seq[i];
+    for (int i = 0; i < MAX_JOBS && !found; i++)
+        if (s->job[i].state >= JOB_DONE && s->job[i].seq) {
+            found = s->job[i].seq;
+            s->job[i].seq = NULL;
+        }
+    pthread_mutex_unlock(&s->lock);
+    if (found)
+        seq_clear(found);
+    return found;
+}
+
+static int has_place(const struct stoker *s)
+{
+    for (int i = 0; i < s->session->plan.n_parallel; i++)
+        if (!s->active[i])
+            return 1;
+    return 0;
+}
+
+static void admit(struct stoker *s, struct job *j)
+{
+    struct error err = {0};
+    if (reader_check_files(s->session->reader, &err)) {
+        finish_failed(s, j, &err);
+        return;
+    }
+    if (atomic_load(&j->cancelled)) {
+        finish_end(s, j, STOKER_END_CANCELLED);
+        return;
+    }
+    struct sequence *seq = take_over(s, j);
+    if (!seq)
+        seq = free_sequence(s);
+    int place = 0;
+    while (s->active[place])
+        place++;
+    pthread_mutex_lock(&s->lock);
+    j->seq = seq;
+    j->state = JOB_PROMPT;
+    pthread_mutex_unlock(&s->lock);
+    s->active[place] = j;
+    j->started = clock_seconds();
+}
+
+static int any_active(const struct stoker *s)
+{
+    for (int i = 0; i < s->session->plan.n_parallel; i++)
+        if (s->active[i])
+            return 1;
+    return 0;
+}
+
+static void admit_all(struct stoker *s)
+{
+    int index;
+    while (has_place(s) && queue_pop(s->inbox, &index, any_active(s) ? 0 : 100)) {
+        admit(s, &s->job[index]);
+        if (atomic_load(&s->stop))
+            return;
+    }
+}
+
+/* ---- steps ------------------------------------------------------------------------------------------------------------------ */
+
+/* Rows of a step and whose they are. */
+struct plan_of_step {
+    struct batch batch;
+    struct job *wanting[MAX_JOBS]; /* whose logits row i of the step's logits are */
+    struct job *prompt[MAX_JOBS];  /* jobs with prompt rows in it, and how many */
+    size_t prompt_rows[MAX_JOBS];
+    int n_prompt_jobs;
+};
+
+static void add_prompt(struct stoker *s, struct plan_of_step *p, struct job *j)
+{
+    size_t rows = 0;
+    while (j->n_done + rows < j->n_prompt) {
+        size_t at = j->n_done + rows;
+        int last = at + 1 == j->n_prompt;
+        if (batch_add(s->session, &p->batch, j->seq, j->history[at], (int)at, last))
+            break;
+        if (last)
+            p->wanting[p->batch.n_wants - 1] = j;
+        rows++;
+    }
+    if (rows == 0)
+        return;
+    p->prompt[p->n_prompt_jobs] = j;
+    p->prompt_rows[p->n_prompt_jobs++] = rows;
+}
+
+/* Decoding jobs wait for nobody: their rows are kept free before prompts fill the step. */
+static struct plan_of_step plan_step(struct stoker *s)
+{
+    struct plan_of_step p = {.batch = session_batch(s->session)};
+    int n = s->session->plan.n_parallel, decoding = 0, room = p.batch.room;
+    for (int i = 0; i < n; i++)
+        decoding += s->active[i] && s->active[i]->state == JOB_DECODE;
+    p.batch.room = room > decoding ? room - decoding : 1;
+    for (int i = 0; i < n; i++)
+        if (s->active[i] && s->active[i]->state == JOB_PROMPT)
+            add_prompt(s, &p, s->active[i]);
+    p.batch.room = room;
+    p.batch.n_prompt = p.batch.n_rows;
+    for (int i = 0; i < n; i++) {
+        struct job *j = s->active[i];
+        if (!j || j->state != JOB_DECODE || !may_send(j))
+            continue;
+        if (batch_add(s->session, &p.batch, j->seq, j->history[j->n_done], (int)j->n_done, 1) == 0)
+            p.wanting[p.batch.n_wants - 1] = j;
+    }
+    return p;
+}
+
+/* A job whose rows left the step ends: cancelled, or failed with the step's sentence. Returns 1 if it did; then it may be
+ * somebody else's already, and the step forgets it. */
+static int left(struct stoker *s, struct plan_of_step *p, struct job *j, const struct error *why)
+{
+    for (int r = 0; r < p->batch.n_rows; r++) {
+        if (p->batch.seq[r] != j->seq || !p->batch.dead[r])
+            continue;
+        for (int i = 0; i < p->batch.n_wants; i++)
+            if (p->wanting[i] == j)
+                p->wanting[i] = NULL;
+        if (atomic_load(&j->cancelled))
+            finish_end(s, j, STOKER_END_CANCELLED);
+        else
+            finish_failed(s, j, why);
+        return 1;
+    }
+    return 0;
+}
+
+static void pick(struct stoker *s, struct job *j, const float *logits)
+{
+    struct session *ses = s->session;
+    struct error err = {0};
+    struct sampling how = {j->sampling.temperature, j->sampling.top_k, j->sampling.top_p, j->sampling.min_p,
+                           j->sampling.seed};
+    const uint8_t *allowed = ses->tokenizer ? tokenizer_sampleable(ses->tokenizer) : NULL;
+    if (ses->tokenizer && tokenizer_n_vocab(ses->tokenizer) < ses->model->p.n_vocab)
+        allowed = NULL;
+    int32_t id = sampler_pick(ses->sampler, logits, allowed, &how, j->n_generated, 0, &err);
+    if (id < 0) {
+        finish_failed(s, j, &err);
+        return;
+    }
+    if (j->n_generated == 0)
+        j->first_token = clock_seconds();
+    if (!j->ignore_end && ses->tokenizer && tokenizer_is_end(ses->tokenizer, id)) {
+        finish_end(s, j, STOKER_END_TEXT);
+        return;
+    }
+    j->n_generated++;
+    j->history[j->n_history++] = id;
+    struct stoker_event e = {.kind = STOKER_TOKEN};
+    e.u.token.id = id;
+    send(j, &e);
+    if (j->n_history == j->room)
+        finish_end(s, j, STOKER_END_LENGTH);
+}
+
+static void report_prompts(const struct plan_of_step *p)
+{
+    for (int i = 0; i < p->n_prompt_jobs; i++) {
+        struct job *j = p->prompt[i];
+        j->n_done += p->prompt_rows[i];
+        if (j->n_done == j->n_prompt)
+            j->state = JOB_DECODE;
+        if (!j->wants_progress || !may_send(j))
+            continue;
+        struct stoker_event e = {.kind = STOKER_PROGRESS};
+        e.u.progress.done = j->n_done;
+        e.u.progress.cached = j->n_cached;
+        e.u.progress.total = j->n_prompt;
+        send(j, &e);
+    }
+}
+
+/* What a finished step means for its jobs. */
+static void settle(struct stoker *s, struct plan_of_step *p, const struct error *why)
+{
+    int n = p->n_prompt_jobs;
+    p->n_prompt_jobs = 0;
+    for (int i = 0; i < n; i++)
+        if (!left(s, p, p->prompt[i], why)) {
+            p->prompt[p->n_prompt_jobs] = p->prompt[i];
+            p->prompt_rows[p->n_prompt_jobs++] = p->prompt_rows[i];
+        }
+    report_prompts(p);
+    for (int i = 0; i < p->batch.n_wants; i++) {
+        struct job *j = p->wanting[i];
+        int row = p->batch.wants[i];
+        if (!j || (row >= p->batch.n_prompt && left(s, p, j, why)))
+            continue;
+        if (row >= p->batch.n_prompt)
+            j->n_done++;
+        pick(s, j, p->batch.logits + (size_t)i * (size_t)s->session->model->p.n_vocab);
+    }
+}
+
+static void end_cancelled(struct stoker *s)
+{
+    for (int i = 0; i < s->session->plan.n_parallel; i++)
+        if (s->active[i] && atomic_load(&s->active[i]->cancelled))
+            finish_end(s, s->active[i], STOKER_END_CANCELLED);
+}
+
+static void step(struct stoker *s)
+{
+    struct error err = {0}, row_error = {0};
+    struct plan_of_step p = plan_step(s);
+    if (p.batch.n_rows == 0) { /* everybody waits for a reader of events */
+        struct timespec ms = {0, 1000000};
+        nanosleep(&ms, NULL);
+        return;
+    }
+    p.batch.row_error = &row_error;
+    double begin = clock_seconds();
+    if (session_forward(s->session, &p.batch, &err)) {
+        memset(p.batch.dead, 1, (size_t)p.batch.n_rows);
+        row_error = err;
+    }
+    pthread_mutex_lock(&s->lock);
+    s->steps++;
+    s->rows += (uint64_t)p.batch.n_rows;
+    s->step_seconds += clock_seconds() - begin;
+    pthread_mutex_unlock(&s->lock);
+    settle(s, &p, &row_error);
+}
+
+static void drain(struct stoker *s)
+{
+    struct error closing = {ERR_CANCELLED, "the engine was closed"};
+    int index;
+    for (int i = 0; i < s->session->plan.n_parallel; i++)
+        if (s->active[i])
+            finish_failed(s, s->active[i], &closing);
+    while (queue_pop(s->inbox, &index, 0))
+        finish_failed(s, &s->job[index], &closing);
+}
+
+void *engine_run(void *engine)
+{
+    struct stoker *s = engine;
+    while (!atomic_load(&s->stop)) {
+        admit_all(s);
+        end_cancelled(s);
+        if (any_active(s))
+            step(s);
+    }
+    drain(s);
+    return NULL;
+}
