@@ -32,7 +32,7 @@ struct reader {
     void *state;
     struct reader_files files;
     uint32_t align;
-    int depth, capacity; /* pieces that the device sees; pieces out */
+    int seen, depth, capacity; /* pieces that the device sees at once; that may be out; that there are */
     uint64_t timeout_ns;
     struct read_request *uncut, *uncut_last, *oldest, *newest;
     struct piece *piece, *free, *held;
@@ -85,7 +85,8 @@ static int try_ops(struct reader *r, const struct reader_ops *ops, int depth, st
     int rc = ops->open(&r->state, &setup);
     if (rc == 0) {
         r->ops = ops;
-        r->depth = ops == &reader_threads ? r->capacity : depth;
+        r->seen = depth;
+        r->depth = ops == &reader_threads ? r->capacity : depth; /* the pool has a queue of its own */
     }
     return rc;
 }
@@ -403,7 +404,7 @@ static struct piece *cut(struct reader *r)
 static void book_depth(struct reader *r, uint64_t now, int out)
 {
     if (r->out > 0) {
-        int seen = r->out < r->depth ? r->out : r->depth;
+        int seen = r->out < r->seen ? r->out : r->seen;
         count(&r->busy_ns, now - r->changed_ns);
         count(&r->depth_ns, (now - r->changed_ns) * (uint64_t)seen);
     }

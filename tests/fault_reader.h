@@ -1,0 +1,185 @@
+/* A back end between the reader and a real one that makes disks misbehave: order, delays, errors, short reads, silence.
+ *
+ *     reader --submit--> [shim] --submit--> inner           a faulty read never gets to the inner one, or is cut afterwards
+ *     reader <--reap---- [shim: home] <--reap-- inner       home: what came back and waits for its turn
+ *
+ * One at a time: set fault, open a reader with .ops = &fault_ops. A faulty read is known by its place in the file, so its
+ * retries meet the same fault. */
+#ifndef TESTS_FAULT_READER_H
+#define TESTS_FAULT_READER_H
+
+#include "base/clock.h"
+#include "base/rng.h"
+#include "store/reader_backend.h"
+
+#include <errno.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+enum fault_order { ORDER_AS_IT_COMES, ORDER_REVERSED, ORDER_RANDOM };
+enum fault_kind { FAULT_NONE, FAULT_ERROR, FAULT_SHORT, FAULT_ZERO, FAULT_SILENCE };
+
+enum { FAULT_HOME = 8192, LET_GO_RUBBISH = 1, LET_GO_READ };
+
+static struct fault {
+    /* what shall happen */
+    const struct reader_ops *inner;
+    enum fault_order order;
+    uint64_t seed;
+    int delay_us; /* each is delayed by up to this */
+    enum fault_kind kind;
+    int nth;      /* of the reads, from 1; 0: every read */
+    int times;    /* how often it meets the fault */
+    int number;   /* FAULT_ERROR */
+    int short_by; /* FAULT_SHORT; negative: half of it */
+    int direct_only;
+    int let_go; /* the silent ones answer now: LET_GO_... */
+    /* what has happened */
+    int reads, given, out;
+    int known, file;
+    uint64_t offset;
+    void *state;
+    struct home {
+        struct piece *piece;
+        uint64_t due;
+    } home[FAULT_HOME];
+    int n_home, n_silent;
+    struct piece *silent[64];
+} fault;
+
+static inline void fault_reset(const struct reader_ops *inner)
+{
+    memset(&fault, 0, sizeof fault);
+    fault.inner = inner;
+    fault.times = 1;
+}
+
+static inline int fault_open(void **state, const struct backend_setup *s)
+{
+    struct backend_setup inner = *s;
+    inner.depth = s->depth < 8 ? s->depth : 8;
+    int rc = fault.inner->open(&fault.state, &inner);
+    *state = &fault;
+    return rc;
+}
+
+static inline void fault_come_home(struct piece *p)
+{
+    uint64_t now = clock_ns(), n = rng_u64(fault.seed, (uint64_t)fault.reads * 4096 + (uint64_t)fault.n_home, 1, 0);
+    uint64_t delay = fault.delay_us ? n % (uint64_t)fault.delay_us * 1000 : 0;
+    fault.home[fault.n_home++] = (struct home){p, now + delay};
+}
+
+/* Is this the read that is meant? */
+static inline int fault_meets(const struct piece *p)
+{
+    if (fault.kind == FAULT_NONE || (fault.direct_only && !p->direct))
+        return 0;
+    int first = p->tries == 0 && p->busy == 0;
+    if (first && !(fault.known && fault.file == p->file && fault.offset == p->offset))
+        fault.reads++;
+    if (fault.nth == 0)
+        return 1;
+    if (!fault.known && fault.reads == fault.nth) {
+        fault.known = 1;
+        fault.file = p->file;
+        fault.offset = p->offset;
+    }
+    return fault.known && fault.file == p->file && fault.offset == p->offset && fault.given < fault.times;
+}
+
+static inline void fault_submit(void *state, struct piece *const *piece, int n)
+{
+    (void)state;
+    for (int i = 0; i < n; i++) {
+        struct piece *p = piece[i];
+        if (!fault_meets(p)) {
+            fault.out++;
+            fault.inner->submit(fault.state, &p, 1);
+            continue;
+        }
+        fault.given++;
+        if (fault.kind == FAULT_SILENCE) {
+            fault.silent[fault.n_silent++] = p;
+        } else if (fault.kind == FAULT_SHORT) {
+            /* what the device did not give is not there: a short read that is taken for a whole one shows */
+            int by = fault.short_by < 0 ? (int)p->length / 2 : fault.short_by;
+            int result = (int)p->length > by ? (int)p->length - by : 0;
+            uint32_t length = p->length;
+            memset(p->to, 0xAA, length);
+            if (result > 0 && pread(p->fd, p->to, length, (off_t)p->offset) >= 0)
+                memset(p->to + result, 0xAA, length - (uint32_t)result);
+            p->result = result;
+            fault_come_home(p);
+        } else {
+            p->result = fault.kind == FAULT_ERROR ? -fault.number : 0;
+            fault_come_home(p);
+        }
+    }
+}
+
+static inline void fault_collect(int64_t wait_ns)
+{
+    struct piece *p[64];
+    int n = fault.out > 0 ? fault.inner->reap(fault.state, p, 64, wait_ns) : 0;
+    if (fault.out == 0 && wait_ns > 0)
+        nanosleep(&(struct timespec){0, wait_ns}, NULL);
+    for (int i = 0; i < n; i++)
+        fault_come_home(p[i]);
+    fault.out -= n;
+    while (fault.let_go && fault.n_silent > 0) {
+        struct piece *s = fault.silent[--fault.n_silent];
+        memset(s->to, 0xEE, s->length);
+        s->result = (int)s->length;
+        if (fault.let_go == LET_GO_READ)
+            s->result = (int)pread(s->fd, s->to, s->length, (off_t)s->offset);
+        fault_come_home(s);
+    }
+}
+
+/* Whose turn is it? -1: nobody's yet. */
+static inline int fault_pick(void)
+{
+    if (fault.n_home == 0 || (fault.order == ORDER_REVERSED && fault.out > 0))
+        return -1;
+    int i = 0;
+    if (fault.order == ORDER_REVERSED)
+        i = fault.n_home - 1;
+    else if (fault.order == ORDER_RANDOM)
+        i = (int)(rng_u64(fault.seed, (uint64_t)fault.n_home, 2, (uint32_t)fault.reads) % (uint64_t)fault.n_home);
+    if (fault.delay_us == 0)
+        return i;
+    uint64_t now = clock_ns();
+    for (int k = 0; k < fault.n_home; k++, i = (i + 1) % fault.n_home)
+        if (fault.home[i].due <= now)
+            return i;
+    return -1;
+}
+
+static inline int fault_reap(void *state, struct piece **out, int max, int64_t wait_ns)
+{
+    (void)state;
+    uint64_t until = clock_ns() + (uint64_t)wait_ns;
+    int i;
+    fault_collect(0);
+    while ((i = fault_pick()) < 0 && clock_ns() < until)
+        fault_collect(200000);
+    /* a reversed batch goes out whole; else one at a time, so that the order is the shim's */
+    int n = 0;
+    for (; i >= 0 && n < max; i = fault.order == ORDER_REVERSED ? fault_pick() : -1) {
+        out[n++] = fault.home[i].piece;
+        memmove(&fault.home[i], &fault.home[i + 1], (size_t)(--fault.n_home - i) * sizeof fault.home[0]);
+    }
+    return n;
+}
+
+static inline void fault_close(void *state)
+{
+    (void)state;
+    fault.inner->close(fault.state);
+}
+
+static const struct reader_ops fault_ops = {"fault", fault_open, fault_submit, fault_reap, fault_close};
+
+#endif

@@ -1,0 +1,456 @@
+/* links: store format base */
+/* The reader: any range of any file on every back end; what it takes is what it said; lists of several owners; files that shrink,
+ * change or are replaced; places where io_uring or O_DIRECT are refused; the page cache stays as it was. */
+#include "store/reader.h"
+#include "base/log.h"
+#include "fake_model.h"
+#include "fault_reader.h"
+
+#include <linux/filter.h>
+#include <linux/seccomp.h>
+#include <pthread.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+
+#include <cmocka.h>
+
+enum { SIZE = (5 << 20) + 1237, REQUESTS = 48, ROOM = 3 << 20 };
+
+static char last_line[480];
+static int warnings;
+
+static void on_log(enum log_level level, const char *line)
+{
+    warnings += level == LOG_WARN;
+    snprintf(last_line, sizeof last_line, "%s", line);
+}
+
+/* A reader in exactly the memory that it asks for. */
+struct bench {
+    struct fake_model model;
+    struct arena mem;
+    struct reader *reader;
+    struct read_list list;
+    uint8_t *room; /* [REQUESTS][ROOM] */
+    struct read_request q[REQUESTS];
+    struct error err;
+};
+
+static int open_reader(struct bench *b, const struct reader_options *opt)
+{
+    uint64_t bytes = reader_bytes(opt);
+    uint8_t *p = aligned_alloc(64, (bytes + 63) / 64 * 64);
+    memset(p, 0x5A, bytes);
+    arena_init(&b->mem, p, bytes);
+    b->err = (struct error){0};
+    b->list = (struct read_list){0};
+    return reader_open(&b->reader, b->model.file, b->model.n_file, opt, &b->mem, &b->err);
+}
+
+static void must_open(struct bench *b, const struct reader_options *opt)
+{
+    if (open_reader(b, opt) != 0)
+        fail_msg("%s", b->err.text);
+}
+
+static int close_reader(struct bench *b)
+{
+    int left = reader_close(b->reader);
+    uint8_t *p = b->mem.base;
+    arena_init(&b->mem, p, 0);
+    free(p);
+    return left;
+}
+
+static void make_files(struct bench *b, const char *dir)
+{
+    *b = (struct bench){
+        .room = mmap(NULL, (size_t)REQUESTS * ROOM, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0)};
+    assert_ptr_not_equal(b->room, MAP_FAILED);
+    fake_file(&b->model, dir, SIZE);
+    fake_file(&b->model, dir, 777);
+}
+
+static void remove_files(struct bench *b)
+{
+    fake_remove(&b->model);
+    munmap(b->room, (size_t)REQUESTS * ROOM);
+}
+
+static struct read_request *ask(struct bench *b, int i, int file, uint64_t offset, uint64_t length)
+{
+    b->q[i] = (struct read_request){.file = file, .offset = offset, .length = length, .to = b->room + (size_t)i * ROOM};
+    b->q[i].what = "blk.0.ffn_up_exps.weight";
+    b->q[i].unit = "expert";
+    b->q[i].id = i;
+    return &b->q[i];
+}
+
+static void check_bytes(struct bench *b, const struct read_request *q)
+{
+    assert_int_equal(q->state, READ_DONE);
+    const uint8_t *got = q->to + q->offset % reader_align(b->reader);
+    if (memcmp(got, b->model.bytes[q->file] + q->offset, q->length) != 0)
+        fail_msg("%llu bytes at %llu of file %d differ", (unsigned long long)q->length, (unsigned long long)q->offset,
+                 q->file);
+}
+
+/* Lengths from one byte to megabytes, ends of files among them. */
+static void read_ranges(struct bench *b, uint64_t seed)
+{
+    struct read_request *batch[REQUESTS];
+    for (int i = 0; i < REQUESTS; i++) {
+        uint64_t x = fake_random(seed, 2 * (uint64_t)i), y = fake_random(seed, 2 * (uint64_t)i + 1);
+        int file = i % 8 == 3;
+        uint64_t size = b->model.file[file].size, most = i % 3 == 0 ? 2500000 : i % 3 == 1 ? 40000 : 100;
+        uint64_t offset = x % size, length = 1 + y % most;
+        if (i % 8 == 5 || length > size - offset)
+            length = size - offset < ROOM - 8192 ? size - offset : 1;
+        batch[i] = ask(b, i, file, offset, length);
+    }
+    reader_submit(b->reader, &b->list, batch, REQUESTS);
+    int n = 0;
+    for (struct read_request *q; (q = reader_reap(b->reader, &b->list, 1)); n++)
+        check_bytes(b, q);
+    assert_int_equal(n, REQUESTS);
+    assert_null(reader_reap(b->reader, &b->list, 0));
+}
+
+static void ranges(void **state)
+{
+    (void)state;
+    static const struct reader_options opt[] = {
+        {.backend = READER_AUTO},
+        {.backend = READER_URING, .depth = 1},
+        {.backend = READER_URING, .depth = 32},
+        {.backend = READER_URING, .depth = 1 << 20},
+        {.backend = READER_THREADS, .depth = 1},
+        {.backend = READER_THREADS},
+        {.backend = READER_THREADS, .depth = 1000},
+        {.backend = READER_BUFFERED, .depth = 1},
+        {.backend = READER_BUFFERED, .depth = 32},
+    };
+    static const char *name[] = {"uring",   "uring",   "uring",    "uring",   "threads",
+                                 "threads", "threads", "buffered", "buffered"};
+    for (int memory = 0; memory < 2; memory++) {
+        if (memory && access("/dev/shm", W_OK) != 0)
+            break;
+        struct bench b;
+        make_files(&b, memory ? "/dev/shm" : fake_dir());
+        for (size_t o = 0; o < sizeof opt / sizeof *opt; o++) {
+            must_open(&b, &opt[o]);
+            if (o > 0 && !memory)
+                assert_string_equal(reader_backend_name(b.reader), name[o]);
+            assert_int_equal(reader_align(b.reader), reader_align_of(b.model.file, b.model.n_file));
+            read_ranges(&b, o);
+            struct reader_stats s;
+            reader_stats(b.reader, &s);
+            assert_int_equal(s.requests, REQUESTS);
+            assert_true(s.pieces > s.requests && s.busy_seconds > 0 && s.depth_mean > 0 && s.retries == 0);
+            assert_true(opt[o].depth != 1 || s.depth_mean <= 1.0);
+            assert_int_equal(close_reader(&b), 0);
+        }
+        remove_files(&b);
+    }
+}
+
+static void memory_is_what_was_said(void **state)
+{
+    (void)state;
+    struct bench b;
+    make_files(&b, fake_dir());
+    const struct reader_options opt = {.depth = 7};
+    static _Alignas(64) uint8_t small[1024];
+    arena_init(&b.mem, small, sizeof small);
+    assert_int_equal(reader_open(&b.reader, b.model.file, 2, &opt, &b.mem, &b.err), -1);
+    assert_int_equal(b.err.code, ERR_BUG);
+    must_open(&b, &opt);
+    assert_true(b.mem.used <= reader_bytes(&opt));
+    close_reader(&b);
+    remove_files(&b);
+}
+
+/* Two owners at once: each gets its own back. */
+static void owners(void **state)
+{
+    (void)state;
+    struct bench b;
+    make_files(&b, fake_dir());
+    must_open(&b, &(struct reader_options){.depth = 3});
+    struct read_list other = {0};
+    for (int i = 0; i < REQUESTS; i++) {
+        struct read_request *q = ask(&b, i, 0, (uint64_t)i * 100001, 90000);
+        reader_submit(b.reader, i % 2 ? &other : &b.list, &q, 1);
+    }
+    for (int i = 0; i < REQUESTS / 2; i++) {
+        struct read_request *q = reader_reap(b.reader, &other, 1);
+        check_bytes(&b, q);
+        assert_int_equal(q->id % 2, 1);
+    }
+    assert_null(reader_reap(b.reader, &other, 1));
+    reader_abandon(b.reader, &b.q[0]);
+    int n = 0;
+    while (reader_reap(b.reader, &b.list, 1))
+        n++;
+    assert_int_equal(n, REQUESTS / 2 - 1);
+    close_reader(&b);
+    remove_files(&b);
+}
+
+static void *read_in_thread(void *arg)
+{
+    read_ranges(arg, 77);
+    return NULL;
+}
+
+static void another_thread_takes_over(void **state)
+{
+    (void)state;
+    struct bench b;
+    make_files(&b, fake_dir());
+    for (int k = 0; k < 2; k++) {
+        must_open(&b, &(struct reader_options){.backend = k ? READER_THREADS : READER_URING, .timeout_seconds = 5});
+        for (int i = 0; i < 3; i++) {
+            read_ranges(&b, 5);
+            pthread_t thread;
+            assert_int_equal(pthread_create(&thread, NULL, read_in_thread, &b), 0);
+            pthread_join(thread, NULL);
+        }
+        close_reader(&b);
+    }
+    remove_files(&b);
+}
+
+static void a_file_that_shrinks(void **state)
+{
+    (void)state;
+    for (int backend = READER_URING; backend <= READER_BUFFERED; backend++) {
+        struct bench b;
+        make_files(&b, fake_dir());
+        must_open(&b, &(struct reader_options){.backend = (enum reader_backend)backend});
+        assert_int_equal(reader_check_files(b.reader, &b.err), 0);
+        assert_int_equal(truncate(b.model.path[0], 1000000), 0);
+        struct read_request *q[3] = {ask(&b, 0, 0, 999000, 900), ask(&b, 1, 0, 999000, 1500),
+                                     ask(&b, 2, 0, 3000000, 2000000)};
+        reader_submit(b.reader, &b.list, q, 3);
+        while (reader_reap(b.reader, &b.list, 1))
+            ;
+        check_bytes(&b, q[0]);
+        for (int i = 1; i < 3; i++) {
+            struct error err = {0};
+            char want[300];
+            assert_int_equal(q[i]->state, READ_FAILED);
+            assert_int_equal(reader_error(b.reader, q[i], &err), -1);
+            snprintf(want, sizeof want,
+                     "%s: reading %llu bytes at %llu failed: the file has shrunk from %d to 1000000 bytes while in use "
+                     "(blk.0.ffn_up_exps.weight, expert %d)",
+                     strrchr(b.model.path[0], '/') + 1, (unsigned long long)q[i]->length,
+                     (unsigned long long)q[i]->offset, SIZE, i);
+            assert_string_equal(err.text, want);
+        }
+        assert_int_equal(reader_check_files(b.reader, &b.err), -1);
+        assert_non_null(strstr(b.err.text, "changed while in use; restart stoker"));
+        close_reader(&b);
+        remove_files(&b);
+    }
+}
+
+static void files_touched_and_replaced(void **state)
+{
+    (void)state;
+    struct bench b;
+    make_files(&b, fake_dir());
+    must_open(&b, &(struct reader_options){0});
+    char kept[220];
+    snprintf(kept, sizeof kept, "%s.kept", b.model.path[1]);
+    warnings = 0;
+    assert_int_equal(rename(b.model.path[1], kept), 0); /* no change of mtime or size */
+    assert_int_equal(reader_check_files(b.reader, &b.err), 0);
+    assert_int_equal(reader_check_files(b.reader, &b.err), 0);
+    assert_int_equal(warnings, 1);
+    assert_non_null(strstr(last_line, "was removed while in use; the opened file goes on being used"));
+    close_reader(&b);
+    must_open(&b, &(struct reader_options){0}); /* what was opened is found without its name */
+    read_ranges(&b, 3);
+    assert_int_equal(close(open(b.model.path[1], O_CREAT | O_WRONLY, 0600)), 0);
+    assert_int_equal(reader_check_files(b.reader, &b.err), 0);
+    assert_non_null(strstr(last_line, "was replaced while in use"));
+    assert_int_equal(futimens(b.model.file[0].fd, NULL), 0);
+    assert_int_equal(reader_check_files(b.reader, &b.err), -1);
+    assert_non_null(strstr(b.err.text, "changed while in use; restart stoker"));
+    close_reader(&b);
+    unlink(kept);
+    remove_files(&b);
+}
+
+/* The switch to buffered is the file's: one line, right bytes, the other file stays direct. */
+static void direct_refused_at_the_first_read(void **state)
+{
+    (void)state;
+    struct bench b;
+    make_files(&b, fake_dir());
+    for (int k = 0; k < 2; k++) {
+        fault_reset(k ? &reader_threads : &reader_uring);
+        fault.kind = FAULT_ERROR;
+        fault.number = EINVAL;
+        fault.nth = 1;
+        fault.direct_only = 1;
+        warnings = 0;
+        must_open(&b, &(struct reader_options){.ops = &fault_ops});
+        read_ranges(&b, 8);
+        assert_int_equal(warnings, 1);
+        assert_string_equal(reader_backend_name(b.reader), "fault");
+        fault.nth = 0;
+        read_ranges(&b, 9);
+        assert_int_equal(warnings, 2);
+        assert_string_equal(reader_backend_name(b.reader), "buffered");
+        close_reader(&b);
+    }
+    remove_files(&b);
+}
+
+static uint64_t resident_pages(const struct bench *b)
+{
+    static unsigned char in[SIZE / 4096 + 1];
+    uint64_t n = 0;
+    void *p = mmap(NULL, SIZE, PROT_READ, MAP_SHARED, b->model.file[0].fd, 0);
+    assert_ptr_not_equal(p, MAP_FAILED);
+    assert_int_equal(mincore(p, SIZE, in), 0);
+    for (size_t i = 0; i < sizeof in; i++)
+        n += in[i] & 1;
+    munmap(p, SIZE);
+    return n;
+}
+
+static void the_page_cache_stays_empty(void **state)
+{
+    (void)state;
+    struct bench b;
+    make_files(&b, fake_dir());
+    if (resident_pages(&b) > 100) { /* a file system that lives there */
+        remove_files(&b);
+        skip();
+    }
+    for (int backend = READER_URING; backend <= READER_BUFFERED + 1; backend++) {
+        fault_reset(&reader_uring); /* the last round: buffered reads through the ring */
+        fault.kind = FAULT_ERROR;
+        fault.number = EINVAL;
+        fault.direct_only = 1;
+        struct reader_options opt = {.backend = (enum reader_backend)backend};
+        if (backend > READER_BUFFERED)
+            opt = (struct reader_options){.ops = &fault_ops};
+        must_open(&b, &opt);
+        read_ranges(&b, 4);
+        close_reader(&b);
+        assert_true(resident_pages(&b) <= 8);
+    }
+    remove_files(&b);
+}
+
+/* From here on in this process io_uring does not exist. */
+static int forbid_io_uring(void)
+{
+    struct sock_filter code[] = {
+        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_io_uring_setup, 0, 1),
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EPERM),
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+    };
+    struct sock_fprog program = {sizeof code / sizeof *code, code};
+    return prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) || prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program);
+}
+
+/* 0: all as it should be; else which step was not. */
+static int without_io_uring(struct bench *b)
+{
+    if (forbid_io_uring() != 0)
+        return 99;
+    if (open_reader(b, &(struct reader_options){.backend = READER_URING}) == 0)
+        return 1;
+    if (strcmp(b->err.text, "io_uring does not work here: Operation not permitted; try --reader threads") != 0)
+        return 2;
+    if (open_reader(b, &(struct reader_options){0}) != 0)
+        return 3;
+    if (strcmp(reader_backend_name(b->reader), "threads") != 0)
+        return 4;
+    struct read_request *q = ask(b, 0, 0, 1000, 2000000);
+    reader_submit(b->reader, &b->list, &q, 1);
+    if (reader_reap(b->reader, &b->list, 1) != q || q->state != READ_DONE)
+        return 5;
+    return memcmp(q->to + 1000 % reader_align(b->reader), b->model.bytes[0] + 1000, q->length) ? 6 : 0;
+}
+
+static void io_uring_forbidden(void **state)
+{
+    (void)state;
+    struct bench b;
+    make_files(&b, fake_dir());
+    pid_t child = fork();
+    if (child == 0)
+        _exit(without_io_uring(&b));
+    int status;
+    assert_int_equal(waitpid(child, &status, 0), child);
+    remove_files(&b);
+    assert_true(WIFEXITED(status));
+    if (WEXITSTATUS(status) == 99)
+        skip();
+    assert_int_equal(WEXITSTATUS(status), 0);
+}
+
+static void little_locked_memory(void **state)
+{
+    (void)state;
+    struct rlimit old, small;
+    assert_int_equal(getrlimit(RLIMIT_MEMLOCK, &old), 0);
+    small = (struct rlimit){64 << 10, old.rlim_max};
+    assert_int_equal(setrlimit(RLIMIT_MEMLOCK, &small), 0);
+    struct bench b;
+    make_files(&b, fake_dir());
+    must_open(&b, &(struct reader_options){0});
+    read_ranges(&b, 6);
+    close_reader(&b);
+    remove_files(&b);
+    setrlimit(RLIMIT_MEMLOCK, &old);
+}
+
+static void more_files_than_descriptors(void **state)
+{
+    (void)state;
+    struct bench b;
+    make_files(&b, fake_dir());
+    struct rlimit old, small;
+    assert_int_equal(getrlimit(RLIMIT_NOFILE, &old), 0);
+    small = (struct rlimit){(rlim_t)b.model.file[1].fd + 2, old.rlim_max};
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &small), 0);
+    int rc = open_reader(&b, &(struct reader_options){0});
+    setrlimit(RLIMIT_NOFILE, &old);
+    assert_int_equal(rc, -1);
+    assert_non_null(strstr(b.err.text, "Too many open files"));
+    free(b.mem.base);
+    remove_files(&b);
+}
+
+int main(void)
+{
+    log_to(on_log);
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(ranges),
+        cmocka_unit_test(memory_is_what_was_said),
+        cmocka_unit_test(owners),
+        cmocka_unit_test(another_thread_takes_over),
+        cmocka_unit_test(a_file_that_shrinks),
+        cmocka_unit_test(files_touched_and_replaced),
+        cmocka_unit_test(direct_refused_at_the_first_read),
+        cmocka_unit_test(the_page_cache_stays_empty),
+        cmocka_unit_test(io_uring_forbidden),
+        cmocka_unit_test(little_locked_memory),
+        cmocka_unit_test(more_files_than_descriptors),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
