@@ -119,7 +119,7 @@ int tokenizer_is_end(const struct tokenizer *t, int32_t id)
 
 int token_list_add(struct token_list *l, int32_t id)
 {
-    if (id < 0) /* nothing stands for it: a vocabulary is refused before that can be */
+    if (id < 0) /* a role that the vocabulary leaves empty */
         return 0;
     if (l->n == l->cap) {
         size_t cap = l->cap ? 2 * l->cap : 64;

@@ -1,7 +1,7 @@
 /* Tokenizers: text to ids and back, by the vocabulary in a GGUF file.
  *
  * Byte-level BPE (pre-tokenizers gpt-2, qwen2, llama-bpe and the names that share their rule) and SentencePiece BPE. Texts are
- * bytes with a length: NULs and invalid UTF-8 are legal input. Read-only after loading; encoding uses a caller's scratch.
+ * bytes with a length: NULs and invalid UTF-8 are legal input. Read-only after loading: threads may share a tokenizer.
  * Definition: tokenizer.md of the specification. */
 #ifndef TEXT_TOKENIZER_H
 #define TEXT_TOKENIZER_H
@@ -15,19 +15,22 @@ struct tokenizer;
 
 enum token_type { TOKEN_NORMAL = 1, TOKEN_UNKNOWN, TOKEN_CONTROL, TOKEN_USER, TOKEN_UNUSED, TOKEN_BYTE };
 
-/* pre: overrides tokenizer.ggml.pre, or NULL. The file may be closed afterwards: what is needed was copied. */
+/* pre: overrides tokenizer.ggml.pre, or NULL. The file may be closed afterwards: what is needed was copied. ERR_UNSUPPORTED:
+ * a tokenizer that does not exist here yet; ERR_FORMAT: a vocabulary that makes no sense. */
 int tokenizer_create(struct tokenizer **out, const struct gguf *g, const char *pre, struct error *err);
 void tokenizer_destroy(struct tokenizer *t);
 
 size_t tokenizer_bytes(const struct tokenizer *t); /* memory held, for the plan */
 int tokenizer_n_vocab(const struct tokenizer *t);
 
-/* Append the ids of text to *ids (malloc'd and grown; *n, *cap kept by the caller, free() it). add_special: bos/eos as the
- * vocabulary wants; parse_special: texts of control tokens become those tokens. -1: out of memory. */
+/* Ids, malloc'd and grown; zeroed: empty. */
 struct token_list {
     int32_t *id;
     size_t n, cap;
 };
+
+/* Append the ids of text to *out. add_special: bos/eos as the vocabulary wants; parse_special: texts of control tokens become
+ * those tokens. Scratch is malloc'd and freed again. -1: out of memory, or a text above 256 MiB; *out then holds a part. */
 int tokenizer_encode(const struct tokenizer *t, const char *text, size_t length, int add_special, int parse_special,
                      struct token_list *out, struct error *err);
 void token_list_free(struct token_list *l);

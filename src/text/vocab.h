@@ -117,7 +117,7 @@ void lookup_put(struct lookup *l, const struct texts *x, int32_t index);
 /* roles.c */
 int roles_load(struct tokenizer *t, const struct gguf *g, struct error *err);
 
-/* special.c: is the text of a token, as type and parse_special say, cut out of texts? */
+/* special.c */
 int special_load(struct tokenizer *t, const struct gguf *g, struct error *err);
 /* A special token found in a text: [start, end), end includes white space that it swallowed. */
 struct special_cut {
