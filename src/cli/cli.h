@@ -1,0 +1,29 @@
+/* What the commands share. Each command is one file, cmd_NAME.c, and a row in main.c. */
+#ifndef CLI_CLI_H
+#define CLI_CLI_H
+
+#include "stoker.h"
+
+#include <stdio.h>
+
+int cmd_run(int argc, char **argv);
+int cmd_plan(int argc, char **argv);
+int cmd_inspect(int argc, char **argv);
+int cmd_bench(int argc, char **argv);
+
+/* The embedded model: beside the executable, in the source tree it was built in, or under PREFIX/share/stoker. A static path, or
+ * NULL after a sentence on stderr. */
+const char *embedded_model(void);
+
+/* A sentence on stderr; the exit status that its code means. */
+int report(const struct stoker_error *err);
+
+/* Progress of loading on a terminal's stderr: for stoker_options.progress. */
+void show_loading(void *arg, uint64_t done, uint64_t total);
+void end_loading(void);
+
+/* The plan in one line, and what streaming did since `before`. */
+void print_plan_line(FILE *f, const struct stoker_plan *p);
+void print_stream_line(FILE *f, const struct stoker_stats *before, const struct stoker_stats *now, size_t n_tokens);
+
+#endif

@@ -1,0 +1,152 @@
+/* stoker plan: the memory plan from headers alone. Exit 0 it fits, 2 it does not. */
+#include "cli.h"
+#include "flags.h"
+
+#include <jansson.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const char usage[] =
+    "stoker plan [MODEL.gguf] [flags]: what a model needs, from its headers alone; nothing is loaded.\n\n"
+    "  stoker plan MODEL.gguf                      with what this machine has left\n"
+    "  stoker plan MODEL.gguf --memory 6GiB --ctx 32768\n"
+    "  stoker plan MODEL.gguf --memory min         the smallest that works\n"
+    "  stoker plan MODEL.gguf --json               for programs\n\n"
+    "Exit status: 0 it fits, 2 it does not.\n\n";
+
+static double typical_hit_rate(double share)
+{
+    static const double at[] = {0, 0.03, 0.06, 0.125, 0.25, 0.5, 1}, hit[] = {0, 0.28, 0.44, 0.63, 0.81, 0.94, 1};
+    for (int i = 1; i < 7; i++)
+        if (share <= at[i])
+            return hit[i - 1] + (hit[i] - hit[i - 1]) * (share - at[i - 1]) / (at[i] - at[i - 1]);
+    return 1;
+}
+
+/* Share of the experts' bytes that the slots hold. */
+static double share_held(const struct stoker_plan *p)
+{
+    double held = 0;
+    for (int c = 0; c < p->n_class; c++)
+        held += (double)p->slots[c] * (double)p->expert_bytes[c];
+    return p->bank ? held / (double)p->bank : 1;
+}
+
+static json_t *json_numbers(const uint64_t *u, const int *n, int count)
+{
+    json_t *a = json_array();
+    for (int i = 0; i < count; i++)
+        json_array_append_new(a, json_integer(u ? (json_int_t)u[i] : n[i]));
+    return a;
+}
+
+static json_t *json_cuts(const struct stoker_plan *p)
+{
+    json_t *a = json_array();
+    const struct {
+        int cut;
+        const char *name;
+    } cuts[] = {{p->cut_embedding, "embedding"},
+                {p->cut_experts, "experts"},
+                {p->cut_chunk, "chunk"},
+                {p->cut_context, "context"},
+                {p->cut_cache, "cache"}};
+    for (size_t i = 0; i < sizeof cuts / sizeof *cuts; i++)
+        if (cuts[i].cut)
+            json_array_append_new(a, json_string(cuts[i].name));
+    return a;
+}
+
+static void print_json(const struct stoker_plan *p)
+{
+    double share = share_held(p), hit = typical_hit_rate(share);
+    json_t *parts = json_object();
+    for (int i = 0; i < STOKER_PLAN_PARTS; i++)
+        json_object_set_new(parts, p->part_name[i], json_integer((json_int_t)p->part[i]));
+    json_t *o = json_pack("{s:s, s:s, s:I, s:s, s:b, s:I, s:I, s:I, s:i, s:i, s:i, s:i, s:s, s:o, s:I, s:i, s:I}",
+                          "model", p->model, "arch", p->arch, "memory", (json_int_t)p->memory, "memory_from",
+                          p->memory_from, "fits", p->fits, "total", (json_int_t)p->total, "minimum",
+                          (json_int_t)p->minimum, "whole", (json_int_t)p->whole, "ctx", p->n_ctx, "parallel",
+                          p->n_parallel, "chunk", p->n_chunk, "threads", p->n_threads, "kv_type", p->kv, "parts", parts,
+                          "kv_bytes_per_token", (json_int_t)p->kv_bytes_per_token, "kv_fixed_bytes", 0,
+                          "state_bytes_per_sequence", (json_int_t)p->state_bytes_per_sequence);
+    if (p->n_class)
+        json_object_set_new(o, "experts",
+                            json_pack("{s:i, s:i, s:i, s:o, s:I, s:I, s:o, s:o, s:f, s:f}", "layers", p->n_moe_layer,
+                                      "count", p->n_expert, "used", p->n_expert_used, "expert_bytes",
+                                      json_numbers(p->expert_bytes, NULL, p->n_class), "bank", (json_int_t)p->bank,
+                                      "cycle", (json_int_t)p->cycle, "slots", json_numbers(NULL, p->slots, p->n_class),
+                                      "slot_bytes", json_numbers(p->slot_bytes, NULL, p->n_class), "share", share,
+                                      "cycles", p->cycle ? share * (double)p->bank / (double)p->cycle : 0.0));
+    json_object_set_new(o, "predicted",
+                        json_pack("{s:f, s:I, s:n, s:n}", "hit", hit, "read_per_token",
+                                  (json_int_t)((1 - hit) * (double)p->cycle), "disk_rate", "tokens_per_s"));
+    json_object_set_new(o, "sacrificed", json_cuts(p));
+    json_dumpf(o, stdout, JSON_COMPACT | JSON_PRESERVE_ORDER);
+    putchar('\n');
+    json_decref(o);
+}
+
+static int larger_first(const void *a, const void *b)
+{
+    uint64_t x = **(uint64_t *const *)a, y = **(uint64_t *const *)b;
+    return (x < y) - (x > y);
+}
+
+static void print_text(const struct stoker_plan *p)
+{
+    const uint64_t *sorted[STOKER_PLAN_PARTS];
+    for (int i = 0; i < STOKER_PLAN_PARTS; i++)
+        sorted[i] = &p->part[i];
+    qsort(sorted, STOKER_PLAN_PARTS, sizeof *sorted, larger_first);
+    printf("%s (%s)\nmemory %s (%s): %s planned; from %s it works, from %s nothing streams\n", p->model, p->arch,
+           show_bytes(p->memory), p->memory_from, show_bytes(p->total), show_bytes(p->minimum), show_bytes(p->whole));
+    for (int i = 0; i<STOKER_PLAN_PARTS && * sorted[i]> 0; i++)
+        printf("  %-10s %12s\n", p->part_name[sorted[i] - p->part], show_bytes(*sorted[i]));
+    printf("context %d of %d trained, %d sequence%s, chunks of %d rows, %d threads, %s keys and values: %s a token\n",
+           p->n_ctx, p->n_ctx_train, p->n_parallel, p->n_parallel == 1 ? "" : "s", p->n_chunk, p->n_threads, p->kv,
+           show_bytes(p->kv_bytes_per_token));
+    if (p->n_class) {
+        double share = share_held(p), hit = typical_hit_rate(share);
+        printf("experts: %d layers of %d, %d a token; %s in all, %s a token\n", p->n_moe_layer, p->n_expert,
+               p->n_expert_used, show_bytes(p->bank), show_bytes(p->cycle));
+        for (int c = 0; c < p->n_class; c++)
+            printf("  class %d: %d of %d experts of %s held\n", c + 1, p->slots[c], p->experts[c],
+                   show_bytes(p->expert_bytes[c]));
+        if (share < 1)
+            printf("  held %.0f %%: about %.0f %% hits are usual, then %s are read a token\n", share * 100, hit * 100,
+                   show_bytes((uint64_t)((1 - hit) * (double)p->cycle)));
+        if (p->cut_cache && share * (double)p->bank < (double)p->cycle)
+            printf("  cache holds %.1f of one token's experts: every token reads about %s\n",
+                   share * (double)p->bank / (double)p->cycle, show_bytes((uint64_t)((1 - hit) * (double)p->cycle)));
+    }
+    if (p->cut_embedding || p->cut_experts || p->cut_chunk || p->cut_context)
+        printf("to fit:%s%s%s%s\n", p->cut_embedding ? " embedding on disk;" : "",
+               p->cut_experts ? " experts stream;" : "", p->cut_chunk ? " smaller chunks;" : "",
+               p->cut_context ? " shorter context;" : "");
+}
+
+int cmd_plan(int argc, char **argv)
+{
+    struct stoker_options o = {0};
+    int json = 0, n_rest;
+    const char *model = NULL;
+    const struct flag mine[] = {
+        {"--json", NULL, FLAG_SWITCH, &json, 0, 0, NULL, "for programs: stable names, integers in bytes"}};
+    const struct flag_table tables[] = {{mine, 1}, model_flags(&o)};
+    int status = flags_parse("plan", usage, tables, 2, argc, argv, &model, 1, &n_rest);
+    if (status != FLAGS_DONE)
+        return status;
+    if (!model && !(model = embedded_model()))
+        return 1;
+    struct stoker_plan p;
+    struct stoker_error err;
+    int failed = stoker_plan(&p, model, &o, &err);
+    if (failed && !(json && p.minimum))
+        return report(&err);
+    if (json)
+        print_json(&p);
+    else
+        print_text(&p);
+    return failed ? report(&err) : 0;
+}

@@ -1,0 +1,60 @@
+/* stoker: the command line. One row a command. */
+#include "base/log.h"
+#include "cli.h"
+
+#include <string.h>
+
+static int cmd_version(int argc, char **argv)
+{
+    (void)argc;
+    (void)argv;
+    printf("stoker %s\n", stoker_version());
+    return 0;
+}
+
+static const struct {
+    const char *name;
+    int (*run)(int argc, char **argv);
+    const char *help;
+} commands[] = {
+    {"run", cmd_run, "answer a prompt, or chat line by line"},
+    {"plan", cmd_plan, "what a model needs, from its headers alone"},
+    {"version", cmd_version, "the version"},
+};
+enum { N_COMMANDS = sizeof commands / sizeof *commands };
+
+static void usage(FILE *f)
+{
+    fprintf(f, "stoker runs mixture-of-experts GGUF models that are bigger than memory.\n\n"
+               "  stoker run                               chat with the embedded model\n"
+               "  stoker run MODEL.gguf -p 'Why is the sky blue?' --memory 6GiB\n"
+               "  stoker plan MODEL.gguf                   will it fit, and how?\n\n"
+               "commands (stoker COMMAND --help shows flags and examples):\n");
+    for (int i = 0; i < N_COMMANDS; i++)
+        fprintf(f, "  %-10s %s\n", commands[i].name, commands[i].help);
+}
+
+static void to_stderr(enum log_level level, const char *line)
+{
+    fprintf(stderr, "stoker: %s%s\n", level == LOG_WARN ? "warning: " : "", line);
+}
+
+int main(int argc, char **argv)
+{
+    log_to(to_stderr);
+    if (argc < 2) {
+        usage(stderr);
+        return 2;
+    }
+    if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0 || strcmp(argv[1], "help") == 0) {
+        usage(stdout);
+        return 0;
+    }
+    if (strcmp(argv[1], "--version") == 0)
+        return cmd_version(argc - 1, argv + 1);
+    for (int i = 0; i < N_COMMANDS; i++)
+        if (strcmp(argv[1], commands[i].name) == 0)
+            return commands[i].run(argc - 1, argv + 1);
+    fprintf(stderr, "stoker: \"%s\" is not a command; see stoker --help\n", argv[1]);
+    return 2;
+}
