@@ -36,7 +36,7 @@ static struct fault {
     int direct_only;
     int let_go; /* the silent ones answer now: LET_GO_... */
     /* what has happened */
-    int reads, given, out;
+    int reads, given, out, came;
     int known, file;
     uint64_t offset;
     void *state;
@@ -66,7 +66,7 @@ static inline int fault_open(void **state, const struct backend_setup *s)
 
 static inline void fault_come_home(struct piece *p)
 {
-    uint64_t now = clock_ns(), n = rng_u64(fault.seed, (uint64_t)fault.reads * 4096 + (uint64_t)fault.n_home, 1, 0);
+    uint64_t now = clock_ns(), n = rng_u64(fault.seed, (uint64_t)fault.came++, 1, 0);
     uint64_t delay = fault.delay_us ? n % (uint64_t)fault.delay_us * 1000 : 0;
     fault.home[fault.n_home++] = (struct home){p, now + delay};
 }
@@ -147,7 +147,7 @@ static inline int fault_pick(void)
     if (fault.order == ORDER_REVERSED)
         i = fault.n_home - 1;
     else if (fault.order == ORDER_RANDOM)
-        i = (int)(rng_u64(fault.seed, (uint64_t)fault.n_home, 2, (uint32_t)fault.reads) % (uint64_t)fault.n_home);
+        i = (int)(rng_u64(fault.seed, (uint64_t)fault.came, 2, (uint32_t)fault.n_home) % (uint64_t)fault.n_home);
     if (fault.delay_us == 0)
         return i;
     uint64_t now = clock_ns();

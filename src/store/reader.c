@@ -5,8 +5,9 @@
  *                  v    | due
  *                 held: another attempt, after a pause
  *
- * oldest/newest chain all unfinished requests in the order of submission, so the timeout looks at one. A failed request is
- * finished at once; its pieces that are still out are "lost": they no longer count for the depth, and the request comes back
+ * oldest/newest chain the unfinished requests in the order in which their first piece went out, so the timeout looks at one. What
+ * still waits in uncut is late only when nothing at all has come home for that long: a slow disk may take its time for a long
+ * queue. A failed request is finished at once; its pieces that are still out are "lost": they no longer count for the depth, and the request comes back
  * a second time when the last of them is home. Files: reader_files.c. */
 #include "store/reader.h"
 
@@ -38,6 +39,7 @@ struct reader {
     struct piece *piece, *free, *held;
     struct piece **batch; /* [capacity] */
     int out, lost;        /* with the back end; of these, of requests that were given up */
+    uint64_t home_ns;     /* when a piece last came home */
     uint64_t changed_ns;  /* when out last changed */
     /* written by the owner, read by any thread */
     _Atomic uint64_t requests, pieces, bytes, retries, shorts, busy_ns, depth_ns;
@@ -160,6 +162,18 @@ static void forget_uncut(struct reader *r, struct read_request *q)
     }
 }
 
+static void start_age(struct reader *r, struct read_request *q, uint64_t now)
+{
+    q->started_ns = now;
+    q->newer = NULL;
+    q->older = r->newest;
+    if (r->newest)
+        r->newest->newer = q;
+    else
+        r->oldest = q;
+    r->newest = q;
+}
+
 static void forget_age(struct reader *r, struct read_request *q)
 {
     if (q->older)
@@ -243,7 +257,8 @@ static uint64_t range_length(const struct reader *r, const struct read_request *
 /* Out of every queue but that of pieces at the device. */
 static void withdraw(struct reader *r, struct read_request *q)
 {
-    forget_age(r, q);
+    if (q->cut > 0)
+        forget_age(r, q);
     if (q->cut < range_length(r, q))
         forget_uncut(r, q);
     drop_held(r, q);
@@ -380,13 +395,15 @@ static struct piece *next_held(struct reader *r, uint64_t now)
     return NULL;
 }
 
-static struct piece *cut(struct reader *r)
+static struct piece *cut(struct reader *r, uint64_t now)
 {
     struct read_request *q = r->uncut;
     struct piece *p = r->free;
     if (!q || !p)
         return NULL;
     r->free = p->next;
+    if (q->cut == 0)
+        start_age(r, q, now);
     uint64_t begin = range_begin(r, q), left = range_length(r, q) - q->cut, end = q->offset + q->length;
     uint64_t length = left < READER_PIECE ? left : READER_PIECE;
     *p = (struct piece){
@@ -419,7 +436,7 @@ static void top_up(struct reader *r)
     uint64_t now = clock_ns();
     int n = 0;
     struct piece *p;
-    while (r->out - r->lost + n < r->depth && ((p = next_held(r, now)) || (p = cut(r)))) {
+    while (r->out - r->lost + n < r->depth && ((p = next_held(r, now)) || (p = cut(r, now)))) {
         p->direct = r->files.direct[p->file] >= 0;
         p->fd = p->direct ? r->files.direct[p->file] : r->files.buffered[p->file];
         p->request->pieces_out++;
@@ -443,13 +460,7 @@ void reader_submit(struct reader *r, struct read_list *list, struct read_request
         q->draining = q->finished = q->pieces_out = q->pieces_held = 0;
         q->started_ns = now;
         q->list = list;
-        q->next = q->newer = NULL;
-        q->older = r->newest;
-        if (r->newest)
-            r->newest->newer = q;
-        else
-            r->oldest = q;
-        r->newest = q;
+        q->next = NULL;
         if (r->uncut_last)
             r->uncut_last->next = q;
         else
@@ -472,34 +483,46 @@ static void collect(struct reader *r, uint64_t wait_ns)
         wait_ns = 0;
         if (n == 0)
             return;
-        book_depth(r, clock_ns(), r->out - n);
+        r->home_ns = clock_ns();
+        book_depth(r, r->home_ns, r->out - n);
         for (int i = 0; i < n; i++)
             piece_home(r, home[i]);
     } while (n == REAP);
 }
 
+/* The last moment for the request that waits longest to be sent. */
+static uint64_t uncut_until(const struct reader *r)
+{
+    uint64_t since = r->uncut->started_ns > r->home_ns ? r->uncut->started_ns : r->home_ns;
+    return since + r->timeout_ns;
+}
+
 static void expire(struct reader *r)
 {
-    if (!r->oldest)
-        return;
     uint64_t now = clock_ns();
-    while (r->oldest && now - r->oldest->started_ns > r->timeout_ns)
+    while (r->oldest && now > r->oldest->started_ns + r->timeout_ns)
         fail(r, r->oldest, FAIL_TIMEOUT, 0);
+    while (r->uncut && now > uncut_until(r))
+        fail(r, r->uncut, FAIL_TIMEOUT, 0);
 }
 
 void reader_poll(struct reader *r)
 {
-    if (r->out == 0 && !r->oldest)
+    if (r->out == 0 && !r->oldest && !r->uncut)
         return;
     collect(r, 0);
     top_up(r);
     expire(r);
 }
 
-/* Until the next thing that happens without a completion: a held piece is due, or a request too old. */
+/* Until the next thing that happens without a completion: a request is too old, or a held piece is due. */
 static uint64_t wait_time(const struct reader *r)
 {
-    uint64_t until = r->oldest->started_ns + r->timeout_ns + 1, now = clock_ns();
+    uint64_t until = UINT64_MAX, now = clock_ns();
+    if (r->oldest)
+        until = r->oldest->started_ns + r->timeout_ns + 1;
+    if (r->uncut && uncut_until(r) + 1 < until)
+        until = uncut_until(r) + 1;
     if (r->out - r->lost < r->depth)
         for (const struct piece *p = r->held; p; p = p->next)
             if (p->due_ns < until)

@@ -27,7 +27,7 @@ enum { READER_PIECE = 1 << 20, READER_MAX_DEPTH = 4096, READER_MAX_THREADS = 64,
 struct reader_options {
     enum reader_backend backend;
     int depth;                    /* pieces in flight; 0: 1024. The pool's threads with the other back ends; 0: 8 */
-    double timeout_seconds;       /* a request older than this has failed; 0: 120 */
+    double timeout_seconds;       /* a read that the device does not answer for so long has failed; 0: 120 */
     const struct reader_ops *ops; /* tests only: the back end to use instead (reader_backend.h) */
 };
 
@@ -58,7 +58,7 @@ struct read_request {
     int pieces_held;     /* waiting for another attempt */
     uint64_t started_ns;
     struct read_list *list;
-    struct read_request *older, *newer; /* of all unfinished ones */
+    struct read_request *older, *newer; /* by the time the first piece went out */
     struct read_request *next;          /* in the list of uncut or of finished requests */
     int finished;                       /* in list */
 };

@@ -315,6 +315,41 @@ static void direct_refused_at_the_first_read(void **state)
     remove_files(&b);
 }
 
+/* The timeout is the device's, not the queue's: a slow one that answers is no fault, a dead one fails all at once. */
+static void slow_and_dead_devices(void **state)
+{
+    (void)state;
+    struct bench b;
+    make_files(&b, fake_dir());
+    fault_reset(&reader_threads);
+    fault.delay_us = 20000;
+    const struct reader_options opt = {.ops = &fault_ops, .depth = 1, .timeout_seconds = 0.15};
+    must_open(&b, &opt);
+    uint64_t since = clock_ns();
+    read_ranges(&b, 12);
+    assert_true(clock_ns() - since > 2 * 150000000u);
+    assert_int_equal(close_reader(&b), 0);
+
+    fault_reset(&reader_threads);
+    fault.kind = FAULT_SILENCE;
+    must_open(&b, &opt);
+    struct read_request *batch[10];
+    for (int i = 0; i < 10; i++)
+        batch[i] = ask(&b, i, 0, (uint64_t)i * 1000, 1000);
+    since = clock_ns();
+    reader_submit(b.reader, &b.list, batch, 10);
+    int n = 0, draining = 0;
+    for (struct read_request *q; (q = reader_reap(b.reader, &b.list, 1)); n++) {
+        assert_int_equal(q->state, READ_FAILED);
+        draining += q->draining;
+    }
+    assert_int_equal(n, 10);
+    assert_int_equal(draining, 1);
+    assert_true(clock_ns() - since < 2 * 150000000u);
+    assert_int_equal(close_reader(&b), 1); /* the device still has it */
+    remove_files(&b);
+}
+
 static uint64_t resident_pages(const struct bench *b)
 {
     static unsigned char in[SIZE / 4096 + 1];
@@ -447,6 +482,7 @@ int main(void)
         cmocka_unit_test(a_file_that_shrinks),
         cmocka_unit_test(files_touched_and_replaced),
         cmocka_unit_test(direct_refused_at_the_first_read),
+        cmocka_unit_test(slow_and_dead_devices),
         cmocka_unit_test(the_page_cache_stays_empty),
         cmocka_unit_test(io_uring_forbidden),
         cmocka_unit_test(little_locked_memory),
