@@ -90,8 +90,9 @@ struct stoker_request {
     struct stoker_sampling sampling;
     const struct stoker_constraint *constraint; /* must be NULL so far */
     int wants_progress;
-    int ignore_end; /* go on behind end-of-text tokens (benchmarks) */
-    int keep;       /* leave the sequence for a later request that continues it (see resume) */
+    int ignore_end;             /* go on behind end-of-text tokens (benchmarks) */
+    const stoker_token *script; /* [max_tokens], copied: taken instead of sampled tokens (benchmarks); or NULL */
+    int keep;                   /* leave the sequence for a later request that continues it (see resume) */
     stoker_id
         resume; /* a finished request made with keep: positions that this prompt shares with it are not computed again */
 };
@@ -190,11 +191,15 @@ int stoker_plan(struct stoker_plan *out, const char *path, const struct stoker_o
 
 void stoker_plan_of(const struct stoker *s, struct stoker_plan *out);
 
+enum { STOKER_CALLS = 65 };
+
 struct stoker_stats {
     uint64_t hits, misses, evictions, failed, bytes_read, reads, retries, shorts;
-    double wait_seconds;    /* the engine blocked, waiting for a read */
-    double reading_seconds; /* with a read in flight */
-    double step_seconds;    /* in forward passes */
+    double wait_seconds;          /* the engine blocked, waiting for a read */
+    double reading_seconds;       /* with a read in flight */
+    double step_seconds;          /* in forward passes */
+    double expert_seconds;        /* of them, computing experts */
+    uint64_t calls[STOKER_CALLS]; /* layer calls of few rows by misses; the last: that many or more */
     uint64_t steps, rows;
     const char *backend, *cpu_tier;
 };

@@ -172,6 +172,10 @@ static int check_request(const struct stoker *s, const struct stoker_request *r,
         if (r->prompt[i] < 0 || r->prompt[i] >= n_vocab)
             return error_set(err, ERR_INPUT, "token %zu of the prompt is %d; the vocabulary has ids 0 to %d", i,
                              r->prompt[i], n_vocab - 1);
+    for (int i = 0; r->script && i < r->max_tokens; i++)
+        if (r->script[i] < 0 || r->script[i] >= n_vocab)
+            return error_set(err, ERR_INPUT, "token %d of the script is %d; the vocabulary has ids 0 to %d", i,
+                             r->script[i], n_vocab - 1);
     if (r->constraint)
         return error_set(err, ERR_UNSUPPORTED, "constraints are not supported yet");
     return 0;
@@ -208,13 +212,18 @@ static int fill_job(const struct stoker *s, struct job *j, const struct stoker_r
                       .resume = r->resume};
     if (!j->sampling.has_seed)
         j->sampling.seed = rng_seed();
-    j->history = malloc(room * sizeof *j->history);
+    size_t answer = room - r->n_prompt;
+    j->history = malloc((room + (r->script ? answer : 0)) * sizeof *j->history);
     j->events = queue_create(EVENTS, sizeof(struct stoker_event));
     if (!j->history || !j->events) {
         free_job(j);
         return error_set(err, ERR_MEMORY, "no memory for a request of %zu tokens", r->n_prompt);
     }
     memcpy(j->history, r->prompt, r->n_prompt * sizeof *j->history);
+    if (r->script) {
+        j->script = j->history + room;
+        memcpy(j->script, r->script, answer * sizeof *j->script);
+    }
     return 0;
 }
 
@@ -456,6 +465,7 @@ void stoker_stats_of(struct stoker *s, struct stoker_stats *out)
     struct store_stats st = {.backend = reader_backend_name(s->session->reader)};
     if (s->session->model->store)
         store_stats(s->session->model->store, &st);
+    const struct model *m = s->session->model;
     pthread_mutex_lock(&s->lock);
     *out = (struct stoker_stats){.hits = st.hits,
                                  .misses = st.misses,
@@ -468,9 +478,11 @@ void stoker_stats_of(struct stoker *s, struct stoker_stats *out)
                                  .wait_seconds = st.wait_seconds,
                                  .reading_seconds = st.reading_seconds,
                                  .step_seconds = s->step_seconds,
+                                 .expert_seconds = m->expert_seconds,
                                  .steps = s->steps,
                                  .rows = s->rows,
                                  .backend = st.backend,
                                  .cpu_tier = cpu_tier_name(s->session->model->op.k->tier)};
+    memcpy(out->calls, m->calls, sizeof out->calls);
     pthread_mutex_unlock(&s->lock);
 }

@@ -25,6 +25,7 @@ struct job {
     int taken; /* its last event was handed out */
 
     /* the caller's at submit, the engine thread's until JOB_DONE */
+    stoker_token *script;  /* [room - n_prompt], or NULL: behind history in the same memory */
     stoker_token *history; /* [n_history] prompt, then what was generated: malloc'd, of the request */
     size_t n_history, n_prompt, n_cached, n_done, room; /* n_done: rows computed; room: of history */
     struct stoker_sampling sampling;

@@ -232,7 +232,8 @@ static void pick(struct stoker *s, struct job *j, const float *logits)
     const uint8_t *allowed = ses->tokenizer ? tokenizer_sampleable(ses->tokenizer) : NULL;
     if (ses->tokenizer && tokenizer_n_vocab(ses->tokenizer) < ses->model->p.n_vocab)
         allowed = NULL;
-    int32_t id = sampler_pick(ses->sampler, logits, allowed, &how, j->n_generated, 0, &err);
+    int32_t id = j->script ? j->script[j->n_generated]
+                           : sampler_pick(ses->sampler, logits, allowed, &how, j->n_generated, 0, &err);
     if (id < 0) {
         finish_failed(s, j, &err);
         return;

@@ -9,6 +9,7 @@
 #include "model/bind.h"
 #include "model/step.h"
 
+#include "base/clock.h"
 #include "base/error.h"
 #include "op/matmul.h"
 #include "op/moe.h"
@@ -130,7 +131,9 @@ static void wave_of_few(struct step *s, struct pairs *p, const struct expert_wav
             if (p->expert[index].n > 0)
                 ready[n++] = p->expert[index];
         }
+        double begin = clock_seconds();
         op_moe_few(op, f, ready, n, a);
+        s->m->expert_seconds += clock_seconds() - begin;
     }
     step_reset(s, mark);
 }
@@ -148,9 +151,11 @@ static void wave_of_many(struct step *s, struct pairs *p, const struct expert_wa
     for (int i = w->first; i < w->first + w->n; i++)
         if (p->expert[i].n > 0)
             ready[n++] = p->expert[i];
+    double begin = clock_seconds();
     if (n > 0)
         op_moe_many(op, ready, n, ready[n - 1].first_use + ready[n - 1].n - ready[0].first_use, a, y, s->m->p.n_embd,
                     e->n_ff);
+    s->m->expert_seconds += clock_seconds() - begin;
     step_reset(s, mark);
 }
 
@@ -180,6 +185,13 @@ static float *shared_output(struct step *s, struct act *a, const struct shared_e
     return o;
 }
 
+/* How many experts of a layer call were read: the speed model of streaming is evaluated on it. */
+static void count_call(struct model *m, uint64_t misses_before)
+{
+    uint64_t misses = store_misses(m->store) - misses_before;
+    m->calls[misses < MODEL_CALLS ? misses : MODEL_CALLS - 1]++;
+}
+
 void block_moe(struct step *s, int l, float *y, struct act *a, const struct routes *r, const struct experts *e,
                const struct shared_expert *shared)
 {
@@ -197,6 +209,7 @@ void block_moe(struct step *s, int l, float *y, struct act *a, const struct rout
     else
         memset(y, 0, (size_t)s->n_rows * n_embd * sizeof(float));
 
+    uint64_t misses = store_misses(s->m->store);
     int opened = 0;
     for (int w = 0; w < n_wave; w++) {
         for (; opened < n_wave && opened <= w + 1; opened++)
@@ -217,8 +230,10 @@ void block_moe(struct step *s, int l, float *y, struct act *a, const struct rout
             wave_of_many(s, &p, &wave[w], y, a, e);
         store_end(s->m->store);
     }
-    if (few)
+    if (few) {
+        count_call(s->m, misses);
         op_moe_sum(op, &f, p.expert, p.uses.n, y, s->n_rows);
+    }
     if (shared && !shared_y)
         shared_y = shared_output(s, a, shared, &shared_gate);
     if (shared)

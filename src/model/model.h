@@ -29,6 +29,8 @@ struct experts {
     struct wmat part[EXPERT_PARTS]; /* gate, up, down of one expert, without data */
 };
 
+enum { MODEL_CALLS = 65 };
+
 struct model {
     const struct gguf *file;
     const struct arch *arch;
@@ -48,6 +50,10 @@ struct model {
     struct expert_store *store;
     struct disk_rows embedding; /* where token_embd->on_disk */
     struct kv_pool kv;
+
+    /* since the start, for statistics */
+    double expert_seconds;       /* computing experts, without waiting for reads */
+    uint64_t calls[MODEL_CALLS]; /* layer calls of few rows, by misses; the last: that many or more */
 };
 
 /* -1 with the sentence: unknown architecture (and what is close), missing key or tensor, wrong shape. The file outlives the

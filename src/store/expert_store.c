@@ -515,6 +515,8 @@ void store_log(struct expert_store *st, void (*fn)(void *arg, const struct store
     st->log_arg = arg;
 }
 
+uint64_t store_misses(const struct expert_store *st) { return st->misses; }
+
 void store_stats(const struct expert_store *st, struct store_stats *out)
 {
     struct reader_stats now;

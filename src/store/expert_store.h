@@ -126,6 +126,9 @@ struct store_stats {
     const char *backend;
 };
 
+/* Misses so far; engine thread. */
+uint64_t store_misses(const struct expert_store *st);
+
 void store_stats(const struct expert_store *st, struct store_stats *out);
 
 #endif

@@ -1,0 +1,67 @@
+/* The disk probe: see disk_probe.h. */
+#include "store/disk_probe.h"
+
+#include "base/checked.h"
+#include "base/clock.h"
+#include "base/error.h"
+#include "base/rng.h"
+#include "format/gguf.h"
+#include "store/reader.h"
+
+#include <stdlib.h>
+
+struct probe {
+    struct reader *reader;
+    struct read_list list;
+    struct read_request request[PROBE_DEPTH];
+    uint64_t places, block, seed, issued, wanted;
+};
+
+static void issue(struct probe *p, struct read_request *q)
+{
+    uint64_t at = rng_u64(p->seed, p->issued++, 0, 0) % p->places;
+    q->offset = at * 4096;
+    reader_submit(p->reader, &p->list, &q, 1);
+}
+
+static int run(struct probe *p, int depth, struct error *err)
+{
+    uint64_t done = 0;
+    for (int i = 0; i < depth && p->issued < p->wanted; i++)
+        issue(p, &p->request[i]);
+    while (done < p->wanted) {
+        struct read_request *q = reader_reap(p->reader, &p->list, 1);
+        if (!q || q->state == READ_FAILED)
+            return q ? reader_error(p->reader, q, err) : error_set(err, ERR_BUG, "the probe lost a read");
+        done++;
+        if (p->issued < p->wanted)
+            issue(p, q);
+    }
+    return 0;
+}
+
+int disk_probe(const struct gguf_file *file, uint64_t block, int depth, uint64_t bytes, uint64_t seed, uint8_t *buffer,
+               struct disk_probe *out, struct error *err)
+{
+    if (file->size < block + 8192)
+        return error_set(err, ERR_INPUT, "%s is smaller than a read of %llu bytes; name a larger file", file->path,
+                         (unsigned long long)block);
+    struct probe p = {.places = (file->size - block) / 4096, .block = block, .seed = seed, .wanted = bytes / block + 1};
+    struct reader_options opt = {0};
+    struct arena arena;
+    if (arena_map(&arena, reader_bytes(&opt) + 65536, err))
+        return -1;
+    int result = reader_open(&p.reader, file, 1, &opt, &arena, err);
+    if (result == 0) {
+        for (int i = 0; i < depth; i++)
+            p.request[i] = (struct read_request){
+                .length = block, .to = buffer + (uint64_t)i * round_up(block + 8192, 4096), .what = "probe"};
+        double begin = clock_seconds();
+        result = run(&p, depth, err);
+        double seconds = clock_seconds() - begin;
+        *out = (struct disk_probe){(double)(p.wanted * block) / seconds, (double)p.wanted / seconds};
+        reader_close(p.reader);
+    }
+    arena_unmap(&arena);
+    return result;
+}
