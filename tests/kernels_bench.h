@@ -1,6 +1,381 @@
-#include "kernels_common.h"
-static int bench(const char *w)
+/* --bench: rates of the kernels beside the roofs that they can reach, measured in the same run, kernel and roof in turn.
+ * Single-core kernels by thread CPU time, pairs of cores by wall time; best of repeats, because the machine has other work. */
+#ifndef KERNELS_BENCH_H
+#define KERNELS_BENCH_H
+
+#include "kernels_products.h"
+
+#include "base/clock.h"
+
+#include <pthread.h>
+#include <sched.h>
+#include <stdatomic.h>
+#include <time.h>
+
+static double cpu_seconds(void)
 {
-    (void)w;
+    struct timespec t;
+    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
+    return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
+}
+
+static void *bench_memory(size_t n)
+{
+    void *p = mmap(NULL, n, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (p == MAP_FAILED) {
+        perror("kernels: no memory for the bench");
+        exit(1);
+    }
+    madvise(p, n, MADV_HUGEPAGE);
+    return p;
+}
+
+static struct wmat bench_weights(enum block_type t, int n, int k)
+{
+    const struct block_info *info = type_info(t);
+    size_t row = type_row_bytes(info, (size_t)k), bytes = row * (size_t)n;
+    uint8_t *w = bench_memory(bytes);
+    for (size_t i = 0; i + 4 <= bytes; i += 4) {
+        uint32_t r = rnd();
+        memcpy(w + i, &r, 4);
+    }
+    for (size_t b = 0; b < bytes; b += (size_t)info->bytes)
+        set_block_scales(t, w + b, SCALES_SANE);
+    return (struct wmat){w, t, n, k, row};
+}
+
+static struct xq bench_rows(enum act_family f, int m, int k)
+{
+    struct xq x = xq_place(f, m, k, bench_memory(xq_bytes(f, m, k)));
+    float *v = malloc((size_t)k * 4);
+    for (int r = 0; v && r < m; r++) {
+        activation_row(v, k, VALUES_RANDOM, r);
+        kernels_for(TIER_AVX512)->quantise(&x, r, v);
+    }
+    free(v);
+    return x;
+}
+
+static const enum block_type bench_types[] = {TYPE_Q4_K,  TYPE_Q6_K,   TYPE_Q8_0, TYPE_Q4_0,
+                                              TYPE_MXFP4, TYPE_IQ4_NL, TYPE_Q5_K};
+enum { BENCH_TYPES = sizeof bench_types / sizeof bench_types[0] };
+
+static void bench_tile(const struct kernels *k, enum block_type t)
+{
+    const int n = 1536, cols = 2048, rows[] = {1, 2, 4, 8, 32, 128, 512};
+    struct wmat w = bench_weights(t, n, cols);
+    struct xq x = bench_rows(kernel_family(t), 512, cols);
+    size_t ld = (size_t)n + 32;
+    float *out = bench_memory(512 * ld * 4);
+    void *work = aligned_alloc(64, (kernel_tile_scratch(512) + 63) / 64 * 64);
+    printf("tile %-7s %-7s Tops per core at", cpu_tier_name(k->tier), type_info(t)->name);
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        int m = rows[i];
+        struct xq part = xq_rows(&x, 0, m);
+        double best = 1e9, begin = clock_seconds();
+        for (int z = 0; z < 12 && (z < 2 || clock_seconds() - begin < 1); z++) {
+            double t0 = cpu_seconds();
+            k->tile[t](&w, 0, n, &part, out, ld, work);
+            t0 = cpu_seconds() - t0;
+            best = t0 < best ? t0 : best;
+        }
+        printf("  M %d: %.3f", m, 2.0 * n * cols * m / best / 1e12);
+        fflush(stdout);
+    }
+    printf("\n");
+    free(work);
+    munmap(out, 512 * ld * 4);
+    munmap((void *)(uintptr_t)w.data, w.row_bytes * (size_t)n);
+    munmap(x.code, xq_bytes(x.family, 512, cols));
+}
+
+/* ---- dots of one or two cores, against a plain read of the same bytes ---- */
+
+static struct {
+    atomic_int arrived, phase;
+    int n;
+} gate;
+
+static void meet(void)
+{
+    int p = atomic_load(&gate.phase);
+    if (atomic_fetch_add(&gate.arrived, 1) + 1 == gate.n) {
+        atomic_store(&gate.arrived, 0);
+        atomic_store(&gate.phase, p + 1);
+    } else {
+        while (atomic_load(&gate.phase) == p)
+            sched_yield();
+    }
+}
+
+struct dot_job {
+    const struct kernels *k;
+    const struct wmat *w;
+    const struct xq *x;
+    float *out;
+    int n0, n1, cpu;
+    double dot, read; /* seconds, best */
+};
+
+static volatile int64_t bench_sink;
+
+/* The read roof: 64-byte loads, four sums. Loads of 32 bytes show less than half of what some machines can read. */
+typedef long long v8 __attribute__((vector_size(64), aligned(8), may_alias));
+#if defined(__x86_64__)
+__attribute__((target("avx512f"), noinline))
+#endif
+static void
+read_wide(const uint8_t *p, size_t bytes)
+{
+    const v8 *v = (const v8 *)(const void *)p;
+    v8 a = {0}, b = {0}, c = {0}, d = {0};
+    for (size_t i = 0; i + 4 <= bytes / 64; i += 4) {
+        a += v[i];
+        b += v[i + 1];
+        c += v[i + 2];
+        d += v[i + 3];
+    }
+    a += b + c + d;
+    bench_sink = a[0] + a[1] + a[2] + a[3] + a[4] + a[5] + a[6] + a[7];
+}
+
+static void read_narrow(const uint8_t *p, size_t bytes)
+{
+    int64_t s[4] = {0};
+    for (size_t i = 0; i + 64 <= bytes; i += 64) {
+        __builtin_prefetch(p + i + 4096);
+        for (int k = 0; k < 4; k++) {
+            int64_t v;
+            memcpy(&v, p + i + 16 * k, 8);
+            s[k] += v;
+        }
+    }
+    bench_sink = s[0] + s[1] + s[2] + s[3];
+}
+
+static void plain_read(const uint8_t *p, size_t bytes)
+{
+    (cpu_best_tier() == TIER_AVX512 ? read_wide : read_narrow)(p, bytes);
+}
+
+static void *dot_run(void *p)
+{
+    struct dot_job *j = p;
+    const uint8_t *w = j->w->data + (size_t)j->n0 * j->w->row_bytes;
+    size_t bytes = (size_t)(j->n1 - j->n0) * j->w->row_bytes;
+    cpu_set_t set;
+    CPU_ZERO(&set);
+    CPU_SET(j->cpu, &set);
+    pthread_setaffinity_np(pthread_self(), sizeof set, &set);
+    j->dot = j->read = 1e9;
+    for (int z = 0; z < 12; z++) {
+        meet();
+        double t0 = clock_seconds();
+        j->k->dot[j->w->type](j->w, j->n0, j->n1, j->x, 0, j->out, w);
+        meet();
+        double t1 = clock_seconds();
+        plain_read(w, bytes);
+        meet();
+        double t2 = clock_seconds();
+        j->dot = t1 - t0 < j->dot ? t1 - t0 : j->dot;
+        j->read = t2 - t1 < j->read ? t2 - t1 : j->read;
+    }
+    return NULL;
+}
+
+static void bench_dot_rate(const struct kernels *k, const struct wmat *w, const struct xq *x, float *out, int n_threads,
+                           const char *where)
+{
+    struct dot_job j[2];
+    pthread_t th[2];
+    int per = w->n_rows / n_threads;
+    gate.n = n_threads;
+    for (int i = 0; i < n_threads; i++) {
+        j[i] = (struct dot_job){k, w, x, out, i * per, (i + 1) * per, i, 0, 0};
+        pthread_create(&th[i], NULL, dot_run, &j[i]);
+    }
+    for (int i = 0; i < n_threads; i++)
+        pthread_join(th[i], NULL);
+    double bytes = (double)w->row_bytes * per * n_threads * 1e-9;
+    printf("dot  %-7s %-7s %s, %d thread%s: %.1f GB/s (plain read %.1f)\n", cpu_tier_name(k->tier),
+           type_info(w->type)->name, where, n_threads, n_threads > 1 ? "s" : "", bytes / j[0].dot, bytes / j[0].read);
+}
+
+static void bench_dot(const struct kernels *k, enum block_type t)
+{
+    const int cols = 2048;
+    size_t row = type_row_bytes(type_info(t), (size_t)cols);
+    int n = (int)(((size_t)192 << 20) / row) / 8 * 8, cached = (int)(((size_t)384 << 10) / row) / 8 * 8;
+    struct wmat w = bench_weights(t, n, cols), small = w;
+    struct xq x = bench_rows(kernel_family(t), 1, cols);
+    float *out = bench_memory((size_t)n * 4);
+    small.n_rows = cached;
+    bench_dot_rate(k, &small, &x, out, 1, "in L2");
+    bench_dot_rate(k, &w, &x, out, 1, "DRAM ");
+    if (cpu_usable_cores() > 1)
+        bench_dot_rate(k, &w, &x, out, 2, "DRAM ");
+    munmap((void *)(uintptr_t)w.data, row * (size_t)n);
+    munmap(out, (size_t)n * 4);
+    munmap(x.code, xq_bytes(x.family, 1, cols));
+}
+
+/* ---- float products, attention, the smaller functions ---- */
+
+static void bench_tilef(const struct kernels *k, enum block_type t, int m)
+{
+    const int n = 512, cols = 2048;
+    size_t width = (size_t)type_info(t)->bytes;
+    uint8_t *w = bench_memory((size_t)n * cols * width);
+    float *x = bench_memory((size_t)m * cols * 4), *out = bench_memory((size_t)m * n * 4);
+    for (int i = 0; i < n * cols; i++) {
+        float v = rnd_unit();
+        uint16_t h = t == TYPE_F16 ? f16_from_f32(v) : (uint16_t)(f32_bits(v) >> 16);
+        memcpy(w + (size_t)i * width, width == 4 ? (void *)&v : (void *)&h, width);
+    }
+    for (int i = 0; i < m * cols; i++)
+        x[i] = rnd_unit();
+    struct wmat wm = {w, t, n, cols, width * cols};
+    double best = 1e9;
+    for (int z = 0; z < 12; z++) {
+        double t0 = cpu_seconds();
+        k->tilef[t](&wm, 0, n, x, cols, m, out, n);
+        t0 = cpu_seconds() - t0;
+        best = t0 < best ? t0 : best;
+    }
+    printf("tilef %-6s %-7s M %d: %.0f GFlop/s per core\n", cpu_tier_name(k->tier), type_info(t)->name, m,
+           2.0 * n * cols * m / best / 1e9);
+    munmap(w, (size_t)n * cols * width);
+    munmap(x, (size_t)m * cols * 4);
+    munmap(out, (size_t)m * n * 4);
+}
+
+static void bench_attention(const struct kernels *k, enum kv_type type, int d, int n_q)
+{
+    enum { PAGES = 32 };
+    size_t page = (size_t)ATTN_PAGE * (size_t)d * (type == KV_F16 ? 2 : 4);
+    char *kv = bench_memory(2 * PAGES * page);
+    float q[ATTN_QUERIES * 256], a[ATTN_QUERIES * 256], m[ATTN_QUERIES], l[ATTN_QUERIES];
+    int first[ATTN_QUERIES] = {0}, last[ATTN_QUERIES];
+    void *work = aligned_alloc(64, (kernel_attn_scratch(d, d) + 63) / 64 * 64);
+    for (size_t i = 0; i < 2 * PAGES * page / 4; i++)
+        ((uint32_t *)kv)[i] = type == KV_F16 ? 0x30003000 + (rnd() & 0x0fff0fff) : f32_bits(rnd_unit());
+    for (int i = 0; i < n_q * d; i++)
+        q[i] = rnd_unit();
+    for (int t = 0; t < n_q; t++)
+        last[t] = ATTN_PAGE - 1;
+    double best = 1e9;
+    for (int z = 0; work && z < 20; z++) {
+        double t0 = cpu_seconds();
+        for (int p = 0; p < PAGES; p++) {
+            struct attn_split s = {q,
+                                   (size_t)d,
+                                   n_q,
+                                   kv + (size_t)(2 * p) * page,
+                                   kv + (size_t)(2 * p + 1) * page,
+                                   d,
+                                   d,
+                                   type,
+                                   first,
+                                   last,
+                                   0.088f,
+                                   0,
+                                   m,
+                                   l,
+                                   a};
+            k->attn_split(&s, work);
+        }
+        t0 = cpu_seconds() - t0;
+        best = t0 < best ? t0 : best;
+    }
+    printf("attention %s, %s, d %d, %d queries x %d positions: %.0f GFlop/s per core, KV %.1f GB/s\n",
+           cpu_tier_name(k->tier), type == KV_F16 ? "f16" : "f32", d, n_q, PAGES * ATTN_PAGE,
+           4.0 * n_q * PAGES * ATTN_PAGE * d / best / 1e9, 2.0 * PAGES * (double)page / best / 1e9);
+    free(work);
+    munmap(kv, 2 * PAGES * page);
+}
+
+static void bench_functions(const struct kernels *k)
+{
+    enum { N = 2048, TIMES = 200 };
+    static float a[N], b[N];
+    struct xq x = bench_rows(ACT_X256, 1, N), y = bench_rows(ACT_X32, 1, N);
+    double t[6];
+    for (int i = 0; i < N; i++)
+        a[i] = b[i] = rnd_unit();
+    t[0] = cpu_seconds();
+    for (int i = 0; i < TIMES; i++)
+        k->quantise(&x, 0, a);
+    t[1] = cpu_seconds();
+    for (int i = 0; i < TIMES; i++)
+        k->quantise(&y, 0, a);
+    t[2] = cpu_seconds();
+    for (int i = 0; i < TIMES; i++)
+        k->silu_mul(b, a, a, N);
+    t[3] = cpu_seconds();
+    for (int i = 0; i < TIMES; i++)
+        k->rms_norm(b, a, a, N, 1e-6f);
+    t[4] = cpu_seconds();
+    printf("2048 values, %s: quantise x256 %.2f us, x32 %.2f us, silu_mul %.2f us, rms_norm %.2f us\n",
+           cpu_tier_name(k->tier), (t[1] - t[0]) / TIMES * 1e6, (t[2] - t[1]) / TIMES * 1e6,
+           (t[3] - t[2]) / TIMES * 1e6, (t[4] - t[3]) / TIMES * 1e6);
+}
+
+/* Integer products of one core: twelve independent chains. */
+#if defined(__x86_64__)
+static void bench_peak(void)
+{
+    enum { TIMES = 200000 };
+
+    if (cpu_best_tier() < TIER_AVX512)
+        return;
+    double best = 1e9;
+    for (int z = 0; z < 20; z++) {
+        double t0 = cpu_seconds();
+        for (int i = 0; i < TIMES; i++)
+            __asm__ volatile("vpdpbusd %%zmm0, %%zmm0, %%zmm1\n\tvpdpbusd %%zmm0, %%zmm0, %%zmm2\n\t"
+                             "vpdpbusd %%zmm0, %%zmm0, %%zmm3\n\tvpdpbusd %%zmm0, %%zmm0, %%zmm4\n\t"
+                             "vpdpbusd %%zmm0, %%zmm0, %%zmm5\n\tvpdpbusd %%zmm0, %%zmm0, %%zmm6\n\t"
+                             "vpdpbusd %%zmm0, %%zmm0, %%zmm7\n\tvpdpbusd %%zmm0, %%zmm0, %%zmm8\n\t"
+                             "vpdpbusd %%zmm0, %%zmm0, %%zmm9\n\tvpdpbusd %%zmm0, %%zmm0, %%zmm10\n\t"
+                             "vpdpbusd %%zmm0, %%zmm0, %%zmm11\n\tvpdpbusd %%zmm0, %%zmm0, %%zmm12\n\t" ::
+                                 : "xmm1", "xmm2", "xmm3", "xmm4", "xmm5", "xmm6", "xmm7", "xmm8", "xmm9", "xmm10",
+                                   "xmm11", "xmm12");
+        t0 = cpu_seconds() - t0;
+        best = t0 < best ? t0 : best;
+    }
+
+    printf("roof: vpdpbusd %.2f Tops per core\n", 12.0 * TIMES * 128 / best / 1e12);
+}
+#else
+static void bench_peak(void) {}
+#endif
+
+/* only: part of a line's first words ("tile", "dot", "attention"), or "" for all. */
+static int bench(const char *only)
+{
+    int wants_tile = strstr("tile", only) != NULL, wants_dot = strstr("dot", only) != NULL;
+    bench_peak();
+    for (int tier = (int)cpu_best_tier(); tier > TIER_SCALAR; tier--) {
+        const struct kernels *k = kernels_for((enum cpu_tier)tier);
+        for (int i = 0; wants_tile && i < BENCH_TYPES; i++)
+            bench_tile(k, bench_types[i]);
+        for (int i = 0; wants_dot && i < BENCH_TYPES; i++)
+            bench_dot(k, bench_types[i]);
+        if (!strstr("attention", only))
+            continue;
+        for (int n_q = 1; n_q <= 8; n_q *= 2)
+            bench_attention(k, KV_F16, 128, n_q);
+        bench_attention(k, KV_F32, 128, 1);
+        bench_attention(k, KV_F32, 128, 8);
+        bench_attention(k, KV_F16, 64, 8);
+        for (int m = 1; m <= 64; m *= 8) {
+            bench_tilef(k, TYPE_F32, m);
+            bench_tilef(k, TYPE_F16, m);
+            bench_tilef(k, TYPE_BF16, m);
+        }
+        bench_functions(k);
+    }
     return 0;
 }
+
+#endif

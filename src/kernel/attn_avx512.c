@@ -1,33 +1,9 @@
-/* Attention of up to eight queries to a page, AVX-512: the law of attn_scalar.c.
- *
- *   scores   sixteen rows of K widened to an L1 block; two queries against eight rows are sixteen accumulators, whose trees
- *            close together
- *   weights  exp of a page, lanes = positions
- *   values   32 rows of V at a time, all queries; columns in accumulators, weights broadcast
- *
- * Positions that all queries see go through the wide loop; the ragged ends (a prompt's diagonal, a window's edge) one query at a
- * time, so an invisible position meets no sum. Head sizes that are not multiples of 16 are left to the scalar code. */
+/* Attention of up to eight queries to a page, AVX-512: the law of attn_scalar.c in the passes of attn_work.h. Two queries against
+ * eight rows of K are sixteen accumulators, whose trees close together; K of 16 bits is widened once, to an L1 block. */
+#include "kernel/attn_work.h"
 #include "kernel/simd_avx512.h"
-#include "kernel/tiers.h"
 
 #include <math.h>
-
-enum { ROWS_V = 32 };
-
-/* The queries that see something, and what they share. */
-struct work {
-    const struct attn_split *s;
-    int n, index[ATTN_QUERIES];
-    int low, high;               /* seen by any */
-    int common_low, common_high; /* seen by all; empty if low > high */
-    float *e;                    /* [n][ATTN_PAGE] scores, then weights */
-    float *block;                /* [16][d_k] */
-};
-
-INL const char *row_at(const struct attn_split *s, const void *base, int p, int d)
-{
-    return (const char *)base + (size_t)p * (size_t)d * (s->type == KV_F16 ? 2 : 4);
-}
 
 INL __m512 load_kv(const enum kv_type t, const char *row, int i)
 {
@@ -50,7 +26,7 @@ INL __m512 finish_scores(const struct attn_split *s, const __m512 v[16])
 }
 
 /* One query, sixteen rows straight from the page. */
-INL void scores_one(const enum kv_type t, const struct work *w, int p)
+INL void scores_one(const enum kv_type t, const struct attn_work *w, int p)
 {
     const struct attn_split *s = w->s;
     const float *q = s->q + (size_t)w->index[0] * s->ld_q;
@@ -85,7 +61,7 @@ INL void scores_two(const struct attn_split *s, const float *q0, const float *q1
 }
 
 /* Sixteen positions from p on, all queries; an odd one is paired with the one before it. */
-static void scores_block(const struct work *w, int p)
+static void scores_block(const struct attn_work *w, int p)
 {
     const struct attn_split *s = w->s;
     const float *k = (const float *)row_at(s, s->k, p, s->d_k);
@@ -104,16 +80,7 @@ static void scores_block(const struct work *w, int p)
     }
 }
 
-INL void prefetch_rows(const struct attn_split *s, const void *base, int p, int n, int d)
-{
-    if (p >= ATTN_PAGE)
-        return;
-    const char *a = row_at(s, base, p, d), *end = row_at(s, base, p + n, d);
-    for (; a < end; a += 64)
-        _mm_prefetch(a, _MM_HINT_T0);
-}
-
-static void scores(const struct work *w)
+static void scores(const struct attn_work *w)
 {
     const struct attn_split *s = w->s;
     for (int p = w->low & ~15; p <= w->high; p += 16) {
@@ -128,7 +95,7 @@ static void scores(const struct work *w)
 }
 
 /* Scores of query j become weights; m and l are its results. */
-static void weights(const struct work *w, int j)
+static void weights(const struct attn_work *w, int j)
 {
     const struct attn_split *s = w->s;
     const int t = w->index[j], first = s->first[t], last = s->last[t];
@@ -153,7 +120,8 @@ static void weights(const struct work *w, int j)
 }
 
 /* a += weights x V for queries j .. j + T - 1, positions p0 .. p1, columns d .. d + 16 C - 1; T and C constants. */
-INL void columns(const enum kv_type t, const struct work *w, int j, const int T, const int C, int p0, int p1, int d)
+INL void columns(const enum kv_type t, const struct attn_work *w, int j, const int T, const int C, int p0, int p1,
+                 int d)
 {
     const struct attn_split *s = w->s;
     const size_t row = (size_t)s->d_v * (t == KV_F16 ? 2 : 4);
@@ -176,7 +144,7 @@ INL void columns(const enum kv_type t, const struct work *w, int j, const int T,
 }
 
 /* The same for all columns: as many at a time as sixteen accumulators allow. */
-INL void rows_times(const enum kv_type t, const struct work *w, int j, const int T, int p0, int p1)
+INL void rows_times(const enum kv_type t, const struct attn_work *w, int j, const int T, int p0, int p1)
 {
     const int C = T <= 2 ? 8 : T <= 4 ? 4 : 2, d_v = w->s->d_v;
     int d = 0;
@@ -186,91 +154,48 @@ INL void rows_times(const enum kv_type t, const struct work *w, int j, const int
         columns(t, w, j, T, 1, p0, p1, d);
 }
 
-INL void values_of(const enum kv_type t, const struct work *w, int j, int n, int p0, int p1)
-{
-    switch (n) {
-    case 8:
-        rows_times(t, w, j, 8, p0, p1);
-        break;
-    case 7:
-        rows_times(t, w, j, 7, p0, p1);
-        break;
-    case 6:
-        rows_times(t, w, j, 6, p0, p1);
-        break;
-    case 5:
-        rows_times(t, w, j, 5, p0, p1);
-        break;
-    case 4:
-        rows_times(t, w, j, 4, p0, p1);
-        break;
-    case 3:
-        rows_times(t, w, j, 3, p0, p1);
-        break;
-    case 2:
-        rows_times(t, w, j, 2, p0, p1);
-        break;
-    default:
-        rows_times(t, w, j, 1, p0, p1);
-        break;
+#define QUERIES(t)                                                                                                     \
+    switch (n) {                                                                                                       \
+    case 8:                                                                                                            \
+        rows_times(t, w, j, 8, p0, p1);                                                                                \
+        break;                                                                                                         \
+    case 7:                                                                                                            \
+        rows_times(t, w, j, 7, p0, p1);                                                                                \
+        break;                                                                                                         \
+    case 6:                                                                                                            \
+        rows_times(t, w, j, 6, p0, p1);                                                                                \
+        break;                                                                                                         \
+    case 5:                                                                                                            \
+        rows_times(t, w, j, 5, p0, p1);                                                                                \
+        break;                                                                                                         \
+    case 4:                                                                                                            \
+        rows_times(t, w, j, 4, p0, p1);                                                                                \
+        break;                                                                                                         \
+    case 3:                                                                                                            \
+        rows_times(t, w, j, 3, p0, p1);                                                                                \
+        break;                                                                                                         \
+    case 2:                                                                                                            \
+        rows_times(t, w, j, 2, p0, p1);                                                                                \
+        break;                                                                                                         \
+    default:                                                                                                           \
+        rows_times(t, w, j, 1, p0, p1);                                                                                \
+        break;                                                                                                         \
     }
-}
 
-/* n queries from j on over positions p0 .. p1, in blocks of rows that stay in L1 for all passes over columns. */
-static void values(const struct work *w, int j, int n, int p0, int p1)
-{
-    for (int p = p0; p <= p1; p += ROWS_V) {
-        int last = p + ROWS_V - 1 < p1 ? p + ROWS_V - 1 : p1;
-        prefetch_rows(w->s, w->s->v, p + ROWS_V, ROWS_V, w->s->d_v);
-        if (w->s->type == KV_F16)
-            values_of(KV_F16, w, j, n, p, last);
-        else
-            values_of(KV_F32, w, j, n, p, last);
-    }
-}
-
-static void all_values(const struct work *w)
-{
-    const struct attn_split *s = w->s;
-    const int common = w->common_low <= w->common_high;
-    for (int j = 0; j < w->n; j++) {
-        int t = w->index[j];
-        memset(s->a + (size_t)t * (size_t)s->d_v, 0, (size_t)s->d_v * sizeof(float));
-        if (w->n > 1)
-            values(w, j, 1, s->first[t], common ? w->common_low - 1 : s->last[t]);
-    }
-    if (!common)
-        return;
-    values(w, 0, w->n, w->common_low, w->common_high);
-    for (int j = 0; w->n > 1 && j < w->n; j++)
-        values(w, j, 1, w->common_high + 1, s->last[w->index[j]]);
-}
+static void values_f16(const struct attn_work *w, int j, int n, int p0, int p1) { QUERIES(KV_F16) }
+static void values_f32(const struct attn_work *w, int j, int n, int p0, int p1) { QUERIES(KV_F32) }
 
 static void attn_split(const struct attn_split *s, void *scratch)
 {
-    struct work w = {.s = s, .low = ATTN_PAGE, .high = -1, .common_low = 0, .common_high = ATTN_PAGE};
     if (s->d_k % 16 || s->d_v % 16) {
         attn_split_scalar(s, scratch);
         return;
     }
-    for (int t = 0; t < s->n_q; t++) {
-        int first = s->first[t], last = s->last[t];
-        if (first > last)
-            continue;
-        w.index[w.n++] = t;
-        w.low = first < w.low ? first : w.low;
-        w.high = last > w.high ? last : w.high;
-        w.common_low = first > w.common_low ? first : w.common_low;
-        w.common_high = last < w.common_high ? last : w.common_high;
-    }
-    if (w.n == 0)
-        return;
-    w.e = scratch;
-    w.block = w.e + ATTN_QUERIES * ATTN_PAGE;
+    struct attn_work w = attn_work(s, scratch);
     scores(&w);
     for (int j = 0; j < w.n; j++)
         weights(&w, j);
-    all_values(&w);
+    all_values(&w, s->type == KV_F16 ? values_f16 : values_f32);
 }
 
 void fill_attn_avx512(struct kernels *k) { k->attn_split = attn_split; }

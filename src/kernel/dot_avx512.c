@@ -1,17 +1,14 @@
 /* The dot of one activation row, AVX-512 VNNI: four weight rows at a time, their sums closed together, the float law in four
  * lanes, so that a step costs little beyond reading it.
  *
- * Weights are read once, in file order, and prefetched in file order too, about 12 KB ahead and on into what the thread reads
- * next: with tens of instructions a cache line the core's own window holds too few misses (22 to 60 GB/s without, all of DRAM
- * with it, on two cores of AMD family 26). Every load lies inside its block; a prefetch may point anywhere. */
+ * Every load lies inside its block. The loop over rows and the prefetching are in dot_rows.h. */
 #include "format/grids.h"
+#include "kernel/dot_rows.h"
 #include "kernel/simd_avx512.h"
 #include "kernel/tiers.h"
 #include "kernel/unpack.h"
 
 #include <math.h>
-
-enum { AHEAD = 12288 };
 
 /* Four rows' sums over all slots. */
 INL __m128i fold(__m512i v)
@@ -147,6 +144,11 @@ INL __m512i block_codes(const enum small t, __m512i nibbles)
     return _mm512_shuffle_epi8(_mm512_broadcast_i32x4(table), n);
 }
 
+INL int u8x4(const uint8_t *p, size_t rs) /* a byte of four rows */
+{
+    return (int)(p[0] | (uint32_t)p[rs] << 8 | (uint32_t)p[2 * rs] << 16 | (uint32_t)p[3 * rs] << 24);
+}
+
 /* n of four blocks at p, `bytes` apart; the missing ones read the last again and count for nothing. */
 INL __m128 four_blocks(__m128 acc, const enum small t, const uint8_t *p, size_t rs, const int8_t *q, const float *dx,
                        const int16_t *s32, const int n)
@@ -174,16 +176,8 @@ INL __m128 four_blocks(__m128 acc, const enum small t, const uint8_t *p, size_t 
     z = _mm512_slli_epi32(_mm512_permutexvar_epi32(slot, z), t == SMALL_Q4_0 ? 3 : 7); /* the zero point, 8 or 128 */
     __m512 isum = _mm512_cvtepi32_ps(_mm512_sub_epi32(rows4(v), z)), d;
     if (t == SMALL_MXFP4) {
-        uint8_t e[16];
-        UNROLL for (int r = 0; r < 4; r++)
-        {
-            const uint8_t *b = p + (size_t)r * rs;
-            e[r] = b[0];
-            e[4 + r] = b[o1];
-            e[8 + r] = b[o2];
-            e[12 + r] = b[o3];
-        }
-        d = e8m0_half512(_mm512_cvtepu8_epi32(_mm_loadu_si128((const __m128i *)e)));
+        __m128i e = _mm_set_epi32(u8x4(p + o3, rs), u8x4(p + o2, rs), u8x4(p + o1, rs), u8x4(p, rs));
+        d = e8m0_half512(_mm512_cvtepu8_epi32(e));
     } else {
         d = _mm512_cvtph_ps(_mm256_set_epi64x((long long)u16x4(p + o3, rs), (long long)u16x4(p + o2, rs),
                                               (long long)u16x4(p + o1, rs), (long long)u16x4(p, rs)));
@@ -212,60 +206,6 @@ INL __m128 step_small(__m128 acc, const enum small t, const uint8_t *p, size_t r
     for (int i = 0; i < n; i += 4, p += four)
         acc = four_blocks(acc, t, p, rs, q + 32 * i, dx + i, s32 + i, n - i < 4 ? n - i : 4);
     return acc;
-}
-
-/* ---- the loop over rows ---- */
-
-INL void prefetch_lines(uintptr_t p, size_t n)
-{
-    for (size_t i = 0; i < n; i += 64)
-        _mm_prefetch((const char *)(p + i), _MM_HINT_T0);
-}
-
-/* STEP_CALL adds the step at p (of `n` blocks of 32) of the four rows to acc. Fewer than four rows are done one at a time, as
- * four rows that are the same one. */
-#define DOT(name, STEP_CALL)                                                                                           \
-    static __attribute__((noinline))                                                                                   \
-    __m128 name##_4(const uint8_t *p, size_t rs, size_t step_bytes, const struct xq *x, int row, uintptr_t next)       \
-    {                                                                                                                  \
-        __m128 acc = _mm_setzero_ps();                                                                                 \
-        for (int b = 0; b < x->n_steps; b++, p += step_bytes, next += 4 * step_bytes) {                                \
-            const size_t at = (size_t)b * (size_t)x->plane + (size_t)row;                                              \
-            const int n = step_values(x->n_cols, b) / 32;                                                              \
-            (void)n;                                                                                                   \
-            prefetch_lines(next, 4 * step_bytes);                                                                      \
-            acc = STEP_CALL;                                                                                           \
-        }                                                                                                              \
-        return acc;                                                                                                    \
-    }                                                                                                                  \
-    static void name(const struct wmat *w, int n0, int n1, const struct xq *x, int row, float *out,                    \
-                     const uint8_t *then)                                                                              \
-    {                                                                                                                  \
-        dot_rows(w, n0, n1, x, row, out, then, name##_4);                                                              \
-    }
-
-typedef __m128 four_rows_fn(const uint8_t *p, size_t rs, size_t step_bytes, const struct xq *x, int row,
-                            uintptr_t next);
-
-static void dot_rows(const struct wmat *w, int n0, int n1, const struct xq *x, int row, float *out, const uint8_t *then,
-                     four_rows_fn *four_rows)
-{
-    const size_t rs = w->row_bytes, step_bytes = type_row_bytes(type_info(w->type), STEP);
-    const size_t ahead = (4 + AHEAD / (4 * rs) * 4) * rs;
-    const uintptr_t base = (uintptr_t)w->data, end = base + (size_t)n1 * rs;
-    if (n1 - n0 < 4) {
-        for (int n = n0; n < n1; n++)
-            _mm_store_ss(out + n, four_rows(w->data + (size_t)n * rs, 0, step_bytes, x, row, base + (size_t)n * rs));
-        return;
-    }
-    for (int n = n0; n < n1; n += 4) {
-        if (n + 4 > n1)
-            n = n1 - 4; /* overlaps: the same bits, written twice */
-        uintptr_t next = base + (size_t)n * rs + ahead;
-        if (next >= end)
-            next = (then ? (uintptr_t)then : base + (size_t)n0 * rs) + (next - end);
-        _mm_storeu_ps(out + n, four_rows(w->data + (size_t)n * rs, rs, step_bytes, x, row, next));
-    }
 }
 
 DOT(dot_q4_k, step_q4_k(acc, p, rs, x, at))

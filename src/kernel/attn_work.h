@@ -1,0 +1,88 @@
+/* What the vector tiers' attention shares: which queries see something, and the order of the passes over V.
+ *
+ *   scores   sixteen rows of K at a time, every query
+ *   weights  exp of a page, lanes = positions
+ *   values   32 rows of V at a time, all queries; columns in accumulators, weights broadcast
+ *
+ * Positions that all queries see go through the wide loop; the ragged ends (a prompt's diagonal, a window's edge) one query at a
+ * time, so an invisible position meets no sum. Head sizes that are not multiples of 16 are left to the scalar code. */
+#ifndef KERNEL_ATTN_WORK_H
+#define KERNEL_ATTN_WORK_H
+
+#include "kernel/tiers.h"
+
+#include <immintrin.h>
+#include <string.h>
+
+enum { ROWS_V = 32 };
+
+struct attn_work {
+    const struct attn_split *s;
+    int n, index[ATTN_QUERIES];  /* the queries that see something */
+    int low, high;               /* seen by any */
+    int common_low, common_high; /* seen by all; empty if low > high */
+    float *e;                    /* [n][ATTN_PAGE] scores, then weights */
+    float *block;                /* [16][d_k] */
+};
+
+static inline struct attn_work attn_work(const struct attn_split *s, void *scratch)
+{
+    struct attn_work w = {.s = s, .low = ATTN_PAGE, .high = -1, .common_low = 0, .common_high = ATTN_PAGE};
+    w.e = scratch;
+    w.block = w.e + ATTN_QUERIES * ATTN_PAGE;
+    for (int t = 0; t < s->n_q; t++) {
+        int first = s->first[t], last = s->last[t];
+        if (first > last)
+            continue;
+        w.index[w.n++] = t;
+        w.low = first < w.low ? first : w.low;
+        w.high = last > w.high ? last : w.high;
+        w.common_low = first > w.common_low ? first : w.common_low;
+        w.common_high = last < w.common_high ? last : w.common_high;
+    }
+    return w;
+}
+
+static inline const char *row_at(const struct attn_split *s, const void *base, int p, int d)
+{
+    return (const char *)base + (size_t)p * (size_t)d * (s->type == KV_F16 ? 2 : 4);
+}
+
+static inline void prefetch_rows(const struct attn_split *s, const void *base, int p, int n, int d)
+{
+    if (p >= ATTN_PAGE)
+        return;
+    const char *a = row_at(s, base, p, d), *end = row_at(s, base, p + n, d);
+    for (; a < end; a += 64)
+        _mm_prefetch(a, _MM_HINT_T0);
+}
+
+/* a += weights x V for queries j .. j + n - 1 and positions p0 .. p1, at most ROWS_V of them. */
+typedef void values_fn(const struct attn_work *w, int j, int n, int p0, int p1);
+
+/* In blocks of rows that stay in L1 for all passes over columns. */
+static inline void values_in_blocks(const struct attn_work *w, values_fn *values, int j, int n, int p0, int p1)
+{
+    for (int p = p0; p <= p1; p += ROWS_V) {
+        prefetch_rows(w->s, w->s->v, p + ROWS_V, ROWS_V, w->s->d_v);
+        values(w, j, n, p, p + ROWS_V - 1 < p1 ? p + ROWS_V - 1 : p1);
+    }
+}
+
+static inline void all_values(const struct attn_work *w, values_fn *values)
+{
+    const struct attn_split *s = w->s;
+    const int common = w->n > 0 && w->common_low <= w->common_high;
+    for (int j = 0; j < w->n; j++) {
+        int t = w->index[j];
+        memset(s->a + (size_t)t * (size_t)s->d_v, 0, (size_t)s->d_v * sizeof(float));
+        values_in_blocks(w, values, j, 1, s->first[t], common ? w->common_low - 1 : s->last[t]);
+    }
+    if (!common)
+        return;
+    values_in_blocks(w, values, 0, w->n, w->common_low, w->common_high);
+    for (int j = 0; j < w->n; j++)
+        values_in_blocks(w, values, j, 1, w->common_high + 1, s->last[w->index[j]]);
+}
+
+#endif

@@ -1,0 +1,407 @@
+/* The tile, AVX2: sixteen weight rows are unpacked one step at a time to a panel in L1, which meets the activation rows three at
+ * a time. Lanes are rows, as in tile_avx512.c.
+ *
+ *   panel vector (k4, r): four codes, 4 k4 .. 4 k4 + 3, of eight weight rows, one row a lane
+ *
+ * Without VNNI a product of bytes goes through 16-bit pairs. Codes of 4 and 6 bits stay unsigned (the zero point is taken off the
+ * sums), so that several products may be added in 16 bits before they are widened: 8 * 2 * 15 * 127 and 2 * 2 * 63 * 127 are
+ * below 32768. Other types keep signed codes, at most 128 in magnitude, and widen every pair. The K family's integer scale is
+ * the factor of that widening. */
+#include "kernel/simd_avx2.h"
+#include "kernel/tiers.h"
+#include "kernel/unpack.h"
+
+enum { R = 2, ROWS = 8 * R, TOKENS = 3 };
+
+struct panel {
+    __m256i code[64][R];
+    __m256i scale[16][R]; /* int16, the same one twice: a group of the K family */
+    __m256i
+        pair[8]
+            [R]; /* pairs of int16: of 16-value groups 2 i and 2 i + 1: minima, or the scales that a zero point needs */
+    __m256 d[16][R], dmin[R], m[8][R];
+};
+
+_Static_assert(sizeof(struct panel) <= TILE_PANEL_BYTES && (int)ROWS <= (int)TILE_GROUP, "the panel fits its scratch");
+
+/* together: products added in 16 bits before widening; 0: signed codes. zp: the zero point of unsigned codes. */
+struct law {
+    enum act_family family;
+    int sub, together, zp;
+    enum minima minima;
+};
+
+/* One step of some activation rows; the pointers are those of its first row. */
+struct part {
+    int m, n_blocks;
+    const int8_t *q;
+    const float *dx;
+    const int16_t *s16, *s32;
+    float *acc; /* [m][ROWS] */
+};
+
+/* Keeps gcc 12 from forming all products first and spilling them. */
+#define PIN(v) __asm__("" : "+x"(v))
+
+/* sum + the products of group g of T rows (a constant), widened by `factor`. */
+INL void group_products(__m256i sum[R][TOKENS], const struct panel *P, const struct law law, const int T, int g,
+                        const int8_t *q, const __m256i factor[R])
+{
+    const int depth = law.sub / 4, together = law.together ? law.together : 1;
+    UNROLL for (int k = 0; k < depth; k += together)
+    {
+        __m256i a[R][TOKENS];
+        UNROLL for (int j = 0; j < together; j++)
+        {
+            const __m256i *w = P->code[g * depth + k + j];
+            UNROLL for (int t = 0; t < T; t++)
+            {
+                __m256i b = broadcast32(q + t * STEP + (g * depth + k + j) * 4);
+                UNROLL for (int r = 0; r < R; r++)
+                {
+                    __m256i p = law.together ? _mm256_maddubs_epi16(w[r], b) : signed_pairs(w[r], b);
+                    a[r][t] = j ? _mm256_add_epi16(a[r][t], p) : p;
+                    PIN(a[r][t]);
+                }
+            }
+        }
+        UNROLL for (int t = 0; t < T; t++) UNROLL for (int r = 0; r < R; r++)
+            sum[r][t] = _mm256_add_epi32(sum[r][t], _mm256_madd_epi16(a[r][t], factor[r]));
+    }
+}
+
+/* Sum of pairs times sums of activations. */
+INL __m256i pair_sums(const struct panel *P, int r, const int16_t *s16)
+{
+    __m256i m = _mm256_setzero_si256();
+    UNROLL for (int i = 0; i < 8; i++)
+        m = _mm256_add_epi32(m, _mm256_madd_epi16(P->pair[i][r], broadcast32(s16 + 2 * i)));
+    return m;
+}
+
+INL void k_step(const struct panel *P, const struct law law, const int T, const struct part *a)
+{
+    __m256i s[R][TOKENS];
+    UNROLL for (int t = 0; t < T; t++) UNROLL for (int r = 0; r < R; r++) s[r][t] = _mm256_setzero_si256();
+    for (int g = 0; g < STEP / law.sub; g++)
+        group_products(s, P, law, T, g, a->q, P->scale[g]);
+    UNROLL for (int t = 0; t < T; t++) UNROLL for (int r = 0; r < R; r++)
+    {
+        float *o = a->acc + t * ROWS + r * 8;
+        const __m256 dx = _mm256_set1_ps(a->dx[t]);
+        __m256 y = _mm256_loadu_ps(o);
+        __m256i pairs = law.zp || law.minima ? pair_sums(P, r, a->s16 + 16 * t) : _mm256_setzero_si256();
+        if (law.zp)
+            s[r][t] = _mm256_sub_epi32(s[r][t], _mm256_mullo_epi32(pairs, _mm256_set1_epi32(law.zp)));
+        y = _mm256_fmadd_ps(_mm256_mul_ps(P->d[0][r], dx), _mm256_cvtepi32_ps(s[r][t]), y);
+        if (law.minima == MIN_INT)
+            y = _mm256_fnmadd_ps(_mm256_mul_ps(P->dmin[r], dx), _mm256_cvtepi32_ps(pairs), y);
+        _mm256_storeu_ps(o, y);
+    }
+}
+
+INL void small_step(const struct panel *P, const struct law law, const int T, const struct part *a)
+{
+    const __m256i ones[R] = {_mm256_set1_epi16(1), _mm256_set1_epi16(1)};
+    for (int g = 0; g < a->n_blocks * (32 / law.sub); g++) {
+        __m256i v[R][TOKENS];
+        UNROLL for (int t = 0; t < T; t++) UNROLL for (int r = 0; r < R; r++)
+            v[r][t] = _mm256_set1_epi32(law.zp ? -law.zp * a->s32[t * 8 + g] : 0);
+        group_products(v, P, law, T, g, a->q, ones);
+        UNROLL for (int t = 0; t < T; t++)
+        {
+            const int x = t * 8 + g * law.sub / 32;
+            const __m256 dx = _mm256_set1_ps(a->dx[x]);
+            UNROLL for (int r = 0; r < R; r++)
+            {
+                float *o = a->acc + t * ROWS + r * 8;
+                __m256 y = _mm256_loadu_ps(o);
+                y = _mm256_fmadd_ps(_mm256_mul_ps(P->d[g][r], dx), _mm256_cvtepi32_ps(v[r][t]), y);
+                if (law.minima == MIN_FLOAT)
+                    y = _mm256_fmadd_ps(_mm256_mul_ps(P->m[g][r], dx), _mm256_set1_ps((float)a->s32[x]), y);
+                _mm256_storeu_ps(o, y);
+            }
+        }
+    }
+}
+
+INL void all_rows(const struct panel *P, const struct law law, struct part a)
+{
+    for (int left = (a.m + TOKENS - 1) / TOKENS; left > 0; left--) {
+        int T = (a.m + left - 1) / left;
+        if (law.family == ACT_X256) {
+            switch (T) {
+            case 3:
+                k_step(P, law, 3, &a);
+                break;
+            case 2:
+                k_step(P, law, 2, &a);
+                break;
+            default:
+                k_step(P, law, 1, &a);
+                break;
+            }
+        } else {
+            switch (T) {
+            case 3:
+                small_step(P, law, 3, &a);
+                break;
+            case 2:
+                small_step(P, law, 2, &a);
+                break;
+            default:
+                small_step(P, law, 1, &a);
+                break;
+            }
+        }
+        a.m -= T;
+        a.q += T * STEP;
+        a.dx += T * (law.family == ACT_X256 ? 1 : 8);
+        a.s16 += T * 16;
+        a.s32 += T * 8;
+        a.acc += T * ROWS;
+    }
+}
+
+#define LAW(name, ...)                                                                                                 \
+    static __attribute__((noinline)) void name(const struct panel *P, const struct part *a)                            \
+    {                                                                                                                  \
+        all_rows(P, (struct law){__VA_ARGS__}, *a);                                                                    \
+    }
+LAW(law_q4_k, ACT_X256, 32, 8, 0, MIN_INT)
+LAW(law_q6_k, ACT_X256, 16, 2, 32, MIN_NONE)
+LAW(law_q4_0, ACT_X32, 32, 8, 8, MIN_NONE)
+LAW(k32_signed, ACT_X256, 32, 0, 0, MIN_NONE)
+LAW(k16_signed, ACT_X256, 16, 0, 0, MIN_NONE)
+LAW(k16_signed_min, ACT_X256, 16, 0, 0, MIN_INT)
+LAW(b32_signed, ACT_X32, 32, 0, 0, MIN_NONE)
+LAW(b32_signed_min, ACT_X32, 32, 0, 0, MIN_FLOAT)
+LAW(b16_signed, ACT_X32, 16, 0, 0, MIN_NONE)
+
+typedef void law_fn(const struct panel *P, const struct part *a);
+
+static law_fn *law_of(const struct unpacking *u)
+{
+    if (u->family == ACT_X256)
+        return u->minima == MIN_INT ? k16_signed_min : u->sub == 32 ? k32_signed : k16_signed;
+    return u->minima == MIN_FLOAT ? b32_signed_min : u->sub == 32 ? b32_signed : b16_signed;
+}
+
+/* ---- filling the panel: a row's codes in a line, then eight lines transposed ---- */
+
+static void codes_q4_k(uint8_t *u, const uint8_t *p, int n)
+{
+    const __m256i m4 = _mm256_set1_epi8(15);
+    (void)n;
+    for (int c = 0; c < 4; c++) {
+        __m256i w = load256(p + 16 + 32 * c);
+        _mm256_storeu_si256((__m256i *)(u + 64 * c), _mm256_and_si256(w, m4));
+        _mm256_storeu_si256((__m256i *)(u + 64 * c + 32), _mm256_and_si256(_mm256_srli_epi16(w, 4), m4));
+    }
+}
+
+static void codes_q6_k(uint8_t *u, const uint8_t *p, int n)
+{
+    const __m256i m4 = _mm256_set1_epi8(15), m30 = _mm256_set1_epi8(0x30);
+    (void)n;
+    for (int c = 0; c < 2; c++) {
+        __m256i a = load256(p + 64 * c), b = load256(p + 64 * c + 32), h = load256(p + 128 + 32 * c);
+        __m256i *o = (__m256i *)(u + 128 * c);
+        _mm256_storeu_si256(o,
+                            _mm256_or_si256(_mm256_and_si256(a, m4), _mm256_and_si256(_mm256_slli_epi16(h, 4), m30)));
+        _mm256_storeu_si256(o + 1,
+                            _mm256_or_si256(_mm256_and_si256(b, m4), _mm256_and_si256(_mm256_slli_epi16(h, 2), m30)));
+        _mm256_storeu_si256(o + 2,
+                            _mm256_or_si256(_mm256_and_si256(_mm256_srli_epi16(a, 4), m4), _mm256_and_si256(h, m30)));
+        _mm256_storeu_si256(o + 3, _mm256_or_si256(_mm256_and_si256(_mm256_srli_epi16(b, 4), m4),
+                                                   _mm256_and_si256(_mm256_srli_epi16(h, 2), m30)));
+    }
+}
+
+static void codes_q8_0(uint8_t *u, const uint8_t *p, int n)
+{
+    for (int i = 0; i < n; i += 32, p += 34)
+        _mm256_storeu_si256((__m256i *)(u + i), load256(p + 2));
+}
+
+static void codes_q4_0(uint8_t *u, const uint8_t *p, int n)
+{
+    const __m128i m4 = _mm_set1_epi8(15);
+    for (int i = 0; i < n; i += 32, p += 18) {
+        __m128i w = load128(p + 2);
+        _mm_storeu_si128((__m128i *)(u + i), _mm_and_si128(w, m4));
+        _mm_storeu_si128((__m128i *)(u + i + 16), _mm_and_si128(_mm_srli_epi16(w, 4), m4));
+    }
+}
+
+/* Lines of 256 codes of eight rows -> half r of the panel: an 8 x 8 transpose of dwords for each 32 codes. */
+static void transpose(struct panel *P, int r, uint8_t line[8][STEP], int n)
+{
+    for (int i = 0; i < n; i += 32) {
+        __m256i v[8], a[8], b[8];
+        UNROLL for (int l = 0; l < 8; l++) v[l] = load256(line[l] + i);
+        UNROLL for (int l = 0; l < 8; l += 2)
+        {
+            a[l] = _mm256_unpacklo_epi32(v[l], v[l + 1]);
+            a[l + 1] = _mm256_unpackhi_epi32(v[l], v[l + 1]);
+        }
+        UNROLL for (int l = 0; l < 8; l += 4)
+        { /* b[l + j]: dword j (and j + 4) of rows l .. l + 3 */
+            b[l] = _mm256_unpacklo_epi64(a[l], a[l + 2]);
+            b[l + 1] = _mm256_unpackhi_epi64(a[l], a[l + 2]);
+            b[l + 2] = _mm256_unpacklo_epi64(a[l + 1], a[l + 3]);
+            b[l + 3] = _mm256_unpackhi_epi64(a[l + 1], a[l + 3]);
+        }
+        UNROLL for (int j = 0; j < 4; j++)
+        {
+            P->code[i / 4 + j][r] = _mm256_permute2x128_si256(b[j], b[j + 4], 0x20);
+            P->code[i / 4 + 4 + j][r] = _mm256_permute2x128_si256(b[j], b[j + 4], 0x31);
+        }
+    }
+}
+
+INL void put16x2(__m256i *v, int lane, int low, int high)
+{
+    ((uint32_t *)v)[lane] = (uint16_t)low | (uint32_t)(uint16_t)high << 16;
+}
+
+INL void put_f32(__m256 *v, int lane, float f) { ((float *)v)[lane] = f; }
+
+static void scales_q4_k(struct panel *P, int r, int lane, const uint8_t *p, int n)
+{
+    (void)n;
+    put_f32(&P->d[0][r], lane, load_f16(p));
+    put_f32(&P->dmin[r], lane, load_f16(p + 2));
+    for (int g = 0; g < 8; g++) {
+        const uint8_t *c = p + 4;
+        int scale = g < 4 ? c[g] & 63 : (c[g + 4] & 15) | c[g - 4] >> 6 << 4;
+        int min = g < 4 ? c[g + 4] & 63 : c[g + 4] >> 4 | c[g] >> 6 << 4;
+        put16x2(&P->scale[g][r], lane, scale, scale);
+        put16x2(&P->pair[g][r], lane, min, min); /* the two sixteens of its thirty-two */
+    }
+}
+
+static void scales_q6_k(struct panel *P, int r, int lane, const uint8_t *p, int n)
+{
+    (void)n;
+    const int8_t *s = (const int8_t *)p + 192;
+    put_f32(&P->d[0][r], lane, load_f16(p + 208));
+    for (int g = 0; g < 16; g++)
+        put16x2(&P->scale[g][r], lane, s[g], s[g]);
+    for (int g = 0; g < 8; g++)
+        put16x2(&P->pair[g][r], lane, s[2 * g], s[2 * g + 1]);
+}
+
+static void scales_q8_0(struct panel *P, int r, int lane, const uint8_t *p, int n)
+{
+    for (int g = 0; g < n / 32; g++)
+        put_f32(&P->d[g][r], lane, load_f16(p + 34 * g));
+}
+
+static void scales_q4_0(struct panel *P, int r, int lane, const uint8_t *p, int n)
+{
+    for (int g = 0; g < n / 32; g++)
+        put_f32(&P->d[g][r], lane, load_f16(p + 18 * g));
+}
+
+static const struct own_panel {
+    void (*codes)(uint8_t *u, const uint8_t *p, int n);
+    void (*scales)(struct panel *P, int r, int lane, const uint8_t *p, int n);
+    law_fn *law;
+} own[TYPE_COUNT] = {
+    [TYPE_Q4_K] = {codes_q4_k, scales_q4_k, law_q4_k},
+    [TYPE_Q6_K] = {codes_q6_k, scales_q6_k, law_q6_k},
+    [TYPE_Q8_0] = {codes_q8_0, scales_q8_0, b32_signed},
+    [TYPE_Q4_0] = {codes_q4_0, scales_q4_0, law_q4_0},
+};
+
+/* Integer and float scales of any type's step. */
+static void scales_any(struct panel *P, int r, int lane, const struct unpacking *u, const struct step *s, int n)
+{
+    if (u->family == ACT_X32) {
+        for (int g = 0; g < n / u->sub; g++)
+            put_f32(&P->d[g][r], lane, s->d[g * u->sub / 16]);
+        for (int g = 0; u->minima == MIN_FLOAT && g < n / 32; g++)
+            put_f32(&P->m[g][r], lane, s->m[g]);
+        return;
+    }
+    int wide = u->sub == 32 && u->minima == MIN_NONE;
+    put_f32(&P->d[0][r], lane, s->d[0]);
+    for (int g = 0; g < (wide ? 8 : 16); g++)
+        put16x2(&P->scale[g][r], lane, s->scale[wide ? 2 * g : g], s->scale[wide ? 2 * g : g]);
+    if (u->minima == MIN_INT) {
+        put_f32(&P->dmin[r], lane, s->dmin);
+        for (int g = 0; g < 8; g++)
+            put16x2(&P->pair[g][r], lane, s->min[2 * g], s->min[2 * g + 1]);
+    }
+}
+
+/* n values of eight rows at p to half r. */
+static void fill(struct panel *P, int r, const struct wmat *w, const uint8_t *p, int n)
+{
+    const struct own_panel *o = &own[w->type];
+    const struct unpacking *u = &unpackings[w->type];
+    uint8_t line[8][STEP] __attribute__((aligned(32)));
+    struct step s;
+    for (int lane = 0; lane < 8; lane++, p += w->row_bytes) {
+        if (o->codes) {
+            o->codes(line[lane], p, n);
+            o->scales(P, r, lane, p, n);
+        } else {
+            u->unpack(&s, p, n);
+            memcpy(line[lane], s.code, (size_t)n);
+            scales_any(P, r, lane, u, &s, n);
+        }
+    }
+    transpose(P, r, line, n);
+}
+
+static void group_rows(const struct wmat *w, const uint8_t *rows, const struct xq *x, struct panel *P, float *acc)
+{
+    law_fn *law = own[w->type].law ? own[w->type].law : law_of(&unpackings[w->type]);
+    const size_t step_bytes = type_row_bytes(type_info(w->type), STEP);
+    const size_t d_row = x->family == ACT_X256 ? 1 : 8;
+    memset(acc, 0, (size_t)x->n_rows * ROWS * sizeof *acc);
+    for (int b = 0; b < x->n_steps; b++, rows += step_bytes) {
+        const size_t at = (size_t)b * (size_t)x->plane;
+        const int n = step_values(w->n_cols, b);
+        for (int r = 0; r < R; r++)
+            fill(P, r, w, rows + (size_t)r * 8 * w->row_bytes, n);
+        law(P, &(struct part){
+                   .m = x->n_rows,
+                   .n_blocks = n / 32,
+                   .q = x->code + at * STEP,
+                   .dx = x->scale + at * d_row,
+                   .s16 = x->sum16 + at * 16,
+                   .s32 = x->sum32 + at * 8,
+                   .acc = acc,
+               });
+    }
+}
+
+enum { TILE_ROWS_MIN = 4 }; /* below, the dots are faster */
+
+static void tile(const struct wmat *w, int n0, int n1, const struct xq *x, float *out, size_t ld_out, void *scratch)
+{
+    struct panel *P = scratch;
+    float *acc = (float *)((char *)scratch + TILE_PANEL_BYTES);
+    if (n1 - n0 < ROWS || x->n_rows < TILE_ROWS_MIN) {
+        for (int r = 0; r < x->n_rows; r++)
+            dot_avx2(w, n0, n1, x, r, out + (size_t)r * ld_out, NULL);
+        return;
+    }
+    for (int n = n0; n < n1; n += ROWS) {
+        if (n + ROWS > n1)
+            n = n1 - ROWS; /* overlaps the group before: the same bits, written twice */
+        group_rows(w, w->data + (size_t)n * w->row_bytes, x, P, acc);
+        for (int r = 0; r < x->n_rows; r++)
+            memcpy(out + (size_t)r * ld_out + n, acc + (size_t)r * ROWS, ROWS * sizeof *acc);
+    }
+}
+
+void fill_tile_avx2(struct kernels *k)
+{
+    for (int t = 0; t < TYPE_COUNT; t++)
+        if (unpackings[t].unpack)
+            k->tile[t] = tile;
+}
