@@ -69,13 +69,15 @@ __attribute__((no_sanitize("address"))) static void write_pages(volatile uint8_t
         p[i] = 0;
 }
 
-void arena_touch(struct arena *a)
+void arena_touch(struct arena *a, int i, int n)
 {
+    size_t pages = a->size / HUGE_PAGE, begin = pages * (size_t)i / (size_t)n * HUGE_PAGE;
+    size_t size = pages * (size_t)(i + 1) / (size_t)n * HUGE_PAGE - begin;
 #ifdef MADV_POPULATE_WRITE
-    if (madvise(a->base, a->size, MADV_POPULATE_WRITE) == 0)
+    if (size == 0 || madvise(a->base + begin, size, MADV_POPULATE_WRITE) == 0)
         return;
 #endif
-    write_pages(a->base, a->size);
+    write_pages(a->base + begin, size);
 }
 
 void arena_unmap(struct arena *a)

@@ -3,6 +3,7 @@
 
 #include "base/checked.h"
 #include "base/error.h"
+#include "base/log.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -56,6 +57,8 @@ static uint64_t session_table_bytes(const struct session *s)
     return (uint64_t)s->plan.n_parallel * sizeof(struct sequence) + 64;
 }
 
+static void touch(void *memory, int thread, int n_threads) { arena_touch(memory, thread, n_threads); }
+
 static int map_memory(struct session *s, const struct plan_wish *wish, struct error *err)
 {
     const struct plan *p = &s->plan;
@@ -78,7 +81,7 @@ static int map_memory(struct session *s, const struct plan_wish *wish, struct er
                          (unsigned long long)limit.rlim_cur, (unsigned long long)all);
     if (arena_map(&s->memory, all, err))
         return -1;
-    arena_touch(&s->memory);
+    pool_run(s->pool, touch, &s->memory);
     if (cut(s, &s->slots, slots, err) || cut(s, &s->weights, weights, err) || cut(s, &s->pages, pages, err) ||
         cut(s, &s->scratch, p->step_bytes, err) || cut(s, &s->tables, tables, err))
         return -1;
@@ -160,10 +163,18 @@ static int place_store(struct session *s, struct error *err)
     return 0;
 }
 
+static void warn_of_context(const struct session *s)
+{
+    if (s->plan.n_ctx > s->model->p.n_ctx_train)
+        log_line(LOG_WARN, "%s was trained on %d positions; with --ctx %d answers get worse behind that",
+                 s->file->file->path, s->model->p.n_ctx_train, s->plan.n_ctx);
+}
+
 int session_load(struct session *s, const struct session_options *opt, struct error *err)
 {
     const struct reader_options *how = &opt->wish.reader;
-    if (map_memory(s, &opt->wish, err) || pool_create(&s->pool, s->plan.n_threads, err) ||
+    warn_of_context(s);
+    if (pool_create(&s->pool, s->plan.n_threads, err) || map_memory(s, &opt->wish, err) ||
         reader_open(&s->reader, s->file->file, s->file->n_file, how, &s->tables, err))
         return -1;
     if (place_room(s, err) || place_pages(s, opt->wish.kv, err) || place_op(s, opt, err) || place_store(s, err))
