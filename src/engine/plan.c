@@ -236,6 +236,19 @@ static struct config least_config(const struct planner *pl)
     return c;
 }
 
+/* The token embedding may go to disk: there is a store to gain from it, it is not the output as well, and it takes more than
+ * the buffers that would read its rows. */
+static int embedding_may_go(struct planner *pl)
+{
+    const struct model *m = pl->m;
+    struct config c = whole_config(pl);
+    if (m->n_moe_layer == 0 || m->output == m->token_embd)
+        return 0;
+    uint64_t resident = price(pl, &c);
+    c.embedding_on_disk = 1;
+    return price(pl, &c) < resident;
+}
+
 static int walk(struct planner *pl, struct config *c, uint64_t memory)
 {
     const struct plan_wish *w = pl->wish;
@@ -372,8 +385,7 @@ static uint64_t choose_memory(struct plan *p, const struct plan_wish *w)
 
 int plan_make(struct plan *out, struct model *m, const struct plan_wish *wish, struct error *err)
 {
-    struct planner pl = {
-        .p = out, .m = m, .wish = wish, .can_stream = m->n_moe_layer > 0 && m->output != m->token_embd};
+    struct planner pl = {.p = out, .m = m, .wish = wish};
     *out = (struct plan){.n_parallel = wish->n_parallel ? wish->n_parallel : 1,
                          .n_threads = wish->n_threads ? wish->n_threads : cpu_usable_cores()};
     if (describe_experts(&pl, err))
@@ -385,6 +397,7 @@ int plan_make(struct plan *out, struct model *m, const struct plan_wish *wish, s
     out->part[PLAN_INDEX] = m->file->arena.total + m->arena.total;
     out->part[PLAN_TEXT] = wish->text_bytes;
 
+    pl.can_stream = embedding_may_go(&pl);
     struct config c = least_config(&pl);
     out->minimum = memory_for(price(&pl, &c));
     c = whole_config(&pl);
