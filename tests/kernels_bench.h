@@ -67,7 +67,7 @@ static void bench_tile(const struct kernels *k, enum block_type t)
     struct xq x = bench_rows(kernel_family(t), 512, cols);
     size_t ld = (size_t)n + 32;
     float *out = bench_memory(512 * ld * 4);
-    void *work = aligned_alloc(64, (kernel_tile_scratch(512) + 63) / 64 * 64);
+    void *work = bench_memory(kernel_tile_scratch(512));
     printf("tile %-7s %-7s Tops per core at", cpu_tier_name(k->tier), type_info(t)->name);
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
         int m = rows[i];
@@ -83,7 +83,7 @@ static void bench_tile(const struct kernels *k, enum block_type t)
         fflush(stdout);
     }
     printf("\n");
-    free(work);
+    munmap(work, kernel_tile_scratch(512));
     munmap(out, 512 * ld * 4);
     munmap((void *)(uintptr_t)w.data, w.row_bytes * (size_t)n);
     munmap(x.code, xq_bytes(x.family, 512, cols));

@@ -69,7 +69,8 @@ INL __m128 step_q6_k(__m128 acc, const uint8_t *p, size_t rs, const struct xq *x
         UNROLL for (int c = 0; c < 2; c++)
         {
             __m256i a = load256(b + 64 * c), d = load256(b + 64 * c + 32), h = load256(b + 128 + 32 * c), code[4];
-            __m256i half = _mm256_permute4x64_epi64(scale, c ? 0xee : 0x44); /* its eight scales in both halves */
+            /* its eight scales in both halves */
+            __m256i half = c ? _mm256_permute4x64_epi64(scale, 0xee) : _mm256_permute4x64_epi64(scale, 0x44);
             code[0] = _mm256_or_si256(_mm256_and_si256(a, m4), _mm256_and_si256(_mm256_slli_epi16(h, 4), m30));
             code[1] = _mm256_or_si256(_mm256_and_si256(d, m4), _mm256_and_si256(_mm256_slli_epi16(h, 2), m30));
             code[2] = _mm256_or_si256(_mm256_and_si256(_mm256_srli_epi16(a, 4), m4), _mm256_and_si256(h, m30));

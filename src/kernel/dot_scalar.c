@@ -16,7 +16,7 @@
 #include <math.h>
 #include <string.h>
 
-/* n values that share a scale. Returns the scale: NaN when a value is not finite (the row's outputs become NaN, which is
+/* n values that share a scale; q holds zeros and gets their codes. Returns the scale: NaN when a value is not finite (the row's outputs become NaN, which is
  * caught at the logits), 0 below 2^-100. */
 static float quantise_group(int8_t *q, const float *v, int n)
 {
@@ -26,7 +26,6 @@ static float quantise_group(int8_t *q, const float *v, int n)
         if (u > a)
             a = u;
     }
-    memset(q, 0, (size_t)n);
     if (a >= 0x7f800000)
         return f32_from_bits(0x7fc00000);
     if (a < f32_bits(0x1p-100f))

@@ -7,6 +7,7 @@
  * sums), so that several products may be added in 16 bits before they are widened: 8 * 2 * 15 * 127 and 2 * 2 * 63 * 127 are
  * below 32768. Other types keep signed codes, at most 128 in magnitude, and widen every pair. The K family's integer scale is
  * the factor of that widening. */
+#include "format/grids.h"
 #include "kernel/simd_avx2.h"
 #include "kernel/tiers.h"
 #include "kernel/unpack.h"
@@ -234,6 +235,19 @@ static void codes_q4_0(uint8_t *u, const uint8_t *p, int n)
     }
 }
 
+INL void codes_table(uint8_t *u, const uint8_t *p, int n, const int8_t table[16], size_t bytes, size_t head)
+{
+    const __m256i t = _mm256_broadcastsi128_si256(load128(table)), m4 = _mm256_set1_epi8(15);
+    for (int i = 0; i < n; i += 32, p += bytes) {
+        __m128i w = load128(p + head);
+        __m256i both = _mm256_inserti128_si256(_mm256_castsi128_si256(w), _mm_srli_epi16(w, 4), 1);
+        _mm256_storeu_si256((__m256i *)(u + i), _mm256_shuffle_epi8(t, _mm256_and_si256(both, m4)));
+    }
+}
+
+static void codes_iq4_nl_row(uint8_t *u, const uint8_t *p, int n) { codes_table(u, p, n, codes_iq4_nl, 18, 2); }
+static void codes_mxfp4_row(uint8_t *u, const uint8_t *p, int n) { codes_table(u, p, n, codes_e2m1, 17, 1); }
+
 /* Lines of 256 codes of eight rows -> half r of the panel: an 8 x 8 transpose of dwords for each 32 codes. */
 static void transpose(struct panel *P, int r, uint8_t line[8][STEP], int n)
 {
@@ -304,6 +318,12 @@ static void scales_q4_0(struct panel *P, int r, int lane, const uint8_t *p, int 
         put_f32(&P->d[g][r], lane, load_f16(p + 18 * g));
 }
 
+static void scales_mxfp4(struct panel *P, int r, int lane, const uint8_t *p, int n)
+{
+    for (int g = 0; g < n / 32; g++, p += 17)
+        put_f32(&P->d[g][r], lane, f32_from_bits(p[0] < 2 ? 0x00200000u << p[0] : (uint32_t)(p[0] - 1) << 23));
+}
+
 static const struct own_panel {
     void (*codes)(uint8_t *u, const uint8_t *p, int n);
     void (*scales)(struct panel *P, int r, int lane, const uint8_t *p, int n);
@@ -313,6 +333,8 @@ static const struct own_panel {
     [TYPE_Q6_K] = {codes_q6_k, scales_q6_k, law_q6_k},
     [TYPE_Q8_0] = {codes_q8_0, scales_q8_0, b32_signed},
     [TYPE_Q4_0] = {codes_q4_0, scales_q4_0, law_q4_0},
+    [TYPE_IQ4_NL] = {codes_iq4_nl_row, scales_q4_0, b32_signed},
+    [TYPE_MXFP4] = {codes_mxfp4_row, scales_mxfp4, b32_signed},
 };
 
 /* Integer and float scales of any type's step. */
@@ -379,13 +401,14 @@ static void group_rows(const struct wmat *w, const uint8_t *rows, const struct x
     }
 }
 
-enum { TILE_ROWS_MIN = 4 }; /* below, the dots are faster */
+/* Below this many activation rows the dots are faster; where unpacking is the cost, never. */
+static int tile_rows_min(enum block_type t) { return own[t].codes ? 5 : 2; }
 
 static void tile(const struct wmat *w, int n0, int n1, const struct xq *x, float *out, size_t ld_out, void *scratch)
 {
     struct panel *P = scratch;
     float *acc = (float *)((char *)scratch + TILE_PANEL_BYTES);
-    if (n1 - n0 < ROWS || x->n_rows < TILE_ROWS_MIN) {
+    if (n1 - n0 < ROWS || x->n_rows < tile_rows_min(w->type)) {
         for (int r = 0; r < x->n_rows; r++)
             dot_avx2(w, n0, n1, x, r, out + (size_t)r * ld_out, NULL);
         return;

@@ -215,14 +215,15 @@ static void group_rows(const struct wmat *w, const uint8_t *rows, const uint8_t 
     }
 }
 
-/* Below this many activation rows the dots are faster (2 cores of AMD family 26: the two cross between 2 and 4). */
-enum { TILE_ROWS_MIN = 3 };
+/* Below this many activation rows the dots are faster (AMD family 26: they cross between 2 and 4); where unpacking is the cost,
+ * never. */
+static int tile_rows_min(enum block_type t) { return own[t].unpack ? 3 : 2; }
 
 static void tile(const struct wmat *w, int n0, int n1, const struct xq *x, float *out, size_t ld_out, void *scratch)
 {
     struct panel *P = scratch;
     float *acc = (float *)((char *)scratch + TILE_PANEL_BYTES);
-    if (n1 - n0 < PANEL_ROWS || x->n_rows < TILE_ROWS_MIN) {
+    if (n1 - n0 < PANEL_ROWS || x->n_rows < tile_rows_min(w->type)) {
         for (int r = 0; r < x->n_rows; r++)
             dot_avx512(w, n0, n1, x, r, out + (size_t)r * ld_out, NULL);
         return;
