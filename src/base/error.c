@@ -4,6 +4,14 @@
 #include <stdarg.h>
 #include <stdio.h>
 
+/* Names come from files and people: a control character of one would break the line, or steer the terminal. */
+static void make_printable(char *text)
+{
+    for (; *text; text++)
+        if ((unsigned char)*text < ' ' || *text == 127)
+            *text = '?';
+}
+
 int error_set(struct error *err, enum error_code code, const char *format, ...)
 {
     if (!err || err->code != ERR_NONE)
@@ -13,5 +21,6 @@ int error_set(struct error *err, enum error_code code, const char *format, ...)
     va_start(ap, format);
     vsnprintf(err->text, sizeof err->text, format, ap);
     va_end(ap);
+    make_printable(err->text);
     return -1;
 }

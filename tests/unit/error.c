@@ -1,5 +1,5 @@
 /* links: base */
-/* error_set: the first error wins, the sentence is cut rather than overrun. */
+/* error_set: the first error wins, the sentence is cut rather than overrun, and stays on one line. */
 #include "base/error.h"
 
 #include <setjmp.h>
@@ -31,6 +31,14 @@ static void long_sentences_are_cut(void **state)
     assert_int_equal(strlen(err.text), sizeof err.text - 1);
 }
 
+static void names_cannot_break_the_line(void **state)
+{
+    (void)state;
+    struct error err = {0};
+    error_set(&err, ERR_FORMAT, "%s: \"%s\" is no name", "m\xc3\xb6hre.gguf", "a\n\033[2Jb\177");
+    assert_string_equal(err.text, "m\xc3\xb6hre.gguf: \"a??[2Jb?\" is no name");
+}
+
 static void nobody_listens(void **state)
 {
     (void)state;
@@ -42,6 +50,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(first_error_wins),
         cmocka_unit_test(long_sentences_are_cut),
+        cmocka_unit_test(names_cannot_break_the_line),
         cmocka_unit_test(nobody_listens),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
