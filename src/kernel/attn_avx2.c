@@ -118,8 +118,8 @@ INL void columns(const enum kv_type t, const struct attn_work *w, int j, const i
                  int d)
 {
     const struct attn_split *s = w->s;
-    const size_t row = (size_t)s->d_v * (t == KV_F16 ? 2 : 4);
-    const char *v = row_at(s, s->v, p0, s->d_v);
+    const size_t row = (size_t)s->ld_v * (t == KV_F16 ? 2 : 4);
+    const char *v = row_at(s, s->v, p0, s->ld_v);
     const float *e = w->e + j * ATTN_PAGE;
     __m256 a[8];
     UNROLL for (int i = 0; i < T; i++) UNROLL for (int c = 0; c < C; c++)

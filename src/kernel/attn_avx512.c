@@ -124,8 +124,8 @@ INL void columns(const enum kv_type t, const struct attn_work *w, int j, const i
                  int d)
 {
     const struct attn_split *s = w->s;
-    const size_t row = (size_t)s->d_v * (t == KV_F16 ? 2 : 4);
-    const char *v = row_at(s, s->v, p0, s->d_v);
+    const size_t row = (size_t)s->ld_v * (t == KV_F16 ? 2 : 4);
+    const char *v = row_at(s, s->v, p0, s->ld_v);
     __m512 a[ATTN_QUERIES * 2];
     UNROLL for (int i = 0; i < T; i++) UNROLL for (int c = 0; c < C; c++)
         a[i * C + c] = _mm512_loadu_ps(s->a + (size_t)w->index[j + i] * (size_t)s->d_v + d + c * 16);

@@ -50,7 +50,7 @@ static void split_one(const struct attn_split *s, int t, float *e)
         float w = law_exp(e[p] - m);
         l[p % 16] += w;
         for (int d = 0; d < s->d_v; d++)
-            a[d] = fmaf(w, kv_at(s, s->v, (size_t)p * (size_t)s->d_v + (size_t)d), a[d]);
+            a[d] = fmaf(w, kv_at(s, s->v, (size_t)p * (size_t)s->ld_v + (size_t)d), a[d]);
     }
     s->m[t] = m;
     s->l[t] = tree16(l);
@@ -79,9 +79,19 @@ static void attn_finish(float *o, float L, int d_v)
         o[d] *= r;
 }
 
+static void attn_sink(float *M, float *L, float *o, float sink, int d_v)
+{
+    float n = sink > *M ? sink : *M, co = law_exp(*M - n);
+    *L = fmaf(*L, co, law_exp(sink - n));
+    for (int d = 0; d < d_v; d++)
+        o[d] *= co;
+    *M = n;
+}
+
 void fill_attn_scalar(struct kernels *k)
 {
     k->attn_split = attn_split_scalar;
     k->attn_merge = attn_merge;
     k->attn_finish = attn_finish;
+    k->attn_sink = attn_sink;
 }

@@ -82,8 +82,9 @@ struct attn_split {
     const float *q; /* query t at q + t * ld_q, d_k values */
     size_t ld_q;
     int n_q;
-    const void *k, *v; /* [256][d_k], [256][d_v] */
+    const void *k, *v; /* [256][d_k], [256][ld_v] of which d_v */
     int d_k, d_v;
+    int ld_v; /* d_v, or d_k where V is the head of K */
     enum kv_type type;
     const int *first, *last; /* [n_q] */
     float scale, cap;
@@ -94,6 +95,23 @@ struct attn_split {
 /* scratch of this thread: kernel_attn_scratch(d_k) bytes, 64-byte aligned. */
 typedef void attn_split_fn(const struct attn_split *s, void *scratch);
 size_t kernel_attn_scratch(int d_k, int d_v);
+
+/* ---- recurrences: one panel of columns of one head's state, over rows of one sequence in order --------------------------------
+ * The state of a head lies in panels of DELTA_PANEL columns, each contiguous: [n_v / panel][n_k][panel]. (A head narrower than
+ * a panel is one panel of its width.) Row t: q, k at q + t * ld_k, k + t * ld_k; v and o at v + t * ld_v, o + t * ld_o, from the
+ * panel's first column; decay and beta at t * ld_gate. */
+enum { DELTA_PANEL = 32 };
+
+struct delta_run {
+    float *state; /* [n_k][panel] */
+    int n_k, panel;
+    int n_rows;
+    const float *q, *k; /* [n_k] of a row */
+    const float *v;
+    float *o;
+    size_t ld_k, ld_v, ld_o, ld_gate;
+    const float *decay, *beta;
+};
 
 struct kernels {
     enum cpu_tier tier;
@@ -119,6 +137,19 @@ struct kernels {
     /* Merge a split (m, l, a) into the running (M, L, o) of one query; start: M = -Inf, L = 0, o = 0. */
     void (*attn_merge)(float *M, float *L, float *o, float m, float l, const float *a, int d_v);
     void (*attn_finish)(float *o, float L, int d_v); /* o * (1 / L) */
+    /* A head's sink: a score without a value, after the last split. */
+    void (*attn_sink)(float *M, float *L, float *o, float sink, int d_v);
+
+    void (*mul)(float *x, const float *y, int n);                /* x *= y */
+    void (*l2_norm)(float *y, const float *x, int n, float eps); /* y = x / sqrt(dot16(x, x) + eps); y may be x */
+    void (*swiglu_oai)(float *h, const float *gate, const float *up,
+                       int n); /* clamped, as gpt-oss has it; h may be gate */
+    /* y = silu(sum over t ascending of c[t * n + j] x[t][j]): the oldest row first. */
+    void (*conv)(float *y, const float *const *x, const float *c, int width, int n);
+    /* decay = exp(A softplus(a + dt)), beta = sigmoid(b), of n heads. */
+    void (*delta_gate)(float *decay, float *beta, const float *a, const float *b, const float *A, const float *dt,
+                       int n);
+    void (*delta)(const struct delta_run *r);
 };
 
 /* The table of the best tier not above cap. */

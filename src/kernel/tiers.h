@@ -9,6 +9,7 @@ void fill_dot_scalar(struct kernels *k);
 void fill_float_scalar(struct kernels *k);
 void fill_vec_scalar(struct kernels *k);
 void fill_attn_scalar(struct kernels *k);
+void fill_recur_scalar(struct kernels *k);
 void fill_quantise_avx2(struct kernels *k);
 void fill_tile_avx2(struct kernels *k);
 void fill_dot_avx2(struct kernels *k);
@@ -27,6 +28,10 @@ enum { TILE_PANEL_BYTES = 16384, TILE_GROUP = 32 };
 
 /* f32 functions of one value, each operation as the law has it (vec_scalar.c). NaN in, NaN out. */
 float law_exp(float x); /* 0 below -87, that of 88 above */
+float law_log(float x);
+float law_sigmoid(float x);
+float law_silu(float x);
+float law_softplus(float x);
 float law_tanh(float x);
 float law_softcap(float x, float cap); /* cap * tanh(x / cap) */
 

@@ -86,6 +86,7 @@ static void attend_pages(const struct op *op, const struct attention *a, struct 
                                    .v = kv_values(s, memory, kv_head),
                                    .d_k = s->d_k,
                                    .d_v = s->d_v,
+                                   .ld_v = s->d_v,
                                    .type = s->type,
                                    .first = u->first,
                                    .last = u->last,

@@ -1,0 +1,132 @@
+/* Work split of recurrences: units are (run, head, panel of columns) and (run, range of channels). See recur.h. */
+#include "op/recur.h"
+
+#include <assert.h>
+#include <string.h>
+
+/* ---- convolution ------------------------------------------------------------------------------------------------------------- */
+
+enum { CHANNELS = 256 };
+
+struct conv {
+    const struct op *op;
+    float *y;
+    const float *x, *c;
+    int width, n_channel, parts;
+    const struct run *run;
+};
+
+/* The kernel takes the weights of its channels as rows of its own width. */
+static void conv_part(const struct conv *a, const struct run *r, int c0, int n)
+{
+    size_t ld = (size_t)a->n_channel;
+    int past = a->width - 1;
+    float weights[CONV_MOST * CHANNELS], before[(CONV_MOST - 1) * CHANNELS];
+    for (int t = 0; t < a->width; t++)
+        memcpy(weights + (size_t)t * (size_t)n, a->c + (size_t)t * ld + c0, (size_t)n * sizeof(float));
+    for (int t = 0; t < past; t++)
+        memcpy(before + (size_t)t * (size_t)n, r->history + (size_t)t * ld + c0, (size_t)n * sizeof(float));
+    for (int i = 0; i < r->n; i++) {
+        const float *x[CONV_MOST];
+        for (int t = 0; t < a->width; t++) {
+            int row = i + t - past;
+            x[t] = row < 0 ? before + (size_t)(row + past) * (size_t)n : a->x + (size_t)(r->first + row) * ld + c0;
+        }
+        a->op->k->conv(a->y + (size_t)(r->first + i) * ld + c0, x, weights, a->width, n);
+    }
+    for (int t = 0; t < past; t++) {
+        int row = r->n + t - past;
+        memcpy(r->history + (size_t)t * ld + c0,
+               row < 0 ? before + (size_t)(row + past) * (size_t)n : a->x + (size_t)(r->first + row) * ld + c0,
+               (size_t)n * sizeof(float));
+    }
+}
+
+static void conv_units(void *arg, int begin, int end, int thread)
+{
+    (void)thread;
+    const struct conv *a = arg;
+    for (int u = begin; u < end; u++) {
+        int c0 = u % a->parts * CHANNELS, n = a->n_channel - c0 < CHANNELS ? a->n_channel - c0 : CHANNELS;
+        conv_part(a, &a->run[u / a->parts], c0, n);
+    }
+}
+
+void op_conv(struct op *op, float *y, const float *x, const float *c, int width, int n_channel, const struct run *run,
+             int n_run)
+{
+    assert(width >= 1 && width <= CONV_MOST);
+    int parts = (n_channel + CHANNELS - 1) / CHANNELS;
+    op_split(op, n_run * parts, 1, 1, conv_units, &(struct conv){op, y, x, c, width, n_channel, parts, run});
+}
+
+/* ---- delta rule -------------------------------------------------------------------------------------------------------------- */
+
+struct delta_units {
+    const struct op *op;
+    const struct delta *d;
+    const struct run *run;
+    int panel, panels;
+};
+
+static void delta_units(void *arg, int begin, int end, int thread)
+{
+    (void)thread;
+    const struct delta_units *a = arg;
+    const struct delta *d = a->d;
+    for (int u = begin; u < end; u++) {
+        int p = u % a->panels, h = u / a->panels % d->n_head_v;
+        const struct run *r = &a->run[u / a->panels / d->n_head_v];
+        size_t row = (size_t)r->first,
+               key = (size_t)(d->interleaved ? h % d->n_head_k : h / (d->n_head_v / d->n_head_k));
+        size_t column = (size_t)h * (size_t)d->n_v + (size_t)p * (size_t)a->panel;
+        float *state = r->state + ((size_t)h * (size_t)d->n_v + (size_t)p * (size_t)a->panel) * (size_t)d->n_k;
+        struct delta_run run = {.state = state, .n_k = d->n_k, .panel = a->panel, .n_rows = r->n};
+        run.q = d->q + row * d->ld_q + key * (size_t)d->n_k;
+        run.k = d->k + row * d->ld_k + key * (size_t)d->n_k;
+        run.v = d->v + row * d->ld_v + column;
+        run.o = d->o + row * d->ld_o + column;
+        run.decay = d->decay + row * d->ld_gate + (size_t)h;
+        run.beta = d->beta + row * d->ld_gate + (size_t)h;
+        run.ld_k = d->ld_k;
+        run.ld_v = d->ld_v;
+        run.ld_o = d->ld_o;
+        run.ld_gate = d->ld_gate;
+        a->op->k->delta(&run);
+    }
+}
+
+void op_delta(struct op *op, const struct delta *d, const struct run *run, int n_run)
+{
+    assert(d->ld_q == d->ld_k && d->n_head_v % d->n_head_k == 0);
+    int panel = d->n_v % DELTA_PANEL == 0 ? DELTA_PANEL : d->n_v, panels = d->n_v / panel;
+    op_split(op, n_run * d->n_head_v * panels, 1, 1, delta_units, &(struct delta_units){op, d, run, panel, panels});
+}
+
+/* ---- norms ------------------------------------------------------------------------------------------------------------------- */
+
+struct l2 {
+    const struct op *op;
+    float *x;
+    size_t ld;
+    int n_head, n;
+    float eps, scale;
+};
+
+static void l2_rows(void *arg, int begin, int end, int thread)
+{
+    (void)thread;
+    const struct l2 *a = arg;
+    for (int r = begin; r < end; r++)
+        for (int h = 0; h < a->n_head; h++) {
+            float *x = a->x + (size_t)r * a->ld + (size_t)h * (size_t)a->n;
+            a->op->k->l2_norm(x, x, a->n, a->eps);
+            if (a->scale != 1.0f)
+                a->op->k->scale(x, a->scale, a->n);
+        }
+}
+
+void op_l2_norm(struct op *op, float *x, int n_rows, size_t ld, int n_head, int n, float eps, float scale)
+{
+    op_split(op, n_rows, 1, 4, l2_rows, &(struct l2){op, x, ld, n_head, n, eps, scale});
+}

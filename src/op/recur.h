@@ -1,0 +1,35 @@
+/* Recurrent layers over a batch: rows of one sequence in order, sequences and columns of state independent.
+ *
+ * A run is a stretch of rows of one sequence; its states are updated in place. */
+#ifndef OP_RECUR_H
+#define OP_RECUR_H
+
+#include "op/op.h"
+
+struct run {
+    int first, n;   /* rows of the batch */
+    float *history; /* [width - 1][n_channel] inputs of the convolution before the run, oldest first */
+    float *state;   /* of the recurrence */
+};
+
+/* Short causal convolution and silu: y [n_rows][n_channel] from x, c [width][n_channel]; history takes the last inputs. */
+void op_conv(struct op *op, float *y, const float *x, const float *c, int width, int n_channel, const struct run *run,
+             int n_run);
+enum { CONV_MOST = 8 }; /* width */
+
+/* Gated delta rule (kernels.md G). Value head h uses key head key_of(h). Rows are ld floats apart in each array:
+ * q, k [n_head_k][n_k], v [n_head_v][n_v], decay and beta [n_head_v], o [n_head_v][n_v].
+ * State of a run: [n_head_v] of panels as kernel.h has them. */
+struct delta {
+    int n_head_k, n_head_v, n_k, n_v;
+    int interleaved; /* value head h uses key head h % n_head_k; else h / (n_head_v / n_head_k) */
+    const float *q, *k, *v, *decay, *beta;
+    size_t ld_q, ld_k, ld_v, ld_gate, ld_o;
+    float *o;
+};
+void op_delta(struct op *op, const struct delta *d, const struct run *run, int n_run);
+
+/* Each head's n values by itself: x = l2_norm(x) * scale, rows ld apart. */
+void op_l2_norm(struct op *op, float *x, int n_rows, size_t ld, int n_head, int n, float eps, float scale);
+
+#endif
