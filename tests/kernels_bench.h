@@ -274,6 +274,7 @@ static void bench_attention(const struct kernels *k, enum kv_type type, int d, i
                                    kv + (size_t)(2 * p + 1) * page,
                                    d,
                                    d,
+                                   d,
                                    type,
                                    first,
                                    last,
