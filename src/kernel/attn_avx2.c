@@ -1,5 +1,6 @@
 /* Attention of up to eight queries to a page, AVX2: the law of attn_scalar.c in the passes of attn_work.h. The sixteen lanes of a
  * score are two ymm; four scores close together. */
+#if defined(__x86_64__)
 #include "kernel/attn_work.h"
 #include "kernel/simd_avx2.h"
 
@@ -184,3 +185,5 @@ static void attn_split(const struct attn_split *s, void *scratch)
 }
 
 void fill_attn_avx2(struct kernels *k) { k->attn_split = attn_split; }
+
+#endif

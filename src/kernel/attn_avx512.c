@@ -1,5 +1,6 @@
 /* Attention of up to eight queries to a page, AVX-512: the law of attn_scalar.c in the passes of attn_work.h. Two queries against
  * eight rows of K are sixteen accumulators, whose trees close together; K of 16 bits is widened once, to an L1 block. */
+#if defined(__x86_64__)
 #include "kernel/attn_work.h"
 #include "kernel/simd_avx512.h"
 
@@ -199,3 +200,5 @@ static void attn_split(const struct attn_split *s, void *scratch)
 }
 
 void fill_attn_avx512(struct kernels *k) { k->attn_split = attn_split; }
+
+#endif

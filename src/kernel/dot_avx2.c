@@ -1,5 +1,6 @@
 /* The dot of one activation row, AVX2: four weight rows at a time (dot_rows.h), each with its eight partial sums, closed
  * together so that the float law runs in four lanes. Every load lies inside its block. */
+#if defined(__x86_64__)
 #include "format/grids.h"
 #include "kernel/dot_rows.h"
 #include "kernel/simd_avx2.h"
@@ -220,3 +221,5 @@ void fill_dot_avx2(struct kernels *k)
         if (unpackings[t].unpack)
             k->dot[t] = own[t] ? own[t] : dot_any;
 }
+
+#endif

@@ -2,6 +2,7 @@
  * lanes, so that a step costs little beyond reading it.
  *
  * Every load lies inside its block. The loop over rows and the prefetching are in dot_rows.h. */
+#if defined(__x86_64__)
 #include "format/grids.h"
 #include "kernel/dot_rows.h"
 #include "kernel/simd_avx512.h"
@@ -144,6 +145,18 @@ INL __m512i block_codes(const enum small t, __m512i nibbles)
     return _mm512_shuffle_epi8(_mm512_broadcast_i32x4(table), n);
 }
 
+INL __m128i half8(const uint8_t *p, const uint8_t *q, size_t rs) /* 16 bits at p of four rows, then at q */
+{
+    __m128i v = _mm_cvtsi32_si128(load_u16(p));
+    v = _mm_insert_epi16(v, load_u16(p + rs), 1);
+    v = _mm_insert_epi16(v, load_u16(p + 2 * rs), 2);
+    v = _mm_insert_epi16(v, load_u16(p + 3 * rs), 3);
+    v = _mm_insert_epi16(v, load_u16(q), 4);
+    v = _mm_insert_epi16(v, load_u16(q + rs), 5);
+    v = _mm_insert_epi16(v, load_u16(q + 2 * rs), 6);
+    return _mm_insert_epi16(v, load_u16(q + 3 * rs), 7);
+}
+
 INL int u8x4(const uint8_t *p, size_t rs) /* a byte of four rows */
 {
     return (int)(p[0] | (uint32_t)p[rs] << 8 | (uint32_t)p[2 * rs] << 16 | (uint32_t)p[3 * rs] << 24);
@@ -179,8 +192,7 @@ INL __m128 four_blocks(__m128 acc, const enum small t, const uint8_t *p, size_t 
         __m128i e = _mm_set_epi32(u8x4(p + o3, rs), u8x4(p + o2, rs), u8x4(p + o1, rs), u8x4(p, rs));
         d = e8m0_half512(_mm512_cvtepu8_epi32(e));
     } else {
-        d = _mm512_cvtph_ps(_mm256_set_epi64x((long long)u16x4(p + o3, rs), (long long)u16x4(p + o2, rs),
-                                              (long long)u16x4(p + o1, rs), (long long)u16x4(p, rs)));
+        d = _mm512_cvtph_ps(_mm256_set_m128i(half8(p + o2, p + o3, rs), half8(p, p + o1, rs)));
     }
     d = _mm512_mul_ps(d, _mm512_permutexvar_ps(slot, _mm512_castps128_ps512(_mm_loadu_ps(dx))));
     acc = _mm_fmadd_ps(_mm512_castps512_ps128(d), _mm512_castps512_ps128(isum), acc);
@@ -293,3 +305,5 @@ void fill_dot_avx512(struct kernels *k)
         if (unpackings[t].unpack)
             k->dot[t] = own[t] ? own[t] : dot_any;
 }
+
+#endif

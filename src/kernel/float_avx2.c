@@ -1,4 +1,5 @@
 /* dot16 and the products of float weights, AVX2: the sixteen lanes of the law are two ymm. */
+#if defined(__x86_64__)
 #include "kernel/simd_avx2.h"
 #include "kernel/tiers.h"
 
@@ -118,3 +119,5 @@ void fill_float_avx2(struct kernels *k)
     k->tilef[TYPE_F16] = tilef_f16;
     k->tilef[TYPE_BF16] = tilef_bf16;
 }
+
+#endif

@@ -1,5 +1,6 @@
 /* dot16 and the products of float weights, AVX-512: one zmm is the sixteen lanes of the law. Four weight rows meet four
  * activation rows in sixteen accumulators, whose trees close together. */
+#if defined(__x86_64__)
 #include "kernel/simd_avx512.h"
 #include "kernel/tiers.h"
 
@@ -127,3 +128,5 @@ void fill_float_avx512(struct kernels *k)
     k->tilef[TYPE_F16] = tilef_f16;
     k->tilef[TYPE_BF16] = tilef_bf16;
 }
+
+#endif

@@ -1,6 +1,7 @@
 /* Filling the panel (panel_avx512.h) from blocks as they lie in the file. All types consist of pieces of 16 bytes: a piece of
  * sixteen rows is loaded and transposed, and only then split into nibbles, which halves the shuffles. Every load lies inside its
  * block. */
+#if defined(__x86_64__)
 #include "kernel/panel_avx512.h"
 
 #include "format/grids.h"
@@ -207,3 +208,5 @@ void panel_any(struct panel *P, int r, const uint8_t *p, size_t rs, int values, 
         }
     }
 }
+
+#endif

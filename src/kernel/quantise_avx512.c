@@ -1,4 +1,5 @@
 /* Quantising activations, AVX-512: the law of dot_scalar.c. */
+#if defined(__x86_64__)
 #include "kernel/simd_avx512.h"
 #include "kernel/tiers.h"
 #include "kernel/unpack.h"
@@ -57,3 +58,5 @@ static void quantise(struct xq *x, int row, const float *v)
 }
 
 void fill_quantise_avx512(struct kernels *k) { k->quantise = quantise; }
+
+#endif

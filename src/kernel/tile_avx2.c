@@ -7,6 +7,7 @@
  * sums), so that several products may be added in 16 bits before they are widened: 8 * 2 * 15 * 127 and 2 * 2 * 63 * 127 are
  * below 32768. Other types keep signed codes, at most 128 in magnitude, and widen every pair. The K family's integer scale is
  * the factor of that widening. */
+#if defined(__x86_64__)
 #include "format/grids.h"
 #include "kernel/simd_avx2.h"
 #include "kernel/tiers.h"
@@ -428,3 +429,5 @@ void fill_tile_avx2(struct kernels *k)
         if (unpackings[t].unpack)
             k->tile[t] = tile;
 }
+
+#endif

@@ -8,6 +8,7 @@
  * stay as the file has them: unpacking is paid once for 32 rows and all activation rows.
  *
  * panel_avx512.c fills the panel. */
+#if defined(__x86_64__)
 #include "kernel/panel_avx512.h"
 #include "kernel/tiers.h"
 #include "kernel/unpack.h"
@@ -245,3 +246,5 @@ void fill_tile_avx512(struct kernels *k)
         if (unpackings[t].unpack)
             k->tile[t] = tile;
 }
+
+#endif

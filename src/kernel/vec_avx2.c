@@ -1,4 +1,5 @@
 /* Functions of vectors, AVX2: the law of vec_scalar.c, eight lanes at a time. Odd ends go through masks. */
+#if defined(__x86_64__)
 #include "kernel/simd_avx2.h"
 #include "kernel/tiers.h"
 
@@ -171,3 +172,5 @@ void fill_vec_avx2(struct kernels *k)
     k->attn_merge = attn_merge;
     k->attn_finish = attn_finish;
 }
+
+#endif

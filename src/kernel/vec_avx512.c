@@ -1,5 +1,6 @@
 /* Functions of vectors, AVX-512: the law of vec_scalar.c, sixteen lanes at a time. Odd ends go through masks, so that absent
  * lanes take part in nothing. */
+#if defined(__x86_64__)
 #include "kernel/simd_avx512.h"
 #include "kernel/tiers.h"
 
@@ -142,3 +143,5 @@ void fill_vec_avx512(struct kernels *k)
     k->attn_merge = attn_merge;
     k->attn_finish = attn_finish;
 }
+
+#endif
