@@ -12,16 +12,12 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#if defined(__has_feature)
-#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
-#define COUNT_MALLOC 0
-#endif
-#endif
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__) || !defined(__GLIBC__)
-#define COUNT_MALLOC 0
-#endif
-#ifndef COUNT_MALLOC
+#include "sanitized.h"
+
+#if defined(__GLIBC__) && !SANITIZED
 #define COUNT_MALLOC 1
+#else
+#define COUNT_MALLOC 0
 #endif
 
 static atomic_int count_on, count_calls;

@@ -18,12 +18,14 @@
 #include "engine/machine_memory.h"
 #include "engine/session.h"
 
+#include <limits.h>
 #include <link.h>
 #include <stdio.h>
 #include <string.h>
 
-#define MIB (UINT64_C(1) << 20)
-#define GIB (UINT64_C(1) << 30)
+#define MIB        (UINT64_C(1) << 20)
+#define GIB        (UINT64_C(1) << 30)
+#define MOST_BYTES (UINT64_C(1) << 60)
 
 enum {
     CHUNK = 512,
@@ -32,6 +34,7 @@ enum {
     CHUNK_LEAST = 16,
     CTX = 8192,
     CTX_LOW = 4096,
+    CTX_MOST = 1 << 30,
     SPARE_SLOTS = 4,
     SLOT_TABLE = 64
 };
@@ -173,40 +176,34 @@ static void limits(struct planner *pl)
     }
 }
 
-/* As many slots as memory allows, at least `least` in each class, shared in proportion to what the classes would need whole.
- * 0: does not fit. */
+/* Slot k of all beyond the least, in one fixed order: the classes in proportion to what they lack. */
+static void hand_out(const struct planner *pl, struct config *c, const int *least, uint64_t k, uint64_t all)
+{
+    for (int i = 0; i < pl->p->n_class; i++)
+        c->slots[i] = least[i] + (all ? (int)((uint64_t)(pl->all[i] - least[i]) * k / all) : 0);
+}
+
+/* As many slots as memory allows, at least `least` in each class; more memory never takes one away. 0: does not fit. */
 static int fill_slots(struct planner *pl, struct config *c, uint64_t memory, const int *least)
 {
-    struct plan *p = pl->p;
-    if (pl->wish->n_slots) {
-        memcpy(c->slots, pl->wish->slots, sizeof c->slots);
-        uint64_t sum = price(pl, c);
-        return sum + slack_of(memory) <= memory;
-    }
-    memcpy(c->slots, least, sizeof c->slots);
-    uint64_t sum = price(pl, c) + slack_of(memory);
-    if (sum > memory)
+    uint64_t all = 0, low = 0;
+    if (pl->wish->n_slots)
+        least = pl->wish->slots;
+    else
+        for (int i = 0; i < pl->p->n_class; i++)
+            all += (uint64_t)(pl->all[i] - least[i]);
+    hand_out(pl, c, least, 0, all);
+    if (price(pl, c) + slack_of(memory) > memory)
         return 0;
-    uint64_t left = memory - sum, whole = 0;
-    for (int i = 0; i < p->n_class; i++)
-        whole += (uint64_t)(pl->all[i] - least[i]) * p->class[i].slot_bytes;
-    double share = whole > 0 ? (double)left * 511 / 512 / (double)whole
-                             : 0; /* page tables and slot tables take the rest */
-    for (int i = 0; i < p->n_class; i++) {
-        double n = share * (pl->all[i] - least[i]);
-        c->slots[i] += n >= pl->all[i] - least[i] ? pl->all[i] - least[i] : (int)n;
+    for (uint64_t high = all; low < high;) {
+        uint64_t k = low + (high - low + 1) / 2;
+        hand_out(pl, c, least, k, all);
+        if (price(pl, c) + slack_of(memory) <= memory)
+            low = k;
+        else
+            high = k - 1;
     }
-    while (price(pl, c) + slack_of(memory) > memory) /* rounding of the tables */
-        for (int i = 0; i < p->n_class; i++)
-            c->slots[i] -= c->slots[i] > least[i];
-    for (int i = p->n_class - 1; i >= 0; i--) /* what a class's rounding left over */
-        while (c->slots[i] < pl->all[i]) {
-            c->slots[i]++;
-            if (price(pl, c) + slack_of(memory) <= memory)
-                continue;
-            c->slots[i]--;
-            break;
-        }
+    hand_out(pl, c, least, low, all);
     return 1;
 }
 
@@ -337,9 +334,40 @@ static int refuse(struct planner *pl, struct error *err)
                      (double)memory / (double)GIB, (unsigned long long)p->minimum, other);
 }
 
+static int check_number(const char *flag, int n, int most, struct error *err)
+{
+    if (n < 0 || n > most)
+        return error_set(err, ERR_INPUT, "%s %d: at least 1 and at most %d are possible", flag, n, most);
+    return 0;
+}
+
+/* Keys and values are the one part that wishes alone can make larger than 64 bits. */
+static int check_pages(const struct planner *pl, struct error *err)
+{
+    struct config c = whole_config(pl);
+    struct arch_memory need = {0};
+    uint64_t pages = (uint64_t)pages_of(c.n_ctx) * (uint64_t)pl->p->n_parallel, bytes;
+    pl->m->arch->memory(pl->m, 1, &need);
+    for (int k = 0; k < KV_KINDS; k++) {
+        struct kv_shape shape = need.kv[k];
+        shape.type = pl->wish->kv;
+        if (!checked_mul(kv_page_bytes(&shape) * (uint64_t)need.kv_layers[k], pages, &bytes) || bytes > MOST_BYTES ||
+            pages > INT_MAX)
+            return error_set(err, ERR_MEMORY,
+                             "%s: the keys and values of %d sequences of %d positions are more than any machine holds; "
+                             "try a smaller --ctx",
+                             pl->m->file->file->path, pl->p->n_parallel, c.n_ctx);
+    }
+    return 0;
+}
+
 static int check_wish(struct planner *pl, struct error *err)
 {
     const struct plan_wish *w = pl->wish;
+    if (check_number("--ctx", w->n_ctx, CTX_MOST, err) || check_number("--parallel", w->n_parallel, 1 << 12, err) ||
+        check_number("--chunk", w->n_chunk, 1 << 16, err) ||
+        check_number("--threads", w->n_threads, POOL_MAX_THREADS, err) || check_pages(pl, err))
+        return -1;
     if (w->n_slots && w->n_slots != pl->p->n_class)
         return error_set(err, ERR_INPUT, "--slots names %d classes; this model has %d", w->n_slots, pl->p->n_class);
     for (int i = 0; i < w->n_slots; i++)

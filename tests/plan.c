@@ -1,0 +1,734 @@
+/* links: engine text model store op kernel format base
+ *
+ * The memory plan against its definition (memory.md 9 of the specification), and against what a process really takes.
+ *
+ *     build/tests/plan                     all; a line a test
+ *     build/tests/plan --child PATH BYTES  what the test starts to measure: a run under that memory
+ *
+ * Models are the embedded one, the goldens of tests/data, and files of the right shape without data (sparse_model.h). */
+#include "engine/machine_memory.h"
+#include "laws_run.h"
+#include "sanitized.h"
+#include "sparse_model.h"
+
+#include <glob.h>
+#include <jansson.h>
+#include <stdarg.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+
+static int passed, failed, skipped;
+static char dir[64] = "/tmp/stoker-plan-XXXXXX"; /* of this run */
+
+/* The tests of a line: what fails is printed, and the line is red. */
+static int line_ok;
+
+static void __attribute__((format(printf, 2, 3))) expect(int ok, const char *format, ...)
+{
+    va_list args;
+    if (ok)
+        return;
+    line_ok = 0;
+    printf("     ");
+    va_start(args, format);
+    vprintf(format, args);
+    va_end(args);
+    printf("\n");
+}
+
+static void verdict(const char *test, const char *detail)
+{
+    printf("%s %-10s %s\n", line_ok ? "ok  " : "FAIL", test, detail);
+    fflush(stdout);
+    *(line_ok ? &passed : &failed) += 1;
+    line_ok = 1;
+}
+
+static void skip(const char *test, const char *why)
+{
+    printf("skip %-10s %s\n", test, why);
+    skipped++;
+}
+
+static unsigned long long ull(uint64_t n) { return n; }
+
+/* ---- a model's headers, opened -------------------------------------------------------------------------------------------- */
+
+struct opened {
+    struct gguf *file;
+    struct model *model;
+};
+
+static int open_headers(struct opened *o, const char *path, struct error *err)
+{
+    *o = (struct opened){0};
+    return gguf_open(&o->file, path, err) || model_open(&o->model, o->file, err) ? -1 : 0;
+}
+
+static void close_headers(struct opened *o)
+{
+    model_close(o->model);
+    gguf_close(o->file);
+}
+
+static const char *in_dir(const char *name)
+{
+    static char path[200];
+    snprintf(path, sizeof path, "%s/%s", dir, name);
+    return path;
+}
+
+static const struct shape small = {.arch = "qwen3moe",
+                                   .n_layer = 4,
+                                   .n_embd = 256,
+                                   .n_head = 4,
+                                   .n_head_kv = 2,
+                                   .d_k = 64,
+                                   .d_v = 64,
+                                   .n_ctx = 32768,
+                                   .n_expert = 64,
+                                   .n_used = 4,
+                                   .n_ff_exp = 512,
+                                   .n_vocab = 32000,
+                                   .expert_type = TYPE_Q4_K};
+
+/* ---- formulas ------------------------------------------------------------------------------------------------------------- */
+
+static long long number(json_t *o, const char *key) { return json_integer_value(json_object_get(o, key)); }
+
+/* Has every layer plain attention, and experts in each or none; and can their rows be of whole blocks? */
+static int applies(json_t *entry)
+{
+    json_t *attention = json_object_get(entry, "attention"), *moe = json_object_get(entry, "moe");
+    json_t *only = json_array_get(attention, 0);
+    return json_array_size(attention) == 1 && strcmp(json_string_value(json_object_get(only, "kind")), "gqa") == 0 &&
+           (!moe ||
+            (number(moe, "layers") == number(only, "layers") && number(moe, "matrices") == 3 &&
+             number(moe, "n_ff") % 256 == 0 && strcmp(json_string_value(json_object_get(moe, "type")), "Q4_K") == 0));
+}
+
+static struct shape shape_of(json_t *entry)
+{
+    json_t *a = json_array_get(json_object_get(entry, "attention"), 0), *moe = json_object_get(entry, "moe");
+    const char *arch = json_string_value(json_object_get(entry, "arch"));
+    struct shape s = {.arch = strcmp(arch, "llama") == 0 || strcmp(arch, "olmoe") == 0 ? arch : "qwen3moe",
+                      .n_layer = (int)number(a, "layers"),
+                      .n_embd = moe ? (int)number(moe, "n_embd") : 1024,
+                      .n_head = (int)number(a, "kv_heads"),
+                      .n_head_kv = (int)number(a, "kv_heads"),
+                      .d_k = (int)number(a, "dim_k"),
+                      .d_v = (int)number(a, "dim_v"),
+                      .n_ctx = 1 << 20,
+                      .n_ff = moe ? 0 : 256,
+                      .n_expert = (int)number(moe, "experts"),
+                      .n_used = (int)number(moe, "used"),
+                      .n_ff_exp = (int)number(moe, "n_ff"),
+                      .n_vocab = 1000,
+                      .expert_type = TYPE_Q4_K};
+    return s;
+}
+
+static void check_formulas(struct opened *o, json_t *want)
+{
+    const char *n_ctx;
+    json_t *bytes;
+    struct error err = {0};
+    struct plan p;
+    json_object_foreach(json_object_get(want, "kv_bytes"), n_ctx, bytes)
+    {
+        struct plan_wish wish = {.how = PLAN_WHOLE, .n_ctx = atoi(n_ctx), .n_chunk = 512, .n_threads = 1, .kv = KV_F16};
+        if (plan_make(&p, o->model, &wish, &err)) {
+            expect(0, "--ctx %s: %s", n_ctx, err.text);
+            return;
+        }
+        uint64_t kv = p.part[PLAN_KV] - p.kv_table_bytes;
+        expect(kv == (uint64_t)json_integer_value(bytes), "KV at %s: %llu, expected %lld", n_ctx, ull(kv),
+               json_integer_value(bytes));
+    }
+    expect(p.kv_bytes_per_token == (uint64_t)number(want, "kv_bytes_per_token"), "KV a token: %llu",
+           ull(p.kv_bytes_per_token));
+    expect(p.state_bytes_per_sequence == (uint64_t)number(want, "state_bytes_per_sequence"), "state: %llu",
+           ull(p.state_bytes_per_sequence));
+    if (!json_object_get(want, "bank_bytes"))
+        return;
+    uint64_t expert = 0;
+    for (int i = 0; i < 3; i++)
+        expert += o->model->expert_layer[0].part[i].bytes;
+    expect(expert == (uint64_t)number(want, "expert_bytes"), "expert: %llu", ull(expert));
+    expect(p.bank == (uint64_t)number(want, "bank_bytes"), "bank: %llu", ull(p.bank));
+    expect(p.cycle == (uint64_t)number(want, "token_cycle_bytes"), "cycle: %llu", ull(p.cycle));
+    expect(p.n_class == 1 && p.slots[0] == p.class[0].n_expert, "not every expert has a slot under whole");
+}
+
+static void formulas(void)
+{
+    const char *shared = getenv("STOKER_SHARED");
+    char path[4200];
+    size_t i;
+    json_t *entry;
+    snprintf(path, sizeof path, "%s/spec/plan_models.json", shared ? shared : "../shared");
+    json_t *root = json_load_file(path, 0, NULL);
+    if (!root) {
+        skip("formulas", "plan_models.json of the shared data is absent");
+        return;
+    }
+    json_array_foreach(json_object_get(root, "models"), i, entry)
+    {
+        const char *name = json_string_value(json_object_get(entry, "name"));
+        struct error err = {0};
+        struct opened o;
+        if (!applies(entry))
+            continue;
+        struct shape s = shape_of(entry);
+        if (sparse_write(in_dir("formula.gguf"), &s, &err)) {
+            skip("formulas", err.text);
+            continue;
+        }
+        if (open_headers(&o, in_dir("formula.gguf"), &err))
+            expect(0, "%s", err.text);
+        else
+            check_formulas(&o, json_object_get(entry, "expect"));
+        close_headers(&o);
+        verdict("formulas", name);
+    }
+    json_decref(root);
+    unlink(in_dir("formula.gguf"));
+}
+
+/* ---- the refusal, and what it offers ---------------------------------------------------------------------------------------- */
+
+/* The number behind a flag in the part of the sentence that begins with "Try"; 0: not offered. */
+static uint64_t offered(const char *sentence, const char *flag)
+{
+    const char *at = strstr(sentence, "Try ");
+    at = at ? strstr(at, flag) : NULL;
+    return at ? strtoull(at + strlen(flag), NULL, 10) : 0;
+}
+
+static void offers_work(struct model *m, const struct plan_wish *wish, const char *sentence, int must_ctx)
+{
+    struct plan p;
+    struct error err = {0};
+    struct plan_wish w = *wish;
+    uint64_t memory = offered(sentence, "--memory "), n_ctx = offered(sentence, "--ctx ");
+    w.memory = memory;
+    expect(memory > wish->memory && plan_make(&p, m, &w, &err) == 0, "--memory %llu does not work: %s", ull(memory),
+           err.text);
+    if (n_ctx == 0) {
+        expect(!must_ctx, "no context offered: %s", sentence);
+        return;
+    }
+    w = *wish;
+    w.n_ctx = (int)n_ctx;
+    expect(plan_make(&p, m, &w, &err) == 0, "--ctx %llu does not work: %s", ull(n_ctx), err.text);
+    w.n_ctx = (int)n_ctx + KV_PAGE;
+    expect(plan_make(&p, m, &w, &err) != 0, "--ctx %llu was not the largest", ull(n_ctx));
+}
+
+static void refusals(const char *path, const char *name)
+{
+    static const int contexts[] = {0, 1, 256, 4000, 30000};
+    struct error err = {0};
+    struct opened o;
+    struct plan p;
+    int n = 0;
+    if (open_headers(&o, path, &err)) {
+        expect(0, "%s", err.text);
+        verdict("refusal", name);
+        return;
+    }
+    for (size_t i = 0; i < sizeof contexts / sizeof *contexts; i++)
+        for (int chunk = 0; chunk <= 512; chunk += 256)
+            for (int parallel = 1; parallel <= 4; parallel += 3) {
+                struct plan_wish w = {.how = PLAN_MINIMUM,
+                                      .n_ctx = contexts[i],
+                                      .n_chunk = chunk,
+                                      .n_parallel = parallel,
+                                      .n_threads = 2};
+                err = (struct error){0};
+                expect(plan_make(&p, o.model, &w, &err) == 0 && p.total <= p.minimum, "minimum: %s", err.text);
+                expect(p.minimum <= p.whole, "minimum %llu > whole %llu", ull(p.minimum), ull(p.whole));
+                w.how = PLAN_BYTES;
+                w.memory = p.minimum - 4096;
+                expect(plan_make(&p, o.model, &w, &err) != 0 && err.code == ERR_MEMORY, "minimum - 4096 was accepted");
+                /* a page of KV is more than what is missing: one less will do, if there is one */
+                offers_work(o.model, &w, err.text, contexts[i] > KV_PAGE);
+                n++;
+            }
+    close_headers(&o);
+    char detail[80];
+    snprintf(detail, sizeof detail, "%s, %d wishes", name, n);
+    verdict("refusal", detail);
+}
+
+/* ---- more memory ------------------------------------------------------------------------------------------------------------ */
+
+/* How far down the order of sacrifice: larger is worse. */
+static unsigned severity(const struct plan *p) { return p->sacrificed | (p->n_chunk < 64 ? 64u : 0u); }
+
+static void expect_no_worse(const struct plan *less, const struct plan *more)
+{
+    unsigned a = severity(less), b = severity(more);
+    expect(b <= a, "%llu bytes sacrifice %x, %llu sacrifice %x", ull(less->memory), a, ull(more->memory), b);
+    expect(b != a || more->n_ctx >= less->n_ctx, "context fell from %d to %d", less->n_ctx, more->n_ctx);
+    if (a != b || less->n_chunk != more->n_chunk || less->n_ctx != more->n_ctx)
+        return;
+    for (int c = 0; c < less->n_class; c++)
+        expect(more->slots[c] >= less->slots[c], "%llu bytes: %d slots of class %d; %llu bytes: %d", ull(less->memory),
+               less->slots[c], c, ull(more->memory), more->slots[c]);
+}
+
+static void ladder(const char *path, const char *name)
+{
+    enum { STEPS = 64, FINE = 200 };
+    struct error err = {0};
+    struct opened o;
+    struct plan p, last = {0};
+    int fits = 0;
+    if (open_headers(&o, path, &err)) {
+        expect(0, "%s", err.text);
+        verdict("ladder", name);
+        return;
+    }
+    struct plan_wish w = {.how = PLAN_WHOLE, .n_threads = 2};
+    expect(plan_make(&p, o.model, &w, &err) == 0, "whole: %s", err.text);
+    expect(p.sacrificed == 0 && p.total <= p.memory, "whole sacrifices %x", p.sacrificed);
+    uint64_t whole = p.whole, low = 1 << 20, minimum = p.minimum;
+    uint64_t step = p.n_class ? p.class[0].slot_bytes / 5 : 4096;
+    for (int i = 0; i < STEPS + FINE; i++) {
+        /* evenly from 1 MiB to whole; then from the middle a fifth of a slot apart */
+        w.how = PLAN_BYTES;
+        w.memory = i < STEPS ? low + (whole - low) / (STEPS - 1) * (uint64_t)i
+                             : minimum + (whole - minimum) / 2 + step * (uint64_t)(i - STEPS);
+        w.memory = i == STEPS - 1 ? whole : w.memory;
+        if (i == STEPS)
+            last = (struct plan){0};
+        int ok = plan_make(&p, o.model, &w, &err) == 0;
+        expect(ok || w.memory < p.minimum, "refused %llu, minimum is %llu", ull(w.memory), ull(p.minimum));
+        if (!ok)
+            continue;
+        uint64_t sum = 0;
+        for (int part = 0; part < PLAN_PARTS; part++)
+            sum += p.part[part];
+        expect(p.total <= w.memory, "total %llu > %llu", ull(p.total), ull(w.memory));
+        expect(sum <= p.total && p.total - sum <= 2 << 20, "parts add up to %llu of %llu", ull(sum), ull(p.total));
+        if (last.memory)
+            expect_no_worse(&last, &p);
+        last = p;
+        fits++;
+    }
+    close_headers(&o);
+    char detail[80];
+    snprintf(detail, sizeof detail, "%s, %d of %d fit", name, fits, STEPS + FINE);
+    verdict("ladder", detail);
+}
+
+/* ---- what the machine leaves ------------------------------------------------------------------------------------------------- */
+
+struct machine {
+    const char *name;
+    const char *file[12][2]; /* path below the root, text; text NULL: a folder, which cannot be read as a file */
+    uint64_t expected;
+    const char *from;
+};
+
+#define MIB  UINT64_C(1048576)
+#define FREE "MemTotal: 99999999 kB\nMemFree: 1 kB\nMemAvailable:   16777216 kB\n" /* 16 GiB */
+#define RSS  "Name: x\nVmRSS:\t    2048 kB\n"
+#define MEM                                                                                                            \
+    {"proc/meminfo", FREE}, { "proc/self/status", RSS }
+#define V2 "sys/fs/cgroup"
+#define V1 "sys/fs/cgroup/memory"
+
+/* room + 2 MiB of our own - max(256 MiB, a sixteenth) */
+#define LEFT(mib) (((mib) + 2) * MIB - ((mib) + 2 > 4096 ? ((mib) + 2) * MIB / 16 : 256 * MIB))
+
+static const struct machine machines[] = {
+    {"no cgroup", {MEM}, LEFT(16384), "available"},
+    {"v2",
+     {MEM,
+      {"proc/self/cgroup", "0::/a\n"},
+      {V2 "/a/memory.max", "8589934592\n"},
+      {V2 "/a/memory.current", "1073741824\n"}},
+     LEFT(7168),
+     "cgroup"},
+    {"v2, its file pages",
+     {MEM,
+      {"proc/self/cgroup", "0::/a\n"},
+      {V2 "/a/memory.max", "8589934592\n"},
+      {V2 "/a/memory.current", "1073741824\n"},
+      {V2 "/a/memory.stat", "anon 5\ninactive_file 536870912\nactive_file 7\n"}},
+     LEFT(7680),
+     "cgroup"},
+    {"v2 max",
+     {MEM, {"proc/self/cgroup", "0::/a\n"}, {V2 "/a/memory.max", "max\n"}, {V2 "/a/memory.current", "1073741824\n"}},
+     LEFT(16384),
+     "available"},
+    {"v2 high below max",
+     {MEM,
+      {"proc/self/cgroup", "0::/a\n"},
+      {V2 "/a/memory.max", "8589934592\n"},
+      {V2 "/a/memory.high", "4294967296\n"},
+      {V2 "/a/memory.current", "0\n"}},
+     LEFT(4096),
+     "cgroup"},
+    {"v2 nested, the ancestor less",
+     {MEM,
+      {"proc/self/cgroup", "0::/a/b/c\n"},
+      {V2 "/a/b/c/memory.max", "8589934592\n"},
+      {V2 "/a/memory.max", "2147483648\n"},
+      {V2 "/a/memory.current", "1073741824\n"}},
+     LEFT(1024),
+     "cgroup"},
+    {"v2, limited at the mount",
+     {MEM, {"proc/self/cgroup", "0::/\n"}, {V2 "/memory.max", "3221225472\n"}, {V2 "/memory.current", "1073741824\n"}},
+     LEFT(2048),
+     "cgroup"},
+    {"v2, unreadable",
+     {MEM, {"proc/self/cgroup", "0::/a\n"}, {V2 "/a/memory.max", NULL}, {V2 "/a/memory.current", "1073741824\n"}},
+     LEFT(16384),
+     "available"},
+    {"v2, limit below current",
+     {MEM,
+      {"proc/self/cgroup", "0::/a\n"},
+      {V2 "/a/memory.max", "1073741824\n"},
+      {V2 "/a/memory.current", "2147483648\n"}},
+     0,
+     "cgroup"},
+    {"v1",
+     {MEM,
+      {"proc/self/cgroup", "12:cpu,cpuacct:/x\n5:memory:/a\n"},
+      {V1 "/a/memory.limit_in_bytes", "6442450944\n"},
+      {V1 "/a/memory.usage_in_bytes", "2147483648\n"},
+      {V1 "/a/memory.stat", "inactive_file 1\ntotal_inactive_file 1073741824\n"}},
+     LEFT(5120),
+     "cgroup"},
+    {"v1, no limit",
+     {MEM,
+      {"proc/self/cgroup", "5:memory:/a\n"},
+      {V1 "/a/memory.limit_in_bytes", "9223372036854771712\n"},
+      {V1 "/a/memory.usage_in_bytes", "2147483648\n"}},
+     LEFT(16384),
+     "available"},
+    {"v1, a container sees only the mount",
+     {MEM,
+      {"proc/self/cgroup", "5:memory:/docker/abc\n"},
+      {V1 "/memory.limit_in_bytes", "4294967296\n"},
+      {V1 "/memory.usage_in_bytes", "0\n"}},
+     LEFT(4096),
+     "cgroup"},
+    {"both, v1 less",
+     {MEM,
+      {"proc/self/cgroup", "5:memory:/a\n0::/b\n"},
+      {V1 "/a/memory.limit_in_bytes", "2147483648\n"},
+      {V1 "/a/memory.usage_in_bytes", "0\n"},
+      {V2 "/b/memory.max", "4294967296\n"},
+      {V2 "/b/memory.current", "0\n"}},
+     LEFT(2048),
+     "cgroup"},
+    {"both, v2 less",
+     {MEM,
+      {"proc/self/cgroup", "5:memory:/a\n0::/b\n"},
+      {V1 "/a/memory.limit_in_bytes", "4294967296\n"},
+      {V1 "/a/memory.usage_in_bytes", "0\n"},
+      {V2 "/b/memory.max", "2147483648\n"},
+      {V2 "/b/memory.current", "0\n"}},
+     LEFT(2048),
+     "cgroup"},
+    {"garbage",
+     {MEM, {"proc/self/cgroup", "nonsense\n::\n0:\n"}, {V2 "/memory.max", "-5\n"}},
+     LEFT(16384),
+     "available"},
+};
+
+static void write_below(const char *root, const char *path, const char *text)
+{
+    char full[300];
+    snprintf(full, sizeof full, "%s/%s", root, path);
+    for (char *slash = full + strlen(root); (slash = strchr(slash + 1, '/'));) {
+        *slash = 0;
+        mkdir(full, 0755);
+        *slash = '/';
+    }
+    if (!text) {
+        mkdir(full, 0755);
+        return;
+    }
+    FILE *f = fopen(full, "w");
+    expect(f && fputs(text, f) >= 0 && fclose(f) == 0, "%s cannot be written", full);
+}
+
+static void machine_trees(void)
+{
+    char root[200];
+    const char *from;
+    for (size_t i = 0; i < sizeof machines / sizeof *machines; i++) {
+        const struct machine *m = &machines[i];
+        snprintf(root, sizeof root, "%s/machine%zu", dir, i);
+        mkdir(root, 0755);
+        for (int k = 0; m->file[k][0]; k++)
+            write_below(root, m->file[k][0], m->file[k][1]);
+        uint64_t got = machine_memory(root, &from);
+        expect(got == m->expected && strcmp(from, m->from) == 0, "%llu from %s, expected %llu from %s", ull(got), from,
+               ull(m->expected), m->from);
+        verdict("machine", m->name);
+    }
+}
+
+/* ---- hostile headers ---------------------------------------------------------------------------------------------------------- */
+
+static long own_peak_kib(void)
+{
+    char line[200];
+    long kib = 0;
+    FILE *f = fopen("/proc/self/status", "r");
+    while (f && fgets(line, sizeof line, f))
+        if (sscanf(line, "VmHWM: %ld", &kib) == 1)
+            break;
+    if (f)
+        fclose(f);
+    return kib;
+}
+
+/* A sentence, or a plan; no crash, nothing allocated for it. */
+static void survive(const char *path, const struct plan_wish *wish, const char *what, int must_fail)
+{
+    struct error err = {0};
+    struct opened o;
+    struct plan p;
+    long before = own_peak_kib();
+    int fails = open_headers(&o, path, &err) || plan_make(&p, o.model, wish, &err);
+    expect(fails || !must_fail, "%s was accepted", what);
+    expect(!fails || (err.code != ERR_NONE && err.code != ERR_BUG && strlen(err.text) > 20),
+           "%s: no sentence but \"%s\"", what, err.text);
+    expect(own_peak_kib() - before < 64 << 10, "%s: took %ld KiB", what, own_peak_kib() - before);
+    close_headers(&o);
+}
+
+static void hostile_keys(void)
+{
+    static const char *const keys[] = {"block_count",          "context_length",         "embedding_length",
+                                       "feed_forward_length",  "attention.head_count",   "attention.head_count_kv",
+                                       "attention.key_length", "attention.value_length", "rope.dimension_count",
+                                       "expert_count",         "expert_used_count",      "expert_feed_forward_length"};
+    static const uint64_t values[] = {0,          3,          65,         1u << 20,  INT32_MAX - 1, INT32_MAX,
+                                      1ull << 31, 1ull << 32, 1ull << 40, INT64_MAX, 1ull << 63,    UINT64_MAX};
+    struct error err = {0};
+    int n = 0;
+    for (size_t k = 0; k < sizeof keys / sizeof *keys; k++)
+        for (size_t v = 0; v < sizeof values / sizeof *values; v++, n++) {
+            struct shape s = small;
+            char what[100];
+            s.other_key = keys[k];
+            s.other_value = values[v];
+            snprintf(what, sizeof what, "%s = %llu", keys[k], ull(values[v]));
+            expect(sparse_write(in_dir("hostile.gguf"), &s, &err) == 0, "%s", err.text);
+            survive(in_dir("hostile.gguf"), &(struct plan_wish){.how = PLAN_WHOLE}, what,
+                    values[v] >= INT32_MAX && strcmp(keys[k], "feed_forward_length") != 0);
+        }
+    char detail[80];
+    snprintf(detail, sizeof detail, "%d headers with one absurd key", n);
+    verdict("hostile", detail);
+}
+
+/* Shapes that agree with themselves and are absurd. */
+static void hostile_shapes(void)
+{
+    const struct {
+        const char *what;
+        struct shape s;
+    } cases[] = {
+        {"a vocabulary of 2^26", {.arch = "llama", 1, 32, 1, 1, 32, 32, 1 << 30, 32, .n_vocab = 1 << 26}},
+        {"a vocabulary of 2^31", {.arch = "llama", 1, 32, 1, 1, 32, 32, 1 << 30, 32, .n_vocab = 1ull << 31}},
+        {"heads as wide as can be", {.arch = "llama", 64, 32, 256, 256, 4096, 4096, 1 << 30, 32, .n_vocab = 32}},
+        {"16384 experts", {"qwen3moe", 8, 256, 1, 1, 32, 32, 1 << 30, 0, 16384, 16384, 4096, 32, TYPE_Q4_K}},
+        {"65536 experts", {"qwen3moe", 1, 256, 1, 1, 32, 32, 1 << 30, 0, 65536, 1, 256, 32, TYPE_Q4_K}},
+        {"4096 layers", {.arch = "llama", 4096, 32, 1, 1, 32, 32, 1 << 30, 32, .n_vocab = 32}},
+    };
+    const struct plan_wish wishes[] = {
+        {.how = PLAN_WHOLE},
+        {.how = PLAN_MINIMUM},
+        {.how = PLAN_BYTES, .memory = UINT64_MAX / 2},
+        {.how = PLAN_BYTES, .memory = 0},
+        {.how = PLAN_WHOLE, .n_ctx = INT32_MAX},
+        {.how = PLAN_WHOLE,
+         .n_ctx = 1 << 30,
+         .n_parallel = 4096,
+         .n_chunk = 1 << 16,
+         .n_threads = 256,
+         .all_logits = 1},
+        {.how = PLAN_BYTES, .memory = 1 << 30, .n_ctx = 1 << 30, .n_parallel = 4096, .kv = KV_F32},
+        {.how = PLAN_WHOLE, .n_parallel = INT32_MAX},
+        {.how = PLAN_WHOLE, .n_chunk = INT32_MAX},
+        {.how = PLAN_WHOLE, .n_threads = INT32_MAX},
+        {.how = PLAN_WHOLE, .n_ctx = -1},
+        {.how = PLAN_WHOLE, .slots = {INT32_MAX}, .n_slots = 1},
+        {.how = PLAN_WHOLE, .slots = {-1}, .n_slots = 1},
+        {.how = PLAN_WHOLE, .n_slots = 15},
+    };
+    struct error err = {0};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        if (sparse_write(in_dir("hostile.gguf"), &cases[i].s, &err)) {
+            skip("hostile", err.text);
+            continue;
+        }
+        for (size_t w = 0; w < sizeof wishes / sizeof *wishes; w++) {
+            char what[100];
+            snprintf(what, sizeof what, "wish %zu", w);
+            survive(in_dir("hostile.gguf"), &wishes[w], what, w == 3 || w == 4 || (w >= 7 && w <= 10) || w >= 11);
+        }
+        verdict("hostile", cases[i].what);
+    }
+    unlink(in_dir("hostile.gguf"));
+}
+
+/* ---- plan against reality ------------------------------------------------------------------------------------------------------- */
+
+struct measured {
+    unsigned long long memory, total, minimum, whole, peak, hash;
+    int must_stream, misses, evictions;
+};
+#define MEASURED_FORMAT "%llu %llu %llu %llu %llu %llx %d %d %d"
+
+/* In a process of its own: a run under so much memory (0: the minimum, 1: everything); prints what it took. */
+static int child(const char *path, uint64_t memory)
+{
+    struct error err = {0};
+    struct session *s = NULL;
+    struct session_options opt = {.tier = cpu_best_tier(),
+                                  .wish = {.how = memory == 0   ? PLAN_MINIMUM
+                                                  : memory == 1 ? PLAN_WHOLE
+                                                                : PLAN_BYTES,
+                                           .memory = memory}};
+    struct line l;
+    if (session_prepare(&s, path, &opt, 0, &err) || session_load(s, &opt, &err)) {
+        printf("%s\n", err.text);
+        return 1;
+    }
+    line_make(&l, 0, 120, s->model->p.n_vocab);
+    l.n_ids = 120 + 64;
+    if (run_alone(s, &l, s->plan.n_chunk, &err)) {
+        printf("%s\n", err.text);
+        return 1;
+    }
+    struct store_stats st = {0};
+    int must_stream = 0;
+    if (s->model->store)
+        store_stats(s->model->store, &st);
+    for (int c = 0; c < st.n_class; c++)
+        must_stream |= st.slots[c] < st.experts[c] / 2;
+    printf(MEASURED_FORMAT "\n", ull(s->plan.memory), ull(s->plan.total), ull(s->plan.minimum), ull(s->plan.whole),
+           ull((uint64_t)own_peak_kib() * 1024), ull(l.hash[l.n_ids - 1]), must_stream, (int)st.misses,
+           (int)st.evictions);
+    session_close(s);
+    return 0;
+}
+
+static int run_child(const char *self, const char *path, uint64_t memory, struct measured *m)
+{
+    char command[500], text[400] = "";
+    snprintf(command, sizeof command, "exec '%s' --child '%s' %llu", self, path, ull(memory));
+    FILE *f = popen(command, "r");
+    if (f && !fgets(text, sizeof text, f))
+        text[0] = 0;
+    int status = f ? pclose(f) : -1;
+    int n = sscanf(text, MEASURED_FORMAT, &m->memory, &m->total, &m->minimum, &m->whole, &m->peak, &m->hash,
+                   &m->must_stream, &m->misses, &m->evictions);
+    expect(status == 0 && n == 9, "status %d: %s", status, text);
+    return status == 0 && n == 9;
+}
+
+static void reality(const char *self, const char *path, const char *name)
+{
+    struct measured m[3];
+    char detail[300];
+    uint64_t memory = 0;
+    for (int i = 0; i < 3; i++) {
+        if (!run_child(self, path, memory, &m[i])) {
+            verdict("reality", name);
+            return;
+        }
+        memory = i == 0 ? m[0].minimum + m[0].minimum / 4 : 1;
+        uint64_t give = m[i].memory / 20 > 48 * MIB ? m[i].memory / 20 : 48 * MIB;
+        expect(m[i].peak <= m[i].memory, "VmHWM %llu > %llu", m[i].peak, m[i].memory);
+        expect(m[i].total <= m[i].memory, "total %llu > %llu", m[i].total, m[i].memory);
+        expect(m[i].total <= m[i].peak + give, "padded: total %llu, VmHWM %llu", m[i].total, m[i].peak);
+        expect(m[i].hash == m[0].hash, "other bits at %llu", m[i].memory);
+        expect(!m[i].must_stream || (m[i].misses > 0 && m[i].evictions > 0), "nothing was evicted at %llu",
+               m[i].memory);
+    }
+    snprintf(detail, sizeof detail, "%s: peak of memory in MiB: %llu of %llu, %llu of %llu, %llu of %llu", name,
+             m[0].peak >> 20, m[0].memory >> 20, m[1].peak >> 20, m[1].memory >> 20, m[2].peak >> 20,
+             m[2].memory >> 20);
+    verdict("reality", detail);
+}
+
+/* ---- all ---------------------------------------------------------------------------------------------------------------------------- */
+
+static void real_models(const char *self)
+{
+    glob_t found = {0};
+    glob("models/ember/ember.gguf", 0, NULL, &found);
+    glob("tests/data/golden/*.gguf", GLOB_APPEND, NULL, &found);
+    for (size_t i = 0; i < found.gl_pathc; i++) {
+        const char *path = found.gl_pathv[i], *name = strrchr(path, '/') + 1;
+        refusals(path, name);
+        ladder(path, name);
+        if (SANITIZED)
+            skip("reality", "a sanitizer has memory of its own");
+        else
+            reality(self, path, name);
+    }
+    globfree(&found);
+}
+
+static void sparse_models(void)
+{
+    struct shape big = small, dense = {.arch = "llama", 32, 4096, 32, 8, 128, 128, 131072, 14336, .n_vocab = 128256};
+    struct error err = {0};
+    big.mixed = 1;
+    big.n_layer = 48;
+    big.n_embd = 2048;
+    big.n_head = 32;
+    big.n_head_kv = 4;
+    big.d_k = big.d_v = 128;
+    big.n_expert = 128;
+    big.n_used = 8;
+    big.n_ff_exp = 768;
+    big.n_vocab = 151936;
+    const struct {
+        const char *name;
+        struct shape s;
+    } models[] = {{"small.gguf", small}, {"shape-30b.gguf", big}, {"dense.gguf", dense}};
+    for (int i = 0; i < 3; i++) {
+        if (sparse_write(in_dir(models[i].name), &models[i].s, &err)) {
+            skip("ladder", err.text);
+            continue;
+        }
+        refusals(in_dir(models[i].name), models[i].name);
+        ladder(in_dir(models[i].name), models[i].name);
+        unlink(in_dir(models[i].name));
+    }
+}
+
+int main(int argc, char **argv)
+{
+    if (argc == 4 && strcmp(argv[1], "--child") == 0)
+        return child(argv[2], strtoull(argv[3], NULL, 10));
+    line_ok = 1;
+    if (!mkdtemp(dir)) {
+        printf("no folder for temporary files\n");
+        return 1;
+    }
+    real_models(argv[0]);
+    sparse_models();
+    formulas();
+    machine_trees();
+    hostile_keys();
+    hostile_shapes();
+    char command[100];
+    snprintf(command, sizeof command, "rm -rf '%s'", dir);
+    expect(system(command) == 0, "%s", command);
+    printf("%d passed, %d failed, %d skipped\n", passed, failed, skipped);
+    return failed > 0;
+}
