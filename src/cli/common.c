@@ -2,6 +2,7 @@
 #include "cli.h"
 #include "flags.h"
 
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -10,8 +11,8 @@ const char *embedded_model(void)
 {
     static const char *const places[] = {"/ember.gguf", "/models/ember/ember.gguf", "/../models/ember/ember.gguf",
                                          "/../share/stoker/ember.gguf"};
-    static char path[4200];
-    char dir[4096];
+    static char whole[PATH_MAX];
+    char path[PATH_MAX + 64], dir[PATH_MAX];
     ssize_t n = readlink("/proc/self/exe", dir, sizeof dir - 1);
     dir[n > 0 ? n : 0] = 0;
     char *slash = strrchr(dir, '/');
@@ -19,8 +20,8 @@ const char *embedded_model(void)
         *slash = 0;
     for (size_t i = 0; i < sizeof places / sizeof *places; i++) {
         snprintf(path, sizeof path, "%s%s", dir, places[i]);
-        if (access(path, R_OK) == 0)
-            return path;
+        if (access(path, R_OK) == 0 && realpath(path, whole))
+            return whole;
     }
     fprintf(stderr,
             "stoker: the embedded model ember.gguf is neither beside %s/stoker nor in %s/../share/stoker; name a "

@@ -19,6 +19,7 @@ static const struct {
 } commands[] = {
     {"run", cmd_run, "answer a prompt, or chat line by line"},
     {"plan", cmd_plan, "what a model needs, from its headers alone"},
+    {"inspect", cmd_inspect, "what is in a GGUF file: keys, tensors, sizes, experts"},
     {"bench", cmd_bench, "speed of prompts and of generation"},
     {"disk", cmd_disk, "read rate of a drive by depth and size"},
     {"version", cmd_version, "the version"},
