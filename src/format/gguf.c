@@ -97,7 +97,7 @@ static int open_file(struct gguf_file *f, const char *path, struct arena *arena,
     if (fstat(f->fd, &st) != 0)
         return error_set(err, ERR_IO, "%s: cannot be examined: %s", path, strerror(errno));
     if (!S_ISREG(st.st_mode))
-        return error_set(err, ERR_INPUT, "%s: %s, not a GGUF file", path,
+        return error_set(err, ERR_FORMAT, "%s: %s, not a GGUF file", path,
                          S_ISDIR(st.st_mode) ? "a folder" : "not a regular file");
     if (st.st_size == 0)
         return error_set(err, ERR_FORMAT, "%s: the file is empty", path);
@@ -153,7 +153,7 @@ static int count_parts(struct gguf *g, const struct gguf_part *p, int *count, st
         return -1;
     if (number != 0) {
         const char *first = named ? part_path(&g->arena, path, 0, of_name) : NULL;
-        return error_set(err, ERR_INPUT, "%s: part %" PRIu64 " of a split model; open its first part%s%s", path,
+        return error_set(err, ERR_FORMAT, "%s: part %" PRIu64 " of a split model; open its first part%s%s", path,
                          number + 1, first ? ", " : "", first ? first : "");
     }
     if (n <= 1 && of_name == 1) {

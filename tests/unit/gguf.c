@@ -186,9 +186,9 @@ static void test_not_a_file(void **state)
 {
     (void)state;
     refused(in_folder("absent.gguf"), ERR_IO, "No such file");
-    refused(folder, ERR_INPUT, "a folder");
+    refused(folder, ERR_FORMAT, "a folder");
     assert_int_equal(mkfifo(in_folder("pipe"), 0600), 0);
-    refused(in_folder("pipe"), ERR_INPUT, "not a regular file");
+    refused(in_folder("pipe"), ERR_FORMAT, "not a regular file");
     struct bytes b = {.n = 0};
     lies(&b, ERR_FORMAT, "empty");
     put(&b, "GG", 2);
@@ -639,8 +639,8 @@ static void test_split(void **state)
     check_data(g);
     gguf_close(g);
 
-    refused(in_folder(set[2].name), ERR_INPUT, "part 3 of a split model; open its first part");
-    refused(in_folder(set[1].name), ERR_INPUT, "/m-00001-of-00003.gguf");
+    refused(in_folder(set[2].name), ERR_FORMAT, "part 3 of a split model; open its first part");
+    refused(in_folder(set[1].name), ERR_FORMAT, "/m-00001-of-00003.gguf");
 
     struct set_part bad = set[1];
     bad.no = 2;
@@ -681,7 +681,7 @@ static void test_wrong_split(void **state)
         {{"w-00001-of-00003.gguf", -1, -1, -1, 0, 1}, ERR_FORMAT, "its keys (split.count) do not speak of parts"},
         {{"w-00001-of-00003.gguf", -1, 3, -1, 0, 1}, ERR_FORMAT, "split.count is 3, but there is no split.no"},
         {{"renamed.gguf", 0, 3, -1, 0, 1}, ERR_FORMAT, "does not end in -00001-of-00003.gguf"},
-        {{"renamed.gguf", 1, 3, -1, 0, 1}, ERR_INPUT, "part 2 of a split model; open its first part"},
+        {{"renamed.gguf", 1, 3, -1, 0, 1}, ERR_FORMAT, "part 2 of a split model; open its first part"},
         {{"w-00001-of-00003.gguf", 0, 65535, -1, 0, 1}, ERR_FORMAT, "its keys say 1 of 65535"},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
