@@ -1,10 +1,10 @@
-/* Pre-tokenizer rules over PCRE2: see pretokenize.h.
+/* Cutting texts into words, stage by stage: see pretokenize.h.
  *
- * Rules are those of tokenizer.md 4, with \s written out as the class that the specification names (PCRE2's own \s differs
- * between releases) and \S as its complement. UTF and UCP: \p{L} and case folding are Unicode's, so that 'ſ counts as 's.
+ * The stages form a pipeline: the last one is asked for its next piece; when it has none left it asks the one before. A text is
+ * gone through once per stage.
  *
- * No input may fail for its length: the match limits are off, and a match that outgrows the small stack of the JIT code runs
- * again in the interpreter, which uses the heap. */
+ * Patterns run in PCRE2's JIT code. No input may fail for its length: match limits are off, and a match that outgrows the stack of
+ * the JIT code runs again in the interpreter, which uses the heap. Most words of most texts never reach PCRE2: see ascii_word(). */
 #define PCRE2_CODE_UNIT_WIDTH 8
 #include "text/pretokenize.h"
 
@@ -12,101 +12,72 @@
 #include "text/utf8.h"
 
 #include <pcre2.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#define SPACE "\\t-\\r \\x{85}\\x{A0}\\x{1680}\\x{2000}-\\x{200A}\\x{2028}\\x{2029}\\x{202F}\\x{205F}\\x{3000}"
-#define RUN   "[" SPACE "]+(?![^" SPACE "])|[" SPACE "]+"
-
-/* R2, R5 and R21 of the specification. R5 and R21 differ in the digits only. */
-#define RULE_GPT2 "'s|'t|'re|'ve|'m|'ll|'d| ?\\p{L}+| ?\\p{N}+| ?[^" SPACE "\\p{L}\\p{N}]+|" RUN
-#define RULE_GPT4(NUMBERS)                                                                                             \
-    "(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\\r\\n\\p{L}\\p{N}]?\\p{L}+|" NUMBERS "| ?[^" SPACE                                \
-    "\\p{L}\\p{N}]+[\\r\\n]*|[" SPACE "]*[\\r\\n]+|" RUN
-#define RULE_LLAMA3 RULE_GPT4("\\p{N}{1,3}")
-#define RULE_QWEN2  RULE_GPT4("\\p{N}")
-
-static const struct pretokenizer table[] = {
-    {"gpt-2 phi-2 jina-es jina-de gigachat jina-v2-es jina-v2-de a.x-4.0 mellum modern-bert jina-v1-en jina-v2-code "
-     "roberta-bpe mpt olmo jais trillion granite-docling exaone4",
-     RULE_GPT2, 0, 0},
-    {"qwen2 deepseek-r1-qwen kormo f2llmv2 openpangu megrez stablelm2 hunyuan solar-open grok-2", RULE_QWEN2, 0, 0},
-    {"llama-bpe llama3 llama-v3 falcon3 falcon-h1 pixtral midm-2.0 lfm2 jina-v5-nano laguna", RULE_LLAMA3, 1, 1},
-    {"dbrx smaug-bpe glm4 chatglm-bpe", RULE_LLAMA3, 0, 0},
-};
-
-enum { N_TABLE = sizeof table / sizeof *table };
-
-static int names_hold(const char *names, const char *name, size_t length)
-{
-    for (const char *p = names; *p;) {
-        size_t n = strcspn(p, " ");
-        if (n == length && memcmp(p, name, n) == 0)
-            return 1;
-        p += n + (p[n] == ' ');
-    }
-    return 0;
-}
-
-const struct pretokenizer *pretokenizer_find(const char *name, size_t length, struct error *err)
-{
-    char known[200] = ""; /* the first name of each row: all would outgrow the sentence */
-    for (size_t i = 0, at = 0; i < N_TABLE; i++) {
-        const char *names = table[i].names;
-        if (names_hold(names, name, length))
-            return &table[i];
-        at += (size_t)snprintf(known + at, sizeof known - at, "%s%.*s", i ? ", " : "", (int)strcspn(names, " "), names);
-        if (at >= sizeof known)
-            at = sizeof known - 1;
-    }
-    error_set(
-        err, ERR_UNSUPPORTED,
-        "pre-tokenizer \"%.*s\" (tokenizer.ggml.pre) is not known; known are %s and the other names of their rules",
-        (int)(length < 40 ? length : 40), name, known);
-    return NULL;
-}
-
 struct splitter {
-    pcre2_code *code;
+    int n_stage;
+    const struct rule *rule[PRETOKENIZER_STAGES];
+    pcre2_code *code[PRETOKENIZER_STAGES]; /* NULL where a rule has no pattern */
+    int jit[PRETOKENIZER_STAGES];
     size_t bytes;
 };
+
+static int compile(struct splitter *s, const struct pretokenizer *row, int stage, struct error *err)
+{
+    int code;
+    PCRE2_SIZE at;
+    const char *pattern = s->rule[stage]->pattern;
+    if (!pattern)
+        return 0;
+    pcre2_code *c = s->code[stage] = pcre2_compile((PCRE2_SPTR)pattern, PCRE2_ZERO_TERMINATED, PCRE2_UTF | PCRE2_UCP,
+                                                   &code, &at, NULL);
+    if (!c)
+        return error_set(err, ERR_BUG, "PCRE2 refuses rule %d of pre-tokenizer \"%.20s\" at byte %zu with error %d",
+                         stage + 1, row->names, (size_t)at, code);
+    s->jit[stage] = pcre2_jit_compile(c, PCRE2_JIT_COMPLETE) ==
+                    0; /* without it the interpreter does the same, slower */
+    size_t compiled = 0, jit = 0;
+    pcre2_pattern_info(c, PCRE2_INFO_SIZE, &compiled);
+    pcre2_pattern_info(c, PCRE2_INFO_JITSIZE, &jit);
+    s->bytes += compiled + jit;
+    return 0;
+}
 
 int splitter_create(struct splitter **out, const struct pretokenizer *row, struct error *err)
 {
     struct splitter *s = calloc(1, sizeof *s);
     if (!s)
         return error_set(err, ERR_MEMORY, "no memory for the pre-tokenizer");
-    int code;
-    PCRE2_SIZE at;
-    s->code = pcre2_compile((PCRE2_SPTR)row->rule, PCRE2_ZERO_TERMINATED, PCRE2_UTF | PCRE2_UCP, &code, &at, NULL);
-    if (!s->code) {
-        free(s);
-        return error_set(err, ERR_BUG, "PCRE2 refuses the rule of pre-tokenizer \"%.20s\" at byte %zu with error %d",
-                         row->names, (size_t)at, code);
+    s->bytes = sizeof *s;
+    for (const struct rule *r; (r = pretokenizer_rule(row, s->n_stage));) {
+        s->rule[s->n_stage++] = r;
+        if (compile(s, row, s->n_stage - 1, err) != 0) {
+            splitter_destroy(s);
+            return -1;
+        }
     }
-    pcre2_jit_compile(s->code, PCRE2_JIT_COMPLETE); /* without it the interpreter does the same, slower */
-    size_t compiled = 0, jit = 0;
-    pcre2_pattern_info(s->code, PCRE2_INFO_SIZE, &compiled);
-    pcre2_pattern_info(s->code, PCRE2_INFO_JITSIZE, &jit);
-    s->bytes = sizeof *s + compiled + jit;
     *out = s;
     return 0;
 }
 
 void splitter_destroy(struct splitter *s)
 {
-    if (!s)
-        return;
-    pcre2_code_free(s->code);
+    for (int i = 0; s && i < s->n_stage; i++)
+        pcre2_code_free(s->code[i]);
     free(s);
 }
 
 size_t splitter_bytes(const struct splitter *s) { return s ? s->bytes : 0; }
 
+/* ---- matching -------------------------------------------------------------------------------------------------------------- */
+
+enum { JIT_STACK = 256 << 10 };
+
 struct matcher {
     pcre2_match_data *data;
     pcre2_match_context *context;
+    pcre2_jit_stack *stack;
 };
 
 static void matcher_free(struct matcher *m)
@@ -115,16 +86,18 @@ static void matcher_free(struct matcher *m)
         return;
     pcre2_match_data_free(m->data);
     pcre2_match_context_free(m->context);
+    pcre2_jit_stack_free(m->stack);
     free(m);
 }
 
-static struct matcher *matcher_create(const struct splitter *s)
+static struct matcher *matcher_create(void)
 {
     struct matcher *m = calloc(1, sizeof *m);
     if (!m)
         return NULL;
-    m->data = pcre2_match_data_create_from_pattern(s->code, NULL);
+    m->data = pcre2_match_data_create(1, NULL);
     m->context = pcre2_match_context_create(NULL);
+    m->stack = pcre2_jit_stack_create(32 << 10, JIT_STACK, NULL);
     if (!m->data || !m->context) {
         matcher_free(m);
         return NULL;
@@ -132,44 +105,224 @@ static struct matcher *matcher_create(const struct splitter *s)
     pcre2_set_match_limit(m->context, UINT32_MAX);
     pcre2_set_depth_limit(m->context, UINT32_MAX);
     pcre2_set_heap_limit(m->context, UINT32_MAX);
+    pcre2_jit_stack_assign(m->context, NULL, m->stack); /* of no stack: the JIT code's own 32 KiB */
     return m;
+}
+
+/* The first match in [at, end) of a piece that ends there: into c; at its end if there is none. -1: no memory. */
+static int search(const struct splitting *p, int stage, struct piece_cursor *c, size_t at)
+{
+    const struct splitter *s = p->splitter;
+    struct matcher *m = p->matcher;
+    const uint8_t *text = p->text + at;
+    size_t n = c->end - at;
+    int rc = PCRE2_ERROR_JIT_STACKLIMIT;
+    if (s->jit[stage])
+        rc = pcre2_jit_match(s->code[stage], text, n, 0, 0, m->data, m->context);
+    if (rc < 0 && rc != PCRE2_ERROR_NOMATCH)
+        rc = pcre2_match(s->code[stage], text, n, 0, PCRE2_NO_UTF_CHECK | PCRE2_NO_JIT, m->data, m->context);
+    if (rc < 0 && rc != PCRE2_ERROR_NOMATCH)
+        return -1; /* of what can be left only the heap's end */
+    const PCRE2_SIZE *match = pcre2_get_ovector_pointer(m->data);
+    c->match = rc < 0 ? c->end : at + match[0];
+    c->match_end = rc < 0 ? c->end : at + match[1];
+    return 0;
+}
+
+/* ---- characters ------------------------------------------------------------------------------------------------------------ */
+
+static size_t char_length(uint8_t lead) { return lead < 0x80 ? 1 : lead < 0xE0 ? 2 : lead < 0xF0 ? 3 : 4; }
+
+static size_t count_chars(const uint8_t *p, size_t n)
+{
+    size_t count = 0;
+    for (size_t i = 0; i < n; i++)
+        count += (p[i] & 0xC0) != 0x80;
+    return count;
+}
+
+/* Bytes of the white space (Unicode White_Space) that p begins with, 0: another character. */
+static size_t space_at(const uint8_t *p)
+{
+    if (p[0] < 0x80)
+        return p[0] == ' ' || (p[0] >= '\t' && p[0] <= '\r');
+    if (p[0] == 0xC2)
+        return p[1] == 0x85 || p[1] == 0xA0 ? 2 : 0;
+    uint32_t c = p[0] < 0xE1 || p[0] > 0xE3 ? 0 : (p[0] & 15u) << 12 | (p[1] & 63u) << 6 | (p[2] & 63u);
+    int is_space = c == 0x1680 || (c >= 0x2000 && c <= 0x200A) || c == 0x2028 || c == 0x2029 || c == 0x202F ||
+                   c == 0x205F || c == 0x3000;
+    return is_space ? 3 : 0;
+}
+
+/* Length of the word at p that needs no pattern (see struct rule), 0: PCRE2 must look. */
+static size_t ascii_word(const uint8_t *p, size_t n)
+{
+    size_t begin = p[0] == ' ', i = begin;
+    while (i < n && p[i] >= 'A' && p[i] <= 'Z')
+        i++;
+    while (i < n && p[i] >= 'a' && p[i] <= 'z')
+        i++;
+    if (i == begin)
+        return 0;
+    return i == n || (p[i] < 0x80 && p[i] != '\'' && !(p[i] >= 'A' && p[i] <= 'Z')) ? i : 0;
+}
+
+/* ---- cutting --------------------------------------------------------------------------------------------------------------- */
+
+/* Each of these gives out the next piece of c: up to the place that it returns through *to. -1: no memory. */
+
+static int cut_matches(const struct splitting *p, int stage, struct piece_cursor *c, size_t *to)
+{
+    if (c->at == c->match_end) {
+        size_t word = p->splitter->rule[stage]->words ? ascii_word(p->text + c->at, c->end - c->at) : 0;
+        if (word) {
+            *to = c->match_end = c->at + word;
+            return 0;
+        }
+        if (search(p, stage, c, c->at) != 0)
+            return -1;
+    }
+    *to = c->at < c->match ? c->match : c->match_end;
+    return 0;
+}
+
+/* look is a place in the run [match, match_end), left characters before its end; or behind a run, with none left. */
+static int cut_threes(const struct splitting *p, int stage, struct piece_cursor *c, size_t *to)
+{
+    for (;;) {
+        if (c->left == 0) {
+            if (c->look == c->end || search(p, stage, c, c->look) != 0) {
+                *to = c->end;
+                return c->look == c->end ? 0 : -1;
+            }
+            c->look = c->match;
+            c->left = count_chars(p->text + c->match, c->match_end - c->match);
+            if (c->left == 0)
+                continue;
+        }
+        size_t place = c->look, step = c->left % 3 ? c->left % 3 : 3;
+        int cuts = c->left % 3 == 0 && place > c->at;
+        if (cuts) {
+            *to = place;
+            return 0;
+        }
+        for (size_t i = 0; i < step; i++)
+            c->look += char_length(p->text[c->look]);
+        c->left -= step;
+    }
+}
+
+static void cut_trailing(const struct splitting *p, struct piece_cursor *c, size_t *to)
+{
+    size_t begin = c->end;
+    for (size_t i = c->end; i > c->at; begin = i) {
+        i--;
+        while (i > c->at && (p->text[i] & 0xC0) == 0x80)
+            i--;
+        if (space_at(p->text + i) == 0)
+            break;
+    }
+    *to = begin == c->at ? c->end : begin;
+}
+
+/* left: characters of the rest, 0 where the piece is of another kind. */
+static void cut_powers(const struct splitting *p, struct piece_cursor *c, size_t *to)
+{
+    size_t size = 512;
+    *to = c->end;
+    if (c->left == 0)
+        return;
+    while (size > c->left)
+        size /= 2;
+    c->left -= size;
+    for (*to = c->at; size > 0; size--)
+        *to += char_length(p->text[*to]);
+}
+
+static size_t count_blank(const uint8_t *p, size_t n)
+{
+    size_t count = 0;
+    for (size_t i = 0, length; i < n; i += length, count++)
+        if ((length = space_at(p + i)) == 0)
+            return 0;
+    return n > 0 && (p[n - 1] == '\n' || p[n - 1] == '\r') ? 0 : count;
+}
+
+static void cut_lines(const struct splitting *p, struct piece_cursor *c, size_t *to)
+{
+    const uint8_t *at = p->text + c->at, *end = p->text + c->end, *newline = memchr(at, '\n', (size_t)(end - at));
+    if (newline == at)
+        while (newline < end && *newline == '\n')
+            newline++;
+    *to = newline ? (size_t)(newline - p->text) : c->end;
+}
+
+/* ---- the pipeline ---------------------------------------------------------------------------------------------------------- */
+
+static void begin_piece(struct splitting *p, int stage, size_t start, size_t end)
+{
+    struct piece_cursor *c = &p->stage[stage];
+    *c = (struct piece_cursor){.end = end, .at = start, .match = start, .match_end = start, .look = start};
+    if (p->splitter->rule[stage]->cut == CUT_POWERS)
+        c->left = count_blank(p->text + start, end - start);
+}
+
+static int next(struct splitting *p, int stage, size_t *start, size_t *end)
+{
+    struct piece_cursor *c = &p->stage[stage];
+    if (c->at == c->end) {
+        size_t from, to;
+        int rc = stage == 0 ? 0 : next(p, stage - 1, &from, &to);
+        if (rc <= 0)
+            return rc;
+        begin_piece(p, stage, from, to);
+    }
+    int failed = 0;
+    switch (p->splitter->rule[stage]->cut) {
+    case CUT_MATCHES:
+        failed = cut_matches(p, stage, c, end);
+        break;
+    case CUT_THREES:
+        failed = cut_threes(p, stage, c, end);
+        break;
+    case CUT_TRAILING:
+        cut_trailing(p, c, end);
+        break;
+    case CUT_POWERS:
+        cut_powers(p, c, end);
+        break;
+    case CUT_LINES:
+        cut_lines(p, c, end);
+        break;
+    }
+    *start = c->at;
+    c->at = *end;
+    return failed ? -1 : 1;
 }
 
 int splitting_begin(struct splitting *p, const struct splitter *s, const uint8_t *text, size_t length)
 {
-    if (!p->data && !(p->data = matcher_create(s)))
+    if (!p->matcher && !(p->matcher = matcher_create()))
         return -1;
     p->splitter = s;
     p->text = text;
-    p->length = length;
-    p->at = p->match = p->match_end = 0;
+    begin_piece(p, 0, 0, length);
+    for (int i = 1; i < s->n_stage; i++)
+        p->stage[i] = (struct piece_cursor){0};
     return 0;
 }
 
 int splitting_next(struct splitting *p, size_t *start, size_t *n)
 {
-    struct matcher *m = p->data;
-    if (p->at == p->length)
-        return 0;
-    if (p->at == p->match_end) {
-        int rc = PCRE2_ERROR_JIT_STACKLIMIT;
-        for (uint32_t options = PCRE2_NO_UTF_CHECK; rc == PCRE2_ERROR_JIT_STACKLIMIT; options |= PCRE2_NO_JIT)
-            rc = pcre2_match(p->splitter->code, p->text, p->length, p->at, options, m->data, m->context);
-        if (rc < 0 && rc != PCRE2_ERROR_NOMATCH)
-            return -1; /* of what can be left only the heap's end */
-        const PCRE2_SIZE *match = pcre2_get_ovector_pointer(m->data);
-        p->match = rc < 0 ? p->length : match[0];
-        p->match_end = rc < 0 ? p->length : match[1];
-    }
-    *start = p->at;
-    p->at = p->at < p->match ? p->match : p->match_end; /* text between matches is a word, too */
-    *n = p->at - *start;
-    return 1;
+    size_t end;
+    int rc = next(p, p->splitter->n_stage - 1, start, &end);
+    *n = rc > 0 ? end - *start : 0;
+    return rc;
 }
 
 void splitting_end(struct splitting *p)
 {
-    matcher_free(p->data);
+    matcher_free(p->matcher);
     *p = (struct splitting){0};
 }
 
