@@ -211,7 +211,7 @@ static int fill_job(const struct stoker *s, struct job *j, const struct stoker_r
                       .wants_progress = r->wants_progress,
                       .resume = r->resume};
     if (!j->sampling.has_seed)
-        j->sampling.seed = rng_seed();
+        j->sampling.seed = rng_seed() >> 11; /* 53 bits: every JSON reader shows it right */
     size_t answer = room - r->n_prompt;
     j->history = malloc((room + (r->script ? answer : 0)) * sizeof *j->history);
     j->events = queue_create(EVENTS, sizeof(struct stoker_event));

@@ -315,6 +315,18 @@ static int biggest_part(const struct plan *p)
     return best;
 }
 
+struct size_text {
+    char text[24];
+};
+
+static struct size_text size_text(uint64_t n)
+{
+    struct size_text s;
+    snprintf(s.text, sizeof s.text, "%.*f %s", n < GIB ? 1 : 2, (double)n / (double)(n < GIB ? MIB : GIB),
+             n < GIB ? "MiB" : "GiB");
+    return s;
+}
+
 static int refuse(struct planner *pl, struct error *err)
 {
     struct plan *p = pl->p;
@@ -327,11 +339,10 @@ static int refuse(struct planner *pl, struct error *err)
     if (fits > 0)
         snprintf(other, sizeof other, " or --ctx %d", fits);
     return error_set(err, ERR_MEMORY,
-                     "%s needs at least %.2f GiB with --ctx %d (%s %.2f GiB, KV %.2f GiB); --memory %.2f GiB is too "
-                     "small. Try --memory %llu%s.",
-                     pl->m->file->file->path, (double)p->minimum / (double)GIB, c.n_ctx, part_names[big],
-                     (double)p->part[big] / (double)GIB, (double)p->part[PLAN_KV] / (double)GIB,
-                     (double)memory / (double)GIB, (unsigned long long)p->minimum, other);
+                     "%s needs at least %s with --ctx %d (%s %s, KV %s); --memory %s is too small. Try --memory %llu%s.",
+                     pl->m->file->file->path, size_text(p->minimum).text, c.n_ctx, part_names[big],
+                     size_text(p->part[big]).text, size_text(p->part[PLAN_KV]).text, size_text(memory).text,
+                     (unsigned long long)p->minimum, other);
 }
 
 static int check_number(const char *flag, int n, int most, struct error *err)
