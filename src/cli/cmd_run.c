@@ -139,11 +139,13 @@ static void print_stats(const struct chat *c, const struct stoker_stats *before,
     fputc('\n', stderr);
     print_plan_line(stderr, &plan);
     print_stream_line(stderr, before, &now, computed + n);
-    fprintf(stderr, "prompt %zu tokens in %.2f s (%.1f tok/s), answer %zu tokens in %.2f s (%.1f tok/s), %s\n",
-            computed, end->u.end.prompt_seconds,
-            end->u.end.prompt_seconds > 0 ? (double)computed / end->u.end.prompt_seconds : 0, n,
-            end->u.end.generate_seconds,
+    fprintf(stderr, "prompt %zu tokens in %.2f s (%.1f tok/s), answer %zu tokens in %.2f s (%.1f tok/s), %s", computed,
+            end->u.end.prompt_seconds, end->u.end.prompt_seconds > 0 ? (double)computed / end->u.end.prompt_seconds : 0,
+            n, end->u.end.generate_seconds,
             end->u.end.generate_seconds > 0 && n > 1 ? (double)(n - 1) / end->u.end.generate_seconds : 0, now.cpu_tier);
+    if (c->request.sampling.temperature > 0)
+        fprintf(stderr, ", seed %llu", (unsigned long long)end->u.end.seed);
+    fputc('\n', stderr);
 }
 
 /* Take events until the last one. 0, or the exit status of a failure. */

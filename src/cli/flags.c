@@ -155,10 +155,12 @@ static void say_range(const struct flag *f, const char *command, const char *v)
     if (f->kind == FLAG_BYTES)
         fprintf(stderr, "bytes are a number with K, M, G, T, KiB ... or KB ..., or min or max\n");
     else if (f->kind == FLAG_INT || f->kind == FLAG_REAL)
-        fprintf(stderr, "%s from %.10g to %.10g %s possible\n", f->kind == FLAG_INT ? "whole numbers" : "numbers",
-                f->min, f->max, "are");
+        fprintf(stderr, "%s from %.10g to %.10g are possible\n", f->kind == FLAG_INT ? "whole numbers" : "numbers",
+                f->min, f->max);
+    else if (f->kind == FLAG_SEED)
+        fprintf(stderr, "whole numbers from 0 to 18446744073709551615 are possible\n");
     else
-        fprintf(stderr, "%s is expected\n", f->value);
+        fprintf(stderr, "%s is expected, in whole numbers\n", f->value);
 }
 
 static void help(const char *usage, const struct flag_table *t, size_t n)

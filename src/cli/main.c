@@ -1,13 +1,16 @@
 /* stoker: the command line. One row a command. */
 #include "base/log.h"
 #include "cli.h"
+#include "flags.h"
 
 #include <string.h>
 
 static int cmd_version(int argc, char **argv)
 {
-    (void)argc;
-    (void)argv;
+    int n_rest, status = flags_parse("version", "stoker version: which stoker this is.\n", NULL, 0, argc, argv, NULL, 0,
+                                     &n_rest);
+    if (status != FLAGS_DONE)
+        return status;
     printf("stoker %s\n", stoker_version());
     return 0;
 }
