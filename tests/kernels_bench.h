@@ -321,6 +321,39 @@ static void bench_functions(const struct kernels *k)
            (t[3] - t[2]) / TIMES * 1e6, (t[4] - t[3]) / TIMES * 1e6);
 }
 
+static void bench_delta(const struct kernels *k, int n_rows)
+{
+    enum { D = 128, TIMES = 50, PANELS = D / DELTA_PANEL };
+    static float state[D * D], q[64 * D], v[64 * D], o[64 * D], decay[64], beta[64];
+    for (int i = 0; i < 64 * D; i++)
+        q[i] = v[i] = rnd_unit() * 0.1f;
+    for (int i = 0; i < 64; i++)
+        decay[i] = beta[i] = 0.5f;
+    double best = 1e9;
+    for (int z = 0; z < TIMES; z++) {
+        double t0 = cpu_seconds();
+        for (int p = 0; p < PANELS; p++)
+            k->delta(&(struct delta_run){.state = state + p * D * DELTA_PANEL,
+                                         .n_k = D,
+                                         .panel = DELTA_PANEL,
+                                         .n_rows = n_rows,
+                                         .q = q,
+                                         .k = q,
+                                         .v = v + p * DELTA_PANEL,
+                                         .o = o + p * DELTA_PANEL,
+                                         .ld_k = D,
+                                         .ld_v = D,
+                                         .ld_o = D,
+                                         .ld_gate = 1,
+                                         .decay = decay,
+                                         .beta = beta});
+        t0 = cpu_seconds() - t0;
+        best = t0 < best ? t0 : best;
+    }
+    printf("delta %s, 128 x 128, %d rows: %.2f us a row and head\n", cpu_tier_name(k->tier), n_rows,
+           best / n_rows * 1e6);
+}
+
 /* Integer products of one core: twelve independent chains. */
 #if defined(__x86_64__)
 static void bench_peak(void)
@@ -375,6 +408,8 @@ static int bench(const char *only)
             bench_tilef(k, TYPE_BF16, m);
         }
         bench_functions(k);
+        bench_delta(k, 1);
+        bench_delta(k, 64);
     }
     return 0;
 }

@@ -43,13 +43,21 @@ enum vec {
     V_F16,
     V_MERGE,
     V_FINISH,
+    V_SINK,
+    V_MUL,
+    V_L2,
+    V_SWIGLU_OAI,
+    V_CONV,
+    V_GATE,
     V_COUNT
 };
-static const char *const vec_name[V_COUNT] = {"dot16",      "rms_norm",   "rms_norm without weight",
-                                              "softmax",    "silu_mul",   "sigmoid",
-                                              "add",        "add_scaled", "scale",
-                                              "rope_half",  "rope_pair",  "f32_to_f16",
-                                              "attn_merge", "attn_finish"};
+static const char *const vec_name[V_COUNT] = {"dot16",      "rms_norm",    "rms_norm without weight",
+                                              "softmax",    "silu_mul",    "sigmoid",
+                                              "add",        "add_scaled",  "scale",
+                                              "rope_half",  "rope_pair",   "f32_to_f16",
+                                              "attn_merge", "attn_finish", "attn_sink",
+                                              "mul",        "l2_norm",     "swiglu_oai",
+                                              "conv",       "delta_gate"};
 
 /* Writes its outputs, as floats, to out; returns how many. a and b are scratch copies ending at guard pages. */
 static int vec_run(const struct kernels *k, enum vec v, float *a, float *b, float *out, int n, int alias)
@@ -104,6 +112,34 @@ static int vec_run(const struct kernels *k, enum vec v, float *a, float *b, floa
         memcpy(out, a, (size_t)n * 4);
         return n + 2;
     }
+    case V_SINK: {
+        float M = n % 3 ? 0.25f : -INFINITY, L = n % 3 ? 2 : 0;
+        k->attn_sink(&M, &L, a, s, n);
+        out[n] = M;
+        out[n + 1] = L;
+        memcpy(out, a, (size_t)n * 4);
+        return n + 2;
+    }
+    case V_MUL:
+        k->mul(a, b, n), y = a;
+        break;
+    case V_L2:
+        k->l2_norm(y, a, n, 1e-6f);
+        break;
+    case V_SWIGLU_OAI:
+        k->swiglu_oai(y, a, b, n);
+        break;
+    case V_CONV: { /* three rows of a third of the values */
+        int w = n / 3;
+        const float *rows[3] = {a + w, a + 2 * w, a};
+        k->conv(c, rows, b, 3, w);
+        memcpy(out, c, (size_t)w * 4);
+        return w;
+    }
+    case V_GATE:
+        k->delta_gate(c, out, a, b, b + n / 2, a + n / 2, n / 2);
+        memcpy(out + n / 2, c, (size_t)(n / 2) * 4);
+        return n / 2 * 2;
     default:
         k->attn_finish(a, s, n), y = a;
         break;
@@ -166,7 +202,7 @@ static void check_accuracy(void)
 static struct guarded mem_q, mem_k, mem_v;
 
 struct attn_case {
-    int d_k, d_v, n_q;
+    int d_k, d_v, ld_v, n_q;
     enum kv_type type;
     float cap;
     int first[ATTN_QUERIES], last[ATTN_QUERIES];
@@ -195,7 +231,7 @@ static void attn_equal(const struct attn_case *c)
     size_t width = c->type == KV_F16 ? 2 : 4, ld_q = (size_t)c->d_k + 7;
     float *q = guarded_end(mem_q, ((size_t)(c->n_q - 1) * ld_q + (size_t)c->d_k) * 4);
     void *k = guarded_end(mem_k, (size_t)ATTN_PAGE * (size_t)c->d_k * width);
-    void *v = guarded_end(mem_v, (size_t)ATTN_PAGE * (size_t)c->d_v * width);
+    void *v = guarded_end(mem_v, ((size_t)(ATTN_PAGE - 1) * (size_t)c->ld_v + (size_t)c->d_v) * width);
     void *work = aligned_alloc(64, (kernel_attn_scratch(c->d_k, c->d_v) + 63) / 64 * 64);
     if (!work)
         exit(1);
@@ -206,7 +242,7 @@ static void attn_equal(const struct attn_case *c)
         for (int d = 0; d < c->d_k; d++)
             put_kv(k, c->type, (size_t)p * (size_t)c->d_k + (size_t)d, rnd_unit() + poison);
         for (int d = 0; d < c->d_v; d++)
-            put_kv(v, c->type, (size_t)p * (size_t)c->d_v + (size_t)d, (p & 1 ? rnd_unit() : -0.0f) + poison);
+            put_kv(v, c->type, (size_t)p * (size_t)c->ld_v + (size_t)d, (p & 1 ? rnd_unit() : -0.0f) + poison);
     }
     size_t na = (size_t)c->n_q * (size_t)c->d_v;
     for (int tier = 0; tier <= (int)cpu_best_tier(); tier++) {
@@ -214,7 +250,7 @@ static void attn_equal(const struct attn_case *c)
         memset(m[o], 0x55, sizeof m[o]);
         memset(l[o], 0x55, sizeof l[o]);
         memset(a[o], 0x55, sizeof a[o]);
-        struct attn_split s = {q,       ld_q,     c->n_q,  k,       v,      c->d_k, c->d_v, c->d_v,
+        struct attn_split s = {q,       ld_q,     c->n_q,  k,       v,      c->d_k, c->d_v, c->ld_v,
                                c->type, c->first, c->last, 0.0883f, c->cap, m[o],   l[o],   a[o]};
         kernels_for((enum cpu_tier)tier)->attn_split(&s, work);
         long at = first_difference(a[o], a[0], na + 16);
@@ -256,17 +292,76 @@ static void check_attention(void)
                                   {192, 128}, {256, 256}, {112, 48}, {20, 12}, {576, 512}};
     mem_q = guarded_new((size_t)ATTN_QUERIES * 600 * 4);
     mem_k = guarded_new((size_t)ATTN_PAGE * 600 * 4);
-    mem_v = guarded_new((size_t)ATTN_PAGE * 600 * 4);
+    mem_v = guarded_new((size_t)ATTN_PAGE * 640 * 4);
     for (size_t i = 0; i < sizeof dims / sizeof dims[0]; i++)
         for (int n_q = 1; n_q <= ATTN_QUERIES; n_q++)
             for (int kind = 0; kind < 5; kind++) {
                 if (dims[i][0] > 192 && (n_q + kind) % 4)
                     continue;
-                struct attn_case c = {dims[i][0], dims[i][1], n_q, (n_q + kind) % 2 ? KV_F16 : KV_F32,
-                                      kind % 3 == 1 ? 2.5f : 0};
+                int d_v = dims[i][1], ld_v = d_v + (kind == 1 ? 24 : 0);
+                struct attn_case c = {.d_k = dims[i][0], .d_v = d_v, .ld_v = ld_v, .n_q = n_q};
+                c.type = (n_q + kind) % 2 ? KV_F16 : KV_F32;
+                c.cap = kind % 3 == 1 ? 2.5f : 0;
                 visible(&c, kind);
                 attn_equal(&c);
             }
+}
+
+/* ---- the delta rule ---- */
+
+static void delta_equal(int n_k, int panel, int n_rows)
+{
+    static float state[2][128 * 64], o[2][8 * 64], q[8 * 130], k[8 * 130], v[8 * 64], decay[8], beta[8],
+        start[128 * 64];
+    size_t ld_k = (size_t)n_k + 2, ld_v = (size_t)panel + 3;
+    for (int i = 0; i < n_k * panel; i++)
+        start[i] = rnd_unit();
+    for (size_t i = 0; i < (size_t)n_rows * ld_k; i++) {
+        q[i] = rnd_unit() * 0.1f;
+        k[i] = rnd_unit() * 0.1f;
+    }
+    for (size_t i = 0; i < (size_t)n_rows * ld_v; i++)
+        v[i] = rnd_unit();
+    for (int i = 0; i < n_rows; i++) {
+        decay[i] = 0.95f + 0.05f * rnd_unit();
+        beta[i] = 0.5f + 0.4f * rnd_unit();
+    }
+    for (int tier = 0; tier <= (int)cpu_best_tier(); tier++) {
+        int a = tier > 0;
+        float *at = guarded_end(mem_k, (size_t)n_k * (size_t)panel * 4); /* the kernel's state ends at a guard page */
+        memcpy(at, start, (size_t)n_k * (size_t)panel * 4);
+        memset(o[a], 0, sizeof o[a]);
+        kernels_for((enum cpu_tier)tier)
+            ->delta(&(struct delta_run){.state = at,
+                                        .n_k = n_k,
+                                        .panel = panel,
+                                        .n_rows = n_rows,
+                                        .q = q,
+                                        .k = k,
+                                        .v = v,
+                                        .o = o[a],
+                                        .ld_k = ld_k,
+                                        .ld_v = ld_v,
+                                        .ld_o = ld_v,
+                                        .ld_gate = 1,
+                                        .decay = decay,
+                                        .beta = beta});
+        memcpy(state[a], at, (size_t)n_k * (size_t)panel * 4);
+        int same = memcmp(o[a], o[0], sizeof o[0]) == 0 &&
+                   memcmp(state[a], state[0], (size_t)n_k * (size_t)panel * 4) == 0;
+        check(same, "delta %s, %d x %d, %d rows differs", cpu_tier_name((enum cpu_tier)tier), n_k, panel, n_rows);
+        hash_floats(tier, o[a], sizeof o[a] / 4);
+        hash_floats(tier, state[a], (size_t)n_k * (size_t)panel);
+    }
+}
+
+static void check_delta(void)
+{
+    static const int rows[] = {1, 3, 4, 18, 64, 128}, panels[] = {4, 8, 12, 16, 24, 32, 48};
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++)
+        for (size_t j = 0; j < sizeof panels / sizeof panels[0]; j++)
+            for (int n = 1; n <= 6; n += 5)
+                delta_equal(rows[i], panels[j], n);
 }
 
 static void check_vectors(void)
@@ -285,6 +380,7 @@ static void check_vectors(void)
             vec_equal((enum vec)v, MAX_LEN - 3 * i, i, i & 1);
     }
     check_attention();
+    check_delta();
 }
 
 #endif

@@ -64,7 +64,7 @@ typedef void values_fn(const struct attn_work *w, int j, int n, int p0, int p1);
 static inline void values_in_blocks(const struct attn_work *w, values_fn *values, int j, int n, int p0, int p1)
 {
     for (int p = p0; p <= p1; p += ROWS_V) {
-        prefetch_rows(w->s, w->s->v, p + ROWS_V, ROWS_V, w->s->d_v);
+        prefetch_rows(w->s, w->s->v, p + ROWS_V, ROWS_V, w->s->ld_v);
         values(w, j, n, p, p + ROWS_V - 1 < p1 ? p + ROWS_V - 1 : p1);
     }
 }

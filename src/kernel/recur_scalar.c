@@ -107,7 +107,7 @@ static void delta_column(const struct delta_run *r, int t, int j)
     r->o[(size_t)t * r->ld_o + (size_t)j] = (y[0] + y[1]) + (y[2] + y[3]);
 }
 
-static void delta(const struct delta_run *r)
+void delta_scalar(const struct delta_run *r)
 {
     for (int t = 0; t < r->n_rows; t++)
         for (int j = 0; j < r->panel; j++)
@@ -121,5 +121,5 @@ void fill_recur_scalar(struct kernels *k)
     k->swiglu_oai = swiglu_oai;
     k->conv = conv;
     k->delta_gate = delta_gate;
-    k->delta = delta;
+    k->delta = delta_scalar;
 }

@@ -105,4 +105,30 @@ INL float max_lane(__m256 v)
     return _mm_cvtss_f32(_mm_max_ss(m, _mm_movehdup_ps(m)));
 }
 
+/* 1 + exp(-x) */
+INL __m256 one_plus_exp(__m256 x)
+{
+    return _mm256_add_ps(_mm256_set1_ps(1.0f), exp256(_mm256_xor_ps(x, _mm256_set1_ps(-0.0f))));
+}
+
+/* Eight values of the n at p, from i on; the missing ones 0. */
+INL __m256 load(const float *p, int i, int n)
+{
+    return i + 8 <= n ? _mm256_loadu_ps(p + i) : _mm256_maskload_ps(p + i, first_lanes(n - i));
+}
+
+INL void store(float *p, int i, int n, __m256 v)
+{
+    if (i + 8 <= n)
+        _mm256_storeu_ps(p + i, v);
+    else
+        _mm256_maskstore_ps(p + i, first_lanes(n - i), v);
+}
+
+/* old where value i + lane does not exist, else v. */
+INL __m256 present(__m256 old, __m256 v, int i, int n)
+{
+    return i + 8 <= n ? v : _mm256_blendv_ps(old, v, _mm256_castsi256_ps(first_lanes(n - i)));
+}
+
 #endif

@@ -100,4 +100,19 @@ INL __m512 exp512(__m512 x)
     return _mm512_maskz_mov_ps(_mm512_knot(zero), _mm512_castsi512_ps(bits));
 }
 
+/* 1 + exp(-x) */
+INL __m512 one_plus_exp(__m512 x)
+{
+    __m512 negative = _mm512_xor_ps(x, _mm512_set1_ps(-0.0f));
+    return _mm512_add_ps(_mm512_set1_ps(1.0f), exp512(negative));
+}
+
+/* for each sixteen values from i on, with m the lanes that exist */
+#define LANES(n)                                                                                                       \
+    for (int i = 0; i < (n); i += 16)                                                                                  \
+        for (__mmask16 m = first_lanes((size_t)((n)-i)), once = 1; once; once = 0)
+
+#define LOAD(p)     _mm512_maskz_loadu_ps(m, (p) + i)
+#define STORE(p, v) _mm512_mask_storeu_ps((p) + i, m, v)
+
 #endif

@@ -16,12 +16,14 @@ void fill_dot_avx2(struct kernels *k);
 void fill_float_avx2(struct kernels *k);
 void fill_vec_avx2(struct kernels *k);
 void fill_attn_avx2(struct kernels *k);
+void fill_recur_avx2(struct kernels *k);
 void fill_quantise_avx512(struct kernels *k);
 void fill_tile_avx512(struct kernels *k);
 void fill_dot_avx512(struct kernels *k);
 void fill_float_avx512(struct kernels *k);
 void fill_vec_avx512(struct kernels *k);
 void fill_attn_avx512(struct kernels *k);
+void fill_recur_avx512(struct kernels *k);
 
 /* The thread's scratch of a tile: the unpacked panel, then for each row the sums of a group of weight rows. */
 enum { TILE_PANEL_BYTES = 16384, TILE_GROUP = 32 };
@@ -49,6 +51,7 @@ static inline float tree16(const float l[16])
 /* Any type; what the tile falls back on. */
 dot_fn dot_avx2, dot_avx512;
 
+void delta_scalar(const struct delta_run *r);
 void attn_split_scalar(const struct attn_split *s, void *scratch);
 
 #endif

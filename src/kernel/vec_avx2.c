@@ -5,26 +5,6 @@
 
 #include <math.h>
 
-/* Eight values of the n at p, from i on; the missing ones 0. */
-INL __m256 load(const float *p, int i, int n)
-{
-    return i + 8 <= n ? _mm256_loadu_ps(p + i) : _mm256_maskload_ps(p + i, first_lanes(n - i));
-}
-
-INL void store(float *p, int i, int n, __m256 v)
-{
-    if (i + 8 <= n)
-        _mm256_storeu_ps(p + i, v);
-    else
-        _mm256_maskstore_ps(p + i, first_lanes(n - i), v);
-}
-
-/* old where value i + lane does not exist, else v. */
-INL __m256 present(__m256 old, __m256 v, int i, int n)
-{
-    return i + 8 <= n ? v : _mm256_blendv_ps(old, v, _mm256_castsi256_ps(first_lanes(n - i)));
-}
-
 static void rms_norm(float *y, const float *x, const float *w, int n, float eps)
 {
     __m256 l[2] = {_mm256_setzero_ps(), _mm256_setzero_ps()};
@@ -57,12 +37,6 @@ static void softmax(float *x, int n)
     const __m256 r = _mm256_set1_ps(1.0f / tree(l[0], l[1]));
     for (int i = 0; i < n; i += 8)
         store(x, i, n, _mm256_mul_ps(load(x, i, n), r));
-}
-
-/* 1 + exp(-x) */
-INL __m256 one_plus_exp(__m256 x)
-{
-    return _mm256_add_ps(_mm256_set1_ps(1.0f), exp256(_mm256_xor_ps(x, _mm256_set1_ps(-0.0f))));
 }
 
 static void silu_mul(float *h, const float *gate, const float *up, int n)

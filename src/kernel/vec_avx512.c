@@ -6,14 +6,6 @@
 
 #include <math.h>
 
-/* for each sixteen values from i on, with m the lanes that exist */
-#define LANES(n)                                                                                                       \
-    for (int i = 0; i < (n); i += 16)                                                                                  \
-        for (__mmask16 m = first_lanes((size_t)((n)-i)), once = 1; once; once = 0)
-
-#define LOAD(p)     _mm512_maskz_loadu_ps(m, (p) + i)
-#define STORE(p, v) _mm512_mask_storeu_ps((p) + i, m, v)
-
 static void rms_norm(float *y, const float *x, const float *w, int n, float eps)
 {
     __m512 l = _mm512_setzero_ps();
@@ -38,13 +30,6 @@ static void softmax(float *x, int n)
     }
     const __m512 r = _mm512_set1_ps(1.0f / tree(l));
     LANES(n) STORE(x, _mm512_mul_ps(LOAD(x), r));
-}
-
-/* 1 + exp(-x) */
-INL __m512 one_plus_exp(__m512 x)
-{
-    __m512 negative = _mm512_xor_ps(x, _mm512_set1_ps(-0.0f));
-    return _mm512_add_ps(_mm512_set1_ps(1.0f), exp512(negative));
 }
 
 static void silu_mul(float *h, const float *gate, const float *up, int n)

@@ -1,0 +1,114 @@
+/* Recurrences and the functions of hybrid models, AVX2: the law of recur_scalar.c. Columns of the state are lanes, so the sums
+ * over its rows run down the lanes. */
+#if defined(__x86_64__)
+#include "kernel/simd_avx2.h"
+#include "kernel/tiers.h"
+
+#include <math.h>
+
+INL __m256 close4(const __m256 p[4]) { return _mm256_add_ps(_mm256_add_ps(p[0], p[1]), _mm256_add_ps(p[2], p[3])); }
+
+/* Row t on columns j .. j + 7. */
+INL void delta_row(const struct delta_run *r, int t, int j)
+{
+    const float *q = r->q + (size_t)t * r->ld_k, *k = r->k + (size_t)t * r->ld_k;
+    const __m256 decay = _mm256_set1_ps(r->decay[(size_t)t * r->ld_gate]);
+    const __m256 beta = _mm256_set1_ps(r->beta[(size_t)t * r->ld_gate]);
+    const size_t panel = (size_t)r->panel;
+    const int n_k = r->n_k;
+    float *s = r->state + j;
+    __m256 m[4], y[4];
+    UNROLL for (int a = 0; a < 4; a++) m[a] = y[a] = _mm256_setzero_ps();
+    for (int i = 0; i < n_k; i += 4)
+        UNROLL for (int a = 0; a < 4; a++) if (i + a < n_k)
+        {
+            __m256 dk = _mm256_mul_ps(decay, _mm256_set1_ps(k[i + a]));
+            m[a] = _mm256_fmadd_ps(_mm256_loadu_ps(s + (size_t)(i + a) * panel), dk, m[a]);
+        }
+    const __m256 v = _mm256_loadu_ps(r->v + (size_t)t * r->ld_v + j);
+    const __m256 dl = _mm256_mul_ps(_mm256_sub_ps(v, close4(m)), beta);
+    for (int i = 0; i < n_k; i += 4)
+        UNROLL for (int a = 0; a < 4; a++) if (i + a < n_k)
+        {
+            float *at = s + (size_t)(i + a) * panel;
+            __m256 w = _mm256_mul_ps(_mm256_set1_ps(k[i + a]), dl);
+            w = _mm256_fmadd_ps(_mm256_loadu_ps(at), decay, w);
+            _mm256_storeu_ps(at, w);
+            y[a] = _mm256_fmadd_ps(w, _mm256_set1_ps(q[i + a]), y[a]);
+        }
+    _mm256_storeu_ps(r->o + (size_t)t * r->ld_o + j, close4(y));
+}
+
+/* Panels of other widths are small heads of small models. */
+static void delta(const struct delta_run *r)
+{
+    if (r->panel % 8) {
+        delta_scalar(r);
+        return;
+    }
+    for (int t = 0; t < r->n_rows; t++)
+        for (int j = 0; j < r->panel; j += 8)
+            delta_row(r, t, j);
+}
+
+static void mul(float *x, const float *y, int n)
+{
+    for (int i = 0; i < n; i += 8)
+        store(x, i, n, _mm256_mul_ps(load(x, i, n), load(y, i, n)));
+}
+
+static void l2_norm(float *y, const float *x, int n, float eps)
+{
+    __m256 l[2] = {_mm256_setzero_ps(), _mm256_setzero_ps()};
+    for (int i = 0; i < n; i += 16)
+        UNROLL for (int h = 0; h < 2; h++)
+        {
+            __m256 v = load(x, i + 8 * h, n);
+            l[h] = present(l[h], _mm256_fmadd_ps(v, v, l[h]), i + 8 * h, n);
+        }
+    const __m256 r = _mm256_set1_ps(1.0f / sqrtf(tree(l[0], l[1]) + eps));
+    for (int i = 0; i < n; i += 8)
+        store(y, i, n, _mm256_mul_ps(load(x, i, n), r));
+}
+
+static void swiglu_oai(float *h, const float *gate, const float *up, int n)
+{
+    const __m256 seven = _mm256_set1_ps(7.0f), one = _mm256_set1_ps(1.0f);
+    for (int i = 0; i < n; i += 8) {
+        __m256 g = _mm256_min_ps(seven, load(gate, i, n)); /* NaN in the second operand survives */
+        __m256 u = _mm256_max_ps(_mm256_set1_ps(-7.0f), _mm256_min_ps(seven, load(up, i, n)));
+        __m256 e = _mm256_add_ps(one, exp256(_mm256_mul_ps(_mm256_set1_ps(-1.702f), g)));
+        store(h, i, n, _mm256_mul_ps(_mm256_div_ps(g, e), _mm256_add_ps(u, one)));
+    }
+}
+
+static void conv(float *y, const float *const *x, const float *c, int width, int n)
+{
+    for (int i = 0; i < n; i += 8) {
+        __m256 sum = _mm256_setzero_ps();
+        for (int t = 0; t < width; t++)
+            sum = _mm256_fmadd_ps(load(c + (size_t)t * (size_t)n, i, n), load(x[t], i, n), sum);
+        store(y, i, n, _mm256_div_ps(sum, one_plus_exp(sum)));
+    }
+}
+
+static void attn_sink(float *M, float *L, float *o, float sink, int d_v)
+{
+    float n = sink > *M ? sink : *M, co = law_exp(*M - n);
+    *L = fmaf(*L, co, law_exp(sink - n));
+    *M = n;
+    for (int i = 0; i < d_v; i += 8)
+        store(o, i, d_v, _mm256_mul_ps(load(o, i, d_v), _mm256_set1_ps(co)));
+}
+
+void fill_recur_avx2(struct kernels *k)
+{
+    k->mul = mul;
+    k->l2_norm = l2_norm;
+    k->swiglu_oai = swiglu_oai;
+    k->conv = conv;
+    k->attn_sink = attn_sink;
+    k->delta = delta;
+}
+
+#endif

@@ -1,0 +1,116 @@
+/* Recurrences and the functions of hybrid models, AVX-512: the law of recur_scalar.c. Columns of the state are lanes, so the
+ * sums over its rows run down the lanes; a panel of 32 columns (16 KB at 128 rows) stays in L1 while all rows of the prompt
+ * pass. */
+#if defined(__x86_64__)
+#include "kernel/simd_avx512.h"
+#include "kernel/tiers.h"
+
+#include <math.h>
+
+INL __m512 close4(const __m512 p[4]) { return _mm512_add_ps(_mm512_add_ps(p[0], p[1]), _mm512_add_ps(p[2], p[3])); }
+
+/* One row t on columns j .. j + 16 C - 1; C a constant. */
+INL void delta_row(const struct delta_run *r, int t, int j, const int C)
+{
+    const float *q = r->q + (size_t)t * r->ld_k, *k = r->k + (size_t)t * r->ld_k;
+    const float *v = r->v + (size_t)t * r->ld_v + j;
+    const __m512 decay = _mm512_set1_ps(r->decay[(size_t)t * r->ld_gate]);
+    const __m512 beta = _mm512_set1_ps(r->beta[(size_t)t * r->ld_gate]);
+    const size_t panel = (size_t)r->panel;
+    const int whole = r->n_k / 4 * 4, rest = r->n_k - whole;
+    __m512 m[2][4], y[2][4], dl[2];
+    UNROLL for (int c = 0; c < C; c++) UNROLL for (int a = 0; a < 4; a++) m[c][a] = y[c][a] = _mm512_setzero_ps();
+#define MEMORY(i, a)                                                                                                   \
+    UNROLL for (int c = 0; c < C; c++)                                                                                 \
+        m[c][a] = _mm512_fmadd_ps(_mm512_loadu_ps(r->state + (size_t)(i)*panel + j + c * 16),                          \
+                                  _mm512_mul_ps(decay, _mm512_set1_ps(k[i])), m[c][a])
+#define UPDATE(i, a)                                                                                                   \
+    UNROLL for (int c = 0; c < C; c++)                                                                                 \
+    {                                                                                                                  \
+        float *s = r->state + (size_t)(i)*panel + j + c * 16;                                                          \
+        __m512 w = _mm512_mul_ps(_mm512_set1_ps(k[i]), dl[c]);                                                         \
+        w = _mm512_fmadd_ps(_mm512_loadu_ps(s), decay, w);                                                             \
+        _mm512_storeu_ps(s, w);                                                                                        \
+        y[c][a] = _mm512_fmadd_ps(w, _mm512_set1_ps(q[i]), y[c][a]);                                                   \
+    }
+    for (int i = 0; i < whole; i += 4) {
+        UNROLL for (int a = 0; a < 4; a++) MEMORY(i + a, a);
+    }
+    UNROLL for (int a = 0; a < 3; a++) if (a < rest) MEMORY(whole + a, a);
+    UNROLL for (int c = 0; c < C; c++)
+        dl[c] = _mm512_mul_ps(_mm512_sub_ps(_mm512_loadu_ps(v + c * 16), close4(m[c])), beta);
+    for (int i = 0; i < whole; i += 4) {
+        UNROLL for (int a = 0; a < 4; a++) UPDATE(i + a, a)
+    }
+    UNROLL for (int a = 0; a < 3; a++) if (a < rest) UPDATE(whole + a, a) UNROLL for (int c = 0; c < C; c++)
+        _mm512_storeu_ps(r->o + (size_t)t * r->ld_o + j + c * 16, close4(y[c]));
+}
+
+/* Panels of other widths are small heads of small models. */
+static void delta(const struct delta_run *r)
+{
+    if (r->panel % 16) {
+        delta_scalar(r);
+        return;
+    }
+    for (int t = 0; t < r->n_rows; t++) {
+        int j = 0;
+        for (; j + 32 <= r->panel; j += 32)
+            delta_row(r, t, j, 2);
+        if (j < r->panel)
+            delta_row(r, t, j, 1);
+    }
+}
+
+static void mul(float *x, const float *y, int n) { LANES(n) STORE(x, _mm512_mul_ps(LOAD(x), LOAD(y))); }
+
+static void l2_norm(float *y, const float *x, int n, float eps)
+{
+    __m512 l = _mm512_setzero_ps();
+    LANES(n) l = _mm512_mask3_fmadd_ps(LOAD(x), LOAD(x), l, m);
+    const __m512 r = _mm512_set1_ps(1.0f / sqrtf(tree(l) + eps));
+    LANES(n) STORE(y, _mm512_mul_ps(LOAD(x), r));
+}
+
+static void swiglu_oai(float *h, const float *gate, const float *up, int n)
+{
+    const __m512 seven = _mm512_set1_ps(7.0f), one = _mm512_set1_ps(1.0f);
+    LANES(n)
+    {
+        __m512 g = _mm512_min_ps(seven, LOAD(gate)); /* NaN in the second operand survives */
+        __m512 u = _mm512_max_ps(_mm512_set1_ps(-7.0f), _mm512_min_ps(seven, LOAD(up)));
+        __m512 e = _mm512_add_ps(one, exp512(_mm512_mul_ps(_mm512_set1_ps(-1.702f), g)));
+        STORE(h, _mm512_mul_ps(_mm512_div_ps(g, e), _mm512_add_ps(u, one)));
+    }
+}
+
+static void conv(float *y, const float *const *x, const float *c, int width, int n)
+{
+    LANES(n)
+    {
+        __m512 sum = _mm512_setzero_ps();
+        for (int t = 0; t < width; t++)
+            sum = _mm512_fmadd_ps(LOAD(c + (size_t)t * (size_t)n), LOAD(x[t]), sum);
+        STORE(y, _mm512_div_ps(sum, one_plus_exp(sum)));
+    }
+}
+
+static void attn_sink(float *M, float *L, float *o, float sink, int d_v)
+{
+    float n = sink > *M ? sink : *M, co = law_exp(*M - n);
+    *L = fmaf(*L, co, law_exp(sink - n));
+    *M = n;
+    LANES(d_v) STORE(o, _mm512_mul_ps(LOAD(o), _mm512_set1_ps(co)));
+}
+
+void fill_recur_avx512(struct kernels *k)
+{
+    k->mul = mul;
+    k->l2_norm = l2_norm;
+    k->swiglu_oai = swiglu_oai;
+    k->conv = conv;
+    k->attn_sink = attn_sink;
+    k->delta = delta;
+}
+
+#endif
