@@ -1,0 +1,211 @@
+/* links: op kernel format base */
+/* Attention over pages: with scalar kernels the bits of the definition (kernels.md F of the specification), written here once
+ * more without pages, units and heads that share; with every other tier the same bits; and near softmax in double. */
+#include "op/attention.h"
+#include "kernel/tiers.h"
+#include "op_world.h"
+
+enum { MOST_ROWS = 40, MOST_POS = 700, MOST_PAGES = 3 };
+
+/* Rows of up to three sequences, and what each row sees. */
+struct bench {
+    struct attention a;
+    struct attn_row row[MOST_ROWS];
+    uint8_t *page[3][MOST_PAGES];
+    float *k[3], *v[3]; /* [MOST_POS][n_head_kv * d], as they were before being stored */
+    float *q;
+};
+
+static const int first_pos[3] = {0, 250, 520}; /* where the rows of each sequence begin: pages 1, 1 to 2, 3 */
+
+static void bench_open(struct bench *b, enum kv_type type, int n_head, int n_head_kv, int d_k, int d_v, int window)
+{
+    *b = (struct bench){.a = {.shape = {.n_head_kv = n_head_kv, .d_k = d_k, .d_v = d_v, .type = type},
+                              .layer_offset = 64,
+                              .n_head = n_head,
+                              .scale = 1.0f / sqrtf((float)d_k),
+                              .row = b->row}};
+    size_t page = kv_page_bytes(&b->a.shape) + b->a.layer_offset;
+    for (int s = 0; s < 3; s++) {
+        b->k[s] = world_floats((uint32_t)(10 + s), (size_t)(MOST_POS * n_head_kv * d_k));
+        b->v[s] = world_floats((uint32_t)(20 + s), (size_t)(MOST_POS * n_head_kv * d_v));
+        for (int i = 0; i < MOST_PAGES; i++) {
+            b->page[s][i] = aligned_alloc(64, (page + 63) / 64 * 64);
+            memset(b->page[s][i], 0xFF, page); /* what was not stored is not a number */
+        }
+        for (int i = 0; i < (s == 1 ? 20 : 3); i++) {
+            int pos = first_pos[s] + i, first = window && pos >= window ? pos - window + 1 : 0;
+            b->row[b->a.n_rows++] = (struct attn_row){.page = b->page[s], .pos = pos, .first = first, .seq = s};
+        }
+    }
+    b->q = world_floats(30, (size_t)(b->a.n_rows * n_head * d_k));
+    for (int i = 0; i < b->a.n_rows * n_head * d_k; i++)
+        b->q[i] *= 4;
+}
+
+static void bench_close(struct bench *b)
+{
+    for (int s = 0; s < 3; s++) {
+        for (int i = 0; i < MOST_PAGES; i++)
+            free(b->page[s][i]);
+        free(b->k[s]);
+        free(b->v[s]);
+    }
+    free(b->q);
+}
+
+/* Everything that a row sees, stored as steps before it would have: one row a position. */
+static void store_all(struct op *op, struct bench *b)
+{
+    size_t wide_k = (size_t)(b->a.shape.n_head_kv * b->a.shape.d_k),
+           wide_v = (size_t)(b->a.shape.n_head_kv * b->a.shape.d_v);
+    for (int s = 0; s < 3; s++) {
+        struct attn_row row[MOST_POS];
+        int n = first_pos[s] + (s == 1 ? 20 : 3);
+        struct attention a = b->a;
+        for (int i = 0; i < n; i++)
+            row[i] = (struct attn_row){.page = b->page[s], .pos = i, .seq = s};
+        for (int at = 0; at < n; at += 100) {
+            a.row = row + at;
+            a.n_rows = n - at < 100 ? n - at : 100;
+            op_kv_store(op, &a, b->k[s] + (size_t)at * wide_k, b->v[s] + (size_t)at * wide_v);
+        }
+    }
+}
+
+static float *attend(struct bench *b, enum cpu_tier tier, int threads)
+{
+    struct op_world w;
+    world_open(&w, tier, threads, 64, op_attend_scratch(b->a.shape.d_k, b->a.shape.d_v));
+    store_all(&w.op, b);
+    float *out = malloc((size_t)(b->a.n_rows * b->a.n_head * b->a.shape.d_v) * sizeof *out);
+    op_attend(&w.op, &b->a, out, b->q);
+    world_close(&w);
+    return out;
+}
+
+static float stored(const struct bench *b, float x)
+{
+    return b->a.shape.type == KV_F16 ? f16_to_f32(f16_from_f32(x)) : x;
+}
+
+static float dot(const struct bench *b, const float *q, const float *k)
+{
+    float lane[16] = {0};
+    for (int d = 0; d < b->a.shape.d_k; d++)
+        lane[d % 16] = fmaf(q[d], stored(b, k[d]), lane[d % 16]);
+    return tree16(lane);
+}
+
+/* One row and head, as F says. */
+static void by_definition(const struct bench *b, int r, int head, float *o)
+{
+    const struct attn_row *row = &b->row[r];
+    int group = b->a.n_head / b->a.shape.n_head_kv, h = head / group, d_k = b->a.shape.d_k, d_v = b->a.shape.d_v;
+    const float *q = b->q + (r * b->a.n_head + head) * d_k;
+    float M = -INFINITY, L = 0, x[KV_PAGE], a[256];
+    memset(o, 0, (size_t)d_v * sizeof *o);
+    for (int start = row->first / KV_PAGE * KV_PAGE; start <= row->pos; start += KV_PAGE) {
+        float m = -INFINITY, lane[16] = {0};
+        int from = row->first > start ? row->first : start, to = row->pos < start + 255 ? row->pos : start + 255;
+        memset(a, 0, sizeof a);
+        for (int p = from; p <= to; p++) {
+            x[p - start] = dot(b, q, b->k[row->seq] + (p * b->a.shape.n_head_kv + h) * d_k) * b->a.scale;
+            m = x[p - start] > m ? x[p - start] : m;
+        }
+        for (int p = from; p <= to; p++) {
+            float e = law_exp(x[p - start] - m);
+            lane[p % 16] += e;
+            for (int d = 0; d < d_v; d++)
+                a[d] = fmaf(e, stored(b, b->v[row->seq][(p * b->a.shape.n_head_kv + h) * d_v + d]), a[d]);
+        }
+        float N = m > M ? m : M, co = law_exp(M - N), cn = law_exp(m - N);
+        L = fmaf(L, co, tree16(lane) * cn);
+        for (int d = 0; d < d_v; d++)
+            o[d] = fmaf(o[d], co, a[d] * cn);
+        M = N;
+    }
+    for (int d = 0; d < d_v; d++)
+        o[d] *= 1.0f / L;
+}
+
+static void by_softmax(const struct bench *b, int r, int head, double *o)
+{
+    const struct attn_row *row = &b->row[r];
+    int h = head / (b->a.n_head / b->a.shape.n_head_kv), d_k = b->a.shape.d_k, d_v = b->a.shape.d_v;
+    double sum = 0;
+    memset(o, 0, (size_t)d_v * sizeof *o);
+    for (int p = row->first; p <= row->pos; p++) {
+        double x = 0;
+        for (int d = 0; d < d_k; d++)
+            x += (double)b->q[(r * b->a.n_head + head) * d_k + d] *
+                 (double)stored(b, b->k[row->seq][(p * b->a.shape.n_head_kv + h) * d_k + d]);
+        double e = exp(x / sqrt(d_k));
+        sum += e;
+        for (int d = 0; d < d_v; d++)
+            o[d] += e * (double)stored(b, b->v[row->seq][(p * b->a.shape.n_head_kv + h) * d_v + d]);
+    }
+    for (int d = 0; d < d_v; d++)
+        o[d] /= sum;
+}
+
+static void check(enum kv_type type, int n_head, int n_head_kv, int d_k, int d_v, int window)
+{
+    struct bench b;
+    bench_open(&b, type, n_head, n_head_kv, d_k, d_v, window);
+    float *out = attend(&b, TIER_SCALAR, 1), o[256];
+    double exact[256];
+    for (int r = 0; r < b.a.n_rows; r++)
+        for (int head = 0; head < n_head; head++) {
+            const float *got = out + (r * n_head + head) * d_v;
+            by_definition(&b, r, head, o);
+            assert_bits(got, o, (size_t)d_v);
+            by_softmax(&b, r, head, exact);
+            for (int d = 0; d < d_v; d++)
+                assert_near((double)got[d], exact[d], 1e-5);
+        }
+    for (int tier = 0; tier <= (int)cpu_best_tier(); tier++) {
+        float *other = attend(&b, (enum cpu_tier)tier, 3);
+        assert_bits(other, out, (size_t)(b.a.n_rows * n_head * d_v));
+        free(other);
+    }
+    free(out);
+    bench_close(&b);
+}
+
+static void heads_of_their_own(void **state)
+{
+    (void)state;
+    check(KV_F32, 2, 2, 64, 64, 0);
+    check(KV_F16, 3, 3, 16, 16, 0);
+}
+
+static void heads_that_share(void **state)
+{
+    (void)state;
+    check(KV_F16, 8, 1, 32, 32, 0);
+    check(KV_F16, 12, 1, 32, 32, 0); /* more than a unit takes */
+    check(KV_F32, 4, 2, 10, 10, 0);
+}
+
+static void other_width_of_values(void **state)
+{
+    (void)state;
+    check(KV_F16, 4, 2, 48, 20, 0);
+    check(KV_F32, 2, 1, 20, 48, 0);
+}
+
+static void windows(void **state)
+{
+    (void)state;
+    check(KV_F16, 4, 2, 32, 32, 1);
+    check(KV_F32, 4, 2, 32, 32, 100);
+    check(KV_F16, 4, 2, 32, 32, 300);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {cmocka_unit_test(heads_of_their_own), cmocka_unit_test(heads_that_share),
+                                       cmocka_unit_test(other_width_of_values), cmocka_unit_test(windows)};
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

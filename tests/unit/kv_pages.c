@@ -1,0 +1,161 @@
+/* links: model store op kernel format base */
+/* Pages of sequences: reserved as positions come, given back by clearing and rewinding; none is lost, none has two owners. */
+#include "model/kv_pages.h"
+#include "base/error.h"
+#include "base/rng.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+enum { PAGES = 12, SEQUENCES = 3, MOST = 6, LAYERS = 2 };
+
+static struct {
+    struct arena pages, tables;
+    struct kv_pool pool;
+    struct sequence seq[SEQUENCES];
+} w;
+
+static int open_pool(void **state)
+{
+    (void)state;
+    struct error err = {0};
+    struct kv_shape shape = {.n_head_kv = 2, .d_k = 8, .d_v = 4, .type = KV_F16};
+    memset(&w, 0, sizeof w);
+    /* as much as the plan would give, no more */
+    assert_int_equal(arena_map(&w.pages, kv_pool_bytes(&shape, LAYERS, PAGES), &err), 0);
+    assert_int_equal(arena_map(&w.tables, kv_table_bytes(PAGES, SEQUENCES, MOST), &err), 0);
+    assert_int_equal(kv_pool_init(&w.pool, &shape, LAYERS, PAGES, &w.pages, &w.tables), 0);
+    for (int i = 0; i < SEQUENCES; i++)
+        assert_int_equal(seq_init(&w.seq[i], &w.pool, MOST, &w.tables), 0);
+    return 0;
+}
+
+static int close_pool(void **state)
+{
+    (void)state;
+    arena_unmap(&w.pages);
+    arena_unmap(&w.tables);
+    return 0;
+}
+
+/* Every page is free or in exactly one table, and lies where a page may lie. */
+static void expect_balance(void)
+{
+    int owners[PAGES] = {0}, n = w.pool.n_free;
+    for (int i = 0; i < w.pool.n_free; i++)
+        owners[w.pool.free_page[i]]++;
+    for (int s = 0; s < SEQUENCES; s++)
+        for (int i = 0; i < w.seq[s].n_page; i++, n++) {
+            size_t at = (size_t)(w.seq[s].page[KV_FULL][i] - w.pool.memory);
+            assert_int_equal(at % w.pool.page_bytes, 0);
+            assert_in_range(at / w.pool.page_bytes, 0, PAGES - 1);
+            owners[at / w.pool.page_bytes]++;
+        }
+    assert_int_equal(n, PAGES);
+    for (int i = 0; i < PAGES; i++)
+        assert_int_equal(owners[i], 1);
+}
+
+static void reserve(void **state)
+{
+    (void)state;
+    static const struct {
+        int n_pos, pages;
+    } steps[] = {{0, 0}, {1, 1}, {256, 1}, {257, 2}, {200, 2}, {512, 2}, {513, 3}, {1536, 6}};
+    for (size_t i = 0; i < sizeof steps / sizeof *steps; i++) {
+        assert_int_equal(seq_reserve(&w.seq[0], steps[i].n_pos), 0);
+        assert_int_equal(w.seq[0].n_page, steps[i].pages);
+        expect_balance();
+    }
+    assert_int_equal(seq_reserve(&w.seq[0], 1537), -1); /* its table is full */
+    assert_int_equal(w.seq[0].n_page, 6);
+    expect_balance();
+}
+
+static void pool_runs_out(void **state)
+{
+    (void)state;
+    assert_int_equal(seq_reserve(&w.seq[0], 6 * 256), 0);
+    assert_int_equal(seq_reserve(&w.seq[1], 4 * 256), 0);
+    assert_int_equal(seq_reserve(&w.seq[2], 3 * 256), -1);
+    assert_int_equal(w.seq[2].n_page, 2); /* what was taken stays */
+    assert_int_equal(w.pool.n_free, 0);
+    expect_balance();
+    seq_clear(&w.seq[0]);
+    assert_int_equal(seq_reserve(&w.seq[2], 3 * 256), 0);
+    expect_balance();
+}
+
+static void rewind_and_clear(void **state)
+{
+    (void)state;
+    struct sequence *s = &w.seq[1];
+    assert_int_equal(seq_reserve(s, 700), 0);
+    s->n_pos = 700;
+    uint8_t *first = s->page[KV_FULL][0];
+    assert_int_equal(seq_rewind(s, 800), 700); /* forward is no rewind */
+    assert_int_equal(s->n_page, 3);
+    assert_int_equal(seq_rewind(s, 512), 512);
+    assert_int_equal(s->n_page, 2);
+    assert_int_equal(seq_rewind(s, 511), 511);
+    assert_int_equal(s->n_page, 2);
+    assert_int_equal(seq_rewind(s, 1), 1);
+    assert_int_equal(s->n_page, 1);
+    assert_ptr_equal(s->page[KV_FULL][0], first);
+    expect_balance();
+    assert_int_equal(seq_rewind(s, 0), 0);
+    assert_int_equal(s->n_page, 0);
+    assert_int_equal(seq_reserve(s, 300), 0);
+    atomic_store(&s->cancelled, 1);
+    seq_clear(s);
+    assert_int_equal(s->n_pos, 0);
+    assert_int_equal(s->n_page, 0);
+    assert_int_equal(atomic_load(&s->cancelled), 0);
+    assert_int_equal(w.pool.n_free, PAGES);
+    expect_balance();
+}
+
+static void by_chance(void **state)
+{
+    (void)state;
+    for (uint64_t i = 0; i < 5000; i++) {
+        uint64_t r = rng_u64(3, i, 0, 0);
+        struct sequence *s = &w.seq[r % SEQUENCES];
+        int n = (int)((r >> 16) % (MOST * 256 + 300));
+        if (r >> 8 & 1) {
+            if (seq_reserve(s, n) == 0 && n > s->n_pos)
+                s->n_pos = n;
+        } else if (r >> 9 & 7)
+            seq_rewind(s, n);
+        else
+            seq_clear(s);
+        expect_balance();
+    }
+}
+
+static void written_pages_are_apart(void **state)
+{
+    (void)state;
+    for (int s = 0; s < 2; s++) {
+        assert_int_equal(seq_reserve(&w.seq[s], 1000), 0);
+        for (int i = 0; i < w.seq[s].n_page; i++)
+            memset(w.seq[s].page[KV_FULL][i], 16 * s + i, w.pool.page_bytes);
+    }
+    for (int s = 0; s < 2; s++)
+        for (int i = 0; i < w.seq[s].n_page; i++)
+            for (size_t k = 0; k < w.pool.page_bytes; k++)
+                assert_int_equal(w.seq[s].page[KV_FULL][i][k], 16 * s + i);
+}
+
+#define TEST(f) cmocka_unit_test_setup_teardown(f, open_pool, close_pool)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {TEST(reserve), TEST(pool_runs_out), TEST(rewind_and_clear), TEST(by_chance),
+                                       TEST(written_pages_are_apart)};
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,223 @@
+/* links: model store op kernel format base */
+/* Hyperparameters: defaults where a key may be absent, and one sentence naming the key where it is missing, of another kind, out
+ * of range, or at odds with another. */
+#include "model/params.h"
+#include "base/error.h"
+#include "format/gguf_write.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+/* The keys of a file: "=" text, "." float, else whole. value NULL: absent. */
+struct key {
+    const char *name, *value;
+};
+enum { MOST_KEYS = 40 };
+
+static const struct key sound[] = {
+    {"block_count", "4"},
+    {"embedding_length", "96"},
+    {"context_length", "2048"},
+    {"feed_forward_length", "128"},
+    {"attention.head_count", "6"},
+    {"attention.head_count_kv", "2"},
+    {"attention.key_length", "20"},
+    {"attention.value_length", "24"},
+    {"attention.layer_norm_rms_epsilon", "0.00001"},
+    {"rope.dimension_count", "12"},
+    {"rope.freq_base", "1000000.0"},
+    {"expert_count", "8"},
+    {"expert_used_count", "2"},
+    {"expert_feed_forward_length", "32"},
+    {NULL, NULL},
+};
+
+static char path[] = "/tmp/stoker-params-XXXXXX";
+
+static int make_path(void **state)
+{
+    (void)state;
+    return mkstemp(path) < 0;
+}
+
+static int remove_path(void **state)
+{
+    (void)state;
+    return remove(path);
+}
+
+static void write_key(struct gguf_writer *w, const struct key *k)
+{
+    char name[100];
+    snprintf(name, sizeof name, "qwen3moe.%s", k->name);
+    if (k->value[0] == '=')
+        gguf_write_string(w, name, k->value + 1, strlen(k->value + 1));
+    else if (strchr(k->value, '.'))
+        gguf_write_f32(w, name, strtof(k->value, NULL));
+    else {
+        struct gguf_value v = {
+            .key = {name, strlen(name)}, .kind = GGUF_I64, .n = 1, .as.i = strtoll(k->value, NULL, 10)};
+        gguf_write_value(w, &v);
+    }
+}
+
+/* A sound file, but for these keys, which are changed, added, or with a NULL value left out. */
+static int read_with(const struct key *other, struct params *p, struct error *err)
+{
+    struct gguf_writer w;
+    struct gguf *g;
+    static const float row[32];
+    gguf_write_begin(&w, path, 32);
+    gguf_write_string(&w, "general.architecture", "qwen3moe", 8);
+    for (const struct key *k = sound; k->name; k++) {
+        const struct key *o = other;
+        while (o->name && strcmp(o->name, k->name) != 0)
+            o++;
+        if (!o->name)
+            write_key(&w, k);
+    }
+    for (const struct key *o = other; o->name; o++)
+        if (o->value)
+            write_key(&w, o);
+    gguf_write_tensor(&w, "token_embd.weight", TYPE_F32, 1, (uint64_t[]){32});
+    gguf_write_data(&w, row, sizeof row);
+    assert_int_equal(gguf_write_end(&w, err), 0);
+    assert_int_equal(gguf_open(&g, path, err), 0);
+    *p = (struct params){0};
+    int status = params_read(p, g, ROPE_HALF, err) || params_read_experts(p, g, err) ? -1 : 0;
+    gguf_close(g);
+    return status;
+}
+
+static const struct key none[] = {{NULL, NULL}};
+
+static void as_written(void **state)
+{
+    (void)state;
+    struct params p;
+    struct error err = {0};
+    assert_int_equal(read_with(none, &p, &err), 0);
+    assert_int_equal(p.n_layer, 4);
+    assert_int_equal(p.n_embd, 96);
+    assert_int_equal(p.n_ctx_train, 2048);
+    assert_int_equal(p.n_ff, 128);
+    assert_int_equal(p.n_head, 6);
+    assert_int_equal(p.n_head_kv, 2);
+    assert_int_equal(p.d_k, 20);
+    assert_int_equal(p.d_v, 24);
+    assert_int_equal(p.rope.n_rot, 12);
+    assert_int_equal(p.rope.scaling, ROPE_PLAIN);
+    assert_int_equal(p.n_expert, 8);
+    assert_int_equal(p.n_expert_used, 2);
+    assert_int_equal(p.n_ff_expert, 32);
+    assert_true(p.norm_eps == 0.00001f);
+    assert_true(p.rope.base == 1e6);
+}
+
+static void defaults(void **state)
+{
+    (void)state;
+    static const struct key absent[] = {{"attention.head_count_kv", NULL},
+                                        {"attention.key_length", NULL},
+                                        {"attention.value_length", NULL},
+                                        {"rope.dimension_count", NULL},
+                                        {"rope.freq_base", NULL},
+                                        {"expert_feed_forward_length", NULL},
+                                        {NULL, NULL}};
+    struct params p;
+    struct error err = {0};
+    assert_int_equal(read_with(absent, &p, &err), 0);
+    assert_int_equal(p.n_head_kv, 6);
+    assert_int_equal(p.d_k, 16);
+    assert_int_equal(p.d_v, 16);
+    assert_int_equal(p.rope.n_rot, 16);
+    assert_true(p.rope.base == 10000);
+    assert_int_equal(p.n_ff_expert, 128);
+}
+
+static void scalings(void **state)
+{
+    (void)state;
+    static const struct key linear[] = {{"rope.scaling.type", "=linear"}, {"rope.scaling.factor", "4.0"}, {NULL, NULL}},
+                            old[] = {{"rope.scale_linear", "2.0"}, {NULL, NULL}},
+                            yarn[] = {{"rope.scaling.type", "=yarn"},
+                                      {"rope.scaling.factor", "8.0"},
+                                      {"rope.scaling.original_context_length", "512"},
+                                      {"rope.scaling.attn_factor", "1.5"},
+                                      {NULL, NULL}};
+    struct params p;
+    struct error err = {0};
+    assert_int_equal(read_with(linear, &p, &err), 0);
+    assert_int_equal(p.rope.scaling, ROPE_LINEAR);
+    assert_true(p.rope.factor == 4);
+    assert_int_equal(read_with(old, &p, &err), 0);
+    assert_int_equal(p.rope.scaling, ROPE_LINEAR);
+    assert_true(p.rope.factor == 2);
+    assert_int_equal(read_with(yarn, &p, &err), 0);
+    assert_int_equal(p.rope.scaling, ROPE_YARN);
+    assert_true(p.rope.factor == 8 && p.rope.n_orig == 512 && p.rope.attn_factor == 1.5);
+    assert_true(p.rope.beta_fast == 32 && p.rope.beta_slow == 1);
+}
+
+/* A key given a value, or left out, and what the sentence must name besides the file. */
+static void refusals(void **state)
+{
+    (void)state;
+    static const struct {
+        struct key key;
+        const char *names;
+    } cases[] = {
+        {{"block_count", NULL}, "block_count"},
+        {{"block_count", "0"}, "block_count"},
+        {{"block_count", "5000"}, "block_count"},
+        {{"block_count", "-1"}, "block_count"},
+        {{"block_count", "=four"}, "block_count"},
+        {{"block_count", "4.0"}, "block_count"},
+        {{"embedding_length", NULL}, "embedding_length"},
+        {{"embedding_length", "4294967296"}, "embedding_length"},
+        {{"context_length", NULL}, "context_length"},
+        {{"context_length", "2147483647"}, "context_length"},
+        {{"feed_forward_length", "-7"}, "feed_forward_length"},
+        {{"attention.head_count", NULL}, "attention.head_count"},
+        {{"attention.head_count", "0"}, "attention.head_count"},
+        {{"attention.head_count", "100000"}, "attention.head_count"},
+        {{"attention.head_count_kv", "4"}, "attention.head_count_kv"}, /* 6 heads share 4 keys */
+        {{"attention.head_count_kv", "12"}, "attention.head_count_kv"},
+        {{"attention.key_length", "5000"}, "attention.key_length"},
+        {{"attention.value_length", "0"}, "attention.value_length"},
+        {{"attention.layer_norm_rms_epsilon", "=small"}, "layer_norm_rms_epsilon"},
+        {{"attention.layer_norm_rms_epsilon", "2.0"}, "layer_norm_rms_epsilon"},
+        {{"rope.dimension_count", "11"}, "rope.dimension_count"},
+        {{"rope.dimension_count", "22"}, "rope.dimension_count"}, /* a head has 20 */
+        {{"rope.freq_base", "0.5"}, "rope.freq_base"},
+        {{"rope.scaling.type", "=longrope"}, "longrope"},
+        {{"rope.scaling.factor", "0.0"}, "rope.scaling.factor"},
+        {{"expert_count", NULL}, "expert_count"},
+        {{"expert_count", "0"}, "expert_count"},
+        {{"expert_count", "1000000"}, "expert_count"},
+        {{"expert_used_count", NULL}, "expert_used_count"},
+        {{"expert_used_count", "9"}, "expert_used_count"},
+        {{"expert_feed_forward_length", "0"}, "expert_feed_forward_length"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        const struct key other[] = {cases[i].key, {NULL, NULL}};
+        struct params p;
+        struct error err = {0};
+        if (read_with(other, &p, &err) == 0)
+            fail_msg("%s = %s was accepted", cases[i].key.name, cases[i].key.value ? cases[i].key.value : "absent");
+        if (!strstr(err.text, cases[i].names) || !strstr(err.text, path))
+            fail_msg("\"%s\" does not name %s and the file", err.text, cases[i].names);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {cmocka_unit_test(as_written), cmocka_unit_test(defaults),
+                                       cmocka_unit_test(scalings), cmocka_unit_test(refusals)};
+    return cmocka_run_group_tests(tests, make_path, remove_path);
+}

@@ -1,0 +1,193 @@
+/* links: op kernel format base */
+/* Operations on rows against double precision, in place and not, on every tier and with more threads than one; and the choice of
+ * experts: ties go to the lower id, weights are those of the softmax, what is not a number chooses nobody. */
+#include "op/rows.h"
+#include "op_world.h"
+
+enum { N_ROWS = 9 };
+
+static struct op_world world;
+
+static const int widths[] = {1, 15, 16, 40, 256, 1000};
+enum { WIDTHS = sizeof widths / sizeof *widths };
+
+static void each_width(void (*check)(int n))
+{
+    for (int tier = 0; tier <= (int)cpu_best_tier(); tier++)
+        for (int threads = 1; threads <= 3; threads += 2) {
+            world_open(&world, (enum cpu_tier)tier, threads, 64, 64);
+            for (int i = 0; i < WIDTHS; i++)
+                check(widths[i]);
+            world_close(&world);
+        }
+}
+
+static void check_norm(int n)
+{
+    size_t all = (size_t)(N_ROWS * n);
+    float *x = world_floats(1, all), *w = world_floats(2, (size_t)n), *y = world_floats(3, all),
+          *z = world_floats(1, all);
+    for (int weighted = 0; weighted <= 1; weighted++) {
+        op_rms_norm(&world.op, y, x, weighted ? w : NULL, N_ROWS, n, 1e-5f);
+        for (int r = 0; r < N_ROWS; r++) {
+            double sum = 0;
+            for (int i = 0; i < n; i++)
+                sum += (double)x[r * n + i] * (double)x[r * n + i];
+            for (int i = 0; i < n; i++)
+                assert_near((double)y[r * n + i],
+                            (double)x[r * n + i] / sqrt(sum / n + 1e-5) * (weighted ? (double)w[i] : 1), 1e-6);
+        }
+    }
+    op_rms_norm(&world.op, z, z, w, N_ROWS, n, 1e-5f);
+    assert_bits(z, y, all);
+    free(x);
+    free(w);
+    free(y);
+    free(z);
+}
+
+static double sigmoid(double x) { return 1 / (1 + exp(-x)); }
+
+static void check_sums(int n)
+{
+    size_t all = (size_t)(N_ROWS * n);
+    float *x = world_floats(1, all), *y = world_floats(2, all), *a = world_floats(1, all), gate[N_ROWS];
+    op_add(&world.op, a, y, N_ROWS, n);
+    for (size_t i = 0; i < all; i++)
+        assert_true(f32_bits(a[i]) == f32_bits(x[i] + y[i]));
+    memcpy(a, x, all * sizeof *a);
+    op_add_vector(&world.op, a, y, N_ROWS, n);
+    for (size_t i = 0; i < all; i++)
+        assert_true(f32_bits(a[i]) == f32_bits(x[i] + y[i % (size_t)n]));
+    memcpy(a, x, all * sizeof *a);
+    op_add_gated(&world.op, a, y, NULL, N_ROWS, n);
+    for (size_t i = 0; i < all; i++)
+        assert_true(f32_bits(a[i]) == f32_bits(x[i] + y[i]));
+    memcpy(a, x, all * sizeof *a);
+    for (int r = 0; r < N_ROWS; r++)
+        gate[r] = 4 * world_number(3, (size_t)r);
+    op_add_gated(&world.op, a, y, gate, N_ROWS, n);
+    for (size_t i = 0; i < all; i++)
+        assert_near((double)a[i], (double)x[i] + sigmoid((double)gate[i / (size_t)n]) * (double)y[i], 3e-7);
+    memcpy(a, x, all * sizeof *a);
+    for (size_t i = 0; i < all; i++)
+        a[i] *= 8;
+    op_silu_mul(&world.op, a, y, N_ROWS, n);
+    for (size_t i = 0; i < all; i++) {
+        double g = 8 * (double)x[i];
+        assert_near((double)a[i], g * sigmoid(g) * (double)y[i], 1e-6);
+    }
+    free(x);
+    free(y);
+    free(a);
+}
+
+static void norms(void **state)
+{
+    (void)state;
+    each_width(check_norm);
+}
+
+static void sums(void **state)
+{
+    (void)state;
+    each_width(check_sums);
+}
+
+/* ---- routes ----------------------------------------------------------------------------------------------------------------- */
+
+static void route(float *logits, int32_t *id, float *w, int n_rows, int n_expert, int n_used, int normalise,
+                  float scale)
+{
+    op_route(&world.op, id, w, logits, n_rows, n_expert, n_used, ROUTE_SOFTMAX | (normalise ? ROUTE_NORMALISE : 0),
+             scale);
+}
+
+static void check_routes(int n_expert, int n_used, int normalise, float scale)
+{
+    enum { MOST = 128 * N_ROWS };
+    float logits[MOST], was[MOST], w[MOST];
+    int32_t id[MOST];
+    for (int i = 0; i < N_ROWS * n_expert; i++)
+        was[i] = logits[i] = roundf(world_number(9, (size_t)i) * 4); /* many ties */
+    route(logits, id, w, N_ROWS, n_expert, n_used, normalise, scale);
+    for (int r = 0; r < N_ROWS; r++) {
+        const float *x = was + r * n_expert;
+        double sum = 0, chosen = 0;
+        for (int e = 0; e < n_expert; e++)
+            sum += exp((double)x[e]);
+        for (int k = 0; k < n_used; k++) {
+            int32_t e = id[r * n_used + k];
+            assert_true(e >= 0 && e < n_expert);
+            chosen += exp((double)x[e]) / sum;
+            if (k == 0)
+                continue;
+            int32_t before = id[r * n_used + k - 1];
+            assert_true(x[before] > x[e] || (x[before] == x[e] && before < e));
+        }
+        int32_t last = id[r * n_used + n_used - 1];
+        for (int e = 0; e < n_expert; e++) { /* nobody better was left out */
+            int in = 0;
+            for (int k = 0; k < n_used; k++)
+                in |= id[r * n_used + k] == e;
+            assert_true(in || x[e] < x[last] || (x[e] == x[last] && e > last));
+        }
+        for (int k = 0; k < n_used; k++) {
+            double p = exp((double)x[id[r * n_used + k]]) / sum;
+            assert_near((double)w[r * n_used + k], p / (normalise ? chosen : 1) * (double)scale, 1e-6);
+        }
+    }
+}
+
+static void routes(void **state)
+{
+    (void)state;
+    for (int tier = 0; tier <= (int)cpu_best_tier(); tier++) {
+        world_open(&world, (enum cpu_tier)tier, 3, 64, 64);
+        check_routes(8, 2, 1, 1);
+        check_routes(8, 2, 0, 1);
+        check_routes(128, 8, 1, 2.5f);
+        check_routes(12, 12, 0, 1);
+        check_routes(1, 1, 1, 1);
+        world_close(&world);
+    }
+}
+
+static void equal_logits(void **state)
+{
+    (void)state;
+    float logits[16] = {0}, w[4];
+    int32_t id[4];
+    world_open(&world, cpu_best_tier(), 1, 64, 64);
+    route(logits, id, w, 1, 16, 4, 1, 1);
+    for (int k = 0; k < 4; k++) {
+        assert_int_equal(id[k], k);
+        assert_true(w[k] == 0.25f);
+    }
+    world_close(&world);
+}
+
+static void not_a_number(void **state)
+{
+    (void)state;
+    static const float bad[] = {NAN, INFINITY};
+    world_open(&world, cpu_best_tier(), 1, 64, 64);
+    for (int b = 0; b < 2; b++) {
+        float logits[24], w[6];
+        int32_t id[6];
+        for (int i = 0; i < 24; i++)
+            logits[i] = (float)(i % 8);
+        logits[8 + 5] = bad[b]; /* of the middle row */
+        route(logits, id, w, 3, 8, 2, 1, 1);
+        for (int k = 0; k < 6; k++)
+            assert_int_equal(id[k], k / 2 == 1 ? -1 : 7 - k % 2);
+    }
+    world_close(&world);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {cmocka_unit_test(norms), cmocka_unit_test(sums), cmocka_unit_test(routes),
+                                       cmocka_unit_test(equal_logits), cmocka_unit_test(not_a_number)};
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
