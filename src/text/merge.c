@@ -2,6 +2,9 @@
 #include "text/merge.h"
 
 #include <stdlib.h>
+#include <string.h>
+
+enum { FEW = 64 };
 
 int heap_push(struct heap *h, uint64_t item)
 {
@@ -59,7 +62,35 @@ static int rank_pair(struct merger *m, int32_t at, merge_rank *rank, const void 
     return left->rank == MERGE_NEVER ? 0 : heap_push(&m->heap, (uint64_t)left->rank << 32 | (uint32_t)at);
 }
 
-int merge_run(struct merger *m, merge_rank *rank, const void *context)
+/* Words are short: then looking at every rank again is faster than a heap. */
+static void run_few(struct merger *m, merge_rank *rank, const void *context)
+{
+    struct symbol *s = m->symbol;
+    uint32_t ranks[FEW];
+    size_t n = m->n;
+    for (size_t i = 0; i + 1 < n; i++)
+        ranks[i] = rank(context, &s[i], &s[i + 1], &s[i].joined);
+    for (;;) {
+        size_t best = 0;
+        for (size_t i = 1; i + 1 < n; i++)
+            best = ranks[i] < ranks[best] ? i : best;
+        if (n < 2 || ranks[best] == MERGE_NEVER)
+            break;
+        s[best].id = s[best].joined;
+        s[best].length += s[best + 1].length;
+        n--;
+        memmove(&s[best + 1], &s[best + 2], (n - best - 1) * sizeof *s);
+        memmove(&ranks[best], &ranks[best + 1], (n - best - 1) * sizeof *ranks);
+        if (best + 1 < n)
+            ranks[best] = rank(context, &s[best], &s[best + 1], &s[best].joined);
+        if (best > 0)
+            ranks[best - 1] = rank(context, &s[best - 1], &s[best], &s[best - 1].joined);
+    }
+    for (size_t i = 0; i < n; i++)
+        s[i].next = i + 1 < n ? (int32_t)i + 1 : -1;
+}
+
+static int run_many(struct merger *m, merge_rank *rank, const void *context)
 {
     m->heap.n = 0;
     for (size_t i = 0; i + 1 < m->n; i++)
@@ -81,6 +112,14 @@ int merge_run(struct merger *m, merge_rank *rank, const void *context)
         if (rank_pair(m, at, rank, context) != 0 || (left->prev >= 0 && rank_pair(m, left->prev, rank, context) != 0))
             return -1;
     }
+    return 0;
+}
+
+int merge_run(struct merger *m, merge_rank *rank, const void *context)
+{
+    if (m->n > FEW)
+        return run_many(m, rank, context);
+    run_few(m, rank, context);
     return 0;
 }
 

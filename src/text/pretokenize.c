@@ -326,10 +326,28 @@ void splitting_end(struct splitting *p)
     *p = (struct splitting){0};
 }
 
+/* Bytes of ASCII at the beginning, a multiple of 8. */
+static size_t plain(const uint8_t *p, size_t n)
+{
+    size_t i = 0;
+    for (uint64_t eight; i + 8 <= n; i += 8) {
+        memcpy(&eight, p + i, 8);
+        if (eight & 0x8080808080808080u)
+            break;
+    }
+    return i;
+}
+
 size_t pretokenize_clean(const uint8_t *text, size_t length, uint8_t *out)
 {
     size_t n = 0;
     for (size_t i = 0, head; i < length; i += head) {
+        if ((head = plain(text + i, length - i)) > 0) {
+            if (out)
+                memcpy(out + n, text + i, head);
+            n += head;
+            continue;
+        }
         int whole = utf8_head(text + i, length - i, &head) == UTF8_WHOLE;
         if (out)
             memcpy(out + n, whole ? (const char *)text + i : UTF8_REPLACEMENT, whole ? head : 3);

@@ -16,7 +16,7 @@ enum cut {
     CUT_THREES,   /* runs of the pattern are cut into threes counted from their end; nothing else is cut */
     CUT_TRAILING, /* white space at the end is a piece */
     CUT_POWERS,   /* a piece of nothing but white space that ends no line: 512, 256, ... 1 characters, as many as fit */
-    CUT_LINES     /* runs of newlines, and what is between them; any bytes, not only UTF-8 */
+    CUT_LINES     /* runs of newlines, and what is between them */
 };
 
 struct rule {
@@ -59,7 +59,7 @@ struct splitting {
     struct matcher *matcher; /* memory of PCRE2, kept from text to text */
 };
 
-/* text is well-formed UTF-8 (CUT_LINES alone takes any bytes). -1: no memory. */
+/* text is well-formed UTF-8. -1: no memory. */
 int splitting_begin(struct splitting *p, const struct splitter *s, const uint8_t *text, size_t length);
 /* The next word is [*start, *start + *n): 1; 0 at the end; -1: no memory. Words follow each other without gaps. */
 int splitting_next(struct splitting *p, size_t *start, size_t *n);

@@ -51,7 +51,7 @@ static const char *const fim_pad[] = {"<|fim_pad|>", "<fim-pad>", "<fim_pad>", "
 static const char *const fim_rep[] = {"<|fim_repo|>", "<|repo_name|>", "<fim-repo>", "<REPO>", "<reponame>", NULL};
 static const char *const fim_sep[] = {"<|file_sep|>", NULL};
 
-/* The harmony parser needs to see them in the output. */
+/* Part of the text vocabulary of harmony files: its parser finds them in the output by their ids. */
 static const char *const shown_names[] = {"<|channel|>", "<|message|>", "<|start|>", "<|constrain|>", NULL};
 
 /* Roles by key or, without the key, by name; those that end an answer. */
@@ -122,6 +122,7 @@ static void settle_families(struct tokenizer *t)
     if (s >= 0 && named(t, "<|tool_response>") >= 0) {
         remove_end(t, s);
         t->type[s] = TOKEN_NORMAL;
+        t->hidden[s] = 0;
     }
     for (const char *const *name = shown_names; *name; name++) {
         int32_t id = named(t, *name);
@@ -149,6 +150,8 @@ static void settle_ends(struct tokenizer *t, const struct gguf *g)
             t->type[id] = TOKEN_CONTROL;
         add_end(t, id);
     }
+    for (int i = 0; i < t->n_vocab; i++) /* before families change what the file says */
+        t->hidden[i] = t->type[i] == TOKEN_CONTROL || t->type[i] == TOKEN_UNKNOWN;
     settle_families(t);
 }
 
@@ -169,18 +172,38 @@ static int32_t or_default(const struct tokenizer *t, int32_t id, int32_t value)
     return id >= 0 ? id : value < t->n_vocab ? value : -1;
 }
 
+/* What readers of GGUF have always taken where a file says nothing. -1: none */
+static const struct defaults {
+    int32_t bos, eos, unknown, sep;
+    int add_bos, add_eos, add_space_prefix;
+} defaults[] = {
+    [MODEL_BPE] = {11, 11, -1, -1, 0, 0, 0},    [MODEL_SPM] = {1, 2, 0, -1, 1, 0, 1},
+    [MODEL_GEMMA4] = {-1, -1, -1, -1, 1, 0, 0}, [MODEL_UGM] = {-1, 1, 2, -1, 0, 1, 0},
+    [MODEL_WPM] = {101, -1, 100, 102, 1, 0, 0},
+};
+
 int roles_load(struct tokenizer *t, const struct gguf *g, struct error *err)
 {
-    int spm = t->model == MODEL_SPM; /* 11: what readers of GGUF have always taken for BPE */
-    t->bos = or_default(t, id_of_key(t, g, "bos"), spm ? 1 : 11);
-    t->eos = or_default(t, id_of_key(t, g, "eos"), spm ? 2 : 11);
-    t->unknown = or_default(t, id_of_key(t, g, "unknown"), spm ? 0 : -1);
-    t->add_bos = spm || t->pre->add_bos;
-    t->add_space_prefix = spm;
+    const struct defaults *d = &defaults[t->model];
+    int bpe = t->model == MODEL_BPE;
+    t->bos = or_default(t, id_of_key(t, g, "bos"), bpe && t->pre->no_bos ? -1 : d->bos);
+    t->eos = or_default(t, id_of_key(t, g, "eos"), d->eos);
+    t->unknown = or_default(t, id_of_key(t, g, "unknown"), d->unknown);
+    t->sep = or_default(t, id_of_key(t, g, "seperator"), d->sep); /* so spelled in files */
+    t->add_bos = bpe ? t->pre->add_bos : d->add_bos;
+    t->add_eos = d->add_eos;
+    t->add_sep = t->model == MODEL_WPM || (bpe && t->pre->add_sep);
+    t->add_space_prefix = d->add_space_prefix;
+    int forced = t->add_bos;
     if (gguf_bool(g, "tokenizer.ggml.add_bos_token", &t->add_bos, err) < 0 ||
         gguf_bool(g, "tokenizer.ggml.add_eos_token", &t->add_eos, err) < 0 ||
+        gguf_bool(g, "tokenizer.ggml.add_sep_token", &t->add_sep, err) < 0 ||
         gguf_bool(g, "tokenizer.ggml.add_space_prefix", &t->add_space_prefix, err) < 0)
         return -1;
+    if (t->model == MODEL_GEMMA4) {
+        t->add_bos = forced;
+        t->add_space_prefix = 0;
+    }
     settle_ends(t, g);
     settle_sampleable(t);
     return 0;

@@ -23,19 +23,27 @@ static int choose_model(struct tokenizer *t, const struct gguf *g, struct error 
         return -1;
     if (found == 0)
         return error_set(err, ERR_UNSUPPORTED, "the file has no tokenizer (no tokenizer.ggml.model)");
-    if (!is(&model, "gpt2") && !is(&model, "llama"))
-        return error_set(
-            err, ERR_UNSUPPORTED,
-            "tokenizer model \"%.*s\" (tokenizer.ggml.model) is not supported; supported are gpt2 (byte-level "
-            "BPE) and llama (SentencePiece BPE)",
-            (int)(model.length < 40 ? model.length : 40), model.text);
-    t->model = is(&model, "gpt2") ? MODEL_BPE : MODEL_SPM;
-    return 0;
+    static const struct {
+        const char *name;
+        enum vocab_model model;
+    } models[] = {
+        {"gpt2", MODEL_BPE}, {"llama", MODEL_SPM}, {"gemma4", MODEL_GEMMA4}, {"t5", MODEL_UGM}, {"bert", MODEL_WPM}};
+    for (size_t i = 0; i < sizeof models / sizeof *models; i++)
+        if (is(&model, models[i].name)) {
+            t->model = models[i].model;
+            return 0;
+        }
+    return error_set(err, ERR_UNSUPPORTED,
+                     "tokenizer model \"%.*s\" (tokenizer.ggml.model) is not supported; supported are gpt2 (byte-level "
+                     "BPE), llama (SentencePiece BPE) and gemma4",
+                     (int)(model.length < 40 ? model.length : 40), model.text);
 }
 
 static int choose_rule(struct tokenizer *t, const struct gguf *g, const char *override, struct error *err)
 {
     struct gguf_string name = {"", 0};
+    if (t->model == MODEL_GEMMA4)
+        override = "gemma4";
     if (!override && gguf_str(g, "tokenizer.ggml.pre", &name, err) < 0)
         return -1;
     if (override)
@@ -48,15 +56,31 @@ static int choose_rule(struct tokenizer *t, const struct gguf *g, const char *ov
     return t->pre ? splitter_create(&t->splitter, t->pre, err) : -1;
 }
 
+/* What encoding needs. */
+static int load_model(struct tokenizer *t, const struct gguf *g, struct error *err)
+{
+    switch (t->model) {
+    case MODEL_BPE:
+        return bpe_load(t, g, err);
+    case MODEL_SPM:
+    case MODEL_GEMMA4:
+        return spm_load(t, g, err);
+    case MODEL_UGM:
+    case MODEL_WPM:
+        break;
+    }
+    return 0;
+}
+
 static int load(struct tokenizer *t, const struct gguf *g, const char *pre, struct error *err)
 {
-    if (choose_model(t, g, err) != 0 || (t->model == MODEL_BPE && choose_rule(t, g, pre, err) != 0))
+    if (choose_model(t, g, err) != 0)
         return -1;
-    if (vocab_load(t, g, err) != 0 || roles_load(t, g, err) != 0)
+    if ((t->model == MODEL_BPE || t->model == MODEL_GEMMA4) && choose_rule(t, g, pre, err) != 0)
         return -1;
-    if ((t->model == MODEL_BPE ? bpe_load : spm_load)(t, g, err) != 0)
+    if (vocab_load(t, g, err) != 0 || roles_load(t, g, err) != 0 || load_model(t, g, err) != 0)
         return -1;
-    return vocab_pieces(t, err) != 0 ? -1 : special_load(t, g, err);
+    return vocab_pieces(t, err) || special_load(t, g, err) || workspaces_load(t, err) ? -1 : 0;
 }
 
 int tokenizer_create(struct tokenizer **out, const struct gguf *g, const char *pre, struct error *err)
@@ -77,6 +101,7 @@ void tokenizer_destroy(struct tokenizer *t)
 {
     if (!t)
         return;
+    workspaces_free(t);
     splitter_destroy(t->splitter);
     arena_free(&t->arena);
     free(t);
@@ -87,6 +112,7 @@ int tokenizer_n_vocab(const struct tokenizer *t) { return t->n_vocab; }
 int32_t tokenizer_bos(const struct tokenizer *t) { return t->bos; }
 int32_t tokenizer_eos(const struct tokenizer *t) { return t->eos; }
 int tokenizer_adds_bos(const struct tokenizer *t) { return t->add_bos && t->bos >= 0; }
+int32_t tokenizer_separator(const struct tokenizer *t) { return t->add_sep ? t->sep : -1; }
 const uint8_t *tokenizer_sampleable(const struct tokenizer *t) { return t->sampleable; }
 
 int32_t tokenizer_find(const struct tokenizer *t, const char *text, size_t length)
@@ -103,7 +129,7 @@ const char *tokenizer_piece(const struct tokenizer *t, int32_t id, int special, 
 {
     enum token_type type = tokenizer_type(t, id);
     *length = 0;
-    if (type == TOKEN_UNUSED || (!special && (type == TOKEN_CONTROL || type == TOKEN_UNKNOWN)))
+    if (type == TOKEN_UNUSED || (!special && t->hidden[id]))
         return "";
     *length = t->piece.start[id + 1] - t->piece.start[id];
     return t->piece.bytes + t->piece.start[id];
@@ -139,33 +165,37 @@ void token_list_free(struct token_list *l)
     *l = (struct token_list){0};
 }
 
-char *encoding_buffer(struct encoding *e, size_t size)
-{
-    if (size > e->buffer_size) {
-        free(e->buffer);
-        e->buffer = malloc(size);
-        e->buffer_size = e->buffer ? size : 0;
-    }
-    return e->buffer;
-}
-
-static int encode_raw(const struct tokenizer *t, struct encoding *e, const char *text, size_t n, struct token_list *out)
+/* Vocabularies of text, not of bytes, were trained on well-formed UTF-8; SentencePiece writes other bytes as they are. */
+static int encode_raw(const struct tokenizer *t, struct workspace *w, const char *text, size_t n,
+                      struct token_list *out)
 {
     if (n == 0)
         return 0;
-    return t->model == MODEL_BPE ? bpe_encode(t, e, text, n, out) : spm_encode(t, e, text, n, out);
+    if (t->model == MODEL_SPM)
+        return spm_encode(t, w, text, n, out);
+    size_t clean = pretokenize_clean((const uint8_t *)text, n, NULL);
+    char *cleaned = NULL;
+    if (clean != n) { /* a replacement is longer than its byte: equal lengths mean that nothing was replaced */
+        cleaned = malloc(clean);
+        if (!cleaned)
+            return -1;
+        pretokenize_clean((const uint8_t *)text, n, (uint8_t *)cleaned);
+    }
+    int rc = (t->model == MODEL_BPE ? bpe_encode : spm_encode)(t, w, cleaned ? cleaned : text, clean, out);
+    free(cleaned);
+    return rc;
 }
 
-static int encode(const struct tokenizer *t, struct encoding *e, const char *text, size_t length,
+static int encode(const struct tokenizer *t, struct workspace *w, const char *text, size_t length,
                   const struct special_cut *cut, size_t n_cut, struct token_list *out)
 {
     size_t at = 0;
     for (size_t i = 0; i < n_cut; i++) {
-        if (encode_raw(t, e, text + at, cut[i].start - at, out) != 0 || token_list_add(out, cut[i].id) != 0)
+        if (encode_raw(t, w, text + at, cut[i].start - at, out) != 0 || token_list_add(out, cut[i].id) != 0)
             return -1;
         at = cut[i].end;
     }
-    return encode_raw(t, e, text + at, length - at, out);
+    return encode_raw(t, w, text + at, length - at, out);
 }
 
 int tokenizer_encode(const struct tokenizer *t, const char *text, size_t length, int add_special, int parse_special,
@@ -174,7 +204,10 @@ int tokenizer_encode(const struct tokenizer *t, const char *text, size_t length,
     if (length > TEXT_MAX)
         return error_set(err, ERR_INPUT, "the text has %zu bytes; at most %d can be tokenised at once", length,
                          TEXT_MAX);
-    struct encoding e = {0};
+    if (t->model == MODEL_UGM || t->model == MODEL_WPM)
+        return error_set(err, ERR_UNSUPPORTED, "tokenising with a %s vocabulary is not supported yet; ids can be used",
+                         t->model == MODEL_UGM ? "unigram (t5)" : "WordPiece (bert)");
+    struct workspace own = {0}, *w = workspace_take(t, &own);
     struct special_cut *cut = NULL;
     size_t n_cut = 0, first;
     int rc = 0;
@@ -184,14 +217,12 @@ int tokenizer_encode(const struct tokenizer *t, const char *text, size_t length,
     if (rc == 0)
         rc = special_cuts(&t->special[parse_special != 0], text, length, &cut, &n_cut);
     if (rc == 0)
-        rc = encode(t, &e, text, length, cut, n_cut, out);
+        rc = encode(t, w, text, length, cut, n_cut, out);
     if (rc == 0 && add_special && tokenizer_adds_bos(t) && out->n > first && out->id[first] == t->bos)
         log_line(LOG_WARN, "the text begins with the bos token that the vocabulary adds anyway: two are kept");
     if (rc == 0 && add_special && t->add_eos)
         rc = token_list_add(out, t->eos);
     free(cut);
-    merge_free(&e.merger);
-    splitting_end(&e.splitting);
-    free(e.buffer);
+    workspace_give(w, &own);
     return rc == 0 ? 0 : error_set(err, ERR_MEMORY, "no memory to tokenise a text of %zu bytes", length);
 }

@@ -1,8 +1,8 @@
 /* Tokenizers: text to ids and back, by the vocabulary in a GGUF file.
  *
- * Byte-level BPE (pre-tokenizers gpt-2, qwen2, llama-bpe and the names that share their rule) and SentencePiece BPE. Texts are
- * bytes with a length: NULs and invalid UTF-8 are legal input. Read-only after loading: threads may share a tokenizer.
- * Definition: tokenizer.md of the specification. */
+ * Byte-level BPE with every known pre-tokenizer, SentencePiece BPE, and gemma4's kind of it; vocabularies of t5 and bert can be
+ * opened and decoded. Texts are bytes with a length: NULs and invalid UTF-8 are legal input. Threads may share a tokenizer: what
+ * it remembers of earlier texts makes it faster, nothing else. Definition: tokenizer.md of the specification. */
 #ifndef TEXT_TOKENIZER_H
 #define TEXT_TOKENIZER_H
 
@@ -30,12 +30,14 @@ struct token_list {
 };
 
 /* Append the ids of text to *out. add_special: bos/eos as the vocabulary wants; parse_special: texts of control tokens become
- * those tokens. Scratch is malloc'd and freed again. -1: out of memory, or a text above 256 MiB; *out then holds a part. */
+ * those tokens. Scratch is malloc'd and freed again. -1: out of memory, a text above 256 MiB, or ERR_UNSUPPORTED
+ * (t5, bert); *out then holds a part. */
 int tokenizer_encode(const struct tokenizer *t, const char *text, size_t length, int add_special, int parse_special,
                      struct token_list *out, struct error *err);
 void token_list_free(struct token_list *l);
 
-/* The bytes of a token; special 0: control tokens are empty. Lives as long as the tokenizer. */
+/* The bytes of a token; special 0: plain output, in which control tokens are empty, also those which the file calls so and their
+ * family makes user-defined. Lives as long as the tokenizer. */
 const char *tokenizer_piece(const struct tokenizer *t, int32_t id, int special, size_t *length);
 enum token_type tokenizer_type(const struct tokenizer *t, int32_t id);
 
@@ -43,6 +45,7 @@ int tokenizer_is_end(const struct tokenizer *t, int32_t id); /* end of generatio
 int32_t tokenizer_bos(const struct tokenizer *t);            /* -1: none */
 int32_t tokenizer_eos(const struct tokenizer *t);
 int tokenizer_adds_bos(const struct tokenizer *t);
+int32_t tokenizer_separator(const struct tokenizer *t); /* wanted between the two texts of a pair, -1 none */
 int32_t tokenizer_find(const struct tokenizer *t, const char *text,
                        size_t length); /* id of a token's stored text, -1 none */
 

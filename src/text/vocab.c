@@ -15,7 +15,7 @@ enum { MAX_TOKENS = 1 << 24 };
 size_t lookup_slots(size_t n)
 {
     size_t slots = 64;
-    while (slots < 2 * n)
+    while (slots < n + n / 2)
         slots *= 2;
     return slots;
 }
@@ -87,8 +87,9 @@ static int load_types(struct tokenizer *t, const struct gguf *g, struct error *e
 {
     size_t n = (size_t)t->n_vocab;
     t->type = arena_alloc(&t->arena, n);
+    t->hidden = arena_alloc(&t->arena, n);
     t->sampleable = arena_alloc(&t->arena, n);
-    if (!t->type || !t->sampleable)
+    if (!t->type || !t->hidden || !t->sampleable)
         return no_memory(err);
     memset(t->type, TOKEN_NORMAL, n);
     const struct gguf_value *types = gguf_find(g, "tokenizer.ggml.token_type");

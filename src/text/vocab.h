@@ -1,8 +1,9 @@
 /* What the files of this layer share: the loaded vocabulary, and the steps of encoding.
  *
- *   vocab.c     tokens, types, pieces, lookup         roles.c    special ids, end of generation
- *   special.c   cutting special tokens out of a text  bpe.c spm.c  words to ids
- *   tokenizer.c puts them together
+ *   vocab.c       tokens, types, pieces, lookup            roles.c       special ids, end of generation
+ *   special.c     cutting special tokens out of a text     merges.c      merges of BPE
+ *   bpe.c spm.c   words to ids                             workspace.c   memory of one call
+ *   tokenizer.c   puts them together
  *
  * All of it lies in one growing arena and is read-only after loading. */
 #ifndef TEXT_VOCAB_H
@@ -12,6 +13,9 @@
 #include "text/merge.h"
 #include "text/pretokenize.h"
 #include "text/tokenizer.h"
+#include "text/words.h"
+
+#include <stdatomic.h>
 
 struct error;
 struct gguf;
@@ -19,7 +23,7 @@ struct gguf;
 /* Positions in a text are 32 bits, and escaping or repairing a text makes it up to three times as long. */
 enum { TEXT_MAX = 1 << 28 };
 
-enum vocab_model { MODEL_BPE, MODEL_SPM };
+enum vocab_model { MODEL_BPE, MODEL_SPM, MODEL_GEMMA4, MODEL_UGM, MODEL_WPM };
 
 /* Texts one behind another: text i is bytes[start[i] .. start[i + 1]). */
 struct texts {
@@ -27,7 +31,7 @@ struct texts {
     uint32_t *start; /* [n + 1] */
 };
 
-/* Indexes of texts by their bytes: open addressing, linear probing, at most half full. */
+/* Indexes of texts by their bytes: open addressing, linear probing, at most two thirds full. */
 struct lookup {
     struct lookup_slot {
         uint32_t tag;   /* upper half of the hash */
@@ -36,9 +40,10 @@ struct lookup {
     size_t mask;
 };
 
-/* A merge of BPE; its index is its rank. Ids >= n_vocab are texts between merges that are no token themselves. */
+/* A merge of BPE in a table hashed by (left, right), at most two thirds full. Ids >= n_vocab are texts that are no tokens. */
 struct merge_pair {
     int32_t left, right, joined;
+    uint32_t place; /* rank + 1, 0: empty */
 };
 
 /* Aho-Corasick over the texts of special tokens: see special.c. */
@@ -65,41 +70,61 @@ struct tokenizer {
 
     struct texts text, piece; /* as stored in the file; as bytes of output */
     size_t longest_text, longest_piece;
-    uint8_t *type; /* [n_vocab] enum token_type */
+    uint8_t *type;   /* [n_vocab] enum token_type */
+    uint8_t *hidden; /* [n_vocab] no part of plain output */
     int has_types;
     uint8_t *sampleable; /* [n_vocab] */
     struct lookup lookup;
 
-    int32_t bos, eos, unknown;
-    int32_t end[64]; /* ends of generation */
+    int32_t bos, eos, unknown, sep; /* -1: none */
+    int32_t end[64];                /* ends of generation */
     int n_end;
-    int add_bos, add_eos, add_space_prefix;
+    int add_bos, add_eos, add_sep, add_space_prefix;
 
     struct special special[2]; /* [parse_special] */
 
-    /* BPE */
+    /* models gpt2 and gemma4 */
     const struct pretokenizer *pre;
     struct splitter *splitter;
-    struct merge_pair *merge; /* [n_merge] */
-    uint32_t n_merge;
-    uint32_t *merge_slot; /* hash of (left, right): index of merge + 1 */
+    struct merge_pair *merge; /* [merge_mask + 1] */
     size_t merge_mask;
-    int32_t byte_symbol[256]; /* symbol of a byte */
+    struct texts extra; /* gemma4: texts of merges that are no tokens, where there are any */
+    struct lookup extra_lookup;
+    int32_t byte_symbol[256]; /* gpt2: symbol of a byte */
 
-    /* both: the token of a byte that nothing else covers; -1: unknown takes its place, or nothing */
+    /* the token of a byte that nothing else covers; -1: unknown takes its place, or nothing */
     int32_t byte_token[256];
-    float *score; /* SPM: [n_vocab] */
+    float *score;    /* llama: [n_vocab] */
+    int words_stand; /* llama, gemma4: no token goes on behind the end of a word (see spm.c) */
+
+    struct workspace *workspace; /* [WORKSPACES] */
 };
 
-/* Memory of one call of tokenizer_encode(). */
-struct encoding {
+/* Memory of one caller of tokenizer_encode(). A tokenizer has a few with tables of words; who finds them taken does without. */
+enum { WORKSPACES = 2 };
+struct workspace {
+    atomic_int taken;
     struct merger merger;
     struct splitting splitting;
     char *buffer;
     size_t buffer_size;
+    struct word *words; /* [WORDS] or NULL */
 };
+
+int workspaces_load(struct tokenizer *t, struct error *err);
+/* One that nobody else uses, or `own`, zeroed by the caller. */
+struct workspace *workspace_take(const struct tokenizer *t, struct workspace *own);
+void workspace_give(struct workspace *w, struct workspace *own);
+void workspaces_free(struct tokenizer *t);
+
 /* At least size bytes, or NULL; contents are lost when it grows. */
-char *encoding_buffer(struct encoding *e, size_t size);
+char *workspace_buffer(struct workspace *w, size_t size);
+
+/* Append the ids of a word: those known from before, or what `encode` makes of it. */
+typedef int word_encoder(const struct tokenizer *t, struct workspace *w, const char *word, size_t n,
+                         struct token_list *out);
+int workspace_word(const struct tokenizer *t, struct workspace *w, word_encoder *encode, const char *word, size_t n,
+                   struct token_list *out);
 
 int token_list_add(struct token_list *l, int32_t id); /* -1: no memory */
 
@@ -127,15 +152,22 @@ struct special_cut {
 /* All cuts in order of their start; *out is to be freed. -1: no memory. */
 int special_cuts(const struct special *s, const char *text, size_t length, struct special_cut **out, size_t *n);
 
+/* merges.c */
+int merges_load(struct tokenizer *t, const struct gguf *g, struct error *err);
+merge_rank merges_rank; /* context: the tokenizer */
+/* gemma4: the id of a text as merges know it, -1 none. */
+int32_t merges_symbol(const struct tokenizer *t, const char *text, size_t n);
+
 /* bpe.c */
 int bpe_load(struct tokenizer *t, const struct gguf *g, struct error *err);
-/* Bytes of a stored text: the byte alphabet undone; other code points stay as they are. Returns how many; out may be NULL. */
+size_t bpe_spell(uint8_t byte, char *out); /* a byte in the alphabet of stored texts: 1 or 2 bytes of UTF-8 */
+/* Bytes of a stored text: the byte alphabet undone; other code points stay as they are. Returns how many. */
 size_t bpe_piece(const char *text, size_t n, char *out);
-int bpe_encode(const struct tokenizer *t, struct encoding *e, const char *text, size_t n, struct token_list *out);
+int bpe_encode(const struct tokenizer *t, struct workspace *w, const char *text, size_t n, struct token_list *out);
 
-/* spm.c */
+/* spm.c: models llama and gemma4 */
 int spm_load(struct tokenizer *t, const struct gguf *g, struct error *err);
 size_t spm_piece(const char *text, size_t n, char *out);
-int spm_encode(const struct tokenizer *t, struct encoding *e, const char *text, size_t n, struct token_list *out);
+int spm_encode(const struct tokenizer *t, struct workspace *w, const char *text, size_t n, struct token_list *out);
 
 #endif
