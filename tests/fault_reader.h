@@ -77,16 +77,16 @@ static inline int fault_meets(const struct piece *p)
     if (fault.kind == FAULT_NONE || (fault.direct_only && !p->direct))
         return 0;
     int first = p->tries == 0 && p->busy == 0;
-    if (first && !(fault.known && fault.file == p->file && fault.offset == p->offset))
+    if (first && !(fault.known && fault.file == p->place && fault.offset == p->offset))
         fault.reads++;
     if (fault.nth == 0)
         return 1;
     if (!fault.known && fault.reads == fault.nth) {
         fault.known = 1;
-        fault.file = p->file;
+        fault.file = p->place;
         fault.offset = p->offset;
     }
-    return fault.known && fault.file == p->file && fault.offset == p->offset && fault.given < fault.times;
+    return fault.known && fault.file == p->place && fault.offset == p->offset && fault.given < fault.times;
 }
 
 static inline void fault_submit(void *state, struct piece *const *piece, int n)

@@ -1,54 +1,31 @@
 /* Requests into pieces, pieces into requests: see reader.h.
  *
- *     uncut  ->  pieces out (with the back end)  ->  list->head, finished
- *                  |    ^
- *                  v    | due
- *                 held: another attempt, after a pause
+ *     uncut[rank][drive]  ->  pieces out (with the back end)  ->  list->head, finished
+ *                               |    ^
+ *                               v    | due
+ *                              held: another attempt, after a pause
  *
- * oldest/newest chain the unfinished requests in the order in which their first piece went out, so the timeout looks at one. What
- * still waits in uncut is late only when nothing at all has come home for that long: a slow disk may take its time for a long
- * queue. A failed request is finished at once; its pieces that are still out are "lost": they no longer count for the depth, and the request comes back
- * a second time when the last of them is home. Files: reader_files.c. */
+ * Ranks go one before the other, drives take turns within a rank. A piece of a file with a mirror goes to the copy whose drive will
+ * be done first, by the bytes it has in flight and its rate; after EIO to the other one.
+ *
+ * ages holds the unfinished requests in the order in which their first piece went out, so the timeout looks at one. What is still
+ * uncut is late only when nothing at all has come home from its drive for that long: a slow disk may take its time for a long
+ * queue. A failed request is finished at once; its pieces that are still out are "lost": they no longer count for the depth, and
+ * the request comes back a second time when the last of them is home. Pieces: reader_pieces.c; files: reader_files.c; lists: reader_queue.c. */
 #include "store/reader.h"
 
-#include "base/checked.h"
 #include "base/clock.h"
 #include "base/error.h"
-#include "store/reader_backend.h"
-#include "store/reader_files.h"
+#include "store/reader_inside.h"
 
 #include <assert.h>
 #include <errno.h>
-#include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
 
-enum { MAX_TRIES = 3, REAP = 64, EAGAIN_AT_ONCE = 16, CAPACITY = 1024 };
-static const uint64_t pause_ns[MAX_TRIES] = {0, 10000000, 100000000}; /* before attempt 2 and 3 */
-static const uint64_t eagain_pause_ns = 1000000, close_wait_ns = 2000000000;
-
-struct reader {
-    const struct reader_ops *ops;
-    void *state;
-    struct reader_files files;
-    uint32_t align;
-    int seen, depth, capacity; /* pieces that the device sees at once; that may be out; that there are */
-    uint64_t timeout_ns;
-    struct read_request *uncut, *uncut_last, *oldest, *newest;
-    struct piece *piece, *free, *held;
-    struct piece **batch; /* [capacity] */
-    int out, lost;        /* with the back end; of these, of requests that were given up */
-    uint64_t home_ns;     /* when a piece last came home */
-    uint64_t changed_ns;  /* when out last changed */
-    /* written by the owner, read by any thread */
-    _Atomic uint64_t requests, pieces, bytes, retries, shorts, busy_ns, depth_ns;
-};
-
-static void count(_Atomic uint64_t *c, uint64_t n)
-{
-    atomic_store_explicit(c, atomic_load_explicit(c, memory_order_relaxed) + n, memory_order_relaxed);
-}
+enum { REAP = 64, CAPACITY = 1024 };
+static const uint64_t close_wait_ns = 2000000000;
 
 /* Options */
 
@@ -74,16 +51,19 @@ uint64_t reader_bytes(const struct reader_options *opt)
 {
     uint64_t n = (uint64_t)pieces_wanted(opt);
     return round_up(sizeof(struct reader), 64) + round_up(n * sizeof(struct piece), 64) +
-           round_up(n * sizeof(struct piece *), 64) + reader_files_bytes() + READER_URING_BYTES + READER_THREADS_BYTES +
-           64;
+           round_up(n * sizeof(struct piece *), 64) + reader_files_bytes(opt) + READER_URING_BYTES +
+           READER_THREADS_BYTES + 64;
 }
 
 /* Opening */
 
 static int try_ops(struct reader *r, const struct reader_ops *ops, int depth, struct arena *mem)
 {
-    struct backend_setup setup = {
-        .depth = depth, .capacity = r->capacity, .fd = r->files.direct, .n_fd = r->files.n, .mem = mem};
+    struct backend_setup setup = {.depth = depth,
+                                  .capacity = r->capacity,
+                                  .fd = r->files.direct,
+                                  .n_fd = r->files.n * r->files.n_copy,
+                                  .mem = mem};
     int rc = ops->open(&r->state, &setup);
     if (rc == 0) {
         r->ops = ops;
@@ -127,8 +107,10 @@ int reader_open(struct reader **out, const struct gguf_file *file, int n_file, c
         piece[i] = (struct piece){.next = r->free};
         r->free = &piece[i];
     }
-    if (reader_files_open(&r->files, file, n_file, opt->backend == READER_BUFFERED, mem, err) != 0)
+    if (reader_files_open(&r->files, file, n_file, opt, mem, err) != 0)
         return -1;
+    if (opt->mirror)
+        reader_measure_drives(&r->files);
     if (choose_ops(r, opt, mem, err) != 0) {
         reader_files_close(&r->files);
         return -1;
@@ -144,278 +126,71 @@ const char *reader_backend_name(const struct reader *r)
     return reader_files_any_direct(&r->files) ? r->ops->name : "buffered";
 }
 
-/* Lists of requests */
-
-static void forget_uncut(struct reader *r, struct read_request *q)
-{
-    struct read_request *before = NULL;
-    for (struct read_request *x = r->uncut; x; before = x, x = x->next) {
-        if (x != q)
-            continue;
-        if (before)
-            before->next = q->next;
-        else
-            r->uncut = q->next;
-        if (r->uncut_last == q)
-            r->uncut_last = before;
-        return;
-    }
-}
-
-static void start_age(struct reader *r, struct read_request *q, uint64_t now)
-{
-    q->started_ns = now;
-    q->newer = NULL;
-    q->older = r->newest;
-    if (r->newest)
-        r->newest->newer = q;
-    else
-        r->oldest = q;
-    r->newest = q;
-}
-
-static void forget_age(struct reader *r, struct read_request *q)
-{
-    if (q->older)
-        q->older->newer = q->newer;
-    else
-        r->oldest = q->newer;
-    if (q->newer)
-        q->newer->older = q->older;
-    else
-        r->newest = q->older;
-}
-
-static void put_finished(struct read_request *q)
-{
-    if (q->finished)
-        return;
-    q->finished = 1;
-    q->next = NULL;
-    if (q->list->tail)
-        q->list->tail->next = q;
-    else
-        q->list->head = q;
-    q->list->tail = q;
-}
-
-static void drop_finished(struct read_request *q)
-{
-    struct read_request *before = NULL;
-    for (struct read_request *x = q->list->head; x != q; x = x->next)
-        before = x;
-    if (before)
-        before->next = q->next;
-    else
-        q->list->head = q->next;
-    if (q->list->tail == q)
-        q->list->tail = before;
-    q->finished = 0;
-}
-
-/* Pieces and their ends */
-
-static void free_piece(struct reader *r, struct piece *p)
-{
-    p->request = NULL;
-    p->next = r->free;
-    r->free = p;
-}
-
-static void hold(struct reader *r, struct piece *p, uint64_t pause)
-{
-    p->due_ns = pause ? clock_ns() + pause : 0;
-    p->next = r->held;
-    r->held = p;
-    p->request->pieces_held++;
-}
-
-static void drop_held(struct reader *r, struct read_request *q)
-{
-    for (struct piece **at = &r->held; *at && q->pieces_held > 0;) {
-        struct piece *p = *at;
-        if (p->request != q) {
-            at = &p->next;
-            continue;
-        }
-        *at = p->next;
-        q->pieces_held--;
-        free_piece(r, p);
-    }
-}
-
-static uint64_t range_begin(const struct reader *r, const struct read_request *q)
-{
-    return round_down(q->offset, r->align);
-}
-
-static uint64_t range_length(const struct reader *r, const struct read_request *q)
-{
-    return round_up(q->offset + q->length, r->align) - range_begin(r, q);
-}
-
-/* Out of every queue but that of pieces at the device. */
-static void withdraw(struct reader *r, struct read_request *q)
-{
-    if (q->cut > 0)
-        forget_age(r, q);
-    if (q->cut < range_length(r, q))
-        forget_uncut(r, q);
-    drop_held(r, q);
-    q->list->active--;
-    r->lost += q->pieces_out;
-}
-
-static void fail(struct reader *r, struct read_request *q, int cause, int number)
-{
-    withdraw(r, q);
-    q->state = READ_FAILED;
-    q->cause = cause;
-    q->failed_errno = number;
-    q->draining = q->pieces_out > 0;
-    put_finished(q);
-}
-
-static void finish_if_whole(struct reader *r, struct read_request *q)
-{
-    if (q->pieces_out > 0 || q->pieces_held > 0 || q->cut < range_length(r, q))
-        return;
-    forget_age(r, q);
-    q->list->active--;
-    q->state = READ_DONE;
-    put_finished(q);
-}
-
-static void piece_done(struct reader *r, struct piece *p)
-{
-    struct read_request *q = p->request;
-    free_piece(r, p);
-    finish_if_whole(r, q);
-}
-
-/* Once more after a pause, unless the attempts are used up. */
-static void try_again(struct reader *r, struct piece *p, int cause, int number)
-{
-    struct read_request *q = p->request;
-    if (++p->tries >= MAX_TRIES) {
-        free_piece(r, p);
-        fail(r, q, cause, number);
-        return;
-    }
-    count(&r->retries, 1);
-    hold(r, p, pause_ns[p->tries]);
-}
-
-/* Fewer bytes than wanted: the end of a file that has shrunk, or a device that gives them in portions. Go on from the last
- * aligned boundary; a portion without one counts as a failed attempt. */
-static void short_read(struct reader *r, struct piece *p)
-{
-    struct read_request *q = p->request;
-    count(&r->shorts, 1);
-    uint64_t size;
-    if (reader_file_size(&r->files, q->file, &size) == 0 && size < q->offset + q->length) {
-        q->found_size = size;
-        free_piece(r, p);
-        fail(r, q, FAIL_SHRUNK, 0);
-        return;
-    }
-    uint32_t whole = (uint32_t)round_down((uint64_t)p->result, r->align);
-    if (whole == 0) {
-        try_again(r, p, FAIL_SHORT, 0);
-        return;
-    }
-    p->offset += whole;
-    p->to += whole;
-    p->length -= whole;
-    p->tries = 0;
-    hold(r, p, 0);
-}
-
-static void read_error(struct reader *r, struct piece *p)
-{
-    struct read_request *q = p->request;
-    int number = -p->result;
-    int again = number == EAGAIN || number == EINTR;
-    if (again) {
-        count(&r->retries, 1);
-        hold(r, p, ++p->busy > EAGAIN_AT_ONCE ? eagain_pause_ns : 0);
-    } else if ((number == EINVAL || number == EOPNOTSUPP) && p->direct) {
-        reader_files_refuse_direct(&r->files, q->file);
-        count(&r->retries, 1);
-        hold(r, p, 0);
-    } else if (number == EIO) {
-        try_again(r, p, FAIL_ERRNO, EIO);
-    } else {
-        free_piece(r, p);
-        fail(r, q, FAIL_ERRNO, number);
-    }
-}
-
-/* A piece of a request that was given up. */
-static void lost_piece_home(struct reader *r, struct piece *p)
-{
-    struct read_request *q = p->request;
-    r->lost--;
-    free_piece(r, p);
-    if (q && q->pieces_out == 0) {
-        q->draining = 0;
-        put_finished(q);
-    }
-}
-
-static void piece_home(struct reader *r, struct piece *p)
-{
-    struct read_request *q = p->request;
-    if (p->result > 0)
-        count(&r->bytes, (uint64_t)p->result);
-    if (q)
-        q->pieces_out--;
-    if (!q || q->state == READ_FAILED)
-        lost_piece_home(r, p);
-    else if (p->result < 0)
-        read_error(r, p);
-    else if (p->offset + (uint32_t)p->result >= p->need)
-        piece_done(r, p);
-    else
-        short_read(r, p);
-}
-
 /* Submitting */
 
-static struct piece *next_held(struct reader *r, uint64_t now)
+static struct piece *cut(struct reader *r, struct read_request *q, uint64_t now)
 {
-    for (struct piece **at = &r->held; *at; at = &(*at)->next) {
-        struct piece *p = *at;
-        if (p->due_ns > now)
-            continue;
-        *at = p->next;
-        p->request->pieces_held--;
-        return p;
-    }
-    return NULL;
-}
-
-static struct piece *cut(struct reader *r, uint64_t now)
-{
-    struct read_request *q = r->uncut;
     struct piece *p = r->free;
-    if (!q || !p)
-        return NULL;
     r->free = p->next;
     if (q->cut == 0)
-        start_age(r, q, now);
+        ages_append(&r->ages, q, now);
     uint64_t begin = range_begin(r, q), left = range_length(r, q) - q->cut, end = q->offset + q->length;
     uint64_t length = left < READER_PIECE ? left : READER_PIECE;
     *p = (struct piece){
-        .file = q->file, .offset = begin + q->cut, .length = (uint32_t)length, .to = q->to + q->cut, .request = q};
+        .place = q->file, .offset = begin + q->cut, .length = (uint32_t)length, .to = q->to + q->cut, .request = q};
     p->need = p->offset + length < end ? p->offset + length : end;
+    if (length == left)
+        forget_uncut(r, q);
     q->cut += length;
-    if (length == left) {
-        r->uncut = q->next;
-        if (!r->uncut)
-            r->uncut_last = NULL;
-    }
     return p;
+}
+
+/* When a drive would be done with one piece more. */
+static double done_after(const struct reader *r, int drive)
+{
+    return (double)(r->drive[drive].bytes_out + READER_PIECE) / r->files.rate[drive];
+}
+
+static int better_place(const struct reader *r, int a, int b)
+{
+    int x = r->files.drive[a], y = r->files.drive[b];
+    double dx = done_after(r, x), dy = done_after(r, y);
+    return dx < dy || (dx == dy && r->drive[x].given < r->drive[y].given);
+}
+
+/* Which copy of its file a request of this rank may be read from now; -1: all windows are full. */
+static int choose_place(const struct reader *r, const struct read_request *q)
+{
+    int best = -1;
+    for (int copy = 0; copy < r->files.n_copy; copy++) {
+        int place = copy * r->files.n + q->file;
+        const struct drive *d = &r->drive[r->files.drive[place]];
+        if (q->rank != READ_NOW && d->bytes_out >= READER_WINDOW)
+            continue;
+        if (best < 0 || better_place(r, place, best))
+            best = place;
+    }
+    return best;
+}
+
+static struct piece *next_uncut(struct reader *r, uint64_t now)
+{
+    int n = r->files.n_drive;
+    if (r->n_uncut == 0 || !r->free)
+        return NULL;
+    for (int rank = 0; rank < READ_RANKS; rank++)
+        for (int i = 0; i < n; i++) {
+            int drive = (r->next_drive + i) % n;
+            struct read_request *q = r->uncut[rank][drive].head;
+            int place = q ? choose_place(r, q) : -1;
+            if (place < 0)
+                continue;
+            r->next_drive = (drive + 1) % n;
+            struct piece *p = cut(r, q, now);
+            p->place = place;
+            return p;
+        }
+    return NULL;
 }
 
 static void book_depth(struct reader *r, uint64_t now, int out)
@@ -431,15 +206,18 @@ static void book_depth(struct reader *r, uint64_t now, int out)
 
 static void top_up(struct reader *r)
 {
-    if (!r->uncut && !r->held)
+    if (r->n_uncut == 0 && !r->held)
         return;
     uint64_t now = clock_ns();
     int n = 0;
     struct piece *p;
-    while (r->out - r->lost + n < r->depth && ((p = next_held(r, now)) || (p = cut(r, now)))) {
-        p->direct = r->files.direct[p->file] >= 0;
-        p->fd = p->direct ? r->files.direct[p->file] : r->files.buffered[p->file];
+    while (r->out - r->lost + n < r->depth && ((p = reader_next_held(r, now)) || (p = next_uncut(r, now)))) {
+        struct drive *d = &r->drive[r->files.drive[p->place]];
+        p->direct = r->files.direct[p->place] >= 0;
+        p->fd = p->direct ? r->files.direct[p->place] : r->files.buffered[p->place];
         p->request->pieces_out++;
+        d->bytes_out += p->length;
+        d->given += (double)p->length / r->files.rate[r->files.drive[p->place]];
         r->batch[n++] = p;
     }
     if (n == 0)
@@ -460,16 +238,33 @@ void reader_submit(struct reader *r, struct read_list *list, struct read_request
         q->draining = q->finished = q->pieces_out = q->pieces_held = 0;
         q->started_ns = now;
         q->list = list;
-        q->next = NULL;
-        if (r->uncut_last)
-            r->uncut_last->next = q;
-        else
-            r->uncut = q;
-        r->uncut_last = q;
+        queue_append(queue_of(r, q), q);
     }
+    r->n_uncut += n;
     list->active += n;
     count(&r->requests, (uint64_t)n);
     top_up(r);
+}
+
+void reader_promote(struct reader *r, struct read_request *q, enum read_rank rank)
+{
+    if (q->state != READ_PENDING || rank >= q->rank)
+        return;
+    int waits = q->cut < range_length(r, q);
+    if (waits)
+        queue_remove(queue_of(r, q), q);
+    q->rank = rank;
+    if (waits)
+        queue_append(queue_of(r, q), q);
+}
+
+int reader_withdraw(struct reader *r, struct read_request *q)
+{
+    if (q->state != READ_PENDING || q->cut > 0)
+        return 0;
+    reader_give_up(r, q);
+    q->list = NULL;
+    return 1;
 }
 
 /* Reaping */
@@ -483,32 +278,35 @@ static void collect(struct reader *r, uint64_t wait_ns)
         wait_ns = 0;
         if (n == 0)
             return;
-        r->home_ns = clock_ns();
-        book_depth(r, r->home_ns, r->out - n);
+        uint64_t now = clock_ns();
+        book_depth(r, now, r->out - n);
         for (int i = 0; i < n; i++)
-            piece_home(r, home[i]);
+            reader_piece_home(r, home[i], now);
     } while (n == REAP);
 }
 
-/* The last moment for the request that waits longest to be sent. */
-static uint64_t uncut_until(const struct reader *r)
+/* The last moment for the request that waits longest for a drive in a rank. */
+static uint64_t uncut_until(const struct reader *r, int rank, int drive)
 {
-    uint64_t since = r->uncut->started_ns > r->home_ns ? r->uncut->started_ns : r->home_ns;
-    return since + r->timeout_ns;
+    const struct read_request *q = r->uncut[rank][drive].head;
+    uint64_t home = r->drive[drive].home_ns;
+    return q ? (q->started_ns > home ? q->started_ns : home) + r->timeout_ns : UINT64_MAX;
 }
 
 static void expire(struct reader *r)
 {
     uint64_t now = clock_ns();
-    while (r->oldest && now > r->oldest->started_ns + r->timeout_ns)
-        fail(r, r->oldest, FAIL_TIMEOUT, 0);
-    while (r->uncut && now > uncut_until(r))
-        fail(r, r->uncut, FAIL_TIMEOUT, 0);
+    while (r->ages.oldest && now > r->ages.oldest->started_ns + r->timeout_ns)
+        reader_fail(r, r->ages.oldest, r->ages.oldest->file, FAIL_TIMEOUT, 0);
+    for (int rank = 0; rank < READ_RANKS && r->n_uncut > 0; rank++)
+        for (int d = 0; d < r->files.n_drive; d++)
+            while (now > uncut_until(r, rank, d))
+                reader_fail(r, r->uncut[rank][d].head, r->uncut[rank][d].head->file, FAIL_TIMEOUT, 0);
 }
 
 void reader_poll(struct reader *r)
 {
-    if (r->out == 0 && !r->oldest && !r->uncut)
+    if (r->out == 0 && !r->ages.oldest && r->n_uncut == 0)
         return;
     collect(r, 0);
     top_up(r);
@@ -519,10 +317,12 @@ void reader_poll(struct reader *r)
 static uint64_t wait_time(const struct reader *r)
 {
     uint64_t until = UINT64_MAX, now = clock_ns();
-    if (r->oldest)
-        until = r->oldest->started_ns + r->timeout_ns + 1;
-    if (r->uncut && uncut_until(r) + 1 < until)
-        until = uncut_until(r) + 1;
+    if (r->ages.oldest)
+        until = r->ages.oldest->started_ns + r->timeout_ns + 1;
+    for (int rank = 0; rank < READ_RANKS && r->n_uncut > 0; rank++)
+        for (int d = 0; d < r->files.n_drive; d++)
+            if (uncut_until(r, rank, d) < until)
+                until = uncut_until(r, rank, d) + 1;
     if (r->out - r->lost < r->depth)
         for (const struct piece *p = r->held; p; p = p->next)
             if (p->due_ns < until)
@@ -550,16 +350,16 @@ struct read_request *reader_reap(struct reader *r, struct read_list *list, int w
     }
     struct read_request *q = list->head;
     if (q)
-        drop_finished(q);
+        finished_remove(q);
     return q;
 }
 
 void reader_abandon(struct reader *r, struct read_request *q)
 {
     if (q->state == READ_PENDING)
-        withdraw(r, q);
+        reader_give_up(r, q);
     if (q->finished)
-        drop_finished(q);
+        finished_remove(q);
     for (int i = 0; i < r->capacity; i++)
         if (r->piece[i].request == q)
             r->piece[i].request = NULL;
@@ -585,7 +385,7 @@ int reader_error(const struct reader *r, const struct read_request *q, struct er
         snprintf(why, sizeof why, "not answered for %g s", (double)r->timeout_ns * 1e-9);
     else if (q->cause == FAIL_SHRUNK)
         snprintf(why, sizeof why, "the file has shrunk from %llu to %llu bytes while in use",
-                 (unsigned long long)r->files.file[q->file].size, (unsigned long long)q->found_size);
+                 (unsigned long long)reader_file(&r->files, q->failed_place)->size, (unsigned long long)q->found_size);
     else if (q->cause == FAIL_SHORT)
         snprintf(why, sizeof why, "the device gives fewer bytes than asked for");
     else
@@ -593,20 +393,22 @@ int reader_error(const struct reader *r, const struct read_request *q, struct er
     if (q->unit)
         snprintf(of, sizeof of, ", %s %d", q->unit, q->id);
     return error_set(err, ERR_IO, "%s: reading %llu bytes at %llu failed: %s (%s%s)",
-                     reader_file_name(&r->files, q->file), (unsigned long long)q->length, (unsigned long long)q->offset,
-                     why, q->what, of);
+                     reader_file_name(&r->files, q->failed_place), (unsigned long long)q->length,
+                     (unsigned long long)q->offset, why, q->what, of);
 }
 
 void reader_stats(const struct reader *r, struct reader_stats *out)
 {
-    double busy = (double)r->busy_ns, depth = (double)r->depth_ns;
     *out = (struct reader_stats){.requests = r->requests,
                                  .pieces = r->pieces,
                                  .bytes = r->bytes,
                                  .retries = r->retries,
                                  .shorts = r->shorts,
-                                 .busy_seconds = busy * 1e-9,
-                                 .depth_mean = busy > 0 ? depth / busy : 0};
+                                 .busy_seconds = (double)r->busy_ns * 1e-9,
+                                 .piece_seconds = (double)r->depth_ns * 1e-9,
+                                 .n_drive = r->files.n_drive};
+    for (int d = 0; d < r->files.n_drive; d++)
+        out->drive_bytes[d] = r->drive_bytes[d];
 }
 
 int reader_check_files(struct reader *r, struct error *err) { return reader_files_check(&r->files, err); }

@@ -22,12 +22,24 @@ struct reader_ops;
 
 enum reader_backend { READER_AUTO, READER_URING, READER_THREADS, READER_BUFFERED };
 
-enum { READER_PIECE = 1 << 20, READER_MAX_DEPTH = 4096, READER_MAX_THREADS = 64, READER_MAX_FILES = 1024 };
+enum {
+    READER_PIECE = 1 << 20,
+    READER_MAX_DEPTH = 4096,
+    READER_MAX_THREADS = 64,
+    READER_MAX_FILES = 1024,
+    READER_MAX_DRIVES = 8,   /* more share the last one's queue */
+    READER_WINDOW = 64 << 20 /* bytes in flight on a drive, of reads that nobody waits for yet */
+};
+
+/* Who goes first. A drive's READ_NOW reads are all handed over at once; the others while less than the window is in flight
+ * there, so that a later READ_NOW does not stand behind them. */
+enum read_rank { READ_NOW, READ_SWEEP, READ_AHEAD, READ_RANKS };
 
 struct reader_options {
     enum reader_backend backend;
     int depth;                    /* pieces in flight; 0: 1024. The pool's threads with the other back ends; 0: 8 */
     double timeout_seconds;       /* a read that the device does not answer for so long has failed; 0: 120 */
+    const char *mirror;           /* a folder with a second copy of every file, read in parallel; NULL: none */
     const struct reader_ops *ops; /* tests only: the back end to use instead (reader_backend.h) */
 };
 
@@ -45,21 +57,22 @@ struct read_request {
     const char *what;        /* for messages: the tensor */
     const char *unit;        /* ... and what of it: "expert", "row"; NULL: no id */
     int id;
+    enum read_rank rank;
     void *user;
     /* set by the reader */
     enum { READ_PENDING, READ_DONE, READ_FAILED } state;
     int draining; /* failed, but pieces are still with the device */
     /* the reader's own */
     enum { FAIL_ERRNO, FAIL_TIMEOUT, FAIL_SHRUNK, FAIL_SHORT } cause;
-    int failed_errno;
-    uint64_t found_size; /* FAIL_SHRUNK */
-    uint64_t cut;        /* bytes of the aligned range made into pieces */
-    int pieces_out;      /* with the back end */
-    int pieces_held;     /* waiting for another attempt */
+    int failed_errno, failed_place; /* failed_place: which copy of the file, see reader_files.h */
+    uint64_t found_size;            /* FAIL_SHRUNK */
+    uint64_t cut;                   /* bytes of the aligned range made into pieces */
+    int pieces_out;                 /* with the back end */
+    int pieces_held;                /* waiting for another attempt */
     uint64_t started_ns;
     struct read_list *list;
     struct read_request *older, *newer; /* by the time the first piece went out */
-    struct read_request *next;          /* in the list of uncut or of finished requests */
+    struct read_request *prev, *next;   /* in a queue of uncut or in the list of finished requests */
     int finished;                       /* in list */
 };
 
@@ -85,6 +98,12 @@ const char *reader_backend_name(const struct reader *r);
 /* Hand over n requests; everything that fits the queue is with the kernel when this returns, the rest follows as room comes. */
 void reader_submit(struct reader *r, struct read_list *list, struct read_request *const *req, int n);
 
+/* A request that still waits goes out with this rank from now on. */
+void reader_promote(struct reader *r, struct read_request *q, enum read_rank rank);
+
+/* Take back a request of which nothing has gone out: 1; it will not be reaped. 0: too late. */
+int reader_withdraw(struct reader *r, struct read_request *q);
+
 /* The next finished request of the list (state READ_DONE or READ_FAILED), or NULL: none yet (wait 0), none active (wait 1). A
  * failed request whose pieces are still with the device is handed out with draining set, and once more without when they are
  * back. */
@@ -101,8 +120,10 @@ int reader_error(const struct reader *r, const struct read_request *q, struct er
 
 struct reader_stats {
     uint64_t requests, pieces, bytes, retries, shorts;
-    double busy_seconds; /* with a piece in flight */
-    double depth_mean;   /* pieces in flight while busy */
+    double busy_seconds;  /* with a piece in flight */
+    double piece_seconds; /* the same, times the pieces in flight: their quotient is the mean depth */
+    int n_drive;
+    uint64_t drive_bytes[READER_MAX_DRIVES];
 };
 
 /* From any thread. */

@@ -12,8 +12,8 @@ struct read_request;
 /* One read of at most READER_PIECE bytes. Its struct outlives the back end; its request may be gone. */
 struct piece {
     /* the read: set by the reader */
-    int fd, file; /* file: index of the registered descriptor */
-    int direct;   /* fd is O_DIRECT; else the back end drops the range from the page cache after reading */
+    int fd, place; /* place: index of the registered descriptor */
+    int direct;    /* fd is O_DIRECT; else the back end drops the range from the page cache after reading */
     uint64_t offset;
     uint32_t length;
     uint8_t *to;
@@ -22,6 +22,7 @@ struct piece {
     struct read_request *request; /* NULL: abandoned */
     uint64_t need;                /* end of the bytes that are wanted: past it a short read is no fault */
     int tries, busy;              /* failed attempts; EAGAIN in a row */
+    int lost;                     /* its request was given up while it was out */
     uint64_t due_ns;
     struct piece *next;
 };

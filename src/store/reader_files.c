@@ -19,9 +19,11 @@
 
 enum { LARGEST = 4096 };
 
-uint64_t reader_files_bytes(void)
+uint64_t reader_files_bytes(const struct reader_options *opt)
 {
-    return 3 * round_up(READER_MAX_FILES * sizeof(int), 64) + round_up(READER_MAX_FILES, 64);
+    uint64_t places = (opt->mirror ? 2 : 1) * (uint64_t)READER_MAX_FILES;
+    uint64_t mirror = opt->mirror ? round_up(READER_MAX_FILES * sizeof(struct gguf_file), 64) : 0;
+    return 3 * round_up(places * sizeof(int), 64) + 2 * round_up(places, 64) + mirror;
 }
 
 static uint32_t align_of(int fd)
@@ -68,53 +70,83 @@ static int reopen(const struct gguf_file *file, int flags)
     return fd;
 }
 
-static void say_buffered(const struct reader_files *f, int i)
+static void say_buffered(const struct reader_files *f, int place)
 {
     log_line(LOG_WARN,
              "%s: O_DIRECT is refused here, so reads go through the page cache; each range is dropped after use",
-             reader_file_name(f, i));
+             reader_file_name(f, place));
 }
 
-static int open_one(struct reader_files *f, int i, int buffered_only, struct error *err)
+static int open_place(struct reader_files *f, int place, int buffered_only, struct error *err)
 {
-    const struct gguf_file *file = &f->file[i];
-    f->buffered[i] = reopen(file, 0);
-    if (f->buffered[i] < 0)
+    const struct gguf_file *file = reader_file(f, place);
+    f->buffered[place] = reopen(file, 0);
+    if (f->buffered[place] < 0)
         return error_set(err, ERR_IO, "%s: opening it for reading failed: %s", file->path, strerror(errno));
     /* exactly what is asked for, no readahead into the page cache */
-    posix_fadvise(f->buffered[i], 0, 0, POSIX_FADV_RANDOM);
+    posix_fadvise(f->buffered[place], 0, 0, POSIX_FADV_RANDOM);
     if (buffered_only)
         return 0;
-    if (align_of(f->buffered[i]) <= LARGEST)
-        f->direct[i] = reopen(file, O_DIRECT);
-    if (f->direct[i] < 0)
-        say_buffered(f, i);
+    uint32_t reads_are = reader_align_of(f->file, f->n);
+    uint32_t need = align_of(f->buffered[place]);
+    if (need <= LARGEST && (place < f->n || need <= reads_are))
+        f->direct[place] = reopen(file, O_DIRECT);
+    if (f->direct[place] < 0)
+        say_buffered(f, place);
     return 0;
 }
 
-int reader_files_open(struct reader_files *f, const struct gguf_file *file, int n, int buffered_only, struct arena *mem,
-                      struct error *err)
+static void find_drive(struct reader_files *f, int place)
 {
-    if (n > READER_MAX_FILES)
-        return error_set(err, ERR_UNSUPPORTED, "%s is split into %d files; at most %d can be open, join them",
-                         file->path, n, READER_MAX_FILES);
-    *f = (struct reader_files){.file = file, .n = n};
-    f->direct = arena_array(mem, (size_t)n, sizeof(int));
-    f->buffered = arena_array(mem, (size_t)n, sizeof(int));
-    f->refused = arena_array(mem, (size_t)n, sizeof(int));
-    f->told = arena_array(mem, (size_t)n, 1);
-    if (!f->direct || !f->buffered || !f->refused || !f->told)
-        return error_set(err, ERR_BUG, "the plan gave the reader less than it asked for");
-    for (int i = 0; i < n; i++) {
+    dev_t dev = reader_file(f, place)->dev;
+    int d = 0;
+    while (d < f->n_drive && f->dev[d] != dev)
+        d++;
+    if (d == READER_MAX_DRIVES)
+        d--;
+    if (d == f->n_drive) {
+        f->dev[f->n_drive] = dev;
+        f->rate[f->n_drive++] = 1;
+    }
+    f->drive[place] = (uint8_t)d;
+}
+
+static int place_tables(struct reader_files *f, const struct reader_options *opt, struct arena *mem)
+{
+    size_t places = (size_t)f->n * (opt->mirror ? 2 : 1);
+    f->direct = arena_array(mem, places, sizeof(int));
+    f->buffered = arena_array(mem, places, sizeof(int));
+    f->refused = arena_array(mem, places, sizeof(int));
+    f->told = arena_array(mem, places, 1);
+    f->drive = arena_array(mem, places, 1);
+    f->mirror = opt->mirror ? arena_array(mem, (size_t)f->n, sizeof *f->mirror) : NULL;
+    if (!f->direct || !f->buffered || !f->refused || !f->told || !f->drive || (opt->mirror && !f->mirror))
+        return -1;
+    for (size_t i = 0; i < places; i++) {
         f->direct[i] = f->buffered[i] = f->refused[i] = -1;
         f->told[i] = 0;
     }
-    for (int i = 0; i < n; i++)
-        if (open_one(f, i, buffered_only, err) != 0) {
-            reader_files_close(f);
-            return -1;
-        }
     return 0;
+}
+
+int reader_files_open(struct reader_files *f, const struct gguf_file *file, int n, const struct reader_options *opt,
+                      struct arena *mem, struct error *err)
+{
+    *f = (struct reader_files){.file = file, .n_copy = 1};
+    if (n > READER_MAX_FILES)
+        return error_set(err, ERR_UNSUPPORTED, "%s is split into %d files; at most %d can be open, join them",
+                         file->path, n, READER_MAX_FILES);
+    f->n = n;
+    if (place_tables(f, opt, mem) != 0)
+        return error_set(err, ERR_BUG, "the plan gave the reader less than it asked for");
+    int rc = opt->mirror ? reader_mirror_open(f, opt, err) : 0;
+    for (int i = 0; i < f->n * f->n_copy && rc == 0; i++) {
+        find_drive(f, i);
+        rc = open_place(f, i, opt->backend == READER_BUFFERED, err);
+    }
+    if (rc != 0)
+        reader_files_close(f);
+    return rc;
 }
 
 static void close_if_open(int fd)
@@ -125,62 +157,69 @@ static void close_if_open(int fd)
 
 void reader_files_close(struct reader_files *f)
 {
-    for (int i = 0; i < f->n; i++) {
+    for (int i = 0; i < f->n * f->n_copy; i++) {
         close_if_open(f->direct[i]);
         close_if_open(f->buffered[i]);
         close_if_open(f->refused[i]);
     }
+    reader_mirror_close(f);
     f->n = 0;
 }
 
-void reader_files_refuse_direct(struct reader_files *f, int i)
+void reader_files_refuse_direct(struct reader_files *f, int place)
 {
-    if (f->direct[i] < 0)
+    if (f->direct[place] < 0)
         return;
-    f->refused[i] = f->direct[i];
-    f->direct[i] = -1;
-    say_buffered(f, i);
+    f->refused[place] = f->direct[place];
+    f->direct[place] = -1;
+    say_buffered(f, place);
 }
 
 int reader_files_any_direct(const struct reader_files *f)
 {
-    for (int i = 0; i < f->n; i++)
+    for (int i = 0; i < f->n * f->n_copy; i++)
         if (f->direct[i] >= 0)
             return 1;
     return 0;
 }
 
-int reader_file_size(const struct reader_files *f, int i, uint64_t *size)
+int reader_file_size(const struct reader_files *f, int place, uint64_t *size)
 {
     struct stat st;
-    if (fstat(f->buffered[i], &st) != 0)
+    if (fstat(f->buffered[place], &st) != 0)
         return -1;
     *size = (uint64_t)st.st_size;
     return 0;
 }
 
-const char *reader_file_name(const struct reader_files *f, int i)
+const struct gguf_file *reader_file(const struct reader_files *f, int place)
 {
-    const char *slash = strrchr(f->file[i].path, '/');
-    return slash ? slash + 1 : f->file[i].path;
+    return place < f->n ? &f->file[place] : &f->mirror[place - f->n];
+}
+
+const char *reader_file_name(const struct reader_files *f, int place)
+{
+    const char *path = reader_file(f, place)->path, *slash = strrchr(path, '/');
+    return slash ? slash + 1 : path;
 }
 
 /* The name leads elsewhere now: no harm, the opened file stays. */
-static void check_name(struct reader_files *f, int i)
+static void check_name(struct reader_files *f, int place)
 {
+    const struct gguf_file *file = reader_file(f, place);
     struct stat st;
-    int there = stat(f->file[i].path, &st) == 0;
-    if (f->told[i] || (there && st.st_dev == f->file[i].dev && st.st_ino == f->file[i].ino))
+    int there = stat(file->path, &st) == 0;
+    if (f->told[place] || (there && st.st_dev == file->dev && st.st_ino == file->ino))
         return;
-    f->told[i] = 1;
-    log_line(LOG_WARN, "%s was %s while in use; the opened file goes on being used", f->file[i].path,
+    f->told[place] = 1;
+    log_line(LOG_WARN, "%s was %s while in use; the opened file goes on being used", file->path,
              there ? "replaced" : "removed");
 }
 
 int reader_files_check(struct reader_files *f, struct error *err)
 {
-    for (int i = 0; i < f->n; i++) {
-        const struct gguf_file *file = &f->file[i];
+    for (int i = 0; i < f->n * f->n_copy; i++) {
+        const struct gguf_file *file = reader_file(f, i);
         struct stat st;
         if (fstat(f->buffered[i], &st) != 0)
             return error_set(err, ERR_IO, "%s: %s; restart stoker", file->path, strerror(errno));

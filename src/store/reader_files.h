@@ -1,39 +1,59 @@
 /* The reader's own descriptors of the model's files: one with O_DIRECT, one without, made from the open one, so that a file that
- * was renamed, replaced or unlinked goes on being used. */
+ * was renamed, replaced or unlinked goes on being used.
+ *
+ * A file may have a second copy (--mirror). Place = copy * n + file; arrays are by place. Which drive a place lies on is known by
+ * st_dev. */
 #ifndef STORE_READER_FILES_H
 #define STORE_READER_FILES_H
 
 #include "base/arena.h"
 #include "format/gguf.h"
+#include "store/reader.h"
 
 #include <stdint.h>
 
 struct error;
 
 struct reader_files {
-    const struct gguf_file *file;
-    int n;
-    int *direct;   /* [n] O_DIRECT; -1: this file is read buffered */
-    int *buffered; /* [n] */
-    int *refused;  /* [n] O_DIRECT descriptors that are out of use but may still have reads; -1: none */
-    uint8_t *told; /* [n] replaced under its name, and said so */
+    const struct gguf_file *file; /* [n] the caller's */
+    struct gguf_file *mirror;     /* [n] */
+    int n, n_copy;                /* n_copy: 1, or 2 with mirrors */
+    int *direct;                  /* O_DIRECT; -1: this place is read buffered */
+    int *buffered;
+    int *refused;  /* O_DIRECT descriptors that are out of use but may still have reads; -1: none */
+    uint8_t *told; /* replaced under its name, and said so */
+    uint8_t *drive;
+    int n_drive;
+    dev_t dev[READER_MAX_DRIVES];
+    double rate[READER_MAX_DRIVES]; /* bytes/s, or all alike */
 };
 
-uint64_t reader_files_bytes(void);
-int reader_files_open(struct reader_files *f, const struct gguf_file *file, int n, int buffered_only, struct arena *mem,
-                      struct error *err);
+uint64_t reader_files_bytes(const struct reader_options *opt);
+
+/* Drives in the order of their first file; all rates 1. */
+int reader_files_open(struct reader_files *f, const struct gguf_file *file, int n, const struct reader_options *opt,
+                      struct arena *mem, struct error *err);
 void reader_files_close(struct reader_files *f);
 
-/* From here on file i is read buffered; one log line. */
-void reader_files_refuse_direct(struct reader_files *f, int i);
+/* From here on a place is read buffered; one log line. */
+void reader_files_refuse_direct(struct reader_files *f, int place);
 int reader_files_any_direct(const struct reader_files *f);
 
-/* Its size now. 0 or -1. */
-int reader_file_size(const struct reader_files *f, int i, uint64_t *size);
+/* Its size now, and when it was opened. */
+int reader_file_size(const struct reader_files *f, int place, uint64_t *size);
+const struct gguf_file *reader_file(const struct reader_files *f, int place);
 
 /* The last component of its path. */
-const char *reader_file_name(const struct reader_files *f, int i);
+const char *reader_file_name(const struct reader_files *f, int place);
 
 int reader_files_check(struct reader_files *f, struct error *err);
+
+/* reader_mirror.c: find, open and check the second copies in opt->mirror; or the sentence why not. Their strings are on the
+ * heap until reader_mirror_close(). */
+int reader_mirror_open(struct reader_files *f, const struct reader_options *opt, struct error *err);
+void reader_mirror_close(struct reader_files *f);
+
+/* Fill rate[] by reading a little from each drive; where that fails the rates stay alike. */
+void reader_measure_drives(struct reader_files *f);
 
 #endif

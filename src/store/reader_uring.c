@@ -108,7 +108,7 @@ static void prepare(struct uring *u, struct piece *p)
     if (!sqe)
         return; /* the kernel takes nothing at all: the request's timeout speaks */
     int fixed = p->direct && u->registered;
-    io_uring_prep_read(sqe, fixed ? p->file : p->fd, p->to, p->length, p->offset);
+    io_uring_prep_read(sqe, fixed ? p->place : p->fd, p->to, p->length, p->offset);
     io_uring_sqe_set_flags(sqe, (fixed ? IOSQE_FIXED_FILE : 0u) | (p->direct ? 0u : IOSQE_ASYNC));
     io_uring_sqe_set_data(sqe, p);
 }
