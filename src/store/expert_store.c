@@ -1,155 +1,17 @@
-/* Slots, waves and the protocol: see expert_store.h; the policy: expert_cache.h; the disk: reader.h.
- *
- * A slot is in one of these conditions; settle() is the one place that moves the counts:
- *
- *     state      pins  in the cache   loose
- *     FREE        0    no             yes: taken first
- *     LOADING    any   yes            no
- *     READY       0    yes            yes: a victim
- *     READY      >0    yes            no
- *     DRAINING   any   no             no; FREE once its last read is home and nobody has it pinned
+/* Slots, waves and the protocol: see expert_store.h; slots: expert_slots.c; the policy: expert_cache.h; the disk: reader.h.
  *
  * A wave holds one pin on each slot it uses. Each slot knows its place in both waves that may be open, so a completion finds
  * who waits for it. readable[] is the order in which experts are handed out: hits at store_begin, then arrivals. */
-#include "store/expert_store.h"
-
 #include "base/checked.h"
 #include "base/clock.h"
 #include "base/error.h"
-#include "store/expert_cache.h"
-#include "store/reader.h"
+#include "store/expert_inside.h"
 
 #include <assert.h>
-#include <stdatomic.h>
 #include <string.h>
 #include <time.h>
 
-enum { WAVES = 2, SLOT_FREE = 0, SLOT_LOADING, SLOT_READY, SLOT_DRAINING };
 static const uint64_t destroy_wait_ns = 2000000000;
-
-struct slot {
-    uint8_t *memory;
-    int32_t layer, id;
-    int32_t next_free;
-    int32_t place[WAVES]; /* index into an open wave, -1 */
-    int32_t pins;
-    int32_t reads; /* requests that are not home */
-    uint8_t state, loose, class;
-    const struct read_request *failed; /* the first of its reads that failed */
-    struct read_request read[EXPERT_PARTS];
-};
-
-struct slot_class {
-    struct expert_class shape;
-    int n_slot;
-    int32_t free; /* head of the list, -1 */
-    int n_loose;
-};
-
-struct wave {
-    const int32_t *id; /* [n] of the layer's uses */
-    int layer, first, n, n_readable, n_taken;
-    int32_t *slot;     /* [n] */
-    int32_t *readable; /* [n] places, in the order they are handed out */
-};
-
-struct expert_store {
-    struct reader *reader;
-    uint32_t align;
-    const struct expert_layer *layer; /* a copy */
-    int n_layer, n_class, n_slot;
-    struct slot_class class[EXPERT_CLASSES];
-    struct slot *slot;
-    struct expert_cache cache;
-    struct wave wave[WAVES];
-    int oldest, n_open;
-    int turn;                       /* the layer announced last, and its uses */
-    const struct expert_uses *uses; /* of store_layer_begin */
-    struct read_list list;
-    struct read_request **batch; /* [largest n_expert * parts] */
-    void (*log)(void *arg, const struct store_event *e);
-    void *log_arg;
-    struct reader_stats at_start;
-    /* written by the engine thread, read by any */
-    _Atomic uint64_t hits, misses, evictions, bytes_read, reads, failed, draining, wait_ns;
-};
-
-static void count(_Atomic uint64_t *c, uint64_t n)
-{
-    atomic_store_explicit(c, atomic_load_explicit(c, memory_order_relaxed) + n, memory_order_relaxed);
-}
-
-/* Sizes */
-
-static uint64_t range_bytes(const struct expert_extent *x, int id, uint32_t align)
-{
-    uint64_t o = x->offset + (uint64_t)id * x->bytes;
-    return round_up(o % align + x->bytes, align);
-}
-
-static uint64_t slot_need(const struct expert_layer *l, uint32_t align)
-{
-    uint64_t most = 0;
-    for (int id = 0; id < l->n_expert; id++) {
-        uint64_t need = 0;
-        for (int p = 0; p < l->n_part; p++)
-            need += range_bytes(&l->part[p], id, align);
-        if (need > most)
-            most = need;
-    }
-    return most;
-}
-
-static uint64_t expert_bytes(const struct expert_layer *l)
-{
-    uint64_t n = 0;
-    for (int p = 0; p < l->n_part; p++)
-        n += l->part[p].bytes;
-    return n;
-}
-
-int expert_classes(const struct expert_layer *layer, int n_layer, uint32_t align, struct expert_class *out,
-                   int *class_of)
-{
-    int n = 0;
-    for (int l = 0; l < n_layer; l++) {
-        class_of[l] = -1;
-        if (layer[l].n_expert == 0)
-            continue;
-        int c = 0;
-        while (c < n && expert_bytes(&layer[out[c].first_layer]) != expert_bytes(&layer[l]))
-            c++;
-        if (c == EXPERT_CLASSES)
-            return -1;
-        if (c == n)
-            out[n++] = (struct expert_class){.first_layer = l};
-        uint64_t need = slot_need(&layer[l], align);
-        if (need > out[c].slot_bytes)
-            out[c].slot_bytes = need;
-        out[c].n_layer++;
-        out[c].n_expert += layer[l].n_expert;
-        class_of[l] = c;
-    }
-    return n;
-}
-
-static int widest(const struct expert_layer *layer, int n_layer)
-{
-    int most = 1;
-    for (int l = 0; l < n_layer; l++)
-        if (layer[l].n_expert > most)
-            most = layer[l].n_expert;
-    return most;
-}
-
-uint64_t store_table_bytes(const struct expert_layer *layer, int n_layer, int n_slot)
-{
-    uint64_t n = (uint64_t)widest(layer, n_layer);
-    return round_up(sizeof(struct expert_store), 64) + round_up((uint64_t)n_layer * sizeof *layer, 64) +
-           round_up((uint64_t)n_layer * sizeof(int), 64) + round_up((uint64_t)n_slot * sizeof(struct slot), 64) +
-           2 * WAVES * round_up(n * 4, 64) + round_up(n * EXPERT_PARTS * sizeof(void *), 64) +
-           cache_bytes(layer, n_layer);
-}
 
 /* Life */
 
@@ -234,115 +96,11 @@ int store_create(struct expert_store **out, struct reader *reader, const struct 
     return 0;
 }
 
-/* Slots */
-
-static void settle(struct expert_store *st, struct slot *s)
-{
-    struct slot_class *k = &st->class[s->class];
-    if (s->state == SLOT_DRAINING && s->reads == 0 && s->pins == 0) {
-        s->state = SLOT_FREE;
-        s->next_free = k->free;
-        k->free = (int32_t)(s - st->slot);
-    }
-    int victim = s->state == SLOT_READY && s->pins == 0;
-    int loose = victim || s->state == SLOT_FREE;
-    k->n_loose += loose - s->loose;
-    s->loose = (uint8_t)loose;
-    if (s->state == SLOT_READY || s->state == SLOT_LOADING)
-        cache_set_loose(&st->cache, s->layer, s->id, victim);
-}
-
-static void tell(struct expert_store *st, int evict, int layer, int id)
-{
-    if (st->log)
-        st->log(st->log_arg, &(struct store_event){st->turn, evict, layer, id});
-}
-
-/* A slot for a miss of this layer: a free one, else the victim's. The caller knows that there is one. */
-static struct slot *take_slot(struct expert_store *st, int layer)
-{
-    int c = st->cache.layer[layer].class;
-    struct slot_class *k = &st->class[c];
-    struct slot *s;
-    if (k->free >= 0) {
-        s = &st->slot[k->free];
-        k->free = s->next_free;
-        return s;
-    }
-    int of_layer, id;
-    s = &st->slot[cache_victim(&st->cache, c, layer, &of_layer, &id)];
-    assert(s->state == SLOT_READY && s->pins == 0 && s->reads == 0);
-    cache_drop(&st->cache, of_layer, id);
-    count(&st->evictions, 1);
-    tell(st, 1, of_layer, id);
-    return s;
-}
-
-/* Make the slot the home of (layer, id) and add its reads to the batch. */
-static int load(struct expert_store *st, struct slot *s, int layer, int id, struct read_request **batch)
-{
-    const struct expert_layer *l = &st->layer[layer];
-    uint8_t *to = s->memory;
-    for (int p = 0; p < l->n_part; p++) {
-        const struct expert_extent *x = &l->part[p];
-        uint64_t bytes = range_bytes(x, id, st->align);
-        s->read[p] = (struct read_request){.file = x->file,
-                                           .offset = x->offset + (uint64_t)id * x->bytes,
-                                           .length = x->bytes,
-                                           .to = to,
-                                           .what = x->tensor,
-                                           .unit = "expert",
-                                           .id = id,
-                                           .user = s};
-        batch[p] = &s->read[p];
-        to += bytes;
-        count(&st->bytes_read, bytes);
-    }
-    s->layer = layer;
-    s->id = id;
-    s->state = SLOT_LOADING;
-    s->failed = NULL;
-    s->reads = l->n_part;
-    cache_put(&st->cache, layer, id, (int32_t)(s - st->slot));
-    tell(st, 0, layer, id);
-    count(&st->reads, (uint64_t)l->n_part);
-    return l->n_part;
-}
-
-/* Readable now, or never. */
-static void hand_over(struct expert_store *st, struct slot *s)
-{
-    for (int w = 0; w < WAVES; w++)
-        if (s->place[w] >= 0)
-            st->wave[w].readable[st->wave[w].n_readable++] = s->place[w];
-}
-
-static void read_home(struct expert_store *st, const struct read_request *q)
-{
-    struct slot *s = q->user;
-    int was_draining = s->state == SLOT_DRAINING && s->reads > 0;
-    if (!q->draining)
-        s->reads--;
-    if (q->state == READ_FAILED && !s->failed) {
-        s->failed = q;
-        s->state = SLOT_DRAINING;
-        cache_drop(&st->cache, s->layer, s->id);
-        count(&st->failed, 1);
-        hand_over(st, s);
-    } else if (s->state == SLOT_LOADING && s->reads == 0) {
-        s->state = SLOT_READY;
-        hand_over(st, s);
-    }
-    int draining = s->state == SLOT_DRAINING && s->reads > 0;
-    count(&st->draining, (uint64_t)(draining - was_draining));
-    settle(st, s);
-}
-
 void store_poll(struct expert_store *st)
 {
     struct read_request *q;
     while ((q = reader_reap(st->reader, &st->list, 0)))
-        read_home(st, q);
+        slot_read_home(st, q);
 }
 
 void store_destroy(struct expert_store *st)
@@ -407,7 +165,7 @@ static void pin(struct expert_store *st, int wave, int place, struct slot *s)
     s->pins++;
     if (s->state == SLOT_READY)
         w->readable[w->n_readable++] = place;
-    settle(st, s);
+    slot_settle(st, s);
 }
 
 int store_begin(struct expert_store *st, const struct expert_wave *plan, struct error *err)
@@ -441,8 +199,8 @@ int store_begin(struct expert_store *st, const struct expert_wave *plan, struct 
     for (int i = 0; i < w->n; i++) {
         if (w->slot[i] >= 0)
             continue;
-        struct slot *s = take_slot(st, layer);
-        n_read += load(st, s, layer, id[i], st->batch + n_read);
+        struct slot *s = slot_take(st, layer);
+        n_read += slot_load(st, s, layer, id[i], st->batch + n_read);
         pin(st, at, i, s);
     }
     st->n_open++;
@@ -482,7 +240,7 @@ int store_next(struct expert_store *st, int wait, struct expert_view *out, struc
         while (w->n_taken == w->n_readable) {
             struct read_request *q = reader_reap(st->reader, &st->list, 1);
             assert(q);
-            read_home(st, q);
+            slot_read_home(st, q);
         }
         count(&st->wait_ns, clock_ns() - since);
     }
@@ -501,7 +259,7 @@ void store_end(struct expert_store *st)
         struct slot *s = &st->slot[w->slot[i]];
         s->place[st->oldest] = -1;
         s->pins--;
-        settle(st, s);
+        slot_settle(st, s);
     }
     st->oldest = (st->oldest + 1) % WAVES;
     st->n_open--;

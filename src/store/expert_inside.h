@@ -1,0 +1,86 @@
+/* The store's state, shared by its parts: expert_store.c (the protocol), expert_slots.c (what lives in a slot and how it gets
+ * there), expert_layout.c (sizes). */
+#ifndef STORE_EXPERT_INSIDE_H
+#define STORE_EXPERT_INSIDE_H
+
+#include "store/expert_cache.h"
+#include "store/expert_store.h"
+#include "store/reader.h"
+
+#include <stdatomic.h>
+
+enum { WAVES = 2, SLOT_FREE = 0, SLOT_LOADING, SLOT_READY, SLOT_DRAINING };
+
+struct slot {
+    uint8_t *memory;
+    int32_t layer, id;
+    int32_t next_free;
+    int32_t place[WAVES]; /* index into an open wave, -1 */
+    int32_t pins;
+    int32_t reads; /* requests that are not home */
+    uint8_t state, loose, class;
+    const struct read_request *failed; /* the first of its reads that failed */
+    struct read_request read[EXPERT_PARTS];
+};
+
+struct slot_class {
+    struct expert_class shape;
+    int n_slot;
+    int32_t free; /* head of the list, -1 */
+    int n_loose;
+};
+
+struct wave {
+    const int32_t *id; /* [n] of the layer's uses */
+    int layer, first, n, n_readable, n_taken;
+    int32_t *slot;     /* [n] */
+    int32_t *readable; /* [n] places, in the order they are handed out */
+};
+
+struct expert_store {
+    struct reader *reader;
+    uint32_t align;
+    const struct expert_layer *layer; /* a copy */
+    int n_layer, n_class, n_slot;
+    struct slot_class class[EXPERT_CLASSES];
+    struct slot *slot;
+    struct expert_cache cache;
+    struct wave wave[WAVES];
+    int oldest, n_open;
+    int turn;                       /* the layer announced last, and its uses */
+    const struct expert_uses *uses; /* of store_layer_begin */
+    struct read_list list;
+    struct read_request **batch; /* [largest n_expert * parts] */
+    void (*log)(void *arg, const struct store_event *e);
+    void *log_arg;
+    struct reader_stats at_start;
+    /* written by the engine thread, read by any */
+    _Atomic uint64_t hits, misses, evictions, bytes_read, reads, failed, draining, wait_ns;
+};
+
+static inline void count(_Atomic uint64_t *c, uint64_t n)
+{
+    atomic_store_explicit(c, atomic_load_explicit(c, memory_order_relaxed) + n, memory_order_relaxed);
+}
+
+/* Bytes of the aligned range around part x of expert id. */
+uint64_t range_bytes(const struct expert_extent *x, int id, uint32_t align);
+
+/* The largest number of experts of a layer. */
+int widest(const struct expert_layer *layer, int n_layer);
+
+/* ---- expert_slots.c ---- */
+
+/* After any change of state or pins: what may be taken, what may go. */
+void slot_settle(struct expert_store *st, struct slot *s);
+
+/* A slot for a miss of this layer: a free one, else the victim's. The caller knows that there is one. */
+struct slot *slot_take(struct expert_store *st, int layer);
+
+/* Make the slot the home of (layer, id) and add its reads to the batch: how many. */
+int slot_load(struct expert_store *st, struct slot *s, int layer, int id, struct read_request **batch);
+
+/* A read came back. */
+void slot_read_home(struct expert_store *st, const struct read_request *q);
+
+#endif
