@@ -177,7 +177,7 @@ struct stoker_plan {
     int fits;
     int n_ctx, n_ctx_train, n_parallel, n_chunk, n_threads;
     const char *kv;
-    uint64_t kv_bytes_per_token, state_bytes_per_sequence;
+    uint64_t kv_bytes_per_token, kv_fixed_bytes, state_bytes_per_sequence;
     int n_moe_layer, n_expert, n_expert_used, n_class;
     int slots[STOKER_CLASSES], experts[STOKER_CLASSES]; /* of a class: held, in all */
     uint64_t slot_bytes[STOKER_CLASSES], expert_bytes[STOKER_CLASSES];

@@ -63,13 +63,13 @@ static void print_json(const struct stoker_plan *p)
     json_t *parts = json_object();
     for (int i = 0; i < STOKER_PLAN_PARTS; i++)
         json_object_set_new(parts, p->part_name[i], json_integer((json_int_t)p->part[i]));
-    json_t *o = json_pack("{s:s, s:s, s:I, s:s, s:b, s:I, s:I, s:I, s:i, s:i, s:i, s:i, s:s, s:o, s:I, s:i, s:I}",
-                          "model", p->model, "arch", p->arch, "memory", (json_int_t)p->memory, "memory_from",
-                          p->memory_from, "fits", p->fits, "total", (json_int_t)p->total, "minimum",
-                          (json_int_t)p->minimum, "whole", (json_int_t)p->whole, "ctx", p->n_ctx, "parallel",
-                          p->n_parallel, "chunk", p->n_chunk, "threads", p->n_threads, "kv_type", p->kv, "parts", parts,
-                          "kv_bytes_per_token", (json_int_t)p->kv_bytes_per_token, "kv_fixed_bytes", 0,
-                          "state_bytes_per_sequence", (json_int_t)p->state_bytes_per_sequence);
+    json_t *o = json_pack(
+        "{s:s, s:s, s:I, s:s, s:b, s:I, s:I, s:I, s:i, s:i, s:i, s:i, s:s, s:o, s:I, s:I, s:I}", "model", p->model,
+        "arch", p->arch, "memory", (json_int_t)p->memory, "memory_from", p->memory_from, "fits", p->fits, "total",
+        (json_int_t)p->total, "minimum", (json_int_t)p->minimum, "whole", (json_int_t)p->whole, "ctx", p->n_ctx,
+        "parallel", p->n_parallel, "chunk", p->n_chunk, "threads", p->n_threads, "kv_type", p->kv, "parts", parts,
+        "kv_bytes_per_token", (json_int_t)p->kv_bytes_per_token, "kv_fixed_bytes", (json_int_t)p->kv_fixed_bytes,
+        "state_bytes_per_sequence", (json_int_t)p->state_bytes_per_sequence);
     if (p->n_class)
         json_object_set_new(o, "experts",
                             json_pack("{s:i, s:i, s:i, s:o, s:I, s:I, s:o, s:o, s:f, s:f}", "layers", p->n_moe_layer,

@@ -414,6 +414,7 @@ static void show_plan(const struct session *s, enum kv_type kv, struct stoker_pl
                                 .n_threads = p->n_threads,
                                 .kv = kv == KV_F16 ? "f16" : "f32",
                                 .kv_bytes_per_token = p->kv_bytes_per_token,
+                                .kv_fixed_bytes = p->kv_fixed_bytes,
                                 .state_bytes_per_sequence = p->state_bytes_per_sequence,
                                 .n_moe_layer = m->n_moe_layer,
                                 .n_expert = m->p.n_expert,
@@ -455,10 +456,7 @@ int stoker_plan(struct stoker_plan *out, const char *path, const struct stoker_o
     return result ? fail(public, &err) : 0;
 }
 
-void stoker_plan_of(const struct stoker *s, struct stoker_plan *out)
-{
-    show_plan(s->session, s->session->model->kv.shape.type, out);
-}
+void stoker_plan_of(const struct stoker *s, struct stoker_plan *out) { show_plan(s->session, s->session->kv, out); }
 
 void stoker_stats_of(struct stoker *s, struct stoker_stats *out)
 {

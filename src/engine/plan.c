@@ -82,21 +82,32 @@ struct planner {
 
 static int pages_of(int n_ctx) { return (n_ctx + KV_PAGE - 1) / KV_PAGE; }
 
-static void price_pages(struct planner *pl, const struct config *c, const struct arch_memory *need)
+static int snapshots_of(const struct planner *pl) { return pl->wish->n_snapshots ? pl->wish->n_snapshots : 1; }
+
+static void price_pages(struct planner *pl, const struct config *c)
 {
     struct plan *p = pl->p;
-    p->n_page = pages_of(c->n_ctx) * p->n_parallel;
-    p->kv_table_bytes = kv_table_bytes(p->n_page, p->n_parallel, pages_of(c->n_ctx));
-    p->part[PLAN_KV] = p->kv_table_bytes;
-    p->kv_bytes_per_token = 0;
+    const struct model *m = pl->m;
+    uint64_t n = (uint64_t)p->n_parallel;
+    p->max_page = pages_of(c->n_ctx);
+    p->kv_table_bytes = n * seq_table_bytes(p->max_page, snapshots_of(pl));
+    p->kv_bytes_per_token = p->kv_fixed_bytes = p->kv_bytes = 0;
     for (int k = 0; k < KV_KINDS; k++) {
-        struct kv_shape shape = need->kv[k];
+        const struct kv_layout *kv = &m->kv_layout[k];
+        struct kv_shape shape = kv->shape;
         shape.type = pl->wish->kv;
-        p->part[PLAN_KV] += kv_pool_bytes(&shape, need->kv_layers[k], p->n_page);
-        p->kv_bytes_per_token += kv_page_bytes(&shape) / KV_PAGE * (uint64_t)need->kv_layers[k];
+        p->n_page[k] = kv->n_layer ? kv_pages_needed(kv->window, c->n_ctx, c->n_chunk) * p->n_parallel : 0;
+        p->kv_table_bytes += kv_pool_table_bytes(p->n_page[k]);
+        p->kv_bytes += kv_pool_bytes(&shape, kv->n_layer, p->n_page[k]);
+        if (kv->window)
+            p->kv_fixed_bytes += kv_pool_bytes(&shape, kv->n_layer, kv_pages_needed(kv->window, INT_MAX, c->n_chunk));
+        else
+            p->kv_bytes_per_token += kv_page_bytes(&shape) / KV_PAGE * (uint64_t)kv->n_layer;
     }
-    p->state_bytes_per_sequence = need->state;
-    p->part[PLAN_STATE] = need->state * 2 * (uint64_t)p->n_parallel;
+    p->part[PLAN_KV] = p->kv_bytes + p->kv_table_bytes;
+    p->state_bytes_per_sequence = m->state_floats * sizeof(float);
+    p->n_snapshots = m->state_bytes ? snapshots_of(pl) : 0;
+    p->part[PLAN_STATE] = n * seq_state_bytes(m->state_bytes, p->n_snapshots);
 }
 
 static void price_slots(struct planner *pl, const struct config *c)
@@ -118,14 +129,12 @@ static uint64_t price(struct planner *pl, const struct config *c)
     struct plan *p = pl->p;
     struct model *m = pl->m;
     const struct plan_wish *w = pl->wish;
-    struct arch_memory need = {0};
     m->token_embd->on_disk = p->embedding_on_disk = c->embedding_on_disk;
     m->op.exact = w->exact;
-    m->arch->memory(m, c->n_chunk, &need);
     p->n_ctx = c->n_ctx;
     p->n_chunk = c->n_chunk;
 
-    price_pages(pl, c, &need);
+    price_pages(pl, c);
     price_slots(pl, c);
     p->part[PLAN_EMBEDDING] = weight_bytes(m->token_embd);
     p->part[PLAN_WEIGHTS] = model_weight_bytes(m) - p->part[PLAN_EMBEDDING];
@@ -338,11 +347,11 @@ static int refuse(struct planner *pl, struct error *err)
     char other[64] = "";
     if (fits > 0)
         snprintf(other, sizeof other, " or --ctx %d", fits);
-    return error_set(err, ERR_MEMORY,
-                     "%s needs at least %s with --ctx %d (%s %s, KV %s); --memory %s is too small. Try --memory %llu%s.",
-                     pl->m->file->file->path, size_text(p->minimum).text, c.n_ctx, part_names[big],
-                     size_text(p->part[big]).text, size_text(p->part[PLAN_KV]).text, size_text(memory).text,
-                     (unsigned long long)p->minimum, other);
+    return error_set(
+        err, ERR_MEMORY,
+        "%s needs at least %s with --ctx %d (%s %s, KV %s); --memory %s is too small. Try --memory %llu%s.",
+        pl->m->file->file->path, size_text(p->minimum).text, c.n_ctx, part_names[big], size_text(p->part[big]).text,
+        size_text(p->part[PLAN_KV]).text, size_text(memory).text, (unsigned long long)p->minimum, other);
 }
 
 static int check_number(const char *flag, int n, int most, struct error *err)
@@ -356,13 +365,12 @@ static int check_number(const char *flag, int n, int most, struct error *err)
 static int check_pages(const struct planner *pl, struct error *err)
 {
     struct config c = whole_config(pl);
-    struct arch_memory need = {0};
     uint64_t pages = (uint64_t)pages_of(c.n_ctx) * (uint64_t)pl->p->n_parallel, bytes;
-    pl->m->arch->memory(pl->m, 1, &need);
     for (int k = 0; k < KV_KINDS; k++) {
-        struct kv_shape shape = need.kv[k];
+        const struct kv_layout *kv = &pl->m->kv_layout[k];
+        struct kv_shape shape = kv->shape;
         shape.type = pl->wish->kv;
-        if (!checked_mul(kv_page_bytes(&shape) * (uint64_t)need.kv_layers[k], pages, &bytes) || bytes > MOST_BYTES ||
+        if (!checked_mul(kv_page_bytes(&shape) * (uint64_t)kv->n_layer, pages, &bytes) || bytes > MOST_BYTES ||
             pages > INT_MAX)
             return error_set(err, ERR_MEMORY,
                              "%s: the keys and values of %d sequences of %d positions are more than any machine holds; "

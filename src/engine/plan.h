@@ -41,7 +41,7 @@ enum plan_memory { PLAN_FROM_MACHINE, PLAN_BYTES, PLAN_MINIMUM, PLAN_WHOLE };
 struct plan_wish {
     enum plan_memory how;
     uint64_t memory; /* with PLAN_BYTES */
-    int n_ctx, n_parallel, n_chunk, n_threads;
+    int n_ctx, n_parallel, n_chunk, n_threads, n_snapshots;
     int slots[EXPERT_CLASSES], n_slots; /* per class; tests and research */
     enum kv_type kv;
     int exact;
@@ -56,15 +56,18 @@ struct plan {
     uint64_t minimum, whole;   /* the smallest memory that works; nothing streamed and nothing sacrificed */
     const char *memory_from;   /* "flag", "cgroup", "available" */
     int n_ctx, n_parallel, n_chunk, n_threads;
-    int n_page;   /* KV pages in all */
-    int n_logits; /* rows of a step that may want logits */
+    int n_page[KV_KINDS], max_page; /* pages of a kind in all; of a sequence's table */
+    int n_snapshots;                /* of recurrent state, a sequence */
+    int n_logits;                   /* rows of a step that may want logits */
     int n_class, slots[EXPERT_CLASSES];
     struct expert_class class[EXPERT_CLASSES];
     uint64_t bank, cycle; /* bytes of all experts; of one token's */
     int embedding_on_disk;
     unsigned sacrificed; /* PLAN_CUT_* */
     uint64_t step_bytes, thread_bytes, table_bytes, kv_table_bytes, embedding_bounce;
-    uint64_t kv_bytes_per_token, state_bytes_per_sequence;
+    uint64_t kv_bytes;                           /* of the pages */
+    uint64_t kv_bytes_per_token, kv_fixed_bytes; /* of layers that see everything; of windows, a sequence */
+    uint64_t state_bytes_per_sequence;
 };
 
 /* From headers only. -1 with ERR_MEMORY and the sentence that names the smallest memory and the context that would work; then

@@ -62,7 +62,7 @@ static void touch(void *memory, int thread, int n_threads) { arena_touch(memory,
 static int map_memory(struct session *s, const struct plan_wish *wish, struct error *err)
 {
     const struct plan *p = &s->plan;
-    uint64_t slots = 0, pages = p->part[PLAN_KV] - p->kv_table_bytes + 4096;
+    uint64_t slots = 0, pages = p->kv_bytes + p->part[PLAN_STATE] + (KV_KINDS + 1) * 4096;
     for (int i = 0; i < p->n_class; i++)
         slots += (uint64_t)p->slots[i] * p->class[i].slot_bytes;
     uint64_t tables = p->table_bytes + p->kv_table_bytes + reader_bytes(&wish->reader) + p->embedding_bounce +
@@ -109,14 +109,17 @@ static int place_room(struct session *s, struct error *err)
 
 static int place_pages(struct session *s, enum kv_type type, struct error *err)
 {
-    struct arch_memory need = {0};
-    s->model->arch->memory(s->model, s->plan.n_chunk, &need);
-    struct kv_shape shape = need.kv[KV_FULL];
-    shape.type = type;
-    if (kv_pool_init(&s->model->kv, &shape, need.kv_layers[KV_FULL], s->plan.n_page, &s->pages, &s->tables))
-        return error_set(err, ERR_BUG, "the plan's pages are too small");
-    for (int i = 0; i < s->plan.n_parallel; i++)
-        if (seq_init(&s->seq[i], &s->model->kv, s->plan.n_page / s->plan.n_parallel, &s->tables))
+    struct model *m = s->model;
+    const struct plan *p = &s->plan;
+    for (int k = 0; k < KV_KINDS; k++) {
+        const struct kv_layout *kv = &m->kv_layout[k];
+        struct kv_shape shape = kv->shape;
+        shape.type = type;
+        if (kv_pool_init(&m->kv[k], &shape, kv->n_layer, kv->window, p->n_page[k], &s->pages, &s->tables))
+            return error_set(err, ERR_BUG, "the plan's pages are too small");
+    }
+    for (int i = 0; i < p->n_parallel; i++)
+        if (seq_init(&s->seq[i], m->kv, p->max_page, m->state_bytes, p->n_snapshots, &s->tables, &s->pages))
             return error_set(err, ERR_BUG, "the plan's page tables are too small");
     return 0;
 }
@@ -174,6 +177,7 @@ int session_load(struct session *s, const struct session_options *opt, struct er
 {
     const struct reader_options *how = &opt->wish.reader;
     warn_of_context(s);
+    s->kv = opt->wish.kv;
     if (pool_create(&s->pool, s->plan.n_threads, err) || map_memory(s, &opt->wish, err) ||
         reader_open(&s->reader, s->file->file, s->file->n_file, how, &s->tables, err))
         return -1;
@@ -236,6 +240,6 @@ int session_forward(struct session *s, struct batch *b, struct error *err)
         return -1;
     for (int r = 0; r < b->n_rows; r++)
         if (!b->dead[r] && b->seq[r]->n_pos < b->pos[r] + 1)
-            b->seq[r]->n_pos = b->pos[r] + 1;
+            seq_commit(b->seq[r], b->pos[r] + 1);
     return 0;
 }

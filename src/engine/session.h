@@ -22,6 +22,7 @@ struct session {
     struct pool *pool;
     struct reader *reader;
 
+    enum kv_type kv;
     struct sequence *seq; /* [plan.n_parallel] */
     float *logits;        /* [plan.n_logits][n_vocab] */
     struct sampler *sampler;

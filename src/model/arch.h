@@ -16,13 +16,10 @@ struct model;
 struct params;
 struct step;
 
-/* What the plan must know, stated by the architecture and by nobody else. */
+/* Scratch of a step, stated by the architecture and by nobody else; what sequences keep is stated while binding (bind.h). */
 struct arch_memory {
-    size_t row;                   /* scratch of one row of a step, in the widest layer; bytes */
-    size_t fixed;                 /* scratch of a step besides */
-    struct kv_shape kv[KV_KINDS]; /* type is the plan's to fill in */
-    int kv_layers[KV_KINDS];
-    size_t state; /* recurrent and convolution state of a sequence; bytes */
+    size_t row;   /* of one row, in the widest layer; bytes */
+    size_t fixed; /* besides */
 };
 
 struct arch {

@@ -5,7 +5,6 @@
  *
  * Biases where the file has them; rope in adjacent pairs; rope_freqs.weight divides the frequencies (Llama 3).
  * Sources: Touvron et al., arXiv 2302.13971; Jiang et al., arXiv 2401.04088. Goldens: llama-*, mixtral. */
-#include "model/bind.h"
 #include "model/step.h"
 
 struct layer {
@@ -59,12 +58,14 @@ static void memory(const struct model *m, int n_rows, struct arch_memory *out)
         decoder_memory(m, ffn_row_bytes(&m->p, m->p.n_ff), 0, out);
 }
 
+static const struct route_rule route = {.gate = ROUTE_SOFTMAX, .normalise = 1};
+
 static void layer(struct step *s, int l, const void *weights, float *x)
 {
     const struct layer *w = weights;
-    block_attention(s, l, x, &w->attention);
+    block_attention(s, x, &w->attention);
     if (s->m->p.n_expert)
-        block_sparse(s, l, x, &w->moe, ROUTE_SOFTMAX | ROUTE_NORMALISE, NULL);
+        block_sparse(s, l, x, &w->moe, &route, NULL);
     else
         block_dense(s, x, w->ffn_norm, &w->ffn);
     layer_out(s, l, x);

@@ -4,7 +4,6 @@
  *     y = h + sum over the top-k experts of  w_e ffn_e(m)                m = rms_norm(h)
  *
  * Source: Muennighoff et al., arXiv 2409.02060. Golden: olmoe. */
-#include "model/bind.h"
 #include "model/step.h"
 
 struct layer {
@@ -32,11 +31,13 @@ static void memory(const struct model *m, int n_rows, struct arch_memory *out)
     decoder_memory(m, moe_row_bytes(&m->p), moe_fixed_bytes(m, n_rows), out);
 }
 
+static const struct route_rule route = {.gate = ROUTE_SOFTMAX};
+
 static void layer(struct step *s, int l, const void *weights, float *x)
 {
     const struct layer *w = weights;
-    block_attention(s, l, x, &w->attention);
-    block_sparse(s, l, x, &w->moe, ROUTE_SOFTMAX, NULL);
+    block_attention(s, x, &w->attention);
+    block_sparse(s, l, x, &w->moe, &route, NULL);
     layer_out(s, l, x);
 }
 

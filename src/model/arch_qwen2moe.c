@@ -4,7 +4,6 @@
  *     y = h + sum over the top-k experts of  w_e ffn_e(m) + sigmoid(g m) ffn_shared(m)        m = rms_norm(h)
  *
  * Source: Qwen2 Technical Report, arXiv 2407.10671, section 2.2. Golden: qwen2moe. */
-#include "model/bind.h"
 #include "model/step.h"
 
 struct layer {
@@ -37,11 +36,13 @@ static void memory(const struct model *m, int n_rows, struct arch_memory *out)
     decoder_memory(m, moe_row_bytes(&m->p), moe_fixed_bytes(m, n_rows), out);
 }
 
+static const struct route_rule route = {.gate = ROUTE_SOFTMAX};
+
 static void layer(struct step *s, int l, const void *weights, float *x)
 {
     const struct layer *w = weights;
-    block_attention(s, l, x, &w->attention);
-    block_sparse(s, l, x, &w->moe, ROUTE_SOFTMAX, &w->shared);
+    block_attention(s, x, &w->attention);
+    block_sparse(s, l, x, &w->moe, &route, &w->shared);
     layer_out(s, l, x);
 }
 

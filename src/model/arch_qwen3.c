@@ -4,7 +4,6 @@
  *     y = h + ffn(rms_norm(h))
  *
  * Source: Qwen3 Technical Report, arXiv 2505.09388, section 2. Goldens: qwen3, qwen3-long, mixed. */
-#include "model/bind.h"
 #include "model/step.h"
 
 struct layer {
@@ -37,7 +36,7 @@ static void memory(const struct model *m, int n_rows, struct arch_memory *out)
 static void layer(struct step *s, int l, const void *weights, float *x)
 {
     const struct layer *w = weights;
-    block_attention(s, l, x, &w->attention);
+    block_attention(s, x, &w->attention);
     block_dense(s, x, w->ffn_norm, &w->ffn);
     layer_out(s, l, x);
 }

@@ -5,7 +5,6 @@
  *
  * w = softmax over all experts, the chosen ones renormalised to sum 1. No biases, no window.
  * Source: Qwen3 Technical Report, arXiv 2505.09388, section 2. Goldens: qwen3moe, mixed-moe, ember. */
-#include "model/bind.h"
 #include "model/step.h"
 
 struct layer {
@@ -32,11 +31,13 @@ static void memory(const struct model *m, int n_rows, struct arch_memory *out)
     decoder_memory(m, moe_row_bytes(&m->p), moe_fixed_bytes(m, n_rows), out);
 }
 
+static const struct route_rule route = {.gate = ROUTE_SOFTMAX, .normalise = 1};
+
 static void layer(struct step *s, int l, const void *weights, float *x)
 {
     const struct layer *w = weights;
-    block_attention(s, l, x, &w->attention);
-    block_sparse(s, l, x, &w->moe, ROUTE_SOFTMAX | ROUTE_NORMALISE, NULL);
+    block_attention(s, x, &w->attention);
+    block_sparse(s, l, x, &w->moe, &route, NULL);
     layer_out(s, l, x);
 }
 

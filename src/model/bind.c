@@ -3,6 +3,7 @@
 
 #include "base/error.h"
 
+#include <assert.h>
 #include <stdio.h>
 
 enum { NAME = 128 };
@@ -91,33 +92,86 @@ struct weight *bind_vector_if(struct binder *b, int l, const char *name, int n)
     return add(b, find(b, l, name, 0, (uint64_t[]){(uint64_t)n}, 1), 1);
 }
 
-static void add_part(struct experts *e, struct expert_layer *s, const struct gguf_tensor *t)
+struct weight *bind_conv(struct binder *b, int l, const char *name, int width, int n_channel)
 {
-    e->part[e->n_part++] = (struct wmat){.type = t->type,
-                                         .n_rows = (int)t->ne[1],
-                                         .n_cols = (int)t->ne[0],
-                                         .row_bytes = type_row_bytes(type_info(t->type), t->ne[0])};
+    struct weight *w = bind_matrix(b, l, name, n_channel, width);
+    if (w && w->tensor->type != TYPE_F32)
+        b->failed = error_set(b->err, ERR_UNSUPPORTED, "%s: %s has type %s; stoker takes convolutions as f32",
+                              b->m->file->file->path, w->tensor->name, type_info(w->tensor->type)->name);
+    if (w)
+        w->transposed = 1;
+    return w;
+}
+
+struct weight *bind_table(struct binder *b, int l, const char *name, int n_rows, int n_cols)
+{
+    struct weight *w = bind_matrix(b, l, name, n_rows, n_cols);
+    if (w && w->tensor->type != TYPE_F32)
+        b->failed = error_set(b->err, ERR_UNSUPPORTED, "%s: %s has type %s; stoker takes biases as f32",
+                              b->m->file->file->path, w->tensor->name, type_info(w->tensor->type)->name);
+    return w;
+}
+
+struct kv_place bind_kv(struct binder *b, enum kv_kind kind, int n_head_kv, int d_k, int d_v, int window)
+{
+    struct kv_layout *k = &b->m->kv_layout[kind];
+    struct kv_shape shape = {.n_head_kv = n_head_kv, .d_k = d_k, .d_v = d_v};
+    if (k->n_layer == 0)
+        *k = (struct kv_layout){.shape = shape, .window = window};
+    assert(k->shape.n_head_kv == n_head_kv && k->shape.d_k == d_k && k->shape.d_v == d_v && k->window == window);
+    return (struct kv_place){kind, k->n_layer++};
+}
+
+size_t bind_state(struct binder *b, size_t n)
+{
+    size_t at = b->m->state_bytes;
+    b->m->state_floats += n;
+    b->m->state_bytes += (n * sizeof(float) + 63) / 64 * 64;
+    return at;
+}
+
+static struct wmat part_of(const struct gguf_tensor *t, int n_rows)
+{
+    return (struct wmat){.type = t->type,
+                         .n_rows = n_rows,
+                         .n_cols = (int)t->ne[0],
+                         .row_bytes = type_row_bytes(type_info(t->type), t->ne[0])};
+}
+
+static void stream(struct expert_layer *s, const struct gguf_tensor *t)
+{
     s->part[s->n_part++] = (struct expert_extent){t->name, t->file, t->offset, t->n_bytes / t->ne[2]};
 }
 
-const struct experts *bind_experts(struct binder *b, int l)
+struct experts *bind_experts(struct binder *b, int l)
 {
     const struct params *p = &b->m->p;
-    uint64_t up[] = {(uint64_t)p->n_embd, (uint64_t)p->n_ff_expert, (uint64_t)p->n_expert};
-    uint64_t down[] = {(uint64_t)p->n_ff_expert, (uint64_t)p->n_embd, (uint64_t)p->n_expert};
-    const struct gguf_tensor *t[EXPERT_PARTS] = {find(b, l, "ffn_gate_exps.weight", 1, up, 3),
-                                                 find(b, l, "ffn_up_exps.weight", 1, up, 3),
-                                                 find(b, l, "ffn_down_exps.weight", 1, down, 3)};
+    uint64_t n_embd = (uint64_t)p->n_embd, n_ff = (uint64_t)p->n_ff_expert, n = (uint64_t)p->n_expert;
+    const struct gguf_tensor *both = find(b, l, "ffn_gate_up_exps.weight", 0, (uint64_t[]){n_embd, 2 * n_ff, n}, 3);
+    const struct gguf_tensor *gate = both ? both
+                                          : find(b, l, "ffn_gate_exps.weight", 1, (uint64_t[]){n_embd, n_ff, n}, 3);
+    const struct gguf_tensor *up = both ? both : find(b, l, "ffn_up_exps.weight", 1, (uint64_t[]){n_embd, n_ff, n}, 3);
+    const struct gguf_tensor *down = find(b, l, "ffn_down_exps.weight", 1, (uint64_t[]){n_ff, n_embd, n}, 3);
     struct experts *e = b->failed ? NULL : arena_alloc(&b->m->arena, sizeof *e);
     if (!e) {
         b->failed = error_set(b->err, ERR_MEMORY, "no memory for the description of the model");
         return NULL;
     }
     *e = (struct experts){.layer = l, .n_expert = p->n_expert, .n_ff = p->n_ff_expert};
+    e->gate = part_of(gate, p->n_ff_expert);
+    e->up = part_of(up, p->n_ff_expert);
+    e->down = part_of(down, p->n_embd);
     struct expert_layer *s = &b->m->expert_layer[l];
     *s = (struct expert_layer){.layer = l, .n_expert = p->n_expert};
-    for (int i = 0; i < EXPERT_PARTS; i++)
-        add_part(e, s, t[i]);
+    stream(s, gate);
+    if (both)
+        e->up_offset = n_ff * e->gate.row_bytes;
+    else {
+        e->up_part = s->n_part;
+        stream(s, up);
+    }
+    e->down_part = s->n_part;
+    stream(s, down);
     b->m->n_moe_layer++;
     return e;
 }

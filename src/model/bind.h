@@ -20,7 +20,23 @@ struct weight *bind_vector(struct binder *b, int l, const char *name, int n);
 struct weight *bind_matrix_if(struct binder *b, int l, const char *name, int n_out, int n_in);
 struct weight *bind_vector_if(struct binder *b, int l, const char *name, int n);
 
-/* ffn_gate_exps, ffn_up_exps, ffn_down_exps: streamed. */
-const struct experts *bind_experts(struct binder *b, int l);
+/* ffn_gate_exps and ffn_up_exps, or ffn_gate_up_exps, and ffn_down_exps: streamed. */
+struct experts *bind_experts(struct binder *b, int l);
+
+/* The small matrix of a convolution, f32 [n_channel][width] in the file: kept [width][n_channel]. */
+struct weight *bind_conv(struct binder *b, int l, const char *name, int width, int n_channel);
+
+/* A table of vectors, f32 [n_rows][n_cols] (biases of experts). */
+struct weight *bind_table(struct binder *b, int l, const char *name, int n_rows, int n_cols);
+
+/* This layer keeps keys and values: which layer of its kind it is. All layers of a kind have one shape and window. */
+struct kv_place {
+    enum kv_kind kind;
+    int index;
+};
+struct kv_place bind_kv(struct binder *b, enum kv_kind kind, int n_head_kv, int d_k, int d_v, int window);
+
+/* This layer keeps n floats of state a sequence: where they begin in its block, in bytes. */
+size_t bind_state(struct binder *b, size_t n);
 
 #endif

@@ -12,13 +12,29 @@ static void norm_projection(struct step *s, float *x, int n_cols, const struct w
         op_rms_norm(&s->m->op, x, x, w->vector, s->n_rows * (n_cols / w->mat.n_cols), w->mat.n_cols, s->m->p.norm_eps);
 }
 
-static void rotate(struct step *s, float *x, int n_head)
+void rotate_heads(struct step *s, float *x, int n_head, int head_dim)
 {
-    const struct params *p = &s->m->p;
-    op_rope(&s->m->op, x, s->n_rows, n_head, p->d_k, p->rope.pairs, s->rope_cos, s->rope_sin, p->rope.n_rot / 2);
+    const struct rope_params *r = &s->m->p.rope;
+    op_rope(&s->m->op, x, s->n_rows, n_head, head_dim, r->pairs, s->rope_cos, s->rope_sin, r->n_rot / 2);
 }
 
-void block_attention(struct step *s, int l, float *x, const struct attention_weights *w)
+void attend(struct step *s, struct kv_place place, float *out, const float *q, const float *k, const float *v, int d_v,
+            float scale, const struct weight *sinks)
+{
+    const struct kv_pool *kv = &s->m->kv[place.kind];
+    struct attention at = {.shape = kv->shape,
+                           .d_v = d_v,
+                           .sinks = sinks ? sinks->vector : NULL,
+                           .layer_offset = (size_t)place.index * kv->layer_bytes,
+                           .n_head = s->m->p.n_head,
+                           .scale = scale,
+                           .row = s->attn_row[place.kind],
+                           .n_rows = s->n_rows};
+    op_kv_store(&s->m->op, &at, k, v);
+    op_attend(&s->m->op, &at, out, q);
+}
+
+void block_attention(struct step *s, float *x, const struct attention_weights *w)
 {
     const struct params *p = &s->m->p;
     int n_q = p->n_head * p->d_k, n_k = p->n_head_kv * p->d_k, n_v = p->n_head_kv * p->d_v, n_o = p->n_head * p->d_v;
@@ -35,19 +51,11 @@ void block_attention(struct step *s, int l, float *x, const struct attention_wei
     add_bias(s, v, w->bv);
     norm_projection(s, q, n_q, w->q_norm);
     norm_projection(s, k, n_k, w->k_norm);
-    rotate(s, q, p->n_head);
-    rotate(s, k, p->n_head_kv);
+    rotate_heads(s, q, p->n_head, p->d_k);
+    rotate_heads(s, k, p->n_head_kv, p->d_k);
 
-    const struct kv_pool *kv = &s->m->kv;
-    struct attention at = {.shape = kv->shape,
-                           .layer_offset = (size_t)l * kv->layer_bytes,
-                           .n_head = p->n_head,
-                           .scale = 1.0f / sqrtf((float)p->d_k),
-                           .row = s->attn_row,
-                           .n_rows = s->n_rows};
     float *o = step_rows(s, n_o);
-    op_kv_store(&s->m->op, &at, k, v);
-    op_attend(&s->m->op, &at, o, q);
+    attend(s, w->kv, o, q, k, v, p->d_v, 1.0f / sqrtf((float)p->d_k), w->sinks);
 
     struct act b = act(s, o, n_o);
     matmul(s, n, &b, w->wo);
@@ -66,6 +74,7 @@ size_t attention_row_bytes(const struct params *p)
 void bind_attention(struct binder *b, int l, struct attention_weights *w)
 {
     const struct params *p = &b->m->p;
+    w->kv = bind_kv(b, KV_FULL, p->n_head_kv, p->d_k, p->d_v, 0);
     w->norm = bind_vector(b, l, "attn_norm.weight", p->n_embd);
     w->wq = bind_matrix(b, l, "attn_q.weight", p->n_head * p->d_k, p->n_embd);
     w->wk = bind_matrix(b, l, "attn_k.weight", p->n_head_kv * p->d_k, p->n_embd);

@@ -17,21 +17,24 @@
 #include <string.h>
 
 struct pairs {
+    const struct experts *from;
     struct expert_uses uses;
     struct moe_expert *expert; /* [uses.n] */
     float *w;                  /* [n_pairs] */
     int n_pairs;
 };
 
-struct routes route_top_k(struct step *s, struct act *a, const struct weight *router, int n_expert, int n_used, int how)
+struct routes route_top_k(struct step *s, struct act *a, const struct weight *router, const struct weight *bias,
+                          int n_expert, int n_used, const struct route_rule *rule)
 {
     struct routes r = {.n_used = n_used};
     size_t n = (size_t)s->n_rows * (size_t)n_used;
     r.id = op_alloc(&s->m->op, n * sizeof *r.id);
     r.w = op_alloc(&s->m->op, n * sizeof *r.w);
-    float *logits = step_rows(s, n_expert);
+    float *logits = step_rows(s, n_expert), *work = step_rows(s, n_expert);
     matmul(s, logits, a, router);
-    op_route(&s->m->op, r.id, r.w, logits, s->n_rows, n_expert, n_used, how, 1.0f);
+    add_bias(s, logits, bias);
+    op_route(&s->m->op, r.id, r.w, logits, work, s->n_rows, n_expert, n_used, rule);
     return r;
 }
 
@@ -41,12 +44,32 @@ static int routed(const struct step *s, const struct routes *r, int row, int k, 
     return !s->b->dead[row] && id >= 0 && id < n_expert ? id : -1;
 }
 
+static const float *bias_row(const struct weight *b, int id)
+{
+    return b ? (const float *)b->mat.data + (size_t)id * (size_t)b->mat.n_cols : NULL;
+}
+
+static struct moe_expert moe_expert(const struct experts *e, int id, int first, int end, const int32_t *rows,
+                                    const float *w)
+{
+    return (struct moe_expert){.gate = e->gate,
+                               .up = e->up,
+                               .down = e->down,
+                               .gate_bias = bias_row(e->gate_bias, id),
+                               .up_bias = bias_row(e->up_bias, id),
+                               .down_bias = bias_row(e->down_bias, id),
+                               .row = rows + first,
+                               .w = w + first,
+                               .n = end - first,
+                               .first_use = first};
+}
+
 /* Counting sort of the (row, expert) pairs by expert. */
 static struct pairs sort_pairs(struct step *s, const struct routes *r, const struct experts *e)
 {
     struct op *op = &s->m->op;
     size_t most = (size_t)s->n_rows * (size_t)r->n_used;
-    struct pairs p = {.w = op_alloc(op, most * sizeof(float))};
+    struct pairs p = {.from = e, .w = op_alloc(op, most * sizeof(float))};
     int32_t *start = op_alloc(op, ((size_t)e->n_expert + 1) * sizeof *start),
             *id = op_alloc(op, (size_t)e->n_expert * sizeof *id);
     int32_t *row_start = op_alloc(op, ((size_t)e->n_expert + 1) * sizeof *row_start),
@@ -81,13 +104,7 @@ static struct pairs sort_pairs(struct step *s, const struct routes *r, const str
         .id = id, .row_start = row_start, .row = rows, .n = n, .n_rows = s->n_rows, .n_prompt = s->b->n_prompt};
     p.expert = op_alloc(op, (size_t)n * sizeof *p.expert);
     for (int i = 0; i < n; i++)
-        p.expert[i] = (struct moe_expert){.gate = e->part[0],
-                                          .up = e->part[1],
-                                          .down = e->part[2],
-                                          .row = rows + row_start[i],
-                                          .w = p.w + row_start[i],
-                                          .n = row_start[i + 1] - row_start[i],
-                                          .first_use = row_start[i]};
+        p.expert[i] = moe_expert(e, id[i], row_start[i], row_start[i + 1], rows, p.w);
     return p;
 }
 
@@ -112,9 +129,11 @@ static int take(struct step *s, struct pairs *p, int wait, int *index)
     *index = v.index;
     if (v.failed)
         expert_failed(s, e, &why);
-    e->gate.data = v.part[0];
-    e->up.data = v.part[1];
-    e->down.data = v.part[2];
+    if (v.failed)
+        return 1;
+    e->gate.data = v.part[p->from->gate_part];
+    e->up.data = v.part[p->from->up_part] + p->from->up_offset;
+    e->down.data = v.part[p->from->down_part];
     return 1;
 }
 
@@ -139,7 +158,7 @@ static void wave_of_few(struct step *s, struct pairs *p, const struct expert_wav
 }
 
 static void wave_of_many(struct step *s, struct pairs *p, const struct expert_wave *w, float *y, struct act *a,
-                         const struct experts *e)
+                         moe_act *kernel)
 {
     struct op *op = &s->m->op;
     size_t mark = step_mark(s);
@@ -154,7 +173,7 @@ static void wave_of_many(struct step *s, struct pairs *p, const struct expert_wa
     double begin = clock_seconds();
     if (n > 0)
         op_moe_many(op, ready, n, ready[n - 1].first_use + ready[n - 1].n - ready[0].first_use, a, y, s->m->p.n_embd,
-                    e->n_ff);
+                    p->from->n_ff, kernel);
     s->m->expert_seconds += clock_seconds() - begin;
     step_reset(s, mark);
 }
@@ -162,8 +181,8 @@ static void wave_of_many(struct step *s, struct pairs *p, const struct expert_wa
 /* The copies of x that the experts will want, made before any scratch that is given back. */
 static void quantise_for(struct act *a, const struct experts *e, const struct shared_expert *shared)
 {
-    op_view(a, e->part[0].type);
-    op_view(a, e->part[1].type);
+    op_view(a, e->gate.type);
+    op_view(a, e->up.type);
     if (shared) {
         op_view(a, shared->ffn.gate->mat.type);
         op_view(a, shared->ffn.up->mat.type);
@@ -193,8 +212,9 @@ static void count_call(struct model *m, uint64_t misses_before)
 }
 
 void block_moe(struct step *s, int l, float *y, struct act *a, const struct routes *r, const struct experts *e,
-               const struct shared_expert *shared)
+               enum ffn_act kind, const struct shared_expert *shared)
 {
+    moe_act *kernel = kind == FFN_SWIGLU_OAI ? s->m->op.k->swiglu_oai : s->m->op.k->silu_mul;
     struct op *op = &s->m->op;
     size_t n_embd = (size_t)s->m->p.n_embd;
     quantise_for(a, e, shared);
@@ -205,7 +225,7 @@ void block_moe(struct step *s, int l, float *y, struct act *a, const struct rout
     float *shared_y = NULL, *shared_gate = NULL;
     struct moe_few f = {0};
     if (few)
-        f = op_moe_few_begin(op, p.n_pairs, e->n_ff, s->m->p.n_embd);
+        f = op_moe_few_begin(op, p.n_pairs, e->n_ff, s->m->p.n_embd, kernel);
     else
         memset(y, 0, (size_t)s->n_rows * n_embd * sizeof(float));
 
@@ -227,7 +247,7 @@ void block_moe(struct step *s, int l, float *y, struct act *a, const struct rout
         if (few)
             wave_of_few(s, &p, &wave[w], &f, a);
         else
-            wave_of_many(s, &p, &wave[w], y, a, e);
+            wave_of_many(s, &p, &wave[w], y, a, kernel);
         store_end(s->m->store);
     }
     if (few) {
@@ -241,7 +261,7 @@ void block_moe(struct step *s, int l, float *y, struct act *a, const struct rout
     step_reset(s, mark);
 }
 
-void block_sparse(struct step *s, int l, float *x, const struct moe_weights *w, int how,
+void block_sparse(struct step *s, int l, float *x, const struct moe_weights *w, const struct route_rule *rule,
                   const struct shared_expert *shared)
 {
     const struct params *p = &s->m->p;
@@ -249,8 +269,8 @@ void block_sparse(struct step *s, int l, float *x, const struct moe_weights *w, 
     float *n = step_rows(s, p->n_embd), *y = step_rows(s, p->n_embd);
     rms_norm(s, n, x, w->norm);
     struct act a = act(s, n, p->n_embd);
-    struct routes r = route_top_k(s, &a, w->router, p->n_expert, p->n_expert_used, how);
-    block_moe(s, l, y, &a, &r, w->experts, shared);
+    struct routes r = route_top_k(s, &a, w->router, w->router_bias, p->n_expert, p->n_expert_used, rule);
+    block_moe(s, l, y, &a, &r, w->experts, w->kind, shared);
     add(s, x, y, p->n_embd);
     step_reset(s, mark);
 }
@@ -266,7 +286,7 @@ void bind_moe(struct binder *b, int l, struct moe_weights *w)
 size_t moe_row_bytes(const struct params *p)
 {
     size_t k = (size_t)p->n_expert_used, n_embd = (size_t)p->n_embd;
-    size_t router = ((size_t)p->n_expert + 2 * k) * sizeof(float), pairs = k * (sizeof(float) + sizeof(int32_t));
+    size_t router = (2 * (size_t)p->n_expert + 2 * k) * sizeof(float), pairs = k * (sizeof(float) + sizeof(int32_t));
     size_t shared = p->n_ff_shared ? (n_embd + 1) * sizeof(float) + ffn_row_bytes(p, p->n_ff_shared) : 0;
     return 2 * n_embd * sizeof(float) + act_row_bytes(p->n_embd) + router + pairs + shared;
 }

@@ -27,21 +27,53 @@ static int embed(struct step *s, float *x)
     return 0;
 }
 
-/* Rows know their pages, their position, and which neighbours belong to the same sequence. */
+/* First position that a row at pos sees. */
+static int first_visible(const struct kv_pool *kv, int pos)
+{
+    return kv->window > 0 && pos >= kv->window ? pos - kv->window + 1 : 0;
+}
+
+/* Stretches of rows of one sequence. */
+static void find_runs(struct step *s)
+{
+    struct sequence **seq = s->b->seq;
+    s->run = op_alloc(&s->m->op, (size_t)s->n_rows * sizeof *s->run);
+    for (int r = 0; r < s->n_rows; r++) {
+        if (r == 0 || seq[r] != seq[r - 1])
+            s->run[s->n_run++] = (struct run){.first = r};
+        s->run[s->n_run - 1].n++;
+        s->b->dead[r] = 0;
+    }
+}
+
+/* Rows know their pages and what of them they see. */
 static void place_rows(struct step *s)
 {
     const struct batch *b = s->b;
-    const struct params *p = &s->m->p;
-    s->attn_row = op_alloc(&s->m->op, (size_t)s->n_rows * sizeof *s->attn_row);
-    for (int r = 0, seq = 0; r < s->n_rows; r++) {
-        seq += r > 0 && b->seq[r] != b->seq[r - 1];
-        s->attn_row[r] = (struct attn_row){.page = b->seq[r]->page[KV_FULL], .pos = b->pos[r], .first = 0, .seq = seq};
-        b->dead[r] = 0;
+    for (int k = 0; k < KV_KINDS; k++) {
+        const struct kv_pool *kv = &s->m->kv[k];
+        if (kv->n_layer == 0)
+            continue;
+        s->attn_row[k] = op_alloc(&s->m->op, (size_t)s->n_rows * sizeof *s->attn_row[k]);
+        for (int i = 0; i < s->n_run; i++)
+            for (int r = s->run[i].first; r < s->run[i].first + s->run[i].n; r++)
+                s->attn_row[k][r] = (struct attn_row){
+                    .page = b->seq[r]->page[k], .pos = b->pos[r], .first = first_visible(kv, b->pos[r]), .seq = i};
     }
-    s->rope_cos = step_rows(s, p->rope.n_rot / 2);
-    s->rope_sin = step_rows(s, p->rope.n_rot / 2);
-    op_rope_table(&s->m->op, s->rope_cos, s->rope_sin, s->m->rope_freq, s->m->rope_magnitude, p->rope.n_rot / 2, b->pos,
+}
+
+static void make_rope(struct step *s)
+{
+    int n_pair = s->m->p.rope.n_rot / 2;
+    s->rope_cos = step_rows(s, n_pair);
+    s->rope_sin = step_rows(s, n_pair);
+    op_rope_table(&s->m->op, s->rope_cos, s->rope_sin, s->m->rope_freq, s->m->rope_magnitude, n_pair, s->b->pos,
                   s->n_rows);
+}
+
+float *run_state(const struct step *s, int i, size_t place)
+{
+    return (float *)(s->b->seq[s->run[i].first]->state + place);
 }
 
 static int all_left(const struct step *s) { return memchr(s->b->dead, 0, (size_t)s->n_rows) == NULL; }
@@ -65,7 +97,9 @@ int model_forward(struct model *m, struct batch *b, struct error *err)
 {
     struct step s = {.m = m, .b = b, .n_rows = b->n_rows, .err = err};
     arena_reset(m->op.scratch, 0);
+    find_runs(&s);
     place_rows(&s);
+    make_rope(&s);
     float *x = step_rows(&s, m->p.n_embd);
     if (embed(&s, x))
         return -1;
@@ -84,8 +118,8 @@ size_t model_step_bytes(const struct model *m, int n_rows, int n_wants)
     struct arch_memory need = {0};
     m->arch->memory(m, n_rows, &need);
     size_t embedding = m->token_embd->on_disk ? m->token_embd->mat.row_bytes : 0;
-    size_t row = (need.row > embedding ? need.row : embedding) + sizeof(struct attn_row) +
-                 (size_t)p->rope.n_rot * sizeof(float) + (size_t)p->n_embd * sizeof(float);
+    size_t row = (need.row > embedding ? need.row : embedding) + KV_KINDS * sizeof(struct attn_row) +
+                 sizeof(struct run) + (size_t)p->rope.n_rot * sizeof(float) + (size_t)p->n_embd * sizeof(float);
     size_t wants = (size_t)n_wants * ((size_t)p->n_embd * sizeof(float) + act_row_bytes(p->n_embd));
     return (size_t)n_rows * row + need.fixed + wants + 32 * 64 + 2 * ACT_FIXED_BYTES;
 }
@@ -98,7 +132,12 @@ size_t model_thread_bytes(const struct model *m, int n_rows)
     int widest = 0;
     for (int i = 0; i < m->n_weight; i++)
         widest = m->weight[i].mat.n_cols > widest ? m->weight[i].mat.n_cols : widest;
-    size_t need = larger(op_product_scratch(n_rows, widest), op_attend_scratch(p->d_k, p->d_v));
+    size_t need = op_product_scratch(n_rows, widest);
+    for (int k = 0; k < KV_KINDS; k++) {
+        const struct kv_shape *kv = &m->kv_layout[k].shape;
+        if (m->kv_layout[k].n_layer)
+            need = larger(need, op_attend_scratch(kv->d_k, kv->d_v ? kv->d_v : kv->d_k));
+    }
     if (m->n_moe_layer)
         need = larger(need, op_moe_thread_bytes(p->n_ff_expert, p->n_embd));
     return (need + 63) / 64 * 64;
@@ -109,6 +148,4 @@ void decoder_memory(const struct model *m, size_t ffn_row, size_t ffn_fixed, str
     const struct params *p = &m->p;
     out->row = larger(attention_row_bytes(p), ffn_row);
     out->fixed = ffn_fixed + 16 * 64;
-    out->kv[KV_FULL] = (struct kv_shape){.n_head_kv = p->n_head_kv, .d_k = p->d_k, .d_v = p->d_v};
-    out->kv_layers[KV_FULL] = p->n_layer;
 }

@@ -1,8 +1,9 @@
-/* The pages of all sequences, and who has them.
+/* What a sequence keeps: pages of keys and values, and recurrent state.
  *
  * A page of a kind holds 256 positions of every layer of that kind: layer i's part (op/kv.h) begins at i * layer_bytes. Pages
- * are counted: several sequences may share a full one. A sequence has a table of page addresses per kind. Memory and tables
- * are sized by the plan; nothing is allocated afterwards. */
+ * are counted: several sequences may share a full one. A sequence has a table of page addresses per kind, by absolute page
+ * number; pages that a window has left are given back, their entries are NULL. Recurrent layers have their states in one block
+ * a sequence, and snapshots of it at some positions. Memory and tables are sized by the plan; nothing is allocated afterwards. */
 #ifndef MODEL_KV_PAGES_H
 #define MODEL_KV_PAGES_H
 
@@ -12,14 +13,13 @@
 #include <stdatomic.h>
 #include <stdint.h>
 
-struct error;
-
-/* Kinds of layers by which positions they keep; no architecture so far has windows or compressed rows. */
+/* Kinds of layers by which positions they keep: all, the last `window`, or compressed rows (no architecture so far). */
 enum kv_kind { KV_FULL, KV_WINDOW, KV_COMPRESSED, KV_KINDS };
 
 struct kv_pool {
     struct kv_shape shape;
-    int n_layer;
+    int n_layer; /* 0: the model has no layer of this kind */
+    int window;  /* positions that a row sees; 0: all */
     size_t layer_bytes, page_bytes;
     int n_page;
     uint8_t *memory;    /* [n_page][page_bytes] */
@@ -28,28 +28,51 @@ struct kv_pool {
     uint16_t *users; /* [n_page] */
 };
 
+struct snapshot {
+    int pos; /* state after positions [0, pos); -1: empty */
+    uint8_t *state;
+};
+
 struct sequence {
-    struct kv_pool *pool[KV_KINDS]; /* NULL: no layer of that kind */
-    uint8_t **page[KV_KINDS];       /* [max_page] */
-    int n_page, max_page;
-    int n_pos;            /* positions that are committed */
+    struct kv_pool *pool;                       /* [KV_KINDS] */
+    uint8_t **page[KV_KINDS];                   /* [max_page] */
+    int first_page[KV_KINDS], n_page[KV_KINDS]; /* held: [first_page, n_page) */
+    int max_page;
+    int n_pos;      /* positions that are committed */
+    uint8_t *state; /* [state_bytes], of all recurrent layers; NULL: none */
+    size_t state_bytes;
+    struct snapshot *snapshot;
+    int n_snapshot;
     atomic_int cancelled; /* set from outside: its rows leave at the next layer boundary */
 };
 
-size_t kv_pool_bytes(const struct kv_shape *s, int n_layer, int n_page); /* pages */
-size_t kv_table_bytes(int n_page, int n_seq, int max_page);              /* tables of a pool and its sequences */
-int kv_pool_init(struct kv_pool *pool, const struct kv_shape *s, int n_layer, int n_page, struct arena *pages,
-                 struct arena *tables);
+/* Pages that a sequence of n_ctx positions needs at a time, when steps have at most n_chunk rows. */
+int kv_pages_needed(int window, int n_ctx, int n_chunk);
 
-int seq_init(struct sequence *seq, struct kv_pool *pool, int max_page, struct arena *tables);
+size_t kv_pool_bytes(const struct kv_shape *s, int n_layer, int n_page);
+size_t kv_pool_table_bytes(int n_page);
+int kv_pool_init(struct kv_pool *pool, const struct kv_shape *s, int n_layer, int window, int n_page,
+                 struct arena *pages, struct arena *tables);
 
-/* Pages for positions [0, n_pos). -1: the pool has none left; what was taken stays with the sequence. */
+size_t seq_table_bytes(int max_page, int n_snapshot);
+size_t seq_state_bytes(size_t state_bytes, int n_snapshot);
+int seq_init(struct sequence *seq, struct kv_pool *pools, int max_page, size_t state_bytes, int n_snapshot,
+             struct arena *tables, struct arena *states);
+
+/* Pages for positions [0, n_pos), as far as windows keep them. -1: a pool has none left; what was taken stays. */
 int seq_reserve(struct sequence *seq, int n_pos);
+
+/* The positions below n_pos are computed: pages that windows have left are given back. */
+void seq_commit(struct sequence *seq, int n_pos);
 
 /* Give all pages back: the sequence is empty and new. */
 void seq_clear(struct sequence *seq);
 
-/* Forget positions from n_pos on; returns the position really reached. */
+/* Remember the state at n_pos, for a later seq_rewind; the oldest snapshot makes room. Nothing to do without state. */
+void seq_snapshot(struct sequence *seq);
+
+/* Forget positions from n_pos on; returns the position really reached: n_pos for pure attention, else the last snapshot at or
+ * below it; 0 where a window has lost what it would need. The caller replays the rest. */
 int seq_rewind(struct sequence *seq, int n_pos);
 
 #endif

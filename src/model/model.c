@@ -138,6 +138,20 @@ static void widen(const struct weight *w, float *to)
     }
 }
 
+static int transpose(struct weight *w, struct error *err)
+{
+    size_t n_rows = (size_t)w->mat.n_rows, n_cols = (size_t)w->mat.n_cols;
+    float *at = (float *)(uintptr_t)w->mat.data, *copy = malloc(n_rows * n_cols * sizeof *copy);
+    if (!copy)
+        return error_set(err, ERR_MEMORY, "no memory to turn %s", w->tensor->name);
+    memcpy(copy, at, n_rows * n_cols * sizeof *copy);
+    for (size_t i = 0; i < n_rows; i++)
+        for (size_t j = 0; j < n_cols; j++)
+            at[j * n_rows + i] = copy[i * n_cols + j];
+    free(copy);
+    return 0;
+}
+
 int model_load(struct model *m, struct reader *r, struct arena *mem, uint8_t *bounce, size_t bounce_bytes,
                void (*progress)(void *arg, uint64_t done, uint64_t total), void *arg, struct error *err)
 {
@@ -162,6 +176,8 @@ int model_load(struct model *m, struct reader *r, struct arena *mem, uint8_t *bo
         goto done;
     for (int i = 0; i < m->n_weight; i++) {
         struct weight *w = &m->weight[i];
+        if (w->transposed && transpose(w, err))
+            goto done;
         if (!w->is_vector)
             continue;
         if (w->tensor->type != TYPE_F32)

@@ -20,13 +20,23 @@ struct weight {
     struct wmat mat;     /* data NULL until loaded, or for ever where the tensor stays on disk */
     const float *vector; /* [n] of a one-dimensional tensor, else NULL */
     int is_vector;
-    int on_disk; /* not loaded: rows are read one by one (token embedding) */
+    int transposed; /* f32 matrix that is kept [n_cols][n_rows]: convolutions */
+    int on_disk;    /* not loaded: rows are read one by one (token embedding) */
 };
 
 /* The expert tensors of a layer; slices of them come from the store. */
 struct experts {
-    int layer, n_expert, n_ff, n_part;
-    struct wmat part[EXPERT_PARTS]; /* gate, up, down of one expert, without data */
+    int layer, n_expert, n_ff;
+    struct wmat gate, up, down;        /* of one expert, without data */
+    int gate_part, up_part, down_part; /* which part of the store's view; gate and up may be halves of one */
+    size_t up_offset;                  /* of up's rows in its part: 0, or behind gate's */
+    const struct weight *gate_bias, *up_bias, *down_bias; /* [n_expert][n], or NULL */
+};
+
+/* What layers of a kind keep of a sequence; the plan and the session make pools of it. */
+struct kv_layout {
+    struct kv_shape shape; /* type is the plan's to fill in */
+    int n_layer, window;
 };
 
 enum { MODEL_CALLS = 65 };
@@ -43,13 +53,16 @@ struct model {
     const struct weight *rope_factors;                /* [n_rot / 2], or NULL */
     struct expert_layer *expert_layer;                /* [n_layer], n_expert 0 where dense */
     int n_moe_layer;
+    struct kv_layout kv_layout[KV_KINDS];
+    size_t state_bytes;  /* recurrent state of a sequence, as laid out; 0: none */
+    size_t state_floats; /* the numbers in it */
     double *rope_freq, rope_magnitude;
 
     /* running: set by the session from memory of the plan */
     struct op op;
     struct expert_store *store;
     struct disk_rows embedding; /* where token_embd->on_disk */
-    struct kv_pool kv;
+    struct kv_pool kv[KV_KINDS];
 
     /* since the start, for statistics */
     double expert_seconds;       /* computing experts, without waiting for reads */

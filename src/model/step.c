@@ -31,7 +31,12 @@ void add_bias(struct step *s, float *x, const struct weight *b)
 
 void add(struct step *s, float *x, const float *y, int n_cols) { op_add(&s->m->op, x, y, s->n_rows, n_cols); }
 
-void row_leaves(struct step *s, int row) { s->b->dead[row] = 1; }
+void row_leaves(struct step *s, int row)
+{
+    for (int r = 0; r < s->n_rows; r++)
+        if (s->b->seq[r] == s->b->seq[row])
+            s->b->dead[r] = 1;
+}
 
 void layer_out(struct step *s, int l, float *x)
 {

@@ -4,18 +4,23 @@
 #ifndef MODEL_STEP_H
 #define MODEL_STEP_H
 
+#include "model/bind.h"
 #include "model/model.h"
 #include "op/act.h"
 #include "op/attention.h"
+#include "op/moe.h"
+#include "op/recur.h"
 #include "op/rows.h"
 
 struct step {
     struct model *m;
     struct batch *b;
     int n_rows;
-    float *rope_cos, *rope_sin; /* [n_rows][n_rot / 2] */
-    struct attn_row *attn_row;  /* [n_rows] */
-    struct error *err;          /* of the step as a whole */
+    float *rope_cos, *rope_sin;          /* [n_rows][n_rot / 2] */
+    struct attn_row *attn_row[KV_KINDS]; /* [n_rows], NULL where no layer is of that kind */
+    struct run *run;                     /* stretches of rows of one sequence */
+    int n_run;
+    struct error *err; /* of the step as a whole */
 };
 
 float *step_rows(struct step *s, int n_cols);
@@ -33,11 +38,13 @@ void add(struct step *s, float *x, const float *y, int n_cols);  /* x += y */
 /* Grouped-query attention with rotary positions; what a model lacks is NULL.
  *     x += Wo attend(rope(norm(Wq n + bq)), rope(norm(Wk n + bk)), Wv n + bv) + bo        n = rms_norm(x) */
 struct attention_weights {
+    struct kv_place kv;
+    const struct weight *sinks; /* [n_head] */
     const struct weight *norm, *wq, *wk, *wv, *wo, *bq, *bk, *bv, *bo;
     const struct weight *q_norm,
         *k_norm; /* as wide as a head: each head by itself; as the projection: all heads together */
 };
-void block_attention(struct step *s, int l, float *x, const struct attention_weights *w);
+void block_attention(struct step *s, float *x, const struct attention_weights *w);
 
 /* out = Wdown (silu(Wgate a + bg) * (Wup a + bu)) + bd */
 struct ffn_weights {
@@ -46,14 +53,24 @@ struct ffn_weights {
 };
 void block_ffn(struct step *s, float *out, struct act *a, const struct ffn_weights *w);
 
-/* The experts of each row and their weights, by softmax over the router's logits. */
+/* How x is attended when q, k, v [n_rows][...] are ready: stores k and v, out [n_rows][n_head * d_v]. d_v: of a value. */
+void attend(struct step *s, struct kv_place kv, float *out, const float *q, const float *k, const float *v, int d_v,
+            float scale, const struct weight *sinks);
+void rotate_heads(struct step *s, float *x, int n_head, int head_dim);
+
+/* The state of run i in this layer: bind_state()'s place. */
+float *run_state(const struct step *s, int i, size_t place);
+
+enum ffn_act { FFN_SILU, FFN_SWIGLU_OAI }; /* silu(g) * u; clamped, with a steeper sigmoid (gpt-oss) */
+
+/* The experts of each row and their weights, by the rule; the router's bias may be NULL. */
 struct routes {
     int32_t *id; /* [n_rows][n_used], in order of selection; -1: none */
     float *w;
     int n_used;
 };
-struct routes route_top_k(struct step *s, struct act *a, const struct weight *router, int n_expert, int n_used,
-                          int how);
+struct routes route_top_k(struct step *s, struct act *a, const struct weight *router, const struct weight *bias,
+                          int n_expert, int n_used, const struct route_rule *rule);
 
 /* y = sum over a row's experts, ascending id, plus the shared expert (gated by a sigmoid where it has a gate); either NULL. */
 struct shared_expert {
@@ -61,22 +78,23 @@ struct shared_expert {
     const struct weight *gate; /* [n_embd], or NULL: ungated */
 };
 void block_moe(struct step *s, int l, float *y, struct act *a, const struct routes *r, const struct experts *e,
-               const struct shared_expert *shared);
+               enum ffn_act kind, const struct shared_expert *shared);
 
 /* Every layer ends here: the tap of control vectors and capture; rows of cancelled sequences leave. */
 void layer_out(struct step *s, int l, float *x);
 
 /* The second half of most decoders' layer: x += ffn(rms_norm(x)), or x += experts(rms_norm(x)) with the router on the same
- * norm; how: ROUTE_*. */
+ * norm. */
 struct moe_weights {
-    const struct weight *norm, *router;
+    const struct weight *norm, *router, *router_bias;
     const struct experts *experts;
+    enum ffn_act kind;
 };
 void block_dense(struct step *s, float *x, const struct weight *norm, const struct ffn_weights *w);
-void block_sparse(struct step *s, int l, float *x, const struct moe_weights *w, int how,
+void block_sparse(struct step *s, int l, float *x, const struct moe_weights *w, const struct route_rule *rule,
                   const struct shared_expert *shared);
 
-/* A row leaves the step: it is routed nowhere from now on. */
+/* A row leaves the step, and with it all rows of its sequence: they are routed nowhere from now on. */
 void row_leaves(struct step *s, int row);
 
 /* ---- what the shared blocks take, for an architecture's memory function: bytes of a row ------------------------------------ */

@@ -34,7 +34,8 @@ static void store_rows(void *arg, int begin, int end, int thread)
         for (int h = 0; h < s->n_head_kv; h++) {
             size_t at = (size_t)r * (size_t)s->n_head_kv + (size_t)h;
             store_head(st->op, s, kv_keys(s, page, h), row->pos % KV_PAGE, s->d_k, st->k + at * (size_t)s->d_k);
-            store_head(st->op, s, kv_values(s, page, h), row->pos % KV_PAGE, s->d_v, st->v + at * (size_t)s->d_v);
+            if (s->d_v)
+                store_head(st->op, s, kv_values(s, page, h), row->pos % KV_PAGE, s->d_v, st->v + at * (size_t)s->d_v);
         }
     }
 }
@@ -69,7 +70,7 @@ static void attend_pages(const struct op *op, const struct attention *a, struct 
         end = row->pos > end ? row->pos : end;
         u->M[t] = -INFINITY;
         u->L[t] = 0.0f;
-        memset(u->o + (size_t)t * (size_t)s->d_v, 0, (size_t)s->d_v * sizeof(float));
+        memset(u->o + (size_t)t * (size_t)a->d_v, 0, (size_t)a->d_v * sizeof(float));
     }
     for (int page = begin / KV_PAGE; page <= end / KV_PAGE; page++) {
         int start = page * KV_PAGE;
@@ -83,10 +84,10 @@ static void attend_pages(const struct op *op, const struct attention *a, struct 
                                    .ld_q = (size_t)s->d_k,
                                    .n_q = u->n_q,
                                    .k = kv_keys(s, memory, kv_head),
-                                   .v = kv_values(s, memory, kv_head),
+                                   .v = s->d_v ? kv_values(s, memory, kv_head) : kv_keys(s, memory, kv_head),
                                    .d_k = s->d_k,
-                                   .d_v = s->d_v,
-                                   .ld_v = s->d_v,
+                                   .d_v = a->d_v,
+                                   .ld_v = s->d_v ? s->d_v : s->d_k,
                                    .type = s->type,
                                    .first = u->first,
                                    .last = u->last,
@@ -98,8 +99,8 @@ static void attend_pages(const struct op *op, const struct attention *a, struct 
         op->k->attn_split(&split, scratch);
         for (int t = 0; t < u->n_q; t++)
             if (u->first[t] <= u->last[t])
-                op->k->attn_merge(&u->M[t], &u->L[t], u->o + (size_t)t * (size_t)s->d_v, u->m[t], u->l[t],
-                                  u->acc + (size_t)t * (size_t)s->d_v, s->d_v);
+                op->k->attn_merge(&u->M[t], &u->L[t], u->o + (size_t)t * (size_t)a->d_v, u->m[t], u->l[t],
+                                  u->acc + (size_t)t * (size_t)a->d_v, a->d_v);
     }
 }
 
@@ -135,7 +136,7 @@ static int fill_unit(const struct attend *at, struct unit *u, int kv_head, int h
 static void attend_unit(const struct attend *at, int i, struct unit *u, void *scratch)
 {
     const struct attention *a = at->a;
-    size_t d_v = (size_t)a->shape.d_v;
+    size_t d_v = (size_t)a->d_v;
     int part = i % at->row_parts, kv_head = i / at->row_parts / at->head_parts;
     int head0 = i / at->row_parts % at->head_parts * at->heads;
     int row = part * at->rows, end = row + at->rows < a->n_rows ? row + at->rows : a->n_rows;
@@ -144,6 +145,8 @@ static void attend_unit(const struct attend *at, int i, struct unit *u, void *sc
         attend_pages(at->op, a, u, kv_head, scratch);
         for (int t = 0; t < u->n_q; t++) {
             float *o = u->o + (size_t)t * d_v;
+            if (a->sinks)
+                at->op->k->attn_sink(&u->M[t], &u->L[t], o, a->sinks[u->head[t]], (int)d_v);
             at->op->k->attn_finish(o, u->L[t], (int)d_v);
             memcpy(at->out + ((size_t)u->row[t] * (size_t)a->n_head + (size_t)u->head[t]) * d_v, o,
                    d_v * sizeof(float));
@@ -166,8 +169,8 @@ static void attend_thread(void *arg, int thread, int n_threads)
     struct unit *u = (struct unit *)p;
     p += (sizeof *u + 63) / 64 * 64;
     u->q = take_floats(&p, ATTN_QUERIES * (size_t)at->a->shape.d_k);
-    u->acc = take_floats(&p, ATTN_QUERIES * (size_t)at->a->shape.d_v);
-    u->o = take_floats(&p, ATTN_QUERIES * (size_t)at->a->shape.d_v);
+    u->acc = take_floats(&p, ATTN_QUERIES * (size_t)at->a->d_v);
+    u->o = take_floats(&p, ATTN_QUERIES * (size_t)at->a->d_v);
     int n = at->a->shape.n_head_kv * at->head_parts * at->row_parts;
     for (int i; (i = atomic_fetch_add(&at->next, 1)) < n;) {
         attend_unit(at, n - 1 - i, u, p); /* the last rows see most: first, so that threads end together */

@@ -15,6 +15,8 @@ struct attn_row {
 
 struct attention {
     struct kv_shape shape;
+    int d_v;             /* of a value: shape.d_v, or, where that is 0, of the head of each key */
+    const float *sinks;  /* [n_head], or NULL */
     size_t layer_offset; /* of this layer in a page */
     int n_head;
     float scale, cap;
@@ -22,7 +24,7 @@ struct attention {
     int n_rows;
 };
 
-/* Stores k [n_rows][n_head_kv * d_k] and v [n_rows][n_head_kv * d_v] into the pages. */
+/* Stores k [n_rows][n_head_kv * d_k] and v [n_rows][n_head_kv * d_v] (none where values are the head of keys). */
 void op_kv_store(struct op *op, const struct attention *a, const float *k, const float *v);
 
 /* out [n_rows][n_head * d_v] from q [n_rows][n_head * d_k]; what the rows see has been stored. */

@@ -12,7 +12,7 @@
 enum { KV_PAGE = ATTN_PAGE };
 
 struct kv_shape {
-    int n_head_kv, d_k, d_v;
+    int n_head_kv, d_k, d_v; /* d_v 0: values are the head of the keys (latent attention) */
     enum kv_type type;
 };
 

@@ -22,9 +22,9 @@ static size_t row_bytes(int n)
 
 /* ---- few rows ---------------------------------------------------------------------------------------------------------- */
 
-struct moe_few op_moe_few_begin(struct op *op, int n_uses, int n_ff, int n_embd)
+struct moe_few op_moe_few_begin(struct op *op, int n_uses, int n_ff, int n_embd, moe_act *act)
 {
-    struct moe_few f = {.n_uses = n_uses, .n_ff = n_ff, .n_embd = n_embd};
+    struct moe_few f = {.n_uses = n_uses, .n_ff = n_ff, .n_embd = n_embd, .act = act};
     size_t h = (size_t)n_uses * (size_t)n_ff * sizeof(float);
     f.gate = op_alloc(op, h);
     f.up = op_alloc(op, h);
@@ -92,6 +92,16 @@ static void few_pieces(const struct few *a, int per_expert, int thread, int n_th
 static void few_gate_up(void *arg, int thread, int n_threads) { few_pieces(arg, 2, thread, n_threads); }
 static void few_down(void *arg, int thread, int n_threads) { few_pieces(arg, 1, thread, n_threads); }
 
+static void activate(const struct op *op, const struct moe_expert *e, moe_act *act, float *h, float *gate, float *up,
+                     int n_ff)
+{
+    if (e->gate_bias)
+        op->k->add(gate, e->gate_bias, n_ff);
+    if (e->up_bias)
+        op->k->add(up, e->up_bias, n_ff);
+    act(h, gate, up, n_ff);
+}
+
 static void few_activate(void *arg, int thread, int n_threads)
 {
     struct few *a = arg;
@@ -102,8 +112,8 @@ static void few_activate(void *arg, int thread, int n_threads)
             if (n++ % n_threads != thread)
                 continue;
             int use = a->e[i].first_use + j;
-            float *h = f->gate + (size_t)use * (size_t)f->n_ff;
-            a->op->k->silu_mul(h, h, f->up + (size_t)use * (size_t)f->n_ff, f->n_ff);
+            float *h = f->gate + (size_t)use * (size_t)f->n_ff, *up = f->up + (size_t)use * (size_t)f->n_ff;
+            activate(a->op, &a->e[i], f->act, h, h, up, f->n_ff);
             if (a->h.x256.code)
                 a->op->k->quantise(&a->h.x256, use, h);
             if (a->h.x32.code)
@@ -139,9 +149,12 @@ void op_moe_sum(struct op *op, const struct moe_few *f, const struct moe_expert 
 {
     memset(y, 0, (size_t)n_rows * (size_t)f->n_embd * sizeof(float));
     for (int i = 0; i < n; i++)
-        for (int j = 0; j < e[i].n; j++)
-            op->k->add_scaled(y + (size_t)e[i].row[j] * (size_t)f->n_embd, e[i].w[j],
-                              f->out + (size_t)(e[i].first_use + j) * (size_t)f->n_embd, f->n_embd);
+        for (int j = 0; j < e[i].n; j++) {
+            float *o = f->out + (size_t)(e[i].first_use + j) * (size_t)f->n_embd;
+            if (e[i].down_bias)
+                op->k->add(o, e[i].down_bias, f->n_embd);
+            op->k->add_scaled(y + (size_t)e[i].row[j] * (size_t)f->n_embd, e[i].w[j], o, f->n_embd);
+        }
 }
 
 /* ---- many rows --------------------------------------------------------------------------------------------------------- */
@@ -155,6 +168,7 @@ struct many {
     float *h;     /* [n_uses][n_ff], where it is not */
     float *y;
     int n_embd, n_ff, n_blocks;
+    moe_act *act;
     atomic_int next;
 };
 
@@ -244,7 +258,7 @@ static void many_block(struct many *a, const struct moe_expert *e, int first, in
     for (int i = 0; i < n; i++) {
         int use = e->first_use - a->base_use + first + i;
         float *g = s.gate + (size_t)i * (size_t)a->n_ff, *h = a->h ? a->h + (size_t)use * (size_t)a->n_ff : g;
-        a->op->k->silu_mul(h, g, s.up + (size_t)i * (size_t)a->n_ff, a->n_ff);
+        activate(a->op, e, a->act, h, g, s.up + (size_t)i * (size_t)a->n_ff, a->n_ff);
         if (!a->h)
             a->op->k->quantise(&a->hq, use, h);
     }
@@ -282,9 +296,13 @@ static void down_columns(const struct many *a, const struct moe_expert *e, int c
             h.xq = &view;
         }
         op_product(a->op, &columns, 0, n_columns, &h, out, COLUMNS_LD, NULL, scratch);
-        for (int i = 0; i < n; i++)
-            a->op->k->add_scaled(a->y + (size_t)e->row[first + i] * (size_t)a->n_embd + c0, e->w[first + i],
-                                 out + (size_t)i * COLUMNS_LD, n_columns);
+        for (int i = 0; i < n; i++) {
+            float *o = out + (size_t)i * COLUMNS_LD;
+            if (e->down_bias)
+                a->op->k->add(o, e->down_bias + c0, n_columns);
+            a->op->k->add_scaled(a->y + (size_t)e->row[first + i] * (size_t)a->n_embd + c0, e->w[first + i], o,
+                                 n_columns);
+        }
     }
 }
 
@@ -306,7 +324,7 @@ static void many_down(void *arg, int thread, int n_threads)
 }
 
 void op_moe_many(struct op *op, const struct moe_expert *e, int n, int n_uses, struct act *x, float *y, int n_embd,
-                 int n_ff)
+                 int n_ff, moe_act *act)
 {
     if (n == 0)
         return;
@@ -319,7 +337,8 @@ void op_moe_many(struct op *op, const struct moe_expert *e, int n, int n_uses, s
                      .x = x,
                      .y = y,
                      .n_embd = n_embd,
-                     .n_ff = n_ff};
+                     .n_ff = n_ff,
+                     .act = act};
     enum act_family between = op_family(op, e[0].down.type);
     if (between == ACT_F32)
         a.h = op_alloc(op, (size_t)n_uses * (size_t)n_ff * sizeof(float));

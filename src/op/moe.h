@@ -1,7 +1,9 @@
 /* The feed-forward of routed experts, from plain pointers: which expert serves which rows is the caller's knowledge, where the
  * weights came from is the store's.
  *
- *     h = silu(gate_e x) * (up_e x),   o = down_e h,   y_row += w * o     over the row's experts, ascending id
+ *     h = act(gate_e x + bg, up_e x + bu),   o = down_e h + bd,   y_row += w * o     over the row's experts, ascending id
+ *
+ * act is silu(g) * u or another entry of the kernel table; biases where the experts have them.
  *
  * Few rows: each (expert, row) pair's output o is kept apart, in any order of arrival; op_moe_sum() adds them in ascending
  * expert id when the last is in. Many rows: two phases over the READY experts of a wave, ascending; waves ascend, so y is
@@ -12,10 +14,13 @@
 #include "op/act.h"
 #include "op/matmul.h"
 
+typedef void moe_act(float *h, const float *gate, const float *up, int n);
+
 struct moe_expert {
     struct wmat gate, up, down;
-    const int32_t *row; /* [n] rows of x that use it, ascending */
-    const float *w;     /* [n] their weights */
+    const float *gate_bias, *up_bias, *down_bias; /* NULL: none */
+    const int32_t *row;                           /* [n] rows of x that use it, ascending */
+    const float *w;                               /* [n] their weights */
     int n;
     int first_use; /* place of its first (expert, row) pair among all pairs of the layer call, experts ascending */
 };
@@ -26,8 +31,9 @@ enum { MOE_FEW_ROWS = 16 };
 struct moe_few {
     float *gate, *up, *out; /* [n_uses][n_ff], [n_uses][n_ff], [n_uses][n_embd] */
     int n_uses, n_ff, n_embd;
+    moe_act *act;
 };
-struct moe_few op_moe_few_begin(struct op *op, int n_uses, int n_ff, int n_embd);
+struct moe_few op_moe_few_begin(struct op *op, int n_uses, int n_ff, int n_embd, moe_act *act);
 
 /* Outputs of these experts' pairs, in any order of calls. */
 void op_moe_few(struct op *op, const struct moe_few *f, const struct moe_expert *e, int n, struct act *x);
@@ -37,7 +43,7 @@ void op_moe_sum(struct op *op, const struct moe_few *f, const struct moe_expert 
 
 /* Many rows: y += the pairs of these experts (ascending); y was zeroed before the first wave. n_uses: their pairs in all. */
 void op_moe_many(struct op *op, const struct moe_expert *e, int n, int n_uses, struct act *x, float *y, int n_embd,
-                 int n_ff);
+                 int n_ff, moe_act *act);
 
 /* Bytes for the plan (wide: down takes f32, as float weights and --exact do): of the step's scratch for n_rows rows using n_used experts each, and of a thread. */
 size_t op_moe_bytes(int n_rows, int n_used, int n_ff, int n_embd, int wide);

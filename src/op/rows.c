@@ -2,6 +2,7 @@
 #include "op/rows.h"
 
 #include <math.h>
+#include <string.h>
 
 enum { ALONE = 4 }; /* rows that are not worth waking anybody for */
 
@@ -37,6 +38,25 @@ static void silu_rows(void *arg, int begin, int end, int thread)
 void op_silu_mul(struct op *op, float *gate, const float *up, int n_rows, int n)
 {
     op_split(op, n_rows, 1, ALONE, silu_rows, &(struct rows){op, gate, up, NULL, n, 0});
+}
+
+static void sigmoid_mul_rows(void *arg, int begin, int end, int thread)
+{
+    (void)thread;
+    const struct rows *a = arg;
+    size_t at = (size_t)begin * (size_t)a->n;
+    int n = (end - begin) * a->n;
+    float part[256];
+    for (int i = 0; i < n; i += 256) {
+        int m = n - i < 256 ? n - i : 256;
+        a->op->k->sigmoid(part, a->x + at + i, m);
+        a->op->k->mul(a->out + at + i, part, m);
+    }
+}
+
+void op_sigmoid_mul(struct op *op, float *x, const float *gate, int n_rows, int n)
+{
+    op_split(op, n_rows, 1, ALONE, sigmoid_mul_rows, &(struct rows){op, x, gate, NULL, n, 0});
 }
 
 static void add_rows(void *arg, int begin, int end, int thread)
@@ -84,66 +104,112 @@ void op_add_gated(struct op *op, float *y, const float *o, const float *gate, in
         op_add(op, y, o, n_rows, n);
 }
 
-/* The n_used largest of p, value descending, ties by lower id; p of the chosen is set aside by marking it taken. */
-static void top_k(int32_t *id, float *w, float *p, int n_expert, int n_used)
+/* The n_used largest of p, value descending, ties by lower id; -Inf is not a candidate, the chosen become it. */
+static void top_k(int32_t *id, float *p, int n, int n_used)
 {
     for (int k = 0; k < n_used; k++) {
         int best = -1;
-        for (int e = 0; e < n_expert; e++)
-            if (p[e] >= 0 && (best < 0 || p[e] > p[best]))
+        for (int e = 0; e < n; e++)
+            if (p[e] > -INFINITY && (best < 0 || p[e] > p[best]))
                 best = e;
         id[k] = best;
-        w[k] = best < 0 ? 0.0f : p[best];
         if (best >= 0)
-            p[best] = -1.0f; /* probabilities are not negative */
+            p[best] = -INFINITY;
     }
 }
 
 struct route {
     struct op *op;
     int32_t *id;
-    float *w, *logits;
-    int n_expert, n_used, how;
-    float scale;
+    float *w, *logits, *work;
+    int n_expert, n_used;
+    const struct route_rule *rule;
 };
 
-static void route_row(const struct route *a, int32_t *id, float *w, float *p)
+/* Sum of the two best of each group; the groups that are not among the best are closed. */
+static void close_groups(const struct route_rule *r, float *p, int n_expert)
 {
-    a->op->k->softmax(p, a->n_expert);
+    enum { MOST = 256 };
+    float score[MOST];
+    int32_t open[MOST];
+    int size = n_expert / r->n_group;
+    for (int g = 0; g < r->n_group; g++) {
+        float best = -INFINITY, second = -INFINITY;
+        for (int e = g * size; e < (g + 1) * size; e++) {
+            if (p[e] > best) {
+                second = best;
+                best = p[e];
+            } else if (p[e] > second)
+                second = p[e];
+        }
+        score[g] = size > 1 ? best + second : best;
+    }
+    top_k(open, score, r->n_group, r->n_group_used);
+    for (int g = 0; g < r->n_group; g++)
+        if (score[g] > -INFINITY) /* not chosen */
+            for (int e = g * size; e < (g + 1) * size; e++)
+                p[e] = -INFINITY;
+}
+
+static int all_finite(const float *x, int n)
+{
     int finite = 1;
-    for (int e = 0; e < a->n_expert; e++)
-        finite &= isfinite(p[e]) != 0;
-    if (!finite) { /* caught at the logits; here it must not choose anybody */
+    for (int i = 0; i < n; i++)
+        finite &= isfinite(x[i]) != 0;
+    return finite;
+}
+
+static void weigh(const struct route *a, const int32_t *id, float *w, const float *p)
+{
+    const struct route_rule *r = a->rule;
+    float sum = 0.0f;
+    for (int k = 0; k < a->n_used; k++) {
+        w[k] = id[k] < 0 ? 0.0f : p[id[k]];
+        sum += w[k];
+    }
+    if (r->gate == ROUTE_CHOSEN)
+        a->op->k->softmax(w, a->n_used);
+    for (int k = 0; r->normalise && k < a->n_used; k++)
+        w[k] = w[k] / sum;
+    for (int k = 0; r->scale != 0 && r->scale != 1.0f && k < a->n_used; k++)
+        w[k] *= r->scale;
+}
+
+static void route_row(const struct route *a, int32_t *id, float *w, float *p, float *choice)
+{
+    const struct route_rule *r = a->rule;
+    if (r->gate == ROUTE_SOFTMAX)
+        a->op->k->softmax(p, a->n_expert);
+    else if (r->gate == ROUTE_SIGMOID)
+        a->op->k->sigmoid(p, p, a->n_expert);
+    if (!all_finite(p, a->n_expert)) { /* caught at the logits; here it must not choose anybody */
         for (int k = 0; k < a->n_used; k++) {
             id[k] = -1;
             w[k] = 0.0f;
         }
         return;
     }
-    top_k(id, w, p, a->n_expert, a->n_used);
-    if (a->how & ROUTE_NORMALISE) {
-        float sum = 0.0f;
-        for (int k = 0; k < a->n_used; k++)
-            sum += w[k];
-        for (int k = 0; k < a->n_used; k++)
-            w[k] = w[k] / sum;
-    }
-    if (a->scale != 1.0f)
-        for (int k = 0; k < a->n_used; k++)
-            w[k] *= a->scale;
+    memcpy(choice, p, (size_t)a->n_expert * sizeof *p);
+    if (r->select_bias)
+        a->op->k->add(choice, r->select_bias, a->n_expert);
+    if (r->n_group > 1)
+        close_groups(r, choice, a->n_expert);
+    top_k(id, choice, a->n_expert, a->n_used);
+    weigh(a, id, w, p);
 }
 
 static void route_rows(void *arg, int begin, int end, int thread)
 {
     (void)thread;
     const struct route *a = arg;
+    size_t n_used = (size_t)a->n_used, n_expert = (size_t)a->n_expert;
     for (int r = begin; r < end; r++)
-        route_row(a, a->id + (size_t)r * (size_t)a->n_used, a->w + (size_t)r * (size_t)a->n_used,
-                  a->logits + (size_t)r * (size_t)a->n_expert);
+        route_row(a, a->id + (size_t)r * n_used, a->w + (size_t)r * n_used, a->logits + (size_t)r * n_expert,
+                  a->work + (size_t)r * n_expert);
 }
 
-void op_route(struct op *op, int32_t *id, float *w, float *logits, int n_rows, int n_expert, int n_used, int how,
-              float scale)
+void op_route(struct op *op, int32_t *id, float *w, float *logits, float *work, int n_rows, int n_expert, int n_used,
+              const struct route_rule *rule)
 {
-    op_split(op, n_rows, 1, ALONE, route_rows, &(struct route){op, id, w, logits, n_expert, n_used, how, scale});
+    op_split(op, n_rows, 1, ALONE, route_rows, &(struct route){op, id, w, logits, work, n_expert, n_used, rule});
 }

@@ -7,18 +7,31 @@
 /* out may be x; w [n] or NULL. */
 void op_rms_norm(struct op *op, float *out, const float *x, const float *w, int n_rows, int n, float eps);
 void op_silu_mul(struct op *op, float *gate, const float *up, int n_rows, int n); /* gate = silu(gate) * up */
-void op_add(struct op *op, float *x, const float *y, int n_rows, int n);          /* x += y */
-void op_add_vector(struct op *op, float *x, const float *b, int n_rows, int n);   /* x += b on every row */
+/* x *= sigmoid(gate) */
+void op_sigmoid_mul(struct op *op, float *x, const float *gate, int n_rows, int n);
+
+void op_add(struct op *op, float *x, const float *y, int n_rows, int n);        /* x += y */
+void op_add_vector(struct op *op, float *x, const float *b, int n_rows, int n); /* x += b on every row */
 
 /* y += o, or with gate [n_rows]: y += sigmoid(gate) * o (the product rounded first). */
 void op_add_gated(struct op *op, float *y, const float *o, const float *gate, int n_rows, int n);
 
-enum { ROUTE_SOFTMAX = 1, ROUTE_NORMALISE = 2 };
+/* How a router's logits become experts and weights. Probabilities: softmax or sigmoid of the logits, each by itself; or, with
+ * ROUTE_CHOSEN, the logits choose and the softmax is over the chosen ones. select_bias is added for the choice alone. With
+ * groups (n_group > 1) the n_group_used groups of the largest sums of their two best are open. normalise: weights sum to 1.
+ * Then times scale. Ties: the lower id, of experts and of groups. */
+enum route_gate { ROUTE_SOFTMAX, ROUTE_SIGMOID, ROUTE_CHOSEN };
+struct route_rule {
+    enum route_gate gate;
+    int normalise;
+    float scale;              /* 0: 1 */
+    const float *select_bias; /* [n_expert], or NULL */
+    int n_group, n_group_used;
+};
 
-/* Top-k of the router's logits [n_rows][n_expert] (overwritten), by softmax over all; ties: the lower id. id, w [n_rows][n_used]
- * in order of selection; with ROUTE_NORMALISE w sums to 1; then times scale where it is not 1. A row with a logit that is
- * not a number gets ids -1. */
-void op_route(struct op *op, int32_t *id, float *w, float *logits, int n_rows, int n_expert, int n_used, int how,
-              float scale);
+/* id, w [n_rows][n_used] in order of selection, from logits [n_rows][n_expert] (overwritten). work: n_expert floats a row.
+ * A row with a logit that is not a number gets ids -1. */
+void op_route(struct op *op, int32_t *id, float *w, float *logits, float *work, int n_rows, int n_expert, int n_used,
+              const struct route_rule *rule);
 
 #endif

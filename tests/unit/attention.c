@@ -20,7 +20,8 @@ static const int first_pos[3] = {0, 250, 520}; /* where the rows of each sequenc
 
 static void bench_open(struct bench *b, enum kv_type type, int n_head, int n_head_kv, int d_k, int d_v, int window)
 {
-    *b = (struct bench){.a = {.shape = {.n_head_kv = n_head_kv, .d_k = d_k, .d_v = d_v, .type = type},
+    *b = (struct bench){.a = {.d_v = d_v,
+                              .shape = {.n_head_kv = n_head_kv, .d_k = d_k, .d_v = d_v, .type = type},
                               .layer_offset = 64,
                               .n_head = n_head,
                               .scale = 1.0f / sqrtf((float)d_k),

@@ -15,7 +15,7 @@ enum { PAGES = 12, SEQUENCES = 3, MOST = 6, LAYERS = 2 };
 
 static struct {
     struct arena pages, tables;
-    struct kv_pool pool;
+    struct kv_pool pools[KV_KINDS];
     struct sequence seq[SEQUENCES];
 } w;
 
@@ -27,10 +27,10 @@ static int open_pool(void **state)
     memset(&w, 0, sizeof w);
     /* as much as the plan would give, no more */
     assert_int_equal(arena_map(&w.pages, kv_pool_bytes(&shape, LAYERS, PAGES), &err), 0);
-    assert_int_equal(arena_map(&w.tables, kv_table_bytes(PAGES, SEQUENCES, MOST), &err), 0);
-    assert_int_equal(kv_pool_init(&w.pool, &shape, LAYERS, PAGES, &w.pages, &w.tables), 0);
+    assert_int_equal(arena_map(&w.tables, kv_pool_table_bytes(PAGES) + SEQUENCES * seq_table_bytes(MOST, 0), &err), 0);
+    assert_int_equal(kv_pool_init(&w.pools[KV_FULL], &shape, LAYERS, 0, PAGES, &w.pages, &w.tables), 0);
     for (int i = 0; i < SEQUENCES; i++)
-        assert_int_equal(seq_init(&w.seq[i], &w.pool, MOST, &w.tables), 0);
+        assert_int_equal(seq_init(&w.seq[i], w.pools, MOST, 0, 0, &w.tables, &w.pages), 0);
     return 0;
 }
 
@@ -45,15 +45,15 @@ static int close_pool(void **state)
 /* Every page is free or in exactly one table, and lies where a page may lie. */
 static void expect_balance(void)
 {
-    int owners[PAGES] = {0}, n = w.pool.n_free;
-    for (int i = 0; i < w.pool.n_free; i++)
-        owners[w.pool.free_page[i]]++;
+    int owners[PAGES] = {0}, n = w.pools[KV_FULL].n_free;
+    for (int i = 0; i < w.pools[KV_FULL].n_free; i++)
+        owners[w.pools[KV_FULL].free_page[i]]++;
     for (int s = 0; s < SEQUENCES; s++)
-        for (int i = 0; i < w.seq[s].n_page; i++, n++) {
-            size_t at = (size_t)(w.seq[s].page[KV_FULL][i] - w.pool.memory);
-            assert_int_equal(at % w.pool.page_bytes, 0);
-            assert_in_range(at / w.pool.page_bytes, 0, PAGES - 1);
-            owners[at / w.pool.page_bytes]++;
+        for (int i = 0; i < w.seq[s].n_page[KV_FULL]; i++, n++) {
+            size_t at = (size_t)(w.seq[s].page[KV_FULL][i] - w.pools[KV_FULL].memory);
+            assert_int_equal(at % w.pools[KV_FULL].page_bytes, 0);
+            assert_in_range(at / w.pools[KV_FULL].page_bytes, 0, PAGES - 1);
+            owners[at / w.pools[KV_FULL].page_bytes]++;
         }
     assert_int_equal(n, PAGES);
     for (int i = 0; i < PAGES; i++)
@@ -68,11 +68,11 @@ static void reserve(void **state)
     } steps[] = {{0, 0}, {1, 1}, {256, 1}, {257, 2}, {200, 2}, {512, 2}, {513, 3}, {1536, 6}};
     for (size_t i = 0; i < sizeof steps / sizeof *steps; i++) {
         assert_int_equal(seq_reserve(&w.seq[0], steps[i].n_pos), 0);
-        assert_int_equal(w.seq[0].n_page, steps[i].pages);
+        assert_int_equal(w.seq[0].n_page[KV_FULL], steps[i].pages);
         expect_balance();
     }
     assert_int_equal(seq_reserve(&w.seq[0], 1537), -1); /* its table is full */
-    assert_int_equal(w.seq[0].n_page, 6);
+    assert_int_equal(w.seq[0].n_page[KV_FULL], 6);
     expect_balance();
 }
 
@@ -82,8 +82,8 @@ static void pool_runs_out(void **state)
     assert_int_equal(seq_reserve(&w.seq[0], 6 * 256), 0);
     assert_int_equal(seq_reserve(&w.seq[1], 4 * 256), 0);
     assert_int_equal(seq_reserve(&w.seq[2], 3 * 256), -1);
-    assert_int_equal(w.seq[2].n_page, 2); /* what was taken stays */
-    assert_int_equal(w.pool.n_free, 0);
+    assert_int_equal(w.seq[2].n_page[KV_FULL], 2); /* what was taken stays */
+    assert_int_equal(w.pools[KV_FULL].n_free, 0);
     expect_balance();
     seq_clear(&w.seq[0]);
     assert_int_equal(seq_reserve(&w.seq[2], 3 * 256), 0);
@@ -98,24 +98,24 @@ static void rewind_and_clear(void **state)
     s->n_pos = 700;
     uint8_t *first = s->page[KV_FULL][0];
     assert_int_equal(seq_rewind(s, 800), 700); /* forward is no rewind */
-    assert_int_equal(s->n_page, 3);
+    assert_int_equal(s->n_page[KV_FULL], 3);
     assert_int_equal(seq_rewind(s, 512), 512);
-    assert_int_equal(s->n_page, 2);
+    assert_int_equal(s->n_page[KV_FULL], 2);
     assert_int_equal(seq_rewind(s, 511), 511);
-    assert_int_equal(s->n_page, 2);
+    assert_int_equal(s->n_page[KV_FULL], 2);
     assert_int_equal(seq_rewind(s, 1), 1);
-    assert_int_equal(s->n_page, 1);
+    assert_int_equal(s->n_page[KV_FULL], 1);
     assert_ptr_equal(s->page[KV_FULL][0], first);
     expect_balance();
     assert_int_equal(seq_rewind(s, 0), 0);
-    assert_int_equal(s->n_page, 0);
+    assert_int_equal(s->n_page[KV_FULL], 0);
     assert_int_equal(seq_reserve(s, 300), 0);
     atomic_store(&s->cancelled, 1);
     seq_clear(s);
     assert_int_equal(s->n_pos, 0);
-    assert_int_equal(s->n_page, 0);
+    assert_int_equal(s->n_page[KV_FULL], 0);
     assert_int_equal(atomic_load(&s->cancelled), 0);
-    assert_int_equal(w.pool.n_free, PAGES);
+    assert_int_equal(w.pools[KV_FULL].n_free, PAGES);
     expect_balance();
 }
 
@@ -142,12 +142,12 @@ static void written_pages_are_apart(void **state)
     (void)state;
     for (int s = 0; s < 2; s++) {
         assert_int_equal(seq_reserve(&w.seq[s], 1000), 0);
-        for (int i = 0; i < w.seq[s].n_page; i++)
-            memset(w.seq[s].page[KV_FULL][i], 16 * s + i, w.pool.page_bytes);
+        for (int i = 0; i < w.seq[s].n_page[KV_FULL]; i++)
+            memset(w.seq[s].page[KV_FULL][i], 16 * s + i, w.pools[KV_FULL].page_bytes);
     }
     for (int s = 0; s < 2; s++)
-        for (int i = 0; i < w.seq[s].n_page; i++)
-            for (size_t k = 0; k < w.pool.page_bytes; k++)
+        for (int i = 0; i < w.seq[s].n_page[KV_FULL]; i++)
+            for (size_t k = 0; k < w.pools[KV_FULL].page_bytes; k++)
                 assert_int_equal(w.seq[s].page[KV_FULL][i][k], 16 * s + i);
 }
 

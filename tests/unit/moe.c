@@ -101,7 +101,7 @@ static float *by_few(const struct bench *b, enum cpu_tier tier, int threads, int
     int order[N_EXPERT], n = 0;
     open_op(&w, b, tier, threads, exact);
     struct act a = open_act(&w, b);
-    struct moe_few f = op_moe_few_begin(&w.op, b->n_uses, N_FF, N_EMBD);
+    struct moe_few f = op_moe_few_begin(&w.op, b->n_uses, N_FF, N_EMBD, w.op.k->silu_mul);
     for (int e = 0; e < N_EXPERT; e++) {
         int at = (int)(rng_u64(seed, (uint64_t)e, 2, 0) % (uint64_t)(n + 1));
         memmove(order + at + 1, order + at, (size_t)(n++ - at) * sizeof *order);
@@ -136,7 +136,7 @@ static float *by_many(const struct bench *b, enum cpu_tier tier, int threads, in
                 uses += b->expert[e].n;
                 ready[n++] = b->expert[e];
             }
-        op_moe_many(&w.op, ready, n, uses, &a, y, N_EMBD, N_FF);
+        op_moe_many(&w.op, ready, n, uses, &a, y, N_EMBD, N_FF, w.op.k->silu_mul);
     }
     world_close(&w);
     return y;

@@ -99,8 +99,10 @@ static void sums(void **state)
 static void route(float *logits, int32_t *id, float *w, int n_rows, int n_expert, int n_used, int normalise,
                   float scale)
 {
-    op_route(&world.op, id, w, logits, n_rows, n_expert, n_used, ROUTE_SOFTMAX | (normalise ? ROUTE_NORMALISE : 0),
-             scale);
+    struct route_rule rule = {.gate = ROUTE_SOFTMAX, .normalise = normalise, .scale = scale};
+    float *work = malloc((size_t)(n_rows * n_expert) * sizeof *work);
+    op_route(&world.op, id, w, logits, work, n_rows, n_expert, n_used, &rule);
+    free(work);
 }
 
 static void check_routes(int n_expert, int n_used, int normalise, float scale)
