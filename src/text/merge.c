@@ -6,16 +6,21 @@
 
 enum { FEW = 64 };
 
+static int heap_room(struct heap *h)
+{
+    size_t cap = h->cap ? 2 * h->cap : 64;
+    uint64_t *grown = realloc(h->item, cap * sizeof *grown);
+    if (!grown)
+        return -1;
+    h->item = grown;
+    h->cap = cap;
+    return 0;
+}
+
 int heap_push(struct heap *h, uint64_t item)
 {
-    if (h->n == h->cap) {
-        size_t cap = h->cap ? 2 * h->cap : 64;
-        uint64_t *grown = realloc(h->item, cap * sizeof *grown);
-        if (!grown)
-            return -1;
-        h->item = grown;
-        h->cap = cap;
-    }
+    if (h->n == h->cap && heap_room(h) != 0)
+        return -1;
     size_t at = h->n++;
     for (; at > 0 && h->item[(at - 1) / 2] > item; at = (at - 1) / 2)
         h->item[at] = h->item[(at - 1) / 2];
@@ -38,6 +43,59 @@ uint64_t heap_pop(struct heap *h)
     return top;
 }
 
+/* ---- the queue of merges --------------------------------------------------------------------------------------------------- */
+
+static int append(struct heap *h, uint64_t item)
+{
+    if (h->n == h->cap && heap_room(h) != 0)
+        return -1;
+    h->item[h->n++] = item;
+    return 0;
+}
+
+static int queue_push(struct rank_queue *q, uint64_t item)
+{
+    if (item < q->last)
+        return heap_push(&q->early, item);
+    return append(&q->bucket[item == q->last ? 0 : 64 - __builtin_clzll(item ^ q->last)], item);
+}
+
+/* Deal the first bucket that holds anything out to those before it. 1: bucket 0 holds the least items; 0: there are none. */
+static int queue_deal(struct rank_queue *q)
+{
+    int b = 0;
+    while (b <= 64 && q->bucket[b].n == 0)
+        b++;
+    if (b == 0 || b > 64)
+        return b == 0;
+    struct heap *from = &q->bucket[b];
+    q->last = from->item[0];
+    for (size_t i = 1; i < from->n; i++)
+        q->last = from->item[i] < q->last ? from->item[i] : q->last;
+    for (size_t i = 0; i < from->n; i++)
+        if (queue_push(q, from->item[i]) != 0)
+            return -1;
+    from->n = 0;
+    return 1;
+}
+
+/* 1 and the least item; 0: empty; -1: no memory. */
+static int queue_pop(struct rank_queue *q, uint64_t *item)
+{
+    int rc = queue_deal(q);
+    if (rc < 0 || (rc == 0 && q->early.n == 0))
+        return rc;
+    if (q->early.n > 0 && (rc == 0 || q->early.item[0] < q->last)) {
+        *item = heap_pop(&q->early);
+    } else {
+        q->bucket[0].n--;
+        *item = q->last;
+    }
+    return 1;
+}
+
+/* ---- merging --------------------------------------------------------------------------------------------------------------- */
+
 int merge_add(struct merger *m, uint32_t start, uint32_t length, int32_t id)
 {
     if (m->n == m->cap) {
@@ -59,7 +117,7 @@ static int rank_pair(struct merger *m, int32_t at, merge_rank *rank, const void 
 {
     struct symbol *left = &m->symbol[at];
     left->rank = left->next < 0 ? MERGE_NEVER : rank(context, left, &m->symbol[left->next], &left->joined);
-    return left->rank == MERGE_NEVER ? 0 : heap_push(&m->heap, (uint64_t)left->rank << 32 | (uint32_t)at);
+    return left->rank == MERGE_NEVER ? 0 : queue_push(&m->queue, (uint64_t)left->rank << 32 | (uint32_t)at);
 }
 
 /* Words are short: then looking at every rank again is faster than a heap. */
@@ -92,12 +150,16 @@ static void run_few(struct merger *m, merge_rank *rank, const void *context)
 
 static int run_many(struct merger *m, merge_rank *rank, const void *context)
 {
-    m->heap.n = 0;
+    uint64_t best;
+    int rc;
+    for (int b = 0; b <= 64; b++)
+        m->queue.bucket[b].n = 0;
+    m->queue.early.n = 0;
+    m->queue.last = 0;
     for (size_t i = 0; i + 1 < m->n; i++)
         if (rank_pair(m, (int32_t)i, rank, context) != 0)
             return -1;
-    while (m->heap.n > 0) {
-        uint64_t best = heap_pop(&m->heap);
+    while ((rc = queue_pop(&m->queue, &best)) > 0) {
         int32_t at = (int32_t)(uint32_t)best;
         struct symbol *left = &m->symbol[at];
         if (left->rank != best >> 32)
@@ -112,7 +174,7 @@ static int run_many(struct merger *m, merge_rank *rank, const void *context)
         if (rank_pair(m, at, rank, context) != 0 || (left->prev >= 0 && rank_pair(m, left->prev, rank, context) != 0))
             return -1;
     }
-    return 0;
+    return rc;
 }
 
 int merge_run(struct merger *m, merge_rank *rank, const void *context)
@@ -126,6 +188,8 @@ int merge_run(struct merger *m, merge_rank *rank, const void *context)
 void merge_free(struct merger *m)
 {
     free(m->symbol);
-    free(m->heap.item);
+    for (int b = 0; b <= 64; b++)
+        free(m->queue.bucket[b].item);
+    free(m->queue.early.item);
     *m = (struct merger){0};
 }

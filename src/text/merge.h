@@ -1,8 +1,8 @@
 /* Merging neighbours, best pair first: the loop that byte-level BPE and SentencePiece BPE share.
  *
- * The symbols of a word form a list in an array (index = place, so that "leftmost" is "lowest index"). Each symbol knows the
- * rank of the pair that it begins; a binary heap holds rank << 32 | index. An entry whose rank is no longer the symbol's is
- * stale and skipped. O(n log n) for n symbols. */
+ * The symbols of a word form a list in an array (index = place, so that "leftmost" is "lowest index"). Each symbol knows the rank
+ * of the pair that it begins; in long words a queue holds rank << 32 | index. An entry whose rank is no longer the symbol's is stale
+ * and skipped. O(n log n) for n symbols. */
 #ifndef TEXT_MERGE_H
 #define TEXT_MERGE_H
 
@@ -27,11 +27,18 @@ struct symbol {
     int32_t joined;         /* id of that pair's text */
 };
 
+/* A radix heap: what merging makes can hardly merge before what it was made of, so the least item seldom falls. Bucket b > 0 holds
+ * items whose highest bit that differs from `last` is b - 1; bucket 0 those equal to it; what falls below goes to `early`. */
+struct rank_queue {
+    uint64_t last;
+    struct heap bucket[65], early; /* buckets are plain lists */
+};
+
 /* Fewer than 2^31 symbols; zeroed: empty. */
 struct merger {
     struct symbol *symbol;
     size_t n, cap;
-    struct heap heap;
+    struct rank_queue queue;
 };
 
 /* Rank of a pair and the id of its joined text. */
