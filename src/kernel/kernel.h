@@ -54,6 +54,7 @@ struct wmat {
     enum block_type type;
     int n_rows, n_cols; /* output rows (N), row length (K) */
     size_t row_bytes;
+    const float *scale; /* the product is multiplied by it (op/'s work, not a kernel's); NULL: 1 */
 };
 
 /* out[r * ld_out + n] for all rows r of x and n in [n0, n1). Any n1 - n0 >= 0, any x->n_rows >= 1.

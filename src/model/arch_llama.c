@@ -39,10 +39,10 @@ static int bind(struct binder *b, int l, void *layer)
     const struct params *p = &b->m->p;
     if (l == 0)
         b->m->rope_factors = bind_vector_if(b, -1, "rope_freqs.weight", p->rope.n_rot / 2);
-    bind_attention(b, l, &w->attention);
+    bind_attention(b, l, &w->attention, 0);
     bind_biases(b, l, w);
     if (p->n_expert)
-        bind_moe(b, l, &w->moe);
+        bind_moe(b, l, &w->moe, "ffn_norm.weight");
     else {
         w->ffn_norm = bind_vector(b, l, "ffn_norm.weight", p->n_embd);
         bind_ffn(b, l, &w->ffn, "", p->n_ff);

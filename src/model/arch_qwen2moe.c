@@ -23,9 +23,9 @@ static int read_params(struct params *p, const struct gguf *g, struct error *err
 static int bind(struct binder *b, int l, void *layer)
 {
     struct layer *w = layer;
-    bind_attention(b, l, &w->attention);
+    bind_attention(b, l, &w->attention, 0);
     bind_qkv_bias(b, l, &w->attention);
-    bind_moe(b, l, &w->moe);
+    bind_moe(b, l, &w->moe, "ffn_norm.weight");
     w->shared.gate = bind_vector(b, l, "ffn_gate_inp_shexp.weight", b->m->p.n_embd);
     bind_ffn(b, l, &w->shared.ffn, "_shexp", b->m->p.n_ff_shared);
     return b->failed;

@@ -3,10 +3,12 @@
 
 #include <string.h>
 
-extern const struct arch arch_llama, arch_qwen2, arch_qwen2moe, arch_qwen3, arch_qwen3moe, arch_olmoe;
+extern const struct arch arch_llama, arch_qwen2, arch_qwen2moe, arch_qwen3, arch_qwen3moe, arch_olmoe, arch_gptoss,
+    arch_deepseek2, arch_qwen3next, arch_qwen35, arch_qwen35moe;
 
 static const struct arch *const archs[] = {
-    &arch_llama, &arch_qwen2, &arch_qwen2moe, &arch_qwen3, &arch_qwen3moe, &arch_olmoe,
+    &arch_llama,  &arch_qwen2,     &arch_qwen2moe,  &arch_qwen3,  &arch_qwen3moe,  &arch_olmoe,
+    &arch_gptoss, &arch_deepseek2, &arch_qwen3next, &arch_qwen35, &arch_qwen35moe,
 };
 enum { N_ARCHS = sizeof archs / sizeof *archs };
 

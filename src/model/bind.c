@@ -5,6 +5,7 @@
 
 #include <assert.h>
 #include <stdio.h>
+#include <string.h>
 
 enum { NAME = 128 };
 
@@ -61,7 +62,7 @@ static struct weight *add(struct binder *b, const struct gguf_tensor *t, int is_
     if (!t)
         return NULL;
     for (int i = 0; i < m->n_weight; i++) /* the same tensor again: tied output */
-        if (m->weight[i].tensor == t)
+        if (m->weight[i].tensor == t && !m->weight[i].keys_of)
             return &m->weight[i];
     struct weight *w = &m->weight[m->n_weight++]; /* room for every tensor of the file */
     *w = (struct weight){.tensor = t, .is_vector = is_vector};
@@ -72,14 +73,32 @@ static struct weight *add(struct binder *b, const struct gguf_tensor *t, int is_
     return w;
 }
 
+/* "X.weight" has a factor "X.scale" in some files (nvfp4): n values. */
+static struct weight *scale_of(struct binder *b, int l, const char *name, int n)
+{
+    char scale[NAME];
+    int stem = (int)strlen(name) - (int)strlen(".weight");
+    if (stem <= 0 || strcmp(name + stem, ".weight") != 0)
+        return NULL;
+    snprintf(scale, sizeof scale, "%.*s.scale", stem, name);
+    return bind_vector_if(b, l, scale, n);
+}
+
+static struct weight *scaled(struct binder *b, int l, const char *name, struct weight *w)
+{
+    if (w)
+        w->scale = scale_of(b, l, name, 1);
+    return w;
+}
+
 struct weight *bind_matrix(struct binder *b, int l, const char *name, int n_out, int n_in)
 {
-    return add(b, find(b, l, name, 1, (uint64_t[]){(uint64_t)n_in, (uint64_t)n_out}, 2), 0);
+    return scaled(b, l, name, add(b, find(b, l, name, 1, (uint64_t[]){(uint64_t)n_in, (uint64_t)n_out}, 2), 0));
 }
 
 struct weight *bind_matrix_if(struct binder *b, int l, const char *name, int n_out, int n_in)
 {
-    return add(b, find(b, l, name, 0, (uint64_t[]){(uint64_t)n_in, (uint64_t)n_out}, 2), 0);
+    return scaled(b, l, name, add(b, find(b, l, name, 0, (uint64_t[]){(uint64_t)n_in, (uint64_t)n_out}, 2), 0));
 }
 
 struct weight *bind_vector(struct binder *b, int l, const char *name, int n)
@@ -130,6 +149,36 @@ size_t bind_state(struct binder *b, size_t n)
     return at;
 }
 
+static struct weight *heads(struct binder *b, int l, const char *name, int required, int n_head, int n_out, int n_in)
+{
+    uint64_t ne[] = {(uint64_t)n_in, (uint64_t)n_out, (uint64_t)n_head};
+    struct weight *w = scaled(b, l, name, add(b, find(b, l, name, required, ne, 3), 0));
+    if (w)
+        w->mat.n_rows = n_head * n_out;
+    return w;
+}
+
+struct weight *bind_heads(struct binder *b, int l, const char *name, int n_head, int n_out, int n_in)
+{
+    return heads(b, l, name, 1, n_head, n_out, n_in);
+}
+
+struct weight *bind_heads_if(struct binder *b, int l, const char *name, int n_head, int n_out, int n_in)
+{
+    return heads(b, l, name, 0, n_head, n_out, n_in);
+}
+
+struct weight *bind_keys_of(struct binder *b, const struct weight *kv_b, int n_head, int d)
+{
+    if (!kv_b)
+        return NULL;
+    struct weight *w = &b->m->weight[b->m->n_weight++]; /* there is room for two of every tensor */
+    *w = (struct weight){.tensor = kv_b->tensor, .keys_of = kv_b};
+    w->mat = (struct wmat){
+        .type = TYPE_F32, .n_rows = n_head * kv_b->mat.n_cols, .n_cols = d, .row_bytes = (size_t)d * sizeof(float)};
+    return w;
+}
+
 static struct wmat part_of(const struct gguf_tensor *t, int n_rows)
 {
     return (struct wmat){.type = t->type,
@@ -161,6 +210,9 @@ struct experts *bind_experts(struct binder *b, int l)
     e->gate = part_of(gate, p->n_ff_expert);
     e->up = part_of(up, p->n_ff_expert);
     e->down = part_of(down, p->n_embd);
+    e->gate_scale = scale_of(b, l, both ? "ffn_gate_up_exps.weight" : "ffn_gate_exps.weight", p->n_expert);
+    e->up_scale = both ? e->gate_scale : scale_of(b, l, "ffn_up_exps.weight", p->n_expert);
+    e->down_scale = scale_of(b, l, "ffn_down_exps.weight", p->n_expert);
     struct expert_layer *s = &b->m->expert_layer[l];
     *s = (struct expert_layer){.layer = l, .n_expert = p->n_expert};
     stream(s, gate);

@@ -26,6 +26,13 @@ struct experts *bind_experts(struct binder *b, int l);
 /* The small matrix of a convolution, f32 [n_channel][width] in the file: kept [width][n_channel]. */
 struct weight *bind_conv(struct binder *b, int l, const char *name, int width, int n_channel);
 
+/* A matrix of each head, [n_head][n_out][n_in]: bound as one of n_head * n_out rows. */
+struct weight *bind_heads(struct binder *b, int l, const char *name, int n_head, int n_out, int n_in);
+struct weight *bind_heads_if(struct binder *b, int l, const char *name, int n_head, int n_out, int n_in);
+
+/* The first d rows of each head of an unsplit kv_b, as f32 [n_head][n_cols of kv_b][d]: made when it is loaded. */
+struct weight *bind_keys_of(struct binder *b, const struct weight *kv_b, int n_head, int d);
+
 /* A table of vectors, f32 [n_rows][n_cols] (biases of experts). */
 struct weight *bind_table(struct binder *b, int l, const char *name, int n_rows, int n_cols);
 

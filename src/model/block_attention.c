@@ -71,10 +71,10 @@ size_t attention_row_bytes(const struct params *p)
     return ((size_t)p->n_embd + n_q + n_kv + n_o) * sizeof(float) + act_row_bytes(p->n_embd) + act_row_bytes((int)n_o);
 }
 
-void bind_attention(struct binder *b, int l, struct attention_weights *w)
+void bind_attention(struct binder *b, int l, struct attention_weights *w, int window)
 {
     const struct params *p = &b->m->p;
-    w->kv = bind_kv(b, KV_FULL, p->n_head_kv, p->d_k, p->d_v, 0);
+    w->kv = bind_kv(b, window ? KV_WINDOW : KV_FULL, p->n_head_kv, p->d_k, p->d_v, window);
     w->norm = bind_vector(b, l, "attn_norm.weight", p->n_embd);
     w->wq = bind_matrix(b, l, "attn_q.weight", p->n_head * p->d_k, p->n_embd);
     w->wk = bind_matrix(b, l, "attn_k.weight", p->n_head_kv * p->d_k, p->n_embd);

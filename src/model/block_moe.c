@@ -52,16 +52,20 @@ static const float *bias_row(const struct weight *b, int id)
 static struct moe_expert moe_expert(const struct experts *e, int id, int first, int end, const int32_t *rows,
                                     const float *w)
 {
-    return (struct moe_expert){.gate = e->gate,
-                               .up = e->up,
-                               .down = e->down,
-                               .gate_bias = bias_row(e->gate_bias, id),
-                               .up_bias = bias_row(e->up_bias, id),
-                               .down_bias = bias_row(e->down_bias, id),
-                               .row = rows + first,
-                               .w = w + first,
-                               .n = end - first,
-                               .first_use = first};
+    struct moe_expert x = {.gate = e->gate,
+                           .up = e->up,
+                           .down = e->down,
+                           .gate_bias = bias_row(e->gate_bias, id),
+                           .up_bias = bias_row(e->up_bias, id),
+                           .down_bias = bias_row(e->down_bias, id),
+                           .row = rows + first,
+                           .w = w + first,
+                           .n = end - first,
+                           .first_use = first};
+    x.gate.scale = e->gate_scale ? e->gate_scale->vector + id : NULL;
+    x.up.scale = e->up_scale ? e->up_scale->vector + id : NULL;
+    x.down.scale = e->down_scale ? e->down_scale->vector + id : NULL;
+    return x;
 }
 
 /* Counting sort of the (row, expert) pairs by expert. */
@@ -275,12 +279,14 @@ void block_sparse(struct step *s, int l, float *x, const struct moe_weights *w, 
     step_reset(s, mark);
 }
 
-void bind_moe(struct binder *b, int l, struct moe_weights *w)
+struct experts *bind_moe(struct binder *b, int l, struct moe_weights *w, const char *norm)
 {
     const struct params *p = &b->m->p;
-    w->norm = bind_vector(b, l, "ffn_norm.weight", p->n_embd);
+    w->norm = bind_vector(b, l, norm, p->n_embd);
     w->router = bind_matrix(b, l, "ffn_gate_inp.weight", p->n_expert, p->n_embd);
-    w->experts = bind_experts(b, l);
+    struct experts *e = bind_experts(b, l);
+    w->experts = e;
+    return e;
 }
 
 size_t moe_row_bytes(const struct params *p)

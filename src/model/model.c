@@ -67,8 +67,7 @@ static int find_arch(struct model *m, struct error *err)
 static int allocate(struct model *m, struct error *err)
 {
     size_t n_layer = (size_t)m->p.n_layer;
-    m->max_weight = (int)m->file->n_tensor;
-    m->weight = arena_array(&m->arena, m->file->n_tensor, sizeof *m->weight);
+    m->weight = arena_array(&m->arena, 2 * m->file->n_tensor, sizeof *m->weight);
     m->layer = arena_array(&m->arena, n_layer, m->arch->layer_bytes);
     m->expert_layer = arena_array(&m->arena, n_layer, sizeof *m->expert_layer);
     m->rope_freq = arena_array(&m->arena, (size_t)m->p.rope.n_rot / 2, sizeof *m->rope_freq);
@@ -107,6 +106,8 @@ size_t weight_bytes(const struct weight *w)
 {
     if (w->on_disk)
         return 0;
+    if (w->keys_of)
+        return (size_t)round_up((uint64_t)w->mat.n_rows * w->mat.row_bytes, 64);
     uint64_t n = w->is_vector ? w->tensor->ne[0] * sizeof(float) : w->tensor->n_bytes;
     return (size_t)round_up(n > w->tensor->n_bytes ? n : w->tensor->n_bytes, 64);
 }
@@ -152,6 +153,26 @@ static int transpose(struct weight *w, struct error *err)
     return 0;
 }
 
+/* Row i of head h of kv_b becomes column i of head h here. */
+static void turn_keys(struct weight *w)
+{
+    const struct wmat *from = &w->keys_of->mat;
+    const struct block_info *type = type_info(from->type);
+    size_t d = (size_t)w->mat.n_cols, rank = (size_t)from->n_cols, n_head = (size_t)w->mat.n_rows / rank;
+    size_t head_rows = (size_t)from->n_rows / n_head;
+    float *to = (float *)(uintptr_t)w->mat.data, block[256];
+    for (size_t h = 0; h < n_head; h++)
+        for (size_t i = 0; i < d; i++)
+            for (size_t c = 0; c < rank; c += (size_t)type->block) {
+                type->decode(block,
+                             from->data + (h * head_rows + i) * from->row_bytes +
+                                 c / (size_t)type->block * (size_t)type->bytes,
+                             (size_t)type->block);
+                for (size_t j = 0; j < (size_t)type->block; j++)
+                    to[(h * rank + c + j) * d + i] = block[j];
+            }
+}
+
 int model_load(struct model *m, struct reader *r, struct arena *mem, uint8_t *bounce, size_t bounce_bytes,
                void (*progress)(void *arg, uint64_t done, uint64_t total), void *arg, struct error *err)
 {
@@ -169,6 +190,8 @@ int model_load(struct model *m, struct reader *r, struct arena *mem, uint8_t *bo
             goto done;
         }
         w->mat.data = at;
+        if (w->keys_of)
+            continue;
         read[n++] = (struct weight_read){w->tensor->name, w->tensor->file, w->tensor->offset, w->tensor->n_bytes,
                                          raw_place(w, at)};
     }
@@ -176,8 +199,12 @@ int model_load(struct model *m, struct reader *r, struct arena *mem, uint8_t *bo
         goto done;
     for (int i = 0; i < m->n_weight; i++) {
         struct weight *w = &m->weight[i];
+        if (w->keys_of)
+            turn_keys(w);
         if (w->transposed && transpose(w, err))
             goto done;
+        if (w->scale)
+            w->mat.scale = (const float *)w->scale->mat.data; /* one value, f32 where it is a file's */
         if (!w->is_vector)
             continue;
         if (w->tensor->type != TYPE_F32)

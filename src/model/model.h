@@ -17,11 +17,13 @@
 /* A matrix or vector of the file. A matrix is multiplied as it lies; a vector is widened to f32 when it is loaded. */
 struct weight {
     const struct gguf_tensor *tensor;
-    struct wmat mat;     /* data NULL until loaded, or for ever where the tensor stays on disk */
-    const float *vector; /* [n] of a one-dimensional tensor, else NULL */
+    const struct weight *scale; /* NAME.scale: multiplies the product, one value, or one an expert; or NULL */
+    struct wmat mat;            /* data NULL until loaded, or for ever where the tensor stays on disk */
+    const float *vector;        /* [n] of a one-dimensional tensor, else NULL */
     int is_vector;
-    int transposed; /* f32 matrix that is kept [n_cols][n_rows]: convolutions */
-    int on_disk;    /* not loaded: rows are read one by one (token embedding) */
+    int transposed;               /* f32 matrix that is kept [n_cols][n_rows]: convolutions */
+    const struct weight *keys_of; /* derived: the key rows of an unsplit kv_b, turned and in f32 */
+    int on_disk;                  /* not loaded: rows are read one by one (token embedding) */
 };
 
 /* The expert tensors of a layer; slices of them come from the store. */
@@ -30,7 +32,8 @@ struct experts {
     struct wmat gate, up, down;        /* of one expert, without data */
     int gate_part, up_part, down_part; /* which part of the store's view; gate and up may be halves of one */
     size_t up_offset;                  /* of up's rows in its part: 0, or behind gate's */
-    const struct weight *gate_bias, *up_bias, *down_bias; /* [n_expert][n], or NULL */
+    const struct weight *gate_bias, *up_bias, *down_bias;    /* [n_expert][n], or NULL */
+    const struct weight *gate_scale, *up_scale, *down_scale; /* [n_expert], or NULL */
 };
 
 /* What layers of a kind keep of a sequence; the plan and the session make pools of it. */
@@ -48,7 +51,7 @@ struct model {
     struct arena arena; /* of everything below; counted in the plan's index */
     void *layer;        /* [n_layer] of arch->layer_bytes */
     struct weight *weight;
-    int n_weight, max_weight;
+    int n_weight;
     struct weight *token_embd, *output_norm, *output; /* output is token_embd where tied */
     const struct weight *rope_factors;                /* [n_rot / 2], or NULL */
     struct expert_layer *expert_layer;                /* [n_layer], n_expert 0 where dense */

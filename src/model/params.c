@@ -31,12 +31,18 @@ int params_int(const struct gguf *g, const char *key, int min, int max, int fall
     return 0;
 }
 
-static int read_double(const struct gguf *g, const char *key, double min, double max, double fallback, double *out,
-                       struct error *err)
+int params_real(const struct gguf *g, const char *key, double min, double max, double fallback, double *out,
+                struct error *err)
 {
     char name[KEY];
     *out = fallback;
     return gguf_f64(g, arch_key(g, key, name), min, max, out, err) < 0 ? -1 : 0;
+}
+
+int params_bool(const struct gguf *g, const char *key, int *out, struct error *err)
+{
+    char name[KEY];
+    return gguf_bool(g, arch_key(g, key, name), out, err) < 0 ? -1 : 0;
 }
 
 static int read_rope_scaling(struct params *p, const struct gguf *g, struct error *err)
@@ -47,13 +53,13 @@ static int read_rope_scaling(struct params *p, const struct gguf *g, struct erro
     if (gguf_str(g, arch_key(g, "rope.scaling.type", name), &type, err) < 0)
         return -1;
     double n_ctx = p->n_ctx_train, old_linear;
-    if (read_double(g, "rope.scale_linear", 1e-6, 1e6, 1, &old_linear, err) ||
-        read_double(g, "rope.scaling.factor", 1e-6, 1e6, old_linear, &r->factor, err) ||
-        read_double(g, "rope.scaling.original_context_length", 1, 1e9, n_ctx, &r->n_orig, err) ||
-        read_double(g, "rope.scaling.attn_factor", 1e-6, 1e6, 1, &r->attn_factor, err) ||
-        read_double(g, "rope.scaling.yarn_attn_factor", 1e-6, 1e6, r->attn_factor, &r->attn_factor, err) ||
-        read_double(g, "rope.scaling.yarn_beta_fast", 1e-3, 1e6, 32, &r->beta_fast, err) ||
-        read_double(g, "rope.scaling.yarn_beta_slow", 1e-3, 1e6, 1, &r->beta_slow, err))
+    if (params_real(g, "rope.scale_linear", 1e-6, 1e6, 1, &old_linear, err) ||
+        params_real(g, "rope.scaling.factor", 1e-6, 1e6, old_linear, &r->factor, err) ||
+        params_real(g, "rope.scaling.original_context_length", 1, 1e9, n_ctx, &r->n_orig, err) ||
+        params_real(g, "rope.scaling.attn_factor", 1e-6, 1e6, 1, &r->attn_factor, err) ||
+        params_real(g, "rope.scaling.yarn_attn_factor", 1e-6, 1e6, r->attn_factor, &r->attn_factor, err) ||
+        params_real(g, "rope.scaling.yarn_beta_fast", 1e-3, 1e6, 32, &r->beta_fast, err) ||
+        params_real(g, "rope.scaling.yarn_beta_slow", 1e-3, 1e6, 1, &r->beta_slow, err))
         return -1;
     if (strcmp(type.text, "none") == 0)
         r->scaling = old_linear != 1 ? ROPE_LINEAR : ROPE_PLAIN;
@@ -71,7 +77,7 @@ static int read_rope(struct params *p, const struct gguf *g, enum rope_pairs pai
 {
     p->rope = (struct rope_params){.pairs = pairs};
     if (params_int(g, "rope.dimension_count", 2, p->d_k, p->d_k, &p->rope.n_rot, err) ||
-        read_double(g, "rope.freq_base", 1.5, 1e12, 10000, &p->rope.base, err))
+        params_real(g, "rope.freq_base", 1.5, 1e12, 10000, &p->rope.base, err))
         return -1;
     if (p->rope.n_rot % 2)
         return error_set(err, ERR_FORMAT, "%s: rope.dimension_count is %d; it must be even", g->file->path,
@@ -88,9 +94,13 @@ int params_read(struct params *p, const struct gguf *g, enum rope_pairs pairs, s
         params_int(g, "feed_forward_length", 0, MAX_WIDTH, 0, &p->n_ff, err) ||
         params_int(g, "attention.head_count", 1, MAX_HEADS, -1, &p->n_head, err) ||
         params_int(g, "attention.head_count_kv", 1, MAX_HEADS, p->n_head, &p->n_head_kv, err) ||
-        read_double(g, "attention.layer_norm_rms_epsilon", 1e-30, 1, 1e-6, &eps, err))
+        params_real(g, "attention.layer_norm_rms_epsilon", 1e-30, 1, 1e-6, &eps, err))
         return -1;
     p->norm_eps = (float)eps;
+    int n_draft; /* layers that only draft tokens (multi-token prediction) come last and are left alone */
+    if (params_int(g, "nextn_predict_layers", 0, p->n_layer - 1, 0, &n_draft, err))
+        return -1;
+    p->n_layer -= n_draft;
     if (p->n_head % p->n_head_kv)
         return error_set(
             err, ERR_FORMAT,

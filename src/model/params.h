@@ -17,6 +17,17 @@ struct params {
     int n_expert, n_expert_used;  /* 0, 0: dense */
     int n_ff_expert, n_ff_shared; /* n_ff_shared 0: no shared expert */
     float norm_eps;
+    int window;           /* positions that windowed layers see */
+    struct delta_params { /* gated delta net: heads of d keys and d values, a convolution before them */
+        int n_head_k, n_head_v, d, conv, interval; /* every interval-th layer attends instead */
+    } delta;
+    struct latent_params {                        /* latent attention: ranks, and the parts of a head */
+        int q_rank, kv_rank, d_nope, d_rope, d_v; /* q_rank 0: queries are not compressed */
+        float scale;
+    } latent;
+    int n_dense_lead; /* leading layers without experts */
+    int router_sigmoid, router_normalise, n_group, n_group_used;
+    float router_scale;
     struct rope_params rope;
 };
 
@@ -25,6 +36,10 @@ int params_read(struct params *p, const struct gguf *g, enum rope_pairs pairs, s
 
 /* The expert keys; -1 also when they are absent. */
 int params_read_experts(struct params *p, const struct gguf *g, struct error *err);
+
+int params_bool(const struct gguf *g, const char *key, int *out, struct error *err); /* absent: *out stays */
+int params_real(const struct gguf *g, const char *key, double min, double max, double fallback, double *out,
+                struct error *err);
 
 /* A whole number of "ARCH.key" in [min, max]; absent: fallback, or an error if fallback < 0. */
 int params_int(const struct gguf *g, const char *key, int min, int max, int fallback, int *out, struct error *err);

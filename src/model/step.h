@@ -109,10 +109,12 @@ void decoder_memory(const struct model *m, size_t ffn_row, size_t ffn_fixed, str
 
 /* ---- what bind functions share ---------------------------------------------------------------------------------------------- */
 struct binder;
-void bind_attention(struct binder *b, int l, struct attention_weights *w); /* norm, q, k, v, output */
+void bind_attention(struct binder *b, int l, struct attention_weights *w,
+                    int window); /* norm, q, k, v, output; window 0: none */
 void bind_qkv_bias(struct binder *b, int l, struct attention_weights *w);
-void bind_qk_norm(struct binder *b, int l, struct attention_weights *w, int n_q, int n_k);   /* their widths */
-void bind_moe(struct binder *b, int l, struct moe_weights *w);                               /* norm, router, experts */
+void bind_qk_norm(struct binder *b, int l, struct attention_weights *w, int n_q, int n_k); /* their widths */
+struct experts *bind_moe(struct binder *b, int l, struct moe_weights *w,
+                         const char *norm); /* its name; router, experts */
 void bind_ffn(struct binder *b, int l, struct ffn_weights *w, const char *suffix, int n_ff); /* suffix: "", "_shexp" */
 
 #endif

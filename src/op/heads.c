@@ -6,7 +6,7 @@
 struct heads {
     const struct op *op;
     float *out;
-    size_t ld_out;
+    size_t ld_out, stride_out;
     const float *x; /* [n_head][n_rows][n_cols] */
     const struct xq *xq;
     int n_rows;
@@ -28,13 +28,13 @@ static void head_units(void *arg, int begin, int end, int thread)
             view = xq_rows(a->xq, h * a->n_rows, a->n_rows);
             x.xq = &view;
         }
-        op_product(a->op, &w, 0, a->n_out, &x, a->out + (size_t)h * (size_t)a->n_out, a->ld_out, NULL,
+        op_product(a->op, &w, 0, a->n_out, &x, a->out + (size_t)h * a->stride_out, a->ld_out, NULL,
                    op_thread_scratch(a->op, thread));
     }
 }
 
-void op_matmul_heads(struct op *op, float *out, size_t ld_out, const float *x, size_t ld_x, size_t stride_x, int n_rows,
-                     const struct wmat *w, int n_head, int n_out, int head_rows)
+void op_matmul_heads(struct op *op, float *out, size_t ld_out, size_t stride_out, const float *x, size_t ld_x,
+                     size_t stride_x, int n_rows, const struct wmat *w, int n_head, int n_out, int head_rows)
 {
     size_t mark = arena_mark(op->scratch), n_cols = (size_t)w->n_cols;
     float *by_head = op_alloc(op, (size_t)n_head * (size_t)n_rows * n_cols * sizeof(float));
@@ -46,6 +46,7 @@ void op_matmul_heads(struct op *op, float *out, size_t ld_out, const float *x, s
     struct heads work = {.op = op,
                          .out = out,
                          .ld_out = ld_out,
+                         .stride_out = stride_out,
                          .x = by_head,
                          .n_rows = n_rows,
                          .w = w,

@@ -4,10 +4,10 @@
 
 #include "op/matmul.h"
 
-/* out[r * ld_out + h * n_out + i] = row i of head h's matrix times x[r * ld_x + h * stride_x ...]: w holds n_head matrices of
+/* out[r * ld_out + h * stride_out + i] = row i of head h's matrix times x[r * ld_x + h * stride_x ...]: w holds n_head matrices of
  * n_out rows, head_rows rows apart (n_out of them are used). */
-void op_matmul_heads(struct op *op, float *out, size_t ld_out, const float *x, size_t ld_x, size_t stride_x, int n_rows,
-                     const struct wmat *w, int n_head, int n_out, int head_rows);
+void op_matmul_heads(struct op *op, float *out, size_t ld_out, size_t stride_out, const float *x, size_t ld_x,
+                     size_t stride_x, int n_rows, const struct wmat *w, int n_head, int n_out, int head_rows);
 
 size_t op_matmul_heads_row_bytes(int n_head, int n_cols);
 

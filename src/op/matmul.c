@@ -51,11 +51,9 @@ static void product_dots(const struct op *op, const struct wmat *w, int n0, int 
     }
 }
 
-void op_product(const struct op *op, const struct wmat *w, int n0, int n1, const struct rows_view *x, float *out,
-                size_t ld_out, const uint8_t *then, void *scratch)
+static void product(const struct op *op, const struct wmat *w, int n0, int n1, const struct rows_view *x, float *out,
+                    size_t ld_out, const uint8_t *then, void *scratch)
 {
-    if (n0 >= n1)
-        return;
     if (x->xq && x->n_rows >= TILE_ROWS)
         op->k->tile[w->type](w, n0, n1, x->xq, out, ld_out, scratch);
     else if (x->xq)
@@ -64,6 +62,16 @@ void op_product(const struct op *op, const struct wmat *w, int n0, int n1, const
         op->k->tilef[w->type](w, n0, n1, x->f32, x->ld, x->n_rows, out, ld_out);
     else
         product_exact(op, w, n0, n1, x, out, ld_out, scratch);
+}
+
+void op_product(const struct op *op, const struct wmat *w, int n0, int n1, const struct rows_view *x, float *out,
+                size_t ld_out, const uint8_t *then, void *scratch)
+{
+    if (n0 >= n1)
+        return;
+    product(op, w, n0, n1, x, out, ld_out, then, scratch);
+    for (int r = 0; w->scale && r < x->n_rows; r++)
+        op->k->scale(out + (size_t)r * ld_out + n0, *w->scale, n1 - n0);
 }
 
 struct matmul {

@@ -77,29 +77,28 @@ static void delta_units(void *arg, int begin, int end, int thread)
     for (int u = begin; u < end; u++) {
         int p = u % a->panels, h = u / a->panels % d->n_head_v;
         const struct run *r = &a->run[u / a->panels / d->n_head_v];
-        size_t row = (size_t)r->first,
-               key = (size_t)(d->interleaved ? h % d->n_head_k : h / (d->n_head_v / d->n_head_k));
-        size_t column = (size_t)h * (size_t)d->n_v + (size_t)p * (size_t)a->panel;
-        float *state = r->state + ((size_t)h * (size_t)d->n_v + (size_t)p * (size_t)a->panel) * (size_t)d->n_k;
-        struct delta_run run = {.state = state, .n_k = d->n_k, .panel = a->panel, .n_rows = r->n};
-        run.q = d->q + row * d->ld_q + key * (size_t)d->n_k;
-        run.k = d->k + row * d->ld_k + key * (size_t)d->n_k;
-        run.v = d->v + row * d->ld_v + column;
-        run.o = d->o + row * d->ld_o + column;
-        run.decay = d->decay + row * d->ld_gate + (size_t)h;
-        run.beta = d->beta + row * d->ld_gate + (size_t)h;
-        run.ld_k = d->ld_k;
-        run.ld_v = d->ld_v;
-        run.ld_o = d->ld_o;
-        run.ld_gate = d->ld_gate;
+        size_t n = (size_t)d->d, n_key = (size_t)d->n_head_k * n, row = (size_t)r->first;
+        size_t key = (size_t)(d->interleaved ? h % d->n_head_k : h / (d->n_head_v / d->n_head_k)) * n;
+        size_t column = (size_t)h * n + (size_t)(p * a->panel);
+        const float *qkv = d->qkv + row * d->ld;
+        struct delta_run run = {.state = r->state + column * n, .n_k = d->d, .panel = a->panel, .n_rows = r->n};
+        run.q = qkv + key;
+        run.k = qkv + n_key + key;
+        run.v = qkv + 2 * n_key + column;
+        run.o = d->o + row * (size_t)d->n_head_v * n + column;
+        run.decay = d->decay + row * (size_t)d->n_head_v + (size_t)h;
+        run.beta = d->beta + row * (size_t)d->n_head_v + (size_t)h;
+        run.ld_k = run.ld_v = d->ld;
+        run.ld_o = (size_t)d->n_head_v * n;
+        run.ld_gate = (size_t)d->n_head_v;
         a->op->k->delta(&run);
     }
 }
 
 void op_delta(struct op *op, const struct delta *d, const struct run *run, int n_run)
 {
-    assert(d->ld_q == d->ld_k && d->n_head_v % d->n_head_k == 0);
-    int panel = d->n_v % DELTA_PANEL == 0 ? DELTA_PANEL : d->n_v, panels = d->n_v / panel;
+    assert(d->n_head_v % d->n_head_k == 0);
+    int panel = d->d % DELTA_PANEL == 0 ? DELTA_PANEL : d->d, panels = d->d / panel;
     op_split(op, n_run * d->n_head_v * panels, 1, 1, delta_units, &(struct delta_units){op, d, run, panel, panels});
 }
 

@@ -17,14 +17,14 @@ void op_conv(struct op *op, float *y, const float *x, const float *c, int width,
              int n_run);
 enum { CONV_MOST = 8 }; /* width */
 
-/* Gated delta rule (kernels.md G). Value head h uses key head key_of(h). Rows are ld floats apart in each array:
- * q, k [n_head_k][n_k], v [n_head_v][n_v], decay and beta [n_head_v], o [n_head_v][n_v].
+/* Gated delta rule (kernels.md G), heads of d keys and d values. Rows of qkv, ld floats apart: q, k [n_head_k][d], then
+ * v [n_head_v][d]; decay, beta [n_rows][n_head_v]; o [n_rows][n_head_v][d].
  * State of a run: [n_head_v] of panels as kernel.h has them. */
 struct delta {
-    int n_head_k, n_head_v, n_k, n_v;
+    int n_head_k, n_head_v, d;
     int interleaved; /* value head h uses key head h % n_head_k; else h / (n_head_v / n_head_k) */
-    const float *q, *k, *v, *decay, *beta;
-    size_t ld_q, ld_k, ld_v, ld_gate, ld_o;
+    const float *qkv, *decay, *beta;
+    size_t ld;
     float *o;
 };
 void op_delta(struct op *op, const struct delta *d, const struct run *run, int n_run);
