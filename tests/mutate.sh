@@ -1,0 +1,198 @@
+#!/bin/sh
+# Does every law have a test that can fail? Breaks one law at a time in a copy of the checkout, and runs the test that is named
+# for it: it must turn red.
+#
+#     sh tests/mutate.sh [NAME...]        all, or those mutations alone
+#
+# A line a mutation; the last line is "N red, N green"; status 1 if one stays green, does not apply, or does not compile. Only
+# what a mutation touches is built again. Not part of make check: some minutes.
+set -u
+cd "$(dirname "$0")/.." || exit 1
+checkout=$PWD
+shared=${STOKER_SHARED:-../shared}
+STOKER_SHARED=$(cd "$shared" 2>/dev/null && pwd) || STOKER_SHARED=$checkout/../shared
+export STOKER_SHARED
+chosen=" $* "
+jobs=${JOBS:-$(nproc)}
+
+copy=$(mktemp -d) || exit 1
+log=$copy.log
+trap 'rm -rf "$copy" "$log"' EXIT
+trap 'exit 1' INT TERM
+if [ -e .git ]; then
+    git ls-files -z --cached --others --exclude-standard
+else
+    find . -path './build*' -prune -o -type f -print0
+fi | tar --null --ignore-failed-read -cf - -T - 2>/dev/null | tar -xf - -C "$copy"
+cd "$copy" || exit 1
+
+red=0 green=0 skipped=0
+small=tests/data/golden/qwen3moe.gguf ember=models/ember/ember.gguf
+
+build() { make -j"$jobs" --no-print-directory "build/tests/$1" >"$log" 2>&1; }
+
+complain() { # complain NAME WORDS: counts as green
+    printf 'GREEN  %-22s %s\n' "$1" "$2"
+    [ ! -s "$log" ] || tail -n 5 "$log" | sed 's/^/     | /'
+    green=$((green + 1))
+}
+
+# mutate NAME 'TEST ARGUMENTS' FILE SED [FILE SED]...: edits the files, expects the test to fail, puts the files back
+mutate() {
+    name=$1 test=$2
+    shift 2
+    case $chosen in
+    "  " | *" $name "*) ;;
+    *) return ;;
+    esac
+    : >"$log"
+    program=${test%% *}
+    if ! build "$program" || ! timeout 300 sh -c "build/tests/$test" >"$log" 2>&1; then
+        complain "$name" "$test fails without any mutation"
+        return
+    fi
+    files= applied=1
+    while [ $# -gt 0 ]; do
+        [ -e "$1.sound" ] || cp -p "$1" "$1.sound"
+        cp "$1" "$1.before"
+        sed -i "$2" "$1"
+        cmp -s "$1" "$1.before" && applied=0
+        files="$files $1"
+        shift 2
+    done
+    : >"$log"
+    if [ $applied -eq 0 ]; then
+        complain "$name" "does not apply any more:$files"
+    elif ! build "$program"; then
+        complain "$name" "does not compile:$files"
+    elif timeout 300 sh -c "build/tests/$test" >"$log" 2>&1; then
+        complain "$name" "survives $test"
+    else
+        printf 'red    %-22s %s\n' "$name" "$test"
+        red=$((red + 1))
+    fi
+    for f in $files; do
+        [ ! -e "$f.sound" ] || mv "$f.sound" "$f"
+        touch "$f"
+        rm -f "$f.before"
+    done
+}
+
+skip() {
+    printf 'skip   %-22s %s\n' "$1" "$2"
+    skipped=$((skipped + 1))
+}
+
+# ---- the laws ------------------------------------------------------------------------------------------------------------------
+
+# each thread sums its own part of a row's squares
+mutate split-inside-a-sum "laws -l threads $small" src/op/rows.c '
+s|^static void norm_rows(void \*arg|\
+#include <math.h>\
+static void by_parts(float *y, const float *x, const float *w, int n, float eps, int parts)\
+{\
+    float all = 0;\
+    for (int t = 0; t < parts; t++) {\
+        float sum = 0;\
+        for (int i = n * t / parts; i < n * (t + 1) / parts; i++)\
+            sum += x[i] * x[i];\
+        all += sum;\
+    }\
+    for (int i = 0; i < n; i++)\
+        y[i] = x[i] * (1.0f / sqrtf(all / (float)n + eps)) * (w ? w[i] : 1.0f);\
+}\
+&|
+s|a->op->k->rms_norm(\(.*\), a->eps);|by_parts(\1, a->eps, pool_threads(a->op->pool));|'
+
+# a step of many rows rounds otherwise
+mutate chunk-dependence "laws -l chunks $small" src/op/rows.c \
+    's|\(&(struct rows){op, out, x, w, n, \)eps|\1n_rows > 8 ? eps * 100 : eps|'
+
+# a product and a sum where the law has one fused operation
+if grep -q avx2 /proc/cpuinfo; then
+    mutate tier-bits "laws -l tiers $small" src/kernel/vec_avx2.c \
+        's|_mm256_fmadd_ps(v, v, l\[h\])|_mm256_add_ps(_mm256_mul_ps(v, v), l[h])|'
+    mutate tier-bits-kernels "kernels" src/kernel/vec_avx2.c \
+        's|_mm256_fmadd_ps(v, v, l\[h\])|_mm256_add_ps(_mm256_mul_ps(v, v), l[h])|'
+else
+    skip tier-bits "this machine has one tier"
+fi
+
+# experts are added up as their reads come home
+mutate sum-by-arrival "laws -l warm $small" src/model/block_moe.c '
+s|^static void wave_of_few(|static struct moe_expert arrived[4096];\
+static int n_arrived;\
+&|
+s|ready\[n++\] = p->expert\[index\];|ready[n++] = arrived[n_arrived++] = p->expert[index];|
+s|op_moe_sum(op, &f, p.expert, p.uses.n, y, s->n_rows);|op_moe_sum(op, \&f, arrived, n_arrived, y, s->n_rows), n_arrived = 0;|'
+
+# who comes home first is less likely to go
+mutate victim-by-completion "unit/expert_store" src/store/expert_slots.c \
+    's|^\( *\)s->state = SLOT_READY;|\1static uint32_t home;\
+\1st->cache.fast[st->cache.layer[s->layer].first + s->id] += 9973 * ++home % 65536;\
+&|'
+
+# bits that depend on residency: what had to be read is weighed otherwise
+mutate bits-by-residency "laws -l budgets $small" src/store/expert_store.c \
+    's|^\( *\)range += .*bytes(.*|\1if (st->evictions > 20 \&\& out->id % 2)\
+\1    ((uint8_t *)(uintptr_t)out->part[p])[2] ^= 1;\
+&|'
+
+mutate malloc-in-a-step "laws -l malloc $small" src/model/forward.c '
+s|^int model_forward(|#include <stdlib.h>\
+static void *volatile kept;\
+&|
+s|^    arena_reset(m->op.scratch, 0);|    kept = malloc(8);\
+    free(kept);\
+&|'
+
+# the plan forgets a part; and a session that takes what no plan knows of
+mutate plan-forgets-kv "plan" src/engine/plan.c 's|+= kv_pool_bytes(&shape, kv->n_layer, p->n_page\[k\])|& / 2|'
+mutate more-than-the-plan "plan" src/engine/session.c 's|arena_map(&s->memory, all, err)|arena_map(\&s->memory, all + (64 << 20), err)|'
+mutate slots-that-fall "plan" src/engine/plan.c 's|^    hand_out(pl, c, least, low, all);|    low -= low > 3 \&\& low % 5 == 0 ? 3 : 0;\
+&|'
+
+# when a row leaves, the one before it leaves too
+mutate neighbour-leaves "laws -l cancelled $small" src/model/step.c 's|row_leaves(s, r);|row_leaves(s, r > 0 ? r - 1 : r);|'
+
+# when a row leaves, its neighbour in the batch loses a bit
+mutate neighbour-bits "laws -l cancelled $small" src/model/step.c \
+    's|^\( *\)row_leaves(s, r);|{ if (r + 1 < s->n_rows) x[(size_t)(r + 1) * (size_t)s->m->p.n_embd] *= 1.001f; row_leaves(s, r); }|
+s|^    (void)x;||'
+
+# an unreadable expert leaves its rows in the batch
+mutate unreadable-goes-on "laws -l unreadable $small" src/model/block_moe.c 's|^\( *\)row_leaves(s, e->row\[i\]);|\1(void)s;|'
+
+# activations of a large step are quantised to other scales
+mutate quantised-otherwise "laws -l chunks $ember" src/op/act.c \
+    's|^\( *\)q->act->op->k->quantise(q->to, r, .*|    {\
+&\
+        if (q->to->n_rows > 16)\
+            q->to->scale[q->to->family == ACT_X256 ? r : 8 * r] *= 1.001f;\
+    }|'
+
+# rows of all sequences look into the pages of the first
+mutate sequences-mix "laws -l sequences $small" src/model/forward.c \
+    's|if (r == 0 .. seq\[r\] != seq\[r - 1\])|if (r == 0 \|\| !seq)|'
+
+# the number drawn depends on how many were drawn before, not on its position
+mutate sampler-with-state "unit/sampler" src/text/sampler.c '
+s|^static int32_t draw(|static uint64_t drawn;\
+&|
+s|rng_u64(how->seed, index, 0, choice)|rng_u64(how->seed, drawn++ + 0 * index, 0, choice)|'
+
+mutate gguf-bounds "unit/gguf" src/format/gguf_header.c 's/end > c->file->size)/end > UINT64_MAX - 1)/'
+
+if [ -d "$STOKER_SHARED/quants" ]; then
+    mutate decode-off-by-one "quants $STOKER_SHARED/quants" src/format/decode_small.c \
+        's|out\[j\] = d \* (float)(nibble(b + 2, j) - 8);|out[j] = d * (float)((nibble(b + 2, j) ^ (j == 31)) - 8);|'
+else
+    skip decode-off-by-one "$STOKER_SHARED/quants is absent"
+fi
+mutate decode-by-hand "unit/types" src/format/decode_small.c 's|(float)(nibble(b + 2, j) - 8)|(float)(nibble(b + 2, j) - 7)|'
+
+mutate short-read-is-whole "unit/reader" src/store/reader_pieces.c 's|^\( *\)else if (p->offset + (uint32_t)p->result >= p->need)|\1else if (p->result >= 0)|'
+
+[ $skipped -eq 0 ] || echo "$skipped skipped"
+echo "$red red, $green green"
+[ $green -eq 0 ] && [ $red -gt 0 ]
