@@ -28,6 +28,7 @@ golden         $shared/golden                       --memory min $shared/golden
 quants         $shared/quants                       $shared/quants
 tokenizers     $shared/tokenizers                   $shared/tokenizers
 sampling       $shared/spec/sampling_cases.json     $shared/spec/sampling_cases.json
+tool_cases     $shared/spec/tool_cases              $shared/spec/tool_cases
 "
 
 # No test may take longer (seconds): the slowest one needs a minute with sanitizers on two cores.

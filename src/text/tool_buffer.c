@@ -1,0 +1,78 @@
+/* See tool_buffer.h. Doubling; the text is not terminated. */
+#include "text/tool_buffer.h"
+
+#include "text/utf8.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+void tool_put(struct tool_buffer *b, const char *text, size_t n)
+{
+    if (n == 0 || b->failed)
+        return;
+    if (n > b->cap - b->n) {
+        size_t cap = b->cap ? b->cap : 64;
+        while (cap - b->n < n && cap <= SIZE_MAX / 4)
+            cap *= 2;
+        char *grown = cap - b->n < n ? NULL : realloc(b->text, cap);
+        if (!grown) {
+            b->failed = 1;
+            return;
+        }
+        b->text = grown;
+        b->cap = cap;
+    }
+    memcpy(b->text + b->n, text, n);
+    b->n += n;
+}
+
+void tool_puts(struct tool_buffer *b, const char *text) { tool_put(b, text, strlen(text)); }
+
+void tool_put_escaped(struct tool_buffer *b, const char *text, size_t n)
+{
+    size_t plain = 0;
+    for (size_t i = 0; i < n; i++) {
+        unsigned char c = (unsigned char)text[i];
+        if (c >= 0x20 && c != '"' && c != '\\')
+            continue;
+        static const char from[] = "\"\\\n\r\t\b\f", to[] = "\"\\nrtbf";
+        const char *known = c ? strchr(from, c) : NULL;
+        char escape[8];
+        tool_put(b, text + plain, i - plain);
+        if (known)
+            snprintf(escape, sizeof escape, "\\%c", to[known - from]);
+        else
+            snprintf(escape, sizeof escape, "\\u%04x", c);
+        tool_puts(b, escape);
+        plain = i + 1;
+    }
+    tool_put(b, text + plain, n - plain);
+}
+
+void tool_put_string(struct tool_buffer *b, const char *text, size_t n)
+{
+    tool_put(b, "\"", 1);
+    tool_put_escaped(b, text, n);
+    tool_put(b, "\"", 1);
+}
+
+void tool_put_code_point(struct tool_buffer *b, unsigned long c)
+{
+    char u[4];
+    size_t n = c < 0x80 ? 1 : c < 0x800 ? 2 : c < 0x10000 ? 3 : 4;
+    if ((c >= 0xD800 && c < 0xE000) || c > 0x10FFFF) {
+        tool_puts(b, UTF8_REPLACEMENT);
+        return;
+    }
+    for (size_t i = n; i-- > 1; c >>= 6)
+        u[i] = (char)(0x80 | (c & 0x3F));
+    u[0] = (char)(n == 1 ? c : (0xF00u >> n & 0xF0) | c);
+    tool_put(b, u, n);
+}
+
+void tool_buffer_free(struct tool_buffer *b)
+{
+    free(b->text);
+    *b = (struct tool_buffer){0};
+}

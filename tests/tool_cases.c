@@ -1,0 +1,441 @@
+/* links: text format base */
+/* Tool-call parsers against their cases: tool_cases [FOLDER or FILE.jsonl ..] (without: ../shared/spec/tool_cases; the README
+ * there tells the format). Every case runs whole, byte by byte and at 20 random splits; the joined events must be the expected
+ * answer, and every prefix must have published no more than a prefix of it, and no less than the case's partial results. Then the
+ * same with calls published as they come: the joined pieces are equal, and of a cut call a beginning. */
+#include "base/error.h"
+#include "base/rng.h"
+#include "text/tool_buffer.h"
+#include "text/tool_list.h"
+#include "text/tool_parser.h"
+
+#include <dirent.h>
+#include <jansson.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+enum { SPLITS = 20, MAX_CALLS = 64 };
+
+static int n_passed, n_failed, n_skipped;
+
+/* ---- an answer put together from events ---------------------------------------------------------------------------- */
+
+struct answer {
+    struct tool_buffer content, reasoning, truncated;
+    struct {
+        struct tool_buffer name, id, args;
+        int ended;
+    } call[MAX_CALLS];
+    size_t n_call, n_error;
+    enum tool_event_kind error[MAX_CALLS];
+    const char *wrong; /* events in an impossible order */
+};
+
+static void listen(void *arg, const struct tool_event *e)
+{
+    struct answer *a = arg;
+    if (e->kind >= TOOL_CALL_BEGIN && e->kind <= TOOL_CALL_END && e->call >= MAX_CALLS)
+        return;
+    switch (e->kind) {
+    case TOOL_REASONING:
+        tool_put(&a->reasoning, e->text, e->n);
+        break;
+    case TOOL_CONTENT:
+        tool_put(&a->content, e->text, e->n);
+        break;
+    case TOOL_CALL_BEGIN:
+        if (e->call != a->n_call)
+            a->wrong = "a call began out of order";
+        a->n_call = e->call + 1;
+        tool_puts(&a->call[e->call].name, e->name);
+        break;
+    case TOOL_CALL_ARGS:
+        if (e->call + 1 != a->n_call || a->call[e->call].ended)
+            a->wrong = "arguments of a call that is not open";
+        tool_put(&a->call[e->call].args, e->text, e->n);
+        break;
+    case TOOL_CALL_END:
+        if (e->call + 1 != a->n_call || a->call[e->call].ended)
+            a->wrong = "the end of a call that is not open";
+        a->call[e->call].ended = 1;
+        if (e->id)
+            tool_puts(&a->call[e->call].id, e->id);
+        break;
+    default:
+        if (a->n_error < MAX_CALLS)
+            a->error[a->n_error++] = e->kind;
+        if (e->kind == TOOL_CUT_CALL)
+            tool_put(&a->truncated, e->text, e->n);
+    }
+}
+
+static void answer_free(struct answer *a)
+{
+    tool_buffer_free(&a->content);
+    tool_buffer_free(&a->reasoning);
+    tool_buffer_free(&a->truncated);
+    for (size_t i = 0; i < a->n_call; i++) {
+        tool_buffer_free(&a->call[i].name);
+        tool_buffer_free(&a->call[i].id);
+        tool_buffer_free(&a->call[i].args);
+    }
+    memset(a, 0, sizeof *a);
+}
+
+/* ---- pieces -------------------------------------------------------------------------------------------------------- */
+
+struct piece {
+    size_t start, n;
+    int token;
+};
+
+struct test_case {
+    const json_t *json, *expect;
+    const char *id, *input;
+    size_t n;
+    struct tool_options options;
+    struct piece *piece; /* tokens and the text between them */
+    size_t n_piece;
+};
+
+static int is_token(const void *vocabulary, const char *text, size_t n)
+{
+    const struct tool_format *f = vocabulary;
+    const char *t;
+    if (!(f->rules & RULE_TOKENS))
+        return 0;
+    for (size_t i = 0; (t = tool_format_token(f, i)); i++)
+        if (strlen(t) == n && !memcmp(t, text, n))
+            return 1;
+    return 0;
+}
+
+/* Length of the longest token text at input[i], 0: none, or a span says that it is text. */
+static size_t token_here(const struct test_case *c, size_t i)
+{
+    const struct tool_format *f = c->options.format;
+    size_t longest = 0, k;
+    const char *t;
+    json_t *span;
+    if (!(f->rules & RULE_TOKENS) || json_is_true(json_object_get(c->json, "markers_are_text")))
+        return 0;
+    for (k = 0; (t = tool_format_token(f, k)); k++)
+        if (strlen(t) <= c->n - i && !memcmp(c->input + i, t, strlen(t)) && strlen(t) > longest)
+            longest = strlen(t);
+    json_array_foreach(json_object_get(c->json, "text_spans"), k, span)
+    {
+        size_t from = (size_t)json_integer_value(json_array_get(span, 0));
+        size_t to = (size_t)json_integer_value(json_array_get(span, 1));
+        if (i >= from && i < to)
+            return 0;
+    }
+    return longest;
+}
+
+static void cut_pieces(struct test_case *c)
+{
+    c->piece = calloc(c->n + 1, sizeof *c->piece);
+    for (size_t i = 0; c->piece && i < c->n;) {
+        size_t token = token_here(c, i);
+        struct piece *last = c->n_piece ? &c->piece[c->n_piece - 1] : NULL;
+        if (!token && last && !last->token)
+            last->n++;
+        else
+            c->piece[c->n_piece++] = (struct piece){i, token ? token : 1, token != 0};
+        i += token ? token : 1;
+    }
+}
+
+/* ---- comparing ----------------------------------------------------------------------------------------------------- */
+
+static char why[512];
+
+static int same_text(const struct tool_buffer *b, const json_t *expected)
+{
+    const char *s = expected ? json_string_value(expected) : "";
+    size_t n = expected ? json_string_length(expected) : 0;
+    return b->n == n && (n == 0 || !memcmp(b->text, s, n));
+}
+
+static int is_prefix(const char *a, size_t n_a, const char *b, size_t n_b)
+{
+    return n_a <= n_b && (n_a == 0 || !memcmp(a, b, n_a));
+}
+
+static int same_arguments(const struct tool_buffer *b, const json_t *call)
+{
+    const json_t *text = json_object_get(call, "arguments_text");
+    json_error_t ignored;
+    json_t *parsed = json_loadb(b->n ? b->text : "", b->n, JSON_ALLOW_NUL, &ignored);
+    int same = parsed && json_equal(parsed, json_object_get(call, "arguments")) && (!text || same_text(b, text));
+    json_decref(parsed);
+    return same;
+}
+
+static int same_calls(const struct answer *a, const json_t *calls)
+{
+    if (a->n_call != json_array_size(calls))
+        return snprintf(why, sizeof why, "%zu calls, expected %zu", a->n_call, json_array_size(calls)), 0;
+    for (size_t i = 0; i < a->n_call; i++) {
+        const json_t *e = json_array_get(calls, i);
+        if (!same_text(&a->call[i].name, json_object_get(e, "name")))
+            return snprintf(why, sizeof why, "call %zu: name '%.*s'", i, (int)a->call[i].name.n, a->call[i].name.text),
+                   0;
+        if (json_object_get(e, "id") && !same_text(&a->call[i].id, json_object_get(e, "id")))
+            return snprintf(why, sizeof why, "call %zu: id '%.*s'", i, (int)a->call[i].id.n, a->call[i].id.text), 0;
+        if (!same_arguments(&a->call[i].args, e) || !a->call[i].ended)
+            return snprintf(why, sizeof why, "call %zu: arguments %.*s", i, (int)a->call[i].args.n,
+                            a->call[i].args.text),
+                   0;
+    }
+    return 1;
+}
+
+static int same_errors(const struct answer *a, const json_t *errors)
+{
+    int same = a->n_error == json_array_size(errors);
+    for (size_t i = 0; same && i < a->n_error; i++)
+        same = !strcmp(json_string_value(json_array_get(errors, i)),
+                       a->error[i] == TOOL_BAD_CALL ? "bad_call" : "truncated_call");
+    if (!same)
+        snprintf(why, sizeof why, "%zu errors, expected %zu", a->n_error, json_array_size(errors));
+    return same;
+}
+
+/* A block that broke or was cut had published calls; what came of each is a beginning of JSON. */
+static int check_beginnings(const struct answer *a)
+{
+    for (size_t i = 0; i < a->n_call; i++) {
+        struct json_scan s;
+        size_t at = 0;
+        json_scan_begin(&s);
+        if (json_scan(&s, a->call[i].args.text, a->call[i].args.n, &at, 1) == SCAN_BAD)
+            return snprintf(why, sizeof why, "call %zu: %.*s begins no JSON", i, (int)a->call[i].args.n,
+                            a->call[i].args.text),
+                   0;
+    }
+    return 1;
+}
+
+static int check_answer(const struct test_case *c, const struct answer *a)
+{
+    const json_t *e = c->expect, *cut = json_object_get(e, "truncated");
+    if (c->options.checked && json_array_size(json_object_get(e, "errors")))
+        return check_beginnings(a);
+    if (a->wrong)
+        return snprintf(why, sizeof why, "%s", a->wrong), 0;
+    if (!same_text(&a->content, json_object_get(e, "content")))
+        return snprintf(why, sizeof why, "content '%.*s'", (int)a->content.n, a->content.text), 0;
+    if (!same_text(&a->reasoning, json_object_get(e, "reasoning_content")))
+        return snprintf(why, sizeof why, "reasoning '%.*s'", (int)a->reasoning.n, a->reasoning.text), 0;
+    if (cut && !same_text(&a->truncated, cut))
+        return snprintf(why, sizeof why, "truncated '%.*s'", (int)a->truncated.n, a->truncated.text), 0;
+    return same_errors(a, json_object_get(e, "errors")) && same_calls(a, json_object_get(e, "tool_calls"));
+}
+
+/* What is out after some bytes is a prefix of the expected answer. */
+static int check_prefix(const struct test_case *c, const struct answer *a)
+{
+    const json_t *content = json_object_get(c->expect, "content"),
+                 *reasoning = json_object_get(c->expect, "reasoning_content");
+    int ok = is_prefix(a->content.text, a->content.n, json_string_value(content), json_string_length(content)) &&
+             is_prefix(a->reasoning.text, a->reasoning.n, json_string_value(reasoning),
+                       json_string_length(reasoning)) &&
+             (c->options.checked || a->n_call <= json_array_size(json_object_get(c->expect, "tool_calls")));
+    if (!ok)
+        snprintf(why, sizeof why, "published '%.*s' | '%.*s', no prefix of the answer", (int)a->reasoning.n,
+                 a->reasoning.text, (int)a->content.n, a->content.text);
+    return ok;
+}
+
+static int covers(const struct tool_buffer *b, const json_t *least)
+{
+    return is_prefix(json_string_value(least), json_string_length(least), b->text, b->n);
+}
+
+/* The least that must be out after exactly these bytes. */
+static int check_partial(const struct test_case *c, const struct answer *a, size_t bytes)
+{
+    size_t i;
+    json_t *p;
+    json_array_foreach(json_object_get(c->json, "partial"), i, p)
+    {
+        if ((size_t)json_integer_value(json_object_get(p, "bytes")) != bytes)
+            continue;
+        if (!covers(&a->content, json_object_get(p, "content")) ||
+            !covers(&a->reasoning, json_object_get(p, "reasoning_content")) ||
+            (long long)a->n_call < json_integer_value(json_object_get(p, "calls")))
+            return snprintf(why, sizeof why, "after %zu bytes only '%.*s' | '%.*s' and %zu calls are out", bytes,
+                            (int)a->reasoning.n, a->reasoning.text, (int)a->content.n, a->content.text, a->n_call),
+                   0;
+    }
+    return 1;
+}
+
+/* ---- running ------------------------------------------------------------------------------------------------------- */
+
+/* Bytes of the next piece of text: all, one, or by chance. */
+static size_t step(int way, size_t left, uint64_t *count)
+{
+    if (way == 0)
+        return left;
+    if (way == 1)
+        return 1;
+    return 1 + rng_u64(42 + (uint64_t)way, (*count)++, 0, 0) % (left < 12 ? left : 12);
+}
+
+/* way 0: whole, 1: byte by byte, more: random splits. */
+static int run_split(const struct test_case *c, int way)
+{
+    struct answer a = {0};
+    struct error err = {0};
+    struct tool_parser *p;
+    uint64_t count = 0;
+    int ok = tool_parser_create(&p, &c->options, listen, &a, &err) == 0;
+    for (size_t i = 0; ok && i < c->n_piece; i++) {
+        const struct piece *x = &c->piece[i];
+        for (size_t at = 0; ok && at < x->n;) {
+            size_t n = x->token ? x->n : step(way, x->n - at, &count);
+            const char *text = c->input + x->start + at;
+            at += n;
+            if ((x->token ? tool_parser_token : tool_parser_text)(p, text, n, &err) != 0)
+                ok = snprintf(why, sizeof why, "%s", err.text) < 0;
+            else if (c->expect)
+                ok = check_prefix(c, &a) && check_partial(c, &a, x->start + at);
+        }
+    }
+    ok = ok && tool_parser_end(p, &err) == 0 && (!c->expect || check_answer(c, &a));
+    tool_parser_destroy(p);
+    answer_free(&a);
+    return ok;
+}
+
+static int run_case(struct test_case *c)
+{
+    int ok = 1;
+    cut_pieces(c);
+    for (c->options.checked = 0; ok && c->options.checked < 2; c->options.checked++)
+        for (int way = 0; ok && way < SPLITS + 2; way++)
+            ok = run_split(c, way);
+    free(c->piece);
+    return ok;
+}
+
+/* Tools of the key in tools.json beside the file. */
+static struct tool_list *read_tools(const json_t *all, const json_t *key, const struct tool_format *f)
+{
+    struct tool_list *l = NULL;
+    struct error err = {0};
+    char *text = json_is_string(key) ? json_dumps(json_object_get(all, json_string_value(key)), 0) : NULL;
+    if (text && tool_list_parse(&l, text, strlen(text), f, &err) != 0)
+        printf("FAIL %s: %s\n", json_string_value(key), err.text);
+    free(text);
+    return l;
+}
+
+static void parser_case(const json_t *json, const json_t *tools)
+{
+    struct error err = {0};
+    struct test_case c = {.json = json, .expect = json_object_get(json, "expect")};
+    const char *format = json_string_value(json_object_get(json, "format"));
+    c.id = json_string_value(json_object_get(json, "id"));
+    c.input = json_string_value(json_object_get(json, "input"));
+    c.n = json_string_length(json_object_get(json, "input"));
+    c.options.format = tool_format_find(format ? format : "", &err);
+    int ok = c.options.format && c.id && c.input;
+    snprintf(why, sizeof why, "%s", err.text);
+    if (ok) {
+        struct tool_list *l = read_tools(tools, json_object_get(json, "tools"), c.options.format);
+        c.options.tools = l;
+        c.options.is_token = is_token;
+        c.options.vocabulary = c.options.format;
+        c.options.forced_open = json_is_true(json_object_get(json, "forced_open_thinking"));
+        ok = run_case(&c);
+        tool_list_free(l);
+    }
+    n_passed += ok;
+    n_failed += !ok;
+    if (!ok)
+        printf("FAIL %s: %s\n", c.id ? c.id : "?", why);
+}
+
+static void run_file(const char *path, const json_t *tools)
+{
+    FILE *f = fopen(path, "r");
+    char *line = NULL;
+    size_t cap = 0;
+    ssize_t n;
+    if (!f) {
+        printf("FAIL %s: cannot be opened\n", path);
+        n_failed++;
+        return;
+    }
+    while ((n = getline(&line, &cap, f)) > 0) {
+        json_error_t e;
+        json_t *json = json_loadb(line, (size_t)n, JSON_ALLOW_NUL, &e);
+        if (!json) {
+            printf("FAIL %s: %s\n", path, e.text);
+            n_failed++;
+        } else if (json_object_get(json, "accept")) {
+            n_skipped++;
+        } else {
+            parser_case(json, tools);
+        }
+        json_decref(json);
+    }
+    free(line);
+    fclose(f);
+}
+
+static json_t *tools_beside(const char *path)
+{
+    char name[4096];
+    struct stat st;
+    int folder = stat(path, &st) == 0 && S_ISDIR(st.st_mode);
+    const char *slash = strrchr(path, '/');
+    snprintf(name, sizeof name, "%.*s%stools.json",
+             folder  ? (int)strlen(path)
+             : slash ? (int)(slash - path)
+                     : 1,
+             folder || slash ? path : ".", "/");
+    return json_load_file(name, 0, NULL);
+}
+
+static int is_jsonl(const struct dirent *d)
+{
+    const char *dot = strrchr(d->d_name, '.');
+    return dot && !strcmp(dot, ".jsonl");
+}
+
+static void run_path(const char *path)
+{
+    struct dirent **list;
+    json_t *tools = tools_beside(path);
+    int n = scandir(path, &list, is_jsonl, alphasort);
+    for (int i = 0; i < n; i++) {
+        char name[4096];
+        snprintf(name, sizeof name, "%s/%s", path, list[i]->d_name);
+        run_file(name, tools);
+        free(list[i]);
+    }
+    if (n >= 0)
+        free(list);
+    else
+        run_file(path, tools);
+    json_decref(tools);
+}
+
+int main(int argc, char **argv)
+{
+    char path[4096];
+    const char *shared = getenv("STOKER_SHARED");
+    snprintf(path, sizeof path, "%s/spec/tool_cases", shared ? shared : "../shared");
+    if (argc < 2)
+        run_path(path);
+    for (int i = 1; i < argc; i++)
+        run_path(argv[i]);
+    printf("%d passed, %d failed, %d skipped\n", n_passed, n_failed, n_skipped);
+    return n_failed != 0;
+}
