@@ -1,0 +1,161 @@
+/* See tool_write.h: section 11 of tool_calls.md. */
+#include "text/tool_write.h"
+
+#include "text/tool_json.h"
+
+#include <string.h>
+
+struct writer {
+    const struct tool_format *format;
+    void (*put)(void *arg, int ours, const char *text, size_t n);
+    void *arg;
+};
+
+static void ours(const struct writer *w, const char *text) { w->put(w->arg, 1, text, strlen(text)); }
+static void theirs(const struct writer *w, const char *text) { w->put(w->arg, 0, text, strlen(text)); }
+static void role(const struct writer *w, enum tool_role r) { ours(w, w->format->marker[r]); }
+static void name(const struct writer *w, const struct tool_written *c) { w->put(w->arg, 0, c->name, c->n_name); }
+static void arguments(const struct writer *w, const struct tool_written *c)
+{
+    w->put(w->arg, 0, c->arguments, c->n_arguments);
+}
+
+static void object(const struct writer *w, const struct tool_written *c)
+{
+    theirs(w, "{\"name\": \"");
+    name(w, c);
+    theirs(w, "\", \"arguments\": ");
+    arguments(w, c);
+    theirs(w, "}");
+}
+
+/* JSON's words in Python's spelling, outside strings. */
+static void python_literal(const struct writer *w, const char *text, size_t n)
+{
+    static const char *const words[][2] = {{"true", "True"}, {"false", "False"}, {"null", "None"}};
+    size_t plain = 0;
+    int in_string = 0;
+    for (size_t i = 0; i < n; i++) {
+        if (in_string)
+            i += text[i] == '\\';
+        if (i < n && text[i] == '"')
+            in_string = !in_string;
+        for (size_t k = 0; k < 3 && !in_string && i < n; k++) {
+            size_t length = strlen(words[k][0]);
+            if (n - i < length || memcmp(text + i, words[k][0], length) != 0)
+                continue;
+            w->put(w->arg, 0, text + plain, i - plain);
+            theirs(w, words[k][1]);
+            plain = i + length;
+        }
+    }
+    w->put(w->arg, 0, text + plain, n - plain);
+}
+
+/* The members of an object as k=v, .. */
+static void keywords(const struct writer *w, const char *text, size_t n)
+{
+    size_t at = 1; /* behind { */
+    int first = 1;
+    while (at < n) {
+        struct json_scan s;
+        while (at < n && strchr(" \t\r\n,", text[at]))
+            at++;
+        size_t key = at;
+        json_scan_begin(&s);
+        if (at >= n || text[at] != '"' || json_scan(&s, text, n, &at, 1) != SCAN_OK)
+            return;
+        struct tool_buffer plain = {0};
+        json_unescape(&plain, text + key, at - key);
+        if (!first)
+            theirs(w, ", ");
+        first = 0;
+        if (plain.n)
+            w->put(w->arg, 0, plain.text, plain.n);
+        tool_buffer_free(&plain);
+        theirs(w, "=");
+        while (at < n && strchr(" \t\r\n:", text[at]))
+            at++;
+        size_t value = at;
+        json_scan_begin(&s);
+        if (json_scan(&s, text, n, &at, 1) != SCAN_OK)
+            return;
+        python_literal(w, text + value, at - value);
+    }
+}
+
+static void write_lfm2(const struct writer *w, const struct tool_written *c, size_t n)
+{
+    role(w, ROLE_BEGIN);
+    theirs(w, "[");
+    for (size_t i = 0; i < n; i++) {
+        if (i)
+            theirs(w, ", ");
+        name(w, &c[i]);
+        theirs(w, "(");
+        keywords(w, c[i].arguments, c[i].n_arguments);
+        theirs(w, ")");
+    }
+    theirs(w, "]");
+    role(w, ROLE_END);
+}
+
+static void write_granite(const struct writer *w, const struct tool_written *c, size_t n)
+{
+    role(w, ROLE_BEGIN);
+    theirs(w, "[");
+    for (size_t i = 0; i < n; i++) {
+        if (i)
+            theirs(w, ", ");
+        object(w, &c[i]);
+    }
+    theirs(w, "]");
+}
+
+static void write_deepseek(const struct writer *w, const struct tool_written *c, size_t n)
+{
+    int fenced = !strcmp(w->format->name, "deepseek_r1");
+    role(w, ROLE_BEGIN);
+    for (size_t i = 0; i < n; i++) {
+        if (fenced && i)
+            ours(w, "\n");
+        role(w, ROLE_CALL);
+        if (fenced) {
+            ours(w, "function");
+            role(w, ROLE_SEP);
+        }
+        name(w, &c[i]);
+        if (fenced)
+            ours(w, "\n```json\n");
+        else
+            role(w, ROLE_SEP);
+        arguments(w, &c[i]);
+        if (fenced)
+            ours(w, "\n```");
+        role(w, ROLE_STOP);
+    }
+    role(w, ROLE_END);
+}
+
+static void write_hermes(const struct writer *w, const struct tool_written *c, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        ours(w, i ? "\n<tool_call>\n" : "<tool_call>\n");
+        object(w, &c[i]);
+        ours(w, "\n</tool_call>");
+    }
+}
+
+void tool_write(const struct tool_format *f, const struct tool_written *call, size_t n,
+                void (*put)(void *arg, int ours, const char *text, size_t n), void *arg)
+{
+    struct writer w = {f, put, arg};
+    if (!strcmp(f->name, "lfm2"))
+        write_lfm2(&w, call, n);
+    else if (!strcmp(f->name, "granite_3_3"))
+        write_granite(&w, call, n);
+    else if (!strncmp(f->name, "deepseek", 8))
+        write_deepseek(&w, call, n);
+    else
+        write_hermes(&w, call, n);
+}

@@ -1,0 +1,22 @@
+/* Calls of a conversation as text, for templates that cannot render them (templates.md 6, steps 6 and 8). */
+#ifndef TEXT_TOOL_WRITE_H
+#define TEXT_TOOL_WRITE_H
+
+#include "text/tools.h"
+
+#include <stddef.h>
+
+/* arguments: JSON text of an object, as tojson prints it. */
+struct tool_written {
+    const char *name;
+    size_t n_name;
+    const char *arguments;
+    size_t n_arguments;
+};
+
+/* Hands the text over in pieces; ours 1: a marker or word of the format, class t of templates.md 7; 0: of the message, class a.
+ * Formats without a row in tool_calls.md 11 are written like hermes, as is "none". */
+void tool_write(const struct tool_format *f, const struct tool_written *call, size_t n,
+                void (*put)(void *arg, int ours, const char *text, size_t n), void *arg);
+
+#endif
