@@ -68,6 +68,7 @@ static struct sequence *take_over(struct stoker *s, struct job *j)
             same++;
         seq = old->seq;
         old->seq = NULL;
+        atomic_store(&seq->cancelled, 0); /* that was said to the finished one */
         j->n_done = j->n_cached = (size_t)seq_rewind(seq, (int)same);
     }
     pthread_mutex_unlock(&s->lock);
