@@ -5,6 +5,7 @@
 #include "cli.h"
 #include "flags.h"
 
+#include <errno.h>
 #include <jansson.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -93,13 +94,15 @@ struct answer {
     char *bytes; /* all of it, for the conversation and --json */
     size_t n, cap;
     int quiet;
+    int lost; /* errno: nobody reads on, or the disk is full */
 };
 
 static void emit(struct answer *a, const char *text, size_t n)
 {
     if (!a->quiet) {
         fwrite(text, 1, n, stdout);
-        fflush(stdout);
+        if (fflush(stdout) && !a->lost)
+            a->lost = errno;
     }
     if (a->n + n > a->cap) {
         size_t cap = (a->n + n) * 2 + 256;
@@ -156,7 +159,7 @@ static int follow(struct chat *c, stoker_id id, struct answer *a, struct stoker_
         int got = stoker_next_event(c->engine, id, 100, end);
         if (got < 0)
             return 1;
-        if (interrupts && !cancelled) {
+        if ((interrupts || a->lost) && !cancelled) {
             stoker_cancel(c->engine, id);
             cancelled = 1;
         }
@@ -205,8 +208,13 @@ static int answer(struct chat *c)
             putchar('\n');
         else
             print_json(&a, &end);
-        fflush(stdout);
-        if (end.u.end.reason == STOKER_END_CANCELLED && !c->json)
+        if (fflush(stdout) && !a.lost)
+            a.lost = errno;
+        if (a.lost) {
+            fprintf(stderr, "stoker: the answer cannot be written: %s\n", strerror(a.lost));
+            clearerr(stdout);
+            status = 1;
+        } else if (end.u.end.reason == STOKER_END_CANCELLED && !c->json)
             fprintf(stderr, "(stopped)\n");
         if (c->stats)
             print_stats(c, &before, &end);

@@ -3,6 +3,7 @@
 #include "cli.h"
 #include "flags.h"
 
+#include <errno.h>
 #include <string.h>
 
 static int cmd_version(int argc, char **argv)
@@ -45,6 +46,16 @@ static void to_stderr(enum log_level level, const char *line)
     fprintf(stderr, "stoker: %s%s\n", level == LOG_WARN ? "warning: " : "", line);
 }
 
+/* What was to be written may not have been: a full disk, a reader who left. */
+static int written(int status)
+{
+    errno = 0;
+    if (fflush(stdout) == 0 && !ferror(stdout))
+        return status;
+    fprintf(stderr, "stoker: writing the output failed%s%s\n", errno ? ": " : "", errno ? strerror(errno) : "");
+    return status ? status : 1;
+}
+
 int main(int argc, char **argv)
 {
     log_to(to_stderr);
@@ -54,13 +65,13 @@ int main(int argc, char **argv)
     }
     if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0 || strcmp(argv[1], "help") == 0) {
         usage(stdout);
-        return 0;
+        return written(0);
     }
     if (strcmp(argv[1], "--version") == 0)
-        return cmd_version(argc - 1, argv + 1);
+        return written(cmd_version(argc - 1, argv + 1));
     for (int i = 0; i < N_COMMANDS; i++)
         if (strcmp(argv[1], commands[i].name) == 0)
-            return commands[i].run(argc - 1, argv + 1);
+            return written(commands[i].run(argc - 1, argv + 1));
     fprintf(stderr, "stoker: \"%s\" is not a command; see stoker --help\n", argv[1]);
     return 2;
 }
