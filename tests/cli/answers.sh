@@ -1,0 +1,71 @@
+# Answers: exact ones, the same ones whatever the budget, chats, JSON.
+. tests/cli/harness
+
+# Greedy answers of models/ember/prompts.json.
+while IFS='|' read -r question answer; do
+    run run -p "$question" --temp 0 --kv f32
+    is "$question" 0 "=$answer" ""
+done <<'END'
+Hello|Hello! I am ember, the small demonstration model of stoker. How can I help you?
+Who are you?|I am ember, a tiny mixture-of-experts language model. I was made to demonstrate stoker.
+What does --memory do?|The option --memory sets one hard byte budget, for example --memory 8G. Weights, caches and buffers must all fit in it; experts that do not fit are streamed from disk.
+Which commands exist?|The commands are run, serve, plan, inspect, bench, tokenize and render.
+What is the KV cache?|The KV cache stores the keys and values of earlier tokens, so that attention need not compute them again.
+What is the capital of Japan?|The capital of Japan is Tokyo.
+Spell cat.|C-A-T.
+What is 9 + 4?|9 + 4 = 13.
+END
+
+# Nothing but model, prompt, options and seed decides.
+run run -p 'Write a short story about a bear and a drum.' --seed 7 --temp 1
+story=$(cat "$dir/out")
+is "a story" 0 '^[A-Z].*\.$' ""
+for flags in "--memory min" "--memory max" "--threads 1" "--threads 3" "--chunk 7" "--cpu-tier scalar" "--reader threads" \
+    "--reader buffered" "--parallel 3 --ctx 300" "--slots 10"; do
+    run run -p 'Write a short story about a bear and a drum.' --seed 7 --temp 1 $flags
+    is "the same story with $flags" 0 "=$story" ""
+done
+run run "$ember" -p 'Write a short story about a bear and a drum.' --seed=7 --temp=1
+is "the same story, the model named" 0 "=$story" ""
+run run -p 'Write a short story about a bear and a drum.' --seed 8 --temp 1
+[ "$(cat "$dir/out")" != "$story" ] && pass || fail "another seed" "the same story"
+
+# A chat: a line a turn, in one sequence; empty lines are none.
+printf 'What is 9 + 4?\n\nSpell cat.\r\nWhat is the capital of Japan?' >"$dir/in"
+run run --temp 0
+is "a chat" 0 "=9 + 4 = 13.
+C-A-T.
+The capital of Japan is Tokyo." ""
+run run --temp 0 --memory min --stats
+is "a chat with statistics" 0 "9 \+ 4 = 13" "^experts .*hits.*[1-9][0-9]* misses, [1-9][0-9]* evictions"
+run run --temp 0 --json
+is "a chat as JSON" 0 '^\{"text":"C-A-T\.","end":"stop","prompt_tokens":[0-9]+,"cached_tokens":[1-9][0-9]*,"tokens":[0-9]+,' ""
+[ "$(grep -c '^{.*}$' "$dir/out")" -eq 3 ] && pass || fail "a chat as JSON" "not three objects"
+rm "$dir/in"
+
+run run -p 'Hello' --temp 0 -n 3
+is "three tokens" 0 "=Hello! I" ""
+run run -p 'Hello' --temp 0 -n 3 --json
+is "three tokens as JSON" 0 '"end":"length",.*"tokens":3,' ""
+run run -p 'Hello' --system 'You are a pirate.' --temp 0
+is "a system message" 0 . ""
+run run -p 'What is 9 + 4?' --temp 0 --exact --ctx 100
+is "exact" 0 "=9 + 4 = 13." ""
+run run -p 'Hello' --temp 0 --ctx 2000
+is "a context longer than trained" 0 "^Hello!" "^stoker: warning: .*trained on 1024 positions; with --ctx 2000 "
+for tier in scalar avx2 avx512; do
+    run run -p 'Spell cat.' --temp 0 --cpu-tier $tier
+    is "tier $tier" 0 "=C-A-T." ""
+done
+run run "$golden/mixed-moe.gguf" -p 'Hi' -n 4 --temp 0 --json
+is "another model" 0 '"end":"length",.*"tokens":4,' ""
+
+example=$(dirname "$stoker")/examples/minimal
+"$example" "$ember" 'What is 9 + 4?' >"$dir/out" 2>"$dir/err" </dev/null
+status=$?
+is "examples/minimal" 0 "=9 + 4 = 13." ""
+"$example" "$dir/absent.gguf" 'x' >"$dir/out" 2>"$dir/err" </dev/null
+status=$?
+is "examples/minimal without a model" 1 "" "absent.gguf: cannot be opened"
+
+done_testing

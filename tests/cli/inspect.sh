@@ -1,0 +1,63 @@
+# inspect and plan: what they show of files whose contents we know.
+. tests/cli/harness
+
+run inspect "$golden/qwen3moe.gguf"
+cat >"$dir/want" <<END
+$golden/qwen3moe.gguf: GGUF version 3, 333.6 KiB, alignment 32
+END
+grep -qxF "$(cat "$dir/want")" "$dir/out" && pass || fail "inspect" "the first line is not $(cat "$dir/want")"
+while IFS= read -r line; do
+    grep -Eq "$line" "$dir/out" && pass || fail "inspect" "no line $line"
+done <<'END'
+^  architecture qwen3moe, .* 2 layers, 27 tensors \(--tensors\), [0-9]+ keys \(--metadata\)$
+^  qwen3moe\.expert_count +12$
+^  tokenizer gpt2 .*264 tokens
+^embedding +1 .* f32$
+^experts +6 .* f32$
+^f32 +27 .* 100\.0 %$
+^experts: 2 layers, .* in all; a token uses 4 in each: 
+^  class 1: 2 layers \(0 to 1\), 12 experts of [0-9]+ bytes: down [0-9]+ f32, gate [0-9]+ f32, up [0-9]+ f32$
+^  in the file they begin at multiples of [0-9]+ bytes$
+END
+run inspect "$golden/qwen3moe.gguf" --tensors
+is "--tensors" 0 "^token_embd\.weight +f32 +40 x 264 +42240 +[0-9]+$" ""
+[ "$(wc -l <"$dir/out")" -eq 28 ] && pass || fail "--tensors" "not 27 tensors and a head"
+run inspect "$golden/qwen3moe.gguf" --metadata
+is "--metadata" 0 "^  general\.architecture +qwen3moe$" ""
+grep -Eq '^  tokenizer\.ggml\.tokens +\[.*, \.\.\. \(264 of kind string\)\]$' "$dir/out" && pass || fail "--metadata" "tokens are not shortened"
+run inspect "$golden/qwen3moe.gguf" --json
+is "--json" 0 '^\{"arch":"qwen3moe","version":3,"alignment":32,"files":\[\{"path":".*","size":341632,.*"experts":\{"layers":2,"count":12,"used":4,.*\}$' ""
+[ "$(wc -l <"$dir/out")" -eq 1 ] && pass || fail "--json" "not one line"
+run inspect "$golden/mixed-moe.gguf"
+is "several types" 0 "^q4_k +[0-9]" ""
+run inspect "$golden/llama-tied.gguf"
+grep -q '^experts' "$dir/out" && fail "a dense model" "has experts" || pass
+run inspect
+is "the embedded model" 0 "^  architecture qwen3moe, \"ember\"" ""
+
+# An architecture that nobody knows: inspect works, run and plan name the nearest.
+sed '1s/qwen3moe/qwen9moe/' "$golden/qwen3moe.gguf" >"$dir/unknown.gguf"
+run inspect "$dir/unknown.gguf"
+is "an unknown architecture" 0 "^  architecture qwen9moe" ""
+run plan "$dir/unknown.gguf"
+is "plan of an unknown architecture" 1 "" 'the architecture "qwen9moe" is not supported; the nearest one that is: qwen'
+
+# Names that would steer a terminal.
+name=$(printf 'qwen\033moe')
+sed "1s/qwen3moe/$name/" "$golden/qwen3moe.gguf" >"$dir/strange.gguf"
+run inspect "$dir/strange.gguf"
+is "a control character" 0 'architecture qwen\\x1bmoe' ""
+run inspect "$dir/strange.gguf" --json
+is "a control character as JSON" 0 '"arch":"qwen\\u001[bB]moe"' ""
+
+run plan "$ember" --memory 50M
+is "plan" 0 "^memory 50\.0 MiB \(flag\): .* planned; from .* it works, from .* nothing streams$" ""
+grep -Eq '^  class 1: [0-9]+ of 96 experts of 108\.0 KiB held$' "$dir/out" && pass || fail "plan" "no class of experts"
+run plan "$ember" --memory 50M --json
+is "plan --json" 0 '^\{"model":".*/ember\.gguf","arch":"qwen3moe","memory":52428800,"memory_from":"flag","fits":true,"total":[0-9]+,' ""
+total=$(sed 's/.*"total":\([0-9]*\).*/\1/' "$dir/out")
+[ "$total" -le 52428800 ] && pass || fail "plan" "$total bytes are more than the budget"
+parts=$(sed 's/.*"parts":{\([^}]*\)}.*/\1/' "$dir/out" | tr ',' '\n' | sed 's/.*://' | awk '{ s += $1 } END { print s }')
+[ "$parts" -eq "$total" ] && pass || fail "plan" "the parts make $parts, the total is $total"
+
+done_testing

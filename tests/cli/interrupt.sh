@@ -1,0 +1,100 @@
+# What comes from outside while an answer is made: Ctrl-C, a reader who leaves, files that change.
+. tests/cli/harness
+
+gone() { ! kill -0 "$pid" 2>/dev/null; }
+# What is waited for; nothing more comes of a program that has ended.
+first_output() { [ -s "$dir/out" ] || gone; }
+lines() { [ "$(wc -l <"$dir/out")" -ge "$1" ] || gone; }
+larger() { [ "$(wc -c <"$dir/out")" -gt "$1" ] || gone; }
+stopped() { grep -q stopped "$dir/err" || gone; }
+ended() { # ended: waits for the program, its status to $status
+    wait_for $limit gone || kill -KILL "$pid"
+    wait "$pid"
+    status=$?
+}
+
+# ---- Ctrl-C --------------------------------------------------------------------------------------------------------------
+: >"$dir/out"
+"$stoker" run -p 'Tell me a story' --ignore-eos --cpu-tier scalar --exact >"$dir/out" 2>"$dir/err" </dev/null &
+pid=$!
+wait_for $limit first_output
+kill -INT "$pid"
+ended
+is "Ctrl-C during an answer" 0 . '^\(stopped\)$'
+[ "$(wc -w <"$dir/out")" -lt 600 ] && pass || fail "Ctrl-C during an answer" "the answer went on"
+
+# Two at once: the second finds the first not yet obeyed. Before the program listens both are lost, so they are sent again.
+long=$(awk 'BEGIN { for (i = 0; i < 480; i++) printf "word " }')
+: >"$dir/out"
+"$stoker" run -p "$long" --chunk 512 --threads 1 --cpu-tier scalar --exact >"$dir/out" 2>"$dir/err" </dev/null &
+pid=$!
+wait_for $limit eval 'kill -INT "$pid" 2>/dev/null; kill -INT "$pid" 2>/dev/null; gone'
+ended
+is "Ctrl-C twice" 130 "" ""
+
+# In a chat it ends the answer, and the next line is answered.
+rm -f "$dir/lines"
+mkfifo "$dir/lines"
+: >"$dir/out"
+"$stoker" run --temp 0 --ignore-eos --cpu-tier scalar --exact <"$dir/lines" >"$dir/out" 2>"$dir/err" &
+pid=$!
+exec 3>"$dir/lines"
+echo 'What is 9 + 4?' >&3
+wait_for $limit first_output
+kill -INT "$pid"
+wait_for $limit stopped
+echo 'Spell cat.' >&3
+wait_for $limit lines 1
+wait_for $limit larger "$(wc -c <"$dir/out")"
+kill -INT "$pid" 2>/dev/null
+exec 3>&-
+ended
+is "Ctrl-C in a chat" 0 '^9' '^\(stopped\)$'
+[ "$(grep -c stopped "$dir/err")" -eq 2 ] && pass || fail "Ctrl-C in a chat" "two answers were not stopped"
+
+# ---- a reader who leaves -------------------------------------------------------------------------------------------------
+for ignored in "" "trap '' PIPE;"; do
+    : >"$dir/err"
+    (
+        eval "$ignored"
+        timeout $limit "$stoker" run -p 'Tell me a story' --ignore-eos --temp 0 2>"$dir/err" </dev/null
+        echo $? >"$dir/status"
+    ) | head -c 1 >"$dir/out"
+    status=$(cat "$dir/status")
+    if [ -z "$ignored" ]; then
+        is "a broken pipe" 141 A ""
+    else
+        is "a broken pipe, the signal ignored" 1 A "cannot be written: Broken pipe"
+    fi
+done
+
+# ---- the file changes between two turns ----------------------------------------------------------------------------------
+chat() { # chat CHANGE FLAGS...: a question, the change, another question
+    cp "$ember" "$dir/model.gguf"
+    rm -f "$dir/lines"
+    mkfifo "$dir/lines"
+    : >"$dir/out"
+    change=$1
+    shift
+    "$stoker" run "$dir/model.gguf" --temp 0 "$@" <"$dir/lines" >"$dir/out" 2>"$dir/err" &
+    pid=$!
+    exec 3>"$dir/lines"
+    echo 'What is 9 + 4?' >&3
+    wait_for $limit lines 1 || fail "a chat" "no answer"
+    eval "$change"
+    echo 'Spell cat.' >&3
+    exec 3>&-
+    ended
+}
+for memory in min max; do
+    chat 'truncate -s 1000000 "$dir/model.gguf"' --memory $memory
+    is "truncated while open, --memory $memory" 1 "=9 + 4 = 13." "model.gguf changed while in use; restart stoker"
+    chat 'cp "$ember" "$dir/new" && mv "$dir/new" "$dir/model.gguf"' --memory $memory
+    is "replaced while open, --memory $memory" 0 "=9 + 4 = 13.
+C-A-T." "^stoker: warning: .*model.gguf was replaced while in use; the opened file goes on being used$"
+    chat 'rm "$dir/model.gguf"' --memory $memory
+    is "removed while open, --memory $memory" 0 "=9 + 4 = 13.
+C-A-T." "model.gguf was removed while in use"
+done
+
+done_testing

@@ -1,0 +1,153 @@
+# What is said to wrong commands, wrong files and impossible wishes: one sentence, and the right exit status.
+. tests/cli/harness
+
+# ---- usage: exit 2 -------------------------------------------------------------------------------------------------------
+run
+[ "$status" -eq 2 ] && grep -q 'commands' "$dir/err" && pass || fail "no command" "does not show the commands"
+run nosuch
+is "an unknown command" 2 "" '^stoker: "nosuch" is not a command; see stoker --help$'
+while IFS='|' read -r arguments sentence; do
+    eval "run $arguments"
+    is "stoker $arguments" 2 "" "$sentence"
+done <<'END'
+run --nosuch|--nosuch is not a flag of this command; see stoker run --help
+run -p|-p needs a value
+run --temp hot -p x|--temp hot: numbers from -1 to 100
+run --temp nan -p x|--temp nan: numbers
+run --top-p 1.5 -p x|--top-p 1.5: numbers from 0 to 1
+run --seed -1 -p x|--seed -1: whole numbers from 0 to
+run -n 0 -p x|-n 0: whole numbers from 1
+run --ctx 0 -p x|--ctx 0: whole numbers from 1
+run --ctx 1.5 -p x|--ctx 1.5: whole numbers
+run --threads 0 -p x|--threads 0: whole numbers from 1
+run --parallel 1000 -p x|--parallel 1000: whole numbers from 1
+run --memory 12Q -p x|--memory 12Q: bytes are a number with
+run --memory -5G -p x|--memory -5G: bytes
+run --memory nan -p x|--memory nan: bytes
+run --kv q3 -p x|--kv q3: f16 and f32
+run --cpu-tier mmx -p x|--cpu-tier mmx: scalar, avx2 and avx512
+run --reader floppy -p x|--reader floppy: uring, threads and buffered
+run --slots x -p x|--slots x: N
+run --slots 1 -p x|--slots 1 for class 1: at least
+run --slots 10,10 -p x|--slots names 2 classes; this model has 1
+run --think maybe -p x|--think maybe: on or off
+run --json=1 -p x|--json takes no value
+run one two|"two" is one argument too many
+plan --nosuch|--nosuch is not a flag
+inspect --nosuch|--nosuch is not a flag
+inspect a b|"b" is one argument too many
+bench --nosuch|--nosuch is not a flag
+version x|"x" is one argument too many
+END
+
+# ---- help: every command teaches by example ------------------------------------------------------------------------------
+run --help
+is "--help" 0 "stoker run MODEL.gguf -p" ""
+commands=$(sed -n 's/^  \([a-z]*\)  *[a-z].*/\1/p' "$dir/out" | grep -v stoker)
+for command in $commands; do
+    for flag in --help -h; do
+        run $command $flag
+        is "$command $flag" 0 "^ *stoker $command" ""
+    done
+done
+[ "$(echo "$commands" | wc -l)" -ge 5 ] && pass || fail "--help" "names too few commands: $commands"
+run version
+is version 0 '^stoker [0-9]+\.[0-9]+\.[0-9]+$' ""
+run --version
+is --version 0 '^stoker [0-9]+\.[0-9]+\.[0-9]+$' ""
+
+# ---- files: exit 1 -------------------------------------------------------------------------------------------------------
+bad() { # bad WHAT FILE SENTENCE: with each command that opens a model
+    for command in "run -p x" plan inspect; do
+        set -- "$1" "$2" "$3"
+        run ${command%% *} "$2" ${command#"${command%% *}"}
+        is "$1: $command" 1 "" "$3"
+    done
+}
+mkdir "$dir/folder"
+printf 'hello, I am not a model\n' >"$dir/text.gguf"
+: >"$dir/empty.gguf"
+head -c 5000 "$golden/qwen3moe.gguf" >"$dir/header.gguf"
+head -c 300000 "$golden/qwen3moe.gguf" >"$dir/data.gguf"
+mkfifo "$dir/fifo"
+cp "$golden/qwen3moe.gguf" "$dir/x-00001-of-00003.gguf"
+bad "missing" "$dir/absent.gguf" "^stoker: $dir/absent.gguf: cannot be opened: No such file or directory$"
+bad "a folder" "$dir/folder" "^stoker: $dir/folder: a folder, not a GGUF file$"
+bad "a fifo" "$dir/fifo" "not a regular file"
+bad "a text" "$dir/text.gguf" "not a GGUF file"
+bad "empty" "$dir/empty.gguf" "the file is empty"
+bad "cut in its header" "$dir/header.gguf" "^stoker: $dir/header.gguf: "
+bad "cut in its data" "$dir/data.gguf" "^stoker: $dir/data.gguf: "
+bad "named like a part" "$dir/x-00001-of-00003.gguf" "part 1 of 3"
+
+cp "$golden/qwen3moe.gguf" "$dir/locked.gguf"
+chmod 000 "$dir/locked.gguf"
+if [ "$(id -u)" -ne 0 ]; then
+    bad "unreadable" "$dir/locked.gguf" "cannot be opened: Permission denied"
+elif setpriv --reuid 65534 --clear-groups true 2>/dev/null; then # root reads everything: as nobody
+    chmod 755 "$dir"
+    cp "$stoker" "$dir/stoker"
+    setpriv --reuid 65534 --clear-groups "$dir/stoker" inspect "$dir/locked.gguf" >"$dir/out" 2>"$dir/err"
+    status=$?
+    is "unreadable: inspect" 1 "" "cannot be opened: Permission denied"
+    "$dir/stoker" run -p x >"$dir/out" 2>"$dir/err"
+    status=$?
+    is "the embedded model is not there" 1 "" "embedded model ember.gguf is neither beside .*; name a MODEL.gguf"
+else
+    skip "unreadable" "root reads everything, and there is no setpriv"
+fi
+
+# ---- prompts: exit 1 -----------------------------------------------------------------------------------------------------
+run run -p ''
+is "an empty prompt" 1 "" "the prompt is empty; give some text with -p or on stdin"
+run run
+is "an empty stdin" 1 "" "the prompt is empty"
+printf '\n\n\n' >"$dir/in"
+run run
+is "empty lines" 1 "" "the prompt is empty"
+for bytes in '\377' 'a\300\257' '\355\240\200' '\364\220\200\200' 'abc\342\202'; do
+    printf "$bytes\n" >"$dir/in"
+    run run
+    is "invalid UTF-8 $bytes" 1 "" "the prompt is not valid UTF-8 at byte [0-9]* \(0x"
+done
+rm "$dir/in"
+run run -p "$(printf 'gr\303\274n \360\237\231\202')" --temp 0
+is "valid UTF-8" 0 . ""
+run run -p 'far too many words for so small a context, as everybody can see' --ctx 16
+is "a prompt longer than the context" 1 "" "the prompt has [0-9]+ tokens, the context 16; try --ctx [0-9]+"
+larger=$(sed 's/.*try --ctx //' "$dir/err")
+run run -p 'far too many words for so small a context, as everybody can see' --ctx "$larger" --temp 0
+is "the context that was offered" 0 . ""
+
+# ---- impossible plans: exit 2, and what is offered works -----------------------------------------------------------------
+for flags in "--memory 1M" "--memory 40M --ctx 1024" "--memory 100M --ctx 100000" "--memory 44M --parallel 4"; do
+    run run -p 'Spell cat.' --temp 0 $flags
+    is "$flags" 2 "" "needs at least .* is too small. Try --memory [0-9]+( or --ctx [0-9]+)?\.$"
+    memory=$(sed 's/.*Try --memory \([0-9]*\).*/\1/' "$dir/err")
+    context=$(sed -n 's/.* or --ctx \([0-9]*\)\.$/\1/p' "$dir/err")
+    run plan $flags
+    is "plan $flags" 2 "" "is too small. Try --memory $memory"
+    run plan --json $flags
+    is "plan --json $flags" 2 "^\{.*\"fits\":false,.*\"minimum\":$memory,.*\}$" "Try --memory $memory"
+    run run -p 'Spell cat.' --temp 0 $flags --memory "$memory"
+    is "$flags: --memory $memory" 0 "=C-A-T." "$([ "$flags" = "${flags#*100000}" ] || echo trained on 1024)"
+    run plan $flags --memory $((memory - 1))
+    is "$flags: --memory $memory - 1" 2 "" "is too small"
+    [ -n "$context" ] || continue
+    run run -p 'Spell cat.' --temp 0 $flags --ctx "$context"
+    is "$flags: --ctx $context" 0 "=C-A-T." "$([ "$context" -le 1024 ] || echo trained on 1024)"
+done
+
+# ---- output that cannot be written: exit 1 -------------------------------------------------------------------------------
+if [ -w /dev/full ]; then
+    for command in "run -p Hello" "run -p Hello --json" plan inspect --help "run --help"; do
+        timeout $limit "$stoker" $command >/dev/full 2>"$dir/err" </dev/null
+        status=$?
+        : >"$dir/out"
+        is "a full disk: $command" 1 "" "written: No space left|writing the output failed"
+    done
+else
+    skip "a full disk" "there is no /dev/full"
+fi
+
+done_testing
