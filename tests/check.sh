@@ -18,6 +18,7 @@ export STOKER_SHARED="$shared" STOKER="$build/stoker"
 drivers="
 kernels        -
 header_fuzz    -
+prompts        -
 laws           -
 faults         -
 plan           -
