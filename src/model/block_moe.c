@@ -24,6 +24,12 @@ struct pairs {
     int n_pairs;
 };
 
+void moe_step_begin(struct step *s)
+{
+    if (s->m->store)
+        store_sweep_begin(s->m->store, s->n_rows > MOE_FEW_ROWS ? s->n_rows : 0);
+}
+
 struct routes route_top_k(struct step *s, struct act *a, const struct weight *router, const struct weight *bias,
                           int n_expert, int n_used, const struct route_rule *rule)
 {

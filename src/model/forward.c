@@ -100,6 +100,7 @@ int model_forward(struct model *m, struct batch *b, struct error *err)
     find_runs(&s);
     place_rows(&s);
     make_rope(&s);
+    moe_step_begin(&s);
     float *x = step_rows(&s, m->p.n_embd);
     if (embed(&s, x))
         return -1;

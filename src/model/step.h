@@ -77,6 +77,7 @@ struct shared_expert {
     struct ffn_weights ffn;
     const struct weight *gate; /* [n_embd], or NULL: ungated */
 };
+void moe_step_begin(struct step *s); /* before the first layer: the store may read on ahead */
 void block_moe(struct step *s, int l, float *y, struct act *a, const struct routes *r, const struct experts *e,
                enum ffn_act kind, const struct shared_expert *shared);
 

@@ -98,36 +98,62 @@ void cache_put(struct expert_cache *c, int layer, int id, int32_t slot)
     c->loose[at] = 0;
 }
 
+static void set_state(struct expert_cache *c, int layer, int id, int state)
+{
+    struct cache_layer *l = &c->layer[layer];
+    int at = l->first + id, was = c->loose[at] == CACHE_LOOSE, is = state == CACHE_LOOSE;
+    c->loose[at] = (uint8_t)state;
+    l->n_loose += is - was;
+    if (was && !is && l->low_id == id)
+        l->known = 0;
+    if (was || !is || !l->known)
+        return;
+    uint64_t s = score(c, at);
+    if (l->low_id < 0 || s < l->low || (s == l->low && id < l->low_id)) {
+        l->low = s;
+        l->low_id = id;
+    }
+}
+
 void cache_drop(struct expert_cache *c, int layer, int id)
 {
-    cache_set_loose(c, layer, id, 0);
+    set_state(c, layer, id, 0);
     c->slot[c->layer[layer].first + id] = -1;
 }
 
 void cache_set_loose(struct expert_cache *c, int layer, int id, int loose)
 {
-    struct cache_layer *l = &c->layer[layer];
-    int at = l->first + id;
-    if (c->loose[at] == loose)
-        return;
-    c->loose[at] = (uint8_t)loose;
-    if (!loose) {
-        if (l->low_id == id)
-            l->known = 0;
-    } else if (l->known) {
-        uint64_t s = score(c, at);
-        if (l->low_id < 0 || s < l->low || (s == l->low && id < l->low_id)) {
-            l->low = s;
-            l->low_id = id;
-        }
-    }
+    int held = c->loose[c->layer[layer].first + id] & CACHE_HELD;
+    set_state(c, layer, id, held | (loose ? CACHE_LOOSE : 0));
+}
+
+void cache_hold(struct expert_cache *c, int layer, int id, int held)
+{
+    int loose = c->loose[c->layer[layer].first + id] & CACHE_LOOSE;
+    set_state(c, layer, id, loose | (held ? CACHE_HELD : 0));
+}
+
+void cache_hold_none(struct expert_cache *c, int layer)
+{
+    for (int id = 0; id < c->layer[layer].n_expert; id++)
+        cache_hold(c, layer, id, 0);
+}
+
+void cache_keep(struct expert_cache *c, int layer, int kept) { c->layer[layer].kept = kept; }
+
+int cache_loose(const struct expert_cache *c, int class)
+{
+    int n = 0;
+    for (int l = 0; l < c->n_layer; l++)
+        n += c->layer[l].class == class && !c->layer[l].kept ? c->layer[l].n_loose : 0;
+    return n;
 }
 
 static void find_low(struct expert_cache *c, struct cache_layer *l)
 {
     l->low_id = -1;
     for (int id = 0; id < l->n_expert; id++) {
-        if (!c->loose[l->first + id])
+        if (c->loose[l->first + id] != CACHE_LOOSE)
             continue;
         uint64_t s = score(c, l->first + id);
         if (l->low_id < 0 || s < l->low) {
@@ -138,18 +164,23 @@ static void find_low(struct expert_cache *c, struct cache_layer *l)
     l->known = 1;
 }
 
-int32_t cache_victim(struct expert_cache *c, int class, int now, int *layer, int *id)
+/* From the farthest turn to the nearest: the current layer, the one before it, ... so the first of equals wins. */
+static int layer_at(const struct expert_cache *c, int now, int distance)
+{
+    return (now - distance + c->n_layer) % c->n_layer;
+}
+
+static int32_t lowest(struct expert_cache *c, int class, int now, int kept, int *layer, int *id)
 {
     int best = -1;
-    /* from the farthest turn to the nearest: the current layer, the one before it, ... so the first of equals wins */
     for (int d = 0; d < c->n_layer; d++) {
-        int i = (now - d + c->n_layer) % c->n_layer;
+        int i = layer_at(c, now, d);
         struct cache_layer *l = &c->layer[i];
-        if (l->class != class || l->n_expert == 0)
+        if (l->class != class || l->kept != kept || l->n_loose == 0)
             continue;
         if (!l->known)
             find_low(c, l);
-        if (l->low_id >= 0 && (best < 0 || l->low < c->layer[best].low))
+        if (best < 0 || l->low < c->layer[best].low)
             best = i;
     }
     if (best < 0)
@@ -157,4 +188,32 @@ int32_t cache_victim(struct expert_cache *c, int class, int now, int *layer, int
     *layer = best;
     *id = c->layer[best].low_id;
     return cache_slot(c, best, *id);
+}
+
+static int32_t lowest_held(const struct expert_cache *c, int class, int now, int *layer, int *id)
+{
+    int32_t slot = -1;
+    uint64_t low = 0;
+    for (int d = 0; d < c->n_layer; d++) {
+        const struct cache_layer *l = &c->layer[layer_at(c, now, d)];
+        for (int i = 0; l->class == class && i < l->n_expert; i++) {
+            if (c->loose[l->first + i] != (CACHE_LOOSE | CACHE_HELD) || (slot >= 0 && score(c, l->first + i) >= low))
+                continue;
+            low = score(c, l->first + i);
+            slot = c->slot[l->first + i];
+            *layer = layer_at(c, now, d);
+            *id = i;
+        }
+    }
+    return slot;
+}
+
+int32_t cache_victim(struct expert_cache *c, int class, int now, enum cache_reach reach, int *layer, int *id)
+{
+    int32_t slot = lowest(c, class, now, 0, layer, id);
+    if (slot < 0 && reach >= REACH_KEPT)
+        slot = lowest(c, class, now, 1, layer, id);
+    if (slot < 0 && reach >= REACH_HELD)
+        slot = lowest_held(c, class, now, layer, id);
+    return slot;
 }

@@ -9,6 +9,9 @@
  * layer whose next turn is farthest (the current one is the farthest of all), then the smallest id. All integers: the order of
  * victims is a pure function of the routes.
  *
+ * Two things stand above the score. Experts of a kept layer (a sweep has not come to it yet: they will be used for certain) go
+ * only when no others may; held ones (used later in the very call at hand) go last of all.
+ *
  * The smallest of each layer is remembered, so a victim costs one look at each layer and a scan of one: about a microsecond. */
 #ifndef STORE_EXPERT_CACHE_H
 #define STORE_EXPERT_CACHE_H
@@ -20,8 +23,10 @@
 
 struct cache_layer {
     int n_expert, first, class; /* first: index of its expert 0 in the tables */
+    int kept;                   /* goes after the other layers */
+    int n_loose;                /* that may go and are not held */
     int known;                  /* low and low_id are true */
-    int low_id;                 /* the one to go first, -1: none may go */
+    int low_id;                 /* the one of those to go first, -1: none */
     uint64_t low;
 };
 
@@ -30,8 +35,13 @@ struct expert_cache {
     int n_layer;
     uint32_t *fast, *slow; /* no overflow below 2000 decode rows in a call: slow stays under 32 uses of each */
     int32_t *slot;         /* -1: not resident */
-    uint8_t *loose;        /* resident, and may be a victim */
+    uint8_t *loose;        /* CACHE_LOOSE: resident, and may be a victim; CACHE_HELD */
 };
+
+enum { CACHE_LOOSE = 1, CACHE_HELD = 2 };
+
+/* Which victims will do: of layers that are not kept; of any layer; even held ones. */
+enum cache_reach { REACH_DONE, REACH_KEPT, REACH_HELD };
 
 uint64_t cache_bytes(const struct expert_layer *layer, int n_layer);
 
@@ -52,8 +62,16 @@ void cache_put(struct expert_cache *c, int layer, int id, int32_t slot);
 void cache_drop(struct expert_cache *c, int layer, int id);
 void cache_set_loose(struct expert_cache *c, int layer, int id, int loose);
 
-/* The next victim of a class when it is the turn of layer now: its slot, -1 if none is loose. It stays resident until
+/* Put off the going of a layer, or of one expert that is resident. */
+void cache_keep(struct expert_cache *c, int layer, int kept);
+void cache_hold(struct expert_cache *c, int layer, int id, int held);
+void cache_hold_none(struct expert_cache *c, int layer);
+
+/* How many of a class may go with REACH_DONE. */
+int cache_loose(const struct expert_cache *c, int class);
+
+/* The next victim of a class when it is the turn of layer now: its slot, -1 if none is within reach. It stays resident until
  * cache_drop(). */
-int32_t cache_victim(struct expert_cache *c, int class, int now, int *layer, int *id);
+int32_t cache_victim(struct expert_cache *c, int class, int now, enum cache_reach reach, int *layer, int *id);
 
 #endif

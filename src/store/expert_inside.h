@@ -1,5 +1,5 @@
 /* The store's state, shared by its parts: expert_store.c (the protocol), expert_slots.c (what lives in a slot and how it gets
- * there), expert_layout.c (sizes). */
+ * there), expert_sweep.c (prompts), expert_layout.c (sizes). */
 #ifndef STORE_EXPERT_INSIDE_H
 #define STORE_EXPERT_INSIDE_H
 
@@ -9,7 +9,7 @@
 
 #include <stdatomic.h>
 
-enum { WAVES = 2, SLOT_FREE = 0, SLOT_LOADING, SLOT_READY, SLOT_DRAINING };
+enum { WAVES = 2, SLOT_FREE = 0, SLOT_LOADING, SLOT_READY, SLOT_DRAINING, EARLY = 1, EARLY_WASTED };
 
 struct slot {
     uint8_t *memory;
@@ -19,6 +19,7 @@ struct slot {
     int32_t pins;
     int32_t reads; /* requests that are not home */
     uint8_t state, loose, class;
+    uint8_t early; /* read before its layer's turn and not used yet: EARLY; its layer passed without it: EARLY_WASTED */
     const struct read_request *failed; /* the first of its reads that failed */
     struct read_request read[EXPERT_PARTS];
 };
@@ -27,7 +28,7 @@ struct slot_class {
     struct expert_class shape;
     int n_slot;
     int32_t free; /* head of the list, -1 */
-    int n_loose;
+    int n_free, n_loose;
 };
 
 struct wave {
@@ -49,13 +50,17 @@ struct expert_store {
     int oldest, n_open;
     int turn;                       /* the layer announced last, and its uses */
     const struct expert_uses *uses; /* of store_layer_begin */
+    int n_wave, n_begun;            /* its waves: planned, begun */
+    int sweep;                      /* rows of the sweep that is on; 0: none */
     struct read_list list;
     struct read_request **batch; /* [largest n_expert * parts] */
+    int32_t *order;              /* [largest n_expert] candidates of a sweep */
     void (*log)(void *arg, const struct store_event *e);
     void *log_arg;
     struct reader_stats at_start;
     /* written by the engine thread, read by any */
-    _Atomic uint64_t hits, misses, evictions, bytes_read, reads, failed, draining, wait_ns;
+    _Atomic uint64_t hits, misses, evictions, bytes_read, reads, failed, draining, wait_ns, early, early_used,
+        early_waste;
 };
 
 static inline void count(_Atomic uint64_t *c, uint64_t n)
@@ -74,13 +79,33 @@ int widest(const struct expert_layer *layer, int n_layer);
 /* After any change of state or pins: what may be taken, what may go. */
 void slot_settle(struct expert_store *st, struct slot *s);
 
-/* A slot for a miss of this layer: a free one, else the victim's. The caller knows that there is one. */
-struct slot *slot_take(struct expert_store *st, int layer);
+/* A slot for an expert of this layer: a free one, else a victim's within reach; NULL: none. Takes a moment where the victim is
+ * still being read. */
+struct slot *slot_take(struct expert_store *st, int layer, enum cache_reach reach);
+
+/* Evict into the list of free slots until a class has n that are free or may go with REACH_DONE, or no victim is left. */
+void slot_make_room(struct expert_store *st, int layer, int n, enum cache_reach reach);
 
 /* Make the slot the home of (layer, id) and add its reads to the batch: how many. */
-int slot_load(struct expert_store *st, struct slot *s, int layer, int id, struct read_request **batch);
+int slot_load(struct expert_store *st, struct slot *s, int layer, int id, enum read_rank rank,
+              struct read_request **batch);
 
 /* A read came back. */
 void slot_read_home(struct expert_store *st, const struct read_request *q);
+
+/* Free, or may go without harm. */
+static inline int slots_open(const struct expert_store *st, int layer)
+{
+    int c = st->cache.layer[layer].class;
+    return st->class[c].n_free + cache_loose(&st->cache, c);
+}
+
+/* ---- expert_sweep.c ---- */
+
+/* Waves of a layer call within a sweep; before that, room for them. */
+int sweep_plan(struct expert_store *st, const struct expert_uses *uses, struct expert_wave *out);
+
+/* The current layer's last wave has begun, or a wave after that has ended: read on ahead. */
+void sweep_go_on(struct expert_store *st);
 
 #endif

@@ -68,6 +68,6 @@ uint64_t store_table_bytes(const struct expert_layer *layer, int n_layer, int n_
     uint64_t n = (uint64_t)widest(layer, n_layer);
     return round_up(sizeof(struct expert_store), 64) + round_up((uint64_t)n_layer * sizeof *layer, 64) +
            round_up((uint64_t)n_layer * sizeof(int), 64) + round_up((uint64_t)n_slot * sizeof(struct slot), 64) +
-           2 * WAVES * round_up(n * 4, 64) + round_up(n * EXPERT_PARTS * sizeof(void *), 64) +
+           (2 * WAVES + 1) * round_up(n * 4, 64) + round_up(n * EXPERT_PARTS * sizeof(void *), 64) +
            cache_bytes(layer, n_layer);
 }

@@ -4,23 +4,36 @@
  *
  *     state      pins  in the cache   loose
  *     FREE        0    no             yes: taken first
- *     LOADING    any   yes            no
+ *     LOADING    any   yes            only when read early: a victim like any other, but its reads come back first
  *     READY       0    yes            yes: a victim
  *     READY      >0    yes            no
  *     DRAINING   any   no             no; FREE once its last read is home and nobody has it pinned */
 #include "store/expert_inside.h"
 
+#include "base/clock.h"
+
 #include <assert.h>
+#include <time.h>
+
+/* A stalled device holds up a sweep that wants one of its slots for so long; then that slot is left alone. */
+static const uint64_t vacate_wait_ns = 2000000000;
+
+static void put_free(struct expert_store *st, struct slot *s)
+{
+    struct slot_class *k = &st->class[s->class];
+    s->state = SLOT_FREE;
+    s->next_free = k->free;
+    k->free = (int32_t)(s - st->slot);
+    k->n_free++;
+}
 
 void slot_settle(struct expert_store *st, struct slot *s)
 {
     struct slot_class *k = &st->class[s->class];
     if (s->state == SLOT_DRAINING && s->reads == 0 && s->pins == 0) {
-        s->state = SLOT_FREE;
-        s->next_free = k->free;
-        k->free = (int32_t)(s - st->slot);
+        put_free(st, s);
     }
-    int victim = s->state == SLOT_READY && s->pins == 0;
+    int victim = s->pins == 0 && (s->state == SLOT_READY || (s->state == SLOT_LOADING && s->early));
     int loose = victim || s->state == SLOT_FREE;
     k->n_loose += loose - s->loose;
     s->loose = (uint8_t)loose;
@@ -34,28 +47,82 @@ static void tell(struct expert_store *st, int evict, int layer, int id)
         st->log(st->log_arg, &(struct store_event){st->turn, evict, layer, id});
 }
 
-/* A slot for a miss of this layer: a free one, else the victim's. The caller knows that there is one. */
-struct slot *slot_take(struct expert_store *st, int layer)
+/* Take back what has not gone out of an early slot's reads. */
+static void recall(struct expert_store *st, struct slot *s)
 {
-    int c = st->cache.layer[layer].class;
-    struct slot_class *k = &st->class[c];
-    struct slot *s;
-    if (k->free >= 0) {
-        s = &st->slot[k->free];
-        k->free = s->next_free;
+    const struct expert_layer *l = &st->layer[s->layer];
+    for (int p = 0; p < l->n_part; p++) {
+        if (!reader_withdraw(st->reader, &s->read[p]))
+            continue;
+        s->reads--;
+        count(&st->reads, (uint64_t)-1);
+        count(&st->bytes_read, -range_bytes(&l->part[p], s->id, st->align));
+    }
+}
+
+/* 1: nobody writes into it any more. 0: the device keeps it, or its read has just failed; then it is out of the cache. */
+static int vacate(struct expert_store *st, struct slot *s)
+{
+    if (s->state == SLOT_LOADING)
+        recall(st, s);
+    for (uint64_t until = clock_ns() + vacate_wait_ns; s->reads > 0 && clock_ns() < until;) {
+        struct read_request *q = reader_reap(st->reader, &st->list, 0);
+        if (q)
+            slot_read_home(st, q);
+        else
+            nanosleep(&(struct timespec){0, 50000}, NULL);
+    }
+    if (s->state == SLOT_READY || (s->state == SLOT_LOADING && s->reads == 0))
+        return 1;
+    if (s->state == SLOT_LOADING) {
+        s->state = SLOT_DRAINING;
+        s->early = 0;
+        cache_drop(&st->cache, s->layer, s->id);
+        count(&st->draining, 1);
+        slot_settle(st, s);
+    }
+    return 0;
+}
+
+static struct slot *evict(struct expert_store *st, int layer, enum cache_reach reach)
+{
+    int32_t at;
+    int of_layer, id, c = st->cache.layer[layer].class;
+    while ((at = cache_victim(&st->cache, c, st->turn, reach, &of_layer, &id)) >= 0) {
+        struct slot *s = &st->slot[at];
+        assert(s->pins == 0);
+        if (!vacate(st, s))
+            continue;
+        cache_drop(&st->cache, of_layer, id);
+        count(&st->early_waste, s->early == EARLY);
+        s->early = 0;
+        count(&st->evictions, 1);
+        tell(st, 1, of_layer, id);
         return s;
     }
-    int of_layer, id;
-    s = &st->slot[cache_victim(&st->cache, c, layer, &of_layer, &id)];
-    assert(s->state == SLOT_READY && s->pins == 0 && s->reads == 0);
-    cache_drop(&st->cache, of_layer, id);
-    count(&st->evictions, 1);
-    tell(st, 1, of_layer, id);
+    return NULL;
+}
+
+struct slot *slot_take(struct expert_store *st, int layer, enum cache_reach reach)
+{
+    struct slot_class *k = &st->class[st->cache.layer[layer].class];
+    if (k->free < 0)
+        return evict(st, layer, reach);
+    struct slot *s = &st->slot[k->free];
+    k->free = s->next_free;
+    k->n_free--;
     return s;
 }
 
-/* Make the slot the home of (layer, id) and add its reads to the batch. */
-int slot_load(struct expert_store *st, struct slot *s, int layer, int id, struct read_request **batch)
+void slot_make_room(struct expert_store *st, int layer, int n, enum cache_reach reach)
+{
+    struct slot *s;
+    while (slots_open(st, layer) < n && (s = evict(st, layer, reach)))
+        put_free(st, s);
+}
+
+int slot_load(struct expert_store *st, struct slot *s, int layer, int id, enum read_rank rank,
+              struct read_request **batch)
 {
     const struct expert_layer *l = &st->layer[layer];
     uint8_t *to = s->memory;
@@ -69,6 +136,7 @@ int slot_load(struct expert_store *st, struct slot *s, int layer, int id, struct
                                            .what = x->tensor,
                                            .unit = "expert",
                                            .id = id,
+                                           .rank = rank,
                                            .user = s};
         batch[p] = &s->read[p];
         to += bytes;
@@ -99,9 +167,10 @@ void slot_read_home(struct expert_store *st, const struct read_request *q)
     int was_draining = s->state == SLOT_DRAINING && s->reads > 0;
     if (!q->draining)
         s->reads--;
-    if (q->state == READ_FAILED && !s->failed) {
+    if (q->state == READ_FAILED && s->state == SLOT_LOADING) {
         s->failed = q;
         s->state = SLOT_DRAINING;
+        s->early = 0;
         cache_drop(&st->cache, s->layer, s->id);
         count(&st->failed, 1);
         hand_over(st, s);

@@ -23,7 +23,7 @@ static int make_slots(struct expert_store *st, const int *slots, struct arena *s
         uint8_t *memory = arena_alloc_aligned(slot_mem, (size_t)slots[c] * k->shape.slot_bytes, st->align);
         if (!memory)
             return -1;
-        k->n_slot = k->n_loose = slots[c];
+        k->n_slot = k->n_free = k->n_loose = slots[c];
         k->free = (int32_t)(s - st->slot);
         for (int i = 0; i < slots[c]; i++, s++) {
             *s = (struct slot){.memory = memory + (uint64_t)i * k->shape.slot_bytes, .class = (uint8_t)c, .loose = 1};
@@ -41,7 +41,8 @@ static int make_tables(struct expert_store *st, const struct expert_layer *layer
     struct expert_layer *copy = arena_array(mem, (size_t)st->n_layer, sizeof *copy);
     st->slot = arena_array(mem, (size_t)st->n_slot, sizeof *st->slot);
     st->batch = arena_array(mem, n * EXPERT_PARTS, sizeof *st->batch);
-    int ok = copy && st->slot && st->batch;
+    st->order = arena_array(mem, n, sizeof *st->order);
+    int ok = copy && st->slot && st->batch && st->order;
     for (int w = 0; w < WAVES; w++) {
         st->wave[w].slot = arena_array(mem, n, 4);
         st->wave[w].readable = arena_array(mem, n, 4);
@@ -108,6 +109,10 @@ void store_destroy(struct expert_store *st)
     if (!st)
         return;
     uint64_t until = clock_ns() + destroy_wait_ns;
+    for (int i = 0; i < st->n_slot; i++)
+        for (int p = 0; p < EXPERT_PARTS && st->slot[i].reads > 0; p++)
+            if (st->slot[i].read[p].list)
+                st->slot[i].reads -= reader_withdraw(st->reader, &st->slot[i].read[p]);
     for (;;) {
         int reads = 0;
         store_poll(st);
@@ -127,13 +132,38 @@ void store_destroy(struct expert_store *st)
 
 /* Protocol */
 
+/* What this call uses goes last; what was read early for it in vain is known now. */
+static void hold_used(struct expert_store *st, const struct expert_uses *uses)
+{
+    int n = st->layer[st->turn].n_expert;
+    for (int id = 0, i = 0; id < n; id++) {
+        int used = i < uses->n && uses->id[i] == id;
+        int32_t at = cache_slot(&st->cache, st->turn, id);
+        i += used;
+        if (at < 0)
+            continue;
+        struct slot *s = &st->slot[at];
+        if (used) {
+            cache_hold(&st->cache, st->turn, id, 1);
+        } else if (s->early == EARLY) {
+            s->early = EARLY_WASTED;
+            count(&st->early_waste, 1);
+        }
+    }
+}
+
 int store_layer_begin(struct expert_store *st, int layer, const struct expert_uses *uses, struct expert_wave *out)
 {
     assert(layer >= 0 && layer < st->n_layer && st->layer[layer].n_expert > 0);
+    cache_hold_none(&st->cache, st->turn);
     cache_age(&st->cache, layer, uses);
     store_poll(st);
     st->turn = layer;
     st->uses = uses;
+    st->n_begun = 0;
+    hold_used(st, uses);
+    if (st->sweep)
+        return st->n_wave = sweep_plan(st, uses, out);
     int loose = st->class[st->cache.layer[layer].class].n_loose;
     int size = uses->n <= loose ? uses->n : loose / 2;
     if (size < 1)
@@ -143,7 +173,7 @@ int store_layer_begin(struct expert_store *st, int layer, const struct expert_us
         int left = uses->n - first;
         out[n++] = (struct expert_wave){first, left < size ? left : size};
     }
-    return n;
+    return st->n_wave = n;
 }
 
 /* Slots that a wave takes out of the loose ones. */
@@ -165,25 +195,56 @@ static void pin(struct expert_store *st, int wave, int place, struct slot *s)
     s->pins++;
     if (s->state == SLOT_READY)
         w->readable[w->n_readable++] = place;
+    cache_hold(&st->cache, w->layer, w->id[place], 0);
     slot_settle(st, s);
+}
+
+static enum read_rank demand(const struct expert_store *st) { return st->sweep ? READ_SWEEP : READ_NOW; }
+
+/* It is in the cache: read before, or being read. 1: for this use, ahead of its turn. */
+static int pin_resident(struct expert_store *st, int wave, int place, struct slot *s)
+{
+    int early = s->early == EARLY;
+    s->early = 0;
+    for (int p = 0; p < st->layer[s->layer].n_part && s->state == SLOT_LOADING; p++)
+        reader_promote(st->reader, &s->read[p], demand(st));
+    pin(st, wave, place, s);
+    return early;
+}
+
+static void unpin(struct expert_store *st, int wave)
+{
+    struct wave *w = &st->wave[wave];
+    for (int i = 0; i < w->n; i++) {
+        struct slot *s = w->slot[i] >= 0 ? &st->slot[w->slot[i]] : NULL;
+        if (!s)
+            continue;
+        s->place[wave] = -1;
+        s->pins--;
+        slot_settle(st, s);
+    }
+}
+
+static int no_slots(const struct expert_store *st, int layer, int need, struct error *err)
+{
+    const struct slot_class *k = &st->class[st->cache.layer[layer].class];
+    return error_set(err, ERR_IO,
+                     "blk.%d needs %d expert slots and %d of %d are usable: reads that never came back hold the "
+                     "others; restart stoker",
+                     st->layer[layer].layer, need, k->n_loose, k->n_slot);
 }
 
 int store_begin(struct expert_store *st, const struct expert_wave *plan, struct error *err)
 {
-    int layer = st->turn, at = (st->oldest + st->n_open) % WAVES, n_read = 0, hits = 0;
-    const struct expert_layer *l = &st->layer[layer];
-    const struct slot_class *k = &st->class[st->cache.layer[layer].class];
+    int layer = st->turn, at = (st->oldest + st->n_open) % WAVES, n_read = 0, hits = 0, early = 0, rc = 0;
     struct wave *w = &st->wave[at];
     const int32_t *id = st->uses->id + plan->first;
     if (st->n_open == WAVES)
         return error_set(err, ERR_BUG, "more than %d waves of experts open", WAVES);
     store_poll(st);
     int need = loose_needed(st, layer, id, plan->n);
-    if (need > k->n_loose)
-        return error_set(err, ERR_IO,
-                         "blk.%d needs %d expert slots and %d of %d are usable: reads that never came back hold "
-                         "the others; restart stoker",
-                         l->layer, need, k->n_loose, k->n_slot);
+    if (need > st->class[st->cache.layer[layer].class].n_loose)
+        return no_slots(st, layer, need, err);
     w->id = id;
     w->layer = layer;
     w->first = plan->first;
@@ -191,23 +252,33 @@ int store_begin(struct expert_store *st, const struct expert_wave *plan, struct 
     w->n_readable = w->n_taken = 0;
     for (int i = 0; i < w->n; i++) {
         int32_t s = w->slot[i] = cache_slot(&st->cache, layer, id[i]);
-        if (s >= 0) {
-            pin(st, at, i, &st->slot[s]);
-            hits++;
-        }
-    }
-    for (int i = 0; i < w->n; i++) {
-        if (w->slot[i] >= 0)
+        if (s < 0)
             continue;
-        struct slot *s = slot_take(st, layer);
-        n_read += slot_load(st, s, layer, id[i], st->batch + n_read);
-        pin(st, at, i, s);
+        int ahead = pin_resident(st, at, i, &st->slot[s]);
+        early += ahead;
+        hits += !ahead;
     }
-    st->n_open++;
-    count(&st->hits, (uint64_t)hits);
-    count(&st->misses, (uint64_t)(w->n - hits));
+    for (int i = 0; i < w->n && rc == 0; i++) {
+        struct slot *s = w->slot[i] < 0 ? slot_take(st, layer, REACH_HELD) : NULL;
+        if (s) {
+            n_read += slot_load(st, s, layer, id[i], demand(st), st->batch + n_read);
+            pin(st, at, i, s);
+        } else if (w->slot[i] < 0)
+            rc = no_slots(st, layer, need, err);
+    }
     if (n_read > 0)
         reader_submit(st->reader, &st->list, st->batch, n_read);
+    if (rc != 0) {
+        unpin(st, at);
+        return -1;
+    }
+    st->n_open++;
+    st->n_begun++;
+    count(&st->hits, (uint64_t)hits);
+    count(&st->misses, (uint64_t)(w->n - hits));
+    count(&st->early_used, (uint64_t)early);
+    if (st->sweep)
+        sweep_go_on(st);
     return 0;
 }
 
@@ -252,17 +323,13 @@ int store_next(struct expert_store *st, int wait, struct expert_view *out, struc
 
 void store_end(struct expert_store *st)
 {
-    struct wave *w = &st->wave[st->oldest];
     if (st->n_open == 0)
         return;
-    for (int i = 0; i < w->n; i++) {
-        struct slot *s = &st->slot[w->slot[i]];
-        s->place[st->oldest] = -1;
-        s->pins--;
-        slot_settle(st, s);
-    }
+    unpin(st, st->oldest);
     st->oldest = (st->oldest + 1) % WAVES;
     st->n_open--;
+    if (st->sweep)
+        sweep_go_on(st);
 }
 
 /* Telling */
@@ -286,6 +353,9 @@ void store_stats(const struct expert_store *st, struct store_stats *out)
                                 .bytes_read = st->bytes_read,
                                 .reads = st->reads,
                                 .draining = st->draining,
+                                .early = st->early,
+                                .early_used = st->early_used,
+                                .early_waste = st->early_waste,
                                 .retries = now.retries - st->at_start.retries,
                                 .shorts = now.shorts - st->at_start.shorts,
                                 .wait_seconds = (double)st->wait_ns * 1e-9,

@@ -88,6 +88,11 @@ struct expert_wave {
     int first, n; /* uses.id[first .. first + n) */
 };
 
+/* A step of many rows goes through the layers in ascending order: a sweep (n_rows 0: a step that is none). Experts of layers
+ * that it has not come to are kept, since it will want them for certain; the next layer's are read while this one computes,
+ * before its routes are known: from 64 rows those used often, from 256 all. */
+void store_sweep_begin(struct expert_store *st, int n_rows);
+
 /* Age the layer's scores by its rows and plan the waves: out[<= uses->n], ascending. Returns their number: 1 if all fit, else
  * waves of half the slots that may be used, so that two can be open. uses stays as it is until the last store_end(). */
 int store_layer_begin(struct expert_store *st, int layer, const struct expert_uses *uses, struct expert_wave *out);
@@ -117,11 +122,12 @@ void store_log(struct expert_store *st, void (*fn)(void *arg, const struct store
 
 struct store_stats {
     uint64_t hits, misses, evictions, failed;
-    uint64_t bytes_read, reads; /* of experts, with alignment; one read an extent */
-    uint64_t retries, shorts;   /* of the reader, since store_create() */
-    uint64_t draining;          /* slots now with a read in flight that has failed */
-    double wait_seconds;        /* blocked in store_next */
-    double reading_seconds;     /* with at least one read in flight */
+    uint64_t bytes_read, reads;              /* of experts, with alignment; one read an extent */
+    uint64_t retries, shorts;                /* of the reader, since store_create() */
+    uint64_t draining;                       /* slots now with a read in flight that has failed */
+    uint64_t early, early_used, early_waste; /* experts read before their layer's turn: all, of misses, in vain */
+    double wait_seconds;                     /* blocked in store_next */
+    double reading_seconds;                  /* with at least one read in flight */
     int n_class, slots[EXPERT_CLASSES], experts[EXPERT_CLASSES];
     const char *backend;
 };

@@ -23,7 +23,8 @@ static int pick(int n) { return (int)(rng_u64(5, counter++, 0, 0) % (uint64_t)n)
 /* The model: every rule as it is written down, nothing remembered that can be computed. */
 struct naive {
     uint64_t fast[LAYERS][EXPERTS], slow[LAYERS][EXPERTS];
-    int slot[LAYERS][EXPERTS], loose[LAYERS][EXPERTS], class[LAYERS], n_expert[LAYERS];
+    int slot[LAYERS][EXPERTS], loose[LAYERS][EXPERTS], held[LAYERS][EXPERTS], kept[LAYERS], class[LAYERS],
+        n_expert[LAYERS];
 };
 
 static void naive_turn(struct naive *m, int l)
@@ -54,19 +55,22 @@ static void naive_age(struct naive *m, int l, uint8_t used[ROWS][EXPERTS], int n
         naive_use(m, l, r, used);
 }
 
-static int naive_victim(const struct naive *m, int class, int now)
+static int naive_victim(const struct naive *m, int class, int now, int reach)
 {
-    int best = -1, best_distance = 0;
+    int best = -1, best_distance = 0, best_rank = 0;
     uint64_t best_score = 0;
     for (int l = 0; l < LAYERS; l++) {
         int distance = ((l - now) % LAYERS + LAYERS) % LAYERS;
         distance = distance ? distance : LAYERS;
         for (int id = 0; id < m->n_expert[l]; id++) {
             uint64_t score = 4 * m->fast[l][id] + m->slow[l][id];
-            if (m->class[l] != class || !m->loose[l][id])
+            int rank = m->held[l][id] ? REACH_HELD : m->kept[l] ? REACH_KEPT : REACH_DONE;
+            if (m->class[l] != class || !m->loose[l][id] || rank > reach || (best >= 0 && rank > best_rank))
                 continue;
-            if (best < 0 || score < best_score || (score == best_score && distance > best_distance)) {
+            if (best < 0 || rank < best_rank || score < best_score ||
+                (score == best_score && distance > best_distance)) {
                 best = l * EXPERTS + id;
+                best_rank = rank;
                 best_score = score;
                 best_distance = distance;
             }
@@ -146,18 +150,34 @@ static void change_residents(struct world *w, int slots_of[2])
     } else if (pick(8) == 0) {
         cache_drop(&w->cache, l, id);
         w->naive.slot[l][id] = -1;
-        w->naive.loose[l][id] = 0;
+        w->naive.loose[l][id] = w->naive.held[l][id] = 0;
+    } else if (pick(4) == 0) {
+        w->naive.held[l][id] = pick(2);
+        cache_hold(&w->cache, l, id, w->naive.held[l][id]);
     } else {
         w->naive.loose[l][id] = pick(3) > 0;
         cache_set_loose(&w->cache, l, id, w->naive.loose[l][id]);
+    }
+    if (pick(64) == 0) {
+        w->naive.kept[l] = pick(2);
+        cache_keep(&w->cache, l, w->naive.kept[l]);
+    }
+    if (pick(256) == 0) {
+        memset(w->naive.held[l], 0, sizeof w->naive.held[l]);
+        cache_hold_none(&w->cache, l);
     }
 }
 
 static void compare_victim(struct world *w)
 {
-    int class = pick(2), now = pick(LAYERS), layer = -1, id = -1;
-    int want = naive_victim(&w->naive, class, now);
-    int32_t slot = cache_victim(&w->cache, class, now, &layer, &id);
+    int class = pick(2), now = pick(LAYERS), layer = -1, id = -1, loose = 0;
+    enum cache_reach reach = (enum cache_reach)pick(3);
+    int want = naive_victim(&w->naive, class, now, reach);
+    for (int l = 0; l < LAYERS; l++)
+        for (int i = 0; i < EXPERTS; i++)
+            loose += w->naive.class[l] == class && !w->naive.kept[l] && w->naive.loose[l][i] && !w->naive.held[l][i];
+    assert_int_equal(cache_loose(&w->cache, class), loose);
+    int32_t slot = cache_victim(&w->cache, class, now, reach, &layer, &id);
     if (want < 0) {
         assert_int_equal(slot, -1);
         return;
@@ -169,7 +189,7 @@ static void compare_victim(struct world *w)
         return;
     cache_drop(&w->cache, layer, id);
     w->naive.slot[layer][id] = -1;
-    w->naive.loose[layer][id] = 0;
+    w->naive.loose[layer][id] = w->naive.held[layer][id] = 0;
 }
 
 static void random_calls_equal_the_model(void **state)
@@ -237,12 +257,12 @@ static void ties(void **state)
     static const int want[] = {22, 23, 12, 13, 82, 83, 72, 73, 52, 53}; /* class 0, the turn of layer 2 */
     for (size_t i = 0; i < sizeof want / sizeof *want; i++) {
         int layer, id;
-        assert_int_equal(cache_victim(&w.cache, 0, 2, &layer, &id), want[i]);
+        assert_int_equal(cache_victim(&w.cache, 0, 2, REACH_DONE, &layer, &id), want[i]);
         cache_drop(&w.cache, layer, id);
     }
     int layer, id;
-    assert_int_equal(cache_victim(&w.cache, 0, 2, &layer, &id), -1);
-    assert_int_equal(cache_victim(&w.cache, 1, 2, &layer, &id), 2);
+    assert_int_equal(cache_victim(&w.cache, 0, 2, REACH_DONE, &layer, &id), -1);
+    assert_int_equal(cache_victim(&w.cache, 1, 2, REACH_DONE, &layer, &id), 2);
     free(w.memory);
 }
 
