@@ -228,13 +228,17 @@ static void pick(struct stoker *s, struct job *j, const float *logits)
 {
     struct session *ses = s->session;
     struct error err = {0};
-    struct sampling how = {j->sampling.temperature, j->sampling.top_k, j->sampling.top_p, j->sampling.min_p,
-                           j->sampling.seed};
+    struct sampling how = sampling_defaults();
+    how.temperature = j->sampling.temperature;
+    how.top_k = j->sampling.top_k;
+    how.top_p = j->sampling.top_p;
+    how.min_p = j->sampling.min_p;
+    how.seed = j->sampling.seed;
     const uint8_t *allowed = ses->tokenizer ? tokenizer_sampleable(ses->tokenizer) : NULL;
     if (ses->tokenizer && tokenizer_n_vocab(ses->tokenizer) < ses->model->p.n_vocab)
         allowed = NULL;
-    int32_t id = j->script ? j->script[j->n_generated]
-                           : sampler_pick(ses->sampler, logits, allowed, &how, j->n_generated, 0, &err);
+    struct sampler_row row = {.logits = logits, .allowed = allowed, .index = j->n_generated};
+    int32_t id = j->script ? j->script[j->n_generated] : sampler_pick(ses->sampler, &how, &row, &err);
     if (id < 0) {
         finish_failed(s, j, &err);
         return;

@@ -1,208 +1,441 @@
-/* The sampling chain: see sampler.h.
+/* The sampling chain: see sampler.h. Each stage is a function that cuts the list of candidates; sampling.md 3 defines them.
  *
- * A candidate is one 64-bit key: the logit, mapped so that larger values are smaller numbers, above the id. Sorting keys
- * ascending is the order of the specification (value descending, id ascending), and each stage keeps a prefix. Weights are
- * integers, so their sums depend on no order. sampling.md 2 and 3. */
+ * Most stages come first in no chain, and the usual first one, top-k, needs one pass over the logits and no list of all. */
 #include "text/sampler.h"
 
+#include "base/checked.h"
 #include "base/error.h"
 #include "base/f64.h"
-#include "base/half.h"
 #include "base/rng.h"
+#include "text/candidates.h"
+#include "text/sampler_history.h"
 
 #include <math.h>
 #include <string.h>
 
-enum { FEW = 256 }; /* top_k up to here keeps a sorted list; above, and without top_k, everything is sorted */
+enum { STREAM_PICK, STREAM_XTC };
 
 struct sampler {
-    int n_vocab;
-    size_t n;         /* candidates */
-    uint64_t *key;    /* [n_vocab] in order */
-    uint64_t *weight; /* [n_vocab] of the last stage; while sorting: the other half of the keys */
+    struct candidates list;
+    struct source source;
 };
 
-struct sampling sampling_defaults(void) { return (struct sampling){0.8, 40, 0.95, 0.05, 0}; }
+/* ---- memory ---------------------------------------------------------------------------------------------------------------- */
 
-size_t sampler_bytes(int n_vocab) { return 64 + (size_t)n_vocab * 2 * sizeof(uint64_t); }
+struct parts {
+    size_t candidates, values, touched, marks, end;
+};
+
+static struct parts lay_out(int n_vocab)
+{
+    size_t n = (size_t)n_vocab;
+    struct parts p = {.candidates = round_up(sizeof(struct sampler), 64)};
+    p.values = p.candidates + round_up(n * sizeof(struct candidate), 64);
+    p.touched = p.values + round_up(n * sizeof(double), 64);
+    p.marks = p.touched + round_up(n * sizeof(int32_t), 64);
+    p.end = p.marks + round_up(n, 64);
+    return p;
+}
+
+size_t sampler_bytes(int n_vocab) { return lay_out(n_vocab).end; }
 
 struct sampler *sampler_place(void *mem, int n_vocab)
 {
+    struct parts p = lay_out(n_vocab);
     struct sampler *s = mem;
-    uint64_t *rows = (uint64_t *)((char *)mem + 64);
-    *s = (struct sampler){n_vocab, 0, rows, rows + n_vocab};
+    char *base = mem;
+    memset(s, 0, sizeof *s);
+    s->list.c = (struct candidate *)(base + p.candidates);
+    s->source = (struct source){.n_vocab = n_vocab,
+                                .touched = (int32_t *)(base + p.touched),
+                                .is_touched = (uint8_t *)base + p.marks,
+                                .value = (double *)(base + p.values)};
+    memset(s->source.is_touched, 0, (size_t)n_vocab);
     return s;
 }
 
-static uint64_t key_of(float logit, int32_t id)
+/* ---- values that are not the logits: bias, penalties, DRY ------------------------------------------------------------------- */
+
+/* The value of a token, to be changed; NULL where it is no candidate. */
+static double *touch(struct source *from, int32_t id)
 {
-    uint32_t bits = f32_bits(logit + 0.0f); /* -0 and 0 are equal */
-    uint32_t ascending = bits & 0x80000000u ? ~bits : bits | 0x80000000u;
-    return (uint64_t)~ascending << 32 | (uint32_t)id;
+    if (!from->is_touched[id]) {
+        if (!(from->logits[id] > -INFINITY) || (from->allowed && !from->allowed[id]))
+            return NULL;
+        from->is_touched[id] = 1;
+        from->touched[from->n_touched++] = id;
+        from->value[id] = from->logits[id];
+    }
+    return &from->value[id];
 }
 
-static int32_t id_of(uint64_t key) { return (int32_t)(uint32_t)key; }
-
-/* NaN and +inf are errors, also of tokens that are not allowed. */
-static int check_finite(const struct sampler *s, const float *logits, uint64_t index, struct error *err)
+static void untouch(struct source *from)
 {
-    int bad = 0;
-    for (int i = 0; i < s->n_vocab; i++)
-        bad |= !(logits[i] < INFINITY);
-    return !bad ? 0
-                : error_set(err, ERR_FORMAT,
-                            "non-finite logits at position %llu: the model file is damaged or its weights overflow",
-                            (unsigned long long)index);
+    for (size_t i = 0; i < from->n_touched; i++)
+        from->is_touched[from->touched[i]] = 0;
+    from->n_touched = 0;
 }
 
-static int is_candidate(const float *logits, const uint8_t *allowed, int i)
+static void apply_bias(struct source *from, const struct logit_bias *bias, size_t n)
 {
-    return logits[i] > -INFINITY && (!allowed || allowed[i]);
+    for (size_t i = 0; i < n; i++) {
+        double *value = bias[i].id >= 0 && bias[i].id < from->n_vocab ? touch(from, bias[i].id) : NULL;
+        if (value)
+            *value += bias[i].bias;
+    }
 }
 
-static void collect_all(struct sampler *s, const float *logits, const uint8_t *allowed)
+static void apply_penalties(struct source *from, const struct sampler_history *h, const struct sampling *how)
 {
-    for (int i = 0; i < s->n_vocab; i++)
-        if (is_candidate(logits, allowed, i))
-            s->key[s->n++] = key_of(logits[i], i);
-}
-
-/* The k best, by insertion. After the first few hundred tokens hardly any gets past the comparison. */
-static void collect_best(struct sampler *s, const float *logits, const uint8_t *allowed, size_t k)
-{
-    float least = -INFINITY; /* of k candidates */
-    for (int i = 0; i < s->n_vocab; i++) {
-        /* a later id with the same value comes behind */
-        if (!(logits[i] > least) || !is_candidate(logits, allowed, i))
+    const int32_t *id;
+    const uint32_t *count;
+    uint32_t n = h && history_has_penalties(how) ? history_repeated(h, &id, &count) : 0;
+    for (uint32_t i = 0; i < n; i++) {
+        double *value = touch(from, id[i]), r = how->repeat_penalty;
+        if (!value || *value == -INFINITY)
             continue;
-        uint64_t key = key_of(logits[i], i);
-        size_t low = 0, high = s->n;
-        while (low < high) {
-            size_t mid = (low + high) / 2;
-            if (s->key[mid] < key)
-                low = mid + 1;
-            else
-                high = mid;
-        }
-        s->n += s->n < k;
-        memmove(&s->key[low + 1], &s->key[low], (s->n - 1 - low) * sizeof *s->key);
-        s->key[low] = key;
-        if (s->n == k)
-            least = logits[id_of(s->key[k - 1])];
+        *value = *value > 0 ? *value / r : *value * r;
+        *value -= count[id[i]] * how->frequency_penalty + how->presence_penalty;
     }
 }
 
-/* Least significant digit first, 11 bits at a time, over the upper half: stable, and ids came in ascending. */
-static void sort_keys(struct sampler *s)
+/* What DRY takes from a token that would lengthen a repetition. */
+static double dry_penalty(const struct sampling *how, uint32_t length)
 {
-    uint64_t *from = s->key, *to = s->weight;
-    for (int shift = 32; shift < 64; shift += 11) {
-        uint32_t place[2048] = {0}, sum = 0;
-        for (size_t i = 0; i < s->n; i++)
-            place[from[i] >> shift & 2047]++;
-        for (int d = 0; d < 2048; d++) {
-            uint32_t n = place[d];
-            place[d] = sum;
-            sum += n;
-        }
-        for (size_t i = 0; i < s->n; i++)
-            to[place[from[i] >> shift & 2047]++] = from[i];
-        uint64_t *sorted = to;
-        to = from;
-        from = sorted;
+    double exponent = (double)length - how->dry_allowed_length, base = how->dry_base;
+    if (base > 1.000001) {
+        double most = floor(88.7228391 / f64_ln(base));
+        exponent = exponent < most ? exponent : most;
     }
-    s->key = from; /* three passes: the halves have changed places */
-    s->weight = to;
+    return how->dry_multiplier * f64_pow(base, exponent);
 }
 
-static double value(const struct sampler *s, const float *logits, size_t i) { return logits[id_of(s->key[i])]; }
+struct dry {
+    struct sampler *sampler;
+    const struct sampling *how;
+};
 
-/* Weights of the candidates at temperature t, and their sum. */
-static uint64_t weigh(struct sampler *s, const float *logits, double t)
+static void dry_before(void *arg, int32_t id, uint32_t length)
 {
-    double best = value(s, logits, 0) / t;
-    uint64_t sum = 0;
-    for (size_t i = 0; i < s->n; i++) {
-        double x = value(s, logits, i) / t - best;
-        s->weight[i] = x < -28 ? 0 : (uint64_t)(f64_exp(x) * 0x1p40); /* exp(-28) is below 2^-40 */
-        sum += s->weight[i];
-    }
-    return sum;
+    const struct dry *d = arg;
+    double *value = touch(&d->sampler->source, id);
+    if (value)
+        *value -= dry_penalty(d->how, length);
 }
 
-static void keep_top_p(struct sampler *s, const float *logits, double top_p)
+/* Later in a chain: penalties by id, for all candidates at once. */
+static void dry_among(void *arg, int32_t id, uint32_t length)
 {
-    if (top_p >= 1)
+    const struct dry *d = arg;
+    struct source *from = &d->sampler->source;
+    from->is_touched[id] = 1;
+    from->touched[from->n_touched++] = id;
+    from->value[id] = dry_penalty(d->how, length);
+}
+
+static void cut_dry(struct sampler *s, const struct sampling *how, struct sampler_history *h)
+{
+    struct candidates *l = &s->list;
+    struct source *from = &s->source;
+    if (!h || !history_has_dry(how))
         return;
-    uint64_t sum = weigh(s, logits, 1), reached = 0;
-    uint64_t q = top_p > 0 ? (uint64_t)nearbyint(top_p * 0x1p32) : 0;
-    uint64_t enough = (uint64_t)(((unsigned __int128)q * sum + 0xFFFFFFFFu) >> 32);
+    untouch(from);
+    history_matches(h, how, dry_among, &(struct dry){s, how});
+    for (size_t i = l->begin; from->n_touched && i < l->end; i++)
+        if (from->is_touched[l->c[i].id])
+            l->c[i].value -= from->value[l->c[i].id];
+    if (from->n_touched)
+        candidates_changed(l);
+    untouch(from);
+}
+
+/* ---- stages ---------------------------------------------------------------------------------------------------------------- */
+
+static size_t least_kept(const struct sampling *how) { return how->min_keep > 1 ? (size_t)how->min_keep : 1; }
+
+static void keep(struct candidates *l, const struct sampling *how, size_t k)
+{
+    candidates_keep(l, k > least_kept(how) ? k : least_kept(how));
+}
+
+static void cut_top_n_sigma(struct candidates *l, const struct sampling *how)
+{
+    double n = (double)candidates_count(l), sum = 0, squares = 0;
+    for (size_t i = l->begin; i < l->end; i++)
+        sum += l->c[i].value;
+    for (size_t i = l->begin; i < l->end; i++)
+        squares += (l->c[i].value - sum / n) * (l->c[i].value - sum / n);
+    candidates_keep_above(l, candidates_at(l, 0)->value - how->top_n_sigma * sqrt(squares / n), least_kept(how));
+}
+
+/* -p ln p, in order: sums of rounded numbers depend on it. Weighed. */
+static double entropy(struct candidates *l)
+{
+    double h = 0;
+    candidates_order(l);
+    for (size_t i = l->begin; i < l->end; i++) {
+        double p = (double)candidates_weight(l, &l->c[i]) / (double)l->sum;
+        h -= p > 0 ? p * f64_ln(p) : 0;
+    }
+    return h;
+}
+
+static void cut_typical(struct sampler *s, const struct sampling *how)
+{
+    struct candidates *l = &s->list;
+    candidates_weigh(l);
+    double h = entropy(l), sum = 0, *surprise = s->source.value;
+    for (size_t i = l->begin; i < l->end; i++) {
+        double p = (double)candidates_weight(l, &l->c[i]) / (double)l->sum;
+        surprise[l->c[i].id] = p > 0 ? fabs(-f64_ln(p) - h) : INFINITY;
+    }
+    candidates_order_by(l, surprise);
     size_t k = 0;
-    while (k < s->n && (k == 0 || reached < enough))
-        reached += s->weight[k++];
-    s->n = k;
+    while (k < candidates_count(l) && !(sum > how->typical_p))
+        sum += (double)candidates_weight(l, &l->c[l->begin + k++]) / (double)l->sum;
+    keep(l, how, k);
+    candidates_changed(l);
 }
 
-static void keep_min_p(struct sampler *s, const float *logits, double min_p)
+static void cut_top_p(struct candidates *l, const struct sampling *how)
 {
-    if (min_p <= 0)
+    candidates_weigh(l);
+    uint64_t q = how->top_p > 0 ? (uint64_t)nearbyint(how->top_p * 0x1p32) : 0;
+    uint64_t enough = (uint64_t)(((unsigned __int128)q * l->sum + 0xFFFFFFFFu) >> 32);
+    keep(l, how, enough > 0 ? candidates_reach(l, enough - 1) + 1 : 1);
+}
+
+static void cut_min_p(struct candidates *l, const struct sampling *how)
+{
+    candidates_keep_above(l, candidates_at(l, 0)->value + f64_ln(how->min_p), least_kept(how));
+}
+
+static void cut_xtc(struct candidates *l, const struct sampling *how, const struct sampler_row *row)
+{
+    size_t n = candidates_count(l), likely = 0;
+    uint64_t coin = rng_u64(how->seed, row->index, STREAM_XTC, row->choice) >> 32;
+    if (n < 2 || coin >= (uint64_t)nearbyint(how->xtc_probability * 0x1p32))
         return;
-    double least = value(s, logits, 0) + f64_ln(min_p);
-    size_t k = 1;
-    while (k < s->n && value(s, logits, k) >= least)
+    candidates_weigh(l);
+    while (likely < n && (double)candidates_weight(l, candidates_at(l, likely)) / (double)l->sum >= how->xtc_threshold)
+        likely++;
+    if (likely > 1 && n - (likely - 1) >= (size_t)(how->min_keep > 0 ? how->min_keep : 0))
+        l->begin += likely - 1;
+}
+
+/* The temperature that the entropy calls for. */
+static double dynamic_temperature(struct candidates *l, const struct sampling *how)
+{
+    double t = how->temperature, d = how->dynatemp_range, low = t - d > 0 ? t - d : 0;
+    size_t n = candidates_count(l);
+    if (d <= 0 || n < 2)
+        return t;
+    candidates_weigh(l);
+    double share = entropy(l) / f64_ln((double)n), e = how->dynatemp_exponent;
+    return low + (t + d - low) * (share > 0 ? f64_pow(share, e) : e > 0 ? 0 : 1);
+}
+
+static void scale(struct candidates *l, double t)
+{
+    if (!(t > 0) || !isfinite(candidates_at(l, 0)->value / t)) /* so cold that nothing but the first has a weight */
+        candidates_keep(l, 1);
+    else if (t != 1)
+        candidates_scale(l, t);
+}
+
+static void cut_temperature(struct candidates *l, const struct sampling *how)
+{
+    scale(l, how->temperature > 0 ? dynamic_temperature(l, how) : 0);
+}
+
+/* Mirostat 2 (Basu et al., ICLR 2021): instead of the stages from top-n-sigma on. */
+static void cut_mirostat(struct candidates *l, const struct sampling *how, double mu)
+{
+    size_t n = candidates_count(l), k = 1;
+    scale(l, how->temperature);
+    n = candidates_count(l) < n ? candidates_count(l) : n;
+    candidates_weigh(l);
+    while (k < n) {
+        double p = (double)candidates_weight(l, candidates_at(l, k)) / (double)l->sum;
+        if (!(p > 0) || -f64_ln(p) * 0x1.71547652b82fep+0 > mu)
+            break;
         k++;
-    s->n = k;
-}
-
-static int32_t only(struct sampler *s, uint64_t key)
-{
-    s->key[0] = key;
-    s->weight[0] = (uint64_t)1 << 40;
-    s->n = 1;
-    return id_of(key);
-}
-
-static int32_t draw(struct sampler *s, const float *logits, const struct sampling *how, uint64_t index, uint32_t choice)
-{
-    if (!isfinite(value(s, logits, 0) / how->temperature)) /* so cold that nothing but the first has a weight */
-        return only(s, s->key[0]);
-    uint64_t sum = weigh(s, logits, how->temperature), reached = 0;
-    uint64_t x = (uint64_t)(((unsigned __int128)rng_u64(how->seed, index, 0, choice) * sum) >> 64);
-    size_t i = 0;
-    while ((reached += s->weight[i]) <= x)
-        i++;
-    return id_of(s->key[i]);
-}
-
-int32_t sampler_pick(struct sampler *s, const float *logits, const uint8_t *allowed, const struct sampling *how,
-                     uint64_t index, uint32_t choice, struct error *err)
-{
-    s->n = 0;
-    if (check_finite(s, logits, index, err) != 0)
-        return -1;
-    int greedy = !(how->temperature > 0);
-    size_t k = greedy ? 1 : how->top_k > 0 ? (size_t)how->top_k : (size_t)s->n_vocab;
-    if (k <= FEW && k < (size_t)s->n_vocab) {
-        collect_best(s, logits, allowed, k);
-    } else {
-        collect_all(s, logits, allowed);
-        sort_keys(s);
     }
-    if (s->n == 0)
-        return error_set(err, ERR_INPUT, "no token may follow at position %llu: every one is masked",
-                         (unsigned long long)index);
-    s->n = s->n < k ? s->n : k;
-    if (greedy)
-        return only(s, s->key[0]);
-    keep_top_p(s, logits, how->top_p);
-    keep_min_p(s, logits, how->min_p);
-    return draw(s, logits, how, index, choice);
+    candidates_keep(l, k);
 }
 
-size_t sampler_candidates(const struct sampler *s) { return s->n; }
+/* ---- the chain ------------------------------------------------------------------------------------------------------------- */
 
-int32_t sampler_candidate(const struct sampler *s, size_t i, uint64_t *weight)
+static const uint8_t usual_order[] = {STAGE_DRY,   STAGE_TOP_N_SIGMA, STAGE_TOP_K,       STAGE_TYPICAL, STAGE_TOP_P,
+                                      STAGE_MIN_P, STAGE_XTC,         STAGE_TEMPERATURE, STAGE_END};
+
+static int is_on(const struct sampling *how, int stage, const struct sampler_row *row)
 {
-    *weight = s->weight[i];
-    return id_of(s->key[i]);
+    switch ((enum sampling_stage)stage) {
+    case STAGE_DRY:
+        return row->history && history_has_dry(how);
+    case STAGE_TOP_N_SIGMA:
+        return how->top_n_sigma >= 0;
+    case STAGE_TOP_K:
+        return how->top_k > 0;
+    case STAGE_TYPICAL:
+        return how->typical_p < 1;
+    case STAGE_TOP_P:
+        return how->top_p < 1;
+    case STAGE_MIN_P:
+        return how->min_p > 0;
+    case STAGE_XTC:
+        return how->xtc_probability > 0 && how->xtc_threshold <= 0.5;
+    case STAGE_TEMPERATURE:
+        return 1;
+    case STAGE_USUAL:
+    case STAGE_END:
+        break;
+    }
+    return 0;
+}
+
+static void cut(struct sampler *s, const struct sampling *how, const struct sampler_row *row, int stage)
+{
+    struct candidates *l = &s->list;
+    switch ((enum sampling_stage)stage) {
+    case STAGE_DRY:
+        cut_dry(s, how, row->history);
+        break;
+    case STAGE_TOP_N_SIGMA:
+        cut_top_n_sigma(l, how);
+        break;
+    case STAGE_TOP_K:
+        keep(l, how, (size_t)how->top_k);
+        break;
+    case STAGE_TYPICAL:
+        cut_typical(s, how);
+        break;
+    case STAGE_TOP_P:
+        cut_top_p(l, how);
+        break;
+    case STAGE_MIN_P:
+        cut_min_p(l, how);
+        break;
+    case STAGE_XTC:
+        cut_xtc(l, how, row);
+        break;
+    case STAGE_TEMPERATURE:
+        cut_temperature(l, how);
+        break;
+    case STAGE_USUAL:
+    case STAGE_END:
+        break;
+    }
+}
+
+/* The stages of a request that do something. Returns how many. */
+static int chain_of(const struct sampling *how, const struct sampler_row *row, uint8_t *chain)
+{
+    const uint8_t *order = how->order[0] ? how->order : usual_order;
+    int n = 0;
+    for (; *order != STAGE_END; order++)
+        if (is_on(how, *order, row) && (!how->mirostat || *order == STAGE_DRY))
+            chain[n++] = *order;
+    return n;
+}
+
+/* Will a stage at temperature 0 take the first of all candidates? */
+static int is_greedy(const struct sampling *how, const uint8_t *chain, int n)
+{
+    if (how->temperature > 0)
+        return 0;
+    for (int i = 0; i < n && chain[i] != STAGE_DRY && chain[i] != STAGE_TYPICAL && chain[i] != STAGE_XTC; i++)
+        if (chain[i] == STAGE_TEMPERATURE)
+            return 1;
+    return how->mirostat && n == 0;
+}
+
+/* The list of candidates after the first stages. DRY changes values before there is a list; where top-k or a greedy temperature
+ * cuts first, only a few are collected. Returns how many stages are done. */
+static int collect(struct sampler *s, const struct sampling *how, const struct sampler_row *row, const uint8_t *chain,
+                   int n)
+{
+    int done = n > 0 && chain[0] == STAGE_DRY;
+    if (done)
+        history_matches(row->history, how, dry_before, &(struct dry){s, how});
+    size_t k = how->top_k > 0 && (size_t)how->top_k > least_kept(how) ? (size_t)how->top_k : least_kept(how);
+    if (is_greedy(how, chain + done, n - done)) {
+        candidates_first(&s->list, &s->source, 1);
+        return n;
+    }
+    if (done < n && chain[done] == STAGE_TOP_K && k <= SAMPLER_TOP) {
+        candidates_first(&s->list, &s->source, k);
+        return done + 1;
+    }
+    candidates_all(&s->list, &s->source);
+    return done;
+}
+
+static int no_candidate(const struct sampler_row *row, struct error *err)
+{
+    return error_set(err, ERR_INPUT, "no token may follow at position %llu: every one is masked",
+                     (unsigned long long)row->index);
+}
+
+static int32_t draw(struct candidates *l, const struct sampling *how, const struct sampler_row *row)
+{
+    uint64_t r = rng_u64(how->seed, row->index, STREAM_PICK, row->choice);
+    candidates_weigh(l);
+    const struct candidate *c = candidates_at(l,
+                                              candidates_reach(l, (uint64_t)(((unsigned __int128)r * l->sum) >> 64)));
+    if (how->mirostat && row->mu) {
+        double p = (double)candidates_weight(l, c) / (double)l->sum;
+        *row->mu -= how->mirostat_eta * (-f64_ln(p) * 0x1.71547652b82fep+0 - how->mirostat_tau);
+    }
+    return c->id;
+}
+
+int32_t sampler_pick(struct sampler *s, const struct sampling *how, const struct sampler_row *row, struct error *err)
+{
+    uint8_t chain[STAGE_END];
+    if (!source_is_finite(row->logits, s->source.n_vocab))
+        return error_set(err, ERR_FORMAT,
+                         "non-finite logits at position %llu: the model file is damaged or its weights overflow",
+                         (unsigned long long)row->index);
+    s->source.logits = row->logits;
+    s->source.allowed = row->allowed;
+    apply_bias(&s->source, row->bias, row->n_bias);
+    apply_penalties(&s->source, row->history, how);
+    int n = chain_of(how, row, chain), done = collect(s, how, row, chain, n);
+    untouch(&s->source);
+    if (candidates_count(&s->list) == 0)
+        return no_candidate(row, err);
+    for (; done < n; done++)
+        cut(s, how, row, chain[done]);
+    if (how->mirostat)
+        cut_mirostat(&s->list, how, row->mu ? *row->mu : 2 * how->mirostat_tau);
+    return draw(&s->list, how, row);
+}
+
+size_t sampler_candidates(const struct sampler *s) { return candidates_count(&s->list); }
+
+int32_t sampler_candidate(struct sampler *s, size_t i, uint64_t *weight)
+{
+    const struct candidate *c = candidates_at(&s->list, i);
+    *weight = candidates_weight(&s->list, c);
+    return c->id;
+}
+
+size_t sampler_logprobs(struct sampler *s, const float *logits, struct token_logprob *token, struct token_logprob *top,
+                        size_t n_top)
+{
+    struct candidates *l = &s->list;
+    s->source.logits = logits;
+    s->source.allowed = NULL;
+    candidates_first(l, &s->source, n_top > 0 ? (n_top < SAMPLER_TOP ? n_top : SAMPLER_TOP) : 1);
+    double best = candidates_count(l) ? l->c[0].value : 0, sum = 0;
+    for (int i = 0; i < s->source.n_vocab; i++)
+        sum += f64_exp(logits[i] - best);
+    double all = best + f64_ln(sum);
+    token->logprob = logits[token->id] - all;
+    n_top = n_top < candidates_count(l) ? n_top : candidates_count(l);
+    for (size_t i = 0; i < n_top; i++)
+        top[i] = (struct token_logprob){l->c[i].id, l->c[i].value - all};
+    return n_top;
 }
