@@ -13,7 +13,8 @@ if [ -z "$minimum" ] || [ -z "$whole" ]; then
     echo "stoker plan $model --json names no minimum or no whole: $plan" >&2
     exit 1
 fi
-memory=$(((minimum + whole) / 2))
+mebibytes=$(((minimum + whole) / 2 / 1048576))
+memory=${mebibytes}M
 
 mib() { awk -v n="$1" 'BEGIN { printf "%.1f MiB", n / 1048576 }'; }
 show() {
@@ -23,7 +24,7 @@ show() {
 
 echo
 echo "$model is a small chat model with 96 experts. Everything resident takes $(mib "$whole"); the least that works is $(mib "$minimum")."
-echo "Half-way between them is $(mib $memory): experts that do not fit are read from the file when a token needs them."
+echo "Half-way between them is $mebibytes MiB: experts that do not fit are read from the file when a token needs them."
 
 show "$stoker run $model --memory $memory --temp 0 --stats -p '$question'"
 "$stoker" run $model --memory $memory --temp 0 --stats -p "$question" || exit 1
@@ -37,6 +38,7 @@ Try next:
   $stoker run                                    chat with the embedded model; Ctrl-D ends
   $stoker run $model --memory min --stats -p 'What is 9 + 4?'
   $stoker plan YOUR.gguf                         what a model of yours needs, from its header alone
-  $stoker run YOUR.gguf --memory 6GiB -p '...'   any Qwen3-MoE, Qwen2-MoE, OLMoE, Mixtral or Llama-style GGUF
+  $stoker run YOUR.gguf --memory 6GiB -p '...'   Qwen3-MoE, Qwen2-MoE, OLMoE, Mixtral, Llama and others (README.md)
+  $stoker inspect YOUR.gguf                      what is in a file, and how its experts lie
   $stoker --help
 END
