@@ -207,6 +207,57 @@ char json_whole(const char *text, size_t n)
     return at == n ? s.kind : 0;
 }
 
+/* Past white space and the given byte, if it is there. */
+static size_t skip(const char *text, size_t n, size_t at, char byte)
+{
+    while (at < n && is_space(text[at]))
+        at++;
+    return at < n && text[at] == byte ? at + 1 : at;
+}
+
+int json_next(const char *text, size_t n, size_t *at, struct json_item *item)
+{
+    struct json_scan s;
+    size_t begin = skip(text, n, 0, 0);
+    char open = begin < n ? text[begin] : 0;
+    if (open != '{' && open != '[')
+        return 0;
+    *at = skip(text, n, *at <= begin ? begin + 1 : *at, ',');
+    *at = skip(text, n, *at, 0);
+    *item = (struct json_item){.key = *at};
+    json_scan_begin(&s);
+    if (open == '{') {
+        if (*at == n || text[*at] != '"' || json_scan(&s, text, n, at, 1) != SCAN_OK)
+            return 0;
+        item->key_n = *at - item->key;
+        *at = skip(text, n, skip(text, n, *at, ':'), 0);
+    }
+    item->value = *at;
+    json_scan_begin(&s);
+    if (json_scan(&s, text, n, at, 1) != SCAN_OK)
+        return 0;
+    item->value_n = *at - item->value;
+    return 1;
+}
+
+int json_member(const char *text, size_t n, const char *name, struct json_item *item)
+{
+    struct json_item i;
+    size_t at = 0;
+    int found = 0;
+    while (json_next(text, n, &at, &i)) {
+        struct tool_buffer key = {0};
+        if (i.key_n)
+            json_unescape(&key, text + i.key, i.key_n);
+        if (i.key_n && key.n == strlen(name) && !memcmp(key.text ? key.text : "", name, key.n)) {
+            *item = i;
+            found = 1;
+        }
+        tool_buffer_free(&key);
+    }
+    return found;
+}
+
 static unsigned long hex4(const char *p)
 {
     char digits[5] = {p[0], p[1], p[2], p[3], 0};

@@ -2,6 +2,7 @@
 #include "text/tool_list.h"
 
 #include "base/error.h"
+#include "text/tool_json.h"
 #include "text/tools.h"
 
 #include <stdlib.h>
@@ -95,6 +96,23 @@ static int read_tool(struct tool_list *l, size_t i, const json_t *item, const st
     return check_keys(t, i, f, err);
 }
 
+/* Where the schemas stand in the text: numbers keep their spelling there. */
+static void find_schemas(struct tool_list *l, size_t n)
+{
+    size_t at = 0;
+    struct json_item tool, function, schema;
+    for (size_t i = 0; i < l->n && json_next(l->json, n, &at, &tool); i++) {
+        const char *text = l->json + tool.value;
+        if (!l->tool[i].parameters || !json_member(text, tool.value_n, "function", &function))
+            continue;
+        text += function.value;
+        if (!json_member(text, function.value_n, "parameters", &schema))
+            continue;
+        l->tool[i].schema = text + schema.value;
+        l->tool[i].n_schema = schema.value_n;
+    }
+}
+
 int tool_list_parse(struct tool_list **out, const char *json, size_t n, const struct tool_format *f, struct error *err)
 {
     json_error_t why;
@@ -112,13 +130,15 @@ int tool_list_parse(struct tool_list **out, const char *json, size_t n, const st
         error_set(err, ERR_INPUT, "tools: must be a list of at most %d tools", MAX_TOOLS);
         goto fail;
     }
-    if (!(l->tool = calloc(count + 1, sizeof *l->tool))) {
+    if (!(l->tool = calloc(count + 1, sizeof *l->tool)) || !(l->json = malloc(n + 1))) {
         error_set(err, ERR_MEMORY, "no memory for the tools");
         goto fail;
     }
     for (size_t i = 0; i < count; i++)
         if (read_tool(l, i, json_array_get(l->root, i), f, err) != 0)
             goto fail;
+    memcpy(l->json, json, n);
+    find_schemas(l, n);
     *out = l;
     return 0;
 fail:
@@ -132,6 +152,7 @@ void tool_list_free(struct tool_list *l)
         return;
     json_decref(l->root);
     free(l->tool);
+    free(l->json);
     free(l);
 }
 

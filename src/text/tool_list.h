@@ -11,6 +11,8 @@ struct tool_format;
 struct tool_def {
     const char *name;   /* terminated */
     json_t *parameters; /* schema, or NULL */
+    const char *schema; /* the same as it was written, n_schema bytes */
+    size_t n_schema;
     int strict;
 };
 
@@ -18,6 +20,7 @@ struct tool_list {
     struct tool_def *tool; /* [n] */
     size_t n;
     json_t *root; /* owns the texts */
+    char *json;
 };
 
 /* A list in OpenAI's form, [{"type": "function", "function": {"name", "parameters", "strict"}}, ..], as JSON text. The names must

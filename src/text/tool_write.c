@@ -36,11 +36,13 @@ static void python_literal(const struct writer *w, const char *text, size_t n)
     size_t plain = 0;
     int in_string = 0;
     for (size_t i = 0; i < n; i++) {
-        if (in_string)
-            i += text[i] == '\\';
-        if (i < n && text[i] == '"')
+        if (in_string && text[i] == '\\') {
+            i++;
+            continue;
+        }
+        if (text[i] == '"')
             in_string = !in_string;
-        for (size_t k = 0; k < 3 && !in_string && i < n; k++) {
+        for (size_t k = 0; k < 3 && !in_string; k++) {
             size_t length = strlen(words[k][0]);
             if (n - i < length || memcmp(text + i, words[k][0], length) != 0)
                 continue;

@@ -1,0 +1,451 @@
+/* See tool_grammar.h. A block is written once, from behind the marker that begins it, so that the same expression serves text
+ * that is governed from the start (marker and rest) and text that is free until the marker comes (rest). */
+#include "text/tool_grammar.h"
+
+#include "base/error.h"
+#include "text/schema.h"
+#include "text/tokenizer.h"
+#include "text/tool_grammar_inner.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+int tool_is_token(const void *vocabulary, const char *text, size_t n)
+{
+    int32_t id = tokenizer_find(vocabulary, text, n);
+    enum token_type type = id < 0 ? TOKEN_NORMAL : tokenizer_type(vocabulary, id);
+    return id >= 0 && (type == TOKEN_CONTROL || type == TOKEN_USER);
+}
+
+/* ---- small expressions --------------------------------------------------------------------------------------------- */
+
+grammar_expr tool_word(struct tool_maker *k, const char *text) { return grammar_text(k->maker, text, strlen(text)); }
+
+grammar_expr tool_join(struct tool_maker *k, const grammar_expr *part, size_t n)
+{
+    return grammar_sequence(k->maker, part, n);
+}
+
+int32_t tool_token(const struct tool_maker *k, const char *text)
+{
+    size_t n = strlen(text);
+    return tool_is_token(k->tokenizer, text, n) ? tokenizer_find(k->tokenizer, text, n) : -1;
+}
+
+/* Text in which the format's part is its token, if it is one. */
+grammar_expr tool_marked(struct tool_maker *k, const char *text)
+{
+    const char *part = k->format->part ? strstr(text, k->format->part) : NULL;
+    int32_t id = part ? tool_token(k, k->format->part) : -1;
+    if (id < 0)
+        return tool_word(k, text);
+    return JOIN(grammar_text(k->maker, text, (size_t)(part - text)), grammar_token(k->maker, id),
+                tool_marked(k, part + strlen(k->format->part)));
+}
+
+grammar_expr tool_mark(struct tool_maker *k, enum tool_role role)
+{
+    const char *text = k->format->marker[role];
+    int32_t id = text ? tool_token(k, text) : -1;
+    if (!text || (id >= 0 && tokenizer_is_end(k->tokenizer, id))) /* that token ends the answer by itself */
+        return tool_word(k, "");
+    return id >= 0 ? grammar_token(k->maker, id) : tool_marked(k, text);
+}
+
+/* first (separator first)*, or first alone where one call is all there may be. */
+grammar_expr tool_several(struct tool_maker *k, grammar_expr item, grammar_expr separator)
+{
+    if (!k->want->parallel)
+        return item;
+    return JOIN(item, grammar_repeat(k->maker, JOIN(separator, item), 0, GRAMMAR_MANY));
+}
+
+/* One of the tools, as each(k, tool) writes it. */
+grammar_expr tool_any(struct tool_maker *k, grammar_expr (*each)(struct tool_maker *k, size_t tool))
+{
+    grammar_expr *e = calloc(k->n + 1, sizeof *e);
+    if (!e)
+        return grammar_fail(k->maker, "no memory for the grammar of the tools");
+    for (size_t i = 0; i < k->n; i++)
+        e[i] = each(k, i);
+    grammar_expr all = grammar_choice(k->maker, e, k->n);
+    free(e);
+    return all;
+}
+
+static grammar_expr identifier(struct tool_maker *k)
+{
+    static const struct grammar_range letters[] = {{'a', 'z'}, {'A', 'Z'}, {'0', '9'}, {'_', '_'}, {'-', '-'}};
+    return grammar_repeat(k->maker, grammar_class(k->maker, letters, 5, 0), 1, 64);
+}
+
+static grammar_expr digits(struct tool_maker *k)
+{
+    return grammar_repeat(k->maker, grammar_class(k->maker, (struct grammar_range[]){{'0', '9'}}, 1, 0), 1, 4);
+}
+
+/* ---- calls as objects and as name and object -------------------------------------------------------------------------- */
+
+static grammar_expr object_of(struct tool_maker *k, size_t i)
+{
+    const struct tool_format *f = k->format;
+    const char *name = k->tool[i].def->name;
+    const char *brace = k->brace_taken ? "" : "{";
+    if (!f->name_key)
+        return JOIN(tool_word(k, "{\""), tool_word(k, name), tool_word(k, "\": "), k->tool[i].arguments,
+                    tool_word(k, "}"));
+    int id_first = !strcmp(f->id_key, "tool_call_id"),
+        has_id = !strncmp(f->name, "mistral", 7) || !strcmp(f->name, "apriel");
+    grammar_expr id = JOIN(tool_word(k, "\""), tool_word(k, f->id_key), tool_word(k, "\": \""), identifier(k),
+                           tool_word(k, "\""));
+    grammar_expr before = id_first ? grammar_optional(k->maker, JOIN(id, tool_word(k, ", "))) : tool_word(k, "");
+    grammar_expr behind = has_id ? grammar_optional(k->maker, JOIN(tool_word(k, ", "), id)) : tool_word(k, "");
+    return JOIN(tool_word(k, brace), before, tool_word(k, "\""), tool_word(k, f->name_key), tool_word(k, "\": \""),
+                tool_word(k, name), tool_word(k, "\", \""), tool_word(k, f->args_key), tool_word(k, "\": "),
+                k->tool[i].arguments, behind, tool_word(k, "}"));
+}
+
+static grammar_expr object_grammar(struct tool_maker *k) { return tool_any(k, object_of); }
+
+static grammar_expr hermes(struct tool_maker *k)
+{
+    return JOIN(tool_word(k, "\n"), object_grammar(k), tool_word(k, "\n"), tool_mark(k, ROLE_END));
+}
+
+static grammar_expr list(struct tool_maker *k)
+{
+    int rows = !strcmp(k->format->name, "command_r7b"), open = k->format->read == list_read_open;
+    grammar_expr items = tool_several(k, object_grammar(k), tool_word(k, rows ? ",\n    " : ", "));
+    return JOIN(tool_word(k, open   ? ""
+                             : rows ? "[\n    "
+                                    : "["),
+                items, tool_word(k, rows ? "\n]" : "]"), tool_mark(k, ROLE_END));
+}
+
+static grammar_expr deepseek_call(struct tool_maker *k, size_t i)
+{
+    grammar_expr name = tool_word(k, k->tool[i].def->name);
+    if (!strcmp(k->format->name, "deepseek_r1"))
+        return JOIN(tool_mark(k, ROLE_CALL), tool_word(k, "function"), tool_mark(k, ROLE_SEP), name,
+                    tool_word(k, "\n```json\n"), k->tool[i].arguments, tool_word(k, "\n```"), tool_mark(k, ROLE_STOP));
+    return JOIN(tool_mark(k, ROLE_CALL), name, tool_mark(k, ROLE_SEP), k->tool[i].arguments, tool_mark(k, ROLE_STOP));
+}
+
+static grammar_expr deepseek(struct tool_maker *k)
+{
+    int rows = !strcmp(k->format->name, "deepseek_r1");
+    return JOIN(tool_several(k, tool_any(k, deepseek_call), tool_word(k, rows ? "\n" : "")), tool_mark(k, ROLE_END));
+}
+
+static grammar_expr kimi_rest(struct tool_maker *k, size_t i)
+{
+    return JOIN(tool_word(k, "functions."), tool_word(k, k->tool[i].def->name), tool_word(k, ":"), digits(k),
+                tool_mark(k, ROLE_ARGS), k->tool[i].arguments, tool_mark(k, ROLE_STOP));
+}
+
+static grammar_expr kimi(struct tool_maker *k)
+{
+    grammar_expr call = JOIN(tool_mark(k, ROLE_BEGIN2), tool_any(k, kimi_rest));
+    return JOIN(tool_several(k, call, tool_word(k, "")), tool_mark(k, ROLE_END));
+}
+
+static grammar_expr mistral_call(struct tool_maker *k, size_t i)
+{
+    grammar_expr id = grammar_optional(k->maker, JOIN(tool_mark(k, ROLE_SEP), identifier(k)));
+    return JOIN(tool_word(k, k->tool[i].def->name), id, tool_mark(k, ROLE_ARGS), k->tool[i].arguments);
+}
+
+static grammar_expr mistral(struct tool_maker *k) { return tool_any(k, mistral_call); }
+
+static grammar_expr functionary_call(struct tool_maker *k, size_t i)
+{
+    return JOIN(tool_word(k, k->tool[i].def->name), tool_word(k, ">"), k->tool[i].arguments, tool_mark(k, ROLE_END));
+}
+
+static grammar_expr functionary(struct tool_maker *k) { return tool_any(k, functionary_call); }
+
+static grammar_expr solar_call(struct tool_maker *k, size_t i)
+{
+    return JOIN(tool_mark(k, ROLE_CALL), identifier(k), tool_mark(k, ROLE_SEP), tool_word(k, k->tool[i].def->name),
+                tool_mark(k, ROLE_ARGS), k->tool[i].arguments, tool_mark(k, ROLE_STOP));
+}
+
+static grammar_expr solar(struct tool_maker *k)
+{
+    return JOIN(tool_several(k, tool_any(k, solar_call), tool_word(k, "")), tool_mark(k, ROLE_END));
+}
+
+static grammar_expr gemma_call(struct tool_maker *k, size_t i)
+{
+    return JOIN(tool_word(k, "call:"), tool_word(k, k->tool[i].def->name), k->tool[i].arguments,
+                tool_mark(k, ROLE_END));
+}
+
+static grammar_expr gemma(struct tool_maker *k) { return tool_any(k, gemma_call); }
+
+static grammar_expr call_rest(struct tool_maker *k)
+{
+    static const struct {
+        enum scan (*read)(struct tool_block *b);
+        grammar_expr (*write)(struct tool_maker *k);
+    } rows[] = {{list_read, list},           {list_read_open, list},  {deepseek_read, deepseek},
+                {kimi_read_section, kimi},   {mistral_read, mistral}, {functionary_read, functionary},
+                {solar_read, solar},         {xml_read, xml_grammar}, {glm_read, glm_grammar},
+                {python_read, lfm2_grammar}, {gemma_read, gemma},     {llama_read, object_grammar}};
+    if (k->format->read == object_read)
+        return k->format->marker[ROLE_END] ? hermes(k) : object_grammar(k);
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
+        if (rows[i].read == k->format->read)
+            return rows[i].write(k);
+    return grammar_fail(k->maker, "the format %s has no grammar", k->format->name);
+}
+
+/* ---- arguments ------------------------------------------------------------------------------------------------------- */
+
+static int open_schemas(struct tool_maker *k)
+{
+    static const char nothing[] = "{\"type\": \"object\", \"properties\": {}, \"additionalProperties\": false}";
+    const struct tool_want *w = k->want;
+    enum schema_syntax syntax = !strcmp(k->format->name, "lfm2")     ? SCHEMA_PYTHON
+                                : !strcmp(k->format->name, "gemma4") ? SCHEMA_GEMMA
+                                                                     : SCHEMA_JSON;
+    for (size_t i = 0; i < w->tools->n; i++) {
+        const struct tool_def *t = &w->tools->tool[i];
+        char place[64];
+        if (w->name && strcmp(w->name, t->name) != 0)
+            continue;
+        snprintf(place, sizeof place, "tools[%zu].function.parameters", i);
+        struct schema_options how = {.strict = t->strict, .syntax = syntax, .place = place, .quote = -1};
+        if (syntax == SCHEMA_GEMMA)
+            how.quote = tool_token(k, k->format->marker[ROLE_SEP]);
+        struct tool_entry *e = &k->tool[k->n];
+        if (schema_open(&e->schema, k->maker, t->schema ? t->schema : nothing,
+                        t->schema ? t->n_schema : sizeof nothing - 1, &how, k->err) != 0)
+            return -1;
+        e->def = t;
+        k->n++;
+        int32_t rule = grammar_rule(k->maker, t->name);
+        if (k->format->xml || syntax == SCHEMA_PYTHON) /* written member by member */
+            grammar_define(k->maker, rule, k->format->xml ? xml_arguments(k, e) : lfm2_arguments(k, e));
+        else
+            grammar_define(k->maker, rule, schema_value(e->schema, ""));
+        e->arguments = grammar_call(k->maker, rule);
+    }
+    if (k->n == 0)
+        return error_set(k->err, ERR_INPUT, "tool_choice names '%.60s', which is none of the tools",
+                         w->name ? w->name : "");
+    return 0;
+}
+
+/* ---- triggers and phases ------------------------------------------------------------------------------------------------ */
+
+/* The trigger of a marker: its token, the token in it, or its text. *rest: what is still to come of it, or NULL. */
+struct constraint_trigger tool_trigger(const struct tool_maker *k, const char *text, const char **rest)
+{
+    const struct tool_format *f = k->format;
+    const char *part = f->part ? strstr(text, f->part) : NULL;
+    struct constraint_trigger t = {.token = tool_token(k, text), .entry = -1};
+    *rest = NULL;
+    if (t.token < 0 && part && (t.token = tool_token(k, f->part)) >= 0)
+        *rest = part + strlen(f->part);
+    if (t.token < 0) {
+        t.text = text;
+        t.n = strlen(text);
+    }
+    return t;
+}
+
+int tool_add_entry(struct tool_maker *k, grammar_expr e)
+{
+    k->entry[k->n_entry] = e;
+    return (int)k->n_entry++;
+}
+
+void tool_add_trigger(struct tool_maker *k, size_t phase, struct constraint_trigger t)
+{
+    struct call_phase *p = &k->phase[phase];
+    p->trigger[p->n++] = t;
+    if (phase >= k->n_phase)
+        k->n_phase = phase + 1;
+}
+
+static void add_call(struct tool_maker *k, size_t phase, const char *text, grammar_expr body, int next)
+{
+    const char *rest;
+    struct constraint_trigger t = tool_trigger(k, text, &rest);
+    t.entry = tool_add_entry(k, rest ? JOIN(tool_marked(k, rest), body) : body);
+    t.next = next;
+    tool_add_trigger(k, phase, t);
+}
+
+static void add_tag(struct tool_maker *k, size_t phase, const char *text, int at_start, int next)
+{
+    const char *rest;
+    struct constraint_trigger t = tool_trigger(k, text, &rest);
+    t.at_start = at_start;
+    t.next = next;
+    tool_add_trigger(k, phase, t);
+}
+
+/* What may begin a call in a phase of the answer. */
+static void call_triggers(struct tool_maker *k, size_t phase, int next)
+{
+    const struct tool_format *f = k->format;
+    add_call(k, phase, f->marker[ROLE_BEGIN], call_rest(k), next);
+    if (f->read2 == kimi_read_call)
+        add_call(k, phase, f->marker[ROLE_BEGIN2], tool_any(k, kimi_rest), next);
+    if (!(f->rules & RULE_BARE))
+        return;
+    k->brace_taken = 1;
+    struct constraint_trigger t = {.text = "{", .n = 1, .token = -1, .at_start = 1, .next = next};
+    t.entry = tool_add_entry(k, object_grammar(k));
+    tool_add_trigger(k, phase, t);
+    k->brace_taken = 0;
+}
+
+/* Free text until a call begins: phases for an answer that may begin with reasoning, the reasoning, and the answer proper. */
+static void lazy(struct tool_maker *k)
+{
+    const struct tool_format *f = k->format;
+    const char *open = f->marker[ROLE_OPEN], *close = f->marker[ROLE_CLOSE];
+    int late = (f->rules & RULE_LATE_REASONING) != 0;
+    int inside = k->want->reasoning == REASONING_OPEN && open,
+        may = k->want->reasoning == REASONING_MAY && open && !late;
+    int start = 0, think = inside ? 0 : 1, answer = inside ? 1 : may ? 2 : 0;
+    int32_t end = f->marker[ROLE_END] ? tool_token(k, f->marker[ROLE_END]) : -1;
+    int one = !k->want->parallel || f->rules & RULE_ONE_CALL || (end >= 0 && tokenizer_is_end(k->tokenizer, end));
+    int next = one ? CONSTRAINT_END : answer;
+    if (may) {
+        add_tag(k, start, open, 1, think);
+        call_triggers(k, start, next);
+    }
+    if (late && open)
+        add_tag(k, answer, open, 0, think);
+    if (may || inside || late) {
+        add_tag(k, think, close, 0, answer);
+        if (f->rules & RULE_CALL_ENDS_REASONING)
+            call_triggers(k, think, next);
+    }
+    call_triggers(k, answer, next);
+}
+
+grammar_expr tool_until(struct tool_maker *k, enum tool_role role)
+{
+    const char *text = k->format->marker[role];
+    int32_t id = tool_token(k, text);
+    if (id < 0)
+        return grammar_until(k->maker, text, strlen(text));
+    return JOIN(grammar_repeat(k->maker, grammar_other_token(k->maker, id), 0, GRAMMAR_MANY),
+                grammar_token(k->maker, id));
+}
+
+/* Blocks that hold a list of calls by themselves. */
+static int holds_list(const struct tool_format *f)
+{
+    return f->read == list_read || f->read == list_read_open || f->read == deepseek_read ||
+           f->read == kimi_read_section || f->read == solar_read || f->read == python_read;
+}
+
+/* A call or, where an answer may hold several blocks, calls. */
+static grammar_expr blocks(struct tool_maker *k)
+{
+    const struct tool_format *f = k->format;
+    grammar_expr begin = f->rules & RULE_BARE ? tool_word(k, "") : tool_mark(k, ROLE_BEGIN);
+    if (!strcmp(f->name, "gigachat3_role"))
+        begin = JOIN(tool_mark(k, ROLE_WRAP), tool_word(k, "\n\n"), begin);
+    grammar_expr call = JOIN(begin, call_rest(k));
+    if (holds_list(f) || f->rules & RULE_ONE_CALL)
+        return call;
+    int tight = f->read == gemma_read || f->read == functionary_read || f->read == mistral_read;
+    return tool_several(k, call, tool_word(k, f->rules & RULE_BARE ? "; " : tight ? "" : "\n"));
+}
+
+/* Reasoning if there may be one, then calls and nothing else. */
+static grammar_expr governed(struct tool_maker *k)
+{
+    static const struct grammar_range white[] = {{' ', ' '}, {'\n', '\n'}};
+    grammar_expr space = grammar_repeat(k->maker, grammar_class(k->maker, white, 2, 0), 0, 4);
+    grammar_expr call = JOIN(space, blocks(k));
+    if (k->want->reasoning == REASONING_CLOSED || !k->format->marker[ROLE_OPEN])
+        return call;
+    grammar_expr thought = JOIN(tool_until(k, ROLE_CLOSE), call);
+    if (k->want->reasoning == REASONING_OPEN)
+        return thought;
+    return grammar_choice(k->maker, (grammar_expr[]){call, JOIN(space, tool_mark(k, ROLE_OPEN), thought)}, 2);
+}
+
+static int finish(struct tool_maker *k, const struct token_trie *trie, struct constraint **out)
+{
+    struct constraint_phase phase[MAX_PHASE];
+    struct grammar *g = NULL;
+    struct constraint_options how = {.phase = phase, .n_phase = k->n_phase, .close_at_limit = !k->want->free_limit};
+    for (size_t i = 0; i < k->n_phase; i++)
+        phase[i] = (struct constraint_phase){.trigger = k->phase[i].trigger, .n_trigger = k->phase[i].n};
+    struct grammar_maker *m = k->maker;
+    k->maker = NULL;
+    if (grammar_finish(m, k->entry, k->n_entry, &g, k->err) != 0)
+        return -1;
+    return constraint_create(out, trie, g, &how, k->err);
+}
+
+/* functionary v3.2 has an entry and two triggers a tool, the others a few in all. */
+static int make_room(struct tool_maker *k, size_t n_tool)
+{
+    size_t room = n_tool + 8;
+    k->tool = calloc(n_tool + 1, sizeof *k->tool);
+    k->entry = calloc(room, sizeof *k->entry);
+    for (int i = 0; i < MAX_PHASE; i++)
+        if (!(k->phase[i].trigger = calloc(room, sizeof *k->phase[i].trigger)))
+            return -1;
+    return k->tool && k->entry ? 0 : -1;
+}
+
+static void maker_free(struct tool_maker *k)
+{
+    if (!k)
+        return;
+    for (size_t i = 0; i < k->n; i++) {
+        schema_close(k->tool[i].schema);
+        tool_buffer_free(&k->tool[i].line);
+    }
+    for (int i = 0; i < MAX_PHASE; i++)
+        free(k->phase[i].trigger);
+    if (k->maker)
+        grammar_abandon(k->maker);
+    free(k->entry);
+    free(k->tool);
+    free(k);
+}
+
+int tool_constraint(struct constraint **out, const struct tokenizer *t, const struct token_trie *trie,
+                    const struct tool_want *w, struct error *err)
+{
+    int rc = -1;
+    *out = NULL;
+    if (!w->tools || w->tools->n == 0 || w->choice == TOOL_CHOICE_NONE)
+        return 0;
+    struct tool_maker *k = calloc(1, sizeof *k);
+    if (!k || !(k->maker = grammar_begin()) || make_room(k, w->tools->n) != 0) {
+        error_set(err, ERR_MEMORY, "no memory for the grammar of the tools");
+        goto done;
+    }
+    k->format = w->format;
+    k->want = w;
+    k->tokenizer = t;
+    k->err = err;
+    if (open_schemas(k) != 0)
+        goto done;
+    if (w->format->advance == harmony_advance)
+        harmony_grammar(k);
+    else if (w->format->advance == recipient_advance)
+        recipient_grammar(k);
+    else if (w->choice == TOOL_CHOICE_AUTO)
+        lazy(k);
+    else
+        tool_add_entry(k, governed(k));
+    rc = finish(k, trie, out);
+done:
+    maker_free(k);
+    return rc;
+}

@@ -1,0 +1,39 @@
+/* The language of a format's calls: what a model may write when the tools of a request govern it (tool_calls.md 8).
+ *
+ * Markers that are tokens of the vocabulary appear as these tokens only; the arguments are the tool's schema; white space is the
+ * template's. */
+#ifndef TEXT_TOOL_GRAMMAR_H
+#define TEXT_TOOL_GRAMMAR_H
+
+#include "text/constraint.h"
+#include "text/grammar.h"
+#include "text/tool_list.h"
+#include "text/tools.h"
+
+enum tool_choice { TOOL_CHOICE_NONE, TOOL_CHOICE_AUTO, TOOL_CHOICE_REQUIRED };
+
+enum tool_reasoning {
+    REASONING_CLOSED, /* the answer has none: the prompt closed it, or it is switched off */
+    REASONING_MAY,    /* the answer may begin with it */
+    REASONING_OPEN    /* the prompt ends inside it */
+};
+
+struct tool_want {
+    const struct tool_format *format; /* tool_format_taught() for "none" */
+    const struct tool_list *tools;
+    enum tool_choice choice;
+    const char *name; /* TOOL_CHOICE_REQUIRED: this one; NULL: any */
+    int parallel;     /* several calls in one answer */
+    enum tool_reasoning reasoning;
+    int free_limit; /* do not close the text in time for the limit */
+};
+
+/* A constraint for one request. trie is the tokenizer's. *out NULL with 0: nothing is to be constrained (no tools, or choice
+ * none). ERR_INPUT names the field: an unknown tool, a schema that cannot be. */
+int tool_constraint(struct constraint **out, const struct tokenizer *t, const struct token_trie *trie,
+                    const struct tool_want *w, struct error *err);
+
+/* 1: the text is one control or user-defined token of the vocabulary: struct tool_options.is_token. vocabulary: a tokenizer. */
+int tool_is_token(const void *vocabulary, const char *text, size_t n);
+
+#endif
