@@ -1,0 +1,145 @@
+/* The run of a rendering: memory, limits, and errors with their place. See jinja_value.h. */
+#include "base/clock.h"
+#include "text/jinja_tree.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+enum { STEPS_MOST = 50000000, LOOK_EVERY = 4096 };
+static const uint64_t TIME_MOST_NS = 5000000000u;
+
+void jrun_begin(struct jrun *r, struct arena *arena, size_t request_bytes, struct jinja_error *error)
+{
+    size_t wide = request_bytes < (size_t)1 << 34 ? 16 * request_bytes : (size_t)1 << 38;
+    *r = (struct jrun){.arena = arena, .error = error};
+    r->string_limit = wide + (1 << 20) > (size_t)64 << 20 ? wide + (1 << 20) : (size_t)64 << 20;
+    r->memory_limit = ((size_t)208 << 20) + 4 * wide; /* three strings of the greatest length, and what leads to them */
+    r->next_look = LOOK_EVERY;
+    r->deadline_ns = clock_ns() + TIME_MOST_NS;
+    *error = (struct jinja_error){0};
+}
+
+static void *allocate(struct jrun *r, size_t size)
+{
+    if (size > r->memory_limit || r->arena->total > r->memory_limit - size)
+        jfail(r, JINJA_LIMIT, "the template needs more than %zu MiB of memory", r->memory_limit >> 20);
+    void *p = arena_alloc_aligned(r->arena, size, 8);
+    if (!p)
+        jfail(r, JINJA_LIMIT, "no memory to render the template");
+    return p;
+}
+
+void *jalloc(struct jrun *r, size_t size) { return allocate(r, size ? size : 1); }
+
+void *jalloc_array(struct jrun *r, size_t n, size_t size)
+{
+    size_t bytes;
+    if (__builtin_mul_overflow(n, size, &bytes))
+        bytes = SIZE_MAX;
+    return allocate(r, bytes ? bytes : 1);
+}
+
+void jlook(struct jrun *r)
+{
+    r->work = 0;
+    if (r->steps >= r->next_look)
+        r->next_look = r->steps + LOOK_EVERY;
+    if (r->steps > STEPS_MOST)
+        jfail(r, JINJA_LIMIT, "the template takes more than %d million steps", STEPS_MOST / 1000000);
+    if (clock_ns() > r->deadline_ns)
+        jfail(r, JINJA_LIMIT, "the template takes more than %d seconds", (int)(TIME_MOST_NS / 1000000000u));
+}
+
+void jplace_of(const char *source, size_t n, uint32_t pos, int *line, int *column)
+{
+    *line = *column = 1;
+    for (size_t i = 0; i < n && i < pos; i++) {
+        if (source[i] == '\n') {
+            ++*line;
+            *column = 1;
+        } else {
+            *column += (source[i] & 0xC0) != 0x80;
+        }
+    }
+}
+
+/* "line 41, column 7, in macro m, called from line 97, called from ...: " */
+static size_t write_place(struct jrun *r, char *to, size_t room)
+{
+    struct jinja_error *e = r->error;
+    const struct jinja_template *t = r->template;
+    if (!t)
+        return 0;
+    jplace_of(t->source, t->n, r->at, &e->line, &e->column);
+    size_t n = (size_t)snprintf(to, room, "line %d, column %d", e->line, e->column);
+    int shown = 0;
+    for (const struct jcalled *c = r->called; c && shown < 3; c = c->outer, shown++) {
+        int line, column;
+        jplace_of(t->source, t->n, c->from, &line, &column);
+        n += (size_t)snprintf(to + n, room - n, ", in macro %.40s, called from line %d", c->name->bytes, line);
+    }
+    return n + (size_t)snprintf(to + n, room - n, ": ");
+}
+
+void jfail(struct jrun *r, enum jinja_error_kind kind, const char *format, ...)
+{
+    struct jinja_error *e = r->error;
+    va_list args;
+    *e = (struct jinja_error){.kind = kind};
+    size_t n = write_place(r, e->text, 320);
+    va_start(args, format);
+    vsnprintf(e->text + n, sizeof e->text - n, format, args);
+    va_end(args);
+    longjmp(*r->trap, 1);
+}
+
+void jfail_compile(struct jrun *r, uint32_t pos, const char *format, ...)
+{
+    struct jinja_error *e = r->error;
+    va_list args;
+    *e = (struct jinja_error){.kind = JINJA_COMPILE};
+    r->at = pos;
+    size_t n = write_place(r, e->text, 320);
+    va_start(args, format);
+    vsnprintf(e->text + n, sizeof e->text - n, format, args);
+    va_end(args);
+    longjmp(*r->trap, 1);
+}
+
+void jraise(struct jrun *r, const struct jstring *message)
+{
+    struct jinja_error *e = r->error;
+    message = jstring_copy(r, message->bytes, message->n, CLASS_TEMPLATE); /* the template may go first */
+    *e = (struct jinja_error){.kind = JINJA_RAISE, .raised = message->bytes, .n_raised = message->n};
+    size_t n = write_place(r, e->text, 320);
+    snprintf(e->text + n, sizeof e->text - n, "the template refuses: %s", jstring_short(r, message));
+    longjmp(*r->trap, 1);
+}
+
+struct jvalue jundefined(struct jrun *r, const char *owner, const struct jstring *name)
+{
+    struct jundefined *u = jalloc(r, sizeof *u);
+    *u = (struct jundefined){owner, name};
+    return (struct jvalue){J_UNDEFINED, {.undefined = u}};
+}
+
+void jfail_undefined(struct jrun *r, struct jvalue v)
+{
+    const struct jundefined *u = v.u.undefined;
+    const char *name = u->name ? jstring_short(r, u->name) : "item";
+    if (u->owner)
+        jfail(r, JINJA_RUNTIME, "%s has no attribute '%s'", u->owner, name);
+    jfail(r, JINJA_RUNTIME, "'%s' is undefined", name);
+}
+
+const char *jtype_name(struct jvalue v)
+{
+    static const char *const names[] = {"nothing",   "Undefined", "NoneType",  "bool",        "int",   "float",
+                                        "number",    "str",       "list",      "tuple",       "dict",  "range",
+                                        "generator", "view",      "Namespace", "LoopContext", "Macro", "function",
+                                        "method",    "Cycler",    "Joiner"};
+    if (v.type == J_NUMBER)
+        return v.u.number->is == JNUMBER_FLOAT ? "float" : "int";
+    return names[v.type];
+}
