@@ -193,13 +193,20 @@ void stoker_plan_of(const struct stoker *s, struct stoker_plan *out);
 
 enum { STOKER_CALLS = 65 };
 
+/* Sums since the engine was opened: differences of two are what happened between. */
 struct stoker_stats {
-    uint64_t hits, misses, evictions, failed, bytes_read, reads, retries, shorts;
-    double wait_seconds;          /* the engine blocked, waiting for a read */
-    double reading_seconds;       /* with a read in flight */
-    double step_seconds;          /* in forward passes */
-    double expert_seconds;        /* of them, computing experts */
-    uint64_t calls[STOKER_CALLS]; /* layer calls of few rows by misses; the last: that many or more */
+    uint64_t hits, misses, evictions; /* experts that a layer call found resident; that were read for it; that went */
+    uint64_t early;                   /* of the reads: before the layer's routes were known */
+    uint64_t early_used, early_waste; /* ... and was used there (one of the misses), or was not */
+    uint64_t reads, bytes_read;       /* of experts, one read a tensor; with alignment */
+    uint64_t retries, shorts, failed; /* reads tried again, answered with less than asked, given up */
+    uint64_t draining;                /* now: slots that a lost read may still write into */
+    double wait_seconds;              /* the engine blocked, waiting for a read */
+    double reading_seconds;           /* with a piece of a read in flight */
+    double piece_seconds;             /* the same, times the pieces in flight */
+    double step_seconds;              /* in forward passes */
+    double expert_seconds;            /* of them, computing experts */
+    uint64_t calls[STOKER_CALLS];     /* layer calls of few rows by misses; the last: that many or more */
     uint64_t steps, rows;
     const char *backend, *cpu_tier;
 };

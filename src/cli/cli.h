@@ -23,8 +23,16 @@ int report(const struct stoker_error *err);
 void show_loading(void *arg, uint64_t done, uint64_t total);
 void end_loading(void);
 
-/* The plan in one line, and what streaming did since `before`. */
+/* The plan in one line. */
 void print_plan_line(FILE *f, const struct stoker_plan *p);
-void print_stream_line(FILE *f, const struct stoker_stats *before, const struct stoker_stats *now, size_t n_tokens);
+
+/* What streaming did between two looks, over n tokens (stream_stats.c): in one line, the spec's names with sums and shares of a
+ * token as a table, and as members of a JSON object. Nothing where no expert was asked for. */
+struct json_t;
+void print_stream_line(FILE *f, const struct stoker_stats *a, const struct stoker_stats *b, size_t n_tokens);
+void print_stream_table(FILE *f, const struct stoker_plan *p, const struct stoker_stats *a,
+                        const struct stoker_stats *b, size_t n_tokens);
+void add_stream_json(struct json_t *o, const struct stoker_plan *p, const struct stoker_stats *a,
+                     const struct stoker_stats *b, size_t n_tokens);
 
 #endif

@@ -33,7 +33,7 @@ struct test {
 struct bench {
     struct stoker *engine;
     struct stoker_plan plan;
-    int runs, n_vocab;
+    int runs, n_vocab, stats;
     double disk_rate; /* bytes/s, 0: not given */
     const char *format;
 };
@@ -136,6 +136,8 @@ static void print_streaming(const struct bench *b, const struct test *t)
         return;
     printf("  ");
     print_stream_line(stdout, &t->before, &t->after, (size_t)n);
+    if (b->stats)
+        print_stream_table(stdout, &b->plan, &t->before, &t->after, (size_t)n);
     if (b->disk_rate > 0 && !t->n_prompt) {
         double sum = 0, model = model_seconds(t, b->disk_rate);
         for (int i = 0; i < t->n; i++)
@@ -162,12 +164,12 @@ static void print_row(const struct bench *b, const struct test *t, uint64_t size
     name_test(t, name, sizeof name);
     if (strcmp(b->format, "json") == 0) {
         json_t *o = json_pack(
-            "{s:s, s:I, s:s, s:i, s:i, s:i, s:i, s:f, s:f, s:f, s:f, s:f, s:I, s:I, s:I, s:I}", "model_filename",
-            b->plan.model, "model_size", (json_int_t)size, "backends", t->after.cpu_tier, "n_threads",
-            b->plan.n_threads, "n_ubatch", b->plan.n_chunk, "n_prompt", t->n_prompt, "n_gen", t->n_gen, "avg_ts",
-            s.mean, "stddev_ts", s.deviation, "median_ts", s.median, "p10_ts", s.p10, "p90_ts", s.p90, "memory_budget",
-            (json_int_t)b->plan.memory, "disk_bytes", (json_int_t)(t->after.bytes_read - t->before.bytes_read), "hits",
-            (json_int_t)(t->after.hits - t->before.hits), "misses", (json_int_t)(t->after.misses - t->before.misses));
+            "{s:s, s:I, s:s, s:i, s:i, s:i, s:i, s:f, s:f, s:f, s:f, s:f, s:I, s:I}", "model_filename", b->plan.model,
+            "model_size", (json_int_t)size, "backends", t->after.cpu_tier, "n_threads", b->plan.n_threads, "n_ubatch",
+            b->plan.n_chunk, "n_prompt", t->n_prompt, "n_gen", t->n_gen, "avg_ts", s.mean, "stddev_ts", s.deviation,
+            "median_ts", s.median, "p10_ts", s.p10, "p90_ts", s.p90, "memory_budget", (json_int_t)b->plan.memory,
+            "disk_bytes", (json_int_t)(t->after.bytes_read - t->before.bytes_read));
+        add_stream_json(o, &b->plan, &t->before, &t->after, (size_t)(t->n * (t->n_prompt + t->n_gen)));
         json_dumpf(o, stdout, JSON_COMPACT | JSON_PRESERVE_ORDER);
         putchar('\n');
         json_decref(o);
@@ -223,6 +225,7 @@ int cmd_bench(int argc, char **argv)
         {"--no-warmup", NULL, FLAG_SWITCH, &no_warmup, 0, 0, NULL, "time the first run too"},
         {"--disk-rate", NULL, FLAG_REAL, &rate, 0.001, 1000, "GB/s",
          "compare with the overlap model (rate: stoker disk)"},
+        {"--stats", NULL, FLAG_SWITCH, &b.stats, 0, 0, NULL, "all figures of streaming below each row"},
         {"-ub", NULL, FLAG_INT, &o.n_chunk, 1, 1 << 16, "N", "= --chunk"},
     };
     const struct flag_table tables[] = {{mine, sizeof mine / sizeof *mine}, model_flags(&o)};

@@ -141,7 +141,7 @@ static void print_stats(const struct chat *c, const struct stoker_stats *before,
     size_t computed = end->u.end.n_prompt - end->u.end.n_cached, n = end->u.end.n_generated;
     fputc('\n', stderr);
     print_plan_line(stderr, &plan);
-    print_stream_line(stderr, before, &now, computed + n);
+    print_stream_table(stderr, &plan, before, &now, computed + n);
     fprintf(stderr, "prompt %zu tokens in %.2f s (%.1f tok/s), answer %zu tokens in %.2f s (%.1f tok/s), %s", computed,
             end->u.end.prompt_seconds, end->u.end.prompt_seconds > 0 ? (double)computed / end->u.end.prompt_seconds : 0,
             n, end->u.end.generate_seconds,
@@ -149,6 +149,7 @@ static void print_stats(const struct chat *c, const struct stoker_stats *before,
     if (c->request.sampling.temperature > 0)
         fprintf(stderr, ", seed %llu", (unsigned long long)end->u.end.seed);
     fputc('\n', stderr);
+    print_stream_line(stderr, before, &now, computed + n);
 }
 
 /* Take events until the last one. 0, or the exit status of a failure. */

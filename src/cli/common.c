@@ -77,18 +77,3 @@ void print_plan_line(FILE *f, const struct stoker_plan *p)
     fprintf(f, " weights %s, kv %s, act %s, rest %s\n", show_bytes(weights), show_bytes(kv), show_bytes(act),
             show_bytes(p->total - slots - weights - kv - act));
 }
-
-void print_stream_line(FILE *f, const struct stoker_stats *a, const struct stoker_stats *b, size_t n_tokens)
-{
-    uint64_t hits = b->hits - a->hits, misses = b->misses - a->misses, bytes = b->bytes_read - a->bytes_read;
-    double reading = b->reading_seconds - a->reading_seconds;
-    if (hits + misses == 0)
-        return;
-    fprintf(f,
-            "experts %.1f %% hits (%llu hits, %llu misses, %llu evictions), %s read, %s/token at %.0f MB/s (%s), "
-            "waited %.0f of %.0f ms\n",
-            100.0 * (double)hits / (double)(hits + misses), (unsigned long long)hits, (unsigned long long)misses,
-            (unsigned long long)(b->evictions - a->evictions), show_bytes(bytes),
-            show_bytes(n_tokens ? bytes / n_tokens : bytes), reading > 0 ? (double)bytes / reading / 1e6 : 0,
-            b->backend, (b->wait_seconds - a->wait_seconds) * 1e3, (b->step_seconds - a->step_seconds) * 1e3);
-}

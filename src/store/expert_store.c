@@ -360,6 +360,7 @@ void store_stats(const struct expert_store *st, struct store_stats *out)
                                 .shorts = now.shorts - st->at_start.shorts,
                                 .wait_seconds = (double)st->wait_ns * 1e-9,
                                 .reading_seconds = now.busy_seconds - st->at_start.busy_seconds,
+                                .piece_seconds = now.piece_seconds - st->at_start.piece_seconds,
                                 .n_class = st->n_class,
                                 .backend = reader_backend_name(st->reader)};
     for (int c = 0; c < st->n_class; c++) {

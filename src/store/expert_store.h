@@ -128,6 +128,7 @@ struct store_stats {
     uint64_t early, early_used, early_waste; /* experts read before their layer's turn: all, of misses, in vain */
     double wait_seconds;                     /* blocked in store_next */
     double reading_seconds;                  /* with at least one read in flight */
+    double piece_seconds;                    /* the same, times the pieces in flight */
     int n_class, slots[EXPERT_CLASSES], experts[EXPERT_CLASSES];
     const char *backend;
 };
