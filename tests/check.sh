@@ -20,8 +20,9 @@ kernels        -
 header_fuzz    -
 prompts        -
 laws           -
-faults         -
 plan           -
+cache_trace    -
+prompts        -
 golden         -                                    --exact tests/data/golden models/ember
 golden         -                                    --memory min tests/data/golden models/ember
 golden         $shared/golden                       --exact $shared/golden
