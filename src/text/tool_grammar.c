@@ -11,13 +11,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-int tool_is_token(const void *vocabulary, const char *text, size_t n)
-{
-    int32_t id = tokenizer_find(vocabulary, text, n);
-    enum token_type type = id < 0 ? TOKEN_NORMAL : tokenizer_type(vocabulary, id);
-    return id >= 0 && (type == TOKEN_CONTROL || type == TOKEN_USER);
-}
-
 /* ---- small expressions --------------------------------------------------------------------------------------------- */
 
 grammar_expr tool_word(struct tool_maker *k, const char *text) { return grammar_text(k->maker, text, strlen(text)); }

@@ -33,7 +33,4 @@ struct tool_want {
 int tool_constraint(struct constraint **out, const struct tokenizer *t, const struct token_trie *trie,
                     const struct tool_want *w, struct error *err);
 
-/* 1: the text is one control or user-defined token of the vocabulary: struct tool_options.is_token. vocabulary: a tokenizer. */
-int tool_is_token(const void *vocabulary, const char *text, size_t n);
-
 #endif

@@ -42,7 +42,7 @@ static int check_keys(const struct tool_def *t, size_t i, const struct tool_form
     json_t *value;
     json_object_foreach(json_object_get(t->parameters, "properties"), key, value)
     {
-        if (strlen(key) != json_object_iter_key_len(json_object_key_to_iter(key)) || !key_fits(f, key))
+        if (!key_fits(f, key))
             return error_set(err, ERR_INPUT,
                              "tools[%zu].function.parameters.properties: the format %s cannot carry an argument named "
                              "'%.60s'; rename it",
@@ -122,7 +122,7 @@ int tool_list_parse(struct tool_list **out, const char *json, size_t n, const st
         return error_set(err, ERR_MEMORY, "no memory for the tools");
     l->root = json_loadb(json, n, JSON_ALLOW_NUL, &why);
     if (!l->root) {
-        error_set(err, ERR_INPUT, "tools: not JSON: line %d: %.100s", why.line, why.text);
+        error_set(err, ERR_INPUT, "tools: cannot be read as JSON: line %d: %.100s", why.line, why.text);
         goto fail;
     }
     size_t count = json_array_size(l->root);

@@ -3,6 +3,7 @@
 #include "text/tools.h"
 
 #include "base/error.h"
+#include "text/tokenizer.h"
 #include "text/tool_block.h"
 #include "text/tool_parser.h"
 
@@ -337,4 +338,11 @@ int tool_format_is_class_a(const struct tool_format *f, const char *text, size_t
 const struct tool_format *tool_format_taught(const struct tool_format *f)
 {
     return strcmp(f->name, "none") ? f : tool_format_find("hermes", NULL);
+}
+
+int tool_is_token(const void *vocabulary, const char *text, size_t n)
+{
+    int32_t id = tokenizer_find(vocabulary, text, n);
+    enum token_type type = id < 0 ? TOKEN_NORMAL : tokenizer_type(vocabulary, id);
+    return id >= 0 && (type == TOKEN_CONTROL || type == TOKEN_USER);
 }

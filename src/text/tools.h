@@ -96,6 +96,9 @@ const char *tool_format_token(const struct tool_format *f, size_t i);
 /* 1: the text of an assistant's message may become this marker's token again: class A of templates.md 7. */
 int tool_format_is_class_a(const struct tool_format *f, const char *text, size_t length);
 
+/* 1: the text is one control or user-defined token of the vocabulary, a struct tokenizer; for struct tool_options. */
+int tool_is_token(const void *vocabulary, const char *text, size_t n);
+
 /* The format whose call text teaches a model without one: itself, or hermes for "none". */
 const struct tool_format *tool_format_taught(const struct tool_format *f);
 
