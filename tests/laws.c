@@ -222,7 +222,7 @@ static void law_sequences(struct law *l, const struct setting *base)
 static void law_everything(struct law *l, const struct setting *base)
 {
     static const int chunks[] = {1, 7, 32, 40};
-    for (uint64_t i = 0; i < 8; i++) {
+    for (uint64_t i = 0; i < 5; i++) {
         struct setting *s = vary(l, base);
         const uint64_t r = rng_u64(99, i, 3, (uint32_t)(base->kv + 2 * base->exact));
         s->tier = (enum cpu_tier)((int)cpu_best_tier() - (int)(r % 2 && cpu_best_tier() > TIER_SCALAR));
