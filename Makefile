@@ -97,6 +97,28 @@ asan:
 	@$(MAKE) --no-print-directory BUILD=build-asan OPT="-O1 -fno-omit-frame-pointer" \
 	    SAN="-fsanitize=address,undefined -fno-sanitize-recover=all" check
 
+# The store, the queues and the laws under ThreadSanitizer.
+tsan:
+	@$(MAKE) --no-print-directory BUILD=build-tsan OPT=-O1 SAN=-fsanitize=thread $(addprefix build-tsan/tests/,unit/pool unit/queue unit/reader unit/expert_store laws)
+	@for t in unit/pool unit/queue unit/reader unit/expert_store laws; do build-tsan/tests/$$t || exit 1; done
+
+# Coverage-guided fuzzing of what parses: make fuzz-gguf, FUZZ_SECONDS=600 by default. Inputs that crashed are kept in
+# tests/fuzz/NAME/, with the others that found something new.
+fuzz-%:
+	@$(MAKE) --no-print-directory CC=clang BUILD=build-fuzz OPT=-O1 \
+	    SAN="-fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=all" build-fuzz/fuzz/$*
+	@mkdir -p tests/fuzz/$* build-fuzz/corpus/$*
+	build-fuzz/fuzz/$* -max_total_time=$${FUZZ_SECONDS:-600} -rss_limit_mb=4096 -timeout=10 \
+	    -artifact_prefix=tests/fuzz/$*/crash- build-fuzz/corpus/$* tests/fuzz/$*
+
+$(BUILD)/fuzz/%: tests/fuzz/%.c Makefile $$(call links,tests/fuzz/$$*.c) | deps-check
+	@mkdir -p $(@D)
+	$(call say,cc) $(COMPILE) -fsanitize=fuzzer -Itests -o $@ $< $(filter %.a,$^) $(LIBS)
+
+# Random budgets, prompts and cancellations, 30 minutes (SOAK_SECONDS): the same bits at the end, nothing leaked.
+soak: tests
+	$(BUILD)/tests/soak $${SOAK_SECONDS:-1800}
+
 tidy:
 	@sh tests/tidy.sh
 
@@ -106,7 +128,7 @@ install: all
 	install -m 644 models/ember/ember.gguf $(DESTDIR)$(PREFIX)/share/stoker/ember.gguf
 
 clean:
-	rm -rf build build-asan build-clang
+	rm -rf build build-asan build-clang build-fuzz build-tsan
 
 -include $(foreach l,$(LAYERS),$(patsubst %.o,%.d,$(call objects,$l))) $(patsubst %,%.d,$(UNITS) $(DRIVERS) $(EXAMPLES))
-.PHONY: all tests deps deps-check demo check bench asan tidy install clean
+.PHONY: all tests deps deps-check demo check bench asan tsan soak tidy install clean
