@@ -237,8 +237,10 @@ static struct jvalue filter_map(struct jcall *c)
 {
     struct jvalue path = keyword(c, "attribute"), fallback = keyword(c, "default"), v;
     struct jlist *l = jlist_new(c->run, 0);
-    struct jwalk w = jwalk_begin(c->run, c->self);
     const struct jbuiltin *b = NULL;
+    if (!jtruth(c->self)) /* none too */
+        return jlazyv(l);
+    struct jwalk w = jwalk_begin(c->run, c->self);
     if (path.type == J_UNSET) {
         const struct jstring *name = jarg_string(c, 0);
         b = name ? jfilter_find(name) : NULL;
@@ -263,10 +265,12 @@ static struct jvalue filter_map(struct jcall *c)
 static struct jvalue choose(struct jcall *c, int by_path, int wanted)
 {
     struct jlist *l = jlist_new(c->run, 0);
-    struct jwalk w = jwalk_begin(c->run, c->self);
     size_t first = (size_t)by_path;
     const struct jbuiltin *b = NULL;
     struct jvalue item;
+    if (!jtruth(c->self)) /* none too */
+        return jlazyv(l);
+    struct jwalk w = jwalk_begin(c->run, c->self);
     if (c->n < first)
         jfail(c->run, JINJA_RUNTIME, "%s needs the name of an attribute", c->builtin->name);
     if (c->n > first) {
