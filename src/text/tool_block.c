@@ -208,6 +208,7 @@ void block_set_id(struct tool_block *b, const char *id, size_t n)
 {
     struct tool_call *c = block_current(b);
     c->id.n = 0;
+    c->id_first = c->args.n == 0;
     tool_put(&c->id, id, n);
     tool_put(&c->id, "", 1);
 }

@@ -27,6 +27,7 @@ struct tool_marker {
 struct tool_call {
     struct tool_buffer name, id, args;
     int named, ended;      /* the name is complete; the call is */
+    int id_first;          /* the id came before the arguments */
     int published, closed; /* begun; ended, for the listener */
     size_t sent;           /* bytes of args published */
 };

@@ -53,8 +53,8 @@ void parser_publish(struct tool_parser *p)
             continue;
         if (!c->named || c->args.n == 0)
             return;
-        struct tool_event e = {
-            .kind = TOOL_CALL_BEGIN, .call = i, .name = c->name.text, .id = c->id.n ? c->id.text : NULL};
+        const char *id = c->id.n ? c->id.text : NULL;
+        struct tool_event e = {.kind = TOOL_CALL_BEGIN, .call = i, .name = c->name.text, .id = c->id_first ? id : NULL};
         if (!c->published)
             p->event(p->arg, &e);
         c->published = 1;
@@ -67,7 +67,7 @@ void parser_publish(struct tool_parser *p)
         }
         if (!c->ended)
             return;
-        e = (struct tool_event){.kind = TOOL_CALL_END, .call = i, .name = c->name.text, .id = e.id};
+        e = (struct tool_event){.kind = TOOL_CALL_END, .call = i, .name = c->name.text, .id = id};
         p->event(p->arg, &e);
         c->closed = 1;
         p->failed |= c->name.failed | c->id.failed | c->args.failed;

@@ -28,7 +28,7 @@ enum { TOOL_BLOCK_MAX = 8 << 20 };
 enum tool_event_kind {
     TOOL_REASONING,  /* text */
     TOOL_CONTENT,    /* text */
-    TOOL_CALL_BEGIN, /* call, name, id if it is known by now */
+    TOOL_CALL_BEGIN, /* call, name, id if it came before the arguments */
     TOOL_CALL_ARGS,  /* call, text: a piece of the arguments as JSON */
     TOOL_CALL_END,   /* call, id if the text had one */
     TOOL_BAD_CALL,   /* a block broke its syntax: its text is content */
