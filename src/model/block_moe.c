@@ -2,7 +2,7 @@
  *
  *     pairs     (expert, row), sorted by expert, rows ascending: the uses of the layer call
  *     few rows  every expert is computed as it comes; the pairs' outputs are added at the end, ascending
- *     many rows the experts of a wave are collected, computed in two phases, waves ascending
+ *     many rows a wave's hidden rows are computed as its experts come, their sums when all are there; waves ascend
  *
  * While the first wave loads, the shared expert is computed. An expert whose read failed takes its rows with it; the others
  * go on with the same bits. Definitions: streaming.md P, kernels.md C. */
@@ -147,6 +147,17 @@ static int take(struct step *s, struct pairs *p, int wait, int *index)
     return 1;
 }
 
+/* All that is here, at least one of those left; their rows may all have left. */
+static int take_some(struct step *s, struct pairs *p, struct moe_expert *out, int *left)
+{
+    int n = 0, taken = 0, index;
+    for (; taken < *left && take(s, p, taken == 0, &index); taken++)
+        if (p->expert[index].n > 0)
+            out[n++] = p->expert[index];
+    *left = taken ? *left - taken : 0;
+    return n;
+}
+
 static void wave_of_few(struct step *s, struct pairs *p, const struct expert_wave *w, const struct moe_few *f,
                         struct act *a)
 {
@@ -154,12 +165,7 @@ static void wave_of_few(struct step *s, struct pairs *p, const struct expert_wav
     size_t mark = step_mark(s);
     struct moe_expert *ready = op_alloc(op, (size_t)w->n * sizeof *ready);
     for (int left = w->n; left > 0;) {
-        int n = 0, index;
-        while (left > 0 && take(s, p, n == 0, &index)) { /* all that is here, at least one */
-            left--;
-            if (p->expert[index].n > 0)
-                ready[n++] = p->expert[index];
-        }
+        int n = take_some(s, p, ready, &left);
         double begin = clock_seconds();
         op_moe_few(op, f, ready, n, a);
         s->m->expert_seconds += clock_seconds() - begin;
@@ -172,18 +178,22 @@ static void wave_of_many(struct step *s, struct pairs *p, const struct expert_wa
 {
     struct op *op = &s->m->op;
     size_t mark = step_mark(s);
-    struct moe_expert *ready = op_alloc(op, (size_t)w->n * sizeof *ready);
-    int n = 0, index;
-    for (int left = w->n; left > 0; left--)
-        if (!take(s, p, 1, &index))
-            break;
+    struct moe_expert *some = op_alloc(op, (size_t)w->n * sizeof *some);
+    const int32_t *start = p->uses.row_start;
+    int first = start[w->first], n_uses = start[w->first + w->n] - first, n = 0;
+    struct moe_many m = op_moe_many_begin(op, p->expert[w->first].down.type, first, n_uses, a, y, s->m->p.n_embd,
+                                          p->from->n_ff, kernel);
+    for (int left = w->n; left > 0;) {
+        int here = take_some(s, p, some, &left);
+        double begin = clock_seconds();
+        op_moe_many_hidden(op, &m, some, here);
+        s->m->expert_seconds += clock_seconds() - begin;
+    }
     for (int i = w->first; i < w->first + w->n; i++)
         if (p->expert[i].n > 0)
-            ready[n++] = p->expert[i];
+            some[n++] = p->expert[i];
     double begin = clock_seconds();
-    if (n > 0)
-        op_moe_many(op, ready, n, ready[n - 1].first_use + ready[n - 1].n - ready[0].first_use, a, y, s->m->p.n_embd,
-                    p->from->n_ff, kernel);
+    op_moe_many_sum(op, &m, some, n);
     s->m->expert_seconds += clock_seconds() - begin;
     step_reset(s, mark);
 }

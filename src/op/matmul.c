@@ -3,7 +3,7 @@
 
 #include <assert.h>
 
-enum { EXACT_ROWS = 4, DOT_ROWS = 32 };
+enum { EXACT_ROWS = 4, DOT_ROWS = 32, POLL_WORK = 400 << 20 };
 
 enum act_family op_family(const struct op *op, enum block_type t) { return op->exact ? ACT_F32 : kernel_family(t); }
 
@@ -82,10 +82,18 @@ struct matmul {
     size_t ld_out;
 };
 
+/* The leader looks after the disk every POLL_WORK products: about a millisecond. */
 static void matmul_rows(void *arg, int begin, int end, int thread)
 {
     struct matmul *m = arg;
-    op_product(m->op, m->w, begin, end, &m->x, m->out, m->ld_out, NULL, op_thread_scratch(m->op, thread));
+    int64_t rows = POLL_WORK / ((int64_t)m->x.n_rows * m->w->n_cols) / 32 * 32;
+    int step = thread > 0 || rows > end - begin ? end - begin : rows < 32 ? 32 : (int)rows;
+    for (int n0 = begin; n0 < end; n0 += step) {
+        int n1 = end - n0 < step ? end : n0 + step;
+        op_product(m->op, m->w, n0, n1, &m->x, m->out, m->ld_out, NULL, op_thread_scratch(m->op, thread));
+        if (n1 < end)
+            op_poll(m->op);
+    }
 }
 
 void op_matmul(struct op *op, float *out, size_t ld_out, struct act *a, const struct wmat *w)

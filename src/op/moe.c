@@ -1,7 +1,7 @@
 /* Experts on the pool: see moe.h.
  *
  * Few rows: the output rows of all experts at hand are one long list, cut evenly over the threads: gate and up, join, silu and
- * quantise, join, down. Many rows: units of phase 1 are (expert, block of rows), of phase 2 ranges of output columns; both
+ * quantise, join, down. Many rows: units of the hidden rows are (expert, block of rows), of the sums ranges of output columns; both
  * are taken from an atomic counter. A block of rows is gathered (codes are copied, never quantised again). */
 #include "op/moe.h"
 
@@ -160,15 +160,10 @@ void op_moe_sum(struct op *op, const struct moe_few *f, const struct moe_expert 
 /* ---- many rows --------------------------------------------------------------------------------------------------------- */
 
 struct many {
-    struct op *op;
+    const struct op *op;
+    const struct moe_many *m;
     const struct moe_expert *e;
-    int n, n_uses, base_use; /* uses of this call are [base_use, base_use + n_uses) */
-    struct act *x;
-    struct xq hq; /* [n_uses] planes, where down is quantised */
-    float *h;     /* [n_uses][n_ff], where it is not */
-    float *y;
-    int n_embd, n_ff, n_blocks;
-    moe_act *act;
+    int n, n_blocks;
     atomic_int next;
 };
 
@@ -185,11 +180,11 @@ static struct block_scratch block_scratch(const struct many *a, int thread)
     struct block_scratch s;
     s.rows = (float *)p;
     s.codes = p;
-    p += align64(BLOCK * row_bytes(a->n_embd));
+    p += align64(BLOCK * row_bytes(a->m->n_embd));
     s.gate = (float *)p;
-    p += align64((size_t)BLOCK * (size_t)a->n_ff * sizeof(float));
+    p += align64((size_t)BLOCK * (size_t)a->m->n_ff * sizeof(float));
     s.up = (float *)p;
-    p += align64((size_t)BLOCK * (size_t)a->n_ff * sizeof(float));
+    p += align64((size_t)BLOCK * (size_t)a->m->n_ff * sizeof(float));
     s.product = p;
     return s;
 }
@@ -232,15 +227,15 @@ static struct xq gather_codes(const struct xq *x, const int32_t *row, int n, voi
 static struct rows_view gather(const struct many *a, enum block_type type, const int32_t *row, int n,
                                const struct block_scratch *s, struct xq *view)
 {
-    struct rows_view x = {.n_rows = n, .ld = (size_t)a->n_embd, .f32 = s->rows};
+    struct rows_view x = {.n_rows = n, .ld = (size_t)a->m->n_embd, .f32 = s->rows};
     enum act_family family = op_family(a->op, type);
     if (family == ACT_F32) {
         for (int i = 0; i < n; i++)
-            memcpy(s->rows + (size_t)i * (size_t)a->n_embd, a->x->f32 + (size_t)row[i] * a->x->ld,
-                   (size_t)a->n_embd * sizeof(float));
+            memcpy(s->rows + (size_t)i * (size_t)a->m->n_embd, a->m->x->f32 + (size_t)row[i] * a->m->x->ld,
+                   (size_t)a->m->n_embd * sizeof(float));
         return x;
     }
-    *view = gather_codes(family == ACT_X256 ? &a->x->x256 : &a->x->x32, row, n, s->codes);
+    *view = gather_codes(family == ACT_X256 ? &a->m->x->x256 : &a->m->x->x32, row, n, s->codes);
     x.xq = view;
     return x;
 }
@@ -251,16 +246,19 @@ static void many_block(struct many *a, const struct moe_expert *e, int first, in
     struct xq view;
     const int32_t *row = e->row + first;
     struct rows_view x = gather(a, e->gate.type, row, n, &s, &view);
-    op_product(a->op, &e->gate, 0, a->n_ff, &x, s.gate, (size_t)a->n_ff, e->up.data, s.product);
+    op_product(a->op, &e->gate, 0, a->m->n_ff, &x, s.gate, (size_t)a->m->n_ff, e->up.data, s.product);
     if (op_family(a->op, e->up.type) != op_family(a->op, e->gate.type))
         x = gather(a, e->up.type, row, n, &s, &view);
-    op_product(a->op, &e->up, 0, a->n_ff, &x, s.up, (size_t)a->n_ff, NULL, s.product);
+    op_product(a->op, &e->up, 0, a->m->n_ff, &x, s.up, (size_t)a->m->n_ff, NULL, s.product);
     for (int i = 0; i < n; i++) {
-        int use = e->first_use - a->base_use + first + i;
-        float *g = s.gate + (size_t)i * (size_t)a->n_ff, *h = a->h ? a->h + (size_t)use * (size_t)a->n_ff : g;
-        activate(a->op, e, a->act, h, g, s.up + (size_t)i * (size_t)a->n_ff, a->n_ff);
-        if (!a->h)
-            a->op->k->quantise(&a->hq, use, h);
+        int use = e->first_use - a->m->first_use + first + i;
+        float *g = s.gate + (size_t)i * (size_t)a->m->n_ff,
+              *h = a->m->h ? a->m->h + (size_t)use * (size_t)a->m->n_ff : g;
+        activate(a->op, e, a->m->act, h, g, s.up + (size_t)i * (size_t)a->m->n_ff, a->m->n_ff);
+        if (!a->m->h) {
+            struct xq hq = a->m->hq;
+            a->op->k->quantise(&hq, use, h);
+        }
     }
 }
 
@@ -286,13 +284,13 @@ static void down_columns(const struct many *a, const struct moe_expert *e, int c
     columns.data += (size_t)c0 * columns.row_bytes;
     columns.n_rows = n_columns;
     for (int first = 0; first < e->n; first += BLOCK) {
-        int n = e->n - first < BLOCK ? e->n - first : BLOCK, use = e->first_use - a->base_use + first;
-        struct rows_view h = {.n_rows = n, .ld = (size_t)a->n_ff};
+        int n = e->n - first < BLOCK ? e->n - first : BLOCK, use = e->first_use - a->m->first_use + first;
+        struct rows_view h = {.n_rows = n, .ld = (size_t)a->m->n_ff};
         struct xq view;
-        if (a->h)
-            h.f32 = a->h + (size_t)use * (size_t)a->n_ff;
+        if (a->m->h)
+            h.f32 = a->m->h + (size_t)use * (size_t)a->m->n_ff;
         else {
-            view = xq_rows(&a->hq, use, n);
+            view = xq_rows(&a->m->hq, use, n);
             h.xq = &view;
         }
         op_product(a->op, &columns, 0, n_columns, &h, out, COLUMNS_LD, NULL, scratch);
@@ -300,7 +298,7 @@ static void down_columns(const struct many *a, const struct moe_expert *e, int c
             float *o = out + (size_t)i * COLUMNS_LD;
             if (e->down_bias)
                 a->op->k->add(o, e->down_bias + c0, n_columns);
-            a->op->k->add_scaled(a->y + (size_t)e->row[first + i] * (size_t)a->n_embd + c0, e->w[first + i], o,
+            a->op->k->add_scaled(a->m->y + (size_t)e->row[first + i] * (size_t)a->m->n_embd + c0, e->w[first + i], o,
                                  n_columns);
         }
     }
@@ -313,41 +311,41 @@ static void many_down(void *arg, int thread, int n_threads)
     uint8_t *p = op_thread_scratch(a->op, thread);
     float *out = (float *)p;
     void *scratch = p + align64((size_t)BLOCK * COLUMNS_LD * sizeof(float));
-    int units = (a->n_embd + COLUMNS - 1) / COLUMNS;
+    int units = (a->m->n_embd + COLUMNS - 1) / COLUMNS;
     for (int unit; (unit = atomic_fetch_add(&a->next, 1)) < units;) {
-        int c0 = unit * COLUMNS, c1 = c0 + COLUMNS < a->n_embd ? c0 + COLUMNS : a->n_embd;
-        for (int i = 0; i < a->n; i++)
+        int c0 = unit * COLUMNS, c1 = c0 + COLUMNS < a->m->n_embd ? c0 + COLUMNS : a->m->n_embd;
+        for (int i = 0; i < a->n; i++) {
             down_columns(a, &a->e[i], c0, c1 - c0, out, scratch);
-        if (thread == 0)
-            op_poll(a->op);
+            if (thread == 0)
+                op_poll(a->op);
+        }
     }
 }
 
-void op_moe_many(struct op *op, const struct moe_expert *e, int n, int n_uses, struct act *x, float *y, int n_embd,
-                 int n_ff, moe_act *act)
+struct moe_many op_moe_many_begin(struct op *op, enum block_type down, int first_use, int n_uses, struct act *x,
+                                  float *y, int n_embd, int n_ff, moe_act *act)
 {
-    if (n == 0)
-        return;
-    size_t mark = arena_mark(op->scratch);
-    struct many a = {.op = op,
-                     .e = e,
-                     .n = n,
-                     .n_uses = n_uses,
-                     .base_use = e[0].first_use,
-                     .x = x,
-                     .y = y,
-                     .n_embd = n_embd,
-                     .n_ff = n_ff,
-                     .act = act};
-    enum act_family between = op_family(op, e[0].down.type);
+    struct moe_many m = {.x = x, .y = y, .first_use = first_use, .n_embd = n_embd, .n_ff = n_ff, .act = act};
+    enum act_family between = op_family(op, down);
     if (between == ACT_F32)
-        a.h = op_alloc(op, (size_t)n_uses * (size_t)n_ff * sizeof(float));
+        m.h = op_alloc(op, (size_t)n_uses * (size_t)n_ff * sizeof(float));
     else
-        a.hq = xq_place(between, n_uses, n_ff, op_alloc(op, xq_bytes(between, n_uses, n_ff)));
+        m.hq = xq_place(between, n_uses, n_ff, op_alloc(op, xq_bytes(between, n_uses, n_ff)));
+    return m;
+}
+
+void op_moe_many_hidden(struct op *op, const struct moe_many *m, const struct moe_expert *e, int n)
+{
+    struct many a = {.op = op, .m = m, .e = e, .n = n};
     for (int i = 0; i < n; i++)
         a.n_blocks += (e[i].n + BLOCK - 1) / BLOCK;
-    pool_run(op->pool, many_gate_up, &a);
-    a.next = 0;
-    pool_run(op->pool, many_down, &a);
-    arena_reset(op->scratch, mark);
+    if (a.n_blocks > 0)
+        pool_run(op->pool, many_gate_up, &a);
+}
+
+void op_moe_many_sum(struct op *op, const struct moe_many *m, const struct moe_expert *e, int n)
+{
+    struct many a = {.op = op, .m = m, .e = e, .n = n};
+    if (n > 0)
+        pool_run(op->pool, many_down, &a);
 }

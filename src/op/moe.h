@@ -6,8 +6,8 @@
  * act is silu(g) * u or another entry of the kernel table; biases where the experts have them.
  *
  * Few rows: each (expert, row) pair's output o is kept apart, in any order of arrival; op_moe_sum() adds them in ascending
- * expert id when the last is in. Many rows: two phases over the READY experts of a wave, ascending; waves ascend, so y is
- * summed in the same order. Both give the same bits: one rounded product and one add per pair, from zero. */
+ * expert id when the last is in. Many rows: hidden rows of a wave's experts in any order, then
+ * their sums ascending; waves ascend, so y is summed in the same order. Both give the same bits: one rounded product and one add per pair, from zero. */
 #ifndef OP_MOE_H
 #define OP_MOE_H
 
@@ -41,9 +41,21 @@ void op_moe_few(struct op *op, const struct moe_few *f, const struct moe_expert 
 /* y [n_rows][n_embd], from +0: pairs in ascending expert id. e: all experts of the layer call, ascending. */
 void op_moe_sum(struct op *op, const struct moe_few *f, const struct moe_expert *e, int n, float *y, int n_rows);
 
-/* Many rows: y += the pairs of these experts (ascending); y was zeroed before the first wave. n_uses: their pairs in all. */
-void op_moe_many(struct op *op, const struct moe_expert *e, int n, int n_uses, struct act *x, float *y, int n_embd,
-                 int n_ff, moe_act *act);
+/* Many rows, a wave at a time: begin, then every expert of the wave once in op_moe_many_hidden(), as they become readable, then
+ * all of them, ascending, in op_moe_many_sum(): y += their pairs; y was zeroed before the first wave. The wave's pairs are
+ * [first_use, first_use + n_uses) of the layer call's. Scratch of the step until the caller's mark is reset. */
+struct moe_many {
+    struct act *x;
+    struct xq hq; /* [n_uses] planes, where down is quantised */
+    float *h;     /* [n_uses][n_ff], where it is not */
+    float *y;
+    int first_use, n_embd, n_ff;
+    moe_act *act;
+};
+struct moe_many op_moe_many_begin(struct op *op, enum block_type down, int first_use, int n_uses, struct act *x,
+                                  float *y, int n_embd, int n_ff, moe_act *act);
+void op_moe_many_hidden(struct op *op, const struct moe_many *m, const struct moe_expert *e, int n);
+void op_moe_many_sum(struct op *op, const struct moe_many *m, const struct moe_expert *e, int n);
 
 /* Bytes for the plan (wide: down takes f32, as float weights and --exact do): of the step's scratch for n_rows rows using n_used experts each, and of a thread. */
 size_t op_moe_bytes(int n_rows, int n_used, int n_ff, int n_embd, int wide);

@@ -136,7 +136,15 @@ static float *by_many(const struct bench *b, enum cpu_tier tier, int threads, in
                 uses += b->expert[e].n;
                 ready[n++] = b->expert[e];
             }
-        op_moe_many(&w.op, ready, n, uses, &a, y, N_EMBD, N_FF, w.op.k->silu_mul);
+        if (n == 0)
+            continue;
+        size_t mark = arena_mark(w.op.scratch);
+        struct moe_many m = op_moe_many_begin(&w.op, ready[0].down.type, ready[0].first_use, uses, &a, y, N_EMBD, N_FF,
+                                              w.op.k->silu_mul);
+        op_moe_many_hidden(&w.op, &m, ready + n / 2, n - n / 2); /* as they come */
+        op_moe_many_hidden(&w.op, &m, ready, n / 2);
+        op_moe_many_sum(&w.op, &m, ready, n);
+        arena_reset(w.op.scratch, mark);
     }
     world_close(&w);
     return y;
