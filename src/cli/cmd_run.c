@@ -99,6 +99,8 @@ struct answer {
 
 static void emit(struct answer *a, const char *text, size_t n)
 {
+    if (n == 0)
+        return;
     if (!a->quiet) {
         fwrite(text, 1, n, stdout);
         if (fflush(stdout) && !a->lost)
