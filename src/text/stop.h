@@ -33,8 +33,8 @@ struct stopping {
 };
 
 /* More text. Returns what may be shown now, *n bytes of it, valid until the next call and as long as `text`: held-back text that
- * turned out to be no stop string comes first. Once one is complete `found` is set, what precedes it was returned, and everything after it is dropped.
- * NULL: no memory. */
+ * turned out to be no stop string comes first. Once one is complete `found` is set, what precedes it was returned, and what follows
+ * is dropped. NULL: no memory. */
 const char *stopping_next(const struct stops *s, struct stopping *at, const char *text, size_t length, size_t *n);
 /* The text has ended: what was held back. */
 const char *stopping_end(const struct stops *s, struct stopping *at, size_t *n);

@@ -6,6 +6,7 @@
 #include "text/vocab.h"
 #include "text_fixture.h"
 
+#include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
 
@@ -291,6 +292,103 @@ static void test_spm(void **state)
     tokenizer_destroy(t);
 }
 
+/* Merges over characters, words cut at newlines, no space in front, bytes where nothing else is. */
+static void test_gemma4(void **state)
+{
+    (void)state;
+    static struct small_vocab v;
+    struct error err = {0};
+    struct tokenizer *t = NULL;
+    small_begin(&v, "gemma4");
+    int bos = small_add(&v, "<bos>", TOKEN_CONTROL, 0), space = small_add(&v, "▁", TOKEN_NORMAL, 0),
+        a = small_add(&v, "a", TOKEN_NORMAL, 0), b = small_add(&v, "b", TOKEN_NORMAL, 0),
+        ab = small_add(&v, "ab", TOKEN_NORMAL, 0), space_a = small_add(&v, "▁a", TOKEN_NORMAL, 0),
+        lines = small_add(&v, "\n\n", TOKEN_NORMAL, 0), cde = small_add(&v, "cde", TOKEN_NORMAL, 0);
+    v.bos = bos;
+    v.add_bos = 0; /* not for files to say */
+    small_merge(&v, "a b");
+    small_merge(&v, "▁ a");
+    small_merge(&v, "c d"); /* neither c nor cd is a token */
+    small_merge(&v, "cd e");
+    assert_int_equal(small_load(&v, &t, &err), 0);
+    ids_are(t, "a", 1, 0, 2, (int32_t[]){bos, a});
+    ids_are(t, " ab a", 0, 0, 3, (int32_t[]){space, ab, space_a});   /* a b before ▁ a */
+    ids_are(t, "a\n\nb\n", 0, 0, 4, (int32_t[]){a, lines, b, '\n'}); /* id of a byte: the byte */
+    ids_are(t, "cdecd", 0, 0, 3, (int32_t[]){cde, 'c', 'd'});
+    ids_are(t, "\xC3", 0, 0, 3, (int32_t[]){0xEF, 0xBF, 0xBD});
+    tokenizer_destroy(t);
+    int behind = small_add(&v, "b▁", TOKEN_NORMAL,
+                           0); /* words no longer stand alone: the same result by the longer way */
+    small_merge(&v, "b ▁");
+    assert_int_equal(small_load(&v, &t, &err), 0);
+    ids_are(t, "b a", 0, 0, 2, (int32_t[]){b, space_a});
+    ids_are(t, "b b", 0, 0, 2, (int32_t[]){behind, b});
+    tokenizer_destroy(t);
+}
+
+/* Vocabularies that can be shown and decoded, but not yet encoded with. */
+static void test_decode_only(void **state)
+{
+    (void)state;
+    static struct small_vocab v;
+    const char *model[] = {"t5", "bert"};
+    for (int m = 0; m < 2; m++) {
+        struct tokenizer *t = NULL;
+        struct error err = {0};
+        struct token_list l = {0};
+        size_t n;
+        small_begin(&v, model[m]);
+        int word = small_add(&v, "▁word", TOKEN_NORMAL, 0);
+        assert_int_equal(small_load(&v, &t, &err), 0);
+        assert_memory_equal(tokenizer_piece(t, word, 0, &n), " word", 5);
+        assert_int_equal(tokenizer_encode(t, "word", 4, 1, 1, &l, &err), -1);
+        assert_int_equal(err.code, ERR_UNSUPPORTED);
+        assert_int_equal(tokenizer_separator(t), m == 1 ? 102 : -1);
+        tokenizer_destroy(t);
+    }
+}
+
+/* The same ids from many threads, whoever gets a table of words. */
+enum { THREADS = 4 };
+struct job {
+    const struct tokenizer *t;
+    const char *text;
+    size_t n;
+    uint64_t sum;
+};
+
+static void *encode_many(void *arg)
+{
+    struct job *j = arg;
+    for (int round = 0; round < 50; round++) {
+        struct token_list l = encode(j->t, j->text, j->n, 0, 1);
+        for (size_t i = 0; i < l.n; i++)
+            j->sum = j->sum * 31 + (uint64_t)l.id[i];
+        token_list_free(&l);
+    }
+    return NULL;
+}
+
+static void test_threads(void **state)
+{
+    (void)state;
+    struct tokenizer *t = load_file(EMBER);
+    char text[4000];
+    for (size_t i = 0; i < sizeof text; i++)
+        text[i] = "etaoin shrdlu, cmfwyp. "[rnd(23)];
+    struct job job[THREADS];
+    pthread_t thread[THREADS];
+    for (int i = 0; i < THREADS; i++) {
+        job[i] = (struct job){t, text, sizeof text, 0};
+        assert_int_equal(pthread_create(&thread[i], NULL, encode_many, &job[i]), 0);
+    }
+    for (int i = 0; i < THREADS; i++) {
+        pthread_join(thread[i], NULL);
+        assert_true(job[i].sum == job[0].sum);
+    }
+    tokenizer_destroy(t);
+}
+
 /* n log n, and no limit of the matcher in the way: a quadratic step would not come back from a megabyte. */
 static void test_long_runs(void **state)
 {
@@ -328,8 +426,6 @@ static void test_refusals(void **state)
     v.pre = "no-such-rule";
     refused(&v, "no-such-rule");
     refused(&v, "qwen2");
-    v.pre = "";
-    refused(&v, "default");
     small_begin(&v, "gpt2");
     v.model = "rwkv";
     refused(&v, "rwkv");
@@ -350,6 +446,10 @@ static void test_refusals(void **state)
     struct error err = {0};
     assert_int_equal(small_load(&v, &t, &err), 0);
     ids_are(t, "Q", 0, 0, 1, (int32_t[]){3});
+    tokenizer_destroy(t);
+    small_begin(&v, "gpt2");
+    v.pre = ""; /* as if it were "default" */
+    assert_int_equal(small_load(&v, &t, &err), 0);
     tokenizer_destroy(t);
     small_begin(&v, "gpt2");
     v.n_type = 255;
@@ -395,6 +495,10 @@ static void test_roles(void **state)
     assert_int_equal(small_load(&v, &t, &err), 0); /* harmony: the end of a message only */
     assert_false(tokenizer_is_end(t, end));
     assert_int_equal(tokenizer_type(t, end), TOKEN_USER);
+    tokenizer_piece(t, end, 0, &n); /* still a control token to who reads plain text */
+    assert_int_equal(n, 0);
+    tokenizer_piece(t, end, 1, &n);
+    assert_int_equal(n, 7);
     tokenizer_destroy(t);
 }
 
@@ -420,7 +524,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_ember),         cmocka_unit_test(test_round_trip), cmocka_unit_test(test_special_cuts),
         cmocka_unit_test(test_phi3_swallows), cmocka_unit_test(test_merges),     cmocka_unit_test(test_ignore_merges),
-        cmocka_unit_test(test_spm),           cmocka_unit_test(test_long_runs),  cmocka_unit_test(test_refusals),
+        cmocka_unit_test(test_spm),           cmocka_unit_test(test_gemma4),     cmocka_unit_test(test_decode_only),
+        cmocka_unit_test(test_threads),       cmocka_unit_test(test_long_runs),  cmocka_unit_test(test_refusals),
         cmocka_unit_test(test_roles),         cmocka_unit_test(test_memory),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
