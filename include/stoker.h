@@ -63,6 +63,9 @@ struct stoker_options {
     int exact;                                                  /* decoded weights, f32 activations */
     void (*progress)(void *arg, uint64_t done, uint64_t total); /* bytes read while loading */
     void *progress_arg;
+    const char *route_trace,
+        *cache_log;     /* files to write: routes of every row, decisions of the expert cache (research) */
+    const char *mirror; /* a folder with a second copy of the model's files, read in parallel */
 };
 
 /* Reads the file's headers, makes the plan, loads what stays resident, starts the engine's thread. STOKER_ERR_MEMORY: the plan

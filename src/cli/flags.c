@@ -220,7 +220,7 @@ int flags_parse(const char *command, const char *usage, const struct flag_table 
 
 struct flag_table model_flags(struct stoker_options *o)
 {
-    static struct flag f[16];
+    static struct flag f[24];
     const struct flag t[] = {
         {"--memory", NULL, FLAG_BYTES, &o->memory, 0, 0, "BYTES|min|max",
          "bound on the whole process (default: what the machine has left)"},
@@ -236,6 +236,9 @@ struct flag_table model_flags(struct stoker_options *o)
         {"--reader", NULL, FLAG_TEXT, &o->reader, 0, 0, "uring|threads|buffered",
          "how the disk is read (default: first that works)"},
         {"--reader-depth", NULL, FLAG_INT, &o->reader_depth, 1, 4096, "N", "pieces in flight"},
+        {"--mirror", NULL, FLAG_TEXT, &o->mirror, 0, 0, "DIR", "a second copy of the model's files, read in parallel"},
+        {"--route-trace", NULL, FLAG_TEXT, &o->route_trace, 0, 0, "FILE", "write the experts of each row (research)"},
+        {"--cache-log", NULL, FLAG_TEXT, &o->cache_log, 0, 0, "FILE", "write what the expert cache decides (research)"},
         {"--read-timeout", NULL, FLAG_REAL, &o->read_timeout, 0.01, 1e6, "S",
          "a read older than this has failed (default 120)"},
     };

@@ -66,7 +66,10 @@ static int read_options(struct session_options *to, const struct stoker_options 
 {
     static const struct stoker_options none;
     o = o ? o : &none;
-    *to = (struct session_options){.progress = o->progress, .progress_arg = o->progress_arg};
+    *to = (struct session_options){.progress = o->progress,
+                                   .progress_arg = o->progress_arg,
+                                   .route_trace = o->route_trace,
+                                   .cache_log = o->cache_log};
     struct plan_wish *w = &to->wish;
     w->how = o->memory == 0                   ? PLAN_FROM_MACHINE
              : o->memory == STOKER_MEMORY_MIN ? PLAN_MINIMUM
@@ -80,6 +83,7 @@ static int read_options(struct session_options *to, const struct stoker_options 
     w->exact = o->exact;
     w->n_slots = o->n_slots;
     memcpy(w->slots, o->slots, sizeof w->slots);
+    w->reader.mirror = o->mirror;
     w->reader.depth = o->reader_depth;
     w->reader.timeout_seconds = o->read_timeout;
     if (w->n_ctx < 0 || w->n_parallel < 0 || w->n_chunk < 0 || w->n_threads < 0 || w->n_parallel > MAX_JOBS / 2 ||

@@ -4,6 +4,7 @@
 #include "base/checked.h"
 #include "base/error.h"
 #include "base/log.h"
+#include "model/traces.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -183,6 +184,9 @@ int session_load(struct session *s, const struct session_options *opt, struct er
         return -1;
     if (place_room(s, err) || place_pages(s, opt->wish.kv, err) || place_op(s, opt, err) || place_store(s, err))
         return -1;
+    const struct traces_options traces = {opt->route_trace, opt->cache_log, s->plan.n_chunk, reader_align(s->reader)};
+    if (traces_open(&s->model->traces, s->model, &traces, err))
+        return -1;
     uint8_t *bounce = arena_alloc_aligned(&s->scratch, WEIGHTS_BOUNCE, 4096);
     if (!bounce)
         return error_set(err, ERR_BUG, "the plan's scratch is too small to load weights through");
@@ -196,8 +200,10 @@ void session_close(struct session *s)
 {
     if (!s)
         return;
-    if (s->model)
+    if (s->model) {
+        traces_close(s->model->traces);
         store_destroy(s->model->store);
+    }
     if (s->reader)
         reader_close(s->reader);
     pool_destroy(s->pool);

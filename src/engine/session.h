@@ -39,6 +39,7 @@ struct session_options {
     enum cpu_tier tier;                                         /* cap */
     void (*progress)(void *arg, uint64_t done, uint64_t total); /* bytes of weights read; may be NULL */
     void *progress_arg;
+    const char *route_trace, *cache_log; /* paths, or NULL: model/traces.h */
 };
 
 /* On failure everything is given back. When the plan is refused, *out stays for its numbers (minimum, whole) if keep is set;

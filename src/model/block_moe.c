@@ -8,6 +8,7 @@
  * go on with the same bits. Definitions: streaming.md P, kernels.md C. */
 #include "model/bind.h"
 #include "model/step.h"
+#include "model/traces.h"
 
 #include "base/clock.h"
 #include "base/error.h"
@@ -26,6 +27,8 @@ struct pairs {
 
 void moe_step_begin(struct step *s)
 {
+    if (s->m->traces)
+        traces_step(s->m->traces, s->n_rows, s->b->n_prompt);
     if (s->m->store)
         store_sweep_begin(s->m->store, s->n_rows > MOE_FEW_ROWS ? s->n_rows : 0);
 }
@@ -116,6 +119,13 @@ static struct pairs sort_pairs(struct step *s, const struct routes *r, const str
     for (int i = 0; i < n; i++)
         p.expert[i] = moe_expert(e, id[i], row_start[i], row_start[i + 1], rows, p.w);
     return p;
+}
+
+static void trace(const struct step *s, int l, const struct routes *r)
+{
+    for (int row = 0; s->m->traces && row < s->n_rows; row++)
+        if (!s->b->dead[row])
+            traces_row(s->m->traces, l, row, r->id + (size_t)row * (size_t)r->n_used, r->n_used);
 }
 
 /* Its rows leave, and it adds nothing. */
@@ -240,6 +250,7 @@ void block_moe(struct step *s, int l, float *y, struct act *a, const struct rout
     quantise_for(a, e, shared);
     size_t mark = step_mark(s);
     struct pairs p = sort_pairs(s, r, e);
+    trace(s, l, r);
     struct expert_wave *wave = op_alloc(op, ((size_t)p.uses.n + 1) * sizeof *wave);
     int n_wave = p.uses.n ? store_layer_begin(s->m->store, l, &p.uses, wave) : 0, few = s->n_rows <= MOE_FEW_ROWS;
     float *shared_y = NULL, *shared_gate = NULL;

@@ -37,7 +37,10 @@ is "a chat" 0 "=9 + 4 = 13.
 C-A-T.
 The capital of Japan is Tokyo." ""
 run run --temp 0 --memory min --stats
-is "a chat with statistics" 0 "9 \+ 4 = 13" "^experts .*hits.*[1-9][0-9]* misses, [1-9][0-9]* evictions"
+is "a chat with statistics" 0 "9 \+ 4 = 13" "^experts .* % hits, .*/token at .* MB/s, waited .* of .* ms$"
+for figure in misses evictions bytes_read compute_ms; do
+    is "a chat with statistics: $figure" 0 "9 \+ 4 = 13" "^$figure +[1-9][0-9.]* +[0-9.]+$"
+done
 run run --temp 0 --json
 is "a chat as JSON" 0 '^\{"text":"C-A-T\.","end":"stop","prompt_tokens":[0-9]+,"cached_tokens":[1-9][0-9]*,"tokens":[0-9]+,' ""
 [ "$(grep -c '^{.*}$' "$dir/out")" -eq 3 ] && pass || fail "a chat as JSON" "not three objects"

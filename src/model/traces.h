@@ -1,0 +1,32 @@
+/* What research wants to know of a run: which experts each layer used for each row (--route-trace), and what the expert cache
+ * decided (--cache-log). For measuring and for tests: buffers come from the heap, beside the plan. */
+#ifndef MODEL_TRACES_H
+#define MODEL_TRACES_H
+
+#include <stdint.h>
+
+struct error;
+struct expert_store;
+struct model;
+struct traces;
+
+struct traces_options {
+    const char *routes, *cache; /* paths; NULL: not wanted */
+    int n_chunk;                /* most rows of a step */
+    uint32_t align;             /* reader_align() */
+};
+
+/* *out stays NULL when neither is wanted. ERR_IO: a file cannot be made; ERR_INPUT: the model has no experts. Listens to the
+ * store from here on. */
+int traces_open(struct traces **out, const struct model *m, const struct traces_options *opt, struct error *err);
+
+/* Writes what is left. */
+void traces_close(struct traces *t);
+
+/* A step of n_rows rows begins, the first n_prompt of a prompt. */
+void traces_step(struct traces *t, int n_rows, int n_prompt);
+
+/* Row `row` of the step, in layer l, is routed to id[n_used], in order of selection; -1: none. */
+void traces_row(struct traces *t, int l, int row, const int32_t *id, int n_used);
+
+#endif
