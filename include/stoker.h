@@ -160,6 +160,19 @@ struct stoker_message {
 int stoker_chat(const struct stoker *s, const struct stoker_message *m, size_t n, int think, stoker_token **out,
                 size_t *n_out, struct stoker_error *err);
 
+/* A vocabulary without its model. pre: used instead of the file's tokenizer.ggml.pre, or NULL. */
+struct stoker_vocab;
+int stoker_vocab_open(struct stoker_vocab **out, const char *path, const char *pre, struct stoker_error *err);
+void stoker_vocab_close(struct stoker_vocab *v);
+int stoker_vocab_size(const struct stoker_vocab *v);
+int stoker_vocab_tokenize(const struct stoker_vocab *v, const char *text, size_t length, int add_special,
+                          int parse_special, stoker_token **out, size_t *n, struct stoker_error *err);
+/* The bytes of a token, *length of them; of an id beyond the vocabulary none. */
+const char *stoker_vocab_piece(const struct stoker_vocab *v, stoker_token id, size_t *length);
+/* The text of a list of tokens, control tokens shown; malloc'd. STOKER_ERR_INPUT names an id beyond the vocabulary. */
+int stoker_vocab_text(const struct stoker_vocab *v, const stoker_token *ids, size_t n, char **out, size_t *length,
+                      struct stoker_error *err);
+
 /* Tokens to text as they come: whole UTF-8 characters, control tokens hidden. */
 struct stoker_text;
 struct stoker_text *stoker_text_open(const struct stoker *s);

@@ -26,6 +26,7 @@ static const struct {
     {"inspect", cmd_inspect, "what is in a GGUF file: keys, tensors, sizes, experts"},
     {"bench", cmd_bench, "speed of prompts and of generation"},
     {"disk", cmd_disk, "read rate of a drive by depth and size"},
+    {"tokenize", cmd_tokenize, "ids and pieces of a text, or the text of ids"},
     {"version", cmd_version, "the version"},
 };
 enum { N_COMMANDS = sizeof commands / sizeof *commands };

@@ -1,0 +1,209 @@
+/* stoker tokenize: what a model makes of a text, and back. */
+#include "cli.h"
+#include "flags.h"
+
+#include <errno.h>
+#include <jansson.h>
+#include <limits.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const char usage[] = "stoker tokenize MODEL.gguf [TEXT] [flags]: ids of a text, from stdin without TEXT.\n\n"
+                            "  stoker tokenize MODEL.gguf 'Hello world'            9707 1879\n"
+                            "  stoker tokenize MODEL.gguf 'Hello world' --pieces   a line a token: id and bytes\n"
+                            "  stoker tokenize MODEL.gguf --decode '9707 1879'     Hello world\n"
+                            "  stoker tokenize MODEL.gguf --json <prompt.txt       {\"tokens\": [...]}\n\n";
+
+struct text {
+    char *bytes;
+    size_t n;
+};
+
+/* All of stdin; bytes NULL after a sentence. */
+static struct text read_stdin(void)
+{
+    struct text t = {NULL, 0};
+    size_t cap = 0, got = 1;
+    while (got > 0) {
+        if (t.n == cap) {
+            cap = cap ? 2 * cap : 1 << 16;
+            char *grown = realloc(t.bytes, cap);
+            if (!grown) {
+                fprintf(stderr, "stoker tokenize: no memory for the text on stdin\n");
+                free(t.bytes);
+                return (struct text){NULL, 0};
+            }
+            t.bytes = grown;
+        }
+        t.n += got = fread(t.bytes + t.n, 1, cap - t.n, stdin);
+    }
+    if (ferror(stdin)) {
+        fprintf(stderr, "stoker tokenize: stdin cannot be read: %s\n", strerror(errno));
+        free(t.bytes);
+        t.bytes = NULL;
+    }
+    return t;
+}
+
+/* ---- showing --------------------------------------------------------------------------------------------------------------- */
+
+/* Bytes in quotes, on one line; what is no printable UTF-8 as \xNN. */
+static void print_piece(const char *p, size_t n)
+{
+    putchar('"');
+    for (size_t i = 0; i < n; i++) {
+        unsigned char c = (unsigned char)p[i];
+        json_t *rest = c < 0x80 ? NULL : json_stringn(p + i, n - i); /* NULL: not UTF-8 */
+        if (rest) {
+            fwrite(p + i, 1, n - i, stdout);
+            i = n;
+        } else if (c == '\n') {
+            fputs("\\n", stdout);
+        } else if (c == '\t') {
+            fputs("\\t", stdout);
+        } else if (c < 0x20 || c >= 0x7F) {
+            printf("\\x%02X", c);
+        } else {
+            printf("%s%c", c == '"' || c == '\\' ? "\\" : "", c);
+        }
+        json_decref(rest);
+    }
+    putchar('"');
+}
+
+/* A string, or the bytes as numbers where they are no UTF-8. */
+static json_t *json_piece(const char *p, size_t n)
+{
+    json_t *text = json_stringn(p, n);
+    if (text)
+        return text;
+    json_t *bytes = json_array();
+    for (size_t i = 0; i < n; i++)
+        json_array_append_new(bytes, json_integer((unsigned char)p[i]));
+    return bytes;
+}
+
+static void print_json(json_t *o)
+{
+    json_dumpf(o, stdout, JSON_COMPACT | JSON_PRESERVE_ORDER);
+    putchar('\n');
+    json_decref(o);
+}
+
+static void show_tokens(const struct stoker_vocab *v, const stoker_token *ids, size_t n, int pieces, int json)
+{
+    json_t *list = json ? json_array() : NULL;
+    for (size_t i = 0; i < n; i++) {
+        size_t length;
+        const char *piece = stoker_vocab_piece(v, ids[i], &length);
+        if (json) {
+            json_array_append_new(list, pieces
+                                            ? json_pack("{s:i, s:o}", "id", ids[i], "piece", json_piece(piece, length))
+                                            : json_integer(ids[i]));
+        } else if (pieces) {
+            printf("%d\t", ids[i]);
+            print_piece(piece, length);
+            putchar('\n');
+        } else {
+            printf("%s%d", i ? " " : "", ids[i]);
+        }
+    }
+    if (json)
+        print_json(json_pack("{s:o}", "tokens", list));
+    else if (!pieces)
+        putchar('\n');
+}
+
+static int tokenize(const struct stoker_vocab *v, const struct text *t, int add, int parse, int pieces, int json)
+{
+    struct stoker_error err;
+    stoker_token *ids = NULL;
+    size_t n;
+    if (stoker_vocab_tokenize(v, t->bytes, t->n, add, parse, &ids, &n, &err))
+        return report(&err);
+    show_tokens(v, ids, n, pieces, json);
+    free(ids);
+    return 0;
+}
+
+/* ---- back ------------------------------------------------------------------------------------------------------------------ */
+
+/* Numbers with spaces, commas or brackets between them. -1 after a sentence. */
+static int read_ids(const struct text *t, stoker_token *ids, size_t *n)
+{
+    *n = 0;
+    for (size_t i = 0; i < t->n;) {
+        if (strchr(" \t\r\n,[]", t->bytes[i])) {
+            i++;
+            continue;
+        }
+        int64_t id = 0;
+        size_t begin = i;
+        for (; i < t->n && t->bytes[i] >= '0' && t->bytes[i] <= '9' && id <= INT_MAX; i++)
+            id = 10 * id + (t->bytes[i] - '0');
+        if (i == begin || id > INT_MAX) {
+            size_t rest = t->n - begin < 20 ? t->n - begin : 20;
+            fprintf(stderr, "stoker tokenize: --decode wants ids with spaces or commas between them, not \"%.*s\"\n",
+                    (int)rest, t->bytes + begin);
+            return -1;
+        }
+        ids[(*n)++] = (stoker_token)id;
+    }
+    return 0;
+}
+
+static int decode(const struct stoker_vocab *v, const struct text *t, int json)
+{
+    struct stoker_error err;
+    char *text = NULL;
+    size_t n, length;
+    stoker_token *ids = malloc((t->n / 2 + 1) * sizeof *ids);
+    if (!ids || read_ids(t, ids, &n)) {
+        free(ids);
+        return 2;
+    }
+    int failed = stoker_vocab_text(v, ids, n, &text, &length, &err);
+    free(ids);
+    if (failed)
+        return report(&err);
+    if (json)
+        print_json(json_pack("{s:o}", "content", json_stringn(text, length)));
+    else
+        fwrite(text, 1, length, stdout);
+    free(text);
+    return 0;
+}
+
+int cmd_tokenize(int argc, char **argv)
+{
+    int add = 0, plain = 0, pieces = 0, back = 0, json = 0, n_rest;
+    const char *pre = NULL, *rest[2] = {NULL, NULL};
+    const struct flag mine[] = {
+        {"--add-special", NULL, FLAG_SWITCH, &add, 0, 0, NULL, "begin and end as the vocabulary wants (bos, eos)"},
+        {"--no-parse-special", NULL, FLAG_SWITCH, &plain, 0, 0, NULL, "names of control tokens are ordinary text"},
+        {"--pieces", NULL, FLAG_SWITCH, &pieces, 0, 0, NULL, "a line a token: id and bytes"},
+        {"--pre", NULL, FLAG_TEXT, &pre, 0, 0, "NAME", "another pre-tokenizer than the file's"},
+        {"--decode", NULL, FLAG_SWITCH, &back, 0, 0, NULL, "ids in, text out"},
+        {"--json", NULL, FLAG_SWITCH, &json, 0, 0, NULL, "for programs"},
+    };
+    const struct flag_table table = {mine, sizeof mine / sizeof *mine};
+    int status = flags_parse("tokenize", usage, &table, 1, argc, argv, rest, 2, &n_rest);
+    if (status != FLAGS_DONE)
+        return status;
+    if (n_rest == 0) {
+        fprintf(stderr, "stoker tokenize: which MODEL.gguf? See stoker tokenize --help\n");
+        return 2;
+    }
+    struct stoker_vocab *v;
+    struct stoker_error err;
+    if (stoker_vocab_open(&v, rest[0], pre, &err))
+        return report(&err);
+    struct text t = {(char *)(uintptr_t)rest[1], rest[1] ? strlen(rest[1]) : 0};
+    if (!rest[1])
+        t = read_stdin();
+    status = !t.bytes ? 1 : back ? decode(v, &t, json) : tokenize(v, &t, add, !plain, pieces, json);
+    if (!rest[1])
+        free(t.bytes);
+    stoker_vocab_close(v);
+    return status;
+}
