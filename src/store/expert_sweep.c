@@ -142,7 +142,7 @@ int sweep_plan(struct expert_store *st, const struct expert_uses *uses, struct e
     int layer = st->turn, misses = misses_of(st, uses), room = room_of(st, layer);
     cache_keep(&st->cache, layer, 0);
     slot_make_room(st, layer, misses < room ? misses : room, REACH_KEPT);
-    if (misses > 1)
+    if (misses > 1 || (misses == 1 && slots_open(st, layer) == 0)) /* every slot a hit, and one expert more */
         slot_make_room(st, layer, 2, REACH_HELD);
     misses = misses_of(st, uses);
     int cap = slots_open(st, layer) / 2, split = st->sweep < SPLIT_ROWS ? SPLIT : 1;
