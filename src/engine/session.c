@@ -245,7 +245,9 @@ int session_forward(struct session *s, struct batch *b, struct error *err)
     if (model_forward(s->model, b, err))
         return -1;
     for (int r = 0; r < b->n_rows; r++)
-        if (!b->dead[r] && b->seq[r]->n_pos < b->pos[r] + 1)
+        if (b->dead[r])
+            seq_tear(b->seq[r]);
+        else if (b->seq[r]->n_pos < b->pos[r] + 1)
             seq_commit(b->seq[r], b->pos[r] + 1);
     return 0;
 }

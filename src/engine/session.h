@@ -56,7 +56,7 @@ struct batch session_batch(struct session *s);
  * exceed plan.n_logits. */
 int batch_add(struct session *s, struct batch *b, struct sequence *seq, int32_t token, int pos, int wants_logits);
 
-/* Run it, and commit the positions of the rows that stayed. */
+/* Run it, commit the positions of the rows that stayed, tear the sequences of those that left. */
 int session_forward(struct session *s, struct batch *b, struct error *err);
 
 /* Logits, sampler and batch room: for the plan. */

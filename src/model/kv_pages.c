@@ -14,6 +14,9 @@ int kv_pages_needed(int window, int n_ctx, int n_chunk)
     return kept < all ? (int)kept : all;
 }
 
+/* It sees positions from n_pos - window + 1 on. */
+int kv_first_page(int window, int n_pos) { return window > 0 && n_pos >= window ? (n_pos - window + 1) / KV_PAGE : 0; }
+
 size_t kv_pool_bytes(const struct kv_shape *s, int n_layer, int n_page)
 {
     return kv_page_bytes(s) * (size_t)n_layer * (size_t)n_page;
@@ -120,11 +123,9 @@ void seq_commit(struct sequence *seq, int n_pos)
 {
     seq->n_pos = n_pos;
     for (int k = 0; k < KV_KINDS; k++) {
-        int window = seq->pool[k].window; /* the next row, at n_pos, sees n_pos - window + 1 and up */
-        if (seq->pool[k].n_layer && window > 0)
-            for (; seq->first_page[k] < seq->n_page[k] && (seq->first_page[k] + 1) * KV_PAGE <= n_pos - window + 1;
-                 seq->first_page[k]++)
-                drop(seq, k, seq->first_page[k]);
+        int first = kv_first_page(seq->pool[k].window, n_pos);
+        for (; seq->first_page[k] < seq->n_page[k] && seq->first_page[k] < first; seq->first_page[k]++)
+            drop(seq, k, seq->first_page[k]);
     }
 }
 
@@ -146,13 +147,16 @@ void seq_clear(struct sequence *seq)
         memset(seq->state, 0, seq->state_bytes);
     for (int i = 0; i < seq->n_snapshot; i++)
         seq->snapshot[i].pos = -1;
+    seq->torn = 0;
     atomic_store(&seq->cancelled, 0);
 }
+
+void seq_tear(struct sequence *seq) { seq->torn = seq->state != NULL; }
 
 void seq_snapshot(struct sequence *seq)
 {
     struct snapshot *to = seq->snapshot;
-    if (!seq->state || seq->n_snapshot == 0)
+    if (!seq->state || seq->n_snapshot == 0 || seq->torn)
         return;
     for (int i = 0; i < seq->n_snapshot; i++) {
         if (seq->snapshot[i].pos == seq->n_pos)
@@ -177,7 +181,7 @@ static int reachable(const struct sequence *seq, int n_pos)
 
 int seq_rewind(struct sequence *seq, int n_pos)
 {
-    if (n_pos >= seq->n_pos)
+    if (n_pos >= seq->n_pos && !seq->torn)
         return seq->n_pos;
     const struct snapshot *from = NULL;
     int cancelled = atomic_load(&seq->cancelled), target = seq->state ? 0 : n_pos;
@@ -194,6 +198,7 @@ int seq_rewind(struct sequence *seq, int n_pos)
     }
     if (from)
         memcpy(seq->state, from->state, seq->state_bytes);
+    seq->torn = 0;
     for (int i = 0; i < seq->n_snapshot; i++)
         if (seq->snapshot[i].pos > target)
             seq->snapshot[i].pos = -1;

@@ -39,8 +39,9 @@ struct sequence {
     int first_page[KV_KINDS], n_page[KV_KINDS]; /* held: [first_page, n_page) */
     int max_page;
     int n_pos;      /* positions that are committed */
-    uint8_t *state; /* [state_bytes], of all recurrent layers; NULL: none */
+    uint8_t *state; /* [state_bytes], of all recurrent layers after n_pos positions; NULL: none */
     size_t state_bytes;
+    int torn; /* its rows left a step midway: layers disagree about the state, only a snapshot helps */
     struct snapshot *snapshot;
     int n_snapshot;
     atomic_int cancelled; /* set from outside: its rows leave at the next layer boundary */
@@ -48,6 +49,9 @@ struct sequence {
 
 /* Pages that a sequence of n_ctx positions needs at a time, when steps have at most n_chunk rows. */
 int kv_pages_needed(int window, int n_ctx, int n_chunk);
+
+/* The first page that the row at n_pos still sees; pages before it are given back. */
+int kv_first_page(int window, int n_pos);
 
 size_t kv_pool_bytes(const struct kv_shape *s, int n_layer, int n_page);
 size_t kv_pool_table_bytes(int n_page);
@@ -68,11 +72,15 @@ void seq_commit(struct sequence *seq, int n_pos);
 /* Give all pages back: the sequence is empty and new. */
 void seq_clear(struct sequence *seq);
 
+/* Its rows left a step midway: positions stay as they were committed, but the state is lost. */
+void seq_tear(struct sequence *seq);
+
 /* Remember the state at n_pos, for a later seq_rewind; the oldest snapshot makes room. Nothing to do without state. */
 void seq_snapshot(struct sequence *seq);
 
 /* Forget positions from n_pos on; returns the position really reached: n_pos for pure attention, else the last snapshot at or
- * below it; 0 where a window has lost what it would need. The caller replays the rest. */
+ * below it; 0 where a window has lost what it would need. The caller replays the rest. Forward it goes nowhere: n_pos beyond
+ * the end means the end, which a torn sequence has lost too. */
 int seq_rewind(struct sequence *seq, int n_pos);
 
 #endif

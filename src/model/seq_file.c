@@ -1,0 +1,315 @@
+/* Saving and loading sequences: see seq_file.h. One walk over the pieces serves both directions. */
+#include "model/seq_file.h"
+
+#include "base/error.h"
+#include "base/hash.h"
+
+#include <errno.h>
+#include <string.h>
+#include <unistd.h>
+
+static const char magic[8] = {'S', 'T', 'O', 'K', 'E', 'R', 'S', 'Q'};
+
+/* The version rises with the layout, and with every change of a law of sums: other bits are another format. */
+enum { VERSION = 1, BLOCK = 4096 };
+
+struct kind_header {
+    uint32_t n_layer, window, n_head_kv, d_k, d_v;
+};
+
+struct header {
+    char magic[8];
+    uint32_t version, page; /* page: positions of one */
+    uint64_t model, ids;    /* hashes */
+    uint32_t kv_type, exact;
+    uint64_t state_bytes;
+    uint32_t n_pos, n_snapshot;
+    struct kind_header kind[KV_KINDS];
+    uint32_t zero;
+};
+_Static_assert(sizeof(struct header) == 56 + 20 * KV_KINDS + 4, "no padding");
+
+/* ---- what a sequence depends on ----------------------------------------------------------------------------------------------- */
+
+static uint64_t hash_value(const struct gguf_value *v, uint64_t h)
+{
+    const uint64_t kinds[] = {v->kind, v->item, v->n};
+    h = hash64(v->key.text, v->key.length, h);
+    h = hash64(kinds, sizeof kinds, h);
+    if (v->kind == GGUF_STRING)
+        return hash64(v->as.string.text, v->as.string.length, h);
+    if (v->kind != GGUF_ARRAY)
+        return hash64(&v->as.u, sizeof v->as.u, h);
+    for (uint64_t i = 0; i < v->n; i++) {
+        if (v->item == GGUF_STRING)
+            h = hash64(v->as.strings[i].text, v->as.strings[i].length, h);
+        else if (v->item == GGUF_F32 || v->item == GGUF_F64)
+            h = hash64(&(double){gguf_item_float(v, i)}, sizeof(double), h);
+        else
+            h = hash64(&(int64_t){gguf_item_int(v, i)}, sizeof(int64_t), h);
+    }
+    return h;
+}
+
+/* File sizes, tensor table, the architecture's keys; and the vectors, which two trainings of one shape do not share. */
+static uint64_t model_hash(const struct model *m)
+{
+    const struct gguf *g = m->file;
+    size_t stem = strlen(m->arch->name);
+    uint64_t h = hash64(m->arch->name, stem, VERSION);
+    for (int i = 0; i < g->n_file; i++)
+        h = hash64(&g->file[i].size, sizeof g->file[i].size, h);
+    for (uint64_t i = 0; i < g->n_value; i++)
+        if (strncmp(g->value[i].key.text, m->arch->name, stem) == 0 && g->value[i].key.text[stem] == '.')
+            h = hash_value(&g->value[i], h);
+    for (uint64_t i = 0; i < g->n_tensor; i++) {
+        const struct gguf_tensor *t = &g->tensor[i];
+        const uint64_t place[] = {t->type, (uint64_t)t->file, t->offset, t->n_bytes};
+        h = hash64(t->name, strlen(t->name), h);
+        h = hash64(t->ne, sizeof t->ne, h);
+        h = hash64(place, sizeof place, h);
+    }
+    for (int i = 0; i < m->n_weight; i++)
+        if (m->weight[i].vector)
+            h = hash64(m->weight[i].vector, m->weight[i].tensor->ne[0] * sizeof(float), h);
+    return h;
+}
+
+static struct header describe(const struct sequence *seq, const struct model *m)
+{
+    struct header h = {.version = VERSION,
+                       .page = KV_PAGE,
+                       .model = model_hash(m),
+                       .exact = (uint32_t)m->op.exact,
+                       .state_bytes = seq->state_bytes};
+    memcpy(h.magic, magic, sizeof magic);
+    for (int k = 0; k < KV_KINDS; k++) {
+        const struct kv_pool *pool = &seq->pool[k];
+        const struct kv_shape *s = &pool->shape;
+        if (pool->n_layer == 0)
+            continue;
+        h.kv_type = (uint32_t)s->type;
+        h.kind[k] = (struct kind_header){(uint32_t)pool->n_layer, (uint32_t)pool->window, (uint32_t)s->n_head_kv,
+                                         (uint32_t)s->d_k, (uint32_t)s->d_v};
+    }
+    return h;
+}
+
+static uint64_t hash_ids(const int32_t *ids, int n) { return hash64(ids, (size_t)n * sizeof *ids, 0); }
+
+/* ---- the walk ------------------------------------------------------------------------------------------------------------------ */
+
+struct stream {
+    int fd, loading;
+    uint64_t at, sum; /* bytes so far, and their checksum */
+    struct error *err;
+};
+
+static int transfer(struct stream *s, uint8_t *data, size_t n)
+{
+    for (size_t done = 0; done < n;) {
+        ssize_t k = s->loading ? read(s->fd, data + done, n - done) : write(s->fd, data + done, n - done);
+        if (k > 0)
+            done += (size_t)k;
+        else if (k == 0 && s->loading)
+            return error_set(s->err, ERR_FORMAT, "the saved sequence is cut off at byte %llu",
+                             (unsigned long long)(s->at + done));
+        else if (k == 0 || errno != EINTR)
+            return error_set(s->err, ERR_IO, "the saved sequence cannot be %s at byte %llu: %s",
+                             s->loading ? "read" : "written", (unsigned long long)(s->at + done),
+                             k ? strerror(errno) : "nothing is taken");
+    }
+    s->at += n;
+    return 0;
+}
+
+/* Data on its way, and into the checksum: block by block, so that it can be followed through a small buffer. */
+static int pass(struct stream *s, void *data, size_t n)
+{
+    uint8_t *p = data;
+    if (transfer(s, p, n))
+        return -1;
+    for (size_t i = 0; i < n; i += BLOCK)
+        s->sum = hash64(p + i, n - i < BLOCK ? n - i : BLOCK, s->sum);
+    return 0;
+}
+
+static int skip(struct stream *s, size_t n)
+{
+    uint8_t block[BLOCK];
+    for (size_t i = 0; i < n; i += BLOCK)
+        if (pass(s, block, n - i < BLOCK ? n - i : BLOCK))
+            return -1;
+    return 0;
+}
+
+static int pass_page(struct stream *s, const struct sequence *seq, int k, int page)
+{
+    const struct kv_pool *pool = &seq->pool[k];
+    const struct kv_shape *shape = &pool->shape;
+    int left = seq->n_pos - page * KV_PAGE;
+    size_t row = (size_t)(left < KV_PAGE ? left : KV_PAGE) * kv_element_bytes(shape->type);
+    for (int l = 0; l < pool->n_layer; l++) {
+        uint8_t *layer = seq->page[k][page] + (size_t)l * pool->layer_bytes;
+        for (int head = 0; head < shape->n_head_kv; head++)
+            if (pass(s, kv_keys(shape, layer, head), row * (size_t)shape->d_k))
+                return -1;
+        for (int head = 0; head < shape->n_head_kv; head++)
+            if (pass(s, kv_values(shape, layer, head), row * (size_t)shape->d_v))
+                return -1;
+    }
+    return 0;
+}
+
+static int pass_pages(struct stream *s, const struct sequence *seq)
+{
+    for (int k = 0; k < KV_KINDS; k++)
+        for (int page = kv_first_page(seq->pool[k].window, seq->n_pos);
+             seq->pool[k].n_layer && page * KV_PAGE < seq->n_pos; page++)
+            if (pass_page(s, seq, k, page))
+                return -1;
+    return 0;
+}
+
+/* ---- saving ------------------------------------------------------------------------------------------------------------------- */
+
+static int count_snapshots(const struct sequence *seq)
+{
+    int n = 0;
+    for (int i = 0; i < seq->n_snapshot; i++)
+        n += seq->snapshot[i].pos >= 0;
+    return n;
+}
+
+/* The newest snapshot before pos. */
+static const struct snapshot *newest_before(const struct sequence *seq, int64_t pos)
+{
+    const struct snapshot *best = NULL;
+    for (int i = 0; i < seq->n_snapshot; i++)
+        if (seq->snapshot[i].pos >= 0 && seq->snapshot[i].pos < pos && (!best || seq->snapshot[i].pos > best->pos))
+            best = &seq->snapshot[i];
+    return best;
+}
+
+static int save_states(struct stream *s, const struct sequence *seq)
+{
+    int64_t pos = INT64_MAX;
+    if (!seq->state)
+        return 0;
+    if (pass(s, seq->state, seq->state_bytes))
+        return -1;
+    for (const struct snapshot *from; (from = newest_before(seq, pos));) {
+        pos = from->pos;
+        if (pass(s, &pos, sizeof pos) || pass(s, from->state, seq->state_bytes))
+            return -1;
+    }
+    return 0;
+}
+
+int seq_save(const struct sequence *seq, const struct model *m, const int32_t *ids, int fd, struct error *err)
+{
+    struct stream s = {.fd = fd, .err = err};
+    struct header h = describe(seq, m);
+    if (seq->torn)
+        return error_set(err, ERR_INPUT, "the sequence left a step midway: its state is lost, nothing can be saved");
+    h.ids = hash_ids(ids, seq->n_pos);
+    h.n_pos = (uint32_t)seq->n_pos;
+    h.n_snapshot = (uint32_t)count_snapshots(seq);
+    if (pass(&s, &h, sizeof h) || pass_pages(&s, seq) || save_states(&s, seq))
+        return -1;
+    uint64_t sum = s.sum;
+    return transfer(&s, (uint8_t *)&sum, sizeof sum);
+}
+
+/* ---- loading ------------------------------------------------------------------------------------------------------------------ */
+
+static int check_header(const struct header *h, const struct sequence *seq, const struct model *m, const int32_t *ids,
+                        int n_ids, struct error *err)
+{
+    static const char *const kv[] = {[KV_F16] = "f16", [KV_F32] = "f32"};
+    const struct header mine = describe(seq, m);
+    if (memcmp(h->magic, mine.magic, sizeof magic) != 0)
+        return error_set(err, ERR_FORMAT, "the saved sequence is none: it does not begin with %.8s", magic);
+    if (h->version != mine.version || h->page != mine.page)
+        return error_set(err, ERR_FORMAT,
+                         "the saved sequence has format %u and pages of %u positions; this stoker reads format %u, "
+                         "pages of %u: compute it again",
+                         h->version, h->page, mine.version, mine.page);
+    if (h->model != mine.model)
+        return error_set(err, ERR_FORMAT,
+                         "the saved sequence is of another model: hash %016llx, this model has %016llx",
+                         (unsigned long long)h->model, (unsigned long long)mine.model);
+    if (h->kv_type != mine.kv_type || h->exact != mine.exact)
+        return error_set(err, ERR_FORMAT,
+                         "the saved sequence was computed with --kv %s%s, this one is to go on with --kv %s%s",
+                         h->kv_type <= KV_F32 ? kv[h->kv_type] : "of an unknown type", h->exact ? " --exact" : "",
+                         kv[mine.kv_type], mine.exact ? " --exact" : "");
+    if (h->state_bytes != mine.state_bytes || h->zero != 0 || memcmp(h->kind, mine.kind, sizeof mine.kind) != 0)
+        return error_set(err, ERR_FORMAT,
+                         "the saved sequence has other layers, heads, windows or states than its model: it is damaged");
+    if (h->n_pos > (uint32_t)n_ids || h->ids != hash_ids(ids, (int)h->n_pos))
+        return error_set(err, ERR_FORMAT, "the saved sequence holds %u positions of other ids than the %d asked for",
+                         h->n_pos, n_ids);
+    return 0;
+}
+
+static int take_pages(struct sequence *seq, int n_pos, struct error *err)
+{
+    seq->n_pos = n_pos;
+    for (int k = 0; k < KV_KINDS; k++)
+        if (seq->pool[k].n_layer)
+            seq->first_page[k] = seq->n_page[k] = kv_first_page(seq->pool[k].window, n_pos);
+    if (seq_reserve(seq, n_pos))
+        return error_set(err, ERR_MEMORY,
+                         "the saved sequence holds %d positions, and not enough pages are free; try a larger --ctx",
+                         n_pos);
+    return 0;
+}
+
+/* Snapshots that find no place are read past: they are the oldest. */
+static int load_states(struct stream *s, struct sequence *seq, uint32_t n_snapshot)
+{
+    int64_t before = (int64_t)seq->n_pos + 1, pos;
+    if (!seq->state)
+        return n_snapshot ? error_set(s->err, ERR_FORMAT, "the saved sequence has snapshots of no state: it is damaged")
+                          : 0;
+    if (pass(s, seq->state, seq->state_bytes))
+        return -1;
+    for (uint32_t i = 0; i < n_snapshot; i++, before = pos) {
+        if (pass(s, &pos, sizeof pos))
+            return -1;
+        if (pos < 0 || pos >= before)
+            return error_set(s->err, ERR_FORMAT, "the saved sequence has a snapshot at position %lld: it is damaged",
+                             (long long)pos);
+        int place = i < (uint32_t)seq->n_snapshot;
+        if (place ? pass(s, seq->snapshot[i].state, seq->state_bytes) : skip(s, seq->state_bytes))
+            return -1;
+        if (place)
+            seq->snapshot[i].pos = (int)pos;
+    }
+    return 0;
+}
+
+static int load(struct stream *s, struct sequence *seq, const struct model *m, const int32_t *ids, int n_ids)
+{
+    struct header h;
+    uint64_t sum;
+    if (pass(s, &h, sizeof h) || check_header(&h, seq, m, ids, n_ids, s->err) ||
+        take_pages(seq, (int)h.n_pos, s->err) || pass_pages(s, seq) || load_states(s, seq, h.n_snapshot) ||
+        transfer(s, (uint8_t *)&sum, sizeof sum))
+        return -1;
+    if (sum != s->sum)
+        return error_set(s->err, ERR_FORMAT, "the saved sequence is damaged: checksum %016llx, its content has %016llx",
+                         (unsigned long long)sum, (unsigned long long)s->sum);
+    return 0;
+}
+
+int seq_load(struct sequence *seq, const struct model *m, const int32_t *ids, int n_ids, int fd, struct error *err)
+{
+    struct stream s = {.fd = fd, .loading = 1, .err = err};
+    seq_clear(seq);
+    if (load(&s, seq, m, ids, n_ids) == 0)
+        return 0;
+    seq_clear(seq);
+    return -1;
+}
