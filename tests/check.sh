@@ -21,6 +21,7 @@ header_fuzz    -
 prompts        -
 laws           -
 plan           -
+state          -
 cache_trace    -
 prompts        -
 golden         -                                    --exact tests/data/golden models/ember

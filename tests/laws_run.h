@@ -28,6 +28,7 @@ struct setting {
     int shim; /* completions come as order says */
     enum fault_order order;
     int n_ctx, room, few_logits; /* room: rows of a step, where more than chunk */
+    int snapshots;
 };
 
 static inline const char *describe(const struct setting *s)
@@ -53,6 +54,7 @@ static inline void wish_of(const struct setting *s, struct session_options *opt)
                                              .n_parallel = LINES,
                                              .n_chunk = room,
                                              .n_threads = s->threads,
+                                             .n_snapshots = s->snapshots,
                                              .kv = s->kv,
                                              .exact = s->exact,
                                              .all_logits = !s->few_logits,

@@ -1,0 +1,448 @@
+/* links: engine text model store op kernel format base
+ *
+ * What a sequence keeps can be put away and taken up again: the positions after it have the same bits.
+ *
+ *     build/tests/state [MODEL.gguf...]                       all; a line a test and model
+ *     build/tests/state --continue MODEL KV EXACT IDS FILE N  what the test starts: load FILE in a fresh process, go on
+ *
+ *     saved      a sequence is saved at every token (of long ones around pages and windows); a process of its own, with another
+ *                budget, chunk and number of threads, loads each file and computes the rest
+ *     hostile    files cut off at every byte, with flipped bits, of another model, other ids, another type: a sentence, and the
+ *                sequence is empty
+ *     rewound    seq_rewind says where it really is; replaying from there; also after its rows left a step midway
+ *
+ * Models: the embedded one, the goldens of tests/data, and those of the shared data whose architecture stoker has. */
+#include "laws_run.h"
+#include "model/seq_file.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <glob.h>
+#include <stdarg.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+static int passed, failed;
+static char dir[64] = "/tmp/stoker-state-XXXXXX"; /* of this run */
+static const char *self;
+
+static void verdict(const char *test, const char *name, int ok, const char *detail)
+{
+    printf("%s %-8s %-22s %s\n", ok ? "ok  " : "FAIL", test, name, detail);
+    fflush(stdout);
+    *(ok ? &passed : &failed) += 1;
+}
+
+static int __attribute__((format(printf, 1, 2))) complain(const char *format, ...)
+{
+    va_list args;
+    printf("     ");
+    va_start(args, format);
+    vprintf(format, args);
+    va_end(args);
+    printf("\n");
+    return 0;
+}
+
+static const char *in_dir(const char *name)
+{
+    static char path[200];
+    snprintf(path, sizeof path, "%s/%s", dir, name);
+    return path;
+}
+
+/* What came after position n: one number. */
+static uint64_t rest_of(const struct line *l, int n)
+{
+    return hash64(l->hash + n, (size_t)(l->n_ids - n) * sizeof *l->hash, 0);
+}
+
+static int go_on(struct session *s, struct line *l, int chunk, struct error *err)
+{
+    struct error row_error = {0};
+    while (line_runs(l))
+        if (run_step(s, l, 1, &chunk, &row_error, err))
+            return -1;
+    if (l->dead)
+        *err = row_error;
+    return l->dead ? -1 : 0;
+}
+
+/* ---- saved, and taken up by another process --------------------------------------------------------------------------------- */
+
+/* In a process of its own: the hash of what comes after the saved positions. */
+static int child(char **arg)
+{
+    const struct setting how = {.kv = (enum kv_type)atoi(arg[1]),
+                                .exact = atoi(arg[2]),
+                                .tier = cpu_best_tier(),
+                                .threads = 1,
+                                .chunk = 7,
+                                .n_ctx = MOST_IDS};
+    struct error err = {0};
+    struct line l;
+    FILE *ids = fopen(arg[3], "rb");
+    int fd = open(arg[4], O_RDONLY), ok = ids && fread(&l, sizeof l, 1, ids) == 1 && fd >= 0;
+    struct session *s = ok ? open_session(arg[0], &how, &err) : NULL;
+    ok = s && seq_load(&s->seq[0], s->model, l.id, l.n_ids, fd, &err) == 0;
+    if (ok) {
+        line_again(&l);
+        l.at = s->seq[0].n_pos;
+        ok = go_on(s, &l, how.chunk, &err) == 0;
+    }
+    if (ok)
+        printf("%016llx\n", (unsigned long long)rest_of(&l, atoi(arg[5])));
+    else
+        printf("%s\n", err.code ? err.text : "the files of the test cannot be read");
+    session_close(s);
+    return !ok;
+}
+
+static int child_agrees(const char *path, const struct setting *how, const struct line *l, int n_pos)
+{
+    char command[1000], text[500] = "";
+    snprintf(command, sizeof command, "exec '%s' --continue '%s' %d %d '%s/ids' '%s/saved' %d", self, path,
+             (int)how->kv, how->exact, dir, dir, n_pos);
+    FILE *f = popen(command, "r");
+    if (f && !fgets(text, sizeof text, f))
+        text[0] = 0;
+    int status = f ? pclose(f) : -1;
+    if (status == 0 && strtoull(text, NULL, 16) == rest_of(l, n_pos))
+        return 1;
+    text[strcspn(text, "\n")] = 0;
+    return complain("%s, saved at %d of %d: %s", describe(how), n_pos, l->n_ids, status ? text : "other bits");
+}
+
+static int save_to(const struct session *s, const struct line *l, const char *path, struct error *err)
+{
+    int fd = open(path, O_RDWR | O_CREAT | O_TRUNC, 0600);
+    if (fd < 0)
+        return error_set(err, ERR_IO, "%s: %s", path, strerror(errno));
+    int failed_save = seq_save(&s->seq[0], s->model, l->id, fd, err);
+    close(fd);
+    return failed_save;
+}
+
+/* Long lines are saved where pages begin and windows let go of them. */
+static int worth_saving(const struct line *l, int n_pos, int step)
+{
+    static const int places[] = {1, 2, 17, 128, 255, 256, 257, 266, 267, 268, 299, 300, 301, 305};
+    if (l->n_ids < 100)
+        return n_pos % step == 0;
+    for (size_t i = 0; i < sizeof places / sizeof *places; i++)
+        if (places[i] == n_pos)
+            return 1;
+    return 0;
+}
+
+static int saved_once(const char *path, const struct setting *how, int n_prompt, int step, int *n)
+{
+    struct error err = {0};
+    struct line truth, l;
+    struct session *s = open_session(path, how, &err);
+    if (!s)
+        return complain("%s", err.text);
+    line_make(&truth, 0, n_prompt, s->model->p.n_vocab);
+    int ok = run_alone(s, &truth, how->chunk, &err) == 0, one = 1;
+    FILE *ids = fopen(in_dir("ids"), "wb");
+    ok = ids && fwrite(&truth, sizeof truth, 1, ids) == 1 && fclose(ids) == 0 && ok;
+    l = truth;
+    start_again(s, &l, 1);
+    while (ok && line_runs(&l)) {
+        struct error row_error = {0};
+        if (run_step(s, &l, 1, &one, &row_error, &err))
+            ok = complain("%s", err.text);
+        else if (line_runs(&l) && worth_saving(&l, l.at, step)) {
+            ok = save_to(s, &l, in_dir("saved"), &err) ? complain("%s", err.text)
+                                                       : child_agrees(path, how, &truth, l.at);
+            ++*n;
+        }
+    }
+    session_close(s);
+    return ok && (line_differs(&truth, &l) < 0 || complain("saving changed the saved sequence"));
+}
+
+static void saved(const char *path, const char *name)
+{
+    struct setting how = {.tier = cpu_best_tier(), .threads = 2, .chunk = 300, .budget = 100, .n_ctx = MOST_IDS};
+    int is_long = strstr(name, "-long") != NULL, n = 0;
+    int ok = saved_once(path, &how, is_long ? 300 : 24, 1, &n);
+    how.kv = KV_F32;
+    how.exact = 1;
+    ok = saved_once(path, &how, is_long ? 300 : 24, 7, &n) && ok;
+    char detail[40];
+    snprintf(detail, sizeof detail, "%d files", n);
+    verdict("saved", name, ok, detail);
+}
+
+/* ---- hostile files ---------------------------------------------------------------------------------------------------------- */
+
+static int is_empty(const struct session *s)
+{
+    const struct sequence *seq = &s->seq[0];
+    int held = seq->n_pos;
+    for (int k = 0; k < KV_KINDS; k++)
+        held += seq->n_page[k] - seq->first_page[k] + s->model->kv[k].n_page - s->model->kv[k].n_free;
+    for (size_t i = 0; i < seq->state_bytes; i++)
+        held |= seq->state[i];
+    for (int i = 0; i < seq->n_snapshot; i++)
+        held |= seq->snapshot[i].pos + 1;
+    return held == 0;
+}
+
+/* The file is refused with one sentence that holds the words, and nothing is left of it. */
+static int refused(struct session *s, const int32_t *ids, int n_ids, int fd, const char *words)
+{
+    struct error err = {0};
+    lseek(fd, 0, SEEK_SET);
+    if (seq_load(&s->seq[0], s->model, ids, n_ids, fd, &err) == 0)
+        return complain("taken: should be refused for %s", words);
+    if (err.code == ERR_NONE || err.code == ERR_BUG || strlen(err.text) < 20 || !strstr(err.text, words))
+        return complain("the sentence has no \"%s\": %s", words, err.text);
+    return is_empty(s) || complain("something is left after: %s", err.text);
+}
+
+static int cuts_and_flips(struct session *s, const struct line *l, int fd, int *n)
+{
+    enum { CUTS = 3000, FLIPS = 1000 };
+    int ok = 1, copy = memfd_create("damaged", 0);
+    off_t size = lseek(fd, 0, SEEK_END), step = size / CUTS + 1;
+    uint8_t *bytes = malloc((size_t)size);
+    ok = copy >= 0 && pread(fd, bytes, (size_t)size, 0) == size && write(copy, bytes, (size_t)size) == size;
+    for (int i = 0; ok && i < FLIPS; i++, ++*n) {
+        uint64_t r = rng_u64(6, (uint64_t)i, 1, 1);
+        off_t at = (off_t)(r % (i % 4 ? (uint64_t)size : 256)); /* every fourth in the header */
+        uint8_t bad = bytes[at] ^ (uint8_t)(1 << (r >> 60 & 7));
+        ok = pwrite(copy, &bad, 1, at) == 1 && refused(s, l->id, l->n_ids, copy, "saved sequence");
+        ok = pwrite(copy, bytes + at, 1, at) == 1 && ok;
+    }
+    for (off_t end = size - 1; ok && end >= 0; end -= end < 600 || size - end < 600 ? 1 : step, ++*n)
+        ok = ftruncate(copy, end) == 0 && refused(s, l->id, l->n_ids, copy, "cut off");
+    free(bytes);
+    close(copy);
+    return ok;
+}
+
+/* What a header may not say even where the checksum would be right: each is found before the content is read. */
+static int of_others(struct session *s, const char *path, const struct line *l, int fd)
+{
+    const char *ember = "models/ember/ember.gguf", *golden = "tests/data/golden/llama-tied.gguf";
+    const char *other_path = strcmp(path, ember) == 0 ? golden : ember;
+    struct setting how = {.tier = cpu_best_tier(), .threads = 1, .chunk = 8, .budget = 100, .n_ctx = MOST_IDS};
+    struct error err = {0};
+    int32_t ids[MOST_IDS];
+    memcpy(ids, l->id, sizeof ids);
+    ids[3] ^= 1;
+    int ok = refused(s, ids, l->n_ids, fd, "other ids") && refused(s, l->id, 3, fd, "other ids");
+    for (int i = 0; i < 3; i++) {
+        static const char *const words[] = {"another model", "--kv f16", "--exact"};
+        how.kv = i == 1 ? KV_F32 : KV_F16;
+        how.exact = i == 2;
+        struct session *other = open_session(i == 0 ? other_path : path, &how, &err);
+        ok = other && refused(other, l->id, l->n_ids, fd, words[i]) && ok;
+        session_close(other);
+    }
+    return ok;
+}
+
+static void hostile(const char *path, const char *name)
+{
+    struct setting how = {.tier = cpu_best_tier(), .threads = 1, .chunk = 20, .budget = 100, .n_ctx = MOST_IDS};
+    struct error err = {0};
+    struct line truth, l;
+    int n = 0, at = 20;
+    struct session *s = open_session(path, &how, &err);
+    if (!s) {
+        verdict("hostile", name, 0, err.text);
+        return;
+    }
+    line_make(&truth, 0, at, s->model->p.n_vocab);
+    int ok = run_alone(s, &truth, how.chunk, &err) == 0;
+    l = truth;
+    start_again(s, &l, 1);
+    ok = ok && run_step(s, &l, 1, &at, &err, &err) == 0;
+    seq_snapshot(&s->seq[0]);
+    ok = ok && save_to(s, &l, in_dir("saved"), &err) == 0;
+    int fd = open(in_dir("saved"), O_RDONLY);
+    ok = ok && cuts_and_flips(s, &truth, fd, &n) && of_others(s, path, &truth, fd);
+    lseek(fd, 0, SEEK_SET);
+    if (ok && (seq_load(&s->seq[0], s->model, l.id, l.n_ids, fd, &err) || go_on(s, &l, 1, &err)))
+        ok = complain("the sound file: %s", err.text);
+    ok = ok && (line_differs(&truth, &l) < 0 || complain("the sound file gives other bits"));
+    close(fd);
+    session_close(s);
+    char detail[80];
+    snprintf(detail, sizeof detail, "%d damaged files, and files of others", n);
+    verdict("hostile", name, ok, ok ? detail : err.text);
+}
+
+/* ---- rewound ---------------------------------------------------------------------------------------------------------------- */
+
+/* Where a rewind to `to` may end: snapshots at a and b. */
+static int expected(const struct sequence *seq, int to, const int *snapshots, int n)
+{
+    int reach = seq->state ? 0 : to;
+    for (int i = 0; i < n; i++)
+        if (seq->state && snapshots[i] <= to && snapshots[i] > reach)
+            reach = snapshots[i];
+    for (int k = 0; k < KV_KINDS; k++)
+        if (seq->first_page[k] > 0 && reach - seq->pool[k].window + 1 < seq->first_page[k] * KV_PAGE)
+            reach = 0;
+    return reach;
+}
+
+/* Its rows leave a step midway. */
+static struct {
+    void (*fn)(void *arg);
+    void *arg;
+    struct sequence *seq;
+    int calls;
+} hook;
+
+static void on_poll(void *unused)
+{
+    (void)unused;
+    if (--hook.calls == 0)
+        atomic_store(&hook.seq->cancelled, 1);
+    if (hook.fn)
+        hook.fn(hook.arg);
+}
+
+static int tear(struct session *s, struct line *l, struct error *err)
+{
+    struct op *op = &s->model->op;
+    struct error row_error = {0};
+    int one = 1;
+    hook.fn = op->poll;
+    hook.arg = op->poll_arg;
+    hook.seq = &s->seq[0];
+    hook.calls = 4;
+    op->poll = on_poll;
+    int failed_step = run_step(s, l, 1, &one, &row_error, err);
+    op->poll = hook.fn;
+    atomic_store(&s->seq[0].cancelled, 0);
+    return failed_step || !l->dead ? complain("the row did not leave") : 1;
+}
+
+/* Up to `length`, back to `to`, and on. */
+static int goes_back(struct session *s, const struct line *truth, int length, int to, int torn)
+{
+    static const int snapshots[] = {5, 16, 270};
+    struct sequence *seq = &s->seq[0];
+    struct error err = {0}, row_error = {0};
+    struct line l = *truth;
+    start_again(s, &l, 1);
+    for (int i = 0; i <= 3; i++) {
+        int rows = (i < 3 && snapshots[i] < length ? snapshots[i] : length) - l.at;
+        if (rows > 0 && (run_step(s, &l, 1, &rows, &row_error, &err) || l.dead))
+            return complain("%s", l.dead ? row_error.text : err.text);
+        if (i < 3 && l.at == snapshots[i])
+            seq_snapshot(seq);
+    }
+    if (torn && !tear(s, &l, &err))
+        return 0;
+    int want = to >= length && !(torn && seq->state) ? length : expected(seq, to, snapshots, 3);
+    int got = seq_rewind(seq, to);
+    if (got != want || seq->n_pos != got)
+        return complain("from %d back to %d: %d reached, %d positions, expected %d", length, to, got, seq->n_pos, want);
+    l.at = got;
+    l.dead = 0;
+    if (go_on(s, &l, 64, &err))
+        return complain("%s", err.text);
+    return line_differs(truth, &l) < 0 || complain("from %d back to %d: other bits", length, got);
+}
+
+static void rewound(const char *path, const char *name)
+{
+    static const struct {
+        int length, to, torn;
+    } ways[] = {{40, 39, 0},   {40, 20, 0},   {40, 16, 0},   {40, 15, 0},   {40, 3, 0},    {40, 0, 0},
+                {40, 40, 0},   {40, 50, 0},   {40, 40, 1},   {40, 30, 1},   {40, 4, 1},    {300, 299, 0},
+                {300, 290, 0}, {300, 260, 0}, {300, 100, 0}, {300, 270, 1}, {300, 300, 1}, {256, 255, 0}};
+    enum { N = sizeof ways / sizeof *ways };
+    struct setting how = {
+        .tier = cpu_best_tier(), .threads = 2, .chunk = 300, .budget = 50, .n_ctx = MOST_IDS, .snapshots = 3};
+    struct error err = {0};
+    struct line truth;
+    struct session *s = open_session(path, &how, &err);
+    if (!s) {
+        verdict("rewound", name, 0, err.text);
+        return;
+    }
+    line_make(&truth, 1, 310, s->model->p.n_vocab);
+    int ok = run_alone(s, &truth, how.chunk, &err) == 0;
+    for (int i = 0; ok && i < N; i++)
+        ok = goes_back(s, &truth, ways[i].length, ways[i].to, ways[i].torn);
+    session_close(s);
+    char detail[40];
+    snprintf(detail, sizeof detail, "%d ways back", N);
+    verdict("rewound", name, ok, ok ? detail : err.text);
+}
+
+/* ---- all -------------------------------------------------------------------------------------------------------------------- */
+
+static int known_arch(const char *path)
+{
+    struct gguf *g;
+    struct error err = {0};
+    struct gguf_string arch = {"", 0};
+    if (gguf_open(&g, path, &err))
+        return 1; /* the tests will say why */
+    int known = gguf_str(g, "general.architecture", &arch, &err) == 1 && arch_by_name(arch.text);
+    gguf_close(g);
+    return known;
+}
+
+/* Is a model of this name among the paths before i? */
+static int seen(char **path, size_t i)
+{
+    for (size_t k = 0; k < i; k++)
+        if (strcmp(strrchr(path[k], '/'), strrchr(path[i], '/')) == 0)
+            return 1;
+    return 0;
+}
+
+static void run_model(const char *path)
+{
+    char name[64];
+    const char *slash = strrchr(path, '/');
+    snprintf(name, sizeof name, "%.*s", (int)strcspn(slash ? slash + 1 : path, "."), slash ? slash + 1 : path);
+    if (!known_arch(path))
+        return;
+    saved(path, name);
+    if (strstr(name, "-long"))
+        return;
+    hostile(path, name);
+    rewound(path, name);
+}
+
+int main(int argc, char **argv)
+{
+    const char *shared = getenv("STOKER_SHARED");
+    char pattern[4200], command[100];
+    glob_t found = {0};
+    self = argv[0];
+    if (argc == 8 && strcmp(argv[1], "--continue") == 0)
+        return child(argv + 2);
+    if (!mkdtemp(dir)) {
+        printf("no folder for temporary files\n");
+        return 1;
+    }
+    for (int i = 1; i < argc; i++)
+        run_model(argv[i]);
+    if (argc == 1) {
+        snprintf(pattern, sizeof pattern, "%s/golden/*.gguf", shared ? shared : "../shared");
+        glob("models/ember/ember.gguf", 0, NULL, &found);
+        glob("tests/data/golden/*.gguf", GLOB_APPEND, NULL, &found);
+        glob(pattern, GLOB_APPEND, NULL, &found);
+        for (size_t i = 0; i < found.gl_pathc; i++)
+            if (!seen(found.gl_pathv, i))
+                run_model(found.gl_pathv[i]);
+        globfree(&found);
+    }
+    snprintf(command, sizeof command, "rm -rf '%s'", dir);
+    if (system(command) != 0)
+        printf("%s failed\n", command);
+    printf("%d passed, %d failed, 0 skipped\n", passed, failed);
+    return failed > 0;
+}
