@@ -66,7 +66,16 @@ struct tool_block {
     size_t call; /* index of the call being read */
 };
 
-enum tool_phase { PHASE_START, PHASE_REASONING, PHASE_CONTENT, PHASE_BARE, PHASE_BLOCK, PHASE_BAD };
+enum tool_phase {
+    PHASE_START,
+    PHASE_REASONING,
+    PHASE_CONTENT,
+    PHASE_BARE,
+    PHASE_BLOCK,
+    PHASE_BAD,
+    PHASE_TURN,
+    PHASE_OVER
+};
 
 struct tool_parser {
     struct tool_options options;

@@ -323,7 +323,8 @@ static void lazy(struct tool_maker *k)
     call_triggers(k, answer, next);
 }
 
-grammar_expr tool_until(struct tool_maker *k, enum tool_role role)
+/* Any text before a marker, and the marker. */
+static grammar_expr until_marker(struct tool_maker *k, enum tool_role role)
 {
     const char *text = k->format->marker[role];
     int32_t id = tool_token(k, text);
@@ -362,7 +363,7 @@ static grammar_expr governed(struct tool_maker *k)
     grammar_expr call = JOIN(space, blocks(k));
     if (k->want->reasoning == REASONING_CLOSED || !k->format->marker[ROLE_OPEN])
         return call;
-    grammar_expr thought = JOIN(tool_until(k, ROLE_CLOSE), call);
+    grammar_expr thought = JOIN(until_marker(k, ROLE_CLOSE), call);
     if (k->want->reasoning == REASONING_OPEN)
         return thought;
     return grammar_choice(k->maker, (grammar_expr[]){call, JOIN(space, tool_mark(k, ROLE_OPEN), thought)}, 2);

@@ -57,9 +57,6 @@ grammar_expr tool_mark(struct tool_maker *k, enum tool_role role);
 grammar_expr tool_several(struct tool_maker *k, grammar_expr item, grammar_expr separator);
 /* One of the tools, as each(k, tool) writes it. */
 grammar_expr tool_any(struct tool_maker *k, grammar_expr (*each)(struct tool_maker *k, size_t tool));
-/* Any text before a marker, and the marker. */
-grammar_expr tool_until(struct tool_maker *k, enum tool_role role);
-
 /* The trigger of a marker: its token, the token in it, or its text. *rest: what is still to come of it, or NULL. */
 struct constraint_trigger tool_trigger(const struct tool_maker *k, const char *text, const char **rest);
 int tool_add_entry(struct tool_maker *k, grammar_expr e); /* its number */

@@ -326,6 +326,8 @@ static void content_take(struct tool_parser *p, enum tool_role role)
         reasoning_begin(p);
     else
         flow_gap(&p->content);
+    if (role >= ROLE_WRAP && p->format->rules & RULE_TURN_ENDS && p->options.tools)
+        p->phase = PHASE_TURN;
 }
 
 static int phase_content(struct tool_parser *p)
@@ -345,6 +347,24 @@ static int phase_content(struct tool_parser *p)
     return s == SCAN_OK;
 }
 
+static int phase_turn(struct tool_parser *p)
+{
+    size_t i = p->head;
+    while (i < p->n && i < p->head + 2 && p->text[i] == '\n')
+        i++;
+    enum scan s = i < p->n ? marker_here(p, ROLE_BEGIN, i) : SCAN_MORE;
+    if (s == SCAN_MORE)
+        return 0;
+    p->phase = s == SCAN_OK ? PHASE_CONTENT : PHASE_OVER;
+    return 1;
+}
+
+static int phase_over(struct tool_parser *p)
+{
+    p->head = p->n;
+    return 0;
+}
+
 /* Content of llama3 that begins with a call object, and what may stand between several. */
 static int phase_bare(struct tool_parser *p)
 {
@@ -358,7 +378,9 @@ static int phase_bare(struct tool_parser *p)
         i++;
     if (i == p->n && !p->final)
         return 0;
-    if (i < p->n && p->text[i] == '{') {
+    if (i == p->n) { /* nothing but what stands between calls */
+        p->head = i;
+    } else if (p->text[i] == '{') {
         parser_block_begin(p, i - p->head, p->format->read2);
         p->block.soft = p->block.known = 1;
     } else {
@@ -372,8 +394,10 @@ static int phase_bare(struct tool_parser *p)
 static void advance(struct tool_parser *p)
 {
     static int (*const phases[])(struct tool_parser *) = {
-        [PHASE_START] = phase_start, [PHASE_REASONING] = phase_reasoning, [PHASE_CONTENT] = phase_content,
-        [PHASE_BARE] = phase_bare,   [PHASE_BLOCK] = phase_block,         [PHASE_BAD] = phase_bad};
+        [PHASE_START] = phase_start,     [PHASE_REASONING] = phase_reasoning,
+        [PHASE_CONTENT] = phase_content, [PHASE_BARE] = phase_bare,
+        [PHASE_BLOCK] = phase_block,     [PHASE_BAD] = phase_bad,
+        [PHASE_TURN] = phase_turn,       [PHASE_OVER] = phase_over};
     if (p->format->advance) {
         p->format->advance(p);
         return;
@@ -486,6 +510,8 @@ int tool_parser_token(struct tool_parser *p, const char *text, size_t n, struct 
     append(p, text, n, 1);
     return finish_input(p, err);
 }
+
+int tool_parser_over(const struct tool_parser *p) { return p->phase == PHASE_OVER && !p->format->advance; }
 
 int tool_parser_end(struct tool_parser *p, struct error *err)
 {

@@ -7,6 +7,7 @@
  *   CONTENT    until a marker; only what could still become one is held back, and white space
  *   BLOCK      from a call marker to the end of its block: the format's reader goes through it
  *   BAD        a block that broke its syntax: content as far as its closing marker
+ *   TURN       gigachat3: a separator came; a call follows, or the turn is over
  *
  * Laws: any split of the same input gives the same joined events; nothing published is taken back. Text outside a block is never
  * kept; a block is kept until it is closed, up to TOOL_BLOCK_MAX bytes, then it is bad.
@@ -64,6 +65,9 @@ int tool_parser_text(struct tool_parser *p, const char *text, size_t n, struct e
 
 /* A token whose text is a marker of the format, or part of one. */
 int tool_parser_token(struct tool_parser *p, const char *text, size_t n, struct error *err);
+
+/* 1: the model ended its turn with a token that the vocabulary does not know as an end; what it says further is not read. */
+int tool_parser_over(const struct tool_parser *p);
 
 /* The answer ended. */
 int tool_parser_end(struct tool_parser *p, struct error *err);

@@ -15,6 +15,7 @@ struct tool_stream {
     struct tool_parser *parser;
     int32_t marker[MAX_MARKER]; /* [n_marker] */
     size_t n_marker;
+    int32_t end; /* the format's own end of a turn, -1 none */
     struct detok detok;
     char *text; /* [detok_room()] */
 };
@@ -36,6 +37,7 @@ int tool_stream_open(struct tool_stream **out, const struct tool_stream_options 
                                .is_token = tool_is_token,
                                .vocabulary = o->tokenizer};
     s->tokenizer = o->tokenizer;
+    s->end = o->format->end ? tokenizer_find(o->tokenizer, o->format->end, strlen(o->format->end)) : -1;
     for (size_t i = 0; (text = tool_format_token(o->format, i)); i++)
         if (tool_is_token(o->tokenizer, text, strlen(text)))
             s->marker[s->n_marker++] = tokenizer_find(o->tokenizer, text, strlen(text));
@@ -67,12 +69,17 @@ static int flush(struct tool_stream *s, struct error *err)
 int tool_stream_token(struct tool_stream *s, int32_t id, struct error *err)
 {
     size_t n;
+    int rc;
+    if (id == s->end)
+        return 1;
     if (is_marker(s, id)) {
         const char *text = tokenizer_piece(s->tokenizer, id, 1, &n);
-        return flush(s, err) == 0 ? tool_parser_token(s->parser, text, n, err) : -1;
+        rc = flush(s, err) == 0 ? tool_parser_token(s->parser, text, n, err) : -1;
+    } else {
+        n = detok_next(&s->detok, id, s->text);
+        rc = n ? tool_parser_text(s->parser, s->text, n, err) : 0;
     }
-    n = detok_next(&s->detok, id, s->text);
-    return n ? tool_parser_text(s->parser, s->text, n, err) : 0;
+    return rc == 0 ? tool_parser_over(s->parser) : rc;
 }
 
 int tool_stream_end(struct tool_stream *s, struct error *err)

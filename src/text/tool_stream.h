@@ -25,6 +25,7 @@ struct tool_stream_options {
 
 int tool_stream_open(struct tool_stream **out, const struct tool_stream_options *o, tool_event_fn *event, void *arg,
                      struct error *err);
+/* 1: the turn is over, whatever the vocabulary says; 0: go on. */
 int tool_stream_token(struct tool_stream *s, int32_t id, struct error *err);
 int tool_stream_end(struct tool_stream *s, struct error *err);
 void tool_stream_close(struct tool_stream *s);

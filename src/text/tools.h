@@ -55,7 +55,8 @@ enum tool_rule {
     RULE_CLOSE_NEEDED = 1 << 7,   /* the last marker may not be missing at the end of the answer */
     RULE_ONE_CALL = 1 << 8,       /* an answer holds one call */
     RULE_CLASS_A = 1 << 9,        /* call markers written by an assistant may be tokens again (templates.md 7) */
-    RULE_CLASS_A_TAGS = 1 << 10   /* its reasoning tags may */
+    RULE_CLASS_A_TAGS = 1 << 10,  /* its reasoning tags may */
+    RULE_TURN_ENDS = 1 << 11      /* its wrapper ends the turn, unless a call follows */
 };
 
 /* Syntax of a value in tags. */
@@ -72,6 +73,7 @@ struct tool_format {
     const char *detect[2]; /* all of these occur in the template */
     const char *or_detect; /* or this */
     const char *marker[N_ROLE];
+    const char *end;  /* a token that ends the turn, which files forget to say; or NULL */
     const char *part; /* markers that hold this text: only this part of them is a token */
     unsigned rules;
     enum scan (*read)(struct tool_block *b);  /* of ROLE_BEGIN; tool_block.h */
