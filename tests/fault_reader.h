@@ -34,7 +34,8 @@ static struct fault {
     int number;   /* FAULT_ERROR */
     int short_by; /* FAULT_SHORT; negative: half of it */
     int direct_only;
-    int let_go; /* the silent ones answer now: LET_GO_... */
+    int first_copy_only; /* places below this number, 0: all */
+    int let_go;          /* the silent ones answer now: LET_GO_... */
     /* what has happened */
     int reads, given, out, came;
     int known, file;
@@ -45,7 +46,7 @@ static struct fault {
         uint64_t due;
     } home[FAULT_HOME];
     int n_home, n_silent;
-    struct piece *silent[64];
+    struct piece *silent[512];
 } fault;
 
 static inline void fault_reset(const struct reader_ops *inner)
@@ -74,7 +75,8 @@ static inline void fault_come_home(struct piece *p)
 /* Is this the read that is meant? */
 static inline int fault_meets(const struct piece *p)
 {
-    if (fault.kind == FAULT_NONE || (fault.direct_only && !p->direct))
+    if (fault.kind == FAULT_NONE || (fault.direct_only && !p->direct) ||
+        (fault.first_copy_only && p->place >= fault.first_copy_only))
         return 0;
     int first = p->tries == 0 && p->busy == 0;
     if (first && !(fault.known && fault.file == p->place && fault.offset == p->offset))

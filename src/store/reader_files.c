@@ -26,18 +26,23 @@ uint64_t reader_files_bytes(const struct reader_options *opt)
     return 3 * round_up(places * sizeof(int), 64) + 2 * round_up(places, 64) + mirror;
 }
 
-static uint32_t align_of(int fd)
+/* What the file system says; 0: it does not. */
+static uint32_t stated_align(int fd)
 {
 #ifdef STATX_DIOALIGN
     struct statx x;
     if (statx(fd, "", AT_EMPTY_PATH, STATX_DIOALIGN, &x) == 0 && (x.stx_mask & STATX_DIOALIGN) &&
-        x.stx_dio_offset_align >= 512) {
-        uint32_t a = x.stx_dio_offset_align > x.stx_dio_mem_align ? x.stx_dio_offset_align : x.stx_dio_mem_align;
-        return a;
-    }
+        x.stx_dio_offset_align >= 512)
+        return x.stx_dio_offset_align > x.stx_dio_mem_align ? x.stx_dio_offset_align : x.stx_dio_mem_align;
 #endif
     (void)fd;
-    return LARGEST;
+    return 0;
+}
+
+static uint32_t align_of(int fd)
+{
+    uint32_t a = stated_align(fd);
+    return a ? a : LARGEST;
 }
 
 uint32_t reader_align_of(const struct gguf_file *file, int n_file)
@@ -87,9 +92,9 @@ static int open_place(struct reader_files *f, int place, int buffered_only, stru
     posix_fadvise(f->buffered[place], 0, 0, POSIX_FADV_RANDOM);
     if (buffered_only)
         return 0;
-    uint32_t reads_are = reader_align_of(f->file, f->n);
-    uint32_t need = align_of(f->buffered[place]);
-    if (need <= LARGEST && (place < f->n || need <= reads_are))
+    /* slots are laid out by the first copies' alignment: a second one that wants more is read buffered */
+    uint32_t most = place < f->n ? LARGEST : reader_align_of(f->file, f->n);
+    if (stated_align(f->buffered[place]) <= most)
         f->direct[place] = reopen(file, O_DIRECT);
     if (f->direct[place] < 0)
         say_buffered(f, place);

@@ -59,8 +59,10 @@ static int compare(const struct gguf_file *first, const struct gguf_file *copy, 
 {
     uint64_t header = first->data_start < first->size ? first->data_start : first->size, at = 0;
     int is = 1;
-    for (; is == 1 && at < header; at += BLOCK)
+    for (uint64_t next = 0; is == 1 && next < header; next += BLOCK) {
+        at = next;
         is = same(first, copy, at, header - at < BLOCK ? (size_t)(header - at) : BLOCK);
+    }
     for (uint64_t i = 0; is == 1 && i < BLOCKS && first->size > BLOCK; i++) {
         at = rng_u64((uint64_t)first->ino, i, 0, 0) % (first->size - BLOCK);
         is = same(first, copy, at, BLOCK);
