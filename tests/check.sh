@@ -18,7 +18,6 @@ export STOKER_SHARED="$shared" STOKER="$build/stoker"
 drivers="
 kernels        -
 header_fuzz    -
-prompts        -
 laws           -
 plan           -
 state          -
@@ -32,6 +31,8 @@ quants         $shared/quants                       $shared/quants
 tokenizers     $shared/tokenizers                   $shared/tokenizers
 sampling       $shared/spec/sampling_cases.json     $shared/spec/sampling_cases.json
 tool_cases     $shared/spec/tool_cases              $shared/spec/tool_cases
+jinja          $shared/spec/jinja_cases.json        $shared/spec/jinja_cases.json
+templates      $shared/templates                    $shared/templates
 "
 
 # No test may take longer (seconds): the slowest one needs a minute with sanitizers on two cores.
