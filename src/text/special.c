@@ -191,21 +191,35 @@ static int queue_push(struct heap *queue, int32_t candidate, size_t end)
     return heap_push(queue, (uint64_t)(uint32_t)candidate << 32 | (uint32_t)end);
 }
 
+/* May this candidate end here: does no byte of it come from whom it must not? */
+static int may_end(const struct special *s, int32_t candidate, size_t end, const struct special_marks *marks)
+{
+    const struct candidate *c = &s->candidate[candidate];
+    for (size_t i = end - c->length; marks && i < end; i++)
+        if (marks->mark[i] > marks->reach[c->id])
+            return 0;
+    return 1;
+}
+
 /* The longest occurrence at each end. */
-static int find(const struct special *s, const uint8_t *text, size_t length, struct heap *queue)
+static int find(const struct special *s, const uint8_t *text, size_t length, const struct special_marks *marks,
+                struct heap *queue)
 {
     uint32_t at = 0;
     for (size_t i = 0; i < length; i++) {
         at = at == 0 ? s->root[text[i]] : step(s, at, text[i]);
-        if (at && s->node[at].longest >= 0 && queue_push(queue, s->node[at].longest, i + 1) != 0)
+        int32_t longest = at ? s->node[at].longest : -1;
+        while (longest >= 0 && !may_end(s, longest, i + 1, marks))
+            longest = s->candidate[longest].shorter;
+        if (longest >= 0 && queue_push(queue, longest, i + 1) != 0)
             return -1;
     }
     return 0;
 }
 
 /* The occurrence at the head of the queue: cut it, or queue the one that may still fit. 1: cut. -1: no memory. */
-static int take(const struct special *s, const char *text, size_t length, uint8_t *taken, struct heap *queue,
-                struct special_cut *cut)
+static int take(const struct special *s, const char *text, size_t length, const struct special_marks *marks,
+                uint8_t *taken, struct heap *queue, struct special_cut *cut)
 {
     uint64_t head = heap_pop(queue);
     int32_t index = (int32_t)(head >> 32);
@@ -220,7 +234,7 @@ static int take(const struct special *s, const char *text, size_t length, uint8_
         memset(taken + cut->start, 1, cut->end - cut->start);
         return 1;
     }
-    while (index >= 0 && s->candidate[index].length > free_before)
+    while (index >= 0 && (s->candidate[index].length > free_before || !may_end(s, index, end, marks)))
         index = s->candidate[index].shorter;
     return index >= 0 ? queue_push(queue, index, end) : 0;
 }
@@ -231,18 +245,19 @@ static int by_start(const void *a, const void *b)
     return x->start < y->start ? -1 : x->start > y->start;
 }
 
-int special_cuts(const struct special *s, const char *text, size_t length, struct special_cut **out, size_t *n)
+int special_cuts(const struct special *s, const char *text, size_t length, const struct special_marks *marks,
+                 struct special_cut **out, size_t *n)
 {
     struct heap queue = {0};
     *out = NULL;
     *n = 0;
-    int rc = s->n_candidate ? find(s, (const uint8_t *)text, length, &queue) : 0;
+    int rc = s->n_candidate ? find(s, (const uint8_t *)text, length, marks, &queue) : 0;
     size_t cap = queue.n; /* no more cuts than ends */
     uint8_t *taken = cap ? calloc(length, 1) : NULL;
     if (cap && (!taken || !(*out = malloc(cap * sizeof **out))))
         rc = -1;
     while (rc == 0 && queue.n > 0) {
-        rc = take(s, text, length, taken, &queue, &(*out)[*n]);
+        rc = take(s, text, length, marks, taken, &queue, &(*out)[*n]);
         if (rc > 0) {
             ++*n;
             rc = 0;

@@ -198,8 +198,8 @@ static int encode(const struct tokenizer *t, struct workspace *w, const char *te
     return encode_raw(t, w, text + at, length - at, out);
 }
 
-int tokenizer_encode(const struct tokenizer *t, const char *text, size_t length, int add_special, int parse_special,
-                     struct token_list *out, struct error *err)
+static int encode_text(const struct tokenizer *t, const char *text, size_t length, int add_special, int parse_special,
+                       const struct special_marks *marks, struct token_list *out, struct error *err)
 {
     if (length > TEXT_MAX)
         return error_set(err, ERR_INPUT, "the text has %zu bytes; at most %d can be tokenised at once", length,
@@ -215,7 +215,7 @@ int tokenizer_encode(const struct tokenizer *t, const char *text, size_t length,
         rc = token_list_add(out, t->bos);
     first = out->n;
     if (rc == 0)
-        rc = special_cuts(&t->special[parse_special != 0], text, length, &cut, &n_cut);
+        rc = special_cuts(&t->special[parse_special != 0], text, length, marks, &cut, &n_cut);
     if (rc == 0)
         rc = encode(t, w, text, length, cut, n_cut, out);
     if (rc == 0 && add_special && tokenizer_adds_bos(t) && out->n > first && out->id[first] == t->bos)
@@ -225,4 +225,16 @@ int tokenizer_encode(const struct tokenizer *t, const char *text, size_t length,
     free(cut);
     workspace_give(w, &own);
     return rc == 0 ? 0 : error_set(err, ERR_MEMORY, "no memory to tokenise a text of %zu bytes", length);
+}
+
+int tokenizer_encode(const struct tokenizer *t, const char *text, size_t length, int add_special, int parse_special,
+                     struct token_list *out, struct error *err)
+{
+    return encode_text(t, text, length, add_special, parse_special, NULL, out, err);
+}
+
+int tokenizer_encode_marked(const struct tokenizer *t, const char *text, size_t length, const uint8_t *mark,
+                            const uint8_t *reach, struct token_list *out, struct error *err)
+{
+    return encode_text(t, text, length, 0, 1, &(struct special_marks){mark, reach}, out, err);
 }

@@ -34,6 +34,10 @@ struct token_list {
  * (t5, bert); *out then holds a part. */
 int tokenizer_encode(const struct tokenizer *t, const char *text, size_t length, int add_special, int parse_special,
                      struct token_list *out, struct error *err);
+/* The same without bos and eos for a text of several authors: mark [length] says who wrote each byte, reach [n_vocab] up to whom
+ * a special token may be written; elsewhere its text is ordinary text. */
+int tokenizer_encode_marked(const struct tokenizer *t, const char *text, size_t length, const uint8_t *mark,
+                            const uint8_t *reach, struct token_list *out, struct error *err);
 void token_list_free(struct token_list *l);
 
 /* The bytes of a token; special 0: plain output, in which control tokens are empty, also those which the file calls so and their

@@ -149,8 +149,13 @@ struct special_cut {
     size_t start, end;
     int32_t id;
 };
-/* All cuts in order of their start; *out is to be freed. -1: no memory. */
-int special_cuts(const struct special *s, const char *text, size_t length, struct special_cut **out, size_t *n);
+/* Who wrote each byte of a text, and up to whom each token reaches: it is not cut out of what somebody beyond has written. */
+struct special_marks {
+    const uint8_t *mark, *reach; /* [length], [n_vocab] */
+};
+/* All cuts in order of their start; *out is to be freed. marks: NULL: everybody may write everything. -1: no memory. */
+int special_cuts(const struct special *s, const char *text, size_t length, const struct special_marks *marks,
+                 struct special_cut **out, size_t *n);
 
 /* merges.c */
 int merges_load(struct tokenizer *t, const struct gguf *g, struct error *err);

@@ -135,7 +135,7 @@ static void test_special_cuts(void **state)
                 text[k] = "aabbc"[rnd(5)];
             int parse_special = (int)rnd(2);
             cut_slowly(t, text, n, parse_special, want);
-            assert_int_equal(special_cuts(&t->special[parse_special], text, n, &cut, &n_cut), 0);
+            assert_int_equal(special_cuts(&t->special[parse_special], text, n, NULL, &cut, &n_cut), 0);
             for (size_t c = 0; c < n_cut; c++) {
                 for (; at < cut[c].start; at++)
                     assert_int_equal(want[at], -1);
