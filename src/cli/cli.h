@@ -36,4 +36,7 @@ void print_stream_table(FILE *f, const struct stoker_plan *p, const struct stoke
 void add_stream_json(struct json_t *o, const struct stoker_plan *p, const struct stoker_stats *a,
                      const struct stoker_stats *b, size_t n_tokens);
 
+/* The process's peak resident set so far. */
+uint64_t peak_bytes(void);
+
 #endif

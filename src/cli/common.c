@@ -5,6 +5,7 @@
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 const char *embedded_model(void)
@@ -76,4 +77,10 @@ void print_plan_line(FILE *f, const struct stoker_plan *p)
         fprintf(f, " slots %s (%lld %% of experts),", show_bytes(slots), held * 100 / all);
     fprintf(f, " weights %s, kv %s, act %s, rest %s\n", show_bytes(weights), show_bytes(kv), show_bytes(act),
             show_bytes(p->total - slots - weights - kv - act));
+}
+
+uint64_t peak_bytes(void)
+{
+    struct rusage r;
+    return getrusage(RUSAGE_SELF, &r) == 0 ? (uint64_t)r.ru_maxrss * 1024 : 0;
 }

@@ -1,0 +1,99 @@
+#!/bin/sh
+# The memory promise: 20 budgets from the plan's minimum to everything resident; at each the run ends, its answer has the same
+# ids, the peak resident set stays below the budget, and the model's file leaves at most 16 MiB more in the page cache. Where a
+# cgroup can be made (root, v1 or v2) each run is alone in one whose limit is the budget, without swap, and must not be killed.
+#
+#     sh tests/promise.sh [MODEL.gguf]      default: a small random-weight MoE (needs ../shared and Python), else the embedded one
+#
+# TOKENS (24), BUDGETS (20), STOKER (build/stoker). Last line: N passed, N failed, N skipped.
+set -u
+cd "$(dirname "$0")/.." || exit 1
+stoker=${STOKER:-build/stoker} shared=${STOKER_SHARED:-../shared} tokens=${TOKENS:-24} budgets=${BUDGETS:-20}
+tmp=$(mktemp -d) || exit 1
+group='' kind=''
+end() {
+    [ -n "$group" ] && rmdir "$group" 2>/dev/null
+    rm -rf "$tmp"
+}
+trap end EXIT
+trap 'exit 1' INT TERM
+
+model=${1:-}
+if [ -z "$model" ]; then
+    model=models/ember/ember.gguf
+    if [ -r "$shared/tools/mkgguf.py" ] && python3=$(command -v /usr/bin/python3) &&
+        "$python3" "$shared/tools/mkgguf.py" --shape tiny-moe --tokenizer models/ember/ember.gguf "$tmp/tiny.gguf" 2>"$tmp/why"; then
+        model=$tmp/tiny.gguf
+    fi
+fi
+
+# A group of its own for each run; in $kind which hierarchy.
+make_group() {
+    for root in /sys/fs/cgroup/memory /sys/fs/cgroup; do
+        group=$root/stoker-promise-$$
+        if mkdir "$group" 2>/dev/null; then
+            [ -w "$group/memory.limit_in_bytes" ] && kind=v1 && return
+            [ -w "$group/memory.max" ] && kind=v2 && return
+            rmdir "$group"
+        fi
+    done
+    group=''
+}
+
+limit_group() {
+    case $kind in
+    v1) echo "$1" >"$group/memory.limit_in_bytes" ;;
+    v2)
+        echo "$1" >"$group/memory.max"
+        echo 0 >"$group/memory.swap.max" 2>/dev/null
+        ;;
+    esac
+}
+
+kills() {
+    case $kind in
+    v1) sed -n 's/^oom_kill //p' "$group/memory.oom_control" ;;
+    v2) sed -n 's/^oom_kill //p' "$group/memory.events" ;;
+    *) echo 0 ;;
+    esac
+}
+
+cached() { fincore --bytes --noheadings --output RES "$model" 2>/dev/null | awk '{ n += $1 } END { print n + 0 }'; }
+field() { tr ',{}' '\n\n\n' <"$1" | sed -n "s/^ *\"$2\": *\"\{0,1\}\([^\"]*\)\"\{0,1\}$/\1/p" | head -n 1; }
+
+"$stoker" plan "$model" --memory max --ctx 512 --json >"$tmp/plan" || exit 1
+minimum=$(field "$tmp/plan" minimum) whole=$(field "$tmp/plan" whole)
+make_group
+dd of="$model" oflag=nocache conv=notrunc,fdatasync count=0 status=none 2>/dev/null # out of the page cache
+echo "$model: $minimum to $whole bytes, $budgets budgets, $tokens tokens; cgroup: ${kind:-none can be made}"
+
+passed=0 failed=0 first=''
+i=0
+while [ $i -lt "$budgets" ]; do
+    memory=$((minimum + (whole - minimum) / (budgets - 1) * i))
+    [ $i = $((budgets - 1)) ] && memory=$whole
+    limit_group $memory
+    before=$(cached)
+    sh -c '[ -n "$1" ] && echo $$ >"$1/cgroup.procs"; shift; exec "$@"' sh "$group" "$stoker" run "$model" --memory $memory \
+        --ctx 512 -p 'What is the KV cache?' --temp 0 -n "$tokens" --ignore-eos --json >"$tmp/out" 2>"$tmp/err"
+    status=$? peak=$(field "$tmp/out" peak_rss) grown=$(($(cached) - before)) killed=$(kills)
+    sed 's/"seed".*//' "$tmp/out" >"$tmp/answer"
+    sum=$(cksum <"$tmp/answer")
+    [ -z "$first" ] && first=$sum
+    bad=''
+    [ $status = 0 ] || bad="$bad exit status $status: $(head -n 1 "$tmp/err");"
+    [ "$sum" = "$first" ] || bad="$bad another answer;"
+    [ "${peak:-$whole$whole}" -le $memory ] || bad="$bad peak ${peak:-unknown};"
+    [ "$grown" -lt 16777216 ] || bad="$bad page cache grew by $grown;"
+    [ "$killed" = 0 ] || bad="$bad killed;"
+    if [ -z "$bad" ]; then
+        passed=$((passed + 1))
+        echo "ok   $memory: peak $peak, page cache $grown"
+    else
+        failed=$((failed + 1))
+        echo "FAIL $memory:$bad"
+    fi
+    i=$((i + 1))
+done
+echo "$passed passed, $failed failed, 0 skipped"
+[ $failed = 0 ]
