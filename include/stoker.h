@@ -53,6 +53,7 @@ struct stoker_options {
     int n_ctx;       /* positions a sequence */
     int n_parallel;  /* sequences at a time */
     int n_chunk;     /* prompt rows a step */
+    int n_snapshots; /* recurrent states a sequence keeps besides its own */
     int n_threads;
     int slots[STOKER_CLASSES], n_slots; /* expert slots per class; tests and research */
     const char *kv;                     /* "f16" (default), "f32" */
@@ -95,7 +96,10 @@ struct stoker_request {
     int wants_progress;
     int ignore_end;             /* go on behind end-of-text tokens (benchmarks) */
     const stoker_token *script; /* [max_tokens], copied: taken instead of sampled tokens (benchmarks); or NULL */
-    int keep;                   /* leave the sequence for a later request that continues it (see resume) */
+    const size_t
+        *snapshot_at; /* [n_snapshot_at], copied: ascending positions of the prompt where a later request may resume */
+    size_t n_snapshot_at; /* (a model with recurrent states can resume nowhere else; the newest are kept) */
+    int keep;             /* leave the sequence for a later request that continues it (see resume) */
     stoker_id
         resume; /* a finished request made with keep: positions that this prompt shares with it are not computed again */
 };

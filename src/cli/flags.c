@@ -228,6 +228,8 @@ struct flag_table model_flags(struct stoker_options *o)
          "positions a sequence (default: trained, at most 8192)"},
         {"--parallel", NULL, FLAG_INT, &o->n_parallel, 1, 128, "N", "sequences at a time (default 1)"},
         {"--chunk", NULL, FLAG_INT, &o->n_chunk, 1, 1 << 16, "N", "prompt rows a step (default 512, adapted)"},
+        {"--snapshots", NULL, FLAG_INT, &o->n_snapshots, 1, 1 << 10, "N",
+         "recurrent states kept a sequence, besides its own (default 1)"},
         {"--kv", NULL, FLAG_TEXT, &o->kv, 0, 0, "f16|f32", "element of keys and values (default f16)"},
         {"--threads", "-t", FLAG_INT, &o->n_threads, 1, 256, "N", "compute threads (default: usable cores)"},
         {"--cpu-tier", NULL, FLAG_TEXT, &o->cpu_tier, 0, 0, "scalar|avx2|avx512", "caps the tier of kernels"},

@@ -79,6 +79,7 @@ static int read_options(struct session_options *to, const struct stoker_options 
     w->n_ctx = o->n_ctx;
     w->n_parallel = o->n_parallel;
     w->n_chunk = o->n_chunk;
+    w->n_snapshots = o->n_snapshots;
     w->n_threads = o->n_threads;
     w->exact = o->exact;
     w->n_slots = o->n_slots;
@@ -135,6 +136,7 @@ int stoker_open(struct stoker **out, const char *path, const struct stoker_optio
 static void free_job(struct job *j)
 {
     free(j->history);
+    free(j->snapshot_at);
     queue_destroy(j->events);
     memset(j, 0, sizeof *j);
 }
@@ -172,6 +174,11 @@ static int check_request(const struct stoker *s, const struct stoker_request *r,
     if (r->n_prompt >= (size_t)n_ctx)
         return error_set(err, ERR_INPUT, "the prompt has %zu tokens, the context %d; try --ctx %zu", r->n_prompt, n_ctx,
                          r->n_prompt + 512);
+    for (size_t i = 0; i < r->n_snapshot_at; i++)
+        if (r->snapshot_at[i] > r->n_prompt || r->snapshot_at[i] <= (i ? r->snapshot_at[i - 1] : 0))
+            return error_set(err, ERR_INPUT,
+                             "snapshot_at[%zu] is %zu; positions ascend from 1 to the %zu tokens of the prompt", i,
+                             r->snapshot_at[i], r->n_prompt);
     for (size_t i = 0; i < r->n_prompt; i++)
         if (r->prompt[i] < 0 || r->prompt[i] >= n_vocab)
             return error_set(err, ERR_INPUT, "token %zu of the prompt is %d; the vocabulary has ids 0 to %d", i,
@@ -219,11 +226,14 @@ static int fill_job(const struct stoker *s, struct job *j, const struct stoker_r
     size_t answer = room - r->n_prompt;
     j->history = malloc((room + (r->script ? answer : 0)) * sizeof *j->history);
     j->events = queue_create(EVENTS, sizeof(struct stoker_event));
-    if (!j->history || !j->events) {
+    j->snapshot_at = malloc((r->n_snapshot_at + 1) * sizeof *j->snapshot_at);
+    if (!j->history || !j->events || !j->snapshot_at) {
         free_job(j);
         return error_set(err, ERR_MEMORY, "no memory for a request of %zu tokens", r->n_prompt);
     }
     memcpy(j->history, r->prompt, r->n_prompt * sizeof *j->history);
+    for (; j->n_snapshot_at < r->n_snapshot_at; j->n_snapshot_at++)
+        j->snapshot_at[j->n_snapshot_at] = r->snapshot_at[j->n_snapshot_at];
     if (r->script) {
         j->script = j->history + room;
         memcpy(j->script, r->script, answer * sizeof *j->script);

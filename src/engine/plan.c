@@ -385,6 +385,7 @@ static int check_wish(struct planner *pl, struct error *err)
     const struct plan_wish *w = pl->wish;
     if (check_number("--ctx", w->n_ctx, CTX_MOST, err) || check_number("--parallel", w->n_parallel, 1 << 12, err) ||
         check_number("--chunk", w->n_chunk, 1 << 16, err) ||
+        check_number("--snapshots", w->n_snapshots, 1 << 10, err) ||
         check_number("--threads", w->n_threads, POOL_MAX_THREADS, err) || check_pages(pl, err))
         return -1;
     if (w->n_slots && w->n_slots != pl->p->n_class)

@@ -164,10 +164,27 @@ struct plan_of_step {
     int n_prompt_jobs;
 };
 
+static int by_size(const void *a, const void *b)
+{
+    size_t x = *(const size_t *)a, y = *(const size_t *)b;
+    return (x > y) - (x < y);
+}
+
+/* Prompts are cut where a state is to be remembered: pages can be gone back to anywhere, states only where they were. The end of
+ * the prompt of a request that will be continued is such a place, unless wishes take all that there are. */
+static int remembers(const struct job *j, size_t pos)
+{
+    if (!j->seq->state)
+        return 0;
+    if (bsearch(&pos, j->snapshot_at, j->n_snapshot_at, sizeof pos, by_size))
+        return 1;
+    return j->keep && pos == j->n_prompt && j->n_snapshot_at < (size_t)j->seq->n_snapshot;
+}
+
 static void add_prompt(struct stoker *s, struct plan_of_step *p, struct job *j)
 {
     size_t rows = 0;
-    while (j->n_done + rows < j->n_prompt) {
+    while (j->n_done + rows < j->n_prompt && (rows == 0 || !remembers(j, j->n_done + rows))) {
         size_t at = j->n_done + rows;
         int last = at + 1 == j->n_prompt;
         if (batch_add(s->session, &p->batch, j->seq, j->history[at], (int)at, last))
@@ -258,11 +275,13 @@ static void pick(struct stoker *s, struct job *j, const float *logits)
         finish_end(s, j, STOKER_END_LENGTH);
 }
 
-static void report_prompts(const struct plan_of_step *p)
+static void advance_prompts(const struct plan_of_step *p)
 {
     for (int i = 0; i < p->n_prompt_jobs; i++) {
         struct job *j = p->prompt[i];
         j->n_done += p->prompt_rows[i];
+        if (remembers(j, j->n_done))
+            seq_snapshot(j->seq);
         if (j->n_done == j->n_prompt)
             j->state = JOB_DECODE;
         if (!j->wants_progress || !may_send(j))
@@ -285,7 +304,7 @@ static void settle(struct stoker *s, struct plan_of_step *p, const struct error 
             p->prompt[p->n_prompt_jobs] = p->prompt[i];
             p->prompt_rows[p->n_prompt_jobs++] = p->prompt_rows[i];
         }
-    report_prompts(p);
+    advance_prompts(p);
     for (int i = 0; i < p->batch.n_wants; i++) {
         struct job *j = p->wanting[i];
         int row = p->batch.wants[i];

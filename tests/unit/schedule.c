@@ -1,0 +1,213 @@
+/* links: engine text model store op kernel format base */
+/* Requests that continue others: what is not computed again, and that nothing else changes. */
+#include "base/rng.h"
+#include "stoker.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+static const char *const recurrent = "tests/data/golden/qwen35moe.gguf",
+                         *const windows = "tests/data/golden/gpt-oss-mxfp4.gguf",
+                         *const latent = "tests/data/golden/deepseek2-lite.gguf";
+
+enum { PROMPT = 50, ANSWER = 6, N_VOCAB = 264 };
+
+static stoker_token prompt[PROMPT];
+
+struct answer {
+    stoker_token id[ANSWER];
+    int n;
+    struct stoker_event end;
+    stoker_id request;
+};
+
+static struct stoker *engine(const char *path, int n_snapshots, int n_parallel)
+{
+    struct stoker *s = NULL;
+    struct stoker_error err = {0};
+    const struct stoker_options o = {.memory = STOKER_MEMORY_MAX,
+                                     .n_ctx = 512,
+                                     .n_parallel = n_parallel,
+                                     .n_chunk = 16,
+                                     .n_threads = 2,
+                                     .n_snapshots = n_snapshots};
+    for (int i = 0; i < PROMPT; i++)
+        prompt[i] = (stoker_token)(rng_u64(5, (uint64_t)i, 1, 2) % N_VOCAB);
+    if (stoker_open(&s, path, &o, &err))
+        fail_msg("%s", err.text);
+    return s;
+}
+
+static struct stoker_request request(size_t n_prompt)
+{
+    return (struct stoker_request){
+        .prompt = prompt, .n_prompt = n_prompt, .max_tokens = ANSWER, .sampling = {.temperature = 0}, .ignore_end = 1};
+}
+
+static stoker_id submit(struct stoker *s, const struct stoker_request *r)
+{
+    struct stoker_error err = {0};
+    stoker_id id;
+    if (stoker_submit(s, r, &id, &err))
+        fail_msg("%s", err.text);
+    return id;
+}
+
+static struct answer collect(struct stoker *s, stoker_id id, int cancel_after)
+{
+    struct answer a = {.request = id};
+    while (stoker_next_event(s, id, -1, &a.end) == 1) {
+        if (a.end.kind == STOKER_TOKEN)
+            a.id[a.n++] = a.end.u.token.id;
+        if (a.n == cancel_after)
+            stoker_cancel(s, id);
+        if (a.end.kind == STOKER_FAILED)
+            fail_msg("%s", a.end.error.text);
+    }
+    return a;
+}
+
+static struct answer ask(struct stoker *s, const struct stoker_request *r) { return collect(s, submit(s, r), -1); }
+
+static void expect_same(const struct answer *a, const struct answer *b)
+{
+    assert_int_equal(a->n, ANSWER);
+    assert_int_equal(b->n, ANSWER);
+    assert_memory_equal(a->id, b->id, sizeof a->id);
+}
+
+/* The first n of the prompt stay; what follows is another's. */
+static void diverge_at(size_t n)
+{
+    for (size_t i = n; i < PROMPT; i++)
+        prompt[i] = (prompt[i] + 1) % N_VOCAB;
+}
+
+/* A request of 30 tokens that may be continued; then one of 50 that shares n of them: how much of it was cached. */
+static size_t continued(const char *path, int n_snapshots, const size_t *wishes, size_t n_wishes, size_t shared,
+                        int cancel_after)
+{
+    struct stoker *s = engine(path, n_snapshots, 1);
+    diverge_at(shared);
+    struct stoker_request second = request(PROMPT);
+    struct answer fresh = ask(s, &second);
+    stoker_close(s);
+
+    s = engine(path, n_snapshots, 1);
+    struct stoker_request first = request(30);
+    first.keep = 1;
+    first.snapshot_at = wishes;
+    first.n_snapshot_at = n_wishes;
+    struct answer a = collect(s, submit(s, &first), cancel_after);
+    diverge_at(shared);
+    second.resume = a.request;
+    second.keep = 1;
+    struct answer b = ask(s, &second);
+    expect_same(&fresh, &b);
+    stoker_close(s);
+    return b.end.u.end.n_cached;
+}
+
+static void pages_go_back_anywhere(void **state)
+{
+    (void)state;
+    assert_int_equal(continued(windows, 0, NULL, 0, 30, -1), 30);
+    assert_int_equal(continued(windows, 0, NULL, 0, 17, -1), 17);
+    assert_int_equal(continued(latent, 0, NULL, 0, 1, -1), 1);
+    assert_int_equal(continued(latent, 0, (size_t[]){7}, 1, 29, -1), 29); /* wishes are for others */
+}
+
+static void states_at_the_end_of_prompts(void **state)
+{
+    (void)state;
+    assert_int_equal(continued(recurrent, 0, NULL, 0, 30, -1), 30);
+    assert_int_equal(continued(recurrent, 0, NULL, 0, 40, -1), 30);
+    assert_int_equal(continued(recurrent, 0, NULL, 0, 29, -1), 0);
+}
+
+static void states_where_wished(void **state)
+{
+    (void)state;
+    static const size_t wishes[] = {5, 16, 21};
+    assert_int_equal(continued(recurrent, 4, wishes, 3, 30, -1), 30);
+    assert_int_equal(continued(recurrent, 4, wishes, 3, 29, -1), 21);
+    assert_int_equal(continued(recurrent, 4, wishes, 3, 20, -1), 16);
+    assert_int_equal(continued(recurrent, 4, wishes, 3, 5, -1), 5);
+    assert_int_equal(continued(recurrent, 4, wishes, 3, 4, -1), 0);
+    assert_int_equal(continued(recurrent, 3, wishes, 3, 30, -1), 21); /* no place left for the end of the prompt */
+    assert_int_equal(continued(recurrent, 2, wishes, 3, 30, -1), 21);
+    assert_int_equal(continued(recurrent, 2, wishes, 3, 10, -1), 0); /* the newest two are kept */
+}
+
+/* A cancelled request may leave its state torn; it goes on from the snapshot. */
+static void cancelled(void **state)
+{
+    (void)state;
+    for (int after = 1; after < ANSWER; after++)
+        assert_int_equal(continued(recurrent, 0, NULL, 0, 30, after), 30);
+}
+
+static void wishes_that_cannot_be(void **state)
+{
+    (void)state;
+    static const size_t bad[][2] = {{0, 5}, {5, 5}, {6, 5}, {5, 31}};
+    struct stoker *s = engine(recurrent, 0, 1);
+    for (int i = 0; i < 4; i++) {
+        struct stoker_request r = request(30);
+        struct stoker_error err = {0};
+        stoker_id id;
+        r.snapshot_at = bad[i];
+        r.n_snapshot_at = 2;
+        assert_int_equal(stoker_submit(s, &r, &id, &err), -1);
+        assert_int_equal(err.code, STOKER_ERR_INPUT);
+        assert_non_null(strstr(err.text, "snapshot_at["));
+    }
+    stoker_close(s);
+}
+
+/* Prompts and answers of several sequences in the same steps, one of them cancelled. */
+static void neighbours(void **state)
+{
+    (void)state;
+    enum { N = 4 };
+    struct answer alone[N], together[N];
+    stoker_id id[N];
+    struct stoker *s = engine(recurrent, 2, 1);
+    for (int i = 0; i < N; i++) {
+        struct stoker_request r = request((size_t)(PROMPT - 11 * i));
+        alone[i] = ask(s, &r);
+    }
+    stoker_close(s);
+    s = engine(recurrent, 2, N);
+    for (int round = 0; round < 3; round++) {
+        for (int i = 0; i < N; i++) {
+            static const size_t wishes[] = {3, 13};
+            struct stoker_request r = request((size_t)(PROMPT - 11 * i));
+            r.snapshot_at = wishes;
+            r.n_snapshot_at = 2;
+            id[i] = submit(s, &r);
+        }
+        if (round == 1)
+            stoker_cancel(s, id[1]);
+        for (int i = 0; i < N; i++)
+            together[i] = collect(s, id[i], i == 1 && round == 2 ? 2 : -1);
+        for (int i = 0; i < N; i++)
+            if (i != 1 || round == 0)
+                expect_same(&alone[i], &together[i]);
+    }
+    stoker_close(s);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(pages_go_back_anywhere), cmocka_unit_test(states_at_the_end_of_prompts),
+        cmocka_unit_test(states_where_wished),    cmocka_unit_test(cancelled),
+        cmocka_unit_test(wishes_that_cannot_be),  cmocka_unit_test(neighbours),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
