@@ -23,6 +23,7 @@ plan           -
 state          -
 cache_trace    -
 prompts        -
+soak           -                                    10
 golden         -                                    --exact tests/data/golden models/ember
 golden         -                                    --memory min tests/data/golden models/ember
 golden         $shared/golden                       --exact $shared/golden
