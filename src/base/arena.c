@@ -63,10 +63,13 @@ int arena_map(struct arena *a, size_t size, struct error *err)
     return 0;
 }
 
-__attribute__((no_sanitize("address"))) static void write_pages(volatile uint8_t *p, size_t size)
+/* Each byte is written with what it holds, in one instruction: a device or a thread may be filling the page. */
+__attribute__((no_sanitize("address"))) static void write_pages(uint8_t *p, size_t size)
 {
-    for (size_t i = 0; i < size; i += 4096)
-        p[i] = 0;
+    for (size_t i = 0; i < size; i += 4096) {
+        uint8_t is = __atomic_load_n(p + i, __ATOMIC_RELAXED);
+        __atomic_compare_exchange_n(p + i, &is, is, 0, __ATOMIC_RELAXED, __ATOMIC_RELAXED);
+    }
 }
 
 void arena_touch(struct arena *a, int i, int n)

@@ -32,8 +32,9 @@ void arena_init_growing(struct arena *a);
 int arena_map(struct arena *a, size_t size, struct error *err);
 void arena_unmap(struct arena *a);
 
-/* Have the pages of part i of n of a fresh mapping now, so that a wrong plan fails at once and not in the middle of an answer.
- * Several threads may each touch a part: in a virtual machine new memory is slow to come. */
+/* Have the pages of part i of n of a mapping now, so that a wrong plan fails at once and not in the middle of an answer. Several
+ * threads may each touch a part: in a virtual machine new memory is slow to come. What is in the memory stays, even while
+ * somebody writes it. */
 void arena_touch(struct arena *a, int i, int n);
 
 /* Give a growing arena's blocks back. */

@@ -58,8 +58,6 @@ static uint64_t session_table_bytes(const struct session *s)
     return (uint64_t)s->plan.n_parallel * sizeof(struct sequence) + 64;
 }
 
-static void touch(void *memory, int thread, int n_threads) { arena_touch(memory, thread, n_threads); }
-
 static int map_memory(struct session *s, const struct plan_wish *wish, struct error *err)
 {
     const struct plan *p = &s->plan;
@@ -82,7 +80,7 @@ static int map_memory(struct session *s, const struct plan_wish *wish, struct er
                          (unsigned long long)limit.rlim_cur, (unsigned long long)all);
     if (arena_map(&s->memory, all, err))
         return -1;
-    pool_run(s->pool, touch, &s->memory);
+    touch_begin(&s->touch, &s->memory, slots, s->pool);
     if (cut(s, &s->slots, slots, err) || cut(s, &s->weights, weights, err) || cut(s, &s->pages, pages, err) ||
         cut(s, &s->scratch, p->step_bytes, err) || cut(s, &s->tables, tables, err))
         return -1;
@@ -207,6 +205,7 @@ void session_close(struct session *s)
     if (s->reader)
         reader_close(s->reader);
     pool_destroy(s->pool);
+    touch_end(&s->touch);
     arena_unmap(&s->memory); /* safe while a device still writes: the kernel keeps those pages */
     tokenizer_destroy(s->tokenizer);
     model_close(s->model);

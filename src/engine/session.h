@@ -10,6 +10,7 @@
 
 #include "base/error.h"
 #include "engine/plan.h"
+#include "engine/touch.h"
 #include "text/sampler.h"
 #include "text/tokenizer.h"
 
@@ -32,6 +33,7 @@ struct session {
 
     struct arena memory; /* the mapping, cut into: */
     struct arena slots, weights, pages, scratch, tables;
+    struct touch touch;
 };
 
 struct session_options {

@@ -1,0 +1,50 @@
+/* Having memory early: see touch.h. */
+#include "engine/touch.h"
+
+#include "base/checked.h"
+
+enum { STRETCH = 16 << 20, HUGE_PAGE = 2 << 20, STACK = 64 << 10 };
+
+static int parts_of(const struct arena *a) { return (int)((a->size + STRETCH - 1) / STRETCH); }
+
+static void *touch_later(void *arg)
+{
+    struct touch *t = arg;
+    int n = parts_of(&t->later);
+    for (int i = 0; i < n && !atomic_load_explicit(&t->stop, memory_order_relaxed); i++)
+        arena_touch(&t->later, i, n);
+    return NULL;
+}
+
+static void touch_part(void *memory, int thread, int n_threads) { arena_touch(memory, thread, n_threads); }
+
+/* Whole huge pages: the one on the border belongs to now. */
+static struct arena stretch(const struct arena *mapping, uint64_t begin, uint64_t end)
+{
+    return (struct arena){.base = mapping->base + begin, .size = end - begin};
+}
+
+void touch_begin(struct touch *t, const struct arena *mapping, uint64_t later, struct pool *pool)
+{
+    uint64_t border = round_down(later < mapping->size ? later : mapping->size, HUGE_PAGE);
+    struct arena now = stretch(mapping, border, mapping->size);
+    pthread_attr_t attr;
+    t->later = stretch(mapping, 0, border);
+    pool_run(pool, touch_part, &now);
+    if (border == 0)
+        return;
+    pthread_attr_init(&attr);
+    pthread_attr_setstacksize(&attr, STACK);
+    t->running = pthread_create(&t->thread, &attr, touch_later, t) == 0;
+    pthread_attr_destroy(&attr);
+    if (!t->running)
+        pool_run(pool, touch_part, &t->later);
+}
+
+void touch_end(struct touch *t)
+{
+    atomic_store(&t->stop, 1);
+    if (t->running)
+        pthread_join(t->thread, NULL);
+    t->running = 0;
+}

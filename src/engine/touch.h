@@ -1,0 +1,26 @@
+/* Memory comes page by page, at the first write, and in a virtual machine slowly (0.8 GB/s measured). So it is had at start: what
+ * every step needs at once, by all threads; the expert slots, usually the larger part, by a thread of its own while the dense
+ * weights and the first prompt are read. A slot that is wanted before its turn is simply had by the read into it. */
+#ifndef ENGINE_TOUCH_H
+#define ENGINE_TOUCH_H
+
+#include "base/arena.h"
+#include "base/pool.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+struct touch {
+    struct arena later; /* the stretch of the thread */
+    pthread_t thread;
+    int running;
+    atomic_int stop;
+};
+
+/* All of the mapping but its first `later` bytes now; those in the background. */
+void touch_begin(struct touch *t, const struct arena *mapping, uint64_t later, struct pool *pool);
+
+/* Waits for the thread, which stops within some milliseconds. Before the memory is unmapped. */
+void touch_end(struct touch *t);
+
+#endif
