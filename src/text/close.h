@@ -1,0 +1,37 @@
+/* How far a constrained text is from its end, in tokens: close_at_limit. constraints.md 1.
+ *
+ * Of all ways to complete a text the ones of fewest bytes are looked at (of those that go on from where the text stands, each);
+ * of these the one of fewest tokens counts, tokens crossing every border of the grammar. So the number is the length of a real
+ * completion, and behind its first token it is one less: a text that may still take it will always end in time.
+ *
+ *     bytes_left    of a state of a rule, of a frame: shortest paths (D. Knuth, A generalization of Dijkstra's algorithm)
+ *     tokens_left   of a position: the trie along shortest paths, kept in a table */
+#ifndef TEXT_CLOSE_H
+#define TEXT_CLOSE_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+struct config;
+struct constraint;
+struct constraint_state;
+struct error;
+
+#define CLOSING_NEVER INT64_MAX
+
+struct closing;
+int closing_create(struct closing **out, struct constraint *c, struct error *err);
+void closing_destroy(struct closing *k);
+size_t closing_bytes(const struct closing *k); /* k may be NULL */
+/* The matcher's numbers have changed. */
+void closing_forget(struct closing *k);
+
+/* Tokens to the end of the governed text of a set. CLOSING_NEVER: none found. */
+int64_t closing_of_set(struct closing *k, uint32_t set);
+/* At most so many behind any one more token. */
+int64_t closing_most(struct closing *k, uint32_t set);
+
+/* Tokens until the text of a state may end, phases that must be left included. */
+int64_t closing_of_state(struct closing *k, const struct constraint_state *s);
+
+#endif

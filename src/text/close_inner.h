@@ -1,0 +1,73 @@
+/* What close.c and close_bytes.c share. */
+#ifndef TEXT_CLOSE_INNER_H
+#define TEXT_CLOSE_INNER_H
+
+#include "text/close.h"
+#include "text/constraint_inner.h"
+
+enum {
+    CLOSING_FAR_BYTES = 1 << 30, /* no text at all */
+    CLOSING_FAR = 1 << 14,       /* bytes above which tokens are not counted one by one */
+    CLOSING_TABLE = 1 << 16,
+    CLOSING_FRAMES = 1 << 20,
+    CLOSING_TODO = 1 << 17,
+    CLOSING_PLACES = 64, /* tied positions that are followed */
+    CLOSING_DEPTH = 256, /* longer tokens are not counted on */
+    CLOSING_LENGTHS = 256,
+    CLOSING_RULES = 16,
+    CLOSING_COVER = 4096
+};
+
+struct position {
+    uint32_t frame, state, count;
+};
+
+struct entry {
+    struct position p;
+    uint32_t epoch;
+    int64_t tokens;
+};
+
+struct closing {
+    struct constraint *c;
+    uint32_t *base;    /* [n_state] bytes to the end of the rule, or of the item of a counted rule */
+    uint32_t *rule;    /* [n_rule] bytes of its shortest text */
+    uint32_t *item;    /* [n_rule] of its item, if it is counted */
+    uint8_t *begun;    /* [n_state] inside an item */
+    uint8_t *at_begin; /* [n_state] of a counted rule: nothing of an item was read */
+    uint32_t *frames;  /* [CLOSING_FRAMES] stack */
+    struct entry *table;
+    struct position *todo, *places; /* [CLOSING_TODO], [CLOSING_DEPTH + 2][CLOSING_PLACES] */
+    int64_t *left;                  /* [CLOSING_COVER + 1] */
+    uint8_t *lengths;               /* [CLOSING_RULES][CLOSING_LENGTHS] */
+    uint32_t length_rule[CLOSING_RULES];
+    uint32_t epoch, n_table, n_todo;
+    int crowded;
+    void *reservation;
+    size_t bytes;
+};
+
+/* close_bytes.c: fills base, rule, item, begun, at_begin. */
+int closing_measure(struct closing *k, struct error *err);
+
+static inline uint32_t closing_add(uint32_t a, uint32_t b)
+{
+    uint64_t sum = (uint64_t)a + b;
+    return sum > CLOSING_FAR_BYTES ? CLOSING_FAR_BYTES : (uint32_t)sum;
+}
+
+/* Bytes from a state to the end of its rule. */
+static inline uint32_t closing_rule_bytes(const struct closing *k, uint32_t state, uint32_t count)
+{
+    uint32_t rule = k->c->matcher.g->owner[state];
+    const struct rule *r = &k->c->matcher.g->rule[rule];
+    if (!r->counted)
+        return k->base[state];
+    int64_t more = (int64_t)r->min - count - k->begun[state];
+    uint64_t items = more > 0 ? (uint64_t)more * k->item[rule] : 0;
+    return closing_add(k->base[state], items > CLOSING_FAR_BYTES ? CLOSING_FAR_BYTES : (uint32_t)items);
+}
+
+uint32_t closing_frame_bytes(struct closing *k, uint32_t frame);
+
+#endif

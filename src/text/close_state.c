@@ -1,0 +1,132 @@
+/* Making what closing needs, and the distances of whole states: governed text, and phases that have to be left. */
+#include "text/close_inner.h"
+
+#include "base/error.h"
+#include "text/tokenizer.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+
+static size_t carve(size_t *used, size_t n, size_t size)
+{
+    size_t at = *used;
+    *used += (n * size + 63) / 64 * 64;
+    return at;
+}
+
+int closing_create(struct closing **out, struct constraint *c, struct error *err)
+{
+    const struct grammar *g = c->grammar;
+    if (!c->close_at_limit)
+        return 0;
+    struct closing *k = calloc(1, sizeof *k);
+    if (!k)
+        return error_set(err, ERR_MEMORY, "no memory for a constraint");
+    *out = k;
+    k->c = c;
+    k->epoch = 1;
+    size_t used = 0;
+    size_t base = carve(&used, g->n_state, 4), rule = carve(&used, g->n_rule, 4), item = carve(&used, g->n_rule, 4),
+           begun = carve(&used, g->n_state, 1), at_begin = carve(&used, g->n_state, 1),
+           frames = carve(&used, CLOSING_FRAMES, 4), table = carve(&used, CLOSING_TABLE, sizeof *k->table),
+           todo = carve(&used, CLOSING_TODO + 4096, sizeof *k->todo),
+           places = carve(&used, (size_t)(CLOSING_DEPTH + 2) * CLOSING_PLACES, sizeof *k->places),
+           left = carve(&used, CLOSING_COVER + 1, sizeof *k->left),
+           lengths = carve(&used, CLOSING_RULES, CLOSING_LENGTHS);
+    char *p = mmap(NULL, used, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    if (p == MAP_FAILED)
+        return error_set(err, ERR_MEMORY, "no memory for a constraint: %zu bytes", used);
+    k->reservation = p;
+    k->bytes = used;
+    k->base = (uint32_t *)(p + base);
+    k->rule = (uint32_t *)(p + rule);
+    k->item = (uint32_t *)(p + item);
+    k->begun = (uint8_t *)(p + begun);
+    k->at_begin = (uint8_t *)(p + at_begin);
+    k->frames = (uint32_t *)(p + frames);
+    k->table = (struct entry *)(p + table);
+    k->todo = (struct position *)(p + todo);
+    k->places = (struct position *)(p + places);
+    k->left = (int64_t *)(p + left);
+    k->lengths = (uint8_t *)(p + lengths);
+    return closing_measure(k, err);
+}
+
+void closing_destroy(struct closing *k)
+{
+    if (!k)
+        return;
+    if (k->reservation)
+        munmap(k->reservation, k->bytes);
+    free(k);
+}
+
+size_t closing_bytes(const struct closing *k) { return k ? k->bytes : 0; }
+
+/* ---- phases ------------------------------------------------------------------------------------------------------------------- */
+
+static int64_t plus(int64_t a, int64_t b) { return a == CLOSING_NEVER || b == CLOSING_NEVER ? CLOSING_NEVER : a + b; }
+
+/* Tokens that spell a text: spelled[i] for what is behind byte i. */
+static int64_t spell(const struct token_trie *trie, const char *text, size_t n, int64_t *spelled)
+{
+    spelled[n] = 0;
+    for (size_t i = n; i-- > 0;) {
+        spelled[i] = CLOSING_NEVER;
+        for (uint32_t at = 0, d = 0; at < trie->n_node && i + d < n;) {
+            const struct trie_node *node = &trie->node[at];
+            if (node->depth != d + 1)
+                break;
+            if (node->byte != (uint8_t)text[i + d]) {
+                at = node->skip;
+                continue;
+            }
+            d++;
+            if (node->token < node[1].token && plus(spelled[i + d], 1) < spelled[i])
+                spelled[i] = spelled[i + d] + 1;
+            at++;
+        }
+    }
+    return spelled[0];
+}
+
+static int64_t of_phase(struct closing *k, int32_t phase, uint16_t node, int depth);
+
+/* Behind a complete trigger. */
+static int64_t behind(struct closing *k, const struct constraint_trigger *t, int depth)
+{
+    struct constraint *c = k->c;
+    int64_t next = t->next == CONSTRAINT_END ? 0 : of_phase(k, t->next, c->phase[t->next].start, depth + 1);
+    return t->entry < 0 ? next : plus(closing_of_set(k, constraint_start(c, t->entry)), next);
+}
+
+static int64_t of_phase(struct closing *k, int32_t phase, uint16_t node, int depth)
+{
+    const struct trigger_machine *t = &k->c->phase[phase];
+    int64_t best = CLOSING_NEVER, spelled[1024];
+    if (!t->must)
+        return 0;
+    if (depth > 8)
+        return CLOSING_NEVER;
+    for (uint32_t i = 0; i < t->n; i++) {
+        const struct constraint_trigger *g = &t->trigger[i];
+        size_t begun = t->left[node][0] == i && g->text ? g->n - t->left[node][1] : 0;
+        if (g->text && (g->n - begun >= 1024 || (g->at_start && !begun && node != t->start)))
+            continue;
+        int64_t tokens = g->text ? spell(k->c->trie, g->text + begun, g->n - begun, spelled) : 1;
+        tokens = plus(tokens, behind(k, g, depth));
+        best = tokens < best ? tokens : best;
+    }
+    return best;
+}
+
+int64_t closing_of_state(struct closing *k, const struct constraint_state *s)
+{
+    if (s->phase == CONSTRAINT_OVER)
+        return 0;
+    if (s->phase >= 0)
+        return of_phase(k, s->phase, s->node, 0);
+    int64_t next = s->next == CONSTRAINT_END ? 0 : of_phase(k, s->next, k->c->phase[s->next].start, 0);
+    return plus(closing_of_set(k, s->set), next);
+}

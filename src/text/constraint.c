@@ -1,0 +1,343 @@
+/* Constraints and their states: constraint.h.
+ *
+ * A state is a number of the matcher, or a place in the triggers of a phase: copying is assignment. Governed text goes on as
+ * long as the grammar can read it; when it is complete and the next byte does not belong to it, that byte is free text again. */
+#include "text/constraint_inner.h"
+
+#include "base/error.h"
+#include "text/close.h"
+#include "text/tokenizer.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+enum { MATCHER_MEMORY = 24 << 20, MASK_MEMORY = 12 << 20, GRAMMAR_MOST = 28 << 20 };
+
+/* ---- making ------------------------------------------------------------------------------------------------------------------- */
+
+static int make_phases(struct constraint *c, const struct constraint_options *how, struct error *err)
+{
+    c->phase = calloc(how->n_phase + 1, sizeof *c->phase);
+    if (!c->phase)
+        return error_set(err, ERR_MEMORY, "no memory for a constraint");
+    for (size_t i = 0; i < how->n_phase; i++) {
+        c->n_phase++;
+        if (trigger_build(&c->phase[i], &how->phase[i], err))
+            return -1;
+        for (uint32_t j = 0; j < c->phase[i].n; j++) {
+            const struct constraint_trigger *t = &c->phase[i].trigger[j];
+            if (t->entry >= (int)c->grammar->n_entry || t->next >= (int)how->n_phase || t->next < CONSTRAINT_END)
+                return error_set(err, ERR_BUG, "a trigger leads to entry %d, phase %d, which do not exist", t->entry,
+                                 t->next);
+        }
+    }
+    return 0;
+}
+
+int constraint_create(struct constraint **out, const struct token_trie *trie, struct grammar *g,
+                      const struct constraint_options *how, struct error *err)
+{
+    struct constraint *c = calloc(1, sizeof *c);
+    if (!c) {
+        grammar_free(g);
+        return error_set(err, ERR_MEMORY, "no memory for a constraint");
+    }
+    c->trie = trie;
+    c->grammar = g;
+    c->close_at_limit = how->close_at_limit;
+    c->epoch = 1;
+    for (int b = 0; b < 256; b++)
+        for (int i = 0; i < 8; i++)
+            c->expand[b][i] = b >> i & 1;
+    c->start = calloc(g->n_entry, sizeof *c->start);
+    int failed = !c->start ? error_set(err, ERR_MEMORY, "no memory for a constraint") : 0;
+    if (!failed && grammar_bytes(g) > GRAMMAR_MOST)
+        failed = error_set(err, ERR_INPUT, "the grammar needs %zu MiB of memory: at most %d", grammar_bytes(g) >> 20,
+                           GRAMMAR_MOST >> 20);
+    if (failed || matcher_create(&c->matcher, g, MATCHER_MEMORY, err) ||
+        masks_create(&c->masks, trie, &c->matcher, MASK_MEMORY, err) || make_phases(c, how, err) ||
+        closing_create(&c->closing, c, err)) {
+        constraint_destroy(c);
+        return -1;
+    }
+    *out = c;
+    return 0;
+}
+
+void constraint_destroy(struct constraint *c)
+{
+    if (!c)
+        return;
+    for (int i = 0; i < CONSTRAINT_STATES; i++)
+        free(c->state[i]);
+    for (uint32_t i = 0; i < c->n_phase; i++)
+        trigger_free(&c->phase[i]);
+    closing_destroy(c->closing);
+    free(c->phase);
+    free(c->start);
+    masks_destroy(&c->masks);
+    matcher_destroy(&c->matcher);
+    grammar_free(c->grammar);
+    free(c);
+}
+
+size_t constraint_bytes(const struct constraint *c)
+{
+    return sizeof *c + c->matcher.bytes + c->masks.bytes + grammar_bytes(c->grammar) + closing_bytes(c->closing);
+}
+
+/* ---- memory ------------------------------------------------------------------------------------------------------------------- */
+
+static int collect(struct constraint *c, struct error *err)
+{
+    uint32_t *root[CONSTRAINT_STATES];
+    size_t n = 0;
+    for (int i = 0; i < CONSTRAINT_STATES; i++)
+        if (c->state[i])
+            root[n++] = &c->state[i]->set;
+    memset(c->start, 0, c->grammar->n_entry * sizeof *c->start);
+    masks_forget(&c->masks);
+    closing_forget(c->closing);
+    c->epoch++;
+    if (matcher_collect(&c->matcher, root, n))
+        return error_set(err, ERR_MEMORY,
+                         "a constrained answer is nested too deep: its constraint needs more than %d MiB",
+                         MATCHER_MEMORY >> 20);
+    return 0;
+}
+
+int constraint_retry(struct constraint *c, int (*what)(void *arg), void *arg, struct error *err)
+{
+    struct matcher *m = &c->matcher;
+    if ((matcher_low(m) || c->masks.used > c->masks.size - c->masks.size / 4) && collect(c, err))
+        return -1;
+    m->full = m->ambiguous = 0;
+    int result = what(arg);
+    if (m->full && !m->ambiguous) {
+        if (collect(c, err))
+            return -1;
+        m->full = 0;
+        result = what(arg);
+    }
+    if (m->full) {
+        int ambiguous = m->ambiguous;
+        m->full = m->ambiguous = 0;
+        if (ambiguous)
+            return error_set(err, ERR_INPUT, "the grammar is too ambiguous: a text can be read in more than %d ways",
+                             MATCHER_CONFIGS);
+        return error_set(err, ERR_MEMORY, "one step of a constraint needs more than %d MiB: simplify the grammar",
+                         (MATCHER_MEMORY + MASK_MEMORY) >> 20);
+    }
+    return result;
+}
+
+uint32_t constraint_start(struct constraint *c, int entry)
+{
+    if (!c->start[entry]) {
+        uint32_t set = matcher_start(&c->matcher, (uint32_t)entry);
+        if (c->matcher.full)
+            return SET_DEAD;
+        c->start[entry] = set;
+    }
+    return c->start[entry];
+}
+
+/* ---- states ------------------------------------------------------------------------------------------------------------------- */
+
+void constraint_enter_phase(struct constraint_state *s, int32_t phase)
+{
+    s->set = SET_DEAD;
+    s->phase = phase == CONSTRAINT_END ? CONSTRAINT_OVER : phase;
+    s->node = phase == CONSTRAINT_END ? 0 : s->c->phase[phase].start;
+}
+
+void constraint_fire(struct constraint_state *s, const struct constraint_trigger *t)
+{
+    if (t->entry < 0) {
+        constraint_enter_phase(s, t->next);
+        return;
+    }
+    s->set = constraint_start(s->c, t->entry);
+    s->phase = CONSTRAINT_GOVERNED;
+    s->next = t->next;
+}
+
+static int begin(void *arg)
+{
+    struct constraint_state *s = arg;
+    if (s->c->n_phase) {
+        constraint_enter_phase(s, 0);
+        return 0;
+    }
+    s->set = constraint_start(s->c, 0);
+    s->phase = CONSTRAINT_GOVERNED;
+    s->next = CONSTRAINT_END;
+    return 0;
+}
+
+int constraint_begin(struct constraint_state **out, struct constraint *c, struct error *err)
+{
+    int place = 0;
+    while (place < CONSTRAINT_STATES && c->state[place])
+        place++;
+    if (place == CONSTRAINT_STATES)
+        return error_set(err, ERR_INPUT, "more than %d answers at a time under one constraint", CONSTRAINT_STATES);
+    struct constraint_state *s = calloc(1, sizeof *s);
+    if (!s)
+        return error_set(err, ERR_MEMORY, "no memory for a constraint");
+    s->c = c;
+    c->state[place] = s;
+    if (constraint_retry(c, begin, s, err)) {
+        constraint_end(s);
+        return -1;
+    }
+    *out = s;
+    return 0;
+}
+
+void constraint_end(struct constraint_state *s)
+{
+    if (!s)
+        return;
+    for (int i = 0; i < CONSTRAINT_STATES; i++)
+        if (s->c->state[i] == s)
+            s->c->state[i] = NULL;
+    free(s);
+}
+
+void constraint_copy(struct constraint_state *dst, const struct constraint_state *src) { *dst = *src; }
+
+/* ---- accept ------------------------------------------------------------------------------------------------------------------- */
+
+/* Governed text that is complete and cannot go on is over. */
+static void leave_if_over(struct constraint_state *s)
+{
+    if (s->phase != CONSTRAINT_GOVERNED || s->set == SET_DEAD || s->c->n_phase == 0)
+        return;
+    const struct set *set = set_at(&s->c->matcher, s->set);
+    if (set->n == 0)
+        constraint_enter_phase(s, s->next);
+}
+
+static int feed_governed(struct constraint_state *s, uint8_t byte)
+{
+    struct matcher *m = &s->c->matcher;
+    uint32_t to = matcher_step(m, s->set, byte);
+    if (to != SET_DEAD) {
+        s->set = to;
+        return 0;
+    }
+    if (s->c->n_phase == 0 || !set_at(m, s->set)->accepting || s->next == CONSTRAINT_END)
+        return -1;
+    constraint_enter_phase(s, s->next);
+    return 1;
+}
+
+int constraint_feed(struct constraint_state *s, const char *text, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        uint8_t byte = (uint8_t)text[i];
+        if (s->c->matcher.full || s->phase == CONSTRAINT_OVER)
+            return -1;
+        if (s->phase == CONSTRAINT_GOVERNED) {
+            int left = feed_governed(s, byte);
+            if (left < 0)
+                return -1;
+            if (!left) {
+                leave_if_over(s);
+                continue;
+            }
+        }
+        const struct trigger_machine *t = &s->c->phase[s->phase];
+        s->node = t->next[s->node][byte];
+        if (t->done[s->node] >= 0)
+            constraint_fire(s, &t->trigger[t->done[s->node]]);
+    }
+    return 0;
+}
+
+int constraint_may_end(const struct constraint_state *s)
+{
+    const struct constraint *c = s->c;
+    if (s->phase >= 0)
+        return !c->phase[s->phase].must;
+    if (s->phase == CONSTRAINT_OVER)
+        return 1;
+    return s->set != SET_DEAD && set_at(&c->matcher, s->set)->accepting &&
+           (s->next == CONSTRAINT_END || !c->phase[s->next].must);
+}
+
+struct taking {
+    struct constraint_state *s, after; /* s is known to collections, after is not */
+    int32_t token;
+};
+
+static int take_governed(struct constraint_state *s, int32_t token, const char *text, size_t n)
+{
+    struct matcher *m = &s->c->matcher;
+    int is_text = token < s->c->trie->n_vocab && bit_of(s->c->trie->is_text, (uint32_t)token);
+    uint32_t whole = matcher_token(m, s->set, (uint32_t)token, is_text);
+    struct constraint_state by_bytes = *s;
+    int failed = is_text && n ? constraint_feed(&by_bytes, text, n) : -1;
+    if (whole == SET_DEAD) {
+        *s = by_bytes;
+        return failed;
+    }
+    int both = !failed && by_bytes.phase == CONSTRAINT_GOVERNED;
+    s->set = both ? matcher_union(m, whole, by_bytes.set) : whole;
+    leave_if_over(s);
+    return 0;
+}
+
+static int take_free(struct constraint_state *s, int32_t token, const char *text, size_t n)
+{
+    const struct trigger_machine *t = &s->c->phase[s->phase];
+    for (uint32_t i = 0; i < t->n; i++)
+        if (!t->trigger[i].text && t->trigger[i].token == token) {
+            constraint_fire(s, &t->trigger[i]);
+            leave_if_over(s);
+            return 0;
+        }
+    if (token < s->c->trie->n_vocab && bit_of(s->c->trie->is_text, (uint32_t)token))
+        return constraint_feed(s, text, n);
+    s->node = t->middle;
+    return 0;
+}
+
+static int take(void *arg)
+{
+    struct taking *t = arg;
+    struct constraint_state *s = &t->after;
+    *s = *t->s;
+    size_t n;
+    const char *text = tokenizer_piece(s->c->trie->tokenizer, t->token, 0, &n);
+    return s->phase == CONSTRAINT_GOVERNED ? take_governed(s, t->token, text, n) : take_free(s, t->token, text, n);
+}
+
+int constraint_accept(struct constraint_state *s, int32_t token, struct error *err)
+{
+    const struct token_trie *trie = s->c->trie;
+    struct taking t = {.s = s, .token = token};
+    int fits = token >= 0 && token < trie->n_vocab && !s->ended;
+    if (fits && tokenizer_is_end(trie->tokenizer, token) && constraint_may_end(s)) {
+        s->ended = 1;
+        return 0;
+    }
+    if (!fits || s->phase == CONSTRAINT_OVER || constraint_retry(s->c, take, &t, err))
+        return error_set(err, ERR_BUG, "token %d does not follow under the constraint", (int)token);
+    *s = t.after;
+    return 0;
+}
+
+int constraint_complete(const struct constraint_state *s) { return constraint_may_end(s); }
+
+int constraint_finished(const struct constraint_state *s)
+{
+    if (s->ended || s->phase == CONSTRAINT_OVER)
+        return 1;
+    return s->phase == CONSTRAINT_GOVERNED && s->set != SET_DEAD && s->next == CONSTRAINT_END &&
+           set_at(&s->c->matcher, s->set)->accepting && set_at(&s->c->matcher, s->set)->n == 0;
+}
+
+int constraint_forced(const struct constraint_state *s) { return s->forced; }
+int constraint_phase_of(const struct constraint_state *s) { return s->phase >= 0 ? s->phase : -1; }

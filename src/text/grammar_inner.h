@@ -1,0 +1,142 @@
+/* What the files of a grammar share: expressions of a maker, and the compiled rules.
+ *
+ *   grammar_make.c      expressions, each stored once                 grammar_utf8.c     code points and stops as bytes
+ *   grammar_check.c     what is empty, without end, left recursive    grammar_compile.c  expressions to rules
+ *
+ * A compiled rule is a nondeterministic automaton: states with edges over bytes, whole tokens, calls of other rules, and three
+ * kinds of steps that read nothing. A counted rule, item{min,max}, has one counter k a call:
+ *
+ *     start --ENTER (k < max)--> item ... --TICK (k + 1)--> start --LEAVE (k >= min)--> accept
+ *
+ * A leaf is a rule without calls and tokens: its bytes never touch the stack. Leaves are what masks are cached for. */
+#ifndef TEXT_GRAMMAR_INNER_H
+#define TEXT_GRAMMAR_INNER_H
+
+#include "base/error.h"
+#include "text/grammar.h"
+
+enum expr_kind {
+    EXPR_NEVER,
+    EXPR_TEXT,  /* list: bytes */
+    EXPR_CLASS, /* list: ranges, ascending, apart */
+    EXPR_SEQUENCE,
+    EXPR_CHOICE,
+    EXPR_REPEAT, /* a, min, max */
+    EXPR_TOKEN,  /* a: id */
+    EXPR_OTHER,  /* a: id */
+    EXPR_UNTIL,  /* list: bytes */
+    EXPR_WITHOUT,
+    EXPR_CALL /* a: rule */
+};
+
+struct expr {
+    uint8_t kind;
+    int32_t a, min, max;
+    uint32_t list, n; /* into the bytes or the words of the maker */
+};
+
+struct maker_rule {
+    char *name;
+    grammar_expr body; /* -1: not defined */
+};
+
+struct grammar_maker {
+    struct error error;
+    struct expr *expr;
+    uint32_t n_expr, room_expr;
+    char *bytes;
+    uint32_t n_bytes, room_bytes;
+    uint32_t *words; /* lists of expressions, ranges */
+    uint32_t n_words, room_words;
+    struct maker_rule *rule;
+    uint32_t n_rule, room_rule;
+    uint32_t *slot; /* hash table of expressions: index + 1 */
+    uint32_t n_slot;
+};
+
+/* Make room for one more element of a vector of this maker; NULL: no memory or too big, recorded. */
+void *maker_grow(struct grammar_maker *m, void *vector, uint32_t n, uint32_t more, uint32_t *room, size_t size);
+
+static inline const char *maker_text(const struct grammar_maker *m, const struct expr *e) { return m->bytes + e->list; }
+static inline const uint32_t *maker_list(const struct grammar_maker *m, const struct expr *e)
+{
+    return m->words + e->list;
+}
+
+/* ---- grammar_check.c -------------------------------------------------------------------------------------------------------- */
+
+/* What is known of each expression. */
+struct expr_facts {
+    uint8_t nullable;   /* the empty text is in it */
+    uint8_t productive; /* some text is in it */
+    uint8_t regular;    /* no recursion, tokens, counters, calls of wide rules: may be written out as a leaf */
+    uint8_t wide;       /* has a loop over many bytes */
+    uint8_t calls;      /* has calls of rules */
+    uint16_t width;     /* first bytes, about */
+    uint32_t size;      /* states when written out, saturating at GRAMMAR_SIZE_MAX */
+};
+
+enum {
+    GRAMMAR_SIZE_MAX = 1 << 24,
+    GRAMMAR_STATES_MAX = 1 << 21,
+    GRAMMAR_COPIES = 256,
+    GRAMMAR_WIDE = 20,
+    GRAMMAR_LEAF = 512,
+    GRAMMAR_INLINE = 32
+};
+
+/* fact: [n_expr] out. Fails where a rule lacks a definition, an entry has no text, or a rule is left recursive. */
+int grammar_check(struct grammar_maker *m, const grammar_expr *entry, size_t n_entry, struct expr_facts *fact);
+
+/* 1: min..max copies are written out, else the repetition becomes a counted rule. */
+int grammar_copies(const struct expr *e, const struct expr_facts *item);
+
+/* ---- compiled --------------------------------------------------------------------------------------------------------------- */
+
+enum edge_kind { EDGE_BYTES, EDGE_CALL, EDGE_TOKEN, EDGE_OTHER, EDGE_EMPTY, EDGE_ENTER, EDGE_TICK, EDGE_LEAVE };
+
+struct edge {
+    uint8_t kind, low, high; /* EDGE_BYTES */
+    uint32_t arg;            /* rule, token */
+    uint32_t to;
+};
+
+struct rule {
+    uint32_t start, accept;
+    int32_t min, max; /* counted rules */
+    uint32_t rank;    /* ascending along calls that come first in a rule */
+    uint8_t counted, leaf, nullable;
+};
+
+struct grammar {
+    struct rule *rule;
+    uint32_t n_rule;
+    uint32_t *first; /* [n_state + 1] edges of a state */
+    struct edge *edge;
+    uint32_t *owner; /* [n_state] rule */
+    uint32_t n_state, n_edge;
+    uint8_t byte_class[256];
+    uint32_t n_class;
+    uint32_t *entry; /* [n_entry] rules */
+    uint32_t n_entry;
+    size_t bytes;
+};
+
+/* ---- grammar_utf8.c --------------------------------------------------------------------------------------------------------- */
+
+/* Where automata grow. */
+struct builder;
+uint32_t build_state(struct builder *b);
+void build_edge(struct builder *b, uint32_t from, uint32_t to, enum edge_kind kind, uint8_t low, uint8_t high,
+                uint32_t arg);
+
+/* One code point of the ranges from -> to. */
+void utf8_class(struct builder *b, const uint32_t *range, uint32_t n, uint32_t from, uint32_t to);
+/* States that utf8_class() makes, about. */
+uint32_t utf8_class_size(const uint32_t *range, uint32_t n);
+/* First bytes of the ranges. */
+uint32_t utf8_class_width(const uint32_t *range, uint32_t n);
+/* EXPR_UNTIL, EXPR_WITHOUT. */
+void utf8_stop(struct builder *b, const char *stop, uint32_t n, int until, uint32_t from, uint32_t to);
+
+#endif

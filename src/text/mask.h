@@ -1,0 +1,107 @@
+/* Masks: all tokens whose bytes lead on from a set of the matcher.
+ *
+ *     leaf    for states of a leaf rule: tokens that stay inside it, and tokens that leave it, sorted by what they hold behind
+ *             the leave. Inside a string nearly all tokens stay: this is computed once, then copied           mask_leaf.c
+ *     walk    other configurations: the trie is walked with the matcher; little of it is alive
+ *     slots   finished masks, by what they are of; the oldest goes                                            mask.c
+ *
+ * A configuration of a counted leaf is never the same twice; what does not depend on its count is kept in slots of its own. */
+#ifndef TEXT_MASK_H
+#define TEXT_MASK_H
+
+#include "text/matcher.h"
+#include "text/token_trie.h"
+
+enum { MASK_SLOTS = 64, MASK_NEVER = 255, MASK_TARGETS = 256, MASK_RESTS = 1 << 17 };
+
+/* Behind the end of a leaf: a small trie of what tokens hold there, laid out like token_trie. */
+struct rest_node {
+    uint32_t skip, first; /* first: of the rests that end here or further down */
+    uint16_t depth;
+    uint8_t byte;
+};
+
+struct rest {
+    uint32_t token;
+    uint32_t ticks; /* counted before the leave */
+};
+
+struct target {
+    uint32_t states, ticks;
+};
+
+struct leaf_mask {
+    uint32_t n_inside;   /* tokens */
+    uint32_t most_ticks; /* of a token inside: items that it begins */
+    uint32_t least_rest_ticks, most_rest_ticks;
+    const uint64_t *bits; /* tokens inside; NULL: a list */
+    const uint32_t *list; /* [n_inside] */
+    const uint8_t *ticks; /* with bits, of counted leaves: by token, MASK_NEVER not inside; with list: by place */
+    const struct rest_node *node; /* [n_node + 1] */
+    const struct rest *rest;      /* [n_rest] in order of the nodes */
+    uint32_t n_node, n_rest;
+    const struct target *target; /* [n_target] states that tokens inside lead to, with the fewest ticks */
+    uint32_t n_target;           /* MASK_TARGETS: there are more than are listed */
+    struct alive leaving;        /* what the leaf itself may read where it could have ended */
+};
+
+struct slot {
+    uint32_t kind, a, b;
+    uint64_t used; /* time of the last use; 0 empty */
+};
+
+/* Governed text may go over into free text: each token that the grammar gives up on behind a place where it could have ended is
+ * offered to legal(), but not tokens that it does not even begin to read. */
+struct masks_leaving {
+    int (*legal)(void *arg, uint32_t token);
+    void *arg;
+    uint32_t key; /* for slots: what legal() depends on besides the set; not 0 */
+};
+
+struct masks {
+    const struct token_trie *trie;
+    struct matcher *matcher;
+    const struct masks_leaving *leaving; /* of the mask being made */
+    uint64_t clock;
+    struct slot slot[MASK_SLOTS];
+    uint64_t *slot_bits; /* [MASK_SLOTS][n_word] */
+    uint32_t *stack;     /* [longest + 2] walks */
+    uint32_t *ticks;     /* [longest + 2] */
+    uint64_t *part;      /* [n_word] scratch */
+    uint64_t *whole;     /* [n_word] the mask handed out, where no slot keeps it */
+
+    char *room; /* leaf masks lie here */
+    size_t used, size;
+    struct found {
+        uint64_t head; /* first bytes of text, to sort by */
+        const char *text;
+        uint32_t n, token, ticks;
+    } * found;         /* [MASK_RESTS] scratch of a leaf mask */
+    uint8_t *ticks_of; /* [n_word * 64] likewise */
+    void *reservation;
+    size_t bytes;
+};
+
+int masks_create(struct masks *k, const struct token_trie *trie, struct matcher *m, size_t memory, struct error *err);
+void masks_destroy(struct masks *k);
+/* The matcher's numbers have changed: forget everything. */
+void masks_forget(struct masks *k);
+/* Memory of leaf masks, 16 bytes aligned: NULL and matcher->full when there is no more. */
+void *masks_take(struct masks *k, size_t bytes);
+
+/* Tokens that may follow a set, ends of generation aside: [trie->n_word] bits, valid until the next call. leaving NULL: text
+ * ends with the grammar. NULL: out of memory (matcher->full). */
+const uint64_t *masks_of(struct masks *k, uint32_t set, const struct masks_leaving *leaving);
+
+/* The same, by walking alone, added to bits; a token for whose set wanted() is 0 is left out. wanted may be NULL. */
+void masks_walk(struct masks *k, uint32_t set, uint64_t *bits, int (*wanted)(void *arg, uint32_t set), void *arg);
+
+/* Calls visit with the sets that one more token may lead to; inside a leaf with a configuration instead (set SET_DEAD). Each at
+ * least once, in no order. */
+void masks_targets(struct masks *k, uint32_t set, void (*visit)(void *arg, uint32_t set, const struct config *inside),
+                   void *arg);
+
+/* mask_leaf.c: NULL: these states cannot be kept apart (ambiguous counts), or no memory (matcher->full). */
+const struct leaf_mask *masks_leaf(struct masks *k, uint32_t states);
+
+#endif

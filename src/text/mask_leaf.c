@@ -1,0 +1,269 @@
+/* Tokens that begin inside a leaf rule: mask.h.
+ *
+ * The vocabulary is walked once with the states of the leaf alone. A token whose every byte the leaf reads is inside. A token
+ * that the leaf gives up on may still be legal if the leaf could have ended before: what it holds behind each such place is a
+ * rest, for whoever called the leaf. Rests are sorted into a trie, because most die at their first byte:
+ *
+ *     token  x",\n      leaf: string body up to and with the quote      rest  ,\n
+ *
+ * The call's stack does not matter here: the result serves every call, and every text, that stands in these states. */
+#include "text/mask.h"
+
+#include "text/tokenizer.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+enum { LIST = 1024, UNKNOWN = 0, UNFIT = 1 }; /* values of states->leaf; else the place + 2 */
+
+struct leaf_walk {
+    struct masks *k;
+    uint32_t states;
+    int counted;
+    uint32_t n_found, n_inside, most_ticks;
+    uint32_t ends[64], n_ends; /* depths at which the leaf could have ended, ascending; more than 64: unfit */
+    uint64_t *bits;
+    uint8_t *ticks_of; /* counted */
+    struct target target[MASK_TARGETS];
+    uint32_t n_target, last_target;
+    struct alive leaving;
+    int unfit;
+};
+
+void *masks_take(struct masks *k, size_t bytes)
+{
+    bytes = (bytes + 15) / 16 * 16;
+    if (bytes > k->size - k->used) {
+        k->matcher->full = 1;
+        return NULL;
+    }
+    void *p = k->room + k->used;
+    k->used += bytes;
+    return p;
+}
+
+static uint64_t head_of(const char *text, size_t n)
+{
+    uint64_t head = 0;
+    for (size_t i = 0; i < 8; i++)
+        head = head << 8 | (i < n ? (uint8_t)text[i] : 0);
+    return head;
+}
+
+/* The leaf gave up inside these tokens [from, to): each place where it could have ended makes a rest. */
+static void find_rests(struct leaf_walk *w, uint32_t from, uint32_t to)
+{
+    struct masks *k = w->k;
+    for (uint32_t i = from; i < to && !w->unfit; i++)
+        for (uint32_t e = 0; e < w->n_ends; e++) {
+            if (w->n_found == MASK_RESTS) {
+                w->unfit = 1;
+                return;
+            }
+            size_t n;
+            uint32_t end = w->ends[e], token = k->trie->token[i];
+            const char *text = tokenizer_piece(k->trie->tokenizer, (int32_t)token, 0, &n) + end;
+            k->found[w->n_found++] = (struct found){head_of(text, n - end), text, (uint32_t)n - end, token,
+                                                    k->ticks[end]};
+        }
+}
+
+static void inside(struct leaf_walk *w, const struct trie_node *node, uint32_t ticks)
+{
+    for (uint32_t i = node->token; i < node[1].token; i++) {
+        uint32_t token = w->k->trie->token[i];
+        set_bit(w->bits, token);
+        w->n_inside++;
+        if (w->counted)
+            w->ticks_of[token] = (uint8_t)ticks;
+    }
+    if (node->token < node[1].token && ticks > w->most_ticks)
+        w->most_ticks = ticks;
+}
+
+/* Some token ends in these states. */
+static void note_target(struct leaf_walk *w, uint32_t states, uint32_t ticks)
+{
+    uint32_t i = w->last_target;
+    if (w->n_target == 0 || w->target[i].states != states)
+        for (i = 0; i < w->n_target && w->target[i].states != states; i++)
+            ;
+    if (i == MASK_TARGETS)
+        return;
+    if (i == w->n_target)
+        w->target[w->n_target++] = (struct target){states, ticks};
+    if (ticks < w->target[i].ticks)
+        w->target[i].ticks = ticks;
+    w->last_target = i;
+}
+
+static void walk(struct leaf_walk *w)
+{
+    struct masks *k = w->k;
+    struct matcher *m = k->matcher;
+    const struct token_trie *trie = k->trie;
+    k->stack[0] = w->states;
+    k->ticks[0] = 0;
+    for (uint32_t i = 0; i < trie->n_node && !w->unfit && !m->full;) {
+        const struct trie_node *node = &trie->node[i];
+        uint32_t d = node->depth, out[2];
+        while (w->n_ends && w->ends[w->n_ends - 1] >= d)
+            w->n_ends--;
+        matcher_read(m, k->stack[d - 1], node->byte, COUNT_FREE, out);
+        if (out[0] && out[1]) {
+            w->unfit = 1;
+            return;
+        }
+        uint32_t to = out[0] | out[1], ticks = k->ticks[d - 1] + (out[1] != 0);
+        if (!to || ticks >= MASK_NEVER) {
+            if (w->n_ends)
+                find_rests(w, node->token, trie->node[node->skip].token);
+            i = node->skip;
+            continue;
+        }
+        k->stack[d] = to;
+        k->ticks[d] = ticks;
+        matcher_remember(m, to);
+        const struct states *s = states_at(m, to);
+        if (node->token < node[1].token)
+            note_target(w, to, ticks);
+        inside(w, node, ticks + !s->accepts); /* in the middle of an item: one more was begun */
+        if (s->accepts) {
+            if (w->n_ends == sizeof w->ends / sizeof *w->ends) {
+                w->unfit = 1;
+                return;
+            }
+            w->ends[w->n_ends++] = d;
+            for (int b = 0; b < 4; b++)
+                w->leaving.bits[b] |= s->alive.bits[b];
+        }
+        i++;
+    }
+}
+
+/* ---- the trie of rests ------------------------------------------------------------------------------------------------------ */
+
+static int by_rest(const void *a, const void *b)
+{
+    const struct found *x = a, *y = b;
+    if (x->head != y->head)
+        return x->head < y->head ? -1 : 1;
+    int order = memcmp(x->text, y->text, x->n < y->n ? x->n : y->n);
+    if (order == 0 && x->n != y->n)
+        order = x->n < y->n ? -1 : 1;
+    return order ? order : (x->token > y->token) - (x->token < y->token);
+}
+
+static uint32_t shared(const struct found *x, const struct found *y)
+{
+    uint32_t i = 0;
+    while (i < x->n && i < y->n && x->text[i] == y->text[i])
+        i++;
+    return i;
+}
+
+static int lay_out_rests(struct leaf_walk *w, struct leaf_mask *leaf)
+{
+    struct masks *k = w->k;
+    const struct found *f = k->found;
+    qsort(k->found, w->n_found, sizeof *k->found, by_rest);
+    uint32_t nodes = 0, depth = 0, n = 0;
+    for (uint32_t i = 0; i < w->n_found; i++)
+        nodes += f[i].n - (i ? shared(&f[i - 1], &f[i]) : 0);
+    struct rest_node *node = masks_take(k, (nodes + 1) * sizeof *node);
+    struct rest *rest = masks_take(k, (w->n_found + 1) * sizeof *rest);
+    if (!node || !rest)
+        return -1;
+    leaf->least_rest_ticks = UINT32_MAX;
+    for (uint32_t i = 0; i < w->n_found; i++) {
+        uint32_t same = i ? shared(&f[i - 1], &f[i]) : 0;
+        for (; depth > same; depth--)
+            node[k->stack[depth]].skip = n;
+        while (depth < f[i].n) {
+            node[n] = (struct rest_node){0, i, (uint16_t)(depth + 1), (uint8_t)f[i].text[depth]};
+            k->stack[++depth] = n++;
+        }
+        rest[i] = (struct rest){f[i].token, f[i].ticks};
+        if (f[i].ticks < leaf->least_rest_ticks)
+            leaf->least_rest_ticks = f[i].ticks;
+        if (f[i].ticks > leaf->most_rest_ticks)
+            leaf->most_rest_ticks = f[i].ticks;
+    }
+    for (; depth > 0; depth--)
+        node[k->stack[depth]].skip = n;
+    node[n] = (struct rest_node){n, w->n_found, 0, 0};
+    leaf->node = node;
+    leaf->rest = rest;
+    leaf->n_node = n;
+    leaf->n_rest = w->n_found;
+    return 0;
+}
+
+/* ---- putting it together ------------------------------------------------------------------------------------------------------ */
+
+static int store_inside(struct leaf_walk *w, struct leaf_mask *leaf)
+{
+    struct masks *k = w->k;
+    uint32_t n_word = k->trie->n_word;
+    leaf->n_inside = w->n_inside;
+    leaf->most_ticks = w->most_ticks;
+    if (w->n_inside > LIST) {
+        uint64_t *bits = masks_take(k, n_word * sizeof *bits);
+        uint8_t *ticks = w->counted ? masks_take(k, (size_t)n_word * 64) : NULL;
+        if (!bits || (w->counted && !ticks))
+            return -1;
+        memcpy(bits, w->bits, n_word * sizeof *bits);
+        if (ticks)
+            for (uint32_t t = 0; t < n_word * 64; t++)
+                ticks[t] = bit_of(bits, t) ? w->ticks_of[t] : MASK_NEVER;
+        leaf->bits = bits;
+        leaf->ticks = ticks;
+        return 0;
+    }
+    uint32_t *list = masks_take(k, (w->n_inside + 1) * sizeof *list), n = 0;
+    uint8_t *ticks = masks_take(k, w->n_inside + 1);
+    if (!list || !ticks)
+        return -1;
+    for (uint32_t i = 0; i < n_word; i++)
+        for (uint64_t rest = w->bits[i]; rest; rest &= rest - 1) {
+            list[n] = i * 64 + (uint32_t)__builtin_ctzll(rest);
+            ticks[n] = w->counted ? w->ticks_of[list[n]] : 0;
+            n++;
+        }
+    leaf->list = list;
+    leaf->ticks = ticks;
+    return 0;
+}
+
+const struct leaf_mask *masks_leaf(struct masks *k, uint32_t states)
+{
+    struct matcher *m = k->matcher;
+    uint32_t known = states_at(m, states)->leaf;
+    if (known == UNFIT)
+        return NULL;
+    if (known != UNKNOWN)
+        return (const struct leaf_mask *)(k->room + (size_t)(known - 2) * 16);
+    struct leaf_walk w = {.k = k, .states = states, .bits = k->part, .ticks_of = k->ticks_of};
+    w.counted = m->g->rule[states_at(m, states)->rule].counted;
+    memset(w.bits, 0, k->trie->n_word * sizeof *w.bits);
+    matcher_remember(m, states);
+    walk(&w);
+    if (m->full)
+        return NULL;
+    if (w.unfit) {
+        states_at(m, states)->leaf = UNFIT;
+        return NULL;
+    }
+    struct leaf_mask *leaf = masks_take(k, sizeof *leaf);
+    if (!leaf)
+        return NULL;
+    *leaf = (struct leaf_mask){.leaving = w.leaving};
+    struct target *target = masks_take(k, (w.n_target + 1) * sizeof *target);
+    if (!target || store_inside(&w, leaf) || lay_out_rests(&w, leaf))
+        return NULL;
+    memcpy(target, w.target, w.n_target * sizeof *target);
+    leaf->target = target;
+    leaf->n_target = w.n_target;
+    states_at(m, states)->leaf = (uint32_t)(((char *)leaf - k->room) / 16) + 2;
+    return leaf;
+}

@@ -1,0 +1,159 @@
+/* Where a text stands in a grammar: sets of automata with stacks, each distinct one stored once.
+ *
+ *     set      what may come next, as a value: configurations (frame, states, count), and whether the text may end here
+ *     frame    one call of a rule and where it returns to: links (frame, state, count); frame 0 is the end of the text.
+ *              Calls of a rule from several places at one position share a frame, so ambiguity costs links, not copies
+ *     states   states of one rule that one text has led to: the rule's automaton made deterministic as far as it is seen
+ *
+ * Equal things have equal numbers whatever way led to them, so steps are remembered: a set is a state of a deterministic
+ * automaton that is built as texts and masks need it. A stack of depth n costs n frames, shared by all sets that lie on it.
+ *
+ * All of it lies in one reservation of memory. When it is used up, what the live sets need is copied out and the rest forgotten
+ * (matcher_collect()): numbers change, languages do not. Sources: E. Scott and A. Johnstone, GLL parsing (shared frames);
+ * C. Grune and D. Jacobs, Parsing techniques, on determinism by subsets. */
+#ifndef TEXT_MATCHER_H
+#define TEXT_MATCHER_H
+
+#include "text/grammar_inner.h"
+
+enum { SET_DEAD = 0 };
+enum { MATCHER_CONFIGS = 4096, MATCHER_CALLS = 1 << 15 };
+
+struct link {
+    uint32_t frame, state, count;
+};
+
+struct frame {
+    uint32_t next, hash; /* chain of the hash table */
+    uint32_t rule, n_link;
+    uint32_t popped;                  /* set behind this call + 1; 0 not known */
+    uint32_t reserve;                 /* keeps links aligned; used by matcher_collect() */
+    uint32_t bytes_left; /* of the shortest text behind this call + 1; 0 not known: close.c */
+    uint32_t moved;      /* matcher_collect() */
+    struct link link[];
+};
+
+/* The classes of bytes that something has a step for. */
+struct alive {
+    uint64_t bits[4];
+};
+
+struct states {
+    uint32_t next, hash;
+    uint32_t rule, n;
+    uint32_t stepping; /* the same without the states that cannot read anything; 0 not known */
+    uint32_t leaf;     /* tokens of a leaf's states: mask_leaf.c; 0 not known */
+    uint32_t memo;     /* where the steps are remembered, 0 nowhere yet */
+    uint8_t accepts, reads, calls, tokens;
+    struct alive alive;
+    uint32_t state[];
+};
+
+struct config {
+    uint32_t frame, states, count;
+};
+
+struct set {
+    uint32_t next, hash;
+    uint32_t n, accepting;
+    uint32_t tokens; /* some configuration reads whole tokens */
+    uint32_t memo;   /* words: set + 1 of each live class, 0 not known */
+    struct alive alive;
+    uint32_t tokens_left; /* of the shortest text from here + 1; 0 not known: close.c */
+    uint32_t most_left;   /* the same behind one more token, at most */
+    struct config config[];
+};
+
+struct matcher {
+    const struct grammar *g;
+    uint64_t *word;           /* the memory; numbers of things are offsets into it */
+    uint32_t used, room;      /* words */
+    uint32_t epoch;           /* number of collections */
+    int full;                 /* an operation ran out of memory or bounds: its result means nothing */
+    int ambiguous;            /* it was the bounds */
+    uint32_t *bucket[3];      /* frames, states, sets */
+    uint32_t *resume, *begin; /* [n_state], [n_rule]: states after a return, at the start; 0 not known */
+
+    /* scratch */
+    uint32_t *stamp, generation;
+    uint8_t *seen;
+    uint32_t *stack, *list[2], n_list[2];
+    struct config *config;
+    uint32_t n_config;
+    struct pending {
+        uint32_t rule;
+        struct link link;
+    } * pending;
+    uint32_t n_pending;
+    int accepting;
+    void *reservation; /* all of it */
+    size_t bytes;
+};
+
+/* memory: bytes of the reservation; it is touched as it is used. */
+int matcher_create(struct matcher *m, const struct grammar *g, size_t memory, struct error *err);
+void matcher_destroy(struct matcher *m);
+
+static inline struct frame *frame_at(const struct matcher *m, uint32_t id) { return (struct frame *)(m->word + id); }
+static inline struct states *states_at(const struct matcher *m, uint32_t id) { return (struct states *)(m->word + id); }
+static inline struct set *set_at(const struct matcher *m, uint32_t id) { return (struct set *)(m->word + id); }
+
+/* ---- matcher.c: interning --------------------------------------------------------------------------------------------------- */
+
+uint32_t matcher_frame(struct matcher *m, uint32_t rule, const struct link *link, uint32_t n); /* links sorted */
+uint32_t matcher_states(struct matcher *m, uint32_t rule, const uint32_t *state, uint32_t n);  /* sorted; 0: n is 0 */
+uint32_t matcher_set(struct matcher *m, const struct config *c, uint32_t n, int accepting);    /* sorted */
+
+/* What counters allow in a closure: entering and leaving before a tick, and behind it. */
+enum { ENTER_NOW = 1, LEAVE_NOW = 2, ENTER_NEXT = 4, LEAVE_NEXT = 8, COUNT_FREE = 15 };
+int matcher_count(const struct rule *r, uint32_t k);
+/* The count behind a tick. */
+uint32_t matcher_tick(const struct rule *r, uint32_t k);
+
+/* States reached from seeds of one rule without reading: out[0] without, out[1] behind a tick; 0: none. */
+void matcher_closure(struct matcher *m, uint32_t rule, const uint32_t *seed, uint32_t n, int count, uint32_t out[2]);
+/* One byte from states: as a closure. */
+void matcher_read(struct matcher *m, uint32_t states, uint8_t byte, int count, uint32_t out[2]);
+/* From now on the steps of these states are remembered. */
+void matcher_remember(struct matcher *m, uint32_t states);
+/* The same without what cannot read: 0 none is left. */
+uint32_t matcher_stepping(struct matcher *m, uint32_t states);
+uint32_t matcher_begin_states(struct matcher *m, uint32_t rule);
+
+/* ---- matcher_step.c --------------------------------------------------------------------------------------------------------- */
+
+/* The set before any text, for an entry of the grammar. */
+uint32_t matcher_start(struct matcher *m, uint32_t entry);
+/* The set behind one more byte; SET_DEAD: no text goes on so. */
+uint32_t matcher_step(struct matcher *m, uint32_t set, uint8_t byte);
+/* The set behind one more token that is read whole. is_text: EDGE_OTHER may read it. */
+uint32_t matcher_token(struct matcher *m, uint32_t set, uint32_t token, int is_text);
+/* The set when a call has just ended. */
+uint32_t matcher_pop(struct matcher *m, uint32_t frame);
+/* The configurations of a set that are wanted, as a set that does not accept. */
+uint32_t matcher_part(struct matcher *m, const struct config *c, uint32_t n);
+uint32_t matcher_union(struct matcher *m, uint32_t a, uint32_t b);
+
+/* Forget everything but these sets, whose numbers change. -1: they alone are too big. */
+int matcher_collect(struct matcher *m, uint32_t **root, size_t n);
+/* 1: little is left; collect before the next operation. */
+static inline int matcher_low(const struct matcher *m) { return m->used > m->room - m->room / 4; }
+
+static inline int alive_class(const struct alive *a, uint32_t c) { return a->bits[c >> 6] >> (c & 63) & 1; }
+/* How many live classes are below c. */
+static inline uint32_t alive_rank(const struct alive *a, uint32_t c)
+{
+    uint32_t n = 0;
+    for (uint32_t i = 0; i < c >> 6; i++)
+        n += (uint32_t)__builtin_popcountll(a->bits[i]);
+    return n + (uint32_t)__builtin_popcountll(a->bits[c >> 6] & ((UINT64_C(1) << (c & 63)) - 1));
+}
+static inline uint32_t alive_count(const struct alive *a)
+{
+    uint32_t n = 0;
+    for (int i = 0; i < 4; i++)
+        n += (uint32_t)__builtin_popcountll(a->bits[i]);
+    return n;
+}
+
+#endif

@@ -1,0 +1,315 @@
+/* Steps of the matcher: matcher.h.
+ *
+ * A step has three parts. Configurations read the byte, each for itself. Those whose rule is complete return: every link of
+ * their frame goes on behind the call, and may be complete in turn. What is left makes its calls: per rule one frame, whose
+ * links are all the places that called it here; rules are taken by rank, so that a frame's links are all known before it calls
+ * on. A rule that may be empty was also passed over by its caller (grammar_compile.c), so a call that has just begun never
+ * returns at once.
+ *
+ * A call that would return only to return leaves its caller's links instead of its own: right recursion does not grow. */
+#include "text/matcher.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+
+static void too_ambiguous(struct matcher *m) { m->full = m->ambiguous = 1; }
+
+static void add(struct matcher *m, uint32_t frame, uint32_t states, uint32_t count)
+{
+    if (!states)
+        return;
+    for (uint32_t i = 0; i < m->n_config; i++)
+        if (m->config[i].states == states && m->config[i].frame == frame && m->config[i].count == count)
+            return;
+    if (m->n_config == MATCHER_CONFIGS)
+        too_ambiguous(m);
+    else
+        m->config[m->n_config++] = (struct config){frame, states, count};
+}
+
+/* Behind a call: the state it returns to, with what follows without reading. */
+static void resume(struct matcher *m, const struct link *l)
+{
+    if (l->frame == 0) {
+        m->accepting = 1;
+        return;
+    }
+    uint32_t rule = m->g->owner[l->state], out[2] = {0, 0};
+    const struct rule *r = &m->g->rule[rule];
+    if (r->counted) {
+        matcher_closure(m, rule, &l->state, 1, matcher_count(r, l->count), out);
+    } else {
+        if (!m->resume[l->state]) {
+            matcher_closure(m, rule, &l->state, 1, COUNT_FREE, out);
+            m->resume[l->state] = out[0];
+        }
+        out[0] = m->resume[l->state];
+    }
+    add(m, l->frame, out[0], l->count);
+    if (out[1])
+        add(m, l->frame, out[1], matcher_tick(r, l->count));
+}
+
+static void return_from(struct matcher *m, uint32_t frame)
+{
+    for (uint32_t i = 0; i < frame_at(m, frame)->n_link && !m->full; i++) {
+        struct link l = frame_at(m, frame)->link[i];
+        resume(m, &l);
+    }
+}
+
+static void all_returns(struct matcher *m)
+{
+    for (uint32_t i = 0; i < m->n_config && !m->full; i++)
+        if (states_at(m, m->config[i].states)->accepts)
+            return_from(m, m->config[i].frame);
+}
+
+/* ---- calls -------------------------------------------------------------------------------------------------------------------- */
+
+static void pend(struct matcher *m, uint32_t rule, struct link l)
+{
+    if (m->n_pending == MATCHER_CALLS) {
+        too_ambiguous(m);
+        return;
+    }
+    uint32_t rank = m->g->rule[rule].rank, low = 0, high = m->n_pending; /* descending: the next one is last */
+    while (low < high) {
+        uint32_t mid = (low + high) / 2;
+        if (m->g->rule[m->pending[mid].rule].rank > rank)
+            low = mid + 1;
+        else
+            high = mid;
+    }
+    memmove(&m->pending[low + 1], &m->pending[low], (m->n_pending - low) * sizeof *m->pending);
+    m->pending[low] = (struct pending){rule, l};
+    m->n_pending++;
+}
+
+/* Nothing but the end of its rule comes behind this state. */
+static int only_returns(struct matcher *m, uint32_t q)
+{
+    uint32_t rule = m->g->owner[q], out[2];
+    if (m->g->rule[rule].counted)
+        return 0;
+    if (!m->resume[q]) {
+        matcher_closure(m, rule, &q, 1, COUNT_FREE, out);
+        m->resume[q] = out[0];
+    }
+    if (m->full)
+        return 0;
+    const struct states *s = states_at(m, m->resume[q]);
+    return s->n == 1 && s->accepts;
+}
+
+static void calls_of(struct matcher *m, const struct config *c)
+{
+    const struct grammar *g = m->g;
+    if (!states_at(m, c->states)->calls)
+        return;
+    for (uint32_t i = 0; i < states_at(m, c->states)->n && !m->full; i++) {
+        uint32_t q = states_at(m, c->states)->state[i];
+        for (uint32_t e = g->first[q]; e < g->first[q + 1] && !m->full; e++) {
+            const struct edge *edge = &g->edge[e];
+            if (edge->kind != EDGE_CALL)
+                continue;
+            if (!only_returns(m, edge->to)) {
+                pend(m, edge->arg, (struct link){c->frame, edge->to, c->count});
+                continue;
+            }
+            const struct frame *f = frame_at(m, c->frame);
+            for (uint32_t l = 0; l < f->n_link && !m->full; l++)
+                pend(m, edge->arg, f->link[l]);
+        }
+    }
+}
+
+static int by_place(const void *a, const void *b)
+{
+    const struct pending *x = a, *y = b;
+    if (x->link.frame != y->link.frame)
+        return x->link.frame < y->link.frame ? -1 : 1;
+    if (x->link.state != y->link.state)
+        return x->link.state < y->link.state ? -1 : 1;
+    return (x->link.count > y->link.count) - (x->link.count < y->link.count);
+}
+
+/* The frame of the calls at the end of pending, which are of one rule. */
+static uint32_t make_frame(struct matcher *m, uint32_t rule)
+{
+    uint32_t from = m->n_pending, n = 0;
+    while (from > 0 && m->pending[from - 1].rule == rule)
+        from--;
+    struct pending *p = &m->pending[from];
+    struct link *link = (struct link *)p; /* written behind what was read */
+    qsort(p, m->n_pending - from, sizeof *p, by_place);
+    for (uint32_t i = 0; i < m->n_pending - from; i++)
+        if (i == 0 || by_place(&(struct pending){0, link[n - 1]}, &p[i]) != 0) {
+            struct link l = p[i].link;
+            link[n++] = l;
+        }
+    m->n_pending = from;
+    return matcher_frame(m, rule, link, n);
+}
+
+static void all_calls(struct matcher *m)
+{
+    for (uint32_t i = 0, n = m->n_config; i < n && !m->full; i++)
+        calls_of(m, &m->config[i]);
+    while (m->n_pending > 0 && !m->full) {
+        uint32_t rule = m->pending[m->n_pending - 1].rule;
+        struct config c = {make_frame(m, rule), 0, 0};
+        c.states = matcher_begin_states(m, rule);
+        if (m->full)
+            return;
+        add(m, c.frame, c.states, 0);
+        calls_of(m, &c);
+    }
+}
+
+/* ---- the result --------------------------------------------------------------------------------------------------------------- */
+
+static int by_frame(const void *a, const void *b)
+{
+    const struct config *x = a, *y = b;
+    if (x->frame != y->frame)
+        return x->frame < y->frame ? -1 : 1;
+    if (x->count != y->count)
+        return x->count < y->count ? -1 : 1;
+    return (x->states > y->states) - (x->states < y->states);
+}
+
+static uint32_t join_states(struct matcher *m, uint32_t a, uint32_t b)
+{
+    const struct states *x = states_at(m, a), *y = states_at(m, b);
+    uint32_t n = 0, *out = m->list[0];
+    for (uint32_t i = 0, j = 0; i < x->n || j < y->n; n++) {
+        uint32_t p = i < x->n ? x->state[i] : UINT32_MAX, q = j < y->n ? y->state[j] : UINT32_MAX;
+        out[n] = p < q ? p : q;
+        i += p <= q;
+        j += q <= p;
+    }
+    return matcher_states(m, x->rule, out, n);
+}
+
+/* Configurations in order, one for each frame and count, without what cannot read. */
+static uint32_t settle(struct matcher *m)
+{
+    uint32_t kept = 0;
+    for (uint32_t i = 0; i < m->n_config && !m->full; i++) {
+        uint32_t stepping = matcher_stepping(m, m->config[i].states);
+        if (!stepping)
+            continue;
+        m->config[kept] = m->config[i];
+        m->config[kept++].states = stepping;
+    }
+    if (kept > 1)
+        qsort(m->config, kept, sizeof *m->config, by_frame);
+    uint32_t n = 0;
+    for (uint32_t i = 0; i < kept && !m->full; i++) {
+        struct config *last = n ? &m->config[n - 1] : NULL, c = m->config[i];
+        if (!last || last->frame != c.frame || last->count != c.count)
+            m->config[n++] = c;
+        else if (last->states != c.states)
+            last->states = join_states(m, last->states, c.states);
+    }
+    return m->full ? SET_DEAD : matcher_set(m, m->config, n, m->accepting);
+}
+
+static void begin(struct matcher *m) { m->n_config = m->n_pending = 0, m->accepting = 0; }
+
+static uint32_t finish(struct matcher *m)
+{
+    all_returns(m);
+    all_calls(m);
+    return settle(m);
+}
+
+uint32_t matcher_start(struct matcher *m, uint32_t entry)
+{
+    uint32_t rule = m->g->entry[entry];
+    begin(m);
+    m->accepting = m->g->rule[rule].nullable;
+    pend(m, rule, (struct link){0, 0, 0});
+    all_calls(m);
+    return settle(m);
+}
+
+uint32_t matcher_step(struct matcher *m, uint32_t set, uint8_t byte)
+{
+    const struct set *s = set_at(m, set);
+    uint32_t c = m->g->byte_class[byte];
+    if (set == SET_DEAD || !alive_class(&s->alive, c))
+        return SET_DEAD;
+    uint32_t *memo = (uint32_t *)(m->word + s->memo) + alive_rank(&s->alive, c);
+    if (*memo)
+        return *memo - 1;
+    begin(m);
+    for (uint32_t i = 0; i < s->n && !m->full; i++) {
+        struct config x = s->config[i];
+        const struct rule *r = &m->g->rule[states_at(m, x.states)->rule];
+        uint32_t out[2];
+        matcher_read(m, x.states, byte, matcher_count(r, x.count), out);
+        add(m, x.frame, out[0], x.count);
+        if (out[1])
+            add(m, x.frame, out[1], matcher_tick(r, x.count));
+    }
+    uint32_t to = finish(m);
+    if (!m->full)
+        *memo = to + 1;
+    return to;
+}
+
+uint32_t matcher_token(struct matcher *m, uint32_t set, uint32_t token, int is_text)
+{
+    const struct set *s = set_at(m, set);
+    const struct grammar *g = m->g;
+    if (set == SET_DEAD || !s->tokens)
+        return SET_DEAD;
+    begin(m);
+    for (uint32_t i = 0; i < s->n && !m->full; i++) {
+        const struct config *x = &s->config[i];
+        for (uint32_t j = 0; j < states_at(m, x->states)->n; j++) {
+            uint32_t q = states_at(m, x->states)->state[j];
+            for (uint32_t e = g->first[q]; e < g->first[q + 1]; e++) {
+                const struct edge *edge = &g->edge[e];
+                if ((edge->kind == EDGE_TOKEN && edge->arg == token) ||
+                    (edge->kind == EDGE_OTHER && edge->arg != token && is_text))
+                    resume(m, &(struct link){x->frame, edge->to, x->count});
+            }
+        }
+    }
+    return finish(m);
+}
+
+uint32_t matcher_pop(struct matcher *m, uint32_t frame)
+{
+    if (frame_at(m, frame)->popped)
+        return frame_at(m, frame)->popped - 1;
+    begin(m);
+    return_from(m, frame);
+    uint32_t to = finish(m);
+    if (!m->full)
+        frame_at(m, frame)->popped = to + 1;
+    return to;
+}
+
+uint32_t matcher_part(struct matcher *m, const struct config *c, uint32_t n) { return matcher_set(m, c, n, 0); }
+
+uint32_t matcher_union(struct matcher *m, uint32_t a, uint32_t b)
+{
+    if (a == b || b == SET_DEAD)
+        return a;
+    if (a == SET_DEAD)
+        return b;
+    begin(m);
+    const uint32_t both[2] = {a, b};
+    for (int k = 0; k < 2; k++) {
+        const struct set *s = set_at(m, both[k]);
+        m->accepting |= (int)s->accepting;
+        for (uint32_t i = 0; i < s->n; i++)
+            add(m, s->config[i].frame, s->config[i].states, s->config[i].count);
+    }
+    return settle(m);
+}

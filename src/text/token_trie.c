@@ -1,0 +1,143 @@
+/* Building the trie of a vocabulary: token_trie.h. Tokens that are never chosen by their text stay out: control, unknown and
+ * unused tokens, ends of generation, tokens without bytes. */
+#include "text/token_trie.h"
+
+#include "base/error.h"
+#include "text/tokenizer.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+enum { MOST_DEPTH = 65535 };
+
+/* A token to sort: its first eight bytes as a number, so that most comparisons need no text. */
+struct sorted {
+    uint64_t head;
+    uint32_t id, n;
+    const char *text;
+};
+
+static int by_bytes(const void *a, const void *b)
+{
+    const struct sorted *x = a, *y = b;
+    if (x->head != y->head)
+        return x->head < y->head ? -1 : 1;
+    int order = memcmp(x->text, y->text, x->n < y->n ? x->n : y->n);
+    if (order == 0 && x->n != y->n)
+        order = x->n < y->n ? -1 : 1;
+    return order ? order : (x->id > y->id) - (x->id < y->id);
+}
+
+static uint64_t head_of(const char *text, uint32_t n)
+{
+    uint64_t head = 0;
+    for (uint32_t i = 0; i < 8; i++)
+        head = head << 8 | (i < n ? (uint8_t)text[i] : 0);
+    return head;
+}
+
+/* Tokens that may be chosen by their text. Returns how many. */
+static uint32_t collect(struct token_trie *trie, struct sorted *out)
+{
+    const struct tokenizer *t = trie->tokenizer;
+    const uint8_t *sampleable = tokenizer_sampleable(t);
+    uint32_t n = 0;
+    for (int32_t id = 0; id < trie->n_vocab; id++) {
+        if (tokenizer_is_end(t, id)) {
+            if (trie->n_end < sizeof trie->end / sizeof *trie->end)
+                trie->end[trie->n_end++] = id;
+            continue;
+        }
+        enum token_type type = tokenizer_type(t, id);
+        if (type == TOKEN_CONTROL || type == TOKEN_UNKNOWN || type == TOKEN_UNUSED || !sampleable[id])
+            continue;
+        size_t length;
+        const char *text = tokenizer_piece(t, id, 0, &length);
+        if (length == 0 || length > MOST_DEPTH)
+            continue;
+        out[n++] = (struct sorted){head_of(text, (uint32_t)length), (uint32_t)id, (uint32_t)length, text};
+    }
+    return n;
+}
+
+static uint32_t shared_prefix(const struct sorted *x, const struct sorted *y)
+{
+    uint32_t n = 0;
+    while (n < x->n && n < y->n && x->text[n] == y->text[n])
+        n++;
+    return n;
+}
+
+/* Nodes of sorted tokens; open[d]: the node of depth d on the way to the last token. */
+static void lay_out(struct token_trie *trie, const struct sorted *s, uint32_t *open)
+{
+    uint32_t depth = 0;
+    for (uint32_t i = 0; i < trie->n_token; i++) {
+        uint32_t shared = i ? shared_prefix(&s[i - 1], &s[i]) : 0;
+        while (depth > shared)
+            trie->node[open[depth--]].skip = trie->n_node;
+        while (depth < s[i].n) {
+            trie->node[trie->n_node] = (struct trie_node){
+                .token = i, .depth = (uint16_t)(depth + 1), .byte = (uint8_t)s[i].text[depth]};
+            open[++depth] = trie->n_node++;
+        }
+        trie->token[i] = s[i].id;
+        set_bit(trie->is_text, s[i].id);
+        trie->longest = s[i].n > trie->longest ? s[i].n : trie->longest;
+    }
+    while (depth > 0)
+        trie->node[open[depth--]].skip = trie->n_node;
+    trie->node[trie->n_node] = (struct trie_node){.skip = trie->n_node, .token = trie->n_token};
+}
+
+static uint32_t count_nodes(const struct sorted *s, uint32_t n)
+{
+    uint32_t nodes = 0;
+    for (uint32_t i = 0; i < n; i++)
+        nodes += s[i].n - (i ? shared_prefix(&s[i - 1], &s[i]) : 0);
+    return nodes;
+}
+
+int token_trie_create(struct token_trie **out, const struct tokenizer *t, struct error *err)
+{
+    struct token_trie *trie = calloc(1, sizeof *trie);
+    uint32_t n_vocab = (uint32_t)tokenizer_n_vocab(t), *open = malloc((MOST_DEPTH + 2) * sizeof *open);
+    struct sorted *s = malloc((n_vocab + 1) * sizeof *s);
+    int failed = !trie || !s || !open;
+    if (!failed) {
+        trie->tokenizer = t;
+        trie->n_vocab = (int32_t)n_vocab;
+        trie->n_word = (n_vocab + 63) / 64;
+        trie->n_token = collect(trie, s);
+        qsort(s, trie->n_token, sizeof *s, by_bytes);
+        uint32_t nodes = count_nodes(s, trie->n_token);
+        trie->node = malloc((nodes + 1) * sizeof *trie->node);
+        trie->token = malloc((trie->n_token + 1) * sizeof *trie->token);
+        trie->is_text = calloc(trie->n_word + 1, sizeof *trie->is_text);
+        trie->bytes = sizeof *trie + (nodes + 1) * sizeof *trie->node + trie->n_token * sizeof *trie->token +
+                      trie->n_word * sizeof *trie->is_text;
+        failed = !trie->node || !trie->token || !trie->is_text;
+        if (!failed)
+            lay_out(trie, s, open);
+    }
+    free(open);
+    free(s);
+    if (failed) {
+        token_trie_destroy(trie);
+        return error_set(err, ERR_MEMORY, "no memory for the tables of constraints: %u tokens", n_vocab);
+    }
+    *out = trie;
+    return 0;
+}
+
+void token_trie_destroy(struct token_trie *trie)
+{
+    if (!trie)
+        return;
+    free(trie->node);
+    free(trie->token);
+    free(trie->is_text);
+    free(trie);
+}
+
+size_t token_trie_bytes(const struct token_trie *trie) { return trie->bytes; }
