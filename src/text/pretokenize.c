@@ -191,24 +191,19 @@ static int cut_threes(const struct splitting *p, int stage, struct piece_cursor 
 {
     for (;;) {
         if (c->left == 0) {
-            if (c->look == c->end || search(p, stage, c, c->look) != 0) {
-                *to = c->end;
-                return c->look == c->end ? 0 : -1;
-            }
+            if (search(p, stage, c, c->look) != 0)
+                return -1;
             c->look = c->match;
             c->left = count_chars(p->text + c->match, c->match_end - c->match);
-            if (c->left == 0)
-                continue;
         }
-        size_t place = c->look, step = c->left % 3 ? c->left % 3 : 3;
-        int cuts = c->left % 3 == 0 && place > c->at;
-        if (cuts) {
-            *to = place;
+        if (c->left == 0 || (c->left % 3 == 0 && c->look > c->at)) { /* no run is left, or a place to cut */
+            *to = c->look;
             return 0;
         }
-        for (size_t i = 0; i < step; i++)
-            c->look += char_length(p->text[c->look]);
+        size_t step = c->left % 3 ? c->left % 3 : 3;
         c->left -= step;
+        while (step-- > 0)
+            c->look += char_length(p->text[c->look]);
     }
 }
 
