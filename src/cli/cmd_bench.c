@@ -6,8 +6,8 @@
  *     t = a + x;  x <- (k - m) e, then for j = 1..m  x <- max(x, latency + j b / D) + e
  *
  * a: compute outside experts, e: compute of an expert, both from the same run with the waiting taken out. */
-#include "cli.h"
-#include "flags.h"
+#include "cli/cli.h"
+#include "cli/flags.h"
 
 #include <jansson.h>
 #include <math.h>

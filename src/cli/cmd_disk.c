@@ -1,6 +1,6 @@
 /* stoker disk: the read rate of a file's drive by depth and size of reads. */
-#include "cli.h"
-#include "flags.h"
+#include "cli/cli.h"
+#include "cli/flags.h"
 
 #include "base/arena.h"
 #include "base/error.h"

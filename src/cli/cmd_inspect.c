@@ -3,9 +3,9 @@
  * Text for a person: a summary, or the whole list of keys or tensors; --json for programs. Names and texts of the file are shown
  * with control characters and wrong UTF-8 made harmless. */
 #include "base/error.h"
-#include "cli.h"
 #include "cli/anatomy.h"
-#include "flags.h"
+#include "cli/cli.h"
+#include "cli/flags.h"
 
 #include <inttypes.h>
 #include <jansson.h>

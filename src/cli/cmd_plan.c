@@ -1,6 +1,6 @@
 /* stoker plan: the memory plan from headers alone. Exit 0 it fits, 2 it does not. */
-#include "cli.h"
-#include "flags.h"
+#include "cli/cli.h"
+#include "cli/flags.h"
 
 #include <jansson.h>
 #include <stdlib.h>

@@ -1,6 +1,6 @@
 /* stoker tokenize: what a model makes of a text, and back. */
-#include "cli.h"
-#include "flags.h"
+#include "cli/cli.h"
+#include "cli/flags.h"
 
 #include <errno.h>
 #include <jansson.h>

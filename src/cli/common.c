@@ -1,6 +1,6 @@
 /* Things that several commands do: see cli.h. */
-#include "cli.h"
-#include "flags.h"
+#include "cli/cli.h"
+#include "cli/flags.h"
 
 #include <limits.h>
 #include <stdlib.h>

@@ -1,5 +1,5 @@
 /* Parsing flags: see flags.h. */
-#include "flags.h"
+#include "cli/flags.h"
 
 #include <errno.h>
 #include <math.h>

@@ -1,7 +1,7 @@
 /* stoker: the command line. One row a command. */
 #include "base/log.h"
-#include "cli.h"
-#include "flags.h"
+#include "cli/cli.h"
+#include "cli/flags.h"
 
 #include <errno.h>
 #include <string.h>

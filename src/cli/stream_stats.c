@@ -4,8 +4,8 @@
  *     reads bytes_read retries short failed draining            reads
  *     read_MBps depth_mean                                      while at least one is in flight
  *     wait_ms compute_ms disk_idle_ms                           blocked on a read; the rest; no read in flight */
-#include "cli.h"
-#include "flags.h"
+#include "cli/cli.h"
+#include "cli/flags.h"
 
 #include <jansson.h>
 #include <string.h>
