@@ -96,9 +96,8 @@ struct stoker_request {
     int wants_progress;
     int ignore_end;             /* go on behind end-of-text tokens (benchmarks) */
     const stoker_token *script; /* [max_tokens], copied: taken instead of sampled tokens (benchmarks); or NULL */
-    const size_t
-        *snapshot_at; /* [n_snapshot_at], copied: ascending positions of the prompt where a later request may resume */
-    size_t n_snapshot_at; /* (a model with recurrent states can resume nowhere else; the newest are kept) */
+    const size_t *snapshot_at;  /* [n_snapshot_at], copied, ascending: where in the prompt a later request may resume */
+    size_t n_snapshot_at; /* models with recurrent states: nowhere else, and the newest are kept; others: anywhere */
     int keep;             /* leave the sequence for a later request that continues it (see resume) */
     stoker_id
         resume; /* a finished request made with keep: positions that this prompt shares with it are not computed again */
@@ -186,7 +185,7 @@ void stoker_text_close(struct stoker_text *t);
 
 /* ---- plan and statistics ------------------------------------------------------------------------------------------------- */
 
-enum { STOKER_PLAN_PARTS = 14 };
+enum { STOKER_PLAN_PARTS = 15 };
 
 struct stoker_plan {
     char model[256], arch[64];

@@ -20,6 +20,7 @@ kernels        -
 header_fuzz    -
 laws           -
 plan           -
+plan_models    $shared/spec/plan_models.json        $shared/spec/plan_models.json
 state          -
 cache_trace    -
 prompts        -

@@ -12,7 +12,6 @@
 #include "sparse_model.h"
 
 #include <glob.h>
-#include <jansson.h>
 #include <stdarg.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -91,109 +90,6 @@ static const struct shape small = {.arch = "qwen3moe",
                                    .n_ff_exp = 512,
                                    .n_vocab = 32000,
                                    .expert_type = TYPE_Q4_K};
-
-/* ---- formulas ------------------------------------------------------------------------------------------------------------- */
-
-static long long number(json_t *o, const char *key) { return json_integer_value(json_object_get(o, key)); }
-
-/* Has every layer plain attention, and experts in each or none; and can their rows be of whole blocks? */
-static int applies(json_t *entry)
-{
-    json_t *attention = json_object_get(entry, "attention"), *moe = json_object_get(entry, "moe");
-    json_t *only = json_array_get(attention, 0);
-    return json_array_size(attention) == 1 && strcmp(json_string_value(json_object_get(only, "kind")), "gqa") == 0 &&
-           (!moe ||
-            (number(moe, "layers") == number(only, "layers") && number(moe, "matrices") == 3 &&
-             number(moe, "n_ff") % 256 == 0 && strcmp(json_string_value(json_object_get(moe, "type")), "Q4_K") == 0));
-}
-
-static struct shape shape_of(json_t *entry)
-{
-    json_t *a = json_array_get(json_object_get(entry, "attention"), 0), *moe = json_object_get(entry, "moe");
-    const char *arch = json_string_value(json_object_get(entry, "arch"));
-    struct shape s = {.arch = strcmp(arch, "llama") == 0 || strcmp(arch, "olmoe") == 0 ? arch : "qwen3moe",
-                      .n_layer = (int)number(a, "layers"),
-                      .n_embd = moe ? (int)number(moe, "n_embd") : 1024,
-                      .n_head = (int)number(a, "kv_heads"),
-                      .n_head_kv = (int)number(a, "kv_heads"),
-                      .d_k = (int)number(a, "dim_k"),
-                      .d_v = (int)number(a, "dim_v"),
-                      .n_ctx = 1 << 20,
-                      .n_ff = moe ? 0 : 256,
-                      .n_expert = (int)number(moe, "experts"),
-                      .n_used = (int)number(moe, "used"),
-                      .n_ff_exp = (int)number(moe, "n_ff"),
-                      .n_vocab = 1000,
-                      .expert_type = TYPE_Q4_K};
-    return s;
-}
-
-static void check_formulas(struct opened *o, json_t *want)
-{
-    const char *n_ctx;
-    json_t *bytes;
-    struct error err = {0};
-    struct plan p;
-    json_object_foreach(json_object_get(want, "kv_bytes"), n_ctx, bytes)
-    {
-        struct plan_wish wish = {.how = PLAN_WHOLE, .n_ctx = atoi(n_ctx), .n_chunk = 512, .n_threads = 1, .kv = KV_F16};
-        if (plan_make(&p, o->model, &wish, &err)) {
-            expect(0, "--ctx %s: %s", n_ctx, err.text);
-            return;
-        }
-        uint64_t kv = p.part[PLAN_KV] - p.kv_table_bytes;
-        expect(kv == (uint64_t)json_integer_value(bytes), "KV at %s: %llu, expected %lld", n_ctx, ull(kv),
-               json_integer_value(bytes));
-    }
-    expect(p.kv_bytes_per_token == (uint64_t)number(want, "kv_bytes_per_token"), "KV a token: %llu",
-           ull(p.kv_bytes_per_token));
-    expect(p.state_bytes_per_sequence == (uint64_t)number(want, "state_bytes_per_sequence"), "state: %llu",
-           ull(p.state_bytes_per_sequence));
-    if (!json_object_get(want, "bank_bytes"))
-        return;
-    uint64_t expert = 0;
-    for (int i = 0; i < 3; i++)
-        expert += o->model->expert_layer[0].part[i].bytes;
-    expect(expert == (uint64_t)number(want, "expert_bytes"), "expert: %llu", ull(expert));
-    expect(p.bank == (uint64_t)number(want, "bank_bytes"), "bank: %llu", ull(p.bank));
-    expect(p.cycle == (uint64_t)number(want, "token_cycle_bytes"), "cycle: %llu", ull(p.cycle));
-    expect(p.n_class == 1 && p.slots[0] == p.class[0].n_expert, "not every expert has a slot under whole");
-}
-
-static void formulas(void)
-{
-    const char *shared = getenv("STOKER_SHARED");
-    char path[4200];
-    size_t i;
-    json_t *entry;
-    snprintf(path, sizeof path, "%s/spec/plan_models.json", shared ? shared : "../shared");
-    json_t *root = json_load_file(path, 0, NULL);
-    if (!root) {
-        skip("formulas", "plan_models.json of the shared data is absent");
-        return;
-    }
-    json_array_foreach(json_object_get(root, "models"), i, entry)
-    {
-        const char *name = json_string_value(json_object_get(entry, "name"));
-        struct error err = {0};
-        struct opened o;
-        if (!applies(entry))
-            continue;
-        struct shape s = shape_of(entry);
-        if (sparse_write(in_dir("formula.gguf"), &s, &err)) {
-            skip("formulas", err.text);
-            continue;
-        }
-        if (open_headers(&o, in_dir("formula.gguf"), &err))
-            expect(0, "%s", err.text);
-        else
-            check_formulas(&o, json_object_get(entry, "expect"));
-        close_headers(&o);
-        verdict("formulas", name);
-    }
-    json_decref(root);
-    unlink(in_dir("formula.gguf"));
-}
 
 /* ---- the refusal, and what it offers ---------------------------------------------------------------------------------------- */
 
@@ -722,7 +618,6 @@ int main(int argc, char **argv)
     }
     real_models(argv[0]);
     sparse_models();
-    formulas();
     machine_trees();
     hostile_keys();
     hostile_shapes();

@@ -14,7 +14,7 @@
 #include <unistd.h>
 
 struct shape {
-    const char *arch; /* llama, qwen3moe or olmoe */
+    const char *arch; /* llama, qwen3moe, olmoe, gpt-oss, qwen3next, qwen35, qwen35moe, deepseek2 */
     int n_layer, n_embd, n_head, n_head_kv, d_k, d_v, n_ctx;
     int n_ff;                       /* dense */
     int n_expert, n_used, n_ff_exp; /* or experts */
@@ -23,6 +23,9 @@ struct shape {
     int mixed;             /* down of odd layers in Q6_K: two sizes of experts */
     const char *other_key; /* without the architecture; NULL: none */
     uint64_t other_value;
+    int window;                                     /* gpt-oss: of even layers */
+    int n_head_state, n_group, d_state, n_conv;     /* qwen3next, qwen35: layers but every fourth */
+    int q_rank, kv_rank, n_rot, n_dense, kv_b_type; /* deepseek2; kv_b_type: of an unsplit kv_b, 0: split */
 };
 
 static inline void sparse_key(struct gguf_writer *w, const struct shape *s, const char *name, int value)
@@ -37,39 +40,149 @@ static inline void sparse_tensor(struct gguf_writer *w, int layer, const char *n
                                  uint64_t n1, uint64_t n2)
 {
     char full[100];
+    const char *suffix = strchr(name, '.') || strcmp(name, "ssm_a") == 0 ? "" : ".weight";
     if (layer < 0)
-        snprintf(full, sizeof full, "%s.weight", name);
+        snprintf(full, sizeof full, "%s%s", name, suffix);
     else
-        snprintf(full, sizeof full, "blk.%d.%s.weight", layer, name);
+        snprintf(full, sizeof full, "blk.%d.%s%s", layer, name, suffix);
     gguf_write_tensor(w, full, type, n2 ? 3 : n1 ? 2 : 1, (uint64_t[]){n0, n1, n2});
 }
 
-static inline void sparse_layer(struct gguf_writer *w, const struct shape *s, int l)
+static inline int is_arch(const struct shape *s, const char *arch) { return strncmp(s->arch, arch, strlen(arch)) == 0; }
+
+static inline void sparse_attention(struct gguf_writer *w, const struct shape *s, int l)
 {
-    uint64_t n = (uint64_t)s->n_embd, q = (uint64_t)(s->n_head * s->d_k), k = (uint64_t)(s->n_head_kv * s->d_k),
-             v = (uint64_t)(s->n_head_kv * s->d_v), o = (uint64_t)(s->n_head * s->d_v), f = (uint64_t)s->n_ff,
-             e = (uint64_t)s->n_expert, x = (uint64_t)s->n_ff_exp;
-    int whole = strcmp(s->arch, "olmoe") == 0;
-    sparse_tensor(w, l, "attn_norm", TYPE_F32, n, 0, 0);
-    sparse_tensor(w, l, "attn_q", TYPE_F16, n, q, 0);
+    uint64_t n = (uint64_t)s->n_embd, q = (uint64_t)s->n_head * (uint64_t)s->d_k,
+             k = (uint64_t)s->n_head_kv * (uint64_t)s->d_k, v = (uint64_t)s->n_head_kv * (uint64_t)s->d_v,
+             o = (uint64_t)s->n_head * (uint64_t)s->d_v;
+    int whole = is_arch(s, "olmoe"), gated = s->d_state != 0;
+    sparse_tensor(w, l, "attn_q", TYPE_F16, n, gated ? 2 * q : q, 0);
     sparse_tensor(w, l, "attn_k", TYPE_F16, n, k, 0);
     sparse_tensor(w, l, "attn_v", TYPE_F16, n, v, 0);
     sparse_tensor(w, l, "attn_output", TYPE_F16, o, n, 0);
-    if (strcmp(s->arch, "llama") != 0) {
+    if (is_arch(s, "gpt-oss")) {
+        sparse_tensor(w, l, "attn_q.bias", TYPE_F32, q, 0, 0);
+        sparse_tensor(w, l, "attn_k.bias", TYPE_F32, k, 0, 0);
+        sparse_tensor(w, l, "attn_v.bias", TYPE_F32, v, 0, 0);
+        sparse_tensor(w, l, "attn_output.bias", TYPE_F32, n, 0, 0);
+        sparse_tensor(w, l, "attn_sinks", TYPE_F32, (uint64_t)s->n_head, 0, 0);
+    } else if (!is_arch(s, "llama")) {
         sparse_tensor(w, l, "attn_q_norm", TYPE_F32, whole ? q : (uint64_t)s->d_k, 0, 0);
         sparse_tensor(w, l, "attn_k_norm", TYPE_F32, whole ? k : (uint64_t)s->d_k, 0, 0);
     }
-    sparse_tensor(w, l, "ffn_norm", TYPE_F32, n, 0, 0);
-    if (!s->n_expert) {
-        sparse_tensor(w, l, "ffn_gate", TYPE_F16, n, f, 0);
-        sparse_tensor(w, l, "ffn_up", TYPE_F16, n, f, 0);
-        sparse_tensor(w, l, "ffn_down", TYPE_F16, f, n, 0);
-        return;
+}
+
+static inline void sparse_delta(struct gguf_writer *w, const struct shape *s, int l)
+{
+    uint64_t n = (uint64_t)s->n_embd, heads = (uint64_t)s->n_head_state, d = (uint64_t)s->d_state, values = heads * d,
+             channels = 2 * (uint64_t)s->n_group * d + values;
+    sparse_tensor(w, l, "attn_qkv", TYPE_F16, n, channels, 0);
+    sparse_tensor(w, l, "attn_gate", TYPE_F16, n, values, 0);
+    sparse_tensor(w, l, "ssm_conv1d", TYPE_F32, (uint64_t)s->n_conv, channels, 0);
+    if (is_arch(s, "qwen3next"))
+        sparse_tensor(w, l, "ssm_ba", TYPE_F16, n, 2 * heads, 0);
+    else {
+        sparse_tensor(w, l, "ssm_beta", TYPE_F16, n, heads, 0);
+        sparse_tensor(w, l, "ssm_alpha", TYPE_F16, n, heads, 0);
     }
+    sparse_tensor(w, l, "ssm_a", TYPE_F32, heads, 0, 0);
+    sparse_tensor(w, l, "ssm_dt.bias", TYPE_F32, heads, 0, 0);
+    sparse_tensor(w, l, "ssm_norm", TYPE_F32, d, 0, 0);
+    sparse_tensor(w, l, "ssm_out", TYPE_F16, values, n, 0);
+}
+
+/* d_k, d_v: of a head, d_k with the n_rot values that turn. */
+static inline void sparse_latent(struct gguf_writer *w, const struct shape *s, int l)
+{
+    uint64_t n = (uint64_t)s->n_embd, heads = (uint64_t)s->n_head, q = heads * (uint64_t)s->d_k,
+             rank = (uint64_t)s->kv_rank, v = (uint64_t)s->d_v, nope = (uint64_t)(s->d_k - s->n_rot),
+             qr = (uint64_t)s->q_rank;
+    if (qr) {
+        sparse_tensor(w, l, "attn_q_a", TYPE_F16, n, qr, 0);
+        sparse_tensor(w, l, "attn_q_a_norm", TYPE_F32, qr, 0, 0);
+        sparse_tensor(w, l, "attn_q_b", TYPE_F16, qr, q, 0);
+    } else
+        sparse_tensor(w, l, "attn_q", TYPE_F16, n, q, 0);
+    sparse_tensor(w, l, "attn_kv_a_mqa", TYPE_F16, n, rank + (uint64_t)s->n_rot, 0);
+    sparse_tensor(w, l, "attn_kv_a_norm", TYPE_F32, rank, 0, 0);
+    if (s->kv_b_type)
+        sparse_tensor(w, l, "attn_kv_b", (enum block_type)s->kv_b_type, rank, heads * (nope + v), 0);
+    else {
+        sparse_tensor(w, l, "attn_k_b", TYPE_F16, nope, rank, heads);
+        sparse_tensor(w, l, "attn_v_b", TYPE_F16, rank, v, heads);
+    }
+    sparse_tensor(w, l, "attn_output", TYPE_F16, heads * v, n, 0);
+}
+
+static inline void sparse_ffn(struct gguf_writer *w, const struct shape *s, int l, const char *suffix, uint64_t f)
+{
+    static const char *const names[] = {"ffn_gate", "ffn_up", "ffn_down"};
+    uint64_t n = (uint64_t)s->n_embd;
+    for (int i = 0; i < 3; i++) {
+        char name[40];
+        snprintf(name, sizeof name, "%s%s", names[i], suffix);
+        sparse_tensor(w, l, name, TYPE_F16, i < 2 ? n : f, i < 2 ? f : n, 0);
+    }
+}
+
+static inline void sparse_experts(struct gguf_writer *w, const struct shape *s, int l)
+{
+    uint64_t n = (uint64_t)s->n_embd, e = (uint64_t)s->n_expert, x = (uint64_t)s->n_ff_exp;
     sparse_tensor(w, l, "ffn_gate_inp", TYPE_F32, n, e, 0);
     sparse_tensor(w, l, "ffn_gate_exps", s->expert_type, n, x, e);
     sparse_tensor(w, l, "ffn_up_exps", s->expert_type, n, x, e);
     sparse_tensor(w, l, "ffn_down_exps", s->mixed && l % 2 ? TYPE_Q6_K : s->expert_type, x, n, e);
+    if (is_arch(s, "gpt-oss")) {
+        sparse_tensor(w, l, "ffn_gate_inp.bias", TYPE_F32, e, 0, 0);
+        sparse_tensor(w, l, "ffn_gate_exps.bias", TYPE_F32, x, e, 0);
+        sparse_tensor(w, l, "ffn_up_exps.bias", TYPE_F32, x, e, 0);
+        sparse_tensor(w, l, "ffn_down_exps.bias", TYPE_F32, n, e, 0);
+    }
+    if (s->d_state)
+        sparse_tensor(w, l, "ffn_gate_inp_shexp", TYPE_F32, n, 0, 0);
+    if (s->d_state || s->kv_rank)
+        sparse_ffn(w, s, l, "_shexp", x);
+}
+
+static inline void sparse_layer(struct gguf_writer *w, const struct shape *s, int l)
+{
+    int other_norm = s->d_state || is_arch(s, "gpt-oss");
+    sparse_tensor(w, l, "attn_norm", TYPE_F32, (uint64_t)s->n_embd, 0, 0);
+    if (s->kv_rank)
+        sparse_latent(w, s, l);
+    else if (s->d_state && (l + 1) % 4)
+        sparse_delta(w, s, l);
+    else
+        sparse_attention(w, s, l);
+    sparse_tensor(w, l, other_norm ? "post_attention_norm" : "ffn_norm", TYPE_F32, (uint64_t)s->n_embd, 0, 0);
+    if (s->n_expert && l >= s->n_dense)
+        sparse_experts(w, s, l);
+    else
+        sparse_ffn(w, s, l, "", (uint64_t)s->n_ff);
+}
+
+static inline void sparse_more_keys(struct gguf_writer *w, const struct shape *s)
+{
+    if (s->window)
+        sparse_key(w, s, "attention.sliding_window", s->window);
+    if (s->d_state) {
+        sparse_key(w, s, "ssm.conv_kernel", s->n_conv);
+        sparse_key(w, s, "ssm.state_size", s->d_state);
+        sparse_key(w, s, "ssm.time_step_rank", s->n_head_state);
+        sparse_key(w, s, "ssm.group_count", s->n_group);
+        sparse_key(w, s, "ssm.inner_size", s->n_head_state * s->d_state);
+        sparse_key(w, s, "full_attention_interval", 4);
+        if (s->n_expert)
+            sparse_key(w, s, "expert_shared_feed_forward_length", s->n_ff_exp);
+    }
+    if (s->kv_rank) {
+        sparse_key(w, s, "attention.q_lora_rank", s->q_rank);
+        sparse_key(w, s, "attention.kv_lora_rank", s->kv_rank);
+        sparse_key(w, s, "attention.key_length_mla", s->d_k);
+        sparse_key(w, s, "attention.value_length_mla", s->d_v);
+        sparse_key(w, s, "leading_dense_block_count", s->n_dense);
+        sparse_key(w, s, "expert_shared_count", 1);
+    }
 }
 
 /* 0, or -1 with the sentence: the file system may not take so large a file. */
@@ -84,9 +197,10 @@ static inline int sparse_write(const char *path, const struct shape *s, struct e
     sparse_key(&w, s, "feed_forward_length", s->n_ff ? s->n_ff : s->n_ff_exp);
     sparse_key(&w, s, "attention.head_count", s->n_head);
     sparse_key(&w, s, "attention.head_count_kv", s->n_head_kv);
-    sparse_key(&w, s, "attention.key_length", s->d_k);
-    sparse_key(&w, s, "attention.value_length", s->d_v);
-    sparse_key(&w, s, "rope.dimension_count", s->d_k);
+    sparse_key(&w, s, "attention.key_length", s->kv_rank ? s->kv_rank + s->n_rot : s->d_k);
+    sparse_key(&w, s, "attention.value_length", s->kv_rank ? s->kv_rank : s->d_v);
+    sparse_key(&w, s, "rope.dimension_count", s->n_rot ? s->n_rot : s->d_k);
+    sparse_more_keys(&w, s);
     if (s->n_expert) {
         sparse_key(&w, s, "expert_count", s->n_expert);
         sparse_key(&w, s, "expert_used_count", s->n_used);

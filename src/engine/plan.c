@@ -40,8 +40,8 @@ enum {
 };
 
 static const char *const part_names[PLAN_PARTS] = {
-    "code", "index",  "text",  "weights", "embedding", "kv",     "state",
-    "act",  "logits", "slots", "reader",  "stacks",    "kernel", "slack",
+    "code", "index",  "text",  "weights", "kv_b",   "embedding", "kv",    "state",
+    "act",  "logits", "slots", "reader",  "stacks", "kernel",    "slack",
 };
 
 const char *plan_part_name(enum plan_part p) { return part_names[p]; }
@@ -80,7 +80,7 @@ struct planner {
     int can_stream;
 };
 
-static int pages_of(int n_ctx) { return (n_ctx + KV_PAGE - 1) / KV_PAGE; }
+static int pages_of(int n_ctx) { return n_ctx / KV_PAGE + (n_ctx % KV_PAGE != 0); }
 
 static int snapshots_of(const struct planner *pl) { return pl->wish->n_snapshots ? pl->wish->n_snapshots : 1; }
 
@@ -137,7 +137,8 @@ static uint64_t price(struct planner *pl, const struct config *c)
     price_pages(pl, c);
     price_slots(pl, c);
     p->part[PLAN_EMBEDDING] = weight_bytes(m->token_embd);
-    p->part[PLAN_WEIGHTS] = model_weight_bytes(m) - p->part[PLAN_EMBEDDING];
+    p->part[PLAN_KV_B] = model_derived_bytes(m);
+    p->part[PLAN_WEIGHTS] = model_weight_bytes(m) - p->part[PLAN_EMBEDDING] - p->part[PLAN_KV_B];
     p->n_logits = w->all_logits ? c->n_chunk : p->n_parallel;
     p->step_bytes = model_step_bytes(m, c->n_chunk, p->n_logits);
     if (p->step_bytes < WEIGHTS_BOUNCE + 4096) /* loading borrows it */
@@ -361,8 +362,8 @@ static int check_number(const char *flag, int n, int most, struct error *err)
     return 0;
 }
 
-/* Keys and values are the one part that wishes alone can make larger than 64 bits. */
-static int check_pages(const struct planner *pl, struct error *err)
+/* What sequences keep is the one part that wishes alone can make larger than 64 bits. */
+static int check_sequences(const struct planner *pl, struct error *err)
 {
     struct config c = whole_config(pl);
     uint64_t pages = (uint64_t)pages_of(c.n_ctx) * (uint64_t)pl->p->n_parallel, bytes;
@@ -377,6 +378,12 @@ static int check_pages(const struct planner *pl, struct error *err)
                              "try a smaller --ctx",
                              pl->m->file->file->path, pl->p->n_parallel, c.n_ctx);
     }
+    uint64_t states = (uint64_t)pl->p->n_parallel * (uint64_t)(1 + snapshots_of(pl));
+    if (!checked_mul(pl->m->state_bytes, states, &bytes) || bytes > MOST_BYTES)
+        return error_set(err, ERR_MEMORY,
+                         "%s: the states of %d sequences, %d snapshots each, are more than any machine holds; try a "
+                         "smaller --parallel",
+                         pl->m->file->file->path, pl->p->n_parallel, snapshots_of(pl));
     return 0;
 }
 
@@ -386,7 +393,7 @@ static int check_wish(struct planner *pl, struct error *err)
     if (check_number("--ctx", w->n_ctx, CTX_MOST, err) || check_number("--parallel", w->n_parallel, 1 << 12, err) ||
         check_number("--chunk", w->n_chunk, 1 << 16, err) ||
         check_number("--snapshots", w->n_snapshots, 1 << 10, err) ||
-        check_number("--threads", w->n_threads, POOL_MAX_THREADS, err) || check_pages(pl, err))
+        check_number("--threads", w->n_threads, POOL_MAX_THREADS, err) || check_sequences(pl, err))
         return -1;
     if (w->n_slots && w->n_slots != pl->p->n_class)
         return error_set(err, ERR_INPUT, "--slots names %d classes; this model has %d", w->n_slots, pl->p->n_class);

@@ -18,6 +18,7 @@ enum plan_part {
     PLAN_INDEX,
     PLAN_TEXT,
     PLAN_WEIGHTS,
+    PLAN_KV_B, /* key halves of latent attention, made while loading */
     PLAN_EMBEDDING,
     PLAN_KV,
     PLAN_STATE,

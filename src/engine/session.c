@@ -67,7 +67,7 @@ static int map_memory(struct session *s, const struct plan_wish *wish, struct er
     uint64_t tables = p->table_bytes + p->kv_table_bytes + reader_bytes(&wish->reader) + p->embedding_bounce +
                       p->part[PLAN_LOGITS] + p->thread_bytes * (uint64_t)p->n_threads + session_table_bytes(s) +
                       16 * 4096;
-    uint64_t weights = p->part[PLAN_WEIGHTS] + p->part[PLAN_EMBEDDING];
+    uint64_t weights = p->part[PLAN_WEIGHTS] + p->part[PLAN_KV_B] + p->part[PLAN_EMBEDDING];
     struct rlimit limit;
     uint64_t all = slots + pages + tables + weights + p->step_bytes + 8 * 4096;
     if (getrlimit(RLIMIT_AS, &limit) == 0 && limit.rlim_cur != RLIM_INFINITY && limit.rlim_cur < all)

@@ -3,7 +3,7 @@
 
 #include <string.h>
 
-static int pages_of(int n_pos) { return (n_pos + KV_PAGE - 1) / KV_PAGE; }
+static int pages_of(int n_pos) { return n_pos / KV_PAGE + (n_pos % KV_PAGE != 0); }
 
 int kv_pages_needed(int window, int n_ctx, int n_chunk)
 {

@@ -120,6 +120,14 @@ size_t model_weight_bytes(const struct model *m)
     return sum;
 }
 
+size_t model_derived_bytes(const struct model *m)
+{
+    size_t sum = 0;
+    for (int i = 0; i < m->n_weight; i++)
+        sum += m->weight[i].keys_of ? weight_bytes(&m->weight[i]) : 0;
+    return sum;
+}
+
 /* Where the bytes of the file go: a vector narrower than f32 to the end of its place, so that it can be widened upwards. */
 static uint8_t *raw_place(const struct weight *w, uint8_t *at)
 {

@@ -81,6 +81,7 @@ void model_close(struct model *m);
 /* The tensors that are read into memory: bytes each takes there (aligned to 64), and their sum. */
 size_t weight_bytes(const struct weight *w);
 size_t model_weight_bytes(const struct model *m);
+size_t model_derived_bytes(const struct model *m); /* of them, those that no file has: keys_of */
 
 /* Read them through the reader into mem (model_weight_bytes); bounce: as weights_load. */
 int model_load(struct model *m, struct reader *r, struct arena *mem, uint8_t *bounce, size_t bounce_bytes,

@@ -1,0 +1,214 @@
+/* links: engine text model store op kernel format base
+ *
+ * The plan's figures for well-known models: keys and values at some contexts, states, windows, experts.
+ *
+ *     build/tests/plan_models PLAN_MODELS.json
+ *
+ * The list is shared data (memory.md 6 of the specification); its models become files of the right shape without data
+ * (sparse_model.h), and every figure must be the exact integer. A model of an architecture that stoker has not is taken where
+ * its layers are shaped like another's. */
+#include "engine/session.h"
+#include "sparse_model.h"
+
+#include <jansson.h>
+#include <stdarg.h>
+#include <stdlib.h>
+
+static int passed, failed, skipped;
+static char path[64] = "/tmp/stoker-plan-XXXXXX";
+static int line_ok;
+
+static void __attribute__((format(printf, 2, 3))) expect(int ok, const char *format, ...)
+{
+    va_list args;
+    if (ok)
+        return;
+    line_ok = 0;
+    printf("     ");
+    va_start(args, format);
+    vprintf(format, args);
+    va_end(args);
+    printf("\n");
+}
+
+static void verdict(const char *name, const char *detail)
+{
+    printf("%s %-24s %s\n", line_ok ? "ok  " : "FAIL", name, detail);
+    *(line_ok ? &passed : &failed) += 1;
+    line_ok = 1;
+}
+
+static void expect_number(const char *what, uint64_t got, long long want)
+{
+    expect(got == (uint64_t)want, "%s: %llu, expected %lld", what, (unsigned long long)got, want);
+}
+
+/* ---- entries of the list ------------------------------------------------------------------------------------------------------ */
+
+static long long number(json_t *o, const char *key) { return json_integer_value(json_object_get(o, key)); }
+static const char *text(json_t *o, const char *key) { return json_string_value(json_object_get(o, key)); }
+
+static json_t *of_kind(json_t *entry, const char *kind)
+{
+    json_t *attention = json_object_get(entry, "attention"), *a;
+    size_t i;
+    json_array_foreach(attention, i, a) if (strcmp(text(a, "kind"), kind) == 0) return a;
+    return NULL;
+}
+
+/* What stoker has files for: its own architectures, and others whose layers are those of qwen3moe. */
+static const char *arch_of(json_t *entry)
+{
+    static const char *const own[] = {"llama", "olmoe", "gpt-oss", "qwen3next", "qwen35moe", "deepseek2"};
+    json_t *moe = json_object_get(entry, "moe"), *gqa = of_kind(entry, "gqa");
+    const char *arch = text(entry, "arch");
+    for (size_t i = 0; i < sizeof own / sizeof *own; i++)
+        if (strcmp(arch, own[i]) == 0)
+            return own[i];
+    int plain = json_array_size(json_object_get(entry, "attention")) == 1 && gqa &&
+                (!moe || (number(moe, "layers") == number(gqa, "layers") && number(moe, "matrices") == 3 &&
+                          number(moe, "n_ff") % 256 == 0));
+    return plain ? "qwen3moe" : NULL;
+}
+
+static void shape_attention(struct shape *s, json_t *entry)
+{
+    json_t *window = of_kind(entry, "window"), *delta = of_kind(entry, "delta"), *mla = of_kind(entry, "mla"),
+           *gqa = of_kind(entry, "gqa");
+    s->n_layer = (int)(number(gqa, "layers") + number(window, "layers") + number(delta, "layers") +
+                       number(mla, "layers"));
+    s->n_head = s->n_head_kv = (int)number(gqa, "kv_heads");
+    s->d_k = (int)number(gqa, "dim_k");
+    s->d_v = (int)number(gqa, "dim_v");
+    s->window = (int)number(window, "window");
+    s->n_head_state = (int)number(delta, "v_heads");
+    s->n_group = (int)number(delta, "k_heads");
+    s->d_state = (int)number(delta, "dim_k");
+    s->n_conv = (int)number(delta, "conv");
+    if (!mla)
+        return;
+    s->kv_rank = (int)number(mla, "kv_lora");
+    s->n_rot = (int)number(mla, "rope");
+    s->q_rank = 1536;
+    s->n_head = 128;
+    s->n_head_kv = 1;
+    s->d_v = 128;
+    s->d_k = s->d_v + s->n_rot;
+    s->n_dense = s->n_layer - (int)number(json_object_get(entry, "moe"), "layers");
+}
+
+static struct shape shape_of(json_t *entry)
+{
+    json_t *moe = json_object_get(entry, "moe");
+    int mxfp4 = moe && strcmp(text(moe, "type"), "MXFP4") == 0;
+    struct shape s = {.arch = arch_of(entry),
+                      .n_embd = moe ? (int)number(moe, "n_embd") : 1024,
+                      .n_ctx = 1 << 20,
+                      .n_ff = 256,
+                      .n_expert = (int)number(moe, "experts"),
+                      .n_used = (int)number(moe, "used"),
+                      .n_ff_exp = (int)number(moe, "n_ff"),
+                      .n_vocab = 1000,
+                      .expert_type = mxfp4 ? TYPE_MXFP4 : TYPE_Q4_K};
+    shape_attention(&s, entry);
+    return s;
+}
+
+/* ---- figures ------------------------------------------------------------------------------------------------------------------ */
+
+static void check_sequences(struct model *m, json_t *want, struct plan *p)
+{
+    const char *n_ctx;
+    json_t *bytes;
+    struct error err = {0};
+    json_object_foreach(json_object_get(want, "kv_bytes"), n_ctx, bytes)
+    {
+        struct plan_wish wish = {.how = PLAN_WHOLE, .n_ctx = atoi(n_ctx), .n_chunk = 512, .n_threads = 1, .kv = KV_F16};
+        char what[40];
+        snprintf(what, sizeof what, "KV at %s", n_ctx);
+        if (plan_make(p, m, &wish, &err))
+            expect(0, "--ctx %s: %s", n_ctx, err.text);
+        expect_number(what, p->part[PLAN_KV] - p->kv_table_bytes, json_integer_value(bytes));
+    }
+    expect_number("KV a token", p->kv_bytes_per_token, number(want, "kv_bytes_per_token"));
+    expect_number("KV of windows", p->kv_fixed_bytes, number(want, "kv_fixed_bytes"));
+    expect_number("state", p->state_bytes_per_sequence, number(want, "state_bytes_per_sequence"));
+    expect(p->part[PLAN_STATE] >= 2 * p->state_bytes_per_sequence, "no room for the state and a snapshot");
+}
+
+static void check_experts(const struct model *m, json_t *want, const struct plan *p)
+{
+    uint64_t expert = 0;
+    if (!json_object_get(want, "bank_bytes"))
+        return;
+    expect(p->n_class == 1 && p->slots[0] == p->class[0].n_expert, "not every expert has a slot");
+    for (int i = 0; i < 3; i++)
+        expert += m->expert_layer[p->class[0].first_layer].part[i].bytes;
+    expect_number("expert", expert, number(want, "expert_bytes"));
+    expect_number("bank", p->bank, number(want, "bank_bytes"));
+    expect_number("cycle", p->cycle, number(want, "token_cycle_bytes"));
+}
+
+/* Of an unsplit kv_b the key half is kept a second time: layers x heads x d_nope x rank x 4. */
+static void check_derived(const struct shape *s, const struct plan *p)
+{
+    uint64_t want = s->kv_b_type ? (uint64_t)s->n_layer * (uint64_t)s->n_head * (uint64_t)(s->d_k - s->n_rot) *
+                                       (uint64_t)s->kv_rank * sizeof(float)
+                                 : 0;
+    expect_number("kv_b", p->part[PLAN_KV_B], (long long)want);
+}
+
+static void check_shape(const struct shape *s, json_t *want)
+{
+    struct error err = {0};
+    struct gguf *g = NULL;
+    struct model *m = NULL;
+    struct plan p = {0};
+    if (sparse_write(path, s, &err) || gguf_open(&g, path, &err) || model_open(&m, g, &err))
+        expect(0, "%s", err.text);
+    else {
+        check_sequences(m, want, &p);
+        check_experts(m, want, &p);
+        check_derived(s, &p);
+    }
+    model_close(m);
+    gguf_close(g);
+}
+
+static void check_entry(json_t *entry)
+{
+    json_t *want = json_object_get(entry, "expect");
+    const char *name = text(entry, "name");
+    if (!arch_of(entry)) {
+        printf("skip %-24s architecture %s\n", name, text(entry, "arch"));
+        skipped++;
+        return;
+    }
+    struct shape s = shape_of(entry);
+    check_shape(&s, want);
+    verdict(name, s.arch);
+    if (!s.kv_rank)
+        return;
+    s.kv_b_type = TYPE_Q8_0;
+    check_shape(&s, want);
+    verdict(name, "deepseek2, kv_b in one");
+}
+
+int main(int argc, char **argv)
+{
+    json_t *root = argc == 2 ? json_load_file(argv[1], 0, NULL) : NULL, *entry;
+    size_t i;
+    int fd = root ? mkstemp(path) : -1;
+    if (fd < 0) {
+        fprintf(stderr, "plan_models PLAN_MODELS.json: %s\n",
+                root ? "no place for temporary files" : "no such list, or not JSON");
+        return 2;
+    }
+    close(fd);
+    line_ok = 1;
+    json_array_foreach(json_object_get(root, "models"), i, entry) check_entry(entry);
+    unlink(path);
+    json_decref(root);
+    printf("%d passed, %d failed, %d skipped\n", passed, failed, skipped);
+    return failed > 0;
+}
