@@ -92,7 +92,7 @@ struct stoker_request {
     size_t n_prompt;
     int max_tokens; /* 0: the room that is left */
     struct stoker_sampling sampling;
-    const struct stoker_constraint *constraint; /* must be NULL so far */
+    const struct stoker_constraint *constraint; /* what may be said, until the request ends; NULL: anything */
     int wants_progress;
     int ignore_end;             /* go on behind end-of-text tokens (benchmarks) */
     const stoker_token *script; /* [max_tokens], copied: taken instead of sampled tokens (benchmarks); or NULL */
@@ -182,6 +182,59 @@ struct stoker_text *stoker_text_open(const struct stoker *s);
 size_t stoker_text_next(struct stoker_text *t, stoker_token id, const char **text); /* valid until the next call */
 size_t stoker_text_end(struct stoker_text *t, const char **text);
 void stoker_text_close(struct stoker_text *t);
+
+/* ---- answers taken apart ------------------------------------------------------------------------------------------------ */
+
+enum stoker_tool_choice { STOKER_TOOLS_AUTO, STOKER_TOOLS_NONE, STOKER_TOOLS_REQUIRED };
+
+/* What an answer may hold besides text. Zeroed: text and reasoning. */
+struct stoker_reply_options {
+    const char *tools; /* OpenAI's list of tools as JSON, n_tools bytes; NULL: none */
+    size_t n_tools;
+    enum stoker_tool_choice choice;
+    const char *tool;           /* STOKER_TOOLS_REQUIRED: this one must be called; NULL: any */
+    int one_call;               /* at most one call in the answer */
+    const char *format;         /* how calls are written; NULL: as the model's template does */
+    int unchecked;              /* calls are recognised, not governed */
+    int free_limit;             /* a call that the limit cuts off stays cut off */
+    const stoker_token *prompt; /* [n_prompt] what the model reads: it may end inside the reasoning */
+    size_t n_prompt;
+};
+
+enum stoker_piece_kind {
+    STOKER_PIECE_REASONING,
+    STOKER_PIECE_CONTENT,
+    STOKER_PIECE_CALL,      /* a call begins: call, name, id if the text had one */
+    STOKER_PIECE_ARGUMENTS, /* more of its arguments, JSON */
+    STOKER_PIECE_CALL_END,
+    STOKER_PIECE_BAD_CALL, /* something like a call, but broken: its text came as content */
+    STOKER_PIECE_CUT_CALL  /* the answer ended inside a call: text is what there is of it */
+};
+
+/* Whole UTF-8 characters, not terminated; valid until the function returns. */
+struct stoker_piece {
+    enum stoker_piece_kind kind;
+    size_t call; /* number of the call in the answer, from 0 */
+    const char *text;
+    size_t n;
+    const char *name, *id;
+};
+
+/* One answer: its tokens in, pieces out as soon as they are sure; nothing is taken back. piece may be NULL. Threads: one reply
+ * belongs to one thread, but for the constraint, which the engine uses while the request runs. */
+struct stoker_reply;
+int stoker_reply_open(struct stoker_reply **out, struct stoker *s, const struct stoker_reply_options *o,
+                      void (*piece)(void *arg, const struct stoker_piece *p), void *arg, struct stoker_error *err);
+/* For stoker_request.constraint; NULL: the answer needs none. Lives as long as the reply: close it after the request's end. */
+const struct stoker_constraint *stoker_reply_constraint(const struct stoker_reply *r);
+/* 1: the turn is over though the vocabulary does not say so; cancel the request. */
+int stoker_reply_token(struct stoker_reply *r, stoker_token id, struct stoker_error *err);
+int stoker_reply_end(struct stoker_reply *r, struct stoker_error *err);
+/* After the end. The message in OpenAI's form (role, content, reasoning_content, tool_calls) as JSON; NULL: no memory. */
+const char *stoker_reply_message(struct stoker_reply *r);
+size_t stoker_reply_n_call(const struct stoker_reply *r);
+const char *stoker_reply_call(const struct stoker_reply *r, size_t i, const char **arguments, size_t *n); /* its name */
+void stoker_reply_close(struct stoker_reply *r);
 
 /* ---- plan and statistics ------------------------------------------------------------------------------------------------- */
 

@@ -101,7 +101,8 @@ static int read_options(struct session_options *to, const struct stoker_options 
 static int start(struct stoker *s, struct error *err)
 {
     s->inbox = queue_create(MAX_JOBS, sizeof(int));
-    if (!s->inbox)
+    s->mask = calloc((size_t)s->session->model->p.n_vocab, 1);
+    if (!s->inbox || !s->mask)
         return error_set(err, ERR_MEMORY, "no memory for the engine's queue");
     pthread_attr_t attr;
     pthread_attr_init(&attr);
@@ -124,6 +125,7 @@ int stoker_open(struct stoker **out, const char *path, const struct stoker_optio
     if (read_options(&o, opt, &err) || session_prepare(&s->session, path, &o, 0, &err) ||
         session_load(s->session, &o, &err) || start(s, &err)) {
         queue_destroy(s->inbox);
+        free(s->mask);
         session_close(s->session);
         pthread_mutex_destroy(&s->lock);
         free(s);
@@ -153,6 +155,7 @@ void stoker_close(struct stoker *s)
     for (int i = 0; i < MAX_JOBS; i++)
         free_job(&s->job[i]);
     queue_destroy(s->inbox);
+    free(s->mask);
     session_close(s->session);
     pthread_mutex_destroy(&s->lock);
     free(s);
@@ -187,8 +190,6 @@ static int check_request(const struct stoker *s, const struct stoker_request *r,
         if (r->script[i] < 0 || r->script[i] >= n_vocab)
             return error_set(err, ERR_INPUT, "token %d of the script is %d; the vocabulary has ids 0 to %d", i,
                              r->script[i], n_vocab - 1);
-    if (r->constraint)
-        return error_set(err, ERR_UNSUPPORTED, "constraints are not supported yet");
     return 0;
 }
 
@@ -220,7 +221,8 @@ static int fill_job(const struct stoker *s, struct job *j, const struct stoker_r
                       .ignore_end = r->ignore_end,
                       .keep = r->keep,
                       .wants_progress = r->wants_progress,
-                      .resume = r->resume};
+                      .resume = r->resume,
+                      .constraint = r->constraint};
     if (!j->sampling.has_seed)
         j->sampling.seed = rng_seed() >> 11; /* 53 bits: every JSON reader shows it right */
     size_t answer = room - r->n_prompt;

@@ -33,11 +33,19 @@ struct job {
     struct stoker_sampling sampling;
     int ignore_end, keep, wants_progress;
     stoker_id resume;
-    struct sequence *seq; /* NULL until it has one */
+    const struct stoker_constraint *constraint; /* or NULL */
+    struct constraint_state *guard;             /* the engine thread's, of the constraint */
+    struct sequence *seq;                       /* NULL until it has one */
     uint64_t n_generated;
     double started, first_token;
     struct queue *events;
     atomic_int cancelled;
+};
+
+/* What an answer may be. */
+struct stoker_constraint {
+    struct constraint *constraint;
+    int close_at_limit; /* the limit may not cut it */
 };
 
 struct stoker {
@@ -54,6 +62,7 @@ struct stoker {
 
     /* the engine thread's own */
     struct job *active[MAX_JOBS]; /* by sequence slot; NULL: free */
+    uint8_t *mask;                /* [n_vocab] tokens that a constraint allows */
 };
 
 /* The engine thread's loop: schedule.c. */

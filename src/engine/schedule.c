@@ -21,6 +21,8 @@ static void finish(struct stoker *s, struct job *j, const struct stoker_event *l
         if (s->active[i] == j)
             s->active[i] = NULL;
     int keep = j->keep && last->kind == STOKER_END;
+    constraint_end(j->guard);
+    j->guard = NULL;
     if (j->seq && !keep)
         seq_clear(j->seq);
     pthread_mutex_lock(&s->lock);
@@ -110,6 +112,20 @@ static int has_place(const struct stoker *s)
     return 0;
 }
 
+static int begin_constraint(struct job *j, struct error *err)
+{
+    struct constraint *c = j->constraint->constraint;
+    int64_t room = (int64_t)(j->room - j->n_prompt),
+            shortest = j->constraint->close_at_limit ? constraint_shortest(c) : 0;
+    if (shortest > room)
+        return error_set(
+            err, ERR_INPUT,
+            "the shortest answer that fits the constraint has %lld tokens, the answer may have %lld; raise "
+            "--max-tokens",
+            (long long)shortest, (long long)room);
+    return constraint_begin(&j->guard, c, err);
+}
+
 static void admit(struct stoker *s, struct job *j)
 {
     struct error err = {0};
@@ -133,6 +149,8 @@ static void admit(struct stoker *s, struct job *j)
     pthread_mutex_unlock(&s->lock);
     s->active[place] = j;
     j->started = clock_seconds();
+    if (j->constraint && begin_constraint(j, &err))
+        finish_failed(s, j, &err);
 }
 
 static int any_active(const struct stoker *s)
@@ -241,6 +259,12 @@ static int left(struct stoker *s, struct plan_of_step *p, struct job *j, const s
     return 0;
 }
 
+/* An answer that had to be closed in time was ended by the limit, however well it ends. */
+static enum stoker_end_reason text_end(const struct job *j)
+{
+    return j->guard && constraint_forced(j->guard) ? STOKER_END_LENGTH : STOKER_END_TEXT;
+}
+
 static void pick(struct stoker *s, struct job *j, const float *logits)
 {
     struct session *ses = s->session;
@@ -254,6 +278,13 @@ static void pick(struct stoker *s, struct job *j, const float *logits)
     const uint8_t *allowed = ses->tokenizer ? tokenizer_sampleable(ses->tokenizer) : NULL;
     if (ses->tokenizer && tokenizer_n_vocab(ses->tokenizer) < ses->model->p.n_vocab)
         allowed = NULL;
+    /* The end token needs no room of its own. */
+    if (j->guard && constraint_mask(j->guard, (int64_t)(j->room - j->n_history) + 1, s->mask, &err) < 0) {
+        finish_failed(s, j, &err);
+        return;
+    }
+    if (j->guard)
+        allowed = s->mask;
     struct sampler_row row = {.logits = logits, .allowed = allowed, .index = j->n_generated};
     int32_t id = j->script ? j->script[j->n_generated] : sampler_pick(ses->sampler, &how, &row, &err);
     if (id < 0) {
@@ -263,7 +294,11 @@ static void pick(struct stoker *s, struct job *j, const float *logits)
     if (j->n_generated == 0)
         j->first_token = clock_seconds();
     if (!j->ignore_end && ses->tokenizer && tokenizer_is_end(ses->tokenizer, id)) {
-        finish_end(s, j, STOKER_END_TEXT);
+        finish_end(s, j, text_end(j));
+        return;
+    }
+    if (j->guard && constraint_accept(j->guard, id, &err)) {
+        finish_failed(s, j, &err);
         return;
     }
     j->n_generated++;
@@ -271,7 +306,9 @@ static void pick(struct stoker *s, struct job *j, const float *logits)
     struct stoker_event e = {.kind = STOKER_TOKEN};
     e.u.token.id = id;
     send(j, &e);
-    if (j->n_history == j->room)
+    if (j->guard && constraint_finished(j->guard))
+        finish_end(s, j, text_end(j));
+    else if (j->n_history == j->room)
         finish_end(s, j, STOKER_END_LENGTH);
 }
 

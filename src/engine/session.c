@@ -27,9 +27,12 @@ int session_prepare(struct session **out, const char *path, const struct session
     struct plan_wish wish = opt->wish;
     int planned = -1;
     if (gguf_open(&s->file, path, err) == 0 && model_open(&s->model, s->file, err) == 0) {
-        if (tokenizer_create(&s->tokenizer, s->file, NULL, &s->tokenizer_error) == 0)
-            wish.text_bytes = tokenizer_bytes(s->tokenizer);
-        planned = plan_make(&s->plan, s->model, &wish, err);
+        int failed = 0;
+        if (tokenizer_create(&s->tokenizer, s->file, NULL, &s->tokenizer_error) == 0) {
+            failed = token_trie_create(&s->trie, s->tokenizer, err);
+            wish.text_bytes = failed ? 0 : tokenizer_bytes(s->tokenizer) + token_trie_bytes(s->trie);
+        }
+        planned = failed ? -1 : plan_make(&s->plan, s->model, &wish, err);
         keep = keep && s->plan.minimum > 0;
     } else
         keep = 0;
@@ -207,6 +210,7 @@ void session_close(struct session *s)
     pool_destroy(s->pool);
     touch_end(&s->touch);
     arena_unmap(&s->memory); /* safe while a device still writes: the kernel keeps those pages */
+    token_trie_destroy(s->trie);
     tokenizer_destroy(s->tokenizer);
     model_close(s->model);
     gguf_close(s->file);

@@ -12,6 +12,7 @@
 #include "engine/plan.h"
 #include "engine/touch.h"
 #include "text/sampler.h"
+#include "text/constraint.h"
 #include "text/tokenizer.h"
 
 struct session {
@@ -19,6 +20,7 @@ struct session {
     struct model *model;
     struct tokenizer *tokenizer; /* NULL where the file has none that stoker can use; why: tokenizer_error */
     struct error tokenizer_error;
+    struct token_trie *trie; /* of the tokenizer, for constraints */
     struct plan plan;
     struct pool *pool;
     struct reader *reader;

@@ -1,0 +1,195 @@
+/* Answers taken apart: see "answers taken apart" in stoker.h. Joins what text/ knows of a model's calls to the engine's file and
+ * vocabulary: which format its template speaks, whether a prompt ends inside the reasoning, what constrains the answer. */
+#include "base/error.h"
+#include "engine/engine.h"
+#include "text/tool_stream.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+enum { PROMPT_END = 64 }; /* tokens of a prompt's end that are looked at */
+
+struct stoker_reply {
+    struct tool_list *tools;
+    struct tool_stream *stream;
+    struct stoker_constraint constraint;
+    struct tool_message message;
+    struct tool_buffer json;
+    void (*piece)(void *arg, const struct stoker_piece *p);
+    void *arg;
+};
+
+static int fail(struct stoker_error *to, const struct error *from)
+{
+    error_to_public(to, from);
+    return -1;
+}
+
+static void on_event(void *arg, const struct tool_event *e)
+{
+    static const enum stoker_piece_kind kind[] = {
+        [TOOL_REASONING] = STOKER_PIECE_REASONING, [TOOL_CONTENT] = STOKER_PIECE_CONTENT,
+        [TOOL_CALL_BEGIN] = STOKER_PIECE_CALL,     [TOOL_CALL_ARGS] = STOKER_PIECE_ARGUMENTS,
+        [TOOL_CALL_END] = STOKER_PIECE_CALL_END,   [TOOL_BAD_CALL] = STOKER_PIECE_BAD_CALL,
+        [TOOL_CUT_CALL] = STOKER_PIECE_CUT_CALL};
+    struct stoker_reply *r = arg;
+    tool_message_event(&r->message, e);
+    if (r->piece)
+        r->piece(r->arg, &(struct stoker_piece){kind[e->kind], e->call, e->text, e->n, e->name, e->id});
+}
+
+/* ---- the model's format -------------------------------------------------------------------------------------------------- */
+
+static const struct tool_format *format_of(const struct stoker *s, const char *name, int has_tools, struct error *err)
+{
+    const struct tool_format *f;
+    if (name)
+        return tool_format_find(name, err);
+    const struct gguf_value *v = gguf_find(s->session->file, "tokenizer.chat_template");
+    int known = v && v->kind == GGUF_STRING;
+    f = tool_format_detect(known ? v->as.string.text : "", known ? v->as.string.length : 0);
+    return has_tools ? tool_format_taught(f) : f;
+}
+
+static int ends_with(const struct tool_buffer *b, const char *text)
+{
+    size_t n = b->n, k = text ? strlen(text) : 0;
+    while (n && strchr(" \t\r\n", b->text[n - 1]))
+        n--;
+    while (k && strchr(" \t\r\n", text[k - 1]))
+        k--;
+    return k && n >= k && !memcmp(b->text + n - k, text, k);
+}
+
+/* Where the prompt leaves the model: inside a reasoning tag, behind a closed one, or free to open one. */
+static enum tool_reasoning reasoning_of(const struct tokenizer *t, const struct tool_format *f,
+                                        const struct stoker_reply_options *o)
+{
+    struct tool_buffer end = {0};
+    enum tool_reasoning how = REASONING_MAY;
+    for (size_t i = o->n_prompt < PROMPT_END ? 0 : o->n_prompt - PROMPT_END; i < o->n_prompt; i++) {
+        size_t n;
+        const char *piece = tokenizer_piece(t, o->prompt[i], 1, &n);
+        tool_put(&end, piece, n);
+    }
+    if (ends_with(&end, f->marker[ROLE_OPEN]) && !f->advance)
+        how = REASONING_OPEN;
+    else if (ends_with(&end, f->marker[ROLE_CLOSE]) && !f->advance)
+        how = REASONING_CLOSED;
+    tool_buffer_free(&end);
+    return how;
+}
+
+/* ---- life ------------------------------------------------------------------------------------------------------------------ */
+
+static int open_constraint(struct stoker_reply *r, struct stoker *s, const struct stoker_reply_options *o,
+                           const struct tool_stream_options *stream, struct error *err)
+{
+    static const enum tool_choice choice[] = {[STOKER_TOOLS_AUTO] = TOOL_CHOICE_AUTO,
+                                              [STOKER_TOOLS_NONE] = TOOL_CHOICE_NONE,
+                                              [STOKER_TOOLS_REQUIRED] = TOOL_CHOICE_REQUIRED};
+    struct tool_want want = {.format = stream->format,
+                             .tools = r->tools,
+                             .choice = choice[o->choice],
+                             .name = o->tool,
+                             .parallel = !o->one_call,
+                             .reasoning = stream->reasoning,
+                             .free_limit = o->free_limit};
+    if (o->unchecked && o->choice != STOKER_TOOLS_REQUIRED)
+        return 0;
+    r->constraint.close_at_limit = !o->free_limit;
+    return tool_constraint(&r->constraint.constraint, s->session->tokenizer, s->session->trie, &want, err);
+}
+
+static int open_parts(struct stoker_reply *r, struct stoker *s, const struct stoker_reply_options *o, struct error *err)
+{
+    int calls = o->tools && o->choice != STOKER_TOOLS_NONE;
+    struct tool_stream_options stream = {.tokenizer = s->session->tokenizer};
+    if (!stream.tokenizer) {
+        *err = s->session->tokenizer_error;
+        return -1;
+    }
+    if (!(stream.format = format_of(s, o->format, calls, err)))
+        return -1;
+    if (calls && tool_list_parse(&r->tools, o->tools, o->n_tools, stream.format, err) != 0)
+        return -1;
+    stream.reasoning = reasoning_of(stream.tokenizer, stream.format, o);
+    if (open_constraint(r, s, o, &stream, err) != 0)
+        return -1;
+    stream.tools = r->tools;
+    stream.checked = r->constraint.constraint != NULL;
+    return tool_stream_open(&r->stream, &stream, on_event, r, err);
+}
+
+int stoker_reply_open(struct stoker_reply **out, struct stoker *s, const struct stoker_reply_options *o,
+                      void (*piece)(void *arg, const struct stoker_piece *p), void *arg, struct stoker_error *public)
+{
+    struct error err = {0};
+    struct stoker_reply *r = calloc(1, sizeof *r);
+    *out = NULL;
+    if (!r) {
+        error_set(&err, ERR_MEMORY, "no memory for an answer");
+        return fail(public, &err);
+    }
+    r->piece = piece;
+    r->arg = arg;
+    if (open_parts(r, s, o, &err) != 0) {
+        stoker_reply_close(r);
+        return fail(public, &err);
+    }
+    *out = r;
+    return 0;
+}
+
+void stoker_reply_close(struct stoker_reply *r)
+{
+    if (!r)
+        return;
+    tool_stream_close(r->stream);
+    constraint_destroy(r->constraint.constraint);
+    tool_list_free(r->tools);
+    tool_message_free(&r->message);
+    tool_buffer_free(&r->json);
+    free(r);
+}
+
+const struct stoker_constraint *stoker_reply_constraint(const struct stoker_reply *r)
+{
+    return r->constraint.constraint ? &r->constraint : NULL;
+}
+
+/* ---- tokens ---------------------------------------------------------------------------------------------------------------- */
+
+int stoker_reply_token(struct stoker_reply *r, stoker_token id, struct stoker_error *public)
+{
+    struct error err = {0};
+    int rc = tool_stream_token(r->stream, id, &err);
+    return rc < 0 ? fail(public, &err) : rc;
+}
+
+int stoker_reply_end(struct stoker_reply *r, struct stoker_error *public)
+{
+    struct error err = {0};
+    if (tool_stream_end(r->stream, &err) == 0 && r->message.failed)
+        error_set(&err, ERR_MEMORY, "no memory for an answer");
+    return err.code ? fail(public, &err) : 0;
+}
+
+const char *stoker_reply_message(struct stoker_reply *r)
+{
+    if (r->json.n == 0) {
+        tool_message_json(&r->message, &r->json);
+        tool_put(&r->json, "", 1);
+    }
+    return r->json.failed ? NULL : r->json.text;
+}
+
+size_t stoker_reply_n_call(const struct stoker_reply *r) { return r->message.n_call; }
+
+const char *stoker_reply_call(const struct stoker_reply *r, size_t i, const char **arguments, size_t *n)
+{
+    const struct tool_message_call *c = &r->message.call[i];
+    *arguments = c->arguments.text ? c->arguments.text : "";
+    *n = c->arguments.n;
+    return c->name.text ? c->name.text : "";
+}
