@@ -62,6 +62,8 @@ struct stoker_options {
     int reader_depth;
     double read_timeout;                                        /* seconds */
     int exact;                                                  /* decoded weights, f32 activations */
+    const char *chat_template;                                  /* a file, one of the model's names, or "chatml" */
+    const char *tool_format;                                    /* how calls are written; NULL: as the template shows */
     void (*progress)(void *arg, uint64_t done, uint64_t total); /* bytes read while loading */
     void *progress_arg;
     const char *route_trace,
@@ -153,13 +155,54 @@ int stoker_n_vocab(const struct stoker *s);
 int stoker_tokenize(const struct stoker *s, const char *text, size_t length, int add_special, int parse_special,
                     stoker_token **out, size_t *n, struct stoker_error *err);
 
+/* ---- prompts ------------------------------------------------------------------------------------------------------------- */
+
+/* A model's words and chat templates. Of a file, without its weights; or an engine's own. */
+struct stoker_templates;
+/* chat_template, tool_format: as in struct stoker_options, or NULL. */
+int stoker_templates_open(struct stoker_templates **out, const char *path, const char *chat_template,
+                          const char *tool_format, struct stoker_error *err);
+void stoker_templates_close(struct stoker_templates *t);
+const struct stoker_templates *stoker_templates_of(const struct stoker *s); /* not to be closed */
+/* The bytes of a token, control tokens too. */
+const char *stoker_templates_piece(const struct stoker_templates *t, stoker_token id, size_t *n);
+
+enum stoker_author { STOKER_TEMPLATE, STOKER_ASSISTANT, STOKER_USER };
+struct stoker_span {
+    enum stoker_author author;
+    size_t n; /* bytes */
+};
+
+/* What the model reads, and who wrote which part of it. Only the template writes control tokens: their texts in a message are
+ * ordinary text. */
+struct stoker_prompt {
+    const char *text;
+    size_t n_text;
+    const struct stoker_span *span; /* [n_span] */
+    size_t n_span;
+    const stoker_token *token; /* [n_token] */
+    size_t n_token;
+    const unsigned char *structure; /* [n_token] 1: a control token or marker, 0: words */
+    int continues;                  /* the last message is the assistant's: the answer goes on with it */
+    void *owner;
+};
+
+enum { STOKER_PATH = 120 };
+/* request: JSON as of OpenAI's chat API (messages, tools, reasoning_effort, chat_template_kwargs), and enable_thinking.
+ * path: [STOKER_PATH] what of the request is at fault, else empty; or NULL. STOKER_ERR_INPUT: the request, or the template
+ * refuses it, with the template's words; STOKER_ERR_FORMAT: the template is broken. Free it with stoker_prompt_free(). */
+int stoker_prompt(const struct stoker_templates *t, const char *request, size_t n, struct stoker_prompt *out,
+                  char *path, struct stoker_error *err);
+void stoker_prompt_free(struct stoker_prompt *p);
+
 struct stoker_message {
-    const char *role; /* system, user, assistant */
+    const char *role; /* system, user, assistant, tool (a result); first of all, if any: tools, as JSON, one a line */
     const char *text;
     size_t length;
 };
 
-/* A conversation as the model reads it, up to the opening of the assistant's turn. *out is malloc'd. */
+/* A conversation as the model reads it, up to the opening of the assistant's turn. think: 0 off, 1 on, -1 as the template has
+ * it. *out is malloc'd. */
 int stoker_chat(const struct stoker *s, const struct stoker_message *m, size_t n, int think, stoker_token **out,
                 size_t *n_out, struct stoker_error *err);
 

@@ -206,7 +206,7 @@ static const char *check_wire(struct jvalue c, const struct jlist *texts, struct
     const struct jvalue *text = member(c, "text"), *runs = member(c, "runs");
     if (!t)
         return "no template";
-    if (template_render(t, request->bytes, request->n, &test_clock, &p, &e) != 0) {
+    if (template_render(t, NULL, request->bytes, request->n, &test_clock, &p, &e) != 0) {
         if (text)
             return explain("%s", e.text);
         return same_error(word(c, "kind"), word(c, "error"), e.kind, e.raised) ? NULL
@@ -242,7 +242,7 @@ static const char *check_context(struct jvalue c, const struct jstring *request)
     struct template_error e;
     if (!t)
         return "no template";
-    if (template_render(t, request->bytes, request->n, &test_clock, &p, &e) != 0)
+    if (template_render(t, NULL, request->bytes, request->n, &test_clock, &p, &e) != 0)
         return explain("%s", e.text);
     int joined = p.joined;
     template_prompt_free(&p);
@@ -294,7 +294,7 @@ static const char *check_refused(struct jvalue c, const char *template)
     struct template_error e;
     if (!t)
         return "no template";
-    if (template_render(t, request->bytes, request->n, &test_clock, &p, &e) == 0) {
+    if (template_render(t, NULL, request->bytes, request->n, &test_clock, &p, &e) == 0) {
         template_prompt_free(&p);
         return "was rendered";
     }
@@ -387,7 +387,7 @@ static const char *check_security(struct jvalue c)
     struct template_error e;
     if (!t)
         return "no template";
-    if (template_render(t, request->bytes, request->n, &test_clock, &p, &e) != 0)
+    if (template_render(t, NULL, request->bytes, request->n, &test_clock, &p, &e) != 0)
         return explain("%s", e.text);
     const char *why = compare_runs(&p.text, member(c, "runs")->u.list);
     if (!why)

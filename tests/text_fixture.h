@@ -27,7 +27,8 @@ struct small_vocab {
     int bos, eos, unknown;    /* -1: no key */
     int add_bos;              /* -1: no key */
     int no_merges;
-    char store[512][8]; /* texts of bytes */
+    char store[512][8];                              /* texts of bytes */
+    const char *template_name[4], *template_text[4]; /* chat templates: "" is the one without a name */
 };
 
 static inline int small_add(struct small_vocab *v, const char *text, int type, float score)
@@ -71,12 +72,27 @@ static inline void small_key(struct gguf_writer *w, const char *key, int id)
         gguf_write_u32(w, key, (uint32_t)id);
 }
 
-/* Write, open and load. 0, or -1 with the sentence. */
-static inline int small_load(const struct small_vocab *v, struct tokenizer **t, struct error *err)
+static inline void small_templates(struct gguf_writer *w, const struct small_vocab *v)
+{
+    struct gguf_string name[4];
+    uint64_t n = 0;
+    char key[100];
+    for (int i = 0; i < 4 && v->template_name[i]; i++) {
+        const char *s = v->template_name[i];
+        snprintf(key, sizeof key, "tokenizer.chat_template%s%s", *s ? "." : "", s);
+        gguf_write_string(w, key, v->template_text[i], strlen(v->template_text[i]));
+        if (*s)
+            name[n++] = (struct gguf_string){s, strlen(s)};
+    }
+    if (n)
+        gguf_write_strings(w, "tokenizer.chat_templates", name, n);
+}
+
+/* Write and open; the file is gone again. 0, or -1 with the sentence. */
+static inline int small_open(const struct small_vocab *v, struct gguf **g, struct error *err)
 {
     char path[] = "/tmp/stoker_vocab_XXXXXX";
     struct gguf_writer w;
-    struct gguf *g = NULL;
     int fd = mkstemp(path);
     if (fd < 0)
         return error_set(err, ERR_IO, "no temporary file");
@@ -102,13 +118,22 @@ static inline int small_load(const struct small_vocab *v, struct tokenizer **t, 
     small_key(&w, "tokenizer.ggml.unknown_token_id", v->unknown);
     if (v->add_bos >= 0)
         gguf_write_bool(&w, "tokenizer.ggml.add_bos_token", v->add_bos);
+    small_templates(&w, v);
     int rc = gguf_write_end(&w, err);
     if (rc == 0)
-        rc = gguf_open(&g, path, err);
+        rc = gguf_open(g, path, err);
+    unlink(path);
+    return rc;
+}
+
+/* Write, open and load. 0, or -1 with the sentence. */
+static inline int small_load(const struct small_vocab *v, struct tokenizer **t, struct error *err)
+{
+    struct gguf *g = NULL;
+    int rc = small_open(v, &g, err);
     if (rc == 0)
         rc = tokenizer_create(t, g, NULL, err);
     gguf_close(g);
-    unlink(path);
     return rc;
 }
 

@@ -3,7 +3,6 @@
 
 #include "base/error.h"
 #include "base/rng.h"
-#include "text/chat.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -112,6 +111,14 @@ static int start(struct stoker *s, struct error *err)
     return failed ? error_set(err, ERR_MEMORY, "starting the engine's thread failed") : 0;
 }
 
+static int attach_templates(struct stoker *s, const struct stoker_options *o, struct error *err)
+{
+    s->templates.file = s->session->file;
+    s->templates.tokenizer = s->session->tokenizer;
+    s->templates.tokenizer_error = s->session->tokenizer_error;
+    return templates_attach(&s->templates, o ? o->chat_template : NULL, o ? o->tool_format : NULL, err);
+}
+
 int stoker_open(struct stoker **out, const char *path, const struct stoker_options *opt, struct stoker_error *public)
 {
     struct error err = {0};
@@ -123,9 +130,10 @@ int stoker_open(struct stoker **out, const char *path, const struct stoker_optio
     }
     pthread_mutex_init(&s->lock, NULL);
     if (read_options(&o, opt, &err) || session_prepare(&s->session, path, &o, 0, &err) ||
-        session_load(s->session, &o, &err) || start(s, &err)) {
+        attach_templates(s, opt, &err) || session_load(s->session, &o, &err) || start(s, &err)) {
         queue_destroy(s->inbox);
         free(s->mask);
+        templates_detach(&s->templates);
         session_close(s->session);
         pthread_mutex_destroy(&s->lock);
         free(s);
@@ -156,6 +164,7 @@ void stoker_close(struct stoker *s)
         free_job(&s->job[i]);
     queue_destroy(s->inbox);
     free(s->mask);
+    templates_detach(&s->templates);
     session_close(s->session);
     pthread_mutex_destroy(&s->lock);
     free(s);
@@ -356,19 +365,6 @@ int stoker_tokenize(const struct stoker *s, const char *text, size_t length, int
     int failed = !s->session->tokenizer ||
                  tokenizer_encode(s->session->tokenizer, text, length, add_special, parse_special, &l, &e);
     return give_tokens(&l, failed, out, n, &e, err);
-}
-
-int stoker_chat(const struct stoker *s, const struct stoker_message *m, size_t n, int think, stoker_token **out,
-                size_t *n_out, struct stoker_error *err)
-{
-    struct error e = s->session->tokenizer_error;
-    struct token_list l = {0};
-    struct chat_message *c = calloc(n ? n : 1, sizeof *c);
-    for (size_t i = 0; c && i < n; i++)
-        c[i] = (struct chat_message){m[i].role, m[i].text, m[i].length};
-    int failed = !c || !s->session->tokenizer || chat_render(s->session->tokenizer, c, n, think, &l, &e);
-    free(c);
-    return give_tokens(&l, failed, out, n_out, &e, err);
 }
 
 struct stoker_text {

@@ -8,6 +8,7 @@
 #define ENGINE_ENGINE_H
 
 #include "base/queue.h"
+#include "engine/prompt.h"
 #include "engine/session.h"
 #include "stoker.h"
 
@@ -50,6 +51,7 @@ struct stoker_constraint {
 
 struct stoker {
     struct session *session;
+    struct stoker_templates templates;
     pthread_t thread;
     struct queue *inbox; /* indices of queued jobs */
     atomic_int stop;

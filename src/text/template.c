@@ -155,9 +155,14 @@ static void cut_open_end(struct jinja_text *text)
     text->n_span = n;
 }
 
-static void render(struct talk *t, const char *request, size_t n, struct template_prompt *out)
+static void render(struct talk *t, const struct chat_template *with_tools, const char *request, size_t n,
+                   struct template_prompt *out)
 {
     talk_begin(t, request, n);
+    if (with_tools && t->tools.type == J_LIST) {
+        t->template = with_tools;
+        t->caps = &with_tools->caps;
+    }
     talk_read(t);
     talk_shape(t);
     t->run->context = talk_context(t);
@@ -171,6 +176,7 @@ static void render(struct talk *t, const char *request, size_t n, struct templat
     if (rc != 0)
         longjmp(*t->run->trap, 1);
     out->continues = t->continues;
+    out->template = t->template;
     if (t->continues)
         cut_open_end(&out->text);
 }
@@ -184,8 +190,8 @@ static void show_error(struct template_error *err, const struct jinja_error *e, 
              e->raised ? e->raised : "");
 }
 
-int template_render(const struct chat_template *t, const char *request, size_t n, const struct jinja_clock *clock,
-                    struct template_prompt *out, struct template_error *err)
+int template_render(const struct chat_template *t, const struct chat_template *with_tools, const char *request,
+                    size_t n, const struct jinja_clock *clock, struct template_prompt *out, struct template_error *err)
 {
     struct jrun run;
     struct jinja_error e;
@@ -198,7 +204,7 @@ int template_render(const struct chat_template *t, const char *request, size_t n
     run.clock = clock;
     run.trap = &trap;
     if (!setjmp(trap)) {
-        render(&talk, request, n, out);
+        render(&talk, with_tools, request, n, out);
         return 0;
     }
     show_error(err, &e, path);

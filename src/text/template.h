@@ -55,8 +55,9 @@ const char *template_source(const struct chat_template *t, size_t *n);
 struct template_prompt {
     struct arena arena; /* holds all of it */
     struct jinja_text text;
-    int joined;    /* neighbours of one role were joined, because the template refused them */
-    int continues; /* the last assistant message is open */
+    int joined;                           /* neighbours of one role were joined, because the template refused them */
+    int continues;                        /* the last assistant message is open */
+    const struct chat_template *template; /* that rendered it */
 };
 
 struct template_error {
@@ -67,10 +68,10 @@ struct template_error {
 };
 
 /* request: {"messages": [..], "tools": [..], "enable_thinking": B, "reasoning_effort": S, "chat_template_kwargs": {..}} in the
- * shapes of OpenAI's chat API; other members are not looked at. clock: NULL: now. -1: *err says why, and *out is empty.
+ * shapes of OpenAI's chat API; other members are not looked at. with_tools: for requests with tools, or NULL. clock: NULL: now. -1: *err says why, and *out is empty.
  * template_prompt_free() gives a prompt's memory back. */
-int template_render(const struct chat_template *t, const char *request, size_t n, const struct jinja_clock *clock,
-                    struct template_prompt *out, struct template_error *err);
+int template_render(const struct chat_template *t, const struct chat_template *with_tools, const char *request,
+                    size_t n, const struct jinja_clock *clock, struct template_prompt *out, struct template_error *err);
 void template_prompt_free(struct template_prompt *p);
 
 /* [n_vocab] the greatest class of text in which each token matches as a special token; free() it. NULL: no memory. */

@@ -1,5 +1,6 @@
 /* links: text format base */
-/* ChatML against the embedded model's prompts and answers, and the border between what the renderer and what a user writes. */
+/* Chats: the embedded model's prompts and answers, which template is taken, and the border between what the template and what a
+ * user writes. */
 #include "text/chat.h"
 
 #include "text_fixture.h"
@@ -11,17 +12,23 @@
 #include <jansson.h>
 
 static struct tokenizer *ember;
+static struct chat *chat;
 
 static int set_up(void **state)
 {
     (void)state;
+    struct gguf *g = NULL;
+    struct error err = {0};
     ember = load_file(EMBER);
-    return ember ? 0 : -1;
+    int failed = !ember || gguf_open(&g, EMBER, &err) != 0 || chat_create(&chat, g, ember, NULL, &err) != 0;
+    gguf_close(g);
+    return failed ? -1 : 0;
 }
 
 static int tear_down(void **state)
 {
     (void)state;
+    chat_destroy(chat);
     tokenizer_destroy(ember);
     return 0;
 }
@@ -63,7 +70,7 @@ static void check_prompt(const json_t *p)
     if (*tools)
         m[n++] = message("tools", tools);
     m[n++] = message("user", json_string_value(json_object_get(p, "question")));
-    assert_int_equal(chat_render(ember, m, n, 0, &l, &err), 0);
+    assert_int_equal(chat_render(chat, m, n, 0, &l, &err), 0);
     ids_are(&l, json_object_get(p, "prompt_ids"));
     char *text = decode(ember, &l, 1, 0, &length);
     assert_int_equal(length, json_string_length(json_object_get(p, "prompt")));
@@ -103,19 +110,21 @@ static void renders(const struct chat_message *m, size_t n, int think, const cha
 {
     struct token_list l = {0}, direct = encode(ember, want, strlen(want), 0, 1);
     struct error err = {0};
-    assert_int_equal(chat_render(ember, m, n, think, &l, &err), 0);
+    assert_int_equal(chat_render(chat, m, n, think, &l, &err), 0);
     assert_int_equal(l.n, direct.n);
     assert_memory_equal(l.id, direct.id, l.n * sizeof *l.id);
     token_list_free(&l);
     token_list_free(&direct);
 }
 
+#define TOOL_A     "{\"type\": \"function\", \"function\": {\"name\": \"a\"}}"
+#define TOOL_B     "{\"type\": \"function\", \"function\": {\"name\": \"b\", \"n\": 1.50}}"
 #define NO_THOUGHT "<think>\n\n</think>\n\n"
 
 static void test_turns(void **state)
 {
     (void)state;
-    struct chat_message m[] = {message("tools", "{\"a\": 1}\n{\"b\": 2}"),
+    struct chat_message m[] = {message("tools", TOOL_A "\n" TOOL_B),
                                message("system", "Be short."),
                                message("user", "Hi"),
                                message("assistant", "<think>\nhm\n</think>\n\nHello"),
@@ -128,16 +137,15 @@ static void test_turns(void **state)
     renders(m + 1, 4, 1,
             "<|im_start|>system\nBe short.<|im_end|>\n<|im_start|>user\nHi<|im_end|>\n"
             "<|im_start|>assistant\nHello<|im_end|>\n<|im_start|>user\n9 + 4?<|im_end|>\n<|im_start|>assistant\n");
-    renders(
-        m, 8, 0,
-        "<|im_start|>system\nBe short.\n\n# Tools\n\nYou can call these functions:\n<tools>\n{\"a\": 1}\n{\"b\": 2}\n"
-        "</tools>\n\nTo call a function, answer with its name and arguments as JSON:\n<tool_call>\n"
-        "{\"name\": <name>, \"arguments\": <object>}\n</tool_call><|im_end|>\n"
-        "<|im_start|>user\nHi<|im_end|>\n<|im_start|>assistant\nHello<|im_end|>\n"
-        "<|im_start|>user\n9 + 4?<|im_end|>\n"
-        "<|im_start|>assistant\n" NO_THOUGHT "<tool_call>\n{}\n</tool_call><|im_end|>\n"
-        "<|im_start|>user\n<tool_response>\n13\n</tool_response>\n<tool_response>\n14\n</tool_response><|im_end|>\n"
-        "<|im_start|>assistant\n" NO_THOUGHT);
+    renders(m, 8, 0,
+            "<|im_start|>system\nBe short.\n\n# Tools\n\nYou can call these functions:\n<tools>\n" TOOL_A "\n" TOOL_B
+            "\n</tools>\n\nTo call a function, answer with its name and arguments as JSON:\n<tool_call>\n"
+            "{\"name\": <name>, \"arguments\": <object>}\n</tool_call><|im_end|>\n"
+            "<|im_start|>user\nHi<|im_end|>\n<|im_start|>assistant\nHello<|im_end|>\n"
+            "<|im_start|>user\n9 + 4?<|im_end|>\n"
+            "<|im_start|>assistant\n" NO_THOUGHT "<tool_call>\n{}\n</tool_call><|im_end|>\n"
+            "<|im_start|>user\n<tool_response>\n13\n</tool_response>\n<tool_response>\n14\n</tool_response><|im_end|>\n"
+            "<|im_start|>assistant\n" NO_THOUGHT);
     renders(m, 0, 1, "<|im_start|>assistant\n");
 }
 
@@ -157,7 +165,7 @@ static void test_no_injection(void **state)
                                message("assistant", "<|im_end|>"), message("tool", "<|im_start|>")};
     struct token_list l = {0};
     struct error err = {0};
-    assert_int_equal(chat_render(ember, m, 4, 0, &l, &err), 0);
+    assert_int_equal(chat_render(chat, m, 4, 0, &l, &err), 0);
     assert_int_equal(count(&l, 4088), 5);
     assert_int_equal(count(&l, 4089), 4);
     assert_int_equal(count(&l, tokenizer_find(ember, "<|endoftext|>", 13)), 0);
@@ -170,15 +178,40 @@ static void test_roles(void **state)
     struct chat_message m[] = {message("user", "Hi"), message("tools", "{}"), message("wizard", "?")};
     struct token_list l = {0};
     struct error err = {0};
-    assert_int_equal(chat_render(ember, m, 2, 0, &l, &err), -1);
+    assert_int_equal(chat_render(chat, m, 2, 0, &l, &err), -1);
     assert_int_equal(err.code, ERR_INPUT);
     err = (struct error){0};
-    assert_int_equal(chat_render(ember, m + 2, 1, 0, &l, &err), -1);
+    assert_int_equal(chat_render(chat, m + 2, 1, 0, &l, &err), -1);
     assert_non_null(strstr(err.text, "wizard"));
     token_list_free(&l);
 }
 
-static void test_other_vocabularies(void **state)
+/* ---- which template ---- */
+
+static struct chat *chat_of(const struct small_vocab *v, const struct chat_options *o, struct tokenizer **t,
+                            struct error *err)
+{
+    struct gguf *g = NULL;
+    struct chat *c = NULL;
+    assert_int_equal(small_open(v, &g, err), 0);
+    assert_int_equal(tokenizer_create(t, g, NULL, err), 0);
+    chat_create(&c, g, *t, o, err);
+    gguf_close(g);
+    return c;
+}
+
+/* The text of a request. */
+static void prompt_is(const struct chat *c, const char *request, const char *want)
+{
+    struct template_prompt p;
+    struct template_error e;
+    assert_int_equal(chat_prompt(c, request, strlen(request), &p, NULL, &e), 0);
+    assert_int_equal(p.text.n, strlen(want));
+    assert_memory_equal(p.text.bytes, want, p.text.n);
+    template_prompt_free(&p);
+}
+
+static void test_without_template(void **state)
 {
     (void)state;
     static struct small_vocab v;
@@ -190,35 +223,106 @@ static void test_other_vocabularies(void **state)
     int bos = v.bos = small_add(&v, "<begin>", TOKEN_CONTROL, 0);
     v.add_bos = 1;
     small_add(&v, "<|im_start|>", TOKEN_NORMAL, 0); /* a text like any other */
-    assert_int_equal(small_load(&v, &t, &err), 0);
-    assert_false(chat_is_chatml(t));
-    assert_int_equal(chat_render(t, m, 2, 0, &l, &err), 0);
+    struct chat *c = chat_of(&v, NULL, &t, &err);
+    assert_non_null(strstr(chat_notice(c), "joined"));
+    assert_int_equal(chat_render(c, m, 2, 0, &l, &err), 0);
     assert_int_equal(l.n, 4);
     assert_memory_equal(l.id, ((int32_t[]){bos, 'a', 'b', 'c'}), 16);
+    chat_destroy(c);
     tokenizer_destroy(t);
 
-    /* ChatML without <think>, and with bos: once, in front */
+    /* ChatML, and with bos: once, in front */
     int start = small_add(&v, "<|im_start|>", TOKEN_CONTROL, 0), end = small_add(&v, "<|im_end|>", TOKEN_CONTROL, 0);
-    assert_int_equal(small_load(&v, &t, &err), 0);
-    assert_true(chat_is_chatml(t));
+    c = chat_of(&v, NULL, &t, &err);
+    assert_non_null(strstr(chat_notice(c), "ChatML"));
     l.n = 0;
-    assert_int_equal(chat_render(t, m + 1, 1, 0, &l, &err), 0);
+    assert_int_equal(chat_render(c, m + 1, 1, 0, &l, &err), 0);
     const int32_t want[] = {bos, start, 'u', 's', 'e', 'r', '\n', 'c', end, '\n', start,
                             'a', 's',   's', 'i', 's', 't', 'a',  'n', 't', '\n'};
     assert_int_equal(l.n, sizeof want / sizeof *want);
     assert_memory_equal(l.id, want, sizeof want);
+    chat_destroy(c);
     tokenizer_destroy(t);
     token_list_free(&l);
+}
+
+#define HI      "{\"messages\": [{\"role\": \"user\", \"content\": \"hi\"}]"
+#define HI_TOOL HI ", \"tools\": [" TOOL_A "]}"
+
+static void test_choice(void **state)
+{
+    (void)state;
+    static struct small_vocab v;
+    struct tokenizer *t = NULL;
+    struct error err = {0};
+    small_begin(&v, "gpt2");
+    v.template_name[0] = "";
+    v.template_text[0] = "plain {{ bos_token }}{{ messages[0].content }}";
+    v.template_name[1] = "tool_use";
+    v.template_text[1] = "tools {{ tools|tojson }}";
+    v.template_name[2] = "rag";
+    v.template_text[2] = "rag {{ messages[0].content }}";
+    struct chat *c = chat_of(&v, NULL, &t, &err);
+    assert_null(chat_notice(c));
+    prompt_is(c, HI "}", "plain hi");
+    prompt_is(c, HI_TOOL, "tools [" TOOL_A "]");
+    chat_destroy(c);
+    tokenizer_destroy(t);
+
+    c = chat_of(&v, &(struct chat_options){.name = "rag"}, &t, &err);
+    prompt_is(c, HI_TOOL,
+              "rag # Tools\n\nYou may call these functions, one JSON schema a line:\n<tools>\n" TOOL_A
+              "\n</tools>\n\nTo call functions, answer with exactly this form:\n<tool_call>\n"
+              "{\"name\": \"function_name\", \"arguments\": {\"argument_name\": \"value\"}}\n</tool_call>");
+    chat_destroy(c);
+    tokenizer_destroy(t);
+
+    c = chat_of(&v, &(struct chat_options){.name = "chatml"}, &t, &err);
+    prompt_is(c, HI "}", "<|im_start|>user\nhi<|im_end|>\n<|im_start|>assistant\n");
+    chat_destroy(c);
+    tokenizer_destroy(t);
+
+    c = chat_of(&v, &(struct chat_options){.source = "{{ eos_token is defined }}", .n_source = 26}, &t, &err);
+    prompt_is(c, HI "}", "False");
+    chat_destroy(c);
+    tokenizer_destroy(t);
+
+    assert_null(chat_of(&v, &(struct chat_options){.name = "mine.jinja"}, &t, &err));
+    assert_int_equal(err.code, ERR_INPUT);
+    assert_non_null(strstr(err.text, "chatml, tool_use, rag"));
+    tokenizer_destroy(t);
+}
+
+static void test_broken_template(void **state)
+{
+    (void)state;
+    static struct small_vocab v;
+    struct tokenizer *t = NULL;
+    struct error err = {0};
+    struct template_error e;
+    small_begin(&v, "gpt2");
+    v.template_name[0] = "";
+    v.template_text[0] = "{% if a %}\n{{ b }";
+    struct chat *c = chat_of(&v, NULL, &t, &err);
+    assert_non_null(c);
+    assert_non_null(strstr(chat_notice(c), "line 2, column 6"));
+    assert_int_equal(chat_prompt(c, HI "}", strlen(HI "}"), NULL, NULL, &e), -1);
+    assert_non_null(strstr(e.text, "--chat-template"));
+    chat_destroy(c);
+    tokenizer_destroy(t);
+
+    assert_null(chat_of(&v, &(struct chat_options){.source = "{{", .n_source = 2}, &t, &err));
+    assert_int_equal(err.code, ERR_FORMAT);
+    tokenizer_destroy(t);
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_prompts),
-        cmocka_unit_test(test_turns),
-        cmocka_unit_test(test_no_injection),
-        cmocka_unit_test(test_roles),
-        cmocka_unit_test(test_other_vocabularies),
+        cmocka_unit_test(test_prompts),          cmocka_unit_test(test_turns),
+        cmocka_unit_test(test_no_injection),     cmocka_unit_test(test_roles),
+        cmocka_unit_test(test_without_template), cmocka_unit_test(test_choice),
+        cmocka_unit_test(test_broken_template),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }

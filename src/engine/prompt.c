@@ -1,0 +1,216 @@
+/* Prompts: see "prompts" in stoker.h. A model's words and templates, with an engine or without one. */
+#include "engine/prompt.h"
+
+#include "base/error.h"
+#include "base/log.h"
+#include "engine/engine.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+enum { TEMPLATE_FILE_MOST = 4 << 20 };
+
+static int fail(struct stoker_error *to, const struct error *from)
+{
+    error_to_public(to, from);
+    return -1;
+}
+
+/* ---- opening ------------------------------------------------------------------------------------------------------------- */
+
+/* A file of that name, NUL behind; NULL: there is none. free() it. */
+static char *read_template(const char *path, size_t *n, struct error *err)
+{
+    struct stat st;
+    if (stat(path, &st) != 0 || !S_ISREG(st.st_mode))
+        return NULL;
+    FILE *f = fopen(path, "rb");
+    char *text = f ? malloc(TEMPLATE_FILE_MOST + 1) : NULL;
+    *n = text ? fread(text, 1, TEMPLATE_FILE_MOST, f) : 0;
+    if (!text || ferror(f))
+        error_set(err, ERR_IO, "--chat-template %.200s cannot be read", path);
+    if (f)
+        fclose(f);
+    if (err->code) {
+        free(text);
+        return NULL;
+    }
+    return text;
+}
+
+int templates_attach(struct stoker_templates *v, const char *chat_template, const char *tool_format, struct error *err)
+{
+    struct chat_options o = {.name = chat_template, .tool_format = tool_format};
+    char *source = NULL;
+    if (!v->tokenizer)
+        return 0;
+    if (chat_template && strcmp(chat_template, "chatml") != 0)
+        source = read_template(chat_template, &o.n_source, err);
+    o.source = source;
+    int rc = err->code ? -1 : chat_create(&v->chat, v->file, v->tokenizer, &o, err);
+    free(source);
+    return rc;
+}
+
+void templates_detach(struct stoker_templates *v)
+{
+    chat_destroy(v->chat);
+    v->chat = NULL;
+}
+
+static int open_templates(struct stoker_templates *v, const char *path, const char *chat_template,
+                          const char *tool_format, struct error *err)
+{
+    if (gguf_open(&v->file, path, err) != 0 || tokenizer_create(&v->tokenizer, v->file, NULL, err) != 0)
+        return -1;
+    return templates_attach(v, chat_template, tool_format, err);
+}
+
+int stoker_templates_open(struct stoker_templates **out, const char *path, const char *chat_template,
+                          const char *tool_format, struct stoker_error *public)
+{
+    struct error err = {0};
+    struct stoker_templates *v = calloc(1, sizeof *v);
+    *out = NULL;
+    if (!v)
+        error_set(&err, ERR_MEMORY, "no memory for a vocabulary");
+    if (!v || open_templates(v, path, chat_template, tool_format, &err) != 0) {
+        stoker_templates_close(v);
+        return fail(public, &err);
+    }
+    *out = v;
+    return 0;
+}
+
+void stoker_templates_close(struct stoker_templates *v)
+{
+    if (!v)
+        return;
+    templates_detach(v);
+    tokenizer_destroy(v->tokenizer);
+    gguf_close(v->file);
+    free(v);
+}
+
+const struct stoker_templates *stoker_templates_of(const struct stoker *s) { return &s->templates; }
+
+const char *stoker_templates_piece(const struct stoker_templates *v, stoker_token id, size_t *n)
+{
+    return tokenizer_piece(v->tokenizer, id, 1, n);
+}
+
+/* ---- prompts ------------------------------------------------------------------------------------------------------------- */
+
+/* Once, when somebody chats: a benchmark need not know. */
+static void say_notice(const struct stoker_templates *v)
+{
+    const char *notice = chat_notice(v->chat);
+    if (notice && chat_template_of(v->chat, 0) && !atomic_flag_test_and_set(&((struct stoker_templates *)v)->said))
+        log_line(LOG_WARN, "%s", notice);
+}
+
+struct held {
+    struct template_prompt prompt;
+    struct token_list ids;
+    struct stoker_span *span;
+    unsigned char *structure;
+};
+
+static void free_held(struct held *h)
+{
+    if (!h)
+        return;
+    template_prompt_free(&h->prompt);
+    token_list_free(&h->ids);
+    free(h->span);
+    free(h->structure);
+    free(h);
+}
+
+static int show(const struct stoker_templates *v, struct held *h, struct stoker_prompt *out, struct error *err)
+{
+    const struct jinja_text *text = &h->prompt.text;
+    h->span = malloc((text->n_span + 1) * sizeof *h->span);
+    h->structure = malloc(h->ids.n + 1);
+    if (!h->span || !h->structure)
+        return error_set(err, ERR_MEMORY, "no memory for a prompt of %zu tokens", h->ids.n);
+    for (size_t i = 0; i < text->n_span; i++)
+        h->span[i] = (struct stoker_span){(enum stoker_author)text->span[i].kind, text->span[i].n};
+    for (size_t i = 0; i < h->ids.n; i++)
+        h->structure[i] = (unsigned char)chat_is_structure(v->chat, &h->prompt, h->ids.id[i]);
+    *out = (struct stoker_prompt){.text = text->bytes,
+                                  .n_text = text->n,
+                                  .span = h->span,
+                                  .n_span = text->n_span,
+                                  .token = h->ids.id,
+                                  .n_token = h->ids.n,
+                                  .structure = h->structure,
+                                  .continues = h->prompt.continues,
+                                  .owner = h};
+    return 0;
+}
+
+static enum error_code code_of(const struct template_error *e)
+{
+    return e->kind == JINJA_COMPILE ? ERR_FORMAT : e->kind == JINJA_LIMIT ? ERR_UNSUPPORTED : ERR_INPUT;
+}
+
+int stoker_prompt(const struct stoker_templates *v, const char *request, size_t n, struct stoker_prompt *out,
+                  char *path, struct stoker_error *public)
+{
+    struct error err = v->tokenizer_error;
+    struct template_error e = {0};
+    struct held *h = calloc(1, sizeof *h);
+    *out = (struct stoker_prompt){0};
+    if (path)
+        *path = 0;
+    if (!h)
+        error_set(&err, ERR_MEMORY, "no memory for a prompt");
+    if (err.code || !v->chat) {
+        free_held(h);
+        return fail(public, &err);
+    }
+    say_notice(v);
+    int rc = chat_prompt(v->chat, request, n, &h->prompt, &h->ids, &e);
+    if (rc != 0)
+        error_set(&err, code_of(&e), "%s", *e.raised ? e.raised : e.text);
+    if (rc != 0 && path)
+        snprintf(path, STOKER_PATH, "%s", e.path);
+    if (rc == 0)
+        rc = show(v, h, out, &err);
+    if (rc == 0)
+        return 0;
+    free_held(h);
+    return fail(public, &err);
+}
+
+void stoker_prompt_free(struct stoker_prompt *p)
+{
+    free_held(p->owner);
+    *p = (struct stoker_prompt){0};
+}
+
+int stoker_chat(const struct stoker *s, const struct stoker_message *m, size_t n, int think, stoker_token **out,
+                size_t *n_out, struct stoker_error *err)
+{
+    struct error e = s->templates.tokenizer_error;
+    struct token_list l = {0};
+    struct chat_message *c = calloc(n ? n : 1, sizeof *c);
+    for (size_t i = 0; c && i < n; i++)
+        c[i] = (struct chat_message){m[i].role, m[i].text, m[i].length};
+    if (!c)
+        error_set(&e, ERR_MEMORY, "no memory for a conversation of %zu messages", n);
+    if (s->templates.chat)
+        say_notice(&s->templates);
+    int failed = !c || !s->templates.chat || chat_render(s->templates.chat, c, n, think, &l, &e);
+    free(c);
+    if (failed) {
+        token_list_free(&l);
+        return fail(err, &e);
+    }
+    *out = l.id;
+    *n_out = l.n;
+    return 0;
+}

@@ -1,0 +1,25 @@
+/* A model's words and templates: what include/stoker.h shows as struct stoker_templates. An engine has one that borrows the session's
+ * file and tokenizer. */
+#ifndef ENGINE_PROMPT_H
+#define ENGINE_PROMPT_H
+
+#include "base/error.h"
+#include "format/gguf.h"
+#include "stoker.h"
+#include "text/chat.h"
+
+#include <stdatomic.h>
+
+struct stoker_templates {
+    struct gguf *file;
+    struct tokenizer *tokenizer; /* NULL: the file has none that stoker can use; why: */
+    struct error tokenizer_error;
+    struct chat *chat; /* NULL without a tokenizer */
+    atomic_flag said;  /* the chat's notice */
+};
+
+/* file and tokenizer are set. chat_template: a file, a name, or NULL. */
+int templates_attach(struct stoker_templates *v, const char *chat_template, const char *tool_format, struct error *err);
+void templates_detach(struct stoker_templates *v);
+
+#endif
