@@ -27,6 +27,7 @@ static const struct {
     {"bench", cmd_bench, "speed of prompts and of generation"},
     {"disk", cmd_disk, "read rate of a drive by depth and size"},
     {"tokenize", cmd_tokenize, "ids and pieces of a text, or the text of ids"},
+    {"render", cmd_render, "the prompt of a chat request, as the model sees it"},
     {"version", cmd_version, "the version"},
 };
 enum { N_COMMANDS = sizeof commands / sizeof *commands };
