@@ -21,6 +21,16 @@ static int is_format_token(const struct tool_format *f, const char *text, size_t
     return 0;
 }
 
+/* Written around results where the template has no words for them (template_shape.c). */
+static int is_result_marker(const char *text, size_t n)
+{
+    static const char *const markers[] = {"<tool_response>", "</tool_response>"};
+    for (size_t i = 0; i < 2; i++)
+        if (strlen(markers[i]) == n && memcmp(markers[i], text, n) == 0)
+            return 1;
+    return 0;
+}
+
 static enum jinja_class reach_of(const struct chat_template *t, const struct tokenizer *v, int id, const char *source,
                                  size_t n_source)
 {
@@ -28,9 +38,11 @@ static enum jinja_class reach_of(const struct chat_template *t, const struct tok
     size_t n = v->text.start[id + 1] - v->text.start[id];
     if (v->type[id] != TOKEN_USER || v->hidden[id]) /* hidden: a control token that the parser must see */
         return CLASS_TEMPLATE;
-    if (tool_format_is_class_a(t->caps.format, text, n))
+    const struct tool_format *format = tool_format_taught(t->caps.format);
+    if (tool_format_is_class_a(format, text, n))
         return CLASS_ASSISTANT;
-    int is_structure = is_format_token(t->caps.format, text, n) || (n && memmem(source, n_source, text, n));
+    int is_structure = is_format_token(format, text, n) || is_result_marker(text, n) ||
+                       (n && memmem(source, n_source, text, n));
     return is_structure ? CLASS_TEMPLATE : CLASS_USER;
 }
 
