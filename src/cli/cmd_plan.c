@@ -93,6 +93,25 @@ static int larger_first(const void *a, const void *b)
     return (x < y) - (x > y);
 }
 
+static void print_cuts(const struct stoker_plan *p)
+{
+    const struct {
+        int cut;
+        const char *what;
+    } cuts[] = {{p->cut_embedding, "embedding on disk"},
+                {p->cut_experts, "experts stream"},
+                {p->cut_chunk, "smaller chunks"},
+                {p->cut_context, "shorter context"}};
+    const char *before = "to fit: ";
+    for (size_t i = 0; i < sizeof cuts / sizeof *cuts; i++)
+        if (cuts[i].cut) {
+            printf("%s%s", before, cuts[i].what);
+            before = ", ";
+        }
+    if (before[0] == ',')
+        putchar('\n');
+}
+
 static void print_text(const struct stoker_plan *p)
 {
     const uint64_t *sorted[STOKER_PLAN_PARTS];
@@ -120,10 +139,7 @@ static void print_text(const struct stoker_plan *p)
             printf("  cache holds %.1f of one token's experts: every token reads about %s\n",
                    share * (double)p->bank / (double)p->cycle, show_bytes((uint64_t)((1 - hit) * (double)p->cycle)));
     }
-    if (p->cut_embedding || p->cut_experts || p->cut_chunk || p->cut_context)
-        printf("to fit:%s%s%s%s\n", p->cut_embedding ? " embedding on disk;" : "",
-               p->cut_experts ? " experts stream;" : "", p->cut_chunk ? " smaller chunks;" : "",
-               p->cut_context ? " shorter context;" : "");
+    print_cuts(p);
 }
 
 int cmd_plan(int argc, char **argv)
