@@ -42,13 +42,11 @@ static void on_event(void *arg, const struct tool_event *e)
 
 static const struct tool_format *format_of(const struct stoker *s, const char *name, int has_tools, struct error *err)
 {
-    const struct tool_format *f;
+    const struct chat_template *t = s->templates.chat ? chat_template_of(s->templates.chat, has_tools) : NULL;
+    const struct tool_format *f = t ? template_caps_of(t)->format : tool_format_find("none", err);
     if (name)
-        return tool_format_find(name, err);
-    const struct gguf_value *v = gguf_find(s->session->file, "tokenizer.chat_template");
-    int known = v && v->kind == GGUF_STRING;
-    f = tool_format_detect(known ? v->as.string.text : "", known ? v->as.string.length : 0);
-    return has_tools ? tool_format_taught(f) : f;
+        f = tool_format_find(name, err);
+    return f && has_tools ? tool_format_taught(f) : f;
 }
 
 static int ends_with(const struct tool_buffer *b, const char *text)
