@@ -18,18 +18,19 @@ BUILD  ?= build
 PREFIX ?= /usr/local
 OPT    ?= -O2
 SAN    ?=
+SANITIZE = $(SAN)
 
 WARN    = -Wall -Wextra -Werror -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wno-missing-field-initializers
 # No contraction: a fused multiply-add appears only where the source says fma.
 COMPILE = $(CC) -std=c11 -D_GNU_SOURCE -Isrc -Iinclude $(WARN) -g $(OPT) -ffp-contract=off -fno-math-errno \
-          -fno-strict-aliasing -pthread $(SAN) $(CFLAGS)
+          -fno-strict-aliasing -pthread $(SANITIZE) $(CFLAGS)
 say     = $(if $(V),,@echo "  $1 $@" &&)
 LIBS    = $(LDFLAGS) -luring -lpcre2-8 -ljansson -lxxhash -lm
 
 # The scalar tier is the law: no tier flags, no vectoriser (gcc 12 miscompiles scalar int8 sums with them).
 TIER =
 # Fuzzing is about what parses: it takes the kernels without instrumentation (clang needs half an hour for them with it).
-$(BUILD)/obj/kernel/%.o: SAN := $(or $(SAN_KERNEL),$(SAN))
+$(BUILD)/obj/kernel/%.o: SANITIZE = $(or $(SAN_KERNEL),$(SAN))
 $(BUILD)/obj/kernel/%_scalar.o: TIER = -O2 -fno-tree-vectorize -fno-tree-slp-vectorize
 ifeq ($(shell uname -m),x86_64)
 $(BUILD)/obj/kernel/%_avx2.o:   TIER = -O3 -mavx2 -mfma -mf16c
