@@ -15,7 +15,9 @@ static void join_leading_systems(struct talk *t)
     while (n < t->n && t->turn[n].role == TURN_SYSTEM)
         text = talk_join(t, text, "\n\n", CLASS_USER, t->turn[n++].content);
     size_t kept = text->n > 0;
-    if (kept && n > 0)
+    if (n == 0)
+        return;
+    if (kept)
         t->turn[0].content = text;
     memmove(t->turn + kept, t->turn + n, (t->n - n) * sizeof *t->turn);
     t->n -= n - kept;
