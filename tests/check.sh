@@ -18,6 +18,7 @@ export STOKER_SHARED="$shared" STOKER="$build/stoker"
 drivers="
 kernels        -
 header_fuzz    -
+hostile_models -
 laws           -
 plan           -
 plan_models    $shared/spec/plan_models.json        $shared/spec/plan_models.json

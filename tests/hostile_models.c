@@ -1,0 +1,529 @@
+/* links: engine text model store op kernel format base
+ *
+ * Models whose metadata and tensors contradict each other, or mean nothing: one sentence, or a finished run; never a crash, a
+ * hang, or a claim of a bug in stoker. What header_fuzz cannot know: which key of which architecture means what.
+ *
+ *     build/tests/hostile_models
+ *
+ *     keys      absurd values of an architecture's keys: the sentence names the key, or the tensor that disagrees
+ *     lists     lists (one value a layer, or too many) where one number is wanted
+ *     dropped   each tensor left out
+ *     reshaped  each tensor with rows and columns exchanged, with a row less, with its values in another dimension
+ *     retyped   each tensor as f16, and as whole numbers
+ *     shapes    odd numbers of heads, ranks, states that agree with each other: these run
+ *     others    the file of one architecture under the name of another; unknown names: which is close
+ *
+ * The cases of a test run in one forked process, which says in shared memory what it is doing: where it dies, the case is
+ * known. The models are goldens of tests/data, written anew with the one change. */
+#include "base/rng.h"
+#include "format/gguf_write.h"
+#include "model/arch.h"
+#include "sparse_model.h"
+#include "stoker.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+enum { SECONDS = 20, N_TOKENS = 3 };
+
+static struct shared {
+    char what[300];
+    volatile int runs, sentences, failures;
+} * shared;
+static char path[] = "/tmp/stoker-hostile-XXXXXX";
+static int passed, failed;
+
+/* ---- a model with one change ------------------------------------------------------------------------------------------------- */
+
+struct change {
+    const struct gguf_value *value; /* instead of the one of its key; or added */
+    const char *arch;               /* other name, of keys too */
+    int drop;                       /* tensor left out, -1 none */
+    int shape;                      /* tensor with ne, -1 none */
+    uint64_t ne[GGUF_MAX_DIMS];
+    int n_dims;
+    int retype; /* tensor of type, -1 none */
+    enum block_type type;
+};
+#define NO_CHANGE                                                                                                      \
+    {                                                                                                                  \
+        .drop = -1, .shape = -1, .retype = -1                                                                          \
+    }
+
+static const char *arch_of(const struct gguf *g) { return gguf_find(g, "general.architecture")->as.string.text; }
+
+static int same_key(const struct gguf_value *a, const struct gguf_value *b)
+{
+    return b && a->key.length == b->key.length && memcmp(a->key.text, b->key.text, a->key.length) == 0;
+}
+
+static void write_key(struct gguf_writer *w, const struct gguf *g, const struct gguf_value *v, const struct change *c)
+{
+    char key[200];
+    const char *arch = arch_of(g);
+    size_t n = strlen(arch);
+    struct gguf_value copy = same_key(v, c->value) ? *c->value : *v;
+    if (c->arch && strcmp(v->key.text, "general.architecture") == 0)
+        copy.as.string = (struct gguf_string){c->arch, strlen(c->arch)};
+    if (c->arch && strncmp(v->key.text, arch, n) == 0 && v->key.text[n] == '.') {
+        snprintf(key, sizeof key, "%.80s%s", c->arch, v->key.text + n);
+        copy.key = (struct gguf_string){key, strlen(key)};
+    }
+    gguf_write_value(w, &copy);
+}
+
+static uint64_t bytes_of(const uint64_t *ne, int n_dims, enum block_type type)
+{
+    uint64_t rows = 1;
+    for (int i = 1; i < n_dims; i++)
+        rows *= ne[i];
+    return rows * type_row_bytes(type_info(type), ne[0]);
+}
+
+/* Data of another length: cut, or filled up with zeros. */
+static void write_data(struct gguf_writer *w, const struct gguf *g, const struct gguf_tensor *t, uint64_t n)
+{
+    uint8_t *bytes = calloc(1, n + t->n_bytes);
+    if (bytes && pread(g->file[t->file].fd, bytes, t->n_bytes, (off_t)t->offset) == (ssize_t)t->n_bytes)
+        gguf_write_data(w, bytes, n);
+    free(bytes);
+}
+
+static int write_model(const struct gguf *g, const struct change *c, struct error *err)
+{
+    struct gguf_writer w;
+    uint64_t *size = calloc(g->n_tensor, sizeof *size);
+    gguf_write_begin(&w, path, 32);
+    int known = 0;
+    for (uint64_t i = 0; i < g->n_value; i++) {
+        known |= same_key(&g->value[i], c->value);
+        write_key(&w, g, &g->value[i], c);
+    }
+    if (c->value && !known)
+        gguf_write_value(&w, c->value);
+    for (int i = 0; i < (int)g->n_tensor; i++) {
+        const struct gguf_tensor *t = &g->tensor[i];
+        const uint64_t *ne = i == c->shape ? c->ne : t->ne;
+        int n_dims = i == c->shape ? c->n_dims : t->n_dims;
+        enum block_type type = i == c->retype ? c->type : t->type;
+        size[i] = bytes_of(ne, n_dims, type);
+        if (i != c->drop)
+            gguf_write_tensor(&w, t->name, type, n_dims, ne);
+    }
+    for (int i = 0; i < (int)g->n_tensor; i++)
+        if (i != c->drop)
+            write_data(&w, g, &g->tensor[i], size[i]);
+    free(size);
+    return gguf_write_end(&w, err);
+}
+
+/* ---- a case ------------------------------------------------------------------------------------------------------------------ */
+
+static int run(int n_chunk, struct stoker_error *err)
+{
+    static const stoker_token prompt[] = {1, 2, 3, 4, 5};
+    const struct stoker_options o = {.memory = STOKER_MEMORY_MIN, .n_ctx = 32, .n_chunk = n_chunk, .n_threads = 1};
+    const struct stoker_request r = {.prompt = prompt, .n_prompt = 5, .max_tokens = N_TOKENS, .ignore_end = 1};
+    struct stoker *s;
+    if (stoker_open(&s, path, &o, err))
+        return -1;
+    int result = stoker_generate(s, &r, NULL, NULL, NULL, err);
+    stoker_close(s);
+    return result;
+}
+
+static void complain(const char *why, const char *more)
+{
+    printf("     %s: %s%s\n", shared->what, why, more);
+    shared->failures++;
+}
+
+/* words: must be in the sentence; "": any sentence; NULL: it may as well run. */
+static void try(const struct gguf *g, const struct change *c, const char *words)
+{
+    struct error werr = {0};
+    struct stoker_error err = {0};
+    shared->runs++;
+    alarm(SECONDS);
+    if (write_model(g, c, &werr)) {
+        complain("cannot be written: ", werr.text);
+        return;
+    }
+    if (run(4, &err) == 0) {
+        if (words)
+            complain("was accepted", "");
+        return;
+    }
+    shared->sentences++;
+    if (err.code == STOKER_ERR_BUG || err.code == STOKER_OK || strlen(err.text) < 20)
+        complain("no sentence but: ", err.text);
+    else if (words && !strstr(err.text, words))
+        complain("the sentence names something else: ", err.text);
+}
+
+/* One test in a process of its own. */
+static void test(const char *name, const char *model, void (*fn)(const struct gguf *g, const char *model))
+{
+    char file[200];
+    struct error err = {0};
+    struct gguf *g = NULL;
+    snprintf(file, sizeof file, "tests/data/golden/%s.gguf", model);
+    memset(shared, 0, sizeof *shared);
+    fflush(stdout);
+    pid_t pid = fork();
+    if (pid == 0) {
+        if (gguf_open(&g, file, &err))
+            complain("", err.text);
+        else
+            fn(g, model);
+        gguf_close(g);
+        fflush(stdout);
+        exit(shared->failures > 0); /* not _exit: leaks are looked for */
+    }
+    int status;
+    waitpid(pid, &status, 0);
+    if (!WIFEXITED(status) || (WEXITSTATUS(status) && !shared->failures))
+        printf("     died (%s %d): %s\n", WIFSIGNALED(status) ? "signal" : "status",
+               WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status), shared->what);
+    int ok = status == 0 && shared->runs > 0;
+    printf("%s %-9s %-14s %d cases, %d sentences\n", ok ? "ok  " : "FAIL", name, model, shared->runs,
+           shared->sentences);
+    *(ok ? &passed : &failed) += 1;
+}
+
+/* ---- keys -------------------------------------------------------------------------------------------------------------------- */
+
+struct absurd {
+    const char *model, *key; /* the key without its architecture; model NULL: all */
+    double value;
+    const char *words; /* NULL: the key */
+};
+#define MAY_RUN "?"
+
+static const double huge = 4294967296.0; /* 2^32 */
+
+static const struct absurd absurd[] = {
+    {NULL, "block_count", 0, NULL},
+    {NULL, "block_count", 3, "blk.2."},
+    {NULL, "block_count", 1e6, NULL},
+    {NULL, "embedding_length", 0, NULL},
+    {NULL, "embedding_length", 48, "token_embd.weight"},
+    {NULL, "context_length", 0, NULL},
+    {NULL, "attention.head_count", 0, NULL},
+    {NULL, "attention.head_count", 5, ""},
+    {NULL, "attention.head_count", 16384, ""},
+    {NULL, "attention.head_count", huge, NULL},
+    {NULL, "attention.head_count_kv", 0, NULL},
+    {NULL, "attention.layer_norm_rms_epsilon", -1, NULL},
+    {NULL, "attention.layer_norm_rms_epsilon", NAN, NULL},
+    {NULL, "rope.dimension_count", 0, NULL},
+    {NULL, "rope.dimension_count", 7, ""},
+    {NULL, "rope.dimension_count", 4096, NULL},
+    {NULL, "rope.freq_base", -10000, NULL},
+    {NULL, "rope.freq_base", 0, NULL},
+    {NULL, "rope.freq_base", INFINITY, NULL},
+    {NULL, "rope.freq_base", NAN, NULL},
+    {NULL, "expert_count", 0, ""},
+    {NULL, "expert_count", 100, "blk."},
+    {NULL, "expert_count", huge, NULL},
+    {NULL, "expert_used_count", 0, NULL},
+    {NULL, "expert_used_count", 13, NULL},
+    {NULL, "expert_feed_forward_length", 0, NULL},
+    {NULL, "expert_feed_forward_length", 1000, "blk."},
+    {NULL, "nextn_predict_layers", 2, NULL},
+    {NULL, "nextn_predict_layers", 1, MAY_RUN},
+    {"gpt-oss-mxfp4", "attention.head_count_kv", 3, ""},
+    {"gpt-oss-mxfp4", "attention.key_length", 0, NULL},
+    {"gpt-oss-mxfp4", "attention.key_length", 32, "blk.0.attn_q.weight"},
+    {"gpt-oss-mxfp4", "attention.value_length", 32, "blk.0.attn_v.weight"},
+    {"gpt-oss-mxfp4", "attention.sliding_window", 0, NULL},
+    {"gpt-oss-mxfp4", "attention.sliding_window", huge, NULL},
+    {"gpt-oss-mxfp4", "rope.scaling.factor", 0, NULL},
+    {"gpt-oss-mxfp4", "rope.scaling.factor", -4, NULL},
+    {"gpt-oss-mxfp4", "rope.scaling.original_context_length", 0, NULL},
+    {"qwen35moe", "attention.key_length", 32, "attn_q.weight"},
+    {"qwen35moe", "ssm.conv_kernel", 0, NULL},
+    {"qwen35moe", "ssm.conv_kernel", 1, NULL},
+    {"qwen35moe", "ssm.conv_kernel", 3, "ssm_conv1d.weight"},
+    {"qwen35moe", "ssm.conv_kernel", 1000, NULL},
+    {"qwen35moe", "ssm.state_size", 0, NULL},
+    {"qwen35moe", "ssm.state_size", 8, "ssm.inner_size"},
+    {"qwen35moe", "ssm.state_size", huge, NULL},
+    {"qwen35moe", "ssm.time_step_rank", 0, NULL},
+    {"qwen35moe", "ssm.time_step_rank", 3, "ssm."},
+    {"qwen35moe", "ssm.group_count", 0, NULL},
+    {"qwen35moe", "ssm.group_count", 3, "ssm."},
+    {"qwen35moe", "ssm.group_count", 5, NULL},
+    {"qwen35moe", "ssm.group_count", 4, "blk.0."},
+    {"qwen35moe", "ssm.inner_size", 0, NULL},
+    {"qwen35moe", "ssm.inner_size", 128, NULL},
+    {"qwen35moe", "full_attention_interval", 0, NULL},
+    {"qwen35moe", "full_attention_interval", 1, "blk.0."},
+    {"qwen35moe", "full_attention_interval", 3, "blk.1."},
+    {"qwen35moe", "expert_shared_feed_forward_length", 0, NULL},
+    {"qwen35moe", "expert_shared_feed_forward_length", 25, "shexp"},
+    {"deepseek2-v3", "attention.q_lora_rank", 0, "attn_q.weight"},
+    {"deepseek2-v3", "attention.q_lora_rank", 25, "attn_q_a.weight"},
+    {"deepseek2-v3", "attention.q_lora_rank", huge, NULL},
+    {"deepseek2-v3", "attention.kv_lora_rank", 0, NULL},
+    {"deepseek2-v3", "attention.kv_lora_rank", 41, "blk.0."},
+    {"deepseek2-v3", "attention.kv_lora_rank", 65536, "blk.0."},
+    {"deepseek2-v3", "attention.kv_lora_rank", 100000, NULL},
+    {"deepseek2-v3", "attention.key_length_mla", 8, NULL},
+    {"deepseek2-v3", "attention.key_length_mla", 4096, "blk.0."},
+    {"deepseek2-v3", "attention.value_length_mla", 0, NULL},
+    {"deepseek2-v3", "attention.value_length_mla", 4096, "blk.0."},
+    {"deepseek2-v3", "leading_dense_block_count", 3, NULL},
+    {"deepseek2-v3", "leading_dense_block_count", 2, "blk.1.ffn_"},
+    {"deepseek2-v3", "leading_dense_block_count", 0, "blk.0.ffn_"},
+    {"deepseek2-v3", "expert_shared_count", 1000, NULL},
+    {"deepseek2-v3", "expert_shared_count", 2, "shexp"},
+    {"deepseek2-v3", "expert_gating_func", 0, NULL},
+    {"deepseek2-v3", "expert_gating_func", 4, NULL},
+    {"deepseek2-v3", "expert_group_count", 5, NULL},
+    {"deepseek2-v3", "expert_group_count", 13, NULL},
+    {"deepseek2-v3", "expert_group_used_count", 0, NULL},
+    {"deepseek2-v3", "expert_group_used_count", 5, NULL},
+    {"deepseek2-v3", "expert_group_used_count", 1, NULL}, /* 3 experts open for 4 */
+    {"deepseek2-v3", "expert_weights_scale", NAN, NULL},
+    {"deepseek2-v3", "rope.scaling.yarn_log_multiplier", -1, NULL},
+    {"deepseek2-v3", "rope.scaling.factor", NAN, NULL},
+    {"deepseek2-lite", "attention.kv_lora_rank", 31, "blk.0."},
+    {"deepseek2-lite", "attention.head_count", 1, "blk.0."},
+};
+
+/* What is no whole number as f32. */
+static struct gguf_value number(const char *key, double v)
+{
+    struct gguf_value out = {.key = {key, strlen(key)}, .kind = GGUF_U64, .n = 1};
+    if (isfinite(v) && v >= 0)
+        out.as.u = (uint64_t)v;
+    else {
+        out.kind = GGUF_F32;
+        out.as.f = v;
+    }
+    return out;
+}
+
+static void keys(const struct gguf *g, const char *model)
+{
+    for (size_t i = 0; i < sizeof absurd / sizeof *absurd; i++) {
+        const struct absurd *a = &absurd[i];
+        struct change c = NO_CHANGE;
+        char key[200];
+        if (a->model && strcmp(a->model, model) != 0)
+            continue;
+        snprintf(key, sizeof key, "%s.%s", arch_of(g), a->key);
+        snprintf(shared->what, sizeof shared->what, "%s = %g", key, a->value);
+        struct gguf_value v = number(key, a->value);
+        c.value = &v;
+        try(g, &c, !a->words ? a->key : strcmp(a->words, MAY_RUN) == 0 ? NULL : a->words);
+    }
+}
+
+/* ---- lists ------------------------------------------------------------------------------------------------------------------- */
+
+static void lists(const struct gguf *g, const char *model)
+{
+    static const uint32_t items[5] = {2, 2, 2, 2, 2};
+    (void)model;
+    for (uint64_t i = 0; i < g->n_value; i++) {
+        const struct gguf_value *v = &g->value[i];
+        size_t n = strlen(arch_of(g));
+        int number_of_arch = strncmp(v->key.text, arch_of(g), n) == 0 && v->key.text[n] == '.' &&
+                             v->kind != GGUF_STRING && v->kind != GGUF_ARRAY;
+        for (uint64_t length = 0; number_of_arch && length <= 5; length++) {
+            struct change c = NO_CHANGE;
+            struct gguf_value list = {
+                .key = v->key, .kind = GGUF_ARRAY, .item = GGUF_U32, .n = length, .as.items = items};
+            c.value = &list;
+            snprintf(shared->what, sizeof shared->what, "%s a list of %llu", v->key.text, (unsigned long long)length);
+            try(g, &c, strstr(v->key.text, "vocab_size") ? NULL : v->key.text);
+        }
+    }
+}
+
+/* ---- tensors ----------------------------------------------------------------------------------------------------------------- */
+
+/* Tensors that a model can do without. */
+static int optional(const struct gguf_tensor *t)
+{
+    static const char *const names[] = {"exp_probs_b.bias", "output.weight"};
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+        if (strlen(t->name) >= strlen(names[i]) && strcmp(t->name + strlen(t->name) - strlen(names[i]), names[i]) == 0)
+            return strcmp(t->name, "output.weight") == 0 || strcmp(names[i], "output.weight") != 0;
+    return 0;
+}
+
+static void dropped(const struct gguf *g, const char *model)
+{
+    (void)model;
+    for (int i = 0; i < (int)g->n_tensor; i++) {
+        struct change c = NO_CHANGE;
+        c.drop = i;
+        snprintf(shared->what, sizeof shared->what, "without %s", g->tensor[i].name);
+        try(g, &c, optional(&g->tensor[i]) ? NULL : "");
+    }
+}
+
+static void reshaped(const struct gguf *g, const char *model)
+{
+    (void)model;
+    for (int i = 0; i < (int)g->n_tensor; i++) {
+        const struct gguf_tensor *t = &g->tensor[i];
+        int block = type_info(t->type)->block;
+        for (int how = 0; how < 3; how++) {
+            struct change c = NO_CHANGE;
+            c.shape = i;
+            c.n_dims = t->n_dims;
+            memcpy(c.ne, t->ne, sizeof c.ne);
+            uint64_t last = c.ne[t->n_dims - 1];
+            if (how == 0) {
+                c.ne[0] = t->ne[1];
+                c.ne[1] = t->ne[0];
+                c.n_dims += t->n_dims == 1;
+            } else if (how == 1)
+                c.ne[t->n_dims - 1] = last - (t->n_dims > 1 ? 1 : (uint64_t)block);
+            else {
+                c.ne[t->n_dims] = 2; /* one dimension more */
+                c.n_dims++;
+            }
+            if (c.ne[0] == 0 || c.ne[0] % (uint64_t)block || c.ne[1] == 0 || memcmp(c.ne, t->ne, sizeof c.ne) == 0)
+                continue;
+            snprintf(shared->what, sizeof shared->what, "%s reshaped (%d)", t->name, how);
+            try(g, &c, "");
+        }
+    }
+}
+
+static void retyped(const struct gguf *g, const char *model)
+{
+    (void)model;
+    for (int i = 0; i < (int)g->n_tensor; i++)
+        for (int how = 0; how < 2; how++) {
+            const struct gguf_tensor *t = &g->tensor[i];
+            struct change c = NO_CHANGE;
+            c.retype = i;
+            c.type = how ? TYPE_I32 : TYPE_F16;
+            snprintf(shared->what, sizeof shared->what, "%s as %s", t->name, type_info(c.type)->name);
+            try(g, &c, how ? t->name : NULL);
+        }
+}
+
+/* ---- architectures ----------------------------------------------------------------------------------------------------------- */
+
+static void others(const struct gguf *g, const char *model)
+{
+    static const char *const unknown[][2] = {
+        {"qwen35mo", "qwen35moe"}, {"gptoss", "gpt-oss"}, {"deepseek3", "deepseek2"}, {"qwen3nexxt", "qwen3next"},
+        {"mamba2", "mamba2"},      {"", "\"\""},          {"GPT-OSS", "gpt-oss"},
+    };
+    char longest[300];
+    for (int i = 0; arch_name(i); i++) {
+        struct change c = NO_CHANGE;
+        c.arch = arch_name(i);
+        snprintf(shared->what, sizeof shared->what, "under the name %s", c.arch);
+        if (strcmp(c.arch, arch_of(g)) != 0)
+            try(g, &c, strncmp(c.arch, "qwen3", 5) == 0 && strcmp(model, "qwen35moe") == 0 ? NULL : "");
+    }
+    for (size_t i = 0; i < sizeof unknown / sizeof *unknown; i++) {
+        struct change c = NO_CHANGE;
+        c.arch = unknown[i][0];
+        snprintf(shared->what, sizeof shared->what, "architecture \"%s\"", c.arch);
+        try(g, &c, unknown[i][1]);
+    }
+    struct change c = NO_CHANGE;
+    memset(longest, 'q', sizeof longest - 1);
+    longest[sizeof longest - 1] = 0;
+    c.arch = longest;
+    snprintf(shared->what, sizeof shared->what, "an architecture of 299 letters");
+    try(g, &c, "architecture");
+}
+
+/* ---- odd shapes that agree with themselves ------------------------------------------------------------------------------------ */
+
+static int draw(uint64_t i, uint32_t which, int most) { return 1 + (int)(rng_u64(31, i, 7, which) % (uint64_t)most); }
+
+static struct shape odd_shape(const char *arch, uint64_t i)
+{
+    int experts = draw(i, 0, 9), share = draw(i, 1, 3), wide = i % 8 == 7; /* some as wide as can be, in one way */
+    struct shape s = {.arch = arch,
+                      .n_layer = 5,
+                      .n_embd = draw(i, 2, 70),
+                      .n_head_kv = draw(i, 3, 3),
+                      .d_k = 2 * draw(i, 4, wide ? 700 : 20),
+                      .d_v = draw(i, 5, wide ? 1400 : 40),
+                      .n_ctx = 512,
+                      .n_ff = draw(i, 6, 50),
+                      .n_expert = experts,
+                      .n_used = draw(i, 7, experts),
+                      .n_ff_exp = draw(i, 8, 50),
+                      .n_vocab = 10,
+                      .expert_type = i % 2 ? TYPE_F32 : TYPE_F16};
+    s.n_head = s.n_head_kv * share;
+    if (strcmp(arch, "gpt-oss") == 0)
+        s.window = draw(i, 9, 20);
+    else if (strcmp(arch, "deepseek2") == 0) {
+        s.q_rank = draw(i, 10, 40) - 1;
+        s.kv_rank = draw(i, 11, wide ? 5000 : 50);
+        s.n_rot = 2 * draw(i, 12, 20);
+        s.d_k = s.n_rot + draw(i, 13, 40);
+        s.n_head_kv = 1;
+        s.n_head = draw(i, 14, 7);
+        s.n_dense = draw(i, 15, 3) - 1;
+        s.kv_b_type = i % 3 ? 0 : TYPE_F16;
+    } else {
+        s.n_group = draw(i, 16, 4);
+        s.n_head_state = s.n_group * draw(i, 17, 3);
+        s.d_state = draw(i, 18, wide ? 300 : 40);
+        s.n_conv = 1 + draw(i, 19, 7);
+        s.n_expert = strcmp(arch, "qwen35") == 0 ? 0 : experts;
+    }
+    return s;
+}
+
+/* Everything zero: what is looked at is memory, and that the plan's numbers are those of the run. */
+static void shapes(const struct gguf *g, const char *model)
+{
+    static const char *const family[] = {"qwen35moe", "qwen3next", "qwen35"};
+    int n = strcmp(model, "qwen35moe") == 0 ? 3 : 1;
+    for (int i = 0; i < 40 * n; i++) {
+        struct shape s = odd_shape(n == 1 ? arch_of(g) : family[i % n], (uint64_t)i);
+        struct error werr = {0};
+        struct stoker_error err = {0};
+        shared->runs++;
+        snprintf(shared->what, sizeof shared->what, "odd shape %d of %s", i, s.arch);
+        alarm(SECONDS);
+        if (sparse_write(path, &s, &werr))
+            complain("cannot be written: ", werr.text);
+        else if (run(draw((uint64_t)i, 20, 6), &err))
+            complain("", err.text);
+    }
+}
+
+int main(void)
+{
+    static const char *const models[] = {"gpt-oss-mxfp4", "qwen35moe", "deepseek2-v3", "deepseek2-lite"};
+    static const struct {
+        const char *name;
+        void (*fn)(const struct gguf *g, const char *model);
+    } tests[] = {{"keys", keys},       {"lists", lists},   {"dropped", dropped}, {"reshaped", reshaped},
+                 {"retyped", retyped}, {"others", others}, {"shapes", shapes}};
+    shared = mmap(NULL, sizeof *shared, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    int fd = mkstemp(path);
+    if (shared == MAP_FAILED || fd < 0) {
+        printf("no place for temporary files\n");
+        return 1;
+    }
+    close(fd);
+    for (size_t m = 0; m < sizeof models / sizeof *models; m++)
+        for (size_t t = 0; t < sizeof tests / sizeof *tests; t++)
+            test(tests[t].name, models[m], tests[t].fn);
+    unlink(path);
+    printf("%d passed, %d failed, 0 skipped\n", passed, failed);
+    return failed > 0;
+}
