@@ -46,17 +46,21 @@ static enum scan begins_with(const struct tool_parser *p, const char *word)
 static int between(struct tool_parser *p)
 {
     enum scan start = here(p, HARMONY_START, p->head), channel = here(p, HARMONY_CHANNEL, p->head);
-    enum scan to = begins_with(p, " to=");
+    enum scan to = begins_with(p, " to="), end = SCAN_BAD;
     if (to == SCAN_BAD)
         to = begins_with(p, "to=");
-    for (int k = 0; k < 3; k++)
-        if (here(p, ends[k], p->head) == SCAN_OK) {
+    for (int k = 0; k < 3 && end != SCAN_OK; k++) {
+        enum scan s = here(p, ends[k], p->head);
+        if (s == SCAN_OK)
             p->head += p->marker[ends[k]].n;
-            return 1;
-        }
-    if (start == SCAN_OK || channel == SCAN_OK || to == SCAN_OK)
+        if (s != SCAN_BAD)
+            end = s;
+    }
+    if (end == SCAN_OK) /* the end of nothing */
+        flow_gap(&p->content);
+    else if (start == SCAN_OK || channel == SCAN_OK || to == SCAN_OK)
         p->state = HEADER;
-    else if (start == SCAN_MORE || channel == SCAN_MORE || to == SCAN_MORE)
+    else if (start == SCAN_MORE || channel == SCAN_MORE || to == SCAN_MORE || end == SCAN_MORE)
         return 0;
     else
         p->state = BODY_CONTENT;
