@@ -180,6 +180,27 @@ static int follow(struct chat *c, stoker_id id, struct answer *a, struct stoker_
     }
 }
 
+/* How much of a prompt the next turn's will begin with: templates may open an answer otherwise than they repeat it. */
+static size_t lasting(const struct chat *c, const stoker_token *prompt, size_t n)
+{
+    struct stoker_message *m = malloc((c->n + 2) * sizeof *m);
+    stoker_token *next = NULL;
+    size_t n_next = 0, same = 0;
+    struct stoker_error ignored;
+    if (!m)
+        return n;
+    memcpy(m, c->message, c->n * sizeof *m);
+    m[c->n] = (struct stoker_message){"assistant", "A", 1};
+    m[c->n + 1] = (struct stoker_message){"user", "B", 1};
+    if (stoker_chat(c->engine, m, c->n + 2, c->think, &next, &n_next, &ignored))
+        n_next = 0;
+    while (same < n && same < n_next && prompt[same] == next[same])
+        same++;
+    free(next);
+    free(m);
+    return same;
+}
+
 static int answer(struct chat *c)
 {
     struct stoker_error err;
@@ -190,6 +211,9 @@ static int answer(struct chat *c)
     c->request.prompt = prompt;
     c->request.resume = c->last;
     c->request.keep = 1;
+    size_t same = lasting(c, prompt, c->request.n_prompt);
+    c->request.snapshot_at = &same;
+    c->request.n_snapshot_at = same > 0 && same < c->request.n_prompt;
     stoker_stats_of(c->engine, &before);
     stoker_id id;
     int failed = stoker_submit(c->engine, &c->request, &id, &err);
