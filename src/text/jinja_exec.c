@@ -184,19 +184,32 @@ enum jgo jexec(struct jrun *r, struct jframe *f, const struct jnode *n, struct j
 
 /* ---- rendering ---- */
 
+/* Bytes from at on that have the same mark. */
+static size_t stretch(const uint8_t *mark, size_t at, size_t n)
+{
+    size_t end = at + 1;
+    uint64_t same = mark[at] * UINT64_C(0x0101010101010101), eight;
+    while (end + 8 <= n && (memcpy(&eight, mark + end, 8), eight == same))
+        end += 8;
+    while (end < n && mark[end] == mark[at])
+        end++;
+    return end - at;
+}
+
 static void spans_of(struct jrun *r, const struct jbuffer *b, struct jinja_text *out)
 {
-    size_t n = b->n > 0;
-    for (size_t i = 1; b->mark && i < b->n; i++)
-        n += b->mark[i] != b->mark[i - 1];
-    struct jinja_span *span = jalloc_array(r, n, sizeof *span);
-    size_t at = 0;
-    for (size_t i = 0; i < b->n; i++) {
-        enum jinja_class kind = (enum jinja_class)(b->mark ? b->mark[i] : b->kind);
-        if (i > 0 && span[at].kind != kind)
-            at++;
-        span[at].kind = kind;
-        span[at].n++;
+    struct jinja_span *span = NULL;
+    size_t n = 0, cap = 0;
+    for (size_t at = 0; at < b->n; at += span[n++].n) {
+        if (n == cap) {
+            cap = cap ? 2 * cap : 64;
+            struct jinja_span *grown = jalloc_array(r, cap, sizeof *grown);
+            if (n)
+                memcpy(grown, span, n * sizeof *grown);
+            span = grown;
+        }
+        span[n].kind = (enum jinja_class)(b->mark ? b->mark[at] : b->kind);
+        span[n].n = b->mark ? stretch(b->mark, at, b->n) : b->n;
     }
     *out = (struct jinja_text){b->bytes ? b->bytes : "", b->n, span, n};
 }
@@ -208,6 +221,7 @@ static int render(struct jrun *r, struct jinja_text *out)
     if (setjmp(trap))
         return -1;
     r->trap = &trap;
+    jbuffer_reserve(&text, r->request_bytes + r->request_bytes / 4 + 4096);
     struct jframe *f = jframe_new(r, r->template->scope, NULL);
     jexec(r, f, r->template->body, &text);
     spans_of(r, &text, out);

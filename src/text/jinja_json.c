@@ -273,6 +273,15 @@ static int read_escape(struct reader *x, struct jbuffer *b)
     return 0;
 }
 
+/* Bytes up to the closing quote: no string is longer than its spelling, but for bytes that are not UTF-8. */
+static size_t bytes_to_quote(const struct reader *x)
+{
+    const char *at = x->at;
+    while (at < x->end && *at != '"')
+        at += *at == '\\' && x->end - at > 1 ? 2 : 1;
+    return (size_t)(at - x->at);
+}
+
 /* At the opening quote. Text without escapes is copied in one piece. */
 static const struct jstring *read_string(struct reader *x)
 {
@@ -296,6 +305,8 @@ static const struct jstring *read_string(struct reader *x)
             x->at += length;
             continue;
         }
+        if (b.cap == 0)
+            jbuffer_reserve(&b, (size_t)(x->at - from) + bytes_to_quote(x));
         jbuffer_add(&b, from, (size_t)(x->at - from), x->kind);
         x->at++;
         if (read_escape(x, &b) != 0) {

@@ -227,6 +227,10 @@ static struct jvalue method_rpartition(struct jcall *c)
 static int range_of(struct jcall *c, size_t first, size_t *from, size_t *to)
 {
     const struct jstring *s = self(c);
+    *from = 0;
+    *to = s->n;
+    if (c->arg[first].type == J_UNSET && c->arg[first + 1].type == J_UNSET)
+        return 1; /* asked again and again of a growing text, this must not count its characters */
     int64_t n = (int64_t)jchars(s);
     int64_t a = first < c->n && c->arg[first].type == J_NONE ? 0 : jarg_int(c, first, 0);
     int64_t b = first + 1 < c->n && c->arg[first + 1].type == J_NONE ? n : jarg_int(c, first + 1, n);

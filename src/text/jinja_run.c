@@ -12,7 +12,7 @@ static const uint64_t TIME_MOST_NS = 5000000000u;
 void jrun_begin(struct jrun *r, struct arena *arena, size_t request_bytes, struct jinja_error *error)
 {
     size_t wide = request_bytes < (size_t)1 << 34 ? 16 * request_bytes : (size_t)1 << 38;
-    *r = (struct jrun){.arena = arena, .error = error};
+    *r = (struct jrun){.arena = arena, .error = error, .request_bytes = request_bytes};
     r->string_limit = wide + (1 << 20) > (size_t)64 << 20 ? wide + (1 << 20) : (size_t)64 << 20;
     r->memory_limit = ((size_t)208 << 20) + 4 * wide; /* three strings of the greatest length, and what leads to them */
     r->next_look = LOOK_EVERY;

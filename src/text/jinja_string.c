@@ -90,6 +90,12 @@ const char *jstring_short(struct jrun *r, const struct jstring *s)
 
 struct jbuffer jbuffer_new(struct jrun *r) { return (struct jbuffer){.run = r}; }
 
+void jbuffer_reserve(struct jbuffer *b, size_t n)
+{
+    b->bytes = jalloc(b->run, n);
+    b->cap = n;
+}
+
 static void buffer_room(struct jbuffer *b, size_t more)
 {
     struct jrun *r = b->run;
@@ -97,7 +103,7 @@ static void buffer_room(struct jbuffer *b, size_t more)
         jfail(r, JINJA_LIMIT, "a text of the template grows beyond %zu MiB", r->string_limit >> 20);
     if (b->n + more <= b->cap)
         return;
-    size_t cap = 2 * (b->n + more) + 32;
+    size_t cap = b->n + more + (b->n + more) / 2 + 32;
     char *bytes = jalloc(r, cap);
     if (b->n)
         memcpy(bytes, b->bytes, b->n);

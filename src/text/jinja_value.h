@@ -135,7 +135,7 @@ struct jrun {
     struct arena *arena;
     struct jinja_error *error;
     jmp_buf *trap;
-    size_t memory_limit, string_limit;
+    size_t request_bytes, memory_limit, string_limit;
     uint64_t steps, work, next_look, deadline_ns;
     int depth;    /* of evaluation */
     int compiles; /* strings belong to a template and never grow in place */
@@ -216,6 +216,7 @@ const char *jstring_short(struct jrun *r,
                           const struct jstring *s); /* for messages: at most 80 characters, NUL behind */
 
 struct jbuffer jbuffer_new(struct jrun *r);
+void jbuffer_reserve(struct jbuffer *b, size_t n); /* an empty one: room for n bytes */
 void jbuffer_add(struct jbuffer *b, const char *bytes, size_t n, enum jinja_class kind);
 void jbuffer_word(struct jbuffer *b, const char *word); /* class t */
 void jbuffer_string(struct jbuffer *b, const struct jstring *s);
