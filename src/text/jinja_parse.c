@@ -491,6 +491,8 @@ static struct jnode *parse_body(struct jparser *p, const char *const *ends)
     for (;;) {
         const struct jtoken *t = p->token;
         if (t->kind == JT_END) {
+            while (ends && ends[1])
+                ends++;
             if (ends)
                 jfail_compile(p->run, t->pos, "the template ends where {%% %s %%} is due", ends[0]);
             break;

@@ -1,7 +1,7 @@
 /* What the template language must know of characters: case, white space, what repr() escapes. No locale takes part.
  *
- * The tables come from the Unicode data by tools/unicode_tables.py. A change of case that keeps the length keeps the class of
- * every byte; where the length changes the whole text has its greatest class (templates.md 7). */
+ * The tables come from the Unicode data by tools/unicode_tables.py. A change of case keeps the class of every character; where
+ * one becomes several the whole text has its greatest class (templates.md 7). */
 #include "text/jinja_tree.h"
 #include "text/jinja_unicode_tables.h"
 
@@ -137,7 +137,7 @@ const struct jstring *jrecase(struct jrun *r, const struct jstring *s, enum jcas
             n = length < sizeof out ? length : sizeof out;
             memcpy(out, s->bytes + at, n);
         }
-        resized |= n != length;
+        resized |= jchars(&(struct jstring){.bytes = out, .n = n}) > 1 && code != 0xFFFD;
         jbuffer_add(&b, out, n, s->mark ? s->mark[at] : s->kind);
         after_letter = is_cased(code);
     }
