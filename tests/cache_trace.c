@@ -1,8 +1,10 @@
 /* links: store format base */
-/* The cache's decisions on recorded routes against the simulator's, event by event (the rules' other implementation).
+/* The cache's decisions on recorded routes against the simulator's (the rules' other implementation): row by row the same events;
+ * prompts in chunks, whose waves and room the simulator does not have, at most so many bytes more and as many hits afterwards.
  *
- *   cache_trace                        every case below, with ../shared/tools/cachesim.py; skipped where that or Python is absent
- *   cache_trace TRACE SLOTS[,SLOTS]    the events of one run, as lines of JSON
+ *   cache_trace                                       every case below, with ../shared/tools/cachesim.py; skipped where that or
+ *                                                     Python is absent
+ *   cache_trace TRACE SLOTS[,SLOTS] [PROMPT CHUNK]    the events of one run, as lines of JSON
  *
  * The store is the real one; its files are holes, so that reads cost nothing. */
 #include "base/error.h"
@@ -18,11 +20,13 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { MAX_LAYERS = 128, MAX_EXPERTS = 1024, MAX_LINE = 4096, SLICE = 64 };
+enum { MAX_LAYERS = 128, MAX_EXPERTS = 1024, MAX_USED = 16, MAX_LINE = 4096, SLICE = 64, AFTER = 32 };
 
 /* A trace as text: "step phase layer id id ...", from cachesim.py dump; layers are positions here. */
 struct trace {
     FILE *dump;
+    int16_t *id;                   /* [n_step][n_layer][MAX_USED], -1: none */
+    int n_step, n_prompt, n_chunk; /* n_prompt rows in chunks, then AFTER rows; n_chunk 0: all rows one by one */
     int n_layer, n_expert, size_of[MAX_LAYERS]; /* size_of: classes in order of their first layer */
 };
 
@@ -65,22 +69,54 @@ static void on_event(void *arg, const struct store_event *e)
             e->evict ? "evict" : "read", e->layer, e->id);
 }
 
-static int compare_ids(const void *a, const void *b) { return *(const int32_t *)a - *(const int32_t *)b; }
-
-/* One decode row: its experts, ascending. */
-static int layer_call(struct expert_store *st, int layer, int32_t *id, int n, struct error *err)
+static int read_ids(struct trace *t, struct error *err)
 {
-    int32_t start[MAX_EXPERTS + 1], row[MAX_EXPERTS] = {0};
-    struct expert_wave wave[MAX_EXPERTS];
+    char line[MAX_LINE];
+    size_t n = 0, room = 0;
+    while (fgets(line, sizeof line, t->dump)) {
+        int at, more, id;
+        if (sscanf(line, "%*d %*s %*d%n", &at) < 0)
+            return error_set(err, ERR_FORMAT, "not a line of a trace: %s", line);
+        if (n == room) {
+            room = room ? 2 * room : 4096;
+            t->id = realloc(t->id, room * MAX_USED * sizeof *t->id);
+        }
+        int16_t *to = t->id + n++ * MAX_USED;
+        memset(to, 0xff, MAX_USED * sizeof *to);
+        for (int k = 0; k < MAX_USED && sscanf(line + at, "%d%n", &id, &more) == 1; at += more)
+            to[k++] = (int16_t)id;
+    }
+    t->n_step = (int)n / t->n_layer;
+    return 0;
+}
+
+/* Rows [row, row + n_rows) in one layer, sorted by expert: decode rows if it is one, else a prompt's. */
+static int layer_call(const struct trace *t, struct expert_store *st, int layer, int row, int n_rows, struct error *err)
+{
+    static int32_t id[MAX_EXPERTS], start[MAX_EXPERTS + 1], rows[1 << 16];
+    static struct expert_wave wave[MAX_EXPERTS];
     struct expert_view v;
-    qsort(id, (size_t)n, sizeof *id, compare_ids);
-    for (int i = 0; i <= n; i++)
-        start[i] = i;
-    struct expert_uses uses = {id, start, row, n, 1, 0};
+    int n = 0, k = 0;
+    for (int x = 0; x < t->n_expert; x++) {
+        int first = k;
+        for (int r = 0; r < n_rows; r++)
+            for (int u = 0; u < MAX_USED; u++)
+                if (t->id[((size_t)(row + r) * (size_t)t->n_layer + (size_t)layer) * MAX_USED + (size_t)u] == x)
+                    rows[k++] = r;
+        if (k == first)
+            continue;
+        id[n] = x;
+        start[n++] = first;
+    }
+    start[n] = k;
+    if (n == 0)
+        return 0;
+    struct expert_uses uses = {id, start, rows, n, n_rows, n_rows > 1 ? n_rows : 0};
     int n_wave = store_layer_begin(st, layer, &uses, wave);
-    for (int k = 0; k < n_wave; k++) {
-        if (store_begin(st, &wave[k], err) != 0)
-            return -1;
+    for (int w = 0, begun = 0; w < n_wave; w++) {
+        for (; begun < n_wave && begun <= w + 1; begun++)
+            if (store_begin(st, &wave[begun], err) != 0)
+                return -1;
         while (store_next(st, 1, &v, err))
             if (v.failed)
                 return -1;
@@ -89,20 +125,27 @@ static int layer_call(struct expert_store *st, int layer, int32_t *id, int n, st
     return 0;
 }
 
-static int play(struct trace *t, struct expert_store *st, struct run *r, struct error *err)
+static int step(const struct trace *t, struct expert_store *st, struct run *r, int row, int n_rows, struct error *err)
 {
-    char line[MAX_LINE];
-    for (int position = 0; fgets(line, sizeof line, t->dump); position = (position + 1) % t->n_layer) {
-        int32_t id[MAX_EXPERTS];
-        int n = 0, at, layer;
-        if (sscanf(line, "%d %*s %d%n", &r->step, &layer, &at) != 2)
-            return error_set(err, ERR_FORMAT, "not a line of a trace: %s", line);
-        for (int more; n < MAX_EXPERTS && sscanf(line + at, "%d%n", &id[n], &more) == 1; at += more)
-            n++;
-        if (n > 0 && layer_call(st, position, id, n, err) != 0)
+    r->step = row;
+    store_sweep_begin(st, n_rows > 1 ? n_rows : 0);
+    for (int l = 0; l < t->n_layer; l++)
+        if (layer_call(t, st, l, row, n_rows, err) != 0)
             return -1;
-    }
     return 0;
+}
+
+static int play(const struct trace *t, struct expert_store *st, struct run *r, struct error *err)
+{
+    int row = 0, end = t->n_chunk ? t->n_prompt + AFTER : t->n_step, rc = 0;
+    end = end < t->n_step ? end : t->n_step;
+    for (int n; row < t->n_prompt && t->n_chunk && rc == 0; row += n) {
+        n = t->n_prompt - row < t->n_chunk ? t->n_prompt - row : t->n_chunk;
+        rc = step(t, st, r, row, n, err);
+    }
+    for (; row < end && rc == 0; row++)
+        rc = step(t, st, r, row, 1, err);
+    return rc;
 }
 
 /* A store of the trace's shape over a file of zeros. */
@@ -162,33 +205,61 @@ static int parse_slots(const char *text, int *slots)
     return n;
 }
 
-static int write_events(const char *path, const char *slots_text, FILE *events, struct error *err)
+static int write_events(const char *path, const char *slots_text, int prompt, int chunk, FILE *events,
+                        struct error *err)
 {
-    struct trace t = {0};
+    struct trace t = {.n_prompt = prompt, .n_chunk = chunk};
     int slots[EXPERT_CLASSES] = {0};
     if (read_head(&t, path) != 0)
         return error_set(err, ERR_IO, "%s: reading it with cachesim.py failed", path);
     parse_slots(slots_text, slots);
-    int rc = run_trace(&t, slots, events, err);
+    int rc = read_ids(&t, err) ? -1 : run_trace(&t, slots, events, err);
     pclose(t.dump);
+    free(t.id);
     return rc;
 }
 
+/* Bytes that the prompt read and hits of the rows after it: the engine's events against simulate_prompt(). What was read early
+ * and not used is left out: how much of it is really read depends on the disk. */
+static const char compare_prompts[] =
+    "import sys, json; sys.path.insert(0, sys.argv[1]); import cachesim as c\n"
+    "t = c.Trace.load(sys.argv[2]); slots = [int(x) for x in sys.argv[3].split(',')]; n, chunk = map(int, "
+    "sys.argv[4:6])\n"
+    "o = c.simulate_prompt(t, slots, n, chunk); read = after = guess = wrong = 0; used = {}\n"
+    "for a in range(0, n, chunk):\n"
+    "    for l in range(t.L): used[a, l] = set(i for r in t.ids[a:min(n, a + chunk)] for i in r[l])\n"
+    "for e in map(json.loads, open(sys.argv[6])):\n"
+    "    if e['ev'] != 'read': continue\n"
+    "    if e['t'] >= n: after += 1; continue\n"
+    "    guess += e['l'] != e['layer']\n"
+    "    if e['id'] in used[e['t'], e['layer']]: read += t.bytes[e['layer']]\n"
+    "    else: wrong += 1\n"
+    "want = sum(r for r, _ in o['chunks']); hit = 100 * o['dhits'] / o['dn']; got = 100 * (1 - after / o['dn'])\n"
+    "print('prompt %.0f MiB, by the rules %.0f; %d of %d guesses wrong; then %.1f %% hits, %.1f' % (read / 2**20, want "
+    "/ "
+    "2**20, wrong, guess, got, hit))\n"
+    "sys.exit(read > 1.05 * want or got < hit - 2)";
+
 /* 1 passed, 0 failed. */
-static int check(const char *trace, const char *slots)
+static int check(const char *trace, const char *slots, int prompt, int chunk)
 {
-    char path[512], command[1200], log[] = "/tmp/stoker-events-XXXXXX";
+    char path[512], command[4096], log[] = "/tmp/stoker-events-XXXXXX";
     struct error err = {0};
     int fd = mkstemp(log);
     FILE *events = fd >= 0 ? fdopen(fd, "w") : NULL;
     if (!events)
         return 0;
     snprintf(path, sizeof path, "%s/traces/%s", shared(), trace);
-    int rc = write_events(path, slots, events, &err);
+    int rc = write_events(path, slots, prompt, chunk, events, &err);
     fclose(events);
-    snprintf(command, sizeof command, "python3 '%s/tools/cachesim.py' check '%s' --slots %s --events %s", shared(),
-             path, slots, log);
-    printf("%s, slots %s: ", trace, slots);
+    if (chunk)
+        snprintf(command, sizeof command, "python3 -c \"%s\" '%s/tools' '%s' %s %d %d %s", compare_prompts, shared(),
+                 path, slots, prompt, chunk, log);
+    else
+        snprintf(command, sizeof command, "python3 '%s/tools/cachesim.py' check '%s' --slots %s --events %s", shared(),
+                 path, slots, log);
+    printf("%s, slots %s", trace, slots);
+    printf(chunk ? ", %d rows by %d: " : ": ", prompt, chunk);
     fflush(stdout);
     if (rc != 0)
         printf("%s\n", err.text);
@@ -200,14 +271,18 @@ static int check(const char *trace, const char *slots)
 
 int main(int argc, char **argv)
 {
-    static const char *const cases[][2] = {{"rec-q3moe-128k6.strt", "100,100"},
-                                           {"rec-q3moe-128k6.strt", "10,700"},
-                                           {"rec-gptoss-128k2.strt", "300"},
-                                           {"rec-gemma4-128k6.strt", "500,60"}};
+    static const struct {
+        const char *trace, *slots;
+        int prompt, chunk;
+    } cases[] = {{"rec-q3moe-128k6.strt", "100,100", 0, 0},     {"rec-q3moe-128k6.strt", "10,700", 0, 0},
+                 {"rec-gptoss-128k2.strt", "300", 0, 0},        {"rec-gemma4-128k6.strt", "500,60", 0, 0},
+                 {"syn-q3moe-128k8.strt", "512,585", 512, 128}, {"syn-q3moe-128k8.strt", "512,585", 512, 256},
+                 {"syn-q3moe-128k8.strt", "512,585", 256, 32},  {"rec-gptoss-128k2.strt", "1100", 85, 40}};
     enum { CASES = sizeof cases / sizeof *cases };
     struct error err = {0};
-    if (argc == 3) {
-        if (write_events(argv[1], argv[2], stdout, &err) == 0)
+    if (argc == 3 || argc == 5) {
+        int prompt = argc == 5 ? atoi(argv[3]) : 0, chunk = argc == 5 ? atoi(argv[4]) : 0;
+        if (write_events(argv[1], argv[2], prompt, chunk, stdout, &err) == 0)
             return 0;
         fprintf(stderr, "%s\n", err.text);
         return 1;
@@ -220,7 +295,7 @@ int main(int argc, char **argv)
     }
     int passed = 0;
     for (int i = 0; i < CASES; i++)
-        passed += check(cases[i][0], cases[i][1]);
+        passed += check(cases[i].trace, cases[i].slots, cases[i].prompt, cases[i].chunk);
     printf("%d passed, %d failed, 0 skipped\n", passed, CASES - passed);
     return passed < CASES;
 }

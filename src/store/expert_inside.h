@@ -9,7 +9,7 @@
 
 #include <stdatomic.h>
 
-enum { WAVES = 2, SLOT_FREE = 0, SLOT_LOADING, SLOT_READY, SLOT_DRAINING, EARLY = 1, EARLY_WASTED };
+enum { WAVES = 2, SLOT_FREE = 0, SLOT_LOADING, SLOT_READY, SLOT_DRAINING };
 
 struct slot {
     uint8_t *memory;
@@ -19,7 +19,7 @@ struct slot {
     int32_t pins;
     int32_t reads; /* requests that are not home */
     uint8_t state, loose, class;
-    uint8_t early; /* read before its layer's turn and not used yet: EARLY; its layer passed without it: EARLY_WASTED */
+    uint8_t early;                     /* read before its layer's turn, not used yet */
     const struct read_request *failed; /* the first of its reads that failed */
     struct read_request read[EXPERT_PARTS];
 };
@@ -79,8 +79,10 @@ int widest(const struct expert_layer *layer, int n_layer);
 /* After any change of state or pins: what may be taken, what may go. */
 void slot_settle(struct expert_store *st, struct slot *s);
 
-/* A slot for an expert of this layer: a free one, else a victim's within reach; NULL: none. Takes a moment where the victim is
- * still being read. */
+/* Nobody has it pinned: it leaves the cache, and its slot is free. */
+void slot_drop(struct expert_store *st, struct slot *s);
+
+/* A slot for an expert of this layer: a free one, else a victim's within reach; NULL: none. */
 struct slot *slot_take(struct expert_store *st, int layer, enum cache_reach reach);
 
 /* Evict into the list of free slots until a class has n that are free or may go with REACH_DONE, or no victim is left. */

@@ -4,10 +4,13 @@
  *
  *     state      pins  in the cache   loose
  *     FREE        0    no             yes: taken first
- *     LOADING    any   yes            only when read early: a victim like any other, but its reads come back first
+ *     LOADING    any   yes            only when read early: then a victim like any other
  *     READY       0    yes            yes: a victim
  *     READY      >0    yes            no
- *     DRAINING   any   no             no; FREE once its last read is home and nobody has it pinned */
+ *     DRAINING   any   no             no; FREE once its last read is home and nobody has it pinned
+ *
+ * An early slot that goes is FREE at once, although some of its reads may be with the device still: who is resident must not
+ * depend on how far they have come. What has not gone out is taken back; slot_take() waits for the rest, if it finds no other. */
 #include "store/expert_inside.h"
 
 #include "base/clock.h"
@@ -16,7 +19,7 @@
 #include <time.h>
 
 /* A stalled device holds up a sweep that wants one of its slots for so long; then that slot is left alone. */
-static const uint64_t vacate_wait_ns = 2000000000;
+static const uint64_t home_wait_ns = 2000000000;
 
 static void put_free(struct expert_store *st, struct slot *s)
 {
@@ -47,78 +50,94 @@ static void tell(struct expert_store *st, int evict, int layer, int id)
         st->log(st->log_arg, &(struct store_event){st->turn, evict, layer, id});
 }
 
-/* Take back what has not gone out of an early slot's reads. */
-static void recall(struct expert_store *st, struct slot *s)
+/* Take back what has not gone out of a slot's reads. 1: that was all of them. */
+static int recall(struct expert_store *st, struct slot *s)
 {
     const struct expert_layer *l = &st->layer[s->layer];
+    int n = 0;
     for (int p = 0; p < l->n_part; p++) {
         if (!reader_withdraw(st->reader, &s->read[p]))
             continue;
-        s->reads--;
-        count(&st->reads, (uint64_t)-1);
+        n++;
         count(&st->bytes_read, -range_bytes(&l->part[p], s->id, st->align));
     }
+    s->reads -= n;
+    count(&st->reads, (uint64_t)-n);
+    return n == l->n_part;
 }
 
-/* 1: nobody writes into it any more. 0: the device keeps it, or its read has just failed; then it is out of the cache. */
-static int vacate(struct expert_store *st, struct slot *s)
+void slot_drop(struct expert_store *st, struct slot *s)
 {
-    if (s->state == SLOT_LOADING)
-        recall(st, s);
-    for (uint64_t until = clock_ns() + vacate_wait_ns; s->reads > 0 && clock_ns() < until;) {
+    int unread = s->state == SLOT_LOADING && recall(st, s);
+    if (s->early && unread)
+        count(&st->early, (uint64_t)-1);
+    else
+        count(&st->early_waste, s->early);
+    s->early = 0;
+    tell(st, 1, s->layer, s->id);
+    cache_drop(&st->cache, s->layer, s->id);
+    put_free(st, s);
+}
+
+static int evict(struct expert_store *st, int layer, enum cache_reach reach)
+{
+    int of_layer, id;
+    int32_t at = cache_victim(&st->cache, st->cache.layer[layer].class, st->turn, reach, &of_layer, &id);
+    if (at < 0)
+        return 0;
+    assert(st->slot[at].pins == 0);
+    count(&st->evictions, 1);
+    slot_drop(st, &st->slot[at]);
+    return 1;
+}
+
+/* Out of the list, one that nobody writes into if there is such a one; NULL: the list is empty. */
+static struct slot *unlink_free(struct expert_store *st, struct slot_class *k)
+{
+    int32_t *at = &k->free;
+    while (*at >= 0 && st->slot[*at].reads > 0)
+        at = &st->slot[*at].next_free;
+    at = *at >= 0 ? at : &k->free;
+    if (*at < 0)
+        return NULL;
+    struct slot *s = &st->slot[*at];
+    *at = s->next_free;
+    k->n_free--;
+    return s;
+}
+
+/* Its reads are home: 1. The device keeps them: 0. */
+static int wait_home(struct expert_store *st, const struct slot *s)
+{
+    for (uint64_t until = clock_ns() + home_wait_ns; s->reads > 0 && clock_ns() < until;) {
         struct read_request *q = reader_reap(st->reader, &st->list, 0);
         if (q)
             slot_read_home(st, q);
         else
             nanosleep(&(struct timespec){0, 50000}, NULL);
     }
-    if (s->state == SLOT_READY || (s->state == SLOT_LOADING && s->reads == 0))
-        return 1;
-    if (s->state == SLOT_LOADING) {
-        s->state = SLOT_DRAINING;
-        s->early = 0;
-        cache_drop(&st->cache, s->layer, s->id);
-        count(&st->draining, 1);
-        slot_settle(st, s);
-    }
-    return 0;
-}
-
-static struct slot *evict(struct expert_store *st, int layer, enum cache_reach reach)
-{
-    int32_t at;
-    int of_layer, id, c = st->cache.layer[layer].class;
-    while ((at = cache_victim(&st->cache, c, st->turn, reach, &of_layer, &id)) >= 0) {
-        struct slot *s = &st->slot[at];
-        assert(s->pins == 0);
-        if (!vacate(st, s))
-            continue;
-        cache_drop(&st->cache, of_layer, id);
-        count(&st->early_waste, s->early == EARLY);
-        s->early = 0;
-        count(&st->evictions, 1);
-        tell(st, 1, of_layer, id);
-        return s;
-    }
-    return NULL;
+    return s->reads == 0;
 }
 
 struct slot *slot_take(struct expert_store *st, int layer, enum cache_reach reach)
 {
-    struct slot_class *k = &st->class[st->cache.layer[layer].class];
-    if (k->free < 0)
-        return evict(st, layer, reach);
-    struct slot *s = &st->slot[k->free];
-    k->free = s->next_free;
-    k->n_free--;
-    return s;
+    for (;;) {
+        struct slot *s = unlink_free(st, &st->class[st->cache.layer[layer].class]);
+        if (s && wait_home(st, s))
+            return s;
+        if (s) {
+            s->state = SLOT_DRAINING;
+            count(&st->draining, 1);
+            slot_settle(st, s);
+        } else if (!evict(st, layer, reach))
+            return NULL;
+    }
 }
 
 void slot_make_room(struct expert_store *st, int layer, int n, enum cache_reach reach)
 {
-    struct slot *s;
-    while (slots_open(st, layer) < n && (s = evict(st, layer, reach)))
-        put_free(st, s);
+    while (slots_open(st, layer) < n && evict(st, layer, reach))
+        ;
 }
 
 int slot_load(struct expert_store *st, struct slot *s, int layer, int id, enum read_rank rank,

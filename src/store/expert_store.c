@@ -132,7 +132,21 @@ void store_destroy(struct expert_store *st)
 
 /* Protocol */
 
-/* What this call uses goes last; what was read early for it in vain is known now. */
+/* Read early, and the layer does without it: it goes, and what of it has not been read yet never is; unless all of the class
+ * have a slot. */
+static void wrong_guess(struct expert_store *st, struct slot *s)
+{
+    const struct slot_class *k = &st->class[s->class];
+    if (k->n_slot < k->shape.n_expert) {
+        slot_drop(st, s);
+        return;
+    }
+    count(&st->early_waste, 1);
+    s->early = 0;
+    slot_settle(st, s);
+}
+
+/* What this call uses goes last. */
 static void hold_used(struct expert_store *st, const struct expert_uses *uses)
 {
     int n = st->layer[st->turn].n_expert;
@@ -140,15 +154,10 @@ static void hold_used(struct expert_store *st, const struct expert_uses *uses)
         int used = i < uses->n && uses->id[i] == id;
         int32_t at = cache_slot(&st->cache, st->turn, id);
         i += used;
-        if (at < 0)
-            continue;
-        struct slot *s = &st->slot[at];
-        if (used) {
+        if (at >= 0 && used)
             cache_hold(&st->cache, st->turn, id, 1);
-        } else if (s->early == EARLY) {
-            s->early = EARLY_WASTED;
-            count(&st->early_waste, 1);
-        }
+        else if (at >= 0 && st->slot[at].early)
+            wrong_guess(st, &st->slot[at]);
     }
 }
 
@@ -204,7 +213,7 @@ static enum read_rank demand(const struct expert_store *st) { return st->sweep ?
 /* It is in the cache: read before, or being read. 1: for this use, ahead of its turn. */
 static int pin_resident(struct expert_store *st, int wave, int place, struct slot *s)
 {
-    int early = s->early == EARLY;
+    int early = s->early;
     s->early = 0;
     for (int p = 0; p < st->layer[s->layer].n_part && s->state == SLOT_LOADING; p++)
         reader_promote(st->reader, &s->read[p], demand(st));

@@ -8,8 +8,9 @@
  * some room is made first, from the lowest scores of all.
  *
  * The next layer's experts are chosen when this layer's last wave begins, and again as its waves end: at most half of what may
- * go without harm. All of it is decided by the order of calls alone, never by what has arrived; reads that nobody waits for yet
- * stand behind the others. Rule and figures: streaming.md S of the specification. */
+ * go without harm. All of it is decided by the order of calls alone, never by what has arrived. Reads that nobody waits for yet
+ * stand behind the others, and a guess that turns out wrong before its read has gone out is taken back: where the disk is the
+ * bottleneck guesses cost next to nothing, where it is not they cost nothing. Rule and figures: streaming.md S of the specification. */
 #include "store/expert_inside.h"
 
 #include <assert.h>
@@ -64,7 +65,7 @@ static int early_held(const struct expert_store *st, int layer)
     int n = 0;
     for (int id = 0; id < st->layer[layer].n_expert; id++) {
         int32_t at = cache_slot(&st->cache, layer, id);
-        n += at >= 0 && st->slot[at].early == EARLY;
+        n += at >= 0 && st->slot[at].early;
     }
     return n;
 }
@@ -81,7 +82,7 @@ static void read_ahead(struct expert_store *st, int layer)
         if (!s)
             break;
         n_read += slot_load(st, s, layer, st->order[i], READ_AHEAD, st->batch + n_read);
-        s->early = EARLY;
+        s->early = 1;
         slot_settle(st, s);
         count(&st->early, 1);
     }
