@@ -1,5 +1,5 @@
 /* The store's state, shared by its parts: expert_store.c (the protocol), expert_slots.c (what lives in a slot and how it gets
- * there), expert_sweep.c (prompts), expert_layout.c (sizes). */
+ * there), expert_sweep.c (prompts). */
 #ifndef STORE_EXPERT_INSIDE_H
 #define STORE_EXPERT_INSIDE_H
 
@@ -70,9 +70,6 @@ static inline void count(_Atomic uint64_t *c, uint64_t n)
 
 /* Bytes of the aligned range around part x of expert id. */
 uint64_t range_bytes(const struct expert_extent *x, int id, uint32_t align);
-
-/* The largest number of experts of a layer. */
-int widest(const struct expert_layer *layer, int n_layer);
 
 /* ---- expert_slots.c ---- */
 

@@ -109,13 +109,17 @@ static struct slot *unlink_free(struct expert_store *st, struct slot_class *k)
 /* Its reads are home: 1. The device keeps them: 0. */
 static int wait_home(struct expert_store *st, const struct slot *s)
 {
-    for (uint64_t until = clock_ns() + home_wait_ns; s->reads > 0 && clock_ns() < until;) {
+    if (s->reads == 0)
+        return 1;
+    uint64_t since = clock_ns();
+    while (s->reads > 0 && clock_ns() < since + home_wait_ns) {
         struct read_request *q = reader_reap(st->reader, &st->list, 0);
         if (q)
             slot_read_home(st, q);
         else
             nanosleep(&(struct timespec){0, 50000}, NULL);
     }
+    count(&st->wait_ns, clock_ns() - since);
     return s->reads == 0;
 }
 

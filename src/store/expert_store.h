@@ -5,13 +5,14 @@
  *
  * A layer asks for the distinct experts of its rows, in waves that fit the slots:
  *
- *     store_layer_begin      scores age once; waves are planned          no I/O
- *       store_begin          hits are pinned, victims chosen, every read of the wave submitted; returns at once
- *       store_next ...       experts as they become readable
- *       store_end            pins go back
+ *     store_sweep_begin        once a step: is it one of many rows?
+ *       store_layer_begin      scores age once; waves are planned          (a sweep: room is made)
+ *         store_begin          hits are pinned, victims chosen, every read of the wave submitted; returns at once
+ *         store_next ...       experts as they become readable
+ *         store_end            pins go back
  *
- * Who is resident depends on routes and budget, never on timing: victims are chosen in store_begin alone. Bits never depend
- * on residency: that is the caller's duty (sum in ascending expert id).
+ * Who is resident depends on routes and budget, never on timing: victims are chosen in these calls by their order alone, never
+ * by what has arrived. Bits never depend on residency: that is the caller's duty (sum in ascending expert id).
  *
  * A class is the set of layers whose experts have equally many bytes (a Q4_K_M file has two). Slots are cut from memory that
  * the plan gives; the tables (scores, slot states) likewise. Nothing is allocated after store_create().
