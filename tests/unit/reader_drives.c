@@ -211,7 +211,7 @@ static void a_dead_drive(void **state)
     assert_int_equal(done, REQUESTS / 8);
     assert_int_equal(failed, REQUESTS - REQUESTS / 8);
     assert_true(clock_ns() - since < 2900000000u); /* not a timeout for each of three windows */
-    assert_true(close_reader(&b) >= WINDOW); /* what the device still has */
+    assert_true(close_reader(&b) >= WINDOW);       /* what the device still has */
     remove_files(&b);
 }
 
