@@ -29,7 +29,7 @@ struct job {
     stoker_token *script;  /* [room - n_prompt], or NULL: behind history in the same memory */
     stoker_token *history; /* [n_history] prompt, then what was generated: malloc'd, of the request */
     size_t n_history, n_prompt, n_cached, n_done, room; /* n_done: rows computed; room: of history */
-    size_t *snapshot_at; /* [n_snapshot_at] wished; malloc'd */
+    size_t *snapshot_at;                                /* [n_snapshot_at] wished; malloc'd */
     size_t n_snapshot_at;
     struct stoker_sampling sampling;
     int ignore_end, keep, wants_progress;

@@ -11,8 +11,8 @@
 #include "base/error.h"
 #include "engine/plan.h"
 #include "engine/touch.h"
-#include "text/sampler.h"
 #include "text/constraint.h"
+#include "text/sampler.h"
 #include "text/tokenizer.h"
 
 struct session {

@@ -151,11 +151,146 @@ static void written_pages_are_apart(void **state)
                 assert_int_equal(w.seq[s].page[KV_FULL][i][k], 16 * s + i);
 }
 
-#define TEST(f) cmocka_unit_test_setup_teardown(f, open_pool, close_pool)
+/* ---- windows and states ---------------------------------------------------------------------------------------------------- */
+
+enum { WINDOW = 100, STATE = 80, SNAPSHOTS = 2 };
+
+static struct {
+    struct arena memory, tables;
+    struct kv_pool pools[KV_KINDS];
+    struct sequence seq;
+} v;
+
+static int open_mixed(void **state)
+{
+    (void)state;
+    struct error err = {0};
+    struct kv_shape shape = {.n_head_kv = 1, .d_k = 8, .d_v = 8, .type = KV_F16};
+    memset(&v, 0, sizeof v);
+    int n = kv_pages_needed(WINDOW, MOST * 256, 64);
+    size_t pages = kv_pool_bytes(&shape, LAYERS, MOST) + kv_pool_bytes(&shape, LAYERS, n);
+    assert_int_equal(arena_map(&v.memory, pages + seq_state_bytes(STATE, SNAPSHOTS) + 64, &err), 0);
+    assert_int_equal(arena_map(&v.tables, 2 * kv_pool_table_bytes(MOST) + seq_table_bytes(MOST, SNAPSHOTS), &err), 0);
+    assert_int_equal(kv_pool_init(&v.pools[KV_FULL], &shape, LAYERS, 0, MOST, &v.memory, &v.tables), 0);
+    assert_int_equal(kv_pool_init(&v.pools[KV_WINDOW], &shape, LAYERS, WINDOW, n, &v.memory, &v.tables), 0);
+    assert_int_equal(seq_init(&v.seq, v.pools, MOST, STATE, SNAPSHOTS, &v.tables, &v.memory), 0);
+    return 0;
+}
+
+static int open_windows(void **state)
+{
+    open_mixed(state);
+    v.seq.state = NULL; /* the windows alone */
+    v.seq.n_snapshot = 0;
+    return 0;
+}
+
+static int close_mixed(void **state)
+{
+    (void)state;
+    arena_unmap(&v.memory);
+    arena_unmap(&v.tables);
+    return 0;
+}
+
+/* Computed up to pos, which the state says. */
+static void go_to(int pos)
+{
+    for (int at = v.seq.n_pos; at < pos; at = v.seq.n_pos) {
+        int next = at + 64 < pos ? at + 64 : pos;
+        assert_int_equal(seq_reserve(&v.seq, next), 0);
+        seq_commit(&v.seq, next);
+        if (v.seq.state)
+            memcpy(v.seq.state, &next, sizeof next);
+    }
+}
+
+static int state_says(void)
+{
+    int pos;
+    memcpy(&pos, v.seq.state, sizeof pos);
+    return pos;
+}
+
+static void windows_give_pages_back(void **state)
+{
+    (void)state;
+    assert_int_equal(kv_first_page(WINDOW, 354), 0); /* the next row sees 255 and up */
+    assert_int_equal(kv_first_page(WINDOW, 355), 1);
+    assert_int_equal(kv_first_page(0, 5000), 0);
+    assert_int_equal(kv_first_page(1 << 30, 5000), 0);
+    go_to(MOST * 256); /* with no more pages of the window than the plan has */
+    assert_int_equal(v.seq.first_page[KV_WINDOW], 5);
+    assert_null(v.seq.page[KV_WINDOW][4]);
+    assert_int_equal(v.pools[KV_WINDOW].n_free, v.pools[KV_WINDOW].n_page - 1);
+    assert_int_equal(v.seq.first_page[KV_FULL], 0);
+    seq_clear(&v.seq);
+    assert_int_equal(v.pools[KV_WINDOW].n_free, v.pools[KV_WINDOW].n_page);
+    assert_int_equal(v.pools[KV_FULL].n_free, MOST);
+}
+
+static void windows_limit_rewinds(void **state)
+{
+    (void)state;
+    go_to(600); /* first page 1: positions from 256 on */
+    assert_int_equal(seq_rewind(&v.seq, 500), 500);
+    assert_int_equal(seq_rewind(&v.seq, 355), 355);
+    assert_int_equal(seq_rewind(&v.seq, 354), 0);
+    assert_int_equal(v.pools[KV_WINDOW].n_free, v.pools[KV_WINDOW].n_page);
+    go_to(300);
+    assert_int_equal(seq_rewind(&v.seq, 3), 3); /* nothing was given back yet */
+}
+
+static void states_go_back_to_snapshots(void **state)
+{
+    (void)state;
+    for (int pos = 10; pos <= 40; pos += 10) {
+        go_to(pos);
+        seq_snapshot(&v.seq);
+        seq_snapshot(&v.seq); /* once is enough */
+    }
+    go_to(50);
+    assert_int_equal(seq_rewind(&v.seq, 60), 50);
+    assert_int_equal(seq_rewind(&v.seq, 49), 40);
+    assert_int_equal(state_says(), 40);
+    assert_int_equal(seq_rewind(&v.seq, 39), 30); /* the newest two were kept */
+    assert_int_equal(state_says(), 30);
+    assert_int_equal(seq_rewind(&v.seq, 29), 0);
+    assert_int_equal(state_says(), 0);
+}
+
+static void torn_states(void **state)
+{
+    (void)state;
+    go_to(20);
+    seq_snapshot(&v.seq);
+    go_to(30);
+    seq_tear(&v.seq);
+    seq_snapshot(&v.seq); /* of nothing */
+    assert_int_equal(seq_rewind(&v.seq, 30), 20);
+    assert_int_equal(state_says(), 20);
+    assert_int_equal(seq_rewind(&v.seq, 20), 20); /* sound again */
+    seq_clear(&v.seq);
+    go_to(5);
+    seq_tear(&v.seq);
+    assert_int_equal(seq_rewind(&v.seq, 5), 0);
+    assert_int_equal(v.seq.n_pos, 0);
+}
+
+#define TEST(f)  cmocka_unit_test_setup_teardown(f, open_pool, close_pool)
+#define MIXED(f) cmocka_unit_test_setup_teardown(f, open_mixed, close_mixed)
+#define WIN(f)   cmocka_unit_test_setup_teardown(f, open_windows, close_mixed)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {TEST(reserve), TEST(pool_runs_out), TEST(rewind_and_clear), TEST(by_chance),
-                                       TEST(written_pages_are_apart)};
+    const struct CMUnitTest tests[] = {TEST(reserve),
+                                       TEST(pool_runs_out),
+                                       TEST(rewind_and_clear),
+                                       TEST(by_chance),
+                                       TEST(written_pages_are_apart),
+                                       WIN(windows_give_pages_back),
+                                       WIN(windows_limit_rewinds),
+                                       MIXED(states_go_back_to_snapshots),
+                                       MIXED(torn_states)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
