@@ -35,13 +35,12 @@ static int is_foreign(struct jvalue of, const struct jstring *name)
     static const char *const integer[] = {"imag",      "numerator", "denominator", "bit_length",       "bit_count",
                                           "conjugate", "to_bytes",  "from_bytes",  "as_integer_ratio", "is_integer",
                                           "hex",       "fromhex",   NULL};
-    static const char *const tuple[] = {"count", "index", NULL}, *const range[] = {"start", "stop", "step", NULL};
+    static const char *const range[] = {"start", "stop", "step", "count", "index", NULL};
     static const char *const lazy[] = {"send", "throw", "close", NULL}, *const view[] = {"mapping", "isdisjoint", NULL};
     static const char *const macro[] = {"arguments", "catch_kwargs", "catch_varargs", "caller", NULL};
     static const char *const cycler[] = {"next", "reset", "current", "items", "pos", "sep", "used", NULL},
                              *const none[] = {NULL};
     const char *const *names = jis_number(of)                               ? integer
-                               : of.type == J_TUPLE                         ? tuple
                                : of.type == J_RANGE                         ? range
                                : of.type == J_LAZY                          ? lazy
                                : of.type == J_VIEW                          ? view
@@ -67,6 +66,9 @@ static struct jvalue attribute(struct jrun *r, struct jvalue of, const struct js
         break;
     case J_LIST:
         b = jmethod_list(name);
+        break;
+    case J_TUPLE:
+        b = jmethod_tuple(name);
         break;
     case J_DICT:
         b = jmethod_dict(name);
@@ -175,8 +177,8 @@ struct jvalue jget_path(struct jrun *r, struct jvalue of, struct jvalue path)
 
 /* ---- slices ---- */
 
-/* As Python normalises them: the first index, and how many are taken. */
-static int64_t bounds(int64_t n, const int64_t *from, const int64_t *to, int64_t step, int64_t *first)
+/* As Python normalises them: the first index, the one that is not reached any more, and how many are taken. */
+static int64_t bounds(int64_t n, const int64_t *from, const int64_t *to, int64_t step, int64_t *first, int64_t *last)
 {
     int64_t low = step < 0 ? -1 : 0, high = step < 0 ? n - 1 : n;
     int64_t a = from ? *from : step < 0 ? high : low, b = to ? *to : step < 0 ? low : high;
@@ -185,6 +187,7 @@ static int64_t bounds(int64_t n, const int64_t *from, const int64_t *to, int64_t
     if (to)
         b = b < 0 ? (b + n < low ? low : b + n) : b > high ? high : b;
     *first = a;
+    *last = b;
     if (step > 0)
         return b > a ? (b - a - 1) / step + 1 : 0;
     return a > b ? (a - b - 1) / -step + 1 : 0;
@@ -226,23 +229,22 @@ static const int64_t *bound_of(struct jrun *r, struct jvalue v, int64_t *room)
 
 struct jvalue jslice(struct jrun *r, struct jvalue of, struct jvalue from, struct jvalue to, struct jvalue step)
 {
-    int64_t room[3], by = 1, first, n = jlength(of);
+    int64_t room[3], by = 1, first, last, n = jlength(of);
     if (of.type == J_UNDEFINED)
         jfail_undefined(r, of);
     if (of.type != J_STRING && of.type != J_LIST && of.type != J_TUPLE && of.type != J_RANGE)
-        return jundefined(r, owner_of(r, of), NULL);
+        jfail(r, JINJA_RUNTIME, "a %s has no slices", jtype_name(of));
     const int64_t *a = bound_of(r, from, &room[0]), *b = bound_of(r, to, &room[1]), *s = bound_of(r, step, &room[2]);
     by = s ? *s : 1;
     if (by == 0)
         jfail(r, JINJA_RUNTIME, "a slice cannot have the step 0");
-    n = bounds(n, a, b, by, &first);
+    n = bounds(n, a, b, by, &first, &last);
     if (of.type == J_STRING)
         return jstr(slice_string(r, of.u.s, first, n, by));
     if (of.type == J_RANGE) {
         struct jrange *range = jalloc(r, sizeof *range);
         const struct jrange *old = of.u.range;
-        *range = (struct jrange){old->start + first * old->step, 0, old->step * by, n};
-        range->stop = range->start + n * range->step;
+        *range = (struct jrange){old->start + first * old->step, old->start + last * old->step, old->step * by, n};
         return (struct jvalue){J_RANGE, {.range = range}};
     }
     struct jlist *l = jlist_new(r, (size_t)n);

@@ -259,7 +259,7 @@ int jwalk_next(struct jwalk *w, struct jvalue *item)
         if (w->at >= v.u.s->n)
             return 0;
         next = jchar_next(v.u.s, w->at);
-        *item = jstr(jstring_view(w->run, v.u.s, w->at, next - w->at));
+        *item = jstr(jstring_safe(w->run, jstring_view(w->run, v.u.s, w->at, next - w->at), 0));
         w->at = next;
         return 1;
     case J_LIST:

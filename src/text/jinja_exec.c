@@ -85,6 +85,14 @@ static struct jvalue run_body(struct jrun *r, struct jframe *f, const struct jno
     return jeval(r, f, n->c);
 }
 
+static void print_filtered(struct jrun *r, struct jframe *f, const struct jnode *n, struct jbuffer *out)
+{
+    struct jvalue v = run_body(r, f, n);
+    if (v.type != J_STRING)
+        jfail(r, JINJA_RUNTIME, "the filter of a block gives a text, not %s", jtype_name(v));
+    jbuffer_string(out, v.u.s);
+}
+
 static enum jgo exec_if(struct jrun *r, struct jframe *f, const struct jnode *n, struct jbuffer *out)
 {
     for (size_t i = 0; i + 1 < n->n; i += 2)
@@ -157,7 +165,7 @@ static enum jgo exec(struct jrun *r, struct jframe *f, const struct jnode *n, st
         exec_call_block(r, f, n, out);
         break;
     case JN_FILTERED:
-        jbuffer_string(out, jtext(r, run_body(r, f, n)));
+        print_filtered(r, f, n, out);
         break;
     case JN_WITH:
         return exec_with(r, f, n, out);

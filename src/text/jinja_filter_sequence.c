@@ -81,10 +81,33 @@ static void sort_list(struct jcall *c, struct jlist *l, struct jvalue path, int 
     jsort(c->run, l->item, key, l->n, reverse);
 }
 
+/* Keys of attribute="a,b": lists, in which equal parts do not matter. */
+static struct jvalue sort_key(struct jcall *c, struct jvalue item, struct jvalue paths, int with_case)
+{
+    struct jlist *key = jlist_new(c->run, 1);
+    if (paths.type != J_STRING) {
+        struct jvalue one = paths.type == J_UNSET || paths.type == J_NONE ? item : jget_path(c->run, item, paths);
+        jlist_add(c->run, key, with_case ? one : jfolded(c->run, one));
+        return jlistv(key);
+    }
+    const struct jstring *s = paths.u.s;
+    for (size_t from = 0; from <= s->n;) {
+        const char *comma = memchr(s->bytes + from, ',', s->n - from);
+        size_t n = (comma ? (size_t)(comma - s->bytes) : s->n) - from;
+        struct jvalue one = jget_path(c->run, item, jstr(jstring_view(c->run, s, from, n)));
+        jlist_add(c->run, key, with_case ? one : jfolded(c->run, one));
+        from += n + 1;
+    }
+    return jlistv(key);
+}
+
 static struct jvalue filter_sort(struct jcall *c)
 {
     struct jlist *l = jlist_of(c->run, c->self);
-    sort_list(c, l, c->arg[2], jarg_truth(c, 1, 0), jarg_truth(c, 0, 0));
+    struct jvalue *key = jalloc_array(c->run, l->n, sizeof *key);
+    for (size_t i = 0; i < l->n; i++)
+        key[i] = sort_key(c, l->item[i], c->arg[2], jarg_truth(c, 1, 0));
+    jsort(c->run, l->item, key, l->n, jarg_truth(c, 0, 0));
     return jlistv(l);
 }
 
@@ -115,7 +138,7 @@ static struct jvalue filter_reverse(struct jcall *c)
         l->item[i] = l->item[l->n - 1 - i];
         l->item[l->n - 1 - i] = v;
     }
-    return jlazyv(l);
+    return c->self.type == J_LAZY ? jlistv(l) : jlazyv(l);
 }
 
 static struct jvalue filter_unique(struct jcall *c)

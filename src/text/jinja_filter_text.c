@@ -84,9 +84,11 @@ static struct jvalue filter_title(struct jcall *c)
             if ((jspace(code) || (code && code < 128 && strchr("-({[<", (int)code))) != border)
                 break;
         }
-        jbuffer_string(&b, jrecase(c->run, jstring_view(c->run, s, at, end - at), JCASE_CAPITAL));
+        size_t first = jchar_next(s, at) - at;
+        jbuffer_string(&b, jrecase(c->run, jstring_view(c->run, s, at, first), JCASE_UPPER));
+        jbuffer_string(&b, jrecase(c->run, jstring_view(c->run, s, at + first, end - at - first), JCASE_LOWER));
     }
-    return jstr(jstring_safe(c->run, jbuffer_done(&b), s->safe));
+    return jstr(jstring_safe(c->run, jbuffer_done(&b), 0));
 }
 
 static struct jvalue filter_trim(struct jcall *c)
@@ -104,7 +106,9 @@ static struct jvalue filter_replace(struct jcall *c)
 
 static struct jvalue filter_indent(struct jcall *c)
 {
-    const struct jstring *s = jself_string(c), *by = c->arg[0].type == J_STRING ? c->arg[0].u.s : NULL;
+    if (c->self.type != J_STRING)
+        jfail(c->run, JINJA_RUNTIME, "indent needs a text, not %s", jtype_name(c->self));
+    const struct jstring *s = c->self.u.s, *by = c->arg[0].type == J_STRING ? c->arg[0].u.s : NULL;
     int64_t width = by ? 0 : jarg_int(c, 0, 4);
     int first = jarg_truth(c, 1, 0), blank = jarg_truth(c, 2, 0);
     if (!by) {
@@ -112,18 +116,18 @@ static struct jvalue filter_indent(struct jcall *c)
         by = jarith(c->run, JOP_MUL, jstr(&space), jint(width)).u.s;
     }
     struct jbuffer b = jbuffer_new(c->run);
-    for (size_t at = 0, n; at < s->n; at += n) {
-        const char *end = memchr(s->bytes + at, '\n', s->n - at);
-        n = end ? (size_t)(end - s->bytes) - at + 1 : s->n - at;
-        int empty = s->bytes[at] == '\n';
-        if ((at > 0 && (!empty || blank)) || (at == 0 && first))
+    size_t from = 0, next = 0;
+    for (int line = 0;; line++) {
+        size_t end = jline_end(s, from, &next);
+        if (line > 0)
+            jbuffer_word(&b, "\n");
+        if (line == 0 ? first : end > from || blank)
             jbuffer_string(&b, by);
-        jbuffer_string(&b, jstring_view(c->run, s, at, n));
+        jbuffer_string(&b, jstring_view(c->run, s, from, end - from));
+        if (next == end) /* the last line, without an end of its own */
+            break;
+        from = next;
     }
-    if (s->n == 0 && first)
-        jbuffer_string(&b, by);
-    if (blank && s->n && s->bytes[s->n - 1] == '\n')
-        jbuffer_string(&b, by);
     return jstr(jstring_safe(c->run, jbuffer_done(&b), s->safe));
 }
 
@@ -138,7 +142,7 @@ static struct jvalue filter_center(struct jcall *c)
     jbuffer_string(&b, jarith(c->run, JOP_MUL, jstr(&space), jint(left)).u.s);
     jbuffer_string(&b, s);
     jbuffer_string(&b, jarith(c->run, JOP_MUL, jstr(&space), jint(width - n - left)).u.s);
-    return jstr(jbuffer_done(&b));
+    return jstr(jstring_safe(c->run, jbuffer_done(&b), s->safe));
 }
 
 static struct jvalue filter_format(struct jcall *c)
@@ -153,11 +157,11 @@ static struct jvalue filter_wordcount(struct jcall *c)
     const struct jstring *s = jself_string(c);
     int64_t n = 0;
     int inside = 0;
-    for (size_t at = 0, length; at < s->n; at += length) {
-        uint32_t code = jchar_code(s, at, &length);
-        int letter = code >= 128 || (code | 32) - 'a' < 26 || code - '0' < 10 || code == '_';
-        if (code >= 128 && jspace(code))
-            letter = 0;
+    for (size_t i = 0; i < s->n; i++) {
+        uint8_t code = (uint8_t)s->bytes[i];
+        int letter = (uint8_t)((code | 32) - 'a') < 26 || (uint8_t)(code - '0') < 10 || code == '_';
+        if (code >= 128)
+            jfail(c->run, JINJA_RUNTIME, "wordcount of text beyond ASCII is not supported");
         n += letter && !inside;
         inside = letter;
     }
@@ -168,7 +172,7 @@ static struct jvalue filter_urlencode(struct jcall *c)
 {
     const struct jstring *s = jself_string(c);
     struct jbuffer b = jbuffer_new(c->run);
-    if (c->self.type == J_DICT || c->self.type == J_LIST)
+    if (c->self.type != J_STRING && jiterable(c->self) && c->self.type != J_UNDEFINED)
         jfail(c->run, JINJA_RUNTIME, "urlencode of a %s is not supported", jtype_name(c->self));
     for (size_t i = 0; i < s->n; i++) {
         uint8_t ch = (uint8_t)s->bytes[i], kind = s->mark ? s->mark[i] : s->kind;

@@ -88,6 +88,11 @@ static const struct jbuiltin list_methods[] = {
 
 const struct jbuiltin *jmethod_list(const struct jstring *name) { return jbuiltin_find(list_methods, name); }
 
+const struct jbuiltin *jmethod_tuple(const struct jstring *name)
+{
+    return jstring_is(name, "count") || jstring_is(name, "index") ? jmethod_list(name) : NULL;
+}
+
 /* ---- dicts ---- */
 
 static struct jdict *dict(struct jcall *c) { return c->self.u.dict; }

@@ -168,24 +168,29 @@ static int ends_line(uint32_t code)
            code == 0x2029;
 }
 
+size_t jline_end(const struct jstring *s, size_t from, size_t *next)
+{
+    for (size_t at = from, length; at < s->n; at += length) {
+        uint32_t code = jchar_code(s, at, &length);
+        if (!ends_line(code))
+            continue;
+        *next = at + length;
+        *next += code == '\r' && *next < s->n && s->bytes[*next] == '\n';
+        return at;
+    }
+    *next = s->n;
+    return s->n;
+}
+
 static struct jvalue method_splitlines(struct jcall *c)
 {
     const struct jstring *s = self(c);
     int keep = jarg_truth(c, 0, 0);
     struct jlist *l = jlist_new(c->run, 0);
-    size_t from = 0, length;
-    for (size_t at = 0; at < s->n;) {
-        uint32_t code = jchar_code(s, at, &length);
-        size_t next = at + length;
-        if (ends_line(code)) {
-            next += code == '\r' && next < s->n && s->bytes[next] == '\n';
-            add_part(c, l, from, keep ? next : at);
-            from = next;
-        }
-        at = next;
+    for (size_t from = 0, next; from < s->n; from = next) {
+        size_t end = jline_end(s, from, &next);
+        add_part(c, l, from, keep ? next : end);
     }
-    if (from < s->n)
-        add_part(c, l, from, s->n);
     return jlistv(l);
 }
 

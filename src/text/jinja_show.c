@@ -64,6 +64,7 @@ enum jinja_class jgreatest(struct jrun *r, struct jvalue v) { return greatest_in
 static void repr_string(struct jbuffer *b, const struct jstring *s)
 {
     char quote = memchr(s->bytes, '\'', s->n) && !memchr(s->bytes, '"', s->n) ? '"' : '\'', out[16];
+    jbuffer_word(b, s->safe ? "Markup(" : "");
     jbuffer_add(b, &quote, 1, CLASS_TEMPLATE);
     for (size_t at = 0, length; at < s->n; at += length) {
         uint32_t code = jchar_code(s, at, &length);
@@ -80,6 +81,7 @@ static void repr_string(struct jbuffer *b, const struct jstring *s)
         jbuffer_add(b, out, n, CLASS_TEMPLATE);
     }
     jbuffer_add(b, &quote, 1, CLASS_TEMPLATE);
+    jbuffer_word(b, s->safe ? ")" : "");
 }
 
 static void repr_in(struct jbuffer *b, struct jvalue v, const struct inside *outer);

@@ -236,6 +236,7 @@ const struct jbuiltin *jtest_find(const struct jstring *name);
 const struct jbuiltin *jglobal_find(const struct jstring *name);
 const struct jbuiltin *jmethod_string(const struct jstring *name);
 const struct jbuiltin *jmethod_list(const struct jstring *name);
+const struct jbuiltin *jmethod_tuple(const struct jstring *name);
 const struct jbuiltin *jmethod_dict(const struct jstring *name);
 extern const struct jbuiltin jfilter_sequence[], jfilter_text[]; /* end with a NULL name */
 const struct jbuiltin *jbuiltin_find(const struct jbuiltin *table, const struct jstring *name);
@@ -266,6 +267,8 @@ const struct jstring *jrecase(struct jrun *r, const struct jstring *s, enum jcas
 
 /* String work that filters and methods share: jinja_method_string.c */
 const struct jstring *jstrip(struct jrun *r, const struct jstring *s, const struct jstring *set, int left, int right);
+/* Where the line that begins at from ends, and where the next begins (the same at the end of the text). */
+size_t jline_end(const struct jstring *s, size_t from, size_t *next);
 const struct jstring *jreplace(struct jrun *r, const struct jstring *s, const struct jstring *from,
                                const struct jstring *to, int64_t most);
 
