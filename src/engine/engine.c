@@ -111,14 +111,6 @@ static int start(struct stoker *s, struct error *err)
     return failed ? error_set(err, ERR_MEMORY, "starting the engine's thread failed") : 0;
 }
 
-static int attach_templates(struct stoker *s, const struct stoker_options *o, struct error *err)
-{
-    s->templates.file = s->session->file;
-    s->templates.tokenizer = s->session->tokenizer;
-    s->templates.tokenizer_error = s->session->tokenizer_error;
-    return templates_attach(&s->templates, o ? o->chat_template : NULL, o ? o->tool_format : NULL, err);
-}
-
 int stoker_open(struct stoker **out, const char *path, const struct stoker_options *opt, struct stoker_error *public)
 {
     struct error err = {0};
@@ -130,15 +122,18 @@ int stoker_open(struct stoker **out, const char *path, const struct stoker_optio
     }
     pthread_mutex_init(&s->lock, NULL);
     if (read_options(&o, opt, &err) || session_prepare(&s->session, path, &o, 0, &err) ||
-        attach_templates(s, opt, &err) || session_load(s->session, &o, &err) || start(s, &err)) {
+        session_load(s->session, &o, &err) || start(s, &err)) {
         queue_destroy(s->inbox);
         free(s->mask);
-        templates_detach(&s->templates);
         session_close(s->session);
         pthread_mutex_destroy(&s->lock);
         free(s);
         return fail(public, &err);
     }
+    s->templates.file = s->session->file;
+    s->templates.tokenizer = s->session->tokenizer;
+    s->templates.tokenizer_error = s->session->tokenizer_error;
+    s->templates.chat = s->session->chat;
     *out = s;
     return 0;
 }
@@ -164,7 +159,6 @@ void stoker_close(struct stoker *s)
         free_job(&s->job[i]);
     queue_destroy(s->inbox);
     free(s->mask);
-    templates_detach(&s->templates);
     session_close(s->session);
     pthread_mutex_destroy(&s->lock);
     free(s);

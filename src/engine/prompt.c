@@ -40,24 +40,18 @@ static char *read_template(const char *path, size_t *n, struct error *err)
     return text;
 }
 
-int templates_attach(struct stoker_templates *v, const char *chat_template, const char *tool_format, struct error *err)
+int templates_chat(struct chat **out, const struct gguf *g, const struct tokenizer *t, const char *chat_template,
+                   const char *tool_format, struct error *err)
 {
     struct chat_options o = {.name = chat_template, .tool_format = tool_format};
+    struct error unreadable = {0};
     char *source = NULL;
-    if (!v->tokenizer)
-        return 0;
     if (chat_template && strcmp(chat_template, "chatml") != 0)
-        source = read_template(chat_template, &o.n_source, err);
+        source = read_template(chat_template, &o.n_source, &unreadable);
     o.source = source;
-    int rc = err->code ? -1 : chat_create(&v->chat, v->file, v->tokenizer, &o, err);
+    int rc = unreadable.code ? error_set(err, unreadable.code, "%s", unreadable.text) : chat_create(out, g, t, &o, err);
     free(source);
     return rc;
-}
-
-void templates_detach(struct stoker_templates *v)
-{
-    chat_destroy(v->chat);
-    v->chat = NULL;
 }
 
 static int open_templates(struct stoker_templates *v, const char *path, const char *chat_template,
@@ -65,7 +59,7 @@ static int open_templates(struct stoker_templates *v, const char *path, const ch
 {
     if (gguf_open(&v->file, path, err) != 0 || tokenizer_create(&v->tokenizer, v->file, NULL, err) != 0)
         return -1;
-    return templates_attach(v, chat_template, tool_format, err);
+    return templates_chat(&v->chat, v->file, v->tokenizer, chat_template, tool_format, err);
 }
 
 int stoker_templates_open(struct stoker_templates **out, const char *path, const char *chat_template,
@@ -88,7 +82,7 @@ void stoker_templates_close(struct stoker_templates *v)
 {
     if (!v)
         return;
-    templates_detach(v);
+    chat_destroy(v->chat);
     tokenizer_destroy(v->tokenizer);
     gguf_close(v->file);
     free(v);

@@ -18,8 +18,8 @@ struct stoker_templates {
     atomic_flag said;  /* the chat's notice */
 };
 
-/* file and tokenizer are set. chat_template: a file, a name, or NULL. */
-int templates_attach(struct stoker_templates *v, const char *chat_template, const char *tool_format, struct error *err);
-void templates_detach(struct stoker_templates *v);
+/* The chat of a model under the options: chat_template is a file, a name, or NULL. */
+int templates_chat(struct chat **out, const struct gguf *g, const struct tokenizer *t, const char *chat_template,
+                   const char *tool_format, struct error *err);
 
 #endif

@@ -4,6 +4,7 @@
 #include "base/checked.h"
 #include "base/error.h"
 #include "base/log.h"
+#include "engine/prompt.h"
 #include "model/traces.h"
 
 #include <stdlib.h>
@@ -29,8 +30,10 @@ int session_prepare(struct session **out, const char *path, const struct session
     if (gguf_open(&s->file, path, err) == 0 && model_open(&s->model, s->file, err) == 0) {
         int failed = 0;
         if (tokenizer_create(&s->tokenizer, s->file, NULL, &s->tokenizer_error) == 0) {
-            failed = token_trie_create(&s->trie, s->tokenizer, err);
-            wish.text_bytes = failed ? 0 : tokenizer_bytes(s->tokenizer) + token_trie_bytes(s->trie);
+            failed = token_trie_create(&s->trie, s->tokenizer, err) ||
+                     templates_chat(&s->chat, s->file, s->tokenizer, opt->chat_template, opt->tool_format, err);
+            wish.text_bytes = failed ? 0
+                                     : tokenizer_bytes(s->tokenizer) + token_trie_bytes(s->trie) + chat_bytes(s->chat);
         }
         planned = failed ? -1 : plan_make(&s->plan, s->model, &wish, err);
         keep = keep && s->plan.minimum > 0;
@@ -210,6 +213,7 @@ void session_close(struct session *s)
     pool_destroy(s->pool);
     touch_end(&s->touch);
     arena_unmap(&s->memory); /* safe while a device still writes: the kernel keeps those pages */
+    chat_destroy(s->chat);
     token_trie_destroy(s->trie);
     tokenizer_destroy(s->tokenizer);
     model_close(s->model);

@@ -11,6 +11,7 @@
 #include "base/error.h"
 #include "engine/plan.h"
 #include "engine/touch.h"
+#include "text/chat.h"
 #include "text/constraint.h"
 #include "text/sampler.h"
 #include "text/tokenizer.h"
@@ -21,6 +22,7 @@ struct session {
     struct tokenizer *tokenizer; /* NULL where the file has none that stoker can use; why: tokenizer_error */
     struct error tokenizer_error;
     struct token_trie *trie; /* of the tokenizer, for constraints */
+    struct chat *chat;       /* NULL without a tokenizer */
     struct plan plan;
     struct pool *pool;
     struct reader *reader;
@@ -39,6 +41,7 @@ struct session {
 };
 
 struct session_options {
+    const char *chat_template, *tool_format; /* of stoker_options; may be NULL */
     struct plan_wish wish;
     enum cpu_tier tier;                                         /* cap */
     void (*progress)(void *arg, uint64_t done, uint64_t total); /* bytes of weights read; may be NULL */
