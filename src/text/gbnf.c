@@ -209,6 +209,9 @@ static grammar_expr literal(struct gbnf *g)
     return e;
 }
 
+/* NUL is in no class that does not name it: it ends a text in the common engine, and nobody means it. */
+static const struct grammar_range nul = {0, 0};
+
 static grammar_expr class(struct gbnf *g)
 {
     size_t from = g->at++, n = 0, room = 0;
@@ -236,7 +239,7 @@ static grammar_expr class(struct gbnf *g)
         }
         if (r.first > r.last)
             fail_at(g, here, "a range of a class is reversed");
-        if (n == room) {
+        if (n + 1 >= room) {
             room = room * 2 + 8;
             struct grammar_range *grown = realloc(range, room * sizeof *grown);
             if (!grown) {
@@ -247,7 +250,9 @@ static grammar_expr class(struct gbnf *g)
         }
         range[n++] = r;
     }
-    grammar_expr e = failed(g) ? 0 : grammar_class(g->m, range, n, negated);
+    if (negated && n < room)
+        range[n++] = nul;
+    grammar_expr e = failed(g) ? 0 : grammar_class(g->m, n ? range : &nul, n ? n : (size_t)negated, negated);
     free(range);
     return e;
 }
@@ -317,7 +322,7 @@ static grammar_expr item(struct gbnf *g)
     }
     if (c == '.') {
         g->at++;
-        return grammar_class(g->m, NULL, 0, 1);
+        return grammar_class(g->m, &nul, 1, 1);
     }
     if (!is_name(c))
         return -1;

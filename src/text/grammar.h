@@ -45,6 +45,14 @@ grammar_expr grammar_choice(struct grammar_maker *m, const grammar_expr *part, s
 grammar_expr grammar_repeat(struct grammar_maker *m, grammar_expr e, int32_t min, int32_t max);
 grammar_expr grammar_optional(struct grammar_maker *m, grammar_expr e);
 
+/* An automaton whose steps are expressions: the texts along all ways from state 0 to state 1. Steps of the empty text join states.
+ * Nothing in it may begin with a call of the rule that it is in. */
+struct grammar_step {
+    uint32_t from, to; /* < n_state */
+    grammar_expr e;
+};
+grammar_expr grammar_machine(struct grammar_maker *m, uint32_t n_state, const struct grammar_step *step, size_t n);
+
 /* The token of this id, whatever its text: markers. Texts do not match control tokens, only this does. */
 grammar_expr grammar_token(struct grammar_maker *m, int32_t id);
 /* Any one token that is text, except this one. */
@@ -59,6 +67,9 @@ grammar_expr grammar_without(struct grammar_maker *m, const char *stop, size_t n
 int32_t grammar_rule(struct grammar_maker *m, const char *name);
 void grammar_define(struct grammar_maker *m, int32_t rule, grammar_expr e);
 grammar_expr grammar_call(struct grammar_maker *m, int32_t rule);
+
+/* 1: the expression has a text, 0: none (or only endless ones). Looks at everything made so far. */
+int grammar_has_text(struct grammar_maker *m, grammar_expr e);
 
 /* A text of the first error so far, NULL: none. */
 const char *grammar_problem(const struct grammar_maker *m);

@@ -15,6 +15,8 @@ static grammar_expr part(const struct grammar_maker *m, grammar_expr x, uint32_t
     const struct expr *e = &m->expr[x];
     if (e->kind == EXPR_SEQUENCE || e->kind == EXPR_CHOICE)
         return i < e->n ? (grammar_expr)maker_list(m, e)[i] : -1;
+    if (e->kind == EXPR_MACHINE)
+        return i < e->n / 3 ? (grammar_expr)maker_list(m, e)[i * 3 + 2] : -1;
     if (e->kind == EXPR_REPEAT)
         return i == 0 ? e->a : -1;
     if (e->kind == EXPR_CALL)
@@ -51,6 +53,51 @@ static int any_part(const struct grammar_maker *m, grammar_expr x, const struct 
     return 0;
 }
 
+/* States reached from one over steps that hold: forward from 0, or backward from 1. Steps mostly lead from lower to higher
+ * states, so a few rounds do. */
+static void spread(const struct grammar_maker *m, const struct expr *e, const struct expr_facts *fact, int nullable,
+                   int back, uint8_t *seen)
+{
+    const uint32_t *step = maker_list(m, e);
+    uint32_t n = e->n / 3;
+    seen[back] = 1;
+    for (int more = 1; more;) {
+        more = 0;
+        for (uint32_t k = 0; k < n; k++) {
+            const uint32_t *s = step + 3 * (back ? n - 1 - k : k);
+            uint32_t from = s[back], to = s[!back];
+            if (seen[from] && !seen[to] && (nullable ? fact[s[2]].nullable : fact[s[2]].productive))
+                more = seen[to] = 1;
+        }
+    }
+}
+
+int grammar_machine_ways(const struct grammar_maker *m, const struct expr *e, const struct expr_facts *fact,
+                         uint8_t *on_way)
+{
+    size_t n = (size_t)e->a + 2;
+    uint8_t *back = calloc(n, 1);
+    memset(on_way, 0, (size_t)e->a);
+    if (!back)
+        return 0;
+    spread(m, e, fact, 0, 0, on_way);
+    spread(m, e, fact, 0, 1, back);
+    for (int32_t q = 0; q < e->a; q++)
+        on_way[q] &= back[q];
+    free(back);
+    return on_way[0];
+}
+
+static int passes(const struct grammar_maker *m, const struct expr *e, const struct expr_facts *fact, int nullable)
+{
+    uint8_t *seen = calloc((size_t)e->a + 2, 1);
+    if (seen)
+        spread(m, e, fact, nullable, 0, seen);
+    int end = seen ? seen[1] : 0;
+    free(seen);
+    return end;
+}
+
 /* Look at an expression again; 1: something was learned. */
 static int learn(const struct grammar_maker *m, grammar_expr x, struct expr_facts *fact)
 {
@@ -71,6 +118,10 @@ static int learn(const struct grammar_maker *m, grammar_expr x, struct expr_fact
     case EXPR_CHOICE:
         nullable = any_part(m, x, fact, 1);
         productive = any_part(m, x, fact, 0);
+        break;
+    case EXPR_MACHINE:
+        nullable = passes(m, e, fact, 1);
+        productive = passes(m, e, fact, 0);
         break;
     case EXPR_REPEAT:
         nullable = e->min == 0 || fact[e->a].nullable;
@@ -188,6 +239,8 @@ static void measure(const struct grammar_maker *m, grammar_expr x, struct expr_f
         measure_repeat(m, e, f, fact);
         return;
     }
+    if (e->kind == EXPR_MACHINE)
+        f->size = add_size((uint64_t)e->a, 1);
     if (e->kind == EXPR_TEXT) {
         f->size = add_size(e->n, 1);
     } else if (e->kind == EXPR_CLASS) {
@@ -203,7 +256,9 @@ static void measure(const struct grammar_maker *m, grammar_expr x, struct expr_f
         f->calls |= fact[p].calls || e->kind == EXPR_CALL;
         f->wide |= fact[p].wide;
         f->size = add_size(f->size, fact[p].size);
-        width = e->kind == EXPR_CHOICE || fact[p].width < width ? width + fact[p].width : fact[p].width;
+        f->wide |= e->kind == EXPR_MACHINE && fact[p].width >= GRAMMAR_WIDE; /* it may be a loop */
+        width = e->kind == EXPR_CHOICE || e->kind == EXPR_MACHINE || fact[p].width < width ? width + fact[p].width
+                                                                                           : fact[p].width;
     }
     f->width = (uint16_t)(width > 256 ? 256 : width);
 }
@@ -303,4 +358,12 @@ int grammar_check(struct grammar_maker *m, const grammar_expr *entry, size_t n_e
         return error_set(&m->error, ERR_INPUT, "the grammar has no finite text: nothing could be generated");
     }
     return walk_all(m, fact, WALK_ALL, entry, n_entry);
+}
+
+int grammar_has_text(struct grammar_maker *m, grammar_expr e)
+{
+    struct expr_facts *fact = m->error.code ? NULL : calloc(m->n_expr + 1, sizeof *fact);
+    int has = fact && fixed_points(m, fact) == 0 && fact[e].productive;
+    free(fact);
+    return has;
 }

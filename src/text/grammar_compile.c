@@ -254,6 +254,28 @@ static void build_copies(struct builder *b, const struct expr *e, uint32_t from,
     }
 }
 
+static void build_machine(struct builder *b, const struct expr *e, uint32_t from, uint32_t to)
+{
+    const uint32_t *step = maker_list(b->m, e);
+    uint8_t *on_way = malloc((size_t)e->a + 2);
+    uint32_t *state = calloc((size_t)e->a + 2, sizeof *state);
+    if (on_way && state && grammar_machine_ways(b->m, e, b->fact, on_way)) {
+        state[0] = build_state(b); /* steps may lead back to the ends, which are others' too */
+        state[1] = build_state(b);
+        empty(b, from, state[0]);
+        empty(b, state[1], to);
+        for (int32_t q = 2; q < e->a; q++)
+            state[q] = on_way[q] ? build_state(b) : 0;
+        for (uint32_t i = 0; i < e->n && !b->m->error.code; i += 3)
+            if (on_way[step[i]] && on_way[step[i + 1]])
+                build(b, (grammar_expr)step[i + 2], state[step[i]], state[step[i + 1]]);
+    } else if (!on_way || !state) {
+        error_set(&b->m->error, ERR_MEMORY, "no memory for the grammar");
+    }
+    free(on_way);
+    free(state);
+}
+
 static void build_repeat(struct builder *b, grammar_expr x, uint32_t from, uint32_t to)
 {
     const struct expr *e = &b->m->expr[x];
@@ -314,6 +336,9 @@ static void build(struct builder *b, grammar_expr x, uint32_t from, uint32_t to)
             utf8_stop(b, maker_text(b->m, e), e->n, e->kind == EXPR_UNTIL, from, to);
         else
             call(b, rule_of(b, x), from, to);
+        break;
+    case EXPR_MACHINE:
+        build_machine(b, e, from, to);
         break;
     case EXPR_CALL:
         build_call(b, e, from, to);

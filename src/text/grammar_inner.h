@@ -26,7 +26,8 @@ enum expr_kind {
     EXPR_OTHER,  /* a: id */
     EXPR_UNTIL,  /* list: bytes */
     EXPR_WITHOUT,
-    EXPR_CALL /* a: rule */
+    EXPR_CALL,   /* a: rule */
+    EXPR_MACHINE /* a: states; list: from, to, expression of each step */
 };
 
 struct expr {
@@ -87,6 +88,10 @@ enum {
 
 /* fact: [n_expr] out. Fails where a rule lacks a definition, an entry has no text, or a rule is left recursive. */
 int grammar_check(struct grammar_maker *m, const grammar_expr *entry, size_t n_entry, struct expr_facts *fact);
+
+/* States of a machine on a way from 0 to 1 that can be gone: on_way[states] out, 1 each. 0: there is none. */
+int grammar_machine_ways(const struct grammar_maker *m, const struct expr *e, const struct expr_facts *fact,
+                         uint8_t *on_way);
 
 /* 1: min..max copies are written out, else the repetition becomes a counted rule. */
 int grammar_copies(const struct expr *e, const struct expr_facts *item);

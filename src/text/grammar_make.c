@@ -46,7 +46,7 @@ grammar_expr grammar_fail(struct grammar_maker *m, const char *format, ...)
 
 void *maker_grow(struct grammar_maker *m, void *vector, uint32_t n, uint32_t more, uint32_t *room, size_t size)
 {
-    if (more <= *room - n)
+    if (vector && more <= *room - n)
         return vector;
     if (more > MOST_PARTS || n > MOST_PARTS) {
         error_set(&m->error, ERR_INPUT, "the grammar has more than %d parts", MOST_PARTS);
@@ -304,6 +304,25 @@ grammar_expr grammar_other_token(struct grammar_maker *m, int32_t id)
     if (id < 0)
         return grammar_fail(m, "a grammar names the token %d", (int)id);
     return store(m, (struct expr){.kind = EXPR_OTHER, .a = id}, NULL);
+}
+
+grammar_expr grammar_machine(struct grammar_maker *m, uint32_t n_state, const struct grammar_step *step, size_t n)
+{
+    if (m->error.code)
+        return 0;
+    if (n > MOST_PARTS / 3 || n_state > MOST_PARTS)
+        return grammar_fail(m, "an automaton of %zu steps: at most %d", n, MOST_PARTS / 3);
+    uint32_t *words = malloc((n + 1) * 3 * sizeof *words);
+    if (!words)
+        return error_set(&m->error, ERR_MEMORY, "no memory for the grammar"), 0;
+    for (size_t i = 0; i < n; i++) {
+        words[i * 3] = step[i].from;
+        words[i * 3 + 1] = step[i].to;
+        words[i * 3 + 2] = (uint32_t)step[i].e;
+    }
+    grammar_expr e = store(m, (struct expr){.kind = EXPR_MACHINE, .a = (int32_t)n_state, .n = (uint32_t)n * 3}, words);
+    free(words);
+    return e;
 }
 
 /* ---- rules ------------------------------------------------------------------------------------------------------------------ */

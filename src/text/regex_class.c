@@ -1,0 +1,145 @@
+/* Classes of code points that escapes stand for. Unicode properties are asked of PCRE2, which has the tables. */
+#define PCRE2_CODE_UNIT_WIDTH 8
+#include "base/error.h"
+#include "text/regex_inner.h"
+
+#include <pcre2.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { LAST = 0x10FFFF };
+
+static int add_one(struct regex *r, uint32_t first, uint32_t last)
+{
+    if (r->n_range == r->room_range) {
+        uint32_t room = r->room_range * 2 + 64;
+        struct grammar_range *grown = realloc(r->range, room * sizeof *grown);
+        if (!grown)
+            return -1;
+        r->range = grown;
+        r->room_range = room;
+    }
+    r->range[r->n_range++] = (struct grammar_range){first, last};
+    return 0;
+}
+
+static int by_first(const void *a, const void *b)
+{
+    const struct grammar_range *x = a, *y = b;
+    return (x->first > y->first) - (x->first < y->first);
+}
+
+int regex_add(struct regex *r, const struct grammar_range *range, size_t n, int negated)
+{
+    if (!negated) {
+        for (size_t i = 0; i < n; i++)
+            if (add_one(r, range[i].first, range[i].last))
+                return -1;
+        return 0;
+    }
+    struct grammar_range *sorted = malloc((n + 1) * sizeof *sorted);
+    uint32_t next = 0;
+    int failed = !sorted;
+    if (sorted) {
+        memcpy(sorted, range, n * sizeof *sorted);
+        qsort(sorted, n, sizeof *sorted, by_first);
+    }
+    for (size_t i = 0; !failed && i < n; i++) {
+        if (sorted[i].first > next)
+            failed = add_one(r, next, sorted[i].first - 1);
+        if (sorted[i].last >= next)
+            next = sorted[i].last + 1;
+    }
+    if (!failed && next <= LAST)
+        failed = add_one(r, next, LAST);
+    free(sorted);
+    return failed ? -1 : 0;
+}
+
+int regex_escape_class(struct regex *r, int letter)
+{
+    static const struct grammar_range digits[] = {{'0', '9'}},
+                                      words[] = {{'0', '9'}, {'A', 'Z'}, {'_', '_'}, {'a', 'z'}};
+    /* white space and line ends of JavaScript */
+    static const struct grammar_range spaces[] = {
+        {9, 13},          {' ', ' '},       {0xA0, 0xA0},     {0x1680, 0x1680}, {0x2000, 0x200A},
+        {0x2028, 0x2029}, {0x202F, 0x202F}, {0x205F, 0x205F}, {0x3000, 0x3000}, {0xFEFF, 0xFEFF}};
+    int negated = letter >= 'A' && letter <= 'Z';
+    switch (letter | 0x20) {
+    case 'd':
+        return regex_add(r, digits, 1, negated);
+    case 'w':
+        return regex_add(r, words, 4, negated);
+    case 's':
+        return regex_add(r, spaces, sizeof spaces / sizeof *spaces, negated);
+    default:
+        return -2;
+    }
+}
+
+/* Surrogates are no characters. */
+static uint32_t following(uint32_t c) { return c == 0xD7FF ? 0xE000 : c + 1; }
+
+static size_t write_char(uint8_t *out, uint32_t c)
+{
+    size_t n = c < 0x80 ? 1 : c < 0x800 ? 2 : c < 0x10000 ? 3 : 4;
+    static const uint8_t lead[] = {0, 0, 0xC0, 0xE0, 0xF0};
+    for (size_t i = n - 1; i > 0; i--, c >>= 6)
+        out[i] = (uint8_t)(0x80 | (c & 0x3F));
+    out[0] = (uint8_t)(lead[n] | c);
+    return n;
+}
+
+static uint32_t read_char(const uint8_t *p)
+{
+    static const uint8_t length[] = {1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 2, 2, 3, 4};
+    uint8_t n = length[p[0] >> 4];
+    uint32_t c = n == 1 ? p[0] : p[0] & (0x7Fu >> n);
+    for (uint8_t i = 1; i < n; i++)
+        c = c << 6 | (p[i] & 0x3F);
+    return c;
+}
+
+/* Runs of matching code points in a text of all code points. */
+static int scan(struct regex *r, const pcre2_code *code, const uint8_t *all, size_t n)
+{
+    pcre2_match_data *match = pcre2_match_data_create(1, NULL);
+    int failed = !match;
+    for (size_t at = 0; !failed && at < n;) {
+        if (pcre2_match(code, all, n, at, PCRE2_NO_UTF_CHECK, match, NULL) < 0)
+            break;
+        const PCRE2_SIZE *found = pcre2_get_ovector_pointer(match);
+        size_t last = found[1] - 1;
+        while ((all[last] & 0xC0) == 0x80)
+            last--;
+        failed = add_one(r, read_char(all + found[0]), read_char(all + last));
+        at = found[1];
+    }
+    pcre2_match_data_free(match);
+    return failed ? -1 : 0;
+}
+
+int regex_property(struct regex *r, const char *name, size_t n, int negated)
+{
+    char pattern[80];
+    int error;
+    PCRE2_SIZE where;
+    if (n == 0 || n > 48)
+        return -2;
+    for (size_t i = 0; i < n; i++)
+        if (!((name[i] >= 'a' && name[i] <= 'z') || (name[i] >= 'A' && name[i] <= 'Z') || name[i] == '_'))
+            return -2;
+    snprintf(pattern, sizeof pattern, "\\%c{%.*s}+", negated ? 'P' : 'p', (int)n, name);
+    pcre2_code *code = pcre2_compile((PCRE2_SPTR)pattern, PCRE2_ZERO_TERMINATED, PCRE2_UTF, &error, &where, NULL);
+    if (!code)
+        return -2;
+    uint8_t *all = malloc((size_t)4 * (LAST + 1));
+    size_t used = 0;
+    for (uint32_t c = 0; all && c <= LAST; c = following(c))
+        used += write_char(all + used, c);
+    int failed = all ? scan(r, code, all, used) : -1;
+    free(all);
+    pcre2_code_free(code);
+    return failed;
+}

@@ -1,0 +1,76 @@
+/* What the files of patterns share.
+ *
+ *   regex_read.c      text to tree                    regex_class.c     \d \w \s \p{..}
+ *   regex_parse.c     tree to an expression           regex_product.c   several patterns, lengths and names at once */
+#ifndef TEXT_REGEX_INNER_H
+#define TEXT_REGEX_INNER_H
+
+#include "text/regex.h"
+
+struct error;
+
+enum regex_kind { REGEX_EMPTY, REGEX_CLASS, REGEX_SEQUENCE, REGEX_CHOICE, REGEX_REPEAT, REGEX_BEGIN, REGEX_END };
+
+/* Children have smaller numbers than what holds them. */
+struct regex_node {
+    uint8_t kind;
+    int32_t child, next; /* first part, next part of the same whole; -1 none */
+    int32_t min, max;    /* REGEX_REPEAT */
+    uint8_t anchored;    /* an anchor is in it */
+    uint32_t range, n;   /* REGEX_CLASS: of the ranges */
+};
+
+struct regex {
+    struct regex_node *node;
+    uint32_t n_node, room_node;
+    struct grammar_range *range;
+    uint32_t n_range, room_range;
+    int32_t root;
+};
+
+/* -1: ERR_INPUT: not a pattern; ERR_UNSUPPORTED: a pattern that cannot be a grammar. */
+int regex_read(struct regex *r, const char *pattern, size_t n, struct error *err);
+void regex_free(struct regex *r);
+
+/* Add ranges; 0, or -1: no memory. negated: all code points but those. */
+int regex_add(struct regex *r, const struct grammar_range *range, size_t n, int negated);
+/* The class of an escape: d D w W s S; -2: none. */
+int regex_escape_class(struct regex *r, int letter);
+/* \p{name}, \P{name}. -1: no memory, -2: no such property. */
+int regex_property(struct regex *r, const char *name, size_t n, int negated);
+
+/* How one code point is written: raw, or as JSON writes it. */
+struct regex_letters {
+    grammar_expr (*one_of)(void *arg, struct grammar_maker *m, const struct grammar_range *range, size_t n);
+    void *arg;
+};
+extern const struct regex_letters regex_raw;
+
+/* The texts that a pattern matches (whole) or is found in, as an expression. Errors stay in the maker. */
+grammar_expr regex_expr(const struct regex *r, struct grammar_maker *m, const struct regex_letters *letters, int whole);
+
+/* If the pattern is one class, repeated, from end to end: its node, and how often. */
+int regex_is_run(const struct regex *r, const struct regex_node **class, int32_t *min, int32_t *max);
+/* Lengths of matching texts, in code points; *max -1: no bound. A pattern that is searched has no upper bound. */
+void regex_lengths(const struct regex *r, int64_t *min, int64_t *max);
+
+/* 1: the pattern is found in a text. */
+int regex_holds(const struct regex *r, const char *text, size_t n);
+
+/* Texts that all of some patterns are found in and none of others, of some lengths, and not among some names. */
+struct regex_product {
+    const struct regex *const *with, *const *without;
+    size_t n_with, n_without;
+    int64_t min, max; /* max -1: no bound */
+    const struct regex_name {
+        const char *text; /* UTF-8 */
+        size_t n;
+    } * name;
+    size_t n_name;
+};
+/* -1: more than 20000 states. Nothing matches: the expression without texts. */
+grammar_expr regex_product(const struct regex_product *p, struct grammar_maker *m, const struct regex_letters *letters);
+
+enum { REGEX_STATES = 20000 };
+
+#endif

@@ -1,0 +1,29 @@
+/* Ranges of numbers as grammars: decimal texts are compared digit by digit, exactly, whatever their length. */
+#ifndef TEXT_SCHEMA_NUMBER_H
+#define TEXT_SCHEMA_NUMBER_H
+
+#include "text/grammar.h"
+
+/* By value: -1, 0, 1. Exponents beyond +-9999 count as that. */
+int number_compare(const char *a, size_t n_a, const char *b, size_t n_b);
+int number_is_integer(const char *text, size_t n);
+
+struct number_bound {
+    const char *text; /* as in JSON; NULL: none */
+    size_t n;
+    int exclusive;
+};
+
+/* Integers low..high of at most 19 digits. No such number: an expression without texts. */
+grammar_expr number_integers(struct grammar_maker *m, const struct number_bound *low, const struct number_bound *high);
+/* Decimals; with an exponent only if there is no bound at all. */
+grammar_expr number_decimals(struct grammar_maker *m, const struct number_bound *low, const struct number_bound *high);
+
+/* 1: there is such a number. */
+int number_exists(int integer, const struct number_bound *low, const struct number_bound *high);
+
+/* Integers that are multiples of a step 1..1000 between bounds. *possible 0: this cannot be written as a grammar. */
+grammar_expr number_multiples(struct grammar_maker *m, uint32_t step, const struct number_bound *low,
+                              const struct number_bound *high, int *possible);
+
+#endif

@@ -1,0 +1,377 @@
+/* Strings: how letters are written, lengths, patterns and formats.
+ *
+ * A letter is one code point of the decoded text. In JSON it is written raw, by a short escape, or as \uXXXX (two of them above
+ * U+FFFF), so a pattern reads escapes and raw characters alike, and a length counts each once. */
+#include "text/schema_inner.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* ---- letters -------------------------------------------------------------------------------------------------------------------- */
+
+static grammar_expr digit(struct grammar_maker *m, uint32_t low, uint32_t high)
+{
+    struct grammar_range r[3];
+    size_t n = 0;
+    if (low < 10)
+        r[n++] = (struct grammar_range){'0' + low, '0' + (high < 10 ? high : 9)};
+    if (high > 9) {
+        uint32_t first = low > 10 ? low - 10 : 0;
+        r[n++] = (struct grammar_range){'a' + first, 'a' + high - 10};
+        r[n++] = (struct grammar_range){'A' + first, 'A' + high - 10};
+    }
+    return grammar_class(m, r, n, 0);
+}
+
+static grammar_expr two(struct grammar_maker *m, grammar_expr a, grammar_expr b)
+{
+    return grammar_sequence(m, (grammar_expr[]){a, b}, 2);
+}
+
+/* Numbers low..high in n hexadecimal digits, either case. */
+static grammar_expr hex(struct grammar_maker *m, uint32_t low, uint32_t high, int n)
+{
+    uint32_t rest = n > 1 ? (1u << (4 * (n - 1))) - 1 : 0, first = low >> (4 * (n - 1)), last = high >> (4 * (n - 1));
+    grammar_expr part[3];
+    size_t parts = 0;
+    if (n == 1)
+        return digit(m, low, high);
+    if (first == last)
+        return two(m, digit(m, first, first), hex(m, low & rest, high & rest, n - 1));
+    if ((low & rest) != 0) {
+        part[parts++] = two(m, digit(m, first, first), hex(m, low & rest, rest, n - 1));
+        first++;
+    }
+    int cut = (high & rest) != rest;
+    if (first <= last - (uint32_t)cut)
+        part[parts++] = two(m, digit(m, first, last - (uint32_t)cut), grammar_repeat(m, digit(m, 0, 15), n - 1, n - 1));
+    if (cut)
+        part[parts++] = two(m, digit(m, last, last), hex(m, 0, high & rest, n - 1));
+    return grammar_choice(m, part, parts);
+}
+
+static grammar_expr hex_escape(struct grammar_maker *m, uint32_t low, uint32_t high)
+{
+    return two(m, grammar_text(m, "\\u", 2), hex(m, low, high, 4));
+}
+
+/* Pairs of surrogates of U+10000 and above. */
+static size_t pairs(struct grammar_maker *m, uint32_t low, uint32_t high, grammar_expr *out)
+{
+    uint32_t a = low - 0x10000, b = high - 0x10000, first = a >> 10, last = b >> 10;
+    size_t n = 0;
+    if (first == last) {
+        out[n++] = two(m, hex_escape(m, 0xD800 + first, 0xD800 + first),
+                       hex_escape(m, 0xDC00 + (a & 0x3FF), 0xDC00 + (b & 0x3FF)));
+        return n;
+    }
+    if (a & 0x3FF) {
+        out[n++] = two(m, hex_escape(m, 0xD800 + first, 0xD800 + first), hex_escape(m, 0xDC00 + (a & 0x3FF), 0xDFFF));
+        first++;
+    }
+    int cut = (b & 0x3FF) != 0x3FF;
+    if (first <= last - (uint32_t)cut)
+        out[n++] = two(m, hex_escape(m, 0xD800 + first, 0xD800 + last - (uint32_t)cut), hex_escape(m, 0xDC00, 0xDFFF));
+    if (cut)
+        out[n++] = two(m, hex_escape(m, 0xD800 + last, 0xD800 + last), hex_escape(m, 0xDC00, 0xDC00 + (b & 0x3FF)));
+    return n;
+}
+
+static int has(const struct grammar_range *r, size_t n, uint32_t c)
+{
+    for (size_t i = 0; i < n; i++)
+        if (c >= r[i].first && c <= r[i].last)
+            return 1;
+    return 0;
+}
+
+/* Part of ranges that lies within bounds, as ranges. */
+static size_t within(const struct grammar_range *r, size_t n, uint32_t low, uint32_t high, struct grammar_range *out)
+{
+    size_t kept = 0;
+    for (size_t i = 0; i < n; i++) {
+        uint32_t first = r[i].first > low ? r[i].first : low, last = r[i].last < high ? r[i].last : high;
+        if (first <= last)
+            out[kept++] = (struct grammar_range){first, last};
+    }
+    return kept;
+}
+
+static grammar_expr json_letter(struct schema *s, const struct grammar_range *range, size_t n)
+{
+    static const char plain[] = "\"\\/bfnrt", meant[] = "\"\\/\b\f\n\r\t";
+    struct grammar_maker *m = s->m;
+    struct grammar_range *raw = malloc((n + 1) * 4 * sizeof *raw);
+    grammar_expr *part = malloc((n + 4) * 8 * sizeof *part);
+    size_t n_raw = 0, parts = 0;
+    if (!raw || !part) {
+        free(raw);
+        free(part);
+        return schema_fail(s, NULL, "no memory");
+    }
+    n_raw += within(range, n, 0x20, 0x21, raw + n_raw);
+    n_raw += within(range, n, 0x23, 0x5B, raw + n_raw);
+    n_raw += within(range, n, 0x5D, 0x10FFFF, raw + n_raw);
+    if (n_raw)
+        part[parts++] = grammar_class(m, raw, n_raw, 0);
+    struct grammar_range letters[8];
+    size_t n_letters = 0;
+    for (int i = 0; i < 8; i++)
+        if (has(range, n, (unsigned char)meant[i]))
+            letters[n_letters++] = (struct grammar_range){(unsigned char)plain[i], (unsigned char)plain[i]};
+    if (n_letters)
+        part[parts++] = two(m, grammar_text(m, "\\", 1), grammar_class(m, letters, n_letters, 0));
+    for (size_t i = 0; i < n; i++) {
+        struct grammar_range r;
+        if (within(&range[i], 1, 0, 0xD7FF, &r))
+            part[parts++] = hex_escape(m, r.first, r.last);
+        if (within(&range[i], 1, 0xE000, 0xFFFF, &r))
+            part[parts++] = hex_escape(m, r.first, r.last);
+        if (within(&range[i], 1, 0x10000, 0x10FFFF, &r))
+            parts += pairs(m, r.first, r.last, part + parts);
+    }
+    grammar_expr e = grammar_choice(m, part, parts);
+    free(raw);
+    free(part);
+    return e;
+}
+
+static grammar_expr one_of(void *arg, struct grammar_maker *m, const struct grammar_range *range, size_t n)
+{
+    struct schema *s = arg;
+    return s->how.syntax == SCHEMA_GEMMA ? grammar_class(m, range, n, 0) : json_letter(s, range, n);
+}
+
+struct regex_letters schema_letters_of(struct schema *s) { return (struct regex_letters){one_of, s}; }
+
+static grammar_expr any_letter(struct schema *s)
+{
+    static const struct grammar_range all = {0, 0x10FFFF};
+    if (s->letter < 0)
+        s->letter = one_of(s, s->m, &all, 1);
+    return s->letter;
+}
+
+/* ---- quotes --------------------------------------------------------------------------------------------------------------------- */
+
+static const char gemma_quote[] = "<|\"|>";
+
+static grammar_expr quote(struct schema *s)
+{
+    if (s->how.syntax != SCHEMA_GEMMA)
+        return schema_word(s, "\"");
+    return s->how.quote >= 0 ? grammar_token(s->m, s->how.quote) : schema_word(s, gemma_quote);
+}
+
+grammar_expr schema_quoted(struct schema *s, grammar_expr content)
+{
+    return grammar_sequence(s->m, (grammar_expr[]){quote(s), content, quote(s)}, 3);
+}
+
+grammar_expr schema_any_string(struct schema *s)
+{
+    if (s->string >= 0)
+        return s->string;
+    grammar_expr e;
+    if (s->how.syntax == SCHEMA_GEMMA && s->how.quote < 0)
+        e = schema_sequence(s, quote(s), grammar_until(s->m, gemma_quote, strlen(gemma_quote)));
+    else
+        e = schema_quoted(s, grammar_repeat(s->m, any_letter(s), 0, GRAMMAR_MANY));
+    int32_t rule = grammar_rule(s->m, "string");
+    grammar_define(s->m, rule, e);
+    return s->string = grammar_call(s->m, rule);
+}
+
+/* Keys that are not declared: strings, but bare words where keys are. */
+static const struct grammar_range bare[] = {{'-', '.'}, {'0', '9'}, {'A', 'Z'}, {'_', '_'}, {'a', 'z'}};
+enum { BARE = sizeof bare / sizeof *bare };
+
+static grammar_expr one_of_bare(void *arg, struct grammar_maker *m, const struct grammar_range *range, size_t n)
+{
+    struct schema *s = arg;
+    struct grammar_range *kept = malloc((n + 1) * BARE * sizeof *kept);
+    size_t n_kept = 0;
+    if (!kept)
+        return schema_fail(s, NULL, "no memory");
+    for (size_t i = 0; i < BARE; i++)
+        n_kept += within(range, n, bare[i].first, bare[i].last, kept + n_kept);
+    grammar_expr e = n_kept ? grammar_class(m, kept, n_kept, 0) : grammar_choice(m, NULL, 0);
+    free(kept);
+    return e;
+}
+
+struct regex_letters schema_key_letters(struct schema *s)
+{
+    return (struct regex_letters){s->how.syntax == SCHEMA_GEMMA ? one_of_bare : one_of, s};
+}
+
+grammar_expr schema_other_key(struct schema *s, grammar_expr letters)
+{
+    return s->how.syntax == SCHEMA_GEMMA ? letters : schema_quoted(s, letters);
+}
+
+grammar_expr schema_any_key(struct schema *s)
+{
+    if (s->how.syntax != SCHEMA_GEMMA)
+        return schema_any_string(s);
+    grammar_expr word = grammar_repeat(s->m, grammar_class(s->m, bare, BARE, 0), 1, GRAMMAR_MANY);
+    return grammar_choice(s->m, (grammar_expr[]){word, schema_any_string(s)}, 2);
+}
+
+/* ---- formats -------------------------------------------------------------------------------------------------------------------- */
+
+#define MONTH_DAYS                                                                                                     \
+    "((0[13578]|1[02])-(0[1-9]|[12][0-9]|3[01])|(0[469]|11)-(0[1-9]|[12][0-9]|30)|02-(0[1-9]|1[0-9]|2[0-8]))"
+/* years that 4 divides, but not by 100 unless by 400 */
+#define LEAP  "([0-9]{2}(0[48]|[2468][048]|[13579][26])|(0[048]|[2468][048]|[13579][26])00)-02-29"
+#define DATE  "([0-9]{4}-" MONTH_DAYS "|" LEAP ")"
+#define TIME  "([01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9](\\.[0-9]{1,9})?([zZ]|[+-]([01][0-9]|2[0-3]):[0-5][0-9])"
+#define OCTET "(25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9])"
+#define IPV4  OCTET "(\\." OCTET "){3}"
+#define LABEL "[a-zA-Z0-9]([a-zA-Z0-9-]{0,61}[a-zA-Z0-9])?"
+#define H16   "[0-9a-fA-F]{1,4}"
+#define LS32  "(" H16 ":" H16 "|" IPV4 ")"
+#define PCHAR "([a-zA-Z0-9._~!$&'()*+,;=:@-]|%[0-9a-fA-F]{2})"
+#define AUTHORITY                                                                                                      \
+    "(([a-zA-Z0-9._~!$&'()*+,;=:-]|%[0-9a-fA-F]{2})*@)?([a-zA-Z0-9._~!$&'()*+,;=-]|%[0-9a-fA-F]{2})*(:[0-9]*)?"
+
+static const struct {
+    const char *name, *pattern;
+} formats[] = {
+    {"date", "^" DATE "$"},
+    {"time", "^" TIME "$"},
+    {"date-time", "^" DATE "[tT]" TIME "$"},
+    {"duration", "^P([0-9]+W|([0-9]+Y([0-9]+M([0-9]+D)?)?|[0-9]+M([0-9]+D)?|[0-9]+D)(T([0-9]+H([0-9]+M([0-9]+S)?)?|"
+                 "[0-9]+M([0-9]+S)?|[0-9]+S))?|T([0-9]+H([0-9]+M([0-9]+S)?)?|[0-9]+M([0-9]+S)?|[0-9]+S))$"},
+    {"email", "^[a-zA-Z0-9!#$%&'*+/=?^_`{|}~-]+(\\.[a-zA-Z0-9!#$%&'*+/=?^_`{|}~-]+)*@" LABEL "(\\." LABEL ")*$"},
+    {"hostname", "^" LABEL "(\\." LABEL ")*$"},
+    {"ipv4", "^" IPV4 "$"},
+    {"ipv6",
+     "^((" H16 ":){6}" LS32 "|::(" H16 ":){5}" LS32 "|(" H16 ")?::(" H16 ":){4}" LS32 "|((" H16 ":){0,1}" H16
+     ")?::(" H16 ":){3}" LS32 "|((" H16 ":){0,2}" H16 ")?::(" H16 ":){2}" LS32 "|((" H16 ":){0,3}" H16 ")?::" H16
+     ":" LS32 "|((" H16 ":){0,4}" H16 ")?::" LS32 "|((" H16 ":){0,5}" H16 ")?::" H16 "|((" H16 ":){0,6}" H16 ")?::)$"},
+    {"uuid", "^[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}$"},
+    {"uri", "^[a-zA-Z][a-zA-Z0-9+.-]*:(//" AUTHORITY "(/" PCHAR "*)*|/(" PCHAR "+(/" PCHAR "*)*)?|" PCHAR "+(/" PCHAR
+            "*)*)?(\\?(" PCHAR "|[/?])*)?(#(" PCHAR "|[/?])*)?$"},
+};
+
+static const char *format_pattern(const struct schema_node *format)
+{
+    for (size_t i = 0; i < sizeof formats / sizeof *formats; i++)
+        if (node_is_text(format, formats[i].name))
+            return formats[i].pattern;
+    return NULL; /* an annotation */
+}
+
+/* ---- a string ------------------------------------------------------------------------------------------------------------------- */
+
+struct patterns {
+    struct regex *r;
+    const struct regex **list;
+    const struct schema_node **at;
+    size_t n;
+};
+
+/* The patterns and formats of all terms, once each. -1: an error. */
+static int collect(struct shape *x, struct patterns *p)
+{
+    struct schema *s = x->s;
+    size_t most = 2 * (size_t)x->terms->n;
+    p->r = arena_array(&s->arena, most + 1, sizeof *p->r);
+    p->list = arena_array(&s->arena, most + 1, sizeof *p->list);
+    p->at = arena_array(&s->arena, most + 1, sizeof *p->at);
+    if (!p->r || !p->list || !p->at)
+        return schema_fail(s, NULL, "no memory"), -1;
+    for (uint32_t i = 0; i < 2 * x->terms->n; i++) {
+        const struct schema_node *keyword = node_member(x->terms->t[i / 2].node, i % 2 ? "format" : "pattern");
+        struct error err = {0};
+        if (keyword && keyword->kind != NODE_STRING)
+            return schema_fail(s, keyword, "%s is not a string", i % 2 ? "format" : "pattern"), -1;
+        const char *pattern = keyword && i % 2 ? format_pattern(keyword) : keyword ? keyword->text : NULL;
+        int known = !pattern;
+        for (size_t j = 0; j < p->n && !known; j++)
+            known = node_equal(p->at[j], keyword) && (p->at[j]->n_key == keyword->n_key);
+        if (known)
+            continue;
+        if (regex_read(&p->r[p->n], pattern, i % 2 ? strlen(pattern) : keyword->n, &err)) {
+            if (err.code != ERR_UNSUPPORTED)
+                return schema_fail(s, keyword, "%s", err.text), -1;
+            if (schema_refuse(s, keyword, "%s", err.text))
+                return -1;
+            continue;
+        }
+        p->list[p->n] = &p->r[p->n];
+        p->at[p->n++] = keyword;
+    }
+    return 0;
+}
+
+static grammar_expr letters_repeated(struct schema *s, grammar_expr letter, int64_t min, int64_t max)
+{
+    return grammar_repeat(s->m, letter, (int32_t)min, max < 0 ? GRAMMAR_MANY : (int32_t)max);
+}
+
+/* One pattern that is a run of letters of one class: the lengths join its count. */
+static grammar_expr run(struct shape *x, const struct regex *r, const struct regex_node *class, int32_t min,
+                        int32_t max)
+{
+    struct schema *s = x->s;
+    int64_t least = min > x->min_length ? min : x->min_length, most = max == GRAMMAR_MANY ? -1 : max;
+    if (x->max_length >= 0 && (most < 0 || x->max_length < most))
+        most = x->max_length;
+    if (most >= 0 && least > most)
+        return grammar_choice(s->m, NULL, 0);
+    return letters_repeated(s, one_of(s, s->m, r->range + class->range, class->n), least, most);
+}
+
+static grammar_expr content(struct shape *x, const struct patterns *p)
+{
+    struct schema *s = x->s;
+    struct regex_letters letters = schema_letters_of(s);
+    const struct regex_node *class;
+    int64_t shortest, longest;
+    int32_t min, max;
+    int lengths = x->min_length > 0 || x->max_length >= 0;
+    if (p->n == 0)
+        return letters_repeated(s, any_letter(s), x->min_length, x->max_length);
+    regex_lengths(p->list[0], &shortest, &longest);
+    if (p->n == 1 && regex_is_run(p->list[0], &class, &min, &max))
+        return run(x, p->list[0], class, min, max);
+    if (p->n == 1 &&
+        (!lengths || (shortest >= x->min_length && longest >= 0 && (x->max_length < 0 || longest <= x->max_length))))
+        return regex_expr(p->list[0], s->m, &letters, 0);
+    if (p->n == 1 && x->max_length < 0 && shortest >= x->min_length)
+        return regex_expr(p->list[0], s->m, &letters, 0);
+    struct regex_product product = {.with = p->list, .n_with = p->n, .min = x->min_length, .max = x->max_length};
+    grammar_expr e = regex_product(&product, s->m, &letters);
+    return e >= 0 ? e
+                  : schema_fail(s, p->at[0], "patterns and lengths together need more than %d states", REGEX_STATES);
+}
+
+grammar_expr schema_string(struct shape *x)
+{
+    struct schema *s = x->s;
+    struct patterns p = {0};
+    const struct schema_node *first = x->terms->t[0].node;
+    if (x->max_length >= 0 && x->min_length > x->max_length)
+        return schema_empty(s, first, "minLength %lld and maxLength %lld of the schemas of this place leave no string",
+                            (long long)x->min_length, (long long)x->max_length);
+    int failed = collect(x, &p);
+    grammar_expr e = 0;
+    if (!failed && p.n == 0 && x->min_length <= 0 && x->max_length < 0) {
+        e = schema_any_string(s);
+    } else if (!failed) {
+        grammar_expr inside = content(x, &p);
+        if (schema_is_empty(s, inside)) {
+            e = schema_empty(s, p.n ? p.at[0] : first, "no string fits the pattern and the other keywords");
+        } else {
+            int32_t rule = grammar_rule(s->m, "string with a pattern or a length");
+            grammar_define(s->m, rule, schema_quoted(s, inside));
+            e = grammar_call(s->m, rule);
+        }
+    }
+    for (size_t i = 0; i < p.n; i++)
+        regex_free(&p.r[i]);
+    return e;
+}
