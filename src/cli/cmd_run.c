@@ -2,8 +2,9 @@
  *
  * The answer goes to stdout as it comes; everything else goes to stderr. The first Ctrl-C ends the answer, the second the
  * program. A chat's earlier turns stay in the sequence: only what is new of the conversation is computed. */
-#include "cli.h"
-#include "flags.h"
+#include "cli/cli.h"
+#include "cli/flags.h"
+#include "cli/tools.h"
 
 #include <errno.h>
 #include <jansson.h>
@@ -22,12 +23,14 @@ static const char usage[] =
 
 struct chat {
     struct stoker *engine;
-    struct stoker_request request; /* sampling and limits; prompt is filled per turn */
-    struct stoker_message *message;
-    size_t n, cap;
-    char **owned; /* texts of the messages */
-    int think, json, stats;
-    stoker_id last; /* to continue from */
+    struct stoker_request request; /* sampling and limits; prompt and constraint are filled per turn */
+    json_t *message;               /* the conversation so far: OpenAI's messages */
+    struct cli_tools tools;
+    struct stoker_reply_options reply; /* prompt is filled per turn */
+    int n_call;                        /* calls so far, for their ids */
+    int json, stats;
+    const char *think; /* "on", "off"; NULL: as the template has it */
+    stoker_id last;    /* to continue from */
 };
 
 static volatile sig_atomic_t interrupts;
@@ -65,68 +68,69 @@ static size_t invalid_utf8(const char *text, size_t n)
     return n;
 }
 
-static int add_message(struct chat *c, const char *role, const char *text, size_t n)
+/* message is given away. -1: no memory, or NULL. */
+static int add_message(struct chat *c, json_t *message) { return json_array_append_new(c->message, message); }
+
+static json_t *text_message(const char *role, const char *text, size_t n)
 {
-    if (c->n == c->cap) {
-        c->cap = c->cap ? 2 * c->cap : 16;
-        struct stoker_message *m = realloc(c->message, c->cap * sizeof *m);
-        char **o = m ? realloc(c->owned, c->cap * sizeof *o) : NULL;
-        if (m)
-            c->message = m;
-        if (!o)
-            return -1;
-        c->owned = o;
-    }
-    char *copy = malloc(n + 1);
-    if (!copy)
-        return -1;
-    memcpy(copy, text, n);
-    copy[n] = 0;
-    c->owned[c->n] = copy;
-    c->message[c->n++] = (struct stoker_message){role, copy, n};
-    return 0;
+    return json_pack("{s:s, s:o}", "role", role, "content", json_stringn(text, n));
 }
 
 /* ---- one answer ------------------------------------------------------------------------------------------------------------- */
 
 struct answer {
-    struct stoker_text *text;
-    char *bytes; /* all of it, for the conversation and --json */
-    size_t n, cap;
-    int quiet;
-    int lost; /* errno: nobody reads on, or the disk is full */
+    struct stoker_reply *reply;
+    int quiet, terminal;
+    int shown;  /* something was */
+    int dimmed; /* the terminal shows reasoning */
+    int lost;   /* errno: nobody reads on, or the disk is full */
 };
 
-static void emit(struct answer *a, const char *text, size_t n)
+static void show(struct answer *a, const char *text, size_t n)
 {
-    if (n == 0)
+    if (a->quiet || n == 0)
         return;
-    if (!a->quiet) {
-        fwrite(text, 1, n, stdout);
-        if (fflush(stdout) && !a->lost)
-            a->lost = errno;
-    }
-    if (a->n + n > a->cap) {
-        size_t cap = (a->n + n) * 2 + 256;
-        char *grown = realloc(a->bytes, cap);
-        if (!grown)
-            return;
-        a->bytes = grown;
-        a->cap = cap;
-    }
-    memcpy(a->bytes + a->n, text, n);
-    a->n += n;
+    a->shown = 1;
+    fwrite(text, 1, n, stdout);
+    if (fflush(stdout) && !a->lost)
+        a->lost = errno;
 }
 
-static void print_json(const struct answer *a, const struct stoker_event *end)
+static void end_dimming(struct answer *a)
+{
+    static const char plain[] = "\033[0m\n";
+    if (a->dimmed)
+        show(a, plain, sizeof plain - 1);
+    a->dimmed = 0;
+}
+
+/* Reasoning is for a person at a terminal, dimmed; calls are shown when they are asked about. */
+static void on_piece(void *arg, const struct stoker_piece *p)
+{
+    static const char dim[] = "\033[2m";
+    struct answer *a = arg;
+    if (p->kind == STOKER_PIECE_REASONING && a->terminal) {
+        if (!a->dimmed)
+            show(a, dim, sizeof dim - 1);
+        a->dimmed = 1;
+        show(a, p->text, p->n);
+    } else if (p->kind == STOKER_PIECE_CONTENT) {
+        end_dimming(a);
+        show(a, p->text, p->n);
+    }
+}
+
+/* message: what the answer was, as OpenAI's message. */
+static void print_json(const json_t *message, const struct stoker_event *end)
 {
     static const char *const reasons[] = {"stop", "length", "cancelled"};
-    json_t *o = json_pack("{s:o, s:s, s:I, s:I, s:I, s:I, s:f, s:f}", "text",
-                          json_stringn(a->bytes ? a->bytes : "", a->n), "end", reasons[end->u.end.reason],
-                          "prompt_tokens", (json_int_t)end->u.end.n_prompt, "cached_tokens",
+    json_t *content = json_object_get(message, "content");
+    json_t *o = json_pack("{s:o, s:s, s:I, s:I, s:I, s:I, s:f, s:f, s:O}", "text",
+                          json_is_string(content) ? json_incref(content) : json_string(""), "end",
+                          reasons[end->u.end.reason], "prompt_tokens", (json_int_t)end->u.end.n_prompt, "cached_tokens",
                           (json_int_t)end->u.end.n_cached, "tokens", (json_int_t)end->u.end.n_generated, "seed",
                           (json_int_t)end->u.end.seed, "prompt_seconds", end->u.end.prompt_seconds, "seconds",
-                          end->u.end.generate_seconds);
+                          end->u.end.generate_seconds, "message", message);
     if (o) {
         json_dumpf(o, stdout, JSON_COMPACT | JSON_PRESERVE_ORDER);
         putchar('\n');
@@ -157,97 +161,172 @@ static void print_stats(const struct chat *c, const struct stoker_stats *before,
 /* Take events until the last one. 0, or the exit status of a failure. */
 static int follow(struct chat *c, stoker_id id, struct answer *a, struct stoker_event *end)
 {
-    int cancelled = 0;
+    struct stoker_error err;
+    int cancelled = 0, over = 0;
     for (;;) {
         int got = stoker_next_event(c->engine, id, 100, end);
         if (got < 0)
             return 1;
-        if ((interrupts || a->lost) && !cancelled) {
+        if ((interrupts || a->lost || over) && !cancelled) {
             stoker_cancel(c->engine, id);
             cancelled = 1;
         }
-        const char *text;
         if (got == 0)
             continue;
-        if (end->kind == STOKER_TOKEN && a->text)
-            emit(a, text, stoker_text_next(a->text, end->u.token.id, &text));
+        if (end->kind == STOKER_TOKEN && !over && (over = stoker_reply_token(a->reply, end->u.token.id, &err)) < 0)
+            return report(&err);
         if (end->kind == STOKER_FAILED) {
             report(&end->error);
             return 1;
         }
-        if (end->kind == STOKER_END)
+        if (end->kind == STOKER_END) {
+            if (over)
+                end->u.end.reason = STOKER_END_TEXT;
             return 0;
+        }
     }
+}
+
+/* Messages as the model reads them. */
+static int render(const struct chat *c, json_t *messages, struct stoker_prompt *out, struct stoker_error *err)
+{
+    *err = (struct stoker_error){STOKER_ERR_MEMORY, "no memory for the conversation"};
+    json_t *o = json_pack("{s:O}", "messages", messages);
+    if (o && c->tools.shown)
+        json_object_set(o, "tools", c->tools.shown);
+    if (o && c->think)
+        json_object_set_new(o, "enable_thinking", json_boolean(strcmp(c->think, "on") == 0));
+    char *text = o ? json_dumps(o, JSON_PRESERVE_ORDER) : NULL;
+    int failed = !text || stoker_prompt(stoker_templates_of(c->engine), text, strlen(text), out, NULL, err);
+    free(text);
+    json_decref(o);
+    return failed ? -1 : 0;
 }
 
 /* How much of a prompt the next turn's will begin with: templates may open an answer otherwise than they repeat it. */
-static size_t lasting(const struct chat *c, const stoker_token *prompt, size_t n)
+static size_t lasting(const struct chat *c, const struct stoker_prompt *p)
 {
-    struct stoker_message *m = malloc((c->n + 2) * sizeof *m);
-    stoker_token *next = NULL;
-    size_t n_next = 0, same = 0;
+    struct stoker_prompt next = {0};
     struct stoker_error ignored;
-    if (!m)
-        return n;
-    memcpy(m, c->message, c->n * sizeof *m);
-    m[c->n] = (struct stoker_message){"assistant", "A", 1};
-    m[c->n + 1] = (struct stoker_message){"user", "B", 1};
-    if (stoker_chat(c->engine, m, c->n + 2, c->think, &next, &n_next, &ignored))
-        n_next = 0;
-    while (same < n && same < n_next && prompt[same] == next[same])
-        same++;
-    free(next);
-    free(m);
+    size_t same = 0;
+    json_t *m = json_copy(c->message);
+    json_array_append_new(m, text_message("assistant", "A", 1));
+    json_array_append_new(m, text_message("user", "B", 1));
+    if (m && render(c, m, &next, &ignored) == 0)
+        while (same < p->n_token && same < next.n_token && p->token[same] == next.token[same])
+            same++;
+    stoker_prompt_free(&next);
+    json_decref(m);
     return same;
 }
 
-static int answer(struct chat *c)
+/* Hand the conversation over; the reply will take its answer apart. */
+static int begin(struct chat *c, struct answer *a, stoker_id *id)
 {
     struct stoker_error err;
-    struct stoker_stats before;
-    stoker_token *prompt = NULL;
-    if (stoker_chat(c->engine, c->message, c->n, c->think, &prompt, &c->request.n_prompt, &err))
-        return report(&err), 1;
-    c->request.prompt = prompt;
-    c->request.resume = c->last;
-    c->request.keep = 1;
-    size_t same = lasting(c, prompt, c->request.n_prompt);
-    c->request.snapshot_at = &same;
-    c->request.n_snapshot_at = same > 0 && same < c->request.n_prompt;
-    stoker_stats_of(c->engine, &before);
-    stoker_id id;
-    int failed = stoker_submit(c->engine, &c->request, &id, &err);
-    free(prompt);
-    if (failed)
-        return report(&err), 1;
+    struct stoker_prompt prompt = {0};
+    int failed = render(c, c->message, &prompt, &err);
+    size_t same = failed ? 0 : lasting(c, &prompt);
+    if (!failed) {
+        c->request.prompt = c->reply.prompt = prompt.token;
+        c->request.n_prompt = c->reply.n_prompt = prompt.n_token;
+        c->request.resume = c->last;
+        c->request.keep = 1;
+        c->request.snapshot_at = &same;
+        c->request.n_snapshot_at = same > 0 && same < prompt.n_token;
+        failed = stoker_reply_open(&a->reply, c->engine, &c->reply, on_piece, a, &err);
+    }
+    if (!failed) {
+        c->request.constraint = stoker_reply_constraint(a->reply);
+        failed = stoker_submit(c->engine, &c->request, id, &err);
+    }
+    stoker_prompt_free(&prompt);
+    return failed ? report(&err), 1 : 0;
+}
 
-    struct answer a = {.text = stoker_text_open(c->engine), .quiet = c->json};
+/* The answer as a message; its calls get ids of their own, for an answer may repeat those of an earlier one. */
+static json_t *answer_message(struct chat *c, const struct answer *a)
+{
+    char id[32];
+    size_t i;
+    json_t *call;
+    const char *text = stoker_reply_message(a->reply);
+    json_t *message = text ? json_loads(text, JSON_ALLOW_NUL, NULL) : NULL;
+    json_array_foreach(json_object_get(message, "tool_calls"), i, call)
+    {
+        snprintf(id, sizeof id, "call_%d", c->n_call++);
+        json_object_set_new(call, "id", json_string(id));
+    }
+    return message;
+}
+
+/* Results of the answer's calls, asked for one by one, become messages. 1: there is something for the model to go on with. */
+static int take_results(struct chat *c, const struct answer *a, const json_t *message)
+{
+    size_t n_call = stoker_reply_n_call(a->reply);
+    for (size_t i = 0; i < n_call; i++) {
+        const json_t *call = json_array_get(json_object_get(message, "tool_calls"), i);
+        const char *arguments, *name;
+        size_t n, n_result = 0;
+        name = stoker_reply_call(a->reply, i, &arguments, &n);
+        char *result = tools_ask(&c->tools, name, arguments, n, &n_result);
+        json_t *m = result ? text_message("tool", result, n_result) : NULL;
+        free(result);
+        json_object_set(m, "tool_call_id", json_object_get(call, "id"));
+        if (!m || add_message(c, m))
+            return 0;
+    }
+    return n_call > 0;
+}
+
+/* What is printed behind an answer. */
+static int conclude(struct chat *c, struct answer *a, const json_t *message, const struct stoker_event *end)
+{
+    if (c->json)
+        print_json(message, end);
+    else if (a->shown || stoker_reply_n_call(a->reply) == 0)
+        putchar('\n');
+    if (fflush(stdout) && !a->lost)
+        a->lost = errno;
+    if (a->lost) {
+        fprintf(stderr, "stoker: the answer cannot be written: %s\n", strerror(a->lost));
+        clearerr(stdout);
+        return 1;
+    }
+    if (end->u.end.reason == STOKER_END_CANCELLED && !c->json)
+        fprintf(stderr, "(stopped)\n");
+    return 0;
+}
+
+/* One answer; *more: results of its calls were added to the conversation. */
+static int answer(struct chat *c, int *more)
+{
+    struct stoker_stats before;
     struct stoker_event end;
-    const char *text;
+    struct stoker_error err;
+    stoker_id id;
+    struct answer a = {.quiet = c->json, .terminal = isatty(STDOUT_FILENO)};
+    *more = 0;
+    stoker_stats_of(c->engine, &before);
     interrupts = 0;
-    int status = follow(c, id, &a, &end);
-    if (a.text)
-        emit(&a, text, stoker_text_end(a.text, &text));
-    stoker_text_close(a.text);
+    int status = begin(c, &a, &id);
+    if (status == 0)
+        status = follow(c, id, &a, &end);
+    if (status == 0 && stoker_reply_end(a.reply, &err))
+        status = report(&err);
+    end_dimming(&a);
     if (status == 0) {
+        json_t *message = answer_message(c, &a);
         c->last = id;
-        if (!c->json)
-            putchar('\n');
-        else
-            print_json(&a, &end);
-        if (fflush(stdout) && !a.lost)
-            a.lost = errno;
-        if (a.lost) {
-            fprintf(stderr, "stoker: the answer cannot be written: %s\n", strerror(a.lost));
-            clearerr(stdout);
-            status = 1;
-        } else if (end.u.end.reason == STOKER_END_CANCELLED && !c->json)
-            fprintf(stderr, "(stopped)\n");
+        status = conclude(c, &a, message, &end);
         if (c->stats)
             print_stats(c, &before, &end);
-        add_message(c, "assistant", a.bytes ? a.bytes : "", a.n);
+        add_message(c, json_incref(message));
+        if (status == 0 && end.u.end.reason != STOKER_END_CANCELLED && !c->json)
+            *more = take_results(c, &a, message);
+        json_decref(message);
     }
-    free(a.bytes);
+    stoker_reply_close(a.reply);
     return status;
 }
 
@@ -264,11 +343,15 @@ static int turn(struct chat *c, const char *text, size_t n)
         fprintf(stderr, "stoker: the prompt is empty; give some text with -p or on stdin\n");
         return 1;
     }
-    if (add_message(c, "user", text, n)) {
+    if (add_message(c, text_message("user", text, n))) {
         fprintf(stderr, "stoker: no memory for the conversation\n");
         return 1;
     }
-    return answer(c);
+    int status, more;
+    do
+        status = answer(c, &more);
+    while (status == 0 && more);
+    return status;
 }
 
 /* Lines of stdin, one turn each; an empty line is not a turn. Ctrl-C at the prompt ends. */
@@ -311,7 +394,7 @@ int cmd_run(int argc, char **argv)
     struct stoker_options o = {.progress = show_loading};
     struct chat c = {.request = {.sampling = stoker_sampling_defaults()}};
     struct stoker_sampling *s = &c.request.sampling;
-    const char *prompt = NULL, *system = NULL, *think = "off", *model = NULL;
+    const char *prompt = NULL, *system = NULL, *model = NULL, *tools = NULL, *close = "on";
     const struct flag mine[] = {
         {"-p", "--prompt", FLAG_TEXT, &prompt, 0, 0, "TEXT", "one prompt; without it: lines of stdin"},
         {"--system", NULL, FLAG_TEXT, &system, 0, 0, "TEXT", "system message"},
@@ -324,7 +407,16 @@ int cmd_run(int argc, char **argv)
         {"--min-p", NULL, FLAG_REAL, &s->min_p, 0, 1, "P", "not below P times the likeliest (default 0.05; 0: off)"},
         {"--seed", NULL, FLAG_SEED, s, 0, 0, "N", "same seed, same answer (default: drawn)"},
         {"--ignore-eos", NULL, FLAG_SWITCH, &c.request.ignore_end, 0, 0, NULL, "go on behind the end of the text"},
-        {"--think", NULL, FLAG_TEXT, &think, 0, 0, "on|off", "let the model think first (default off)"},
+        {"--think", NULL, FLAG_TEXT, &c.think, 0, 0, "on|off",
+         "let the model think first (default: as its template has it)"},
+        {"--chat-template", NULL, FLAG_TEXT, &o.chat_template, 0, 0, "FILE|NAME",
+         "chat template (default: the model's own)"},
+        {"--tools", NULL, FLAG_TEXT, &tools, 0, 0, "FILE", "tools the model may call; asks before it runs one"},
+        {"--tool-format", NULL, FLAG_TEXT, &o.tool_format, 0, 0, "NAME",
+         "how calls are written (default: as the template does)"},
+        {"--no-tool-grammar", NULL, FLAG_SWITCH, &c.reply.unchecked, 0, 0, NULL, "recognise calls, do not govern them"},
+        {"--close-at-limit", NULL, FLAG_TEXT, &close, 0, 0, "on|off",
+         "end calls well before the limit cuts them (default on)"},
         {"--stats", NULL, FLAG_SWITCH, &c.stats, 0, 0, NULL, "plan, cache and speed after each answer"},
         {"--json", NULL, FLAG_SWITCH, &c.json, 0, 0, NULL, "each answer as a JSON object"},
     };
@@ -332,29 +424,40 @@ int cmd_run(int argc, char **argv)
     int n_rest, status = flags_parse("run", usage, tables, 2, argc, argv, &model, 1, &n_rest);
     if (status != FLAGS_DONE)
         return status;
-    if (strcmp(think, "on") != 0 && strcmp(think, "off") != 0) {
-        fprintf(stderr, "stoker run: --think %s: on or off\n", think);
-        return 2;
-    }
-    c.think = strcmp(think, "on") == 0;
+    const struct {
+        const char *name, *value;
+    } switches[] = {{"--think", c.think}, {"--close-at-limit", close}};
+    for (int i = 0; i < 2; i++)
+        if (switches[i].value && strcmp(switches[i].value, "on") != 0 && strcmp(switches[i].value, "off") != 0) {
+            fprintf(stderr, "stoker run: %s %s: on or off\n", switches[i].name, switches[i].value);
+            return 2;
+        }
+    c.reply.free_limit = strcmp(close, "off") == 0;
     if (!model && !(model = embedded_model()))
         return 1;
+
+    if (tools_read(&c.tools, tools) || !(c.message = json_array())) {
+        tools_free(&c.tools);
+        return 1;
+    }
+    c.reply.tools = c.tools.json;
+    c.reply.n_tools = c.tools.n;
 
     struct stoker_error err;
     if (stoker_open(&c.engine, model, &o, &err)) {
         end_loading();
+        tools_free(&c.tools);
+        json_decref(c.message);
         return report(&err);
     }
     end_loading();
     struct sigaction act = {.sa_handler = on_interrupt};
     sigaction(SIGINT, &act, NULL);
     if (system)
-        add_message(&c, "system", system, strlen(system));
+        add_message(&c, text_message("system", system, strlen(system)));
     status = prompt ? turn(&c, prompt, strlen(prompt)) : converse(&c);
     stoker_close(c.engine);
-    for (size_t i = 0; i < c.n; i++)
-        free(c.owned[i]);
-    free(c.owned);
-    free(c.message);
+    tools_free(&c.tools);
+    json_decref(c.message);
     return status;
 }
