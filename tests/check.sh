@@ -34,6 +34,7 @@ quants         $shared/quants                       $shared/quants
 tokenizers     $shared/tokenizers                   $shared/tokenizers
 sampling       $shared/spec/sampling_cases.json     $shared/spec/sampling_cases.json
 tool_cases     $shared/spec/tool_cases              $shared/spec/tool_cases
+tool_calls_model -
 jinja          $shared/spec/jinja_cases.json        $shared/spec/jinja_cases.json
 templates      $shared/templates                    $shared/templates
 "

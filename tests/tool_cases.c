@@ -1,13 +1,21 @@
 /* links: text format base */
-/* Tool-call parsers against their cases: tool_cases [FOLDER or FILE.jsonl ..] (without: ../shared/spec/tool_cases; the README
- * there tells the format). Every case runs whole, byte by byte and at 20 random splits; the joined events must be the expected
- * answer, and every prefix must have published no more than a prefix of it, and no less than the case's partial results. Then the
- * same with calls published as they come: the joined pieces are equal, and of a cut call a beginning. */
+/* Tool-call parsers against their cases: tool_cases [FOLDER or FILE.jsonl ..]
+ * (without: ../shared/spec/tool_cases; the README there tells the format).
+ * Every case runs whole, byte by byte and at 20 random splits; the joined
+ * events must be the expected answer, and every prefix must have published no
+ * more than a prefix of it, and no less than the case's partial results. Then
+ * the same with calls published as they come: the joined pieces are equal, and
+ * of a cut call a beginning. */
 #include "base/error.h"
 #include "base/rng.h"
+#include "text/constraint.h"
+#include "text/template.h"
 #include "text/tool_buffer.h"
+#include "text/tool_grammar.h"
 #include "text/tool_list.h"
 #include "text/tool_parser.h"
+
+#include "text_fixture.h"
 
 #include <dirent.h>
 #include <jansson.h>
@@ -19,8 +27,11 @@
 enum { SPLITS = 20, MAX_CALLS = 64 };
 
 static int n_passed, n_failed, n_skipped;
+static char folder[4096]; /* of the file being read */
 
-/* ---- an answer put together from events ---------------------------------------------------------------------------- */
+/* ---- an answer put together from events
+ * ----------------------------------------------------------------------------
+ */
 
 struct answer {
     struct tool_buffer content, reasoning, truncated;
@@ -84,7 +95,9 @@ static void answer_free(struct answer *a)
     memset(a, 0, sizeof *a);
 }
 
-/* ---- pieces -------------------------------------------------------------------------------------------------------- */
+/* ---- pieces
+ * --------------------------------------------------------------------------------------------------------
+ */
 
 struct piece {
     size_t start, n;
@@ -112,7 +125,8 @@ static int is_token(const void *vocabulary, const char *text, size_t n)
     return 0;
 }
 
-/* Length of the longest token text at input[i], 0: none, or a span says that it is text. */
+/* Length of the longest token text at input[i], 0: none, or a span says that it
+ * is text. */
 static size_t token_here(const struct test_case *c, size_t i)
 {
     const struct tool_format *f = c->options.format;
@@ -148,7 +162,9 @@ static void cut_pieces(struct test_case *c)
     }
 }
 
-/* ---- comparing ----------------------------------------------------------------------------------------------------- */
+/* ---- comparing
+ * -----------------------------------------------------------------------------------------------------
+ */
 
 static char why[512];
 
@@ -204,7 +220,8 @@ static int same_errors(const struct answer *a, const json_t *errors)
     return same;
 }
 
-/* A block that broke or was cut had published calls; what came of each is a beginning of JSON. */
+/* A block that broke or was cut had published calls; what came of each is a
+ * beginning of JSON. */
 static int check_beginnings(const struct answer *a)
 {
     for (size_t i = 0; i < a->n_call; i++) {
@@ -274,7 +291,9 @@ static int check_partial(const struct test_case *c, const struct answer *a, size
     return 1;
 }
 
-/* ---- running ------------------------------------------------------------------------------------------------------- */
+/* ---- running
+ * -------------------------------------------------------------------------------------------------------
+ */
 
 /* Bytes of the next piece of text: all, one, or by chance. */
 static size_t step(int way, size_t left, uint64_t *count)
@@ -361,6 +380,195 @@ static void parser_case(const json_t *json, const json_t *tools)
         printf("FAIL %s: %s\n", c.id ? c.id : "?", why);
 }
 
+/* ---- round trips
+ * ---------------------------------------------------------------------------------------------------------
+ */
+
+/* Thinking that a message has as a part becomes a field of it. */
+static void take_thinking(json_t *message)
+{
+    json_t *parts = json_object_get(message, "content");
+    json_t *thinking = json_object_get(json_array_get(parts, 0), "thinking");
+    if (!thinking)
+        return;
+    json_object_set(message, "reasoning_content", thinking);
+    json_array_remove(parts, 0);
+    if (json_array_size(parts) == 0)
+        json_object_set_new(message, "content", json_string(""));
+}
+
+/* The request of a turn: a question, the message, its arguments as text, and if wanted the results of its calls. */
+static char *request_of(const json_t *json, const json_t *tools, int results)
+{
+    json_t *message = json_deep_copy(json_object_get(json, "message")), *call;
+    json_t *list = json_pack("[{s:s, s:s}, O]", "role", "user", "content", "Well?", message);
+    size_t i;
+    take_thinking(message);
+    json_array_foreach(json_object_get(message, "tool_calls"), i, call)
+    {
+        json_t *f = json_object_get(call, "function");
+        char *text = json_dumps(json_object_get(f, "arguments"), 0);
+        json_object_set_new(f, "arguments", json_string(text));
+        free(text);
+        if (results)
+            json_array_append_new(list, json_pack("{s:s, s:O, s:s}", "role", "tool", "tool_call_id",
+                                                  json_object_get(call, "id"), "content", "done"));
+    }
+    json_t *o = json_pack("{s:o}", "messages", list);
+    json_t *key = json_object_get(json, "tools"), *kwargs = json_object_get(json, "kwargs");
+    if (json_is_string(key))
+        json_object_set(o, "tools", json_object_get(tools, json_string_value(key)));
+    if (json_is_object(kwargs))
+        json_object_set(o, "chat_template_kwargs", kwargs);
+    char *text = json_dumps(o, 0);
+    json_decref(o);
+    json_decref(message);
+    return text;
+}
+
+/* 1: the rendering holds the case's input. */
+static int renders(const struct chat_template *t, const json_t *json, const json_t *tools, int results)
+{
+    struct template_error refused = {0};
+    struct template_prompt prompt = {0};
+    const json_t *input = json_object_get(json, "input");
+    char *request = request_of(json, tools, results);
+    int rc = template_render(t, NULL, request, strlen(request), NULL, &prompt, &refused);
+    int same = rc == 0 && memmem(prompt.text.bytes, prompt.text.n, json_string_value(input), json_string_length(input));
+    if (!same)
+        snprintf(why, sizeof why, "another rendering %s", refused.text);
+    if (rc == 0)
+        template_prompt_free(&prompt);
+    free(request);
+    return same;
+}
+
+/* The template, templates/NAME two folders up, writes the message as the case's input; some do so only in the middle of a
+ * conversation. */
+static void render_case(const json_t *json, const json_t *tools)
+{
+    static char source[1 << 20];
+    char path[sizeof folder + 1024];
+    struct error err = {0};
+    struct chat_template *t = NULL;
+    const char *name = json_string_value(json_object_get(json, "template"));
+    snprintf(path, sizeof path, "%s/../../templates/%s", folder, name);
+    FILE *f = fopen(path, "r");
+    if (!f) {
+        n_skipped++;
+        return;
+    }
+    size_t n = fread(source, 1, sizeof source, f);
+    fclose(f);
+    snprintf(path, sizeof path, "%s/../../templates/index.json", folder);
+    json_t *index = json_load_file(path, 0, NULL), *row = json_object_get(index, name);
+    const char *bos = json_string_value(json_object_get(row, "bos_token"));
+    const char *eos = json_string_value(json_object_get(row, "eos_token"));
+    int ok = template_create(&t, source, n, bos, eos, NULL, &err) == 0;
+    snprintf(why, sizeof why, "%s", err.text);
+    ok = ok && (renders(t, json, tools, 0) || renders(t, json, tools, 1));
+    n_passed += ok;
+    n_failed += !ok;
+    if (!ok)
+        printf("FAIL %s, rendered: %s\n", json_string_value(json_object_get(json, "id")), why);
+    template_destroy(t);
+    json_decref(index);
+}
+
+/* ---- call grammars
+ * -------------------------------------------------------------------------------------------------
+ */
+
+/* The bytes as tokens 0..255, the format's markers as control tokens where they
+ * are tokens, and an end. */
+static struct tokenizer *vocabulary_of(const struct tool_format *f)
+{
+    static struct small_vocab v;
+    struct tokenizer *t = NULL;
+    struct error err = {0};
+    const char *text;
+    small_begin(&v, "gpt2");
+    v.eos = small_add(&v, "<|end of text|>", TOKEN_CONTROL, 0);
+    for (size_t i = 0; f->rules & RULE_TOKENS && (text = tool_format_token(f, i)); i++) {
+        int known = 0;
+        for (uint64_t k = 256; k < v.n_token; k++)
+            known |= !strcmp(v.token[k].text, text);
+        if (!known)
+            small_add(&v, text, TOKEN_CONTROL, 0);
+    }
+    if (small_load(&v, &t, &err) != 0)
+        printf("FAIL %s: %s\n", f->name, err.text);
+    return t;
+}
+
+/* 1: the constraint lets the whole text through, token by token, each one in
+ * its mask, and the text may end there. */
+static int lets_through(struct constraint *c, const struct tokenizer *t, const struct tool_format *f, const char *text,
+                        size_t n, uint8_t *allowed)
+{
+    struct test_case pieces = {.input = text, .n = n, .options.format = f};
+    struct constraint_state *s;
+    struct error err = {0};
+    int ok = constraint_begin(&s, c, &err) == 0;
+    cut_pieces(&pieces);
+    for (size_t i = 0; ok && i < pieces.n_piece; i++) {
+        const struct piece *x = &pieces.piece[i];
+        for (size_t at = 0; ok && at < x->n; at += x->token ? x->n : 1) {
+            int32_t id = x->token ? tokenizer_find(t, text + x->start, x->n) : (uint8_t)text[x->start + at];
+            ok = constraint_mask(s, 100000, allowed, &err) > 0 && allowed[id] && constraint_accept(s, id, &err) == 0;
+            if (!ok)
+                snprintf(why, sizeof why, "stops at byte %zu %s", x->start + at, err.text);
+        }
+    }
+    if (ok && !constraint_complete(s))
+        ok = snprintf(why, sizeof why, "may not end at the end") < 0;
+    free(pieces.piece);
+    constraint_end(s);
+    return ok;
+}
+
+static void check_texts(struct constraint *c, const struct tokenizer *t, const struct tool_format *f,
+                        const json_t *texts, int accepted)
+{
+    uint8_t *allowed = calloc((size_t)tokenizer_n_vocab(t), 1);
+    size_t i;
+    json_t *row;
+    json_array_foreach(texts, i, row)
+    {
+        const json_t *text = json_array_get(row, 1);
+        int ok = lets_through(c, t, f, json_string_value(text), json_string_length(text), allowed) == accepted;
+        n_passed += ok;
+        n_failed += !ok;
+        if (!ok)
+            printf("FAIL grammar/%s/%s: %s\n", f->name, json_string_value(json_array_get(row, 0)),
+                   accepted ? why : "lets it through");
+    }
+    free(allowed);
+}
+
+static void grammar_case(const json_t *json, const json_t *tools)
+{
+    struct error err = {0};
+    const char *format = json_string_value(json_object_get(json, "format"));
+    const struct tool_format *f = tool_format_find(format ? format : "", &err);
+    struct tool_list *l = f ? read_tools(tools, json_object_get(json, "tools"), f) : NULL;
+    struct tokenizer *t = f ? vocabulary_of(f) : NULL;
+    struct token_trie *trie = NULL;
+    struct constraint *c = NULL;
+    struct tool_want want = {.format = f, .tools = l, .choice = TOOL_CHOICE_REQUIRED, .parallel = 1, .free_limit = 1};
+    if (t && l && token_trie_create(&trie, t, &err) == 0 && tool_constraint(&c, t, trie, &want, &err) == 0) {
+        check_texts(c, t, f, json_object_get(json, "accept"), 1);
+        check_texts(c, t, f, json_object_get(json, "reject"), 0);
+    } else {
+        printf("FAIL grammar/%s: %s\n", format ? format : "?", err.text);
+        n_failed++;
+    }
+    constraint_destroy(c);
+    token_trie_destroy(trie);
+    tokenizer_destroy(t);
+    tool_list_free(l);
+}
+
 static void run_file(const char *path, const json_t *tools)
 {
     FILE *f = fopen(path, "r");
@@ -379,9 +587,11 @@ static void run_file(const char *path, const json_t *tools)
             printf("FAIL %s: %s\n", path, e.text);
             n_failed++;
         } else if (json_object_get(json, "accept")) {
-            n_skipped++;
+            grammar_case(json, tools);
         } else {
             parser_case(json, tools);
+            if (json_object_get(json, "template"))
+                render_case(json, tools);
         }
         json_decref(json);
     }
@@ -391,15 +601,14 @@ static void run_file(const char *path, const json_t *tools)
 
 static json_t *tools_beside(const char *path)
 {
-    char name[4096];
+    char name[sizeof folder + 16];
     struct stat st;
-    int folder = stat(path, &st) == 0 && S_ISDIR(st.st_mode);
     const char *slash = strrchr(path, '/');
-    snprintf(name, sizeof name, "%.*s%stools.json",
-             folder  ? (int)strlen(path)
-             : slash ? (int)(slash - path)
-                     : 1,
-             folder || slash ? path : ".", "/");
+    if (stat(path, &st) == 0 && S_ISDIR(st.st_mode))
+        snprintf(folder, sizeof folder, "%s", path);
+    else
+        snprintf(folder, sizeof folder, "%.*s", slash ? (int)(slash - path) : 1, slash ? path : ".");
+    snprintf(name, sizeof name, "%s/tools.json", folder);
     return json_load_file(name, 0, NULL);
 }
 

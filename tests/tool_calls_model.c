@@ -1,0 +1,334 @@
+/* links: engine text model store op kernel format base */
+/* Tool calls of a model that does not know what it says: tool_calls_model [--runs N] [FOLDER] (without: 50 runs, models/ember).
+ *
+ * The embedded model at temperature 1.5, and the same model with its weights shuffled, must make calls that parse and fit their
+ * schema, whatever the seed and wherever the limit falls: tool_choice required, close_at_limit. Without temperature the
+ * embedded model gives the calls of its own prompts under tool_choice auto. */
+#include "base/error.h"
+#include "base/rng.h"
+#include "format/gguf.h"
+#include "format/types.h"
+#include "stoker.h"
+
+#include <fcntl.h>
+#include <jansson.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+static int n_passed, n_failed, n_skipped;
+
+static void verdict(int ok, const char *what, int run, const char *why)
+{
+    n_passed += ok;
+    n_failed += !ok;
+    if (!ok)
+        printf("FAIL %s, run %d: %s\n", what, run, why);
+}
+
+/* ---- a validator of its own -------------------------------------------------------------------------------------------- */
+
+static int type_fits(const char *type, const json_t *v)
+{
+    return !strcmp(type, "string")    ? json_is_string(v)
+           : !strcmp(type, "integer") ? json_is_integer(v)
+           : !strcmp(type, "number")  ? json_is_number(v)
+           : !strcmp(type, "boolean") ? json_is_boolean(v)
+           : !strcmp(type, "null")    ? json_is_null(v)
+           : !strcmp(type, "array")   ? json_is_array(v)
+                                      : json_is_object(v);
+}
+
+static int fits(const json_t *schema, const json_t *v);
+
+static int object_fits(const json_t *schema, const json_t *v)
+{
+    const json_t *properties = json_object_get(schema, "properties");
+    const char *key;
+    json_t *x;
+    size_t i;
+    json_array_foreach(json_object_get(schema, "required"), i,
+                       x) if (!json_object_get(v, json_string_value(x))) return 0;
+    json_object_foreach((json_t *)v, key, x)
+    {
+        const json_t *s = json_object_get(properties, key);
+        if (properties ? !s || !fits(s, x) : 0)
+            return 0;
+    }
+    return 1;
+}
+
+static int fits(const json_t *schema, const json_t *v)
+{
+    const json_t *type = json_object_get(schema, "type"), *values = json_object_get(schema, "enum"), *x;
+    size_t i;
+    int ok = !type || (json_is_string(type) && type_fits(json_string_value(type), v));
+    json_array_foreach(type, i, x) ok |= type_fits(json_string_value(x), v);
+    if (!ok)
+        return 0;
+    if (values) {
+        ok = 0;
+        json_array_foreach(values, i, x) ok |= json_equal(x, v);
+    }
+    if (json_object_get(schema, "minimum"))
+        ok &= json_number_value(v) >= json_number_value(json_object_get(schema, "minimum"));
+    if (json_object_get(schema, "maximum"))
+        ok &= json_number_value(v) <= json_number_value(json_object_get(schema, "maximum"));
+    if (json_object_get(schema, "maxItems"))
+        ok &= json_array_size(v) <= (size_t)json_integer_value(json_object_get(schema, "maxItems"));
+    json_array_foreach(v, i, x) if (json_object_get(schema, "items")) ok &= fits(json_object_get(schema, "items"), x);
+    return ok && (!json_is_object(v) || object_fits(schema, v));
+}
+
+/* ---- the model with its weights in another order ----------------------------------------------------------------------- */
+
+/* Blocks of a tensor change places by chance: the same values, no meaning. */
+static void shuffle(uint8_t *data, uint64_t n_block, size_t size, uint64_t seed)
+{
+    uint8_t kept[512];
+    for (uint64_t i = n_block - 1; i > 0; i--) {
+        uint64_t k = rng_u64(seed, i, 0, 0) % (i + 1);
+        memcpy(kept, data + i * size, size);
+        memmove(data + i * size, data + k * size, size);
+        memcpy(data + k * size, kept, size);
+    }
+}
+
+static int shuffled_copy(const char *from, const char *to)
+{
+    struct error err = {0};
+    struct gguf *g = NULL;
+    if (gguf_open(&g, from, &err) != 0) {
+        printf("%s\n", err.text);
+        return -1;
+    }
+    uint64_t size = g->file[0].size;
+    uint8_t *all = malloc(size);
+    int ok = all && pread(g->file[0].fd, all, size, 0) == (ssize_t)size;
+    for (uint64_t i = 0; ok && i < g->n_tensor; i++) {
+        const struct gguf_tensor *t = &g->tensor[i];
+        size_t block = (size_t)type_info(t->type)->bytes;
+        if (block <= 512 && t->n_bytes >= 2 * block)
+            shuffle(all + t->offset, t->n_bytes / block, block, i + 1);
+    }
+    FILE *f = ok ? fopen(to, "wb") : NULL;
+    ok = f && fwrite(all, 1, size, f) == size;
+    if (f)
+        ok = fclose(f) == 0 && ok;
+    free(all);
+    gguf_close(g);
+    return ok ? 0 : -1;
+}
+
+/* ---- one call ------------------------------------------------------------------------------------------------------------ */
+
+static const char more_tools[] =
+    "[{\"type\": \"function\", \"function\": {\"name\": \"save_note\", \"parameters\": {\"type\": \"object\", "
+    "\"properties\": "
+    "{\"path\": {\"type\": \"string\"}, \"kind\": {\"type\": \"string\", \"enum\": [\"text\", \"list\"]}, \"tags\": "
+    "{\"type\": "
+    "\"array\", \"items\": {\"type\": \"string\"}, \"maxItems\": 3}, \"size\": {\"type\": \"integer\", \"minimum\": 0, "
+    "\"maximum\": "
+    "100}, \"owner\": {\"type\": [\"string\", \"null\"]}, \"box\": {\"type\": \"object\", \"properties\": {\"x\": "
+    "{\"type\": "
+    "\"number\"}, \"on\": {\"type\": \"boolean\"}}, \"required\": [\"x\"]}}, \"required\": [\"path\", \"kind\"]}}}, "
+    "{\"type\": \"function\", \"function\": {\"name\": \"now\", \"parameters\": {\"type\": \"object\", \"properties\": "
+    "{}}}}]";
+
+struct asked {
+    const char *tools; /* JSON */
+    const json_t *list;
+    json_t *call; /* the answer that the model was taught: {"name", "arguments"}, or NULL */
+    stoker_token *prompt;
+    size_t n_prompt;
+};
+
+static int on_token(void *arg, stoker_token t)
+{
+    struct stoker_error err;
+    return stoker_reply_token(arg, t, &err) != 0;
+}
+
+static const json_t *schema_of(const json_t *list, const char *name)
+{
+    size_t i;
+    json_t *tool;
+    json_array_foreach(list, i, tool)
+    {
+        const json_t *f = json_object_get(tool, "function");
+        if (!strcmp(json_string_value(json_object_get(f, "name")), name))
+            return json_object_get(f, "parameters");
+    }
+    return NULL;
+}
+
+/* JSON of a call. The numbers of a schema may have exponents that are beyond a double, and jansson refuses those: three digits of
+ * one become two. */
+static json_t *parse(const char *text, size_t n)
+{
+    char *copy = malloc(n + 1);
+    size_t m = 0;
+    int in_string = 0, digits = -1; /* of the exponent; -1: outside */
+    for (size_t i = 0; copy && i < n; i++) {
+        char c = text[i];
+        int escaped = in_string && c == '\\' && i + 1 < n, digit = c >= '0' && c <= '9';
+        if (escaped) {
+            copy[m++] = c;
+            c = text[++i];
+        } else if (c == '"') {
+            in_string = !in_string;
+        }
+        if (!in_string && (c == 'e' || c == 'E') && i && text[i - 1] >= '0' && text[i - 1] <= '9')
+            digits = 0;
+        else if (digits >= 0 && c != '+' && c != '-')
+            digits = digit ? digits + 1 : -1;
+        if (digits < 3)
+            copy[m++] = c;
+    }
+    json_t *v = copy ? json_loadb(copy, m, JSON_ALLOW_NUL | JSON_REJECT_DUPLICATES, NULL) : NULL;
+    free(copy);
+    return v;
+}
+
+/* What is wrong with the answer's calls; NULL: nothing. call: what it should be, or NULL. */
+static const char *judge(struct stoker_reply *r, const json_t *list, const json_t *call)
+{
+    size_t n_call = stoker_reply_n_call(r);
+    if (n_call == 0)
+        return "no call";
+    for (size_t i = 0; i < n_call; i++) {
+        const char *text, *name;
+        size_t n;
+        name = stoker_reply_call(r, i, &text, &n);
+        json_t *arguments = parse(text, n);
+        const json_t *schema = schema_of(list, name);
+        int ok = json_is_object(arguments) && schema && fits(schema, arguments);
+        int right = !call || (json_equal(arguments, json_object_get(call, "arguments")) &&
+                              !strcmp(name, json_string_value(json_object_get(call, "name"))));
+        json_decref(arguments);
+        if (!ok || !right)
+            return ok ? "another call than it was taught" : "a call does not fit its schema";
+    }
+    return NULL;
+}
+
+static void one_call(struct stoker *s, const struct asked *a, const char *what, int run, double temperature,
+                     int max_tokens, enum stoker_tool_choice choice)
+{
+    struct stoker_error err = {0};
+    struct stoker_reply *reply = NULL;
+    struct stoker_event end;
+    struct stoker_reply_options how = {.tools = a->tools,
+                                       .n_tools = strlen(a->tools),
+                                       .choice = choice,
+                                       .one_call = run % 2,
+                                       .prompt = a->prompt,
+                                       .n_prompt = a->n_prompt};
+    struct stoker_request q = {
+        .prompt = a->prompt, .n_prompt = a->n_prompt, .max_tokens = max_tokens, .sampling = stoker_sampling_defaults()};
+    q.sampling.temperature = temperature;
+    q.sampling.top_k = 0;
+    q.sampling.top_p = 1;
+    q.sampling.min_p = 0;
+    q.sampling.seed = (uint64_t)run + 1;
+    q.sampling.has_seed = 1;
+    const char *wrong = NULL, *message = NULL;
+    if (stoker_reply_open(&reply, s, &how, NULL, NULL, &err) != 0)
+        wrong = err.text;
+    if (!wrong) {
+        q.constraint = stoker_reply_constraint(reply);
+        if (stoker_generate(s, &q, on_token, reply, &end, &err) != 0 || stoker_reply_end(reply, &err) != 0)
+            wrong = err.text;
+    }
+    if (!wrong) {
+        wrong = judge(reply, a->list, temperature > 0 ? NULL : a->call);
+        message = stoker_reply_message(reply);
+    }
+    verdict(!wrong, what, run, wrong ? wrong : "");
+    if (wrong && message)
+        printf("     at most %d tokens: %s\n", max_tokens, message);
+    stoker_reply_close(reply);
+}
+
+/* ---- runs ------------------------------------------------------------------------------------------------------------------ */
+
+enum { MAX_ASKED = 8 };
+
+static void add_asked(struct asked *a, const json_t *prompt, const json_t *list)
+{
+    const json_t *ids = json_object_get(prompt, "prompt_ids");
+    const char *answer = json_string_value(json_object_get(prompt, "answer"));
+    a->list = list;
+    a->call = answer && (answer = strchr(answer, '{')) ? json_loads(answer, JSON_DISABLE_EOF_CHECK, NULL) : NULL;
+    a->tools = json_dumps(list, JSON_PRESERVE_ORDER);
+    a->n_prompt = json_array_size(ids);
+    a->prompt = malloc(a->n_prompt * sizeof *a->prompt + 1);
+    for (size_t i = 0; a->prompt && i < a->n_prompt; i++)
+        a->prompt[i] = (stoker_token)json_integer_value(json_array_get(ids, i));
+}
+
+static void run_model(const char *path, const char *what, const struct asked *a, int n_asked, int runs, int greedy)
+{
+    struct stoker_error err;
+    struct stoker_options o = {.n_ctx = 1024};
+    struct stoker *s;
+    if (stoker_open(&s, path, &o, &err) != 0) {
+        verdict(0, what, 0, err.text);
+        return;
+    }
+    for (int i = 0; greedy && i < n_asked - 1; i++)
+        one_call(s, &a[i], "greedy", i, 0, 200, STOKER_TOOLS_AUTO);
+    for (int run = 0; run < runs; run++) /* the limit: from hardly enough to plenty */
+        one_call(s, &a[run % n_asked], what, run, 1.5, 60 + (int)(rng_u64(5, (uint64_t)run, 0, 0) % 200),
+                 STOKER_TOOLS_REQUIRED);
+    stoker_close(s);
+}
+
+int main(int argc, char **argv)
+{
+    const char *folder = "models/ember";
+    int runs = 50, n_asked = 0;
+    for (int i = 1; i < argc; i++) {
+        if (!strcmp(argv[i], "--runs") && i + 1 < argc)
+            runs = atoi(argv[++i]);
+        else
+            folder = argv[i];
+    }
+    char path[1024], copy[] = "/tmp/stoker_shuffled_XXXXXX";
+    struct asked asked[MAX_ASKED];
+    snprintf(path, sizeof path, "%s/prompts.json", folder);
+    json_t *prompts = json_load_file(path, 0, NULL), *more = json_loads(more_tools, 0, NULL), *p;
+    size_t i;
+    json_array_foreach(prompts, i, p)
+    {
+        json_t *list = json_object_get(p, "tools");
+        if (json_array_size(list) && n_asked < MAX_ASKED - 1)
+            add_asked(&asked[n_asked++], p, list);
+    }
+    if (n_asked == 0) {
+        printf("%s: no prompts with tools\n", path);
+        n_failed++;
+    } else {
+        add_asked(&asked[n_asked++], json_array_get(prompts, 0), more);
+        snprintf(path, sizeof path, "%s/ember.gguf", folder);
+        run_model(path, "ember", asked, n_asked, runs, 1);
+        int fd = mkstemp(copy);
+        close(fd);
+        if (shuffled_copy(path, copy) == 0)
+            run_model(copy, "shuffled", asked, n_asked, runs, 0);
+        else
+            verdict(0, "shuffled", 0, "no copy of the model");
+        unlink(copy);
+    }
+    for (int k = 0; k < n_asked; k++) {
+        json_decref(asked[k].call);
+        free(asked[k].prompt);
+        free((char *)asked[k].tools);
+    }
+    json_decref(prompts);
+    json_decref(more);
+    printf("%d passed, %d failed, %d skipped\n", n_passed, n_failed, n_skipped);
+    return n_failed != 0;
+}

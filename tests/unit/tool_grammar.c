@@ -1,0 +1,225 @@
+/* links: text format base */
+/* What governs an answer with tools: where text is free, where a call begins, what must come then. Languages of whole calls are
+ * tested by tests/tool_cases.c. */
+#include "text/tool_grammar.h"
+
+#include "text_fixture.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+
+#include <cmocka.h>
+
+static const char tools[] = "[{\"function\": {\"name\": \"now\", \"parameters\": {\"type\": \"object\", "
+                            "\"properties\": {}}}}, {\"function\": {\"name\": "
+                            "\"get\", \"parameters\": {\"type\": \"object\", \"properties\": {\"x\": {\"type\": "
+                            "\"integer\"}}, \"required\": [\"x\"]}}}]";
+
+static struct tokenizer *vocabulary;
+static struct token_trie *trie;
+static struct tool_list *list;
+static struct constraint *constraint;
+static struct constraint_state *state;
+static uint8_t *allowed;
+
+static void begin(const char *format, const struct tool_want *how)
+{
+    static struct small_vocab v;
+    struct error err = {0};
+    struct tool_want want = *how;
+    const char *text;
+    want.format = tool_format_find(format, &err);
+    small_begin(&v, "gpt2");
+    v.eos = small_add(&v, "<|end of text|>", TOKEN_CONTROL, 0);
+    for (size_t i = 0; (text = tool_format_token(want.format, i)); i++)
+        small_add(&v, text, TOKEN_CONTROL, 0);
+    assert_int_equal(small_load(&v, &vocabulary, &err), 0);
+    assert_int_equal(token_trie_create(&trie, vocabulary, &err), 0);
+    assert_int_equal(tool_list_parse(&list, tools, sizeof tools - 1, want.format, &err), 0);
+    want.tools = list;
+    if (tool_constraint(&constraint, vocabulary, trie, &want, &err) != 0)
+        fail_msg("%s: %s", format, err.text);
+    assert_int_equal(constraint_begin(&state, constraint, &err), 0);
+    allowed = calloc((size_t)tokenizer_n_vocab(vocabulary), 1);
+}
+
+static int end(void **s)
+{
+    (void)s;
+    constraint_end(state);
+    constraint_destroy(constraint);
+    tool_list_free(list);
+    token_trie_destroy(trie);
+    tokenizer_destroy(vocabulary);
+    free(allowed);
+    state = NULL, constraint = NULL, list = NULL, trie = NULL, vocabulary = NULL, allowed = NULL;
+    return 0;
+}
+
+/* Number of tokens that may come. */
+static int choices(void)
+{
+    struct error err = {0};
+    return constraint_mask(state, 1000, allowed, &err);
+}
+
+static int may_end(void) { return choices() > 0 && allowed[tokenizer_eos(vocabulary)]; }
+
+static int take(int32_t id)
+{
+    struct error err = {0};
+    return choices() > 0 && id >= 0 && allowed[id] && constraint_accept(state, id, &err) == 0;
+}
+
+/* Text byte by byte; {{marker}} is a token. 1: all of it was let through. */
+static int goes(const char *text)
+{
+    while (*text) {
+        const char *close = !strncmp(text, "{{<", 3) ? strstr(text, "}}") : NULL;
+        int32_t id = close ? tokenizer_find(vocabulary, text + 2, (size_t)(close - text - 2)) : (uint8_t)*text;
+        if (!take(id))
+            return 0;
+        text = close ? close + 2 : text + 1;
+    }
+    return 1;
+}
+
+#define CALL "{{<tool_call>}}\n{\"name\": \"now\", \"arguments\": {}}\n{{</tool_call>}}"
+
+static void lazy_calls(void **s)
+{
+    (void)s;
+    begin("hermes", &(struct tool_want){.choice = TOOL_CHOICE_AUTO, .parallel = 1, .reasoning = REASONING_MAY});
+    assert_true(may_end());
+    assert_true(goes("Text with {\"name\": \"x\"} and <tool_call> spelled.\n"));
+    assert_true(may_end());
+    assert_true(goes("{{<tool_call>}}"));
+    assert_int_equal(choices(), 1);
+    assert_true(allowed['\n']);
+    assert_false(may_end());
+    assert_true(goes("\n{\"name\": \""));
+    assert_false(goes("x"));
+    assert_true(goes("now\", \"arguments\": {}}\n{{</tool_call>}}"));
+    assert_true(may_end());
+    assert_true(goes("\nAnd again.\n" CALL));
+    assert_true(may_end());
+}
+
+static void thoughts_are_free(void **s)
+{
+    (void)s;
+    begin("hermes", &(struct tool_want){.choice = TOOL_CHOICE_AUTO, .parallel = 1, .reasoning = REASONING_MAY});
+    assert_true(goes("{{<think>}}maybe {{<tool_call>}}{no} more{{</think>}}\n\n{{<tool_call>}}"));
+    assert_int_equal(choices(), 1);
+    end(NULL);
+    begin("hermes", &(struct tool_want){.choice = TOOL_CHOICE_AUTO, .parallel = 1, .reasoning = REASONING_OPEN});
+    assert_true(goes("maybe {{<tool_call>}}{no}{{</think>}}{{<tool_call>}}"));
+    assert_int_equal(choices(), 1);
+    end(NULL);
+    begin("hermes", &(struct tool_want){.choice = TOOL_CHOICE_AUTO, .parallel = 1, .reasoning = REASONING_CLOSED});
+    assert_true(goes("{{<think>}}{{<tool_call>}}"));
+    assert_int_equal(choices(), 1);
+    end(NULL);
+    begin("kimi_k2", &(struct tool_want){.choice = TOOL_CHOICE_AUTO, .parallel = 1, .reasoning = REASONING_OPEN});
+    assert_true(goes("these call while thinking {{<|tool_calls_section_begin|>}}"));
+    assert_int_equal(choices(), 1);
+}
+
+static void one_call_ends(void **s)
+{
+    (void)s;
+    begin("hermes", &(struct tool_want){.choice = TOOL_CHOICE_AUTO, .reasoning = REASONING_CLOSED});
+    assert_true(goes("x " CALL));
+    assert_true(constraint_finished(state));
+    end(NULL);
+    begin("hermes", &(struct tool_want){.choice = TOOL_CHOICE_REQUIRED, .reasoning = REASONING_CLOSED});
+    assert_false(may_end());
+    assert_false(goes("x"));
+    assert_true(constraint_shortest(constraint) > 30);
+    assert_true(goes("\n" CALL));
+    assert_true(constraint_finished(state));
+    end(NULL);
+    begin("hermes", &(struct tool_want){.choice = TOOL_CHOICE_REQUIRED, .parallel = 1, .reasoning = REASONING_OPEN});
+    assert_true(goes("so <tool_call> is free here{{</think>}}\n\n" CALL "\n" CALL));
+    assert_true(may_end());
+    end(NULL);
+    begin("hermes", &(struct tool_want){.choice = TOOL_CHOICE_REQUIRED, .reasoning = REASONING_MAY});
+    assert_true(goes("{{<think>}}hm{{</think>}}" CALL));
+}
+
+static void named_calls(void **s)
+{
+    (void)s;
+    struct error err = {0};
+    struct constraint *none = NULL;
+    begin("hermes", &(struct tool_want){.choice = TOOL_CHOICE_REQUIRED, .name = "get", .reasoning = REASONING_CLOSED});
+    assert_true(goes("{{<tool_call>}}\n{\"name\": \""));
+    assert_false(goes("n"));
+    assert_true(goes("get\", \"arguments\": {\"x\": 1"));
+    assert_false(goes("."));
+    assert_true(goes("2}}\n{{</tool_call>}}"));
+    struct tool_want want = {
+        .format = tool_format_find("hermes", NULL), .tools = list, .choice = TOOL_CHOICE_REQUIRED, .name = "put"};
+    assert_int_equal(tool_constraint(&none, vocabulary, trie, &want, &err), -1);
+    assert_non_null(strstr(err.text, "'put'"));
+    want.choice = TOOL_CHOICE_NONE;
+    assert_int_equal(tool_constraint(&none, vocabulary, trie, &want, &err), 0);
+    assert_null(none);
+}
+
+static void framed_calls(void **s)
+{
+    (void)s;
+    begin("functionary_v3_2", &(struct tool_want){.choice = TOOL_CHOICE_AUTO, .parallel = 1});
+    assert_true(goes("all\nText >>> or >>>here\n>>>now\n"));
+    assert_int_equal(choices(), 1);
+    assert_true(goes("{}>>>get\n{\"x\": 1}"));
+    assert_true(may_end());
+    end(NULL);
+    begin("functionary_v3_2", &(struct tool_want){.choice = TOOL_CHOICE_AUTO, .parallel = 1});
+    assert_true(goes("get\n{"));
+    assert_false(may_end());
+    end(NULL);
+    begin("harmony", &(struct tool_want){.choice = TOOL_CHOICE_AUTO});
+    assert_true(goes("{{<|channel|>}}final{{<|message|>}}say to=functions.nothing at all"));
+    assert_true(may_end());
+    end(NULL);
+    begin("harmony", &(struct tool_want){.choice = TOOL_CHOICE_AUTO});
+    assert_true(goes("{{<|channel|>}}analysis{{<|message|>}}hm{{<|end|>}}{{<|start|>}}assistant{{<|channel|>}}"
+                     "commentary to=functions."));
+    assert_false(goes("x"));
+    assert_true(goes("now {{<|constrain|>}}json{{<|message|>}}{}"));
+    end(NULL);
+    begin("llama3", &(struct tool_want){.choice = TOOL_CHOICE_AUTO, .parallel = 1});
+    assert_true(goes("{\"name\": \""));
+    assert_false(goes("x"));
+    end(NULL);
+    begin("llama3", &(struct tool_want){.choice = TOOL_CHOICE_AUTO, .parallel = 1});
+    assert_true(goes("Say {\"name\": \"x\"} {{<|python_tag|>}}{\"name\": \"now"));
+    assert_false(goes("x"));
+}
+
+/* Each format has a grammar under every choice. */
+static void every_format(void **s)
+{
+    (void)s;
+    const struct tool_format *f;
+    for (size_t i = 0; (f = tool_format_at(i)); i++)
+        for (int k = 0; k < 12 && strcmp(f->name, "none"); k++) {
+            begin(f->name, &(struct tool_want){.choice = k % 2 ? TOOL_CHOICE_AUTO : TOOL_CHOICE_REQUIRED,
+                                               .parallel = k / 2 % 2,
+                                               .reasoning = (enum tool_reasoning)(k / 4)});
+            assert_true(choices() > 0);
+            end(NULL);
+        }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_teardown(lazy_calls, end),    cmocka_unit_test_teardown(thoughts_are_free, end),
+        cmocka_unit_test_teardown(one_call_ends, end), cmocka_unit_test_teardown(named_calls, end),
+        cmocka_unit_test_teardown(framed_calls, end),  cmocka_unit_test_teardown(every_format, end),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
