@@ -189,6 +189,8 @@ static int check_request(const struct stoker *s, const struct stoker_request *r,
         if (r->prompt[i] < 0 || r->prompt[i] >= n_vocab)
             return error_set(err, ERR_INPUT, "token %zu of the prompt is %d; the vocabulary has ids 0 to %d", i,
                              r->prompt[i], n_vocab - 1);
+    if (r->script && r->max_tokens <= 0)
+        return error_set(err, ERR_INPUT, "a script needs max_tokens: how many tokens it has");
     for (int i = 0; r->script && i < r->max_tokens; i++)
         if (r->script[i] < 0 || r->script[i] >= n_vocab)
             return error_set(err, ERR_INPUT, "token %d of the script is %d; the vocabulary has ids 0 to %d", i,
@@ -204,7 +206,7 @@ static struct job *free_place(struct stoker *s)
         struct job *j = &s->job[i];
         if (j->state == JOB_FREE)
             return j;
-        if (j->state == JOB_DONE && j->taken && (!kept || j->id < kept->id) && j->seq == NULL)
+        if (j->state == JOB_DONE && j->taken && j->readers == 0 && (!kept || j->id < kept->id) && j->seq == NULL)
             kept = j;
     }
     if (kept)
@@ -284,19 +286,23 @@ int stoker_next_event(struct stoker *s, stoker_id id, int timeout_ms, struct sto
     pthread_mutex_lock(&s->lock);
     struct job *j = job_of(s, id);
     int gone = !j || j->taken;
+    if (!gone)
+        j->readers++;
     pthread_mutex_unlock(&s->lock);
     if (gone)
         return -1;
-    if (!queue_pop(j->events, ev, timeout_ms))
-        return 0;
-    if (ev->kind == STOKER_END || ev->kind == STOKER_FAILED) {
-        pthread_mutex_lock(&s->lock);
+    int got = queue_pop(j->events, ev, timeout_ms);
+    pthread_mutex_lock(&s->lock);
+    if (got && (ev->kind == STOKER_END || ev->kind == STOKER_FAILED)) {
+        got = j->taken ? -1 : 1;
         j->taken = 1;
-        if (!j->seq)
-            free_job(j);
-        pthread_mutex_unlock(&s->lock);
+        if (j->readers > 1) /* the others wait for an event too: they find that it was taken */
+            queue_push(j->events, ev);
     }
-    return 1;
+    if (--j->readers == 0 && j->taken && !j->seq)
+        free_job(j);
+    pthread_mutex_unlock(&s->lock);
+    return got;
 }
 
 void stoker_cancel(struct stoker *s, stoker_id id)
@@ -469,7 +475,6 @@ void stoker_stats_of(struct stoker *s, struct stoker_stats *out)
     struct store_stats st = {.backend = reader_backend_name(s->session->reader)};
     if (s->session->model->store)
         store_stats(s->session->model->store, &st);
-    const struct model *m = s->session->model;
     pthread_mutex_lock(&s->lock);
     *out = (struct stoker_stats){.hits = st.hits,
                                  .misses = st.misses,
@@ -487,11 +492,11 @@ void stoker_stats_of(struct stoker *s, struct stoker_stats *out)
                                  .reading_seconds = st.reading_seconds,
                                  .piece_seconds = st.piece_seconds,
                                  .step_seconds = s->step_seconds,
-                                 .expert_seconds = m->expert_seconds,
+                                 .expert_seconds = s->expert_seconds,
                                  .steps = s->steps,
                                  .rows = s->rows,
                                  .backend = st.backend,
                                  .cpu_tier = cpu_tier_name(s->session->model->op.k->tier)};
-    memcpy(out->calls, m->calls, sizeof out->calls);
+    memcpy(out->calls, s->calls, sizeof out->calls);
     pthread_mutex_unlock(&s->lock);
 }

@@ -23,7 +23,8 @@ struct job {
     /* under the engine's lock */
     enum job_state state;
     stoker_id id;
-    int taken; /* its last event was handed out */
+    int taken;   /* its last event was handed out */
+    int readers; /* callers in stoker_next_event() */
 
     /* the caller's at submit, the engine thread's until JOB_DONE */
     stoker_token *script;  /* [room - n_prompt], or NULL: behind history in the same memory */
@@ -59,8 +60,8 @@ struct stoker {
     pthread_mutex_t lock; /* guards the table's states and ids, and stats */
     struct job job[MAX_JOBS];
     stoker_id next_id;
-    uint64_t steps, rows;
-    double step_seconds;
+    uint64_t steps, rows, calls[STOKER_CALLS];
+    double step_seconds, expert_seconds;
 
     /* the engine thread's own */
     struct job *active[MAX_JOBS]; /* by sequence slot; NULL: free */

@@ -312,15 +312,18 @@ static void pick(struct stoker *s, struct job *j, const float *logits)
         finish_end(s, j, STOKER_END_LENGTH);
 }
 
-static void advance_prompts(const struct plan_of_step *p)
+static void advance_prompts(struct stoker *s, const struct plan_of_step *p)
 {
     for (int i = 0; i < p->n_prompt_jobs; i++) {
         struct job *j = p->prompt[i];
         j->n_done += p->prompt_rows[i];
         if (remembers(j, j->n_done))
             seq_snapshot(j->seq);
-        if (j->n_done == j->n_prompt)
+        if (j->n_done == j->n_prompt) {
+            pthread_mutex_lock(&s->lock);
             j->state = JOB_DECODE;
+            pthread_mutex_unlock(&s->lock);
+        }
         if (!j->wants_progress || !may_send(j))
             continue;
         struct stoker_event e = {.kind = STOKER_PROGRESS};
@@ -341,7 +344,7 @@ static void settle(struct stoker *s, struct plan_of_step *p, const struct error 
             p->prompt[p->n_prompt_jobs] = p->prompt[i];
             p->prompt_rows[p->n_prompt_jobs++] = p->prompt_rows[i];
         }
-    advance_prompts(p);
+    advance_prompts(s, p);
     for (int i = 0; i < p->batch.n_wants; i++) {
         struct job *j = p->wanting[i];
         int row = p->batch.wants[i];
@@ -379,6 +382,8 @@ static void step(struct stoker *s)
     s->steps++;
     s->rows += (uint64_t)p.batch.n_rows;
     s->step_seconds += clock_seconds() - begin;
+    s->expert_seconds = s->session->model->expert_seconds;
+    memcpy(s->calls, s->session->model->calls, sizeof s->calls);
     pthread_mutex_unlock(&s->lock);
     settle(s, &p, &row_error);
 }

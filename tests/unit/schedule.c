@@ -3,6 +3,7 @@
 #include "base/rng.h"
 #include "stoker.h"
 
+#include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -202,12 +203,70 @@ static void neighbours(void **state)
     stoker_close(s);
 }
 
+struct events {
+    struct stoker *s;
+    stoker_id id;
+};
+
+static void *read_events(void *of)
+{
+    struct stoker_event ev = {0};
+    const struct events *a = of;
+    intptr_t last = 0;
+    while (stoker_next_event(a->s, a->id, -1, &ev) == 1)
+        last += ev.kind == STOKER_END;
+    return (void *)last;
+}
+
+/* Several threads may read the events of one request: each event goes to one of them, and none is left waiting. */
+static void several_readers(void **state)
+{
+    (void)state;
+    enum { READERS = 4 };
+    struct events a = {engine(latent, 0, 1), 0};
+    for (int round = 0; round < 20; round++) {
+        struct stoker_request r = request(3);
+        pthread_t thread[READERS];
+        intptr_t ends = 0;
+        a.id = submit(a.s, &r);
+        for (int i = 0; i < READERS; i++)
+            assert_int_equal(pthread_create(&thread[i], NULL, read_events, &a), 0);
+        for (int i = 0; i < READERS; i++) {
+            void *end;
+            assert_int_equal(pthread_join(thread[i], &end), 0);
+            ends += (intptr_t)end;
+        }
+        assert_int_equal(ends, 1);
+    }
+    stoker_close(a.s);
+}
+
+static void scripts_have_a_length(void **state)
+{
+    (void)state;
+    struct stoker *s = engine(latent, 0, 1);
+    struct stoker_request r = request(3);
+    struct stoker_error err = {0};
+    stoker_token one = 1;
+    stoker_id id;
+    r.script = &one;
+    r.max_tokens = 0;
+    assert_int_equal(stoker_submit(s, &r, &id, &err), -1);
+    assert_int_equal(err.code, STOKER_ERR_INPUT);
+    r.max_tokens = 1;
+    struct answer a = ask(s, &r);
+    assert_int_equal(a.n, 1);
+    assert_int_equal(a.id[0], one);
+    stoker_close(s);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(pages_go_back_anywhere), cmocka_unit_test(states_at_the_end_of_prompts),
         cmocka_unit_test(states_where_wished),    cmocka_unit_test(cancelled),
         cmocka_unit_test(wishes_that_cannot_be),  cmocka_unit_test(neighbours),
+        cmocka_unit_test(several_readers),        cmocka_unit_test(scripts_have_a_length),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
