@@ -10,7 +10,14 @@
 
 #include "text/jinja_value.h"
 
-enum { JTREE_MOST = 200, JCALLS_MOST = 200, JEVAL_MOST = 4000, JRANGE_MOST = 100000, JLIST_MOST = 16 << 20 };
+enum {
+    JTREE_MOST = 200,
+    JCALLS_MOST = 200,
+    JEVAL_MOST = 4000,
+    JRANGE_MOST = 100000,
+    JLIST_MOST = 16 << 20,
+    JNAMES_MOST = 1000
+};
 
 enum jnode_kind {
     JN_CONST,     /* value */
