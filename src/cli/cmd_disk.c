@@ -75,10 +75,19 @@ int cmd_disk(int argc, char **argv)
         fprintf(stderr, "stoker disk: name a FILE; see stoker disk --help\n");
         return 2;
     }
-    struct gguf_file file = {.path = path, .fd = open(path, O_RDONLY | O_CLOEXEC)};
+    if (bytes >= STOKER_MEMORY_MAX) {
+        fprintf(stderr, "stoker disk: --bytes min and max mean nothing here; give a number, for example 256M\n");
+        return 2;
+    }
+    struct gguf_file file = {.path = path, .fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK)};
     struct stat st;
     if (file.fd < 0 || fstat(file.fd, &st)) {
         fprintf(stderr, "stoker: %s cannot be opened: %s\n", path, strerror(errno));
+        return 1;
+    }
+    if (!S_ISREG(st.st_mode) || (uint64_t)st.st_size <= blocks[0] + 8192) {
+        fprintf(stderr, "stoker: %s is not a file larger than %s; name a model\n", path, show_bytes(blocks[0] + 8192));
+        close(file.fd);
         return 1;
     }
     file.size = (uint64_t)st.st_size;

@@ -38,6 +38,7 @@ inspect --nosuch|--nosuch is not a flag
 inspect a b|"b" is one argument too many
 bench --nosuch|--nosuch is not a flag
 version x|"x" is one argument too many
+disk --bytes max models/ember/ember.gguf|--bytes min and max mean nothing here
 END
 
 # ---- help: every command teaches by example ------------------------------------------------------------------------------
