@@ -167,6 +167,15 @@ const struct stoker_templates *stoker_templates_of(const struct stoker *s); /* n
 /* The bytes of a token, control tokens too. */
 const char *stoker_templates_piece(const struct stoker_templates *t, stoker_token id, size_t *n);
 
+/* What the template of requests without tools can do; texts live as long as t. No template that works: all 0 and NULL. */
+struct stoker_template_caps {
+    int system, tools, parallel_calls, thinking; /* thinking: it has a switch, or shows reasoning */
+    const char *tool_format;
+    const char *source; /* [n_source] */
+    size_t n_source;
+};
+void stoker_templates_caps(const struct stoker_templates *t, struct stoker_template_caps *out);
+
 enum stoker_author { STOKER_TEMPLATE, STOKER_ASSISTANT, STOKER_USER };
 struct stoker_span {
     enum stoker_author author;

@@ -4,6 +4,7 @@
 #include "base/error.h"
 #include "base/log.h"
 #include "engine/engine.h"
+#include "text/tools.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -51,6 +52,8 @@ int templates_chat(struct chat **out, const struct gguf *g, const struct tokeniz
     o.source = source;
     int rc = unreadable.code ? error_set(err, unreadable.code, "%s", unreadable.text) : chat_create(out, g, t, &o, err);
     free(source);
+    if (rc == 0 && !chat_template_of(*out, 0)) /* the model works, but nobody can chat with it */
+        log_line(LOG_WARN, "%s", chat_notice(*out));
     return rc;
 }
 
@@ -93,6 +96,21 @@ const struct stoker_templates *stoker_templates_of(const struct stoker *s) { ret
 const char *stoker_templates_piece(const struct stoker_templates *v, stoker_token id, size_t *n)
 {
     return tokenizer_piece(v->tokenizer, id, 1, n);
+}
+
+void stoker_templates_caps(const struct stoker_templates *v, struct stoker_template_caps *out)
+{
+    const struct chat_template *t = v->chat ? chat_template_of(v->chat, 0) : NULL;
+    *out = (struct stoker_template_caps){0};
+    if (!t)
+        return;
+    const struct template_caps *c = template_caps_of(t);
+    *out = (struct stoker_template_caps){.system = c->system,
+                                         .tools = c->tools,
+                                         .parallel_calls = c->parallel,
+                                         .thinking = c->thinking_var || c->reasoning != REASONING_NONE,
+                                         .tool_format = c->format->name};
+    out->source = template_source(t, &out->n_source);
 }
 
 /* ---- prompts ------------------------------------------------------------------------------------------------------------- */
