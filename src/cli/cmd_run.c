@@ -343,6 +343,7 @@ static int turn(struct chat *c, const char *text, size_t n)
         fprintf(stderr, "stoker: the prompt is empty; give some text with -p or on stdin\n");
         return 1;
     }
+    size_t before = json_array_size(c->message);
     if (add_message(c, text_message("user", text, n))) {
         fprintf(stderr, "stoker: no memory for the conversation\n");
         return 1;
@@ -351,6 +352,8 @@ static int turn(struct chat *c, const char *text, size_t n)
     do
         status = answer(c, &more);
     while (status == 0 && more);
+    while (status != 0 && json_array_size(c->message) > before) /* a turn that failed was never said */
+        json_array_remove(c->message, json_array_size(c->message) - 1);
     return status;
 }
 

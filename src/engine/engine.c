@@ -3,6 +3,7 @@
 
 #include "base/error.h"
 #include "base/rng.h"
+#include "text/tools.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -92,6 +93,8 @@ static int read_options(struct session_options *to, const struct stoker_options 
                          "--ctx %d, --parallel %d, --chunk %d, --threads %d: at most %d sequences, %d rows and %d "
                          "threads, and nothing negative",
                          w->n_ctx, w->n_parallel, w->n_chunk, w->n_threads, MAX_JOBS / 2, 1 << 16, POOL_MAX_THREADS);
+    if (o->tool_format && !tool_format_find(o->tool_format, err))
+        return -1;
     return read_names(to, o, err);
 }
 
