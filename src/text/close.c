@@ -106,15 +106,51 @@ void closing_forget(struct closing *k)
 struct places {
     struct position *p;
     uint32_t n;
-    int complete; /* the end of the text is here */
+    int complete;      /* the end of the text is here */
+    uint64_t bytes[4]; /* what one of them reads */
 };
 
-/* Counts of a leaf are covered by lengths, not by walking, while more than one item has to come. */
-static int is_covered(const struct closing *k, const struct position *p)
+/* Items that one token can be, of a counted leaf: lengths[j]. */
+static const uint8_t *lengths_of(struct closing *k, uint32_t rule)
+{
+    struct matcher *m = &k->c->matcher;
+    const struct token_trie *trie = k->c->trie;
+    uint8_t *lengths = k->lengths + (size_t)CLOSING_LENGTHS * (rule % CLOSING_RULES);
+    if (k->length_rule[rule % CLOSING_RULES] == rule + 1)
+        return lengths;
+    memset(lengths, 0, CLOSING_LENGTHS);
+    struct level *level = k->level;
+    level[0] = (struct level){matcher_begin_states(m, rule), 0};
+    for (uint32_t i = 0; i < trie->n_node && !m->full;) {
+        const struct trie_node *node = &trie->node[i];
+        uint32_t d = node->depth, out[2] = {0, 0};
+        if (d <= CLOSING_DEPTH)
+            matcher_read(m, level[d - 1].states, node->byte, COUNT_FREE, out);
+        uint32_t to = out[1] ? out[1] : out[0], ticks = d <= CLOSING_DEPTH ? level[d - 1].ticks + (out[1] != 0) : 0;
+        if (!to || ticks >= CLOSING_LENGTHS) {
+            i = node->skip;
+            continue;
+        }
+        level[d] = (struct level){to, ticks};
+        if (node->token < node[1].token && states_at(m, to)->accepts)
+            lengths[ticks] = 1;
+        i++;
+    }
+    k->length_rule[rule % CLOSING_RULES] = m->full ? 0 : rule + 1;
+    return lengths;
+}
+
+/* Counts of a leaf are covered by lengths, not by walking, while more than one item has to come, if an item can be a token. */
+static int is_covered(struct closing *k, const struct position *p)
 {
     const struct matcher *m = &k->c->matcher;
-    const struct rule *r = &m->g->rule[m->g->owner[p->state]];
-    return r->counted && r->leaf && k->at_begin[p->state] && (int64_t)r->min - p->count >= 2;
+    uint32_t rule = m->g->owner[p->state];
+    const struct rule *r = &m->g->rule[rule];
+    if (!r->counted || !r->leaf || !k->at_begin[p->state] || (int64_t)r->min - p->count < 2)
+        return 0;
+    if (!k->coverable[rule])
+        k->coverable[rule] = lengths_of(k, rule)[1] ? COVER_YES : COVER_NO;
+    return k->coverable[rule] == COVER_YES;
 }
 
 static void add_place(struct places *l, struct position p)
@@ -227,15 +263,20 @@ static void offer(struct closing *k, const struct places *l, uint32_t bytes, int
     }
 }
 
-/* Only places that read, call behind them was followed: others add nothing. */
+/* Only places that read: what is behind calls and empty steps was followed, others add nothing. */
 static void keep_readers(struct closing *k, struct places *l)
 {
     const struct grammar *g = k->c->matcher.g;
     uint32_t n = 0;
+    memset(l->bytes, 0, sizeof l->bytes);
     for (uint32_t i = 0; i < l->n; i++) {
-        int reads = is_covered(k, &l->p[i]);
-        for (uint32_t e = g->first[l->p[i].state]; e < g->first[l->p[i].state + 1] && !reads; e++)
-            reads = g->edge[e].kind < EDGE_EMPTY && g->edge[e].kind != EDGE_CALL;
+        int covered = is_covered(k, &l->p[i]), reads = covered;
+        for (uint32_t e = g->first[l->p[i].state]; e < g->first[l->p[i].state + 1] && !covered; e++) {
+            const struct edge *edge = &g->edge[e];
+            reads |= edge->kind < EDGE_EMPTY && edge->kind != EDGE_CALL;
+            for (uint32_t c = edge->low; edge->kind == EDGE_BYTES && c <= edge->high; c++)
+                l->bytes[c >> 6] |= UINT64_C(1) << (c & 63);
+        }
         if (reads)
             l->p[n++] = l->p[i];
     }
@@ -245,7 +286,7 @@ static void keep_readers(struct closing *k, struct places *l)
 static void scan_whole_tokens(struct closing *k, const struct places *from, uint32_t bytes, struct scan *s)
 {
     const struct grammar *g = k->c->matcher.g;
-    struct places to = {k->places + CLOSING_PLACES * (CLOSING_DEPTH + 1), 0, 0};
+    struct places to = {.p = k->places + CLOSING_PLACES * (CLOSING_DEPTH + 1)};
     for (uint32_t i = 0; i < from->n; i++)
         for (uint32_t e = g->first[from->p[i].state]; e < g->first[from->p[i].state + 1]; e++)
             if (g->edge[e].kind == EDGE_TOKEN || g->edge[e].kind == EDGE_OTHER)
@@ -264,7 +305,7 @@ static void scan_tokens(struct closing *k, struct places *from, uint32_t bytes, 
     for (uint32_t i = 0; i < trie->n_node && !k->c->matcher.full;) {
         const struct trie_node *node = &trie->node[i];
         uint32_t d = node->depth;
-        if (d > CLOSING_DEPTH || d > bytes) {
+        if (d > CLOSING_DEPTH || d > bytes || !bit_of(at[d - 1].bytes, node->byte)) {
             i = node->skip;
             continue;
         }
@@ -279,38 +320,6 @@ static void scan_tokens(struct closing *k, struct places *from, uint32_t bytes, 
             offer(k, &at[d], bytes - d, 1, s);
         i++;
     }
-}
-
-/* Items that one token can be, of a counted leaf: lengths[j]. */
-static const uint8_t *lengths_of(struct closing *k, uint32_t rule)
-{
-    struct matcher *m = &k->c->matcher;
-    const struct token_trie *trie = k->c->trie;
-    uint8_t *lengths = k->lengths + (size_t)CLOSING_LENGTHS * (rule % CLOSING_RULES);
-    if (k->length_rule[rule % CLOSING_RULES] == rule + 1)
-        return lengths;
-    memset(lengths, 0, CLOSING_LENGTHS);
-    struct level {
-        uint32_t states, ticks;
-    } *level = (struct level *)k->places; /* nobody is walking */
-    level[0] = (struct level){matcher_begin_states(m, rule), 0};
-    for (uint32_t i = 0; i < trie->n_node && !m->full;) {
-        const struct trie_node *node = &trie->node[i];
-        uint32_t d = node->depth, out[2] = {0, 0};
-        if (d <= CLOSING_DEPTH)
-            matcher_read(m, level[d - 1].states, node->byte, COUNT_FREE, out);
-        uint32_t to = out[1] ? out[1] : out[0], ticks = d <= CLOSING_DEPTH ? level[d - 1].ticks + (out[1] != 0) : 0;
-        if (!to || ticks >= CLOSING_LENGTHS) {
-            i = node->skip;
-            continue;
-        }
-        level[d] = (struct level){to, ticks};
-        if (node->token < node[1].token && states_at(m, to)->accepts)
-            lengths[ticks] = 1;
-        i++;
-    }
-    k->length_rule[rule % CLOSING_RULES] = m->full ? 0 : rule + 1;
-    return lengths;
 }
 
 /* A counted leaf at the border of an item, at least two more needed: tokens of whole items down to one or none. */
@@ -353,7 +362,7 @@ static int settle(struct closing *k, struct position p)
 {
     uint32_t bytes = bytes_left(k, &p);
     struct scan s = {.best = CLOSING_NEVER};
-    struct places from = {k->places, 0, 0};
+    struct places from = {.p = k->places};
     if (bytes == 0) {
         note(k, &p, 0);
         return 1;
@@ -371,7 +380,7 @@ static int settle(struct closing *k, struct position p)
         scan_whole_tokens(k, &from, bytes, &s);
         for (uint32_t i = 0; i < from.n; i++) /* a call may have led to the border of a count */
             if (is_covered(k, &from.p[i]))
-                offer(k, &(struct places){&from.p[i], 1, 0}, bytes, 0, &s);
+                offer(k, &(struct places){.p = &from.p[i], .n = 1}, bytes, 0, &s);
         scan_tokens(k, &from, bytes, &s);
     }
     if (s.missing)

@@ -18,6 +18,8 @@ enum {
     CLOSING_COVER = 4096
 };
 
+enum { COVER_NO = 1, COVER_YES };
+
 struct position {
     uint32_t frame, state, count;
 };
@@ -30,17 +32,21 @@ struct entry {
 
 struct closing {
     struct constraint *c;
-    uint32_t *base;    /* [n_state] bytes to the end of the rule, or of the item of a counted rule */
-    uint32_t *rule;    /* [n_rule] bytes of its shortest text */
-    uint32_t *item;    /* [n_rule] of its item, if it is counted */
-    uint8_t *begun;    /* [n_state] inside an item */
-    uint8_t *at_begin; /* [n_state] of a counted rule: nothing of an item was read */
-    uint32_t *frames;  /* [CLOSING_FRAMES] stack */
+    uint32_t *base;     /* [n_state] bytes to the end of the rule, or of the item of a counted rule */
+    uint32_t *rule;     /* [n_rule] bytes of its shortest text */
+    uint32_t *item;     /* [n_rule] of its item, if it is counted */
+    uint8_t *begun;     /* [n_state] inside an item */
+    uint8_t *at_begin;  /* [n_state] of a counted rule: nothing of an item was read */
+    uint8_t *coverable; /* [n_rule] of a counted leaf: COVER_NO, COVER_YES; 0 not known */
+    uint32_t *frames;   /* [CLOSING_FRAMES] stack */
     struct entry *table;
     struct position *todo, *places; /* [CLOSING_TODO], [CLOSING_DEPTH + 2][CLOSING_PLACES] */
     int64_t *left;                  /* [CLOSING_COVER + 1] */
     uint8_t *lengths;               /* [CLOSING_RULES][CLOSING_LENGTHS] */
     uint32_t length_rule[CLOSING_RULES];
+    struct level {
+        uint32_t states, ticks;
+    } * level; /* [CLOSING_DEPTH + 1] */
     uint32_t epoch, n_table, n_todo;
     int crowded;
     void *reservation;

@@ -29,6 +29,7 @@ int closing_create(struct closing **out, struct constraint *c, struct error *err
     size_t used = 0;
     size_t base = carve(&used, g->n_state, 4), rule = carve(&used, g->n_rule, 4), item = carve(&used, g->n_rule, 4),
            begun = carve(&used, g->n_state, 1), at_begin = carve(&used, g->n_state, 1),
+           coverable = carve(&used, g->n_rule, 1), level = carve(&used, CLOSING_DEPTH + 1, sizeof *k->level),
            frames = carve(&used, CLOSING_FRAMES, 4), table = carve(&used, CLOSING_TABLE, sizeof *k->table),
            todo = carve(&used, CLOSING_TODO + 4096, sizeof *k->todo),
            places = carve(&used, (size_t)(CLOSING_DEPTH + 2) * CLOSING_PLACES, sizeof *k->places),
@@ -44,6 +45,8 @@ int closing_create(struct closing **out, struct constraint *c, struct error *err
     k->item = (uint32_t *)(p + item);
     k->begun = (uint8_t *)(p + begun);
     k->at_begin = (uint8_t *)(p + at_begin);
+    k->coverable = (uint8_t *)(p + coverable);
+    k->level = (struct level *)(p + level);
     k->frames = (uint32_t *)(p + frames);
     k->table = (struct entry *)(p + table);
     k->todo = (struct position *)(p + todo);

@@ -60,6 +60,8 @@ int constraint_create(struct constraint **out, const struct token_trie *trie, st
         constraint_destroy(c);
         return -1;
     }
+    masks_prepare(&c->masks); /* running out of memory is for the first mask to find */
+    c->matcher.full = c->matcher.ambiguous = 0;
     *out = c;
     return 0;
 }

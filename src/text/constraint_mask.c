@@ -259,15 +259,28 @@ static int make(void *arg)
     return 0;
 }
 
+/* How many bytes of 0 and 1 are 1: eight at a time. */
+static int count(const uint8_t *allowed, int32_t n)
+{
+    uint64_t total = 0;
+    int32_t i = 0;
+    for (; i + 8 <= n; i += 8) {
+        uint64_t eight;
+        memcpy(&eight, allowed + i, sizeof eight);
+        total += eight * UINT64_C(0x0101010101010101) >> 56;
+    }
+    for (; i < n; i++)
+        total += allowed[i];
+    return (int)total;
+}
+
 int constraint_mask(struct constraint_state *s, int64_t left, uint8_t *allowed, struct error *err)
 {
     struct masking m = {s, left, allowed, 0};
     if (constraint_retry(s->c, make, &m, err))
         return -1;
     s->forced |= m.forced;
-    int32_t n = 0;
-    for (int32_t t = 0; t < s->c->trie->n_vocab; t++)
-        n += allowed[t];
+    int n = count(allowed, s->c->trie->n_vocab);
     if (n == 0)
         return error_set(err, ERR_BUG,
                          "the constraint leaves no token to go on with: the vocabulary lacks a byte, or a bug");

@@ -76,7 +76,19 @@ static uint32_t add_rule(struct builder *b, uint32_t *known, grammar_expr body)
     return b->n_rule - 1;
 }
 
-static uint32_t rule_of(struct builder *b, grammar_expr body) { return add_rule(b, &b->of_expr[body], body); }
+/* A body that is only a call is the rule that it calls; left recursion was refused, so this ends. */
+static grammar_expr called_body(const struct builder *b, grammar_expr body)
+{
+    while (b->m->expr[body].kind == EXPR_CALL)
+        body = b->m->rule[b->m->expr[body].a].body;
+    return body;
+}
+
+static uint32_t rule_of(struct builder *b, grammar_expr body)
+{
+    body = called_body(b, body);
+    return add_rule(b, &b->of_expr[body], body);
+}
 
 static uint32_t counted_rule(struct builder *b, grammar_expr x)
 {
@@ -295,7 +307,7 @@ static void build_repeat(struct builder *b, grammar_expr x, uint32_t from, uint3
 
 static void build_call(struct builder *b, const struct expr *e, uint32_t from, uint32_t to)
 {
-    grammar_expr body = b->m->rule[e->a].body;
+    grammar_expr body = called_body(b, b->m->rule[e->a].body);
     const struct expr_facts *f = &b->fact[body];
     if (b->rule[b->current].rule.leaf || (f->regular && !f->wide && f->size <= GRAMMAR_INLINE))
         build(b, body, from, to);
@@ -496,10 +508,8 @@ static int compile(struct builder *b, const grammar_expr *entry, size_t n_entry,
     if (!rules || !b->fact || !b->of_expr || !b->of_item)
         error_set(&m->error, ERR_MEMORY, "no memory for the grammar");
     else if (grammar_check(m, entry, n_entry, b->fact) == 0) {
-        for (size_t i = 0; i < n_entry && !m->error.code; i++) {
-            const struct expr *e = &m->expr[entry[i]];
-            rules[i] = rule_of(b, e->kind == EXPR_CALL ? m->rule[e->a].body : entry[i]);
-        }
+        for (size_t i = 0; i < n_entry && !m->error.code; i++)
+            rules[i] = rule_of(b, entry[i]);
         for (uint32_t r = 0; r < b->n_rule && !m->error.code; r++)
             build_rule(b, r);
         if (!m->error.code && !(*out = assemble(b, rules, n_entry)))

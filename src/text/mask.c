@@ -11,9 +11,10 @@ int masks_create(struct masks *k, const struct token_trie *trie, struct matcher 
 {
     *k = (struct masks){.trie = trie, .matcher = m, .size = memory};
     size_t words = (trie->n_word + 7) / 8 * 64, deep = (trie->longest + 2) * sizeof(uint32_t);
-    size_t slots = MASK_SLOTS * words, found = MASK_RESTS * sizeof *k->found, ticks = (size_t)trie->n_word * 64;
+    size_t slots = MASK_SLOTS * words, found = MASK_RESTS * sizeof *k->found, exits = MASK_EXITS * sizeof *k->exits,
+           ticks = (size_t)trie->n_word * 64;
     deep = (deep + 63) / 64 * 64;
-    k->bytes = slots + 2 * deep + 2 * words + found + ticks + memory + 64;
+    k->bytes = slots + 2 * deep + 2 * words + found + exits + ticks + memory + 64;
     char *p = mmap(NULL, k->bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     if (p == MAP_FAILED)
         return error_set(err, ERR_MEMORY, "no memory for the masks of a constraint: %zu bytes", k->bytes);
@@ -22,7 +23,8 @@ int masks_create(struct masks *k, const struct token_trie *trie, struct matcher 
     k->part = (uint64_t *)(p += slots);
     k->whole = (uint64_t *)(p += words);
     k->found = (struct found *)(p += words);
-    k->ticks_of = (uint8_t *)(p += found);
+    k->exits = (struct leaf_exit *)(p += found);
+    k->ticks_of = (uint8_t *)(p += exits);
     k->stack = (uint32_t *)(p += ticks);
     k->ticks = (uint32_t *)(p += deep);
     p += deep;
@@ -131,6 +133,12 @@ void masks_walk(struct masks *k, uint32_t set, uint64_t *bits, int (*wanted)(voi
     }
 }
 
+/* Who wants to know where tokens lead to. */
+struct visiting {
+    void (*visit)(void *arg, uint32_t set, const struct config *inside);
+    void *arg;
+};
+
 /* ---- leaves ------------------------------------------------------------------------------------------------------------------- */
 
 static void offer_rests(struct masks *k, uint32_t set, const struct rest *rest, uint32_t n, uint32_t least,
@@ -139,6 +147,30 @@ static void offer_rests(struct masks *k, uint32_t set, const struct rest *rest, 
     for (uint32_t i = 0; i < n && k->leaving; i++)
         if (rest[i].ticks >= least && rest[i].ticks <= most)
             offer(k, set, &rest[i].token, 1, bits);
+}
+
+/* Tokens below a node of the trie, with what is read there. */
+static void walk_below(struct masks *k, uint32_t at, uint32_t set, uint64_t *bits, struct visiting *v)
+{
+    struct matcher *m = k->matcher;
+    const struct token_trie *trie = k->trie;
+    k->stack[trie->node[at].depth] = set;
+    for (uint32_t i = at + 1; i < trie->node[at].skip && !m->full;) {
+        const struct trie_node *node = &trie->node[i];
+        uint32_t from = k->stack[node->depth - 1], to = matcher_step(m, from, node->byte);
+        if (to == SET_DEAD) {
+            if (bits)
+                offer(k, from, trie->token + node->token, trie->node[node->skip].token - node->token, bits);
+            i = node->skip;
+            continue;
+        }
+        k->stack[node->depth] = to;
+        if (v && node->token < node[1].token)
+            v->visit(v->arg, to, NULL);
+        for (uint32_t t = node->token; t < node[1].token && bits; t++)
+            set_bit(bits, trie->token[t]);
+        i++;
+    }
 }
 
 /* Ticks between least and most of a rest may be counted before the leaf is left. */
@@ -162,6 +194,10 @@ static void walk_rests(struct masks *k, const struct leaf_mask *leaf, uint32_t f
                 set_bit(bits, leaf->rest[r].token);
         i++;
     }
+    uint32_t behind = k->stack[0];
+    for (uint32_t e = 0; e < leaf->n_exit && behind != SET_DEAD; e++)
+        if (leaf->exit[e].ticks >= least && leaf->exit[e].ticks <= most)
+            walk_below(k, leaf->exit[e].node, behind, bits, NULL);
 }
 
 /* Which of eight numbers are at most this: a bit each. Eight bytes are compared at once while all that count are below 128. */
@@ -228,7 +264,7 @@ static int add_counted(struct masks *k, const struct config *c, const struct lea
     if (m->full || (left < leaf->most_ticks && overlap(&set_at(m, behind)->alive, &leaf->leaving)))
         return 1;
     add_inside(k, leaf, left, bits);
-    if (k->leaving || (leaf->n_rest && need > leaf->least_rest_ticks) || left < leaf->most_rest_ticks) {
+    if (k->leaving || (leaf->n_rest + leaf->n_exit && need > leaf->least_rest_ticks) || left < leaf->most_rest_ticks) {
         walk_rests(k, leaf, c->frame, need, left, bits);
         return 0;
     }
@@ -312,11 +348,6 @@ const uint64_t *masks_of(struct masks *k, uint32_t set, const struct masks_leavi
 
 /* ---- where tokens lead to ------------------------------------------------------------------------------------------------------- */
 
-struct visiting {
-    void (*visit)(void *arg, uint32_t set, const struct config *inside);
-    void *arg;
-};
-
 static int visit_set(void *arg, uint32_t set)
 {
     const struct visiting *v = arg;
@@ -349,6 +380,10 @@ static void visit_leaf(struct masks *k, const struct leaf_mask *leaf, const stru
             v->visit(v->arg, to, NULL);
         i = to == SET_DEAD ? node->skip : i + 1;
     }
+    uint32_t behind = k->stack[0];
+    for (uint32_t e = 0; e < leaf->n_exit && behind != SET_DEAD; e++)
+        if (leaf->exit[e].ticks >= need && leaf->exit[e].ticks <= left)
+            walk_below(k, leaf->exit[e].node, behind, NULL, v);
 }
 
 void masks_targets(struct masks *k, uint32_t set, void (*visit)(void *arg, uint32_t set, const struct config *inside),

@@ -12,7 +12,14 @@
 #include "text/matcher.h"
 #include "text/token_trie.h"
 
-enum { MASK_SLOTS = 64, MASK_NEVER = 255, MASK_TARGETS = 256, MASK_RESTS = 1 << 17 };
+enum {
+    MASK_SLOTS = 64,
+    MASK_NEVER = 255,
+    MASK_TARGETS = 256,
+    MASK_RESTS = 1 << 17,
+    MASK_EXITS = 1 << 13,
+    MASK_MANY = 64
+};
 
 /* Behind the end of a leaf: a small trie of what tokens hold there, laid out like token_trie. */
 struct rest_node {
@@ -26,20 +33,27 @@ struct rest {
     uint32_t ticks; /* counted before the leave */
 };
 
+/* A place where the leaf may be left and many tokens go on: they are not listed, the trie is walked from there. */
+struct leaf_exit {
+    uint32_t node, ticks;
+};
+
 struct target {
     uint32_t states, ticks;
 };
 
 struct leaf_mask {
-    uint32_t n_inside;   /* tokens */
-    uint32_t most_ticks; /* of a token inside: items that it begins */
-    uint32_t least_rest_ticks, most_rest_ticks;
-    const uint64_t *bits; /* tokens inside; NULL: a list */
-    const uint32_t *list; /* [n_inside] */
+    uint32_t n_inside;                          /* tokens */
+    uint32_t most_ticks;                        /* of a token inside: items that it begins */
+    uint32_t least_rest_ticks, most_rest_ticks; /* of rests and exits */
+    const uint64_t *bits;                       /* tokens inside; NULL: a list */
+    const uint32_t *list;                       /* [n_inside] */
     const uint8_t *ticks; /* with bits, of counted leaves: by token, MASK_NEVER not inside; with list: by place */
     const struct rest_node *node; /* [n_node + 1] */
     const struct rest *rest;      /* [n_rest] in order of the nodes */
     uint32_t n_node, n_rest;
+    const struct leaf_exit *exit; /* [n_exit] */
+    uint32_t n_exit;
     const struct target *target; /* [n_target] states that tokens inside lead to, with the fewest ticks */
     uint32_t n_target;           /* MASK_TARGETS: there are more than are listed */
     struct alive leaving;        /* what the leaf itself may read where it could have ended */
@@ -76,8 +90,9 @@ struct masks {
         uint64_t head; /* first bytes of text, to sort by */
         const char *text;
         uint32_t n, token, ticks;
-    } * found;         /* [MASK_RESTS] scratch of a leaf mask */
-    uint8_t *ticks_of; /* [n_word * 64] likewise */
+    } * found;               /* [MASK_RESTS] scratch of a leaf mask */
+    struct leaf_exit *exits; /* [MASK_EXITS] likewise */
+    uint8_t *ticks_of;       /* [n_word * 64] likewise */
     void *reservation;
     size_t bytes;
 };
@@ -100,6 +115,9 @@ void masks_walk(struct masks *k, uint32_t set, uint64_t *bits, int (*wanted)(voi
  * least once, in no order. */
 void masks_targets(struct masks *k, uint32_t set, void (*visit)(void *arg, uint32_t set, const struct config *inside),
                    void *arg);
+
+/* mask_leaf.c: computes ahead what the insides of strings need, so that the first mask is not the slowest. */
+void masks_prepare(struct masks *k);
 
 /* mask_leaf.c: NULL: these states cannot be kept apart (ambiguous counts), or no memory (matcher->full). */
 const struct leaf_mask *masks_leaf(struct masks *k, uint32_t states);

@@ -6,6 +6,8 @@
  *
  *     token  x",\n      leaf: string body up to and with the quote      rest  ,\n
  *
+ * Behind a place where many tokens go on (a space) they are not listed: masks walk the trie from there, with what the caller reads.
+ *
  * The call's stack does not matter here: the result serves every call, and every text, that stands in these states. */
 #include "text/mask.h"
 
@@ -14,6 +16,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+enum { PREPARED = 8, MANY_CLASSES = 20 };
 enum { LIST = 1024, UNKNOWN = 0, UNFIT = 1 }; /* values of states->leaf; else the place + 2 */
 
 struct leaf_walk {
@@ -22,6 +25,7 @@ struct leaf_walk {
     int counted;
     uint32_t n_found, n_inside, most_ticks;
     uint32_t ends[64], n_ends; /* depths at which the leaf could have ended, ascending; more than 64: unfit */
+    uint32_t n_exit;
     uint64_t *bits;
     uint8_t *ticks_of; /* counted */
     struct target target[MASK_TARGETS];
@@ -97,6 +101,35 @@ static void note_target(struct leaf_walk *w, uint32_t states, uint32_t ticks)
     w->last_target = i;
 }
 
+/* The leaf could end at this node. */
+static void note_end(struct leaf_walk *w, uint32_t at, uint32_t ticks, const struct alive *alive)
+{
+    const struct token_trie *trie = w->k->trie;
+    const struct trie_node *node = &trie->node[at];
+    for (int b = 0; b < 4; b++)
+        w->leaving.bits[b] |= alive->bits[b];
+    if (node->skip == at + 1)
+        return;
+    if (trie->node[node->skip].token - node[1].token > MASK_MANY && w->n_exit < MASK_EXITS)
+        w->k->exits[w->n_exit++] = (struct leaf_exit){at, ticks};
+    else if (w->n_ends < sizeof w->ends / sizeof *w->ends)
+        w->ends[w->n_ends++] = node->depth;
+    else
+        w->unfit = 1;
+}
+
+/* As matcher_read(), what is remembered without a call: most steps are. */
+static inline void read_fast(struct matcher *m, uint32_t states, uint8_t byte, uint32_t out[2])
+{
+    const struct states *s = states_at(m, states);
+    uint32_t c = m->g->byte_class[byte];
+    const uint32_t *memo = (const uint32_t *)(m->word + s->memo) + 2 * c;
+    out[0] = memo[0];
+    out[1] = memo[1];
+    if (!(out[0] | out[1]) && alive_class(&s->alive, c))
+        matcher_read(m, states, byte, COUNT_FREE, out);
+}
+
 static void walk(struct leaf_walk *w)
 {
     struct masks *k = w->k;
@@ -109,7 +142,7 @@ static void walk(struct leaf_walk *w)
         uint32_t d = node->depth, out[2];
         while (w->n_ends && w->ends[w->n_ends - 1] >= d)
             w->n_ends--;
-        matcher_read(m, k->stack[d - 1], node->byte, COUNT_FREE, out);
+        read_fast(m, k->stack[d - 1], node->byte, out);
         if (out[0] && out[1]) {
             w->unfit = 1;
             return;
@@ -123,20 +156,16 @@ static void walk(struct leaf_walk *w)
         }
         k->stack[d] = to;
         k->ticks[d] = ticks;
-        matcher_remember(m, to);
+        if (!states_at(m, to)->memo)
+            matcher_remember(m, to);
+        if (m->full)
+            return;
         const struct states *s = states_at(m, to);
         if (node->token < node[1].token)
             note_target(w, to, ticks);
         inside(w, node, ticks + !s->accepts); /* in the middle of an item: one more was begun */
-        if (s->accepts) {
-            if (w->n_ends == sizeof w->ends / sizeof *w->ends) {
-                w->unfit = 1;
-                return;
-            }
-            w->ends[w->n_ends++] = d;
-            for (int b = 0; b < 4; b++)
-                w->leaving.bits[b] |= s->alive.bits[b];
-        }
+        if (s->accepts)
+            note_end(w, i, ticks, &s->alive);
         i++;
     }
 }
@@ -174,7 +203,6 @@ static int lay_out_rests(struct leaf_walk *w, struct leaf_mask *leaf)
     struct rest *rest = masks_take(k, (w->n_found + 1) * sizeof *rest);
     if (!node || !rest)
         return -1;
-    leaf->least_rest_ticks = UINT32_MAX;
     for (uint32_t i = 0; i < w->n_found; i++) {
         uint32_t same = i ? shared(&f[i - 1], &f[i]) : 0;
         for (; depth > same; depth--)
@@ -247,7 +275,8 @@ const struct leaf_mask *masks_leaf(struct masks *k, uint32_t states)
     w.counted = m->g->rule[states_at(m, states)->rule].counted;
     memset(w.bits, 0, k->trie->n_word * sizeof *w.bits);
     matcher_remember(m, states);
-    walk(&w);
+    if (!m->full)
+        walk(&w);
     if (m->full)
         return NULL;
     if (w.unfit) {
@@ -259,11 +288,38 @@ const struct leaf_mask *masks_leaf(struct masks *k, uint32_t states)
         return NULL;
     *leaf = (struct leaf_mask){.leaving = w.leaving};
     struct target *target = masks_take(k, (w.n_target + 1) * sizeof *target);
-    if (!target || store_inside(&w, leaf) || lay_out_rests(&w, leaf))
+    struct leaf_exit *out = masks_take(k, (w.n_exit + 1) * sizeof *out);
+    leaf->least_rest_ticks = UINT32_MAX;
+    if (!target || !out || store_inside(&w, leaf) || lay_out_rests(&w, leaf))
         return NULL;
     memcpy(target, w.target, w.n_target * sizeof *target);
+    memcpy(out, k->exits, w.n_exit * sizeof *out);
+    for (uint32_t i = 0; i < w.n_exit; i++) {
+        leaf->least_rest_ticks = out[i].ticks < leaf->least_rest_ticks ? out[i].ticks : leaf->least_rest_ticks;
+        leaf->most_rest_ticks = out[i].ticks > leaf->most_rest_ticks ? out[i].ticks : leaf->most_rest_ticks;
+    }
+    leaf->exit = out;
+    leaf->n_exit = w.n_exit;
     leaf->target = target;
     leaf->n_target = w.n_target;
     states_at(m, states)->leaf = (uint32_t)(((char *)leaf - k->room) / 16) + 2;
     return leaf;
+}
+
+void masks_prepare(struct masks *k)
+{
+    struct matcher *m = k->matcher;
+    uint32_t done = 0;
+    for (uint32_t r = 0; r < m->g->n_rule && done < PREPARED && !m->full; r++) {
+        uint32_t begin = m->g->rule[r].leaf ? matcher_stepping(m, matcher_begin_states(m, r)) : 0, last = 0, out[2];
+        for (int byte = 0; begin && byte < 256 && !m->full; byte++) {
+            matcher_read(m, begin, (uint8_t)byte, COUNT_FREE, out);
+            uint32_t to = out[0] | out[1] ? matcher_stepping(m, out[0] ? out[0] : out[1]) : 0;
+            if (!to || to == last || alive_count(&states_at(m, to)->alive) < MANY_CLASSES)
+                continue;
+            masks_leaf(k, to);
+            last = to;
+            done++;
+        }
+    }
 }

@@ -168,7 +168,7 @@ uint32_t matcher_set(struct matcher *m, const struct config *c, uint32_t n, int 
     if (n)
         memcpy(s->config, c, n * sizeof *c);
     describe_set(m, s);
-    s->memo = take(m, (alive_count(&s->alive) + 1) * sizeof(uint32_t));
+    s->memo = take(m, m->g->n_class * sizeof(uint32_t));
     if (!s->memo)
         return SET_DEAD;
     *bucket = id;
@@ -295,7 +295,7 @@ void matcher_read(struct matcher *m, uint32_t states, uint8_t byte, int count, u
     if (!alive_class(&s->alive, c))
         return;
     if (count == COUNT_FREE && s->memo) {
-        memo = (uint32_t *)(m->word + s->memo) + 2 * alive_rank(&s->alive, c);
+        memo = (uint32_t *)(m->word + s->memo) + 2 * c;
         if (memo[0] | memo[1]) {
             out[0] = memo[0];
             out[1] = memo[1];
@@ -321,7 +321,7 @@ void matcher_remember(struct matcher *m, uint32_t states)
 {
     struct states *s = states_at(m, states);
     if (!s->memo)
-        s->memo = take(m, (size_t)alive_count(&s->alive) * 2 * sizeof(uint32_t));
+        s->memo = take(m, (size_t)m->g->n_class * 2 * sizeof(uint32_t));
 }
 
 uint32_t matcher_stepping(struct matcher *m, uint32_t states)

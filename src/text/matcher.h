@@ -43,7 +43,7 @@ struct states {
     uint32_t rule, n;
     uint32_t stepping; /* the same without the states that cannot read anything; 0 not known */
     uint32_t leaf;     /* tokens of a leaf's states: mask_leaf.c; 0 not known */
-    uint32_t memo;     /* where the steps are remembered, 0 nowhere yet */
+    uint32_t memo;     /* where the steps are remembered, two by class; 0 nowhere yet */
     uint8_t accepts, reads, calls, tokens;
     struct alive alive;
     uint32_t state[];
@@ -57,7 +57,7 @@ struct set {
     uint32_t next, hash;
     uint32_t n, accepting;
     uint32_t tokens; /* some configuration reads whole tokens */
-    uint32_t memo;   /* words: set + 1 of each live class, 0 not known */
+    uint32_t memo;   /* by class: set + 1, 0 not known */
     struct alive alive;
     uint32_t tokens_left; /* of the shortest text from here + 1; 0 not known: close.c */
     uint32_t most_left;   /* the same behind one more token, at most */
@@ -139,15 +139,6 @@ int matcher_collect(struct matcher *m, uint32_t **root, size_t n);
 /* 1: little is left; collect before the next operation. */
 static inline int matcher_low(const struct matcher *m) { return m->used > m->room - m->room / 4; }
 
-static inline int alive_class(const struct alive *a, uint32_t c) { return a->bits[c >> 6] >> (c & 63) & 1; }
-/* How many live classes are below c. */
-static inline uint32_t alive_rank(const struct alive *a, uint32_t c)
-{
-    uint32_t n = 0;
-    for (uint32_t i = 0; i < c >> 6; i++)
-        n += (uint32_t)__builtin_popcountll(a->bits[i]);
-    return n + (uint32_t)__builtin_popcountll(a->bits[c >> 6] & ((UINT64_C(1) << (c & 63)) - 1));
-}
 static inline uint32_t alive_count(const struct alive *a)
 {
     uint32_t n = 0;
@@ -155,5 +146,6 @@ static inline uint32_t alive_count(const struct alive *a)
         n += (uint32_t)__builtin_popcountll(a->bits[i]);
     return n;
 }
+static inline int alive_class(const struct alive *a, uint32_t c) { return a->bits[c >> 6] >> (c & 63) & 1; }
 
 #endif

@@ -242,7 +242,7 @@ uint32_t matcher_step(struct matcher *m, uint32_t set, uint8_t byte)
     uint32_t c = m->g->byte_class[byte];
     if (set == SET_DEAD || !alive_class(&s->alive, c))
         return SET_DEAD;
-    uint32_t *memo = (uint32_t *)(m->word + s->memo) + alive_rank(&s->alive, c);
+    uint32_t *memo = (uint32_t *)(m->word + s->memo) + c;
     if (*memo)
         return *memo - 1;
     begin(m);
