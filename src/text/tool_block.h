@@ -167,6 +167,11 @@ static inline int is_white(char c) { return c == ' ' || (c >= '\t' && c <= '\r')
 
 /* ---- the parser's side --------------------------------------------------------------------------------------------- */
 
+/* tool_input.c: text and tokens join the undecided text; -> p->failed. input_end: a character that waits stays unfinished. */
+void input_text(struct tool_parser *p, const char *text, size_t n);
+void input_token(struct tool_parser *p, const char *text, size_t n);
+void input_end(struct tool_parser *p);
+
 /* What a marker is at text[i]: SCAN_OK all of it, SCAN_MORE as far as the text goes, SCAN_BAD not. */
 enum scan marker_at(const struct tool_marker *m, const char *text, const uint8_t *token, size_t n, size_t i);
 
