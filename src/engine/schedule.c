@@ -409,5 +409,6 @@ void *engine_run(void *engine)
             step(s);
     }
     drain(s);
+    session_end_reading(s->session);
     return NULL;
 }

@@ -200,16 +200,24 @@ int session_load(struct session *s, const struct session_options *opt, struct er
     return 0;
 }
 
+void session_end_reading(struct session *s)
+{
+    if (s->model) {
+        store_destroy(s->model->store);
+        s->model->store = NULL;
+    }
+    if (s->reader)
+        reader_close(s->reader);
+    s->reader = NULL;
+}
+
 void session_close(struct session *s)
 {
     if (!s)
         return;
-    if (s->model) {
+    if (s->model)
         traces_close(s->model->traces);
-        store_destroy(s->model->store);
-    }
-    if (s->reader)
-        reader_close(s->reader);
+    session_end_reading(s);
     pool_destroy(s->pool);
     touch_end(&s->touch);
     arena_unmap(&s->memory); /* safe while a device still writes: the kernel keeps those pages */

@@ -54,6 +54,9 @@ struct session_options {
 int session_prepare(struct session **out, const char *path, const struct session_options *opt, int keep,
                     struct error *err);
 int session_load(struct session *s, const struct session_options *opt, struct error *err);
+/* Ends reading: on the thread that ran the steps, because it owns the ring and only it sees completions at once. Optional before
+ * session_close(), which does it otherwise. */
+void session_end_reading(struct session *s);
 void session_close(struct session *s);
 
 /* An empty batch over the session's room. */
