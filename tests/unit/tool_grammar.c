@@ -2,6 +2,8 @@
 /* What governs an answer with tools: where text is free, where a call begins, what must come then. Languages of whole calls are
  * tested by tests/tool_cases.c. */
 #include "text/tool_grammar.h"
+#include "base/rng.h"
+#include "text/tool_stream.h"
 
 #include "text_fixture.h"
 
@@ -10,10 +12,13 @@
 
 #include <cmocka.h>
 
-static const char tools[] = "[{\"function\": {\"name\": \"now\", \"parameters\": {\"type\": \"object\", "
-                            "\"properties\": {}}}}, {\"function\": {\"name\": "
-                            "\"get\", \"parameters\": {\"type\": \"object\", \"properties\": {\"x\": {\"type\": "
-                            "\"integer\"}}, \"required\": [\"x\"]}}}]";
+static const char tools[] =
+    "[{\"function\": {\"name\": \"now\", \"parameters\": {\"type\": \"object\", \"properties\": {}}}}, {\"function\": "
+    "{\"name\": \"get\", \"parameters\": {\"type\": \"object\", \"properties\": {\"x\": {\"type\": \"integer\"}, "
+    "\"s\": "
+    "{\"type\": \"string\"}, \"o\": {\"type\": \"string\", \"enum\": [\"a b\", \"12\"]}, \"l\": {\"type\": \"array\", "
+    "\"items\": {\"type\": [\"boolean\", \"null\"]}}, \"u\": {\"type\": [\"string\", \"null\"]}, \"d\": {\"type\": "
+    "\"object\", \"properties\": {\"k\": {\"type\": \"string\"}}}}, \"required\": [\"x\"]}}}]";
 
 static struct tokenizer *vocabulary;
 static struct token_trie *trie;
@@ -214,12 +219,118 @@ static void every_format(void **s)
         }
 }
 
+/* ---- walks ------------------------------------------------------------------------------------------------------------- */
+
+static int value_fits(const json_t *schema, const json_t *v)
+{
+    unsigned types = tool_schema_types(schema, schema);
+    const json_t *values = json_object_get(schema, "enum"), *x;
+    const char *key;
+    size_t i;
+    int listed = !values;
+    unsigned is = json_is_string(v)    ? TYPE_STRING
+                  : json_is_real(v)    ? TYPE_INTEGER
+                  : json_is_null(v)    ? TYPE_NULL
+                  : json_is_boolean(v) ? TYPE_BOOLEAN
+                  : json_is_array(v)   ? TYPE_ARRAY
+                                       : TYPE_OBJECT;
+    json_array_foreach(values, i, x) listed |= json_equal(x, v);
+    if (!(is & types) || !listed)
+        return 0;
+    json_array_foreach(v, i, x) if (!value_fits(json_object_get(schema, "items"), x)) return 0;
+    json_array_foreach(json_object_get(schema, "required"), i,
+                       x) if (!json_object_get(v, json_string_value(x))) return 0;
+    json_object_foreach((json_t *)v, key, x)
+    {
+        const json_t *s = json_object_get(json_object_get(schema, "properties"), key);
+        if (!s || !value_fits(s, x))
+            return 0;
+    }
+    return 1;
+}
+
+static void collect(void *arg, const struct tool_event *e) { tool_message_event(arg, e); }
+
+/* One of the allowed tokens; the end, if it is allowed, one time in four. */
+static int32_t pick(uint64_t *count, int n)
+{
+    int32_t eos = tokenizer_eos(vocabulary);
+    uint64_t r = rng_u64(11, (*count)++, 0, 0), k = r / 4 % (uint64_t)n;
+    if (allowed[eos] && r % 4 == 0)
+        return eos;
+    for (int32_t id = 0;; id++)
+        if (allowed[id] && k-- == 0)
+            return id;
+}
+
+/* Text drawn from the masks alone, up to a limit: the parser finds calls in it, and nothing but calls, and they fit. */
+static void walk(const struct tool_format *f, uint64_t *count)
+{
+    struct tool_stream_options how = {
+        .tokenizer = vocabulary, .format = f, .tools = list, .reasoning = REASONING_CLOSED, .checked = 1};
+    struct tool_message m = {0};
+    struct tool_stream *stream;
+    struct error err = {0};
+    char text[2048];
+    size_t n_text = 0, n;
+    assert_int_equal(tool_stream_open(&stream, &how, collect, &m, &err), 0);
+    int64_t left = constraint_shortest(constraint) + 1 + (int64_t)(rng_u64(12, (*count)++, 0, 0) % 150);
+    for (int over = 0; !over && left > 0 && !constraint_finished(state); left--) {
+        int any = constraint_mask(state, left, allowed, &err);
+        int32_t id = any > 0 ? pick(count, any) : -1;
+        if (any <= 0)
+            fail_msg("%s: %s after %.*s", f->name, err.text, (int)n_text, text);
+        over = tokenizer_is_end(vocabulary, id);
+        if (over)
+            continue;
+        const char *piece = tokenizer_piece(vocabulary, id, 1, &n);
+        memcpy(text + n_text, piece, n);
+        n_text += n;
+        assert_int_equal(constraint_accept(state, id, &err), 0);
+        assert_int_equal(tool_stream_token(stream, id, &err), 0);
+    }
+    assert_int_equal(tool_stream_end(stream, &err), 0);
+    int fine = m.n_call > 0 && m.n_bad == 0 && m.n_cut == 0 && m.content.n == 0;
+    for (size_t i = 0; fine && i < m.n_call; i++) {
+        const struct tool_def *t = tool_list_find(list, m.call[i].name.text, strlen(m.call[i].name.text));
+        json_t *v = json_loadb(m.call[i].arguments.text, m.call[i].arguments.n,
+                               JSON_ALLOW_NUL | JSON_DECODE_INT_AS_REAL, NULL);
+        fine = t && v && m.call[i].ended && value_fits(t->parameters, v);
+        json_decref(v);
+    }
+    if (!fine)
+        fail_msg("%s: %.*s", f->name, (int)n_text, text);
+    tool_stream_close(stream);
+    tool_message_free(&m);
+}
+
+static void walks_parse(void **s)
+{
+    (void)s;
+    const struct tool_format *f;
+    uint64_t count = 0;
+    for (size_t i = 0; (f = tool_format_at(i)); i++) {
+        if (!strcmp(f->name, "none"))
+            continue;
+        begin(f->name,
+              &(struct tool_want){.choice = TOOL_CHOICE_REQUIRED, .parallel = 1, .reasoning = REASONING_CLOSED});
+        for (int k = 0; k < 40; k++) {
+            struct error err = {0};
+            constraint_end(state);
+            assert_int_equal(constraint_begin(&state, constraint, &err), 0);
+            walk(f, &count);
+        }
+        end(NULL);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_teardown(lazy_calls, end),    cmocka_unit_test_teardown(thoughts_are_free, end),
         cmocka_unit_test_teardown(one_call_ends, end), cmocka_unit_test_teardown(named_calls, end),
         cmocka_unit_test_teardown(framed_calls, end),  cmocka_unit_test_teardown(every_format, end),
+        cmocka_unit_test_teardown(walks_parse, end),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
