@@ -30,7 +30,7 @@ static void verdict(int ok, const char *name, const char *what)
 static void verdict_text(int ok, const char *name, const char *what, const char *text)
 {
     char why[300];
-    snprintf(why, sizeof why, "%s: %.200s", what, text);
+    snprintf(why, sizeof why, "%.80s: %.200s", what, text);
     verdict(ok, name, why);
 }
 
@@ -309,13 +309,13 @@ static void check_mask(json_t *r, const char *where)
     json_t *id;
     json_array_foreach(json_object_get(r, "prefix"), i,
                        id) if (constraint_accept(s, (int32_t)json_integer_value(id), &err))
-        snprintf(what, sizeof what, "%s: prefix token %zu: %s", this_key, i, err.text);
+        snprintf(what, sizeof what, "%.200s: prefix token %zu: %.150s", this_key, i, err.text);
     int got = constraint_mask(s, 1 << 20, v->allowed, &err), n;
     uint64_t h = mask_hash(v, v->allowed, !strcmp(v_name, "qwen3") ? 128247 : -1, &n);
     char hex[20];
     snprintf(hex, sizeof hex, "%016llx", (unsigned long long)h);
     if (got < 0 && !what[0])
-        snprintf(what, sizeof what, "%s: %s", this_key, err.text);
+        snprintf(what, sizeof what, "%.200s: %.150s", this_key, err.text);
     else if ((n != json_integer_value(json_object_get(r, "n")) || strcmp(hex, hash) != 0) && !what[0])
         snprintf(what, sizeof what, "%s, prefix of %zu: %d tokens, hash %s, not %d, %s", this_key,
                  json_array_size(json_object_get(r, "prefix")), n, hex,
