@@ -252,6 +252,30 @@ static void one_call(struct stoker *s, const struct asked *a, const char *what, 
     stoker_reply_close(reply);
 }
 
+/* A limit that no call fits is refused with both numbers; so is a tool that was not offered. */
+static void refusals(struct stoker *s, const struct asked *a)
+{
+    struct stoker_error err = {0};
+    struct stoker_reply *reply = NULL;
+    struct stoker_event end;
+    struct stoker_reply_options how = {.tools = a->tools,
+                                       .n_tools = strlen(a->tools),
+                                       .choice = STOKER_TOOLS_REQUIRED,
+                                       .prompt = a->prompt,
+                                       .n_prompt = a->n_prompt};
+    struct stoker_request q = {
+        .prompt = a->prompt, .n_prompt = a->n_prompt, .max_tokens = 5, .sampling = stoker_sampling_defaults()};
+    int opened = stoker_reply_open(&reply, s, &how, NULL, NULL, &err) == 0;
+    q.constraint = opened ? stoker_reply_constraint(reply) : NULL;
+    int refused = opened && stoker_generate(s, &q, on_token, reply, &end, &err) != 0;
+    verdict(refused && err.code == STOKER_ERR_INPUT && strstr(err.text, "may have 5"), "too few tokens", 0, err.text);
+    stoker_reply_close(reply);
+    how.tool = "put";
+    verdict(stoker_reply_open(&reply, s, &how, NULL, NULL, &err) != 0 && strstr(err.text, "'put'"), "another tool", 0,
+            err.text);
+    stoker_reply_close(reply);
+}
+
 /* ---- runs ------------------------------------------------------------------------------------------------------------------ */
 
 enum { MAX_ASKED = 8 };
@@ -278,6 +302,8 @@ static void run_model(const char *path, const char *what, const struct asked *a,
         verdict(0, what, 0, err.text);
         return;
     }
+    if (greedy)
+        refusals(s, &a[0]);
     for (int i = 0; greedy && i < n_asked - 1; i++)
         one_call(s, &a[i], "greedy", i, 0, 200, STOKER_TOOLS_AUTO);
     for (int run = 0; run < runs; run++) /* the limit: from hardly enough to plenty */
