@@ -35,6 +35,7 @@ tokenizers     $shared/tokenizers                   $shared/tokenizers
 sampling       $shared/spec/sampling_cases.json     $shared/spec/sampling_cases.json
 tool_cases     $shared/spec/tool_cases              $shared/spec/tool_cases
 tool_calls_model -
+schema_cases   $shared/schema_cases                 --walks 100 $shared/schema_cases
 jinja          $shared/spec/jinja_cases.json        $shared/spec/jinja_cases.json
 templates      $shared/templates                    $shared/templates
 "
