@@ -394,6 +394,8 @@ static int64_t tokens_left(struct closing *k, struct position p)
 {
     int64_t tokens;
     const struct rule *r = &k->c->matcher.g->rule[k->c->matcher.g->owner[p.state]];
+    if (r->counted && p.count > (uint32_t)r->min) /* what may still come does not matter, only what has to */
+        p.count = (uint32_t)r->min;
     struct position border = {p.frame, r->start, p.count};
     if (k->at_begin[p.state] && is_covered(k, &border))
         p = border;

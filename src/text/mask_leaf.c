@@ -16,7 +16,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { PREPARED = 8, MANY_CLASSES = 20 };
+enum { PREPARED = 3, MANY_CLASSES = 20 };
 enum { LIST = 1024, UNKNOWN = 0, UNFIT = 1 }; /* values of states->leaf; else the place + 2 */
 
 struct leaf_walk {
@@ -24,7 +24,7 @@ struct leaf_walk {
     uint32_t states;
     int counted;
     uint32_t n_found, n_inside, most_ticks;
-    uint32_t ends[64], n_ends; /* depths at which the leaf could have ended, ascending; more than 64: unfit */
+    uint32_t ends[64], n_ends; /* depths at which the leaf could have ended, ascending */
     uint32_t n_exit;
     uint64_t *bits;
     uint8_t *ticks_of; /* counted */
@@ -110,10 +110,11 @@ static void note_end(struct leaf_walk *w, uint32_t at, uint32_t ticks, const str
         w->leaving.bits[b] |= alive->bits[b];
     if (node->skip == at + 1)
         return;
-    if (trie->node[node->skip].token - node[1].token > MASK_MANY && w->n_exit < MASK_EXITS)
-        w->k->exits[w->n_exit++] = (struct leaf_exit){at, ticks};
-    else if (w->n_ends < sizeof w->ends / sizeof *w->ends)
+    int many = trie->node[node->skip].token - node[1].token > MASK_MANY;
+    if (!many && w->n_ends < sizeof w->ends / sizeof *w->ends)
         w->ends[w->n_ends++] = node->depth;
+    else if (w->n_exit < MASK_EXITS)
+        w->k->exits[w->n_exit++] = (struct leaf_exit){at, ticks};
     else
         w->unfit = 1;
 }

@@ -60,6 +60,30 @@ static uint32_t collect(struct token_trie *trie, struct sorted *out)
     return n;
 }
 
+/* By the first two bytes in one pass, then within these: most comparisons are between neighbours in memory. */
+static int sort_tokens(struct sorted *s, uint32_t n)
+{
+    uint32_t *first = calloc(65537, sizeof *first);
+    struct sorted *copy = malloc((n + 1) * sizeof *copy);
+    int failed = !first || !copy;
+    for (uint32_t i = 0; !failed && i < n; i++)
+        first[(s[i].head >> 48) + 1]++;
+    for (uint32_t b = 0; !failed && b < 65536; b++)
+        first[b + 1] += first[b];
+    for (uint32_t i = 0; !failed && i < n; i++)
+        copy[first[s[i].head >> 48]++] = s[i];
+    for (uint32_t b = 0; !failed && b < 65536; b++) {
+        uint32_t from = b ? first[b - 1] : 0;
+        if (first[b] - from > 1)
+            qsort(copy + from, first[b] - from, sizeof *copy, by_bytes);
+    }
+    if (!failed)
+        memcpy(s, copy, n * sizeof *s);
+    free(first);
+    free(copy);
+    return failed;
+}
+
 static uint32_t shared_prefix(const struct sorted *x, const struct sorted *y)
 {
     uint32_t n = 0;
@@ -109,7 +133,9 @@ int token_trie_create(struct token_trie **out, const struct tokenizer *t, struct
         trie->n_vocab = (int32_t)n_vocab;
         trie->n_word = (n_vocab + 63) / 64;
         trie->n_token = collect(trie, s);
-        qsort(s, trie->n_token, sizeof *s, by_bytes);
+        failed = sort_tokens(s, trie->n_token);
+    }
+    if (!failed) {
         uint32_t nodes = count_nodes(s, trie->n_token);
         trie->node = malloc((nodes + 1) * sizeof *trie->node);
         trie->token = malloc((trie->n_token + 1) * sizeof *trie->token);
