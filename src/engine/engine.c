@@ -102,9 +102,9 @@ static int read_options(struct session_options *to, const struct stoker_options 
 
 static int start(struct stoker *s, struct error *err)
 {
-    s->inbox = queue_create(MAX_JOBS, sizeof(int));
+    s->bell = queue_create(MAX_JOBS, sizeof(int));
     s->mask = calloc((size_t)s->session->model->p.n_vocab, 1);
-    if (!s->inbox || !s->mask)
+    if (!s->bell || !s->mask)
         return error_set(err, ERR_MEMORY, "no memory for the engine's queue");
     pthread_attr_t attr;
     pthread_attr_init(&attr);
@@ -126,7 +126,7 @@ int stoker_open(struct stoker **out, const char *path, const struct stoker_optio
     pthread_mutex_init(&s->lock, NULL);
     if (read_options(&o, opt, &err) || session_prepare(&s->session, path, &o, 0, &err) ||
         session_load(s->session, &o, &err) || start(s, &err)) {
-        queue_destroy(s->inbox);
+        queue_destroy(s->bell);
         free(s->mask);
         session_close(s->session);
         pthread_mutex_destroy(&s->lock);
@@ -156,11 +156,11 @@ void stoker_close(struct stoker *s)
     atomic_store(&s->stop, 1);
     for (int i = 0; i < s->session->plan.n_parallel; i++)
         atomic_store(&s->session->seq[i].cancelled, 1);
-    queue_wake(s->inbox);
+    queue_wake(s->bell);
     pthread_join(s->thread, NULL);
     for (int i = 0; i < MAX_JOBS; i++)
         free_job(&s->job[i]);
-    queue_destroy(s->inbox);
+    queue_destroy(s->bell);
     free(s->mask);
     session_close(s->session);
     pthread_mutex_destroy(&s->lock);
@@ -272,7 +272,7 @@ int stoker_submit(struct stoker *s, const struct stoker_request *r, stoker_id *i
     if (filled)
         return fail(public, &err);
     int index = (int)(j - s->job);
-    queue_push(s->inbox, &index); /* as many places as jobs */
+    queue_push(s->bell, &index);
     return 0;
 }
 

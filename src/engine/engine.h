@@ -54,7 +54,7 @@ struct stoker {
     struct session *session;
     struct stoker_templates templates;
     pthread_t thread;
-    struct queue *inbox; /* indices of queued jobs */
+    struct queue *bell; /* rung when a job was queued; full: somebody has rung enough */
     atomic_int stop;
 
     pthread_mutex_t lock; /* guards the table's states and ids, and stats */

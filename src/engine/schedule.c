@@ -1,4 +1,4 @@
-/* The engine thread: takes jobs from the inbox, makes steps of rows, picks tokens, sends events.
+/* The engine thread: takes jobs in order of arrival, makes steps of rows, picks tokens, sends events.
  *
  * A step holds prompt rows of jobs in order of arrival, up to the plan's chunk, then one row of every decoding job. A job whose
  * event queue is full rests until its caller reads. Rows that left a step (cancelled, or an expert of theirs unreadable) end
@@ -42,7 +42,7 @@ static void finish_end(struct stoker *s, struct job *j, enum stoker_end_reason r
     e.u.end.n_cached = j->n_cached;
     e.u.end.n_generated = j->n_generated;
     e.u.end.seed = j->sampling.seed;
-    e.u.end.prompt_seconds = first - j->started;
+    e.u.end.prompt_seconds = j->started > 0 ? first - j->started : 0; /* it may never have begun */
     e.u.end.generate_seconds = now - first;
     finish(s, j, &e);
 }
@@ -161,14 +161,29 @@ static int any_active(const struct stoker *s)
     return 0;
 }
 
+/* Of the jobs that wait, the one that came first. */
+static struct job *next_queued(struct stoker *s)
+{
+    struct job *first = NULL;
+    pthread_mutex_lock(&s->lock);
+    for (int i = 0; i < MAX_JOBS; i++)
+        if (s->job[i].state == JOB_QUEUED && (!first || s->job[i].id < first->id))
+            first = &s->job[i];
+    pthread_mutex_unlock(&s->lock);
+    return first;
+}
+
 static void admit_all(struct stoker *s)
 {
-    int index;
-    while (has_place(s) && queue_pop(s->inbox, &index, any_active(s) ? 0 : 100)) {
-        admit(s, &s->job[index]);
-        if (atomic_load(&s->stop))
+    int ring;
+    while (has_place(s) && !atomic_load(&s->stop)) {
+        struct job *j = next_queued(s);
+        if (j)
+            admit(s, j);
+        else if (any_active(s) || !queue_pop(s->bell, &ring, 100))
             return;
     }
+}
 }
 
 /* ---- steps ------------------------------------------------------------------------------------------------------------------ */
@@ -361,6 +376,13 @@ static void end_cancelled(struct stoker *s)
     for (int i = 0; i < s->session->plan.n_parallel; i++)
         if (s->active[i] && atomic_load(&s->active[i]->cancelled))
             finish_end(s, s->active[i], STOKER_END_CANCELLED);
+    for (int i = 0; i < MAX_JOBS; i++) { /* also those that still wait for a sequence */
+        pthread_mutex_lock(&s->lock);
+        int ends = s->job[i].state == JOB_QUEUED && atomic_load(&s->job[i].cancelled);
+        pthread_mutex_unlock(&s->lock);
+        if (ends)
+            finish_end(s, &s->job[i], STOKER_END_CANCELLED);
+    }
 }
 
 static void step(struct stoker *s)
@@ -391,12 +413,11 @@ static void step(struct stoker *s)
 static void drain(struct stoker *s)
 {
     struct error closing = {ERR_CANCELLED, "the engine was closed"};
-    int index;
     for (int i = 0; i < s->session->plan.n_parallel; i++)
         if (s->active[i])
             finish_failed(s, s->active[i], &closing);
-    while (queue_pop(s->inbox, &index, 0))
-        finish_failed(s, &s->job[index], &closing);
+    for (struct job *j; (j = next_queued(s));)
+        finish_failed(s, j, &closing);
 }
 
 void *engine_run(void *engine)
