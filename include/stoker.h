@@ -105,6 +105,30 @@ struct stoker_request {
         resume; /* a finished request made with keep: positions that this prompt shares with it are not computed again */
 };
 
+/* What an answer may be: a language. */
+enum stoker_language {
+    STOKER_ANY_TEXT,
+    STOKER_JSON_SCHEMA,         /* a JSON value that fits the schema; a keyword that cannot be enforced is an error */
+    STOKER_JSON_SCHEMA_LENIENT, /* such a keyword is left out, with a warning */
+    STOKER_GBNF,                /* a text of the grammar's rule "root" */
+    STOKER_REGEX                /* a text that matches the pattern from end to end */
+};
+
+struct stoker_answer {
+    enum stoker_language language;
+    const char *text; /* n bytes: the schema, the grammar, the pattern */
+    size_t n;
+    int free_limit; /* the limit may cut the answer; else it is closed in time (close_at_limit) */
+};
+
+/* A constraint for requests to this engine, whose answers are governed from their first token on. STOKER_ERR_INPUT names the place:
+ * "schema error at #/properties/x/pattern: ...". Close it when no request uses it any more. (Answers that may begin with reasoning,
+ * or hold tool calls: stoker_reply_open().) */
+int stoker_constraint_open(struct stoker_constraint **out, struct stoker *s, const struct stoker_answer *a,
+                           struct stoker_error *err);
+void stoker_constraint_close(struct stoker_constraint *c);
+const char *stoker_constraint_warning(const struct stoker_constraint *c, size_t i); /* NULL: no more */
+
 enum stoker_event_kind {
     STOKER_PROGRESS, /* prompt rows done: u.progress */
     STOKER_TOKEN,    /* u.token */
@@ -244,12 +268,13 @@ struct stoker_reply_options {
     const char *tools; /* OpenAI's list of tools as JSON, n_tools bytes; NULL: none */
     size_t n_tools;
     enum stoker_tool_choice choice;
-    const char *tool;           /* STOKER_TOOLS_REQUIRED: this one must be called; NULL: any */
-    int one_call;               /* at most one call in the answer */
-    const char *format;         /* how calls are written; NULL: as the model's template does */
-    int unchecked;              /* calls are recognised, not governed */
-    int free_limit;             /* a call that the limit cuts off stays cut off */
-    const stoker_token *prompt; /* [n_prompt] what the model reads: it may end inside the reasoning */
+    const char *tool;            /* STOKER_TOOLS_REQUIRED: this one must be called; NULL: any */
+    int one_call;                /* at most one call in the answer */
+    const char *format;          /* how calls are written; NULL: as the model's template does */
+    int unchecked;               /* calls are recognised, not governed */
+    int free_limit;              /* a call that the limit cuts off stays cut off */
+    struct stoker_answer answer; /* what the text behind the reasoning may be; not together with tools */
+    const stoker_token *prompt;  /* [n_prompt] what the model reads: it may end inside the reasoning */
     size_t n_prompt;
 };
 
@@ -277,6 +302,8 @@ struct stoker_piece {
 struct stoker_reply;
 int stoker_reply_open(struct stoker_reply **out, struct stoker *s, const struct stoker_reply_options *o,
                       void (*piece)(void *arg, const struct stoker_piece *p), void *arg, struct stoker_error *err);
+/* Keywords of answer's schema that were left out; NULL: no more. */
+const char *stoker_reply_warning(const struct stoker_reply *r, size_t i);
 /* For stoker_request.constraint; NULL: the answer needs none. Lives as long as the reply: close it after the request's end. */
 const struct stoker_constraint *stoker_reply_constraint(const struct stoker_reply *r);
 /* 1: the turn is over though the vocabulary does not say so; cancel the request. */

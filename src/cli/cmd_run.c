@@ -4,6 +4,7 @@
  * program. A chat's earlier turns stay in the sequence: only what is new of the conversation is computed. */
 #include "cli/cli.h"
 #include "cli/flags.h"
+#include "cli/form.h"
 #include "cli/tools.h"
 
 #include <errno.h>
@@ -397,7 +398,8 @@ int cmd_run(int argc, char **argv)
     struct stoker_options o = {.progress = show_loading};
     struct chat c = {.request = {.sampling = stoker_sampling_defaults()}};
     struct stoker_sampling *s = &c.request.sampling;
-    const char *prompt = NULL, *system = NULL, *model = NULL, *tools = NULL, *close = "on";
+    const char *prompt = NULL, *system = NULL, *model = NULL, *tools = NULL, *close = NULL;
+    struct answer_form form = {0};
     const struct flag mine[] = {
         {"-p", "--prompt", FLAG_TEXT, &prompt, 0, 0, "TEXT", "one prompt; without it: lines of stdin"},
         {"--system", NULL, FLAG_TEXT, &system, 0, 0, "TEXT", "system message"},
@@ -418,8 +420,11 @@ int cmd_run(int argc, char **argv)
         {"--tool-format", NULL, FLAG_TEXT, &o.tool_format, 0, 0, "NAME",
          "how calls are written (default: as the template does)"},
         {"--no-tool-grammar", NULL, FLAG_SWITCH, &c.reply.unchecked, 0, 0, NULL, "recognise calls, do not govern them"},
+        {"--json-schema", NULL, FLAG_TEXT, &form.schema, 0, 0, "FILE|JSON", "answer with JSON that fits this schema"},
+        {"--grammar", NULL, FLAG_TEXT, &form.grammar, 0, 0, "FILE", "answer with a text of this GBNF grammar"},
+        {"--regex", NULL, FLAG_TEXT, &form.regex, 0, 0, "PATTERN", "answer with a text that matches"},
         {"--close-at-limit", NULL, FLAG_TEXT, &close, 0, 0, "on|off",
-         "end calls well before the limit cuts them (default on)"},
+         "end calls and JSON well before the limit cuts them (default on; off for --grammar and --regex)"},
         {"--stats", NULL, FLAG_SWITCH, &c.stats, 0, 0, NULL, "plan, cache and speed after each answer"},
         {"--json", NULL, FLAG_SWITCH, &c.json, 0, 0, NULL, "each answer as a JSON object"},
     };
@@ -435,12 +440,18 @@ int cmd_run(int argc, char **argv)
             fprintf(stderr, "stoker run: %s %s: on or off\n", switches[i].name, switches[i].value);
             return 2;
         }
-    c.reply.free_limit = strcmp(close, "off") == 0;
+    c.reply.free_limit = close && strcmp(close, "off") == 0;
+    if ((status = form_read(&form, &c.reply.answer)) != 0) {
+        form_free(&form);
+        return status;
+    }
+    c.reply.answer.free_limit = close ? c.reply.free_limit : !form.schema;
     if (!model && !(model = embedded_model()))
         return 1;
 
     if (tools_read(&c.tools, tools) || !(c.message = json_array())) {
         tools_free(&c.tools);
+        form_free(&form);
         return 1;
     }
     c.reply.tools = c.tools.json;
@@ -450,6 +461,7 @@ int cmd_run(int argc, char **argv)
     if (stoker_open(&c.engine, model, &o, &err)) {
         end_loading();
         tools_free(&c.tools);
+        form_free(&form);
         json_decref(c.message);
         return report(&err);
     }
@@ -461,6 +473,7 @@ int cmd_run(int argc, char **argv)
     status = prompt ? turn(&c, prompt, strlen(prompt)) : converse(&c);
     stoker_close(c.engine);
     tools_free(&c.tools);
+    form_free(&form);
     json_decref(c.message);
     return status;
 }

@@ -11,6 +11,7 @@
 #include "engine/prompt.h"
 #include "engine/session.h"
 #include "stoker.h"
+#include "text/tool_grammar.h"
 
 #include <pthread.h>
 #include <stdatomic.h>
@@ -48,6 +49,8 @@ struct job {
 struct stoker_constraint {
     struct constraint *constraint;
     int close_at_limit; /* the limit may not cut it */
+    char **warning;     /* [n_warning] */
+    size_t n_warning;
 };
 
 struct stoker {
@@ -70,6 +73,11 @@ struct stoker {
 
 /* The engine thread's loop: schedule.c. */
 void *engine_run(void *engine);
+
+/* constraint_open.c: into *c, which is zeroed; reasoning as value_constraint() has it. */
+int constraint_fill(struct stoker_constraint *c, struct stoker *s, const struct stoker_answer *a,
+                    const struct tool_format *format, enum tool_reasoning reasoning, struct error *err);
+void constraint_clear(struct stoker_constraint *c);
 
 void error_to_public(struct stoker_error *to, const struct error *from);
 

@@ -80,6 +80,15 @@ static enum tool_reasoning reasoning_of(const struct tokenizer *t, const struct 
 
 /* ---- life ------------------------------------------------------------------------------------------------------------------ */
 
+/* A model whose template knows of no reasoning begins with the answer itself. */
+static enum tool_reasoning value_reasoning(const struct stoker *s, const struct tool_stream_options *stream)
+{
+    const struct chat_template *t = s->templates.chat ? chat_template_of(s->templates.chat, 0) : NULL;
+    const struct template_caps *caps = t ? template_caps_of(t) : NULL;
+    int thinks = caps && (caps->reasoning != REASONING_NONE || caps->thinking_var);
+    return stream->reasoning == REASONING_MAY && !thinks ? REASONING_CLOSED : stream->reasoning;
+}
+
 static int open_constraint(struct stoker_reply *r, struct stoker *s, const struct stoker_reply_options *o,
                            const struct tool_stream_options *stream, struct error *err)
 {
@@ -93,6 +102,12 @@ static int open_constraint(struct stoker_reply *r, struct stoker *s, const struc
                              .parallel = !o->one_call,
                              .reasoning = stream->reasoning,
                              .free_limit = o->free_limit};
+    if (o->answer.language != STOKER_ANY_TEXT) {
+        if (r->tools && o->choice != STOKER_TOOLS_NONE)
+            return error_set(err, ERR_INPUT,
+                             "an answer cannot be governed by a schema or grammar and call tools as well");
+        return constraint_fill(&r->constraint, s, &o->answer, stream->format, value_reasoning(s, stream), err);
+    }
     if (o->unchecked && o->choice != STOKER_TOOLS_REQUIRED)
         return 0;
     r->constraint.close_at_limit = !o->free_limit;
@@ -115,7 +130,7 @@ static int open_parts(struct stoker_reply *r, struct stoker *s, const struct sto
     if (open_constraint(r, s, o, &stream, err) != 0)
         return -1;
     stream.tools = r->tools;
-    stream.checked = r->constraint.constraint != NULL;
+    stream.checked = r->constraint.constraint && o->answer.language == STOKER_ANY_TEXT;
     return tool_stream_open(&r->stream, &stream, on_event, r, err);
 }
 
@@ -144,11 +159,16 @@ void stoker_reply_close(struct stoker_reply *r)
     if (!r)
         return;
     tool_stream_close(r->stream);
-    constraint_destroy(r->constraint.constraint);
+    constraint_clear(&r->constraint);
     tool_list_free(r->tools);
     tool_message_free(&r->message);
     tool_buffer_free(&r->json);
     free(r);
+}
+
+const char *stoker_reply_warning(const struct stoker_reply *r, size_t i)
+{
+    return stoker_constraint_warning(&r->constraint, i);
 }
 
 const struct stoker_constraint *stoker_reply_constraint(const struct stoker_reply *r)
