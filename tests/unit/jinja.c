@@ -149,8 +149,8 @@ static void test_limits(void **state)
         "{% set ns = namespace(s=u) %}{% for i in range(64) %}{% set ns.s = ns.s + ns.s %}{% endfor %}",
         "{% set l = [1] %}{% for i in range(99) %}{% set _ = l.extend(l) %}{% endfor %}",
         "{% for x in [1] recursive %}{{ loop([1]) }}{% endfor %}",
-        "{% set l = [] %}{% for i in range(50000) %}{% set l = [l] %}{% endfor %}{% set ns = namespace(l=[]) %}"
-        "{% for i in range(50000) %}{% set ns.l = [ns.l] %}{% endfor %}{{ ns.l }}",
+        ("{% set l = [] %}{% for i in range(50000) %}{% set l = [l] %}{% endfor %}{% set ns = namespace(l=[]) %}"
+         "{% for i in range(50000) %}{% set ns.l = [ns.l] %}{% endfor %}{{ ns.l }}"),
     };
     for (size_t i = 0; i < sizeof endless / sizeof *endless; i++) {
         assert_int_equal(render(endless[i], &out), -1);
