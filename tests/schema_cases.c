@@ -7,6 +7,7 @@
  *
  * A record is known by its fields: schema with texts or refuse, grammar with texts or error, masks (prefix), triggers, limits
  * (expect). Each case has one line when it fails; verdicts of texts are counted one by one. */
+#include "constraint_hostile.h"
 #include "constraint_world.h"
 
 #include <glob.h>
@@ -371,6 +372,16 @@ static void check_trigger(json_t *r, const char *where)
     constraint_destroy(c);
 }
 
+static void check_limit(json_t *r)
+{
+    struct vocabulary *v = vocabulary(vocab_name);
+    const char *wrong = v ? check_hostile(v, r) : "skip";
+    if (wrong && !strcmp(wrong, "skip"))
+        n_skipped++;
+    else
+        verdict(!wrong, json_string_value(json_object_get(r, "name")), wrong ? wrong : "");
+}
+
 /* ---- files -------------------------------------------------------------------------------------------------------------------------- */
 
 static void check_record(json_t *r, const char *where)
@@ -380,7 +391,7 @@ static void check_record(json_t *r, const char *where)
     else if (json_object_get(r, "trigger"))
         check_trigger(r, where);
     else if (json_object_get(r, "expect"))
-        n_skipped++;
+        check_limit(r);
     else if (json_object_get(r, "schema"))
         check_schema(r, where);
     else if (json_object_get(r, "grammar"))

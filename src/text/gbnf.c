@@ -7,6 +7,7 @@
  * A newline ends a rule except inside brackets, behind "::=" and behind "|". */
 #include "text/gbnf.h"
 
+#include "base/hash.h"
 #include "text/tokenizer.h"
 #include "text/utf8.h"
 
@@ -29,6 +30,8 @@ struct gbnf {
     int depth;
     struct name *name;
     size_t n_name, room;
+    uint32_t *slot; /* hash table of names: index + 1; at most half full */
+    size_t n_slot;
 };
 
 /* A list of expressions that grows; the maker's error stops everything. */
@@ -93,20 +96,45 @@ static int is_name(int c)
 
 /* ---- names -------------------------------------------------------------------------------------------------------------------- */
 
+static uint32_t *slot_of(struct gbnf *g, const char *text, size_t n)
+{
+    size_t at = (size_t)hash64(text, n, 0) & (g->n_slot - 1);
+    for (; g->slot[at]; at = (at + 1) & (g->n_slot - 1)) {
+        const struct name *name = &g->name[g->slot[at] - 1];
+        if (strlen(name->text) == n && memcmp(name->text, text, n) == 0)
+            break;
+    }
+    return &g->slot[at];
+}
+
+static int grow_names(struct gbnf *g)
+{
+    size_t room = g->room * 2 + 64;
+    struct name *grown = realloc(g->name, room * sizeof *grown);
+    g->name = grown ? grown : g->name;
+    uint32_t *slot = grown ? calloc(2 * room, sizeof *slot) : NULL;
+    if (!slot)
+        return fail(g, "no memory"), -1;
+    free(g->slot);
+    g->slot = slot;
+    g->n_slot = 1;
+    while (g->n_slot * 2 <= 2 * room)
+        g->n_slot *= 2;
+    g->room = g->n_slot / 2;
+    for (size_t i = 0; i < g->n_name; i++)
+        *slot_of(g, g->name[i].text, strlen(g->name[i].text)) = (uint32_t)i + 1;
+    return 0;
+}
+
 static struct name *find_name(struct gbnf *g, const char *text, size_t n)
 {
-    for (size_t i = 0; i < g->n_name; i++)
-        if (strlen(g->name[i].text) == n && memcmp(g->name[i].text, text, n) == 0)
-            return &g->name[i];
-    if (g->n_name == g->room) {
-        size_t room = g->room * 2 + 16;
-        struct name *grown = realloc(g->name, room * sizeof *grown);
-        if (!grown)
-            return fail(g, "no memory"), NULL;
-        g->name = grown;
-        g->room = room;
-    }
+    if (g->n_name == g->room && grow_names(g))
+        return NULL;
+    uint32_t *slot = slot_of(g, text, n);
+    if (*slot)
+        return &g->name[*slot - 1];
     struct name *name = &g->name[g->n_name++];
+    *slot = (uint32_t)g->n_name;
     memcpy(name->text, text, n);
     name->text[n] = 0;
     name->rule = grammar_rule(g->m, name->text);
@@ -469,5 +497,6 @@ grammar_expr gbnf_parse(struct grammar_maker *m, const char *text, size_t n, con
     else if (!failed(&g))
         root = grammar_call(m, g.name[i].rule);
     free(g.name);
+    free(g.slot);
     return root;
 }

@@ -287,6 +287,13 @@ grammar_expr grammar_repeat(struct grammar_maker *m, grammar_expr e, int32_t min
         return grammar_text(m, "", 0);
     if (min == 1 && max == 1)
         return e;
+    const struct expr *item = &m->expr[e];
+    if (item->kind == EXPR_REPEAT &&
+        item->min <= 1) { /* x{0,a}{m,n} is x{0,an}, x{1,a}{m,n} is x{m,an}: no counter in a counter */
+        int64_t most = (int64_t)item->max * max;
+        int many = item->max == GRAMMAR_MANY || max == GRAMMAR_MANY || most > INT32_MAX;
+        return grammar_repeat(m, item->a, item->min ? min : 0, many ? GRAMMAR_MANY : (int32_t)most);
+    }
     return store(m, (struct expr){.kind = EXPR_REPEAT, .a = e, .min = min, .max = max}, NULL);
 }
 

@@ -105,7 +105,7 @@ static int fits_object(struct schema *s, const struct schema_node *node, const s
 static int fits_list(const struct schema_node *node, const struct schema_node *v)
 {
     const struct schema_node *list = node_member(node, "enum"), *fixed = node_member(node, "const");
-    int found = !list || list->kind != NODE_ARRAY;
+    int found = !list || list->kind != NODE_ARRAY || v->parent == list;
     for (const struct schema_node *e = found ? NULL : list->child; e && !found; e = e->next)
         found = node_equal(e, v);
     return found && (!fixed || node_equal(fixed, v));

@@ -210,7 +210,7 @@ static int children(struct reader *r, struct schema_node *x, int is_object)
         return 0;
     }
     if (++r->depth > MOST_DEPTH)
-        return fail(r, "nested deeper than 2048");
+        return error_set(r->err, ERR_INPUT, "nested deeper than %d brackets", MOST_DEPTH);
     for (;; r->at++) {
         const char *key = NULL;
         uint32_t n_key = 0;
