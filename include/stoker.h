@@ -363,6 +363,21 @@ struct stoker_stats {
 };
 void stoker_stats_of(struct stoker *s, struct stoker_stats *out);
 
+/* What constraints cost with a file's vocabulary, over the schemas and texts at a path (a folder or file like the project's schema
+ * cases, a schema, or a list of tools). Seconds. */
+struct stoker_mask_times {
+    size_t n;
+    double median, p99, worst;
+};
+struct stoker_mask_bench {
+    int n_vocab;
+    double trie_seconds;
+    uint64_t trie_bytes;
+    size_t skipped; /* schemas that were refused */
+    struct stoker_mask_times compile, first /* mask of a constraint */, cold /* texts, the first time */, warm;
+};
+int stoker_mask_bench(const char *model, const char *path, struct stoker_mask_bench *out, struct stoker_error *err);
+
 const char *stoker_version(void);
 
 #endif

@@ -6,6 +6,7 @@
  *     t = a + x;  x <- (k - m) e, then for j = 1..m  x <- max(x, latency + j b / D) + e
  *
  * a: compute outside experts, e: compute of an expert, both from the same run with the waiting taken out. */
+#include "cli/bench_mask.h"
 #include "cli/cli.h"
 #include "cli/flags.h"
 
@@ -213,7 +214,7 @@ int cmd_bench(int argc, char **argv)
     struct stoker_options o = {.progress = show_loading};
     struct bench b = {.runs = 5, .format = "md"};
     struct int_list prompts = {{512}, 1}, gens = {{128}, 1};
-    const char *model = NULL, *named = NULL;
+    const char *model = NULL, *named = NULL, *masks = NULL;
     int no_warmup = 0, n_rest;
     double rate = 0;
     const struct flag mine[] = {
@@ -226,6 +227,7 @@ int cmd_bench(int argc, char **argv)
         {"--disk-rate", NULL, FLAG_REAL, &rate, 0.001, 1000, "GB/s",
          "compare with the overlap model (rate: stoker disk)"},
         {"--stats", NULL, FLAG_SWITCH, &b.stats, 0, 0, NULL, "all figures of streaming below each row"},
+        {"--mask", NULL, FLAG_TEXT, &masks, 0, 0, "PATH", "masks of constraints instead: schemas with texts, or tools"},
         {"-ub", NULL, FLAG_INT, &o.n_chunk, 1, 1 << 16, "N", "= --chunk"},
     };
     const struct flag_table tables[] = {{mine, sizeof mine / sizeof *mine}, model_flags(&o)};
@@ -239,6 +241,8 @@ int cmd_bench(int argc, char **argv)
     model = named ? named : model;
     if (!model && !(model = embedded_model()))
         return 1;
+    if (masks)
+        return bench_mask(model, masks, b.format);
     b.disk_rate = rate * 1e9;
     struct test *tests = calloc(2 * LIST_MOST, sizeof *tests);
     int n = 0, longest = 0;
