@@ -244,7 +244,13 @@ struct jvalue jslice(struct jrun *r, struct jvalue of, struct jvalue from, struc
     if (of.type == J_RANGE) {
         struct jrange *range = jalloc(r, sizeof *range);
         const struct jrange *old = of.u.range;
-        *range = (struct jrange){old->start + first * old->step, old->start + last * old->step, old->step * by, n};
+        *range = (struct jrange){.n = n};
+        if (__builtin_mul_overflow(first, old->step, &range->start) ||
+            __builtin_add_overflow(range->start, old->start, &range->start) ||
+            __builtin_mul_overflow(last, old->step, &range->stop) ||
+            __builtin_add_overflow(range->stop, old->start, &range->stop) ||
+            __builtin_mul_overflow(old->step, by, &range->step))
+            jfail(r, JINJA_RUNTIME, "the slice of the range is beyond 64 bits");
         return (struct jvalue){J_RANGE, {.range = range}};
     }
     struct jlist *l = jlist_new(r, (size_t)n);

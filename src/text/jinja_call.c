@@ -80,6 +80,13 @@ int64_t jarg_int(struct jcall *c, size_t i, int64_t absent)
     return value;
 }
 
+int64_t jarg_size(struct jcall *c, size_t i, int64_t absent)
+{
+    const int64_t most = INT64_C(1) << 40;
+    int64_t n = jarg_int(c, i, absent);
+    return n > most ? most : n < -most ? -most : n;
+}
+
 int jarg_truth(struct jcall *c, size_t i, int absent)
 {
     return i >= c->n || c->arg[i].type == J_UNSET ? absent : jtruth(c->arg[i]);

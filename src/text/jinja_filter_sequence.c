@@ -211,7 +211,7 @@ static struct jvalue filter_groupby(struct jcall *c)
 static struct jvalue filter_batch(struct jcall *c)
 {
     struct jlist *all = jlist_of(c->run, c->self), *rows = jlist_new(c->run, 0), *row = NULL;
-    int64_t width = jarg_int(c, 0, 1);
+    int64_t width = jarg_size(c, 0, 1);
     if (width < 1 || width > JLIST_MOST)
         jfail(c->run, JINJA_RUNTIME, "batch makes lists of 1 to %d items, not of %lld", JLIST_MOST, (long long)width);
     for (size_t i = 0; i < all->n; i++) {
@@ -229,7 +229,7 @@ static struct jvalue filter_batch(struct jcall *c)
 static struct jvalue filter_slice(struct jcall *c)
 {
     struct jlist *all = jlist_of(c->run, c->self), *rows = jlist_new(c->run, 0);
-    int64_t n = jarg_int(c, 0, 1);
+    int64_t n = jarg_size(c, 0, 1);
     if (n < 1 || n > JLIST_MOST)
         jfail(c->run, JINJA_RUNTIME, "slice makes 1 to %d lists, not %lld", JLIST_MOST, (long long)n);
     size_t each = all->n / (size_t)n, longer = all->n % (size_t)n, at = 0;

@@ -30,7 +30,7 @@ static struct jvalue filter_tojson(struct jcall *c)
         how.indent = 0;
         how.indent_text = indent.u.s;
     } else if (indent.type != J_UNSET && indent.type != J_NONE) {
-        int64_t n = jarg_int(c, 1, 0);
+        int64_t n = jarg_size(c, 1, 0);
         how.indent = n < 0 ? 0 : n > 1024 ? 1024 : (int)n;
     }
     if (how.indent >= 0)
@@ -100,7 +100,7 @@ static struct jvalue filter_trim(struct jcall *c)
 static struct jvalue filter_replace(struct jcall *c)
 {
     const struct jstring *s = jself_string(c), *from = jtext(c->run, c->arg[0]), *to = jtext(c->run, c->arg[1]);
-    int64_t most = c->arg[2].type == J_NONE ? -1 : jarg_int(c, 2, -1);
+    int64_t most = c->arg[2].type == J_NONE ? -1 : jarg_size(c, 2, -1);
     return jstr(jreplace(c->run, s, from, to, most));
 }
 
@@ -109,7 +109,7 @@ static struct jvalue filter_indent(struct jcall *c)
     if (c->self.type != J_STRING)
         jfail(c->run, JINJA_RUNTIME, "indent needs a text, not %s", jtype_name(c->self));
     const struct jstring *s = c->self.u.s, *by = c->arg[0].type == J_STRING ? c->arg[0].u.s : NULL;
-    int64_t width = by ? 0 : jarg_int(c, 0, 4);
+    int64_t width = by ? 0 : jarg_size(c, 0, 4);
     int first = jarg_truth(c, 1, 0), blank = jarg_truth(c, 2, 0);
     if (!by) {
         struct jstring space = {.bytes = " ", .n = 1};
@@ -134,7 +134,7 @@ static struct jvalue filter_indent(struct jcall *c)
 static struct jvalue filter_center(struct jcall *c)
 {
     const struct jstring *s = jself_string(c);
-    int64_t width = jarg_int(c, 0, 80), n = (int64_t)jchars(s), left = (width - n) / 2 + ((width - n) & width & 1);
+    int64_t width = jarg_size(c, 0, 80), n = (int64_t)jchars(s), left = (width - n) / 2 + ((width - n) & width & 1);
     struct jstring space = {.bytes = " ", .n = 1};
     struct jbuffer b = jbuffer_new(c->run);
     if (width <= n)
@@ -299,7 +299,7 @@ static double round_places(double f, int places)
 
 static struct jvalue filter_round(struct jcall *c)
 {
-    int64_t i, places = jarg_int(c, 0, 0);
+    int64_t i, places = jarg_size(c, 0, 0);
     const struct jstring *how = jarg_string(c, 1);
     places = places > 400 ? 400 : places < -400 ? -400 : places;
     if (!jis_number(c->self))

@@ -24,7 +24,7 @@ static struct jvalue list_extend(struct jcall *c)
 
 static struct jvalue list_insert(struct jcall *c)
 {
-    int64_t n = (int64_t)list(c)->n, at = jarg_int(c, 0, 0);
+    int64_t n = (int64_t)list(c)->n, at = jarg_size(c, 0, 0);
     at = at < 0 ? (at + n < 0 ? 0 : at + n) : at > n ? n : at;
     jlist_insert(c->run, list(c), (size_t)at, c->arg[1]);
     return JNONE;
@@ -33,7 +33,7 @@ static struct jvalue list_insert(struct jcall *c)
 static struct jvalue list_pop(struct jcall *c)
 {
     struct jlist *l = list(c);
-    int64_t at = jarg_int(c, 0, -1);
+    int64_t at = jarg_size(c, 0, -1);
     struct jvalue v = jlist_at(c->self, at);
     if (v.type == J_UNSET)
         jfail(c->run, JINJA_RUNTIME, "pop: there is no item %lld in a list of %zu", (long long)at, l->n);

@@ -113,7 +113,7 @@ static struct jlist *split_space(struct jcall *c, int64_t most)
 static struct jvalue method_split(struct jcall *c)
 {
     const struct jstring *s = self(c), *by = set_of(c);
-    int64_t most = jarg_int(c, 1, -1);
+    int64_t most = jarg_size(c, 1, -1);
     if (!by)
         return jlistv(split_space(c, most));
     if (by->n == 0)
@@ -141,7 +141,7 @@ static size_t find_last(const struct jstring *s, size_t n, const struct jstring 
 static struct jvalue method_rsplit(struct jcall *c)
 {
     const struct jstring *s = self(c), *by = set_of(c);
-    int64_t most = jarg_int(c, 1, -1);
+    int64_t most = jarg_size(c, 1, -1);
     if (!by && most < 0)
         return jlistv(split_space(c, -1));
     if (!by)
@@ -237,8 +237,8 @@ static int range_of(struct jcall *c, size_t first, size_t *from, size_t *to)
     if (c->arg[first].type == J_UNSET && c->arg[first + 1].type == J_UNSET)
         return 1; /* asked again and again of a growing text, this must not count its characters */
     int64_t n = (int64_t)jchars(s);
-    int64_t a = first < c->n && c->arg[first].type == J_NONE ? 0 : jarg_int(c, first, 0);
-    int64_t b = first + 1 < c->n && c->arg[first + 1].type == J_NONE ? n : jarg_int(c, first + 1, n);
+    int64_t a = first < c->n && c->arg[first].type == J_NONE ? 0 : jarg_size(c, first, 0);
+    int64_t b = first + 1 < c->n && c->arg[first + 1].type == J_NONE ? n : jarg_size(c, first + 1, n);
     a = a < 0 ? (a + n < 0 ? 0 : a + n) : a;
     b = b < 0 ? (b + n < 0 ? 0 : b + n) : b > n ? n : b;
     if (a > n || a > b)
@@ -327,7 +327,7 @@ static struct jvalue method_count(struct jcall *c)
 static struct jvalue method_replace(struct jcall *c)
 {
     const struct jstring *from = jarg_string(c, 0), *to = jarg_string(c, 1);
-    return jstr(jreplace(c->run, self(c), from, to, jarg_int(c, 2, -1)));
+    return jstr(jreplace(c->run, self(c), from, to, jarg_size(c, 2, -1)));
 }
 
 static struct jvalue method_join(struct jcall *c)
@@ -376,7 +376,7 @@ static struct jvalue padded(struct jcall *c, enum padding side)
 {
     static const struct jstring space = {.bytes = " ", .n = 1};
     const struct jstring *with = c->n > 1 && c->arg[1].type != J_UNSET ? jarg_string(c, 1) : &space;
-    int64_t width = jarg_int(c, 0, 0), missing = width - (int64_t)jchars(self(c));
+    int64_t width = jarg_size(c, 0, 0), missing = width - (int64_t)jchars(self(c));
     if (jchars(with) != 1)
         jfail(c->run, JINJA_RUNTIME, "%s fills with one character", c->builtin->name);
     if (missing <= 0)
@@ -397,7 +397,7 @@ static struct jvalue method_zfill(struct jcall *c)
 {
     static const struct jstring zero = {.bytes = "0", .n = 1};
     const struct jstring *s = self(c);
-    int64_t missing = jarg_int(c, 0, 0) - (int64_t)jchars(s);
+    int64_t missing = jarg_size(c, 0, 0) - (int64_t)jchars(s);
     if (missing <= 0)
         return c->self;
     size_t sign = s->n > 0 && (s->bytes[0] == '+' || s->bytes[0] == '-');
@@ -411,7 +411,7 @@ static struct jvalue method_zfill(struct jcall *c)
 static struct jvalue method_expandtabs(struct jcall *c)
 {
     const struct jstring *s = self(c);
-    int64_t width = jarg_int(c, 0, 8), column = 0;
+    int64_t width = jarg_size(c, 0, 8), column = 0;
     struct jbuffer b = jbuffer_new(c->run);
     static const struct jstring space = {.bytes = " ", .n = 1};
     for (size_t at = 0, next; at < s->n; at = next) {

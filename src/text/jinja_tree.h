@@ -255,6 +255,8 @@ struct jvalue jbuiltin_call(struct jrun *r, const struct jbuiltin *b, struct jva
 
 /* Arguments of builtins. */
 int64_t jarg_int(struct jcall *c, size_t i, int64_t absent);
+int64_t jarg_size(struct jcall *c, size_t i,
+                  int64_t absent); /* a number of things: within 2^40, so that sums stay in range */
 int jarg_truth(struct jcall *c, size_t i, int absent);
 const struct jstring *jarg_string(struct jcall *c, size_t i); /* NULL: absent; others are an error */
 const struct jstring *jself_string(struct jcall *c);

@@ -161,6 +161,47 @@ static void test_limits(void **state)
         render("{{ range(100000)|length }}{{ range(-9223372036854775807, 9223372036854775807)|length }}", &out), -1);
 }
 
+/* Counts at the ends of 64 bits; found by fuzzing. */
+static void test_extreme_counts(void **state)
+{
+    (void)state;
+    struct jinja_text out;
+    static const char *const templates[] = {"{{ 'a'.center(N) }}",
+                                            "{{ 'a'.ljust(N) }}",
+                                            "{{ 'a'.zfill(N) }}",
+                                            "{{ 'a'|center(N) }}",
+                                            "{{ 'a b'.split(' ', N) }}",
+                                            "{{ 'ab'.find('b', N, N) }}",
+                                            "{{ 'a b'.rsplit('b', N) }}",
+                                            "{{ 'aa'.replace('a', 'b', N) }}",
+                                            "{{ 'a\tb'.expandtabs(N) }}",
+                                            "{{ 'abc'[N:N:N] }}",
+                                            "{{ ul[N:][:N] }}",
+                                            "{{ range(9)[::N] }}",
+                                            "{{ range(N)[::N] }}",
+                                            "{{ [1].pop(N) }}",
+                                            "{{ 1.5|round(N) }}",
+                                            "{{ ul.insert(N, 1) }}",
+                                            "{{ 'a'|indent(N) }}",
+                                            "{{ ul|batch(N)|list }}",
+                                            "{{ ul|tojson(indent=N) }}",
+                                            "{{ N // -1 }}",
+                                            "{{ N % -1 }}",
+                                            "{{ -N }}",
+                                            "{{ N|abs }}",
+                                            "{{ range(0, N, N) }}",
+                                            "{{ '%*d' % (N, N) }}"};
+    static const char *const counts[] = {"9223372036854775807", "(-9223372036854775807)", "(-9223372036854775807 - 1)"};
+    for (size_t i = 0; i < sizeof templates / sizeof *templates; i++)
+        for (size_t k = 0; k < 3; k++) {
+            char text[300], *to = text;
+            for (const char *from = templates[i]; *from; from++)
+                to += *from == 'N' ? sprintf(to, "%s", counts[k]) : sprintf(to, "%c", *from);
+            if (render(text, &out) != 0)
+                assert_true(*e.text);
+        }
+}
+
 /* Appending in a loop is linear: a million steps of a byte each end well before the limit of time. */
 static void test_appending(void **state)
 {
@@ -298,6 +339,7 @@ int main(void)
         cmocka_unit_test(test_places),
         cmocka_unit_test(test_long_words),
         cmocka_unit_test(test_limits),
+        cmocka_unit_test(test_extreme_counts),
         cmocka_unit_test(test_appending),
         cmocka_unit_test(test_shared_beginnings),
         cmocka_unit_test(test_threads),
