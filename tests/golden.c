@@ -139,7 +139,7 @@ static int known_arch(const char *arch) { return arch && arch_by_name(arch) != N
 
 static void run_file(const struct options *o, const char *path)
 {
-    char dir[4096], name[256], refpath[4200], line[256] = "";
+    char dir[4096], name[256], refpath[4400], line[256] = "";
     const char *slash = strrchr(path, '/');
     snprintf(dir, sizeof dir, "%.*s", slash ? (int)(slash - path) : 1, slash ? path : ".");
     snprintf(name, sizeof name, "%s", slash ? slash + 1 : path);
