@@ -1,11 +1,11 @@
 /* Distances to the end of a text: close.h.
  *
- * A position is (frame, state, count). Inside a counted rule the bytes that are left follow from those of one item:
+ * A position is (frame, state, count). Inside a counted rule the weight that is left follows from that of one item:
  *
- *     bytes_left(state, k) = base[state] + item * max(0, min - k - begun[state])
+ *     weight_left(state, k) = base[state] + item * max(0, min - k - begun[state])
  *
- * From a position the trie is walked along tight steps only, those that lose nothing against the shortest text; what is left
- * behind a token is a position with fewer bytes left, so the recursion ends. It runs on a stack of its own, and results stay in
+ * From a position the trie is walked along tight steps only, those that lose nothing against the lightest text; what is left
+ * behind a token is a position with less weight left, so the recursion ends. It runs on a stack of its own, and results stay in
  * a table until it is full. Long counts of a leaf ({400} of a class) are covered by the lengths that single tokens can have. */
 #include "text/close.h"
 
@@ -16,7 +16,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-uint32_t closing_frame_bytes(struct closing *k, uint32_t frame)
+uint32_t closing_frame_weight(struct closing *k, uint32_t frame)
 {
     struct matcher *m = &k->c->matcher;
     uint32_t n = 0;
@@ -25,33 +25,33 @@ uint32_t closing_frame_bytes(struct closing *k, uint32_t frame)
     k->frames[n++] = frame;
     while (n > 0) {
         struct frame *f = frame_at(m, k->frames[n - 1]);
-        uint32_t best = CLOSING_FAR_BYTES, missing = 0;
-        for (uint32_t i = 0; i < f->n_link && !f->bytes_left; i++) {
+        uint32_t best = CLOSING_NONE, missing = 0;
+        for (uint32_t i = 0; i < f->n_link && !f->weight_left; i++) {
             const struct link *l = &f->link[i];
             uint32_t behind = 0;
             if (l->frame) {
-                behind = frame_at(m, l->frame)->bytes_left;
+                behind = frame_at(m, l->frame)->weight_left;
                 if (!behind && n < CLOSING_FRAMES) {
                     k->frames[n++] = l->frame;
                     missing = 1;
                     break;
                 }
-                behind = closing_add(behind - 1, closing_rule_bytes(k, l->state, l->count));
+                behind = closing_add(behind - 1, closing_rule_weight(k, l->state, l->count));
             }
             best = behind < best ? behind : best;
         }
         if (missing)
             continue;
-        if (!f->bytes_left)
-            f->bytes_left = best + 1;
+        if (!f->weight_left)
+            f->weight_left = best + 1;
         n--;
     }
-    return frame_at(m, frame)->bytes_left - 1;
+    return frame_at(m, frame)->weight_left - 1;
 }
 
-static uint32_t bytes_left(struct closing *k, const struct position *p)
+static uint32_t weight_left(struct closing *k, const struct position *p)
 {
-    return closing_add(closing_rule_bytes(k, p->state, p->count), closing_frame_bytes(k, p->frame));
+    return closing_add(closing_rule_weight(k, p->state, p->count), closing_frame_weight(k, p->frame));
 }
 
 /* ---- the table ------------------------------------------------------------------------------------------------------------------ */
@@ -162,14 +162,14 @@ static void add_place(struct places *l, struct position p)
         l->p[l->n++] = p;
 }
 
-/* A place that a tight step leads to: its bytes are what they should be. */
-static void go(struct closing *k, struct places *l, struct position p, uint32_t bytes)
+/* A place that a step leads to, if it is tight: the weight left is what it should be. */
+static void go(struct closing *k, struct places *l, struct position p, uint32_t weight)
 {
-    if (bytes_left(k, &p) == bytes)
+    if (weight_left(k, &p) == weight)
         add_place(l, p);
 }
 
-static void return_from(struct closing *k, struct places *l, uint32_t frame, uint32_t bytes)
+static void return_from(struct closing *k, struct places *l, uint32_t frame, uint32_t weight)
 {
     struct matcher *m = &k->c->matcher;
     for (uint32_t i = 0; i < frame_at(m, frame)->n_link; i++) {
@@ -177,23 +177,23 @@ static void return_from(struct closing *k, struct places *l, uint32_t frame, uin
         if (link.frame == 0)
             l->complete = 1;
         else
-            go(k, l, (struct position){link.frame, link.state, link.count}, bytes);
+            go(k, l, (struct position){link.frame, link.state, link.count}, weight);
     }
 }
 
-static void call(struct closing *k, struct places *l, const struct position *p, const struct edge *e, uint32_t bytes)
+static void call(struct closing *k, struct places *l, const struct position *p, const struct edge *e, uint32_t weight)
 {
     struct matcher *m = &k->c->matcher;
     struct position behind = {p->frame, e->to, p->count};
-    if (closing_add(bytes_left(k, &behind), k->rule[e->arg]) != bytes)
+    if (closing_add(weight_left(k, &behind), k->rule[e->arg]) != weight)
         return;
     uint32_t frame = matcher_frame(m, e->arg, &(struct link){p->frame, e->to, p->count}, 1);
     if (!m->full)
-        go(k, l, (struct position){frame, m->g->rule[e->arg].start, 0}, bytes);
+        go(k, l, (struct position){frame, m->g->rule[e->arg].start, 0}, weight);
 }
 
-/* Everything tight behind the places of a list that reads nothing; all have the same bytes left. */
-static void close_places(struct closing *k, struct places *l, uint32_t bytes)
+/* Everything tight behind the places of a list that reads nothing. */
+static void close_places(struct closing *k, struct places *l)
 {
     struct matcher *m = &k->c->matcher;
     const struct grammar *g = m->g;
@@ -202,8 +202,9 @@ static void close_places(struct closing *k, struct places *l, uint32_t bytes)
         const struct rule *r = &g->rule[g->owner[p.state]];
         if (is_covered(k, &p))
             continue;
+        uint32_t weight = weight_left(k, &p);
         if (p.state == r->accept)
-            return_from(k, l, p.frame, bytes);
+            return_from(k, l, p.frame, weight);
         for (uint32_t e = g->first[p.state]; e < g->first[p.state + 1] && !m->full; e++) {
             const struct edge *edge = &g->edge[e];
             struct position to = {p.frame, edge->to, p.count};
@@ -211,30 +212,30 @@ static void close_places(struct closing *k, struct places *l, uint32_t bytes)
             if (edge->kind == EDGE_TICK)
                 to.count = matcher_tick(r, p.count);
             if (edge->kind == EDGE_CALL)
-                call(k, l, &p, edge, bytes);
+                call(k, l, &p, edge, weight);
             else if (edge->kind == EDGE_EMPTY || edge->kind == EDGE_TICK ||
                      (edge->kind == EDGE_ENTER && p.count < max) ||
                      (edge->kind == EDGE_LEAVE && p.count >= (uint32_t)r->min))
-                go(k, l, to, bytes);
+                go(k, l, to, weight);
         }
     }
 }
 
 /* The places behind one byte. */
-static void read_byte(struct closing *k, const struct places *from, uint8_t byte, uint32_t bytes, struct places *to)
+static void read_byte(struct closing *k, const struct places *from, uint8_t byte, struct places *to)
 {
     const struct grammar *g = k->c->matcher.g;
     to->n = 0;
     to->complete = 0;
     for (uint32_t i = 0; i < from->n; i++) {
         struct position p = from->p[i];
-        if (is_covered(k, &p))
-            continue;
+        uint32_t weight = is_covered(k, &p) ? 0 : weight_left(k, &p);
         for (uint32_t e = g->first[p.state]; e < g->first[p.state + 1]; e++)
-            if (g->edge[e].kind == EDGE_BYTES && byte >= g->edge[e].low && byte <= g->edge[e].high)
-                go(k, to, (struct position){p.frame, g->edge[e].to, p.count}, bytes - 1);
+            if (g->edge[e].kind == EDGE_BYTES && byte >= g->edge[e].low && byte <= g->edge[e].high &&
+                weight >= k->weight[e])
+                go(k, to, (struct position){p.frame, g->edge[e].to, p.count}, weight - k->weight[e]);
     }
-    close_places(k, to, bytes - 1);
+    close_places(k, to);
 }
 
 /* ---- tokens ------------------------------------------------------------------------------------------------------------------- */
@@ -245,10 +246,10 @@ struct scan {
 };
 
 /* So many more tokens lead to these places. */
-static void offer(struct closing *k, const struct places *l, uint32_t bytes, int64_t more, struct scan *s)
+static void offer(struct closing *k, const struct places *l, int64_t more, struct scan *s)
 {
     int64_t tokens;
-    if (l->complete || bytes == 0) {
+    if (l->complete) {
         s->best = s->best > more ? more : s->best;
         return;
     }
@@ -283,21 +284,22 @@ static void keep_readers(struct closing *k, struct places *l)
     l->n = n;
 }
 
-static void scan_whole_tokens(struct closing *k, const struct places *from, uint32_t bytes, struct scan *s)
+static void scan_whole_tokens(struct closing *k, const struct places *from, struct scan *s)
 {
     const struct grammar *g = k->c->matcher.g;
     struct places to = {.p = k->places + CLOSING_PLACES * (CLOSING_DEPTH + 1)};
     for (uint32_t i = 0; i < from->n; i++)
         for (uint32_t e = g->first[from->p[i].state]; e < g->first[from->p[i].state + 1]; e++)
             if (g->edge[e].kind == EDGE_TOKEN || g->edge[e].kind == EDGE_OTHER)
-                go(k, &to, (struct position){from->p[i].frame, g->edge[e].to, from->p[i].count}, bytes - 1);
-    close_places(k, &to, bytes - 1);
+                go(k, &to, (struct position){from->p[i].frame, g->edge[e].to, from->p[i].count},
+                   weight_left(k, &from->p[i]) - k->weight[e]);
+    close_places(k, &to);
     keep_readers(k, &to);
     if (to.n || to.complete)
-        offer(k, &to, bytes - 1, 1, s);
+        offer(k, &to, 1, s);
 }
 
-static void scan_tokens(struct closing *k, struct places *from, uint32_t bytes, struct scan *s)
+static void scan_tokens(struct closing *k, struct places *from, struct scan *s)
 {
     const struct token_trie *trie = k->c->trie;
     struct places at[CLOSING_DEPTH + 1];
@@ -305,19 +307,19 @@ static void scan_tokens(struct closing *k, struct places *from, uint32_t bytes, 
     for (uint32_t i = 0; i < trie->n_node && !k->c->matcher.full;) {
         const struct trie_node *node = &trie->node[i];
         uint32_t d = node->depth;
-        if (d > CLOSING_DEPTH || d > bytes || !bit_of(at[d - 1].bytes, node->byte)) {
+        if (d > CLOSING_DEPTH || !bit_of(at[d - 1].bytes, node->byte)) {
             i = node->skip;
             continue;
         }
         at[d].p = k->places + CLOSING_PLACES * d;
-        read_byte(k, &at[d - 1], node->byte, bytes - (d - 1), &at[d]);
+        read_byte(k, &at[d - 1], node->byte, &at[d]);
         keep_readers(k, &at[d]);
         if (at[d].n == 0 && !at[d].complete) {
             i = node->skip;
             continue;
         }
         if (node->token < node[1].token)
-            offer(k, &at[d], bytes - d, 1, s);
+            offer(k, &at[d], 1, s);
         i++;
     }
 }
@@ -360,28 +362,24 @@ static void cover(struct closing *k, const struct position *p, struct scan *s)
 /* One position, if all that it needs is known. */
 static int settle(struct closing *k, struct position p)
 {
-    uint32_t bytes = bytes_left(k, &p);
+    uint32_t weight = weight_left(k, &p);
     struct scan s = {.best = CLOSING_NEVER};
     struct places from = {.p = k->places};
-    if (bytes == 0) {
-        note(k, &p, 0);
-        return 1;
-    }
-    if (bytes >= CLOSING_FAR_BYTES || bytes > CLOSING_FAR) {
-        note(k, &p, bytes >= CLOSING_FAR_BYTES ? CLOSING_NEVER : bytes); /* a token a byte at most */
+    if (weight == 0 || weight > CLOSING_FAR) {
+        note(k, &p, weight >= CLOSING_NONE ? CLOSING_NEVER : weight); /* a byte weighs 1 and is a token, at most */
         return 1;
     }
     if (is_covered(k, &p)) {
         cover(k, &p, &s);
     } else {
         add_place(&from, p);
-        close_places(k, &from, bytes);
+        close_places(k, &from);
         keep_readers(k, &from);
-        scan_whole_tokens(k, &from, bytes, &s);
+        scan_whole_tokens(k, &from, &s);
         for (uint32_t i = 0; i < from.n; i++) /* a call may have led to the border of a count */
             if (is_covered(k, &from.p[i]))
-                offer(k, &(struct places){.p = &from.p[i], .n = 1}, bytes, 0, &s);
-        scan_tokens(k, &from, bytes, &s);
+                offer(k, &(struct places){.p = &from.p[i], .n = 1}, 0, &s);
+        scan_tokens(k, &from, &s);
     }
     if (s.missing)
         return 0;
@@ -416,8 +414,8 @@ static int64_t tokens_left(struct closing *k, struct position p)
     }
     if (known(k, &p, &tokens))
         return tokens;
-    uint32_t bytes = bytes_left(k, &p); /* too many positions: a token a byte at most */
-    return bytes >= CLOSING_FAR_BYTES ? CLOSING_NEVER : bytes;
+    uint32_t weight = weight_left(k, &p); /* too many positions: a byte weighs 1 and is a token, at most */
+    return weight >= CLOSING_NONE ? CLOSING_NEVER : weight;
 }
 
 /* ---- sets --------------------------------------------------------------------------------------------------------------------- */

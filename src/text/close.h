@@ -1,11 +1,13 @@
 /* How far a constrained text is from its end, in tokens: close_at_limit. constraints.md 1.
  *
- * Of all ways to complete a text the ones of fewest bytes are looked at (of those that go on from where the text stands, each);
- * of these the one of fewest tokens counts, tokens crossing every border of the grammar. So the number is the length of a real
- * completion, and behind its first token it is one less: a text that may still take it will always end in time.
+ * Of all ways to complete a text the lightest ones are looked at (of those that go on from where the text stands, each): a byte
+ * of a fixed text weighs its share of the tokens that spell it, any other byte a token. Of these the one of fewest tokens counts,
+ * tokens crossing every border of the grammar. So the number is the length of a real completion, and behind its first token it is
+ * one less: a text that may still take it will always end in time.
  *
- *     bytes_left    of a state of a rule, of a frame: shortest paths (D. Knuth, A generalization of Dijkstra's algorithm)
- *     tokens_left   of a position: the trie along shortest paths, kept in a table */
+ *     weight_left   of a state of a rule, of a frame: lightest paths (D. Knuth, A generalization of Dijkstra's algorithm)
+ *     tokens_left   of a position: the trie along lightest paths, kept in a table
+ */
 #ifndef TEXT_CLOSE_H
 #define TEXT_CLOSE_H
 

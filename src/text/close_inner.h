@@ -1,4 +1,4 @@
-/* What close.c and close_bytes.c share. */
+/* What close.c, close_weight.c and close_state.c share. */
 #ifndef TEXT_CLOSE_INNER_H
 #define TEXT_CLOSE_INNER_H
 
@@ -6,8 +6,9 @@
 #include "text/constraint_inner.h"
 
 enum {
-    CLOSING_FAR_BYTES = 1 << 30, /* no text at all */
-    CLOSING_FAR = 1 << 14,       /* bytes above which tokens are not counted one by one */
+    CLOSING_UNIT = 16,      /* weight of a byte that is a token; of others less */
+    CLOSING_NONE = 1 << 30, /* weight: no text at all */
+    CLOSING_FAR = 1 << 18,  /* weight above which tokens are not counted one by one */
     CLOSING_TABLE = 1 << 16,
     CLOSING_FRAMES = 1 << 20,
     CLOSING_TODO = 1 << 17,
@@ -32,8 +33,9 @@ struct entry {
 
 struct closing {
     struct constraint *c;
-    uint32_t *base;     /* [n_state] bytes to the end of the rule, or of the item of a counted rule */
-    uint32_t *rule;     /* [n_rule] bytes of its shortest text */
+    uint8_t *weight;    /* [n_edge] of those that read */
+    uint32_t *base;     /* [n_state] weight to the end of the rule, or of the item of a counted rule */
+    uint32_t *rule;     /* [n_rule] weight of its lightest text */
     uint32_t *item;     /* [n_rule] of its item, if it is counted */
     uint8_t *begun;     /* [n_state] inside an item */
     uint8_t *at_begin;  /* [n_state] of a counted rule: nothing of an item was read */
@@ -53,17 +55,19 @@ struct closing {
     size_t bytes;
 };
 
-/* close_bytes.c: fills base, rule, item, begun, at_begin. */
+/* close_weight.c: fills weight, base, rule, item, begun, at_begin. */
 int closing_measure(struct closing *k, struct error *err);
+/* Fewest tokens that spell a text, CLOSING_NEVER: none do. spelled: [n + 1] out, the same for what is behind byte i. */
+int64_t closing_spell(const struct token_trie *trie, const char *text, size_t n, int64_t *spelled);
 
 static inline uint32_t closing_add(uint32_t a, uint32_t b)
 {
     uint64_t sum = (uint64_t)a + b;
-    return sum > CLOSING_FAR_BYTES ? CLOSING_FAR_BYTES : (uint32_t)sum;
+    return sum > CLOSING_NONE ? CLOSING_NONE : (uint32_t)sum;
 }
 
-/* Bytes from a state to the end of its rule. */
-static inline uint32_t closing_rule_bytes(const struct closing *k, uint32_t state, uint32_t count)
+/* Weight from a state to the end of its rule. */
+static inline uint32_t closing_rule_weight(const struct closing *k, uint32_t state, uint32_t count)
 {
     uint32_t rule = k->c->matcher.g->owner[state];
     const struct rule *r = &k->c->matcher.g->rule[rule];
@@ -71,9 +75,9 @@ static inline uint32_t closing_rule_bytes(const struct closing *k, uint32_t stat
         return k->base[state];
     int64_t more = (int64_t)r->min - count - k->begun[state];
     uint64_t items = more > 0 ? (uint64_t)more * k->item[rule] : 0;
-    return closing_add(k->base[state], items > CLOSING_FAR_BYTES ? CLOSING_FAR_BYTES : (uint32_t)items);
+    return closing_add(k->base[state], items > CLOSING_NONE ? CLOSING_NONE : (uint32_t)items);
 }
 
-uint32_t closing_frame_bytes(struct closing *k, uint32_t frame);
+uint32_t closing_frame_weight(struct closing *k, uint32_t frame);
 
 #endif

@@ -27,10 +27,11 @@ int closing_create(struct closing **out, struct constraint *c, struct error *err
     k->c = c;
     k->epoch = 1;
     size_t used = 0;
-    size_t base = carve(&used, g->n_state, 4), rule = carve(&used, g->n_rule, 4), item = carve(&used, g->n_rule, 4),
-           begun = carve(&used, g->n_state, 1), at_begin = carve(&used, g->n_state, 1),
-           coverable = carve(&used, g->n_rule, 1), level = carve(&used, CLOSING_DEPTH + 1, sizeof *k->level),
-           frames = carve(&used, CLOSING_FRAMES, 4), table = carve(&used, CLOSING_TABLE, sizeof *k->table),
+    size_t weight = carve(&used, g->n_edge, 1), base = carve(&used, g->n_state, 4), rule = carve(&used, g->n_rule, 4),
+           item = carve(&used, g->n_rule, 4), begun = carve(&used, g->n_state, 1),
+           at_begin = carve(&used, g->n_state, 1), coverable = carve(&used, g->n_rule, 1),
+           level = carve(&used, CLOSING_DEPTH + 1, sizeof *k->level), frames = carve(&used, CLOSING_FRAMES, 4),
+           table = carve(&used, CLOSING_TABLE, sizeof *k->table),
            todo = carve(&used, CLOSING_TODO + 4096, sizeof *k->todo),
            places = carve(&used, (size_t)(CLOSING_DEPTH + 2) * CLOSING_PLACES, sizeof *k->places),
            left = carve(&used, CLOSING_COVER + 1, sizeof *k->left),
@@ -40,6 +41,7 @@ int closing_create(struct closing **out, struct constraint *c, struct error *err
         return error_set(err, ERR_MEMORY, "no memory for a constraint: %zu bytes", used);
     k->reservation = p;
     k->bytes = used;
+    k->weight = (uint8_t *)(p + weight);
     k->base = (uint32_t *)(p + base);
     k->rule = (uint32_t *)(p + rule);
     k->item = (uint32_t *)(p + item);
@@ -71,29 +73,6 @@ size_t closing_bytes(const struct closing *k) { return k ? k->bytes : 0; }
 
 static int64_t plus(int64_t a, int64_t b) { return a == CLOSING_NEVER || b == CLOSING_NEVER ? CLOSING_NEVER : a + b; }
 
-/* Tokens that spell a text: spelled[i] for what is behind byte i. */
-static int64_t spell(const struct token_trie *trie, const char *text, size_t n, int64_t *spelled)
-{
-    spelled[n] = 0;
-    for (size_t i = n; i-- > 0;) {
-        spelled[i] = CLOSING_NEVER;
-        for (uint32_t at = 0, d = 0; at < trie->n_node && i + d < n;) {
-            const struct trie_node *node = &trie->node[at];
-            if (node->depth != d + 1)
-                break;
-            if (node->byte != (uint8_t)text[i + d]) {
-                at = node->skip;
-                continue;
-            }
-            d++;
-            if (node->token < node[1].token && plus(spelled[i + d], 1) < spelled[i])
-                spelled[i] = spelled[i + d] + 1;
-            at++;
-        }
-    }
-    return spelled[0];
-}
-
 static int64_t of_phase(struct closing *k, int32_t phase, uint16_t node, int depth);
 
 /* Behind a complete trigger. */
@@ -117,7 +96,7 @@ static int64_t of_phase(struct closing *k, int32_t phase, uint16_t node, int dep
         size_t begun = t->left[node][0] == i && g->text ? g->n - t->left[node][1] : 0;
         if (g->text && (g->n - begun >= 1024 || (g->at_start && !begun && node != t->start)))
             continue;
-        int64_t tokens = g->text ? spell(k->c->trie, g->text + begun, g->n - begun, spelled) : 1;
+        int64_t tokens = g->text ? closing_spell(k->c->trie, g->text + begun, g->n - begun, spelled) : 1;
         tokens = plus(tokens, behind(k, g, depth));
         best = tokens < best ? tokens : best;
     }

@@ -26,10 +26,10 @@ struct link {
 struct frame {
     uint32_t next, hash; /* chain of the hash table */
     uint32_t rule, n_link;
-    uint32_t popped;     /* set behind this call + 1; 0 not known */
-    uint32_t reserve;    /* keeps links aligned; used by matcher_collect() */
-    uint32_t bytes_left; /* of the shortest text behind this call + 1; 0 not known: close.c */
-    uint32_t moved;      /* matcher_collect() */
+    uint32_t popped;      /* set behind this call + 1; 0 not known */
+    uint32_t reserve;     /* keeps links aligned; used by matcher_collect() */
+    uint32_t weight_left; /* of the lightest text behind this call + 1; 0 not known: close.c */
+    uint32_t moved;       /* matcher_collect() */
     struct link link[];
 };
 

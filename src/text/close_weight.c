@@ -1,6 +1,9 @@
-/* Bytes of the shortest texts: of rules, and from each state to the end of its rule. Dijkstra's algorithm over all states at
- * once, from the ends of the rules back; a call becomes passable when the shortest text of what it calls is known (Knuth 1977).
- * Of a counted rule the item is measured; how often it has to come is put in later, when the count is known. */
+/* Weights of the lightest texts: of rules, and from each state to the end of its rule. Dijkstra's algorithm over all states at
+ * once, from the ends of the rules back; a call becomes passable when the lightest text of what it calls is known (Knuth 1977).
+ * Of a counted rule the item is measured; how often it has to come is put in later, when the count is known.
+ *
+ * A weight stands for tokens: a stretch that reads one fixed text weighs what its tokens do, spread over its bytes, so that of
+ * several names the one of fewest tokens is the lightest. Other bytes count as a token each. */
 #include "text/close_inner.h"
 
 #include "base/error.h"
@@ -22,20 +25,20 @@ struct measuring {
     uint32_t *begin; /* [n_rule] of a counted rule: before its item */
     uint8_t *done, *rule_done;
     struct waiting {
-        uint32_t bytes, state;
-    } * heap; /* binary, least bytes first */
+        uint32_t weight, state;
+    } * heap; /* binary, least weight first */
     uint32_t n_heap;
 };
 
-static void push(struct measuring *w, uint32_t state, uint32_t bytes)
+static void push(struct measuring *w, uint32_t state, uint32_t weight)
 {
-    if (w->done[state] || bytes >= w->k->base[state])
+    if (w->done[state] || weight >= w->k->base[state])
         return;
-    w->k->base[state] = bytes;
+    w->k->base[state] = weight;
     uint32_t i = w->n_heap++;
-    for (; i > 0 && w->heap[(i - 1) / 2].bytes > bytes; i = (i - 1) / 2)
+    for (; i > 0 && w->heap[(i - 1) / 2].weight > weight; i = (i - 1) / 2)
         w->heap[i] = w->heap[(i - 1) / 2];
-    w->heap[i] = (struct waiting){bytes, state};
+    w->heap[i] = (struct waiting){weight, state};
 }
 
 static struct waiting pop(struct measuring *w)
@@ -43,9 +46,9 @@ static struct waiting pop(struct measuring *w)
     struct waiting top = w->heap[0], last = w->heap[--w->n_heap];
     uint32_t i = 0;
     for (uint32_t child; (child = 2 * i + 1) < w->n_heap; i = child) {
-        if (child + 1 < w->n_heap && w->heap[child + 1].bytes < w->heap[child].bytes)
+        if (child + 1 < w->n_heap && w->heap[child + 1].weight < w->heap[child].weight)
             child++;
-        if (w->heap[child].bytes >= last.bytes)
+        if (w->heap[child].weight >= last.weight)
             break;
         w->heap[i] = w->heap[child];
     }
@@ -53,40 +56,40 @@ static struct waiting pop(struct measuring *w)
     return top;
 }
 
-static void rule_known(struct measuring *w, uint32_t rule, uint32_t bytes)
+static void rule_known(struct measuring *w, uint32_t rule, uint32_t weight)
 {
     const struct closing *k = w->k;
     if (w->rule_done[rule])
         return;
     w->rule_done[rule] = 1;
-    k->rule[rule] = bytes;
+    k->rule[rule] = weight;
     for (uint32_t i = w->first_call[rule]; i < w->first_call[rule + 1]; i++) {
         const struct edge *e = &w->g->edge[w->caller[i].edge];
         if (w->done[e->to])
-            push(w, w->caller[i].from, closing_add(bytes, k->base[e->to]));
+            push(w, w->caller[i].from, closing_add(weight, k->base[e->to]));
     }
 }
 
-static void state_known(struct measuring *w, uint32_t state, uint32_t bytes)
+static void state_known(struct measuring *w, uint32_t state, uint32_t weight)
 {
     const struct grammar *g = w->g;
     uint32_t rule = g->owner[state];
     const struct rule *r = &g->rule[rule];
     if (r->counted && state == w->begin[rule]) {
-        w->k->item[rule] = bytes;
-        uint64_t all = (uint64_t)bytes * (uint32_t)r->min;
-        rule_known(w, rule, all > CLOSING_FAR_BYTES ? CLOSING_FAR_BYTES : (uint32_t)all);
+        w->k->item[rule] = weight;
+        uint64_t all = (uint64_t)weight * (uint32_t)r->min;
+        rule_known(w, rule, all > CLOSING_NONE ? CLOSING_NONE : (uint32_t)all);
     } else if (!r->counted && state == r->start) {
-        rule_known(w, rule, bytes);
+        rule_known(w, rule, weight);
     }
     for (uint32_t i = w->first[state]; i < w->first[state + 1]; i++) {
         const struct edge *e = &g->edge[w->back[i].edge];
         if (e->kind == EDGE_CALL && w->rule_done[e->arg])
-            push(w, w->back[i].from, closing_add(bytes, w->k->rule[e->arg]));
+            push(w, w->back[i].from, closing_add(weight, w->k->rule[e->arg]));
         else if (e->kind == EDGE_EMPTY)
-            push(w, w->back[i].from, bytes);
+            push(w, w->back[i].from, weight);
         else if (e->kind < EDGE_EMPTY && e->kind != EDGE_CALL)
-            push(w, w->back[i].from, closing_add(bytes, 1));
+            push(w, w->back[i].from, closing_add(weight, w->k->weight[w->back[i].edge]));
     }
 }
 
@@ -149,6 +152,98 @@ static void seed(struct measuring *w)
                 push(w, q, 0);
 }
 
+/* ---- weights -------------------------------------------------------------------------------------------------------------------- */
+
+int64_t closing_spell(const struct token_trie *trie, const char *text, size_t n, int64_t *spelled)
+{
+    spelled[n] = 0;
+    for (size_t i = n; i-- > 0;) {
+        spelled[i] = CLOSING_NEVER;
+        for (uint32_t at = 0, d = 0; at < trie->n_node && i + d < n;) {
+            const struct trie_node *node = &trie->node[at];
+            if (node->depth != d + 1)
+                break;
+            if (node->byte != (uint8_t)text[i + d]) {
+                at = node->skip;
+                continue;
+            }
+            d++;
+            if (node->token < node[1].token && spelled[i + d] != CLOSING_NEVER && spelled[i + d] + 1 < spelled[i])
+                spelled[i] = spelled[i + d] + 1;
+            at++;
+        }
+    }
+    return spelled[0];
+}
+
+/* The only step out of a state, if it reads one certain byte; -1. */
+static int64_t only_step(const struct grammar *g, uint32_t q)
+{
+    uint32_t e = g->first[q];
+    return g->first[q + 1] == e + 1 && g->edge[e].kind == EDGE_BYTES && g->edge[e].low == g->edge[e].high ? (int64_t)e
+                                                                                                          : -1;
+}
+
+/* The fixed text that begins with a step, and the steps that read it. */
+struct stretch {
+    char *text;
+    uint32_t *edge;
+    int64_t *spelled;
+    uint32_t n, room;
+};
+
+static int spread(struct measuring *w, struct stretch *s, uint32_t first)
+{
+    const struct grammar *g = w->g;
+    s->n = 0;
+    for (int64_t e = first; e >= 0;
+         e = w->first[g->edge[e].to + 1] - w->first[g->edge[e].to] == 1 ? only_step(g, g->edge[e].to) : -1) {
+        if (s->n == s->room) {
+            uint32_t room = s->room * 2 + 256;
+            char *text = realloc(s->text, room);
+            s->text = text ? text : s->text;
+            uint32_t *edge = realloc(s->edge, room * sizeof *edge);
+            s->edge = edge ? edge : s->edge;
+            int64_t *spelled = realloc(s->spelled, (room + 1) * sizeof *spelled);
+            s->spelled = spelled ? spelled : s->spelled;
+            if (!text || !edge || !spelled)
+                return -1;
+            s->room = room;
+        }
+        s->text[s->n] = (char)g->edge[e].low;
+        s->edge[s->n++] = (uint32_t)e;
+    }
+    int64_t tokens = closing_spell(w->k->c->trie, s->text, s->n, s->spelled);
+    uint64_t total = tokens == CLOSING_NEVER ? (uint64_t)s->n * CLOSING_UNIT : (uint64_t)tokens * CLOSING_UNIT;
+    for (uint32_t i = 0; i < s->n; i++) {
+        uint64_t part = total * (i + 1) / s->n - total * i / s->n;
+        w->k->weight[s->edge[i]] = (uint8_t)(part ? part : 1);
+    }
+    return 0;
+}
+
+/* Every step that begins a stretch: it reads one byte, and does not go on from another such step alone. */
+static int weigh(struct measuring *w)
+{
+    const struct grammar *g = w->g;
+    struct stretch s = {0};
+    int failed = 0;
+    memset(w->k->weight, CLOSING_UNIT, g->n_edge);
+    for (uint32_t q = 0; q < g->n_state && !failed; q++) {
+        int inside = w->first[q + 1] - w->first[q] == 1 && only_step(g, q) >= 0;
+        const struct edge *before = inside ? &g->edge[w->back[w->first[q]].edge] : NULL;
+        if (before && before->kind == EDGE_BYTES && before->low == before->high)
+            continue;
+        for (uint32_t e = g->first[q]; e < g->first[q + 1] && !failed; e++)
+            if (g->edge[e].kind == EDGE_BYTES && g->edge[e].low == g->edge[e].high)
+                failed = spread(w, &s, e);
+    }
+    free(s.text);
+    free(s.edge);
+    free(s.spelled);
+    return failed;
+}
+
 /* ---- all ---------------------------------------------------------------------------------------------------------------------- */
 
 static void turn_round(struct measuring *w)
@@ -187,18 +282,19 @@ int closing_measure(struct closing *k, struct error *err)
     int failed = !w.first || !w.first_call || !w.back || !w.caller || !w.begin || !w.done || !w.rule_done || !w.heap;
     if (!failed) {
         for (uint32_t q = 0; q < g->n_state; q++)
-            k->base[q] = CLOSING_FAR_BYTES;
+            k->base[q] = CLOSING_NONE;
         for (uint32_t r = 0; r < g->n_rule; r++)
-            k->rule[r] = k->item[r] = CLOSING_FAR_BYTES;
+            k->rule[r] = k->item[r] = CLOSING_NONE;
         turn_round(&w);
         prepare_counted(&w);
+        failed = weigh(&w);
         seed(&w);
         while (w.n_heap > 0) {
             struct waiting next = pop(&w);
             if (w.done[next.state])
                 continue;
             w.done[next.state] = 1;
-            state_known(&w, next.state, next.bytes);
+            state_known(&w, next.state, next.weight);
         }
     }
     free(w.first);
