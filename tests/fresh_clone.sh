@@ -47,7 +47,7 @@ run() {
 
 no_python="PATH=$dir/no-python:$PATH"
 result='^[1-9][0-9]* passed, 0 failed$'
-streamed='[1-9][0-9,]* misses|misses:? [1-9]'
+streamed='^streaming: [1-9][0-9]* hits, [1-9][0-9]* misses, [1-9][0-9]* evictions'
 
 clone first || exit 1
 run "make demo" "$streamed" make demo

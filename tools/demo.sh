@@ -27,7 +27,18 @@ echo "$model is a small chat model with 96 experts. Everything resident takes $(
 echo "Half-way between them is $mebibytes MiB: experts that do not fit are read from the file when a token needs them."
 
 show "$stoker run $model --memory $memory --temp 0 --stats -p '$question'"
-"$stoker" run $model --memory $memory --temp 0 --stats -p "$question" || exit 1
+stats=$(mktemp) || exit 1
+trap 'rm -f "$stats"' EXIT
+"$stoker" run $model --memory $memory --temp 0 --stats -p "$question" 2>"$stats" || { cat "$stats" >&2 && exit 1; }
+echo
+awk '
+    /^memory /           { print }
+    /^[a-zA-Z_]+ +[0-9]/ { sum[$1] = $2 }
+    /^prompt .* answer / { speed = $0; sub(/.*answer .*\(/, "", speed); sub(/\).*/, "", speed) }
+    END {
+        printf "streaming: %d hits, %d misses, %d evictions, %.1f MiB read at %.0f MB/s, %s\n",
+            sum["hits"], sum["misses"], sum["evictions"], sum["bytes_read"] / 1048576, sum["read_MBps"], speed
+    }' "$stats"
 
 show "$stoker plan $model --memory $memory"
 "$stoker" plan $model --memory $memory || exit 1
