@@ -1,0 +1,35 @@
+/* The table of routes: one row a route. A path without a row is 404, a path with other methods only is 405. */
+#ifndef SERVER_ROUTES_H
+#define SERVER_ROUTES_H
+
+#include <stddef.h>
+
+struct http_exchange;
+struct refusal;
+struct out;
+
+/* How an error is written. Paths without a row have a dialect too: by their beginning. */
+enum dialect { DIALECT_OPENAI, DIALECT_ANTHROPIC, DIALECT_OLLAMA };
+
+enum {
+    ROUTE_OPEN = 1, /* needs no key */
+    ROUTE_EARLY = 2 /* answers while the model loads and while the server drains: x->server's engine may be NULL */
+};
+
+struct route {
+    const char *method; /* "GET" (HEAD comes with it) or "POST" */
+    const char *path;   /* a "*" at its end takes any rest, which is x->rest */
+    void (*handle)(struct http_exchange *x);
+    unsigned flags; /* ROUTE_* */
+};
+
+/* The row of a method and path; NULL none. *allow gets the methods that the path has, "GET, HEAD", empty: no such path.
+ * allow: [32]. */
+const struct route *route_find(const char *method, const char *path, size_t n_path, char *allow);
+
+enum dialect dialect_of(const char *path);
+
+/* The error object of a dialect, as JSON. Also the last event of streams: the dialect's file frames it. */
+void write_error(struct out *o, enum dialect d, const struct refusal *r, const char *request_id);
+
+#endif
