@@ -1,0 +1,74 @@
+/* What a client wants of the model, whatever dialect said it.
+ *
+ *     OpenAI's chat                 wish_read_chat(): every field
+ *     another dialect of messages   its body rewritten as a chat's, then wish_read_chat()
+ *     completions                   wish_read_sampling(), and the tokens of its prompts
+ *
+ * A field that another dialect calls otherwise is checked there, under its own name, before it is handed over. Everything is checked when
+ * the wish is read, except what only the template, the tokenizer and the schema compiler know: answer_run() tells that, still before the
+ * status line. */
+#ifndef SERVER_WISH_H
+#define SERVER_WISH_H
+
+#include "server/json.h"
+#include "server/stabilize.h"
+#include "stoker.h"
+
+struct server;
+
+enum { WISH_STOPS = 16, WISH_STOP_BYTES = 256, WISH_MESSAGES = 4096, WISH_TOOLS = 256, WISH_CHOICES = 8 };
+
+/* What the dialect calls the fields that are at fault when a chat cannot be rendered or an answer not be governed. */
+struct wish_names {
+    const char *messages, *max_tokens, *tools, *format, *stop;
+    int anthropic; /* context overflow is told in Anthropic's words: agents look for them */
+};
+extern const struct wish_names wish_names_chat;
+
+struct wish_prompt {
+    stoker_token *token; /* [n], malloc'd */
+    size_t n;
+};
+
+struct wish {
+    const struct wish_names *names;
+
+    /* The prompt. A chat: {"messages", "tools", "reasoning_effort", "enable_thinking", "chat_template_kwargs"} as of stoker_prompt();
+     * other members are not looked at. Or tokens, each prompt a choice (n of them). */
+    json_t *chat;
+    const char *body; /* [n_body] the text of chat, where it is at hand as it came; else NULL */
+    size_t n_body;
+    struct wish_prompt *prompt; /* [n_prompt], malloc'd */
+    size_t n_prompt;
+
+    int n;          /* choices a prompt, from 1 */
+    int max_tokens; /* 0: the room that is left */
+    struct stoker_sampling sampling;
+    struct stoker_logit_bias *bias; /* [n_bias], malloc'd: those of sampling */
+    size_t n_bias;
+    const char *stop[WISH_STOPS]; /* [n_stop], of a body that lives on */
+    size_t stop_n[WISH_STOPS], n_stop;
+    int ignore_end, no_cache;
+
+    unsigned stabilized[STABILIZE_RULES]; /* uses of --stabilize's rules on the chat */
+
+    /* What the answer may hold; tools and schema as JSON in texts of its own. prompt is answer_run()'s. */
+    struct stoker_reply_options reply;
+    struct out tools_text, schema_text;
+    int plain; /* completions: the text as it comes, without reasoning and calls */
+
+    int stream, wants_progress, include_usage;
+    int logprobs, top_logprobs; /* 0: no; how many alternatives */
+};
+
+/* All fields of OpenAI's chat from body, which must live as long as w. text: of body, or NULL if it was rewritten. -1: *r. */
+int wish_read_chat(struct wish *w, const struct server *s, json_t *body, const char *text, size_t n, struct refusal *r);
+
+/* The fields about sampling, limits, stop strings and n, for dialects that have OpenAI's names for them: temperature top_p min_p top_k
+ * presence_penalty frequency_penalty repeat_penalty seed logit_bias max_tokens max_completion_tokens stop n stream stream_options
+ * return_progress cache_prompt ignore_eos. Fills w with the server's defaults first. */
+int wish_read_sampling(struct wish *w, const struct server *s, const json_t *body, struct refusal *r);
+
+void wish_free(struct wish *w);
+
+#endif
