@@ -80,20 +80,64 @@ void stoker_close(struct stoker *s);
 
 /* ---- requests ---------------------------------------------------------------------------------------------------------- */
 
-/* Sampling: see docs. stoker_sampling_defaults() fills it. */
+struct stoker_string { /* n bytes; need not end in NUL */
+    const char *text;
+    size_t n;
+};
+
+struct stoker_logit_bias {
+    stoker_token id;
+    double bias; /* added to its logit; -INFINITY: never this token */
+};
+
+/* How a token is chosen: mask and bias, penalties, then the stages in their order, then the pick. stoker_sampling_defaults() or
+ * stoker_sampling_of() fill it; zeroed it takes the likeliest token always. Names, ranges and defaults are those that users of
+ * GGUF engines know. */
 struct stoker_sampling {
-    double temperature, top_p, min_p; /* temperature <= 0: greedy; top_p >= 1, min_p <= 0: off */
-    int top_k;                        /* <= 0: off */
-    uint64_t seed;                    /* drawn and reported when has_seed is 0 */
+    double temperature;                                         /* <= 0: the likeliest token always */
+    int top_k;                                                  /* <= 0: off */
+    double top_p, min_p;                                        /* >= 1, <= 0: off */
+    double typical_p;                                           /* >= 1: off */
+    double top_n_sigma;                                         /* < 0: off */
+    double xtc_probability, xtc_threshold;                      /* 0, > 0.5: off */
+    double dynatemp_range, dynatemp_exponent;                   /* 0: off */
+    int min_keep;                                               /* no stage leaves fewer */
+    double repeat_penalty, presence_penalty, frequency_penalty; /* 1, 0, 0: off */
+    int repeat_last_n;                                          /* tokens they look back on; 0: off, -1: all */
+    double dry_multiplier, dry_base;                            /* 0, < 1: off */
+    int dry_allowed_length, dry_penalty_last_n;                 /* of the latter -1: all, 0: off */
+    const struct stoker_string
+        *dry_breakers;     /* [n_dry_breakers] texts that end a repetition, copied at submit; NULL: newline, */
+    size_t n_dry_breakers; /* colon, double quote, asterisk */
+    int mirostat;          /* 0, or 2: instead of the stages behind DRY */
+    double mirostat_tau, mirostat_eta;
+    unsigned char order[10];              /* of the stages: stoker_sampling_order() */
+    const struct stoker_logit_bias *bias; /* [n_bias], copied at submit; a token's biases add up */
+    size_t n_bias;
+    uint64_t seed; /* drawn and reported when has_seed is 0 */
     int has_seed;
+    uint32_t choice; /* answers to one prompt with one seed: which of them this is, from 0 */
 };
 struct stoker_sampling stoker_sampling_defaults(void);
+/* These, changed by what the publisher of this model advises. */
+struct stoker_sampling stoker_sampling_of(const struct stoker *s);
+/* Set a number of it by its name ("top_k"). STOKER_ERR_INPUT: no such name, or the range it must be in. */
+int stoker_sampling_set(struct stoker_sampling *s, const char *name, double value, struct stoker_error *err);
+/* The order of its stages by their names (dry, top_n_sigma, top_k, typical_p, top_p, min_p, xtc, temperature), separated by
+ * commas or semicolons; those that are not named are left out. STOKER_ERR_INPUT names what is unknown or doubled. */
+int stoker_sampling_order(struct stoker_sampling *s, const char *names, size_t n, struct stoker_error *err);
+/* A seed from the system, of 53 bits: every reader of JSON shows it right. For several answers with one seed. */
+uint64_t stoker_seed(void);
+
+enum { STOKER_TOP = 20 };
 
 struct stoker_request {
     const stoker_token *prompt; /* [n_prompt], copied */
     size_t n_prompt;
     int max_tokens; /* 0: the room that is left */
     struct stoker_sampling sampling;
+    int wants_logprobs;                         /* token events tell how likely the token was, */
+    int n_top_logprobs;                         /* and the likeliest at its place, at most STOKER_TOP */
     const struct stoker_constraint *constraint; /* what may be said, until the request ends; NULL: anything */
     int wants_progress;
     int ignore_end;             /* go on behind end-of-text tokens (benchmarks) */
@@ -138,6 +182,13 @@ enum stoker_event_kind {
 
 enum stoker_end_reason { STOKER_END_TEXT, STOKER_END_LENGTH, STOKER_END_CANCELLED };
 
+/* Natural logarithm of a token's share in the softmax over the whole vocabulary of the model's own logits: nothing that was asked
+ * for changes it. */
+struct stoker_logprob {
+    stoker_token id;
+    double logprob;
+};
+
 struct stoker_event {
     enum stoker_event_kind kind;
     union {
@@ -146,6 +197,10 @@ struct stoker_event {
         } progress;
         struct {
             stoker_token id;
+            double logprob;
+            const struct stoker_logprob
+                *top;     /* [n_top] likeliest first, of equals the lower id; valid until the request's */
+            size_t n_top; /* next event is asked for */
         } token;
         struct {
             enum stoker_end_reason reason;

@@ -2,7 +2,6 @@
 #include "engine/engine.h"
 
 #include "base/error.h"
-#include "base/rng.h"
 #include "text/tools.h"
 
 #include <stdio.h>
@@ -133,6 +132,8 @@ int stoker_open(struct stoker **out, const char *path, const struct stoker_optio
         free(s);
         return fail(public, &err);
     }
+    s->advised = sampling_defaults();
+    sampling_read(&s->advised, s->session->file);
     s->templates.file = s->session->file;
     s->templates.tokenizer = s->session->tokenizer;
     s->templates.tokenizer_error = s->session->tokenizer_error;
@@ -146,6 +147,7 @@ static void free_job(struct job *j)
     free(j->history);
     free(j->snapshot_at);
     queue_destroy(j->events);
+    pick_close(&j->pick);
     memset(j, 0, sizeof *j);
 }
 
@@ -168,12 +170,6 @@ void stoker_close(struct stoker *s)
 }
 
 /* ---- requests -------------------------------------------------------------------------------------------------------------- */
-
-struct stoker_sampling stoker_sampling_defaults(void)
-{
-    struct sampling d = sampling_defaults();
-    return (struct stoker_sampling){.temperature = d.temperature, .top_p = d.top_p, .min_p = d.min_p, .top_k = d.top_k};
-}
 
 static int check_request(const struct stoker *s, const struct stoker_request *r, struct error *err)
 {
@@ -217,7 +213,9 @@ static struct job *free_place(struct stoker *s)
     return kept;
 }
 
-static int fill_job(const struct stoker *s, struct job *j, const struct stoker_request *r, struct error *err)
+/* pick becomes the job's. */
+static int fill_job(const struct stoker *s, struct job *j, const struct stoker_request *r, const struct pick *pick,
+                    struct error *err)
 {
     size_t room = (size_t)s->session->plan.n_ctx;
     if (r->max_tokens > 0 && (size_t)r->max_tokens < room - r->n_prompt)
@@ -225,14 +223,12 @@ static int fill_job(const struct stoker *s, struct job *j, const struct stoker_r
     *j = (struct job){.n_history = r->n_prompt,
                       .n_prompt = r->n_prompt,
                       .room = room,
-                      .sampling = r->sampling,
+                      .pick = *pick,
                       .ignore_end = r->ignore_end,
                       .keep = r->keep,
                       .wants_progress = r->wants_progress,
                       .resume = r->resume,
                       .constraint = r->constraint};
-    if (!j->sampling.has_seed)
-        j->sampling.seed = rng_seed() >> 11; /* 53 bits: every JSON reader shows it right */
     size_t answer = room - r->n_prompt;
     j->history = malloc((room + (r->script ? answer : 0)) * sizeof *j->history);
     j->events = queue_create(EVENTS, sizeof(struct stoker_event));
@@ -254,17 +250,19 @@ static int fill_job(const struct stoker *s, struct job *j, const struct stoker_r
 int stoker_submit(struct stoker *s, const struct stoker_request *r, stoker_id *id, struct stoker_error *public)
 {
     struct error err = {0};
-    if (check_request(s, r, &err))
+    struct pick pick;
+    if (check_request(s, r, &err) || pick_open(&pick, s, r, &err))
         return fail(public, &err);
     pthread_mutex_lock(&s->lock);
     struct job *j = free_place(s);
-    int filled = j ? fill_job(s, j, r, &err) : -1;
+    int filled = j ? fill_job(s, j, r, &pick, &err) : -1;
     if (filled == 0) {
         j->state = JOB_QUEUED;
         *id = j->id = ++s->next_id;
     }
     pthread_mutex_unlock(&s->lock);
     if (!j) {
+        pick_close(&pick);
         if (public)
             *public = (struct stoker_error){STOKER_ERR_BUSY, "too many requests are waiting; try again later"};
         return -1;

@@ -8,6 +8,7 @@
 #define ENGINE_ENGINE_H
 
 #include "base/queue.h"
+#include "engine/pick.h"
 #include "engine/prompt.h"
 #include "engine/session.h"
 #include "stoker.h"
@@ -33,7 +34,7 @@ struct job {
     size_t n_history, n_prompt, n_cached, n_done, room; /* n_done: rows computed; room: of history */
     size_t *snapshot_at;                                /* [n_snapshot_at] wished; malloc'd */
     size_t n_snapshot_at;
-    struct stoker_sampling sampling;
+    struct pick pick;
     int ignore_end, keep, wants_progress;
     stoker_id resume;
     const struct stoker_constraint *constraint; /* or NULL */
@@ -56,6 +57,7 @@ struct stoker_constraint {
 struct stoker {
     struct session *session;
     struct stoker_templates templates;
+    struct sampling advised; /* where a request says nothing: the defaults, and the file's advice */
     pthread_t thread;
     struct queue *bell; /* rung when a job was queued; full: somebody has rung enough */
     atomic_int stop;

@@ -145,7 +145,7 @@ static uint64_t price(struct planner *pl, const struct config *c)
         p->step_bytes = WEIGHTS_BOUNCE + 4096;
     p->thread_bytes = model_thread_bytes(m, c->n_chunk);
     p->part[PLAN_ACT] = p->step_bytes + p->thread_bytes * (uint64_t)p->n_threads;
-    p->part[PLAN_LOGITS] = session_logits_bytes(m->p.n_vocab, p->n_logits, c->n_chunk);
+    p->part[PLAN_LOGITS] = session_logits_bytes(m->p.n_vocab, p->n_logits, c->n_chunk, p->n_parallel, c->n_ctx);
     p->embedding_bounce = c->embedding_on_disk ? disk_rows_bounce(m->token_embd->mat.row_bytes, DISK_ROWS_BATCH) : 0;
     p->part[PLAN_READER] = reader_bytes(&w->reader) + p->embedding_bounce;
     p->part[PLAN_STACKS] = (uint64_t)p->n_threads * POOL_STACK + 8 * 64 * 1024 + 256 * 1024;

@@ -41,7 +41,7 @@ static void finish_end(struct stoker *s, struct job *j, enum stoker_end_reason r
     e.u.end.n_prompt = j->n_prompt;
     e.u.end.n_cached = j->n_cached;
     e.u.end.n_generated = j->n_generated;
-    e.u.end.seed = j->sampling.seed;
+    e.u.end.seed = j->pick.how.seed;
     e.u.end.prompt_seconds = j->started > 0 ? first - j->started : 0; /* it may never have begun */
     e.u.end.generate_seconds = now - first;
     finish(s, j, &e);
@@ -283,12 +283,6 @@ static void pick(struct stoker *s, struct job *j, const float *logits)
 {
     struct session *ses = s->session;
     struct error err = {0};
-    struct sampling how = sampling_defaults();
-    how.temperature = j->sampling.temperature;
-    how.top_k = j->sampling.top_k;
-    how.top_p = j->sampling.top_p;
-    how.min_p = j->sampling.min_p;
-    how.seed = j->sampling.seed;
     const uint8_t *allowed = ses->tokenizer ? tokenizer_sampleable(ses->tokenizer) : NULL;
     if (ses->tokenizer && tokenizer_n_vocab(ses->tokenizer) < ses->model->p.n_vocab)
         allowed = NULL;
@@ -299,8 +293,7 @@ static void pick(struct stoker *s, struct job *j, const float *logits)
     }
     if (j->guard)
         allowed = s->mask;
-    struct sampler_row row = {.logits = logits, .allowed = allowed, .index = j->n_generated};
-    int32_t id = j->script ? j->script[j->n_generated] : sampler_pick(ses->sampler, &how, &row, &err);
+    int32_t id = j->script ? j->script[j->n_generated] : pick_token(s, j, logits, allowed, &err);
     if (id < 0) {
         finish_failed(s, j, &err);
         return;
@@ -315,10 +308,9 @@ static void pick(struct stoker *s, struct job *j, const float *logits)
         finish_failed(s, j, &err);
         return;
     }
+    struct stoker_event e = pick_event(s, j, logits, id);
     j->n_generated++;
     j->history[j->n_history++] = id;
-    struct stoker_event e = {.kind = STOKER_TOKEN};
-    e.u.token.id = id;
     send(j, &e);
     if (j->guard && constraint_finished(j->guard))
         finish_end(s, j, text_end(j));

@@ -16,6 +16,14 @@
 #include "text/sampler.h"
 #include "text/tokenizer.h"
 
+/* What the answer in a sequence has said, for penalties and DRY. */
+struct said {
+    uint64_t answer;                 /* whose it is, 0: nobody's */
+    struct sampler_history *history; /* n tokens of it */
+    size_t n;
+    void *memory; /* for any history of plan.n_ctx tokens */
+};
+
 struct session {
     struct gguf *file;
     struct model *model;
@@ -31,6 +39,7 @@ struct session {
     struct sequence *seq; /* [plan.n_parallel] */
     float *logits;        /* [plan.n_logits][n_vocab] */
     struct sampler *sampler;
+    struct said *said;            /* [plan.n_parallel], beside seq */
     int32_t *token, *pos, *wants; /* [plan.n_chunk]: room for a batch */
     struct sequence **row_seq;
     uint8_t *dead;
@@ -69,7 +78,7 @@ int batch_add(struct session *s, struct batch *b, struct sequence *seq, int32_t 
 /* Run it, commit the positions of the rows that stayed, tear the sequences of those that left. */
 int session_forward(struct session *s, struct batch *b, struct error *err);
 
-/* Logits, sampler and batch room: for the plan. */
-uint64_t session_logits_bytes(int n_vocab, int n_logits, int n_chunk);
+/* Logits, sampler, histories and batch room: for the plan. */
+uint64_t session_logits_bytes(int n_vocab, int n_logits, int n_chunk, int n_parallel, int n_ctx);
 
 #endif

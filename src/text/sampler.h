@@ -60,6 +60,9 @@ struct sampling sampling_defaults(void);
 /* ERR_INPUT names the field and its range. Callers for whom a negative temperature is greedy make it 0 first. */
 int sampling_check(const struct sampling *s, struct error *err);
 
+/* One field by its name. ERR_INPUT: no such field, or its range. */
+int sampling_set(struct sampling *s, const char *name, double value, struct error *err);
+
 /* The order of a request: names separated by commas or semicolons. "penalties" is allowed and stays where it is. ERR_INPUT names
  * what is unknown or doubled. */
 int sampling_set_order(struct sampling *s, const char *names, size_t length, struct error *err);
@@ -75,6 +78,8 @@ struct sampler_history;
 
 /* For up to n_token tokens of prompt and answer; 0: these parameters need none. */
 size_t sampler_history_bytes(const struct sampling *how, int n_vocab, size_t n_token);
+/* For any parameters. */
+size_t sampler_history_most(int n_vocab, size_t n_token);
 /* mem: that many bytes, aligned to 64. breakers: [n_vocab] 1 = ends a repetition for DRY, outlives the history; or NULL: none. */
 struct sampler_history *sampler_history_place(void *mem, const struct sampling *how, int n_vocab, size_t n_token,
                                               const uint8_t *breakers);

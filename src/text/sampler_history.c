@@ -67,6 +67,13 @@ size_t sampler_history_bytes(const struct sampling *how, int n_vocab, size_t n_t
     return history_has_penalties(how) || history_has_dry(how) ? lay_out(&h, NULL, how, n_token) : 0;
 }
 
+size_t sampler_history_most(int n_vocab, size_t n_token)
+{
+    struct sampling all = sampling_defaults();
+    all.presence_penalty = all.dry_multiplier = 1;
+    return sampler_history_bytes(&all, n_vocab, n_token);
+}
+
 struct sampler_history *sampler_history_place(void *mem, const struct sampling *how, int n_vocab, size_t n_token,
                                               const uint8_t *breakers)
 {

@@ -87,17 +87,35 @@ static void set_field(struct sampling *s, const struct field *f, double value)
         *(double *)at = value;
 }
 
-int sampling_check(const struct sampling *s, struct error *err)
+static int check_field(const struct field *f, double v, struct error *err)
 {
-    for (const struct field *f = fields; f < fields + N_FIELDS; f++) {
-        double v = field_value(s, f);
-        if (!(v >= f->min && v <= f->max))
-            return error_set(err, ERR_INPUT, "%s is %g; it must be %s from %g to %g", f->name, v,
-                             f->is_int ? "a whole number" : "a finite number", f->min, f->max);
-    }
-    if (s->mirostat == 1)
+    int whole = !f->is_int || v == floor(v);
+    if (!(v >= f->min && v <= f->max) || !whole)
+        return error_set(err, ERR_INPUT, "%s is %g; it must be %s from %g to %g", f->name, v,
+                         f->is_int ? "a whole number" : "a finite number", f->min, f->max);
+    if (f->offset == offsetof(struct sampling, mirostat) && v == 1)
         return error_set(err, ERR_INPUT, "mirostat is 1; only 2 (the second version) and 0 (off) are supported");
     return 0;
+}
+
+int sampling_check(const struct sampling *s, struct error *err)
+{
+    for (const struct field *f = fields; f < fields + N_FIELDS; f++)
+        if (check_field(f, field_value(s, f), err))
+            return -1;
+    return 0;
+}
+
+int sampling_set(struct sampling *s, const char *name, double value, struct error *err)
+{
+    for (const struct field *f = fields; f < fields + N_FIELDS; f++)
+        if (strcmp(f->name, name) == 0) {
+            if (check_field(f, value, err))
+                return -1;
+            set_field(s, f, value);
+            return 0;
+        }
+    return error_set(err, ERR_INPUT, "%.40s is not a number of sampling", name);
 }
 
 /* ---- order ----------------------------------------------------------------------------------------------------------------- */
@@ -152,12 +170,6 @@ static void note(char *advice, const char *name, const char *value)
     snprintf(advice + n, ADVICE - n, "%s%s %s", n ? ", " : "", name, value);
 }
 
-static int is_advice_legal(const struct field *f, double v)
-{
-    return v >= f->min && v <= f->max && (!f->is_int || v == floor(v)) &&
-           !(f->offset == offsetof(struct sampling, mirostat) && v == 1);
-}
-
 static void read_field(struct sampling *s, const struct gguf *g, const struct field *f, char *advice)
 {
     char key[64], text[32];
@@ -167,7 +179,7 @@ static void read_field(struct sampling *s, const struct gguf *g, const struct fi
     int found = gguf_f64(g, key, -INFINITY, INFINITY, &v, &odd);
     if (found == 0)
         return;
-    if (found < 0 || !is_advice_legal(f, v)) {
+    if (found < 0 || check_field(f, v, &odd)) {
         log_line(LOG_WARN, "%s of the file makes no sense and is ignored", key);
         return;
     }

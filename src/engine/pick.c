@@ -1,0 +1,240 @@
+/* See pick.h; and the part of stoker.h about sampling. */
+#include "engine/pick.h"
+
+#include "base/error.h"
+#include "base/rng.h"
+#include "engine/engine.h"
+#include "text/sampler_history.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* ---- the public numbers and the chain's ------------------------------------------------------------------------------------- */
+
+_Static_assert(sizeof((struct stoker_sampling *)0)->order == sizeof((struct sampling *)0)->order,
+               "stoker.h has room for every stage");
+_Static_assert((int)STOKER_TOP <= (int)SAMPLER_TOP, "the sampler finds that many");
+
+/* Every number has the same name on both sides. */
+#define COPY_NUMBERS(TO, FROM)                                                                                         \
+    do {                                                                                                               \
+        (TO)->temperature = (FROM)->temperature;                                                                       \
+        (TO)->top_k = (FROM)->top_k;                                                                                   \
+        (TO)->top_p = (FROM)->top_p;                                                                                   \
+        (TO)->min_p = (FROM)->min_p;                                                                                   \
+        (TO)->typical_p = (FROM)->typical_p;                                                                           \
+        (TO)->top_n_sigma = (FROM)->top_n_sigma;                                                                       \
+        (TO)->xtc_probability = (FROM)->xtc_probability;                                                               \
+        (TO)->xtc_threshold = (FROM)->xtc_threshold;                                                                   \
+        (TO)->dynatemp_range = (FROM)->dynatemp_range;                                                                 \
+        (TO)->dynatemp_exponent = (FROM)->dynatemp_exponent;                                                           \
+        (TO)->min_keep = (FROM)->min_keep;                                                                             \
+        (TO)->repeat_penalty = (FROM)->repeat_penalty;                                                                 \
+        (TO)->presence_penalty = (FROM)->presence_penalty;                                                             \
+        (TO)->frequency_penalty = (FROM)->frequency_penalty;                                                           \
+        (TO)->repeat_last_n = (FROM)->repeat_last_n;                                                                   \
+        (TO)->dry_multiplier = (FROM)->dry_multiplier;                                                                 \
+        (TO)->dry_base = (FROM)->dry_base;                                                                             \
+        (TO)->dry_allowed_length = (FROM)->dry_allowed_length;                                                         \
+        (TO)->dry_penalty_last_n = (FROM)->dry_penalty_last_n;                                                         \
+        (TO)->mirostat = (FROM)->mirostat;                                                                             \
+        (TO)->mirostat_tau = (FROM)->mirostat_tau;                                                                     \
+        (TO)->mirostat_eta = (FROM)->mirostat_eta;                                                                     \
+    } while (0)
+
+static void to_public(struct stoker_sampling *to, const struct sampling *from)
+{
+    COPY_NUMBERS(to, from);
+    memcpy(to->order, from->order, sizeof to->order);
+}
+
+/* Zeroed fields that no chain can have: as if not given. */
+static void from_public(struct sampling *to, const struct stoker_sampling *from)
+{
+    struct sampling usual = sampling_defaults();
+    COPY_NUMBERS(to, from);
+    to->seed = from->seed;
+    memcpy(to->order, from->order, sizeof to->order);
+    to->order[STAGE_END] = STAGE_END;
+    if (to->temperature < 0)
+        to->temperature = 0;
+    if (to->repeat_penalty == 0)
+        to->repeat_penalty = usual.repeat_penalty;
+    if (to->dry_allowed_length == 0)
+        to->dry_allowed_length = usual.dry_allowed_length;
+}
+
+struct stoker_sampling stoker_sampling_defaults(void)
+{
+    struct sampling usual = sampling_defaults();
+    struct stoker_sampling s = {0};
+    to_public(&s, &usual);
+    return s;
+}
+
+struct stoker_sampling stoker_sampling_of(const struct stoker *s)
+{
+    struct stoker_sampling advised = {0};
+    to_public(&advised, &s->advised);
+    return advised;
+}
+
+int stoker_sampling_set(struct stoker_sampling *s, const char *name, double value, struct stoker_error *public)
+{
+    struct error err = {0};
+    struct sampling how = {0};
+    from_public(&how, s);
+    if (sampling_set(&how, name, value, &err)) {
+        error_to_public(public, &err);
+        return -1;
+    }
+    to_public(s, &how);
+    return 0;
+}
+
+int stoker_sampling_order(struct stoker_sampling *s, const char *names, size_t n, struct stoker_error *public)
+{
+    struct error err = {0};
+    struct sampling how = {0};
+    if (sampling_set_order(&how, names, n, &err)) {
+        error_to_public(public, &err);
+        return -1;
+    }
+    memcpy(s->order, how.order, sizeof s->order);
+    return 0;
+}
+
+uint64_t stoker_seed(void) { return rng_seed() >> 11; }
+
+/* ---- opening ---------------------------------------------------------------------------------------------------------------- */
+
+static int copy_bias(struct pick *p, const struct stoker_sampling *how, int n_vocab, struct error *err)
+{
+    if (how->n_bias > (size_t)n_vocab)
+        return error_set(err, ERR_INPUT, "logit_bias has %zu entries; the vocabulary has %d tokens", how->n_bias,
+                         n_vocab);
+    p->bias = malloc((how->n_bias + 1) * sizeof *p->bias);
+    if (!p->bias)
+        return error_set(err, ERR_MEMORY, "no memory for %zu logit biases", how->n_bias);
+    for (; p->n_bias < how->n_bias; p->n_bias++) {
+        const struct stoker_logit_bias *b = &how->bias[p->n_bias];
+        if (b->id < 0 || b->id >= n_vocab)
+            return error_set(err, ERR_INPUT, "logit_bias names token %d; the vocabulary has ids 0 to %d", b->id,
+                             n_vocab - 1);
+        if (!(b->bias == -INFINITY || fabs(b->bias) <= 1e6))
+            return error_set(err, ERR_INPUT, "logit_bias of token %d is %g; from -1000000 to 1000000 is possible",
+                             b->id, b->bias);
+        p->bias[p->n_bias] = (struct logit_bias){b->id, b->bias};
+    }
+    return 0;
+}
+
+enum { BREAKERS_MOST = 64 };
+
+static int find_breakers(struct pick *p, const struct stoker *s, const struct stoker_sampling *how, struct error *err)
+{
+    static const struct stoker_string usual[] = {{"\n", 1}, {":", 1}, {"\"", 1}, {"*", 1}};
+    struct sampler_text text[BREAKERS_MOST];
+    const struct stoker_string *from = how->dry_breakers ? how->dry_breakers : usual;
+    size_t n = how->dry_breakers ? how->n_dry_breakers : sizeof usual / sizeof *usual;
+    int n_vocab = s->session->model->p.n_vocab;
+    if (!history_has_dry(&p->how) || !s->session->tokenizer)
+        return 0;
+    if (n > BREAKERS_MOST)
+        return error_set(err, ERR_INPUT, "dry_sequence_breakers has %zu texts; at most %d are possible", n,
+                         BREAKERS_MOST);
+    for (size_t i = 0; i < n; i++)
+        text[i] = (struct sampler_text){from[i].text, from[i].n};
+    size_t size = (size_t)n_vocab, known = (size_t)tokenizer_n_vocab(s->session->tokenizer);
+    p->breakers = calloc(size > known ? size : known, 1);
+    if (!p->breakers)
+        return error_set(err, ERR_MEMORY, "no memory for the sequence breakers");
+    sampler_breakers(s->session->tokenizer, text, n, p->breakers);
+    return 0;
+}
+
+int pick_open(struct pick *p, const struct stoker *s, const struct stoker_request *r, struct error *err)
+{
+    const struct stoker_sampling *how = &r->sampling;
+    *p = (struct pick){.choice = how->choice, .wants_logprobs = r->wants_logprobs};
+    from_public(&p->how, how);
+    p->mu = 2 * how->mirostat_tau;
+    if (!how->has_seed)
+        p->how.seed = stoker_seed();
+    if (r->n_top_logprobs < 0 || r->n_top_logprobs > STOKER_TOP)
+        return error_set(err, ERR_INPUT, "%d likeliest tokens are asked for; from 0 to %d are possible",
+                         r->n_top_logprobs, STOKER_TOP);
+    p->n_top = r->wants_logprobs ? (size_t)r->n_top_logprobs : 0;
+    if (sampling_check(&p->how, err) || copy_bias(p, how, s->session->model->p.n_vocab, err) ||
+        find_breakers(p, s, how, err)) {
+        pick_close(p);
+        return -1;
+    }
+    p->top = p->n_top ? malloc((EVENTS + 1) * p->n_top * sizeof *p->top) : NULL;
+    if (p->n_top && !p->top) {
+        pick_close(p);
+        return error_set(err, ERR_MEMORY, "no memory for log-probabilities");
+    }
+    return 0;
+}
+
+void pick_close(struct pick *p)
+{
+    free(p->bias);
+    free(p->breakers);
+    free(p->top);
+    *p = (struct pick){0};
+}
+
+/* ---- picking ---------------------------------------------------------------------------------------------------------------- */
+
+/* All tokens of the job so far, in the table beside its sequence: whoever had that before is forgotten. */
+static struct sampler_history *history_of(struct stoker *s, const struct job *j)
+{
+    const struct sampling *how = &j->pick.how;
+    struct said *said = &s->session->said[j->seq - s->session->seq];
+    int n_vocab = s->session->model->p.n_vocab;
+    if (!history_has_penalties(how) && !history_has_dry(how))
+        return NULL;
+    if (said->answer != j->id) {
+        said->history = sampler_history_place(said->memory, how, n_vocab, (size_t)s->session->plan.n_ctx,
+                                              j->pick.breakers);
+        said->answer = j->id;
+        said->n = 0;
+    }
+    while (said->n < j->n_history)
+        sampler_history_add(said->history, j->history[said->n++]);
+    return said->history;
+}
+
+int32_t pick_token(struct stoker *s, struct job *j, const float *logits, const uint8_t *allowed, struct error *err)
+{
+    struct pick *p = &j->pick;
+    struct sampler_row row = {.logits = logits,
+                              .allowed = allowed,
+                              .bias = p->bias,
+                              .n_bias = p->n_bias,
+                              .history = history_of(s, j),
+                              .index = j->n_generated,
+                              .choice = p->choice,
+                              .mu = &p->mu};
+    return sampler_pick(s->session->sampler, &p->how, &row, err);
+}
+
+struct stoker_event pick_event(struct stoker *s, struct job *j, const float *logits, int32_t id)
+{
+    struct stoker_event e = {.kind = STOKER_TOKEN};
+    struct pick *p = &j->pick;
+    e.u.token.id = id;
+    if (!p->wants_logprobs)
+        return e;
+    struct token_logprob token = {.id = id}, top[STOKER_TOP];
+    struct stoker_logprob *out = p->top ? p->top + j->n_generated % (EVENTS + 1) * p->n_top : NULL;
+    e.u.token.n_top = sampler_logprobs(s->session->sampler, logits, &token, top, p->n_top);
+    e.u.token.logprob = token.logprob;
+    e.u.token.top = out;
+    for (size_t i = 0; i < e.u.token.n_top; i++)
+        out[i] = (struct stoker_logprob){top[i].id, top[i].logprob};
+    return e;
+}
