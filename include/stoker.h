@@ -69,6 +69,14 @@ struct stoker_options {
     const char *route_trace,
         *cache_log;     /* files to write: routes of every row, decisions of the expert cache (research) */
     const char *mirror; /* a folder with a second copy of the model's files, read in parallel */
+
+    int n_queue; /* requests that wait for a sequence; one more is STOKER_ERR_BUSY. 0: 128 */
+    int n_pages; /* of keys and values, 256 positions each, for all sequences; 0: n_ctx positions for each of them.
+                              With fewer, sequences that find none wait for the others */
+    uint64_t cache_ram;    /* bytes for prefixes that no sequence uses, beside what the sequences leave free; 0: none */
+    const char *cache_dir; /* a folder of prefixes that outlives the engine; NULL: none */
+    uint64_t cache_disk;   /* bytes of files in it; 0: 8 GiB */
+    uint64_t server;       /* bytes that the caller needs itself (connections, buffers): the plan counts them */
 };
 
 /* Reads the file's headers, makes the plan, loads what stays resident, starts the engine's thread. STOKER_ERR_MEMORY: the plan
@@ -147,6 +155,13 @@ struct stoker_request {
     int keep;             /* leave the sequence for a later request that continues it (see resume) */
     stoker_id
         resume; /* a finished request made with keep: positions that this prompt shares with it are not computed again */
+    int no_cache;     /* neither finds prefixes that others computed nor leaves any (benchmarks) */
+    const void *salt; /* [n_salt], copied: prefixes are shared among requests of one salt only */
+    size_t n_salt;
+    /* An event of this request can be taken. Called by the engine's thread: must not block, nor call the engine. Not called any
+     * more once the last event was taken. NULL: nobody is told. */
+    void (*notify)(void *arg);
+    void *notify_arg;
 };
 
 /* What an answer may be: a language. */
@@ -372,7 +387,7 @@ void stoker_reply_close(struct stoker_reply *r);
 
 /* ---- plan and statistics ------------------------------------------------------------------------------------------------- */
 
-enum { STOKER_PLAN_PARTS = 15 };
+enum { STOKER_PLAN_PARTS = 17 };
 
 struct stoker_plan {
     char model[256], arch[64];
@@ -397,7 +412,13 @@ int stoker_plan(struct stoker_plan *out, const char *path, const struct stoker_o
 
 void stoker_plan_of(const struct stoker *s, struct stoker_plan *out);
 
-enum { STOKER_CALLS = 65 };
+enum { STOKER_CALLS = 65, STOKER_BUCKETS = 16 };
+enum { STOKER_RAM, STOKER_DISK, STOKER_TIERS };
+
+struct stoker_histogram {
+    uint64_t n[STOKER_BUCKETS], count; /* count: the sum of n */
+    double sum;                        /* seconds */
+};
 
 /* Sums since the engine was opened: differences of two are what happened between. */
 struct stoker_stats {
@@ -415,8 +436,35 @@ struct stoker_stats {
     uint64_t calls[STOKER_CALLS];     /* layer calls of few rows by misses; the last: that many or more */
     uint64_t steps, rows;
     const char *backend, *cpu_tier;
+
+    int queued, active;           /* now: requests that wait, that run */
+    double expected_wait_seconds; /* until a request that is submitted now would begin, as far as measured */
+    uint64_t requests, rejected, cancelled, failed_requests, preempted; /* rejected: the queue was full */
+    uint64_t prompt_tokens, cached_tokens, generated_tokens; /* cached: of the prompts', not computed again */
+    uint64_t cache_bytes[STOKER_TIERS];                      /* now */
+    uint64_t cache_hits[STOKER_TIERS];                       /* requests that went on from something of it */
+    uint64_t cache_corrupt;                                  /* files that were damaged or foreign, and are gone */
+    struct stoker_histogram step_time, first_token_time;     /* of steps; from submit to the first token */
 };
+
+/* How long things took: n[i] of them up to stoker_histogram_bound(i) seconds and more than the bound before; the last: longer. */
+double stoker_histogram_bound(int i); /* 0 <= i < STOKER_BUCKETS - 1 */
+
+/* All of these answer at once, whatever the engine does. */
 void stoker_stats_of(struct stoker *s, struct stoker_stats *out);
+
+/* What each sequence does, as of the last step. */
+enum stoker_slot_state { STOKER_IDLE, STOKER_PREFILL, STOKER_DECODE };
+struct stoker_slot {
+    enum stoker_slot_state state;
+    stoker_id id; /* of the request; the rest is 0 where idle */
+    size_t n_prompt, n_prompt_done, n_cached, n_decoded;
+    double age_seconds; /* since it was submitted */
+};
+int stoker_slots(struct stoker *s, struct stoker_slot *out, int n); /* out [n]; returns how many there are */
+
+/* Forget all prefixes, in memory and on disk, that no running sequence uses, before the next step. Returns their bytes. */
+uint64_t stoker_cache_clear(struct stoker *s);
 
 /* What constraints cost with a file's vocabulary, over the schemas and texts at a path (a folder or file like the project's schema
  * cases, a schema, or a list of tools). Seconds. */

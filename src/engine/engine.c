@@ -1,6 +1,8 @@
-/* The public API: see stoker.h. Opening, the table of jobs, events, text. The work is done in schedule.c. */
+/* The public API: see stoker.h. Opening, the table of jobs, events, text. The work is done in schedule.c, what can be
+ * seen of it is told in report.c. */
 #include "engine/engine.h"
 
+#include "base/clock.h"
 #include "base/error.h"
 #include "text/tools.h"
 
@@ -83,15 +85,22 @@ static int read_options(struct session_options *to, const struct stoker_options 
     w->exact = o->exact;
     w->n_slots = o->n_slots;
     memcpy(w->slots, o->slots, sizeof w->slots);
+    w->n_pages = o->n_pages;
+    w->cache_ram = o->cache_ram;
+    w->server = o->server;
+    w->n_queue = o->n_queue;
     w->reader.mirror = o->mirror;
     w->reader.depth = o->reader_depth;
     w->reader.timeout_seconds = o->read_timeout;
-    if (w->n_ctx < 0 || w->n_parallel < 0 || w->n_chunk < 0 || w->n_threads < 0 || w->n_parallel > MAX_JOBS / 2 ||
+    if (w->n_ctx < 0 || w->n_parallel < 0 || w->n_chunk < 0 || w->n_threads < 0 || w->n_parallel > MOST_PARALLEL ||
         w->n_threads > POOL_MAX_THREADS || w->n_chunk > 1 << 16)
         return error_set(err, ERR_INPUT,
                          "--ctx %d, --parallel %d, --chunk %d, --threads %d: at most %d sequences, %d rows and %d "
                          "threads, and nothing negative",
-                         w->n_ctx, w->n_parallel, w->n_chunk, w->n_threads, MAX_JOBS / 2, 1 << 16, POOL_MAX_THREADS);
+                         w->n_ctx, w->n_parallel, w->n_chunk, w->n_threads, MOST_PARALLEL, 1 << 16, POOL_MAX_THREADS);
+    if (o->n_queue < 0 || o->n_queue > MOST_QUEUE || o->n_pages < 0)
+        return error_set(err, ERR_INPUT, "--queue %d, %d pages: at most %d requests wait, and nothing is negative",
+                         o->n_queue, o->n_pages, MOST_QUEUE);
     if (o->tool_format && !tool_format_find(o->tool_format, err))
         return -1;
     return read_names(to, o, err);
@@ -101,9 +110,11 @@ static int read_options(struct session_options *to, const struct stoker_options 
 
 static int start(struct stoker *s, struct error *err)
 {
-    s->bell = queue_create(MAX_JOBS, sizeof(int));
+    s->n_job = s->n_queue + 2 * s->session->plan.n_parallel;
+    s->job = calloc((size_t)s->n_job, sizeof *s->job);
+    s->bell = queue_create(1, sizeof(int));
     s->mask = calloc((size_t)s->session->model->p.n_vocab, 1);
-    if (!s->bell || !s->mask)
+    if (!s->job || !s->bell || !s->mask)
         return error_set(err, ERR_MEMORY, "no memory for the engine's queue");
     pthread_attr_t attr;
     pthread_attr_init(&attr);
@@ -111,6 +122,16 @@ static int start(struct stoker *s, struct error *err)
     int failed = pthread_create(&s->thread, &attr, engine_run, s);
     pthread_attr_destroy(&attr);
     return failed ? error_set(err, ERR_MEMORY, "starting the engine's thread failed") : 0;
+}
+
+static void dispose(struct stoker *s)
+{
+    queue_destroy(s->bell);
+    free(s->job);
+    free(s->mask);
+    session_close(s->session);
+    pthread_mutex_destroy(&s->lock);
+    free(s);
 }
 
 int stoker_open(struct stoker **out, const char *path, const struct stoker_options *opt, struct stoker_error *public)
@@ -123,13 +144,10 @@ int stoker_open(struct stoker **out, const char *path, const struct stoker_optio
         return fail(public, &err);
     }
     pthread_mutex_init(&s->lock, NULL);
+    s->n_queue = opt && opt->n_queue ? opt->n_queue : QUEUE;
     if (read_options(&o, opt, &err) || session_prepare(&s->session, path, &o, 0, &err) ||
         session_load(s->session, &o, &err) || start(s, &err)) {
-        queue_destroy(s->bell);
-        free(s->mask);
-        session_close(s->session);
-        pthread_mutex_destroy(&s->lock);
-        free(s);
+        dispose(s);
         return fail(public, &err);
     }
     s->advised = sampling_defaults();
@@ -160,13 +178,9 @@ void stoker_close(struct stoker *s)
         atomic_store(&s->session->seq[i].cancelled, 1);
     queue_wake(s->bell);
     pthread_join(s->thread, NULL);
-    for (int i = 0; i < MAX_JOBS; i++)
+    for (int i = 0; i < s->n_job; i++)
         free_job(&s->job[i]);
-    queue_destroy(s->bell);
-    free(s->mask);
-    session_close(s->session);
-    pthread_mutex_destroy(&s->lock);
-    free(s);
+    dispose(s);
 }
 
 /* ---- requests -------------------------------------------------------------------------------------------------------------- */
@@ -201,7 +215,7 @@ static int check_request(const struct stoker *s, const struct stoker_request *r,
 static struct job *free_place(struct stoker *s)
 {
     struct job *kept = NULL;
-    for (int i = 0; i < MAX_JOBS; i++) {
+    for (int i = 0; i < s->n_job; i++) {
         struct job *j = &s->job[i];
         if (j->state == JOB_FREE)
             return j;
@@ -228,6 +242,9 @@ static int fill_job(const struct stoker *s, struct job *j, const struct stoker_r
                       .keep = r->keep,
                       .wants_progress = r->wants_progress,
                       .resume = r->resume,
+                      .notify = r->notify,
+                      .notify_arg = r->notify_arg,
+                      .submitted = clock_seconds(),
                       .constraint = r->constraint};
     size_t answer = room - r->n_prompt;
     j->history = malloc((room + (r->script ? answer : 0)) * sizeof *j->history);
@@ -254,12 +271,15 @@ int stoker_submit(struct stoker *s, const struct stoker_request *r, stoker_id *i
     if (check_request(s, r, &err) || pick_open(&pick, s, r, &err))
         return fail(public, &err);
     pthread_mutex_lock(&s->lock);
-    struct job *j = free_place(s);
+    int waits = engine_queued(s) >= s->n_queue;
+    struct job *j = waits ? NULL : free_place(s);
     int filled = j ? fill_job(s, j, r, &pick, &err) : -1;
     if (filled == 0) {
         j->state = JOB_QUEUED;
         *id = j->id = ++s->next_id;
+        s->tally.requests++;
     }
+    s->tally.rejected += !j;
     pthread_mutex_unlock(&s->lock);
     if (!j) {
         pick_close(&pick);
@@ -276,7 +296,7 @@ int stoker_submit(struct stoker *s, const struct stoker_request *r, stoker_id *i
 
 static struct job *job_of(struct stoker *s, stoker_id id)
 {
-    for (int i = 0; i < MAX_JOBS; i++)
+    for (int i = 0; i < s->n_job; i++)
         if (s->job[i].state != JOB_FREE && s->job[i].id == id)
             return &s->job[i];
     return NULL;
@@ -396,64 +416,7 @@ size_t stoker_text_end(struct stoker_text *t, const char **text)
 
 void stoker_text_close(struct stoker_text *t) { free(t); }
 
-/* ---- plan and statistics ---------------------------------------------------------------------------------------------------- */
-
-_Static_assert((int)STOKER_PLAN_PARTS == (int)PLAN_PARTS && (int)STOKER_CLASSES == (int)EXPERT_CLASSES,
-               "stoker.h shows all of the plan");
-
-static uint64_t class_expert_bytes(const struct model *m, const struct expert_class *c)
-{
-    const struct expert_layer *l = &m->expert_layer[c->first_layer];
-    uint64_t sum = 0;
-    for (int i = 0; i < l->n_part; i++)
-        sum += l->part[i].bytes;
-    return sum;
-}
-
-static void show_plan(const struct session *s, enum kv_type kv, struct stoker_plan *out)
-{
-    const struct plan *p = &s->plan;
-    const struct model *m = s->model;
-    *out = (struct stoker_plan){.memory = p->memory,
-                                .total = p->total,
-                                .minimum = p->minimum,
-                                .whole = p->whole,
-                                .memory_from = p->memory_from,
-                                .fits = p->total > 0 && p->total <= p->memory,
-                                .n_ctx = p->n_ctx,
-                                .n_ctx_train = m->p.n_ctx_train,
-                                .n_parallel = p->n_parallel,
-                                .n_chunk = p->n_chunk,
-                                .n_threads = p->n_threads,
-                                .kv = kv == KV_F16 ? "f16" : "f32",
-                                .kv_bytes_per_token = p->kv_bytes_per_token,
-                                .kv_fixed_bytes = p->kv_fixed_bytes,
-                                .state_bytes_per_sequence = p->state_bytes_per_sequence,
-                                .n_moe_layer = m->n_moe_layer,
-                                .n_expert = m->p.n_expert,
-                                .n_expert_used = m->p.n_expert_used,
-                                .n_class = p->n_class,
-                                .bank = p->bank,
-                                .cycle = p->cycle,
-                                .n_file = s->file->n_file};
-    snprintf(out->model, sizeof out->model, "%s", s->file->file->path);
-    snprintf(out->arch, sizeof out->arch, "%s", m->arch->name);
-    for (int i = 0; i < PLAN_PARTS; i++) {
-        out->part_name[i] = plan_part_name((enum plan_part)i);
-        out->part[i] = p->part[i];
-    }
-    for (int i = 0; i < p->n_class; i++) {
-        out->slots[i] = p->slots[i];
-        out->experts[i] = p->class[i].n_expert;
-        out->slot_bytes[i] = p->class[i].slot_bytes;
-        out->expert_bytes[i] = class_expert_bytes(m, &p->class[i]);
-    }
-    out->cut_embedding = !!(p->sacrificed & PLAN_CUT_EMBEDDING);
-    out->cut_experts = !!(p->sacrificed & PLAN_CUT_EXPERTS);
-    out->cut_chunk = !!(p->sacrificed & PLAN_CUT_CHUNK);
-    out->cut_context = !!(p->sacrificed & PLAN_CUT_CONTEXT);
-    out->cut_cache = !!(p->sacrificed & PLAN_CUT_CACHE);
-}
+/* ---- the plan alone --------------------------------------------------------------------------------------------------------- */
 
 int stoker_plan(struct stoker_plan *out, const char *path, const struct stoker_options *opt,
                 struct stoker_error *public)
@@ -464,40 +427,7 @@ int stoker_plan(struct stoker_plan *out, const char *path, const struct stoker_o
     *out = (struct stoker_plan){0};
     int result = read_options(&o, opt, &err) ? -1 : session_prepare(&s, path, &o, 1, &err);
     if (s)
-        show_plan(s, o.wish.kv, out);
+        engine_show_plan(s, o.wish.kv, out);
     session_close(s);
     return result ? fail(public, &err) : 0;
-}
-
-void stoker_plan_of(const struct stoker *s, struct stoker_plan *out) { show_plan(s->session, s->session->kv, out); }
-
-void stoker_stats_of(struct stoker *s, struct stoker_stats *out)
-{
-    struct store_stats st = {.backend = reader_backend_name(s->session->reader)};
-    if (s->session->model->store)
-        store_stats(s->session->model->store, &st);
-    pthread_mutex_lock(&s->lock);
-    *out = (struct stoker_stats){.hits = st.hits,
-                                 .misses = st.misses,
-                                 .evictions = st.evictions,
-                                 .early = st.early,
-                                 .early_used = st.early_used,
-                                 .early_waste = st.early_waste,
-                                 .reads = st.reads,
-                                 .bytes_read = st.bytes_read,
-                                 .retries = st.retries,
-                                 .shorts = st.shorts,
-                                 .failed = st.failed,
-                                 .draining = st.draining,
-                                 .wait_seconds = st.wait_seconds,
-                                 .reading_seconds = st.reading_seconds,
-                                 .piece_seconds = st.piece_seconds,
-                                 .step_seconds = s->step_seconds,
-                                 .expert_seconds = s->expert_seconds,
-                                 .steps = s->steps,
-                                 .rows = s->rows,
-                                 .backend = st.backend,
-                                 .cpu_tier = cpu_tier_name(s->session->model->op.k->tier)};
-    memcpy(out->calls, s->calls, sizeof out->calls);
-    pthread_mutex_unlock(&s->lock);
 }

@@ -17,7 +17,7 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
-enum { MAX_JOBS = 256, EVENTS = 256 };
+enum { MOST_PARALLEL = 128, MOST_QUEUE = 4096, QUEUE = 128, EVENTS = 64 };
 
 enum job_state { JOB_FREE, JOB_QUEUED, JOB_PROMPT, JOB_DECODE, JOB_DONE };
 
@@ -37,11 +37,13 @@ struct job {
     struct pick pick;
     int ignore_end, keep, wants_progress;
     stoker_id resume;
+    void (*notify)(void *arg); /* or NULL */
+    void *notify_arg;
     const struct stoker_constraint *constraint; /* or NULL */
     struct constraint_state *guard;             /* the engine thread's, of the constraint */
     struct sequence *seq;                       /* NULL until it has one */
     uint64_t n_generated;
-    double started, first_token;
+    double submitted, started, first_token;
     struct queue *events;
     atomic_int cancelled;
 };
@@ -54,6 +56,16 @@ struct stoker_constraint {
     size_t n_warning;
 };
 
+/* What happened since the engine was opened. */
+struct tally {
+    uint64_t steps, rows, calls[STOKER_CALLS];
+    double step_seconds, expert_seconds;
+    uint64_t requests, rejected, cancelled, failed, preempted;
+    uint64_t prompt_tokens, cached_tokens, generated_tokens;
+    struct stoker_histogram step_time, first_token_time;
+    double service_seconds; /* of a request with a sequence: the recent mean; 0: not known */
+};
+
 struct stoker {
     struct session *session;
     struct stoker_templates templates;
@@ -62,16 +74,28 @@ struct stoker {
     struct queue *bell; /* rung when a job was queued; full: somebody has rung enough */
     atomic_int stop;
 
-    pthread_mutex_t lock; /* guards the table's states and ids, and stats */
-    struct job job[MAX_JOBS];
+    pthread_mutex_t lock; /* guards the table's states and ids, and what is shown */
+    struct job *job;      /* [n_job]: those that may wait, that run, and that are done but not taken */
+    int n_job, n_queue;
     stoker_id next_id;
-    uint64_t steps, rows, calls[STOKER_CALLS];
-    double step_seconds, expert_seconds;
+    struct tally tally;
+    struct stoker_slot slot[MOST_PARALLEL]; /* as of the last step */
 
     /* the engine thread's own */
-    struct job *active[MAX_JOBS]; /* by sequence slot; NULL: free */
-    uint8_t *mask;                /* [n_vocab] tokens that a constraint allows */
+    struct job *active[MOST_PARALLEL]; /* by place, in no order; NULL: free */
+    uint8_t *mask;                     /* [n_vocab] tokens that a constraint allows */
 };
+
+/* Requests that would have to wait: more than places that are free. Under the lock. */
+int engine_queued(const struct stoker *s);
+
+/* What the table of jobs and what hangs on it can take: for the plan. */
+uint64_t engine_queue_bytes(int n_queue, int n_parallel, int n_ctx);
+
+/* report.c: what stoker_slots() and stoker_plan_of() show. */
+void engine_show_slots(struct stoker *s);
+void engine_show_plan(const struct session *s, enum kv_type kv, struct stoker_plan *out);
+void histogram_add(struct stoker_histogram *h, double seconds);
 
 /* The engine thread's loop: schedule.c. */
 void *engine_run(void *engine);

@@ -40,8 +40,8 @@ enum {
 };
 
 static const char *const part_names[PLAN_PARTS] = {
-    "code", "index",  "text",  "weights", "kv_b",   "embedding", "kv",    "state",
-    "act",  "logits", "slots", "reader",  "stacks", "kernel",    "slack",
+    "code",   "index", "text",   "weights", "kv_b",   "embedding", "kv",     "state", "act",
+    "logits", "slots", "reader", "stacks",  "prefix", "server",    "kernel", "slack",
 };
 
 const char *plan_part_name(enum plan_part p) { return part_names[p]; }

@@ -27,6 +27,8 @@ enum plan_part {
     PLAN_SLOTS,
     PLAN_READER,
     PLAN_STACKS,
+    PLAN_PREFIX, /* of prefixes that no sequence uses */
+    PLAN_SERVER, /* the queue of requests, and what the caller needs itself */
     PLAN_KERNEL,
     PLAN_SLACK,
     PLAN_PARTS
@@ -42,7 +44,9 @@ enum plan_memory { PLAN_FROM_MACHINE, PLAN_BYTES, PLAN_MINIMUM, PLAN_WHOLE };
 struct plan_wish {
     enum plan_memory how;
     uint64_t memory; /* with PLAN_BYTES */
-    int n_ctx, n_parallel, n_chunk, n_threads, n_snapshots;
+    int n_ctx, n_parallel, n_chunk, n_threads, n_snapshots, n_pages;
+    uint64_t cache_ram, server;         /* bytes */
+    int n_queue;                        /* requests; 0: so few that they need no part of their own */
     int slots[EXPERT_CLASSES], n_slots; /* per class; tests and research */
     enum kv_type kv;
     int exact;

@@ -10,11 +10,28 @@
 #include <stdlib.h>
 #include <string.h>
 
-static void send(struct job *j, const struct stoker_event *e) { queue_push(j->events, e); }
+static void send(const struct job *j, const struct stoker_event *e)
+{
+    queue_push(j->events, e);
+    if (j->notify)
+        j->notify(j->notify_arg);
+}
 
 /* The last event always finds room: one place of the queue is kept for it. */
 static int may_send(const struct job *j) { return queue_room(j->events) > 2; }
 
+static void add_up(struct stoker *s, const struct job *j, const struct stoker_event *last)
+{
+    struct tally *t = &s->tally;
+    t->cancelled += last->kind == STOKER_END && last->u.end.reason == STOKER_END_CANCELLED;
+    t->failed += last->kind == STOKER_FAILED;
+    if (j->started > 0) {
+        double took = clock_seconds() - j->started;
+        t->service_seconds = t->service_seconds > 0 ? 0.8 * t->service_seconds + 0.2 * took : took;
+    }
+}
+
+/* The last event goes out under the lock: whoever takes it needs the lock too, so that nobody is told anything afterwards. */
 static void finish(struct stoker *s, struct job *j, const struct stoker_event *last)
 {
     for (int i = 0; i < s->session->plan.n_parallel; i++)
@@ -29,8 +46,9 @@ static void finish(struct stoker *s, struct job *j, const struct stoker_event *l
     if (!keep)
         j->seq = NULL;
     j->state = JOB_DONE;
-    pthread_mutex_unlock(&s->lock);
+    add_up(s, j, last);
     send(j, last);
+    pthread_mutex_unlock(&s->lock);
 }
 
 static void finish_end(struct stoker *s, struct job *j, enum stoker_end_reason reason)
@@ -61,7 +79,7 @@ static struct sequence *take_over(struct stoker *s, struct job *j)
 {
     struct sequence *seq = NULL;
     pthread_mutex_lock(&s->lock);
-    for (int i = 0; j->resume && i < MAX_JOBS; i++) {
+    for (int i = 0; j->resume && i < s->n_job; i++) {
         struct job *old = &s->job[i];
         if (old->id != j->resume || old->state < JOB_DONE || !old->seq)
             continue;
@@ -79,7 +97,7 @@ static struct sequence *take_over(struct stoker *s, struct job *j)
 
 static int in_use(const struct stoker *s, const struct sequence *seq)
 {
-    for (int i = 0; i < MAX_JOBS; i++)
+    for (int i = 0; i < s->n_job; i++)
         if (s->job[i].state != JOB_FREE && s->job[i].seq == seq)
             return 1;
     return 0;
@@ -93,7 +111,7 @@ static struct sequence *free_sequence(struct stoker *s)
     for (int i = 0; i < s->session->plan.n_parallel && !found; i++)
         if (!in_use(s, &s->session->seq[i]))
             found = &s->session->seq[i];
-    for (int i = 0; i < MAX_JOBS && !found; i++)
+    for (int i = 0; i < s->n_job && !found; i++)
         if (s->job[i].state >= JOB_DONE && s->job[i].seq) {
             found = s->job[i].seq;
             s->job[i].seq = NULL;
@@ -146,6 +164,8 @@ static void admit(struct stoker *s, struct job *j)
     pthread_mutex_lock(&s->lock);
     j->seq = seq;
     j->state = JOB_PROMPT;
+    s->tally.prompt_tokens += j->n_prompt;
+    s->tally.cached_tokens += j->n_cached;
     pthread_mutex_unlock(&s->lock);
     s->active[place] = j;
     j->started = clock_seconds();
@@ -166,7 +186,7 @@ static struct job *next_queued(struct stoker *s)
 {
     struct job *first = NULL;
     pthread_mutex_lock(&s->lock);
-    for (int i = 0; i < MAX_JOBS; i++)
+    for (int i = 0; i < s->n_job; i++)
         if (s->job[i].state == JOB_QUEUED && (!first || s->job[i].id < first->id))
             first = &s->job[i];
     pthread_mutex_unlock(&s->lock);
@@ -190,9 +210,9 @@ static void admit_all(struct stoker *s)
 /* Rows of a step and whose they are. */
 struct plan_of_step {
     struct batch batch;
-    struct job *wanting[MAX_JOBS]; /* whose logits row i of the step's logits are */
-    struct job *prompt[MAX_JOBS];  /* jobs with prompt rows in it, and how many */
-    size_t prompt_rows[MAX_JOBS];
+    struct job *wanting[MOST_PARALLEL]; /* whose logits row i of the step's logits are */
+    struct job *prompt[MOST_PARALLEL];  /* jobs with prompt rows in it, and how many */
+    size_t prompt_rows[MOST_PARALLEL];
     int n_prompt_jobs;
 };
 
@@ -279,6 +299,14 @@ static enum stoker_end_reason text_end(const struct job *j)
     return j->guard && constraint_forced(j->guard) ? STOKER_END_LENGTH : STOKER_END_TEXT;
 }
 
+static void first_token(struct stoker *s, struct job *j)
+{
+    j->first_token = clock_seconds();
+    pthread_mutex_lock(&s->lock);
+    histogram_add(&s->tally.first_token_time, j->first_token - j->submitted);
+    pthread_mutex_unlock(&s->lock);
+}
+
 static void pick(struct stoker *s, struct job *j, const float *logits)
 {
     struct session *ses = s->session;
@@ -299,7 +327,7 @@ static void pick(struct stoker *s, struct job *j, const float *logits)
         return;
     }
     if (j->n_generated == 0)
-        j->first_token = clock_seconds();
+        first_token(s, j);
     if (!j->ignore_end && ses->tokenizer && tokenizer_is_end(ses->tokenizer, id)) {
         finish_end(s, j, text_end(j));
         return;
@@ -310,6 +338,9 @@ static void pick(struct stoker *s, struct job *j, const float *logits)
     }
     struct stoker_event e = pick_event(s, j, logits, id);
     j->n_generated++;
+    pthread_mutex_lock(&s->lock);
+    s->tally.generated_tokens++;
+    pthread_mutex_unlock(&s->lock);
     j->history[j->n_history++] = id;
     send(j, &e);
     if (j->guard && constraint_finished(j->guard))
@@ -367,13 +398,26 @@ static void end_cancelled(struct stoker *s)
     for (int i = 0; i < s->session->plan.n_parallel; i++)
         if (s->active[i] && atomic_load(&s->active[i]->cancelled))
             finish_end(s, s->active[i], STOKER_END_CANCELLED);
-    for (int i = 0; i < MAX_JOBS; i++) { /* also those that still wait for a sequence */
+    for (int i = 0; i < s->n_job; i++) { /* also those that still wait for a sequence */
         pthread_mutex_lock(&s->lock);
         int ends = s->job[i].state == JOB_QUEUED && atomic_load(&s->job[i].cancelled);
         pthread_mutex_unlock(&s->lock);
         if (ends)
             finish_end(s, &s->job[i], STOKER_END_CANCELLED);
     }
+}
+
+static void count_step(struct stoker *s, const struct batch *b, double seconds)
+{
+    struct tally *t = &s->tally;
+    pthread_mutex_lock(&s->lock);
+    t->steps++;
+    t->rows += (uint64_t)b->n_rows;
+    t->step_seconds += seconds;
+    t->expert_seconds = s->session->model->expert_seconds;
+    memcpy(t->calls, s->session->model->calls, sizeof t->calls);
+    histogram_add(&t->step_time, seconds);
+    pthread_mutex_unlock(&s->lock);
 }
 
 static void step(struct stoker *s)
@@ -391,14 +435,9 @@ static void step(struct stoker *s)
         memset(p.batch.dead, 1, (size_t)p.batch.n_rows);
         row_error = err;
     }
-    pthread_mutex_lock(&s->lock);
-    s->steps++;
-    s->rows += (uint64_t)p.batch.n_rows;
-    s->step_seconds += clock_seconds() - begin;
-    s->expert_seconds = s->session->model->expert_seconds;
-    memcpy(s->calls, s->session->model->calls, sizeof s->calls);
-    pthread_mutex_unlock(&s->lock);
+    count_step(s, &p.batch, clock_seconds() - begin);
     settle(s, &p, &row_error);
+    engine_show_slots(s);
 }
 
 static void drain(struct stoker *s)

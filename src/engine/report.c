@@ -1,0 +1,200 @@
+/* What can be seen of an engine: its plan, statistics, sequences. Everything here answers at once: the engine thread holds the
+ * lock for moments only, never over a step. */
+#include "base/clock.h"
+#include "engine/engine.h"
+
+#include <stdio.h>
+#include <string.h>
+
+/* ---- the plan ------------------------------------------------------------------------------------------------------------- */
+
+_Static_assert((int)STOKER_PLAN_PARTS == (int)PLAN_PARTS && (int)STOKER_CLASSES == (int)EXPERT_CLASSES,
+               "stoker.h shows all of the plan");
+
+static uint64_t class_expert_bytes(const struct model *m, const struct expert_class *c)
+{
+    const struct expert_layer *l = &m->expert_layer[c->first_layer];
+    uint64_t sum = 0;
+    for (int i = 0; i < l->n_part; i++)
+        sum += l->part[i].bytes;
+    return sum;
+}
+
+void engine_show_plan(const struct session *s, enum kv_type kv, struct stoker_plan *out)
+{
+    const struct plan *p = &s->plan;
+    const struct model *m = s->model;
+    *out = (struct stoker_plan){.memory = p->memory,
+                                .total = p->total,
+                                .minimum = p->minimum,
+                                .whole = p->whole,
+                                .memory_from = p->memory_from,
+                                .fits = p->total > 0 && p->total <= p->memory,
+                                .n_ctx = p->n_ctx,
+                                .n_ctx_train = m->p.n_ctx_train,
+                                .n_parallel = p->n_parallel,
+                                .n_chunk = p->n_chunk,
+                                .n_threads = p->n_threads,
+                                .kv = kv == KV_F16 ? "f16" : "f32",
+                                .kv_bytes_per_token = p->kv_bytes_per_token,
+                                .kv_fixed_bytes = p->kv_fixed_bytes,
+                                .state_bytes_per_sequence = p->state_bytes_per_sequence,
+                                .n_moe_layer = m->n_moe_layer,
+                                .n_expert = m->p.n_expert,
+                                .n_expert_used = m->p.n_expert_used,
+                                .n_class = p->n_class,
+                                .bank = p->bank,
+                                .cycle = p->cycle,
+                                .n_file = s->file->n_file};
+    snprintf(out->model, sizeof out->model, "%s", s->file->file->path);
+    snprintf(out->arch, sizeof out->arch, "%s", m->arch->name);
+    for (int i = 0; i < PLAN_PARTS; i++) {
+        out->part_name[i] = plan_part_name((enum plan_part)i);
+        out->part[i] = p->part[i];
+    }
+    for (int i = 0; i < p->n_class; i++) {
+        out->slots[i] = p->slots[i];
+        out->experts[i] = p->class[i].n_expert;
+        out->slot_bytes[i] = p->class[i].slot_bytes;
+        out->expert_bytes[i] = class_expert_bytes(m, &p->class[i]);
+    }
+    out->cut_embedding = !!(p->sacrificed & PLAN_CUT_EMBEDDING);
+    out->cut_experts = !!(p->sacrificed & PLAN_CUT_EXPERTS);
+    out->cut_chunk = !!(p->sacrificed & PLAN_CUT_CHUNK);
+    out->cut_context = !!(p->sacrificed & PLAN_CUT_CONTEXT);
+    out->cut_cache = !!(p->sacrificed & PLAN_CUT_CACHE);
+}
+
+void stoker_plan_of(const struct stoker *s, struct stoker_plan *out)
+{
+    engine_show_plan(s->session, s->session->kv, out);
+}
+
+/* ---- statistics ------------------------------------------------------------------------------------------------------------ */
+
+static const double bounds[STOKER_BUCKETS - 1] = {0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25,
+                                                  0.5,   1,      2.5,   5,    10,    30,   120};
+
+double stoker_histogram_bound(int i) { return bounds[i]; }
+
+void histogram_add(struct stoker_histogram *h, double seconds)
+{
+    int i = 0;
+    while (i < STOKER_BUCKETS - 1 && seconds > bounds[i])
+        i++;
+    h->n[i]++;
+    h->count++;
+    h->sum += seconds;
+}
+
+static int running(const struct stoker *s)
+{
+    int n = 0;
+    for (int i = 0; i < s->n_job; i++)
+        n += s->job[i].state == JOB_PROMPT || s->job[i].state == JOB_DECODE;
+    return n;
+}
+
+int engine_queued(const struct stoker *s)
+{
+    int n = 0, places = s->session->plan.n_parallel - running(s);
+    for (int i = 0; i < s->n_job; i++)
+        n += s->job[i].state == JOB_QUEUED;
+    return n > places ? n - places : 0;
+}
+
+static void tell_requests(struct stoker *s, struct stoker_stats *out)
+{
+    const struct tally *t = &s->tally;
+    int n_parallel = s->session->plan.n_parallel;
+    out->queued = engine_queued(s);
+    out->active = running(s);
+    if (out->active == n_parallel)
+        out->expected_wait_seconds = t->service_seconds * (out->queued + 1) / n_parallel;
+    out->requests = t->requests;
+    out->rejected = t->rejected;
+    out->cancelled = t->cancelled;
+    out->failed_requests = t->failed;
+    out->preempted = t->preempted;
+    out->prompt_tokens = t->prompt_tokens;
+    out->cached_tokens = t->cached_tokens;
+    out->generated_tokens = t->generated_tokens;
+    out->step_time = t->step_time;
+    out->first_token_time = t->first_token_time;
+}
+
+void stoker_stats_of(struct stoker *s, struct stoker_stats *out)
+{
+    struct store_stats st = {.backend = reader_backend_name(s->session->reader)};
+    if (s->session->model->store)
+        store_stats(s->session->model->store, &st);
+    const struct tally *t = &s->tally;
+    pthread_mutex_lock(&s->lock);
+    *out = (struct stoker_stats){.hits = st.hits,
+                                 .misses = st.misses,
+                                 .evictions = st.evictions,
+                                 .early = st.early,
+                                 .early_used = st.early_used,
+                                 .early_waste = st.early_waste,
+                                 .reads = st.reads,
+                                 .bytes_read = st.bytes_read,
+                                 .retries = st.retries,
+                                 .shorts = st.shorts,
+                                 .failed = st.failed,
+                                 .draining = st.draining,
+                                 .wait_seconds = st.wait_seconds,
+                                 .reading_seconds = st.reading_seconds,
+                                 .piece_seconds = st.piece_seconds,
+                                 .step_seconds = t->step_seconds,
+                                 .expert_seconds = t->expert_seconds,
+                                 .steps = t->steps,
+                                 .rows = t->rows,
+                                 .backend = st.backend,
+                                 .cpu_tier = cpu_tier_name(s->session->model->op.k->tier)};
+    memcpy(out->calls, t->calls, sizeof out->calls);
+    tell_requests(s, out);
+    pthread_mutex_unlock(&s->lock);
+}
+
+/* ---- sequences ------------------------------------------------------------------------------------------------------------- */
+
+static struct stoker_slot slot_of(const struct job *j)
+{
+    if (!j)
+        return (struct stoker_slot){.state = STOKER_IDLE};
+    return (struct stoker_slot){.state = j->state == JOB_PROMPT ? STOKER_PREFILL : STOKER_DECODE,
+                                .id = j->id,
+                                .n_prompt = j->n_prompt,
+                                .n_prompt_done = j->n_done < j->n_prompt ? j->n_done : j->n_prompt,
+                                .n_cached = j->n_cached,
+                                .n_decoded = j->n_generated,
+                                .age_seconds = j->submitted};
+}
+
+void engine_show_slots(struct stoker *s)
+{
+    pthread_mutex_lock(&s->lock);
+    for (int i = 0; i < s->session->plan.n_parallel; i++)
+        s->slot[i] = slot_of(s->active[i]);
+    pthread_mutex_unlock(&s->lock);
+}
+
+int stoker_slots(struct stoker *s, struct stoker_slot *out, int n)
+{
+    int all = s->session->plan.n_parallel;
+    double now = clock_seconds();
+    pthread_mutex_lock(&s->lock);
+    for (int i = 0; i < n && i < all; i++) {
+        out[i] = s->slot[i];
+        if (out[i].state != STOKER_IDLE)
+            out[i].age_seconds = now - out[i].age_seconds;
+    }
+    pthread_mutex_unlock(&s->lock);
+    return all;
+}
+
+uint64_t stoker_cache_clear(struct stoker *s)
+{
+    (void)s;
+    return 0; /* there is no cache yet */
+}
