@@ -37,7 +37,7 @@ $(BUILD)/obj/kernel/%_avx2.o:   TIER = -O3 -mavx2 -mfma -mf16c
 $(BUILD)/obj/kernel/%_avx512.o: TIER = -O3 -mavx512f -mavx512bw -mavx512dq -mavx512vl -mavx512vnni -mavx2 -mfma -mf16c
 endif
 
-LAYERS  = cli engine text model store op kernel format base
+LAYERS  = cli server engine text model store op kernel format base
 # link order: every layer before the layers it uses
 ENGINE  = $(call archive,engine text model store op kernel format base)
 archive = $(foreach l,$1,$(BUILD)/lib$l.a)
@@ -52,7 +52,7 @@ PARALLEL = $(if $(filter -j%,$(MAKEFLAGS)),,-j$(shell nproc))
 
 all: $(BUILD)/stoker $(EXAMPLES)
 
-$(BUILD)/stoker: $(call objects,cli) $(ENGINE)
+$(BUILD)/stoker: $(call objects,cli) $(BUILD)/libserver.a $(ENGINE)
 	$(call say,link) $(CC) -pthread $(SAN) -o $@ $^ $(LIBS)
 
 $(BUILD)/obj/%.o: src/%.c Makefile | deps-check

@@ -4,7 +4,7 @@
  * stand for themselves, the other 68 bytes are U+0100 and up. tokenizer.md 3. */
 #include "base/error.h"
 #include "format/gguf.h"
-#include "text/utf8.h"
+#include "base/utf8.h"
 #include "text/vocab.h"
 
 #include <stdlib.h>

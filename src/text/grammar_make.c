@@ -5,7 +5,7 @@
 #include "text/grammar_inner.h"
 
 #include "base/hash.h"
-#include "text/utf8.h"
+#include "base/utf8.h"
 
 #include <stdarg.h>
 #include <stdio.h>

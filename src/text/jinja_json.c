@@ -4,7 +4,7 @@
  * The reader takes RFC 8259 and nothing else; of equal keys the last counts, at the place of the first; a surrogate without its
  * other half becomes U+FFFD. templates.md 1 (tojson), 6.2. */
 #include "text/jinja_tree.h"
-#include "text/utf8.h"
+#include "base/utf8.h"
 
 #include <inttypes.h>
 #include <math.h>

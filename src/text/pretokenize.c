@@ -9,7 +9,7 @@
 #include "text/pretokenize.h"
 
 #include "base/error.h"
-#include "text/utf8.h"
+#include "base/utf8.h"
 
 #include <pcre2.h>
 #include <stdlib.h>

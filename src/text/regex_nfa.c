@@ -1,7 +1,7 @@
 /* Patterns as automata (K. Thompson, 1968), and whether a pattern is found in a text. */
 #include "text/regex_nfa.h"
 
-#include "text/utf8.h"
+#include "base/utf8.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -5,7 +5,7 @@
  * the sets of code points that steps read overlap, they are cut at each other's ends. The product is a grammar_machine(). */
 #include "base/hash.h"
 #include "text/regex_nfa.h"
-#include "text/utf8.h"
+#include "base/utf8.h"
 
 #include <stdlib.h>
 #include <string.h>

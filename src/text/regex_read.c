@@ -2,7 +2,7 @@
  * what is no pattern is ERR_INPUT. */
 #include "base/error.h"
 #include "text/regex_inner.h"
-#include "text/utf8.h"
+#include "base/utf8.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -4,7 +4,7 @@
 #include "base/error.h"
 #include "base/hash.h"
 #include "text/schema_number.h"
-#include "text/utf8.h"
+#include "base/utf8.h"
 
 #include <stdio.h>
 #include <stdlib.h>

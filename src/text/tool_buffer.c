@@ -1,7 +1,7 @@
 /* See tool_buffer.h. Doubling; the text is not terminated. */
 #include "text/tool_buffer.h"
 
-#include "text/utf8.h"
+#include "base/utf8.h"
 
 #include <stdio.h>
 #include <stdlib.h>

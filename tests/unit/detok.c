@@ -2,7 +2,7 @@
 /* The streaming detokenizer: whatever ids come, whole characters leave, and the same text as decoding all bytes at once. */
 #include "text/tokenizer.h"
 
-#include "text/utf8.h"
+#include "base/utf8.h"
 #include "text_fixture.h"
 
 #include <setjmp.h>

@@ -1,0 +1,72 @@
+/* Refusals: see refusal.h. */
+#include "server/refusal.h"
+#include "base/utf8.h"
+#include "stoker.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+/* Text that may hold pieces of a request, cut anywhere, into one clean line. */
+static void clean(char *text)
+{
+    uint8_t *s = (uint8_t *)text;
+    for (size_t n = strlen(text), k; n > 0; s += k, n -= k)
+        if (utf8_head(s, n, &k) != UTF8_WHOLE || *s < 0x20 || *s == 0x7f)
+            memset(s, '?', k);
+}
+
+int refuse(struct refusal *r, int status, const char *code, const char *param, const char *format, ...)
+{
+    if (r->status)
+        return -1;
+    r->status = status;
+    r->code = code;
+    r->retry_after = 0;
+    snprintf(r->param, sizeof r->param, "%s", param ? param : "");
+    va_list args;
+    va_start(args, format);
+    vsnprintf(r->text, sizeof r->text, format, args);
+    va_end(args);
+    clean(r->param);
+    clean(r->text);
+    return -1;
+}
+
+int refuse_error(struct refusal *r, const char *param, const struct stoker_error *err)
+{
+    switch (err->code) {
+    case STOKER_ERR_INPUT:
+        return refuse(r, 400, "invalid_value", param, "%s", err->text);
+    case STOKER_ERR_UNSUPPORTED:
+        return refuse(r, 400, "unsupported", param, "%s", err->text);
+    case STOKER_ERR_BUSY:
+        refuse(r, 429, "queue_full", NULL, "%s", err->text);
+        r->retry_after = 1;
+        return -1;
+    default:
+        return refuse(r, 500, NULL, NULL, "%s", err->text);
+    }
+}
+
+const char *refusal_type(int status)
+{
+    switch (status) {
+    case 401:
+        return "authentication_error";
+    case 403:
+        return "permission_error";
+    case 404:
+        return "not_found_error";
+    case 413:
+        return "request_too_large";
+    case 429:
+        return "rate_limit_error";
+    case 501:
+        return "not_supported_error";
+    case 503:
+        return "unavailable_error";
+    default:
+        return status >= 500 ? "server_error" : "invalid_request_error";
+    }
+}
