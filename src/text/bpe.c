@@ -3,8 +3,8 @@
  * Token texts and merges are stored in an alphabet of printable characters, one for each byte: 33..126, 161..172 and 174..255
  * stand for themselves, the other 68 bytes are U+0100 and up. tokenizer.md 3. */
 #include "base/error.h"
-#include "format/gguf.h"
 #include "base/utf8.h"
+#include "format/gguf.h"
 #include "text/vocab.h"
 
 #include <stdlib.h>

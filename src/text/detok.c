@@ -3,8 +3,8 @@
  * Pieces are bytes, and a character may be spread over several. What is decided is emitted; at most three bytes of a character
  * that may still be completed are held back. Ill-formed bytes become U+FFFD, one for each maximal subpart (Unicode 15, 3.9), so
  * that the output is valid UTF-8 whatever the model says. tokenizer.md 8 and 9. */
-#include "text/tokenizer.h"
 #include "base/utf8.h"
+#include "text/tokenizer.h"
 #include "text/vocab.h"
 
 #include <string.h>

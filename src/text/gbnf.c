@@ -8,8 +8,8 @@
 #include "text/gbnf.h"
 
 #include "base/hash.h"
-#include "text/tokenizer.h"
 #include "base/utf8.h"
+#include "text/tokenizer.h"
 
 #include <stdlib.h>
 #include <string.h>

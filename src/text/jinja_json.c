@@ -3,8 +3,8 @@
  * Numbers that were read and not computed with are written as they were read. A rebuilt text has one class: the greatest inside.
  * The reader takes RFC 8259 and nothing else; of equal keys the last counts, at the place of the first; a surrogate without its
  * other half becomes U+FFFD. templates.md 1 (tojson), 6.2. */
-#include "text/jinja_tree.h"
 #include "base/utf8.h"
+#include "text/jinja_tree.h"
 
 #include <inttypes.h>
 #include <math.h>

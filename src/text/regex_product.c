@@ -4,8 +4,8 @@
  * a state of the product is the set of each pattern, the place in the tree of names, and the length as far as it matters. Where
  * the sets of code points that steps read overlap, they are cut at each other's ends. The product is a grammar_machine(). */
 #include "base/hash.h"
-#include "text/regex_nfa.h"
 #include "base/utf8.h"
+#include "text/regex_nfa.h"
 
 #include <stdlib.h>
 #include <string.h>

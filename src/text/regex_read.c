@@ -1,8 +1,8 @@
 /* Patterns to trees: recursive descent. What ECMA-262 allows but no grammar can hold is ERR_UNSUPPORTED, with the text of the place;
  * what is no pattern is ERR_INPUT. */
 #include "base/error.h"
-#include "text/regex_inner.h"
 #include "base/utf8.h"
+#include "text/regex_inner.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -3,8 +3,8 @@
 
 #include "base/error.h"
 #include "base/hash.h"
-#include "text/schema_number.h"
 #include "base/utf8.h"
+#include "text/schema_number.h"
 
 #include <stdio.h>
 #include <stdlib.h>

@@ -1,6 +1,6 @@
 /* The undecided text of a parser: bytes, where their tokens begin, and the assembler that lets only whole characters in. */
-#include "text/tool_block.h"
 #include "base/utf8.h"
+#include "text/tool_block.h"
 
 #include <stdlib.h>
 #include <string.h>
