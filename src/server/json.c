@@ -350,7 +350,8 @@ void out_string(struct out *o, const char *text, size_t n)
     out_bytes(o, "\"", 1);
 }
 
-void out_real(struct out *o, double v)
+/* fraction: ".0" behind what looks like an integer. */
+static void put_real(struct out *o, double v, int fraction)
 {
     char text[32];
     if (!isfinite(v)) {
@@ -362,17 +363,67 @@ void out_real(struct out *o, double v)
         if (strtod(text, NULL) == v)
             break;
     }
-    out_print(o, "%s", text);
+    out_print(o, "%s%s", text, fraction && !strpbrk(text, ".e") ? ".0" : "");
 }
 
-static int out_dump(const char *text, size_t n, void *arg)
+void out_real(struct out *o, double v) { put_real(o, v, 0); }
+
+static void put_value(struct out *o, const json_t *v, const char *comma, const char *colon);
+
+static void put_object(struct out *o, const json_t *v, const char *comma, const char *colon)
 {
-    out_bytes(arg, text, n);
-    return ((struct out *)arg)->failed ? -1 : 0;
+    const char *key, *before = "{";
+    json_t *member;
+    if (json_object_size(v) == 0)
+        out_bytes(o, "{", 1);
+    json_object_foreach((json_t *)v, key, member)
+    {
+        out_print(o, "%s", before);
+        out_string(o, key, strlen(key));
+        out_print(o, "%s", colon);
+        put_value(o, member, comma, colon);
+        before = comma;
+    }
+    out_bytes(o, "}", 1);
 }
 
-void out_value(struct out *o, const json_t *v)
+static void put_array(struct out *o, const json_t *v, const char *comma, const char *colon)
 {
-    if (json_dump_callback(v, out_dump, o, JSON_COMPACT | JSON_PRESERVE_ORDER | JSON_ENCODE_ANY))
-        o->failed = 1;
+    json_t *item;
+    size_t i;
+    out_bytes(o, "[", 1);
+    json_array_foreach(v, i, item)
+    {
+        out_print(o, "%s", i ? comma : "");
+        put_value(o, item, comma, colon);
+    }
+    out_bytes(o, "]", 1);
 }
+
+/* As deep as the value, which json_read() bounds. */
+static void put_value(struct out *o, const json_t *v, const char *comma, const char *colon)
+{
+    switch (json_typeof(v)) {
+    case JSON_OBJECT:
+        put_object(o, v, comma, colon);
+        break;
+    case JSON_ARRAY:
+        put_array(o, v, comma, colon);
+        break;
+    case JSON_STRING:
+        out_string(o, json_string_value(v), json_string_length(v));
+        break;
+    case JSON_INTEGER:
+        out_print(o, "%lld", (long long)json_integer_value(v));
+        break;
+    case JSON_REAL:
+        put_real(o, json_real_value(v), 1);
+        break;
+    default:
+        out_print(o, "%s", json_is_null(v) ? "null" : json_is_true(v) ? "true" : "false");
+    }
+}
+
+void out_value(struct out *o, const json_t *v) { put_value(o, v, ",", ":"); }
+
+void out_spaced(struct out *o, const json_t *v) { put_value(o, v, ", ", ": "); }

@@ -78,6 +78,8 @@ void out_print(struct out *o, const char *format, ...) __attribute__((format(pri
 /* Quoted and escaped; bytes that are not UTF-8 become U+FFFD. */
 void out_string(struct out *o, const char *text, size_t n);
 void out_real(struct out *o, double v); /* shortest that reads back the same; not finite: null */
+/* In the order it was read. Reals as out_real, but 1.0 stays 1.0: what a model is shown is what was meant. */
 void out_value(struct out *o, const json_t *v);
+void out_spaced(struct out *o, const json_t *v); /* {"a": 1, "b": [2, 3]}: the way models write */
 
 #endif
