@@ -43,6 +43,7 @@ struct job {
     struct constraint_state *guard;             /* the engine thread's, of the constraint */
     struct sequence *seq;                       /* NULL until it has one */
     uint64_t n_generated;
+    int end_sampled; /* the last token of all was an end-of-text token */
     double submitted, started, first_token;
     struct queue *events;
     atomic_int cancelled;

@@ -59,6 +59,7 @@ static void finish_end(struct stoker *s, struct job *j, enum stoker_end_reason r
     e.u.end.n_prompt = j->n_prompt;
     e.u.end.n_cached = j->n_cached;
     e.u.end.n_generated = j->n_generated;
+    e.u.end.end_sampled = j->end_sampled;
     e.u.end.seed = j->pick.how.seed;
     e.u.end.prompt_seconds = j->started > 0 ? first - j->started : 0; /* it may never have begun */
     e.u.end.generate_seconds = now - first;
@@ -329,6 +330,7 @@ static void pick(struct stoker *s, struct job *j, const float *logits)
     if (j->n_generated == 0)
         first_token(s, j);
     if (!j->ignore_end && ses->tokenizer && tokenizer_is_end(ses->tokenizer, id)) {
+        j->end_sampled = 1;
         finish_end(s, j, text_end(j));
         return;
     }

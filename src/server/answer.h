@@ -21,7 +21,7 @@
 
 enum finish { FINISH_STOP, FINISH_LENGTH, FINISH_CALLS };
 
-enum { CALL_ID = 32, TOP_LOGPROBS = 20 };
+enum { CALL_ID = 32 };
 
 struct call {
     char id[CALL_ID];     /* "call_" and 24 letters and digits; a dialect may send another prefix and the same rest */
@@ -30,15 +30,10 @@ struct call {
     int ended;
 };
 
-/* A sampled token with its log-probabilities, for answers that want them. */
+/* A sampled token, for answers that want to know how likely it was. */
 struct answer_token {
-    stoker_token id;
-    double logprob;
-    int n_top;
-    struct {
-        stoker_token id;
-        double logprob;
-    } top[TOP_LOGPROBS];
+    struct stoker_logprob likely, *top; /* [n_top], malloc'd */
+    size_t n_top;
 };
 
 /* One answer, so far. */
@@ -48,17 +43,15 @@ struct choice {
     struct call **call; /* [n_call] */
     size_t n_call;
     size_t n_generated, n_reasoning; /* tokens: all of them, with the end token if it was sampled; of reasoning */
-    struct answer_token
-        *token; /* [n_token] if the wish has logprobs: end tokens and what stop strings cut away are not here */
-    size_t n_token, n_told; /* n_told: the dialect's: how many of them it has sent */
+    struct answer_token *token;      /* [n_token], if the wish has logprobs: without the end token */
+    size_t n_token, n_told;          /* n_told: the dialect's: how many of them it has sent */
 
     /* once it has ended */
     int ended;
     enum finish finish;
-    const char *stop; /* [n_stop] the stop string that ended it, or NULL */
-    size_t n_stop;
-    int parse_error; /* it held a call block that does not parse */
-    void *own;       /* the dialect's */
+    const struct stoker_string *stop; /* that ended it, or NULL */
+    int parse_error;                  /* it held a call block that does not parse */
+    void *own;                        /* the dialect's */
 };
 
 struct answer {

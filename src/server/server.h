@@ -52,6 +52,7 @@ enum { SERVER_MODEL_ID = 256 };
 /* Sums for /metrics; added to by server_count(). */
 struct server_counters {
     atomic_uint_fast64_t prompt_tokens, cached_tokens, generated_tokens, cancelled, rejected;
+    atomic_uint_fast64_t stabilized[4]; /* uses of each rule of --stabilize */
 };
 
 struct server {

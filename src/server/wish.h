@@ -46,28 +46,35 @@ struct wish {
     struct stoker_sampling sampling;
     struct stoker_logit_bias *bias; /* [n_bias], malloc'd: those of sampling */
     size_t n_bias;
-    const char *stop[WISH_STOPS]; /* [n_stop], of a body that lives on */
-    size_t stop_n[WISH_STOPS], n_stop;
+    struct stoker_string stop[WISH_STOPS]; /* [n_stop], of a body that lives on */
+    size_t n_stop;
     int ignore_end, no_cache;
 
     unsigned stabilized[STABILIZE_RULES]; /* uses of --stabilize's rules on the chat */
 
-    /* What the answer may hold; tools and schema as JSON in texts of its own. prompt is answer_run()'s. */
+    /* What the answer may hold; tools and schema as JSON in texts of their own. prompt and stop are answer_run()'s. */
     struct stoker_reply_options reply;
     struct out tools_text, schema_text;
-    int plain; /* completions: the text as it comes, without reasoning and calls */
 
     int stream, wants_progress, include_usage;
     int logprobs, top_logprobs; /* 0: no; how many alternatives */
 };
 
-/* All fields of OpenAI's chat from body, which must live as long as w. text: of body, or NULL if it was rewritten. -1: *r. */
+/* All fields of OpenAI's chat but model. body and text must live as long as w; text: of body, or NULL if body was rewritten. Changes
+ * body, by --stabilize. w is zeroed, or has its names. -1: *r. */
 int wish_read_chat(struct wish *w, const struct server *s, json_t *body, const char *text, size_t n, struct refusal *r);
 
-/* The fields about sampling, limits, stop strings and n, for dialects that have OpenAI's names for them: temperature top_p min_p top_k
+/* Of these only what answer_prompt() needs: messages, tools, what the template is told. */
+int wish_read_prompt(struct wish *w, const struct server *s, json_t *body, const char *text, size_t n,
+                     struct refusal *r);
+
+/* The fields about sampling, limits and the stream, for dialects that have OpenAI's names for them: temperature top_p min_p top_k
  * presence_penalty frequency_penalty repeat_penalty seed logit_bias max_tokens max_completion_tokens stop n stream stream_options
- * return_progress cache_prompt ignore_eos. Fills w with the server's defaults first. */
+ * return_progress cache_prompt ignore_eos. Without them the server's defaults. */
 int wish_read_sampling(struct wish *w, const struct server *s, const json_t *body, struct refusal *r);
+
+/* A string, or an array of them, as stop strings. */
+int wish_read_stop(struct wish *w, const json_t *body, const char *field, struct refusal *r);
 
 void wish_free(struct wish *w);
 
