@@ -347,6 +347,9 @@ struct stoker_reply_options {
     struct stoker_answer answer; /* what the text behind the reasoning may be; not together with tools */
     const stoker_token *prompt;  /* [n_prompt] what the model reads: it may end inside the reasoning */
     size_t n_prompt;
+    const struct stoker_string
+        *stop;     /* [n_stop] copied; content that one of them ends: it is not given out, nor what may begin */
+    size_t n_stop; /* one until that is sure. Reasoning and calls are not looked at */
 };
 
 enum stoker_piece_kind {
@@ -377,9 +380,11 @@ int stoker_reply_open(struct stoker_reply **out, struct stoker *s, const struct 
 const char *stoker_reply_warning(const struct stoker_reply *r, size_t i);
 /* For stoker_request.constraint; NULL: the answer needs none. Lives as long as the reply: close it after the request's end. */
 const struct stoker_constraint *stoker_reply_constraint(const struct stoker_reply *r);
-/* 1: the turn is over though the vocabulary does not say so; cancel the request. */
+/* 1: the answer is over, by a stop string or by an end that the vocabulary does not know; cancel the request. */
 int stoker_reply_token(struct stoker_reply *r, stoker_token id, struct stoker_error *err);
 int stoker_reply_end(struct stoker_reply *r, struct stoker_error *err);
+/* The number of the stop string that ended the answer, also in stoker_reply_end(); -1: none. */
+int stoker_reply_stop(const struct stoker_reply *r);
 /* After the end. The message in OpenAI's form (role, content, reasoning_content, tool_calls) as JSON; NULL: no memory. */
 const char *stoker_reply_message(struct stoker_reply *r);
 size_t stoker_reply_n_call(const struct stoker_reply *r);

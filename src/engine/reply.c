@@ -2,6 +2,7 @@
  * vocabulary: which format its template speaks, whether a prompt ends inside the reasoning, what constrains the answer. */
 #include "base/error.h"
 #include "engine/engine.h"
+#include "text/stop.h"
 #include "text/tool_stream.h"
 
 #include <stdlib.h>
@@ -15,6 +16,9 @@ struct stoker_reply {
     struct stoker_constraint constraint;
     struct tool_message message;
     struct tool_buffer json;
+    struct stops *stops; /* NULL: none */
+    struct stopping stopping;
+    int failed; /* no memory */
     void (*piece)(void *arg, const struct stoker_piece *p);
     void *arg;
 };
@@ -25,17 +29,72 @@ static int fail(struct stoker_error *to, const struct error *from)
     return -1;
 }
 
-static void on_event(void *arg, const struct tool_event *e)
+static void give(struct stoker_reply *r, const struct tool_event *e)
 {
     static const enum stoker_piece_kind kind[] = {
         [TOOL_REASONING] = STOKER_PIECE_REASONING, [TOOL_CONTENT] = STOKER_PIECE_CONTENT,
         [TOOL_CALL_BEGIN] = STOKER_PIECE_CALL,     [TOOL_CALL_ARGS] = STOKER_PIECE_ARGUMENTS,
         [TOOL_CALL_END] = STOKER_PIECE_CALL_END,   [TOOL_BAD_CALL] = STOKER_PIECE_BAD_CALL,
         [TOOL_CUT_CALL] = STOKER_PIECE_CUT_CALL};
-    struct stoker_reply *r = arg;
     tool_message_event(&r->message, e);
     if (r->piece)
         r->piece(r->arg, &(struct stoker_piece){kind[e->kind], e->call, e->text, e->n, e->name, e->id});
+}
+
+/* ---- stop strings ---------------------------------------------------------------------------------------------------------- */
+
+static void give_content(struct stoker_reply *r, const char *text, size_t n)
+{
+    if (n)
+        give(r, &(struct tool_event){.kind = TOOL_CONTENT, .text = text, .n = n});
+}
+
+static void take_content(struct stoker_reply *r, const char *text, size_t n)
+{
+    size_t shown = 0;
+    const char *out = stopping_next(r->stops, &r->stopping, text, n, &shown);
+    r->failed |= !out;
+    give_content(r, out, out ? shown : 0);
+}
+
+/* What was held back is followed by something else, or by nothing. */
+static void release(struct stoker_reply *r)
+{
+    size_t n;
+    const char *text = stopping_end(r->stops, &r->stopping, &n);
+    give_content(r, text, n);
+}
+
+/* Behind a stop string there is nothing. */
+static void on_event(void *arg, const struct tool_event *e)
+{
+    struct stoker_reply *r = arg;
+    if (!r->stops) {
+        give(r, e);
+    } else if (!r->stopping.found && e->kind == TOOL_CONTENT) {
+        take_content(r, e->text, e->n);
+    } else if (!r->stopping.found) {
+        release(r);
+        give(r, e);
+    }
+}
+
+/* The parser holds white space back, for it may stand before a call; it does not hide a stop string. */
+static int is_stopped(struct stoker_reply *r)
+{
+    size_t n;
+    const char *space = r->stops ? tool_stream_space(r->stream, &n) : NULL;
+    if (space && stopping_would(r->stops, &r->stopping, space, n))
+        take_content(r, space, n);
+    return r->stopping.found > 0;
+}
+
+static int open_stops(struct stoker_reply *r, const struct stoker_reply_options *o, struct error *err)
+{
+    struct stop_text text[STOP_MOST];
+    for (size_t i = 0; i < o->n_stop && i < STOP_MOST; i++)
+        text[i] = (struct stop_text){o->stop[i].text, o->stop[i].n};
+    return o->n_stop ? stops_create(&r->stops, text, o->n_stop, err) : 0;
 }
 
 /* ---- the model's format -------------------------------------------------------------------------------------------------- */
@@ -122,6 +181,8 @@ static int open_parts(struct stoker_reply *r, struct stoker *s, const struct sto
         *err = s->session->tokenizer_error;
         return -1;
     }
+    if (open_stops(r, o, err) != 0)
+        return -1;
     if (!(stream.format = format_of(s, o->format, calls, err)))
         return -1;
     if (calls && tool_list_parse(&r->tools, o->tools, o->n_tools, stream.format, err) != 0)
@@ -159,6 +220,8 @@ void stoker_reply_close(struct stoker_reply *r)
     if (!r)
         return;
     tool_stream_close(r->stream);
+    stops_destroy(r->stops);
+    stopping_free(&r->stopping);
     constraint_clear(&r->constraint);
     tool_list_free(r->tools);
     tool_message_free(&r->message);
@@ -181,17 +244,22 @@ const struct stoker_constraint *stoker_reply_constraint(const struct stoker_repl
 int stoker_reply_token(struct stoker_reply *r, stoker_token id, struct stoker_error *public)
 {
     struct error err = {0};
-    int rc = tool_stream_token(r->stream, id, &err);
-    return rc < 0 ? fail(public, &err) : rc;
+    int over = tool_stream_token(r->stream, id, &err);
+    return over < 0 ? fail(public, &err) : is_stopped(r) || over;
 }
 
 int stoker_reply_end(struct stoker_reply *r, struct stoker_error *public)
 {
     struct error err = {0};
-    if (tool_stream_end(r->stream, &err) == 0 && r->message.failed)
+    int failed = tool_stream_end(r->stream, &err);
+    if (r->stops)
+        release(r);
+    if (!failed && (r->message.failed || r->failed))
         error_set(&err, ERR_MEMORY, "no memory for an answer");
     return err.code ? fail(public, &err) : 0;
 }
+
+int stoker_reply_stop(const struct stoker_reply *r) { return r->stopping.found - 1; }
 
 const char *stoker_reply_message(struct stoker_reply *r)
 {

@@ -141,7 +141,7 @@ const char *stopping_next(const struct stops *s, struct stopping *at, const char
 {
     size_t before, i = 0;
     const char *prefix = held(s, at->node, &before);
-    *n = 0;
+    *n = at->n_ahead = 0;
     if (at->found)
         return "";
     while (i < length && !at->found) {
@@ -154,10 +154,22 @@ const char *stopping_next(const struct stops *s, struct stopping *at, const char
     return join(at, prefix, before, text, *n);
 }
 
+int stopping_would(const struct stops *s, struct stopping *at, const char *text, size_t length)
+{
+    if (length < at->n_ahead)
+        at->n_ahead = 0;
+    if (at->n_ahead == 0)
+        at->ahead = at->node;
+    while (at->n_ahead < length && !at->found && !s->node[at->ahead].ends)
+        at->ahead = step(s, at->ahead, (uint8_t)text[at->n_ahead++]);
+    return !at->found && s->node[at->ahead].ends != 0;
+}
+
 const char *stopping_end(const struct stops *s, struct stopping *at, size_t *n)
 {
     const char *rest = held(s, at->node, n);
     at->node = 0;
+    at->n_ahead = 0;
     return rest;
 }
 

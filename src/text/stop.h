@@ -27,7 +27,9 @@ void stops_destroy(struct stops *s);
 /* Where one answer is. Zeroed: at its beginning. */
 struct stopping {
     uint32_t node;
-    int found; /* number of the stop string + 1 */
+    int found;      /* number of the stop string + 1 */
+    uint32_t ahead; /* node behind the first n_ahead bytes of what stopping_would() saw */
+    size_t n_ahead;
     char *out; /* of stopping_next() */
     size_t cap;
 };
@@ -36,7 +38,10 @@ struct stopping {
  * turned out to be no stop string comes first. Once one is complete `found` is set, what precedes it was returned, and what follows
  * is dropped. NULL: no memory. */
 const char *stopping_next(const struct stops *s, struct stopping *at, const char *text, size_t length, size_t *n);
-/* The text has ended: what was held back. */
+/* 1: this text, coming next, would complete a stop string. Until stopping_next() it may grow from call to call, or begin anew
+ * after a call without any. */
+int stopping_would(const struct stops *s, struct stopping *at, const char *text, size_t length);
+/* The text has ended, or goes on behind something else: what was held back. */
 const char *stopping_end(const struct stops *s, struct stopping *at, size_t *n);
 void stopping_free(struct stopping *at);
 

@@ -428,6 +428,12 @@ int tool_parser_token(struct tool_parser *p, const char *text, size_t n, struct 
 
 int tool_parser_over(const struct tool_parser *p) { return p->phase == PHASE_OVER && !p->format->advance; }
 
+const char *tool_parser_space(const struct tool_parser *p, size_t *n)
+{
+    *n = p->content.any ? p->content.space.n : 0;
+    return p->content.space.text;
+}
+
 int tool_parser_end(struct tool_parser *p, struct error *err)
 {
     input_end(p);

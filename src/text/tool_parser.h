@@ -69,6 +69,9 @@ int tool_parser_token(struct tool_parser *p, const char *text, size_t n, struct 
 /* 1: the model ended its turn with a token that the vocabulary does not know as an end; what it says further is not read. */
 int tool_parser_over(const struct tool_parser *p);
 
+/* White space behind the published content, n bytes: content too, unless something that is none follows. */
+const char *tool_parser_space(const struct tool_parser *p, size_t *n);
+
 /* The answer ended. */
 int tool_parser_end(struct tool_parser *p, struct error *err);
 

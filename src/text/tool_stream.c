@@ -82,6 +82,8 @@ int tool_stream_token(struct tool_stream *s, int32_t id, struct error *err)
     return rc == 0 ? tool_parser_over(s->parser) : rc;
 }
 
+const char *tool_stream_space(const struct tool_stream *s, size_t *n) { return tool_parser_space(s->parser, n); }
+
 int tool_stream_end(struct tool_stream *s, struct error *err)
 {
     return flush(s, err) == 0 ? tool_parser_end(s->parser, err) : -1;

@@ -27,6 +27,7 @@ int tool_stream_open(struct tool_stream **out, const struct tool_stream_options 
                      struct error *err);
 /* 1: the turn is over, whatever the vocabulary says; 0: go on. */
 int tool_stream_token(struct tool_stream *s, int32_t id, struct error *err);
+const char *tool_stream_space(const struct tool_stream *s, size_t *n); /* tool_parser_space() */
 int tool_stream_end(struct tool_stream *s, struct error *err);
 void tool_stream_close(struct tool_stream *s);
 

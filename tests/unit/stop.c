@@ -53,6 +53,32 @@ static void test_holds_back(void **state)
     stops_destroy(s);
 }
 
+/* What would be found is what then is found, however the text grew. */
+static void test_ahead(void **state)
+{
+    (void)state;
+    struct stops *s = make((const char *const[]){"\n \n", "\n\n\n\n"}, 2);
+    for (int round = 0; round < 2000; round++) {
+        struct stopping at = {0}, seen = {0};
+        char space[24];
+        size_t n = 0, shown;
+        stopping_next(s, &at, "a\n", 1 + rnd(2), &shown);
+        seen = at;
+        while (n < sizeof space) {
+            for (size_t more = 1 + rnd(3); more > 0 && n < sizeof space; more--)
+                space[n++] = "\n  "[rnd(3)];
+            struct stopping fresh = seen;
+            stopping_next(s, &fresh, space, n, &shown);
+            assert_int_equal(stopping_would(s, &at, space, n), fresh.found > 0);
+            stopping_free(&fresh);
+            if (rnd(8) == 0) /* it was no text after all */
+                assert_int_equal(stopping_would(s, &at, space, n = 0), 0);
+        }
+        stopping_free(&at);
+    }
+    stops_destroy(s);
+}
+
 static void test_none(void **state)
 {
     (void)state;
@@ -178,8 +204,8 @@ static void test_refusals(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_holds_back), cmocka_unit_test(test_none),     cmocka_unit_test(test_splits),
-        cmocka_unit_test(test_linear),     cmocka_unit_test(test_refusals),
+        cmocka_unit_test(test_holds_back), cmocka_unit_test(test_ahead),  cmocka_unit_test(test_none),
+        cmocka_unit_test(test_splits),     cmocka_unit_test(test_linear), cmocka_unit_test(test_refusals),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
