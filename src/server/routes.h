@@ -23,9 +23,14 @@ struct route {
     unsigned flags; /* ROUTE_* */
 };
 
-/* The row of a method and path; NULL none. *allow gets the methods that the path has, "GET, HEAD", empty: no such path.
- * allow: [32]. */
-const struct route *route_find(const char *method, const char *path, size_t n_path, char *allow);
+enum { ROUTE_ALLOW = 64, ROUTES_MOST = 64 };
+
+/* The row of a method and path; NULL none. allow [ROUTE_ALLOW] gets the methods that the path has, "GET, HEAD, OPTIONS"; empty: no such
+ * path. */
+const struct route *route_find(const char *method, const char *path, char *allow);
+
+size_t route_index(const struct route *r);     /* of a row; NULL: the number of rows */
+const struct route *route_at(size_t i);        /* NULL: none */
 
 enum dialect dialect_of(const char *path);
 

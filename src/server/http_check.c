@@ -1,0 +1,89 @@
+/* Who may ask: Host, Origin, keys (server.md, part 2). Pages of other sites run in the user's browser, on the user's machine: loopback
+ * alone does not keep them out. */
+#include "base/sha256.h"
+#include "server/http_inside.h"
+#include "server/server_inside.h"
+
+#include <string.h>
+#include <strings.h>
+
+/* A Host value without its port: "[::1]:80" -> "[::1]". */
+static size_t host_size(const char *host)
+{
+    const char *bracket = *host == '[' ? strchr(host, ']') : NULL;
+    return bracket ? (size_t)(bracket - host) + 1 : strcspn(host, ":");
+}
+
+static int is_host(const char *host, size_t n, const char *name)
+{
+    size_t k = strlen(name);
+    if (k == n && strncasecmp(host, name, n) == 0)
+        return 1;
+    return n == k + 2 && host[0] == '[' && strncasecmp(host + 1, name, k) == 0; /* --host ::1 */
+}
+
+int http_check_host(const struct server *s, const struct http_head *h, struct refusal *r)
+{
+    static const char *const local[] = {"localhost", "127.0.0.1", "[::1]"};
+    if (!s->own->loopback || !h->host)
+        return 0;
+    size_t n = host_size(h->host);
+    for (size_t i = 0; i < sizeof local / sizeof *local; i++)
+        if (is_host(h->host, n, local[i]))
+            return 0;
+    if (is_host(h->host, n, s->opt.host))
+        return 0;
+    for (size_t i = 0; i < s->opt.allow_host.n; i++)
+        if (is_host(h->host, n, s->opt.allow_host.text[i]))
+            return 0;
+    return refuse(r, 403, "host_not_allowed", NULL,
+                  "Host \"%.100s\" is not a name of this server; start it with --allow-host to allow it", h->host);
+}
+
+int http_check_origin(const struct server *s, const struct http_head *h, const char **cors, struct refusal *r)
+{
+    const char *origin = http_head_field(h, "origin");
+    *cors = NULL;
+    if (!origin)
+        return 0;
+    for (size_t i = 0; i < s->opt.cors.n; i++)
+        if (strcmp(s->opt.cors.text[i], "*") == 0 || strcasecmp(s->opt.cors.text[i], origin) == 0) {
+            *cors = origin;
+            return 0;
+        }
+    const char *own = strstr(origin, "://");
+    if (own && h->host && strcasecmp(own + 3, h->host) == 0 && strncasecmp(origin, "http", 4) == 0)
+        return 0;
+    return refuse(r, 403, "origin_not_allowed", NULL,
+                  "pages of \"%.100s\" may not use this server; start it with --cors to allow them", origin);
+}
+
+/* No early end: the time does not tell how much of a key was right, nor which key it was. */
+static int is_key(const struct server *s, const char *text)
+{
+    unsigned char hash[SHA256_BYTES];
+    int found = 0;
+    sha256(text, strlen(text), hash);
+    for (size_t i = 0; i < s->opt.key.n; i++) {
+        unsigned differs = 0;
+        for (size_t k = 0; k < SHA256_BYTES; k++)
+            differs |= (unsigned)(hash[k] ^ s->own->key[i][k]);
+        found |= differs == 0;
+    }
+    return found;
+}
+
+int http_check_key(const struct server *s, const struct http_head *h, struct refusal *r)
+{
+    static const char bearer[] = "bearer ";
+    const char *authorization = http_head_field(h, "authorization"), *key = http_head_field(h, "x-api-key");
+    if (s->opt.key.n == 0)
+        return 0;
+    if (authorization && strncasecmp(authorization, bearer, sizeof bearer - 1) == 0 &&
+        is_key(s, authorization + sizeof bearer - 1))
+        return 0;
+    if (key && is_key(s, key))
+        return 0;
+    return refuse(r, 401, "invalid_api_key", NULL, "%s: send \"Authorization: Bearer KEY\" or \"x-api-key: KEY\"",
+                  authorization || key ? "this API key is not one of the server's" : "an API key is needed");
+}

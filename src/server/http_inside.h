@@ -1,0 +1,54 @@
+/* A connection, as the files of the HTTP front share it: http.c (its thread: requests in), http_answer.c (answers out, waiting),
+ * http_check.c (who may ask). */
+#ifndef SERVER_HTTP_INSIDE_H
+#define SERVER_HTTP_INSIDE_H
+
+#include "server/http.h"
+#include "server/http_parse.h"
+#include "server/server.h"
+
+#include <stdatomic.h>
+
+enum { HTTP_SET_MOST = 4096, HTTP_STALLED_MS = 60000 };
+
+struct http_connection {
+    struct server *server;
+    int fd, wake; /* the socket; an eventfd: http_notify() and the server's own calls */
+    struct http_connection *next, *before; /* server.c's list, under its lock */
+
+    /* in */
+    char *in; /* [n_in] read and not used yet; room HTTP_IN */
+    size_t n_in;
+    char *head_text;
+    struct http_head head;
+    char *body;
+    size_t n_body, room_body;
+    int unread; /* the client may still be sending a body that nobody wants */
+
+    /* out */
+    struct http_exchange x;
+    char set[HTTP_SET_MOST]; /* [n_set] header lines of the answer */
+    size_t n_set;
+    int status;    /* 0: nothing was answered yet */
+    int streaming; /* 1: its header is out; 2: its end too */
+    int chunked, close, gone;
+    char *unsent; /* [n_unsent] from at_unsent on: what the socket did not take yet */
+    size_t at_unsent, n_unsent, room_unsent;
+    uint64_t taken_ns; /* when the socket last took something */
+    atomic_int notified;
+};
+
+/* http.c: the thread of a connection; it owns c. */
+void *http_serve(void *c);
+struct http_connection *http_open(struct server *s, int fd); /* NULL: no memory; fd is the caller's */
+void http_free(struct http_connection *c);
+void http_wake(struct http_connection *c); /* look at the server's state again */
+
+/* http_check.c. -1: *r. */
+struct http_head;
+int http_check_host(const struct server *s, const struct http_head *h, struct refusal *r);
+/* *cors: the origin to name in the answer, or NULL. */
+int http_check_origin(const struct server *s, const struct http_head *h, const char **cors, struct refusal *r);
+int http_check_key(const struct server *s, const struct http_head *h, struct refusal *r);
+
+#endif

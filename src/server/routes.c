@@ -1,0 +1,106 @@
+/* Routes and how their errors look: see routes.h. */
+#include "server/routes.h"
+#include "server/json.h"
+#include "server/own.h"
+
+#include <stdio.h>
+#include <string.h>
+
+static const struct route routes[] = {
+    {"GET", "/health", own_health, ROUTE_OPEN},
+    {"GET", "/props", own_props, 0},
+    {"GET", "/slots", own_slots, 0},
+    {"GET", "/metrics", own_metrics, 0},
+    {"POST", "/tokenize", own_tokenize, 0},
+    {"POST", "/detokenize", own_detokenize, 0},
+    {"POST", "/apply-template", own_apply_template, 0},
+    {"GET", "/v1/models", own_models, 0},
+    {"GET", "/v1/models/*", own_model, 0},
+    {"GET", "/stoker/stats", own_stats, 0},
+    {"GET", "/stoker/events", own_events, 0},
+    {"GET", "/stoker/plan", own_plan, 0},
+    {"GET", "/stoker/model", own_anatomy, 0},
+    {"POST", "/stoker/cache/clear", own_cache_clear, 0},
+    {"POST", "/v1/embeddings", own_not_supported, 0},
+    {"POST", "/api/pull", own_not_supported, 0},
+    {"POST", "/api/create", own_not_supported, 0},
+    {"POST", "/api/push", own_not_supported, 0},
+    {"POST", "/api/copy", own_not_supported, 0},
+    {"DELETE", "/api/delete", own_not_supported, 0},
+    {"POST", "/api/embed", own_not_supported, 0},
+    {"POST", "/api/embeddings", own_not_supported, 0},
+};
+
+enum { N_ROUTES = sizeof routes / sizeof *routes };
+_Static_assert(N_ROUTES <= ROUTES_MOST, "counters have a row a route");
+
+static int matches(const char *pattern, const char *path)
+{
+    size_t n = strlen(pattern);
+    return pattern[n - 1] == '*' ? strncmp(pattern, path, n - 1) == 0 && path[n - 1] : strcmp(pattern, path) == 0;
+}
+
+const struct route *route_find(const char *method, const char *path, char *allow)
+{
+    const struct route *found = NULL;
+    size_t n = 0;
+    allow[0] = 0;
+    for (size_t i = 0; i < N_ROUTES; i++) {
+        const struct route *row = &routes[i];
+        if (!matches(row->path, path))
+            continue;
+        int get = strcmp(row->method, "GET") == 0;
+        if (strcmp(row->method, method) == 0 || (get && strcmp(method, "HEAD") == 0))
+            found = row;
+        n += (size_t)snprintf(allow + n, n < ROUTE_ALLOW ? ROUTE_ALLOW - n : 0, "%s%s", row->method, get ? ", HEAD, " : ", ");
+    }
+    if (n)
+        snprintf(allow + n, n < ROUTE_ALLOW ? ROUTE_ALLOW - n : 0, "OPTIONS");
+    return found;
+}
+
+size_t route_index(const struct route *r) { return r ? (size_t)(r - routes) : N_ROUTES; }
+
+const struct route *route_at(size_t i) { return i < N_ROUTES ? &routes[i] : NULL; }
+
+enum dialect dialect_of(const char *path)
+{
+    static const char anthropic[] = "/v1/messages", ollama[] = "/api/";
+    if (strncmp(path, anthropic, sizeof anthropic - 1) == 0)
+        return DIALECT_ANTHROPIC;
+    return strncmp(path, ollama, sizeof ollama - 1) == 0 ? DIALECT_OLLAMA : DIALECT_OPENAI;
+}
+
+static void put(struct out *o, const char *text)
+{
+    if (text)
+        out_string(o, text, strlen(text));
+    else
+        out_print(o, "null");
+}
+
+void write_error(struct out *o, enum dialect d, const struct refusal *r, const char *request_id)
+{
+    const char *type = refusal_type(r->status);
+    if (d == DIALECT_OLLAMA) {
+        out_print(o, "{\"error\":");
+        put(o, r->text);
+    } else if (d == DIALECT_ANTHROPIC) {
+        out_print(o, "{\"type\":\"error\",\"error\":{\"type\":\"%s\",\"message\":",
+                  r->status == 500   ? "api_error"
+                  : r->status == 503 ? "overloaded_error"
+                                     : type);
+        put(o, r->text);
+        out_print(o, "},\"request_id\":");
+        put(o, request_id);
+    } else {
+        out_print(o, "{\"error\":{\"message\":");
+        put(o, r->text);
+        out_print(o, ",\"type\":\"%s\",\"param\":", type);
+        put(o, *r->param ? r->param : NULL);
+        out_print(o, ",\"code\":");
+        put(o, r->code);
+        out_print(o, "}");
+    }
+    out_print(o, "}");
+}

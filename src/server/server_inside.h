@@ -1,0 +1,41 @@
+/* What only the server's own files see of the server: connections, draining, sums, memory of requests. */
+#ifndef SERVER_SERVER_INSIDE_H
+#define SERVER_SERVER_INSIDE_H
+
+#include "base/sha256.h"
+#include "server/http_inside.h"
+#include "server/routes.h"
+#include "server/server.h"
+
+enum { STATUS_MOST = 20, TTFT_BUCKETS = 12 };
+
+struct server_private {
+    pthread_mutex_t lock;
+    pthread_cond_t changed;         /* a connection or an exchange ended */
+    struct http_connection *first;  /* under lock */
+    size_t n_connection, n_running; /* under lock; running: handlers at work */
+    atomic_int cut;                 /* running handlers end now */
+    atomic_int closing;             /* connections end now */
+    int loopback;                   /* bound to it: Host is checked */
+    atomic_size_t taken;            /* bytes of bodies and of unsent answers */
+    size_t most;                    /* of taken */
+    unsigned char (*key)[SHA256_BYTES]; /* [opt.key.n] */
+    atomic_uint_fast64_t requests[ROUTES_MOST + 1][STATUS_MOST];
+    atomic_uint_fast64_t ttft[TTFT_BUCKETS + 1], ttft_us; /* answers by seconds to the first token; their sum */
+};
+
+/* Bytes for a body or an unsent answer. -1: not now. */
+int server_take(struct server *s, size_t n);
+void server_give(struct server *s, size_t n);
+
+/* A handler begins: -1 and a 503 while the server loads or drains, unless early. */
+int server_enter(struct server *s, int early, struct refusal *r);
+void server_leave(struct server *s);
+void server_forget(struct http_connection *c); /* the connection has ended: out of the list */
+
+void server_count_request(struct server *s, const struct route *route, int status);
+int server_status_at(size_t i); /* of column i of requests; 0: none */
+
+extern const double server_ttft_bounds[TTFT_BUCKETS]; /* seconds */
+
+#endif
