@@ -13,7 +13,7 @@ enum { HTTP_SET_MOST = 4096, HTTP_STALLED_MS = 60000 };
 
 struct http_connection {
     struct server *server;
-    int fd, wake; /* the socket; an eventfd: http_notify() and the server's own calls */
+    int fd, wake;                          /* the socket; an eventfd: http_notify() and the server's own calls */
     struct http_connection *next, *before; /* server.c's list, under its lock */
 
     /* in */

@@ -52,7 +52,8 @@ const struct route *route_find(const char *method, const char *path, char *allow
         int get = strcmp(row->method, "GET") == 0;
         if (strcmp(row->method, method) == 0 || (get && strcmp(method, "HEAD") == 0))
             found = row;
-        n += (size_t)snprintf(allow + n, n < ROUTE_ALLOW ? ROUTE_ALLOW - n : 0, "%s%s", row->method, get ? ", HEAD, " : ", ");
+        n += (size_t)snprintf(allow + n, n < ROUTE_ALLOW ? ROUTE_ALLOW - n : 0, "%s%s", row->method,
+                              get ? ", HEAD, " : ", ");
     }
     if (n)
         snprintf(allow + n, n < ROUTE_ALLOW ? ROUTE_ALLOW - n : 0, "OPTIONS");

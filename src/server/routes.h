@@ -29,8 +29,8 @@ enum { ROUTE_ALLOW = 64, ROUTES_MOST = 64 };
  * path. */
 const struct route *route_find(const char *method, const char *path, char *allow);
 
-size_t route_index(const struct route *r);     /* of a row; NULL: the number of rows */
-const struct route *route_at(size_t i);        /* NULL: none */
+size_t route_index(const struct route *r); /* of a row; NULL: the number of rows */
+const struct route *route_at(size_t i);    /* NULL: none */
 
 enum dialect dialect_of(const char *path);
 

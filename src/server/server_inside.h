@@ -11,14 +11,14 @@ enum { STATUS_MOST = 20, TTFT_BUCKETS = 12 };
 
 struct server_private {
     pthread_mutex_t lock;
-    pthread_cond_t changed;         /* a connection or an exchange ended */
-    struct http_connection *first;  /* under lock */
-    size_t n_connection, n_running; /* under lock; running: handlers at work */
-    atomic_int cut;                 /* running handlers end now */
-    atomic_int closing;             /* connections end now */
-    int loopback;                   /* bound to it: Host is checked */
-    atomic_size_t taken;            /* bytes of bodies and of unsent answers */
-    size_t most;                    /* of taken */
+    pthread_cond_t changed;             /* a connection or an exchange ended */
+    struct http_connection *first;      /* under lock */
+    size_t n_connection, n_running;     /* under lock; running: handlers at work */
+    atomic_int cut;                     /* running handlers end now */
+    atomic_int closing;                 /* connections end now */
+    int loopback;                       /* bound to it: Host is checked */
+    atomic_size_t taken;                /* bytes of bodies and of unsent answers */
+    size_t most;                        /* of taken */
     unsigned char (*key)[SHA256_BYTES]; /* [opt.key.n] */
     atomic_uint_fast64_t requests[ROUTES_MOST + 1][STATUS_MOST];
     atomic_uint_fast64_t ttft[TTFT_BUCKETS + 1], ttft_us; /* answers by seconds to the first token; their sum */

@@ -1,0 +1,394 @@
+/* A connection: a thread that reads requests, checks them, runs their handlers, until one side closes.
+ *
+ *     head     http_parse.c finds its end and reads it
+ *     checks   before the body is read: host, origin, route, key, loading, encoding, length
+ *     body     whole, into memory that server_take() counts
+ *     handler  routes.c; answers by http_answer.c
+ *
+ * Every wait has an absolute end: the head within --header-timeout of its first byte, the body within --body-timeout and a second a
+ * MiB, an idle connection after 75 s. So what a client sends, and how slowly, costs it a thread that sleeps, and nobody else anything.
+ *
+ * Why not a library: docs/DECISIONS.md. */
+#include "server/http.h"
+#include "base/clock.h"
+#include "base/log.h"
+#include "server/http_inside.h"
+#include "server/server_inside.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+#include <sys/eventfd.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+enum { HTTP_IN = HTTP_HEAD_MOST + (16 << 10), IDLE_MS = 75000, LINGER_MS = 2000 };
+
+struct http_connection *http_open(struct server *s, int fd)
+{
+    struct http_connection *c = calloc(1, sizeof *c);
+    if (c) {
+        c->server = s;
+        c->fd = fd;
+        c->wake = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+        c->in = malloc(HTTP_IN);
+    }
+    if (c && (c->wake < 0 || !c->in)) {
+        if (c->wake >= 0)
+            close(c->wake);
+        free(c->in);
+        free(c);
+        c = NULL;
+    }
+    return c;
+}
+
+void http_free(struct http_connection *c)
+{
+    server_give(c->server, c->room_body + c->room_unsent);
+    free(c->unsent);
+    free(c->body);
+    free(c->head_text);
+    free(c->in);
+    close(c->wake);
+    close(c->fd);
+    free(c);
+}
+
+/* ---- reading --------------------------------------------------------------------------------------------------------------- */
+
+enum came { CAME, CAME_LATE, CAME_END };
+
+/* More bytes into c->in, at most until a time. CAME_END: the client has closed, or the server does. */
+static enum came read_more(struct http_connection *c, uint64_t until_ns)
+{
+    for (;;) {
+        uint64_t now = clock_ns(), count;
+        if (atomic_load(&c->server->own->closing))
+            return CAME_END;
+        struct pollfd p[2] = {{c->fd, POLLIN, 0}, {c->wake, POLLIN, 0}};
+        int left = now < until_ns ? (int)((until_ns - now + 999999) / 1000000) : 0, n = poll(p, 2, left);
+        if (n < 0 && errno != EINTR)
+            return CAME_END;
+        if (n == 0 && clock_ns() >= until_ns)
+            return CAME_LATE;
+        if (n > 0 && p[1].revents && read(c->wake, &count, sizeof count) < 0)
+            continue;
+        if (n <= 0 || !p[0].revents)
+            continue;
+        ssize_t k = recv(c->fd, c->in + c->n_in, HTTP_IN - c->n_in, MSG_DONTWAIT);
+        if (k > 0) {
+            c->n_in += (size_t)k;
+            return CAME;
+        }
+        if (k == 0 || (errno != EAGAIN && errno != EINTR))
+            return CAME_END;
+    }
+}
+
+static void use_in(struct http_connection *c, size_t n)
+{
+    c->n_in -= n;
+    memmove(c->in, c->in + n, c->n_in);
+}
+
+static uint64_t in_seconds(double s) { return clock_ns() + (uint64_t)(s * 1e9); }
+
+/* 1: c->head is a request's; 0: the connection is to be closed; -1: *r. */
+static int read_head(struct http_connection *c, struct refusal *r)
+{
+    uint64_t until = clock_ns() + IDLE_MS * UINT64_C(1000000);
+    int begun = 0;
+    for (;;) {
+        if (c->n_in && !begun) {
+            begun = 1;
+            c->x.began_ns = clock_ns();
+            until = in_seconds(c->server->opt.header_timeout);
+        }
+        long n = c->n_in ? http_head_size(c->in, c->n_in, r) : 0;
+        if (n < 0)
+            return -1;
+        if (n > 0) {
+            free(c->head_text);
+            c->head_text = malloc((size_t)n + 1);
+            if (!c->head_text)
+                return refuse(r, 500, NULL, NULL, "no memory to read the request");
+            memcpy(c->head_text, c->in, (size_t)n);
+            c->head_text[n] = 0;
+            use_in(c, (size_t)n);
+            return http_head_parse(&c->head, c->head_text, (size_t)n, r) ? -1 : 1;
+        }
+        enum came came = read_more(c, until);
+        if (came == CAME_LATE && begun)
+            return refuse(r, 408, NULL, NULL, "the request's head was not complete within %.10g s",
+                          c->server->opt.header_timeout);
+        if (came != CAME)
+            return 0;
+    }
+}
+
+/* ---- the body -------------------------------------------------------------------------------------------------------------- */
+
+static int too_large(const struct http_connection *c, struct refusal *r)
+{
+    return refuse(r, 413, NULL, NULL, "the body is larger than %llu bytes, the limit of --max-body",
+                  (unsigned long long)c->server->opt.max_body);
+}
+
+/* Memory for n bytes and a zero. It counts twice: what is made from a body is about as large as the body. */
+static int body_room(struct http_connection *c, size_t n, uint64_t until_ns, struct refusal *r)
+{
+    size_t room = 2 * (n + 1);
+    if (room <= c->room_body)
+        return 0;
+    room = room < 2 * c->room_body ? 2 * c->room_body : room;
+    if (room > 2 * (c->server->opt.max_body + 1))
+        room = 2 * (c->server->opt.max_body + 1);
+    while (server_take(c->server, room - c->room_body)) {
+        uint64_t count;
+        struct pollfd p[2] = {{c->fd, POLLRDHUP, 0}, {c->wake, POLLIN, 0}};
+        if (poll(p, 2, 20) > 0 && p[0].revents)
+            return refuse(r, 400, NULL, NULL, "the client closed");
+        if (p[1].revents && read(c->wake, &count, sizeof count) < 0)
+            continue;
+        if (clock_ns() > until_ns || atomic_load(&c->server->own->closing)) {
+            refuse(r, 503, "busy", NULL, "too many large bodies at a time; try again");
+            r->retry_after = 1;
+            return -1;
+        }
+    }
+    char *body = realloc(c->body, room / 2);
+    if (!body) {
+        server_give(c->server, room - c->room_body);
+        return refuse(r, 500, NULL, NULL, "no memory for a body of %zu bytes", n);
+    }
+    c->body = body;
+    c->room_body = room;
+    return 0;
+}
+
+static void drop_body(struct http_connection *c)
+{
+    free(c->body);
+    server_give(c->server, c->room_body);
+    c->body = NULL;
+    c->n_body = c->room_body = 0;
+}
+
+static uint64_t body_deadline(const struct http_connection *c, uint64_t began_ns)
+{
+    uint64_t n = c->head.length > (int64_t)c->n_body ? (uint64_t)c->head.length : c->n_body;
+    return began_ns + (uint64_t)((c->server->opt.body_timeout + (double)n * 0x1p-20) * 1e9);
+}
+
+/* What is in c->in, to the body. 1: the body is whole. */
+static int take_in(struct http_connection *c, struct http_chunks *chunks, uint64_t until_ns, struct refusal *r)
+{
+    if (!c->head.chunked) {
+        size_t left = (size_t)c->head.length - c->n_body, n = c->n_in < left ? c->n_in : left;
+        memcpy(c->body + c->n_body, c->in, n);
+        c->n_body += n;
+        use_in(c, n);
+        return n == left;
+    }
+    size_t n_out;
+    long n = http_chunks_read(chunks, c->in, c->n_in, c->in, &n_out, r);
+    if (n < 0)
+        return -1;
+    if (c->n_body + n_out > c->server->opt.max_body)
+        return too_large(c, r);
+    if (body_room(c, c->n_body + n_out, until_ns, r))
+        return -1;
+    memcpy(c->body + c->n_body, c->in, n_out);
+    c->n_body += n_out;
+    use_in(c, (size_t)n);
+    return chunks->done;
+}
+
+/* 0: whole; -1: *r, or the client is gone. */
+static int read_body(struct http_connection *c, struct refusal *r)
+{
+    static const char go_on[] = "HTTP/1.1 100 Continue\r\n\r\n";
+    struct http_chunks chunks = {0};
+    uint64_t began = clock_ns(), until = body_deadline(c, began);
+    if (c->head.length > 0 && body_room(c, (size_t)c->head.length, until, r))
+        return -1;
+    if (c->head.expects_continue && c->n_in == 0 && send(c->fd, go_on, sizeof go_on - 1, MSG_NOSIGNAL) < 0)
+        c->gone = 1;
+    for (;;) {
+        until = body_deadline(c, began);
+        int whole = take_in(c, &chunks, until, r);
+        if (whole < 0)
+            return -1;
+        if (whole)
+            break;
+        enum came came = read_more(c, until);
+        if (came == CAME_LATE)
+            return refuse(r, 408, NULL, NULL, "the body was not complete within %.10g s and a second a MiB",
+                          c->server->opt.body_timeout);
+        c->gone |= came == CAME_END;
+        if (c->gone)
+            return -1;
+    }
+    c->unread = 0;
+    c->body[c->n_body] = 0;
+    return 0;
+}
+
+/* ---- one request ----------------------------------------------------------------------------------------------------------- */
+
+static void name_exchange(struct http_connection *c)
+{
+    const char *id = http_head_field(&c->head, "x-request-id");
+    size_t n = id ? strspn(id, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-") : 0;
+    if (n > 0 && n < HTTP_ID && id[n] == 0)
+        memcpy(c->x.id, id, n + 1);
+    else
+        server_new_id(c->x.id, "req_", 24);
+}
+
+static void begin_exchange(struct http_connection *c)
+{
+    uint64_t began = c->x.began_ns;
+    c->x = (struct http_exchange){
+        .server = c->server, .connection = c, .began_ns = began, .method = "", .path = "", .body = ""};
+    c->head = (struct http_head){.length = -1};
+    c->n_set = 0;
+    c->status = c->streaming = c->chunked = c->close = c->unread = 0;
+    atomic_store(&c->notified, 0);
+}
+
+/* OPTIONS: what a path can, and whether a page of another site may. */
+static void answer_options(struct http_connection *c, const char *cors, const char *allow)
+{
+    http_set(&c->x, "Allow", "%s", *allow ? allow : "GET, HEAD, POST, OPTIONS");
+    if (cors) {
+        http_set(&c->x, "Access-Control-Allow-Headers",
+                 "authorization, content-type, x-api-key, anthropic-version, anthropic-beta");
+        http_set(&c->x, "Access-Control-Allow-Methods", "%s", *allow ? allow : "GET, HEAD, POST, OPTIONS");
+        http_set(&c->x, "Access-Control-Max-Age", "600");
+    }
+    http_answer(&c->x, 204, NULL, NULL, 0);
+}
+
+static int check_encoding(const struct http_connection *c, struct refusal *r)
+{
+    const char *encoding = http_head_field(&c->head, "content-encoding");
+    if (encoding && *encoding && strcasecmp(encoding, "identity") != 0)
+        return refuse(r, 415, NULL, NULL, "Content-Encoding \"%.40s\" is not understood; send the body as it is",
+                      encoding);
+    if (c->head.length > 0 && (uint64_t)c->head.length > c->server->opt.max_body)
+        return too_large(c, r);
+    return 0;
+}
+
+/* Everything that is known before the body. 1: the request is answered. */
+static int check(struct http_connection *c, const char **cors, struct refusal *r)
+{
+    struct http_exchange *x = &c->x;
+    char allow[ROUTE_ALLOW];
+    if (http_check_host(c->server, &c->head, r) || http_check_origin(c->server, &c->head, cors, r))
+        return -1;
+    if (*cors) {
+        http_set(x, "Access-Control-Allow-Origin", "%s", *cors);
+        http_set(x, "Vary", "Origin");
+    }
+    x->route = route_find(x->method, x->path, allow);
+    if (strcmp(x->method, "OPTIONS") == 0) {
+        answer_options(c, *cors, allow);
+        return 1;
+    }
+    if (!(x->route && x->route->flags & ROUTE_OPEN) && http_check_key(c->server, &c->head, r))
+        return -1;
+    if (!*allow)
+        return refuse(r, 404, "unknown_route", NULL, "there is no route %.100s", x->path);
+    if (!x->route) {
+        http_set(x, "Allow", "%s", allow);
+        return refuse(r, 405, NULL, NULL, "%s is not a method of %.100s; possible: %s", x->method, x->path, allow);
+    }
+    size_t fixed = strcspn(x->route->path, "*");
+    x->rest = x->route->path[fixed] ? x->path + fixed : "";
+    return check_encoding(c, r);
+}
+
+static void run_handler(struct http_connection *c, struct refusal *r)
+{
+    struct http_exchange *x = &c->x;
+    if (server_enter(c->server, x->route->flags & ROUTE_EARLY, r))
+        return;
+    x->route->handle(x);
+    if (!c->status && !c->gone)
+        refuse(r, 500, NULL, NULL, "the server did not answer this request: please report it");
+    if (c->streaming == 1) /* cut: without its end nobody takes it for whole */
+        c->close = 1;
+    server_leave(c->server);
+}
+
+static void log_exchange(const struct http_connection *c)
+{
+    const struct http_exchange *x = &c->x;
+    double ms = (double)(clock_ns() - x->began_ns) * 1e-6;
+    server_count_request(c->server, x->route, c->status);
+    log_line(LOG_INFO, "%s %s %s %d prompt %zu cached %zu generated %zu %.1f ms%s", x->id, *x->method ? x->method : "-",
+             x->route ? x->route->path : "-", c->status, x->n_prompt, x->n_cached, x->n_generated, ms,
+             c->gone ? ", client gone" : "");
+}
+
+/* One request. 0: the connection is to be closed. */
+static int serve_one(struct http_connection *c)
+{
+    struct refusal r = {0};
+    const char *cors = NULL;
+    int answered = 0;
+    begin_exchange(c);
+    int there = read_head(c, &r);
+    if (there == 0)
+        return 0;
+    name_exchange(c);
+    if (there < 0) {
+        c->close = c->unread = 1;
+    } else {
+        c->x.method = c->head.method;
+        c->x.path = c->head.path;
+        c->close = !c->head.keep_alive;
+        c->unread = c->head.chunked || c->head.length > 0;
+        answered = check(c, &cors, &r);
+    }
+    if (!answered && !r.status && (c->head.chunked || c->head.length > 0))
+        read_body(c, &r);
+    if (!answered && !r.status && !c->gone) {
+        c->x.body = c->body ? c->body : "";
+        c->x.n_body = c->n_body;
+        run_handler(c, &r);
+    }
+    if (r.status && !c->status && !c->gone) {
+        c->close |= c->unread || r.status == 503;
+        http_refuse(&c->x, &r);
+    }
+    drop_body(c);
+    log_exchange(c);
+    return !c->gone && !c->close && !c->unread;
+}
+
+/* A client that still sends must be able to read our answer: closing at once would reset the connection. */
+static void linger(struct http_connection *c)
+{
+    uint64_t until = clock_ns() + LINGER_MS * UINT64_C(1000000);
+    shutdown(c->fd, SHUT_WR);
+    do
+        c->n_in = 0;
+    while (read_more(c, until) == CAME);
+}
+
+void *http_serve(void *connection)
+{
+    struct http_connection *c = connection;
+    while (serve_one(c))
+        continue;
+    if (c->unread && !c->gone)
+        linger(c);
+    server_forget(c);
+    return NULL;
+}
