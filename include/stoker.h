@@ -418,6 +418,17 @@ int stoker_plan(struct stoker_plan *out, const char *path, const struct stoker_o
 
 void stoker_plan_of(const struct stoker *s, struct stoker_plan *out);
 
+/* What a model's files say of themselves: their headers, nothing else is read. Texts are cut to fit; 0 and "": not said. */
+struct stoker_about {
+    char name[256], arch[64], license[64];
+    char type[32];            /* the block type that holds most bytes, "q4_K" */
+    uint64_t bytes, n_params; /* of all files; weights */
+    int64_t modified;         /* the first file, seconds since 1970 */
+    uint64_t hash;            /* other files, or files written anew: another number */
+    uint64_t n_ctx_train, n_layer, n_embd, n_head, n_head_kv, n_expert, n_expert_used;
+};
+int stoker_about(struct stoker_about *out, const char *path, struct stoker_error *err);
+
 enum { STOKER_CALLS = 65, STOKER_BUCKETS = 16 };
 enum { STOKER_RAM, STOKER_DISK, STOKER_TIERS };
 

@@ -62,12 +62,11 @@ struct server {
 
     /* Known from the file's headers, before anything answers. */
     char model_id[SERVER_MODEL_ID];   /* general.name lowered, blanks to "-"; else the file's stem */
-    char model_name[SERVER_MODEL_ID]; /* general.name as it is */
     char model_file[SERVER_MODEL_ID]; /* without its folder */
-    char fingerprint[64];             /* "stoker-VERSION-MODELHASH8": system_fingerprint */
-    int64_t started;                  /* seconds since 1970: "created" of models */
-    int64_t model_bytes, model_mtime; /* of all its files; of the first */
-    struct stoker_plan plan;          /* once ready */
+    struct stoker_about about;
+    char fingerprint[64];    /* "stoker-VERSION-MODELHASH8": system_fingerprint */
+    int64_t started;         /* seconds since 1970: "created" of models */
+    struct stoker_plan plan; /* once ready */
 
     struct server_counters count;
     struct server_private *own; /* server.c's */
