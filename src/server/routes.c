@@ -32,7 +32,7 @@ static const struct route routes[] = {
 };
 
 enum { N_ROUTES = sizeof routes / sizeof *routes };
-_Static_assert(N_ROUTES <= ROUTES_MOST, "counters have a row a route");
+_Static_assert((int)N_ROUTES <= (int)ROUTES_MOST, "counters have a row a route");
 
 static int matches(const char *pattern, const char *path)
 {

@@ -63,6 +63,7 @@ struct server {
     /* Known from the file's headers, before anything answers. */
     char model_id[SERVER_MODEL_ID];   /* general.name lowered, blanks to "-"; else the file's stem */
     char model_file[SERVER_MODEL_ID]; /* without its folder */
+    char model_name[SERVER_MODEL_ID]; /* general.name as it is */
     struct stoker_about about;
     char fingerprint[64];    /* "stoker-VERSION-MODELHASH8": system_fingerprint */
     int64_t started;         /* seconds since 1970: "created" of models */
