@@ -350,6 +350,7 @@ struct stoker_reply_options {
     const struct stoker_string
         *stop;     /* [n_stop] copied; content that one of them ends: it is not given out, nor what may begin */
     size_t n_stop; /* one until that is sure. Reasoning and calls are not looked at */
+    int plain; /* all text is content, whatever it looks like: for prompts without a template. Without tools and answer */
 };
 
 enum stoker_piece_kind {

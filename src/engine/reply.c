@@ -18,7 +18,8 @@ struct stoker_reply {
     struct tool_buffer json;
     struct stops *stops; /* NULL: none */
     struct stopping stopping;
-    int failed; /* no memory */
+    struct stoker_text *plain; /* instead of the stream */
+    int failed;                /* no memory */
     void (*piece)(void *arg, const struct stoker_piece *p);
     void *arg;
 };
@@ -83,7 +84,7 @@ static void on_event(void *arg, const struct tool_event *e)
 static int is_stopped(struct stoker_reply *r)
 {
     size_t n;
-    const char *space = r->stops ? tool_stream_space(r->stream, &n) : NULL;
+    const char *space = r->stops && r->stream ? tool_stream_space(r->stream, &n) : NULL;
     if (space && stopping_would(r->stops, &r->stopping, space, n))
         take_content(r, space, n);
     return r->stopping.found > 0;
@@ -183,6 +184,8 @@ static int open_parts(struct stoker_reply *r, struct stoker *s, const struct sto
     }
     if (open_stops(r, o, err) != 0)
         return -1;
+    if (o->plain)
+        return (r->plain = stoker_text_open(s)) ? 0 : error_set(err, ERR_MEMORY, "no memory for an answer");
     if (!(stream.format = format_of(s, o->format, calls, err)))
         return -1;
     if (calls && tool_list_parse(&r->tools, o->tools, o->n_tools, stream.format, err) != 0)
@@ -220,6 +223,7 @@ void stoker_reply_close(struct stoker_reply *r)
     if (!r)
         return;
     tool_stream_close(r->stream);
+    stoker_text_close(r->plain);
     stops_destroy(r->stops);
     stopping_free(&r->stopping);
     constraint_clear(&r->constraint);
@@ -241,17 +245,38 @@ const struct stoker_constraint *stoker_reply_constraint(const struct stoker_repl
 
 /* ---- tokens ---------------------------------------------------------------------------------------------------------------- */
 
+static int plain_text(struct stoker_reply *r, const char *text, size_t n)
+{
+    if (n)
+        on_event(r, &(struct tool_event){.kind = TOOL_CONTENT, .text = text, .n = n});
+    return 0;
+}
+
+static int plain_token(struct stoker_reply *r, stoker_token id)
+{
+    const char *text;
+    size_t n = stoker_text_next(r->plain, id, &text);
+    return plain_text(r, text, n);
+}
+
+static int plain_end(struct stoker_reply *r)
+{
+    const char *text;
+    size_t n = stoker_text_end(r->plain, &text);
+    return plain_text(r, text, n);
+}
+
 int stoker_reply_token(struct stoker_reply *r, stoker_token id, struct stoker_error *public)
 {
     struct error err = {0};
-    int over = tool_stream_token(r->stream, id, &err);
+    int over = r->plain ? plain_token(r, id) : tool_stream_token(r->stream, id, &err);
     return over < 0 ? fail(public, &err) : is_stopped(r) || over;
 }
 
 int stoker_reply_end(struct stoker_reply *r, struct stoker_error *public)
 {
     struct error err = {0};
-    int failed = tool_stream_end(r->stream, &err);
+    int failed = r->plain ? plain_end(r) : tool_stream_end(r->stream, &err);
     if (r->stops)
         release(r);
     if (!failed && (r->message.failed || r->failed))

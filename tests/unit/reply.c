@@ -138,6 +138,30 @@ static void reasoning_and_calls_go_on(void **state)
     assert_string_equal(s.content, "Yes.\nthen STOP it");
 }
 
+/* Of a prompt without a template: nothing is taken apart but control tokens. */
+static void plain(void **state)
+{
+    (void)state;
+    static const char text[] = "<think>a</think> <tool_call>{\"name\": \"put\", \"arguments\": {}}</tool_call>  ";
+    struct said s = {.stop = -1};
+    struct stoker_error err = {0};
+    struct stoker_reply *reply;
+    struct stoker_reply_options o = {.plain = 1};
+    stoker_token *id;
+    size_t n;
+    assert_int_equal(stoker_reply_open(&reply, engine, &o, on_piece, &s, &err), 0);
+    assert_int_equal(stoker_tokenize(engine, text, strlen(text), 0, 0, &id, &n, &err), 0);
+    for (size_t i = 0; i < n; i++)
+        assert_int_equal(stoker_reply_token(reply, id[i], &err), 0);
+    assert_int_equal(stoker_reply_end(reply, &err), 0);
+    s.content[s.n_content] = 0;
+    assert_string_equal(s.content, text);
+    assert_int_equal(s.n_call + s.n_reasoning, 0);
+    assert_null(stoker_reply_constraint(reply));
+    free(id);
+    stoker_reply_close(reply);
+}
+
 static void refusals(void **state)
 {
     (void)state;
@@ -176,6 +200,7 @@ int main(void)
         cmocka_unit_test(at_once),
         cmocka_unit_test(held_back_and_given),
         cmocka_unit_test(reasoning_and_calls_go_on),
+        cmocka_unit_test(plain),
         cmocka_unit_test(refusals),
     };
     return cmocka_run_group_tests(tests, open_engine, close_engine);

@@ -1,0 +1,220 @@
+/* POST /v1/chat/completions: a wish is its body, field by field; server.md, part 3. */
+#include "server/api_openai.h"
+
+#include "server/server.h"
+
+#include <inttypes.h>
+#include <string.h>
+
+struct chat {
+    char id[40];
+    struct out head; /* what every chunk begins with */
+};
+
+/* ---- stream ---------------------------------------------------------------------------------------------------------------- */
+
+static void open_chunk(struct answer *a)
+{
+    const struct chat *chat = a->own;
+    out_bytes(&a->out, chat->head.text, chat->head.n);
+}
+
+/* finish: NULL: not yet. */
+static void close_chunk(struct answer *a, struct choice *c, const char *finish)
+{
+    struct out *o = &a->out;
+    if (a->wish->logprobs) {
+        out_print(o, "},\"logprobs\":{\"content\":[");
+        openai_logprobs(o, a, c, c->n_told);
+        out_print(o, "],\"refusal\":null}");
+        c->n_told = c->n_token;
+    } else {
+        out_print(o, "},\"logprobs\":null");
+    }
+    if (finish)
+        out_print(o, ",\"finish_reason\":\"%s\"%s}]", finish, c->parse_error ? ",\"parse_error\":true" : "");
+    else
+        out_print(o, ",\"finish_reason\":null}]");
+    if (a->wish->include_usage)
+        out_print(o, ",\"usage\":null");
+    if (finish && openai_all_ended(a) && !a->wish->include_usage)
+        openai_timings(o, a);
+    out_print(o, "}\n\n");
+}
+
+static void open_delta(struct answer *a, const struct choice *c)
+{
+    open_chunk(a);
+    out_print(&a->out, "[{\"index\":%zu,\"delta\":{", c->index);
+}
+
+static void on_begin(struct answer *a)
+{
+    for (size_t i = 0; i < a->n_choice; i++) {
+        open_delta(a, &a->choice[i]);
+        out_print(&a->out, "\"role\":\"assistant\",\"content\":\"\"");
+        close_chunk(a, &a->choice[i], NULL);
+    }
+}
+
+static void on_progress(struct answer *a)
+{
+    open_chunk(a);
+    out_print(&a->out, "[],\"prompt_progress\":{\"total\":%zu,\"cache\":%zu,\"processed\":%zu,\"time_ms\":%.0f}}\n\n",
+              a->n_prompt, a->n_cached, a->progress_done, 1e3 * a->progress_seconds);
+}
+
+static void put_text(struct answer *a, struct choice *c, const char *field, const char *text, size_t n)
+{
+    open_delta(a, c);
+    out_print(&a->out, "\"%s\":", field);
+    out_string(&a->out, text, n);
+    close_chunk(a, c, NULL);
+}
+
+static void on_reasoning(struct answer *a, struct choice *c, const char *text, size_t n)
+{
+    put_text(a, c, "reasoning_content", text, n);
+}
+
+static void on_content(struct answer *a, struct choice *c, const char *text, size_t n)
+{
+    put_text(a, c, "content", text, n);
+}
+
+/* id, type, name, and the beginning of the arguments' string */
+static void put_call(struct out *o, const struct call *call)
+{
+    out_print(o, "\"id\":\"%s\",\"type\":\"function\",\"function\":{\"name\":", call->id);
+    out_string(o, call->name, strlen(call->name));
+    out_print(o, ",\"arguments\":");
+}
+
+static void on_call(struct answer *a, struct choice *c, struct call *call)
+{
+    open_delta(a, c);
+    out_print(&a->out, "\"tool_calls\":[{\"index\":%zu,", c->n_call - 1);
+    put_call(&a->out, call);
+    out_print(&a->out, "\"\"}}]");
+    close_chunk(a, c, NULL);
+}
+
+static void on_arguments(struct answer *a, struct choice *c, struct call *call, const char *text, size_t n)
+{
+    (void)call;
+    open_delta(a, c);
+    out_print(&a->out, "\"tool_calls\":[{\"index\":%zu,\"function\":{\"arguments\":", c->n_call - 1);
+    out_string(&a->out, text, n);
+    out_print(&a->out, "}}]");
+    close_chunk(a, c, NULL);
+}
+
+static void on_choice_end(struct answer *a, struct choice *c)
+{
+    open_delta(a, c);
+    close_chunk(a, c, openai_finish[c->finish]);
+}
+
+static void on_end(struct answer *a)
+{
+    struct out *o = &a->out;
+    if (a->wish->include_usage) {
+        open_chunk(a);
+        out_print(o, "[],\"usage\":");
+        openai_usage(o, a);
+        openai_timings(o, a);
+        out_print(o, "}\n\n");
+    }
+    out_print(o, "data: [DONE]\n\n");
+}
+
+/* ---- whole ----------------------------------------------------------------------------------------------------------------- */
+
+static void put_message(struct out *o, const struct choice *c)
+{
+    out_print(o, "{\"role\":\"assistant\",\"content\":");
+    if (c->n_call && c->content.n == 0)
+        out_print(o, "null");
+    else
+        out_string(o, c->content.text, c->content.n);
+    out_print(o, ",\"refusal\":null");
+    if (c->reasoning.n) {
+        out_print(o, ",\"reasoning_content\":");
+        out_string(o, c->reasoning.text, c->reasoning.n);
+    }
+    for (size_t i = 0; i < c->n_call; i++) {
+        out_print(o, i ? ",{" : ",\"tool_calls\":[{");
+        put_call(o, c->call[i]);
+        out_string(o, c->call[i]->arguments.text, c->call[i]->arguments.n);
+        out_print(o, "}}");
+    }
+    out_print(o, c->n_call ? "]}" : "}");
+}
+
+static void on_whole(struct answer *a)
+{
+    struct out *o = &a->out;
+    const struct chat *chat = a->own;
+    out_bytes(o, chat->head.text, chat->head.n);
+    for (size_t i = 0; i < a->n_choice; i++) {
+        const struct choice *c = &a->choice[i];
+        out_print(o, "%s{\"index\":%zu,\"message\":", i ? "," : "[", i);
+        put_message(o, c);
+        out_print(o, ",\"logprobs\":");
+        if (a->wish->logprobs) {
+            out_print(o, "{\"content\":[");
+            openai_logprobs(o, a, c, 0);
+            out_print(o, "],\"refusal\":null}");
+        } else {
+            out_print(o, "null");
+        }
+        out_print(o, ",\"finish_reason\":\"%s\"%s}", openai_finish[c->finish],
+                  c->parse_error ? ",\"parse_error\":true" : "");
+    }
+    out_print(o, "],\"usage\":");
+    openai_usage(o, a);
+    openai_timings(o, a);
+    out_print(o, "}");
+}
+
+static const struct dialect_events events = {.stream_type = "text/event-stream",
+                                             .begin = on_begin,
+                                             .progress = on_progress,
+                                             .reasoning = on_reasoning,
+                                             .content = on_content,
+                                             .call = on_call,
+                                             .arguments = on_arguments,
+                                             .choice_end = on_choice_end,
+                                             .end = on_end,
+                                             .failure = openai_failure,
+                                             .whole = on_whole};
+
+static void put_head(struct chat *chat, const struct server *s, int stream)
+{
+    struct out *o = &chat->head;
+    server_new_id(chat->id, "chatcmpl-", 24);
+    out_print(o, "%s{\"id\":\"%s\",\"object\":\"chat.completion%s\",\"created\":%" PRId64 ",\"model\":",
+              stream ? "data: " : "", chat->id, stream ? ".chunk" : "", server_now());
+    out_string(o, s->model_id, strlen(s->model_id));
+    out_print(o, ",\"system_fingerprint\":\"%s\",\"choices\":", s->fingerprint);
+}
+
+void openai_chat(struct http_exchange *x)
+{
+    struct refusal r = {0};
+    struct wish w = {0};
+    struct chat chat = {0};
+    json_t *body = openai_body(x, &r);
+    if (body && wish_read_chat(&w, x->server, body, x->body, x->n_body, &r) == 0) {
+        put_head(&chat, x->server, w.stream);
+        if (chat.head.failed)
+            refuse(&r, 500, NULL, NULL, "no memory for an answer");
+        else
+            answer_run(x, &events, &w, &chat);
+    }
+    if (r.status)
+        http_refuse(x, &r);
+    out_free(&chat.head);
+    wish_free(&w);
+    json_decref(body);
+}

@@ -1,0 +1,35 @@
+/* OpenAI's dialect: handlers of its routes, and what they have in common. */
+#ifndef SERVER_API_OPENAI_H
+#define SERVER_API_OPENAI_H
+
+#include "server/answer.h"
+
+void openai_chat(struct http_exchange *x);        /* api_chat.c */
+void openai_completions(struct http_exchange *x); /* api_completions.c */
+void openai_responses(struct http_exchange *x);   /* api_responses.c */
+
+/* The body as JSON, its "model" checked. NULL: *r. */
+json_t *openai_body(struct http_exchange *x, struct refusal *r);
+
+/* ---- parts of answers ------------------------------------------------------------------------------------------------------ */
+
+extern const char *const openai_finish[]; /* by enum finish */
+
+/* "stop" and the like: a static word that needs no escapes, quoted. */
+void openai_usage(struct out *o, const struct answer *a); /* {"prompt_tokens": ...} */
+
+/* ,"timings":{..},"seed":N */
+void openai_timings(struct out *o, const struct answer *a);
+
+/* A token's text as a JSON string, and its bytes as an array of numbers. */
+void openai_token_text(struct out *o, const struct answer *a, stoker_token id);
+
+/* {"token":..,"logprob":..,"bytes":[..],"top_logprobs":[..]}, .. of tokens [from, c->n_token). */
+void openai_logprobs(struct out *o, const struct answer *a, const struct choice *c, size_t from);
+
+/* data: {"error":{..}} */
+void openai_failure(struct answer *a, const struct refusal *r);
+
+int openai_all_ended(const struct answer *a);
+
+#endif
