@@ -22,7 +22,7 @@ SANITIZE = $(SAN)
 
 WARN    = -Wall -Wextra -Werror -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wno-missing-field-initializers
 # No contraction: a fused multiply-add appears only where the source says fma.
-COMPILE = $(CC) -std=c11 -D_GNU_SOURCE -Isrc -Iinclude $(WARN) -g $(OPT) -ffp-contract=off -fno-math-errno \
+COMPILE = $(CC) -std=c11 -D_GNU_SOURCE -Isrc -Iinclude -I$(BUILD)/gen $(WARN) -g $(OPT) -ffp-contract=off -fno-math-errno \
           -fno-strict-aliasing -pthread $(SANITIZE) $(CFLAGS)
 say     = $(if $(V),,@echo "  $1 $@" &&)
 LIBS    = $(LDFLAGS) -luring -lpcre2-8 -ljansson -lxxhash -lm
@@ -58,6 +58,15 @@ $(BUILD)/stoker: $(call objects,cli) $(BUILD)/libserver.a $(ENGINE)
 $(BUILD)/obj/%.o: src/%.c Makefile | deps-check
 	@mkdir -p $(@D)
 	$(call say,cc) $(COMPILE) $(TIER) -MMD -MP -c -o $@ $<
+
+# The page at /: one document in a header, made by a tool that runs while we build.
+$(BUILD)/tools/page: tools/page.c src/base/sha256.c src/base/sha256.h | deps-check
+	@mkdir -p $(@D)
+	$(call say,cc) $(CC) -std=c11 -Isrc $(WARN) -O1 -o $@ tools/page.c src/base/sha256.c
+$(BUILD)/gen/server/page_data.h: $(BUILD)/tools/page $(wildcard src/server/page/*)
+	@mkdir -p $(@D)
+	$(call say,make) $< src/server/page/index.html >$@.part && mv $@.part $@
+$(BUILD)/obj/server/page.o: $(BUILD)/gen/server/page_data.h
 
 define layer_rule
 $(BUILD)/lib$1.a: $(call objects,$1)

@@ -481,6 +481,20 @@ struct stoker_slot {
 };
 int stoker_slots(struct stoker *s, struct stoker_slot *out, int n); /* out [n]; returns how many there are */
 
+/* What a layer is: what it keeps of a sequence (keys and values of all positions, of the last ones, compressed ones, or a state), and
+ * its experts. */
+enum stoker_layer_kind { STOKER_LAYER_FULL, STOKER_LAYER_WINDOW, STOKER_LAYER_COMPRESSED, STOKER_LAYER_RECURRENT };
+struct stoker_layer {
+    enum stoker_layer_kind kind;
+    uint64_t bytes;              /* in the file */
+    const char *type;            /* of its largest tensor: "q4_K" */
+    int n_expert, n_expert_used; /* 0, 0: dense */
+};
+int stoker_layers(const struct stoker *s, struct stoker_layer *out, int n); /* out [n]; returns how many there are */
+
+/* How often rows were sent to each expert of a layer since the engine was opened: out [n_expert of the layer]. */
+void stoker_expert_use(const struct stoker *s, int layer, uint64_t *out);
+
 /* Forget all prefixes, in memory and on disk, that no running sequence uses, before the next step. Returns their bytes. */
 uint64_t stoker_cache_clear(struct stoker *s);
 

@@ -36,21 +36,10 @@ static const struct {
     {"^output.", KIND_OUTPUT},
 };
 
-/* The N of "blk.N.", or -1; *rest is what follows, or the whole name. */
-static int layer_of(const char *name, const char **rest)
-{
-    int layer = -1, used = 0;
-    *rest = name;
-    if (sscanf(name, "blk.%5d.%n", &layer, &used) != 1 || used == 0 || layer < 0)
-        return -1;
-    *rest = name + used;
-    return layer;
-}
-
 enum tensor_kind kind_of(const char *name)
 {
     const char *rest;
-    layer_of(name, &rest);
+    gguf_layer_of(name, &rest);
     for (size_t i = 0; i < sizeof patterns / sizeof *patterns; i++) {
         const char *p = patterns[i].pattern;
         if (*p == '^' ? strncmp(rest, p + 1, strlen(p + 1)) == 0 : strstr(rest, p) != NULL)
@@ -121,7 +110,7 @@ static int by_layer(const void *a, const void *b)
 {
     const struct gguf_tensor *x = *(const struct gguf_tensor *const *)a, *y = *(const struct gguf_tensor *const *)b;
     const char *rest;
-    int lx = layer_of(x->name, &rest), ly = layer_of(y->name, &rest);
+    int lx = gguf_layer_of(x->name, &rest), ly = gguf_layer_of(y->name, &rest);
     return lx != ly ? (lx > ly) - (lx < ly) : strcmp(x->name, y->name);
 }
 
@@ -131,14 +120,14 @@ static void read_experts(struct anatomy *a, const struct gguf *g)
     const char *rest;
     size_t n = 0;
     for (uint64_t i = 0; bank && i < g->n_tensor; i++)
-        if (is_bank(&g->tensor[i]) && layer_of(g->tensor[i].name, &rest) >= 0)
+        if (is_bank(&g->tensor[i]) && gguf_layer_of(g->tensor[i].name, &rest) >= 0)
             bank[n++] = &g->tensor[i];
     if (n)
         qsort(bank, n, sizeof *bank, by_layer);
     for (size_t i = 0; i < n;) {
-        int layer = layer_of(bank[i]->name, &rest);
+        int layer = gguf_layer_of(bank[i]->name, &rest);
         struct expert_group l = {0};
-        for (; i < n && layer_of(bank[i]->name, &rest) == layer; i++)
+        for (; i < n && gguf_layer_of(bank[i]->name, &rest) == layer; i++)
             add_bank(a, &l, bank[i]);
         add_layer(a, &l, layer);
     }
@@ -165,7 +154,7 @@ void anatomy_of(struct anatomy *a, const struct gguf *g)
         const struct gguf_tensor *t = &g->tensor[i];
         enum tensor_kind k = kind_of(t->name);
         const char *rest;
-        int layer = layer_of(t->name, &rest);
+        int layer = gguf_layer_of(t->name, &rest);
         add(&a->all, t->n_bytes);
         add(&a->kind[k], t->n_bytes);
         add(&a->type[t->type], t->n_bytes);

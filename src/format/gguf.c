@@ -82,6 +82,16 @@ const struct gguf_tensor *gguf_tensor(const struct gguf *g, const char *name)
     return i ? &g->tensor[i - 1] : NULL;
 }
 
+int gguf_layer_of(const char *name, const char **rest)
+{
+    int layer = -1, used = 0;
+    *rest = name;
+    if (sscanf(name, "blk.%5d.%n", &layer, &used) != 1 || used == 0 || layer < 0)
+        return -1;
+    *rest = name + used;
+    return layer;
+}
+
 /* ---- files and parts ---------------------------------------------------------------------------------------------- */
 
 static int open_file(struct gguf_file *f, const char *path, struct arena *arena, struct error *err)

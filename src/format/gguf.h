@@ -94,6 +94,9 @@ void gguf_close(struct gguf *g);
 const struct gguf_value *gguf_find(const struct gguf *g, const char *key);
 const struct gguf_tensor *gguf_tensor(const struct gguf *g, const char *name);
 
+/* The N of a tensor's "blk.N.", or -1; *rest is what follows, or the whole name. */
+int gguf_layer_of(const char *name, const char **rest);
+
 /* A number of a key: 1 found, 0 absent, -1 present but of another kind or outside [min, max] (the sentence names all). Any
  * integer kind will do for u64; any integer or float kind for f64. */
 int gguf_u64(const struct gguf *g, const char *key, uint64_t min, uint64_t max, uint64_t *out, struct error *err);

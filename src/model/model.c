@@ -21,13 +21,29 @@ static int bind_ends(struct binder *b)
     return b->failed ? -1 : 0;
 }
 
+static int bind_layer(struct binder *b, int l)
+{
+    struct model *m = b->m;
+    size_t states = m->state_bytes;
+    int kinds[KV_KINDS];
+    for (int k = 0; k < KV_KINDS; k++)
+        kinds[k] = m->kv_layout[k].n_layer;
+    if (m->arch->bind(b, l, (char *)m->layer + (size_t)l * m->arch->layer_bytes) || b->failed)
+        return -1;
+    m->keeps[l] = m->state_bytes > states ? LAYER_KEEPS_STATE : LAYER_KEEPS_NOTHING;
+    for (int k = 0; k < KV_KINDS; k++)
+        if (m->kv_layout[k].n_layer > kinds[k])
+            m->keeps[l] = (uint8_t)k;
+    return 0;
+}
+
 static int bind_all(struct model *m, struct error *err)
 {
     struct binder b = {.m = m, .err = err};
     if (bind_ends(&b))
         return -1;
     for (int l = 0; l < m->p.n_layer && !b.failed; l++)
-        if (m->arch->bind(&b, l, (char *)m->layer + (size_t)l * m->arch->layer_bytes) || b.failed)
+        if (bind_layer(&b, l))
             return -1;
     return b.failed ? -1 : 0;
 }
@@ -71,7 +87,8 @@ static int allocate(struct model *m, struct error *err)
     m->layer = arena_array(&m->arena, n_layer, m->arch->layer_bytes);
     m->expert_layer = arena_array(&m->arena, n_layer, sizeof *m->expert_layer);
     m->rope_freq = arena_array(&m->arena, (size_t)m->p.rope.n_rot / 2, sizeof *m->rope_freq);
-    if (!m->weight || !m->layer || !m->expert_layer || !m->rope_freq)
+    m->keeps = arena_array(&m->arena, n_layer, sizeof *m->keeps);
+    if (!m->weight || !m->layer || !m->expert_layer || !m->rope_freq || !m->keeps)
         return error_set(err, ERR_MEMORY, "no memory for the description of the model");
     for (size_t l = 0; l < n_layer; l++)
         m->expert_layer[l] = (struct expert_layer){.layer = (int)l};

@@ -42,6 +42,9 @@ struct kv_layout {
     int n_layer, window;
 };
 
+/* What a layer keeps of a sequence: keys and values of a kind (enum kv_kind), or a state, or nothing. */
+enum layer_keeps { LAYER_KEEPS_STATE = KV_KINDS, LAYER_KEEPS_NOTHING };
+
 enum { MODEL_CALLS = 65 };
 
 struct model {
@@ -57,6 +60,7 @@ struct model {
     struct expert_layer *expert_layer;                /* [n_layer], n_expert 0 where dense */
     int n_moe_layer;
     struct kv_layout kv_layout[KV_KINDS];
+    uint8_t *keeps;      /* [n_layer] enum layer_keeps */
     size_t state_bytes;  /* recurrent state of a sequence, as laid out; 0: none */
     size_t state_floats; /* the numbers in it */
     double *rope_freq, rope_magnitude;

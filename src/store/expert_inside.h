@@ -59,6 +59,7 @@ struct expert_store {
     void *log_arg;
     struct reader_stats at_start;
     /* written by the engine thread, read by any */
+    _Atomic uint64_t *used; /* rows of each expert, in the order of the cache's tables */
     _Atomic uint64_t hits, misses, evictions, bytes_read, reads, failed, draining, wait_ns, early, early_used,
         early_waste;
 };

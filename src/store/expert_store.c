@@ -76,13 +76,21 @@ static int widest(const struct expert_layer *layer, int n_layer)
     return most;
 }
 
+static uint64_t expert_count(const struct expert_layer *layer, int n_layer)
+{
+    uint64_t n = 0;
+    for (int l = 0; l < n_layer; l++)
+        n += (uint64_t)layer[l].n_expert;
+    return n;
+}
+
 uint64_t store_table_bytes(const struct expert_layer *layer, int n_layer, int n_slot)
 {
     uint64_t n = (uint64_t)widest(layer, n_layer);
     return round_up(sizeof(struct expert_store), 64) + round_up((uint64_t)n_layer * sizeof *layer, 64) +
            round_up((uint64_t)n_layer * sizeof(int), 64) + round_up((uint64_t)n_slot * sizeof(struct slot), 64) +
            (2 * WAVES + 1) * round_up(n * 4, 64) + round_up(n * EXPERT_PARTS * sizeof(void *), 64) +
-           cache_bytes(layer, n_layer);
+           round_up(expert_count(layer, n_layer) * sizeof(uint64_t), 64) + cache_bytes(layer, n_layer);
 }
 
 /* Life */
@@ -114,7 +122,8 @@ static int make_tables(struct expert_store *st, const struct expert_layer *layer
     st->slot = arena_array(mem, (size_t)st->n_slot, sizeof *st->slot);
     st->batch = arena_array(mem, n * EXPERT_PARTS, sizeof *st->batch);
     st->order = arena_array(mem, n, sizeof *st->order);
-    int ok = copy && st->slot && st->batch && st->order;
+    st->used = arena_array(mem, expert_count(layer, st->n_layer), sizeof *st->used);
+    int ok = copy && st->slot && st->batch && st->order && st->used;
     for (int w = 0; w < WAVES; w++) {
         st->wave[w].slot = arena_array(mem, n, 4);
         st->wave[w].readable = arena_array(mem, n, 4);
@@ -123,6 +132,8 @@ static int make_tables(struct expert_store *st, const struct expert_layer *layer
     if (!ok || cache_create(&st->cache, layer, st->n_layer, class_of, mem) != 0)
         return -1;
     memcpy(copy, layer, (size_t)st->n_layer * sizeof *copy);
+    for (uint64_t i = 0; i < expert_count(layer, st->n_layer); i++)
+        atomic_init(&st->used[i], 0);
     st->layer = copy;
     return 0;
 }
@@ -233,11 +244,26 @@ static void hold_used(struct expert_store *st, const struct expert_uses *uses)
     }
 }
 
+static void count_uses(struct expert_store *st, int layer, const struct expert_uses *u)
+{
+    _Atomic uint64_t *used = st->used + st->cache.layer[layer].first;
+    for (int i = 0; i < u->n; i++)
+        count(&used[u->id[i]], (uint64_t)(u->row_start[i + 1] - u->row_start[i]));
+}
+
+void store_uses(const struct expert_store *st, int layer, uint64_t *out)
+{
+    const struct cache_layer *l = &st->cache.layer[layer];
+    for (int i = 0; i < l->n_expert; i++)
+        out[i] = atomic_load_explicit(&st->used[l->first + i], memory_order_relaxed);
+}
+
 int store_layer_begin(struct expert_store *st, int layer, const struct expert_uses *uses, struct expert_wave *out)
 {
     assert(layer >= 0 && layer < st->n_layer && st->layer[layer].n_expert > 0);
     cache_hold_none(&st->cache, st->turn);
     cache_age(&st->cache, layer, uses);
+    count_uses(st, layer, uses);
     store_poll(st);
     st->turn = layer;
     st->uses = uses;

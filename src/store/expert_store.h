@@ -134,6 +134,9 @@ struct store_stats {
     const char *backend;
 };
 
+/* How many rows have used each expert of a layer so far: out [n_expert]. Any thread. */
+void store_uses(const struct expert_store *st, int layer, uint64_t *out);
+
 /* Misses so far; engine thread. */
 uint64_t store_misses(const struct expert_store *st);
 

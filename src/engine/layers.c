@@ -1,0 +1,50 @@
+/* What an engine's model is made of, layer by layer, and how its experts are used: for those who want to see it. */
+#include "engine/engine.h"
+
+static enum stoker_layer_kind kind_of(const struct model *m, int l)
+{
+    switch (m->keeps[l]) {
+    case KV_WINDOW:
+        return STOKER_LAYER_WINDOW;
+    case KV_COMPRESSED:
+        return STOKER_LAYER_COMPRESSED;
+    case LAYER_KEEPS_STATE:
+        return STOKER_LAYER_RECURRENT;
+    default:
+        return STOKER_LAYER_FULL;
+    }
+}
+
+int stoker_layers(const struct stoker *s, struct stoker_layer *out, int n)
+{
+    const struct model *m = s->session->model;
+    const struct gguf *g = m->file;
+    uint64_t largest[PARAMS_MAX_LAYERS] = {0};
+    for (int l = 0; l < n && l < m->p.n_layer; l++) {
+        int n_expert = m->expert_layer[l].n_expert;
+        out[l] = (struct stoker_layer){.kind = kind_of(m, l),
+                                       .type = "",
+                                       .n_expert = n_expert,
+                                       .n_expert_used = n_expert ? m->p.n_expert_used : 0};
+    }
+    for (uint64_t i = 0; i < g->n_tensor; i++) {
+        const struct gguf_tensor *t = &g->tensor[i];
+        const char *rest;
+        int l = gguf_layer_of(t->name, &rest);
+        if (l < 0 || l >= n || l >= m->p.n_layer)
+            continue;
+        out[l].bytes += t->n_bytes;
+        if (t->n_bytes > largest[l]) {
+            largest[l] = t->n_bytes;
+            out[l].type = type_info(t->type)->name;
+        }
+    }
+    return m->p.n_layer;
+}
+
+void stoker_expert_use(const struct stoker *s, int layer, uint64_t *out)
+{
+    const struct model *m = s->session->model;
+    if (layer >= 0 && layer < m->p.n_layer && m->expert_layer[layer].n_expert)
+        store_uses(m->store, layer, out);
+}
