@@ -264,6 +264,14 @@ static void offer(struct closing *k, const struct places *l, int64_t more, struc
     }
 }
 
+static void allow_bytes(uint64_t bits[4], uint32_t low, uint32_t high)
+{
+    for (uint32_t w = low >> 6; w <= high >> 6; w++) {
+        uint32_t from = w == low >> 6 ? low & 63 : 0, to = w == high >> 6 ? high & 63 : 63;
+        bits[w] |= UINT64_MAX >> (63 - (to - from)) << from;
+    }
+}
+
 /* Only places that read: what is behind calls and empty steps was followed, others add nothing. */
 static void keep_readers(struct closing *k, struct places *l)
 {
@@ -275,8 +283,8 @@ static void keep_readers(struct closing *k, struct places *l)
         for (uint32_t e = g->first[l->p[i].state]; e < g->first[l->p[i].state + 1] && !covered; e++) {
             const struct edge *edge = &g->edge[e];
             reads |= edge->kind < EDGE_EMPTY && edge->kind != EDGE_CALL;
-            for (uint32_t c = edge->low; edge->kind == EDGE_BYTES && c <= edge->high; c++)
-                l->bytes[c >> 6] |= UINT64_C(1) << (c & 63);
+            if (edge->kind == EDGE_BYTES)
+                allow_bytes(l->bytes, edge->low, edge->high);
         }
         if (reads)
             l->p[n++] = l->p[i];

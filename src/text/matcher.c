@@ -22,10 +22,12 @@ int matcher_create(struct matcher *m, const struct grammar *g, size_t memory, st
 {
     *m = (struct matcher){.g = g};
     size_t used = 0;
-    size_t buckets = carve(&used, 3 * BUCKETS, sizeof(uint32_t)), resume = carve(&used, g->n_state, 4),
-           begin = carve(&used, g->n_rule, 4), stamp = carve(&used, g->n_state, 4), seen = carve(&used, g->n_state, 1),
+    size_t buckets = carve(&used, 3 * BUCKETS, sizeof(uint32_t)),
+           resume = carve(&used, g->n_state, sizeof(struct resume)), begin = carve(&used, g->n_rule, 4),
+           stamp = carve(&used, g->n_state, 4), seen = carve(&used, g->n_state, 1),
            stack = carve(&used, (size_t)g->n_state * 4 + 4, 4), list0 = carve(&used, g->n_state, 4),
            list1 = carve(&used, g->n_state, 4), config = carve(&used, MATCHER_CONFIGS, sizeof(struct config)),
+           slot = carve(&used, MATCHER_SLOTS, 4), slot_of = carve(&used, MATCHER_CONFIGS, 4),
            pending = carve(&used, MATCHER_CALLS, sizeof(struct pending)), word = used;
     m->room = (uint32_t)(memory / 8);
     m->bytes = used + (size_t)m->room * 8;
@@ -35,7 +37,7 @@ int matcher_create(struct matcher *m, const struct grammar *g, size_t memory, st
     m->reservation = base;
     for (int i = 0; i < 3; i++)
         m->bucket[i] = (uint32_t *)(base + buckets) + i * BUCKETS;
-    m->resume = (uint32_t *)(base + resume);
+    m->resume = (struct resume *)(base + resume);
     m->begin = (uint32_t *)(base + begin);
     m->stamp = (uint32_t *)(base + stamp);
     m->seen = (uint8_t *)(base + seen);
@@ -43,6 +45,8 @@ int matcher_create(struct matcher *m, const struct grammar *g, size_t memory, st
     m->list[0] = (uint32_t *)(base + list0);
     m->list[1] = (uint32_t *)(base + list1);
     m->config = (struct config *)(base + config);
+    m->slot = (uint32_t *)(base + slot);
+    m->slot_of = (uint32_t *)(base + slot_of);
     m->pending = (struct pending *)(base + pending);
     m->word = (uint64_t *)(base + word);
     m->used = 8; /* 0 is nobody's number */
@@ -302,6 +306,10 @@ void matcher_read(struct matcher *m, uint32_t states, uint8_t byte, int count, u
             return;
         }
     }
+    if (s->last[0] | s->last[1] && s->last_class == c && s->last_count == count) {
+        memcpy(out, s->last, sizeof s->last);
+        return;
+    }
     uint32_t top = 0;
     open_stack(m);
     for (uint32_t i = 0; i < s->n; i++)
@@ -311,6 +319,11 @@ void matcher_read(struct matcher *m, uint32_t states, uint8_t byte, int count, u
                 visit(m, edge->to, 0, &top);
         }
     close_stack(m, s->rule, top, count, out);
+    if (m->full)
+        return;
+    s->last_class = (uint8_t)c;
+    s->last_count = (uint8_t)count;
+    memcpy(s->last, out, sizeof s->last);
     if (memo) {
         memo[0] = out[0];
         memo[1] = out[1];

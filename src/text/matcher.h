@@ -17,7 +17,7 @@
 #include "text/grammar_inner.h"
 
 enum { SET_DEAD = 0 };
-enum { MATCHER_CONFIGS = 4096, MATCHER_CALLS = 1 << 15 };
+enum { MATCHER_CONFIGS = 4096, MATCHER_SLOTS = 2 * MATCHER_CONFIGS, MATCHER_CALLS = 1 << 15 };
 
 struct link {
     uint32_t frame, state, count;
@@ -45,6 +45,8 @@ struct states {
     uint32_t leaf;     /* tokens of a leaf's states: mask_leaf.c; 0 not known */
     uint32_t memo;     /* where the steps are remembered, two by class; 0 nowhere yet */
     uint8_t accepts, reads, calls, tokens;
+    uint8_t last_class, last_count; /* the step that was taken last, and where it led: a counted rule at many counts */
+    uint32_t last[2];               /* both 0: none was */
     struct alive alive;
     uint32_t state[];
 };
@@ -66,13 +68,16 @@ struct set {
 
 struct matcher {
     const struct grammar *g;
-    uint64_t *word;           /* the memory; numbers of things are offsets into it */
-    uint32_t used, room;      /* words */
-    uint32_t epoch;           /* number of collections */
-    int full;                 /* an operation ran out of memory or bounds: its result means nothing */
-    int ambiguous;            /* it was the bounds */
-    uint32_t *bucket[3];      /* frames, states, sets */
-    uint32_t *resume, *begin; /* [n_state], [n_rule]: states after a return, at the start; 0 not known */
+    uint64_t *word;      /* the memory; numbers of things are offsets into it */
+    uint32_t used, room; /* words */
+    uint32_t epoch;      /* number of collections */
+    int full;            /* an operation ran out of memory or bounds: its result means nothing */
+    int ambiguous;       /* it was the bounds */
+    uint32_t *bucket[3]; /* frames, states, sets */
+    struct resume {
+        uint32_t count, states[2]; /* what counters allow, states without and behind a tick; both 0: not known */
+    } * resume;                    /* [n_state] behind the last return to this state */
+    uint32_t *begin;               /* [n_rule] states at the start; 0 not known */
 
     /* scratch */
     uint32_t *stamp, generation;
@@ -80,6 +85,7 @@ struct matcher {
     uint32_t *stack, *list[2], n_list[2];
     struct config *config;
     uint32_t n_config;
+    uint32_t *slot, *slot_of; /* [MATCHER_SLOTS] hash table of config; [MATCHER_CONFIGS] where each of them is in it */
     struct pending {
         uint32_t rule;
         struct link link;

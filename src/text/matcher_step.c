@@ -15,17 +15,41 @@
 
 static void too_ambiguous(struct matcher *m) { m->full = m->ambiguous = 1; }
 
+/* Each configuration once. A slot holds one only if that one says so: old contents need no clearing. */
 static void add(struct matcher *m, uint32_t frame, uint32_t states, uint32_t count)
 {
     if (!states)
         return;
-    for (uint32_t i = 0; i < m->n_config; i++)
+    uint64_t h = frame * UINT64_C(0x9e3779b97f4a7c15) ^ states * UINT64_C(0xbf58476d1ce4e5b9) ^
+                 count * UINT64_C(0x94d049bb133111eb);
+    uint32_t at = (uint32_t)(h >> 40) % MATCHER_SLOTS;
+    for (;; at = (at + 1) % MATCHER_SLOTS) {
+        uint32_t i = m->slot[at];
+        if (i >= m->n_config || m->slot_of[i] != at)
+            break;
         if (m->config[i].states == states && m->config[i].frame == frame && m->config[i].count == count)
             return;
-    if (m->n_config == MATCHER_CONFIGS)
+    }
+    if (m->n_config == MATCHER_CONFIGS) {
         too_ambiguous(m);
-    else
-        m->config[m->n_config++] = (struct config){frame, states, count};
+        return;
+    }
+    m->slot[at] = m->n_config;
+    m->slot_of[m->n_config] = at;
+    m->config[m->n_config++] = (struct config){frame, states, count};
+}
+
+/* The states that a return to this one leads to, and those behind a tick. */
+static void behind(struct matcher *m, uint32_t state, int count, uint32_t out[2])
+{
+    struct resume *last = &m->resume[state];
+    if (!(last->states[0] | last->states[1]) || last->count != (uint32_t)count) {
+        matcher_closure(m, m->g->owner[state], &state, 1, count, last->states);
+        last->count = (uint32_t)count;
+    }
+    memcpy(out, last->states, sizeof last->states);
+    if (m->full) /* a part of it, maybe */
+        *last = (struct resume){0};
 }
 
 /* Behind a call: the state it returns to, with what follows without reading. */
@@ -35,17 +59,9 @@ static void resume(struct matcher *m, const struct link *l)
         m->accepting = 1;
         return;
     }
-    uint32_t rule = m->g->owner[l->state], out[2] = {0, 0};
-    const struct rule *r = &m->g->rule[rule];
-    if (r->counted) {
-        matcher_closure(m, rule, &l->state, 1, matcher_count(r, l->count), out);
-    } else {
-        if (!m->resume[l->state]) {
-            matcher_closure(m, rule, &l->state, 1, COUNT_FREE, out);
-            m->resume[l->state] = out[0];
-        }
-        out[0] = m->resume[l->state];
-    }
+    const struct rule *r = &m->g->rule[m->g->owner[l->state]];
+    uint32_t out[2];
+    behind(m, l->state, matcher_count(r, l->count), out);
     add(m, l->frame, out[0], l->count);
     if (out[1])
         add(m, l->frame, out[1], matcher_tick(r, l->count));
@@ -90,16 +106,13 @@ static void pend(struct matcher *m, uint32_t rule, struct link l)
 /* Nothing but the end of its rule comes behind this state. */
 static int only_returns(struct matcher *m, uint32_t q)
 {
-    uint32_t rule = m->g->owner[q], out[2];
-    if (m->g->rule[rule].counted)
+    uint32_t out[2];
+    if (m->g->rule[m->g->owner[q]].counted)
         return 0;
-    if (!m->resume[q]) {
-        matcher_closure(m, rule, &q, 1, COUNT_FREE, out);
-        m->resume[q] = out[0];
-    }
+    behind(m, q, COUNT_FREE, out);
     if (m->full)
         return 0;
-    const struct states *s = states_at(m, m->resume[q]);
+    const struct states *s = states_at(m, out[0]);
     return s->n == 1 && s->accepts;
 }
 
