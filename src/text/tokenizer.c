@@ -186,16 +186,64 @@ static int encode_raw(const struct tokenizer *t, struct workspace *w, const char
     return rc;
 }
 
+static int add_spelled(const struct tokenizer *t, int32_t id, struct token_list *out)
+{
+    size_t n = t->text.start[id + 1] - t->text.start[id];
+    char *bytes = malloc(n + 1);
+    if (!bytes)
+        return -1;
+    n = (t->model == MODEL_BPE ? bpe_piece : spm_piece)(t->text.bytes + t->text.start[id], n, bytes);
+    int rc = 0;
+    for (size_t i = 0; i < n && rc == 0; i++) {
+        int32_t choice[3] = {t->byte_token[(uint8_t)bytes[i]], t->unknown, -1}, *byte = choice;
+        while (*byte >= 0 && t->type[*byte] == TOKEN_CONTROL)
+            byte++;
+        rc = token_list_add(out, *byte);
+    }
+    free(bytes);
+    return rc;
+}
+
+/* Merges may end in a control token, in odd vocabularies. In a text of several authors it would be somebody's word for the
+ * template's: it is written in bytes. */
+static int spell_controls(const struct tokenizer *t, size_t from, struct token_list *out)
+{
+    size_t i = from;
+    while (i < out->n && t->type[out->id[i]] != TOKEN_CONTROL)
+        i++;
+    if (i == out->n)
+        return 0;
+    struct token_list spelled = {0};
+    int rc = 0;
+    for (size_t k = i; k < out->n && rc == 0; k++)
+        rc = t->type[out->id[k]] == TOKEN_CONTROL ? add_spelled(t, out->id[k], &spelled)
+                                                  : token_list_add(&spelled, out->id[k]);
+    out->n = i;
+    for (size_t k = 0; k < spelled.n && rc == 0; k++)
+        rc = token_list_add(out, spelled.id[k]);
+    token_list_free(&spelled);
+    return rc;
+}
+
+/* What is no special token. */
+static int encode_ordinary(const struct tokenizer *t, struct workspace *w, const char *text, size_t n,
+                           const struct special_marks *marks, struct token_list *out)
+{
+    size_t from = out->n;
+    return encode_raw(t, w, text, n, out) || (marks && spell_controls(t, from, out)) ? -1 : 0;
+}
+
 static int encode(const struct tokenizer *t, struct workspace *w, const char *text, size_t length,
-                  const struct special_cut *cut, size_t n_cut, struct token_list *out)
+                  const struct special_marks *marks, const struct special_cut *cut, size_t n_cut,
+                  struct token_list *out)
 {
     size_t at = 0;
     for (size_t i = 0; i < n_cut; i++) {
-        if (encode_raw(t, w, text + at, cut[i].start - at, out) != 0 || token_list_add(out, cut[i].id) != 0)
+        if (encode_ordinary(t, w, text + at, cut[i].start - at, marks, out) != 0 || token_list_add(out, cut[i].id) != 0)
             return -1;
         at = cut[i].end;
     }
-    return encode_raw(t, w, text + at, length - at, out);
+    return encode_ordinary(t, w, text + at, length - at, marks, out);
 }
 
 static int encode_text(const struct tokenizer *t, const char *text, size_t length, int add_special, int parse_special,
@@ -217,7 +265,7 @@ static int encode_text(const struct tokenizer *t, const char *text, size_t lengt
     if (rc == 0)
         rc = special_cuts(&t->special[parse_special != 0], text, length, marks, &cut, &n_cut);
     if (rc == 0)
-        rc = encode(t, w, text, length, cut, n_cut, out);
+        rc = encode(t, w, text, length, marks, cut, n_cut, out);
     if (rc == 0 && add_special && tokenizer_adds_bos(t) && out->n > first && out->id[first] == t->bos)
         log_line(LOG_WARN, "the text begins with the bos token that the vocabulary adds anyway: two are kept");
     if (rc == 0 && add_special && t->add_eos)

@@ -35,7 +35,7 @@ struct token_list {
 int tokenizer_encode(const struct tokenizer *t, const char *text, size_t length, int add_special, int parse_special,
                      struct token_list *out, struct error *err);
 /* The same without bos and eos for a text of several authors: mark [length] says who wrote each byte, reach [n_vocab] up to whom
- * a special token may be written; elsewhere its text is ordinary text. */
+ * a special token may be written; elsewhere its text is ordinary text, and ordinary text becomes no control token by merges. */
 int tokenizer_encode_marked(const struct tokenizer *t, const char *text, size_t length, const uint8_t *mark,
                             const uint8_t *reach, struct token_list *out, struct error *err);
 void token_list_free(struct token_list *l);

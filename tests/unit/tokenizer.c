@@ -502,6 +502,46 @@ static void test_roles(void **state)
     tokenizer_destroy(t);
 }
 
+/* Vocabularies in which merges, or scores, end in a control token: a text of several authors spells it all the same. */
+static void test_control_by_merges(void **state)
+{
+    (void)state;
+    static const char *const models[] = {"gpt2", "llama"};
+    static const char text[] = "x<!>y";
+    for (int i = 0; i < 2; i++) {
+        static struct small_vocab v;
+        struct tokenizer *t;
+        struct error err = {0};
+        small_begin(&v, models[i]);
+        small_add(&v, "<!", TOKEN_NORMAL, 1);
+        v.unknown = small_add(&v, "<unk>", TOKEN_UNKNOWN, 0);
+        int end = small_add(&v, "<!>", TOKEN_CONTROL, 2);
+        small_merge(&v, "< !");
+        small_merge(&v, "<! >");
+        assert_int_equal(small_load(&v, &t, &err), 0);
+        struct token_list plain = encode(t, text, 5, 0, 0), marked = {0};
+        uint8_t mark[5], *reach = calloc((size_t)tokenizer_n_vocab(t), 1);
+        memset(mark, 1, sizeof mark);
+        assert_int_equal(tokenizer_encode_marked(t, text, 5, mark, reach, &marked, &err), 0);
+        int found = 0;
+        for (size_t k = 0; k < plain.n; k++)
+            found += plain.id[k] == end;
+        assert_int_equal(found, 1); /* what the definition says of one author's text */
+        for (size_t k = 0; k < marked.n; k++)
+            assert_int_not_equal(marked.id[k], end);
+        size_t n, n_plain;
+        char *got = decode(t, &marked, 1, 1, &n), *want = decode(t, &plain, 1, 1, &n_plain);
+        assert_int_equal(n, n_plain);
+        assert_memory_equal(got, want, n);
+        free(got);
+        free(want);
+        free(reach);
+        token_list_free(&plain);
+        token_list_free(&marked);
+        tokenizer_destroy(t);
+    }
+}
+
 /* What the plan counts, for the largest vocabulary at hand. */
 static void test_memory(void **state)
 {
@@ -522,11 +562,21 @@ static void test_memory(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_ember),         cmocka_unit_test(test_round_trip), cmocka_unit_test(test_special_cuts),
-        cmocka_unit_test(test_phi3_swallows), cmocka_unit_test(test_merges),     cmocka_unit_test(test_ignore_merges),
-        cmocka_unit_test(test_spm),           cmocka_unit_test(test_gemma4),     cmocka_unit_test(test_decode_only),
-        cmocka_unit_test(test_threads),       cmocka_unit_test(test_long_runs),  cmocka_unit_test(test_refusals),
-        cmocka_unit_test(test_roles),         cmocka_unit_test(test_memory),
+        cmocka_unit_test(test_ember),
+        cmocka_unit_test(test_round_trip),
+        cmocka_unit_test(test_special_cuts),
+        cmocka_unit_test(test_phi3_swallows),
+        cmocka_unit_test(test_merges),
+        cmocka_unit_test(test_ignore_merges),
+        cmocka_unit_test(test_spm),
+        cmocka_unit_test(test_gemma4),
+        cmocka_unit_test(test_decode_only),
+        cmocka_unit_test(test_threads),
+        cmocka_unit_test(test_long_runs),
+        cmocka_unit_test(test_refusals),
+        cmocka_unit_test(test_roles),
+        cmocka_unit_test(test_memory),
+        cmocka_unit_test(test_control_by_merges),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
