@@ -1,8 +1,10 @@
-/* GET /stoker/model: see anatomy.h. */
-#include "server/anatomy.h"
-
+/* GET /stoker/model, the model as one can look at it:
+ *
+ *     {"arch", "layers": [{"index", "kind": "moe" or "dense", "attention": "full", "window", "compressed" or "recurrent", "type",
+ *       "bytes", "experts", "experts_used", "use": [how often each expert was used since the start]}]} */
 #include "server/http.h"
 #include "server/json.h"
+#include "server/own.h"
 #include "server/server.h"
 
 #include <inttypes.h>

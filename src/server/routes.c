@@ -2,11 +2,13 @@
 #include "server/routes.h"
 #include "server/json.h"
 #include "server/own.h"
+#include "server/page.h"
 
 #include <stdio.h>
 #include <string.h>
 
 static const struct route routes[] = {
+    {"GET", "/", page_handle, ROUTE_OPEN | ROUTE_EARLY},
     {"GET", "/health", own_health, ROUTE_OPEN},
     {"GET", "/props", own_props, 0},
     {"GET", "/slots", own_slots, 0},
