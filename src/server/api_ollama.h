@@ -9,6 +9,5 @@ void ollama_models(struct http_exchange *x); /* /api/tags and /api/ps: there is 
 void ollama_show(struct http_exchange *x);
 void ollama_chat(struct http_exchange *x);
 void ollama_generate(struct http_exchange *x);
-void ollama_not_served(struct http_exchange *x); /* pull, create, push, copy, delete, embed */
 
 #endif

@@ -1,5 +1,7 @@
 /* Routes and how their errors look: see routes.h. */
 #include "server/routes.h"
+#include "server/api_anthropic.h"
+#include "server/api_ollama.h"
 #include "server/json.h"
 #include "server/own.h"
 #include "server/page.h"
@@ -18,6 +20,14 @@ static const struct route routes[] = {
     {"POST", "/apply-template", own_apply_template, 0},
     {"GET", "/v1/models", own_models, 0},
     {"GET", "/v1/models/*", own_model, 0},
+    {"POST", "/v1/messages", anthropic_messages, 0},
+    {"POST", "/v1/messages/count_tokens", anthropic_count_tokens, 0},
+    {"GET", "/api/version", ollama_version, 0},
+    {"GET", "/api/tags", ollama_models, 0},
+    {"GET", "/api/ps", ollama_models, 0},
+    {"POST", "/api/show", ollama_show, 0},
+    {"POST", "/api/chat", ollama_chat, 0},
+    {"POST", "/api/generate", ollama_generate, 0},
     {"GET", "/stoker/stats", own_stats, 0},
     {"GET", "/stoker/events", own_events, 0},
     {"GET", "/stoker/plan", own_plan, 0},

@@ -1,0 +1,490 @@
+/* A body of Anthropic's Messages as a body of OpenAI's chat, which the rest of the server understands.
+ *
+ *     system           the first message                    tools            functions; typed server tools are left out
+ *     text blocks      text parts                           tool_choice      any -> required, tool -> that function
+ *     tool_use         tool_calls of the message            stop_sequences   stop
+ *     tool_result      a message of role tool, in front of  thinking         enable_thinking
+ *                      what else the user's message says    output_config    response_format, reasoning_effort
+ *     thinking         reasoning_content
+ *
+ * Here is checked what has another name or form there, under the name that it has here; fields of the same name are handed over as they
+ * came. Values are shared with the body, not copied. */
+#include "server/anthropic_request.h"
+
+#include "server/wish.h"
+
+#include <string.h>
+
+struct conversion {
+    json_t *chat, *messages; /* messages: of chat */
+    json_t *uses;            /* an object: ids of the tool_use blocks so far */
+    json_t *ignored;
+    struct refusal *r;
+};
+
+static int is_type(const json_t *block, const char *type)
+{
+    const char *t = json_string_value(json_object_get(block, "type"));
+    return t && strcmp(t, type) == 0;
+}
+
+static int is_picture(const json_t *block) { return is_type(block, "image") || is_type(block, "document"); }
+
+static int no_memory(struct refusal *r) { return refuse(r, 500, NULL, NULL, "no memory for the request"); }
+
+/* Every value that is made goes through here or put(): a NULL value is lost memory. The value is taken. */
+static int add(struct conversion *c, json_t *array, json_t *value)
+{
+    return json_array_append_new(array, value) ? no_memory(c->r) : 0;
+}
+
+static int put(struct conversion *c, json_t *object, const char *key, json_t *value)
+{
+    return json_object_set_new(object, key, value) ? no_memory(c->r) : 0;
+}
+
+/* ---- content ------------------------------------------------------------------------------------------------------------- */
+
+static json_t *text_part(json_t *text) { return json_pack("{s:s, s:O}", "type", "text", "text", text); }
+
+/* A text block as a part. */
+static int add_text(struct conversion *c, json_t *parts, const json_t *block, const struct json_at *at)
+{
+    const char *text;
+    size_t n;
+    int there = json_get_text(block, at, "text", &text, &n, c->r);
+    if (there <= 0)
+        return there < 0 ? -1 : json_missing(c->r, at, "text");
+    return add(c, parts, text_part(json_object_get(block, "text")));
+}
+
+/* A text, or text blocks as parts; pictures as a remark where they may be. *out: a new reference. */
+static int read_texts(struct conversion *c, json_t *content, const struct json_at *at, int pictures, json_t **out)
+{
+    json_t *block;
+    size_t i;
+    *out = NULL;
+    if (json_is_string(content)) {
+        *out = json_incref(content);
+        return 0;
+    }
+    if (!json_is_array(content))
+        return json_refuse(c->r, "invalid_type", at, NULL, "must be a string or an array of blocks, not %s",
+                           json_kind(content));
+    json_t *parts = json_array();
+    json_array_foreach(content, i, block)
+    {
+        struct json_at place = {at, NULL, i};
+        if (is_type(block, "text"))
+            add_text(c, parts, block, &place);
+        else if (pictures && is_picture(block))
+            add(c, parts, json_pack("{s:s, s:s}", "type", "text", "text", "[image omitted]"));
+        else
+            json_refuse(c->r, "unsupported", &place, NULL, "must be a text block");
+    }
+    if (!parts || c->r->status) {
+        json_decref(parts);
+        return parts ? -1 : no_memory(c->r);
+    }
+    *out = parts;
+    return 0;
+}
+
+static int add_message(struct conversion *c, const char *role, json_t *content)
+{
+    return add(c, c->messages, json_pack("{s:s, s:o}", "role", role, "content", content));
+}
+
+static int read_system(struct conversion *c, json_t *content, const struct json_at *at)
+{
+    json_t *texts;
+    if (read_texts(c, content, at, 0, &texts) != 0)
+        return -1;
+    return add_message(c, "system", texts);
+}
+
+/* ---- blocks of a turn ------------------------------------------------------------------------------------------------------ */
+
+/* A message of role tool. */
+static int read_tool_result(struct conversion *c, const json_t *block, const struct json_at *at)
+{
+    struct json_at place = {at, "content", 0};
+    const char *id;
+    size_t n;
+    int is_error = 0, there = json_get_text(block, at, "tool_use_id", &id, &n, c->r);
+    json_t *content = json_get(block, "content"), *texts = NULL;
+    if (there <= 0)
+        return there < 0 ? -1 : json_missing(c->r, at, "tool_use_id");
+    if (!json_object_get(c->uses, id))
+        return json_refuse(c->r, "invalid_value", at, "tool_use_id", "names no tool_use block of an earlier message");
+    if (json_get_bool(block, at, "is_error", &is_error, c->r) < 0)
+        return -1;
+    if (content ? read_texts(c, content, &place, 1, &texts) != 0 : !(texts = json_string("")))
+        return content ? -1 : no_memory(c->r);
+    return add(c, c->messages,
+               json_pack("{s:s, s:O, s:o}", "role", "tool", "tool_call_id", json_object_get(block, "tool_use_id"),
+                         "content", texts));
+}
+
+/* Calls with their arguments as text, which is how chats have them. */
+static int read_tool_use(struct conversion *c, json_t *calls, const json_t *block, const struct json_at *at)
+{
+    const char *id, *name;
+    size_t n;
+    const json_t *input = NULL;
+    int has_id = json_get_text(block, at, "id", &id, &n, c->r);
+    int has_name = has_id < 0 ? -1 : json_get_text(block, at, "name", &name, &n, c->r);
+    int has_input = has_name < 0 ? -1 : json_get_object(block, at, "input", &input, c->r);
+    if (has_input < 0)
+        return -1;
+    if (!has_id || !has_name || !has_input)
+        return json_missing(c->r, at, !has_id ? "id" : !has_name ? "name" : "input");
+    if (json_object_get(c->uses, id))
+        return json_refuse(c->r, "invalid_value", at, "id", "is the id of an earlier tool_use block");
+    struct out text = {0};
+    out_spaced(&text, input);
+    json_t *arguments = text.failed ? NULL : json_stringn(text.text, text.n);
+    out_free(&text);
+    if (put(c, c->uses, id, json_true()) != 0)
+        return -1;
+    return add(c, calls,
+               json_pack("{s:O, s:s, s:{s:O, s:o}}", "id", json_object_get(block, "id"), "type", "function", "function",
+                         "name", json_object_get(block, "name"), "arguments", arguments));
+}
+
+static int read_thinking(struct conversion *c, struct out *reasoning, const json_t *block, const struct json_at *at)
+{
+    const char *text;
+    size_t n;
+    int there = json_get_text(block, at, "thinking", &text, &n, c->r);
+    if (there <= 0)
+        return there < 0 ? -1 : json_missing(c->r, at, "thinking");
+    if (reasoning->n)
+        out_bytes(reasoning, "\n", 1);
+    out_bytes(reasoning, text, n);
+    return 0;
+}
+
+/* ---- messages -------------------------------------------------------------------------------------------------------------- */
+
+static int unknown_block(struct conversion *c, const json_t *block, const struct json_at *at, const char *allowed)
+{
+    if (is_picture(block))
+        return json_refuse(c->r, "unsupported", at, NULL, "is an %s block; this model reads text only",
+                           json_string_value(json_object_get(block, "type")));
+    if (!json_is_object(block))
+        return json_refuse(c->r, "invalid_type", at, NULL, "must be an object, not %s", json_kind(block));
+    return json_refuse(c->r, "unsupported", at, "type", "must be %s", allowed);
+}
+
+/* Results first: they belong to the calls of the message before. */
+static int read_user(struct conversion *c, json_t *content, const struct json_at *at)
+{
+    json_t *parts = json_array(), *block;
+    size_t i, results = 0;
+    json_array_foreach(content, i, block)
+    {
+        struct json_at place = {at, NULL, i};
+        if (is_type(block, "text"))
+            add_text(c, parts, block, &place);
+        else if (is_type(block, "tool_result"))
+            results += read_tool_result(c, block, &place) == 0;
+        else
+            unknown_block(c, block, &place, "text or tool_result");
+    }
+    if (!parts || c->r->status || (results && json_array_size(parts) == 0)) {
+        json_decref(parts);
+        return !parts ? no_memory(c->r) : c->r->status ? -1 : 0;
+    }
+    return add_message(c, "user", parts);
+}
+
+static int read_assistant(struct conversion *c, json_t *content, const struct json_at *at)
+{
+    json_t *parts = json_array(), *calls = json_array(), *block;
+    struct out reasoning = {0};
+    size_t i;
+    json_array_foreach(content, i, block)
+    {
+        struct json_at place = {at, NULL, i};
+        if (is_type(block, "text"))
+            add_text(c, parts, block, &place);
+        else if (is_type(block, "tool_use"))
+            read_tool_use(c, calls, block, &place);
+        else if (is_type(block, "thinking"))
+            read_thinking(c, &reasoning, block, &place);
+        else if (!is_type(block, "redacted_thinking"))
+            unknown_block(c, block, &place, "text, tool_use, thinking or redacted_thinking");
+    }
+    json_t *m = json_pack("{s:s}", "role", "assistant");
+    if (json_array_size(parts))
+        put(c, m, "content", json_incref(parts));
+    else
+        put(c, m, "content", json_array_size(calls) ? json_null() : json_string(""));
+    if (json_array_size(calls))
+        put(c, m, "tool_calls", json_incref(calls));
+    if (reasoning.n)
+        put(c, m, "reasoning_content", reasoning.failed ? NULL : json_stringn(reasoning.text, reasoning.n));
+    add(c, c->messages, m);
+    out_free(&reasoning);
+    json_decref(parts);
+    json_decref(calls);
+    return c->r->status ? -1 : 0;
+}
+
+static int read_message(struct conversion *c, json_t *message, const struct json_at *at)
+{
+    static const char *const roles[] = {"user", "assistant", "system"};
+    struct json_at place = {at, "content", 0};
+    int role;
+    if (!json_is_object(message))
+        return json_refuse(c->r, "invalid_type", at, NULL, "must be an object, not %s", json_kind(message));
+    int there = json_get_word(message, at, "role", roles, 3, &role, c->r);
+    if (there <= 0)
+        return there < 0 ? -1 : json_missing(c->r, at, "role");
+    json_t *content = json_get(message, "content");
+    if (!content)
+        return json_missing(c->r, at, "content");
+    if (json_is_string(content))
+        return add_message(c, roles[role], json_incref(content));
+    if (!json_is_array(content))
+        return json_refuse(c->r, "invalid_type", &place, NULL, "must be a string or an array of blocks, not %s",
+                           json_kind(content));
+    return role == 0   ? read_user(c, content, &place)
+           : role == 1 ? read_assistant(c, content, &place)
+                       : read_system(c, content, &place);
+}
+
+static int read_messages(struct conversion *c, const json_t *body)
+{
+    static const struct json_at system_at = {NULL, "system", 0}, at = {NULL, "messages", 0};
+    const json_t *list;
+    json_t *system = json_get(body, "system"), *message;
+    size_t i;
+    if (system && read_system(c, system, &system_at) != 0)
+        return -1;
+    int there = json_get_array(body, NULL, "messages", &list, c->r);
+    if (there <= 0)
+        return there < 0 ? -1 : json_missing(c->r, NULL, "messages");
+    if (json_array_size(list) == 0 || json_array_size(list) > WISH_MESSAGES)
+        return json_refuse(c->r, "invalid_value", NULL, "messages", "must hold 1 to %d messages, not %zu",
+                           WISH_MESSAGES, json_array_size(list));
+    json_array_foreach(list, i, message)
+    {
+        struct json_at place = {&at, NULL, i};
+        if (read_message(c, message, &place) != 0)
+            return -1;
+    }
+    return 0;
+}
+
+/* ---- tools ----------------------------------------------------------------------------------------------------------------- */
+
+/* One tool as a function, or its type among the ignored ones. names: those so far. */
+static int read_tool(struct conversion *c, json_t *functions, json_t *names, const json_t *tool,
+                     const struct json_at *at)
+{
+    const char *name, *type = NULL;
+    size_t n;
+    const json_t *schema = NULL;
+    int strict;
+    if (!json_is_object(tool))
+        return json_refuse(c->r, "invalid_type", at, NULL, "must be an object, not %s", json_kind(tool));
+    if (json_get_text(tool, at, "type", &type, &n, c->r) < 0)
+        return -1;
+    if (type && strcmp(type, "custom") != 0)
+        return add(c, c->ignored, json_incref(json_object_get(tool, "type")));
+    int has_name = json_get_text(tool, at, "name", &name, &n, c->r);
+    int has_schema = has_name < 0 ? -1 : json_get_object(tool, at, "input_schema", &schema, c->r);
+    if (has_schema < 0 || json_get_text(tool, at, "description", &type, &n, c->r) < 0 ||
+        json_get_bool(tool, at, "strict", &strict, c->r) < 0)
+        return -1;
+    if (!has_name || !has_schema)
+        return json_missing(c->r, at, has_name ? "input_schema" : "name");
+    if (json_object_get(names, name))
+        return json_refuse(c->r, "invalid_value", at, "name", "is the name of an earlier tool");
+    json_t *function = json_pack("{s:O, s:O}", "name", json_object_get(tool, "name"), "parameters", schema);
+    static const char *const same[] = {"description", "strict"};
+    for (size_t i = 0; i < 2; i++)
+        if (json_get(tool, same[i]))
+            put(c, function, same[i], json_incref(json_get(tool, same[i])));
+    if (put(c, names, name, json_true()) != 0) {
+        json_decref(function);
+        return -1;
+    }
+    return add(c, functions, json_pack("{s:s, s:o}", "type", "function", "function", function));
+}
+
+static int read_tools(struct conversion *c, const json_t *body)
+{
+    static const struct json_at at = {NULL, "tools", 0};
+    const json_t *list;
+    json_t *tool;
+    size_t i;
+    int there = json_get_array(body, NULL, "tools", &list, c->r);
+    if (there <= 0)
+        return there;
+    json_t *functions = json_array(), *names = json_object();
+    json_array_foreach(list, i, tool)
+    {
+        struct json_at place = {&at, NULL, i};
+        if (read_tool(c, functions, names, tool, &place) != 0)
+            break;
+    }
+    if (json_array_size(functions))
+        put(c, c->chat, "tools", json_incref(functions));
+    json_decref(functions);
+    json_decref(names);
+    return c->r->status ? -1 : 0;
+}
+
+static int has_tool(const struct conversion *c, const char *name)
+{
+    json_t *tool;
+    size_t i;
+    json_array_foreach(json_object_get(c->chat, "tools"), i, tool)
+    {
+        const char *its = json_string_value(json_object_get(json_object_get(tool, "function"), "name"));
+        if (its && strcmp(its, name) == 0)
+            return 1;
+    }
+    return 0;
+}
+
+static int read_tool_choice(struct conversion *c, const json_t *body)
+{
+    static const struct json_at at = {NULL, "tool_choice", 0};
+    static const char *const types[] = {"auto", "any", "tool", "none"}, *const words[] = {"auto", "required", "",
+                                                                                          "none"};
+    const json_t *choice;
+    const char *name;
+    size_t n;
+    int type, alone = 0, there = json_get_object(body, NULL, "tool_choice", &choice, c->r);
+    if (there <= 0)
+        return there;
+    if ((there = json_get_word(choice, &at, "type", types, 4, &type, c->r)) <= 0)
+        return there < 0 ? -1 : json_missing(c->r, &at, "type");
+    if (json_get_bool(choice, &at, "disable_parallel_tool_use", &alone, c->r) < 0)
+        return -1;
+    if (alone)
+        put(c, c->chat, "parallel_tool_calls", json_false());
+    if (type == 1 && !json_object_get(c->chat, "tools"))
+        return json_refuse(c->r, "invalid_value", &at, "type", "any needs tools");
+    if (type != 2)
+        return put(c, c->chat, "tool_choice", json_string(words[type]));
+    if ((there = json_get_text(choice, &at, "name", &name, &n, c->r)) <= 0)
+        return there < 0 ? -1 : json_missing(c->r, &at, "name");
+    if (!has_tool(c, name))
+        return json_refuse(c->r, "invalid_value", &at, "name", "names none of the tools");
+    return put(c, c->chat, "tool_choice",
+               json_pack("{s:s, s:{s:O}}", "type", "function", "function", "name", json_object_get(choice, "name")));
+}
+
+/* ---- the rest -------------------------------------------------------------------------------------------------------------- */
+
+/* Without the field a client expects no thinking. */
+static int read_thinking_mode(struct conversion *c, const json_t *body)
+{
+    static const struct json_at at = {NULL, "thinking", 0};
+    static const char *const types[] = {"disabled", "enabled", "adaptive"};
+    const json_t *thinking;
+    int64_t budget;
+    int type = 0, there = json_get_object(body, NULL, "thinking", &thinking, c->r);
+    if (there < 0)
+        return -1;
+    if (there && (there = json_get_word(thinking, &at, "type", types, 3, &type, c->r)) <= 0)
+        return there < 0 ? -1 : json_missing(c->r, &at, "type");
+    if (there && json_get_int(thinking, &at, "budget_tokens", 1, INT32_MAX, &budget, c->r) < 0)
+        return -1;
+    return put(c, c->chat, "enable_thinking", json_boolean(type));
+}
+
+static int read_format(struct conversion *c, const json_t *format, const struct json_at *at)
+{
+    static const char *const types[] = {"json_schema"};
+    const json_t *schema;
+    int type, there = json_get_word(format, at, "type", types, 1, &type, c->r);
+    if (there <= 0)
+        return there < 0 ? -1 : json_missing(c->r, at, "type");
+    if ((there = json_get_object(format, at, "schema", &schema, c->r)) <= 0)
+        return there < 0 ? -1 : json_missing(c->r, at, "schema");
+    return put(
+        c, c->chat, "response_format",
+        json_pack("{s:s, s:{s:s, s:O}}", "type", "json_schema", "json_schema", "name", "output", "schema", schema));
+}
+
+/* output_config.format, formerly output_format; of the efforts those that templates know. */
+static int read_output(struct conversion *c, const json_t *body)
+{
+    static const struct json_at at = {NULL, "output_config", 0}, new = {&at, "format", 0},
+                                old = {NULL, "output_format", 0};
+    static const char *const efforts[] = {"low", "medium", "high", "xhigh", "max"};
+    const json_t *config = NULL, *format = NULL;
+    int effort, there = 0;
+    if (json_get_object(body, NULL, "output_config", &config, c->r) < 0)
+        return -1;
+    if (config && (there = json_get_word(config, &at, "effort", efforts, 5, &effort, c->r)) < 0)
+        return -1;
+    if (there)
+        put(c, c->chat, "reasoning_effort", json_string(efforts[effort > 2 ? 2 : effort]));
+    there = config ? json_get_object(config, &at, "format", &format, c->r) : 0;
+    if (there)
+        return there < 0 ? -1 : read_format(c, format, &new);
+    there = json_get_object(body, NULL, "output_format", &format, c->r);
+    return there <= 0 ? there : read_format(c, format, &old);
+}
+
+static int read_stops(struct conversion *c, const json_t *body)
+{
+    static const struct json_at at = {NULL, "stop_sequences", 0};
+    const json_t *list;
+    json_t *text;
+    size_t i;
+    int there = json_get_array(body, NULL, "stop_sequences", &list, c->r);
+    if (there <= 0)
+        return there;
+    if (json_array_size(list) > WISH_STOPS)
+        return json_refuse(c->r, "invalid_value", NULL, "stop_sequences", "may hold %d strings, not %zu", WISH_STOPS,
+                           json_array_size(list));
+    json_array_foreach(list, i, text)
+    {
+        struct json_at place = {&at, NULL, i};
+        size_t n = json_string_length(text);
+        if (!json_is_string(text))
+            return json_refuse(c->r, "invalid_type", &place, NULL, "must be a string, not %s", json_kind(text));
+        if (n == 0 || n > WISH_STOP_BYTES)
+            return json_refuse(c->r, "invalid_value", &place, NULL, "must have 1 to %d bytes, not %zu", WISH_STOP_BYTES,
+                               n);
+    }
+    return json_array_size(list) ? put(c, c->chat, "stop", json_incref((json_t *)list)) : 0;
+}
+
+static int read_same(struct conversion *c, const json_t *body, int counting)
+{
+    static const char *const same[] = {"max_tokens", "temperature", "top_p", "top_k", "stream"};
+    if (!counting && !json_get(body, "max_tokens"))
+        return json_missing(c->r, NULL, "max_tokens");
+    for (size_t i = 0; i < sizeof same / sizeof *same; i++)
+        if (json_get(body, same[i]) && put(c, c->chat, same[i], json_incref(json_get(body, same[i]))) != 0)
+            return -1;
+    return 0;
+}
+
+int anthropic_request_read(struct anthropic_request *a, const json_t *body, int counting, struct refusal *r)
+{
+    json_t *chat = json_object(), *messages = json_array(), *uses = json_object(), *ignored = json_array();
+    struct conversion c = {chat, messages, uses, ignored, r};
+    *a = (struct anthropic_request){chat, ignored};
+    int rc = put(&c, chat, "messages", messages);
+    rc = rc || read_messages(&c, body) || read_tools(&c, body) || read_tool_choice(&c, body) ||
+         read_thinking_mode(&c, body) || read_output(&c, body) || read_stops(&c, body) || read_same(&c, body, counting);
+    json_decref(uses);
+    return rc || r->status ? -1 : 0;
+}
+
+void anthropic_request_free(struct anthropic_request *a)
+{
+    json_decref(a->chat);
+    json_decref(a->ignored);
+    *a = (struct anthropic_request){0};
+}
