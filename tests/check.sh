@@ -38,6 +38,7 @@ tool_calls_model -
 schema_cases   $shared/schema_cases                 --walks 100 $shared/schema_cases
 jinja          $shared/spec/jinja_cases.json        $shared/spec/jinja_cases.json
 templates      $shared/templates                    $shared/templates
+injection      -
 "
 
 # No test may take longer (seconds): the slowest one needs a minute with sanitizers on two cores.
