@@ -190,7 +190,7 @@ static void on_piece(void *arg, const struct stoker_piece *p)
 {
     struct task *t = arg;
     struct choice *c = t->choice;
-    int told = t->run->a.wish->stream && !t->run->failed;
+    int told = (t->run->a.wish->stream || t->run->say->told_whole) && !t->run->failed;
     if (p->kind == STOKER_PIECE_REASONING) {
         c->n_reasoning += c->n_generated - t->mark;
         t->run->a.n_reasoning += c->n_generated - t->mark;
@@ -539,6 +539,7 @@ static void speak_last(struct run *run)
         send(run);
         http_stream_end(a->http);
     } else {
+        a->out.n = 0;
         run->say->whole(a);
         http_answer_json(a->http, &a->out);
     }

@@ -9,7 +9,7 @@
  *
  *     stream     begin  (reasoning | content | call (arguments)* call_end | progress | silence)*  choice_end, for each choice  end
  *                ... failure instead, at any place behind begin or silence: then nothing more
- *     whole      whole, alone
+ *     whole      whole, alone (but see told_whole)
  *
  * Callbacks write into a->out; the core sends it when there is nothing more to take from the engine. They run in the exchange's
  * thread, one at a time; choices may be told in any mixture. */
@@ -75,7 +75,8 @@ struct answer {
 
 /* A dialect's side. Those marked * may be NULL. */
 struct dialect_events {
-    const char *stream_type;            /* "text/event-stream" */
+    const char *stream_type; /* "text/event-stream" */
+    int told_whole;          /* pieces are told in whole answers too, for their order; what is written then is lost */
     void (*begin)(struct answer *a);    /* the prompt is being read */
     void (*progress)(struct answer *a); /* * prompt rows done; only if the wish wants it */
     void (*reasoning)(struct answer *a, struct choice *c, const char *text, size_t n);
