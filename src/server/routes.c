@@ -2,6 +2,7 @@
 #include "server/routes.h"
 #include "server/api_anthropic.h"
 #include "server/api_ollama.h"
+#include "server/api_openai.h"
 #include "server/json.h"
 #include "server/own.h"
 #include "server/page.h"
@@ -20,6 +21,9 @@ static const struct route routes[] = {
     {"POST", "/apply-template", own_apply_template, 0},
     {"GET", "/v1/models", own_models, 0},
     {"GET", "/v1/models/*", own_model, 0},
+    {"POST", "/v1/chat/completions", openai_chat, 0},
+    {"POST", "/v1/completions", openai_completions, 0},
+    {"POST", "/v1/responses", openai_responses, 0},
     {"POST", "/v1/messages", anthropic_messages, 0},
     {"POST", "/v1/messages/count_tokens", anthropic_count_tokens, 0},
     {"GET", "/api/version", ollama_version, 0},
