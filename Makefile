@@ -53,7 +53,7 @@ PARALLEL = $(if $(filter -j%,$(MAKEFLAGS)),,-j$(shell nproc))
 all: $(BUILD)/stoker $(EXAMPLES)
 
 $(BUILD)/stoker: $(call objects,cli) $(BUILD)/libserver.a $(ENGINE)
-	$(call say,link) $(CC) -pthread $(SAN) -o $@ $^ $(LIBS)
+	$(call say,link) $(CC) -pthread $(SAN) -o $@ $^ $(LIBS) -ledit
 
 $(BUILD)/obj/%.o: src/%.c Makefile | deps-check
 	@mkdir -p $(@D)

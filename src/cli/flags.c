@@ -113,6 +113,15 @@ static int set_list(const struct flag *f, const char *v)
     return l->n > 0 ? 0 : -1;
 }
 
+static int add_text(const struct flag *f, const char *v)
+{
+    struct text_list *l = f->to;
+    if (l->n == TEXTS_MOST)
+        return -1;
+    l->text[l->n++] = v;
+    return 0;
+}
+
 static int set(const struct flag *f, const char *v)
 {
     switch (f->kind) {
@@ -132,6 +141,8 @@ static int set(const struct flag *f, const char *v)
         return set_bytes(f, v);
     case FLAG_SLOTS:
         return set_slots(f, v);
+    case FLAG_TEXTS:
+        return add_text(f, v);
     default:
         return set_list(f, v);
     }
@@ -159,6 +170,8 @@ static void say_range(const struct flag *f, const char *command, const char *v)
                 f->min, f->max);
     else if (f->kind == FLAG_SEED)
         fprintf(stderr, "whole numbers from 0 to 18446744073709551615 are possible\n");
+    else if (f->kind == FLAG_TEXTS)
+        fprintf(stderr, "at most %d of this flag are possible\n", TEXTS_MOST);
     else
         fprintf(stderr, "%s is expected, in whole numbers\n", f->value);
 }

@@ -15,12 +15,19 @@ enum flag_kind {
     FLAG_TEXT,   /* const char ** */
     FLAG_BYTES,  /* uint64_t *: 6G, 5.5GiB, 800MB, min, max */
     FLAG_SLOTS,  /* struct stoker_options *: N[,N] */
-    FLAG_LIST    /* struct int_list *: 512,1024 */
+    FLAG_LIST,   /* struct int_list *: 512,1024 */
+    FLAG_TEXTS   /* struct text_list *: one more each time */
 };
 
 enum { LIST_MOST = 16 };
 struct int_list {
     int item[LIST_MOST], n;
+};
+
+enum { TEXTS_MOST = 256 };
+struct text_list {
+    const char *text[TEXTS_MOST];
+    int n;
 };
 
 struct flag {

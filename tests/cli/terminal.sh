@@ -1,0 +1,203 @@
+# A person at a terminal: lines edited and remembered, commands, Ctrl-C, Ctrl-Z; and the terminal as it was afterwards.
+. tests/cli/harness
+
+if ! script -qec true /dev/null </dev/null >/dev/null 2>&1; then
+    skip "a terminal" "script of util-linux is not here"
+    done_testing
+    exit
+fi
+export XDG_STATE_HOME="$dir/state" TERM=xterm LC_ALL=C.UTF-8
+history="$dir/state/stoker/history"
+mkfifo "$dir/keys"
+
+# What the terminal shows goes to $dir/out, as it comes.
+begin() { # begin COMMAND: sh runs it on a terminal whose keys come from descriptor 3
+    printf 'trap : INT\n%s\n' "$1" >"$dir/job"
+    : >"$dir/out"
+    : >"$dir/err"
+    timeout $limit script -qfec "sh $dir/job" /dev/null <"$dir/keys" >"$dir/out" 2>"$dir/err" &
+    pid=$!
+    exec 3>"$dir/keys"
+}
+keys() { printf "$1" >&3; }
+shows() { tr -d '\r' <"$dir/out" | grep -Eq -- "$1"; }
+shown() { # shown N WANT: it is shown at least so often
+    [ "$(tr -d '\r' <"$dir/out" | grep -Eo -- "$2" | wc -l)" -ge "$1" ]
+}
+see() { # see WHAT WANT [N]: it appears (so often)
+    wait_for $limit shown "${3:-1}" "$2" && pass || fail "$1" "\"$2\" is not shown"
+}
+ends() { # ends WHAT WANT: the job is over, and the last thing it shows matches
+    exec 3>&-
+    wait "$pid"
+    tr -d '\r' <"$dir/out" | tail -n 1 | grep -Eq -- "$2" && pass || fail "$1" "the last line is not \"$2\""
+}
+# After the program the job says how it ended and whether the terminal reads whole lines and shows them.
+after='; echo "ended $?" $(stty -a | grep -Eo -- "-?(icanon|echo|isig)\\b" | sort)'
+sane='^ended 0 echo icanon isig$'
+
+# ---- lines ---------------------------------------------------------------------------------------------------------------
+begin "'$stoker' run --temp 0$after"
+see "a hint" '/help lists commands'
+keys 'What is 9 + 4?\r'
+see "an answer" '^9 \+ 4 = 13\.$'
+see "a prompt again" '^> ' 2
+keys 'Spell cats\177.\r'
+see "an edited line" '^C-A-T\.$'
+see "a prompt again" '^> ' 3
+keys '\033[A\033[A\r'
+see "the line before the last" '^9 \+ 4 = 13\.$' 2
+see "a prompt again" '^> ' 4
+keys '\022cat\r'
+see "a line searched for" '^C-A-T\.$' 2
+see "a prompt again" '^> ' 5
+keys '\004'
+ends "Ctrl-D" "$sane"
+cat >"$dir/want" <<'END'
+What is 9 + 4?
+Spell cat.
+What is 9 + 4?
+Spell cat.
+END
+cmp -s "$dir/want" "$history" && pass || fail "the history" "$(cat "$history")"
+[ "$(stat -c %a "$history")" = 600 ] && pass || fail "the history" "others may read it"
+
+begin "'$stoker' run --temp 0$after"
+see "a prompt" '^> '
+keys '\033[A\r'
+see "a line of the last time" '^C-A-T\.$'
+see "a prompt again" '^> ' 2
+keys '/quit\r'
+ends "/quit" "$sane"
+
+# A file that has grown too long keeps its end.
+awk 'BEGIN { for (i = 0; i < 30000; i++) printf "line %d of a history that is rather long by now\n", i }' >"$history"
+begin "'$stoker' run --temp 0$after"
+see "a prompt" '^> '
+keys '\004'
+ends "a long history" "$sane"
+[ "$(wc -c <"$history")" -le 1048576 ] && [ "$(tail -n 1 "$history")" = "line 29999 of a history that is rather long by now" ] && pass ||
+    fail "a long history" "$(wc -c <"$history") bytes"
+
+# ---- commands ------------------------------------------------------------------------------------------------------------
+begin "'$stoker' run --temp 0$after"
+see "a prompt" '^> '
+keys '/help\r'
+see "/help" '^  /retry '
+keys '/nosuch\r'
+see "an unknown command" '^/nosuch is no command; /help lists them$'
+keys '/retry\r'
+see "/retry too early" '^nothing was said yet$'
+keys 'a\\\rb\r'
+see "a line that goes on" '^\.\.\. b$'
+see "a prompt again" '^> ' 5
+keys '"""\rone\r/two\r"""\r'
+see "a prompt again" '^> ' 6
+keys "/save $dir/saved\\r"
+see "a prompt again" '^> ' 7
+keys '/clear\r/system Be brief.\r/retry\r'
+see "/clear" '^nothing was said yet$' 2
+keys "/save $dir/cleared\\r"
+see "a prompt again" '^> ' 11
+keys '/set top-k 1.5\r'
+see "/set of what cannot be" '^top_k is 1\.5; it must be a whole number'
+keys '/set nosuch 1\r/set temp\r/set temp 1.5\r/set seed 7\r/set max-tokens 12\r/think off\r'
+see "/set of nothing" '^nosuch is not a number of sampling$'
+see "/set without a value" '^/set NAME VALUE'
+see "a prompt again" '^> ' 18
+keys 'Tell me a story.\r'
+see "a prompt again" '^> ' 19
+keys '/retry\r'
+see "a prompt again" '^> ' 20
+keys "/save $dir/retried\\r/load $dir/saved\\r/save $dir/loaded\\r/load $dir/absent\\r"
+see "/load of nothing" 'absent: unable to open'
+keys '/stats\r'
+see "/stats" '^statistics after answers: on$'
+keys '\004'
+ends "commands" "$sane"
+grep -q '"content": "a\\nb"' "$dir/saved" && grep -q '"content": "one\\n/two"' "$dir/saved" && pass || fail "/save" "$(cat "$dir/saved")"
+cmp -s "$dir/saved" "$dir/loaded" && pass || fail "/load" "what was saved is not what was loaded"
+[ "$(grep -c '"role"' "$dir/cleared")" -eq 1 ] && grep -q '"Be brief."' "$dir/cleared" && pass || fail "/clear" "$(cat "$dir/cleared")"
+[ "$(grep -c '"role"' "$dir/retried")" -eq 3 ] && pass || fail "/retry" "$(cat "$dir/retried")"
+[ "$(tr -d '\r' <"$dir/out" | grep -A 1 -e '^> Tell me a story' -e '^> /retry' | grep -v '^>\|^--' | sort -u | wc -l)" -ge 3 ] && pass ||
+    fail "/retry" "the same answer again"
+
+# ---- Ctrl-C, Ctrl-Z, the end ---------------------------------------------------------------------------------------------
+begin "'$stoker' run --temp 0 --ignore-eos --cpu-tier scalar --exact$after"
+see "a prompt" '^> '
+keys 'a line that is dropped'
+see "a line" 'is dropped'
+keys '\003'
+see "Ctrl-C on a line" '\^C$'
+keys 'What is 9 + 4?\r'
+see "an answer" '^9 \+'
+keys '\003'
+see "Ctrl-C in an answer" '^\(stopped\)$'
+see "a prompt again" '^> ' 3
+keys '\003'
+ends "Ctrl-C on an empty line" "$sane"
+
+# Reasoning is dim, and nothing else: not what comes after Ctrl-C, not what comes after the program.
+close=$("$stoker" tokenize "$ember" '</think>')
+exact="--temp 0 --think on --logit-bias $close=-inf --ignore-eos --cpu-tier scalar --exact"
+begin "sh -c 'echo \$\$ >$dir/pid; exec $stoker run $exact'$after"
+see "a prompt" '^> '
+keys 'What is 9 + 4?\r'
+see "reasoning, dimmed" '.\[2m9 plus'
+keys '\003'
+see "Ctrl-C in reasoning" '.\[0m$'
+see "Ctrl-C in reasoning" '^\(stopped\)$'
+keys 'What is 9 + 4?\r'
+see "reasoning, dimmed" '.\[2m9 plus' 2
+kill -TERM "$(cat "$dir/pid")"
+see "SIGTERM in reasoning" '.\[0m$' 2
+ends "SIGTERM in reasoning" '^ended 143 echo icanon isig$'
+
+long=$(awk 'BEGIN { for (i = 0; i < 480; i++) printf "word " }')
+begin "sh -c 'echo \$\$ >$dir/pid; exec $stoker run $exact --threads 1'$after"
+see "a prompt" '^> '
+keys "$long\\r"
+see "a long line" 'word word.*word word'
+wait_for $limit eval 'kill -INT "$(cat "$dir/pid")" 2>/dev/null; kill -INT "$(cat "$dir/pid")" 2>/dev/null; shows "ended 1"'
+ends "Ctrl-C twice" 'ended 130 echo icanon isig$'
+
+for signal in TERM HUP; do
+    begin "sh -c 'echo \$\$ >$dir/pid; exec $stoker run'$after"
+    see "a prompt" '^> '
+    kill -$signal "$(cat "$dir/pid")"
+    see "SIG$signal" '^ended|ended 1[0-9]+ echo icanon isig'
+    ends "SIG$signal" 'ended 1[0-9]+ echo icanon isig$'
+done
+
+if command -v bash >/dev/null; then
+    begin "exec bash -c 'set -m; $stoker run --temp 0; stty -a | grep -Eo -- \"-?icanon\"; fg >/dev/null; true$after'"
+    see "a prompt" '^> '
+    keys 'Spell'
+    see "half a line" '> Spell$'
+    keys '\032'
+    see "Ctrl-Z" 'icanon$'
+    keys ' cat.\r'
+    see "after Ctrl-Z" '^C-A-T\.$'
+    keys '\004'
+    ends "after Ctrl-Z" "$sane"
+else
+    skip "Ctrl-Z" "there is no bash"
+fi
+
+# ---- terminals that cannot edit ------------------------------------------------------------------------------------------
+begin "TERM=dumb '$stoker' run --temp 0$after"
+see "a prompt" '^> '
+keys 'What is 9 + 4?\r'
+see "a dumb terminal" '^9 \+ 4 = 13\.$'
+keys '\004'
+ends "a dumb terminal" "$sane"
+
+begin "'$stoker' run --temp 0 >$dir/answers$after"
+see "a prompt" '^> '
+keys 'What is 9 + 4?\r'
+see "a prompt again" '^> ' 2
+keys '\004'
+ends "answers to a file" "$sane"
+[ "$(cat "$dir/answers")" = "9 + 4 = 13." ] && pass || fail "answers to a file" "$(cat "$dir/answers")"
+
+done_testing
