@@ -38,7 +38,7 @@ done
 alone() { sh -c '[ -n "$1" ] && echo $$ >"$1/cgroup.procs"; shift; exec "$@"' sh "$group" "$@"; }
 
 echo "budget $memory, cgroup ${group:-none can be made}"
-rate=$("$stoker" disk "$model" --json | tr '{' '\n' | sed -n 's/.*"block":2621440,"depth":8,"bytes_per_second":\([0-9.]*\).*/\1/p')
+rate=$("$stoker" disk "$model" --bytes 1G --json | tr '{' '\n' | sed -n 's/.*"block":2621440,"depth":8,"bytes_per_second":\([0-9.]*\).*/\1/p')
 rate=$(awk -v r="$rate" 'BEGIN { printf "%.3f", r / 1e9 }')
 echo "drive: $rate GB/s in reads of 2.5 MiB, 8 at a time"
 

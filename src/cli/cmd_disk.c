@@ -22,13 +22,15 @@ static const char usage[] = "stoker disk FILE [flags]: how fast the drive below 
 static const uint64_t blocks[] = {64 << 10, 256 << 10, 1 << 20, 5 << 19, 8 << 20};
 static const int depths[] = {1, 2, 4, 8, 16, 32};
 enum { N_BLOCKS = sizeof blocks / sizeof *blocks, N_DEPTHS = sizeof depths / sizeof *depths };
+enum { ROOM = 384 << 20 };
 
 static int probe_all(const struct gguf_file *file, uint64_t bytes, json_t *rows, struct error *err)
 {
     struct arena arena;
-    if (arena_map(&arena, 32 * ((uint64_t)(8 << 20) + 16384), err))
+    if (arena_map(&arena, ROOM, err))
         return -1;
-    uint8_t *buffer = arena_alloc_aligned(&arena, arena.size - 64, 4096);
+    arena_touch(&arena, 0, 1);
+    struct probe_room room = {arena.base, ROOM};
     if (!rows) {
         printf("GB/s       reads in flight\n%-9s", "a read");
         for (int d = 0; d < N_DEPTHS; d++)
@@ -41,7 +43,7 @@ static int probe_all(const struct gguf_file *file, uint64_t bytes, json_t *rows,
             printf("%-9s", show_bytes(blocks[b]));
         for (int d = 0; d < N_DEPTHS && result == 0; d++) {
             struct disk_probe p;
-            result = disk_probe(file, blocks[b], depths[d], bytes, (uint64_t)(b * N_DEPTHS + d), buffer, &p, err);
+            result = disk_probe(file, blocks[b], depths[d], bytes, (uint64_t)(b * N_DEPTHS + d), &room, &p, err);
             if (result == 0 && rows)
                 json_array_append_new(rows, json_pack("{s:I, s:i, s:f, s:f}", "block", (json_int_t)blocks[b], "depth",
                                                       depths[d], "bytes_per_second", p.bytes_per_second,

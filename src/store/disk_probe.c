@@ -14,13 +14,19 @@ struct probe {
     struct reader *reader;
     struct read_list list;
     struct read_request request[PROBE_DEPTH];
-    uint64_t places, block, seed, issued, wanted;
+    uint8_t *stripe[PROBE_DEPTH]; /* of the room, one a request */
+    uint64_t stripe_bytes, places, seed, issued, wanted;
 };
 
+/* Each read goes to a place of its own, round and round a stripe. */
 static void issue(struct probe *p, struct read_request *q)
 {
-    uint64_t at = rng_u64(p->seed, p->issued++, 0, 0) % p->places;
+    uint64_t at = rng_u64(p->seed, p->issued++, 0, 0) % p->places, step = round_up(q->length + 8192, 4096);
+    uint8_t *stripe = p->stripe[q - p->request];
     q->offset = at * 4096;
+    q->to += step;
+    if (q->to + step > stripe + p->stripe_bytes)
+        q->to = stripe;
     reader_submit(p->reader, &p->list, &q, 1);
 }
 
@@ -40,22 +46,26 @@ static int run(struct probe *p, int depth, struct error *err)
     return 0;
 }
 
-int disk_probe(const struct gguf_file *file, uint64_t block, int depth, uint64_t bytes, uint64_t seed, uint8_t *buffer,
-               struct disk_probe *out, struct error *err)
+int disk_probe(const struct gguf_file *file, uint64_t block, int depth, uint64_t bytes, uint64_t seed,
+               const struct probe_room *room, struct disk_probe *out, struct error *err)
 {
     if (file->size < block + 8192)
         return error_set(err, ERR_INPUT, "%s is smaller than a read of %llu bytes; name a larger file", file->path,
                          (unsigned long long)block);
-    struct probe p = {.places = (file->size - block) / 4096, .block = block, .seed = seed, .wanted = bytes / block + 1};
+    struct probe p = {.places = (file->size - block) / 4096,
+                      .stripe_bytes = round_down(room->bytes / (uint64_t)depth, 4096),
+                      .seed = seed,
+                      .wanted = bytes / block + 1};
     struct reader_options opt = {0};
     struct arena arena;
     if (arena_map(&arena, reader_bytes(&opt) + 65536, err))
         return -1;
     int result = reader_open(&p.reader, file, 1, &opt, &arena, err);
     if (result == 0) {
-        for (int i = 0; i < depth; i++)
-            p.request[i] = (struct read_request){
-                .length = block, .to = buffer + (uint64_t)i * round_up(block + 8192, 4096), .what = "probe"};
+        for (int i = 0; i < depth; i++) {
+            p.stripe[i] = room->base + (uint64_t)i * p.stripe_bytes;
+            p.request[i] = (struct read_request){.length = block, .to = p.stripe[i], .what = "probe"};
+        }
         double begin = clock_seconds();
         result = run(&p, depth, err);
         double seconds = clock_seconds() - begin;

@@ -13,9 +13,16 @@ struct disk_probe {
     double bytes_per_second, reads_per_second;
 };
 
-/* Read `bytes` in all, in blocks of block bytes at random places, depth at a time. buffer: depth * (block + 8192) bytes,
- * aligned to 4096. */
-int disk_probe(const struct gguf_file *file, uint64_t block, int depth, uint64_t bytes, uint64_t seed, uint8_t *buffer,
-               struct disk_probe *out, struct error *err);
+/* Where the reads go: memory that is there already (touched), much larger than the caches of the processor. In one small buffer
+ * read over and over, which stays in the caches, a fast drive looks faster than it is for expert slots. */
+struct probe_room {
+    uint8_t *base; /* aligned to 4096 */
+    uint64_t bytes;
+};
+
+/* Read `bytes` in all, in blocks of block bytes at random places, depth (at most PROBE_DEPTH) at a time. room: depth * (block + 8192)
+ * bytes at least. */
+int disk_probe(const struct gguf_file *file, uint64_t block, int depth, uint64_t bytes, uint64_t seed,
+               const struct probe_room *room, struct disk_probe *out, struct error *err);
 
 #endif
