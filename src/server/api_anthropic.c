@@ -2,7 +2,8 @@
  *
  *     message_start  (content_block_start content_block_delta* content_block_stop)*  message_delta  message_stop
  *
- * A block is open from its first piece until a piece of another kind comes. The body's way in: anthropic_request.c. */
+ * A block is open from its first piece until a piece of another kind comes; a whole answer has the blocks of the stream. The body's way
+ * in: anthropic_request.c. */
 #include "server/api_anthropic.h"
 #include "server/answer.h"
 #include "server/anthropic_request.h"
@@ -11,18 +12,27 @@
 #include "server/server.h"
 #include "server/wish.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 /* Thinking comes back from clients with its signature, which is not looked at; SDKs want one that is not empty. */
 #define SIGNATURE "c3Rva2Vy"
 
-enum block { NO_BLOCK, TEXT_BLOCK, THINKING_BLOCK, TOOL_BLOCK };
+enum block_kind { NO_BLOCK, TEXT_BLOCK, THINKING_BLOCK, TOOL_BLOCK };
+
+struct block {
+    enum block_kind kind;
+    size_t from;             /* where its text begins in the choice's; it ends where the next of its kind begins */
+    const struct call *call; /* of a TOOL_BLOCK */
+};
 
 struct message {
     char id[32];
     int begun;
-    enum block open;
-    size_t n_block; /* so far, with the open one */
+    enum block_kind open;
+    struct block *block; /* [n_block], so far, with the open one */
+    size_t n_block, block_room;
+    int failed; /* no memory for one */
 };
 
 static const struct wish_names names = {.messages = "messages",
@@ -115,43 +125,57 @@ static void close_block(struct answer *a)
     m->open = NO_BLOCK;
 }
 
-static void open_block(struct answer *a, enum block kind, const struct call *call)
+static void add_block(struct message *m, struct block b)
+{
+    if (m->n_block == m->block_room) {
+        struct block *grown = realloc(m->block, (2 * m->block_room + 4) * sizeof *grown);
+        if (!grown) {
+            m->failed = 1;
+            return;
+        }
+        m->block = grown;
+        m->block_room = 2 * m->block_room + 4;
+    }
+    m->block[m->n_block++] = b;
+}
+
+static void open_block(struct answer *a, struct block b)
 {
     struct message *m = a->own;
     close_block(a);
-    m->open = kind;
+    add_block(m, b);
+    a->out.failed |= m->failed;
+    m->open = b.kind;
     event(a, "content_block_start");
-    out_print(&a->out, ",\"index\":%zu,\"content_block\":", m->n_block++);
-    if (kind == TOOL_BLOCK) {
-        put_tool_use(&a->out, call);
+    out_print(&a->out, ",\"index\":%zu,\"content_block\":", m->n_block - 1);
+    if (b.kind == TOOL_BLOCK) {
+        put_tool_use(&a->out, b.call);
         out_print(&a->out, ",\"input\":{}}");
     } else {
-        out_print(&a->out, kind == TEXT_BLOCK ? "{\"type\":\"text\",\"text\":\"\"}"
-                                              : "{\"type\":\"thinking\",\"thinking\":\"\",\"signature\":\"\"}");
+        out_print(&a->out, b.kind == TEXT_BLOCK ? "{\"type\":\"text\",\"text\":\"\"}"
+                                                : "{\"type\":\"thinking\",\"thinking\":\"\",\"signature\":\"\"}");
     }
     event_end(a);
 }
 
 static void on_reasoning(struct answer *a, struct choice *c, const char *text, size_t n)
 {
-    (void)c;
     if (((struct message *)a->own)->open != THINKING_BLOCK)
-        open_block(a, THINKING_BLOCK, NULL);
+        open_block(a, (struct block){.kind = THINKING_BLOCK, .from = c->reasoning.n - n});
     delta(a, "thinking_delta", "thinking", text, n);
 }
 
 static void on_content(struct answer *a, struct choice *c, const char *text, size_t n)
 {
-    (void)c;
     if (((struct message *)a->own)->open != TEXT_BLOCK)
-        open_block(a, TEXT_BLOCK, NULL);
+        open_block(a, (struct block){.kind = TEXT_BLOCK, .from = c->content.n - n});
     delta(a, "text_delta", "text", text, n);
 }
 
 static void on_call(struct answer *a, struct choice *c, struct call *call)
 {
     (void)c;
-    open_block(a, TOOL_BLOCK, call);
+    open_block(a, (struct block){.kind = TOOL_BLOCK, .call = call});
 }
 
 static void on_arguments(struct answer *a, struct choice *c, struct call *call, const char *text, size_t n)
@@ -198,38 +222,51 @@ static void on_failure(struct answer *a, const struct refusal *r)
 
 /* ---- whole answer ---------------------------------------------------------------------------------------------------------- */
 
-static void put_content(struct out *o, const struct choice *c)
+/* Where the text of block i ends: at the next block of its kind, or with all of it. */
+static size_t end_of(const struct message *m, size_t i, size_t all)
 {
-    const char *comma = "";
-    out_print(o, "[");
-    if (c->reasoning.n) {
-        out_print(o, "{\"type\":\"thinking\",\"thinking\":");
-        out_string(o, c->reasoning.text, c->reasoning.n);
-        out_print(o, ",\"signature\":\"%s\"}", SIGNATURE);
-        comma = ",";
-    }
-    if (c->content.n) {
-        out_print(o, "%s{\"type\":\"text\",\"text\":", comma);
-        out_string(o, c->content.text, c->content.n);
-        out_print(o, "}");
-        comma = ",";
-    }
-    for (size_t i = 0; i < c->n_call; i++) {
-        out_print(o, "%s", comma);
-        put_tool_use(o, c->call[i]);
+    for (size_t k = i + 1; k < m->n_block; k++)
+        if (m->block[k].kind == m->block[i].kind)
+            return m->block[k].from;
+    return all;
+}
+
+static void put_block(struct out *o, const struct message *m, size_t i, const struct choice *c)
+{
+    const struct block *b = &m->block[i];
+    const struct out *text = b->kind == THINKING_BLOCK ? &c->reasoning : &c->content;
+    if (b->kind == TOOL_BLOCK) {
+        int is_whole = b->call->ended && b->call->arguments.n; /* cut off it would be no JSON */
+        put_tool_use(o, b->call);
         out_print(o, ",\"input\":");
-        out_bytes(o, c->call[i]->arguments.text, c->call[i]->arguments.n);
-        out_print(o, "}");
-        comma = ",";
+        out_bytes(o, is_whole ? b->call->arguments.text : "{}", is_whole ? b->call->arguments.n : 2);
+    } else {
+        out_print(o,
+                  b->kind == THINKING_BLOCK ? "{\"type\":\"thinking\",\"thinking\":" : "{\"type\":\"text\",\"text\":");
+        out_string(o, text->text + b->from, end_of(m, i, text->n) - b->from);
+        if (b->kind == THINKING_BLOCK)
+            out_print(o, ",\"signature\":\"%s\"", SIGNATURE);
+    }
+    out_print(o, "}");
+}
+
+static void put_content(struct out *o, const struct message *m, const struct choice *c)
+{
+    out_print(o, "[");
+    for (size_t i = 0; i < m->n_block; i++) {
+        out_print(o, "%s", i ? "," : "");
+        put_block(o, m, i, c);
     }
     out_print(o, "]");
 }
 
 static void on_whole(struct answer *a)
 {
+    const struct message *m = a->own;
+    a->out.failed |= m->failed;
     put_head(&a->out, a);
     out_print(&a->out, ",\"content\":");
-    put_content(&a->out, a->choice);
+    put_content(&a->out, m, a->choice);
     out_print(&a->out, ",");
     put_stop(&a->out, a->choice);
     out_print(&a->out, ",\"usage\":");
@@ -240,6 +277,7 @@ static void on_whole(struct answer *a)
 /* ---- routes ---------------------------------------------------------------------------------------------------------------- */
 
 static const struct dialect_events events = {.stream_type = "text/event-stream",
+                                             .told_whole = 1,
                                              .begin = on_begin,
                                              .reasoning = on_reasoning,
                                              .content = on_content,
@@ -257,6 +295,7 @@ static void answer_message(struct http_exchange *x, const struct wish *w, struct
     (void)r;
     server_new_id(m.id, "msg_", 24);
     answer_run(x, &events, w, &m);
+    free(m.block);
 }
 
 static void answer_count(struct http_exchange *x, const struct wish *w, struct refusal *r)
