@@ -68,6 +68,12 @@ $(BUILD)/gen/server/page_data.h: $(BUILD)/tools/page $(wildcard src/server/page/
 	$(call say,make) $< src/server/page/index.html >$@.part && mv $@.part $@
 $(BUILD)/obj/server/page.o: $(BUILD)/gen/server/page_data.h
 
+# Scripts of shells as C literals.
+$(BUILD)/gen/cli/completion_%.h: src/cli/completion/stoker.%
+	@mkdir -p $(@D)
+	$(call say,make) sed 's/[\\"]/\\&/g; s/.*/"&\\n"/' $< >$@
+$(BUILD)/obj/cli/cmd_completion.o: $(foreach s,bash zsh fish,$(BUILD)/gen/cli/completion_$s.h)
+
 define layer_rule
 $(BUILD)/lib$1.a: $(call objects,$1)
 	@mkdir -p $$(@D)

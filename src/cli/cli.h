@@ -13,6 +13,7 @@ int cmd_bench(int argc, char **argv);
 int cmd_disk(int argc, char **argv);
 int cmd_tokenize(int argc, char **argv);
 int cmd_render(int argc, char **argv);
+int cmd_completion(int argc, char **argv);
 
 /* The embedded model: beside the executable, in the source tree it was built in, or under PREFIX/share/stoker. A static path, or
  * NULL after a sentence on stderr. */

@@ -28,6 +28,7 @@ static const struct {
     {"disk", cmd_disk, "read rate of a drive by depth and size"},
     {"tokenize", cmd_tokenize, "ids and pieces of a text, or the text of ids"},
     {"render", cmd_render, "the prompt of a chat request, as the model sees it"},
+    {"completion", cmd_completion, "a script for a shell that completes command lines"},
     {"version", cmd_version, "the version"},
 };
 enum { N_COMMANDS = sizeof commands / sizeof *commands };
