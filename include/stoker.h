@@ -151,12 +151,11 @@ struct stoker_request {
     int ignore_end;             /* go on behind end-of-text tokens (benchmarks) */
     const stoker_token *script; /* [max_tokens], copied: taken instead of sampled tokens (benchmarks); or NULL */
     const size_t *snapshot_at;  /* [n_snapshot_at], copied, ascending: where in the prompt a later request may resume */
-    size_t n_snapshot_at; /* models with recurrent states: nowhere else, and the newest are kept; others: anywhere */
-    int keep;             /* leave the sequence for a later request that continues it (see resume) */
-    stoker_id
-        resume; /* a finished request made with keep: positions that this prompt shares with it are not computed again */
-    int no_cache;     /* neither finds prefixes that others computed nor leaves any (benchmarks) */
-    const void *salt; /* [n_salt], copied: prefixes are shared among requests of one salt only */
+    size_t
+        n_snapshot_at; /* models with recurrent states: there, at the end of the prompt and of the answer, and every 2048
+                             positions; the newest are kept. Others: anywhere */
+    int no_cache;      /* neither finds prefixes that others computed nor leaves any (benchmarks) */
+    const void *salt;  /* [n_salt], copied: prefixes are shared among requests of one salt only */
     size_t n_salt;
     /* An event of this request can be taken. Called by the engine's thread: must not block, nor call the engine. Not called any
      * more once the last event was taken. NULL: nobody is told. */
@@ -410,7 +409,7 @@ struct stoker_plan {
     int slots[STOKER_CLASSES], experts[STOKER_CLASSES]; /* of a class: held, in all */
     uint64_t slot_bytes[STOKER_CLASSES], expert_bytes[STOKER_CLASSES];
     uint64_t bank, cycle; /* bytes of all experts, of one token's */
-    int cut_embedding, cut_experts, cut_chunk, cut_context, cut_cache;
+    int cut_embedding, cut_experts, cut_chunk, cut_prefix, cut_context, cut_cache;
     int n_file;
 };
 

@@ -28,7 +28,6 @@ struct setting {
     int shim; /* completions come as order says */
     enum fault_order order;
     int n_ctx, room, few_logits; /* room: rows of a step, where more than chunk */
-    int snapshots;
 };
 
 static inline const char *describe(const struct setting *s)
@@ -54,7 +53,6 @@ static inline void wish_of(const struct setting *s, struct session_options *opt)
                                              .n_parallel = LINES,
                                              .n_chunk = room,
                                              .n_threads = s->threads,
-                                             .n_snapshots = s->snapshots,
                                              .kv = s->kv,
                                              .exact = s->exact,
                                              .all_logits = !s->few_logits,

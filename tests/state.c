@@ -9,7 +9,6 @@
  *                budget, chunk and number of threads, loads each file and computes the rest
  *     hostile    files cut off at every byte, with flipped bits, of another model, other ids, another type: a sentence, and the
  *                sequence is empty
- *     rewound    seq_rewind says where it really is; replaying from there; also after its rows left a step midway
  *
  * Models: the embedded one, the goldens of tests/data, and those of the shared data whose architecture stoker has. */
 #include "laws_run.h"
@@ -185,8 +184,6 @@ static int is_empty(const struct session *s)
         held += seq->n_page[k] - seq->first_page[k] + s->model->kv[k].n_page - s->model->kv[k].n_free;
     for (size_t i = 0; i < seq->state_bytes; i++)
         held |= seq->state[i];
-    for (int i = 0; i < seq->n_snapshot; i++)
-        held |= seq->snapshot[i].pos + 1;
     return held == 0;
 }
 
@@ -261,7 +258,6 @@ static void hostile(const char *path, const char *name)
     l = truth;
     start_again(s, &l, 1);
     ok = ok && run_step(s, &l, 1, &at, &err, &err) == 0;
-    seq_snapshot(&s->seq[0]);
     ok = ok && save_to(s, &l, in_dir("saved"), &err) == 0;
     int fd = open(in_dir("saved"), O_RDONLY);
     ok = ok && cuts_and_flips(s, &truth, fd, &n) && of_others(s, path, &truth, fd);
@@ -274,109 +270,6 @@ static void hostile(const char *path, const char *name)
     char detail[80];
     snprintf(detail, sizeof detail, "%d damaged files, and files of others", n);
     verdict("hostile", name, ok, ok ? detail : err.text);
-}
-
-/* ---- rewound ---------------------------------------------------------------------------------------------------------------- */
-
-/* Where a rewind to `to` may end: snapshots at a and b. */
-static int expected(const struct sequence *seq, int to, const int *snapshots, int n)
-{
-    int reach = seq->state ? 0 : to;
-    for (int i = 0; i < n; i++)
-        if (seq->state && snapshots[i] <= to && snapshots[i] > reach)
-            reach = snapshots[i];
-    for (int k = 0; k < KV_KINDS; k++)
-        if (seq->first_page[k] > 0 && reach - seq->pool[k].window + 1 < seq->first_page[k] * KV_PAGE)
-            reach = 0;
-    return reach;
-}
-
-/* Its rows leave a step midway. */
-static struct {
-    void (*fn)(void *arg);
-    void *arg;
-    struct sequence *seq;
-    int calls;
-} hook;
-
-static void on_poll(void *unused)
-{
-    (void)unused;
-    if (--hook.calls == 0)
-        atomic_store(&hook.seq->cancelled, 1);
-    if (hook.fn)
-        hook.fn(hook.arg);
-}
-
-static int tear(struct session *s, struct line *l, struct error *err)
-{
-    struct op *op = &s->model->op;
-    struct error row_error = {0};
-    int one = 1;
-    hook.fn = op->poll;
-    hook.arg = op->poll_arg;
-    hook.seq = &s->seq[0];
-    hook.calls = 4;
-    op->poll = on_poll;
-    int failed_step = run_step(s, l, 1, &one, &row_error, err);
-    op->poll = hook.fn;
-    atomic_store(&s->seq[0].cancelled, 0);
-    return failed_step || !l->dead ? complain("the row did not leave") : 1;
-}
-
-/* Up to `length`, back to `to`, and on. */
-static int goes_back(struct session *s, const struct line *truth, int length, int to, int torn)
-{
-    static const int snapshots[] = {5, 16, 270};
-    struct sequence *seq = &s->seq[0];
-    struct error err = {0}, row_error = {0};
-    struct line l = *truth;
-    start_again(s, &l, 1);
-    for (int i = 0; i <= 3; i++) {
-        int rows = (i < 3 && snapshots[i] < length ? snapshots[i] : length) - l.at;
-        if (rows > 0 && (run_step(s, &l, 1, &rows, &row_error, &err) || l.dead))
-            return complain("%s", l.dead ? row_error.text : err.text);
-        if (i < 3 && l.at == snapshots[i])
-            seq_snapshot(seq);
-    }
-    if (torn && !tear(s, &l, &err))
-        return 0;
-    int want = to >= length && !(torn && seq->state) ? length : expected(seq, to, snapshots, 3);
-    int got = seq_rewind(seq, to);
-    if (got != want || seq->n_pos != got)
-        return complain("from %d back to %d: %d reached, %d positions, expected %d", length, to, got, seq->n_pos, want);
-    l.at = got;
-    l.dead = 0;
-    if (go_on(s, &l, 64, &err))
-        return complain("%s", err.text);
-    return line_differs(truth, &l) < 0 || complain("from %d back to %d: other bits", length, got);
-}
-
-static void rewound(const char *path, const char *name)
-{
-    static const struct {
-        int length, to, torn;
-    } ways[] = {{40, 39, 0},   {40, 20, 0},   {40, 16, 0},   {40, 15, 0},   {40, 3, 0},    {40, 0, 0},
-                {40, 40, 0},   {40, 50, 0},   {40, 40, 1},   {40, 30, 1},   {40, 4, 1},    {300, 299, 0},
-                {300, 290, 0}, {300, 260, 0}, {300, 100, 0}, {300, 270, 1}, {300, 300, 1}, {256, 255, 0}};
-    enum { N = sizeof ways / sizeof *ways };
-    struct setting how = {
-        .tier = cpu_best_tier(), .threads = 2, .chunk = 300, .budget = 50, .n_ctx = MOST_IDS, .snapshots = 3};
-    struct error err = {0};
-    struct line truth;
-    struct session *s = open_session(path, &how, &err);
-    if (!s) {
-        verdict("rewound", name, 0, err.text);
-        return;
-    }
-    line_make(&truth, 1, 310, s->model->p.n_vocab);
-    int ok = run_alone(s, &truth, how.chunk, &err) == 0;
-    for (int i = 0; ok && i < N; i++)
-        ok = goes_back(s, &truth, ways[i].length, ways[i].to, ways[i].torn);
-    session_close(s);
-    char detail[40];
-    snprintf(detail, sizeof detail, "%d ways back", N);
-    verdict("rewound", name, ok, ok ? detail : err.text);
 }
 
 /* ---- all -------------------------------------------------------------------------------------------------------------------- */
@@ -413,7 +306,6 @@ static void run_model(const char *path)
     if (strstr(name, "-long"))
         return;
     hostile(path, name);
-    rewound(path, name);
 }
 
 int main(int argc, char **argv)

@@ -183,10 +183,8 @@ static int begin(struct chat *c, struct answer *a, stoker_id *id)
     if (!failed) {
         c->request.prompt = c->reply.prompt = prompt.token;
         c->request.n_prompt = c->reply.n_prompt = prompt.n_token;
-        c->request.resume = c->last;
-        c->request.keep = 1;
         c->request.snapshot_at = &same;
-        c->request.n_snapshot_at = same > 0 && same < prompt.n_token;
+        c->request.n_snapshot_at = same > 0;
         failed = stoker_reply_open(&a->reply, c->engine, &c->reply, on_piece, a, &err);
     }
     if (!failed) {
@@ -272,7 +270,6 @@ static int answer(struct chat *c, int *more)
     show_end(&a.shown);
     if (status == 0) {
         json_t *message = answer_message(c, &a);
-        c->last = id;
         status = conclude(c, &a, message, &end);
         if (c->stats)
             print_answer_stats(c, &before, &end);

@@ -27,7 +27,6 @@ struct chat {
     int n_call;                        /* calls so far, for their ids */
     int json, stats;
     const char *think; /* "on", "off"; NULL: as the template has it */
-    stoker_id last;    /* to continue from */
 };
 
 /* The system message, in front; NULL or empty: none. -1: no memory, or the text is not UTF-8. */

@@ -58,8 +58,12 @@ static int run_once(struct bench *b, int n_prompt, int n_gen, uint64_t seed, dou
     for (size_t i = 0; i < n; i++)
         ids[i] = (stoker_token)(next_random(&seed) % (uint64_t)b->n_vocab);
     int prompt = n_prompt ? n_prompt : 1, answer = n_gen ? n_gen + 1 : 1;
-    struct stoker_request r = {
-        .prompt = ids, .n_prompt = (size_t)prompt, .max_tokens = answer, .ignore_end = 1, .script = ids + prompt};
+    struct stoker_request r = {.prompt = ids,
+                               .n_prompt = (size_t)prompt,
+                               .max_tokens = answer,
+                               .ignore_end = 1,
+                               .no_cache = 1,
+                               .script = ids + prompt};
     struct stoker_event end;
     int failed = stoker_generate(b->engine, &r, NULL, NULL, &end, err);
     free(ids);

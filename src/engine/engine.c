@@ -160,6 +160,12 @@ int stoker_open(struct stoker **out, const char *path, const struct stoker_optio
     return 0;
 }
 
+uint64_t engine_queue_bytes(int n_queue, int n_parallel, int n_ctx)
+{
+    uint64_t job = sizeof(struct job) + EVENTS * sizeof(struct stoker_event) + (uint64_t)n_ctx * sizeof(stoker_token);
+    return n_queue ? (uint64_t)(n_queue + 2 * n_parallel) * job : 0;
+}
+
 static void free_job(struct job *j)
 {
     free(j->history);
@@ -219,7 +225,7 @@ static struct job *free_place(struct stoker *s)
         struct job *j = &s->job[i];
         if (j->state == JOB_FREE)
             return j;
-        if (j->state == JOB_DONE && j->taken && j->readers == 0 && (!kept || j->id < kept->id) && j->seq == NULL)
+        if (j->state == JOB_DONE && j->taken && j->readers == 0 && (!kept || j->id < kept->id))
             kept = j;
     }
     if (kept)
@@ -239,9 +245,9 @@ static int fill_job(const struct stoker *s, struct job *j, const struct stoker_r
                       .room = room,
                       .pick = *pick,
                       .ignore_end = r->ignore_end,
-                      .keep = r->keep,
+                      .no_cache = r->no_cache,
+                      .place = {.root = prefix_root(&s->session->prefix, r->salt, r->n_salt)},
                       .wants_progress = r->wants_progress,
-                      .resume = r->resume,
                       .notify = r->notify,
                       .notify_arg = r->notify_arg,
                       .submitted = clock_seconds(),
@@ -320,7 +326,7 @@ int stoker_next_event(struct stoker *s, stoker_id id, int timeout_ms, struct sto
         if (j->readers > 1) /* the others wait for an event too: they find that it was taken */
             queue_push(j->events, ev);
     }
-    if (--j->readers == 0 && j->taken && !j->seq)
+    if (--j->readers == 0 && j->taken)
         free_job(j);
     pthread_mutex_unlock(&s->lock);
     return got;

@@ -32,11 +32,13 @@ struct job {
     stoker_token *script;  /* [room - n_prompt], or NULL: behind history in the same memory */
     stoker_token *history; /* [n_history] prompt, then what was generated: malloc'd, of the request */
     size_t n_history, n_prompt, n_cached, n_done, room; /* n_done: rows computed; room: of history */
+    size_t n_resumed;                                   /* of n_done, what was known when it got its sequence */
     size_t *snapshot_at;                                /* [n_snapshot_at] wished; malloc'd */
     size_t n_snapshot_at;
     struct pick pick;
-    int ignore_end, keep, wants_progress;
-    stoker_id resume;
+    int ignore_end, wants_progress, no_cache;
+    int waits;                 /* an older job computes what this one will share */
+    struct prefix_place place; /* of its sequence; its root is set at submit */
     void (*notify)(void *arg); /* or NULL */
     void *notify_arg;
     const struct stoker_constraint *constraint; /* or NULL */
@@ -64,6 +66,7 @@ struct tally {
     uint64_t requests, rejected, cancelled, failed, preempted;
     uint64_t prompt_tokens, cached_tokens, generated_tokens;
     struct stoker_histogram step_time, first_token_time;
+    uint64_t cache_hits[STOKER_TIERS], cache_bytes[STOKER_TIERS];
     double service_seconds; /* of a request with a sequence: the recent mean; 0: not known */
 };
 
@@ -72,8 +75,8 @@ struct stoker {
     struct stoker_templates templates;
     struct sampling advised; /* where a request says nothing: the defaults, and the file's advice */
     pthread_t thread;
-    struct queue *bell; /* rung when a job was queued; full: somebody has rung enough */
-    atomic_int stop;
+    struct queue *bell;      /* rung when a job was queued; full: somebody has rung enough */
+    atomic_int stop, clears; /* clears: the prefix cache is to be emptied */
 
     pthread_mutex_t lock; /* guards the table's states and ids, and what is shown */
     struct job *job;      /* [n_job]: those that may wait, that run, and that are done but not taken */
@@ -83,8 +86,9 @@ struct stoker {
     struct stoker_slot slot[MOST_PARALLEL]; /* as of the last step */
 
     /* the engine thread's own */
-    struct job *active[MOST_PARALLEL]; /* by place, in no order; NULL: free */
+    struct job *active[MOST_PARALLEL]; /* by sequence; NULL: free */
     uint8_t *mask;                     /* [n_vocab] tokens that a constraint allows */
+    double rows_per_second;            /* of steps with prompts, lately */
 };
 
 /* Requests that would have to wait: more than places that are free. Under the lock. */
@@ -93,8 +97,8 @@ int engine_queued(const struct stoker *s);
 /* What the table of jobs and what hangs on it can take: for the plan. */
 uint64_t engine_queue_bytes(int n_queue, int n_parallel, int n_ctx);
 
-/* report.c: what stoker_slots() and stoker_plan_of() show. */
-void engine_show_slots(struct stoker *s);
+/* report.c: what can be seen is as it is now; what stoker_plan_of() shows. */
+void engine_show(struct stoker *s);
 void engine_show_plan(const struct session *s, enum kv_type kv, struct stoker_plan *out);
 void histogram_add(struct stoker_histogram *h, double seconds);
 

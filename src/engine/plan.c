@@ -5,7 +5,7 @@
  *
  *     everything resident
  *     embedding on disk; experts from all down to the knee (two tokens' experts)
- *     chunk down to 64; context down to 4096; experts from the knee to the floor; chunk down to 16
+ *     chunk down to 64; the prefix cache and snapshots; context down to 4096; experts from the knee to the floor; chunk down to 16
  *
  * and where experts stream with slots to spare, the chunk grows to 4096 while the knee holds. What the user gave is not
  * changed. */
@@ -15,7 +15,9 @@
 #include "base/cpu.h"
 #include "base/error.h"
 #include "base/pool.h"
+#include "engine/engine.h"
 #include "engine/machine_memory.h"
+#include "engine/prefix_cache.h"
 #include "engine/session.h"
 
 #include <limits.h>
@@ -36,6 +38,9 @@ enum {
     CTX_LOW = 4096,
     CTX_MOST = 1 << 30,
     SPARE_SLOTS = 4,
+    SNAPSHOTS = 4,
+    WINDOW_SHARE = 4,
+    MOST_NODES = 1 << 22,
     SLOT_TABLE = 64
 };
 
@@ -67,7 +72,8 @@ static uint64_t code_bytes(void)
 /* ---- the price of a configuration ------------------------------------------------------------------------------------------ */
 
 struct config {
-    int n_ctx, n_chunk;
+    int n_ctx, n_chunk, n_snapshots;
+    uint64_t cache_ram;
     int embedding_on_disk;
     int slots[EXPERT_CLASSES];
 };
@@ -82,7 +88,55 @@ struct planner {
 
 static int pages_of(int n_ctx) { return n_ctx / KV_PAGE + (n_ctx % KV_PAGE != 0); }
 
-static int snapshots_of(const struct planner *pl) { return pl->wish->n_snapshots ? pl->wish->n_snapshots : 1; }
+static int snapshots_of(const struct planner *pl)
+{
+    const struct plan_wish *w = pl->wish;
+    return w->n_snapshots ? w->n_snapshots : w->cache_ram ? SNAPSHOTS : 1;
+}
+
+/* Pages of a kind for the sequences: each its own context, unless fewer are wished; then one context at least. */
+static int sequence_pages(const struct planner *pl, const struct config *c, int kind)
+{
+    const struct kv_layout *kv = &pl->m->kv_layout[kind];
+    int one = kv->n_layer ? kv_pages_needed(kv->window, c->n_ctx, c->n_chunk) : 0, all = one * pl->p->n_parallel,
+        wish = pl->wish->n_pages > one ? pl->wish->n_pages : one;
+    return pl->wish->n_pages && !kv->window && wish < all ? wish : all;
+}
+
+static size_t page_bytes(const struct planner *pl, int kind)
+{
+    struct kv_shape shape = pl->m->kv_layout[kind].shape;
+    shape.type = pl->wish->kv;
+    return kv_page_bytes(&shape) * (size_t)pl->m->kv_layout[kind].n_layer;
+}
+
+static int most_of(uint64_t n) { return n < MOST_NODES ? (int)n : MOST_NODES; }
+
+/* The cache's bytes: half of them for states where there are any; pages of windows lie only near the ends of turns. */
+static void price_prefix(struct planner *pl, const struct config *c)
+{
+    struct plan *p = pl->p;
+    size_t state = state_pool_bytes(pl->m->state_bytes, 1), page = 0;
+    int n_state = state ? most_of(c->cache_ram / 2 / state) : 0;
+    for (int k = 0; k < KV_KINDS; k++)
+        page += page_bytes(pl, k) / (pl->m->kv_layout[k].window ? WINDOW_SHARE : 1);
+    uint64_t rest = c->cache_ram - n_state * (uint64_t)state;
+    int n = page ? most_of(rest / (page + prefix_table_bytes(1, 0, 0) + KV_KINDS * kv_pool_table_bytes(1))) : 0;
+    p->prefix_bytes = state_pool_bytes(pl->m->state_bytes, n_state);
+    p->prefix_table_bytes = 0;
+    for (int k = 0; k < KV_KINDS; k++) {
+        int more = pl->m->kv_layout[k].window ? n / WINDOW_SHARE : n;
+        if (!pl->m->kv_layout[k].n_layer)
+            continue;
+        p->n_page[k] += more;
+        p->prefix_bytes += page_bytes(pl, k) * (uint64_t)more;
+        p->prefix_table_bytes += kv_pool_table_bytes(more);
+    }
+    p->n_state += n_state;
+    p->n_node += n;
+    p->prefix_table_bytes += n_state + n ? prefix_table_bytes(n, n_state, 0) : 0;
+    p->part[PLAN_PREFIX] = n_state + n ? p->prefix_bytes + p->prefix_table_bytes : 0;
+}
 
 static void price_pages(struct planner *pl, const struct config *c)
 {
@@ -90,24 +144,27 @@ static void price_pages(struct planner *pl, const struct config *c)
     const struct model *m = pl->m;
     uint64_t n = (uint64_t)p->n_parallel;
     p->max_page = pages_of(c->n_ctx);
-    p->kv_table_bytes = n * seq_table_bytes(p->max_page, snapshots_of(pl));
+    p->n_snapshots = m->state_bytes ? c->n_snapshots : 0;
+    p->n_state = p->n_node = p->n_snapshots * p->n_parallel;
+    p->kv_table_bytes = n * seq_table_bytes(p->max_page);
     p->kv_bytes_per_token = p->kv_fixed_bytes = p->kv_bytes = 0;
     for (int k = 0; k < KV_KINDS; k++) {
         const struct kv_layout *kv = &m->kv_layout[k];
-        struct kv_shape shape = kv->shape;
-        shape.type = pl->wish->kv;
-        p->n_page[k] = kv->n_layer ? kv_pages_needed(kv->window, c->n_ctx, c->n_chunk) * p->n_parallel : 0;
+        size_t page = page_bytes(pl, k);
+        p->n_page[k] = sequence_pages(pl, c, k);
+        p->n_node = p->n_page[k] > p->n_node ? p->n_page[k] : p->n_node;
         p->kv_table_bytes += kv_pool_table_bytes(p->n_page[k]);
-        p->kv_bytes += kv_pool_bytes(&shape, kv->n_layer, p->n_page[k]);
+        p->kv_bytes += page * (uint64_t)p->n_page[k];
         if (kv->window)
-            p->kv_fixed_bytes += kv_pool_bytes(&shape, kv->n_layer, kv_pages_needed(kv->window, INT_MAX, c->n_chunk));
+            p->kv_fixed_bytes += page * (uint64_t)kv_pages_needed(kv->window, INT_MAX, c->n_chunk);
         else
-            p->kv_bytes_per_token += kv_page_bytes(&shape) / KV_PAGE * (uint64_t)kv->n_layer;
+            p->kv_bytes_per_token += page / KV_PAGE;
     }
+    p->kv_table_bytes += prefix_table_bytes(p->n_node, p->n_state, p->max_page);
     p->part[PLAN_KV] = p->kv_bytes + p->kv_table_bytes;
     p->state_bytes_per_sequence = m->state_floats * sizeof(float);
-    p->n_snapshots = m->state_bytes ? snapshots_of(pl) : 0;
-    p->part[PLAN_STATE] = n * seq_state_bytes(m->state_bytes, p->n_snapshots);
+    p->part[PLAN_STATE] = n * seq_state_bytes(m->state_bytes) + state_pool_bytes(m->state_bytes, p->n_state);
+    price_prefix(pl, c);
 }
 
 static void price_slots(struct planner *pl, const struct config *c)
@@ -148,6 +205,7 @@ static uint64_t price(struct planner *pl, const struct config *c)
     p->part[PLAN_LOGITS] = session_logits_bytes(m->p.n_vocab, p->n_logits, c->n_chunk, p->n_parallel, c->n_ctx);
     p->embedding_bounce = c->embedding_on_disk ? disk_rows_bounce(m->token_embd->mat.row_bytes, DISK_ROWS_BATCH) : 0;
     p->part[PLAN_READER] = reader_bytes(&w->reader) + p->embedding_bounce;
+    p->part[PLAN_SERVER] = w->server + engine_queue_bytes(w->n_queue, p->n_parallel, c->n_ctx);
     p->part[PLAN_STACKS] = (uint64_t)p->n_threads * POOL_STACK + 8 * 64 * 1024 + 256 * 1024;
     uint64_t sum = 0;
     for (int i = 0; i < PLAN_KERNEL; i++)
@@ -226,7 +284,9 @@ static struct config whole_config(const struct planner *pl)
     struct config c = {.n_ctx = w->n_ctx        ? w->n_ctx
                                 : trained < CTX ? trained
                                                 : CTX,
-                       .n_chunk = w->n_chunk ? w->n_chunk : CHUNK};
+                       .n_chunk = w->n_chunk ? w->n_chunk : CHUNK,
+                       .n_snapshots = snapshots_of(pl),
+                       .cache_ram = w->cache_ram};
     memcpy(c.slots, pl->all, sizeof c.slots);
     return c;
 }
@@ -238,6 +298,9 @@ static struct config least_config(const struct planner *pl)
         c.n_ctx = CTX_LOW;
     if (!pl->wish->n_chunk)
         c.n_chunk = CHUNK_LEAST;
+    if (!pl->wish->n_snapshots)
+        c.n_snapshots = 1;
+    c.cache_ram = 0;
     c.embedding_on_disk = pl->can_stream;
     memcpy(c.slots, pl->wish->n_slots ? pl->wish->slots : pl->floor, sizeof c.slots);
     return c;
@@ -279,6 +342,10 @@ static int walk(struct planner *pl, struct config *c, uint64_t memory)
         }
         if (c->n_chunk > chunk_floor)
             c->n_chunk /= 2;
+        else if (c->cache_ram)
+            c->cache_ram = c->cache_ram > 2 * MIB ? c->cache_ram / 2 : 0;
+        else if (!w->n_snapshots && c->n_snapshots > 1)
+            c->n_snapshots = 1;
         else if (c->n_ctx > ctx_floor)
             c->n_ctx = c->n_ctx / 2 > ctx_floor ? c->n_ctx / 2 : ctx_floor;
         else if (knee == pl->knee && pl->p->n_class)
@@ -298,6 +365,7 @@ static unsigned cuts(const struct planner *pl, const struct config *c)
         cut |= c->slots[i] < pl->all[i] ? PLAN_CUT_EXPERTS : 0;
         cut |= c->slots[i] < pl->knee[i] ? PLAN_CUT_CACHE : 0;
     }
+    cut |= c->cache_ram < full.cache_ram || c->n_snapshots < full.n_snapshots ? PLAN_CUT_PREFIX : 0;
     return cut | (c->n_chunk < full.n_chunk ? PLAN_CUT_CHUNK : 0) | (c->n_ctx < full.n_ctx ? PLAN_CUT_CONTEXT : 0);
 }
 
@@ -390,6 +458,9 @@ static int check_sequences(const struct planner *pl, struct error *err)
 static int check_wish(struct planner *pl, struct error *err)
 {
     const struct plan_wish *w = pl->wish;
+    if (w->cache_ram > MOST_BYTES || w->server > MOST_BYTES)
+        return error_set(err, ERR_MEMORY, "--cache-ram %llu bytes are more than any machine has",
+                         (unsigned long long)(w->cache_ram > w->server ? w->cache_ram : w->server));
     if (check_number("--ctx", w->n_ctx, CTX_MOST, err) || check_number("--parallel", w->n_parallel, 1 << 12, err) ||
         check_number("--chunk", w->n_chunk, 1 << 16, err) ||
         check_number("--snapshots", w->n_snapshots, 1 << 10, err) ||

@@ -36,7 +36,14 @@ enum plan_part {
 const char *plan_part_name(enum plan_part p);
 
 /* What shrank, in the order in which it does. */
-enum { PLAN_CUT_EMBEDDING = 1, PLAN_CUT_EXPERTS = 2, PLAN_CUT_CHUNK = 4, PLAN_CUT_CONTEXT = 8, PLAN_CUT_CACHE = 16 };
+enum {
+    PLAN_CUT_EMBEDDING = 1,
+    PLAN_CUT_EXPERTS = 2,
+    PLAN_CUT_CHUNK = 4,
+    PLAN_CUT_CONTEXT = 8,
+    PLAN_CUT_CACHE = 16,
+    PLAN_CUT_PREFIX = 32
+};
 
 enum plan_memory { PLAN_FROM_MACHINE, PLAN_BYTES, PLAN_MINIMUM, PLAN_WHOLE };
 
@@ -62,7 +69,8 @@ struct plan {
     const char *memory_from;   /* "flag", "cgroup", "available" */
     int n_ctx, n_parallel, n_chunk, n_threads;
     int n_page[KV_KINDS], max_page; /* pages of a kind in all; of a sequence's table */
-    int n_snapshots;                /* of recurrent state, a sequence */
+    int n_snapshots, n_state;       /* copies of recurrent state: of a sequence, in all */
+    int n_node;                     /* of the tree of prefixes */
     int n_logits;                   /* rows of a step that may want logits */
     int n_class, slots[EXPERT_CLASSES];
     struct expert_class class[EXPERT_CLASSES];
@@ -70,7 +78,8 @@ struct plan {
     int embedding_on_disk;
     unsigned sacrificed; /* PLAN_CUT_* */
     uint64_t step_bytes, thread_bytes, table_bytes, kv_table_bytes, embedding_bounce;
-    uint64_t kv_bytes;                           /* of the pages */
+    uint64_t kv_bytes;                           /* of the sequences' pages */
+    uint64_t prefix_bytes, prefix_table_bytes;   /* of pages and states beside theirs; and of tables for them */
     uint64_t kv_bytes_per_token, kv_fixed_bytes; /* of layers that see everything; of windows, a sequence */
     uint64_t state_bytes_per_sequence;
 };

@@ -62,6 +62,7 @@ void engine_show_plan(const struct session *s, enum kv_type kv, struct stoker_pl
     out->cut_experts = !!(p->sacrificed & PLAN_CUT_EXPERTS);
     out->cut_chunk = !!(p->sacrificed & PLAN_CUT_CHUNK);
     out->cut_context = !!(p->sacrificed & PLAN_CUT_CONTEXT);
+    out->cut_prefix = !!(p->sacrificed & PLAN_CUT_PREFIX);
     out->cut_cache = !!(p->sacrificed & PLAN_CUT_CACHE);
 }
 
@@ -119,6 +120,8 @@ static void tell_requests(struct stoker *s, struct stoker_stats *out)
     out->prompt_tokens = t->prompt_tokens;
     out->cached_tokens = t->cached_tokens;
     out->generated_tokens = t->generated_tokens;
+    memcpy(out->cache_bytes, t->cache_bytes, sizeof out->cache_bytes);
+    memcpy(out->cache_hits, t->cache_hits, sizeof out->cache_hits);
     out->step_time = t->step_time;
     out->first_token_time = t->first_token_time;
 }
@@ -171,11 +174,12 @@ static struct stoker_slot slot_of(const struct job *j)
                                 .age_seconds = j->submitted};
 }
 
-void engine_show_slots(struct stoker *s)
+void engine_show(struct stoker *s)
 {
     pthread_mutex_lock(&s->lock);
     for (int i = 0; i < s->session->plan.n_parallel; i++)
         s->slot[i] = slot_of(s->active[i]);
+    s->tally.cache_bytes[STOKER_RAM] = s->session->prefix.bytes;
     pthread_mutex_unlock(&s->lock);
 }
 
@@ -195,6 +199,11 @@ int stoker_slots(struct stoker *s, struct stoker_slot *out, int n)
 
 uint64_t stoker_cache_clear(struct stoker *s)
 {
-    (void)s;
-    return 0; /* there is no cache yet */
+    const int ring = 0;
+    pthread_mutex_lock(&s->lock);
+    uint64_t bytes = s->tally.cache_bytes[STOKER_RAM] + s->tally.cache_bytes[STOKER_DISK];
+    pthread_mutex_unlock(&s->lock);
+    atomic_store(&s->clears, 1);
+    queue_push(s->bell, &ring);
+    return bytes;
 }

@@ -69,12 +69,12 @@ static uint64_t session_table_bytes(const struct session *s)
 static int map_memory(struct session *s, const struct plan_wish *wish, struct error *err)
 {
     const struct plan *p = &s->plan;
-    uint64_t slots = 0, pages = p->kv_bytes + p->part[PLAN_STATE] + (KV_KINDS + 1) * 4096;
+    uint64_t slots = 0, pages = p->kv_bytes + p->prefix_bytes + p->part[PLAN_STATE] + (KV_KINDS + 1) * 4096;
     for (int i = 0; i < p->n_class; i++)
         slots += (uint64_t)p->slots[i] * p->class[i].slot_bytes;
-    uint64_t tables = p->table_bytes + p->kv_table_bytes + reader_bytes(&wish->reader) + p->embedding_bounce +
-                      p->part[PLAN_LOGITS] + p->thread_bytes * (uint64_t)p->n_threads + session_table_bytes(s) +
-                      16 * 4096;
+    uint64_t tables = p->table_bytes + p->kv_table_bytes + p->prefix_table_bytes + reader_bytes(&wish->reader) +
+                      p->embedding_bounce + p->part[PLAN_LOGITS] + p->thread_bytes * (uint64_t)p->n_threads +
+                      session_table_bytes(s) + 16 * 4096;
     uint64_t weights = p->part[PLAN_WEIGHTS] + p->part[PLAN_KV_B] + p->part[PLAN_EMBEDDING];
     struct rlimit limit;
     uint64_t all = slots + pages + tables + weights + p->step_bytes + 8 * 4096;
@@ -131,8 +131,11 @@ static int place_pages(struct session *s, enum kv_type type, struct error *err)
             return error_set(err, ERR_BUG, "the plan's pages are too small");
     }
     for (int i = 0; i < p->n_parallel; i++)
-        if (seq_init(&s->seq[i], m->kv, p->max_page, m->state_bytes, p->n_snapshots, &s->tables, &s->pages))
+        if (seq_init(&s->seq[i], m->kv, p->max_page, m->state_bytes, &s->tables, &s->pages))
             return error_set(err, ERR_BUG, "the plan's page tables are too small");
+    if (state_pool_init(&s->states, m->state_bytes, p->n_state, &s->pages, &s->tables) ||
+        prefix_init(&s->prefix, m->kv, &s->states, p->n_node, p->max_page, 0, &s->tables))
+        return error_set(err, ERR_BUG, "the plan's tables of prefixes are too small");
     return 0;
 }
 
@@ -262,14 +265,19 @@ int batch_add(struct session *s, struct batch *b, struct sequence *seq, int32_t 
     return 0;
 }
 
-int session_forward(struct session *s, struct batch *b, struct error *err)
+void session_commit(struct batch *b)
 {
-    if (model_forward(s->model, b, err))
-        return -1;
     for (int r = 0; r < b->n_rows; r++)
         if (b->dead[r])
             seq_tear(b->seq[r]);
         else if (b->seq[r]->n_pos < b->pos[r] + 1)
             seq_commit(b->seq[r], b->pos[r] + 1);
+}
+
+int session_forward(struct session *s, struct batch *b, struct error *err)
+{
+    if (model_forward(s->model, b, err))
+        return -1;
+    session_commit(b);
     return 0;
 }

@@ -10,6 +10,7 @@
 
 #include "base/error.h"
 #include "engine/plan.h"
+#include "engine/prefix_cache.h"
 #include "engine/touch.h"
 #include "text/chat.h"
 #include "text/constraint.h"
@@ -36,8 +37,10 @@ struct session {
     struct reader *reader;
 
     enum kv_type kv;
-    struct sequence *seq; /* [plan.n_parallel] */
-    float *logits;        /* [plan.n_logits][n_vocab] */
+    struct sequence *seq;  /* [plan.n_parallel] */
+    struct kv_pool states; /* copies of recurrent state */
+    struct prefix_cache prefix;
+    float *logits; /* [plan.n_logits][n_vocab] */
     struct sampler *sampler;
     struct said *said;            /* [plan.n_parallel], beside seq */
     int32_t *token, *pos, *wants; /* [plan.n_chunk]: room for a batch */
@@ -75,8 +78,10 @@ struct batch session_batch(struct session *s);
  * exceed plan.n_logits. */
 int batch_add(struct session *s, struct batch *b, struct sequence *seq, int32_t token, int pos, int wants_logits);
 
-/* Run it, commit the positions of the rows that stayed, tear the sequences of those that left. */
+/* Run it, and commit; or commit by oneself, when what windows will leave has been looked at. */
 int session_forward(struct session *s, struct batch *b, struct error *err);
+/* The positions of the rows that stayed are computed, the sequences of those that left are torn. */
+void session_commit(struct batch *b);
 
 /* Logits, sampler, histories and batch room: for the plan. */
 uint64_t session_logits_bytes(int n_vocab, int n_logits, int n_chunk, int n_parallel, int n_ctx);

@@ -3,7 +3,8 @@
  * A page of a kind holds 256 positions of every layer of that kind: layer i's part (op/kv.h) begins at i * layer_bytes. Pages
  * are counted: several sequences may share a full one. A sequence has a table of page addresses per kind, by absolute page
  * number; pages that a window has left are given back, their entries are NULL. Recurrent layers have their states in one block
- * a sequence, and snapshots of it at some positions. Memory and tables are sized by the plan; nothing is allocated afterwards. */
+ * a sequence; a pool of blocks as large holds copies of it for those who remember. Memory and tables are sized by the plan;
+ * nothing is allocated afterwards. */
 #ifndef MODEL_KV_PAGES_H
 #define MODEL_KV_PAGES_H
 
@@ -28,11 +29,6 @@ struct kv_pool {
     uint16_t *users; /* [n_page] */
 };
 
-struct snapshot {
-    int pos; /* state after positions [0, pos); -1: empty */
-    uint8_t *state;
-};
-
 struct sequence {
     struct kv_pool *pool;                       /* [KV_KINDS] */
     uint8_t **page[KV_KINDS];                   /* [max_page] */
@@ -41,9 +37,7 @@ struct sequence {
     int n_pos;      /* positions that are committed */
     uint8_t *state; /* [state_bytes], of all recurrent layers after n_pos positions; NULL: none */
     size_t state_bytes;
-    int torn; /* its rows left a step midway: layers disagree about the state, only a snapshot helps */
-    struct snapshot *snapshot;
-    int n_snapshot;
+    int torn;             /* its rows left a step midway: layers disagree about the state */
     atomic_int cancelled; /* set from outside: its rows leave at the next layer boundary */
 };
 
@@ -58,10 +52,27 @@ size_t kv_pool_table_bytes(int n_page);
 int kv_pool_init(struct kv_pool *pool, const struct kv_shape *s, int n_layer, int window, int n_page,
                  struct arena *pages, struct arena *tables);
 
-size_t seq_table_bytes(int max_page, int n_snapshot);
-size_t seq_state_bytes(size_t state_bytes, int n_snapshot);
-int seq_init(struct sequence *seq, struct kv_pool *pools, int max_page, size_t state_bytes, int n_snapshot,
-             struct arena *tables, struct arena *states);
+/* A pool of n blocks for copies of states; n 0: none. */
+size_t state_pool_bytes(size_t state_bytes, int n);
+int state_pool_init(struct kv_pool *pool, size_t state_bytes, int n, struct arena *states, struct arena *tables);
+
+/* A page with one user; -1: none is free. Each user gives it back once. */
+int kv_page_take(struct kv_pool *pool);
+void kv_page_hold(struct kv_pool *pool, int page);
+void kv_page_give(struct kv_pool *pool, int page);
+static inline uint8_t *kv_page_at(const struct kv_pool *pool, int page)
+{
+    return pool->memory + (size_t)page * pool->page_bytes;
+}
+static inline int kv_page_number(const struct kv_pool *pool, const uint8_t *page)
+{
+    return (int)((size_t)(page - pool->memory) / pool->page_bytes);
+}
+
+size_t seq_table_bytes(int max_page);
+size_t seq_state_bytes(size_t state_bytes);
+int seq_init(struct sequence *seq, struct kv_pool *pools, int max_page, size_t state_bytes, struct arena *tables,
+             struct arena *states);
 
 /* Pages for positions [0, n_pos), as far as windows keep them. -1: a pool has none left; what was taken stays. */
 int seq_reserve(struct sequence *seq, int n_pos);
@@ -74,13 +85,5 @@ void seq_clear(struct sequence *seq);
 
 /* Its rows left a step midway: positions stay as they were committed, but the state is lost. */
 void seq_tear(struct sequence *seq);
-
-/* Remember the state at n_pos, for a later seq_rewind; the oldest snapshot makes room. Nothing to do without state. */
-void seq_snapshot(struct sequence *seq);
-
-/* Forget positions from n_pos on; returns the position really reached: n_pos for pure attention, else the last snapshot at or
- * below it; 0 where a window has lost what it would need. The caller replays the rest. Forward it goes nowhere: n_pos beyond
- * the end means the end, which a torn sequence has lost too. */
-int seq_rewind(struct sequence *seq, int n_pos);
 
 #endif

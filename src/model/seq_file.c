@@ -23,11 +23,10 @@ struct header {
     uint64_t model, ids;    /* hashes */
     uint32_t kv_type, exact;
     uint64_t state_bytes;
-    uint32_t n_pos, n_snapshot;
+    uint32_t n_pos;
     struct kind_header kind[KV_KINDS];
-    uint32_t zero;
 };
-_Static_assert(sizeof(struct header) == 56 + 20 * KV_KINDS + 4, "no padding");
+_Static_assert(sizeof(struct header) == 52 + 20 * KV_KINDS, "no padding");
 
 /* ---- what a sequence depends on ----------------------------------------------------------------------------------------------- */
 
@@ -134,15 +133,6 @@ static int pass(struct stream *s, void *data, size_t n)
     return 0;
 }
 
-static int skip(struct stream *s, size_t n)
-{
-    uint8_t block[BLOCK];
-    for (size_t i = 0; i < n; i += BLOCK)
-        if (pass(s, block, n - i < BLOCK ? n - i : BLOCK))
-            return -1;
-    return 0;
-}
-
 static int pass_page(struct stream *s, const struct sequence *seq, int k, int page)
 {
     const struct kv_pool *pool = &seq->pool[k];
@@ -173,39 +163,6 @@ static int pass_pages(struct stream *s, const struct sequence *seq)
 
 /* ---- saving ------------------------------------------------------------------------------------------------------------------- */
 
-static int count_snapshots(const struct sequence *seq)
-{
-    int n = 0;
-    for (int i = 0; i < seq->n_snapshot; i++)
-        n += seq->snapshot[i].pos >= 0;
-    return n;
-}
-
-/* The newest snapshot before pos. */
-static const struct snapshot *newest_before(const struct sequence *seq, int64_t pos)
-{
-    const struct snapshot *best = NULL;
-    for (int i = 0; i < seq->n_snapshot; i++)
-        if (seq->snapshot[i].pos >= 0 && seq->snapshot[i].pos < pos && (!best || seq->snapshot[i].pos > best->pos))
-            best = &seq->snapshot[i];
-    return best;
-}
-
-static int save_states(struct stream *s, const struct sequence *seq)
-{
-    int64_t pos = INT64_MAX;
-    if (!seq->state)
-        return 0;
-    if (pass(s, seq->state, seq->state_bytes))
-        return -1;
-    for (const struct snapshot *from; (from = newest_before(seq, pos));) {
-        pos = from->pos;
-        if (pass(s, &pos, sizeof pos) || pass(s, from->state, seq->state_bytes))
-            return -1;
-    }
-    return 0;
-}
-
 int seq_save(const struct sequence *seq, const struct model *m, const int32_t *ids, int fd, struct error *err)
 {
     struct stream s = {.fd = fd, .err = err};
@@ -214,8 +171,7 @@ int seq_save(const struct sequence *seq, const struct model *m, const int32_t *i
         return error_set(err, ERR_INPUT, "the sequence left a step midway: its state is lost, nothing can be saved");
     h.ids = hash_ids(ids, seq->n_pos);
     h.n_pos = (uint32_t)seq->n_pos;
-    h.n_snapshot = (uint32_t)count_snapshots(seq);
-    if (pass(&s, &h, sizeof h) || pass_pages(&s, seq) || save_states(&s, seq))
+    if (pass(&s, &h, sizeof h) || pass_pages(&s, seq) || (seq->state && pass(&s, seq->state, seq->state_bytes)))
         return -1;
     uint64_t sum = s.sum;
     return transfer(&s, (uint8_t *)&sum, sizeof sum);
@@ -244,7 +200,7 @@ static int check_header(const struct header *h, const struct sequence *seq, cons
                          "the saved sequence was computed with --kv %s%s, this one is to go on with --kv %s%s",
                          h->kv_type <= KV_F32 ? kv[h->kv_type] : "of an unknown type", h->exact ? " --exact" : "",
                          kv[mine.kv_type], mine.exact ? " --exact" : "");
-    if (h->state_bytes != mine.state_bytes || h->zero != 0 || memcmp(h->kind, mine.kind, sizeof mine.kind) != 0)
+    if (h->state_bytes != mine.state_bytes || memcmp(h->kind, mine.kind, sizeof mine.kind) != 0)
         return error_set(err, ERR_FORMAT,
                          "the saved sequence has other layers, heads, windows or states than its model: it is damaged");
     if (h->n_pos > (uint32_t)n_ids || h->ids != hash_ids(ids, (int)h->n_pos))
@@ -266,37 +222,13 @@ static int take_pages(struct sequence *seq, int n_pos, struct error *err)
     return 0;
 }
 
-/* Snapshots that find no place are read past: they are the oldest. */
-static int load_states(struct stream *s, struct sequence *seq, uint32_t n_snapshot)
-{
-    int64_t before = (int64_t)seq->n_pos + 1, pos;
-    if (!seq->state)
-        return n_snapshot ? error_set(s->err, ERR_FORMAT, "the saved sequence has snapshots of no state: it is damaged")
-                          : 0;
-    if (pass(s, seq->state, seq->state_bytes))
-        return -1;
-    for (uint32_t i = 0; i < n_snapshot; i++, before = pos) {
-        if (pass(s, &pos, sizeof pos))
-            return -1;
-        if (pos < 0 || pos >= before)
-            return error_set(s->err, ERR_FORMAT, "the saved sequence has a snapshot at position %lld: it is damaged",
-                             (long long)pos);
-        int place = i < (uint32_t)seq->n_snapshot;
-        if (place ? pass(s, seq->snapshot[i].state, seq->state_bytes) : skip(s, seq->state_bytes))
-            return -1;
-        if (place)
-            seq->snapshot[i].pos = (int)pos;
-    }
-    return 0;
-}
-
 static int load(struct stream *s, struct sequence *seq, const struct model *m, const int32_t *ids, int n_ids)
 {
     struct header h;
     uint64_t sum;
     if (pass(s, &h, sizeof h) || check_header(&h, seq, m, ids, n_ids, s->err) ||
-        take_pages(seq, (int)h.n_pos, s->err) || pass_pages(s, seq) || load_states(s, seq, h.n_snapshot) ||
-        transfer(s, (uint8_t *)&sum, sizeof sum))
+        take_pages(seq, (int)h.n_pos, s->err) || pass_pages(s, seq) ||
+        (seq->state && pass(s, seq->state, seq->state_bytes)) || transfer(s, (uint8_t *)&sum, sizeof sum))
         return -1;
     if (sum != s->sum)
         return error_set(s->err, ERR_FORMAT, "the saved sequence is damaged: checksum %016llx, its content has %016llx",

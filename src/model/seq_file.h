@@ -3,8 +3,7 @@
  *     header      what follows, and of which model, numerics and ids (struct header of seq_file.c)
  *     pages       kind by kind, page by page, layer by layer: keys [n_head_kv][n][d_k], then values [n_head_kv][n][d_v] of the n
  *                 positions that are computed; pages that a window has left are absent
- *     state       of the recurrent layers, and
- *     snapshots   newest first: position (i64), state
+ *     state       of the recurrent layers
  *     checksum    u64 over all of it
  *
  * Little-endian, no padding. Files come from outside: loading believes nothing that it has not compared with the model and the
@@ -18,8 +17,7 @@
  * -1: ERR_IO, or ERR_INPUT where a torn sequence has nothing to save. */
 int seq_save(const struct sequence *seq, const struct model *m, const int32_t *ids, int fd, struct error *err);
 
-/* Read exactly what seq_save wrote; then seq->n_pos <= n_ids positions are computed, and seq_rewind reaches what it reached
- * before, as far as there are places for snapshots. The sequence is cleared first. -1 with the sentence leaves it empty: cut off
+/* Read exactly what seq_save wrote; then seq->n_pos <= n_ids positions are computed. The sequence is cleared first. -1 with the sentence leaves it empty: cut off
  * or damaged, of another model or of other ids [n_ids], other type of keys and values, no page left. */
 int seq_load(struct sequence *seq, const struct model *m, const int32_t *ids, int n_ids, int fd, struct error *err);
 

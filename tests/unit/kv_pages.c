@@ -1,5 +1,5 @@
 /* links: model store op kernel format base */
-/* Pages of sequences: reserved as positions come, given back by clearing and rewinding; none is lost, none has two owners. */
+/* Pages of sequences: reserved as positions come, given back by clearing, shared by count; none is lost, none has two owners. */
 #include "model/kv_pages.h"
 #include "base/error.h"
 #include "base/rng.h"
@@ -27,10 +27,10 @@ static int open_pool(void **state)
     memset(&w, 0, sizeof w);
     /* as much as the plan would give, no more */
     assert_int_equal(arena_map(&w.pages, kv_pool_bytes(&shape, LAYERS, PAGES), &err), 0);
-    assert_int_equal(arena_map(&w.tables, kv_pool_table_bytes(PAGES) + SEQUENCES * seq_table_bytes(MOST, 0), &err), 0);
+    assert_int_equal(arena_map(&w.tables, kv_pool_table_bytes(PAGES) + SEQUENCES * seq_table_bytes(MOST), &err), 0);
     assert_int_equal(kv_pool_init(&w.pools[KV_FULL], &shape, LAYERS, 0, PAGES, &w.pages, &w.tables), 0);
     for (int i = 0; i < SEQUENCES; i++)
-        assert_int_equal(seq_init(&w.seq[i], w.pools, MOST, 0, 0, &w.tables, &w.pages), 0);
+        assert_int_equal(seq_init(&w.seq[i], w.pools, MOST, 0, &w.tables, &w.pages), 0);
     return 0;
 }
 
@@ -90,26 +90,11 @@ static void pool_runs_out(void **state)
     expect_balance();
 }
 
-static void rewind_and_clear(void **state)
+static void cleared(void **state)
 {
     (void)state;
     struct sequence *s = &w.seq[1];
     assert_int_equal(seq_reserve(s, 700), 0);
-    s->n_pos = 700;
-    uint8_t *first = s->page[KV_FULL][0];
-    assert_int_equal(seq_rewind(s, 800), 700); /* forward is no rewind */
-    assert_int_equal(s->n_page[KV_FULL], 3);
-    assert_int_equal(seq_rewind(s, 512), 512);
-    assert_int_equal(s->n_page[KV_FULL], 2);
-    assert_int_equal(seq_rewind(s, 511), 511);
-    assert_int_equal(s->n_page[KV_FULL], 2);
-    assert_int_equal(seq_rewind(s, 1), 1);
-    assert_int_equal(s->n_page[KV_FULL], 1);
-    assert_ptr_equal(s->page[KV_FULL][0], first);
-    expect_balance();
-    assert_int_equal(seq_rewind(s, 0), 0);
-    assert_int_equal(s->n_page[KV_FULL], 0);
-    assert_int_equal(seq_reserve(s, 300), 0);
     atomic_store(&s->cancelled, 1);
     seq_clear(s);
     assert_int_equal(s->n_pos, 0);
@@ -117,6 +102,24 @@ static void rewind_and_clear(void **state)
     assert_int_equal(atomic_load(&s->cancelled), 0);
     assert_int_equal(w.pools[KV_FULL].n_free, PAGES);
     expect_balance();
+}
+
+/* A page goes back when its last user gives it back. */
+static void users(void **state)
+{
+    (void)state;
+    struct kv_pool *pool = &w.pools[KV_FULL];
+    assert_int_equal(seq_reserve(&w.seq[0], 300), 0);
+    int page = kv_page_number(pool, w.seq[0].page[KV_FULL][1]);
+    assert_ptr_equal(kv_page_at(pool, page), w.seq[0].page[KV_FULL][1]);
+    kv_page_hold(pool, page);
+    seq_clear(&w.seq[0]);
+    assert_int_equal(pool->n_free, PAGES - 1);
+    kv_page_give(pool, page);
+    assert_int_equal(pool->n_free, PAGES);
+    for (int i = 0; i < PAGES; i++)
+        assert_in_range(kv_page_take(pool), 0, PAGES - 1);
+    assert_int_equal(kv_page_take(pool), -1);
 }
 
 static void by_chance(void **state)
@@ -129,9 +132,7 @@ static void by_chance(void **state)
         if (r >> 8 & 1) {
             if (seq_reserve(s, n) == 0 && n > s->n_pos)
                 s->n_pos = n;
-        } else if (r >> 9 & 7)
-            seq_rewind(s, n);
-        else
+        } else
             seq_clear(s);
         expect_balance();
     }
@@ -153,11 +154,11 @@ static void written_pages_are_apart(void **state)
 
 /* ---- windows and states ---------------------------------------------------------------------------------------------------- */
 
-enum { WINDOW = 100, STATE = 80, SNAPSHOTS = 2 };
+enum { WINDOW = 100, STATE = 80, COPIES = 2 };
 
 static struct {
     struct arena memory, tables;
-    struct kv_pool pools[KV_KINDS];
+    struct kv_pool pools[KV_KINDS], states;
     struct sequence seq;
 } v;
 
@@ -169,19 +170,15 @@ static int open_mixed(void **state)
     memset(&v, 0, sizeof v);
     int n = kv_pages_needed(WINDOW, MOST * 256, 64);
     size_t pages = kv_pool_bytes(&shape, LAYERS, MOST) + kv_pool_bytes(&shape, LAYERS, n);
-    assert_int_equal(arena_map(&v.memory, pages + seq_state_bytes(STATE, SNAPSHOTS) + 64, &err), 0);
-    assert_int_equal(arena_map(&v.tables, 2 * kv_pool_table_bytes(MOST) + seq_table_bytes(MOST, SNAPSHOTS), &err), 0);
+    assert_int_equal(arena_map(&v.memory, pages + seq_state_bytes(STATE) + state_pool_bytes(STATE, COPIES) + 64, &err),
+                     0);
+    assert_int_equal(
+        arena_map(&v.tables, 2 * kv_pool_table_bytes(MOST) + kv_pool_table_bytes(COPIES) + seq_table_bytes(MOST), &err),
+        0);
     assert_int_equal(kv_pool_init(&v.pools[KV_FULL], &shape, LAYERS, 0, MOST, &v.memory, &v.tables), 0);
     assert_int_equal(kv_pool_init(&v.pools[KV_WINDOW], &shape, LAYERS, WINDOW, n, &v.memory, &v.tables), 0);
-    assert_int_equal(seq_init(&v.seq, v.pools, MOST, STATE, SNAPSHOTS, &v.tables, &v.memory), 0);
-    return 0;
-}
-
-static int open_windows(void **state)
-{
-    open_mixed(state);
-    v.seq.state = NULL; /* the windows alone */
-    v.seq.n_snapshot = 0;
+    assert_int_equal(seq_init(&v.seq, v.pools, MOST, STATE, &v.tables, &v.memory), 0);
+    assert_int_equal(state_pool_init(&v.states, STATE, COPIES, &v.memory, &v.tables), 0);
     return 0;
 }
 
@@ -205,13 +202,6 @@ static void go_to(int pos)
     }
 }
 
-static int state_says(void)
-{
-    int pos;
-    memcpy(&pos, v.seq.state, sizeof pos);
-    return pos;
-}
-
 static void windows_give_pages_back(void **state)
 {
     (void)state;
@@ -229,68 +219,37 @@ static void windows_give_pages_back(void **state)
     assert_int_equal(v.pools[KV_FULL].n_free, MOST);
 }
 
-static void windows_limit_rewinds(void **state)
-{
-    (void)state;
-    go_to(600); /* first page 1: positions from 256 on */
-    assert_int_equal(seq_rewind(&v.seq, 500), 500);
-    assert_int_equal(seq_rewind(&v.seq, 355), 355);
-    assert_int_equal(seq_rewind(&v.seq, 354), 0);
-    assert_int_equal(v.pools[KV_WINDOW].n_free, v.pools[KV_WINDOW].n_page);
-    go_to(300);
-    assert_int_equal(seq_rewind(&v.seq, 3), 3); /* nothing was given back yet */
-}
-
-static void states_go_back_to_snapshots(void **state)
-{
-    (void)state;
-    for (int pos = 10; pos <= 40; pos += 10) {
-        go_to(pos);
-        seq_snapshot(&v.seq);
-        seq_snapshot(&v.seq); /* once is enough */
-    }
-    go_to(50);
-    assert_int_equal(seq_rewind(&v.seq, 60), 50);
-    assert_int_equal(seq_rewind(&v.seq, 49), 40);
-    assert_int_equal(state_says(), 40);
-    assert_int_equal(seq_rewind(&v.seq, 39), 30); /* the newest two were kept */
-    assert_int_equal(state_says(), 30);
-    assert_int_equal(seq_rewind(&v.seq, 29), 0);
-    assert_int_equal(state_says(), 0);
-}
-
-static void torn_states(void **state)
+static void copies_of_states(void **state)
 {
     (void)state;
     go_to(20);
-    seq_snapshot(&v.seq);
-    go_to(30);
+    int a = kv_page_take(&v.states), b = kv_page_take(&v.states);
+    assert_int_equal(kv_page_take(&v.states), -1);
+    memset(kv_page_at(&v.states, a), 1, STATE);
+    memset(kv_page_at(&v.states, b), 2, STATE);
+    assert_int_equal(*(int *)v.seq.state, 20);
+    assert_int_equal(*kv_page_at(&v.states, a), 1);
+    kv_page_give(&v.states, a);
+    assert_int_equal(kv_page_take(&v.states), a);
     seq_tear(&v.seq);
-    seq_snapshot(&v.seq); /* of nothing */
-    assert_int_equal(seq_rewind(&v.seq, 30), 20);
-    assert_int_equal(state_says(), 20);
-    assert_int_equal(seq_rewind(&v.seq, 20), 20); /* sound again */
+    assert_true(v.seq.torn);
     seq_clear(&v.seq);
-    go_to(5);
-    seq_tear(&v.seq);
-    assert_int_equal(seq_rewind(&v.seq, 5), 0);
-    assert_int_equal(v.seq.n_pos, 0);
+    assert_false(v.seq.torn);
+    assert_int_equal(*(int *)v.seq.state, 0);
 }
 
 #define TEST(f)  cmocka_unit_test_setup_teardown(f, open_pool, close_pool)
 #define MIXED(f) cmocka_unit_test_setup_teardown(f, open_mixed, close_mixed)
-#define WIN(f)   cmocka_unit_test_setup_teardown(f, open_windows, close_mixed)
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {TEST(reserve),
                                        TEST(pool_runs_out),
-                                       TEST(rewind_and_clear),
+                                       TEST(cleared),
+                                       TEST(users),
                                        TEST(by_chance),
                                        TEST(written_pages_are_apart),
-                                       WIN(windows_give_pages_back),
-                                       WIN(windows_limit_rewinds),
-                                       MIXED(states_go_back_to_snapshots),
-                                       MIXED(torn_states)};
+                                       MIXED(windows_give_pages_back),
+                                       MIXED(copies_of_states)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -100,13 +100,10 @@ static size_t continued(const char *path, int n_snapshots, const size_t *wishes,
 
     s = engine(path, n_snapshots, 1);
     struct stoker_request first = request(30);
-    first.keep = 1;
     first.snapshot_at = wishes;
     first.n_snapshot_at = n_wishes;
-    struct answer a = collect(s, submit(s, &first), cancel_after);
+    collect(s, submit(s, &first), cancel_after);
     diverge_at(shared);
-    second.resume = a.request;
-    second.keep = 1;
     struct answer b = ask(s, &second);
     expect_same(&fresh, &b);
     stoker_close(s);
@@ -122,34 +119,36 @@ static void pages_go_back_anywhere(void **state)
     assert_int_equal(continued(latent, 0, (size_t[]){7}, 1, 29, -1), 29); /* wishes are for others */
 }
 
-static void states_at_the_end_of_prompts(void **state)
+static void states_at_the_ends(void **state)
 {
     (void)state;
-    assert_int_equal(continued(recurrent, 0, NULL, 0, 30, -1), 30);
-    assert_int_equal(continued(recurrent, 0, NULL, 0, 40, -1), 30);
-    assert_int_equal(continued(recurrent, 0, NULL, 0, 29, -1), 0);
+    assert_int_equal(continued(recurrent, 2, NULL, 0, 30, -1), 30);
+    assert_int_equal(continued(recurrent, 2, NULL, 0, 40, -1), 30);
+    assert_int_equal(continued(recurrent, 2, NULL, 0, 29, -1), 0);
+    assert_int_equal(continued(recurrent, 1, NULL, 0, 30, -1), 0); /* the end of the answer took its place */
 }
 
 static void states_where_wished(void **state)
 {
     (void)state;
     static const size_t wishes[] = {5, 16, 21};
-    assert_int_equal(continued(recurrent, 4, wishes, 3, 30, -1), 30);
+    assert_int_equal(continued(recurrent, 5, wishes, 3, 30, -1), 30);
+    assert_int_equal(continued(recurrent, 4, wishes, 3, 30, -1), 21); /* the end of the answer */
     assert_int_equal(continued(recurrent, 4, wishes, 3, 29, -1), 21);
     assert_int_equal(continued(recurrent, 4, wishes, 3, 20, -1), 16);
     assert_int_equal(continued(recurrent, 4, wishes, 3, 5, -1), 5);
     assert_int_equal(continued(recurrent, 4, wishes, 3, 4, -1), 0);
-    assert_int_equal(continued(recurrent, 3, wishes, 3, 30, -1), 21); /* no place left for the end of the prompt */
+    assert_int_equal(continued(recurrent, 3, wishes, 3, 30, -1), 21); /* wishes are worth more than ends */
     assert_int_equal(continued(recurrent, 2, wishes, 3, 30, -1), 21);
     assert_int_equal(continued(recurrent, 2, wishes, 3, 10, -1), 0); /* the newest two are kept */
 }
 
-/* A cancelled request may leave its state torn; it goes on from the snapshot. */
+/* A cancelled request may leave its state torn; the next goes on from a copy. */
 static void cancelled(void **state)
 {
     (void)state;
     for (int after = 1; after < ANSWER; after++)
-        assert_int_equal(continued(recurrent, 0, NULL, 0, 30, after), 30);
+        assert_int_equal(continued(recurrent, 2, NULL, 0, 30, after), 30);
 }
 
 static void wishes_that_cannot_be(void **state)
@@ -263,7 +262,7 @@ static void scripts_have_a_length(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(pages_go_back_anywhere), cmocka_unit_test(states_at_the_end_of_prompts),
+        cmocka_unit_test(pages_go_back_anywhere), cmocka_unit_test(states_at_the_ends),
         cmocka_unit_test(states_where_wished),    cmocka_unit_test(cancelled),
         cmocka_unit_test(wishes_that_cannot_be),  cmocka_unit_test(neighbours),
         cmocka_unit_test(several_readers),        cmocka_unit_test(scripts_have_a_length),

@@ -1,0 +1,257 @@
+/* Who computes: see admission.h. */
+#include "engine/admission.h"
+
+#include "base/clock.h"
+#include "base/error.h"
+
+#include <string.h>
+
+/* ---- events and ends -------------------------------------------------------------------------------------------------------- */
+
+void job_send(const struct job *j, const struct stoker_event *e)
+{
+    queue_push(j->events, e);
+    if (j->notify)
+        j->notify(j->notify_arg);
+}
+
+int job_may_send(const struct job *j) { return queue_room(j->events) > 2; }
+
+static void add_up(struct stoker *s, const struct job *j, const struct stoker_event *last)
+{
+    struct tally *t = &s->tally;
+    t->cancelled += last->kind == STOKER_END && last->u.end.reason == STOKER_END_CANCELLED;
+    t->failed += last->kind == STOKER_FAILED;
+    if (j->started > 0) {
+        double took = clock_seconds() - j->started;
+        t->service_seconds = t->service_seconds > 0 ? 0.8 * t->service_seconds + 0.2 * took : took;
+    }
+}
+
+/* The job has no sequence any more; what it computed is known if it may be. */
+static void give_back(struct stoker *s, struct job *j, int known)
+{
+    struct sequence *seq = j->seq;
+    if (!seq)
+        return;
+    if (known && !j->no_cache)
+        prefix_remember(&s->session->prefix, &j->place, seq, j->history, PREFIX_ENDING);
+    prefix_leave(&s->session->prefix, &j->place);
+    pthread_mutex_lock(&s->lock);
+    j->seq = NULL;
+    pthread_mutex_unlock(&s->lock);
+    s->active[seq - s->session->seq] = NULL;
+    seq_clear(seq);
+}
+
+/* The last event goes out under the lock: whoever takes it needs the lock too, so that nobody is told anything afterwards. */
+static void finish(struct stoker *s, struct job *j, const struct stoker_event *last)
+{
+    give_back(s, j, last->kind == STOKER_END);
+    constraint_end(j->guard);
+    j->guard = NULL;
+    pthread_mutex_lock(&s->lock);
+    j->state = JOB_DONE;
+    add_up(s, j, last);
+    job_send(j, last);
+    pthread_mutex_unlock(&s->lock);
+}
+
+void job_end(struct stoker *s, struct job *j, enum stoker_end_reason reason)
+{
+    double now = clock_seconds(), first = j->first_token > 0 ? j->first_token : now;
+    struct stoker_event e = {.kind = STOKER_END};
+    e.u.end.reason = reason;
+    e.u.end.n_prompt = j->n_prompt;
+    e.u.end.n_cached = j->n_cached;
+    e.u.end.n_generated = j->n_generated;
+    e.u.end.end_sampled = j->end_sampled;
+    e.u.end.seed = j->pick.how.seed;
+    e.u.end.prompt_seconds = j->started > 0 ? first - j->started : 0; /* it may never have begun */
+    e.u.end.generate_seconds = now - first;
+    finish(s, j, &e);
+}
+
+void job_fail(struct stoker *s, struct job *j, const struct error *why)
+{
+    struct stoker_event e = {.kind = STOKER_FAILED};
+    error_to_public(&e.error, why);
+    finish(s, j, &e);
+}
+
+/* ---- the queue -------------------------------------------------------------------------------------------------------------- */
+
+int any_active(const struct stoker *s)
+{
+    for (int i = 0; i < s->session->plan.n_parallel; i++)
+        if (s->active[i])
+            return 1;
+    return 0;
+}
+
+static struct sequence *free_sequence(struct stoker *s)
+{
+    for (int i = 0; i < s->session->plan.n_parallel; i++)
+        if (!s->active[i])
+            return &s->session->seq[i];
+    return NULL;
+}
+
+/* Of the jobs that wait, the one that came first. */
+static struct job *next_queued(struct stoker *s)
+{
+    struct job *first = NULL;
+    pthread_mutex_lock(&s->lock);
+    for (int i = 0; i < s->n_job; i++)
+        if (s->job[i].state == JOB_QUEUED && (!first || s->job[i].id < first->id))
+            first = &s->job[i];
+    pthread_mutex_unlock(&s->lock);
+    return first;
+}
+
+void end_cancelled(struct stoker *s)
+{
+    for (int i = 0; i < s->session->plan.n_parallel; i++)
+        if (s->active[i] && atomic_load(&s->active[i]->cancelled))
+            job_end(s, s->active[i], STOKER_END_CANCELLED);
+    for (int i = 0; i < s->n_job; i++) { /* also those that still wait for a sequence */
+        pthread_mutex_lock(&s->lock);
+        int ends = s->job[i].state == JOB_QUEUED && atomic_load(&s->job[i].cancelled);
+        pthread_mutex_unlock(&s->lock);
+        if (ends)
+            job_end(s, &s->job[i], STOKER_END_CANCELLED);
+    }
+}
+
+void fail_all(struct stoker *s, const struct error *why)
+{
+    for (int i = 0; i < s->session->plan.n_parallel; i++)
+        if (s->active[i])
+            job_fail(s, s->active[i], why);
+    for (struct job *j; (j = next_queued(s));)
+        job_fail(s, j, why);
+}
+
+/* ---- admission -------------------------------------------------------------------------------------------------------------- */
+
+static int begin_constraint(struct job *j, struct error *err)
+{
+    struct constraint *c = j->constraint->constraint;
+    int64_t room = (int64_t)(j->room - j->n_prompt),
+            shortest = j->constraint->close_at_limit ? constraint_shortest(c) : 0;
+    if (shortest > room)
+        return error_set(
+            err, ERR_INPUT,
+            "the shortest answer that fits the constraint has %lld tokens, the answer may have %lld; raise "
+            "--max-tokens",
+            (long long)shortest, (long long)room);
+    return constraint_begin(&j->guard, c, err);
+}
+
+void job_resume(struct stoker *s, struct job *j)
+{
+    struct prefix_cache *c = &s->session->prefix;
+    prefix_leave(c, &j->place);
+    seq_clear(j->seq);
+    j->waits = 0;
+    j->n_done = 0;
+    if (!j->no_cache)
+        j->n_done = (size_t)prefix_resume(c, &j->place, j->seq, j->history, (int)j->n_history - 1);
+    j->n_resumed = j->n_done;
+    if (j->n_generated == 0)
+        j->n_cached = j->n_done;
+}
+
+/* Are there pages for all that the job will compute before its next token? Windows have theirs always. */
+static int has_pages(const struct stoker *s, const struct job *j)
+{
+    for (int k = 0; k < KV_KINDS; k++) {
+        const struct kv_pool *pool = &s->session->model->kv[k];
+        int needed = (int)(j->n_history / KV_PAGE) + 1 - j->seq->n_page[k];
+        if (pool->n_layer && pool->window <= 0 && prefix_available(&s->session->prefix, k) < needed)
+            return 0;
+    }
+    return 1;
+}
+
+static void take_sequence(struct stoker *s, struct job *j, struct sequence *seq)
+{
+    s->active[seq - s->session->seq] = j;
+    pthread_mutex_lock(&s->lock);
+    j->seq = seq;
+    j->state = JOB_PROMPT;
+    pthread_mutex_unlock(&s->lock);
+}
+
+static void wait_again(struct stoker *s, struct job *j, int known)
+{
+    give_back(s, j, known);
+    j->n_done = 0;
+    pthread_mutex_lock(&s->lock);
+    j->state = JOB_QUEUED;
+    pthread_mutex_unlock(&s->lock);
+}
+
+/* 0: the job has to wait for pages, and with it those behind it. */
+static int admit(struct stoker *s, struct job *j)
+{
+    struct error err = {0};
+    int alone = !any_active(s);
+    if (reader_check_files(s->session->reader, &err)) {
+        job_fail(s, j, &err);
+        return 1;
+    }
+    if (atomic_load(&j->cancelled)) {
+        job_end(s, j, STOKER_END_CANCELLED);
+        return 1;
+    }
+    take_sequence(s, j, free_sequence(s));
+    job_resume(s, j);
+    if (!alone && !has_pages(s, j)) {
+        wait_again(s, j, 0);
+        return 0;
+    }
+    if (j->started > 0)
+        return 1;
+    j->started = clock_seconds();
+    if (j->constraint && begin_constraint(j, &err))
+        job_fail(s, j, &err);
+    return 1;
+}
+
+void admit_all(struct stoker *s)
+{
+    int ring;
+    while (free_sequence(s) && !atomic_load(&s->stop)) {
+        struct job *j = next_queued(s);
+        if (j ? !admit(s, j) : any_active(s) || !queue_pop(s->bell, &ring, 100))
+            return;
+    }
+}
+
+/* ---- pages ------------------------------------------------------------------------------------------------------------------ */
+
+static struct job *youngest(const struct stoker *s)
+{
+    struct job *j = NULL;
+    for (int i = 0; i < s->session->plan.n_parallel; i++)
+        if (s->active[i] && (!j || s->active[i]->id > j->id))
+            j = s->active[i];
+    return j;
+}
+
+int job_reserve(struct stoker *s, struct job *j, size_t n_pos)
+{
+    while (seq_reserve(j->seq, (int)n_pos)) {
+        struct job *other = youngest(s);
+        if (prefix_make_room(&s->session->prefix))
+            continue;
+        if (other == j)
+            return -1;
+        wait_again(s, other, 1);
+        pthread_mutex_lock(&s->lock);
+        s->tally.preempted++;
+        pthread_mutex_unlock(&s->lock);
+    }
+    return 0;
+}
