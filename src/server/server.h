@@ -52,6 +52,7 @@ enum { SERVER_MODEL_ID = 256 };
 /* Sums for /metrics; added to by server_count(). */
 struct server_counters {
     atomic_uint_fast64_t prompt_tokens, cached_tokens, generated_tokens, cancelled, rejected;
+    atomic_uint_fast64_t stabilized[4]; /* uses of --stabilize's rules */
     atomic_uint_fast64_t stabilized[4]; /* uses of each rule of --stabilize */
 };
 
@@ -63,7 +64,6 @@ struct server {
     /* Known from the file's headers, before anything answers. */
     char model_id[SERVER_MODEL_ID];   /* general.name lowered, blanks to "-"; else the file's stem */
     char model_file[SERVER_MODEL_ID]; /* without its folder */
-    char model_name[SERVER_MODEL_ID]; /* general.name as it is */
     struct stoker_about about;
     char fingerprint[64];    /* "stoker-VERSION-MODELHASH8": system_fingerprint */
     int64_t started;         /* seconds since 1970: "created" of models */

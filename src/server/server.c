@@ -1,0 +1,462 @@
+/* The life of the server: socket, model, connections, signals, end (server.h).
+ *
+ *     caller's thread   accepts; after server_stop() drains: waits for handlers, cuts them when --drain is over, closes connections
+ *     opener            stoker_open(), while the socket already answers 503
+ *     connections       http_serve(), a thread each, detached; server_run() returns when the last has ended
+ *
+ * Memory: bodies and unsent answers are counted by server_take(), the stacks and buffers of --max-conns connections by
+ * server_bytes(): the plan of the engine holds both. */
+#include "server/server.h"
+#include "base/clock.h"
+#include "base/log.h"
+#include "server/server_inside.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <malloc.h>
+#include <netdb.h>
+#include <netinet/tcp.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/random.h>
+#include <sys/socket.h>
+#include <time.h>
+#include <unistd.h>
+
+/* A stack is mapped whole and touched as deep as a request goes; templates and schemas recurse. */
+enum { STACK = 1 << 20, STACK_TOUCHED = 64 << 10, CLOSE_SECONDS = 5 };
+
+static atomic_int stops;        /* calls of server_stop() */
+static atomic_int stop_event = -1; /* an eventfd; server_stop() and the opener write to it */
+
+static void ring(void)
+{
+    uint64_t one = 1;
+    int fd = atomic_load(&stop_event);
+    if (fd >= 0 && write(fd, &one, sizeof one) < 0)
+        return; /* full: rung enough */
+}
+
+void server_stop(void)
+{
+    atomic_fetch_add(&stops, 1);
+    ring();
+}
+
+/* ---- for handlers ---------------------------------------------------------------------------------------------------------- */
+
+struct stoker *server_engine(struct server *s) { return atomic_load(&s->state) == SERVER_LOADING ? NULL : s->engine; }
+
+int64_t server_now(void) { return (int64_t)time(NULL); }
+
+void server_new_id(char *out, const char *prefix, size_t n)
+{
+    static const char letters[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";
+    static atomic_uint_fast64_t drawn;
+    size_t k = strlen(prefix);
+    memcpy(out, prefix, k);
+    for (size_t i = 0; i < n; i++) {
+        unsigned char byte;
+        do /* 248 = 4 * 62: every letter equally often */
+            if (getrandom(&byte, 1, GRND_NONBLOCK) != 1)
+                byte = (unsigned char)((atomic_fetch_add(&drawn, 1) + clock_ns()) % 248);
+        while (byte >= 248);
+        out[k + i] = letters[byte % 62];
+    }
+    out[k + n] = 0;
+}
+
+static int is_name(const char *name, size_t n, const char *ours)
+{
+    static const char latest[] = ":latest";
+    size_t k = strlen(ours);
+    if (n < k || memcmp(name, ours, k) != 0)
+        return 0;
+    return n == k || (n == k + sizeof latest - 1 && memcmp(name + k, latest, sizeof latest - 1) == 0);
+}
+
+int server_model_ok(const struct server *s, const char *name, size_t n, int claude, struct refusal *r)
+{
+    static const char prefix[] = "claude-";
+    if (!name || s->opt.any_model || is_name(name, n, s->model_id))
+        return 0;
+    if (claude && n >= sizeof prefix - 1 && memcmp(name, prefix, sizeof prefix - 1) == 0)
+        return 0;
+    for (size_t i = 0; i < s->opt.alias.n; i++)
+        if (is_name(name, n, s->opt.alias.text[i]))
+            return 0;
+    return refuse(r, 404, "model_not_found", "model", "model \"%.*s\" not found; this server has \"%s\"",
+                  (int)(n < 100 ? n : 100), name, s->model_id);
+}
+
+/* ---- sums ------------------------------------------------------------------------------------------------------------------ */
+
+static const int statuses[STATUS_MOST] = {200, 204, 400, 401, 403, 404, 405, 408, 413, 414, 415, 429, 431, 500, 501, 503};
+
+int server_status_at(size_t i) { return i < STATUS_MOST ? statuses[i] : 0; }
+
+void server_count_request(struct server *s, const struct route *route, int status)
+{
+    for (size_t i = 0; i < STATUS_MOST; i++)
+        if (statuses[i] == status && status)
+            atomic_fetch_add(&s->own->requests[route_index(route)][i], 1);
+}
+
+void server_count(struct http_exchange *x, size_t n_prompt, size_t n_cached, size_t n_generated, int cancelled)
+{
+    struct server_counters *c = &x->server->count;
+    x->n_prompt = n_prompt;
+    x->n_cached = n_cached;
+    x->n_generated = n_generated;
+    atomic_fetch_add(&c->prompt_tokens, n_prompt);
+    atomic_fetch_add(&c->cached_tokens, n_cached);
+    atomic_fetch_add(&c->generated_tokens, n_generated);
+    atomic_fetch_add(&c->cancelled, cancelled != 0);
+}
+
+void server_count_rejected(struct server *s) { atomic_fetch_add(&s->count.rejected, 1); }
+
+/* ---- memory of requests ---------------------------------------------------------------------------------------------------- */
+
+int server_take(struct server *s, size_t n)
+{
+    size_t taken = atomic_load(&s->own->taken);
+    do
+        if (n > s->own->most - taken)
+            return -1;
+    while (!atomic_compare_exchange_weak(&s->own->taken, &taken, taken + n));
+    return 0;
+}
+
+void server_give(struct server *s, size_t n) { atomic_fetch_sub(&s->own->taken, n); }
+
+/* What requests may take: the largest body, twice, and as much as 16 stalled readers. */
+static size_t request_bytes(const struct server_options *o) { return 2 * (size_t)(o->max_body + 1) + 16 * HTTP_UNSENT; }
+
+uint64_t server_bytes(const struct server_options *o)
+{
+    return request_bytes(o) + (uint64_t)o->max_conns * (STACK_TOUCHED + HTTP_IN + sizeof(struct http_connection));
+}
+
+/* ---- connections ----------------------------------------------------------------------------------------------------------- */
+
+int server_enter(struct server *s, int early, struct refusal *r)
+{
+    pthread_mutex_lock(&s->own->lock);
+    int state = atomic_load(&s->state);
+    if (state == SERVER_READY || early)
+        s->own->n_running++;
+    pthread_mutex_unlock(&s->own->lock);
+    if (state == SERVER_READY || early)
+        return 0;
+    if (state == SERVER_LOADING)
+        refuse(r, 503, "loading", NULL, "the model is loading");
+    else
+        refuse(r, 503, "draining", NULL, "the server is stopping");
+    r->retry_after = 1;
+    return -1;
+}
+
+void server_leave(struct server *s)
+{
+    pthread_mutex_lock(&s->own->lock);
+    s->own->n_running--;
+    pthread_cond_broadcast(&s->own->changed);
+    pthread_mutex_unlock(&s->own->lock);
+}
+
+void server_forget(struct http_connection *c)
+{
+    struct server_private *own = c->server->own;
+    pthread_mutex_lock(&own->lock);
+    if (c->before)
+        c->before->next = c->next;
+    else
+        own->first = c->next;
+    if (c->next)
+        c->next->before = c->before;
+    http_free(c);
+    own->n_connection--;
+    pthread_cond_broadcast(&own->changed);
+    pthread_mutex_unlock(&own->lock);
+}
+
+static void wake_all(struct server *s)
+{
+    pthread_mutex_lock(&s->own->lock);
+    for (struct http_connection *c = s->own->first; c; c = c->next)
+        http_wake(c);
+    pthread_mutex_unlock(&s->own->lock);
+}
+
+/* Too many connections, or no thread: said without waiting for the client. */
+static void turn_away(int fd)
+{
+    static const char answer[] =
+        "HTTP/1.1 503 Service Unavailable\r\nContent-Type: application/json\r\nRetry-After: 1\r\nConnection: close\r\n"
+        "Content-Length: 129\r\n\r\n"
+        "{\"error\":{\"message\":\"the server has as many connections as --max-conns allows\","
+        "\"type\":\"unavailable_error\",\"param\":null,\"code\":null}}";
+    char request[4096];
+    ssize_t n = send(fd, answer, sizeof answer - 1, MSG_NOSIGNAL | MSG_DONTWAIT);
+    shutdown(fd, SHUT_WR);
+    while (n > 0) /* what came already would make close() a reset */
+        n = recv(fd, request, sizeof request, MSG_DONTWAIT);
+    close(fd);
+}
+
+static void start_connection(struct server *s, int fd)
+{
+    struct server_private *own = s->own;
+    pthread_attr_t attr;
+    pthread_t thread;
+    int one = 1, bad;
+    pthread_mutex_lock(&own->lock);
+    struct http_connection *c = own->n_connection < (size_t)s->opt.max_conns ? http_open(s, fd) : NULL;
+    if (c) {
+        c->next = own->first;
+        if (c->next)
+            c->next->before = c;
+        own->first = c;
+        own->n_connection++;
+    }
+    pthread_mutex_unlock(&own->lock);
+    if (!c) {
+        turn_away(fd);
+        return;
+    }
+    setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
+    pthread_attr_init(&attr);
+    pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
+    pthread_attr_setstacksize(&attr, STACK);
+    bad = pthread_create(&thread, &attr, http_serve, c);
+    pthread_attr_destroy(&attr);
+    if (bad) {
+        log_line(LOG_WARN, "a connection was turned away: no thread for it: %s", strerror(bad));
+        server_forget(c);
+    }
+}
+
+/* ---- opening --------------------------------------------------------------------------------------------------------------- */
+
+static int fail(struct stoker_error *err, int code, const char *format, ...) __attribute__((format(printf, 3, 4)));
+static int fail(struct stoker_error *err, int code, const char *format, ...)
+{
+    va_list args;
+    va_start(args, format);
+    vsnprintf(err->text, sizeof err->text, format, args);
+    va_end(args);
+    err->code = code;
+    return -1;
+}
+
+static int is_loopback(const struct sockaddr *a)
+{
+    const struct sockaddr_in6 *six = (const void *)a;
+    return a->sa_family == AF_INET ? ntohl(((const struct sockaddr_in *)(const void *)a)->sin_addr.s_addr) >> 24 == 127
+                                   : IN6_IS_ADDR_LOOPBACK(&six->sin6_addr);
+}
+
+/* The socket, listening; *port is the real one. */
+static int open_socket(struct server *s, int *port, struct stoker_error *err)
+{
+    const struct addrinfo want = {.ai_flags = AI_PASSIVE, .ai_socktype = SOCK_STREAM};
+    struct addrinfo *found;
+    char service[16];
+    int one = 1;
+    snprintf(service, sizeof service, "%d", s->opt.port);
+    int bad = getaddrinfo(s->opt.host, service, &want, &found);
+    if (bad)
+        return fail(err, STOKER_ERR_IO, "--host %s: %s", s->opt.host, gai_strerror(bad));
+    int fd = socket(found->ai_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    if (fd >= 0)
+        setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one);
+    if (fd < 0 || bind(fd, found->ai_addr, found->ai_addrlen) || listen(fd, 1024)) {
+        fail(err, STOKER_ERR_IO, "cannot listen on %s port %d: %s", s->opt.host, s->opt.port, strerror(errno));
+        if (fd >= 0)
+            close(fd);
+        fd = -1;
+    } else {
+        struct sockaddr_storage at;
+        socklen_t n = sizeof at;
+        getsockname(fd, (struct sockaddr *)&at, &n);
+        *port = ntohs(at.ss_family == AF_INET ? ((struct sockaddr_in *)(void *)&at)->sin_port
+                                              : ((struct sockaddr_in6 *)(void *)&at)->sin6_port);
+        s->own->loopback = is_loopback((struct sockaddr *)&at);
+    }
+    freeaddrinfo(found);
+    return fd;
+}
+
+/* "Ember 1M Chat" -> "ember-1m-chat"; without a name the file's stem. */
+static void name_model(struct server *s)
+{
+    const char *slash = strrchr(s->opt.model, '/'), *file = slash ? slash + 1 : s->opt.model;
+    snprintf(s->model_file, sizeof s->model_file, "%s", file);
+    snprintf(s->model_id, sizeof s->model_id, "%s", *s->about.name ? s->about.name : file);
+    char *dot = *s->about.name ? NULL : strrchr(s->model_id, '.');
+    if (dot && dot > s->model_id)
+        *dot = 0;
+    for (char *c = s->model_id; *s->about.name && *c; c++)
+        *c = *c == ' ' ? '-' : *c >= 'A' && *c <= 'Z' ? (char)(*c + 'a' - 'A') : *c;
+    snprintf(s->fingerprint, sizeof s->fingerprint, "stoker-%s-%08x", stoker_version(), (unsigned)s->about.hash);
+}
+
+struct opener {
+    struct server *server;
+    struct stoker_error error;
+    atomic_int done; /* 1: open, -1: error */
+    pthread_t thread;
+};
+
+static void *open_model(void *arg)
+{
+    struct opener *o = arg;
+    struct server *s = o->server;
+    if (stoker_open(&s->engine, s->opt.model, &s->opt.engine, &o->error)) {
+        atomic_store(&o->done, -1);
+    } else {
+        stoker_plan_of(s->engine, &s->plan);
+        int loading = SERVER_LOADING;
+        atomic_compare_exchange_strong(&s->state, &loading, SERVER_READY);
+        atomic_store(&o->done, 1);
+    }
+    ring();
+    return NULL;
+}
+
+/* ---- serving --------------------------------------------------------------------------------------------------------------- */
+
+static void accept_all(struct server *s, int listener)
+{
+    for (int i = 0; i < 64; i++) {
+        int fd = accept4(listener, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+        if (fd >= 0) {
+            start_connection(s, fd);
+            continue;
+        }
+        if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) {
+            log_line(LOG_WARN, "a connection waits: %s", strerror(errno));
+            poll(NULL, 0, 100); /* the next try finds somebody gone */
+        }
+        if (errno != ECONNABORTED && errno != EINTR)
+            return;
+    }
+}
+
+/* Until server_stop(), or the model cannot be opened: then -1. */
+static int serve(struct server *s, int listener, struct opener *o, struct stoker_error *err)
+{
+    while (!atomic_load(&stops)) {
+        uint64_t count;
+        struct pollfd p[2] = {{listener, POLLIN, 0}, {atomic_load(&stop_event), POLLIN, 0}};
+        if (poll(p, 2, -1) <= 0)
+            continue;
+        if (p[1].revents && read(p[1].fd, &count, sizeof count) > 0 && atomic_load(&o->done) < 0) {
+            *err = o->error;
+            return -1;
+        }
+        if (p[0].revents)
+            accept_all(s, listener);
+    }
+    return 0;
+}
+
+/* 1: no more than most of *n are left. Until a time, or (stops) until the next call of server_stop(). */
+static int wait_for(struct server *s, const size_t *n, uint64_t until_ns, int n_stops)
+{
+    pthread_mutex_lock(&s->own->lock);
+    while (*n && clock_ns() < until_ns && atomic_load(&stops) <= n_stops) {
+        struct timespec at;
+        clock_gettime(CLOCK_REALTIME, &at);
+        at.tv_nsec += 50000000; /* signals do not wake us */
+        at.tv_sec += at.tv_nsec / 1000000000;
+        at.tv_nsec %= 1000000000;
+        pthread_cond_timedwait(&s->own->changed, &s->own->lock, &at);
+    }
+    int none = *n == 0;
+    pthread_mutex_unlock(&s->own->lock);
+    return none;
+}
+
+/* 1: nobody uses the server any more. */
+static int drain(struct server *s)
+{
+    uint64_t second = 1000000000;
+    atomic_store(&s->state, SERVER_DRAINING);
+    log_line(LOG_INFO, "stopping: running requests have %.10g s to end", s->opt.drain);
+    if (!wait_for(s, &s->own->n_running, clock_ns() + (uint64_t)(s->opt.drain * 1e9), 1)) {
+        atomic_store(&s->own->cut, 1);
+        wake_all(s);
+        wait_for(s, &s->own->n_running, clock_ns() + CLOSE_SECONDS * second, INT32_MAX);
+    }
+    atomic_store(&s->own->cut, 1);
+    atomic_store(&s->own->closing, 1);
+    wake_all(s);
+    return wait_for(s, &s->own->n_connection, clock_ns() + CLOSE_SECONDS * second, INT32_MAX);
+}
+
+static int prepare(struct server *s, struct stoker_error *err)
+{
+    struct server_private *own = calloc(1, sizeof *own);
+    unsigned char(*key)[SHA256_BYTES] = calloc(s->opt.key.n + 1, sizeof *key);
+    s->own = own;
+    if (!own || !key) {
+        free(key);
+        return fail(err, STOKER_ERR_MEMORY, "no memory for the server");
+    }
+    own->key = key;
+    own->most = request_bytes(&s->opt);
+    pthread_mutex_init(&own->lock, NULL);
+    pthread_cond_init(&own->changed, NULL);
+    for (size_t i = 0; i < s->opt.key.n; i++)
+        sha256(s->opt.key.text[i], strlen(s->opt.key.text[i]), own->key[i]);
+    s->started = server_now();
+    s->opt.engine.server = server_bytes(&s->opt);
+    if (stoker_about(&s->about, s->opt.model, err))
+        return -1;
+    name_model(s);
+    atomic_store(&stop_event, eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
+    return atomic_load(&stop_event) < 0 ? fail(err, STOKER_ERR_IO, "no eventfd: %s", strerror(errno)) : 0;
+}
+
+/* Threads take the signal mask of who starts them: signals are for the caller's thread alone. */
+static int start_opener(struct opener *o, struct stoker_error *err)
+{
+    int bad = pthread_create(&o->thread, NULL, open_model, o);
+    return bad ? fail(err, STOKER_ERR_IO, "no thread to open the model: %s", strerror(bad)) : 0;
+}
+
+int server_run(const struct server_options *opt, void (*listening)(const char *host, int port), struct stoker_error *err)
+{
+    static struct server server; /* for the life of the process: who is still at work at the end may look at it */
+    struct server *s = &server;
+    static struct opener opener;
+    int port = 0, listener = -1, rc = -1, unused = 0;
+    *s = (struct server){.opt = *opt};
+    opener = (struct opener){.server = s};
+    /* Few arenas, and large pieces given back at once: what one thread freed serves the next. */
+    mallopt(M_ARENA_MAX, 4);
+    mallopt(M_MMAP_THRESHOLD, 256 << 10);
+    if (prepare(s, err) == 0 && (listener = open_socket(s, &port, err)) >= 0 && start_opener(&opener, err) == 0) {
+        listening(s->opt.host, port);
+        rc = serve(s, listener, &opener, err);
+        close(listener);
+        listener = -1;
+        unused = drain(s);
+        if (rc || atomic_load(&opener.done))
+            pthread_join(opener.thread, NULL);
+        else
+            unused = 0; /* stopped while the model was loading: the process ends without it */
+    }
+    if (listener >= 0)
+        close(listener);
+    if (s->own && (unused || !s->own->n_connection) && s->engine && atomic_load(&opener.done) > 0)
+        stoker_close(s->engine);
+    return rc;
+}
