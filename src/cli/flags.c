@@ -122,6 +122,17 @@ static int add_text(const struct flag *f, const char *v)
     return 0;
 }
 
+static int set_word(const struct flag *f, const char *v)
+{
+    size_t n = strlen(v);
+    for (const char *word = f->value; n && *word; word += strcspn(word, "|"), word += *word == '|')
+        if (strcspn(word, "|") == n && strncmp(word, v, n) == 0) {
+            *(const char **)f->to = v;
+            return 0;
+        }
+    return -1;
+}
+
 static int set(const struct flag *f, const char *v)
 {
     switch (f->kind) {
@@ -137,6 +148,8 @@ static int set(const struct flag *f, const char *v)
     case FLAG_TEXT:
         *(const char **)f->to = v;
         return 0;
+    case FLAG_WORD:
+        return set_word(f, v);
     case FLAG_BYTES:
         return set_bytes(f, v);
     case FLAG_SLOTS:
@@ -172,6 +185,8 @@ static void say_range(const struct flag *f, const char *command, const char *v)
         fprintf(stderr, "whole numbers from 0 to 18446744073709551615 are possible\n");
     else if (f->kind == FLAG_TEXTS)
         fprintf(stderr, "at most %d of this flag are possible\n", TEXTS_MOST);
+    else if (f->kind == FLAG_WORD)
+        fprintf(stderr, "%s is expected\n", f->value);
     else
         fprintf(stderr, "%s is expected, in whole numbers\n", f->value);
 }

@@ -13,6 +13,7 @@ enum flag_kind {
     FLAG_REAL,   /* double *, within [min, max] */
     FLAG_SEED,   /* struct stoker_sampling * */
     FLAG_TEXT,   /* const char ** */
+    FLAG_WORD,   /* const char **: one of value's words, "on|off" */
     FLAG_BYTES,  /* uint64_t *: 6G, 5.5GiB, 800MB, min, max */
     FLAG_SLOTS,  /* struct stoker_options *: N[,N] */
     FLAG_LIST,   /* struct int_list *: 512,1024 */

@@ -22,6 +22,7 @@ static const struct {
     const char *help;
 } commands[] = {
     {"run", cmd_run, "answer a prompt, or chat line by line"},
+    {"serve", cmd_serve, "an HTTP server: the APIs of OpenAI, Anthropic and Ollama, and a page"},
     {"plan", cmd_plan, "what a model needs, from its headers alone"},
     {"inspect", cmd_inspect, "what is in a GGUF file: keys, tensors, sizes, experts"},
     {"bench", cmd_bench, "speed of prompts and of generation"},

@@ -24,7 +24,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-enum { HTTP_IN = HTTP_HEAD_MOST + (16 << 10), IDLE_MS = 75000, LINGER_MS = 2000 };
+enum { IDLE_MS = 75000, LINGER_MS = 2000 };
 
 struct http_connection *http_open(struct server *s, int fd)
 {

@@ -51,8 +51,10 @@ int http_check_origin(const struct server *s, const struct http_head *h, const c
             *cors = origin;
             return 0;
         }
-    const char *own = strstr(origin, "://");
-    if (own && h->host && strcasecmp(own + 3, h->host) == 0 && strncasecmp(origin, "http", 4) == 0)
+    const char *own = strncasecmp(origin, "http://", 7) == 0    ? origin + 7
+                      : strncasecmp(origin, "https://", 8) == 0 ? origin + 8
+                                                                : NULL;
+    if (own && h->host && strcasecmp(own, h->host) == 0)
         return 0;
     return refuse(r, 403, "origin_not_allowed", NULL,
                   "pages of \"%.100s\" may not use this server; start it with --cors to allow them", origin);

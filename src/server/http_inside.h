@@ -9,7 +9,7 @@
 
 #include <stdatomic.h>
 
-enum { HTTP_SET_MOST = 4096, HTTP_STALLED_MS = 60000 };
+enum { HTTP_SET_MOST = 4096, HTTP_STALLED_MS = 60000, HTTP_IN = HTTP_HEAD_MOST + (16 << 10) };
 
 struct http_connection {
     struct server *server;

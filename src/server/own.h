@@ -16,7 +16,7 @@ void own_model(struct http_exchange *x);
 void own_stats(struct http_exchange *x);
 void own_events(struct http_exchange *x);
 void own_plan(struct http_exchange *x);
-void own_anatomy(struct http_exchange *x);
+void own_anatomy(struct http_exchange *x); /* anatomy.c */
 void own_cache_clear(struct http_exchange *x);
 void own_not_supported(struct http_exchange *x);
 

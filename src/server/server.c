@@ -13,12 +13,12 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <malloc.h>
 #include <netdb.h>
 #include <netinet/tcp.h>
 #include <poll.h>
 #include <signal.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -31,7 +31,7 @@
 /* A stack is mapped whole and touched as deep as a request goes; templates and schemas recurse. */
 enum { STACK = 1 << 20, STACK_TOUCHED = 64 << 10, CLOSE_SECONDS = 5 };
 
-static atomic_int stops;        /* calls of server_stop() */
+static atomic_int stops;           /* calls of server_stop() */
 static atomic_int stop_event = -1; /* an eventfd; server_stop() and the opener write to it */
 
 static void ring(void)
@@ -96,7 +96,8 @@ int server_model_ok(const struct server *s, const char *name, size_t n, int clau
 
 /* ---- sums ------------------------------------------------------------------------------------------------------------------ */
 
-static const int statuses[STATUS_MOST] = {200, 204, 400, 401, 403, 404, 405, 408, 413, 414, 415, 429, 431, 500, 501, 503};
+static const int statuses[STATUS_MOST] = {200, 204, 400, 401, 403, 404, 405, 408,
+                                          413, 414, 415, 429, 431, 500, 501, 503};
 
 int server_status_at(size_t i) { return i < STATUS_MOST ? statuses[i] : 0; }
 
@@ -107,7 +108,8 @@ void server_count_request(struct server *s, const struct route *route, int statu
             atomic_fetch_add(&s->own->requests[route_index(route)][i], 1);
 }
 
-void server_count(struct http_exchange *x, size_t n_prompt, size_t n_cached, size_t n_generated, int cancelled)
+void server_count(struct http_exchange *x, size_t n_prompt, size_t n_cached, size_t n_generated, double ttft_seconds,
+                  int cancelled)
 {
     struct server_counters *c = &x->server->count;
     x->n_prompt = n_prompt;
@@ -117,6 +119,8 @@ void server_count(struct http_exchange *x, size_t n_prompt, size_t n_cached, siz
     atomic_fetch_add(&c->cached_tokens, n_cached);
     atomic_fetch_add(&c->generated_tokens, n_generated);
     atomic_fetch_add(&c->cancelled, cancelled != 0);
+    if (ttft_seconds >= 0)
+        atomic_store(&c->ttft_seconds, ttft_seconds);
 }
 
 void server_count_rejected(struct server *s) { atomic_fetch_add(&s->count.rejected, 1); }
@@ -322,6 +326,8 @@ static void *open_model(void *arg)
         atomic_store(&o->done, -1);
     } else {
         stoker_plan_of(s->engine, &s->plan);
+        s->opt.sampling = stoker_sampling_of(s->engine);
+        s->opt.set_sampling(s->opt.set_sampling_arg, &s->opt.sampling);
         int loading = SERVER_LOADING;
         atomic_compare_exchange_strong(&s->state, &loading, SERVER_READY);
         atomic_store(&o->done, 1);
@@ -416,6 +422,7 @@ static int prepare(struct server *s, struct stoker_error *err)
     pthread_cond_init(&own->changed, NULL);
     for (size_t i = 0; i < s->opt.key.n; i++)
         sha256(s->opt.key.text[i], strlen(s->opt.key.text[i]), own->key[i]);
+    own->rates = (struct rates){.tps = -1, .prompt_tps = -1, .hit_rate = -1, .read_mbps = -1};
     s->started = server_now();
     s->opt.engine.server = server_bytes(&s->opt);
     if (stoker_about(&s->about, s->opt.model, err))
@@ -432,7 +439,8 @@ static int start_opener(struct opener *o, struct stoker_error *err)
     return bad ? fail(err, STOKER_ERR_IO, "no thread to open the model: %s", strerror(bad)) : 0;
 }
 
-int server_run(const struct server_options *opt, void (*listening)(const char *host, int port), struct stoker_error *err)
+int server_run(const struct server_options *opt, void (*listening)(const char *host, int port),
+               struct stoker_error *err)
 {
     static struct server server; /* for the life of the process: who is still at work at the end may look at it */
     struct server *s = &server;

@@ -22,8 +22,8 @@ struct refusal;
 
 enum stabilize { STABILIZE_OFF, STABILIZE_STRIP, STABILIZE_MOVE };
 
-struct text_list {
-    const char **text; /* [n] */
+struct server_texts {
+    const char *const *text; /* [n] */
     size_t n;
 };
 
@@ -34,15 +34,18 @@ struct server_options {
     int max_conns, queue;
     uint64_t max_body;
     double header_timeout, body_timeout, drain; /* seconds */
-    struct text_list alias, key, cors, allow_host;
-    int no_page, any_model;
+    struct server_texts alias, key, cors, allow_host;
+    int no_page, any_model, cache_per_key;
     enum stabilize stabilize;
     const char *model; /* path */
     struct stoker_options engine;
-    struct stoker_sampling sampling; /* what a request does not say */
-    int think;                       /* 1 on, 0 off, -1 as the template has it */
-    int no_tool_grammar;             /* calls are parsed, not governed */
-    int close_at_limit;              /* 1, 0; -1: on for calls and schemas */
+    /* What a request does not say: the model's advice, changed by set_sampling when the model is open. */
+    struct stoker_sampling sampling;
+    void (*set_sampling)(void *arg, struct stoker_sampling *s);
+    void *set_sampling_arg;
+    int think;           /* 1 on, 0 off, -1 as the template has it */
+    int no_tool_grammar; /* calls are parsed, not governed */
+    int close_at_limit;  /* 1, 0; -1: on for calls and schemas */
 };
 
 enum server_state { SERVER_LOADING, SERVER_READY, SERVER_DRAINING };
@@ -52,8 +55,8 @@ enum { SERVER_MODEL_ID = 256 };
 /* Sums for /metrics; added to by server_count(). */
 struct server_counters {
     atomic_uint_fast64_t prompt_tokens, cached_tokens, generated_tokens, cancelled, rejected;
-    atomic_uint_fast64_t stabilized[4]; /* uses of --stabilize's rules */
     atomic_uint_fast64_t stabilized[4]; /* uses of each rule of --stabilize */
+    _Atomic double ttft_seconds;        /* of the newest answer; 0: none yet */
 };
 
 struct server {

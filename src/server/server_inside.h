@@ -7,7 +7,14 @@
 #include "server/routes.h"
 #include "server/server.h"
 
-enum { STATUS_MOST = 20, TTFT_BUCKETS = 12 };
+enum { STATUS_MOST = 20 };
+
+/* Figures of the panel: differences between two looks at the engine. */
+struct rates {
+    struct stoker_stats last;
+    uint64_t at_ns;                              /* of last; 0: none */
+    double tps, prompt_tps, hit_rate, read_mbps; /* < 0: not known yet */
+};
 
 struct server_private {
     pthread_mutex_t lock;
@@ -21,7 +28,7 @@ struct server_private {
     size_t most;                        /* of taken */
     unsigned char (*key)[SHA256_BYTES]; /* [opt.key.n] */
     atomic_uint_fast64_t requests[ROUTES_MOST + 1][STATUS_MOST];
-    atomic_uint_fast64_t ttft[TTFT_BUCKETS + 1], ttft_us; /* answers by seconds to the first token; their sum */
+    struct rates rates; /* under lock */
 };
 
 /* Bytes for a body or an unsent answer. -1: not now. */
@@ -36,6 +43,7 @@ void server_forget(struct http_connection *c); /* the connection has ended: out 
 void server_count_request(struct server *s, const struct route *route, int status);
 int server_status_at(size_t i); /* of column i of requests; 0: none */
 
-extern const double server_ttft_bounds[TTFT_BUCKETS]; /* seconds */
+/* Bytes that the server may take beside the engine: for the plan. */
+uint64_t server_bytes(const struct server_options *o);
 
 #endif

@@ -1,0 +1,179 @@
+/* stoker serve: flags to server_options, signals to server_stop(). The server itself: src/server/. */
+#include "base/log.h"
+#include "cli/cli.h"
+#include "cli/flags.h"
+#include "cli/sampling_flags.h"
+#include "server/server.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const char usage[] =
+    "stoker serve [MODEL.gguf] [flags]: an HTTP server with the APIs of OpenAI, Anthropic and Ollama.\n\n"
+    "  stoker serve                                        the embedded model at http://127.0.0.1:8080\n"
+    "  stoker serve MODEL.gguf --memory 6GiB --ctx 16384   a model that is bigger than the memory it gets\n"
+    "  stoker serve MODEL.gguf --host 0.0.0.0 --api-key-file keys.txt\n"
+    "  curl http://127.0.0.1:8080/v1/chat/completions -d '{\"messages\":[{\"role\":\"user\",\"content\":\"Hi\"}]}'\n\n"
+    "The page at / needs only a browser. SIGTERM or Ctrl-C: running answers may end (--drain); again: at once.\n\n";
+
+static void on_signal(int sig)
+{
+    (void)sig;
+    server_stop();
+}
+
+static void listening(const char *host, int port)
+{
+    printf(strchr(host, ':') ? "listening on http://[%s]:%d\n" : "listening on http://%s:%d\n", host, port);
+    fflush(stdout);
+}
+
+/* The lines of a file are keys. They stay in memory for the life of the process. */
+static int read_keys(const char *path, struct text_list *keys)
+{
+    char *line = NULL;
+    size_t room = 0;
+    ssize_t n;
+    FILE *f = fopen(path, "r");
+    if (!f) {
+        fprintf(stderr, "stoker serve: --api-key-file %s: %s\n", path, strerror(errno));
+        return -1;
+    }
+    while ((n = getline(&line, &room, f)) > 0) {
+        while (n > 0 && isspace((unsigned char)line[n - 1]))
+            line[--n] = 0;
+        char *key = line + strspn(line, " \t");
+        if (*key == 0)
+            continue;
+        if (keys->n == TEXTS_MOST || !(key = strdup(key))) {
+            fprintf(stderr, "stoker serve: --api-key-file %s: more than %d keys\n", path, TEXTS_MOST);
+            fclose(f);
+            free(line);
+            return -1;
+        }
+        keys->text[keys->n++] = key;
+    }
+    fclose(f);
+    free(line);
+    if (keys->n == 0) {
+        fprintf(stderr, "stoker serve: --api-key-file %s holds no key\n", path);
+        return -1;
+    }
+    return 0;
+}
+
+static int is_local(const char *host)
+{
+    return strncmp(host, "127.", 4) == 0 || strcmp(host, "localhost") == 0 || strcmp(host, "::1") == 0;
+}
+
+/* What of the flags is an engine's: other defaults than those of `run`. */
+static void engine_defaults(struct stoker_options *o)
+{
+    o->n_ctx = 32768;
+    o->n_parallel = 4;
+    o->n_snapshots = 4;
+    o->cache_ram = 512 << 20;
+    o->cache_disk = UINT64_C(8) << 30;
+}
+
+static void set_sampling(void *flags, struct stoker_sampling *s) { sampling_flags_apply(flags, s); }
+
+static enum stabilize stabilize_of(const char *word)
+{
+    return strcmp(word, "off") == 0 ? STABILIZE_OFF : strcmp(word, "move") == 0 ? STABILIZE_MOVE : STABILIZE_STRIP;
+}
+
+/* "on" 1, "off" 0, not given -1. */
+static int switch_of(const char *word) { return word ? strcmp(word, "on") == 0 : -1; }
+
+static void take_signals(void)
+{
+    struct sigaction stop = {.sa_handler = on_signal}, ignore = {.sa_handler = SIG_IGN};
+    sigaction(SIGTERM, &stop, NULL);
+    sigaction(SIGINT, &stop, NULL);
+    sigaction(SIGPIPE, &ignore, NULL);
+}
+
+static struct server_texts texts(const struct text_list *l) { return (struct server_texts){l->text, (size_t)l->n}; }
+
+int cmd_serve(int argc, char **argv)
+{
+    static struct text_list alias, key, cors, allow;
+    static struct sampling_flags sampling;
+    struct server_options o = {.host = "127.0.0.1",
+                               .port = 8080,
+                               .max_conns = 512,
+                               .queue = 128,
+                               .max_body = 32 << 20,
+                               .header_timeout = 10,
+                               .body_timeout = 60,
+                               .drain = 30,
+                               .set_sampling = set_sampling,
+                               .set_sampling_arg = &sampling};
+    const char *key_file = NULL, *stabilize = "strip", *think = NULL, *close = NULL;
+    engine_defaults(&o.engine);
+    const struct flag f[] = {
+        {"--host", NULL, FLAG_TEXT, &o.host, 0, 0, "ADDRESS", "where to listen (default 127.0.0.1: this machine only)"},
+        {"--port", NULL, FLAG_INT, &o.port, 0, 65535, "N", "default 8080; 0: any that is free"},
+        {"--api-key", NULL, FLAG_TEXTS, &key, 0, 0, "KEY", "who has it may ask; may be given several times"},
+        {"--api-key-file", NULL, FLAG_TEXT, &key_file, 0, 0, "FILE",
+         "a key a line: keys of --api-key show in lists of processes"},
+        {"--alias", NULL, FLAG_TEXTS, &alias, 0, 0, "NAME", "another name of the model; may be given several times"},
+        {"--any-model", NULL, FLAG_SWITCH, &o.any_model, 0, 0, NULL,
+         "whatever model a request names, it gets this one"},
+        {"--queue", NULL, FLAG_INT, &o.queue, 1, 4096, "N", "requests that may wait (default 128); more get 429"},
+        {"--cors", NULL, FLAG_TEXTS, &cors, 0, 0, "ORIGIN", "web pages that may ask, \"https://app.example\", or *"},
+        {"--allow-host", NULL, FLAG_TEXTS, &allow, 0, 0, "NAME", "a further name of this server on loopback"},
+        {"--max-body", NULL, FLAG_BYTES, &o.max_body, 0, 0, "BYTES", "of a request (default 32M)"},
+        {"--max-conns", NULL, FLAG_INT, &o.max_conns, 1, 16384, "N", "connections at a time (default 512)"},
+        {"--header-timeout", NULL, FLAG_REAL, &o.header_timeout, 0.1, 3600, "S", "for a request's head (default 10)"},
+        {"--body-timeout", NULL, FLAG_REAL, &o.body_timeout, 0.1, 3600, "S",
+         "for its body, and 1 s a MiB (default 60)"},
+        {"--drain", NULL, FLAG_REAL, &o.drain, 0, 86400, "S",
+         "running answers may take this long at the end (default 30)"},
+        {"--cache-ram", NULL, FLAG_BYTES, &o.engine.cache_ram, 0, 0, "BYTES",
+         "for prefixes of earlier prompts (default 512M)"},
+        {"--cache-dir", NULL, FLAG_TEXT, &o.engine.cache_dir, 0, 0, "DIR",
+         "where prefixes outlive the server (default: nowhere)"},
+        {"--cache-disk", NULL, FLAG_BYTES, &o.engine.cache_disk, 0, 0, "BYTES", "of files there (default 8G)"},
+        {"--cache-per-key", NULL, FLAG_SWITCH, &o.cache_per_key, 0, 0, NULL,
+         "clients with other keys share no prefixes"},
+        {"--stabilize", NULL, FLAG_WORD, &stabilize, 0, 0, "off|strip|move",
+         "volatile lines of agents' system texts (default strip)"},
+        {"--think", NULL, FLAG_WORD, &think, 0, 0, "on|off", "thinking switch (default: as the template has it)"},
+        {"--chat-template", NULL, FLAG_TEXT, &o.engine.chat_template, 0, 0, "FILE|NAME",
+         "instead of the model's template"},
+        {"--tool-format", NULL, FLAG_TEXT, &o.engine.tool_format, 0, 0, "NAME",
+         "how calls are written (default: as the template shows)"},
+        {"--no-tool-grammar", NULL, FLAG_SWITCH, &o.no_tool_grammar, 0, 0, NULL, "recognise calls, do not govern them"},
+        {"--close-at-limit", NULL, FLAG_WORD, &close, 0, 0, "on|off",
+         "end calls and JSON before the limit (default on)"},
+        {"--no-page", NULL, FLAG_SWITCH, &o.no_page, 0, 0, NULL, "no page at /"},
+    };
+    const struct flag_table tables[] = {{f, sizeof f / sizeof *f}, model_flags(&o.engine), sampling_flags(&sampling)};
+    int n_rest, status = flags_parse("serve", usage, tables, 3, argc, argv, &o.model, 1, &n_rest);
+    struct stoker_error err = {0};
+    if (status != FLAGS_DONE)
+        return status;
+    if ((key_file && read_keys(key_file, &key)) || sampling_flags_check("serve", &sampling))
+        return 2;
+    if (o.max_body >= STOKER_MEMORY_MAX || o.max_body > UINT64_C(1) << 40) {
+        fprintf(stderr, "stoker serve: --max-body must be a number of bytes, at most 1T\n");
+        return 2;
+    }
+    if (!o.model && !(o.model = embedded_model()))
+        return 1;
+    o.alias = texts(&alias), o.key = texts(&key), o.cors = texts(&cors), o.allow_host = texts(&allow);
+    o.stabilize = stabilize_of(stabilize);
+    o.think = switch_of(think);
+    o.close_at_limit = switch_of(close);
+    o.engine.n_queue = o.queue;
+    if (!is_local(o.host) && key.n == 0)
+        log_line(LOG_WARN, "whoever reaches %s may use this server: --api-key-file keeps others out", o.host);
+    take_signals();
+    return server_run(&o, listening, &err) ? report(&err) : 0;
+}
