@@ -329,7 +329,7 @@ static void put_model_info(struct out *o, const struct server *s)
     out_print(o, "\"model_info\":{\"general.architecture\":");
     put_text(o, s->about.arch);
     out_print(o, ",\"general.name\":");
-    put_text(o, s->model_name);
+    put_text(o, s->about.name);
     out_print(o, ",\"general.parameter_count\":%llu,\"%s.context_length\":%d}", (unsigned long long)s->about.n_params,
               s->about.arch, s->plan.n_ctx);
 }

@@ -13,8 +13,6 @@
 static const struct route routes[] = {
     {"GET", "/", page_handle, ROUTE_OPEN | ROUTE_EARLY},
     {"GET", "/health", own_health, ROUTE_OPEN},
-    {"POST", "/v1/chat/completions", openai_chat, 0},
-    {"POST", "/v1/completions", openai_completions, 0},
     {"GET", "/props", own_props, 0},
     {"GET", "/slots", own_slots, 0},
     {"GET", "/metrics", own_metrics, 0},
@@ -40,6 +38,13 @@ static const struct route routes[] = {
     {"GET", "/stoker/model", own_anatomy, 0},
     {"POST", "/stoker/cache/clear", own_cache_clear, 0},
     {"POST", "/v1/embeddings", own_not_supported, 0},
+    {"POST", "/api/pull", own_not_supported, 0},
+    {"POST", "/api/create", own_not_supported, 0},
+    {"POST", "/api/push", own_not_supported, 0},
+    {"POST", "/api/copy", own_not_supported, 0},
+    {"DELETE", "/api/delete", own_not_supported, 0},
+    {"POST", "/api/embed", own_not_supported, 0},
+    {"POST", "/api/embeddings", own_not_supported, 0},
 };
 
 enum { N_ROUTES = sizeof routes / sizeof *routes };
