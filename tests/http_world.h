@@ -1,0 +1,224 @@
+/* Handlers of the server without its sockets: an exchange whose answer is kept, and a client that may go at any time. Defines what
+ * server/http.h and server/server.h declare, so that neither is linked. */
+#ifndef TESTS_HTTP_WORLD_H
+#define TESTS_HTTP_WORLD_H
+
+#include "base/clock.h"
+#include "server/answer.h"
+#include "server/http.h"
+#include "server/json.h"
+#include "server/routes.h"
+#include "server/server.h"
+
+#include <pthread.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static struct {
+    pthread_mutex_t lock;
+    pthread_cond_t bell;
+    int notified;
+
+    int status; /* 0: no answer yet */
+    int streaming, ended;
+    struct out text;
+    char header[4000];
+    char param[300], code[60];
+    size_t n_write;
+
+    enum http_waited leaves; /* HTTP_GONE, HTTP_CUT: what http_wait() says, once there were so many writes: */
+    size_t leaves_after;
+    size_t n_prompt, n_cached, n_generated;
+    int counted, cancelled, rejected;
+} http_world = {.lock = PTHREAD_MUTEX_INITIALIZER, .bell = PTHREAD_COND_INITIALIZER};
+
+void http_set(struct http_exchange *x, const char *name, const char *format, ...)
+{
+    (void)x;
+    size_t n = strlen(http_world.header);
+    n += (size_t)snprintf(http_world.header + n, sizeof http_world.header - n, "%s: ", name);
+    va_list args;
+    va_start(args, format);
+    vsnprintf(http_world.header + n, sizeof http_world.header - n - 2, format, args);
+    va_end(args);
+    strcat(http_world.header, "\n");
+}
+
+const char *http_header(const struct http_exchange *x, const char *name)
+{
+    (void)x;
+    (void)name;
+    return NULL;
+}
+
+int http_answer(struct http_exchange *x, int status, const char *type, const char *body, size_t n)
+{
+    (void)x;
+    (void)type;
+    http_world.status = status;
+    out_bytes(&http_world.text, body, n);
+    return 0;
+}
+
+int http_answer_json(struct http_exchange *x, struct out *o)
+{
+    int status = o->failed ? 500 : 200;
+    http_answer(x, status, "application/json", o->text, o->n);
+    out_free(o);
+    return 0;
+}
+
+int http_refuse(struct http_exchange *x, const struct refusal *r)
+{
+    snprintf(http_world.param, sizeof http_world.param, "%s", r->param);
+    snprintf(http_world.code, sizeof http_world.code, "%s", r->code ? r->code : "");
+    return http_answer(x, r->status, "text/plain", r->text, strlen(r->text));
+}
+
+int http_stream_begin(struct http_exchange *x, const char *type)
+{
+    (void)x;
+    (void)type;
+    http_world.status = 200;
+    http_world.streaming = 1;
+    return 0;
+}
+
+int http_stream_write(struct http_exchange *x, const char *text, size_t n)
+{
+    (void)x;
+    out_bytes(&http_world.text, text, n);
+    http_world.n_write++;
+    return 0;
+}
+
+int http_stream_end(struct http_exchange *x)
+{
+    (void)x;
+    http_world.ended = 1;
+    return 0;
+}
+
+int http_streaming(const struct http_exchange *x)
+{
+    (void)x;
+    return http_world.streaming;
+}
+
+void http_notify(void *x)
+{
+    (void)x;
+    pthread_mutex_lock(&http_world.lock);
+    http_world.notified = 1;
+    pthread_cond_signal(&http_world.bell);
+    pthread_mutex_unlock(&http_world.lock);
+}
+
+enum http_waited http_wait(struct http_exchange *x, int timeout_ms)
+{
+    (void)x;
+    if (http_world.leaves && http_world.n_write >= http_world.leaves_after)
+        return http_world.leaves;
+    struct timespec until;
+    clock_gettime(CLOCK_REALTIME, &until);
+    until.tv_sec += timeout_ms < 0 ? 60 : timeout_ms / 1000;
+    until.tv_nsec += timeout_ms < 0 ? 0 : timeout_ms % 1000 * 1000000L;
+    until.tv_sec += until.tv_nsec / 1000000000L;
+    until.tv_nsec %= 1000000000L;
+    pthread_mutex_lock(&http_world.lock);
+    int late = 0;
+    while (!http_world.notified && !late)
+        late = pthread_cond_timedwait(&http_world.bell, &http_world.lock, &until);
+    int notified = http_world.notified;
+    http_world.notified = 0;
+    pthread_mutex_unlock(&http_world.lock);
+    return notified ? HTTP_NOTIFIED : HTTP_TIMEOUT;
+}
+
+void write_error(struct out *o, enum dialect d, const struct refusal *r, const char *request_id)
+{
+    (void)d;
+    (void)request_id;
+    out_print(o, "{\"error\":{\"message\":");
+    out_string(o, r->text, strlen(r->text));
+    out_print(o, "}}");
+}
+
+void server_count(struct http_exchange *x, size_t n_prompt, size_t n_cached, size_t n_generated, double ttft_seconds,
+                  int cancelled)
+{
+    (void)x;
+    (void)ttft_seconds;
+    http_world.n_prompt = n_prompt;
+    http_world.n_cached = n_cached;
+    http_world.n_generated = n_generated;
+    http_world.cancelled = cancelled;
+    http_world.counted++;
+}
+
+void server_count_rejected(struct server *s)
+{
+    (void)s;
+    http_world.rejected++;
+}
+
+int server_model_ok(const struct server *s, const char *name, size_t n, int claude, struct refusal *r)
+{
+    (void)claude;
+    return !name || (n == strlen(s->model_id) && memcmp(name, s->model_id, n) == 0)
+               ? 0
+               : refuse(r, 404, "model_not_found", "model", "model not found");
+}
+
+void server_new_id(char *out, const char *prefix, size_t n)
+{
+    static unsigned drawn;
+    sprintf(out, "%s%0*u", prefix, (int)n, ++drawn);
+}
+
+int64_t server_now(void) { return 1795163316; }
+
+/* ---- asking ---------------------------------------------------------------------------------------------------------------- */
+
+static struct server http_server;
+
+/* path: NULL: the model in the repository. */
+static int http_world_open(const char *path)
+{
+    struct stoker_error err;
+    struct stoker_options o = {.n_ctx = 2048, .n_parallel = 4, .n_threads = 1, .memory = STOKER_MEMORY_MAX};
+    if (stoker_open(&http_server.engine, path ? path : "models/ember/ember.gguf", &o, &err)) {
+        fprintf(stderr, "%s\n", err.text);
+        return -1;
+    }
+    stoker_plan_of(http_server.engine, &http_server.plan);
+    http_server.opt.sampling = stoker_sampling_of(http_server.engine);
+    http_server.opt.think = http_server.opt.close_at_limit = -1;
+    strcpy(http_server.model_id, "ember");
+    strcpy(http_server.fingerprint, "stoker-test");
+    return 0;
+}
+
+static void http_world_close(void)
+{
+    out_free(&http_world.text);
+    stoker_close(http_server.engine);
+}
+
+/* The answer's text, NUL behind, is http_world.text. */
+static void http_ask(void (*handle)(struct http_exchange *x), const char *body, size_t n)
+{
+    struct http_exchange x = {.server = &http_server, .body = body, .n_body = n, .began_ns = clock_ns(), .id = "req"};
+    http_world.status = http_world.streaming = http_world.ended = http_world.notified = 0;
+    http_world.counted = http_world.cancelled = http_world.rejected = 0;
+    http_world.n_write = 0;
+    http_world.header[0] = http_world.param[0] = http_world.code[0] = 0;
+    http_world.text.n = 0;
+    handle(&x);
+    out_bytes(&http_world.text, "", 1);
+    http_world.text.n--;
+}
+
+#endif
