@@ -447,7 +447,7 @@ static int read_format(struct wish *w, const json_t *body, struct refusal *r)
 static int read_reply(struct wish *w, const struct server *s, const json_t *body, struct refusal *r)
 {
     int close = s->opt.close_at_limit != 0;
-    if (read_tools(w, body, r) < 0 || read_tool_choice(w, body, r) < 0 || read_format(w, body, r) < 0 ||
+    if (read_tool_choice(w, body, r) < 0 || read_format(w, body, r) < 0 ||
         json_get_bool(body, NULL, "close_at_limit", &close, r) < 0)
         return -1;
     w->reply.unchecked = s->opt.no_tool_grammar;

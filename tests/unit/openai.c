@@ -173,7 +173,7 @@ static void stream_is_whole(void **state)
 {
     (void)state;
     static const char *const asked[] = {
-        HELLO ",\"max_tokens\":24,\"temperature\":0",
+        HELLO ",\"max_tokens\":24,\"temperature\":0,\"seed\":1",
         HELLO ",\"max_tokens\":40,\"seed\":11,\"temperature\":1.5,\"n\":3,\"ignore_eos\":true",
         HELLO ",\"max_tokens\":12,\"seed\":3,\"logprobs\":true,\"top_logprobs\":4",
         HELLO ",\"max_tokens\":80,\"seed\":5,\"stop\":[\"e\",\"he\"],\"logprobs\":true",
