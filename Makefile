@@ -6,7 +6,8 @@
 #   make bench      kernel rates and the roofs of this machine
 #   make asan       everything again under AddressSanitizer and UBSan, tests included
 #   make tidy       include layers, include circles, formatting
-#   make install    PREFIX=/usr/local
+#   make install    PREFIX=/usr/local DESTDIR=: program, model, manual, completions, unit of systemd; make uninstall
+#   make deb        a Debian package of them
 #
 # V=1 shows the commands; BUILD=, CC=, OPT=, SAN=, CFLAGS=, LDFLAGS= vary the build.
 # Objects follow the sources: src/base/arena.c -> build/obj/base/arena.o; one archive a layer.
@@ -141,13 +142,34 @@ soak: tests
 tidy:
 	@sh tests/tidy.sh
 
+# What is installed: install puts it there, uninstall takes it away; keys and caches stay.
+BIN  = $(PREFIX)/bin
+DATA = $(PREFIX)/share
+UNIT = $(PREFIX)/lib/systemd/system
+INSTALLED = $(BIN)/stoker $(DATA)/stoker/ember.gguf $(DATA)/man/man1/stoker.1 $(DATA)/bash-completion/completions/stoker \
+            $(DATA)/zsh/site-functions/_stoker $(DATA)/fish/vendor_completions.d/stoker.fish $(UNIT)/stoker.service
+
 install: all
-	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/share/stoker
-	install -m 755 $(BUILD)/stoker $(DESTDIR)$(PREFIX)/bin/stoker
-	install -m 644 models/ember/ember.gguf $(DESTDIR)$(PREFIX)/share/stoker/ember.gguf
+	install -D -m 755 $(BUILD)/stoker $(DESTDIR)$(BIN)/stoker
+	install -D -m 644 models/ember/ember.gguf $(DESTDIR)$(DATA)/stoker/ember.gguf
+	install -D -m 644 packaging/stoker.1 $(DESTDIR)$(DATA)/man/man1/stoker.1
+	install -D -m 644 src/cli/completion/stoker.bash $(DESTDIR)$(DATA)/bash-completion/completions/stoker
+	install -D -m 644 src/cli/completion/stoker.zsh $(DESTDIR)$(DATA)/zsh/site-functions/_stoker
+	install -D -m 644 src/cli/completion/stoker.fish $(DESTDIR)$(DATA)/fish/vendor_completions.d/stoker.fish
+	install -d $(DESTDIR)$(UNIT)
+	sed 's,@BIN@,$(BIN),' packaging/stoker.service >$(DESTDIR)$(UNIT)/stoker.service
+	chmod 644 $(DESTDIR)$(UNIT)/stoker.service
+
+uninstall:
+	rm -f $(addprefix $(DESTDIR),$(INSTALLED))
+	-rmdir $(DESTDIR)$(DATA)/stoker
+
+# build/stoker_VERSION_ARCH.deb
+deb: all
+	@sh tools/deb.sh $(BUILD)
 
 clean:
 	rm -rf build build-asan build-clang build-fuzz build-tsan
 
 -include $(foreach l,$(LAYERS),$(patsubst %.o,%.d,$(call objects,$l))) $(patsubst %,%.d,$(UNITS) $(DRIVERS) $(EXAMPLES))
-.PHONY: all tests deps deps-check demo check bench asan tsan soak tidy install clean
+.PHONY: all tests deps deps-check demo check bench asan tsan soak tidy install uninstall deb clean

@@ -19,17 +19,16 @@ const panel = (() => {
   }
 
   function showSlots(s) {
-    const slots = s.slots || s.sequences;
-    if (Array.isArray(slots)) {
+    if (Array.isArray(s.slots)) {
       $('sequences').hidden = false;
-      $('slots').innerHTML = slots.map(q => {
+      $('slots').innerHTML = s.slots.map(q => {
         const total = q.n_ctx || Math.max(q.n_prompt + q.n_decoded, 1), part = n => `width:${Math.min(100, 100 * (n || 0) / total)}%`;
         const what = q.state === 'decode' ? 'writing' : q.state === 'prefill' ? 'reading' : 'idle';
         const words = q.state === 'idle' ? 'idle' : `${what}: prompt ${q.n_prompt_done || 0} of ${q.n_prompt || 0}, ${q.n_cached || 0} from cache, ${q.n_decoded || 0} written`;
         return `<li title="${escape(words)}"><span>${Number(q.id) + 1}</span><span>${what}</span><span class="bar" role="img" aria-label="${escape(words)}">${q.state === 'idle' ? '' : `<div class="cached" style="${part(q.n_cached)}"></div><div style="${part((q.n_prompt_done || 0) - (q.n_cached || 0))}"></div><div class="new" style="${part(q.n_decoded)}"></div>`}</span></li>`;
       }).join('');
     }
-    const waiting = s.queue_depth ?? s.queue ?? s.queued;
+    const waiting = s.queue_depth;
     $('queue').hidden = !(waiting > 0);
     if (waiting > 0) $('queue').textContent = `${waiting} more wait in the queue.`;
   }
@@ -43,7 +42,7 @@ const panel = (() => {
     if (rates.length > 120) rates.shift();
     drawRates();
     showSlots(s);
-    const cache = s.prefix_cache_bytes;
+    const cache = s.cache_ram_bytes == null ? null : s.cache_ram_bytes + (s.cache_disk_bytes || 0);
     $('cache-bytes').hidden = typeof cache !== 'number';
     if (typeof cache === 'number') { const [n, unit] = bytesText(cache).split(' '); $('cache-bytes').querySelector('b').textContent = n; $('cache-bytes').querySelector('i').textContent = unit; }
   }
