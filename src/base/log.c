@@ -1,6 +1,8 @@
 /* Log lines: see log.h. */
 #include "base/log.h"
 
+#include "base/utf8.h"
+
 #include <stdarg.h>
 #include <stdio.h>
 
@@ -17,5 +19,6 @@ void log_line(enum log_level level, const char *format, ...)
     va_start(ap, format);
     vsnprintf(line, sizeof line, format, ap);
     va_end(ap);
+    utf8_make_plain(line); /* names from files are in it */
     sink(level, line);
 }

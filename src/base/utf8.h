@@ -47,4 +47,18 @@ static inline enum utf8_head utf8_head(const uint8_t *p, size_t n, size_t *lengt
     return UTF8_WHOLE;
 }
 
+/* Make a text fit for a line of a terminal and for JSON: control characters and bytes that are not UTF-8 become '?'. */
+static inline void utf8_make_plain(char *text)
+{
+    size_t left = 0, length;
+    while (text[left])
+        left++;
+    for (uint8_t *p = (uint8_t *)text; left > 0; p += length, left -= length) {
+        enum utf8_head head = utf8_head(p, left, &length);
+        int plain = head == UTF8_WHOLE && *p >= 0x20 && *p != 0x7F;
+        for (size_t i = 0; i < length && !plain; i++)
+            p[i] = '?';
+    }
+}
+
 #endif

@@ -54,7 +54,7 @@ static json_t *json_cuts(const struct stoker_plan *p)
     return a;
 }
 
-static int print_json(const struct stoker_plan *p)
+static void print_json(const struct stoker_plan *p)
 {
     double share = share_held(p), hit = typical_hit_rate(share);
     json_t *parts = json_object();
@@ -67,10 +67,6 @@ static int print_json(const struct stoker_plan *p)
         "parallel", p->n_parallel, "chunk", p->n_chunk, "threads", p->n_threads, "kv_type", p->kv, "parts", parts,
         "kv_bytes_per_token", (json_int_t)p->kv_bytes_per_token, "kv_fixed_bytes", (json_int_t)p->kv_fixed_bytes,
         "state_bytes_per_sequence", (json_int_t)p->state_bytes_per_sequence);
-    if (!o) {
-        fprintf(stderr, "stoker plan: the path of the model is not UTF-8, which JSON cannot carry; rename it\n");
-        return 1;
-    }
     if (p->n_class)
         json_object_set_new(o, "experts",
                             json_pack("{s:i, s:i, s:i, s:o, s:I, s:I, s:o, s:o, s:f, s:f}", "layers", p->n_moe_layer,
@@ -86,7 +82,6 @@ static int print_json(const struct stoker_plan *p)
     json_dumpf(o, stdout, JSON_COMPACT | JSON_PRESERVE_ORDER);
     putchar('\n');
     json_decref(o);
-    return 0;
 }
 
 static int larger_first(const void *a, const void *b)
@@ -163,9 +158,9 @@ int cmd_plan(int argc, char **argv)
     int failed = stoker_plan(&p, model, &o, &err);
     if (failed && !(json && p.minimum))
         return report(&err);
-    if (json && print_json(&p))
-        return 1;
-    if (!json)
+    if (json)
+        print_json(&p);
+    else
         print_text(&p);
     return failed ? report(&err) : 0;
 }

@@ -1,6 +1,7 @@
 /* What can be seen of an engine: its plan, statistics, sequences. Everything here answers at once: the engine thread holds the
  * lock for moments only, never over a step. */
 #include "base/clock.h"
+#include "base/utf8.h"
 #include "engine/engine.h"
 
 #include <stdio.h>
@@ -47,6 +48,7 @@ void engine_show_plan(const struct session *s, enum kv_type kv, struct stoker_pl
                                 .cycle = p->cycle,
                                 .n_file = s->file->n_file};
     snprintf(out->model, sizeof out->model, "%s", s->file->file->path);
+    utf8_make_plain(out->model);
     snprintf(out->arch, sizeof out->arch, "%s", m->arch->name);
     for (int i = 0; i < PLAN_PARTS; i++) {
         out->part_name[i] = plan_part_name((enum plan_part)i);
