@@ -53,7 +53,8 @@ static void start(struct cells *c, int cell, uint8_t *memory, const struct job *
     reader_submit(c->reader, &c->list, &q, 1);
 }
 
-/* The requests are about to go out of scope, and the bounce belongs to others: wait for the device, at most 2 s. */
+/* The requests are about to go out of scope, and the bounce belongs to others: wait for the device, at most 2 s. What is in flight
+ * then is abandoned, and the device may still write into its cell. */
 static void settle(struct cells *c)
 {
     uint64_t until = clock_ns() + 2000000000u;
@@ -68,7 +69,9 @@ static void settle(struct cells *c)
         reader_abandon(c->reader, &c->request[i]);
 }
 
-static int pump(struct reader *r, struct source *s, uint8_t *bounce, uint64_t cell_bytes, int n_cell, struct error *err)
+/* *lost: a cell that was abandoned. */
+static int pump(struct reader *r, struct source *s, uint8_t *bounce, uint64_t cell_bytes, int n_cell, int *lost,
+                struct error *err)
 {
     struct cells c = {.reader = r, .n = n_cell};
     struct job j;
@@ -83,6 +86,7 @@ static int pump(struct reader *r, struct source *s, uint8_t *bounce, uint64_t ce
             if (!q->draining)
                 c.in_flight--;
             settle(&c);
+            *lost = c.in_flight > 0;
             return -1;
         }
         int cell = (int)(q - c.request);
@@ -142,7 +146,8 @@ int weights_load(struct reader *r, const struct weight_read *w, int n, uint8_t *
     if (cells == 0)
         return error_set(err, ERR_BUG, "the plan gave loading %zu bytes of bounce buffer; it needs %d", bounce_bytes,
                          WEIGHTS_BOUNCE);
-    return pump(r, &t.source, bounce, CELL, cells < MAX_CELLS ? (int)cells : MAX_CELLS, err);
+    int lost = 0; /* loading is over then, and nobody uses the bounce again */
+    return pump(r, &t.source, bounce, CELL, cells < MAX_CELLS ? (int)cells : MAX_CELLS, &lost, err);
 }
 
 struct rows {
@@ -182,5 +187,8 @@ uint64_t disk_rows_bounce(uint64_t row_bytes, int batch)
 int disk_rows_read(struct disk_rows *d, const int32_t *row, int n, uint8_t *to, struct error *err)
 {
     struct rows t = {{next_row, row_done}, d, row, n, 0, to};
-    return pump(d->reader, &t.source, d->bounce, row_cell(d->row_bytes), rows_in_flight(d->batch), err);
+    if (d->lost)
+        return error_set(err, ERR_IO, "an earlier read of %s never came back and holds its buffer; restart stoker",
+                         d->tensor);
+    return pump(d->reader, &t.source, d->bounce, row_cell(d->row_bytes), rows_in_flight(d->batch), &d->lost, err);
 }

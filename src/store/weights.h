@@ -30,13 +30,14 @@ struct disk_rows {
     uint64_t offset, row_bytes;
     uint8_t *bounce; /* disk_rows_bounce() bytes, aligned to 4096 */
     int batch;       /* rows in flight at a time; more than DISK_ROWS_BATCH bring nothing */
+    int lost;        /* a read never came back and may still write into the bounce: it is not used again */
 };
 
 enum { DISK_ROWS_BATCH = 64 };
 
 uint64_t disk_rows_bounce(uint64_t row_bytes, int batch);
 
-/* to[n][row_bytes] = the rows named, in order. */
+/* to[n][row_bytes] = the rows named, in order. -1: ERR_IO. */
 int disk_rows_read(struct disk_rows *d, const int32_t *row, int n, uint8_t *to, struct error *err);
 
 #endif
