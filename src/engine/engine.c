@@ -101,6 +101,9 @@ static int read_options(struct session_options *to, const struct stoker_options 
     if (o->n_queue < 0 || o->n_queue > MOST_QUEUE || o->n_pages < 0)
         return error_set(err, ERR_INPUT, "--queue %d, %d pages: at most %d requests wait, and nothing is negative",
                          o->n_queue, o->n_pages, MOST_QUEUE);
+    if (o->reader_depth < 0 || o->reader_depth > READER_MAX_DEPTH || !(o->read_timeout >= 0 && o->read_timeout <= 1e6))
+        return error_set(err, ERR_INPUT, "--reader-depth %d, --read-timeout %g: up to %d pieces and 1000000 seconds",
+                         o->reader_depth, o->read_timeout, READER_MAX_DEPTH);
     if (o->tool_format && !tool_format_find(o->tool_format, err))
         return -1;
     return read_names(to, o, err);

@@ -19,7 +19,9 @@ struct uring {
     unsigned entries;
     const int *fd;
     int n_fd;
-    int out; /* pieces with the kernel */
+    int out;               /* pieces with the kernel */
+    int error;             /* why the ring could not be made anew: -errno */
+    struct piece *refused; /* come home with it */
 };
 
 _Static_assert(sizeof(struct uring) <= READER_URING_BYTES, "the plan counts READER_URING_BYTES");
@@ -94,7 +96,7 @@ static void take_over(struct uring *u)
 {
     if (u->out == 0 && !pthread_equal(u->owner, pthread_self())) {
         close_ring(u);
-        make_ring(u);
+        u->error = make_ring(u);
     }
 }
 
@@ -113,13 +115,32 @@ static void prepare(struct uring *u, struct piece *p)
     io_uring_sqe_set_data(sqe, p);
 }
 
+static void refuse(struct uring *u, struct piece *const *p, int n)
+{
+    for (int i = 0; i < n; i++) {
+        p[i]->result = u->error;
+        p[i]->next = u->refused;
+        u->refused = p[i];
+    }
+}
+
+static int take_refused(struct uring *u, struct piece **out, int max)
+{
+    int n = 0;
+    for (; n < max && u->refused; u->refused = u->refused->next)
+        out[n++] = u->refused;
+    return n;
+}
+
 static void uring_submit(void *state, struct piece *const *p, int n)
 {
     struct uring *u = state;
     take_over(u);
-    u->out += n;
-    if (!u->open)
+    if (!u->open) {
+        refuse(u, p, n);
         return;
+    }
+    u->out += n;
     for (int i = 0; i < n; i++)
         prepare(u, p[i]);
     push(u);
@@ -152,7 +173,7 @@ static int uring_reap(void *state, struct piece **out, int max, int64_t wait_ns)
 {
     struct uring *u = state;
     if (!u->open)
-        return 0;
+        return take_refused(u, out, max);
     if (io_uring_sq_ready(&u->ring) > 0)
         push(u);
     int n = take_completions(u, out, max);

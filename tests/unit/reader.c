@@ -421,14 +421,38 @@ static int without_io_uring(struct bench *b)
     return memcmp(q->to + 1000 % reader_align(b->reader), b->model.bytes[0] + 1000, q->length) ? 6 : 0;
 }
 
-static void io_uring_forbidden(void **state)
+static void *read_where_forbidden(void *arg)
 {
-    (void)state;
+    struct bench *b = arg;
+    if (forbid_io_uring() != 0)
+        return "99";
+    struct read_request *q = ask(b, 0, 0, 1000, 2000000);
+    reader_submit(b->reader, &b->list, &q, 1);
+    if (reader_reap(b->reader, &b->list, 1) != q || q->state != READ_FAILED || q->draining)
+        return "1";
+    reader_error(b->reader, q, &b->err);
+    return strstr(b->err.text, "Operation not permitted") ? "0" : "2";
+}
+
+/* A thread that takes over and gets no ring of its own: its reads fail at once, with the reason. */
+static int taken_over_without_io_uring(struct bench *b)
+{
+    pthread_t thread;
+    void *found;
+    if (open_reader(b, &(struct reader_options){.backend = READER_URING}) != 0)
+        return 99;
+    if (pthread_create(&thread, NULL, read_where_forbidden, b) != 0 || pthread_join(thread, &found) != 0)
+        return 99;
+    return atoi(found);
+}
+
+static void in_a_child(int (*test)(struct bench *b))
+{
     struct bench b;
     make_files(&b, fake_dir());
     pid_t child = fork();
     if (child == 0)
-        _exit(without_io_uring(&b));
+        _exit(test(&b));
     int status;
     assert_int_equal(waitpid(child, &status, 0), child);
     remove_files(&b);
@@ -436,6 +460,18 @@ static void io_uring_forbidden(void **state)
     if (WEXITSTATUS(status) == 99)
         skip();
     assert_int_equal(WEXITSTATUS(status), 0);
+}
+
+static void io_uring_forbidden(void **state)
+{
+    (void)state;
+    in_a_child(without_io_uring);
+}
+
+static void io_uring_forbidden_later(void **state)
+{
+    (void)state;
+    in_a_child(taken_over_without_io_uring);
 }
 
 static void little_locked_memory(void **state)
@@ -485,6 +521,7 @@ int main(void)
         cmocka_unit_test(slow_and_dead_devices),
         cmocka_unit_test(the_page_cache_stays_empty),
         cmocka_unit_test(io_uring_forbidden),
+        cmocka_unit_test(io_uring_forbidden_later),
         cmocka_unit_test(little_locked_memory),
         cmocka_unit_test(more_files_than_descriptors),
     };
