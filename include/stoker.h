@@ -62,6 +62,7 @@ struct stoker_options {
     int reader_depth;
     double read_timeout;                                        /* seconds */
     int exact;                                                  /* decoded weights, f32 activations */
+    int lock;                                                   /* the plan's memory may not be swapped out */
     const char *chat_template;                                  /* a file, one of the model's names, or "chatml" */
     const char *tool_format;                                    /* how calls are written; NULL: as the template shows */
     void (*progress)(void *arg, uint64_t done, uint64_t total); /* bytes read while loading */

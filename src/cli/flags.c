@@ -262,6 +262,7 @@ struct flag_table model_flags(struct stoker_options *o)
         {"--threads", "-t", FLAG_INT, &o->n_threads, 1, 256, "N", "compute threads (default: usable cores)"},
         {"--cpu-tier", NULL, FLAG_TEXT, &o->cpu_tier, 0, 0, "scalar|avx2|avx512", "caps the tier of kernels"},
         {"--exact", NULL, FLAG_SWITCH, &o->exact, 0, 0, NULL, "decoded weights, f32 activations (slow)"},
+        {"--lock", NULL, FLAG_SWITCH, &o->lock, 0, 0, NULL, "the plan's memory may not be swapped out (mlock)"},
         {"--slots", NULL, FLAG_SLOTS, o, 0, 0, "N[,N]", "expert slots per class (tests, research)"},
         {"--reader", NULL, FLAG_TEXT, &o->reader, 0, 0, "uring|threads|buffered",
          "how the disk is read (default: first that works)"},

@@ -83,6 +83,7 @@ static int read_options(struct session_options *to, const struct stoker_options 
     w->n_snapshots = o->n_snapshots;
     w->n_threads = o->n_threads;
     w->exact = o->exact;
+    w->lock = o->lock;
     w->n_slots = o->n_slots;
     memcpy(w->slots, o->slots, sizeof w->slots);
     w->n_pages = o->n_pages;

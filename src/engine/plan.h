@@ -56,7 +56,7 @@ struct plan_wish {
     int n_queue;                        /* requests; 0: so few that they need no part of their own */
     int slots[EXPERT_CLASSES], n_slots; /* per class; tests and research */
     enum kv_type kv;
-    int exact;
+    int exact, lock;
     int all_logits;      /* every row of a step may want its logits, not one a sequence */
     uint64_t text_bytes; /* of the tokenizer, which is built first */
     struct reader_options reader;

@@ -7,8 +7,10 @@
 #include "engine/prompt.h"
 #include "model/traces.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/resource.h>
 
 uint64_t session_logits_bytes(int n_vocab, int n_logits, int n_chunk, int n_parallel, int n_ctx)
@@ -66,6 +68,21 @@ static uint64_t session_table_bytes(const struct session *s)
     return (uint64_t)s->plan.n_parallel * sizeof(struct sequence) + 64;
 }
 
+/* Swap is slower than reading an expert again. Pages are locked as they come: all of them are touched at start. */
+static int lock_memory(const struct session *s, struct error *err)
+{
+    struct rlimit limit = {0};
+    if (mlock2(s->memory.base, s->memory.total, MLOCK_ONFAULT) == 0)
+        return 0;
+    int why = errno;
+    getrlimit(RLIMIT_MEMLOCK, &limit);
+    return error_set(
+        err, ERR_MEMORY,
+        "--lock: %llu bytes cannot be locked (%s), the limit is %llu; raise it (ulimit -l, RLIMIT_MEMLOCK) or "
+        "leave --lock out",
+        (unsigned long long)s->memory.total, strerror(why), (unsigned long long)limit.rlim_cur);
+}
+
 static int map_memory(struct session *s, const struct plan_wish *wish, struct error *err)
 {
     const struct plan *p = &s->plan;
@@ -87,6 +104,8 @@ static int map_memory(struct session *s, const struct plan_wish *wish, struct er
                          "the limit on data (ulimit -d, RLIMIT_DATA) is %llu bytes; the plan maps %llu",
                          (unsigned long long)limit.rlim_cur, (unsigned long long)all);
     if (arena_map(&s->memory, all, err))
+        return -1;
+    if (wish->lock && lock_memory(s, err))
         return -1;
     touch_begin(&s->touch, &s->memory, slots, s->pool);
     if (cut(s, &s->slots, slots, err) || cut(s, &s->weights, weights, err) || cut(s, &s->pages, pages, err) ||

@@ -139,6 +139,20 @@ for flags in "--memory 1M" "--memory 40M --ctx 1024" "--memory 100M --ctx 100000
     is "$flags: --ctx $context" 0 "=C-A-T." "$([ "$context" -le 1024 ] || echo trained on 1024)"
 done
 
+# ---- --lock: what the system allows --------------------------------------------------------------------------------------
+run run -p 'Spell cat.' --temp 0 --lock
+[ "$status" -eq 0 ] && pass || is "--lock" 2 "" "^stoker: --lock: [0-9]+ bytes cannot be locked"
+if [ "$(id -u)" -ne 0 ] || setpriv --reuid 65534 --clear-groups true 2>/dev/null; then
+    nobody=$([ "$(id -u)" -ne 0 ] || echo setpriv --reuid 65534 --clear-groups)
+    chmod 755 "$dir"
+    cp "$stoker" "$ember" "$dir"
+    (ulimit -l 64 && exec $nobody "$dir/stoker" run -p x --lock) >"$dir/out" 2>"$dir/err" </dev/null
+    status=$?
+    is "--lock beyond the limit" 2 "" "^stoker: --lock: [0-9]+ bytes cannot be locked \(.*\), the limit is 65536; raise it"
+else
+    skip "--lock beyond the limit" "root locks everything, and there is no setpriv"
+fi
+
 # ---- output that cannot be written: exit 1 -------------------------------------------------------------------------------
 if [ -w /dev/full ]; then
     for command in "run -p Hello" "run -p Hello --json" plan inspect --help "run --help"; do

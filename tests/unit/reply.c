@@ -46,7 +46,7 @@ static struct said hear(const char *text, const struct stoker_string *stop, size
     struct stoker_reply *reply;
     struct stoker_reply_options o = {.unchecked = 1, .stop = stop, .n_stop = n_stop};
     stoker_token *id;
-    size_t n;
+    size_t n = 0;
     int over = 0;
     if (with_tools) {
         o.tools = tools;
