@@ -202,7 +202,7 @@ const chat = (() => {
       for await (const data of events(r)) {
         if (data === '[DONE]') { ended = true; break; }
         take(t, JSON.parse(data), facts);
-        drawSoon();
+        if (t.text && !facts.drawn) { facts.drawn = true; draw(); } else drawSoon(); // the first word at once
       }
       if (!ended && !facts.end) throw new Problem('The answer ended before it was complete.', 0);
       t.state = 'done';
