@@ -382,7 +382,7 @@ static int read_tool_choice(struct conversion *c, const json_t *body)
 
 /* ---- the rest -------------------------------------------------------------------------------------------------------------- */
 
-/* Without the field a client expects no thinking. */
+/* Without the field a client expects no thinking; nor is there any in front of a call that is forced. */
 static int read_thinking_mode(struct conversion *c, const json_t *body)
 {
     static const struct json_at at = {NULL, "thinking", 0};
@@ -396,7 +396,9 @@ static int read_thinking_mode(struct conversion *c, const json_t *body)
         return there < 0 ? -1 : json_missing(c->r, &at, "type");
     if (there && json_get_int(thinking, &at, "budget_tokens", 1, INT32_MAX, &budget, c->r) < 0)
         return -1;
-    return put(c, c->chat, "enable_thinking", json_boolean(type));
+    const char *choice = json_string_value(json_object_get(json_object_get(body, "tool_choice"), "type"));
+    int is_forced = choice && (strcmp(choice, "any") == 0 || strcmp(choice, "tool") == 0);
+    return put(c, c->chat, "enable_thinking", json_boolean(type && !is_forced));
 }
 
 static int read_format(struct conversion *c, const json_t *format, const struct json_at *at)

@@ -67,8 +67,9 @@ static const struct given chats[] = {
     /* tools */
     {"{" HEAD USER "," TOOLS ",\"tool_choice\":{\"type\":\"any\",\"disable_parallel_tool_use\":true}}",
      CHAT "," FUNCTIONS ",\"parallel_tool_calls\":false,\"tool_choice\":\"required\"" OFF ",\"max_tokens\":5}"},
-    {"{" HEAD USER "," TOOLS ",\"tool_choice\":{\"type\":\"tool\",\"name\":\"f\"}}", CHAT
-     "," FUNCTIONS ",\"tool_choice\":{\"type\":\"function\",\"function\":{\"name\":\"f\"}}" OFF ",\"max_tokens\":5}"},
+    {"{" HEAD USER "," TOOLS ",\"thinking\":{\"type\":\"enabled\"},\"tool_choice\":{\"type\":\"tool\",\"name\":\"f\"}}",
+     CHAT "," FUNCTIONS ",\"tool_choice\":{\"type\":\"function\",\"function\":{\"name\":\"f\"}}" OFF
+          ",\"max_tokens\":5}"},
     {"{" HEAD USER
      ",\"tools\":[{\"type\":\"web_search_20250305\",\"name\":\"web_search\"}],\"tool_choice\":{\"type\":\"none\"}}",
      CHAT ",\"tool_choice\":\"none\"" OFF ",\"max_tokens\":5}"},
