@@ -243,6 +243,12 @@ const struct stoker_constraint *stoker_reply_constraint(const struct stoker_repl
     return r->constraint.constraint ? &r->constraint : NULL;
 }
 
+size_t stoker_reply_shortest(const struct stoker_reply *r)
+{
+    const struct stoker_constraint *c = &r->constraint;
+    return c->constraint && c->close_at_limit ? (size_t)constraint_shortest(c->constraint) : 0;
+}
+
 /* ---- tokens ---------------------------------------------------------------------------------------------------------------- */
 
 static int plain_text(struct stoker_reply *r, const char *text, size_t n)

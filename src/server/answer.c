@@ -219,6 +219,20 @@ static void tell_warnings(struct run *run, const struct stoker_reply *reply)
     out_free(&all);
 }
 
+/* An answer that may not be cut needs room for itself. */
+static int check_room(struct run *run, const struct task *t)
+{
+    const struct wish *w = run->a.wish;
+    size_t room = (size_t)run->a.server->plan.n_ctx - t->prompt->n, least = stoker_reply_shortest(t->reply);
+    if (w->max_tokens && (size_t)w->max_tokens < room)
+        room = (size_t)w->max_tokens;
+    if (least <= room)
+        return 0;
+    return refuse(&run->refusal, 400, "invalid_value", w->names->max_tokens,
+                  "%s leaves room for %zu tokens, the shortest answer of what is asked for has %zu",
+                  w->names->max_tokens, room, least);
+}
+
 static int open_replies(struct run *run)
 {
     const struct wish *w = run->a.wish;
@@ -236,9 +250,21 @@ static int open_replies(struct run *run)
                                 : o.tools                            ? w->names->tools
                                                                      : w->names->stop,
                                 &err);
+        if (check_room(run, t) < 0)
+            return -1;
     }
     tell_warnings(run, run->task[0].reply);
     return 0;
+}
+
+/* The key that came with a request, or NULL. */
+static const char *key_of(const struct http_exchange *x)
+{
+    static const char bearer[] = "Bearer ";
+    const char *key = http_header(x, "authorization");
+    if (key && strncmp(key, bearer, sizeof bearer - 1) == 0)
+        return key + sizeof bearer - 1;
+    return http_header(x, "x-api-key");
 }
 
 /* 1: done, 0: the queue is full, -1: refused. */
@@ -260,6 +286,8 @@ static int submit(struct run *run, struct task *t)
                                .no_cache = w->no_cache,
                                .notify = http_notify,
                                .notify_arg = run->a.http};
+    if (run->a.server->opt.cache_per_key && (q.salt = key_of(run->a.http)))
+        q.n_salt = strlen(q.salt);
     q.sampling.choice = (uint32_t)(t->choice->index % (size_t)w->n);
     if (stoker_submit(run->a.engine, &q, &t->id, &err) == 0)
         return t->submitted = t->live = 1;

@@ -146,7 +146,7 @@ static json_t *join(const json_t *events)
     return all;
 }
 
-/* Ids are drawn: compare all but them. */
+/* Ids are drawn, and the second answer finds more of its prompt cached: compare all but that. */
 static void drop_ids(json_t *v)
 {
     const char *key;
@@ -155,6 +155,7 @@ static void drop_ids(json_t *v)
     json_object_del(v, "id");
     json_object_del(v, "call_id");
     json_object_del(v, "item_id");
+    json_object_del(v, "input_tokens_details");
     json_array_foreach(v, i, inner) drop_ids(inner);
     json_object_foreach(v, key, inner) drop_ids(inner);
 }
