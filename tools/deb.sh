@@ -14,6 +14,10 @@ rm -rf "$root"
 umask 022
 make --no-print-directory install BUILD="$build" PREFIX=/usr DESTDIR="$root"
 strip --strip-unneeded "$root/usr/bin/stoker"
+# Debian's zsh looks elsewhere.
+mkdir "$root/usr/share/zsh/vendor-completions"
+mv "$root/usr/share/zsh/site-functions/_stoker" "$root/usr/share/zsh/vendor-completions/_stoker"
+rmdir "$root/usr/share/zsh/site-functions"
 gzip -9n "$root/usr/share/man/man1/stoker.1"
 install -D -m 644 LICENSE "$root/usr/share/doc/stoker/copyright"
 mkdir -p "$root/DEBIAN"

@@ -65,7 +65,7 @@ const anatomy = (() => {
     $('kind-legend').innerHTML = known.map(k => `<li><span class="dot" style="background:${shadeOf(k)}"></span>${kinds.get(k)} ${escape(nameOf(k))}</li>`).join('');
     const moe = model.layers.find(l => l.experts > 0);
     $('anatomy-sum').textContent = `${model.arch} · ${model.layers.length} layers`;
-    tell(moe ? 'Brighter: experts used more often since the server began.' : '');
+    tell(moe ? 'The stronger the colour, the more often an expert was used since the server began.' : '');
   }
 
   function update(model) {

@@ -1,0 +1,32 @@
+# make install and make uninstall: a tree that works where it lies, and nothing left of it; the unit of systemd.
+. tests/cli/harness
+
+touch "$dir/out" "$dir/err"
+made() { env -u MAKEFLAGS -u MAKELEVEL make --no-print-directory "$@" BUILD="$(dirname "$stoker")" PREFIX=/opt/s DESTDIR="$dir/root" >"$dir/out" 2>"$dir/err"; }
+
+made install && pass || fail "make install" "fails"
+stoker=$dir/root/opt/s/bin/stoker
+run run -p 'What is 9 + 4?' --temp 0
+is "the installed program with the installed model" 0 "=9 + 4 = 13." ""
+[ -s "$dir/root/opt/s/share/man/man1/stoker.1" ] && pass || fail "make install" "leaves out the manual"
+for s in bash:bash-completion/completions/stoker zsh:zsh/site-functions/_stoker fish:fish/vendor_completions.d/stoker.fish; do
+    "$stoker" completion ${s%%:*} | cmp -s - "$dir/root/opt/s/share/${s#*:}" && pass || fail "completion of ${s%%:*}" "is not what the program prints"
+done
+
+# The unit: every flag it uses is one of serve; systemd finds no fault in it.
+unit=$dir/root/opt/s/lib/systemd/system/stoker.service
+"$stoker" serve --help >"$dir/out"
+for flag in $(sed -n 's/^ExecStart=//p' "$unit" | tr ' ' '\n' | grep '^--'); do
+    grep -q "^  $flag " "$dir/out" && pass || fail "the unit" "uses $flag, which serve does not know"
+done
+grep -q "^ExecStart=/opt/s/bin/stoker serve " "$unit" && pass || fail "the unit" "starts another program"
+if command -v systemd-analyze >/dev/null; then
+    sed "s,/opt/s/bin,$dir/root&," "$unit" >"$dir/stoker.service"
+    systemd-analyze verify --man=no "$dir/stoker.service" >"$dir/out" 2>&1 && ! grep -q stoker.service "$dir/out" && pass ||
+        fail "the unit" "systemd-analyze finds fault with it"
+else
+    skip "systemd-analyze verify" "it is not installed"
+fi
+
+made uninstall && [ -z "$(find "$dir/root" -type f)" ] && pass || fail "make uninstall" "leaves $(find "$dir/root" -type f)"
+done_testing
