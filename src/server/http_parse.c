@@ -154,20 +154,19 @@ static int read_target(struct http_head *h, char *target, struct refusal *r)
     static const char scheme[] = "http://";
     if (strlen(target) > HTTP_TARGET_MOST)
         return refuse(r, 414, NULL, NULL, "the request's URI is longer than %d bytes", HTTP_TARGET_MOST);
+    target[strcspn(target, "?#")] = 0;
     if (strncasecmp(target, scheme, sizeof scheme - 1) ==
         0) { /* as to a proxy: the authority goes before the Host field */
-        char *host = target + sizeof scheme - 1, *path = host + strcspn(host, "/?#");
+        char *host = target + sizeof scheme - 1, *path = host + strcspn(host, "/");
+        h->path = *path ? path : "/";
         memmove(target, host, (size_t)(path - host)); /* makes room for the zero between them */
-        h->host = target;
-        h->path = *path == '/' ? path : "/";
         target[path - host] = 0;
+        h->host = target;
     } else if (*target == '/' || strcmp(target, "*") == 0) {
         h->path = target;
     } else {
         return bad(r, "its target does not begin with \"/\"");
     }
-    if (*h->path == '/')
-        ((char *)h->path)[strcspn(h->path, "?#")] = 0;
     return 0;
 }
 

@@ -1,0 +1,207 @@
+/* links: server base */
+/* Strict reading, paths in refusals, writing what reads back. */
+#include "server/json.h"
+
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+static void assert_code(const char *text, size_t n, const char *code)
+{
+    struct refusal r = {0};
+    json_t *v = json_read(text, n, &r);
+    if (v)
+        fail_msg("%.60s was taken", text);
+    assert_int_equal(r.status, 400);
+    assert_string_equal(r.code, code);
+    assert_true(*r.text != 0);
+}
+
+static void refused(void **state)
+{
+    static const struct {
+        const char *text, *code;
+    } cases[] = {{"", "invalid_json"},
+                 {"{\"a\":[", "invalid_json"},
+                 {"{} x", "invalid_json"},
+                 {"{}}", "invalid_json"},
+                 {"{\"a\":NaN}", "invalid_json"},
+                 {"{'a':1}", "invalid_json"},
+                 {"{\"a\":\"b\nc\"}", "invalid_json"},
+                 {"{\"a\":\"\\ud800\"}", "invalid_json"},
+                 {"{\"a\":\"\\udc00\\ud800\"}", "invalid_json"},
+                 {"{\"a\":9223372036854775808}", "invalid_json"},
+                 {"{\"a\":1e999}", "invalid_json"},
+                 {"{\"a\":01}", "invalid_json"},
+                 {"{\"a\":1,\"b\":2,\"a\":3}", "duplicate_key"},
+                 {"{\"x\":{\"a\":1,\"\\u0061\":2}}", "duplicate_key"},
+                 {"{\"a\":\"\xff\xfe\"}", "invalid_utf8"},
+                 {"{\"a\":\"\xed\xa0\x80\"}", "invalid_utf8"},
+                 {"[]", "invalid_type"},
+                 {"\"x\"", "invalid_type"},
+                 {"null", "invalid_type"}};
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
+        assert_code(cases[i].text, strlen(cases[i].text), cases[i].code);
+}
+
+static void depth_and_size(void **state)
+{
+    size_t most = 2 * JSON_VALUES + 100;
+    char *text = malloc(most);
+    struct refusal r = {0};
+    (void)state;
+    for (int depth = JSON_DEPTH - 1; depth <= JSON_DEPTH; depth++) { /* the object itself is a level */
+        memcpy(text, "{\"a\":", 5);
+        memset(text + 5, '[', (size_t)depth);
+        memset(text + 5 + depth, ']', (size_t)depth);
+        strcpy(text + 5 + 2 * depth, "}");
+        json_t *v = depth < JSON_DEPTH ? json_read(text, strlen(text), &r) : NULL;
+        if (depth < JSON_DEPTH)
+            assert_non_null(v);
+        else
+            assert_code(text, strlen(text), "json_too_deep");
+        json_decref(v);
+    }
+    memset(text, '[', most);
+    assert_code(text, most, "json_too_deep");
+    /* brackets in strings are none */
+    memcpy(text, "{\"a\":\"\\\"", 8);
+    strcpy(text + 1000, "\"}");
+    json_t *v = json_read(text, strlen(text), &r);
+    assert_non_null(v);
+    json_decref(v);
+    size_t n = (size_t)sprintf(text, "{\"a\":[0");
+    for (size_t i = 0; i < JSON_VALUES; i++)
+        n += (size_t)sprintf(text + n, ",1");
+    n += (size_t)sprintf(text + n, "]}");
+    assert_null(json_read(text, n, &r));
+    assert_int_equal(r.status, 413);
+    free(text);
+}
+
+static void zero_characters(void **state)
+{
+    static const char text[] = "{\"a\":\"x\\u0000y\"}";
+    struct refusal r = {0};
+    json_t *v = json_read(text, sizeof text - 1, &r);
+    const char *s;
+    size_t n;
+    (void)state;
+    assert_int_equal(json_get_text(v, NULL, "a", &s, &n, &r), 1);
+    assert_int_equal(n, 3);
+    assert_memory_equal(s, "x\0y", 3);
+    json_decref(v);
+}
+
+static void paths(void **state)
+{
+    const struct json_at list = {NULL, "messages", 0}, item = {&list, NULL, 2}, calls = {&item, "tool_calls", 0},
+                         call = {&calls, NULL, 0};
+    char out[64], small[10];
+    (void)state;
+    assert_string_equal(json_path(out, sizeof out, NULL, "seed"), "seed");
+    assert_string_equal(json_path(out, sizeof out, &item, "content"), "messages[2].content");
+    assert_string_equal(json_path(out, sizeof out, &call, NULL), "messages[2].tool_calls[0]");
+    assert_string_equal(json_path(out, sizeof out, NULL, NULL), "");
+    assert_string_equal(json_path(small, sizeof small, &call, "x"), "messages[");
+}
+
+/* What a getter says of {"a": value}: 1, 0, or the code of its refusal. */
+static void fields(void **state)
+{
+    static const char text[] =
+        "{\"null\":null,\"true\":true,\"int\":7,\"real\":1.5,\"one\":1.0,\"text\":\"t\",\"list\":[],\"object\":{}}";
+    struct refusal r = {0};
+    json_t *o = json_read(text, sizeof text - 1, &r);
+    const json_t *v;
+    int64_t n;
+    double d;
+    int i;
+    (void)state;
+    assert_int_equal(json_get_bool(o, NULL, "true", &i, &r), 1);
+    assert_int_equal(json_get_bool(o, NULL, "null", &i, &r), 0);
+    assert_int_equal(json_get_bool(o, NULL, "absent", &i, &r), 0);
+    assert_int_equal(json_get_int(o, NULL, "int", 7, 7, &n, &r), 1);
+    assert_int_equal(json_get_real(o, NULL, "int", 0, 1, INFINITY, &d, &r), 1);
+    assert_int_equal(json_get_array(o, NULL, "list", &v, &r), 1);
+    assert_int_equal(json_get_object(o, NULL, "object", &v, &r), 1);
+    assert_int_equal(r.status, 0);
+
+    const struct json_at at = {NULL, "x", 0};
+    struct refusal bad[9] = {0};
+    assert_int_equal(json_get_bool(o, &at, "int", &i, &bad[0]), -1);
+    assert_string_equal(bad[0].code, "invalid_type");
+    assert_string_equal(bad[0].param, "x.int");
+    assert_string_equal(bad[0].text, "x.int must be a boolean, not a number");
+    assert_int_equal(json_get_int(o, NULL, "one", 0, 9, &n, &bad[1]), -1);
+    assert_string_equal(bad[1].code, "invalid_value");
+    assert_int_equal(json_get_int(o, NULL, "int", 0, 6, &n, &bad[2]), -1);
+    assert_string_equal(bad[2].text, "int must be from 0 to 6, not 7");
+    assert_int_equal(json_get_int(o, NULL, "text", 0, 6, &n, &bad[3]), -1);
+    assert_string_equal(bad[3].code, "invalid_type");
+    assert_int_equal(json_get_real(o, NULL, "real", 1.5, 1, 2, &d, &bad[4]), -1);
+    assert_string_equal(bad[4].text, "real must be above 1.5 and at most 2, not 1.5");
+    assert_int_equal(json_get_array(o, NULL, "object", &v, &bad[5]), -1);
+    static const char *const words[] = {"auto", "none", "all"};
+    assert_int_equal(json_get_word(o, NULL, "text", words, 3, &i, &bad[6]), -1);
+    assert_string_equal(bad[6].text, "text must be auto, none or all, not \"t\"");
+    json_missing(&bad[7], &at, "y");
+    assert_string_equal(bad[7].code, "missing_field");
+    assert_string_equal(bad[7].param, "x.y");
+    /* the first refusal wins */
+    json_missing(&bad[7], NULL, "z");
+    assert_string_equal(bad[7].param, "x.y");
+    json_decref(o);
+}
+
+static void assert_string(const char *text, size_t n, const char *want)
+{
+    struct out o = {0};
+    out_string(&o, text, n);
+    out_bytes(&o, "", 1);
+    assert_string_equal(o.text, want);
+    out_free(&o);
+}
+
+static void strings_out(void **state)
+{
+    (void)state;
+    assert_string("a\"b\\c\n\t\x01\x7f", 9, "\"a\\\"b\\\\c\\n\\t\\u0001\x7f\"");
+    assert_string("x\0y", 3, "\"x\\u0000y\"");
+    assert_string("na\xc3\xafve \xf0\x9f\x99\x82", 11, "\"na\xc3\xafve \xf0\x9f\x99\x82\"");
+    assert_string("\xff", 1, "\"\xef\xbf\xbd\"");
+    assert_string("a\xe2\x82", 3, "\"a\xef\xbf\xbd\""); /* cut: one replacement, the maximal subpart */
+    assert_string("", 0, "\"\"");
+}
+
+static void numbers_out(void **state)
+{
+    static const double values[] = {0, -0.0, 1, 0.1, 1e-7, 1795163316, 0.1 + 0.2, 1e300, -2.5};
+    struct out o = {0};
+    (void)state;
+    for (size_t i = 0; i < sizeof values / sizeof *values; i++) {
+        o.n = 0;
+        out_real(&o, values[i]);
+        out_bytes(&o, "", 1);
+        assert_true(strtod(o.text, NULL) == values[i]);
+    }
+    o.n = 0;
+    out_real(&o, NAN);
+    assert_memory_equal(o.text, "null", 4);
+    out_free(&o);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {cmocka_unit_test(refused),         cmocka_unit_test(depth_and_size),
+                                       cmocka_unit_test(zero_characters), cmocka_unit_test(paths),
+                                       cmocka_unit_test(fields),          cmocka_unit_test(strings_out),
+                                       cmocka_unit_test(numbers_out)};
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
