@@ -22,6 +22,7 @@ hostile_models -
 laws           -
 plan           -
 plan_models    $shared/spec/plan_models.json        $shared/spec/plan_models.json
+prefix         -
 state          -
 cache_trace    -
 prompts        -

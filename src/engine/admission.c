@@ -221,11 +221,13 @@ static int admit(struct stoker *s, struct job *j)
 
 void admit_all(struct stoker *s)
 {
-    int ring;
-    while (free_sequence(s) && !atomic_load(&s->stop)) {
-        struct job *j = next_queued(s);
-        if (j ? !admit(s, j) : any_active(s) || !queue_pop(s->bell, &ring, 100))
-            return;
+    int ring, go_on = 1;
+    while (go_on && !atomic_load(&s->stop)) {
+        if (atomic_exchange(&s->clears, 0))
+            prefix_clear(&s->session->prefix);
+        struct job *j = free_sequence(s) ? next_queued(s) : NULL;
+        engine_show(s);
+        go_on = j ? admit(s, j) : !any_active(s) && queue_pop(s->bell, &ring, 100);
     }
 }
 

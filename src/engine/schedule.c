@@ -362,8 +362,6 @@ void *engine_run(void *engine)
     struct stoker *s = engine;
     const struct error closing = {ERR_CANCELLED, "the engine was closed"};
     while (!atomic_load(&s->stop)) {
-        if (atomic_exchange(&s->clears, 0))
-            prefix_clear(&s->session->prefix);
         admit_all(s);
         end_cancelled(s);
         engine_show(s);
