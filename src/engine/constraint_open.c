@@ -21,8 +21,9 @@ int constraint_fill(struct stoker_constraint *c, struct stoker *s, const struct 
                     const struct tool_format *format, enum tool_reasoning reasoning, struct error *err)
 {
     static const enum value_kind kind[] = {VALUE_NONE, VALUE_SCHEMA, VALUE_SCHEMA_LENIENT, VALUE_GBNF, VALUE_REGEX};
-    struct value_want want = {kind[a->language], a->text, a->n, format, reasoning, a->free_limit};
+    struct value_want want = {kind[a->language], a->text, a->n, format, reasoning, a->free_limit, NULL};
     struct session *ses = s->session;
+    want.budget = &ses->constraints;
     if (!ses->tokenizer) {
         *err = ses->tokenizer_error;
         return -1;

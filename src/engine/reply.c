@@ -161,7 +161,8 @@ static int open_constraint(struct stoker_reply *r, struct stoker *s, const struc
                              .name = o->tool,
                              .parallel = !o->one_call,
                              .reasoning = stream->reasoning,
-                             .free_limit = o->free_limit};
+                             .free_limit = o->free_limit,
+                             .budget = &s->session->constraints};
     if (o->answer.language != STOKER_ANY_TEXT) {
         if (r->tools && o->choice != STOKER_TOOLS_NONE)
             return error_set(err, ERR_INPUT,

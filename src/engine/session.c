@@ -21,6 +21,19 @@ uint64_t session_logits_bytes(int n_vocab, int n_logits, int n_chunk, int n_para
            (uint64_t)n_parallel * said + 9 * 64;
 }
 
+/* Of constraints that wait, and of running ones beyond their room: for each sequence. */
+enum { CONSTRAINTS_SHARED = 2 << 20, CONSTRAINTS_MOST = 32 << 20 };
+
+/* What the text of a model takes; the share of constraints becomes their budget. */
+static uint64_t text_bytes(struct session *s, int n_parallel)
+{
+    uint64_t places = (uint64_t)n_parallel * constraint_place_bytes(s->trie);
+    uint64_t shared = (uint64_t)n_parallel * CONSTRAINTS_SHARED;
+    shared = shared < CONSTRAINTS_MOST ? shared : CONSTRAINTS_MOST;
+    atomic_store(&s->constraints.left, shared);
+    return tokenizer_bytes(s->tokenizer) + token_trie_bytes(s->trie) + chat_bytes(s->chat) + places + shared;
+}
+
 /* ---- preparing -------------------------------------------------------------------------------------------------------------- */
 
 int session_prepare(struct session **out, const char *path, const struct session_options *opt, int keep,
@@ -36,8 +49,8 @@ int session_prepare(struct session **out, const char *path, const struct session
         if (tokenizer_create(&s->tokenizer, s->file, NULL, &s->tokenizer_error) == 0) {
             failed = token_trie_create(&s->trie, s->tokenizer, err) ||
                      templates_chat(&s->chat, s->file, s->tokenizer, opt->chat_template, opt->tool_format, err);
-            wish.text_bytes = failed ? 0
-                                     : tokenizer_bytes(s->tokenizer) + token_trie_bytes(s->trie) + chat_bytes(s->chat);
+            if (!failed)
+                wish.text_bytes = text_bytes(s, wish.n_parallel ? wish.n_parallel : 1);
         }
         planned = failed ? -1 : plan_make(&s->plan, s->model, &wish, err);
         keep = keep && s->plan.minimum > 0;

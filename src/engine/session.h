@@ -31,7 +31,8 @@ struct session {
     struct tokenizer *tokenizer; /* NULL where the file has none that stoker can use; why: tokenizer_error */
     struct error tokenizer_error;
     struct token_trie *trie; /* of the tokenizer, for constraints */
-    struct chat *chat;       /* NULL without a tokenizer */
+    struct constraint_budget constraints;
+    struct chat *chat; /* NULL without a tokenizer */
     struct plan plan;
     struct pool *pool;
     struct reader *reader;

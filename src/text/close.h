@@ -25,6 +25,10 @@ struct closing;
 int closing_create(struct closing **out, struct constraint *c, struct error *err);
 void closing_destroy(struct closing *k);
 size_t closing_bytes(const struct closing *k); /* k may be NULL */
+/* Of these, what no grammar changes; touched as texts need it. */
+size_t closing_scratch_bytes(void);
+/* Forget everything, and give the scratch back. */
+void closing_release(struct closing *k);
 /* The matcher's numbers have changed. */
 void closing_forget(struct closing *k);
 

@@ -9,11 +9,12 @@ enum {
     CLOSING_UNIT = 16,      /* weight of a byte that is a token; of others less */
     CLOSING_NONE = 1 << 30, /* weight: no text at all */
     CLOSING_FAR = 1 << 18,  /* weight above which tokens are not counted one by one */
-    CLOSING_TABLE = 1 << 16,
-    CLOSING_FRAMES = 1 << 20,
-    CLOSING_TODO = 1 << 17,
-    CLOSING_PLACES = 64, /* tied positions that are followed */
-    CLOSING_DEPTH = 256, /* longer tokens are not counted on */
+    CLOSING_TABLE = 1 << 15,
+    CLOSING_FRAMES = 1 << 17,
+    CLOSING_TODO = 1 << 14,
+    CLOSING_TODO_MORE = 4096, /* of one position */
+    CLOSING_PLACES = 64,      /* tied positions that are followed */
+    CLOSING_DEPTH = 256,      /* longer tokens are not counted on */
     CLOSING_LENGTHS = 256,
     CLOSING_RULES = 16,
     CLOSING_COVER = 4096
@@ -52,6 +53,7 @@ struct closing {
     uint32_t epoch, n_table, n_todo;
     int crowded;
     void *reservation;
+    char *scratch; /* the rest of it: level, frames, table, todo, places, left, lengths */
     size_t bytes;
 };
 

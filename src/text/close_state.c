@@ -29,10 +29,11 @@ int closing_create(struct closing **out, struct constraint *c, struct error *err
     size_t used = 0;
     size_t weight = carve(&used, g->n_edge, 1), base = carve(&used, g->n_state, 4), rule = carve(&used, g->n_rule, 4),
            item = carve(&used, g->n_rule, 4), begun = carve(&used, g->n_state, 1),
-           at_begin = carve(&used, g->n_state, 1), coverable = carve(&used, g->n_rule, 1),
-           level = carve(&used, CLOSING_DEPTH + 1, sizeof *k->level), frames = carve(&used, CLOSING_FRAMES, 4),
+           at_begin = carve(&used, g->n_state, 1), coverable = carve(&used, g->n_rule, 1);
+    used = (used + 4095) / 4096 * 4096; /* scratch from here on */
+    size_t level = carve(&used, CLOSING_DEPTH + 1, sizeof *k->level), frames = carve(&used, CLOSING_FRAMES, 4),
            table = carve(&used, CLOSING_TABLE, sizeof *k->table),
-           todo = carve(&used, CLOSING_TODO + 4096, sizeof *k->todo),
+           todo = carve(&used, CLOSING_TODO + CLOSING_TODO_MORE, sizeof *k->todo),
            places = carve(&used, (size_t)(CLOSING_DEPTH + 2) * CLOSING_PLACES, sizeof *k->places),
            left = carve(&used, CLOSING_COVER + 1, sizeof *k->left),
            lengths = carve(&used, CLOSING_RULES, CLOSING_LENGTHS);
@@ -41,6 +42,7 @@ int closing_create(struct closing **out, struct constraint *c, struct error *err
         return error_set(err, ERR_MEMORY, "no memory for a constraint: %zu bytes", used);
     k->reservation = p;
     k->bytes = used;
+    k->scratch = p + level;
     k->weight = (uint8_t *)(p + weight);
     k->base = (uint32_t *)(p + base);
     k->rule = (uint32_t *)(p + rule);
@@ -68,6 +70,24 @@ void closing_destroy(struct closing *k)
 }
 
 size_t closing_bytes(const struct closing *k) { return k ? k->bytes : 0; }
+
+size_t closing_scratch_bytes(void)
+{
+    return (CLOSING_DEPTH + 1) * sizeof(struct level) + CLOSING_FRAMES * sizeof(uint32_t) +
+           CLOSING_TABLE * sizeof(struct entry) + (CLOSING_TODO + CLOSING_TODO_MORE) * sizeof(struct position) +
+           (size_t)(CLOSING_DEPTH + 2) * CLOSING_PLACES * sizeof(struct position) +
+           (CLOSING_COVER + 1) * sizeof(int64_t) + CLOSING_RULES * CLOSING_LENGTHS + 8 * 64;
+}
+
+void closing_release(struct closing *k)
+{
+    if (!k)
+        return;
+    madvise(k->scratch, k->bytes - (size_t)(k->scratch - (char *)k->reservation), MADV_DONTNEED);
+    memset(k->length_rule, 0, sizeof k->length_rule);
+    k->n_table = 0;
+    k->epoch = 1;
+}
 
 /* ---- phases ------------------------------------------------------------------------------------------------------------------- */
 

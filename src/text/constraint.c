@@ -1,7 +1,10 @@
 /* Constraints and their states: constraint.h.
  *
  * A state is a number of the matcher, or a place in the triggers of a phase: copying is assignment. Governed text goes on as
- * long as the grammar can read it; when it is complete and the next byte does not belong to it, that byte is free text again. */
+ * long as the grammar can read it; when it is complete and the next byte does not belong to it, that byte is free text again.
+ *
+ * Memory: a constraint begins with a place's room (constraint_place_bytes(), which the plan has for each sequence), and doubles it
+ * as far as the budget and its own bounds allow; then it forgets what can be found out again. */
 #include "text/constraint_inner.h"
 
 #include "base/error.h"
@@ -11,7 +14,72 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { MATCHER_MEMORY = 24 << 20, MASK_MEMORY = 12 << 20, GRAMMAR_MOST = 28 << 20 };
+enum {
+    MATCHER_ROOM = 512 << 10,
+    MATCHER_MOST = 24 << 20,
+    MASK_ROOM = 512 << 10, /* and 8 bytes a token of the vocabulary */
+    MASK_MOST = 12 << 20,
+    GRAMMAR_MOST = 28 << 20
+};
+
+static size_t mask_room(const struct token_trie *trie) { return MASK_ROOM + (size_t)trie->n_vocab * 8; }
+
+/* ---- the budget --------------------------------------------------------------------------------------------------------------- */
+
+static int take(struct constraint *c, size_t bytes, size_t *taken)
+{
+    size_t left = c->budget ? atomic_load(&c->budget->left) : 0;
+    while (c->budget && left >= bytes)
+        if (atomic_compare_exchange_weak(&c->budget->left, &left, left - bytes))
+            break;
+    if (c->budget && left < bytes)
+        return -1;
+    *taken += bytes;
+    return 0;
+}
+
+static void give(struct constraint *c, size_t *taken)
+{
+    if (c->budget)
+        atomic_fetch_add(&c->budget->left, *taken);
+    *taken = 0;
+}
+
+/* Twice the room, where there is little left: of the matcher it counts twice, for collections. 0: nothing grew. */
+static int grow(struct constraint *c)
+{
+    struct matcher *m = &c->matcher;
+    struct masks *k = &c->masks;
+    uint32_t words = m->room < m->most - m->room ? m->room : m->most - m->room;
+    size_t bytes = k->size < k->most - k->size ? k->size : k->most - k->size;
+    int grew = 0;
+    if ((matcher_low(m) || m->full) && words > 0 && take(c, (size_t)words * 16, &c->more) == 0) {
+        m->room += words;
+        grew = 1;
+    }
+    if ((masks_low(k) || m->full) && bytes > 0 && take(c, bytes, &c->more) == 0) {
+        k->size += bytes;
+        grew = 1;
+    }
+    return grew;
+}
+
+/* Without states nothing is kept but what was compiled. */
+static void release(struct constraint *c)
+{
+    memset(c->start, 0, c->grammar->n_entry * sizeof *c->start);
+    matcher_release(&c->matcher, MATCHER_ROOM);
+    masks_release(&c->masks, mask_room(c->trie));
+    closing_release(c->closing);
+    c->epoch++;
+    give(c, &c->more);
+}
+
+size_t constraint_place_bytes(const struct token_trie *trie)
+{
+    return 2 * MATCHER_ROOM + matcher_fixed_bytes() + mask_room(trie) + masks_fixed_bytes(trie) +
+           closing_scratch_bytes();
+}
 
 /* ---- making ------------------------------------------------------------------------------------------------------------------- */
 
@@ -34,6 +102,17 @@ static int make_phases(struct constraint *c, const struct constraint_options *ho
     return 0;
 }
 
+/* What it takes without states: the grammar, what is known of it, and the masks that were computed ahead. */
+static size_t compiled_bytes(const struct constraint *c)
+{
+    size_t triggers = 0;
+    for (uint32_t i = 0; i < c->n_phase; i++)
+        triggers += c->phase[i].n_state * (sizeof *c->phase[i].next + sizeof *c->phase[i].mask + 8);
+    size_t closing = c->closing ? closing_bytes(c->closing) - closing_scratch_bytes() : 0;
+    return sizeof *c + grammar_bytes(c->grammar) + closing + triggers + c->matcher.used * sizeof(uint64_t) +
+           c->masks.used;
+}
+
 int constraint_create(struct constraint **out, const struct token_trie *trie, struct grammar *g,
                       const struct constraint_options *how, struct error *err)
 {
@@ -45,6 +124,7 @@ int constraint_create(struct constraint **out, const struct token_trie *trie, st
     c->trie = trie;
     c->grammar = g;
     c->close_at_limit = how->close_at_limit;
+    c->budget = how->budget;
     c->epoch = 1;
     for (int b = 0; b < 256; b++)
         for (int i = 0; i < 8; i++)
@@ -54,14 +134,22 @@ int constraint_create(struct constraint **out, const struct token_trie *trie, st
     if (!failed && grammar_bytes(g) > GRAMMAR_MOST)
         failed = error_set(err, ERR_INPUT, "the grammar needs %zu MiB of memory: at most %d", grammar_bytes(g) >> 20,
                            GRAMMAR_MOST >> 20);
-    if (failed || matcher_create(&c->matcher, g, MATCHER_MEMORY, err) ||
-        masks_create(&c->masks, trie, &c->matcher, MASK_MEMORY, err) || make_phases(c, how, err) ||
+    if (failed || matcher_create(&c->matcher, g, MATCHER_ROOM, MATCHER_MOST, err) ||
+        masks_create(&c->masks, trie, &c->matcher, mask_room(trie), MASK_MOST, err) || make_phases(c, how, err) ||
         closing_create(&c->closing, c, err)) {
         constraint_destroy(c);
         return -1;
     }
     masks_prepare(&c->masks); /* running out of memory is for the first mask to find */
     c->matcher.full = c->matcher.ambiguous = 0;
+    if (take(c, compiled_bytes(c), &c->compiled)) {
+        error_set(err, ERR_MEMORY,
+                  "the constraint needs %zu KiB, more than the plan has left for those of the requests at hand: try "
+                  "again when one has ended, or with a simpler schema",
+                  compiled_bytes(c) >> 10);
+        constraint_destroy(c);
+        return -1;
+    }
     *out = c;
     return 0;
 }
@@ -70,6 +158,8 @@ void constraint_destroy(struct constraint *c)
 {
     if (!c)
         return;
+    give(c, &c->compiled);
+    give(c, &c->more);
     for (int i = 0; i < CONSTRAINT_STATES; i++)
         free(c->state[i]);
     for (uint32_t i = 0; i < c->n_phase; i++)
@@ -90,6 +180,14 @@ size_t constraint_bytes(const struct constraint *c)
 
 /* ---- memory ------------------------------------------------------------------------------------------------------------------- */
 
+static int too_deep(const struct constraint *c, struct error *err)
+{
+    return error_set(
+        err, ERR_MEMORY, "a constrained answer is nested too deep: its constraint needs more than %zu KiB%s",
+        (size_t)c->matcher.room >> 7,
+        c->matcher.room < c->matcher.most ? ", and the plan has no more for it; try a larger --memory" : "");
+}
+
 static int collect(struct constraint *c, struct error *err)
 {
     uint32_t *root[CONSTRAINT_STATES];
@@ -101,24 +199,32 @@ static int collect(struct constraint *c, struct error *err)
     masks_forget(&c->masks);
     closing_forget(c->closing);
     c->epoch++;
-    if (matcher_collect(&c->matcher, root, n))
-        return error_set(err, ERR_MEMORY,
-                         "a constrained answer is nested too deep: its constraint needs more than %d MiB",
-                         MATCHER_MEMORY >> 20);
-    return 0;
+    return matcher_collect(&c->matcher, root, n) ? too_deep(c, err) : 0;
+}
+
+static int is_low(const struct constraint *c) { return matcher_low(&c->matcher) || masks_low(&c->masks); }
+
+/* More room, or less in it. */
+static int make_room(struct constraint *c, struct error *err)
+{
+    if (grow(c))
+        return 0;
+    if (collect(c, err))
+        return -1;
+    return matcher_low(&c->matcher) ? too_deep(c, err) : 0;
 }
 
 int constraint_retry(struct constraint *c, int (*what)(void *arg), void *arg, struct error *err)
 {
     struct matcher *m = &c->matcher;
-    if ((matcher_low(m) || c->masks.used > c->masks.size - c->masks.size / 4) && collect(c, err))
+    if (is_low(c) && make_room(c, err))
         return -1;
     m->full = m->ambiguous = 0;
     int result = what(arg);
-    if (m->full && !m->ambiguous) {
+    for (int more = 1; more && m->full && !m->ambiguous;) {
+        more = grow(c); /* what was being made is in pieces: they go in any case */
         if (collect(c, err))
             return -1;
-        m->full = 0;
         result = what(arg);
     }
     if (m->full) {
@@ -127,8 +233,8 @@ int constraint_retry(struct constraint *c, int (*what)(void *arg), void *arg, st
         if (ambiguous)
             return error_set(err, ERR_INPUT, "the grammar is too ambiguous: a text can be read in more than %d ways",
                              MATCHER_CONFIGS);
-        return error_set(err, ERR_MEMORY, "one step of a constraint needs more than %d MiB: simplify the grammar",
-                         (MATCHER_MEMORY + MASK_MEMORY) >> 20);
+        return error_set(err, ERR_MEMORY, "one step of a constraint needs more than %zu KiB: simplify the grammar",
+                         ((size_t)m->room * 8 + c->masks.size) >> 10);
     }
     return result;
 }
@@ -201,10 +307,16 @@ void constraint_end(struct constraint_state *s)
 {
     if (!s)
         return;
-    for (int i = 0; i < CONSTRAINT_STATES; i++)
-        if (s->c->state[i] == s)
-            s->c->state[i] = NULL;
+    struct constraint *c = s->c;
+    int others = 0;
+    for (int i = 0; i < CONSTRAINT_STATES; i++) {
+        if (c->state[i] == s)
+            c->state[i] = NULL;
+        others |= c->state[i] != NULL;
+    }
     free(s);
+    if (!others && c->budget)
+        release(c);
 }
 
 void constraint_copy(struct constraint_state *dst, const struct constraint_state *src) { *dst = *src; }
@@ -306,7 +418,7 @@ static int take_free(struct constraint_state *s, int32_t token, const char *text
     return 0;
 }
 
-static int take(void *arg)
+static int take_token(void *arg)
 {
     struct taking *t = arg;
     struct constraint_state *s = &t->after;
@@ -325,7 +437,7 @@ int constraint_accept(struct constraint_state *s, int32_t token, struct error *e
         s->ended = 1;
         return 0;
     }
-    if (!fits || s->phase == CONSTRAINT_OVER || constraint_retry(s->c, take, &t, err))
+    if (!fits || s->phase == CONSTRAINT_OVER || constraint_retry(s->c, take_token, &t, err))
         return error_set(err, ERR_BUG, "token %d does not follow under the constraint", (int)token);
     *s = t.after;
     return 0;

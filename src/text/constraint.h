@@ -11,11 +11,12 @@
  *     phase 1 (answer)     trigger "<tool_call>" -> entry 0, then phase 1 (or end: only the end of generation)
  *
  * A trigger may become complete inside a token: tokens whose rest is illegal are masked. Masks are sets: they depend on the text
- * so far and on the tokens left, not on caches. Everything is allocated when a constraint and a state are made; mask and accept
- * allocate nothing. A constraint, its states and their calls belong to one thread at a time. constraints.md 1, 6 and 7. */
+ * so far and on the tokens left, not on caches. Address space is reserved when a constraint is made; mask and accept allocate
+ * nothing, but touch more of it as they need it, as far as the budget goes. A constraint, its states and their calls belong to one thread at a time. constraints.md 1, 6 and 7. */
 #ifndef TEXT_CONSTRAINT_H
 #define TEXT_CONSTRAINT_H
 
+#include <stdatomic.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -48,10 +49,16 @@ struct constraint_phase {
     int must; /* 1: the text may not end in this phase: a trigger has to come */
 };
 
+/* Memory that the constraints of one engine share: what they were compiled to, and what they need beyond a place's room. */
+struct constraint_budget {
+    atomic_size_t left; /* bytes */
+};
+
 struct constraint_options {
     const struct constraint_phase *phase; /* [n_phase], copied; n_phase 0: not lazy */
     size_t n_phase;
     int close_at_limit;
+    struct constraint_budget *budget; /* outlives it; NULL: each may take what it may hold at most */
 };
 
 /* Takes the grammar over (it is freed with the constraint, and on failure). The trie is shared and must outlive it. */
@@ -59,6 +66,9 @@ int constraint_create(struct constraint **out, const struct token_trie *trie, st
                       const struct constraint_options *how, struct error *err);
 void constraint_destroy(struct constraint *c);
 size_t constraint_bytes(const struct constraint *c); /* memory that it may hold at most, caches included */
+/* Memory of a constraint with states, what it was compiled to aside, before it takes more from the budget. The first state takes
+ * it, with the last one it is given back. */
+size_t constraint_place_bytes(const struct token_trie *trie);
 
 /* Tokens of the shortest text from the beginning, its end token not counted; 0 where nothing needs to come. */
 int64_t constraint_shortest(struct constraint *c);

@@ -38,6 +38,8 @@ struct constraint {
     uint8_t expand[256][8]; /* bits to bytes */
     uint32_t epoch;         /* of the masks' memory, from 1 */
     struct closing *closing;
+    struct constraint_budget *budget; /* or NULL */
+    size_t compiled, more;            /* taken from it: for good, and beyond a place's room */
 };
 
 struct constraint_state {

@@ -7,25 +7,39 @@
 
 enum { SLOT_RESTS = 1, SLOT_SET };
 
-int masks_create(struct masks *k, const struct token_trie *trie, struct matcher *m, size_t memory, struct error *err)
+static size_t words_bytes(const struct token_trie *trie) { return (trie->n_word + 7) / 8 * 64; }
+static size_t deep_bytes(const struct token_trie *trie)
 {
-    *k = (struct masks){.trie = trie, .matcher = m, .size = memory};
-    size_t words = (trie->n_word + 7) / 8 * 64, deep = (trie->longest + 2) * sizeof(uint32_t);
-    size_t slots = MASK_SLOTS * words, found = MASK_RESTS * sizeof *k->found, exits = MASK_EXITS * sizeof *k->exits,
-           ticks = (size_t)trie->n_word * 64;
-    deep = (deep + 63) / 64 * 64;
-    k->bytes = slots + 2 * deep + 2 * words + found + exits + ticks + memory + 64;
+    return ((trie->longest + 2) * sizeof(uint32_t) + 63) / 64 * 64;
+}
+static uint32_t most_found(const struct token_trie *trie)
+{
+    return trie->n_token < MASK_RESTS ? (trie->n_token + 64) / 64 * 64 : MASK_RESTS;
+}
+
+size_t masks_fixed_bytes(const struct token_trie *trie)
+{
+    return (MASK_SLOTS + 2) * words_bytes(trie) + 2 * deep_bytes(trie) + most_found(trie) * sizeof(struct found) +
+           MASK_EXITS * sizeof(struct leaf_exit) + (size_t)trie->n_word * 64 + 64;
+}
+
+int masks_create(struct masks *k, const struct token_trie *trie, struct matcher *m, size_t room, size_t most,
+                 struct error *err)
+{
+    *k = (struct masks){.trie = trie, .matcher = m, .size = room, .most = most, .n_found = most_found(trie)};
+    size_t words = words_bytes(trie), deep = deep_bytes(trie);
+    k->bytes = masks_fixed_bytes(trie) + most;
     char *p = mmap(NULL, k->bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     if (p == MAP_FAILED)
         return error_set(err, ERR_MEMORY, "no memory for the masks of a constraint: %zu bytes", k->bytes);
     k->reservation = p;
     k->slot_bits = (uint64_t *)p;
-    k->part = (uint64_t *)(p += slots);
+    k->part = (uint64_t *)(p += MASK_SLOTS * words);
     k->whole = (uint64_t *)(p += words);
     k->found = (struct found *)(p += words);
-    k->exits = (struct leaf_exit *)(p += found);
-    k->ticks_of = (uint8_t *)(p += exits);
-    k->stack = (uint32_t *)(p += ticks);
+    k->exits = (struct leaf_exit *)(p += k->n_found * sizeof *k->found);
+    k->ticks_of = (uint8_t *)(p += MASK_EXITS * sizeof *k->exits);
+    k->stack = (uint32_t *)(p += (size_t)trie->n_word * 64);
     k->ticks = (uint32_t *)(p += deep);
     p += deep;
     k->room = p + (64 - (uintptr_t)p % 64) % 64;
@@ -42,6 +56,13 @@ void masks_forget(struct masks *k)
 {
     memset(k->slot, 0, sizeof k->slot);
     k->used = 0;
+}
+
+void masks_release(struct masks *k, size_t room)
+{
+    masks_forget(k);
+    k->size = room;
+    madvise(k->reservation, k->bytes, MADV_DONTNEED);
 }
 
 /* ---- slots -------------------------------------------------------------------------------------------------------------------- */

@@ -84,25 +84,33 @@ struct masks {
     uint64_t *part;      /* [n_word] scratch */
     uint64_t *whole;     /* [n_word] the mask handed out, where no slot keeps it */
 
-    char *room; /* leaf masks lie here */
-    size_t used, size;
+    char *room;              /* leaf masks lie here */
+    size_t used, size, most; /* size: of room, may be raised to most */
     struct found {
         uint64_t head; /* first bytes of text, to sort by */
         const char *text;
         uint32_t n, token, ticks;
-    } * found;               /* [MASK_RESTS] scratch of a leaf mask */
+    } * found; /* [n_found] scratch of a leaf mask */
+    uint32_t n_found;
     struct leaf_exit *exits; /* [MASK_EXITS] likewise */
     uint8_t *ticks_of;       /* [n_word * 64] likewise */
     void *reservation;
     size_t bytes;
 };
 
-int masks_create(struct masks *k, const struct token_trie *trie, struct matcher *m, size_t memory, struct error *err);
+/* room: bytes for leaf masks; most: reserved, to which k->size may be raised. */
+int masks_create(struct masks *k, const struct token_trie *trie, struct matcher *m, size_t room, size_t most,
+                 struct error *err);
 void masks_destroy(struct masks *k);
+/* Bytes beside the room. */
+size_t masks_fixed_bytes(const struct token_trie *trie);
+/* Forget everything, and give the memory back. */
+void masks_release(struct masks *k, size_t room);
 /* The matcher's numbers have changed: forget everything. */
 void masks_forget(struct masks *k);
 /* Memory of leaf masks, 16 bytes aligned: NULL and matcher->full when there is no more. */
 void *masks_take(struct masks *k, size_t bytes);
+static inline int masks_low(const struct masks *k) { return k->used > k->size - k->size / 4; }
 
 /* Tokens that may follow a set, ends of generation aside: [trie->n_word] bits, valid until the next call. leaving NULL: text
  * ends with the grammar. NULL: out of memory (matcher->full). */

@@ -60,7 +60,7 @@ static void find_rests(struct leaf_walk *w, uint32_t from, uint32_t to)
     struct masks *k = w->k;
     for (uint32_t i = from; i < to && !w->unfit; i++)
         for (uint32_t e = 0; e < w->n_ends; e++) {
-            if (w->n_found == MASK_RESTS) {
+            if (w->n_found == w->k->n_found) {
                 w->unfit = 1;
                 return;
             }

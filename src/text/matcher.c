@@ -18,7 +18,7 @@ static size_t carve(size_t *used, size_t n, size_t size)
     return at;
 }
 
-int matcher_create(struct matcher *m, const struct grammar *g, size_t memory, struct error *err)
+int matcher_create(struct matcher *m, const struct grammar *g, size_t room, size_t most, struct error *err)
 {
     *m = (struct matcher){.g = g};
     size_t used = 0;
@@ -29,8 +29,9 @@ int matcher_create(struct matcher *m, const struct grammar *g, size_t memory, st
            list1 = carve(&used, g->n_state, 4), config = carve(&used, MATCHER_CONFIGS, sizeof(struct config)),
            slot = carve(&used, MATCHER_SLOTS, 4), slot_of = carve(&used, MATCHER_CONFIGS, 4),
            pending = carve(&used, MATCHER_CALLS, sizeof(struct pending)), word = used;
-    m->room = (uint32_t)(memory / 8);
-    m->bytes = used + (size_t)m->room * 8;
+    m->room = (uint32_t)(room / 8);
+    m->most = (uint32_t)(most / 8);
+    m->bytes = used + (size_t)m->most * 8;
     char *base = mmap(NULL, m->bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     if (base == MAP_FAILED)
         return error_set(err, ERR_MEMORY, "no memory for a constraint: %zu bytes", m->bytes);
@@ -57,6 +58,33 @@ void matcher_destroy(struct matcher *m)
 {
     if (m->reservation)
         munmap(m->reservation, m->bytes);
+}
+
+size_t matcher_fixed_bytes(void)
+{
+    return 3 * BUCKETS * sizeof(uint32_t) + MATCHER_CONFIGS * (sizeof(struct config) + sizeof(uint32_t)) +
+           MATCHER_SLOTS * sizeof(uint32_t) + MATCHER_CALLS * sizeof(struct pending);
+}
+
+void matcher_forget(struct matcher *m)
+{
+    m->used = 8;
+    m->full = m->ambiguous = 0;
+    m->epoch++;
+    for (int i = 0; i < 3; i++)
+        memset(m->bucket[i], 0, BUCKETS * sizeof(uint32_t));
+    memset(m->resume, 0, m->g->n_state * sizeof *m->resume);
+    memset(m->begin, 0, m->g->n_rule * sizeof *m->begin);
+}
+
+void matcher_release(struct matcher *m, size_t room)
+{
+    matcher_forget(m);
+    m->room = (uint32_t)(room / 8);
+    char *end = (char *)m->reservation + m->bytes, *from = (char *)m->word;
+    from += (4096 - (uintptr_t)from % 4096) % 4096;
+    if (from < end)
+        madvise(from, (size_t)(end - from), MADV_DONTNEED);
 }
 
 /* Words for a thing; 0: full. */

@@ -70,6 +70,7 @@ struct matcher {
     const struct grammar *g;
     uint64_t *word;      /* the memory; numbers of things are offsets into it */
     uint32_t used, room; /* words */
+    uint32_t most;       /* of room, reserved */
     uint32_t epoch;      /* number of collections */
     int full;            /* an operation ran out of memory or bounds: its result means nothing */
     int ambiguous;       /* it was the bounds */
@@ -96,9 +97,15 @@ struct matcher {
     size_t bytes;
 };
 
-/* memory: bytes of the reservation; it is touched as it is used. */
-int matcher_create(struct matcher *m, const struct grammar *g, size_t memory, struct error *err);
+/* room: bytes to use; most: of the reservation, to which m->room may be raised. */
+int matcher_create(struct matcher *m, const struct grammar *g, size_t room, size_t most, struct error *err);
 void matcher_destroy(struct matcher *m);
+/* Bytes beside the room that any grammar takes. */
+size_t matcher_fixed_bytes(void);
+/* Forget everything. */
+void matcher_forget(struct matcher *m);
+/* The same, and give the memory back: room is what may be used from now on. */
+void matcher_release(struct matcher *m, size_t room);
 
 static inline struct frame *frame_at(const struct matcher *m, uint32_t id) { return (struct frame *)(m->word + id); }
 static inline struct states *states_at(const struct matcher *m, uint32_t id) { return (struct states *)(m->word + id); }
@@ -140,7 +147,8 @@ uint32_t matcher_pop(struct matcher *m, uint32_t frame);
 uint32_t matcher_part(struct matcher *m, const struct config *c, uint32_t n);
 uint32_t matcher_union(struct matcher *m, uint32_t a, uint32_t b);
 
-/* Forget everything but these sets, whose numbers change. -1: they alone are too big. */
+/* Forget everything but these sets, whose numbers change. Takes as much memory again as is used, for a moment. -1: they alone are
+ * too big. */
 int matcher_collect(struct matcher *m, uint32_t **root, size_t n);
 /* 1: little is left; collect before the next operation. */
 static inline int matcher_low(const struct matcher *m) { return m->used > m->room - m->room / 4; }

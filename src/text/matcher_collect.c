@@ -113,16 +113,10 @@ int matcher_collect(struct matcher *m, uint32_t **root, size_t n)
     if (aside == MAP_FAILED)
         return -1;
     o.word = memcpy(aside, m->word, bytes);
-    m->used = 8;
-    m->full = m->ambiguous = 0;
-    m->epoch++;
-    for (int i = 0; i < 3; i++)
-        memset(m->bucket[i], 0, ((char *)m->bucket[1] - (char *)m->bucket[0]));
-    memset(m->resume, 0, m->g->n_state * sizeof *m->resume);
-    memset(m->begin, 0, m->g->n_rule * sizeof *m->begin);
+    matcher_forget(m);
     int failed = 0;
     for (size_t i = 0; i < n && !failed; i++)
         failed = *root[i] == SET_DEAD ? 0 : copy_set(m, &o, root[i]);
     munmap(aside, bytes);
-    return failed || matcher_low(m) ? -1 : 0;
+    return failed ? -1 : 0;
 }

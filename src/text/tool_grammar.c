@@ -373,7 +373,8 @@ static int finish(struct tool_maker *k, const struct token_trie *trie, struct co
 {
     struct constraint_phase phase[MAX_PHASE];
     struct grammar *g = NULL;
-    struct constraint_options how = {.phase = phase, .n_phase = k->n_phase, .close_at_limit = !k->want->free_limit};
+    struct constraint_options how = {
+        .phase = phase, .n_phase = k->n_phase, .close_at_limit = !k->want->free_limit, .budget = k->want->budget};
     for (size_t i = 0; i < k->n_phase; i++)
         phase[i] = (struct constraint_phase){.trigger = k->phase[i].trigger, .n_trigger = k->phase[i].n};
     struct grammar_maker *m = k->maker;

@@ -25,7 +25,8 @@ struct tool_want {
     const char *name; /* TOOL_CHOICE_REQUIRED: this one; NULL: any */
     int parallel;     /* several calls in one answer */
     enum tool_reasoning reasoning;
-    int free_limit; /* do not close the text in time for the limit */
+    int free_limit;                   /* do not close the text in time for the limit */
+    struct constraint_budget *budget; /* may be NULL */
 };
 
 /* A constraint for one request. trie is the tokenizer's. *out NULL with 0: nothing is to be constrained (no tools, or choice

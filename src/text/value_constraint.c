@@ -65,7 +65,7 @@ int value_constraint(struct constraint **out, const struct tokenizer *t, const s
                      const struct value_want *w, void (*warning)(void *arg, const char *text), void *arg,
                      struct error *err)
 {
-    struct constraint_options how = {.close_at_limit = !w->free_limit};
+    struct constraint_options how = {.close_at_limit = !w->free_limit, .budget = w->budget};
     struct grammar_maker *m = grammar_begin();
     struct grammar *g = NULL;
     grammar_expr e = 0;

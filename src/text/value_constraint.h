@@ -14,6 +14,7 @@ struct value_want {
     const struct tool_format *format; /* whose reasoning tags; NULL: none */
     enum tool_reasoning reasoning;
     int free_limit;
+    struct constraint_budget *budget; /* may be NULL */
 };
 
 /* warning: called with a sentence for each keyword of a lenient schema that is left out; may be NULL. ERR_INPUT says what is wrong
