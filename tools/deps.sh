@@ -1,5 +1,5 @@
 #!/bin/sh
-# What stoker needs besides git and make: a C compiler and six libraries with their headers.
+# What stoker needs besides git and make: a C compiler and seven libraries with their headers.
 #
 #   sh tools/deps.sh           installs what is missing (apt; sudo only when needed); silent when nothing is
 #   sh tools/deps.sh --check   installs nothing; one sentence and status 1 when something is missing
@@ -13,6 +13,7 @@ liburing.h                liburing-dev     liburing-devel   liburing
 pcre2.h                   libpcre2-dev     pcre2-devel      pcre2
 jansson.h                 libjansson-dev   jansson-devel    jansson
 xxhash.h                  libxxhash-dev    xxhash-devel     xxhash
+zlib.h                    zlib1g-dev       zlib-devel       zlib
 histedit.h                libedit-dev      libedit-devel    libedit
 cmocka.h                  libcmocka-dev    libcmocka-devel  cmocka
 '

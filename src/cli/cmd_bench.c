@@ -231,6 +231,8 @@ int cmd_bench(int argc, char **argv)
         {"--disk-rate", NULL, FLAG_REAL, &rate, 0.001, 1000, "GB/s",
          "compare with the overlap model (rate: stoker disk)"},
         {"--stats", NULL, FLAG_SWITCH, &b.stats, 0, 0, NULL, "all figures of streaming below each row"},
+        {"--routes", NULL, FLAG_TEXT, &o.routes, 0, 0, "FILE",
+         "experts as a trace (--route-trace) has them, instead of the model's choice"},
         {"--mask", NULL, FLAG_TEXT, &masks, 0, 0, "PATH", "masks of constraints instead: schemas with texts, or tools"},
         {"-ub", NULL, FLAG_INT, &o.n_chunk, 1, 1 << 16, "N", "= --chunk"},
     };

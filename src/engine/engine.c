@@ -70,6 +70,7 @@ static int read_options(struct session_options *to, const struct stoker_options 
     *to = (struct session_options){.progress = o->progress,
                                    .progress_arg = o->progress_arg,
                                    .route_trace = o->route_trace,
+                                   .routes = o->routes,
                                    .cache_log = o->cache_log};
     struct plan_wish *w = &to->wish;
     w->how = o->memory == 0                   ? PLAN_FROM_MACHINE

@@ -5,6 +5,7 @@
 #include "base/error.h"
 #include "base/log.h"
 #include "engine/prompt.h"
+#include "model/forced_routes.h"
 #include "model/traces.h"
 
 #include <errno.h>
@@ -231,7 +232,8 @@ int session_load(struct session *s, const struct session_options *opt, struct er
     if (place_room(s, err) || place_pages(s, opt->wish.kv, err) || place_op(s, opt, err) || place_store(s, err))
         return -1;
     const struct traces_options traces = {opt->route_trace, opt->cache_log, s->plan.n_chunk, reader_align(s->reader)};
-    if (traces_open(&s->model->traces, s->model, &traces, err))
+    if (traces_open(&s->model->traces, s->model, &traces, err) ||
+        (opt->routes && forced_routes_open(&s->model->forced, s->model, opt->routes, err)))
         return -1;
     uint8_t *bounce = arena_alloc_aligned(&s->scratch, WEIGHTS_BOUNCE, 4096);
     if (!bounce)
@@ -257,8 +259,10 @@ void session_close(struct session *s)
 {
     if (!s)
         return;
-    if (s->model)
+    if (s->model) {
         traces_close(s->model->traces);
+        forced_routes_close(s->model->forced);
+    }
     session_end_reading(s);
     pool_destroy(s->pool);
     touch_end(&s->touch);

@@ -60,6 +60,7 @@ struct session_options {
     void (*progress)(void *arg, uint64_t done, uint64_t total); /* bytes of weights read; may be NULL */
     void *progress_arg;
     const char *route_trace, *cache_log; /* paths, or NULL: model/traces.h */
+    const char *routes;                  /* path, or NULL: model/forced_routes.h */
 };
 
 /* On failure everything is given back. When the plan is refused, *out stays for its numbers (minimum, whole) if keep is set;

@@ -7,6 +7,7 @@
  * While the first wave loads, the shared expert is computed. An expert whose read failed takes its rows with it; the others
  * go on with the same bits. Definitions: streaming.md P, kernels.md C. */
 #include "model/bind.h"
+#include "model/forced_routes.h"
 #include "model/step.h"
 #include "model/traces.h"
 
@@ -33,7 +34,7 @@ void moe_step_begin(struct step *s)
         store_sweep_begin(s->m->store, s->n_rows > MOE_FEW_ROWS ? s->n_rows : 0);
 }
 
-struct routes route_top_k(struct step *s, struct act *a, const struct weight *router, const struct weight *bias,
+struct routes route_top_k(struct step *s, int l, struct act *a, const struct weight *router, const struct weight *bias,
                           int n_expert, int n_used, const struct route_rule *rule)
 {
     struct routes r = {.n_used = n_used};
@@ -41,9 +42,13 @@ struct routes route_top_k(struct step *s, struct act *a, const struct weight *ro
     r.id = op_alloc(&s->m->op, n * sizeof *r.id);
     r.w = op_alloc(&s->m->op, n * sizeof *r.w);
     float *logits = step_rows(s, n_expert), *work = step_rows(s, n_expert);
+    struct route_rule how = *rule;
+    how.given = s->m->forced != NULL;
+    for (int row = 0; how.given && row < s->n_rows; row++)
+        forced_routes_row(s->m->forced, l, s->b->pos[row], r.id + (size_t)row * (size_t)n_used, n_used);
     matmul(s, logits, a, router);
     add_bias(s, logits, bias);
-    op_route(&s->m->op, r.id, r.w, logits, work, s->n_rows, n_expert, n_used, rule);
+    op_route(&s->m->op, r.id, r.w, logits, work, s->n_rows, n_expert, n_used, &how);
     return r;
 }
 
@@ -300,7 +305,7 @@ void block_sparse(struct step *s, int l, float *x, const struct moe_weights *w, 
     float *n = step_rows(s, p->n_embd), *y = step_rows(s, p->n_embd);
     rms_norm(s, n, x, w->norm);
     struct act a = act(s, n, p->n_embd);
-    struct routes r = route_top_k(s, &a, w->router, w->router_bias, p->n_expert, p->n_expert_used, rule);
+    struct routes r = route_top_k(s, l, &a, w->router, w->router_bias, p->n_expert, p->n_expert_used, rule);
     block_moe(s, l, y, &a, &r, w->experts, w->kind, shared);
     add(s, x, y, p->n_embd);
     step_reset(s, mark);

@@ -68,8 +68,9 @@ struct model {
     /* running: set by the session from memory of the plan */
     struct op op;
     struct expert_store *store;
-    struct traces *traces;      /* NULL: nobody wants any */
-    struct disk_rows embedding; /* where token_embd->on_disk */
+    struct traces *traces;        /* NULL: nobody wants any */
+    struct forced_routes *forced; /* NULL: the routers choose */
+    struct disk_rows embedding;   /* where token_embd->on_disk */
     struct kv_pool kv[KV_KINDS];
 
     /* since the start, for statistics */

@@ -69,7 +69,7 @@ struct routes {
     float *w;
     int n_used;
 };
-struct routes route_top_k(struct step *s, struct act *a, const struct weight *router, const struct weight *bias,
+struct routes route_top_k(struct step *s, int l, struct act *a, const struct weight *router, const struct weight *bias,
                           int n_expert, int n_used, const struct route_rule *rule);
 
 /* y = sum over a row's experts, ascending id, plus the shared expert (gated by a sigmoid where it has a gate); either NULL. */

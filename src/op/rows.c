@@ -163,12 +163,14 @@ static void weigh(const struct route *a, const int32_t *id, float *w, const floa
 {
     const struct route_rule *r = a->rule;
     float sum = 0.0f;
+    int chosen = 0;
     for (int k = 0; k < a->n_used; k++) {
         w[k] = id[k] < 0 ? 0.0f : p[id[k]];
         sum += w[k];
+        chosen += id[k] >= 0;
     }
     if (r->gate == ROUTE_CHOSEN)
-        a->op->k->softmax(w, a->n_used);
+        a->op->k->softmax(w, chosen);
     for (int k = 0; r->normalise && k < a->n_used; k++)
         w[k] = w[k] / sum;
     for (int k = 0; r->scale != 0 && r->scale != 1.0f && k < a->n_used; k++)
@@ -187,6 +189,10 @@ static void route_row(const struct route *a, int32_t *id, float *w, float *p, fl
             id[k] = -1;
             w[k] = 0.0f;
         }
+        return;
+    }
+    if (r->given && id[0] >= 0) {
+        weigh(a, id, w, p);
         return;
     }
     memcpy(choice, p, (size_t)a->n_expert * sizeof *p);

@@ -27,6 +27,7 @@ struct route_rule {
     float scale;              /* 0: 1 */
     const float *select_bias; /* [n_expert], or NULL */
     int n_group, n_group_used;
+    int given; /* rows whose first id is not -1 on entry have their experts already, -1 behind the last: only weights are made */
 };
 
 /* id, w [n_rows][n_used] in order of selection, from logits [n_rows][n_expert] (overwritten). work: n_expert floats a row.

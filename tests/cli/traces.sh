@@ -34,6 +34,49 @@ for chunk in 1 7 32; do
     cmp -s "$dir/first" "$dir/routes" && pass || fail "chunk $chunk" "other routes than row by row"
 done
 
+# Routes from a file: 3 steps, the first a prompt's; 2 layers of 3 experts at most; 255: none.
+trace() { # trace HEAD PAYLOAD (octal): $dir/forced
+    length=$(printf %s "$1" | wc -c)
+    printf 'STRT1\n%b%s%b' "$(printf '\\0%03o\\0%03o\\0000\\0000' $((length % 256)) $((length / 256)))" "$1" "$2" >"$dir/forced"
+}
+head='{"layers":[0,1],"n_expert":12,"k":3,"id_bytes":1,"comp":"raw","n_prompt":1,"n_step":3}'
+steps='\0001\0002\0377 \0013\0000\0012 \0003\0377\0377 \0011\0001\0002 \0005\0004\0003 \0377\0377\0377'
+payload=$(printf %s "$steps" | tr -d ' ')
+trace "$head" "$payload"
+ids() { tail -c "$2" "$1" | od -An -v -tu1 -w4 | tr -s ' ' | tr '\n' ';'; } # a line a layer of a row
+for chunk in 1 7; do
+    run bench "$golden/qwen3moe.gguf" -p 0 -n 5 -r 1 --no-warmup --chunk $chunk --routes "$dir/forced" --route-trace "$dir/routes"
+    is "forced routes" 0 "tg5" ""
+    # 6 rows: steps 0, 1, 2, then 1 and 2 again; a layer without routes chooses itself
+    again='3 255 255 255; 9 1 2 255; 5 4 3 255;( [0-9]+){4};'
+    want="^ 1 2 255 255; 11 0 10 255; $again $again 3 255 255 255; 9 1 2 255;\$"
+    ids "$dir/routes" 48 >"$dir/out"
+    is "the routes that were forced" 0 "$want" ""
+done
+run bench "$golden/qwen3moe.gguf" -p 40 -n 0 -r 1 --no-warmup --route-trace "$dir/first"
+run bench "$golden/qwen3moe.gguf" -p 40 -n 0 -r 1 --no-warmup --routes "$dir/first" --route-trace "$dir/routes"
+is "its own routes again" 0 "pp40" ""
+[ "$(ids "$dir/first" 320)" = "$(ids "$dir/routes" 320)" ] && pass || fail "its own routes again" "others"
+
+refused() { # refused WHAT PATTERN
+    run bench "$golden/qwen3moe.gguf" -p 0 -n 2 -r 1 --routes "$dir/forced"
+    is "$1" 2 "" "$2"
+}
+with() { trace "$(printf %s "$head" | sed "s/$1/$2/")" "${3-$payload}"; }
+with '"k":3' '"k":5' && refused "more experts a token" "does not fit .*: it has 12 experts, 2 layers, 5 experts a token; the model 12, 2 and 4"
+with '"n_expert":12' '"n_expert":13' && refused "other experts" "does not fit"
+with '0,1' '0' && refused "fewer layers" "does not fit"
+with '"n_step":3' '"n_step":4' && refused "more steps than the file has" "its payload is not what the header says"
+with '"n_step":3' '"n_step":2147483647' && refused "absurd steps" "are absent or absurd"
+with '"n_step":3' '"n_step":-3' && refused "negative steps" "are absent or absurd"
+with '"comp":"raw"' '"comp":"zlib"' && refused "a payload that is not zlib" "its payload is not what the header says"
+with x x "$(printf %s "$payload" | sed 's/0002/0014/')" && refused "an expert that is not there" "names an expert twice, or one that is not there"
+with x x "$(printf %s "$payload" | sed 's/0002/0001/')" && refused "an expert twice" "names an expert twice"
+with '{' '[' && refused "no JSON" "its header is no JSON"
+printf 'STRT1\n\377\377\377\377{}' >"$dir/forced" && refused "a header longer than the file" "longer than the file"
+: >"$dir/forced" && refused "an empty file" "does not begin with STRT1"
+rm "$dir/forced" && refused "no file" "cannot be opened: No such file"
+
 # What cannot be.
 run bench "$golden/llama-tied.gguf" -p 4 -n 0 --route-trace "$dir/routes"
 is "a dense model" 2 "" "llama-tied.gguf has no experts: --route-trace and --cache-log have nothing to tell"
