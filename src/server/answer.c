@@ -7,10 +7,12 @@
 #include "server/answer.h"
 
 #include "base/clock.h"
+#include "server/prefix_key.h"
 #include "server/resume_points.h"
 #include "server/routes.h"
 #include "server/server.h"
 
+#include <inttypes.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -97,6 +99,12 @@ static int too_long(struct run *run, size_t n)
                   "the prompt has %zu tokens, the context %d: shorten it, or serve with a longer --ctx", n, n_ctx);
 }
 
+static void tell_prefix_key(struct http_exchange *x, const struct wish *w)
+{
+    uint64_t key = w->chat ? w->prefix_key : prefix_key_tokens(w->prompt[0].token, w->prompt[0].n);
+    http_set(x, "x-stoker-prefix-key", "%016" PRIx64, key);
+}
+
 /* Prompts as tokens, and how many choices there are of each. */
 static int prepare_prompts(struct run *run)
 {
@@ -108,6 +116,7 @@ static int prepare_prompts(struct run *run)
         run->chat_tokens = (struct wish_prompt){(stoker_token *)run->chat.token, run->chat.n_token};
         run->n_snapshot = resume_points(stoker_templates_of(a->engine), &run->chat, run->snapshot_at);
     }
+    tell_prefix_key(a->http, w);
     size_t n_prompt = w->chat ? 1 : w->n_prompt;
     const struct wish_prompt *prompt = w->chat ? &run->chat_tokens : w->prompt;
     a->n_choice = n_prompt * (size_t)w->n;

@@ -1,6 +1,7 @@
 /* Fields of OpenAI's chat as a wish: see wish.h. Every field is checked, used or not. */
 #include "server/wish.h"
 
+#include "server/prefix_key.h"
 #include "server/server.h"
 
 #include <errno.h>
@@ -527,8 +528,10 @@ static int read_thinking(struct wish *w, const struct server *s, json_t *body, s
 static int stabilize_chat(struct wish *w, const struct server *s, struct refusal *r)
 {
     json_t *messages = json_object_get(w->chat, "messages");
+    uint64_t user = prefix_key_user(messages);
     if (stabilize(messages, s->opt.stabilize, w->stabilized) != 0)
         return refuse(r, 500, NULL, NULL, "no memory for a request");
+    w->prefix_key = prefix_key_chat(messages, user);
     for (int i = 0; i < STABILIZE_RULES; i++)
         if (w->stabilized[i])
             w->body = NULL;

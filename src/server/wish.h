@@ -50,6 +50,7 @@ struct wish {
     size_t n_stop;
     int ignore_end, no_cache;
 
+    uint64_t prefix_key;                  /* of the chat: prefix_key.h */
     unsigned stabilized[STABILIZE_RULES]; /* uses of --stabilize's rules on the chat */
 
     /* What the answer may hold; tools and schema as JSON in texts of their own. prompt and stop are answer_run()'s. */
