@@ -177,9 +177,9 @@ mutate sequences-mix "laws -l sequences $small" src/model/forward.c \
 
 # the number drawn depends on how many were drawn before, not on its position
 mutate sampler-with-state "unit/sampler" src/text/sampler.c '
-s|^static int32_t draw(|static uint64_t drawn;\
+s|^static int32_t draw(|static uint64_t drawn;
 &|
-s|rng_u64(how->seed, index, 0, choice)|rng_u64(how->seed, drawn++ + 0 * index, 0, choice)|'
+s|rng_u64(how->seed, row->index, STREAM_PICK, row->choice)|rng_u64(how->seed, drawn++ + 0 * row->index, STREAM_PICK, row->choice)|'
 
 mutate gguf-bounds "unit/gguf" src/format/gguf_header.c 's/end > c->file->size)/end > UINT64_MAX - 1)/'
 
