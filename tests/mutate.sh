@@ -177,7 +177,7 @@ mutate sequences-mix "laws -l sequences $small" src/model/forward.c \
 
 # the number drawn depends on how many were drawn before, not on its position
 mutate sampler-with-state "unit/sampler" src/text/sampler.c '
-s|^static int32_t draw(|static uint64_t drawn;
+s|^static int32_t draw(|static uint64_t drawn;\
 &|
 s|rng_u64(how->seed, row->index, STREAM_PICK, row->choice)|rng_u64(how->seed, drawn++ + 0 * row->index, STREAM_PICK, row->choice)|'
 
