@@ -102,7 +102,7 @@ grammar_expr schema_space(struct schema *s)
 {
     if (s->space >= 0)
         return s->space;
-    if (s->how.compact || s->how.syntax == SCHEMA_GEMMA)
+    if (s->how.white != SCHEMA_LOOSE || s->how.syntax == SCHEMA_GEMMA)
         return s->space = schema_word(s, "");
     static const struct grammar_range indent[] = {{' ', ' '}, {'\t', '\t'}};
     grammar_expr newline = grammar_choice(s->m, (grammar_expr[]){schema_word(s, "\n"), schema_word(s, "\r\n")}, 2);
@@ -112,6 +112,12 @@ grammar_expr schema_space(struct schema *s)
     grammar_define(s->m, rule,
                    grammar_choice(s->m, (grammar_expr[]){schema_word(s, ""), schema_word(s, " "), lines}, 3));
     return s->space = grammar_call(s->m, rule);
+}
+
+grammar_expr schema_mark(struct schema *s, const char *mark)
+{
+    int blank = s->how.white == SCHEMA_SPACED && s->how.syntax != SCHEMA_GEMMA;
+    return schema_sequence(s, schema_word(s, mark), blank ? schema_word(s, " ") : schema_space(s));
 }
 
 /* Is a term one of those that brought another one here, or that one itself? */

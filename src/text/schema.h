@@ -16,9 +16,16 @@ enum schema_syntax {
     SCHEMA_GEMMA /* bare keys in order of their names, strings between quotes that are tokens, no escapes, no white space */
 };
 
+/* White space between tokens. */
+enum schema_white {
+    SCHEMA_LOOSE,   /* what JSON allows, within reason */
+    SCHEMA_COMPACT, /* none */
+    SCHEMA_SPACED /* a blank behind : and , as templates print JSON: an answer that comes back is the tokens that were sampled */
+};
+
 struct schema_options {
-    int strict;  /* a keyword that cannot be enforced is an error; else it is left out, with a warning */
-    int compact; /* no white space between tokens */
+    int strict; /* a keyword that cannot be enforced is an error; else it is left out, with a warning */
+    enum schema_white white;
     enum schema_syntax syntax;
     int32_t quote;      /* SCHEMA_GEMMA: the token of <|"|>, or -1: its text */
     const char *place;  /* put before '#' in messages, for example "tools[3].function.parameters"; or NULL */

@@ -75,7 +75,7 @@ static grammar_expr behind(struct shape *x, int64_t n, grammar_expr rest)
         return min ? schema_empty(s, x->terms->t[0].node, "minItems %lld asks for elements that are not allowed",
                                   (long long)x->min_items)
                    : close;
-    grammar_expr more = three(s, schema_word(s, ","), space, rest);
+    grammar_expr more = schema_sequence(s, schema_mark(s, ","), rest);
     return schema_sequence(s, grammar_repeat(s->m, more, (int32_t)min, max < 0 ? GRAMMAR_MANY : (int32_t)max), close);
 }
 
@@ -108,7 +108,7 @@ static grammar_expr elements(struct shape *x)
     grammar_expr follow = behind(x, placed > 0 ? placed : 1, rest);
     for (int64_t i = placed - 1; i >= 0 && !schema_failed(s); i--) {
         if (i < placed - 1) {
-            grammar_expr part[2] = {three(s, schema_word(s, ","), space, schema_sequence(s, first, follow)), 0};
+            grammar_expr part[2] = {three(s, schema_mark(s, ","), first, follow), 0};
             size_t parts = 1;
             if (x->min_items <= i + 1)
                 part[parts++] = schema_sequence(s, space, schema_word(s, "]"));

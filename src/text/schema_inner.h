@@ -104,6 +104,8 @@ const struct schema_node *schema_target(struct schema *s, const struct schema_no
 grammar_expr schema_sequence(struct schema *s, grammar_expr a, grammar_expr b);
 grammar_expr schema_word(struct schema *s, const char *text);
 grammar_expr schema_space(struct schema *s);
+/* ":" or "," with what may stand behind it. */
+grammar_expr schema_mark(struct schema *s, const char *mark);
 
 /* ---- others --------------------------------------------------------------------------------------------------------------------- */
 

@@ -287,7 +287,7 @@ static grammar_expr others_of(struct members *o, int64_t pattern)
     grammar_expr key = o->n || o->n_pattern ? key_text(o, pattern) : schema_any_key(s);
     if (schema_is_empty(s, key))
         return none;
-    return grammar_sequence(s->m, (grammar_expr[]){key, schema_word(s, ":"), schema_space(s), value}, 4);
+    return grammar_sequence(s->m, (grammar_expr[]){key, schema_mark(s, ":"), value}, 3);
 }
 
 static grammar_expr others(struct members *o)
@@ -312,7 +312,6 @@ static grammar_expr others(struct members *o)
 
 /* ---- the automaton -------------------------------------------------------------------------------------------------------------------- */
 
-static grammar_expr comma(struct schema *s) { return schema_sequence(s, schema_word(s, ","), schema_space(s)); }
 static grammar_expr close(struct schema *s) { return schema_sequence(s, schema_space(s), schema_word(s, "}")); }
 
 /* An object without declared members: a counted list. */
@@ -325,8 +324,8 @@ static grammar_expr map(struct members *o, grammar_expr other)
     if (min == 0)
         part[parts++] = schema_word(s, "}");
     if (!schema_is_empty(s, other) && max != 0) {
-        grammar_expr more = grammar_repeat(s->m, schema_sequence(s, comma(s), other), (int32_t)(min ? min - 1 : 0),
-                                           max < 0 ? GRAMMAR_MANY : (int32_t)max - 1);
+        grammar_expr more = grammar_repeat(s->m, schema_sequence(s, schema_mark(s, ","), other),
+                                           (int32_t)(min ? min - 1 : 0), max < 0 ? GRAMMAR_MANY : (int32_t)max - 1);
         part[parts++] = grammar_sequence(s->m, (grammar_expr[]){other, more, close(s)}, 3);
     }
     return parts ? grammar_choice(s->m, part, parts)
@@ -386,9 +385,9 @@ static grammar_expr automaton(struct members *o, grammar_expr other)
         if (!schema_is_empty(s, m->value) && o->x->max_properties != 0) {
             add(&l, none + i, member + i, empty);
             if (!most_one)
-                add(&l, some + i, member + i, comma(s));
+                add(&l, some + i, member + i, schema_mark(s, ","));
             add(&l, member + i, some + i + 1,
-                grammar_sequence(s->m, (grammar_expr[]){m->key, schema_word(s, ":"), schema_space(s), m->value}, 4));
+                grammar_sequence(s->m, (grammar_expr[]){m->key, schema_mark(s, ":"), m->value}, 3));
         }
         if (!m->required) {
             add(&l, none + i, none + i + 1, empty);
@@ -398,7 +397,7 @@ static grammar_expr automaton(struct members *o, grammar_expr other)
     if (has_others && o->x->max_properties != 0) {
         add(&l, none + n, some + n, other);
         if (!most_one)
-            add(&l, some + n, some + n, schema_sequence(s, comma(s), other));
+            add(&l, some + n, some + n, schema_sequence(s, schema_mark(s, ","), other));
     }
     if (!need_one)
         add(&l, none + n, 1, schema_word(s, "}"));

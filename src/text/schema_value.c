@@ -63,9 +63,8 @@ static grammar_expr number(struct shape *x)
 
 static grammar_expr free_array(struct schema *s, grammar_expr item)
 {
-    grammar_expr space = schema_space(s), comma = schema_word(s, ","), close = schema_word(s, "]");
-    grammar_expr more = grammar_repeat(s->m, grammar_sequence(s->m, (grammar_expr[]){comma, space, item}, 3), 0,
-                                       GRAMMAR_MANY);
+    grammar_expr space = schema_space(s), close = schema_word(s, "]");
+    grammar_expr more = grammar_repeat(s->m, schema_sequence(s, schema_mark(s, ","), item), 0, GRAMMAR_MANY);
     grammar_expr some = grammar_sequence(s->m, (grammar_expr[]){item, more, space, close}, 4);
     grammar_expr inside = grammar_choice(s->m, (grammar_expr[]){close, some}, 2);
     return grammar_sequence(s->m, (grammar_expr[]){schema_word(s, "["), space, inside}, 3);
@@ -73,11 +72,9 @@ static grammar_expr free_array(struct schema *s, grammar_expr item)
 
 static grammar_expr free_object(struct schema *s, grammar_expr item)
 {
-    grammar_expr space = schema_space(s), comma = schema_word(s, ","), close = schema_word(s, "}");
-    grammar_expr member = grammar_sequence(s->m, (grammar_expr[]){schema_any_key(s), schema_word(s, ":"), space, item},
-                                           4);
-    grammar_expr more = grammar_repeat(s->m, grammar_sequence(s->m, (grammar_expr[]){comma, space, member}, 3), 0,
-                                       GRAMMAR_MANY);
+    grammar_expr space = schema_space(s), close = schema_word(s, "}");
+    grammar_expr member = grammar_sequence(s->m, (grammar_expr[]){schema_any_key(s), schema_mark(s, ":"), item}, 3);
+    grammar_expr more = grammar_repeat(s->m, schema_sequence(s, schema_mark(s, ","), member), 0, GRAMMAR_MANY);
     grammar_expr some = grammar_sequence(s->m, (grammar_expr[]){member, more, space, close}, 4);
     grammar_expr inside = grammar_choice(s->m, (grammar_expr[]){close, some}, 2);
     return grammar_sequence(s->m, (grammar_expr[]){schema_word(s, "{"), space, inside}, 3);

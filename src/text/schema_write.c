@@ -1,4 +1,4 @@
-/* Values in their one spelling: compact, in the order of the file, escapes only where JSON needs them. */
+/* Values in their one spelling: without white space, or spaced; in the order of the file, escapes only where JSON needs them. */
 #include "text/schema_inner.h"
 
 #include <stdio.h>
@@ -112,6 +112,7 @@ static void put_key(struct writer *w, const char *text, size_t n)
 static void put_value(struct writer *w, const struct schema_node *x)
 {
     int python = w->s->how.syntax == SCHEMA_PYTHON, is_object = x->kind == NODE_OBJECT;
+    int spaced = w->s->how.white == SCHEMA_SPACED && w->s->how.syntax != SCHEMA_GEMMA;
     switch (x->kind) {
     case NODE_NULL:
         put_word(w, python ? "None" : "null");
@@ -133,11 +134,11 @@ static void put_value(struct writer *w, const struct schema_node *x)
         for (const struct schema_node *c = x->child; c; c = c->next) {
             if (is_object) {
                 put_key(w, c->key, c->n_key);
-                put_word(w, ":");
+                put_word(w, spaced ? ": " : ":");
             }
             put_value(w, c);
             if (c->next)
-                put_word(w, ",");
+                put_word(w, spaced ? ", " : ",");
         }
         put_word(w, is_object ? "}" : "]");
     }

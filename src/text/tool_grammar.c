@@ -209,7 +209,8 @@ static int open_schemas(struct tool_maker *k)
         if (w->name && strcmp(w->name, t->name) != 0)
             continue;
         snprintf(place, sizeof place, "tools[%zu].function.parameters", i);
-        struct schema_options how = {.strict = t->strict, .syntax = syntax, .place = place, .quote = -1};
+        struct schema_options how = {
+            .strict = t->strict, .white = SCHEMA_SPACED, .syntax = syntax, .place = place, .quote = -1};
         if (syntax == SCHEMA_GEMMA)
             how.quote = tool_token(k, k->format->marker[ROLE_SEP]);
         struct tool_entry *e = &k->tool[k->n];

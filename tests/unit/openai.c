@@ -13,6 +13,7 @@
 #include <cmocka.h>
 
 #define HELLO "\"messages\":[{\"role\":\"user\",\"content\":\"Say hello.\"}]"
+#define USER  "{\"role\":\"user\",\"content\":\"a\"}"
 #define LAMP                                                                                                           \
     "{\"type\":\"function\",\"function\":{\"name\":\"set_lamp\",\"parameters\":{\"type\":\"object\",\"properties\":{"  \
     "\"room\":{\"enum\":[\"hall\",\"attic\"]},\"on\":{\"type\":\"boolean\"}},\"required\":[\"room\",\"on\"]}}}"
@@ -205,6 +206,48 @@ static void stream_is_whole(void **state)
 
 static json_t *choice_of(const json_t *w) { return json_array_get(json_object_get(w, "choices"), 0); }
 
+#define NESTED                                                                                                         \
+    "{\"type\":\"function\",\"function\":{\"name\":\"f\",\"parameters\":{\"type\":\"object\",\"properties\":{\"a\":{"  \
+    "\"type\":\"array\",\"items\":{\"type\":\"integer\",\"minimum\":0,\"maximum\":9},\"minItems\":2,\"maxItems\":3},"  \
+    "\"o\":{"                                                                                                          \
+    "\"type\":\"object\",\"properties\":{\"x\":{\"const\":[1,{\"y\":2}]},\"b\":{\"type\":\"boolean\"}},\"required\":[" \
+    "\"x\","                                                                                                           \
+    "\"b\"]}},\"required\":[\"a\",\"o\"]}}}"
+
+/* An agent sends the call back: the template prints it as it was said. */
+static void calls_come_back(void **state)
+{
+    (void)state;
+    for (int seed = 1; seed < 6; seed++) {
+        char fields[2000];
+        struct out spaced = {0}, request = {0};
+        struct stoker_prompt p;
+        struct stoker_error err;
+        snprintf(fields, sizeof fields,
+                 HELLO ",\"max_tokens\":200,\"seed\":%d,\"temperature\":1.5,\"tools\":[" NESTED
+                       "],\"tool_choice\":\"required\",\"parallel_tool_calls\":false",
+                 seed);
+        json_t *w = whole(openai_chat, fields), *message = json_object_get(choice_of(w), "message"),
+               *call = json_array_get(json_object_get(message, "tool_calls"), 0);
+        const char *text = text_of(json_object_get(call, "function"), "arguments");
+        json_t *arguments = parse(text, strlen(text));
+        out_spaced(&spaced, arguments);
+        out_bytes(&spaced, "", 1);
+        assert_string_equal(text, spaced.text);
+        out_print(&request, "{\"messages\":[" USER ",");
+        out_value(&request, message);
+        out_print(&request, "]}");
+        assert_int_equal(
+            stoker_prompt(stoker_templates_of(http_server.engine), request.text, request.n, &p, NULL, &err), 0);
+        assert_non_null(memmem(p.text, p.n_text, text, strlen(text)));
+        stoker_prompt_free(&p);
+        out_free(&spaced);
+        out_free(&request);
+        json_decref(arguments);
+        json_decref(w);
+    }
+}
+
 static void limits_and_stops(void **state)
 {
     (void)state;
@@ -304,7 +347,6 @@ static void refused(void (*handle)(struct http_exchange *x), const struct bad *b
     assert_int_equal(http_world.counted, 0);
 }
 
-#define USER "{\"role\":\"user\",\"content\":\"a\"}"
 #define CALL(arguments)                                                                                                \
     "{\"role\":\"assistant\",\"content\":null,\"tool_calls\":[{\"id\":\"c\",\"type\":\"function\",\"function\":{"      \
     "\"name\":\"f\",\"arguments\":\"" arguments "\"}}]}"
@@ -600,6 +642,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(stream_is_whole),
+        cmocka_unit_test(calls_come_back),
         cmocka_unit_test(limits_and_stops),
         cmocka_unit_test(usage_comes_when_asked),
         cmocka_unit_test(the_gone_are_forgotten),
