@@ -1,5 +1,5 @@
 /* stoker bench --mask PATH: what constraints cost with a model's vocabulary. */
-#include "cli/bench_mask.h"
+#include "cli/bench.h"
 
 #include "cli/cli.h"
 

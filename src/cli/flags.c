@@ -106,11 +106,39 @@ static int set_slots(const struct flag *f, const char *v)
     return o->n_slots > 0 ? 0 : -1;
 }
 
+/* One item of a list at *text: a number, or a range with its step. 0, and *text stands behind it. */
+static int read_range(const char **text, struct int_list *l)
+{
+    char *end;
+    long long first = strtoll(*text, &end, 10), last = first, step = 1;
+    int multiplies = 0;
+    if (**text < '0' || **text > '9')
+        return -1;
+    if (*end == '-') {
+        last = strtoll(end + 1, &end, 10);
+        multiplies = *end == '*';
+        if (*end == '+' || multiplies)
+            step = strtoll(end + 1, &end, 10);
+    }
+    *text = end;
+    if (last < first || last > 1 << 30 || step < 1 + multiplies || (multiplies && first < 1))
+        return -1;
+    for (; first <= last; first = multiplies ? first * step : first + step) {
+        if (l->n == LIST_MOST)
+            return -1;
+        l->item[l->n++] = (int)first;
+    }
+    return 0;
+}
+
 static int set_list(const struct flag *f, const char *v)
 {
     struct int_list *l = f->to;
-    l->n = parse_ints(v, l->item, LIST_MOST, 0);
-    return l->n > 0 ? 0 : -1;
+    l->n = 0;
+    while (read_range(&v, l) == 0)
+        if (*v++ != ',')
+            return v[-1] == 0 ? 0 : -1;
+    return -1;
 }
 
 static int add_text(const struct flag *f, const char *v)

@@ -16,11 +16,11 @@ enum flag_kind {
     FLAG_WORD,   /* const char **: one of value's words, "on|off" */
     FLAG_BYTES,  /* uint64_t *: 6G, 5.5GiB, 800MB, min, max */
     FLAG_SLOTS,  /* struct stoker_options *: N[,N] */
-    FLAG_LIST,   /* struct int_list *: 512,1024 */
+    FLAG_LIST,   /* struct int_list *: 512,1024 or 16-64, 16-64+16, 16-64*2 */
     FLAG_TEXTS   /* struct text_list *: one more each time */
 };
 
-enum { LIST_MOST = 16 };
+enum { LIST_MOST = 64 };
 struct int_list {
     int item[LIST_MOST], n;
 };

@@ -1,0 +1,98 @@
+# stoker bench: llama-bench's flags, its columns and formats; what cannot be measured is refused.
+. tests/cli/harness
+
+model=$golden/qwen3moe.gguf
+rows() { grep -c "$1" "$dir/out"; }
+
+# ---- which tests ---------------------------------------------------------------------------------------------------------
+tests() { # tests WANT FLAGS...: names of the tests in the table, in their order
+    want=$1
+    shift
+    run bench "$model" -r 1 --no-warmup "$@"
+    got=$(sed -n 's/^| qwen3moe.gguf .* |  *\([a-z0-9+@ ]*[0-9]\) |[^|]*|[^|]*|$/\1/p' "$dir/out" | tr '\n' ';')
+    [ "$status" -eq 0 ] && [ "$got" = "$want" ] && pass || fail "$*" "status $status, tests $got"
+}
+tests 'pp512;tg128;'
+tests 'pp8;pp16;tg4;' -p 8,16 -n 4
+tests 'tg2;tg4;tg6;' -p 0 -n 2-6+2
+tests 'pp4;pp8;pp16;pp32;' -p 4-32*2 -n 0
+tests 'pp1;pp2;pp3;' -p 1-3 -n 0
+tests 'pp8+tg2;pp4+tg6;' -p 0 -n 0 -pg 8,2 -pg 4,6
+tests 'pp8;tg2;pp8 @ d40;tg2 @ d40;' -p 8 -n 2 -d 0,40
+tests 'pp8;pp8;pp8;pp8;' -p 8 -n 0 -ub 16,32 -t 1,2
+grep -Eq '^\| model +\| +size \| +params \| backend +\| threads \| n_ubatch \| +test \| +t/s \| +median \|$' "$dir/out" && pass ||
+    fail "-ub 16,32" "has no column n_ubatch"
+tests 'pp8;pp8;' -p 8 -n 0 -ctk f16,f32 -ctv f16,f32
+tests 'pp8;pp8;' -p 8 -n 0 -dio 0,1 -mmp 0 -fa 1 -b 512 --delay 0.01
+run bench -m "$model" -m "$golden/gpt-oss-mxfp4.gguf" -p 8 -n 0 -r 1
+[ "$status" -eq 0 ] && [ "$(rows ' pp8 ')" -eq 2 ] && grep -q '^| gpt-oss-mxfp4.gguf ' "$dir/out" && pass || fail "-m -m" "not both models"
+grep -q '^build: ' "$dir/out" && pass || fail "the table" "has no line build:"
+
+# ---- formats -------------------------------------------------------------------------------------------------------------
+small="-p 8 -n 4 -r 3"
+keys='build_commit build_number cpu_info gpu_info backends model_filename model_type model_size model_n_params n_batch n_ubatch n_threads
+type_k type_v flash_attn use_mmap use_direct_io n_prompt n_gen n_depth test_time avg_ns stddev_ns avg_ts stddev_ts median_ts p10_ts p90_ts
+memory_budget anon_peak disk_bytes_per_token expert_hit_rate'
+run bench "$model" $small -o csv
+is "-o csv" 0 '^"[0-9.]+","0",' ""
+[ "$(head -n 1 "$dir/out" | tr ',' '\n')" = "$(echo "$keys" | tr ' ' '\n')" ] && pass || fail "-o csv" "other columns"
+[ "$(wc -l <"$dir/out")" -eq 3 ] && [ "$(sed 1d "$dir/out" | sed 's/","/\n/g' | wc -l)" -eq $((2 * $(echo $keys | wc -w))) ] && pass ||
+    fail "-o csv" "not two rows of all columns"
+run bench "$model" $small -o jsonl
+is "-o jsonl" 0 '^\{"build_commit":"[0-9.]+",.*"n_prompt":8,"n_gen":0,"n_depth":0,.*"samples_ns":\[[0-9]+,[0-9]+,[0-9]+\],"samples_ts":\[' ""
+[ "$(rows '^{.*}$')" -eq 2 ] && pass || fail "-o jsonl" "not two lines"
+for key in $keys; do
+    grep -q "\"$key\":" "$dir/out" || fail "-o jsonl" "has no $key"
+done
+run bench "$model" $small -o json
+[ "$status" -eq 0 ] && [ "$(tr -d '\n' <"$dir/out" | grep -c '^\[{.*},{.*}\]$')" -eq 1 ] && pass || fail "-o json" "is no list of two objects"
+run bench "$model" $small -o sql
+is "-o sql" 0 "^INSERT INTO test \(build_commit, .*\) VALUES \('" ""
+[ "$(rows '^CREATE TABLE IF NOT EXISTS test ($')" -eq 1 ] && [ "$(rows '^INSERT')" -eq 2 ] && pass || fail "-o sql" "not one table and two rows"
+if command -v sqlite3 >/dev/null; then
+    [ "$(cat "$dir/out" | (cat; echo 'SELECT count(*), sum(n_prompt) FROM test;') | sqlite3)" = "2|8" ] && pass || fail "-o sql" "sqlite3 reads other rows"
+fi
+run bench "$model" $small -o jsonl -oe md
+is "-oe md" 0 '^\{"build_commit"' '^\| qwen3moe.gguf '
+run bench "$model" -p 8 -n 0 -r 2 --progress
+is "--progress" 0 '^\| qwen3moe' '^stoker bench: test 1 of 1, run 2 of 2$'
+
+# What is computed in a test is what it is called, behind a depth too, whatever a model keeps.
+for file in qwen3moe qwen35moe gpt-oss-mxfp4 deepseek2-lite; do
+    run bench "$golden/$file.gguf" -p 16 -n 4 -pg 8,3 -d 100,200 -r 1 --no-warmup --kv f32 -o csv
+    got=$(awk -F '","' 'NR > 1 { n = $22 * $24 / 1e9; printf "%d ", n + 0.5 }' "$dir/out")
+    [ "$got" = "16 4 11 16 4 11 " ] && pass || fail "$file: tokens behind a depth" "$got"
+done
+
+# Cold: every run reads its experts; otherwise the warm-up did.
+run bench "$model" -p 64 -n 0 -r 2 --cold -o jsonl
+is "--cold" 0 '"misses":[1-9]' ""
+run bench "$model" -p 64 -n 0 -r 2 -o jsonl
+is "warm" 0 '"misses":0,' ""
+printf 'A text of some words.\n' >"$dir/text"
+run bench "$model" -p 40 -n 4 -r 2 --text "$dir/text"
+is "--text" 0 ' pp40 ' ""
+
+# ---- what cannot be ------------------------------------------------------------------------------------------------------
+while IFS='|' read -r flags sentence; do
+    run bench "$model" $flags
+    is "$flags" 2 "" "$sentence"
+done <<'END'
+-o xml|-o xml: md, csv, json, jsonl and sql are possible
+-oe xml|-oe xml: none, md, csv
+-fa 0|-fa 0: attention is always
+-mmp 1|-mmp 1: files are read, never mapped
+-ctk f16 -ctv f32|-ctk f16: keys and values have one type
+-ctv f32|-ctv f32: keys and values have one type
+-pg 5|-pg 5: PP,TG is expected
+-pg 5,x|-pg 5,x: PP,TG
+-p 5-1|-p 5-1: N
+-p 1-1000|-p 1-1000: N
+-p 0-8*2|-p 0-8
+-d x|-d x: N
+-r 0|-r 0: whole numbers from 1
+END
+run bench "$model" --text "$dir/absent"
+is "--text that is not there" 1 "" "--text .*absent: cannot be read"
+
+done_testing
