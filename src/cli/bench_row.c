@@ -8,14 +8,13 @@
  * a: compute outside experts, e: compute of an expert, both from the same run with the waiting taken out. */
 #include "cli/bench.h"
 #include "cli/cli.h"
+#include "cli/drive.h"
 #include "cli/flags.h"
 
 #include <jansson.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
-
-static const double read_latency = 0.15e-3;
 
 /* ---- speed ------------------------------------------------------------------------------------------------------------------ */
 
@@ -79,7 +78,7 @@ static double model_seconds(const struct bench_test *t, double rate)
     for (int m = 0; m < STOKER_CALLS; m++) {
         double s = fmax(0, k - m) * e;
         for (int j = 1; j <= m; j++)
-            s = fmax(s, read_latency + j * bytes / rate) + e;
+            s = fmax(s, READ_LATENCY + j * bytes / rate) + e;
         total += (double)(y->calls[m] - x->calls[m]) * s;
     }
     return total;

@@ -1,6 +1,9 @@
 /* stoker plan: the memory plan from headers alone. Exit 0 it fits, 2 it does not. */
 #include "cli/cli.h"
+#include "cli/drive.h"
 #include "cli/flags.h"
+
+#include "base/error.h"
 
 #include <jansson.h>
 #include <stdlib.h>
@@ -11,6 +14,7 @@ static const char usage[] =
     "  stoker plan MODEL.gguf                      with what this machine has left\n"
     "  stoker plan MODEL.gguf --memory 6GiB --ctx 32768\n"
     "  stoker plan MODEL.gguf --memory min         the smallest that works\n"
+    "  stoker plan MODEL.gguf --disk               reads a little of the file: how fast may tokens come at best\n"
     "  stoker plan MODEL.gguf --json               for programs\n\n"
     "Exit status: 0 it fits, 2 it does not.\n\n";
 
@@ -30,6 +34,37 @@ static double share_held(const struct stoker_plan *p)
     for (int c = 0; c < p->n_class; c++)
         held += (double)p->slots[c] * (double)p->expert_bytes[c];
     return p->bank ? held / (double)p->bank : 1;
+}
+
+/* Bytes a second of reads as large as an expert's parts; 0: not measured. -1: said on stderr. */
+static int measure_disk(const char *model, const struct stoker_plan *p, double *rate)
+{
+    enum { DEPTH = 8 };
+    static const uint64_t bytes = 1 << 30;
+    uint64_t block = p->n_class ? p->expert_bytes[0] : 1 << 20, least = DRIVE_LEAST;
+    struct drive d;
+    struct disk_probe found;
+    struct error err = {0};
+    if (drive_open(&d, model))
+        return -1;
+    while (block + least > d.file.size)
+        block /= 2;
+    int failed = disk_probe(&d.file, block, DEPTH, bytes < d.file.size ? bytes : d.file.size, 1, &d.room, &found, &err);
+    drive_close(&d);
+    if (failed) {
+        fprintf(stderr, "stoker: %s\n", err.text);
+        return -1;
+    }
+    *rate = found.bytes_per_second;
+    return 0;
+}
+
+/* By the overlap model with compute left out: an upper bound. Each layer waits once for a read to begin, if it reads at all. */
+static double most_tokens(const struct stoker_plan *p, double rate)
+{
+    double miss = 1 - typical_hit_rate(share_held(p)), reads = miss * (double)p->n_expert_used;
+    double seconds = miss * (double)p->cycle / rate + READ_LATENCY * p->n_moe_layer * (reads < 1 ? reads : 1);
+    return seconds > 0 ? 1 / seconds : 0;
 }
 
 static json_t *json_numbers(const uint64_t *u, const int *n, int count)
@@ -54,7 +89,7 @@ static json_t *json_cuts(const struct stoker_plan *p)
     return a;
 }
 
-static void print_json(const struct stoker_plan *p)
+static void print_json(const struct stoker_plan *p, double rate)
 {
     double share = share_held(p), hit = typical_hit_rate(share);
     json_t *parts = json_object();
@@ -75,9 +110,12 @@ static void print_json(const struct stoker_plan *p)
                                       "cycle", (json_int_t)p->cycle, "slots", json_numbers(NULL, p->slots, p->n_class),
                                       "slot_bytes", json_numbers(p->slot_bytes, NULL, p->n_class), "share", share,
                                       "cycles", p->cycle ? share * (double)p->bank / (double)p->cycle : 0.0));
+    double most = rate > 0 ? most_tokens(p, rate) : 0;
     json_object_set_new(o, "predicted",
-                        json_pack("{s:f, s:I, s:n, s:n}", "hit", hit, "read_per_token",
-                                  (json_int_t)((1 - hit) * (double)p->cycle), "disk_rate", "tokens_per_s"));
+                        json_pack("{s:f, s:I, s:o, s:o}", "hit", hit, "read_per_token",
+                                  (json_int_t)((1 - hit) * (double)p->cycle), "disk_rate",
+                                  rate > 0 ? json_real(rate) : json_null(), "tokens_per_s",
+                                  most > 0 ? json_real(most) : json_null()));
     json_object_set_new(o, "sacrificed", json_cuts(p));
     json_dumpf(o, stdout, JSON_COMPACT | JSON_PRESERVE_ORDER);
     putchar('\n');
@@ -110,7 +148,7 @@ static void print_cuts(const struct stoker_plan *p)
         putchar('\n');
 }
 
-static void print_text(const struct stoker_plan *p)
+static void print_text(const struct stoker_plan *p, double rate)
 {
     const uint64_t *sorted[STOKER_PLAN_PARTS];
     for (int i = 0; i < STOKER_PLAN_PARTS; i++)
@@ -137,17 +175,24 @@ static void print_text(const struct stoker_plan *p)
             printf("  cache holds %.1f of one token's experts: every token reads about %s\n",
                    share * (double)p->bank / (double)p->cycle, show_bytes((uint64_t)((1 - hit) * (double)p->cycle)));
     }
+    if (rate > 0 && most_tokens(p, rate) > 0)
+        printf("drive: %.2f GB/s; reading alone allows at most %.1f tokens/s\n", rate / 1e9, most_tokens(p, rate));
+    else if (rate > 0)
+        printf("drive: %.2f GB/s; nothing is read for a token\n", rate / 1e9);
     print_cuts(p);
 }
 
 int cmd_plan(int argc, char **argv)
 {
     struct stoker_options o = {0};
-    int json = 0, n_rest;
+    int json = 0, disk = 0, n_rest;
+    double rate = 0;
     const char *model = NULL;
     const struct flag mine[] = {
-        {"--json", NULL, FLAG_SWITCH, &json, 0, 0, NULL, "for programs: stable names, integers in bytes"}};
-    const struct flag_table tables[] = {{mine, 1}, model_flags(&o)};
+        {"--json", NULL, FLAG_SWITCH, &json, 0, 0, NULL, "for programs: stable names, integers in bytes"},
+        {"--disk", NULL, FLAG_SWITCH, &disk, 0, 0, NULL,
+         "measure the drive, and tell the tokens a second that it allows"}};
+    const struct flag_table tables[] = {{mine, 2}, model_flags(&o)};
     int status = flags_parse("plan", usage, tables, 2, argc, argv, &model, 1, &n_rest);
     if (status != FLAGS_DONE)
         return status;
@@ -158,9 +203,11 @@ int cmd_plan(int argc, char **argv)
     int failed = stoker_plan(&p, model, &o, &err);
     if (failed && !(json && p.minimum))
         return report(&err);
+    if (disk && !failed && measure_disk(model, &p, &rate))
+        return 1;
     if (json)
-        print_json(&p);
+        print_json(&p, rate);
     else
-        print_text(&p);
+        print_text(&p, rate);
     return failed ? report(&err) : 0;
 }

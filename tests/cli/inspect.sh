@@ -61,5 +61,11 @@ for memory in 300M min max; do
     parts=$(sed 's/.*"parts":{\([^}]*\)}.*/\1/' "$dir/out" | tr ',' '\n' | sed 's/.*://' | awk '{ s += $1 } END { print s }')
     [ "$parts" -eq "$(field total)" ] && pass || fail "plan $memory" "the parts make $parts, the total is $(field total)"
 done
+run plan "$ember" --memory min --disk
+is "plan --disk" 0 "^drive: [0-9.]+ GB/s; reading alone allows at most [1-9][0-9.]* tokens/s$" ""
+run plan "$ember" --memory min --disk --json
+is "plan --disk --json" 0 '"disk_rate":[1-9][0-9.]+,"tokens_per_s":[1-9][0-9.]+\}' ""
+run plan "$ember" --memory max --disk
+is "plan --disk, nothing streams" 0 "^drive: [0-9.]+ GB/s; nothing is read for a token$" ""
 
 done_testing
