@@ -482,6 +482,19 @@ static void take_events(struct run *run)
 
 /* ---- the client ------------------------------------------------------------------------------------------------------------ */
 
+/* What a stream has been told of log-probabilities is not needed any more, unless its end says it all again. */
+static void forget_told(struct run *run)
+{
+    for (size_t i = 0; i < run->a.n_choice && !run->say->told_whole; i++) {
+        struct choice *c = &run->a.choice[i];
+        if (c->n_told < c->n_token)
+            continue;
+        for (size_t k = 0; k < c->n_token; k++)
+            free(c->token[k].top);
+        c->n_token = c->n_told = 0;
+    }
+}
+
 static void send(struct run *run)
 {
     struct out *out = &run->a.out;
@@ -492,6 +505,7 @@ static void send(struct run *run)
         run->said = clock_seconds();
     }
     out->n = 0;
+    forget_told(run);
 }
 
 static void break_silence(struct run *run)
