@@ -378,7 +378,7 @@ struct stoker_piece {
 struct stoker_reply;
 int stoker_reply_open(struct stoker_reply **out, struct stoker *s, const struct stoker_reply_options *o,
                       void (*piece)(void *arg, const struct stoker_piece *p), void *arg, struct stoker_error *err);
-/* Keywords of answer's schema that were left out; NULL: no more. */
+/* Keywords of answer's schema, or of the tools', that were left out; NULL: no more. */
 const char *stoker_reply_warning(const struct stoker_reply *r, size_t i);
 /* For stoker_request.constraint; NULL: the answer needs none. Lives as long as the reply: close it after the request's end. */
 const struct stoker_constraint *stoker_reply_constraint(const struct stoker_reply *r);

@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-static void add_warning(void *arg, const char *text)
+void constraint_warn(void *arg, const char *text)
 {
     struct stoker_constraint *c = arg;
     char **grown = realloc(c->warning, (c->n_warning + 1) * sizeof *grown), *copy = strdup(text);
@@ -31,7 +31,7 @@ int constraint_fill(struct stoker_constraint *c, struct stoker *s, const struct 
     if (want.kind == VALUE_NONE || !a->text)
         return error_set(err, ERR_INPUT, "a constraint needs a schema, a grammar or a pattern");
     c->close_at_limit = !a->free_limit;
-    return value_constraint(&c->constraint, ses->tokenizer, ses->trie, &want, add_warning, c, err);
+    return value_constraint(&c->constraint, ses->tokenizer, ses->trie, &want, constraint_warn, c, err);
 }
 
 void constraint_clear(struct stoker_constraint *c)

@@ -108,6 +108,7 @@ void *engine_run(void *engine);
 /* constraint_open.c: into *c, which is zeroed; reasoning as value_constraint() has it. */
 int constraint_fill(struct stoker_constraint *c, struct stoker *s, const struct stoker_answer *a,
                     const struct tool_format *format, enum tool_reasoning reasoning, struct error *err);
+void constraint_warn(void *constraint, const char *text); /* keeps a copy */
 void constraint_clear(struct stoker_constraint *c);
 
 void error_to_public(struct stoker_error *to, const struct error *from);

@@ -162,7 +162,9 @@ static int open_constraint(struct stoker_reply *r, struct stoker *s, const struc
                              .parallel = !o->one_call,
                              .reasoning = stream->reasoning,
                              .free_limit = o->free_limit,
-                             .budget = &s->session->constraints};
+                             .budget = &s->session->constraints,
+                             .warning = constraint_warn,
+                             .warning_arg = &r->constraint};
     if (o->answer.language != STOKER_ANY_TEXT) {
         if (r->tools && o->choice != STOKER_TOOLS_NONE)
             return error_set(err, ERR_INPUT,

@@ -414,6 +414,14 @@ static void maker_free(struct tool_maker *k)
     free(k);
 }
 
+static void warn(const struct tool_maker *k)
+{
+    const char *text;
+    for (size_t t = 0; k->want->warning && t < k->n; t++)
+        for (size_t i = 0; (text = schema_warning(k->tool[t].schema, i)); i++)
+            k->want->warning(k->want->warning_arg, text);
+}
+
 int tool_constraint(struct constraint **out, const struct tokenizer *t, const struct token_trie *trie,
                     const struct tool_want *w, struct error *err)
 {
@@ -441,6 +449,8 @@ int tool_constraint(struct constraint **out, const struct tokenizer *t, const st
     else
         tool_add_entry(k, governed(k));
     rc = finish(k, trie, out);
+    if (rc == 0)
+        warn(k);
 done:
     maker_free(k);
     return rc;

@@ -27,6 +27,9 @@ struct tool_want {
     enum tool_reasoning reasoning;
     int free_limit;                   /* do not close the text in time for the limit */
     struct constraint_budget *budget; /* may be NULL */
+    /* Called with a sentence for each keyword of a tool's lenient schema that is left out; may be NULL. */
+    void (*warning)(void *arg, const char *text);
+    void *warning_arg;
 };
 
 /* A constraint for one request. trie is the tokenizer's. *out NULL with 0: nothing is to be constrained (no tools, or choice
