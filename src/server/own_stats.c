@@ -39,26 +39,25 @@ void own_slots(struct http_exchange *x)
 
 /* ---- the panel ------------------------------------------------------------------------------------------------------------- */
 
-/* Rates over the last half second or more; those of nothing stay as they were, so that an idle server shows its last figures. */
+/* Rates over the last half second or more, as far as the engine computed in it: a short answer shows its speed, not the pause behind it.
+ * Those of nothing stay as they were, so that an idle server shows its last figures. */
 static struct rates rates_now(struct server *s, const struct stoker_stats *now)
 {
     pthread_mutex_lock(&s->own->lock);
     struct rates *r = &s->own->rates;
+    const struct stoker_stats *last = &r->last;
     uint64_t at = clock_ns();
-    double seconds = (double)(at - r->at_ns) * 1e-9;
-    if (r->at_ns == 0 || seconds >= 0.9e-3 * EVENT_MS) {
-        const struct stoker_stats *last = &r->last;
+    double seconds = (double)(at - r->at_ns) * 1e-9, busy = now->step_seconds - last->step_seconds;
+    if (seconds >= 0.9e-3 * EVENT_MS && busy > 0.001) {
         uint64_t computed = now->prompt_tokens - now->cached_tokens - (last->prompt_tokens - last->cached_tokens);
         uint64_t hits = now->hits - last->hits, asked = hits + now->misses - last->misses;
-        if (r->at_ns == 0) /* since the start: no rate, but the first answers may be over already */
-            seconds = (double)(server_now() - s->started) + 1;
         if (now->generated_tokens > last->generated_tokens)
-            r->tps = (double)(now->generated_tokens - last->generated_tokens) / seconds;
+            r->tps = (double)(now->generated_tokens - last->generated_tokens) / busy;
         if (computed)
-            r->prompt_tps = (double)computed / seconds;
+            r->prompt_tps = (double)computed / busy;
         if (asked) {
             r->hit_rate = (double)hits / (double)asked;
-            r->read_mbps = (double)(now->bytes_read - last->bytes_read) * 1e-6 / seconds;
+            r->read_mbps = (double)(now->bytes_read - last->bytes_read) * 1e-6 / busy;
         }
         r->last = *now;
         r->at_ns = at;
