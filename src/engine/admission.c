@@ -207,6 +207,7 @@ static int admit(struct stoker *s, struct job *j)
     }
     take_sequence(s, j, free_sequence(s));
     job_resume(s, j);
+    j->fetches = s->disk && !j->no_cache;
     if (!alone && !has_pages(s, j)) {
         wait_again(s, j, 0);
         return 0;
@@ -219,15 +220,23 @@ static int admit(struct stoker *s, struct job *j)
     return 1;
 }
 
+static void forget(struct stoker *s)
+{
+    prefix_clear(&s->session->prefix);
+    if (s->disk)
+        prefix_disk_clear(s->disk);
+}
+
 void admit_all(struct stoker *s)
 {
     int ring, go_on = 1;
     while (go_on && !atomic_load(&s->stop)) {
         if (atomic_exchange(&s->clears, 0))
-            prefix_clear(&s->session->prefix);
+            forget(s);
+        int writing = prefix_disk_write_behind(s->disk);
         struct job *j = free_sequence(s) ? next_queued(s) : NULL;
         engine_show(s);
-        go_on = j ? admit(s, j) : !any_active(s) && queue_pop(s->bell, &ring, 100);
+        go_on = j ? admit(s, j) : !any_active(s) && (queue_pop(s->bell, &ring, writing ? 2 : 100) || writing);
     }
 }
 

@@ -10,6 +10,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+static const uint64_t CACHE_DISK = (uint64_t)8 << 30;
+
 #ifndef STOKER_VERSION
 #define STOKER_VERSION "0.1.0"
 #endif
@@ -90,6 +92,7 @@ static int read_options(struct session_options *to, const struct stoker_options 
     w->n_pages = o->n_pages;
     w->cache_ram = o->cache_ram;
     w->server = o->server;
+    w->cache_dir = o->cache_dir != NULL;
     w->n_queue = o->n_queue;
     w->reader.mirror = o->mirror;
     w->reader.depth = o->reader_depth;
@@ -113,6 +116,14 @@ static int read_options(struct session_options *to, const struct stoker_options 
 
 /* ---- open and close -------------------------------------------------------------------------------------------------------- */
 
+static int open_disk(struct stoker *s, const struct stoker_options *o, struct error *err)
+{
+    if (!o || !o->cache_dir)
+        return 0;
+    return prefix_disk_open(&s->disk, &s->session->prefix, o->cache_dir, o->cache_disk ? o->cache_disk : CACHE_DISK,
+                            s->session->plan.max_page, err);
+}
+
 static int start(struct stoker *s, struct error *err)
 {
     s->n_job = s->n_queue + 2 * s->session->plan.n_parallel;
@@ -131,6 +142,7 @@ static int start(struct stoker *s, struct error *err)
 
 static void dispose(struct stoker *s)
 {
+    prefix_disk_close(s->disk);
     queue_destroy(s->bell);
     free(s->job);
     free(s->mask);
@@ -151,7 +163,7 @@ int stoker_open(struct stoker **out, const char *path, const struct stoker_optio
     pthread_mutex_init(&s->lock, NULL);
     s->n_queue = opt && opt->n_queue ? opt->n_queue : QUEUE;
     if (read_options(&o, opt, &err) || session_prepare(&s->session, path, &o, 0, &err) ||
-        session_load(s->session, &o, &err) || start(s, &err)) {
+        session_load(s->session, &o, &err) || open_disk(s, opt, &err) || start(s, &err)) {
         dispose(s);
         return fail(public, &err);
     }

@@ -9,6 +9,7 @@
 
 #include "base/queue.h"
 #include "engine/pick.h"
+#include "engine/prefix_disk.h"
 #include "engine/prompt.h"
 #include "engine/session.h"
 #include "stoker.h"
@@ -37,6 +38,7 @@ struct job {
     size_t n_snapshot_at;
     struct pick pick;
     int ignore_end, wants_progress, no_cache;
+    int fetches, fetched;      /* files may know more of it than memory; and did */
     int waits;                 /* an older job computes what this one will share */
     struct prefix_place place; /* of its sequence; its root is set at submit */
     void (*notify)(void *arg); /* or NULL */
@@ -66,12 +68,13 @@ struct tally {
     uint64_t requests, rejected, cancelled, failed, preempted;
     uint64_t prompt_tokens, cached_tokens, generated_tokens;
     struct stoker_histogram step_time, first_token_time;
-    uint64_t cache_hits[STOKER_TIERS], cache_bytes[STOKER_TIERS];
+    uint64_t cache_hits[STOKER_TIERS], cache_bytes[STOKER_TIERS], cache_corrupt;
     double service_seconds; /* of a request with a sequence: the recent mean; 0: not known */
 };
 
 struct stoker {
     struct session *session;
+    struct prefix_disk *disk; /* the engine thread's, or NULL */
     struct stoker_templates templates;
     struct sampling advised; /* where a request says nothing: the defaults, and the file's advice */
     pthread_t thread;

@@ -167,6 +167,14 @@ static void price_pages(struct planner *pl, const struct config *c)
     price_prefix(pl, c);
 }
 
+static uint64_t disk_bytes(const struct planner *pl)
+{
+    uint64_t page = 0;
+    for (int k = 0; k < KV_KINDS; k++)
+        page += page_bytes(pl, k);
+    return pl->wish->cache_dir ? prefix_disk_table_bytes(page, pl->m->state_bytes + 64, pl->p->max_page) : 0;
+}
+
 static void price_slots(struct planner *pl, const struct config *c)
 {
     struct plan *p = pl->p;
@@ -205,7 +213,7 @@ static uint64_t price(struct planner *pl, const struct config *c)
     p->part[PLAN_LOGITS] = session_logits_bytes(m->p.n_vocab, p->n_logits, c->n_chunk, p->n_parallel, c->n_ctx);
     p->embedding_bounce = c->embedding_on_disk ? disk_rows_bounce(m->token_embd->mat.row_bytes, DISK_ROWS_BATCH) : 0;
     p->part[PLAN_READER] = reader_bytes(&w->reader) + p->embedding_bounce;
-    p->part[PLAN_SERVER] = w->server + engine_queue_bytes(w->n_queue, p->n_parallel, c->n_ctx);
+    p->part[PLAN_SERVER] = w->server + engine_queue_bytes(w->n_queue, p->n_parallel, c->n_ctx) + disk_bytes(pl);
     p->part[PLAN_STACKS] = (uint64_t)p->n_threads * POOL_STACK + 8 * 64 * 1024 + 256 * 1024;
     uint64_t sum = 0;
     for (int i = 0; i < PLAN_KERNEL; i++)

@@ -53,6 +53,7 @@ struct plan_wish {
     uint64_t memory; /* with PLAN_BYTES */
     int n_ctx, n_parallel, n_chunk, n_threads, n_snapshots, n_pages;
     uint64_t cache_ram, server;         /* bytes */
+    int cache_dir;                      /* prefixes lie in files too */
     int n_queue;                        /* requests; 0: so few that they need no part of their own */
     int slots[EXPERT_CLASSES], n_slots; /* per class; tests and research */
     enum kv_type kv;

@@ -12,9 +12,9 @@ size_t prefix_table_bytes(int n_node, int n_state, int max_page)
 }
 
 int prefix_init(struct prefix_cache *c, struct kv_pool *pools, struct kv_pool *states, int n_node, int max_page,
-                uint64_t base, struct arena *tables)
+                struct arena *tables)
 {
-    *c = (struct prefix_cache){.pool = pools, .states = states, .n_node = n_node, .base = base};
+    *c = (struct prefix_cache){.pool = pools, .states = states, .n_node = n_node};
     c->node = arena_array(tables, (size_t)n_node, sizeof *c->node);
     c->state = arena_array(tables, (size_t)states->n_page, sizeof *c->state);
     c->path = arena_array(tables, (size_t)max_page + 1, sizeof(struct prefix_node *));
@@ -127,10 +127,7 @@ static int common(const struct prefix_node *n, const int32_t *ids, int most)
     return same;
 }
 
-static uint64_t page_hash(const struct prefix_node *parent, uint64_t root, const int32_t *ids)
-{
-    return hash64(ids, KV_PAGE * sizeof *ids, parent ? parent->hash : root);
-}
+uint64_t prefix_page_hash(uint64_t parent, const int32_t *ids) { return hash64(ids, KV_PAGE * sizeof *ids, parent); }
 
 /* Where a sequence can go on: after ids [0, at) of the node; state NULL where there is none to be had. */
 struct reach {
@@ -154,10 +151,9 @@ static int windows_hold(const struct prefix_cache *c, const struct prefix_node *
 }
 
 /* Of a node whose first `most` ids fit: the furthest place in it, if it is further than what is known. */
-static void consider(const struct prefix_cache *c, struct reach *best, struct prefix_node *node, int most,
-                     int recurrent)
+static void consider(const struct prefix_cache *c, struct reach *best, struct prefix_node *node, int most)
 {
-    int before = node->depth * KV_PAGE;
+    int before = node->depth * KV_PAGE, recurrent = c->states->page_bytes > 0;
     if (!recurrent && most > 0 && before + most > best->pos && windows_hold(c, node, most))
         *best = (struct reach){node, NULL, most, before + most};
     for (struct prefix_state *s = recurrent ? node->state : NULL; s; s = s->next)
@@ -166,7 +162,7 @@ static void consider(const struct prefix_cache *c, struct reach *best, struct pr
 }
 
 /* The furthest place for ids [n]; c->path holds the nodes up to it. */
-static struct reach find(struct prefix_cache *c, uint64_t root, const int32_t *ids, int n, int recurrent)
+static struct reach find(struct prefix_cache *c, uint64_t root, const int32_t *ids, int n)
 {
     struct reach best = {0};
     struct prefix_node *node = NULL, *whole;
@@ -175,7 +171,7 @@ static struct reach find(struct prefix_cache *c, uint64_t root, const int32_t *i
         whole = NULL;
         for (struct prefix_node *i = *children(c, node); i; i = i->next) {
             int same = i->root == root ? common(i, ids + depth * KV_PAGE, n - depth * KV_PAGE) : 0;
-            consider(c, &best, i, same, recurrent);
+            consider(c, &best, i, same);
             whole = same == KV_PAGE ? i : whole;
         }
         node = c->path[depth++] = whole;
@@ -255,7 +251,7 @@ static void stand_on(struct prefix_place *at, struct prefix_node *node)
 
 int prefix_resume(struct prefix_cache *c, struct prefix_place *at, struct sequence *seq, const int32_t *ids, int n)
 {
-    struct reach r = find(c, at->root, ids, n, seq->state != NULL);
+    struct reach r = find(c, at->root, ids, n);
     at->since = ++c->clock;
     if (r.pos == 0)
         return 0;
@@ -319,8 +315,9 @@ static void grow(struct prefix_cache *c, struct prefix_node *node, const int32_t
 {
     memcpy(node->id, ids, (size_t)n * sizeof *ids);
     node->n = n;
+    node->saved = 0;
     if (n == KV_PAGE)
-        node->hash = page_hash(node->parent, node->root, ids);
+        node->hash = prefix_page_hash(node->parent ? node->parent->hash : node->root, ids);
     for (struct prefix_node *s = *children(c, node->parent), *next; s; s = next) {
         next = s->next;
         if (s == node || s->root != node->root || s->child || s->users || common(s, ids, n) < s->n)
@@ -413,6 +410,22 @@ static struct prefix_state *least_state(const struct prefix_cache *c, uint64_t s
     return least;
 }
 
+static int take_state(struct prefix_cache *c, uint64_t since, enum prefix_worth worth)
+{
+    struct prefix_state *least = c->states->n_free ? NULL : least_state(c, since, worth);
+    if (least)
+        give_state(c, least);
+    return kv_page_take(c->states);
+}
+
+static struct prefix_state *hold_state(struct prefix_cache *c, struct prefix_node *node, int at, int copy,
+                                       enum prefix_worth worth)
+{
+    c->state[copy] = (struct prefix_state){node->state, node, worth, at, c->clock, 0};
+    c->bytes += c->states->page_bytes;
+    return node->state = &c->state[copy];
+}
+
 static void save_state(struct prefix_cache *c, struct prefix_node *node, int at, uint64_t since,
                        const struct sequence *seq, enum prefix_worth worth)
 {
@@ -424,17 +437,11 @@ static void save_state(struct prefix_cache *c, struct prefix_node *node, int at,
         }
     if (worth == PREFIX_PERIODIC)
         thin_out(c, node, node->depth * KV_PAGE + at);
-    if (c->states->n_free == 0) {
-        struct prefix_state *least = least_state(c, since, worth);
-        if (!least)
-            return;
-        give_state(c, least);
-    }
-    int copy = kv_page_take(c->states);
+    int copy = take_state(c, since, worth);
+    if (copy < 0)
+        return;
     memcpy(kv_page_at(c->states, copy), seq->state, seq->state_bytes);
-    c->state[copy] = (struct prefix_state){node->state, node, worth, at, c->clock};
-    node->state = &c->state[copy];
-    c->bytes += c->states->page_bytes;
+    hold_state(c, node, at, copy, worth);
 }
 
 void prefix_remember(struct prefix_cache *c, struct prefix_place *at, struct sequence *seq, const int32_t *ids,
@@ -498,4 +505,78 @@ void prefix_clear(struct prefix_cache *c)
             give_state(c, s);
     for (struct prefix_node *n; (n = oldest_leaf(c, -1));)
         remove_node(c, n);
+}
+
+/* ---- what is kept elsewhere ------------------------------------------------------------------------------------------------- */
+
+int prefix_reach(struct prefix_cache *c, uint64_t root, const int32_t *ids, int n) { return find(c, root, ids, n).pos; }
+
+struct prefix_node *prefix_child(struct prefix_cache *c, struct prefix_node *parent, uint64_t root, const int32_t *ids,
+                                 int n)
+{
+    for (struct prefix_node *i = *children(c, parent); i; i = i->next)
+        if (i->root == root && common(i, ids, n) == KV_PAGE)
+            return i;
+    return NULL;
+}
+
+int prefix_find_room(struct prefix_cache *c, struct prefix_found *f, unsigned kinds, int has_state)
+{
+    unsigned need = 0, all = 0;
+    int fits;
+    for (int k = 0; k < KV_KINDS; k++) {
+        all |= c->pool[k].n_layer ? 1u << k : 0;
+        need |= c->pool[k].n_layer && c->pool[k].window <= 0 ? 1u << k : 0;
+        f->page[k] = -1;
+    }
+    f->state = -1;
+    if (has_state && f->n == KV_PAGE && prefix_child(c, f->parent, f->root, f->ids, f->n))
+        need = 0;
+    fits = (kinds & need) == need && (kinds & ~all) == 0 && (!has_state || c->states->page_bytes);
+    if (f->parent)
+        f->parent->users++; /* it stays while room is made */
+    for (int k = 0; fits && k < KV_KINDS; k++)
+        fits = !(kinds >> k & 1) || (f->page[k] = take_page(c, k)) >= 0;
+    fits = fits && (!has_state || (f->state = take_state(c, UINT64_MAX, PREFIX_WISHED)) >= 0);
+    if (!fits)
+        prefix_drop_found(c, f);
+    return fits;
+}
+
+void prefix_drop_found(struct prefix_cache *c, struct prefix_found *f)
+{
+    for (int k = 0; k < KV_KINDS; k++)
+        if (f->page[k] >= 0)
+            kv_page_give(&c->pool[k], f->page[k]);
+    if (f->state >= 0)
+        kv_page_give(c->states, f->state);
+    if (f->parent)
+        f->parent->users--;
+}
+
+void prefix_hang(struct prefix_cache *c, struct prefix_found *f)
+{
+    const struct prefix_place behind = {.root = f->root, .node = f->parent};
+    struct prefix_node *node = *children(c, f->parent);
+    while (node && (node->root != f->root || common(node, f->ids, f->n) < f->n))
+        node = node->next;
+    if (!node && (node = add_node(c, &behind, f->parent ? f->parent->depth + 1 : 0))) {
+        grow(c, node, f->ids, f->n);
+        node->saved = 1;
+    }
+    for (int k = 0; node && k < KV_KINDS; k++)
+        if (f->page[k] >= 0 && node->page[k] < 0 && node->n == f->n)
+            hold_page(c, node, k, f->page[k]);
+    if (node) {
+        touch(c, node);
+        keep_windows(c, node, f->n);
+    }
+    for (struct prefix_state *s = node ? node->state : NULL; s; s = s->next)
+        if (s->at == f->n)
+            node = NULL; /* it has that too */
+    if (node && f->state >= 0) {
+        hold_state(c, node, f->n, f->state, PREFIX_ENDING)->saved = 1;
+        f->state = -1;
+    }
+    prefix_drop_found(c, f);
 }

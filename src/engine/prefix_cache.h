@@ -30,6 +30,7 @@ struct prefix_state {
     enum prefix_worth worth;
     int at; /* after ids [0, at) of the node */
     uint64_t used;
+    int saved; /* a file has it */
 };
 
 struct prefix_node {
@@ -39,6 +40,7 @@ struct prefix_node {
     uint64_t used;          /* when last; never less than its children's */
     int depth, n, users;    /* number of its page; ids, 0: not in use; sequences that stand on it */
     int lasting;            /* its window pages belong to a place where somebody may go on */
+    int saved;              /* a file has these ids and pages */
     int32_t page[KV_KINDS]; /* -1: none */
     int32_t id[KV_PAGE];
 };
@@ -60,9 +62,9 @@ struct prefix_place {
 };
 
 size_t prefix_table_bytes(int n_node, int n_state, int max_page);
-/* base: what the content of pages depends on besides ids. -1: tables is too small. */
+/* base, what the content of pages depends on besides ids, is set by the caller. -1: tables is too small. */
 int prefix_init(struct prefix_cache *c, struct kv_pool *pools, struct kv_pool *states, int n_node, int max_page,
-                uint64_t base, struct arena *tables);
+                struct arena *tables);
 
 /* The root of prefixes with this salt. From any thread. */
 uint64_t prefix_root(const struct prefix_cache *c, const void *salt, size_t n);
@@ -89,5 +91,29 @@ int prefix_make_room(struct prefix_cache *c);
 
 /* Forget everything that no sequence stands on. */
 void prefix_clear(struct prefix_cache *c);
+
+/* ---- for those who keep prefixes elsewhere ---------------------------------------------------------------------------------- */
+
+/* How far one could go on with ids [n]. */
+int prefix_reach(struct prefix_cache *c, uint64_t root, const int32_t *ids, int n);
+
+/* The whole page that ids [n] begin with, behind parent (NULL: at the root); NULL: not known. Its hash, whoever knows it. */
+struct prefix_node *prefix_child(struct prefix_cache *c, struct prefix_node *parent, uint64_t root, const int32_t *ids,
+                                 int n);
+uint64_t prefix_page_hash(uint64_t parent, const int32_t *ids);
+
+/* A piece found elsewhere: ids [n] of the page behind parent. */
+struct prefix_found {
+    uint64_t root;
+    struct prefix_node *parent;
+    const int32_t *ids;
+    int n;
+    int page[KV_KINDS], state; /* room for it: pages, and a copy of a state; -1: none */
+};
+/* Room for pages of these kinds (bits) and a state; hung into the tree when it is filled, or dropped. 0: no room, nothing to
+ * drop. */
+int prefix_find_room(struct prefix_cache *c, struct prefix_found *f, unsigned kinds, int has_state);
+void prefix_hang(struct prefix_cache *c, struct prefix_found *f);
+void prefix_drop_found(struct prefix_cache *c, struct prefix_found *f);
 
 #endif

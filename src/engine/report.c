@@ -123,6 +123,7 @@ static void tell_requests(struct stoker *s, struct stoker_stats *out)
     out->cached_tokens = t->cached_tokens;
     out->generated_tokens = t->generated_tokens;
     memcpy(out->cache_bytes, t->cache_bytes, sizeof out->cache_bytes);
+    out->cache_corrupt = t->cache_corrupt;
     memcpy(out->cache_hits, t->cache_hits, sizeof out->cache_hits);
     out->step_time = t->step_time;
     out->first_token_time = t->first_token_time;
@@ -182,6 +183,10 @@ void engine_show(struct stoker *s)
     for (int i = 0; i < s->session->plan.n_parallel; i++)
         s->slot[i] = slot_of(s->active[i]);
     s->tally.cache_bytes[STOKER_RAM] = s->session->prefix.bytes;
+    if (s->disk) {
+        s->tally.cache_bytes[STOKER_DISK] = prefix_disk_stats(s->disk).bytes;
+        s->tally.cache_corrupt = prefix_disk_stats(s->disk).corrupt;
+    }
     pthread_mutex_unlock(&s->lock);
 }
 

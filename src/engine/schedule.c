@@ -13,6 +13,7 @@
 
 enum { FEWEST_ROWS = 64 };              /* of prompts in a step, however slow it is */
 static const double longest_step = 1.0; /* seconds, while somebody decodes */
+static const double longest_fetch = 0.2;
 
 /* Whose rows a step has, oldest job first. */
 struct share {
@@ -89,10 +90,27 @@ static int awaits_other(const struct stoker *s, const struct job *j)
     return 0;
 }
 
+/* Files may know more of its prompt: read for a moment; others go on between the moments. 1: there is more to read. */
+static int fetches(struct stoker *s, struct job *j)
+{
+    double begin = clock_seconds();
+    int fetched = 0;
+    while (j->fetches && clock_seconds() - begin < longest_fetch) {
+        j->fetches = prefix_disk_fetch(s->disk, j->place.root, j->history, (int)j->n_history - 1, s->rows_per_second);
+        fetched |= j->fetches;
+    }
+    j->fetched |= fetched;
+    if (!j->fetches && j->fetched && j->n_done == j->n_resumed)
+        job_resume(s, j);
+    return j->fetches;
+}
+
 static int is_ready(struct stoker *s, struct job *j)
 {
     if (j->state == JOB_DECODE)
         return job_may_send(j);
+    if (j->fetches && fetches(s, j))
+        return 0;
     int waited = j->waits;
     j->waits = awaits_other(s, j);
     if (waited && !j->waits)
@@ -254,7 +272,7 @@ static void count_prompt(struct stoker *s, const struct job *j)
     pthread_mutex_lock(&s->lock);
     s->tally.prompt_tokens += j->n_prompt;
     s->tally.cached_tokens += j->n_cached;
-    s->tally.cache_hits[STOKER_RAM] += j->n_cached > 0;
+    s->tally.cache_hits[j->fetched ? STOKER_DISK : STOKER_RAM] += j->n_cached > 0;
     pthread_mutex_unlock(&s->lock);
 }
 
@@ -369,6 +387,8 @@ void *engine_run(void *engine)
             step(s);
     }
     fail_all(s, &closing);
+    prefix_disk_close(s->disk);
+    s->disk = NULL;
     session_end_reading(s->session);
     return NULL;
 }

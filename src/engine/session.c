@@ -3,6 +3,7 @@
 
 #include "base/checked.h"
 #include "base/error.h"
+#include "base/hash.h"
 #include "base/log.h"
 #include "engine/prompt.h"
 #include "model/forced_routes.h"
@@ -167,7 +168,7 @@ static int place_pages(struct session *s, enum kv_type type, struct error *err)
         if (seq_init(&s->seq[i], m->kv, p->max_page, m->state_bytes, &s->tables, &s->pages))
             return error_set(err, ERR_BUG, "the plan's page tables are too small");
     if (state_pool_init(&s->states, m->state_bytes, p->n_state, &s->pages, &s->tables) ||
-        prefix_init(&s->prefix, m->kv, &s->states, p->n_node, p->max_page, 0, &s->tables))
+        prefix_init(&s->prefix, m->kv, &s->states, p->n_node, p->max_page, &s->tables))
         return error_set(err, ERR_BUG, "the plan's tables of prefixes are too small");
     return 0;
 }
@@ -241,6 +242,8 @@ int session_load(struct session *s, const struct session_options *opt, struct er
     if (model_load(s->model, s->reader, &s->weights, bounce, WEIGHTS_BOUNCE, opt->progress, opt->progress_arg, err))
         return -1;
     arena_reset(&s->scratch, 0);
+    const uint64_t computed[] = {model_identity(s->model), (uint64_t)s->kv, (uint64_t)opt->wish.exact};
+    s->prefix.base = hash64(computed, sizeof computed, 0);
     return 0;
 }
 

@@ -92,6 +92,9 @@ size_t model_derived_bytes(const struct model *m); /* of them, those that no fil
 int model_load(struct model *m, struct reader *r, struct arena *mem, uint8_t *bounce, size_t bounce_bytes,
                void (*progress)(void *arg, uint64_t done, uint64_t total), void *arg, struct error *err);
 
+/* A hash of what makes the model: file sizes, tensor table, the architecture's keys, vectors. It is loaded. */
+uint64_t model_identity(const struct model *m);
+
 /* Rows of a step. Prompt rows come first; rows of one sequence stand together, positions ascending and following on what the
  * sequence holds; its pages are reserved. */
 struct batch {

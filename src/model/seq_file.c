@@ -30,55 +30,11 @@ _Static_assert(sizeof(struct header) == 52 + 20 * KV_KINDS, "no padding");
 
 /* ---- what a sequence depends on ----------------------------------------------------------------------------------------------- */
 
-static uint64_t hash_value(const struct gguf_value *v, uint64_t h)
-{
-    const uint64_t kinds[] = {v->kind, v->item, v->n};
-    h = hash64(v->key.text, v->key.length, h);
-    h = hash64(kinds, sizeof kinds, h);
-    if (v->kind == GGUF_STRING)
-        return hash64(v->as.string.text, v->as.string.length, h);
-    if (v->kind != GGUF_ARRAY)
-        return hash64(&v->as.u, sizeof v->as.u, h);
-    for (uint64_t i = 0; i < v->n; i++) {
-        if (v->item == GGUF_STRING)
-            h = hash64(v->as.strings[i].text, v->as.strings[i].length, h);
-        else if (v->item == GGUF_F32 || v->item == GGUF_F64)
-            h = hash64(&(double){gguf_item_float(v, i)}, sizeof(double), h);
-        else
-            h = hash64(&(int64_t){gguf_item_int(v, i)}, sizeof(int64_t), h);
-    }
-    return h;
-}
-
-/* File sizes, tensor table, the architecture's keys; and the vectors, which two trainings of one shape do not share. */
-static uint64_t model_hash(const struct model *m)
-{
-    const struct gguf *g = m->file;
-    size_t stem = strlen(m->arch->name);
-    uint64_t h = hash64(m->arch->name, stem, VERSION);
-    for (int i = 0; i < g->n_file; i++)
-        h = hash64(&g->file[i].size, sizeof g->file[i].size, h);
-    for (uint64_t i = 0; i < g->n_value; i++)
-        if (strncmp(g->value[i].key.text, m->arch->name, stem) == 0 && g->value[i].key.text[stem] == '.')
-            h = hash_value(&g->value[i], h);
-    for (uint64_t i = 0; i < g->n_tensor; i++) {
-        const struct gguf_tensor *t = &g->tensor[i];
-        const uint64_t place[] = {t->type, (uint64_t)t->file, t->offset, t->n_bytes};
-        h = hash64(t->name, strlen(t->name), h);
-        h = hash64(t->ne, sizeof t->ne, h);
-        h = hash64(place, sizeof place, h);
-    }
-    for (int i = 0; i < m->n_weight; i++)
-        if (m->weight[i].vector)
-            h = hash64(m->weight[i].vector, m->weight[i].tensor->ne[0] * sizeof(float), h);
-    return h;
-}
-
 static struct header describe(const struct sequence *seq, const struct model *m)
 {
     struct header h = {.version = VERSION,
                        .page = KV_PAGE,
-                       .model = model_hash(m),
+                       .model = model_identity(m),
                        .exact = (uint32_t)m->op.exact,
                        .state_bytes = seq->state_bytes};
     memcpy(h.magic, magic, sizeof magic);

@@ -1,0 +1,565 @@
+/* The tier of the prefix cache that lies in files: see prefix_disk.h. */
+#include "engine/prefix_disk.h"
+
+#include "base/clock.h"
+#include "base/error.h"
+#include "base/log.h"
+#include "engine/prefix_file.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <sys/statvfs.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+enum { FILES = 1 << 14, BUCKETS = 1 << 14, IMAGES = 2, FAILURES = 8, STACK = 64 * 1024 };
+
+/* A file that is there. */
+struct entry {
+    struct prefix_record r;
+    int64_t used; /* seconds since the epoch, then by order */
+    int next;     /* of its bucket, by parent; or of the free ones; -1: the last */
+    int there;
+};
+
+enum image_state { IMAGE_FREE, IMAGE_READY, IMAGE_WRITTEN, IMAGE_NO_SPACE, IMAGE_FAILED };
+
+struct image {
+    enum image_state state; /* under the lock; READY: the writer's, else the engine's */
+    struct prefix_record r;
+    uint8_t *data;
+    int stale; /* everything was forgotten since it was filled */
+};
+
+struct prefix_disk {
+    struct prefix_cache *cache;
+    int dir, lock_file, writes, failures;
+    uint64_t most, image_bytes;
+    struct entry entry[FILES];
+    int bucket[BUCKETS], free;
+    int64_t now;
+    double bytes_per_second; /* of reading; 0: not known */
+    struct prefix_disk_stats stats;
+
+    pthread_t thread;
+    pthread_mutex_t lock;
+    pthread_cond_t changed;
+    int stop;
+    struct image image[IMAGES];
+};
+
+static uint64_t image_bytes(uint64_t page_bytes, uint64_t state_bytes, int max_page)
+{
+    return 3 * PREFIX_BLOCK + (uint64_t)max_page * KV_PAGE * sizeof(int32_t) + page_bytes + state_bytes;
+}
+
+uint64_t prefix_disk_table_bytes(uint64_t page_bytes, uint64_t state_bytes, int max_page)
+{
+    return sizeof(struct prefix_disk) + IMAGES * image_bytes(page_bytes, state_bytes, max_page) + STACK;
+}
+
+struct prefix_disk_stats prefix_disk_stats(const struct prefix_disk *d) { return d->stats; }
+
+/* ---- the index -------------------------------------------------------------------------------------------------------------- */
+
+static void add_entry(struct prefix_disk *d, const struct prefix_record *r, int64_t used)
+{
+    int i = d->free, *bucket = &d->bucket[r->parent % BUCKETS];
+    struct entry *e = &d->entry[i];
+    d->free = e->next;
+    *e = (struct entry){*r, used, *bucket, 1};
+    *bucket = i;
+    d->stats.bytes += prefix_file_bytes(r);
+}
+
+static void remove_entry(struct prefix_disk *d, struct entry *e)
+{
+    int i = (int)(e - d->entry), *at = &d->bucket[e->r.parent % BUCKETS];
+    while (*at != i)
+        at = &d->entry[*at].next;
+    *at = e->next;
+    e->there = 0;
+    e->next = d->free;
+    d->free = i;
+    d->stats.bytes -= prefix_file_bytes(&e->r);
+}
+
+static void delete_entry(struct prefix_disk *d, struct entry *e)
+{
+    if (d->writes)
+        unlinkat(d->dir, prefix_file_name(e->r.hash).text, 0);
+    remove_entry(d, e);
+}
+
+static void delete_oldest(struct prefix_disk *d)
+{
+    struct entry *old = NULL;
+    for (struct entry *e = d->entry; e < d->entry + FILES; e++)
+        if (e->there && (!old || e->used < old->used))
+            old = e;
+    if (old)
+        delete_entry(d, old);
+}
+
+/* The entry of this name among those behind parent. */
+static struct entry *find_entry(struct prefix_disk *d, uint64_t parent, uint64_t root, uint64_t hash)
+{
+    for (int i = d->bucket[parent % BUCKETS]; i >= 0; i = d->entry[i].next) {
+        const struct prefix_record *r = &d->entry[i].r;
+        if (r->hash == hash && r->parent == parent && r->root == root && r->base == d->cache->base)
+            return &d->entry[i];
+    }
+    return NULL;
+}
+
+static void damaged(struct prefix_disk *d, int folder, const char *name)
+{
+    d->stats.corrupt++;
+    if (d->writes)
+        unlinkat(folder, name, 0);
+}
+
+static void scan_file(struct prefix_disk *d, int folder, const char *name)
+{
+    struct prefix_record r;
+    struct stat st;
+    size_t n = strlen(name);
+    int fd = openat(folder, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+    if (fd >= 0 && fstat(fd, &st) == 0 && n > 3 && strcmp(name + n - 3, ".sk") == 0) {
+        if (prefix_file_look(fd, &r) || strcmp(prefix_file_name(r.hash).text + 3, name) != 0)
+            damaged(d, folder, name);
+        else if (d->free >= 0)
+            add_entry(d, &r, st.st_mtime);
+        d->now = st.st_mtime > d->now ? st.st_mtime : d->now;
+    } else if (fd >= 0 && d->writes && n > 4 && strcmp(name + n - 4, ".tmp") == 0)
+        unlinkat(folder, name, 0);
+    if (fd >= 0)
+        close(fd);
+}
+
+static void scan(struct prefix_disk *d)
+{
+    for (int i = 0; i < 256; i++) {
+        char name[3] = {"0123456789abcdef"[i >> 4], "0123456789abcdef"[i & 15], 0};
+        int fd = openat(d->dir, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+        DIR *folder = fd >= 0 ? fdopendir(fd) : NULL;
+        for (struct dirent *f; folder && (f = readdir(folder));)
+            scan_file(d, fd, f->d_name);
+        if (folder)
+            closedir(folder);
+        else if (fd >= 0)
+            close(fd);
+    }
+}
+
+/* ---- writing behind --------------------------------------------------------------------------------------------------------- */
+
+static int has_space(const struct prefix_disk *d, uint64_t n)
+{
+    struct statvfs fs;
+    if (fstatvfs(d->dir, &fs))
+        return 1;
+    return (uint64_t)fs.f_bavail * fs.f_frsize >= n + (uint64_t)fs.f_blocks * fs.f_frsize / 20;
+}
+
+static enum image_state write_image(const struct prefix_disk *d, const struct image *m)
+{
+    uint64_t n = prefix_file_bytes(&m->r);
+    if (!has_space(d, n))
+        return IMAGE_NO_SPACE;
+    prefix_file_seal(&m->r, m->data);
+    return prefix_file_write(d->dir, m->r.hash, m->data, n) ? IMAGE_FAILED : IMAGE_WRITTEN;
+}
+
+static struct image *image_in(struct prefix_disk *d, enum image_state state)
+{
+    for (int i = 0; i < IMAGES; i++)
+        if (d->image[i].state == state)
+            return &d->image[i];
+    return NULL;
+}
+
+static void *writer(void *disk)
+{
+    struct prefix_disk *d = disk;
+    syscall(SYS_ioprio_set, 1, 0, 3 << 13); /* this thread, the idle class: others' reads go first */
+    pthread_mutex_lock(&d->lock);
+    for (;;) {
+        struct image *m = image_in(d, IMAGE_READY);
+        if (!m && d->stop)
+            break;
+        if (!m) {
+            pthread_cond_wait(&d->changed, &d->lock);
+            continue;
+        }
+        pthread_mutex_unlock(&d->lock);
+        enum image_state result = write_image(d, m);
+        pthread_mutex_lock(&d->lock);
+        m->state = result;
+        pthread_cond_broadcast(&d->changed);
+    }
+    pthread_mutex_unlock(&d->lock);
+    return NULL;
+}
+
+static void copy_rows(const struct kv_pool *pool, uint8_t *to, const uint8_t *from, int n)
+{
+    const struct kv_shape *s = &pool->shape;
+    size_t k = (size_t)n * (size_t)s->d_k * kv_element_bytes(s->type),
+           v = (size_t)n * (size_t)s->d_v * kv_element_bytes(s->type);
+    if (n == KV_PAGE) {
+        memcpy(to, from, pool->page_bytes);
+        return;
+    }
+    memset(to, 0, pool->page_bytes); /* what is behind may be another's */
+    for (int l = 0; l < pool->n_layer; l++)
+        for (int head = 0; head < s->n_head_kv; head++) {
+            size_t at = (size_t)l * pool->layer_bytes, keys = at + (size_t)(kv_keys(s, to, head) - to),
+                   values = at + (size_t)(kv_values(s, to, head) - to);
+            memcpy(to + keys, from + keys, k);
+            memcpy(to + values, from + values, v);
+        }
+}
+
+/* The first n ids of a node, and a state behind them or NULL: into an image. */
+static void fill_image(struct prefix_disk *d, struct image *m, const struct prefix_node *node, int n,
+                       const struct prefix_state *state)
+{
+    const struct prefix_cache *c = d->cache;
+    int ending = state || n < KV_PAGE;
+    uint64_t parent = node->parent ? node->parent->hash : node->root;
+    m->r = (struct prefix_record){.base = c->base,
+                                  .root = node->root,
+                                  .parent = parent,
+                                  .hash = ending ? prefix_ending_hash(parent, node->id, n) : node->hash,
+                                  .first = (uint32_t)(node->depth * KV_PAGE),
+                                  .count = (uint32_t)n,
+                                  .has_state = state != NULL};
+    int32_t *ids = (int32_t *)(m->data + PREFIX_BLOCK);
+    memcpy(ids + node->depth * KV_PAGE, node->id, (size_t)n * sizeof *ids);
+    for (const struct prefix_node *p = node->parent; p; p = p->parent)
+        memcpy(ids + p->depth * KV_PAGE, p->id, sizeof p->id);
+    uint8_t *to = m->data + prefix_file_payload(&m->r);
+    for (int k = 0; k < KV_KINDS; k++) {
+        if (node->page[k] < 0 || (state && n == KV_PAGE))
+            continue;
+        copy_rows(&c->pool[k], to, kv_page_at(&c->pool[k], node->page[k]), n);
+        m->r.kinds |= 1u << k;
+        m->r.payload += c->pool[k].page_bytes;
+        to += c->pool[k].page_bytes;
+    }
+    if (state) {
+        memcpy(to, kv_page_at(c->states, (int)(state - c->state)), c->states->page_bytes);
+        m->r.payload += c->states->page_bytes;
+    }
+    uint64_t end = prefix_file_payload(&m->r) + m->r.payload, n_ids = (m->r.first + m->r.count) * sizeof *ids;
+    memset((uint8_t *)ids + n_ids, 0, prefix_file_payload(&m->r) - PREFIX_BLOCK - n_ids);
+    memset(m->data + end, 0, prefix_file_bytes(&m->r) - end);
+}
+
+/* Nobody writes into the page any more. */
+static int at_rest(const struct prefix_cache *c, const struct prefix_node *n)
+{
+    for (int k = 0; k < KV_KINDS; k++)
+        if (n->n < KV_PAGE && n->page[k] >= 0 && c->pool[k].users[n->page[k]] > 1)
+            return 0;
+    return 1;
+}
+
+/* The next piece that no file has: whole pages, first ones first; then ends of texts; then states. Of a model with states a part
+ * page is of use with its state only. */
+static struct prefix_node *next_unsaved(const struct prefix_cache *c, struct prefix_state **state)
+{
+    struct prefix_node *best = NULL;
+    *state = NULL;
+    for (struct prefix_node *n = c->node; n < c->node + c->n_node; n++)
+        if (n->n && !n->saved && (n->n == KV_PAGE || (c->states->page_bytes == 0 && at_rest(c, n))) &&
+            (!best || n->depth < best->depth))
+            best = n;
+    for (struct prefix_state *s = c->state; !best && s < c->state + c->states->n_page; s++)
+        if (s->node && !s->saved && at_rest(c, s->node)) {
+            *state = s;
+            return s->node;
+        }
+    return best;
+}
+
+/* What the writer has done. Under the lock. */
+static void collect_image(struct prefix_disk *d, struct image *m)
+{
+    enum image_state was = m->state;
+    m->state = IMAGE_FREE;
+    if (was == IMAGE_WRITTEN && m->stale)
+        unlinkat(d->dir, prefix_file_name(m->r.hash).text, 0);
+    else if (was == IMAGE_WRITTEN) {
+        d->failures = 0;
+        if (d->free < 0)
+            delete_oldest(d);
+        if (!find_entry(d, m->r.parent, m->r.root, m->r.hash))
+            add_entry(d, &m->r, ++d->now);
+        while (d->stats.bytes > d->most)
+            delete_oldest(d);
+    } else if (was == IMAGE_NO_SPACE)
+        delete_oldest(d);
+    else if (++d->failures == FAILURES)
+        log_line(LOG_WARN,
+                 "the folder of known prefixes (--cache-dir) cannot be written any more: nothing is added to it");
+}
+
+static void collect_images(struct prefix_disk *d)
+{
+    for (int i = 0; i < IMAGES; i++)
+        if (d->image[i].state > IMAGE_READY)
+            collect_image(d, &d->image[i]);
+}
+
+int prefix_disk_write_behind(struct prefix_disk *d)
+{
+    struct prefix_state *state;
+    if (!d || !d->writes || d->failures >= FAILURES)
+        return 0;
+    pthread_mutex_lock(&d->lock);
+    collect_images(d);
+    struct image *m = image_in(d, IMAGE_FREE);
+    pthread_mutex_unlock(&d->lock);
+    if (!m)
+        return 1;
+    struct prefix_node *node = next_unsaved(d->cache, &state);
+    if (!node)
+        return 0;
+    fill_image(d, m, node, state ? state->at : node->n, state);
+    *(state ? &state->saved : &node->saved) = 1;
+    if (find_entry(d, m->r.parent, m->r.root, m->r.hash))
+        return 1;
+    pthread_mutex_lock(&d->lock);
+    m->stale = 0;
+    m->state = IMAGE_READY;
+    pthread_cond_broadcast(&d->changed);
+    pthread_mutex_unlock(&d->lock);
+    return 1;
+}
+
+/* ---- reading ---------------------------------------------------------------------------------------------------------------- */
+
+/* A piece becomes a node, or part of one: pages and a copy of a state of the cache's, filled from the file. */
+static int read_piece(struct prefix_disk *d, struct entry *e, struct prefix_node *parent, const int32_t *ids)
+{
+    struct prefix_cache *c = d->cache;
+    struct prefix_found f = {.root = e->r.root, .parent = parent, .ids = ids + e->r.first, .n = (int)e->r.count};
+    struct prefix_piece piece[KV_KINDS + 1];
+    int n = 0, fits = prefix_find_room(c, &f, e->r.kinds, e->r.has_state != 0);
+    uint64_t payload = 0;
+    for (int k = 0; fits && k < KV_KINDS; k++)
+        if (f.page[k] >= 0)
+            piece[n++] = (struct prefix_piece){kv_page_at(&c->pool[k], f.page[k]), c->pool[k].page_bytes};
+    if (fits && f.state >= 0)
+        piece[n++] = (struct prefix_piece){kv_page_at(c->states, f.state), c->states->page_bytes};
+    for (int i = 0; i < n; i++)
+        payload += piece[i].n;
+    if (!fits)
+        return 0;
+    double begin = clock_seconds();
+    struct prefix_name name = prefix_file_name(e->r.hash);
+    int fd = openat(d->dir, name.text, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+    int sound = fd >= 0 && payload == e->r.payload ? prefix_file_read(fd, &e->r, ids, piece, n) : -1;
+    if (sound == 1) {
+        double rate = (double)prefix_file_bytes(&e->r) / (clock_seconds() - begin + 1e-9);
+        d->bytes_per_second = d->bytes_per_second > 0 ? 0.75 * d->bytes_per_second + 0.25 * rate : rate;
+        if (d->writes)
+            futimens(fd, NULL);
+        e->used = ++d->now;
+        prefix_hang(c, &f);
+    } else {
+        prefix_drop_found(c, &f);
+        if (sound < 0)
+            damaged(d, d->dir, name.text);
+        remove_entry(d, e);
+    }
+    if (fd >= 0)
+        close(fd);
+    return 1;
+}
+
+/* What files have on the way of ids [n]: the furthest place to go on from, and what has to be read first for it. */
+struct way {
+    struct entry *first, *target;
+    struct prefix_node *parent; /* of first */
+    int pos;
+    uint64_t bytes;
+};
+
+static void look_for_endings(struct prefix_disk *d, struct way *w, uint64_t root, uint64_t parent, const int32_t *ids,
+                             int first, int n, uint64_t bytes)
+{
+    int recurrent = d->cache->states->page_bytes > 0;
+    for (int i = d->bucket[parent % BUCKETS]; i >= 0; i = d->entry[i].next) {
+        struct entry *e = &d->entry[i];
+        int end = first + (int)e->r.count;
+        if (e->r.parent == parent && e->r.root == root && e->r.base == d->cache->base && (int)e->r.first == first &&
+            (int)e->r.has_state == recurrent && (recurrent || e->r.count < KV_PAGE) && end <= n && end > w->pos &&
+            e->r.hash == prefix_ending_hash(parent, ids + first, (int)e->r.count)) {
+            w->target = e;
+            w->pos = end;
+            w->bytes = bytes + prefix_file_bytes(&e->r);
+        }
+    }
+}
+
+/* A state behind a whole page is of use with that page: found together with the endings before it, read after it. */
+static struct way find_way(struct prefix_disk *d, uint64_t root, const int32_t *ids, int n)
+{
+    struct prefix_cache *c = d->cache;
+    struct way w = {.pos = prefix_reach(c, root, ids, n)};
+    struct prefix_node *node = NULL;
+    struct entry *missing = NULL;
+    struct prefix_node *behind = NULL;
+    uint64_t hash = root, bytes = 0;
+    for (int at = 0, whole = 1; whole; at += KV_PAGE) {
+        struct prefix_node *known = missing ? NULL : prefix_child(c, node, root, ids + at, n - at);
+        uint64_t next = at + KV_PAGE <= n ? prefix_page_hash(hash, ids + at) : 0;
+        struct entry *e = known || at + KV_PAGE > n ? NULL : find_entry(d, hash, root, next);
+        struct entry *before = w.target;
+        whole = known || e;
+        look_for_endings(d, &w, root, hash, ids, at, whole ? n : (n < at + KV_PAGE - 1 ? n : at + KV_PAGE - 1),
+                         bytes + (e ? prefix_file_bytes(&e->r) : 0));
+        if (w.target != before) {
+            w.first = missing ? missing : e && w.pos == at + KV_PAGE ? e : w.target;
+            w.parent = missing ? behind : node;
+        }
+        if (!whole)
+            break;
+        if (e) {
+            bytes += prefix_file_bytes(&e->r);
+            behind = missing ? behind : node;
+            missing = missing ? missing : e;
+            if (c->states->page_bytes == 0 && at + KV_PAGE > w.pos)
+                w = (struct way){missing, e, behind, at + KV_PAGE, bytes};
+        }
+        node = known;
+        hash = next;
+    }
+    return w;
+}
+
+int prefix_disk_fetch(struct prefix_disk *d, uint64_t root, const int32_t *ids, int n, double rows_per_second)
+{
+    int known = prefix_reach(d->cache, root, ids, n);
+    struct way w = find_way(d, root, ids, n);
+    if (!w.target || (rows_per_second > 0 && d->bytes_per_second > 0 &&
+                      (double)w.bytes / d->bytes_per_second >= (w.pos - known) / rows_per_second))
+        return 0;
+    return read_piece(d, w.first, w.parent, ids);
+}
+
+/* ---- opening and closing ---------------------------------------------------------------------------------------------------- */
+
+void prefix_disk_clear(struct prefix_disk *d)
+{
+    for (int i = 0; i < IMAGES; i++)
+        d->image[i].stale = 1; /* the engine thread's alone */
+    for (struct entry *e = d->entry; e < d->entry + FILES; e++)
+        if (e->there && e->r.base == d->cache->base)
+            delete_entry(d, e);
+}
+
+static int start_writer(struct prefix_disk *d, struct error *err)
+{
+    pthread_attr_t attr;
+    for (int i = 0; i < IMAGES; i++)
+        if (!(d->image[i].data = malloc(d->image_bytes)))
+            return error_set(err, ERR_MEMORY, "no memory for writing known prefixes");
+    pthread_attr_init(&attr);
+    pthread_attr_setstacksize(&attr, STACK);
+    int failed = pthread_create(&d->thread, &attr, writer, d);
+    pthread_attr_destroy(&attr);
+    d->writes = !failed;
+    return failed ? error_set(err, ERR_MEMORY, "starting the writer of known prefixes failed") : 0;
+}
+
+static int open_folder(struct prefix_disk *d, const char *path, struct error *err)
+{
+    if (mkdir(path, 0700) && errno != EEXIST)
+        return error_set(err, ERR_IO, "--cache-dir %.200s cannot be made: %s", path, strerror(errno));
+    d->dir = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (d->dir < 0)
+        return error_set(err, ERR_IO, "--cache-dir %.200s cannot be opened: %s", path, strerror(errno));
+    d->lock_file = openat(d->dir, "lock", O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+    if (d->lock_file >= 0 && flock(d->lock_file, LOCK_EX | LOCK_NB) == 0)
+        return start_writer(d, err);
+    log_line(LOG_INFO, "--cache-dir %.200s is another process's to write, or cannot be written: it is read only", path);
+    return 0;
+}
+
+int prefix_disk_open(struct prefix_disk **out, struct prefix_cache *c, const char *path, uint64_t most, int max_page,
+                     struct error *err)
+{
+    struct prefix_disk *d = calloc(1, sizeof *d);
+    uint64_t page = 0;
+    if (!d)
+        return error_set(err, ERR_MEMORY, "no memory for an index of known prefixes");
+    for (int k = 0; k < KV_KINDS; k++)
+        page += c->pool[k].page_bytes;
+    d->cache = c;
+    d->most = most;
+    d->dir = d->lock_file = -1;
+    d->image_bytes = image_bytes(page, c->states->page_bytes, max_page);
+    pthread_mutex_init(&d->lock, NULL);
+    pthread_cond_init(&d->changed, NULL);
+    memset(d->bucket, -1, sizeof d->bucket);
+    d->free = -1;
+    for (int i = FILES - 1; i >= 0; i--) {
+        d->entry[i].next = d->free;
+        d->free = i;
+    }
+    if (open_folder(d, path, err)) {
+        prefix_disk_close(d);
+        return -1;
+    }
+    scan(d);
+    while (d->writes && d->stats.bytes > d->most)
+        delete_oldest(d);
+    *out = d;
+    return 0;
+}
+
+static void wait_for_writer(struct prefix_disk *d)
+{
+    pthread_mutex_lock(&d->lock);
+    for (int busy = 1; busy;) {
+        busy = d->image[0].state == IMAGE_READY && d->image[1].state == IMAGE_READY;
+        if (busy)
+            pthread_cond_wait(&d->changed, &d->lock);
+    }
+    pthread_mutex_unlock(&d->lock);
+}
+
+void prefix_disk_close(struct prefix_disk *d)
+{
+    if (!d)
+        return;
+    if (d->writes) {
+        while (prefix_disk_write_behind(d))
+            wait_for_writer(d);
+        pthread_mutex_lock(&d->lock);
+        d->stop = 1;
+        pthread_cond_broadcast(&d->changed);
+        pthread_mutex_unlock(&d->lock);
+        pthread_join(d->thread, NULL);
+        collect_images(d);
+    }
+    for (int i = 0; i < IMAGES; i++)
+        free(d->image[i].data);
+    if (d->lock_file >= 0)
+        close(d->lock_file);
+    if (d->dir >= 0)
+        close(d->dir);
+    pthread_cond_destroy(&d->changed);
+    pthread_mutex_destroy(&d->lock);
+    free(d);
+}

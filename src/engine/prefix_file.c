@@ -1,0 +1,192 @@
+/* Files of known prefixes: see prefix_file.h. */
+#include "engine/prefix_file.h"
+
+#include "base/hash.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+static const char magic[8] = {'S', 'T', 'O', 'K', 'E', 'R', 'K', 'V'};
+
+struct header {
+    char magic[8];
+    uint32_t version, page; /* page: positions of one */
+    struct prefix_record record;
+    uint64_t payload_sum, ids_sum, sum; /* sum: of the header before it */
+};
+_Static_assert(sizeof(struct header) == 16 + 56 + 24 && sizeof(struct header) <= PREFIX_BLOCK, "no padding");
+
+static uint64_t blocks(uint64_t n) { return (n + PREFIX_BLOCK - 1) / PREFIX_BLOCK * PREFIX_BLOCK; }
+
+static uint64_t ids_bytes(const struct prefix_record *r) { return ((uint64_t)r->first + r->count) * sizeof(int32_t); }
+
+uint64_t prefix_file_payload(const struct prefix_record *r) { return PREFIX_BLOCK + blocks(ids_bytes(r)); }
+
+uint64_t prefix_file_bytes(const struct prefix_record *r) { return prefix_file_payload(r) + blocks(r->payload); }
+
+uint64_t prefix_ending_hash(uint64_t parent, const int32_t *ids, int n)
+{
+    return hash64(ids, (size_t)n * sizeof *ids, parent ^ 0x656e64696e67u);
+}
+
+struct prefix_name prefix_file_name(uint64_t hash)
+{
+    struct prefix_name name;
+    snprintf(name.text, sizeof name.text, "%02x/%016llx.sk", (unsigned)(hash >> 56), (unsigned long long)hash);
+    return name;
+}
+
+/* ---- writing ---------------------------------------------------------------------------------------------------------------- */
+
+/* Block by block, so that pieces that begin anywhere have one sum. */
+struct sum {
+    uint64_t value;
+    uint8_t block[PREFIX_BLOCK];
+    size_t n;
+};
+
+static void add(struct sum *s, const uint8_t *data, uint64_t n)
+{
+    for (uint64_t done = 0; done < n;) {
+        size_t k = PREFIX_BLOCK - s->n;
+        k = n - done < k ? (size_t)(n - done) : k;
+        if (s->n == 0 && k == PREFIX_BLOCK)
+            s->value = hash64(data + done, k, s->value);
+        else
+            memcpy(s->block + s->n, data + done, k);
+        s->n = s->n == 0 && k == PREFIX_BLOCK ? 0 : s->n + k;
+        done += k;
+        if (s->n == PREFIX_BLOCK) {
+            s->value = hash64(s->block, s->n, s->value);
+            s->n = 0;
+        }
+    }
+}
+
+static uint64_t total(struct sum *s) { return hash64(s->block, s->n, s->value); }
+
+static uint64_t header_sum(const struct header *h) { return hash64(h, offsetof(struct header, sum), 0); }
+
+void prefix_file_seal(const struct prefix_record *r, uint8_t *image)
+{
+    struct header h = {.version = PREFIX_VERSION, .page = KV_PAGE, .record = *r};
+    struct sum s = {0}, ids = {0};
+    add(&s, image + prefix_file_payload(r), r->payload);
+    add(&ids, image + PREFIX_BLOCK, ids_bytes(r));
+    memcpy(h.magic, magic, sizeof magic);
+    h.payload_sum = total(&s);
+    h.ids_sum = total(&ids);
+    h.sum = header_sum(&h);
+    memset(image, 0, PREFIX_BLOCK);
+    memcpy(image, &h, sizeof h);
+}
+
+static int write_all(int fd, const uint8_t *data, uint64_t n)
+{
+    for (uint64_t done = 0; done < n;) {
+        ssize_t k = write(fd, data + done, n - done);
+        if (k > 0)
+            done += (uint64_t)k;
+        else if (k == 0 || errno != EINTR)
+            return -1;
+    }
+    return 0;
+}
+
+int prefix_file_write(int dir, uint64_t hash, const uint8_t *image, uint64_t n)
+{
+    struct prefix_name name = prefix_file_name(hash), beside = name;
+    char folder[3] = {name.text[0], name.text[1], 0};
+    memcpy(strchr(beside.text, '.'), ".tmp", 5);
+    if (mkdirat(dir, folder, 0700) && errno != EEXIST)
+        return -1;
+    int fd = openat(dir, beside.text, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
+    if (fd < 0)
+        return -1;
+    int failed = write_all(fd, image, n) || fdatasync(fd);
+    posix_fadvise(fd, 0, 0, POSIX_FADV_DONTNEED); /* the page cache is the model's */
+    failed |= close(fd);
+    failed = failed || renameat(dir, beside.text, dir, name.text);
+    if (failed)
+        unlinkat(dir, beside.text, 0);
+    return failed ? -1 : 0;
+}
+
+/* ---- reading ---------------------------------------------------------------------------------------------------------------- */
+
+static int read_at(int fd, uint8_t *to, uint64_t n, uint64_t at)
+{
+    for (uint64_t done = 0; done < n;) {
+        ssize_t k = pread(fd, to + done, n - done, (off_t)(at + done));
+        if (k > 0)
+            done += (uint64_t)k;
+        else if (k == 0 || errno != EINTR)
+            return -1;
+    }
+    return 0;
+}
+
+static int read_header(int fd, struct header *h)
+{
+    struct stat st;
+    if (fstat(fd, &st) || read_at(fd, (uint8_t *)h, sizeof *h, 0))
+        return -1;
+    const struct prefix_record *r = &h->record;
+    return memcmp(h->magic, magic, sizeof magic) != 0 || h->sum != header_sum(h) || h->version != PREFIX_VERSION ||
+                   h->page != KV_PAGE || r->first % KV_PAGE || r->first > INT32_MAX - KV_PAGE || r->count < 1 ||
+                   r->count > KV_PAGE || r->payload > (uint64_t)1 << 48 || (uint64_t)st.st_size != prefix_file_bytes(r)
+               ? -1
+               : 0;
+}
+
+int prefix_file_look(int fd, struct prefix_record *r)
+{
+    struct header h;
+    if (read_header(fd, &h))
+        return -1;
+    *r = h.record;
+    return 0;
+}
+
+/* 1: these; 0: others; -1: damaged. */
+static int ids_are(int fd, const struct header *h, const int32_t *ids)
+{
+    uint8_t block[PREFIX_BLOCK];
+    int same = 1;
+    struct sum s = {0};
+    uint64_t n = ids_bytes(&h->record);
+    for (uint64_t at = 0; at < n; at += sizeof block) {
+        uint64_t k = n - at < sizeof block ? n - at : sizeof block;
+        if (read_at(fd, block, k, PREFIX_BLOCK + at))
+            return -1;
+        same = same && memcmp(block, (const uint8_t *)ids + at, k) == 0;
+        add(&s, block, k);
+    }
+    return total(&s) != h->ids_sum ? -1 : same;
+}
+
+int prefix_file_read(int fd, const struct prefix_record *r, const int32_t *ids, const struct prefix_piece *piece,
+                     int n_piece)
+{
+    struct header h;
+    struct sum s = {0};
+    uint64_t at = prefix_file_payload(r), n = 0;
+    if (read_header(fd, &h) || memcmp(&h.record, r, sizeof *r) != 0)
+        return -1;
+    int these = ids_are(fd, &h, ids);
+    if (these != 1)
+        return these;
+    for (int i = 0; i < n_piece; i++) {
+        if (read_at(fd, piece[i].to, piece[i].n, at + n))
+            return -1;
+        add(&s, piece[i].to, piece[i].n);
+        n += piece[i].n;
+    }
+    posix_fadvise(fd, 0, 0, POSIX_FADV_DONTNEED);
+    return n == r->payload && total(&s) == h.payload_sum ? 1 : -1;
+}

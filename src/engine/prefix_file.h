@@ -1,0 +1,56 @@
+/* A piece of a known prefix in a file: a page of keys and values, or a place to go on from (its part page, its state).
+ *
+ *     header    4096 bytes: struct prefix_record, checksums of the payload and of the header
+ *     ids       of all positions up to the end of the piece, not only its own: ids are compared, not hashes
+ *     payload   the page of each kind that is there, then the state; the file ends at a multiple of 4096
+ *
+ * Named by its hash, DIR/HH/HASH.sk, written beside and renamed. Files come from outside: nothing is believed that was not
+ * compared or checksummed. Little-endian. */
+#ifndef ENGINE_PREFIX_FILE_H
+#define ENGINE_PREFIX_FILE_H
+
+#include "engine/prefix_cache.h"
+
+/* The version rises with the layout, and with every change of a law of sums: other bits are another format. */
+enum { PREFIX_VERSION = 1, PREFIX_BLOCK = 4096 };
+
+struct prefix_record {
+    uint64_t base, root;   /* of the cache; with the salt */
+    uint64_t hash, parent; /* its name; of the whole pages before it */
+    uint32_t first, count; /* positions: of the page's first id; ids of the page, 1 to 256 */
+    uint32_t kinds;        /* bit k: the page of kind k is there */
+    uint32_t has_state;
+    uint64_t payload; /* bytes */
+};
+
+/* The name of a place to go on from behind ids [n], the last of them in the page after parent. */
+uint64_t prefix_ending_hash(uint64_t parent, const int32_t *ids, int n);
+
+/* Bytes of a file, and where its payload begins. */
+uint64_t prefix_file_bytes(const struct prefix_record *r);
+uint64_t prefix_file_payload(const struct prefix_record *r);
+
+/* An image [prefix_file_bytes] whose ids and payload are in place gets its header. */
+void prefix_file_seal(const struct prefix_record *r, uint8_t *image);
+
+/* Writes it into the folder. -1: it is not there, nor is a part of it. */
+int prefix_file_write(int dir, uint64_t hash, const uint8_t *image, uint64_t n);
+
+/* The header of an open file. -1: it is damaged, cut off, or no such file. */
+int prefix_file_look(int fd, struct prefix_record *r);
+
+/* The rest: ids must be these; pieces of the payload, each to its place. 1: read, and sound; 0: of other ids; -1: damaged. */
+struct prefix_piece {
+    uint8_t *to;
+    uint64_t n;
+};
+int prefix_file_read(int fd, const struct prefix_record *r, const int32_t *ids, const struct prefix_piece *piece,
+                     int n_piece);
+
+/* "HH/HASH.sk" */
+struct prefix_name {
+    char text[32];
+};
+struct prefix_name prefix_file_name(uint64_t hash);
+
+#endif
