@@ -27,6 +27,7 @@ state          -
 cache_trace    -
 prompts        -
 soak           -                                    10
+serve          -
 golden         -                                    --exact tests/data/golden models/ember
 golden         -                                    --memory min tests/data/golden models/ember
 golden         $shared/golden                       --exact $shared/golden

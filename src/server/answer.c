@@ -266,16 +266,6 @@ static int open_replies(struct run *run)
     return 0;
 }
 
-/* The key that came with a request, or NULL. */
-static const char *key_of(const struct http_exchange *x)
-{
-    static const char bearer[] = "Bearer ";
-    const char *key = http_header(x, "authorization");
-    if (key && strncmp(key, bearer, sizeof bearer - 1) == 0)
-        return key + sizeof bearer - 1;
-    return http_header(x, "x-api-key");
-}
-
 /* 1: done, 0: the queue is full, -1: refused. */
 static int submit(struct run *run, struct task *t)
 {
@@ -295,7 +285,7 @@ static int submit(struct run *run, struct task *t)
                                .no_cache = w->no_cache,
                                .notify = http_notify,
                                .notify_arg = run->a.http};
-    if (run->a.server->opt.cache_per_key && (q.salt = key_of(run->a.http)))
+    if (run->a.server->opt.cache_per_key && (q.salt = http_key(run->a.http)))
         q.n_salt = strlen(q.salt);
     q.sampling.choice = (uint32_t)(t->choice->index % (size_t)w->n);
     if (stoker_submit(run->a.engine, &q, &t->id, &err) == 0)

@@ -256,6 +256,7 @@ static void begin_exchange(struct http_connection *c)
         .server = c->server, .connection = c, .began_ns = began, .method = "", .path = "", .body = ""};
     c->head = (struct http_head){.length = -1};
     c->n_set = 0;
+    c->key = NULL;
     c->status = c->streaming = c->chunked = c->close = c->unread = 0;
     atomic_store(&c->notified, 0);
 }
@@ -300,7 +301,7 @@ static int check(struct http_connection *c, const char **cors, struct refusal *r
         answer_options(c, *cors, allow);
         return 1;
     }
-    if (!(x->route && x->route->flags & ROUTE_OPEN) && http_check_key(c->server, &c->head, r))
+    if (!(x->route && x->route->flags & ROUTE_OPEN) && http_check_key(c->server, &c->head, &c->key, r))
         return -1;
     if (!*allow)
         return refuse(r, 404, "unknown_route", NULL, "there is no route %.100s", x->path);

@@ -49,6 +49,9 @@ struct http_exchange {
 /* The value of a request's header, name in lower case, or NULL. Lives as long as x. Of several the first. */
 const char *http_header(const struct http_exchange *x, const char *name);
 
+/* The key that let the request in; NULL: the server asks for none. */
+const char *http_key(const struct http_exchange *x);
+
 /* A header of the answer, before it begins. The value is cut at 1 KiB and holds no control characters afterwards; all of them together
  * have room for 4 KiB, what does not fit is left out. Content-Type, x-request-id, Cache-Control, CORS are set already. */
 void http_set(struct http_exchange *x, const char *name, const char *format, ...) __attribute__((format(printf, 3, 4)));

@@ -166,6 +166,8 @@ const char *http_header(const struct http_exchange *x, const char *name)
     return http_head_field(&x->connection->head, name);
 }
 
+const char *http_key(const struct http_exchange *x) { return x->connection->key; }
+
 void http_set(struct http_exchange *x, const char *name, const char *format, ...)
 {
     struct http_connection *c = x->connection;

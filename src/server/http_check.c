@@ -75,16 +75,19 @@ static int is_key(const struct server *s, const char *text)
     return found;
 }
 
-int http_check_key(const struct server *s, const struct http_head *h, struct refusal *r)
+int http_check_key(const struct server *s, const struct http_head *h, const char **right, struct refusal *r)
 {
     static const char bearer[] = "bearer ";
     const char *authorization = http_head_field(h, "authorization"), *key = http_head_field(h, "x-api-key");
+    *right = NULL;
     if (s->opt.key.n == 0)
         return 0;
     if (authorization && strncasecmp(authorization, bearer, sizeof bearer - 1) == 0 &&
         is_key(s, authorization + sizeof bearer - 1))
-        return 0;
-    if (key && is_key(s, key))
+        *right = authorization + sizeof bearer - 1;
+    else if (key && is_key(s, key))
+        *right = key;
+    if (*right)
         return 0;
     return refuse(r, 401, "invalid_api_key", NULL, "%s: send \"Authorization: Bearer KEY\" or \"x-api-key: KEY\"",
                   authorization || key ? "this API key is not one of the server's" : "an API key is needed");

@@ -23,7 +23,8 @@ struct http_connection {
     struct http_head head;
     char *body;
     size_t n_body, room_body;
-    int unread; /* the client may still be sending a body that nobody wants */
+    const char *key; /* that let the request in, or NULL */
+    int unread;      /* the client may still be sending a body that nobody wants */
 
     /* out */
     struct http_exchange x;
@@ -49,6 +50,7 @@ struct http_head;
 int http_check_host(const struct server *s, const struct http_head *h, struct refusal *r);
 /* *cors: the origin to name in the answer, or NULL. */
 int http_check_origin(const struct server *s, const struct http_head *h, const char **cors, struct refusal *r);
-int http_check_key(const struct server *s, const struct http_head *h, struct refusal *r);
+/* *key: the one that is right; NULL where none is needed. */
+int http_check_key(const struct server *s, const struct http_head *h, const char **key, struct refusal *r);
 
 #endif

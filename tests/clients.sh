@@ -1,0 +1,43 @@
+#!/bin/bash
+# Real clients against stoker serve with the embedded model: the suites of ../shared/clients, which are not in this repository.
+#
+# Needs node >= 18, npm, and the packages of the suites' lock file. Where one is absent, says so and counts one skipped test.
+# The last line is "N passed, N failed, N skipped".
+set -u
+cd "$(dirname "$0")/.." || exit 1
+shared=${STOKER_SHARED:-../shared}/clients
+stoker=$PWD/${BUILD:-build}/stoker
+
+skip() {
+    echo "skipped: $1"
+    echo "0 passed, 0 failed, 1 skipped"
+    exit 0
+}
+[ -d "$shared" ] || skip "$shared is absent"
+command -v node >/dev/null && command -v npm >/dev/null || skip "node or npm is absent (apt-get install nodejs npm)"
+[ -x "$stoker" ] || { echo "$stoker is not built"; exit 1; }
+
+dir=$(mktemp -d) || exit 1
+pid=
+trap '[ -z "$pid" ] || kill "$pid" 2>/dev/null; rm -rf "$dir"' EXIT
+trap 'exit 1' INT TERM
+cp "$shared"/* "$dir" && cd "$dir" || exit 1
+npm ci --no-audit --no-fund >npm.log 2>&1 || { tail -n 5 npm.log; skip "npm cannot install the clients' packages"; }
+
+"$stoker" serve --port 0 --ctx 8192 --memory 1G >out 2>log &
+pid=$!
+for _ in $(seq 100); do
+    url=$(sed -n 's/^listening on //p' out)
+    [ -z "$url" ] || break
+    sleep 0.1
+done
+[ -n "$url" ] || { tail -n 3 log; echo "stoker serve does not listen"; exit 1; }
+
+BASE_URL=$url node run.mjs openai anthropic ollama raw >suites.log 2>&1
+grep -E '^FAIL|: [0-9]+ passed' suites.log
+kill "$pid" && wait "$pid"
+status=$?
+pid=
+[ "$status" -eq 0 ] || { echo "stoker serve ended with $status"; exit 1; }
+tail -n 1 suites.log
+tail -n 1 suites.log | grep -q ', 0 failed'

@@ -1,0 +1,429 @@
+/* links: base
+ *
+ * The server from outside: stoker serve with the embedded model on a free port, raw bytes to its socket. The rules of HTTP, limits,
+ * slow and vanished clients, keys, Host and Origin, and how it ends. STOKER names the program (build/stoker). */
+#include "base/clock.h"
+
+#include <arpa/inet.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+static int passed, failed;
+
+static void check(_Bool ok, const char *format, ...) __attribute__((format(printf, 2, 3)));
+static void check(_Bool ok, const char *format, ...)
+{
+    va_list args;
+    passed += ok;
+    failed += !ok;
+    if (ok)
+        return;
+    va_start(args, format);
+    printf("FAILED: ");
+    vprintf(format, args);
+    printf("\n");
+    va_end(args);
+}
+
+/* ---- a server -------------------------------------------------------------------------------------------------------------- */
+
+struct process {
+    pid_t pid;
+    int port;
+};
+
+static double seconds_since(double then) { return clock_seconds() - then; }
+
+/* The whole answer to request, until the server closes, `until` stands in it, or so many seconds are over. *closed: it closed. */
+static const char *talk_bytes(int port, const char *request, size_t n, const char *until, double seconds, int *closed)
+{
+    static char answer[1 << 20];
+    struct sockaddr_in at = {
+        .sin_family = AF_INET, .sin_port = htons((uint16_t)port), .sin_addr = {htonl(INADDR_LOOPBACK)}};
+    int fd = socket(AF_INET, SOCK_STREAM, 0);
+    size_t got = 0;
+    double began = clock_seconds();
+    *closed = 0;
+    answer[0] = 0;
+    if (connect(fd, (struct sockaddr *)&at, sizeof at) || send(fd, request, n, MSG_NOSIGNAL) != (ssize_t)n)
+        *closed = 1;
+    while (!*closed && !(until && strstr(answer, until)) && seconds_since(began) < seconds) {
+        struct pollfd p = {fd, POLLIN, 0};
+        if (poll(&p, 1, 50) <= 0)
+            continue;
+        ssize_t k = recv(fd, answer + got, sizeof answer - 1 - got, 0);
+        *closed = k <= 0;
+        got += k > 0 ? (size_t)k : 0;
+        answer[got] = 0;
+    }
+    close(fd);
+    return answer;
+}
+
+static const char *talk(int port, const char *request, const char *until)
+{
+    int closed;
+    return talk_bytes(port, request, strlen(request), until, 20, &closed);
+}
+
+static int status_of(const char *answer)
+{
+    int status = 0;
+    return sscanf(answer, "HTTP/1.1 %d", &status) == 1 ? status : 0;
+}
+
+static const char *get(int port, const char *path)
+{
+    char request[256];
+    snprintf(request, sizeof request, "GET %s HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n", path);
+    return talk(port, request, NULL);
+}
+
+static const char *post(int port, const char *path, const char *body)
+{
+    char request[4096];
+    snprintf(request, sizeof request,
+             "POST %s HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Length: %zu\r\n\r\n%s", path,
+             strlen(body), body);
+    return talk(port, request, NULL);
+}
+
+/* Starts `stoker serve --port 0 ...` and waits until it is healthy. */
+static struct process start(const char *const *flags)
+{
+    const char *argv[32] = {getenv("STOKER") ? getenv("STOKER") : "build/stoker",
+                            "serve",
+                            "--port",
+                            "0",
+                            "--ctx",
+                            "1024",
+                            "--memory",
+                            "1G"};
+    int out[2], n = 8;
+    struct process p = {0};
+    while (*flags)
+        argv[n++] = *flags++;
+    if (pipe(out))
+        exit(1);
+    p.pid = fork();
+    if (p.pid == 0) {
+        dup2(out[1], STDOUT_FILENO);
+        if (!freopen("/dev/null", "w", stderr)) /* a log line a request: nobody reads them here */
+            _exit(127);
+        close(out[0]), close(out[1]);
+        execv(argv[0], (char **)argv);
+        _exit(127);
+    }
+    close(out[1]);
+    FILE *f = fdopen(out[0], "r");
+    if (fscanf(f, "listening on http://127.0.0.1:%d", &p.port) != 1)
+        printf("FAILED: %s serve does not say where it listens\n", argv[0]);
+    fclose(f);
+    for (double began = clock_seconds(); status_of(get(p.port, "/health")) != 200 && seconds_since(began) < 60;)
+        poll(NULL, 0, 20);
+    return p;
+}
+
+/* Its exit status within some seconds; -1: it was killed. */
+static int stop(struct process *p, int signal, double seconds)
+{
+    int status;
+    double began = clock_seconds();
+    kill(p->pid, signal);
+    while (waitpid(p->pid, &status, WNOHANG) == 0) {
+        poll(NULL, 0, 20);
+        if (seconds_since(began) > seconds) {
+            kill(p->pid, SIGKILL);
+            waitpid(p->pid, &status, 0);
+        }
+    }
+    return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+}
+
+/* ---- the rules of HTTP ----------------------------------------------------------------------------------------------------- */
+
+#define HOST "Host: localhost\r\n"
+#define CHAT "POST /v1/chat/completions HTTP/1.1\r\n" HOST
+#define BODY "{\"messages\":[{\"role\":\"user\",\"content\":\"Hi\"}],\"max_tokens\":2}" /* 60 bytes */
+
+static void rules(int port)
+{
+    static const struct {
+        const char *request;
+        int status;
+        const char *holds, *until; /* until NULL: the connection must close by itself */
+    } cases[] = {
+        {"GET /health HTTP/1.0\r\n\r\n", 200, "{\"status\":\"ok\"}", NULL},
+        {"GET /health HTTP/1.1\r\n" HOST "x-request-id: a_1-B\r\n\r\n", 200, "x-request-id: a_1-B\r\n", "ok\"}"},
+        {"HEAD /health HTTP/1.1\r\n" HOST "Connection: close\r\n\r\n", 200, "Content-Length: 15\r\n", NULL},
+        {"GET http://localhost/health?x=%00 HTTP/1.1\r\nHost: other\r\n\r\n", 200, "ok\"}", "ok\"}"},
+        {"OPTIONS /v1/chat/completions HTTP/1.1\r\n" HOST "\r\n", 204, "Allow: POST, OPTIONS\r\n", "\r\n\r\n"},
+        {"GET /v1/chat/completions HTTP/1.1\r\n" HOST "\r\n", 405, "Allow: POST, OPTIONS\r\n", "}}"},
+        {"GET /nothing HTTP/1.1\r\n" HOST "\r\n", 404, "\"type\":\"not_found_error\"", "}}"},
+        {"GET /api/nothing HTTP/1.1\r\n" HOST "\r\n", 404, "{\"error\":\"there is no route", "\"}"},
+        {"GET /v1/messages HTTP/1.1\r\n" HOST "\r\n", 405, "{\"type\":\"error\",\"error\":{", "\"}"},
+        {"POST /v1/embeddings HTTP/1.1\r\n" HOST "\r\n", 501, "not_supported_error", "}}"},
+        {CHAT "Content-Length: 60\r\n\r\n" BODY, 200, "\"completion_tokens\":2", "}}"},
+        {CHAT
+         "Transfer-Encoding: chunked\r\n\r\n1;a=b\r\n{\r\n3B\r\n\"messages\":[{\"role\":\"user\",\"content\":\"Hi\"}],"
+         "\"max_tokens\":2}\r\n0\r\nX-End: 1\r\n\r\n",
+         200, "chat.completion", "}}"},
+        {CHAT "Expect: 100-continue\r\nContent-Length: 60\r\n\r\n", 100, "100 Continue", "\r\n\r\n"},
+        {CHAT "Content-Length: 60\r\nContent-Encoding: gzip\r\n\r\n", 415, "gzip", NULL},
+        {CHAT "Content-Length: 2\r\n\r\n[]", 400, "invalid_type", "}}"},
+        {CHAT "\r\n", 400, "invalid_json", "}}"},
+        {"HELLO\r\n\r\n", 400, "invalid_request_error", NULL},
+        {"\x16\x03\x01", 400, "invalid_request_error", NULL},
+        {"GET /health HTTP/1.1\r\n\r\n", 400, "no Host", NULL},
+        {CHAT "Content-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", 400, "both", NULL},
+        {CHAT "Content-Length: 2\r\nContent-Length: 3\r\n\r\n{}", 400, "two different", NULL},
+        {CHAT "Transfer-Encoding: chunked\r\n\r\nzz\r\n{}\r\n0\r\n\r\n", 400, "chunk", NULL},
+        {CHAT "Content-Length: 10737418240\r\n\r\n", 413, "request_too_large", NULL},
+        {CHAT "Content-Length: 99999999999999999999\r\n\r\n", 413, "request_too_large", NULL},
+        {"GET /health HTTP/1.1\r\nHost: rebind.example:80\r\n\r\n", 403, "host_not_allowed", "}}"},
+        {"GET /health HTTP/1.1\r\nHost: LOCALHOST:1\r\n\r\n", 200, NULL, "ok\"}"},
+        {"GET /health HTTP/1.1\r\nHost: [::1]:1\r\n\r\n", 200, NULL, "ok\"}"},
+        {"GET /health HTTP/1.1\r\nHost: box.example\r\n\r\n", 200, NULL, "ok\"}"},
+        {"GET /health HTTP/1.1\r\n" HOST "Origin: https://evil.example\r\n\r\n", 403, "origin_not_allowed", "}}"},
+        {"GET /health HTTP/1.1\r\n" HOST "Origin: null\r\n\r\n", 403, "origin_not_allowed", "}}"},
+        {"GET /health HTTP/1.1\r\n" HOST "Origin: http://localhost\r\n\r\n", 200, NULL, "ok\"}"},
+        {"GET /health HTTP/1.1\r\n" HOST "Origin: https://app.example\r\n\r\n", 200,
+         "Access-Control-Allow-Origin: https://app.example\r\n", "ok\"}"},
+        {"OPTIONS /v1/models HTTP/1.1\r\n" HOST
+         "Origin: https://app.example\r\nAccess-Control-Request-Method: GET\r\n\r\n",
+         204, "Access-Control-Allow-Headers: authorization, content-type, x-api-key", "\r\n\r\n"},
+        {"OPTIONS /v1/models HTTP/1.1\r\n" HOST "Origin: https://evil.example\r\n\r\n", 403, NULL, "}}"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        int closed;
+        const char *a = talk_bytes(port, cases[i].request, strlen(cases[i].request), cases[i].until, 10, &closed);
+        check(status_of(a) == cases[i].status, "%.70s: status %d, not %d", cases[i].request, status_of(a),
+              cases[i].status);
+        check(!cases[i].holds || strstr(a, cases[i].holds), "%.70s: no %s in %.300s", cases[i].request, cases[i].holds,
+              a);
+        check(cases[i].until || closed, "%.70s: the connection stays open", cases[i].request);
+    }
+    const char *head = talk(port, "HEAD /health HTTP/1.1\r\n" HOST "Connection: close\r\n\r\n", NULL);
+    check(strcmp(strstr(head, "\r\n\r\n") ? strstr(head, "\r\n\r\n") : "", "\r\n\r\n") == 0, "HEAD has a body");
+}
+
+/* Answers in the order of the requests, on one connection. */
+static void pipelining(int port)
+{
+    const char *a = talk(port,
+                         "GET /health HTTP/1.1\r\n" HOST "\r\n" CHAT "Content-Length: 60\r\n\r\n" BODY
+                         "GET /v1/models HTTP/1.1\r\n" HOST "\r\n",
+                         "has_more");
+    const char *health = strstr(a, "\"status\":\"ok\""), *chat = strstr(a, "chat.completion"),
+               *models = strstr(a, "\"list\"");
+    check(health && chat && models && health < chat && chat < models, "three pipelined requests: %.200s", a);
+}
+
+static void limits(int port)
+{
+    size_t n = 300 << 10;
+    char *big = malloc(n);
+    int closed;
+    size_t at = (size_t)snprintf(big, n, "GET /");
+    memset(big + at, 'a', 64 << 10);
+    check(status_of(talk_bytes(port, big, 64 << 10, NULL, 10, &closed)) == 414 && closed, "a URI of 64 KiB is not 414");
+    at = (size_t)snprintf(big, n, "GET / HTTP/1.1\r\n" HOST);
+    while (at + 32 < n)
+        at += (size_t)snprintf(big + at, n - at, "X-Pad: 0123456789012345\r\n");
+    check(status_of(talk_bytes(port, big, at, NULL, 10, &closed)) == 431 && closed, "a head of 300 KiB is not 431");
+    /* chunks beyond --max-body 1M: refused while they come */
+    at = (size_t)snprintf(big, n, CHAT "Transfer-Encoding: chunked\r\n\r\n200000\r\n");
+    char *body = malloc((2 << 20) + at);
+    memcpy(body, big, at);
+    memset(body + at, ' ', 2 << 20);
+    const char *a = talk_bytes(port, body, at + (2 << 20), NULL, 10, &closed);
+    check(status_of(a) == 413 || (closed && !*a), "2 MiB in chunks is not 413: %.100s", a);
+    free(body);
+    free(big);
+}
+
+/* ---- clients that are slow, or gone ---------------------------------------------------------------------------------------- */
+
+static int connect_to(int port, const char *request)
+{
+    struct sockaddr_in at = {
+        .sin_family = AF_INET, .sin_port = htons((uint16_t)port), .sin_addr = {htonl(INADDR_LOOPBACK)}};
+    int fd = socket(AF_INET, SOCK_STREAM, 0);
+    if (connect(fd, (struct sockaddr *)&at, sizeof at) || send(fd, request, strlen(request), MSG_NOSIGNAL) < 0) {
+        close(fd);
+        return -1;
+    }
+    return fd;
+}
+
+/* A byte now and then does not extend the time for a head (--header-timeout 1), nor that for a body (--body-timeout 1). */
+static void slow_clients(int port)
+{
+    static const struct {
+        const char *begin, *drip;
+    } cases[] = {{"GET /health HTTP/1.1\r\nX-Slow: ", "a"}, {CHAT "Content-Length: 1000\r\n\r\n", " "}};
+    for (size_t i = 0; i < 2; i++) {
+        char answer[1024] = "";
+        int fd = connect_to(port, cases[i].begin), closed = 0;
+        double began = clock_seconds();
+        while (!closed && seconds_since(began) < 8) {
+            struct pollfd p = {fd, POLLIN, 0};
+            if (poll(&p, 1, 100) > 0) {
+                ssize_t n = recv(fd, answer, sizeof answer - 1, 0);
+                closed = n >= 0;
+                answer[n > 0 ? n : 0] = 0;
+            }
+            if (!closed && send(fd, cases[i].drip, 1, MSG_NOSIGNAL) < 0)
+                closed = 1;
+        }
+        check(closed && seconds_since(began) < 4, "a slow %s was not cut", i ? "body" : "head");
+        check(status_of(answer) == 408, "a slow %s: status %d, not 408", i ? "body" : "head", status_of(answer));
+        close(fd);
+    }
+}
+
+static int busy(int port) { return strstr(get(port, "/slots"), "\"is_processing\":true") != NULL; }
+
+#define LONG                                                                                                           \
+    "{\"messages\":[{\"role\":\"user\",\"content\":\"Hi\"}],\"max_tokens\":900,\"ignore_eos\":true,\"stream\":%s}"
+
+static int start_long(int port, const char *stream)
+{
+    char body[256], request[512];
+    int n = snprintf(body, sizeof body, LONG, stream);
+    snprintf(request, sizeof request, CHAT "Content-Length: %d\r\n\r\n%s", n, body);
+    return connect_to(port, request);
+}
+
+/* A client that goes frees its sequence, streaming or not, by FIN or RST. */
+static void gone_clients(int port)
+{
+    for (int i = 0; i < 4; i++) {
+        const struct linger reset = {1, 0};
+        int fd = start_long(port, i & 1 ? "true" : "false");
+        double began = clock_seconds();
+        while (!busy(port) && seconds_since(began) < 5)
+            continue;
+        if (i & 2)
+            setsockopt(fd, SOL_SOCKET, SO_LINGER, &reset, sizeof reset);
+        close(fd);
+        began = clock_seconds();
+        while (busy(port) && seconds_since(began) < 5)
+            continue;
+        check(seconds_since(began) < 2.5, "%s client gone by %s: its sequence ran on", i & 1 ? "streaming" : "waiting",
+              i & 2 ? "RST" : "FIN");
+    }
+    check(strstr(get(port, "/metrics"), "stoker_cancelled_total 0\n") == NULL, "gone clients are not counted");
+}
+
+/* --max-conns 20: the next one is told, and when others go there is room again. */
+static void many_connections(int port)
+{
+    int fd[20], refused = 0;
+    for (int i = 0; i < 20; i++)
+        fd[i] = connect_to(port, "GET /health HTTP/1.1\r\n");
+    for (int i = 0; i < 20 && !refused; i++, poll(NULL, 0, 10))
+        refused = status_of(get(port, "/health")) == 503;
+    check(refused, "connection 21 of 20 is not told 503");
+    for (int i = 0; i < 20; i++)
+        close(fd[i]);
+    double began = clock_seconds();
+    while (status_of(get(port, "/health")) != 200 && seconds_since(began) < 5)
+        poll(NULL, 0, 20);
+    check(seconds_since(began) < 5, "connections that closed leave no room");
+}
+
+/* ---- routes, keys, the end ------------------------------------------------------------------------------------------------- */
+
+static void routes(int port)
+{
+    check(strstr(get(port, "/v1/models"), "{\"object\":\"list\",\"data\":[{\"id\":\"ember\""), "/v1/models: %.300s",
+          get(port, "/v1/models"));
+    check(status_of(get(port, "/v1/models/ember%3Alatest")) == 200, "a model's name with %%3A");
+    check(status_of(get(port, "/v1/models/nobody")) == 404, "another model is not 404");
+    check(strstr(get(port, "/props"), "\"total_slots\":4,\"queue_limit\":128"), "/props");
+    check(strstr(get(port, "/metrics"), "\nstoker_requests_total{route=\"/health\",status=\"200\"} "),
+          "/metrics counts no requests");
+    check(strstr(post(port, "/tokenize", "{\"content\":\"Hi\",\"with_pieces\":true}"), "\"piece\":\"Hi\""),
+          "/tokenize with pieces");
+    check(strstr(post(port, "/detokenize", "{\"tokens\":[-1]}"), "\"param\":\"tokens[0]\""), "/detokenize refuses -1");
+    check(strstr(post(port, "/apply-template", "{\"messages\":[{\"role\":\"user\",\"content\":\"Hi\"}]}"),
+                 "<|im_start|>user"),
+          "/apply-template");
+    check(strstr(post(port, "/stoker/cache/clear", "{}"), "cleared_bytes"), "/stoker/cache/clear");
+    const char *events = talk(port, "GET /stoker/events HTTP/1.1\r\n" HOST "\r\n", "data: {\"tps\"");
+    check(strstr(events, "text/event-stream") && strstr(events, "data: {\"tps\""), "/stoker/events: %.200s", events);
+}
+
+static void keys(void)
+{
+    struct process p = start((const char *const[]){"--api-key", "secret-1", "--api-key", "secret-2", NULL});
+    static const struct {
+        const char *header;
+        int status;
+    } cases[] = {{"", 401},
+                 {"Authorization: Bearer secret-2\r\n", 200},
+                 {"authorization: bearer secret-1\r\n", 200},
+                 {"x-api-key: secret-1\r\n", 200},
+                 {"Authorization: Bearer secret-\r\n", 401},
+                 {"Authorization: Bearer secret-22\r\n", 401},
+                 {"Authorization: Basic secret-1\r\n", 401},
+                 {"Authorization: Bearer \r\n", 401}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        char request[256];
+        snprintf(request, sizeof request, "GET /v1/models HTTP/1.1\r\n" HOST "Connection: close\r\n%s\r\n",
+                 cases[i].header);
+        int status = status_of(talk(p.port, request, NULL));
+        check(status == cases[i].status, "%s: %d, not %d", cases[i].header, status, cases[i].status);
+    }
+    check(status_of(get(p.port, "/health")) == 200 && status_of(get(p.port, "/")) == 200, "/health and / need a key");
+    check(status_of(talk(p.port, CHAT "Content-Length: 1000000\r\n\r\n", NULL)) == 401, "no 401 before the body");
+    check(stop(&p, SIGTERM, 10) == 0, "SIGTERM when idle: exit status");
+}
+
+/* SIGTERM with --drain 0: a running stream gets an error event and its last chunk, without [DONE]; the server ends with 0. */
+static void cut_stream(void)
+{
+    struct process p = start((const char *const[]){"--drain", "0", NULL});
+    static char answer[1 << 20];
+    size_t got = 0;
+    int fd = start_long(p.port, "true");
+    ssize_t n = recv(fd, answer, 100, 0);
+    got = n > 0 ? (size_t)n : 0;
+    kill(p.pid, SIGTERM);
+    while ((n = recv(fd, answer + got, sizeof answer - 1 - got, 0)) > 0)
+        got += (size_t)n;
+    answer[got] = 0;
+    check(strstr(answer, "data: {\"error\":") && !strstr(answer, "[DONE]"), "a cut stream has no error event: %.100s",
+          answer);
+    check(got > 7 && strcmp(answer + got - 7, "\r\n0\r\n\r\n") == 0, "a cut stream has no last chunk");
+    close(fd);
+    check(stop(&p, 0, 10) == 0, "a cut stream: exit status");
+}
+
+int main(void)
+{
+    signal(SIGPIPE, SIG_IGN);
+    struct process p = start((const char *const[]){"--header-timeout", "1", "--body-timeout", "1", "--max-body", "1M",
+                                                   "--max-conns", "20", "--cors", "https://app.example", "--allow-host",
+                                                   "box.example", NULL});
+    rules(p.port);
+    pipelining(p.port);
+    limits(p.port);
+    slow_clients(p.port);
+    gone_clients(p.port);
+    many_connections(p.port);
+    routes(p.port);
+    check(stop(&p, SIGINT, 10) == 0, "SIGINT when idle: exit status");
+    keys();
+    cut_stream();
+    printf("%d passed, %d failed\n", passed, failed);
+    return failed != 0;
+}
