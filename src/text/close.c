@@ -51,6 +51,8 @@ uint32_t closing_frame_weight(struct closing *k, uint32_t frame)
 
 static uint32_t weight_left(struct closing *k, const struct position *p)
 {
+    if (++k->work > CLOSING_WORK)
+        k->c->matcher.full = k->c->matcher.ambiguous = 1;
     return closing_add(closing_rule_weight(k, p->state, p->count), closing_frame_weight(k, p->frame));
 }
 
@@ -172,7 +174,7 @@ static void go(struct closing *k, struct places *l, struct position p, uint32_t 
 static void return_from(struct closing *k, struct places *l, uint32_t frame, uint32_t weight)
 {
     struct matcher *m = &k->c->matcher;
-    for (uint32_t i = 0; i < frame_at(m, frame)->n_link; i++) {
+    for (uint32_t i = 0; i < frame_at(m, frame)->n_link && !m->full; i++) {
         struct link link = frame_at(m, frame)->link[i];
         if (link.frame == 0)
             l->complete = 1;

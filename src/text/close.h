@@ -29,6 +29,8 @@ size_t closing_bytes(const struct closing *k); /* k may be NULL */
 size_t closing_scratch_bytes(void);
 /* Forget everything, and give the scratch back. */
 void closing_release(struct closing *k);
+/* A new operation begins: its work is bounded. */
+void closing_begin(struct closing *k);
 /* The matcher's numbers have changed. */
 void closing_forget(struct closing *k);
 

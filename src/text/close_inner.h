@@ -13,6 +13,7 @@ enum {
     CLOSING_FRAMES = 1 << 17,
     CLOSING_TODO = 1 << 14,
     CLOSING_TODO_MORE = 4096, /* of one position */
+    CLOSING_WORK = 1 << 22,   /* positions weighed by one operation, about 0.1 s */
     CLOSING_PLACES = 64,      /* tied positions that are followed */
     CLOSING_DEPTH = 256,      /* longer tokens are not counted on */
     CLOSING_LENGTHS = 256,
@@ -50,7 +51,7 @@ struct closing {
     struct level {
         uint32_t states, ticks;
     } * level; /* [CLOSING_DEPTH + 1] */
-    uint32_t epoch, n_table, n_todo;
+    uint32_t epoch, n_table, n_todo, work;
     int crowded;
     void *reservation;
     char *scratch; /* the rest of it: level, frames, table, todo, places, left, lengths */

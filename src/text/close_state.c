@@ -79,6 +79,12 @@ size_t closing_scratch_bytes(void)
            (CLOSING_COVER + 1) * sizeof(int64_t) + CLOSING_RULES * CLOSING_LENGTHS + 8 * 64;
 }
 
+void closing_begin(struct closing *k)
+{
+    if (k)
+        k->work = 0;
+}
+
 void closing_release(struct closing *k)
 {
     if (!k)

@@ -220,6 +220,7 @@ int constraint_retry(struct constraint *c, int (*what)(void *arg), void *arg, st
     if (is_low(c) && make_room(c, err))
         return -1;
     m->full = m->ambiguous = 0;
+    closing_begin(c->closing);
     int result = what(arg);
     for (int more = 1; more && m->full && !m->ambiguous;) {
         more = grow(c); /* what was being made is in pieces: they go in any case */
@@ -231,8 +232,8 @@ int constraint_retry(struct constraint *c, int (*what)(void *arg), void *arg, st
         int ambiguous = m->ambiguous;
         m->full = m->ambiguous = 0;
         if (ambiguous)
-            return error_set(err, ERR_INPUT, "the grammar is too ambiguous: a text can be read in more than %d ways",
-                             MATCHER_CONFIGS);
+            return error_set(err, ERR_INPUT,
+                             "the grammar is too ambiguous: a text can be read, or ended, in too many ways");
         return error_set(err, ERR_MEMORY, "one step of a constraint needs more than %zu KiB: simplify the grammar",
                          ((size_t)m->room * 8 + c->masks.size) >> 10);
     }
