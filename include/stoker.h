@@ -95,6 +95,7 @@ struct stoker_string { /* n bytes; need not end in NUL */
     size_t n;
 };
 
+enum { STOKER_BIAS_MOST = 1024 };
 struct stoker_logit_bias {
     stoker_token id;
     double bias; /* added to its logit; -INFINITY: never this token */
@@ -121,8 +122,9 @@ struct stoker_sampling {
     size_t n_dry_breakers; /* colon, double quote, asterisk */
     int mirostat;          /* 0, or 2: instead of the stages behind DRY */
     double mirostat_tau, mirostat_eta;
-    unsigned char order[10];              /* of the stages: stoker_sampling_order() */
-    const struct stoker_logit_bias *bias; /* [n_bias], copied at submit; a token's biases add up */
+    unsigned char order[10]; /* of the stages: stoker_sampling_order() */
+    const struct stoker_logit_bias
+        *bias; /* [n_bias], at most STOKER_BIAS_MOST, copied at submit; a token's biases add up */
     size_t n_bias;
     uint64_t seed; /* drawn and reported when has_seed is 0 */
     int has_seed;

@@ -2,6 +2,7 @@
 #include "engine/pick.h"
 
 #include "base/error.h"
+#include "base/hash.h"
 #include "base/rng.h"
 #include "engine/engine.h"
 #include "text/sampler_history.h"
@@ -109,11 +110,21 @@ uint64_t stoker_seed(void) { return rng_seed() >> 11; }
 
 /* ---- opening ---------------------------------------------------------------------------------------------------------------- */
 
+/* Limits of a request, so that a queue of them has a size. */
+enum { BREAKERS_MOST = 64, BREAKER_BYTES = 4096 };
+
+uint64_t pick_queued_bytes(void)
+{
+    return STOKER_BIAS_MOST * sizeof(struct logit_bias) + BREAKERS_MOST * sizeof(struct sampler_text) + BREAKER_BYTES;
+}
+
+uint64_t pick_begun_bytes(void) { return (EVENTS + 1) * STOKER_TOP * sizeof(struct stoker_logprob); }
+
 static int copy_bias(struct pick *p, const struct stoker_sampling *how, int n_vocab, struct error *err)
 {
-    if (how->n_bias > (size_t)n_vocab)
-        return error_set(err, ERR_INPUT, "logit_bias has %zu entries; the vocabulary has %d tokens", how->n_bias,
-                         n_vocab);
+    if (how->n_bias > STOKER_BIAS_MOST)
+        return error_set(err, ERR_INPUT, "logit_bias has %zu entries; at most %d are possible", how->n_bias,
+                         STOKER_BIAS_MOST);
     p->bias = malloc((how->n_bias + 1) * sizeof *p->bias);
     if (!p->bias)
         return error_set(err, ERR_MEMORY, "no memory for %zu logit biases", how->n_bias);
@@ -130,27 +141,29 @@ static int copy_bias(struct pick *p, const struct stoker_sampling *how, int n_vo
     return 0;
 }
 
-enum { BREAKERS_MOST = 64 };
-
-static int find_breakers(struct pick *p, const struct stoker *s, const struct stoker_sampling *how, struct error *err)
+static int copy_breakers(struct pick *p, const struct stoker_sampling *how, struct error *err)
 {
     static const struct stoker_string usual[] = {{"\n", 1}, {":", 1}, {"\"", 1}, {"*", 1}};
-    struct sampler_text text[BREAKERS_MOST];
     const struct stoker_string *from = how->dry_breakers ? how->dry_breakers : usual;
-    size_t n = how->dry_breakers ? how->n_dry_breakers : sizeof usual / sizeof *usual;
-    int n_vocab = s->session->model->p.n_vocab;
-    if (!history_has_dry(&p->how) || !s->session->tokenizer)
+    size_t n = how->dry_breakers ? how->n_dry_breakers : sizeof usual / sizeof *usual, bytes = 0;
+    if (!history_has_dry(&p->how))
         return 0;
-    if (n > BREAKERS_MOST)
-        return error_set(err, ERR_INPUT, "dry_sequence_breakers has %zu texts; at most %d are possible", n,
-                         BREAKERS_MOST);
-    for (size_t i = 0; i < n; i++)
-        text[i] = (struct sampler_text){from[i].text, from[i].n};
-    size_t size = (size_t)n_vocab, known = (size_t)tokenizer_n_vocab(s->session->tokenizer);
-    p->breakers = calloc(size > known ? size : known, 1);
-    if (!p->breakers)
+    for (size_t i = 0; i < n && i < BREAKERS_MOST; i++)
+        bytes += from[i].n <= BREAKER_BYTES ? from[i].n : BREAKER_BYTES + 1;
+    if (n > BREAKERS_MOST || bytes > BREAKER_BYTES)
+        return error_set(err, ERR_INPUT,
+                         "dry_sequence_breakers has %zu texts; at most %d are possible, of %d bytes together", n,
+                         BREAKERS_MOST, BREAKER_BYTES);
+    p->breaker = malloc((n + 1) * sizeof *p->breaker + bytes);
+    if (!p->breaker)
         return error_set(err, ERR_MEMORY, "no memory for the sequence breakers");
-    sampler_breakers(s->session->tokenizer, text, n, p->breakers);
+    char *text = (char *)(p->breaker + n + 1);
+    for (; p->n_breaker < n; text += from[p->n_breaker++].n) {
+        const struct stoker_string *b = &from[p->n_breaker];
+        memcpy(text, b->text, b->n);
+        p->breaker[p->n_breaker] = (struct sampler_text){text, b->n};
+        p->breakers_hash = hash64(text, b->n, p->breakers_hash + 1);
+    }
     return 0;
 }
 
@@ -167,14 +180,9 @@ int pick_open(struct pick *p, const struct stoker *s, const struct stoker_reques
                          r->n_top_logprobs, STOKER_TOP);
     p->n_top = r->wants_logprobs ? (size_t)r->n_top_logprobs : 0;
     if (sampling_check(&p->how, err) || copy_bias(p, how, s->session->model->p.n_vocab, err) ||
-        find_breakers(p, s, how, err)) {
+        copy_breakers(p, how, err)) {
         pick_close(p);
         return -1;
-    }
-    p->top = p->n_top ? malloc((EVENTS + 1) * p->n_top * sizeof *p->top) : NULL;
-    if (p->n_top && !p->top) {
-        pick_close(p);
-        return error_set(err, ERR_MEMORY, "no memory for log-probabilities");
     }
     return 0;
 }
@@ -182,24 +190,36 @@ int pick_open(struct pick *p, const struct stoker *s, const struct stoker_reques
 void pick_close(struct pick *p)
 {
     free(p->bias);
-    free(p->breakers);
+    free(p->breaker);
     free(p->top);
     *p = (struct pick){0};
 }
 
 /* ---- picking ---------------------------------------------------------------------------------------------------------------- */
 
+/* The tokens that hold one of the job's texts. Most jobs have the usual texts, and find the table filled in. */
+static const uint8_t *breakers_of(struct stoker *s, const struct pick *p, struct said *said)
+{
+    const struct tokenizer *t = s->session->tokenizer;
+    if (!t || p->n_breaker == 0)
+        return NULL;
+    if (said->breakers_hash != p->breakers_hash)
+        sampler_breakers(t, p->breaker, p->n_breaker, said->breakers, s->session->model->p.n_vocab);
+    said->breakers_hash = p->breakers_hash;
+    return said->breakers;
+}
+
 /* All tokens of the job so far, in the table beside its sequence: whoever had that before is forgotten. */
 static struct sampler_history *history_of(struct stoker *s, const struct job *j)
 {
     const struct sampling *how = &j->pick.how;
     struct said *said = &s->session->said[j->seq - s->session->seq];
-    int n_vocab = s->session->model->p.n_vocab;
     if (!history_has_penalties(how) && !history_has_dry(how))
         return NULL;
     if (said->answer != j->id) {
-        said->history = sampler_history_place(said->memory, how, n_vocab, (size_t)s->session->plan.n_ctx,
-                                              j->pick.breakers);
+        const uint8_t *breakers = history_has_dry(how) ? breakers_of(s, &j->pick, said) : NULL;
+        said->history = sampler_history_place(said->memory, how, s->session->model->p.n_vocab,
+                                              (size_t)s->session->plan.n_ctx, breakers);
         said->answer = j->id;
         said->n = 0;
     }
@@ -222,19 +242,22 @@ int32_t pick_token(struct stoker *s, struct job *j, const float *logits, const u
     return sampler_pick(s->session->sampler, &p->how, &row, err);
 }
 
-struct stoker_event pick_event(struct stoker *s, struct job *j, const float *logits, int32_t id)
+int pick_event(struct stoker *s, struct job *j, const float *logits, int32_t id, struct stoker_event *e,
+               struct error *err)
 {
-    struct stoker_event e = {.kind = STOKER_TOKEN};
     struct pick *p = &j->pick;
-    e.u.token.id = id;
+    *e = (struct stoker_event){.kind = STOKER_TOKEN};
+    e->u.token.id = id;
     if (!p->wants_logprobs)
-        return e;
+        return 0;
+    if (p->n_top && !p->top && !(p->top = malloc((EVENTS + 1) * p->n_top * sizeof *p->top)))
+        return error_set(err, ERR_MEMORY, "no memory for log-probabilities");
     struct token_logprob token = {.id = id}, top[STOKER_TOP];
     struct stoker_logprob *out = p->top ? p->top + j->n_generated % (EVENTS + 1) * p->n_top : NULL;
-    e.u.token.n_top = sampler_logprobs(s->session->sampler, logits, &token, top, p->n_top);
-    e.u.token.logprob = token.logprob;
-    e.u.token.top = out;
-    for (size_t i = 0; i < e.u.token.n_top; i++)
+    e->u.token.n_top = sampler_logprobs(s->session->sampler, logits, &token, top, p->n_top);
+    e->u.token.logprob = token.logprob;
+    e->u.token.top = out;
+    for (size_t i = 0; i < e->u.token.n_top; i++)
         out[i] = (struct stoker_logprob){top[i].id, top[i].logprob};
-    return e;
+    return 0;
 }

@@ -17,21 +17,29 @@ struct pick {
     double mu;               /* of mirostat */
     struct logit_bias *bias; /* [n_bias]: malloc'd */
     size_t n_bias;
-    uint8_t *breakers; /* [n_vocab], malloc'd; NULL without DRY */
+    struct sampler_text
+        *breaker; /* [n_breaker] texts that end a repetition for DRY: malloc'd, in one piece with them */
+    size_t n_breaker;
+    uint64_t breakers_hash;
     int wants_logprobs;
     struct stoker_logprob
         *top; /* [EVENTS + 1][n_top]: of the events in the queue and the one that was taken last. malloc'd */
     size_t n_top;
 };
 
-/* Called without the engine's lock: DRY looks at the whole vocabulary. ERR_INPUT names the field. */
+/* What a job that waits may hold, and one that has begun holds besides: for the plan. */
+uint64_t pick_queued_bytes(void);
+uint64_t pick_begun_bytes(void);
+
+/* ERR_INPUT names the field. */
 int pick_open(struct pick *p, const struct stoker *s, const struct stoker_request *r, struct error *err);
 void pick_close(struct pick *p);
 
 /* The job's next token, from logits [n_vocab], or -1. */
 int32_t pick_token(struct stoker *s, struct job *j, const float *logits, const uint8_t *allowed, struct error *err);
 
-/* The event of that token. */
-struct stoker_event pick_event(struct stoker *s, struct job *j, const float *logits, int32_t id);
+/* The event of that token. -1: no memory. */
+int pick_event(struct stoker *s, struct job *j, const float *logits, int32_t id, struct stoker_event *e,
+               struct error *err);
 
 #endif

@@ -254,7 +254,11 @@ static void pick(struct stoker *s, struct job *j, const float *logits)
         job_fail(s, j, &err);
         return;
     }
-    struct stoker_event e = pick_event(s, j, logits, id);
+    struct stoker_event e;
+    if (pick_event(s, j, logits, id, &e, &err)) {
+        job_fail(s, j, &err);
+        return;
+    }
     j->n_generated++;
     pthread_mutex_lock(&s->lock);
     s->tally.generated_tokens++;

@@ -17,7 +17,8 @@
 
 uint64_t session_logits_bytes(int n_vocab, int n_logits, int n_chunk, int n_parallel, int n_ctx)
 {
-    uint64_t said = sizeof(struct said) + round_up(sampler_history_most(n_vocab, (size_t)n_ctx), 64) + 64;
+    uint64_t said = sizeof(struct said) + round_up(sampler_history_most(n_vocab, (size_t)n_ctx), 64) +
+                    round_up((uint64_t)n_vocab, 64) + 2 * 64;
     uint64_t rows = (uint64_t)n_chunk * (3 * sizeof(int32_t) + sizeof(struct sequence *) + 1);
     return (uint64_t)n_logits * (uint64_t)n_vocab * sizeof(float) + sampler_bytes(n_vocab) + rows +
            (uint64_t)n_parallel * said + 9 * 64;
@@ -148,7 +149,8 @@ static int place_room(struct session *s, struct error *err)
     s->sampler = sampler_place(sampler, (int)n_vocab);
     memset(s->said, 0, (size_t)p->n_parallel * sizeof *s->said);
     for (int i = 0; i < p->n_parallel; i++)
-        if (!(s->said[i].memory = arena_alloc(t, sampler_history_most((int)n_vocab, (size_t)p->n_ctx))))
+        if (!(s->said[i].memory = arena_alloc(t, sampler_history_most((int)n_vocab, (size_t)p->n_ctx))) ||
+            !(s->said[i].breakers = arena_array(t, n_vocab, 1)))
             return error_set(err, ERR_BUG, "the plan's tables are too small");
     return 0;
 }

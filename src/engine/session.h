@@ -22,7 +22,9 @@ struct said {
     uint64_t answer;                 /* whose it is, 0: nobody's */
     struct sampler_history *history; /* n tokens of it */
     size_t n;
-    void *memory; /* for any history of plan.n_ctx tokens */
+    void *memory;      /* for any history of plan.n_ctx tokens */
+    uint8_t *breakers; /* [n_vocab] tokens that end a repetition, of the texts that make up this hash */
+    uint64_t breakers_hash;
 };
 
 struct session {

@@ -86,12 +86,13 @@ struct sampler_history *sampler_history_place(void *mem, const struct sampling *
 void sampler_history_add(struct sampler_history *h, int32_t token);
 void sampler_history_clear(struct sampler_history *h); /* for a sequence that went back: then add again */
 
-/* breakers[id] = 1 where the bytes of a token hold one of the texts. */
+/* breakers[id] = 1 where the bytes of a token hold one of the texts; [n_vocab], maybe more or fewer than the tokenizer knows. */
 struct sampler_text {
     const char *text;
     size_t length;
 };
-void sampler_breakers(const struct tokenizer *t, const struct sampler_text *texts, size_t n, uint8_t *breakers);
+void sampler_breakers(const struct tokenizer *t, const struct sampler_text *texts, size_t n, uint8_t *breakers,
+                      int n_vocab);
 
 /* ---- picking --------------------------------------------------------------------------------------------------------------- */
 

@@ -181,11 +181,13 @@ void history_matches(struct sampler_history *h, const struct sampling *how, hist
     }
 }
 
-void sampler_breakers(const struct tokenizer *t, const struct sampler_text *texts, size_t n, uint8_t *breakers)
+void sampler_breakers(const struct tokenizer *t, const struct sampler_text *texts, size_t n, uint8_t *breakers,
+                      int n_vocab)
 {
-    for (int32_t id = 0; id < tokenizer_n_vocab(t); id++) {
-        size_t length;
-        const char *piece = tokenizer_piece(t, id, 1, &length);
+    int known = tokenizer_n_vocab(t);
+    for (int32_t id = 0; id < n_vocab; id++) {
+        size_t length = 0;
+        const char *piece = id < known ? tokenizer_piece(t, id, 1, &length) : "";
         breakers[id] = 0;
         for (size_t i = 0; i < n; i++)
             breakers[id] |= texts[i].length > 0 && memmem(piece, length, texts[i].text, texts[i].length) != NULL;

@@ -325,6 +325,15 @@ static void dry(void **state)
     memset(text, 0, sizeof text);
     collect(s, id, &b);
     assert_false(same(&a, &b));
+
+    static const struct stoker_string usual[] = {{"\n", 1}, {":", 1}, {"\"", 1}, {"*", 1}};
+    r.sampling.dry_breakers = NULL;
+    ask(s, &r, &a);
+    assert_false(same(&a, &b)); /* tables of the request before are forgotten */
+    r.sampling.dry_breakers = usual;
+    r.sampling.n_dry_breakers = 4;
+    ask(s, &r, &b);
+    expect_same(&a, &b);
     stoker_close(s);
 }
 
@@ -411,6 +420,21 @@ static void refusals(void **state)
         r.sampling.n_bias = 1;
         expect_refused(s, &r, biases[i].sentence);
     }
+    static struct stoker_logit_bias many[STOKER_BIAS_MOST + 1];
+    r = request(1, 1);
+    r.sampling.bias = many;
+    r.sampling.n_bias = STOKER_BIAS_MOST + 1;
+    expect_refused(s, &r, "logit_bias has 1025 entries; at most 1024 are possible");
+    static struct stoker_string texts[65];
+    static char long_text[4097];
+    r = request(1, 1);
+    r.sampling.dry_multiplier = 1;
+    r.sampling.dry_breakers = texts;
+    r.sampling.n_dry_breakers = 65;
+    expect_refused(s, &r, "dry_sequence_breakers has 65 texts; at most 64 are possible, of 4096 bytes together");
+    texts[0] = (struct stoker_string){long_text, sizeof long_text};
+    r.sampling.n_dry_breakers = 1;
+    expect_refused(s, &r, "at most 64 are possible, of 4096 bytes together");
     struct stoker_sampling d = stoker_sampling_defaults();
     assert_int_equal(stoker_sampling_set(&d, "seed", 1, &err), -1);
     assert_non_null(strstr(err.text, "seed is not a number of sampling"));
