@@ -139,6 +139,11 @@ $(BUILD)/fuzz/%: tests/fuzz/%.c Makefile $$(call links,tests/fuzz/$$*.c) | deps-
 soak: tests
 	$(BUILD)/tests/soak $${SOAK_SECONDS:-1800}
 
+# A server with 64 clients, 30 minutes (LOAD_SECONDS), and one that is killed 200 times (CRASH_ROUNDS).
+load: tests
+	$(BUILD)/tests/load $${LOAD_SECONDS:-1800}
+	$(BUILD)/tests/server_crash $${CRASH_ROUNDS:-200}
+
 tidy:
 	@sh tests/tidy.sh
 
@@ -172,4 +177,4 @@ clean:
 	rm -rf build build-asan build-clang build-fuzz build-tsan
 
 -include $(foreach l,$(LAYERS),$(patsubst %.o,%.d,$(call objects,$l))) $(patsubst %,%.d,$(UNITS) $(DRIVERS) $(EXAMPLES))
-.PHONY: all tests deps deps-check demo check bench asan tsan soak tidy install uninstall deb clean
+.PHONY: all tests deps deps-check demo check bench asan tsan soak load tidy install uninstall deb clean

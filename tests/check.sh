@@ -28,6 +28,8 @@ cache_trace    -
 prompts        -
 soak           -                                    10
 serve          -
+load           -                                    20
+server_crash   -                                    10
 golden         -                                    --exact tests/data/golden models/ember
 golden         -                                    --memory min tests/data/golden models/ember
 golden         $shared/golden                       --exact $shared/golden
