@@ -1,7 +1,7 @@
 /* The engine thread: makes steps of rows, picks tokens, sends events.
  *
- * A step holds the next row of every decoding job, and prompt rows up to the plan's chunk, dealt in shares of a page to the jobs
- * that have prompts left, oldest first. While somebody decodes, prompt rows are as few as a second allows: so nobody waits for
+ * A step holds the next row of every decoding job, and prompt rows up to the plan's chunk, dealt in shares of at most a page to the
+ * jobs that have prompts left, oldest first. While somebody decodes, prompt rows are as few as a second allows: so nobody waits for
  * longer than that. A job whose event queue is full rests until its caller reads. Rows that left a step (cancelled, or an expert
  * of theirs unreadable) end their job; the others go on with the same bits. */
 #include "base/clock.h"
@@ -137,23 +137,26 @@ static int prompt_room(const struct stoker *s, int decoding)
     return timely < room ? timely : room;
 }
 
-/* Rows for everybody who is ready. */
+/* Rows for everybody who is ready: prompts in shares of a page, or of less where a step is too short for a page each. */
 static void deal(struct stoker *s, struct step_plan *p)
 {
-    int decoding = 0, room, dealt = 1;
+    int decoding = 0, room, share, dealt = 1;
     for (int i = 0; i < s->session->plan.n_parallel; i++)
         if (s->active[i] && is_ready(s, s->active[i]))
             p->share[p->n++] = (struct share){.job = s->active[i], .rows = s->active[i]->state == JOB_DECODE};
     qsort(p->share, (size_t)p->n, sizeof *p->share, by_age);
     for (int i = 0; i < p->n; i++)
         decoding += p->share[i].rows;
-    for (room = prompt_room(s, decoding); room > 0 && dealt > 0;) {
+    room = prompt_room(s, decoding);
+    share = decoding < p->n ? (room + p->n - decoding - 1) / (p->n - decoding) : 0;
+    share = share < KV_PAGE ? share : KV_PAGE;
+    while (room > 0 && dealt > 0) {
         dealt = 0;
         for (int i = 0; i < p->n && room > 0; i++) {
             struct share *e = &p->share[i];
             if (e->job->state == JOB_DECODE)
                 continue;
-            int most = e->rows + (room < KV_PAGE ? room : KV_PAGE), rows = rows_to_cut(s, e->job, most);
+            int rows = rows_to_cut(s, e->job, e->rows + (room < share ? room : share));
             dealt += rows - e->rows;
             room -= rows - e->rows;
             e->rows = rows;

@@ -6,6 +6,7 @@
 #include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <stddef.h>
 #include <string.h>
 
@@ -259,6 +260,113 @@ static void scripts_have_a_length(void **state)
     stoker_close(s);
 }
 
+/* ---- the queue ---------------------------------------------------------------------------------------------------------------- */
+
+enum { LONG = 4000 };
+static stoker_token text[LONG];
+
+static struct stoker *server(int n_parallel, int n_queue, int n_chunk)
+{
+    struct stoker *s = NULL;
+    struct stoker_error err = {0};
+    const struct stoker_options o = {.memory = STOKER_MEMORY_MAX,
+                                     .n_ctx = LONG + 100,
+                                     .n_parallel = n_parallel,
+                                     .n_queue = n_queue,
+                                     .n_chunk = n_chunk,
+                                     .n_threads = 2};
+    for (int i = 0; i < LONG; i++)
+        text[i] = (stoker_token)(rng_u64(6, (uint64_t)i, 1, 2) % N_VOCAB);
+    if (stoker_open(&s, latent, &o, &err))
+        fail_msg("%s", err.text);
+    return s;
+}
+
+static struct stoker_request of_text(size_t from, size_t n)
+{
+    return (struct stoker_request){
+        .prompt = text + from, .n_prompt = n, .max_tokens = ANSWER, .sampling = {.temperature = 0}, .ignore_end = 1};
+}
+
+struct heard {
+    atomic_int calls, last;
+};
+
+static void hear(void *arg)
+{
+    struct heard *h = arg;
+    static atomic_int clock;
+    atomic_fetch_add(&h->calls, 1);
+    atomic_store(&h->last, atomic_fetch_add(&clock, 1));
+}
+
+/* A short prompt that came later is answered first; tokens come while a long prompt is read; everybody hears of each event. */
+static void short_ones_overtake(void **state)
+{
+    (void)state;
+    struct stoker *s = server(3, 8, 64);
+    struct stoker_request longer = of_text(0, LONG), shorter = of_text(100, 40);
+    struct heard a = {0}, b = {0};
+    struct stoker_stats st;
+    longer.notify = shorter.notify = hear;
+    longer.notify_arg = &a;
+    shorter.notify_arg = &b;
+    stoker_id first = submit(s, &longer), second = submit(s, &shorter);
+    struct answer quick = collect(s, second, -1);
+    struct stoker_slot slot[3];
+    assert_int_equal(stoker_slots(s, slot, 3), 3);
+    int prefilling = 0;
+    for (int i = 0; i < 3; i++)
+        if (slot[i].id == first && slot[i].state == STOKER_PREFILL) {
+            prefilling = slot[i].n_prompt == LONG && slot[i].n_prompt_done > 0 && slot[i].n_prompt_done < LONG;
+            assert_true(slot[i].age_seconds > 0);
+        }
+    assert_true(prefilling);
+    struct answer slow = collect(s, first, -1);
+    assert_int_equal(quick.n + slow.n, 2 * ANSWER);
+    assert_int_equal(atomic_load(&a.calls), ANSWER + 1);
+    assert_int_equal(atomic_load(&b.calls), ANSWER + 1);
+    assert_true(atomic_load(&b.last) < atomic_load(&a.last));
+    stoker_stats_of(s, &st);
+    assert_int_equal(st.requests, 2);
+    assert_int_equal(st.generated_tokens, 2 * ANSWER);
+    assert_int_equal(st.prompt_tokens, LONG + 40);
+    assert_int_equal(st.first_token_time.count, 2);
+    assert_int_equal(st.step_time.count, st.steps);
+    stoker_close(s);
+}
+
+static void full_queue(void **state)
+{
+    (void)state;
+    struct stoker *s = server(1, 2, 64);
+    struct stoker_request r = of_text(0, LONG);
+    struct stoker_error err = {0};
+    struct stoker_stats st;
+    stoker_id id[3], none;
+    r.no_cache = 1;
+    for (int i = 0; i < 3; i++)
+        id[i] = submit(s, &r);
+    assert_int_equal(stoker_submit(s, &r, &none, &err), -1);
+    assert_int_equal(err.code, STOKER_ERR_BUSY);
+    stoker_stats_of(s, &st);
+    assert_int_equal(st.queued, 2);
+    assert_int_equal(st.rejected, 1);
+    stoker_cancel(s, id[1]); /* one that waits goes at once */
+    struct stoker_event e;
+    assert_int_equal(stoker_next_event(s, id[1], 2000, &e), 1);
+    assert_int_equal(e.kind, STOKER_END);
+    assert_int_equal(e.u.end.reason, STOKER_END_CANCELLED);
+    id[1] = submit(s, &r);
+    stoker_cancel(s, id[0]);
+    stoker_cancel(s, id[1]);
+    for (int i = 0; i < 3; i++)
+        assert_int_equal(collect(s, id[i], -1).end.u.end.reason, i == 2 ? STOKER_END_LENGTH : STOKER_END_CANCELLED);
+    stoker_stats_of(s, &st);
+    assert_int_equal(st.cancelled, 3);
+    stoker_close(s);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -266,6 +374,7 @@ int main(void)
         cmocka_unit_test(states_where_wished),    cmocka_unit_test(cancelled),
         cmocka_unit_test(wishes_that_cannot_be),  cmocka_unit_test(neighbours),
         cmocka_unit_test(several_readers),        cmocka_unit_test(scripts_have_a_length),
+        cmocka_unit_test(short_ones_overtake),    cmocka_unit_test(full_queue),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
