@@ -294,8 +294,8 @@ static char *out_room(struct out *o, size_t n)
 
 void out_bytes(struct out *o, const char *text, size_t n)
 {
-    char *to = out_room(o, n);
-    if (!to || n == 0)
+    char *to = n ? out_room(o, n) : NULL;
+    if (!to)
         return;
     memcpy(to, text, n);
     o->n += n;

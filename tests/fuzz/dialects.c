@@ -1,0 +1,101 @@
+/* links: server engine text model store op kernel format base
+ *
+ * Fuzz target: bodies of every dialect, from JSON to a prompt. The first byte says which: chat, Responses, Messages, Ollama's two. What is
+ * not refused renders, or is refused by the template; a refusal has a status, a sentence and clean text. */
+#include "server/anthropic_request.h"
+#include "server/ollama_request.h"
+#include "server/responses_request.h"
+#include "server/wish.h"
+
+#include "base/utf8.h"
+#include "server/server.h"
+
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+static struct stoker_templates *templates(void)
+{
+    static struct stoker_templates *t;
+    struct stoker_error err;
+    if (!t && stoker_templates_open(&t, "models/ember/ember.gguf", NULL, NULL, &err))
+        abort(); /* run it from the repository's folder */
+    return t;
+}
+
+static void assert_refused(const struct refusal *r)
+{
+    const char *const texts[] = {r->text, r->param};
+    assert(r->status >= 400 && r->status < 500 && *r->text);
+    for (int i = 0; i < 2; i++) {
+        size_t n = strlen(texts[i]), k;
+        for (const uint8_t *p = (const uint8_t *)texts[i]; n; p += k, n -= k)
+            if (utf8_head(p, n, &k) != UTF8_WHOLE || *p < 0x20)
+                __builtin_trap();
+    }
+}
+
+static void render(const struct wish *w)
+{
+    struct out text = {0};
+    struct stoker_prompt p;
+    struct stoker_error err;
+    char path[STOKER_PATH];
+    out_value(&text, w->chat);
+    assert(!text.failed);
+    if (stoker_prompt(templates(), text.text, text.n, &p, path, &err) == 0)
+        stoker_prompt_free(&p);
+    else
+        assert(*err.text && (err.code == STOKER_ERR_INPUT || err.code == STOKER_ERR_UNSUPPORTED));
+    out_free(&text);
+}
+
+/* A chat; NULL: it was refused before. */
+static void read_chat(json_t *chat, enum stabilize mode, struct refusal *r)
+{
+    struct server s = {.opt = {.stabilize = mode, .think = -1, .close_at_limit = -1},
+                       .plan = {.n_parallel = 4, .n_ctx = 4096}};
+    struct wish w = {0};
+    if (chat && !r->status) {
+        json_object_del(chat, "logit_bias"); /* asks the engine for its vocabulary, and there is none here */
+        if (wish_read_chat(&w, &s, chat, NULL, 0, r) == 0)
+            render(&w);
+    }
+    wish_free(&w);
+}
+
+static void read_body(json_t *body, int dialect, enum stabilize mode, struct refusal *r)
+{
+    struct responses_request responses = {0};
+    struct anthropic_request messages = {0};
+    struct ollama_request ollama = {0};
+    json_t *chat = body;
+    if (dialect == 1)
+        chat = responses_request(&responses, body, r) ? NULL : responses.chat;
+    else if (dialect == 2)
+        chat = anthropic_request_read(&messages, body, 0, r) ? NULL : messages.chat;
+    else if (dialect == 3)
+        chat = ollama_chat_read(&ollama, body, 4096, r) || ollama.load ? NULL : ollama.chat;
+    else if (dialect == 4)
+        chat = ollama_generate_read(&ollama, body, 4096, r) || ollama.load || ollama.raw ? NULL : ollama.chat;
+    read_chat(chat, mode, r);
+    if (dialect == 1)
+        responses_rename(r);
+    responses_request_free(&responses);
+    anthropic_request_free(&messages);
+    ollama_request_free(&ollama);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    struct refusal r = {0};
+    json_t *body = size ? json_read((const char *)data + 1, size - 1, &r) : NULL;
+    if (body)
+        read_body(body, data[0] % 5, (enum stabilize)(data[0] / 5 % 3), &r);
+    if (r.status)
+        assert_refused(&r);
+    json_decref(body);
+    return 0;
+}
