@@ -231,10 +231,10 @@ void admit_all(struct stoker *s)
 {
     int ring, go_on = 1;
     while (go_on && !atomic_load(&s->stop)) {
-        if (atomic_exchange(&s->clears, 0))
+        struct job *j = free_sequence(s) ? next_queued(s) : NULL;
+        if (atomic_exchange(&s->clears, 0)) /* after the look at the queue: who came after the wish finds nothing */
             forget(s);
         int writing = prefix_disk_write_behind(s->disk);
-        struct job *j = free_sequence(s) ? next_queued(s) : NULL;
         engine_show(s);
         go_on = j ? admit(s, j) : !any_active(s) && (queue_pop(s->bell, &ring, writing ? 2 : 100) || writing);
     }

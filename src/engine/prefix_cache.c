@@ -274,7 +274,7 @@ int prefix_resume(struct prefix_cache *c, struct prefix_place *at, struct sequen
 
 void prefix_leave(struct prefix_cache *c, struct prefix_place *at)
 {
-    (void)c;
+    c->changes++; /* its part page is at rest now */
     stand_on(at, NULL);
 }
 
@@ -316,6 +316,7 @@ static void grow(struct prefix_cache *c, struct prefix_node *node, const int32_t
     memcpy(node->id, ids, (size_t)n * sizeof *ids);
     node->n = n;
     node->saved = 0;
+    c->changes++;
     if (n == KV_PAGE)
         node->hash = prefix_page_hash(node->parent ? node->parent->hash : node->root, ids);
     for (struct prefix_node *s = *children(c, node->parent), *next; s; s = next) {
@@ -421,6 +422,7 @@ static int take_state(struct prefix_cache *c, uint64_t since, enum prefix_worth 
 static struct prefix_state *hold_state(struct prefix_cache *c, struct prefix_node *node, int at, int copy,
                                        enum prefix_worth worth)
 {
+    c->changes++;
     c->state[copy] = (struct prefix_state){node->state, node, worth, at, c->clock, 0};
     c->bytes += c->states->page_bytes;
     return node->state = &c->state[copy];

@@ -52,7 +52,8 @@ struct prefix_cache {
     struct prefix_state *state; /* [states->n_page], by number of the copy */
     struct prefix_node **path;  /* [max_page + 1] scratch */
     uint64_t base, clock;
-    uint64_t bytes; /* of the pages and states that nodes hold */
+    uint64_t bytes;   /* of the pages and states that nodes hold */
+    uint64_t changes; /* rises when there may be something new to keep elsewhere */
 };
 
 /* Where a sequence stands: behind this whole page. */

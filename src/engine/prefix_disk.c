@@ -44,6 +44,7 @@ struct prefix_disk {
     struct entry entry[FILES];
     int bucket[BUCKETS], free;
     int64_t now;
+    uint64_t seen;           /* the cache's changes when it had nothing left to write */
     double bytes_per_second; /* of reading; 0: not known */
     struct prefix_disk_stats stats;
 
@@ -328,11 +329,13 @@ int prefix_disk_write_behind(struct prefix_disk *d)
     collect_images(d);
     struct image *m = image_in(d, IMAGE_FREE);
     pthread_mutex_unlock(&d->lock);
-    if (!m)
-        return 1;
+    if (!m || d->seen == d->cache->changes)
+        return !m;
     struct prefix_node *node = next_unsaved(d->cache, &state);
-    if (!node)
+    if (!node) {
+        d->seen = d->cache->changes;
         return 0;
+    }
     fill_image(d, m, node, state ? state->at : node->n, state);
     *(state ? &state->saved : &node->saved) = 1;
     if (find_entry(d, m->r.parent, m->r.root, m->r.hash))
