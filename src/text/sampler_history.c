@@ -3,7 +3,8 @@
  * DRY asks for the longest repetition that each token would lengthen: of all earlier places j with the text that ends there equal
  * to the text that ends now. With same[j] = length of the longest common suffix of the text up to j and the whole text, a new
  * token x makes same[j] = same[j - 1] + 1 where token[j] is x, and 0 elsewhere. So only the places of x are touched, which are
- * linked, and a value counts only where its token is the last one. sampling.md 3. */
+ * linked, and a value counts only where its token is the last one. Of many tokens at once, a prompt, the values of the last one are
+ * found in linear time: they are the Z function of the reversed text (Gusfield, 1997). sampling.md 3. */
 #include "text/sampler_history.h"
 
 #include "base/checked.h"
@@ -25,9 +26,10 @@ struct sampler_history {
     /* DRY */
     int has_dry;
     uint32_t *last;          /* [n_vocab] last place + 1, 0: none */
-    uint32_t *before, *same; /* [cap] previous place of the token + 1; see above */
-    uint32_t *longest;       /* [n_vocab] of history_matches(), 0 outside of it */
-    int64_t breaker;         /* last place of a breaker, -1: none */
+    uint32_t *before, *same; /* [cap] previous place of the token + 1; see above: as they were for n_same tokens */
+    uint32_t n_same;
+    uint32_t *longest; /* [n_vocab] of history_matches(), 0 outside of it */
+    int64_t breaker;   /* last place of a breaker, -1: none */
     const uint8_t *breakers;
 };
 
@@ -90,7 +92,7 @@ struct sampler_history *sampler_history_place(void *mem, const struct sampling *
 void sampler_history_clear(struct sampler_history *h)
 {
     size_t vocab = (size_t)h->n_vocab * 4;
-    h->n = h->n_present = 0;
+    h->n = h->n_same = h->n_present = 0;
     h->breaker = -1;
     if (h->count)
         memset(h->count, 0, vocab);
@@ -119,14 +121,8 @@ static void count_out(struct sampler_history *h, uint32_t id)
     h->place[moved] = h->place[id];
 }
 
-static void lengthen(struct sampler_history *h, uint32_t at, uint32_t id)
+static void link_place(struct sampler_history *h, uint32_t at, uint32_t id)
 {
-    /* from the latest place on: same[j - 1] is still that of the text before */
-    for (uint32_t j = h->last[id]; j > 0; j = h->before[j - 1]) {
-        int was_equal = j > 1 && at > 0 && h->token[j - 2] == h->token[at - 1];
-        h->same[j - 1] = (was_equal ? h->same[j - 2] : 0) + 1;
-    }
-    h->same[at] = at + 1; /* the whole text is its own suffix */
     h->before[at] = h->last[id];
     h->last[id] = at + 1;
     if (h->breakers && h->breakers[id])
@@ -145,7 +141,50 @@ void sampler_history_add(struct sampler_history *h, int32_t token)
         count_in(h, id);
     }
     if (h->has_dry)
-        lengthen(h, at, id);
+        link_place(h, at, id);
+}
+
+/* ---- repetitions ----------------------------------------------------------------------------------------------------------- */
+
+/* The values for one token more, which is at `at`. */
+static void lengthen(struct sampler_history *h, uint32_t at)
+{
+    /* from the latest place on: same[j - 1] is still that of the text before */
+    for (uint32_t j = h->before[at]; j > 0; j = h->before[j - 1]) {
+        int was_equal = j > 1 && at > 0 && h->token[j - 2] == h->token[at - 1];
+        h->same[j - 1] = (was_equal ? h->same[j - 2] : 0) + 1;
+    }
+    h->same[at] = at + 1; /* the whole text is its own suffix */
+}
+
+/* All values anew. [left, right) of the reversed text equals its beginning, and right is the furthest that was seen. */
+static void measure(struct sampler_history *h)
+{
+    const uint32_t *token = h->token + h->n - 1; /* token[-i] is the reversed text's i */
+    uint32_t *same = h->same + h->n - 1;
+    int64_t n = h->n, left = 0, right = 0;
+    same[0] = h->n;
+    for (int64_t k = 1; k < n; k++) {
+        int64_t z = 0;
+        if (k < right)
+            z = same[left - k] < right - k ? same[left - k] : right - k;
+        while (k + z < n && token[-z] == token[-k - z])
+            z++;
+        if (k + z > right) {
+            left = k;
+            right = k + z;
+        }
+        same[-k] = (uint32_t)z;
+    }
+}
+
+static void catch_up(struct sampler_history *h)
+{
+    if (h->n == h->n_same + 1)
+        lengthen(h, h->n - 1);
+    else if (h->n > h->n_same)
+        measure(h);
+    h->n_same = h->n;
 }
 
 /* ---- asking ---------------------------------------------------------------------------------------------------------------- */
@@ -167,6 +206,7 @@ void history_matches(struct sampler_history *h, const struct sampling *how, hist
     uint32_t since_breaker = h->breaker >= (int64_t)begin ? n - 1 - (uint32_t)h->breaker : window;
     if (!h->has_dry || window <= allowed || since_breaker < allowed)
         return;
+    catch_up(h);
     uint32_t first = h->before[n - 1]; /* the last token's earlier places */
     for (uint32_t j = first; j > begin; j = h->before[j - 1]) {
         uint32_t length = least(least(h->same[j - 1], j - begin), since_breaker), next = h->token[j];

@@ -239,15 +239,17 @@ static void test_history(void **state)
             const uint32_t *count;
             struct matches m = {{0}};
             uint32_t n_id = history_repeated(h, &id, &count), distinct = 0;
-            history_matches(h, &how, collect, &m);
-            for (int32_t v = 0; v < n_vocab; v++) {
+            int asks = round % 2 || rnd(6) == 0; /* else many tokens come at once, as prompts do */
+            if (asks)
+                history_matches(h, &how, collect, &m);
+            for (int32_t v = 0; asks && v < n_vocab; v++) {
                 uint32_t want = slow_count(text, n, how.repeat_last_n, v);
                 assert_int_equal(count[v], want);
                 distinct += want > 0;
                 assert_int_equal(m.length[v],
                                  slow_match(text, n, how.dry_penalty_last_n, how.dry_allowed_length, breakers, v));
             }
-            assert_int_equal(n_id, distinct);
+            assert_true(!asks || n_id == distinct);
             text[n] = (int32_t)rnd((uint32_t)n_vocab);
             if (n > 10 && rnd(2)) /* repeat a while */
                 text[n] = text[n - 5];
