@@ -14,7 +14,7 @@
 
 enum {
     CLIENTS = 64,
-    ASKS = 160,
+    ASKS = SANITIZED ? 28 : 160,
     GAP_BUCKETS = 30000, /* milliseconds */
     MEMORY_MIB = 512,
     GROWTH_MIB = 16, /* from half time to the end */
