@@ -16,13 +16,19 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
+static struct stoker_templates *opened;
+
+static void close_templates(void) { stoker_templates_close(opened); }
+
 static struct stoker_templates *templates(void)
 {
-    static struct stoker_templates *t;
     struct stoker_error err;
-    if (!t && stoker_templates_open(&t, "models/ember/ember.gguf", NULL, NULL, &err))
+    if (opened)
+        return opened;
+    if (stoker_templates_open(&opened, "models/ember/ember.gguf", NULL, NULL, &err))
         abort(); /* run it from the repository's folder */
-    return t;
+    atexit(close_templates);
+    return opened;
 }
 
 static void assert_refused(const struct refusal *r)
