@@ -6,7 +6,7 @@
  *     handler  routes.c; answers by http_answer.c
  *
  * Every wait has an absolute end: the head within --header-timeout of its first byte, the body within --body-timeout and a second a
- * MiB, an idle connection after 75 s. So what a client sends, and how slowly, costs it a thread that sleeps, and nobody else anything.
+ * MiB, an idle connection after 75 s, one that never asked after --header-timeout. So what a client sends, and how slowly, costs it a thread that sleeps, and nobody else anything.
  *
  * Why not a library: docs/DECISIONS.md. */
 #include "server/http.h"
@@ -96,10 +96,11 @@ static void use_in(struct http_connection *c, size_t n)
 
 static uint64_t in_seconds(double s) { return clock_ns() + (uint64_t)(s * 1e9); }
 
-/* 1: c->head is a request's; 0: the connection is to be closed; -1: *r. */
+/* 1: c->head is a request's; 0: the connection is to be closed; -1: *r. Who has not asked anything yet may not stay idle for long:
+ * connections are few. */
 static int read_head(struct http_connection *c, struct refusal *r)
 {
-    uint64_t until = clock_ns() + IDLE_MS * UINT64_C(1000000);
+    uint64_t until = c->served ? clock_ns() + IDLE_MS * UINT64_C(1000000) : in_seconds(c->server->opt.header_timeout);
     int begun = 0;
     for (;;) {
         if (c->n_in && !begun) {
@@ -368,6 +369,7 @@ static int serve_one(struct http_connection *c)
         c->close |= c->unread || r.status == 503;
         http_refuse(&c->x, &r);
     }
+    c->served = 1;
     drop_body(c);
     log_exchange(c);
     return !c->gone && !c->close && !c->unread;

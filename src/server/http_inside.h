@@ -23,6 +23,7 @@ struct http_connection {
     struct http_head head;
     char *body;
     size_t n_body, room_body;
+    int served;      /* a request was answered */
     const char *key; /* that let the request in, or NULL */
     int unread;      /* the client may still be sending a body that nobody wants */
 

@@ -29,7 +29,7 @@
 #include <unistd.h>
 
 /* A stack is mapped whole and touched as deep as a request goes; templates and schemas recurse. */
-enum { STACK = 1 << 20, STACK_TOUCHED = 64 << 10, CLOSE_SECONDS = 5 };
+enum { STACK = 1 << 20, STACK_TOUCHED = 64 << 10, CLOSE_SECONDS = 10 };
 
 static atomic_int stops;           /* calls of server_stop() */
 static atomic_int stop_event = -1; /* an eventfd; server_stop() and the opener write to it */
