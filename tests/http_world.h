@@ -157,6 +157,8 @@ void server_count(struct http_exchange *x, size_t n_prompt, size_t n_cached, siz
     http_world.counted++;
 }
 
+struct stoker *server_engine(struct server *s) { return s->engine; }
+
 void server_count_rejected(struct server *s)
 {
     (void)s;
