@@ -61,6 +61,26 @@ size_t bpe_piece(const char *text, size_t n, char *out)
     return written;
 }
 
+/* The byte that the first or the last character of a text stands for; -1: none, no merge of bytes comes to such a text. */
+static int byte_at(const char *text, size_t n, int last)
+{
+    const uint8_t *p = (const uint8_t *)text;
+    size_t at = 0, length;
+    if (last)
+        for (at = n - 1; at > 0 && (p[at] & 0xC0) == 0x80;)
+            at--;
+    if (utf8_head(p + at, n - at, &length) != UTF8_WHOLE || length > 2)
+        return -1;
+    return byte_of(length == 1 ? p[at] : (p[at] & 31u) << 6 | (p[at + 1] & 63u));
+}
+
+void bpe_note_merge(struct tokenizer *t, const char *left, size_t n_left, const char *right, size_t n_right)
+{
+    int a = byte_at(left, n_left, 1), b = byte_at(right, n_right, 0);
+    if (a >= 0 && b >= 0)
+        t->joined[a][b >> 6] |= UINT64_C(1) << (b & 63);
+}
+
 int bpe_load(struct tokenizer *t, const struct gguf *g, struct error *err)
 {
     for (int b = 0; b < 256; b++) {
@@ -122,11 +142,28 @@ static int encode_word(const struct tokenizer *t, struct workspace *w, const cha
     return 0;
 }
 
+/* A word that is too long to be remembered falls apart where no merge reaches across: rules by which words are whole phrases. */
+static int encode_parts(const struct tokenizer *t, struct workspace *w, const char *text, size_t n,
+                        struct token_list *out)
+{
+    const uint8_t *p = (const uint8_t *)text;
+    size_t from = 0;
+    int rc = 0;
+    for (size_t i = 1; i <= n && rc == 0; i++)
+        if (i == n || !(t->joined[p[i - 1]][p[i] >> 6] >> (p[i] & 63) & 1)) {
+            rc = workspace_word(t, w, encode_word, text + from, i - from, out);
+            from = i;
+        }
+    return rc;
+}
+
 int bpe_encode(const struct tokenizer *t, struct workspace *w, const char *text, size_t n, struct token_list *out)
 {
     size_t start, length;
     int rc = splitting_begin(&w->splitting, t->splitter, (const uint8_t *)text, n);
     while (rc == 0 && (rc = splitting_next(&w->splitting, &start, &length)) > 0)
-        rc = workspace_word(t, w, encode_word, text + start, length, out);
+        rc = length <= WORD_BYTES || t->pre->ignore_merges /* there the word may be a token as a whole */
+                 ? workspace_word(t, w, encode_word, text + start, length, out)
+                 : encode_parts(t, w, text + start, length, out);
     return rc;
 }

@@ -13,7 +13,7 @@ enum {
     CLOSING_FRAMES = 1 << 17,
     CLOSING_TODO = 1 << 14,
     CLOSING_TODO_MORE = 4096, /* of one position */
-    CLOSING_WORK = 1 << 22,   /* positions weighed by one operation, about 0.1 s */
+    CLOSING_WORK = 1 << 20,   /* positions weighed by one operation: some 0.05 s */
     CLOSING_PLACES = 64,      /* tied positions that are followed */
     CLOSING_DEPTH = 256,      /* longer tokens are not counted on */
     CLOSING_LENGTHS = 256,

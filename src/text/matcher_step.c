@@ -93,7 +93,7 @@ static void pend(struct matcher *m, uint32_t rule, struct link l)
     uint32_t rank = m->g->rule[rule].rank, low = 0, high = m->n_pending; /* descending: the next one is last */
     while (low < high) {
         uint32_t mid = (low + high) / 2;
-        if (m->g->rule[m->pending[mid].rule].rank > rank)
+        if (m->g->rule[m->pending[mid].rule].rank >= rank)
             low = mid + 1;
         else
             high = mid;

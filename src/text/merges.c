@@ -106,6 +106,8 @@ static int load_merge(struct tokenizer *t, struct extras *x, const struct gguf_s
                            intern(t, x, joined, left + right), rank + 1};
     if (m.left < 0 || m.right < 0 || m.joined < 0)
         return error_set(err, ERR_MEMORY, "no memory for the merges of the vocabulary");
+    if (t->model == MODEL_BPE)
+        bpe_note_merge(t, joined, left, joined + left, right);
     struct merge_pair *slot = pair_slot(t, m.left, m.right);
     if (slot->place == 0) /* of equal pairs the first counts */
         *slot = m;

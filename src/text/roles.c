@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <string.h>
 
+/* \342\226\201 is U+2581, which vocabularies of SentencePiece take for a space when they read this file. */
 static const char *const end_names[] = {"<|eot_id|>",
                                         "<|im_end|>",
                                         "<|end|>",
@@ -30,23 +31,36 @@ static const char *const end_names[] = {"<|eot_id|>",
                                         "<eos>",
                                         "<turn|>",
                                         "<|tool_response>",
-                                        "<｜end▁of▁sentence｜>",
+                                        "<｜end\342\226\201of\342\226\201sentence｜>",
                                         NULL};
 
 /* The first that exists is the end of a turn where the file names none. */
 static const char *const turn_names[] = {
-    "<|eot_id|>", "<|im_end|>", "<|end|>", "<end_of_turn>",         "<|endoftext|>",      "<|end_of_text|>",
-    "<EOT>",      "_<EOT>",     "[EOT]",   "<｜end▁of▁sentence｜>", "<end_of_utterance>", NULL};
+    "<|eot_id|>",         "<|im_end|>", "<|end|>", "<end_of_turn>", "<|endoftext|>",
+    "<|end_of_text|>",    "<EOT>",      "_<EOT>",  "[EOT]",         "<｜end\342\226\201of\342\226\201sentence｜>",
+    "<end_of_utterance>", NULL};
 
-static const char *const fim_prefix[] = {"<|fim_prefix|>",  "<fim-prefix>", "<fim_prefix>",
-                                         "<｜fim▁begin｜>", "<PRE>",        "▁<PRE>",
-                                         "<|code_prefix|>", "<|prefix|>",   NULL};
-static const char *const fim_suffix[] = {"<|fim_suffix|>",  "<fim-suffix>", "<fim_suffix>",
-                                         "<｜fim▁hole｜>",  "<SUF>",        "▁<SUF>",
-                                         "<|code_suffix|>", "<|suffix|>",   NULL};
-static const char *const fim_middle[] = {"<|fim_middle|>",  "<fim-middle>", "<fim_middle>",
-                                         "<｜fim▁end｜>",   "<MID>",        "▁<MID>",
-                                         "<|code_middle|>", "<|middle|>",   NULL};
+static const char *const fim_prefix[] = {"<|fim_prefix|>",
+                                         "<fim-prefix>",
+                                         "<fim_prefix>",
+                                         "<｜fim\342\226\201begin｜>",
+                                         "<PRE>",
+                                         "\342\226\201<PRE>",
+                                         "<|code_prefix|>",
+                                         "<|prefix|>",
+                                         NULL};
+static const char *const fim_suffix[] = {"<|fim_suffix|>",
+                                         "<fim-suffix>",
+                                         "<fim_suffix>",
+                                         "<｜fim\342\226\201hole｜>",
+                                         "<SUF>",
+                                         "\342\226\201<SUF>",
+                                         "<|code_suffix|>",
+                                         "<|suffix|>",
+                                         NULL};
+static const char *const fim_middle[] = {"<|fim_middle|>",           "<fim-middle>", "<fim_middle>",
+                                         "<｜fim\342\226\201end｜>", "<MID>",        "\342\226\201<MID>",
+                                         "<|code_middle|>",          "<|middle|>",   NULL};
 static const char *const fim_pad[] = {"<|fim_pad|>", "<fim-pad>", "<fim_pad>", "<PAD>", "[PAD]", NULL};
 static const char *const fim_rep[] = {"<|fim_repo|>", "<|repo_name|>", "<fim-repo>", "<REPO>", "<reponame>", NULL};
 static const char *const fim_sep[] = {"<|file_sep|>", NULL};

@@ -25,6 +25,7 @@ static const struct tool_xml xml_qwen = {"<function=",   ">",       "</function>
 static const struct tool_xml xml_glm = {NULL,         NULL,          NULL,           "<arg_key>",
                                         "</arg_key>", "<arg_value>", "</arg_value>", XML_VERBATIM};
 
+/* \342\226\201 is U+2581, which vocabularies of SentencePiece take for a space when they read this file. */
 static const struct tool_format formats[] = {
     {.name = "harmony",
      .detect = {"<|channel|>analysis"},
@@ -52,17 +53,19 @@ static const struct tool_format formats[] = {
      .read = xml_read,
      .xml = &xml_dsml},
     {.name = "deepseek_r1",
-     .detect = {"<｜tool▁call▁begin｜>", "```json"},
-     .marker =
-         {THINK, [ROLE_BEGIN] = "<｜tool▁calls▁begin｜>", [ROLE_END] = "<｜tool▁calls▁end｜>",
-          [ROLE_CALL] = "<｜tool▁call▁begin｜>", [ROLE_SEP] = "<｜tool▁sep｜>", [ROLE_STOP] = "<｜tool▁call▁end｜>"},
+     .detect = {"<｜tool\342\226\201call\342\226\201begin｜>", "```json"},
+     .marker = {THINK, [ROLE_BEGIN] = "<｜tool\342\226\201calls\342\226\201begin｜>",
+                [ROLE_END] = "<｜tool\342\226\201calls\342\226\201end｜>",
+                [ROLE_CALL] = "<｜tool\342\226\201call\342\226\201begin｜>", [ROLE_SEP] = "<｜tool\342\226\201sep｜>",
+                [ROLE_STOP] = "<｜tool\342\226\201call\342\226\201end｜>"},
      .rules = RULE_TOKENS | RULE_CALL_ENDS_REASONING | RULE_CLASS_A_TAGS,
      .read = deepseek_read},
     {.name = "deepseek_v3_1",
-     .detect = {"<｜tool▁call▁begin｜>"},
-     .marker =
-         {THINK, [ROLE_BEGIN] = "<｜tool▁calls▁begin｜>", [ROLE_END] = "<｜tool▁calls▁end｜>",
-          [ROLE_CALL] = "<｜tool▁call▁begin｜>", [ROLE_SEP] = "<｜tool▁sep｜>", [ROLE_STOP] = "<｜tool▁call▁end｜>"},
+     .detect = {"<｜tool\342\226\201call\342\226\201begin｜>"},
+     .marker = {THINK, [ROLE_BEGIN] = "<｜tool\342\226\201calls\342\226\201begin｜>",
+                [ROLE_END] = "<｜tool\342\226\201calls\342\226\201end｜>",
+                [ROLE_CALL] = "<｜tool\342\226\201call\342\226\201begin｜>", [ROLE_SEP] = "<｜tool\342\226\201sep｜>",
+                [ROLE_STOP] = "<｜tool\342\226\201call\342\226\201end｜>"},
      .rules = RULE_TOKENS | RULE_CALL_ENDS_REASONING | RULE_CLASS_A_TAGS,
      .read = deepseek_read},
     {.name = "kimi_k2",

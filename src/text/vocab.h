@@ -91,6 +91,9 @@ struct tokenizer {
     struct texts extra; /* gemma4: texts of merges that are no tokens, where there are any */
     struct lookup extra_lookup;
     int32_t byte_symbol[256]; /* gpt2: symbol of a byte */
+    uint64_t joined
+        [256]
+        [4]; /* gpt2: bits by two bytes: some merge has the one at the end of its left text and the other behind it */
 
     /* the token of a byte that nothing else covers; -1: unknown takes its place, or nothing */
     int32_t byte_token[256];
@@ -165,6 +168,8 @@ int32_t merges_symbol(const struct tokenizer *t, const char *text, size_t n);
 
 /* bpe.c */
 int bpe_load(struct tokenizer *t, const struct gguf *g, struct error *err);
+/* The two texts of a merge, as they are stored: across which bytes words may be joined. */
+void bpe_note_merge(struct tokenizer *t, const char *left, size_t n_left, const char *right, size_t n_right);
 size_t bpe_spell(uint8_t byte, char *out); /* a byte in the alphabet of stored texts: 1 or 2 bytes of UTF-8 */
 /* Bytes of a stored text: the byte alphabet undone; other code points stay as they are. Returns how many. */
 size_t bpe_piece(const char *text, size_t n, char *out);
