@@ -159,8 +159,13 @@ static void refusals(const char *path, const char *name)
 
 /* ---- more memory ------------------------------------------------------------------------------------------------------------ */
 
-/* How far down the order of sacrifice: larger is worse. */
-static unsigned severity(const struct plan *p) { return p->sacrificed | (p->n_chunk < 64 ? 64u : 0u); }
+/* How far down the order of sacrifice: larger is worse. Where the prefix cache was cut, what is left of a page may hold all experts of a
+ * small model after all. */
+static unsigned severity(const struct plan *p)
+{
+    unsigned slots = p->sacrificed & PLAN_CUT_PREFIX ? PLAN_CUT_EXPERTS : 0;
+    return p->sacrificed | slots | (p->n_chunk < 64 ? 64u : 0u);
+}
 
 static void expect_no_worse(const struct plan *less, const struct plan *more)
 {
@@ -169,12 +174,17 @@ static void expect_no_worse(const struct plan *less, const struct plan *more)
     expect(b != a || more->n_ctx >= less->n_ctx, "context fell from %d to %d", less->n_ctx, more->n_ctx);
     if (a != b || less->n_chunk != more->n_chunk || less->n_ctx != more->n_ctx)
         return;
+    expect(more->part[PLAN_PREFIX] >= less->part[PLAN_PREFIX], "the prefix cache fell from %llu to %llu bytes",
+           ull(less->part[PLAN_PREFIX]), ull(more->part[PLAN_PREFIX]));
+    if (more->part[PLAN_PREFIX] > less->part[PLAN_PREFIX])
+        return;
     for (int c = 0; c < less->n_class; c++)
         expect(more->slots[c] >= less->slots[c], "%llu bytes: %d slots of class %d; %llu bytes: %d", ull(less->memory),
                less->slots[c], c, ull(more->memory), more->slots[c]);
 }
 
-static void ladder(const char *path, const char *name)
+/* cache_ram: of a server, with three sequences; 0: as `run` has it. */
+static void ladder(const char *path, const char *name, uint64_t cache_ram)
 {
     enum { STEPS = 64, FINE = 200 };
     struct error err = {0};
@@ -186,8 +196,15 @@ static void ladder(const char *path, const char *name)
         verdict("ladder", name);
         return;
     }
-    struct plan_wish w = {.how = PLAN_WHOLE, .n_threads = 2};
+    struct plan_wish w = {.how = PLAN_WHOLE,
+                          .n_threads = 2,
+                          .cache_ram = cache_ram,
+                          .n_parallel = cache_ram ? 3 : 0,
+                          .n_queue = cache_ram ? 9 : 0};
     expect(plan_make(&p, o.model, &w, &err) == 0, "whole: %s", err.text);
+    expect(p.part[PLAN_PREFIX] <= cache_ram && p.part[PLAN_PREFIX] >= cache_ram / 2, "%llu bytes for prefixes",
+           ull(p.part[PLAN_PREFIX]));
+    expect((p.part[PLAN_SERVER] > 0) == (cache_ram > 0), "%llu bytes for the queue", ull(p.part[PLAN_SERVER]));
     expect(p.sacrificed == 0 && p.total <= p.memory, "whole sacrifices %x", p.sacrificed);
     uint64_t whole = p.whole, low = 1 << 20, minimum = p.minimum;
     uint64_t step = p.n_class ? p.class[0].slot_bytes / 5 : 4096;
@@ -215,7 +232,7 @@ static void ladder(const char *path, const char *name)
     }
     close_headers(&o);
     char detail[80];
-    snprintf(detail, sizeof detail, "%s, %d of %d fit", name, fits, STEPS + FINE);
+    snprintf(detail, sizeof detail, "%s, %d of %d fit%s", name, fits, STEPS + FINE, cache_ram ? ", with a cache" : "");
     verdict("ladder", detail);
 }
 
@@ -569,7 +586,8 @@ static void real_models(const char *self)
     for (size_t i = 0; i < found.gl_pathc; i++) {
         const char *path = found.gl_pathv[i], *name = strrchr(path, '/') + 1;
         refusals(path, name);
-        ladder(path, name);
+        ladder(path, name, 0);
+        ladder(path, name, 8 << 20);
         if (SANITIZED)
             skip("reality", "a sanitizer has memory of its own");
         else
@@ -602,7 +620,8 @@ static void sparse_models(void)
             continue;
         }
         refusals(in_dir(models[i].name), models[i].name);
-        ladder(in_dir(models[i].name), models[i].name);
+        ladder(in_dir(models[i].name), models[i].name, 0);
+        ladder(in_dir(models[i].name), models[i].name, 1 << 30);
         unlink(in_dir(models[i].name));
     }
 }

@@ -327,6 +327,21 @@ static int embedding_may_go(struct planner *pl)
     return price(pl, &c) < resident;
 }
 
+/* The largest prefix cache below what did not fit, beside `least` slots in each class; 0 where not even none would do. */
+static void shrink_cache(struct planner *pl, struct config *c, uint64_t memory, const int *least)
+{
+    uint64_t low = 0, high = c->cache_ram - 1;
+    hand_out(pl, c, pl->wish->n_slots ? pl->wish->slots : least, 0, 0);
+    while (low < high) {
+        c->cache_ram = low + (high - low + 1) / 2;
+        if (price(pl, c) + slack_of(memory) <= memory)
+            low = c->cache_ram;
+        else
+            high = c->cache_ram - 1;
+    }
+    c->cache_ram = low;
+}
+
 static int walk(struct planner *pl, struct config *c, uint64_t memory)
 {
     const struct plan_wish *w = pl->wish;
@@ -351,7 +366,7 @@ static int walk(struct planner *pl, struct config *c, uint64_t memory)
         if (c->n_chunk > chunk_floor)
             c->n_chunk /= 2;
         else if (c->cache_ram)
-            c->cache_ram = c->cache_ram > 2 * MIB ? c->cache_ram / 2 : 0;
+            shrink_cache(pl, c, memory, knee);
         else if (!w->n_snapshots && c->n_snapshots > 1)
             c->n_snapshots = 1;
         else if (c->n_ctx > ctx_floor)
