@@ -165,6 +165,7 @@ static void rules(int port)
         {"HEAD /health HTTP/1.1\r\n" HOST "Connection: close\r\n\r\n", 200, "Content-Length: 15\r\n", NULL},
         {"GET http://localhost/health?x=%00 HTTP/1.1\r\nHost: other\r\n\r\n", 200, "ok\"}", "ok\"}"},
         {"OPTIONS /v1/chat/completions HTTP/1.1\r\n" HOST "\r\n", 204, "Allow: POST, OPTIONS\r\n", "\r\n\r\n"},
+        {"OPTIONS / HTTP/1.1\r\n" HOST "Content-Length: 9\r\n\r\n", 204, "Connection: close", NULL},
         {"GET /v1/chat/completions HTTP/1.1\r\n" HOST "\r\n", 405, "Allow: POST, OPTIONS\r\n", "}}"},
         {"GET /nothing HTTP/1.1\r\n" HOST "\r\n", 404, "\"type\":\"not_found_error\"", "}}"},
         {"GET /api/nothing HTTP/1.1\r\n" HOST "\r\n", 404, "{\"error\":\"there is no route", "\"}"},

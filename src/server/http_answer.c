@@ -200,7 +200,7 @@ static size_t write_head(struct http_connection *c, char *out, size_t size, int 
                      "HTTP/1.1 %d %s\r\nDate: %s\r\n%s%s%sx-request-id: %s\r\nCache-Control: "
                      "no-store\r\n%s%.*sConnection: %s\r\n\r\n",
                      status, reason(status), date, type ? "Content-Type: " : "", type ? type : "", type ? "\r\n" : "",
-                     c->x.id, more, (int)c->n_set, c->set, c->close ? "close" : "keep-alive");
+                     c->x.id, more, (int)c->n_set, c->set, c->close || c->unread ? "close" : "keep-alive");
     return n > 0 && (size_t)n < size ? (size_t)n : 0;
 }
 
