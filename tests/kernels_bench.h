@@ -56,8 +56,8 @@ static struct xq bench_rows(enum act_family f, int m, int k)
     return x;
 }
 
-static const enum block_type bench_types[] = {TYPE_Q4_K,  TYPE_Q6_K,   TYPE_Q8_0, TYPE_Q4_0,
-                                              TYPE_MXFP4, TYPE_IQ4_NL, TYPE_Q5_K};
+static const enum block_type bench_types[] = {TYPE_Q4_K, TYPE_Q6_K,  TYPE_Q8_0,   TYPE_Q4_0,
+                                              TYPE_Q5_0, TYPE_MXFP4, TYPE_IQ4_NL, TYPE_Q5_K};
 enum { BENCH_TYPES = sizeof bench_types / sizeof bench_types[0] };
 
 static void bench_tile(const struct kernels *k, enum block_type t)

@@ -91,7 +91,7 @@ INL __m128 step_q6_k(__m128 acc, const uint8_t *p, size_t rs, const struct xq *x
 
 /* ---- small blocks ---- */
 
-enum small { SMALL_Q8_0, SMALL_Q4_0, SMALL_IQ4_NL, SMALL_MXFP4 };
+enum small { SMALL_Q8_0, SMALL_Q4_0, SMALL_Q5_0, SMALL_IQ4_NL, SMALL_MXFP4 };
 
 /* 32 nibbles: the low ones of 16 bytes, then the high ones. */
 INL __m256i nibbles(const uint8_t *p)
@@ -101,7 +101,7 @@ INL __m256i nibbles(const uint8_t *p)
                             _mm256_set1_epi8(15));
 }
 
-/* Eight partial sums of a block and its activations; q4_0's without its zero point. */
+/* Eight partial sums of a block and its activations; q4_0's and q5_0's without their zero points. */
 INL __m256i block_sums(const enum small t, const uint8_t *p, __m256i x)
 {
     const __m256i ones = _mm256_set1_epi16(1);
@@ -109,6 +109,8 @@ INL __m256i block_sums(const enum small t, const uint8_t *p, __m256i x)
         return _mm256_madd_epi16(signed_pairs(load256(p), x), ones);
     if (t == SMALL_Q4_0)
         return _mm256_madd_epi16(_mm256_maddubs_epi16(nibbles(p), x), ones);
+    if (t == SMALL_Q5_0)
+        return _mm256_madd_epi16(_mm256_maddubs_epi16(_mm256_or_si256(nibbles(p), fifth_bits(p - 4)), x), ones);
     __m256i table = _mm256_broadcastsi128_si256(load128(t == SMALL_MXFP4 ? codes_e2m1 : codes_iq4_nl));
     return _mm256_madd_epi16(signed_pairs(_mm256_shuffle_epi8(table, nibbles(p)), x), ones);
 }
@@ -124,15 +126,16 @@ INL __m128 e8m0_half4(const uint8_t *p, size_t rs)
 
 INL __m128 step_small(__m128 acc, const enum small t, const uint8_t *p, size_t rs, const struct xq *x, size_t at, int n)
 {
-    const size_t bytes = t == SMALL_Q8_0 ? 34 : t == SMALL_MXFP4 ? 17 : 18, head = t == SMALL_MXFP4 ? 1 : 2;
+    const size_t bytes = t == SMALL_Q8_0 ? 34 : t == SMALL_Q5_0 ? 22 : t == SMALL_MXFP4 ? 17 : 18;
+    const size_t head = t == SMALL_MXFP4 ? 1 : t == SMALL_Q5_0 ? 6 : 2;
     const int8_t *q = x->code + at * STEP;
     for (int g = 0; g < n; g++, p += bytes) {
         const __m256i xg = load256(q + 32 * g);
         __m256i v[4];
         UNROLL for (int r = 0; r < 4; r++) v[r] = block_sums(t, p + (size_t)r * rs + head, xg);
         __m128i isum = sums4(v);
-        if (t == SMALL_Q4_0)
-            isum = _mm_sub_epi32(isum, _mm_set1_epi32(8 * x->sum32[at * 8 + (size_t)g]));
+        if (t == SMALL_Q4_0 || t == SMALL_Q5_0)
+            isum = _mm_sub_epi32(isum, _mm_set1_epi32((t == SMALL_Q4_0 ? 8 : 16) * x->sum32[at * 8 + (size_t)g]));
         __m128 d = t == SMALL_MXFP4 ? e8m0_half4(p, rs) : half4(p, rs);
         d = _mm_mul_ps(d, _mm_set1_ps(x->scale[at * 8 + (size_t)g]));
         acc = _mm_fmadd_ps(d, _mm_cvtepi32_ps(isum), acc);
@@ -144,6 +147,7 @@ DOT(dot_q4_k, step_q4_k(acc, p, rs, x, at))
 DOT(dot_q6_k, step_q6_k(acc, p, rs, x, at))
 DOT(dot_q8_0, step_small(acc, SMALL_Q8_0, p, rs, x, at, n))
 DOT(dot_q4_0, step_small(acc, SMALL_Q4_0, p, rs, x, at, n))
+DOT(dot_q5_0, step_small(acc, SMALL_Q5_0, p, rs, x, at, n))
 DOT(dot_iq4_nl, step_small(acc, SMALL_IQ4_NL, p, rs, x, at, n))
 DOT(dot_mxfp4, step_small(acc, SMALL_MXFP4, p, rs, x, at, n))
 
@@ -206,8 +210,8 @@ static void dot_any(const struct wmat *w, int n0, int n1, const struct xq *x, in
 }
 
 static dot_fn *const own[TYPE_COUNT] = {
-    [TYPE_Q4_K] = dot_q4_k, [TYPE_Q6_K] = dot_q6_k,     [TYPE_Q8_0] = dot_q8_0,
-    [TYPE_Q4_0] = dot_q4_0, [TYPE_IQ4_NL] = dot_iq4_nl, [TYPE_MXFP4] = dot_mxfp4,
+    [TYPE_Q4_K] = dot_q4_k, [TYPE_Q6_K] = dot_q6_k,     [TYPE_Q8_0] = dot_q8_0,   [TYPE_Q4_0] = dot_q4_0,
+    [TYPE_Q5_0] = dot_q5_0, [TYPE_IQ4_NL] = dot_iq4_nl, [TYPE_MXFP4] = dot_mxfp4,
 };
 
 void dot_avx2(const struct wmat *w, int n0, int n1, const struct xq *x, int row, float *out, const uint8_t *then)

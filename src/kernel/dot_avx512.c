@@ -133,7 +133,12 @@ INL __m128 step_q6_k(__m128 acc, const uint8_t *p, size_t rs, const struct xq *x
 
 /* ---- small blocks: four blocks of four rows become one vector of sums, slot = block, lane = row ---- */
 
-enum small { SMALL_Q8_0, SMALL_Q4_0, SMALL_IQ4_NL, SMALL_MXFP4 };
+enum small { SMALL_Q8_0, SMALL_Q4_0, SMALL_Q5_0, SMALL_IQ4_NL, SMALL_MXFP4 };
+
+INL size_t small_bytes(const enum small t)
+{
+    return t == SMALL_Q8_0 ? 34 : t == SMALL_Q5_0 ? 22 : t == SMALL_MXFP4 ? 17 : 18;
+}
 
 INL __m512i block_codes(const enum small t, __m512i nibbles)
 {
@@ -162,11 +167,19 @@ INL int u8x4(const uint8_t *p, size_t rs) /* a byte of four rows */
     return (int)(p[0] | (uint32_t)p[rs] << 8 | (uint32_t)p[2 * rs] << 16 | (uint32_t)p[3 * rs] << 24);
 }
 
+/* The fifth bits of the lower sixteen values of four blocks, or of the upper ones: 32 bits of each, in front of the nibbles. */
+INL __mmask64 fifth_bits(const uint8_t *a, const uint8_t *b, const uint8_t *c, const uint8_t *d, const int upper)
+{
+    const int by = upper ? 16 : 0;
+    return (uint64_t)(uint16_t)(load_u32(a - 4) >> by) | (uint64_t)(uint16_t)(load_u32(b - 4) >> by) << 16 |
+           (uint64_t)(uint16_t)(load_u32(c - 4) >> by) << 32 | (uint64_t)(uint16_t)(load_u32(d - 4) >> by) << 48;
+}
+
 /* n of four blocks at p, `bytes` apart; the missing ones read the last again and count for nothing. */
 INL __m128 four_blocks(__m128 acc, const enum small t, const uint8_t *p, size_t rs, const int8_t *q, const float *dx,
                        const int16_t *s32, const int n)
 {
-    const size_t bytes = t == SMALL_Q8_0 ? 34 : t == SMALL_MXFP4 ? 17 : 18, head = t == SMALL_MXFP4 ? 1 : 2;
+    const size_t bytes = small_bytes(t), head = t == SMALL_MXFP4 ? 1 : t == SMALL_Q5_0 ? 6 : 2;
     const __m512i slot = _mm512_setr_epi32(0, 0, 0, 0, 1, 1, 1, 1, 2, 2, 2, 2, 3, 3, 3, 3);
     const size_t o1 = (n > 1 ? 1 : 0) * bytes, o2 = (size_t)(n > 2 ? 2 : n - 1) * bytes, o3 = (size_t)(n - 1) * bytes;
     __m512i x01 = _mm512_loadu_si512(q), x23 = _mm512_loadu_si512(q + 64), v[4];
@@ -179,6 +192,14 @@ INL __m128 four_blocks(__m128 acc, const enum small t, const uint8_t *p, size_t 
             __m512i a = _mm512_dpbusd_epi32(zero, _mm512_xor_si512(load_2x32(b, b + o1), flip), x01);
             __m512i c = _mm512_dpbusd_epi32(zero, _mm512_xor_si512(load_2x32(b + o2, b + o3), flip), x23);
             v[r] = _mm512_add_epi32(_mm512_shuffle_i32x4(a, c, 0x88), _mm512_shuffle_i32x4(a, c, 0xdd));
+        } else if (t == SMALL_Q5_0) {
+            const __m512i m4 = _mm512_set1_epi8(15), fifth = _mm512_set1_epi8(16);
+            __m512i w = load_4x16(b, b + o1, b + o2, b + o3);
+            __m512i low = _mm512_and_si512(w, m4), high = _mm512_and_si512(_mm512_srli_epi16(w, 4), m4);
+            low = _mm512_mask_add_epi8(low, fifth_bits(b, b + o1, b + o2, b + o3, 0), low, fifth);
+            high = _mm512_mask_add_epi8(high, fifth_bits(b, b + o1, b + o2, b + o3, 1), high, fifth);
+            v[r] = _mm512_dpbusd_epi32(_mm512_setzero_si512(), low, x_low);
+            v[r] = _mm512_dpbusd_epi32(v[r], high, x_high);
         } else {
             __m512i w = load_4x16(b, b + o1, b + o2, b + o3);
             v[r] = _mm512_dpbusd_epi32(_mm512_setzero_si512(), block_codes(t, w), x_low);
@@ -186,7 +207,8 @@ INL __m128 four_blocks(__m128 acc, const enum small t, const uint8_t *p, size_t 
         }
     }
     __m512i z = _mm512_cvtepi16_epi32(_mm256_castsi128_si256(_mm_loadl_epi64((const __m128i *)s32)));
-    z = _mm512_slli_epi32(_mm512_permutexvar_epi32(slot, z), t == SMALL_Q4_0 ? 3 : 7); /* the zero point, 8 or 128 */
+    const unsigned zero_point = t == SMALL_Q4_0 ? 3 : t == SMALL_Q5_0 ? 4 : 7; /* 8, 16 or 128 */
+    z = _mm512_slli_epi32(_mm512_permutexvar_epi32(slot, z), zero_point);
     __m512 isum = _mm512_cvtepi32_ps(_mm512_sub_epi32(rows4(v), z)), d;
     if (t == SMALL_MXFP4) {
         __m128i e = _mm_set_epi32(u8x4(p + o3, rs), u8x4(p + o2, rs), u8x4(p + o1, rs), u8x4(p, rs));
@@ -207,7 +229,7 @@ INL __m128 four_blocks(__m128 acc, const enum small t, const uint8_t *p, size_t 
 
 INL __m128 step_small(__m128 acc, const enum small t, const uint8_t *p, size_t rs, const struct xq *x, size_t at, int n)
 {
-    const size_t four = 4 * (t == SMALL_Q8_0 ? 34 : t == SMALL_MXFP4 ? 17 : 18);
+    const size_t four = 4 * small_bytes(t);
     const int8_t *q = x->code + at * STEP;
     const float *dx = x->scale + at * 8;
     const int16_t *s32 = x->sum32 + at * 8;
@@ -224,6 +246,7 @@ DOT(dot_q4_k, step_q4_k(acc, p, rs, x, at))
 DOT(dot_q6_k, step_q6_k(acc, p, rs, x, at))
 DOT(dot_q8_0, step_small(acc, SMALL_Q8_0, p, rs, x, at, n))
 DOT(dot_q4_0, step_small(acc, SMALL_Q4_0, p, rs, x, at, n))
+DOT(dot_q5_0, step_small(acc, SMALL_Q5_0, p, rs, x, at, n))
 DOT(dot_iq4_nl, step_small(acc, SMALL_IQ4_NL, p, rs, x, at, n))
 DOT(dot_mxfp4, step_small(acc, SMALL_MXFP4, p, rs, x, at, n))
 
@@ -290,8 +313,8 @@ static void dot_any(const struct wmat *w, int n0, int n1, const struct xq *x, in
 }
 
 static dot_fn *const own[TYPE_COUNT] = {
-    [TYPE_Q4_K] = dot_q4_k, [TYPE_Q6_K] = dot_q6_k,     [TYPE_Q8_0] = dot_q8_0,
-    [TYPE_Q4_0] = dot_q4_0, [TYPE_IQ4_NL] = dot_iq4_nl, [TYPE_MXFP4] = dot_mxfp4,
+    [TYPE_Q4_K] = dot_q4_k, [TYPE_Q6_K] = dot_q6_k,     [TYPE_Q8_0] = dot_q8_0,   [TYPE_Q4_0] = dot_q4_0,
+    [TYPE_Q5_0] = dot_q5_0, [TYPE_IQ4_NL] = dot_iq4_nl, [TYPE_MXFP4] = dot_mxfp4,
 };
 
 void dot_avx512(const struct wmat *w, int n0, int n1, const struct xq *x, int row, float *out, const uint8_t *then)

@@ -146,6 +146,36 @@ void panel_q4_0(struct panel *P, int r, const uint8_t *p, size_t rs, int n_block
     }
 }
 
+INL __m512i gather32(const uint8_t *p, size_t rs) /* 32 bits at p of sixteen rows */
+{
+    uint32_t v[16];
+    UNROLL for (int i = 0; i < 16; i++) v[i] = load_u32(p + (size_t)i * rs);
+    return _mm512_loadu_si512(v);
+}
+
+/* Bits i .. i + 3 as the values 0 or 16 of four bytes. */
+INL __m512i fifths(__m512i bits, int i)
+{
+    __m512i four = _mm512_and_si512(_mm512_srli_epi32(bits, (unsigned)i), _mm512_set1_epi32(15));
+    __m512i apart = _mm512_mullo_epi32(four, _mm512_set1_epi32(0x00204081)); /* bit b to bit 8 b */
+    return _mm512_slli_epi32(_mm512_and_si512(apart, _mm512_set1_epi32(0x01010101)), 4);
+}
+
+void panel_q5_0(struct panel *P, int r, const uint8_t *p, size_t rs, int n_blocks)
+{
+    __m512i low[4], high[4];
+    for (int g = 0; g < n_blocks; g++, p += 22) {
+        __m512i fifth = gather32(p + 2, rs);
+        P->d[g][r] = gather_half(p, rs);
+        nibbles(low, high, p + 6, rs);
+        UNROLL for (int j = 0; j < 4; j++)
+        {
+            P->code[g * 8 + j][r] = _mm512_or_si512(low[j], fifths(fifth, 4 * j));
+            P->code[g * 8 + 4 + j][r] = _mm512_or_si512(high[j], fifths(fifth, 16 + 4 * j));
+        }
+    }
+}
+
 /* A code table, + 128. */
 INL __m512i table_u8(const int8_t codes[16])
 {

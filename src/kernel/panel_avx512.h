@@ -17,7 +17,7 @@ struct panel {
 
 /* Sixteen rows, rs bytes apart, from p to half r of the panel; n_blocks: blocks of 32 values in this step. */
 typedef void panel_fn(struct panel *P, int r, const uint8_t *p, size_t rs, int n_blocks);
-panel_fn panel_q4_k, panel_q6_k, panel_q8_0, panel_q4_0, panel_iq4_nl, panel_mxfp4;
+panel_fn panel_q4_k, panel_q6_k, panel_q8_0, panel_q4_0, panel_q5_0, panel_iq4_nl, panel_mxfp4;
 
 /* Any type, by the scalar unpacking: codes + PANEL_ANY_ZP, minima per 16 values. */
 void panel_any(struct panel *P, int r, const uint8_t *p, size_t rs, int values, const struct unpacking *u);

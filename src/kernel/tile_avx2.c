@@ -3,9 +3,9 @@
  *
  *   panel vector (k4, r): four codes, 4 k4 .. 4 k4 + 3, of eight weight rows, one row a lane
  *
- * Without VNNI a product of bytes goes through 16-bit pairs. Codes of 4 and 6 bits stay unsigned (the zero point is taken off the
- * sums), so that several products may be added in 16 bits before they are widened: 8 * 2 * 15 * 127 and 2 * 2 * 63 * 127 are
- * below 32768. Other types keep signed codes, at most 128 in magnitude, and widen every pair. The K family's integer scale is
+ * Without VNNI a product of bytes goes through 16-bit pairs. Codes of 4, 5 and 6 bits stay unsigned (the zero point is taken off the
+ * sums), so that several products may be added in 16 bits before they are widened: 8 * 2 * 15 * 127, 4 * 2 * 31 * 127
+ * and 2 * 2 * 63 * 127 are below 32768. Other types keep signed codes, at most 128 in magnitude, and widen every pair. The K family's integer scale is
  * the factor of that widening. */
 #if defined(__x86_64__)
 #include "format/grids.h"
@@ -173,6 +173,7 @@ INL void all_rows(const struct panel *P, const struct law law, struct part a)
 LAW(law_q4_k, ACT_X256, 32, 8, 0, MIN_INT)
 LAW(law_q6_k, ACT_X256, 16, 2, 32, MIN_NONE)
 LAW(law_q4_0, ACT_X32, 32, 8, 8, MIN_NONE)
+LAW(law_q5_0, ACT_X32, 32, 4, 16, MIN_NONE)
 LAW(k32_signed, ACT_X256, 32, 0, 0, MIN_NONE)
 LAW(k16_signed, ACT_X256, 16, 0, 0, MIN_NONE)
 LAW(k16_signed_min, ACT_X256, 16, 0, 0, MIN_INT)
@@ -233,6 +234,16 @@ static void codes_q4_0(uint8_t *u, const uint8_t *p, int n)
         __m128i w = load128(p + 2);
         _mm_storeu_si128((__m128i *)(u + i), _mm_and_si128(w, m4));
         _mm_storeu_si128((__m128i *)(u + i + 16), _mm_and_si128(_mm_srli_epi16(w, 4), m4));
+    }
+}
+
+static void codes_q5_0(uint8_t *u, const uint8_t *p, int n)
+{
+    const __m256i m4 = _mm256_set1_epi8(15);
+    for (int i = 0; i < n; i += 32, p += 22) {
+        __m128i w = load128(p + 6);
+        __m256i both = _mm256_inserti128_si256(_mm256_castsi128_si256(w), _mm_srli_epi16(w, 4), 1);
+        _mm256_storeu_si256((__m256i *)(u + i), _mm256_or_si256(_mm256_and_si256(both, m4), fifth_bits(p + 2)));
     }
 }
 
@@ -319,6 +330,12 @@ static void scales_q4_0(struct panel *P, int r, int lane, const uint8_t *p, int 
         put_f32(&P->d[g][r], lane, load_f16(p + 18 * g));
 }
 
+static void scales_q5_0(struct panel *P, int r, int lane, const uint8_t *p, int n)
+{
+    for (int g = 0; g < n / 32; g++)
+        put_f32(&P->d[g][r], lane, load_f16(p + 22 * g));
+}
+
 static void scales_mxfp4(struct panel *P, int r, int lane, const uint8_t *p, int n)
 {
     for (int g = 0; g < n / 32; g++, p += 17)
@@ -334,6 +351,7 @@ static const struct own_panel {
     [TYPE_Q6_K] = {codes_q6_k, scales_q6_k, law_q6_k},
     [TYPE_Q8_0] = {codes_q8_0, scales_q8_0, b32_signed},
     [TYPE_Q4_0] = {codes_q4_0, scales_q4_0, law_q4_0},
+    [TYPE_Q5_0] = {codes_q5_0, scales_q5_0, law_q5_0},
     [TYPE_IQ4_NL] = {codes_iq4_nl_row, scales_q4_0, b32_signed},
     [TYPE_MXFP4] = {codes_mxfp4_row, scales_mxfp4, b32_signed},
 };

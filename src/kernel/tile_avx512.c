@@ -177,7 +177,8 @@ static const struct own_panel {
 } own[TYPE_COUNT] = {
     [TYPE_Q4_K] = {panel_q4_k, k32_unsigned_min, 0}, [TYPE_Q6_K] = {panel_q6_k, k16_signed, 32},
     [TYPE_Q8_0] = {panel_q8_0, b32_signed, 128},     [TYPE_Q4_0] = {panel_q4_0, b32_signed, 8},
-    [TYPE_IQ4_NL] = {panel_iq4_nl, b32_signed, 128}, [TYPE_MXFP4] = {panel_mxfp4, b32_signed, 128},
+    [TYPE_Q5_0] = {panel_q5_0, b32_signed, 16},      [TYPE_IQ4_NL] = {panel_iq4_nl, b32_signed, 128},
+    [TYPE_MXFP4] = {panel_mxfp4, b32_signed, 128},
 };
 
 /* acc[n_rows][32] of the 32 weight rows at w; next: the bytes that this thread reads after them, prefetched in shares. */
