@@ -151,7 +151,7 @@ static int next_key(EditLine *el, wchar_t *key)
     struct line_editor *e;
     el_get(el, EL_CLIENTDATA, &e);
     for (;;) {
-        char byte;
+        char byte = 0;
         struct pollfd in = {.fd = STDIN_FILENO, .events = POLLIN};
         if (ppoll(&in, 1, NULL, &e->waiting) < 0) {
             if (errno != EINTR || take_signal(e))
@@ -159,7 +159,9 @@ static int next_key(EditLine *el, wchar_t *key)
             continue;
         }
         ssize_t n = read(STDIN_FILENO, &byte, 1);
-        if (n <= 0)
+        const LineInfo *line = el_line(el);
+        int is_early_end = byte == 0 && line->lastchar == line->buffer; /* Ctrl-D from before the terminal was ours */
+        if (n <= 0 || is_early_end)
             return n < 0 ? -1 : 0;
         size_t length = mbrtowc(key, &byte, 1, &e->state);
         if (length == (size_t)-2)

@@ -70,6 +70,13 @@ see "a prompt again" '^> ' 2
 keys '/quit\r'
 ends "/quit" "$sane"
 
+begin "'$stoker' run --temp 0$after"
+see "a prompt" '^> '
+keys 'Spell cat.\r'
+see "an answer" '^C-A-T'
+keys '\004'
+ends "Ctrl-D before the prompt is there" "$sane"
+
 # A file that has grown too long keeps its end.
 awk 'BEGIN { for (i = 0; i < 30000; i++) printf "line %d of a history that is rather long by now\n", i }' >"$history"
 begin "'$stoker' run --temp 0$after"
