@@ -16,13 +16,37 @@ folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
 "$build/tests/schema_cases" --walks "${1:-1000}" --out "$folder" "$shared/schema_cases" || echo "the walks themselves failed"
 python3 - "$folder" <<'END'
-import glob, json, sys, jsonschema
+import glob, json, re, sys, jsonschema
+
+# Patterns are ECMA-262's, where digits and word characters are ASCII; Python's are not.
+ASCII = {"d": "0-9", "w": "A-Za-z0-9_"}
+
+
+def python_pattern(ecma):
+    out, inside = "", False
+    for part in re.findall(r"\\.|.", ecma, re.S):
+        name = part[1].lower() if len(part) == 2 else ""
+        if name in ASCII:
+            if part[1].isupper() and inside:
+                raise ValueError("a negated class inside a class: " + ecma)
+            out += ASCII[name] if inside else "[" + "^" * part[1].isupper() + ASCII[name] + "]"
+            continue
+        inside = part == "[" or (inside and part != "]")
+        out += part
+    return out
+
+
+def pattern(validator, want, value, schema):
+    if validator.is_type(value, "string") and not re.search(python_pattern(want), value):
+        yield jsonschema.ValidationError(f"{value!r} does not match {want!r}")
+
 
 passed = failed = 0
 for path in sorted(glob.glob(sys.argv[1] + "/*.walks.json")):
     doc = json.load(open(path))
     kind = jsonschema.validators.validator_for(doc["schema"], jsonschema.Draft202012Validator)
-    validator = kind(doc["schema"], format_checker=kind.FORMAT_CHECKER)
+    validator = jsonschema.validators.extend(kind, {"pattern": pattern})(
+        doc["schema"], format_checker=kind.FORMAT_CHECKER)
     nullable = '"nullable"' in json.dumps(doc["schema"])
     for text in doc["text"]:
         try:
