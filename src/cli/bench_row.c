@@ -185,6 +185,8 @@ static struct fields fields_of(const struct bench *b, const struct bench_test *t
     put_whole(&to, "anon_peak", (double)peak_bytes());
     put_real(&to, "disk_bytes_per_token", (double)(t->after.bytes_read - t->before.bytes_read) / t->counted);
     put_real(&to, "expert_hit_rate", experts > 0 ? (double)(t->after.hits - t->before.hits) / experts : 1);
+    if (b->disk_rate > 0 && !t->n_prompt && experts > 0)
+        put_real(&to, "overlap_model_ts", t->counted / model_seconds(t, b->disk_rate));
     return to;
 }
 
