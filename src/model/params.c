@@ -8,6 +8,8 @@
 #include <string.h>
 
 enum { KEY = 200, MAX_WIDTH = 1 << 20, MAX_HEADS = 1 << 14, MAX_EXPERTS = 1 << 14 };
+/* Experts of a row are chosen one after another: a header with thousands would make a step last for minutes. */
+enum { MAX_USED = 256 };
 
 static const char *arch_key(const struct gguf *g, const char *key, char out[KEY])
 {
@@ -119,7 +121,8 @@ int params_read(struct params *p, const struct gguf *g, enum rope_pairs pairs, s
 int params_read_experts(struct params *p, const struct gguf *g, struct error *err)
 {
     if (params_int(g, "expert_count", 1, MAX_EXPERTS, -1, &p->n_expert, err) ||
-        params_int(g, "expert_used_count", 1, p->n_expert, -1, &p->n_expert_used, err) ||
+        params_int(g, "expert_used_count", 1, p->n_expert < MAX_USED ? p->n_expert : MAX_USED, -1, &p->n_expert_used,
+                   err) ||
         params_int(g, "expert_feed_forward_length", 1, MAX_WIDTH, p->n_ff > 0 ? p->n_ff : -1, &p->n_ff_expert, err))
         return -1;
     return 0;

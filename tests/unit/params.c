@@ -215,9 +215,21 @@ static void refusals(void **state)
     }
 }
 
+/* Routing a row takes time in proportion: a header may not ask for minutes. */
+static void too_many_experts_a_row(void **state)
+{
+    (void)state;
+    const struct key many[] = {{"expert_count", "4096"}, {"expert_used_count", "3000"}, {NULL, NULL}};
+    struct params p;
+    struct error err = {0};
+    assert_int_not_equal(read_with(many, &p, &err), 0);
+    assert_non_null(strstr(err.text, "expert_used_count"));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test(as_written), cmocka_unit_test(defaults),
-                                       cmocka_unit_test(scalings), cmocka_unit_test(refusals)};
+                                       cmocka_unit_test(scalings), cmocka_unit_test(refusals),
+                                       cmocka_unit_test(too_many_experts_a_row)};
     return cmocka_run_group_tests(tests, make_path, remove_path);
 }
