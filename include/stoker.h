@@ -510,12 +510,16 @@ struct stoker_mask_times {
     size_t n;
     double median, p99, worst;
 };
+/* close_at_limit: off; on, with the limit far away; on, with room for just the text at hand. */
+enum stoker_mask_limit { STOKER_MASK_LIMIT_NONE, STOKER_MASK_LIMIT_FAR, STOKER_MASK_LIMIT_NEAR, STOKER_MASK_LIMITS };
 struct stoker_mask_bench {
     int n_vocab;
     double trie_seconds;
     uint64_t trie_bytes;
     size_t skipped; /* schemas that were refused */
-    struct stoker_mask_times compile, first /* mask of a constraint */, cold /* texts, the first time */, warm;
+    struct stoker_mask_costs {
+        struct stoker_mask_times compile, first /* mask of a constraint */, cold /* texts, the first time */, warm;
+    } costs[STOKER_MASK_LIMITS];
 };
 int stoker_mask_bench(const char *model, const char *path, struct stoker_mask_bench *out, struct stoker_error *err);
 

@@ -1,7 +1,8 @@
 /* What constraints cost: stoker bench --mask. Schemas and the texts that fit them come from files like those of
  * ../shared/schema_cases: a folder, a case, a list of tools in OpenAI's form, or a schema. Texts go through twice, token by token:
  * the first time finds what each place needs, the second time is what an answer sees. A list of tools has no texts; random walks
- * take their place. Times are of this thread's processor. */
+ * take their place. All of it is done three times: without close_at_limit, with it and the limit far away, and with a limit that
+ * leaves room for just this text or walk. Times are of this thread's processor. */
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/rng.h"
@@ -26,6 +27,7 @@ struct bench {
     struct tokenizer *tokenizer;
     struct token_trie *trie;
     uint8_t *allowed;
+    enum stoker_mask_limit limit;
     struct times compile, first, cold, warm;
     size_t skipped;
     uint64_t random;
@@ -69,10 +71,11 @@ static struct stoker_mask_times summary(struct times *t)
     return s;
 }
 
-static int timed_mask(struct bench *b, struct constraint_state *s, struct times *t, struct error *err)
+/* left: tokens, if this is the text that the limit leaves room for. */
+static int timed_mask(struct bench *b, struct constraint_state *s, int64_t left, struct times *t, struct error *err)
 {
     double begin = now();
-    int n = constraint_mask(s, 1 << 20, b->allowed, err);
+    int n = constraint_mask(s, b->limit == STOKER_MASK_LIMIT_NEAR ? left : 1 << 20, b->allowed, err);
     add_time(t, now() - begin);
     return n;
 }
@@ -85,7 +88,7 @@ static int run_text(struct bench *b, struct constraint *c, const char *text, siz
     struct constraint_state *s = NULL;
     int failed = tokenizer_encode(b->tokenizer, text, n, 0, 0, &ids, err) || constraint_begin(&s, c, err);
     for (size_t i = 0; !failed && i < ids.n && !constraint_finished(s); i++)
-        failed = timed_mask(b, s, t, err) < 0 || constraint_accept(s, ids.id[i], err);
+        failed = timed_mask(b, s, (int64_t)(ids.n - i) + 1, t, err) < 0 || constraint_accept(s, ids.id[i], err);
     constraint_end(s);
     token_list_free(&ids);
     return failed;
@@ -99,7 +102,8 @@ static int run_walk(struct bench *b, struct constraint *c, struct times *t, stru
         return -1;
     int failed = 0, n_vocab = tokenizer_n_vocab(b->tokenizer);
     for (int i = 0; i < WALK && !failed && !constraint_finished(s); i++) {
-        int n = timed_mask(b, s, t, err), skip = n > 0 ? (int)(rng_u64(1, b->random++, 0, 0) % (uint64_t)n) : 0;
+        int n = timed_mask(b, s, WALK - i, t, err),
+            skip = n > 0 ? (int)(rng_u64(1, b->random++, 0, 0) % (uint64_t)n) : 0;
         int32_t id = 0;
         while (n > 0 && id < n_vocab && !(b->allowed[id] && skip-- == 0))
             id++;
@@ -120,7 +124,7 @@ static int run_constraint(struct bench *b, struct constraint *c, json_t *texts, 
     struct constraint_state *s;
     int failed = constraint_begin(&s, c, err);
     if (!failed) {
-        failed = timed_mask(b, s, &first, err) < 0;
+        failed = timed_mask(b, s, 1 << 20, &first, err) < 0;
         constraint_end(s);
         add_time(&b->first, first.n ? first.second[0] : 0);
         free(first.second);
@@ -144,8 +148,10 @@ static int run_schema(struct bench *b, json_t *schema, json_t *texts, struct err
     struct constraint *c = NULL;
     struct error ignored = {0};
     char *text = json_dumps(schema, JSON_ENCODE_ANY | JSON_COMPACT);
-    struct value_want want = {
-        .kind = VALUE_SCHEMA_LENIENT, .text = text, .n = text ? strlen(text) : 0, .free_limit = 1};
+    struct value_want want = {.kind = VALUE_SCHEMA_LENIENT,
+                              .text = text,
+                              .n = text ? strlen(text) : 0,
+                              .free_limit = b->limit == STOKER_MASK_LIMIT_NONE};
     double begin = now();
     int refused = !text || value_constraint(&c, b->tokenizer, b->trie, &want, NULL, NULL, &ignored);
     if (!refused)
@@ -170,7 +176,7 @@ static int run_tools(struct bench *b, json_t *tools, struct error *err)
                              .choice = TOOL_CHOICE_REQUIRED,
                              .parallel = 1,
                              .reasoning = REASONING_CLOSED,
-                             .free_limit = 1};
+                             .free_limit = b->limit == STOKER_MASK_LIMIT_NONE};
     double begin = now();
     int failed = tool_constraint(&c, b->tokenizer, b->trie, &want, err);
     add_time(&b->compile, now() - begin);
@@ -215,6 +221,22 @@ static int run_path(struct bench *b, const char *path, struct error *err)
     return failed;
 }
 
+static int run_limit(struct bench *b, enum stoker_mask_limit limit, const char *path, struct stoker_mask_costs *out,
+                     struct error *err)
+{
+    b->limit = limit;
+    b->skipped = 0;
+    b->compile = b->first = b->cold = b->warm = (struct times){0};
+    int failed = run_path(b, path, err);
+    if (!failed && b->cold.n == 0)
+        failed = error_set(err, ERR_INPUT, "%s holds neither schemas with texts nor tools", path);
+    out->compile = summary(&b->compile);
+    out->first = summary(&b->first);
+    out->cold = summary(&b->cold);
+    out->warm = summary(&b->warm);
+    return failed;
+}
+
 int stoker_mask_bench(const char *model, const char *path, struct stoker_mask_bench *out, struct stoker_error *public)
 {
     struct error err = {0};
@@ -229,15 +251,11 @@ int stoker_mask_bench(const char *model, const char *path, struct stoker_mask_be
         out->n_vocab = tokenizer_n_vocab(b.tokenizer);
         out->trie_bytes = token_trie_bytes(b.trie);
         b.allowed = malloc((size_t)out->n_vocab);
-        failed = !b.allowed ? error_set(&err, ERR_MEMORY, "no memory for a mask") : run_path(&b, path, &err);
+        failed = b.allowed ? 0 : error_set(&err, ERR_MEMORY, "no memory for a mask");
     }
-    if (!failed && b.cold.n == 0)
-        failed = error_set(&err, ERR_INPUT, "%s holds neither schemas with texts nor tools", path);
+    for (int i = 0; i < STOKER_MASK_LIMITS && !failed; i++)
+        failed = run_limit(&b, (enum stoker_mask_limit)i, path, &out->costs[i], &err);
     out->skipped = b.skipped;
-    out->compile = summary(&b.compile);
-    out->first = summary(&b.first);
-    out->cold = summary(&b.cold);
-    out->warm = summary(&b.warm);
     free(b.allowed);
     token_trie_destroy(b.trie);
     tokenizer_destroy(b.tokenizer);
