@@ -131,6 +131,14 @@ static void offer(struct masks *k, uint32_t set, const uint32_t *token, uint32_t
             set_bit(bits, token[i]);
 }
 
+/* Where a walk goes on that stands behind a node: all tokens in between lead to the same set. */
+static uint32_t next_node(const struct masks *k, uint32_t at, uint32_t set)
+{
+    const struct trie_node *node = &k->trie->node[at];
+    int worth = node->plain && k->trie->node[node->skip].token - node->token >= MASK_PLAIN;
+    return worth && masks_set_loops(k->matcher, set) ? node->skip : at + 1;
+}
+
 void masks_walk(struct masks *k, uint32_t set, uint64_t *bits, int (*wanted)(void *arg, uint32_t set), void *arg)
 {
     struct matcher *m = k->matcher;
@@ -147,10 +155,11 @@ void masks_walk(struct masks *k, uint32_t set, uint64_t *bits, int (*wanted)(voi
             continue;
         }
         k->stack[node->depth] = to;
-        if (node->token < node[1].token && (!wanted || wanted(arg, to)))
-            for (uint32_t t = node->token; t < node[1].token; t++)
+        uint32_t next = next_node(k, i, to), end = trie->node[next].token;
+        if (node->token < end && (!wanted || wanted(arg, to)))
+            for (uint32_t t = node->token; t < end; t++)
                 set_bit(bits, trie->token[t]);
-        i++;
+        i = next;
     }
 }
 
@@ -186,11 +195,12 @@ static void walk_below(struct masks *k, uint32_t at, uint32_t set, uint64_t *bit
             continue;
         }
         k->stack[node->depth] = to;
-        if (v && node->token < node[1].token)
+        uint32_t next = next_node(k, i, to), end = trie->node[next].token;
+        if (v && node->token < end)
             v->visit(v->arg, to, NULL);
-        for (uint32_t t = node->token; t < node[1].token && bits; t++)
+        for (uint32_t t = node->token; t < end && bits; t++)
             set_bit(bits, trie->token[t]);
-        i++;
+        i = next;
     }
 }
 
@@ -282,7 +292,9 @@ static int add_counted(struct masks *k, const struct config *c, const struct lea
 {
     struct matcher *m = k->matcher;
     uint32_t left = count_left(m, c), need = count_needed(m, c), behind = matcher_pop(m, c->frame);
-    if (m->full || (left < leaf->most_ticks && overlap(&set_at(m, behind)->alive, &leaf->leaving)))
+    int may_go_on = behind != SET_DEAD && (overlap(&set_at(m, behind)->alive, &leaf->leaving) ||
+                                           (k->leaving && set_at(m, behind)->accepting));
+    if (m->full || (left < leaf->most_ticks && may_go_on))
         return 1;
     add_inside(k, leaf, left, bits);
     if (k->leaving || (leaf->n_rest + leaf->n_exit && need > leaf->least_rest_ticks) || left < leaf->most_rest_ticks) {

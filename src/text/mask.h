@@ -18,7 +18,8 @@ enum {
     MASK_TARGETS = 256,
     MASK_RESTS = 1 << 17,
     MASK_EXITS = 1 << 13,
-    MASK_MANY = 64
+    MASK_MANY = 64,
+    MASK_PLAIN = 8 /* tokens below a node that are worth asking whether they can be taken at once */
 };
 
 /* Behind the end of a leaf: a small trie of what tokens hold there, laid out like token_trie. */
@@ -129,5 +130,10 @@ void masks_prepare(struct masks *k);
 
 /* mask_leaf.c: NULL: these states cannot be kept apart (ambiguous counts), or no memory (matcher->full). */
 const struct leaf_mask *masks_leaf(struct masks *k, uint32_t states);
+
+/* mask_plain.c: 1: any plain text leads back here; in states of a counted rule, each character is an item. 0 also: out of memory
+ * (matcher->full). */
+int masks_set_loops(struct matcher *m, uint32_t set);
+int masks_states_loop(struct matcher *m, uint32_t states);
 
 #endif

@@ -16,7 +16,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { PREPARED = 3, MANY_CLASSES = 20 };
+enum { PREPARED = 6, MANY_CLASSES = 20 };
 enum { LIST = 1024, UNKNOWN = 0, UNFIT = 1 }; /* values of states->leaf; else the place + 2 */
 
 struct leaf_walk {
@@ -101,13 +101,11 @@ static void note_target(struct leaf_walk *w, uint32_t states, uint32_t ticks)
     w->last_target = i;
 }
 
-/* The leaf could end at this node. */
-static void note_end(struct leaf_walk *w, uint32_t at, uint32_t ticks, const struct alive *alive)
+/* The leaf could end at this node, and give up behind it. */
+static void note_end(struct leaf_walk *w, uint32_t at, uint32_t ticks)
 {
     const struct token_trie *trie = w->k->trie;
     const struct trie_node *node = &trie->node[at];
-    for (int b = 0; b < 4; b++)
-        w->leaving.bits[b] |= alive->bits[b];
     if (node->skip == at + 1)
         return;
     int many = trie->node[node->skip].token - node[1].token > MASK_MANY;
@@ -117,6 +115,42 @@ static void note_end(struct leaf_walk *w, uint32_t at, uint32_t ticks, const str
         w->k->exits[w->n_exit++] = (struct leaf_exit){at, ticks};
     else
         w->unfit = 1;
+}
+
+/* Characters of a token's first bytes. */
+static uint32_t characters(const struct token_trie *trie, uint32_t token, uint32_t n_byte)
+{
+    size_t n;
+    const char *text = tokenizer_piece(trie->tokenizer, (int32_t)token, 0, &n);
+    uint32_t count = 0;
+    for (uint32_t i = 0; i < n_byte; i++)
+        count += ((uint8_t)text[i] & 0xC0) != 0x80;
+    return count;
+}
+
+/* All that is behind a node is plain text, and the states that were reached there read it in a loop, a tick a character. */
+static void inside_below(struct leaf_walk *w, uint32_t at, uint32_t states, uint32_t ticks)
+{
+    const struct token_trie *trie = w->k->trie;
+    uint32_t from = trie->node[at + 1].token, to = trie->node[trie->node[at].skip].token, fewest = UINT32_MAX;
+    if (from == to)
+        return;
+    w->n_inside += to - from;
+    for (uint32_t t = from; t < to; t++)
+        set_bit(w->bits, trie->token[t]);
+    if (!w->counted) {
+        note_target(w, states, 0);
+        return;
+    }
+    uint32_t before = characters(trie, trie->token[from], trie->node[at].depth),
+             begun = !states_at(w->k->matcher, states)->accepts;
+    for (uint32_t t = from; t < to; t++) {
+        uint32_t n = ticks + trie->characters[t] - before;
+        w->ticks_of[trie->token[t]] = (uint8_t)(n + begun);
+        w->most_ticks = n + begun > w->most_ticks ? n + begun : w->most_ticks;
+        fewest = n < fewest ? n : fewest;
+    }
+    note_target(w, states, fewest);
 }
 
 /* As matcher_read(), what is remembered without a call: most steps are. */
@@ -165,9 +199,15 @@ static void walk(struct leaf_walk *w)
         if (node->token < node[1].token)
             note_target(w, to, ticks);
         inside(w, node, ticks + !s->accepts); /* in the middle of an item: one more was begun */
-        if (s->accepts)
-            note_end(w, i, ticks, &s->alive);
-        i++;
+        int at_once = node->plain && node->depth + node->plain + 1 < MASK_NEVER &&
+                      trie->node[node->skip].token - node->token >= MASK_PLAIN && masks_states_loop(m, to);
+        if (at_once)
+            inside_below(w, i, to, ticks);
+        for (int b = 0; b < 4 && s->accepts; b++)
+            w->leaving.bits[b] |= s->alive.bits[b];
+        if (s->accepts && !at_once)
+            note_end(w, i, ticks);
+        i = at_once ? node->skip : i + 1;
     }
 }
 
@@ -243,8 +283,7 @@ static int store_inside(struct leaf_walk *w, struct leaf_mask *leaf)
             return -1;
         memcpy(bits, w->bits, n_word * sizeof *bits);
         if (ticks)
-            for (uint32_t t = 0; t < n_word * 64; t++)
-                ticks[t] = bit_of(bits, t) ? w->ticks_of[t] : MASK_NEVER;
+            memcpy(ticks, w->ticks_of, (size_t)n_word * 64);
         leaf->bits = bits;
         leaf->ticks = ticks;
         return 0;
@@ -275,6 +314,8 @@ const struct leaf_mask *masks_leaf(struct masks *k, uint32_t states)
     struct leaf_walk w = {.k = k, .states = states, .bits = k->part, .ticks_of = k->ticks_of};
     w.counted = m->g->rule[states_at(m, states)->rule].counted;
     memset(w.bits, 0, k->trie->n_word * sizeof *w.bits);
+    if (w.counted)
+        memset(w.ticks_of, MASK_NEVER, (size_t)k->trie->n_word * 64);
     matcher_remember(m, states);
     if (!m->full)
         walk(&w);
@@ -311,7 +352,7 @@ void masks_prepare(struct masks *k)
 {
     struct matcher *m = k->matcher;
     uint32_t done = 0;
-    for (uint32_t r = 0; r < m->g->n_rule && done < PREPARED && !m->full; r++) {
+    for (uint32_t r = 0; r < m->g->n_rule && done < PREPARED && k->used < k->size / 2 && !m->full; r++) {
         uint32_t begin = m->g->rule[r].leaf ? matcher_stepping(m, matcher_begin_states(m, r)) : 0, last = 0, out[2];
         for (int byte = 0; begin && byte < 256 && !m->full; byte++) {
             matcher_read(m, begin, (uint8_t)byte, COUNT_FREE, out);

@@ -43,6 +43,7 @@ struct states {
     uint32_t rule, n;
     uint32_t stepping; /* the same without the states that cannot read anything; 0 not known */
     uint32_t leaf;     /* tokens of a leaf's states: mask_leaf.c; 0 not known */
+    uint32_t plain;    /* mask_plain.c; 0 not known */
     uint32_t memo;     /* where the steps are remembered, two by class; 0 nowhere yet */
     uint8_t accepts, reads, calls, tokens;
     uint8_t last_class, last_count; /* the step that was taken last, and where it led: a counted rule at many counts */
@@ -58,7 +59,8 @@ struct config {
 struct set {
     uint32_t next, hash;
     uint32_t n, accepting;
-    uint32_t tokens; /* some configuration reads whole tokens */
+    uint16_t tokens; /* some configuration reads whole tokens */
+    uint16_t plain;  /* mask_plain.c; 0 not known */
     uint32_t memo;   /* by class: set + 1, 0 not known */
     struct alive alive;
     uint32_t tokens_left; /* of the shortest text from here + 1; 0 not known: close.c */

@@ -106,12 +106,72 @@ static void lay_out(struct token_trie *trie, const struct sorted *s, uint32_t *o
             open[++depth] = trie->n_node++;
         }
         trie->token[i] = s[i].id;
+        uint32_t characters = 0;
+        for (uint32_t b = 0; b < s[i].n; b++)
+            characters += ((uint8_t)s[i].text[b] & 0xC0) != 0x80;
+        trie->characters[i] = (uint8_t)(characters < UINT8_MAX ? characters : UINT8_MAX);
         set_bit(trie->is_text, s[i].id);
         trie->longest = s[i].n > trie->longest ? s[i].n : trie->longest;
     }
     while (depth > 0)
         trie->node[open[depth--]].skip = trie->n_node;
     trie->node[trie->n_node] = (struct trie_node){.skip = trie->n_node, .token = trie->n_token};
+}
+
+/* ---- plain text ----------------------------------------------------------------------------------------------------------------- */
+
+/* Where a byte may stand in well-formed UTF-8: at the border of characters; before the last byte, the last two, the last three;
+ * behind a lead byte that bounds the next one. */
+enum { BORDER, LAST, LAST_2, LAST_3, AFTER_E0, AFTER_ED, AFTER_F0, AFTER_F4 };
+
+/* good: a bit for each of these places, what is behind a byte is plain if the byte ends there. The same before the byte. */
+static uint8_t plain_before(uint8_t byte, uint8_t good)
+{
+    unsigned border = good >> BORDER & 1, last = good >> LAST & 1, last_2 = good >> LAST_2 & 1;
+    if (byte < 0x80)
+        return (uint8_t)(byte >= 0x20 && byte < 0x7F && byte != '"' && byte != '\\' ? border << BORDER : 0);
+    if (byte < 0xC0)
+        return (uint8_t)(border << LAST | last << LAST_2 | last_2 << LAST_3 | (byte >= 0xA0 ? last << AFTER_E0 : 0) |
+                         (byte < 0xA0 ? last << AFTER_ED : 0) | (byte >= 0x90 ? last_2 << AFTER_F0 : 0) |
+                         (byte < 0x90 ? last_2 << AFTER_F4 : 0));
+    int behind = byte < 0xC2    ? -1
+                 : byte < 0xE0  ? LAST
+                 : byte == 0xE0 ? AFTER_E0
+                 : byte == 0xED ? AFTER_ED
+                 : byte < 0xF0  ? LAST_2
+                 : byte == 0xF0 ? AFTER_F0
+                 : byte < 0xF4  ? LAST_3
+                 : byte == 0xF4 ? AFTER_F4
+                                : -1;
+    return (uint8_t)(behind >= 0 ? (good >> behind & 1) << BORDER : 0);
+}
+
+/* From the last node back, so that what is behind a node is known before it. below[d]: of the nodes of depth d so far. */
+static int mark_plain(struct token_trie *trie)
+{
+    struct below {
+        uint8_t good;
+        uint16_t longest;
+    } *below = malloc((trie->longest + 2) * sizeof *below);
+    if (!below)
+        return -1;
+    for (uint32_t d = 0; d < trie->longest + 2; d++)
+        below[d] = (struct below){UINT8_MAX, 0};
+    for (uint32_t i = trie->n_node; i-- > 0;) {
+        struct trie_node *node = &trie->node[i];
+        struct below *behind = &below[node->depth + 1], *here = &below[node->depth];
+        uint8_t good = behind->good;
+        if (good >> BORDER & 1 && behind->longest <= UINT8_MAX)
+            node->plain = (uint8_t)behind->longest;
+        if (node->token < node[1].token)
+            good &= 1 << BORDER;
+        here->good &= plain_before(node->byte, good);
+        if (here->longest < behind->longest + 1)
+            here->longest = behind->longest + 1;
+        *behind = (struct below){UINT8_MAX, 0};
+    }
+    free(below);
+    return 0;
 }
 
 static uint32_t count_nodes(const struct sorted *s, uint32_t n)
@@ -139,12 +199,14 @@ int token_trie_create(struct token_trie **out, const struct tokenizer *t, struct
         uint32_t nodes = count_nodes(s, trie->n_token);
         trie->node = malloc((nodes + 1) * sizeof *trie->node);
         trie->token = malloc((trie->n_token + 1) * sizeof *trie->token);
+        trie->characters = malloc(trie->n_token + 1);
         trie->is_text = calloc(trie->n_word + 1, sizeof *trie->is_text);
-        trie->bytes = sizeof *trie + (nodes + 1) * sizeof *trie->node + trie->n_token * sizeof *trie->token +
+        trie->bytes = sizeof *trie + (nodes + 1) * sizeof *trie->node + trie->n_token * (sizeof *trie->token + 1) +
                       trie->n_word * sizeof *trie->is_text;
-        failed = !trie->node || !trie->token || !trie->is_text;
+        failed = !trie->node || !trie->token || !trie->characters || !trie->is_text;
         if (!failed)
             lay_out(trie, s, open);
+        failed = failed || mark_plain(trie);
     }
     free(open);
     free(s);
@@ -162,6 +224,7 @@ void token_trie_destroy(struct token_trie *trie)
         return;
     free(trie->node);
     free(trie->token);
+    free(trie->characters);
     free(trie->is_text);
     free(trie);
 }

@@ -3,7 +3,9 @@
  * Nodes lie in depth-first order, so that a subtree is a stretch of the array and a dead byte skips it:
  *
  *     node     byte, depth, skip: the node behind its subtree, token: first of the tokens that end here or further down
- *     token[]  ids in order of their bytes; those of a node: [node.token, (node + 1).token) */
+ *     token[]  ids in order of their bytes; those of a node: [node.token, (node + 1).token)
+ *     plain    what tokens hold behind this node is plain text: whole characters that a JSON string may hold as they are.
+ *              Where a grammar reads all of these alike, the subtree is taken at once (mask_plain.c) */
 #ifndef TEXT_TOKEN_TRIE_H
 #define TEXT_TOKEN_TRIE_H
 
@@ -13,6 +15,7 @@ struct trie_node {
     uint32_t skip, token;
     uint16_t depth; /* 1: first byte of a token */
     uint8_t byte;
+    uint8_t plain; /* 0: not plain, or empty; else bytes of the longest text behind it */
 };
 
 struct token_trie {
@@ -20,7 +23,8 @@ struct token_trie {
     int32_t n_vocab;
     struct trie_node *node; /* [n_node + 1], the last one closes the lists */
     uint32_t n_node;
-    uint32_t *token; /* [n_token] */
+    uint32_t *token;     /* [n_token] */
+    uint8_t *characters; /* [n_token] of each: bytes that begin one; UINT8_MAX also: more */
     uint32_t n_token;
     uint32_t longest;  /* bytes of a token */
     uint64_t *is_text; /* [n_word] bits: tokens in the trie */
