@@ -2,13 +2,12 @@
 # The README's two commands, each in a clone of its own that nothing was done in before, outside this folder:
 #
 #   make demo     as a newcomer has it: no test data beside the clone
-#   make check    with the test data of STOKER_SHARED (../shared), if there
-#   both again    with a PATH in which every Python records the call and fails; make check without test data
+#   both          with a PATH in which every Python records the call and fails; make check without test data
 #
-# What is committed is tested, not what lies in the working tree. Called by .ci/run; takes minutes.
+# What is committed is tested, not what lies in the working tree. Called by .ci/run, which runs make check with test data itself;
+# takes minutes.
 set -u
 cd "$(dirname "$0")/.." || exit 1
-shared=$(cd "${STOKER_SHARED:-../shared}" 2>/dev/null && pwd)
 [ -z "$(git status --porcelain --untracked-files=no)" ] || echo "note: uncommitted changes are not tested here"
 
 dir=$(mktemp -d "${TMPDIR:-/tmp}/fresh-clone.XXXXXX") || exit 1
@@ -51,7 +50,6 @@ streamed='^streaming: [1-9][0-9]* hits, [1-9][0-9]* misses, [1-9][0-9]* eviction
 
 clone first || exit 1
 run "make demo" "$streamed" make demo
-[ -z "$shared" ] || run "make check with test data" "$result" env STOKER_SHARED="$shared" make check
 (cd "$work" && env -u MAKEFLAGS -u MAKELEVEL -u BUILD make all) >"$dir/log" 2>&1
 expect_nothing "a second make builds nothing"
 
