@@ -131,9 +131,14 @@ void masks_prepare(struct masks *k);
 /* mask_leaf.c: NULL: these states cannot be kept apart (ambiguous counts), or no memory (matcher->full). */
 const struct leaf_mask *masks_leaf(struct masks *k, uint32_t states);
 
-/* mask_plain.c: 1: any plain text leads back here; in states of a counted rule, each character is an item. 0 also: out of memory
- * (matcher->full). */
+/* mask_plain.c: 1: any plain text leads from this set back to it. 0 also: out of memory (matcher->full). */
 int masks_set_loops(struct matcher *m, uint32_t set);
-int masks_states_loop(struct matcher *m, uint32_t states);
+/* 1: from these states any plain text leads to one of the places, which they and what they lead to are added to. Of a counted
+ * rule: only back to these states, and each character is an item. */
+enum { PLAIN_PLACES = 16 };
+struct plain_places {
+    uint32_t n, place[PLAIN_PLACES];
+};
+int masks_states_stay(struct matcher *m, uint32_t states, struct plain_places *places);
 
 #endif

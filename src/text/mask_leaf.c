@@ -31,6 +31,8 @@ struct leaf_walk {
     struct target target[MASK_TARGETS];
     uint32_t n_target, last_target;
     struct alive leaving;
+    struct plain_places plain; /* states that plain text leads to */
+    uint32_t n_plain;          /* of them, those that were noted */
     int unfit;
 };
 
@@ -128,7 +130,8 @@ static uint32_t characters(const struct token_trie *trie, uint32_t token, uint32
     return count;
 }
 
-/* All that is behind a node is plain text, and the states that were reached there read it in a loop, a tick a character. */
+/* All that is behind a node is plain text, which the states that were reached there read; in a counted rule they read it in a loop,
+ * a tick a character. */
 static void inside_below(struct leaf_walk *w, uint32_t at, uint32_t states, uint32_t ticks)
 {
     const struct token_trie *trie = w->k->trie;
@@ -139,7 +142,8 @@ static void inside_below(struct leaf_walk *w, uint32_t at, uint32_t states, uint
     for (uint32_t t = from; t < to; t++)
         set_bit(w->bits, trie->token[t]);
     if (!w->counted) {
-        note_target(w, states, 0);
+        for (; w->n_plain < w->plain.n; w->n_plain++) /* some may not be behind a token: more, but no fewer */
+            note_target(w, w->plain.place[w->n_plain], 0);
         return;
     }
     uint32_t before = characters(trie, trie->token[from], trie->node[at].depth),
@@ -200,7 +204,7 @@ static void walk(struct leaf_walk *w)
             note_target(w, to, ticks);
         inside(w, node, ticks + !s->accepts); /* in the middle of an item: one more was begun */
         int at_once = node->plain && node->depth + node->plain + 1 < MASK_NEVER &&
-                      trie->node[node->skip].token - node->token >= MASK_PLAIN && masks_states_loop(m, to);
+                      trie->node[node->skip].token - node->token >= MASK_PLAIN && masks_states_stay(m, to, &w->plain);
         if (at_once)
             inside_below(w, i, to, ticks);
         for (int b = 0; b < 4 && s->accepts; b++)

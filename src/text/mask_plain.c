@@ -1,8 +1,8 @@
-/* Places of a grammar where any plain text leads back to the same place: inside of strings, mostly. Nearly half of a vocabulary is
- * plain text (token_trie.h), so walks that take it at once are several times shorter. */
+/* Places of a grammar where any plain text can be read, and leads back to the same place or to one of a few: inside of strings,
+ * mostly. Most of a vocabulary is plain text (token_trie.h), so walks that take it at once are several times shorter. */
 #include "text/mask.h"
 
-enum { UNKNOWN, LOOPS, LEADS_ON }; /* values of states->plain and set->plain */
+enum { UNKNOWN, STAYS, LEADS_ON }; /* values of set->plain, and of states->plain, where STAYS is not kept */
 
 /* One step: what it leads to, 0 nothing; *tick: an item of a counted rule has been read. */
 typedef uint32_t (*step)(struct matcher *m, uint32_t from, uint8_t byte, int *tick);
@@ -10,12 +10,26 @@ typedef uint32_t (*step)(struct matcher *m, uint32_t from, uint8_t byte, int *ti
 struct looping {
     struct matcher *m;
     step step;
-    uint32_t place;
-    int tick; /* behind each whole character, and nowhere else */
+    struct plain_places *places; /* those that plain text leads to */
+    uint32_t most;               /* of them */
+    int tick;                    /* behind each whole character, and nowhere else */
 };
 
-/* Do bytes of a stretch, and so many more bytes of the same character, lead back? */
-static int lead_back(const struct looping *l, uint32_t from, uint32_t low, uint32_t high, int more)
+/* A whole character leads here: one of the places, or one more. */
+static int arrive(const struct looping *l, uint32_t to)
+{
+    struct plain_places *p = l->places;
+    for (uint32_t i = 0; i < p->n; i++)
+        if (p->place[i] == to)
+            return 1;
+    if (p->n == l->most)
+        return 0;
+    p->place[p->n++] = to;
+    return 1;
+}
+
+/* Do bytes of a stretch, and so many more bytes of the same character, lead to the places? */
+static int stay(const struct looping *l, uint32_t from, uint32_t low, uint32_t high, int more)
 {
     const uint8_t *class = l->m->g->byte_class;
     for (uint32_t b = low; b <= high; b++) {
@@ -23,36 +37,35 @@ static int lead_back(const struct looping *l, uint32_t from, uint32_t low, uint3
             continue;
         int tick = 0;
         uint32_t to = l->step(l->m, from, (uint8_t)b, &tick);
-        if (!to || tick != (more ? 0 : l->tick) || (more ? !lead_back(l, to, 0x80, 0xBF, more - 1) : to != l->place))
+        if (!to || tick != (more ? 0 : l->tick) || (more ? !stay(l, to, 0x80, 0xBF, more - 1) : !arrive(l, to)))
             return 0;
     }
     return 1;
 }
 
 /* The same for characters of several bytes: lead bytes, and the bounds of the second. */
-static int characters_lead_back(const struct looping *l, uint32_t low, uint32_t high, uint32_t second_low,
-                                uint32_t second_high, int more)
+static int characters_stay(const struct looping *l, uint32_t from, uint32_t low, uint32_t high, uint32_t second_low,
+                           uint32_t second_high, int more)
 {
     const uint8_t *class = l->m->g->byte_class;
     for (uint32_t b = low; b <= high; b++) {
         if (b > low && class[b] == class[b - 1])
             continue;
         int tick = 0;
-        uint32_t to = l->step(l->m, l->place, (uint8_t)b, &tick);
-        if (!to || tick || !lead_back(l, to, second_low, second_high, more))
+        uint32_t to = l->step(l->m, from, (uint8_t)b, &tick);
+        if (!to || tick || !stay(l, to, second_low, second_high, more))
             return 0;
     }
     return 1;
 }
 
-static int plain_leads_back(const struct looping *l)
+static int plain_stays(const struct looping *l, uint32_t from)
 {
-    return lead_back(l, l->place, ' ', '!', 0) && lead_back(l, l->place, '#', '[', 0) &&
-           lead_back(l, l->place, ']', '~', 0) && characters_lead_back(l, 0xC2, 0xDF, 0x80, 0xBF, 0) &&
-           characters_lead_back(l, 0xE0, 0xE0, 0xA0, 0xBF, 1) && characters_lead_back(l, 0xE1, 0xEC, 0x80, 0xBF, 1) &&
-           characters_lead_back(l, 0xED, 0xED, 0x80, 0x9F, 1) && characters_lead_back(l, 0xEE, 0xEF, 0x80, 0xBF, 1) &&
-           characters_lead_back(l, 0xF0, 0xF0, 0x90, 0xBF, 2) && characters_lead_back(l, 0xF1, 0xF3, 0x80, 0xBF, 2) &&
-           characters_lead_back(l, 0xF4, 0xF4, 0x80, 0x8F, 2);
+    return stay(l, from, ' ', '!', 0) && stay(l, from, '#', '[', 0) && stay(l, from, ']', '~', 0) &&
+           characters_stay(l, from, 0xC2, 0xDF, 0x80, 0xBF, 0) && characters_stay(l, from, 0xE0, 0xE0, 0xA0, 0xBF, 1) &&
+           characters_stay(l, from, 0xE1, 0xEC, 0x80, 0xBF, 1) && characters_stay(l, from, 0xED, 0xED, 0x80, 0x9F, 1) &&
+           characters_stay(l, from, 0xEE, 0xEF, 0x80, 0xBF, 1) && characters_stay(l, from, 0xF0, 0xF0, 0x90, 0xBF, 2) &&
+           characters_stay(l, from, 0xF1, 0xF3, 0x80, 0xBF, 2) && characters_stay(l, from, 0xF4, 0xF4, 0x80, 0x8F, 2);
 }
 
 static uint32_t step_set(struct matcher *m, uint32_t from, uint8_t byte, int *tick)
@@ -75,22 +88,33 @@ static uint32_t step_states(struct matcher *m, uint32_t from, uint8_t byte, int 
 int masks_set_loops(struct matcher *m, uint32_t set)
 {
     if (set_at(m, set)->plain == UNKNOWN) {
-        int loops = plain_leads_back(&(struct looping){m, step_set, set, 0});
+        struct plain_places only = {1, {set}};
+        int loops = plain_stays(&(struct looping){m, step_set, &only, 1, 0}, set);
         if (m->full)
             return 0;
-        set_at(m, set)->plain = loops ? LOOPS : LEADS_ON;
+        set_at(m, set)->plain = loops ? STAYS : LEADS_ON;
     }
-    return set_at(m, set)->plain == LOOPS;
+    return set_at(m, set)->plain == STAYS;
 }
 
-int masks_states_loop(struct matcher *m, uint32_t states)
+int masks_states_stay(struct matcher *m, uint32_t states, struct plain_places *places)
 {
-    if (states_at(m, states)->plain == UNKNOWN) {
-        int counted = m->g->rule[states_at(m, states)->rule].counted;
-        int loops = plain_leads_back(&(struct looping){m, step_states, states, counted});
-        if (m->full)
-            return 0;
-        states_at(m, states)->plain = loops ? LOOPS : LEADS_ON;
+    uint32_t before = places->n;
+    for (uint32_t i = 0; i < before; i++)
+        if (places->place[i] == states)
+            return 1;
+    if (states_at(m, states)->plain == LEADS_ON || before == PLAIN_PLACES)
+        return 0;
+    int counted = m->g->rule[states_at(m, states)->rule].counted;
+    struct plain_places only = {1, {states}};
+    struct looping l = {m, step_states, counted ? &only : places, counted ? 1 : PLAIN_PLACES, counted};
+    int stays = 1;
+    places->place[places->n++] = states;
+    for (uint32_t i = before; i < places->n && stays; i++)
+        stays = plain_stays(&l, places->place[i]);
+    if (!stays) {
+        places->n = before;
+        states_at(m, states)->plain = m->full ? UNKNOWN : LEADS_ON;
     }
-    return states_at(m, states)->plain == LOOPS;
+    return stays;
 }
