@@ -110,6 +110,8 @@ struct places {
     uint32_t n;
     int complete;      /* the end of the text is here */
     uint64_t bytes[4]; /* what one of them reads */
+    int32_t class;     /* of the byte that led here, -1 none yet */
+    int offered;
 };
 
 /* Items that one token can be, of a counted leaf: lengths[j]. */
@@ -309,27 +311,40 @@ static void scan_whole_tokens(struct closing *k, const struct places *from, stru
         offer(k, &to, 1, s);
 }
 
+/* The next token's first byte that is read, from this one on: its node. */
+static uint32_t next_first(const struct token_trie *trie, const uint64_t bytes[4], uint32_t byte)
+{
+    while (byte < 256 && (!bit_of(bytes, byte) || trie->first[byte] == trie->n_node))
+        byte++;
+    return byte < 256 ? trie->first[byte] : trie->n_node;
+}
+
+/* Neighbours of one class lead to the same places: at[d] stays as it is. */
 static void scan_tokens(struct closing *k, struct places *from, struct scan *s)
 {
     const struct token_trie *trie = k->c->trie;
-    struct places at[CLOSING_DEPTH + 1];
+    struct places at[CLOSING_DEPTH + 2];
     at[0] = *from;
-    for (uint32_t i = 0; i < trie->n_node && !k->c->matcher.full;) {
+    at[1].class = -1;
+    for (uint32_t i = next_first(trie, from->bytes, 0); i < trie->n_node && !k->c->matcher.full;) {
         const struct trie_node *node = &trie->node[i];
         uint32_t d = node->depth;
-        if (d > CLOSING_DEPTH || !bit_of(at[d - 1].bytes, node->byte)) {
-            i = node->skip;
+        int reads = d <= CLOSING_DEPTH && bit_of(at[d - 1].bytes, node->byte);
+        if (reads && at[d].class != k->c->matcher.g->byte_class[node->byte]) {
+            at[d] = (struct places){.p = k->places + CLOSING_PLACES * d};
+            read_byte(k, &at[d - 1], node->byte, &at[d]);
+            keep_readers(k, &at[d]);
+            at[d].class = k->c->matcher.g->byte_class[node->byte];
+            at[d + 1].class = -1;
+        }
+        if (!reads || (at[d].n == 0 && !at[d].complete)) {
+            i = d == 1 ? next_first(trie, from->bytes, node->byte + 1u) : node->skip;
             continue;
         }
-        at[d].p = k->places + CLOSING_PLACES * d;
-        read_byte(k, &at[d - 1], node->byte, &at[d]);
-        keep_readers(k, &at[d]);
-        if (at[d].n == 0 && !at[d].complete) {
-            i = node->skip;
-            continue;
-        }
-        if (node->token < node[1].token)
+        if (node->token < node[1].token && !at[d].offered) {
             offer(k, &at[d], 1, s);
+            at[d].offered = 1;
+        }
         i++;
     }
 }

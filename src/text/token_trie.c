@@ -116,6 +116,10 @@ static void lay_out(struct token_trie *trie, const struct sorted *s, uint32_t *o
     while (depth > 0)
         trie->node[open[depth--]].skip = trie->n_node;
     trie->node[trie->n_node] = (struct trie_node){.skip = trie->n_node, .token = trie->n_token};
+    for (int b = 0; b < 256; b++)
+        trie->first[b] = trie->n_node;
+    for (uint32_t i = 0; i < trie->n_node; i = trie->node[i].skip)
+        trie->first[trie->node[i].byte] = i;
 }
 
 /* ---- plain text ----------------------------------------------------------------------------------------------------------------- */

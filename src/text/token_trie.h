@@ -23,6 +23,7 @@ struct token_trie {
     int32_t n_vocab;
     struct trie_node *node; /* [n_node + 1], the last one closes the lists */
     uint32_t n_node;
+    uint32_t first[256]; /* the node of depth 1 by its byte; n_node: none */
     uint32_t *token;     /* [n_token] */
     uint8_t *characters; /* [n_token] of each: bytes that begin one; UINT8_MAX also: more */
     uint32_t n_token;
