@@ -40,7 +40,12 @@ static int read_text(struct bench *b, struct stoker_error *err)
         failed = stoker_tokenize(b->engine, text, n, 0, 0, &b->id, &b->n_id, err);
     }
     free(text);
-    return failed || b->n_id == 0 ? -1 : 0;
+    if (!failed && b->n_id == 0) {
+        *err = (struct stoker_error){STOKER_ERR_INPUT, ""};
+        snprintf(err->text, sizeof err->text, "--text %.300s: has no token", b->text);
+        failed = -1;
+    }
+    return failed ? -1 : 0;
 }
 
 static void find_bos(struct bench *b)

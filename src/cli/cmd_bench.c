@@ -3,6 +3,7 @@
 #include "cli/cli.h"
 #include "cli/flags.h"
 
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -102,12 +103,12 @@ static int make_tests(const struct wishes *w, struct tests *t)
 /* Positions of the longest test: as llama-bench, the context is what the tests take. */
 static int longest(const struct tests *t)
 {
-    int most = 0;
+    long long most = 0;
     for (int i = 0; i < t->n; i++) {
-        int n = t->test[i].n_depth + t->test[i].n_prompt + t->test[i].n_gen;
+        long long n = (long long)t->test[i].n_depth + t->test[i].n_prompt + t->test[i].n_gen;
         most = n > most ? n : most;
     }
-    return most + 8;
+    return most + 8 < INT_MAX ? (int)most + 8 : INT_MAX;
 }
 
 /* ---- combinations ----------------------------------------------------------------------------------------------------------- */

@@ -127,6 +127,8 @@ static int read_range(const char **text, struct int_list *l)
         if (l->n == LIST_MOST)
             return -1;
         l->item[l->n++] = (int)first;
+        if (step > last) /* and first + step, first * step might be no number any more */
+            break;
     }
     return 0;
 }

@@ -236,20 +236,12 @@ static int check_request(const struct stoker *s, const struct stoker_request *r,
     return 0;
 }
 
-/* A free place of the table, or of a finished request whose events are all taken and that nobody continues. */
 static struct job *free_place(struct stoker *s)
 {
-    struct job *kept = NULL;
-    for (int i = 0; i < s->n_job; i++) {
-        struct job *j = &s->job[i];
-        if (j->state == JOB_FREE)
-            return j;
-        if (j->state == JOB_DONE && j->taken && j->readers == 0 && (!kept || j->id < kept->id))
-            kept = j;
-    }
-    if (kept)
-        free_job(kept);
-    return kept;
+    for (int i = 0; i < s->n_job; i++)
+        if (s->job[i].state == JOB_FREE)
+            return &s->job[i];
+    return NULL;
 }
 
 /* pick becomes the job's. */
@@ -384,6 +376,8 @@ int stoker_generate(struct stoker *s, const struct stoker_request *req, int (*on
             return 0;
         }
     }
+    if (err)
+        *err = (struct stoker_error){STOKER_ERR_INPUT, "somebody else took the events of this request"};
     return -1;
 }
 

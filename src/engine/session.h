@@ -1,5 +1,5 @@
 /* A loaded model under one plan: file, tokenizer, weights, expert store, pages, scratch. Everything with a size is cut from one
- * mapping; after session_open() a step allocates nothing.
+ * mapping; after session_load() a step allocates nothing.
  *
  *     session_prepare   file, numbers, tokenizer, plan: reads headers only
  *     session_load      mapping, pool, reader, weights

@@ -52,6 +52,9 @@ int disk_probe(const struct gguf_file *file, uint64_t block, int depth, uint64_t
     if (file->size < block + 8192)
         return error_set(err, ERR_INPUT, "%s is smaller than a read of %llu bytes; name a larger file", file->path,
                          (unsigned long long)block);
+    if (depth > PROBE_DEPTH || room->bytes / (uint64_t)depth < block + 8192 + 4096)
+        return error_set(err, ERR_BUG, "the probe has no room for %d reads of %llu bytes", depth,
+                         (unsigned long long)block);
     struct probe p = {.places = (file->size - block) / 4096,
                       .stripe_bytes = round_down(room->bytes / (uint64_t)depth, 4096),
                       .seed = seed,

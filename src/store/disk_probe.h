@@ -20,7 +20,7 @@ struct probe_room {
     uint64_t bytes;
 };
 
-/* Read `bytes` in all, in blocks of block bytes at random places, depth (at most PROBE_DEPTH) at a time. room: depth * (block + 8192)
+/* Read `bytes` in all, in blocks of block bytes at random places, depth (at most PROBE_DEPTH) at a time. room: depth * (block + 12288)
  * bytes at least. */
 int disk_probe(const struct gguf_file *file, uint64_t block, int depth, uint64_t bytes, uint64_t seed,
                const struct probe_room *room, struct disk_probe *out, struct error *err);

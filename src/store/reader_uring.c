@@ -172,11 +172,12 @@ static int take_completions(struct uring *u, struct piece **out, int max)
 static int uring_reap(void *state, struct piece **out, int max, int64_t wait_ns)
 {
     struct uring *u = state;
-    if (!u->open)
-        return take_refused(u, out, max);
+    int n = take_refused(u, out, max);
+    if (n > 0 || !u->open)
+        return n;
     if (io_uring_sq_ready(&u->ring) > 0)
         push(u);
-    int n = take_completions(u, out, max);
+    n = take_completions(u, out, max);
     if (n > 0)
         return n;
     if (wait_ns > 0) {

@@ -446,6 +446,37 @@ static int taken_over_without_io_uring(struct bench *b)
     return atoi(found);
 }
 
+static void *read_with_few_descriptors(void *arg)
+{
+    struct bench *b = arg;
+    struct rlimit old, none;
+    getrlimit(RLIMIT_NOFILE, &old);
+    none = (struct rlimit){0, old.rlim_max};
+    setrlimit(RLIMIT_NOFILE, &none);
+    struct read_request *first = ask(b, 0, 0, 1000, 2000000), *second = ask(b, 1, 0, 1000, 2000000);
+    reader_submit(b->reader, &b->list, &first, 1);
+    setrlimit(RLIMIT_NOFILE, &old);
+    reader_submit(b->reader, &b->list, &second, 1);
+    for (int i = 0; i < 2; i++)
+        if (!reader_reap(b->reader, &b->list, 1))
+            return "1";
+    if (first->state != READ_FAILED || first->draining || second->state != READ_DONE)
+        return "2";
+    return reader_close(b->reader) == 0 ? "0" : "3";
+}
+
+/* What was refused comes home although a ring was had for what came later. */
+static int taken_over_at_the_second_try(struct bench *b)
+{
+    pthread_t thread;
+    void *found;
+    if (open_reader(b, &(struct reader_options){.backend = READER_URING, .timeout_seconds = 5}) != 0)
+        return 99;
+    if (pthread_create(&thread, NULL, read_with_few_descriptors, b) != 0 || pthread_join(thread, &found) != 0)
+        return 99;
+    return atoi(found);
+}
+
 static void in_a_child(int (*test)(struct bench *b))
 {
     struct bench b;
@@ -472,6 +503,12 @@ static void io_uring_forbidden_later(void **state)
 {
     (void)state;
     in_a_child(taken_over_without_io_uring);
+}
+
+static void a_ring_at_the_second_try(void **state)
+{
+    (void)state;
+    in_a_child(taken_over_at_the_second_try);
 }
 
 static void little_locked_memory(void **state)
@@ -522,6 +559,7 @@ int main(void)
         cmocka_unit_test(the_page_cache_stays_empty),
         cmocka_unit_test(io_uring_forbidden),
         cmocka_unit_test(io_uring_forbidden_later),
+        cmocka_unit_test(a_ring_at_the_second_try),
         cmocka_unit_test(little_locked_memory),
         cmocka_unit_test(more_files_than_descriptors),
     };
