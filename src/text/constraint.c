@@ -219,13 +219,14 @@ int constraint_retry(struct constraint *c, int (*what)(void *arg), void *arg, st
     struct matcher *m = &c->matcher;
     if (is_low(c) && make_room(c, err))
         return -1;
-    m->full = m->ambiguous = 0;
+    matcher_begin(m);
     closing_begin(c->closing);
     int result = what(arg);
     for (int more = 1; more && m->full && !m->ambiguous;) {
         more = grow(c); /* what was being made is in pieces: they go in any case */
         if (collect(c, err))
             return -1;
+        matcher_begin(m);
         result = what(arg);
     }
     if (m->full) {

@@ -17,7 +17,7 @@
 #include "text/grammar_inner.h"
 
 enum { SET_DEAD = 0 };
-enum { MATCHER_CONFIGS = 4096, MATCHER_SLOTS = 2 * MATCHER_CONFIGS, MATCHER_CALLS = 1 << 15 };
+enum { MATCHER_CONFIGS = 4096, MATCHER_SLOTS = 2 * MATCHER_CONFIGS, MATCHER_CALLS = 1 << 15, MATCHER_WORK = 1 << 19 };
 
 struct link {
     uint32_t frame, state, count;
@@ -94,6 +94,7 @@ struct matcher {
         struct link link;
     } * pending;
     uint32_t n_pending;
+    uint32_t work; /* configurations, calls and returns of the operation: at most MATCHER_WORK, some 0.02 s */
     int accepting;
     void *reservation; /* all of it */
     size_t bytes;
@@ -137,6 +138,8 @@ uint32_t matcher_begin_states(struct matcher *m, uint32_t rule);
 
 /* ---- matcher_step.c --------------------------------------------------------------------------------------------------------- */
 
+/* A new operation, a mask for instance: its work is counted from 0. */
+static inline void matcher_begin(struct matcher *m) { m->full = m->ambiguous = 0, m->work = 0; }
 /* The set before any text, for an entry of the grammar. */
 uint32_t matcher_start(struct matcher *m, uint32_t entry);
 /* The set behind one more byte; SET_DEAD: no text goes on so. */

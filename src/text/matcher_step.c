@@ -15,11 +15,18 @@
 
 static void too_ambiguous(struct matcher *m) { m->full = m->ambiguous = 1; }
 
+static void count_work(struct matcher *m)
+{
+    if (++m->work > MATCHER_WORK)
+        too_ambiguous(m);
+}
+
 /* Each configuration once. A slot holds one only if that one says so: old contents need no clearing. */
 static void add(struct matcher *m, uint32_t frame, uint32_t states, uint32_t count)
 {
     if (!states)
         return;
+    count_work(m);
     uint64_t h = frame * UINT64_C(0x9e3779b97f4a7c15) ^ states * UINT64_C(0xbf58476d1ce4e5b9) ^
                  count * UINT64_C(0x94d049bb133111eb);
     uint32_t at = (uint32_t)(h >> 40) % MATCHER_SLOTS;
@@ -86,6 +93,7 @@ static void all_returns(struct matcher *m)
 
 static void pend(struct matcher *m, uint32_t rule, struct link l)
 {
+    count_work(m);
     if (m->n_pending == MATCHER_CALLS) {
         too_ambiguous(m);
         return;
