@@ -502,3 +502,55 @@ int64_t closing_most(struct closing *k, uint32_t set)
     }
     return loaded(set_at(m, set)->most_left);
 }
+
+/* ---- without counting tokens ---------------------------------------------------------------------------------------------------- */
+
+/* A byte weighs 1 at least, and is a token at most: a weight is no less than the tokens. */
+static uint32_t weight_of(struct closing *k, const struct config *c)
+{
+    const struct matcher *m = &k->c->matcher;
+    uint32_t best = CLOSING_NONE;
+    for (uint32_t i = 0; i < states_at(m, c->states)->n && !m->full; i++) {
+        uint32_t weight = weight_left(k, &(struct position){c->frame, states_at(m, c->states)->state[i], c->count});
+        best = weight < best ? weight : best;
+    }
+    return best;
+}
+
+static uint32_t weight_of_set(struct closing *k, uint32_t set)
+{
+    struct matcher *m = &k->c->matcher;
+    if (!set_at(m, set)->weight) {
+        uint32_t best = set_at(m, set)->accepting ? 0 : CLOSING_NONE;
+        for (uint32_t i = 0; i < set_at(m, set)->n && best > 0; i++) {
+            uint32_t weight = weight_of(k, &set_at(m, set)->config[i]);
+            best = weight < best ? weight : best;
+        }
+        set_at(m, set)->weight = m->full ? 0 : best + 1;
+        return best;
+    }
+    return set_at(m, set)->weight - 1;
+}
+
+static void visit_weight(void *arg, uint32_t set, const struct config *inside)
+{
+    struct most *most = arg;
+    uint32_t weight = inside ? weight_of(most->k, inside) : weight_of_set(most->k, set);
+    most->most = weight > most->most ? weight : most->most;
+}
+
+int64_t closing_most_weight(struct closing *k, uint32_t set)
+{
+    struct matcher *m = &k->c->matcher;
+    if (!k->c->trie->spells)
+        return CLOSING_NEVER;
+    if (!set_at(m, set)->most_weight) {
+        struct most most = {k, 0};
+        masks_targets(&k->c->masks, set, visit_weight, &most);
+        if (m->full)
+            return CLOSING_NEVER;
+        set_at(m, set)->most_weight = (uint32_t)most.most + 1;
+    }
+    uint32_t weight = set_at(m, set)->most_weight - 1;
+    return weight > CLOSING_FAR ? CLOSING_NEVER : weight;
+}

@@ -207,11 +207,24 @@ static void keep_on_the_way(struct masking *m, int64_t most)
     }
 }
 
+/* The limit is so far away that weights show it: no token has to go, and none has to be counted. */
+static int is_far(struct masking *m)
+{
+    const struct constraint_state *s = m->s;
+    struct closing *k = s->c->closing;
+    if (s->phase != CONSTRAINT_GOVERNED || (s->next != CONSTRAINT_END && s->c->phase[s->next].must))
+        return 0;
+    int64_t most = closing_most_weight(k, s->set);
+    return most != CLOSING_NEVER && most < m->left - 2;
+}
+
 static void limit(struct masking *m)
 {
     struct constraint_state *s = m->s;
     struct constraint *c = s->c;
     if (!c->closing || s->phase == CONSTRAINT_OVER || (s->phase >= 0 && !c->phase[s->phase].must))
+        return;
+    if (is_far(m) || c->matcher.full)
         return;
     int64_t now = closing_of_state(c->closing, s), most = m->left - 2;
     if (now == CLOSING_NEVER || c->matcher.full)

@@ -3,6 +3,7 @@
  *     leaf    for states of a leaf rule: tokens that stay inside it, and tokens that leave it, sorted by what they hold behind
  *             the leave. Inside a string nearly all tokens stay: this is computed once, then copied           mask_leaf.c
  *     walk    other configurations: the trie is walked with the matcher; little of it is alive
+ *     plain   where any plain text can be read, both take whole parts of the vocabulary at once                   mask_plain.c
  *     slots   finished masks, by what they are of; the oldest goes                                            mask.c
  *
  * A configuration of a counted leaf is never the same twice; what does not depend on its count is kept in slots of its own. */

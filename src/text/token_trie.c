@@ -120,6 +120,11 @@ static void lay_out(struct token_trie *trie, const struct sorted *s, uint32_t *o
         trie->first[b] = trie->n_node;
     for (uint32_t i = 0; i < trie->n_node; i = trie->node[i].skip)
         trie->first[trie->node[i].byte] = i;
+    trie->spells = 1;
+    for (int b = 0; b <= 0xF4; b++) {
+        uint32_t i = trie->first[b];
+        trie->spells &= b == 0xC0 || b == 0xC1 || (i < trie->n_node && trie->node[i].token < trie->node[i + 1].token);
+    }
 }
 
 /* ---- plain text ----------------------------------------------------------------------------------------------------------------- */

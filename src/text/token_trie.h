@@ -24,6 +24,7 @@ struct token_trie {
     struct trie_node *node; /* [n_node + 1], the last one closes the lists */
     uint32_t n_node;
     uint32_t first[256]; /* the node of depth 1 by its byte; n_node: none */
+    int spells;          /* every byte of UTF-8 is a token: any text can be spelled, in no more tokens than bytes */
     uint32_t *token;     /* [n_token] */
     uint8_t *characters; /* [n_token] of each: bytes that begin one; UINT8_MAX also: more */
     uint32_t n_token;
