@@ -207,7 +207,7 @@ static int admit(struct stoker *s, struct job *j)
     }
     take_sequence(s, j, free_sequence(s));
     job_resume(s, j);
-    j->fetches = s->disk && !j->no_cache;
+    j->fetches = s->disk && !j->no_cache ? 2 * ((int)(j->n_history / KV_PAGE) + 2) : 0;
     if (!alone && !has_pages(s, j)) {
         wait_again(s, j, 0);
         return 0;

@@ -38,7 +38,7 @@ struct job {
     size_t n_snapshot_at;
     struct pick pick;
     int ignore_end, wants_progress, no_cache;
-    int fetches, fetched;      /* files may know more of it than memory; and did */
+    int fetches, fetched;      /* pieces that may yet be read of files, which may know more than memory; and did */
     int waits;                 /* an older job computes what this one will share */
     struct prefix_place place; /* of its sequence; its root is set at submit */
     void (*notify)(void *arg); /* or NULL */

@@ -414,6 +414,47 @@ static void look_for_endings(struct prefix_disk *d, struct way *w, uint64_t root
     }
 }
 
+/* Of the page behind these whole pages; what its name does not promise is compared. */
+static struct entry *find_page(struct prefix_disk *d, uint64_t parent, uint64_t root, uint64_t hash, int first)
+{
+    struct entry *e = find_entry(d, parent, root, hash);
+    return e && (int)e->r.first == first && e->r.count == KV_PAGE && !e->r.has_state ? e : NULL;
+}
+
+/* The kinds that a known page lacks, of those that window layers see from behind pos. */
+static unsigned lacks(const struct prefix_cache *c, const struct prefix_node *node, int pos)
+{
+    unsigned kinds = 0;
+    for (int k = 0; k < KV_KINDS; k++) {
+        const struct kv_pool *pool = &c->pool[k];
+        if (pool->n_layer && pool->window > 0 && node->depth >= kv_first_page(pool->window, pos) && node->page[k] < 0)
+            kinds |= 1u << k;
+    }
+    return kinds;
+}
+
+/* Windows of known pages went while the pages stayed: they are read first, where files have them. The cache's path is the way. */
+static void refill_windows(struct prefix_disk *d, struct way *w, uint64_t root)
+{
+    struct prefix_cache *c = d->cache;
+    struct entry *first = NULL;
+    for (int i = 0; w->target && c->path[i] && i * KV_PAGE < w->pos; i++) {
+        const struct prefix_node *node = c->path[i];
+        unsigned kinds = lacks(c, node, w->pos);
+        if (!kinds)
+            continue;
+        struct entry *e = find_page(d, node->parent ? node->parent->hash : root, root, node->hash, i * KV_PAGE);
+        if (!e || (e->r.kinds & kinds) != kinds)
+            w->target = NULL;
+        else {
+            w->bytes += prefix_file_bytes(&e->r);
+            w->parent = first ? w->parent : node->parent;
+            first = first ? first : e;
+        }
+    }
+    w->first = first ? first : w->first;
+}
+
 /* A state behind a whole page is of use with that page: found together with the endings before it, read after it. */
 static struct way find_way(struct prefix_disk *d, uint64_t root, const int32_t *ids, int n)
 {
@@ -426,18 +467,21 @@ static struct way find_way(struct prefix_disk *d, uint64_t root, const int32_t *
     for (int at = 0, whole = 1; whole; at += KV_PAGE) {
         struct prefix_node *known = missing ? NULL : prefix_child(c, node, root, ids + at, n - at);
         uint64_t next = at + KV_PAGE <= n ? prefix_page_hash(hash, ids + at) : 0;
-        struct entry *e = known || at + KV_PAGE > n ? NULL : find_entry(d, hash, root, next);
+        struct entry *e = at + KV_PAGE > n || (known && !lacks(c, known, 0)) ? NULL
+                                                                             : find_page(d, hash, root, next, at);
         struct entry *before = w.target;
         whole = known || e;
         look_for_endings(d, &w, root, hash, ids, at, whole ? n : (n < at + KV_PAGE - 1 ? n : at + KV_PAGE - 1),
-                         bytes + (e ? prefix_file_bytes(&e->r) : 0));
+                         bytes + (e && !known ? prefix_file_bytes(&e->r) : 0));
         if (w.target != before) {
-            w.first = missing ? missing : e && w.pos == at + KV_PAGE ? e : w.target;
+            w.first = missing ? missing : e && !known && w.pos == at + KV_PAGE ? e : w.target;
             w.parent = missing ? behind : node;
         }
         if (!whole)
             break;
-        if (e) {
+        if (known && e && c->states->page_bytes == 0 && at + KV_PAGE > w.pos)
+            w = (struct way){e, e, node, at + KV_PAGE, 0};
+        else if (e && !known) {
             bytes += prefix_file_bytes(&e->r);
             behind = missing ? behind : node;
             missing = missing ? missing : e;
@@ -447,6 +491,7 @@ static struct way find_way(struct prefix_disk *d, uint64_t root, const int32_t *
         node = known;
         hash = next;
     }
+    refill_windows(d, &w, root);
     return w;
 }
 
@@ -457,7 +502,10 @@ int prefix_disk_fetch(struct prefix_disk *d, uint64_t root, const int32_t *ids, 
     if (!w.target || (rows_per_second > 0 && d->bytes_per_second > 0 &&
                       (double)w.bytes / d->bytes_per_second >= (w.pos - known) / rows_per_second))
         return 0;
-    return read_piece(d, w.first, w.parent, ids);
+    if (!read_piece(d, w.first, w.parent, ids))
+        return 0;
+    /* one that could not be gone on from after all would be read again and again */
+    return w.first != w.target || !w.target->there || prefix_reach(d->cache, root, ids, n) > known;
 }
 
 /* ---- opening and closing ---------------------------------------------------------------------------------------------------- */

@@ -96,13 +96,14 @@ static int fetches(struct stoker *s, struct job *j)
     double begin = clock_seconds();
     int fetched = 0;
     while (j->fetches && clock_seconds() - begin < longest_fetch) {
-        j->fetches = prefix_disk_fetch(s->disk, j->place.root, j->history, (int)j->n_history - 1, s->rows_per_second);
-        fetched |= j->fetches;
+        int more = prefix_disk_fetch(s->disk, j->place.root, j->history, (int)j->n_history - 1, s->rows_per_second);
+        fetched |= more;
+        j->fetches = more ? j->fetches - 1 : 0;
     }
     j->fetched |= fetched;
     if (!j->fetches && j->fetched && j->n_done == j->n_resumed)
         job_resume(s, j);
-    return j->fetches;
+    return j->fetches > 0;
 }
 
 static int is_ready(struct stoker *s, struct job *j)
