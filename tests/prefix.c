@@ -12,6 +12,7 @@
  *                likeliest at its place are those of an engine that computes each request alone, from nothing
  *
  *     restart    what files know after the engine was closed: found, read only by a second engine, held to its bytes
+ *     pushed-out what other prompts pushed out of memory comes back from files, windows too
  *     damaged    files with flipped bytes, cut off, of others: the same answer, and never found
  *     killed     a process that serves and writes is killed at any moment; what the next one finds gives the same answers
  *
@@ -32,7 +33,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { N_CTX = 1100, MOST_ANSWER = 24, TOP = 4, TEXTS = 3, SAID = 16, AT_ONCE = 5 };
+enum { N_CTX = 1100, MOST_ANSWER = 24, TOP = 4, TEXTS = 3, SAID = 16, AT_ONCE = 5, PATIENCE = 20000 /* ms */ };
 
 static int passed, failed, rounds = 6;
 static const char *only; /* -t */
@@ -90,8 +91,9 @@ static struct stoker_request request(const struct prompt *p, int max_tokens, uin
 static void collect(struct stoker *s, stoker_id id, struct answer *a)
 {
     struct stoker_event e;
+    int more;
     memset(a, 0, sizeof *a);
-    while (stoker_next_event(s, id, -1, &e) == 1) {
+    while ((more = stoker_next_event(s, id, PATIENCE, &e)) == 1) {
         if (e.kind == STOKER_TOKEN && a->n < MOST_ANSWER) {
             a->id[a->n] = e.u.token.id;
             a->likely[a->n][0] = e.u.token.logprob;
@@ -100,6 +102,10 @@ static void collect(struct stoker *s, stoker_id id, struct answer *a)
             a->n++;
         }
         a->end = e;
+    }
+    if (more == 0) {
+        printf("     nothing for %d ms\n", PATIENCE);
+        a->end.kind = STOKER_FAILED;
     }
     if (a->end.kind == STOKER_FAILED)
         printf("     %s\n", a->end.error.text);
@@ -516,6 +522,47 @@ static void restart(const struct subject *m)
     verdict(m, "restart", ok, detail);
 }
 
+/* Other prompts push a prompt out of a small memory, wholly or its windows alone: files bring back what went. */
+static void pushed_out(const struct subject *m)
+{
+    struct stoker_options o = with_files(), plain = options();
+    static struct prompt p, other;
+    struct answer a, truth;
+    char detail[60];
+    int ok = 1;
+    uint64_t found = 0;
+    o.n_parallel = 1;
+    plain.n_snapshots = 3;
+    for (size_t n = 260; ok && n <= 700; n += 220) {
+        empty_dir();
+        o.cache_ram = 300000;
+        struct stoker *s = engine(m->path, &o), *cold = engine(m->path, &plain);
+        ok = s && cold;
+        p.n = 0;
+        extend(&p, n, 61, m->n_vocab);
+        struct stoker_request r = request(&p, 1, 1), others = request(&other, 1, 1);
+        r.snapshot_at = &n;
+        r.n_snapshot_at = 1;
+        ok = ok && ask(s, &r, &a) == 0;
+        for (uint64_t i = 0; ok && i < 4; i++) {
+            other.n = 0;
+            extend(&other, n, 62 + i, m->n_vocab);
+            others.n_prompt = other.n;
+            nanosleep(&(struct timespec){0, 20000000}, NULL); /* for the writer */
+            ok = ask(s, &others, &a) == 0;
+        }
+        extend(&p, 40, 90, m->n_vocab);
+        r.n_prompt = p.n;
+        ok = ok && ask(s, &r, &a) == 0 && ask(cold, &r, &truth) == 0 && same(&truth, &a);
+        found += ok ? a.end.u.end.n_cached : 0;
+        ok = ok && a.end.u.end.n_cached >= 256;
+        stoker_close(s);
+        stoker_close(cold);
+    }
+    snprintf(detail, sizeof detail, "found %llu of 1440", (unsigned long long)found);
+    verdict(m, "pushed-out", ok, detail);
+}
+
 /* What is done to a file before the next engine looks. */
 static void change_byte(const char *path, long at)
 {
@@ -668,8 +715,8 @@ static void run_model(const char *path)
     static const struct {
         const char *name;
         void (*run)(const struct subject *m);
-    } tests[] = {{"turns", turns},     {"together", together}, {"preempted", preempted}, {"chance", chance},
-                 {"restart", restart}, {"damaged", damaged},   {"killed", killed}};
+    } tests[] = {{"turns", turns},     {"together", together},     {"preempted", preempted}, {"chance", chance},
+                 {"restart", restart}, {"pushed-out", pushed_out}, {"damaged", damaged},     {"killed", killed}};
     for (size_t i = 0; i < sizeof tests / sizeof *tests; i++)
         if (!only || strcmp(only, tests[i].name) == 0)
             tests[i].run(&m);
