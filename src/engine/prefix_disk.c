@@ -131,11 +131,12 @@ static void scan_file(struct prefix_disk *d, int folder, const char *name)
     struct prefix_record r;
     struct stat st;
     size_t n = strlen(name);
-    int fd = openat(folder, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
-    if (fd >= 0 && fstat(fd, &st) == 0 && n > 3 && strcmp(name + n - 3, ".sk") == 0) {
-        if (prefix_file_look(fd, &r) || strcmp(prefix_file_name(r.hash).text + 3, name) != 0)
+    int fd = openat(folder, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK); /* a pipe does not hold us up */
+    if (fd >= 0 && fstat(fd, &st) == 0 && S_ISREG(st.st_mode) && n > 3 && strcmp(name + n - 3, ".sk") == 0) {
+        enum prefix_read was = prefix_file_look(fd, &r);
+        if (was == PREFIX_DAMAGED || (was == PREFIX_SOUND && strcmp(prefix_file_name(r.hash).text + 3, name) != 0))
             damaged(d, folder, name);
-        else if (d->free >= 0)
+        else if (was == PREFIX_SOUND && d->free >= 0)
             add_entry(d, &r, st.st_mtime);
         d->now = st.st_mtime > d->now ? st.st_mtime : d->now;
     } else if (fd >= 0 && d->writes && n > 4 && strcmp(name + n - 4, ".tmp") == 0)
@@ -351,7 +352,7 @@ int prefix_disk_write_behind(struct prefix_disk *d)
 /* ---- reading ---------------------------------------------------------------------------------------------------------------- */
 
 /* A piece becomes a node, or part of one: pages and a copy of a state of the cache's, filled from the file. */
-static int read_piece(struct prefix_disk *d, struct entry *e, struct prefix_node *parent, const int32_t *ids)
+static int read_piece(struct prefix_disk *d, struct entry *e, struct prefix_node *parent, const int32_t *ids, int n_ids)
 {
     struct prefix_cache *c = d->cache;
     struct prefix_found f = {.root = e->r.root, .parent = parent, .ids = ids + e->r.first, .n = (int)e->r.count};
@@ -369,9 +370,11 @@ static int read_piece(struct prefix_disk *d, struct entry *e, struct prefix_node
         return 0;
     double begin = clock_seconds();
     struct prefix_name name = prefix_file_name(e->r.hash);
-    int fd = openat(d->dir, name.text, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
-    int sound = fd >= 0 && payload == e->r.payload ? prefix_file_read(fd, &e->r, ids, piece, n) : -1;
-    if (sound == 1) {
+    int fd = openat(d->dir, name.text, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+    enum prefix_read was = fd < 0                    ? (errno == ENOENT ? PREFIX_OTHERS : PREFIX_UNREAD)
+                           : payload != e->r.payload ? PREFIX_DAMAGED
+                                                     : prefix_file_read(fd, &e->r, ids, n_ids, piece, n);
+    if (was == PREFIX_SOUND) {
         double rate = (double)prefix_file_bytes(&e->r) / (clock_seconds() - begin + 1e-9);
         d->bytes_per_second = d->bytes_per_second > 0 ? 0.75 * d->bytes_per_second + 0.25 * rate : rate;
         if (d->writes)
@@ -380,13 +383,14 @@ static int read_piece(struct prefix_disk *d, struct entry *e, struct prefix_node
         prefix_hang(c, &f);
     } else {
         prefix_drop_found(c, &f);
-        if (sound < 0)
+        if (was == PREFIX_DAMAGED)
             damaged(d, d->dir, name.text);
-        remove_entry(d, e);
+        if (was != PREFIX_UNREAD)
+            remove_entry(d, e);
     }
     if (fd >= 0)
         close(fd);
-    return 1;
+    return was != PREFIX_UNREAD;
 }
 
 /* What files have on the way of ids [n]: the furthest place to go on from, and what has to be read first for it. */
@@ -502,7 +506,7 @@ int prefix_disk_fetch(struct prefix_disk *d, uint64_t root, const int32_t *ids, 
     if (!w.target || (rows_per_second > 0 && d->bytes_per_second > 0 &&
                       (double)w.bytes / d->bytes_per_second >= (w.pos - known) / rows_per_second))
         return 0;
-    if (!read_piece(d, w.first, w.parent, ids))
+    if (!read_piece(d, w.first, w.parent, ids, n))
         return 0;
     /* one that could not be gone on from after all would be read again and again */
     return w.first != w.target || !w.target->there || prefix_reach(d->cache, root, ids, n) > known;

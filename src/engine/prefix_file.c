@@ -105,7 +105,7 @@ int prefix_file_write(int dir, uint64_t hash, const uint8_t *image, uint64_t n)
     memcpy(strchr(beside.text, '.'), ".tmp", 5);
     if (mkdirat(dir, folder, 0700) && errno != EEXIST)
         return -1;
-    int fd = openat(dir, beside.text, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
+    int fd = openat(dir, beside.text, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, 0600);
     if (fd < 0)
         return -1;
     int failed = write_all(fd, image, n) || fdatasync(fd);
@@ -119,42 +119,44 @@ int prefix_file_write(int dir, uint64_t hash, const uint8_t *image, uint64_t n)
 
 /* ---- reading ---------------------------------------------------------------------------------------------------------------- */
 
-static int read_at(int fd, uint8_t *to, uint64_t n, uint64_t at)
+static enum prefix_read read_at(int fd, uint8_t *to, uint64_t n, uint64_t at)
 {
     for (uint64_t done = 0; done < n;) {
         ssize_t k = pread(fd, to + done, n - done, (off_t)(at + done));
         if (k > 0)
             done += (uint64_t)k;
         else if (k == 0 || errno != EINTR)
-            return -1;
+            return k == 0 ? PREFIX_DAMAGED : PREFIX_UNREAD;
     }
-    return 0;
+    return PREFIX_SOUND;
 }
 
-static int read_header(int fd, struct header *h)
+static enum prefix_read read_header(int fd, struct header *h)
 {
     struct stat st;
-    if (fstat(fd, &st) || read_at(fd, (uint8_t *)h, sizeof *h, 0))
-        return -1;
+    if (fstat(fd, &st))
+        return PREFIX_UNREAD;
+    enum prefix_read was = read_at(fd, (uint8_t *)h, sizeof *h, 0);
+    if (was != PREFIX_SOUND)
+        return was;
     const struct prefix_record *r = &h->record;
     return memcmp(h->magic, magic, sizeof magic) != 0 || h->sum != header_sum(h) || h->version != PREFIX_VERSION ||
                    h->page != KV_PAGE || r->first % KV_PAGE || r->first > INT32_MAX - KV_PAGE || r->count < 1 ||
                    r->count > KV_PAGE || r->payload > (uint64_t)1 << 48 || (uint64_t)st.st_size != prefix_file_bytes(r)
-               ? -1
-               : 0;
+               ? PREFIX_DAMAGED
+               : PREFIX_SOUND;
 }
 
-int prefix_file_look(int fd, struct prefix_record *r)
+enum prefix_read prefix_file_look(int fd, struct prefix_record *r)
 {
     struct header h;
-    if (read_header(fd, &h))
-        return -1;
-    *r = h.record;
-    return 0;
+    enum prefix_read was = read_header(fd, &h);
+    if (was == PREFIX_SOUND)
+        *r = h.record;
+    return was;
 }
 
-/* 1: these; 0: others; -1: damaged. */
-static int ids_are(int fd, const struct header *h, const int32_t *ids)
+static enum prefix_read compare_ids(int fd, const struct header *h, const int32_t *ids)
 {
     uint8_t block[PREFIX_BLOCK];
     int same = 1;
@@ -162,31 +164,32 @@ static int ids_are(int fd, const struct header *h, const int32_t *ids)
     uint64_t n = ids_bytes(&h->record);
     for (uint64_t at = 0; at < n; at += sizeof block) {
         uint64_t k = n - at < sizeof block ? n - at : sizeof block;
-        if (read_at(fd, block, k, PREFIX_BLOCK + at))
-            return -1;
+        enum prefix_read was = read_at(fd, block, k, PREFIX_BLOCK + at);
+        if (was != PREFIX_SOUND)
+            return was;
         same = same && memcmp(block, (const uint8_t *)ids + at, k) == 0;
         add(&s, block, k);
     }
-    return total(&s) != h->ids_sum ? -1 : same;
+    return total(&s) != h->ids_sum ? PREFIX_DAMAGED : same ? PREFIX_SOUND : PREFIX_OTHERS;
 }
 
-int prefix_file_read(int fd, const struct prefix_record *r, const int32_t *ids, const struct prefix_piece *piece,
-                     int n_piece)
+enum prefix_read prefix_file_read(int fd, const struct prefix_record *r, const int32_t *ids, int n_ids,
+                                  const struct prefix_piece *piece, int n_piece)
 {
     struct header h;
     struct sum s = {0};
     uint64_t at = prefix_file_payload(r), n = 0;
-    if (read_header(fd, &h) || memcmp(&h.record, r, sizeof *r) != 0)
-        return -1;
-    int these = ids_are(fd, &h, ids);
-    if (these != 1)
-        return these;
-    for (int i = 0; i < n_piece; i++) {
-        if (read_at(fd, piece[i].to, piece[i].n, at + n))
-            return -1;
-        add(&s, piece[i].to, piece[i].n);
+    enum prefix_read was = read_header(fd, &h);
+    if (was != PREFIX_SOUND || memcmp(&h.record, r, sizeof *r) != 0)
+        return was != PREFIX_SOUND ? was : PREFIX_DAMAGED;
+    if (ids_bytes(r) > (uint64_t)n_ids * sizeof *ids)
+        return PREFIX_OTHERS;
+    was = compare_ids(fd, &h, ids);
+    for (int i = 0; was == PREFIX_SOUND && i < n_piece; i++) {
+        was = read_at(fd, piece[i].to, piece[i].n, at + n);
+        add(&s, piece[i].to, was == PREFIX_SOUND ? piece[i].n : 0);
         n += piece[i].n;
     }
     posix_fadvise(fd, 0, 0, POSIX_FADV_DONTNEED);
-    return n == r->payload && total(&s) == h.payload_sum ? 1 : -1;
+    return was == PREFIX_SOUND && (n != r->payload || total(&s) != h.payload_sum) ? PREFIX_DAMAGED : was;
 }

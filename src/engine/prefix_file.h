@@ -36,16 +36,19 @@ void prefix_file_seal(const struct prefix_record *r, uint8_t *image);
 /* Writes it into the folder. -1: it is not there, nor is a part of it. */
 int prefix_file_write(int dir, uint64_t hash, const uint8_t *image, uint64_t n);
 
-/* The header of an open file. -1: it is damaged, cut off, or no such file. */
-int prefix_file_look(int fd, struct prefix_record *r);
+/* UNREAD: the system would not read it now, which says nothing of the file. DAMAGED: cut off, or what is in it is wrong. */
+enum prefix_read { PREFIX_SOUND, PREFIX_OTHERS, PREFIX_UNREAD, PREFIX_DAMAGED };
 
-/* The rest: ids must be these; pieces of the payload, each to its place. 1: read, and sound; 0: of other ids; -1: damaged. */
+/* The header of an open file. */
+enum prefix_read prefix_file_look(int fd, struct prefix_record *r);
+
+/* The rest: ids [n_ids] must begin with its own; pieces of the payload, each to its place. OTHERS: it is of other ids. */
 struct prefix_piece {
     uint8_t *to;
     uint64_t n;
 };
-int prefix_file_read(int fd, const struct prefix_record *r, const int32_t *ids, const struct prefix_piece *piece,
-                     int n_piece);
+enum prefix_read prefix_file_read(int fd, const struct prefix_record *r, const int32_t *ids, int n_ids,
+                                  const struct prefix_piece *piece, int n_piece);
 
 /* "HH/HASH.sk" */
 struct prefix_name {
