@@ -67,7 +67,7 @@ struct stoker_options {
     const char *tool_format;                                    /* how calls are written; NULL: as the template shows */
     void (*progress)(void *arg, uint64_t done, uint64_t total); /* bytes read while loading */
     void *progress_arg;
-    const char *routes; /* a trace file: its routes instead of the model's own (research) */
+    const char *routes; /* a trace file: its routes instead of the model's own (research); not with cache_dir */
     const char *route_trace,
         *cache_log;     /* files to write: routes of every row, decisions of the expert cache (research) */
     const char *mirror; /* a folder with a second copy of the model's files, read in parallel */

@@ -120,6 +120,10 @@ static int open_disk(struct stoker *s, const struct stoker_options *o, struct er
 {
     if (!o || !o->cache_dir)
         return 0;
+    if (o->routes) /* what rows are under forced routes is not the model's own */
+        return error_set(err, ERR_INPUT,
+                         "forced routes (routes) and a folder of known prefixes (cache_dir) exclude each "
+                         "other: leave one of them out");
     return prefix_disk_open(&s->disk, &s->session->prefix, o->cache_dir, o->cache_disk ? o->cache_disk : CACHE_DISK,
                             s->session->plan.max_page, err);
 }
