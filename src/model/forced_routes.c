@@ -5,11 +5,14 @@
 #include "model/model.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <jansson.h>
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 #include <zlib.h>
 
 enum { MAX_FILE = 256 << 20, MAX_IDS = 256 << 20, HEAD = 10, NONE = 0xFFFF };
@@ -33,9 +36,19 @@ static int bad(const struct file *f, struct error *err, const char *what)
 
 static int read_file(struct file *f, struct error *err)
 {
-    FILE *in = fopen(f->path, "rb");
-    if (!in)
-        return error_set(err, ERR_INPUT, "--routes %s cannot be opened: %s", f->path, strerror(errno));
+    struct stat st;
+    int fd = open(f->path, O_RDONLY | O_CLOEXEC | O_NONBLOCK); /* a pipe does not hold us up */
+    FILE *in = fd >= 0 ? fdopen(fd, "rb") : NULL;
+    if (!in) {
+        int why = errno;
+        if (fd >= 0)
+            close(fd);
+        return error_set(err, ERR_INPUT, "--routes %s cannot be opened: %s", f->path, strerror(why));
+    }
+    if (fstat(fd, &st) || !S_ISREG(st.st_mode)) {
+        fclose(in);
+        return error_set(err, ERR_INPUT, "--routes %s is not a regular file", f->path);
+    }
     f->bytes = malloc(MAX_FILE);
     f->n = f->bytes ? fread(f->bytes, 1, MAX_FILE, in) : 0;
     int failed = ferror(in);
