@@ -14,10 +14,16 @@
  *     restart    what files know after the engine was closed: found, read only by a second engine, held to its bytes
  *     pushed-out what other prompts pushed out of memory comes back from files, windows too
  *     damaged    files with flipped bytes, cut off, of others: the same answer, and never found
+ *     lies       files whose checksums hold and whose fields are wrong
+ *     others     another model of the same shape finds nothing
+ *     no-handles files that cannot be opened for a moment are not lost
  *     killed     a process that serves and writes is killed at any moment; what the next one finds gives the same answers
  *
  * A line a test and model. Needs no data from outside the repository. */
+#include "base/error.h"
 #include "base/rng.h"
+#include "engine/prefix_file.h"
+#include "format/gguf.h"
 #include "stoker.h"
 
 #include <stdarg.h>
@@ -28,6 +34,7 @@
 #include <fcntl.h>
 #include <glob.h>
 #include <signal.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -614,6 +621,9 @@ static void damaged(const struct subject *m)
             }
             globfree(&g);
         }
+    /* a pipe that nobody writes to */
+    shell("mkdir -p '%s/00' && mkfifo '%s/00/0000000000000000.sk'", dir, dir);
+    ok = ok && same_or_miss(m, &r, &truth, "a pipe", 0, &misses);
     /* a file of another name, one that is none, a folder where a file is looked for */
     shell("rm -rf '%s'/* && mv '%s.sound'/* '%s' && rmdir '%s.sound'", dir, dir, dir, dir);
     g = files();
@@ -624,6 +634,111 @@ static void damaged(const struct subject *m)
     char detail[80];
     snprintf(detail, sizeof detail, "%d ways, %d noticed", n, misses);
     verdict(m, "damaged", ok && n >= 24 && misses > n / 3, detail);
+}
+
+/* A sound file whose fields are lies: checksums are no secret. Too many ids, a place that is another, a state that is none. */
+static int lie(const char *path, int which)
+{
+    static uint8_t image[4 << 20];
+    struct prefix_record r;
+    FILE *f = fopen(path, "rb");
+    size_t n = f ? fread(image, 1, sizeof image, f) : 0;
+    if (f)
+        fclose(f);
+    if (n < PREFIX_BLOCK || n == sizeof image)
+        return -1;
+    memcpy(&r, image + 16, sizeof r);
+    uint64_t payload = n - prefix_file_payload(&r);
+    if (which == 0)
+        r.first += 4096;
+    else if (which == 1)
+        r.count = 1 + r.count % KV_PAGE;
+    else
+        r.has_state = !r.has_state;
+    uint64_t at = prefix_file_payload(&r);
+    if (at + payload > sizeof image)
+        return -1;
+    memset(image + at, 0, payload);
+    prefix_file_seal(&r, image);
+    f = fopen(path, "wb");
+    int whole = f && fwrite(image, 1, prefix_file_bytes(&r), f) == prefix_file_bytes(&r);
+    return f && fclose(f) == 0 && whole ? 0 : -1;
+}
+
+static void lies(const struct subject *m)
+{
+    struct stoker_request r;
+    struct answer truth;
+    struct prompt p;
+    struct stoker_options o = with_files();
+    int ok = 1, n = 0;
+    for (int which = 0; ok && which < 3; which++) {
+        ok = write_files(m, &p, &r, &truth);
+        glob_t g = files();
+        for (size_t f = 0; ok && f < g.gl_pathc; f++, n++)
+            ok = lie(g.gl_pathv[f], which) == 0;
+        globfree(&g);
+        ok = ok && found_by(m, &o, &r, &truth, NULL) >= 0;
+    }
+    char detail[40];
+    snprintf(detail, sizeof detail, "%d files", n);
+    verdict(m, "lies", ok && n >= 6, detail);
+}
+
+/* Another model of the same shape finds nothing; nor does anybody whose routes are forced. */
+static void others_files(const struct subject *m)
+{
+    struct stoker_options o = with_files(), forced = with_files();
+    struct stoker_request r;
+    struct stoker_error err = {0};
+    struct answer truth, a = {0};
+    struct prompt p;
+    char copy[100];
+    int ok = write_files(m, &p, &r, &truth);
+    snprintf(copy, sizeof copy, "%s/other.gguf", dir);
+    shell("cp '%s' '%s'", m->path, copy);
+    struct gguf *g = NULL;
+    struct error why = {0};
+    ok = ok && gguf_open(&g, copy, &why) == 0;
+    for (uint64_t i = 0; ok && i < g->n_tensor; i++) /* matrices alone */
+        if (g->tensor[i].n_dims > 1)
+            change_byte(copy, (long)(g->tensor[i].offset + g->tensor[i].n_bytes / 2));
+    gguf_close(g);
+    struct stoker *s = ok ? engine(copy, &o) : NULL;
+    ok = s && ask(s, &r, &a) == 0 && a.end.u.end.n_cached == 0;
+    stoker_close(s);
+    forced.routes = "none";
+    s = NULL;
+    ok = ok && stoker_open(&s, m->path, &forced, &err) != 0;
+    stoker_close(s);
+    verdict(m, "others", ok, "");
+}
+
+/* A process that may open no file for a moment computes, and the files stay. */
+static void no_handles(const struct subject *m)
+{
+    struct stoker_options o = with_files();
+    struct stoker_request r;
+    struct answer truth, a = {0};
+    struct prompt p;
+    struct rlimit was, none;
+    int ok = write_files(m, &p, &r, &truth);
+    struct stoker *s = ok ? engine(m->path, &o) : NULL;
+    int lowest = open("/dev/null", O_RDONLY | O_CLOEXEC);
+    getrlimit(RLIMIT_NOFILE, &was);
+    none = was;
+    none.rlim_cur = (rlim_t)lowest;
+    close(lowest);
+    setrlimit(RLIMIT_NOFILE, &none);
+    ok = s && ask(s, &r, &a) == 0 && same(&truth, &a) && a.end.u.end.n_cached == 0;
+    setrlimit(RLIMIT_NOFILE, &was);
+    ok = ok && stats_of(s).cache_corrupt == 0;
+    glob_t g = files();
+    ok = ok && g.gl_pathc >= 3;
+    globfree(&g);
+    stoker_close(s);
+    ok = ok && found_by(m, &o, &r, &truth, NULL) >= 707;
+    verdict(m, "no-handles", ok, "");
 }
 
 /* In a process of its own, until it is killed. */
@@ -715,8 +830,9 @@ static void run_model(const char *path)
     static const struct {
         const char *name;
         void (*run)(const struct subject *m);
-    } tests[] = {{"turns", turns},     {"together", together},     {"preempted", preempted}, {"chance", chance},
-                 {"restart", restart}, {"pushed-out", pushed_out}, {"damaged", damaged},     {"killed", killed}};
+    } tests[] = {{"turns", turns},         {"together", together},     {"preempted", preempted}, {"chance", chance},
+                 {"restart", restart},     {"pushed-out", pushed_out}, {"damaged", damaged},     {"lies", lies},
+                 {"others", others_files}, {"no-handles", no_handles}, {"killed", killed}};
     for (size_t i = 0; i < sizeof tests / sizeof *tests; i++)
         if (!only || strcmp(only, tests[i].name) == 0)
             tests[i].run(&m);
