@@ -4,7 +4,9 @@
 #include "cli/flags.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <string.h>
+#include <unistd.h>
 
 static int cmd_version(int argc, char **argv)
 {
@@ -45,8 +47,12 @@ static void usage(FILE *f)
         fprintf(f, "  %-10s %s\n", commands[i].name, commands[i].help);
 }
 
+/* A pipe that nobody empties must not stop the engine or the server: then the line is lost. */
 static void to_stderr(enum log_level level, const char *line)
 {
+    struct pollfd out = {STDERR_FILENO, POLLOUT, 0};
+    if (poll(&out, 1, 0) == 0)
+        return;
     fprintf(stderr, "stoker: %s%s\n", level == LOG_WARN ? "warning: " : "", line);
 }
 

@@ -18,6 +18,7 @@
 #include <string.h>
 
 enum { FIRST_WORD_MS = 1000, SILENCE_MS = 5000 };
+enum { AGAIN_MS = 50 };
 
 struct run;
 
@@ -508,17 +509,34 @@ static void break_silence(struct run *run)
     send(run);
 }
 
+/* The queue is full and no choice runs whose end would be told: only asking again helps. */
+static int waits_for_room(const struct run *run)
+{
+    int left = 0;
+    for (size_t i = 0; i < run->a.n_choice; i++) {
+        if (run->task[i].live)
+            return 0;
+        left += !run->task[i].submitted;
+    }
+    return left > 0;
+}
+
 /* Until there is something to do. */
 static void wait(struct run *run)
 {
     double left = -1;
+    int again = 0;
     if (run->a.wish->stream) {
         int most = http_streaming(run->a.http) ? SILENCE_MS : FIRST_WORD_MS;
         left = most - 1e3 * (clock_seconds() - run->said);
         left = left < 0 ? 0 : left + 1;
     }
+    if (waits_for_room(run) && (left < 0 || left > AGAIN_MS)) {
+        again = 1;
+        left = AGAIN_MS;
+    }
     enum http_waited w = http_wait(run->a.http, (int)left);
-    if (w == HTTP_TIMEOUT && run->a.wish->stream)
+    if (w == HTTP_TIMEOUT && run->a.wish->stream && !again)
         break_silence(run);
     run->gone |= w == HTTP_GONE;
     if (w == HTTP_CUT) {
