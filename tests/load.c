@@ -99,11 +99,11 @@ static void make_ask(struct worker *w, struct ask *a, int form)
                                                "{\"messages\":[{\"role\":\"user\",\"content\":\"%s\"}],\"stream\":true,"
                                                "\"max_tokens\":%d,\"temperature\":0,\"top_k\":%d,"
                                                "\"metadata\":{\"user_id\":\"%d\"}}",
-                                               "{\"messages\":[{\"role\":\"user\",\"content\":\"%s\"}],\"max_tokens\":"
-                                               "1%d,\"temperature\":0,\"top_k\":%d,\"metadata\":"
-                                               "{\"user_id\":\"%d\"},\"tool_choice\":{\"type\":\"any\",\"disable_"
-                                               "parallel_tool_use\":true},\"tools\":[{\"name\":"
-                                               "\"set_lamp\",\"input_schema\":" LAMP "}]}",
+                                               ("{\"messages\":[{\"role\":\"user\",\"content\":\"%s\"}],\"max_tokens\":"
+                                                "1%d,\"temperature\":0,\"top_k\":%d,\"metadata\":"
+                                                "{\"user_id\":\"%d\"},\"tool_choice\":{\"type\":\"any\",\"disable_"
+                                                "parallel_tool_use\":true},\"tools\":[{\"name\":"
+                                                "\"set_lamp\",\"input_schema\":" LAMP "}]}"),
                                                "{\"messages\":[{\"role\":\"user\",\"content\":\"%s\"}],\"options\":{"
                                                "\"num_predict\":%d,\"temperature\":%d.25,\"seed\":%d}}",
                                                "{\"prompt\":\"%s\",\"max_tokens\":%d,\"temperature\":%d,\"seed\":%d}"};

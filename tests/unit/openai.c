@@ -533,9 +533,10 @@ static void responses_stream_is_whole(void **state)
         "\"input\":\"Say hello.\",\"max_output_tokens\":3,\"seed\":1,\"ignore_eos\":true,\"top_logprobs\":2",
         "\"input\":\"Lamp.\",\"max_output_tokens\":300,\"seed\":1,\"tools\":[" FLAT_LAMP
         "],\"tool_choice\":\"required\"",
-        "\"input\":\"Lamp.\",\"max_output_tokens\":300,\"seed\":1,\"tools\":[{\"type\":\"namespace\",\"name\":\"home\","
-        "\"tools\":[" FLAT_LAMP
-        "]},{\"type\":\"web_search\"}],\"tool_choice\":\"required\",\"parallel_tool_calls\":false",
+        ("\"input\":\"Lamp.\",\"max_output_tokens\":300,\"seed\":1,\"tools\":[{\"type\":\"namespace\",\"name\":"
+         "\"home\","
+         "\"tools\":[" FLAT_LAMP
+         "]},{\"type\":\"web_search\"}],\"tool_choice\":\"required\",\"parallel_tool_calls\":false"),
         "\"input\":\"Patch.\",\"max_output_tokens\":60,\"seed\":1,\"tools\":[{\"type\":\"custom\",\"name\":\"patch\"}],"
         "\"tool_choice\":{\"type\":\"custom\",\"name\":\"patch\"},\"parallel_tool_calls\":false"};
     for (size_t k = 0; k < sizeof asked / sizeof *asked; k++) {
