@@ -408,9 +408,14 @@ int schema_open(struct schema **out, struct grammar_maker *m, const char *text, 
     s->how = *how;
     arena_init_growing(&s->arena);
     forget_expressions(s);
+    static const char object[] = "{\"type\": \"object\"}";
     const char *where = how->place ? how->place : "";
     struct error why = {0};
     int failed = n > most;
+    if (how->object && schema_read(&s->object, &s->arena, object, sizeof object - 1, err) != 0) {
+        schema_close(s);
+        return -1;
+    }
     if (failed)
         error_set(err, ERR_INPUT, "schema error at %s#: it has %zu bytes: at most %zu", where, n, most);
     else if ((failed = schema_read(&s->root, &s->arena, text, n, &why)) != 0)
@@ -443,17 +448,40 @@ grammar_expr schema_value(struct schema *s, const char *pointer)
     if (!node)
         return schema_fail(s, NULL, "there is nothing at \"%.100s\"", pointer);
     struct terms l = {0};
+    int arguments = s->object && node == s->root;
     terms_add(s, &l, node, -1);
+    if (arguments && !node_is_text(node_member(node, "type"), "object"))
+        terms_add(s, &l, s->object, -1);
     s->was_empty = 0;
     s->recursive = NULL;
     grammar_expr e = schema_terms(s, &l);
     if (schema_failed(s))
         return 0;
-    if (schema_is_empty(s, e) && s->was_empty)
-        return grammar_fail(s->m, "%s", s->reason);
+    s->impossible = schema_is_empty(s, e);
+    if (s->impossible && s->was_empty)
+        return grammar_fail(s->m, "%s%s", s->reason, arguments ? "; the arguments of a call are an object" : "");
     if (schema_is_empty(s, e) || (s->recursive && !grammar_has_text(s->m, e)))
         return schema_fail(s, s->recursive ? s->recursive : node, "no finite value fits this schema");
     return e;
+}
+
+int schema_bars_objects(const char *text, size_t n, const struct schema_options *how, struct error *err)
+{
+    struct schema_options asked = *how;
+    struct grammar_maker *m = grammar_begin();
+    struct schema *s = NULL;
+    struct error other = {0};
+    asked.strict = 0;
+    asked.object = 1;
+    if (m && schema_open(&s, m, text, n, &asked, &other) == 0)
+        schema_value(s, "");
+    int barred = s && s->impossible;
+    if (barred)
+        error_set(err, ERR_INPUT, "%s", grammar_problem(m));
+    schema_close(s);
+    if (m)
+        grammar_abandon(m);
+    return barred;
 }
 
 const char *schema_warning(const struct schema *s, size_t i) { return i < s->n_warning ? s->warning[i] : NULL; }

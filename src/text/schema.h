@@ -25,6 +25,7 @@ enum schema_white {
 
 struct schema_options {
     int strict; /* a keyword that cannot be enforced is an error; else it is left out, with a warning */
+    int object; /* whatever the schema says, a value of the whole is an object: arguments of a call */
     enum schema_white white;
     enum schema_syntax syntax;
     int32_t quote;      /* SCHEMA_GEMMA: the token of <|"|>, or -1: its text */
@@ -42,6 +43,10 @@ void schema_close(struct schema *s);
 /* The texts of a value that fits the schema at a pointer into the document ("": the whole), without white space around it.
  * Errors stay in the maker. */
 grammar_expr schema_value(struct schema *s, const char *pointer);
+
+/* 1: no object fits the schema, and *err says why; 0: one does, or the schema cannot be compiled for another reason. For formats
+ * that write the members of an object without the object. */
+int schema_bars_objects(const char *text, size_t n, const struct schema_options *how, struct error *err);
 
 /* Keywords left out, as sentences: warning i, or NULL. */
 const char *schema_warning(const struct schema *s, size_t i);

@@ -47,13 +47,14 @@ struct schema {
     struct grammar_maker *m;
     struct schema_options how;
     struct arena arena;
-    struct schema_node *root;
+    struct schema_node *root, *object; /* object: {"type": "object"}, where that is demanded besides */
     struct memo *memo[1024];
     int32_t nodes;                       /* compiled */
     int level;                           /* arrays and objects that are open */
     uint32_t brackets;                   /* made so far */
     const struct schema_node *recursive; /* the first that came back to itself */
     int was_empty;                       /* the last empty language has left a reason */
+    int impossible;                      /* that was the answer of schema_value() */
     char reason[400];
     const char **warning;
     size_t n_warning, room_warning;

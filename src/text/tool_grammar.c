@@ -210,17 +210,20 @@ static int open_schemas(struct tool_maker *k)
             continue;
         snprintf(place, sizeof place, "tools[%zu].function.parameters", i);
         struct schema_options how = {
-            .strict = t->strict, .white = SCHEMA_SPACED, .syntax = syntax, .place = place, .quote = -1};
+            .strict = t->strict, .object = 1, .white = SCHEMA_SPACED, .syntax = syntax, .place = place, .quote = -1};
+        int by_member = k->format->xml || syntax == SCHEMA_PYTHON;
         if (syntax == SCHEMA_GEMMA)
             how.quote = tool_token(k, k->format->marker[ROLE_SEP]);
         struct tool_entry *e = &k->tool[k->n];
+        if (by_member && t->schema && schema_bars_objects(t->schema, t->n_schema, &how, k->err))
+            return -1;
         if (schema_open(&e->schema, k->maker, t->schema ? t->schema : nothing,
                         t->schema ? t->n_schema : sizeof nothing - 1, &how, k->err) != 0)
             return -1;
         e->def = t;
         k->n++;
         int32_t rule = grammar_rule(k->maker, t->name);
-        if (k->format->xml || syntax == SCHEMA_PYTHON) /* written member by member */
+        if (by_member)
             grammar_define(k->maker, rule, k->format->xml ? xml_arguments(k, e) : lfm2_arguments(k, e));
         else
             grammar_define(k->maker, rule, schema_value(e->schema, ""));

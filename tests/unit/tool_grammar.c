@@ -27,7 +27,8 @@ static struct constraint *constraint;
 static struct constraint_state *state;
 static uint8_t *allowed;
 
-static void begin(const char *format, const struct tool_want *how)
+/* -1: *err says what is wrong with the tools. */
+static int begin_with(const char *format, const char *json, const struct tool_want *how, struct error *why)
 {
     static struct small_vocab v;
     struct error err = {0};
@@ -40,12 +41,20 @@ static void begin(const char *format, const struct tool_want *how)
         small_add(&v, text, TOKEN_CONTROL, 0);
     assert_int_equal(small_load(&v, &vocabulary, &err), 0);
     assert_int_equal(token_trie_create(&trie, vocabulary, &err), 0);
-    assert_int_equal(tool_list_parse(&list, tools, sizeof tools - 1, want.format, &err), 0);
+    assert_int_equal(tool_list_parse(&list, json, strlen(json), want.format, &err), 0);
     want.tools = list;
-    if (tool_constraint(&constraint, vocabulary, trie, &want, &err) != 0)
-        fail_msg("%s: %s", format, err.text);
+    if (tool_constraint(&constraint, vocabulary, trie, &want, why) != 0)
+        return -1;
     assert_int_equal(constraint_begin(&state, constraint, &err), 0);
     allowed = calloc((size_t)tokenizer_n_vocab(vocabulary), 1);
+    return 0;
+}
+
+static void begin(const char *format, const struct tool_want *how)
+{
+    struct error err = {0};
+    if (begin_with(format, tools, how, &err))
+        fail_msg("%s: %s", format, err.text);
 }
 
 static int end(void **s)
@@ -263,8 +272,9 @@ static int32_t pick(uint64_t *count, int n)
             return id;
 }
 
-/* Text drawn from the masks alone, up to a limit: the parser finds calls in it, and nothing but calls, and they fit. */
-static void walk(const struct tool_format *f, uint64_t *count)
+/* Text drawn from the masks alone, up to a limit: the parser finds calls in it, and nothing but calls, and they fit.
+ * any_object: their numbers may be beyond doubles, so that the parser's word is taken. */
+static void walk(const struct tool_format *f, uint64_t *count, int any_object)
 {
     struct tool_stream_options how = {
         .tokenizer = vocabulary, .format = f, .tools = list, .reasoning = REASONING_CLOSED, .checked = 1};
@@ -295,7 +305,8 @@ static void walk(const struct tool_format *f, uint64_t *count)
         const struct tool_def *t = tool_list_find(list, m.call[i].name.text, strlen(m.call[i].name.text));
         json_t *v = json_loadb(m.call[i].arguments.text, m.call[i].arguments.n,
                                JSON_ALLOW_NUL | JSON_DECODE_INT_AS_REAL, NULL);
-        fine = t && v && m.call[i].ended && value_fits(t->parameters, v);
+        fine = t && m.call[i].ended &&
+               (any_object ? m.call[i].arguments.text[0] == '{' : v && value_fits(t->parameters, v));
         json_decref(v);
     }
     if (!fine)
@@ -318,19 +329,81 @@ static void walks_parse(void **s)
             struct error err = {0};
             constraint_end(state);
             assert_int_equal(constraint_begin(&state, constraint, &err), 0);
-            walk(f, &count);
+            walk(f, &count, 0);
         }
         end(NULL);
     }
 }
 
+/* ---- arguments are objects, whatever their schema says ----------------------------------------------------------------------- */
+
+static int begin_parameters(const struct tool_format *f, const char *parameters, struct error *err)
+{
+    char json[512];
+    snprintf(json, sizeof json, "[{\"function\": {\"name\": \"f\", \"parameters\": %s}}]", parameters);
+    struct tool_want want = {.choice = TOOL_CHOICE_REQUIRED, .parallel = 1, .reasoning = REASONING_CLOSED};
+    return begin_with(f->name, json, &want, err);
+}
+
+static void other_schemas_are_narrowed(void **s)
+{
+    (void)s;
+    static const char *const schemas[] = {
+        "{}", "{\"properties\": {\"a\": {\"type\": \"integer\"}}}", "{\"type\": [\"string\", \"object\", \"null\"]}",
+        "{\"anyOf\": [{\"type\": \"string\"}, {\"type\": \"object\", \"properties\": {}}]}",
+        "{\"$ref\": \"#/$defs/a\", \"$defs\": {\"a\": {\"required\": [], \"properties\": {\"a\": {\"$ref\": "
+        "\"#\"}}}}}"};
+    const struct tool_format *f;
+    uint64_t count = 0;
+    for (size_t i = 0; (f = tool_format_at(i)); i++)
+        for (size_t k = 0; k < sizeof schemas / sizeof *schemas && strcmp(f->name, "none"); k++) {
+            struct error err = {0};
+            if (begin_parameters(f, schemas[k], &err))
+                fail_msg("%s: %s: %s", f->name, schemas[k], err.text);
+            for (int w = 0; w < 20; w++) {
+                constraint_end(state);
+                assert_int_equal(constraint_begin(&state, constraint, &err), 0);
+                walk(f, &count, 1);
+            }
+            end(NULL);
+        }
+}
+
+static void other_schemas_are_refused(void **s)
+{
+    (void)s;
+    static const char *const schemas[] = {"{\"type\": \"string\"}",
+                                          "{\"type\": \"array\", \"items\": {\"type\": \"object\"}}",
+                                          "{\"type\": [\"integer\", \"null\"]}",
+                                          "{\"enum\": [\"a\", 1, null]}",
+                                          "{\"const\": []}",
+                                          "{\"anyOf\": [{\"type\": \"string\"}, {\"type\": \"boolean\"}]}",
+                                          "{\"$ref\": \"#/$defs/a\", \"$defs\": {\"a\": {\"type\": \"number\"}}}",
+                                          "{\"allOf\": [false]}"};
+    const struct tool_format *f;
+    for (size_t i = 0; (f = tool_format_at(i)); i++)
+        for (size_t k = 0; k < sizeof schemas / sizeof *schemas && strcmp(f->name, "none"); k++) {
+            struct error err = {0};
+            if (begin_parameters(f, schemas[k], &err) == 0)
+                fail_msg("%s takes %s", f->name, schemas[k]);
+            if (!strstr(err.text, "tools[0].function.parameters#") || !strstr(err.text, "are an object"))
+                fail_msg("%s: %s: %s", f->name, schemas[k], err.text);
+            end(NULL);
+        }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_teardown(lazy_calls, end),    cmocka_unit_test_teardown(thoughts_are_free, end),
-        cmocka_unit_test_teardown(one_call_ends, end), cmocka_unit_test_teardown(named_calls, end),
-        cmocka_unit_test_teardown(framed_calls, end),  cmocka_unit_test_teardown(every_format, end),
+        cmocka_unit_test_teardown(lazy_calls, end),
+        cmocka_unit_test_teardown(thoughts_are_free, end),
+        cmocka_unit_test_teardown(one_call_ends, end),
+        cmocka_unit_test_teardown(named_calls, end),
+        cmocka_unit_test_teardown(framed_calls, end),
+        cmocka_unit_test_teardown(every_format, end),
         cmocka_unit_test_teardown(walks_parse, end),
+        cmocka_unit_test_teardown(other_schemas_are_narrowed, end),
+        cmocka_unit_test_teardown(other_schemas_are_refused, end),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
