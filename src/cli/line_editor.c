@@ -103,11 +103,18 @@ static void keep(struct line_editor *e, const char *line, size_t n)
 
 /* ---- signals ---------------------------------------------------------------------------------------------------------------- */
 
-static const int signals[] = {SIGINT, SIGTSTP, SIGWINCH, SIGTERM, SIGHUP, SIGQUIT};
+/* In the order in which they are obeyed: several may come in one wait. */
+static const int signals[] = {SIGTERM, SIGHUP, SIGQUIT, SIGWINCH, SIGTSTP, SIGINT};
 enum { N_SIGNALS = sizeof signals / sizeof *signals };
 
-static volatile sig_atomic_t pending;
-static void note(int sig) { pending = sig; }
+static volatile sig_atomic_t pending[N_SIGNALS];
+
+static void note(int sig)
+{
+    for (int i = 0; i < N_SIGNALS; i++)
+        if (signals[i] == sig)
+            pending[i] = 1;
+}
 
 /* The terminal as it was, then what the signal does by itself; back here only from a stop. */
 static void obey(struct line_editor *e, int sig)
@@ -127,19 +134,22 @@ static void obey(struct line_editor *e, int sig)
 }
 
 /* 0: go on waiting; -1: the line is over. */
-static int take_signal(struct line_editor *e)
+static int take_signals(struct line_editor *e)
 {
-    int sig = pending;
-    pending = 0;
-    if (sig == SIGINT) {
-        const LineInfo *line = el_line(e->el);
-        e->interrupted = line->lastchar > line->buffer ? 2 : 1;
-        return -1;
+    for (int i = 0; i < N_SIGNALS; i++) {
+        if (!pending[i])
+            continue;
+        pending[i] = 0;
+        if (signals[i] == SIGINT) {
+            const LineInfo *line = el_line(e->el);
+            e->interrupted = line->lastchar > line->buffer ? 2 : 1;
+            return -1;
+        }
+        if (signals[i] == SIGWINCH)
+            el_resize(e->el);
+        else
+            obey(e, signals[i]);
     }
-    if (sig == SIGWINCH)
-        el_resize(e->el);
-    else if (sig)
-        obey(e, sig);
     return 0;
 }
 
@@ -154,7 +164,7 @@ static int next_key(EditLine *el, wchar_t *key)
         char byte = 0;
         struct pollfd in = {.fd = STDIN_FILENO, .events = POLLIN};
         if (ppoll(&in, 1, NULL, &e->waiting) < 0) {
-            if (errno != EINTR || take_signal(e))
+            if (errno != EINTR || take_signals(e))
                 return -1;
             continue;
         }
@@ -276,7 +286,9 @@ static const char *edit(struct line_editor *e, int *n)
         if (before[i].sa_handler == SIG_IGN) /* as its starter wished (nohup) */
             sigaction(signals[i], &before[i], NULL);
     }
-    e->interrupted = pending = 0;
+    e->interrupted = 0;
+    for (int i = 0; i < N_SIGNALS; i++)
+        pending[i] = 0;
     memset(&e->state, 0, sizeof e->state);
     const char *line = el_gets(e->el, n);
     for (int i = 0; i < N_SIGNALS; i++)

@@ -176,6 +176,14 @@ for signal in TERM HUP; do
     ends "SIG$signal" 'ended 1[0-9]+ echo icanon isig$'
 done
 
+# Several signals in one wait: none is lost, and the one that ends the program does.
+begin "sh -c 'echo \$\$ >$dir/pid; exec $stoker run'$after"
+see "a prompt" '^> '
+for signal in STOP WINCH TERM INT CONT; do
+    kill -$signal "$(cat "$dir/pid")"
+done
+ends "several signals at a time" 'ended 143 echo icanon isig$'
+
 if command -v bash >/dev/null; then
     begin "exec bash -c 'set -m; $stoker run --temp 0; stty -a | grep -Eo -- \"-?icanon\"; fg >/dev/null; true$after'"
     see "a prompt" '^> '
