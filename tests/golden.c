@@ -137,6 +137,12 @@ static int check(struct session *s, const struct options *o, const struct ref *r
 
 static int known_arch(const char *arch) { return arch && arch_by_name(arch) != NULL; }
 
+static int is_model(const char *name)
+{
+    size_t n = strlen(name);
+    return n > 5 && strcmp(name + n - 5, ".gguf") == 0;
+}
+
 static void run_file(const struct options *o, const char *path)
 {
     char dir[4096], name[256], refpath[4400], line[256] = "";
@@ -172,12 +178,6 @@ static void run_file(const struct options *o, const char *path)
     json_decref(root);
 }
 
-static int is_model(const char *name)
-{
-    size_t n = strlen(name);
-    return n > 5 && strcmp(name + n - 5, ".gguf") == 0;
-}
-
 static int by_name(const struct dirent **a, const struct dirent **b) { return strcmp((*a)->d_name, (*b)->d_name); }
 
 static void run_path(const struct options *o, const char *path)
@@ -185,7 +185,12 @@ static void run_path(const struct options *o, const char *path)
     struct dirent **entry;
     struct stat st;
     if (stat(path, &st) == 0 && !S_ISDIR(st.st_mode)) {
-        run_file(o, path);
+        if (is_model(path)) {
+            run_file(o, path);
+        } else {
+            printf("FAIL %s is no .gguf file\n", path);
+            failed++;
+        }
         return;
     }
     int n = scandir(path, &entry, NULL, by_name);
@@ -197,7 +202,7 @@ static void run_path(const struct options *o, const char *path)
     for (int i = 0; i < n; i++) {
         char file[4200], ref[4204];
         snprintf(file, sizeof file, "%s/%s", path, entry[i]->d_name);
-        snprintf(ref, sizeof ref, "%.*s.ref", (int)strlen(file) - 5, file);
+        snprintf(ref, sizeof ref, "%.*s.ref", is_model(file) ? (int)strlen(file) - 5 : 0, file);
         if (is_model(file) && access(ref, R_OK) == 0)
             run_file(o, file);
         free(entry[i]);
