@@ -155,9 +155,9 @@ static int read_trace(struct forced_routes *r, const struct file *f, const struc
     r->k = number(head, "k");
     r->n_prompt = number(head, "n_prompt");
     r->n_step = number(head, "n_step");
-    if (r->n_layer < 1 || r->k < 1 || r->n_step < 1 || r->n_prompt < 0 || r->n_prompt > r->n_step ||
+    if (n_expert < 1 || r->n_layer < 1 || r->k < 1 || r->n_step < 1 || r->n_prompt < 0 || r->n_prompt > r->n_step ||
         (uint64_t)r->n_step * (uint64_t)r->n_layer > MAX_IDS / (uint64_t)r->k)
-        bad(f, err, "its counts (layers, k, n_prompt, n_step) are absent or absurd");
+        bad(f, err, "its counts (n_expert, layers, k, n_prompt, n_step) are absent or absurd");
     else if (n_expert != m->p.n_expert || n_layer > r->n_layer || r->k > m->p.n_expert_used)
         error_set(err, ERR_INPUT,
                   "%s does not fit %s: it has %d experts, %d layers, %d experts a token; the model %d, %d and %d",
