@@ -151,6 +151,13 @@ static void refusals(const char *path, const char *name)
                 offers_work(o.model, &w, err.text, contexts[i] > KV_PAGE);
                 n++;
             }
+    /* what is too large is called by its name */
+    struct plan_wish server = {.how = PLAN_MINIMUM, .server = UINT64_MAX},
+                     cache = {.how = PLAN_MINIMUM, .cache_ram = UINT64_MAX};
+    err = (struct error){0};
+    expect(plan_make(&p, o.model, &server, &err) != 0 && strstr(err.text, "--max-conns"), "server: %s", err.text);
+    err = (struct error){0};
+    expect(plan_make(&p, o.model, &cache, &err) != 0 && strstr(err.text, "--cache-ram"), "cache: %s", err.text);
     close_headers(&o);
     char detail[80];
     snprintf(detail, sizeof detail, "%s, %d wishes", name, n);

@@ -481,9 +481,14 @@ static int check_sequences(const struct planner *pl, struct error *err)
 static int check_wish(struct planner *pl, struct error *err)
 {
     const struct plan_wish *w = pl->wish;
-    if (w->cache_ram > MOST_BYTES || w->server > MOST_BYTES)
+    if (w->cache_ram > MOST_BYTES)
         return error_set(err, ERR_MEMORY, "--cache-ram %llu bytes are more than any machine has",
-                         (unsigned long long)(w->cache_ram > w->server ? w->cache_ram : w->server));
+                         (unsigned long long)w->cache_ram);
+    if (w->server > MOST_BYTES)
+        return error_set(err, ERR_MEMORY,
+                         "the server's own memory, %llu bytes for its connections, is more than any machine has; "
+                         "use a smaller --max-conns or --max-body",
+                         (unsigned long long)w->server);
     if (check_number("--ctx", w->n_ctx, CTX_MOST, err) || check_number("--parallel", w->n_parallel, 1 << 12, err) ||
         check_number("--chunk", w->n_chunk, 1 << 16, err) ||
         check_number("--snapshots", w->n_snapshots, 1 << 10, err) ||
