@@ -494,6 +494,12 @@ static void restart(const struct subject *m)
     struct stat file;
     char detail[100] = "";
     int ok = write_files(m, &p, &r, &truth);
+    uint64_t least = UINT64_MAX;
+    glob_t written = files();
+    for (size_t i = 0; i < written.gl_pathc; i++)
+        if (stat(written.gl_pathv[i], &file) == 0 && (uint64_t)file.st_size < least)
+            least = (uint64_t)file.st_size;
+    globfree(&written);
     long found = ok ? found_by(m, &o, &r, &truth, &st) : -1;
     ok = ok && found == 707 && st.cache_hits[STOKER_DISK] == 1 && st.cache_corrupt == 0 &&
          st.cache_bytes[STOKER_DISK] > 0;
@@ -526,6 +532,14 @@ static void restart(const struct subject *m)
         printf("     %llu bytes of %llu, found %ld, then %ld\n", (unsigned long long)bytes,
                (unsigned long long)o.cache_disk, third, fourth);
     ok = ok && bytes <= o.cache_disk;
+    /* and what is larger than all of them pushes nothing out: states are larger than pages */
+    o.cache_disk = least;
+    ok = ok && found_by(m, &o, &r, &truth, &other) >= 0;
+    g = files();
+    if (ok && g.gl_pathc != 1)
+        printf("     %zu files in the bytes of one\n", g.gl_pathc);
+    ok = ok && g.gl_pathc == 1;
+    globfree(&g);
     verdict(m, "restart", ok, detail);
 }
 

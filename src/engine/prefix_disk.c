@@ -34,7 +34,8 @@ struct image {
     enum image_state state; /* under the lock; READY: the writer's, else the engine's */
     struct prefix_record r;
     uint8_t *data;
-    int stale; /* everything was forgotten since it was filled */
+    int stale;        /* everything was forgotten since it was filled */
+    uint64_t missing; /* NO_SPACE: bytes that the file system lacks for it */
 };
 
 struct prefix_disk {
@@ -162,18 +163,20 @@ static void scan(struct prefix_disk *d)
 
 /* ---- writing behind --------------------------------------------------------------------------------------------------------- */
 
-static int has_space(const struct prefix_disk *d, uint64_t n)
+/* Bytes that the file system lacks for n more: a twentieth of it is left to others. */
+static uint64_t missing_space(const struct prefix_disk *d, uint64_t n)
 {
     struct statvfs fs;
     if (fstatvfs(d->dir, &fs))
-        return 1;
-    return (uint64_t)fs.f_bavail * fs.f_frsize >= n + (uint64_t)fs.f_blocks * fs.f_frsize / 20;
+        return 0;
+    uint64_t there = (uint64_t)fs.f_bavail * fs.f_frsize, wanted = n + (uint64_t)fs.f_blocks * fs.f_frsize / 20;
+    return there < wanted ? wanted - there : 0;
 }
 
-static enum image_state write_image(const struct prefix_disk *d, const struct image *m)
+static enum image_state write_image(const struct prefix_disk *d, struct image *m)
 {
     uint64_t n = prefix_file_bytes(&m->r);
-    if (!has_space(d, n))
+    if ((m->missing = missing_space(d, n)) > 0)
         return IMAGE_NO_SPACE;
     prefix_file_seal(&m->r, m->data);
     return prefix_file_write(d->dir, m->r.hash, m->data, n) ? IMAGE_FAILED : IMAGE_WRITTEN;
@@ -307,9 +310,12 @@ static void collect_image(struct prefix_disk *d, struct image *m)
             add_entry(d, &m->r, ++d->now);
         while (d->stats.bytes > d->most)
             delete_oldest(d);
-    } else if (was == IMAGE_NO_SPACE)
-        delete_oldest(d);
-    else if (++d->failures == FAILURES)
+    } else if (was == IMAGE_NO_SPACE) {
+        /* Where others fill the disk, what we could give back would not help: it is kept. */
+        uint64_t before = d->stats.bytes, enough = before > m->missing ? before - m->missing : 0;
+        while (m->missing <= before && d->stats.bytes > enough)
+            delete_oldest(d);
+    } else if (++d->failures == FAILURES)
         log_line(LOG_WARN,
                  "the folder of known prefixes (--cache-dir) cannot be written any more: nothing is added to it");
 }
@@ -339,7 +345,7 @@ int prefix_disk_write_behind(struct prefix_disk *d)
     }
     fill_image(d, m, node, state ? state->at : node->n, state);
     *(state ? &state->saved : &node->saved) = 1;
-    if (find_entry(d, m->r.parent, m->r.root, m->r.hash))
+    if (prefix_file_bytes(&m->r) > d->most || find_entry(d, m->r.parent, m->r.root, m->r.hash))
         return 1;
     pthread_mutex_lock(&d->lock);
     m->stale = 0;
