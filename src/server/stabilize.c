@@ -174,21 +174,35 @@ static int block(json_t *holder, const char *key, enum stabilize mode, struct ou
     return failed ? -1 : empty;
 }
 
+/* list becomes what was kept of it; kept is taken. */
+static int keep_only(json_t *list, json_t *kept)
+{
+    int failed = !kept;
+    if (kept && json_array_size(kept) < json_array_size(list))
+        failed = json_array_clear(list) || json_array_extend(list, kept);
+    json_decref(kept);
+    return failed ? -1 : 0;
+}
+
 /* 1: nothing is left of a content that was changed. */
 static int content(json_t *message, enum stabilize mode, struct out *moved, unsigned used[STABILIZE_RULES])
 {
     json_t *parts = json_object_get(message, "content");
     if (json_is_string(parts))
         return block(message, "content", mode, moved, used);
-    int emptied = 0;
-    for (size_t i = 0; i < json_array_size(parts); i++) {
-        int empty = block(json_array_get(parts, i), "text", mode, moved, used);
-        if (empty < 0)
-            return -1;
-        if (empty && json_array_remove(parts, i--) == 0)
-            emptied = 1;
+    int emptied = 0, failed = 0;
+    json_t *kept = json_array();
+    for (size_t i = 0; !failed && i < json_array_size(parts); i++) {
+        json_t *part = json_array_get(parts, i);
+        int empty = block(part, "text", mode, moved, used);
+        failed = empty < 0 || (!empty && json_array_append(kept, part));
+        emptied |= empty;
     }
-    return emptied && json_array_size(parts) == 0;
+    if (failed) {
+        json_decref(kept);
+        return -1;
+    }
+    return keep_only(parts, kept) < 0 ? -1 : emptied && json_array_size(parts) == 0;
 }
 
 static json_t *with_front(const struct out *front, const json_t *text)
@@ -236,18 +250,18 @@ int stabilize(json_t *messages, enum stabilize mode, unsigned used[STABILIZE_RUL
     if (mode == STABILIZE_OFF)
         return 0;
     int leading = 1, failed = 0;
+    json_t *kept = json_array();
     for (size_t i = 0; !failed && i < json_array_size(messages); i++) {
         json_t *message = json_array_get(messages, i);
-        if (!is_system(message)) {
-            leading = 0;
-            continue;
-        }
+        leading = leading && is_system(message);
         enum stabilize here = mode == STABILIZE_MOVE && !(leading && user) ? STABILIZE_STRIP : mode;
-        int empty = content(message, here, &moved, used);
-        failed = empty < 0;
-        if (empty > 0)
-            json_array_remove(messages, i--);
+        int empty = is_system(message) ? content(message, here, &moved, used) : 0;
+        failed = empty < 0 || (!empty && json_array_append(kept, message));
     }
+    if (failed)
+        json_decref(kept);
+    else
+        failed = keep_only(messages, kept);
     if (!failed && moved.n)
         failed = open_with(user, &moved);
     out_free(&moved);
