@@ -187,6 +187,7 @@ static void rules(int port)
         {CHAT "Content-Length: 2\r\nContent-Length: 3\r\n\r\n{}", 400, "two different", NULL},
         {CHAT "Transfer-Encoding: chunked\r\n\r\nzz\r\n{}\r\n0\r\n\r\n", 400, "chunk", NULL},
         {CHAT "Content-Length: 10737418240\r\n\r\n", 413, "request_too_large", NULL},
+        {CHAT "Transfer-Encoding: chunked\r\n\r\n100001\r\n", 413, "request_too_large", NULL}, /* of --max-body 1M */
         {CHAT "Content-Length: 99999999999999999999\r\n\r\n", 413, "request_too_large", NULL},
         {"GET /health HTTP/1.1\r\nHost: rebind.example:80\r\n\r\n", 403, "host_not_allowed", "}}"},
         {"GET /health HTTP/1.1\r\nHost: LOCALHOST:1\r\n\r\n", 200, NULL, "ok\"}"},
@@ -372,11 +373,13 @@ static void keys(void)
     } cases[] = {{"", 401},
                  {"Authorization: Bearer secret-2\r\n", 200},
                  {"authorization: bearer secret-1\r\n", 200},
+                 {"Authorization: Bearer   secret-2\r\n", 200},
                  {"x-api-key: secret-1\r\n", 200},
                  {"Authorization: Bearer secret-\r\n", 401},
                  {"Authorization: Bearer secret-22\r\n", 401},
                  {"Authorization: Basic secret-1\r\n", 401},
-                 {"Authorization: Bearer \r\n", 401}};
+                 {"Authorization: Bearer \r\n", 401},
+                 {"Authorization: Bearersecret-1\r\n", 401}};
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         char request[256];
         snprintf(request, sizeof request, "GET /v1/models HTTP/1.1\r\n" HOST "Connection: close\r\n%s\r\n",
@@ -409,6 +412,30 @@ static void cut_stream(void)
     check(stop(&p, 0, 10) == 0, "a cut stream: exit status");
 }
 
+/* SIGTERM with --drain 1 while a client takes nothing of a long answer: the server does not wait for it. */
+static void stalled_reader(void)
+{
+    struct process p = start((const char *const[]){"--drain", "1", NULL});
+    enum { WORDS = 400000 };
+    static char request[4 * WORDS + 300];
+    size_t n = (size_t)snprintf(request, sizeof request,
+                                "POST /tokenize HTTP/1.1\r\n" HOST "Content-Length: %d\r\n\r\n"
+                                "{\"with_pieces\":true,\"content\":\"",
+                                4 * WORDS + 33);
+    for (int i = 0; i < WORDS; i++)
+        n += (size_t)sprintf(request + n, "%c b ", 'a' + i % 26);
+    strcpy(request + n, "\"}");
+    int fd = connect_to(p.port, request);
+    char first[16];
+    ssize_t got = recv(fd, first, sizeof first - 1, 0);
+    first[got > 0 ? got : 0] = 0;
+    check(strncmp(first, "HTTP/1.1 200", 12) == 0, "no long answer begins: %s", first);
+    double began = clock_seconds();
+    check(stop(&p, SIGTERM, 20) == 0, "a stalled reader: exit status");
+    check(seconds_since(began) < 5, "a stalled reader delays the end by %.1f s", seconds_since(began));
+    close(fd);
+}
+
 int main(void)
 {
     signal(SIGPIPE, SIG_IGN);
@@ -425,6 +452,7 @@ int main(void)
     check(stop(&p, SIGINT, 10) == 0, "SIGINT when idle: exit status");
     keys();
     cut_stream();
+    stalled_reader();
     printf("%d passed, %d failed\n", passed, failed);
     return failed != 0;
 }

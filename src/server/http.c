@@ -198,8 +198,6 @@ static int take_in(struct http_connection *c, struct http_chunks *chunks, uint64
     long n = http_chunks_read(chunks, c->in, c->n_in, c->in, &n_out, r);
     if (n < 0)
         return -1;
-    if (c->n_body + n_out > c->server->opt.max_body)
-        return too_large(c, r);
     if (body_room(c, c->n_body + n_out, until_ns, r))
         return -1;
     memcpy(c->body + c->n_body, c->in, n_out);
@@ -212,7 +210,7 @@ static int take_in(struct http_connection *c, struct http_chunks *chunks, uint64
 static int read_body(struct http_connection *c, struct refusal *r)
 {
     static const char go_on[] = "HTTP/1.1 100 Continue\r\n\r\n";
-    struct http_chunks chunks = {0};
+    struct http_chunks chunks = {.most = c->server->opt.max_body};
     uint64_t began = clock_ns(), until = body_deadline(c, began);
     if (c->head.length > 0 && body_room(c, (size_t)c->head.length, until, r))
         return -1;

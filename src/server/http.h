@@ -68,10 +68,10 @@ int http_refuse(struct http_exchange *x, const struct refusal *r);
 
 /* Status 200 and the header of a stream ("text/event-stream", "application/x-ndjson"); X-Accel-Buffering: no. */
 int http_stream_begin(struct http_exchange *x, const char *type);
-/* Sent at once as far as the socket takes it. 0 done or kept, -1 the client is gone, or has taken nothing for 60 s with
+/* Sent at once as far as the socket takes it. 0 done or kept, -1 the client is gone, or has taken less than 64 KiB in 60 s with
  * HTTP_UNSENT bytes kept. Empty writes are left out. */
 int http_stream_write(struct http_exchange *x, const char *text, size_t n);
-/* The last chunk. Waits until everything is sent, at most 60 s without a byte taken. A stream that is not ended (its handler
+/* The last chunk. Waits until everything is sent, 64 KiB a minute at least. A stream that is not ended (its handler
  * returns) is cut: the connection closes without the last chunk, which clients notice. */
 int http_stream_end(struct http_exchange *x);
 int http_streaming(const struct http_exchange *x); /* the header is out: too late for http_refuse */

@@ -1,7 +1,8 @@
 /* Answers: headers, bodies, streams, what a slow reader has not taken yet, and waiting (http.h).
  *
- * A socket is never blocking. What it does not take is kept in c->unsent; the thread stands still only when that is full, and gives the
- * client up when nothing was taken for HTTP_STALLED_MS. */
+ * A socket is never blocking. What it does not take is kept in c->unsent; the thread stands still only when that is full, or at the end
+ * of an answer, and gives the client up when it takes less than HTTP_PACE bytes in HTTP_PACE_MS, or the server stops and it takes
+ * nothing. So the time of an answer is bounded by its length. */
 #include "base/clock.h"
 #include "base/log.h"
 #include "server/http_inside.h"
@@ -58,9 +59,11 @@ static size_t send_some(struct http_connection *c, struct iovec *v, size_t n)
     while (k < 0 && errno == EINTR);
     if (k < 0 && errno != EAGAIN && errno != EWOULDBLOCK)
         c->gone = 1;
-    if (k > 0)
-        c->taken_ns = clock_ns();
-    return k > 0 ? (size_t)k : 0;
+    if (k <= 0)
+        return 0;
+    c->taken_ns = clock_ns();
+    c->paced += (size_t)k;
+    return (size_t)k;
 }
 
 static void drop_unsent(struct http_connection *c)
@@ -83,17 +86,35 @@ static void send_unsent(struct http_connection *c)
         drop_unsent(c);
 }
 
+/* Nothing is unsent: the pace of what comes is measured from now on. */
+static void begin_pace(struct http_connection *c)
+{
+    c->taken_ns = c->pace_ns = clock_ns();
+    c->paced = 0;
+}
+
+/* Waits a moment for the socket; 1: it may take something. A client that takes too little is gone. */
+static int wait_writable(struct http_connection *c)
+{
+    const uint64_t ms = 1000000;
+    uint64_t now = clock_ns();
+    struct pollfd p = {c->fd, POLLOUT, 0};
+    int stops = atomic_load(&c->server->own->cut) && now - c->taken_ns >= HTTP_CUT_MS * ms;
+    if (now - c->pace_ns >= HTTP_PACE_MS * ms) {
+        stops |= c->paced < HTTP_PACE;
+        c->pace_ns = now;
+        c->paced = 0;
+    }
+    c->gone |= stops || atomic_load(&c->server->own->closing);
+    return !c->gone && poll(&p, 1, 250) > 0;
+}
+
 /* Until at most most bytes are unsent. */
 static void wait_unsent(struct http_connection *c, size_t most)
 {
-    while (!c->gone && c->n_unsent > most) {
-        uint64_t stalled = (clock_ns() - c->taken_ns) / 1000000;
-        struct pollfd p = {c->fd, POLLOUT, 0};
-        if (stalled >= HTTP_STALLED_MS || atomic_load(&c->server->own->closing))
-            c->gone = 1;
-        else if (poll(&p, 1, 500) > 0)
+    while (!c->gone && c->n_unsent > most)
+        if (wait_writable(c))
             send_unsent(c);
-    }
     if (c->gone)
         drop_unsent(c);
 }
@@ -129,7 +150,7 @@ static int put(struct http_connection *c, struct iovec *v, size_t n)
     if (c->gone)
         return -1;
     if (c->n_unsent == 0) {
-        c->taken_ns = clock_ns();
+        begin_pace(c);
         sent = send_some(c, v, n);
     } else {
         send_unsent(c);
@@ -145,9 +166,9 @@ static int put(struct http_connection *c, struct iovec *v, size_t n)
                 break;
             if (keep(c, text, piece)) {
                 wait_unsent(c, 0); /* no memory to keep it: give the socket time, then give the client up */
-                struct pollfd p = {c->fd, POLLOUT, 0};
                 struct iovec one = {(char *)text, left};
-                c->gone |= poll(&p, 1, HTTP_STALLED_MS) <= 0;
+                while (!c->gone && !wait_writable(c))
+                    continue;
                 piece = c->gone ? 0 : send_some(c, &one, 1);
             }
             text += piece;

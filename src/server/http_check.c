@@ -75,16 +75,24 @@ static int is_key(const struct server *s, const char *text)
     return found;
 }
 
-int http_check_key(const struct server *s, const struct http_head *h, const char **right, struct refusal *r)
+/* "Bearer", one blank or more, and what follows; NULL: another scheme, or none. */
+static const char *token_of(const char *authorization)
 {
     static const char bearer[] = "bearer ";
+    if (!authorization || strncasecmp(authorization, bearer, sizeof bearer - 1) != 0)
+        return NULL;
+    return authorization + strlen("bearer") + strspn(authorization + strlen("bearer"), " ");
+}
+
+int http_check_key(const struct server *s, const struct http_head *h, const char **right, struct refusal *r)
+{
     const char *authorization = http_head_field(h, "authorization"), *key = http_head_field(h, "x-api-key");
+    const char *token = token_of(authorization);
     *right = NULL;
     if (s->opt.key.n == 0)
         return 0;
-    if (authorization && strncasecmp(authorization, bearer, sizeof bearer - 1) == 0 &&
-        is_key(s, authorization + sizeof bearer - 1))
-        *right = authorization + sizeof bearer - 1;
+    if (token && is_key(s, token))
+        *right = token;
     else if (key && is_key(s, key))
         *right = key;
     if (*right)

@@ -9,7 +9,13 @@
 
 #include <stdatomic.h>
 
-enum { HTTP_SET_MOST = 4096, HTTP_STALLED_MS = 60000, HTTP_IN = HTTP_HEAD_MOST + (16 << 10) };
+enum {
+    HTTP_SET_MOST = 4096,
+    HTTP_PACE = 64 << 10,
+    HTTP_PACE_MS = 60000,
+    HTTP_CUT_MS = 1000,
+    HTTP_IN = HTTP_HEAD_MOST + (16 << 10)
+};
 
 struct http_connection {
     struct server *server;
@@ -37,6 +43,8 @@ struct http_connection {
     char *unsent; /* [n_unsent] from at_unsent on: what the socket did not take yet */
     size_t at_unsent, n_unsent, room_unsent;
     uint64_t taken_ns; /* when the socket last took something */
+    uint64_t pace_ns;  /* since then it took: */
+    size_t paced;
     atomic_int notified;
 };
 

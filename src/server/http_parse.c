@@ -253,6 +253,18 @@ static int trailer_byte(struct http_chunks *c, char byte, struct refusal *r)
     return 0;
 }
 
+/* The size of a chunk is known. */
+static int begin_chunk(struct http_chunks *c, struct refusal *r)
+{
+    c->line = 0, c->digits = 0;
+    c->state = c->left ? DATA : TRAILER;
+    if (c->most && c->left > c->most - c->said)
+        return refuse(r, 413, NULL, NULL, "the body is larger than %llu bytes, the limit of --max-body",
+                      (unsigned long long)c->most);
+    c->said += c->left;
+    return 0;
+}
+
 static int control_byte(struct http_chunks *c, char byte, struct refusal *r)
 {
     switch (c->state) {
@@ -269,12 +281,9 @@ static int control_byte(struct http_chunks *c, char byte, struct refusal *r)
         if (byte != '\n')
             return bad(r, "a line of a chunk does not end in CR LF");
         c->done = c->state == LAST_LF;
-        if (c->state == SIZE_LF || c->state == DATA_LF)
-            c->line = 0, c->digits = 0;
         if (c->state == SIZE_LF)
-            c->state = c->left ? DATA : TRAILER;
-        else
-            c->state = c->state == DATA_LF ? SIZE : TRAILER;
+            return begin_chunk(c, r);
+        c->state = c->state == DATA_LF ? SIZE : TRAILER;
         return 0;
     }
 }

@@ -198,16 +198,19 @@ static void wake_all(struct server *s)
     pthread_mutex_unlock(&s->own->lock);
 }
 
-/* Too many connections, or no thread: said without waiting for the client. */
-static void turn_away(int fd)
+/* A connection that nobody serves: said without waiting for the client. */
+static void turn_away(int fd, const char *why)
 {
-    static const char answer[] =
-        "HTTP/1.1 503 Service Unavailable\r\nContent-Type: application/json\r\nRetry-After: 1\r\nConnection: close\r\n"
-        "Content-Length: 129\r\n\r\n"
-        "{\"error\":{\"message\":\"the server has as many connections as --max-conns allows\","
-        "\"type\":\"unavailable_error\",\"param\":null,\"code\":null}}";
-    char request[4096];
-    ssize_t n = send(fd, answer, sizeof answer - 1, MSG_NOSIGNAL | MSG_DONTWAIT);
+    char answer[512], request[4096], body[256];
+    int n_body = snprintf(body, sizeof body,
+                          "{\"error\":{\"message\":\"%s\",\"type\":\"unavailable_error\",\"param\":null,"
+                          "\"code\":null}}",
+                          why);
+    int n_answer = snprintf(answer, sizeof answer,
+                            "HTTP/1.1 503 Service Unavailable\r\nContent-Type: application/json\r\nRetry-After: 1\r\n"
+                            "Connection: close\r\nContent-Length: %d\r\n\r\n%s",
+                            n_body, body);
+    ssize_t n = send(fd, answer, (size_t)n_answer, MSG_NOSIGNAL | MSG_DONTWAIT);
     shutdown(fd, SHUT_WR);
     while (n > 0) /* what came already would make close() a reset */
         n = recv(fd, request, sizeof request, MSG_DONTWAIT);
@@ -221,7 +224,8 @@ static void start_connection(struct server *s, int fd)
     pthread_t thread;
     int one = 1, bad;
     pthread_mutex_lock(&own->lock);
-    struct http_connection *c = own->n_connection < (size_t)s->opt.max_conns ? http_open(s, fd) : NULL;
+    int full = own->n_connection >= (size_t)s->opt.max_conns;
+    struct http_connection *c = full ? NULL : http_open(s, fd);
     if (c) {
         c->next = own->first;
         if (c->next)
@@ -231,7 +235,8 @@ static void start_connection(struct server *s, int fd)
     }
     pthread_mutex_unlock(&own->lock);
     if (!c) {
-        turn_away(fd);
+        turn_away(fd, full ? "the server has as many connections as --max-conns allows"
+                           : "the server has no memory or file handles for another connection");
         return;
     }
     setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);

@@ -191,6 +191,29 @@ static void chunks(void **state)
     }
 }
 
+/* As soon as the size of a chunk says it, before its bytes come. */
+static void chunks_beyond_the_limit(void **state)
+{
+    static const struct {
+        const char *text;
+        int status;
+    } cases[] = {{"8\r\n12345678\r\n2\r\n90\r\n0\r\n\r\n", 0},
+                 {"b\r\n", 413},
+                 {"8\r\n12345678\r\n3\r\n", 413},
+                 {"fffffffffffffff\r\n", 413}};
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct http_chunks c = {.most = 10};
+        struct refusal r = {0};
+        char out[64];
+        size_t n_out;
+        long took = http_chunks_read(&c, cases[i].text, strlen(cases[i].text), out, &n_out, &r);
+        assert_int_equal(r.status, cases[i].status);
+        assert_int_equal(took < 0, cases[i].status != 0);
+        assert_int_equal(c.done, cases[i].status == 0);
+    }
+}
+
 static void refused_chunks(void **state)
 {
     static const char *const bad[] = {"zz\r\n{}\r\n0\r\n\r\n",
@@ -225,9 +248,13 @@ static void refused_chunks(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(a_whole_head),  cmocka_unit_test(targets_and_versions),
-                                       cmocka_unit_test(refused_heads), cmocka_unit_test(a_zero_byte),
-                                       cmocka_unit_test(limits),        cmocka_unit_test(chunks),
+    const struct CMUnitTest tests[] = {cmocka_unit_test(a_whole_head),
+                                       cmocka_unit_test(targets_and_versions),
+                                       cmocka_unit_test(refused_heads),
+                                       cmocka_unit_test(a_zero_byte),
+                                       cmocka_unit_test(limits),
+                                       cmocka_unit_test(chunks),
+                                       cmocka_unit_test(chunks_beyond_the_limit),
                                        cmocka_unit_test(refused_chunks)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
