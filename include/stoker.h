@@ -135,6 +135,12 @@ struct stoker_sampling stoker_sampling_defaults(void);
 struct stoker_sampling stoker_sampling_of(const struct stoker *s);
 /* Set a number of it by its name ("top_k"). STOKER_ERR_INPUT: no such name, or the range it must be in. */
 int stoker_sampling_set(struct stoker_sampling *s, const char *name, double value, struct stoker_error *err);
+/* What such a number may be; of_request: in requests of the published APIs, which is less for some. -1: no such name. */
+struct stoker_sampling_range {
+    int is_int, min_open; /* a whole number; min itself is not in it */
+    double min, max;
+};
+int stoker_sampling_range(const char *name, int of_request, struct stoker_sampling_range *out);
 /* The order of its stages by their names (dry, top_n_sigma, top_k, typical_p, top_p, min_p, xtc, temperature), separated by
  * commas or semicolons; those that are not named are left out. STOKER_ERR_INPUT names what is unknown or doubled. */
 int stoker_sampling_order(struct stoker_sampling *s, const char *names, size_t n, struct stoker_error *err);
@@ -342,18 +348,19 @@ struct stoker_reply_options {
     const char *tools; /* OpenAI's list of tools as JSON, n_tools bytes; NULL: none */
     size_t n_tools;
     enum stoker_tool_choice choice;
-    const char *tool;            /* STOKER_TOOLS_REQUIRED: this one must be called; NULL: any */
-    int one_call;                /* at most one call in the answer */
-    const char *format;          /* how calls are written; NULL: as the model's template does */
-    int unchecked;               /* calls are recognised, not governed */
-    int free_limit;              /* a call that the limit cuts off stays cut off */
-    struct stoker_answer answer; /* what the text behind the reasoning may be; not together with tools */
-    const stoker_token *prompt;  /* [n_prompt] what the model reads: it may end inside the reasoning */
+    const char *tool;   /* STOKER_TOOLS_REQUIRED: this one must be called; NULL: any */
+    int one_call;       /* at most one call in the answer */
+    const char *format; /* how calls are written; NULL: as the model's template does */
+    int unchecked;      /* calls are recognised, not governed */
+    int free_limit;     /* a call that the limit cuts off stays cut off */
+    struct stoker_answer
+        answer;                 /* what the text behind the reasoning may be, where it is no call (STOKER_TOOLS_AUTO) */
+    const stoker_token *prompt; /* [n_prompt] what the model reads: it may end inside the reasoning */
     size_t n_prompt;
     const struct stoker_string
         *stop;     /* [n_stop] copied; content that one of them ends: it is not given out, nor what may begin */
     size_t n_stop; /* one until that is sure. Reasoning and calls are not looked at */
-    int plain; /* all text is content, whatever it looks like: for prompts without a template. Without tools and answer */
+    int plain;     /* all text is content, whatever it looks like: for prompts without a template. Without tools */
 };
 
 enum stoker_piece_kind {

@@ -11,46 +11,59 @@ enum { N_NUMBERS = 22, N_OTHERS = 4 };
 
 static struct flag table[N_NUMBERS + N_OTHERS];
 
+/* "--top-k" may be what top_k may be. */
+static void set_range(struct flag *f)
+{
+    char name[40];
+    struct stoker_sampling_range range = {0};
+    snprintf(name, sizeof name, "%s", f->name + 2);
+    for (char *c = name; *c; c++)
+        *c = *c == '-' ? '_' : *c;
+    stoker_sampling_range(strcmp(name, "temp") ? name : "temperature", 0, &range);
+    f->min = range.min;
+    f->max = range.max;
+}
+
 struct flag_table sampling_flags(struct sampling_flags *f)
 {
     struct stoker_sampling *s = &f->said;
     *f = (struct sampling_flags){0};
     const struct flag numbers[N_NUMBERS] = {
-        {"--temp", NULL, FLAG_REAL, &s->temperature, -1, 100, "T",
+        {"--temp", NULL, FLAG_REAL, &s->temperature, 0, 0, "T",
          "temperature (default 0.8; 0: always the likeliest token)"},
-        {"--top-k", NULL, FLAG_INT, &s->top_k, -1, INT_MAX, "N", "of the N likeliest tokens (default 40; 0: off)"},
-        {"--top-p", NULL, FLAG_REAL, &s->top_p, 0, 1, "P", "of the likeliest that make up P (default 0.95; 1: off)"},
-        {"--min-p", NULL, FLAG_REAL, &s->min_p, 0, 1, "P", "not below P times the likeliest (default 0.05; 0: off)"},
-        {"--typical-p", NULL, FLAG_REAL, &s->typical_p, 0, 1, "P",
+        {"--top-k", NULL, FLAG_INT, &s->top_k, 0, 0, "N", "of the N likeliest tokens (default 40; 0: off)"},
+        {"--top-p", NULL, FLAG_REAL, &s->top_p, 0, 0, "P", "of the likeliest that make up P (default 0.95; 1: off)"},
+        {"--min-p", NULL, FLAG_REAL, &s->min_p, 0, 0, "P", "not below P times the likeliest (default 0.05; 0: off)"},
+        {"--typical-p", NULL, FLAG_REAL, &s->typical_p, 0, 0, "P",
          "of the most typical that make up P (default 1: off)"},
-        {"--top-n-sigma", NULL, FLAG_REAL, &s->top_n_sigma, -1, 1e6, "S",
+        {"--top-n-sigma", NULL, FLAG_REAL, &s->top_n_sigma, 0, 0, "S",
          "within S deviations of the likeliest (default -1: off)"},
-        {"--xtc-probability", NULL, FLAG_REAL, &s->xtc_probability, 0, 1, "P",
+        {"--xtc-probability", NULL, FLAG_REAL, &s->xtc_probability, 0, 0, "P",
          "how often the likeliest are left out (default 0)"},
-        {"--xtc-threshold", NULL, FLAG_REAL, &s->xtc_threshold, 0, 1, "P",
+        {"--xtc-threshold", NULL, FLAG_REAL, &s->xtc_threshold, 0, 0, "P",
          "... but the last of those above P (default 0.1)"},
-        {"--dynatemp-range", NULL, FLAG_REAL, &s->dynatemp_range, 0, 1e6, "D",
+        {"--dynatemp-range", NULL, FLAG_REAL, &s->dynatemp_range, 0, 0, "D",
          "temperature by entropy, up to D around --temp (default 0: off)"},
-        {"--dynatemp-exponent", NULL, FLAG_REAL, &s->dynatemp_exponent, 0, 1e6, "E", "... its curve (default 1)"},
-        {"--min-keep", NULL, FLAG_INT, &s->min_keep, 0, INT_MAX, "N", "tokens that every stage leaves (default 1)"},
-        {"--repeat-penalty", NULL, FLAG_REAL, &s->repeat_penalty, 1e-6, 1e6, "R",
+        {"--dynatemp-exponent", NULL, FLAG_REAL, &s->dynatemp_exponent, 0, 0, "E", "... its curve (default 1)"},
+        {"--min-keep", NULL, FLAG_INT, &s->min_keep, 0, 0, "N", "tokens that every stage leaves (default 1)"},
+        {"--repeat-penalty", NULL, FLAG_REAL, &s->repeat_penalty, 0, 0, "R",
          "divides logits of tokens that were said (default 1: off)"},
-        {"--repeat-last-n", NULL, FLAG_INT, &s->repeat_last_n, -1, INT_MAX, "N",
+        {"--repeat-last-n", NULL, FLAG_INT, &s->repeat_last_n, 0, 0, "N",
          "tokens that penalties look back on (default 64; -1: all)"},
-        {"--presence-penalty", NULL, FLAG_REAL, &s->presence_penalty, -1e6, 1e6, "X",
+        {"--presence-penalty", NULL, FLAG_REAL, &s->presence_penalty, 0, 0, "X",
          "off the logits of tokens that were said (default 0)"},
-        {"--frequency-penalty", NULL, FLAG_REAL, &s->frequency_penalty, -1e6, 1e6, "X",
+        {"--frequency-penalty", NULL, FLAG_REAL, &s->frequency_penalty, 0, 0, "X",
          "... each time they were said (default 0)"},
-        {"--dry-multiplier", NULL, FLAG_REAL, &s->dry_multiplier, 0, 1e6, "X",
+        {"--dry-multiplier", NULL, FLAG_REAL, &s->dry_multiplier, 0, 0, "X",
          "penalty of tokens that repeat a passage (default 0: off)"},
-        {"--dry-base", NULL, FLAG_REAL, &s->dry_base, 0, 1e6, "B", "... its growth by length (default 1.75)"},
-        {"--dry-allowed-length", NULL, FLAG_INT, &s->dry_allowed_length, 1, INT_MAX, "N",
+        {"--dry-base", NULL, FLAG_REAL, &s->dry_base, 0, 0, "B", "... its growth by length (default 1.75)"},
+        {"--dry-allowed-length", NULL, FLAG_INT, &s->dry_allowed_length, 0, 0, "N",
          "... passages up to N tokens are free (default 2)"},
-        {"--dry-penalty-last-n", NULL, FLAG_INT, &s->dry_penalty_last_n, -1, INT_MAX, "N",
+        {"--dry-penalty-last-n", NULL, FLAG_INT, &s->dry_penalty_last_n, 0, 0, "N",
          "... tokens it looks back on (default -1: all)"},
-        {"--mirostat", NULL, FLAG_INT, &s->mirostat, 0, 2, "0|2", "keep the surprise level instead (default 0: off)"},
-        {"--mirostat-tau", NULL, FLAG_REAL, &s->mirostat_tau, 0, 1e6, "T", "... that surprise (default 5)"},
-        {"--mirostat-eta", NULL, FLAG_REAL, &s->mirostat_eta, 0, 1e6, "E", "... how fast (default 0.1)"},
+        {"--mirostat", NULL, FLAG_INT, &s->mirostat, 0, 0, "0|2", "keep the surprise level instead (default 0: off)"},
+        {"--mirostat-tau", NULL, FLAG_REAL, &s->mirostat_tau, 0, 0, "T", "... that surprise (default 5)"},
+        {"--mirostat-eta", NULL, FLAG_REAL, &s->mirostat_eta, 0, 0, "E", "... how fast (default 0.1)"},
     };
     const struct flag others[N_OTHERS] = {
         {"--dry-sequence-breakers", NULL, FLAG_TEXTS, &f->breakers, 0, 0, "TEXT",
@@ -64,11 +77,13 @@ struct flag_table sampling_flags(struct sampling_flags *f)
     };
     memcpy(table, numbers, sizeof numbers);
     memcpy(table + N_NUMBERS, others, sizeof others);
-    for (int i = 0; i < N_NUMBERS; i++)
+    for (int i = 0; i < N_NUMBERS; i++) {
+        set_range(&table[i]);
         if (table[i].kind == FLAG_INT)
             *(int *)table[i].to = INT_MIN;
         else
             *(double *)table[i].to = NAN;
+    }
     return (struct flag_table){table, N_NUMBERS + N_OTHERS};
 }
 

@@ -17,19 +17,29 @@ void constraint_warn(void *arg, const char *text)
         free(copy);
 }
 
+int constraint_want(struct value_want *want, const struct stoker_answer *a, struct error *err)
+{
+    static const enum value_kind kind[] = {VALUE_NONE, VALUE_SCHEMA, VALUE_SCHEMA_LENIENT, VALUE_GBNF, VALUE_REGEX};
+    *want = (struct value_want){.kind = kind[a->language], .text = a->text, .n = a->n, .free_limit = a->free_limit};
+    if (want->kind == VALUE_NONE || !a->text)
+        return error_set(err, ERR_INPUT, "a constraint needs a schema, a grammar or a pattern");
+    return 0;
+}
+
 int constraint_fill(struct stoker_constraint *c, struct stoker *s, const struct stoker_answer *a,
                     const struct tool_format *format, enum tool_reasoning reasoning, struct error *err)
 {
-    static const enum value_kind kind[] = {VALUE_NONE, VALUE_SCHEMA, VALUE_SCHEMA_LENIENT, VALUE_GBNF, VALUE_REGEX};
-    struct value_want want = {kind[a->language], a->text, a->n, format, reasoning, a->free_limit, NULL};
+    struct value_want want;
     struct session *ses = s->session;
-    want.budget = &ses->constraints;
     if (!ses->tokenizer) {
         *err = ses->tokenizer_error;
         return -1;
     }
-    if (want.kind == VALUE_NONE || !a->text)
-        return error_set(err, ERR_INPUT, "a constraint needs a schema, a grammar or a pattern");
+    if (constraint_want(&want, a, err) != 0)
+        return -1;
+    want.format = format;
+    want.reasoning = reasoning;
+    want.budget = &ses->constraints;
     c->close_at_limit = !a->free_limit;
     return value_constraint(&c->constraint, ses->tokenizer, ses->trie, &want, constraint_warn, c, err);
 }

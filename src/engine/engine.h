@@ -108,7 +108,10 @@ void histogram_add(struct stoker_histogram *h, double seconds);
 /* The engine thread's loop: schedule.c. */
 void *engine_run(void *engine);
 
-/* constraint_open.c: into *c, which is zeroed; reasoning as value_constraint() has it. */
+/* constraint_open.c: an answer as text/ has it, without format and reasoning. */
+struct value_want;
+int constraint_want(struct value_want *want, const struct stoker_answer *a, struct error *err);
+/* Into *c, which is zeroed; reasoning as value_constraint() has it. */
 int constraint_fill(struct stoker_constraint *c, struct stoker *s, const struct stoker_answer *a,
                     const struct tool_format *format, enum tool_reasoning reasoning, struct error *err);
 void constraint_warn(void *constraint, const char *text); /* keeps a copy */

@@ -94,6 +94,15 @@ int stoker_sampling_set(struct stoker_sampling *s, const char *name, double valu
     return 0;
 }
 
+int stoker_sampling_range(const char *name, int of_request, struct stoker_sampling_range *out)
+{
+    struct sampling_range range;
+    if (sampling_range(name, of_request, &range))
+        return -1;
+    *out = (struct stoker_sampling_range){range.is_int, range.min_open, range.min, range.max};
+    return 0;
+}
+
 int stoker_sampling_order(struct stoker_sampling *s, const char *names, size_t n, struct stoker_error *public)
 {
     struct error err = {0};

@@ -4,6 +4,7 @@
 #include "engine/engine.h"
 #include "text/stop.h"
 #include "text/tool_stream.h"
+#include "text/value_constraint.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -165,14 +166,18 @@ static int open_constraint(struct stoker_reply *r, struct stoker *s, const struc
                              .budget = &s->session->constraints,
                              .warning = constraint_warn,
                              .warning_arg = &r->constraint};
-    if (o->answer.language != STOKER_ANY_TEXT) {
-        if (r->tools && o->choice != STOKER_TOOLS_NONE)
-            return error_set(err, ERR_INPUT,
-                             "an answer cannot be governed by a schema or grammar and call tools as well");
+    struct value_want value;
+    int governed = o->answer.language != STOKER_ANY_TEXT;
+    if (governed && !r->tools)
         return constraint_fill(&r->constraint, s, &o->answer, stream->format, value_reasoning(s, stream), err);
-    }
-    if (o->unchecked && o->choice != STOKER_TOOLS_REQUIRED)
+    if (governed && o->choice == STOKER_TOOLS_AUTO) {
+        if (constraint_want(&value, &o->answer, err) != 0)
+            return -1;
+        want.answer = &value;
+        want.reasoning = value_reasoning(s, stream);
+    } else if (o->unchecked && o->choice != STOKER_TOOLS_REQUIRED) {
         return 0;
+    }
     r->constraint.close_at_limit = !o->free_limit;
     return tool_constraint(&r->constraint.constraint, s->session->tokenizer, s->session->trie, &want, err);
 }
@@ -187,6 +192,9 @@ static int open_parts(struct stoker_reply *r, struct stoker *s, const struct sto
     }
     if (open_stops(r, o, err) != 0)
         return -1;
+    if (o->plain && o->answer.language != STOKER_ANY_TEXT &&
+        constraint_fill(&r->constraint, s, &o->answer, NULL, REASONING_CLOSED, err) != 0)
+        return -1;
     if (o->plain)
         return (r->plain = stoker_text_open(s)) ? 0 : error_set(err, ERR_MEMORY, "no memory for an answer");
     if (!(stream.format = format_of(s, o->format, calls, err)))
@@ -197,7 +205,9 @@ static int open_parts(struct stoker_reply *r, struct stoker *s, const struct sto
     if (open_constraint(r, s, o, &stream, err) != 0)
         return -1;
     stream.tools = r->tools;
-    stream.checked = r->constraint.constraint && o->answer.language == STOKER_ANY_TEXT;
+    /* An answer that is governed may hold a marker's text: its calls are told when they are whole. */
+    int mixed = o->answer.language != STOKER_ANY_TEXT && o->choice == STOKER_TOOLS_AUTO;
+    stream.checked = r->constraint.constraint && r->tools && !mixed;
     return tool_stream_open(&r->stream, &stream, on_event, r, err);
 }
 

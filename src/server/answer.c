@@ -7,6 +7,7 @@
 #include "server/answer.h"
 
 #include "base/clock.h"
+#include "server/origin.h"
 #include "server/prefix_key.h"
 #include "server/resume_points.h"
 #include "server/routes.h"
@@ -65,13 +66,7 @@ static void tell_stabilized(struct http_exchange *x, const struct wish *w)
         http_set(x, "x-stoker-stabilized", "%s", names);
 }
 
-/* A path that stoker_prompt() speaks of, in the dialect's words. */
-static const char *param_of(const struct wish *w, const char *path)
-{
-    return strcmp(w->names->messages, wish_names_chat.messages) == 0 && *path ? path : w->names->messages;
-}
-
-int answer_prompt(struct http_exchange *x, const struct wish *w, struct stoker_prompt *out, struct refusal *r)
+static int make_prompt(struct http_exchange *x, const struct wish *w, struct stoker_prompt *out, struct refusal *r)
 {
     struct stoker_error err;
     struct out written = {0};
@@ -84,19 +79,28 @@ int answer_prompt(struct http_exchange *x, const struct wish *w, struct stoker_p
     int failed = stoker_prompt(stoker_templates_of(x->server->engine), w->body ? w->body : written.text,
                                w->body ? w->n_body : written.n, out, path, &err);
     out_free(&written);
-    return failed ? refuse_error(r, param_of(w, path), &err) : 0;
+    return failed ? refuse_error(r, *path ? path : "messages", &err) : 0;
+}
+
+int answer_prompt(struct http_exchange *x, const struct wish *w, struct stoker_prompt *out, struct refusal *r)
+{
+    if (make_prompt(x, w, out, r) == 0)
+        return 0;
+    origin_rename(w->origins, r);
+    return -1;
 }
 
 static int too_long(struct run *run, size_t n)
 {
-    const struct wish_names *names = run->a.wish->names;
+    const struct wish *w = run->a.wish;
+    const char *param = w->chat ? "messages" : "prompt";
     int n_ctx = run->a.server->plan.n_ctx;
     if (n < (size_t)n_ctx)
         return 0;
-    if (names->anthropic)
-        return refuse(&run->refusal, 400, "context_length_exceeded", names->messages,
+    if (w->anthropic)
+        return refuse(&run->refusal, 400, "context_length_exceeded", param,
                       "prompt is too long: %zu tokens > %d maximum", n, n_ctx);
-    return refuse(&run->refusal, 400, "context_length_exceeded", names->messages,
+    return refuse(&run->refusal, 400, "context_length_exceeded", param,
                   "the prompt has %zu tokens, the context %d: shorten it, or serve with a longer --ctx", n, n_ctx);
 }
 
@@ -112,7 +116,7 @@ static int prepare_prompts(struct run *run)
     struct answer *a = &run->a;
     const struct wish *w = a->wish;
     if (w->chat) {
-        if (answer_prompt(a->http, w, &run->chat, &run->refusal) < 0)
+        if (make_prompt(a->http, w, &run->chat, &run->refusal) < 0)
             return -1;
         run->chat_tokens = (struct wish_prompt){(stoker_token *)run->chat.token, run->chat.n_token};
         run->n_snapshot = resume_points(stoker_templates_of(a->engine), &run->chat, run->snapshot_at);
@@ -238,9 +242,26 @@ static int check_room(struct run *run, const struct task *t)
         room = (size_t)w->max_tokens;
     if (least <= room)
         return 0;
-    return refuse(&run->refusal, 400, "invalid_value", w->names->max_tokens,
-                  "%s leaves room for %zu tokens, the shortest answer of what is asked for has %zu",
-                  w->names->max_tokens, room, least);
+    return refuse(&run->refusal, 400, "invalid_value", "max_tokens",
+                  "max_tokens leaves room for %zu tokens, the shortest answer of what is asked for has %zu", room,
+                  least);
+}
+
+/* Why a reply cannot be opened. Sentences about a tool name its field: "schema error at tools[3].function.parameters#/type: ..". */
+static int refuse_reply(struct run *run, const struct stoker_error *err)
+{
+    static const char schema[] = "schema error at ";
+    const struct stoker_reply_options *o = &run->a.wish->reply;
+    const char *at = strncmp(err->text, schema, sizeof schema - 1) ? err->text : err->text + sizeof schema - 1;
+    char path[STOKER_PATH];
+    if (strncmp(at, "tools[", 6) == 0)
+        snprintf(path, sizeof path, "%.*s", (int)strcspn(at, "# :"), at);
+    else
+        snprintf(path, sizeof path, "%s",
+                 o->answer.language != STOKER_ANY_TEXT ? "response_format"
+                 : o->tools                            ? "tools"
+                                                       : "stop");
+    return refuse_error(&run->refusal, path, err);
 }
 
 static int open_replies(struct run *run)
@@ -255,11 +276,7 @@ static int open_replies(struct run *run)
         o.stop = w->stop;
         o.n_stop = w->n_stop;
         if (stoker_reply_open(&t->reply, run->a.engine, &o, on_piece, t, &err) != 0)
-            return refuse_error(&run->refusal,
-                                o.answer.language != STOKER_ANY_TEXT ? w->names->format
-                                : o.tools                            ? w->names->tools
-                                                                     : w->names->stop,
-                                &err);
+            return refuse_reply(run, &err);
         if (check_room(run, t) < 0)
             return -1;
     }
@@ -436,7 +453,7 @@ static void take_progress(struct task *t, const struct stoker_event *e)
 
 static void take_failure(struct task *t, const struct stoker_event *e)
 {
-    const char *param = e->error.code == STOKER_ERR_INPUT ? t->run->a.wish->names->max_tokens : NULL;
+    const char *param = e->error.code == STOKER_ERR_INPUT ? "max_tokens" : NULL;
     refuse_error(&t->run->refusal, param, &e->error);
     t->run->failed = 1;
 }
@@ -587,6 +604,8 @@ static void speak_last(struct run *run)
     struct answer *a = &run->a;
     if (run->gone)
         return;
+    if (run->failed)
+        origin_rename(a->wish->origins, &run->refusal);
     if (run->failed && !http_streaming(a->http)) {
         http_refuse(a->http, &run->refusal);
     } else if (run->failed) {

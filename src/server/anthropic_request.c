@@ -7,10 +7,11 @@
  *                      what else the user's message says    output_config    response_format, reasoning_effort
  *     thinking         reasoning_content
  *
- * Here is checked what has another name or form there, under the name that it has here; fields of the same name are handed over as they
- * came. Values are shared with the body, not copied. */
+ * Here is checked what has another form there; the rest is handed over as it came, with a note of what it is called here. Values are
+ * shared with the body, not copied. */
 #include "server/anthropic_request.h"
 
+#include "server/origin.h"
 #include "server/wish.h"
 
 #include <string.h>
@@ -18,7 +19,7 @@
 struct conversion {
     json_t *chat, *messages; /* messages: of chat */
     json_t *uses;            /* an object: ids of the tool_use blocks so far */
-    json_t *ignored;
+    json_t *ignored, *origins;
     struct refusal *r;
 };
 
@@ -41,6 +42,12 @@ static int add(struct conversion *c, json_t *array, json_t *value)
 static int put(struct conversion *c, json_t *object, const char *key, json_t *value)
 {
     return json_object_set_new(object, key, value) ? no_memory(c->r) : 0;
+}
+
+/* The next message of the chat is this of the body. */
+static int note_message(struct conversion *c, const struct json_at *at)
+{
+    return origin_note(c->origins, at, NULL, "messages[%zu]", json_array_size(c->messages)) ? no_memory(c->r) : 0;
 }
 
 /* ---- content ------------------------------------------------------------------------------------------------------------- */
@@ -98,7 +105,7 @@ static int add_message(struct conversion *c, const char *role, json_t *content)
 static int read_system(struct conversion *c, json_t *content, const struct json_at *at)
 {
     json_t *texts;
-    if (read_texts(c, content, at, 0, &texts) != 0)
+    if (note_message(c, at) != 0 || read_texts(c, content, at, 0, &texts) != 0)
         return -1;
     return add_message(c, "system", texts);
 }
@@ -121,6 +128,7 @@ static int read_tool_result(struct conversion *c, const json_t *block, const str
         return -1;
     if (content ? read_texts(c, content, &place, 1, &texts) != 0 : !(texts = json_string("")))
         return content ? -1 : no_memory(c->r);
+    note_message(c, at);
     return add(c, c->messages,
                json_pack("{s:s, s:O, s:o}", "role", "tool", "tool_call_id", json_object_get(block, "tool_use_id"),
                          "content", texts));
@@ -196,6 +204,7 @@ static int read_user(struct conversion *c, json_t *content, const struct json_at
         json_decref(parts);
         return !parts ? no_memory(c->r) : c->r->status ? -1 : 0;
     }
+    note_message(c, at->up);
     return add_message(c, "user", parts);
 }
 
@@ -225,6 +234,7 @@ static int read_assistant(struct conversion *c, json_t *content, const struct js
         put(c, m, "tool_calls", json_incref(calls));
     if (reasoning.n)
         put(c, m, "reasoning_content", reasoning.failed ? NULL : json_stringn(reasoning.text, reasoning.n));
+    note_message(c, at->up);
     add(c, c->messages, m);
     out_free(&reasoning);
     json_decref(parts);
@@ -245,7 +255,7 @@ static int read_message(struct conversion *c, json_t *message, const struct json
     json_t *content = json_get(message, "content");
     if (!content)
         return json_missing(c->r, at, "content");
-    if (json_is_string(content))
+    if (json_is_string(content) && note_message(c, at) == 0)
         return add_message(c, roles[role], json_incref(content));
     if (!json_is_array(content))
         return json_refuse(c->r, "invalid_type", &place, NULL, "must be a string or an array of blocks, not %s",
@@ -308,7 +318,10 @@ static int read_tool(struct conversion *c, json_t *functions, json_t *names, con
     for (size_t i = 0; i < 2; i++)
         if (json_get(tool, same[i]))
             put(c, function, same[i], json_incref(json_get(tool, same[i])));
-    if (put(c, names, name, json_true()) != 0) {
+    size_t n_tool = json_array_size(functions);
+    if (origin_note(c->origins, at, NULL, "tools[%zu].function", n_tool) ||
+        origin_note(c->origins, at, "input_schema", "tools[%zu].function.parameters", n_tool) ||
+        put(c, names, name, json_true()) != 0) {
         json_decref(function);
         return -1;
     }
@@ -410,6 +423,9 @@ static int read_format(struct conversion *c, const json_t *format, const struct 
         return there < 0 ? -1 : json_missing(c->r, at, "type");
     if ((there = json_get_object(format, at, "schema", &schema, c->r)) <= 0)
         return there < 0 ? -1 : json_missing(c->r, at, "schema");
+    if (origin_note(c->origins, at, NULL, "response_format") ||
+        origin_note(c->origins, at, "schema", "response_format.json_schema.schema"))
+        return no_memory(c->r);
     return put(
         c, c->chat, "response_format",
         json_pack("{s:s, s:{s:s, s:O}}", "type", "json_schema", "json_schema", "name", "output", "schema", schema));
@@ -438,26 +454,12 @@ static int read_output(struct conversion *c, const json_t *body)
 
 static int read_stops(struct conversion *c, const json_t *body)
 {
-    static const struct json_at at = {NULL, "stop_sequences", 0};
     const json_t *list;
-    json_t *text;
-    size_t i;
     int there = json_get_array(body, NULL, "stop_sequences", &list, c->r);
     if (there <= 0)
         return there;
-    if (json_array_size(list) > WISH_STOPS)
-        return json_refuse(c->r, "invalid_value", NULL, "stop_sequences", "may hold %d strings, not %zu", WISH_STOPS,
-                           json_array_size(list));
-    json_array_foreach(list, i, text)
-    {
-        struct json_at place = {&at, NULL, i};
-        size_t n = json_string_length(text);
-        if (!json_is_string(text))
-            return json_refuse(c->r, "invalid_type", &place, NULL, "must be a string, not %s", json_kind(text));
-        if (n == 0 || n > WISH_STOP_BYTES)
-            return json_refuse(c->r, "invalid_value", &place, NULL, "must have 1 to %d bytes, not %zu", WISH_STOP_BYTES,
-                               n);
-    }
+    if (origin_note(c->origins, NULL, "stop_sequences", "stop"))
+        return no_memory(c->r);
     return json_array_size(list) ? put(c, c->chat, "stop", json_incref((json_t *)list)) : 0;
 }
 
@@ -475,8 +477,9 @@ static int read_same(struct conversion *c, const json_t *body, int counting)
 int anthropic_request_read(struct anthropic_request *a, const json_t *body, int counting, struct refusal *r)
 {
     json_t *chat = json_object(), *messages = json_array(), *uses = json_object(), *ignored = json_array();
-    struct conversion c = {chat, messages, uses, ignored, r};
-    *a = (struct anthropic_request){chat, ignored};
+    json_t *origins = json_object();
+    struct conversion c = {chat, messages, uses, ignored, origins, r};
+    *a = (struct anthropic_request){chat, origins, ignored};
     int rc = put(&c, chat, "messages", messages);
     rc = rc || read_messages(&c, body) || read_tools(&c, body) || read_tool_choice(&c, body) ||
          read_thinking_mode(&c, body) || read_output(&c, body) || read_stops(&c, body) || read_same(&c, body, counting);
@@ -487,6 +490,7 @@ int anthropic_request_read(struct anthropic_request *a, const json_t *body, int 
 void anthropic_request_free(struct anthropic_request *a)
 {
     json_decref(a->chat);
+    json_decref(a->origins);
     json_decref(a->ignored);
     *a = (struct anthropic_request){0};
 }

@@ -6,6 +6,7 @@
 
 struct anthropic_request {
     json_t *chat;    /* for wish_read_chat() */
+    json_t *origins; /* of its fields: origin.h */
     json_t *ignored; /* an array: types of the tools that were left out */
 };
 

@@ -35,13 +35,6 @@ struct message {
     int failed; /* no memory for one */
 };
 
-static const struct wish_names names = {.messages = "messages",
-                                        .max_tokens = "max_tokens",
-                                        .tools = "tools",
-                                        .format = "output_config.format",
-                                        .stop = "stop_sequences",
-                                        .anthropic = 1};
-
 /* ---- pieces of both forms -------------------------------------------------------------------------------------------------- */
 
 static void put_text(struct out *o, const char *text) { out_string(o, text, strlen(text)); }
@@ -334,12 +327,14 @@ static void serve(struct http_exchange *x, int counting,
 {
     struct refusal r = {0};
     struct anthropic_request request = {0};
-    struct wish w = {.names = &names};
+    struct wish w = {.anthropic = 1};
     json_t *body = json_read(x->body, x->n_body, &r);
-    if (body && model_ok(x, body, &r) == 0 && anthropic_request_read(&request, body, counting, &r) == 0 &&
-        wish_read_chat(&w, x->server, request.chat, NULL, 0, &r) == 0) {
-        set_headers(x, request.ignored);
-        answer(x, &w, &r);
+    if (body && model_ok(x, body, &r) == 0 && anthropic_request_read(&request, body, counting, &r) == 0) {
+        w.origins = request.origins;
+        if (wish_read_chat(&w, x->server, request.chat, NULL, 0, &r) == 0) {
+            set_headers(x, request.ignored);
+            answer(x, &w, &r);
+        }
     }
     if (r.status)
         http_refuse(x, &r);

@@ -315,9 +315,8 @@ static void put_head(struct completion *c, const struct server *s, int stream)
 
 void openai_completions(struct http_exchange *x)
 {
-    static const struct wish_names names = {.messages = "prompt", .max_tokens = "max_tokens", .stop = "stop"};
     struct refusal r = {0};
-    struct wish w = {.names = &names};
+    struct wish w = {0};
     struct completion c = {0};
     json_t *body = openai_body(x, &r);
     if (body && wish_read_sampling(&w, x->server, body, &r) == 0 && read_prompts(&w, x->server, body, &r) == 0 &&

@@ -31,12 +31,6 @@ struct talk {
     int generate; /* else chat */
 };
 
-static const struct wish_names names = {.messages = "messages",
-                                        .max_tokens = "options.num_predict",
-                                        .tools = "tools",
-                                        .format = "format",
-                                        .stop = "options.stop"};
-
 static void put_text(struct out *o, const char *text) { out_string(o, text, strlen(text)); }
 
 /* "2026-11-20T14:03:02.123456Z" */
@@ -218,7 +212,8 @@ static void answer_load(struct http_exchange *x, const struct talk *t)
 static int read_raw(struct wish *w, const struct http_exchange *x, const struct ollama_request *o, struct refusal *r)
 {
     struct stoker_error err = {0};
-    if (wish_read_sampling(w, x->server, o->chat, r) != 0)
+    w->reply.plain = 1;
+    if (wish_read_sampling(w, x->server, o->chat, r) != 0 || wish_read_answer(w, x->server, o->chat, r) != 0)
         return -1;
     w->prompt = calloc(1, sizeof *w->prompt);
     if (!w->prompt)
@@ -233,13 +228,14 @@ static void serve(struct http_exchange *x, int generate)
 {
     struct refusal r = {0};
     struct ollama_request request = {0};
-    struct wish w = {.names = &names};
+    struct wish w = {0};
     struct talk t = {.generate = generate};
     json_t *body = json_read(x->body, x->n_body, &r);
     int n_ctx = x->server->plan.n_ctx;
     if (body && read_model(x, body, &t, &r) == 0 &&
         (generate ? ollama_generate_read(&request, body, n_ctx, &r) : ollama_chat_read(&request, body, n_ctx, &r)) ==
             0) {
+        w.origins = request.origins;
         if (request.load)
             answer_load(x, &t);
         else if ((request.raw ? read_raw(&w, x, &request, &r)

@@ -470,24 +470,18 @@ void openai_responses(struct http_exchange *x)
     struct wish w = {0};
     struct responses_request q = {0};
     struct response response = {.request = &q, .created = server_now()};
-    static const struct wish_names names = {.messages = "input",
-                                            .max_tokens = "max_output_tokens",
-                                            .tools = "tools",
-                                            .format = "text.format",
-                                            .stop = "stop"};
-    w.names = &names;
     json_t *body = openai_body(x, &r);
     response.body = body;
     server_new_id(response.id, "resp_", 24);
-    if (body && responses_request(&q, body, &r) == 0 && wish_read_chat(&w, x->server, q.chat, NULL, 0, &r) == 0) {
+    int read = body && responses_request(&q, body, &r) == 0;
+    w.origins = q.origins;
+    if (read && wish_read_chat(&w, x->server, q.chat, NULL, 0, &r) == 0) {
         if (q.left.n)
             http_set(x, "x-stoker-ignored-tools", "%.*s", (int)q.left.n, q.left.text);
         answer_run(x, &events, &w, &response);
     }
-    if (r.status) {
-        responses_rename(&r);
+    if (r.status)
         http_refuse(x, &r);
-    }
     free(response.item);
     responses_request_free(&q);
     wish_free(&w);

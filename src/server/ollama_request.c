@@ -6,13 +6,12 @@
  *     tool_calls   have no ids here and objects as arguments: they get ids in order, and results find theirs by tool_name, else in order
  *     prompt       with system: a conversation of one turn; raw: the text itself
  *
- * Here is checked what has another name or form there, under the name that it has here. Options that tune Ollama's own engine are
- * ignored. Values are shared with the body, not copied. */
+ * Here is checked what has another form there; the rest is handed over as it came, with a note of what it is called here. Options that
+ * tune Ollama's own engine are ignored. Values are shared with the body, not copied. */
 #include "server/ollama_request.h"
 
-#include "server/wish.h"
+#include "server/origin.h"
 
-#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -21,6 +20,7 @@ enum { OLLAMA_ID = 24 };
 
 struct conversion {
     json_t *chat, *messages; /* messages: of chat */
+    json_t *origins;         /* of the chat's fields */
     json_t *open;            /* an array: {"id", "name"} of calls without a result so far */
     size_t n_call;
     struct refusal *r;
@@ -37,6 +37,12 @@ static int add(struct conversion *c, json_t *array, json_t *value)
 static int put(struct conversion *c, json_t *object, const char *key, json_t *value)
 {
     return json_object_set_new(object, key, value) ? no_memory(c->r) : 0;
+}
+
+/* A path of the chat is the field key of at here. */
+static int note(struct conversion *c, const struct json_at *at, const char *key, const char *path)
+{
+    return origin_note(c->origins, at, key, "%s", path) ? no_memory(c->r) : 0;
 }
 
 /* 1: a field that says something. Clients send empty strings and lists for what they do not want. */
@@ -168,46 +174,25 @@ static int read_limits(struct conversion *c, const json_t *options, const struct
                            n_ctx);
     if (there < 0 || (there = json_get_int(options, at, "num_predict", -2, INT32_MAX, &n, c->r)) < 0)
         return -1;
+    if (note(c, at, "num_predict", "max_tokens") != 0)
+        return -1;
     return there && n > 0 ? put(c, c->chat, "max_tokens", json_integer(n)) : 0;
 }
 
-/* Options that have the same name and form as fields of a chat. Ranges are checked here, for the name's sake. */
+/* Options that have the same name and form as fields of a chat. */
 static int read_options(struct conversion *c, const json_t *body, int n_ctx)
 {
-    static const struct {
-        const char *key;
-        double low, high;
-        int low_open;
-    } reals[] = {{"temperature", 0, HUGE_VAL, 0},
-                 {"top_p", 0, 1, 1},
-                 {"min_p", 0, 1, 0},
-                 {"presence_penalty", -2, 2, 0},
-                 {"frequency_penalty", -2, 2, 0},
-                 {"repeat_penalty", 0, 10, 1}};
+    static const char *const same[] = {"temperature",       "top_p",          "min_p", "top_k", "presence_penalty",
+                                       "frequency_penalty", "repeat_penalty", "seed",  "stop"};
     static const struct json_at at = {NULL, "options", 0};
-    const json_t *options, *v;
+    const json_t *options;
     int there = json_get_object(body, NULL, "options", &options, c->r);
     if (there <= 0)
         return there;
-    for (size_t i = 0; i < sizeof reals / sizeof *reals; i++) {
-        double value;
-        there = json_get_real(options, &at, reals[i].key, reals[i].low, reals[i].low_open, reals[i].high, &value, c->r);
-        if (there < 0 || (there && put(c, c->chat, reals[i].key, json_incref(json_get(options, reals[i].key))) != 0))
+    for (size_t i = 0; i < sizeof same / sizeof *same; i++)
+        if (is_given(options, same[i]) && (note(c, &at, same[i], same[i]) != 0 ||
+                                           put(c, c->chat, same[i], json_incref(json_get(options, same[i]))) != 0))
             return -1;
-    }
-    int64_t n;
-    if ((there = json_get_int(options, &at, "top_k", 0, INT32_MAX, &n, c->r)) < 0 ||
-        (there && put(c, c->chat, "top_k", json_integer(n)) != 0))
-        return -1;
-    if ((there = json_get_int(options, &at, "seed", INT64_MIN, INT64_MAX, &n, c->r)) < 0 ||
-        (there && put(c, c->chat, "seed", json_integer(n)) != 0))
-        return -1;
-    v = json_get(options, "stop");
-    if (v && !json_is_string(v) && !json_is_array(v))
-        return json_refuse(c->r, "invalid_type", &at, "stop", "must be a string or an array of strings, not %s",
-                           json_kind(v));
-    if (is_given(options, "stop") && put(c, c->chat, "stop", json_incref((json_t *)v)) != 0)
-        return -1;
     return read_limits(c, options, &at, n_ctx);
 }
 
@@ -216,6 +201,9 @@ static int read_format(struct conversion *c, const json_t *body)
     json_t *format = json_get(body, "format");
     if (!is_given(body, "format"))
         return 0;
+    if (note(c, NULL, "format", "response_format") != 0 ||
+        note(c, NULL, "format", "response_format.json_schema.schema") != 0)
+        return -1;
     if (json_is_string(format) && strcmp(json_string_value(format), "json") == 0)
         return put(c, c->chat, "response_format", json_pack("{s:s}", "type", "json_object"));
     if (!json_is_object(format))
@@ -288,6 +276,9 @@ static int read_generate(struct conversion *c, struct ollama_request *o, const j
     o->load = n_prompt == 0;
     o->raw = raw ? prompt : NULL;
     o->n_raw = n_prompt;
+    note(c, NULL, "prompt", "messages");
+    note(c, NULL, n_system ? "system" : "prompt", "messages[0]");
+    note(c, NULL, "prompt", "messages[1]");
     if (n_system)
         add(c, c->messages, json_pack("{s:s, s:O}", "role", "system", "content", json_object_get(body, "system")));
     return o->load ? 0
@@ -299,8 +290,8 @@ static int read_body(struct ollama_request *o, const json_t *body, int n_ctx,
                      int (*read)(struct conversion *c, struct ollama_request *o, const json_t *body), struct refusal *r)
 {
     json_t *chat = json_object(), *messages = json_array(), *open = json_array();
-    struct conversion c = {chat, messages, open, 0, r};
-    *o = (struct ollama_request){.chat = chat};
+    struct conversion c = {.chat = chat, .messages = messages, .origins = json_object(), .open = open, .r = r};
+    *o = (struct ollama_request){.chat = chat, .origins = c.origins};
     int rc = put(&c, chat, "messages", messages) || read(&c, o, body) || read_common(&c, o, body, n_ctx);
     json_decref(open);
     return rc || r->status ? -1 : 0;
@@ -319,5 +310,6 @@ int ollama_generate_read(struct ollama_request *o, const json_t *body, int n_ctx
 void ollama_request_free(struct ollama_request *o)
 {
     json_decref(o->chat);
+    json_decref(o->origins);
     *o = (struct ollama_request){0};
 }

@@ -225,7 +225,7 @@ static int detokenize(struct http_exchange *x, json_t *body, struct out *o, stru
 
 static int apply_template(struct http_exchange *x, json_t *body, struct out *o, struct refusal *r)
 {
-    struct wish w = {.names = &wish_names_chat};
+    struct wish w = {0};
     struct stoker_prompt p;
     int rc = wish_read_prompt(&w, x->server, body, x->body, x->n_body, r);
     if (rc == 0 && (rc = answer_prompt(x, &w, &p, r)) == 0) {

@@ -6,8 +6,10 @@
  *     max_output_tokens             max_tokens      text.format        response_format
  *     reasoning.effort              reasoning_effort
  *
- * Here is checked what has another name or form there; fields of the same name are handed over as they are. */
+ * Here is checked what has another form there; the rest is handed over as it came, with a note of what it is called here. */
 #include "server/responses_request.h"
+
+#include "server/origin.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -36,6 +38,20 @@ static json_t *text_of(struct conversion *c, const json_t *o, const struct json_
     if (got == 0)
         json_missing(c->r, at, key);
     return got > 0 ? json_object_get(o, key) : NULL;
+}
+
+/* The next message of the chat, or its part "%s", is the field key of this item. */
+static int note(struct conversion *c, const struct json_at *at, const char *key, const char *part)
+{
+    size_t n = json_array_size(c->messages);
+    return origin_note(c->q->origins, at, key, "messages[%zu]%s", n, part) ? no_memory(c) : 0;
+}
+
+/* The same of the assistant's message that is being put together. */
+static int note_turn(struct conversion *c, const struct json_at *at, const char *key, const char *part)
+{
+    size_t n = json_array_size(c->messages) - 1;
+    return origin_note(c->q->origins, at, key, "messages[%zu]%s", n, part) ? no_memory(c) : 0;
 }
 
 static const char *type_of(const json_t *o) { return json_string_value(json_object_get(o, "type")); }
@@ -97,10 +113,10 @@ static int add_message(struct conversion *c, const char *role, json_t *content)
     return 0;
 }
 
-/* The assistant's message that is being put together. NULL: no memory. */
-static json_t *turn_of(struct conversion *c)
+/* The assistant's message that is being put together; at: of its first item. NULL: no memory. */
+static json_t *turn_of(struct conversion *c, const struct json_at *at)
 {
-    if (!c->turn && add_message(c, "assistant", json_string("")) == 0)
+    if (!c->turn && note(c, at, NULL, "") == 0 && add_message(c, "assistant", json_string("")) == 0)
         c->turn = json_array_get(c->messages, json_array_size(c->messages) - 1);
     return c->turn;
 }
@@ -115,6 +131,7 @@ static int add_item_message(struct conversion *c, const json_t *item, const stru
     json_t *content = content_of(c, item, at, "content");
     if (role != ASSISTANT) {
         c->turn = NULL;
+        note(c, at, NULL, "");
         return add_message(c, roles[role], content);
     }
     if (!content)
@@ -122,7 +139,7 @@ static int add_item_message(struct conversion *c, const json_t *item, const stru
     const json_t *said = json_object_get(c->turn, "content");
     if (json_object_get(c->turn, "tool_calls") || json_string_length(said) || json_array_size(said))
         c->turn = NULL; /* it has spoken, or called: this is the next one */
-    if (!turn_of(c)) {
+    if (!turn_of(c, at) || note_turn(c, at, "content", ".content") < 0) {
         json_decref(content);
         return -1;
     }
@@ -133,10 +150,16 @@ static int add_item_message(struct conversion *c, const json_t *item, const stru
 static int add_call(struct conversion *c, const json_t *item, const struct json_at *at, json_t *arguments)
 {
     json_t *id = text_of(c, item, at, "call_id"), *name = id ? text_of(c, item, at, "name") : NULL;
-    if (!name || !arguments || !turn_of(c)) {
+    if (!name || !arguments || !turn_of(c, at)) {
         json_decref(arguments);
         return -1;
     }
+    char part[48];
+    size_t n_call = json_array_size(json_object_get(c->turn, "tool_calls"));
+    snprintf(part, sizeof part, ".tool_calls[%zu]", n_call);
+    note_turn(c, at, NULL, part);
+    snprintf(part, sizeof part, ".tool_calls[%zu].function", n_call);
+    note_turn(c, at, NULL, part);
     json_t *calls = json_object_get(c->turn, "tool_calls");
     if (!calls && set(c, c->turn, "tool_calls", calls = json_array()) < 0) {
         json_decref(arguments);
@@ -165,14 +188,15 @@ static int add_result(struct conversion *c, const json_t *item, const struct jso
 {
     c->turn = NULL;
     json_t *id = text_of(c, item, at, "call_id");
-    if (!id || add_message(c, "tool", content_of(c, item, at, "output")) < 0)
+    if (!id || note(c, at, NULL, "") < 0 || note(c, at, "call_id", ".tool_call_id") < 0 ||
+        note(c, at, "output", ".content") < 0 || add_message(c, "tool", content_of(c, item, at, "output")) < 0)
         return -1;
     json_t *m = json_array_get(c->messages, json_array_size(c->messages) - 1);
     return set(c, m, "tool_call_id", json_incref(id));
 }
 
 /* The text of an earlier answer's reasoning, for templates that show it; its summary where the text itself was not sent back. */
-static int add_reasoning(struct conversion *c, const json_t *item)
+static int add_reasoning(struct conversion *c, const json_t *item, const struct json_at *at)
 {
     struct out text = {0};
     const json_t *list = json_object_get(item, "content");
@@ -187,7 +211,7 @@ static int add_reasoning(struct conversion *c, const json_t *item)
     c->turn = NULL; /* reasoning begins a turn */
     int failed = text.failed;
     if (text.n && !failed)
-        failed = !turn_of(c) || set(c, c->turn, "reasoning_content", json_stringn(text.text, text.n)) < 0;
+        failed = !turn_of(c, at) || set(c, c->turn, "reasoning_content", json_stringn(text.text, text.n)) < 0;
     out_free(&text);
     return failed ? no_memory(c) : 0;
 }
@@ -211,7 +235,7 @@ static int add_item(struct conversion *c, const json_t *item, const struct json_
         return add_custom_call(c, item, at);
     if (strcmp(type, "function_call_output") == 0 || strcmp(type, "custom_tool_call_output") == 0)
         return add_result(c, item, at);
-    return strcmp(type, "reasoning") == 0 ? add_reasoning(c, item) : 0;
+    return strcmp(type, "reasoning") == 0 ? add_reasoning(c, item, at) : 0;
 }
 
 static int add_input(struct conversion *c, const json_t *body)
@@ -221,11 +245,13 @@ static int add_input(struct conversion *c, const json_t *body)
     const struct json_at at = {NULL, "input", 0};
     json_t *input = json_get(body, "input");
     int got = json_get_text(body, NULL, "instructions", &text, &n, c->r);
+    if (got > 0)
+        note(c, NULL, "instructions", "");
     if (got < 0 || (got > 0 && add_message(c, "system", json_incref(json_object_get(body, "instructions"))) < 0))
         return -1;
     if (!input)
         return json_missing(c->r, NULL, "input");
-    if (json_is_string(input))
+    if (json_is_string(input) && note(c, NULL, "input", "") == 0)
         return add_message(c, "user", json_incref(input));
     if (!json_is_array(input))
         return json_refuse(c->r, "invalid_type", NULL, "input", "must be a string or an array of items, not %s",
@@ -254,6 +280,7 @@ static int add_function(struct conversion *c, const json_t *tool, const struct j
     for (size_t i = 0; !failed && i < sizeof same / sizeof *same; i++)
         if (json_get(tool, same[i]))
             failed = json_object_set(f, same[i], json_object_get(tool, same[i]));
+    failed = failed || origin_note(c->q->origins, at, NULL, "tools[%zu].function", json_array_size(c->tools));
     json_t *t = json_pack("{s:s, s:o}", "type", "function", "function", f);
     return failed || !t || json_array_append_new(c->tools, t) ? no_memory(c) : 0;
 }
@@ -438,13 +465,29 @@ static int copy_fields(struct conversion *c, const json_t *body)
     return 0;
 }
 
+/* Fields that have another name there, wherever they stand. */
+static int note_names(struct conversion *c)
+{
+    static const char *const names[][2] = {{"messages", "input"},
+                                           {"response_format", "text.format"},
+                                           {"response_format.json_schema", "text.format"},
+                                           {"tool_choice.function", "tool_choice"},
+                                           {"max_tokens", "max_output_tokens"},
+                                           {"reasoning_effort", "reasoning.effort"}};
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+        if (origin_note(c->q->origins, NULL, names[i][1], "%s", names[i][0]))
+            return no_memory(c);
+    return 0;
+}
+
 int responses_request(struct responses_request *q, const json_t *body, struct refusal *r)
 {
-    *q = (struct responses_request){.chat = json_object(), .custom = json_object(), .spaces = json_object()};
+    *q = (struct responses_request){
+        .chat = json_object(), .origins = json_object(), .custom = json_object(), .spaces = json_object()};
     struct conversion c = {.q = q, .messages = json_array(), .tools = json_array(), .r = r};
     if (set(&c, q->chat, "messages", c.messages) < 0 || set(&c, q->chat, "tools", c.tools) < 0)
         return -1;
-    if (check_unsupported(body, r) < 0 || add_input(&c, body) < 0 || add_tools(&c, body) < 0 ||
+    if (note_names(&c) < 0 || check_unsupported(body, r) < 0 || add_input(&c, body) < 0 || add_tools(&c, body) < 0 ||
         set_tool_choice(&c, body) < 0 || set_format(&c, body) < 0 || set_effort(&c, body) < 0 ||
         set_logprobs(&c, body) < 0 || set_limit(&c, body) < 0 || copy_fields(&c, body) < 0)
         return -1;
@@ -454,41 +497,8 @@ int responses_request(struct responses_request *q, const json_t *body, struct re
 void responses_request_free(struct responses_request *q)
 {
     json_decref(q->chat);
+    json_decref(q->origins);
     json_decref(q->custom);
     json_decref(q->spaces);
     out_free(&q->left);
-}
-
-/* ---- refusals -------------------------------------------------------------------------------------------------------------- */
-
-/* from becomes to at the beginning of the path, and of the sentence, which begins with it. */
-static void rename_front(struct refusal *r, const char *from, const char *to)
-{
-    struct refusal old = *r;
-    size_t n = strlen(from);
-    snprintf(r->param, sizeof r->param, "%s%s", to, old.param + n);
-    if (strncmp(old.text, from, n) == 0)
-        snprintf(r->text, sizeof r->text, "%s%s", to, old.text + n);
-}
-
-void responses_rename(struct refusal *r)
-{
-    static const char *const names[][2] = {{"response_format.json_schema", "text.format"},
-                                           {"response_format", "text.format"},
-                                           {"tool_choice.function", "tool_choice"},
-                                           {"max_tokens", "max_output_tokens"},
-                                           {"reasoning_effort", "reasoning.effort"}};
-    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
-        if (strncmp(r->param, names[i][0], strlen(names[i][0])) == 0) {
-            rename_front(r, names[i][0], names[i][1]);
-            return;
-        }
-    char *function = strncmp(r->param, "tools[", 6) == 0 ? strstr(r->param, "].function.") : NULL;
-    if (function) {
-        struct refusal old = *r;
-        size_t n = (size_t)(function - r->param) + 1;
-        snprintf(r->param, sizeof r->param, "%.*s%s", (int)n, old.param, old.param + n + 9);
-        if (strncmp(old.text, old.param, n + 9) == 0)
-            snprintf(r->text, sizeof r->text, "%.*s%s", (int)n, old.text, old.text + n + 9);
-    }
 }

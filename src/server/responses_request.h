@@ -6,6 +6,7 @@
 
 struct responses_request {
     json_t *chat;    /* what wish_read_chat() takes; owned */
+    json_t *origins; /* of its fields: origin.h; owned */
     json_t *custom;  /* names of custom tools: an object; owned */
     json_t *spaces;  /* name of a namespace's function -> the namespace; owned */
     struct out left; /* types of tools that were left out, with ", " between */
@@ -14,8 +15,5 @@ struct responses_request {
 /* -1: *r. Free it in any case. */
 int responses_request(struct responses_request *q, const json_t *body, struct refusal *r);
 void responses_request_free(struct responses_request *q);
-
-/* A refusal of the chat's fields in the words of Responses. */
-void responses_rename(struct refusal *r);
 
 #endif

@@ -1,6 +1,7 @@
 /* Fields of OpenAI's chat as a wish: see wish.h. Every field is checked, used or not. */
 #include "server/wish.h"
 
+#include "server/origin.h"
 #include "server/prefix_key.h"
 #include "server/server.h"
 
@@ -8,9 +9,6 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
-
-const struct wish_names wish_names_chat = {
-    .messages = "messages", .max_tokens = "max_tokens", .tools = "tools", .format = "response_format", .stop = "stop"};
 
 void wish_free(struct wish *w)
 {
@@ -31,21 +29,21 @@ static int read_numbers(struct wish *w, const json_t *body, struct refusal *r)
     struct stoker_sampling *p = &w->sampling;
     const struct {
         const char *name;
-        double low;
-        int low_open;
-        double high;
         double *out;
-    } real[] = {{"temperature", 0, 0, INFINITY, &p->temperature},
-                {"top_p", 0, 1, 1, &p->top_p},
-                {"min_p", 0, 0, 1, &p->min_p},
-                {"presence_penalty", -2, 0, 2, &p->presence_penalty},
-                {"frequency_penalty", -2, 0, 2, &p->frequency_penalty},
-                {"repeat_penalty", 0, 1, 10, &p->repeat_penalty}};
+    } real[] = {{"temperature", &p->temperature},
+                {"top_p", &p->top_p},
+                {"min_p", &p->min_p},
+                {"presence_penalty", &p->presence_penalty},
+                {"frequency_penalty", &p->frequency_penalty},
+                {"repeat_penalty", &p->repeat_penalty}};
+    struct stoker_sampling_range may = {0};
     for (size_t i = 0; i < sizeof real / sizeof *real; i++)
-        if (json_get_real(body, NULL, real[i].name, real[i].low, real[i].low_open, real[i].high, real[i].out, r) < 0)
+        if (stoker_sampling_range(real[i].name, 1, &may) != 0 ||
+            json_get_real(body, NULL, real[i].name, may.min, may.min_open, may.max, real[i].out, r) < 0)
             return -1;
     int64_t top_k = p->top_k, seed = 0;
-    if (json_get_int(body, NULL, "top_k", 0, INT32_MAX, &top_k, r) < 0)
+    if (stoker_sampling_range("top_k", 1, &may) != 0 ||
+        json_get_int(body, NULL, "top_k", (int64_t)may.min, (int64_t)may.max, &top_k, r) < 0)
         return -1;
     p->top_k = (int)top_k;
     int has_seed = json_get_int(body, NULL, "seed", INT64_MIN, INT64_MAX, &seed, r);
@@ -107,8 +105,9 @@ static int add_stop(struct wish *w, const json_t *v, const struct json_at *at, s
     return 0;
 }
 
-int wish_read_stop(struct wish *w, const json_t *body, const char *field, struct refusal *r)
+static int read_stop(struct wish *w, const json_t *body, struct refusal *r)
 {
+    static const char field[] = "stop";
     const json_t *v = json_get(body, field);
     const struct json_at at = {NULL, field, 0};
     if (!v)
@@ -137,7 +136,7 @@ static int read_limits(struct wish *w, const struct server *s, const json_t *bod
         return -1;
     w->max_tokens = (int)(most > INT32_MAX ? INT32_MAX : most);
     w->n = (int)n;
-    return wish_read_stop(w, body, "stop", r);
+    return read_stop(w, body, r);
 }
 
 static int read_switches(struct wish *w, const json_t *body, struct refusal *r)
@@ -160,14 +159,25 @@ static int read_switches(struct wish *w, const json_t *body, struct refusal *r)
     return got > 0 ? json_get_bool(options, &at, "include_usage", &w->include_usage, r) : got;
 }
 
-int wish_read_sampling(struct wish *w, const struct server *s, const json_t *body, struct refusal *r)
+/* A refusal of the chat's fields, in the client's words. */
+static int refused(const struct wish *w, struct refusal *r)
 {
-    w->names = w->names ? w->names : &wish_names_chat;
+    origin_rename(w->origins, r);
+    return -1;
+}
+
+static int read_sampling(struct wish *w, const struct server *s, const json_t *body, struct refusal *r)
+{
     w->sampling = s->opt.sampling;
     if (read_numbers(w, body, r) < 0 || read_bias(w, s, body, r) < 0 || read_limits(w, s, body, r) < 0 ||
         read_switches(w, body, r) < 0)
         return -1;
     return 0;
+}
+
+int wish_read_sampling(struct wish *w, const struct server *s, const json_t *body, struct refusal *r)
+{
+    return read_sampling(w, s, body, r) < 0 ? refused(w, r) : 0;
 }
 
 /* ---- messages -------------------------------------------------------------------------------------------------------------- */
@@ -429,9 +439,6 @@ static int read_format(struct wish *w, const json_t *body, struct refusal *r)
         return got < 0 ? -1 : json_missing(r, &at, "type");
     if (type == TEXT)
         return 0;
-    if (w->reply.tools && w->reply.choice != STOKER_TOOLS_NONE)
-        return json_refuse(r, "unsupported", NULL, "response_format",
-                           "cannot be kept together with tools; leave one out, or set tool_choice to \"none\"");
     if (type == OBJECT) {
         out_print(&w->schema_text, "{\"type\":\"object\"}");
         w->reply.answer.language = STOKER_JSON_SCHEMA_LENIENT;
@@ -445,15 +452,18 @@ static int read_format(struct wish *w, const json_t *body, struct refusal *r)
     return 0;
 }
 
-static int read_reply(struct wish *w, const struct server *s, const json_t *body, struct refusal *r)
+static int read_answer(struct wish *w, const struct server *s, const json_t *body, struct refusal *r)
 {
     int close = s->opt.close_at_limit != 0;
-    if (read_tool_choice(w, body, r) < 0 || read_format(w, body, r) < 0 ||
-        json_get_bool(body, NULL, "close_at_limit", &close, r) < 0)
+    if (read_format(w, body, r) < 0 || json_get_bool(body, NULL, "close_at_limit", &close, r) < 0)
         return -1;
-    w->reply.unchecked = s->opt.no_tool_grammar;
     w->reply.free_limit = w->reply.answer.free_limit = !close;
     return 0;
+}
+
+int wish_read_answer(struct wish *w, const struct server *s, const json_t *body, struct refusal *r)
+{
+    return read_answer(w, s, body, r) < 0 ? refused(w, r) : 0;
 }
 
 static int read_logprobs(struct wish *w, const json_t *body, struct refusal *r)
@@ -536,14 +546,13 @@ static int stabilize_chat(struct wish *w, const struct server *s, struct refusal
         if (w->stabilized[i])
             w->body = NULL;
     if (json_array_size(messages) == 0)
-        return json_refuse(r, "invalid_value", NULL, w->names->messages, "holds nothing to answer");
+        return json_refuse(r, "invalid_value", NULL, "messages", "holds nothing to answer");
     return 0;
 }
 
-int wish_read_prompt(struct wish *w, const struct server *s, json_t *body, const char *text, size_t n,
-                     struct refusal *r)
+static int read_prompt(struct wish *w, const struct server *s, json_t *body, const char *text, size_t n,
+                       struct refusal *r)
 {
-    w->names = w->names ? w->names : &wish_names_chat;
     w->chat = json_incref(body);
     w->body = text;
     w->n_body = n;
@@ -552,10 +561,18 @@ int wish_read_prompt(struct wish *w, const struct server *s, json_t *body, const
     return stabilize_chat(w, s, r);
 }
 
+int wish_read_prompt(struct wish *w, const struct server *s, json_t *body, const char *text, size_t n,
+                     struct refusal *r)
+{
+    return read_prompt(w, s, body, text, n, r) < 0 ? refused(w, r) : 0;
+}
+
 int wish_read_chat(struct wish *w, const struct server *s, json_t *body, const char *text, size_t n, struct refusal *r)
 {
-    if (wish_read_prompt(w, s, body, text, n, r) < 0 || wish_read_sampling(w, s, body, r) < 0 ||
-        read_reply(w, s, body, r) < 0 || read_logprobs(w, body, r) < 0 || check_unused(body, r) < 0)
-        return -1;
+    w->reply.unchecked = s->opt.no_tool_grammar;
+    if (read_prompt(w, s, body, text, n, r) < 0 || read_sampling(w, s, body, r) < 0 ||
+        read_tool_choice(w, body, r) < 0 || read_answer(w, s, body, r) < 0 || read_logprobs(w, body, r) < 0 ||
+        check_unused(body, r) < 0)
+        return refused(w, r);
     return 0;
 }

@@ -4,8 +4,8 @@
  *     another dialect of messages   its body rewritten as a chat's, then wish_read_chat()
  *     completions                   wish_read_sampling(), and the tokens of its prompts
  *
- * A field that another dialect calls otherwise is checked there, under its own name, before it is handed over. Everything is checked when
- * the wish is read, except what only the template, the tokenizer and the schema compiler know: answer_run() tells that, still before the
+ * Who rewrites a body notes where its fields came from (origin.h): refusals name what the client sent. Everything is checked when the
+ * wish is read, except what only the template, the tokenizer and the schema compiler know: answer_run() tells that, still before the
  * status line. */
 #ifndef SERVER_WISH_H
 #define SERVER_WISH_H
@@ -18,20 +18,14 @@ struct server;
 
 enum { WISH_STOPS = 16, WISH_STOP_BYTES = 256, WISH_MESSAGES = 4096, WISH_TOOLS = 256, WISH_CHOICES = 8 };
 
-/* What the dialect calls the fields that are at fault when a chat cannot be rendered or an answer not be governed. */
-struct wish_names {
-    const char *messages, *max_tokens, *tools, *format, *stop;
-    int anthropic; /* context overflow is told in Anthropic's words: agents look for them */
-};
-extern const struct wish_names wish_names_chat;
-
 struct wish_prompt {
     stoker_token *token; /* [n], malloc'd */
     size_t n;
 };
 
 struct wish {
-    const struct wish_names *names;
+    const json_t *origins; /* of the chat's fields: origin.h; NULL: the body is a chat */
+    int anthropic;         /* context overflow is told in Anthropic's words: agents look for them */
 
     /* The prompt. A chat: {"messages", "tools", "reasoning_effort", "enable_thinking", "chat_template_kwargs"} as of stoker_prompt();
      * other members are not looked at. Or tokens, each prompt a choice (n of them). */
@@ -62,7 +56,7 @@ struct wish {
 };
 
 /* All fields of OpenAI's chat but model. body and text must live as long as w; text: of body, or NULL if body was rewritten. Changes
- * body, by --stabilize. w is zeroed, or has its names. -1: *r. */
+ * body, by --stabilize. w is zeroed, or has its origins. -1: *r. */
 int wish_read_chat(struct wish *w, const struct server *s, json_t *body, const char *text, size_t n, struct refusal *r);
 
 /* Of these only what answer_prompt() needs: messages, tools, what the template is told. */
@@ -74,8 +68,8 @@ int wish_read_prompt(struct wish *w, const struct server *s, json_t *body, const
  * return_progress cache_prompt ignore_eos. Without them the server's defaults. */
 int wish_read_sampling(struct wish *w, const struct server *s, const json_t *body, struct refusal *r);
 
-/* A string, or an array of them, as stop strings. */
-int wish_read_stop(struct wish *w, const json_t *body, const char *field, struct refusal *r);
+/* What the answer must be, for prompts without a template: response_format, close_at_limit. */
+int wish_read_answer(struct wish *w, const struct server *s, const json_t *body, struct refusal *r);
 
 void wish_free(struct wish *w);
 

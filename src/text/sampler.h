@@ -57,7 +57,15 @@ struct sampling {
 
 struct sampling sampling_defaults(void);
 
-/* ERR_INPUT names the field and its range. Callers for whom a negative temperature is greedy make it 0 first. */
+struct sampling_range {
+    int is_int, min_open; /* a whole number; min itself is not in it */
+    double min, max;
+};
+
+/* What a number may be; of_request: in requests of the published APIs, which is less for some. -1: no such number. */
+int sampling_range(const char *name, int of_request, struct sampling_range *out);
+
+/* ERR_INPUT names the field and its range. */
 int sampling_check(const struct sampling *s, struct error *err);
 
 /* One field by its name. ERR_INPUT: no such field, or its range. */

@@ -29,7 +29,7 @@ struct sampling sampling_defaults(void)
                              .mirostat_eta = 0.1};
 }
 
-/* Fields by name. key: of general.sampling, NULL where files give no advice. */
+/* The numbers of sampling by name, and the only ranges there are of them. key: of general.sampling, NULL where files give no advice. */
 static const struct field {
     const char *name, *key;
     size_t offset;
@@ -44,7 +44,7 @@ static const struct field {
     {                                                                                                                  \
 #NAME, KEY, offsetof(struct sampling, NAME), 1, MIN, MAX                                                       \
     }
-    REAL(temperature, "temp", 0, 1e6),
+    REAL(temperature, "temp", -1, 1e6),
     WHOLE(top_k, "top_k", -1, INT32_MAX),
     REAL(top_p, "top_p", 0, 1),
     REAL(min_p, "min_p", 0, 1),
@@ -71,6 +71,29 @@ static const struct field {
 };
 
 enum { N_FIELDS = sizeof fields / sizeof *fields };
+
+/* What the published APIs allow where that is less. */
+static const struct {
+    const char *name;
+    struct sampling_range range;
+} asked[] = {{"temperature", {.min = 0, .max = 1e6}},        {"top_k", {.is_int = 1, .min = 0, .max = INT32_MAX}},
+             {"top_p", {.min_open = 1, .min = 0, .max = 1}}, {"repeat_penalty", {.min_open = 1, .min = 0, .max = 10}},
+             {"presence_penalty", {.min = -2, .max = 2}},    {"frequency_penalty", {.min = -2, .max = 2}}};
+
+int sampling_range(const char *name, int of_request, struct sampling_range *out)
+{
+    for (size_t i = 0; of_request && i < sizeof asked / sizeof *asked; i++)
+        if (strcmp(asked[i].name, name) == 0) {
+            *out = asked[i].range;
+            return 0;
+        }
+    for (const struct field *f = fields; f < fields + N_FIELDS; f++)
+        if (strcmp(f->name, name) == 0) {
+            *out = (struct sampling_range){f->is_int, 0, f->min, f->max};
+            return 0;
+        }
+    return -1;
+}
 
 static double field_value(const struct sampling *s, const struct field *f)
 {

@@ -6,6 +6,7 @@
 #include "text/schema.h"
 #include "text/tokenizer.h"
 #include "text/tool_grammar_inner.h"
+#include "text/value_constraint.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -359,18 +360,40 @@ static grammar_expr blocks(struct tool_maker *k)
     return tool_several(k, call, tool_word(k, f->rules & RULE_BARE ? "; " : tight ? "" : "\n"));
 }
 
-/* Reasoning if there may be one, then calls and nothing else. */
-static grammar_expr governed(struct tool_maker *k)
+/* Reasoning if there may be one, then calls and nothing else; or (value, if not -1) an answer instead of them. */
+static grammar_expr governed(struct tool_maker *k, grammar_expr value)
 {
     static const struct grammar_range white[] = {{' ', ' '}, {'\n', '\n'}};
     grammar_expr space = grammar_repeat(k->maker, grammar_class(k->maker, white, 2, 0), 0, 4);
-    grammar_expr call = JOIN(space, blocks(k));
+    grammar_expr call = JOIN(space, blocks(k)),
+                 behind = call; /* behind reasoning a value may have space before it as well */
+    if (value >= 0) {
+        behind = grammar_choice(k->maker, (grammar_expr[]){call, JOIN(space, value)}, 2);
+        call = grammar_choice(k->maker, (grammar_expr[]){call, value}, 2);
+    }
     if (k->want->reasoning == REASONING_CLOSED || !k->format->marker[ROLE_OPEN])
         return call;
-    grammar_expr thought = JOIN(until_marker(k, ROLE_CLOSE), call);
+    grammar_expr thought = JOIN(until_marker(k, ROLE_CLOSE), behind);
     if (k->want->reasoning == REASONING_OPEN)
         return thought;
     return grammar_choice(k->maker, (grammar_expr[]){call, JOIN(space, tool_mark(k, ROLE_OPEN), thought)}, 2);
+}
+
+/* Calls, or an answer that is governed too. */
+static int call_or_value(struct tool_maker *k)
+{
+    const struct tool_want *w = k->want;
+    grammar_expr value = -1;
+    if (k->format->advance || k->format->rules & RULE_BARE)
+        return error_set(
+            k->err, ERR_UNSUPPORTED,
+            "calls of the format %s cannot be told from an answer that is governed; leave out the tools or "
+            "what governs the answer",
+            k->format->name);
+    if (value_expr(k->maker, k->tokenizer, w->answer, w->warning, w->warning_arg, &value, k->err) != 0)
+        return -1;
+    tool_add_entry(k, governed(k, value));
+    return 0;
 }
 
 static int finish(struct tool_maker *k, const struct token_trie *trie, struct constraint **out)
@@ -443,14 +466,17 @@ int tool_constraint(struct constraint **out, const struct tokenizer *t, const st
     k->err = err;
     if (open_schemas(k) != 0)
         goto done;
-    if (w->format->advance == harmony_advance)
+    if (w->choice == TOOL_CHOICE_AUTO && w->answer) {
+        if (call_or_value(k) != 0)
+            goto done;
+    } else if (w->format->advance == harmony_advance)
         harmony_grammar(k);
     else if (w->format->advance == recipient_advance)
         recipient_grammar(k);
     else if (w->choice == TOOL_CHOICE_AUTO)
         lazy(k);
     else
-        tool_add_entry(k, governed(k));
+        tool_add_entry(k, governed(k, -1));
     rc = finish(k, trie, out);
     if (rc == 0)
         warn(k);

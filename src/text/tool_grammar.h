@@ -18,12 +18,15 @@ enum tool_reasoning {
     REASONING_OPEN    /* the prompt ends inside it */
 };
 
+struct value_want;
+
 struct tool_want {
     const struct tool_format *format; /* tool_format_taught() for "none" */
     const struct tool_list *tools;
     enum tool_choice choice;
-    const char *name; /* TOOL_CHOICE_REQUIRED: this one; NULL: any */
-    int parallel;     /* several calls in one answer */
+    const char *name;                /* TOOL_CHOICE_REQUIRED: this one; NULL: any */
+    int parallel;                    /* several calls in one answer */
+    const struct value_want *answer; /* TOOL_CHOICE_AUTO: what an answer without calls must be; NULL: anything */
     enum tool_reasoning reasoning;
     int free_limit;                   /* do not close the text in time for the limit */
     struct constraint_budget *budget; /* may be NULL */
@@ -33,7 +36,8 @@ struct tool_want {
 };
 
 /* A constraint for one request. trie is the tokenizer's. *out NULL with 0: nothing is to be constrained (no tools, or choice
- * none). ERR_INPUT names the field: an unknown tool, a schema that cannot be. */
+ * none). ERR_INPUT names the field: an unknown tool, a schema that cannot be. ERR_UNSUPPORTED: in this format nothing tells a call
+ * from such an answer. */
 int tool_constraint(struct constraint **out, const struct tokenizer *t, const struct token_trie *trie,
                     const struct tool_want *w, struct error *err);
 

@@ -61,6 +61,18 @@ static int schema_expr(struct grammar_maker *m, const struct value_want *w,
     return 0;
 }
 
+int value_expr(struct grammar_maker *m, const struct tokenizer *t, const struct value_want *w,
+               void (*warning)(void *arg, const char *text), void *arg, grammar_expr *out, struct error *err)
+{
+    if (w->kind == VALUE_GBNF)
+        *out = gbnf_parse(m, w->text, w->n, t);
+    else if (w->kind == VALUE_REGEX)
+        *out = regex_parse(m, w->text, w->n, 1);
+    else
+        return schema_expr(m, w, warning, arg, out, err);
+    return 0;
+}
+
 int value_constraint(struct constraint **out, const struct tokenizer *t, const struct token_trie *trie,
                      const struct value_want *w, void (*warning)(void *arg, const char *text), void *arg,
                      struct error *err)
@@ -71,11 +83,7 @@ int value_constraint(struct constraint **out, const struct tokenizer *t, const s
     grammar_expr e = 0;
     if (!m)
         return error_set(err, ERR_MEMORY, "no memory for a constraint");
-    if (w->kind == VALUE_GBNF) {
-        e = gbnf_parse(m, w->text, w->n, t);
-    } else if (w->kind == VALUE_REGEX) {
-        e = regex_parse(m, w->text, w->n, 1);
-    } else if (schema_expr(m, w, warning, arg, &e, err)) {
+    if (value_expr(m, t, w, warning, arg, &e, err)) {
         grammar_abandon(m);
         return -1;
     }

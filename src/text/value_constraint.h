@@ -17,6 +17,11 @@ struct value_want {
     struct constraint_budget *budget; /* may be NULL */
 };
 
+/* The value alone, as an expression of this maker. -1: *err; what the maker's own errors are, it tells when it is finished. warning as
+ * below. */
+int value_expr(struct grammar_maker *m, const struct tokenizer *t, const struct value_want *w,
+               void (*warning)(void *arg, const char *text), void *arg, grammar_expr *out, struct error *err);
+
 /* warning: called with a sentence for each keyword of a lenient schema that is left out; may be NULL. ERR_INPUT says what is wrong
  * and where: "schema error at #/...", "grammar, line 1, column 9: ...", "pattern: ...". */
 int value_constraint(struct constraint **out, const struct tokenizer *t, const struct token_trie *trie,

@@ -36,6 +36,7 @@ refuses "no list" '{"a": 1}' '^stoker run: --tools .*tools: must be a list'
 refuses "no name" '[{"type": "function", "function": {}}]' '^stoker: tools\[0\]\.function\.name is '
 refuses "a doubled name" "[$weather, $weather]" "^stoker: tools\[1\]\.function\.name is 'get_weather', the name of tools\[0\]"
 refuses "a name with a space" '[{"type": "function", "function": {"name": "a b"}}]' "^stoker: tools\[0\]\.function\.name is 'a b'"
+refuses "arguments that are no object" '[{"function": {"name": "f", "parameters": {"type": "string"}}}]' '^stoker: schema error at tools\[0\]\.function\.parameters#.*; the arguments of a call are an object$'
 run run -p 'Hello' --tools "$dir/absent"
 is "no file" 1 "" '^stoker run: --tools .*absent: cannot be read$'
 run run -p 'Hello' --tool-format xml

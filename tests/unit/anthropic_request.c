@@ -121,8 +121,6 @@ static const struct given refused[] = {
     {"{" HEAD USER ",\"output_config\":{\"format\":{\"type\":\"xml\"}}}", "output_config.format.type"},
     {"{" HEAD USER ",\"output_config\":{\"format\":{\"type\":\"json_schema\"}}}", "output_config.format.schema"},
     {"{" HEAD USER ",\"stop_sequences\":\"a\"}", "stop_sequences"},
-    {"{" HEAD USER ",\"stop_sequences\":[\"\"]}", "stop_sequences[0]"},
-    {"{" HEAD USER ",\"stop_sequences\":[1]}", "stop_sequences[0]"},
 };
 
 static json_t *body_of(const char *text)

@@ -241,6 +241,32 @@ static void too_long_in_the_words_that_agents_know(void **state)
     out_free(&body);
 }
 
+/* In the client's words, whatever was left out or put together on the way. */
+static void refusals_name_what_was_sent(void **state)
+{
+    (void)state;
+#define HI "\"max_tokens\":5,\"messages\":[{\"role\":\"user\",\"content\":\"a\"}]"
+    static const char *const bad[][2] = {
+        {HI ",\"tools\":[{\"type\":\"web_search_20250305\",\"name\":\"w\"},{\"name\":\"f\",\"input_schema\":{\"type\":"
+            "\"string\"}}]",
+         "tools[1].input_schema"},
+        {HI ",\"tools\":[{\"type\":\"bash_20250124\",\"name\":\"b\"},{\"name\":\"a b\",\"input_schema\":{}}]",
+         "tools[1].name"},
+        {HI ",\"stop_sequences\":[\"a\",\"\"]", "stop_sequences[1]"},
+        {HI ",\"output_config\":{\"format\":{\"type\":\"json_schema\",\"schema\":{\"type\":\"quux\"}}}",
+         "output_config.format"},
+        {HI ",\"output_format\":{\"type\":\"json_schema\",\"schema\":{\"type\":\"quux\"}}", "output_format"},
+        {HI ",\"temperature\":1e308", "temperature"}};
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+        char body[1000];
+        int n = snprintf(body, sizeof body, "{%s}", bad[i][0]);
+        http_ask(anthropic_messages, body, (size_t)n);
+        int named = strstr(http_world.text.text, bad[i][1]) || strstr(http_world.text.text, "schema error at #");
+        if (http_world.status != 400 || strcmp(http_world.param, bad[i][1]) || !named)
+            fail_msg("%s: %d %s: %s", bad[i][0], http_world.status, http_world.param, http_world.text.text);
+    }
+}
+
 static void left_out_tools_are_named(void **state)
 {
     (void)state;
@@ -295,6 +321,7 @@ int main(void)
         cmocka_unit_test(a_call_fits_its_schema),
         cmocka_unit_test(the_count_is_the_cost),
         cmocka_unit_test(too_long_in_the_words_that_agents_know),
+        cmocka_unit_test(refusals_name_what_was_sent),
         cmocka_unit_test(left_out_tools_are_named),
         cmocka_unit_test(the_gone_are_forgotten),
         cmocka_unit_test(a_stopping_server_says_so),

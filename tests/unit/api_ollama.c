@@ -133,6 +133,51 @@ static void raw_has_no_template(void **state)
     json_decref(b);
 }
 
+/* Without a template too an answer is what the format says, from its first token on. */
+static void raw_keeps_its_format(void **state)
+{
+    (void)state;
+    for (int seed = 1; seed < 6; seed++) {
+        char fields[300];
+        snprintf(
+            fields, sizeof fields,
+            "\"prompt\":\"Say hello.\",\"raw\":true,\"format\":{\"type\":\"object\",\"properties\":{\"ok\":{\"type\":"
+            "\"boolean\"}},\"required\":[\"ok\"]},\"options\":{\"num_predict\":40,\"temperature\":1,\"seed\":%d}",
+            seed);
+        json_t *a = whole(ollama_generate, fields);
+        json_t *said = parse(text_of(a, "response"), strlen(text_of(a, "response")));
+        assert_true(json_is_boolean(json_object_get(said, "ok")));
+        json_decref(said);
+        json_decref(a);
+    }
+}
+
+static void refusals_name_what_was_sent(void **state)
+{
+    (void)state;
+    static const char *const bad[][2] = {
+        {HELLO ",\"options\":{\"temperature\":\"hot\"}", "options.temperature"},
+        {HELLO ",\"options\":{\"temperature\":-1}", "options.temperature"},
+        {HELLO ",\"options\":{\"temperature\":1e308}", "options.temperature"},
+        {HELLO ",\"options\":{\"stop\":5}", "options.stop"},
+        {HELLO ",\"options\":{\"stop\":[\"\"]}", "options.stop[0]"},
+        {HELLO ",\"format\":{\"type\":\"quux\"}", "format"},
+        {HELLO ",\"tools\":[{\"type\":\"function\",\"function\":{\"name\":\"f\",\"parameters\":{\"enum\":[1]}}}]",
+         "tools[0].function.parameters"}};
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+        char body[1000];
+        int n = snprintf(body, sizeof body, "{%s}", bad[i][0]);
+        http_ask(ollama_chat, body, (size_t)n);
+        int named = strstr(http_world.text.text, bad[i][1]) || strstr(http_world.text.text, "schema error at #");
+        if (http_world.status != 400 || strcmp(http_world.param, bad[i][1]) || !named)
+            fail_msg("%s: %d %s: %s", bad[i][0], http_world.status, http_world.param, http_world.text.text);
+    }
+    static const char raw[] = "{\"prompt\":\"a\",\"raw\":true,\"format\":{\"type\":\"quux\"}}";
+    http_ask(ollama_generate, raw, sizeof raw - 1);
+    assert_int_equal(http_world.status, 400);
+    assert_string_equal(http_world.param, "format");
+}
+
 static void loading_answers_nothing(void **state)
 {
     (void)state;
@@ -192,6 +237,8 @@ int main(void)
         cmocka_unit_test(stream_is_whole),
         cmocka_unit_test(calls_come_whole),
         cmocka_unit_test(raw_has_no_template),
+        cmocka_unit_test(raw_keeps_its_format),
+        cmocka_unit_test(refusals_name_what_was_sent),
         cmocka_unit_test(loading_answers_nothing),
         cmocka_unit_test(more_context_is_not_promised),
         cmocka_unit_test(the_model_is_shown),

@@ -373,6 +373,12 @@ static void bad_chats(void **state)
         {HELLO ",\"max_completion_tokens\":-1", "invalid_value", "max_completion_tokens"},
         {HELLO ",\"max_tokens\":\"9\"", "invalid_type", "max_tokens"},
         {HELLO ",\"temperature\":-1", "invalid_value", "temperature"},
+        {HELLO ",\"temperature\":1e308", "invalid_value", "temperature"},
+        {HELLO ",\"top_k\":-1", "invalid_value", "top_k"},
+        {HELLO ",\"presence_penalty\":2.5", "invalid_value", "presence_penalty"},
+        {HELLO ",\"tools\":[" LAMP ",{\"type\":\"function\",\"function\":{\"name\":\"f\",\"parameters\":{\"type\":"
+               "\"string\"}}}]",
+         "invalid_value", "tools[1].function.parameters"},
         {HELLO ",\"top_p\":0", "invalid_value", "top_p"},
         {HELLO ",\"repeat_penalty\":0", "invalid_value", "repeat_penalty"},
         {HELLO ",\"n\":5", "invalid_value", "n"},
@@ -394,7 +400,6 @@ static void bad_chats(void **state)
         {HELLO ",\"tool_choice\":\"required\"", "invalid_value", "tool_choice"},
         {HELLO ",\"tools\":[" LAMP "],\"tool_choice\":{\"type\":\"function\",\"function\":{\"name\":\"no\"}}",
          "invalid_value", "tool_choice.function.name"},
-        {HELLO ",\"tools\":[" LAMP "]," SCHEMA, "unsupported", "response_format"},
         {HELLO ",\"response_format\":{\"type\":\"xml\"}", "invalid_value", "response_format.type"},
         {HELLO ",\"response_format\":{\"type\":\"json_schema\",\"json_schema\":{\"name\":\"a\"}}", "missing_field",
          "response_format.json_schema.schema"},
@@ -407,6 +412,39 @@ static void bad_chats(void **state)
     };
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
         refused(openai_chat, &bad[i]);
+}
+
+/* response_format beside tools: the model calls, or (here the marker of a call is made unlikely) says what the format wants; forced
+ * calls are calls. */
+static void formats_beside_tools(void **state)
+{
+    (void)state;
+    static const char *const choices[] = {"", ",\"tool_choice\":\"required\"", ",\"logit_bias\":{\"%d\":-99}"};
+    struct stoker_error err;
+    stoker_token *marker;
+    size_t n, n_said = 0;
+    assert_int_equal(stoker_tokenize(http_server.engine, "<tool_call>", 11, 0, 1, &marker, &n, &err), 0);
+    for (int k = 0; k < 24; k++) {
+        char fields[1500], choice[60];
+        snprintf(choice, sizeof choice, choices[k % 3], (int)*marker);
+        snprintf(fields, sizeof fields,
+                 HELLO ",\"max_tokens\":120,\"temperature\":1.5,\"seed\":%d,\"tools\":[" LAMP "]," SCHEMA "%s", k,
+                 choice);
+        json_t *w = whole(openai_chat, fields);
+        const json_t *m = json_object_get(choice_of(w), "message");
+        const json_t *call = json_array_get(json_object_get(m, "tool_calls"), 0);
+        const char *text = call ? text_of(json_object_get(call, "function"), "arguments") : text_of(m, "content");
+        json_t *v = parse(text, strlen(text));
+        assert_true(json_is_string(json_object_get(v, call ? "room" : "c")));
+        assert_true(json_is_boolean(json_object_get(v, call ? "on" : "ok")));
+        assert_true(!call || json_is_null(json_object_get(m, "content")));
+        assert_true(call || k % 3 != 1);
+        n_said += !call;
+        json_decref(v);
+        json_decref(w);
+    }
+    free(marker);
+    assert_true(n_said > 0);
 }
 
 static void null_is_absent(void **state)
@@ -460,7 +498,7 @@ static void what_is_not_enforced_is_named(void **state)
     json_decref(whole(openai_chat, WITH_NOT("")));
     assert_non_null(strstr(http_world.header, "x-stoker-schema-warnings: "));
     assert_non_null(strstr(http_world.header, "tools[0].function.parameters#/properties/a"));
-    static const struct bad strict = {WITH_NOT("\"strict\":true,"), "invalid_value", "tools"};
+    static const struct bad strict = {WITH_NOT("\"strict\":true,"), "invalid_value", "tools[0].function.parameters"};
     refused(openai_chat, &strict);
     json_decref(whole(openai_chat,
                       HELLO ",\"max_tokens\":20,\"response_format\":{\"type\":\"json_schema\",\"json_schema\":{"
@@ -627,8 +665,19 @@ static void bad_responses(void **state)
         {"\"input\":[{\"role\":\"king\",\"content\":\"a\"}]", "invalid_value", "input[0].role"},
         {"\"input\":[{\"role\":\"user\",\"content\":[{\"type\":\"input_image\"}]}]", "unsupported",
          "input[0].content[0]"},
-        {"\"input\":[{\"type\":\"function_call_output\",\"call_id\":\"q\",\"output\":\"x\"}]", "invalid_value",
-         "input"},
+        {"\"instructions\":\"be\",\"input\":[{\"type\":\"function_call_output\",\"call_id\":\"q\",\"output\":\"x\"}]",
+         "invalid_value", "input[0].call_id"},
+        {"\"instructions\":\"be\",\"input\":[{\"role\":\"user\",\"content\":\"a\"},{\"type\":\"reasoning\",\"content\":"
+         "[{"
+         "\"text\":\"t\"}]},{\"type\":\"function_call\",\"call_id\":\"c\",\"name\":\"f\",\"arguments\":\"{\"},{"
+         "\"type\":"
+         "\"function_call_output\",\"call_id\":\"c\",\"output\":\"x\"}]",
+         "invalid_value", "input[2].arguments"},
+        {"\"input\":\"a\",\"tools\":[{\"type\":\"web_search\"},{\"type\":\"namespace\",\"name\":\"n\",\"tools\":[{"
+         "\"type\":"
+         "\"function\",\"name\":\"f\",\"parameters\":{\"enum\":[1]}}]}]",
+         "invalid_value", "tools[1].tools[0].parameters"},
+        {"\"input\":\"a\",\"temperature\":-1", "invalid_value", "temperature"},
         {"\"input\":\"a\",\"previous_response_id\":\"r\"", "unsupported", "previous_response_id"},
         {"\"input\":\"a\",\"conversation\":{}", "unsupported", "conversation"},
         {"\"input\":\"a\",\"background\":true", "unsupported", "background"},
@@ -668,6 +717,7 @@ int main(void)
         cmocka_unit_test(a_stopping_server_breaks_off),
         cmocka_unit_test(bad_chats),
         cmocka_unit_test(null_is_absent),
+        cmocka_unit_test(formats_beside_tools),
         cmocka_unit_test(long_prompts_are_refused),
         cmocka_unit_test(unstable_lines_are_named),
         cmocka_unit_test(what_is_not_enforced_is_named),

@@ -396,7 +396,7 @@ static void refusals(void **state)
     struct stoker_error err = {0};
     struct stoker *s = engine(small, 1);
     struct stoker_request r = request(NAN, 1);
-    expect_refused(s, &r, "temperature is nan; it must be a finite number from 0");
+    expect_refused(s, &r, "temperature is nan; it must be a finite number from -1");
     r = request(1, 1);
     r.sampling.top_p = 2;
     expect_refused(s, &r, "top_p is 2; it must be a finite number from 0 to 1");

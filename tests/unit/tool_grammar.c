@@ -4,6 +4,7 @@
 #include "text/tool_grammar.h"
 #include "base/rng.h"
 #include "text/tool_stream.h"
+#include "text/value_constraint.h"
 
 #include "text_fixture.h"
 
@@ -272,12 +273,28 @@ static int32_t pick(uint64_t *count, int n)
             return id;
 }
 
-/* Text drawn from the masks alone, up to a limit: the parser finds calls in it, and nothing but calls, and they fit.
- * any_object: their numbers may be beyond doubles, so that the parser's word is taken. */
-static void walk(const struct tool_format *f, uint64_t *count, int any_object)
+enum walk {
+    WALK_FITS,    /* arguments fit their schemas */
+    WALK_OBJECTS, /* they are objects; their numbers may be beyond doubles, so that the parser's word is taken */
+    WALK_MIXED    /* as WALK_FITS, or an object instead of calls */
+};
+
+static int is_object(const char *text, size_t n)
 {
-    struct tool_stream_options how = {
-        .tokenizer = vocabulary, .format = f, .tools = list, .reasoning = REASONING_CLOSED, .checked = 1};
+    json_t *v = json_loadb(text, n, JSON_DECODE_INT_AS_REAL, NULL);
+    int is = json_is_object(v);
+    json_decref(v);
+    return is;
+}
+
+/* Text drawn from the masks alone, up to a limit: the parser finds calls in it, and nothing but calls, and they fit. */
+static void walk(const struct tool_format *f, uint64_t *count, enum walk kind)
+{
+    struct tool_stream_options how = {.tokenizer = vocabulary,
+                                      .format = f,
+                                      .tools = list,
+                                      .reasoning = REASONING_CLOSED,
+                                      .checked = kind != WALK_MIXED};
     struct tool_message m = {0};
     struct tool_stream *stream;
     struct error err = {0};
@@ -300,13 +317,14 @@ static void walk(const struct tool_format *f, uint64_t *count, int any_object)
         assert_int_equal(tool_stream_token(stream, id, &err), 0);
     }
     assert_int_equal(tool_stream_end(stream, &err), 0);
-    int fine = m.n_call > 0 && m.n_bad == 0 && m.n_cut == 0 && m.content.n == 0;
+    int fine = m.n_bad == 0 && m.n_cut == 0 &&
+               (m.n_call > 0 ? m.content.n == 0 : kind == WALK_MIXED && is_object(m.content.text, m.content.n));
     for (size_t i = 0; fine && i < m.n_call; i++) {
         const struct tool_def *t = tool_list_find(list, m.call[i].name.text, strlen(m.call[i].name.text));
         json_t *v = json_loadb(m.call[i].arguments.text, m.call[i].arguments.n,
                                JSON_ALLOW_NUL | JSON_DECODE_INT_AS_REAL, NULL);
         fine = t && m.call[i].ended &&
-               (any_object ? m.call[i].arguments.text[0] == '{' : v && value_fits(t->parameters, v));
+               (kind == WALK_OBJECTS ? m.call[i].arguments.text[0] == '{' : v && value_fits(t->parameters, v));
         json_decref(v);
     }
     if (!fine)
@@ -329,7 +347,39 @@ static void walks_parse(void **s)
             struct error err = {0};
             constraint_end(state);
             assert_int_equal(constraint_begin(&state, constraint, &err), 0);
-            walk(f, &count, 0);
+            walk(f, &count, WALK_FITS);
+        }
+        end(NULL);
+    }
+}
+
+/* ---- calls, or an answer that is governed too ---------------------------------------------------------------------------- */
+
+static void calls_or_values(void **s)
+{
+    (void)s;
+    static const char schema[] =
+        "{\"type\": \"object\", \"properties\": {\"k\": {\"type\": \"integer\"}}, \"required\": [\"k\"]}";
+    struct value_want value = {.kind = VALUE_SCHEMA, .text = schema, .n = sizeof schema - 1};
+    struct tool_want want = {.choice = TOOL_CHOICE_AUTO, .parallel = 1, .answer = &value};
+    const struct tool_format *f;
+    uint64_t count = 0;
+    for (size_t i = 0; (f = tool_format_at(i)); i++) {
+        struct error err = {0};
+        if (!strcmp(f->name, "none"))
+            continue;
+        if (begin_with(f->name, tools, &want, &err)) {
+            if (err.code != ERR_UNSUPPORTED || !(f->advance || f->rules & RULE_BARE))
+                fail_msg("%s: %s", f->name, err.text);
+            end(NULL);
+            continue;
+        }
+        assert_true(goes("{\"k\": 12}") && may_end());
+        assert_false(goes(" x"));
+        for (int k = 0; k < 20; k++) {
+            constraint_end(state);
+            assert_int_equal(constraint_begin(&state, constraint, &err), 0);
+            walk(f, &count, WALK_MIXED);
         }
         end(NULL);
     }
@@ -363,7 +413,7 @@ static void other_schemas_are_narrowed(void **s)
             for (int w = 0; w < 20; w++) {
                 constraint_end(state);
                 assert_int_equal(constraint_begin(&state, constraint, &err), 0);
-                walk(f, &count, 1);
+                walk(f, &count, WALK_OBJECTS);
             }
             end(NULL);
         }
@@ -404,6 +454,7 @@ int main(void)
         cmocka_unit_test_teardown(walks_parse, end),
         cmocka_unit_test_teardown(other_schemas_are_narrowed, end),
         cmocka_unit_test_teardown(other_schemas_are_refused, end),
+        cmocka_unit_test_teardown(calls_or_values, end),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
