@@ -28,6 +28,7 @@ cache_trace    -
 prompts        -
 soak           -                                    10
 serve          -
+serve_room     -
 load           -                                    20
 server_crash   -                                    10
 golden         -                                    --exact tests/data/golden models/ember

@@ -2,6 +2,7 @@
 #include "base/arena.h"
 
 #include "base/error.h"
+#include "base/room.h"
 
 #include <errno.h>
 #include <string.h>
@@ -44,7 +45,7 @@ void arena_init(struct arena *a, void *base, size_t size)
     POISON(base, size);
 }
 
-void arena_init_growing(struct arena *a) { *a = (struct arena){.growing = 1}; }
+void arena_init_growing(struct arena *a) { *a = (struct arena){.growing = 1, .counted = room_entered()}; }
 
 int arena_map(struct arena *a, size_t size, struct error *err)
 {
@@ -106,6 +107,8 @@ void arena_free(struct arena *a)
         size_t size = b->size;
         UNPOISON(b, size);
         munmap(b, size);
+        if (a->counted)
+            room_give(size);
     }
     arena_init_growing(a);
 }
@@ -116,7 +119,11 @@ static int grow(struct arena *a, size_t need)
     if (size < need)
         return -1;
     size = size < BLOCK ? BLOCK : (size + 4095) / 4096 * 4096;
+    if (a->counted && room_take(size, ROOM_SMALL))
+        return -1;
     struct arena_block *b = map_pages(size);
+    if (!b && a->counted)
+        room_give(size);
     if (!b)
         return -1;
     *b = (struct arena_block){.next = a->block, .size = size};

@@ -1,7 +1,8 @@
 /* Memory with one owner and one end of life: allocate forward, free the whole.
  *
  *   fixed     a stretch of somebody's mapping, sized by the plan; arena_alloc fails when it is full
- *   growing   a chain of blocks of its own, for parsed text and tables whose size is known only afterwards
+ *   growing   a chain of blocks of its own, for parsed text and tables whose size is known only afterwards; of a thread that works
+ *             for a request: out of the room of requests
  *
  * Allocations are zeroed in a growing arena and in a fresh mapping, 64-byte aligned unless asked otherwise. Under
  * AddressSanitizer the unused rest of an arena is poisoned. Not for use by several threads at a time. */
@@ -20,6 +21,7 @@ struct arena {
     struct arena_block *block; /* growing arenas: newest first */
     size_t total;              /* bytes mapped: what the plan counts */
     int growing;
+    int counted; /* its blocks are a request's: base/room.h */
 };
 
 /* A fixed arena over [base, base + size); base is aligned to 64. */
@@ -40,7 +42,7 @@ void arena_touch(struct arena *a, int i, int n);
 /* Give a growing arena's blocks back. */
 void arena_free(struct arena *a);
 
-/* NULL when a fixed arena is full or the system has no memory. align is a power of two. */
+/* NULL when a fixed arena is full, or the system or the room of requests has no memory. align is a power of two. */
 void *arena_alloc_aligned(struct arena *a, size_t size, size_t align);
 void *arena_alloc(struct arena *a, size_t size);
 

@@ -3,6 +3,7 @@
 
 #include "base/error.h"
 #include "base/log.h"
+#include "base/room.h"
 #include "engine/engine.h"
 #include "text/tools.h"
 
@@ -136,16 +137,16 @@ static void free_held(struct held *h)
         return;
     template_prompt_free(&h->prompt);
     token_list_free(&h->ids);
-    free(h->span);
-    free(h->structure);
+    room_free(h->span);
+    room_free(h->structure);
     free(h);
 }
 
 static int show(const struct stoker_templates *v, struct held *h, struct stoker_prompt *out, struct error *err)
 {
     const struct jinja_text *text = &h->prompt.text;
-    h->span = malloc((text->n_span + 1) * sizeof *h->span);
-    h->structure = malloc(h->ids.n + 1);
+    h->span = room_malloc((text->n_span + 1) * sizeof *h->span);
+    h->structure = room_malloc(h->ids.n + 1);
     if (!h->span || !h->structure)
         return error_set(err, ERR_MEMORY, "no memory for a prompt of %zu tokens", h->ids.n);
     for (size_t i = 0; i < text->n_span; i++)

@@ -7,6 +7,7 @@
 #include "server/answer.h"
 
 #include "base/clock.h"
+#include "base/room.h"
 #include "server/origin.h"
 #include "server/prefix_key.h"
 #include "server/resume_points.h"
@@ -39,8 +40,7 @@ struct task {
 struct run {
     struct answer a;
     const struct dialect_events *say;
-    struct stoker_prompt chat; /* rendered, of a wish with a chat */
-    struct wish_prompt chat_tokens;
+    struct wish_prompt chat; /* of a wish with a chat */
     struct stoker_sampling sampling;
     size_t snapshot_at[RESUME_POINTS], n_snapshot;
     struct task *task; /* [a.n_choice] */
@@ -72,8 +72,10 @@ static int make_prompt(struct http_exchange *x, const struct wish *w, struct sto
     struct out written = {0};
     char path[STOKER_PATH];
     tell_stabilized(x, w);
-    if (!w->body)
+    if (!w->body) {
+        http_forget_body(x);
         out_value(&written, w->chat);
+    }
     if (written.failed)
         return refuse(r, 500, NULL, NULL, "no memory for a prompt");
     int failed = stoker_prompt(stoker_templates_of(x->server->engine), w->body ? w->body : written.text,
@@ -110,20 +112,36 @@ static void tell_prefix_key(struct http_exchange *x, const struct wish *w)
     http_set(x, "x-stoker-prefix-key", "%016" PRIx64, key);
 }
 
+/* Of a chat only its tokens are kept: its text may be larger than all else of the request. */
+static int prepare_chat(struct run *run)
+{
+    struct answer *a = &run->a;
+    struct stoker_prompt p;
+    if (make_prompt(a->http, a->wish, &p, &run->refusal) < 0)
+        return -1;
+    int rc = too_long(run, p.n_token);
+    if (rc == 0 && !(run->chat.token = room_malloc((p.n_token + 1) * sizeof *p.token)))
+        rc = refuse(&run->refusal, 500, NULL, NULL, "no memory for a prompt");
+    if (rc == 0) {
+        memcpy(run->chat.token, p.token, p.n_token * sizeof *p.token);
+        run->chat.n = p.n_token;
+        run->n_snapshot = resume_points(stoker_templates_of(a->engine), &p, run->snapshot_at);
+    }
+    stoker_prompt_free(&p);
+    return rc;
+}
+
 /* Prompts as tokens, and how many choices there are of each. */
 static int prepare_prompts(struct run *run)
 {
     struct answer *a = &run->a;
     const struct wish *w = a->wish;
-    if (w->chat) {
-        if (make_prompt(a->http, w, &run->chat, &run->refusal) < 0)
-            return -1;
-        run->chat_tokens = (struct wish_prompt){(stoker_token *)run->chat.token, run->chat.n_token};
-        run->n_snapshot = resume_points(stoker_templates_of(a->engine), &run->chat, run->snapshot_at);
-    }
+    if (w->chat && prepare_chat(run) < 0)
+        return -1;
+    http_forget_body(a->http);
     tell_prefix_key(a->http, w);
     size_t n_prompt = w->chat ? 1 : w->n_prompt;
-    const struct wish_prompt *prompt = w->chat ? &run->chat_tokens : w->prompt;
+    const struct wish_prompt *prompt = w->chat ? &run->chat : w->prompt;
     a->n_choice = n_prompt * (size_t)w->n;
     a->choice = calloc(a->n_choice, sizeof *a->choice);
     run->task = calloc(a->n_choice, sizeof *run->task);
@@ -646,7 +664,7 @@ static void free_run(struct run *run)
     free(run->task);
     free(run->a.choice);
     out_free(&run->a.out);
-    stoker_prompt_free(&run->chat);
+    room_free(run->chat.token);
 }
 
 void answer_run(struct http_exchange *x, const struct dialect_events *d, const struct wish *w, void *own)
@@ -659,6 +677,7 @@ void answer_run(struct http_exchange *x, const struct dialect_events *d, const s
     run.sampling.has_seed = 1;
     run.submitted = run.said = clock_seconds();
     run.failed = prepare_prompts(&run) < 0 || open_replies(&run) < 0 || submit_some(&run) < 0;
+    http_next(x);
     follow(&run);
     settle(&run);
     double first = run.first_token > 0 ? run.first_token - 1e-9 * (double)x->began_ns : -1;

@@ -3,6 +3,7 @@
  *     prompt   string | [string..] | [id..] | [[id..]..]      each a prompt of its own, with n choices */
 #include "server/api_openai.h"
 
+#include "base/room.h"
 #include "server/server.h"
 
 #include <inttypes.h>
@@ -43,7 +44,7 @@ static int add_tokens(struct wish *w, const struct server *s, const json_t *v, c
     struct wish_prompt *p = &w->prompt[w->n_prompt];
     if (json_array_size(v) == 0)
         return json_refuse(r, "invalid_value", at, NULL, "is empty: nothing to go on from");
-    p->token = malloc(json_array_size(v) * sizeof *p->token);
+    p->token = room_malloc(json_array_size(v) * sizeof *p->token);
     if (!p->token)
         return no_memory(r);
     w->n_prompt++;

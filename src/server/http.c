@@ -2,7 +2,7 @@
  *
  *     head     http_parse.c finds its end and reads it
  *     checks   before the body is read: host, origin, route, key, loading, encoding, length
- *     body     whole, into memory that server_take() counts
+ *     body     whole: http_body.c
  *     handler  routes.c; answers by http_answer.c
  *
  * Every wait has an absolute end: the head within --header-timeout of its first byte, the body within --body-timeout and a second a
@@ -12,6 +12,7 @@
 #include "server/http.h"
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/room.h"
 #include "server/http_inside.h"
 #include "server/server_inside.h"
 
@@ -47,9 +48,10 @@ struct http_connection *http_open(struct server *s, int fd)
 
 void http_free(struct http_connection *c)
 {
-    server_give(c->server, c->room_body + c->room_unsent);
+    http_leave_line(c);
+    http_forget_body(&c->x);
+    room_give(c->room_unsent);
     free(c->unsent);
-    free(c->body);
     free(c->head_text);
     free(c->in);
     close(c->wake);
@@ -59,21 +61,18 @@ void http_free(struct http_connection *c)
 
 /* ---- reading --------------------------------------------------------------------------------------------------------------- */
 
-enum came { CAME, CAME_LATE, CAME_END };
-
-/* More bytes into c->in, at most until a time. CAME_END: the client has closed, or the server does. */
-static enum came read_more(struct http_connection *c, uint64_t until_ns)
+enum http_came http_read_more(struct http_connection *c, uint64_t until_ns)
 {
     for (;;) {
         uint64_t now = clock_ns(), count;
         if (atomic_load(&c->server->own->closing))
-            return CAME_END;
+            return HTTP_CAME_END;
         struct pollfd p[2] = {{c->fd, POLLIN, 0}, {c->wake, POLLIN, 0}};
         int left = now < until_ns ? (int)((until_ns - now + 999999) / 1000000) : 0, n = poll(p, 2, left);
         if (n < 0 && errno != EINTR)
-            return CAME_END;
+            return HTTP_CAME_END;
         if (n == 0 && clock_ns() >= until_ns)
-            return CAME_LATE;
+            return HTTP_CAME_LATE;
         if (n > 0 && p[1].revents && read(c->wake, &count, sizeof count) < 0)
             continue;
         if (n <= 0 || !p[0].revents)
@@ -81,14 +80,14 @@ static enum came read_more(struct http_connection *c, uint64_t until_ns)
         ssize_t k = recv(c->fd, c->in + c->n_in, HTTP_IN - c->n_in, MSG_DONTWAIT);
         if (k > 0) {
             c->n_in += (size_t)k;
-            return CAME;
+            return HTTP_CAME;
         }
         if (k == 0 || (errno != EAGAIN && errno != EINTR))
-            return CAME_END;
+            return HTTP_CAME_END;
     }
 }
 
-static void use_in(struct http_connection *c, size_t n)
+void http_use_in(struct http_connection *c, size_t n)
 {
     c->n_in -= n;
     memmove(c->in, c->in + n, c->n_in);
@@ -118,122 +117,16 @@ static int read_head(struct http_connection *c, struct refusal *r)
                 return refuse(r, 500, NULL, NULL, "no memory to read the request");
             memcpy(c->head_text, c->in, (size_t)n);
             c->head_text[n] = 0;
-            use_in(c, (size_t)n);
+            http_use_in(c, (size_t)n);
             return http_head_parse(&c->head, c->head_text, (size_t)n, r) ? -1 : 1;
         }
-        enum came came = read_more(c, until);
-        if (came == CAME_LATE && begun)
+        enum http_came came = http_read_more(c, until);
+        if (came == HTTP_CAME_LATE && begun)
             return refuse(r, 408, NULL, NULL, "the request's head was not complete within %.10g s",
                           c->server->opt.header_timeout);
-        if (came != CAME)
+        if (came != HTTP_CAME)
             return 0;
     }
-}
-
-/* ---- the body -------------------------------------------------------------------------------------------------------------- */
-
-static int too_large(const struct http_connection *c, struct refusal *r)
-{
-    return refuse(r, 413, NULL, NULL, "the body is larger than %llu bytes, the limit of --max-body",
-                  (unsigned long long)c->server->opt.max_body);
-}
-
-/* Memory for n bytes and a zero. It counts twice: what is made from a body is about as large as the body. */
-static int body_room(struct http_connection *c, size_t n, uint64_t until_ns, struct refusal *r)
-{
-    size_t room = 2 * (n + 1);
-    if (room <= c->room_body)
-        return 0;
-    room = room < 2 * c->room_body ? 2 * c->room_body : room;
-    if (room > 2 * (c->server->opt.max_body + 1))
-        room = 2 * (c->server->opt.max_body + 1);
-    while (server_take(c->server, room - c->room_body)) {
-        uint64_t count;
-        struct pollfd p[2] = {{c->fd, POLLRDHUP, 0}, {c->wake, POLLIN, 0}};
-        if (poll(p, 2, 20) > 0 && p[0].revents)
-            return refuse(r, 400, NULL, NULL, "the client closed");
-        if (p[1].revents && read(c->wake, &count, sizeof count) < 0)
-            continue;
-        if (clock_ns() > until_ns || atomic_load(&c->server->own->closing)) {
-            refuse(r, 503, "busy", NULL, "too many large bodies at a time; try again");
-            r->retry_after = 1;
-            return -1;
-        }
-    }
-    char *body = realloc(c->body, room / 2);
-    if (!body) {
-        server_give(c->server, room - c->room_body);
-        return refuse(r, 500, NULL, NULL, "no memory for a body of %zu bytes", n);
-    }
-    c->body = body;
-    c->room_body = room;
-    return 0;
-}
-
-static void drop_body(struct http_connection *c)
-{
-    free(c->body);
-    server_give(c->server, c->room_body);
-    c->body = NULL;
-    c->n_body = c->room_body = 0;
-}
-
-static uint64_t body_deadline(const struct http_connection *c, uint64_t began_ns)
-{
-    uint64_t n = c->head.length > (int64_t)c->n_body ? (uint64_t)c->head.length : c->n_body;
-    return began_ns + (uint64_t)((c->server->opt.body_timeout + (double)n * 0x1p-20) * 1e9);
-}
-
-/* What is in c->in, to the body. 1: the body is whole. */
-static int take_in(struct http_connection *c, struct http_chunks *chunks, uint64_t until_ns, struct refusal *r)
-{
-    if (!c->head.chunked) {
-        size_t left = (size_t)c->head.length - c->n_body, n = c->n_in < left ? c->n_in : left;
-        memcpy(c->body + c->n_body, c->in, n);
-        c->n_body += n;
-        use_in(c, n);
-        return n == left;
-    }
-    size_t n_out;
-    long n = http_chunks_read(chunks, c->in, c->n_in, c->in, &n_out, r);
-    if (n < 0)
-        return -1;
-    if (body_room(c, c->n_body + n_out, until_ns, r))
-        return -1;
-    memcpy(c->body + c->n_body, c->in, n_out);
-    c->n_body += n_out;
-    use_in(c, (size_t)n);
-    return chunks->done;
-}
-
-/* 0: whole; -1: *r, or the client is gone. */
-static int read_body(struct http_connection *c, struct refusal *r)
-{
-    static const char go_on[] = "HTTP/1.1 100 Continue\r\n\r\n";
-    struct http_chunks chunks = {.most = c->server->opt.max_body};
-    uint64_t began = clock_ns(), until = body_deadline(c, began);
-    if (c->head.length > 0 && body_room(c, (size_t)c->head.length, until, r))
-        return -1;
-    if (c->head.expects_continue && c->n_in == 0 && send(c->fd, go_on, sizeof go_on - 1, MSG_NOSIGNAL) < 0)
-        c->gone = 1;
-    for (;;) {
-        until = body_deadline(c, began);
-        int whole = take_in(c, &chunks, until, r);
-        if (whole < 0)
-            return -1;
-        if (whole)
-            break;
-        enum came came = read_more(c, until);
-        if (came == CAME_LATE)
-            return refuse(r, 408, NULL, NULL, "the body was not complete within %.10g s and a second a MiB",
-                          c->server->opt.body_timeout);
-        c->gone |= came == CAME_END;
-        if (c->gone)
-            return -1;
-    }
-    c->unread = 0;
-    c->body[c->n_body] = 0;
-    return 0;
 }
 
 /* ---- one request ----------------------------------------------------------------------------------------------------------- */
@@ -280,7 +173,7 @@ static int check_encoding(const struct http_connection *c, struct refusal *r)
         return refuse(r, 415, NULL, NULL, "Content-Encoding \"%.40s\" is not understood; send the body as it is",
                       encoding);
     if (c->head.length > 0 && (uint64_t)c->head.length > c->server->opt.max_body)
-        return too_large(c, r);
+        return http_body_too_large(c, r);
     return 0;
 }
 
@@ -343,6 +236,7 @@ static int serve_one(struct http_connection *c)
     const char *cors = NULL;
     int answered = 0;
     begin_exchange(c);
+    room_enter(0);
     int there = read_head(c, &r);
     if (there == 0)
         return 0;
@@ -357,7 +251,8 @@ static int serve_one(struct http_connection *c)
         answered = check(c, &cors, &r);
     }
     if (!answered && !r.status && (c->head.chunked || c->head.length > 0))
-        read_body(c, &r);
+        http_read_body(c, &r);
+    room_enter(c->room_body);
     if (!answered && !r.status && !c->gone) {
         c->x.body = c->body ? c->body : "";
         c->x.n_body = c->n_body;
@@ -368,7 +263,9 @@ static int serve_one(struct http_connection *c)
         http_refuse(&c->x, &r);
     }
     c->served = 1;
-    drop_body(c);
+    http_leave_line(c);
+    http_forget_body(&c->x);
+    room_leave();
     log_exchange(c);
     return !c->gone && !c->close && !c->unread;
 }
@@ -380,7 +277,7 @@ static void linger(struct http_connection *c)
     shutdown(c->fd, SHUT_WR);
     do
         c->n_in = 0;
-    while (read_more(c, until) == CAME);
+    while (http_read_more(c, until) == HTTP_CAME);
 }
 
 void *http_serve(void *connection)

@@ -46,6 +46,11 @@ struct http_exchange {
     struct http_connection *connection; /* http.c's own */
 };
 
+/* The body is not looked at any more: its memory is given back. */
+void http_forget_body(struct http_exchange *x);
+/* What costs much memory is done: the next large body may come. Said by the beginning of an answer too. */
+void http_next(struct http_exchange *x);
+
 /* The value of a request's header, name in lower case, or NULL. Lives as long as x. Of several the first. */
 const char *http_header(const struct http_exchange *x, const char *name);
 

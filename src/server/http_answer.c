@@ -5,6 +5,7 @@
  * nothing. So the time of an answer is bounded by its length. */
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/room.h"
 #include "server/http_inside.h"
 #include "server/json.h"
 #include "server/server_inside.h"
@@ -69,7 +70,7 @@ static size_t send_some(struct http_connection *c, struct iovec *v, size_t n)
 static void drop_unsent(struct http_connection *c)
 {
     free(c->unsent);
-    server_give(c->server, c->room_unsent);
+    room_give(c->room_unsent);
     c->unsent = NULL;
     c->at_unsent = c->n_unsent = c->room_unsent = 0;
 }
@@ -128,11 +129,11 @@ static int keep(struct http_connection *c, const char *text, size_t n)
     }
     if (c->n_unsent + n > c->room_unsent) {
         size_t room = c->n_unsent + n + c->room_unsent / 2 + 4096, more = room - c->room_unsent;
-        if (server_take(c->server, more))
+        if (room_take(more, ROOM_SMALL))
             return -1;
         char *unsent = realloc(c->unsent, room);
         if (!unsent) {
-            server_give(c->server, more);
+            room_give(more);
             return -1;
         }
         c->unsent = unsent;
@@ -236,6 +237,7 @@ int http_answer(struct http_exchange *x, int status, const char *type, const cha
     if (c->status)
         return -1;
     c->status = status;
+    http_next(x);
     struct iovec v[2] = {{head, write_head(c, head, sizeof head, status, type, (int64_t)n)}, {(char *)body, n}};
     put(c, v, n && strcmp(x->method, "HEAD") != 0 ? 2 : 1);
     wait_unsent(c, 0);
@@ -244,16 +246,37 @@ int http_answer(struct http_exchange *x, int status, const char *type, const cha
 
 int http_answer_json(struct http_exchange *x, struct out *o)
 {
-    int gone = o->failed ? http_answer(x, 500, "text/plain", "no memory\n", 10)
-                         : http_answer(x, 200, "application/json", o->text, o->n);
+    struct refusal r = {0};
+    if (o->failed)
+        refuse(&r, 500, NULL, NULL, "no memory for an answer");
+    int gone = o->failed ? http_refuse(x, &r) : http_answer(x, 200, "application/json", o->text, o->n);
     out_free(o);
     return gone;
 }
 
-int http_refuse(struct http_exchange *x, const struct refusal *r)
+/* A request that ran out of its room is told that, whatever it looked like to who came upon it. */
+static void tell_room(struct refusal *r)
+{
+    enum room_short why = room_short();
+    if (why == ROOM_ENOUGH)
+        return;
+    r->status = 0;
+    if (why == ROOM_NEVER)
+        refuse(r, 413, NULL, NULL,
+               "this request takes more memory than the %zu MiB that are kept for requests: send less, or serve with a "
+               "larger --max-body, which keeps more",
+               room_most() >> 20);
+    else
+        refuse(r, 503, "busy", NULL, "other requests have the memory that is kept for requests; try again");
+    r->retry_after = why == ROOM_BUSY;
+}
+
+int http_refuse(struct http_exchange *x, const struct refusal *refusal)
 {
     struct out o = {0};
+    struct refusal told = *refusal, *r = &told;
     enum dialect d = dialect_of(x->path);
+    tell_room(r);
     write_error(&o, d, r, x->id);
     if (r->retry_after)
         http_set(x, "Retry-After", "%d", r->retry_after);
@@ -277,6 +300,7 @@ int http_stream_begin(struct http_exchange *x, const char *type)
     if (c->status)
         return -1;
     c->status = 200;
+    http_next(x);
     c->streaming = 1;
     c->chunked = c->head.minor > 0;
     if (!c->chunked)

@@ -1,5 +1,5 @@
-/* A connection, as the files of the HTTP front share it: http.c (its thread: requests in), http_answer.c (answers out, waiting),
- * http_check.c (who may ask). */
+/* A connection, as the files of the HTTP front share it: http.c (its thread: requests in), http_body.c (their bodies), http_answer.c
+ * (answers out, waiting), http_check.c (who may ask). */
 #ifndef SERVER_HTTP_INSIDE_H
 #define SERVER_HTTP_INSIDE_H
 
@@ -14,7 +14,8 @@ enum {
     HTTP_PACE = 64 << 10,
     HTTP_PACE_MS = 60000,
     HTTP_CUT_MS = 1000,
-    HTTP_IN = HTTP_HEAD_MOST + (16 << 10)
+    HTTP_IN = HTTP_HEAD_MOST + (16 << 10),
+    HTTP_BODY_FIRST = 16 << 10 /* of a body: whatever others have taken, there is room for that */
 };
 
 struct http_connection {
@@ -29,6 +30,8 @@ struct http_connection {
     struct http_head head;
     char *body;
     size_t n_body, room_body;
+    struct http_connection *behind; /* of those with a large body, under the server's lock */
+    int in_line;
     int served;      /* a request was answered */
     const char *key; /* that let the request in, or NULL */
     int unread;      /* the client may still be sending a body that nobody wants */
@@ -53,6 +56,16 @@ void *http_serve(void *c);
 struct http_connection *http_open(struct server *s, int fd); /* NULL: no memory; fd is the caller's */
 void http_free(struct http_connection *c);
 void http_wake(struct http_connection *c); /* look at the server's state again */
+
+/* More bytes into c->in, at most until a time. HTTP_CAME_END: the client has closed, or the server does. */
+enum http_came { HTTP_CAME, HTTP_CAME_LATE, HTTP_CAME_END };
+enum http_came http_read_more(struct http_connection *c, uint64_t until_ns);
+void http_use_in(struct http_connection *c, size_t n); /* the first n bytes of c->in were used */
+
+/* http_body.c. 0: c->body is whole; -1: *r, or the client is gone. */
+int http_read_body(struct http_connection *c, struct refusal *r);
+int http_body_too_large(const struct http_connection *c, struct refusal *r);
+void http_leave_line(struct http_connection *c); /* if it is in the line of large bodies */
 
 /* http_check.c. -1: *r. */
 struct http_head;

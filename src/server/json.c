@@ -1,5 +1,6 @@
 /* Strict JSON: see json.h. One pass over the bytes bounds depth and number of values before jansson builds anything. */
 #include "server/json.h"
+#include "base/room.h"
 #include "base/utf8.h"
 
 #include <math.h>
@@ -272,7 +273,7 @@ int json_get_word(const json_t *o, const struct json_at *at, const char *key, co
 
 void out_free(struct out *o)
 {
-    free(o->text);
+    room_free(o->text);
     *o = (struct out){0};
 }
 
@@ -281,7 +282,7 @@ static char *out_room(struct out *o, size_t n)
 {
     if (o->room - o->n < n && !o->failed) {
         size_t room = o->room + o->room / 2 + n + 256;
-        char *text = room > o->room ? realloc(o->text, room) : NULL;
+        char *text = room > o->room ? room_realloc(o->text, room) : NULL;
         if (text) {
             o->text = text;
             o->room = room;

@@ -1,5 +1,6 @@
 /* Small routes of our own and of llama-server: state, models, tokens, templates (server.md, part 7). Statistics: own_stats.c. */
 #include "server/own.h"
+#include "base/room.h"
 #include "base/utf8.h"
 #include "server/answer.h"
 #include "server/http.h"
@@ -11,6 +12,8 @@
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+
+enum { PIECE = 64 << 10 };
 
 static void put_text(struct out *o, const char *text) { out_string(o, text, strlen(text)); }
 
@@ -147,10 +150,24 @@ static void put_piece(struct out *o, const char *piece, size_t n)
     out_print(o, "]");
 }
 
-static void put_tokens(struct out *o, const struct stoker *s, const stoker_token *id, size_t n, int pieces)
+/* What there is of an answer goes out when it is more than a piece, and the rest is made meanwhile: a list may be many times as large
+ * as what it was asked for with. -1: the client is gone. */
+static int send_pieces(struct http_exchange *x, struct out *o, size_t piece)
 {
+    if (o->n <= piece || o->failed)
+        return o->failed ? -1 : 0;
+    if (!http_streaming(x))
+        http_stream_begin(x, "application/json");
+    int gone = http_stream_write(x, o->text, o->n);
+    o->n = 0;
+    return gone;
+}
+
+static void put_tokens(struct http_exchange *x, struct out *o, const stoker_token *id, size_t n, int pieces)
+{
+    const struct stoker *s = x->server->engine;
     out_print(o, "{\"tokens\":[");
-    for (size_t i = 0; i < n; i++) {
+    for (size_t i = 0; i < n && send_pieces(x, o, PIECE) == 0; i++) {
         if (pieces) {
             size_t length;
             const char *piece = stoker_templates_piece(stoker_templates_of(s), id[i], &length);
@@ -182,10 +199,11 @@ static int tokenize(struct http_exchange *x, json_t *body, struct out *o, struct
         json_get_bool(body, NULL, "parse_special", &parse_special, r) < 0 ||
         json_get_bool(body, NULL, "with_pieces", &pieces, r) < 0)
         return -1;
+    http_forget_body(x);
     if (stoker_tokenize(x->server->engine, text, length, add_special, parse_special, &id, &n, &err))
         return refuse_error(r, "content", &err);
-    put_tokens(o, x->server->engine, id, n, pieces);
-    free(id);
+    put_tokens(x, o, id, n, pieces);
+    room_free(id);
     return 0;
 }
 
@@ -196,6 +214,7 @@ static int detokenize(struct http_exchange *x, json_t *body, struct out *o, stru
     const json_t *item;
     struct out text = {0};
     size_t i;
+    http_forget_body(x);
     int there = json_get_array(body, NULL, "tokens", &tokens, r);
     if (there <= 0)
         return there ? -1 : json_missing(r, NULL, "tokens");
@@ -229,6 +248,7 @@ static int apply_template(struct http_exchange *x, json_t *body, struct out *o, 
     struct stoker_prompt p;
     int rc = wish_read_prompt(&w, x->server, body, x->body, x->n_body, r);
     if (rc == 0 && (rc = answer_prompt(x, &w, &p, r)) == 0) {
+        http_forget_body(x);
         out_print(o, "{\"prompt\":");
         out_string(o, p.text, p.n_text);
         out_print(o, "}");
@@ -245,12 +265,13 @@ static void answer_body(struct http_exchange *x,
     struct refusal r = {0};
     struct out o = {0};
     json_t *body = json_read(x->body, x->n_body, &r);
-    if (body && make(x, body, &o, &r) == 0) {
-        http_answer_json(x, &o);
-    } else {
-        out_free(&o);
+    if (!body || make(x, body, &o, &r) != 0)
         http_refuse(x, &r);
-    }
+    else if (!http_streaming(x))
+        http_answer_json(x, &o);
+    else if (send_pieces(x, &o, 0) == 0) /* else it is cut */
+        http_stream_end(x);
+    out_free(&o);
     json_decref(body);
 }
 

@@ -4,15 +4,17 @@
  *     opener            stoker_open(), while the socket already answers 503
  *     connections       http_serve(), a thread each, detached; server_run() returns when the last has ended
  *
- * Memory: bodies and unsent answers are counted by server_take(), the stacks and buffers of --max-conns connections by
- * server_bytes(): the plan of the engine holds both. */
+ * Memory: what requests take is counted by base/room.h, the stacks and buffers of --max-conns connections by server_bytes(): the plan
+ * of the engine holds both. */
 #include "server/server.h"
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/room.h"
 #include "server/server_inside.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
+#include <jansson.h>
 #include <malloc.h>
 #include <netdb.h>
 #include <netinet/tcp.h>
@@ -127,24 +129,20 @@ void server_count_rejected(struct server *s) { atomic_fetch_add(&s->count.reject
 
 /* ---- memory of requests ---------------------------------------------------------------------------------------------------- */
 
-int server_take(struct server *s, size_t n)
+/* A large request is read as JSON beside its body, whose longest string jansson holds in a buffer that doubles: four times its size. What
+ * is made of it then takes less, or is refused. */
+static size_t large_bytes(const struct server_options *o) { return 4 * (size_t)(o->max_body + 1); }
+
+/* Small requests, beside it, and the first step of every body. */
+static size_t kept_bytes(const struct server_options *o)
 {
-    size_t taken = atomic_load(&s->own->taken);
-    do
-        if (n > s->own->most - taken)
-            return -1;
-    while (!atomic_compare_exchange_weak(&s->own->taken, &taken, taken + n));
-    return 0;
+    return ((size_t)16 << 20) + (size_t)o->max_conns * HTTP_BODY_FIRST;
 }
-
-void server_give(struct server *s, size_t n) { atomic_fetch_sub(&s->own->taken, n); }
-
-/* What requests may take: the largest body, twice, and as much as 16 stalled readers. */
-static size_t request_bytes(const struct server_options *o) { return 2 * (size_t)(o->max_body + 1) + 16 * HTTP_UNSENT; }
 
 uint64_t server_bytes(const struct server_options *o)
 {
-    return request_bytes(o) + (uint64_t)o->max_conns * (STACK_TOUCHED + HTTP_IN + sizeof(struct http_connection));
+    return large_bytes(o) + kept_bytes(o) +
+           (uint64_t)o->max_conns * (STACK_TOUCHED + HTTP_IN + sizeof(struct http_connection));
 }
 
 /* ---- connections ----------------------------------------------------------------------------------------------------------- */
@@ -422,7 +420,6 @@ static int prepare(struct server *s, struct stoker_error *err)
         return fail(err, STOKER_ERR_MEMORY, "no memory for the server");
     }
     own->key = key;
-    own->most = request_bytes(&s->opt);
     pthread_mutex_init(&own->lock, NULL);
     pthread_cond_init(&own->changed, NULL);
     for (size_t i = 0; i < s->opt.key.n; i++)
@@ -430,6 +427,7 @@ static int prepare(struct server *s, struct stoker_error *err)
     own->rates = (struct rates){.tps = -1, .prompt_tps = -1, .hit_rate = -1, .read_mbps = -1};
     s->started = server_now();
     s->opt.engine.server = server_bytes(&s->opt);
+    room_set(large_bytes(&s->opt) + kept_bytes(&s->opt), kept_bytes(&s->opt));
     if (stoker_about(&s->about, s->opt.model, err))
         return -1;
     name_model(s);
@@ -456,6 +454,7 @@ int server_run(const struct server_options *opt, void (*listening)(const char *h
     /* Few arenas, and large pieces given back at once: what one thread freed serves the next. */
     mallopt(M_ARENA_MAX, 4);
     mallopt(M_MMAP_THRESHOLD, 256 << 10);
+    json_set_alloc_funcs(room_malloc, room_free);
     if (prepare(s, err) == 0 && (listener = open_socket(s, &port, err)) >= 0 && start_opener(&opener, err) == 0) {
         listening(s->opt.host, port);
         rc = serve(s, listener, &opener, err);

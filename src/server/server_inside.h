@@ -24,16 +24,12 @@ struct server_private {
     atomic_int cut;                     /* running handlers end now */
     atomic_int closing;                 /* connections end now */
     int loopback;                       /* bound to it: Host is checked */
-    atomic_size_t taken;                /* bytes of bodies and of unsent answers */
-    size_t most;                        /* of taken */
+    struct http_connection *large;      /* the line of large bodies, under lock: http_body.c */
+    atomic_int waiting;                 /* bodies that wait for room */
     unsigned char (*key)[SHA256_BYTES]; /* [opt.key.n] */
     atomic_uint_fast64_t requests[ROUTES_MOST + 1][STATUS_MOST];
     struct rates rates; /* under lock */
 };
-
-/* Bytes for a body or an unsent answer. -1: not now. */
-int server_take(struct server *s, size_t n);
-void server_give(struct server *s, size_t n);
 
 /* A handler begins: -1 and a 503 while the server loads or drains, unless early. */
 int server_enter(struct server *s, int early, struct refusal *r);

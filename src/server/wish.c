@@ -1,6 +1,7 @@
 /* Fields of OpenAI's chat as a wish: see wish.h. Every field is checked, used or not. */
 #include "server/wish.h"
 
+#include "base/room.h"
 #include "server/origin.h"
 #include "server/prefix_key.h"
 #include "server/server.h"
@@ -14,9 +15,9 @@ void wish_free(struct wish *w)
 {
     json_decref(w->chat);
     for (size_t i = 0; i < w->n_prompt; i++)
-        free(w->prompt[i].token);
+        room_free(w->prompt[i].token);
     free(w->prompt);
-    free(w->bias);
+    room_free(w->bias);
     out_free(&w->tools_text);
     out_free(&w->schema_text);
     *w = (struct wish){0};
@@ -73,7 +74,7 @@ static int read_bias(struct wish *w, const struct server *s, const json_t *body,
     int got = json_get_object(body, NULL, "logit_bias", &bias, r);
     if (got <= 0)
         return got;
-    w->bias = malloc((json_object_size(bias) + 1) * sizeof *w->bias);
+    w->bias = room_malloc((json_object_size(bias) + 1) * sizeof *w->bias);
     if (!w->bias)
         return refuse(r, 500, NULL, NULL, "no memory for logit_bias");
     json_object_foreach((json_t *)bias, key, value)

@@ -9,6 +9,7 @@
  * The automaton (Aho and Corasick, CACM 1975) keeps the children of a node as a list, except the root's: most bytes of a text
  * begin no special token. */
 #include "base/error.h"
+#include "base/room.h"
 #include "format/gguf.h"
 #include "text/vocab.h"
 
@@ -253,8 +254,8 @@ int special_cuts(const struct special *s, const char *text, size_t length, const
     *n = 0;
     int rc = s->n_candidate ? find(s, (const uint8_t *)text, length, marks, &queue) : 0;
     size_t cap = queue.n; /* no more cuts than ends */
-    uint8_t *taken = cap ? calloc(length, 1) : NULL;
-    if (cap && (!taken || !(*out = malloc(cap * sizeof **out))))
+    uint8_t *taken = cap ? room_calloc(length, 1) : NULL;
+    if (cap && (!taken || !(*out = room_malloc(cap * sizeof **out))))
         rc = -1;
     while (rc == 0 && queue.n > 0) {
         rc = take(s, text, length, marks, taken, &queue, &(*out)[*n]);
@@ -263,12 +264,12 @@ int special_cuts(const struct special *s, const char *text, size_t length, const
             rc = 0;
         }
     }
-    free(taken);
-    free(queue.item);
+    room_free(taken);
+    room_free(queue.item);
     if (rc == 0 && *n > 1)
         qsort(*out, *n, sizeof **out, by_start);
     if (rc != 0) {
-        free(*out);
+        room_free(*out);
         *out = NULL;
     }
     return rc;

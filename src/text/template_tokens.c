@@ -5,6 +5,7 @@
  *   t and a    markers of the tool format that its row calls class A, where they are user-defined tokens
  *   everybody  other user-defined tokens: they are vocabulary, e.g. runs of spaces */
 #include "base/error.h"
+#include "base/room.h"
 #include "text/template_inner.h"
 #include "text/tools.h"
 #include "text/vocab.h"
@@ -66,7 +67,7 @@ int template_tokens(const struct template_prompt *p, const struct tokenizer *v, 
                     struct token_list *out, struct error *err)
 {
     const struct jinja_text *text = &p->text;
-    uint8_t *mark = malloc(text->n + 1);
+    uint8_t *mark = room_malloc(text->n + 1);
     size_t at = 0, n;
     if (!mark)
         return error_set(err, ERR_MEMORY, "no memory to tokenise a prompt of %zu bytes", text->n);
@@ -80,6 +81,6 @@ int template_tokens(const struct template_prompt *p, const struct tokenizer *v, 
         error_set(err, ERR_MEMORY, "no memory to tokenise a prompt of %zu bytes", text->n);
     else
         rc = tokenizer_encode_marked(v, text->bytes, text->n, mark, reach, out, err);
-    free(mark);
+    room_free(mark);
     return rc;
 }

@@ -4,6 +4,7 @@
 
 #include "base/error.h"
 #include "base/log.h"
+#include "base/room.h"
 #include "format/gguf.h"
 #include "text/vocab.h"
 
@@ -149,7 +150,7 @@ int token_list_add(struct token_list *l, int32_t id)
         return 0;
     if (l->n == l->cap) {
         size_t cap = l->cap ? 2 * l->cap : 64;
-        int32_t *grown = realloc(l->id, cap * sizeof *grown);
+        int32_t *grown = room_realloc(l->id, cap * sizeof *grown);
         if (!grown)
             return -1;
         l->id = grown;
@@ -161,7 +162,7 @@ int token_list_add(struct token_list *l, int32_t id)
 
 void token_list_free(struct token_list *l)
 {
-    free(l->id);
+    room_free(l->id);
     *l = (struct token_list){0};
 }
 
@@ -176,13 +177,13 @@ static int encode_raw(const struct tokenizer *t, struct workspace *w, const char
     size_t clean = pretokenize_clean((const uint8_t *)text, n, NULL);
     char *cleaned = NULL;
     if (clean != n) { /* a replacement is longer than its byte: equal lengths mean that nothing was replaced */
-        cleaned = malloc(clean);
+        cleaned = room_malloc(clean);
         if (!cleaned)
             return -1;
         pretokenize_clean((const uint8_t *)text, n, (uint8_t *)cleaned);
     }
     int rc = (t->model == MODEL_BPE ? bpe_encode : spm_encode)(t, w, cleaned ? cleaned : text, clean, out);
-    free(cleaned);
+    room_free(cleaned);
     return rc;
 }
 
@@ -270,7 +271,7 @@ static int encode_text(const struct tokenizer *t, const char *text, size_t lengt
         log_line(LOG_WARN, "the text begins with the bos token that the vocabulary adds anyway: two are kept");
     if (rc == 0 && add_special && t->add_eos)
         rc = token_list_add(out, t->eos);
-    free(cut);
+    room_free(cut);
     workspace_give(w, &own);
     return rc == 0 ? 0 : error_set(err, ERR_MEMORY, "no memory to tokenise a text of %zu bytes", length);
 }

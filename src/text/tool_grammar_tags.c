@@ -1,6 +1,7 @@
 /* Arguments that are not one JSON object: values in tags (qwen_xml, seed_oss, minimax_m2, dsml, glm) and keyword arguments
  * (lfm2). Members come in the order of the schema; a string is any text without its closing tag, an enumeration its texts, and
  * everything else JSON that fits the schema. */
+#include "base/room.h"
 #include "text/schema.h"
 #include "text/tool_grammar_inner.h"
 
@@ -30,7 +31,7 @@ static grammar_expr enumeration(struct tool_maker *k, const json_t *schema, int 
         char *text = strings ? NULL : json_dumps(v, JSON_ENCODE_ANY);
         e[n_expr++] = strings ? grammar_text(k->maker, json_string_value(v), json_string_length(v))
                               : tool_word(k, text ? text : "null");
-        free(text);
+        room_free(text); /* of jansson, whose memory in a server is a request's */
     }
     grammar_expr all = n_expr ? grammar_choice(k->maker, e, n_expr) : -1;
     free(e);

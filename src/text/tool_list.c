@@ -2,6 +2,7 @@
 #include "text/tool_list.h"
 
 #include "base/error.h"
+#include "base/room.h"
 #include "text/tool_json.h"
 #include "text/tools.h"
 
@@ -130,7 +131,7 @@ int tool_list_parse(struct tool_list **out, const char *json, size_t n, const st
         error_set(err, ERR_INPUT, "tools: must be a list of at most %d tools", MAX_TOOLS);
         goto fail;
     }
-    if (!(l->tool = calloc(count + 1, sizeof *l->tool)) || !(l->json = malloc(n + 1))) {
+    if (!(l->tool = calloc(count + 1, sizeof *l->tool)) || !(l->json = room_malloc(n + 1))) {
         error_set(err, ERR_MEMORY, "no memory for the tools");
         goto fail;
     }
@@ -152,7 +153,7 @@ void tool_list_free(struct tool_list *l)
         return;
     json_decref(l->root);
     free(l->tool);
-    free(l->json);
+    room_free(l->json);
     free(l);
 }
 

@@ -2,6 +2,7 @@
  *
  * Fuzz target: the HTTP front. The bytes are what a client sends: first to the parser, whole and in pieces, which must agree; then
  * to a connection of a server whose model never loads, so that every request is read, checked and answered, and no handler runs. */
+#include "base/room.h"
 #include "server/server_inside.h"
 
 #include <assert.h>
@@ -67,10 +68,11 @@ static void try_connection(const uint8_t *data, size_t size)
 {
     static unsigned char key[1][SHA256_BYTES];
     static const char *const texts[] = {"https://app.example"};
-    struct server_private own = {.loopback = 1, .most = 1 << 20, .key = key};
+    struct server_private own = {.loopback = 1, .key = key};
     struct server s = {
         .opt = {.host = "127.0.0.1", .header_timeout = 1, .body_timeout = 1, .max_body = 4096, .no_page = 1},
         .own = &own};
+    size_t taken = room_taken();
     int fd[2];
     if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, fd))
         return;
@@ -84,7 +86,7 @@ static void try_connection(const uint8_t *data, size_t size)
     own.first = c;
     own.n_connection = 1;
     http_serve(c);
-    assert(own.n_connection == 0 && own.n_running == 0 && atomic_load(&own.taken) == 0);
+    assert(own.n_connection == 0 && own.n_running == 0 && own.large == NULL && room_taken() == taken);
     pthread_cond_destroy(&own.changed);
     pthread_mutex_destroy(&own.lock);
     close(fd[1]);

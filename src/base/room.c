@@ -1,0 +1,136 @@
+/* The room of requests: see room.h. A piece counts as much as the allocator says it holds, and its header: so nobody keeps sizes. */
+#include "base/room.h"
+
+#include <malloc.h>
+#include <stdatomic.h>
+#include <stdint.h>
+#include <stdlib.h>
+
+/* A request that took more leaves holes behind that the next one may not fit: they are given back. */
+enum { TRIM = 8 << 20, HEADER = 8 };
+
+static struct {
+    atomic_llong taken; /* by all threads; what was taken before room_set() too */
+    atomic_llong most, kept;
+    atomic_llong before; /* taken when the room was set */
+} room = {.most = INT64_MAX / 2};
+
+static _Thread_local struct {
+    int entered;
+    long long mine, peak; /* since room_enter() */
+    enum room_short why;
+} here;
+
+void room_set(size_t most, size_t kept)
+{
+    atomic_store(&room.before, atomic_load(&room.taken));
+    atomic_store(&room.kept, (long long)kept);
+    atomic_store(&room.most, (long long)most);
+}
+
+size_t room_most(void) { return atomic_load(&room.most) == INT64_MAX / 2 ? 0 : (size_t)atomic_load(&room.most); }
+
+size_t room_taken(void)
+{
+    long long taken = atomic_load(&room.taken) - atomic_load(&room.before);
+    return taken > 0 ? (size_t)taken : 0;
+}
+
+void room_enter(size_t taken)
+{
+    here.entered = 1;
+    here.mine = here.peak = (long long)taken;
+    here.why = ROOM_ENOUGH;
+}
+
+void room_leave(void)
+{
+    here.entered = 0;
+    if (here.peak > TRIM)
+        malloc_trim(0);
+}
+
+int room_entered(void) { return here.entered; }
+
+enum room_short room_short(void) { return here.why; }
+
+static void add_mine(long long n)
+{
+    here.mine += n;
+    here.peak = here.mine > here.peak ? here.mine : here.peak;
+}
+
+static void add(long long n)
+{
+    atomic_fetch_add(&room.taken, n);
+    add_mine(n);
+}
+
+/* Up to where taken may grow, for a request that wants n more. */
+static long long limit(size_t n, enum room_share share)
+{
+    if (here.mine + (long long)n > ROOM_LARGE_FROM)
+        share = ROOM_LARGE;
+    return atomic_load(&room.before) + atomic_load(&room.most) - atomic_load(&room.kept) * share / ROOM_LARGE;
+}
+
+static int refused(size_t n)
+{
+    long long alone = atomic_load(&room.most) - atomic_load(&room.kept);
+    if (here.why != ROOM_NEVER)
+        here.why = n > SIZE_MAX / 4 || here.mine + (long long)n > alone ? ROOM_NEVER : ROOM_BUSY;
+    return -1;
+}
+
+int room_take(size_t n, enum room_share share)
+{
+    if (n > SIZE_MAX / 4)
+        return refused(n);
+    long long most = limit(n, share), taken = atomic_load(&room.taken);
+    do
+        if (here.entered && taken + (long long)n > most)
+            return refused(n);
+    while (!atomic_compare_exchange_weak(&room.taken, &taken, taken + (long long)n));
+    add_mine((long long)n);
+    return 0;
+}
+
+void room_give(size_t n) { add(-(long long)n); }
+
+static size_t size_of(void *p) { return p ? malloc_usable_size(p) + HEADER : 0; }
+
+/* What was taken for n bytes is what the piece holds now. */
+static void *settle(void *p, size_t n)
+{
+    add((long long)size_of(p) - (long long)n);
+    return p;
+}
+
+void *room_malloc(size_t n) { return room_take(n, ROOM_SMALL) ? NULL : settle(malloc(n), n); }
+
+void *room_calloc(size_t n, size_t size)
+{
+    size_t bytes;
+    if (__builtin_mul_overflow(n, size, &bytes) || room_take(bytes, ROOM_SMALL))
+        return NULL;
+    return settle(calloc(n, size), bytes);
+}
+
+void *room_realloc(void *p, size_t n)
+{
+    size_t had = size_of(p), more = n > had ? n - had : 0;
+    if (room_take(more, ROOM_SMALL))
+        return NULL;
+    void *grown = realloc(p, n);
+    if (!grown) {
+        add(-(long long)more);
+        return NULL;
+    }
+    return settle(grown, had + more);
+}
+
+void room_free(void *p)
+{
+    add(-(long long)size_of(p));
+    free(p);
+}

@@ -1,0 +1,45 @@
+/* Memory that requests take, counted while they take it, and refused when it is more than was planned.
+ *
+ * What a request costs is known only when it was read: its JSON, its prompt, its tokens, its answer. So everything of which a client
+ * chooses the size is allocated here, and the sum of all requests stays below one number, which the plan holds:
+ *
+ *     [ kept: small, small and middle | everybody's                              ]     room_set(most, kept)
+ *
+ * A thread that works for a request says so (room_enter), and its allocations fail when there is no room for them. A request that
+ * takes more than ROOM_LARGE_FROM leaves the kept part alone, so the small ones get through beside any number of large ones. Other
+ * threads are counted, for they may free what a request has taken, but never refused. Before room_set() nobody is.
+ *
+ * Threads: any may take, and give what another took. */
+#ifndef BASE_ROOM_H
+#define BASE_ROOM_H
+
+#include <stddef.h>
+
+enum { ROOM_LARGE_FROM = 4 << 20 };
+
+/* From now on requests may take most bytes beyond what is taken at this time; kept of them are for small requests. */
+void room_set(size_t most, size_t kept);
+size_t room_most(void);  /* 0: not set */
+size_t room_taken(void); /* now, by all */
+
+/* The calling thread works for a request that has taken so much already; and for none. */
+void room_enter(size_t taken);
+void room_leave(void);
+
+/* Whether an allocation of this request was refused, and what would help. */
+enum room_short { ROOM_ENOUGH, ROOM_BUSY /* others have it: try again */, ROOM_NEVER /* not even alone */ };
+enum room_short room_short(void);
+
+/* Bytes for memory of the caller's own. -1: not now. A middle one may have half of what is kept. */
+enum room_share { ROOM_SMALL, ROOM_MIDDLE, ROOM_LARGE };
+int room_take(size_t n, enum room_share share);
+void room_give(size_t n);
+int room_entered(void); /* 1: this thread works for a request */
+
+/* As malloc() and its kin; NULL: the system has none, or there is no room. What they return is theirs to free and to grow. */
+void *room_malloc(size_t n);
+void *room_calloc(size_t n, size_t size);
+void *room_realloc(void *p, size_t n);
+void room_free(void *p);
+
+#endif

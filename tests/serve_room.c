@@ -1,0 +1,290 @@
+/* links: base
+ *
+ * What requests may take of a server's memory, from outside: bodies that are declared and do not come, bodies that come half, large ones
+ * at once, lists that are many times as large as what they were asked for with. Ordinary requests go on meanwhile, everybody is answered,
+ * and the process stays below --memory.
+ *
+ *     build/tests/serve_room [MIB] [MODEL.gguf]      size of the large bodies, default 12; the embedded model */
+#include "sanitized.h"
+#include "server_client.h"
+
+#include <pthread.h>
+#include <stdarg.h>
+#include <stdatomic.h>
+
+enum { MEMORY_MIB = 512, MAX_BODY = 32 << 20, CLIENTS = 4, ORDINARY = 20 };
+
+static struct server_process server;
+static int passed;
+static atomic_int failed;
+static size_t large = (size_t)12 << 20;
+
+static void check(_Bool ok, const char *format, ...) __attribute__((format(printf, 2, 3)));
+static void check(_Bool ok, const char *format, ...)
+{
+    va_list args;
+    passed += ok;
+    if (ok)
+        return;
+    failed++;
+    va_start(args, format);
+    printf("FAILED: ");
+    vprintf(format, args);
+    printf("\n");
+    va_end(args);
+}
+
+/* ---- bodies ---------------------------------------------------------------------------------------------------------------- */
+
+/* before, a text of n bytes in words, behind; *size of them all. */
+static char *make_body(const char *before, size_t n, const char *behind, size_t *size)
+{
+    static const char words[] = "the quick brown fox jumps over the lazy dog and then ";
+    size_t begin = strlen(before), end = strlen(behind);
+    char *body = malloc(begin + n + end + 1);
+    if (!body)
+        abort();
+    memcpy(body, before, begin);
+    for (size_t i = 0; i < n; i++)
+        body[begin + i] = words[i % (sizeof words - 1)];
+    memcpy(body + begin + n, behind, end + 1);
+    *size = begin + n + end;
+    return body;
+}
+
+/* before and behind with n/2 times "1," between. */
+static char *make_list(const char *before, size_t n, const char *behind, size_t *size)
+{
+    char *body = make_body(before, n & ~(size_t)1, behind, size), *at = body + strlen(before);
+    for (size_t i = 0; i + 1 < n; i += 2)
+        memcpy(at + i, "1,", 2);
+    at[(n & ~(size_t)1) - 1] = ' ';
+    return body;
+}
+
+/* A connection that declares a body and sends n bytes of it. */
+static struct client begin_body(size_t declared, const char *body, size_t n)
+{
+    struct client c = {server.port, -1};
+    char head[256];
+    int k = snprintf(head, sizeof head, "POST /tokenize HTTP/1.1\r\nHost: localhost\r\nContent-Length: %zu\r\n\r\n",
+                     declared);
+    if (client_connect(&c) || client_send(&c, head, (size_t)k) || client_send(&c, body, n))
+        check(0, "a body of %zu bytes cannot be begun", declared);
+    return c;
+}
+
+/* Requests as agents send them: answered, and soon. */
+static void ordinary(const char *when)
+{
+    static const char chat[] = "{\"messages\":[{\"role\":\"user\",\"content\":\"Hi\"}],\"max_tokens\":1}";
+    struct client c = {server.port, -1};
+    struct reply r = {0};
+    size_t n;
+    char *middle = make_body("{\"content\":\"", 200000, "\"}", &n);
+    double slowest = 0;
+    int answered = 0;
+    for (int i = 0; i < ORDINARY; i++) {
+        double began = clock_seconds();
+        int small = i & 1, rc = client_ask(&c, "POST", small ? "/v1/chat/completions" : "/tokenize",
+                                           small ? chat : middle, small ? sizeof chat - 1 : n, &r, NULL, NULL);
+        answered += rc == 0 && r.status == 200;
+        if (clock_seconds() - began > slowest)
+            slowest = clock_seconds() - began;
+    }
+    check(answered == ORDINARY, "%s: %d of %d ordinary requests were answered; the last: %d %.200s", when, answered,
+          ORDINARY, r.status, r.n ? r.body : "");
+    check(slowest < (SANITIZED ? 20 : 4), "%s: an ordinary request took %.1f s", when, slowest);
+    client_close(&c);
+    reply_free(&r);
+    free(middle);
+}
+
+/* ---- bodies that do not come ----------------------------------------------------------------------------------------------- */
+
+static void declared_only(void)
+{
+    struct client idle[2] = {begin_body(MAX_BODY - 100, "", 0), begin_body(MAX_BODY - 100, "", 0)};
+    ordinary("two bodies are declared");
+    client_close(&idle[0]);
+    client_close(&idle[1]);
+}
+
+/* Two large bodies come by halves, each while the other waits: both are answered. */
+static void half_come(void)
+{
+    size_t n;
+    char *body = make_body("{\"content\":\"", large, "\"}", &n);
+    struct client c[2] = {begin_body(n, body, n / 2), begin_body(n, body, 2 << 20)};
+    struct reply r = {0};
+    ordinary("two bodies have come by halves");
+    check(client_send(&c[0], body + n / 2, n - n / 2) == 0 && client_read(&c[0], &r, NULL, NULL) == 0 &&
+              r.status == 200,
+          "the first of two large bodies: %d %.200s", r.status, r.n ? r.body : "");
+    check(client_send(&c[1], body + (2 << 20), n - (2 << 20)) == 0 && client_read(&c[1], &r, NULL, NULL) == 0 &&
+              r.status == 200,
+          "the second of two large bodies: %d %.200s", r.status, r.n ? r.body : "");
+    client_close(&c[0]);
+    client_close(&c[1]);
+    reply_free(&r);
+    free(body);
+}
+
+/* A large body that stands still gives way to one that comes. */
+static void stands_still(void)
+{
+    size_t n;
+    char *body = make_body("{\"content\":\"", 3 << 20, "\"}", &n);
+    struct client still = begin_body(MAX_BODY, body, 2 << 20), c = {server.port, -1};
+    struct reply r = {0};
+    usleep(200000);
+    double began = clock_seconds();
+    check(client_ask(&c, "POST", "/tokenize", body, n, &r, NULL, NULL) == 0 && r.status == 200,
+          "a large body behind one that stands still: %d %.200s", r.status, r.n ? r.body : "");
+    check(clock_seconds() - began < 20, "a large body waited %.1f s for one that stands still",
+          clock_seconds() - began);
+    check(client_read(&still, &r, NULL, NULL) == 0 && r.status == 408, "a body that stands still: %d, not 408",
+          r.status);
+    client_close(&c);
+    client_close(&still);
+    reply_free(&r);
+    free(body);
+}
+
+/* Middle-sized bodies that stand still may fill the room: small requests have theirs. */
+static void many_still(void)
+{
+    enum { STILL = 200 };
+    static struct client c[STILL];
+    size_t n;
+    char *body = make_body("{\"content\":\"", 900000, "\"}", &n);
+    struct client small = {server.port, -1};
+    struct reply r = {0};
+    int answered = 0;
+    for (int i = 0; i < STILL; i++) {
+        c[i] = begin_body(n, "", 0);
+        send(c[i].fd, body, n - 1, MSG_NOSIGNAL | MSG_DONTWAIT);
+    }
+    for (int i = 0; i < ORDINARY; i++)
+        answered += client_ask(&small, "POST", "/tokenize", "{\"content\":\"Hi\"}", 16, &r, NULL, NULL) == 0 &&
+                    r.status == 200;
+    check(answered == ORDINARY, "%d bodies stand still: %d of %d small requests were answered", STILL, answered,
+          ORDINARY);
+    for (int i = 0; i < STILL; i++)
+        client_close(&c[i]);
+    client_close(&small);
+    reply_free(&r);
+    free(body);
+}
+
+/* ---- large requests -------------------------------------------------------------------------------------------------------- */
+
+static const struct load {
+    const char *path, *before, *behind;
+    int is_list;
+} loads[] = {
+    {"/tokenize", "{\"with_pieces\":true,\"content\":\"", "\"}", 0},
+    {"/apply-template", "{\"messages\":[{\"role\":\"user\",\"content\":\"", "\"}]}", 0},
+    {"/v1/chat/completions", "{\"messages\":[{\"role\":\"user\",\"content\":\"", "\"}]}", 0},
+    {"/v1/messages", "{\"max_tokens\":5,\"messages\":[{\"role\":\"user\",\"content\":\"", "\"}]}", 0},
+    {"/v1/responses", "{\"input\":\"", "\"}", 0},
+    {"/v1/completions", "{\"prompt\":\"", "\"}", 0},
+    {"/api/generate", "{\"stream\":false,\"prompt\":\"", "\"}", 0},
+    {"/detokenize", "{\"tokens\":[", "]}", 1},
+    {"/v1/messages/count_tokens", "{\"messages\":[{\"role\":\"user\",\"content\":\"", "\"}]}", 0},
+};
+enum { LOADS = sizeof loads / sizeof *loads };
+
+/* Whole answers, or refusals that say why: too long, too large, others first. */
+static int is_answer(const struct reply *r)
+{
+    if (r->status == 200)
+        return r->n > 0 && r->body[r->n - 1] == '}';
+    return (r->status == 400 || r->status == 413 || r->status == 503) && strstr(r->body, "\"error\"") != NULL;
+}
+
+static void *post_large(void *arg)
+{
+    struct client c = {server.port, -1};
+    struct reply r = {0};
+    for (size_t i = 0; i < LOADS; i++) {
+        const struct load *l = &loads[(i + (size_t)(intptr_t)arg * 2) % LOADS];
+        size_t n;
+        char *body = (l->is_list ? make_list : make_body)(l->before, l->is_list ? 500000 : large, l->behind, &n);
+        int rc = client_ask(&c, "POST", l->path, body, n, &r, NULL, NULL);
+        if (rc || !is_answer(&r)) {
+            failed++;
+            printf("FAILED: %s with %zu bytes: %d %.200s\n", l->path, n, rc ? rc : r.status, r.n ? r.body : "");
+        } else if (getenv("VERBOSE")) {
+            printf("%s: %d, %zu bytes: %.150s\n", l->path, r.status, r.n, r.status == 200 ? "" : r.body);
+        }
+        free(body);
+    }
+    client_close(&c);
+    reply_free(&r);
+    return NULL;
+}
+
+static void large_at_once(void)
+{
+    pthread_t thread[CLIENTS];
+    for (int i = 0; i < CLIENTS; i++)
+        if (pthread_create(&thread[i], NULL, post_large, (void *)(intptr_t)i) != 0)
+            abort();
+    usleep(500000);
+    ordinary("four clients send large bodies");
+    for (int i = 0; i < CLIENTS; i++)
+        pthread_join(thread[i], NULL);
+    ordinary("the large bodies are answered");
+}
+
+/* One word of a million letters, objects by the hundred thousand: much memory for few bytes. */
+static void small_and_costly(void)
+{
+    struct client c = {server.port, -1};
+    struct reply r = {0};
+    size_t n;
+    char *word = make_body("{\"content\":\"", 1000000, "\"}", &n);
+    memset(word + 12, 'a', 1000000);
+    check(client_ask(&c, "POST", "/tokenize", word, n, &r, NULL, NULL) == 0 && is_answer(&r),
+          "one long word: %d %.200s", r.status, r.n ? r.body : "");
+    char *objects = make_body("{\"content\":\"\",\"x\":[", 750000, "{}]}", &n);
+    for (size_t i = 0; i < 750000; i += 3)
+        memcpy(objects + 19 + i, "{},", 3);
+    check(client_ask(&c, "POST", "/tokenize", objects, n, &r, NULL, NULL) == 0 && is_answer(&r),
+          "250000 objects: %d %.200s", r.status, r.n ? r.body : "");
+    client_close(&c);
+    reply_free(&r);
+    free(word);
+    free(objects);
+}
+
+int main(int argc, char **argv)
+{
+    const char *model = argc > 2 ? argv[2] : "models/ember/ember.gguf";
+    char memory[16], log[] = "/tmp/stoker-room-XXXXXX";
+    large = argc > 1 ? (size_t)atoi(argv[1]) << 20 : SANITIZED ? 2 << 20 : large;
+    snprintf(memory, sizeof memory, "%dM", MEMORY_MIB);
+    int fd = mkstemp(log);
+    const char *const arguments[] = {model, "--memory", memory, "--ctx", "4096", "--body-timeout", "15", NULL};
+    if (fd < 0 || server_start(&server, arguments, log) != 0 || server_ready(&server, 60) != 0) {
+        check(0, "the server does not start; its log is %s", log);
+    } else {
+        declared_only();
+        half_come();
+        stands_still();
+        many_still();
+        small_and_costly();
+        large_at_once();
+        uint64_t peak = server_memory(&server, "VmHWM:");
+        printf("bodies of %zu MiB: peak %.1f MiB of %d\n", large >> 20, (double)peak / 1048576, MEMORY_MIB);
+        check(SANITIZED || peak <= (uint64_t)MEMORY_MIB << 20, "the server took more than --memory");
+    }
+    int status = server.pid > 0 ? server_end(&server, SIGTERM, 60) : 0;
+    check(status == 0, "the server ended with status %d; its log is %s", status, log);
+    if (!failed)
+        unlink(log);
+    close(fd);
+    printf("%d passed, %d failed, 0 skipped\n", passed, failed);
+    return failed != 0;
+}

@@ -1,0 +1,132 @@
+/* links: base */
+/* The room of requests: what is kept for small ones, what is told to who finds none, and that all of it comes back. */
+#include "base/room.h"
+#include "base/arena.h"
+
+#include <pthread.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+
+#include <cmocka.h>
+
+enum { MIB = 1 << 20, MOST = 64 * MIB, KEPT = 16 * MIB };
+
+static int begin(void **state)
+{
+    (void)state;
+    room_set(MOST, KEPT);
+    room_enter(0);
+    return 0;
+}
+
+static int end(void **state)
+{
+    (void)state;
+    room_leave();
+    return room_taken() == 0 ? 0 : -1;
+}
+
+static void small_beside_large(void **state)
+{
+    (void)state;
+    void *large = room_malloc(MOST - KEPT - MIB);
+    assert_non_null(large);
+    assert_null(room_malloc(2 * MIB));
+    assert_int_equal(room_short(), ROOM_NEVER); /* it alone wants more than there is */
+    room_enter(0);
+    assert_int_equal(room_short(), ROOM_ENOUGH);
+    void *small = room_malloc(3 * MIB), *more;
+    assert_non_null(small);
+    assert_null(room_malloc(2 * MIB)); /* is none any more */
+    assert_int_equal(room_short(), ROOM_BUSY);
+    room_free(large);
+    assert_non_null(more = room_malloc(2 * MIB));
+    room_free(more);
+    room_free(small);
+}
+
+static void half_is_for_middle_ones(void **state)
+{
+    (void)state;
+    assert_int_equal(room_take(MOST - KEPT, ROOM_LARGE), 0);
+    room_enter(0);
+    assert_int_equal(room_take(1, ROOM_LARGE), -1);
+    for (int i = 0; i < KEPT / 2 / MIB; i++) {
+        assert_int_equal(room_take(MIB, ROOM_MIDDLE), 0);
+        room_enter(0);
+    }
+    assert_int_equal(room_take(1, ROOM_MIDDLE), -1);
+    assert_int_equal(room_take(MIB, ROOM_SMALL), 0);
+    room_give(MOST - KEPT / 2 + MIB);
+}
+
+static void sizes_follow(void **state)
+{
+    (void)state;
+    char *p = NULL;
+    for (size_t n = 1; n <= 8 * MIB; n *= 2) {
+        assert_non_null(p = room_realloc(p, n));
+        p[n - 1] = 1;
+        assert_true(room_taken() >= n && room_taken() <= n + 8192);
+    }
+    assert_null(room_realloc(p, MOST)); /* and p stays */
+    p[0] = 1;
+    assert_non_null(p = room_realloc(p, 100));
+    assert_true(room_taken() < 8192);
+    room_free(p);
+    room_free(NULL);
+    p = room_calloc(1000, 3);
+    assert_non_null(p);
+    for (int i = 0; i < 3000; i++)
+        assert_int_equal(p[i], 0);
+    room_free(p);
+    assert_null(room_calloc(SIZE_MAX / 2, 3));
+    assert_null(room_malloc(SIZE_MAX - 100));
+}
+
+static void arenas_count(void **state)
+{
+    (void)state;
+    struct arena a;
+    arena_init_growing(&a);
+    assert_non_null(arena_alloc(&a, 10 * MIB));
+    assert_true(room_taken() >= 10 * MIB);
+    assert_null(arena_alloc(&a, MOST));
+    assert_int_equal(room_short(), ROOM_NEVER);
+    arena_free(&a);
+    assert_int_equal(room_taken(), 0);
+}
+
+static void *other(void *p)
+{
+    room_free(p);
+    return room_malloc(2 * MOST); /* works for no request: counted, not refused */
+}
+
+static void other_threads(void **state)
+{
+    (void)state;
+    pthread_t thread;
+    void *p = room_malloc(MIB), *q;
+    assert_int_equal(pthread_create(&thread, NULL, other, p), 0);
+    assert_int_equal(pthread_join(thread, &q), 0);
+    assert_non_null(q);
+    assert_null(room_malloc(1));
+    room_free(q);
+    room_enter(0);
+    assert_non_null(p = room_malloc(MIB));
+    room_free(p);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {cmocka_unit_test_setup_teardown(small_beside_large, begin, end),
+                                       cmocka_unit_test_setup_teardown(half_is_for_middle_ones, begin, end),
+                                       cmocka_unit_test_setup_teardown(sizes_follow, begin, end),
+                                       cmocka_unit_test_setup_teardown(arenas_count, begin, end),
+                                       cmocka_unit_test_setup_teardown(other_threads, begin, end)};
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
