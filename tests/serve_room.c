@@ -104,10 +104,12 @@ static void ordinary(const char *when)
 
 static void declared_only(void)
 {
-    struct client idle[2] = {begin_body(MAX_BODY - 100, "", 0), begin_body(MAX_BODY - 100, "", 0)};
-    ordinary("two bodies are declared");
-    client_close(&idle[0]);
-    client_close(&idle[1]);
+    struct client idle[8];
+    for (size_t i = 0; i < 8; i++)
+        idle[i] = begin_body((size_t)MAX_BODY / (i < 2 ? 1 : i * i) - 100, "", 0);
+    ordinary("large bodies are declared");
+    for (size_t i = 0; i < 8; i++)
+        client_close(&idle[i]);
 }
 
 /* Two large bodies come by halves, each while the other waits: both are answered. */
