@@ -36,6 +36,8 @@ void closing_forget(struct closing *k);
 
 /* Tokens to the end of the governed text of a set. CLOSING_NEVER: none found. */
 int64_t closing_of_set(struct closing *k, uint32_t set);
+/* The same of a configuration in the middle of a leaf, whose states are as if counts were free. */
+int64_t closing_of_inside(struct closing *k, const struct config *c);
 /* At most so many behind any one more token. */
 int64_t closing_most(struct closing *k, uint32_t set);
 

@@ -1,4 +1,7 @@
-/* What close.c, close_weight.c and close_state.c share. */
+/* What the files of closing share.
+ *
+ *   close.c         tokens left, of positions and sets     close_places.c   places that bytes lead to, and lists of them
+ *   close_weight.c  weights of states                      close_state.c    making, and what is left of whole states */
 #ifndef TEXT_CLOSE_INNER_H
 #define TEXT_CLOSE_INNER_H
 
@@ -12,10 +15,12 @@ enum {
     CLOSING_TABLE = 1 << 15,
     CLOSING_FRAMES = 1 << 17,
     CLOSING_TODO = 1 << 14,
-    CLOSING_TODO_MORE = 4096, /* of one position */
-    CLOSING_WORK = 1 << 20,   /* positions weighed by one operation: some 0.05 s */
-    CLOSING_PLACES = 64,      /* tied positions that are followed */
-    CLOSING_DEPTH = 256,      /* longer tokens are not counted on */
+    CLOSING_WORK = 1 << 20, /* positions weighed by one operation: some 0.05 s */
+    CLOSING_LISTS = 1 << 12,
+    CLOSING_LIST_PLACES = 1 << 15,
+    CLOSING_STEPS = 1 << 15,
+    CLOSING_PLACES = 64, /* tied positions that are followed */
+    CLOSING_DEPTH = 256, /* longer tokens are not counted on */
     CLOSING_LENGTHS = 256,
     CLOSING_RULES = 16,
     CLOSING_COVER = 4096
@@ -33,6 +38,35 @@ struct entry {
     int64_t tokens;
 };
 
+/* Places that a text may have come to. */
+struct places {
+    struct position *p;
+    uint32_t n;
+    uint32_t id;       /* of the list that holds them; 0: none */
+    int complete;      /* the end of the text is here */
+    int offered;       /* where there is no list to say it */
+    uint64_t bytes[4]; /* what one of them reads */
+};
+
+struct place_list {
+    uint32_t next, hash; /* chain of the hash table */
+    uint32_t first, n;   /* places */
+    int complete;
+    uint32_t offered; /* number of the scan that met it last */
+    uint64_t bytes[4];
+};
+
+struct list_step {
+    uint32_t key, to; /* from << 8 | class; 0: empty */
+};
+
+struct todo {
+    struct position p;
+    uint32_t parent; /* who wants to know it, and how many tokens lead to it */
+    int64_t more, best;
+    int scanned;
+};
+
 struct closing {
     struct constraint *c;
     uint8_t *weight;    /* [n_edge] of those that read */
@@ -44,13 +78,19 @@ struct closing {
     uint8_t *coverable; /* [n_rule] of a counted leaf: COVER_NO, COVER_YES; 0 not known */
     uint32_t *frames;   /* [CLOSING_FRAMES] stack */
     struct entry *table;
-    struct position *todo, *places; /* [CLOSING_TODO], [CLOSING_DEPTH + 2][CLOSING_PLACES] */
-    int64_t *left;                  /* [CLOSING_COVER + 1] */
-    uint8_t *lengths;               /* [CLOSING_RULES][CLOSING_LENGTHS] */
+    struct todo *todo;       /* [CLOSING_TODO] stack */
+    struct position *places; /* [CLOSING_DEPTH + 2][CLOSING_PLACES] */
+    int64_t *left;           /* [CLOSING_COVER + 1] */
+    uint8_t *lengths;        /* [CLOSING_RULES][CLOSING_LENGTHS] */
     uint32_t length_rule[CLOSING_RULES];
     struct level {
         uint32_t states, ticks;
-    } * level; /* [CLOSING_DEPTH + 1] */
+    } * level;                   /* [CLOSING_DEPTH + 1] */
+    struct place_list *list;     /* [CLOSING_LISTS] from 1 */
+    uint32_t *list_bucket;       /* [CLOSING_LISTS] */
+    struct position *list_place; /* [CLOSING_LIST_PLACES] */
+    struct list_step *list_step; /* [CLOSING_STEPS] hash table */
+    uint32_t n_list, n_list_place, n_step, scan;
     uint32_t epoch, n_table, n_todo, work;
     int crowded;
     void *reservation;
@@ -81,6 +121,23 @@ static inline uint32_t closing_rule_weight(const struct closing *k, uint32_t sta
     return closing_add(k->base[state], items > CLOSING_NONE ? CLOSING_NONE : (uint32_t)items);
 }
 
+/* ---- close_places.c ------------------------------------------------------------------------------------------------------------- */
+
 uint32_t closing_frame_weight(struct closing *k, uint32_t frame);
+/* Weight of the lightest text from a position to the end. */
+uint32_t closing_weight_left(struct closing *k, const struct position *p);
+/* Items that one token can be, of a counted leaf: [j]. */
+const uint8_t *closing_lengths(struct closing *k, uint32_t rule);
+/* Counts of a leaf are covered by lengths, not by walking, while more than one item has to come, if an item can be a token. */
+int closing_is_covered(struct closing *k, const struct position *p);
+
+/* Where a text may be that has come to a position; that has read one more byte, the depth'th of a token; one more whole token.
+ * Filled lists are valid until the next call for the same depth, and until they are forgotten. */
+void closing_places_at(struct closing *k, struct position p, struct places *l);
+void closing_places_read(struct closing *k, const struct places *from, uint8_t byte, uint32_t depth, struct places *to);
+void closing_places_token(struct closing *k, const struct places *from, struct places *to);
+/* Little room is left for lists. */
+int closing_lists_low(const struct closing *k);
+void closing_lists_forget(struct closing *k);
 
 #endif

@@ -32,11 +32,13 @@ int closing_create(struct closing **out, struct constraint *c, struct error *err
            at_begin = carve(&used, g->n_state, 1), coverable = carve(&used, g->n_rule, 1);
     used = (used + 4095) / 4096 * 4096; /* scratch from here on */
     size_t level = carve(&used, CLOSING_DEPTH + 1, sizeof *k->level), frames = carve(&used, CLOSING_FRAMES, 4),
-           table = carve(&used, CLOSING_TABLE, sizeof *k->table),
-           todo = carve(&used, CLOSING_TODO + CLOSING_TODO_MORE, sizeof *k->todo),
+           table = carve(&used, CLOSING_TABLE, sizeof *k->table), todo = carve(&used, CLOSING_TODO, sizeof *k->todo),
            places = carve(&used, (size_t)(CLOSING_DEPTH + 2) * CLOSING_PLACES, sizeof *k->places),
            left = carve(&used, CLOSING_COVER + 1, sizeof *k->left),
-           lengths = carve(&used, CLOSING_RULES, CLOSING_LENGTHS);
+           lengths = carve(&used, CLOSING_RULES, CLOSING_LENGTHS), list = carve(&used, CLOSING_LISTS, sizeof *k->list),
+           list_bucket = carve(&used, CLOSING_LISTS, 4),
+           list_place = carve(&used, CLOSING_LIST_PLACES, sizeof *k->list_place),
+           list_step = carve(&used, CLOSING_STEPS, sizeof *k->list_step);
     char *p = mmap(NULL, used, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     if (p == MAP_FAILED)
         return error_set(err, ERR_MEMORY, "no memory for a constraint: %zu bytes", used);
@@ -53,7 +55,11 @@ int closing_create(struct closing **out, struct constraint *c, struct error *err
     k->level = (struct level *)(p + level);
     k->frames = (uint32_t *)(p + frames);
     k->table = (struct entry *)(p + table);
-    k->todo = (struct position *)(p + todo);
+    k->todo = (struct todo *)(p + todo);
+    k->list = (struct place_list *)(p + list);
+    k->list_bucket = (uint32_t *)(p + list_bucket);
+    k->list_place = (struct position *)(p + list_place);
+    k->list_step = (struct list_step *)(p + list_step);
     k->places = (struct position *)(p + places);
     k->left = (int64_t *)(p + left);
     k->lengths = (uint8_t *)(p + lengths);
@@ -74,9 +80,11 @@ size_t closing_bytes(const struct closing *k) { return k ? k->bytes : 0; }
 size_t closing_scratch_bytes(void)
 {
     return (CLOSING_DEPTH + 1) * sizeof(struct level) + CLOSING_FRAMES * sizeof(uint32_t) +
-           CLOSING_TABLE * sizeof(struct entry) + (CLOSING_TODO + CLOSING_TODO_MORE) * sizeof(struct position) +
+           CLOSING_TABLE * sizeof(struct entry) + CLOSING_TODO * sizeof(struct todo) +
            (size_t)(CLOSING_DEPTH + 2) * CLOSING_PLACES * sizeof(struct position) +
-           (CLOSING_COVER + 1) * sizeof(int64_t) + CLOSING_RULES * CLOSING_LENGTHS + 8 * 64;
+           (CLOSING_COVER + 1) * sizeof(int64_t) + CLOSING_RULES * CLOSING_LENGTHS +
+           CLOSING_LISTS * (sizeof(struct place_list) + sizeof(uint32_t)) +
+           CLOSING_LIST_PLACES * sizeof(struct position) + CLOSING_STEPS * sizeof(struct list_step) + 12 * 64;
 }
 
 void closing_begin(struct closing *k)
@@ -92,6 +100,7 @@ void closing_release(struct closing *k)
     madvise(k->scratch, k->bytes - (size_t)(k->scratch - (char *)k->reservation), MADV_DONTNEED);
     memset(k->length_rule, 0, sizeof k->length_rule);
     k->n_table = 0;
+    k->n_list = k->n_list_place = k->n_step = 0;
     k->epoch = 1;
 }
 

@@ -135,8 +135,8 @@ int constraint_create(struct constraint **out, const struct token_trie *trie, st
         failed = error_set(err, ERR_INPUT, "the grammar needs %zu MiB of memory: at most %d", grammar_bytes(g) >> 20,
                            GRAMMAR_MOST >> 20);
     if (failed || matcher_create(&c->matcher, g, MATCHER_ROOM, MATCHER_MOST, err) ||
-        masks_create(&c->masks, trie, &c->matcher, mask_room(trie), MASK_MOST, err) || make_phases(c, how, err) ||
-        closing_create(&c->closing, c, err)) {
+        masks_create(&c->masks, trie, &c->matcher, how->close_at_limit, mask_room(trie), MASK_MOST, err) ||
+        make_phases(c, how, err) || closing_create(&c->closing, c, err)) {
         constraint_destroy(c);
         return -1;
     }
@@ -232,6 +232,8 @@ int constraint_retry(struct constraint *c, int (*what)(void *arg), void *arg, st
     if (m->full) {
         int ambiguous = m->ambiguous;
         m->full = m->ambiguous = 0;
+        if (ambiguous && collect(c, err)) /* what was found out on the way would make the next try another one */
+            return -1;
         if (ambiguous)
             return error_set(err, ERR_INPUT,
                              "the grammar is too ambiguous: a text can be read, or ended, in too many ways");

@@ -110,6 +110,16 @@ static void expand(const struct constraint *c, const uint64_t *bits, uint8_t *al
         allowed[i] = (uint8_t)bit_of(bits, i);
 }
 
+static void add_bits(const struct constraint *c, const uint64_t *bits, uint8_t *allowed)
+{
+    for (uint32_t w = 0; w < c->trie->n_word; w++)
+        for (uint64_t rest = bits[w]; rest; rest &= rest - 1)
+            allowed[w * 64 + (uint32_t)__builtin_ctzll(rest)] = 1;
+}
+
+/* Text may go over from the grammar into free text. */
+static int is_lazy(const struct constraint_state *s) { return s->c->n_phase && s->next != CONSTRAINT_END; }
+
 /* The text is complete here: what the grammar does not even begin to read is free text of the next phase. */
 static int add_free(struct constraint_state *s, uint8_t *allowed)
 {
@@ -135,12 +145,11 @@ static int mask_governed(struct constraint_state *s, uint8_t *allowed)
     struct constraint *c = s->c;
     struct constraint_state from = *s;
     struct masks_leaving leaving = {is_legal, &from, (uint32_t)s->next + 1};
-    int lazy = c->n_phase && s->next != CONSTRAINT_END;
-    const uint64_t *bits = masks_of(&c->masks, s->set, lazy ? &leaving : NULL);
+    const uint64_t *bits = masks_of(&c->masks, s->set, is_lazy(s) ? &leaving : NULL);
     if (!bits)
         return -1;
     expand(c, bits, allowed);
-    return lazy && set_at(&c->matcher, s->set)->accepting ? add_free(s, allowed) : 0;
+    return is_lazy(s) && set_at(&c->matcher, s->set)->accepting ? add_free(s, allowed) : 0;
 }
 
 /* ---- the limit ------------------------------------------------------------------------------------------------------------------ */
@@ -150,10 +159,16 @@ struct fitting {
     int64_t most;
 };
 
-static int too_far(void *arg, uint32_t set)
+static int set_fits(void *arg, uint32_t set)
 {
     const struct fitting *f = arg;
-    return closing_of_set(f->closing, set) > f->most;
+    return closing_of_set(f->closing, set) <= f->most;
+}
+
+static int inside_fits(void *arg, const struct config *c)
+{
+    const struct fitting *f = arg;
+    return closing_of_inside(f->closing, c) <= f->most;
 }
 
 /* Only tokens behind which the end is at most so many tokens away. Tokens that go over into free text stay. */
@@ -161,13 +176,18 @@ static void keep_near(struct masking *m, int64_t most)
 {
     struct constraint_state *s = m->s;
     struct constraint *c = s->c;
-    uint64_t *bits = c->masks.whole;
     struct fitting f = {c->closing, most};
+    uint64_t *bits = c->masks.whole;
+    if (is_lazy(s)) {
+        const uint64_t *governed = masks_of(&c->masks, s->set, NULL);
+        for (int32_t t = 0; t < c->trie->n_vocab && governed; t++)
+            m->allowed[t] &= (uint8_t)!bit_of(governed, (uint32_t)t);
+    } else {
+        memset(m->allowed, 0, (size_t)c->trie->n_vocab);
+    }
     memset(bits, 0, c->trie->n_word * sizeof *bits);
-    c->masks.leaving = NULL;
-    masks_walk(&c->masks, s->set, bits, too_far, &f);
-    for (int32_t t = 0; t < c->trie->n_vocab; t++)
-        m->allowed[t] &= (uint8_t)!bit_of(bits, (uint32_t)t);
+    masks_near(&c->masks, s->set, bits, &(struct masks_judge){set_fits, inside_fits, &f, 0});
+    add_bits(c, bits, m->allowed);
 }
 
 /* Text of a phase that has to be left: only tokens on the way to a trigger, tried out. */

@@ -20,13 +20,15 @@ static uint32_t most_found(const struct token_trie *trie)
 size_t masks_fixed_bytes(const struct token_trie *trie)
 {
     return (MASK_SLOTS + 2) * words_bytes(trie) + 2 * deep_bytes(trie) + most_found(trie) * sizeof(struct found) +
-           MASK_EXITS * sizeof(struct leaf_exit) + (size_t)trie->n_word * 64 + 64;
+           MASK_EXITS * sizeof(struct leaf_exit) + (size_t)trie->n_word * 128 + MASK_TARGETS * sizeof(struct answers) +
+           64;
 }
 
-int masks_create(struct masks *k, const struct token_trie *trie, struct matcher *m, size_t room, size_t most,
+int masks_create(struct masks *k, const struct token_trie *trie, struct matcher *m, int near, size_t room, size_t most,
                  struct error *err)
 {
-    *k = (struct masks){.trie = trie, .matcher = m, .size = room, .most = most, .n_found = most_found(trie)};
+    *k = (struct masks){
+        .near = near, .trie = trie, .matcher = m, .size = room, .most = most, .n_found = most_found(trie)};
     size_t words = words_bytes(trie), deep = deep_bytes(trie);
     k->bytes = masks_fixed_bytes(trie) + most;
     char *p = mmap(NULL, k->bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
@@ -39,7 +41,9 @@ int masks_create(struct masks *k, const struct token_trie *trie, struct matcher 
     k->found = (struct found *)(p += words);
     k->exits = (struct leaf_exit *)(p += k->n_found * sizeof *k->found);
     k->ticks_of = (uint8_t *)(p += MASK_EXITS * sizeof *k->exits);
-    k->stack = (uint32_t *)(p += (size_t)trie->n_word * 64);
+    k->target_of = (uint8_t *)(p += (size_t)trie->n_word * 64);
+    k->answers = (struct answers *)(p += (size_t)trie->n_word * 64);
+    k->stack = (uint32_t *)(p += MASK_TARGETS * sizeof *k->answers);
     k->ticks = (uint32_t *)(p += deep);
     p += deep;
     k->room = p + (64 - (uintptr_t)p % 64) % 64;
@@ -92,144 +96,9 @@ static uint64_t *slot_for(struct masks *k, uint32_t kind, uint32_t a, uint32_t b
 /* What was begun could not be finished. */
 static void drop(struct masks *k, const uint64_t *bits) { k->slot[(bits - k->slot_bits) / k->trie->n_word].used = 0; }
 
-/* ---- walks -------------------------------------------------------------------------------------------------------------------- */
-
-/* Tokens that are read whole. */
-static void add_whole(struct masks *k, uint32_t set, uint64_t *bits, int (*wanted)(void *arg, uint32_t set), void *arg)
-{
-    struct matcher *m = k->matcher;
-    const struct set *s = set_at(m, set);
-    uint32_t n_vocab = (uint32_t)k->trie->n_vocab;
-    for (uint32_t i = 0; s->tokens && i < s->n; i++) {
-        const struct states *x = states_at(m, s->config[i].states);
-        for (uint32_t j = 0; x->tokens && j < x->n; j++)
-            for (uint32_t e = m->g->first[x->state[j]]; e < m->g->first[x->state[j] + 1]; e++) {
-                const struct edge *edge = &m->g->edge[e];
-                uint32_t id = edge->arg;
-                int other = edge->kind == EDGE_OTHER;
-                if ((!other && edge->kind != EDGE_TOKEN) ||
-                    (wanted && !wanted(arg, matcher_token(m, set, other ? UINT32_MAX : id, other))))
-                    continue;
-                int had = id < n_vocab && bit_of(bits, id);
-                for (uint32_t w = 0; other && w < k->trie->n_word; w++)
-                    bits[w] |= k->trie->is_text[w];
-                if (!other && id < n_vocab)
-                    set_bit(bits, id);
-                if (other && id < n_vocab && !had)
-                    bits[id >> 6] &= ~(UINT64_C(1) << (id & 63));
-            }
-    }
-}
-
-/* The grammar gave up behind a set; tokens [from, to) of the trie go on. */
-static void offer(struct masks *k, uint32_t set, const uint32_t *token, uint32_t n, uint64_t *bits)
-{
-    if (!k->leaving || !set_at(k->matcher, set)->accepting)
-        return;
-    for (uint32_t i = 0; i < n; i++)
-        if (!bit_of(bits, token[i]) && k->leaving->legal(k->leaving->arg, token[i]))
-            set_bit(bits, token[i]);
-}
-
-/* Where a walk goes on that stands behind a node: all tokens in between lead to the same set. */
-static uint32_t next_node(const struct masks *k, uint32_t at, uint32_t set)
-{
-    const struct trie_node *node = &k->trie->node[at];
-    int worth = node->plain && k->trie->node[node->skip].token - node->token >= MASK_PLAIN;
-    return worth && masks_set_loops(k->matcher, set) ? node->skip : at + 1;
-}
-
-void masks_walk(struct masks *k, uint32_t set, uint64_t *bits, int (*wanted)(void *arg, uint32_t set), void *arg)
-{
-    struct matcher *m = k->matcher;
-    const struct token_trie *trie = k->trie;
-    add_whole(k, set, bits, wanted, arg);
-    k->stack[0] = set;
-    for (uint32_t i = 0; i < trie->n_node && !m->full;) {
-        const struct trie_node *node = &trie->node[i];
-        uint32_t from = k->stack[node->depth - 1], to = matcher_step(m, from, node->byte);
-        if (to == SET_DEAD) {
-            if (node->depth > 1)
-                offer(k, from, trie->token + node->token, trie->node[node->skip].token - node->token, bits);
-            i = node->skip;
-            continue;
-        }
-        k->stack[node->depth] = to;
-        uint32_t next = next_node(k, i, to), end = trie->node[next].token;
-        if (node->token < end && (!wanted || wanted(arg, to)))
-            for (uint32_t t = node->token; t < end; t++)
-                set_bit(bits, trie->token[t]);
-        i = next;
-    }
-}
-
-/* Who wants to know where tokens lead to. */
-struct visiting {
-    void (*visit)(void *arg, uint32_t set, const struct config *inside);
-    void *arg;
-};
-
 /* ---- leaves ------------------------------------------------------------------------------------------------------------------- */
 
-static void offer_rests(struct masks *k, uint32_t set, const struct rest *rest, uint32_t n, uint32_t least,
-                        uint32_t most, uint64_t *bits)
-{
-    for (uint32_t i = 0; i < n && k->leaving; i++)
-        if (rest[i].ticks >= least && rest[i].ticks <= most)
-            offer(k, set, &rest[i].token, 1, bits);
-}
-
-/* Tokens below a node of the trie, with what is read there. */
-static void walk_below(struct masks *k, uint32_t at, uint32_t set, uint64_t *bits, struct visiting *v)
-{
-    struct matcher *m = k->matcher;
-    const struct token_trie *trie = k->trie;
-    k->stack[trie->node[at].depth] = set;
-    for (uint32_t i = at + 1; i < trie->node[at].skip && !m->full;) {
-        const struct trie_node *node = &trie->node[i];
-        uint32_t from = k->stack[node->depth - 1], to = matcher_step(m, from, node->byte);
-        if (to == SET_DEAD) {
-            if (bits)
-                offer(k, from, trie->token + node->token, trie->node[node->skip].token - node->token, bits);
-            i = node->skip;
-            continue;
-        }
-        k->stack[node->depth] = to;
-        uint32_t next = next_node(k, i, to), end = trie->node[next].token;
-        if (v && node->token < end)
-            v->visit(v->arg, to, NULL);
-        for (uint32_t t = node->token; t < end && bits; t++)
-            set_bit(bits, trie->token[t]);
-        i = next;
-    }
-}
-
-/* Ticks between least and most of a rest may be counted before the leaf is left. */
-static void walk_rests(struct masks *k, const struct leaf_mask *leaf, uint32_t frame, uint32_t least, uint32_t most,
-                       uint64_t *bits)
-{
-    struct matcher *m = k->matcher;
-    k->stack[0] = matcher_pop(m, frame);
-    for (uint32_t i = 0; i < leaf->n_node && !m->full && k->stack[0] != SET_DEAD;) {
-        const struct rest_node *node = &leaf->node[i];
-        uint32_t from = k->stack[node->depth - 1], to = matcher_step(m, from, node->byte);
-        if (to == SET_DEAD) {
-            offer_rests(k, from, leaf->rest + node->first, leaf->node[node->skip].first - node->first, least, most,
-                        bits);
-            i = node->skip;
-            continue;
-        }
-        k->stack[node->depth] = to;
-        for (uint32_t r = node->first; r < node[1].first; r++)
-            if (leaf->rest[r].ticks >= least && leaf->rest[r].ticks <= most)
-                set_bit(bits, leaf->rest[r].token);
-        i++;
-    }
-    uint32_t behind = k->stack[0];
-    for (uint32_t e = 0; e < leaf->n_exit && behind != SET_DEAD; e++)
-        if (leaf->exit[e].ticks >= least && leaf->exit[e].ticks <= most)
-            walk_below(k, leaf->exit[e].node, behind, bits, NULL);
-}
+static const struct ticks_range any_ticks = {0, UINT32_MAX};
 
 /* Which of eight numbers are at most this: a bit each. Eight bytes are compared at once while all that count are below 128. */
 static uint8_t fit_eight(const uint8_t *ticks, uint32_t most)
@@ -246,7 +115,7 @@ static uint8_t fit_eight(const uint8_t *ticks, uint32_t most)
     return (uint8_t)fits;
 }
 
-static void add_inside(const struct masks *k, const struct leaf_mask *leaf, uint32_t most, uint64_t *bits)
+void masks_add_inside(const struct masks *k, const struct leaf_mask *leaf, uint32_t most, uint64_t *bits)
 {
     if (!leaf->bits) {
         for (uint32_t i = 0; i < leaf->n_inside; i++)
@@ -274,37 +143,45 @@ static const struct leaf_mask *leaf_of(struct masks *k, const struct config *c)
     return m->g->rule[states_at(m, c->states)->rule].leaf ? masks_leaf(k, c->states) : NULL;
 }
 
-/* Items that a counted leaf may still begin, and has to. */
-static uint32_t count_left(const struct matcher *m, const struct config *c)
+uint32_t masks_count_left(const struct matcher *m, const struct config *c)
 {
     const struct rule *r = &m->g->rule[states_at(m, c->states)->rule];
     return !r->counted || r->max == GRAMMAR_MANY ? UINT32_MAX : (uint32_t)r->max - c->count;
 }
 
-static uint32_t count_needed(const struct matcher *m, const struct config *c)
+uint32_t masks_count_needed(const struct matcher *m, const struct config *c)
 {
     const struct rule *r = &m->g->rule[states_at(m, c->states)->rule];
     return !r->counted || c->count >= (uint32_t)r->min ? 0 : (uint32_t)r->min - c->count;
+}
+
+int masks_reads_on(struct masks *k, const struct config *c, const struct leaf_mask *leaf)
+{
+    const struct matcher *m = k->matcher;
+    uint32_t behind = matcher_pop(k->matcher, c->frame);
+    return m->full || (behind != SET_DEAD && (overlap(&set_at(m, behind)->alive, &leaf->leaving) ||
+                                              (k->leaving && set_at(m, behind)->accepting)));
 }
 
 /* 0: done; 1: this configuration has to be walked. */
 static int add_counted(struct masks *k, const struct config *c, const struct leaf_mask *leaf, uint64_t *bits)
 {
     struct matcher *m = k->matcher;
-    uint32_t left = count_left(m, c), need = count_needed(m, c), behind = matcher_pop(m, c->frame);
-    int may_go_on = behind != SET_DEAD && (overlap(&set_at(m, behind)->alive, &leaf->leaving) ||
-                                           (k->leaving && set_at(m, behind)->accepting));
-    if (m->full || (left < leaf->most_ticks && may_go_on))
+    uint32_t left = masks_count_left(m, c), need = masks_count_needed(m, c);
+    if (left < leaf->most_ticks && masks_reads_on(k, c, leaf))
         return 1;
-    add_inside(k, leaf, left, bits);
+    masks_add_inside(k, leaf, left, bits);
     if (k->leaving || (leaf->n_rest + leaf->n_exit && need > leaf->least_rest_ticks) || left < leaf->most_rest_ticks) {
-        walk_rests(k, leaf, c->frame, need, left, bits);
+        masks_walk_rests(k, leaf, c->frame, (struct ticks_range){need, left}, bits, NULL);
         return 0;
     }
     int fresh;
     uint64_t *rests = slot_for(k, SLOT_RESTS, c->states, c->frame, &fresh);
+    uint32_t work = k->work;
+    k->work = 0; /* what a slot holds is counted for itself: it may be there already */
     if (fresh)
-        walk_rests(k, leaf, c->frame, 0, UINT32_MAX, rests);
+        masks_walk_rests(k, leaf, c->frame, any_ticks, rests, NULL);
+    k->work = work;
     if (m->full)
         drop(k, rests);
     for (uint32_t w = 0; w < k->trie->n_word; w++)
@@ -313,8 +190,6 @@ static int add_counted(struct masks *k, const struct config *c, const struct lea
 }
 
 /* ---- sets --------------------------------------------------------------------------------------------------------------------- */
-
-enum { APART = 64 }; /* configurations of a set that are looked at one by one; more: the whole set is walked */
 
 static int is_counted(const struct matcher *m, const struct config *c)
 {
@@ -326,20 +201,20 @@ static void fill(struct masks *k, uint32_t set, uint64_t *bits)
 {
     struct matcher *m = k->matcher;
     const struct set *s = set_at(m, set);
-    struct config walked[APART];
+    struct config walked[MASK_APART];
     uint32_t n = 0;
-    for (uint32_t i = 0; i < s->n && s->n <= APART && !m->full; i++) {
+    for (uint32_t i = 0; i < s->n && s->n <= MASK_APART && !m->full; i++) {
         const struct leaf_mask *leaf = is_counted(m, &s->config[i]) ? NULL : leaf_of(k, &s->config[i]);
         if (leaf) {
-            add_inside(k, leaf, UINT32_MAX, bits);
-            walk_rests(k, leaf, s->config[i].frame, 0, UINT32_MAX, bits);
+            masks_add_inside(k, leaf, UINT32_MAX, bits);
+            masks_walk_rests(k, leaf, s->config[i].frame, any_ticks, bits, NULL);
         } else {
             walked[n++] = s->config[i];
         }
     }
-    uint32_t rest = s->n > APART ? set : matcher_part(m, walked, n);
+    uint32_t rest = s->n > MASK_APART ? set : matcher_part(m, walked, n);
     if (!m->full && rest != SET_DEAD)
-        masks_walk(k, rest, bits, NULL, NULL);
+        masks_walk(k, rest, bits, NULL);
 }
 
 /* The mask of a set, kept; root: the set that legal() begins from. */
@@ -347,8 +222,11 @@ static const uint64_t *kept(struct masks *k, uint32_t set, uint32_t root)
 {
     int fresh;
     uint64_t *bits = slot_for(k, SLOT_SET + (k->leaving ? k->leaving->key : 0), set, k->leaving ? root : 0, &fresh);
+    uint32_t work = k->work;
+    k->work = 0;
     if (fresh)
         fill(k, set, bits);
+    k->work = work;
     if (k->matcher->full)
         drop(k, bits);
     return k->matcher->full ? NULL : bits;
@@ -358,11 +236,12 @@ const uint64_t *masks_of(struct masks *k, uint32_t set, const struct masks_leavi
 {
     struct matcher *m = k->matcher;
     const struct set *s = set_at(m, set);
-    struct config other[APART];
+    struct config other[MASK_APART];
     uint32_t n = 0;
     int counted = 0;
     k->leaving = leaving;
-    for (uint32_t i = 0; i < s->n && s->n <= APART; i++)
+    k->work = 0;
+    for (uint32_t i = 0; i < s->n && s->n <= MASK_APART; i++)
         counted |= is_counted(m, &s->config[i]);
     if (!counted)
         return kept(k, set, set);
@@ -377,67 +256,4 @@ const uint64_t *masks_of(struct masks *k, uint32_t set, const struct masks_leavi
     for (uint32_t w = 0; rest && w < k->trie->n_word; w++)
         k->whole[w] |= rest[w];
     return m->full ? NULL : k->whole;
-}
-
-/* ---- where tokens lead to ------------------------------------------------------------------------------------------------------- */
-
-static int visit_set(void *arg, uint32_t set)
-{
-    const struct visiting *v = arg;
-    v->visit(v->arg, set, NULL);
-    return 0;
-}
-
-static void visit_leaf(struct masks *k, const struct leaf_mask *leaf, const struct config *c, struct visiting *v)
-{
-    struct matcher *m = k->matcher;
-    uint32_t left = count_left(m, c), need = count_needed(m, c);
-    for (uint32_t i = 0; i < leaf->n_target && !m->full; i++) {
-        uint32_t ticks = leaf->target[i].ticks;
-        const struct rule *r = &m->g->rule[states_at(m, c->states)->rule];
-        struct config to = {c->frame, leaf->target[i].states, c->count};
-        for (uint32_t t = 0; t < ticks && r->counted; t++)
-            to.count = matcher_tick(r, to.count);
-        if (ticks <= left)
-            v->visit(v->arg, SET_DEAD, &to);
-    }
-    k->stack[0] = matcher_pop(m, c->frame);
-    for (uint32_t i = 0; i < leaf->n_node && !m->full && k->stack[0] != SET_DEAD;) {
-        const struct rest_node *node = &leaf->node[i];
-        uint32_t to = matcher_step(m, k->stack[node->depth - 1], node->byte);
-        k->stack[node->depth] = to;
-        int fits = 0;
-        for (uint32_t r = node->first; r < node[1].first && to != SET_DEAD && !fits; r++)
-            fits = leaf->rest[r].ticks >= need && leaf->rest[r].ticks <= left;
-        if (fits)
-            v->visit(v->arg, to, NULL);
-        i = to == SET_DEAD ? node->skip : i + 1;
-    }
-    uint32_t behind = k->stack[0];
-    for (uint32_t e = 0; e < leaf->n_exit && behind != SET_DEAD; e++)
-        if (leaf->exit[e].ticks >= need && leaf->exit[e].ticks <= left)
-            walk_below(k, leaf->exit[e].node, behind, NULL, v);
-}
-
-void masks_targets(struct masks *k, uint32_t set, void (*visit)(void *arg, uint32_t set, const struct config *inside),
-                   void *arg)
-{
-    struct matcher *m = k->matcher;
-    const struct set *s = set_at(m, set);
-    struct visiting v = {visit, arg};
-    struct config walked[APART];
-    uint32_t n = 0;
-    k->leaving = NULL;
-    for (uint32_t i = 0; i < s->n && s->n <= APART && !m->full; i++) {
-        const struct leaf_mask *leaf = leaf_of(k, &s->config[i]);
-        if (leaf && leaf->n_target < MASK_TARGETS)
-            visit_leaf(k, leaf, &s->config[i], &v);
-        else
-            walked[n++] = s->config[i];
-    }
-    uint32_t rest = s->n > APART ? set : matcher_part(m, walked, n);
-    if (m->full || rest == SET_DEAD)
-        return;
-    memset(k->part, 0, k->trie->n_word * sizeof *k->part);
-    masks_walk(k, rest, k->part, visit_set, &v);
 }

@@ -2,7 +2,8 @@
  *
  *     leaf    for states of a leaf rule: tokens that stay inside it, and tokens that leave it, sorted by what they hold behind
  *             the leave. Inside a string nearly all tokens stay: this is computed once, then copied           mask_leaf.c
- *     walk    other configurations: the trie is walked with the matcher; little of it is alive
+ *     walk    other configurations: the trie is walked with the matcher; little of it is alive                mask_walk.c
+ *     near    only tokens that somebody judges to be near enough to the end                                   mask_near.c
  *     plain   where any plain text can be read, both take whole parts of the vocabulary at once                   mask_plain.c
  *     slots   finished masks, by what they are of; the oldest goes                                            mask.c
  *
@@ -20,7 +21,10 @@ enum {
     MASK_RESTS = 1 << 17,
     MASK_EXITS = 1 << 13,
     MASK_MANY = 64,
-    MASK_PLAIN = 8 /* tokens below a node that are worth asking whether they can be taken at once */
+    MASK_APART = 64,     /* configurations of a set that are looked at one by one; more: the whole set is walked */
+    MASK_WORK = 1 << 19, /* of the walks of one mask: some 0.02 s if nothing of it is remembered */
+    MASK_FREE = 16,      /* size of sets whose steps are not counted */
+    MASK_PLAIN = 8       /* tokens below a node that are worth asking whether they can be taken at once */
 };
 
 /* Behind the end of a leaf: a small trie of what tokens hold there, laid out like token_trie. */
@@ -40,8 +44,12 @@ struct leaf_exit {
     uint32_t node, ticks;
 };
 
+struct ticks_range {
+    uint32_t least, most;
+};
+
 struct target {
-    uint32_t states, ticks;
+    uint32_t states, n_token;
 };
 
 struct leaf_mask {
@@ -56,9 +64,13 @@ struct leaf_mask {
     uint32_t n_node, n_rest;
     const struct leaf_exit *exit; /* [n_exit] */
     uint32_t n_exit;
-    const struct target *target; /* [n_target] states that tokens inside lead to, with the fewest ticks */
-    uint32_t n_target;           /* MASK_TARGETS: there are more than are listed */
-    struct alive leaving;        /* what the leaf itself may read where it could have ended */
+    const struct target *target; /* [n_target] states that tokens inside lead to, as if counts were free */
+    uint32_t n_target;           /* MASK_TARGETS: there are more than are listed; all these only if masks->near */
+    uint32_t main;               /* target of most tokens */
+    const uint32_t *odd;         /* [n_odd] with bits: tokens that lead to another one */
+    uint32_t n_odd;
+    const uint8_t *target_of; /* with list: by place; with bits: of the odd ones */
+    struct alive leaving;     /* what the leaf itself may read where it could have ended */
 };
 
 struct slot {
@@ -74,7 +86,22 @@ struct masks_leaving {
     uint32_t key; /* for slots: what legal() depends on besides the set; not 0 */
 };
 
+/* Are tokens wanted that lead to this set? That stay inside a leaf, of which the configuration has the states as if counts were
+ * free? 1: they are. */
+struct masks_judge {
+    int (*of_set)(void *arg, uint32_t set);
+    int (*of_inside)(void *arg, const struct config *c);
+    void *arg;
+    int falling; /* what he is told matters less with every tick: he is asked of the fewest */
+};
+
+/* Of a target, by the ticks of a token. */
+struct answers {
+    uint8_t ok[MASK_NEVER + 1];
+};
+
 struct masks {
+    int near; /* leaves keep what masks_near() needs */
     const struct token_trie *trie;
     struct matcher *matcher;
     const struct masks_leaving *leaving; /* of the mask being made */
@@ -83,6 +110,7 @@ struct masks {
     uint64_t *slot_bits; /* [MASK_SLOTS][n_word] */
     uint32_t *stack;     /* [longest + 2] walks */
     uint32_t *ticks;     /* [longest + 2] */
+    uint32_t work;       /* sizes of the sets that steps were taken from, whether they are remembered or not */
     uint64_t *part;      /* [n_word] scratch */
     uint64_t *whole;     /* [n_word] the mask handed out, where no slot keeps it */
 
@@ -96,12 +124,14 @@ struct masks {
     uint32_t n_found;
     struct leaf_exit *exits; /* [MASK_EXITS] likewise */
     uint8_t *ticks_of;       /* [n_word * 64] likewise */
+    uint8_t *target_of;      /* [n_word * 64] likewise */
+    struct answers *answers; /* [MASK_TARGETS] likewise */
     void *reservation;
     size_t bytes;
 };
 
-/* room: bytes for leaf masks; most: reserved, to which k->size may be raised. */
-int masks_create(struct masks *k, const struct token_trie *trie, struct matcher *m, size_t room, size_t most,
+/* room: bytes for leaf masks; most: reserved, to which k->size may be raised. near: masks_near() will be wanted. */
+int masks_create(struct masks *k, const struct token_trie *trie, struct matcher *m, int near, size_t room, size_t most,
                  struct error *err);
 void masks_destroy(struct masks *k);
 /* Bytes beside the room. */
@@ -118,13 +148,27 @@ static inline int masks_low(const struct masks *k) { return k->used > k->size - 
  * ends with the grammar. NULL: out of memory (matcher->full). */
 const uint64_t *masks_of(struct masks *k, uint32_t set, const struct masks_leaving *leaving);
 
-/* The same, by walking alone, added to bits; a token for whose set wanted() is 0 is left out. wanted may be NULL. */
-void masks_walk(struct masks *k, uint32_t set, uint64_t *bits, int (*wanted)(void *arg, uint32_t set), void *arg);
+/* Added to bits: those of these tokens that a judge wants. bits NULL: he is only asked. Each set and each configuration that a
+ * token may lead to is judged, in no order. Not where text goes over into free text. */
+void masks_near(struct masks *k, uint32_t set, uint64_t *bits, const struct masks_judge *j);
 
-/* Calls visit with the sets that one more token may lead to; inside a leaf with a configuration instead (set SET_DEAD). Each at
- * least once, in no order. */
-void masks_targets(struct masks *k, uint32_t set, void (*visit)(void *arg, uint32_t set, const struct config *inside),
-                   void *arg);
+/* ---- mask_walk.c: added to bits, which may be NULL where there is a judge ------------------------------------------------------- */
+
+/* All tokens that may follow. */
+void masks_walk(struct masks *k, uint32_t set, uint64_t *bits, const struct masks_judge *j);
+/* Those that leave a leaf for what called it, having counted so many ticks. */
+void masks_walk_rests(struct masks *k, const struct leaf_mask *leaf, uint32_t frame, struct ticks_range ticks,
+                      uint64_t *bits, const struct masks_judge *j);
+
+/* ---- mask.c: of a configuration inside a leaf ----------------------------------------------------------------------------------- */
+
+/* Items that it may still begin, and has to. */
+uint32_t masks_count_left(const struct matcher *m, const struct config *c);
+uint32_t masks_count_needed(const struct matcher *m, const struct config *c);
+/* 1: what the leaf reads where it could have ended, its caller reads too: some tokens inside may be read in another way. */
+int masks_reads_on(struct masks *k, const struct config *c, const struct leaf_mask *leaf);
+/* Tokens inside with at most so many ticks. */
+void masks_add_inside(const struct masks *k, const struct leaf_mask *leaf, uint32_t most, uint64_t *bits);
 
 /* mask_leaf.c: computes ahead what the insides of strings need, so that the first mask is not the slowest. */
 void masks_prepare(struct masks *k);
@@ -134,12 +178,12 @@ const struct leaf_mask *masks_leaf(struct masks *k, uint32_t states);
 
 /* mask_plain.c: 1: any plain text leads from this set back to it. 0 also: out of memory (matcher->full). */
 int masks_set_loops(struct matcher *m, uint32_t set);
-/* 1: from these states any plain text leads to one of the places, which they and what they lead to are added to. Of a counted
- * rule: only back to these states, and each character is an item. */
+/* 1: from these states any plain text leads to one of the places, which they and what they lead to are added to. Alone, and of a
+ * counted rule, where each character is an item: only back to these states. It is asked one or the other way of all of a matcher. */
 enum { PLAIN_PLACES = 16 };
 struct plain_places {
     uint32_t n, place[PLAIN_PLACES];
 };
-int masks_states_stay(struct matcher *m, uint32_t states, struct plain_places *places);
+int masks_states_stay(struct matcher *m, uint32_t states, int alone, struct plain_places *places);
 
 #endif

@@ -32,7 +32,6 @@ struct leaf_walk {
     uint32_t n_target, last_target;
     struct alive leaving;
     struct plain_places plain; /* states that plain text leads to */
-    uint32_t n_plain;          /* of them, those that were noted */
     int unfit;
 };
 
@@ -74,33 +73,36 @@ static void find_rests(struct leaf_walk *w, uint32_t from, uint32_t to)
         }
 }
 
-static void inside(struct leaf_walk *w, const struct trie_node *node, uint32_t ticks)
-{
-    for (uint32_t i = node->token; i < node[1].token; i++) {
-        uint32_t token = w->k->trie->token[i];
-        set_bit(w->bits, token);
-        w->n_inside++;
-        if (w->counted)
-            w->ticks_of[token] = (uint8_t)ticks;
-    }
-    if (node->token < node[1].token && ticks > w->most_ticks)
-        w->most_ticks = ticks;
-}
-
-/* Some token ends in these states. */
-static void note_target(struct leaf_walk *w, uint32_t states, uint32_t ticks)
+/* Some tokens end in these states: the number of the target. */
+static uint32_t note_target(struct leaf_walk *w, uint32_t states, uint32_t n_token)
 {
     uint32_t i = w->last_target;
     if (w->n_target == 0 || w->target[i].states != states)
         for (i = 0; i < w->n_target && w->target[i].states != states; i++)
             ;
     if (i == MASK_TARGETS)
-        return;
+        return i - 1;
     if (i == w->n_target)
-        w->target[w->n_target++] = (struct target){states, ticks};
-    if (ticks < w->target[i].ticks)
-        w->target[i].ticks = ticks;
+        w->target[w->n_target++] = (struct target){states, 0};
+    w->target[i].n_token += n_token;
     w->last_target = i;
+    return i;
+}
+
+static void inside(struct leaf_walk *w, const struct trie_node *node, uint32_t states, uint32_t ticks)
+{
+    if (node->token == node[1].token)
+        return;
+    uint8_t target = w->k->near ? (uint8_t)note_target(w, states, node[1].token - node->token) : 0;
+    for (uint32_t i = node->token; i < node[1].token; i++) {
+        uint32_t token = w->k->trie->token[i];
+        set_bit(w->bits, token);
+        w->n_inside++;
+        w->k->target_of[token] = target;
+        if (w->counted)
+            w->ticks_of[token] = (uint8_t)ticks;
+    }
+    w->most_ticks = ticks > w->most_ticks ? ticks : w->most_ticks;
 }
 
 /* The leaf could end at this node, and give up behind it. */
@@ -131,30 +133,29 @@ static uint32_t characters(const struct token_trie *trie, uint32_t token, uint32
 }
 
 /* All that is behind a node is plain text, which the states that were reached there read; in a counted rule they read it in a loop,
- * a tick a character. */
+ * a tick a character, and near a limit in a loop too: all these tokens lead to the same states. */
 static void inside_below(struct leaf_walk *w, uint32_t at, uint32_t states, uint32_t ticks)
 {
-    const struct token_trie *trie = w->k->trie;
-    uint32_t from = trie->node[at + 1].token, to = trie->node[trie->node[at].skip].token, fewest = UINT32_MAX;
+    struct masks *k = w->k;
+    const struct token_trie *trie = k->trie;
+    uint32_t from = trie->node[at + 1].token, to = trie->node[trie->node[at].skip].token;
     if (from == to)
         return;
     w->n_inside += to - from;
     for (uint32_t t = from; t < to; t++)
         set_bit(w->bits, trie->token[t]);
-    if (!w->counted) {
-        for (; w->n_plain < w->plain.n; w->n_plain++) /* some may not be behind a token: more, but no fewer */
-            note_target(w, w->plain.place[w->n_plain], 0);
+    uint8_t target = k->near ? (uint8_t)note_target(w, states, to - from) : 0;
+    for (uint32_t t = from; t < to && k->near; t++)
+        k->target_of[trie->token[t]] = target;
+    if (!w->counted)
         return;
-    }
     uint32_t before = characters(trie, trie->token[from], trie->node[at].depth),
-             begun = !states_at(w->k->matcher, states)->accepts;
+             begun = !states_at(k->matcher, states)->accepts;
     for (uint32_t t = from; t < to; t++) {
-        uint32_t n = ticks + trie->characters[t] - before;
-        w->ticks_of[trie->token[t]] = (uint8_t)(n + begun);
-        w->most_ticks = n + begun > w->most_ticks ? n + begun : w->most_ticks;
-        fewest = n < fewest ? n : fewest;
+        uint32_t n = ticks + trie->characters[t] - before + begun;
+        w->ticks_of[trie->token[t]] = (uint8_t)n;
+        w->most_ticks = n > w->most_ticks ? n : w->most_ticks;
     }
-    note_target(w, states, fewest);
 }
 
 /* As matcher_read(), what is remembered without a call: most steps are. */
@@ -200,11 +201,10 @@ static void walk(struct leaf_walk *w)
         if (m->full)
             return;
         const struct states *s = states_at(m, to);
-        if (node->token < node[1].token)
-            note_target(w, to, ticks);
-        inside(w, node, ticks + !s->accepts); /* in the middle of an item: one more was begun */
+        inside(w, node, to, ticks + !s->accepts); /* in the middle of an item: one more was begun */
         int at_once = node->plain && node->depth + node->plain + 1 < MASK_NEVER &&
-                      trie->node[node->skip].token - node->token >= MASK_PLAIN && masks_states_stay(m, to, &w->plain);
+                      trie->node[node->skip].token - node->token >= MASK_PLAIN &&
+                      masks_states_stay(m, to, k->near, &w->plain);
         if (at_once)
             inside_below(w, i, to, ticks);
         for (int b = 0; b < 4 && s->accepts; b++)
@@ -274,37 +274,71 @@ static int lay_out_rests(struct leaf_walk *w, struct leaf_mask *leaf)
 
 /* ---- putting it together ------------------------------------------------------------------------------------------------------ */
 
-static int store_inside(struct leaf_walk *w, struct leaf_mask *leaf)
+/* Many: bits, and the tokens that do not lead to the main target. */
+static int store_bits(struct leaf_walk *w, struct leaf_mask *leaf)
 {
     struct masks *k = w->k;
-    uint32_t n_word = k->trie->n_word;
-    leaf->n_inside = w->n_inside;
-    leaf->most_ticks = w->most_ticks;
-    if (w->n_inside > LIST) {
-        uint64_t *bits = masks_take(k, n_word * sizeof *bits);
-        uint8_t *ticks = w->counted ? masks_take(k, (size_t)n_word * 64) : NULL;
-        if (!bits || (w->counted && !ticks))
-            return -1;
-        memcpy(bits, w->bits, n_word * sizeof *bits);
-        if (ticks)
-            memcpy(ticks, w->ticks_of, (size_t)n_word * 64);
-        leaf->bits = bits;
-        leaf->ticks = ticks;
-        return 0;
-    }
-    uint32_t *list = masks_take(k, (w->n_inside + 1) * sizeof *list), n = 0;
-    uint8_t *ticks = masks_take(k, w->n_inside + 1);
-    if (!list || !ticks)
+    uint32_t n_word = k->trie->n_word, n = 0;
+    uint32_t n_odd = k->near && w->n_target ? w->n_inside - w->target[leaf->main].n_token : 0;
+    uint64_t *bits = masks_take(k, n_word * sizeof *bits);
+    uint8_t *ticks = w->counted ? masks_take(k, (size_t)n_word * 64) : NULL;
+    uint32_t *odd = masks_take(k, n_odd * sizeof *odd);
+    uint8_t *target_of = masks_take(k, n_odd);
+    if (!bits || (w->counted && !ticks) || !odd || !target_of)
         return -1;
-    for (uint32_t i = 0; i < n_word; i++)
+    memcpy(bits, w->bits, n_word * sizeof *bits);
+    if (ticks)
+        memcpy(ticks, w->ticks_of, (size_t)n_word * 64);
+    for (uint32_t i = 0; i < n_word && n < n_odd; i++)
+        for (uint64_t rest = w->bits[i]; rest; rest &= rest - 1) {
+            uint32_t token = i * 64 + (uint32_t)__builtin_ctzll(rest);
+            if (k->target_of[token] == leaf->main)
+                continue;
+            odd[n] = token;
+            target_of[n++] = k->target_of[token];
+        }
+    leaf->bits = bits;
+    leaf->ticks = ticks;
+    leaf->odd = odd;
+    leaf->n_odd = n;
+    leaf->target_of = target_of;
+    return 0;
+}
+
+static int store_list(struct leaf_walk *w, struct leaf_mask *leaf)
+{
+    struct masks *k = w->k;
+    uint32_t *list = masks_take(k, w->n_inside * sizeof *list), n = 0;
+    uint8_t *ticks = masks_take(k, w->n_inside), *target_of = masks_take(k, w->n_inside);
+    if (!list || !ticks || !target_of)
+        return -1;
+    for (uint32_t i = 0; i < k->trie->n_word; i++)
         for (uint64_t rest = w->bits[i]; rest; rest &= rest - 1) {
             list[n] = i * 64 + (uint32_t)__builtin_ctzll(rest);
             ticks[n] = w->counted ? w->ticks_of[list[n]] : 0;
+            target_of[n] = k->target_of[list[n]];
             n++;
         }
     leaf->list = list;
     leaf->ticks = ticks;
+    leaf->target_of = target_of;
     return 0;
+}
+
+static int store_inside(struct leaf_walk *w, struct leaf_mask *leaf)
+{
+    struct target *target = masks_take(w->k, w->n_target * sizeof *target);
+    if (!target)
+        return -1;
+    memcpy(target, w->target, w->n_target * sizeof *target);
+    leaf->target = target;
+    leaf->n_target = w->n_target;
+    leaf->n_inside = w->n_inside;
+    leaf->most_ticks = w->most_ticks;
+    for (uint32_t t = 1; t < w->n_target; t++)
+        if (target[t].n_token > target[leaf->main].n_token)
+            leaf->main = t;
+    return w->n_inside > LIST ? store_bits(w, leaf) : store_list(w, leaf);
 }
 
 const struct leaf_mask *masks_leaf(struct masks *k, uint32_t states)
@@ -333,12 +367,10 @@ const struct leaf_mask *masks_leaf(struct masks *k, uint32_t states)
     if (!leaf)
         return NULL;
     *leaf = (struct leaf_mask){.leaving = w.leaving};
-    struct target *target = masks_take(k, (w.n_target + 1) * sizeof *target);
     struct leaf_exit *out = masks_take(k, (w.n_exit + 1) * sizeof *out);
     leaf->least_rest_ticks = UINT32_MAX;
-    if (!target || !out || store_inside(&w, leaf) || lay_out_rests(&w, leaf))
+    if (!out || store_inside(&w, leaf) || lay_out_rests(&w, leaf))
         return NULL;
-    memcpy(target, w.target, w.n_target * sizeof *target);
     memcpy(out, k->exits, w.n_exit * sizeof *out);
     for (uint32_t i = 0; i < w.n_exit; i++) {
         leaf->least_rest_ticks = out[i].ticks < leaf->least_rest_ticks ? out[i].ticks : leaf->least_rest_ticks;
@@ -346,8 +378,6 @@ const struct leaf_mask *masks_leaf(struct masks *k, uint32_t states)
     }
     leaf->exit = out;
     leaf->n_exit = w.n_exit;
-    leaf->target = target;
-    leaf->n_target = w.n_target;
     states_at(m, states)->leaf = (uint32_t)(((char *)leaf - k->room) / 16) + 2;
     return leaf;
 }

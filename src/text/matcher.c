@@ -173,6 +173,7 @@ static void describe_set(struct matcher *m, struct set *s)
     for (uint32_t i = 0; i < s->n; i++) {
         const struct states *x = states_at(m, s->config[i].states);
         s->tokens |= x->tokens;
+        s->size += 1 + frame_at(m, s->config[i].frame)->n_link;
         for (int w = 0; w < 4; w++)
             s->alive.bits[w] |= x->alive.bits[w];
     }

@@ -17,7 +17,8 @@
 #include "text/grammar_inner.h"
 
 enum { SET_DEAD = 0 };
-enum { MATCHER_CONFIGS = 4096, MATCHER_SLOTS = 2 * MATCHER_CONFIGS, MATCHER_CALLS = 1 << 15, MATCHER_WORK = 1 << 19 };
+/* Bounds of one step, some 2 ms: whether it is refused depends on the set and the byte alone, not on what is remembered. */
+enum { MATCHER_CONFIGS = 4096, MATCHER_SLOTS = 2 * MATCHER_CONFIGS, MATCHER_CALLS = 1 << 15, MATCHER_WORK = 1 << 16 };
 
 struct link {
     uint32_t frame, state, count;
@@ -66,6 +67,7 @@ struct set {
     uint32_t tokens_left;         /* of the shortest text from here + 1; 0 not known: close.c */
     uint32_t most_left;           /* the same behind one more token, at most */
     uint32_t weight, most_weight; /* no less than these two, from weights alone + 1 */
+    uint32_t size;                /* configurations, and places that they return to: what a step costs, about */
     struct config config[];
 };
 
@@ -95,7 +97,7 @@ struct matcher {
         struct link link;
     } * pending;
     uint32_t n_pending;
-    uint32_t work; /* configurations, calls and returns of the operation: at most MATCHER_WORK, some 0.02 s */
+    uint32_t work; /* configurations, calls and returns of the step: at most MATCHER_WORK */
     int accepting;
     void *reservation; /* all of it */
     size_t bytes;
@@ -139,12 +141,15 @@ uint32_t matcher_begin_states(struct matcher *m, uint32_t rule);
 
 /* ---- matcher_step.c --------------------------------------------------------------------------------------------------------- */
 
-/* A new operation, a mask for instance: its work is counted from 0. */
-static inline void matcher_begin(struct matcher *m) { m->full = m->ambiguous = 0, m->work = 0; }
+/* There are too many ways to read a text: what is being made is refused. */
+static inline void matcher_refuse(struct matcher *m) { m->full = m->ambiguous = 1; }
+static inline void matcher_begin(struct matcher *m) { m->full = m->ambiguous = 0; }
 /* The set before any text, for an entry of the grammar. */
 uint32_t matcher_start(struct matcher *m, uint32_t entry);
 /* The set behind one more byte; SET_DEAD: no text goes on so. */
 uint32_t matcher_step(struct matcher *m, uint32_t set, uint8_t byte);
+/* The same, without a call where it is remembered. */
+static inline uint32_t matcher_step_known(struct matcher *m, uint32_t set, uint8_t byte);
 /* The set behind one more token that is read whole. is_text: EDGE_OTHER may read it. */
 uint32_t matcher_token(struct matcher *m, uint32_t set, uint32_t token, int is_text);
 /* The set when a call has just ended. */
@@ -159,6 +164,18 @@ int matcher_collect(struct matcher *m, uint32_t **root, size_t n);
 /* 1: little is left; collect before the next operation. */
 static inline int matcher_low(const struct matcher *m) { return m->used > m->room - m->room / 4; }
 
+static inline int alive_class(const struct alive *a, uint32_t c) { return a->bits[c >> 6] >> (c & 63) & 1; }
+
+static inline uint32_t matcher_step_known(struct matcher *m, uint32_t set, uint8_t byte)
+{
+    const struct set *s = set_at(m, set);
+    uint32_t c = m->g->byte_class[byte];
+    if (!alive_class(&s->alive, c))
+        return SET_DEAD;
+    uint32_t to = ((const uint32_t *)(m->word + s->memo))[c];
+    return to ? to - 1 : matcher_step(m, set, byte);
+}
+
 static inline uint32_t alive_count(const struct alive *a)
 {
     uint32_t n = 0;
@@ -166,6 +183,5 @@ static inline uint32_t alive_count(const struct alive *a)
         n += (uint32_t)__builtin_popcountll(a->bits[i]);
     return n;
 }
-static inline int alive_class(const struct alive *a, uint32_t c) { return a->bits[c >> 6] >> (c & 63) & 1; }
 
 #endif

@@ -13,12 +13,10 @@
 #include <string.h>
 #include <sys/mman.h>
 
-static void too_ambiguous(struct matcher *m) { m->full = m->ambiguous = 1; }
-
 static void count_work(struct matcher *m)
 {
     if (++m->work > MATCHER_WORK)
-        too_ambiguous(m);
+        matcher_refuse(m);
 }
 
 /* Each configuration once. A slot holds one only if that one says so: old contents need no clearing. */
@@ -38,7 +36,7 @@ static void add(struct matcher *m, uint32_t frame, uint32_t states, uint32_t cou
             return;
     }
     if (m->n_config == MATCHER_CONFIGS) {
-        too_ambiguous(m);
+        matcher_refuse(m);
         return;
     }
     m->slot[at] = m->n_config;
@@ -95,7 +93,7 @@ static void pend(struct matcher *m, uint32_t rule, struct link l)
 {
     count_work(m);
     if (m->n_pending == MATCHER_CALLS) {
-        too_ambiguous(m);
+        matcher_refuse(m);
         return;
     }
     uint32_t rank = m->g->rule[rule].rank, low = 0, high = m->n_pending; /* descending: the next one is last */
@@ -238,7 +236,7 @@ static uint32_t settle(struct matcher *m)
     return m->full ? SET_DEAD : matcher_set(m, m->config, n, m->accepting);
 }
 
-static void begin(struct matcher *m) { m->n_config = m->n_pending = 0, m->accepting = 0; }
+static void begin(struct matcher *m) { m->n_config = m->n_pending = m->work = 0, m->accepting = 0; }
 
 static uint32_t finish(struct matcher *m)
 {
