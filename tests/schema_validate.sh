@@ -1,21 +1,67 @@
 #!/bin/sh
-# Outputs of constrained walks, judged by a validator that is not ours: python3-jsonschema (apt) with its format checker.
+# Outputs under the schemas of ../shared/schema_cases, judged by a validator that is not ours: python3-jsonschema (apt) with its format
+# checker.
 #
-#   sh tests/schema_validate.sh [N]      N walks a schema (default 1000); needs build/tests/schema_cases and ../shared
+#   sh tests/schema_validate.sh [N]      N random walks over the masks a schema (default 1000), and 20 samples of a model with random
+#                                        weights at temperature 2 (mkgguf.py of ../shared/tools, which needs numpy)
 #
-# Not part of make check, which runs no Python. The last line is "N passed, N failed"; exit status 1 on a failure.
+# Needs build/tests/schema_cases and build/stoker. Not part of make check, which runs no Python. The last line is
+# "N passed, N failed"; exit status 1 on a failure.
 set -eu
 cd "$(dirname "$0")/.."
 build=${BUILD:-build}
 shared=${STOKER_SHARED:-../shared}
-python3 -c 'import jsonschema' 2>/dev/null || {
-    echo "python3-jsonschema is absent: apt install python3-jsonschema" >&2
+# python_with MODULE: the first Python that has it
+python_with() {
+    for p in python3 /usr/bin/python3; do
+        ! "$p" -c "import $1" 2>/dev/null || { echo "$p"; return; }
+    done
+    echo "python3-$1 is absent: apt install python3-$1" >&2
     exit 1
 }
+judge=$(python_with jsonschema)
+maker=$(python_with numpy)
 folder=$(mktemp -d)
-trap 'rm -rf "$folder"' EXIT
+pid=
+trap '[ -z "$pid" ] || kill "$pid" 2>/dev/null; rm -rf "$folder"' EXIT
 "$build/tests/schema_cases" --walks "${1:-1000}" --out "$folder" "$shared/schema_cases" || echo "the walks themselves failed"
-python3 - "$folder" <<'END'
+
+"$maker" "$shared/tools/mkgguf.py" --shape tiny-moe --tokenizer models/ember/ember.gguf "$folder/random.gguf" >"$folder/log" 2>&1
+"$build/stoker" serve "$folder/random.gguf" --port 0 --parallel 10 --ctx 4096 --memory 2G --cache-ram 0 >"$folder/out" 2>"$folder/log" &
+pid=$!
+for _ in $(seq 300); do
+    url=$(sed -n 's/^listening on //p' "$folder/out")
+    [ -z "$url" ] || break
+    sleep 0.1
+done
+[ -n "$url" ] || { tail -n 3 "$folder/log"; exit 1; }
+python3 - "$folder" "$url" <<'END'
+import glob, json, sys, urllib.error, urllib.request
+
+for path in sorted(glob.glob(sys.argv[1] + "/*.walks.json")):
+    schema, text = json.load(open(path))["schema"], []
+    for seed in (1, 2):
+        # not all of one length: each half of the samples meets its limit elsewhere; a text may have to be longer than either
+        for limit in (60 * seed, 400, 3000):
+            body = {"messages": [{"role": "user", "content": "Say something."}], "n": 10, "seed": seed, "temperature": 2,
+                    "top_p": 1, "top_k": 0, "min_p": 0, "max_tokens": limit, "close_at_limit": True,
+                    "response_format": {"type": "json_schema", "json_schema": {"name": "x", "strict": True, "schema": schema}}}
+            request = urllib.request.Request(sys.argv[2] + "/v1/chat/completions", json.dumps(body).encode(),
+                                             {"Content-Type": "application/json"})
+            try:
+                answer = json.load(urllib.request.urlopen(request, timeout=600))
+                text += [c["message"]["content"] for c in answer["choices"]]
+                break
+            except urllib.error.HTTPError as e:
+                why = e.read().decode()
+        else:
+            print(f"{path.rsplit('/', 1)[1]}: no sample: {why}")
+    json.dump({"schema": schema, "text": text}, open(path.replace(".walks.", ".samples."), "w"))
+END
+kill "$pid" && wait "$pid" || true
+pid=
+
+"$judge" - "$folder" <<'END'
 import glob, json, re, sys, jsonschema
 
 # Patterns are ECMA-262's, where digits and word characters are ASCII; Python's are not.
@@ -41,12 +87,15 @@ def pattern(validator, want, value, schema):
         yield jsonschema.ValidationError(f"{value!r} does not match {want!r}")
 
 
-passed = failed = 0
-for path in sorted(glob.glob(sys.argv[1] + "/*.walks.json")):
+passed = failed = samples = 0
+for path in sorted(glob.glob(sys.argv[1] + "/*.walks.json") + glob.glob(sys.argv[1] + "/*.samples.json")):
     doc = json.load(open(path))
     kind = jsonschema.validators.validator_for(doc["schema"], jsonschema.Draft202012Validator)
     validator = jsonschema.validators.extend(kind, {"pattern": pattern})(
         doc["schema"], format_checker=kind.FORMAT_CHECKER)
+    if path.endswith(".samples.json"):
+        samples += len(doc["text"])
+        failed += len(doc["text"]) != 20
     nullable = '"nullable"' in json.dumps(doc["schema"])
     for text in doc["text"]:
         try:
@@ -58,6 +107,7 @@ for path in sorted(glob.glob(sys.argv[1] + "/*.walks.json")):
             failed += 1
             if failed <= 20:
                 print(f"{path.rsplit('/', 1)[1]}: {str(e).splitlines()[0]}: {text[:300]}")
+print(f"{samples} of the texts are a model's")
 print(f"{passed} passed, {failed} failed")
 sys.exit(failed > 0)
 END
