@@ -69,8 +69,9 @@ static inline void count(_Atomic uint64_t *c, uint64_t n)
     atomic_store_explicit(c, atomic_load_explicit(c, memory_order_relaxed) + n, memory_order_relaxed);
 }
 
-/* Bytes of the aligned range around part x of expert id. */
+/* Bytes of the aligned range around part x of expert id, and what it takes in a slot: whole pages. */
 uint64_t range_bytes(const struct expert_extent *x, int id, uint32_t align);
+uint64_t range_room(const struct expert_extent *x, int id, uint32_t align);
 
 /* ---- expert_slots.c ---- */
 

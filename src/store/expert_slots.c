@@ -162,7 +162,7 @@ int slot_load(struct expert_store *st, struct slot *s, int layer, int id, enum r
                                            .rank = rank,
                                            .user = s};
         batch[p] = &s->read[p];
-        to += bytes;
+        to += range_room(x, id, st->align);
         count(&st->bytes_read, bytes);
     }
     s->layer = layer;

@@ -21,13 +21,18 @@ uint64_t range_bytes(const struct expert_extent *x, int id, uint32_t align)
     return round_up(o % align + x->bytes, align);
 }
 
+uint64_t range_room(const struct expert_extent *x, int id, uint32_t align)
+{
+    return round_up(range_bytes(x, id, align), READER_PAGE);
+}
+
 static uint64_t slot_need(const struct expert_layer *l, uint32_t align)
 {
     uint64_t most = 0;
     for (int id = 0; id < l->n_expert; id++) {
         uint64_t need = 0;
         for (int p = 0; p < l->n_part; p++)
-            need += range_bytes(&l->part[p], id, align);
+            need += range_room(&l->part[p], id, align);
         if (need > most)
             most = need;
     }
@@ -100,7 +105,7 @@ static int make_slots(struct expert_store *st, const int *slots, struct arena *s
     struct slot *s = st->slot;
     for (int c = 0; c < st->n_class; c++) {
         struct slot_class *k = &st->class[c];
-        uint8_t *memory = arena_alloc_aligned(slot_mem, (size_t)slots[c] * k->shape.slot_bytes, st->align);
+        uint8_t *memory = arena_alloc_aligned(slot_mem, (size_t)slots[c] * k->shape.slot_bytes, READER_PAGE);
         if (!memory)
             return -1;
         k->n_slot = k->n_free = k->n_loose = slots[c];
@@ -403,7 +408,7 @@ static void show(const struct expert_store *st, const struct wave *w, int place,
     for (int p = 0; p < l->n_part; p++) {
         const struct expert_extent *x = &l->part[p];
         out->part[p] = range + (x->offset + (uint64_t)out->id * x->bytes) % st->align;
-        range += range_bytes(x, out->id, st->align);
+        range += range_room(x, out->id, st->align);
     }
 }
 

@@ -17,7 +17,8 @@
  * A class is the set of layers whose experts have equally many bytes (a Q4_K_M file has two). Slots are cut from memory that
  * the plan gives; the tables (scores, slot states) likewise. Nothing is allocated after store_create().
  *
- * In a slot the parts' aligned ranges lie one after another, as the disk wrote them: part p begins at offset % A of its range.
+ * In a slot the parts' aligned ranges lie one after another, as the disk wrote them, each from a new page (READER_PAGE): part p
+ * begins at offset % A of its range.
  * The victim's rule: expert_cache.h.
  *
  * Engine thread only, but for store_stats(). */
