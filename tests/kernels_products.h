@@ -195,6 +195,18 @@ static void products_equal(const struct product *c)
         check(at < 0, "dot %s %s, N %d [%d, %d) K %d M %d fill %d values %d: differs at %ld", cpu_tier_name(tier),
               info->name, c->n, c->n0, c->n1, c->k, c->m, c->fill, c->values, at);
         hash_floats(tier, out, n_out);
+        if (!k->pair[c->t])
+            continue;
+
+        sentinel_fill(out, n_out);
+        for (int r = 0; r < c->m; r++) { /* every row with the one before it, so it comes first and second */
+            const int row[2] = {r, (r + c->m - 1) % c->m};
+            float *to[2] = {out + (size_t)row[0] * (size_t)ld, out + (size_t)row[1] * (size_t)ld};
+            k->pair[c->t](&w, c->n0, c->n1, &x, row, to, r % 2 ? w.data : NULL);
+        }
+        at = first_difference(out, ref_out, n_out);
+        check(at < 0, "pair %s %s, N %d [%d, %d) K %d M %d fill %d values %d: differs at %ld", cpu_tier_name(tier),
+              info->name, c->n, c->n0, c->n1, c->k, c->m, c->fill, c->values, at);
     }
 }
 

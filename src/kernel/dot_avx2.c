@@ -143,13 +143,13 @@ INL __m128 step_small(__m128 acc, const enum small t, const uint8_t *p, size_t r
     return acc;
 }
 
-DOT(dot_q4_k, step_q4_k(acc, p, rs, x, at))
-DOT(dot_q6_k, step_q6_k(acc, p, rs, x, at))
-DOT(dot_q8_0, step_small(acc, SMALL_Q8_0, p, rs, x, at, n))
-DOT(dot_q4_0, step_small(acc, SMALL_Q4_0, p, rs, x, at, n))
-DOT(dot_q5_0, step_small(acc, SMALL_Q5_0, p, rs, x, at, n))
-DOT(dot_iq4_nl, step_small(acc, SMALL_IQ4_NL, p, rs, x, at, n))
-DOT(dot_mxfp4, step_small(acc, SMALL_MXFP4, p, rs, x, at, n))
+DOT(dot_q4_k, *acc = step_q4_k(*acc, p, rs, x, *at))
+DOT(dot_q6_k, *acc = step_q6_k(*acc, p, rs, x, *at))
+DOT(dot_q8_0, *acc = step_small(*acc, SMALL_Q8_0, p, rs, x, *at, n))
+DOT(dot_q4_0, *acc = step_small(*acc, SMALL_Q4_0, p, rs, x, *at, n))
+DOT(dot_q5_0, *acc = step_small(*acc, SMALL_Q5_0, p, rs, x, *at, n))
+DOT(dot_iq4_nl, *acc = step_small(*acc, SMALL_IQ4_NL, p, rs, x, *at, n))
+DOT(dot_mxfp4, *acc = step_small(*acc, SMALL_MXFP4, p, rs, x, *at, n))
 
 /* ---- any other type: unpacked by the scalar code, multiplied here ---- */
 

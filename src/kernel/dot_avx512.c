@@ -57,44 +57,53 @@ INL __m128i minima_sums(__m512i bytes, const int16_t *s32, __m512i first)
     return _mm512_castsi512_si128(_mm512_permutexvar_epi32(first, n));
 }
 
-INL __m128 step_q4_k(__m128 acc, const uint8_t *p, size_t rs, const struct xq *x, size_t at)
+/* m, a constant: the activation rows that share the unpacking. */
+INL void step_q4_k(__m128 *acc, const int m, const uint8_t *p, size_t rs, const struct xq *x, const size_t *at)
 {
     const __m512i m4 = _mm512_set1_epi8(15);
     const __m512i first = _mm512_setr_epi32(0, 4, 8, 12, 0, 4, 8, 12, 0, 4, 8, 12, 0, 4, 8, 12);
     /* 16-bit lanes of scale 0 below and of scale 2 above: + 4 c + high nibble */
     const __m512i pick = _mm512_inserti64x4(_mm512_set1_epi16((short)0x8000), _mm256_set1_epi16((short)0x8002), 1);
-    const int8_t *q = x->code + at * STEP;
-    __m512i xs[4], v[4];
-    UNROLL for (int c = 0; c < 2; c++)
+    __m512i xs[2][4], v[2][4];
+    UNROLL for (int i = 0; i < m; i++)
     {
-        xs[2 * c] = load_2x32(q + 128 * c, q + 128 * c + 64);
-        xs[2 * c + 1] = load_2x32(q + 128 * c + 32, q + 128 * c + 96);
+        const int8_t *q = x->code + at[i] * STEP;
+        UNROLL for (int c = 0; c < 2; c++)
+        {
+            xs[i][2 * c] = load_2x32(q + 128 * c, q + 128 * c + 64);
+            xs[i][2 * c + 1] = load_2x32(q + 128 * c + 32, q + 128 * c + 96);
+        }
     }
     __m512i h = load_4x16(p, p + rs, p + 2 * rs, p + 3 * rs), bytes = header_bytes(h);
     UNROLL for (int r = 0; r < 4; r++)
     {
         const __m512i scales = _mm512_permutexvar_epi64(_mm512_set1_epi64(2 * r), bytes);
-        v[r] = _mm512_setzero_si512();
+        UNROLL for (int i = 0; i < m; i++) v[i][r] = _mm512_setzero_si512();
         UNROLL for (int c = 0; c < 2; c++)
         {
             __m512i w = _mm512_loadu_si512(p + (size_t)r * rs + 16 + 64 * c);
-            __m512i low = _mm512_add_epi16(pick, _mm512_set1_epi16((short)(4 * c)));
-            __m512i high = _mm512_add_epi16(pick, _mm512_set1_epi16((short)(4 * c + 1)));
-            __m512i a = _mm512_maddubs_epi16(_mm512_and_si512(w, m4), xs[2 * c]);
-            __m512i b = _mm512_maddubs_epi16(_mm512_and_si512(_mm512_srli_epi16(w, 4), m4), xs[2 * c + 1]);
-            v[r] = _mm512_dpwssd_epi32(v[r], a, _mm512_shuffle_epi8(scales, low));
-            v[r] = _mm512_dpwssd_epi32(v[r], b, _mm512_shuffle_epi8(scales, high));
+            __m512i low = _mm512_and_si512(w, m4), high = _mm512_and_si512(_mm512_srli_epi16(w, 4), m4);
+            __m512i s0 = _mm512_shuffle_epi8(scales, _mm512_add_epi16(pick, _mm512_set1_epi16((short)(4 * c))));
+            __m512i s1 = _mm512_shuffle_epi8(scales, _mm512_add_epi16(pick, _mm512_set1_epi16((short)(4 * c + 1))));
+            UNROLL for (int i = 0; i < m; i++)
+            {
+                v[i][r] = _mm512_dpwssd_epi32(v[i][r], _mm512_maddubs_epi16(low, xs[i][2 * c]), s0);
+                v[i][r] = _mm512_dpwssd_epi32(v[i][r], _mm512_maddubs_epi16(high, xs[i][2 * c + 1]), s1);
+            }
         }
     }
-    __m128i msum = minima_sums(bytes, x->sum32 + at * 8, first);
     __m128i dd = _mm512_castsi512_si128(_mm512_permutexvar_epi32(first, h));
-    __m128 dx = _mm_set1_ps(x->scale[at]);
     __m128 d = _mm_cvtph_ps(_mm_cvtepi32_epi16(dd)), dmin = _mm_cvtph_ps(_mm_cvtepi32_epi16(_mm_srli_epi32(dd, 16)));
-    acc = _mm_fmadd_ps(_mm_mul_ps(d, dx), _mm_cvtepi32_ps(fold(rows4(v))), acc);
-    return _mm_fnmadd_ps(_mm_mul_ps(dmin, dx), _mm_cvtepi32_ps(msum), acc);
+    UNROLL for (int i = 0; i < m; i++)
+    {
+        __m128i msum = minima_sums(bytes, x->sum32 + at[i] * 8, first);
+        __m128 dx = _mm_set1_ps(x->scale[at[i]]);
+        acc[i] = _mm_fmadd_ps(_mm_mul_ps(d, dx), _mm_cvtepi32_ps(fold(rows4(v[i]))), acc[i]);
+        acc[i] = _mm_fnmadd_ps(_mm_mul_ps(dmin, dx), _mm_cvtepi32_ps(msum), acc[i]);
+    }
 }
 
-INL __m128 step_q6_k(__m128 acc, const uint8_t *p, size_t rs, const struct xq *x, size_t at)
+INL void step_q6_k(__m128 *acc, const int m, const uint8_t *p, size_t rs, const struct xq *x, const size_t *at)
 {
     const __m512i m4 = _mm512_set1_epi8(15), m30 = _mm512_set1_epi8(0x30);
     /* high bits: the lower 32 codes take two bits, the upper 32 the next two */
@@ -104,14 +113,17 @@ INL __m128 step_q6_k(__m128 acc, const uint8_t *p, size_t rs, const struct xq *x
     const __m512i spread = _mm512_set_epi64(0x0706070607060706, 0x0706070607060706, 0x0504050405040504,
                                             0x0504050405040504, 0x0302030203020302, 0x0302030203020302,
                                             0x0100010001000100, 0x0100010001000100);
-    const int8_t *q = x->code + at * STEP;
-    const __m256i sums = _mm256_loadu_si256((const __m256i *)(x->sum16 + at * 16)), zp = _mm256_set1_epi32(-32);
-    __m512i v[4];
+    const __m256i zp = _mm256_set1_epi32(-32);
+    __m512i v[2][4];
     UNROLL for (int r = 0; r < 4; r++)
     {
         const uint8_t *b = p + (size_t)r * rs;
         __m256i sc = _mm256_cvtepi8_epi16(_mm_loadu_si128((const __m128i *)(b + 192)));
-        __m512i z = _mm512_zextsi256_si512(_mm256_mullo_epi32(_mm256_madd_epi16(sc, sums), zp));
+        UNROLL for (int i = 0; i < m; i++)
+        {
+            const __m256i sums = _mm256_loadu_si256((const __m256i *)(x->sum16 + at[i] * 16));
+            v[i][r] = _mm512_zextsi256_si512(_mm256_mullo_epi32(_mm256_madd_epi16(sc, sums), zp));
+        }
         UNROLL for (int c = 0; c < 2; c++)
         {
             __m512i w = _mm512_loadu_si512(b + 64 * c);
@@ -122,13 +134,20 @@ INL __m128 step_q6_k(__m128 acc, const uint8_t *p, size_t rs, const struct xq *x
             __m512i wide = _mm512_castsi256_si512(sc);
             __m512i s0 = _mm512_shuffle_epi8(_mm512_permutexvar_epi64(_mm512_set1_epi64(2 * c), wide), spread);
             __m512i s1 = _mm512_shuffle_epi8(_mm512_permutexvar_epi64(_mm512_set1_epi64(2 * c + 1), wide), spread);
-            z = _mm512_dpwssd_epi32(z, _mm512_maddubs_epi16(low, _mm512_loadu_si512(q + 128 * c)), s0);
-            z = _mm512_dpwssd_epi32(z, _mm512_maddubs_epi16(high, _mm512_loadu_si512(q + 128 * c + 64)), s1);
+            UNROLL for (int i = 0; i < m; i++)
+            {
+                const int8_t *q = x->code + at[i] * STEP + 128 * c;
+                v[i][r] = _mm512_dpwssd_epi32(v[i][r], _mm512_maddubs_epi16(low, _mm512_loadu_si512(q)), s0);
+                v[i][r] = _mm512_dpwssd_epi32(v[i][r], _mm512_maddubs_epi16(high, _mm512_loadu_si512(q + 64)), s1);
+            }
         }
-        v[r] = z;
     }
-    __m128 d = _mm_mul_ps(half4(p + 208, rs), _mm_set1_ps(x->scale[at]));
-    return _mm_fmadd_ps(d, _mm_cvtepi32_ps(fold(rows4(v))), acc);
+    __m128 half = half4(p + 208, rs);
+    UNROLL for (int i = 0; i < m; i++)
+    {
+        __m128 d = _mm_mul_ps(half, _mm_set1_ps(x->scale[at[i]]));
+        acc[i] = _mm_fmadd_ps(d, _mm_cvtepi32_ps(fold(rows4(v[i]))), acc[i]);
+    }
 }
 
 /* ---- small blocks: four blocks of four rows become one vector of sums, slot = block, lane = row ---- */
@@ -242,13 +261,15 @@ INL __m128 step_small(__m128 acc, const enum small t, const uint8_t *p, size_t r
     return acc;
 }
 
-DOT(dot_q4_k, step_q4_k(acc, p, rs, x, at))
-DOT(dot_q6_k, step_q6_k(acc, p, rs, x, at))
-DOT(dot_q8_0, step_small(acc, SMALL_Q8_0, p, rs, x, at, n))
-DOT(dot_q4_0, step_small(acc, SMALL_Q4_0, p, rs, x, at, n))
-DOT(dot_q5_0, step_small(acc, SMALL_Q5_0, p, rs, x, at, n))
-DOT(dot_iq4_nl, step_small(acc, SMALL_IQ4_NL, p, rs, x, at, n))
-DOT(dot_mxfp4, step_small(acc, SMALL_MXFP4, p, rs, x, at, n))
+DOT(dot_q4_k, step_q4_k(acc, 1, p, rs, x, at))
+DOT(dot_q6_k, step_q6_k(acc, 1, p, rs, x, at))
+PAIR(pair_q4_k, step_q4_k(acc, 2, p, rs, x, at))
+PAIR(pair_q6_k, step_q6_k(acc, 2, p, rs, x, at))
+DOT(dot_q8_0, *acc = step_small(*acc, SMALL_Q8_0, p, rs, x, *at, n))
+DOT(dot_q4_0, *acc = step_small(*acc, SMALL_Q4_0, p, rs, x, *at, n))
+DOT(dot_q5_0, *acc = step_small(*acc, SMALL_Q5_0, p, rs, x, *at, n))
+DOT(dot_iq4_nl, *acc = step_small(*acc, SMALL_IQ4_NL, p, rs, x, *at, n))
+DOT(dot_mxfp4, *acc = step_small(*acc, SMALL_MXFP4, p, rs, x, *at, n))
 
 /* ---- any other type: unpacked by the scalar code, multiplied here ---- */
 
@@ -327,6 +348,8 @@ void fill_dot_avx512(struct kernels *k)
     for (int t = 0; t < TYPE_COUNT; t++)
         if (unpackings[t].unpack)
             k->dot[t] = own[t] ? own[t] : dot_any;
+    k->pair[TYPE_Q4_K] = pair_q4_k;
+    k->pair[TYPE_Q6_K] = pair_q6_k;
 }
 
 #endif

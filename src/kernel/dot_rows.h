@@ -12,9 +12,9 @@
 
 enum { AHEAD = 12288 };
 
-/* One activation row times the four weight rows at p, rs bytes apart; next: where to prefetch. */
-typedef __m128 four_rows_fn(const uint8_t *p, size_t rs, size_t step_bytes, const struct xq *x, int row,
-                            uintptr_t next);
+/* Some activation rows times the four weight rows at p, rs bytes apart: sum[i] for row[i]; next: where to prefetch. */
+typedef void four_rows_fn(const uint8_t *p, size_t rs, size_t step_bytes, const struct xq *x, const int *row,
+                          uintptr_t next, __m128 *sum);
 
 static inline void prefetch_lines(uintptr_t p, size_t n)
 {
@@ -22,16 +22,20 @@ static inline void prefetch_lines(uintptr_t p, size_t n)
         _mm_prefetch((const char *)(p + i), _MM_HINT_T0);
 }
 
-/* Fewer than four rows are done one at a time, as four rows that are the same one. */
-static inline void dot_rows(const struct wmat *w, int n0, int n1, const struct xq *x, int row, float *out,
-                            const uint8_t *then, four_rows_fn *four_rows)
+/* m activation rows, 1 or 2. Fewer than four weight rows are done one at a time, as four rows that are the same one. */
+static inline void dot_rows(const struct wmat *w, int n0, int n1, const struct xq *x, const int m, const int *row,
+                            float *const *out, const uint8_t *then, four_rows_fn *four_rows)
 {
+    __m128 sum[2];
     const size_t rs = w->row_bytes, step_bytes = type_row_bytes(type_info(w->type), STEP);
     const size_t ahead = (4 + AHEAD / (4 * rs) * 4) * rs;
     const uintptr_t base = (uintptr_t)w->data, end = base + (size_t)n1 * rs;
     if (n1 - n0 < 4) {
-        for (int n = n0; n < n1; n++)
-            _mm_store_ss(out + n, four_rows(w->data + (size_t)n * rs, 0, step_bytes, x, row, base + (size_t)n * rs));
+        for (int n = n0; n < n1; n++) {
+            four_rows(w->data + (size_t)n * rs, 0, step_bytes, x, row, base + (size_t)n * rs, sum);
+            for (int i = 0; i < m; i++)
+                _mm_store_ss(out[i] + n, sum[i]);
+        }
         return;
     }
     for (int n = n0; n < n1; n += 4) {
@@ -40,29 +44,49 @@ static inline void dot_rows(const struct wmat *w, int n0, int n1, const struct x
         uintptr_t next = base + (size_t)n * rs + ahead;
         if (next >= end)
             next = (then ? (uintptr_t)then : base + (size_t)n0 * rs) + (next - end);
-        _mm_storeu_ps(out + n, four_rows(w->data + (size_t)n * rs, rs, step_bytes, x, row, next));
+        four_rows(w->data + (size_t)n * rs, rs, step_bytes, x, row, next, sum);
+        for (int i = 0; i < m; i++)
+            _mm_storeu_ps(out[i] + n, sum[i]);
     }
 }
 
-/* Defines the dot `name`; STEP_CALL adds the step at p (n blocks of 32, activations at `at`) of the four rows to acc. */
-#define DOT(name, STEP_CALL)                                                                                           \
-    static __attribute__((noinline))                                                                                   \
-    __m128 name##_4(const uint8_t *p, size_t rs, size_t step_bytes, const struct xq *x, int row, uintptr_t next)       \
+/* Walks the steps of the four rows: STEP_CALL adds the step at p (n blocks of 32, activations at at[i]) to acc[i]. */
+#define FOUR_ROWS(name, m, STEP_CALL)                                                                                  \
+    static __attribute__((noinline)) void name(const uint8_t *p, size_t rs, size_t step_bytes, const struct xq *x,     \
+                                               const int *row, uintptr_t next, __m128 *sum)                            \
     {                                                                                                                  \
-        __m128 acc = _mm_setzero_ps();                                                                                 \
+        __m128 acc[m];                                                                                                 \
+        size_t at[m];                                                                                                  \
+        for (int i = 0; i < (m); i++)                                                                                  \
+            acc[i] = _mm_setzero_ps();                                                                                 \
         for (int b = 0; b < x->n_steps; b++, p += step_bytes, next += 4 * step_bytes) {                                \
-            const size_t at = (size_t)b * (size_t)x->plane + (size_t)row;                                              \
             const int n = step_values(x->n_cols, b) / 32;                                                              \
             (void)n;                                                                                                   \
+            for (int i = 0; i < (m); i++)                                                                              \
+                at[i] = (size_t)b * (size_t)x->plane + (size_t)row[i];                                                 \
             prefetch_lines(next, 4 * step_bytes);                                                                      \
-            acc = STEP_CALL;                                                                                           \
+            STEP_CALL;                                                                                                 \
         }                                                                                                              \
-        return acc;                                                                                                    \
-    }                                                                                                                  \
+        for (int i = 0; i < (m); i++)                                                                                  \
+            sum[i] = acc[i];                                                                                           \
+    }
+
+/* Defines the dot `name`. */
+#define DOT(name, STEP_CALL)                                                                                           \
+    FOUR_ROWS(name##_4, 1, STEP_CALL)                                                                                  \
     static void name(const struct wmat *w, int n0, int n1, const struct xq *x, int row, float *out,                    \
                      const uint8_t *then)                                                                              \
     {                                                                                                                  \
-        dot_rows(w, n0, n1, x, row, out, then, name##_4);                                                              \
+        dot_rows(w, n0, n1, x, 1, &row, &out, then, name##_4);                                                         \
+    }
+
+/* Defines the pair `name`. */
+#define PAIR(name, STEP_CALL)                                                                                          \
+    FOUR_ROWS(name##_4, 2, STEP_CALL)                                                                                  \
+    static void name(const struct wmat *w, int n0, int n1, const struct xq *x, const int row[2], float *const out[2],  \
+                     const uint8_t *then)                                                                              \
+    {                                                                                                                  \
+        dot_rows(w, n0, n1, x, 2, row, out, then, name##_4);                                                           \
     }
 
 #endif

@@ -65,6 +65,10 @@ typedef void tile_fn(const struct wmat *w, int n0, int n1, const struct xq *x, f
 /* out[n] for row `row` of x and n in [n0, n1). then: what this thread reads next, prefetched towards the end; may be NULL. */
 typedef void dot_fn(const struct wmat *w, int n0, int n1, const struct xq *x, int row, float *out, const uint8_t *then);
 
+/* Two dots, whose weights are unpacked once: out[i][n] for row[i] of x. */
+typedef void pair_fn(const struct wmat *w, int n0, int n1, const struct xq *x, const int row[2], float *const out[2],
+                     const uint8_t *then);
+
 size_t kernel_tile_scratch(int n_rows);
 
 /* Float weights (f32, f16, bf16) times f32 rows: dot16 of each pair. x [n_rows][ld_x]; out[r * ld_out + n]. */
@@ -119,6 +123,7 @@ struct kernels {
 
     void (*quantise)(struct xq *x, int row, const float *v); /* one row of n_cols values */
     dot_fn *dot[TYPE_COUNT];                                 /* block types of the families x256 and x32 */
+    pair_fn *pair[TYPE_COUNT];                               /* NULL: two dots are as good */
     tile_fn *tile[TYPE_COUNT];
     tilef_fn *tilef[TYPE_COUNT]; /* f32, f16, bf16 */
 

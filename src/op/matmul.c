@@ -22,6 +22,12 @@ size_t op_product_scratch(int n_rows, int n_cols)
     return exact > tile ? exact : tile;
 }
 
+static void scale(const struct op *op, const struct wmat *w, int n0, int n1, float *out)
+{
+    if (w->scale)
+        op->k->scale(out + n0, *w->scale, n1 - n0);
+}
+
 /* Four rows at a time are decoded to f32 and multiplied as such (kernels.md H). */
 static void product_exact(const struct op *op, const struct wmat *w, int n0, int n1, const struct rows_view *x,
                           float *out, size_t ld_out, float *scratch)
@@ -37,6 +43,17 @@ static void product_exact(const struct op *op, const struct wmat *w, int n0, int
     }
 }
 
+static void dot_pair(const struct op *op, const struct wmat *w, int n0, int n1, const struct xq *x, const int row[2],
+                     float *const out[2], const uint8_t *then)
+{
+    if (op->k->pair[w->type]) {
+        op->k->pair[w->type](w, n0, n1, x, row, out, then);
+        return;
+    }
+    for (int i = 0; i < 2; i++)
+        op->k->dot[w->type](w, n0, n1, x, row[i], out[i], i ? then : NULL);
+}
+
 static void product_dots(const struct op *op, const struct wmat *w, int n0, int n1, const struct rows_view *x,
                          float *out, size_t ld_out, const uint8_t *then)
 {
@@ -45,9 +62,13 @@ static void product_dots(const struct op *op, const struct wmat *w, int n0, int 
         return;
     }
     for (int n = n0; n < n1; n += DOT_ROWS) { /* the rows stay in L1 while all activations pass */
-        int end = n1 - n < DOT_ROWS ? n1 : n + DOT_ROWS;
-        for (int r = 0; r < x->n_rows; r++)
-            op->k->dot[w->type](w, n, end, x->xq, r, out + (size_t)r * ld_out, end < n1 ? NULL : then);
+        int end = n1 - n < DOT_ROWS ? n1 : n + DOT_ROWS, r = 0;
+        const uint8_t *next = end < n1 ? w->data + (size_t)end * w->row_bytes : then;
+        for (; r + 2 <= x->n_rows; r += 2)
+            dot_pair(op, w, n, end, x->xq, (const int[]){r, r + 1},
+                     (float *[]){out + (size_t)r * ld_out, out + (size_t)(r + 1) * ld_out}, next);
+        if (r < x->n_rows)
+            op->k->dot[w->type](w, n, end, x->xq, r, out + (size_t)r * ld_out, next);
     }
 }
 
@@ -70,8 +91,18 @@ void op_product(const struct op *op, const struct wmat *w, int n0, int n1, const
     if (n0 >= n1)
         return;
     product(op, w, n0, n1, x, out, ld_out, then, scratch);
-    for (int r = 0; w->scale && r < x->n_rows; r++)
-        op->k->scale(out + (size_t)r * ld_out + n0, *w->scale, n1 - n0);
+    for (int r = 0; r < x->n_rows; r++)
+        scale(op, w, n0, n1, out + (size_t)r * ld_out);
+}
+
+void op_product_pair(const struct op *op, const struct wmat *w, int n0, int n1, const struct xq *x, const int row[2],
+                     float *const out[2], const uint8_t *then)
+{
+    if (n0 >= n1)
+        return;
+    dot_pair(op, w, n0, n1, x, row, out, then);
+    for (int i = 0; i < 2; i++)
+        scale(op, w, n0, n1, out[i]);
 }
 
 struct matmul {

@@ -57,11 +57,20 @@ static void few_product(const struct few *a, const struct moe_expert *e, const s
 {
     enum act_family family = op_family(a->op, w->type);
     const struct xq *planes = family == ACT_F32 ? NULL : family == ACT_X256 ? &in->x256 : &in->x32;
-    for (int i = 0; i < e->n; i++) {
-        struct xq view;
-        int use = e->first_use + i;
-        struct rows_view x = one_row(in, planes, &view, by_use ? use : e->row[i]);
-        op_product(a->op, w, n0, n1, &x, out + (size_t)use * ld_out, ld_out, i == e->n - 1 ? then : NULL, scratch);
+    for (int i = 0, n; i < e->n; i += n) {
+        int use = e->first_use + i, row[2] = {by_use ? use : e->row[i]};
+        float *to[2] = {out + (size_t)use * ld_out};
+        n = planes && i + 1 < e->n ? 2 : 1;
+        const uint8_t *next = i + n == e->n ? then : NULL;
+        if (n == 2) {
+            row[1] = by_use ? use + 1 : e->row[i + 1];
+            to[1] = to[0] + ld_out;
+            op_product_pair(a->op, w, n0, n1, planes, row, to, next);
+        } else {
+            struct xq view;
+            struct rows_view x = one_row(in, planes, &view, row[0]);
+            op_product(a->op, w, n0, n1, &x, to[0], ld_out, next, scratch);
+        }
     }
 }
 
