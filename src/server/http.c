@@ -173,7 +173,8 @@ static int check_encoding(const struct http_connection *c, struct refusal *r)
         return refuse(r, 415, NULL, NULL, "Content-Encoding \"%.40s\" is not understood; send the body as it is",
                       encoding);
     if (c->head.length > 0 && (uint64_t)c->head.length > c->server->opt.max_body)
-        return http_body_too_large(c, r);
+        return refuse(r, 413, NULL, NULL, "the body is larger than %llu bytes, the limit of --max-body",
+                      (unsigned long long)c->server->opt.max_body);
     return 0;
 }
 

@@ -153,12 +153,6 @@ void http_forget_body(struct http_exchange *x)
 
 /* ---- reading --------------------------------------------------------------------------------------------------------------- */
 
-int http_body_too_large(const struct http_connection *c, struct refusal *r)
-{
-    return refuse(r, 413, NULL, NULL, "the body is larger than %llu bytes, the limit of --max-body",
-                  (unsigned long long)c->server->opt.max_body);
-}
-
 struct reading {
     struct http_chunks chunks;
     size_t most;       /* bytes it may have: declared, or --max-body */

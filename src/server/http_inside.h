@@ -64,7 +64,6 @@ void http_use_in(struct http_connection *c, size_t n); /* the first n bytes of c
 
 /* http_body.c. 0: c->body is whole; -1: *r, or the client is gone. */
 int http_read_body(struct http_connection *c, struct refusal *r);
-int http_body_too_large(const struct http_connection *c, struct refusal *r);
 void http_leave_line(struct http_connection *c); /* if it is in the line of large bodies */
 
 /* http_check.c. -1: *r. */
