@@ -491,7 +491,7 @@ int responses_request(struct responses_request *q, const json_t *body, struct re
         set_tool_choice(&c, body) < 0 || set_format(&c, body) < 0 || set_effort(&c, body) < 0 ||
         set_logprobs(&c, body) < 0 || set_limit(&c, body) < 0 || copy_fields(&c, body) < 0)
         return -1;
-    return q->left.failed ? no_memory(&c) : 0;
+    return q->left.failed ? no_memory(&c) : r->status ? -1 : 0;
 }
 
 void responses_request_free(struct responses_request *q)
