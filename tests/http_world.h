@@ -106,6 +106,10 @@ int http_streaming(const struct http_exchange *x)
     return http_world.streaming;
 }
 
+/* Memory of bodies is not counted here. */
+void http_forget_body(struct http_exchange *x) { (void)x; }
+void http_next(struct http_exchange *x) { (void)x; }
+
 void http_notify(void *x)
 {
     (void)x;
