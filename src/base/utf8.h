@@ -1,4 +1,5 @@
-/* Well-formed UTF-8, byte by byte (RFC 3629; Unicode 15, table 3-7): no overlong forms, no surrogates, nothing above U+10FFFF. */
+/* Characters as bytes: the one place that decodes and encodes UTF-8 (RFC 3629; Unicode 15, table 3-7). No overlong forms, no
+ * surrogates, nothing above U+10FFFF. Inline: masks and tokenizers ask of every byte. */
 #ifndef BASE_UTF8_H
 #define BASE_UTF8_H
 
@@ -9,10 +10,11 @@
 
 enum utf8_head { UTF8_WHOLE, UTF8_PARTIAL, UTF8_BROKEN };
 
-/* What the n > 0 bytes at p begin with: a whole character of *length bytes; all n <= 3 bytes of a character that may still be
+/* What the n > 0 bytes of a text begin with: a whole character of *length bytes; all n <= 3 bytes of a character that may still be
  * completed; or an ill-formed sequence whose maximal subpart has *length >= 1 bytes. */
-static inline enum utf8_head utf8_head(const uint8_t *p, size_t n, size_t *length)
+static inline enum utf8_head utf8_head(const void *text, size_t n, size_t *length)
 {
+    const uint8_t *p = text;
     uint8_t lead = p[0], low = 0x80, high = 0xBF; /* bounds of the second byte */
     size_t need;
     *length = 1;
@@ -45,6 +47,49 @@ static inline enum utf8_head utf8_head(const uint8_t *p, size_t n, size_t *lengt
     }
     *length = need;
     return UTF8_WHOLE;
+}
+
+/* utf8_head(), and which character it is: U+FFFD unless UTF8_WHOLE, one for each ill-formed sequence. */
+static inline enum utf8_head utf8_read(const void *text, size_t n, size_t *length, uint32_t *character)
+{
+    const uint8_t *p = text;
+    enum utf8_head head = utf8_head(text, n, length);
+    if (head != UTF8_WHOLE)
+        *character = 0xFFFD;
+    else if (*length == 1)
+        *character = p[0];
+    else if (*length == 2)
+        *character = (p[0] & 0x1Fu) << 6 | (p[1] & 0x3Fu);
+    else if (*length == 3)
+        *character = (p[0] & 0x0Fu) << 12 | (p[1] & 0x3Fu) << 6 | (p[2] & 0x3Fu);
+    else
+        *character = (p[0] & 0x07u) << 18 | (p[1] & 0x3Fu) << 12 | (p[2] & 0x3Fu) << 6 | (p[3] & 0x3Fu);
+    return head;
+}
+
+/* Bytes written to out[4], 1..4. A number that is no character (a surrogate, above U+10FFFF) is written as U+FFFD. */
+static inline size_t utf8_write(uint32_t character, void *out)
+{
+    uint8_t *p = out;
+    uint32_t c = character > 0x10FFFF || (character >= 0xD800 && character <= 0xDFFF) ? 0xFFFD : character;
+    static const uint8_t lead[] = {0, 0, 0xC0, 0xE0, 0xF0};
+    size_t n = c < 0x80 ? 1 : c < 0x800 ? 2 : c < 0x10000 ? 3 : 4;
+    for (size_t i = n - 1; i > 0; i--, c >>= 6)
+        p[i] = (uint8_t)(0x80 | (c & 0x3F));
+    p[0] = (uint8_t)(lead[n] | c);
+    return n;
+}
+
+/* A byte of well-formed UTF-8 begins a character, or continues one. */
+static inline int utf8_begins(char byte) { return ((uint8_t)byte & 0xC0) != 0x80; }
+
+/* Characters of a well-formed text; elsewhere the bytes that continue nothing are not counted. */
+static inline size_t utf8_count(const void *text, size_t n)
+{
+    size_t count = 0;
+    for (size_t i = 0; i < n; i++)
+        count += (size_t)utf8_begins(((const char *)text)[i]);
+    return count;
 }
 
 /* Make a text fit for a line of a terminal and for JSON: control characters and bytes that are not UTF-8 become '?'. */

@@ -1,6 +1,7 @@
 /* A turn of a conversation: see chat.h. */
 #include "cli/chat.h"
 
+#include "base/utf8.h"
 #include "cli/cli.h"
 
 #include <errno.h>
@@ -39,29 +40,13 @@ void chat_catch_signals(void)
     }
 }
 
+/* Where a text stops being UTF-8; n: nowhere. */
 static size_t invalid_utf8(const char *text, size_t n)
 {
-    const unsigned char *s = (const unsigned char *)text;
-    for (size_t i = 0; i < n;) {
-        size_t more = s[i] < 0x80                   ? 0
-                      : s[i] >= 0xc2 && s[i] < 0xe0 ? 1
-                      : s[i] >= 0xe0 && s[i] < 0xf0 ? 2
-                      : s[i] >= 0xf0 && s[i] < 0xf5 ? 3
-                                                    : 9;
-        if (more == 9 || i + more >= n)
-            return i;
-        unsigned char low = s[i] == 0xe0   ? 0xa0
-                            : s[i] == 0xf0 ? 0x90
-                                           : 0x80,
-                      high = s[i] == 0xed   ? 0x9f
-                             : s[i] == 0xf4 ? 0x8f
-                                            : 0xbf;
-        for (size_t k = 1; k <= more; k++, low = 0x80, high = 0xbf)
-            if (s[i + k] < low || s[i + k] > high)
-                return i;
-        i += more + 1;
-    }
-    return n;
+    size_t at = 0, length;
+    while (at < n && utf8_head(text + at, n - at, &length) == UTF8_WHOLE)
+        at += length;
+    return at;
 }
 
 /* message is given away. -1: no memory, or NULL. */

@@ -3,6 +3,7 @@
  * Text for a person: a summary, or the whole list of keys or tensors; --json for programs. Names and texts of the file are shown
  * with control characters and wrong UTF-8 made harmless. */
 #include "base/error.h"
+#include "base/utf8.h"
 #include "cli/anatomy.h"
 #include "cli/cli.h"
 #include "cli/flags.h"
@@ -24,38 +25,21 @@ enum { SHOWN_ITEMS = 6, JSON_ITEMS = 16, KEY_WIDTH = 44 };
 
 /* ---- texts of the file ------------------------------------------------------------------------------------------------------- */
 
-/* Bytes of the UTF-8 character at s (n left), 0 when it is none. */
-static size_t utf8_length(const unsigned char *s, size_t n)
-{
-    size_t length = s[0] < 0x80 ? 1 : s[0] < 0xc2 ? 0 : s[0] < 0xe0 ? 2 : s[0] < 0xf0 ? 3 : s[0] < 0xf5 ? 4 : 0;
-    if (length > n || (s[0] == 0xe0 && s[1] < 0xa0) || (s[0] == 0xed && s[1] > 0x9f) || (s[0] == 0xf0 && s[1] < 0x90) ||
-        (s[0] == 0xf4 && s[1] > 0x8f))
-        return 0;
-    for (size_t i = 1; i < length; i++)
-        if (s[i] < 0x80 || s[i] > 0xbf)
-            return 0;
-    return length;
-}
+static int is_control(uint32_t c) { return c < ' ' || (c >= 0x7F && c < 0xA0); }
 
-static int is_control(const unsigned char *s, size_t length)
-{
-    return (length == 1 && (s[0] < ' ' || s[0] == 127)) || (length == 2 && s[0] == 0xc2 && s[1] < 0xa0);
-}
-
-/* A text in one line, at most `most` bytes of it. */
+/* A text in one line, at most `most` bytes of it; bytes that are not UTF-8 and control characters in numbers. */
 static void put_text(struct gguf_string s, size_t most)
 {
-    const unsigned char *b = (const unsigned char *)s.text;
-    size_t at = 0;
-    while (at < s.length && at < most) {
-        size_t length = utf8_length(b + at, s.length - at);
-        if (b[at] == '\n')
+    size_t at = 0, length;
+    for (; at < s.length && at < most; at += length) {
+        uint32_t c;
+        if (utf8_read(s.text + at, s.length - at, &length, &c) == UTF8_WHOLE && !is_control(c))
+            fwrite(s.text + at, 1, length, stdout);
+        else if (c == '\n')
             fputs("\\n", stdout);
-        else if (length == 0 || is_control(b + at, length))
-            printf("\\x%02x", b[at]);
         else
-            fwrite(b + at, 1, length, stdout);
-        at += length && !is_control(b + at, length) ? length : 1;
+            for (size_t i = 0; i < length; i++)
+                printf("\\x%02x", (uint8_t)s.text[at + i]);
     }
     if (at < s.length)
         printf("... (%" PRIu64 " bytes)", s.length);
@@ -64,15 +48,14 @@ static void put_text(struct gguf_string s, size_t most)
 /* For JSON: what is not UTF-8 becomes U+FFFD. */
 static json_t *json_text(struct gguf_string s)
 {
-    const unsigned char *b = (const unsigned char *)s.text;
     char *out = malloc(3 * s.length + 1);
     size_t n = 0, length;
     if (!out)
         return NULL;
-    for (size_t at = 0; at < s.length; at += length ? length : 1) {
-        length = utf8_length(b + at, s.length - at);
-        memcpy(out + n, length ? (const char *)b + at : "\xef\xbf\xbd", length ? length : 3);
-        n += length ? length : 3;
+    for (size_t at = 0; at < s.length; at += length) {
+        uint32_t c;
+        utf8_read(s.text + at, s.length - at, &length, &c);
+        n += utf8_write(c, out + n);
     }
     json_t *j = json_stringn(out, n);
     free(out);

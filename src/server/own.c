@@ -138,7 +138,7 @@ void own_model(struct http_exchange *x)
 static void put_piece(struct out *o, const char *piece, size_t n)
 {
     size_t at = 0, k = 0;
-    while (at < n && utf8_head((const uint8_t *)piece + at, n - at, &k) == UTF8_WHOLE)
+    while (at < n && utf8_head(piece + at, n - at, &k) == UTF8_WHOLE)
         at += k;
     if (at == n) {
         out_string(o, piece, n);

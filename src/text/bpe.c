@@ -19,7 +19,7 @@ static uint32_t code_point_of(uint8_t b)
     return b == 173 ? 256 + 67 : b;
 }
 
-/* -1: not in the alphabet. */
+/* -1: not in the alphabet, as U+FFFD. */
 static int byte_of(uint32_t code_point)
 {
     if (code_point < 256)
@@ -31,26 +31,15 @@ static int byte_of(uint32_t code_point)
     return code_point == 256 + 67 ? 173 : -1;
 }
 
-size_t bpe_spell(uint8_t b, char *out)
-{
-    uint32_t c = code_point_of(b);
-    if (c < 128) {
-        out[0] = (char)c;
-        return 1;
-    }
-    out[0] = (char)(0xC0 | c >> 6);
-    out[1] = (char)(0x80 | (c & 63));
-    return 2;
-}
+size_t bpe_spell(uint8_t b, char *out) { return utf8_write(code_point_of(b), out); }
 
 size_t bpe_piece(const char *text, size_t n, char *out)
 {
-    const uint8_t *p = (const uint8_t *)text;
     size_t written = 0;
     for (size_t i = 0, length; i < n; i += length) {
-        int whole = utf8_head(p + i, n - i, &length) == UTF8_WHOLE, b = -1;
-        if (whole && length <= 2)
-            b = byte_of(length == 1 ? p[i] : (p[i] & 31u) << 6 | (p[i + 1] & 63u));
+        uint32_t c;
+        utf8_read(text + i, n - i, &length, &c);
+        int b = byte_of(c);
         if (b >= 0) {
             out[written++] = (char)b;
         } else {
@@ -64,14 +53,13 @@ size_t bpe_piece(const char *text, size_t n, char *out)
 /* The byte that the first or the last character of a text stands for; -1: none, no merge of bytes comes to such a text. */
 static int byte_at(const char *text, size_t n, int last)
 {
-    const uint8_t *p = (const uint8_t *)text;
     size_t at = 0, length;
+    uint32_t c;
     if (last)
-        for (at = n - 1; at > 0 && (p[at] & 0xC0) == 0x80;)
+        for (at = n - 1; at > 0 && !utf8_begins(text[at]);)
             at--;
-    if (utf8_head(p + at, n - at, &length) != UTF8_WHOLE || length > 2)
-        return -1;
-    return byte_of(length == 1 ? p[at] : (p[at] & 31u) << 6 | (p[at + 1] & 63u));
+    utf8_read(text + at, n - at, &length, &c);
+    return byte_of(c);
 }
 
 void bpe_note_merge(struct tokenizer *t, const char *left, size_t n_left, const char *right, size_t n_right)

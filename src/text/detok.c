@@ -30,7 +30,7 @@ static size_t feed_pending(struct detok *d, const uint8_t *text, size_t n, char 
     size_t used = 0, length;
     while (d->n_pending > 0 && used < n) {
         d->pending[d->n_pending] = (char)text[used];
-        switch (utf8_head((const uint8_t *)d->pending, (size_t)d->n_pending + 1, &length)) {
+        switch (utf8_head(d->pending, (size_t)d->n_pending + 1, &length)) {
         case UTF8_WHOLE:
             memcpy(out + *written, d->pending, length);
             *written += length;

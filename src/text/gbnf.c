@@ -46,7 +46,7 @@ static grammar_expr fail_at(struct gbnf *g, size_t at, const char *what)
     for (size_t i = 0; i < at && i < g->n; i++) {
         int newline = g->text[i] == '\n';
         line += (size_t)newline;
-        column = newline ? 1 : column + ((g->text[i] & 0xC0) != 0x80);
+        column = newline ? 1 : column + (size_t)utf8_begins(g->text[i]);
     }
     return grammar_fail(g->m, "grammar, line %zu, column %zu: %s", line, column, what);
 }
@@ -174,15 +174,10 @@ static int hex_digits(struct gbnf *g, int n, uint32_t *out)
 /* One character of a literal or a class, escapes undone. */
 static int read_char(struct gbnf *g, uint32_t *c)
 {
-    const uint8_t *p = (const uint8_t *)g->text + g->at;
     size_t length;
-    if (*p != '\\') {
-        if (utf8_head(p, g->n - g->at, &length) != UTF8_WHOLE)
+    if (peek(g) != '\\') {
+        if (utf8_read(g->text + g->at, g->n - g->at, &length, c) != UTF8_WHOLE)
             return fail(g, "not valid UTF-8"), -1;
-        static const uint8_t lead[] = {0, 0x7F, 0x1F, 0x0F, 0x07};
-        *c = p[0] & lead[length];
-        for (size_t i = 1; i < length; i++)
-            *c = *c << 6 | (p[i] & 0x3F);
         g->at += length;
         return 0;
     }
@@ -206,12 +201,7 @@ static int read_char(struct gbnf *g, uint32_t *c)
 static grammar_expr one_char(struct gbnf *g, uint32_t c)
 {
     char text[4];
-    size_t n = c < 0x80 ? 1 : c < 0x800 ? 2 : c < 0x10000 ? 3 : 4;
-    static const unsigned lead[] = {0, 0, 0xC0, 0xE0, 0xF0};
-    for (size_t i = n - 1; i > 0; i--, c >>= 6)
-        text[i] = (char)(0x80 | (c & 0x3F));
-    text[0] = (char)(lead[n] | c);
-    return grammar_text(g->m, text, n);
+    return grammar_text(g->m, text, utf8_write(c, text));
 }
 
 static grammar_expr literal(struct gbnf *g)

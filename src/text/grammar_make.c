@@ -148,7 +148,7 @@ static grammar_expr store(struct grammar_maker *m, struct expr e, const void *li
 static int well_formed(const char *text, size_t n)
 {
     for (size_t i = 0, length; i < n; i += length)
-        if (utf8_head((const uint8_t *)text + i, n - i, &length) != UTF8_WHOLE)
+        if (utf8_head(text + i, n - i, &length) != UTF8_WHOLE)
             return 0;
     return 1;
 }

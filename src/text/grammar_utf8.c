@@ -5,6 +5,7 @@
  * continuation bytes share them:
  *
  *     E4..EC --> [two more] --80..BF--> [one more] --80..BF--> to */
+#include "base/utf8.h"
 #include "text/grammar_inner.h"
 
 #include <string.h>
@@ -26,22 +27,12 @@ static uint32_t tail(struct tails *t, int n)
     return t->more[n];
 }
 
-static int encode(uint32_t c, uint8_t *out)
-{
-    int n = c < 0x80 ? 1 : c < 0x800 ? 2 : c < 0x10000 ? 3 : 4;
-    static const uint8_t lead[] = {0, 0, 0xC0, 0xE0, 0xF0};
-    for (int i = n - 1; i > 0; i--, c >>= 6)
-        out[i] = (uint8_t)(0x80 | (c & 0x3F));
-    out[0] = (uint8_t)(lead[n] | c);
-    return n;
-}
-
 /* A range whose bytes vary independently of each other. */
 static void chain(struct tails *t, uint32_t first, uint32_t last)
 {
     uint8_t low[4], high[4];
-    int n = encode(first, low), whole = 0; /* whole: full continuation bytes at the end */
-    encode(last, high);
+    int n = (int)utf8_write(first, low), whole = 0; /* whole: full continuation bytes at the end */
+    utf8_write(last, high);
     while (whole < n - 1 && low[n - 1 - whole] == 0x80 && high[n - 1 - whole] == 0xBF)
         whole++;
     uint32_t at = t->from;
@@ -99,8 +90,8 @@ uint32_t utf8_class_width(const uint32_t *range, uint32_t n)
     uint32_t width = 0;
     for (uint32_t i = 0; i < n; i += 2) {
         uint8_t low[4], high[4];
-        encode(range[i], low);
-        encode(range[i + 1], high);
+        utf8_write(range[i], low);
+        utf8_write(range[i + 1], high);
         width += (uint32_t)(high[0] - low[0]) + 1;
     }
     return width < 256 ? width : 256;

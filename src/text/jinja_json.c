@@ -254,7 +254,7 @@ static int read_unicode(struct reader *x, struct jbuffer *b)
     }
     if (code >= 0xD800 && code < 0xE000)
         code = 0xFFFD;
-    jbuffer_add(b, out, jchar_write(code, out), x->kind);
+    jbuffer_add(b, out, utf8_write(code, out), x->kind);
     return 0;
 }
 
@@ -294,7 +294,7 @@ static const struct jstring *read_string(struct reader *x)
             bad(x, "a control character in a string");
             return NULL;
         }
-        if (c >= 0x80 && utf8_head((const uint8_t *)x->at, (size_t)(x->end - x->at), &length) != UTF8_WHOLE) {
+        if (c >= 0x80 && utf8_head(x->at, (size_t)(x->end - x->at), &length) != UTF8_WHOLE) {
             jbuffer_add(&b, from, (size_t)(x->at - from), x->kind);
             jbuffer_add(&b, UTF8_REPLACEMENT, 3, x->kind);
             x->at += length;

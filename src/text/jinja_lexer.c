@@ -2,6 +2,7 @@
  * begins its line too; - takes all white space on its side, + switches the two rules off. templates.md 1, 3.1, 3.15.
  *
  *   text {{ expression }} text {% tag %} text {# comment #} {% raw %} text {% endraw %} */
+#include "base/utf8.h"
 #include "text/jinja_tree.h"
 
 #include <string.h>
@@ -52,7 +53,7 @@ static size_t space_begin(const struct lexer *x, size_t from, size_t at)
     struct jstring s = {.bytes = x->source, .n = x->n};
     for (size_t length; at > from;) {
         size_t before = at - 1;
-        while (before > from && ((uint8_t)x->source[before] & 0xC0) == 0x80)
+        while (before > from && !utf8_begins(x->source[before]))
             before--;
         if (!jspace(jchar_code(&s, before, &length)))
             break;
@@ -129,12 +130,12 @@ static void unescape(struct lexer *x, struct jbuffer *b, size_t *at, size_t end)
         ++*at;
     } else if (c == 'x' || c == 'u' || c == 'U') {
         ++*at;
-        jbuffer_add(b, out, jchar_write(escape_code(x, at, end, c), out), CLASS_TEMPLATE);
+        jbuffer_add(b, out, utf8_write(escape_code(x, at, end, c), out), CLASS_TEMPLATE);
     } else if (c >= '0' && c <= '7') {
         uint32_t code = 0;
         for (int i = 0; i < 3 && *at < end && x->source[*at] >= '0' && x->source[*at] <= '7'; i++)
             code = code * 8 + (uint32_t)(x->source[(*at)++] - '0');
-        jbuffer_add(b, out, jchar_write(code, out), CLASS_TEMPLATE);
+        jbuffer_add(b, out, utf8_write(code, out), CLASS_TEMPLATE);
     } else if (c == '\n') {
         ++*at;
     } else if (c == 'N') {

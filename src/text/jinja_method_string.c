@@ -1,5 +1,6 @@
 /* Methods of strings, and the string work that filters share. Strings count, index and cut by characters; every byte keeps its
  * class. templates.md 2, 3.8, 3.9, 7. */
+#include "base/utf8.h"
 #include "text/jinja_tree.h"
 
 #include <string.h>
@@ -24,7 +25,7 @@ const struct jstring *jstrip(struct jrun *r, const struct jstring *s, const stru
         from += length;
     while (right && to > from) {
         size_t before = to - 1;
-        while (before > from && ((uint8_t)s->bytes[before] & 0xC0) == 0x80)
+        while (before > from && !utf8_begins(s->bytes[before]))
             before--;
         if (!strips(set, jchar_code(s, before, &length)))
             break;

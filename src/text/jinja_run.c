@@ -1,5 +1,6 @@
 /* The run of a rendering: memory, limits, and errors with their place. See jinja_value.h. */
 #include "base/clock.h"
+#include "base/utf8.h"
 #include "text/jinja_tree.h"
 
 #include <stdarg.h>
@@ -59,7 +60,7 @@ void jplace_of(const char *source, size_t n, uint32_t pos, int *line, int *colum
             ++*line;
             *column = 1;
         } else {
-            *column += (source[i] & 0xC0) != 0x80;
+            *column += (uint32_t)utf8_begins(source[i]);
         }
     }
 }

@@ -2,6 +2,7 @@
  *
  * Most strings are of one class; then there is no mark array. A string made by a buffer may be continued in the room behind it
  * (s = s + x in a loop is linear): its end is the buffer's end, so that whoever comes first takes the room. */
+#include "base/utf8.h"
 #include "text/jinja_tree.h"
 
 #include <string.h>
@@ -211,21 +212,13 @@ const struct jstring *jstring_escape(struct jrun *r, const struct jstring *s)
 
 /* ---- characters ---- */
 
-static int continues(char c) { return ((uint8_t)c & 0xC0) == 0x80; }
-
-size_t jchars(const struct jstring *s)
-{
-    size_t n = 0;
-    for (size_t i = 0; i < s->n; i++)
-        n += !continues(s->bytes[i]);
-    return n + (s->n > 0 && continues(s->bytes[0]));
-}
+size_t jchars(const struct jstring *s) { return utf8_count(s->bytes, s->n) + (s->n > 0 && !utf8_begins(s->bytes[0])); }
 
 size_t jchar_next(const struct jstring *s, size_t at)
 {
     do
         at++;
-    while (at < s->n && continues(s->bytes[at]));
+    while (at < s->n && !utf8_begins(s->bytes[at]));
     return at;
 }
 
@@ -239,43 +232,11 @@ size_t jchar_offset(const struct jstring *s, size_t character)
 
 uint32_t jchar_code(const struct jstring *s, size_t at, size_t *length)
 {
-    const uint8_t *p = (const uint8_t *)s->bytes + at;
-    size_t n = jchar_next(s, at) - at;
-    *length = n;
-    if (n == 1 && p[0] < 0x80)
-        return p[0];
-    if (n == 2 && p[0] >= 0xC2 && p[0] < 0xE0)
-        return (p[0] & 0x1Fu) << 6 | (p[1] & 0x3Fu);
-    if (n == 3 && (p[0] & 0xF0) == 0xE0)
-        return (p[0] & 0x0Fu) << 12 | (p[1] & 0x3Fu) << 6 | (p[2] & 0x3Fu);
-    uint32_t code = 0xFFFD;
-    if (n == 4 && (p[0] & 0xF8) == 0xF0)
-        code = (p[0] & 0x07u) << 18 | (p[1] & 0x3Fu) << 12 | (p[2] & 0x3Fu) << 6 | (p[3] & 0x3Fu);
-    return code <= 0x10FFFF ? code : 0xFFFD;
-}
-
-size_t jchar_write(uint32_t code, char *out)
-{
-    if (code < 0x80) {
-        out[0] = (char)code;
-        return 1;
-    }
-    if (code < 0x800) {
-        out[0] = (char)(0xC0 | code >> 6);
-        out[1] = (char)(0x80 | (code & 0x3F));
-        return 2;
-    }
-    if (code < 0x10000) {
-        out[0] = (char)(0xE0 | code >> 12);
-        out[1] = (char)(0x80 | (code >> 6 & 0x3F));
-        out[2] = (char)(0x80 | (code & 0x3F));
-        return 3;
-    }
-    out[0] = (char)(0xF0 | code >> 18);
-    out[1] = (char)(0x80 | (code >> 12 & 0x3F));
-    out[2] = (char)(0x80 | (code >> 6 & 0x3F));
-    out[3] = (char)(0x80 | (code & 0x3F));
-    return 4;
+    uint32_t code;
+    size_t whole;
+    *length = jchar_next(s, at) - at;
+    utf8_read(s->bytes + at, *length, &whole, &code);
+    return whole == *length ? code : 0xFFFD;
 }
 
 const char *jfind(const char *in, size_t n, const char *what, size_t m) { return m == 0 ? in : memmem(in, n, what, m); }

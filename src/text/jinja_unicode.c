@@ -2,6 +2,7 @@
  *
  * The tables come from the Unicode data by tools/unicode_tables.py. A change of case keeps the class of every character; where
  * one becomes several the whole text has its greatest class (templates.md 7). */
+#include "base/utf8.h"
 #include "text/jinja_tree.h"
 #include "text/jinja_unicode_tables.h"
 
@@ -80,21 +81,21 @@ static size_t lower_into(const struct jstring *s, size_t at, size_t length, uint
         return 3;
     }
     if (code == 0x3A3)
-        return jchar_write(ends_word(s, at, at + length, after_letter) ? 0x3C2 : 0x3C3, out);
-    return jchar_write(jlower(code), out);
+        return utf8_write(ends_word(s, at, at + length, after_letter) ? 0x3C2 : 0x3C3, out);
+    return utf8_write(jlower(code), out);
 }
 
 static size_t upper_into(uint32_t code, int title, char *out)
 {
     const char *special = jupper_special(code);
     if (!special)
-        return jchar_write(jupper(code), out);
+        return utf8_write(jupper(code), out);
     size_t n = strlen(special);
     struct jstring s = {.bytes = special, .n = n};
     size_t at = 0, length, written = 0;
     for (; at < n; at += length) { /* the first letter large, the others small in a title */
         uint32_t c = jchar_code(&s, at, &length);
-        written += jchar_write(title && at > 0 ? jlower(c) : c, out + written);
+        written += utf8_write(title && at > 0 ? jlower(c) : c, out + written);
     }
     return written;
 }

@@ -226,8 +226,7 @@ const struct jstring *jbuffer_done(struct jbuffer *b); /* b is used up */
 size_t jchars(const struct jstring *s);
 size_t jchar_next(const struct jstring *s, size_t at);                   /* offset of the next */
 size_t jchar_offset(const struct jstring *s, size_t character);          /* s->n beyond the end */
-uint32_t jchar_code(const struct jstring *s, size_t at, size_t *length); /* ill-formed bytes: U+FFFD, 1 */
-size_t jchar_write(uint32_t code, char *out);                            /* bytes, at most 4 */
+uint32_t jchar_code(const struct jstring *s, size_t at, size_t *length); /* ill-formed bytes: U+FFFD */
 const char *jfind(const char *in, size_t n, const char *what, size_t m); /* NULL: not there */
 
 /* ---- lists and dicts: jinja_container.c ---- */

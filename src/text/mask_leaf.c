@@ -11,6 +11,7 @@
  * The call's stack does not matter here: the result serves every call, and every text, that stands in these states. */
 #include "text/mask.h"
 
+#include "base/utf8.h"
 #include "text/tokenizer.h"
 
 #include <stdlib.h>
@@ -126,10 +127,7 @@ static uint32_t characters(const struct token_trie *trie, uint32_t token, uint32
 {
     size_t n;
     const char *text = tokenizer_piece(trie->tokenizer, (int32_t)token, 0, &n);
-    uint32_t count = 0;
-    for (uint32_t i = 0; i < n_byte; i++)
-        count += ((uint8_t)text[i] & 0xC0) != 0x80;
-    return count;
+    return (uint32_t)utf8_count(text, n_byte);
 }
 
 /* All that is behind a node is plain text, which the states that were reached there read; in a counted rule they read it in a loop,

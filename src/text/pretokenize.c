@@ -133,14 +133,6 @@ static int search(const struct splitting *p, int stage, struct piece_cursor *c, 
 
 static size_t char_length(uint8_t lead) { return lead < 0x80 ? 1 : lead < 0xE0 ? 2 : lead < 0xF0 ? 3 : 4; }
 
-static size_t count_chars(const uint8_t *p, size_t n)
-{
-    size_t count = 0;
-    for (size_t i = 0; i < n; i++)
-        count += (p[i] & 0xC0) != 0x80;
-    return count;
-}
-
 /* Bytes of the white space (Unicode White_Space) that p begins with, 0: another character. */
 static size_t space_at(const uint8_t *p)
 {
@@ -194,7 +186,7 @@ static int cut_threes(const struct splitting *p, int stage, struct piece_cursor 
             if (search(p, stage, c, c->look) != 0)
                 return -1;
             c->look = c->match;
-            c->left = count_chars(p->text + c->match, c->match_end - c->match);
+            c->left = utf8_count(p->text + c->match, c->match_end - c->match);
         }
         if (c->left == 0 || (c->left % 3 == 0 && c->look > c->at)) { /* no run is left, or a place to cut */
             *to = c->look;
@@ -212,7 +204,7 @@ static void cut_trailing(const struct splitting *p, struct piece_cursor *c, size
     size_t begin = c->end;
     for (size_t i = c->end; i > c->at; begin = i) {
         i--;
-        while (i > c->at && (p->text[i] & 0xC0) == 0x80)
+        while (i > c->at && !utf8_begins((char)p->text[i]))
             i--;
         if (space_at(p->text + i) == 0)
             break;

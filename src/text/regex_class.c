@@ -1,6 +1,7 @@
 /* Classes of code points that escapes stand for. Unicode properties are asked of PCRE2, which has the tables. */
 #define PCRE2_CODE_UNIT_WIDTH 8
 #include "base/error.h"
+#include "base/utf8.h"
 #include "text/regex_inner.h"
 
 #include <pcre2.h>
@@ -81,39 +82,23 @@ int regex_escape_class(struct regex *r, int letter)
 /* Surrogates are no characters. */
 static uint32_t following(uint32_t c) { return c == 0xD7FF ? 0xE000 : c + 1; }
 
-static size_t write_char(uint8_t *out, uint32_t c)
-{
-    size_t n = c < 0x80 ? 1 : c < 0x800 ? 2 : c < 0x10000 ? 3 : 4;
-    static const uint8_t lead[] = {0, 0, 0xC0, 0xE0, 0xF0};
-    for (size_t i = n - 1; i > 0; i--, c >>= 6)
-        out[i] = (uint8_t)(0x80 | (c & 0x3F));
-    out[0] = (uint8_t)(lead[n] | c);
-    return n;
-}
-
-static uint32_t read_char(const uint8_t *p)
-{
-    static const uint8_t length[] = {1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 2, 2, 3, 4};
-    uint8_t n = length[p[0] >> 4];
-    uint32_t c = n == 1 ? p[0] : p[0] & (0x7Fu >> n);
-    for (uint8_t i = 1; i < n; i++)
-        c = c << 6 | (p[i] & 0x3F);
-    return c;
-}
-
 /* Runs of matching code points in a text of all code points. */
-static int scan(struct regex *r, const pcre2_code *code, const uint8_t *all, size_t n)
+static int scan(struct regex *r, const pcre2_code *code, const char *all, size_t n)
 {
     pcre2_match_data *match = pcre2_match_data_create(1, NULL);
     int failed = !match;
     for (size_t at = 0; !failed && at < n;) {
-        if (pcre2_match(code, all, n, at, PCRE2_NO_UTF_CHECK, match, NULL) < 0)
+        if (pcre2_match(code, (PCRE2_SPTR)all, n, at, PCRE2_NO_UTF_CHECK, match, NULL) < 0)
             break;
         const PCRE2_SIZE *found = pcre2_get_ovector_pointer(match);
         size_t last = found[1] - 1;
-        while ((all[last] & 0xC0) == 0x80)
+        while (!utf8_begins(all[last]))
             last--;
-        failed = add_one(r, read_char(all + found[0]), read_char(all + last));
+        uint32_t first_char, last_char;
+        size_t length;
+        utf8_read(all + found[0], n - found[0], &length, &first_char);
+        utf8_read(all + last, n - last, &length, &last_char);
+        failed = add_one(r, first_char, last_char);
         at = found[1];
     }
     pcre2_match_data_free(match);
@@ -134,10 +119,10 @@ int regex_property(struct regex *r, const char *name, size_t n, int negated)
     pcre2_code *code = pcre2_compile((PCRE2_SPTR)pattern, PCRE2_ZERO_TERMINATED, PCRE2_UTF, &error, &where, NULL);
     if (!code)
         return -2;
-    uint8_t *all = malloc((size_t)4 * (LAST + 1));
+    char *all = malloc((size_t)4 * (LAST + 1));
     size_t used = 0;
     for (uint32_t c = 0; all && c <= LAST; c = following(c))
-        used += write_char(all + used, c);
+        used += utf8_write(c, all + used);
     int failed = all ? scan(r, code, all, used) : -1;
     free(all);
     pcre2_code_free(code);

@@ -156,23 +156,12 @@ static int reads(const struct nfa *a, const struct nfa_step *s, uint32_t letter)
     return 0;
 }
 
-static uint32_t letter_at(const char *text, size_t n, size_t *length)
-{
-    const uint8_t *p = (const uint8_t *)text;
-    static const uint8_t lead[] = {0, 0x7F, 0x1F, 0x0F, 0x07};
-    if (utf8_head(p, n, length) != UTF8_WHOLE)
-        return 0xFFFD;
-    uint32_t c = p[0] & lead[*length];
-    for (size_t i = 1; i < *length; i++)
-        c = c << 6 | (p[i] & 0x3F);
-    return c;
-}
-
 static int run_over(struct run *r, const char *text, size_t n)
 {
     reach(r, 0, 1, n == 0);
     for (size_t i = 0, length; i < n && !r->seen[1]; i += length) {
-        uint32_t letter = letter_at(text + i, n - i, &length);
+        uint32_t letter;
+        utf8_read(text + i, n - i, &length, &letter);
         int end = i + length == n;
         turn(r);
         for (uint32_t k = 0; k < r->n_now; k++)

@@ -286,18 +286,6 @@ static void steps_of(struct product *x, struct grammar_maker *m, const struct re
 
 /* ---- all ------------------------------------------------------------------------------------------------------------------------ */
 
-static uint32_t letter_at(const char *text, size_t n, size_t *length)
-{
-    const uint8_t *p = (const uint8_t *)text;
-    static const uint8_t lead[] = {0, 0x7F, 0x1F, 0x0F, 0x07};
-    if (utf8_head(p, n, length) != UTF8_WHOLE)
-        return 0xFFFD;
-    uint32_t c = p[0] & lead[*length];
-    for (size_t i = 1; i < *length; i++)
-        c = c << 6 | (p[i] & 0x3F);
-    return c;
-}
-
 static int add_names(struct product *x)
 {
     size_t most = 1;
@@ -310,7 +298,8 @@ static int add_names(struct product *x)
     for (size_t i = 0; i < x->p->n_name; i++) {
         int32_t at = 0;
         for (size_t k = 0, length; k < x->p->name[i].n; k += length) {
-            uint32_t c = letter_at(x->p->name[i].text + k, x->p->name[i].n - k, &length);
+            uint32_t c;
+            utf8_read(x->p->name[i].text + k, x->p->name[i].n - k, &length, &c);
             int32_t next = name_step(x, at, c);
             if (next == NO_NAME) {
                 next = x->n_name++;

@@ -128,13 +128,8 @@ static int escaped_char(struct reader *x, int in_class, uint32_t *c)
 static int plain_char(struct reader *x, uint32_t *c)
 {
     size_t length;
-    const uint8_t *p = (const uint8_t *)x->text + x->at;
-    static const uint8_t lead[] = {0, 0x7F, 0x1F, 0x0F, 0x07};
-    if (utf8_head(p, x->n - x->at, &length) != UTF8_WHOLE)
+    if (utf8_read(x->text + x->at, x->n - x->at, &length, c) != UTF8_WHOLE)
         return fail(x, x->at, ERR_INPUT, "not valid UTF-8");
-    *c = p[0] & lead[length];
-    for (size_t i = 1; i < length; i++)
-        *c = *c << 6 | (p[i] & 0x3F);
     x->at += length;
     return 0;
 }

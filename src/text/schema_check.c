@@ -1,4 +1,5 @@
 /* Does a value fit? For the values of enum and const, which other keywords may narrow. */
+#include "base/utf8.h"
 #include "text/schema_inner.h"
 
 #include <string.h>
@@ -49,9 +50,7 @@ static int within(struct schema *s, const struct schema_node *node, const char *
 static int fits_string(struct schema *s, const struct schema_node *node, const struct schema_node *v)
 {
     const struct schema_node *pattern = node_member(node, "pattern");
-    int64_t letters = 0;
-    for (uint32_t i = 0; i < v->n; i++)
-        letters += (v->text[i] & 0xC0) != 0x80;
+    int64_t letters = (int64_t)utf8_count(v->text, v->n);
     if (!within(s, node, "minLength", "maxLength", letters))
         return 0;
     struct regex r;

@@ -79,12 +79,7 @@ static int escape(struct reader *r, char *out, size_t *n)
     }
     if (c >= 0xD800 && c <= 0xDFFF)
         return fail(r, "half of a surrogate pair");
-    size_t length = c < 0x80 ? 1 : c < 0x800 ? 2 : c < 0x10000 ? 3 : 4;
-    static const unsigned lead[] = {0, 0, 0xC0, 0xE0, 0xF0};
-    for (size_t i = length - 1; i > 0; i--, c >>= 6)
-        out[*n + i] = (char)(0x80 | (c & 0x3F));
-    out[*n] = (char)(lead[length] | c);
-    *n += length;
+    *n += utf8_write(c, out + *n);
     return 0;
 }
 
@@ -109,7 +104,7 @@ static int string(struct reader *r, const char **out, uint32_t *n_out)
         }
         if (c < 0x20)
             return fail(r, "a control character in a string");
-        if (utf8_head((const uint8_t *)r->text + r->at, r->n - r->at, &length) != UTF8_WHOLE)
+        if (utf8_head(r->text + r->at, r->n - r->at, &length) != UTF8_WHOLE)
             return fail(r, "not valid UTF-8");
         memcpy(text + n, r->text + r->at, length);
         n += length;

@@ -3,6 +3,7 @@
 #include "text/token_trie.h"
 
 #include "base/error.h"
+#include "base/utf8.h"
 #include "text/tokenizer.h"
 
 #include <stdlib.h>
@@ -106,9 +107,7 @@ static void lay_out(struct token_trie *trie, const struct sorted *s, uint32_t *o
             open[++depth] = trie->n_node++;
         }
         trie->token[i] = s[i].id;
-        uint32_t characters = 0;
-        for (uint32_t b = 0; b < s[i].n; b++)
-            characters += ((uint8_t)s[i].text[b] & 0xC0) != 0x80;
+        size_t characters = utf8_count(s[i].text, s[i].n);
         trie->characters[i] = (uint8_t)(characters < UINT8_MAX ? characters : UINT8_MAX);
         set_bit(trie->is_text, s[i].id);
         trie->longest = s[i].n > trie->longest ? s[i].n : trie->longest;

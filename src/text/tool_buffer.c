@@ -60,15 +60,7 @@ void tool_put_string(struct tool_buffer *b, const char *text, size_t n)
 void tool_put_code_point(struct tool_buffer *b, unsigned long c)
 {
     char u[4];
-    size_t n = c < 0x80 ? 1 : c < 0x800 ? 2 : c < 0x10000 ? 3 : 4;
-    if ((c >= 0xD800 && c < 0xE000) || c > 0x10FFFF) {
-        tool_puts(b, UTF8_REPLACEMENT);
-        return;
-    }
-    for (size_t i = n; i-- > 1; c >>= 6)
-        u[i] = (char)(0x80 | (c & 0x3F));
-    u[0] = (char)(n == 1 ? c : (0xF00u >> n & 0xF0) | c);
-    tool_put(b, u, n);
+    tool_put(b, u, utf8_write(c > UINT32_MAX ? UINT32_MAX : (uint32_t)c, u));
 }
 
 void tool_buffer_free(struct tool_buffer *b)
