@@ -3,7 +3,6 @@
 
 #include "server/server.h"
 
-#include <inttypes.h>
 #include <string.h>
 
 struct chat {
@@ -189,16 +188,6 @@ static const struct dialect_events events = {.stream_type = "text/event-stream",
                                              .failure = openai_failure,
                                              .whole = on_whole};
 
-static void put_head(struct chat *chat, const struct server *s, int stream)
-{
-    struct out *o = &chat->head;
-    server_new_id(chat->id, "chatcmpl-", 24);
-    out_print(o, "%s{\"id\":\"%s\",\"object\":\"chat.completion%s\",\"created\":%" PRId64 ",\"model\":",
-              stream ? "data: " : "", chat->id, stream ? ".chunk" : "", server_now());
-    out_string(o, s->model_id, strlen(s->model_id));
-    out_print(o, ",\"system_fingerprint\":\"%s\",\"choices\":", s->fingerprint);
-}
-
 void openai_chat(struct http_exchange *x)
 {
     struct refusal r = {0};
@@ -206,7 +195,8 @@ void openai_chat(struct http_exchange *x)
     struct chat chat = {0};
     json_t *body = openai_body(x, &r);
     if (body && wish_read_chat(&w, x->server, body, x->body, x->n_body, &r) == 0) {
-        put_head(&chat, x->server, w.stream);
+        server_new_id(chat.id, "chatcmpl-", 24);
+        openai_head(&chat.head, x->server, chat.id, w.stream ? "chat.completion.chunk" : "chat.completion", w.stream);
         if (chat.head.failed)
             refuse(&r, 500, NULL, NULL, "no memory for an answer");
         else

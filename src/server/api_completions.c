@@ -4,9 +4,9 @@
 #include "server/api_openai.h"
 
 #include "base/room.h"
+#include "base/utf8.h"
 #include "server/server.h"
 
-#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -142,14 +142,6 @@ static int read_rest(struct wish *w, struct completion *c, const struct server *
 
 /* ---- choices --------------------------------------------------------------------------------------------------------------- */
 
-static size_t code_points(const char *text, size_t n)
-{
-    size_t count = 0;
-    for (size_t i = 0; i < n; i++)
-        count += ((unsigned char)text[i] & 0xc0) != 0x80;
-    return count;
-}
-
 /* Alternatives by their texts; of those that look the same the likeliest. */
 static void put_alternatives(struct out *o, const struct answer *a, const struct answer_token *t)
 {
@@ -193,7 +185,7 @@ static void put_logprobs(struct out *o, const struct answer *a, const struct cho
         size_t n;
         const char *text = stoker_templates_piece(stoker_templates_of(a->engine), c->token[i].likely.id, &n);
         out_print(o, "%s%zu", i > from ? "," : "", *offset);
-        *offset += code_points(text, n);
+        *offset += utf8_count(text, n);
     }
     out_print(o, "]}");
 }
@@ -304,16 +296,6 @@ static const struct dialect_events events = {.stream_type = "text/event-stream",
                                              .failure = openai_failure,
                                              .whole = on_whole};
 
-static void put_head(struct completion *c, const struct server *s, int stream)
-{
-    struct out *o = &c->head;
-    server_new_id(c->id, "cmpl-", 24);
-    out_print(o, "%s{\"id\":\"%s\",\"object\":\"text_completion\",\"created\":%" PRId64 ",\"model\":",
-              stream ? "data: " : "", c->id, server_now());
-    out_string(o, s->model_id, strlen(s->model_id));
-    out_print(o, ",\"system_fingerprint\":\"%s\",\"choices\":", s->fingerprint);
-}
-
 void openai_completions(struct http_exchange *x)
 {
     struct refusal r = {0};
@@ -322,7 +304,8 @@ void openai_completions(struct http_exchange *x)
     json_t *body = openai_body(x, &r);
     if (body && wish_read_sampling(&w, x->server, body, &r) == 0 && read_prompts(&w, x->server, body, &r) == 0 &&
         read_rest(&w, &c, x->server, body, &r) == 0) {
-        put_head(&c, x->server, w.stream);
+        server_new_id(c.id, "cmpl-", 24);
+        openai_head(&c.head, x->server, c.id, "text_completion", w.stream);
         if (c.head.failed)
             no_memory(&r);
         else

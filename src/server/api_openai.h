@@ -13,9 +13,11 @@ json_t *openai_body(struct http_exchange *x, struct refusal *r);
 
 /* ---- parts of answers ------------------------------------------------------------------------------------------------------ */
 
-extern const char *const openai_finish[]; /* by enum finish */
+extern const char *const openai_finish[]; /* by enum finish: "stop" and the like, words that need no escapes */
 
-/* "stop" and the like: a static word that needs no escapes, quoted. */
+/* What an answer, or each chunk of a stream, begins with, up to its choices: {"id":..,"object":..,..,"choices": */
+void openai_head(struct out *o, const struct server *s, const char *id, const char *object, int stream);
+
 void openai_usage(struct out *o, const struct answer *a); /* {"prompt_tokens": ...} */
 
 /* ,"timings":{..},"seed":N */

@@ -21,6 +21,14 @@ json_t *openai_body(struct http_exchange *x, struct refusal *r)
     return NULL;
 }
 
+void openai_head(struct out *o, const struct server *s, const char *id, const char *object, int stream)
+{
+    out_print(o, "%s{\"id\":\"%s\",\"object\":\"%s\",\"created\":%" PRId64 ",\"model\":", stream ? "data: " : "", id,
+              object, server_now());
+    out_string(o, s->model_id, strlen(s->model_id));
+    out_print(o, ",\"system_fingerprint\":\"%s\",\"choices\":", s->fingerprint);
+}
+
 void openai_usage(struct out *o, const struct answer *a)
 {
     out_print(o,
