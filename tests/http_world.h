@@ -187,14 +187,17 @@ int64_t server_now(void) { return 1795163316; }
 
 /* ---- asking ---------------------------------------------------------------------------------------------------------------- */
 
+#define HTTP_WORLD_MODEL "models/ember/ember.gguf"
+
 static struct server http_server;
 
-/* path: NULL: the model in the repository. */
-static int http_world_open(const char *path)
+/* Setup and teardown of a cmocka group: the embedded model behind http_server. */
+static int http_world_open(void **state)
 {
+    (void)state;
     struct stoker_error err;
     struct stoker_options o = {.n_ctx = 2048, .n_parallel = 4, .n_threads = 1, .memory = STOKER_MEMORY_MAX};
-    if (stoker_open(&http_server.engine, path ? path : "models/ember/ember.gguf", &o, &err)) {
+    if (stoker_open(&http_server.engine, HTTP_WORLD_MODEL, &o, &err)) {
         fprintf(stderr, "%s\n", err.text);
         return -1;
     }
@@ -206,10 +209,12 @@ static int http_world_open(const char *path)
     return 0;
 }
 
-static void http_world_close(void)
+static int http_world_close(void **state)
 {
+    (void)state;
     out_free(&http_world.text);
     stoker_close(http_server.engine);
+    return 0;
 }
 
 /* The answer's text, NUL behind, is http_world.text. */

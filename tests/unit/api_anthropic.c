@@ -300,19 +300,6 @@ static void a_stopping_server_says_so(void **state)
     assert_null(strstr(http_world.text.text, "message_stop"));
 }
 
-static int open_world(void **state)
-{
-    (void)state;
-    return http_world_open(NULL);
-}
-
-static int close_world(void **state)
-{
-    (void)state;
-    http_world_close();
-    return 0;
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -326,5 +313,5 @@ int main(void)
         cmocka_unit_test(the_gone_are_forgotten),
         cmocka_unit_test(a_stopping_server_says_so),
     };
-    return cmocka_run_group_tests(tests, open_world, close_world);
+    return cmocka_run_group_tests(tests, http_world_open, http_world_close);
 }

@@ -219,16 +219,8 @@ static void the_model_is_shown(void **state)
 
 static int open_world(void **state)
 {
-    (void)state;
     struct stoker_error err;
-    return http_world_open(NULL) || stoker_about(&http_server.about, "models/ember/ember.gguf", &err);
-}
-
-static int close_world(void **state)
-{
-    (void)state;
-    http_world_close();
-    return 0;
+    return http_world_open(state) || stoker_about(&http_server.about, HTTP_WORLD_MODEL, &err);
 }
 
 int main(void)
@@ -243,5 +235,5 @@ int main(void)
         cmocka_unit_test(more_context_is_not_promised),
         cmocka_unit_test(the_model_is_shown),
     };
-    return cmocka_run_group_tests(tests, open_world, close_world);
+    return cmocka_run_group_tests(tests, open_world, http_world_close);
 }

@@ -693,19 +693,6 @@ static void bad_responses(void **state)
         refused(openai_responses, &bad[i]);
 }
 
-static int open_world(void **state)
-{
-    (void)state;
-    return http_world_open(NULL);
-}
-
-static int close_world(void **state)
-{
-    (void)state;
-    http_world_close();
-    return 0;
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -728,5 +715,5 @@ int main(void)
         cmocka_unit_test(responses_items_are_turns),
         cmocka_unit_test(bad_responses),
     };
-    return cmocka_run_group_tests(tests, open_world, close_world);
+    return cmocka_run_group_tests(tests, http_world_open, http_world_close);
 }
