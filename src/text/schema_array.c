@@ -79,43 +79,58 @@ static grammar_expr behind(struct shape *x, int64_t n, grammar_expr rest)
     return schema_sequence(s, grammar_repeat(s->m, more, (int32_t)min, max < 0 ? GRAMMAR_MANY : (int32_t)max), close);
 }
 
-static grammar_expr elements(struct shape *x)
+/* Places that have schemas of their own, of those that may be filled. */
+static int64_t fixed_places(const struct shape *x)
 {
-    struct schema *s = x->s;
     int64_t fixed = 0;
     for (uint32_t t = 0; t < x->terms->n; t++) {
         uint32_t n = prefix_length(x->terms->t[t].node);
         fixed = n > fixed ? n : fixed;
     }
-    if (x->max_items >= 0 && fixed > x->max_items)
-        fixed = x->max_items;
+    return x->max_items >= 0 && fixed > x->max_items ? x->max_items : fixed;
+}
+
+/* value[most]: what may stand at each place. How many can stand in a row. */
+static int64_t read_values(struct shape *x, grammar_expr *value, int64_t most)
+{
+    int64_t n = 0;
+    for (; n < most && !schema_failed(x->s) && (x->max_items < 0 || n < x->max_items); n++) {
+        value[n] = element_value(x, (uint32_t)n);
+        if (schema_is_empty(x->s, value[n]))
+            break;
+    }
+    return n;
+}
+
+/* What follows the first of n > 0 values that stand in a row; rest: see behind(). */
+static grammar_expr behind_first(struct shape *x, const grammar_expr *value, int64_t n, grammar_expr rest)
+{
+    struct schema *s = x->s;
+    grammar_expr follow = behind(x, n, rest);
+    for (int64_t i = n - 2; i >= 0 && !schema_failed(s); i--) {
+        grammar_expr part[2] = {three(s, schema_mark(s, ","), value[i + 1], follow), 0};
+        size_t parts = 1;
+        if (x->min_items <= i + 1)
+            part[parts++] = schema_sequence(s, schema_space(s), schema_word(s, "]"));
+        follow = schema_is_empty(s, follow) && parts == 2 ? part[1] : grammar_choice(s->m, part, parts);
+    }
+    return follow;
+}
+
+static grammar_expr elements(struct shape *x)
+{
+    struct schema *s = x->s;
+    int64_t fixed = fixed_places(x);
     grammar_expr *value = malloc((size_t)(fixed + 1) * sizeof *value);
     if (!value)
         return schema_fail(s, x->terms->t[0].node, "no memory");
     int was_empty = s->was_empty;
-    int64_t n = 0;
-    for (; n <= fixed && !schema_failed(s); n++) {
-        if (x->max_items >= 0 && n >= x->max_items)
-            break;
-        value[n] = element_value(x, (uint32_t)n);
-        if (schema_is_empty(s, value[n]))
-            break;
-    }
-    /* n values can stand in a row; if all fixed ones and the rest can, the last is of the rest */
+    int64_t n = read_values(x, value, fixed + 1);
+    /* if all fixed ones and the rest can stand there, the last is of the rest */
     grammar_expr rest = n == fixed + 1 ? once(s, value[fixed]) : -1;
-    int64_t placed = rest >= 0 ? fixed : n;
-    grammar_expr first = rest, space = schema_space(s);
-    grammar_expr follow = behind(x, placed > 0 ? placed : 1, rest);
-    for (int64_t i = placed - 1; i >= 0 && !schema_failed(s); i--) {
-        if (i < placed - 1) {
-            grammar_expr part[2] = {three(s, schema_mark(s, ","), first, follow), 0};
-            size_t parts = 1;
-            if (x->min_items <= i + 1)
-                part[parts++] = schema_sequence(s, space, schema_word(s, "]"));
-            follow = schema_is_empty(s, follow) && parts == 2 ? part[1] : grammar_choice(s->m, part, parts);
-        }
-        first = value[i];
-    }
+    n = rest >= 0 ? fixed : n;
+    grammar_expr first = n > 0 ? value[0] : rest;
+    grammar_expr follow = n > 0 ? behind_first(x, value, n, rest) : behind(x, 1, rest);
     free(value);
     grammar_expr part[2];
     size_t parts = 0;
@@ -129,7 +144,7 @@ static grammar_expr elements(struct shape *x)
         return schema_empty(s, x->terms->t[0].node, "no array has minItems %lld elements that fit",
                             (long long)x->min_items);
     s->was_empty = was_empty;
-    return three(s, schema_word(s, "["), space, grammar_choice(s->m, part, parts));
+    return three(s, schema_word(s, "["), schema_space(s), grammar_choice(s->m, part, parts));
 }
 
 static int check_keywords(struct shape *x)
