@@ -28,8 +28,9 @@ void prefix_disk_close(struct prefix_disk *d);
 /* Have something written, if the writer has time. 1: there is more to write. NULL: nothing ever. */
 int prefix_disk_write_behind(struct prefix_disk *d);
 
-/* Read a piece that ids [n] would go on from further than from known_pos, if it pays against computing at this rate (0: not
- * known). 1: there may be more to read; 0: no. */
+/* Read a piece (a page or a state) on the way to where files let ids [n] go on further than the cache does, if reading the way is
+ * faster than computing it at rows_per_second (0: not known: it is). root: prefix_root(). Waits for the disk. 1: there may be more
+ * to read; 0: there is not, it does not pay, or the file cannot be read. */
 int prefix_disk_fetch(struct prefix_disk *d, uint64_t root, const int32_t *ids, int n, double rows_per_second);
 
 /* Forget all files of this model. */

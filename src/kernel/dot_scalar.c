@@ -16,8 +16,8 @@
 #include <math.h>
 #include <string.h>
 
-/* n values that share a scale; q holds zeros and gets their codes. Returns the scale: NaN when a value is not finite (the row's outputs become NaN, which is
- * caught at the logits), 0 below 2^-100. */
+/* n values that share a scale; q holds zeros and gets their codes. The scale: 0 below 2^-100, NaN when a value is not finite: then
+ * the row's outputs become NaN, which is caught at the logits. */
 static float quantise_group(int8_t *q, const float *v, int n)
 {
     uint32_t a = 0;

@@ -3,10 +3,10 @@
  *
  *   panel vector (k4, r): four codes, 4 k4 .. 4 k4 + 3, of eight weight rows, one row a lane
  *
- * Without VNNI a product of bytes goes through 16-bit pairs. Codes of 4, 5 and 6 bits stay unsigned (the zero point is taken off the
- * sums), so that several products may be added in 16 bits before they are widened: 8 * 2 * 15 * 127, 4 * 2 * 31 * 127
- * and 2 * 2 * 63 * 127 are below 32768. Other types keep signed codes, at most 128 in magnitude, and widen every pair. The K family's integer scale is
- * the factor of that widening. */
+ * Without VNNI a product of bytes goes through 16-bit pairs. Codes of 4, 5 and 6 bits stay unsigned (the zero point is taken off
+ * the sums), so that several products may be added in 16 bits before they are widened: 8 * 2 * 15 * 127, 4 * 2 * 31 * 127 and
+ * 2 * 2 * 63 * 127 are below 32768. Other types keep signed codes, at most 128 in magnitude, and widen every pair. The K family's
+ * integer scale is the factor of that widening. */
 #if defined(__x86_64__)
 #include "format/grids.h"
 #include "kernel/simd_avx2.h"

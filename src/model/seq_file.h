@@ -17,8 +17,9 @@
  * -1: ERR_IO, or ERR_INPUT where a torn sequence has nothing to save. */
 int seq_save(const struct sequence *seq, const struct model *m, const int32_t *ids, int fd, struct error *err);
 
-/* Read exactly what seq_save wrote; then seq->n_pos <= n_ids positions are computed. The sequence is cleared first. -1 with the sentence leaves it empty: cut off
- * or damaged, of another model or of other ids [n_ids], other type of keys and values, no page left. */
+/* Read exactly what seq_save wrote; then seq->n_pos <= n_ids positions are computed. The sequence is cleared first, and after an
+ * error it is empty. -1: the file is cut off or damaged, of another model, of ids other than these, or of another type of keys and
+ * values; or no page is left. */
 int seq_load(struct sequence *seq, const struct model *m, const int32_t *ids, int n_ids, int fd, struct error *err);
 
 #endif

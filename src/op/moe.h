@@ -6,8 +6,8 @@
  * act is silu(g) * u or another entry of the kernel table; biases where the experts have them.
  *
  * Few rows: each (expert, row) pair's output o is kept apart, in any order of arrival; op_moe_sum() adds them in ascending
- * expert id when the last is in. Many rows: hidden rows of a wave's experts in any order, then
- * their sums ascending; waves ascend, so y is summed in the same order. Both give the same bits: one rounded product and one add per pair, from zero. */
+ * expert id when the last is in. Many rows: hidden rows of a wave's experts in any order, then their sums ascending; waves ascend,
+ * so y is summed in the same order. Both give the same bits: one rounded product and one add a pair, from zero. */
 #ifndef OP_MOE_H
 #define OP_MOE_H
 
@@ -57,7 +57,8 @@ struct moe_many op_moe_many_begin(struct op *op, enum block_type down, int first
 void op_moe_many_hidden(struct op *op, const struct moe_many *m, const struct moe_expert *e, int n);
 void op_moe_many_sum(struct op *op, const struct moe_many *m, const struct moe_expert *e, int n);
 
-/* Bytes for the plan (wide: down takes f32, as float weights and --exact do): of the step's scratch for n_rows rows using n_used experts each, and of a thread. */
+/* Bytes for the plan: of a step's scratch, for n_rows rows that use n_used experts each, and of a thread's. wide: down takes f32, as
+ * with float weights and --exact. */
 size_t op_moe_bytes(int n_rows, int n_used, int n_ff, int n_embd, int wide);
 size_t op_moe_thread_bytes(int n_ff, int n_embd);
 

@@ -6,7 +6,8 @@
  *     handler  routes.c; answers by http_answer.c
  *
  * Every wait has an absolute end: the head within --header-timeout of its first byte, the body within --body-timeout and a second a
- * MiB, an idle connection after 75 s, one that never asked after --header-timeout. So what a client sends, and how slowly, costs it a thread that sleeps, and nobody else anything.
+ * MiB, an idle connection after 75 s, one that never asked after --header-timeout. So whatever a client sends, and however slowly,
+ * costs a thread that sleeps, and nobody else anything.
  *
  * Why not a library: docs/DECISIONS.md. */
 #include "server/http.h"

@@ -11,7 +11,9 @@
  * ages holds the unfinished requests in the order in which their first piece went out, so the timeout looks at one. What is still
  * uncut is late only when nothing at all has come home from its drive for that long: a slow disk may take its time for a long
  * queue. A failed request is finished at once; its pieces that are still out are "lost": they no longer count for the depth, and
- * the request comes back a second time when the last of them is home. Pieces: reader_pieces.c; files: reader_files.c; lists: reader_queue.h. */
+ * the request comes back a second time when the last of them is home.
+ *
+ * Pieces: reader_pieces.c; files: reader_files.c; lists: reader_queue.h. */
 #include "store/reader.h"
 
 #include "base/clock.h"

@@ -12,7 +12,8 @@
  *
  * A trigger may become complete inside a token: tokens whose rest is illegal are masked. Masks are sets: they depend on the text
  * so far and on the tokens left, not on caches. Address space is reserved when a constraint is made; mask and accept allocate
- * nothing, but touch more of it as they need it, as far as the budget goes. A constraint, its states and their calls belong to one thread at a time. constraints.md 1, 6 and 7. */
+ * nothing, but touch more of it as they need it, as far as the budget goes. A constraint, its states and their calls belong to one
+ * thread at a time. constraints.md 1, 6 and 7. */
 #ifndef TEXT_CONSTRAINT_H
 #define TEXT_CONSTRAINT_H
 

@@ -310,7 +310,7 @@ static grammar_expr others(struct members *o)
     return grammar_call(s->m, rule);
 }
 
-/* ---- the automaton -------------------------------------------------------------------------------------------------------------------- */
+/* ---- the automaton ------------------------------------------------------------------------------------------------------------ */
 
 static grammar_expr close(struct schema *s) { return schema_sequence(s, schema_space(s), schema_word(s, "}")); }
 

@@ -68,8 +68,9 @@ struct template_error {
 };
 
 /* request: {"messages": [..], "tools": [..], "enable_thinking": B, "reasoning_effort": S, "chat_template_kwargs": {..}} in the
- * shapes of OpenAI's chat API; other members are not looked at. with_tools: for requests with tools, or NULL. clock: NULL: now. -1: *err says why, and *out is empty.
- * template_prompt_free() gives a prompt's memory back. */
+ * shapes of OpenAI's chat API; other members are not looked at. with_tools: the template for requests with tools, or NULL: t serves
+ * them too. clock: what the template may ask for; NULL: now. -1: *err says why, and *out is empty. template_prompt_free() gives a
+ * prompt's memory back. */
 int template_render(const struct chat_template *t, const struct chat_template *with_tools, const char *request,
                     size_t n, const struct jinja_clock *clock, struct template_prompt *out, struct template_error *err);
 void template_prompt_free(struct template_prompt *p);
