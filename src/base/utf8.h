@@ -80,6 +80,13 @@ static inline size_t utf8_write(uint32_t character, void *out)
     return n;
 }
 
+/* The character that a pair of UTF-16 surrogates stands for; 0: they are no pair. */
+static inline uint32_t utf8_of_pair(uint32_t high, uint32_t low)
+{
+    int is_pair = high >= 0xD800 && high <= 0xDBFF && low >= 0xDC00 && low <= 0xDFFF;
+    return is_pair ? 0x10000 + ((high - 0xD800) << 10) + (low - 0xDC00) : 0;
+}
+
 /* A byte of well-formed UTF-8 begins a character, or continues one. */
 static inline int utf8_begins(char byte) { return ((uint8_t)byte & 0xC0) != 0x80; }
 

@@ -1,5 +1,7 @@
 /* HTTP/1.1 heads and chunks: see http_parse.h. */
 #include "server/http_parse.h"
+
+#include "base/hex.h"
 #include "server/refusal.h"
 
 #include <string.h>
@@ -209,14 +211,6 @@ int http_head_parse(struct http_head *h, char *text, size_t n, struct refusal *r
 
 enum { SIZE, EXTENSION, SIZE_LF, DATA, DATA_CR, DATA_LF, TRAILER, TRAILER_LINE, TRAILER_LF, LAST_LF };
 enum { LINE_MOST = 4096, TRAILERS_MOST = 8192 };
-
-static int hex_digit(char c)
-{
-    return c >= '0' && c <= '9'   ? c - '0'
-           : c >= 'a' && c <= 'f' ? c - 'a' + 10
-           : c >= 'A' && c <= 'F' ? c - 'A' + 10
-                                  : -1;
-}
 
 /* A byte of a size line: "1a", then blanks or ";..." that mean nothing, CR LF. */
 static int size_byte(struct http_chunks *c, char byte, struct refusal *r)

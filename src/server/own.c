@@ -1,6 +1,7 @@
 /* Small routes of our own and of llama-server: state, models, tokens, templates (server.md, part 7). Statistics: own_stats.c. */
 #include "server/own.h"
 #include "base/room.h"
+#include "base/hex.h"
 #include "base/utf8.h"
 #include "server/answer.h"
 #include "server/http.h"
@@ -109,11 +110,6 @@ void own_models(struct http_exchange *x)
     http_answer_json(x, &o);
 }
 
-static int hex(char c)
-{
-    return c >= '0' && c <= '9' ? c - '0' : (c | 32) >= 'a' && (c | 32) <= 'f' ? (c | 32) - 'a' + 10 : -1;
-}
-
 void own_model(struct http_exchange *x)
 {
     char name[SERVER_MODEL_ID];
@@ -121,8 +117,8 @@ void own_model(struct http_exchange *x)
     struct refusal r = {0};
     struct out o = {0};
     for (const char *p = x->rest; *p && n < sizeof name; p++) {
-        int coded = *p == '%' && hex(p[1]) >= 0 && hex(p[2]) >= 0;
-        name[n++] = coded ? (char)(hex(p[1]) << 4 | hex(p[2])) : *p;
+        int coded = *p == '%' && hex_digit(p[1]) >= 0 && hex_digit(p[2]) >= 0;
+        name[n++] = coded ? (char)(hex_digit(p[1]) << 4 | hex_digit(p[2])) : *p;
         p += coded ? 2 : 0;
     }
     if (server_model_ok(x->server, name, n, 0, &r)) {

@@ -8,6 +8,7 @@
 #include "text/gbnf.h"
 
 #include "base/hash.h"
+#include "base/hex.h"
 #include "base/utf8.h"
 #include "text/tokenizer.h"
 
@@ -156,18 +157,12 @@ static struct name *read_name(struct gbnf *g)
 
 /* ---- characters ----------------------------------------------------------------------------------------------------------------- */
 
-static int hex_digits(struct gbnf *g, int n, uint32_t *out)
+static int hex_digits(struct gbnf *g, size_t n, uint32_t *out)
 {
-    *out = 0;
-    for (int i = 0; i < n; i++, g->at++) {
-        int c = peek(g), d = c >= '0' && c <= '9'   ? c - '0'
-                             : c >= 'a' && c <= 'f' ? c - 'a' + 10
-                             : c >= 'A' && c <= 'F' ? c - 'A' + 10
-                                                    : -1;
-        if (d < 0)
-            return fail(g, "an escape needs more hexadecimal digits: \\xXX, \\uXXXX or \\UXXXXXXXX"), -1;
-        *out = *out << 4 | (uint32_t)d;
-    }
+    size_t got = hex_read(g->text + g->at, g->n - g->at, n, out);
+    g->at += got;
+    if (got < n)
+        return fail(g, "an escape needs more hexadecimal digits: \\xXX, \\uXXXX or \\UXXXXXXXX"), -1;
     return 0;
 }
 

@@ -3,6 +3,7 @@
  * Numbers that were read and not computed with are written as they were read. A rebuilt text has one class: the greatest inside.
  * The reader takes RFC 8259 and nothing else; of equal keys the last counts, at the place of the first; a surrogate without its
  * other half becomes U+FFFD. templates.md 1 (tojson), 6.2. */
+#include "base/hex.h"
 #include "base/utf8.h"
 #include "text/jinja_tree.h"
 
@@ -224,15 +225,9 @@ static struct jvalue bad(struct reader *x, const char *problem)
 
 static int read_hex(struct reader *x, uint32_t *code)
 {
-    *code = 0;
-    for (int i = 0; i < 4; i++, x->at++) {
-        char c = x->at < x->end ? *x->at : 0;
-        int digit = c >= '0' && c <= '9' ? c - '0' : (c | 32) >= 'a' && (c | 32) <= 'f' ? (c | 32) - 'a' + 10 : -1;
-        if (digit < 0)
-            return -1;
-        *code = *code << 4 | (uint32_t)digit;
-    }
-    return 0;
+    size_t got = hex_read(x->at, (size_t)(x->end - x->at), 4, code);
+    x->at += got;
+    return got == 4 ? 0 : -1;
 }
 
 /* Behind "\u". */
@@ -247,13 +242,10 @@ static int read_unicode(struct reader *x, struct jbuffer *b)
         x->at += 2;
         if (read_hex(x, &low) != 0)
             return -1;
-        if (low >= 0xDC00 && low < 0xE000)
-            code = 0x10000 + ((code - 0xD800) << 10) + (low - 0xDC00);
-        else
-            x->at = back;
+        uint32_t pair = utf8_of_pair(code, low);
+        x->at = pair ? x->at : back;
+        code = pair ? pair : code;
     }
-    if (code >= 0xD800 && code < 0xE000)
-        code = 0xFFFD;
     jbuffer_add(b, out, utf8_write(code, out), x->kind);
     return 0;
 }

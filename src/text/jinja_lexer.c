@@ -2,6 +2,7 @@
  * begins its line too; - takes all white space on its side, + switches the two rules off. templates.md 1, 3.1, 3.15.
  *
  *   text {{ expression }} text {% tag %} text {# comment #} {% raw %} text {% endraw %} */
+#include "base/hex.h"
 #include "base/utf8.h"
 #include "text/jinja_tree.h"
 
@@ -99,22 +100,15 @@ static void after_tag(struct lexer *x, char sign, int is_block)
 static int is_digit(char c) { return c >= '0' && c <= '9'; }
 static int is_letter(char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_'; }
 
-static int hex_value(char c)
-{
-    return is_digit(c) ? c - '0' : (c | 32) >= 'a' && (c | 32) <= 'f' ? (c | 32) - 'a' + 10 : -1;
-}
-
 /* \xHH \uHHHH \UHHHHHHHH and octal; *at behind the letter. */
 static uint32_t escape_code(struct lexer *x, size_t *at, size_t end, char letter)
 {
     int n = letter == 'x' ? 2 : letter == 'u' ? 4 : 8;
-    uint32_t code = 0;
-    for (int i = 0; i < n; i++, ++*at) {
-        int digit = *at < end ? hex_value(x->source[*at]) : -1;
-        if (digit < 0)
-            jfail_compile(x->run, (uint32_t)*at, "\\%c needs %d hexadecimal digits", letter, n);
-        code = code << 4 | (uint32_t)digit;
-    }
+    uint32_t code;
+    size_t got = hex_read(x->source + *at, end - *at, (size_t)n, &code);
+    *at += got;
+    if (got < (size_t)n)
+        jfail_compile(x->run, (uint32_t)*at, "\\%c needs %d hexadecimal digits", letter, n);
     if (code > 0x10FFFF || (code >= 0xD800 && code < 0xE000))
         jfail_compile(x->run, (uint32_t)*at, "\\%c%0*x is not a character", letter, n, code);
     return code;
@@ -179,9 +173,9 @@ static void lex_string(struct lexer *x)
 static size_t digits_end(const struct lexer *x, size_t at, int base)
 {
     for (; at < x->n; at++) {
-        int digit = hex_value(x->source[at]);
-        int underscore = x->source[at] == '_' && at + 1 < x->n && hex_value(x->source[at + 1]) >= 0 &&
-                         hex_value(x->source[at + 1]) < base;
+        int digit = hex_digit(x->source[at]);
+        int underscore = x->source[at] == '_' && at + 1 < x->n && hex_digit(x->source[at + 1]) >= 0 &&
+                         hex_digit(x->source[at + 1]) < base;
         if ((digit < 0 || digit >= base) && !underscore)
             break;
     }

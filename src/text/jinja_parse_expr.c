@@ -1,5 +1,6 @@
 /* Expressions, loosest first: inline if; or; and; not; comparison, in; + -; ~; * / // %; **; unary; then . [] (), filters and
  * tests on one operand. templates.md 9. */
+#include "base/hex.h"
 #include "text/jinja_tree.h"
 
 #include <stdlib.h>
@@ -77,10 +78,9 @@ static struct jvalue number_of(struct jparser *p, const struct jtoken *t)
     }
     uint64_t value = 0;
     for (size_t i = 2; i < n; i++) {
-        int digit = digits[i] <= '9' ? digits[i] - '0' : (digits[i] | 32) - 'a' + 10;
         if (value > (uint64_t)INT64_MAX / (uint64_t)base - 1)
             jfail_compile(p->run, t->pos, "the number is beyond 64 bits");
-        value = value * (uint64_t)base + (uint64_t)digit;
+        value = value * (uint64_t)base + (uint64_t)hex_digit(digits[i]);
     }
     return jint((int64_t)value);
 }

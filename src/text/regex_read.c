@@ -1,6 +1,7 @@
 /* Patterns to trees: recursive descent. What ECMA-262 allows but no grammar can hold is ERR_UNSUPPORTED, with the text of the place;
  * what is no pattern is ERR_INPUT. */
 #include "base/error.h"
+#include "base/hex.h"
 #include "base/utf8.h"
 #include "text/regex_inner.h"
 
@@ -51,18 +52,12 @@ static int looking_at(const struct reader *x, const char *what)
 
 /* ---- characters ---------------------------------------------------------------------------------------------------------------- */
 
-static int hex(struct reader *x, int n, uint32_t *out)
+static int hex(struct reader *x, size_t n, uint32_t *out)
 {
-    *out = 0;
-    for (int i = 0; i < n; i++, x->at++) {
-        int c = peek(x), d = c >= '0' && c <= '9'   ? c - '0'
-                             : c >= 'a' && c <= 'f' ? c - 'a' + 10
-                             : c >= 'A' && c <= 'F' ? c - 'A' + 10
-                                                    : -1;
-        if (d < 0)
-            return fail(x, x->at < x->n ? x->at : x->n - 1, ERR_INPUT, "an escape needs more hexadecimal digits");
-        *out = *out << 4 | (uint32_t)d;
-    }
+    size_t got = hex_read(x->text + x->at, x->n - x->at, n, out);
+    x->at += got;
+    if (got < n)
+        return fail(x, x->at < x->n ? x->at : x->n - 1, ERR_INPUT, "an escape needs more hexadecimal digits");
     return 0;
 }
 
@@ -85,7 +80,8 @@ static int unicode_escape(struct reader *x, size_t from, uint32_t *c)
         x->at += 2;
         if (hex(x, 4, &low))
             return -1;
-        *c = low >= 0xDC00 && low <= 0xDFFF ? 0x10000 + ((*c - 0xD800) << 10) + (low - 0xDC00) : 0xD800;
+        uint32_t pair = utf8_of_pair(*c, low);
+        *c = pair ? pair : *c;
     }
     if (*c > 0x10FFFF || (*c >= 0xD800 && *c <= 0xDFFF))
         return fail(x, from, ERR_INPUT, "an escape of something that is no character");

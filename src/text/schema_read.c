@@ -3,6 +3,7 @@
 
 #include "base/error.h"
 #include "base/hash.h"
+#include "base/hex.h"
 #include "base/utf8.h"
 #include "text/schema_number.h"
 
@@ -43,17 +44,9 @@ static void skip(struct reader *r)
 
 static int hex4(struct reader *r, uint32_t *out)
 {
-    *out = 0;
-    for (int i = 0; i < 4; i++, r->at++) {
-        int c = peek(r), d = c >= '0' && c <= '9'   ? c - '0'
-                             : c >= 'a' && c <= 'f' ? c - 'a' + 10
-                             : c >= 'A' && c <= 'F' ? c - 'A' + 10
-                                                    : -1;
-        if (d < 0)
-            return fail(r, "\\u needs four hexadecimal digits");
-        *out = *out << 4 | (uint32_t)d;
-    }
-    return 0;
+    size_t got = hex_read(r->text + r->at, r->n - r->at, 4, out);
+    r->at += got;
+    return got < 4 ? fail(r, "\\u needs four hexadecimal digits") : 0;
 }
 
 static int escape(struct reader *r, char *out, size_t *n)
@@ -75,7 +68,8 @@ static int escape(struct reader *r, char *out, size_t *n)
         r->at += 2;
         if (hex4(r, &low))
             return -1;
-        c = low >= 0xDC00 && low <= 0xDFFF ? 0x10000 + ((c - 0xD800) << 10) + (low - 0xDC00) : 0xD800;
+        uint32_t pair = utf8_of_pair(c, low);
+        c = pair ? pair : c;
     }
     if (c >= 0xD800 && c <= 0xDFFF)
         return fail(r, "half of a surrogate pair");
@@ -341,11 +335,6 @@ void node_pointer(const struct schema_node *x, char *out, size_t room)
         }
     }
     out[n < room ? n : room - 1] = 0;
-}
-
-static int hex_digit(int c)
-{
-    return c >= '0' && c <= '9' ? c - '0' : (c | 0x20) >= 'a' && (c | 0x20) <= 'f' ? (c | 0x20) - 'a' + 10 : -1;
 }
 
 /* One step of a pointer, decoded. */

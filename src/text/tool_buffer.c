@@ -57,10 +57,10 @@ void tool_put_string(struct tool_buffer *b, const char *text, size_t n)
     tool_put(b, "\"", 1);
 }
 
-void tool_put_code_point(struct tool_buffer *b, unsigned long c)
+void tool_put_code_point(struct tool_buffer *b, uint32_t c)
 {
     char u[4];
-    tool_put(b, u, utf8_write(c > UINT32_MAX ? UINT32_MAX : (uint32_t)c, u));
+    tool_put(b, u, utf8_write(c, u));
 }
 
 void tool_buffer_free(struct tool_buffer *b)

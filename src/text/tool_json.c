@@ -1,7 +1,9 @@
 /* See tool_json.h. The state between two bytes says what may come next; objects and arrays are a stack of bits. */
 #include "text/tool_json.h"
 
-#include <stdlib.h>
+#include "base/hex.h"
+#include "base/utf8.h"
+
 #include <string.h>
 
 enum state {
@@ -125,7 +127,7 @@ static enum scan string_byte(struct json_scan *s, char c)
         s->hex = 4;
         return SCAN_MORE;
     default:
-        if (!c || !strchr("0123456789abcdefABCDEF", c))
+        if (hex_digit(c) < 0)
             return SCAN_BAD;
         if (--s->hex == 0)
             s->state = S_STRING;
@@ -258,12 +260,6 @@ int json_member(const char *text, size_t n, const char *name, struct json_item *
     return found;
 }
 
-static unsigned long hex4(const char *p)
-{
-    char digits[5] = {p[0], p[1], p[2], p[3], 0};
-    return strtoul(digits, NULL, 16);
-}
-
 void json_unescape(struct tool_buffer *out, const char *text, size_t n)
 {
     const char *end = text + n - 1; /* the closing quote */
@@ -282,13 +278,12 @@ void json_unescape(struct tool_buffer *out, const char *text, size_t n)
             tool_put(out, known ? &to[known - from] : &c, 1);
             continue;
         }
-        unsigned long u = hex4(p), low;
-        p += 4;
-        if (u >= 0xD800 && u < 0xDC00 && end - p >= 6 && p[0] == '\\' && p[1] == 'u' && (low = hex4(p + 2)) >= 0xDC00 &&
-            low < 0xE000) {
-            u = 0x10000 + ((u - 0xD800) << 10) + (low - 0xDC00);
+        uint32_t u, low = 0, pair;
+        p += hex_read(p, (size_t)(end - p), 4, &u);
+        if (end - p >= 6 && p[0] == '\\' && p[1] == 'u')
+            hex_read(p + 2, 4, 4, &low);
+        if ((pair = utf8_of_pair(u, low)) != 0)
             p += 6;
-        }
-        tool_put_code_point(out, u);
+        tool_put_code_point(out, pair ? pair : u);
     }
 }

@@ -1,6 +1,8 @@
 /* See tool_value.h. A recursive descent over a complete text; nesting up to JSON_DEPTH. */
 #include "text/tool_value.h"
 
+#include "base/hex.h"
+#include "base/utf8.h"
 #include "text/tool_json.h"
 #include "text/tool_list.h"
 
@@ -44,25 +46,18 @@ static int starts_with(const char *at, const char *end, const char *word)
 /* \xHH, \uHHHH, \UHHHHHHHH and \ooo; c->at behind the letter or at the first octal digit. */
 static int python_code(struct cursor *c, int digits, int base)
 {
-    char text[9] = "";
     int n = 0;
-    const char *legal = base == 8 ? "01234567" : "0123456789abcdefABCDEF";
-    while (n < digits && c->at < c->end && *c->at && strchr(legal, *c->at))
-        text[n++] = *c->at++;
+    uint32_t u = 0, low = 0, pair;
+    for (int d; n < digits && c->at < c->end && (d = hex_digit(*c->at)) >= 0 && d < base; n++, c->at++)
+        u = u * (uint32_t)base + (uint32_t)d;
     if (n == 0 || (base == 16 && n < digits))
         return -1;
-    unsigned long u = strtoul(text, NULL, base), low;
-    if (u >= 0xD800 && u < 0xDC00 && starts_with(c->at, c->end, "\\u") && c->end - c->at >= 6) {
-        char pair[5] = "";
-        memcpy(pair, c->at + 2, 4);
-        low = strtoul(pair, NULL, 16);
-        if (low >= 0xDC00 && low < 0xE000) {
-            u = 0x10000 + ((u - 0xD800) << 10) + (low - 0xDC00);
-            c->at += 6;
-        }
-    }
+    if (starts_with(c->at, c->end, "\\u") && c->end - c->at >= 6)
+        hex_read(c->at + 2, 4, 4, &low);
+    if ((pair = utf8_of_pair(u, low)) != 0)
+        c->at += 6;
     struct tool_buffer one = {0};
-    tool_put_code_point(&one, u);
+    tool_put_code_point(&one, pair ? pair : u);
     tool_put_escaped(c->out, one.text ? one.text : "", one.n);
     tool_buffer_free(&one);
     return 0;

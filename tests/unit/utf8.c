@@ -122,9 +122,22 @@ static void counts(void **state)
     assert_int_equal(utf8_count("\x80\x80", 2), 0);
 }
 
+static void pairs(void **state)
+{
+    (void)state;
+    assert_int_equal(utf8_of_pair(0xD800, 0xDC00), 0x10000);
+    assert_int_equal(utf8_of_pair(0xD83D, 0xDE00), 0x1F600);
+    assert_int_equal(utf8_of_pair(0xDBFF, 0xDFFF), 0x10FFFF);
+    static const uint32_t none[][2] = {
+        {0xD7FF, 0xDC00}, {0xDC00, 0xDC00}, {0xD800, 0xDBFF}, {0xD800, 0xE000}, {0xD800, 0}};
+    for (size_t i = 0; i < sizeof none / sizeof *none; i++)
+        assert_int_equal(utf8_of_pair(none[i][0], none[i][1]), 0);
+}
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(plain_texts), cmocka_unit_test(all_characters),
-                                       cmocka_unit_test(all_beginnings), cmocka_unit_test(counts)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(plain_texts),    cmocka_unit_test(all_characters),
+                                       cmocka_unit_test(all_beginnings), cmocka_unit_test(counts),
+                                       cmocka_unit_test(pairs),          cmocka_unit_test(hexadecimal)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
