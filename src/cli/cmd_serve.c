@@ -100,10 +100,40 @@ static void take_signals(void)
 
 static struct server_texts texts(const struct text_list *l) { return (struct server_texts){l->text, (size_t)l->n}; }
 
+/* What flags say in words of their own, not in those of server_options. */
+struct said {
+    struct text_list alias, key, cors, allow;
+    struct sampling_flags sampling;
+    const char *key_file, *stabilize, *think, *close;
+};
+
+/* 0: go on; else the exit status, after a sentence. */
+static int take_words(struct server_options *o, struct said *w)
+{
+    if ((w->key_file && read_keys(w->key_file, &w->key)) || sampling_flags_check("serve", &w->sampling))
+        return 2;
+    if (o->max_body >= STOKER_MEMORY_MAX || o->max_body > UINT64_C(1) << 40) {
+        fprintf(stderr, "stoker serve: --max-body must be a number of bytes, at most 1T\n");
+        return 2;
+    }
+    if (!o->model && !(o->model = embedded_model()))
+        return 1;
+    o->alias = texts(&w->alias);
+    o->key = texts(&w->key);
+    o->cors = texts(&w->cors);
+    o->allow_host = texts(&w->allow);
+    o->stabilize = stabilize_of(w->stabilize);
+    o->think = switch_of(w->think);
+    o->close_at_limit = switch_of(w->close);
+    o->engine.n_queue = o->queue;
+    if (!is_local(o->host) && o->key.n == 0)
+        log_line(LOG_WARN, "whoever reaches %s may use this server: --api-key-file keeps others out", o->host);
+    return 0;
+}
+
 int cmd_serve(int argc, char **argv)
 {
-    static struct text_list alias, key, cors, allow;
-    static struct sampling_flags sampling;
+    static struct said w = {.stabilize = "strip"};
     struct server_options o = {.host = "127.0.0.1",
                                .port = 8080,
                                .max_conns = 512,
@@ -113,21 +143,20 @@ int cmd_serve(int argc, char **argv)
                                .body_timeout = 60,
                                .drain = 30,
                                .set_sampling = set_sampling,
-                               .set_sampling_arg = &sampling};
-    const char *key_file = NULL, *stabilize = "strip", *think = NULL, *close = NULL;
+                               .set_sampling_arg = &w.sampling};
     engine_defaults(&o.engine);
     const struct flag f[] = {
         {"--host", NULL, FLAG_TEXT, &o.host, 0, 0, "ADDRESS", "where to listen (default 127.0.0.1: this machine only)"},
         {"--port", NULL, FLAG_INT, &o.port, 0, 65535, "N", "default 8080; 0: any that is free"},
-        {"--api-key", NULL, FLAG_TEXTS, &key, 0, 0, "KEY", "who has it may ask; may be given several times"},
-        {"--api-key-file", NULL, FLAG_TEXT, &key_file, 0, 0, "FILE",
+        {"--api-key", NULL, FLAG_TEXTS, &w.key, 0, 0, "KEY", "who has it may ask; may be given several times"},
+        {"--api-key-file", NULL, FLAG_TEXT, &w.key_file, 0, 0, "FILE",
          "a key a line: keys of --api-key show in lists of processes"},
-        {"--alias", NULL, FLAG_TEXTS, &alias, 0, 0, "NAME", "another name of the model; may be given several times"},
+        {"--alias", NULL, FLAG_TEXTS, &w.alias, 0, 0, "NAME", "another name of the model; may be given several times"},
         {"--any-model", NULL, FLAG_SWITCH, &o.any_model, 0, 0, NULL,
          "whatever model a request names, it gets this one"},
         {"--queue", NULL, FLAG_INT, &o.queue, 1, 4096, "N", "requests that may wait (default 128); more get 429"},
-        {"--cors", NULL, FLAG_TEXTS, &cors, 0, 0, "ORIGIN", "web pages that may ask, \"https://app.example\", or *"},
-        {"--allow-host", NULL, FLAG_TEXTS, &allow, 0, 0, "NAME", "a further name of this server on loopback"},
+        {"--cors", NULL, FLAG_TEXTS, &w.cors, 0, 0, "ORIGIN", "web pages that may ask, \"https://app.example\", or *"},
+        {"--allow-host", NULL, FLAG_TEXTS, &w.allow, 0, 0, "NAME", "a further name of this server on loopback"},
         {"--max-body", NULL, FLAG_BYTES, &o.max_body, 0, 0, "BYTES", "of a request (default 32M)"},
         {"--max-conns", NULL, FLAG_INT, &o.max_conns, 1, 16384, "N", "connections at a time (default 512)"},
         {"--header-timeout", NULL, FLAG_REAL, &o.header_timeout, 0.1, 3600, "S", "for a request's head (default 10)"},
@@ -142,38 +171,25 @@ int cmd_serve(int argc, char **argv)
         {"--cache-disk", NULL, FLAG_BYTES, &o.engine.cache_disk, 0, 0, "BYTES", "of files there (default 8G)"},
         {"--cache-per-key", NULL, FLAG_SWITCH, &o.cache_per_key, 0, 0, NULL,
          "clients with other keys share no prefixes"},
-        {"--stabilize", NULL, FLAG_WORD, &stabilize, 0, 0, "off|strip|move",
+        {"--stabilize", NULL, FLAG_WORD, &w.stabilize, 0, 0, "off|strip|move",
          "volatile lines of agents' system texts (default strip)"},
-        {"--think", NULL, FLAG_WORD, &think, 0, 0, "on|off", "thinking switch (default: as the template has it)"},
+        {"--think", NULL, FLAG_WORD, &w.think, 0, 0, "on|off", "thinking switch (default: as the template has it)"},
         {"--chat-template", NULL, FLAG_TEXT, &o.engine.chat_template, 0, 0, "FILE|NAME",
          "instead of the model's template"},
         {"--tool-format", NULL, FLAG_TEXT, &o.engine.tool_format, 0, 0, "NAME",
          "how calls are written (default: as the template shows)"},
         {"--no-tool-grammar", NULL, FLAG_SWITCH, &o.no_tool_grammar, 0, 0, NULL, "recognise calls, do not govern them"},
-        {"--close-at-limit", NULL, FLAG_WORD, &close, 0, 0, "on|off",
+        {"--close-at-limit", NULL, FLAG_WORD, &w.close, 0, 0, "on|off",
          "end calls and JSON before the limit (default on)"},
         {"--no-page", NULL, FLAG_SWITCH, &o.no_page, 0, 0, NULL, "no page at /"},
     };
-    const struct flag_table tables[] = {{f, sizeof f / sizeof *f}, model_flags(&o.engine), sampling_flags(&sampling)};
+    const struct flag_table tables[] = {{f, sizeof f / sizeof *f}, model_flags(&o.engine), sampling_flags(&w.sampling)};
     int n_rest, status = flags_parse("serve", usage, tables, 3, argc, argv, &o.model, 1, &n_rest);
     struct stoker_error err = {0};
     if (status != FLAGS_DONE)
         return status;
-    if ((key_file && read_keys(key_file, &key)) || sampling_flags_check("serve", &sampling))
-        return 2;
-    if (o.max_body >= STOKER_MEMORY_MAX || o.max_body > UINT64_C(1) << 40) {
-        fprintf(stderr, "stoker serve: --max-body must be a number of bytes, at most 1T\n");
-        return 2;
-    }
-    if (!o.model && !(o.model = embedded_model()))
-        return 1;
-    o.alias = texts(&alias), o.key = texts(&key), o.cors = texts(&cors), o.allow_host = texts(&allow);
-    o.stabilize = stabilize_of(stabilize);
-    o.think = switch_of(think);
-    o.close_at_limit = switch_of(close);
-    o.engine.n_queue = o.queue;
-    if (!is_local(o.host) && key.n == 0)
-        log_line(LOG_WARN, "whoever reaches %s may use this server: --api-key-file keeps others out", o.host);
+    if ((status = take_words(&o, &w)) != 0)
+        return status;
     take_signals();
     return server_run(&o, listening, &err) ? report(&err) : 0;
 }
