@@ -4,7 +4,8 @@
 #   1. an #include names its file from src/ on, and its folder is one that src/LAYERS allows
 #   2. src/LAYERS itself goes one way, and no header includes itself in a circle
 #   3. a file that the documents name is there (names with NAME in capitals are patterns)
-#   4. clang-format changes nothing (left out, saying so, where clang-format is absent)
+#   4. no line is longer than 140 characters: clang-format leaves comments alone
+#   5. clang-format changes nothing (left out, saying so, where clang-format is absent)
 set -u
 cd "$(dirname "$0")/.." || exit 1
 status=0
@@ -94,6 +95,10 @@ for document in README.md docs/*.md; do
         [ -e "$path" ] || { echo "$document names $path, which is not there" && status=1; }
     done
 done
+
+sources src include tests examples bench tools | xargs awk '
+    length > 140 { print FILENAME ":" FNR ": " length " characters; 140 fit"; bad = 1 }
+    END { exit bad }' || status=1
 
 if command -v clang-format >/dev/null 2>&1; then
     sources src include tests examples bench | xargs clang-format --dry-run -Werror || status=1
