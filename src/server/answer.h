@@ -86,8 +86,8 @@ struct dialect_events {
     void (*call_end)(struct answer *a, struct choice *c, struct call *call); /* * */
     void (*choice_end)(struct answer *a, struct choice *c);
     void (*end)(struct answer *a); /* all choices have ended: the last words */
-    void (*silence)(
-        struct answer *a); /* * nothing was said for 5 s, or 1 s at the start, maybe before begin; NULL: ": ping" */
+    /* * nothing was said for 5 s, or 1 s at the start, maybe before begin; NULL: ": ping" */
+    void (*silence)(struct answer *a);
     void (*failure)(struct answer *a, const struct refusal *r); /* the stream breaks off */
     void (*whole)(struct answer *a);                            /* the whole answer, as JSON, into a->out */
 };

@@ -84,9 +84,11 @@ int http_streaming(const struct http_exchange *x); /* the header is out: too lat
 enum http_waited {
     HTTP_NOTIFIED, /* http_notify() was called since the last http_wait() */
     HTTP_TIMEOUT,
-    HTTP_GONE, /* the client closed (FIN or RST): cancel and return; whatever is written now goes nowhere */
-    HTTP_CUT /* the server stops now: cancel; a stream gets the dialect's error event, then http_stream_end(), without [DONE]
-                * and the like; what has not begun gets a 503 */
+    /* the client closed (FIN or RST): cancel and return; whatever is written now goes nowhere */
+    HTTP_GONE,
+    /* the server stops now: cancel; a stream gets the dialect's error event, then http_stream_end(), without [DONE] and the like;
+     * what has not begun gets a 503 */
+    HTTP_CUT
 };
 /* Waits up to timeout_ms (-1: no limit); sends on what is kept meanwhile. GONE and CUT come before NOTIFIED. */
 enum http_waited http_wait(struct http_exchange *x, int timeout_ms);
