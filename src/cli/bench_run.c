@@ -1,13 +1,13 @@
 /* A test of `stoker bench`: see bench.h. As llama-bench measures: prompts (pp) until the first token is chosen, generation (tg) of
  * ids that are given, so that nothing is sampled. Depth is a prefix that was computed before: what the engine does not find of it
  * again counts as tokens of the test. */
+#include "base/error.h"
+#include "base/file.h"
 #include "cli/bench.h"
 #include "cli/cli.h"
 
-#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 static uint64_t next_random(uint64_t *state)
@@ -30,21 +30,13 @@ static int fail(struct stoker_error *err, const char *sentence)
 static int read_text(struct bench *b, struct stoker_error *err)
 {
     enum { MOST = 64 << 20 };
-    struct stat st;
-    int fd = open(b->text, O_RDONLY | O_CLOEXEC | O_NONBLOCK); /* a pipe does not hold us up */
-    int is_file = fd >= 0 && fstat(fd, &st) == 0 && S_ISREG(st.st_mode);
-    FILE *f = is_file ? fdopen(fd, "rb") : NULL;
-    char *text = f ? malloc(MOST) : NULL;
-    size_t n = text ? fread(text, 1, MOST, f) : 0;
-    int failed = n == 0 || ferror(f);
-    if (f)
-        fclose(f);
-    else if (fd >= 0)
-        close(fd);
+    struct error why = {0};
+    size_t n;
+    char *text = file_read_regular(b->text, MOST, &n, &why);
+    int failed = !text;
     if (failed) {
         *err = (struct stoker_error){STOKER_ERR_IO, ""};
-        snprintf(err->text, sizeof err->text, "--text %.300s: cannot be read, is empty, or is no regular file",
-                 b->text);
+        snprintf(err->text, sizeof err->text, "--text %.400s", why.text);
     } else {
         failed = stoker_tokenize(b->engine, text, n, 0, 0, &b->id, &b->n_id, err);
     }

@@ -2,6 +2,8 @@
  *
  * What is printed is the tokens' bytes. Control tokens and markers stand out (reversed on a terminal, in ⟦ ⟧ elsewhere): text of a
  * message that only looks like one does not. Weights are not loaded. */
+#include "base/error.h"
+#include "base/file.h"
 #include "cli/cli.h"
 #include "cli/flags.h"
 
@@ -20,30 +22,16 @@ static const char usage[] =
 
 /* ---- the request --------------------------------------------------------------------------------------------------------- */
 
+enum { REQUEST_MOST = 1 << 30 };
+
 /* All of a file, or of stdin for "-"; NULL after a sentence. */
 static char *read_all(const char *path, size_t *n)
 {
-    FILE *f = strcmp(path, "-") == 0 ? stdin : fopen(path, "rb");
-    char *text = NULL;
-    size_t cap = 0, got = f != NULL;
-    *n = 0;
-    while (got > 0) {
-        if (*n == cap) {
-            cap = cap ? 2 * cap : 1 << 16;
-            char *grown = realloc(text, cap);
-            if (!grown)
-                break;
-            text = grown;
-        }
-        *n += got = fread(text + *n, 1, cap - *n, f);
-    }
-    if (!f || ferror(f) || got > 0) {
-        fprintf(stderr, "stoker render: %s cannot be read: %s\n", path, got > 0 ? "no memory" : strerror(errno));
-        free(text);
-        text = NULL;
-    }
-    if (f && f != stdin)
-        fclose(f);
+    struct error err = {0};
+    char *text = strcmp(path, "-") == 0 ? file_read_stream(stdin, "stdin", REQUEST_MOST, n, &err)
+                                        : file_read(path, REQUEST_MOST, n, &err);
+    if (!text)
+        fprintf(stderr, "stoker render: %s\n", err.text);
     return text;
 }
 

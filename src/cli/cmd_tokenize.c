@@ -1,8 +1,10 @@
 /* stoker tokenize: what a model makes of a text, and back. */
+#include "base/error.h"
+#include "base/file.h"
+#include "base/utf8.h"
 #include "cli/cli.h"
 #include "cli/flags.h"
 
-#include <errno.h>
 #include <jansson.h>
 #include <limits.h>
 #include <stdlib.h>
@@ -19,29 +21,16 @@ struct text {
     size_t n;
 };
 
+enum { TEXT_MOST = 1 << 30 };
+
 /* All of stdin; bytes NULL after a sentence. */
 static struct text read_stdin(void)
 {
+    struct error err = {0};
     struct text t = {NULL, 0};
-    size_t cap = 0, got = 1;
-    while (got > 0) {
-        if (t.n == cap) {
-            cap = cap ? 2 * cap : 1 << 16;
-            char *grown = realloc(t.bytes, cap);
-            if (!grown) {
-                fprintf(stderr, "stoker tokenize: no memory for the text on stdin\n");
-                free(t.bytes);
-                return (struct text){NULL, 0};
-            }
-            t.bytes = grown;
-        }
-        t.n += got = fread(t.bytes + t.n, 1, cap - t.n, stdin);
-    }
-    if (ferror(stdin)) {
-        fprintf(stderr, "stoker tokenize: stdin cannot be read: %s\n", strerror(errno));
-        free(t.bytes);
-        t.bytes = NULL;
-    }
+    t.bytes = file_read_stream(stdin, "stdin", TEXT_MOST, &t.n, &err);
+    if (!t.bytes)
+        fprintf(stderr, "stoker tokenize: %s\n", err.text);
     return t;
 }
 
@@ -51,22 +40,15 @@ static struct text read_stdin(void)
 static void print_piece(const char *p, size_t n)
 {
     putchar('"');
-    for (size_t i = 0; i < n; i++) {
-        unsigned char c = (unsigned char)p[i];
-        json_t *rest = c < 0x80 ? NULL : json_stringn(p + i, n - i); /* NULL: not UTF-8 */
-        if (rest) {
-            fwrite(p + i, 1, n - i, stdout);
-            i = n;
-        } else if (c == '\n') {
-            fputs("\\n", stdout);
-        } else if (c == '\t') {
-            fputs("\\t", stdout);
-        } else if (c < 0x20 || c >= 0x7F) {
-            printf("\\x%02X", c);
-        } else {
-            printf("%s%c", c == '"' || c == '\\' ? "\\" : "", c);
-        }
-        json_decref(rest);
+    for (size_t i = 0, length; i < n; i += length) {
+        uint32_t c;
+        if (utf8_read(p + i, n - i, &length, &c) == UTF8_WHOLE && c >= ' ' && (c < 0x7F || c > 0x9F))
+            printf("%s%.*s", c == '"' || c == '\\' ? "\\" : "", (int)length, p + i);
+        else if (c == '\n' || c == '\t')
+            fputs(c == '\n' ? "\\n" : "\\t", stdout);
+        else
+            for (size_t k = 0; k < length; k++)
+                printf("\\x%02X", (uint8_t)p[i + k]);
     }
     putchar('"');
 }

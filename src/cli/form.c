@@ -1,7 +1,9 @@
 /* Reading what an answer may be: form.h. */
 #include "cli/form.h"
 
-#include <errno.h>
+#include "base/error.h"
+#include "base/file.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -10,18 +12,11 @@ enum { MOST = 2 << 20 };
 
 static int read_text(struct answer_form *form, const char *flag, const char *path, struct stoker_answer *a)
 {
-    FILE *f = fopen(path, "rb");
-    form->file = f ? malloc(MOST + 1) : NULL;
-    a->n = form->file ? fread(form->file, 1, MOST + 1, f) : 0;
-    int failed = !form->file || ferror(f);
-    if (failed)
-        fprintf(stderr, "stoker run: %s %s: %s\n", flag, path, strerror(errno ? errno : EIO));
-    else if (a->n > MOST)
-        fprintf(stderr, "stoker run: %s %s: longer than 2 MiB\n", flag, path);
-    if (f)
-        fclose(f);
-    a->text = form->file;
-    return failed || a->n > MOST ? 2 : 0;
+    struct error err = {0};
+    a->text = form->file = file_read(path, MOST, &a->n, &err);
+    if (!a->text)
+        fprintf(stderr, "stoker run: %s %s\n", flag, err.text);
+    return a->text ? 0 : 2;
 }
 
 /* A schema is JSON itself, or a file's name: no name that anybody has begins with a brace. */

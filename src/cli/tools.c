@@ -2,6 +2,9 @@
  * standard input, and what it prints is the result. Nothing runs without a yes typed on a terminal. */
 #include "cli/tools.h"
 
+#include "base/error.h"
+#include "base/file.h"
+
 #include <jansson.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -13,16 +16,11 @@ enum { RESULT_MAX = 64 << 10, FILE_MAX = 8 << 20 };
 
 static int read_file(struct cli_tools *t, const char *path)
 {
-    FILE *f = fopen(path, "rb");
-    t->json = f ? malloc(FILE_MAX + 1) : NULL;
-    if (t->json)
-        t->n = fread(t->json, 1, FILE_MAX + 1, f);
-    int failed = !t->json || ferror(f) || t->n > FILE_MAX;
-    if (f)
-        fclose(f);
-    if (failed)
-        fprintf(stderr, "stoker run: --tools %s: cannot be read%s\n", path, t->n > FILE_MAX ? ", above 8 MiB" : "");
-    return failed ? -1 : 0;
+    struct error err = {0};
+    t->json = file_read(path, FILE_MAX, &t->n, &err);
+    if (!t->json)
+        fprintf(stderr, "stoker run: --tools %s\n", err.text);
+    return t->json ? 0 : -1;
 }
 
 /* The tools without what is ours. */

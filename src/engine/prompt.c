@@ -2,6 +2,7 @@
 #include "engine/prompt.h"
 
 #include "base/error.h"
+#include "base/file.h"
 #include "base/log.h"
 #include "base/room.h"
 #include "engine/engine.h"
@@ -22,23 +23,16 @@ static int fail(struct stoker_error *to, const struct error *from)
 
 /* ---- opening ------------------------------------------------------------------------------------------------------------- */
 
-/* A file of that name, NUL behind; NULL: there is none. free() it. */
+/* A file of that name; NULL: there is none (the name may be a template's own), or *err. free() it. */
 static char *read_template(const char *path, size_t *n, struct error *err)
 {
     struct stat st;
     if (stat(path, &st) != 0 || !S_ISREG(st.st_mode))
         return NULL;
-    FILE *f = fopen(path, "rb");
-    char *text = f ? malloc(TEMPLATE_FILE_MOST + 1) : NULL;
-    *n = text ? fread(text, 1, TEMPLATE_FILE_MOST, f) : 0;
-    if (!text || ferror(f))
-        error_set(err, ERR_IO, "--chat-template %.200s cannot be read", path);
-    if (f)
-        fclose(f);
-    if (err->code) {
-        free(text);
-        return NULL;
-    }
+    struct error why = {0};
+    char *text = file_read_regular(path, TEMPLATE_FILE_MOST, n, &why);
+    if (!text)
+        error_set(err, why.code, "--chat-template %s", why.text);
     return text;
 }
 

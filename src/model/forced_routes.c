@@ -2,17 +2,14 @@
 #include "model/forced_routes.h"
 
 #include "base/error.h"
+#include "base/file.h"
 #include "model/model.h"
 
-#include <errno.h>
-#include <fcntl.h>
 #include <jansson.h>
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 #include <zlib.h>
 
 enum { MAX_FILE = 256 << 20, MAX_IDS = 256 << 20, HEAD = 10, NONE = 0xFFFF };
@@ -36,28 +33,9 @@ static int bad(const struct file *f, struct error *err, const char *what)
 
 static int read_file(struct file *f, struct error *err)
 {
-    struct stat st;
-    int fd = open(f->path, O_RDONLY | O_CLOEXEC | O_NONBLOCK); /* a pipe does not hold us up */
-    FILE *in = fd >= 0 ? fdopen(fd, "rb") : NULL;
-    if (!in) {
-        int why = errno;
-        if (fd >= 0)
-            close(fd);
-        return error_set(err, ERR_INPUT, "--routes %s cannot be opened: %s", f->path, strerror(why));
-    }
-    if (fstat(fd, &st) || !S_ISREG(st.st_mode)) {
-        fclose(in);
-        return error_set(err, ERR_INPUT, "--routes %s is not a regular file", f->path);
-    }
-    f->bytes = malloc(MAX_FILE);
-    f->n = f->bytes ? fread(f->bytes, 1, MAX_FILE, in) : 0;
-    int failed = ferror(in);
-    fclose(in);
-    if (!f->bytes)
-        return error_set(err, ERR_MEMORY, "no memory for %s", f->path);
-    if (failed)
-        return error_set(err, ERR_IO, "reading %s failed", f->path);
-    return f->n == MAX_FILE ? bad(f, err, "it is larger than 256 MiB") : 0;
+    struct error why = {0};
+    f->bytes = (uint8_t *)file_read_regular(f->path, MAX_FILE, &f->n, &why);
+    return f->bytes ? 0 : error_set(err, why.code == ERR_MEMORY ? ERR_MEMORY : ERR_INPUT, "--routes %s", why.text);
 }
 
 static json_t *read_head(const struct file *f, size_t *payload, struct error *err)

@@ -93,6 +93,8 @@ done <<'END'
 -r 0|-r 0: whole numbers from 1
 END
 run bench "$model" --text "$dir/absent"
-is "--text that is not there" 1 "" "--text .*absent: cannot be read"
+is "--text that is not there" 1 "" "--text .*absent: cannot be opened: No such file"
+run bench "$model" --text "$dir"
+is "--text is a folder" 1 "" "--text $dir: not a regular file"
 
 done_testing

@@ -38,7 +38,12 @@ refuses "a doubled name" "[$weather, $weather]" "^stoker: tools\[1\]\.function\.
 refuses "a name with a space" '[{"type": "function", "function": {"name": "a b"}}]' "^stoker: tools\[0\]\.function\.name is 'a b'"
 refuses "arguments that are no object" '[{"function": {"name": "f", "parameters": {"type": "string"}}}]' '^stoker: schema error at tools\[0\]\.function\.parameters#.*; the arguments of a call are an object$'
 run run -p 'Hello' --tools "$dir/absent"
-is "no file" 1 "" '^stoker run: --tools .*absent: cannot be read$'
+is "no file" 1 "" '^stoker run: --tools .*absent: cannot be opened: No such file or directory$'
+head -c 8400000 /dev/zero | tr '\0' ' ' >"$dir/tools"
+run run -p 'Hello' --tools "$dir/tools"
+is "a huge file" 1 "" '^stoker run: --tools .*tools: larger than 8 MiB$'
+run run -p 'Hello' --chat-template "$dir/tools"
+is "a huge template" 2 "" '^stoker: --chat-template .*tools: larger than 4 MiB$'
 run run -p 'Hello' --tool-format xml
 is "an unknown format" 2 "" "^stoker: there is no tool-call format 'xml'; there are: "
 run run -p 'Hello' --close-at-limit maybe

@@ -1,0 +1,72 @@
+/* Files whole: see file.h. */
+#include "base/file.h"
+
+#include "base/error.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+char *file_read_stream(FILE *f, const char *name, size_t most, size_t *n, struct error *err)
+{
+    char *text = NULL;
+    size_t room = 0, got;
+    *n = 0;
+    do {
+        if (room - *n < 2) { /* for a byte and the NUL */
+            room = room ? 2 * room : 1 << 16;
+            char *grown = realloc(text, room);
+            if (!grown) {
+                error_set(err, ERR_MEMORY, "%s: no memory to read it", name);
+                break;
+            }
+            text = grown;
+        }
+        *n += got = fread(text + *n, 1, room - *n - 1, f);
+        if (ferror(f))
+            error_set(err, ERR_IO, "%s: cannot be read: %s", name, strerror(errno));
+        else if (*n > most)
+            error_set(err, ERR_INPUT, "%s: larger than %zu MiB", name, most >> 20);
+    } while (!err->code && got > 0);
+    if (err->code) {
+        free(text);
+        return NULL;
+    }
+    text[*n] = 0;
+    return text;
+}
+
+/* Takes fd. */
+static char *read_open(int fd, const char *path, size_t most, size_t *n, struct error *err)
+{
+    FILE *f = fd >= 0 ? fdopen(fd, "rb") : NULL;
+    if (!f) {
+        error_set(err, ERR_IO, "%s: cannot be opened: %s", path, strerror(errno));
+        if (fd >= 0)
+            close(fd);
+        return NULL;
+    }
+    char *text = file_read_stream(f, path, most, n, err);
+    fclose(f);
+    return text;
+}
+
+char *file_read(const char *path, size_t most, size_t *n, struct error *err)
+{
+    return read_open(open(path, O_RDONLY | O_CLOEXEC), path, most, n, err);
+}
+
+char *file_read_regular(const char *path, size_t most, size_t *n, struct error *err)
+{
+    struct stat st;
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+    if (fd >= 0 && (fstat(fd, &st) || !S_ISREG(st.st_mode))) {
+        close(fd);
+        error_set(err, ERR_INPUT, "%s: not a regular file", path);
+        return NULL;
+    }
+    return read_open(fd, path, most, n, err);
+}

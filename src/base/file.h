@@ -1,0 +1,19 @@
+/* Small files and streams, whole: templates, schemas, requests, traces. Models are not read this way: format/gguf.h. */
+#ifndef BASE_FILE_H
+#define BASE_FILE_H
+
+#include <stddef.h>
+#include <stdio.h>
+
+struct error;
+
+/* All *n bytes, at most `most`, and a NUL behind them; free() it. NULL: *err, a sentence that begins with the name. */
+char *file_read(const char *path, size_t most, size_t *n, struct error *err);
+
+/* The same of a regular file only: a pipe or a device, where nobody means one, would hold us up. */
+char *file_read_regular(const char *path, size_t most, size_t *n, struct error *err);
+
+/* The same of what is left of a stream, which stays open. */
+char *file_read_stream(FILE *f, const char *name, size_t most, size_t *n, struct error *err);
+
+#endif
