@@ -64,6 +64,12 @@ enum scan block_name(struct tool_block *b)
     return b->at > b->from ? SCAN_OK : SCAN_BAD;
 }
 
+enum scan block_call_name(struct tool_block *b)
+{
+    enum scan s = block_name(b);
+    return s == SCAN_OK && block_set_name(b, b->text + b->from, b->to - b->from) != 0 ? SCAN_BAD : s;
+}
+
 enum scan block_choose(struct tool_block *b, const enum tool_role *a, int n)
 {
     enum scan all = SCAN_OK;

@@ -133,7 +133,8 @@ enum scan block_space(struct tool_block *b); /* any white space, also none */
 enum scan block_any(struct tool_block *b);   /* there is a byte at b->at; does not move */
 enum scan block_word(struct tool_block *b, const char *word);
 enum scan block_marker(struct tool_block *b, enum tool_role role);
-enum scan block_name(struct tool_block *b); /* characters of names, at least one: [from, to) */
+enum scan block_name(struct tool_block *b);      /* characters of names, at least one: [from, to); from = at before */
+enum scan block_call_name(struct tool_block *b); /* such a name becomes the current call's */
 /* Which of the markers, a[n] roles, comes now: taken, and its index in b->choice; -1: none of them. */
 enum scan block_choose(struct tool_block *b, const enum tool_role *a, int n);
 enum scan block_choose_word(struct tool_block *b, const char *const *word, int n);
@@ -184,6 +185,8 @@ void parser_block_begin(struct tool_parser *p, size_t at, enum scan (*read)(stru
 void parser_publish(struct tool_parser *p);
 void parser_drop_calls(struct tool_parser *p);
 void parser_block_view(struct tool_parser *p); /* the block sees the text as it is now */
+/* The block is read on. A block that is too long is bad; where nothing follows, one that lacks only its last marker is whole. */
+enum scan parser_block_read(struct tool_parser *p);
 void call_free(struct tool_call *c);
 
 /* ---- readers and machines of the formats --------------------------------------------------------------------------- */

@@ -27,9 +27,7 @@ enum scan gemma_read(struct tool_block *b)
     block_call(b);
     READ(block_word(b, "call:"));
     b->from = b->at;
-    READ(block_name(b));
-    if (block_set_name(b, b->text + b->from, b->to - b->from) != 0)
-        return SCAN_BAD;
+    READ(block_call_name(b));
     READ(block_space(b));
     READ(block_word(b, "{"));
     for (;;) {

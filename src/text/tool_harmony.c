@@ -175,14 +175,7 @@ static int body_text(struct tool_parser *p, struct tool_flow *f)
 static int body_call(struct tool_parser *p)
 {
     struct tool_block *b = &p->block;
-    parser_block_view(p);
-    enum scan s = read_body(b);
-    if (s == SCAN_MORE && b->n > TOOL_BLOCK_MAX)
-        s = SCAN_BAD;
-    if (s == SCAN_MORE && p->final && b->complete) {
-        s = SCAN_OK;
-        b->at = b->n;
-    }
+    enum scan s = parser_block_read(p);
     if (s == SCAN_OK || p->options.checked)
         parser_publish(p);
     if (s == SCAN_OK) {

@@ -18,18 +18,14 @@ enum scan deepseek_read(struct tool_block *b)
         block_call(b);
         READ(block_space(b));
         b->from = b->at;
-        READ(block_name(b));
-        if (block_set_name(b, b->text + b->from, b->to - b->from) != 0)
-            return SCAN_BAD;
+        READ(block_call_name(b));
         READ(block_space(b));
         READ(block_marker(b, ROLE_SEP));
         READ(block_space(b));
         READ(block_any(b));
         if (b->text[b->at] != '{' && b->text[b->at] != '`') { /* what came was the word "function" */
             b->from = b->at;
-            READ(block_name(b));
-            if (block_set_name(b, b->text + b->from, b->to - b->from) != 0)
-                return SCAN_BAD;
+            READ(block_call_name(b));
             READ(block_space(b));
             READ(block_any(b));
         }
@@ -143,9 +139,7 @@ enum scan mistral_read(struct tool_block *b)
     }
     block_call(b);
     b->from = b->at;
-    READ(block_name(b));
-    if (block_set_name(b, b->text + b->from, b->to - b->from) != 0)
-        return SCAN_BAD;
+    READ(block_call_name(b));
     READ(block_space(b));
     READ(block_choose(b, after, 2));
     if (b->choice < 0)
@@ -178,9 +172,7 @@ enum scan solar_read(struct tool_block *b)
         block_set_id(b, b->text + b->from, b->to - b->from);
         READ(block_marker(b, ROLE_SEP));
         b->from = b->at;
-        READ(block_name(b));
-        if (block_set_name(b, b->text + b->from, b->to - b->from) != 0)
-            return SCAN_BAD;
+        READ(block_call_name(b));
         READ(block_marker(b, ROLE_ARGS));
         block_json_begin(b);
         READ(block_arguments(b));
@@ -204,9 +196,7 @@ enum scan functionary_read(struct tool_block *b)
     READ_BEGIN(b->line)
     block_call(b);
     b->from = b->at;
-    READ(block_name(b));
-    if (block_set_name(b, b->text + b->from, b->to - b->from) != 0)
-        return SCAN_BAD;
+    READ(block_call_name(b));
     READ(block_word(b, ">"));
     block_json_begin(b);
     READ(block_arguments(b));

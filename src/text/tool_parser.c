@@ -102,6 +102,19 @@ void parser_block_begin(struct tool_parser *p, size_t at, enum scan (*read)(stru
     parser_block_view(p);
 }
 
+enum scan parser_block_read(struct tool_parser *p)
+{
+    struct tool_block *b = &p->block;
+    parser_block_view(p);
+    enum scan s = b->read(b);
+    if (s == SCAN_MORE && b->n > TOOL_BLOCK_MAX)
+        return SCAN_BAD;
+    if (s != SCAN_MORE || !p->final || !b->complete)
+        return s;
+    b->at = b->n;
+    return SCAN_OK;
+}
+
 static void to_content(struct tool_parser *p)
 {
     p->phase = p->format->rules & RULE_BARE && p->options.tools ? PHASE_BARE : PHASE_CONTENT;
@@ -126,14 +139,7 @@ static void block_bad(struct tool_parser *p)
 static int phase_block(struct tool_parser *p)
 {
     struct tool_block *b = &p->block;
-    parser_block_view(p);
-    enum scan s = b->read(b);
-    if (s == SCAN_MORE && b->n > TOOL_BLOCK_MAX)
-        s = SCAN_BAD;
-    if (s == SCAN_MORE && p->final && b->complete) {
-        s = SCAN_OK;
-        b->at = b->n;
-    }
+    enum scan s = parser_block_read(p);
     if (s == SCAN_OK || (p->options.checked && !b->soft))
         parser_publish(p);
     if (s == SCAN_OK) {

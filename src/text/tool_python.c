@@ -62,9 +62,7 @@ enum scan python_read(struct tool_block *b)
     for (;;) {
         block_call(b);
         b->from = b->at;
-        READ(block_name(b));
-        if (block_set_name(b, b->text + b->from, b->to - b->from) != 0)
-            return SCAN_BAD;
+        READ(block_call_name(b));
         READ(block_space(b));
         READ(block_word(b, "("));
         READ(call_keywords(b));

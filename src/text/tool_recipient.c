@@ -137,14 +137,7 @@ static int text(struct tool_parser *p)
 static int call(struct tool_parser *p)
 {
     struct tool_block *b = &p->block;
-    parser_block_view(p);
-    enum scan s = b->read(b);
-    if (s == SCAN_MORE && b->n > TOOL_BLOCK_MAX)
-        s = SCAN_BAD;
-    if (s == SCAN_MORE && p->final && b->complete) {
-        s = SCAN_OK;
-        b->at = b->n;
-    }
+    enum scan s = parser_block_read(p);
     if (s == SCAN_OK || p->options.checked)
         parser_publish(p);
     if (s == SCAN_OK) {

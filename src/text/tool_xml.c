@@ -176,9 +176,7 @@ static enum scan read_function(struct tool_block *b)
     READ_BEGIN(b->sub)
     block_call(b);
     b->from = b->at;
-    READ_SUB(block_name(b));
-    if (block_set_name(b, b->text + b->from, b->to - b->from) != 0)
-        return SCAN_BAD;
+    READ_SUB(block_call_name(b));
     READ_SUB(block_word(b, x->call_name_end));
     for (;;) {
         READ_SUB(block_space(b));
@@ -245,9 +243,7 @@ enum scan glm_read(struct tool_block *b)
     block_call(b);
     READ(block_space(b));
     b->from = b->at;
-    READ(block_name(b));
-    if (block_set_name(b, b->text + b->from, b->to - b->from) != 0)
-        return SCAN_BAD;
+    READ(block_call_name(b));
     for (;;) {
         READ(block_space(b));
         READ(end_or_word(b, b->format->xml->key));
