@@ -11,10 +11,15 @@
 #include "server/server.h"
 
 #include <pthread.h>
+#include <setjmp.h>
 #include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+#include <cmocka.h>
 
 static struct {
     pthread_mutex_t lock;
@@ -229,6 +234,33 @@ static void http_ask(void (*handle)(struct http_exchange *x), const char *body, 
     handle(&x);
     out_bytes(&http_world.text, "", 1);
     http_world.text.n--;
+}
+
+/* ---- reading what was answered -------------------------------------------------------------------------------------------- */
+
+static inline json_t *parse(const char *text, size_t n)
+{
+    json_error_t e;
+    json_t *o = json_loadb(text, n, JSON_ALLOW_NUL | JSON_REJECT_DUPLICATES, &e);
+    if (!o)
+        fail_msg("%s: %.*s", e.text, (int)(n < 300 ? n : 300), text);
+    return o;
+}
+
+/* "" where there is none. */
+static inline const char *text_of(const json_t *o, const char *key)
+{
+    const char *t = json_string_value(json_object_get(o, key));
+    return t ? t : "";
+}
+
+/* Pieces of a stream, joined. */
+static inline void append(json_t *o, const char *key, const char *text)
+{
+    struct out all = {0};
+    out_print(&all, "%s%s", text_of(o, key), text);
+    json_object_set_new(o, key, json_stringn(all.text, all.n));
+    out_free(&all);
 }
 
 #endif

@@ -5,13 +5,6 @@
 
 #include "http_world.h"
 
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#include <cmocka.h>
-
 #define ASK(text) "\"messages\":[{\"role\":\"user\",\"content\":\"" text "\"}]"
 #define LAMP                                                                                                           \
     "{\"name\":\"set_lamp\",\"input_schema\":{\"type\":\"object\",\"properties\":{\"room\":{\"enum\":[\"hall\","       \
@@ -24,35 +17,12 @@ static void ask(void (*handle)(struct http_exchange *x), const char *fields, int
     http_ask(handle, body, (size_t)n);
 }
 
-static json_t *parse(const char *text, size_t n)
-{
-    json_error_t e;
-    json_t *o = json_loadb(text, n, JSON_ALLOW_NUL | JSON_REJECT_DUPLICATES, &e);
-    if (!o)
-        fail_msg("%s: %.*s", e.text, (int)(n < 300 ? n : 300), text);
-    return o;
-}
-
 static json_t *whole(const char *fields)
 {
     ask(anthropic_messages, fields, 0);
     if (http_world.status != 200)
         fail_msg("%d %s: %s", http_world.status, http_world.param, http_world.text.text);
     return parse(http_world.text.text, http_world.text.n);
-}
-
-static const char *text_of(const json_t *o, const char *key)
-{
-    const char *t = json_string_value(json_object_get(o, key));
-    return t ? t : "";
-}
-
-static void append(json_t *o, const char *key, const char *text)
-{
-    struct out all = {0};
-    out_print(&all, "%s%s", text_of(o, key), text);
-    json_object_set_new(o, key, json_stringn(all.text, all.n));
-    out_free(&all);
 }
 
 /* ---- a stream, put together ------------------------------------------------------------------------------------------------ */

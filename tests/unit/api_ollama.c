@@ -5,13 +5,6 @@
 
 #include "http_world.h"
 
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#include <cmocka.h>
-
 #define HELLO   "\"messages\":[{\"role\":\"user\",\"content\":\"Say hello.\"}]"
 #define OPTIONS ",\"options\":{\"temperature\":0,\"num_predict\":24}"
 #define WEATHER                                                                                                        \
@@ -19,15 +12,6 @@
     "Bergen?\"}],\"tools\":[{\"type\":\"function\","                                                                   \
     "\"function\":{\"name\":\"get_weather\",\"description\":\"Tell the weather in a city.\",\"parameters\":{\"type\":" \
     "\"object\",\"properties\":{\"city\":{\"type\":\"string\"}},\"required\":[\"city\"]}}}]"
-
-static json_t *parse(const char *text, size_t n)
-{
-    json_error_t e;
-    json_t *o = json_loadb(text, n, JSON_ALLOW_NUL | JSON_REJECT_DUPLICATES, &e);
-    if (!o)
-        fail_msg("%s: %.*s", e.text, (int)(n < 300 ? n : 300), text);
-    return o;
-}
 
 static void ask(void (*handle)(struct http_exchange *x), const char *fields)
 {
@@ -44,12 +28,6 @@ static json_t *whole(void (*handle)(struct http_exchange *x), const char *fields
     snprintf(more, sizeof more, "%s,\"stream\":false", fields);
     ask(handle, more);
     return parse(http_world.text.text, http_world.text.n);
-}
-
-static const char *text_of(const json_t *o, const char *key)
-{
-    const char *t = json_string_value(json_object_get(o, key));
-    return t ? t : "";
 }
 
 static json_int_t number_of(const json_t *o, const char *key) { return json_integer_value(json_object_get(o, key)); }

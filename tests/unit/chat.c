@@ -3,35 +3,13 @@
  * user writes. */
 #include "text/chat.h"
 
-#include "text_fixture.h"
+#include "ember_chat.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
 
 #include <cmocka.h>
 #include <jansson.h>
-
-static struct tokenizer *ember;
-static struct chat *chat;
-
-static int set_up(void **state)
-{
-    (void)state;
-    struct gguf *g = NULL;
-    struct error err = {0};
-    ember = load_file(EMBER);
-    int failed = !ember || gguf_open(&g, EMBER, &err) != 0 || chat_create(&chat, g, ember, NULL, &err) != 0;
-    gguf_close(g);
-    return failed ? -1 : 0;
-}
-
-static int tear_down(void **state)
-{
-    (void)state;
-    chat_destroy(chat);
-    tokenizer_destroy(ember);
-    return 0;
-}
 
 static struct chat_message message(const char *role, const char *text)
 {
@@ -324,5 +302,5 @@ int main(void)
         cmocka_unit_test(test_without_template), cmocka_unit_test(test_choice),
         cmocka_unit_test(test_broken_template),
     };
-    return cmocka_run_group_tests(tests, set_up, tear_down);
+    return cmocka_run_group_tests(tests, open_ember, close_ember);
 }

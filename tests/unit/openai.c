@@ -5,13 +5,6 @@
 
 #include "http_world.h"
 
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#include <cmocka.h>
-
 #define HELLO "\"messages\":[{\"role\":\"user\",\"content\":\"Say hello.\"}]"
 #define USER  "{\"role\":\"user\",\"content\":\"a\"}"
 #define LAMP                                                                                                           \
@@ -21,15 +14,6 @@
     "\"response_format\":{\"type\":\"json_schema\",\"json_schema\":{\"name\":\"x\",\"strict\":true,\"schema\":{"       \
     "\"type\":\"object\",\"properties\":{\"ok\":{\"type\":\"boolean\"},\"c\":{\"enum\":[\"red\",\"blue\"]}},"          \
     "\"required\":[\"ok\",\"c\"],\"additionalProperties\":false}}}"
-
-static json_t *parse(const char *text, size_t n)
-{
-    json_error_t e;
-    json_t *o = json_loadb(text, n, JSON_ALLOW_NUL | JSON_REJECT_DUPLICATES, &e);
-    if (!o)
-        fail_msg("%s: %.*s", e.text, (int)(n < 300 ? n : 300), text);
-    return o;
-}
 
 /* ask(handler, fields with commas between): the whole answer. */
 static json_t *whole(void (*handle)(struct http_exchange *x), const char *fields)
@@ -69,21 +53,7 @@ static json_t *stream(void (*handle)(struct http_exchange *x), const char *field
     return events;
 }
 
-static const char *text_of(const json_t *o, const char *key)
-{
-    const char *t = json_string_value(json_object_get(o, key));
-    return t ? t : "";
-}
-
 /* ---- chat ------------------------------------------------------------------------------------------------------------------ */
-
-static void append(json_t *o, const char *key, const char *text)
-{
-    struct out all = {0};
-    out_print(&all, "%s%s", text_of(o, key), text);
-    json_object_set_new(o, key, json_stringn(all.text, all.n));
-    out_free(&all);
-}
 
 static void join_calls(json_t *message, const json_t *delta)
 {

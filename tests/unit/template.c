@@ -1,36 +1,14 @@
 /* links: text format base */
 /* Chat templates beyond their cases (tests/templates.c): requests that are wrong, odd or large, and what no text may do. */
 #include "base/clock.h"
+#include "ember_chat.h"
 #include "text/chat.h"
 #include "text/tool_buffer.h"
-#include "text_fixture.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
 
 #include <cmocka.h>
-
-static struct tokenizer *ember;
-static struct chat *chat;
-
-static int set_up(void **state)
-{
-    (void)state;
-    struct gguf *g = NULL;
-    struct error err = {0};
-    ember = load_file(EMBER);
-    int failed = !ember || gguf_open(&g, EMBER, &err) != 0 || chat_create(&chat, g, ember, NULL, &err) != 0;
-    gguf_close(g);
-    return failed ? -1 : 0;
-}
-
-static int tear_down(void **state)
-{
-    (void)state;
-    chat_destroy(chat);
-    tokenizer_destroy(ember);
-    return 0;
-}
 
 static void refused(const char *request, enum jinja_error_kind kind, const char *path, const char *words)
 {
@@ -267,5 +245,5 @@ int main(void)
         cmocka_unit_test(test_many_calls), cmocka_unit_test(test_all_tokens_as_text),
         cmocka_unit_test(test_reach),      cmocka_unit_test(test_borders),
     };
-    return cmocka_run_group_tests(tests, set_up, tear_down);
+    return cmocka_run_group_tests(tests, open_ember, close_ember);
 }
