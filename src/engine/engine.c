@@ -69,7 +69,9 @@ static int read_options(struct session_options *to, const struct stoker_options 
 {
     static const struct stoker_options none;
     o = o ? o : &none;
-    *to = (struct session_options){.progress = o->progress,
+    *to = (struct session_options){.chat_template = o->chat_template,
+                                   .tool_format = o->tool_format,
+                                   .progress = o->progress,
                                    .progress_arg = o->progress_arg,
                                    .route_trace = o->route_trace,
                                    .routes = o->routes,

@@ -44,6 +44,11 @@ run run -p 'Hello' --tools "$dir/tools"
 is "a huge file" 1 "" '^stoker run: --tools .*tools: larger than 8 MiB$'
 run run -p 'Hello' --chat-template "$dir/tools"
 is "a huge template" 2 "" '^stoker: --chat-template .*tools: larger than 4 MiB$'
+run run -p 'Hello' --chat-template "$dir/absent"
+is "no template" 2 "" '^stoker: --chat-template .*absent is neither a file nor a template of this model; there are chatml$'
+printf '{{ raise_exception("not today") }}' >"$dir/template"
+run run -p 'Hello' --chat-template "$dir/template"
+is "a template of one's own" 1 "" '^stoker: not today$'
 run run -p 'Hello' --tool-format xml
 is "an unknown format" 2 "" "^stoker: there is no tool-call format 'xml'; there are: "
 run run -p 'Hello' --close-at-limit maybe
