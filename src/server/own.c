@@ -1,7 +1,7 @@
 /* Small routes of our own and of llama-server: state, models, tokens, templates (server.md, part 7). Statistics: own_stats.c. */
 #include "server/own.h"
-#include "base/room.h"
 #include "base/hex.h"
+#include "base/room.h"
 #include "base/utf8.h"
 #include "server/answer.h"
 #include "server/http.h"
