@@ -5,12 +5,13 @@
  *
  *     up to BODY_FIRST    always there
  *     up to BODY_LARGE    of everybody's room, and half of what is kept; who finds none waits a little, then is refused
- *     beyond              one body at a time, in the order in which they became large: what its handler makes of it takes several times as
- *                         much. It has its turn until its handler has done what is large (http_next)
+ *     beyond              one body at a time, in the order in which they became large: what its handler makes of it takes several
+ *                         times as much. It has its turn until its handler has done what is large (http_next)
  *
- * Nobody waits for ever. The body has to be whole within --body-timeout and a second a MiB, its own waiting not counted. Where somebody waits for
- * room, a body that stood still for STILL_MS is given up. A large body waits for its turn and for room at most --body-timeout. Who holds room
- * waits for others only where these cannot wait for him: small ones give up soon, and of the large ones one holds. */
+ * Nobody waits for ever. The body has to be whole within --body-timeout and a second a MiB, its own waiting not counted. Where
+ * somebody waits for room, a body that stood still for STILL_MS is given up. A large body waits for its turn and for room at most
+ * --body-timeout. Who holds room waits for others only where these cannot wait for him: small ones give up soon, and of the large
+ * ones one holds. */
 #include "base/clock.h"
 #include "base/room.h"
 #include "server/http_inside.h"
