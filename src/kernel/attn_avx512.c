@@ -52,6 +52,7 @@ INL void scores_two(const struct attn_split *s, const float *q0, const float *q1
         UNROLL for (int i = 0; i < 8; i++)
         {
             __m512 y = _mm512_loadu_ps(k + (size_t)i * (size_t)s->d_k + d);
+            __asm__("" : "+v"(y)); /* one load for both, not an operand of each: loads are what it is bound by */
             v[i] = _mm512_fmadd_ps(x0, y, v[i]);
             v[i + 8] = _mm512_fmadd_ps(x1, y, v[i + 8]);
         }
