@@ -27,7 +27,7 @@ trap '[ -z "$pid" ] || kill "$pid" 2>/dev/null; rm -rf "$folder"' EXIT
 "$build/tests/schema_cases" --walks "${1:-1000}" --out "$folder" "$shared/schema_cases" || echo "the walks themselves failed"
 
 "$maker" "$shared/tools/mkgguf.py" --shape tiny-moe --tokenizer models/ember/ember.gguf "$folder/random.gguf" >"$folder/log" 2>&1
-"$build/stoker" serve "$folder/random.gguf" --port 0 --parallel 10 --ctx 4096 --memory 2G --cache-ram 0 >"$folder/out" 2>"$folder/log" &
+"$build/stoker" serve "$folder/random.gguf" --port 0 --parallel 10 --ctx 4096 --memory 2G --cache-ram 0B >"$folder/out" 2>"$folder/log" &
 pid=$!
 for _ in $(seq 300); do
     url=$(sed -n 's/^listening on //p' "$folder/out")

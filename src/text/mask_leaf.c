@@ -30,7 +30,7 @@ struct leaf_walk {
     uint64_t *bits;
     uint8_t *ticks_of; /* counted */
     struct target target[MASK_TARGETS];
-    uint32_t n_target, last_target;
+    uint32_t n_target;
     struct alive leaving;
     struct plain_places plain; /* states that plain text leads to */
     int unfit;
@@ -75,26 +75,26 @@ static void find_rests(struct leaf_walk *w, uint32_t from, uint32_t to)
 }
 
 /* Some tokens end in these states: the number of the target. */
-static uint32_t note_target(struct leaf_walk *w, uint32_t states, uint32_t n_token)
+static uint8_t note_target(struct leaf_walk *w, uint32_t states, uint32_t n_token)
 {
-    uint32_t i = w->last_target;
-    if (w->n_target == 0 || w->target[i].states != states)
-        for (i = 0; i < w->n_target && w->target[i].states != states; i++)
-            ;
-    if (i == MASK_TARGETS)
-        return i - 1;
-    if (i == w->n_target)
-        w->target[w->n_target++] = (struct target){states, 0};
+    struct states *s = states_at(w->k->matcher, states);
+    uint32_t i = s->target;
+    if (i >= w->n_target || w->target[i].states != states) {
+        if (w->n_target == MASK_TARGETS)
+            return MASK_TARGETS - 1;
+        i = w->n_target++;
+        s->target = (uint8_t)i;
+        w->target[i] = (struct target){states, 0};
+    }
     w->target[i].n_token += n_token;
-    w->last_target = i;
-    return i;
+    return (uint8_t)i;
 }
 
 static void inside(struct leaf_walk *w, const struct trie_node *node, uint32_t states, uint32_t ticks)
 {
     if (node->token == node[1].token)
         return;
-    uint8_t target = w->k->near ? (uint8_t)note_target(w, states, node[1].token - node->token) : 0;
+    uint8_t target = w->k->near ? note_target(w, states, node[1].token - node->token) : 0;
     for (uint32_t i = node->token; i < node[1].token; i++) {
         uint32_t token = w->k->trie->token[i];
         set_bit(w->bits, token);
@@ -142,7 +142,7 @@ static void inside_below(struct leaf_walk *w, uint32_t at, uint32_t states, uint
     w->n_inside += to - from;
     for (uint32_t t = from; t < to; t++)
         set_bit(w->bits, trie->token[t]);
-    uint8_t target = k->near ? (uint8_t)note_target(w, states, to - from) : 0;
+    uint8_t target = k->near ? note_target(w, states, to - from) : 0;
     for (uint32_t t = from; t < to && k->near; t++)
         k->target_of[trie->token[t]] = target;
     if (!w->counted)

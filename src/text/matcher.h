@@ -47,6 +47,7 @@ struct states {
     uint32_t plain;    /* mask_plain.c; 0 not known */
     uint32_t memo;     /* where the steps are remembered, two by class; 0 nowhere yet */
     uint8_t accepts, reads, calls, tokens;
+    uint8_t target;                 /* where the leaf mask being made may have it among its targets: mask_leaf.c */
     uint8_t last_class, last_count; /* the step that was taken last, and where it led: a counted rule at many counts */
     uint32_t last[2];               /* both 0: none was */
     struct alive alive;
