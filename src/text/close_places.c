@@ -113,9 +113,7 @@ static void go(struct closing *k, struct places *l, struct position p, uint32_t 
         add_place(l, p);
 }
 
-/* Every place that a call returns to, not the lightest alone: so the distance of several texts that share a frame is that of the
- * nearest, as if each had its own. */
-static void return_from(struct closing *k, struct places *l, uint32_t frame)
+static void return_from(struct closing *k, struct places *l, uint32_t frame, uint32_t weight)
 {
     struct matcher *m = &k->c->matcher;
     for (uint32_t i = 0; i < frame_at(m, frame)->n_link && !m->full; i++) {
@@ -123,7 +121,7 @@ static void return_from(struct closing *k, struct places *l, uint32_t frame)
         if (link.frame == 0)
             l->complete = 1;
         else
-            add_place(l, (struct position){link.frame, link.state, link.count});
+            go(k, l, (struct position){link.frame, link.state, link.count}, weight);
     }
 }
 
@@ -149,8 +147,8 @@ static void close_places(struct closing *k, struct places *l)
         if (closing_is_covered(k, &p))
             continue;
         uint32_t weight = closing_weight_left(k, &p);
-        if (p.state == r->accept && p.count >= (uint32_t)(r->counted ? r->min : 0))
-            return_from(k, l, p.frame);
+        if (p.state == r->accept)
+            return_from(k, l, p.frame, weight);
         for (uint32_t e = g->first[p.state]; e < g->first[p.state + 1] && !m->full; e++) {
             const struct edge *edge = &g->edge[e];
             struct position to = {p.frame, edge->to, p.count};
