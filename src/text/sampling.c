@@ -44,7 +44,7 @@ static const struct field {
     {                                                                                                                  \
 #NAME, KEY, offsetof(struct sampling, NAME), 1, MIN, MAX                                                       \
     }
-    REAL(temperature, "temp", -1, 1e6),
+    REAL(temperature, "temp", -1e6, 1e6),
     WHOLE(top_k, "top_k", -1, INT32_MAX),
     REAL(top_p, "top_p", 0, 1),
     REAL(min_p, "min_p", 0, 1),

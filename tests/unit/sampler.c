@@ -339,8 +339,13 @@ static void test_ranges(void **state)
     s.temperature = NAN;
     says(&s, "temperature");
     s = good;
-    s.temperature = -1;
+    s.temperature = 2e6F;
     says(&s, "temperature");
+    s.temperature = -1; /* greedy, as on the command line; requests may not */
+    assert_int_equal(sampling_check(&s, &err), 0);
+    struct sampling_range asked;
+    assert_int_equal(sampling_range("temperature", 1, &asked), 0);
+    assert_true(asked.min == 0);
     s = good;
     s.top_p = 1.5;
     says(&s, "top_p");
