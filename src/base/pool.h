@@ -1,7 +1,7 @@
 /* The compute pool: a leader (the engine thread) and n_threads - 1 workers that join it for one function at a time.
  *
  * pool_run() returns when all have returned. Work is split by output rows, heads or experts, never inside a sum, so the number
- * of threads cannot change a bit. Workers spin for some microseconds after a job, then sleep. */
+ * of threads cannot change a bit. Workers stay awake for some milliseconds after a job (pool.c), then sleep. */
 #ifndef BASE_POOL_H
 #define BASE_POOL_H
 
