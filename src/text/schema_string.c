@@ -224,7 +224,7 @@ grammar_expr schema_any_key(struct schema *s)
 #define MONTH_DAYS                                                                                                     \
     "((0[13578]|1[02])-(0[1-9]|[12][0-9]|3[01])|(0[469]|11)-(0[1-9]|[12][0-9]|30)|02-(0[1-9]|1[0-9]|2[0-8]))"
 /* not 0000, which RFC 3339 has and the calendars of many readers do not */
-#define YEAR  "([0-9]{3}[1-9]|[0-9]{2}[1-9]0|[0-9][1-9]00|[1-9]000)"
+#define YEAR "([0-9]{3}[1-9]|[0-9]{2}[1-9]0|[0-9][1-9]00|[1-9]000)"
 /* years that 4 divides, but not by 100 unless by 400 */
 #define LEAP  "([0-9]{2}(0[48]|[2468][048]|[13579][26])|(0[48]|[2468][048]|[13579][26])00)-02-29"
 #define DATE  "(" YEAR "-" MONTH_DAYS "|" LEAP ")"
