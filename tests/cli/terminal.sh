@@ -182,6 +182,7 @@ see "a prompt" '^> '
 for signal in STOP WINCH TERM INT CONT; do
     kill -$signal "$(cat "$dir/pid")"
 done
+see "several signals at a time" '^ended'
 ends "several signals at a time" 'ended 143 echo icanon isig$'
 
 if command -v bash >/dev/null; then

@@ -12,7 +12,7 @@ while IFS='|' read -r arguments sentence; do
 done <<'END'
 run --nosuch|--nosuch is not a flag of this command; see stoker run --help
 run -p|-p needs a value
-run --temp hot -p x|--temp hot: numbers from -1 to 100
+run --temp hot -p x|--temp hot: numbers from -1000000 to 1000000
 run --temp nan -p x|--temp nan: numbers
 run --top-p 1.5 -p x|--top-p 1.5: numbers from 0 to 1
 run --seed -1 -p x|--seed -1: whole numbers from 0 to
