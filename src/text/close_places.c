@@ -90,8 +90,12 @@ int closing_is_covered(struct closing *k, const struct position *p)
     const struct rule *r = &m->g->rule[rule];
     if (!r->counted || !r->leaf || !k->at_begin[p->state] || (int64_t)r->min - p->count < 2)
         return 0;
-    if (!k->coverable[rule])
-        k->coverable[rule] = closing_lengths(k, rule)[1] ? COVER_YES : COVER_NO;
+    if (!k->coverable[rule]) {
+        int single = closing_lengths(k, rule)[1];
+        if (m->full)
+            return 0;
+        k->coverable[rule] = single ? COVER_YES : COVER_NO;
+    }
     return k->coverable[rule] == COVER_YES;
 }
 
@@ -113,16 +117,22 @@ static void go(struct closing *k, struct places *l, struct position p, uint32_t 
         add_place(l, p);
 }
 
+/* Every place that a call returns to, not the lightest alone: so the distance of several texts that share a frame is that of the
+ * nearest, as if each had its own. The lightest come first: there may be more than a list holds. */
 static void return_from(struct closing *k, struct places *l, uint32_t frame, uint32_t weight)
 {
     struct matcher *m = &k->c->matcher;
-    for (uint32_t i = 0; i < frame_at(m, frame)->n_link && !m->full; i++) {
-        struct link link = frame_at(m, frame)->link[i];
-        if (link.frame == 0)
-            l->complete = 1;
-        else
-            go(k, l, (struct position){link.frame, link.state, link.count}, weight);
-    }
+    for (int any = 0; any < 2; any++)
+        for (uint32_t i = 0; i < frame_at(m, frame)->n_link && !m->full; i++) {
+            struct link link = frame_at(m, frame)->link[i];
+            struct position behind = {link.frame, link.state, link.count};
+            if (link.frame == 0)
+                l->complete = 1;
+            else if (any)
+                add_place(l, behind);
+            else
+                go(k, l, behind, weight);
+        }
 }
 
 static void call(struct closing *k, struct places *l, const struct position *p, const struct edge *e, uint32_t weight)
@@ -147,7 +157,7 @@ static void close_places(struct closing *k, struct places *l)
         if (closing_is_covered(k, &p))
             continue;
         uint32_t weight = closing_weight_left(k, &p);
-        if (p.state == r->accept)
+        if (p.state == r->accept && p.count >= (uint32_t)(r->counted ? r->min : 0))
             return_from(k, l, p.frame, weight);
         for (uint32_t e = g->first[p.state]; e < g->first[p.state + 1] && !m->full; e++) {
             const struct edge *edge = &g->edge[e];

@@ -6,6 +6,8 @@
 
 #include <string.h>
 
+enum { NEAR_MOST = 1 << 20 }; /* tokens: farther than any limit of an answer */
+
 struct masking {
     struct constraint_state *s;
     int64_t left;
@@ -171,6 +173,14 @@ static int inside_fits(void *arg, const struct config *c)
     return closing_of_inside(f->closing, c) <= f->most;
 }
 
+static int any_of(const uint64_t *bits, uint32_t n)
+{
+    uint64_t any = 0;
+    for (uint32_t i = 0; i < n; i++)
+        any |= bits[i];
+    return any != 0;
+}
+
 /* Only tokens behind which the end is at most so many tokens away. Tokens that go over into free text stay. */
 static void keep_near(struct masking *m, int64_t most)
 {
@@ -186,7 +196,13 @@ static void keep_near(struct masking *m, int64_t most)
         memset(m->allowed, 0, (size_t)c->trie->n_vocab);
     }
     memset(bits, 0, c->trie->n_word * sizeof *bits);
-    masks_near(&c->masks, s->set, bits, &(struct masks_judge){set_fits, inside_fits, &f, 0});
+    /* where a grammar is so ambiguous that distances are bounds only, the nearest of all tokens may still be too far */
+    for (int64_t more = 1; !c->matcher.full; more *= 2) {
+        masks_near(&c->masks, s->set, bits, &(struct masks_judge){set_fits, inside_fits, &f, 0});
+        if (is_lazy(s) || set_at(&c->matcher, s->set)->accepting || any_of(bits, c->trie->n_word) || more > NEAR_MOST)
+            break;
+        f.most += more;
+    }
     add_bits(c, bits, m->allowed);
 }
 

@@ -186,7 +186,7 @@ static void walk(struct leaf_walk *w)
             return;
         }
         uint32_t to = out[0] | out[1], ticks = k->ticks[d - 1] + (out[1] != 0);
-        if (!to || ticks >= MASK_NEVER) {
+        if (!to || ticks + 1 >= MASK_NEVER) {
             if (w->n_ends)
                 find_rests(w, node->token, trie->node[node->skip].token);
             i = node->skip;

@@ -6,8 +6,7 @@
  *     "abc"   of a leaf   main   where most tokens lead to, inside a string back into it; of counted rules by ticks
  *                         odd    all others: in the middle of a character, behind a backslash
  *
- * That holds where there is one configuration and one way to read a token; other sets are walked, for the distance of a set is not
- * that of its nearest configuration: they may share frames. Bounds from weights are, and are asked for apart. */
+ * A token that may be read in several ways is wanted if one of them is: configurations are judged each for itself. */
 #include "text/mask.h"
 
 #include <string.h>
@@ -82,10 +81,10 @@ void masks_near(struct masks *k, uint32_t set, uint64_t *bits, const struct mask
     struct matcher *m = k->matcher;
     const struct set *s = set_at(m, set);
     struct config walked[MASK_APART];
-    uint32_t n = 0, apart = j->falling ? MASK_APART : 1;
+    uint32_t n = 0;
     k->leaving = NULL;
     k->work = 0;
-    for (uint32_t i = 0; i < s->n && s->n <= apart && !m->full; i++) {
+    for (uint32_t i = 0; i < s->n && s->n <= MASK_APART && !m->full; i++) {
         struct config c = s->config[i];
         const struct leaf_mask *leaf = m->g->rule[states_at(m, c.states)->rule].leaf ? masks_leaf(k, c.states) : NULL;
         if (!leaf || leaf->n_target == MASK_TARGETS || masks_reads_on(k, &c, leaf)) {
@@ -96,7 +95,7 @@ void masks_near(struct masks *k, uint32_t set, uint64_t *bits, const struct mask
         struct ticks_range ticks = {masks_count_needed(m, &c), masks_count_left(m, &c)};
         masks_walk_rests(k, leaf, c.frame, ticks, bits, j);
     }
-    uint32_t rest = s->n > apart ? set : matcher_part(m, walked, n);
+    uint32_t rest = s->n > MASK_APART ? set : matcher_part(m, walked, n);
     if (!m->full && rest != SET_DEAD)
         masks_walk(k, rest, bits, j);
 }

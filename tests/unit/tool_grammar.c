@@ -401,8 +401,8 @@ static void other_schemas_are_narrowed(void **s)
     static const char *const schemas[] = {
         "{}", "{\"properties\": {\"a\": {\"type\": \"integer\"}}}", "{\"type\": [\"string\", \"object\", \"null\"]}",
         "{\"anyOf\": [{\"type\": \"string\"}, {\"type\": \"object\", \"properties\": {}}]}",
-        "{\"$ref\": \"#/$defs/a\", \"$defs\": {\"a\": {\"required\": [], \"properties\": {\"a\": {\"$ref\": "
-        "\"#\"}}}}}"};
+        ("{\"$ref\": \"#/$defs/a\", \"$defs\": {\"a\": {\"required\": [], \"properties\": {\"a\": {\"$ref\": "
+         "\"#\"}}}}}")};
     const struct tool_format *f;
     uint64_t count = 0;
     for (size_t i = 0; (f = tool_format_at(i)); i++)
