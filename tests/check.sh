@@ -41,7 +41,7 @@ sampling       $shared/spec/sampling_cases.json     $shared/spec/sampling_cases.
 tool_cases     $shared/spec/tool_cases              $shared/spec/tool_cases
 tool_calls_model -
 schema_cases   $shared/schema_cases                 --walks 100 $shared/schema_cases
-schema_cases   tests/data/schema_cases              --walks 200 tests/data/schema_cases
+schema_cases   $shared/tokenizers                   --walks 200 tests/data/schema_cases
 jinja          $shared/spec/jinja_cases.json        $shared/spec/jinja_cases.json
 templates      $shared/templates                    $shared/templates
 injection      -
