@@ -6,8 +6,6 @@
 
 #include <string.h>
 
-enum { NEAR_MOST = 1 << 20 }; /* tokens: farther than any limit of an answer */
-
 struct masking {
     struct constraint_state *s;
     int64_t left;
@@ -196,13 +194,10 @@ static void keep_near(struct masking *m, int64_t most)
         memset(m->allowed, 0, (size_t)c->trie->n_vocab);
     }
     memset(bits, 0, c->trie->n_word * sizeof *bits);
-    /* where a grammar is so ambiguous that distances are bounds only, the nearest of all tokens may still be too far */
-    for (int64_t more = 1; !c->matcher.full; more *= 2) {
-        masks_near(&c->masks, s->set, bits, &(struct masks_judge){set_fits, inside_fits, &f, 0});
-        if (is_lazy(s) || set_at(&c->matcher, s->set)->accepting || any_of(bits, c->trie->n_word) || more > NEAR_MOST)
-            break;
-        f.most += more;
-    }
+    masks_near(&c->masks, s->set, bits, &(struct masks_judge){set_fits, inside_fits, &f, 0});
+    /* the way that the distance knew of is lost: more places were tied than a list holds */
+    if (!is_lazy(s) && !set_at(&c->matcher, s->set)->accepting && !any_of(bits, c->trie->n_word))
+        matcher_refuse(&c->matcher);
     add_bits(c, bits, m->allowed);
 }
 
