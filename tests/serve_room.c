@@ -267,6 +267,32 @@ static void small_and_costly(void)
     free(objects);
 }
 
+/* Objects in objects that fill the room, and behind them a number as long as the body may be. */
+static void full_and_a_number(void)
+{
+    enum { DEEP = 120, LISTS = 2150, ONE = 5 * DEEP + 2 };
+    static const char before[] = "{\"x\":[", between[] = "0],\"n\":";
+    struct client c = {server.port, -1};
+    struct reply r = {0};
+    size_t n;
+    char *body = make_body(before, large - 64, "}", &n), *to = body + sizeof before - 1;
+    memset(to, '1', large - 64);
+    for (int i = 0; i < LISTS && (size_t)(to - body) + ONE + 64 < n; i++) {
+        for (int k = 0; k < DEEP; k++, to += 4)
+            memcpy(to, "{\"\":", 4);
+        *to++ = '1';
+        to = (char *)memset(to, '}', DEEP) + DEEP;
+        *to++ = ',';
+    }
+    memcpy(to, between, sizeof between - 1);
+    check(client_ask(&c, "POST", "/tokenize", body, n, &r, NULL, NULL) == 0 && is_answer(&r),
+          "a full room and a long number: %d %.200s", r.status, r.n ? r.body : "");
+    client_close(&c);
+    reply_free(&r);
+    free(body);
+    ordinary("a long number");
+}
+
 int main(int argc, char **argv)
 {
     const char *model = argc > 2 ? argv[2] : "models/ember/ember.gguf";
@@ -283,6 +309,7 @@ int main(int argc, char **argv)
         stands_still();
         many_still();
         small_and_costly();
+        full_and_a_number();
         large_at_once();
         uint64_t peak = server_memory(&server, "VmHWM:");
         printf("bodies of %zu MiB: peak %.1f MiB of %d\n", large >> 20, (double)peak / 1048576, MEMORY_MIB);

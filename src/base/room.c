@@ -19,6 +19,8 @@ static _Thread_local struct {
     int entered;
     long long mine, peak; /* since room_enter() */
     enum room_short why;
+    int reserving; /* between room_reserve() and room_release() */
+    long long reserved, paid;
 } here;
 
 void room_set(size_t most, size_t kept)
@@ -62,6 +64,10 @@ static void add_mine(long long n)
 
 static void add(long long n)
 {
+    if (here.reserving) {
+        here.paid += n;
+        return;
+    }
     atomic_fetch_add(&room.taken, n);
     add_mine(n);
 }
@@ -86,6 +92,10 @@ int room_take(size_t n, enum room_share share)
 {
     if (n > SIZE_MAX / 4)
         return refused(n);
+    if (here.reserving) {
+        here.paid += (long long)n;
+        return 0;
+    }
     long long most = limit(n, share), taken = atomic_load(&room.taken);
     do
         if (here.entered && taken + (long long)n > most)
@@ -96,6 +106,22 @@ int room_take(size_t n, enum room_share share)
 }
 
 void room_give(size_t n) { add(-(long long)n); }
+
+int room_reserve(size_t n)
+{
+    if (room_take(n, ROOM_SMALL))
+        return -1;
+    here.reserving = 1;
+    here.reserved = (long long)n;
+    here.paid = 0;
+    return 0;
+}
+
+void room_release(void)
+{
+    here.reserving = 0;
+    add(here.paid - here.reserved);
+}
 
 static size_t size_of(void *p) { return p ? malloc_usable_size(p) + HEADER : 0; }
 

@@ -36,6 +36,11 @@ int room_take(size_t n, enum room_share share);
 void room_give(size_t n);
 int room_entered(void); /* 1: this thread works for a request */
 
+/* For work that does not survive a refusal, as of a library that ignores it: n bytes are taken at once, and until room_release()
+ * the thread's allocations are paid of them and none is refused. What is left then is given back. -1: not now. Not to be nested. */
+int room_reserve(size_t n);
+void room_release(void);
+
 /* As malloc() and its kin; NULL: the system has none, or there is no room. What they return is theirs to free and to grow. */
 void *room_malloc(size_t n);
 void *room_calloc(size_t n, size_t size);

@@ -4,6 +4,7 @@
  *
  * The answer is a list of items in the order in which they came: reasoning, message, call. An item is a stretch of the choice's texts
  * that ends where another kind begins. A whole answer is told the same pieces, so it has the same items. */
+#include "base/json_load.h"
 #include "server/api_openai.h"
 #include "server/responses_request.h"
 #include "server/server.h"
@@ -77,10 +78,13 @@ static void put_part(struct out *o, const struct answer *a, const struct item *i
     out_print(o, "}");
 }
 
-/* The one argument of a custom tool; NULL: there is none (yet). */
-static json_t *custom_input(const struct call *call)
+/* The one argument of a custom tool; NULL: there is none (yet), or no memory, which out remembers. */
+static json_t *custom_input(const struct call *call, struct out *out)
 {
-    json_t *o = json_loadb(call->arguments.text ? call->arguments.text : "", call->arguments.n, JSON_ALLOW_NUL, NULL);
+    const struct out *text = &call->arguments;
+    json_error_t why;
+    json_t *o = json_load_reserved(text->text ? text->text : "", text->n, JSON_ALLOW_NUL, &why);
+    out->failed |= !o && json_error_code(&why) == json_error_out_of_memory;
     json_t *input = json_incref(json_object_get(o, "input"));
     json_decref(o);
     return input;
@@ -97,7 +101,7 @@ static void put_call(struct out *o, const struct answer *a, const struct item *i
         out_print(o, ",\"namespace\":");
         put_word(o, space);
     }
-    json_t *input = it->kind == ITEM_CUSTOM && it->done ? custom_input(it->call) : NULL;
+    json_t *input = it->kind == ITEM_CUSTOM && it->done ? custom_input(it->call, o) : NULL;
     out_print(o, it->kind == ITEM_CUSTOM ? ",\"input\":" : ",\"arguments\":");
     if (it->kind == ITEM_CUSTOM)
         out_string(o, json_string_value(input), json_string_length(input));
@@ -270,7 +274,7 @@ static void tell_text(struct answer *a, const struct item *it)
 static void tell_custom(struct answer *a, const struct item *it)
 {
     static const char *const names[] = {"custom_tool_call_input.delta", "custom_tool_call_input.done"};
-    json_t *input = custom_input(it->call);
+    json_t *input = custom_input(it->call, &a->out);
     for (int i = 0; i < 2; i++) {
         struct out *o = open_inside(a, names[i]);
         out_print(o, i ? ",\"input\":" : ",\"delta\":");

@@ -1,5 +1,6 @@
 /* Strict JSON: see json.h. One pass over the bytes bounds depth and number of values before jansson builds anything. */
 #include "server/json.h"
+#include "base/json_load.h"
 #include "base/room.h"
 #include "base/utf8.h"
 
@@ -80,7 +81,7 @@ json_t *json_read(const char *text, size_t n, struct refusal *r)
     }
     if (check_size(text, n, r))
         return NULL;
-    json_t *v = json_loadb(text, n, JSON_REJECT_DUPLICATES | JSON_ALLOW_NUL | JSON_DECODE_ANY, &e);
+    json_t *v = json_load_reserved(text, n, JSON_REJECT_DUPLICATES | JSON_ALLOW_NUL | JSON_DECODE_ANY, &e);
     if (!v) {
         refuse_parse(r, &e);
         return NULL;

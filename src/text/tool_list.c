@@ -2,6 +2,7 @@
 #include "text/tool_list.h"
 
 #include "base/error.h"
+#include "base/json_load.h"
 #include "base/room.h"
 #include "text/tool_json.h"
 #include "text/tools.h"
@@ -121,9 +122,12 @@ int tool_list_parse(struct tool_list **out, const char *json, size_t n, const st
     *out = NULL;
     if (!l)
         return error_set(err, ERR_MEMORY, "no memory for the tools");
-    l->root = json_loadb(json, n, JSON_ALLOW_NUL, &why);
+    l->root = json_load_reserved(json, n, JSON_ALLOW_NUL, &why);
     if (!l->root) {
-        error_set(err, ERR_INPUT, "tools: cannot be read as JSON: line %d: %.100s", why.line, why.text);
+        if (json_error_code(&why) == json_error_out_of_memory)
+            error_set(err, ERR_MEMORY, "no memory for the tools");
+        else
+            error_set(err, ERR_INPUT, "tools: cannot be read as JSON: line %d: %.100s", why.line, why.text);
         goto fail;
     }
     size_t count = json_array_size(l->root);
