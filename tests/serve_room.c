@@ -267,17 +267,17 @@ static void small_and_costly(void)
     free(objects);
 }
 
-/* Objects in objects that fill the room, and behind them a number as long as the body may be. */
+/* Objects in objects that fill the room, and behind them a number that fills the largest body there may be. */
 static void full_and_a_number(void)
 {
-    enum { DEEP = 120, LISTS = 2150, ONE = 5 * DEEP + 2 };
+    enum { BODY = 32 << 20, DEEP = 120, LISTS = 2150 };
     static const char before[] = "{\"x\":[", between[] = "0],\"n\":";
     struct client c = {server.port, -1};
     struct reply r = {0};
     size_t n;
-    char *body = make_body(before, large - 64, "}", &n), *to = body + sizeof before - 1;
-    memset(to, '1', large - 64);
-    for (int i = 0; i < LISTS && (size_t)(to - body) + ONE + 64 < n; i++) {
+    char *body = make_body(before, BODY - 64, "}", &n), *to = body + sizeof before - 1;
+    memset(to, '1', BODY - 64);
+    for (int i = 0; i < LISTS; i++) {
         for (int k = 0; k < DEEP; k++, to += 4)
             memcpy(to, "{\"\":", 4);
         *to++ = '1';
