@@ -153,8 +153,10 @@ static int read_tool_use(struct conversion *c, json_t *calls, const json_t *bloc
     out_spaced(&text, input);
     json_t *arguments = text.failed ? NULL : json_stringn(text.text, text.n);
     out_free(&text);
-    if (put(c, c->uses, id, json_true()) != 0)
+    if (put(c, c->uses, id, json_true()) != 0) {
+        json_decref(arguments);
         return -1;
+    }
     return add(c, calls,
                json_pack("{s:O, s:s, s:{s:O, s:o}}", "id", json_object_get(block, "id"), "type", "function", "function",
                          "name", json_object_get(block, "name"), "arguments", arguments));
@@ -323,7 +325,7 @@ static int read_tool(struct conversion *c, json_t *functions, json_t *names, con
         origin_note(c->origins, at, "input_schema", "tools[%zu].function.parameters", n_tool) ||
         put(c, names, name, json_true()) != 0) {
         json_decref(function);
-        return -1;
+        return no_memory(c->r);
     }
     return add(c, functions, json_pack("{s:s, s:o}", "type", "function", "function", function));
 }

@@ -68,6 +68,8 @@ static int is_type(const json_t *o, const char *type)
 static json_t *parts_of(struct conversion *c, const json_t *list, const struct json_at *at)
 {
     json_t *parts = json_array();
+    if (!parts)
+        no_memory(c);
     for (size_t i = 0; parts && i < json_array_size(list); i++) {
         const json_t *part = json_array_get(list, i), *text = NULL;
         const struct json_at here = {at, NULL, i};
@@ -80,6 +82,7 @@ static json_t *parts_of(struct conversion *c, const json_t *list, const struct j
         else
             text = text_of(c, part, &here, "text");
         if (!text || json_array_append_new(parts, json_pack("{s:s, s:O}", "type", "text", "text", text))) {
+            no_memory(c); /* unless the part was refused */
             json_decref(parts);
             return NULL;
         }
@@ -152,7 +155,7 @@ static int add_call(struct conversion *c, const json_t *item, const struct json_
     json_t *id = text_of(c, item, at, "call_id"), *name = id ? text_of(c, item, at, "name") : NULL;
     if (!name || !arguments || !turn_of(c, at)) {
         json_decref(arguments);
-        return -1;
+        return no_memory(c); /* unless it was refused */
     }
     char part[48];
     size_t n_call = json_array_size(json_object_get(c->turn, "tool_calls"));
@@ -275,14 +278,15 @@ static int add_function(struct conversion *c, const json_t *tool, const struct j
         json_decref(f);
         return -1;
     }
-    int failed = json_object_set(f, "name", name) || (parameters && json_object_set_new(f, "parameters", parameters));
+    int failed = parameters && json_object_set_new(f, "parameters", parameters);
+    failed = failed || json_object_set(f, "name", name);
     static const char *const same[] = {"description", "strict"};
     for (size_t i = 0; !failed && i < sizeof same / sizeof *same; i++)
         if (json_get(tool, same[i]))
             failed = json_object_set(f, same[i], json_object_get(tool, same[i]));
     failed = failed || origin_note(c->q->origins, at, NULL, "tools[%zu].function", json_array_size(c->tools));
     json_t *t = json_pack("{s:s, s:o}", "type", "function", "function", f);
-    return failed || !t || json_array_append_new(c->tools, t) ? no_memory(c) : 0;
+    return json_array_append_new(c->tools, t) || failed ? no_memory(c) : 0;
 }
 
 static int add_flat(struct conversion *c, const json_t *tool, const struct json_at *at)
@@ -380,8 +384,8 @@ static int set_format(struct conversion *c, const json_t *body)
     if (got <= 0)
         return got < 0 ? -1 : json_missing(c->r, &here, "type");
     json_t *nested = json_pack("{s:s}", "type", types[type]);
-    if (nested && type == SCHEMA)
-        json_object_set(nested, "json_schema", (json_t *)format); /* name, schema, strict; type is not looked at */
+    if (type == SCHEMA && json_object_set(nested, "json_schema", (json_t *)format)) /* its type is not looked at */
+        no_memory(c);
     return set(c, c->q->chat, "response_format", nested);
 }
 
@@ -485,7 +489,9 @@ int responses_request(struct responses_request *q, const json_t *body, struct re
     *q = (struct responses_request){
         .chat = json_object(), .origins = json_object(), .custom = json_object(), .spaces = json_object()};
     struct conversion c = {.q = q, .messages = json_array(), .tools = json_array(), .r = r};
-    if (set(&c, q->chat, "messages", c.messages) < 0 || set(&c, q->chat, "tools", c.tools) < 0)
+    set(&c, q->chat, "messages", c.messages);
+    set(&c, q->chat, "tools", c.tools); /* taken, whatever became of the other */
+    if (r->status)
         return -1;
     if (note_names(&c) < 0 || check_unsupported(body, r) < 0 || add_input(&c, body) < 0 || add_tools(&c, body) < 0 ||
         set_tool_choice(&c, body) < 0 || set_format(&c, body) < 0 || set_effort(&c, body) < 0 ||
