@@ -120,23 +120,24 @@ static int ends_with(const struct tool_buffer *b, const char *text)
     return k && n >= k && !memcmp(b->text + n - k, text, k);
 }
 
-/* Where the prompt leaves the model: inside a reasoning tag, behind a closed one, or free to open one. */
-static enum tool_reasoning reasoning_of(const struct tokenizer *t, const struct tool_format *f,
-                                        const struct stoker_reply_options *o)
+/* Where the prompt leaves the model: inside a reasoning tag, behind a closed one, or free to open one. -1: no memory. */
+static int find_reasoning(const struct tokenizer *t, const struct tool_format *f, const struct stoker_reply_options *o,
+                          enum tool_reasoning *how)
 {
     struct tool_buffer end = {0};
-    enum tool_reasoning how = REASONING_MAY;
+    *how = REASONING_MAY;
     for (size_t i = o->n_prompt < PROMPT_END ? 0 : o->n_prompt - PROMPT_END; i < o->n_prompt; i++) {
         size_t n;
         const char *piece = tokenizer_piece(t, o->prompt[i], 1, &n);
         tool_put(&end, piece, n);
     }
     if (ends_with(&end, f->marker[ROLE_OPEN]) && !f->advance)
-        how = REASONING_OPEN;
+        *how = REASONING_OPEN;
     else if (ends_with(&end, f->marker[ROLE_CLOSE]) && !f->advance)
-        how = REASONING_CLOSED;
+        *how = REASONING_CLOSED;
+    int failed = end.failed;
     tool_buffer_free(&end);
-    return how;
+    return failed ? -1 : 0;
 }
 
 /* ---- life ------------------------------------------------------------------------------------------------------------------ */
@@ -201,7 +202,8 @@ static int open_parts(struct stoker_reply *r, struct stoker *s, const struct sto
         return -1;
     if (calls && tool_list_parse(&r->tools, o->tools, o->n_tools, stream.format, err) != 0)
         return -1;
-    stream.reasoning = reasoning_of(stream.tokenizer, stream.format, o);
+    if (find_reasoning(stream.tokenizer, stream.format, o, &stream.reasoning) != 0)
+        return error_set(err, ERR_MEMORY, "no memory for an answer");
     if (open_constraint(r, s, o, &stream, err) != 0)
         return -1;
     stream.tools = r->tools;

@@ -76,8 +76,10 @@ static int make_prompt(struct http_exchange *x, const struct wish *w, struct sto
         http_forget_body(x);
         out_value(&written, w->chat);
     }
-    if (written.failed)
+    if (written.failed) {
+        out_free(&written);
         return refuse(r, 500, NULL, NULL, "no memory for a prompt");
+    }
     int failed = stoker_prompt(stoker_templates_of(x->server->engine), w->body ? w->body : written.text,
                                w->body ? w->n_body : written.n, out, path, &err);
     out_free(&written);
@@ -378,14 +380,14 @@ static int keep_logprobs(struct choice *c, const struct stoker_event *e)
 {
     size_t n_top = e->u.token.n_top < STOKER_TOP ? e->u.token.n_top : STOKER_TOP;
     if ((c->n_token & (c->n_token - 1)) == 0) { /* room for the next power of two */
-        struct answer_token *grown = realloc(c->token, (c->n_token ? 2 * c->n_token : 1) * sizeof *grown);
+        struct answer_token *grown = room_realloc(c->token, (c->n_token ? 2 * c->n_token : 1) * sizeof *grown);
         if (!grown)
             return -1;
         c->token = grown;
     }
     struct answer_token *t = &c->token[c->n_token];
     *t = (struct answer_token){.likely = {e->u.token.id, e->u.token.logprob}, .n_top = n_top};
-    if (n_top && !(t->top = malloc(n_top * sizeof *t->top)))
+    if (n_top && !(t->top = room_malloc(n_top * sizeof *t->top)))
         return -1;
     if (n_top)
         memcpy(t->top, e->u.token.top, n_top * sizeof *t->top);
@@ -516,7 +518,7 @@ static void forget_told(struct run *run)
         if (c->n_told < c->n_token)
             continue;
         for (size_t k = 0; k < c->n_token; k++)
-            free(c->token[k].top);
+            room_free(c->token[k].top);
         c->n_token = c->n_told = 0;
     }
 }
@@ -648,9 +650,9 @@ static void free_choice(struct choice *c)
         free(c->call[i]);
     }
     for (size_t i = 0; i < c->n_token; i++)
-        free(c->token[i].top);
+        room_free(c->token[i].top);
     free(c->call);
-    free(c->token);
+    room_free(c->token);
     out_free(&c->reasoning);
     out_free(&c->content);
 }

@@ -2,6 +2,7 @@
 #include "text/chat.h"
 
 #include "base/error.h"
+#include "base/room.h"
 #include "format/gguf.h"
 #include "text/tool_buffer.h"
 
@@ -298,7 +299,7 @@ int chat_render(const struct chat *c, const struct chat_message *m, size_t n, in
     if (!request)
         return -1;
     int rc = chat_prompt(c, request, length, NULL, out, &e);
-    free(request);
+    room_free(request);
     if (rc == 0)
         return 0;
     enum error_code code = e.kind == JINJA_COMPILE ? ERR_FORMAT : e.kind == JINJA_LIMIT ? ERR_UNSUPPORTED : ERR_INPUT;

@@ -206,8 +206,9 @@ int block_set_name(struct tool_block *b, const char *name, size_t n)
     c->name.n = 0;
     tool_put(&c->name, name, n);
     tool_put(&c->name, "", 1);
-    c->named = 1;
-    return 0;
+    b->parser->failed |= c->name.failed; /* told at the end of this feed */
+    c->named = !c->name.failed;
+    return c->named ? 0 : -1;
 }
 
 void block_set_id(struct tool_block *b, const char *id, size_t n)
@@ -217,6 +218,9 @@ void block_set_id(struct tool_block *b, const char *id, size_t n)
     c->id_first = c->args.n == 0;
     tool_put(&c->id, id, n);
     tool_put(&c->id, "", 1);
+    b->parser->failed |= c->id.failed;
+    if (c->id.failed)
+        c->id.n = 0; /* it may have no end */
 }
 
 void block_end_call(struct tool_block *b)

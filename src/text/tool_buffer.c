@@ -1,10 +1,10 @@
 /* See tool_buffer.h. Doubling; the text is not terminated. */
 #include "text/tool_buffer.h"
 
+#include "base/room.h"
 #include "base/utf8.h"
 
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 void tool_put(struct tool_buffer *b, const char *text, size_t n)
@@ -15,7 +15,7 @@ void tool_put(struct tool_buffer *b, const char *text, size_t n)
         size_t cap = b->cap ? b->cap : 64;
         while (cap - b->n < n && cap <= SIZE_MAX / 4)
             cap *= 2;
-        char *grown = cap - b->n < n ? NULL : realloc(b->text, cap);
+        char *grown = cap - b->n < n ? NULL : room_realloc(b->text, cap);
         if (!grown) {
             b->failed = 1;
             return;
@@ -65,6 +65,6 @@ void tool_put_code_point(struct tool_buffer *b, uint32_t c)
 
 void tool_buffer_free(struct tool_buffer *b)
 {
-    free(b->text);
+    room_free(b->text);
     *b = (struct tool_buffer){0};
 }

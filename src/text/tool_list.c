@@ -98,21 +98,24 @@ static int read_tool(struct tool_list *l, size_t i, const json_t *item, const st
     return check_keys(t, i, f, err);
 }
 
-/* Where the schemas stand in the text: numbers keep their spelling there. */
-static void find_schemas(struct tool_list *l, size_t n)
+/* Where the schemas stand in the text: numbers keep their spelling there. -1: no memory. */
+static int find_schemas(struct tool_list *l, size_t n)
 {
     size_t at = 0;
     struct json_item tool, function, schema;
     for (size_t i = 0; i < l->n && json_next(l->json, n, &at, &tool); i++) {
         const char *text = l->json + tool.value;
-        if (!l->tool[i].parameters || !json_member(text, tool.value_n, "function", &function))
+        if (!l->tool[i].parameters)
             continue;
+        if (!json_member(text, tool.value_n, "function", &function))
+            return -1;
         text += function.value;
         if (!json_member(text, function.value_n, "parameters", &schema))
-            continue;
+            return -1;
         l->tool[i].schema = text + schema.value;
         l->tool[i].n_schema = schema.value_n;
     }
+    return 0;
 }
 
 int tool_list_parse(struct tool_list **out, const char *json, size_t n, const struct tool_format *f, struct error *err)
@@ -143,7 +146,10 @@ int tool_list_parse(struct tool_list **out, const char *json, size_t n, const st
         if (read_tool(l, i, json_array_get(l->root, i), f, err) != 0)
             goto fail;
     memcpy(l->json, json, n);
-    find_schemas(l, n);
+    if (find_schemas(l, n) != 0) {
+        error_set(err, ERR_MEMORY, "no memory for the tools");
+        goto fail;
+    }
     *out = l;
     return 0;
 fail:

@@ -44,6 +44,7 @@ static enum scan take_member(struct tool_block *b, int kind)
         block_set_id(b, text.text ? text.text : "", text.n);
     else if (block_set_name(b, text.text ? text.text : "", text.n) != 0)
         s = SCAN_BAD;
+    b->parser->failed |= text.failed;
     tool_buffer_free(&text);
     return s;
 }
@@ -65,6 +66,7 @@ static enum scan take_other_arguments(struct tool_block *b)
         tool_put(&c->args, text.text + from, text.n - from);
     else if (text.n > from || (b->json.kind != '"' && b->json.kind != 'n'))
         s = SCAN_BAD;
+    b->parser->failed |= text.failed;
     tool_buffer_free(&text);
     return s;
 }

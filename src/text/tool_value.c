@@ -59,6 +59,7 @@ static int python_code(struct cursor *c, int digits, int base)
     struct tool_buffer one = {0};
     tool_put_code_point(&one, pair ? pair : u);
     tool_put_escaped(c->out, one.text ? one.text : "", one.n);
+    c->out->failed |= one.failed;
     tool_buffer_free(&one);
     return 0;
 }

@@ -2,6 +2,7 @@
 /* Tool calls: detection, the tools of a request, JSON and literals, what the parser promises beyond the cases, writing calls. */
 #include "base/error.h"
 #include "base/rng.h"
+#include "base/room.h"
 #include "text/tool_list.h"
 #include "text/tool_parser.h"
 #include "text/tool_stream.h"
@@ -294,6 +295,71 @@ static void makes_messages(void **state)
     tool_list_free(l);
 }
 
+/* In a room of so many bytes: the message as JSON, or -1 where that was told. */
+static int parse_within(size_t most, const struct tool_options *o, const char *text, struct tool_buffer *json)
+{
+    struct tool_message m = {0};
+    struct tool_parser *p;
+    struct error err = {0};
+    struct tool_options options = *o;
+    room_set(most, 0);
+    room_enter(0);
+    assert_int_equal(tool_parser_create(&p, &options, collect, &m, &err), 0);
+    int rc = tool_parser_text(p, text, strlen(text), &err);
+    rc = rc ? rc : tool_parser_end(p, &err);
+    tool_parser_destroy(p);
+    room_leave();
+    assert_int_equal(rc ? err.code : ERR_MEMORY, ERR_MEMORY);
+    if (rc == 0 && !m.failed)
+        tool_message_json(&m, json);
+    else
+        rc = -1;
+    tool_message_free(&m);
+    return rc;
+}
+
+/* In a room of any size a call is read as it is, or the want of room is told; nothing of it stays behind. */
+static void tells_want_of_room(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *format, *text;
+    } cases[] = {
+        {"hermes", "<think>hm</think>Ok.  \n <tool_call>{\"name\": \"get_weather\", \"id\": \"x\", \"arguments\": "
+                   "{\"city\": \"A\"}}</tool_call><tool_call>{\"arguments\": {}, \"name\": \"now\"}</tool_call>"},
+        {"hermes", "<tool_call>{\"name\": \"now\", \"arguments\": \" {} \"}</tool_call>"},
+        {"mistral_args", "[TOOL_CALLS]get_weather[ARGS]{\"city\": \"A\"}[TOOL_CALLS]now[ARGS]{}"},
+        {"qwen_xml", "<tool_call>\n<function=get_weather>\n<parameter=city>\nA\n</parameter>\n<parameter=days>\n"
+                     "0x1F\n</parameter>\n</function>\n</tool_call>"},
+        {"lfm2", "<|tool_call_start|>[get_weather(city='\\x41\\n', days=None), now()]<|tool_call_end|>"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct error err = {0};
+        struct tool_list *l = tools_of(two_tools, cases[i].format, &err);
+        struct tool_options o = {.format = tool_format_find(cases[i].format, NULL), .tools = l};
+        struct tool_buffer whole = {0};
+        assert_non_null(l);
+        assert_int_equal(parse_within(1 << 20, &o, cases[i].text, &whole), 0);
+        tool_put(&whole, "", 1);
+        assert_non_null(strstr(whole.text, "tool_calls"));
+        int told = 0;
+        for (size_t most = 0; most < 4096; most += 8) {
+            struct tool_buffer json = {0};
+            int rc = parse_within(most, &o, cases[i].text, &json);
+            tool_put(&json, "", 1);
+            if (rc == 0)
+                assert_string_equal(json.text, whole.text);
+            told += rc != 0;
+            assert_true(rc == 0 || most < 4000);
+            tool_buffer_free(&json);
+            assert_int_equal(room_taken(), 0);
+        }
+        assert_true(told > 8);
+        tool_buffer_free(&whole);
+        tool_list_free(l);
+    }
+}
+
 /* Text made of pieces of markers: any split of it gives the same answer, in every format. */
 static void splits_agree(void **state)
 {
@@ -417,10 +483,19 @@ static void writes_calls(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(detects),        cmocka_unit_test(finds_by_name), cmocka_unit_test(reads_tools),
-        cmocka_unit_test(schema_cycles),  cmocka_unit_test(scans_json),    cmocka_unit_test(converts_literals),
-        cmocka_unit_test(types_values),   cmocka_unit_test(repairs_utf8),  cmocka_unit_test(bounds_blocks),
-        cmocka_unit_test(makes_messages), cmocka_unit_test(splits_agree),  cmocka_unit_test(writes_calls),
+        cmocka_unit_test(detects),
+        cmocka_unit_test(finds_by_name),
+        cmocka_unit_test(reads_tools),
+        cmocka_unit_test(schema_cycles),
+        cmocka_unit_test(scans_json),
+        cmocka_unit_test(converts_literals),
+        cmocka_unit_test(types_values),
+        cmocka_unit_test(repairs_utf8),
+        cmocka_unit_test(bounds_blocks),
+        cmocka_unit_test(makes_messages),
+        cmocka_unit_test(splits_agree),
+        cmocka_unit_test(writes_calls),
+        cmocka_unit_test(tells_want_of_room),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
