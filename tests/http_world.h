@@ -4,6 +4,7 @@
 #define TESTS_HTTP_WORLD_H
 
 #include "base/clock.h"
+#include "base/room.h"
 #include "server/answer.h"
 #include "server/http.h"
 #include "server/json.h"
@@ -35,6 +36,7 @@ static struct {
 
     enum http_waited leaves; /* HTTP_GONE, HTTP_CUT: what http_wait() says, once there were so many writes: */
     size_t leaves_after;
+    size_t short_after; /* writes; then nobody has room any more. 0: never */
     size_t n_prompt, n_cached, n_generated;
     int counted, cancelled, rejected;
 } http_world = {.lock = PTHREAD_MUTEX_INITIALIZER, .bell = PTHREAD_COND_INITIALIZER};
@@ -94,7 +96,8 @@ int http_stream_write(struct http_exchange *x, const char *text, size_t n)
 {
     (void)x;
     out_bytes(&http_world.text, text, n);
-    http_world.n_write++;
+    if (++http_world.n_write == http_world.short_after)
+        room_set(0, 0);
     return 0;
 }
 

@@ -18,6 +18,7 @@ static struct {
 static _Thread_local struct {
     int entered;
     long long mine, peak; /* since room_enter() */
+    size_t spare;
     enum room_short why;
     int reserving; /* between room_reserve() and room_release() */
     long long reserved, paid;
@@ -30,7 +31,13 @@ void room_set(size_t most, size_t kept)
     atomic_store(&room.most, (long long)most);
 }
 
-size_t room_most(void) { return atomic_load(&room.most) == INT64_MAX / 2 ? 0 : (size_t)atomic_load(&room.most); }
+/* What requests of a share may take together. */
+static long long share_bytes(enum room_share share)
+{
+    return atomic_load(&room.most) - atomic_load(&room.kept) * share / ROOM_LARGE;
+}
+
+size_t room_alone(void) { return (size_t)share_bytes(ROOM_LARGE); }
 
 size_t room_taken(void)
 {
@@ -52,6 +59,8 @@ void room_leave(void)
         malloc_trim(0);
 }
 
+void room_spare(size_t n) { here.spare = n; }
+
 int room_entered(void) { return here.entered; }
 
 enum room_short room_short(void) { return here.why; }
@@ -72,35 +81,28 @@ static void add(long long n)
     add_mine(n);
 }
 
-/* Up to where taken may grow, for a request that wants n more. */
-static long long limit(size_t n, enum room_share share)
+static int refused(int never)
 {
-    if (here.mine + (long long)n > ROOM_LARGE_FROM)
-        share = ROOM_LARGE;
-    return atomic_load(&room.before) + atomic_load(&room.most) - atomic_load(&room.kept) * share / ROOM_LARGE;
-}
-
-static int refused(size_t n)
-{
-    long long alone = atomic_load(&room.most) - atomic_load(&room.kept);
     if (here.why != ROOM_NEVER)
-        here.why = n > SIZE_MAX / 4 || here.mine + (long long)n > alone ? ROOM_NEVER : ROOM_BUSY;
+        here.why = never ? ROOM_NEVER : ROOM_BUSY;
     return -1;
 }
 
 int room_take(size_t n, enum room_share share)
 {
     if (n > SIZE_MAX / 4)
-        return refused(n);
+        return refused(1);
     if (here.reserving) {
         here.paid += (long long)n;
         return 0;
     }
-    long long most = limit(n, share), taken = atomic_load(&room.taken);
+    long long mine = here.mine + (long long)n, alone = share_bytes(mine > ROOM_LARGE_FROM ? ROOM_LARGE : share);
+    long long most = atomic_load(&room.before) + alone, taken = atomic_load(&room.taken);
     do
-        if (here.entered && taken + (long long)n > most)
-            return refused(n);
+        if (here.entered && taken + (long long)n > most && n > here.spare)
+            return refused(mine > alone);
     while (!atomic_compare_exchange_weak(&room.taken, &taken, taken + (long long)n));
+    here.spare -= n < here.spare ? n : here.spare;
     add_mine((long long)n);
     return 0;
 }

@@ -19,7 +19,7 @@ enum { ROOM_LARGE_FROM = 4 << 20 };
 
 /* From now on requests may take most bytes beyond what is taken at this time; kept of them are for small requests. */
 void room_set(size_t most, size_t kept);
-size_t room_most(void);  /* 0: not set */
+size_t room_alone(void); /* the most that a large request may take, where there is no other */
 size_t room_taken(void); /* now, by all */
 
 /* The calling thread works for a request that has taken so much already; and for none. */
@@ -29,6 +29,10 @@ void room_leave(void);
 /* Whether an allocation of this request was refused, and what would help. */
 enum room_short { ROOM_ENOUGH, ROOM_BUSY /* others have it: try again */, ROOM_NEVER /* not even alone */ };
 enum room_short room_short(void);
+
+/* The next n bytes that this thread takes are counted, but not refused, until n is set to 0: for what tells a client of a refusal. */
+enum { ROOM_REFUSAL = 64 << 10 };
+void room_spare(size_t n);
 
 /* Bytes for memory of the caller's own. -1: not now. A middle one may have half of what is kept. */
 enum room_share { ROOM_SMALL, ROOM_MIDDLE, ROOM_LARGE };

@@ -267,7 +267,7 @@ static int check_room(struct run *run, const struct task *t)
                   least);
 }
 
-/* Why a reply cannot be opened. Sentences about a tool name its field: "schema error at tools[3].function.parameters#/type: ..". */
+/* Why a reply cannot be opened. Sentences about a schema name its field: "schema error at tools[3].function.parameters#/type: ..". */
 static int refuse_reply(struct run *run, const struct stoker_error *err)
 {
     static const char schema[] = "schema error at ";
@@ -281,7 +281,10 @@ static int refuse_reply(struct run *run, const struct stoker_error *err)
                  o->answer.language != STOKER_ANY_TEXT ? "response_format"
                  : o->tools                            ? "tools"
                                                        : "stop");
-    return refuse_error(&run->refusal, path, err);
+    struct stoker_error told = *err;
+    if (*at == '#')
+        snprintf(told.text, sizeof told.text, "%s%s%.300s", schema, path, at);
+    return refuse_error(&run->refusal, path, &told);
 }
 
 static int open_replies(struct run *run)
@@ -528,12 +531,13 @@ static void send(struct run *run)
     struct out *out = &run->a.out;
     if (out->failed) {
         out_of_memory(run);
-    } else if (out->n) {
+    } else if (out->n && run->a.wish->stream) {
         run->gone |= http_stream_write(run->a.http, out->text, out->n) != 0;
         run->said = clock_seconds();
     }
-    out->n = 0;
-    forget_told(run);
+    out->n = 0; /* also what a whole answer was told for its order alone */
+    if (run->a.wish->stream)
+        forget_told(run);
 }
 
 static void break_silence(struct run *run)
@@ -594,7 +598,7 @@ static void follow(struct run *run)
 {
     while (!run->failed && !run->gone) {
         take_events(run);
-        if (run->a.wish->stream && !run->failed)
+        if (!run->failed)
             send(run);
         if (run->failed || run->gone || all_ended(run))
             return;
@@ -619,6 +623,31 @@ static void settle(struct run *run)
             run->task[i].live = e.kind == STOKER_PROGRESS || e.kind == STOKER_TOKEN;
 }
 
+/* What is not whole must not look so: a stream ends with a failure, or without its end. */
+static void break_off(struct run *run)
+{
+    struct answer *a = &run->a;
+    out_free(&a->out);
+    refusal_tell_room(&run->refusal);
+    room_spare(ROOM_REFUSAL);
+    run->say->failure(a, &run->refusal);
+    room_spare(0);
+    if (a->out.failed)
+        return;
+    send(run);
+    http_stream_end(a->http);
+}
+
+static void end_stream(struct run *run)
+{
+    run->say->end(&run->a);
+    send(run);
+    if (run->failed)
+        break_off(run);
+    else
+        http_stream_end(run->a.http);
+}
+
 static void speak_last(struct run *run)
 {
     struct answer *a = &run->a;
@@ -629,15 +658,10 @@ static void speak_last(struct run *run)
     if (run->failed && !http_streaming(a->http)) {
         http_refuse(a->http, &run->refusal);
     } else if (run->failed) {
-        run->say->failure(a, &run->refusal);
-        send(run);
-        http_stream_end(a->http);
+        break_off(run);
     } else if (a->wish->stream) {
-        run->say->end(a);
-        send(run);
-        http_stream_end(a->http);
+        end_stream(run);
     } else {
-        a->out.n = 0;
         run->say->whole(a);
         http_answer_json(a->http, &a->out);
     }

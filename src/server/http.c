@@ -17,6 +17,7 @@
 #include "server/http_inside.h"
 #include "server/server_inside.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <poll.h>
 #include <stdlib.h>
@@ -49,7 +50,7 @@ struct http_connection *http_open(struct server *s, int fd)
 
 void http_free(struct http_connection *c)
 {
-    http_leave_line(c);
+    assert(!c->in_line); /* the line is under the lock that the caller may hold */
     http_forget_body(&c->x);
     room_give(c->room_unsent);
     free(c->unsent);

@@ -90,8 +90,15 @@ static void send_unsent(struct http_connection *c)
 /* Nothing is unsent: the pace of what comes is measured from now on. */
 static void begin_pace(struct http_connection *c)
 {
-    c->taken_ns = c->pace_ns = clock_ns();
+    c->taken_ns = c->pace_ns = c->waited_ns = clock_ns();
     c->paced = 0;
+}
+
+/* Nobody has waited for the reader since waited_ns: that time does not count. */
+static void resume_pace(struct http_connection *c)
+{
+    c->taken_ns = clock_ns();
+    c->pace_ns += c->taken_ns - c->waited_ns;
 }
 
 /* Waits a moment for the socket; 1: it may take something. A client that takes too little is gone. */
@@ -106,6 +113,7 @@ static int wait_writable(struct http_connection *c)
         c->pace_ns = now;
         c->paced = 0;
     }
+    c->waited_ns = now;
     c->gone |= stops || atomic_load(&c->server->own->closing);
     return !c->gone && poll(&p, 1, 250) > 0;
 }
@@ -113,6 +121,8 @@ static int wait_writable(struct http_connection *c)
 /* Until at most most bytes are unsent. */
 static void wait_unsent(struct http_connection *c, size_t most)
 {
+    if (!c->gone && c->n_unsent > most)
+        resume_pace(c);
     while (!c->gone && c->n_unsent > most)
         if (wait_writable(c))
             send_unsent(c);
@@ -247,28 +257,12 @@ int http_answer(struct http_exchange *x, int status, const char *type, const cha
 int http_answer_json(struct http_exchange *x, struct out *o)
 {
     struct refusal r = {0};
-    if (o->failed)
-        refuse(&r, 500, NULL, NULL, "no memory for an answer");
-    int gone = o->failed ? http_refuse(x, &r) : http_answer(x, 200, "application/json", o->text, o->n);
+    int failed = o->failed, gone = failed ? 0 : http_answer(x, 200, "application/json", o->text, o->n);
     out_free(o);
-    return gone;
-}
-
-/* A request that ran out of its room is told that, whatever it looked like to who came upon it. */
-static void tell_room(struct refusal *r)
-{
-    enum room_short why = room_short();
-    if (why == ROOM_ENOUGH)
-        return;
-    r->status = 0;
-    if (why == ROOM_NEVER)
-        refuse(r, 413, NULL, NULL,
-               "this request takes more memory than the %zu MiB that are kept for requests: send less, or serve with a "
-               "larger --max-body, which keeps more",
-               room_most() >> 20);
-    else
-        refuse(r, 503, "busy", NULL, "other requests have the memory that is kept for requests; try again");
-    r->retry_after = why == ROOM_BUSY;
+    if (!failed)
+        return gone;
+    refuse(&r, 500, NULL, NULL, "no memory for an answer");
+    return http_refuse(x, &r);
 }
 
 int http_refuse(struct http_exchange *x, const struct refusal *refusal)
@@ -276,8 +270,10 @@ int http_refuse(struct http_exchange *x, const struct refusal *refusal)
     struct out o = {0};
     struct refusal told = *refusal, *r = &told;
     enum dialect d = dialect_of(x->path);
-    tell_room(r);
+    refusal_tell_room(r);
+    room_spare(ROOM_REFUSAL);
     write_error(&o, d, r, x->id);
+    room_spare(0);
     if (r->retry_after)
         http_set(x, "Retry-After", "%d", r->retry_after);
     if (r->status == 401)

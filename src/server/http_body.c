@@ -9,9 +9,9 @@
  *                         times as much. It has its turn until its handler has done what is large (http_next)
  *
  * Nobody waits for ever. The body has to be whole within --body-timeout and a second a MiB, its own waiting not counted. Where
- * somebody waits for room, a body that stood still for STILL_MS is given up. A large body waits for its turn and for room at most
- * --body-timeout. Who holds room waits for others only where these cannot wait for him: small ones give up soon, and of the large
- * ones one holds. */
+ * somebody waits for room, or for its turn, a body that stood still for STILL_MS is given up. A large body waits for its turn and for
+ * room at most --body-timeout. Who holds room waits for others only where these cannot wait for him: small ones give up soon, and of
+ * the large ones one holds. */
 #include "base/clock.h"
 #include "base/room.h"
 #include "server/http_inside.h"
@@ -67,6 +67,16 @@ void http_leave_line(struct http_connection *c)
     pthread_mutex_unlock(&own->lock);
 }
 
+/* 1: somebody waits for room, or for the turn that c has. */
+static int others_wait(struct http_connection *c)
+{
+    struct server_private *own = c->server->own;
+    pthread_mutex_lock(&own->lock);
+    int turn = own->large == c && c->behind;
+    pthread_mutex_unlock(&own->lock);
+    return turn || atomic_load(&own->waiting);
+}
+
 void http_next(struct http_exchange *x) { http_leave_line(x->connection); }
 
 /* ---- room ------------------------------------------------------------------------------------------------------------------ */
@@ -76,14 +86,18 @@ static enum room_share share_of(const struct http_connection *c)
     return c->in_line ? ROOM_LARGE : c->room_body ? ROOM_MIDDLE : ROOM_SMALL;
 }
 
+static int is_there(struct http_connection *c, size_t n) { return n ? room_take(n, share_of(c)) == 0 : is_first(c); }
+
 /* Until its turn has come (n 0), or there is room for n more bytes. -1: *r, or the client is gone. */
 static int wait_for(struct http_connection *c, size_t n, double seconds, struct refusal *r)
 {
     atomic_int *waiting = &c->server->own->waiting;
     uint64_t until = in_ms(1e3 * seconds), count;
-    int there;
-    atomic_fetch_add(waiting, 1);
-    while (!(there = n ? room_take(n, share_of(c)) == 0 : is_first(c)) && !c->gone && !r->status) {
+    int there = is_there(c, n);
+    if (there)
+        return 0;
+    atomic_fetch_add(waiting, n > 0);
+    while (!c->gone && !r->status && !there) {
         struct pollfd p[2] = {{c->fd, POLLRDHUP, 0}, {c->wake, POLLIN, 0}};
         if (poll(p, 2, LOOK_MS) > 0 && p[0].revents)
             c->gone = 1;
@@ -92,9 +106,11 @@ static int wait_for(struct http_connection *c, size_t n, double seconds, struct 
         if (clock_ns() > until || atomic_load(&c->server->own->closing)) {
             refuse(r, 503, "busy", NULL, "other requests have the memory that is kept for requests; try again");
             r->retry_after = 1;
+        } else {
+            there = is_there(c, n);
         }
     }
-    atomic_fetch_sub(waiting, 1);
+    atomic_fetch_sub(waiting, n > 0);
     return there ? 0 : -1;
 }
 
@@ -203,7 +219,7 @@ static int wait_more(struct http_connection *c, const struct reading *b, struct 
         if (now >= end)
             return refuse(r, 408, NULL, NULL, "the body was not complete within %.10g s and a second a MiB",
                           c->server->opt.body_timeout);
-        if (now >= still && c->room_body > BODY_FIRST && atomic_load(&c->server->own->waiting))
+        if (now >= still && c->room_body > BODY_FIRST && others_wait(c))
             return refuse(r, 408, NULL, NULL, "nothing came of the body for %d s, and others wait for its memory",
                           STILL_MS / 1000);
     }

@@ -46,8 +46,9 @@ struct http_connection {
     char *unsent; /* [n_unsent] from at_unsent on: what the socket did not take yet */
     size_t at_unsent, n_unsent, room_unsent;
     uint64_t taken_ns; /* when the socket last took something */
-    uint64_t pace_ns;  /* since then it took: */
+    uint64_t pace_ns;  /* since then, the time when nobody waited for it left out, it took: */
     size_t paced;
+    uint64_t waited_ns; /* until then */
     atomic_int notified;
 };
 

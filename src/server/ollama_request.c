@@ -174,8 +174,6 @@ static int read_limits(struct conversion *c, const json_t *options, const struct
                            n_ctx);
     if (there < 0 || (there = json_get_int(options, at, "num_predict", -2, INT32_MAX, &n, c->r)) < 0)
         return -1;
-    if (note(c, at, "num_predict", "max_tokens") != 0)
-        return -1;
     return there && n > 0 ? put(c, c->chat, "max_tokens", json_integer(n)) : 0;
 }
 
@@ -186,6 +184,8 @@ static int read_options(struct conversion *c, const json_t *body, int n_ctx)
                                        "frequency_penalty", "repeat_penalty", "seed",  "stop"};
     static const struct json_at at = {NULL, "options", 0};
     const json_t *options;
+    if (note(c, &at, "num_predict", "max_tokens") != 0) /* also of what is refused where none was sent */
+        return -1;
     int there = json_get_object(body, NULL, "options", &options, c->r);
     if (there <= 0)
         return there;

@@ -1,5 +1,6 @@
 /* Refusals: see refusal.h. */
 #include "server/refusal.h"
+#include "base/room.h"
 #include "base/utf8.h"
 #include "stoker.h"
 
@@ -47,6 +48,23 @@ int refuse_error(struct refusal *r, const char *param, const struct stoker_error
     default:
         return refuse(r, 500, NULL, NULL, "%s", err->text);
     }
+}
+
+void refusal_tell_room(struct refusal *r)
+{
+    enum room_short why = room_short();
+    if (why == ROOM_ENOUGH)
+        return;
+    r->status = 0;
+    if (why == ROOM_NEVER)
+        refuse(
+            r, 413, NULL, NULL,
+            "this request takes more memory than the %zu MiB that are kept for one: send less, or serve with a larger "
+            "--max-body, which keeps more",
+            room_alone() >> 20);
+    else
+        refuse(r, 503, "busy", NULL, "other requests have the memory that is kept for requests; try again");
+    r->retry_after = why == ROOM_BUSY;
 }
 
 const char *refusal_type(int status)

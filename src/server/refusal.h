@@ -23,6 +23,9 @@ int refuse(struct refusal *r, int status, const char *code, const char *param, c
  * param may be NULL. Returns -1. */
 int refuse_error(struct refusal *r, const char *param, const struct stoker_error *err);
 
+/* A request that ran out of its room (base/room.h) is told that, whatever it looked like to who came upon it: *r is filled anew. */
+void refusal_tell_room(struct refusal *r);
+
 /* "invalid_request_error", "rate_limit_error" ...: the type that OpenAI's dialect and our routes give to a status. */
 const char *refusal_type(int status);
 

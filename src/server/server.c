@@ -130,8 +130,12 @@ void server_count_rejected(struct server *s) { atomic_fetch_add(&s->count.reject
 /* ---- memory of requests ---------------------------------------------------------------------------------------------------- */
 
 /* A large request is read as JSON beside its body, whose longest string jansson holds in a buffer that doubles: four times its size. What
- * is made of it then takes less, or is refused. */
-static size_t large_bytes(const struct server_options *o) { return 4 * (size_t)(o->max_body + 1); }
+ * is made of it then takes less, or is refused. Long answers are asked for with few bytes: whatever --max-body, there is room for one. */
+static size_t large_bytes(const struct server_options *o)
+{
+    const size_t least = (size_t)32 << 20, large = 4 * (size_t)(o->max_body + 1);
+    return large > least ? large : least;
+}
 
 /* Small requests, beside it, and the first step of every body. */
 static size_t kept_bytes(const struct server_options *o)

@@ -110,6 +110,7 @@ static void check_read(reader *read, const struct given *g)
     out_bytes(&got, "", 1);
     assert_string_equal(got.text, g->want);
     out_free(&got);
+    assert_string_equal(json_string_value(json_object_get(o.origins, "max_tokens")), "options.num_predict");
     ollama_request_free(&o);
     json_decref(body);
 }

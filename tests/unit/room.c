@@ -63,6 +63,34 @@ static void half_is_for_middle_ones(void **state)
     room_give(MOST - KEPT / 2 + MIB);
 }
 
+/* Nobody's own doing: what a small request finds taken by others may come back. */
+static void small_ones_may_try_again(void **state)
+{
+    (void)state;
+    room_set(5 * MIB, 4 * MIB); /* a large one may have 1 MiB alone */
+    assert_int_equal(room_alone(), MIB);
+    assert_int_equal(room_take(4 * MIB, ROOM_SMALL), 0);
+    room_enter(0);
+    assert_int_equal(room_take(3 * MIB, ROOM_SMALL), -1);
+    assert_int_equal(room_short(), ROOM_BUSY);
+    room_give(4 * MIB);
+}
+
+static void refusals_have_room(void **state)
+{
+    (void)state;
+    assert_int_equal(room_take(MOST - KEPT, ROOM_LARGE), 0);
+    assert_int_equal(room_take(100, ROOM_SMALL), -1);
+    room_spare(100);
+    assert_int_equal(room_take(60, ROOM_SMALL), 0);
+    assert_int_equal(room_take(60, ROOM_SMALL), -1); /* that much was not said */
+    assert_int_equal(room_take(40, ROOM_SMALL), 0);
+    room_spare(100);
+    room_spare(0);
+    assert_int_equal(room_take(1, ROOM_SMALL), -1);
+    room_give(MOST - KEPT + 100);
+}
+
 static void sizes_follow(void **state)
 {
     (void)state;
@@ -125,6 +153,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test_setup_teardown(small_beside_large, begin, end),
                                        cmocka_unit_test_setup_teardown(half_is_for_middle_ones, begin, end),
+                                       cmocka_unit_test_setup_teardown(small_ones_may_try_again, begin, end),
+                                       cmocka_unit_test_setup_teardown(refusals_have_room, begin, end),
                                        cmocka_unit_test_setup_teardown(sizes_follow, begin, end),
                                        cmocka_unit_test_setup_teardown(arenas_count, begin, end),
                                        cmocka_unit_test_setup_teardown(other_threads, begin, end)};
