@@ -262,7 +262,7 @@ int stabilize(json_t *messages, enum stabilize mode, unsigned used[STABILIZE_RUL
         json_decref(kept);
     else
         failed = keep_only(messages, kept);
-    if (!failed && moved.n)
+    if (!failed && (moved.n || moved.failed))
         failed = open_with(user, &moved);
     out_free(&moved);
     return failed ? -1 : 0;

@@ -102,7 +102,8 @@ static void put_example(struct talk *t, struct jbuffer *b)
     struct tool_written example = {name, sizeof name - 1, arguments, sizeof arguments - 1};
     struct jbuffer text = jbuffer_new(t->run);
     struct put p = {&text, CLASS_TEMPLATE};
-    tool_write(tool_format_taught(t->caps->format), &example, 1, put, &p);
+    if (tool_write(tool_format_taught(t->caps->format), &example, 1, put, &p) != 0)
+        jfail(t->run, JINJA_LIMIT, "no memory to render the template");
     size_t from = 0, to = text.n;
     while (from < to && text.bytes[from] == '\n')
         from++;
@@ -212,7 +213,8 @@ static void write_calls(struct talk *t, struct turn *turn)
     }
     jbuffer_string(&b, turn->content);
     jbuffer_word(&b, turn->content->n && written_like_hermes(format) ? "\n" : "");
-    tool_write(format, call, turn->n_call, put, &p);
+    if (tool_write(format, call, turn->n_call, put, &p) != 0)
+        jfail(t->run, JINJA_LIMIT, "no memory to render the template");
     turn->content = jbuffer_done(&b);
     turn->n_call = 0;
 }

@@ -30,7 +30,8 @@ static grammar_expr enumeration(struct tool_maker *k, const json_t *schema, int 
             continue;
         char *text = strings ? NULL : json_dumps(v, JSON_ENCODE_ANY);
         e[n_expr++] = strings ? grammar_text(k->maker, json_string_value(v), json_string_length(v))
-                              : tool_word(k, text ? text : "null");
+                      : text  ? tool_word(k, text)
+                              : grammar_fail(k->maker, "no memory for an enumeration");
         room_free(text); /* of jansson, whose memory in a server is a request's */
     }
     grammar_expr all = n_expr ? grammar_choice(k->maker, e, n_expr) : -1;

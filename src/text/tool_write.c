@@ -9,6 +9,7 @@ struct writer {
     const struct tool_format *format;
     void (*put)(void *arg, int ours, const char *text, size_t n);
     void *arg;
+    int failed; /* no memory: a piece is missing */
 };
 
 static void ours(const struct writer *w, const char *text) { w->put(w->arg, 1, text, strlen(text)); }
@@ -55,7 +56,7 @@ static void python_literal(const struct writer *w, const char *text, size_t n)
 }
 
 /* The members of an object as k=v, .. */
-static void keywords(const struct writer *w, const char *text, size_t n)
+static void keywords(struct writer *w, const char *text, size_t n)
 {
     size_t at = 1; /* behind { */
     int first = 1;
@@ -74,6 +75,7 @@ static void keywords(const struct writer *w, const char *text, size_t n)
         first = 0;
         if (plain.n)
             w->put(w->arg, 0, plain.text, plain.n);
+        w->failed |= plain.failed;
         tool_buffer_free(&plain);
         theirs(w, "=");
         while (at < n && strchr(" \t\r\n:", text[at]))
@@ -86,7 +88,7 @@ static void keywords(const struct writer *w, const char *text, size_t n)
     }
 }
 
-static void write_lfm2(const struct writer *w, const struct tool_written *c, size_t n)
+static void write_lfm2(struct writer *w, const struct tool_written *c, size_t n)
 {
     role(w, ROLE_BEGIN);
     theirs(w, "[");
@@ -148,10 +150,10 @@ static void write_hermes(const struct writer *w, const struct tool_written *c, s
     }
 }
 
-void tool_write(const struct tool_format *f, const struct tool_written *call, size_t n,
-                void (*put)(void *arg, int ours, const char *text, size_t n), void *arg)
+int tool_write(const struct tool_format *f, const struct tool_written *call, size_t n,
+               void (*put)(void *arg, int ours, const char *text, size_t n), void *arg)
 {
-    struct writer w = {f, put, arg};
+    struct writer w = {f, put, arg, 0};
     if (!strcmp(f->name, "lfm2"))
         write_lfm2(&w, call, n);
     else if (!strcmp(f->name, "granite_3_3"))
@@ -160,4 +162,5 @@ void tool_write(const struct tool_format *f, const struct tool_written *call, si
         write_deepseek(&w, call, n);
     else
         write_hermes(&w, call, n);
+    return w.failed ? -1 : 0;
 }

@@ -15,8 +15,8 @@ struct tool_written {
 };
 
 /* Hands the text over in pieces; ours 1: a marker or word of the format, class t of templates.md 7; 0: of the message, class a.
- * Formats without a row in tool_calls.md 11 are written like hermes, as is "none". */
-void tool_write(const struct tool_format *f, const struct tool_written *call, size_t n,
-                void (*put)(void *arg, int ours, const char *text, size_t n), void *arg);
+ * Formats without a row in tool_calls.md 11 are written like hermes, as is "none". -1: no memory, a piece is missing. */
+int tool_write(const struct tool_format *f, const struct tool_written *call, size_t n,
+               void (*put)(void *arg, int ours, const char *text, size_t n), void *arg);
 
 #endif
