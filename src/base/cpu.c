@@ -35,8 +35,7 @@ int cpu_tier_by_name(const char *name)
     return -1;
 }
 
-/* Cores that the cgroup's quota amounts to, rounded up; 0: no quota. */
-static int quota_cores(void)
+int cpu_quota_cores(void)
 {
     long long quota = -1, period = 0;
     FILE *f = fopen("/sys/fs/cgroup/cpu.max", "r");
@@ -61,7 +60,7 @@ int cpu_usable_cores(void)
 {
     cpu_set_t set;
     int n = sched_getaffinity(0, sizeof set, &set) == 0 ? CPU_COUNT(&set) : 1;
-    int quota = quota_cores();
+    int quota = cpu_quota_cores();
     if (quota > 0 && quota < n)
         n = quota;
     return n < 1 ? 1 : n;

@@ -13,6 +13,9 @@ const char *cpu_tier_name(enum cpu_tier t);
 /* -1: no tier of that name. */
 int cpu_tier_by_name(const char *name);
 
+/* Cores that the cgroup's quota of processor time amounts to, rounded up; 0: no quota. */
+int cpu_quota_cores(void);
+
 /* Cores this process may use: affinity mask and cgroup quota; at least 1. */
 int cpu_usable_cores(void);
 

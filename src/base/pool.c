@@ -5,7 +5,8 @@
  *
  * A worker that waits for job spins, then yields to whoever wants its core, then sleeps on it with futex: a sleeping core wakes in
  * 0.05 ms, a virtual one in up to 1 ms, and while experts are read there are a few ms between the jobs of a layer and the next
- * one's. With fewer cores than threads it sleeps almost at once. Measured round trip of two hot threads: about 0.5 us. */
+ * one's. With fewer cores than threads it sleeps almost at once, and under a quota of processor time it does not stay awake: that
+ * time would be taken from the work. Measured round trip of two hot threads: about 0.5 us. */
 #include "base/pool.h"
 
 #include "base/clock.h"
@@ -98,8 +99,8 @@ int pool_create(struct pool **out, int n_threads, struct error *err)
     struct pool *p = aligned_alloc(64, sizeof *p);
     if (!p)
         return error_set(err, ERR_MEMORY, "no memory for the compute pool");
-    int crowded = n_threads > cpu_usable_cores();
-    *p = (struct pool){.n_threads = n_threads, .spin_ns = crowded ? 1000 : 20000, .awake_ns = crowded ? 0 : 5000000};
+    int crowded = n_threads > cpu_usable_cores(), stays = !crowded && cpu_quota_cores() == 0;
+    *p = (struct pool){.n_threads = n_threads, .spin_ns = crowded ? 1000 : 20000, .awake_ns = stays ? 5000000 : 0};
     pthread_attr_t attr;
     pthread_attr_init(&attr);
     pthread_attr_setstacksize(&attr, POOL_STACK);
