@@ -427,6 +427,10 @@ int regex_read(struct regex *r, const char *pattern, size_t n, struct error *err
     *r = (struct regex){.root = -1};
     if (n > MOST_BYTES)
         return error_set(err, ERR_INPUT, "a pattern of %zu bytes: at most %d", n, MOST_BYTES);
+    r->range = malloc(sizeof *r->range); /* of empty classes too there is a place */
+    if (!r->range)
+        return error_set(err, ERR_MEMORY, "no memory for a pattern");
+    r->room_range = 1;
     r->root = choice(&x);
     if (r->root >= 0 && x.at < n)
         r->root = fail(&x, x.at, ERR_INPUT, "a closing bracket without an opening one");
