@@ -159,6 +159,30 @@ static void stands_still(void)
     free(body);
 }
 
+/* A body that stands still while a large one waits for another's turn: it has nothing that anybody waits for. */
+static void in_nobodys_way(void)
+{
+    size_t n, n_middle;
+    char *body = make_body("{\"content\":\"", large, "\"}", &n);
+    char *middle = make_body("{\"content\":\"", 200000, "\"}", &n_middle);
+    struct client first = begin_body(n, body, n / 2), second = begin_body(n, body, 2 << 20),
+                  still = begin_body(n_middle, middle, n_middle / 2);
+    struct reply r = {0};
+    for (int i = 0; i < 2; i++) {
+        usleep(3000000);
+        check(client_send(&first, body + n / 2 + (size_t)i, 1) == 0, "a large body that comes is given up");
+    }
+    check(client_send(&still, middle + n_middle / 2, n_middle - n_middle / 2) == 0 &&
+              client_read(&still, &r, NULL, NULL) == 0 && r.status == 200,
+          "a body that stands still in nobody's way: %d %.200s", r.status, r.n ? r.body : "");
+    client_close(&first);
+    client_close(&second);
+    client_close(&still);
+    reply_free(&r);
+    free(body);
+    free(middle);
+}
+
 /* Middle-sized bodies that stand still may fill the room: small requests have theirs. */
 static void many_still(void)
 {
@@ -307,6 +331,7 @@ int main(int argc, char **argv)
         declared_only();
         half_come();
         stands_still();
+        in_nobodys_way();
         many_still();
         small_and_costly();
         full_and_a_number();
