@@ -12,6 +12,7 @@
 #include "base/clock.h"
 #include "base/cpu.h"
 #include "base/error.h"
+#include "base/thread.h"
 
 #include <linux/futex.h>
 #include <pthread.h>
@@ -106,7 +107,7 @@ int pool_create(struct pool **out, int n_threads, struct error *err)
     pthread_attr_setstacksize(&attr, POOL_STACK);
     for (int i = 1; i < n_threads; i++) {
         p->worker[i] = (struct worker){p, i};
-        if (pthread_create(&p->thread[i], &attr, work, &p->worker[i]) != 0) {
+        if (thread_create(&p->thread[i], &attr, work, &p->worker[i]) != 0) {
             p->n_threads = i;
             pthread_attr_destroy(&attr);
             pool_destroy(p);

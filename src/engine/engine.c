@@ -4,6 +4,7 @@
 
 #include "base/clock.h"
 #include "base/error.h"
+#include "base/thread.h"
 #include "text/tools.h"
 
 #include <stdio.h>
@@ -141,7 +142,7 @@ static int start(struct stoker *s, struct error *err)
     pthread_attr_t attr;
     pthread_attr_init(&attr);
     pthread_attr_setstacksize(&attr, 2 * POOL_STACK);
-    int failed = pthread_create(&s->thread, &attr, engine_run, s);
+    int failed = thread_create(&s->thread, &attr, engine_run, s);
     pthread_attr_destroy(&attr);
     return failed ? error_set(err, ERR_MEMORY, "starting the engine's thread failed") : 0;
 }

@@ -4,6 +4,7 @@
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/log.h"
+#include "base/thread.h"
 #include "engine/prefix_file.h"
 
 #include <dirent.h>
@@ -537,7 +538,7 @@ static int start_writer(struct prefix_disk *d, struct error *err)
             return error_set(err, ERR_MEMORY, "no memory for writing known prefixes");
     pthread_attr_init(&attr);
     pthread_attr_setstacksize(&attr, STACK);
-    int failed = pthread_create(&d->thread, &attr, writer, d);
+    int failed = thread_create(&d->thread, &attr, writer, d);
     pthread_attr_destroy(&attr);
     d->writes = !failed;
     return failed ? error_set(err, ERR_MEMORY, "starting the writer of known prefixes failed") : 0;

@@ -2,6 +2,7 @@
 #include "engine/touch.h"
 
 #include "base/checked.h"
+#include "base/thread.h"
 
 enum { STRETCH = 16 << 20, HUGE_PAGE = 2 << 20, STACK = 64 << 10 };
 
@@ -35,7 +36,7 @@ void touch_begin(struct touch *t, const struct arena *mapping, uint64_t later, s
         return;
     pthread_attr_init(&attr);
     pthread_attr_setstacksize(&attr, STACK);
-    t->running = pthread_create(&t->thread, &attr, touch_later, t) == 0;
+    t->running = thread_create(&t->thread, &attr, touch_later, t) == 0;
     pthread_attr_destroy(&attr);
     if (!t->running)
         pool_run(pool, touch_part, &t->later);

@@ -7,6 +7,7 @@
  * (but the destination): the queue is a block of its own that the last one out frees, and close() leaves a stuck thread alone. */
 #include "store/reader_backend.h"
 
+#include "base/thread.h"
 #include <errno.h>
 #include <pthread.h>
 #include <stdlib.h>
@@ -117,7 +118,7 @@ static int start_threads(struct pread_pool *p, int n)
         pthread_mutex_lock(&p->lock);
         p->users++;
         pthread_mutex_unlock(&p->lock);
-        rc = pthread_create(&thread, &attr, serve, p);
+        rc = thread_create(&thread, &attr, serve, p);
         if (rc == 0)
             made++;
         else
