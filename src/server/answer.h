@@ -1,7 +1,7 @@
 /* From a wish to an answer: the part of generation that all dialects share.
  *
  *     dialect    body -> struct wish
- *     core       prompt, context check, requests to the engine, events of all choices joined, the client watched   (answer.c)
+ *     core       prompt, context check, requests to the engine, events of all choices joined, the client watched   (answer*.c)
  *     dialect    told what happens, writes it in its words: struct dialect_events
  *
  * A stream and a whole answer are made from the same events: what a stream is told piece by piece is what stands in struct choice when it
@@ -94,6 +94,8 @@ struct dialect_events {
 
 /* Answers x by w, or refuses. Returns when the client has its answer, or is gone. own: for a->own. */
 void answer_run(struct http_exchange *x, const struct dialect_events *d, const struct wish *w, void *own);
+
+int answer_all_ended(const struct answer *a);
 
 /* The prompt of a wish with a chat as the model reads it, by the server's rules (--stabilize, --think): for counting and showing. Sets
  * headers about what was changed. -1: *r. stoker_prompt_free() it. */

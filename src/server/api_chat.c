@@ -36,7 +36,7 @@ static void close_chunk(struct answer *a, struct choice *c, const char *finish)
         out_print(o, ",\"finish_reason\":null}]");
     if (a->wish->include_usage)
         out_print(o, ",\"usage\":null");
-    if (finish && openai_all_ended(a) && !a->wish->include_usage)
+    if (finish && answer_all_ended(a) && !a->wish->include_usage)
         openai_timings(o, a);
     out_print(o, "}\n\n");
 }

@@ -226,7 +226,7 @@ static void put_chunk(struct answer *a, struct choice *c, const char *text, size
     out_print(o, "]");
     if (a->wish->include_usage)
         out_print(o, ",\"usage\":null");
-    if (finish && openai_all_ended(a) && !a->wish->include_usage)
+    if (finish && answer_all_ended(a) && !a->wish->include_usage)
         openai_timings(o, a);
     out_print(o, "}\n\n");
 }

@@ -32,6 +32,4 @@ void openai_logprobs(struct out *o, const struct answer *a, const struct choice 
 /* data: {"error":{..}} */
 void openai_failure(struct answer *a, const struct refusal *r);
 
-int openai_all_ended(const struct answer *a);
-
 #endif

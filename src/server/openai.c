@@ -100,11 +100,3 @@ void openai_failure(struct answer *a, const struct refusal *r)
     write_error(&a->out, DIALECT_OPENAI, r, a->http->id);
     out_print(&a->out, "\n\n");
 }
-
-int openai_all_ended(const struct answer *a)
-{
-    for (size_t i = 0; i < a->n_choice; i++)
-        if (!a->choice[i].ended)
-            return 0;
-    return 1;
-}
