@@ -70,7 +70,7 @@ struct tests {
 
 static int add(struct tests *t, int n_prompt, int n_gen, int depth)
 {
-    if (n_prompt + n_gen == 0)
+    if (n_prompt == 0 && n_gen == 0)
         return 0;
     if (t->n == t->cap) {
         int cap = t->cap ? 2 * t->cap : 16;
@@ -182,6 +182,9 @@ static int run(struct bench *b, const struct wishes *w)
     int status = 1;
     if (make_tests(w, &t)) {
         fprintf(stderr, "stoker bench: no memory for so many tests\n");
+    } else if (t.n == 0) {
+        fprintf(stderr, "stoker bench: -p 0 and -n 0 leave nothing to measure\n");
+        status = 2;
     } else {
         if (!b->options.n_ctx)
             b->options.n_ctx = longest(&t);

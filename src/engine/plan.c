@@ -439,11 +439,14 @@ static int refuse(struct planner *pl, struct error *err)
     char other[64] = "";
     if (fits > 0)
         snprintf(other, sizeof other, " or --ctx %d", fits);
+    struct size_text has = size_text(memory), needs = size_text(p->minimum);
+    if (memory < MIB || strcmp(has.text, needs.text) == 0) /* the difference must be seen */
+        snprintf(has.text, sizeof has.text, "%llu bytes", (unsigned long long)memory);
     return error_set(
         err, ERR_MEMORY,
         "%s needs at least %s with --ctx %d (%s %s, KV %s); --memory %s is too small. Try --memory %llu%s.",
-        pl->m->file->file->path, size_text(p->minimum).text, c.n_ctx, part_names[big], size_text(p->part[big]).text,
-        size_text(p->part[PLAN_KV]).text, size_text(memory).text, (unsigned long long)p->minimum, other);
+        pl->m->file->file->path, needs.text, c.n_ctx, part_names[big], size_text(p->part[big]).text,
+        size_text(p->part[PLAN_KV]).text, has.text, (unsigned long long)p->minimum, other);
 }
 
 static int check_number(const char *flag, int n, int most, struct error *err)

@@ -18,6 +18,8 @@ tests 'tg2;tg4;tg6;' -p 0 -n 2-6+2
 tests 'pp4;pp8;pp16;pp32;' -p 4-32*2 -n 0
 tests 'pp1;pp2;pp3;' -p 1-3 -n 0
 tests 'pp8+tg2;pp4+tg6;' -p 0 -n 0 -pg 8,2 -pg 4,6
+run bench "$model" -p 0 -n 0
+is "-p 0 -n 0" 2 "" "leave nothing to measure$"
 tests 'pp8;tg2;pp8 @ d40;tg2 @ d40;' -p 8 -n 2 -d 0,40
 tests 'pp8;pp8;pp8;pp8;' -p 8 -n 0 -ub 16,32 -t 1,2
 grep -Eq '^\| model +\| +size \| +params \| backend +\| threads \| n_ubatch \| +test \| +t/s \| +median \|$' "$dir/out" && pass ||
