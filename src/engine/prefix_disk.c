@@ -4,57 +4,27 @@
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/log.h"
-#include "base/thread.h"
-#include "engine/prefix_file.h"
+#include "engine/prefix_index.h"
+#include "engine/prefix_writer.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
-#include <sys/statvfs.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
-enum { FILES = 1 << 14, BUCKETS = 1 << 14, IMAGES = 2, FAILURES = 8, STACK = 64 * 1024 };
-
-/* A file that is there. */
-struct entry {
-    struct prefix_record r;
-    int64_t used; /* seconds since the epoch, then by order */
-    int next;     /* of its bucket, by parent; or of the free ones; -1: the last */
-    int there;
-};
-
-enum image_state { IMAGE_FREE, IMAGE_READY, IMAGE_WRITTEN, IMAGE_NO_SPACE, IMAGE_FAILED };
-
-struct image {
-    enum image_state state; /* under the lock; READY: the writer's, else the engine's */
-    struct prefix_record r;
-    uint8_t *data;
-    int stale;        /* everything was forgotten since it was filled */
-    uint64_t missing; /* NO_SPACE: bytes that the file system lacks for it */
-};
+enum { FAILURES = 8 }; /* of writing, one after the other */
 
 struct prefix_disk {
     struct prefix_cache *cache;
-    int dir, lock_file, writes, failures;
+    int dir, lock_file, failures;
     uint64_t most, image_bytes;
-    struct entry entry[FILES];
-    int bucket[BUCKETS], free;
-    int64_t now;
     uint64_t seen;           /* the cache's changes when it had nothing left to write */
     double bytes_per_second; /* of reading; 0: not known */
-    struct prefix_disk_stats stats;
-
-    pthread_t thread;
-    pthread_mutex_t lock;
-    pthread_cond_t changed;
-    int stop;
-    struct image image[IMAGES];
+    struct prefix_writer writer;
+    struct prefix_index index; /* its writes: this process may */
 };
 
 static uint64_t image_bytes(uint64_t page_bytes, uint64_t state_bytes, int max_page)
@@ -64,155 +34,16 @@ static uint64_t image_bytes(uint64_t page_bytes, uint64_t state_bytes, int max_p
 
 uint64_t prefix_disk_table_bytes(uint64_t page_bytes, uint64_t state_bytes, int max_page)
 {
-    return sizeof(struct prefix_disk) + IMAGES * image_bytes(page_bytes, state_bytes, max_page) + STACK;
+    return sizeof(struct prefix_disk) + PREFIX_IMAGES * image_bytes(page_bytes, state_bytes, max_page) +
+           PREFIX_WRITER_STACK;
 }
 
-struct prefix_disk_stats prefix_disk_stats(const struct prefix_disk *d) { return d->stats; }
-
-/* ---- the index -------------------------------------------------------------------------------------------------------------- */
-
-static void add_entry(struct prefix_disk *d, const struct prefix_record *r, int64_t used)
+struct prefix_disk_stats prefix_disk_stats(const struct prefix_disk *d)
 {
-    int i = d->free, *bucket = &d->bucket[r->parent % BUCKETS];
-    struct entry *e = &d->entry[i];
-    d->free = e->next;
-    *e = (struct entry){*r, used, *bucket, 1};
-    *bucket = i;
-    d->stats.bytes += prefix_file_bytes(r);
-}
-
-static void remove_entry(struct prefix_disk *d, struct entry *e)
-{
-    int i = (int)(e - d->entry), *at = &d->bucket[e->r.parent % BUCKETS];
-    while (*at != i)
-        at = &d->entry[*at].next;
-    *at = e->next;
-    e->there = 0;
-    e->next = d->free;
-    d->free = i;
-    d->stats.bytes -= prefix_file_bytes(&e->r);
-}
-
-static void delete_entry(struct prefix_disk *d, struct entry *e)
-{
-    if (d->writes)
-        unlinkat(d->dir, prefix_file_name(e->r.hash).text, 0);
-    remove_entry(d, e);
-}
-
-static void delete_oldest(struct prefix_disk *d)
-{
-    struct entry *old = NULL;
-    for (struct entry *e = d->entry; e < d->entry + FILES; e++)
-        if (e->there && (!old || e->used < old->used))
-            old = e;
-    if (old)
-        delete_entry(d, old);
-}
-
-/* The entry of this name among those behind parent. */
-static struct entry *find_entry(struct prefix_disk *d, uint64_t parent, uint64_t root, uint64_t hash)
-{
-    for (int i = d->bucket[parent % BUCKETS]; i >= 0; i = d->entry[i].next) {
-        const struct prefix_record *r = &d->entry[i].r;
-        if (r->hash == hash && r->parent == parent && r->root == root && r->base == d->cache->base)
-            return &d->entry[i];
-    }
-    return NULL;
-}
-
-static void damaged(struct prefix_disk *d, int folder, const char *name)
-{
-    d->stats.corrupt++;
-    if (d->writes)
-        unlinkat(folder, name, 0);
-}
-
-static void scan_file(struct prefix_disk *d, int folder, const char *name)
-{
-    struct prefix_record r;
-    struct stat st;
-    size_t n = strlen(name);
-    int fd = openat(folder, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK); /* a pipe does not hold us up */
-    if (fd >= 0 && fstat(fd, &st) == 0 && S_ISREG(st.st_mode) && n > 3 && strcmp(name + n - 3, ".sk") == 0) {
-        enum prefix_read was = prefix_file_look(fd, &r);
-        if (was == PREFIX_DAMAGED || (was == PREFIX_SOUND && strcmp(prefix_file_name(r.hash).text + 3, name) != 0))
-            damaged(d, folder, name);
-        else if (was == PREFIX_SOUND && d->free >= 0)
-            add_entry(d, &r, st.st_mtime);
-        d->now = st.st_mtime > d->now ? st.st_mtime : d->now;
-    } else if (fd >= 0 && d->writes && n > 4 && strcmp(name + n - 4, ".tmp") == 0)
-        unlinkat(folder, name, 0);
-    if (fd >= 0)
-        close(fd);
-}
-
-static void scan(struct prefix_disk *d)
-{
-    for (int i = 0; i < 256; i++) {
-        char name[3] = {"0123456789abcdef"[i >> 4], "0123456789abcdef"[i & 15], 0};
-        int fd = openat(d->dir, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
-        DIR *folder = fd >= 0 ? fdopendir(fd) : NULL;
-        for (struct dirent *f; folder && (f = readdir(folder));)
-            scan_file(d, fd, f->d_name);
-        if (folder)
-            closedir(folder);
-        else if (fd >= 0)
-            close(fd);
-    }
+    return (struct prefix_disk_stats){d->index.bytes, d->index.corrupt};
 }
 
 /* ---- writing behind --------------------------------------------------------------------------------------------------------- */
-
-/* Bytes that the file system lacks for n more: a twentieth of it is left to others. */
-static uint64_t missing_space(const struct prefix_disk *d, uint64_t n)
-{
-    struct statvfs fs;
-    if (fstatvfs(d->dir, &fs))
-        return 0;
-    uint64_t there = (uint64_t)fs.f_bavail * fs.f_frsize, wanted = n + (uint64_t)fs.f_blocks * fs.f_frsize / 20;
-    return there < wanted ? wanted - there : 0;
-}
-
-static enum image_state write_image(const struct prefix_disk *d, struct image *m)
-{
-    uint64_t n = prefix_file_bytes(&m->r);
-    if ((m->missing = missing_space(d, n)) > 0)
-        return IMAGE_NO_SPACE;
-    prefix_file_seal(&m->r, m->data);
-    return prefix_file_write(d->dir, m->r.hash, m->data, n) ? IMAGE_FAILED : IMAGE_WRITTEN;
-}
-
-static struct image *image_in(struct prefix_disk *d, enum image_state state)
-{
-    for (int i = 0; i < IMAGES; i++)
-        if (d->image[i].state == state)
-            return &d->image[i];
-    return NULL;
-}
-
-static void *writer(void *disk)
-{
-    struct prefix_disk *d = disk;
-    syscall(SYS_ioprio_set, 1, 0, 3 << 13); /* this thread, the idle class: others' reads go first */
-    pthread_mutex_lock(&d->lock);
-    for (;;) {
-        struct image *m = image_in(d, IMAGE_READY);
-        if (!m && d->stop)
-            break;
-        if (!m) {
-            pthread_cond_wait(&d->changed, &d->lock);
-            continue;
-        }
-        pthread_mutex_unlock(&d->lock);
-        enum image_state result = write_image(d, m);
-        pthread_mutex_lock(&d->lock);
-        m->state = result;
-        pthread_cond_broadcast(&d->changed);
-    }
-    pthread_mutex_unlock(&d->lock);
-    return NULL;
-}
 
 static void copy_rows(const struct kv_pool *pool, uint8_t *to, const uint8_t *from, int n)
 {
@@ -234,7 +65,7 @@ static void copy_rows(const struct kv_pool *pool, uint8_t *to, const uint8_t *fr
 }
 
 /* The first n ids of a node, and a state behind them or NULL: into an image. */
-static void fill_image(struct prefix_disk *d, struct image *m, const struct prefix_node *node, int n,
+static void fill_image(struct prefix_disk *d, struct prefix_image *m, const struct prefix_node *node, int n,
                        const struct prefix_state *state)
 {
     const struct prefix_cache *c = d->cache;
@@ -296,26 +127,20 @@ static struct prefix_node *next_unsaved(const struct prefix_cache *c, struct pre
     return best;
 }
 
-/* What the writer has done. Under the lock. */
-static void collect_image(struct prefix_disk *d, struct image *m)
+/* What became of an image. */
+static void collect_image(struct prefix_disk *d, const struct prefix_image *m)
 {
-    enum image_state was = m->state;
-    m->state = IMAGE_FREE;
-    if (was == IMAGE_WRITTEN && m->stale)
+    struct prefix_index *x = &d->index;
+    if (m->state == IMAGE_WRITTEN && m->stale)
         unlinkat(d->dir, prefix_file_name(m->r.hash).text, 0);
-    else if (was == IMAGE_WRITTEN) {
+    else if (m->state == IMAGE_WRITTEN) {
         d->failures = 0;
-        if (d->free < 0)
-            delete_oldest(d);
-        if (!find_entry(d, m->r.parent, m->r.root, m->r.hash))
-            add_entry(d, &m->r, ++d->now);
-        while (d->stats.bytes > d->most)
-            delete_oldest(d);
-    } else if (was == IMAGE_NO_SPACE) {
+        prefix_index_add(x, &m->r);
+        prefix_index_shrink(x, d->most);
+    } else if (m->state == IMAGE_NO_SPACE) {
         /* Where others fill the disk, what we could give back would not help: it is kept. */
-        uint64_t before = d->stats.bytes, enough = before > m->missing ? before - m->missing : 0;
-        while (m->missing <= before && d->stats.bytes > enough)
-            delete_oldest(d);
+        if (m->missing <= x->bytes)
+            prefix_index_shrink(x, x->bytes - m->missing);
     } else if (++d->failures == FAILURES)
         log_line(LOG_WARN,
                  "the folder of known prefixes (--cache-dir) cannot be written any more: nothing is added to it");
@@ -323,20 +148,19 @@ static void collect_image(struct prefix_disk *d, struct image *m)
 
 static void collect_images(struct prefix_disk *d)
 {
-    for (int i = 0; i < IMAGES; i++)
-        if (d->image[i].state > IMAGE_READY)
-            collect_image(d, &d->image[i]);
+    for (struct prefix_image *m; (m = prefix_writer_done(&d->writer));) {
+        collect_image(d, m);
+        prefix_writer_give(&d->writer, m);
+    }
 }
 
 int prefix_disk_write_behind(struct prefix_disk *d)
 {
     struct prefix_state *state;
-    if (!d || !d->writes || d->failures >= FAILURES)
+    if (!d || !d->index.writes || d->failures >= FAILURES)
         return 0;
-    pthread_mutex_lock(&d->lock);
     collect_images(d);
-    struct image *m = image_in(d, IMAGE_FREE);
-    pthread_mutex_unlock(&d->lock);
+    struct prefix_image *m = prefix_writer_image(&d->writer);
     if (!m || d->seen == d->cache->changes)
         return !m;
     struct prefix_node *node = next_unsaved(d->cache, &state);
@@ -346,20 +170,16 @@ int prefix_disk_write_behind(struct prefix_disk *d)
     }
     fill_image(d, m, node, state ? state->at : node->n, state);
     *(state ? &state->saved : &node->saved) = 1;
-    if (prefix_file_bytes(&m->r) > d->most || find_entry(d, m->r.parent, m->r.root, m->r.hash))
-        return 1;
-    pthread_mutex_lock(&d->lock);
-    m->stale = 0;
-    m->state = IMAGE_READY;
-    pthread_cond_broadcast(&d->changed);
-    pthread_mutex_unlock(&d->lock);
+    if (prefix_file_bytes(&m->r) <= d->most && !prefix_index_find(&d->index, m->r.root, m->r.parent, m->r.hash))
+        prefix_writer_send(&d->writer, m);
     return 1;
 }
 
 /* ---- reading ---------------------------------------------------------------------------------------------------------------- */
 
 /* A piece becomes a node, or part of one: pages and a copy of a state of the cache's, filled from the file. */
-static int read_piece(struct prefix_disk *d, struct entry *e, struct prefix_node *parent, const int32_t *ids, int n_ids)
+static int read_piece(struct prefix_disk *d, struct prefix_entry *e, struct prefix_node *parent, const int32_t *ids,
+                      int n_ids)
 {
     struct prefix_cache *c = d->cache;
     struct prefix_found f = {.root = e->r.root, .parent = parent, .ids = ids + e->r.first, .n = (int)e->r.count};
@@ -384,16 +204,12 @@ static int read_piece(struct prefix_disk *d, struct entry *e, struct prefix_node
     if (was == PREFIX_SOUND) {
         double rate = (double)prefix_file_bytes(&e->r) / (clock_seconds() - begin + 1e-9);
         d->bytes_per_second = d->bytes_per_second > 0 ? 0.75 * d->bytes_per_second + 0.25 * rate : rate;
-        if (d->writes)
-            futimens(fd, NULL);
-        e->used = ++d->now;
+        prefix_index_use(&d->index, e, fd);
         prefix_hang(c, &f);
     } else {
         prefix_drop_found(c, &f);
-        if (was == PREFIX_DAMAGED)
-            damaged(d, d->dir, name.text);
         if (was != PREFIX_UNREAD)
-            remove_entry(d, e);
+            prefix_index_lose(&d->index, e, was == PREFIX_DAMAGED);
     }
     if (fd >= 0)
         close(fd);
@@ -402,7 +218,7 @@ static int read_piece(struct prefix_disk *d, struct entry *e, struct prefix_node
 
 /* What files have on the way of ids [n]: the furthest place to go on from, and what has to be read first for it. */
 struct way {
-    struct entry *first, *target;
+    struct prefix_entry *first, *target;
     struct prefix_node *parent; /* of first */
     int pos;
     uint64_t bytes;
@@ -412,12 +228,10 @@ static void look_for_endings(struct prefix_disk *d, struct way *w, uint64_t root
                              int first, int n, uint64_t bytes)
 {
     int recurrent = d->cache->states->page_bytes > 0;
-    for (int i = d->bucket[parent % BUCKETS]; i >= 0; i = d->entry[i].next) {
-        struct entry *e = &d->entry[i];
+    for (struct prefix_entry *e = NULL; (e = prefix_index_behind(&d->index, e, root, parent));) {
         int end = first + (int)e->r.count;
-        if (e->r.parent == parent && e->r.root == root && e->r.base == d->cache->base && (int)e->r.first == first &&
-            (int)e->r.has_state == recurrent && (recurrent || e->r.count < KV_PAGE) && end <= n && end > w->pos &&
-            e->r.hash == prefix_ending_hash(parent, ids + first, (int)e->r.count)) {
+        if ((int)e->r.first == first && (int)e->r.has_state == recurrent && (recurrent || e->r.count < KV_PAGE) &&
+            end <= n && end > w->pos && e->r.hash == prefix_ending_hash(parent, ids + first, (int)e->r.count)) {
             w->target = e;
             w->pos = end;
             w->bytes = bytes + prefix_file_bytes(&e->r);
@@ -426,9 +240,9 @@ static void look_for_endings(struct prefix_disk *d, struct way *w, uint64_t root
 }
 
 /* Of the page behind these whole pages; what its name does not promise is compared. */
-static struct entry *find_page(struct prefix_disk *d, uint64_t parent, uint64_t root, uint64_t hash, int first)
+static struct prefix_entry *find_page(struct prefix_disk *d, uint64_t parent, uint64_t root, uint64_t hash, int first)
 {
-    struct entry *e = find_entry(d, parent, root, hash);
+    struct prefix_entry *e = prefix_index_find(&d->index, root, parent, hash);
     return e && (int)e->r.first == first && e->r.count == KV_PAGE && !e->r.has_state ? e : NULL;
 }
 
@@ -448,13 +262,13 @@ static unsigned lacks(const struct prefix_cache *c, const struct prefix_node *no
 static void refill_windows(struct prefix_disk *d, struct way *w, uint64_t root)
 {
     struct prefix_cache *c = d->cache;
-    struct entry *first = NULL;
+    struct prefix_entry *first = NULL;
     for (int i = 0; w->target && c->path[i] && i * KV_PAGE < w->pos; i++) {
         const struct prefix_node *node = c->path[i];
         unsigned kinds = lacks(c, node, w->pos);
         if (!kinds)
             continue;
-        struct entry *e = find_page(d, node->parent ? node->parent->hash : root, root, node->hash, i * KV_PAGE);
+        struct prefix_entry *e = find_page(d, node->parent ? node->parent->hash : root, root, node->hash, i * KV_PAGE);
         if (!e || (e->r.kinds & kinds) != kinds)
             w->target = NULL;
         else {
@@ -472,15 +286,16 @@ static struct way find_way(struct prefix_disk *d, uint64_t root, const int32_t *
     struct prefix_cache *c = d->cache;
     struct way w = {.pos = prefix_reach(c, root, ids, n)};
     struct prefix_node *node = NULL;
-    struct entry *missing = NULL;
+    struct prefix_entry *missing = NULL;
     struct prefix_node *behind = NULL;
     uint64_t hash = root, bytes = 0;
     for (int at = 0, whole = 1; whole; at += KV_PAGE) {
         struct prefix_node *known = missing ? NULL : prefix_child(c, node, root, ids + at, n - at);
         uint64_t next = at + KV_PAGE <= n ? prefix_page_hash(hash, ids + at) : 0;
-        struct entry *e = at + KV_PAGE > n || (known && !lacks(c, known, 0)) ? NULL
-                                                                             : find_page(d, hash, root, next, at);
-        struct entry *before = w.target;
+        struct prefix_entry *e = at + KV_PAGE > n || (known && !lacks(c, known, 0))
+                                     ? NULL
+                                     : find_page(d, hash, root, next, at);
+        struct prefix_entry *before = w.target;
         whole = known || e;
         look_for_endings(d, &w, root, hash, ids, at, whole ? n : (n < at + KV_PAGE - 1 ? n : at + KV_PAGE - 1),
                          bytes + (e && !known ? prefix_file_bytes(&e->r) : 0));
@@ -523,25 +338,8 @@ int prefix_disk_fetch(struct prefix_disk *d, uint64_t root, const int32_t *ids, 
 
 void prefix_disk_clear(struct prefix_disk *d)
 {
-    for (int i = 0; i < IMAGES; i++)
-        d->image[i].stale = 1; /* the engine thread's alone */
-    for (struct entry *e = d->entry; e < d->entry + FILES; e++)
-        if (e->there && e->r.base == d->cache->base)
-            delete_entry(d, e);
-}
-
-static int start_writer(struct prefix_disk *d, struct error *err)
-{
-    pthread_attr_t attr;
-    for (int i = 0; i < IMAGES; i++)
-        if (!(d->image[i].data = malloc(d->image_bytes)))
-            return error_set(err, ERR_MEMORY, "no memory for writing known prefixes");
-    pthread_attr_init(&attr);
-    pthread_attr_setstacksize(&attr, STACK);
-    int failed = thread_create(&d->thread, &attr, writer, d);
-    pthread_attr_destroy(&attr);
-    d->writes = !failed;
-    return failed ? error_set(err, ERR_MEMORY, "starting the writer of known prefixes failed") : 0;
+    prefix_writer_forget(&d->writer);
+    prefix_index_clear(&d->index);
 }
 
 static int open_folder(struct prefix_disk *d, const char *path, struct error *err)
@@ -553,7 +351,7 @@ static int open_folder(struct prefix_disk *d, const char *path, struct error *er
         return error_set(err, ERR_IO, "--cache-dir %.200s cannot be opened: %s", path, strerror(errno));
     d->lock_file = openat(d->dir, "lock", O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
     if (d->lock_file >= 0 && flock(d->lock_file, LOCK_EX | LOCK_NB) == 0)
-        return start_writer(d, err);
+        return prefix_writer_open(&d->writer, d->dir, d->image_bytes, err);
     log_line(LOG_INFO, "--cache-dir %.200s is another process's to write, or cannot be written: it is read only", path);
     return 0;
 }
@@ -571,57 +369,31 @@ int prefix_disk_open(struct prefix_disk **out, struct prefix_cache *c, const cha
     d->most = most;
     d->dir = d->lock_file = -1;
     d->image_bytes = image_bytes(page, c->states->page_bytes, max_page);
-    pthread_mutex_init(&d->lock, NULL);
-    pthread_cond_init(&d->changed, NULL);
-    memset(d->bucket, -1, sizeof d->bucket);
-    d->free = -1;
-    for (int i = FILES - 1; i >= 0; i--) {
-        d->entry[i].next = d->free;
-        d->free = i;
-    }
     if (open_folder(d, path, err)) {
         prefix_disk_close(d);
         return -1;
     }
-    scan(d);
-    while (d->writes && d->stats.bytes > d->most)
-        delete_oldest(d);
+    prefix_index_open(&d->index, d->dir, d->writer.runs, c->base);
+    if (d->index.writes)
+        prefix_index_shrink(&d->index, d->most);
     *out = d;
     return 0;
-}
-
-static void wait_for_writer(struct prefix_disk *d)
-{
-    pthread_mutex_lock(&d->lock);
-    for (int busy = 1; busy;) {
-        busy = d->image[0].state == IMAGE_READY && d->image[1].state == IMAGE_READY;
-        if (busy)
-            pthread_cond_wait(&d->changed, &d->lock);
-    }
-    pthread_mutex_unlock(&d->lock);
 }
 
 void prefix_disk_close(struct prefix_disk *d)
 {
     if (!d)
         return;
-    if (d->writes) {
+    if (d->index.writes) {
         while (prefix_disk_write_behind(d))
-            wait_for_writer(d);
-        pthread_mutex_lock(&d->lock);
-        d->stop = 1;
-        pthread_cond_broadcast(&d->changed);
-        pthread_mutex_unlock(&d->lock);
-        pthread_join(d->thread, NULL);
+            prefix_writer_wait(&d->writer, PREFIX_IMAGES - 1);
+        prefix_writer_wait(&d->writer, 0);
         collect_images(d);
     }
-    for (int i = 0; i < IMAGES; i++)
-        free(d->image[i].data);
+    prefix_writer_close(&d->writer);
     if (d->lock_file >= 0)
         close(d->lock_file);
     if (d->dir >= 0)
         close(d->dir);
-    pthread_cond_destroy(&d->changed);
-    pthread_mutex_destroy(&d->lock);
     free(d);
 }

@@ -1,0 +1,171 @@
+/* The index of files of known prefixes: see prefix_index.h. */
+#include "engine/prefix_index.h"
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+/* ---- entries ---------------------------------------------------------------------------------------------------------------- */
+
+static void add_entry(struct prefix_index *x, const struct prefix_record *r, int64_t used)
+{
+    int i = x->free, *bucket = &x->bucket[r->parent % PREFIX_BUCKETS];
+    struct prefix_entry *e = &x->entry[i];
+    x->free = e->next;
+    *e = (struct prefix_entry){*r, used, *bucket, 1};
+    *bucket = i;
+    x->bytes += prefix_file_bytes(r);
+}
+
+static void remove_entry(struct prefix_index *x, struct prefix_entry *e)
+{
+    int i = (int)(e - x->entry), *at = &x->bucket[e->r.parent % PREFIX_BUCKETS];
+    while (*at != i)
+        at = &x->entry[*at].next;
+    *at = e->next;
+    e->there = 0;
+    e->next = x->free;
+    x->free = i;
+    x->bytes -= prefix_file_bytes(&e->r);
+}
+
+static void delete_entry(struct prefix_index *x, struct prefix_entry *e)
+{
+    if (x->writes)
+        unlinkat(x->dir, prefix_file_name(e->r.hash).text, 0);
+    remove_entry(x, e);
+}
+
+static void delete_oldest(struct prefix_index *x)
+{
+    struct prefix_entry *old = NULL;
+    for (struct prefix_entry *e = x->entry; e < x->entry + PREFIX_FILES; e++)
+        if (e->there && (!old || e->used < old->used))
+            old = e;
+    if (old)
+        delete_entry(x, old);
+}
+
+/* What has no entry would never go: the bytes of the folder were not held. */
+static void make_place(struct prefix_index *x)
+{
+    if (x->free < 0)
+        delete_oldest(x);
+}
+
+struct prefix_entry *prefix_index_behind(struct prefix_index *x, struct prefix_entry *after, uint64_t root,
+                                         uint64_t parent)
+{
+    for (int i = after ? after->next : x->bucket[parent % PREFIX_BUCKETS]; i >= 0; i = x->entry[i].next) {
+        const struct prefix_record *r = &x->entry[i].r;
+        if (r->parent == parent && r->root == root && r->base == x->base)
+            return &x->entry[i];
+    }
+    return NULL;
+}
+
+struct prefix_entry *prefix_index_find(struct prefix_index *x, uint64_t root, uint64_t parent, uint64_t hash)
+{
+    struct prefix_entry *e = NULL;
+    while ((e = prefix_index_behind(x, e, root, parent)) && e->r.hash != hash)
+        ;
+    return e;
+}
+
+void prefix_index_add(struct prefix_index *x, const struct prefix_record *r)
+{
+    make_place(x);
+    if (!prefix_index_find(x, r->root, r->parent, r->hash))
+        add_entry(x, r, ++x->now);
+}
+
+void prefix_index_use(struct prefix_index *x, struct prefix_entry *e, int fd)
+{
+    if (x->writes)
+        futimens(fd, NULL);
+    e->used = ++x->now;
+}
+
+static void damaged(struct prefix_index *x, int folder, const char *name)
+{
+    x->corrupt++;
+    if (x->writes)
+        unlinkat(folder, name, 0);
+}
+
+void prefix_index_lose(struct prefix_index *x, struct prefix_entry *e, int is_damaged)
+{
+    if (is_damaged)
+        damaged(x, x->dir, prefix_file_name(e->r.hash).text);
+    remove_entry(x, e);
+}
+
+void prefix_index_shrink(struct prefix_index *x, uint64_t bytes)
+{
+    while (x->bytes > bytes)
+        delete_oldest(x);
+}
+
+void prefix_index_clear(struct prefix_index *x)
+{
+    for (struct prefix_entry *e = x->entry; e < x->entry + PREFIX_FILES; e++)
+        if (e->there && e->r.base == x->base)
+            delete_entry(x, e);
+}
+
+/* ---- what is there ---------------------------------------------------------------------------------------------------------- */
+
+static void scan_file(struct prefix_index *x, int folder, const char *name)
+{
+    struct prefix_record r;
+    struct stat st;
+    size_t n = strlen(name);
+    int fd = openat(folder, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK); /* a pipe does not hold us up */
+    if (fd >= 0 && fstat(fd, &st) == 0 && S_ISREG(st.st_mode) && n > 3 && strcmp(name + n - 3, ".sk") == 0) {
+        enum prefix_read was = prefix_file_look(fd, &r);
+        if (was == PREFIX_DAMAGED || (was == PREFIX_SOUND && strcmp(prefix_file_name(r.hash).text + 3, name) != 0))
+            damaged(x, folder, name);
+        else if (was == PREFIX_SOUND) {
+            make_place(x);
+            add_entry(x, &r, st.st_mtime);
+        }
+        x->now = st.st_mtime > x->now ? st.st_mtime : x->now;
+    } else if (fd >= 0 && x->writes && n > 4 && strcmp(name + n - 4, ".tmp") == 0)
+        unlinkat(folder, name, 0);
+    if (fd >= 0)
+        close(fd);
+}
+
+static void scan(struct prefix_index *x)
+{
+    for (int i = 0; i < 256; i++) {
+        char name[3] = {"0123456789abcdef"[i >> 4], "0123456789abcdef"[i & 15], 0};
+        int fd = openat(x->dir, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+        DIR *folder = fd >= 0 ? fdopendir(fd) : NULL;
+        for (struct dirent *f; folder && (f = readdir(folder));)
+            scan_file(x, fd, f->d_name);
+        if (folder)
+            closedir(folder);
+        else if (fd >= 0)
+            close(fd);
+    }
+}
+
+void prefix_index_open(struct prefix_index *x, int dir, int writes, uint64_t base)
+{
+    x->dir = dir;
+    x->writes = writes;
+    x->base = base;
+    x->bytes = x->corrupt = 0;
+    x->now = 0;
+    x->free = -1;
+    memset(x->bucket, -1, sizeof x->bucket);
+    for (int i = PREFIX_FILES - 1; i >= 0; i--) {
+        x->entry[i].there = 0;
+        x->entry[i].next = x->free;
+        x->free = i;
+    }
+    scan(x);
+}
