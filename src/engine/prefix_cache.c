@@ -63,6 +63,11 @@ static void give_state(struct prefix_cache *c, struct prefix_state *s)
     c->bytes -= c->states->page_bytes;
 }
 
+struct prefix_node *prefix_children(const struct prefix_cache *c, const struct prefix_node *parent)
+{
+    return parent ? parent->child : c->first;
+}
+
 static struct prefix_node **children(struct prefix_cache *c, struct prefix_node *parent)
 {
     return parent ? &parent->child : &c->first;
@@ -119,7 +124,7 @@ static void touch(struct prefix_cache *c, struct prefix_node *n)
 
 /* ---- finding ---------------------------------------------------------------------------------------------------------------- */
 
-static int common(const struct prefix_node *n, const int32_t *ids, int most)
+int prefix_common(const struct prefix_node *n, const int32_t *ids, int most)
 {
     int same = 0;
     while (same < n->n && same < most && n->id[same] == ids[same])
@@ -170,7 +175,7 @@ static struct reach find(struct prefix_cache *c, uint64_t root, const int32_t *i
     do {
         whole = NULL;
         for (struct prefix_node *i = *children(c, node); i; i = i->next) {
-            int same = i->root == root ? common(i, ids + depth * KV_PAGE, n - depth * KV_PAGE) : 0;
+            int same = i->root == root ? prefix_common(i, ids + depth * KV_PAGE, n - depth * KV_PAGE) : 0;
             consider(c, &best, i, same);
             whole = same == KV_PAGE ? i : whole;
         }
@@ -321,7 +326,7 @@ static void grow(struct prefix_cache *c, struct prefix_node *node, const int32_t
         node->hash = prefix_page_hash(node->parent ? node->parent->hash : node->root, ids);
     for (struct prefix_node *s = *children(c, node->parent), *next; s; s = next) {
         next = s->next;
-        if (s == node || s->root != node->root || s->child || s->users || common(s, ids, n) < s->n)
+        if (s == node || s->root != node->root || s->child || s->users || prefix_common(s, ids, n) < s->n)
             continue;
         while (s->state) { /* they are as good here */
             struct prefix_state *state = s->state;
@@ -340,7 +345,7 @@ static struct prefix_node *know(struct prefix_cache *c, const struct prefix_plac
 {
     struct prefix_node *growing = NULL;
     for (struct prefix_node *s = *children(c, at->node); s; s = s->next) {
-        int same = s->root == at->root ? common(s, ids, n) : 0;
+        int same = s->root == at->root ? prefix_common(s, ids, n) : 0;
         if (same == n)
             return s;
         if (same == s->n && same > 0 && same_page(c, s, seq))
@@ -517,7 +522,7 @@ struct prefix_node *prefix_child(struct prefix_cache *c, struct prefix_node *par
                                  int n)
 {
     for (struct prefix_node *i = *children(c, parent); i; i = i->next)
-        if (i->root == root && common(i, ids, n) == KV_PAGE)
+        if (i->root == root && prefix_common(i, ids, n) == KV_PAGE)
             return i;
     return NULL;
 }
@@ -560,7 +565,7 @@ void prefix_hang(struct prefix_cache *c, struct prefix_found *f)
 {
     const struct prefix_place behind = {.root = f->root, .node = f->parent};
     struct prefix_node *node = *children(c, f->parent);
-    while (node && (node->root != f->root || common(node, f->ids, f->n) < f->n))
+    while (node && (node->root != f->root || prefix_common(node, f->ids, f->n) < f->n))
         node = node->next;
     if (!node && (node = add_node(c, &behind, f->parent ? f->parent->depth + 1 : 0))) {
         grow(c, node, f->ids, f->n);

@@ -98,6 +98,10 @@ void prefix_clear(struct prefix_cache *c);
 /* How far one could go on with ids [n]. */
 int prefix_reach(struct prefix_cache *c, uint64_t root, const int32_t *ids, int n);
 
+/* The first node behind parent (NULL: at the root), of any root; the others are its next. How many of ids [n] it begins with. */
+struct prefix_node *prefix_children(const struct prefix_cache *c, const struct prefix_node *parent);
+int prefix_common(const struct prefix_node *node, const int32_t *ids, int n);
+
 /* The whole page that ids [n] begin with, behind parent (NULL: at the root); NULL: not known. Its hash, whoever knows it. */
 struct prefix_node *prefix_child(struct prefix_cache *c, struct prefix_node *parent, uint64_t root, const int32_t *ids,
                                  int n);

@@ -78,10 +78,10 @@ static void fill_image(struct prefix_disk *d, struct prefix_image *m, const stru
                                   .first = (uint32_t)(node->depth * KV_PAGE),
                                   .count = (uint32_t)n,
                                   .has_state = state != NULL};
-    int32_t *ids = (int32_t *)(m->data + PREFIX_BLOCK);
-    memcpy(ids + node->depth * KV_PAGE, node->id, (size_t)n * sizeof *ids);
+    int32_t *before = prefix_image_before(m->data);
+    memcpy(prefix_image_own(m->data), node->id, (size_t)n * sizeof *node->id);
     for (const struct prefix_node *p = node->parent; p; p = p->parent)
-        memcpy(ids + p->depth * KV_PAGE, p->id, sizeof p->id);
+        memcpy(before + p->depth * KV_PAGE, p->id, sizeof p->id);
     uint8_t *to = m->data + prefix_file_payload(&m->r);
     for (int k = 0; k < KV_KINDS; k++) {
         if (node->page[k] < 0 || (state && n == KV_PAGE))
@@ -95,8 +95,8 @@ static void fill_image(struct prefix_disk *d, struct prefix_image *m, const stru
         memcpy(to, kv_page_at(c->states, (int)(state - c->state)), c->states->page_bytes);
         m->r.payload += c->states->page_bytes;
     }
-    uint64_t end = prefix_file_payload(&m->r) + m->r.payload, n_ids = (m->r.first + m->r.count) * sizeof *ids;
-    memset((uint8_t *)ids + n_ids, 0, prefix_file_payload(&m->r) - PREFIX_BLOCK - n_ids);
+    uint64_t end = prefix_file_payload(&m->r) + m->r.payload;
+    memset(before + m->r.first, 0, prefix_file_payload(&m->r) - PREFIX_BLOCK - m->r.first * sizeof *before);
     memset(m->data + end, 0, prefix_file_bytes(&m->r) - end);
 }
 
@@ -135,7 +135,7 @@ static void collect_image(struct prefix_disk *d, const struct prefix_image *m)
         unlinkat(d->dir, prefix_file_name(m->r.hash).text, 0);
     else if (m->state == IMAGE_WRITTEN) {
         d->failures = 0;
-        prefix_index_add(x, &m->r);
+        prefix_index_add(x, &m->r, prefix_image_own(m->data));
         prefix_index_shrink(x, d->most);
     } else if (m->state == IMAGE_NO_SPACE) {
         /* Where others fill the disk, what we could give back would not help: it is kept. */
@@ -177,161 +177,227 @@ int prefix_disk_write_behind(struct prefix_disk *d)
 
 /* ---- reading ---------------------------------------------------------------------------------------------------------------- */
 
-/* A piece becomes a node, or part of one: pages and a copy of a state of the cache's, filled from the file. */
-static int read_piece(struct prefix_disk *d, struct prefix_entry *e, struct prefix_node *parent, const int32_t *ids,
-                      int n_ids)
+/* The payload of a file that was looked at, into room of the cache's. */
+static enum prefix_read read_payload(const struct prefix_cache *c, int fd, const struct prefix_record *r,
+                                     const struct prefix_found *f, const int32_t *before)
 {
-    struct prefix_cache *c = d->cache;
-    struct prefix_found f = {.root = e->r.root, .parent = parent, .ids = ids + e->r.first, .n = (int)e->r.count};
     struct prefix_piece piece[KV_KINDS + 1];
-    int n = 0, fits = prefix_find_room(c, &f, e->r.kinds, e->r.has_state != 0);
     uint64_t payload = 0;
-    for (int k = 0; fits && k < KV_KINDS; k++)
-        if (f.page[k] >= 0)
-            piece[n++] = (struct prefix_piece){kv_page_at(&c->pool[k], f.page[k]), c->pool[k].page_bytes};
-    if (fits && f.state >= 0)
-        piece[n++] = (struct prefix_piece){kv_page_at(c->states, f.state), c->states->page_bytes};
+    int n = 0;
+    for (int k = 0; k < KV_KINDS; k++)
+        if (f->page[k] >= 0)
+            piece[n++] = (struct prefix_piece){kv_page_at(&c->pool[k], f->page[k]), c->pool[k].page_bytes};
+    if (f->state >= 0)
+        piece[n++] = (struct prefix_piece){kv_page_at(c->states, f->state), c->states->page_bytes};
     for (int i = 0; i < n; i++)
         payload += piece[i].n;
-    if (!fits)
-        return 0;
+    return payload == r->payload ? prefix_file_read(fd, r, before, piece, n) : PREFIX_DAMAGED;
+}
+
+/* The header once more: another process may have written the file anew, with other pages. */
+static enum prefix_read look_again(int fd, const struct prefix_record *r, int32_t *own)
+{
+    struct prefix_record is;
+    enum prefix_read was = fd >= 0 ? prefix_file_look(fd, &is, own) : errno == ENOENT ? PREFIX_OTHERS : PREFIX_UNREAD;
+    return was == PREFIX_SOUND && memcmp(&is, r, sizeof is) != 0 ? PREFIX_OTHERS : was;
+}
+
+/* A file becomes a node, or part of one, of the file's own ids. 0: there is no room, or it cannot be read now. */
+static int read_file(struct prefix_disk *d, struct prefix_entry *e, struct prefix_node *parent, const int32_t *before)
+{
+    struct prefix_cache *c = d->cache;
+    int32_t own[KV_PAGE];
+    struct prefix_found f = {.root = e->r.root, .parent = parent, .ids = own, .n = (int)e->r.count};
     double begin = clock_seconds();
     struct prefix_name name = prefix_file_name(e->r.hash);
     int fd = openat(d->dir, name.text, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
-    enum prefix_read was = fd < 0                    ? (errno == ENOENT ? PREFIX_OTHERS : PREFIX_UNREAD)
-                           : payload != e->r.payload ? PREFIX_DAMAGED
-                                                     : prefix_file_read(fd, &e->r, ids, n_ids, piece, n);
-    if (was == PREFIX_SOUND) {
+    enum prefix_read was = look_again(fd, &e->r, own);
+    int fits = was == PREFIX_SOUND && prefix_find_room(c, &f, e->r.kinds, e->r.has_state != 0);
+    if (fits)
+        was = read_payload(c, fd, &e->r, &f, before);
+    if (fits && was == PREFIX_SOUND) {
         double rate = (double)prefix_file_bytes(&e->r) / (clock_seconds() - begin + 1e-9);
         d->bytes_per_second = d->bytes_per_second > 0 ? 0.75 * d->bytes_per_second + 0.25 * rate : rate;
         prefix_index_use(&d->index, e, fd);
         prefix_hang(c, &f);
-    } else {
+    } else if (fits)
         prefix_drop_found(c, &f);
-        if (was != PREFIX_UNREAD)
-            prefix_index_lose(&d->index, e, was == PREFIX_DAMAGED);
-    }
+    if (was == PREFIX_OTHERS || was == PREFIX_DAMAGED)
+        prefix_index_lose(&d->index, e, was == PREFIX_DAMAGED);
     if (fd >= 0)
         close(fd);
-    return was != PREFIX_UNREAD;
+    return was == PREFIX_SOUND ? fits : was != PREFIX_UNREAD;
 }
 
-/* What files have on the way of ids [n]: the furthest place to go on from, and what has to be read first for it. */
-struct way {
-    struct prefix_entry *first, *target;
-    struct prefix_node *parent; /* of first */
-    int pos;
-    uint64_t bytes;
+/* ---- what is worth reading -------------------------------------------------------------------------------------------------- */
+
+/* Along the whole pages of ids [n], as far as they are known or files have them. */
+struct walk {
+    uint64_t root;
+    const int32_t *ids;
+    int n, depth;
+    uint64_t hash;              /* of the pages before */
+    struct prefix_node *before; /* the last of them, if it is known */
+    struct prefix_node *node;   /* this one, or NULL */
+    struct prefix_entry *file;  /* of this one, or NULL */
 };
 
-static void look_for_endings(struct prefix_disk *d, struct way *w, uint64_t root, uint64_t parent, const int32_t *ids,
-                             int first, int n, uint64_t bytes)
+/* What a name does not promise is compared. */
+static void look_at_page(struct prefix_disk *d, struct walk *w)
 {
-    int recurrent = d->cache->states->page_bytes > 0;
-    for (struct prefix_entry *e = NULL; (e = prefix_index_behind(&d->index, e, root, parent));) {
-        int end = first + (int)e->r.count;
-        if ((int)e->r.first == first && (int)e->r.has_state == recurrent && (recurrent || e->r.count < KV_PAGE) &&
-            end <= n && end > w->pos && e->r.hash == prefix_ending_hash(parent, ids + first, (int)e->r.count)) {
-            w->target = e;
-            w->pos = end;
-            w->bytes = bytes + prefix_file_bytes(&e->r);
-        }
-    }
+    int first = w->depth * KV_PAGE, whole = first + KV_PAGE <= w->n;
+    const int32_t *ids = w->ids + first;
+    w->node = NULL;
+    w->file = NULL;
+    if (whole && (w->depth == 0 || w->before))
+        w->node = prefix_child(d->cache, w->before, w->root, ids, KV_PAGE);
+    if (whole)
+        w->file = prefix_index_find(&d->index, w->root, w->hash, prefix_page_hash(w->hash, ids));
+    if (w->file && ((int)w->file->r.first != first || w->file->r.count != KV_PAGE || w->file->r.has_state))
+        w->file = NULL;
 }
 
-/* Of the page behind these whole pages; what its name does not promise is compared. */
-static struct prefix_entry *find_page(struct prefix_disk *d, uint64_t parent, uint64_t root, uint64_t hash, int first)
+static void go_on(struct walk *w)
 {
-    struct prefix_entry *e = prefix_index_find(&d->index, root, parent, hash);
-    return e && (int)e->r.first == first && e->r.count == KV_PAGE && !e->r.has_state ? e : NULL;
+    w->hash = prefix_page_hash(w->hash, w->ids + w->depth++ * KV_PAGE);
+    w->before = w->node;
 }
 
-/* The kinds that a known page lacks, of those that window layers see from behind pos. */
-static unsigned lacks(const struct prefix_cache *c, const struct prefix_node *node, int pos)
+static unsigned kinds_of(const struct prefix_node *n)
 {
     unsigned kinds = 0;
-    for (int k = 0; k < KV_KINDS; k++) {
-        const struct kv_pool *pool = &c->pool[k];
-        if (pool->n_layer && pool->window > 0 && node->depth >= kv_first_page(pool->window, pos) && node->page[k] < 0)
-            kinds |= 1u << k;
-    }
+    for (int k = 0; n && k < KV_KINDS; k++)
+        kinds |= n->page[k] >= 0 ? 1u << k : 0;
     return kinds;
 }
 
-/* Windows of known pages went while the pages stayed: they are read first, where files have them. The cache's path is the way. */
-static void refill_windows(struct prefix_disk *d, struct way *w, uint64_t root)
+/* The furthest place to go on from: how far, and the file that it lies in; NULL: in known pages. */
+struct goal {
+    struct prefix_entry *file;
+    int pos;
+};
+
+/* A place behind the first `at` ids of the walk's page, which has these kinds of pages. since: from which page on they are all
+ * there up to this one. */
+static void consider(const struct prefix_cache *c, struct goal *g, const struct walk *w, const int *since,
+                     unsigned kinds, int at, struct prefix_entry *file)
 {
-    struct prefix_cache *c = d->cache;
-    struct prefix_entry *first = NULL;
-    for (int i = 0; w->target && c->path[i] && i * KV_PAGE < w->pos; i++) {
-        const struct prefix_node *node = c->path[i];
-        unsigned kinds = lacks(c, node, w->pos);
-        if (!kinds)
-            continue;
-        struct prefix_entry *e = find_page(d, node->parent ? node->parent->hash : root, root, node->hash, i * KV_PAGE);
-        if (!e || (e->r.kinds & kinds) != kinds)
-            w->target = NULL;
-        else {
-            w->bytes += prefix_file_bytes(&e->r);
-            w->parent = first ? w->parent : node->parent;
-            first = first ? first : e;
-        }
+    int pos = w->depth * KV_PAGE + at;
+    if (pos <= g->pos)
+        return;
+    for (int k = 0; k < KV_KINDS; k++) {
+        int first = kv_first_page(c->pool[k].window, pos);
+        if (c->pool[k].n_layer && first <= w->depth && (!(kinds >> k & 1) || (first < w->depth && first < since[k])))
+            return;
     }
-    w->first = first ? first : w->first;
+    *g = (struct goal){file, pos};
 }
 
-/* A state behind a whole page is of use with that page: found together with the endings before it, read after it. */
-static struct way find_way(struct prefix_disk *d, uint64_t root, const int32_t *ids, int n)
+static void consider_known(struct prefix_disk *d, struct goal *g, const struct walk *w, const int *since)
 {
-    struct prefix_cache *c = d->cache;
-    struct way w = {.pos = prefix_reach(c, root, ids, n)};
-    struct prefix_node *node = NULL;
-    struct prefix_entry *missing = NULL;
-    struct prefix_node *behind = NULL;
-    uint64_t hash = root, bytes = 0;
-    for (int at = 0, whole = 1; whole; at += KV_PAGE) {
-        struct prefix_node *known = missing ? NULL : prefix_child(c, node, root, ids + at, n - at);
-        uint64_t next = at + KV_PAGE <= n ? prefix_page_hash(hash, ids + at) : 0;
-        struct prefix_entry *e = at + KV_PAGE > n || (known && !lacks(c, known, 0))
-                                     ? NULL
-                                     : find_page(d, hash, root, next, at);
-        struct prefix_entry *before = w.target;
-        whole = known || e;
-        look_for_endings(d, &w, root, hash, ids, at, whole ? n : (n < at + KV_PAGE - 1 ? n : at + KV_PAGE - 1),
-                         bytes + (e && !known ? prefix_file_bytes(&e->r) : 0));
-        if (w.target != before) {
-            w.first = missing ? missing : e && !known && w.pos == at + KV_PAGE ? e : w.target;
-            w.parent = missing ? behind : node;
-        }
-        if (!whole)
-            break;
-        if (known && e && c->states->page_bytes == 0 && at + KV_PAGE > w.pos)
-            w = (struct way){e, e, node, at + KV_PAGE, 0};
-        else if (e && !known) {
-            bytes += prefix_file_bytes(&e->r);
-            behind = missing ? behind : node;
-            missing = missing ? missing : e;
-            if (c->states->page_bytes == 0 && at + KV_PAGE > w.pos)
-                w = (struct way){missing, e, behind, at + KV_PAGE, bytes};
-        }
-        node = known;
-        hash = next;
+    const struct prefix_cache *c = d->cache;
+    int first = w->depth * KV_PAGE;
+    if (w->depth > 0 && !w->before)
+        return;
+    for (const struct prefix_node *i = prefix_children(c, w->before); i; i = i->next) {
+        int same = i->root == w->root ? prefix_common(i, w->ids + first, w->n - first) : 0;
+        unsigned kinds = kinds_of(i) | (i == w->node && w->file ? w->file->r.kinds : 0);
+        if (same > 0 && c->states->page_bytes == 0)
+            consider(c, g, w, since, kinds, same, NULL);
+        for (const struct prefix_state *s = i->state; s; s = s->next)
+            if (s->at <= same)
+                consider(c, g, w, since, kinds, s->at, NULL);
     }
-    refill_windows(d, &w, root);
-    return w;
+}
+
+/* A state is of use at its own place alone; one behind a whole page has that page in another file. */
+static void consider_files(struct prefix_disk *d, struct goal *g, const struct walk *w, const int *since)
+{
+    const struct prefix_cache *c = d->cache;
+    const int32_t *ids = w->ids + w->depth * KV_PAGE;
+    unsigned page = kinds_of(w->node) | (w->file ? w->file->r.kinds : 0);
+    for (struct prefix_entry *e = NULL; (e = prefix_index_behind(&d->index, e, w->root, w->hash));) {
+        int same = (int)e->r.first == w->depth * KV_PAGE ? prefix_index_common(e, ids, w->n - w->depth * KV_PAGE) : 0;
+        if (same == 0 || (e->r.has_state != 0) != (c->states->page_bytes > 0))
+            continue;
+        if (!e->r.has_state)
+            consider(c, g, w, since, e->r.kinds | (e == w->file ? page : 0), same, e);
+        else if (same == (int)e->r.count && e->r.hash == prefix_ending_hash(w->hash, ids, same))
+            consider(c, g, w, since, same == KV_PAGE ? page : e->r.kinds, same, e);
+    }
+}
+
+static struct goal find_goal(struct prefix_disk *d, uint64_t root, const int32_t *ids, int n)
+{
+    struct goal g = {NULL, prefix_reach(d->cache, root, ids, n)};
+    struct walk w = {.root = root, .ids = ids, .n = n, .hash = root};
+    int since[KV_KINDS] = {0};
+    for (;; go_on(&w)) {
+        look_at_page(d, &w);
+        consider_known(d, &g, &w, since);
+        consider_files(d, &g, &w, since);
+        if (!w.node && !w.file)
+            return g;
+        unsigned kinds = kinds_of(w.node) | (w.file ? w.file->r.kinds : 0);
+        for (int k = 0; k < KV_KINDS; k++)
+            since[k] = kinds >> k & 1 ? since[k] : w.depth + 1;
+    }
+}
+
+/* What has to be read for a goal: the first file, the page before it, and how much there is. */
+struct way {
+    struct prefix_entry *first;
+    struct prefix_node *parent;
+    int n;
+    uint64_t bytes;
+};
+
+static void must_read(struct way *way, struct prefix_entry *e, struct prefix_node *parent)
+{
+    way->parent = way->n ? way->parent : parent;
+    way->first = way->n++ ? way->first : e;
+    way->bytes += prefix_file_bytes(&e->r);
+}
+
+/* Does a known page lack what windows see from behind pos? */
+static int lacks_window(const struct prefix_cache *c, const struct prefix_node *node, int pos)
+{
+    for (int k = 0; k < KV_KINDS; k++)
+        if (c->pool[k].n_layer && node->page[k] < 0 && node->depth >= kv_first_page(c->pool[k].window, pos))
+            return 1;
+    return 0;
+}
+
+static struct way find_way(struct prefix_disk *d, const struct goal *g, uint64_t root, const int32_t *ids, int n)
+{
+    struct way way = {0};
+    struct walk w = {.root = root, .ids = ids, .n = n, .hash = root};
+    for (; w.depth < g->pos / KV_PAGE; go_on(&w)) {
+        look_at_page(d, &w);
+        if (w.file && (!w.node || lacks_window(d->cache, w.node, g->pos)))
+            must_read(&way, w.file, w.before);
+    }
+    if (g->file && g->pos % KV_PAGE)
+        must_read(&way, g->file, w.before);
+    else if (g->file && g->file->r.has_state)
+        must_read(&way, g->file, w.before ? w.before->parent : NULL);
+    return way;
 }
 
 int prefix_disk_fetch(struct prefix_disk *d, uint64_t root, const int32_t *ids, int n, double rows_per_second)
 {
     int known = prefix_reach(d->cache, root, ids, n);
-    struct way w = find_way(d, root, ids, n);
-    if (!w.target || (rows_per_second > 0 && d->bytes_per_second > 0 &&
-                      (double)w.bytes / d->bytes_per_second >= (w.pos - known) / rows_per_second))
+    struct goal g = find_goal(d, root, ids, n);
+    struct way way = {0};
+    if (g.pos > known)
+        way = find_way(d, &g, root, ids, n);
+    if (way.n == 0 || (rows_per_second > 0 && d->bytes_per_second > 0 &&
+                       (double)way.bytes / d->bytes_per_second >= (g.pos - known) / rows_per_second))
         return 0;
-    if (!read_piece(d, w.first, w.parent, ids, n))
+    if (!read_file(d, way.first, way.parent, ids))
         return 0;
-    /* one that could not be gone on from after all would be read again and again */
-    return w.first != w.target || !w.target->there || prefix_reach(d->cache, root, ids, n) > known;
+    /* the last one, if it could not be gone on from after all, would be read again and again */
+    return way.n > 1 || !way.first->there || prefix_reach(d->cache, root, ids, n) > known;
 }
 
 /* ---- opening and closing ---------------------------------------------------------------------------------------------------- */

@@ -17,17 +17,23 @@ struct header {
     char magic[8];
     uint32_t version, page; /* page: positions of one */
     struct prefix_record record;
-    uint64_t payload_sum, ids_sum, sum; /* sum: of the header before it */
+    int32_t own[KV_PAGE];
+    uint64_t sum; /* of the header before it */
 };
-_Static_assert(sizeof(struct header) == 16 + 56 + 24 && sizeof(struct header) <= PREFIX_BLOCK, "no padding");
+_Static_assert(sizeof(struct header) == 16 + 72 + 4 * KV_PAGE + 8 && sizeof(struct header) <= PREFIX_BLOCK,
+               "no padding");
 
 static uint64_t blocks(uint64_t n) { return (n + PREFIX_BLOCK - 1) / PREFIX_BLOCK * PREFIX_BLOCK; }
 
-static uint64_t ids_bytes(const struct prefix_record *r) { return ((uint64_t)r->first + r->count) * sizeof(int32_t); }
+static uint64_t before_bytes(const struct prefix_record *r) { return (uint64_t)r->first * sizeof(int32_t); }
 
-uint64_t prefix_file_payload(const struct prefix_record *r) { return PREFIX_BLOCK + blocks(ids_bytes(r)); }
+uint64_t prefix_file_payload(const struct prefix_record *r) { return PREFIX_BLOCK + blocks(before_bytes(r)); }
 
 uint64_t prefix_file_bytes(const struct prefix_record *r) { return prefix_file_payload(r) + blocks(r->payload); }
+
+int32_t *prefix_image_own(uint8_t *image) { return (int32_t *)(image + offsetof(struct header, own)); }
+
+int32_t *prefix_image_before(uint8_t *image) { return (int32_t *)(image + PREFIX_BLOCK); }
 
 uint64_t prefix_ending_hash(uint64_t parent, const int32_t *ids, int n)
 {
@@ -72,15 +78,17 @@ static uint64_t total(struct sum *s) { return hash64(s->block, s->n, s->value); 
 
 static uint64_t header_sum(const struct header *h) { return hash64(h, offsetof(struct header, sum), 0); }
 
-void prefix_file_seal(const struct prefix_record *r, uint8_t *image)
+void prefix_file_seal(struct prefix_record *r, uint8_t *image)
 {
-    struct header h = {.version = PREFIX_VERSION, .page = KV_PAGE, .record = *r};
-    struct sum s = {0}, ids = {0};
-    add(&s, image + prefix_file_payload(r), r->payload);
-    add(&ids, image + PREFIX_BLOCK, ids_bytes(r));
+    struct header h = {.version = PREFIX_VERSION, .page = KV_PAGE};
+    struct sum payload = {0}, before = {0};
+    add(&payload, image + prefix_file_payload(r), r->payload);
+    add(&before, image + PREFIX_BLOCK, before_bytes(r));
+    r->payload_sum = total(&payload);
+    r->before_sum = total(&before);
     memcpy(h.magic, magic, sizeof magic);
-    h.payload_sum = total(&s);
-    h.ids_sum = total(&ids);
+    memcpy(h.own, prefix_image_own(image), r->count * sizeof *h.own);
+    h.record = *r;
     h.sum = header_sum(&h);
     memset(image, 0, PREFIX_BLOCK);
     memcpy(image, &h, sizeof h);
@@ -131,6 +139,12 @@ static enum prefix_read read_at(int fd, uint8_t *to, uint64_t n, uint64_t at)
     return PREFIX_SOUND;
 }
 
+static uint64_t name_of(const struct prefix_record *r, const int32_t *own)
+{
+    int whole = r->count == KV_PAGE && !r->has_state;
+    return whole ? prefix_page_hash(r->parent, own) : prefix_ending_hash(r->parent, own, (int)r->count);
+}
+
 static enum prefix_read read_header(int fd, struct header *h)
 {
     struct stat st;
@@ -142,26 +156,29 @@ static enum prefix_read read_header(int fd, struct header *h)
     const struct prefix_record *r = &h->record;
     return memcmp(h->magic, magic, sizeof magic) != 0 || h->sum != header_sum(h) || h->version != PREFIX_VERSION ||
                    h->page != KV_PAGE || r->first % KV_PAGE || r->first > INT32_MAX - KV_PAGE || r->count < 1 ||
-                   r->count > KV_PAGE || r->payload > (uint64_t)1 << 48 || (uint64_t)st.st_size != prefix_file_bytes(r)
+                   r->count > KV_PAGE || r->payload > (uint64_t)1 << 48 ||
+                   (uint64_t)st.st_size != prefix_file_bytes(r) || r->hash != name_of(r, h->own)
                ? PREFIX_DAMAGED
                : PREFIX_SOUND;
 }
 
-enum prefix_read prefix_file_look(int fd, struct prefix_record *r)
+enum prefix_read prefix_file_look(int fd, struct prefix_record *r, int32_t *own)
 {
     struct header h;
     enum prefix_read was = read_header(fd, &h);
-    if (was == PREFIX_SOUND)
-        *r = h.record;
-    return was;
+    if (was != PREFIX_SOUND)
+        return was;
+    *r = h.record;
+    memcpy(own, h.own, sizeof h.own);
+    return PREFIX_SOUND;
 }
 
-static enum prefix_read compare_ids(int fd, const struct header *h, const int32_t *ids)
+static enum prefix_read compare_before(int fd, const struct prefix_record *r, const int32_t *ids)
 {
     uint8_t block[PREFIX_BLOCK];
     int same = 1;
     struct sum s = {0};
-    uint64_t n = ids_bytes(&h->record);
+    uint64_t n = before_bytes(r);
     for (uint64_t at = 0; at < n; at += sizeof block) {
         uint64_t k = n - at < sizeof block ? n - at : sizeof block;
         enum prefix_read was = read_at(fd, block, k, PREFIX_BLOCK + at);
@@ -170,26 +187,20 @@ static enum prefix_read compare_ids(int fd, const struct header *h, const int32_
         same = same && memcmp(block, (const uint8_t *)ids + at, k) == 0;
         add(&s, block, k);
     }
-    return total(&s) != h->ids_sum ? PREFIX_DAMAGED : same ? PREFIX_SOUND : PREFIX_OTHERS;
+    return total(&s) != r->before_sum ? PREFIX_DAMAGED : same ? PREFIX_SOUND : PREFIX_OTHERS;
 }
 
-enum prefix_read prefix_file_read(int fd, const struct prefix_record *r, const int32_t *ids, int n_ids,
+enum prefix_read prefix_file_read(int fd, const struct prefix_record *r, const int32_t *before,
                                   const struct prefix_piece *piece, int n_piece)
 {
-    struct header h;
     struct sum s = {0};
     uint64_t at = prefix_file_payload(r), n = 0;
-    enum prefix_read was = read_header(fd, &h);
-    if (was != PREFIX_SOUND || memcmp(&h.record, r, sizeof *r) != 0)
-        return was != PREFIX_SOUND ? was : PREFIX_DAMAGED;
-    if (ids_bytes(r) > (uint64_t)n_ids * sizeof *ids)
-        return PREFIX_OTHERS;
-    was = compare_ids(fd, &h, ids);
+    enum prefix_read was = compare_before(fd, r, before);
     for (int i = 0; was == PREFIX_SOUND && i < n_piece; i++) {
         was = read_at(fd, piece[i].to, piece[i].n, at + n);
         add(&s, piece[i].to, was == PREFIX_SOUND ? piece[i].n : 0);
         n += piece[i].n;
     }
     posix_fadvise(fd, 0, 0, POSIX_FADV_DONTNEED);
-    return was == PREFIX_SOUND && (n != r->payload || total(&s) != h.payload_sum) ? PREFIX_DAMAGED : was;
+    return was == PREFIX_SOUND && (n != r->payload || total(&s) != r->payload_sum) ? PREFIX_DAMAGED : was;
 }

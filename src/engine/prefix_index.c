@@ -9,12 +9,19 @@
 
 /* ---- entries ---------------------------------------------------------------------------------------------------------------- */
 
-static void add_entry(struct prefix_index *x, const struct prefix_record *r, int64_t used)
+static uint8_t mark(int32_t id)
+{
+    return (uint8_t)((uint32_t)id * 2654435761u >> 24);
+} /* all bits of an id take part */
+
+static void add_entry(struct prefix_index *x, const struct prefix_record *r, const int32_t *own, int64_t used)
 {
     int i = x->free, *bucket = &x->bucket[r->parent % PREFIX_BUCKETS];
     struct prefix_entry *e = &x->entry[i];
     x->free = e->next;
-    *e = (struct prefix_entry){*r, used, *bucket, 1};
+    *e = (struct prefix_entry){.r = *r, .used = used, .next = *bucket, .there = 1};
+    for (uint32_t k = 0; k < r->count; k++)
+        e->mark[k] = mark(own[k]);
     *bucket = i;
     x->bytes += prefix_file_bytes(r);
 }
@@ -74,11 +81,36 @@ struct prefix_entry *prefix_index_find(struct prefix_index *x, uint64_t root, ui
     return e;
 }
 
-void prefix_index_add(struct prefix_index *x, const struct prefix_record *r)
+int prefix_index_common(const struct prefix_entry *e, const int32_t *ids, int n)
 {
+    int same = 0, most = n < (int)e->r.count ? n : (int)e->r.count;
+    while (same < most && e->mark[same] == mark(ids[same]))
+        same++;
+    return same;
+}
+
+static int holds_less(const struct prefix_record *less, const struct prefix_record *r, const int32_t *own)
+{
+    return less->first == r->first && less->count < r->count && !less->has_state && (less->kinds & ~r->kinds) == 0 &&
+           less->hash == prefix_ending_hash(r->parent, own, (int)less->count);
+}
+
+static void delete_lesser(struct prefix_index *x, const struct prefix_record *r, const int32_t *own)
+{
+    for (struct prefix_entry *e = prefix_index_behind(x, NULL, r->root, r->parent), *next; e; e = next) {
+        next = prefix_index_behind(x, e, r->root, r->parent);
+        if (holds_less(&e->r, r, own))
+            delete_entry(x, e);
+    }
+}
+
+void prefix_index_add(struct prefix_index *x, const struct prefix_record *r, const int32_t *own)
+{
+    if (!r->has_state)
+        delete_lesser(x, r, own);
     make_place(x);
     if (!prefix_index_find(x, r->root, r->parent, r->hash))
-        add_entry(x, r, ++x->now);
+        add_entry(x, r, own, ++x->now);
 }
 
 void prefix_index_use(struct prefix_index *x, struct prefix_entry *e, int fd)
@@ -120,16 +152,17 @@ void prefix_index_clear(struct prefix_index *x)
 static void scan_file(struct prefix_index *x, int folder, const char *name)
 {
     struct prefix_record r;
+    int32_t own[KV_PAGE];
     struct stat st;
     size_t n = strlen(name);
     int fd = openat(folder, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK); /* a pipe does not hold us up */
     if (fd >= 0 && fstat(fd, &st) == 0 && S_ISREG(st.st_mode) && n > 3 && strcmp(name + n - 3, ".sk") == 0) {
-        enum prefix_read was = prefix_file_look(fd, &r);
+        enum prefix_read was = prefix_file_look(fd, &r, own);
         if (was == PREFIX_DAMAGED || (was == PREFIX_SOUND && strcmp(prefix_file_name(r.hash).text + 3, name) != 0))
             damaged(x, folder, name);
         else if (was == PREFIX_SOUND) {
             make_place(x);
-            add_entry(x, &r, st.st_mtime);
+            add_entry(x, &r, own, st.st_mtime);
         }
         x->now = st.st_mtime > x->now ? st.st_mtime : x->now;
     } else if (fd >= 0 && x->writes && n > 4 && strcmp(name + n - 4, ".tmp") == 0)

@@ -15,6 +15,7 @@ struct prefix_entry {
     int64_t used; /* seconds since the epoch, then by order */
     int next;     /* of its bucket, or of the free ones; -1: the last */
     int there;
+    uint8_t mark[KV_PAGE]; /* a byte of each of its own ids */
 };
 
 struct prefix_index {
@@ -35,8 +36,12 @@ struct prefix_entry *prefix_index_behind(struct prefix_index *x, struct prefix_e
 /* The one of this name among them. */
 struct prefix_entry *prefix_index_find(struct prefix_index *x, uint64_t root, uint64_t parent, uint64_t hash);
 
-/* A file was written; where there is no place for another entry, the oldest goes. */
-void prefix_index_add(struct prefix_index *x, const struct prefix_record *r);
+/* How many of ids [n] an entry's own begin with, as far as marks can tell: never fewer than do. */
+int prefix_index_common(const struct prefix_entry *e, const int32_t *ids, int n);
+
+/* A file of these own ids was written; where there is no place for another entry, the oldest goes. Part pages that hold less of the
+ * same are not needed beside it. */
+void prefix_index_add(struct prefix_index *x, const struct prefix_record *r, const int32_t *own);
 /* A file was read: it is young again. fd: it, open. */
 void prefix_index_use(struct prefix_index *x, struct prefix_entry *e, int fd);
 /* A file is not what its entry says: the entry goes, and the file if it is damaged. */
