@@ -9,7 +9,6 @@
 
 #include <inttypes.h>
 #include <stdlib.h>
-#include <string.h>
 
 static const char *const kinds[] = {[STOKER_LAYER_FULL] = "full",
                                     [STOKER_LAYER_WINDOW] = "window",
@@ -51,7 +50,7 @@ void own_anatomy(struct http_exchange *x)
     struct stoker_layer *layer = calloc((size_t)n, sizeof *layer);
     o.failed = !layer;
     out_print(&o, "{\"arch\":");
-    out_string(&o, x->server->plan.arch, strlen(x->server->plan.arch));
+    out_text(&o, x->server->plan.arch);
     out_print(&o, ",\"layers\":[");
     if (layer)
         stoker_layers(s, layer, n);

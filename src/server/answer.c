@@ -7,12 +7,10 @@
 
 #include "base/clock.h"
 #include "base/room.h"
-#include "server/origin.h"
 #include "server/routes.h"
 #include "server/server.h"
 
 #include <math.h>
-#include <stdlib.h>
 #include <string.h>
 
 enum { FIRST_WORD_MS = 1000, SILENCE_MS = 5000 };
@@ -228,7 +226,7 @@ static void speak_last(struct run *run)
     if (run->gone)
         return;
     if (run->failed)
-        origin_rename(a->wish->origins, &run->refusal);
+        wish_rename(a->wish, &run->refusal);
     if (run->failed && !http_streaming(a->http)) {
         http_refuse(a->http, &run->refusal);
     } else if (run->failed) {
@@ -245,11 +243,11 @@ static void free_choice(struct choice *c)
 {
     for (size_t i = 0; i < c->n_call; i++) {
         out_free(&c->call[i]->arguments);
-        free(c->call[i]);
+        room_free(c->call[i]);
     }
     for (size_t i = 0; i < c->n_token; i++)
         room_free(c->token[i].top);
-    free(c->call);
+    room_free(c->call);
     room_free(c->token);
     out_free(&c->reasoning);
     out_free(&c->content);
@@ -261,8 +259,8 @@ static void free_run(struct run *run)
         stoker_reply_close(run->task[i].reply);
     for (size_t i = 0; run->a.choice && i < run->a.n_choice; i++)
         free_choice(&run->a.choice[i]);
-    free(run->task);
-    free(run->a.choice);
+    room_free(run->task);
+    room_free(run->a.choice);
     out_free(&run->a.out);
     room_free(run->chat.token);
 }

@@ -32,7 +32,7 @@ struct call {
 
 /* A sampled token, for answers that want to know how likely it was. */
 struct answer_token {
-    struct stoker_logprob likely, *top; /* [n_top], malloc'd */
+    struct stoker_logprob likely, *top; /* [n_top] */
     size_t n_top;
 };
 

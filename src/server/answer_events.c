@@ -8,13 +8,12 @@
 #include "base/room.h"
 #include "server/server.h"
 
-#include <stdlib.h>
 #include <string.h>
 
 int answer_no_memory(struct run *run)
 {
     run->failed = 1;
-    return refuse(&run->refusal, 500, NULL, NULL, "no memory for an answer");
+    return refuse_memory(&run->refusal);
 }
 
 /* ---- pieces ---------------------------------------------------------------------------------------------------------------- */
@@ -22,8 +21,8 @@ int answer_no_memory(struct run *run)
 static struct call *add_call(struct task *t, const struct stoker_piece *p)
 {
     struct choice *c = t->choice;
-    struct call **grown = realloc(c->call, (c->n_call + 1) * sizeof *grown);
-    struct call *call = grown ? calloc(1, sizeof *call + strlen(p->name) + 1) : NULL;
+    struct call **grown = room_realloc(c->call, (c->n_call + 1) * sizeof *grown);
+    struct call *call = grown ? room_calloc(1, sizeof *call + strlen(p->name) + 1) : NULL;
     if (grown)
         c->call = grown;
     if (!call)

@@ -3,12 +3,10 @@
 #include "server/answer_inside.h"
 
 #include "base/room.h"
-#include "server/origin.h"
 #include "server/prefix_key.h"
 #include "server/server.h"
 
 #include <inttypes.h>
-#include <stdlib.h>
 #include <string.h>
 
 /* ---- prompts --------------------------------------------------------------------------------------------------------------- */
@@ -39,7 +37,7 @@ static int make_prompt(struct http_exchange *x, const struct wish *w, struct sto
     }
     if (written.failed) {
         out_free(&written);
-        return refuse(r, 500, NULL, NULL, "no memory for a prompt");
+        return refuse_memory(r);
     }
     int failed = stoker_prompt(stoker_templates_of(x->server->engine), w->body ? w->body : written.text,
                                w->body ? w->n_body : written.n, out, path, &err);
@@ -51,7 +49,7 @@ int answer_prompt(struct http_exchange *x, const struct wish *w, struct stoker_p
 {
     if (make_prompt(x, w, out, r) == 0)
         return 0;
-    origin_rename(w->origins, r);
+    wish_rename(w, r);
     return -1;
 }
 
@@ -84,7 +82,7 @@ static int prepare_chat(struct run *run)
         return -1;
     int rc = too_long(run, p.n_token);
     if (rc == 0 && !(run->chat.token = room_malloc((p.n_token + 1) * sizeof *p.token)))
-        rc = refuse(&run->refusal, 500, NULL, NULL, "no memory for a prompt");
+        rc = refuse_memory(&run->refusal);
     if (rc == 0) {
         memcpy(run->chat.token, p.token, p.n_token * sizeof *p.token);
         run->chat.n = p.n_token;
@@ -106,10 +104,10 @@ static int prepare_prompts(struct run *run)
     size_t n_prompt = w->chat ? 1 : w->n_prompt;
     const struct wish_prompt *prompt = w->chat ? &run->chat : w->prompt;
     a->n_choice = n_prompt * (size_t)w->n;
-    a->choice = calloc(a->n_choice, sizeof *a->choice);
-    run->task = calloc(a->n_choice, sizeof *run->task);
+    a->choice = room_calloc(a->n_choice, sizeof *a->choice);
+    run->task = room_calloc(a->n_choice, sizeof *run->task);
     if (!a->choice || !run->task)
-        return refuse(&run->refusal, 500, NULL, NULL, "no memory for an answer");
+        return refuse_memory(&run->refusal);
     for (size_t i = 0; i < n_prompt; i++) {
         a->n_prompt += prompt[i].n;
         if (too_long(run, prompt[i].n))

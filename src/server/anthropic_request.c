@@ -23,31 +23,15 @@ struct conversion {
     struct refusal *r;
 };
 
-static int is_type(const json_t *block, const char *type)
+static int is_picture(const json_t *block)
 {
-    const char *t = json_string_value(json_object_get(block, "type"));
-    return t && strcmp(t, type) == 0;
-}
-
-static int is_picture(const json_t *block) { return is_type(block, "image") || is_type(block, "document"); }
-
-static int no_memory(struct refusal *r) { return refuse(r, 500, NULL, NULL, "no memory for the request"); }
-
-/* Every value that is made goes through here or put(): a NULL value is lost memory. The value is taken. */
-static int add(struct conversion *c, json_t *array, json_t *value)
-{
-    return json_array_append_new(array, value) ? no_memory(c->r) : 0;
-}
-
-static int put(struct conversion *c, json_t *object, const char *key, json_t *value)
-{
-    return json_object_set_new(object, key, value) ? no_memory(c->r) : 0;
+    return json_is(block, "type", "image") || json_is(block, "type", "document");
 }
 
 /* The next message of the chat is this of the body. */
 static int note_message(struct conversion *c, const struct json_at *at)
 {
-    return origin_note(c->origins, at, NULL, "messages[%zu]", json_array_size(c->messages)) ? no_memory(c->r) : 0;
+    return origin_note(c->origins, at, NULL, "messages[%zu]", json_array_size(c->messages)) ? refuse_memory(c->r) : 0;
 }
 
 /* ---- content ------------------------------------------------------------------------------------------------------------- */
@@ -62,7 +46,7 @@ static int add_text(struct conversion *c, json_t *parts, const json_t *block, co
     int there = json_get_text(block, at, "text", &text, &n, c->r);
     if (there <= 0)
         return there < 0 ? -1 : json_missing(c->r, at, "text");
-    return add(c, parts, text_part(json_object_get(block, "text")));
+    return json_add(c->r, parts, text_part(json_object_get(block, "text")));
 }
 
 /* A text, or text blocks as parts; pictures as a remark where they may be. *out: a new reference. */
@@ -82,16 +66,16 @@ static int read_texts(struct conversion *c, json_t *content, const struct json_a
     json_array_foreach(content, i, block)
     {
         struct json_at place = {at, NULL, i};
-        if (is_type(block, "text"))
+        if (json_is(block, "type", "text"))
             add_text(c, parts, block, &place);
         else if (pictures && is_picture(block))
-            add(c, parts, json_pack("{s:s, s:s}", "type", "text", "text", "[image omitted]"));
+            json_add(c->r, parts, json_pack("{s:s, s:s}", "type", "text", "text", "[image omitted]"));
         else
             json_refuse(c->r, "unsupported", &place, NULL, "must be a text block");
     }
     if (!parts || c->r->status) {
         json_decref(parts);
-        return parts ? -1 : no_memory(c->r);
+        return parts ? -1 : refuse_memory(c->r);
     }
     *out = parts;
     return 0;
@@ -99,7 +83,7 @@ static int read_texts(struct conversion *c, json_t *content, const struct json_a
 
 static int add_message(struct conversion *c, const char *role, json_t *content)
 {
-    return add(c, c->messages, json_pack("{s:s, s:o}", "role", role, "content", content));
+    return json_add(c->r, c->messages, json_pack("{s:s, s:o}", "role", role, "content", content));
 }
 
 static int read_system(struct conversion *c, json_t *content, const struct json_at *at)
@@ -127,11 +111,11 @@ static int read_tool_result(struct conversion *c, const json_t *block, const str
     if (json_get_bool(block, at, "is_error", &is_error, c->r) < 0)
         return -1;
     if (content ? read_texts(c, content, &place, 1, &texts) != 0 : !(texts = json_string("")))
-        return content ? -1 : no_memory(c->r);
+        return content ? -1 : refuse_memory(c->r);
     note_message(c, at);
-    return add(c, c->messages,
-               json_pack("{s:s, s:O, s:o}", "role", "tool", "tool_call_id", json_object_get(block, "tool_use_id"),
-                         "content", texts));
+    return json_add(c->r, c->messages,
+                    json_pack("{s:s, s:O, s:o}", "role", "tool", "tool_call_id", json_object_get(block, "tool_use_id"),
+                              "content", texts));
 }
 
 /* Calls with their arguments as text, which is how chats have them. */
@@ -153,13 +137,13 @@ static int read_tool_use(struct conversion *c, json_t *calls, const json_t *bloc
     out_spaced(&text, input);
     json_t *arguments = text.failed ? NULL : json_stringn(text.text, text.n);
     out_free(&text);
-    if (put(c, c->uses, id, json_true()) != 0) {
+    if (json_put(c->r, c->uses, id, json_true()) != 0) {
         json_decref(arguments);
         return -1;
     }
-    return add(c, calls,
-               json_pack("{s:O, s:s, s:{s:O, s:o}}", "id", json_object_get(block, "id"), "type", "function", "function",
-                         "name", json_object_get(block, "name"), "arguments", arguments));
+    return json_add(c->r, calls,
+                    json_pack("{s:O, s:s, s:{s:O, s:o}}", "id", json_object_get(block, "id"), "type", "function",
+                              "function", "name", json_object_get(block, "name"), "arguments", arguments));
 }
 
 static int read_thinking(struct conversion *c, struct out *reasoning, const json_t *block, const struct json_at *at)
@@ -195,16 +179,16 @@ static int read_user(struct conversion *c, json_t *content, const struct json_at
     json_array_foreach(content, i, block)
     {
         struct json_at place = {at, NULL, i};
-        if (is_type(block, "text"))
+        if (json_is(block, "type", "text"))
             add_text(c, parts, block, &place);
-        else if (is_type(block, "tool_result"))
+        else if (json_is(block, "type", "tool_result"))
             results += read_tool_result(c, block, &place) == 0;
         else
             unknown_block(c, block, &place, "text or tool_result");
     }
     if (!parts || c->r->status || (results && json_array_size(parts) == 0)) {
         json_decref(parts);
-        return !parts ? no_memory(c->r) : c->r->status ? -1 : 0;
+        return !parts ? refuse_memory(c->r) : c->r->status ? -1 : 0;
     }
     note_message(c, at->up);
     return add_message(c, "user", parts);
@@ -218,26 +202,26 @@ static int read_assistant(struct conversion *c, json_t *content, const struct js
     json_array_foreach(content, i, block)
     {
         struct json_at place = {at, NULL, i};
-        if (is_type(block, "text"))
+        if (json_is(block, "type", "text"))
             add_text(c, parts, block, &place);
-        else if (is_type(block, "tool_use"))
+        else if (json_is(block, "type", "tool_use"))
             read_tool_use(c, calls, block, &place);
-        else if (is_type(block, "thinking"))
+        else if (json_is(block, "type", "thinking"))
             read_thinking(c, &reasoning, block, &place);
-        else if (!is_type(block, "redacted_thinking"))
+        else if (!json_is(block, "type", "redacted_thinking"))
             unknown_block(c, block, &place, "text, tool_use, thinking or redacted_thinking");
     }
     json_t *m = json_pack("{s:s}", "role", "assistant");
     if (json_array_size(parts))
-        put(c, m, "content", json_incref(parts));
+        json_put(c->r, m, "content", json_incref(parts));
     else
-        put(c, m, "content", json_array_size(calls) ? json_null() : json_string(""));
+        json_put(c->r, m, "content", json_array_size(calls) ? json_null() : json_string(""));
     if (json_array_size(calls))
-        put(c, m, "tool_calls", json_incref(calls));
+        json_put(c->r, m, "tool_calls", json_incref(calls));
     if (reasoning.n)
-        put(c, m, "reasoning_content", reasoning.failed ? NULL : json_stringn(reasoning.text, reasoning.n));
+        json_put(c->r, m, "reasoning_content", reasoning.failed ? NULL : json_stringn(reasoning.text, reasoning.n));
     note_message(c, at->up);
-    add(c, c->messages, m);
+    json_add(c->r, c->messages, m);
     out_free(&reasoning);
     json_decref(parts);
     json_decref(calls);
@@ -305,7 +289,7 @@ static int read_tool(struct conversion *c, json_t *functions, json_t *names, con
     if (json_get_text(tool, at, "type", &type, &n, c->r) < 0)
         return -1;
     if (type && strcmp(type, "custom") != 0)
-        return add(c, c->ignored, json_incref(json_object_get(tool, "type")));
+        return json_add(c->r, c->ignored, json_incref(json_object_get(tool, "type")));
     int has_name = json_get_text(tool, at, "name", &name, &n, c->r);
     int has_schema = has_name < 0 ? -1 : json_get_object(tool, at, "input_schema", &schema, c->r);
     if (has_schema < 0 || json_get_text(tool, at, "description", &type, &n, c->r) < 0 ||
@@ -319,15 +303,15 @@ static int read_tool(struct conversion *c, json_t *functions, json_t *names, con
     static const char *const same[] = {"description", "strict"};
     for (size_t i = 0; i < 2; i++)
         if (json_get(tool, same[i]))
-            put(c, function, same[i], json_incref(json_get(tool, same[i])));
+            json_put(c->r, function, same[i], json_incref(json_get(tool, same[i])));
     size_t n_tool = json_array_size(functions);
     if (origin_note(c->origins, at, NULL, "tools[%zu].function", n_tool) ||
         origin_note(c->origins, at, "input_schema", "tools[%zu].function.parameters", n_tool) ||
-        put(c, names, name, json_true()) != 0) {
+        json_put(c->r, names, name, json_true()) != 0) {
         json_decref(function);
-        return no_memory(c->r);
+        return refuse_memory(c->r);
     }
-    return add(c, functions, json_pack("{s:s, s:o}", "type", "function", "function", function));
+    return json_add(c->r, functions, json_pack("{s:s, s:o}", "type", "function", "function", function));
 }
 
 static int read_tools(struct conversion *c, const json_t *body)
@@ -347,7 +331,7 @@ static int read_tools(struct conversion *c, const json_t *body)
             break;
     }
     if (json_array_size(functions))
-        put(c, c->chat, "tools", json_incref(functions));
+        json_put(c->r, c->chat, "tools", json_incref(functions));
     json_decref(functions);
     json_decref(names);
     return c->r->status ? -1 : 0;
@@ -382,17 +366,18 @@ static int read_tool_choice(struct conversion *c, const json_t *body)
     if (json_get_bool(choice, &at, "disable_parallel_tool_use", &alone, c->r) < 0)
         return -1;
     if (alone)
-        put(c, c->chat, "parallel_tool_calls", json_false());
+        json_put(c->r, c->chat, "parallel_tool_calls", json_false());
     if (type == 1 && !json_object_get(c->chat, "tools"))
         return json_refuse(c->r, "invalid_value", &at, "type", "any needs tools");
     if (type != 2)
-        return put(c, c->chat, "tool_choice", json_string(words[type]));
+        return json_put(c->r, c->chat, "tool_choice", json_string(words[type]));
     if ((there = json_get_text(choice, &at, "name", &name, &n, c->r)) <= 0)
         return there < 0 ? -1 : json_missing(c->r, &at, "name");
     if (!has_tool(c, name))
         return json_refuse(c->r, "invalid_value", &at, "name", "names none of the tools");
-    return put(c, c->chat, "tool_choice",
-               json_pack("{s:s, s:{s:O}}", "type", "function", "function", "name", json_object_get(choice, "name")));
+    return json_put(
+        c->r, c->chat, "tool_choice",
+        json_pack("{s:s, s:{s:O}}", "type", "function", "function", "name", json_object_get(choice, "name")));
 }
 
 /* ---- the rest -------------------------------------------------------------------------------------------------------------- */
@@ -413,7 +398,7 @@ static int read_thinking_mode(struct conversion *c, const json_t *body)
         return -1;
     const char *choice = json_string_value(json_object_get(json_object_get(body, "tool_choice"), "type"));
     int is_forced = choice && (strcmp(choice, "any") == 0 || strcmp(choice, "tool") == 0);
-    return put(c, c->chat, "enable_thinking", json_boolean(type && !is_forced));
+    return json_put(c->r, c->chat, "enable_thinking", json_boolean(type && !is_forced));
 }
 
 static int read_format(struct conversion *c, const json_t *format, const struct json_at *at)
@@ -427,9 +412,9 @@ static int read_format(struct conversion *c, const json_t *format, const struct 
         return there < 0 ? -1 : json_missing(c->r, at, "schema");
     if (origin_note(c->origins, at, NULL, "response_format") ||
         origin_note(c->origins, at, "schema", "response_format.json_schema.schema"))
-        return no_memory(c->r);
-    return put(
-        c, c->chat, "response_format",
+        return refuse_memory(c->r);
+    return json_put(
+        c->r, c->chat, "response_format",
         json_pack("{s:s, s:{s:s, s:O}}", "type", "json_schema", "json_schema", "name", "output", "schema", schema));
 }
 
@@ -446,7 +431,7 @@ static int read_output(struct conversion *c, const json_t *body)
     if (config && (there = json_get_word(config, &at, "effort", efforts, 5, &effort, c->r)) < 0)
         return -1;
     if (there)
-        put(c, c->chat, "reasoning_effort", json_string(efforts[effort > 2 ? 2 : effort]));
+        json_put(c->r, c->chat, "reasoning_effort", json_string(efforts[effort > 2 ? 2 : effort]));
     there = config ? json_get_object(config, &at, "format", &format, c->r) : 0;
     if (there)
         return there < 0 ? -1 : read_format(c, format, &new);
@@ -461,8 +446,8 @@ static int read_stops(struct conversion *c, const json_t *body)
     if (there <= 0)
         return there;
     if (origin_note(c->origins, NULL, "stop_sequences", "stop"))
-        return no_memory(c->r);
-    return json_array_size(list) ? put(c, c->chat, "stop", json_incref((json_t *)list)) : 0;
+        return refuse_memory(c->r);
+    return json_array_size(list) ? json_put(c->r, c->chat, "stop", json_incref((json_t *)list)) : 0;
 }
 
 static int read_same(struct conversion *c, const json_t *body, int counting)
@@ -471,7 +456,7 @@ static int read_same(struct conversion *c, const json_t *body, int counting)
     if (!counting && !json_get(body, "max_tokens"))
         return json_missing(c->r, NULL, "max_tokens");
     for (size_t i = 0; i < sizeof same / sizeof *same; i++)
-        if (json_get(body, same[i]) && put(c, c->chat, same[i], json_incref(json_get(body, same[i]))) != 0)
+        if (json_get(body, same[i]) && json_put(c->r, c->chat, same[i], json_incref(json_get(body, same[i]))) != 0)
             return -1;
     return 0;
 }
@@ -482,7 +467,7 @@ int anthropic_request_read(struct anthropic_request *a, const json_t *body, int 
     json_t *origins = json_object();
     struct conversion c = {chat, messages, uses, ignored, origins, r};
     *a = (struct anthropic_request){chat, origins, ignored};
-    int rc = put(&c, chat, "messages", messages);
+    int rc = json_put(r, chat, "messages", messages);
     rc = rc || read_messages(&c, body) || read_tools(&c, body) || read_tool_choice(&c, body) ||
          read_thinking_mode(&c, body) || read_output(&c, body) || read_stops(&c, body) || read_same(&c, body, counting);
     json_decref(uses);

@@ -5,6 +5,7 @@
  * A block is open from its first piece until a piece of another kind comes; a whole answer has the blocks of the stream. The body's way
  * in: anthropic_request.c. */
 #include "server/api_anthropic.h"
+#include "base/room.h"
 #include "server/answer.h"
 #include "server/anthropic_request.h"
 #include "server/http.h"
@@ -12,7 +13,6 @@
 #include "server/server.h"
 #include "server/wish.h"
 
-#include <stdlib.h>
 #include <string.h>
 
 /* Thinking comes back from clients with its signature, which is not looked at; SDKs want one that is not empty. */
@@ -37,8 +37,6 @@ struct message {
 
 /* ---- pieces of both forms -------------------------------------------------------------------------------------------------- */
 
-static void put_text(struct out *o, const char *text) { out_string(o, text, strlen(text)); }
-
 static void put_usage(struct out *o, const struct answer *a)
 {
     out_print(o,
@@ -52,7 +50,7 @@ static void put_head(struct out *o, const struct answer *a)
 {
     const struct message *m = a->own;
     out_print(o, "{\"id\":\"%s\",\"type\":\"message\",\"role\":\"assistant\",\"model\":", m->id);
-    put_text(o, a->server->model_id);
+    out_text(o, a->server->model_id);
 }
 
 /* "stop_reason" and "stop_sequence". */
@@ -71,7 +69,7 @@ static void put_stop(struct out *o, const struct choice *c)
 static void put_tool_use(struct out *o, const struct call *call)
 {
     out_print(o, "{\"type\":\"tool_use\",\"id\":\"toolu_%s\",\"name\":", call->id + strlen("call_"));
-    put_text(o, call->name);
+    out_text(o, call->name);
 }
 
 /* ---- stream ---------------------------------------------------------------------------------------------------------------- */
@@ -121,7 +119,7 @@ static void close_block(struct answer *a)
 static void add_block(struct message *m, struct block b)
 {
     if (m->n_block == m->block_room) {
-        struct block *grown = realloc(m->block, (2 * m->block_room + 4) * sizeof *grown);
+        struct block *grown = room_realloc(m->block, (2 * m->block_room + 4) * sizeof *grown);
         if (!grown) {
             m->failed = 1;
             return;
@@ -288,7 +286,7 @@ static void answer_message(struct http_exchange *x, const struct wish *w, struct
     (void)r;
     server_new_id(m.id, "msg_", 24);
     answer_run(x, &events, w, &m);
-    free(m.block);
+    room_free(m.block);
 }
 
 static void answer_count(struct http_exchange *x, const struct wish *w, struct refusal *r)

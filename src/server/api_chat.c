@@ -85,7 +85,7 @@ static void on_content(struct answer *a, struct choice *c, const char *text, siz
 static void put_call(struct out *o, const struct call *call)
 {
     out_print(o, "\"id\":\"%s\",\"type\":\"function\",\"function\":{\"name\":", call->id);
-    out_string(o, call->name, strlen(call->name));
+    out_text(o, call->name);
     out_print(o, ",\"arguments\":");
 }
 
@@ -198,7 +198,7 @@ void openai_chat(struct http_exchange *x)
         server_new_id(chat.id, "chatcmpl-", 24);
         openai_head(&chat.head, x->server, chat.id, w.stream ? "chat.completion.chunk" : "chat.completion", w.stream);
         if (chat.head.failed)
-            refuse(&r, 500, NULL, NULL, "no memory for an answer");
+            refuse_memory(&r);
         else
             answer_run(x, &events, &w, &chat);
     }

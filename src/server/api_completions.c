@@ -7,7 +7,6 @@
 #include "base/utf8.h"
 #include "server/server.h"
 
-#include <stdlib.h>
 #include <string.h>
 
 enum { PROMPTS = 256, TOP = 5, DEFAULT_TOKENS = 16 };
@@ -20,8 +19,6 @@ struct completion {
 };
 
 /* ---- prompts --------------------------------------------------------------------------------------------------------------- */
-
-static int no_memory(struct refusal *r) { return refuse(r, 500, NULL, NULL, "no memory for a prompt"); }
 
 static int add_text(struct wish *w, const struct server *s, const json_t *v, const struct json_at *at,
                     struct refusal *r)
@@ -46,7 +43,7 @@ static int add_tokens(struct wish *w, const struct server *s, const json_t *v, c
         return json_refuse(r, "invalid_value", at, NULL, "is empty: nothing to go on from");
     p->token = room_malloc(json_array_size(v) * sizeof *p->token);
     if (!p->token)
-        return no_memory(r);
+        return refuse_memory(r);
     w->n_prompt++;
     for (size_t i = 0; i < json_array_size(v); i++) {
         const json_t *id = json_array_get(v, i);
@@ -72,9 +69,9 @@ static int read_prompts(struct wish *w, const struct server *s, const json_t *bo
     size_t n = list ? json_array_size(v) : 1;
     if (n > PROMPTS)
         return json_refuse(r, "invalid_value", NULL, "prompt", "has %zu prompts; it may have %d", n, (int)PROMPTS);
-    w->prompt = calloc(n + 1, sizeof *w->prompt);
+    w->prompt = room_calloc(n + 1, sizeof *w->prompt);
     if (!w->prompt)
-        return no_memory(r);
+        return refuse_memory(r);
     if (!list)
         return json_is_array(v) ? add_tokens(w, s, v, &at, r) : add_text(w, s, v, &at, r);
     for (size_t i = 0; i < n; i++) {
@@ -91,9 +88,9 @@ static int put_echo(struct completion *c, const struct wish *w, const struct ser
                     struct refusal *r)
 {
     const struct stoker_templates *t = stoker_templates_of(s->engine);
-    c->echo = calloc(w->n_prompt, sizeof *c->echo);
+    c->echo = room_calloc(w->n_prompt, sizeof *c->echo);
     if (!c->echo)
-        return no_memory(r);
+        return refuse_memory(r);
     for (size_t i = 0; i < w->n_prompt; i++) {
         const json_t *v = json_is_array(prompt) && !json_is_integer(json_array_get(prompt, 0))
                               ? json_array_get(prompt, i)
@@ -106,7 +103,7 @@ static int put_echo(struct completion *c, const struct wish *w, const struct ser
             out_bytes(&c->echo[i], text, n);
         }
         if (c->echo[i].failed)
-            return no_memory(r);
+            return refuse_memory(r);
     }
     return 0;
 }
@@ -134,9 +131,9 @@ static int read_rest(struct wish *w, struct completion *c, const struct server *
     w->reply.plain = 1;
     if (!w->max_tokens)
         w->max_tokens = DEFAULT_TOKENS;
-    c->n_written = calloc(w->n_prompt * (size_t)w->n, sizeof *c->n_written);
+    c->n_written = room_calloc(w->n_prompt * (size_t)w->n, sizeof *c->n_written);
     if (!c->n_written)
-        return no_memory(r);
+        return refuse_memory(r);
     return echo ? put_echo(c, w, s, json_get(body, "prompt"), r) : 0;
 }
 
@@ -307,7 +304,7 @@ void openai_completions(struct http_exchange *x)
         server_new_id(c.id, "cmpl-", 24);
         openai_head(&c.head, x->server, c.id, "text_completion", w.stream);
         if (c.head.failed)
-            no_memory(&r);
+            refuse_memory(&r);
         else
             answer_run(x, &events, &w, &c);
     }
@@ -315,8 +312,8 @@ void openai_completions(struct http_exchange *x)
         http_refuse(x, &r);
     for (size_t i = 0; c.echo && i < w.n_prompt; i++)
         out_free(&c.echo[i]);
-    free(c.echo);
-    free(c.n_written);
+    room_free(c.echo);
+    room_free(c.n_written);
     out_free(&c.head);
     wish_free(&w);
     json_decref(body);

@@ -7,6 +7,7 @@
 #include "server/api_ollama.h"
 
 #include "base/clock.h"
+#include "base/room.h"
 #include "base/sha256.h"
 #include "server/answer.h"
 #include "server/http.h"
@@ -16,7 +17,6 @@
 #include "server/wish.h"
 
 #include <ctype.h>
-#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
@@ -30,8 +30,6 @@ struct talk {
     size_t n_model;
     int generate; /* else chat */
 };
-
-static void put_text(struct out *o, const char *text) { out_string(o, text, strlen(text)); }
 
 /* "2026-11-20T14:03:02.123456Z" */
 static const char *stamp(char *out, struct timespec t)
@@ -60,7 +58,7 @@ static void put_head(struct out *o, const struct talk *t)
 static void put_call(struct out *o, const struct call *call)
 {
     out_print(o, "{\"function\":{\"name\":");
-    put_text(o, call->name);
+    out_text(o, call->name);
     out_print(o, ",\"arguments\":");
     out_bytes(o, call->arguments.text, call->arguments.n);
     out_print(o, "}}");
@@ -215,9 +213,9 @@ static int read_raw(struct wish *w, const struct http_exchange *x, const struct 
     w->reply.plain = 1;
     if (wish_read_sampling(w, x->server, o->chat, r) != 0 || wish_read_answer(w, x->server, o->chat, r) != 0)
         return -1;
-    w->prompt = calloc(1, sizeof *w->prompt);
+    w->prompt = room_calloc(1, sizeof *w->prompt);
     if (!w->prompt)
-        return refuse(r, 500, NULL, NULL, "no memory for the request");
+        return refuse_memory(r);
     w->n_prompt = 1;
     if (stoker_tokenize(server_engine(x->server), o->raw, o->n_raw, 1, 1, &w->prompt->token, &w->prompt->n, &err) != 0)
         return refuse_error(r, "prompt", &err);
@@ -265,9 +263,9 @@ static void put_size(struct out *o, uint64_t n)
 static void put_details(struct out *o, const struct server *s)
 {
     out_print(o, "\"details\":{\"parent_model\":\"\",\"format\":\"gguf\",\"family\":");
-    put_text(o, s->about.arch);
+    out_text(o, s->about.arch);
     out_print(o, ",\"families\":[");
-    put_text(o, s->about.arch);
+    out_text(o, s->about.arch);
     out_print(o, "],\"parameter_size\":");
     put_size(o, s->about.n_params);
     out_print(o, ",\"quantization_level\":\"");
@@ -308,7 +306,7 @@ void ollama_models(struct http_exchange *x)
         char name[SERVER_MODEL_ID + sizeof ":latest"];
         snprintf(name, sizeof name, "%s:latest", s->model_id);
         out_print(&o, "\"%s\":", keys[i]);
-        put_text(&o, name);
+        out_text(&o, name);
         out_print(&o, ",");
     }
     put_modified(&o, s);
@@ -323,9 +321,9 @@ void ollama_models(struct http_exchange *x)
 static void put_model_info(struct out *o, const struct server *s)
 {
     out_print(o, "\"model_info\":{\"general.architecture\":");
-    put_text(o, s->about.arch);
+    out_text(o, s->about.arch);
     out_print(o, ",\"general.name\":");
-    put_text(o, s->about.name);
+    out_text(o, s->about.name);
     out_print(o, ",\"general.parameter_count\":%llu,\"%s.context_length\":%d}", (unsigned long long)s->about.n_params,
               s->about.arch, s->plan.n_ctx);
 }
@@ -352,7 +350,7 @@ void ollama_show(struct http_exchange *x)
               caps.thinking ? ",\"thinking\"" : "");
     out_string(&o, caps.source ? caps.source : "", caps.n_source);
     out_print(&o, ",\"parameters\":\"num_ctx %d\",\"license\":", s->plan.n_ctx);
-    put_text(&o, s->about.license);
+    out_text(&o, s->about.license);
     out_print(&o, ",");
     put_modified(&o, s);
     out_print(&o, "}");

@@ -5,12 +5,12 @@
  * The answer is a list of items in the order in which they came: reasoning, message, call. An item is a stretch of the choice's texts
  * that ends where another kind begins. A whole answer is told the same pieces, so it has the same items. */
 #include "base/json_load.h"
+#include "base/room.h"
 #include "server/api_openai.h"
 #include "server/responses_request.h"
 #include "server/server.h"
 
 #include <inttypes.h>
-#include <stdlib.h>
 #include <string.h>
 
 enum item_kind { ITEM_REASONING, ITEM_MESSAGE, ITEM_CALL, ITEM_CUSTOM };
@@ -35,14 +35,6 @@ struct response {
 };
 
 static const char *word(const json_t *o, const char *key) { return json_string_value(json_get(o, key)); }
-
-static void put_word(struct out *o, const char *text)
-{
-    if (text)
-        out_string(o, text, strlen(text));
-    else
-        out_print(o, "null");
-}
 
 /* ---- items ----------------------------------------------------------------------------------------------------------------- */
 
@@ -96,10 +88,10 @@ static void put_call(struct out *o, const struct answer *a, const struct item *i
     const struct response *own = a->own;
     const char *space = word(own->request->spaces, it->call->name);
     out_print(o, "\"call_id\":\"%s\",\"name\":", it->call->id);
-    put_word(o, it->call->name);
+    out_text(o, it->call->name);
     if (space) {
         out_print(o, ",\"namespace\":");
-        put_word(o, space);
+        out_text(o, space);
     }
     json_t *input = it->kind == ITEM_CUSTOM && it->done ? custom_input(it->call, o) : NULL;
     out_print(o, it->kind == ITEM_CUSTOM ? ",\"input\":" : ",\"arguments\":");
@@ -150,9 +142,9 @@ static void put_settings(struct out *o, const struct answer *a, const json_t *bo
     put_field(o, "max_output_tokens", json_get(body, "max_output_tokens"), "null");
     put_field(o, "parallel_tool_calls", json_get(body, "parallel_tool_calls"), "true");
     out_print(o, ",\"previous_response_id\":null,\"reasoning\":{\"effort\":");
-    put_word(o, word(reasoning, "effort"));
+    out_text(o, word(reasoning, "effort"));
     out_print(o, ",\"summary\":");
-    put_word(o, word(reasoning, "summary"));
+    out_text(o, word(reasoning, "summary"));
     out_print(o, "},\"store\":false,\"temperature\":");
     out_real(o, a->wish->sampling.temperature);
     put_field(o, "text", NULL, "{\"format\":");
@@ -186,14 +178,14 @@ static void put_response(struct out *o, const struct answer *a, const char *stat
     out_print(o, ",\"background\":false,\"error\":");
     if (failed) {
         out_print(o, "{\"code\":\"server_error\",\"message\":");
-        put_word(o, failed->text);
+        out_text(o, failed->text);
         out_print(o, "}");
     } else {
         out_print(o, "null");
     }
     out_print(o, ",\"incomplete_details\":%s,\"model\":",
               strcmp(status, "incomplete") == 0 ? "{\"reason\":\"max_output_tokens\"}" : "null");
-    put_word(o, a->server->model_id);
+    out_text(o, a->server->model_id);
     put_settings(o, a, own->body);
     out_print(o, ",\"output\":[");
     for (size_t i = 0; i < own->n_item; i++) {
@@ -288,7 +280,7 @@ static void tell_arguments(struct answer *a, const struct item *it)
 {
     struct out *o = open_inside(a, "function_call_arguments.done");
     out_print(o, ",\"name\":");
-    put_word(o, it->call->name);
+    out_text(o, it->call->name);
     out_print(o, ",\"arguments\":");
     out_string(o, it->call->arguments.text, it->call->arguments.n);
     close_event(a);
@@ -328,7 +320,7 @@ static struct item *item_of(struct answer *a, enum item_kind kind, const struct 
     end_item(a);
     if (own->n_item == own->cap_item) {
         size_t cap = own->cap_item ? 2 * own->cap_item : 8;
-        struct item *grown = realloc(own->item, cap * sizeof *grown);
+        struct item *grown = room_realloc(own->item, cap * sizeof *grown);
         a->out.failed |= !grown;
         if (!grown)
             return NULL;
@@ -486,7 +478,7 @@ void openai_responses(struct http_exchange *x)
     }
     if (r.status)
         http_refuse(x, &r);
-    free(response.item);
+    room_free(response.item);
     responses_request_free(&q);
     wish_free(&w);
     json_decref(body);

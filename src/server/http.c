@@ -116,7 +116,7 @@ static int read_head(struct http_connection *c, struct refusal *r)
             free(c->head_text);
             c->head_text = malloc((size_t)n + 1);
             if (!c->head_text)
-                return refuse(r, 500, NULL, NULL, "no memory to read the request");
+                return refuse_memory(r);
             memcpy(c->head_text, c->in, (size_t)n);
             c->head_text[n] = 0;
             http_use_in(c, (size_t)n);

@@ -261,7 +261,7 @@ int http_answer_json(struct http_exchange *x, struct out *o)
     out_free(o);
     if (!failed)
         return gone;
-    refuse(&r, 500, NULL, NULL, "no memory for an answer");
+    refuse_memory(&r);
     return http_refuse(x, &r);
 }
 

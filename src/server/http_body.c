@@ -138,7 +138,7 @@ static int have_room(struct http_connection *c, size_t n, size_t most, uint64_t 
     char *body = realloc(c->body, room);
     if (!body) {
         room_give(room - c->room_body);
-        return refuse(r, 500, NULL, NULL, "no memory for a body of %zu bytes", n);
+        return refuse_memory(r);
     }
     c->body = body;
     c->room_body = room;

@@ -55,7 +55,7 @@ static int refuse_parse(struct refusal *r, const json_error_t *e)
     case json_error_stack_overflow:
         return refuse(r, 400, "json_too_deep", NULL, "the body nests deeper than %d levels", JSON_DEPTH);
     case json_error_out_of_memory:
-        return refuse(r, 500, NULL, NULL, "no memory to read the body");
+        return refuse_memory(r);
     case json_error_numeric_overflow:
         return refuse(r, 400, "invalid_json", NULL, "the body has a number near byte %d that 64 bits cannot hold",
                       e->position);
@@ -270,6 +270,25 @@ int json_get_word(const json_t *o, const struct json_at *at, const char *key, co
     return json_refuse(r, "invalid_value", at, key, "must be %s, not \"%.40s\"", all, text);
 }
 
+/* ---- making ---------------------------------------------------------------------------------------------------------------- */
+
+int json_add(struct refusal *r, json_t *array, json_t *v)
+{
+    return json_array_append_new(array, v) ? refuse_memory(r) : 0;
+}
+
+int json_put(struct refusal *r, json_t *object, const char *key, json_t *v)
+{
+    return json_object_set_new(object, key, v) ? refuse_memory(r) : 0;
+}
+
+int json_is(const json_t *o, const char *key, const char *text)
+{
+    const json_t *v = json_object_get(o, key);
+    size_t n = json_string_length(v);
+    return json_is_string(v) && n == strlen(text) && memcmp(json_string_value(v), text, n) == 0;
+}
+
 /* ---- out ------------------------------------------------------------------------------------------------------------------- */
 
 void out_free(struct out *o)
@@ -350,6 +369,14 @@ void out_string(struct out *o, const char *text, size_t n)
         s += head == UTF8_WHOLE ? 1 : k;
     }
     out_bytes(o, "\"", 1);
+}
+
+void out_text(struct out *o, const char *text)
+{
+    if (text)
+        out_string(o, text, strlen(text));
+    else
+        out_print(o, "null");
 }
 
 /* fraction: ".0" behind what looks like an integer. */

@@ -64,6 +64,13 @@ int json_get_object(const json_t *o, const struct json_at *at, const char *key, 
 int json_get_word(const json_t *o, const struct json_at *at, const char *key, const char *const *names, size_t n,
                   int *out, struct refusal *r);
 
+/* Into a value that is being made. v is taken, also where it fails; NULL: there was no memory for it. -1: *r tells of no memory. */
+int json_add(struct refusal *r, json_t *array, json_t *v);
+int json_put(struct refusal *r, json_t *object, const char *key, json_t *v);
+
+/* 1: the field key of o is this text. */
+int json_is(const json_t *o, const char *key, const char *text);
+
 /* ---- out ------------------------------------------------------------------------------------------------------------------- */
 
 struct out {
@@ -77,7 +84,8 @@ void out_bytes(struct out *o, const char *text, size_t n);
 void out_print(struct out *o, const char *format, ...) __attribute__((format(printf, 2, 3)));
 /* Quoted and escaped; bytes that are not UTF-8 become U+FFFD. */
 void out_string(struct out *o, const char *text, size_t n);
-void out_real(struct out *o, double v); /* shortest that reads back the same; not finite: null */
+void out_text(struct out *o, const char *text); /* the same of a text that ends in NUL; NULL: null */
+void out_real(struct out *o, double v);         /* shortest that reads back the same; not finite: null */
 /* In the order it was read. Reals as out_real, but 1.0 stays 1.0: what a model is shown is what was meant. */
 void out_value(struct out *o, const json_t *v);
 void out_spaced(struct out *o, const json_t *v); /* {"a": 1, "b": [2, 3]}: the way models write */

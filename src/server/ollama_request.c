@@ -26,23 +26,10 @@ struct conversion {
     struct refusal *r;
 };
 
-static int no_memory(struct refusal *r) { return refuse(r, 500, NULL, NULL, "no memory for the request"); }
-
-/* Every value that is made goes through here or put(): a NULL value is lost memory. The value is taken. */
-static int add(struct conversion *c, json_t *array, json_t *value)
-{
-    return json_array_append_new(array, value) ? no_memory(c->r) : 0;
-}
-
-static int put(struct conversion *c, json_t *object, const char *key, json_t *value)
-{
-    return json_object_set_new(object, key, value) ? no_memory(c->r) : 0;
-}
-
 /* A path of the chat is the field key of at here. */
 static int note(struct conversion *c, const struct json_at *at, const char *key, const char *path)
 {
-    return origin_note(c->origins, at, key, "%s", path) ? no_memory(c->r) : 0;
+    return origin_note(c->origins, at, key, "%s", path) ? refuse_memory(c->r) : 0;
 }
 
 /* 1: a field that says something. Clients send empty strings and lists for what they do not want. */
@@ -86,13 +73,13 @@ static int read_call(struct conversion *c, json_t *calls, json_t *call, const st
     json_t *written = text.failed ? NULL : json_stringn(text.text, text.n);
     out_free(&text);
     snprintf(id, sizeof id, "call_%zu", c->n_call++);
-    if (add(c, c->open, json_pack("{s:s, s:O}", "id", id, "name", json_object_get(function, "name"))) != 0) {
+    if (json_add(c->r, c->open, json_pack("{s:s, s:O}", "id", id, "name", json_object_get(function, "name"))) != 0) {
         json_decref(written);
         return -1;
     }
-    return add(c, calls,
-               json_pack("{s:s, s:s, s:{s:O, s:o}}", "id", id, "type", "function", "function", "name",
-                         json_object_get(function, "name"), "arguments", written));
+    return json_add(c->r, calls,
+                    json_pack("{s:s, s:s, s:{s:O, s:o}}", "id", id, "type", "function", "function", "name",
+                              json_object_get(function, "name"), "arguments", written));
 }
 
 static int read_calls(struct conversion *c, json_t *to, const json_t *message, const struct json_at *at)
@@ -110,7 +97,7 @@ static int read_calls(struct conversion *c, json_t *to, const json_t *message, c
                 break;
         }
         if (json_array_size(calls))
-            put(c, to, "tool_calls", json_incref(calls));
+            json_put(c->r, to, "tool_calls", json_incref(calls));
     }
     json_decref(calls);
     return c->r->status ? -1 : 0;
@@ -128,7 +115,7 @@ static int read_result(struct conversion *c, json_t *to, const json_t *message, 
     {
         if (name && strcmp(json_string_value(json_object_get(call, "name")), name) != 0)
             continue;
-        int rc = put(c, to, "tool_call_id", json_incref(json_object_get(call, "id")));
+        int rc = json_put(c->r, to, "tool_call_id", json_incref(json_object_get(call, "id")));
         json_array_remove(c->open, i);
         return rc;
     }
@@ -151,14 +138,14 @@ static int read_message(struct conversion *c, const json_t *message, const struc
     if (json_get_text(message, at, "content", &text, &n, c->r) < 0 || refuse_given(c, message, at, no) != 0)
         return -1;
     json_t *content = json_get(message, "content"), *m = json_pack("{s:s}", "role", roles[role]);
-    put(c, m, "content", content ? json_incref(content) : json_string(""));
+    json_put(c->r, m, "content", content ? json_incref(content) : json_string(""));
     if (role == ASSISTANT && json_get_text(message, at, "thinking", &text, &n, c->r) > 0)
-        put(c, m, "reasoning_content", json_incref(json_object_get(message, "thinking")));
+        json_put(c->r, m, "reasoning_content", json_incref(json_object_get(message, "thinking")));
     if (role == ASSISTANT)
         read_calls(c, m, message, at);
     if (role == TOOL)
         read_result(c, m, message, at);
-    add(c, c->messages, m);
+    json_add(c->r, c->messages, m);
     return c->r->status ? -1 : 0;
 }
 
@@ -174,7 +161,7 @@ static int read_limits(struct conversion *c, const json_t *options, const struct
                            n_ctx);
     if (there < 0 || (there = json_get_int(options, at, "num_predict", -2, INT32_MAX, &n, c->r)) < 0)
         return -1;
-    return there && n > 0 ? put(c, c->chat, "max_tokens", json_integer(n)) : 0;
+    return there && n > 0 ? json_put(c->r, c->chat, "max_tokens", json_integer(n)) : 0;
 }
 
 /* Options that have the same name and form as fields of a chat. */
@@ -190,8 +177,9 @@ static int read_options(struct conversion *c, const json_t *body, int n_ctx)
     if (there <= 0)
         return there;
     for (size_t i = 0; i < sizeof same / sizeof *same; i++)
-        if (is_given(options, same[i]) && (note(c, &at, same[i], same[i]) != 0 ||
-                                           put(c, c->chat, same[i], json_incref(json_get(options, same[i]))) != 0))
+        if (is_given(options, same[i]) &&
+            (note(c, &at, same[i], same[i]) != 0 ||
+             json_put(c->r, c->chat, same[i], json_incref(json_get(options, same[i]))) != 0))
             return -1;
     return read_limits(c, options, &at, n_ctx);
 }
@@ -205,12 +193,12 @@ static int read_format(struct conversion *c, const json_t *body)
         note(c, NULL, "format", "response_format.json_schema.schema") != 0)
         return -1;
     if (json_is_string(format) && strcmp(json_string_value(format), "json") == 0)
-        return put(c, c->chat, "response_format", json_pack("{s:s}", "type", "json_object"));
+        return json_put(c->r, c->chat, "response_format", json_pack("{s:s}", "type", "json_object"));
     if (!json_is_object(format))
         return json_refuse(c->r, json_is_string(format) ? "invalid_value" : "invalid_type", NULL, "format",
                            "must be \"json\" or a schema");
-    return put(
-        c, c->chat, "response_format",
+    return json_put(
+        c->r, c->chat, "response_format",
         json_pack("{s:s, s:{s:s, s:O}}", "type", "json_schema", "json_schema", "name", "output", "schema", format));
 }
 
@@ -222,14 +210,14 @@ static int read_think(struct conversion *c, const json_t *body)
     if (!think)
         return 0;
     if (json_is_boolean(think))
-        return put(c, c->chat, "enable_thinking", json_boolean(json_is_true(think)));
+        return json_put(c->r, c->chat, "enable_thinking", json_boolean(json_is_true(think)));
     if (!json_is_string(think))
         return json_refuse(c->r, "invalid_type", NULL, "think", "must be a boolean, low, medium or high, not %s",
                            json_kind(think));
     if (json_get_word(body, NULL, "think", efforts, 3, &effort, c->r) < 0)
         return -1;
-    put(c, c->chat, "enable_thinking", json_true());
-    return put(c, c->chat, "reasoning_effort", json_string(efforts[effort]));
+    json_put(c->r, c->chat, "enable_thinking", json_true());
+    return json_put(c->r, c->chat, "reasoning_effort", json_string(efforts[effort]));
 }
 
 /* ---- the two bodies -------------------------------------------------------------------------------------------------------- */
@@ -240,7 +228,7 @@ static int read_common(struct conversion *c, struct ollama_request *o, const jso
     if (json_get_bool(body, NULL, "stream", &o->stream, c->r) < 0 || read_options(c, body, n_ctx) != 0 ||
         read_format(c, body) != 0 || read_think(c, body) != 0)
         return -1;
-    return put(c, c->chat, "stream", json_boolean(o->stream));
+    return json_put(c->r, c->chat, "stream", json_boolean(o->stream));
 }
 
 static int read_chat(struct conversion *c, struct ollama_request *o, const json_t *body)
@@ -259,7 +247,7 @@ static int read_chat(struct conversion *c, struct ollama_request *o, const json_
             return -1;
     }
     if (is_given(body, "tools"))
-        return put(c, c->chat, "tools", json_incref(json_get(body, "tools")));
+        return json_put(c->r, c->chat, "tools", json_incref(json_get(body, "tools")));
     return 0;
 }
 
@@ -280,10 +268,11 @@ static int read_generate(struct conversion *c, struct ollama_request *o, const j
     note(c, NULL, n_system ? "system" : "prompt", "messages[0]");
     note(c, NULL, "prompt", "messages[1]");
     if (n_system)
-        add(c, c->messages, json_pack("{s:s, s:O}", "role", "system", "content", json_object_get(body, "system")));
+        json_add(c->r, c->messages,
+                 json_pack("{s:s, s:O}", "role", "system", "content", json_object_get(body, "system")));
     return o->load ? 0
-                   : add(c, c->messages,
-                         json_pack("{s:s, s:O}", "role", "user", "content", json_object_get(body, "prompt")));
+                   : json_add(c->r, c->messages,
+                              json_pack("{s:s, s:O}", "role", "user", "content", json_object_get(body, "prompt")));
 }
 
 static int read_body(struct ollama_request *o, const json_t *body, int n_ctx,
@@ -292,7 +281,7 @@ static int read_body(struct ollama_request *o, const json_t *body, int n_ctx,
     json_t *chat = json_object(), *messages = json_array(), *open = json_array();
     struct conversion c = {.chat = chat, .messages = messages, .origins = json_object(), .open = open, .r = r};
     *o = (struct ollama_request){.chat = chat, .origins = c.origins};
-    int rc = put(&c, chat, "messages", messages) || read(&c, o, body) || read_common(&c, o, body, n_ctx);
+    int rc = json_put(r, chat, "messages", messages) || read(&c, o, body) || read_common(&c, o, body, n_ctx);
     json_decref(open);
     return rc || r->status ? -1 : 0;
 }

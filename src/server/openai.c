@@ -25,7 +25,7 @@ void openai_head(struct out *o, const struct server *s, const char *id, const ch
 {
     out_print(o, "%s{\"id\":\"%s\",\"object\":\"%s\",\"created\":%" PRId64 ",\"model\":", stream ? "data: " : "", id,
               object, server_now());
-    out_string(o, s->model_id, strlen(s->model_id));
+    out_text(o, s->model_id);
     out_print(o, ",\"system_fingerprint\":\"%s\",\"choices\":", s->fingerprint);
 }
 

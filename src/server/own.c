@@ -10,13 +10,10 @@
 #include "server/wish.h"
 
 #include <inttypes.h>
-#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
 enum { PIECE = 64 << 10 };
-
-static void put_text(struct out *o, const char *text) { out_string(o, text, strlen(text)); }
 
 static const char *truth(int v) { return v ? "true" : "false"; }
 
@@ -57,9 +54,9 @@ void own_props(struct http_exchange *x)
     struct out o = {0};
     stoker_templates_caps(stoker_templates_of(s->engine), &caps);
     out_print(&o, "{\"model_alias\":");
-    put_text(&o, s->opt.alias.n ? s->opt.alias.text[0] : s->model_id);
+    out_text(&o, s->opt.alias.n ? s->opt.alias.text[0] : s->model_id);
     out_print(&o, ",\"model_path\":");
-    put_text(&o, s->model_file);
+    out_text(&o, s->model_file);
     out_print(&o, ",\"n_ctx\":%d,\"total_slots\":%d,\"queue_limit\":%d,\"chat_template\":", s->plan.n_ctx,
               s->plan.n_parallel, s->opt.queue);
     out_string(&o, caps.source ? caps.source : "", caps.source ? caps.n_source : 0);
@@ -84,16 +81,16 @@ static void put_model(struct out *o, const struct server *s)
     struct tm tm;
     strftime(stamp, sizeof stamp, "%Y-%m-%dT%H:%M:%SZ", gmtime_r(&at, &tm));
     out_print(o, "{\"id\":");
-    put_text(o, s->model_id);
+    out_text(o, s->model_id);
     out_print(
         o, ",\"object\":\"model\",\"created\":%" PRId64 ",\"owned_by\":\"stoker\",\"type\":\"model\",\"display_name\":",
         s->about.modified);
-    put_text(o, *s->about.name ? s->about.name : s->model_id);
+    out_text(o, *s->about.name ? s->about.name : s->model_id);
     out_print(o,
               ",\"created_at\":\"%s\",\"meta\":{\"n_ctx\":%d,\"n_ctx_train\":%d,\"n_params\":%" PRIu64
               ",\"size\":%" PRIu64 ",\"arch\":",
               stamp, s->plan.n_ctx, s->plan.n_ctx_train, s->about.n_params, s->about.bytes);
-    put_text(o, s->about.arch);
+    out_text(o, s->about.arch);
     out_print(o, "}}");
 }
 
@@ -103,9 +100,9 @@ void own_models(struct http_exchange *x)
     out_print(&o, "{\"object\":\"list\",\"data\":[");
     put_model(&o, x->server);
     out_print(&o, "],\"has_more\":false,\"first_id\":");
-    put_text(&o, x->server->model_id);
+    out_text(&o, x->server->model_id);
     out_print(&o, ",\"last_id\":");
-    put_text(&o, x->server->model_id);
+    out_text(&o, x->server->model_id);
     out_print(&o, "}");
     http_answer_json(x, &o);
 }

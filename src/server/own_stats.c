@@ -7,8 +7,6 @@
 #include "server/server_inside.h"
 
 #include <inttypes.h>
-#include <stdlib.h>
-#include <string.h>
 
 enum { EVENT_MS = 500, SLOTS_MOST = 128 };
 

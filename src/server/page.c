@@ -25,7 +25,7 @@ void page_handle(struct http_exchange *x)
     http_set(x, "Referrer-Policy", "no-referrer");
     if (o.failed) {
         struct refusal r = {0};
-        refuse(&r, 500, NULL, NULL, "no memory for the page");
+        refuse_memory(&r);
         http_refuse(x, &r);
     } else {
         http_answer(x, 200, "text/html; charset=utf-8", o.text, o.n);

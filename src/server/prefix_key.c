@@ -2,14 +2,9 @@
 #include "server/prefix_key.h"
 
 #include "base/hash.h"
+#include "server/json.h"
 
 #include <string.h>
-
-static int has_role(const json_t *message, const char *role)
-{
-    const char *r = json_string_value(json_object_get(message, "role"));
-    return r && strcmp(r, role) == 0;
-}
 
 static uint64_t add_text(uint64_t key, const json_t *text)
 {
@@ -28,7 +23,7 @@ static uint64_t add_content(uint64_t key, const json_t *message)
 uint64_t prefix_key_user(const json_t *messages)
 {
     for (size_t i = 0; i < json_array_size(messages); i++)
-        if (has_role(json_array_get(messages, i), "user"))
+        if (json_is(json_array_get(messages, i), "role", "user"))
             return add_content(1, json_array_get(messages, i));
     return 1;
 }
@@ -38,7 +33,7 @@ uint64_t prefix_key_chat(const json_t *messages, uint64_t user)
     uint64_t key = user;
     for (size_t i = 0; i < json_array_size(messages); i++) {
         const json_t *m = json_array_get(messages, i);
-        if (!has_role(m, "system") && !has_role(m, "developer"))
+        if (!json_is(m, "role", "system") && !json_is(m, "role", "developer"))
             break;
         key = add_content(key, m);
     }

@@ -23,7 +23,7 @@ int refuse(struct refusal *r, int status, const char *code, const char *param, c
         return -1;
     r->status = status;
     r->code = code;
-    r->retry_after = 0;
+    r->retry_after = r->of_memory = 0;
     snprintf(r->param, sizeof r->param, "%s", param ? param : "");
     va_list args;
     va_start(args, format);
@@ -34,8 +34,19 @@ int refuse(struct refusal *r, int status, const char *code, const char *param, c
     return -1;
 }
 
+int refuse_memory(struct refusal *r)
+{
+    if (r->status)
+        return -1;
+    refuse(r, 500, NULL, NULL, "no memory for the request");
+    r->of_memory = 1;
+    return -1;
+}
+
 int refuse_error(struct refusal *r, const char *param, const struct stoker_error *err)
 {
+    if (r->status)
+        return -1;
     switch (err->code) {
     case STOKER_ERR_INPUT:
         return refuse(r, 400, "invalid_value", param, "%s", err->text);
@@ -45,6 +56,10 @@ int refuse_error(struct refusal *r, const char *param, const struct stoker_error
         refuse(r, 429, "queue_full", NULL, "%s", err->text);
         r->retry_after = 1;
         return -1;
+    case STOKER_ERR_MEMORY:
+        refuse(r, 500, NULL, NULL, "%s", err->text);
+        r->of_memory = 1;
+        return -1;
     default:
         return refuse(r, 500, NULL, NULL, "%s", err->text);
     }
@@ -53,7 +68,7 @@ int refuse_error(struct refusal *r, const char *param, const struct stoker_error
 void refusal_tell_room(struct refusal *r)
 {
     enum room_short why = room_short();
-    if (why == ROOM_ENOUGH)
+    if (!r->of_memory || why == ROOM_ENOUGH)
         return;
     r->status = 0;
     if (why == ROOM_NEVER)

@@ -13,17 +13,21 @@ struct refusal {
     char param[256];  /* path of the field, "messages[2].content"; empty: none */
     char text[600];
     int retry_after; /* seconds, for 429 and 503; 0: no such header */
+    int of_memory;   /* for want of memory */
 };
 
 /* Fill *r unless it is filled; param may be NULL. Control characters become "?", bytes that are not UTF-8 too. Returns -1. */
 int refuse(struct refusal *r, int status, const char *code, const char *param, const char *format, ...)
     __attribute__((format(printf, 5, 6)));
 
+/* 500: no memory for the request. Returns -1. */
+int refuse_memory(struct refusal *r);
+
 /* An engine's error as a refusal: INPUT and UNSUPPORTED are 400 (invalid_value, unsupported), BUSY 429 queue_full, the rest 500.
  * param may be NULL. Returns -1. */
 int refuse_error(struct refusal *r, const char *param, const struct stoker_error *err);
 
-/* A request that ran out of its room (base/room.h) is told that, whatever it looked like to who came upon it: *r is filled anew. */
+/* For want of memory because its room was refused (base/room.h)? Then it is told that: *r is filled anew. */
 void refusal_tell_room(struct refusal *r);
 
 /* "invalid_request_error", "rate_limit_error" ...: the type that OpenAI's dialect and our routes give to a status. */

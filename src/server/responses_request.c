@@ -21,14 +21,6 @@ struct conversion {
     struct refusal *r;
 };
 
-static int no_memory(struct conversion *c) { return refuse(c->r, 500, NULL, NULL, "no memory for a request"); }
-
-/* Takes v. */
-static int set(struct conversion *c, json_t *o, const char *key, json_t *v)
-{
-    return json_object_set_new(o, key, v) ? no_memory(c) : 0;
-}
-
 /* A field that must be a text. Its JSON value is borrowed. */
 static json_t *text_of(struct conversion *c, const json_t *o, const struct json_at *at, const char *key)
 {
@@ -44,22 +36,14 @@ static json_t *text_of(struct conversion *c, const json_t *o, const struct json_
 static int note(struct conversion *c, const struct json_at *at, const char *key, const char *part)
 {
     size_t n = json_array_size(c->messages);
-    return origin_note(c->q->origins, at, key, "messages[%zu]%s", n, part) ? no_memory(c) : 0;
+    return origin_note(c->q->origins, at, key, "messages[%zu]%s", n, part) ? refuse_memory(c->r) : 0;
 }
 
 /* The same of the assistant's message that is being put together. */
 static int note_turn(struct conversion *c, const struct json_at *at, const char *key, const char *part)
 {
     size_t n = json_array_size(c->messages) - 1;
-    return origin_note(c->q->origins, at, key, "messages[%zu]%s", n, part) ? no_memory(c) : 0;
-}
-
-static const char *type_of(const json_t *o) { return json_string_value(json_object_get(o, "type")); }
-
-static int is_type(const json_t *o, const char *type)
-{
-    const char *t = type_of(o);
-    return t && strcmp(t, type) == 0;
+    return origin_note(c->q->origins, at, key, "messages[%zu]%s", n, part) ? refuse_memory(c->r) : 0;
 }
 
 /* ---- input ----------------------------------------------------------------------------------------------------------------- */
@@ -69,20 +53,20 @@ static json_t *parts_of(struct conversion *c, const json_t *list, const struct j
 {
     json_t *parts = json_array();
     if (!parts)
-        no_memory(c);
+        refuse_memory(c->r);
     for (size_t i = 0; parts && i < json_array_size(list); i++) {
         const json_t *part = json_array_get(list, i), *text = NULL;
         const struct json_at here = {at, NULL, i};
         if (!json_is_object(part))
             json_refuse(c->r, "invalid_type", &here, NULL, "must be an object, not %s", json_kind(part));
-        else if (is_type(part, "refusal"))
+        else if (json_is(part, "type", "refusal"))
             text = text_of(c, part, &here, "refusal");
-        else if (!is_type(part, "input_text") && !is_type(part, "output_text") && !is_type(part, "text"))
+        else if (!json_is(part, "type", "input_text") && !json_is(part, "type", "output_text") &&
+                 !json_is(part, "type", "text"))
             json_refuse(c->r, "unsupported", &here, NULL, "must be of type input_text or output_text");
         else
             text = text_of(c, part, &here, "text");
-        if (!text || json_array_append_new(parts, json_pack("{s:s, s:O}", "type", "text", "text", text))) {
-            no_memory(c); /* unless the part was refused */
+        if (json_add(c->r, parts, text ? json_pack("{s:s, s:O}", "type", "text", "text", text) : NULL) < 0) {
             json_decref(parts);
             return NULL;
         }
@@ -110,10 +94,7 @@ static int add_message(struct conversion *c, const char *role, json_t *content)
 {
     if (!content)
         return -1;
-    json_t *m = json_pack("{s:s, s:o}", "role", role, "content", content);
-    if (!m || json_array_append_new(c->messages, m))
-        return no_memory(c);
-    return 0;
+    return json_add(c->r, c->messages, json_pack("{s:s, s:o}", "role", role, "content", content));
 }
 
 /* The assistant's message that is being put together; at: of its first item. NULL: no memory. */
@@ -146,7 +127,7 @@ static int add_item_message(struct conversion *c, const json_t *item, const stru
         json_decref(content);
         return -1;
     }
-    return set(c, c->turn, "content", content);
+    return json_put(c->r, c->turn, "content", content);
 }
 
 /* Takes arguments. */
@@ -155,7 +136,7 @@ static int add_call(struct conversion *c, const json_t *item, const struct json_
     json_t *id = text_of(c, item, at, "call_id"), *name = id ? text_of(c, item, at, "name") : NULL;
     if (!name || !arguments || !turn_of(c, at)) {
         json_decref(arguments);
-        return no_memory(c); /* unless it was refused */
+        return refuse_memory(c->r); /* unless it was refused */
     }
     char part[48];
     size_t n_call = json_array_size(json_object_get(c->turn, "tool_calls"));
@@ -164,13 +145,13 @@ static int add_call(struct conversion *c, const json_t *item, const struct json_
     snprintf(part, sizeof part, ".tool_calls[%zu].function", n_call);
     note_turn(c, at, NULL, part);
     json_t *calls = json_object_get(c->turn, "tool_calls");
-    if (!calls && set(c, c->turn, "tool_calls", calls = json_array()) < 0) {
+    if (!calls && json_put(c->r, c->turn, "tool_calls", calls = json_array()) < 0) {
         json_decref(arguments);
         return -1;
     }
-    json_t *call = json_pack("{s:O, s:s, s:{s:O, s:o}}", "id", id, "type", "function", "function", "name", name,
-                             "arguments", arguments);
-    return !call || json_array_append_new(calls, call) ? no_memory(c) : 0;
+    return json_add(c->r, calls,
+                    json_pack("{s:O, s:s, s:{s:O, s:o}}", "id", id, "type", "function", "function", "name", name,
+                              "arguments", arguments));
 }
 
 static int add_custom_call(struct conversion *c, const json_t *item, const struct json_at *at)
@@ -195,7 +176,7 @@ static int add_result(struct conversion *c, const json_t *item, const struct jso
         note(c, at, "output", ".content") < 0 || add_message(c, "tool", content_of(c, item, at, "output")) < 0)
         return -1;
     json_t *m = json_array_get(c->messages, json_array_size(c->messages) - 1);
-    return set(c, m, "tool_call_id", json_incref(id));
+    return json_put(c->r, m, "tool_call_id", json_incref(id));
 }
 
 /* The text of an earlier answer's reasoning, for templates that show it; its summary where the text itself was not sent back. */
@@ -214,9 +195,9 @@ static int add_reasoning(struct conversion *c, const json_t *item, const struct 
     c->turn = NULL; /* reasoning begins a turn */
     int failed = text.failed;
     if (text.n && !failed)
-        failed = !turn_of(c, at) || set(c, c->turn, "reasoning_content", json_stringn(text.text, text.n)) < 0;
+        failed = !turn_of(c, at) || json_put(c->r, c->turn, "reasoning_content", json_stringn(text.text, text.n)) < 0;
     out_free(&text);
-    return failed ? no_memory(c) : 0;
+    return failed ? refuse_memory(c->r) : 0;
 }
 
 static int add_item(struct conversion *c, const json_t *item, const struct json_at *at)
@@ -278,15 +259,16 @@ static int add_function(struct conversion *c, const json_t *tool, const struct j
         json_decref(f);
         return -1;
     }
-    int failed = parameters && json_object_set_new(f, "parameters", parameters);
-    failed = failed || json_object_set(f, "name", name);
-    static const char *const same[] = {"description", "strict"};
-    for (size_t i = 0; !failed && i < sizeof same / sizeof *same; i++)
+    static const char *const same[] = {"name", "description", "strict"};
+    if (parameters)
+        json_put(c->r, f, "parameters", parameters);
+    for (size_t i = 0; i < sizeof same / sizeof *same; i++)
         if (json_get(tool, same[i]))
-            failed = json_object_set(f, same[i], json_object_get(tool, same[i]));
-    failed = failed || origin_note(c->q->origins, at, NULL, "tools[%zu].function", json_array_size(c->tools));
-    json_t *t = json_pack("{s:s, s:o}", "type", "function", "function", f);
-    return json_array_append_new(c->tools, t) || failed ? no_memory(c) : 0;
+            json_put(c->r, f, same[i], json_incref(json_get(tool, same[i])));
+    if (origin_note(c->q->origins, at, NULL, "tools[%zu].function", json_array_size(c->tools)))
+        refuse_memory(c->r);
+    json_add(c->r, c->tools, json_pack("{s:s, s:o}", "type", "function", "function", f));
+    return c->r->status ? -1 : 0;
 }
 
 static int add_flat(struct conversion *c, const json_t *tool, const struct json_at *at)
@@ -298,9 +280,11 @@ static int add_custom(struct conversion *c, const json_t *tool, const struct jso
 {
     json_t *parameters = json_pack("{s:s, s:{s:{s:s}}, s:[s], s:b}", "type", "object", "properties", "input", "type",
                                    "string", "required", "input", "additionalProperties", 0);
+    if (!parameters)
+        return refuse_memory(c->r);
     if (add_function(c, tool, at, parameters) < 0)
         return -1;
-    return set(c, c->q->custom, json_string_value(json_object_get(tool, "name")), json_true());
+    return json_put(c->r, c->q->custom, json_string_value(json_object_get(tool, "name")), json_true());
 }
 
 static int add_namespace(struct conversion *c, const json_t *space, const struct json_at *at)
@@ -315,7 +299,7 @@ static int add_namespace(struct conversion *c, const json_t *space, const struct
         if (!json_is_object(tool))
             got = json_refuse(c->r, "invalid_type", &item, NULL, "must be an object, not %s", json_kind(tool));
         else if (add_flat(c, tool, &item) < 0 ||
-                 set(c, c->q->spaces, json_string_value(json_object_get(tool, "name")), json_incref(name)) < 0)
+                 json_put(c->r, c->q->spaces, json_string_value(json_object_get(tool, "name")), json_incref(name)) < 0)
             got = -1;
     }
     return got < 0 ? -1 : 0;
@@ -340,11 +324,11 @@ static int add_tools(struct conversion *c, const json_t *body)
         json_t *type = text_of(c, tool, &here, "type");
         if (!type)
             return -1;
-        if (is_type(tool, "function"))
+        if (json_is(tool, "type", "function"))
             got = add_flat(c, tool, &here) < 0 ? -1 : 1;
-        else if (is_type(tool, "custom"))
+        else if (json_is(tool, "type", "custom"))
             got = add_custom(c, tool, &here) < 0 ? -1 : 1;
-        else if (is_type(tool, "namespace"))
+        else if (json_is(tool, "type", "namespace"))
             got = add_namespace(c, tool, &here) < 0 ? -1 : 1;
         else
             leave_out(c, json_string_value(type));
@@ -357,12 +341,12 @@ static int set_tool_choice(struct conversion *c, const json_t *body)
     const struct json_at at = {NULL, "tool_choice", 0};
     json_t *choice = json_get(body, "tool_choice");
     if (!json_is_object(choice))
-        return choice ? set(c, c->q->chat, "tool_choice", json_incref(choice)) : 0;
-    if (!is_type(choice, "function") && !is_type(choice, "custom"))
+        return choice ? json_put(c->r, c->q->chat, "tool_choice", json_incref(choice)) : 0;
+    if (!json_is(choice, "type", "function") && !json_is(choice, "type", "custom"))
         return json_refuse(c->r, "unsupported", &at, "type", "must be \"function\" or \"custom\"");
     json_t *name = text_of(c, choice, &at, "name");
-    return name ? set(c, c->q->chat, "tool_choice",
-                      json_pack("{s:s, s:{s:O}}", "type", "function", "function", "name", name))
+    return name ? json_put(c->r, c->q->chat, "tool_choice",
+                           json_pack("{s:s, s:{s:O}}", "type", "function", "function", "name", name))
                 : -1;
 }
 
@@ -384,9 +368,9 @@ static int set_format(struct conversion *c, const json_t *body)
     if (got <= 0)
         return got < 0 ? -1 : json_missing(c->r, &here, "type");
     json_t *nested = json_pack("{s:s}", "type", types[type]);
-    if (type == SCHEMA && json_object_set(nested, "json_schema", (json_t *)format)) /* its type is not looked at */
-        no_memory(c);
-    return set(c, c->q->chat, "response_format", nested);
+    if (type == SCHEMA)
+        json_put(c->r, nested, "json_schema", json_incref((json_t *)format)); /* its type is not looked at */
+    return json_put(c->r, c->q->chat, "response_format", nested);
 }
 
 static int set_effort(struct conversion *c, const json_t *body)
@@ -398,7 +382,8 @@ static int set_effort(struct conversion *c, const json_t *body)
     int got = json_get_object(body, NULL, "reasoning", &reasoning, c->r);
     if (got > 0)
         got = json_get_text(reasoning, &at, "effort", &effort, &n, c->r);
-    return got > 0 ? set(c, c->q->chat, "reasoning_effort", json_incref(json_object_get(reasoning, "effort"))) : got;
+    return got > 0 ? json_put(c->r, c->q->chat, "reasoning_effort", json_incref(json_object_get(reasoning, "effort")))
+                   : got;
 }
 
 /* Log-probabilities are wished by top_logprobs, or by an entry of include. */
@@ -416,14 +401,16 @@ static int set_logprobs(struct conversion *c, const json_t *body)
     }
     if (!listed && !(got && top))
         return 0;
-    return set(c, c->q->chat, "logprobs", json_true()) < 0 ? -1 : set(c, c->q->chat, "top_logprobs", json_integer(top));
+    return json_put(c->r, c->q->chat, "logprobs", json_true()) < 0
+               ? -1
+               : json_put(c->r, c->q->chat, "top_logprobs", json_integer(top));
 }
 
 static int set_limit(struct conversion *c, const json_t *body)
 {
     int64_t most;
     int got = json_get_int(body, NULL, "max_output_tokens", 1, INT64_MAX, &most, c->r);
-    return got > 0 ? set(c, c->q->chat, "max_tokens", json_integer(most)) : got;
+    return got > 0 ? json_put(c->r, c->q->chat, "max_tokens", json_integer(most)) : got;
 }
 
 /* What would change the answer, and is not here. */
@@ -464,7 +451,8 @@ static int copy_fields(struct conversion *c, const json_t *body)
                                        "store",
                                        "service_tier"};
     for (size_t i = 0; i < sizeof same / sizeof *same; i++)
-        if (json_get(body, same[i]) && set(c, c->q->chat, same[i], json_incref(json_object_get(body, same[i]))) < 0)
+        if (json_get(body, same[i]) &&
+            json_put(c->r, c->q->chat, same[i], json_incref(json_object_get(body, same[i]))) < 0)
             return -1;
     return 0;
 }
@@ -480,7 +468,7 @@ static int note_names(struct conversion *c)
                                            {"reasoning_effort", "reasoning.effort"}};
     for (size_t i = 0; i < sizeof names / sizeof *names; i++)
         if (origin_note(c->q->origins, NULL, names[i][1], "%s", names[i][0]))
-            return no_memory(c);
+            return refuse_memory(c->r);
     return 0;
 }
 
@@ -489,15 +477,15 @@ int responses_request(struct responses_request *q, const json_t *body, struct re
     *q = (struct responses_request){
         .chat = json_object(), .origins = json_object(), .custom = json_object(), .spaces = json_object()};
     struct conversion c = {.q = q, .messages = json_array(), .tools = json_array(), .r = r};
-    set(&c, q->chat, "messages", c.messages);
-    set(&c, q->chat, "tools", c.tools); /* taken, whatever became of the other */
+    json_put(r, q->chat, "messages", c.messages);
+    json_put(r, q->chat, "tools", c.tools); /* taken, whatever became of the other */
     if (r->status)
         return -1;
     if (note_names(&c) < 0 || check_unsupported(body, r) < 0 || add_input(&c, body) < 0 || add_tools(&c, body) < 0 ||
         set_tool_choice(&c, body) < 0 || set_format(&c, body) < 0 || set_effort(&c, body) < 0 ||
         set_logprobs(&c, body) < 0 || set_limit(&c, body) < 0 || copy_fields(&c, body) < 0)
         return -1;
-    return q->left.failed ? no_memory(&c) : r->status ? -1 : 0;
+    return q->left.failed ? refuse_memory(r) : r->status ? -1 : 0;
 }
 
 void responses_request_free(struct responses_request *q)

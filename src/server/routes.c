@@ -88,35 +88,27 @@ enum dialect dialect_of(const char *path)
     return strncmp(path, ollama, sizeof ollama - 1) == 0 ? DIALECT_OLLAMA : DIALECT_OPENAI;
 }
 
-static void put(struct out *o, const char *text)
-{
-    if (text)
-        out_string(o, text, strlen(text));
-    else
-        out_print(o, "null");
-}
-
 void write_error(struct out *o, enum dialect d, const struct refusal *r, const char *request_id)
 {
     const char *type = refusal_type(r->status);
     if (d == DIALECT_OLLAMA) {
         out_print(o, "{\"error\":");
-        put(o, r->text);
+        out_text(o, r->text);
     } else if (d == DIALECT_ANTHROPIC) {
         out_print(o, "{\"type\":\"error\",\"error\":{\"type\":\"%s\",\"message\":",
                   r->status == 500   ? "api_error"
                   : r->status == 503 ? "overloaded_error"
                                      : type);
-        put(o, r->text);
+        out_text(o, r->text);
         out_print(o, "},\"request_id\":");
-        put(o, request_id);
+        out_text(o, request_id);
     } else {
         out_print(o, "{\"error\":{\"message\":");
-        put(o, r->text);
+        out_text(o, r->text);
         out_print(o, ",\"type\":\"%s\",\"param\":", type);
-        put(o, *r->param ? r->param : NULL);
+        out_text(o, *r->param ? r->param : NULL);
         out_print(o, ",\"code\":");
-        put(o, r->code);
+        out_text(o, r->code);
         out_print(o, "}");
     }
     out_print(o, "}");

@@ -1,6 +1,8 @@
 /* Rules of --stabilize: see stabilize.h. */
 #include "server/stabilize.h"
 
+#include "server/origin.h"
+
 #include <string.h>
 
 struct line {
@@ -152,12 +154,10 @@ void stabilize_block(const char *text, size_t n, enum stabilize mode, struct out
 
 /* ---- messages -------------------------------------------------------------------------------------------------------------- */
 
-static int has_role(const json_t *message, const char *role)
+static int is_system(const json_t *message)
 {
-    return strcmp(json_string_value(json_object_get(message, "role")), role) == 0;
+    return json_is(message, "role", "system") || json_is(message, "role", "developer");
 }
-
-static int is_system(const json_t *message) { return has_role(message, "system") || has_role(message, "developer"); }
 
 /* The text of holder[key], or of the string in list at index: what is left of it in its place. 1: nothing is left of a text that was
  * changed. -1: no memory. */
@@ -238,12 +238,23 @@ static int open_with(json_t *message, const struct out *moved)
 static json_t *first_user(const json_t *messages)
 {
     for (size_t i = 0; i < json_array_size(messages); i++)
-        if (has_role(json_array_get(messages, i), "user"))
+        if (json_is(json_array_get(messages, i), "role", "user"))
             return json_array_get(messages, i);
     return NULL;
 }
 
-int stabilize(json_t *messages, enum stabilize mode, unsigned used[STABILIZE_RULES])
+/* What was messages[before] is messages[now]. */
+static int note_place(json_t **places, size_t before, size_t now)
+{
+    const struct json_at list = {NULL, "messages", 0}, at = {&list, NULL, before};
+    if (before == now)
+        return 0;
+    if (!*places)
+        *places = json_object();
+    return origin_note(*places, &at, NULL, "messages[%zu]", now);
+}
+
+int stabilize(json_t *messages, enum stabilize mode, unsigned used[STABILIZE_RULES], json_t **places)
 {
     struct out moved = {0};
     json_t *user = first_user(messages);
@@ -256,7 +267,8 @@ int stabilize(json_t *messages, enum stabilize mode, unsigned used[STABILIZE_RUL
         leading = leading && is_system(message);
         enum stabilize here = mode == STABILIZE_MOVE && !(leading && user) ? STABILIZE_STRIP : mode;
         int empty = is_system(message) ? content(message, here, &moved, used) : 0;
-        failed = empty < 0 || (!empty && json_array_append(kept, message));
+        failed = empty < 0 ||
+                 (!empty && (note_place(places, i, json_array_size(kept)) || json_array_append(kept, message)));
     }
     if (failed)
         json_decref(kept);

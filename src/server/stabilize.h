@@ -19,9 +19,9 @@
 
 enum { STABILIZE_RULES = 4 };
 
-/* messages: of a chat, checked: roles and contents have their types. Changes them; used[i] counts uses of rule i + 1. -1: no
- * memory. */
-int stabilize(json_t *messages, enum stabilize mode, unsigned used[STABILIZE_RULES]);
+/* messages: of a chat, checked: roles and contents have their types. Changes them; used[i] counts uses of rule i + 1. *places, NULL
+ * so far, becomes where the messages behind one that went away stood before (origin.h), the caller's. -1: no memory. */
+int stabilize(json_t *messages, enum stabilize mode, unsigned used[STABILIZE_RULES], json_t **places);
 
 /* One block. What stays goes to *kept, what is moved to *moved, lines of it joined to what is there by line feeds. */
 void stabilize_block(const char *text, size_t n, enum stabilize mode, struct out *kept, struct out *moved,

@@ -14,13 +14,26 @@
 void wish_free(struct wish *w)
 {
     json_decref(w->chat);
+    json_decref(w->places);
     for (size_t i = 0; i < w->n_prompt; i++)
         room_free(w->prompt[i].token);
-    free(w->prompt);
+    room_free(w->prompt);
     room_free(w->bias);
     out_free(&w->tools_text);
     out_free(&w->schema_text);
     *w = (struct wish){0};
+}
+
+void wish_rename(const struct wish *w, struct refusal *r)
+{
+    origin_rename(w->places, r);
+    origin_rename(w->origins, r);
+}
+
+static int refused(const struct wish *w, struct refusal *r)
+{
+    wish_rename(w, r);
+    return -1;
 }
 
 /* ---- sampling and limits --------------------------------------------------------------------------------------------------- */
@@ -74,9 +87,12 @@ static int read_bias(struct wish *w, const struct server *s, const json_t *body,
     int got = json_get_object(body, NULL, "logit_bias", &bias, r);
     if (got <= 0)
         return got;
+    if (json_object_size(bias) > STOKER_BIAS_MOST)
+        return json_refuse(r, "invalid_value", NULL, "logit_bias", "has %zu tokens; it may have %d",
+                           json_object_size(bias), (int)STOKER_BIAS_MOST);
     w->bias = room_malloc((json_object_size(bias) + 1) * sizeof *w->bias);
     if (!w->bias)
-        return refuse(r, 500, NULL, NULL, "no memory for logit_bias");
+        return refuse_memory(r);
     json_object_foreach((json_t *)bias, key, value)
     {
         double b;
@@ -158,13 +174,6 @@ static int read_switches(struct wish *w, const json_t *body, struct refusal *r)
     const struct json_at at = {NULL, "stream_options", 0};
     int got = json_get_object(body, NULL, "stream_options", &options, r);
     return got > 0 ? json_get_bool(options, &at, "include_usage", &w->include_usage, r) : got;
-}
-
-/* A refusal of the chat's fields, in the client's words. */
-static int refused(const struct wish *w, struct refusal *r)
-{
-    origin_rename(w->origins, r);
-    return -1;
 }
 
 static int read_sampling(struct wish *w, const struct server *s, const json_t *body, struct refusal *r)
@@ -314,9 +323,7 @@ static int check_tool(const json_t *tool, const struct json_at *at, json_t *name
         return json_refuse(r, "invalid_value", &here, "name", "must be 1 to 128 of A-Z a-z 0-9 _ . : -");
     if (json_object_get(names, name))
         return json_refuse(r, "invalid_value", &here, "name", "is \"%s\", as that of an earlier tool", name);
-    if (json_object_set_new(names, name, json_true()))
-        return refuse(r, 500, NULL, NULL, "no memory for tools");
-    if (json_get_text(function, &here, "description", &text, &n, r) < 0 ||
+    if (json_put(r, names, name, json_true()) < 0 || json_get_text(function, &here, "description", &text, &n, r) < 0 ||
         json_get_object(function, &here, "parameters", &parameters, r) < 0 ||
         json_get_bool(function, &here, "strict", &strict, r) < 0)
         return -1;
@@ -342,7 +349,7 @@ static int read_tools(struct wish *w, const json_t *body, struct refusal *r)
         return -1;
     out_value(&w->tools_text, tools);
     if (w->tools_text.failed)
-        return refuse(r, 500, NULL, NULL, "no memory for tools");
+        return refuse_memory(r);
     w->reply.tools = w->tools_text.text;
     w->reply.n_tools = w->tools_text.n;
     return 0;
@@ -447,7 +454,7 @@ static int read_format(struct wish *w, const json_t *body, struct refusal *r)
         return -1;
     }
     if (w->schema_text.failed)
-        return refuse(r, 500, NULL, NULL, "no memory for a schema");
+        return refuse_memory(r);
     w->reply.answer.text = w->schema_text.text;
     w->reply.answer.n = w->schema_text.n;
     return 0;
@@ -531,17 +538,15 @@ static int read_thinking(struct wish *w, const struct server *s, json_t *body, s
     if (said || think < 0)
         return 0;
     w->body = NULL;
-    return json_object_set_new(body, "enable_thinking", json_boolean(think))
-               ? refuse(r, 500, NULL, NULL, "no memory for a request")
-               : 0;
+    return json_put(r, body, "enable_thinking", json_boolean(think));
 }
 
 static int stabilize_chat(struct wish *w, const struct server *s, struct refusal *r)
 {
     json_t *messages = json_object_get(w->chat, "messages");
     uint64_t user = prefix_key_user(messages);
-    if (stabilize(messages, s->opt.stabilize, w->stabilized) != 0)
-        return refuse(r, 500, NULL, NULL, "no memory for a request");
+    if (stabilize(messages, s->opt.stabilize, w->stabilized, &w->places) != 0)
+        return refuse_memory(r);
     w->prefix_key = prefix_key_chat(messages, user);
     for (int i = 0; i < STABILIZE_RULES; i++)
         if (w->stabilized[i])

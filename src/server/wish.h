@@ -19,26 +19,27 @@ struct server;
 enum { WISH_STOPS = 16, WISH_STOP_BYTES = 256, WISH_MESSAGES = 4096, WISH_TOOLS = 256, WISH_CHOICES = 8 };
 
 struct wish_prompt {
-    stoker_token *token; /* [n], malloc'd */
+    stoker_token *token; /* [n], the room's */
     size_t n;
 };
 
 struct wish {
     const json_t *origins; /* of the chat's fields: origin.h; NULL: the body is a chat */
-    int anthropic;         /* context overflow is told in Anthropic's words: agents look for them */
+    json_t *places; /* of the messages, where --stabilize took some away, before it did: origin.h; NULL: the same */
+    int anthropic;  /* context overflow is told in Anthropic's words: agents look for them */
 
     /* The prompt. A chat: {"messages", "tools", "reasoning_effort", "enable_thinking", "chat_template_kwargs"} as of stoker_prompt();
      * other members are not looked at. Or tokens, each prompt a choice (n of them). */
     json_t *chat;
     const char *body; /* [n_body] the text of chat, where it is at hand as it came; else NULL */
     size_t n_body;
-    struct wish_prompt *prompt; /* [n_prompt], malloc'd */
+    struct wish_prompt *prompt; /* [n_prompt], the room's */
     size_t n_prompt;
 
     int n;          /* choices a prompt, from 1 */
     int max_tokens; /* 0: the room that is left */
     struct stoker_sampling sampling;
-    struct stoker_logit_bias *bias; /* [n_bias], malloc'd: those of sampling */
+    struct stoker_logit_bias *bias; /* [n_bias], the room's: those of sampling */
     size_t n_bias;
     struct stoker_string stop[WISH_STOPS]; /* [n_stop], of a body that lives on */
     size_t n_stop;
@@ -54,6 +55,9 @@ struct wish {
     int stream, wants_progress, include_usage;
     int logprobs, top_logprobs; /* 0: no; how many alternatives */
 };
+
+/* A refusal of the chat's fields as one of what the client sent. */
+void wish_rename(const struct wish *w, struct refusal *r);
 
 /* All fields of OpenAI's chat but model. body and text must live as long as w; text: of body, or NULL if body was rewritten. Changes
  * body, by --stabilize. w is zeroed, or has its origins. -1: *r. */

@@ -149,8 +149,17 @@ static void refusals_are_not_refused(void **state)
     assert_int_equal(room_take((2 << 20) - room_taken(), ROOM_SMALL), 0); /* and by others what o gives back */
     size_t taken = room_taken();
     struct http_connection *c = connect_reader(0);
-    assert_int_equal(http_refuse(&c->x, &(struct refusal){.status = 500, .text = "no memory"}), 0);
+    struct refusal late = {0}, short_of = {0};
+    refuse(&late, 408, NULL, NULL, "too late"); /* not everything that goes wrong meanwhile is for want of room */
+    assert_int_equal(http_refuse(&c->x, &late), 0);
     ssize_t n = recv(world.fd, answer, sizeof answer - 1, 0);
+    answer[n > 0 ? n : 0] = 0;
+    assert_non_null(strstr(answer, "HTTP/1.1 408"));
+    disconnect(c);
+    c = connect_reader(0);
+    refuse_memory(&short_of);
+    assert_int_equal(http_refuse(&c->x, &short_of), 0);
+    n = recv(world.fd, answer, sizeof answer - 1, 0);
     answer[n > 0 ? n : 0] = 0;
     assert_non_null(strstr(answer, "HTTP/1.1 413"));
     assert_non_null(strstr(answer, "this request takes more memory than the 2 MiB"));

@@ -477,6 +477,27 @@ static void unstable_lines_are_named(void **state)
     assert_int_equal(http_world.n_prompt, n);
 }
 
+/* Messages behind one that --stabilize takes away keep the names that the client knows. */
+static void stabilized_messages_are_named(void **state)
+{
+    (void)state;
+#define CUT_CALL "{\"id\":\"c\",\"type\":\"function\",\"function\":{\"name\":\"f\",\"arguments\":\"{\"}}"
+    static const struct bad chat = {
+        "\"messages\":[{\"role\":\"system\",\"content\":\"x-anthropic-billing-header: a\"}," USER
+        ",{\"role\":\"assistant\",\"tool_calls\":[" CUT_CALL "]},{\"role\":\"tool\",\"tool_call_id\":\"c\","
+        "\"content\":\"x\"}]",
+        "invalid_value", "messages[2].tool_calls[0].function.arguments"};
+    static const struct bad response = {
+        "\"instructions\":\"x-anthropic-billing-header: a\",\"input\":[{\"role\":\"user\",\"content\":\"a\"},"
+        "{\"type\":\"function_call\",\"call_id\":\"c\",\"name\":\"f\",\"arguments\":\"{\"},"
+        "{\"type\":\"function_call_output\",\"call_id\":\"c\",\"output\":\"x\"}]",
+        "invalid_value", "input[1].arguments"};
+    http_server.opt.stabilize = STABILIZE_STRIP;
+    refused(openai_chat, &chat);
+    refused(openai_responses, &response);
+    http_server.opt.stabilize = STABILIZE_OFF;
+}
+
 #define WITH_NOT(strict)                                                                                               \
     HELLO ",\"max_tokens\":60,\"tools\":[{\"type\":\"function\",\"function\":{\"name\":\"f\"," strict                  \
           "\"parameters\":{\"type\":\"object\",\"properties\":{\"a\":{\"type\":\"boolean\",\"not\":{}}}}}}]"
@@ -697,6 +718,7 @@ int main(void)
         cmocka_unit_test(formats_beside_tools),
         cmocka_unit_test(long_prompts_are_refused),
         cmocka_unit_test(unstable_lines_are_named),
+        cmocka_unit_test(stabilized_messages_are_named),
         cmocka_unit_test(what_is_not_enforced_is_named),
         cmocka_unit_test(completions),
         cmocka_unit_test(bad_completions),

@@ -16,7 +16,9 @@ static uint64_t key(const char *messages, enum stabilize mode)
     json_t *m = json_loads(messages, 0, NULL);
     assert_non_null(m);
     uint64_t user = prefix_key_user(m);
-    assert_int_equal(stabilize(m, mode, used), 0);
+    json_t *places = NULL;
+    assert_int_equal(stabilize(m, mode, used, &places), 0);
+    json_decref(places);
     uint64_t k = prefix_key_chat(m, user);
     json_decref(m);
     return k;

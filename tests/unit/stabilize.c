@@ -145,14 +145,19 @@ static void kept_stays(void **state)
 /* ---- messages -------------------------------------------------------------------------------------------------------------- */
 
 static unsigned used[STABILIZE_RULES];
+static char places[1000]; /* of the last chat's messages, before */
 
 static void chat(const char *messages, enum stabilize mode, const char *expected)
 {
-    json_t *m = json_loads(messages, 0, NULL), *want = json_loads(expected, 0, NULL);
+    json_t *before = NULL, *m = json_loads(messages, 0, NULL), *want = json_loads(expected, 0, NULL);
     assert_non_null(m);
     assert_non_null(want);
     memset(used, 0, sizeof used);
-    assert_int_equal(stabilize(m, mode, used), 0);
+    assert_int_equal(stabilize(m, mode, used, &before), 0);
+    char *written = before ? json_dumps(before, JSON_COMPACT) : NULL;
+    snprintf(places, sizeof places, "%s", written ? written : "");
+    free(written);
+    json_decref(before);
     char *got = json_dumps(m, JSON_COMPACT), *wanted = json_dumps(want, JSON_COMPACT);
     assert_string_equal(got, wanted);
     free(got);
@@ -192,9 +197,18 @@ static void empty_messages_go(void **state)
     chat("[{\"role\":\"developer\",\"content\":[{\"type\":\"text\",\"text\":\"" BILLING
          "\"}]},{\"role\":\"user\",\"content\":\"U\"}]",
          STABILIZE_STRIP, "[{\"role\":\"user\",\"content\":\"U\"}]");
+    /* who asks where the others stood is told */
+    chat("[{\"role\":\"user\",\"content\":\"U\"},{\"role\":\"system\",\"content\":\"" BILLING
+         "\"},{\"role\":\"user\",\"content\":\"V\"},{\"role\":\"system\",\"content\":\"" BILLING
+         "\"},{\"role\":\"user\",\"content\":\"W\"}]",
+         STABILIZE_STRIP,
+         "[{\"role\":\"user\",\"content\":\"U\"},{\"role\":\"user\",\"content\":\"V\"},{\"role\":\"user\","
+         "\"content\":\"W\"}]");
+    assert_string_equal(places, "{\"messages[1]\":\"messages[2]\",\"messages[2]\":\"messages[4]\"}");
     /* what was empty before stays */
     chat("[{\"role\":\"system\",\"content\":\"\"},{\"role\":\"user\",\"content\":\"U\"}]", STABILIZE_STRIP,
          "[{\"role\":\"system\",\"content\":\"\"},{\"role\":\"user\",\"content\":\"U\"}]");
+    assert_string_equal(places, "");
 }
 
 static void moved_lines_open_the_user_message(void **state)
@@ -211,6 +225,7 @@ static void moved_lines_open_the_user_message(void **state)
     chat("[{\"role\":\"system\",\"content\":\"Shell: a\"},{\"role\":\"user\",\"content\":[]}]", STABILIZE_MOVE,
          "[{\"role\":\"user\",\"content\":[{\"type\":\"text\",\"text\":\"<system-reminder>\\nShell: "
          "a\\n</system-reminder>\\n\"}]}]");
+    assert_string_equal(places, "{\"messages[0]\":\"messages[1]\"}");
     /* nobody to tell it to */
     chat("[{\"role\":\"system\",\"content\":\"Shell: a\\n" BILLING "\"},{\"role\":\"assistant\",\"content\":\"x\"}]",
          STABILIZE_MOVE,
