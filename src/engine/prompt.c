@@ -159,11 +159,6 @@ static int show(const struct stoker_templates *v, struct held *h, struct stoker_
     return 0;
 }
 
-static enum error_code code_of(const struct template_error *e)
-{
-    return e->kind == JINJA_COMPILE ? ERR_FORMAT : e->kind == JINJA_LIMIT ? ERR_UNSUPPORTED : ERR_INPUT;
-}
-
 int stoker_prompt(const struct stoker_templates *v, const char *request, size_t n, struct stoker_prompt *out,
                   char *path, struct stoker_error *public)
 {
@@ -182,7 +177,7 @@ int stoker_prompt(const struct stoker_templates *v, const char *request, size_t 
     say_notice(v);
     int rc = chat_prompt(v->chat, request, n, &h->prompt, &h->ids, &e);
     if (rc != 0)
-        error_set(&err, code_of(&e), "%s", *e.raised ? e.raised : e.text);
+        error_set(&err, template_error_code(&e), "%s", *e.raised ? e.raised : e.text);
     if (rc != 0 && path)
         snprintf(path, STOKER_PATH, "%s", e.path);
     if (rc == 0)

@@ -219,7 +219,7 @@ int chat_prompt(const struct chat *c, const char *request, size_t n, struct temp
     const struct variant *v = own.template == c->with_tools.template ? &c->with_tools : &c->plain;
     int rc = ids ? template_tokens(&own, c->tokenizer, v->reach, ids, &e) : 0;
     if (rc != 0)
-        fail(err, JINJA_LIMIT, &e);
+        fail(err, e.code == ERR_MEMORY ? JINJA_MEMORY : JINJA_LIMIT, &e);
     if (rc == 0 && prompt)
         *prompt = own;
     else
@@ -302,6 +302,5 @@ int chat_render(const struct chat *c, const struct chat_message *m, size_t n, in
     room_free(request);
     if (rc == 0)
         return 0;
-    enum error_code code = e.kind == JINJA_COMPILE ? ERR_FORMAT : e.kind == JINJA_LIMIT ? ERR_UNSUPPORTED : ERR_INPUT;
-    return error_set(err, code, "%s", *e.raised ? e.raised : e.text);
+    return error_set(err, template_error_code(&e), "%s", *e.raised ? e.raised : e.text);
 }

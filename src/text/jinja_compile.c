@@ -59,7 +59,7 @@ int jinja_compile(struct jinja_template **out, const char *source, size_t n, str
     struct jinja_template *t = calloc(1, sizeof *t);
     *out = NULL;
     if (!t) {
-        *err = (struct jinja_error){.kind = JINJA_LIMIT, .text = "no memory to compile the template"};
+        *err = (struct jinja_error){.kind = JINJA_MEMORY, .text = "no memory to compile the template"};
         return -1;
     }
     arena_init_growing(&t->arena);

@@ -27,7 +27,7 @@ static void *allocate(struct jrun *r, size_t size)
         jfail(r, JINJA_LIMIT, "the template needs more than %zu MiB of memory", r->memory_limit >> 20);
     void *p = arena_alloc_aligned(r->arena, size, 8);
     if (!p)
-        jfail(r, JINJA_LIMIT, "no memory to render the template");
+        jfail(r, JINJA_MEMORY, "no memory to render the template");
     return p;
 }
 

@@ -181,6 +181,20 @@ static void render(struct talk *t, const struct chat_template *with_tools, const
         cut_open_end(&out->text);
 }
 
+enum error_code template_error_code(const struct template_error *e)
+{
+    switch (e->kind) {
+    case JINJA_COMPILE:
+        return ERR_FORMAT;
+    case JINJA_LIMIT:
+        return ERR_UNSUPPORTED;
+    case JINJA_MEMORY:
+        return ERR_MEMORY;
+    default:
+        return ERR_INPUT;
+    }
+}
+
 static void show_error(struct template_error *err, const struct jinja_error *e, const char *path)
 {
     *err = (struct template_error){.kind = e->kind};

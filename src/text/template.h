@@ -75,6 +75,8 @@ int template_render(const struct chat_template *t, const struct chat_template *w
                     size_t n, const struct jinja_clock *clock, struct template_prompt *out, struct template_error *err);
 void template_prompt_free(struct template_prompt *p);
 
+enum error_code template_error_code(const struct template_error *e);
+
 /* [n_vocab] the greatest class of text in which each token matches as a special token; free() it. NULL: no memory. */
 uint8_t *template_reach(const struct chat_template *t, const struct tokenizer *v);
 

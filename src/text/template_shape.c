@@ -102,8 +102,8 @@ static void put_example(struct talk *t, struct jbuffer *b)
     struct tool_written example = {name, sizeof name - 1, arguments, sizeof arguments - 1};
     struct jbuffer text = jbuffer_new(t->run);
     struct put p = {&text, CLASS_TEMPLATE};
-    if (tool_write(tool_format_taught(t->caps->format), &example, 1, put, &p) != 0)
-        jfail(t->run, JINJA_LIMIT, "no memory to render the template");
+    char room[sizeof arguments];
+    tool_write(tool_format_taught(t->caps->format), &example, 1, room, put, &p);
     size_t from = 0, to = text.n;
     while (from < to && text.bytes[from] == '\n')
         from++;
@@ -206,15 +206,16 @@ static void write_calls(struct talk *t, struct turn *turn)
     struct tool_written *call = jalloc_array(t->run, turn->n_call, sizeof *call);
     struct jbuffer b = jbuffer_new(t->run);
     struct put p = {&b, CLASS_ASSISTANT};
+    size_t longest = 0;
     for (size_t i = 0; i < turn->n_call; i++) {
         const struct jstring *arguments = jjson_write(t->run, turn->call[i].arguments, &jjson_plain);
         call[i] = (struct tool_written){turn->call[i].name->bytes, turn->call[i].name->n, arguments->bytes,
                                         arguments->n};
+        longest = arguments->n > longest ? arguments->n : longest;
     }
     jbuffer_string(&b, turn->content);
     jbuffer_word(&b, turn->content->n && written_like_hermes(format) ? "\n" : "");
-    if (tool_write(format, call, turn->n_call, put, &p) != 0)
-        jfail(t->run, JINJA_LIMIT, "no memory to render the template");
+    tool_write(format, call, turn->n_call, jalloc(t->run, longest), put, &p);
     turn->content = jbuffer_done(&b);
     turn->n_call = 0;
 }

@@ -9,7 +9,7 @@ struct writer {
     const struct tool_format *format;
     void (*put)(void *arg, int ours, const char *text, size_t n);
     void *arg;
-    int failed; /* no memory: a piece is missing */
+    char *room; /* a key without its escapes is no longer than with them */
 };
 
 static void ours(const struct writer *w, const char *text) { w->put(w->arg, 1, text, strlen(text)); }
@@ -56,7 +56,7 @@ static void python_literal(const struct writer *w, const char *text, size_t n)
 }
 
 /* The members of an object as k=v, .. */
-static void keywords(struct writer *w, const char *text, size_t n)
+static void keywords(const struct writer *w, const char *text, size_t n)
 {
     size_t at = 1; /* behind { */
     int first = 1;
@@ -68,15 +68,12 @@ static void keywords(struct writer *w, const char *text, size_t n)
         json_scan_begin(&s);
         if (at >= n || text[at] != '"' || json_scan(&s, text, n, &at, 1) != SCAN_OK)
             return;
-        struct tool_buffer plain = {0};
+        struct tool_buffer plain = {.text = w->room, .cap = n};
         json_unescape(&plain, text + key, at - key);
         if (!first)
             theirs(w, ", ");
         first = 0;
-        if (plain.n)
-            w->put(w->arg, 0, plain.text, plain.n);
-        w->failed |= plain.failed;
-        tool_buffer_free(&plain);
+        w->put(w->arg, 0, plain.text, plain.n);
         theirs(w, "=");
         while (at < n && strchr(" \t\r\n:", text[at]))
             at++;
@@ -88,7 +85,7 @@ static void keywords(struct writer *w, const char *text, size_t n)
     }
 }
 
-static void write_lfm2(struct writer *w, const struct tool_written *c, size_t n)
+static void write_lfm2(const struct writer *w, const struct tool_written *c, size_t n)
 {
     role(w, ROLE_BEGIN);
     theirs(w, "[");
@@ -150,10 +147,10 @@ static void write_hermes(const struct writer *w, const struct tool_written *c, s
     }
 }
 
-int tool_write(const struct tool_format *f, const struct tool_written *call, size_t n,
-               void (*put)(void *arg, int ours, const char *text, size_t n), void *arg)
+void tool_write(const struct tool_format *f, const struct tool_written *call, size_t n, char *room,
+                void (*put)(void *arg, int ours, const char *text, size_t n), void *arg)
 {
-    struct writer w = {f, put, arg, 0};
+    const struct writer w = {f, put, arg, room};
     if (!strcmp(f->name, "lfm2"))
         write_lfm2(&w, call, n);
     else if (!strcmp(f->name, "granite_3_3"))
@@ -162,5 +159,4 @@ int tool_write(const struct tool_format *f, const struct tool_written *call, siz
         write_deepseek(&w, call, n);
     else
         write_hermes(&w, call, n);
-    return w.failed ? -1 : 0;
 }

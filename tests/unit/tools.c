@@ -448,9 +448,24 @@ static void writes(const char *format, const char *all, const char *ours)
     static const char args[] = "{\"a\": \"true \\\" b\", \"k\": [true, null]}";
     struct tool_written call[2] = {{"f", 1, args, sizeof args - 1}, {"g", 1, "{}", 2}};
     struct written w = {0};
-    tool_write(tool_format_find(format, NULL), call, 2, put, &w);
+    char room[sizeof args - 1];
+    tool_write(tool_format_find(format, NULL), call, 2, room, put, &w);
     if (!same(&w.all, all) || !same(&w.ours, ours))
         fail_msg("%.*s | %.*s", (int)w.all.n, w.all.text, (int)w.ours.n, w.ours.text);
+    tool_buffer_free(&w.all);
+    tool_buffer_free(&w.ours);
+}
+
+static void keys_lose_their_escapes(void **state)
+{
+    (void)state;
+    static const char args[] = "{\"a\\nb\":1,\"\\u00e9\\ud83d\\ude00\\ud800\":\"\\n\"}";
+    struct tool_written call = {"f", 1, args, sizeof args - 1};
+    struct written w = {0};
+    char room[sizeof args - 1];
+    tool_write(tool_format_find("lfm2", NULL), &call, 1, room, put, &w);
+    if (!same(&w.all, "<|tool_call_start|>[f(a\nb=1, é😀\uFFFD=\"\\n\")]<|tool_call_end|>"))
+        fail_msg("%.*s", (int)w.all.n, w.all.text);
     tool_buffer_free(&w.all);
     tool_buffer_free(&w.ours);
 }
@@ -495,6 +510,7 @@ int main(void)
         cmocka_unit_test(makes_messages),
         cmocka_unit_test(splits_agree),
         cmocka_unit_test(writes_calls),
+        cmocka_unit_test(keys_lose_their_escapes),
         cmocka_unit_test(tells_want_of_room),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
