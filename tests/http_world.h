@@ -37,6 +37,7 @@ static struct {
     enum http_waited leaves; /* HTTP_GONE, HTTP_CUT: what http_wait() says, once there were so many writes: */
     size_t leaves_after;
     size_t short_after; /* writes; then nobody has room any more. 0: never */
+    void (*next)(void); /* when the requests are submitted; NULL: nothing */
     size_t n_prompt, n_cached, n_generated;
     int counted, cancelled, rejected;
 } http_world = {.lock = PTHREAD_MUTEX_INITIALIZER, .bell = PTHREAD_COND_INITIALIZER};
@@ -68,19 +69,23 @@ int http_answer(struct http_exchange *x, int status, const char *type, const cha
     return 0;
 }
 
-int http_answer_json(struct http_exchange *x, struct out *o)
-{
-    int status = o->failed ? 500 : 200;
-    http_answer(x, status, "application/json", o->text, o->n);
-    out_free(o);
-    return 0;
-}
-
 int http_refuse(struct http_exchange *x, const struct refusal *r)
 {
-    snprintf(http_world.param, sizeof http_world.param, "%s", r->param);
-    snprintf(http_world.code, sizeof http_world.code, "%s", r->code ? r->code : "");
-    return http_answer(x, r->status, "text/plain", r->text, strlen(r->text));
+    struct refusal told = *r;
+    refusal_tell_room(&told);
+    snprintf(http_world.param, sizeof http_world.param, "%s", told.param);
+    snprintf(http_world.code, sizeof http_world.code, "%s", told.code ? told.code : "");
+    return http_answer(x, told.status, "text/plain", told.text, strlen(told.text));
+}
+
+int http_answer_json(struct http_exchange *x, struct out *o)
+{
+    struct refusal r = {0};
+    if (o->failed)
+        refuse_memory(&r);
+    int gone = r.status ? http_refuse(x, &r) : http_answer(x, 200, "application/json", o->text, o->n);
+    out_free(o);
+    return gone;
 }
 
 int http_stream_begin(struct http_exchange *x, const char *type)
@@ -116,7 +121,12 @@ int http_streaming(const struct http_exchange *x)
 
 /* Memory of bodies is not counted here. */
 void http_forget_body(struct http_exchange *x) { (void)x; }
-void http_next(struct http_exchange *x) { (void)x; }
+void http_next(struct http_exchange *x)
+{
+    (void)x;
+    if (http_world.next)
+        http_world.next();
+}
 
 void http_notify(void *x)
 {

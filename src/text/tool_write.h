@@ -14,8 +14,9 @@ struct tool_written {
     size_t n_arguments;
 };
 
-/* Hands the text over in pieces, from which put need not return; ours 1: a marker or word of the format, class t of templates.md 7; 0: of the message, class a.
- * Formats without a row in tool_calls.md 11 are written like hermes, as is "none". room: as many bytes as the longest arguments have. */
+/* Hands the text over in pieces, from which put need not return; ours 1: a marker or word of the format, class t of templates.md 7;
+ * 0: of the message, class a. Formats without a row in tool_calls.md 11 are written like hermes, as is "none". room: as many bytes as
+ * the longest arguments have. */
 void tool_write(const struct tool_format *f, const struct tool_written *call, size_t n, char *room,
                 void (*put)(void *arg, int ours, const char *text, size_t n), void *arg);
 
