@@ -34,6 +34,11 @@ struct builder {
     uint32_t current;
 };
 
+void *build_grow(struct builder *b, void *vector, uint32_t n, uint32_t more, uint32_t *room, size_t size)
+{
+    return maker_grow(b->m, vector, n, more, room, size);
+}
+
 uint32_t build_state(struct builder *b)
 {
     uint32_t *owner = maker_grow(b->m, b->owner, b->n_state, 1, &b->room_state, sizeof *owner);

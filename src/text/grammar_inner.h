@@ -131,6 +131,8 @@ struct grammar {
 
 /* Where automata grow. */
 struct builder;
+void *build_grow(struct builder *b, void *vector, uint32_t n, uint32_t more, uint32_t *room,
+                 size_t size); /* maker_grow() */
 uint32_t build_state(struct builder *b);
 void build_edge(struct builder *b, uint32_t from, uint32_t to, enum edge_kind kind, uint8_t low, uint8_t high,
                 uint32_t arg);

@@ -1,80 +1,165 @@
 /* Code points as bytes: classes, and texts that end at a stop.
  *
- * A range of code points becomes a few chains of byte ranges, cut where the encoding changes its length and where a byte behind
- * the first would not run over its whole 80..BF (the construction is R. Cox's and K. Thompson's). Chains that end in whole
- * continuation bytes share them:
+ * A class becomes the smallest deterministic automaton of its characters: a lead byte leads to the state before so many
+ * continuation bytes, and states with the same steps are one:
  *
- *     E4..EC --> [two more] --80..BF--> [one more] --80..BF--> to */
+ *     E4..EC --> [two more] --80..BF--> [one more] --80..BF--> to
+ *
+ * Patterns ask for classes of hundreds of ranges (\p{L}); each state less is one less that masks and limits look at.
+ */
 #include "base/utf8.h"
 #include "text/grammar_inner.h"
 
+#include <stdlib.h>
 #include <string.h>
 
-struct tails {
-    struct builder *b;
-    uint32_t from, to;
-    uint32_t more[4]; /* state before 1..3 continuation bytes; 0: not made (state 0 is never one) */
+enum { NOTHING = UINT32_MAX, STATES = 256 };
+
+struct step {
+    uint8_t low, high;
+    uint32_t to;
 };
 
-static uint32_t tail(struct tails *t, int n)
+struct made {
+    uint32_t state, first, n; /* steps */
+    uint32_t next;            /* chain of the hash table: number + 1 */
+};
+
+struct class
 {
-    if (n == 0)
-        return t->to;
-    if (!t->more[n]) {
-        t->more[n] = build_state(t->b);
-        build_edge(t->b, t->more[n], tail(t, n - 1), EDGE_BYTES, 0x80, 0xBF, 0);
+    struct builder *b;
+    const uint32_t *range; /* first and last, ascending, apart */
+    uint32_t n_range, to;
+    uint32_t least;    /* code point of as many bytes as are being made */
+    uint32_t whole[4]; /* state before so many continuation bytes, any of them; 0: not made (state 0 is never one) */
+    struct made *made;
+    uint32_t n_made, room_made;
+    struct step *step;
+    uint32_t n_step, room_step;
+    uint32_t bucket[STATES];
+};
+
+/* The state that has just these steps. */
+static uint32_t state_with(struct class *c, const struct step *step, uint32_t n)
+{
+    uint32_t hash = n;
+    for (uint32_t i = 0; i < n; i++)
+        hash = (hash * 31 + step[i].low * 256u + step[i].high) * 31 + step[i].to;
+    uint32_t *bucket = &c->bucket[(hash * 0x9e3779b9u >> 8) % STATES];
+    for (uint32_t i = *bucket; i; i = c->made[i - 1].next) {
+        const struct made *x = &c->made[i - 1];
+        uint32_t same = 0;
+        while (x->n == n && same < n && c->step[x->first + same].low == step[same].low &&
+               c->step[x->first + same].high == step[same].high && c->step[x->first + same].to == step[same].to)
+            same++;
+        if (x->n == n && same == n)
+            return x->state;
     }
-    return t->more[n];
+    struct made *made = build_grow(c->b, c->made, c->n_made, 1, &c->room_made, sizeof *made);
+    struct step *steps = build_grow(c->b, c->step, c->n_step, n, &c->room_step, sizeof *steps);
+    c->made = made ? made : c->made;
+    c->step = steps ? steps : c->step;
+    if (!made || !steps)
+        return NOTHING;
+    uint32_t state = build_state(c->b);
+    for (uint32_t i = 0; i < n; i++) {
+        c->step[c->n_step + i] = step[i];
+        build_edge(c->b, state, step[i].to, EDGE_BYTES, step[i].low, step[i].high, 0);
+    }
+    c->made[c->n_made] = (struct made){state, c->n_step, n, *bucket};
+    c->n_step += n;
+    *bucket = ++c->n_made;
+    return state;
 }
 
-/* A range whose bytes vary independently of each other. */
-static void chain(struct tails *t, uint32_t first, uint32_t last)
+/* One more step, or a longer one. */
+static void add_step(struct step *step, uint32_t *n, uint32_t low, uint32_t high, uint32_t to)
 {
-    uint8_t low[4], high[4];
-    int n = (int)utf8_write(first, low), whole = 0; /* whole: full continuation bytes at the end */
-    utf8_write(last, high);
-    while (whole < n - 1 && low[n - 1 - whole] == 0x80 && high[n - 1 - whole] == 0xBF)
-        whole++;
-    uint32_t at = t->from;
-    for (int i = 0; i < n - whole; i++) {
-        uint32_t next = i + 1 < n - whole ? build_state(t->b) : tail(t, whole);
-        build_edge(t->b, at, next, EDGE_BYTES, low[i], high[i], 0);
-        at = next;
-    }
+    if (*n > 0 && step[*n - 1].to == to && step[*n - 1].high + 1u == low)
+        step[*n - 1].high = (uint8_t)high;
+    else
+        step[(*n)++] = (struct step){(uint8_t)low, (uint8_t)high, to};
 }
 
-static void split(struct tails *t, uint32_t first, uint32_t last)
+/* The first range that does not end before a code point. */
+static uint32_t range_at(const struct class *c, uint32_t point)
 {
-    static const uint32_t longest[] = {0x7F, 0x7FF, 0xFFFF};
-    for (int i = 0; i < 3; i++)
-        if (first <= longest[i] && last > longest[i]) {
-            split(t, first, longest[i]);
-            split(t, longest[i] + 1, last);
-            return;
-        }
-    for (int bits = 6; first > 0x7F && bits <= 18; bits += 6) {
-        uint32_t mask = (1u << bits) - 1;
-        if ((first & ~mask) == (last & ~mask))
-            break;
-        if (first & mask) {
-            split(t, first, first | mask);
-            split(t, (first | mask) + 1, last);
-            return;
-        }
-        if ((last & mask) != mask) {
-            split(t, first, (last & ~mask) - 1);
-            split(t, last & ~mask, last);
-            return;
-        }
+    uint32_t low = 0, high = c->n_range;
+    while (low < high) {
+        uint32_t mid = (low + high) / 2;
+        if (c->range[2 * mid + 1] < point)
+            low = mid + 1;
+        else
+            high = mid;
     }
-    chain(t, first, last);
+    return low;
+}
+
+static uint32_t before(struct class *c, uint32_t first, int more);
+
+static uint32_t before_any(struct class *c, int more)
+{
+    if (more == 0)
+        return c->to;
+    if (!c->whole[more])
+        c->whole[more] = state_with(c, &(struct step){0x80, 0xBF, before_any(c, more - 1)}, 1);
+    return c->whole[more];
+}
+
+/* The same of some: from the range i on, those that lie in first..last. */
+static uint32_t before_some(struct class *c, uint32_t i, uint32_t first, uint32_t last, int more)
+{
+    struct step step[64];
+    uint32_t n = 0;
+    for (; more == 1 && i < c->n_range && c->range[2 * i] <= last; i++) {
+        uint32_t low = c->range[2 * i] > first ? c->range[2 * i] : first,
+                 high = c->range[2 * i + 1] < last ? c->range[2 * i + 1] : last;
+        add_step(step, &n, 0x80 + low - first, 0x80 + high - first, c->to);
+    }
+    for (uint32_t k = 0; more > 1 && k < 64; k++) {
+        uint32_t to = before(c, first + (k << 6 * (more - 1)), more - 1);
+        if (to != NOTHING)
+            add_step(step, &n, 0x80 + k, 0x80 + k, to);
+    }
+    return n ? state_with(c, step, n) : NOTHING;
+}
+
+/* The state before so many continuation bytes of the code points from one on; NOTHING: none of them is in the class. */
+static uint32_t before(struct class *c, uint32_t first, int more)
+{
+    uint32_t last = first + (1u << 6 * more) - 1, i = range_at(c, first);
+    if (i == c->n_range || c->range[2 * i] > last || last < c->least)
+        return NOTHING;
+    int whole = c->range[2 * i] <= first && c->range[2 * i + 1] >= last && first >= c->least;
+    return whole ? before_any(c, more) : before_some(c, i, first, last, more);
+}
+
+/* Lead bytes of characters of so many bytes more. */
+static void leads(struct class *c, struct step *step, uint32_t *n, uint32_t low, uint32_t high, int more)
+{
+    static const uint32_t least[] = {0, 0x80, 0x800, 0x10000};
+    c->least = least[more];
+    for (uint32_t b = low; b <= high && c->n_range && c->range[2 * c->n_range - 1] >= c->least; b++) {
+        uint32_t to = before(c, (b & (0x3Fu >> more)) << 6 * more, more);
+        if (to != NOTHING)
+            add_step(step, n, b, b, to);
+    }
 }
 
 void utf8_class(struct builder *b, const uint32_t *range, uint32_t n, uint32_t from, uint32_t to)
 {
-    struct tails t = {.b = b, .from = from, .to = to};
-    for (uint32_t i = 0; i < n; i += 2)
-        split(&t, range[i], range[i + 1]);
+    struct class c = {.b = b, .range = range, .n_range = n / 2, .to = to};
+    struct step step[256];
+    uint32_t n_step = 0;
+    for (uint32_t i = 0; i < c.n_range && range[2 * i] < 0x80; i++)
+        add_step(step, &n_step, range[2 * i], range[2 * i + 1] < 0x80 ? range[2 * i + 1] : 0x7F, to);
+    leads(&c, step, &n_step, 0xC2, 0xDF, 1);
+    leads(&c, step, &n_step, 0xE0, 0xEF, 2);
+    leads(&c, step, &n_step, 0xF0, 0xF4, 3);
+    for (uint32_t i = 0; i < n_step; i++)
+        build_edge(b, from, step[i].to, EDGE_BYTES, step[i].low, step[i].high, 0);
+    free(c.made);
+    free(c.step);
 }
 
 uint32_t utf8_class_size(const uint32_t *range, uint32_t n)

@@ -10,72 +10,107 @@
 
 /* ---- letters -------------------------------------------------------------------------------------------------------------------- */
 
-static grammar_expr digit(struct grammar_maker *m, uint32_t low, uint32_t high)
-{
-    struct grammar_range r[3];
-    size_t n = 0;
-    if (low < 10)
-        r[n++] = (struct grammar_range){'0' + low, '0' + (high < 10 ? high : 9)};
-    if (high > 9) {
-        uint32_t first = low > 10 ? low - 10 : 0;
-        r[n++] = (struct grammar_range){'a' + first, 'a' + high - 10};
-        r[n++] = (struct grammar_range){'A' + first, 'A' + high - 10};
-    }
-    return grammar_class(m, r, n, 0);
-}
-
 static grammar_expr two(struct grammar_maker *m, grammar_expr a, grammar_expr b)
 {
     return grammar_sequence(m, (grammar_expr[]){a, b}, 2);
 }
 
-/* Numbers low..high in n hexadecimal digits, either case. */
-static grammar_expr hex(struct grammar_maker *m, uint32_t low, uint32_t high, int n)
+/* Letters from..from + n - 1 whose bits are set, as runs. */
+static size_t runs(uint32_t bits, uint32_t n, uint32_t from, struct grammar_range *out)
 {
-    uint32_t rest = n > 1 ? (1u << (4 * (n - 1))) - 1 : 0, first = low >> (4 * (n - 1)), last = high >> (4 * (n - 1));
-    grammar_expr part[3];
-    size_t parts = 0;
-    if (n == 1)
-        return digit(m, low, high);
-    if (first == last)
-        return two(m, digit(m, first, first), hex(m, low & rest, high & rest, n - 1));
-    if ((low & rest) != 0) {
-        part[parts++] = two(m, digit(m, first, first), hex(m, low & rest, rest, n - 1));
-        first++;
+    size_t n_out = 0;
+    for (uint32_t i = 0; i < n; i++) {
+        if (!(bits >> i & 1))
+            continue;
+        if (i == 0 || !(bits >> (i - 1) & 1))
+            out[n_out++].first = from + i;
+        out[n_out - 1].last = from + i;
     }
-    int cut = (high & rest) != rest;
-    if (first <= last - (uint32_t)cut)
-        part[parts++] = two(m, digit(m, first, last - (uint32_t)cut), grammar_repeat(m, digit(m, 0, 15), n - 1, n - 1));
-    if (cut)
-        part[parts++] = two(m, digit(m, last, last), hex(m, 0, high & rest, n - 1));
-    return grammar_choice(m, part, parts);
+    return n_out;
 }
 
-static grammar_expr hex_escape(struct grammar_maker *m, uint32_t low, uint32_t high)
+/* One of some hexadecimal digits, either case: a bit each. */
+static grammar_expr digit(struct grammar_maker *m, uint32_t bits)
 {
-    return two(m, grammar_text(m, "\\u", 2), hex(m, low, high, 4));
+    struct grammar_range r[16];
+    size_t n = runs(bits, 10, '0', r);
+    n += runs(bits >> 10, 6, 'A', r + n);
+    n += runs(bits >> 10, 6, 'a', r + n);
+    return grammar_class(m, r, n, 0);
 }
 
-/* Pairs of surrogates of U+10000 and above. */
-static size_t pairs(struct grammar_maker *m, uint32_t low, uint32_t high, grammar_expr *out)
+enum { NONE = -1 };
+
+/* A digit, and what may come behind it: [16] by digit, NONE where it may not be. Digits with the same behind them are one class, so
+ * that each escape is read in one way. */
+static grammar_expr digit_and(struct grammar_maker *m, const grammar_expr *behind)
 {
-    uint32_t a = low - 0x10000, b = high - 0x10000, first = a >> 10, last = b >> 10;
-    size_t n = 0;
-    if (first == last) {
-        out[n++] = two(m, hex_escape(m, 0xD800 + first, 0xD800 + first),
-                       hex_escape(m, 0xDC00 + (a & 0x3FF), 0xDC00 + (b & 0x3FF)));
-        return n;
+    grammar_expr part[16];
+    uint32_t parts = 0, done = 0;
+    for (uint32_t d = 0; d < 16; d++) {
+        uint32_t same = 0;
+        for (uint32_t e = d; e < 16 && behind[d] != NONE && !(done >> d & 1); e++)
+            same |= (uint32_t)(behind[e] == behind[d]) << e;
+        done |= same;
+        if (same)
+            part[parts++] = two(m, digit(m, same), behind[d]);
     }
-    if (a & 0x3FF) {
-        out[n++] = two(m, hex_escape(m, 0xD800 + first, 0xD800 + first), hex_escape(m, 0xDC00 + (a & 0x3FF), 0xDFFF));
-        first++;
+    return parts ? grammar_choice(m, part, parts) : NONE;
+}
+
+/* Code points, ascending, apart. */
+struct points {
+    struct grammar_maker *m;
+    const struct grammar_range *range;
+    size_t n;
+};
+
+/* The second surrogate of a pair, the first one stands for 1024 code points from one on. */
+static grammar_expr second_half(const struct points *x, uint32_t first);
+
+/* Numbers of so many digits, each of which stands for so many code points from one on: those that have points among them. */
+static grammar_expr numbers(const struct points *x, uint32_t first, uint32_t each, int n_digit)
+{
+    uint32_t size = each << 4 * n_digit, last = first + size - 1;
+    size_t low = 0, high = x->n;
+    while (low < high) {
+        size_t mid = (low + high) / 2;
+        if (x->range[mid].last < first)
+            low = mid + 1;
+        else
+            high = mid;
     }
-    int cut = (b & 0x3FF) != 0x3FF;
-    if (first <= last - (uint32_t)cut)
-        out[n++] = two(m, hex_escape(m, 0xD800 + first, 0xD800 + last - (uint32_t)cut), hex_escape(m, 0xDC00, 0xDFFF));
-    if (cut)
-        out[n++] = two(m, hex_escape(m, 0xD800 + last, 0xD800 + last), hex_escape(m, 0xDC00, 0xDC00 + (b & 0x3FF)));
-    return n;
+    if (low == x->n || x->range[low].first > last)
+        return NONE;
+    if (n_digit == 0 || (x->range[low].first <= first && x->range[low].last >= last))
+        return two(x->m, grammar_repeat(x->m, digit(x->m, 0xFFFF), n_digit, n_digit),
+                   each == 1 ? grammar_text(x->m, "", 0) : second_half(x, first));
+    grammar_expr behind[16];
+    for (uint32_t d = 0; d < 16; d++)
+        behind[d] = numbers(x, first + d * (size / 16), each, n_digit - 1);
+    return digit_and(x->m, behind);
+}
+
+static grammar_expr second_half(const struct points *x, uint32_t first)
+{
+    grammar_expr behind[16];
+    for (uint32_t d = 0; d < 16; d++)
+        behind[d] = d < 0xC ? NONE : numbers(x, first + (d - 0xC) * 0x100, 1, 2);
+    return grammar_sequence(
+        x->m, (grammar_expr[]){grammar_text(x->m, "\\u", 2), digit(x->m, 1 << 0xD), digit_and(x->m, behind)}, 3);
+}
+
+/* What comes behind \u: four digits, or two surrogates above U+FFFF. NONE: no point is there. */
+static grammar_expr four_digits(const struct points *x)
+{
+    grammar_expr behind[16], behind_d[16];
+    for (uint32_t d = 0; d < 16; d++)
+        behind_d[d] = d < 8     ? numbers(x, 0xD000 + d * 0x100, 1, 2)
+                      : d < 0xC ? numbers(x, 0x10000 + (d - 8) * 0x40000, 0x400, 2)
+                                : NONE;
+    for (uint32_t d = 0; d < 16; d++)
+        behind[d] = d == 0xD ? digit_and(x->m, behind_d) : numbers(x, d * 0x1000, 1, 3);
+    return digit_and(x->m, behind);
 }
 
 static int has(const struct grammar_range *r, size_t n, uint32_t c)
@@ -98,42 +133,61 @@ static size_t within(const struct grammar_range *r, size_t n, uint32_t low, uint
     return kept;
 }
 
-static grammar_expr json_letter(struct schema *s, const struct grammar_range *range, size_t n)
+static int ascending(const void *a, const void *b)
+{
+    const struct grammar_range *x = a, *y = b;
+    return (x->first > y->first) - (x->first < y->first);
+}
+
+/* In order, those that touch joined. */
+static size_t put_in_order(struct grammar_range *r, size_t n)
+{
+    size_t kept = 0;
+    qsort(r, n, sizeof *r, ascending);
+    for (size_t i = 0; i < n; i++) {
+        if (kept == 0 || r[i].first > r[kept - 1].last + 1)
+            r[kept++] = r[i];
+        else if (r[i].last > r[kept - 1].last)
+            r[kept - 1].last = r[i].last;
+    }
+    return kept;
+}
+
+/* Behind a backslash: short escapes, and numbers. */
+static grammar_expr escape(struct grammar_maker *m, const struct points *x)
 {
     static const char plain[] = "\"\\/bfnrt", meant[] = "\"\\/\b\f\n\r\t";
-    struct grammar_maker *m = s->m;
-    struct grammar_range *raw = malloc((n + 1) * 4 * sizeof *raw);
-    grammar_expr *part = malloc((n + 4) * 8 * sizeof *part);
-    size_t n_raw = 0, parts = 0;
-    if (!raw || !part) {
-        free(raw);
-        free(part);
-        return schema_fail(s, NULL, "no memory");
-    }
-    n_raw += within(range, n, 0x20, 0x21, raw + n_raw);
-    n_raw += within(range, n, 0x23, 0x5B, raw + n_raw);
-    n_raw += within(range, n, 0x5D, 0x10FFFF, raw + n_raw);
-    if (n_raw)
-        part[parts++] = grammar_class(m, raw, n_raw, 0);
     struct grammar_range letters[8];
-    size_t n_letters = 0;
+    grammar_expr part[2], number = four_digits(x);
+    size_t n_letters = 0, parts = 0;
     for (int i = 0; i < 8; i++)
-        if (has(range, n, (unsigned char)meant[i]))
+        if (has(x->range, x->n, (unsigned char)meant[i]))
             letters[n_letters++] = (struct grammar_range){(unsigned char)plain[i], (unsigned char)plain[i]};
     if (n_letters)
-        part[parts++] = two(m, grammar_text(m, "\\", 1), grammar_class(m, letters, n_letters, 0));
-    for (size_t i = 0; i < n; i++) {
-        struct grammar_range r;
-        if (within(&range[i], 1, 0, 0xD7FF, &r))
-            part[parts++] = hex_escape(m, r.first, r.last);
-        if (within(&range[i], 1, 0xE000, 0xFFFF, &r))
-            part[parts++] = hex_escape(m, r.first, r.last);
-        if (within(&range[i], 1, 0x10000, 0x10FFFF, &r))
-            parts += pairs(m, r.first, r.last, part + parts);
+        part[parts++] = grammar_class(m, letters, n_letters, 0);
+    if (number != NONE)
+        part[parts++] = two(m, grammar_text(m, "u", 1), number);
+    return two(m, grammar_text(m, "\\", 1), grammar_choice(m, part, parts));
+}
+
+static grammar_expr json_letter(struct schema *s, const struct grammar_range *range, size_t n)
+{
+    struct grammar_maker *m = s->m;
+    struct grammar_range *sorted = malloc((n + 1) * sizeof *sorted), *raw = malloc((n + 1) * 3 * sizeof *raw);
+    grammar_expr e;
+    if (sorted && raw) {
+        memcpy(sorted, range, n * sizeof *sorted);
+        n = put_in_order(sorted, n);
+        size_t n_raw = within(sorted, n, 0x20, 0x21, raw);
+        n_raw += within(sorted, n, 0x23, 0x5B, raw + n_raw);
+        n_raw += within(sorted, n, 0x5D, 0x10FFFF, raw + n_raw);
+        e = grammar_choice(
+            m, (grammar_expr[]){grammar_class(m, raw, n_raw, 0), escape(m, &(struct points){m, sorted, n})}, 2);
+    } else {
+        e = schema_fail(s, NULL, "no memory");
     }
-    grammar_expr e = grammar_choice(m, part, parts);
+    free(sorted);
     free(raw);
-    free(part);
     return e;
 }
 
