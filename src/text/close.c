@@ -43,8 +43,8 @@ static void note(struct closing *k, const struct position *p, int64_t tokens)
 {
     struct entry *e = find(k, p);
     if (e->epoch != k->epoch) {
-        if (k->n_table > CLOSING_TABLE * 7 / 8) { /* lost, and found out again if it is asked for */
-            k->crowded = 1;
+        if (k->n_table > CLOSING_TABLE * 7 / 8) {
+            matcher_refuse(&k->c->matcher);
             return;
         }
         k->n_table++;
@@ -66,20 +66,34 @@ void closing_forget(struct closing *k)
 
 /* ---- tokens ------------------------------------------------------------------------------------------------------------------- */
 
-/* A position that has to be found out, for the sake of another one. */
-static void ask(struct closing *k, uint32_t parent, struct position p, int64_t more)
+/* The work of an operation is bounded. It counts what a scan looks at, whether that is remembered or not. */
+static void count_work(struct closing *k, uint32_t n)
 {
+    if ((k->work += n) > CLOSING_WORK)
+        matcher_refuse(&k->c->matcher);
+}
+
+/* A position that has to be found out, for the sake of another one. When the stack fills up a scan may ask for a few only: it is
+ * done once more when these are known. */
+static void ask(struct closing *k, uint32_t parent, struct position p, uint32_t more)
+{
+    struct todo *from = &k->todo[parent];
     int64_t tokens;
     if (known(k, &p, &tokens)) {
-        if (tokens != CLOSING_NEVER && tokens + more < k->todo[parent].best)
-            k->todo[parent].best = tokens + more;
+        if (tokens != CLOSING_NEVER && tokens + more < from->best)
+            from->best = tokens + more;
+    } else if (k->n_todo >= CLOSING_TODO / 2 && from->asked >= CLOSING_FEW) {
+        from->scanned = 0;
     } else if (k->n_todo < CLOSING_TODO) {
+        from->asked++;
         k->todo[k->n_todo++] = (struct todo){.p = p, .parent = parent, .more = more, .best = CLOSING_NEVER};
+    } else {
+        matcher_refuse(&k->c->matcher);
     }
 }
 
 /* So many more tokens lead from a position to these places. */
-static void offer(struct closing *k, uint32_t parent, const struct places *l, int64_t more)
+static void offer(struct closing *k, uint32_t parent, const struct places *l, uint32_t more)
 {
     if (l->complete) {
         k->todo[parent].best = k->todo[parent].best > more ? more : k->todo[parent].best;
@@ -121,6 +135,7 @@ static void scan_tokens(struct closing *k, uint32_t parent, const struct places 
     for (uint32_t i = next_first(trie, from->bytes, 0); i < trie->n_node && !k->c->matcher.full;) {
         const struct trie_node *node = &trie->node[i];
         uint32_t d = node->depth;
+        count_work(k, 1);
         int reads = d <= CLOSING_DEPTH && bit_of(at[d - 1].bytes, node->byte);
         if (reads && of_class[d] != class[node->byte]) {
             closing_places_read(k, &at[d - 1], node->byte, d, &at[d]);
@@ -177,28 +192,45 @@ static int cover(struct closing *k, uint32_t parent)
     return 1;
 }
 
-/* What a position needs is asked for; its best is what is known so far. 0: to be done once more when that is known. */
-static int scan(struct closing *k, uint32_t at)
+/* Inside a character: bytes up to its end. Tokens that hold several of them are not looked for: there are hundreds of such places,
+ * and texts seldom stop there. */
+static void scan_letter(struct closing *k, uint32_t at)
+{
+    const struct grammar *g = k->c->matcher.g;
+    struct position p = k->todo[at].p;
+    uint32_t weight = closing_weight_left(k, &p);
+    for (uint32_t e = g->first[p.state]; e < g->first[p.state + 1]; e++) {
+        struct position to = {p.frame, g->edge[e].to, p.count};
+        if (closing_add(closing_weight_left(k, &to), k->weight[e]) == weight)
+            ask(k, at, to, 1);
+    }
+}
+
+/* What a position needs is asked for; its best is what is known so far. When that is known it is settled, or scanned once more. */
+static void scan(struct closing *k, uint32_t at)
 {
     struct position p = k->todo[at].p;
     uint32_t weight = closing_weight_left(k, &p);
     struct places from, to;
+    k->todo[at].scanned = 1;
+    k->todo[at].asked = 0;
     if (weight == 0 || weight > CLOSING_FAR) {
-        k->todo[at].best = weight >= CLOSING_NONE ? CLOSING_NEVER
-                                                  : weight; /* a byte weighs 1 and is a token, at most */
-        return 1;
+        k->todo[at].best = closing_bound(k, &p);
+    } else if (closing_is_covered(k, &p)) {
+        k->todo[at].scanned = cover(k, at);
+    } else if (k->in_letter[p.state]) {
+        scan_letter(k, at);
+    } else {
+        closing_places_at(k, p, &from);
+        closing_places_token(k, &from, &to);
+        count_work(k, 1 + from.n + to.n);
+        if (to.n || to.complete)
+            offer(k, at, &to, 1);
+        for (uint32_t i = 0; i < from.n; i++) /* a call may have led to the border of a count */
+            if (closing_is_covered(k, &from.p[i]))
+                ask(k, at, from.p[i], 0);
+        scan_tokens(k, at, &from);
     }
-    if (closing_is_covered(k, &p))
-        return cover(k, at);
-    closing_places_at(k, p, &from);
-    closing_places_token(k, &from, &to);
-    if (to.n || to.complete)
-        offer(k, at, &to, 1);
-    for (uint32_t i = 0; i < from.n; i++) /* a call may have led to the border of a count */
-        if (closing_is_covered(k, &from.p[i]))
-            ask(k, at, from.p[i], 0);
-    scan_tokens(k, at, &from);
-    return 1;
 }
 
 /* The top of the stack is known: it goes, and tells who asked for it. */
@@ -225,25 +257,20 @@ static int64_t tokens_left(struct closing *k, struct position p)
         closing_forget(k);
     if (closing_lists_low(k))
         closing_lists_forget(k);
-    k->crowded = 0;
     k->n_todo = 1;
     k->todo[0] = (struct todo){.p = p, .best = CLOSING_NEVER};
-    while (k->n_todo > 0 && !k->c->matcher.full && !k->crowded && k->n_todo < CLOSING_TODO) {
+    while (k->n_todo > 0 && !k->c->matcher.full) {
         uint32_t at = k->n_todo - 1;
         if (known(k, &k->todo[at].p, &tokens)) {
             settle(k, tokens);
         } else if (k->todo[at].scanned) {
             note(k, &k->todo[at].p, k->todo[at].best);
-            if (!k->crowded)
-                settle(k, k->todo[at].best);
+            settle(k, k->todo[at].best);
         } else {
-            k->todo[at].scanned = scan(k, at);
+            scan(k, at);
         }
     }
-    if (known(k, &p, &tokens))
-        return tokens;
-    uint32_t weight = closing_weight_left(k, &p); /* too many positions: a byte weighs 1 and is a token, at most */
-    return weight >= CLOSING_NONE ? CLOSING_NEVER : weight;
+    return known(k, &p, &tokens) ? tokens : CLOSING_NEVER; /* refused, or no memory */
 }
 
 /* ---- sets --------------------------------------------------------------------------------------------------------------------- */
@@ -332,52 +359,52 @@ int64_t closing_most(struct closing *k, uint32_t set)
 
 /* ---- without counting tokens ---------------------------------------------------------------------------------------------------- */
 
-/* A byte weighs 1 at least, and is a token at most: a weight is no less than the tokens. */
-static uint32_t weight_of(struct closing *k, const struct config *c)
+static int64_t bound_of(struct closing *k, const struct config *c)
 {
     const struct matcher *m = &k->c->matcher;
-    uint32_t best = CLOSING_NONE;
+    int64_t best = CLOSING_NEVER;
     for (uint32_t i = 0; i < states_at(m, c->states)->n && !m->full; i++) {
-        uint32_t weight = closing_weight_left(
-            k, &(struct position){c->frame, states_at(m, c->states)->state[i], c->count});
-        best = weight < best ? weight : best;
+        int64_t bound = closing_bound(k, &(struct position){c->frame, states_at(m, c->states)->state[i], c->count});
+        best = bound < best ? bound : best;
     }
     return best;
 }
 
-static uint32_t weight_of_set(struct closing *k, uint32_t set)
+static int64_t bound_of_set(struct closing *k, uint32_t set)
 {
     struct matcher *m = &k->c->matcher;
-    if (!set_at(m, set)->weight) {
-        uint32_t best = set_at(m, set)->accepting ? 0 : CLOSING_NONE;
+    if (set == SET_DEAD)
+        return CLOSING_NEVER;
+    if (!set_at(m, set)->bound) {
+        int64_t best = set_at(m, set)->accepting ? 0 : CLOSING_NEVER;
         for (uint32_t i = 0; i < set_at(m, set)->n && best > 0; i++) {
-            uint32_t weight = weight_of(k, &set_at(m, set)->config[i]);
-            best = weight < best ? weight : best;
+            int64_t bound = bound_of(k, &set_at(m, set)->config[i]);
+            best = bound < best ? bound : best;
         }
-        set_at(m, set)->weight = m->full ? 0 : best + 1;
-        return best;
+        if (m->full)
+            return CLOSING_NEVER;
+        set_at(m, set)->bound = stored(best);
     }
-    return set_at(m, set)->weight - 1;
+    return loaded(set_at(m, set)->bound);
 }
 
-static int weigh_set(void *arg, uint32_t set) { return most_of(arg, weight_of_set(((struct most *)arg)->k, set)); }
-static int weigh_inside(void *arg, const struct config *c)
+static int bound_set(void *arg, uint32_t set) { return most_of(arg, bound_of_set(((struct most *)arg)->k, set)); }
+static int bound_inside(void *arg, const struct config *c)
 {
-    return most_of(arg, weight_of(((struct most *)arg)->k, c));
+    return most_of(arg, bound_of(((struct most *)arg)->k, c));
 }
 
-int64_t closing_most_weight(struct closing *k, uint32_t set)
+int64_t closing_most_bound(struct closing *k, uint32_t set)
 {
     struct matcher *m = &k->c->matcher;
     if (!k->c->trie->spells)
         return CLOSING_NEVER;
-    if (!set_at(m, set)->most_weight) {
+    if (!set_at(m, set)->most_bound) {
         struct most most = {k, 0};
-        masks_near(&k->c->masks, set, NULL, &(struct masks_judge){weigh_set, weigh_inside, &most, 1});
+        masks_near(&k->c->masks, set, NULL, &(struct masks_judge){bound_set, bound_inside, &most, 1});
         if (m->full)
             return CLOSING_NEVER;
-        set_at(m, set)->most_weight = (uint32_t)most.most + 1;
+        set_at(m, set)->most_bound = stored(most.most);
     }
-    uint32_t weight = set_at(m, set)->most_weight - 1;
-    return weight > CLOSING_FAR ? CLOSING_NEVER : weight;
+    return loaded(set_at(m, set)->most_bound);
 }

@@ -42,7 +42,7 @@ int64_t closing_of_inside(struct closing *k, const struct config *c);
 int64_t closing_most(struct closing *k, uint32_t set);
 
 /* No less than closing_most(), found much faster. CLOSING_NEVER: nothing is known. */
-int64_t closing_most_weight(struct closing *k, uint32_t set);
+int64_t closing_most_bound(struct closing *k, uint32_t set);
 
 /* Tokens until the text of a state may end, phases that must be left included. */
 int64_t closing_of_state(struct closing *k, const struct constraint_state *s);

@@ -11,11 +11,12 @@
 enum {
     CLOSING_UNIT = 16,      /* weight of a byte that is a token; of others less */
     CLOSING_NONE = 1 << 30, /* weight: no text at all */
-    CLOSING_FAR = 1 << 18,  /* weight above which tokens are not counted one by one */
+    CLOSING_FAR = 1 << 14,  /* weight above which tokens are not counted one by one */
     CLOSING_TABLE = 1 << 15,
     CLOSING_FRAMES = 1 << 17,
     CLOSING_TODO = 1 << 14,
-    CLOSING_WORK = 1 << 20, /* positions weighed by one operation: some 0.05 s */
+    CLOSING_FEW = 8,        /* positions that a scan may ask for when the stack is half full */
+    CLOSING_WORK = 1 << 20, /* nodes and places looked at by one operation: some 0.02 s */
     CLOSING_LISTS = 1 << 12,
     CLOSING_LIST_PLACES = 1 << 15,
     CLOSING_STEPS = 1 << 15,
@@ -62,18 +63,22 @@ struct list_step {
 
 struct todo {
     struct position p;
-    uint32_t parent; /* who wants to know it, and how many tokens lead to it */
-    int64_t more, best;
+    uint32_t parent, more; /* who wants to know it, and how many tokens lead to it */
+    uint32_t asked;        /* positions that the scan at hand has put on the stack */
+    int64_t best;
     int scanned;
 };
 
 struct closing {
     struct constraint *c;
-    uint8_t *weight;    /* [n_edge] of those that read */
-    uint32_t *base;     /* [n_state] weight to the end of the rule, or of the item of a counted rule */
-    uint32_t *rule;     /* [n_rule] weight of its lightest text */
-    uint32_t *item;     /* [n_rule] of its item, if it is counted */
+    uint8_t *weight; /* [n_edge] of those that read */
+    uint32_t *base;  /* [n_state] weight to the end of the rule, or of the item of a counted rule */
+    uint32_t *rule;  /* [n_rule] weight of its lightest text */
+    uint32_t *item;  /* [n_rule] of its item, if it is counted */
+    int32_t
+        *rest; /* [n_state] inside a fixed text: what its tokens weigh from here on, less weight left of it; else 0 */
     uint8_t *begun;     /* [n_state] inside an item */
+    uint8_t *in_letter; /* [n_state] inside a character, of which several are possible */
     uint8_t *at_begin;  /* [n_state] of a counted rule: nothing of an item was read */
     uint8_t *coverable; /* [n_rule] of a counted leaf: COVER_NO, COVER_YES; 0 not known */
     uint32_t *frames;   /* [CLOSING_FRAMES] stack */
@@ -92,13 +97,12 @@ struct closing {
     struct list_step *list_step; /* [CLOSING_STEPS] hash table */
     uint32_t n_list, n_list_place, n_step, scan;
     uint32_t epoch, n_table, n_todo, work;
-    int crowded;
     void *reservation;
     char *scratch; /* the rest of it: level, frames, table, todo, places, left, lengths */
     size_t bytes;
 };
 
-/* close_weight.c: fills weight, base, rule, item, begun, at_begin. */
+/* close_weight.c: fills weight, base, rule, item, rest, begun, in_letter, at_begin. */
 int closing_measure(struct closing *k, struct error *err);
 /* Fewest tokens that spell a text, CLOSING_NEVER: none do. spelled: [n + 1] out, the same for what is behind byte i. */
 int64_t closing_spell(const struct token_trie *trie, const char *text, size_t n, int64_t *spelled);
@@ -126,6 +130,8 @@ static inline uint32_t closing_rule_weight(const struct closing *k, uint32_t sta
 uint32_t closing_frame_weight(struct closing *k, uint32_t frame);
 /* Weight of the lightest text from a position to the end. */
 uint32_t closing_weight_left(struct closing *k, const struct position *p);
+/* No less than the tokens from a position to the end, if every text can be spelled: those of its parts, each for itself. */
+int64_t closing_bound(struct closing *k, const struct position *p);
 /* Items that one token can be, of a counted leaf: [j]. */
 const uint8_t *closing_lengths(struct closing *k, uint32_t rule);
 /* Counts of a leaf are covered by lengths, not by walking, while more than one item has to come, if an item can be a token. */

@@ -47,9 +47,13 @@ uint32_t closing_frame_weight(struct closing *k, uint32_t frame)
 
 uint32_t closing_weight_left(struct closing *k, const struct position *p)
 {
-    if (++k->work > CLOSING_WORK)
-        matcher_refuse(&k->c->matcher);
     return closing_add(closing_rule_weight(k, p->state, p->count), closing_frame_weight(k, p->frame));
+}
+
+int64_t closing_bound(struct closing *k, const struct position *p)
+{
+    int64_t weight = closing_weight_left(k, p);
+    return weight >= CLOSING_NONE ? CLOSING_NEVER : (weight + k->rest[p->state] + CLOSING_UNIT - 1) / CLOSING_UNIT;
 }
 
 /* ---- counted leaves --------------------------------------------------------------------------------------------------------------- */

@@ -28,8 +28,9 @@ int closing_create(struct closing **out, struct constraint *c, struct error *err
     k->epoch = 1;
     size_t used = 0;
     size_t weight = carve(&used, g->n_edge, 1), base = carve(&used, g->n_state, 4), rule = carve(&used, g->n_rule, 4),
-           item = carve(&used, g->n_rule, 4), begun = carve(&used, g->n_state, 1),
-           at_begin = carve(&used, g->n_state, 1), coverable = carve(&used, g->n_rule, 1);
+           item = carve(&used, g->n_rule, 4), rest = carve(&used, g->n_state, 4), begun = carve(&used, g->n_state, 1),
+           in_letter = carve(&used, g->n_state, 1), at_begin = carve(&used, g->n_state, 1),
+           coverable = carve(&used, g->n_rule, 1);
     used = (used + 4095) / 4096 * 4096; /* scratch from here on */
     size_t level = carve(&used, CLOSING_DEPTH + 1, sizeof *k->level), frames = carve(&used, CLOSING_FRAMES, 4),
            table = carve(&used, CLOSING_TABLE, sizeof *k->table), todo = carve(&used, CLOSING_TODO, sizeof *k->todo),
@@ -49,7 +50,9 @@ int closing_create(struct closing **out, struct constraint *c, struct error *err
     k->base = (uint32_t *)(p + base);
     k->rule = (uint32_t *)(p + rule);
     k->item = (uint32_t *)(p + item);
+    k->rest = (int32_t *)(p + rest);
     k->begun = (uint8_t *)(p + begun);
+    k->in_letter = (uint8_t *)(p + in_letter);
     k->at_begin = (uint8_t *)(p + at_begin);
     k->coverable = (uint8_t *)(p + coverable);
     k->level = (struct level *)(p + level);

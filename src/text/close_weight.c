@@ -219,6 +219,12 @@ static int spread(struct measuring *w, struct stretch *s, uint32_t first)
         uint64_t part = total * (i + 1) / s->n - total * i / s->n;
         w->k->weight[s->edge[i]] = (uint8_t)(part ? part : 1);
     }
+    int64_t left = 0;
+    for (uint32_t i = s->n - 1; i > 0; i--) {
+        left += w->k->weight[s->edge[i]];
+        if (s->spelled[i] != CLOSING_NEVER)
+            w->k->rest[g->edge[s->edge[i - 1]].to] = (int32_t)(s->spelled[i] * CLOSING_UNIT - left);
+    }
     return 0;
 }
 
@@ -242,6 +248,18 @@ static int weigh(struct measuring *w)
     free(s.edge);
     free(s.spelled);
     return failed;
+}
+
+/* States that only bytes 80..BF lead on from, more than one. */
+static void mark_in_letter(struct measuring *w)
+{
+    const struct grammar *g = w->g;
+    for (uint32_t q = 0; q < g->n_state; q++) {
+        int inside = g->first[q] < g->first[q + 1] && only_step(g, q) < 0;
+        for (uint32_t e = g->first[q]; e < g->first[q + 1]; e++)
+            inside &= g->edge[e].kind == EDGE_BYTES && g->edge[e].low >= 0x80 && g->edge[e].high <= 0xBF;
+        w->k->in_letter[q] = (uint8_t)(inside && w->k->c->trie->spells);
+    }
 }
 
 /* ---- all ---------------------------------------------------------------------------------------------------------------------- */
@@ -287,6 +305,7 @@ int closing_measure(struct closing *k, struct error *err)
             k->rule[r] = k->item[r] = CLOSING_NONE;
         turn_round(&w);
         prepare_counted(&w);
+        mark_in_letter(&w);
         failed = weigh(&w);
         seed(&w);
         while (w.n_heap > 0) {

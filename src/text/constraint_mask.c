@@ -245,7 +245,7 @@ static int is_far(struct masking *m)
     struct closing *k = s->c->closing;
     if (s->phase != CONSTRAINT_GOVERNED || (s->next != CONSTRAINT_END && s->c->phase[s->next].must))
         return 0;
-    int64_t most = closing_most_weight(k, s->set);
+    int64_t most = closing_most_bound(k, s->set);
     return most != CLOSING_NEVER && most < m->left - 2;
 }
 
