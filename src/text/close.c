@@ -192,18 +192,17 @@ static int cover(struct closing *k, uint32_t parent)
     return 1;
 }
 
-/* Inside a character: bytes up to its end. Tokens that hold several of them are not looked for: there are hundreds of such places,
- * and texts seldom stop there. */
+/* Inside a long letter: bytes up to its end, the first ones that will do. Tokens that hold several of them are not looked for:
+ * there are hundreds of such places, and texts seldom stop there. */
 static void scan_letter(struct closing *k, uint32_t at)
 {
     const struct grammar *g = k->c->matcher.g;
     struct position p = k->todo[at].p;
-    uint32_t weight = closing_weight_left(k, &p);
-    for (uint32_t e = g->first[p.state]; e < g->first[p.state + 1]; e++) {
-        struct position to = {p.frame, g->edge[e].to, p.count};
-        if (closing_add(closing_weight_left(k, &to), k->weight[e]) == weight)
-            ask(k, at, to, 1);
-    }
+    uint32_t e = g->first[p.state], weight = closing_rule_weight(k, p.state, p.count);
+    while (e + 1 < g->first[p.state + 1] &&
+           closing_add(closing_rule_weight(k, g->edge[e].to, p.count), k->weight[e]) != weight)
+        e++;
+    ask(k, at, (struct position){p.frame, g->edge[e].to, p.count}, 1);
 }
 
 /* What a position needs is asked for; its best is what is known so far. When that is known it is settled, or scanned once more. */
@@ -308,7 +307,8 @@ int64_t closing_of_set(struct closing *k, uint32_t set)
     return loaded(set_at(m, set)->tokens_left);
 }
 
-int64_t closing_of_inside(struct closing *k, const struct config *c)
+/* The same of a configuration in the middle of a leaf, whose states are as if counts were free. */
+static int64_t of_inside(struct closing *k, const struct config *c)
 {
     struct matcher *m = &k->c->matcher;
     uint32_t rule = states_at(m, c->states)->rule, states = c->states, out[2];
@@ -325,36 +325,6 @@ int64_t closing_of_inside(struct closing *k, const struct config *c)
         best = tokens < best ? tokens : best;
     }
     return best;
-}
-
-struct most {
-    struct closing *k;
-    int64_t most;
-};
-
-static int most_of(struct most *m, int64_t tokens)
-{
-    m->most = tokens > m->most ? tokens : m->most;
-    return 0;
-}
-
-static int most_of_set(void *arg, uint32_t set) { return most_of(arg, closing_of_set(((struct most *)arg)->k, set)); }
-static int most_of_inside(void *arg, const struct config *c)
-{
-    return most_of(arg, closing_of_inside(((struct most *)arg)->k, c));
-}
-
-int64_t closing_most(struct closing *k, uint32_t set)
-{
-    struct matcher *m = &k->c->matcher;
-    if (!set_at(m, set)->most_left) {
-        struct most most = {k, 0};
-        masks_near(&k->c->masks, set, NULL, &(struct masks_judge){most_of_set, most_of_inside, &most, 0});
-        if (m->full)
-            return CLOSING_NEVER;
-        set_at(m, set)->most_left = stored(most.most);
-    }
-    return loaded(set_at(m, set)->most_left);
 }
 
 /* ---- without counting tokens ---------------------------------------------------------------------------------------------------- */
@@ -388,6 +358,17 @@ static int64_t bound_of_set(struct closing *k, uint32_t set)
     return loaded(set_at(m, set)->bound);
 }
 
+struct most {
+    struct closing *k;
+    int64_t most;
+};
+
+static int most_of(struct most *m, int64_t tokens)
+{
+    m->most = tokens > m->most ? tokens : m->most;
+    return 0;
+}
+
 static int bound_set(void *arg, uint32_t set) { return most_of(arg, bound_of_set(((struct most *)arg)->k, set)); }
 static int bound_inside(void *arg, const struct config *c)
 {
@@ -407,4 +388,14 @@ int64_t closing_most_bound(struct closing *k, uint32_t set)
         set_at(m, set)->most_bound = stored(most.most);
     }
     return loaded(set_at(m, set)->most_bound);
+}
+
+int closing_fits_set(struct closing *k, uint32_t set, int64_t most)
+{
+    return (k->c->trie->spells && bound_of_set(k, set) <= most) || closing_of_set(k, set) <= most;
+}
+
+int closing_fits_inside(struct closing *k, const struct config *c, int64_t most)
+{
+    return (k->c->trie->spells && bound_of(k, c) <= most) || of_inside(k, c) <= most;
 }

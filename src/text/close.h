@@ -36,13 +36,13 @@ void closing_forget(struct closing *k);
 
 /* Tokens to the end of the governed text of a set. CLOSING_NEVER: none found. */
 int64_t closing_of_set(struct closing *k, uint32_t set);
-/* The same of a configuration in the middle of a leaf, whose states are as if counts were free. */
-int64_t closing_of_inside(struct closing *k, const struct config *c);
-/* At most so many behind any one more token. */
-int64_t closing_most(struct closing *k, uint32_t set);
-
-/* No less than closing_most(), found much faster. CLOSING_NEVER: nothing is known. */
+/* No less than that behind any one more token, found much faster. CLOSING_NEVER: nothing is known. */
 int64_t closing_most_bound(struct closing *k, uint32_t set);
+
+/* 1: from a set it is at most so many tokens to the end; from a configuration in the middle of a leaf, whose states are as if counts
+ * were free. Tokens are counted only where bounds do not tell. */
+int closing_fits_set(struct closing *k, uint32_t set, int64_t most);
+int closing_fits_inside(struct closing *k, const struct config *c, int64_t most);
 
 /* Tokens until the text of a state may end, phases that must be left included. */
 int64_t closing_of_state(struct closing *k, const struct constraint_state *s);

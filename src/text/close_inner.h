@@ -78,7 +78,7 @@ struct closing {
     int32_t
         *rest; /* [n_state] inside a fixed text: what its tokens weigh from here on, less weight left of it; else 0 */
     uint8_t *begun;     /* [n_state] inside an item */
-    uint8_t *in_letter; /* [n_state] inside a character, of which several are possible */
+    uint8_t *in_letter; /* [n_state] inside a character or an escape that is longer than it has to be */
     uint8_t *at_begin;  /* [n_state] of a counted rule: nothing of an item was read */
     uint8_t *coverable; /* [n_rule] of a counted leaf: COVER_NO, COVER_YES; 0 not known */
     uint32_t *frames;   /* [CLOSING_FRAMES] stack */

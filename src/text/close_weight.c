@@ -250,15 +250,69 @@ static int weigh(struct measuring *w)
     return failed;
 }
 
-/* States that only bytes 80..BF lead on from, more than one. */
-static void mark_in_letter(struct measuring *w)
+/* ---- detours ---------------------------------------------------------------------------------------------------------------------- */
+
+enum { LETTER = 5 }; /* bytes of an escape, its backslash aside; a character has fewer */
+
+/* A step loses nothing against the lightest text. */
+static int is_tight(const struct measuring *w, uint32_t from, uint32_t e)
+{
+    const struct closing *k = w->k;
+    const struct edge *edge = &w->g->edge[e];
+    uint32_t weight = edge->kind == EDGE_CALL    ? k->rule[edge->arg]
+                      : edge->kind == EDGE_EMPTY ? 0
+                      : edge->kind > EDGE_EMPTY  ? CLOSING_NONE
+                                                 : k->weight[e];
+    return edge->kind > EDGE_EMPTY || closing_add(k->base[edge->to], weight) == k->base[from];
+}
+
+/* States on a lightest text of their rule. */
+static void mark_way(const struct measuring *w, uint8_t *on_way, uint32_t *stack)
 {
     const struct grammar *g = w->g;
-    for (uint32_t q = 0; q < g->n_state; q++) {
-        int inside = g->first[q] < g->first[q + 1] && only_step(g, q) < 0;
+    uint32_t n = 0;
+    for (uint32_t r = 0; r < g->n_rule; r++) {
+        on_way[g->rule[r].start] = 1;
+        stack[n++] = g->rule[r].start;
+    }
+    while (n > 0) {
+        uint32_t q = stack[--n];
         for (uint32_t e = g->first[q]; e < g->first[q + 1]; e++)
-            inside &= g->edge[e].kind == EDGE_BYTES && g->edge[e].low >= 0x80 && g->edge[e].high <= 0xBF;
-        w->k->in_letter[q] = (uint8_t)(inside && w->k->c->trie->spells);
+            if (!on_way[g->edge[e].to] && is_tight(w, q, e)) {
+                on_way[g->edge[e].to] = 1;
+                stack[n++] = g->edge[e].to;
+            }
+    }
+}
+
+/* The state behind the first tight byte, if any of several bytes may come, and nothing else; -1. */
+static int64_t behind_byte(const struct measuring *w, uint32_t q)
+{
+    const struct grammar *g = w->g;
+    int64_t to = -1;
+    if (only_step(g, q) >= 0)
+        return -1;
+    for (uint32_t e = g->first[q]; e < g->first[q + 1]; e++) {
+        if (g->edge[e].kind != EDGE_BYTES)
+            return -1;
+        if (to < 0 && is_tight(w, q, e))
+            to = g->edge[e].to;
+    }
+    return to;
+}
+
+/* What is written at greater length than it has to be: characters of several bytes, escapes. */
+static void mark_letters(struct measuring *w)
+{
+    const struct grammar *g = w->g;
+    uint8_t *on_way = w->done; /* not in use any more */
+    memset(on_way, 0, g->n_state);
+    mark_way(w, on_way, (uint32_t *)w->heap);
+    for (uint32_t q = 0; q < g->n_state && w->k->c->trie->spells; q++) {
+        int64_t at = q;
+        for (int n = 0; n <= LETTER && !on_way[at] && behind_byte(w, (uint32_t)at) >= 0; n++)
+            at = behind_byte(w, (uint32_t)at);
+        w->k->in_letter[q] = !on_way[q] && at != q && (on_way[at] || behind_byte(w, (uint32_t)at) < 0);
     }
 }
 
@@ -305,7 +359,6 @@ int closing_measure(struct closing *k, struct error *err)
             k->rule[r] = k->item[r] = CLOSING_NONE;
         turn_round(&w);
         prepare_counted(&w);
-        mark_in_letter(&w);
         failed = weigh(&w);
         seed(&w);
         while (w.n_heap > 0) {
@@ -315,6 +368,7 @@ int closing_measure(struct closing *k, struct error *err)
             w.done[next.state] = 1;
             state_known(&w, next.state, next.weight);
         }
+        mark_letters(&w);
     }
     free(w.first);
     free(w.first_call);

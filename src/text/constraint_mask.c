@@ -162,13 +162,13 @@ struct fitting {
 static int set_fits(void *arg, uint32_t set)
 {
     const struct fitting *f = arg;
-    return closing_of_set(f->closing, set) <= f->most;
+    return closing_fits_set(f->closing, set, f->most);
 }
 
 static int inside_fits(void *arg, const struct config *c)
 {
     const struct fitting *f = arg;
-    return closing_of_inside(f->closing, c) <= f->most;
+    return closing_fits_inside(f->closing, c, f->most);
 }
 
 static int any_of(const uint64_t *bits, uint32_t n)
@@ -186,19 +186,18 @@ static void keep_near(struct masking *m, int64_t most)
     struct constraint *c = s->c;
     struct fitting f = {c->closing, most};
     uint64_t *bits = c->masks.whole;
-    if (is_lazy(s)) {
-        const uint64_t *governed = masks_of(&c->masks, s->set, NULL);
-        for (int32_t t = 0; t < c->trie->n_vocab && governed; t++)
-            m->allowed[t] &= (uint8_t)!bit_of(governed, (uint32_t)t);
-    } else {
-        memset(m->allowed, 0, (size_t)c->trie->n_vocab);
-    }
+    const uint64_t *governed = is_lazy(s) ? masks_of(&c->masks, s->set, NULL) : NULL;
+    for (int32_t t = 0; t < c->trie->n_vocab && governed; t++)
+        m->allowed[t] &= (uint8_t)!bit_of(governed, (uint32_t)t);
     memset(bits, 0, c->trie->n_word * sizeof *bits);
     masks_near(&c->masks, s->set, bits, &(struct masks_judge){set_fits, inside_fits, &f, 0});
     /* the way that the distance knew of is lost: more places were tied than a list holds */
     if (!is_lazy(s) && !set_at(&c->matcher, s->set)->accepting && !any_of(bits, c->trie->n_word))
         matcher_refuse(&c->matcher);
-    add_bits(c, bits, m->allowed);
+    if (is_lazy(s))
+        add_bits(c, bits, m->allowed);
+    else
+        expand(c, bits, m->allowed);
 }
 
 /* Text of a phase that has to be left: only tokens on the way to a trigger, tried out. */
@@ -274,7 +273,7 @@ static void limit(struct masking *m)
     int64_t next = now - closing_of_set(c->closing, s->set); /* a phase behind this text may have to come too */
     if (now == 0 && m->left <= 1)
         memset(m->allowed, 0, (size_t)c->trie->n_vocab);
-    else if (closing_most(c->closing, s->set) > most - next && !c->matcher.full)
+    else
         keep_near(m, most - next);
 }
 

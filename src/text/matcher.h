@@ -66,8 +66,7 @@ struct set {
     uint32_t memo;   /* by class: set + 1, 0 not known */
     struct alive alive;
     uint32_t tokens_left;       /* of the shortest text from here + 1; 0 not known: close.c */
-    uint32_t most_left;         /* the same behind one more token, at most */
-    uint32_t bound, most_bound; /* no less than these two, from weights alone + 1 */
+    uint32_t bound, most_bound; /* no less than that, from weights alone + 1; behind any one more token */
     uint32_t size;              /* configurations, and places that they return to: what a step costs, about */
     struct config config[];
 };
