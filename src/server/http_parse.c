@@ -252,7 +252,7 @@ static int begin_chunk(struct http_chunks *c, struct refusal *r)
 {
     c->line = 0, c->digits = 0;
     c->state = c->left ? DATA : TRAILER;
-    if (c->most && c->left > c->most - c->said)
+    if (c->left > c->most - c->said)
         return refuse(r, 413, NULL, NULL, "the body is larger than %llu bytes, the limit of --max-body",
                       (unsigned long long)c->most);
     c->said += c->left;

@@ -48,7 +48,7 @@ const char *http_head_field(const struct http_head *h, const char *name);
 
 /* Zeroed, but for most: at the beginning of a chunked body. */
 struct http_chunks {
-    uint64_t most; /* bytes that the body may have: 413 as soon as a chunk's size says more; 0: any */
+    uint64_t most; /* bytes that the body may have: 413 as soon as a chunk's size says more */
     uint64_t said; /* bytes of the chunks so far, by their sizes */
     int state;
     int digits;    /* of the size that is being read */

@@ -42,7 +42,7 @@ static void try_head(const uint8_t *data, size_t size)
 /* Chunks give the same bytes and the same end in one piece, and cut after every step bytes. */
 static void try_chunks(const uint8_t *data, size_t size, size_t step)
 {
-    struct http_chunks one = {0}, many = {0};
+    struct http_chunks one = {.most = UINT64_MAX}, many = one;
     struct refusal r = {0}, r_many = {0};
     char *out = malloc(2 * size + 2), *in = malloc(size + 1);
     size_t n_out = 0, n_many = 0, at = 0;

@@ -159,7 +159,7 @@ static void limits(void **state)
 static const char *body_of(const char *chunks, size_t step, int *status, size_t *used)
 {
     static char out[4096];
-    struct http_chunks c = {0};
+    struct http_chunks c = {.most = UINT64_MAX};
     struct refusal r = {0};
     size_t n = strlen(chunks), n_out = 0;
     for (*used = 0; *used < n && !c.done;) {
