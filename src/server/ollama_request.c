@@ -11,12 +11,14 @@
 #include "server/ollama_request.h"
 
 #include "server/origin.h"
+#include "server/wish.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-enum { OLLAMA_ID = 24 };
+/* A result looks through the calls that are open. */
+enum { OLLAMA_ID = 24, OPEN_CALLS = 1024 };
 
 struct conversion {
     json_t *chat, *messages; /* messages: of chat */
@@ -89,7 +91,10 @@ static int read_calls(struct conversion *c, json_t *to, const json_t *message, c
     json_t *call, *calls = json_array();
     size_t i;
     int there = json_get_array(message, at, "tool_calls", &list, c->r);
-    if (there > 0) {
+    if (there > 0 && json_array_size(c->open) + json_array_size(list) > OPEN_CALLS) {
+        json_refuse(c->r, "invalid_value", &place, NULL, "makes more than %d calls that have no result yet",
+                    (int)OPEN_CALLS);
+    } else if (there > 0) {
         json_array_foreach(list, i, call)
         {
             struct json_at item = {&place, NULL, i};
@@ -240,6 +245,9 @@ static int read_chat(struct conversion *c, struct ollama_request *o, const json_
     if (json_get_array(body, NULL, "messages", &list, c->r) < 0)
         return -1;
     o->load = json_array_size(list) == 0;
+    if (json_array_size(list) > WISH_MESSAGES)
+        return json_refuse(c->r, "invalid_value", NULL, "messages", "has %zu messages; it must have 1 to %d",
+                           json_array_size(list), (int)WISH_MESSAGES);
     json_array_foreach(list, i, message)
     {
         struct json_at place = {&at, NULL, i};

@@ -147,6 +147,43 @@ static void test_refused(void **state)
         check_refused(ollama_generate_read, &generates_refused[i]);
 }
 
+/* n times item, with commas, in a message of calls, or as messages. */
+static int read_many(const char *before, const char *item, size_t n, const char *behind, struct refusal *r)
+{
+    struct out text = {0};
+    struct ollama_request o;
+    out_print(&text, "%s", before);
+    for (size_t i = 0; i < n; i++)
+        out_print(&text, "%s%s", i ? "," : "", item);
+    out_print(&text, "%s", behind);
+    out_bytes(&text, "", 1);
+    json_t *body = body_of(text.text);
+    int rc = ollama_chat_read(&o, body, N_CTX, r);
+    ollama_request_free(&o);
+    json_decref(body);
+    out_free(&text);
+    return rc;
+}
+
+/* Results look for their calls one by one: there are not too many of either. */
+static void test_limits(void **state)
+{
+    (void)state;
+    static const char calls[] = "{\"messages\":[{\"role\":\"assistant\",\"tool_calls\":[",
+                      call[] = "{\"function\":{\"name\":\"f\"}}", messages[] = "{\"messages\":[",
+                      message[] = "{\"role\":\"user\"}";
+    struct refusal r = {0};
+    assert_int_equal(read_many(calls, call, 1024, "]}]}", &r), 0);
+    assert_int_equal(read_many(calls, call, 1025, "]}]}", &r), -1);
+    assert_int_equal(r.status, 400);
+    assert_string_equal(r.param, "messages[0].tool_calls");
+    r = (struct refusal){0};
+    assert_int_equal(read_many(messages, message, 4096, "]}", &r), 0);
+    assert_int_equal(read_many(messages, message, 4097, "]}", &r), -1);
+    assert_int_equal(r.status, 400);
+    assert_string_equal(r.param, "messages");
+}
+
 static void test_forms(void **state)
 {
     (void)state;
@@ -183,6 +220,7 @@ int main(void)
         cmocka_unit_test(test_chats),
         cmocka_unit_test(test_refused),
         cmocka_unit_test(test_forms),
+        cmocka_unit_test(test_limits),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
