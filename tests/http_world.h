@@ -249,6 +249,21 @@ static void http_ask(void (*handle)(struct http_exchange *x), const char *body, 
     http_world.text.n--;
 }
 
+/* {fields} is refused with 400 and the name of a field, which its sentence says. code NULL: any. */
+static inline void http_refused(void (*handle)(struct http_exchange *x), const char *fields, const char *code,
+                                const char *param)
+{
+    struct out body = {0};
+    out_print(&body, "{%s}", fields);
+    http_ask(handle, body.text, body.n);
+    out_free(&body);
+    if (http_world.status != 400 || (code && strcmp(http_world.code, code)) || strcmp(http_world.param, param) ||
+        !strstr(http_world.text.text, param))
+        fail_msg("%.300s: %d %s %s: %s", fields, http_world.status, http_world.code, http_world.param,
+                 http_world.text.text);
+    assert_int_equal(http_world.counted, 0);
+}
+
 /* ---- reading what was answered -------------------------------------------------------------------------------------------- */
 
 static inline json_t *parse(const char *text, size_t n)

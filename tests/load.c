@@ -227,15 +227,11 @@ static void stall(struct worker *w)
         "{\"messages\":[{\"role\":\"user\",\"content\":\"Count.\"}],\"stream\":true,\"ignore_eos\":true,"
         "\"max_tokens\":2000,\"logprobs\":true,\"top_logprobs\":20}";
     struct client c = {server.port, -1};
-    char head[256];
     int small = 4096;
     if (client_connect(&c) != 0)
         return;
     setsockopt(c.fd, SOL_SOCKET, SO_RCVBUF, &small, sizeof small);
-    int n = snprintf(head, sizeof head,
-                     "POST /v1/chat/completions HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: %zu\r\n\r\n",
-                     sizeof body - 1);
-    client_send(&c, head, (size_t)n);
+    client_head(&c, "POST", "/v1/chat/completions", sizeof body - 1);
     client_send(&c, body, sizeof body - 1);
     w->garbage++;
     for (int i = 0; i < STALL_SECONDS * 10 && clock_seconds() < end_at; i++)

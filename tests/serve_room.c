@@ -66,10 +66,7 @@ static char *make_list(const char *before, size_t n, const char *behind, size_t 
 static struct client begin_body(size_t declared, const char *body, size_t n)
 {
     struct client c = {server.port, -1};
-    char head[256];
-    int k = snprintf(head, sizeof head, "POST /tokenize HTTP/1.1\r\nHost: localhost\r\nContent-Length: %zu\r\n\r\n",
-                     declared);
-    if (client_connect(&c) || client_send(&c, head, (size_t)k) || client_send(&c, body, n))
+    if (client_connect(&c) || client_head(&c, "POST", "/tokenize", declared) || client_send(&c, body, n))
         check(0, "a body of %zu bytes cannot be begun", declared);
     return c;
 }

@@ -234,20 +234,26 @@ static inline int client_read(struct client *c, struct reply *r, reply_told *tol
     return 0;
 }
 
+/* The head of a request with a body of n bytes, on a connection that is there. */
+static inline int client_head(struct client *c, const char *method, const char *path, size_t n)
+{
+    char head[512];
+    int k = snprintf(
+        head, sizeof head,
+        "%s %s HTTP/1.1\r\nHost: 127.0.0.1:%d\r\nContent-Type: application/json\r\nContent-Length: %zu\r\n\r\n", method,
+        path, c->port, n);
+    return client_send(c, head, (size_t)k);
+}
+
 /* One request on a connection that is kept, made anew where there is none. As client_read(). */
 static inline int client_ask(struct client *c, const char *method, const char *path, const char *body, size_t n,
                              struct reply *r, reply_told *told, void *arg)
 {
-    char head[512];
     for (int attempt = 0;; attempt++) {
         int is_fresh = c->fd < 0;
         if (is_fresh && client_connect(c) != 0)
             return -1;
-        int k = snprintf(
-            head, sizeof head,
-            "%s %s HTTP/1.1\r\nHost: 127.0.0.1:%d\r\nContent-Type: application/json\r\nContent-Length: %zu\r\n\r\n",
-            method, path, c->port, n);
-        int rc = client_send(c, head, (size_t)k) || client_send(c, body, n) ? -1 : client_read(c, r, told, arg);
+        int rc = client_head(c, method, path, n) || client_send(c, body, n) ? -1 : client_read(c, r, told, arg);
         if (rc != 0)
             client_close(c);
         else if (strcasestr(r->raw, "\r\nconnection: close"))

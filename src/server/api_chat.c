@@ -34,11 +34,7 @@ static void close_chunk(struct answer *a, struct choice *c, const char *finish)
         out_print(o, ",\"finish_reason\":\"%s\"%s}]", finish, c->parse_error ? ",\"parse_error\":true" : "");
     else
         out_print(o, ",\"finish_reason\":null}]");
-    if (a->wish->include_usage)
-        out_print(o, ",\"usage\":null");
-    if (finish && answer_all_ended(a) && !a->wish->include_usage)
-        openai_timings(o, a);
-    out_print(o, "}\n\n");
+    openai_end_chunk(a, finish != NULL);
 }
 
 static void open_delta(struct answer *a, const struct choice *c)
@@ -116,15 +112,8 @@ static void on_choice_end(struct answer *a, struct choice *c)
 
 static void on_end(struct answer *a)
 {
-    struct out *o = &a->out;
-    if (a->wish->include_usage) {
-        open_chunk(a);
-        out_print(o, "[],\"usage\":");
-        openai_usage(o, a);
-        openai_timings(o, a);
-        out_print(o, "}\n\n");
-    }
-    out_print(o, "data: [DONE]\n\n");
+    const struct chat *chat = a->own;
+    openai_end_stream(a, &chat->head);
 }
 
 /* ---- whole ----------------------------------------------------------------------------------------------------------------- */
@@ -170,10 +159,8 @@ static void on_whole(struct answer *a)
         out_print(o, ",\"finish_reason\":\"%s\"%s}", openai_finish[c->finish],
                   c->parse_error ? ",\"parse_error\":true" : "");
     }
-    out_print(o, "],\"usage\":");
-    openai_usage(o, a);
-    openai_timings(o, a);
-    out_print(o, "}");
+    out_print(o, "]");
+    openai_end_answer(a);
 }
 
 static const struct dialect_events events = {.stream_type = "text/event-stream",

@@ -221,11 +221,7 @@ static void put_chunk(struct answer *a, struct choice *c, const char *text, size
     out_string(o, text, n);
     end_choice(a, c, finish);
     out_print(o, "]");
-    if (a->wish->include_usage)
-        out_print(o, ",\"usage\":null");
-    if (finish && answer_all_ended(a) && !a->wish->include_usage)
-        openai_timings(o, a);
-    out_print(o, "}\n\n");
+    openai_end_chunk(a, finish != NULL);
 }
 
 static void on_begin(struct answer *a)
@@ -246,16 +242,8 @@ static void on_choice_end(struct answer *a, struct choice *c) { put_chunk(a, c, 
 
 static void on_end(struct answer *a)
 {
-    struct out *o = &a->out;
     const struct completion *own = a->own;
-    if (a->wish->include_usage) {
-        out_bytes(o, own->head.text, own->head.n);
-        out_print(o, "[],\"usage\":");
-        openai_usage(o, a);
-        openai_timings(o, a);
-        out_print(o, "}\n\n");
-    }
-    out_print(o, "data: [DONE]\n\n");
+    openai_end_stream(a, &own->head);
 }
 
 /* ---- whole ----------------------------------------------------------------------------------------------------------------- */
@@ -278,10 +266,8 @@ static void on_whole(struct answer *a)
     }
     o->failed |= text.failed;
     out_free(&text);
-    out_print(o, "],\"usage\":");
-    openai_usage(o, a);
-    openai_timings(o, a);
-    out_print(o, "}");
+    out_print(o, "]");
+    openai_end_answer(a);
 }
 
 /* Plain answers have neither reasoning nor calls. */

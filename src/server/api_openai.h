@@ -18,10 +18,10 @@ extern const char *const openai_finish[]; /* by enum finish: "stop" and the like
 /* What an answer, or each chunk of a stream, begins with, up to its choices: {"id":..,"object":..,..,"choices": */
 void openai_head(struct out *o, const struct server *s, const char *id, const char *object, int stream);
 
-void openai_usage(struct out *o, const struct answer *a); /* {"prompt_tokens": ...} */
-
-/* ,"timings":{..},"seed":N */
-void openai_timings(struct out *o, const struct answer *a);
+/* How an answer, a chunk (of which a choice ends or not) and a stream end, behind their choices. head: what each chunk begins with. */
+void openai_end_answer(struct answer *a);
+void openai_end_chunk(struct answer *a, int ends_choice);
+void openai_end_stream(struct answer *a, const struct out *head);
 
 /* A token's text as a JSON string, and its bytes as an array of numbers. */
 void openai_token_text(struct out *o, const struct answer *a, stoker_token id);

@@ -29,7 +29,7 @@ void openai_head(struct out *o, const struct server *s, const char *id, const ch
     out_print(o, ",\"system_fingerprint\":\"%s\",\"choices\":", s->fingerprint);
 }
 
-void openai_usage(struct out *o, const struct answer *a)
+static void put_usage(struct out *o, const struct answer *a)
 {
     out_print(o,
               "{\"prompt_tokens\":%zu,\"completion_tokens\":%zu,\"total_tokens\":%zu,"
@@ -40,7 +40,7 @@ void openai_usage(struct out *o, const struct answer *a)
 
 static double per_second(size_t n, double seconds) { return seconds > 0 ? (double)n / seconds : 0; }
 
-void openai_timings(struct out *o, const struct answer *a)
+static void put_timings(struct out *o, const struct answer *a)
 {
     size_t computed = a->n_prompt - a->n_cached;
     out_print(o,
@@ -48,6 +48,34 @@ void openai_timings(struct out *o, const struct answer *a)
               "\"predicted_n\":%zu,\"predicted_ms\":%.3f,\"predicted_per_second\":%.3f},\"seed\":%" PRId64,
               a->n_cached, computed, 1e3 * a->prompt_seconds, per_second(computed, a->prompt_seconds), a->n_generated,
               1e3 * a->generate_seconds, per_second(a->n_generated, a->generate_seconds), (int64_t)a->seed);
+}
+
+void openai_end_answer(struct answer *a)
+{
+    out_print(&a->out, ",\"usage\":");
+    put_usage(&a->out, a);
+    put_timings(&a->out, a);
+    out_print(&a->out, "}");
+}
+
+void openai_end_chunk(struct answer *a, int ends_choice)
+{
+    if (a->wish->include_usage)
+        out_print(&a->out, ",\"usage\":null");
+    else if (ends_choice && answer_all_ended(a))
+        put_timings(&a->out, a);
+    out_print(&a->out, "}\n\n");
+}
+
+void openai_end_stream(struct answer *a, const struct out *head)
+{
+    if (a->wish->include_usage) {
+        out_bytes(&a->out, head->text, head->n);
+        out_print(&a->out, "[]");
+        openai_end_answer(a);
+        out_print(&a->out, "\n\n");
+    }
+    out_print(&a->out, "data: [DONE]\n\n");
 }
 
 static const char *piece(const struct answer *a, stoker_token id, size_t *n)

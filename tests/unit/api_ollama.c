@@ -142,13 +142,8 @@ static void refusals_name_what_was_sent(void **state)
         {HELLO ",\"format\":{\"type\":\"quux\"}", "format"},
         {HELLO ",\"tools\":[{\"type\":\"function\",\"function\":{\"name\":\"f\",\"parameters\":{\"enum\":[1]}}}]",
          "tools[0].function.parameters"}};
-    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
-        char body[1000];
-        int n = snprintf(body, sizeof body, "{%s}", bad[i][0]);
-        http_ask(ollama_chat, body, (size_t)n);
-        if (http_world.status != 400 || strcmp(http_world.param, bad[i][1]) || !strstr(http_world.text.text, bad[i][1]))
-            fail_msg("%s: %d %s: %s", bad[i][0], http_world.status, http_world.param, http_world.text.text);
-    }
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
+        http_refused(ollama_chat, bad[i][0], NULL, bad[i][1]);
     static const char raw[] = "{\"prompt\":\"a\",\"raw\":true,\"format\":{\"type\":\"quux\"}}";
     http_ask(ollama_generate, raw, sizeof raw - 1);
     assert_int_equal(http_world.status, 400);

@@ -327,13 +327,7 @@ struct bad {
 
 static void refused(void (*handle)(struct http_exchange *x), const struct bad *b)
 {
-    char body[4000];
-    int n = snprintf(body, sizeof body, "{%s}", b->fields);
-    http_ask(handle, body, (size_t)n);
-    if (http_world.status != 400 || strcmp(http_world.code, b->code) || strcmp(http_world.param, b->param))
-        fail_msg("%s: %d %s %s: %s", b->fields, http_world.status, http_world.code, http_world.param,
-                 http_world.text.text);
-    assert_int_equal(http_world.counted, 0);
+    http_refused(handle, b->fields, b->code, b->param);
 }
 
 #define CALL(arguments)                                                                                                \
@@ -458,6 +452,19 @@ static void long_prompts_are_refused(void **state)
     assert_string_equal(http_world.param, "messages");
     assert_non_null(strstr(http_world.text.text, "2048"));
     out_free(&body);
+}
+
+static void long_lists_are_refused(void **state)
+{
+    (void)state;
+    struct out fields = {0};
+    out_print(&fields, HELLO ",\"logit_bias\":{\"0\":1");
+    for (int i = 1; i <= STOKER_BIAS_MOST; i++)
+        out_print(&fields, ",\"%d\":1", i);
+    out_print(&fields, "}");
+    out_bytes(&fields, "", 1);
+    http_refused(openai_chat, fields.text, "invalid_value", "logit_bias");
+    out_free(&fields);
 }
 
 static void unstable_lines_are_named(void **state)
@@ -717,6 +724,7 @@ int main(void)
         cmocka_unit_test(null_is_absent),
         cmocka_unit_test(formats_beside_tools),
         cmocka_unit_test(long_prompts_are_refused),
+        cmocka_unit_test(long_lists_are_refused),
         cmocka_unit_test(unstable_lines_are_named),
         cmocka_unit_test(stabilized_messages_are_named),
         cmocka_unit_test(what_is_not_enforced_is_named),
