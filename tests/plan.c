@@ -10,38 +10,13 @@
 #include "laws_run.h"
 #include "sanitized.h"
 #include "sparse_model.h"
+#include "test_lines.h"
 
 #include <glob.h>
-#include <stdarg.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 
-static int passed, failed, skipped;
 static char dir[64] = "/tmp/stoker-plan-XXXXXX"; /* of this run */
-
-/* The tests of a line: what fails is printed, and the line is red. */
-static int line_ok;
-
-static void __attribute__((format(printf, 2, 3))) expect(int ok, const char *format, ...)
-{
-    va_list args;
-    if (ok)
-        return;
-    line_ok = 0;
-    printf("     ");
-    va_start(args, format);
-    vprintf(format, args);
-    va_end(args);
-    printf("\n");
-}
-
-static void verdict(const char *test, const char *detail)
-{
-    printf("%s %-10s %s\n", line_ok ? "ok  " : "FAIL", test, detail);
-    fflush(stdout);
-    *(line_ok ? &passed : &failed) += 1;
-    line_ok = 1;
-}
 
 static void skip(const char *test, const char *why)
 {
@@ -637,7 +612,6 @@ int main(int argc, char **argv)
 {
     if (argc == 4 && strcmp(argv[1], "--child") == 0)
         return child(argv[2], strtoull(argv[3], NULL, 10));
-    line_ok = 1;
     if (!mkdtemp(dir)) {
         printf("no folder for temporary files\n");
         return 1;

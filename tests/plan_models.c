@@ -9,35 +9,12 @@
  * its layers are shaped like another's. */
 #include "engine/session.h"
 #include "sparse_model.h"
+#include "test_lines.h"
 
 #include <jansson.h>
-#include <stdarg.h>
 #include <stdlib.h>
 
-static int passed, failed, skipped;
 static char path[64] = "/tmp/stoker-plan-XXXXXX";
-static int line_ok;
-
-static void __attribute__((format(printf, 2, 3))) expect(int ok, const char *format, ...)
-{
-    va_list args;
-    if (ok)
-        return;
-    line_ok = 0;
-    printf("     ");
-    va_start(args, format);
-    vprintf(format, args);
-    va_end(args);
-    printf("\n");
-}
-
-static void verdict(const char *name, const char *detail)
-{
-    printf("%s %-24s %s\n", line_ok ? "ok  " : "FAIL", name, detail);
-    *(line_ok ? &passed : &failed) += 1;
-    line_ok = 1;
-}
-
 static void expect_number(const char *what, uint64_t got, long long want)
 {
     expect(got == (uint64_t)want, "%s: %llu, expected %lld", what, (unsigned long long)got, want);
@@ -205,7 +182,6 @@ int main(int argc, char **argv)
         return 2;
     }
     close(fd);
-    line_ok = 1;
     json_array_foreach(json_object_get(root, "models"), i, entry) check_entry(entry);
     unlink(path);
     json_decref(root);

@@ -5,6 +5,7 @@
 #include "base/log.h"
 #include "fake_model.h"
 #include "fault_reader.h"
+#include "reader_bench.h"
 
 #include <linux/filter.h>
 #include <linux/seccomp.h>
@@ -20,7 +21,7 @@
 
 #include <cmocka.h>
 
-enum { SIZE = (5 << 20) + 1237, REQUESTS = 48, ROOM = 3 << 20 };
+enum { SIZE = (5 << 20) + 1237, RANGES = 48 };
 
 static char last_line[480];
 static int warnings;
@@ -31,81 +32,18 @@ static void on_log(enum log_level level, const char *line)
     snprintf(last_line, sizeof last_line, "%s", line);
 }
 
-/* A reader in exactly the memory that it asks for. */
-struct bench {
-    struct fake_model model;
-    struct arena mem;
-    struct reader *reader;
-    struct read_list list;
-    uint8_t *room; /* [REQUESTS][ROOM] */
-    struct read_request q[REQUESTS];
-    struct error err;
-};
-
-static int open_reader(struct bench *b, const struct reader_options *opt)
-{
-    uint64_t bytes = reader_bytes(opt);
-    uint8_t *p = aligned_alloc(64, (bytes + 63) / 64 * 64);
-    memset(p, 0x5A, bytes);
-    arena_init(&b->mem, p, bytes);
-    b->err = (struct error){0};
-    b->list = (struct read_list){0};
-    return reader_open(&b->reader, b->model.file, b->model.n_file, opt, &b->mem, &b->err);
-}
-
-static void must_open(struct bench *b, const struct reader_options *opt)
-{
-    if (open_reader(b, opt) != 0)
-        fail_msg("%s", b->err.text);
-}
-
-static int close_reader(struct bench *b)
-{
-    int left = reader_close(b->reader);
-    uint8_t *p = b->mem.base;
-    arena_init(&b->mem, p, 0);
-    free(p);
-    return left;
-}
-
 static void make_files(struct bench *b, const char *dir)
 {
-    *b = (struct bench){
-        .room = mmap(NULL, (size_t)REQUESTS * ROOM, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0)};
-    assert_ptr_not_equal(b->room, MAP_FAILED);
+    begin_bench(b);
     fake_file(&b->model, dir, SIZE);
     fake_file(&b->model, dir, 777);
-}
-
-static void remove_files(struct bench *b)
-{
-    fake_remove(&b->model);
-    munmap(b->room, (size_t)REQUESTS * ROOM);
-}
-
-static struct read_request *ask(struct bench *b, int i, int file, uint64_t offset, uint64_t length)
-{
-    b->q[i] = (struct read_request){.file = file, .offset = offset, .length = length, .to = b->room + (size_t)i * ROOM};
-    b->q[i].what = "blk.0.ffn_up_exps.weight";
-    b->q[i].unit = "expert";
-    b->q[i].id = i;
-    return &b->q[i];
-}
-
-static void check_bytes(struct bench *b, const struct read_request *q)
-{
-    assert_int_equal(q->state, READ_DONE);
-    const uint8_t *got = q->to + q->offset % reader_align(b->reader);
-    if (memcmp(got, b->model.bytes[q->file] + q->offset, q->length) != 0)
-        fail_msg("%llu bytes at %llu of file %d differ", (unsigned long long)q->length, (unsigned long long)q->offset,
-                 q->file);
 }
 
 /* Lengths from one byte to megabytes, ends of files among them. */
 static void read_ranges(struct bench *b, uint64_t seed)
 {
-    struct read_request *batch[REQUESTS];
-    for (int i = 0; i < REQUESTS; i++) {
+    struct read_request *batch[RANGES];
+    for (int i = 0; i < RANGES; i++) {
         uint64_t x = fake_random(seed, 2 * (uint64_t)i), y = fake_random(seed, 2 * (uint64_t)i + 1);
         int file = i % 8 == 3;
         uint64_t size = b->model.file[file].size, most = i % 3 == 0 ? 2500000 : i % 3 == 1 ? 40000 : 100;
@@ -114,11 +52,11 @@ static void read_ranges(struct bench *b, uint64_t seed)
             length = size - offset < ROOM - 8192 ? size - offset : 1;
         batch[i] = ask(b, i, file, offset, length);
     }
-    reader_submit(b->reader, &b->list, batch, REQUESTS);
+    reader_submit(b->reader, &b->list, batch, RANGES);
     int n = 0;
     for (struct read_request *q; (q = reader_reap(b->reader, &b->list, 1)); n++)
         check_bytes(b, q);
-    assert_int_equal(n, REQUESTS);
+    assert_int_equal(n, RANGES);
     assert_null(reader_reap(b->reader, &b->list, 0));
 }
 
@@ -151,7 +89,7 @@ static void ranges(void **state)
             read_ranges(&b, o);
             struct reader_stats s;
             reader_stats(b.reader, &s);
-            assert_int_equal(s.requests, REQUESTS);
+            assert_int_equal(s.requests, RANGES);
             assert_true(s.pieces > s.requests && s.busy_seconds > 0 && s.piece_seconds > 0 && s.retries == 0);
             assert_true(opt[o].depth != 1 || s.piece_seconds <= s.busy_seconds);
             assert_int_equal(close_reader(&b), 0);
@@ -184,11 +122,11 @@ static void owners(void **state)
     make_files(&b, fake_dir());
     must_open(&b, &(struct reader_options){.depth = 3});
     struct read_list other = {0};
-    for (int i = 0; i < REQUESTS; i++) {
+    for (int i = 0; i < RANGES; i++) {
         struct read_request *q = ask(&b, i, 0, (uint64_t)i * 100001, 90000);
         reader_submit(b.reader, i % 2 ? &other : &b.list, &q, 1);
     }
-    for (int i = 0; i < REQUESTS / 2; i++) {
+    for (int i = 0; i < RANGES / 2; i++) {
         struct read_request *q = reader_reap(b.reader, &other, 1);
         check_bytes(&b, q);
         assert_int_equal(q->id % 2, 1);
@@ -198,7 +136,7 @@ static void owners(void **state)
     int n = 0;
     while (reader_reap(b.reader, &b.list, 1))
         n++;
-    assert_int_equal(n, REQUESTS / 2 - 1);
+    assert_int_equal(n, RANGES / 2 - 1);
     close_reader(&b);
     remove_files(&b);
 }

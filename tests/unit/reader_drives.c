@@ -3,94 +3,31 @@
 #include "base/clock.h"
 #include "fake_model.h"
 #include "fault_reader.h"
+#include "reader_bench.h"
 #include "store/reader.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
-#include <sys/mman.h>
 
 #include <cmocka.h>
 
-enum { MIB = 1 << 20, REQUESTS = 200, ROOM = 2 * MIB, SIZE = (9 << 20) + 17, WINDOW = READER_WINDOW / READER_PIECE };
+enum { MIB = 1 << 20, SIZE = (9 << 20) + 17, WINDOW = READER_WINDOW / READER_PIECE };
 
 static const char *other_dir(void) { return "/dev/shm"; }
 
-struct bench {
-    struct fake_model model;
-    struct arena mem;
-    struct reader *reader;
-    struct read_list list;
-    uint8_t *room; /* [REQUESTS][ROOM], virtual */
-    struct read_request q[REQUESTS];
-    struct error err;
-};
-
-static int open_reader(struct bench *b, const struct reader_options *opt)
-{
-    uint64_t bytes = reader_bytes(opt);
-    uint8_t *p = aligned_alloc(64, (bytes + 63) / 64 * 64);
-    memset(p, 0x5A, bytes);
-    arena_init(&b->mem, p, bytes);
-    b->err = (struct error){0};
-    b->list = (struct read_list){0};
-    return reader_open(&b->reader, b->model.file, b->model.n_file, opt, &b->mem, &b->err);
-}
-
-static void free_memory(struct bench *b)
-{
-    uint8_t *p = b->mem.base;
-    arena_init(&b->mem, p, 0);
-    free(p);
-}
-
-static void must_open(struct bench *b, const struct reader_options *opt)
-{
-    if (open_reader(b, opt) != 0)
-        fail_msg("%s", b->err.text);
-}
-
-static int close_reader(struct bench *b)
-{
-    int left = reader_close(b->reader);
-    free_memory(b);
-    return left;
-}
-
 static void make_files(struct bench *b, const char *first, const char *second)
 {
-    size_t n = (size_t)REQUESTS * ROOM;
-    *b = (struct bench){
-        .room = mmap(NULL, n, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0)};
-    assert_ptr_not_equal(b->room, MAP_FAILED);
+    begin_bench(b);
     fake_file(&b->model, first, SIZE);
     fake_file(&b->model, second, SIZE);
 }
 
-static void remove_files(struct bench *b)
+static void submit(struct bench *b, int i, int file, uint64_t offset, uint64_t length, enum read_rank rank)
 {
-    fake_remove(&b->model);
-    munmap(b->room, (size_t)REQUESTS * ROOM);
-}
-
-static void ask(struct bench *b, int i, int file, uint64_t offset, uint64_t length, enum read_rank rank)
-{
-    b->q[i] = (struct read_request){.file = file,
-                                    .offset = offset,
-                                    .length = length,
-                                    .to = b->room + (size_t)i * ROOM,
-                                    .what = "blk.0.ffn_up_exps.weight",
-                                    .id = i,
-                                    .rank = rank};
-    struct read_request *q = &b->q[i];
+    struct read_request *q = ask(b, i, file, offset, length);
+    q->rank = rank;
     reader_submit(b->reader, &b->list, &q, 1);
-}
-
-static void check_bytes(struct bench *b, const struct read_request *q)
-{
-    assert_int_equal(q->state, READ_DONE);
-    const uint8_t *got = q->to + q->offset % reader_align(b->reader);
-    assert_memory_equal(got, b->model.bytes[q->file] + q->offset, q->length);
 }
 
 static int reap_all(struct bench *b)
@@ -113,11 +50,11 @@ static void ranks_and_windows(void **state)
     must_open(&b, &(struct reader_options){.ops = &fault_ops});
     int n = 0;
     for (; n < 100; n++)
-        ask(&b, n, 0, 0, MIB, READ_AHEAD);
+        submit(&b, n, 0, 0, MIB, READ_AHEAD);
     assert_int_equal(fault.given, WINDOW);
-    ask(&b, n++, 0, 0, MIB, READ_SWEEP); /* the same drive is full for it too */
+    submit(&b, n++, 0, 0, MIB, READ_SWEEP); /* the same drive is full for it too */
     assert_int_equal(fault.given, WINDOW);
-    ask(&b, n++, 0, 0, MIB, READ_NOW);
+    submit(&b, n++, 0, 0, MIB, READ_NOW);
     assert_int_equal(fault.given, WINDOW + 1);
     assert_ptr_equal(fault.silent[WINDOW]->request, &b.q[101]);
     reader_promote(b.reader, &b.q[98], READ_NOW);
@@ -160,7 +97,7 @@ static void drives_side_by_side(void **state)
     fault.kind = FAULT_SILENCE;
     must_open(&b, &(struct reader_options){.ops = &fault_ops});
     for (int i = 0; i < 180; i++)
-        ask(&b, i, i >= 90, 0, MIB, READ_AHEAD); /* all of the first drive's before the other's */
+        submit(&b, i, i >= 90, 0, MIB, READ_AHEAD); /* all of the first drive's before the other's */
     assert_int_equal(fault.given, 2 * WINDOW);
     fault.let_go = LET_GO_READ;
     assert_int_equal(reap_all(&b), 180);
@@ -175,7 +112,7 @@ static void drives_side_by_side(void **state)
     fault.kind = FAULT_SILENCE;
     must_open(&b, &(struct reader_options){.ops = &fault_ops, .depth = 1});
     for (int i = 0; i < 8; i++)
-        ask(&b, i, i >= 4, 0, MIB, READ_NOW);
+        submit(&b, i, i >= 4, 0, MIB, READ_NOW);
     fault.let_go = LET_GO_READ;
     int before = -1;
     for (struct read_request *q; (q = reader_reap(b.reader, &b.list, 1)); before = q->file) {
@@ -199,7 +136,7 @@ static void a_dead_drive(void **state)
     must_open(&b, &(struct reader_options){.ops = &fault_ops, .timeout_seconds = 1});
     uint64_t since = clock_ns();
     for (int i = 0; i < REQUESTS; i++)
-        ask(&b, i, i % 8 == 0, 0, i % 8 ? MIB : 4096, READ_AHEAD);
+        submit(&b, i, i % 8 == 0, 0, i % 8 ? MIB : 4096, READ_AHEAD);
     int done = 0, failed = 0;
     for (struct read_request *q; (q = reader_reap(b.reader, &b.list, 1));) {
         if (q->state == READ_FAILED)
@@ -264,8 +201,8 @@ static void remove_mirror(struct bench *b)
 static void ask_many(struct bench *b)
 {
     for (int i = 0; i < 120; i++)
-        ask(b, i, i % 2, fake_random(3, (uint64_t)i) % (SIZE - 1500000), 1 + fake_random(4, (uint64_t)i) % 1400000,
-            (enum read_rank)(i % READ_RANKS));
+        submit(b, i, i % 2, fake_random(3, (uint64_t)i) % (SIZE - 1500000), 1 + fake_random(4, (uint64_t)i) % 1400000,
+               (enum read_rank)(i % READ_RANKS));
 }
 
 static void both_copies_are_read(void **state)
@@ -308,7 +245,7 @@ static void one_copy_fails(void **state)
     reader_stats(b.reader, &s);
     assert_int_equal(s.retries, fault.given);
     fault.first_copy_only = 0;
-    ask(&b, 0, 1, 5000, 2000, READ_NOW);
+    submit(&b, 0, 1, 5000, 2000, READ_NOW);
     assert_int_equal(reader_reap(b.reader, &b.list, 1)->state, READ_FAILED);
     assert_int_equal(reader_error(b.reader, &b.q[0], &b.err), -1);
     assert_non_null(strstr(b.err.text, "reading 2000 bytes at 5000 failed: Input/output error"));
