@@ -163,7 +163,7 @@ struct stoker_request {
     const size_t *snapshot_at;  /* [n_snapshot_at], copied, ascending: where in the prompt a later request may resume */
     size_t
         n_snapshot_at; /* models with recurrent states: there, at the end of the prompt and of the answer, and every 2048
-                             positions; the newest are kept. Others: anywhere */
+                             positions; the first and the newest are kept. Others: anywhere */
     int no_cache;      /* neither finds prefixes that others computed nor leaves any (benchmarks) */
     const void *salt;  /* [n_salt], copied: prefixes are shared among requests of one salt only */
     size_t n_salt;

@@ -5,6 +5,7 @@
  *     build/tests/prefix [-n ROUNDS] [-t TEST] [MODEL.gguf...]    of the goldens of tests/data: each way of keeping
  *
  *     turns      conversations, one request at a time: how much each turn finds, exactly
+ *     few-states a conversation where few states have room: each turn goes on near its end, others from what they share
  *     together   equal prompts at once: the first computes, the others share
  *     preempted  sequences that find no page wait for others and are computed again
  *     chance     random requests that share prefixes of each other and of answers, several at a time, in engines with few pages,
@@ -193,6 +194,77 @@ static void turns(const struct subject *m)
     stoker_close(warm);
     stoker_close(cold);
     verdict(m, "turns", ok, detail);
+}
+
+/* ---- few states -------------------------------------------------------------------------------------------------------------- */
+
+/* A conversation as a server has it: wishes at the ends of its messages. */
+struct conversation {
+    struct prompt p;
+    size_t end[16], n_end;
+};
+
+static void say(struct conversation *t, size_t n, uint64_t seed, int n_vocab)
+{
+    extend(&t->p, n, seed, n_vocab);
+    t->end[t->n_end++] = t->p.n;
+}
+
+/* An answer to it, which the next turn repeats, or renders otherwise. What it found, or -1. */
+static long answer_to(struct stoker *s, struct conversation *t, int repeated, int n_vocab)
+{
+    struct answer a;
+    struct prompt p = t->p;
+    extend(&p, 4, 60, n_vocab); /* the opening of the answer */
+    struct stoker_request r = request(&p, 9, 3);
+    r.snapshot_at = t->end;
+    r.n_snapshot_at = t->n_end;
+    if (ask(s, &r, &a))
+        return -1;
+    if (repeated) {
+        extend(&t->p, 4, 60, n_vocab);
+        for (int i = 0; i < a.n; i++)
+            t->p.id[t->p.n++] = a.id[i];
+    }
+    say(t, 3, 70 + t->n_end, n_vocab);
+    return (long)a.end.u.end.n_cached;
+}
+
+static void few_states(const struct subject *m)
+{
+    enum { TURNS = 6, SYSTEM = 300 };
+    static struct conversation t, other;
+    char detail[100] = "";
+    int ok = 1;
+    for (int states = 1; ok && states <= 4; states++) {
+        struct stoker_options o = options();
+        o.n_parallel = 1;
+        o.n_snapshots = states;
+        struct stoker *s = engine(m->path, &o);
+        ok = s != NULL;
+        t = other = (struct conversation){0};
+        say(&t, SYSTEM, 80, m->n_vocab);
+        long want = 0;
+        for (int turn = 0; ok && turn < TURNS; turn++) {
+            say(&t, 70, 81 + (uint64_t)turn, m->n_vocab);
+            size_t user = t.p.n;
+            int repeated = turn % 2 == 0;
+            long found = answer_to(s, &t, repeated, m->n_vocab);
+            ok = found == want;
+            snprintf(detail, sizeof detail, "%d states, turn %d found %ld, expected %ld", states, turn, found, want);
+            /* the answer's last token was never computed; nor is its end known if its states found no place */
+            want = (long)(repeated && (!m->recurrent || states > 2) ? user + 4 + 8 : user);
+        }
+        say(&other, SYSTEM, 80, m->n_vocab); /* and what another conversation begins with is still there */
+        say(&other, 50, 99, m->n_vocab);
+        long found = ok ? answer_to(s, &other, 1, m->n_vocab) : 0;
+        if (ok && !m->windows && found != (m->recurrent && states == 1 ? 0 : SYSTEM)) { /* its windows went */
+            snprintf(detail, sizeof detail, "%d states, another found %ld", states, found);
+            ok = 0;
+        }
+        stoker_close(s);
+    }
+    verdict(m, "few-states", ok, detail);
 }
 
 /* ---- equal prompts at once -------------------------------------------------------------------------------------------------- */
@@ -1013,10 +1085,10 @@ static void run_model(const char *path)
     static const struct {
         const char *name;
         void (*run)(const struct subject *m);
-    } tests[] = {{"turns", turns},           {"together", together}, {"preempted", preempted}, {"chance", chance},
-                 {"restart", restart},       {"anywhere", anywhere}, {"tails", tails},         {"torn", torn},
-                 {"pushed-out", pushed_out}, {"damaged", damaged},   {"lies", lies},           {"others", others_files},
-                 {"no-handles", no_handles}, {"killed", killed}};
+    } tests[] = {{"turns", turns},         {"few-states", few_states}, {"together", together}, {"preempted", preempted},
+                 {"chance", chance},       {"restart", restart},       {"anywhere", anywhere}, {"tails", tails},
+                 {"torn", torn},           {"pushed-out", pushed_out}, {"damaged", damaged},   {"lies", lies},
+                 {"others", others_files}, {"no-handles", no_handles}, {"killed", killed}};
     for (size_t i = 0; i < sizeof tests / sizeof *tests; i++)
         if (!only || strcmp(only, tests[i].name) == 0)
             tests[i].run(&m);

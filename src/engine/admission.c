@@ -148,6 +148,15 @@ static int begin_constraint(struct job *j, struct error *err)
     return constraint_begin(&j->guard, c, err);
 }
 
+/* The first wish and the last one are kept before others, whoever took them. */
+static void renew_wishes(struct prefix_cache *c, const struct job *j)
+{
+    if (j->n_snapshot_at && j->snapshot_at[j->n_snapshot_at - 1] <= j->n_done)
+        prefix_renew(c, &j->place, j->history, (int)j->snapshot_at[j->n_snapshot_at - 1]);
+    if (j->n_snapshot_at && j->snapshot_at[0] <= j->n_done)
+        prefix_renew(c, &j->place, j->history, (int)j->snapshot_at[0]);
+}
+
 void job_resume(struct stoker *s, struct job *j)
 {
     struct prefix_cache *c = &s->session->prefix;
@@ -157,6 +166,7 @@ void job_resume(struct stoker *s, struct job *j)
     j->n_done = 0;
     if (!j->no_cache)
         j->n_done = (size_t)prefix_resume(c, &j->place, j->seq, j->history, (int)j->n_history - 1);
+    renew_wishes(c, j);
     j->n_resumed = j->n_done;
     if (j->n_generated == 0)
         j->n_cached = j->n_done;

@@ -267,6 +267,7 @@ int prefix_resume(struct prefix_cache *c, struct prefix_place *at, struct sequen
     share_pages(c, seq, r.pos);
     if (r.state) {
         r.state->used = c->clock;
+        r.state->worth = r.state->worth < PREFIX_PASSED ? r.state->worth : PREFIX_PASSED;
         memcpy(seq->state, kv_page_at(c->states, (int)(r.state - c->state)), seq->state_bytes);
     }
     if (r.pos % KV_PAGE && copy_part(c, seq, r.node)) {
@@ -275,6 +276,16 @@ int prefix_resume(struct prefix_cache *c, struct prefix_place *at, struct sequen
         return prefix_resume(c, at, seq, ids, r.pos / KV_PAGE * KV_PAGE);
     }
     return seq->n_pos = r.pos;
+}
+
+void prefix_renew(struct prefix_cache *c, const struct prefix_place *at, const int32_t *ids, int n)
+{
+    struct reach r = find(c, at->root, ids, n);
+    if (r.pos < n || !r.state)
+        return;
+    touch(c, r.node);
+    r.state->used = c->clock;
+    r.state->worth = PREFIX_WISHED;
 }
 
 void prefix_leave(struct prefix_cache *c, struct prefix_place *at)

@@ -21,8 +21,9 @@
 
 enum { PREFIX_EVERY = 2048 }; /* positions between states that are taken without a wish */
 
-/* Why a state is kept: of one request the less worthy goes first. */
-enum prefix_worth { PREFIX_PERIODIC, PREFIX_ENDING, PREFIX_WISHED };
+/* Why a state is kept, of one request the less worthy goes first: taken on the way; a wish that newer ones have passed; the end of a
+ * prompt or an answer; the first wish, behind what other conversations begin with too, and the last one. */
+enum prefix_worth { PREFIX_PERIODIC, PREFIX_PASSED, PREFIX_ENDING, PREFIX_WISHED };
 
 struct prefix_state {
     struct prefix_state *next; /* of its node */
@@ -70,8 +71,11 @@ int prefix_init(struct prefix_cache *c, struct kv_pool *pools, struct kv_pool *s
 /* The root of prefixes with this salt. From any thread. */
 uint64_t prefix_root(const struct prefix_cache *c, const void *salt, size_t n);
 
-/* Stand an empty sequence where it can go on with ids [n]; returns the position, at most n. */
+/* Stand an empty sequence where it can go on with ids [n]; returns the position, at most n. The state there has been passed. */
 int prefix_resume(struct prefix_cache *c, struct prefix_place *at, struct sequence *seq, const int32_t *ids, int n);
+
+/* A sequence that resumed wishes for a state at position n of these ids, too: if it is there, it is as good as taken now. */
+void prefix_renew(struct prefix_cache *c, const struct prefix_place *at, const int32_t *ids, int n);
 
 /* Positions below n_pos are computed, and seq still has all pages of them that this step saw: whole pages become known. */
 void prefix_publish(struct prefix_cache *c, struct prefix_place *at, struct sequence *seq, const int32_t *ids,

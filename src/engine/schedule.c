@@ -12,6 +12,7 @@
 #include <string.h>
 
 enum { FEWEST_ROWS = 64 };              /* of prompts in a step, however slow it is */
+enum { NEAR = 16 };                     /* positions between a wish and an end that is not worth a state of its own */
 static const double longest_step = 1.0; /* seconds, while somebody decodes */
 static const double longest_fetch = 0.2;
 
@@ -36,12 +37,13 @@ static int by_size(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
-/* Of the wishes as many as there are places for, the newest. */
+/* Of the wishes as many as there are places for: the newest, and the first, which other conversations may share. */
 static int is_wished(const struct stoker *s, const struct job *j, size_t pos)
 {
-    size_t most = (size_t)(s->session->states.n_page / s->session->plan.n_parallel), skip;
-    skip = j->n_snapshot_at > most ? j->n_snapshot_at - most : 0;
-    return bsearch(&pos, j->snapshot_at + skip, j->n_snapshot_at - skip, sizeof pos, by_size) != NULL;
+    size_t most = (size_t)(s->session->states.n_page / s->session->plan.n_parallel), n = j->n_snapshot_at;
+    const size_t *at = bsearch(&pos, j->snapshot_at, n, sizeof pos, by_size);
+    return at && (most > 1 ? at == j->snapshot_at || j->snapshot_at + n - at < (ptrdiff_t)most
+                           : at + 1 == j->snapshot_at + n);
 }
 
 /* Pages can be gone on from anywhere, states only where they were: a step ends where one is to be remembered. */
@@ -49,6 +51,13 @@ static int is_cut(const struct stoker *s, const struct job *j, size_t pos)
 {
     return j->seq->state && !j->no_cache && s->session->states.n_page &&
            (pos % PREFIX_EVERY == 0 || is_wished(s, j, pos));
+}
+
+/* The end of a prompt, too, unless a wish is so near that nobody is helped much: states are large. */
+static int is_end(const struct job *j, size_t pos)
+{
+    return pos == j->n_prompt &&
+           (!j->seq->state || j->n_snapshot_at == 0 || pos - j->snapshot_at[j->n_snapshot_at - 1] > NEAR);
 }
 
 static int rows_to_cut(const struct stoker *s, const struct job *j, int most)
@@ -64,7 +73,7 @@ static int rows_to_cut(const struct stoker *s, const struct job *j, int most)
 /* The furthest position up to n where job j will leave something to go on from. */
 static size_t leaves_at(const struct stoker *s, const struct job *j, size_t n)
 {
-    if (!j->seq->state || n == j->n_prompt)
+    if (!j->seq->state || is_end(j, n))
         return n;
     while (n > 0 && !is_cut(s, j, n))
         n--;
@@ -293,6 +302,13 @@ static void send_progress(const struct job *j)
     job_send(j, &e);
 }
 
+static enum prefix_worth worth_of(const struct stoker *s, const struct job *j, size_t pos)
+{
+    if (!is_wished(s, j, pos))
+        return PREFIX_PERIODIC;
+    return pos == j->snapshot_at[0] || pos == j->snapshot_at[j->n_snapshot_at - 1] ? PREFIX_WISHED : PREFIX_PASSED;
+}
+
 /* The job may be gone on from where it stands now, if somebody may want that. */
 static void remember(struct stoker *s, struct job *j)
 {
@@ -300,8 +316,8 @@ static void remember(struct stoker *s, struct job *j)
     if (j->no_cache)
         return;
     if (is_cut(s, j, j->n_done))
-        prefix_remember(c, &j->place, j->seq, j->history, is_wished(s, j, j->n_done) ? PREFIX_WISHED : PREFIX_PERIODIC);
-    else if (j->n_done == j->n_prompt)
+        prefix_remember(c, &j->place, j->seq, j->history, worth_of(s, j, j->n_done));
+    else if (is_end(j, j->n_done))
         prefix_remember(c, &j->place, j->seq, j->history, PREFIX_ENDING);
 }
 

@@ -298,6 +298,71 @@ static void states(void **state)
     close_world();
 }
 
+/* What the next conversation begins with too is kept beside the newest end, however often the conversation goes on. */
+static void renewed(void **state)
+{
+    (void)state;
+    open_world(20, 0, 0, 2);
+    struct writer *a = &t.w[0], *b = &t.w[1];
+    say(a, a, 0, 1500, 1);
+    for (int turn = 0; turn < 4; turn++) {
+        int end = 500 + 200 * turn;
+        assert_int_equal(begin(a, 9), turn ? end - 200 : 0);
+        if (turn == 0) {
+            go_to(a, 300);
+            prefix_remember(&t.c, &a->at, &a->seq, a->id, PREFIX_WISHED);
+        } else
+            prefix_renew(&t.c, &a->at, a->id, 300);
+        prefix_renew(&t.c, &a->at, a->id, 299); /* where there is none nothing happens */
+        go_to(a, end - 10);
+        prefix_remember(&t.c, &a->at, &a->seq, a->id, PREFIX_PERIODIC);
+        go_to(a, end);
+        prefix_remember(&t.c, &a->at, &a->seq, a->id, PREFIX_WISHED);
+        leave(a, 1);
+        expect_balance();
+    }
+    say(b, a, 300, 800, 2);
+    assert_int_equal(begin(b, 9), 300);
+    leave(b, 0);
+    close_world();
+}
+
+/* A piece found elsewhere becomes a node; what it begins with is gone on from anywhere, and the tail of one of two that share a page. */
+static void hung(void **state)
+{
+    (void)state;
+    static struct writer text[2];
+    open_world(20, 0, 0, 0);
+    say(&text[0], &text[0], 0, 456, 1);
+    say(&text[1], &text[0], 356, 456, 2);
+    for (int i = 0; i < 2; i++) {
+        struct prefix_node *first = prefix_child(&t.c, NULL, 9, text[i].id, text[i].n);
+        text[i].at.root = 9;
+        for (int page = first ? 1 : 0; page < 2; page++) {
+            struct prefix_found f = {.root = 9, .parent = page ? first : NULL, .ids = text[i].id + page * KV_PAGE};
+            f.n = page ? 200 : KV_PAGE;
+            assert_int_equal(prefix_find_room(&t.c, &f, 1u << KV_FULL, 0), 1);
+            for (int k = 0; k < f.n; k++) {
+                uint64_t value = computed(&text[i], page * KV_PAGE + k);
+                memcpy(kv_page_at(&t.pools[KV_FULL], f.page[KV_FULL]) + (size_t)k * sizeof value, &value, sizeof value);
+            }
+            prefix_hang(&t.c, &f);
+            first = first ? first : prefix_child(&t.c, NULL, 9, text[i].id, text[i].n);
+            expect_balance();
+        }
+    }
+    static const int cuts[] = {10, 256, 300, 355, 357, 400, 455};
+    for (size_t i = 0; i < sizeof cuts / sizeof *cuts; i++) {
+        struct writer *b = &t.w[0];
+        say(b, &text[i % 2], cuts[i], 600, 30 + (int)i);
+        assert_int_equal(begin(b, 9), cuts[i]);
+        leave(b, 0);
+        expect_balance();
+    }
+    assert_int_equal(t.pools[KV_FULL].n_free, 20 - 3); /* they share the first page */
+    close_world();
+}
+
 /* Pages of windows that only lay on the way go before those at the end of a text, however old that is. */
 static void windows(void **state)
 {
@@ -385,9 +450,11 @@ static void chance_states(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(anywhere),          cmocka_unit_test(twins),          cmocka_unit_test(last_page),
-        cmocka_unit_test(longest_unused_go), cmocka_unit_test(states),         cmocka_unit_test(windows),
-        cmocka_unit_test(chance_pages),      cmocka_unit_test(chance_windows), cmocka_unit_test(chance_states)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(anywhere),     cmocka_unit_test(twins),
+                                       cmocka_unit_test(last_page),    cmocka_unit_test(longest_unused_go),
+                                       cmocka_unit_test(states),       cmocka_unit_test(renewed),
+                                       cmocka_unit_test(hung),         cmocka_unit_test(windows),
+                                       cmocka_unit_test(chance_pages), cmocka_unit_test(chance_windows),
+                                       cmocka_unit_test(chance_states)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -133,15 +133,21 @@ static void states_where_wished(void **state)
 {
     (void)state;
     static const size_t wishes[] = {5, 16, 21};
-    assert_int_equal(continued(recurrent, 5, wishes, 3, 30, -1), 30);
-    assert_int_equal(continued(recurrent, 4, wishes, 3, 30, -1), 21); /* the end of the answer */
+    assert_int_equal(continued(recurrent, 5, wishes, 3, 30, -1),
+                     21); /* so near a wish the prompt's end is not worth a state */
+    assert_int_equal(continued(recurrent, 5, wishes, 1, 30, -1), 30);
     assert_int_equal(continued(recurrent, 4, wishes, 3, 29, -1), 21);
     assert_int_equal(continued(recurrent, 4, wishes, 3, 20, -1), 16);
     assert_int_equal(continued(recurrent, 4, wishes, 3, 5, -1), 5);
     assert_int_equal(continued(recurrent, 4, wishes, 3, 4, -1), 0);
-    assert_int_equal(continued(recurrent, 3, wishes, 3, 30, -1), 21); /* wishes are worth more than ends */
-    assert_int_equal(continued(recurrent, 2, wishes, 3, 30, -1), 21);
-    assert_int_equal(continued(recurrent, 2, wishes, 3, 10, -1), 0); /* the newest two are kept */
+    assert_int_equal(continued(recurrent, 3, wishes, 3, 30, -1), 21);
+    assert_int_equal(continued(recurrent, 3, wishes, 3, 20, -1),
+                     5); /* the end of the answer took the place of a passed one */
+    assert_int_equal(continued(recurrent, 2, wishes, 3, 30, -1),
+                     21); /* the first and the last are worth more than ends */
+    assert_int_equal(continued(recurrent, 2, wishes, 3, 20, -1), 5);
+    assert_int_equal(continued(recurrent, 1, wishes, 3, 30, -1), 21);
+    assert_int_equal(continued(recurrent, 1, wishes, 3, 20, -1), 0);
 }
 
 /* A cancelled request may leave its state torn; the next goes on from a copy. */
