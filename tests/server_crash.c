@@ -4,7 +4,7 @@
  * damaged. After each restart every conversation is answered as it was without any cache, whatever of it is found: a cached prefix
  * either gives the same words or is a miss.
  *
- *     build/tests/server_crash [ROUNDS] [MODEL.gguf]        default 10 rounds, the embedded model; in full: 200 */
+ *     build/tests/server_crash [ROUNDS] [MODEL.gguf] [SEED]    default 10 rounds, the embedded model; in full: 200 */
 #include "base/rng.h"
 #include "server_client.h"
 
@@ -24,12 +24,12 @@ static struct talk talks[TALKS];
 static const char *model = "models/ember/ember.gguf";
 static struct server_process server;
 static char folder[] = "/tmp/stoker-crash-XXXXXX", cache[64], log_file[64];
-static uint64_t drawn;
+static uint64_t seed = 30, drawn;
 static int passed, failed;
 static long hits, corrupt; /* requests that went on from files; files found damaged */
 static volatile int stopping;
 
-static uint64_t draw(uint64_t n) { return rng_u64(30, drawn++, 0, 0) % n; }
+static uint64_t draw(uint64_t n) { return rng_u64(seed, drawn++, 0, 0) % n; }
 
 static void check(int ok, const char *what, const char *more)
 {
@@ -116,9 +116,9 @@ static void *keep_asking(void *arg)
     struct client c = {server.port, -1};
     struct reply r = {0};
     struct words w = {0};
-    uint64_t seed = (uint64_t)(uintptr_t)arg;
+    uint64_t mine = (uint64_t)(uintptr_t)arg;
     for (uint64_t i = 0; !stopping; i++)
-        if (ask(&c, &r, &talks[rng_u64(seed, i, 3, 0) % TALKS], &w) != 0)
+        if (ask(&c, &r, &talks[rng_u64(mine, i, 3, 0) % TALKS], &w) != 0)
             break;
     client_close(&c);
     reply_free(&r);
@@ -212,6 +212,7 @@ static void run(int rounds)
 int main(int argc, char **argv)
 {
     model = argc > 2 ? argv[2] : model;
+    seed = argc > 3 ? strtoull(argv[3], NULL, 10) : seed;
     if (!mkdtemp(folder))
         return 1;
     snprintf(cache, sizeof cache, "%s/cache", folder);

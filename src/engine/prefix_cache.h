@@ -107,22 +107,8 @@ struct prefix_node *prefix_children(const struct prefix_cache *c, const struct p
 int prefix_common(const struct prefix_node *node, const int32_t *ids, int n);
 
 /* The whole page that ids [n] begin with, behind parent (NULL: at the root); NULL: not known. Its hash, whoever knows it. */
-struct prefix_node *prefix_child(struct prefix_cache *c, struct prefix_node *parent, uint64_t root, const int32_t *ids,
-                                 int n);
+struct prefix_node *prefix_child(const struct prefix_cache *c, const struct prefix_node *parent, uint64_t root,
+                                 const int32_t *ids, int n);
 uint64_t prefix_page_hash(uint64_t parent, const int32_t *ids);
-
-/* A piece found elsewhere: ids [n] of the page behind parent. */
-struct prefix_found {
-    uint64_t root;
-    struct prefix_node *parent;
-    const int32_t *ids;
-    int n;
-    int page[KV_KINDS], state; /* room for it: pages, and a copy of a state; -1: none */
-};
-/* Room for pages of these kinds (bits) and a state; hung into the tree when it is filled, or dropped. 0: no room, nothing to
- * drop. */
-int prefix_find_room(struct prefix_cache *c, struct prefix_found *f, unsigned kinds, int has_state);
-void prefix_hang(struct prefix_cache *c, struct prefix_found *f);
-void prefix_drop_found(struct prefix_cache *c, struct prefix_found *f);
 
 #endif

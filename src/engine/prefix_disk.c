@@ -4,6 +4,7 @@
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/log.h"
+#include "engine/prefix_found.h"
 #include "engine/prefix_index.h"
 #include "engine/prefix_writer.h"
 

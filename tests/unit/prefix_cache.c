@@ -1,10 +1,10 @@
 /* links: engine text model store op kernel format base */
 /* The tree of known prefixes, without a model: what a row "computes" is the hash of all ids up to it, so every page and state says
  * what it was computed from. */
-#include "engine/prefix_cache.h"
 #include "base/error.h"
 #include "base/hash.h"
 #include "base/rng.h"
+#include "engine/prefix_found.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
