@@ -206,6 +206,35 @@ static void many_still(void)
     free(body);
 }
 
+/* A thousand answers asked for at once, by each of many: what an answer needs is there while it runs. */
+static void many_choices(void)
+{
+    enum { ASKING = 60, PROMPTS = 256, GROWTH_MIB = 64 };
+    static struct client c[ASKING];
+    char body[PROMPTS * 4 + 100] = "{\"prompt\":[\"a\"";
+    size_t n = strlen(body);
+    for (int i = 1; i < PROMPTS; i++)
+        n += (size_t)sprintf(body + n, ",\"a\"");
+    n += (size_t)sprintf(body + n, "],\"n\":4,\"max_tokens\":500,\"ignore_eos\":true}");
+    uint64_t before = server_memory(&server, "VmRSS:"), most = 0;
+    for (int i = 0; i < ASKING; i++) {
+        c[i] = (struct client){server.port, -1};
+        check(client_connect(&c[i]) == 0 && client_head(&c[i], "POST", "/v1/completions", n) == 0 &&
+                  client_send(&c[i], body, n) == 0,
+              "a thousand answers cannot be asked for");
+    }
+    for (int i = 0; i < 20; i++) {
+        usleep(100000);
+        uint64_t now = server_memory(&server, "VmRSS:");
+        most = now > most ? now : most;
+    }
+    check(SANITIZED || most < before + ((uint64_t)GROWTH_MIB << 20),
+          "%d clients that ask for 1024 answers take %.1f MiB", ASKING, ((double)most - (double)before) / 1048576);
+    for (int i = 0; i < ASKING; i++)
+        client_close(&c[i]);
+    ordinary("many answers were asked for");
+}
+
 /* ---- large requests -------------------------------------------------------------------------------------------------------- */
 
 static const struct load {
@@ -330,6 +359,7 @@ int main(int argc, char **argv)
         stands_still();
         in_nobodys_way();
         many_still();
+        many_choices();
         small_and_costly();
         full_and_a_number();
         large_at_once();

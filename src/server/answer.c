@@ -23,6 +23,8 @@ static int submit(struct run *run, struct task *t)
 {
     const struct wish *w = run->a.wish;
     struct stoker_error err;
+    if (!t->reply && answer_open_reply(t) < 0)
+        return -1;
     struct stoker_request q = {.prompt = t->prompt->token,
                                .n_prompt = t->prompt->n,
                                .max_tokens = w->max_tokens,

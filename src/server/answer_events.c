@@ -226,4 +226,8 @@ void answer_event(struct task *t, const struct stoker_event *e)
     else
         take_failure(t, e);
     t->live = e->kind == STOKER_PROGRESS || e->kind == STOKER_TOKEN;
+    if (!t->live) {
+        stoker_reply_close(t->reply);
+        t->reply = NULL;
+    }
 }

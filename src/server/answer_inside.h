@@ -1,6 +1,6 @@
 /* An answer at work, as its files share it:
  *
- *     answer_prepare.c    the wish -> prompts as tokens, replies that will take their answers apart
+ *     answer_prepare.c    the wish -> prompts as tokens, replies that take the answers apart
  *     answer.c            requests to the engine, the client, the end
  *     answer_events.c     what the engine tells of a choice -> pieces, for struct choice and the dialect
  *
@@ -18,7 +18,7 @@ struct task {
     struct run *run;
     struct choice *choice;
     const struct wish_prompt *prompt; /* of its own, or the chat's */
-    struct stoker_reply *reply;
+    struct stoker_reply *reply;       /* from its being submitted to its end */
     stoker_id id;
     int submitted, live; /* live: its last event was not taken yet */
     int over;            /* the reply has seen the end: what else comes is not looked at */
@@ -39,8 +39,10 @@ struct run {
     double submitted, first_token, said; /* seconds of the clock; first_token 0: none yet */
 };
 
-/* answer_prepare.c: prompts, choices, a task with its reply for each. -1: run->refusal. */
+/* answer_prepare.c. Prompts, choices, a task for each; a reply of the first, the others' when they are submitted: a thousand choices
+ * may be asked for, and few run at a time. -1: run->refusal. */
 int answer_prepare(struct run *run);
+int answer_open_reply(struct task *t);
 
 /* answer_events.c */
 void answer_event(struct task *t, const struct stoker_event *e);

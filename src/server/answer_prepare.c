@@ -1,5 +1,5 @@
-/* What an answer begins with: the wish's prompts as tokens, headers about them, and for each choice a reply that fits what is asked for.
- * All that a wish can still be refused for is found here, before anything is sent. */
+/* What an answer begins with: the wish's prompts as tokens, headers about them, replies that fit what is asked for. All that a wish can
+ * still be refused for is found here, before anything is sent: what holds for the first choice holds for the others. */
 #include "server/answer_inside.h"
 
 #include "base/room.h"
@@ -167,24 +167,25 @@ static int refuse_reply(struct run *run, const struct stoker_error *err)
     return refuse_error(&run->refusal, path, &told);
 }
 
-static int open_replies(struct run *run)
+int answer_open_reply(struct task *t)
 {
+    struct run *run = t->run;
     const struct wish *w = run->a.wish;
     struct stoker_error err;
-    for (size_t i = 0; i < run->a.n_choice; i++) {
-        struct task *t = &run->task[i];
-        struct stoker_reply_options o = w->reply;
-        o.prompt = t->prompt->token;
-        o.n_prompt = t->prompt->n;
-        o.stop = w->stop;
-        o.n_stop = w->n_stop;
-        if (stoker_reply_open(&t->reply, run->a.engine, &o, answer_piece, t, &err) != 0)
-            return refuse_reply(run, &err);
-        if (check_room(run, t) < 0)
-            return -1;
-    }
+    struct stoker_reply_options o = w->reply;
+    o.prompt = t->prompt->token;
+    o.n_prompt = t->prompt->n;
+    o.stop = w->stop;
+    o.n_stop = w->n_stop;
+    if (stoker_reply_open(&t->reply, run->a.engine, &o, answer_piece, t, &err) != 0)
+        return refuse_reply(run, &err);
+    return check_room(run, t);
+}
+
+int answer_prepare(struct run *run)
+{
+    if (prepare_prompts(run) < 0 || answer_open_reply(&run->task[0]) < 0)
+        return -1;
     tell_warnings(run, run->task[0].reply);
     return 0;
 }
-
-int answer_prepare(struct run *run) { return prepare_prompts(run) < 0 || open_replies(run) < 0 ? -1 : 0; }

@@ -284,18 +284,28 @@ static void the_gone_are_forgotten(void **state)
     }
 }
 
+static void assert_broken_off(void)
+{
+    assert_int_equal(http_world.status, 200);
+    assert_int_equal(http_world.ended, 1);
+    assert_non_null(strstr(http_world.text.text, "data: {\"error\":"));
+    assert_null(strstr(http_world.text.text, "[DONE]"));
+}
+
 static void a_stopping_server_breaks_off(void **state)
 {
     (void)state;
     static const char body[] = "{" HELLO ",\"max_tokens\":1500,\"ignore_eos\":true,\"stream\":true}";
+    int begun = 0;
     http_world.leaves = HTTP_CUT;
     http_world.leaves_after = 2;
     http_ask(openai_chat, body, sizeof body - 1);
-    assert_int_equal(http_world.ended, 1);
-    assert_non_null(strstr(http_world.text.text, "data: {\"error\":"));
-    assert_null(strstr(http_world.text.text, "[DONE]"));
+    assert_broken_off();
     http_world.leaves_after = 0;
-    http_ask(openai_chat, body, sizeof body - 1);
+    for (http_ask(openai_chat, body, sizeof body - 1); http_world.status != 503 && begun < 50; begun++) {
+        assert_broken_off(); /* the engine was so quick that the stream had begun */
+        http_ask(openai_chat, body, sizeof body - 1);
+    }
     http_world.leaves = 0;
     assert_int_equal(http_world.status, 503);
 }
