@@ -183,6 +183,8 @@ void prefix_renew(struct prefix_cache *c, const struct prefix_place *at, const i
     tree_touch(c, r.node);
     r.state->used = c->clock;
     r.state->worth = PREFIX_WISHED;
+    r.state->saved = 0; /* its file is used, too */
+    c->changes++;
 }
 
 void prefix_leave(struct prefix_cache *c, struct prefix_place *at)

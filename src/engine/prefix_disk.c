@@ -65,20 +65,25 @@ static void copy_rows(const struct kv_pool *pool, uint8_t *to, const uint8_t *fr
         }
 }
 
-/* The first n ids of a node, and a state behind them or NULL: into an image. */
-static void fill_image(struct prefix_disk *d, struct prefix_image *m, const struct prefix_node *node, int n,
-                       const struct prefix_state *state)
+/* The first n ids of a node, and a state behind them or NULL: what a file of it says of them, but for its payload. */
+static struct prefix_record record_of(const struct prefix_cache *c, const struct prefix_node *node, int n,
+                                      const struct prefix_state *state)
 {
-    const struct prefix_cache *c = d->cache;
-    int ending = state || n < KV_PAGE;
     uint64_t parent = node->parent ? node->parent->hash : node->root;
-    m->r = (struct prefix_record){.base = c->base,
+    int ending = state || n < KV_PAGE;
+    return (struct prefix_record){.base = c->base,
                                   .root = node->root,
                                   .parent = parent,
                                   .hash = ending ? prefix_ending_hash(parent, node->id, n) : node->hash,
                                   .first = (uint32_t)(node->depth * KV_PAGE),
                                   .count = (uint32_t)n,
                                   .has_state = state != NULL};
+}
+
+static void fill_image(const struct prefix_cache *c, struct prefix_image *m, const struct prefix_node *node,
+                       const struct prefix_state *state)
+{
+    int n = (int)m->r.count;
     int32_t *before = prefix_image_before(m->data);
     memcpy(prefix_image_own(m->data), node->id, (size_t)n * sizeof *node->id);
     for (const struct prefix_node *p = node->parent; p; p = p->parent)
@@ -110,8 +115,8 @@ static int at_rest(const struct prefix_cache *c, const struct prefix_node *n)
     return 1;
 }
 
-/* The next piece that no file has: whole pages, first ones first; then ends of texts; then states. Of a model with states a part
- * page is of use with its state only. */
+/* The next piece that no file has: whole pages, first ones first; then ends of texts; then states, the worthiest and newest first.
+ * Of a model with states a part page is of use with its state only. */
 static struct prefix_node *next_unsaved(const struct prefix_cache *c, struct prefix_state **state)
 {
     struct prefix_node *best = NULL;
@@ -120,12 +125,13 @@ static struct prefix_node *next_unsaved(const struct prefix_cache *c, struct pre
         if (n->n && !n->saved && (n->n == KV_PAGE || (c->states->page_bytes == 0 && at_rest(c, n))) &&
             (!best || n->depth < best->depth))
             best = n;
-    for (struct prefix_state *s = c->state; !best && s < c->state + c->states->n_page; s++)
-        if (s->node && !s->saved && at_rest(c, s->node)) {
+    if (best)
+        return best;
+    for (struct prefix_state *s = c->state; s < c->state + c->states->n_page; s++)
+        if (s->node && !s->saved && at_rest(c, s->node) &&
+            (!*state || s->worth > (*state)->worth || (s->worth == (*state)->worth && s->used > (*state)->used)))
             *state = s;
-            return s->node;
-        }
-    return best;
+    return *state ? (*state)->node : NULL;
 }
 
 /* What became of an image. */
@@ -169,9 +175,15 @@ int prefix_disk_write_behind(struct prefix_disk *d)
         d->seen = d->cache->changes;
         return 0;
     }
-    fill_image(d, m, node, state ? state->at : node->n, state);
     *(state ? &state->saved : &node->saved) = 1;
-    if (prefix_file_bytes(&m->r) <= d->most && !prefix_index_find(&d->index, m->r.root, m->r.parent, m->r.hash))
+    m->r = record_of(d->cache, node, state ? state->at : node->n, state);
+    struct prefix_entry *there = prefix_index_find(&d->index, m->r.root, m->r.parent, m->r.hash);
+    if (there) {
+        prefix_index_use(&d->index, there);
+        return 1;
+    }
+    fill_image(d->cache, m, node, state);
+    if (prefix_file_bytes(&m->r) <= d->most)
         prefix_writer_send(&d->writer, m);
     return 1;
 }
@@ -219,7 +231,7 @@ static int read_file(struct prefix_disk *d, struct prefix_entry *e, struct prefi
     if (fits && was == PREFIX_SOUND) {
         double rate = (double)prefix_file_bytes(&e->r) / (clock_seconds() - begin + 1e-9);
         d->bytes_per_second = d->bytes_per_second > 0 ? 0.75 * d->bytes_per_second + 0.25 * rate : rate;
-        prefix_index_use(&d->index, e, fd);
+        prefix_index_use(&d->index, e);
         prefix_hang(c, &f);
     } else if (fits)
         prefix_drop_found(c, &f);

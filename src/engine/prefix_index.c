@@ -45,14 +45,32 @@ static void delete_entry(struct prefix_index *x, struct prefix_entry *e)
     remove_entry(x, e);
 }
 
+static struct prefix_entry *next_behind(struct prefix_index *x, int i, uint64_t base, uint64_t root, uint64_t parent)
+{
+    for (; i >= 0; i = x->entry[i].next) {
+        const struct prefix_record *r = &x->entry[i].r;
+        if (r->parent == parent && r->root == root && r->base == base)
+            return &x->entry[i];
+    }
+    return NULL;
+}
+
+static int is_leaf(struct prefix_index *x, const struct prefix_entry *e)
+{
+    return !next_behind(x, x->bucket[e->r.hash % PREFIX_BUCKETS], e->r.base, e->r.root, e->r.hash);
+}
+
 static void delete_oldest(struct prefix_index *x)
 {
-    struct prefix_entry *old = NULL;
-    for (struct prefix_entry *e = x->entry; e < x->entry + PREFIX_FILES; e++)
+    struct prefix_entry *old = NULL, *leaf = NULL;
+    for (struct prefix_entry *e = x->entry; e < x->entry + PREFIX_FILES; e++) {
         if (e->there && (!old || e->used < old->used))
             old = e;
-    if (old)
-        delete_entry(x, old);
+        if (e->there && (!leaf || e->used < leaf->used) && is_leaf(x, e))
+            leaf = e;
+    }
+    if (old) /* files that claim to lie behind each other have no leaf */
+        delete_entry(x, leaf ? leaf : old);
 }
 
 /* What has no entry would never go: the bytes of the folder were not held. */
@@ -65,12 +83,7 @@ static void make_place(struct prefix_index *x)
 struct prefix_entry *prefix_index_behind(struct prefix_index *x, struct prefix_entry *after, uint64_t root,
                                          uint64_t parent)
 {
-    for (int i = after ? after->next : x->bucket[parent % PREFIX_BUCKETS]; i >= 0; i = x->entry[i].next) {
-        const struct prefix_record *r = &x->entry[i].r;
-        if (r->parent == parent && r->root == root && r->base == x->base)
-            return &x->entry[i];
-    }
-    return NULL;
+    return next_behind(x, after ? after->next : x->bucket[parent % PREFIX_BUCKETS], x->base, root, parent);
 }
 
 struct prefix_entry *prefix_index_find(struct prefix_index *x, uint64_t root, uint64_t parent, uint64_t hash)
@@ -113,10 +126,10 @@ void prefix_index_add(struct prefix_index *x, const struct prefix_record *r, con
         add_entry(x, r, own, ++x->now);
 }
 
-void prefix_index_use(struct prefix_index *x, struct prefix_entry *e, int fd)
+void prefix_index_use(struct prefix_index *x, struct prefix_entry *e)
 {
     if (x->writes)
-        futimens(fd, NULL);
+        utimensat(x->dir, prefix_file_name(e->r.hash).text, NULL, AT_SYMLINK_NOFOLLOW);
     e->used = ++x->now;
 }
 

@@ -1,7 +1,8 @@
 /* Which files of known prefixes lie in a folder: an index in memory, made by looking at every header.
  *
  * Entries hang in buckets by the hash of the whole pages before them: what may follow a place is found there, and compared. A file
- * that is damaged is deleted and counted. The longest unused files go first. The engine thread's alone. */
+ * that is damaged is deleted and counted. The longest unused files go first, of those behind which nothing else lies: without its
+ * beginning a text is not found. The engine thread's alone. */
 #ifndef ENGINE_PREFIX_INDEX_H
 #define ENGINE_PREFIX_INDEX_H
 
@@ -42,12 +43,12 @@ int prefix_index_common(const struct prefix_entry *e, const int32_t *ids, int n)
 /* A file of these own ids was written; where there is no place for another entry, the oldest goes. Part pages that hold less of the
  * same are not needed beside it. */
 void prefix_index_add(struct prefix_index *x, const struct prefix_record *r, const int32_t *own);
-/* A file was read: it is young again. fd: it, open. */
-void prefix_index_use(struct prefix_index *x, struct prefix_entry *e, int fd);
+/* A file was of use: it is young again. */
+void prefix_index_use(struct prefix_index *x, struct prefix_entry *e);
 /* A file is not what its entry says: the entry goes, and the file if it is damaged. */
 void prefix_index_lose(struct prefix_index *x, struct prefix_entry *e, int is_damaged);
 
-/* The oldest files go until no more than these bytes are left. */
+/* The longest unused files go until no more than these bytes are left. */
 void prefix_index_shrink(struct prefix_index *x, uint64_t bytes);
 /* All files of this model go. */
 void prefix_index_clear(struct prefix_index *x);
