@@ -44,7 +44,7 @@ static void note(struct closing *k, const struct position *p, int64_t tokens)
     struct entry *e = find(k, p);
     if (e->epoch != k->epoch) {
         if (k->n_table > CLOSING_TABLE * 7 / 8) {
-            matcher_refuse(&k->c->matcher);
+            k->crowded = 1;
             return;
         }
         k->n_table++;
@@ -52,24 +52,30 @@ static void note(struct closing *k, const struct position *p, int64_t tokens)
     *e = (struct entry){*p, k->epoch, tokens};
 }
 
-void closing_forget(struct closing *k)
+static void forget_tokens(struct closing *k)
 {
-    if (!k)
-        return;
     k->n_table = 0;
-    closing_lists_forget(k);
     if (++k->epoch == 0) {
         memset(k->table, 0, CLOSING_TABLE * sizeof *k->table);
         k->epoch = 1;
     }
 }
 
+void closing_forget(struct closing *k)
+{
+    if (!k)
+        return;
+    k->counted_for = SET_DEAD; /* numbers have changed */
+    forget_tokens(k);
+    closing_lists_forget(k);
+}
+
 /* ---- tokens ------------------------------------------------------------------------------------------------------------------- */
 
-/* The work of an operation is bounded. It counts what a scan looks at, whether that is remembered or not. */
+/* Work is bounded. It counts what a scan looks at, whether the steps are remembered or not. */
 static void count_work(struct closing *k, uint32_t n)
 {
-    if ((k->work += n) > CLOSING_WORK)
+    if (!k->passed && (k->work += n) > CLOSING_WORK)
         matcher_refuse(&k->c->matcher);
 }
 
@@ -240,6 +246,27 @@ static void settle(struct closing *k, int64_t tokens)
         k->todo[t->parent].best = tokens + t->more;
 }
 
+/* Finds out what is left from a position, with what is in the table. */
+static void find_out(struct closing *k, struct position p)
+{
+    int64_t tokens;
+    k->crowded = 0;
+    k->n_todo = 1;
+    k->todo[0] = (struct todo){.p = p, .best = CLOSING_NEVER};
+    while (k->n_todo > 0 && !k->c->matcher.full && !k->crowded) {
+        uint32_t at = k->n_todo - 1;
+        if (known(k, &k->todo[at].p, &tokens)) {
+            settle(k, tokens);
+        } else if (k->todo[at].scanned) {
+            note(k, &k->todo[at].p, k->todo[at].best);
+            if (!k->crowded)
+                settle(k, k->todo[at].best);
+        } else {
+            scan(k, at);
+        }
+    }
+}
+
 /* Tokens left from a position. */
 static int64_t tokens_left(struct closing *k, struct position p)
 {
@@ -252,24 +279,16 @@ static int64_t tokens_left(struct closing *k, struct position p)
         p = border;
     if (known(k, &p, &tokens))
         return tokens;
-    if (k->n_table > CLOSING_TABLE / 2)
-        closing_forget(k);
     if (closing_lists_low(k))
         closing_lists_forget(k);
-    k->n_todo = 1;
-    k->todo[0] = (struct todo){.p = p, .best = CLOSING_NEVER};
-    while (k->n_todo > 0 && !k->c->matcher.full) {
-        uint32_t at = k->n_todo - 1;
-        if (known(k, &k->todo[at].p, &tokens)) {
-            settle(k, tokens);
-        } else if (k->todo[at].scanned) {
-            note(k, &k->todo[at].p, k->todo[at].best);
-            settle(k, k->todo[at].best);
-        } else {
-            scan(k, at);
-        }
+    find_out(k, p);
+    if (k->crowded) {
+        forget_tokens(k);
+        find_out(k, p);
     }
-    return known(k, &p, &tokens) ? tokens : CLOSING_NEVER; /* refused, or no memory */
+    if (k->crowded)
+        matcher_refuse(&k->c->matcher);
+    return known(k, &p, &tokens) ? tokens : CLOSING_NEVER;
 }
 
 /* ---- sets --------------------------------------------------------------------------------------------------------------------- */
@@ -288,12 +307,13 @@ static int64_t of_config(struct closing *k, const struct config *c)
 static uint32_t stored(int64_t tokens) { return tokens >= UINT32_MAX - 1 ? UINT32_MAX : (uint32_t)tokens + 1; }
 static int64_t loaded(uint32_t tokens) { return tokens == UINT32_MAX ? CLOSING_NEVER : (int64_t)tokens - 1; }
 
-int64_t closing_of_set(struct closing *k, uint32_t set)
+static int64_t of_set(struct closing *k, uint32_t set)
 {
     struct matcher *m = &k->c->matcher;
     if (set == SET_DEAD)
         return CLOSING_NEVER;
-    if (!set_at(m, set)->tokens_left) {
+    const struct set *s = set_at(m, set);
+    if (!s->tokens_left || (!k->passed && s->tokens_epoch != k->epoch)) {
         int64_t best = set_at(m, set)->accepting ? 0 : CLOSING_NEVER;
         for (uint32_t i = 0; i < set_at(m, set)->n && best > 0 && !m->full; i++) {
             struct config c = set_at(m, set)->config[i];
@@ -303,6 +323,7 @@ int64_t closing_of_set(struct closing *k, uint32_t set)
         if (m->full)
             return CLOSING_NEVER;
         set_at(m, set)->tokens_left = stored(best);
+        set_at(m, set)->tokens_epoch = k->epoch;
     }
     return loaded(set_at(m, set)->tokens_left);
 }
@@ -320,7 +341,7 @@ static int64_t of_inside(struct closing *k, const struct config *c)
     }
     for (uint32_t i = 0; states && i < states_at(m, states)->n && !m->full; i++) {
         uint32_t q = states_at(m, states)->state[i];
-        int64_t tokens = q == r->accept ? closing_of_set(k, matcher_pop(m, c->frame))
+        int64_t tokens = q == r->accept ? of_set(k, matcher_pop(m, c->frame))
                                         : tokens_left(k, (struct position){c->frame, q, c->count});
         best = tokens < best ? tokens : best;
     }
@@ -340,7 +361,7 @@ static int64_t bound_of(struct closing *k, const struct config *c)
     return best;
 }
 
-static int64_t bound_of_set(struct closing *k, uint32_t set)
+int64_t closing_bound_of_set(struct closing *k, uint32_t set)
 {
     struct matcher *m = &k->c->matcher;
     if (set == SET_DEAD)
@@ -369,10 +390,15 @@ static int most_of(struct most *m, int64_t tokens)
     return 0;
 }
 
-static int bound_set(void *arg, uint32_t set) { return most_of(arg, bound_of_set(((struct most *)arg)->k, set)); }
+static int bound_set(void *arg, uint32_t set)
+{
+    return most_of(arg, closing_bound_of_set(((struct most *)arg)->k, set));
+}
 static int bound_inside(void *arg, const struct config *c)
 {
-    return most_of(arg, bound_of(((struct most *)arg)->k, c));
+    struct closing *k = ((struct most *)arg)->k;
+    const struct states *states = states_at(&k->c->matcher, c->states);
+    return most_of(arg, closing_rule_bound(k, &(struct position){c->frame, states->state[0], c->count}));
 }
 
 int64_t closing_most_bound(struct closing *k, uint32_t set)
@@ -390,12 +416,58 @@ int64_t closing_most_bound(struct closing *k, uint32_t set)
     return loaded(set_at(m, set)->most_bound);
 }
 
-int closing_fits_set(struct closing *k, uint32_t set, int64_t most)
+/* ---- operations ----------------------------------------------------------------------------------------------------------------- */
+
+/* Tokens are counted for the sake of a set. The first time that begins from nothing: whether it takes too much work depends on the set,
+ * not on what was asked for before. Once it has passed, all that is known is used. */
+static int64_t begin(struct closing *k, uint32_t set, int passed)
 {
-    return (k->c->trie->spells && bound_of_set(k, set) <= most) || closing_of_set(k, set) <= most;
+    k->passed = passed;
+    k->work = 0;
+    k->counted_for = passed ? SET_DEAD : set;
+    if (!passed)
+        forget_tokens(k);
+    return of_set(k, set);
 }
 
-int closing_fits_inside(struct closing *k, const struct config *c, int64_t most)
+int64_t closing_of_set(struct closing *k, uint32_t set)
 {
-    return (k->c->trie->spells && bound_of(k, c) <= most) || of_inside(k, c) <= most;
+    struct matcher *m = &k->c->matcher;
+    if (set == SET_DEAD)
+        return CLOSING_NEVER;
+    int64_t tokens = begin(k, set, set_at(m, set)->passed != 0);
+    if (!m->full)
+        set_at(m, set)->passed = 1;
+    return tokens;
+}
+
+/* Is it at most so many tokens to the end? They are counted where bounds do not tell. */
+struct fitting {
+    struct closing *k;
+    int64_t most;
+};
+
+static int set_fits(void *arg, uint32_t set)
+{
+    const struct fitting *f = arg;
+    return (f->k->c->trie->spells && closing_bound_of_set(f->k, set) <= f->most) || of_set(f->k, set) <= f->most;
+}
+
+static int inside_fits(void *arg, const struct config *c)
+{
+    const struct fitting *f = arg;
+    return (f->k->c->trie->spells && bound_of(f->k, c) <= f->most) || of_inside(f->k, c) <= f->most;
+}
+
+void closing_near(struct closing *k, uint32_t set, int64_t most, uint64_t *bits)
+{
+    struct matcher *m = &k->c->matcher;
+    struct fitting f = {k, most};
+    uint32_t passed = set_at(m, set)->passed_near; /* the less room, the more has to be counted */
+    if (k->counted_for != set || passed)
+        begin(k, set, passed && most >= loaded(passed));
+    masks_near(&k->c->masks, set, bits, &(struct masks_judge){set_fits, inside_fits, &f, 0});
+    if (!m->full && !k->passed)
+        set_at(m, set)->passed_near = stored(most);
+    k->counted_for = SET_DEAD;
 }

@@ -29,20 +29,17 @@ size_t closing_bytes(const struct closing *k); /* k may be NULL */
 size_t closing_scratch_bytes(void);
 /* Forget everything, and give the scratch back. */
 void closing_release(struct closing *k);
-/* A new operation begins: its work is bounded. */
-void closing_begin(struct closing *k);
 /* The matcher's numbers have changed. */
 void closing_forget(struct closing *k);
 
 /* Tokens to the end of the governed text of a set. CLOSING_NEVER: none found. */
 int64_t closing_of_set(struct closing *k, uint32_t set);
-/* No less than that behind any one more token, found much faster. CLOSING_NEVER: nothing is known. */
+/* No less than that, and than that behind any one more token, found much faster. CLOSING_NEVER: nothing is known. */
+int64_t closing_bound_of_set(struct closing *k, uint32_t set);
 int64_t closing_most_bound(struct closing *k, uint32_t set);
 
-/* 1: from a set it is at most so many tokens to the end; from a configuration in the middle of a leaf, whose states are as if counts
- * were free. Tokens are counted only where bounds do not tell. */
-int closing_fits_set(struct closing *k, uint32_t set, int64_t most);
-int closing_fits_inside(struct closing *k, const struct config *c, int64_t most);
+/* Added to bits: tokens behind which it is at most so many to the end. */
+void closing_near(struct closing *k, uint32_t set, int64_t most, uint64_t *bits);
 
 /* Tokens until the text of a state may end, phases that must be left included. */
 int64_t closing_of_state(struct closing *k, const struct constraint_state *s);

@@ -16,7 +16,7 @@ enum {
     CLOSING_FRAMES = 1 << 17,
     CLOSING_TODO = 1 << 14,
     CLOSING_FEW = 8,        /* positions that a scan may ask for when the stack is half full */
-    CLOSING_WORK = 1 << 20, /* nodes and places looked at by one operation: some 0.02 s */
+    CLOSING_WORK = 1 << 20, /* nodes and places looked at for one set: some 0.02 s */
     CLOSING_LISTS = 1 << 12,
     CLOSING_LIST_PLACES = 1 << 15,
     CLOSING_STEPS = 1 << 15,
@@ -77,6 +77,7 @@ struct closing {
     uint32_t *item;  /* [n_rule] of its item, if it is counted */
     int32_t
         *rest; /* [n_state] inside a fixed text: what its tokens weigh from here on, less weight left of it; else 0 */
+    int64_t *most;      /* [n_rule] of weight and rest, of its states */
     uint8_t *begun;     /* [n_state] inside an item */
     uint8_t *in_letter; /* [n_state] inside a character or an escape that is longer than it has to be */
     uint8_t *at_begin;  /* [n_state] of a counted rule: nothing of an item was read */
@@ -97,12 +98,16 @@ struct closing {
     struct list_step *list_step; /* [CLOSING_STEPS] hash table */
     uint32_t n_list, n_list_place, n_step, scan;
     uint32_t epoch, n_table, n_todo, work;
+    int crowded; /* the table has no room */
+    int passed;  /* work does not count */
+    uint32_t
+        counted_for; /* the set for whose sake alone all that is in the table was found out; SET_DEAD: for others */
     void *reservation;
     char *scratch; /* the rest of it: level, frames, table, todo, places, left, lengths */
     size_t bytes;
 };
 
-/* close_weight.c: fills weight, base, rule, item, rest, begun, in_letter, at_begin. */
+/* close_weight.c: fills weight, base, rule, item, rest, most, begun, in_letter, at_begin. */
 int closing_measure(struct closing *k, struct error *err);
 /* Fewest tokens that spell a text, CLOSING_NEVER: none do. spelled: [n + 1] out, the same for what is behind byte i. */
 int64_t closing_spell(const struct token_trie *trie, const char *text, size_t n, int64_t *spelled);
@@ -132,6 +137,8 @@ uint32_t closing_frame_weight(struct closing *k, uint32_t frame);
 uint32_t closing_weight_left(struct closing *k, const struct position *p);
 /* No less than the tokens from a position to the end, if every text can be spelled: those of its parts, each for itself. */
 int64_t closing_bound(struct closing *k, const struct position *p);
+/* The same of any state of the rule of a position, as many items of a count or more having come. */
+int64_t closing_rule_bound(struct closing *k, const struct position *p);
 /* Items that one token can be, of a counted leaf: [j]. */
 const uint8_t *closing_lengths(struct closing *k, uint32_t rule);
 /* Counts of a leaf are covered by lengths, not by walking, while more than one item has to come, if an item can be a token. */

@@ -50,10 +50,22 @@ uint32_t closing_weight_left(struct closing *k, const struct position *p)
     return closing_add(closing_rule_weight(k, p->state, p->count), closing_frame_weight(k, p->frame));
 }
 
+static int64_t tokens_of(int64_t weight)
+{
+    return weight >= CLOSING_NONE ? CLOSING_NEVER : (weight + CLOSING_UNIT - 1) / CLOSING_UNIT;
+}
+
 int64_t closing_bound(struct closing *k, const struct position *p)
 {
     int64_t weight = closing_weight_left(k, p);
-    return weight >= CLOSING_NONE ? CLOSING_NEVER : (weight + k->rest[p->state] + CLOSING_UNIT - 1) / CLOSING_UNIT;
+    return tokens_of(weight >= CLOSING_NONE ? weight : weight + k->rest[p->state]);
+}
+
+int64_t closing_rule_bound(struct closing *k, const struct position *p)
+{
+    uint32_t rule = k->c->matcher.g->owner[p->state], start = k->c->matcher.g->rule[rule].start;
+    int64_t weight = closing_weight_left(k, &(struct position){p->frame, start, p->count});
+    return tokens_of(weight >= CLOSING_NONE ? weight : weight - k->base[start] + k->most[rule]);
 }
 
 /* ---- counted leaves --------------------------------------------------------------------------------------------------------------- */

@@ -28,9 +28,9 @@ int closing_create(struct closing **out, struct constraint *c, struct error *err
     k->epoch = 1;
     size_t used = 0;
     size_t weight = carve(&used, g->n_edge, 1), base = carve(&used, g->n_state, 4), rule = carve(&used, g->n_rule, 4),
-           item = carve(&used, g->n_rule, 4), rest = carve(&used, g->n_state, 4), begun = carve(&used, g->n_state, 1),
-           in_letter = carve(&used, g->n_state, 1), at_begin = carve(&used, g->n_state, 1),
-           coverable = carve(&used, g->n_rule, 1);
+           item = carve(&used, g->n_rule, 4), most = carve(&used, g->n_rule, 8), rest = carve(&used, g->n_state, 4),
+           begun = carve(&used, g->n_state, 1), in_letter = carve(&used, g->n_state, 1),
+           at_begin = carve(&used, g->n_state, 1), coverable = carve(&used, g->n_rule, 1);
     used = (used + 4095) / 4096 * 4096; /* scratch from here on */
     size_t level = carve(&used, CLOSING_DEPTH + 1, sizeof *k->level), frames = carve(&used, CLOSING_FRAMES, 4),
            table = carve(&used, CLOSING_TABLE, sizeof *k->table), todo = carve(&used, CLOSING_TODO, sizeof *k->todo),
@@ -50,6 +50,7 @@ int closing_create(struct closing **out, struct constraint *c, struct error *err
     k->base = (uint32_t *)(p + base);
     k->rule = (uint32_t *)(p + rule);
     k->item = (uint32_t *)(p + item);
+    k->most = (int64_t *)(p + most);
     k->rest = (int32_t *)(p + rest);
     k->begun = (uint8_t *)(p + begun);
     k->in_letter = (uint8_t *)(p + in_letter);
@@ -88,12 +89,6 @@ size_t closing_scratch_bytes(void)
            (CLOSING_COVER + 1) * sizeof(int64_t) + CLOSING_RULES * CLOSING_LENGTHS +
            CLOSING_LISTS * (sizeof(struct place_list) + sizeof(uint32_t)) +
            CLOSING_LIST_PLACES * sizeof(struct position) + CLOSING_STEPS * sizeof(struct list_step) + 12 * 64;
-}
-
-void closing_begin(struct closing *k)
-{
-    if (k)
-        k->work = 0;
 }
 
 void closing_release(struct closing *k)

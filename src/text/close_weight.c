@@ -369,6 +369,9 @@ int closing_measure(struct closing *k, struct error *err)
             state_known(&w, next.state, next.weight);
         }
         mark_letters(&w);
+        for (uint32_t q = 0; q < g->n_state; q++)
+            if (k->base[q] < CLOSING_NONE && (int64_t)k->base[q] + k->rest[q] > k->most[g->owner[q]])
+                k->most[g->owner[q]] = (int64_t)k->base[q] + k->rest[q];
     }
     free(w.first);
     free(w.first_call);

@@ -135,8 +135,8 @@ int constraint_create(struct constraint **out, const struct token_trie *trie, st
         failed = error_set(err, ERR_INPUT, "the grammar needs %zu MiB of memory: at most %d", grammar_bytes(g) >> 20,
                            GRAMMAR_MOST >> 20);
     if (failed || matcher_create(&c->matcher, g, MATCHER_ROOM, MATCHER_MOST, err) ||
-        masks_create(&c->masks, trie, &c->matcher, how->close_at_limit, mask_room(trie), MASK_MOST, err) ||
-        make_phases(c, how, err) || closing_create(&c->closing, c, err)) {
+        masks_create(&c->masks, trie, &c->matcher, mask_room(trie), MASK_MOST, err) || make_phases(c, how, err) ||
+        closing_create(&c->closing, c, err)) {
         constraint_destroy(c);
         return -1;
     }
@@ -220,7 +220,6 @@ int constraint_retry(struct constraint *c, int (*what)(void *arg), void *arg, st
     if (is_low(c) && make_room(c, err))
         return -1;
     matcher_begin(m);
-    closing_begin(c->closing);
     int result = what(arg);
     for (int more = 1; more && m->full && !m->ambiguous;) {
         more = grow(c); /* what was being made is in pieces: they go in any case */

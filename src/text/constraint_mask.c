@@ -6,6 +6,8 @@
 
 #include <string.h>
 
+enum { NEAR = 8 }; /* tokens more than the shortest text: the limit will soon decide about tokens */
+
 struct masking {
     struct constraint_state *s;
     int64_t left;
@@ -140,11 +142,12 @@ static int add_free(struct constraint_state *s, uint8_t *allowed)
     return 0;
 }
 
-static int mask_governed(struct constraint_state *s, uint8_t *allowed)
+static int mask_governed(struct constraint_state *s, int64_t left, uint8_t *allowed)
 {
     struct constraint *c = s->c;
     struct constraint_state from = *s;
     struct masks_leaving leaving = {is_legal, &from, (uint32_t)s->next + 1};
+    c->masks.near = c->closing && left <= closing_bound_of_set(c->closing, s->set) + NEAR;
     const uint64_t *bits = masks_of(&c->masks, s->set, is_lazy(s) ? &leaving : NULL);
     if (!bits)
         return -1;
@@ -153,23 +156,6 @@ static int mask_governed(struct constraint_state *s, uint8_t *allowed)
 }
 
 /* ---- the limit ------------------------------------------------------------------------------------------------------------------ */
-
-struct fitting {
-    struct closing *closing;
-    int64_t most;
-};
-
-static int set_fits(void *arg, uint32_t set)
-{
-    const struct fitting *f = arg;
-    return closing_fits_set(f->closing, set, f->most);
-}
-
-static int inside_fits(void *arg, const struct config *c)
-{
-    const struct fitting *f = arg;
-    return closing_fits_inside(f->closing, c, f->most);
-}
 
 static int any_of(const uint64_t *bits, uint32_t n)
 {
@@ -184,13 +170,12 @@ static void keep_near(struct masking *m, int64_t most)
 {
     struct constraint_state *s = m->s;
     struct constraint *c = s->c;
-    struct fitting f = {c->closing, most};
     uint64_t *bits = c->masks.whole;
     const uint64_t *governed = is_lazy(s) ? masks_of(&c->masks, s->set, NULL) : NULL;
     for (int32_t t = 0; t < c->trie->n_vocab && governed; t++)
         m->allowed[t] &= (uint8_t)!bit_of(governed, (uint32_t)t);
     memset(bits, 0, c->trie->n_word * sizeof *bits);
-    masks_near(&c->masks, s->set, bits, &(struct masks_judge){set_fits, inside_fits, &f, 0});
+    closing_near(c->closing, s->set, most, bits);
     /* the way that the distance knew of is lost: more places were tied than a list holds */
     if (!is_lazy(s) && !set_at(&c->matcher, s->set)->accepting && !any_of(bits, c->trie->n_word))
         matcher_refuse(&c->matcher);
@@ -291,7 +276,7 @@ static int make(void *arg)
     else if (s->phase >= 0)
         failed = mask_free(s->c, s->phase, s->node, m->allowed);
     else
-        failed = mask_governed(s, m->allowed);
+        failed = mask_governed(s, m->left, m->allowed);
     if (failed || s->c->matcher.full)
         return -1;
     limit(m);

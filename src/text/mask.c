@@ -24,11 +24,10 @@ size_t masks_fixed_bytes(const struct token_trie *trie)
            64;
 }
 
-int masks_create(struct masks *k, const struct token_trie *trie, struct matcher *m, int near, size_t room, size_t most,
+int masks_create(struct masks *k, const struct token_trie *trie, struct matcher *m, size_t room, size_t most,
                  struct error *err)
 {
-    *k = (struct masks){
-        .near = near, .trie = trie, .matcher = m, .size = room, .most = most, .n_found = most_found(trie)};
+    *k = (struct masks){.trie = trie, .matcher = m, .size = room, .most = most, .n_found = most_found(trie)};
     size_t words = words_bytes(trie), deep = deep_bytes(trie);
     k->bytes = masks_fixed_bytes(trie) + most;
     char *p = mmap(NULL, k->bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
@@ -140,7 +139,7 @@ static int overlap(const struct alive *a, const struct alive *b)
 static const struct leaf_mask *leaf_of(struct masks *k, const struct config *c)
 {
     const struct matcher *m = k->matcher;
-    return m->g->rule[states_at(m, c->states)->rule].leaf ? masks_leaf(k, c->states) : NULL;
+    return m->g->rule[states_at(m, c->states)->rule].leaf ? masks_leaf(k, c->states, 0) : NULL;
 }
 
 uint32_t masks_count_left(const struct matcher *m, const struct config *c)

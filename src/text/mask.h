@@ -64,13 +64,14 @@ struct leaf_mask {
     uint32_t n_node, n_rest;
     const struct leaf_exit *exit; /* [n_exit] */
     uint32_t n_exit;
+    struct alive leaving;        /* what the leaf itself may read where it could have ended */
+    int near;                    /* what follows is known */
     const struct target *target; /* [n_target] states that tokens inside lead to, as if counts were free */
-    uint32_t n_target;           /* MASK_TARGETS: there are more than are listed; all these only if masks->near */
+    uint32_t n_target;           /* MASK_TARGETS: there are more than are listed */
     uint32_t main;               /* target of most tokens */
     const uint32_t *odd;         /* [n_odd] with bits: tokens that lead to another one */
     uint32_t n_odd;
     const uint8_t *target_of; /* with list: by place; with bits: of the odd ones */
-    struct alive leaving;     /* what the leaf itself may read where it could have ended */
 };
 
 struct slot {
@@ -92,7 +93,7 @@ struct masks_judge {
     int (*of_set)(void *arg, uint32_t set);
     int (*of_inside)(void *arg, const struct config *c);
     void *arg;
-    int falling; /* what he is told matters less with every tick: he is asked of the fewest */
+    int once; /* asked of a configuration as it is, for all tokens that stay inside: where they lead to is not found out */
 };
 
 /* Of a target, by the ticks of a token. */
@@ -101,7 +102,7 @@ struct answers {
 };
 
 struct masks {
-    int near; /* leaves keep what masks_near() needs */
+    int near; /* leaves that are looked at now are likely to be so by masks_near(): the vocabulary is walked for both at once */
     const struct token_trie *trie;
     struct matcher *matcher;
     const struct masks_leaving *leaving; /* of the mask being made */
@@ -130,8 +131,8 @@ struct masks {
     size_t bytes;
 };
 
-/* room: bytes for leaf masks; most: reserved, to which k->size may be raised. near: masks_near() will be wanted. */
-int masks_create(struct masks *k, const struct token_trie *trie, struct matcher *m, int near, size_t room, size_t most,
+/* room: bytes for leaf masks; most: reserved, to which k->size may be raised. */
+int masks_create(struct masks *k, const struct token_trie *trie, struct matcher *m, size_t room, size_t most,
                  struct error *err);
 void masks_destroy(struct masks *k);
 /* Bytes beside the room. */
@@ -173,17 +174,17 @@ void masks_add_inside(const struct masks *k, const struct leaf_mask *leaf, uint3
 /* mask_leaf.c: computes ahead what the insides of strings need, so that the first mask is not the slowest. */
 void masks_prepare(struct masks *k);
 
-/* mask_leaf.c: NULL: these states cannot be kept apart (ambiguous counts), or no memory (matcher->full). */
-const struct leaf_mask *masks_leaf(struct masks *k, uint32_t states);
+/* mask_leaf.c: NULL: these states cannot be kept apart (ambiguous counts), or no memory (matcher->full). near: with targets. */
+const struct leaf_mask *masks_leaf(struct masks *k, uint32_t states, int near);
 
 /* mask_plain.c: 1: any plain text leads from this set back to it. 0 also: out of memory (matcher->full). */
 int masks_set_loops(struct matcher *m, uint32_t set);
-/* 1: from these states any plain text leads to one of the places, which they and what they lead to are added to. Alone, and of a
- * counted rule, where each character is an item: only back to these states. It is asked one or the other way of all of a matcher. */
+/* 1: from these states any plain text leads to one of the places, which they and what they lead to are added to, and the steps are
+ * remembered. Of a counted rule, where each character is an item: only back to these states. */
 enum { PLAIN_PLACES = 16 };
 struct plain_places {
     uint32_t n, place[PLAIN_PLACES];
 };
-int masks_states_stay(struct matcher *m, uint32_t states, int alone, struct plain_places *places);
+int masks_states_stay(struct matcher *m, uint32_t states, struct plain_places *places);
 
 #endif

@@ -23,7 +23,7 @@ enum { LIST = 1024, UNKNOWN = 0, UNFIT = 1 }; /* values of states->leaf; else th
 struct leaf_walk {
     struct masks *k;
     uint32_t states;
-    int counted;
+    int counted, near;
     uint32_t n_found, n_inside, most_ticks;
     uint32_t ends[64], n_ends; /* depths at which the leaf could have ended, ascending */
     uint32_t n_exit;
@@ -81,7 +81,7 @@ static uint8_t note_target(struct leaf_walk *w, uint32_t states, uint32_t n_toke
     uint32_t i = s->target;
     if (i >= w->n_target || w->target[i].states != states) {
         if (w->n_target == MASK_TARGETS)
-            return MASK_TARGETS - 1;
+            return MASK_TARGETS - 1; /* n_target says that it is not to be believed */
         i = w->n_target++;
         s->target = (uint8_t)i;
         w->target[i] = (struct target){states, 0};
@@ -94,7 +94,7 @@ static void inside(struct leaf_walk *w, const struct trie_node *node, uint32_t s
 {
     if (node->token == node[1].token)
         return;
-    uint8_t target = w->k->near ? note_target(w, states, node[1].token - node->token) : 0;
+    uint8_t target = w->near ? note_target(w, states, node[1].token - node->token) : 0;
     for (uint32_t i = node->token; i < node[1].token; i++) {
         uint32_t token = w->k->trie->token[i];
         set_bit(w->bits, token);
@@ -130,8 +130,31 @@ static uint32_t characters(const struct token_trie *trie, uint32_t token, uint32
     return (uint32_t)utf8_count(text, n_byte);
 }
 
+/* Where each of the tokens below a node leads to, in states whose steps over plain text are all remembered. */
+static void targets_below(struct leaf_walk *w, uint32_t at)
+{
+    const struct masks *k = w->k;
+    const struct matcher *m = k->matcher;
+    const struct token_trie *trie = k->trie;
+    uint32_t last = k->stack[trie->node[at].depth];
+    uint8_t target = note_target(w, last, 0);
+    for (uint32_t i = at + 1; i < trie->node[at].skip; i++) {
+        const struct trie_node *node = &trie->node[i];
+        const struct states *from = states_at(m, k->stack[node->depth - 1]);
+        uint32_t to = ((const uint32_t *)(m->word + from->memo))[2 * m->g->byte_class[node->byte]];
+        k->stack[node->depth] = to;
+        if (node->token == node[1].token)
+            continue;
+        if (to != last)
+            target = note_target(w, last = to, 0);
+        w->target[target].n_token += node[1].token - node->token;
+        for (uint32_t t = node->token; t < node[1].token; t++)
+            k->target_of[trie->token[t]] = target;
+    }
+}
+
 /* All that is behind a node is plain text, which the states that were reached there read; in a counted rule they read it in a loop,
- * a tick a character, and near a limit in a loop too: all these tokens lead to the same states. */
+ * a tick a character. */
 static void inside_below(struct leaf_walk *w, uint32_t at, uint32_t states, uint32_t ticks)
 {
     struct masks *k = w->k;
@@ -142,9 +165,12 @@ static void inside_below(struct leaf_walk *w, uint32_t at, uint32_t states, uint
     w->n_inside += to - from;
     for (uint32_t t = from; t < to; t++)
         set_bit(w->bits, trie->token[t]);
-    uint8_t target = k->near ? note_target(w, states, to - from) : 0;
-    for (uint32_t t = from; t < to && k->near; t++)
+    int loops = w->counted || w->plain.n == 1;
+    uint8_t target = w->near && loops ? note_target(w, states, to - from) : 0;
+    for (uint32_t t = from; t < to && w->near && loops; t++)
         k->target_of[trie->token[t]] = target;
+    if (w->near && !loops)
+        targets_below(w, at);
     if (!w->counted)
         return;
     uint32_t before = characters(trie, trie->token[from], trie->node[at].depth),
@@ -154,6 +180,13 @@ static void inside_below(struct leaf_walk *w, uint32_t at, uint32_t states, uint
         w->ticks_of[trie->token[t]] = (uint8_t)n;
         w->most_ticks = n > w->most_ticks ? n : w->most_ticks;
     }
+}
+
+static void may_leave(struct leaf_walk *w, uint32_t states)
+{
+    const struct states *s = states_at(w->k->matcher, states);
+    for (int b = 0; b < 4 && s->accepts; b++)
+        w->leaving.bits[b] |= s->alive.bits[b];
 }
 
 /* As matcher_read(), what is remembered without a call: most steps are. */
@@ -201,12 +234,13 @@ static void walk(struct leaf_walk *w)
         const struct states *s = states_at(m, to);
         inside(w, node, to, ticks + !s->accepts); /* in the middle of an item: one more was begun */
         int at_once = node->plain && node->depth + node->plain + 1 < MASK_NEVER &&
-                      trie->node[node->skip].token - node->token >= MASK_PLAIN &&
-                      masks_states_stay(m, to, k->near, &w->plain);
+                      trie->node[node->skip].token - node->token >= MASK_PLAIN && masks_states_stay(m, to, &w->plain);
         if (at_once)
             inside_below(w, i, to, ticks);
-        for (int b = 0; b < 4 && s->accepts; b++)
-            w->leaving.bits[b] |= s->alive.bits[b];
+        if (s->accepts)
+            may_leave(w, to);
+        for (uint32_t p = 0; p < w->plain.n && at_once; p++)
+            may_leave(w, w->plain.place[p]);
         if (s->accepts && !at_once)
             note_end(w, i, ticks);
         i = at_once ? node->skip : i + 1;
@@ -277,7 +311,7 @@ static int store_bits(struct leaf_walk *w, struct leaf_mask *leaf)
 {
     struct masks *k = w->k;
     uint32_t n_word = k->trie->n_word, n = 0;
-    uint32_t n_odd = k->near && w->n_target ? w->n_inside - w->target[leaf->main].n_token : 0;
+    uint32_t n_odd = w->near && w->n_target ? w->n_inside - w->target[leaf->main].n_token : 0;
     uint64_t *bits = masks_take(k, n_word * sizeof *bits);
     uint8_t *ticks = w->counted ? masks_take(k, (size_t)n_word * 64) : NULL;
     uint32_t *odd = masks_take(k, n_odd * sizeof *odd);
@@ -339,15 +373,16 @@ static int store_inside(struct leaf_walk *w, struct leaf_mask *leaf)
     return w->n_inside > LIST ? store_bits(w, leaf) : store_list(w, leaf);
 }
 
-const struct leaf_mask *masks_leaf(struct masks *k, uint32_t states)
+const struct leaf_mask *masks_leaf(struct masks *k, uint32_t states, int near)
 {
     struct matcher *m = k->matcher;
     uint32_t known = states_at(m, states)->leaf;
     if (known == UNFIT)
         return NULL;
-    if (known != UNKNOWN)
-        return (const struct leaf_mask *)(k->room + (size_t)(known - 2) * 16);
-    struct leaf_walk w = {.k = k, .states = states, .bits = k->part, .ticks_of = k->ticks_of};
+    const struct leaf_mask *old = (const struct leaf_mask *)(k->room + (size_t)(known - 2) * 16);
+    if (known != UNKNOWN && (old->near || !near))
+        return old;
+    struct leaf_walk w = {.k = k, .states = states, .near = near || k->near, .bits = k->part, .ticks_of = k->ticks_of};
     w.counted = m->g->rule[states_at(m, states)->rule].counted;
     memset(w.bits, 0, k->trie->n_word * sizeof *w.bits);
     if (w.counted)
@@ -364,7 +399,7 @@ const struct leaf_mask *masks_leaf(struct masks *k, uint32_t states)
     struct leaf_mask *leaf = masks_take(k, sizeof *leaf);
     if (!leaf)
         return NULL;
-    *leaf = (struct leaf_mask){.leaving = w.leaving};
+    *leaf = (struct leaf_mask){.leaving = w.leaving, .near = w.near};
     struct leaf_exit *out = masks_take(k, (w.n_exit + 1) * sizeof *out);
     leaf->least_rest_ticks = UINT32_MAX;
     if (!out || store_inside(&w, leaf) || lay_out_rests(&w, leaf))
@@ -391,7 +426,7 @@ void masks_prepare(struct masks *k)
             uint32_t to = out[0] | out[1] ? matcher_stepping(m, out[0] ? out[0] : out[1]) : 0;
             if (!to || to == last || alive_count(&states_at(m, to)->alive) < MANY_CLASSES)
                 continue;
-            masks_leaf(k, to);
+            masks_leaf(k, to, 0);
             last = to;
             done++;
         }

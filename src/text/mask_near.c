@@ -29,7 +29,7 @@ static void ask(struct masks *k, const struct config *c, const struct leaf_mask 
         int alike = same && before >= min && (ticks < left || before == to.count);
         a->ok[ticks] = alike ? a->ok[ticks - 1] : (uint8_t)(j->of_inside(j->arg, &to) != 0);
         same = 1;
-        if (!r->counted || j->falling)
+        if (!r->counted)
             break;
     }
 }
@@ -54,6 +54,10 @@ static void add_inside(struct masks *k, const struct config *c, const struct lea
                        const struct masks_judge *j)
 {
     struct answers *a = k->answers;
+    if (j->once) {
+        j->of_inside(j->arg, c);
+        return;
+    }
     for (uint32_t t = 0; t < leaf->n_target && !k->matcher->full; t++)
         ask(k, c, leaf, t, j, &a[t]);
     if (!bits || k->matcher->full)
@@ -86,8 +90,9 @@ void masks_near(struct masks *k, uint32_t set, uint64_t *bits, const struct mask
     k->work = 0;
     for (uint32_t i = 0; i < s->n && s->n <= MASK_APART && !m->full; i++) {
         struct config c = s->config[i];
-        const struct leaf_mask *leaf = m->g->rule[states_at(m, c.states)->rule].leaf ? masks_leaf(k, c.states) : NULL;
-        if (!leaf || leaf->n_target == MASK_TARGETS || masks_reads_on(k, &c, leaf)) {
+        int is_leaf = m->g->rule[states_at(m, c.states)->rule].leaf;
+        const struct leaf_mask *leaf = is_leaf ? masks_leaf(k, c.states, !j->once) : NULL;
+        if (!leaf || (!j->once && leaf->n_target == MASK_TARGETS) || masks_reads_on(k, &c, leaf)) {
             walked[n++] = c;
             continue;
         }

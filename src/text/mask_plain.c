@@ -97,7 +97,7 @@ int masks_set_loops(struct matcher *m, uint32_t set)
     return set_at(m, set)->plain == STAYS;
 }
 
-int masks_states_stay(struct matcher *m, uint32_t states, int alone, struct plain_places *places)
+int masks_states_stay(struct matcher *m, uint32_t states, struct plain_places *places)
 {
     uint32_t before = places->n;
     for (uint32_t i = 0; i < before; i++)
@@ -106,9 +106,8 @@ int masks_states_stay(struct matcher *m, uint32_t states, int alone, struct plai
     if (states_at(m, states)->plain == LEADS_ON || before == PLAIN_PLACES)
         return 0;
     int counted = m->g->rule[states_at(m, states)->rule].counted;
-    alone |= counted;
     struct plain_places only = {1, {states}};
-    struct looping l = {m, step_states, alone ? &only : places, alone ? 1 : PLAIN_PLACES, counted};
+    struct looping l = {m, step_states, counted ? &only : places, counted ? 1 : PLAIN_PLACES, counted};
     int stays = 1;
     places->place[places->n++] = states;
     for (uint32_t i = before; i < places->n && stays; i++)

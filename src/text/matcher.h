@@ -65,9 +65,10 @@ struct set {
     uint16_t plain;  /* mask_plain.c; 0 not known */
     uint32_t memo;   /* by class: set + 1, 0 not known */
     struct alive alive;
-    uint32_t tokens_left;       /* of the shortest text from here + 1; 0 not known: close.c */
-    uint32_t bound, most_bound; /* no less than that, from weights alone + 1; behind any one more token */
-    uint32_t size;              /* configurations, and places that they return to: what a step costs, about */
+    uint32_t tokens_left, tokens_epoch; /* of the shortest text from here + 1, as of an epoch of close.c */
+    uint32_t passed, passed_near;       /* this was counted; behind each token, with this much room + 1 */
+    uint32_t bound, most_bound;         /* no less than that, from weights alone + 1; behind any one more token */
+    uint32_t size;                      /* configurations, and places that they return to: what a step costs, about */
     struct config config[];
 };
 

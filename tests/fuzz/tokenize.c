@@ -6,9 +6,9 @@
  * cleaned text; streamed text is well-formed, and where the pieces are, it is theirs. Time is watched by the fuzzer. */
 #include "text_fixture.h"
 
+#include "base/utf8.h"
 #include "text/pretokenize.h"
 #include "text/tool_buffer.h"
-#include "text/utf8.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
