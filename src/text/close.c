@@ -246,6 +246,13 @@ static void settle(struct closing *k, int64_t tokens)
         k->todo[t->parent].best = tokens + t->more;
 }
 
+/* What the scans of a position found; more places may have been tied than a list holds, then its bound is a way to the end. */
+static int64_t found(struct closing *k, const struct todo *t)
+{
+    int64_t bound = k->c->trie->spells ? closing_bound(k, &t->p) : CLOSING_NEVER;
+    return t->best < bound ? t->best : bound;
+}
+
 /* Finds out what is left from a position, with what is in the table. */
 static void find_out(struct closing *k, struct position p)
 {
@@ -258,9 +265,10 @@ static void find_out(struct closing *k, struct position p)
         if (known(k, &k->todo[at].p, &tokens)) {
             settle(k, tokens);
         } else if (k->todo[at].scanned) {
-            note(k, &k->todo[at].p, k->todo[at].best);
+            tokens = found(k, &k->todo[at]);
+            note(k, &k->todo[at].p, tokens);
             if (!k->crowded)
-                settle(k, k->todo[at].best);
+                settle(k, tokens);
         } else {
             scan(k, at);
         }
