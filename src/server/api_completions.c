@@ -147,7 +147,10 @@ static void put_alternatives(struct out *o, const struct answer *a, const struct
     for (size_t k = 0; k < t->n_top && k < TOP; k++) {
         int twice = 0;
         openai_token_text(&seen[k], a, t->top[k].id);
-        o->failed |= seen[k].failed;
+        if (seen[k].failed) {
+            o->failed = 1;
+            break;
+        }
         for (size_t i = 0; i < k; i++)
             twice |= seen[i].n == seen[k].n && memcmp(seen[i].text, seen[k].text, seen[k].n) == 0;
         if (twice)

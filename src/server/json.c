@@ -350,7 +350,7 @@ static void out_escaped(struct out *o, uint8_t c)
 
 void out_string(struct out *o, const char *text, size_t n)
 {
-    const uint8_t *s = (const uint8_t *)text, *end = s + n;
+    const uint8_t *s = (const uint8_t *)text, *end = n ? s + n : s; /* text may be NULL: nothing was written to it */
     out_bytes(o, "\"", 1);
     while (s < end) {
         const uint8_t *plain = s;
