@@ -246,7 +246,7 @@ static void the_gone_are_forgotten(void **state)
 {
     (void)state;
     http_world.leaves = HTTP_GONE;
-    http_world.leaves_after = 3;
+    http_world.leaves_after = 1;
     ask(anthropic_messages, "\"max_tokens\":1500,\"temperature\":1," ASK("Tell me a long story."), 1);
     http_world.leaves = 0;
     assert_false(http_world.ended);
@@ -257,7 +257,7 @@ static void a_stopping_server_says_so(void **state)
 {
     (void)state;
     http_world.leaves = HTTP_CUT;
-    http_world.leaves_after = 3;
+    http_world.leaves_after = 1;
     ask(anthropic_messages, "\"max_tokens\":1500,\"temperature\":1," ASK("Tell me a long story."), 1);
     http_world.leaves = 0;
     assert_non_null(strstr(http_world.text.text, "event: error\ndata: {"));
