@@ -10,12 +10,34 @@
 
 #include "base/clock.h"
 #include "base/rng.h"
+#include "store/reader.h"
 #include "store/reader_backend.h"
 
 #include <errno.h>
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
+
+/* Containers often forbid io_uring: then what is tested of it is tested of the threads, and unit/reader skips. */
+static inline int ring_works(void)
+{
+    static int works = -1;
+    if (works < 0) {
+        _Alignas(64) static uint8_t room[READER_URING_BYTES];
+        struct arena mem;
+        int no_file = -1;
+        void *state;
+        arena_init(&mem, room, sizeof room);
+        works = reader_uring.open(&state,
+                                  &(struct backend_setup){READER_MAX_DEPTH, READER_MAX_DEPTH, &no_file, 1, &mem}) == 0;
+        if (works)
+            reader_uring.close(state);
+    }
+    return works;
+}
+
+static inline enum reader_backend first_backend(void) { return ring_works() ? READER_URING : READER_THREADS; }
+static inline const struct reader_ops *first_ops(void) { return ring_works() ? &reader_uring : &reader_threads; }
 
 enum fault_order { ORDER_AS_IT_COMES, ORDER_REVERSED, ORDER_RANDOM };
 enum fault_kind { FAULT_NONE, FAULT_ERROR, FAULT_SHORT, FAULT_ZERO, FAULT_SILENCE };

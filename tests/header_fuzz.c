@@ -67,7 +67,7 @@ struct outcome {
 
 static struct stoker_options options(long number)
 {
-    static const char *const readers[] = {"uring", "threads", "buffered"};
+    static const char *const readers[] = {NULL, "threads", "buffered"};
     return (struct stoker_options){.memory = number % 2 ? STOKER_MEMORY_MIN : STOKER_MEMORY_MAX,
                                    .n_ctx = 64,
                                    .n_chunk = 16,

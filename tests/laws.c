@@ -173,7 +173,7 @@ static void law_budgets(struct law *l, const struct setting *base)
 
 static void law_readers(struct law *l, const struct setting *base)
 {
-    for (int backend = READER_URING; backend <= READER_BUFFERED; backend++)
+    for (int backend = (int)first_backend(); backend <= READER_BUFFERED; backend++)
         for (int depth = 1; depth <= 32; depth += 31) {
             struct setting *s = vary(l, base);
             s->backend = (enum reader_backend)backend;
@@ -231,6 +231,7 @@ static void law_everything(struct law *l, const struct setting *base)
         s->budget = (int)((r >> 24) % 5) * 25;
         s->slots_only = (r >> 32) & 1;
         s->backend = READER_URING + (enum reader_backend)((r >> 40) % 3);
+        s->backend = s->backend == READER_URING ? first_backend() : s->backend;
         s->depth = (r >> 48) & 1 ? 32 : 1;
         s->room = 40;
     }
@@ -530,7 +531,7 @@ static void no_malloc(struct subject *m)
     base.tier = cpu_best_tier();
     base.threads = 3;
     base.n_ctx = 256;
-    for (int backend = READER_URING; backend <= READER_BUFFERED; backend++) {
+    for (int backend = (int)first_backend(); backend <= READER_BUFFERED; backend++) {
         base.budget = 0;
         base.backend = (enum reader_backend)backend;
         struct session *s = open_session(m->path, &base, &err);

@@ -58,7 +58,7 @@ static inline void wish_of(const struct setting *s, struct session_options *opt)
                                              .all_logits = !s->few_logits,
                                              .reader = {.backend = s->backend, .depth = s->depth}}};
     if (s->shim) {
-        fault_reset(s->backend == READER_THREADS ? &reader_threads : &reader_uring);
+        fault_reset(s->backend == READER_THREADS ? &reader_threads : first_ops());
         fault.order = s->order;
         fault.seed = 7;
         opt->wish.reader.ops = &fault_ops;

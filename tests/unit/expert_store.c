@@ -136,9 +136,9 @@ static void same_bytes_and_events(struct fake_model *m, const struct reader_opti
 static void back_ends_and_depths(void **state)
 {
     (void)state;
-    static const enum reader_backend backend[] = {READER_URING, READER_THREADS, READER_BUFFERED, READER_AUTO};
+    static const enum reader_backend backend[] = {READER_AUTO, READER_THREADS, READER_BUFFERED};
     static const int depth[] = {1, 32, 0};
-    for (int b = 0; b < 4; b++)
+    for (int b = 0; b < 3; b++)
         for (int d = 0; d < 3; d++)
             for (int m = 0; m < 2; m++)
                 same_bytes_and_events(m ? &model : &on_disk,
@@ -149,11 +149,11 @@ static void completions_in_any_order(void **state)
 {
     (void)state;
     const struct reader_options opt = {.ops = &fault_ops};
-    fault_reset(&reader_uring);
+    fault_reset(first_ops());
     fault.order = ORDER_REVERSED;
     same_bytes_and_events(&model, &opt);
     for (uint64_t seed = 0; seed < 200; seed++) {
-        fault_reset(seed % 2 ? &reader_uring : &reader_threads);
+        fault_reset(seed % 2 ? first_ops() : &reader_threads);
         fault.order = ORDER_RANDOM;
         fault.seed = seed;
         fault.delay_us = seed % 20 == 0 ? 200 : 0;
@@ -163,7 +163,7 @@ static void completions_in_any_order(void **state)
         assert_clean(&w);
         close_world(&w);
     }
-    fault_reset(&reader_uring);
+    fault_reset(first_ops());
     fault.delay_us = 5000;
     fault.order = ORDER_RANDOM;
     struct world w;
@@ -190,7 +190,7 @@ static void faults_that_heal(void **state)
     };
     for (size_t i = 0; i < sizeof faults / sizeof *faults; i++)
         for (int nth = 1; nth < 400; nth = nth * 7 + 3) {
-            fault_reset(&reader_uring);
+            fault_reset(first_ops());
             fault.kind = faults[i].kind;
             fault.number = faults[i].number;
             fault.times = faults[i].times;
@@ -204,7 +204,7 @@ static void faults_that_heal(void **state)
 static void a_file_that_refuses_direct(void **state)
 {
     (void)state;
-    fault_reset(&reader_uring);
+    fault_reset(first_ops());
     fault.kind = FAULT_ERROR;
     fault.number = EINVAL;
     fault.direct_only = 1;
@@ -221,7 +221,7 @@ static void a_read_that_fails(void **state)
     const struct reader_options opt = {.ops = &fault_ops};
     int32_t id[] = {1, 3, 15};
     for (int nth = 1; nth <= 9; nth++) {
-        fault_reset(&reader_uring);
+        fault_reset(first_ops());
         fault.kind = FAULT_ERROR;
         fault.number = EIO;
         fault.times = 3;
@@ -257,7 +257,7 @@ static void a_read_that_never_answers(void **state)
     (void)state;
     const struct reader_options opt = {.ops = &fault_ops, .timeout_seconds = 0.1};
     int32_t id[] = {1, 3, 15};
-    fault_reset(&reader_uring);
+    fault_reset(first_ops());
     fault.kind = FAULT_SILENCE;
     fault.nth = 5;
     struct world w;
@@ -280,7 +280,7 @@ static void a_read_that_never_answers(void **state)
     assert_clean(&w);
     close_world(&w);
 
-    fault_reset(&reader_uring);
+    fault_reset(first_ops());
     fault.kind = FAULT_SILENCE;
     fault.nth = 5;
     open_world(&w, &model, &opt, slots);
@@ -361,7 +361,7 @@ static void everything_resident(void **state)
 static void a_wave_left_early(void **state)
 {
     (void)state;
-    fault_reset(&reader_uring);
+    fault_reset(first_ops());
     fault.kind = FAULT_SILENCE;
     fault.nth = 2;
     struct world w;

@@ -210,7 +210,7 @@ static void both_copies_are_read(void **state)
     (void)state;
     struct bench b;
     make_mirror(&b);
-    for (int backend = READER_URING; backend <= READER_BUFFERED; backend++) {
+    for (int backend = (int)first_backend(); backend <= READER_BUFFERED; backend++) {
         must_open(&b, &(struct reader_options){.backend = (enum reader_backend)backend, .mirror = mirror});
         assert_true(b.mem.used <= b.mem.size);
         ask_many(&b);

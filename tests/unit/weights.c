@@ -83,7 +83,9 @@ static void tensors(void **state)
                                                 {.ops = &fault_ops},         {.ops = &fault_ops}};
     uint8_t *to = aligned_alloc(64, 16 << 20);
     for (size_t o = 0; o < sizeof opt / sizeof *opt; o++) {
-        fault_reset(&reader_uring);
+        if (opt[o].backend == READER_URING && !ring_works())
+            continue;
+        fault_reset(first_ops());
         fault.order = ORDER_RANDOM;
         fault.kind = o % 2 ? FAULT_SHORT : FAULT_NONE;
         fault.nth = 11;
