@@ -237,33 +237,41 @@ static void decisions_do_not_depend_on_time(void **state)
     }
 }
 
-/* An early read that fails is one nobody waited for: the expert is read again when its turn comes. */
+/* An early read that fails is one nobody waited for: the expert is read again when its turn comes. 0: the machine was so busy that
+ * other reads were late as well. */
+static int early_read_fails(int nth, int silent)
+{
+    struct world w;
+    fault_reset(first_ops());
+    fault.kind = silent ? FAULT_SILENCE : FAULT_ERROR;
+    fault.number = EIO;
+    fault.times = silent ? 1 : 3;
+    fault.nth = nth;
+    open_small(&w, &(struct reader_options){.ops = &fault_ops, .timeout_seconds = 0.05}, 40);
+    sweep(&w, 300, 0);
+    int failed = w.failed;
+    fault.let_go = LET_GO_READ;
+    sweep(&w, 300, 1);
+    struct store_stats s;
+    store_stats(w.store, &s);
+    if (s.failed <= 1) {
+        assert_true(failed <= 1);
+        assert_int_equal(w.failed, failed);
+        assert_int_equal(s.failed, 1);
+        assert_int_equal(s.draining, 0);
+        assert_int_equal(s.early, s.early_used + s.early_waste + (uint64_t)(1 - failed));
+    }
+    close_world(&w);
+    return s.failed <= 1;
+}
+
 static void early_reads_that_fail(void **state)
 {
     (void)state;
-    if (!ring_works()) /* a thread that reads is late by itself on a busy machine */
-        skip();
     for (int nth = 40; nth < 240; nth += 17)
-        for (int silent = 0; silent <= 1; silent++) {
-            struct world w;
-            fault_reset(first_ops());
-            fault.kind = silent ? FAULT_SILENCE : FAULT_ERROR;
-            fault.number = EIO;
-            fault.times = silent ? 1 : 3;
-            fault.nth = nth;
-            open_small(&w, &(struct reader_options){.ops = &fault_ops, .timeout_seconds = 0.05}, 40);
-            sweep(&w, 300, 0);
-            int failed = w.failed;
-            assert_true(failed <= 1);
-            fault.let_go = LET_GO_READ;
-            sweep(&w, 300, 1);
-            assert_int_equal(w.failed, failed);
-            struct store_stats s;
-            store_stats(w.store, &s);
-            assert_int_equal(s.failed, 1);
-            assert_int_equal(s.draining, 0);
-            assert_int_equal(s.early, s.early_used + s.early_waste + (uint64_t)(1 - failed));
-            close_world(&w);
+        for (int silent = 0, tries = 0; silent <= 1; tries++) {
+            assert_true(tries < 50);
+            silent += early_read_fails(nth, silent);
         }
 }
 
