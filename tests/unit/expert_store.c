@@ -255,7 +255,7 @@ static void a_read_that_fails(void **state)
 static void a_read_that_never_answers(void **state)
 {
     (void)state;
-    const struct reader_options opt = {.ops = &fault_ops, .timeout_seconds = 0.1};
+    const struct reader_options opt = {.ops = &fault_ops, .timeout_seconds = 0.5};
     int32_t id[] = {1, 3, 15};
     fault_reset(first_ops());
     fault.kind = FAULT_SILENCE;
@@ -264,7 +264,7 @@ static void a_read_that_never_answers(void **state)
     open_world(&w, &model, &opt, slots);
     call(&w, 2, id, 3);
     assert_int_equal(w.failed, 1);
-    assert_non_null(strstr(w.err.text, "failed: not answered for 0.1 s (blk.2.ffn_up_exps.weight, expert 3)"));
+    assert_non_null(strstr(w.err.text, "failed: not answered for 0.5 s (blk.2.ffn_up_exps.weight, expert 3)"));
     w.err = (struct error){0};
     struct store_stats s;
     store_stats(w.store, &s);

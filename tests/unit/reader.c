@@ -263,11 +263,11 @@ static void slow_and_dead_devices(void **state)
     make_files(&b, fake_dir());
     fault_reset(&reader_threads);
     fault.delay_us = 20000;
-    const struct reader_options opt = {.ops = &fault_ops, .depth = 1, .timeout_seconds = 0.15};
+    const struct reader_options opt = {.ops = &fault_ops, .depth = 1, .timeout_seconds = 0.25};
     must_open(&b, &opt);
     uint64_t since = clock_ns();
     read_ranges(&b, 12);
-    assert_true(clock_ns() - since > 2 * 150000000u);
+    assert_true(clock_ns() - since > 2 * 250000000u);
     assert_int_equal(close_reader(&b), 0);
 
     fault_reset(&reader_threads);
@@ -285,7 +285,7 @@ static void slow_and_dead_devices(void **state)
     }
     assert_int_equal(n, 10);
     assert_int_equal(draining, 1);
-    assert_true(clock_ns() - since < 2 * 150000000u);
+    assert_true(clock_ns() - since < 2 * 250000000u);
     assert_int_equal(close_reader(&b), 1); /* the device still has it */
     remove_files(&b);
 }

@@ -151,11 +151,11 @@ static void failures(void **state)
             fault.kind = silent ? FAULT_SILENCE : FAULT_ERROR;
             fault.number = EBADF;
             fault.nth = nth;
-            struct reader *r = open_reader(&(struct reader_options){.ops = &fault_ops, .timeout_seconds = 0.05});
+            struct reader *r = open_reader(&(struct reader_options){.ops = &fault_ops, .timeout_seconds = 0.5});
             assert_int_equal(weights_load(r, w, TENSORS, bounce, WEIGHTS_BOUNCE, NULL, NULL, &err), -1);
             assert_int_equal(err.code, ERR_IO);
             assert_non_null(strstr(err.text, ".weight)"));
-            assert_non_null(strstr(err.text, silent ? "not answered for 0.05 s" : "Bad file descriptor"));
+            assert_non_null(strstr(err.text, silent ? "not answered for 0.5 s" : "Bad file descriptor"));
             /* its request is gone: a late answer reaches nobody */
             fault.let_go = LET_GO_RUBBISH;
             reader_poll(r);
