@@ -6,8 +6,11 @@
  * one less: a text that may still take it will always end in time.
  *
  *     weight_left   of a state of a rule, of a frame: lightest paths (D. Knuth, A generalization of Dijkstra's algorithm)
+ *     bound         of a position: tokens of its lightest text, each part spelled for itself. No less than
  *     tokens_left   of a position: the trie along lightest paths, kept in a table
- */
+ *
+ * Two things are less than exact, and alike whoever asks: very long texts have their bound (CLOSING_FAR), and inside a letter that is
+ * longer than it has to be the bytes up to its end are counted. */
 #ifndef TEXT_CLOSE_H
 #define TEXT_CLOSE_H
 

@@ -150,7 +150,7 @@ static inline int masks_low(const struct masks *k) { return k->used > k->size - 
 const uint64_t *masks_of(struct masks *k, uint32_t set, const struct masks_leaving *leaving);
 
 /* Added to bits: those of these tokens that a judge wants. bits NULL: he is only asked. Each set and each configuration that a
- * token may lead to is judged, in no order. Not where text goes over into free text. */
+ * token may lead to is judged, in no order; with once, configurations as they stand. Not where text goes over into free text. */
 void masks_near(struct masks *k, uint32_t set, uint64_t *bits, const struct masks_judge *j);
 
 /* ---- mask_walk.c: added to bits, which may be NULL where there is a judge ------------------------------------------------------- */

@@ -1,10 +1,11 @@
 /* links: text format base */
-/* Memory of constraints: what they take from a budget, what happens when it is used up, and that masks do not depend on it. What
- * constraints allow is held by tests/schema_cases.c. */
+/* Memory of constraints: what they take from a budget, what happens when it is used up, and that masks do not depend on it. Limits: texts
+ * that are hard to close. What constraints allow is held by tests/schema_cases.c. */
 #include "text/constraint.h"
 #include "base/rng.h"
 #include "text/gbnf.h"
 #include "text/grammar.h"
+#include "text/regex.h"
 #include "text_fixture.h"
 
 #include <setjmp.h>
@@ -34,14 +35,36 @@ static int close_ember(void **state)
     return 0;
 }
 
-static int make(struct constraint **out, struct constraint_budget *budget, struct error *err)
+static int finish(struct constraint **out, struct grammar_maker *m, grammar_expr e, struct constraint_budget *budget,
+                  struct error *err)
 {
-    struct grammar_maker *m = grammar_begin();
     struct grammar *g = NULL;
-    grammar_expr e = gbnf_parse(m, nested, sizeof nested - 1, tokenizer);
     *out = NULL;
     return grammar_finish(m, &e, 1, &g, err) ||
            constraint_create(out, trie, g, &(struct constraint_options){.close_at_limit = 1, .budget = budget}, err);
+}
+
+static int make(struct constraint **out, struct constraint_budget *budget, struct error *err)
+{
+    struct grammar_maker *m = grammar_begin();
+    return finish(out, m, gbnf_parse(m, nested, sizeof nested - 1, tokenizer), budget, err);
+}
+
+static struct constraint *from_gbnf(const char *text)
+{
+    struct constraint *c;
+    struct error err = {0};
+    struct grammar_maker *m = grammar_begin();
+    assert_int_equal(finish(&c, m, gbnf_parse(m, text, strlen(text), tokenizer), NULL, &err), 0);
+    return c;
+}
+
+static int32_t allowed_at(const uint8_t *allowed, uint64_t skip)
+{
+    int32_t id = 0;
+    while (!allowed[id] || skip-- > 0)
+        id++;
+    return id;
 }
 
 /* Parentheses until the text is too deep; how many. */
@@ -111,10 +134,7 @@ static void test_same_masks(void **state)
             count[i] = constraint_mask(s[i], 700 - step, allowed[i], &err);
         assert_int_equal(count[0], count[1]);
         assert_memory_equal(allowed[0], allowed[1], n);
-        int skip = (int)(rng_u64(7, (uint64_t)step, 0, 0) % (uint64_t)count[0]);
-        int32_t id = 0;
-        while (!allowed[0][id] || skip-- > 0)
-            id++;
+        int32_t id = allowed_at(allowed[0], rng_u64(7, (uint64_t)step, 0, 0) % (uint64_t)count[0]);
         for (int i = 0; i < 2; i++)
             assert_int_equal(constraint_accept(s[i], id, &err), 0);
     }
@@ -124,6 +144,81 @@ static void test_same_masks(void **state)
         free(allowed[i]);
     }
     assert_int_equal(atomic_load(&budget.left), 512 << 10);
+}
+
+/* ---- close to a limit ----------------------------------------------------------------------------------------------------------- */
+
+/* Letters of all scripts: hundreds of places in the middle of a character, none of which makes a mask be refused. */
+static void test_letters(void **state)
+{
+    (void)state;
+    static const char *const patterns[] = {"^\\p{L}{3,20}$", "^\\p{L}+$", "^[\\p{L}\\p{N} ]{3,20}$",
+                                           "^\\p{Lu}\\p{Ll}+$"};
+    uint8_t *allowed = malloc((size_t)tokenizer_n_vocab(tokenizer));
+    for (size_t i = 0; i < 4; i++) {
+        struct constraint *c;
+        struct error err = {0};
+        struct grammar_maker *m = grammar_begin();
+        assert_int_equal(finish(&c, m, regex_parse(m, patterns[i], strlen(patterns[i]), 1), NULL, &err), 0);
+        for (uint64_t walk = 0; walk < 30; walk++) {
+            struct constraint_state *s;
+            assert_int_equal(constraint_begin(&s, c, &err), 0);
+            int64_t left = constraint_shortest(c) + 1 + (int64_t)(walk % 6);
+            for (; left > 0 && !constraint_finished(s); left--) {
+                int count = constraint_mask(s, left, allowed, &err);
+                assert_in_range(count, 1, tokenizer_n_vocab(tokenizer));
+                int32_t id = allowed_at(allowed, rng_u64(3, walk, (uint64_t)left, 0) % (uint64_t)count);
+                assert_int_equal(constraint_accept(s, id, &err), 0);
+            }
+            assert_true(constraint_complete(s));
+            constraint_end(s);
+        }
+        constraint_destroy(c);
+    }
+    free(allowed);
+}
+
+/* What masks near a limit are, and whether they are refused, does not depend on what was asked for before. */
+static void test_history(void **state)
+{
+    (void)state;
+    static const char *const grammars[] = {
+        "root ::= ([^a]{0,500} | \"b\"? ((. ((root{17,40}){17,40}){17,40} | [a-c]) \"a\")) | \"a\"\n",
+        "root ::= ([a-c] (root{2,}){0,500} \"a\") | \"a\"\n",
+        "root ::= (x{3,9} y){2,30} \"c\"\nx ::= \"a\" | \"aa\" | y\ny ::= \"b\"{1,5} | \"ab\" x?\n"};
+    size_t n = (size_t)tokenizer_n_vocab(tokenizer);
+    uint8_t *allowed[2] = {malloc(n), malloc(n)};
+    for (size_t i = 0; i < 3; i++) {
+        struct constraint *experienced = from_gbnf(grammars[i]);
+        for (int64_t left = 60; left > 0; left -= 3) {
+            struct constraint *c[2] = {from_gbnf(grammars[i]), experienced};
+            int count[2];
+            for (int k = 0; k < 2; k++) {
+                struct constraint_state *s;
+                struct error err = {0};
+                assert_int_equal(constraint_begin(&s, c[k], &err), 0);
+                assert_int_equal(constraint_accept(s, tokenizer_find(tokenizer, "b", 1), &err), 0);
+                count[k] = constraint_mask(s, left, allowed[k], &err);
+                constraint_end(s);
+            }
+            assert_int_equal(count[0], count[1]);
+            if (count[0] > 0)
+                assert_memory_equal(allowed[0], allowed[1], n);
+            constraint_destroy(c[0]);
+        }
+        constraint_destroy(experienced);
+    }
+    free(allowed[0]);
+    free(allowed[1]);
+}
+
+/* A long list's shortest text is not taken for longer than its parts are, each spelled for itself. */
+static void test_long(void **state)
+{
+    (void)state;
+    struct constraint *c = from_gbnf("root ::= \"[\" item{20000} \"]\"\nitem ::= \"(\" item? \")\"\n");
+    assert_in_range(constraint_shortest(c), 20000, 40002);
+    constraint_destroy(c);
 }
 
 /* A place must be worth planning: for the embedded model less than the slack of the smallest plan. */
@@ -136,9 +231,8 @@ static void test_place(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_no_budget_left),
-        cmocka_unit_test(test_depth),
-        cmocka_unit_test(test_same_masks),
+        cmocka_unit_test(test_no_budget_left), cmocka_unit_test(test_depth),   cmocka_unit_test(test_same_masks),
+        cmocka_unit_test(test_letters),        cmocka_unit_test(test_history), cmocka_unit_test(test_long),
         cmocka_unit_test(test_place),
     };
     return cmocka_run_group_tests(tests, open_ember, close_ember);
