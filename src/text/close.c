@@ -6,7 +6,8 @@
  *
  * From a position the trie is walked along tight steps only, those that lose nothing against the lightest text; what is left
  * behind a token is a position with less weight left, so the recursion ends. It runs on a stack of its own, and results stay in
- * a table until it is full, or until tokens are counted for a set for the first time. Long counts of a leaf ({400} of a class) are covered by the lengths that single tokens can have. */
+ * a table until it is full, or until tokens are counted for a set for the first time. Long counts of a leaf ({400} of a class) are
+ * covered by the lengths that single tokens can have. */
 #include "text/close.h"
 
 #include "base/error.h"
