@@ -51,6 +51,9 @@ static struct rows_view one_row(const struct act *a, const struct xq *planes, st
     return v;
 }
 
+/* The row of the activations that use i of an expert takes: its own, or its token's. */
+static int row_of(const struct moe_expert *e, int i, int by_use) { return by_use ? e->first_use + i : e->row[i]; }
+
 /* Rows [n0, n1) of one matrix for all pairs of an expert: out[use][ld_out]. */
 static void few_product(const struct few *a, const struct moe_expert *e, const struct wmat *w, int n0, int n1,
                         const struct act *in, int by_use, float *out, size_t ld_out, const uint8_t *then, void *scratch)
@@ -58,18 +61,16 @@ static void few_product(const struct few *a, const struct moe_expert *e, const s
     enum act_family family = op_family(a->op, w->type);
     const struct xq *planes = family == ACT_F32 ? NULL : family == ACT_X256 ? &in->x256 : &in->x32;
     for (int i = 0, n; i < e->n; i += n) {
-        int use = e->first_use + i, row[2] = {by_use ? use : e->row[i]};
-        float *to[2] = {out + (size_t)use * ld_out};
         n = planes && i + 1 < e->n ? 2 : 1;
         const uint8_t *next = i + n == e->n ? then : NULL;
+        float *to = out + (size_t)(e->first_use + i) * ld_out;
         if (n == 2) {
-            row[1] = by_use ? use + 1 : e->row[i + 1];
-            to[1] = to[0] + ld_out;
-            op_product_pair(a->op, w, n0, n1, planes, row, to, next);
+            op_product_pair(a->op, w, n0, n1, planes, (const int[]){row_of(e, i, by_use), row_of(e, i + 1, by_use)},
+                            (float *[]){to, to + ld_out}, next);
         } else {
             struct xq view;
-            struct rows_view x = one_row(in, planes, &view, row[0]);
-            op_product(a->op, w, n0, n1, &x, to[0], ld_out, next, scratch);
+            struct rows_view x = one_row(in, planes, &view, row_of(e, i, by_use));
+            op_product(a->op, w, n0, n1, &x, to, ld_out, next, scratch);
         }
     }
 }

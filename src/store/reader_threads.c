@@ -8,6 +8,7 @@
 #include "store/reader_backend.h"
 
 #include "base/thread.h"
+
 #include <errno.h>
 #include <pthread.h>
 #include <stdlib.h>
