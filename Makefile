@@ -118,8 +118,8 @@ asan:
 
 # The store, the queues and the laws under ThreadSanitizer.
 tsan:
-	@$(MAKE) --no-print-directory BUILD=build-tsan OPT=-O1 SAN=-fsanitize=thread $(addprefix build-tsan/tests/,unit/pool unit/queue unit/reader unit/expert_store unit/schedule laws prefix serve serve_room) build-tsan/stoker
-	@for t in unit/pool unit/queue unit/reader unit/expert_store unit/schedule laws prefix serve serve_room; do STOKER=build-tsan/stoker build-tsan/tests/$$t || exit 1; done
+	@$(MAKE) --no-print-directory BUILD=build-tsan OPT=-O1 SAN=-fsanitize=thread $(addprefix build-tsan/tests/,unit/pool unit/queue unit/reader unit/reader_drives unit/expert_store unit/expert_sweep unit/schedule laws prefix serve serve_room) build-tsan/stoker
+	@for t in unit/pool unit/queue unit/reader unit/reader_drives unit/expert_store unit/expert_sweep unit/schedule laws prefix serve serve_room; do STOKER=build-tsan/stoker build-tsan/tests/$$t || exit 1; done
 
 # Coverage-guided fuzzing of what parses: make fuzz-gguf, FUZZ_SECONDS=600 by default. Inputs that crashed are kept in
 # tests/fuzz/NAME/, with the others that found something new.

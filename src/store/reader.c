@@ -271,20 +271,16 @@ int reader_withdraw(struct reader *r, struct read_request *q)
 
 /* Reaping */
 
+/* All that is home: what is not seen here may be taken for late. */
 static void collect(struct reader *r, uint64_t wait_ns)
 {
     struct piece *home[REAP];
-    int n;
-    do {
-        n = r->out > 0 ? r->ops->reap(r->state, home, REAP, (int64_t)wait_ns) : 0;
-        wait_ns = 0;
-        if (n == 0)
-            return;
+    for (int n; r->out > 0 && (n = r->ops->reap(r->state, home, REAP, (int64_t)wait_ns)) > 0; wait_ns = 0) {
         uint64_t now = clock_ns();
         book_depth(r, now, r->out - n);
         for (int i = 0; i < n; i++)
             reader_piece_home(r, home[i], now);
-    } while (n == REAP);
+    }
 }
 
 /* The last moment for the request that waits longest for a drive in a rank. */

@@ -290,6 +290,29 @@ static void slow_and_dead_devices(void **state)
     remove_files(&b);
 }
 
+/* What came home while nobody looked is home, however long ago it was asked for: a process may be stopped for minutes. */
+static void an_owner_that_was_away(void **state)
+{
+    (void)state;
+    struct bench b;
+    make_files(&b, fake_dir());
+    fault_reset(&reader_threads);
+    fault.kind = FAULT_SILENCE;
+    must_open(&b, &(struct reader_options){.ops = &fault_ops, .timeout_seconds = 0.05});
+    struct read_request *batch[10];
+    for (int i = 0; i < 10; i++)
+        batch[i] = ask(&b, i, 0, (uint64_t)i * 1000, 1000);
+    reader_submit(b.reader, &b.list, batch, 10);
+    nanosleep(&(struct timespec){0, 60000000}, NULL);
+    fault.let_go = LET_GO_READ;
+    int n = 0;
+    for (struct read_request *q; (q = reader_reap(b.reader, &b.list, 1)); n++)
+        check_bytes(&b, q);
+    assert_int_equal(n, 10);
+    assert_int_equal(close_reader(&b), 0);
+    remove_files(&b);
+}
+
 static uint64_t resident_pages(const struct bench *b)
 {
     static unsigned char in[SIZE / 4096 + 1];
@@ -496,6 +519,7 @@ int main(void)
         cmocka_unit_test(files_touched_and_replaced),
         cmocka_unit_test(direct_refused_at_the_first_read),
         cmocka_unit_test(slow_and_dead_devices),
+        cmocka_unit_test(an_owner_that_was_away),
         cmocka_unit_test(the_page_cache_stays_empty),
         cmocka_unit_test(io_uring_forbidden),
         cmocka_unit_test(io_uring_forbidden_later),

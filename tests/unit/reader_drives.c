@@ -65,8 +65,7 @@ static void ranks_and_windows(void **state)
     assert_int_equal(reader_withdraw(b.reader, &b.q[0]), 0);
     assert_int_equal(reader_withdraw(b.reader, &b.q[97]), 1);
     fault.let_go = LET_GO_READ;
-    while (fault.n_silent != 1)
-        reader_poll(b.reader);
+    reader_poll(b.reader);
     /* the window has opened: the sweep's read before the others */
     assert_ptr_equal(fault.silent[0]->request, &b.q[100]);
     assert_int_equal(reap_all(&b), n - 1);
