@@ -353,6 +353,19 @@ static void write_below(const char *root, const char *path, const char *text)
     expect(f && fputs(text, f) >= 0 && fclose(f) == 0, "%s cannot be written", full);
 }
 
+/* The smallest hard limit of all groups above: beyond it the kernel kills. memory.high only slows. */
+static uint64_t limit_expected(const struct machine *m)
+{
+    uint64_t least = UINT64_C(1) << 60;
+    for (int k = 0; m->file[k][0]; k++) {
+        const char *name = strrchr(m->file[k][0], '/'), *text = m->file[k][1];
+        if (text && (strcmp(name, "/memory.max") == 0 || strcmp(name, "/memory.limit_in_bytes") == 0) &&
+            text[0] >= '0' && text[0] <= '9' && strtoull(text, NULL, 10) < least)
+            least = strtoull(text, NULL, 10);
+    }
+    return least;
+}
+
 static void machine_trees(void)
 {
     char root[200];
@@ -366,6 +379,8 @@ static void machine_trees(void)
         uint64_t got = machine_memory(root, &from);
         expect(got == m->expected && strcmp(from, m->from) == 0, "%llu from %s, expected %llu from %s", ull(got), from,
                ull(m->expected), m->from);
+        expect(machine_limit(root) == limit_expected(m), "a limit of %llu, expected %llu", ull(machine_limit(root)),
+               ull(limit_expected(m)));
         verdict("machine", m->name);
     }
 }

@@ -1,7 +1,8 @@
 #!/bin/sh
 # The memory promise: 20 budgets from the plan's minimum to everything resident; at each the run ends, its answer has the same
 # ids, the peak resident set stays below the budget, and the model's file leaves at most 16 MiB more in the page cache. Where a
-# cgroup can be made (root, v1 or v2) each run is alone in one whose limit is the budget, without swap, and must not be killed.
+# cgroup can be made (root, v1 or v2) each run is alone in one whose limit is the budget, without swap, and must not be killed; and
+# a budget that its cgroup does not allow is told before anything is killed for it, and what a small cgroup leaves without one.
 #
 #     sh tests/promise.sh [MODEL.gguf]      default: a small random-weight MoE (needs ../shared and Python), else the embedded one
 #
@@ -95,5 +96,27 @@ while [ $i -lt "$budgets" ]; do
     fi
     i=$((i + 1))
 done
-echo "$passed passed, $failed failed, 0 skipped"
+# told SENTENCE FLAGS...: a run in the group says it
+told() {
+    sentence=$1
+    shift
+    sh -c 'echo $$ >"$1/cgroup.procs"; shift; exec "$@"' sh "$group" "$stoker" run "$model" "$@" --ctx 512 -p x -n 1 \
+        >/dev/null 2>"$tmp/err"
+    if grep -q "$sentence" "$tmp/err"; then
+        passed=$((passed + 1))
+        echo "ok   told: $sentence"
+    else
+        failed=$((failed + 1))
+        echo "FAIL not told: $sentence, but $(head -n 1 "$tmp/err")"
+    fi
+}
+
+skipped=2
+if [ -n "$group" ]; then
+    skipped=0
+    limit_group "$minimum"
+    told "the plan takes $whole bytes and the cgroup allows [0-9]*: the kernel may " --memory "$whole"
+    told 'what the cgroup leaves beside a reserve, .*, is too small. Try --memory '
+fi
+echo "$passed passed, $failed failed, $skipped skipped"
 [ $failed = 0 ]

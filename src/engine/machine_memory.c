@@ -55,10 +55,16 @@ static uint64_t read_field(const char *root, const char *path, const char *key, 
     return v;
 }
 
-/* What one cgroup leaves us; NO_LIMIT where it does not limit. */
+/* What one cgroup may hold; NO_LIMIT where it does not limit. */
+static uint64_t group_limit(const char *root, const char *dir, int v2)
+{
+    return read_number(root, dir, v2 ? "memory.max" : "memory.limit_in_bytes", NO_LIMIT);
+}
+
+/* What it leaves us. */
 static uint64_t group_room(const char *root, const char *dir, int v2)
 {
-    uint64_t limit = read_number(root, dir, v2 ? "memory.max" : "memory.limit_in_bytes", NO_LIMIT);
+    uint64_t limit = group_limit(root, dir, v2);
     if (v2) {
         uint64_t high = read_number(root, dir, "memory.high", NO_LIMIT);
         limit = high < limit ? high : limit;
@@ -73,30 +79,32 @@ static uint64_t group_room(const char *root, const char *dir, int v2)
     return limit > used ? limit - used : 0;
 }
 
-/* The group and its ancestors, up to the mount. */
-static uint64_t tree_room(const char *root, const char *mount, const char *group, int v2)
+typedef uint64_t group_figure(const char *root, const char *dir, int v2);
+
+/* The least of the group and its ancestors, up to the mount. */
+static uint64_t tree_least(group_figure *of, const char *root, const char *mount, const char *group, int v2)
 {
     char dir[PATH];
-    uint64_t room = NO_LIMIT;
+    uint64_t least = NO_LIMIT;
     if (snprintf(dir, sizeof dir, "%s%s", mount, group) >= (int)sizeof dir)
-        return room;
+        return least;
     for (;;) {
-        uint64_t r = group_room(root, dir, v2);
-        room = r < room ? r : room;
+        uint64_t x = of(root, dir, v2);
+        least = x < least ? x : least;
         char *slash = strrchr(dir, '/');
         if (!slash || (size_t)(slash - dir) < strlen(mount))
-            return room;
+            return least;
         *slash = 0;
     }
 }
 
-static uint64_t cgroup_room(const char *root)
+static uint64_t cgroup_least(group_figure *of, const char *root)
 {
     char line[PATH];
     FILE *f;
-    uint64_t room = NO_LIMIT;
+    uint64_t least = NO_LIMIT;
     if (!open_text(&f, root, "/proc/self/cgroup"))
-        return room;
+        return least;
     while (fgets(line, sizeof line, f)) {
         line[strcspn(line, "\n")] = 0;
         char *hierarchy = strchr(line, ':'), *group = hierarchy ? strchr(hierarchy + 1, ':') : NULL;
@@ -108,17 +116,19 @@ static uint64_t cgroup_room(const char *root)
             continue;
         if (strcmp(group, "/") == 0)
             group = "";
-        uint64_t r = tree_room(root, v2 ? "/sys/fs/cgroup" : "/sys/fs/cgroup/memory", group, v2);
-        room = r < room ? r : room;
+        uint64_t x = tree_least(of, root, v2 ? "/sys/fs/cgroup" : "/sys/fs/cgroup/memory", group, v2);
+        least = x < least ? x : least;
     }
     fclose(f);
-    return room;
+    return least;
 }
+
+uint64_t machine_limit(const char *root) { return cgroup_least(group_limit, root); }
 
 uint64_t machine_memory(const char *root, const char **from)
 {
     uint64_t available = read_field(root, "/proc/meminfo", "MemAvailable", 1024, UINT64_C(1) << 32);
-    uint64_t group = cgroup_room(root), room = group < available ? group : available;
+    uint64_t group = cgroup_least(group_room, root), room = group < available ? group : available;
     *from = group < available ? "cgroup" : "available";
     room += read_field(root, "/proc/self/status", "VmRSS", 1024, 0);
     uint64_t keep = room / 16 > (UINT64_C(256) << 20) ? room / 16 : UINT64_C(256) << 20;

@@ -7,4 +7,7 @@
 /* root: where proc and sys are found; "" on a real machine, a folder in tests. from: "cgroup" or "available". */
 uint64_t machine_memory(const char *root, const char **from);
 
+/* Beyond how many bytes the kernel swaps or kills what is in our cgroup; 2^60 or more: never. */
+uint64_t machine_limit(const char *root);
+
 #endif

@@ -442,11 +442,15 @@ static int refuse(struct planner *pl, struct error *err)
     struct size_text has = size_text(memory), needs = size_text(p->minimum);
     if (memory < MIB || strcmp(has.text, needs.text) == 0) /* the difference must be seen */
         snprintf(has.text, sizeof has.text, "%llu bytes", (unsigned long long)memory);
-    return error_set(
-        err, ERR_MEMORY,
-        "%s needs at least %s with --ctx %d (%s %s, KV %s); --memory %s is too small. Try --memory %llu%s.",
-        pl->m->file->file->path, needs.text, c.n_ctx, part_names[big], size_text(p->part[big]).text,
-        size_text(p->part[PLAN_KV]).text, has.text, (unsigned long long)p->minimum, other);
+    char budget[96];
+    snprintf(budget, sizeof budget, "--memory %s", has.text);
+    if (strcmp(p->memory_from, "flag") != 0)
+        snprintf(budget, sizeof budget, "what the %s leaves beside a reserve, %s,",
+                 strcmp(p->memory_from, "cgroup") == 0 ? "cgroup" : "machine", has.text);
+    return error_set(err, ERR_MEMORY,
+                     "%s needs at least %s with --ctx %d (%s %s, KV %s); %s is too small. Try --memory %llu%s.",
+                     pl->m->file->file->path, needs.text, c.n_ctx, part_names[big], size_text(p->part[big]).text,
+                     size_text(p->part[PLAN_KV]).text, budget, (unsigned long long)p->minimum, other);
 }
 
 static int check_number(const char *flag, int n, int most, struct error *err)

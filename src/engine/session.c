@@ -5,6 +5,7 @@
 #include "base/error.h"
 #include "base/hash.h"
 #include "base/log.h"
+#include "engine/machine_memory.h"
 #include "engine/prompt.h"
 #include "model/forced_routes.h"
 #include "model/traces.h"
@@ -99,6 +100,19 @@ static int lock_memory(const struct session *s, struct error *err)
         (unsigned long long)s->memory.total, strerror(why), (unsigned long long)limit.rlim_cur);
 }
 
+/* The budget is the user's word; that it cannot hold is said before the kernel acts on it. */
+static void compare_with_limit(const struct plan *p)
+{
+    uint64_t limit = machine_limit("");
+    if (p->total / 4096 > limit / 4096) /* limits are whole pages */
+        log_line(LOG_WARN,
+                 "the plan takes %llu bytes and the cgroup allows %llu: the kernel may swap stoker out or kill it; %s "
+                 "%llu",
+                 (unsigned long long)p->total, (unsigned long long)limit,
+                 limit < p->minimum ? "raise the limit to" : "try --memory",
+                 (unsigned long long)(limit < p->minimum ? p->total : limit));
+}
+
 static int map_memory(struct session *s, const struct plan_wish *wish, struct error *err)
 {
     const struct plan *p = &s->plan;
@@ -119,6 +133,7 @@ static int map_memory(struct session *s, const struct plan_wish *wish, struct er
         return error_set(err, ERR_MEMORY,
                          "the limit on data (ulimit -d, RLIMIT_DATA) is %llu bytes; the plan maps %llu",
                          (unsigned long long)limit.rlim_cur, (unsigned long long)all);
+    compare_with_limit(p);
     if (arena_map(&s->memory, all, err))
         return -1;
     if (wish->lock && lock_memory(s, err))
