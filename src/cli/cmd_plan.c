@@ -173,7 +173,7 @@ static void print_text(const struct stoker_plan *p, double rate)
     qsort(sorted, STOKER_PLAN_PARTS, sizeof *sorted, larger_first);
     printf("%s (%s)\nmemory %s (%s): %s planned; from %s it works, from %s nothing streams\n", p->model, p->arch,
            show_bytes(p->memory), p->memory_from, show_bytes(p->total), show_bytes(p->minimum), show_bytes(p->whole));
-    for (int i = 0; i<STOKER_PLAN_PARTS && * sorted[i]> 0; i++)
+    for (int i = 0; i < STOKER_PLAN_PARTS && sorted[i][0] > 0; i++)
         printf("  %-10s %12s\n", p->part_name[sorted[i] - p->part], show_bytes(*sorted[i]));
     printf("context %d of %d trained, %d sequence%s, chunks of %d rows, %d threads, %s keys and values: %s a token\n",
            p->n_ctx, p->n_ctx_train, p->n_parallel, p->n_parallel == 1 ? "" : "s", p->n_chunk, p->n_threads, p->kv,
