@@ -301,7 +301,16 @@ static int64_t behind_byte(const struct measuring *w, uint32_t q)
     return to;
 }
 
-/* What is written at greater length than it has to be: characters of several bytes, escapes. */
+static int only_bytes_lead_to(const struct measuring *w, uint32_t q)
+{
+    int only = 1;
+    for (uint32_t j = w->first[q]; j < w->first[q + 1]; j++)
+        only &= w->g->edge[w->back[j].edge].kind == EDGE_BYTES;
+    return only;
+}
+
+/* What is written at greater length than it has to be: characters of several bytes, escapes. Not where a letter begins: what leads
+ * there without reading must be as far from the end. */
 static void mark_letters(struct measuring *w)
 {
     const struct grammar *g = w->g;
@@ -312,7 +321,7 @@ static void mark_letters(struct measuring *w)
         int64_t at = q;
         for (int n = 0; n <= LETTER && !on_way[at] && behind_byte(w, (uint32_t)at) >= 0; n++)
             at = behind_byte(w, (uint32_t)at);
-        w->k->in_letter[q] = !on_way[q] && at != q && (on_way[at] || behind_byte(w, (uint32_t)at) < 0);
+        w->k->in_letter[q] = at != q && only_bytes_lead_to(w, q) && (on_way[at] || behind_byte(w, (uint32_t)at) < 0);
     }
 }
 
