@@ -7,17 +7,18 @@
 #     prompts    tokens/s; share of rows / max(bytes read / drive, compute)
 #     routes     decode under recorded routes, 12.5, 25 and 50 % of the experts held; hits; the simulator's verdict on every eviction
 #     start      seconds of a whole process up to its first token; share of (dense bytes + bytes of experts read) / drive
-#     budgets    decode at other budgets: more memory is never slower
+#     budgets    decode at 12 and 16 GiB
+#     sweep      decode at 20 budgets from the smallest that works to everything resident: more memory is never slower beyond noise
 #
 #     sh bench/streamed.sh [DIR]         DIR: where 20 GB fit (default ${TMPDIR:-/tmp}/stoker-bench; the model is kept if it was there)
 #
-# MEMORY (6GiB), REPEAT (3), BUDGETS (12GiB 16GiB; or a list), STOKER (build/stoker), STOKER_SHARED (../shared: mkgguf.py and the
-# traces; needs Python 3 and numpy). Where a cgroup can be made (root, v1 or v2) the runs are alone in one whose limit is the budget.
+# MEMORY (6GiB), REPEAT (3), BUDGETS (12GiB 16GiB), SWEEP (20; 0: none), STOKER (build/stoker), STOKER_SHARED (../shared: mkgguf.py
+# and the traces; needs Python 3 and numpy). Where a cgroup can be made (root, v1 or v2) the runs are alone in one whose limit is the budget.
 # The page cache of the model is dropped first.
 set -u
 cd "$(dirname "$0")/.." || exit 1
 stoker=${STOKER:-build/stoker} shared=${STOKER_SHARED:-../shared} memory=${MEMORY:-6GiB} repeat=${REPEAT:-3}
-budgets=${BUDGETS:-12GiB 16GiB} python=${PYTHON:-/usr/bin/python3}
+budgets=${BUDGETS:-12GiB 16GiB} sweep=${SWEEP:-20} python=${PYTHON:-/usr/bin/python3}
 dir=${1:-${TMPDIR:-/tmp}/stoker-bench}
 model=$dir/qwen3-30b-a3b-q4_k_m.gguf group='' made=''
 mkdir -p "$dir" || exit 1
@@ -57,9 +58,9 @@ rate=$("$stoker" disk "$model" --bytes 1G --json | tr '{' '\n' | sed -n 's/.*"bl
 rate=$(awk -v r="$rate" 'BEGIN { printf "%.3f", r / 1e9 }')
 (
     "$stoker" disk "$model" --bytes 4G >/dev/null
-    times | tail -n 1 >"$work/times"
+    times >"$work/times"
 )
-echo "drive: $rate GB/s in reads of 2.5 MiB, 8 at a time; CPU (user, system) of 120 GiB read: $(cat "$work/times")"
+echo "drive: $rate GB/s in reads of 2.5 MiB, 8 at a time; CPU (user, system) of 120 GiB read: $(tail -n 1 "$work/times")"
 
 # row LABEL ARGUMENT...: a bench line as JSON in $work/row, and its figures
 row() {
@@ -106,7 +107,7 @@ for slots in 384 768 1536; do
 done
 
 # 14 tokens of a text, the page cache empty: a process from its start to its first token
-words='Tell me about the sea and the ships that sail on it now'
+words='Tell me about the sea'
 begin=$(now)
 alone "$stoker" run "$model" --memory "$memory" -p "$words" -n 1 --temp 0 --json --stats >"$work/first" 2>"$work/err"
 seconds=$(took "$begin" "$(now)")
@@ -121,3 +122,13 @@ awk -v s="$seconds" -v dense="$dense" -v experts="${experts:-0}" -v D="$rate" -v
 for more in $budgets; do
     row "decode at $more, 64 random ids" "$stoker" bench "$model" --memory "$more" --disk-rate "$rate" -p 0 -n 64
 done
+
+[ "$sweep" -gt 1 ] || exit 0
+least=$("$stoker" plan "$model" --ctx 512 --json | field minimum) all=$("$stoker" plan "$model" --ctx 512 --json | field whole)
+for i in $(seq 0 $((sweep - 1))); do
+    more=$(awk -v a="$least" -v b="$all" -v i="$i" -v n="$sweep" 'BEGIN { printf "%.0f", a + (b - a) * i / (n - 1) }')
+    row "sweep, $((more >> 20)) MiB" "$stoker" bench "$model" --ctx 512 --memory "$more" --disk-rate "$rate" -p 0 -n 48
+    get median_ts >>"$work/sweep"
+done
+awk '{ best = $1 > best ? $1 : best; loss = 1 - $1 / best; worst = loss > worst ? loss : worst }
+    END { printf "sweep of %d budgets: the most that more memory lost against less is %.0f %%\n", NR, 100 * worst }' "$work/sweep"
