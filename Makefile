@@ -113,7 +113,7 @@ bench: $(BUILD)/tests/kernels
 	$(BUILD)/tests/kernels --bench
 
 asan:
-	@$(MAKE) --no-print-directory BUILD=build-asan OPT="-O1 -fno-omit-frame-pointer" \
+	@WALKS=20 $(MAKE) --no-print-directory BUILD=build-asan OPT="-O1 -fno-omit-frame-pointer" \
 	    SAN="-fsanitize=address,undefined -fno-sanitize-recover=all" check
 
 # The store, the queues and the laws under ThreadSanitizer.

@@ -7,7 +7,8 @@
 #
 # As many at a time as there are cores (JOBS); a line a program as it ends, its output only when it fails (of skipped tests the first
 # reasons). The last line is "N passed, N failed"; status 1 on any failure.
-# BUILD (build) is where the programs are; STOKER_SHARED (../shared) is the test data that is not in the repository.
+# BUILD (build) is where the programs are; STOKER_SHARED (../shared) is the test data that is not in the repository. WALKS (100): how many
+# random walks each schema gets.
 set -u
 cd "$(dirname "$0")/.." || exit 1
 build=${BUILD:-build}
@@ -44,7 +45,7 @@ tokenizers     $shared/tokenizers                   $shared/tokenizers
 sampling       $shared/spec/sampling_cases.json     $shared/spec/sampling_cases.json
 tool_cases     $shared/spec/tool_cases              $shared/spec/tool_cases
 tool_calls_model -
-schema_cases   $shared/schema_cases                 --walks 100 $shared/schema_cases
+schema_cases   $shared/schema_cases                 --walks ${WALKS:-100} $shared/schema_cases
 schema_cases   $shared/tokenizers                   --walks 200 tests/data/schema_cases
 jinja          $shared/spec/jinja_cases.json        $shared/spec/jinja_cases.json
 templates      $shared/templates                    $shared/templates

@@ -7,8 +7,8 @@ set -u
 build=$1 dir=$2
 shift 2
 
-# No test may take longer (seconds): the slowest one needs two minutes with sanitizers on two cores.
-limit=900
+# No test may take longer (seconds): the slowest one needs two minutes with sanitizers on two cores that are its own.
+limit=1800
 
 out=$(mktemp "$dir/out.XXXXXX") || exit 1
 
