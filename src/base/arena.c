@@ -5,8 +5,12 @@
 #include "base/room.h"
 
 #include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
+#include <unistd.h>
 
 #if defined(__SANITIZE_ADDRESS__)
 #define ARENA_ASAN 1
@@ -47,14 +51,52 @@ void arena_init(struct arena *a, void *base, size_t size)
 
 void arena_init_growing(struct arena *a) { *a = (struct arena){.growing = 1, .counted = room_entered()}; }
 
+/* Of what counts against a limit (its place in /proc/self/statm), in bytes; 0: not known. */
+static unsigned long long in_use(int place)
+{
+    char text[200];
+    int fd = open("/proc/self/statm", O_RDONLY | O_CLOEXEC);
+    ssize_t n = fd < 0 ? -1 : read(fd, text, sizeof text - 1);
+    if (fd >= 0)
+        close(fd);
+    text[n > 0 ? n : 0] = 0;
+    char *at = text;
+    for (int i = 0; i < place; i++)
+        strtoull(at, &at, 10);
+    return strtoull(at, NULL, 10) * (unsigned long long)sysconf(_SC_PAGESIZE);
+}
+
+/* The kernel says the same for every limit: which one it was. */
+static int cannot_map(size_t size, size_t with_alignment, struct error *err)
+{
+    static const struct {
+        int resource, place;
+        const char *name;
+    } limits[] = {{RLIMIT_DATA, 5, "data (ulimit -d, RLIMIT_DATA)"},
+                  {RLIMIT_AS, 0, "address space (ulimit -v, RLIMIT_AS)"}};
+    int why = errno;
+    for (size_t i = 0; i < sizeof limits / sizeof *limits; i++) {
+        struct rlimit limit;
+        unsigned long long used = in_use(limits[i].place), most;
+        if (getrlimit(limits[i].resource, &limit) != 0 || (most = limit.rlim_cur) == RLIM_INFINITY)
+            continue;
+        if (used > most || with_alignment > most - used)
+            return error_set(err, ERR_MEMORY,
+                             "mapping %zu bytes of memory failed: the limit on %s is %llu bytes, of which %llu are in "
+                             "use; raise it, or try a smaller --memory",
+                             size, limits[i].name, most, used);
+    }
+    return error_set(err, ERR_MEMORY, "mapping %zu bytes of memory failed: %s; try a smaller --memory", size,
+                     strerror(why));
+}
+
 int arena_map(struct arena *a, size_t size, struct error *err)
 {
     size_t whole = (size + HUGE_PAGE - 1) / HUGE_PAGE * HUGE_PAGE;
     /* one huge page more, to cut an aligned stretch out of it */
     uint8_t *p = whole < size ? NULL : map_pages(whole + HUGE_PAGE);
     if (!p)
-        return error_set(err, ERR_MEMORY, "mapping %zu bytes of memory failed: %s; try a smaller --memory", size,
-                         strerror(errno));
+        return cannot_map(size, whole < size ? size : whole + HUGE_PAGE, err);
     uint8_t *base = (uint8_t *)(((uintptr_t)p + HUGE_PAGE - 1) / HUGE_PAGE * HUGE_PAGE);
     if (base > p)
         munmap(p, (size_t)(base - p));

@@ -123,16 +123,7 @@ static int map_memory(struct session *s, const struct plan_wish *wish, struct er
                       p->embedding_bounce + p->part[PLAN_LOGITS] + p->thread_bytes * (uint64_t)p->n_threads +
                       session_table_bytes(s) + 16 * 4096;
     uint64_t weights = p->part[PLAN_WEIGHTS] + p->part[PLAN_KV_B] + p->part[PLAN_EMBEDDING];
-    struct rlimit limit;
     uint64_t all = slots + pages + tables + weights + p->step_bytes + 8 * 4096;
-    if (getrlimit(RLIMIT_AS, &limit) == 0 && limit.rlim_cur != RLIM_INFINITY && limit.rlim_cur < all)
-        return error_set(err, ERR_MEMORY,
-                         "the limit on address space (ulimit -v, RLIMIT_AS) is %llu bytes; the plan maps %llu",
-                         (unsigned long long)limit.rlim_cur, (unsigned long long)all);
-    if (getrlimit(RLIMIT_DATA, &limit) == 0 && limit.rlim_cur != RLIM_INFINITY && limit.rlim_cur < all)
-        return error_set(err, ERR_MEMORY,
-                         "the limit on data (ulimit -d, RLIMIT_DATA) is %llu bytes; the plan maps %llu",
-                         (unsigned long long)limit.rlim_cur, (unsigned long long)all);
     compare_with_limit(p);
     if (arena_map(&s->memory, all, err))
         return -1;

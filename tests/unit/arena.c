@@ -9,6 +9,7 @@
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 
 #include <cmocka.h>
 
@@ -67,6 +68,31 @@ static void mapping_too_much_fails(void **state)
     assert_non_null(strstr(err.text, "--memory"));
     err = (struct error){0};
     assert_int_equal(arena_map(&a, SIZE_MAX - 5, &err), -1);
+}
+
+/* All is allowed that is in use, and no more: the sentence names the limit. */
+static void a_limit_is_named(void **state)
+{
+    (void)state;
+    static const struct {
+        int resource;
+        const char *name;
+    } limits[] = {{RLIMIT_DATA, "the limit on data (ulimit -d, RLIMIT_DATA) is 1048576 bytes"},
+                  {RLIMIT_AS, "the limit on address space (ulimit -v, RLIMIT_AS) is 1048576 bytes"}};
+    for (int i = 0; i < 2; i++) {
+        struct rlimit old, small;
+        struct error err = {0};
+        struct arena a;
+        assert_int_equal(getrlimit(limits[i].resource, &old), 0);
+        small = (struct rlimit){1 << 20, old.rlim_max};
+        assert_int_equal(setrlimit(limits[i].resource, &small), 0);
+        int rc = arena_map(&a, 1 << 20, &err);
+        setrlimit(limits[i].resource, &old);
+        assert_int_equal(rc, -1);
+        assert_int_equal(err.code, ERR_MEMORY);
+        if (!strstr(err.text, limits[i].name))
+            fail_msg("\"%s\" does not say: %s", err.text, limits[i].name);
+    }
 }
 
 static void alignment_is_kept(void **state)
@@ -129,6 +155,7 @@ int main(void)
         cmocka_unit_test(fixed_fills_up),     cmocka_unit_test(reset_gives_back),
         cmocka_unit_test(alignment_is_kept),  cmocka_unit_test(growing_holds_everything),
         cmocka_unit_test(sizes_from_outside), cmocka_unit_test(mapping_too_much_fails),
+        cmocka_unit_test(a_limit_is_named),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
