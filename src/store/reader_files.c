@@ -94,10 +94,20 @@ static int open_place(struct reader_files *f, int place, int buffered_only, stru
         return 0;
     /* slots are laid out by the first copies' alignment: a second one that wants more is read buffered */
     uint32_t most = place < f->n ? LARGEST : reader_align_of(f->file, f->n);
-    if (stated_align(f->buffered[place]) <= most)
-        f->direct[place] = reopen(file, O_DIRECT);
-    if (f->direct[place] < 0)
-        say_buffered(f, place);
+    uint32_t wants = stated_align(f->buffered[place]);
+    if (wants > most) {
+        log_line(LOG_WARN,
+                 "%s: O_DIRECT wants reads aligned to %u bytes here, so reads go through the page cache; each "
+                 "range is dropped after use",
+                 reader_file_name(f, place), wants);
+        return 0;
+    }
+    f->direct[place] = reopen(file, O_DIRECT);
+    if (f->direct[place] >= 0)
+        return 0;
+    if (errno != EINVAL)
+        return error_set(err, ERR_IO, "%s: opening it with O_DIRECT failed: %s", file->path, strerror(errno));
+    say_buffered(f, place);
     return 0;
 }
 
