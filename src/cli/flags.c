@@ -19,13 +19,13 @@ uint64_t parse_bytes(const char *text)
     char *end;
     if (*text < '0' || *text > '9' || strpbrk(text, "xXeEpP"))
         return 0;
-    double n = strtod(text, &end);
+    long double n = strtold(text, &end); /* holds every whole number of 64 bits */
     while (*end == ' ')
         end++;
     for (size_t i = 0; i < sizeof units / sizeof *units; i++)
         if (strcasecmp(end, units[i].unit) == 0) {
             n *= units[i].factor;
-            return n >= 1 && n <= 0x1p62 ? (uint64_t)n : 0;
+            return n >= 1 && n <= 0x1p62L ? (uint64_t)n : 0;
         }
     return 0;
 }

@@ -24,6 +24,10 @@ run --parallel 1000 -p x|--parallel 1000: whole numbers from 1
 run --memory 12Q -p x|--memory 12Q: bytes are a number with
 run --memory -5G -p x|--memory -5G: bytes
 run --memory nan -p x|--memory nan: bytes
+run --memory 0 -p x|--memory 0: bytes
+run --memory 4611686018427387905 -p x|--memory 4611686018427387905: bytes
+run --memory 4194305T -p x|--memory 4194305T: bytes
+run --memory 18446744073709551617 -p x|--memory 18446744073709551617: bytes
 run --kv q3 -p x|--kv q3: f16 and f32
 run --cpu-tier mmx -p x|--cpu-tier mmx: scalar, avx2 and avx512
 run --reader floppy -p x|--reader floppy: uring, threads and buffered
