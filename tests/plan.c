@@ -12,6 +12,7 @@
 #include "sparse_model.h"
 #include "test_lines.h"
 
+#include <fcntl.h>
 #include <glob.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -573,6 +574,37 @@ static void reality(const char *self, const char *path, const char *name)
     verdict("reality", detail);
 }
 
+/* ---- reading through the page cache ------------------------------------------------------------------------------------------------- */
+
+/* A file that refuses O_DIRECT costs what --reader buffered costs, and is found before anything is opened. */
+static void buffered_reading(void)
+{
+    struct error err = {0};
+    struct opened o;
+    struct plan direct = {0}, forced = {0}, refused = {0};
+    struct plan_wish w = {.how = PLAN_MINIMUM, .n_threads = 2};
+    int refuses = open("/proc/version", O_RDONLY | O_CLOEXEC), probe = open("/proc/version", O_RDONLY | O_DIRECT);
+    if (open_headers(&o, "models/ember/ember.gguf", &err) || refuses < 0 || probe >= 0) {
+        skip("buffered", err.text[0] ? err.text : "no file that refuses O_DIRECT");
+        return;
+    }
+    expect(plan_make(&direct, o.model, &w, &err) == 0, "%s", err.text);
+    w.reader.backend = READER_BUFFERED;
+    expect(plan_make(&forced, o.model, &w, &err) == 0, "%s", err.text);
+    w.reader.backend = READER_AUTO;
+    int fd = o.file->file->fd;
+    o.file->file->fd = refuses;
+    expect(plan_make(&refused, o.model, &w, &err) == 0, "%s", err.text);
+    o.file->file->fd = fd;
+    close(refuses);
+    uint64_t more = refused.part[PLAN_KERNEL] - direct.part[PLAN_KERNEL];
+    expect(more >= 64 * MIB && more < 65 * MIB, "%llu bytes more", ull(more));
+    expect(forced.part[PLAN_KERNEL] == direct.part[PLAN_KERNEL] + 64 * MIB, "forced: %llu, direct: %llu",
+           ull(forced.part[PLAN_KERNEL]), ull(direct.part[PLAN_KERNEL]));
+    close_headers(&o);
+    verdict("buffered", "64 MiB for the page cache");
+}
+
 /* ---- all ---------------------------------------------------------------------------------------------------------------------------- */
 
 static void real_models(const char *self)
@@ -633,6 +665,7 @@ int main(int argc, char **argv)
     }
     real_models(argv[0]);
     sparse_models();
+    buffered_reading();
     machine_trees();
     hostile_keys();
     hostile_shapes();

@@ -4,6 +4,8 @@
 #include "cli/flags.h"
 
 #include "base/error.h"
+#include "base/utf8.h"
+#include "store/reader.h"
 
 #include <jansson.h>
 #include <stdlib.h>
@@ -106,8 +108,58 @@ static json_t *json_cuts(const struct stoker_plan *p)
     return a;
 }
 
-static void print_json(const struct stoker_plan *p, double rate)
+/* Below one token's experts. */
+static const char *cache_note(const struct stoker_plan *p, char *out, size_t n)
 {
+    double held = share_held(p) * (double)p->bank, miss = 1 - typical_hit_rate(share_held(p));
+    if (!p->cut_cache || held >= (double)p->cycle)
+        return NULL;
+    snprintf(out, n, "cache holds %.1f of one token's experts: every token reads about %s", held / (double)p->cycle,
+             show_bytes((uint64_t)(miss * (double)p->cycle)));
+    return out;
+}
+
+static const char buffered_note[] = "not every file is read with O_DIRECT: reads go through the page cache, "
+                                    "each range is dropped after use";
+
+/* buffered: --reader says so. *direct: all files are read past the page cache. */
+static json_t *json_files(const char *model, int buffered, int *direct)
+{
+    json_t *list = json_array();
+    struct gguf *g;
+    struct error err = {0};
+    *direct = 1;
+    if (gguf_open(&g, model, &err))
+        return list;
+    for (int i = 0; i < g->n_file; i++) {
+        uint32_t align;
+        int is = reader_file_direct(&g->file[i], &align) && !buffered;
+        *direct &= is;
+        char path[4096];
+        snprintf(path, sizeof path, "%s", g->file[i].path);
+        utf8_make_plain(path);
+        json_array_append_new(list, json_pack("{s:s, s:I, s:b, s:i}", "path", path, "size", (json_int_t)g->file[i].size,
+                                              "direct", is, "align", (int)align));
+    }
+    gguf_close(g);
+    return list;
+}
+
+/* refusal: the sentence why it does not fit, or NULL. */
+static json_t *json_notes(const struct stoker_plan *p, int direct, const char *refusal)
+{
+    char cache[200];
+    const char *note[] = {refusal, cache_note(p, cache, sizeof cache), direct ? NULL : buffered_note};
+    json_t *list = json_array();
+    for (size_t i = 0; i < sizeof note / sizeof *note; i++)
+        if (note[i])
+            json_array_append_new(list, json_string(note[i]));
+    return list;
+}
+
+static void print_json(const struct stoker_plan *p, double rate, const char *model, int buffered, const char *refusal)
+{
+    int direct;
     double share = share_held(p), hit = typical_hit_rate(share);
     json_t *parts = json_object();
     for (int i = 0; i < STOKER_PLAN_PARTS; i++)
@@ -134,6 +186,8 @@ static void print_json(const struct stoker_plan *p, double rate)
                                   rate > 0 ? json_real(rate) : json_null(), "tokens_per_s",
                                   most > 0 ? json_real(most) : json_null()));
     json_object_set_new(o, "sacrificed", json_cuts(p));
+    json_object_set_new(o, "files", json_files(model, buffered, &direct));
+    json_object_set_new(o, "note", json_notes(p, direct, refusal));
     json_dumpf(o, stdout, JSON_COMPACT | JSON_PRESERVE_ORDER);
     putchar('\n');
     json_decref(o);
@@ -188,9 +242,9 @@ static void print_text(const struct stoker_plan *p, double rate)
         if (share < 1)
             printf("  held %.0f %%: about %.0f %% hits are usual, then %s are read a token\n", share * 100, hit * 100,
                    show_bytes((uint64_t)((1 - hit) * (double)p->cycle)));
-        if (p->cut_cache && share * (double)p->bank < (double)p->cycle)
-            printf("  cache holds %.1f of one token's experts: every token reads about %s\n",
-                   share * (double)p->bank / (double)p->cycle, show_bytes((uint64_t)((1 - hit) * (double)p->cycle)));
+        char note[200];
+        if (cache_note(p, note, sizeof note))
+            printf("  %s\n", note);
     }
     if (rate > 0 && most_tokens(p, rate) > 0)
         printf("drive: %.2f GB/s; reading alone allows at most %.1f tokens/s\n", rate / 1e9, most_tokens(p, rate));
@@ -223,7 +277,7 @@ int cmd_plan(int argc, char **argv)
     if (disk && !failed && measure_disk(model, &p, &rate))
         return 1;
     if (json)
-        print_json(&p, rate);
+        print_json(&p, rate, model, o.reader && strcmp(o.reader, "buffered") == 0, failed ? err.text : NULL);
     else
         print_text(&p, rate);
     return failed ? report(&err) : 0;

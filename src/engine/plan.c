@@ -83,7 +83,7 @@ struct planner {
     struct model *m;
     const struct plan_wish *wish;
     int floor[EXPERT_CLASSES], knee[EXPERT_CLASSES], all[EXPERT_CLASSES];
-    int can_stream;
+    int can_stream, buffered; /* buffered: some file is read through the page cache */
 };
 
 static int pages_of(int n_ctx) { return n_ctx / KV_PAGE + (n_ctx % KV_PAGE != 0); }
@@ -218,8 +218,7 @@ static uint64_t price(struct planner *pl, const struct config *c)
     uint64_t sum = 0;
     for (int i = 0; i < PLAN_KERNEL; i++)
         sum += p->part[i];
-    p->part[PLAN_KERNEL] = round_up(sum / 512 + 256 * 1024, 4096) +
-                           (w->reader.backend == READER_BUFFERED ? 64 * MIB : 0);
+    p->part[PLAN_KERNEL] = round_up(sum / 512 + 256 * 1024, 4096) + (pl->buffered ? 64 * MIB : 0);
     p->part[PLAN_SLOTS] += 2 * MIB; /* the mapping's rounding to huge pages */
     return sum + p->part[PLAN_KERNEL] + 2 * MIB;
 }
@@ -528,6 +527,15 @@ static int describe_experts(struct planner *pl, struct error *err)
     return 0;
 }
 
+static int reads_buffered(const struct model *m, const struct plan_wish *w)
+{
+    uint32_t align;
+    for (int i = 0; i < m->file->n_file && w->reader.backend != READER_BUFFERED; i++)
+        if (!reader_file_direct(&m->file->file[i], &align))
+            return 1;
+    return w->reader.backend == READER_BUFFERED;
+}
+
 static uint64_t choose_memory(struct plan *p, const struct plan_wish *w)
 {
     p->memory_from = "flag";
@@ -559,6 +567,7 @@ int plan_make(struct plan *out, struct model *m, const struct plan_wish *wish, s
     out->part[PLAN_TEXT] = wish->text_bytes;
 
     pl.can_stream = embedding_may_go(&pl);
+    pl.buffered = reads_buffered(m, wish);
     struct config c = least_config(&pl);
     out->minimum = memory_for(price(&pl, &c));
     c = whole_config(&pl);

@@ -93,6 +93,9 @@ int reader_close(struct reader *r);
 uint32_t reader_align_of(const struct gguf_file *file, int n_file);
 uint32_t reader_align(const struct reader *r);
 
+/* Will the file be read past the page cache, as far as one block tells? *align: its own alignment of reads. */
+int reader_file_direct(const struct gguf_file *file, uint32_t *align);
+
 /* "uring", "threads" or "buffered" (no file takes O_DIRECT). */
 const char *reader_backend_name(const struct reader *r);
 

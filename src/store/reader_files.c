@@ -75,6 +75,20 @@ static int reopen(const struct gguf_file *file, int flags)
     return fd;
 }
 
+int reader_file_direct(const struct gguf_file *file, uint32_t *align)
+{
+    _Alignas(LARGEST) uint8_t block[LARGEST];
+    *align = reader_align_of(file, 1);
+    if (stated_align(file->fd) > LARGEST)
+        return 0;
+    int fd = reopen(file, O_DIRECT);
+    if (fd < 0)
+        return errno != EINVAL; /* what else is wrong is said when it is opened */
+    int direct = pread(fd, block, sizeof block, 0) >= 0 || errno != EINVAL;
+    close(fd);
+    return direct;
+}
+
 static void say_buffered(const struct reader_files *f, int place)
 {
     log_line(LOG_WARN,

@@ -67,10 +67,21 @@ for memory in 300M min max; do
     parts=$(sed 's/.*"parts":{\([^}]*\)}.*/\1/' "$dir/out" | tr ',' '\n' | sed 's/.*://' | awk '{ s += $1 } END { print s }')
     [ "$parts" -eq "$(field total)" ] && pass || fail "plan $memory" "the parts make $parts, the total is $(field total)"
 done
+# The model's files, and what is worth knowing.
+size=$(stat -c %s "$ember")
+run plan "$ember" --memory max --json
+is "plan --json: files" 0 '"sacrificed":\[\],"files":\[\{"path":"[^"]*ember\.gguf","size":'"$size"',"direct":(true|false),"align":(512|1024|2048|4096)\}\],"note":\[.*\]\}$' ""
+run plan "$ember" --memory max --reader buffered --json
+is "plan --json: read buffered" 0 '"direct":false,"align":[0-9]+\}\],"note":\["not every file is read with O_DIRECT: .*"\]\}$' ""
+run plan "$ember" --memory min --json
+is "plan --json: a small cache" 0 '"note":\["cache holds 0\.[0-9] of one token.s experts: every token reads about [^"]*"' ""
+run plan "$ember" --memory 20M --json
+is "plan --json: too little" 2 '"fits":false,.*"note":\[".*ember.gguf needs at least .* is too small\. Try --memory ' "is too small. Try --memory "
+
 run plan "$ember" --memory min --disk
 is "plan --disk" 0 "^drive: [0-9.]+ GB/s; reading alone allows at most [1-9][0-9.]* tokens/s$" ""
 run plan "$ember" --memory min --disk --json
-is "plan --disk --json" 0 '"disk_rate":[1-9][0-9.]+,"tokens_per_s":[1-9][0-9.]+\}' ""
+is "plan --disk --json" 0 '"disk_rate":[1-9][0-9.]+,"tokens_per_s":[1-9][0-9.]+\},' ""
 run plan "$ember" --memory max --disk
 is "plan --disk, nothing streams" 0 "^drive: [0-9.]+ GB/s; nothing is read for a token$" ""
 
