@@ -243,6 +243,8 @@ int cmd_bench(int argc, char **argv)
         return status;
     if ((status = check(&w)) != 0)
         return status;
+    if (model && w.model.n)
+        return refuse("-m", w.model.text[0], "the model is given without -m too; name each with -m");
     b.model = model ? model : w.model.n ? w.model.text[0] : embedded_model();
     if (!b.model)
         return 1;

@@ -10,6 +10,7 @@
 #include "format/gguf.h"
 #include "text/value_constraint.h"
 
+#include <errno.h>
 #include <glob.h>
 #include <jansson.h>
 #include <stdlib.h>
@@ -210,7 +211,7 @@ static int run_path(struct bench *b, const char *path, struct error *err)
     glob_t files = {0};
     int failed = 0;
     if (stat(path, &st) != 0)
-        return error_set(err, ERR_IO, "%s cannot be read", path);
+        return error_set(err, ERR_IO, "%s: %s", path, strerror(errno));
     if (!S_ISDIR(st.st_mode))
         return run_file(b, path, 1, err);
     if (snprintf(pattern, sizeof pattern, "%s/*.json", path) < (int)sizeof pattern &&

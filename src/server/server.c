@@ -402,7 +402,11 @@ static int drain(struct server *s)
 {
     uint64_t second = 1000000000;
     atomic_store(&s->state, SERVER_DRAINING);
-    log_line(LOG_INFO, "stopping: running requests have %.10g s to end", s->opt.drain);
+    pthread_mutex_lock(&s->own->lock);
+    size_t n_running = s->own->n_running;
+    pthread_mutex_unlock(&s->own->lock);
+    if (n_running)
+        log_line(LOG_INFO, "stopping: running requests have %.10g s to end", s->opt.drain);
     if (!wait_for(s, &s->own->n_running, clock_ns() + (uint64_t)(s->opt.drain * 1e9), 1)) {
         atomic_store(&s->own->cut, 1);
         wake_all(s);

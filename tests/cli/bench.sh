@@ -93,10 +93,13 @@ done <<'END'
 -p 0-8*2|-p 0-8
 -d x|-d x: N
 -r 0|-r 0: whole numbers from 1
+-m other.gguf|-m other.gguf: the model is given without -m too
 END
 run bench "$model" --text "$dir/absent"
 is "--text that is not there" 1 "" "--text .*absent: cannot be opened: No such file"
 run bench "$model" --text "$dir"
 is "--text is a folder" 1 "" "--text $dir: not a regular file"
+run bench "$model" --mask "$dir/absent"
+is "--mask that is not there" 1 "" "absent: No such file"
 
 done_testing
