@@ -454,7 +454,7 @@ static int learn_loads(const struct subject *m, const struct setting *base, stru
 /* With the read at offset failing always: exactly the lines in `who` die, saying why; the others keep their bits; the next run
  * without the fault is whole. */
 static int survives(const struct subject *m, const struct setting *how, struct session *s, uint64_t offset, int who,
-                    uint64_t seed)
+                    int sweep, uint64_t seed)
 {
     struct error err = {0}, row_error = {0};
     struct line l[LINES];
@@ -466,7 +466,7 @@ static int survives(const struct subject *m, const struct setting *how, struct s
     fault.times = INT_MAX;
     fault.given = fault.file = 0;
     fault.offset = offset;
-    if (run_mixed(s, l, LINES, seed, &row_error, &err))
+    if (run_together(s, l, LINES, sweep, seed, &row_error, &err))
         ok = complain(how, err.text);
     for (int i = 0; i < LINES; i++) {
         int must = who >> i & 1;
@@ -480,40 +480,57 @@ static int survives(const struct subject *m, const struct setting *how, struct s
     if (!strstr(row_error.text, "_exps.weight"))
         ok = complain(how, "no sentence names the tensor");
     fault.kind = FAULT_NONE;
-    if (run_mixed(s, l, LINES, seed, &row_error, &err))
+    if (run_together(s, l, LINES, sweep, seed, &row_error, &err))
         ok = complain(how, err.text);
     return neighbours_hold(m, how, l, -1) && ok;
 }
 
-static void unreadable(struct subject *m)
+/* sweep: the first prompt goes through the layers in one chunk so large that the next layer is read early. */
+static int unreadable_in(struct subject *m, int sweep, int *who)
 {
-    static const int lengths[LINES] = {5, 1, 2, 3};
+    static const int short_lines[LINES] = {5, 1, 2, 3}, sweep_lines[LINES] = {300, 1, 2, 3};
+    const int *lengths = sweep ? sweep_lines : short_lines;
     struct setting base = reference;
     struct loads loads = {.line = 0};
     struct error err = {0};
     base.tier = cpu_best_tier();
     base.threads = 2;
     base.chunk = 5;
-    base.room = 48;
+    base.n_ctx = sweep ? 320 : base.n_ctx;
+    base.room = sweep ? 0 : 48;
     int ok = learn_truth(m, &base, lengths);
     for (int i = 0; i < LINES; i++)
         m->truth[i].n_ids = m->truth[i].at = lengths[i] + 1; /* few tokens, so that few experts are used */
     ok = learn_loads(m, &base, &loads) && ok;
     base.shim = 1;
     base.backend = READER_THREADS;
-    int who = 0;
+    base.chunk = sweep ? 310 : base.chunk;
     for (int run = 0; run < 4 && ok; run++) {
         base.budget = run % 2 * 100;
         base.order = run < 2 ? ORDER_AS_IT_COMES : ORDER_RANDOM;
         struct session *s = open_session(m->path, &base, &err);
-        uint64_t offset = s ? find_victim(s, &loads, &who) : 0;
-        ok = offset ? survives(m, &base, s, offset, who, (uint64_t)run)
+        uint64_t offset = s ? find_victim(s, &loads, who) : 0;
+        ok = offset ? survives(m, &base, s, offset, *who, sweep, (uint64_t)run)
                     : complain(&base, s ? "no expert is used by some lines only" : err.text);
+        struct store_stats st = {0};
+        if (s)
+            store_stats(s->model->store, &st);
+        if (ok && sweep && st.early == 0)
+            ok = complain(&base, "nothing was read early");
         session_close(s);
     }
-    char detail[80];
-    snprintf(detail, sizeof detail, "%d of %d sequences die", __builtin_popcount((unsigned)who), LINES);
-    verdict(m, "unreadable", ok, detail);
+    return ok;
+}
+
+static void unreadable(struct subject *m)
+{
+    for (int sweep = 0; sweep <= 1; sweep++) {
+        int who = 0, ok = unreadable_in(m, sweep, &who);
+        char detail[80];
+        snprintf(detail, sizeof detail, "%d of %d sequences die%s", __builtin_popcount((unsigned)who), LINES,
+                 sweep ? ", in a sweep" : "");
+        verdict(m, "unreadable", ok, detail);
+    }
 }
 
 /* ---- malloc ------------------------------------------------------------------------------------------------------------------ */

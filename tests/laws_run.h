@@ -232,17 +232,19 @@ static inline int run_alone(struct session *s, struct line *l, int chunk, struct
     return l->dead ? -1 : 0;
 }
 
-/* All lines, in steps whose rows the seed decides: none to a dozen of a prompt, none or one of a line that decodes. Lines that
- * die stop; the others go on to their ends. */
-static inline int run_mixed(struct session *s, struct line *line, int n, uint64_t seed, struct error *row_error,
-                            struct error *err)
+/* All lines, in steps whose rows the seed decides: none to a dozen of a prompt, none or one of a line that decodes; or prompts
+ * whole, as far as the step has room. Lines that die stop; the others go on to their ends. */
+static inline int run_together(struct session *s, struct line *line, int n, int whole, uint64_t seed,
+                               struct error *row_error, struct error *err)
 {
     start_again(s, line, n);
     for (uint64_t step = 0;; step++) {
         int rows[LINES], running = 0;
         for (int i = 0; i < n; i++) {
-            int most = line[i].at < line[i].n_prompt ? 13 : 3;
-            rows[i] = (int)(rng_u64(seed, step, 5, (uint32_t)i) % (uint64_t)most);
+            int prompt = line[i].at < line[i].n_prompt;
+            rows[i] = (int)(rng_u64(seed, step, 5, (uint32_t)i) % (prompt ? 13 : 3));
+            if (prompt && whole)
+                rows[i] = MOST_IDS;
             running += line_runs(&line[i]);
         }
         if (running == 0)
@@ -250,6 +252,12 @@ static inline int run_mixed(struct session *s, struct line *line, int n, uint64_
         if (run_step(s, line, n, rows, row_error, err))
             return -1;
     }
+}
+
+static inline int run_mixed(struct session *s, struct line *line, int n, uint64_t seed, struct error *row_error,
+                            struct error *err)
+{
+    return run_together(s, line, n, 0, seed, row_error, err);
 }
 
 #endif
