@@ -11,7 +11,10 @@
 #include "format/gguf.h"
 #include "store/expert_store.h"
 
+#include <dirent.h>
+#include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -39,9 +42,31 @@ static inline const char *fake_dir(void)
     return dir && *dir ? dir : "/tmp";
 }
 
+/* What tests that were killed left in a folder goes: names with the id of a process that is no more. */
+static inline void fake_clean(const char *dir)
+{
+    DIR *d = opendir(dir);
+    for (const struct dirent *e; d && (e = readdir(d));) {
+        int pid = 0;
+        char dash = 0;
+        int mirror = sscanf(e->d_name, "stoker-mirror-%d%c", &pid, &dash) > 0;
+        if (!mirror)
+            sscanf(e->d_name, "stoker-store-%d%c", &pid, &dash);
+        if (pid <= 0 || dash != '-' || kill(pid, 0) == 0 || errno != ESRCH)
+            continue;
+        char path[4096];
+        if (snprintf(path, sizeof path, "%s/%s", dir, e->d_name) < (int)sizeof path && mirror)
+            fake_clean(path);
+        unlinkat(dirfd(d), e->d_name, mirror ? AT_REMOVEDIR : 0);
+    }
+    if (d)
+        closedir(d);
+}
+
 /* A file of size random bytes in dir; it has a name until fake_remove(). */
 static inline void fake_file(struct fake_model *m, const char *dir, uint64_t size)
 {
+    fake_clean(dir);
     int i = m->n_file++;
     uint64_t words = (size + 7) / 8;
     m->bytes[i] = malloc(words * 8);

@@ -6,9 +6,11 @@
 #include "reader_bench.h"
 #include "store/reader.h"
 
+#include <glob.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
+#include <sys/wait.h>
 
 #include <cmocka.h>
 
@@ -179,8 +181,8 @@ static void make_mirror(struct bench *b)
     make_files(b, fake_dir(), fake_dir());
     for (int i = 0; i < 2; i++)
         b->model.file[i].data_start = 70000;
-    snprintf(mirror, sizeof mirror, "%s/stoker-mirror-XXXXXX",
-             access(other_dir(), W_OK) == 0 ? other_dir() : fake_dir());
+    snprintf(mirror, sizeof mirror, "%s/stoker-mirror-%d-XXXXXX",
+             access(other_dir(), W_OK) == 0 ? other_dir() : fake_dir(), (int)getpid());
     assert_non_null(mkdtemp(mirror));
     for (int i = 0; i < 2; i++)
         write_mirror(b, i, SIZE);
@@ -293,12 +295,51 @@ static void what_is_no_copy(void **state)
     remove_mirror(&b);
 }
 
+static size_t left_by(pid_t pid)
+{
+    size_t n = 0;
+    int places = strcmp(fake_dir(), other_dir()) == 0 ? 2 : 4;
+    for (int i = 0; i < places; i++) {
+        char pattern[300];
+        glob_t found = {0};
+        snprintf(pattern, sizeof pattern, "%s/stoker-%s-%d-*", i < 2 ? fake_dir() : other_dir(),
+                 i % 2 ? "mirror" : "store", (int)pid);
+        glob(pattern, 0, NULL, &found);
+        n += found.gl_pathc;
+        globfree(&found);
+    }
+    return n;
+}
+
+/* The next test to come takes away what a killed one left. */
+static void killed_tests_leave_nothing(void **state)
+{
+    (void)state;
+    struct bench b;
+    pid_t child = fork();
+    if (child == 0) {
+        make_mirror(&b);
+        _exit(0);
+    }
+    assert_int_equal(waitpid(child, NULL, 0), child);
+    assert_int_equal(left_by(child), 3);
+    make_mirror(&b);
+    fake_clean(other_dir());
+    assert_int_equal(left_by(child), 0);
+    assert_int_equal(left_by(getpid()), 3);
+    remove_mirror(&b);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(ranks_and_windows), cmocka_unit_test(drives_side_by_side),
-        cmocka_unit_test(a_dead_drive),      cmocka_unit_test(both_copies_are_read),
-        cmocka_unit_test(one_copy_fails),    cmocka_unit_test(what_is_no_copy),
+        cmocka_unit_test(ranks_and_windows),
+        cmocka_unit_test(drives_side_by_side),
+        cmocka_unit_test(a_dead_drive),
+        cmocka_unit_test(both_copies_are_read),
+        cmocka_unit_test(one_copy_fails),
+        cmocka_unit_test(what_is_no_copy),
+        cmocka_unit_test(killed_tests_leave_nothing),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
