@@ -60,6 +60,7 @@ static struct fault {
     int let_go;          /* the silent ones answer now: LET_GO_... */
     /* what has happened */
     int reads, given, out, came;
+    int ahead; /* of given: reads that nobody waited for yet */
     int known, file;
     uint64_t offset;
     void *state;
@@ -124,6 +125,7 @@ static inline void fault_submit(void *state, struct piece *const *piece, int n)
             continue;
         }
         fault.given++;
+        fault.ahead += p->request && p->request->rank == READ_AHEAD;
         if (fault.kind == FAULT_SILENCE) {
             fault.silent[fault.n_silent++] = p;
         } else if (fault.kind == FAULT_SHORT) {

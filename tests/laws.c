@@ -498,7 +498,7 @@ static int unreadable_in(struct subject *m, int sweep, int *who)
     base.chunk = 5;
     base.n_ctx = sweep ? 320 : base.n_ctx;
     base.room = sweep ? 0 : 48;
-    int ok = learn_truth(m, &base, lengths);
+    int ahead = 0, ok = learn_truth(m, &base, lengths);
     for (int i = 0; i < LINES; i++)
         m->truth[i].n_ids = m->truth[i].at = lengths[i] + 1; /* few tokens, so that few experts are used */
     ok = learn_loads(m, &base, &loads) && ok;
@@ -512,13 +512,11 @@ static int unreadable_in(struct subject *m, int sweep, int *who)
         uint64_t offset = s ? find_victim(s, &loads, who) : 0;
         ok = offset ? survives(m, &base, s, offset, *who, sweep, (uint64_t)run)
                     : complain(&base, s ? "no expert is used by some lines only" : err.text);
-        struct store_stats st = {0};
-        if (s)
-            store_stats(s->model->store, &st);
-        if (ok && sweep && st.early == 0)
-            ok = complain(&base, "nothing was read early");
+        ahead += fault.ahead;
         session_close(s);
     }
+    if (ok && sweep && ahead == 0)
+        ok = complain(&base, "the expert that fails was never read early");
     return ok;
 }
 
