@@ -1,7 +1,9 @@
 /* Fork and join over one shared line: see pool.h.
  *
- *   job   the leader bumps it (release) after writing fn and arg; a worker that sees a new value runs
- *   done  counts the workers that have finished this job
+ *   job    the leader bumps it (release) after writing fn and arg
+ *   taken  the last job whose share of this worker somebody took: the worker when it sees the job, or the leader once it has done its
+ *          own, where the worker was asleep or had no core: on a busy machine nobody waits for who has not begun
+ *   done   counts the workers that have finished what they took
  *
  * A worker that waits for job spins, then yields to whoever wants its core, then sleeps on it with futex: a sleeping core wakes in
  * 0.05 ms, a virtual one in up to 1 ms, and while experts are read there are a few ms between the jobs of a layer and the next
@@ -32,6 +34,7 @@ struct pool {
     uint64_t spin_ns, awake_ns; /* spinning; spinning and yielding together */
     pthread_t thread[POOL_MAX_THREADS];
     struct worker {
+        _Alignas(64) _Atomic unsigned taken;
         struct pool *pool;
         int index;
     } worker[POOL_MAX_THREADS];
@@ -72,12 +75,20 @@ static unsigned wait_for_job(struct pool *p, unsigned seen)
     }
 }
 
+static int take_share(struct worker *w, unsigned job)
+{
+    unsigned before = job - 1;
+    return atomic_compare_exchange_strong(&w->taken, &before, job);
+}
+
 static void *work(void *arg)
 {
     struct worker *w = arg;
     struct pool *p = w->pool;
     for (unsigned seen = 0;;) {
         seen = wait_for_job(p, seen);
+        if (!take_share(w, seen))
+            continue;
         if (p->stop)
             return NULL;
         p->fn(p->arg, w->index, p->n_threads);
@@ -106,7 +117,8 @@ int pool_create(struct pool **out, int n_threads, struct error *err)
     pthread_attr_init(&attr);
     pthread_attr_setstacksize(&attr, POOL_STACK);
     for (int i = 1; i < n_threads; i++) {
-        p->worker[i] = (struct worker){p, i};
+        p->worker[i].pool = p;
+        p->worker[i].index = i;
         if (thread_create(&p->thread[i], &attr, work, &p->worker[i]) != 0) {
             p->n_threads = i;
             pthread_attr_destroy(&attr);
@@ -143,7 +155,14 @@ void pool_run(struct pool *p, pool_fn *fn, void *arg)
     p->arg = arg;
     start_job(p);
     fn(arg, 0, p->n_threads);
-    for (int i = 0; atomic_load_explicit(&p->done, memory_order_acquire) != p->n_threads - 1; i++) {
+    int taken = 0;
+    for (int i = 1; i < p->n_threads; i++) {
+        if (take_share(&p->worker[i], p->job))
+            fn(arg, i, p->n_threads);
+        else
+            taken++;
+    }
+    for (int i = 0; atomic_load_explicit(&p->done, memory_order_acquire) != taken; i++) {
         relax();
         if (i > 2000)
             sched_yield();

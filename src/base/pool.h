@@ -12,7 +12,8 @@ struct pool;
 
 enum { POOL_MAX_THREADS = 256, POOL_STACK = 256 << 10 };
 
-/* One of the pool's threads at work: thread in [0, n_threads); 0 is the leader. */
+/* One share of a job, of n_threads: the leader does share 0, worker i share i, and the leader those of workers that have not begun
+ * when it has done its own. Shares run at the same time or one after the other: none waits for another. */
 typedef void pool_fn(void *arg, int thread, int n_threads);
 
 int pool_create(struct pool **out, int n_threads, struct error *err);

@@ -1,9 +1,10 @@
 /* links: base */
-/* The compute pool: every thread runs every job once, also with more threads than cores, also after it has slept; the shares of
- * a job cover all items, in order, without overlap. */
+/* The compute pool: every share of a job is done once, also with more threads than cores, also after workers have slept, and by the
+ * leader where a worker has not begun; the shares of a job cover all items, in order, without overlap. */
 #include "base/pool.h"
 #include "base/error.h"
 
+#include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -15,7 +16,7 @@
 
 struct job {
     int n_threads;
-    int runs[POOL_MAX_THREADS]; /* written by its thread alone: a lost or doubled run, or a missing barrier, shows */
+    int runs[POOL_MAX_THREADS]; /* a share's by who does it alone: a lost or doubled run, or a missing barrier, shows */
 };
 
 static void count_run(void *arg, int thread, int n_threads)
@@ -54,6 +55,35 @@ static void sleepers_wake(void **state)
     (void)state;
     check_pool(2, 50, 1000000);
     check_pool(5, 20, 1000000);
+}
+
+struct who {
+    pthread_t leader;
+    int by_leader; /* shares of workers */
+};
+
+static void note_who(void *arg, int thread, int n_threads)
+{
+    (void)n_threads;
+    struct who *w = arg;
+    if (thread > 0 && pthread_equal(pthread_self(), w->leader))
+        w->by_leader++;
+}
+
+/* A worker sleeps for longer than its share takes. */
+static void nobody_waits_for_sleepers(void **state)
+{
+    (void)state;
+    struct error err = {0};
+    struct pool *p;
+    struct who w = {.leader = pthread_self()};
+    assert_int_equal(pool_create(&p, 2, &err), 0);
+    for (int i = 0; i < 100 && w.by_leader == 0; i++) {
+        nanosleep(&(struct timespec){.tv_nsec = 20000000}, NULL);
+        pool_run(p, note_who, &w);
+    }
+    assert_true(w.by_leader > 0);
+    pool_destroy(p);
 }
 
 static void unused_pools_end(void **state)
@@ -138,10 +168,10 @@ static void shares_are_fair(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(every_thread_runs_once), cmocka_unit_test(sleepers_wake),
-        cmocka_unit_test(unused_pools_end),       cmocka_unit_test(impossible_numbers_of_threads),
-        cmocka_unit_test(rows_are_covered),       cmocka_unit_test(shares_fit_together),
-        cmocka_unit_test(shares_are_fair),
+        cmocka_unit_test(every_thread_runs_once),        cmocka_unit_test(sleepers_wake),
+        cmocka_unit_test(nobody_waits_for_sleepers),     cmocka_unit_test(unused_pools_end),
+        cmocka_unit_test(impossible_numbers_of_threads), cmocka_unit_test(rows_are_covered),
+        cmocka_unit_test(shares_fit_together),           cmocka_unit_test(shares_are_fair),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
