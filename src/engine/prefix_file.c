@@ -145,6 +145,12 @@ static uint64_t name_of(const struct prefix_record *r, const int32_t *own)
     return whole ? prefix_page_hash(r->parent, own) : prefix_ending_hash(r->parent, own, (int)r->count);
 }
 
+/* Pages of kinds that there are; the page before a state that lies behind a whole one has a file of its own. */
+static int kinds_fit(const struct prefix_record *r)
+{
+    return r->kinds >> KV_KINDS == 0 && (r->kinds == 0 || !r->has_state || r->count < KV_PAGE);
+}
+
 static enum prefix_read read_header(int fd, struct header *h)
 {
     struct stat st;
@@ -156,7 +162,7 @@ static enum prefix_read read_header(int fd, struct header *h)
     const struct prefix_record *r = &h->record;
     return memcmp(h->magic, magic, sizeof magic) != 0 || h->sum != header_sum(h) || h->version != PREFIX_VERSION ||
                    h->page != KV_PAGE || r->first % KV_PAGE || r->first > INT32_MAX - KV_PAGE || r->count < 1 ||
-                   r->count > KV_PAGE || r->payload > (uint64_t)1 << 48 ||
+                   r->count > KV_PAGE || !kinds_fit(r) || r->payload > (uint64_t)1 << 48 ||
                    (uint64_t)st.st_size != prefix_file_bytes(r) || r->hash != name_of(r, h->own)
                ? PREFIX_DAMAGED
                : PREFIX_SOUND;

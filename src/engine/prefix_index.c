@@ -162,7 +162,13 @@ void prefix_index_clear(struct prefix_index *x)
 
 /* ---- what is there ---------------------------------------------------------------------------------------------------------- */
 
-static void scan_file(struct prefix_index *x, int folder, const char *name)
+static int lies_at(const struct prefix_record *r, const char *folder_name, const char *name)
+{
+    struct prefix_name its = prefix_file_name(r->hash);
+    return memcmp(its.text, folder_name, 2) == 0 && strcmp(its.text + 3, name) == 0;
+}
+
+static void scan_file(struct prefix_index *x, int folder, const char *folder_name, const char *name)
 {
     struct prefix_record r;
     int32_t own[KV_PAGE];
@@ -171,7 +177,7 @@ static void scan_file(struct prefix_index *x, int folder, const char *name)
     int fd = openat(folder, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK); /* a pipe does not hold us up */
     if (fd >= 0 && fstat(fd, &st) == 0 && S_ISREG(st.st_mode) && n > 3 && strcmp(name + n - 3, ".sk") == 0) {
         enum prefix_read was = prefix_file_look(fd, &r, own);
-        if (was == PREFIX_DAMAGED || (was == PREFIX_SOUND && strcmp(prefix_file_name(r.hash).text + 3, name) != 0))
+        if (was == PREFIX_DAMAGED || (was == PREFIX_SOUND && !lies_at(&r, folder_name, name)))
             damaged(x, folder, name);
         else if (was == PREFIX_SOUND) {
             make_place(x);
@@ -191,7 +197,7 @@ static void scan(struct prefix_index *x)
         int fd = openat(x->dir, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
         DIR *folder = fd >= 0 ? fdopendir(fd) : NULL;
         for (struct dirent *f; folder && (f = readdir(folder));)
-            scan_file(x, fd, f->d_name);
+            scan_file(x, fd, name, f->d_name);
         if (folder)
             closedir(folder);
         else if (fd >= 0)
