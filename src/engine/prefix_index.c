@@ -55,9 +55,25 @@ static struct prefix_entry *next_behind(struct prefix_index *x, int i, uint64_t 
     return NULL;
 }
 
+static int is_whole(const struct prefix_entry *e, int has_state)
+{
+    return e->r.count == KV_PAGE && (e->r.has_state != 0) == has_state;
+}
+
+/* The state behind a whole page needs it, too. */
+static int has_state_behind(struct prefix_index *x, const struct prefix_entry *page)
+{
+    const struct prefix_record *r = &page->r;
+    struct prefix_entry *e = next_behind(x, x->bucket[r->parent % PREFIX_BUCKETS], r->base, r->root, r->parent);
+    while (e && !(is_whole(e, 1) && memcmp(e->mark, page->mark, sizeof e->mark) == 0))
+        e = next_behind(x, e->next, r->base, r->root, r->parent);
+    return e != NULL;
+}
+
 static int is_leaf(struct prefix_index *x, const struct prefix_entry *e)
 {
-    return !next_behind(x, x->bucket[e->r.hash % PREFIX_BUCKETS], e->r.base, e->r.root, e->r.hash);
+    return !next_behind(x, x->bucket[e->r.hash % PREFIX_BUCKETS], e->r.base, e->r.root, e->r.hash) &&
+           !(is_whole(e, 0) && has_state_behind(x, e));
 }
 
 static void delete_oldest(struct prefix_index *x)

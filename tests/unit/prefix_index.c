@@ -23,7 +23,7 @@ static struct prefix_index x;
 static int32_t ids[8 * KV_PAGE];
 
 /* A file of the first n ids, the last of them in a page of their own; its payload are zeros. */
-static struct prefix_record file_of(const int32_t *all, int n, int has_state)
+static struct prefix_record file_with(const int32_t *all, int n, int has_state, unsigned kinds)
 {
     static uint8_t image[16 * PREFIX_BLOCK];
     uint64_t parent = ROOT;
@@ -36,7 +36,7 @@ static struct prefix_record file_of(const int32_t *all, int n, int has_state)
                               .parent = parent,
                               .first = (uint32_t)first,
                               .count = (uint32_t)(n - first),
-                              .kinds = 1,
+                              .kinds = kinds,
                               .has_state = (uint32_t)has_state,
                               .payload = 100};
     r.hash = n - first == KV_PAGE && !has_state ? prefix_page_hash(parent, all + first)
@@ -47,6 +47,11 @@ static struct prefix_record file_of(const int32_t *all, int n, int has_state)
     assert_int_equal(prefix_file_write(dir, r.hash, image, prefix_file_bytes(&r)), 0);
     prefix_index_add(&x, &r, all + first);
     return r;
+}
+
+static struct prefix_record file_of(const int32_t *all, int n, int has_state)
+{
+    return file_with(all, n, has_state, !has_state || n % KV_PAGE);
 }
 
 static struct prefix_entry *entry_of(const struct prefix_record *r)
@@ -96,6 +101,23 @@ static void ends_first(void **state)
     prefix_index_shrink(&x, 0);
     assert_int_equal(is_there(&a[0]), 0);
     assert_true(x.bytes == 0);
+}
+
+/* A state behind a whole page is of no use without it: it goes first, however young it is. */
+static void states_before_pages(void **state)
+{
+    (void)state;
+    struct prefix_record page[2], behind;
+    for (int i = 0; i < 2; i++)
+        page[i] = file_of(ids, (i + 1) * KV_PAGE, 0);
+    behind = file_of(ids, 2 * KV_PAGE, 1);
+    prefix_index_shrink(&x, x.bytes - 1);
+    assert_int_equal(is_there(&behind), 0);
+    for (int i = 1; i >= 0; i--) {
+        assert_int_equal(is_there(&page[i]), 1);
+        prefix_index_shrink(&x, x.bytes - 1);
+        assert_int_equal(is_there(&page[i]), 0);
+    }
 }
 
 /* Ages last: what was used is younger after the folder was opened again. */
@@ -165,7 +187,7 @@ static void not_ours(void **state)
 static void of_no_writer(void **state)
 {
     (void)state;
-    struct prefix_record moved = file_of(ids, 100, 0), behind = file_of(ids, KV_PAGE, 1);
+    struct prefix_record moved = file_of(ids, 100, 0), behind = file_with(ids, KV_PAGE, 1, 1);
     struct prefix_name from = prefix_file_name(moved.hash), to = from;
     to.text[0] = to.text[0] == '0' ? '1' : '0';
     mkdirat(dir, (char[]){to.text[0], to.text[1], 0}, 0700); /* unless it is there */
@@ -179,10 +201,12 @@ static void of_no_writer(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup(ends_first, begin), cmocka_unit_test_setup(opened_again, begin),
-        cmocka_unit_test_setup(longer_ones, begin), cmocka_unit_test_setup(not_ours, begin),
-        cmocka_unit_test_setup(of_no_writer, begin)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test_setup(ends_first, begin),
+                                       cmocka_unit_test_setup(opened_again, begin),
+                                       cmocka_unit_test_setup(states_before_pages, begin),
+                                       cmocka_unit_test_setup(longer_ones, begin),
+                                       cmocka_unit_test_setup(not_ours, begin),
+                                       cmocka_unit_test_setup(of_no_writer, begin)};
     char command[80];
     if (!mkdtemp(path) || (dir = open(path, O_RDONLY | O_DIRECTORY)) < 0)
         return 1;
