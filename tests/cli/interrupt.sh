@@ -23,13 +23,17 @@ ended
 is "Ctrl-C during an answer" 0 . '^\(stopped\)$'
 [ "$(wc -w <"$dir/out")" -lt 600 ] && pass || fail "Ctrl-C during an answer" "the answer went on"
 
-# Two at once: the second finds the first not yet obeyed. Before the program listens both are lost, so they are sent again.
+# Two at once: the second finds the first not yet obeyed. Before the program listens both are lost, so they are sent again; two that it
+# gets as one are obeyed as one, so it is tried again.
 long=$(awk 'BEGIN { for (i = 0; i < 480; i++) printf "word " }')
-: >"$dir/out"
-"$stoker" run -p "$long" --chunk 512 --threads 1 --cpu-tier scalar --exact >"$dir/out" 2>"$dir/err" </dev/null &
-pid=$!
-wait_for $limit eval 'kill -INT "$pid" 2>/dev/null; kill -INT "$pid" 2>/dev/null; gone'
-ended
+for attempt in 1 2 3 4 5 6 7 8; do
+    : >"$dir/out"
+    "$stoker" run -p "$long" --chunk 512 --threads 1 --cpu-tier scalar --exact >"$dir/out" 2>"$dir/err" </dev/null &
+    pid=$!
+    wait_for $limit eval 'kill -INT "$pid" 2>/dev/null; kill -INT "$pid" 2>/dev/null; gone'
+    ended
+    grep -q '^(stopped)$' "$dir/err" || break
+done
 is "Ctrl-C twice" 130 "" ""
 
 # In a chat it ends the answer, and the next line is answered.
