@@ -73,12 +73,19 @@ void closing_forget(struct closing *k)
 
 /* ---- tokens ------------------------------------------------------------------------------------------------------------------- */
 
-/* Work is bounded. It counts what a scan looks at, whether the steps are remembered or not. */
+/* Work is bounded. It counts what a scan looks at, whether the steps are remembered or not. Beyond it bounds stand, if there are any. */
 static void count_work(struct closing *k, uint32_t n)
 {
-    if (!k->passed && (k->work += n) > CLOSING_WORK)
+    if (k->passed || (k->work += n) <= CLOSING_WORK)
+        return;
+    if (k->c->trie->spells)
+        k->tired = 1;
+    else
         matcher_refuse(&k->c->matcher);
 }
+
+/* Nothing that is found out from here on is to be believed. */
+static int stopped(const struct closing *k) { return k->c->matcher.full || k->tired; }
 
 /* A position that has to be found out, for the sake of another one. When the stack fills up a scan may ask for a few only: it is
  * done once more when these are known. */
@@ -139,7 +146,7 @@ static void scan_tokens(struct closing *k, uint32_t parent, const struct places 
     at[0] = *from;
     of_class[1] = -1;
     k->scan++;
-    for (uint32_t i = next_first(trie, from->bytes, 0); i < trie->n_node && !k->c->matcher.full;) {
+    for (uint32_t i = next_first(trie, from->bytes, 0); i < trie->n_node && !stopped(k);) {
         const struct trie_node *node = &trie->node[i];
         uint32_t d = node->depth;
         count_work(k, 1);
@@ -261,7 +268,7 @@ static void find_out(struct closing *k, struct position p)
     k->crowded = 0;
     k->n_todo = 1;
     k->todo[0] = (struct todo){.p = p, .best = CLOSING_NEVER};
-    while (k->n_todo > 0 && !k->c->matcher.full && !k->crowded) {
+    while (k->n_todo > 0 && !stopped(k) && !k->crowded) {
         uint32_t at = k->n_todo - 1;
         if (known(k, &k->todo[at].p, &tokens)) {
             settle(k, tokens);
@@ -306,7 +313,7 @@ static int64_t of_config(struct closing *k, const struct config *c)
 {
     const struct matcher *m = &k->c->matcher;
     int64_t best = CLOSING_NEVER;
-    for (uint32_t i = 0; i < states_at(m, c->states)->n && !m->full; i++) {
+    for (uint32_t i = 0; i < states_at(m, c->states)->n && !stopped(k); i++) {
         int64_t tokens = tokens_left(k, (struct position){c->frame, states_at(m, c->states)->state[i], c->count});
         best = tokens < best ? tokens : best;
     }
@@ -324,12 +331,12 @@ static int64_t of_set(struct closing *k, uint32_t set)
     const struct set *s = set_at(m, set);
     if (!s->tokens_left || (!k->passed && s->tokens_epoch != k->epoch)) {
         int64_t best = set_at(m, set)->accepting ? 0 : CLOSING_NEVER;
-        for (uint32_t i = 0; i < set_at(m, set)->n && best > 0 && !m->full; i++) {
+        for (uint32_t i = 0; i < set_at(m, set)->n && best > 0 && !stopped(k); i++) {
             struct config c = set_at(m, set)->config[i];
             int64_t tokens = of_config(k, &c);
             best = tokens < best ? tokens : best;
         }
-        if (m->full)
+        if (stopped(k))
             return CLOSING_NEVER;
         set_at(m, set)->tokens_left = stored(best);
         set_at(m, set)->tokens_epoch = k->epoch;
@@ -428,15 +435,15 @@ int64_t closing_most_bound(struct closing *k, uint32_t set)
 /* ---- operations ----------------------------------------------------------------------------------------------------------------- */
 
 /* Tokens are counted for the sake of a set. The first time that begins from nothing: whether it takes too much work depends on the set,
- * not on what was asked for before. Once it has passed, all that is known is used. */
-static int64_t begin(struct closing *k, uint32_t set, int passed)
+ * not on what was asked for before. Once it has passed, all that is known is used; once it has not, bounds are. */
+static void begin(struct closing *k, uint32_t set, int passed)
 {
     k->passed = passed;
+    k->tired = 0;
     k->work = 0;
     k->counted_for = passed ? SET_DEAD : set;
     if (!passed)
         forget_tokens(k);
-    return of_set(k, set);
 }
 
 int64_t closing_of_set(struct closing *k, uint32_t set)
@@ -444,10 +451,13 @@ int64_t closing_of_set(struct closing *k, uint32_t set)
     struct matcher *m = &k->c->matcher;
     if (set == SET_DEAD)
         return CLOSING_NEVER;
-    int64_t tokens = begin(k, set, set_at(m, set)->passed != 0);
+    if (set_at(m, set)->passed == COUNT_TIRED)
+        return closing_bound_of_set(k, set);
+    begin(k, set, set_at(m, set)->passed != 0);
+    int64_t tokens = of_set(k, set);
     if (!m->full)
-        set_at(m, set)->passed = 1;
-    return tokens;
+        set_at(m, set)->passed = k->tired ? COUNT_TIRED : COUNT_PASSED;
+    return k->tired ? closing_bound_of_set(k, set) : tokens;
 }
 
 /* Is it at most so many tokens to the end? They are counted where bounds do not tell. */
@@ -459,24 +469,33 @@ struct fitting {
 static int set_fits(void *arg, uint32_t set)
 {
     const struct fitting *f = arg;
-    return (f->k->c->trie->spells && closing_bound_of_set(f->k, set) <= f->most) || of_set(f->k, set) <= f->most;
+    return (f->k->c->trie->spells && closing_bound_of_set(f->k, set) <= f->most) ||
+           (!f->k->tired && of_set(f->k, set) <= f->most);
 }
 
 static int inside_fits(void *arg, const struct config *c)
 {
     const struct fitting *f = arg;
-    return (f->k->c->trie->spells && bound_of(f->k, c) <= f->most) || of_inside(f->k, c) <= f->most;
+    return (f->k->c->trie->spells && bound_of(f->k, c) <= f->most) || (!f->k->tired && of_inside(f->k, c) <= f->most);
 }
 
 void closing_near(struct closing *k, uint32_t set, int64_t most, uint64_t *bits)
 {
     struct matcher *m = &k->c->matcher;
     struct fitting f = {k, most};
+    struct masks_judge judge = {set_fits, inside_fits, &f, 0};
     uint32_t passed = set_at(m, set)->passed_near; /* the less room, the more has to be counted */
+    int tired = set_at(m, set)->passed == COUNT_TIRED;
     if (k->counted_for != set || passed)
         begin(k, set, passed && most >= loaded(passed));
-    masks_near(&k->c->masks, set, bits, &(struct masks_judge){set_fits, inside_fits, &f, 0});
-    if (!m->full && !k->passed)
+    k->tired = tired;
+    masks_near(&k->c->masks, set, bits, &judge);
+    if (k->tired && !tired && !m->full) { /* what was counted before it was too much does not count */
+        memset(bits, 0, k->c->trie->n_word * sizeof *bits);
+        masks_near(&k->c->masks, set, bits, &judge);
+    } else if (!k->tired && !m->full && !k->passed) {
         set_at(m, set)->passed_near = stored(most);
+    }
     k->counted_for = SET_DEAD;
+    k->tired = 0;
 }

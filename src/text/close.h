@@ -9,8 +9,9 @@
  *     bound         of a position: tokens of its lightest text, each part spelled for itself. No less than
  *     tokens_left   of a position: the trie along lightest paths, kept in a table
  *
- * Two things are less than exact, and alike whoever asks: very long texts have their bound (CLOSING_FAR), and inside a letter that is
- * longer than it has to be the bytes up to its end are counted. */
+ * Three things are less than exact, and alike whoever asks: very long texts have their bound (CLOSING_FAR), as do those that take too
+ * much counting (CLOSING_WORK: letters of which any may come, one by one in states of their own), and inside a letter that is longer
+ * than it has to be the bytes up to its end are counted. */
 #ifndef TEXT_CLOSE_H
 #define TEXT_CLOSE_H
 

@@ -28,6 +28,7 @@ enum {
 };
 
 enum { COVER_NO = 1, COVER_YES };
+enum { COUNT_PASSED = 1, COUNT_TIRED }; /* values of set->passed */
 
 struct position {
     uint32_t frame, state, count;
@@ -100,6 +101,7 @@ struct closing {
     uint32_t epoch, n_table, n_todo, work;
     int crowded; /* the table has no room */
     int passed;  /* work does not count */
+    int tired;   /* it was too much: bounds have to do */
     uint32_t
         counted_for; /* the set for whose sake alone all that is in the table was found out; SET_DEAD: for others */
     void *reservation;

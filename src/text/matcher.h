@@ -66,7 +66,7 @@ struct set {
     uint32_t memo;   /* by class: set + 1, 0 not known */
     struct alive alive;
     uint32_t tokens_left, tokens_epoch; /* of the shortest text from here + 1, as of an epoch of close.c */
-    uint32_t passed, passed_near;       /* this was counted; behind each token, with this much room + 1 */
+    uint32_t passed, passed_near;       /* this was counted, or too much; behind each token, with this much room + 1 */
     uint32_t bound, most_bound;         /* no less than that, from weights alone + 1; behind any one more token */
     uint32_t size;                      /* configurations, and places that they return to: what a step costs, about */
     struct config config[];
