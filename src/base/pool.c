@@ -155,14 +155,14 @@ void pool_run(struct pool *p, pool_fn *fn, void *arg)
     p->arg = arg;
     start_job(p);
     fn(arg, 0, p->n_threads);
-    int taken = 0;
+    int by_workers = 0;
     for (int i = 1; i < p->n_threads; i++) {
         if (take_share(&p->worker[i], p->job))
             fn(arg, i, p->n_threads);
         else
-            taken++;
+            by_workers++;
     }
-    for (int i = 0; atomic_load_explicit(&p->done, memory_order_acquire) != taken; i++) {
+    for (int i = 0; atomic_load_explicit(&p->done, memory_order_acquire) != by_workers; i++) {
         relax();
         if (i > 2000)
             sched_yield();

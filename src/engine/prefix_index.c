@@ -9,10 +9,8 @@
 
 /* ---- entries ---------------------------------------------------------------------------------------------------------------- */
 
-static uint8_t mark(int32_t id)
-{
-    return (uint8_t)((uint32_t)id * 2654435761u >> 24);
-} /* all bits of an id take part */
+/* All bits of an id take part. */
+static uint8_t mark(int32_t id) { return (uint8_t)((uint32_t)id * 2654435761u >> 24); }
 
 static void add_entry(struct prefix_index *x, const struct prefix_record *r, const int32_t *own, int64_t used)
 {
