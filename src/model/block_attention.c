@@ -15,6 +15,8 @@ static void norm_projection(struct step *s, float *x, int n_cols, const struct w
 void rotate_heads(struct step *s, float *x, int n_head, int head_dim)
 {
     const struct rope_params *r = &s->m->p.rope;
+    if (r->n_rot == 0)
+        return;
     op_rope(&s->m->op, x, s->n_rows, n_head, head_dim, r->pairs, s->rope_cos, s->rope_sin, r->n_rot / 2);
 }
 

@@ -46,6 +46,15 @@ struct attention_weights {
 };
 void block_attention(struct step *s, float *x, const struct attention_weights *w);
 
+/* Latent attention (MLA): x += Wo [Wv_b,h attend([Wk_b,h^T q_nope | q_pe], [c | k_pe], c)]. params.latent has its numbers; where
+ * params.rope.n_rot is 0, q_pe and k_pe stay as they are. */
+struct latent_weights {
+    struct kv_place kv;
+    const struct weight *norm, *wq, *wq_a, *q_a_norm, *wq_b, *wkv_a, *kv_a_norm, *wk_b, *wv_b, *wo;
+    int v_first, v_rows; /* a head's rows of wv_b begin here; rows from head to head */
+};
+void block_latent(struct step *s, float *x, const struct latent_weights *w);
+
 /* out = Wdown (silu(Wgate a + bg) * (Wup a + bu)) + bd */
 struct ffn_weights {
     const struct weight *gate, *up, *down, *gate_bias, *up_bias, *down_bias;
@@ -56,6 +65,7 @@ void block_ffn(struct step *s, float *out, struct act *a, const struct ffn_weigh
 /* How x is attended when q, k, v [n_rows][...] are ready: stores k and v, out [n_rows][n_head * d_v]. d_v: of a value. */
 void attend(struct step *s, struct kv_place kv, float *out, const float *q, const float *k, const float *v, int d_v,
             float scale, const struct weight *sinks);
+/* Rotary positions, on the first n_rot values of each head; params.rope.n_rot 0: none. */
 void rotate_heads(struct step *s, float *x, int n_head, int head_dim);
 
 /* The state of run i in this layer: bind_state()'s place. */
@@ -95,11 +105,22 @@ void block_dense(struct step *s, float *x, const struct weight *norm, const stru
 void block_sparse(struct step *s, int l, float *x, const struct moe_weights *w, const struct route_rule *rule,
                   const struct shared_expert *shared);
 
+/* The same of DeepSeek's kind: the first params.n_dense_lead layers dense, the others with shared experts beside the routed. */
+struct lead_weights {
+    const struct weight *norm; /* of a dense layer */
+    struct ffn_weights ffn;
+    struct moe_weights moe; /* of one with experts */
+    const struct weight *select_bias;
+    struct shared_expert shared;
+};
+void block_lead(struct step *s, int l, float *x, const struct lead_weights *w);
+
 /* A row leaves the step, and with it all rows of its sequence: they are routed nowhere from now on. */
 void row_leaves(struct step *s, int row);
 
 /* ---- what the shared blocks take, for an architecture's memory function: bytes of a row ------------------------------------ */
 size_t attention_row_bytes(const struct params *p);
+size_t latent_row_bytes(const struct params *p);
 size_t ffn_row_bytes(const struct params *p, int n_ff);
 size_t moe_row_bytes(const struct params *p);              /* norm, router, bookkeeping, shared expert */
 size_t moe_fixed_bytes(const struct model *m, int n_rows); /* the pairs of op/moe.h, for steps of n_rows rows */
@@ -107,6 +128,9 @@ size_t moe_fixed_bytes(const struct model *m, int n_rows); /* the pairs of op/mo
 /* Keys and values of plain attention in every layer, and the scratch of attention followed by a feed-forward of ffn bytes a
  * row: the memory function of most decoders. */
 void decoder_memory(const struct model *m, size_t ffn_row, size_t ffn_fixed, struct arch_memory *out);
+
+/* Attention of attention_row bytes a row followed by block_lead(): the memory function. */
+void lead_memory(const struct model *m, int n_rows, size_t attention_row, struct arch_memory *out);
 
 /* ---- what bind functions share ---------------------------------------------------------------------------------------------- */
 struct binder;
@@ -117,5 +141,7 @@ void bind_qk_norm(struct binder *b, int l, struct attention_weights *w, int n_q,
 struct experts *bind_moe(struct binder *b, int l, struct moe_weights *w,
                          const char *norm); /* its name; router, experts */
 void bind_ffn(struct binder *b, int l, struct ffn_weights *w, const char *suffix, int n_ff); /* suffix: "", "_shexp" */
+void bind_latent(struct binder *b, int l, struct latent_weights *w); /* norm, q, latent, output; what the layer keeps */
+void bind_lead(struct binder *b, int l, struct lead_weights *w, const char *norm); /* its name */
 
 #endif
