@@ -292,6 +292,14 @@ static const struct absurd absurd[] = {
     {"deepseek2-v3", "expert_weights_scale", NAN, NULL},
     {"deepseek2-v3", "rope.scaling.yarn_log_multiplier", -1, NULL},
     {"deepseek2-v3", "rope.scaling.factor", NAN, NULL},
+    {"minimax-m2", "attention.head_count", 2, "blk.0.attn_q"},
+    {"minimax-m2", "attention.head_count_kv", 1, "blk.0.attn_k"},
+    {"minimax-m2", "attention.key_length", 8, "blk.0.attn_q"},
+    {"minimax-m2", "attention.value_length", 17, "blk.0.attn_v.weight"},
+    {"minimax-m2", "rope.dimension_count", 18, NULL},
+    {"minimax-m2", "rope.dimension_count", 2, MAY_RUN},
+    {"minimax-m2", "expert_gating_func", 1, NULL},
+    {"minimax-m2", "expert_gating_func", 3, NULL},
     {"deepseek2-lite", "attention.kv_lora_rank", 31, "blk.0."},
     {"deepseek2-lite", "attention.head_count", 1, "blk.0."},
 };
@@ -416,6 +424,16 @@ static void retyped(const struct gguf *g, const char *model)
 
 /* ---- architectures ----------------------------------------------------------------------------------------------------------- */
 
+/* Under the name of an architecture that wants no more tensors than the model has, it may run. */
+static int alike(const char *model, const char *arch)
+{
+    static const char *const alike[][2] = {{"qwen35moe", "qwen3"}, {"minimax-m2", "llama"}, {"minimax-m2", "olmoe"}};
+    for (size_t i = 0; i < sizeof alike / sizeof *alike; i++)
+        if (strcmp(model, alike[i][0]) == 0 && strncmp(arch, alike[i][1], strlen(alike[i][1])) == 0)
+            return 1;
+    return 0;
+}
+
 static void others(const struct gguf *g, const char *model)
 {
     static const char *const unknown[][2] = {
@@ -428,7 +446,7 @@ static void others(const struct gguf *g, const char *model)
         c.arch = arch_name(i);
         snprintf(shared->what, sizeof shared->what, "under the name %s", c.arch);
         if (strcmp(c.arch, arch_of(g)) != 0)
-            try(g, &c, strncmp(c.arch, "qwen3", 5) == 0 && strcmp(model, "qwen35moe") == 0 ? NULL : "");
+            try(g, &c, alike(model, c.arch) ? NULL : "");
     }
     for (size_t i = 0; i < sizeof unknown / sizeof *unknown; i++) {
         struct change c = NO_CHANGE;
@@ -476,7 +494,7 @@ static struct shape odd_shape(const char *arch, uint64_t i)
         s.n_head = draw(i, 14, 7);
         s.n_dense = draw(i, 15, 3) - 1;
         s.kv_b_type = i % 3 ? 0 : TYPE_F16;
-    } else {
+    } else if (strncmp(arch, "qwen3", 5) == 0) {
         s.n_group = draw(i, 16, 4);
         s.n_head_state = s.n_group * draw(i, 17, 3);
         s.d_state = draw(i, 18, wide ? 300 : 40);
@@ -507,7 +525,7 @@ static void shapes(const struct gguf *g, const char *model)
 
 int main(void)
 {
-    static const char *const models[] = {"gpt-oss-mxfp4", "qwen35moe", "deepseek2-v3", "deepseek2-lite"};
+    static const char *const models[] = {"gpt-oss-mxfp4", "qwen35moe", "deepseek2-v3", "deepseek2-lite", "minimax-m2"};
     static const struct {
         const char *name;
         void (*fn)(const struct gguf *g, const char *model);

@@ -14,7 +14,7 @@
 #include <unistd.h>
 
 struct shape {
-    const char *arch; /* llama, qwen3moe, olmoe, gpt-oss, qwen3next, qwen35, qwen35moe, deepseek2 */
+    const char *arch; /* llama, qwen3moe, olmoe, gpt-oss, qwen3next, qwen35, qwen35moe, deepseek2, minimax-m2 */
     int n_layer, n_embd, n_head, n_head_kv, d_k, d_v, n_ctx;
     int n_ff;                       /* dense */
     int n_expert, n_used, n_ff_exp; /* or experts */
@@ -55,7 +55,7 @@ static inline void sparse_attention(struct gguf_writer *w, const struct shape *s
     uint64_t n = (uint64_t)s->n_embd, q = (uint64_t)s->n_head * (uint64_t)s->d_k,
              k = (uint64_t)s->n_head_kv * (uint64_t)s->d_k, v = (uint64_t)s->n_head_kv * (uint64_t)s->d_v,
              o = (uint64_t)s->n_head * (uint64_t)s->d_v;
-    int whole = is_arch(s, "olmoe"), gated = s->d_state != 0;
+    int whole = is_arch(s, "olmoe") || is_arch(s, "minimax-m2"), gated = s->d_state != 0;
     sparse_tensor(w, l, "attn_q", TYPE_F16, n, gated ? 2 * q : q, 0);
     sparse_tensor(w, l, "attn_k", TYPE_F16, n, k, 0);
     sparse_tensor(w, l, "attn_v", TYPE_F16, n, v, 0);
@@ -138,6 +138,8 @@ static inline void sparse_experts(struct gguf_writer *w, const struct shape *s, 
         sparse_tensor(w, l, "ffn_up_exps.bias", TYPE_F32, x, e, 0);
         sparse_tensor(w, l, "ffn_down_exps.bias", TYPE_F32, n, e, 0);
     }
+    if (is_arch(s, "minimax-m2"))
+        sparse_tensor(w, l, "exp_probs_b.bias", TYPE_F32, e, 0, 0);
     if (s->d_state)
         sparse_tensor(w, l, "ffn_gate_inp_shexp", TYPE_F32, n, 0, 0);
     if (s->d_state || s->kv_rank)
