@@ -22,10 +22,10 @@ static int read_magnitude(struct params *p, const struct gguf *g, struct error *
     double log_multiplier = 0;
     if (params_real(g, "rope.scaling.yarn_log_multiplier", 0, 100, 0, &log_multiplier, err))
         return -1;
-    if (p->rope.scaling == ROPE_YARN) {
-        double log_factor = f64_ln(p->rope.factor), mscale = 1 + log_multiplier * log_factor;
+    if (p->rope[0].scaling == ROPE_YARN) {
+        double log_factor = f64_ln(p->rope[0].factor), mscale = 1 + log_multiplier * log_factor;
         int d_head = p->latent.d_nope + p->latent.d_rope;
-        p->rope.attn_factor = 1 / (1 + 0.1 * log_factor);
+        p->rope[0].attn_factor = 1 / (1 + 0.1 * log_factor);
         p->latent.scale = (float)(mscale * mscale / sqrt((double)d_head));
     }
     return 0;

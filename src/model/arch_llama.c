@@ -38,7 +38,7 @@ static int bind(struct binder *b, int l, void *layer)
     struct layer *w = layer;
     const struct params *p = &b->m->p;
     if (l == 0)
-        b->m->rope_factors = bind_vector_if(b, -1, "rope_freqs.weight", p->rope.n_rot / 2);
+        b->m->rope[0].factors = bind_vector_if(b, -1, "rope_freqs.weight", p->rope[0].n_rot / 2);
     bind_attention(b, l, &w->attention, 0);
     bind_biases(b, l, w);
     if (p->n_expert)

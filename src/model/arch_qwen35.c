@@ -212,8 +212,8 @@ static void gated_attention(struct step *s, float *x, const struct layer *w)
     split_pairs(q, g, both, (size_t)(s->n_rows * p->n_head), (size_t)p->d_k);
     op_rms_norm(&s->m->op, q, q, w->q_norm->vector, s->n_rows * p->n_head, p->d_k, p->norm_eps);
     op_rms_norm(&s->m->op, k, k, w->k_norm->vector, s->n_rows * p->n_head_kv, p->d_k, p->norm_eps);
-    rotate_heads(s, q, p->n_head, p->d_k);
-    rotate_heads(s, k, p->n_head_kv, p->d_k);
+    rotate_heads(s, q, p->n_head, p->d_k, 0);
+    rotate_heads(s, k, p->n_head_kv, p->d_k, 0);
     attend(s, w->kv, o, q, k, v, p->d_v, 1.0f / sqrtf((float)p->d_k), NULL);
     op_sigmoid_mul(&s->m->op, o, g, s->n_rows, p->n_head * p->d_v);
     struct act b = act(s, o, p->n_head * p->d_v);

@@ -12,12 +12,13 @@ static void norm_projection(struct step *s, float *x, int n_cols, const struct w
         op_rms_norm(&s->m->op, x, x, w->vector, s->n_rows * (n_cols / w->mat.n_cols), w->mat.n_cols, s->m->p.norm_eps);
 }
 
-void rotate_heads(struct step *s, float *x, int n_head, int head_dim)
+void rotate_heads(struct step *s, float *x, int n_head, int head_dim, int rope)
 {
-    const struct rope_params *r = &s->m->p.rope;
+    const struct rope_params *r = &s->m->p.rope[rope];
+    const struct rope_rows *t = &s->rope[rope];
     if (r->n_rot == 0)
         return;
-    op_rope(&s->m->op, x, s->n_rows, n_head, head_dim, r->pairs, s->rope_cos, s->rope_sin, r->n_rot / 2);
+    op_rope(&s->m->op, x, s->n_rows, n_head, head_dim, r->pairs, t->cos, t->sin, r->n_rot / 2);
 }
 
 void attend(struct step *s, struct kv_place place, float *out, const float *q, const float *k, const float *v, int d_v,
@@ -53,8 +54,8 @@ void block_attention(struct step *s, float *x, const struct attention_weights *w
     add_bias(s, v, w->bv);
     norm_projection(s, q, n_q, w->q_norm);
     norm_projection(s, k, n_k, w->k_norm);
-    rotate_heads(s, q, p->n_head, p->d_k);
-    rotate_heads(s, k, p->n_head_kv, p->d_k);
+    rotate_heads(s, q, p->n_head, p->d_k, w->rope);
+    rotate_heads(s, k, p->n_head_kv, p->d_k, w->rope);
 
     float *o = step_rows(s, n_o);
     attend(s, w->kv, o, q, k, v, p->d_v, 1.0f / sqrtf((float)p->d_k), w->sinks);

@@ -19,7 +19,7 @@ int params_read_latent(struct params *p, const struct gguf *g, struct error *err
 {
     struct latent_params *m = &p->latent;
     int d_head;
-    m->d_rope = p->rope.n_rot;
+    m->d_rope = p->rope[0].n_rot;
     if (params_int(g, "attention.q_lora_rank", 0, 1 << 16, 0, &m->q_rank, err) ||
         params_int(g, "attention.kv_lora_rank", 1, 1 << 16, -1, &m->kv_rank, err) ||
         params_int(g, "attention.key_length_mla", m->d_rope + 1, 4096, p->d_k > m->d_rope ? p->d_k : -1, &d_head,
@@ -98,7 +98,7 @@ static float *keys(struct step *s, struct act *n, const struct latent_weights *w
         float *c = k + (size_t)r * ld;
         s->m->op.k->rms_norm(c, c, w->kv_a_norm->vector, m->kv_rank, s->m->p.norm_eps);
     }
-    rotate_heads(s, k + m->kv_rank, 1, (int)ld);
+    rotate_heads(s, k + m->kv_rank, 1, (int)ld, 0);
     return k;
 }
 
@@ -109,7 +109,7 @@ static float *absorb(struct step *s, float *q, const struct latent_weights *w)
     int n_head = s->m->p.n_head, d = m->d_nope + m->d_rope, row = m->kv_rank + m->d_rope;
     size_t heads = (size_t)s->n_rows * (size_t)n_head;
     float *a = step_rows(s, n_head * row);
-    rotate_heads(s, q + m->d_nope, n_head, d);
+    rotate_heads(s, q + m->d_nope, n_head, d, 0);
     op_matmul_heads(&s->m->op, a, (size_t)(n_head * row), (size_t)row, q, (size_t)(n_head * d), (size_t)d, s->n_rows,
                     &w->wk_b->mat, n_head, m->kv_rank, m->kv_rank);
     for (size_t h = 0; h < heads; h++)

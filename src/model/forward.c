@@ -64,11 +64,15 @@ static void place_rows(struct step *s)
 
 static void make_rope(struct step *s)
 {
-    int n_pair = s->m->p.rope.n_rot / 2;
-    s->rope_cos = step_rows(s, n_pair);
-    s->rope_sin = step_rows(s, n_pair);
-    op_rope_table(&s->m->op, s->rope_cos, s->rope_sin, s->m->rope_freq, s->m->rope_magnitude, n_pair, s->b->pos,
-                  s->n_rows);
+    for (int i = 0; i < ROPES; i++) {
+        int n_pair = s->m->p.rope[i].n_rot / 2;
+        const struct model_rope *from = &s->m->rope[i];
+        if (n_pair == 0)
+            continue;
+        s->rope[i] = (struct rope_rows){step_rows(s, n_pair), step_rows(s, n_pair)};
+        op_rope_table(&s->m->op, s->rope[i].cos, s->rope[i].sin, from->freq, from->magnitude, n_pair, s->b->pos,
+                      s->n_rows);
+    }
 }
 
 float *run_state(const struct step *s, int i, size_t place)
@@ -118,11 +122,14 @@ size_t model_step_bytes(const struct model *m, int n_rows, int n_wants)
     const struct params *p = &m->p;
     struct arch_memory need = {0};
     m->arch->memory(m, n_rows, &need);
+    size_t rope = 0;
+    for (int i = 0; i < ROPES; i++)
+        rope += (size_t)p->rope[i].n_rot;
     size_t embedding = m->token_embd->on_disk ? m->token_embd->mat.row_bytes : 0;
     size_t row = (need.row > embedding ? need.row : embedding) + KV_KINDS * sizeof(struct attn_row) +
-                 sizeof(struct run) + (size_t)p->rope.n_rot * sizeof(float) + (size_t)p->n_embd * sizeof(float);
+                 sizeof(struct run) + rope * sizeof(float) + (size_t)p->n_embd * sizeof(float);
     size_t wants = (size_t)n_wants * ((size_t)p->n_embd * sizeof(float) + act_row_bytes(p->n_embd));
-    return (size_t)n_rows * row + need.fixed + wants + 32 * 64 + 2 * ACT_FIXED_BYTES;
+    return (size_t)n_rows * row + need.fixed + wants + 40 * 64 + 2 * ACT_FIXED_BYTES;
 }
 
 static size_t larger(size_t a, size_t b) { return a > b ? a : b; }

@@ -86,10 +86,14 @@ static int allocate(struct model *m, struct error *err)
     m->weight = arena_array(&m->arena, 2 * m->file->n_tensor, sizeof *m->weight);
     m->layer = arena_array(&m->arena, n_layer, m->arch->layer_bytes);
     m->expert_layer = arena_array(&m->arena, n_layer, sizeof *m->expert_layer);
-    m->rope_freq = arena_array(&m->arena, (size_t)m->p.rope.n_rot / 2, sizeof *m->rope_freq);
     m->keeps = arena_array(&m->arena, n_layer, sizeof *m->keeps);
-    if (!m->weight || !m->layer || !m->expert_layer || !m->rope_freq || !m->keeps)
+    if (!m->weight || !m->layer || !m->expert_layer || !m->keeps)
         return error_set(err, ERR_MEMORY, "no memory for the description of the model");
+    for (int i = 0; i < ROPES; i++) {
+        m->rope[i].freq = arena_array(&m->arena, (size_t)m->p.rope[i].n_rot / 2, sizeof *m->rope[i].freq);
+        if (!m->rope[i].freq)
+            return error_set(err, ERR_MEMORY, "no memory for the description of the model");
+    }
     for (size_t l = 0; l < n_layer; l++)
         m->expert_layer[l] = (struct expert_layer){.layer = (int)l};
     return 0;
@@ -236,7 +240,10 @@ int model_load(struct model *m, struct reader *r, struct arena *mem, uint8_t *bo
             widen(w, (float *)(uintptr_t)w->mat.data);
         w->vector = (const float *)w->mat.data;
     }
-    m->rope_magnitude = rope_frequencies(m->rope_freq, &m->p.rope, m->rope_factors ? m->rope_factors->vector : NULL);
+    for (int i = 0; i < ROPES; i++) {
+        struct model_rope *t = &m->rope[i];
+        t->magnitude = rope_frequencies(t->freq, &m->p.rope[i], t->factors ? t->factors->vector : NULL);
+    }
     result = 0;
 done:
     free(read);

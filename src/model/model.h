@@ -56,14 +56,16 @@ struct model {
     struct weight *weight;
     int n_weight;
     struct weight *token_embd, *output_norm, *output; /* output is token_embd where tied */
-    const struct weight *rope_factors;                /* [n_rot / 2], or NULL */
-    struct expert_layer *expert_layer;                /* [n_layer], n_expert 0 where dense */
+    struct model_rope {
+        const struct weight *factors; /* [n_rot / 2], or NULL */
+        double *freq, magnitude;      /* [n_rot / 2], made when the model is loaded */
+    } rope[ROPES];
+    struct expert_layer *expert_layer; /* [n_layer], n_expert 0 where dense */
     int n_moe_layer;
     struct kv_layout kv_layout[KV_KINDS];
     uint8_t *keeps;      /* [n_layer] enum layer_keeps */
     size_t state_bytes;  /* recurrent state of a sequence, as laid out; 0: none */
     size_t state_floats; /* the numbers in it */
-    double *rope_freq, rope_magnitude;
 
     /* running: set by the session from memory of the plan */
     struct op op;

@@ -33,6 +33,43 @@ int params_int(const struct gguf *g, const char *key, int min, int max, int fall
     return 0;
 }
 
+/* The numbers of a key that may be an array of whole numbers (or of truths): those of layers [first, end), the largest in *out. */
+static int largest_of(const struct gguf *g, const char *key, int first, int end, int min, int max, int fallback,
+                      int *out, struct error *err)
+{
+    char name[KEY];
+    const struct gguf_value *v = gguf_find(g, arch_key(g, key, name));
+    if (!v || v->kind != GGUF_ARRAY)
+        return params_int(g, key, min, max, fallback, out, err);
+    if (v->item == GGUF_STRING || v->item == GGUF_ARRAY || v->item == GGUF_F32 || v->item == GGUF_F64)
+        return error_set(err, ERR_FORMAT, "%s: the key %s is an array of %s where stoker takes whole numbers",
+                         g->file->path, name, gguf_kind_name(v->item));
+    if (v->n < (uint64_t)end)
+        return error_set(err, ERR_FORMAT, "%s: the key %s has %llu numbers for %d layers", g->file->path, name,
+                         (unsigned long long)v->n, end);
+    *out = min;
+    for (int l = first; l < end; l++) {
+        int64_t n = gguf_item_int(v, (uint64_t)l);
+        if (n < min || n > max)
+            return error_set(err, ERR_FORMAT, "%s: the key %s is %lld for layer %d; it must be between %d and %d",
+                             g->file->path, name, (long long)n, l, min, max);
+        *out = n > *out ? (int)n : *out;
+    }
+    return 0;
+}
+
+int params_int_of(const struct gguf *g, const char *key, int l, int min, int max, int fallback, int *out,
+                  struct error *err)
+{
+    return largest_of(g, key, l, l + 1, min, max, fallback, out, err);
+}
+
+int params_int_most(const struct gguf *g, const char *key, int n_layer, int min, int max, int fallback, int *out,
+                    struct error *err)
+{
+    return largest_of(g, key, 0, n_layer, min, max, fallback, out, err);
+}
+
 int params_real(const struct gguf *g, const char *key, double min, double max, double fallback, double *out,
                 struct error *err)
 {
@@ -49,7 +86,7 @@ int params_bool(const struct gguf *g, const char *key, int *out, struct error *e
 
 static int read_rope_scaling(struct params *p, const struct gguf *g, struct error *err)
 {
-    struct rope_params *r = &p->rope;
+    struct rope_params *r = &p->rope[0];
     char name[KEY];
     struct gguf_string type = {"none", 4};
     if (gguf_str(g, arch_key(g, "rope.scaling.type", name), &type, err) < 0)
@@ -77,13 +114,13 @@ static int read_rope_scaling(struct params *p, const struct gguf *g, struct erro
 
 static int read_rope(struct params *p, const struct gguf *g, enum rope_pairs pairs, struct error *err)
 {
-    p->rope = (struct rope_params){.pairs = pairs};
-    if (params_int(g, "rope.dimension_count", 2, p->d_k, p->d_k, &p->rope.n_rot, err) ||
-        params_real(g, "rope.freq_base", 1.5, 1e12, 10000, &p->rope.base, err))
+    struct rope_params *r = &p->rope[0];
+    *r = (struct rope_params){.pairs = pairs};
+    if (params_int(g, "rope.dimension_count", 2, p->d_k, p->d_k, &r->n_rot, err) ||
+        params_real(g, "rope.freq_base", 1.5, 1e12, 10000, &r->base, err))
         return -1;
-    if (p->rope.n_rot % 2)
-        return error_set(err, ERR_FORMAT, "%s: rope.dimension_count is %d; it must be even", g->file->path,
-                         p->rope.n_rot);
+    if (r->n_rot % 2)
+        return error_set(err, ERR_FORMAT, "%s: rope.dimension_count is %d; it must be even", g->file->path, r->n_rot);
     return read_rope_scaling(p, g, err);
 }
 
@@ -93,9 +130,9 @@ int params_read(struct params *p, const struct gguf *g, enum rope_pairs pairs, s
     if (params_int(g, "block_count", 1, PARAMS_MAX_LAYERS, -1, &p->n_layer, err) ||
         params_int(g, "embedding_length", 1, MAX_WIDTH, -1, &p->n_embd, err) ||
         params_int(g, "context_length", 1, 1 << 30, -1, &p->n_ctx_train, err) ||
-        params_int(g, "feed_forward_length", 0, MAX_WIDTH, 0, &p->n_ff, err) ||
+        params_int_most(g, "feed_forward_length", p->n_layer, 0, MAX_WIDTH, 0, &p->n_ff, err) ||
         params_int(g, "attention.head_count", 1, MAX_HEADS, -1, &p->n_head, err) ||
-        params_int(g, "attention.head_count_kv", 1, MAX_HEADS, p->n_head, &p->n_head_kv, err) ||
+        params_int_most(g, "attention.head_count_kv", p->n_layer, 0, MAX_HEADS, p->n_head, &p->n_head_kv, err) ||
         params_real(g, "attention.layer_norm_rms_epsilon", 1e-30, 1, 1e-6, &eps, err))
         return -1;
     p->norm_eps = (float)eps;
@@ -103,7 +140,7 @@ int params_read(struct params *p, const struct gguf *g, enum rope_pairs pairs, s
     if (params_int(g, "nextn_predict_layers", 0, p->n_layer - 1, 0, &n_draft, err))
         return -1;
     p->n_layer -= n_draft;
-    if (p->n_head % p->n_head_kv)
+    if (p->n_head_kv == 0 || p->n_head % p->n_head_kv)
         return error_set(
             err, ERR_FORMAT,
             "%s: %d attention heads cannot share %d key heads evenly (attention.head_count, attention.head_count_kv)",

@@ -7,7 +7,7 @@
 struct error;
 struct gguf;
 
-enum { PARAMS_MAX_LAYERS = 4096 };
+enum { PARAMS_MAX_LAYERS = 4096, ROPES = 2 };
 
 struct params {
     int n_layer, n_vocab, n_embd, n_ctx_train;
@@ -28,7 +28,7 @@ struct params {
     int n_dense_lead; /* leading layers without experts */
     int router_sigmoid, router_normalise, n_group, n_group_used;
     float router_scale;
-    struct rope_params rope;
+    struct rope_params rope[ROPES]; /* n_rot 0: there is none; layers take the first unless they say otherwise */
 };
 
 /* The keys that decoders with attention share, "ARCH.block_count" and so on; pairs: how the architecture rotates. */
@@ -50,5 +50,12 @@ int params_real(const struct gguf *g, const char *key, double min, double max, d
 
 /* A whole number of "ARCH.key" in [min, max]; absent: fallback, or an error if fallback < 0. */
 int params_int(const struct gguf *g, const char *key, int min, int max, int fallback, int *out, struct error *err);
+
+/* The same of a key that has one number for all layers or an array with one a layer (truths count as 0 and 1): that of layer l,
+ * and the largest of n_layer. */
+int params_int_of(const struct gguf *g, const char *key, int l, int min, int max, int fallback, int *out,
+                  struct error *err);
+int params_int_most(const struct gguf *g, const char *key, int n_layer, int min, int max, int fallback, int *out,
+                    struct error *err);
 
 #endif

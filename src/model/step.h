@@ -16,7 +16,9 @@ struct step {
     struct model *m;
     struct batch *b;
     int n_rows;
-    float *rope_cos, *rope_sin;          /* [n_rows][n_rot / 2] */
+    struct rope_rows {
+        float *cos, *sin; /* [n_rows][n_rot / 2] */
+    } rope[ROPES];
     struct attn_row *attn_row[KV_KINDS]; /* [n_rows], NULL where no layer is of that kind */
     struct run *run;                     /* stretches of rows of one sequence */
     int n_run;
@@ -39,6 +41,7 @@ void add(struct step *s, float *x, const float *y, int n_cols);  /* x += y */
  *     x += Wo attend(rope(norm(Wq n + bq)), rope(norm(Wk n + bk)), Wv n + bv) + bo        n = rms_norm(x) */
 struct attention_weights {
     struct kv_place kv;
+    int rope;                   /* which of the model's */
     const struct weight *sinks; /* [n_head] */
     const struct weight *norm, *wq, *wk, *wv, *wo, *bq, *bk, *bv, *bo;
     const struct weight *q_norm,
@@ -47,7 +50,7 @@ struct attention_weights {
 void block_attention(struct step *s, float *x, const struct attention_weights *w);
 
 /* Latent attention (MLA): x += Wo [Wv_b,h attend([Wk_b,h^T q_nope | q_pe], [c | k_pe], c)]. params.latent has its numbers; where
- * params.rope.n_rot is 0, q_pe and k_pe stay as they are. */
+ * params.rope[0].n_rot is 0, q_pe and k_pe stay as they are. */
 struct latent_weights {
     struct kv_place kv;
     const struct weight *norm, *wq, *wq_a, *q_a_norm, *wq_b, *wkv_a, *kv_a_norm, *wk_b, *wv_b, *wo;
@@ -65,8 +68,8 @@ void block_ffn(struct step *s, float *out, struct act *a, const struct ffn_weigh
 /* How x is attended when q, k, v [n_rows][...] are ready: stores k and v, out [n_rows][n_head * d_v]. d_v: of a value. */
 void attend(struct step *s, struct kv_place kv, float *out, const float *q, const float *k, const float *v, int d_v,
             float scale, const struct weight *sinks);
-/* Rotary positions, on the first n_rot values of each head; params.rope.n_rot 0: none. */
-void rotate_heads(struct step *s, float *x, int n_head, int head_dim);
+/* Rotary positions, on the first n_rot values of each head; rope: which of the model's. Its n_rot 0: none. */
+void rotate_heads(struct step *s, float *x, int n_head, int head_dim, int rope);
 
 /* The state of run i in this layer: bind_state()'s place. */
 float *run_state(const struct step *s, int i, size_t place);

@@ -13,7 +13,7 @@
 
 #include <cmocka.h>
 
-/* The keys of a file: "=" text, "." float, else whole. value NULL: absent. */
+/* The keys of a file: "=" text, "[" array of small whole numbers, "." float, else whole. value NULL: absent. */
 struct key {
     const char *name, *value;
 };
@@ -57,7 +57,13 @@ static void write_key(struct gguf_writer *w, const struct key *k)
     snprintf(name, sizeof name, "qwen3moe.%s", k->name);
     if (k->value[0] == '=')
         gguf_write_string(w, name, k->value + 1, strlen(k->value + 1));
-    else if (strchr(k->value, '.'))
+    else if (k->value[0] == '[') {
+        int32_t item[16];
+        struct gguf_value v = {.key = {name, strlen(name)}, .kind = GGUF_ARRAY, .item = GGUF_I32, .as.items = item};
+        for (char *at = (char *)(uintptr_t)k->value + 1; *at;)
+            item[v.n++] = (int32_t)strtol(at, &at, 10);
+        gguf_write_value(w, &v);
+    } else if (strchr(k->value, '.'))
         gguf_write_f32(w, name, strtof(k->value, NULL));
     else {
         struct gguf_value v = {
@@ -110,13 +116,13 @@ static void as_written(void **state)
     assert_int_equal(p.n_head_kv, 2);
     assert_int_equal(p.d_k, 20);
     assert_int_equal(p.d_v, 24);
-    assert_int_equal(p.rope.n_rot, 12);
-    assert_int_equal(p.rope.scaling, ROPE_PLAIN);
+    assert_int_equal(p.rope[0].n_rot, 12);
+    assert_int_equal(p.rope[0].scaling, ROPE_PLAIN);
     assert_int_equal(p.n_expert, 8);
     assert_int_equal(p.n_expert_used, 2);
     assert_int_equal(p.n_ff_expert, 32);
     assert_true(p.norm_eps == 0.00001f);
-    assert_true(p.rope.base == 1e6);
+    assert_true(p.rope[0].base == 1e6);
 }
 
 static void defaults(void **state)
@@ -135,9 +141,22 @@ static void defaults(void **state)
     assert_int_equal(p.n_head_kv, 6);
     assert_int_equal(p.d_k, 16);
     assert_int_equal(p.d_v, 16);
-    assert_int_equal(p.rope.n_rot, 16);
-    assert_true(p.rope.base == 10000);
+    assert_int_equal(p.rope[0].n_rot, 16);
+    assert_true(p.rope[0].base == 10000);
     assert_int_equal(p.n_ff_expert, 128);
+}
+
+/* A key with one number a layer: the largest is the model's. */
+static void arrays(void **state)
+{
+    (void)state;
+    static const struct key some[] = {
+        {"attention.head_count_kv", "[0 2 1 3"}, {"feed_forward_length", "[16 64 32 0"}, {NULL, NULL}};
+    struct params p;
+    struct error err = {0};
+    assert_int_equal(read_with(some, &p, &err), 0);
+    assert_int_equal(p.n_head_kv, 3);
+    assert_int_equal(p.n_ff, 64);
 }
 
 static void scalings(void **state)
@@ -153,15 +172,15 @@ static void scalings(void **state)
     struct params p;
     struct error err = {0};
     assert_int_equal(read_with(linear, &p, &err), 0);
-    assert_int_equal(p.rope.scaling, ROPE_LINEAR);
-    assert_true(p.rope.factor == 4);
+    assert_int_equal(p.rope[0].scaling, ROPE_LINEAR);
+    assert_true(p.rope[0].factor == 4);
     assert_int_equal(read_with(old, &p, &err), 0);
-    assert_int_equal(p.rope.scaling, ROPE_LINEAR);
-    assert_true(p.rope.factor == 2);
+    assert_int_equal(p.rope[0].scaling, ROPE_LINEAR);
+    assert_true(p.rope[0].factor == 2);
     assert_int_equal(read_with(yarn, &p, &err), 0);
-    assert_int_equal(p.rope.scaling, ROPE_YARN);
-    assert_true(p.rope.factor == 8 && p.rope.n_orig == 512 && p.rope.attn_factor == 1.5);
-    assert_true(p.rope.beta_fast == 32 && p.rope.beta_slow == 1);
+    assert_int_equal(p.rope[0].scaling, ROPE_YARN);
+    assert_true(p.rope[0].factor == 8 && p.rope[0].n_orig == 512 && p.rope[0].attn_factor == 1.5);
+    assert_true(p.rope[0].beta_fast == 32 && p.rope[0].beta_slow == 1);
 }
 
 /* A key given a value, or left out, and what the sentence must name besides the file. */
@@ -188,6 +207,9 @@ static void refusals(void **state)
         {{"attention.head_count", "100000"}, "attention.head_count"},
         {{"attention.head_count_kv", "4"}, "attention.head_count_kv"}, /* 6 heads share 4 keys */
         {{"attention.head_count_kv", "12"}, "attention.head_count_kv"},
+        {{"attention.head_count_kv", "[0 0 0 0"}, "attention.head_count_kv"},
+        {{"attention.head_count_kv", "[2 2 2"}, "3 numbers for 4 layers"},
+        {{"attention.head_count_kv", "[2 2 -1 2"}, "-1 for layer 2"},
         {{"attention.key_length", "5000"}, "attention.key_length"},
         {{"attention.value_length", "0"}, "attention.value_length"},
         {{"attention.layer_norm_rms_epsilon", "=small"}, "layer_norm_rms_epsilon"},
@@ -229,7 +251,7 @@ static void too_many_experts_a_row(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test(as_written), cmocka_unit_test(defaults),
-                                       cmocka_unit_test(scalings), cmocka_unit_test(refusals),
-                                       cmocka_unit_test(too_many_experts_a_row)};
+                                       cmocka_unit_test(arrays),     cmocka_unit_test(scalings),
+                                       cmocka_unit_test(refusals),   cmocka_unit_test(too_many_experts_a_row)};
     return cmocka_run_group_tests(tests, make_path, remove_path);
 }
