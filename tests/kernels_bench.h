@@ -321,14 +321,14 @@ static void bench_functions(const struct kernels *k)
            (t[3] - t[2]) / TIMES * 1e6, (t[4] - t[3]) / TIMES * 1e6);
 }
 
-static void bench_delta(const struct kernels *k, int n_rows)
+static void bench_delta(const struct kernels *k, int n_rows, int by_key)
 {
     enum { D = 128, TIMES = 50, PANELS = D / DELTA_PANEL };
-    static float state[D * D], q[64 * D], v[64 * D], o[64 * D], decay[64], beta[64];
+    static _Alignas(64) float state[D * D], q[64 * D], v[64 * D], o[64 * D], decay[64 * D], beta[64];
     for (int i = 0; i < 64 * D; i++)
         q[i] = v[i] = rnd_unit() * 0.1f;
-    for (int i = 0; i < 64; i++)
-        decay[i] = beta[i] = 0.5f;
+    for (int i = 0; i < 64 * D; i++)
+        decay[i] = beta[i / D] = 0.5f;
     double best = 1e9;
     for (int z = 0; z < TIMES; z++) {
         double t0 = cpu_seconds();
@@ -344,14 +344,16 @@ static void bench_delta(const struct kernels *k, int n_rows)
                                          .ld_k = D,
                                          .ld_v = D,
                                          .ld_o = D,
-                                         .ld_gate = 1,
+                                         .ld_decay = by_key ? D : 1,
+                                         .ld_beta = 1,
+                                         .by_key = by_key,
                                          .decay = decay,
                                          .beta = beta});
         t0 = cpu_seconds() - t0;
         best = t0 < best ? t0 : best;
     }
-    printf("delta %s, 128 x 128, %d rows: %.2f us a row and head\n", cpu_tier_name(k->tier), n_rows,
-           best / n_rows * 1e6);
+    printf("delta %s, 128 x 128, %s, %d rows: %.2f us a row and head\n", cpu_tier_name(k->tier),
+           by_key ? "a decay a key" : "one decay", n_rows, best / n_rows * 1e6);
 }
 
 /* Integer products of one core: twelve independent chains. */
@@ -408,8 +410,10 @@ static int bench(const char *only)
             bench_tilef(k, TYPE_BF16, m);
         }
         bench_functions(k);
-        bench_delta(k, 1);
-        bench_delta(k, 64);
+        for (int by_key = 0; by_key < 2; by_key++) {
+            bench_delta(k, 1, by_key);
+            bench_delta(k, 64, by_key);
+        }
     }
     return 0;
 }

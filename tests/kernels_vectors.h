@@ -48,7 +48,8 @@ enum vec {
     V_L2,
     V_SWIGLU_OAI,
     V_CONV,
-    V_GATE,
+    V_EXP,
+    V_SOFTPLUS,
     V_COUNT
 };
 static const char *const vec_name[V_COUNT] = {"dot16",      "rms_norm",    "rms_norm without weight",
@@ -57,7 +58,7 @@ static const char *const vec_name[V_COUNT] = {"dot16",      "rms_norm",    "rms_
                                               "rope_half",  "rope_pair",   "f32_to_f16",
                                               "attn_merge", "attn_finish", "attn_sink",
                                               "mul",        "l2_norm",     "swiglu_oai",
-                                              "conv",       "delta_gate"};
+                                              "conv",       "exp",         "softplus"};
 
 /* Writes its outputs, as floats, to out; returns how many. a and b are scratch copies ending at guard pages. */
 static int vec_run(const struct kernels *k, enum vec v, float *a, float *b, float *out, int n, int alias)
@@ -136,10 +137,12 @@ static int vec_run(const struct kernels *k, enum vec v, float *a, float *b, floa
         memcpy(out, c, (size_t)w * 4);
         return w;
     }
-    case V_GATE:
-        k->delta_gate(c, out, a, b, b + n / 2, a + n / 2, n / 2);
-        memcpy(out + n / 2, c, (size_t)(n / 2) * 4);
-        return n / 2 * 2;
+    case V_EXP:
+        k->exp(a, n), y = a;
+        break;
+    case V_SOFTPLUS:
+        k->softplus(y, a, b, n);
+        break;
     default:
         k->attn_finish(a, s, n), y = a;
         break;
@@ -309,9 +312,9 @@ static void check_attention(void)
 
 /* ---- the delta rule ---- */
 
-static void delta_equal(int n_k, int panel, int n_rows)
+static void delta_equal(int n_k, int panel, int n_rows, int by_key)
 {
-    static float state[2][128 * 64], o[2][8 * 64], q[8 * 130], k[8 * 130], v[8 * 64], decay[8], beta[8],
+    static float state[2][128 * 64], o[2][8 * 64], q[8 * 130], k[8 * 130], v[8 * 64], decay[8 * 130], beta[8],
         start[128 * 64];
     size_t ld_k = (size_t)n_k + 2, ld_v = (size_t)panel + 3;
     for (int i = 0; i < n_k * panel; i++)
@@ -322,10 +325,10 @@ static void delta_equal(int n_k, int panel, int n_rows)
     }
     for (size_t i = 0; i < (size_t)n_rows * ld_v; i++)
         v[i] = rnd_unit();
-    for (int i = 0; i < n_rows; i++) {
+    for (size_t i = 0; i < (size_t)n_rows * ld_k; i++)
         decay[i] = 0.95f + 0.05f * rnd_unit();
+    for (int i = 0; i < n_rows; i++)
         beta[i] = 0.5f + 0.4f * rnd_unit();
-    }
     for (int tier = 0; tier <= (int)cpu_best_tier(); tier++) {
         int a = tier > 0;
         float *at = guarded_end(mem_k, (size_t)n_k * (size_t)panel * 4); /* the kernel's state ends at a guard page */
@@ -343,13 +346,16 @@ static void delta_equal(int n_k, int panel, int n_rows)
                                         .ld_k = ld_k,
                                         .ld_v = ld_v,
                                         .ld_o = ld_v,
-                                        .ld_gate = 1,
+                                        .ld_beta = 1,
+                                        .ld_decay = by_key ? ld_k : 1,
+                                        .by_key = by_key,
                                         .decay = decay,
                                         .beta = beta});
         memcpy(state[a], at, (size_t)n_k * (size_t)panel * 4);
         int same = memcmp(o[a], o[0], sizeof o[0]) == 0 &&
                    memcmp(state[a], state[0], (size_t)n_k * (size_t)panel * 4) == 0;
-        check(same, "delta %s, %d x %d, %d rows differs", cpu_tier_name((enum cpu_tier)tier), n_k, panel, n_rows);
+        check(same, "delta %s, %d x %d, %d rows%s differs", cpu_tier_name((enum cpu_tier)tier), n_k, panel, n_rows,
+              by_key ? ", a decay a key" : "");
         hash_floats(tier, o[a], sizeof o[a] / 4);
         hash_floats(tier, state[a], (size_t)n_k * (size_t)panel);
     }
@@ -361,7 +367,8 @@ static void check_delta(void)
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++)
         for (size_t j = 0; j < sizeof panels / sizeof panels[0]; j++)
             for (int n = 1; n <= 6; n += 5)
-                delta_equal(rows[i], panels[j], n);
+                for (int by_key = 0; by_key < 2; by_key++)
+                    delta_equal(rows[i], panels[j], n, by_key);
 }
 
 static void check_vectors(void)

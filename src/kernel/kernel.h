@@ -104,7 +104,8 @@ size_t kernel_attn_scratch(int d_k, int d_v);
 /* ---- recurrences: one panel of columns of one head's state, over rows of one sequence in order --------------------------------
  * The state of a head lies in panels of DELTA_PANEL columns, each contiguous: [n_v / panel][n_k][panel]. (A head narrower than
  * a panel is one panel of its width.) Row t: q, k at q + t * ld_k, k + t * ld_k; v and o at v + t * ld_v, o + t * ld_o, from the
- * panel's first column; decay and beta at t * ld_gate. */
+ * panel's first column; beta at t * ld_beta; at t * ld_decay one decay for the whole state, or with by_key one for each of its
+ * rows, [n_k]. */
 enum { DELTA_PANEL = 32 };
 
 struct delta_run {
@@ -114,8 +115,9 @@ struct delta_run {
     const float *q, *k; /* [n_k] of a row */
     const float *v;
     float *o;
-    size_t ld_k, ld_v, ld_o, ld_gate;
     const float *decay, *beta;
+    size_t ld_k, ld_v, ld_o, ld_decay, ld_beta;
+    int by_key;
 };
 
 struct kernels {
@@ -152,9 +154,8 @@ struct kernels {
                        int n); /* clamped, as gpt-oss has it; h may be gate */
     /* y = silu(sum over t ascending of c[t * n + j] x[t][j]): the oldest row first. */
     void (*conv)(float *y, const float *const *x, const float *c, int width, int n);
-    /* decay = exp(A softplus(a + dt)), beta = sigmoid(b), of n heads. */
-    void (*delta_gate)(float *decay, float *beta, const float *a, const float *b, const float *A, const float *dt,
-                       int n);
+    void (*exp)(float *x, int n);                                      /* in place */
+    void (*softplus)(float *y, const float *x, const float *b, int n); /* log(1 + exp(x + b)); y may be x */
     void (*delta)(const struct delta_run *r);
 };
 

@@ -8,12 +8,13 @@
 
 INL __m256 close4(const __m256 p[4]) { return _mm256_add_ps(_mm256_add_ps(p[0], p[1]), _mm256_add_ps(p[2], p[3])); }
 
-/* Row t on columns j .. j + 7. */
-INL void delta_row(const struct delta_run *r, int t, int j)
+/* Row t on columns j .. j + 7; by_key a constant. */
+INL void delta_row(const struct delta_run *r, int t, int j, const int by_key)
 {
     const float *q = r->q + (size_t)t * r->ld_k, *k = r->k + (size_t)t * r->ld_k;
-    const __m256 decay = _mm256_set1_ps(r->decay[(size_t)t * r->ld_gate]);
-    const __m256 beta = _mm256_set1_ps(r->beta[(size_t)t * r->ld_gate]);
+    const float *decays = r->decay + (size_t)t * r->ld_decay;
+    const __m256 decay = _mm256_set1_ps(decays[0]);
+    const __m256 beta = _mm256_set1_ps(r->beta[(size_t)t * r->ld_beta]);
     const size_t panel = (size_t)r->panel;
     const int n_k = r->n_k;
     float *s = r->state + j;
@@ -22,7 +23,7 @@ INL void delta_row(const struct delta_run *r, int t, int j)
     for (int i = 0; i < n_k; i += 4)
         UNROLL for (int a = 0; a < 4; a++) if (i + a < n_k)
         {
-            __m256 dk = _mm256_mul_ps(decay, _mm256_set1_ps(k[i + a]));
+            __m256 dk = _mm256_mul_ps(by_key ? _mm256_set1_ps(decays[i + a]) : decay, _mm256_set1_ps(k[i + a]));
             m[a] = _mm256_fmadd_ps(_mm256_loadu_ps(s + (size_t)(i + a) * panel), dk, m[a]);
         }
     const __m256 v = _mm256_loadu_ps(r->v + (size_t)t * r->ld_v + j);
@@ -32,23 +33,60 @@ INL void delta_row(const struct delta_run *r, int t, int j)
         {
             float *at = s + (size_t)(i + a) * panel;
             __m256 w = _mm256_mul_ps(_mm256_set1_ps(k[i + a]), dl);
-            w = _mm256_fmadd_ps(_mm256_loadu_ps(at), decay, w);
+            w = _mm256_fmadd_ps(_mm256_loadu_ps(at), by_key ? _mm256_set1_ps(decays[i + a]) : decay, w);
             _mm256_storeu_ps(at, w);
             y[a] = _mm256_fmadd_ps(w, _mm256_set1_ps(q[i + a]), y[a]);
         }
     _mm256_storeu_ps(r->o + (size_t)t * r->ld_o + j, close4(y));
 }
 
+INL void delta_rows(const struct delta_run *r, const int by_key)
+{
+    for (int t = 0; t < r->n_rows; t++)
+        for (int j = 0; j < r->panel; j += 8)
+            delta_row(r, t, j, by_key);
+}
+
 /* Panels of other widths are small heads of small models. */
 static void delta(const struct delta_run *r)
 {
-    if (r->panel % 8) {
+    if (r->panel % 8)
         delta_scalar(r);
-        return;
+    else if (r->by_key)
+        delta_rows(r, 1);
+    else
+        delta_rows(r, 0);
+}
+
+static void exp_all(float *x, int n)
+{
+    for (int i = 0; i < n; i += 8)
+        store(x, i, n, exp256(load(x, i, n)));
+}
+
+/* law_log of values in [1, 2]; others give anything. */
+INL __m256 log_1_2(__m256 x)
+{
+    __m256i u = _mm256_castps_si256(x), k = _mm256_sub_epi32(u, _mm256_set1_epi32(0x3f3504f3));
+    __m256 e = _mm256_cvtepi32_ps(_mm256_srai_epi32(k, 23));
+    u = _mm256_sub_epi32(u, _mm256_and_si256(k, _mm256_set1_epi32((int)0xff800000u)));
+    __m256 f = _mm256_sub_ps(_mm256_castsi256_ps(u), _mm256_set1_ps(1.0f)), f2 = _mm256_mul_ps(f, f);
+    __m256 p = _mm256_set1_ps(law_log_c[0]);
+    UNROLL for (int i = 1; i < 9; i++) p = _mm256_fmadd_ps(p, f, _mm256_set1_ps(law_log_c[i]));
+    __m256 r = _mm256_fmadd_ps(e, _mm256_set1_ps(0x1.7f7d1cp-20f), _mm256_mul_ps(_mm256_mul_ps(f, f2), p));
+    r = _mm256_fmadd_ps(_mm256_set1_ps(-0.5f), f2, r);
+    return _mm256_fmadd_ps(e, _mm256_set1_ps(0x1.62e4p-1f), _mm256_add_ps(f, r));
+}
+
+static void softplus(float *y, const float *x, const float *b, int n)
+{
+    const __m256 one = _mm256_set1_ps(1.0f);
+    for (int i = 0; i < n; i += 8) {
+        __m256 v = _mm256_add_ps(load(x, i, n), load(b, i, n)), e = exp256(_mm256_or_ps(v, _mm256_set1_ps(-0.0f)));
+        __m256 w = _mm256_add_ps(one, e), rest = _mm256_sub_ps(e, _mm256_sub_ps(w, one));
+        __m256 l = _mm256_add_ps(log_1_2(w), _mm256_div_ps(rest, w));
+        store(y, i, n, _mm256_add_ps(_mm256_max_ps(v, _mm256_setzero_ps()), l));
     }
-    for (int t = 0; t < r->n_rows; t++)
-        for (int j = 0; j < r->panel; j += 8)
-            delta_row(r, t, j);
 }
 
 static void mul(float *x, const float *y, int n)
@@ -108,6 +146,8 @@ void fill_recur_avx2(struct kernels *k)
     k->swiglu_oai = swiglu_oai;
     k->conv = conv;
     k->attn_sink = attn_sink;
+    k->exp = exp_all;
+    k->softplus = softplus;
     k->delta = delta;
 }
 

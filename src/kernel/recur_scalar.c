@@ -3,9 +3,10 @@
  *
  * Gated delta rule (Yang et al., arXiv 2412.06464), for each row in order, columns j of the state independent:
  *
- *   m_j = sum_i fmaf(S[i][j], decay * k_i, .)        dl_j = (v_j - m_j) * beta
- *   S[i][j] = fmaf(S[i][j], decay, k_i * dl_j)       o_j = sum_i fmaf(S[i][j], q_i, .)
+ *   m_j = sum_i fmaf(S[i][j], decay_i * k_i, .)      dl_j = (v_j - m_j) * beta
+ *   S[i][j] = fmaf(S[i][j], decay_i, k_i * dl_j)     o_j = sum_i fmaf(S[i][j], q_i, .)
  *
+ * decay_i is one number for all i, or one a key channel (Kimi delta attention, arXiv 2510.26692): the same operations.
  * Sums over i run in four partial sums (i % 4), closed (p0 + p1) + (p2 + p3). One sequential form for prompts and decode: a
  * chunked matrix form would have other sums. */
 #include "base/half.h"
@@ -17,11 +18,12 @@ float law_sigmoid(float x) { return 1.0f / (1.0f + law_exp(-x)); }
 
 float law_silu(float x) { return x / (1.0f + law_exp(-x)); }
 
+const float law_log_c[9] = {0x1.145886p-4f,  -0x1.de3d74p-4f, 0x1.e6f0c8p-4f,  -0x1.fc21d8p-4f, 0x1.23375ep-3f,
+                            -0x1.555c4ep-3f, 0x1.99a4b6p-3f,  -0x1.000006p-2f, 0x1.555548p-2f};
+
 /* Mantissa in [sqrt(1/2), sqrt(2)), degree-8 polynomial: 0.8 ulp. */
 float law_log(float x)
 {
-    static const float c[] = {0x1.145886p-4f,  -0x1.de3d74p-4f, 0x1.e6f0c8p-4f,  -0x1.fc21d8p-4f, 0x1.23375ep-3f,
-                              -0x1.555c4ep-3f, 0x1.99a4b6p-3f,  -0x1.000006p-2f, 0x1.555548p-2f};
     if (!(x > 0.0f) || x > 3.4028235e38f)
         return x == 0.0f ? -INFINITY : x > 0.0f ? x : NAN;
     int e = 0;
@@ -31,9 +33,9 @@ float law_log(float x)
     }
     uint32_t u = f32_bits(x), k = u - 0x3f3504f3u;
     e += (int32_t)k >> 23;
-    float f = f32_from_bits(u - (k & 0xff800000u)) - 1.0f, f2 = f * f, p = c[0];
+    float f = f32_from_bits(u - (k & 0xff800000u)) - 1.0f, f2 = f * f, p = law_log_c[0];
     for (int i = 1; i < 9; i++)
-        p = fmaf(p, f, c[i]);
+        p = fmaf(p, f, law_log_c[i]);
     float r = fmaf((float)e, 0x1.7f7d1cp-20f, (f * f2) * p);
     r = fmaf(-0.5f, f2, r);
     return fmaf((float)e, 0x1.62e4p-1f, f + r);
@@ -82,26 +84,31 @@ static void conv(float *y, const float *const *x, const float *c, int width, int
     }
 }
 
-static void delta_gate(float *decay, float *beta, const float *a, const float *b, const float *A, const float *dt,
-                       int n)
+static void exp_all(float *x, int n)
 {
-    for (int i = 0; i < n; i++) {
-        decay[i] = law_exp(A[i] * law_softplus(a[i] + dt[i]));
-        beta[i] = law_sigmoid(b[i]);
-    }
+    for (int i = 0; i < n; i++)
+        x[i] = law_exp(x[i]);
+}
+
+static void softplus(float *y, const float *x, const float *b, int n)
+{
+    for (int i = 0; i < n; i++)
+        y[i] = law_softplus(x[i] + b[i]);
 }
 
 static void delta_column(const struct delta_run *r, int t, int j)
 {
     const float *q = r->q + (size_t)t * r->ld_k, *k = r->k + (size_t)t * r->ld_k;
-    float decay = r->decay[(size_t)t * r->ld_gate], m[4] = {0}, y[4] = {0};
+    const float *decay = r->decay + (size_t)t * r->ld_decay;
+    const size_t step = r->by_key != 0;
+    float m[4] = {0}, y[4] = {0};
     for (int i = 0; i < r->n_k; i++)
-        m[i & 3] = fmaf(r->state[(size_t)i * (size_t)r->panel + (size_t)j], decay * k[i], m[i & 3]);
+        m[i & 3] = fmaf(r->state[(size_t)i * (size_t)r->panel + (size_t)j], decay[(size_t)i * step] * k[i], m[i & 3]);
     float dl = (r->v[(size_t)t * r->ld_v + (size_t)j] - ((m[0] + m[1]) + (m[2] + m[3]))) *
-               r->beta[(size_t)t * r->ld_gate];
+               r->beta[(size_t)t * r->ld_beta];
     for (int i = 0; i < r->n_k; i++) {
         float *s = &r->state[(size_t)i * (size_t)r->panel + (size_t)j];
-        *s = fmaf(*s, decay, k[i] * dl);
+        *s = fmaf(*s, decay[(size_t)i * step], k[i] * dl);
         y[i & 3] = fmaf(*s, q[i], y[i & 3]);
     }
     r->o[(size_t)t * r->ld_o + (size_t)j] = (y[0] + y[1]) + (y[2] + y[3]);
@@ -120,6 +127,7 @@ void fill_recur_scalar(struct kernels *k)
     k->l2_norm = l2_norm;
     k->swiglu_oai = swiglu_oai;
     k->conv = conv;
-    k->delta_gate = delta_gate;
+    k->exp = exp_all;
+    k->softplus = softplus;
     k->delta = delta_scalar;
 }

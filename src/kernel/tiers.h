@@ -31,6 +31,7 @@ enum { TILE_PANEL_BYTES = 16384, TILE_GROUP = 32 };
 /* f32 functions of one value, each operation as the law has it (vec_scalar.c). NaN in, NaN out. */
 float law_exp(float x); /* 0 below -87, that of 88 above */
 float law_log(float x);
+extern const float law_log_c[9]; /* its polynomial, highest power first */
 float law_sigmoid(float x);
 float law_silu(float x);
 float law_softplus(float x);

@@ -144,27 +144,16 @@ static void gates(struct step *s, float *decay, float *beta, struct act *n, cons
 {
     const struct delta_params *d = &s->m->p.delta;
     int n_v = d->n_head_v, share = n_v / d->n_head_k;
-    float *a = step_rows(s, n_v), *b = step_rows(s, n_v);
     if (w->wba) {
         float *both = step_rows(s, 2 * n_v);
         matmul(s, both, n, w->wba);
-        split_pairs(b, a, both, (size_t)(s->n_rows * d->n_head_k), (size_t)share);
+        split_pairs(beta, decay, both, (size_t)(s->n_rows * d->n_head_k), (size_t)share);
     } else {
-        matmul(s, a, n, w->wa);
-        matmul(s, b, n, w->wb);
+        matmul(s, decay, n, w->wa);
+        matmul(s, beta, n, w->wb);
     }
-    for (int r = 0; r < s->n_rows; r++) {
-        size_t at = (size_t)r * (size_t)n_v;
-        s->m->op.k->delta_gate(decay + at, beta + at, a + at, b + at, w->A->vector, w->dt->vector, n_v);
-    }
-}
-
-static struct run *runs_at(struct step *s, const struct layer *w)
-{
-    struct run *run = op_alloc(&s->m->op, (size_t)s->n_run * sizeof *run);
-    for (int i = 0; i < s->n_run; i++)
-        run[i] = (struct run){s->run[i].first, s->run[i].n, run_state(s, i, w->history), run_state(s, i, w->state)};
-    return run;
+    op_decay(&s->m->op, decay, w->A->vector, w->dt->vector, s->n_rows, n_v, 1);
+    s->m->op.k->sigmoid(beta, beta, s->n_rows * n_v);
 }
 
 static void delta_net(struct step *s, float *x, const struct layer *w)
@@ -182,11 +171,17 @@ static void delta_net(struct step *s, float *x, const struct layer *w)
     matmul(s, mixed, &a, w->wqkv);
     matmul(s, z, &a, w->wz);
     gates(s, decay, beta, &a, w);
-    struct run *run = runs_at(s, w);
+    struct run *run = step_runs(s, w->history, w->state);
     op_conv(&s->m->op, u, mixed, (const float *)w->conv->mat.data, d->conv, channels, run, s->n_run);
     op_l2_norm(&s->m->op, u, s->n_rows, ld, d->n_head_k, d->d, p->norm_eps, 1.0f / sqrtf((float)d->d));
     op_l2_norm(&s->m->op, u + n_key, s->n_rows, ld, d->n_head_k, d->d, p->norm_eps, 1.0f);
-    struct delta delta = {d->n_head_k, d->n_head_v, d->d, s->m->arch != &arch_qwen3next, u, decay, beta, ld, o};
+    struct delta delta = {.n_head_k = d->n_head_k, .n_head_v = d->n_head_v, .d = d->d, .ld = ld, .o = o};
+    delta.interleaved = s->m->arch != &arch_qwen3next;
+    delta.q = u;
+    delta.k = u + n_key;
+    delta.v = u + 2 * n_key;
+    delta.decay = decay;
+    delta.beta = beta;
     op_delta(&s->m->op, &delta, run, s->n_run);
     op_rms_norm(&s->m->op, o, o, w->o_norm->vector, s->n_rows * d->n_head_v, d->d, p->norm_eps);
     op_silu_mul(&s->m->op, z, o, s->n_rows, values);

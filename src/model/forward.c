@@ -75,9 +75,17 @@ static void make_rope(struct step *s)
     }
 }
 
-float *run_state(const struct step *s, int i, size_t place)
+static float *state_at(const struct step *s, int i, size_t place)
 {
     return (float *)(s->b->seq[s->run[i].first]->state + place);
+}
+
+struct run *step_runs(struct step *s, size_t history, size_t state)
+{
+    struct run *run = op_alloc(&s->m->op, (size_t)s->n_run * sizeof *run);
+    for (int i = 0; i < s->n_run; i++)
+        run[i] = (struct run){s->run[i].first, s->run[i].n, state_at(s, i, history), state_at(s, i, state)};
+    return run;
 }
 
 static int all_left(const struct step *s) { return memchr(s->b->dead, 0, (size_t)s->n_rows) == NULL; }

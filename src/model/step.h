@@ -71,8 +71,8 @@ void attend(struct step *s, struct kv_place kv, float *out, const float *q, cons
 /* Rotary positions, on the first n_rot values of each head; rope: which of the model's. Its n_rot 0: none. */
 void rotate_heads(struct step *s, float *x, int n_head, int head_dim, int rope);
 
-/* The state of run i in this layer: bind_state()'s place. */
-float *run_state(const struct step *s, int i, size_t place);
+/* The runs of the step [n_run], with what their sequences keep at these places of bind_state(). */
+struct run *step_runs(struct step *s, size_t history, size_t state);
 
 enum ffn_act { FFN_SILU, FFN_SWIGLU_OAI }; /* silu(g) * u; clamped, with a steeper sigmoid (gpt-oss) */
 

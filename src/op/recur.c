@@ -77,20 +77,21 @@ static void delta_units(void *arg, int begin, int end, int thread)
     for (int u = begin; u < end; u++) {
         int p = u % a->panels, h = u / a->panels % d->n_head_v;
         const struct run *r = &a->run[u / a->panels / d->n_head_v];
-        size_t n = (size_t)d->d, n_key = (size_t)d->n_head_k * n, row = (size_t)r->first;
+        size_t n = (size_t)d->d, row = (size_t)r->first, head = row * (size_t)d->n_head_v + (size_t)h;
         size_t key = (size_t)(d->interleaved ? h % d->n_head_k : h / (d->n_head_v / d->n_head_k)) * n;
         size_t column = (size_t)h * n + (size_t)(p * a->panel);
-        const float *qkv = d->qkv + row * d->ld;
         struct delta_run run = {.state = r->state + column * n, .n_k = d->d, .panel = a->panel, .n_rows = r->n};
-        run.q = qkv + key;
-        run.k = qkv + n_key + key;
-        run.v = qkv + 2 * n_key + column;
+        run.q = d->q + row * d->ld + key;
+        run.k = d->k + row * d->ld + key;
+        run.v = d->v + row * d->ld + column;
         run.o = d->o + row * (size_t)d->n_head_v * n + column;
-        run.decay = d->decay + row * (size_t)d->n_head_v + (size_t)h;
-        run.beta = d->beta + row * (size_t)d->n_head_v + (size_t)h;
+        run.by_key = d->by_key;
+        run.decay = d->decay + head * (d->by_key ? n : 1);
+        run.beta = d->beta + head;
         run.ld_k = run.ld_v = d->ld;
         run.ld_o = (size_t)d->n_head_v * n;
-        run.ld_gate = (size_t)d->n_head_v;
+        run.ld_beta = (size_t)d->n_head_v;
+        run.ld_decay = d->by_key ? run.ld_o : run.ld_beta;
         a->op->k->delta(&run);
     }
 }
@@ -100,6 +101,36 @@ void op_delta(struct op *op, const struct delta *d, const struct run *run, int n
     assert(d->n_head_v % d->n_head_k == 0);
     int panel = d->d % DELTA_PANEL == 0 ? DELTA_PANEL : d->d, panels = d->d / panel;
     op_split(op, n_run * d->n_head_v * panels, 1, 1, delta_units, &(struct delta_units){op, d, run, panel, panels});
+}
+
+/* ---- gates ------------------------------------------------------------------------------------------------------------------- */
+
+struct decay {
+    const struct op *op;
+    float *x;
+    const float *A, *dt;
+    int n_head, n;
+};
+
+static void decay_rows(void *arg, int begin, int end, int thread)
+{
+    (void)thread;
+    const struct decay *a = arg;
+    int row = a->n_head * a->n;
+    for (int r = begin; r < end; r++) {
+        float *x = a->x + (size_t)r * (size_t)row;
+        a->op->k->softplus(x, x, a->dt, row);
+        if (a->n == 1)
+            a->op->k->mul(x, a->A, row);
+        for (int h = 0; a->n > 1 && h < a->n_head; h++)
+            a->op->k->scale(x + (size_t)h * (size_t)a->n, a->A[h], a->n);
+        a->op->k->exp(x, row);
+    }
+}
+
+void op_decay(struct op *op, float *x, const float *A, const float *dt, int n_rows, int n_head, int n)
+{
+    op_split(op, n_rows, 1, n_head * n >= 512 ? 4 : 64, decay_rows, &(struct decay){op, x, A, dt, n_head, n});
 }
 
 /* ---- norms ------------------------------------------------------------------------------------------------------------------- */

@@ -17,17 +17,21 @@ void op_conv(struct op *op, float *y, const float *x, const float *c, int width,
              int n_run);
 enum { CONV_MOST = 8 }; /* width */
 
-/* Gated delta rule (kernels.md G), heads of d keys and d values. Rows of qkv, ld floats apart: q, k [n_head_k][d], then
- * v [n_head_v][d]; decay, beta [n_rows][n_head_v]; o [n_rows][n_head_v][d].
- * State of a run: [n_head_v] of panels as kernel.h has them. */
+/* Gated delta rule (kernels.md G), heads of d keys and d values. q, k [n_head_k][d] and v [n_head_v][d] of a row, rows ld floats
+ * apart; beta [n_rows][n_head_v]; decay likewise, or with by_key [n_rows][n_head_v][d]: one a key channel;
+ * o [n_rows][n_head_v][d]. State of a run: [n_head_v] of panels as kernel.h has them. */
 struct delta {
     int n_head_k, n_head_v, d;
     int interleaved; /* value head h uses key head h % n_head_k; else h / (n_head_v / n_head_k) */
-    const float *qkv, *decay, *beta;
+    int by_key;
+    const float *q, *k, *v, *decay, *beta;
     size_t ld;
     float *o;
 };
 void op_delta(struct op *op, const struct delta *d, const struct run *run, int n_run);
+
+/* What a state keeps, from its logits x [n_rows][n_head][n], in place: exp(A softplus(x + dt)), A [n_head], dt [n_head][n]. */
+void op_decay(struct op *op, float *x, const float *A, const float *dt, int n_rows, int n_head, int n);
 
 /* Each head's n values by itself: x = l2_norm(x) * scale, rows ld apart. */
 void op_l2_norm(struct op *op, float *x, int n_rows, size_t ld, int n_head, int n, float eps, float scale);
