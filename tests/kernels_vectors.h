@@ -47,6 +47,8 @@ enum vec {
     V_MUL,
     V_L2,
     V_SWIGLU_OAI,
+    V_GELU,
+    V_SOFTCAP,
     V_CONV,
     V_EXP,
     V_SOFTPLUS,
@@ -58,7 +60,8 @@ static const char *const vec_name[V_COUNT] = {"dot16",      "rms_norm",    "rms_
                                               "rope_half",  "rope_pair",   "f32_to_f16",
                                               "attn_merge", "attn_finish", "attn_sink",
                                               "mul",        "l2_norm",     "swiglu_oai",
-                                              "conv",       "exp",         "softplus"};
+                                              "gelu_mul",   "softcap",     "conv",
+                                              "exp",        "softplus"};
 
 /* Writes its outputs, as floats, to out; returns how many. a and b are scratch copies ending at guard pages. */
 static int vec_run(const struct kernels *k, enum vec v, float *a, float *b, float *out, int n, int alias)
@@ -129,6 +132,12 @@ static int vec_run(const struct kernels *k, enum vec v, float *a, float *b, floa
         break;
     case V_SWIGLU_OAI:
         k->swiglu_oai(y, a, b, n);
+        break;
+    case V_GELU:
+        k->gelu_mul(y, a, b, n);
+        break;
+    case V_SOFTCAP:
+        k->softcap(a, 5, n), y = a;
         break;
     case V_CONV: { /* three rows of a third of the values */
         int w = n / 3;

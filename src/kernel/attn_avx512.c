@@ -11,15 +11,6 @@ INL __m512 load_kv(const enum kv_type t, const char *row, int i)
     return t == KV_F16 ? load_half(row + 2 * i) : _mm512_loadu_ps(row + 4 * i);
 }
 
-INL __m512 softcap512(__m512 x, float cap)
-{
-    float v[16];
-    _mm512_storeu_ps(v, x);
-    for (int i = 0; i < 16; i++)
-        v[i] = law_softcap(v[i], cap);
-    return _mm512_loadu_ps(v);
-}
-
 INL __m512 finish_scores(const struct attn_split *s, const __m512 v[16])
 {
     __m512 x = _mm512_mul_ps(tree16x(v), _mm512_set1_ps(s->scale));

@@ -137,6 +137,8 @@ struct kernels {
     void (*add)(float *x, const float *y, int n);                 /* x += y */
     void (*add_scaled)(float *y, float w, const float *o, int n); /* y = y + w * o: product rounded, then one add */
     void (*scale)(float *x, float s, int n);                      /* x *= s */
+    void (*gelu_mul)(float *h, const float *gate, const float *up, int n);   /* gelu(gate) * up; h may be gate */
+    void (*softcap)(float *x, float cap, int n);                             /* x = cap tanh(x / cap) */
     void (*rope_half)(float *x, const float *c, const float *s, int n_pair); /* pairs (i, i + n_pair), in place */
     void (*rope_pair)(float *x, const float *c, const float *s, int n_pair); /* pairs (2i, 2i + 1) */
     void (*f32_to_f16)(uint16_t *y, const float *x, int n);                  /* nearest even, saturating */

@@ -120,6 +120,24 @@ INL __m256 one_plus_exp(__m256 x)
     return _mm256_add_ps(_mm256_set1_ps(1.0f), exp256(_mm256_xor_ps(x, _mm256_set1_ps(-0.0f))));
 }
 
+/* law_softcap in every lane. */
+INL __m256 softcap256(__m256 x, float cap)
+{
+    const __m256 sign = _mm256_set1_ps(-0.0f), one = _mm256_set1_ps(1.0f);
+    __m256 v = _mm256_div_ps(x, _mm256_set1_ps(cap)), a = _mm256_andnot_ps(sign, v), s = _mm256_mul_ps(v, v);
+    __m256 p = _mm256_set1_ps(-0x1.75d50cp-8f);
+    p = _mm256_fmadd_ps(p, s, _mm256_set1_ps(0x1.5223dep-6f));
+    p = _mm256_fmadd_ps(p, s, _mm256_set1_ps(-0x1.b83bf4p-5f));
+    p = _mm256_fmadd_ps(p, s, _mm256_set1_ps(0x1.110724p-3f));
+    p = _mm256_fmadd_ps(p, s, _mm256_set1_ps(-0x1.555532p-2f));
+    __m256 near = _mm256_fmadd_ps(_mm256_mul_ps(v, s), p, v);
+    __m256 t = exp256(_mm256_mul_ps(_mm256_set1_ps(-2.0f), a));
+    __m256 far = _mm256_div_ps(_mm256_sub_ps(one, t), _mm256_add_ps(one, t));
+    far = _mm256_or_ps(_mm256_andnot_ps(sign, far), _mm256_and_ps(sign, v));
+    __m256 is_near = _mm256_cmp_ps(a, _mm256_set1_ps(0.625f), _CMP_LT_OQ);
+    return _mm256_mul_ps(_mm256_set1_ps(cap), _mm256_blendv_ps(far, near, is_near));
+}
+
 /* Eight values of the n at p, from i on; the missing ones 0. */
 INL __m256 load(const float *p, int i, int n)
 {

@@ -107,6 +107,24 @@ INL __m512 one_plus_exp(__m512 x)
     return _mm512_add_ps(_mm512_set1_ps(1.0f), exp512(negative));
 }
 
+/* law_softcap in every lane. */
+INL __m512 softcap512(__m512 x, float cap)
+{
+    const __m512 sign = _mm512_set1_ps(-0.0f), one = _mm512_set1_ps(1.0f);
+    __m512 v = _mm512_div_ps(x, _mm512_set1_ps(cap)), a = _mm512_andnot_ps(sign, v), s = _mm512_mul_ps(v, v);
+    __m512 p = _mm512_set1_ps(-0x1.75d50cp-8f);
+    p = _mm512_fmadd_ps(p, s, _mm512_set1_ps(0x1.5223dep-6f));
+    p = _mm512_fmadd_ps(p, s, _mm512_set1_ps(-0x1.b83bf4p-5f));
+    p = _mm512_fmadd_ps(p, s, _mm512_set1_ps(0x1.110724p-3f));
+    p = _mm512_fmadd_ps(p, s, _mm512_set1_ps(-0x1.555532p-2f));
+    __m512 near = _mm512_fmadd_ps(_mm512_mul_ps(v, s), p, v);
+    __m512 t = exp512(_mm512_mul_ps(_mm512_set1_ps(-2.0f), a));
+    __m512 far = _mm512_div_ps(_mm512_sub_ps(one, t), _mm512_add_ps(one, t));
+    far = _mm512_or_ps(_mm512_andnot_ps(sign, far), _mm512_and_ps(sign, v));
+    __mmask16 is_near = _mm512_cmp_ps_mask(a, _mm512_set1_ps(0.625f), _CMP_LT_OQ);
+    return _mm512_mul_ps(_mm512_set1_ps(cap), _mm512_mask_mov_ps(far, is_near, near));
+}
+
 /* for each sixteen values from i on, with m the lanes that exist */
 #define LANES(n)                                                                                                       \
     for (int i = 0; i < (n); i += 16)                                                                                  \

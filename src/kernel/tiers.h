@@ -36,6 +36,7 @@ float law_sigmoid(float x);
 float law_silu(float x);
 float law_softplus(float x);
 float law_tanh(float x);
+float law_gelu(float x);               /* x Phi(x), by tanh */
 float law_softcap(float x, float cap); /* cap * tanh(x / cap) */
 
 /* The closing tree of sixteen lanes. */

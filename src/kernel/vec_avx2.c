@@ -72,6 +72,22 @@ static void scale(float *x, float s, int n)
         store(x, i, n, _mm256_mul_ps(load(x, i, n), _mm256_set1_ps(s)));
 }
 
+static void gelu_mul(float *h, const float *gate, const float *up, int n)
+{
+    for (int i = 0; i < n; i += 8) {
+        __m256 g = load(gate, i, n), cube = _mm256_mul_ps(_mm256_set1_ps(0x1.6e4e26p-5f), _mm256_mul_ps(g, g));
+        __m256 u = _mm256_mul_ps(_mm256_set1_ps(0x1.988454p-1f), _mm256_fmadd_ps(cube, g, g));
+        __m256 y = _mm256_div_ps(g, one_plus_exp(_mm256_mul_ps(_mm256_set1_ps(2.0f), u)));
+        store(h, i, n, _mm256_mul_ps(y, load(up, i, n)));
+    }
+}
+
+static void softcap(float *x, float cap, int n)
+{
+    for (int i = 0; i < n; i += 8)
+        store(x, i, n, softcap256(load(x, i, n), cap));
+}
+
 static void rope_half(float *x, const float *c, const float *s, int n_pair)
 {
     float *z = x + n_pair;
@@ -140,6 +156,8 @@ void fill_vec_avx2(struct kernels *k)
     k->add = add;
     k->add_scaled = add_scaled;
     k->scale = scale;
+    k->gelu_mul = gelu_mul;
+    k->softcap = softcap;
     k->rope_half = rope_half;
     k->rope_pair = rope_pair;
     k->f32_to_f16 = f32_to_f16;

@@ -55,6 +55,19 @@ static void add_scaled(float *y, float w, const float *o, int n)
 
 static void scale(float *x, float s, int n) { LANES(n) STORE(x, _mm512_mul_ps(LOAD(x), _mm512_set1_ps(s))); }
 
+static void gelu_mul(float *h, const float *gate, const float *up, int n)
+{
+    LANES(n)
+    {
+        __m512 g = LOAD(gate), cube = _mm512_mul_ps(_mm512_set1_ps(0x1.6e4e26p-5f), _mm512_mul_ps(g, g));
+        __m512 u = _mm512_mul_ps(_mm512_set1_ps(0x1.988454p-1f), _mm512_fmadd_ps(cube, g, g));
+        __m512 y = _mm512_div_ps(g, one_plus_exp(_mm512_mul_ps(_mm512_set1_ps(2.0f), u)));
+        STORE(h, _mm512_mul_ps(y, LOAD(up)));
+    }
+}
+
+static void softcap(float *x, float cap, int n) { LANES(n) STORE(x, softcap512(LOAD(x), cap)); }
+
 static void rope_half(float *x, const float *c, const float *s, int n_pair)
 {
     float *z = x + n_pair;
@@ -122,6 +135,8 @@ void fill_vec_avx512(struct kernels *k)
     k->add = add;
     k->add_scaled = add_scaled;
     k->scale = scale;
+    k->gelu_mul = gelu_mul;
+    k->softcap = softcap;
     k->rope_half = rope_half;
     k->rope_pair = rope_pair;
     k->f32_to_f16 = f32_to_f16;

@@ -11,7 +11,7 @@ struct rows {
     float *out;
     const float *x, *w;
     int n;
-    float eps;
+    float number; /* eps, cap, factor */
 };
 
 static void norm_rows(void *arg, int begin, int end, int thread)
@@ -19,7 +19,7 @@ static void norm_rows(void *arg, int begin, int end, int thread)
     (void)thread;
     const struct rows *a = arg;
     for (int r = begin; r < end; r++)
-        a->op->k->rms_norm(a->out + (size_t)r * (size_t)a->n, a->x + (size_t)r * (size_t)a->n, a->w, a->n, a->eps);
+        a->op->k->rms_norm(a->out + (size_t)r * (size_t)a->n, a->x + (size_t)r * (size_t)a->n, a->w, a->n, a->number);
 }
 
 void op_rms_norm(struct op *op, float *out, const float *x, const float *w, int n_rows, int n, float eps)
@@ -83,6 +83,32 @@ static void add_vector_rows(void *arg, int begin, int end, int thread)
 void op_add_vector(struct op *op, float *x, const float *b, int n_rows, int n)
 {
     op_split(op, n_rows, 1, ALONE, add_vector_rows, &(struct rows){op, x, NULL, b, n, 0});
+}
+
+/* By columns: the logits of one row are many. */
+static void softcap_columns(void *arg, int begin, int end, int thread)
+{
+    (void)thread;
+    const struct rows *a = arg;
+    a->op->k->softcap(a->out + begin, a->number, end - begin);
+}
+
+void op_softcap(struct op *op, float *x, float cap, int n_rows, int n)
+{
+    for (int r = 0; r < n_rows; r++)
+        op_split(op, n, 64, 1024, softcap_columns, &(struct rows){op, x + (size_t)r * (size_t)n, NULL, NULL, n, cap});
+}
+
+static void scale_rows(void *arg, int begin, int end, int thread)
+{
+    (void)thread;
+    const struct rows *a = arg;
+    a->op->k->scale(a->out + (size_t)begin * (size_t)a->n, a->number, (end - begin) * a->n);
+}
+
+void op_scale(struct op *op, float *x, float factor, int n_rows, int n)
+{
+    op_split(op, n_rows, 1, ALONE, scale_rows, &(struct rows){op, x, NULL, NULL, n, factor});
 }
 
 static void add_gated_rows(void *arg, int begin, int end, int thread)

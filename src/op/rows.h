@@ -13,6 +13,9 @@ void op_sigmoid_mul(struct op *op, float *x, const float *gate, int n_rows, int 
 void op_add(struct op *op, float *x, const float *y, int n_rows, int n);        /* x += y */
 void op_add_vector(struct op *op, float *x, const float *b, int n_rows, int n); /* x += b on every row */
 
+void op_softcap(struct op *op, float *x, float cap, int n_rows, int n);  /* x = cap tanh(x / cap) */
+void op_scale(struct op *op, float *x, float factor, int n_rows, int n); /* x *= factor */
+
 /* y += o, or with gate [n_rows]: y += sigmoid(gate) * o (the product rounded first). */
 void op_add_gated(struct op *op, float *y, const float *o, const float *gate, int n_rows, int n);
 

@@ -70,6 +70,19 @@ static void check_sums(int n)
     for (size_t i = 0; i < all; i++)
         assert_near((double)a[i], (double)x[i] + sigmoid((double)gate[i / (size_t)n]) * (double)y[i], 3e-7);
     memcpy(a, x, all * sizeof *a);
+    op_scale(&world.op, a, 1.5f, N_ROWS, n);
+    for (size_t i = 0; i < all; i++)
+        assert_true(f32_bits(a[i]) == f32_bits(x[i] * 1.5f));
+    op_softcap(&world.op, a, 0.75f, N_ROWS, n);
+    for (size_t i = 0; i < all; i++)
+        assert_near((double)a[i], 0.75 * tanh(2 * (double)x[i]), 3e-7);
+    for (size_t i = 0; i < all; i++) {
+        double g = 4 * (double)x[i], u = 0.7978845608028654 * (g + 0.044715 * g * g * g);
+        a[i] = 4 * x[i];
+        world.op.k->gelu_mul(&a[i], &a[i], &y[i], 1);
+        assert_near((double)a[i], g / 2 * (1 + tanh(u)) * (double)y[i], 1e-6);
+    }
+    memcpy(a, x, all * sizeof *a);
     for (size_t i = 0; i < all; i++)
         a[i] *= 8;
     op_silu_mul(&world.op, a, y, N_ROWS, n);
