@@ -208,7 +208,7 @@ static const double huge = 4294967296.0; /* 2^32 */
 
 static const struct absurd absurd[] = {
     {NULL, "block_count", 0, NULL},
-    {NULL, "block_count", 3, "blk.2."},
+    {NULL, "block_count", 5, "blk."},
     {NULL, "block_count", 1e6, NULL},
     {NULL, "embedding_length", 0, NULL},
     {NULL, "embedding_length", 48, "token_embd.weight"},
@@ -234,7 +234,7 @@ static const struct absurd absurd[] = {
     {NULL, "expert_used_count", 13, NULL},
     {NULL, "expert_feed_forward_length", 0, NULL},
     {NULL, "expert_feed_forward_length", 1000, "blk."},
-    {NULL, "nextn_predict_layers", 2, NULL},
+    {NULL, "nextn_predict_layers", 5, NULL},
     {NULL, "nextn_predict_layers", 1, MAY_RUN},
     {"gpt-oss-mxfp4", "attention.head_count_kv", 3, ""},
     {"gpt-oss-mxfp4", "attention.key_length", 0, NULL},
@@ -292,6 +292,18 @@ static const struct absurd absurd[] = {
     {"deepseek2-v3", "expert_weights_scale", NAN, NULL},
     {"deepseek2-v3", "rope.scaling.yarn_log_multiplier", -1, NULL},
     {"deepseek2-v3", "rope.scaling.factor", NAN, NULL},
+    {"glm4moe", "attention.head_count_kv", 1, "blk.0.attn_k"},
+    {"glm4moe", "attention.key_length", 8, "blk.0.attn_"},
+    {"glm4moe", "rope.dimension_count", 18, NULL},
+    {"glm4moe", "leading_dense_block_count", 0, "blk.0.ffn_"},
+    {"glm4moe", "leading_dense_block_count", 2, "blk.1.ffn_"},
+    {"glm4moe", "leading_dense_block_count", 3, NULL},
+    {"glm4moe", "nextn_predict_layers", 0, MAY_RUN},
+    {"glm4moe", "nextn_predict_layers", 2, MAY_RUN}, /* the dense layer alone */
+    {"glm4moe", "expert_shared_count", 2, "shexp"},
+    {"glm4moe", "expert_shared_count", 0, MAY_RUN},
+    {"glm4moe", "expert_gating_func", 0, NULL},
+    {"glm4moe", "expert_weights_scale", -1, NULL},
     {"minimax-m2", "attention.head_count", 2, "blk.0.attn_q"},
     {"minimax-m2", "attention.head_count_kv", 1, "blk.0.attn_k"},
     {"minimax-m2", "attention.key_length", 8, "blk.0.attn_q"},
@@ -357,6 +369,20 @@ static void lists(const struct gguf *g, const char *model)
 
 /* ---- tensors ----------------------------------------------------------------------------------------------------------------- */
 
+/* Of a layer that is not run. */
+static int unused(const struct gguf *g, const struct gguf_tensor *t)
+{
+    char blocks[100], draft[100];
+    const char *rest;
+    struct error ignored = {0};
+    uint64_t n_layer = 0, n_draft = 0;
+    snprintf(blocks, sizeof blocks, "%.60s.block_count", arch_of(g));
+    snprintf(draft, sizeof draft, "%.60s.nextn_predict_layers", arch_of(g));
+    gguf_u64(g, blocks, 0, 1 << 20, &n_layer, &ignored);
+    gguf_u64(g, draft, 0, n_layer, &n_draft, &ignored);
+    return gguf_layer_of(t->name, &rest) >= (int)(n_layer - n_draft);
+}
+
 /* Tensors that a model can do without. */
 static int optional(const struct gguf_tensor *t)
 {
@@ -374,7 +400,7 @@ static void dropped(const struct gguf *g, const char *model)
         struct change c = NO_CHANGE;
         c.drop = i;
         snprintf(shared->what, sizeof shared->what, "without %s", g->tensor[i].name);
-        try(g, &c, optional(&g->tensor[i]) ? NULL : "");
+        try(g, &c, optional(&g->tensor[i]) || unused(g, &g->tensor[i]) ? NULL : "");
     }
 }
 
@@ -403,7 +429,7 @@ static void reshaped(const struct gguf *g, const char *model)
             if (c.ne[0] == 0 || c.ne[0] % (uint64_t)block || c.ne[1] == 0 || memcmp(c.ne, t->ne, sizeof c.ne) == 0)
                 continue;
             snprintf(shared->what, sizeof shared->what, "%s reshaped (%d)", t->name, how);
-            try(g, &c, "");
+            try(g, &c, unused(g, t) ? NULL : "");
         }
     }
 }
@@ -418,7 +444,7 @@ static void retyped(const struct gguf *g, const char *model)
             c.retype = i;
             c.type = how ? TYPE_I32 : TYPE_F16;
             snprintf(shared->what, sizeof shared->what, "%s as %s", t->name, type_info(c.type)->name);
-            try(g, &c, how ? t->name : NULL);
+            try(g, &c, how && !unused(g, t) ? t->name : NULL);
         }
 }
 
@@ -427,7 +453,8 @@ static void retyped(const struct gguf *g, const char *model)
 /* Under the name of an architecture that wants no more tensors than the model has, it may run. */
 static int alike(const char *model, const char *arch)
 {
-    static const char *const alike[][2] = {{"qwen35moe", "qwen3"}, {"minimax-m2", "llama"}, {"minimax-m2", "olmoe"}};
+    static const char *const alike[][2] = {
+        {"qwen35moe", "qwen3"}, {"minimax-m2", "llama"}, {"minimax-m2", "olmoe"}, {"gpt-oss-mxfp4", "glm4moe"}};
     for (size_t i = 0; i < sizeof alike / sizeof *alike; i++)
         if (strcmp(model, alike[i][0]) == 0 && strncmp(arch, alike[i][1], strlen(alike[i][1])) == 0)
             return 1;
@@ -494,6 +521,9 @@ static struct shape odd_shape(const char *arch, uint64_t i)
         s.n_head = draw(i, 14, 7);
         s.n_dense = draw(i, 15, 3) - 1;
         s.kv_b_type = i % 3 ? 0 : TYPE_F16;
+    } else if (strcmp(arch, "glm4moe") == 0) {
+        s.n_dense = draw(i, 15, 3) - 1;
+        s.n_draft = draw(i, 16, 3) - 1;
     } else if (strncmp(arch, "qwen3", 5) == 0) {
         s.n_group = draw(i, 16, 4);
         s.n_head_state = s.n_group * draw(i, 17, 3);
@@ -525,7 +555,8 @@ static void shapes(const struct gguf *g, const char *model)
 
 int main(void)
 {
-    static const char *const models[] = {"gpt-oss-mxfp4", "qwen35moe", "deepseek2-v3", "deepseek2-lite", "minimax-m2"};
+    static const char *const models[] = {"gpt-oss-mxfp4",  "qwen35moe",  "deepseek2-v3",
+                                         "deepseek2-lite", "minimax-m2", "glm4moe"};
     static const struct {
         const char *name;
         void (*fn)(const struct gguf *g, const char *model);

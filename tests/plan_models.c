@@ -56,13 +56,19 @@ static void shape_attention(struct shape *s, json_t *entry)
     s->n_head_kv = 1;
     s->d_v = 128;
     s->d_k = s->d_v + s->n_rot;
-    s->n_dense = s->n_layer - (int)number(json_object_get(entry, "moe"), "layers");
+}
+
+/* Rows that are no whole blocks of Q4_K are taken in Q4_0, which has as many bits a weight. */
+static enum block_type type_of(json_t *moe)
+{
+    if (moe && strcmp(text(moe, "type"), "MXFP4") == 0)
+        return TYPE_MXFP4;
+    return number(moe, "n_ff") % 256 ? TYPE_Q4_0 : TYPE_Q4_K;
 }
 
 static struct shape shape_of(json_t *entry)
 {
     json_t *moe = json_object_get(entry, "moe");
-    int mxfp4 = moe && strcmp(text(moe, "type"), "MXFP4") == 0;
     struct shape s = {.arch = text(entry, "arch"),
                       .n_embd = moe ? (int)number(moe, "n_embd") : 1024,
                       .n_ctx = 1 << 20,
@@ -71,8 +77,10 @@ static struct shape shape_of(json_t *entry)
                       .n_used = (int)number(moe, "used"),
                       .n_ff_exp = (int)number(moe, "n_ff"),
                       .n_vocab = 1000,
-                      .expert_type = mxfp4 ? TYPE_MXFP4 : TYPE_Q4_K};
+                      .expert_type = type_of(moe)};
     shape_attention(&s, entry);
+    s.n_dense = moe ? s.n_layer - (int)number(moe, "layers") : 0;
+    s.n_draft = strcmp(s.arch, "glm4moe") == 0;
     return s;
 }
 

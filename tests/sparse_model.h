@@ -14,7 +14,8 @@
 #include <unistd.h>
 
 struct shape {
-    const char *arch; /* llama, qwen3moe, olmoe, gpt-oss, qwen3next, qwen35, qwen35moe, deepseek2, minimax-m2 */
+    const char
+        *arch; /* llama, qwen3moe, olmoe, gpt-oss, qwen3next, qwen35, qwen35moe, deepseek2, minimax-m2, glm4moe */
     int n_layer, n_embd, n_head, n_head_kv, d_k, d_v, n_ctx;
     int n_ff;                       /* dense */
     int n_expert, n_used, n_ff_exp; /* or experts */
@@ -26,6 +27,7 @@ struct shape {
     int window;                                     /* gpt-oss: of even layers */
     int n_head_state, n_group, d_state, n_conv;     /* qwen3next, qwen35: layers but every fourth */
     int q_rank, kv_rank, n_rot, n_dense, kv_b_type; /* deepseek2; kv_b_type: of an unsplit kv_b, 0: split */
+    int n_draft;                                    /* layers behind n_layer that only predict further tokens */
 };
 
 static inline void sparse_key(struct gguf_writer *w, const struct shape *s, const char *name, int value)
@@ -50,6 +52,9 @@ static inline void sparse_tensor(struct gguf_writer *w, int layer, const char *n
 
 static inline int is_arch(const struct shape *s, const char *arch) { return strncmp(s->arch, arch, strlen(arch)) == 0; }
 
+/* Dense layers first, then experts beside a shared one. */
+static inline int has_lead(const struct shape *s) { return s->kv_rank || is_arch(s, "glm4moe"); }
+
 static inline void sparse_attention(struct gguf_writer *w, const struct shape *s, int l)
 {
     uint64_t n = (uint64_t)s->n_embd, q = (uint64_t)s->n_head * (uint64_t)s->d_k,
@@ -60,10 +65,12 @@ static inline void sparse_attention(struct gguf_writer *w, const struct shape *s
     sparse_tensor(w, l, "attn_k", TYPE_F16, n, k, 0);
     sparse_tensor(w, l, "attn_v", TYPE_F16, n, v, 0);
     sparse_tensor(w, l, "attn_output", TYPE_F16, o, n, 0);
-    if (is_arch(s, "gpt-oss")) {
+    if (is_arch(s, "gpt-oss") || is_arch(s, "glm4moe")) {
         sparse_tensor(w, l, "attn_q.bias", TYPE_F32, q, 0, 0);
         sparse_tensor(w, l, "attn_k.bias", TYPE_F32, k, 0, 0);
         sparse_tensor(w, l, "attn_v.bias", TYPE_F32, v, 0, 0);
+    }
+    if (is_arch(s, "gpt-oss")) {
         sparse_tensor(w, l, "attn_output.bias", TYPE_F32, n, 0, 0);
         sparse_tensor(w, l, "attn_sinks", TYPE_F32, (uint64_t)s->n_head, 0, 0);
     } else if (!is_arch(s, "llama")) {
@@ -138,17 +145,17 @@ static inline void sparse_experts(struct gguf_writer *w, const struct shape *s, 
         sparse_tensor(w, l, "ffn_up_exps.bias", TYPE_F32, x, e, 0);
         sparse_tensor(w, l, "ffn_down_exps.bias", TYPE_F32, n, e, 0);
     }
-    if (is_arch(s, "minimax-m2"))
+    if (is_arch(s, "minimax-m2") || is_arch(s, "glm4moe"))
         sparse_tensor(w, l, "exp_probs_b.bias", TYPE_F32, e, 0, 0);
     if (s->d_state)
         sparse_tensor(w, l, "ffn_gate_inp_shexp", TYPE_F32, n, 0, 0);
-    if (s->d_state || s->kv_rank)
+    if (s->d_state || has_lead(s))
         sparse_ffn(w, s, l, "_shexp", x);
 }
 
 static inline void sparse_layer(struct gguf_writer *w, const struct shape *s, int l)
 {
-    int other_norm = s->d_state || is_arch(s, "gpt-oss");
+    int other_norm = s->d_state || is_arch(s, "gpt-oss") || is_arch(s, "glm4moe");
     sparse_tensor(w, l, "attn_norm", TYPE_F32, (uint64_t)s->n_embd, 0, 0);
     if (s->kv_rank)
         sparse_latent(w, s, l);
@@ -182,6 +189,8 @@ static inline void sparse_more_keys(struct gguf_writer *w, const struct shape *s
         sparse_key(w, s, "attention.kv_lora_rank", s->kv_rank);
         sparse_key(w, s, "attention.key_length_mla", s->d_k);
         sparse_key(w, s, "attention.value_length_mla", s->d_v);
+    }
+    if (has_lead(s)) {
         sparse_key(w, s, "leading_dense_block_count", s->n_dense);
         sparse_key(w, s, "expert_shared_count", 1);
     }
@@ -193,7 +202,8 @@ static inline int sparse_write(const char *path, const struct shape *s, struct e
     struct gguf_writer w;
     gguf_write_begin(&w, path, 32);
     gguf_write_string(&w, "general.architecture", s->arch, strlen(s->arch));
-    sparse_key(&w, s, "block_count", s->n_layer);
+    sparse_key(&w, s, "block_count", s->n_layer + s->n_draft);
+    sparse_key(&w, s, "nextn_predict_layers", s->n_draft);
     sparse_key(&w, s, "context_length", s->n_ctx);
     sparse_key(&w, s, "embedding_length", s->n_embd);
     sparse_key(&w, s, "feed_forward_length", s->n_ff ? s->n_ff : s->n_ff_exp);
@@ -211,7 +221,7 @@ static inline int sparse_write(const char *path, const struct shape *s, struct e
     sparse_tensor(&w, -1, "token_embd", TYPE_F16, (uint64_t)s->n_embd, s->n_vocab, 0);
     sparse_tensor(&w, -1, "output_norm", TYPE_F32, (uint64_t)s->n_embd, 0, 0);
     sparse_tensor(&w, -1, "output", TYPE_F16, (uint64_t)s->n_embd, s->n_vocab, 0);
-    for (int l = 0; l < s->n_layer; l++)
+    for (int l = 0; l < s->n_layer + s->n_draft; l++)
         sparse_layer(&w, s, l);
 
     gguf_write_data(&w, "", 0); /* the header is written; the data stays a hole */

@@ -4,11 +4,11 @@
 #include <string.h>
 
 extern const struct arch arch_llama, arch_qwen2, arch_qwen2moe, arch_qwen3, arch_qwen3moe, arch_olmoe, arch_gptoss,
-    arch_deepseek2, arch_qwen3next, arch_qwen35, arch_qwen35moe, arch_minimax_m2;
+    arch_deepseek2, arch_qwen3next, arch_qwen35, arch_qwen35moe, arch_minimax_m2, arch_glm4moe;
 
 static const struct arch *const archs[] = {
-    &arch_llama,  &arch_qwen2,     &arch_qwen2moe,  &arch_qwen3,  &arch_qwen3moe,  &arch_olmoe,
-    &arch_gptoss, &arch_deepseek2, &arch_qwen3next, &arch_qwen35, &arch_qwen35moe, &arch_minimax_m2,
+    &arch_llama,     &arch_qwen2,     &arch_qwen2moe, &arch_qwen3,     &arch_qwen3moe,   &arch_olmoe,   &arch_gptoss,
+    &arch_deepseek2, &arch_qwen3next, &arch_qwen35,   &arch_qwen35moe, &arch_minimax_m2, &arch_glm4moe,
 };
 enum { N_ARCHS = sizeof archs / sizeof *archs };
 
