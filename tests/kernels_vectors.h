@@ -49,6 +49,7 @@ enum vec {
     V_SWIGLU_OAI,
     V_GELU,
     V_SOFTCAP,
+    V_RELU2,
     V_CONV,
     V_EXP,
     V_SOFTPLUS,
@@ -60,8 +61,8 @@ static const char *const vec_name[V_COUNT] = {"dot16",      "rms_norm",    "rms_
                                               "rope_half",  "rope_pair",   "f32_to_f16",
                                               "attn_merge", "attn_finish", "attn_sink",
                                               "mul",        "l2_norm",     "swiglu_oai",
-                                              "gelu_mul",   "softcap",     "conv",
-                                              "exp",        "softplus"};
+                                              "gelu_mul",   "softcap",     "relu2",
+                                              "conv",       "exp",         "softplus"};
 
 /* Writes its outputs, as floats, to out; returns how many. a and b are scratch copies ending at guard pages. */
 static int vec_run(const struct kernels *k, enum vec v, float *a, float *b, float *out, int n, int alias)
@@ -138,6 +139,9 @@ static int vec_run(const struct kernels *k, enum vec v, float *a, float *b, floa
         break;
     case V_SOFTCAP:
         k->softcap(a, 5, n), y = a;
+        break;
+    case V_RELU2:
+        k->relu2(y, NULL, a, n);
         break;
     case V_CONV: { /* three rows of a third of the values */
         int w = n / 3;

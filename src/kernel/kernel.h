@@ -120,6 +120,9 @@ struct delta_run {
     int by_key;
 };
 
+/* The hidden row of a feed-forward, from its products; h may be gate or up. */
+typedef void ffn_act_fn(float *h, const float *gate, const float *up, int n);
+
 struct kernels {
     enum cpu_tier tier;
 
@@ -132,7 +135,8 @@ struct kernels {
     float (*dot16)(const float *a, const float *b, size_t n);
     void (*rms_norm)(float *y, const float *x, const float *w, int n, float eps); /* w NULL: no weight; y may be x */
     void (*softmax)(float *x, int n);                                             /* in place */
-    void (*silu_mul)(float *h, const float *gate, const float *up, int n);        /* silu(gate) * up; h may be gate */
+    ffn_act_fn *silu_mul;                                                         /* silu(gate) * up */
+    ffn_act_fn *relu2; /* max(up, 0) squared; there is no gate */
     void (*sigmoid)(float *y, const float *x, int n);
     void (*add)(float *x, const float *y, int n);                 /* x += y */
     void (*add_scaled)(float *y, float w, const float *o, int n); /* y = y + w * o: product rounded, then one add */
@@ -152,8 +156,7 @@ struct kernels {
 
     void (*mul)(float *x, const float *y, int n);                /* x *= y */
     void (*l2_norm)(float *y, const float *x, int n, float eps); /* y = x / sqrt(dot16(x, x) + eps); y may be x */
-    void (*swiglu_oai)(float *h, const float *gate, const float *up,
-                       int n); /* clamped, as gpt-oss has it; h may be gate */
+    ffn_act_fn *swiglu_oai;                                      /* clamped, as gpt-oss has it */
     /* y = silu(sum over t ascending of c[t * n + j] x[t][j]): the oldest row first. */
     void (*conv)(float *y, const float *const *x, const float *c, int width, int n);
     void (*exp)(float *x, int n);                                      /* in place */

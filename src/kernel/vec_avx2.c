@@ -47,6 +47,15 @@ static void silu_mul(float *h, const float *gate, const float *up, int n)
     }
 }
 
+static void relu2(float *h, const float *gate, const float *up, int n)
+{
+    (void)gate;
+    for (int i = 0; i < n; i += 8) {
+        __m256 x = _mm256_max_ps(_mm256_setzero_ps(), load(up, i, n)); /* NaN in the second operand survives */
+        store(h, i, n, _mm256_mul_ps(x, x));
+    }
+}
+
 static void sigmoid(float *y, const float *x, int n)
 {
     for (int i = 0; i < n; i += 8)
@@ -152,6 +161,7 @@ void fill_vec_avx2(struct kernels *k)
     k->rms_norm = rms_norm;
     k->softmax = softmax;
     k->silu_mul = silu_mul;
+    k->relu2 = relu2;
     k->sigmoid = sigmoid;
     k->add = add;
     k->add_scaled = add_scaled;

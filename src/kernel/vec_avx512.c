@@ -41,6 +41,16 @@ static void silu_mul(float *h, const float *gate, const float *up, int n)
     }
 }
 
+static void relu2(float *h, const float *gate, const float *up, int n)
+{
+    (void)gate;
+    LANES(n)
+    {
+        __m512 x = _mm512_max_ps(_mm512_setzero_ps(), LOAD(up)); /* NaN in the second operand survives */
+        STORE(h, _mm512_mul_ps(x, x));
+    }
+}
+
 static void sigmoid(float *y, const float *x, int n)
 {
     LANES(n) STORE(y, _mm512_div_ps(_mm512_set1_ps(1.0f), one_plus_exp(LOAD(x))));
@@ -131,6 +141,7 @@ void fill_vec_avx512(struct kernels *k)
     k->rms_norm = rms_norm;
     k->softmax = softmax;
     k->silu_mul = silu_mul;
+    k->relu2 = relu2;
     k->sigmoid = sigmoid;
     k->add = add;
     k->add_scaled = add_scaled;

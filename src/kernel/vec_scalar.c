@@ -85,6 +85,13 @@ static void silu_mul(float *h, const float *gate, const float *up, int n)
         h[i] = gate[i] / (1.0f + law_exp(-gate[i])) * up[i];
 }
 
+static void relu2(float *h, const float *gate, const float *up, int n)
+{
+    (void)gate;
+    for (int i = 0; i < n; i++)
+        h[i] = up[i] < 0.0f ? 0.0f : up[i] * up[i];
+}
+
 static void sigmoid(float *y, const float *x, int n)
 {
     for (int i = 0; i < n; i++)
@@ -151,6 +158,7 @@ void fill_vec_scalar(struct kernels *k)
     k->rms_norm = rms_norm;
     k->softmax = softmax;
     k->silu_mul = silu_mul;
+    k->relu2 = relu2;
     k->sigmoid = sigmoid;
     k->add = add;
     k->add_scaled = add_scaled;

@@ -15,6 +15,7 @@ struct layer {
 
 static int read_params(struct params *p, const struct gguf *g, struct error *err)
 {
+    p->ffn_act = FFN_SWIGLU_OAI;
     if (params_read(p, g, ROPE_HALF, err) || params_read_experts(p, g, err))
         return -1;
     return params_int(g, "attention.sliding_window", 1, 1 << 28, -1, &p->window, err);
@@ -30,7 +31,6 @@ static int bind(struct binder *b, int l, void *layer)
     w->attention.sinks = bind_vector(b, l, "attn_sinks.weight", p->n_head);
     struct experts *e = bind_moe(b, l, &w->moe, "post_attention_norm.weight");
     w->moe.router_bias = bind_vector(b, l, "ffn_gate_inp.bias", p->n_expert);
-    w->moe.kind = FFN_SWIGLU_OAI;
     if (!e)
         return -1;
     e->gate_bias = bind_table(b, l, "ffn_gate_exps.bias", p->n_expert, p->n_ff_expert);

@@ -184,7 +184,7 @@ static void delta_net(struct step *s, float *x, const struct layer *w)
     delta.beta = beta;
     op_delta(&s->m->op, &delta, run, s->n_run);
     op_rms_norm(&s->m->op, o, o, w->o_norm->vector, s->n_rows * d->n_head_v, d->d, p->norm_eps);
-    op_silu_mul(&s->m->op, z, o, s->n_rows, values);
+    op_activate(&s->m->op, s->m->op.k->silu_mul, z, z, o, s->n_rows, values);
     struct act b = act(s, z, values);
     matmul(s, n, &b, w->wout);
     add(s, x, n, p->n_embd);

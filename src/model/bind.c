@@ -195,27 +195,33 @@ static void stream(struct expert_layer *s, const struct gguf_tensor *t)
 struct experts *bind_experts(struct binder *b, int l)
 {
     const struct params *p = &b->m->p;
-    uint64_t n_embd = (uint64_t)p->n_embd, n_ff = (uint64_t)p->n_ff_expert, n = (uint64_t)p->n_expert;
-    const struct gguf_tensor *both = find(b, l, "ffn_gate_up_exps.weight", 0, (uint64_t[]){n_embd, 2 * n_ff, n}, 3);
-    const struct gguf_tensor *gate = both ? both
-                                          : find(b, l, "ffn_gate_exps.weight", 1, (uint64_t[]){n_embd, n_ff, n}, 3);
-    const struct gguf_tensor *up = both ? both : find(b, l, "ffn_up_exps.weight", 1, (uint64_t[]){n_embd, n_ff, n}, 3);
-    const struct gguf_tensor *down = find(b, l, "ffn_down_exps.weight", 1, (uint64_t[]){n_ff, n_embd, n}, 3);
+    const uint64_t width = (uint64_t)params_expert_width(p), n_ff = (uint64_t)p->n_ff_expert, n = (uint64_t)p->n_expert;
+    const uint64_t in[] = {width, n_ff, n}, in_both[] = {width, 2 * n_ff, n}, out[] = {n_ff, width, n};
+    const struct gguf_tensor *both = NULL, *gate = NULL, *up, *down;
+    if (params_gated(p))
+        both = gate = find(b, l, "ffn_gate_up_exps.weight", 0, in_both, 3);
+    if (params_gated(p) && !both)
+        gate = find(b, l, "ffn_gate_exps.weight", 1, in, 3);
+    up = both ? both : find(b, l, "ffn_up_exps.weight", 1, in, 3);
+    down = find(b, l, "ffn_down_exps.weight", 1, out, 3);
     struct experts *e = b->failed ? NULL : arena_alloc(&b->m->arena, sizeof *e);
     if (!e) {
         b->failed = error_set(b->err, ERR_MEMORY, "no memory for the description of the model");
         return NULL;
     }
     *e = (struct experts){.layer = l, .n_expert = p->n_expert, .n_ff = p->n_ff_expert};
-    e->gate = part_of(gate, p->n_ff_expert);
+    if (gate) {
+        e->gate = part_of(gate, p->n_ff_expert);
+        e->gate_scale = scale_of(b, l, both ? "ffn_gate_up_exps.weight" : "ffn_gate_exps.weight", p->n_expert);
+    }
     e->up = part_of(up, p->n_ff_expert);
-    e->down = part_of(down, p->n_embd);
-    e->gate_scale = scale_of(b, l, both ? "ffn_gate_up_exps.weight" : "ffn_gate_exps.weight", p->n_expert);
+    e->down = part_of(down, (int)width);
     e->up_scale = both ? e->gate_scale : scale_of(b, l, "ffn_up_exps.weight", p->n_expert);
     e->down_scale = scale_of(b, l, "ffn_down_exps.weight", p->n_expert);
     struct expert_layer *s = &b->m->expert_layer[l];
     *s = (struct expert_layer){.layer = l, .n_expert = p->n_expert};
-    stream(s, gate);
+    if (gate)
+        stream(s, gate);
     if (both)
         e->up_offset = n_ff * e->gate.row_bytes;
     else {
@@ -225,5 +231,9 @@ struct experts *bind_experts(struct binder *b, int l)
     e->down_part = s->n_part;
     stream(s, down);
     b->m->n_moe_layer++;
+    if (p->n_latent_expert) {
+        e->latent_down = bind_matrix(b, l, "ffn_latent_down.weight", (int)width, p->n_embd);
+        e->latent_up = bind_matrix(b, l, "ffn_latent_up.weight", p->n_embd, (int)width);
+    }
     return e;
 }

@@ -20,7 +20,8 @@ struct weight *bind_vector(struct binder *b, int l, const char *name, int n);
 struct weight *bind_matrix_if(struct binder *b, int l, const char *name, int n_out, int n_in);
 struct weight *bind_vector_if(struct binder *b, int l, const char *name, int n);
 
-/* ffn_gate_exps and ffn_up_exps, or ffn_gate_up_exps, and ffn_down_exps: streamed. */
+/* ffn_gate_exps and ffn_up_exps, or ffn_gate_up_exps, or, without gates, ffn_up_exps; and ffn_down_exps: streamed. Where experts see
+ * a latent: ffn_latent_down and ffn_latent_up, which are not. */
 struct experts *bind_experts(struct binder *b, int l);
 
 /* The small matrix of a convolution, f32 [n_channel][width] in the file: kept [width][n_channel]. */

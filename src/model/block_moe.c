@@ -156,7 +156,8 @@ static int take(struct step *s, struct pairs *p, int wait, int *index)
         expert_failed(s, e, &why);
     if (v.failed)
         return 1;
-    e->gate.data = v.part[p->from->gate_part];
+    if (e->gate.n_rows)
+        e->gate.data = v.part[p->from->gate_part];
     e->up.data = v.part[p->from->up_part] + p->from->up_offset;
     e->down.data = v.part[p->from->down_part];
     return 1;
@@ -188,16 +189,15 @@ static void wave_of_few(struct step *s, struct pairs *p, const struct expert_wav
     step_reset(s, mark);
 }
 
-static void wave_of_many(struct step *s, struct pairs *p, const struct expert_wave *w, float *y, struct act *a,
-                         moe_act *kernel)
+static void wave_of_many(struct step *s, struct pairs *p, const struct expert_wave *w, float *y, struct act *a)
 {
     struct op *op = &s->m->op;
     size_t mark = step_mark(s);
     struct moe_expert *some = op_alloc(op, (size_t)w->n * sizeof *some);
     const int32_t *start = p->uses.row_start;
     int first = start[w->first], n_uses = start[w->first + w->n] - first, n = 0;
-    struct moe_many m = op_moe_many_begin(op, p->expert[w->first].down.type, first, n_uses, a, y, s->m->p.n_embd,
-                                          p->from->n_ff, kernel);
+    struct moe_many m = op_moe_many_begin(op, p->expert[w->first].down.type, first, n_uses, a, y, p->from->down.n_rows,
+                                          p->from->n_ff, ffn_kernel(s));
     for (int left = w->n; left > 0;) {
         int here = take_some(s, p, some, &left);
         double begin = clock_seconds();
@@ -214,14 +214,19 @@ static void wave_of_many(struct step *s, struct pairs *p, const struct expert_wa
 }
 
 /* The copies of x that the experts will want, made before any scratch that is given back. */
-static void quantise_for(struct act *a, const struct experts *e, const struct shared_expert *shared)
+static void quantise_for(struct act *a, const struct experts *e)
 {
-    op_view(a, e->gate.type);
+    if (e->gate.n_rows)
+        op_view(a, e->gate.type);
     op_view(a, e->up.type);
-    if (shared) {
+}
+
+static void quantise_for_shared(struct act *a, const struct shared_expert *shared)
+{
+    if (shared && shared->ffn.gate)
         op_view(a, shared->ffn.gate->mat.type);
+    if (shared)
         op_view(a, shared->ffn.up->mat.type);
-    }
 }
 
 static float *shared_output(struct step *s, struct act *a, const struct shared_expert *shared, float **gate)
@@ -246,13 +251,34 @@ static void count_call(struct model *m, uint64_t misses_before)
     m->calls[misses < MODEL_CALLS ? misses : MODEL_CALLS - 1]++;
 }
 
-void block_moe(struct step *s, int l, float *y, struct act *a, const struct routes *r, const struct experts *e,
-               enum ffn_act kind, const struct shared_expert *shared)
+/* The rows that experts of a latent space see; and back. */
+static struct act into_latent(struct step *s, struct act *a, const struct experts *e)
 {
-    moe_act *kernel = kind == FFN_SWIGLU_OAI ? s->m->op.k->swiglu_oai : s->m->op.k->silu_mul;
+    float *z = step_rows(s, e->down.n_rows);
+    matmul(s, z, a, e->latent_down);
+    return act(s, z, e->down.n_rows);
+}
+
+static void out_of_latent(struct step *s, float *y, const float *z, const struct experts *e)
+{
+    struct act a = act(s, z, e->down.n_rows);
+    matmul(s, y, &a, e->latent_up);
+}
+
+void block_moe(struct step *s, int l, float *y, struct act *a, const struct routes *r, const struct experts *e,
+               const struct shared_expert *shared)
+{
     struct op *op = &s->m->op;
-    size_t n_embd = (size_t)s->m->p.n_embd;
-    quantise_for(a, e, shared);
+    int width = e->down.n_rows;
+    struct act latent, *x = a; /* what the experts see; sum: what they give */
+    float *sum = y;
+    if (e->latent_down) {
+        latent = into_latent(s, a, e);
+        x = &latent;
+        sum = step_rows(s, width);
+    }
+    quantise_for(x, e);
+    quantise_for_shared(a, shared);
     size_t mark = step_mark(s);
     struct pairs p = sort_pairs(s, r, e);
     trace(s, l, r);
@@ -261,9 +287,9 @@ void block_moe(struct step *s, int l, float *y, struct act *a, const struct rout
     float *shared_y = NULL, *shared_gate = NULL;
     struct moe_few f = {0};
     if (few)
-        f = op_moe_few_begin(op, p.n_pairs, e->n_ff, s->m->p.n_embd, kernel);
+        f = op_moe_few_begin(op, p.n_pairs, e->n_ff, width, ffn_kernel(s));
     else
-        memset(y, 0, (size_t)s->n_rows * n_embd * sizeof(float));
+        memset(sum, 0, (size_t)s->n_rows * (size_t)width * sizeof(float));
 
     uint64_t misses = store_misses(s->m->store);
     int opened = 0;
@@ -281,19 +307,21 @@ void block_moe(struct step *s, int l, float *y, struct act *a, const struct rout
         if (w == 0 && shared)
             shared_y = shared_output(s, a, shared, &shared_gate);
         if (few)
-            wave_of_few(s, &p, &wave[w], &f, a);
+            wave_of_few(s, &p, &wave[w], &f, x);
         else
-            wave_of_many(s, &p, &wave[w], y, a, kernel);
+            wave_of_many(s, &p, &wave[w], sum, x);
         store_end(s->m->store);
     }
     if (few) {
         count_call(s->m, misses);
-        op_moe_sum(op, &f, p.expert, p.uses.n, y, s->n_rows);
+        op_moe_sum(op, &f, p.expert, p.uses.n, sum, s->n_rows);
     }
+    if (e->latent_up)
+        out_of_latent(s, y, sum, e);
     if (shared && !shared_y)
         shared_y = shared_output(s, a, shared, &shared_gate);
     if (shared)
-        op_add_gated(op, y, shared_y, shared_gate, s->n_rows, (int)n_embd);
+        op_add_gated(op, y, shared_y, shared_gate, s->n_rows, s->m->p.n_embd);
     step_reset(s, mark);
 }
 
@@ -306,7 +334,7 @@ void block_sparse(struct step *s, int l, float *x, const struct moe_weights *w, 
     rms_norm(s, n, x, w->norm);
     struct act a = act(s, n, p->n_embd);
     struct routes r = route_top_k(s, l, &a, w->router, w->router_bias, p->n_expert, p->n_expert_used, rule);
-    block_moe(s, l, y, &a, &r, w->experts, w->kind, shared);
+    block_moe(s, l, y, &a, &r, w->experts, shared);
     add(s, x, y, p->n_embd);
     step_reset(s, mark);
 }
@@ -326,7 +354,8 @@ size_t moe_row_bytes(const struct params *p)
     size_t k = (size_t)p->n_expert_used, n_embd = (size_t)p->n_embd;
     size_t router = (2 * (size_t)p->n_expert + 2 * k) * sizeof(float), pairs = k * (sizeof(float) + sizeof(int32_t));
     size_t shared = p->n_ff_shared ? (n_embd + 1) * sizeof(float) + ffn_row_bytes(p, p->n_ff_shared) : 0;
-    return 2 * n_embd * sizeof(float) + act_row_bytes(p->n_embd) + router + pairs + shared;
+    size_t latent = 2 * ((size_t)p->n_latent_expert * sizeof(float) + act_row_bytes(p->n_latent_expert));
+    return 2 * n_embd * sizeof(float) + act_row_bytes(p->n_embd) + router + pairs + latent + shared;
 }
 
 /* Down products that take f32: float weights, and everything under --exact. */
@@ -346,5 +375,6 @@ size_t moe_fixed_bytes(const struct model *m, int n_rows)
     size_t e = (size_t)p->n_expert;
     size_t tables = (3 * e + 3) * sizeof(int32_t) + e * 2 * sizeof(struct moe_expert) +
                     (e + 1) * sizeof(struct expert_wave);
-    return tables + op_moe_bytes(n_rows, p->n_expert_used, p->n_ff_expert, p->n_embd, any_wide(m)) + 24 * 64;
+    return tables + op_moe_bytes(n_rows, p->n_expert_used, p->n_ff_expert, params_expert_width(p), any_wide(m)) +
+           24 * 64;
 }

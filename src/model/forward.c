@@ -155,7 +155,7 @@ size_t model_thread_bytes(const struct model *m, int n_rows)
             need = larger(need, op_attend_scratch(kv->d_k, kv->d_v ? kv->d_v : kv->d_k));
     }
     if (m->n_moe_layer)
-        need = larger(need, op_moe_thread_bytes(p->n_ff_expert, p->n_embd));
+        need = larger(need, op_moe_thread_bytes(p->n_ff_expert, params_expert_width(p)));
     return (need + 63) / 64 * 64;
 }
 

@@ -29,9 +29,10 @@ struct weight {
 /* The expert tensors of a layer; slices of them come from the store. */
 struct experts {
     int layer, n_expert, n_ff;
-    struct wmat gate, up, down;        /* of one expert, without data */
-    int gate_part, up_part, down_part; /* which part of the store's view; gate and up may be halves of one */
-    size_t up_offset;                  /* of up's rows in its part: 0, or behind gate's */
+    struct wmat gate, up, down;                   /* of one expert, without data; gate without rows: none */
+    int gate_part, up_part, down_part;            /* which part of the store's view; gate and up may be halves of one */
+    size_t up_offset;                             /* of up's rows in its part: 0, or behind gate's */
+    const struct weight *latent_down, *latent_up; /* into the space that they see and back, or NULL */
     const struct weight *gate_bias, *up_bias, *down_bias;    /* [n_expert][n], or NULL */
     const struct weight *gate_scale, *up_scale, *down_scale; /* [n_expert], or NULL */
 };

@@ -9,13 +9,18 @@ struct gguf;
 
 enum { PARAMS_MAX_LAYERS = 4096, ROPES = 2 };
 
+/* The hidden row of a feed-forward: silu(g) * u; clamped, with a steeper sigmoid (gpt-oss); max(u, 0)^2, without a gate. */
+enum ffn_act { FFN_SILU, FFN_SWIGLU_OAI, FFN_RELU2 };
+
 struct params {
     int n_layer, n_vocab, n_embd, n_ctx_train;
     int n_ff;                     /* of dense layers */
+    enum ffn_act ffn_act;         /* of all feed-forwards, experts too */
     int n_head, n_head_kv;        /* n_head is a multiple of n_head_kv */
     int d_k, d_v;                 /* of a head */
     int n_expert, n_expert_used;  /* 0, 0: dense */
     int n_ff_expert, n_ff_shared; /* n_ff_shared 0: no shared expert */
+    int n_latent_expert;          /* width of the space that experts see; 0: they see rows as they are */
     float norm_eps;
     int window;           /* positions that windowed layers see */
     struct delta_params { /* gated delta net: heads of d keys and d values, a convolution before them */
@@ -30,6 +35,15 @@ struct params {
     float router_scale;
     struct rope_params rope[ROPES]; /* n_rot 0: there is none; layers take the first unless they say otherwise */
 };
+
+/* Matrices between a row and the hidden row: gate and up, or up alone. */
+static inline int params_gated(const struct params *p) { return p->ffn_act != FFN_RELU2; }
+
+/* Width of the rows that experts see. */
+static inline int params_expert_width(const struct params *p)
+{
+    return p->n_latent_expert ? p->n_latent_expert : p->n_embd;
+}
 
 /* The keys that decoders with attention share, "ARCH.block_count" and so on; pairs: how the architecture rotates. */
 int params_read(struct params *p, const struct gguf *g, enum rope_pairs pairs, struct error *err);

@@ -58,12 +58,13 @@ struct latent_weights {
 };
 void block_latent(struct step *s, float *x, const struct latent_weights *w);
 
-/* out = Wdown (silu(Wgate a + bg) * (Wup a + bu)) + bd */
+/* out = Wdown act(Wgate a + bg, Wup a + bu) + bd; act is params.ffn_act, which may have no gate. */
 struct ffn_weights {
     const struct weight *gate, *up, *down, *gate_bias, *up_bias, *down_bias;
     int n_ff;
 };
 void block_ffn(struct step *s, float *out, struct act *a, const struct ffn_weights *w);
+ffn_act_fn *ffn_kernel(const struct step *s); /* the act of the model */
 
 /* How x is attended when q, k, v [n_rows][...] are ready: stores k and v, out [n_rows][n_head * d_v]. d_v: of a value. */
 void attend(struct step *s, struct kv_place kv, float *out, const float *q, const float *k, const float *v, int d_v,
@@ -73,8 +74,6 @@ void rotate_heads(struct step *s, float *x, int n_head, int head_dim, int rope);
 
 /* The runs of the step [n_run], with what their sequences keep at these places of bind_state(). */
 struct run *step_runs(struct step *s, size_t history, size_t state);
-
-enum ffn_act { FFN_SILU, FFN_SWIGLU_OAI }; /* silu(g) * u; clamped, with a steeper sigmoid (gpt-oss) */
 
 /* The experts of each row and their weights, by the rule; the router's bias may be NULL. */
 struct routes {
@@ -92,7 +91,7 @@ struct shared_expert {
 };
 void moe_step_begin(struct step *s); /* before the first layer: the store may read on ahead */
 void block_moe(struct step *s, int l, float *y, struct act *a, const struct routes *r, const struct experts *e,
-               enum ffn_act kind, const struct shared_expert *shared);
+               const struct shared_expert *shared);
 
 /* Every layer ends here: the tap of control vectors and capture; rows of cancelled sequences leave. */
 void layer_out(struct step *s, int l, float *x);
@@ -102,7 +101,6 @@ void layer_out(struct step *s, int l, float *x);
 struct moe_weights {
     const struct weight *norm, *router, *router_bias;
     const struct experts *experts;
-    enum ffn_act kind;
 };
 void block_dense(struct step *s, float *x, const struct weight *norm, const struct ffn_weights *w);
 void block_sparse(struct step *s, int l, float *x, const struct moe_weights *w, const struct route_rule *rule,

@@ -1,12 +1,13 @@
 /* Experts on the pool: see moe.h.
  *
- * Few rows: the output rows of all experts at hand are one long list, cut evenly over the threads: gate and up, join, silu and
+ * Few rows: the output rows of all experts at hand are one long list, cut evenly over the threads: gate and up, join, activate and
  * quantise, join, down. Many rows: units of the hidden rows are (expert, block of rows), of the sums ranges of output columns; both
  * are taken from an atomic counter. A block of rows is gathered (codes are copied, never quantised again). */
 #include "op/moe.h"
 
 #include <assert.h>
 #include <stdatomic.h>
+#include <stddef.h>
 #include <string.h>
 
 enum { BLOCK = 128 /* rows gathered at a time */, COLUMNS = 256 /* of a unit of phase 2 */, COLUMNS_LD = COLUMNS + 16 };
@@ -22,7 +23,7 @@ static size_t row_bytes(int n)
 
 /* ---- few rows ---------------------------------------------------------------------------------------------------------- */
 
-struct moe_few op_moe_few_begin(struct op *op, int n_uses, int n_ff, int n_embd, moe_act *act)
+struct moe_few op_moe_few_begin(struct op *op, int n_uses, int n_ff, int n_embd, ffn_act_fn *act)
 {
     struct moe_few f = {.n_uses = n_uses, .n_ff = n_ff, .n_embd = n_embd, .act = act};
     size_t h = (size_t)n_uses * (size_t)n_ff * sizeof(float);
@@ -38,7 +39,7 @@ struct few {
     const struct moe_expert *e;
     int n;
     struct act *x;
-    struct act h; /* all pairs' silu(gate) * up */
+    struct act h; /* all pairs' hidden rows, which stand where up was */
 };
 
 static struct rows_view one_row(const struct act *a, const struct xq *planes, struct xq *view, int row)
@@ -76,33 +77,58 @@ static void few_product(const struct few *a, const struct moe_expert *e, const s
 }
 
 /* A piece of work is a matrix; pieces lie one after another in a list of rows that the threads share evenly. */
-static void few_pieces(const struct few *a, int per_expert, int thread, int n_threads)
+struct pieces {
+    int per_expert, n_rows; /* matrices of an expert that this phase multiplies by, rows of each */
+    size_t matrix[2];       /* where they are in struct moe_expert */
+    float *out[2];
+    struct act *in;
+    int by_use;
+};
+
+static const struct wmat *piece_at(const struct few *a, const struct pieces *p, int i)
 {
-    const struct moe_few *f = a->f;
-    int rows = per_expert == 2 ? f->n_ff : f->n_embd, begin, end;
-    pool_share(a->n * per_expert * rows, 16, thread, n_threads, &begin, &end);
+    return (const struct wmat *)((const char *)&a->e[i / p->per_expert] + p->matrix[i % p->per_expert]);
+}
+
+static void few_pieces(const struct few *a, const struct pieces *p, int thread, int n_threads)
+{
+    int rows = p->n_rows, begin, end;
+    pool_share(a->n * p->per_expert * rows, 16, thread, n_threads, &begin, &end);
     for (int at = begin; at < end;) {
-        int piece = at / rows, n0 = at % rows, n1 = end - at < rows - n0 ? n0 + end - at : rows;
-        const struct moe_expert *e = &a->e[piece / per_expert];
-        const struct wmat *w = per_expert == 1 ? &e->down : piece % 2 == 0 ? &e->gate : &e->up;
-        const uint8_t *then = NULL;
+        int i = at / rows, n0 = at % rows, n1 = end - at < rows - n0 ? n0 + end - at : rows;
         at += n1 - n0;
-        if (at < end) { /* the next piece begins at its first row */
-            const struct moe_expert *next = &a->e[(piece + 1) / per_expert];
-            then = per_expert == 1 ? next->down.data : piece % 2 == 0 ? next->up.data : next->gate.data;
-        }
-        if (per_expert == 2)
-            few_product(a, e, w, n0, n1, a->x, 0, piece % 2 == 0 ? f->gate : f->up, (size_t)f->n_ff, then,
-                        op_thread_scratch(a->op, thread));
-        else
-            few_product(a, e, w, n0, n1, &a->h, 1, f->out, (size_t)f->n_embd, then, op_thread_scratch(a->op, thread));
+        const uint8_t *then = at < end ? piece_at(a, p, i + 1)->data : NULL; /* it begins at its first row */
+        few_product(a, &a->e[i / p->per_expert], piece_at(a, p, i), n0, n1, p->in, p->by_use, p->out[i % p->per_expert],
+                    (size_t)rows, then, op_thread_scratch(a->op, thread));
     }
 }
 
-static void few_gate_up(void *arg, int thread, int n_threads) { few_pieces(arg, 2, thread, n_threads); }
-static void few_down(void *arg, int thread, int n_threads) { few_pieces(arg, 1, thread, n_threads); }
+static void few_hidden(void *arg, int thread, int n_threads)
+{
+    const struct few *a = arg;
+    struct pieces p = {.n_rows = a->f->n_ff, .in = a->x};
+    if (a->e->gate.n_rows) {
+        p.matrix[p.per_expert] = offsetof(struct moe_expert, gate);
+        p.out[p.per_expert++] = a->f->gate;
+    }
+    p.matrix[p.per_expert] = offsetof(struct moe_expert, up);
+    p.out[p.per_expert++] = a->f->up;
+    few_pieces(a, &p, thread, n_threads);
+}
 
-static void activate(const struct op *op, const struct moe_expert *e, moe_act *act, float *h, float *gate, float *up,
+static void few_down(void *arg, int thread, int n_threads)
+{
+    struct few *a = arg;
+    struct pieces p = {.per_expert = 1,
+                       .n_rows = a->f->n_embd,
+                       .matrix = {offsetof(struct moe_expert, down)},
+                       .out = {a->f->out},
+                       .in = &a->h,
+                       .by_use = 1};
+    few_pieces(a, &p, thread, n_threads);
+}
+
+static void activate(const struct op *op, const struct moe_expert *e, ffn_act_fn *act, float *h, float *gate, float *up,
                      int n_ff)
 {
     if (e->gate_bias)
@@ -122,8 +148,8 @@ static void few_activate(void *arg, int thread, int n_threads)
             if (n++ % n_threads != thread)
                 continue;
             int use = a->e[i].first_use + j;
-            float *h = f->gate + (size_t)use * (size_t)f->n_ff, *up = f->up + (size_t)use * (size_t)f->n_ff;
-            activate(a->op, &a->e[i], f->act, h, h, up, f->n_ff);
+            float *gate = f->gate + (size_t)use * (size_t)f->n_ff, *h = f->up + (size_t)use * (size_t)f->n_ff;
+            activate(a->op, &a->e[i], f->act, h, gate, h, f->n_ff);
             if (a->h.x256.code)
                 a->op->k->quantise(&a->h.x256, use, h);
             if (a->h.x32.code)
@@ -136,10 +162,10 @@ void op_moe_few(struct op *op, const struct moe_few *f, const struct moe_expert 
     if (n == 0)
         return;
     size_t mark = arena_mark(op->scratch);
-    struct few a = {op, f, e, n, x, act_rows(op, f->gate, f->n_uses, f->n_ff, (size_t)f->n_ff)};
+    struct few a = {op, f, e, n, x, act_rows(op, f->up, f->n_uses, f->n_ff, (size_t)f->n_ff)};
     for (int i = 0; i < 2;
          i++) { /* copies of x outlive this call: they were made before the mark, or are made by the caller */
-        enum act_family family = op_family(op, i == 0 ? e->gate.type : e->up.type);
+        enum act_family family = op_family(op, i == 0 && e->gate.n_rows ? e->gate.type : e->up.type);
         assert(family == ACT_F32 || (family == ACT_X256 ? x->x256.code : x->x32.code) != NULL);
     }
     enum act_family family = op_family(op, e->down.type);
@@ -147,7 +173,7 @@ void op_moe_few(struct op *op, const struct moe_few *f, const struct moe_expert 
         void *mem = op_alloc(op, xq_bytes(family, f->n_uses, f->n_ff));
         *(family == ACT_X256 ? &a.h.x256 : &a.h.x32) = xq_place(family, f->n_uses, f->n_ff, mem);
     }
-    pool_run(op->pool, few_gate_up, &a);
+    pool_run(op->pool, few_hidden, &a);
     op_poll(op);
     pool_run(op->pool, few_activate, &a);
     pool_run(op->pool, few_down, &a);
@@ -180,7 +206,7 @@ struct many {
 /* What a thread of phase 1 holds: gathered rows, gate and up of a block, then the scratch of products. */
 struct block_scratch {
     uint8_t *codes;
-    float *rows, *gate, *up;
+    float *rows, *gate, *up; /* gate: unused where experts have none */
     void *product;
 };
 
@@ -255,16 +281,17 @@ static void many_block(struct many *a, const struct moe_expert *e, int first, in
     struct block_scratch s = block_scratch(a, thread);
     struct xq view;
     const int32_t *row = e->row + first;
-    struct rows_view x = gather(a, e->gate.type, row, n, &s, &view);
-    op_product(a->op, &e->gate, 0, a->m->n_ff, &x, s.gate, (size_t)a->m->n_ff, e->up.data, s.product);
-    if (op_family(a->op, e->up.type) != op_family(a->op, e->gate.type))
+    enum block_type first_type = e->gate.n_rows ? e->gate.type : e->up.type;
+    struct rows_view x = gather(a, first_type, row, n, &s, &view);
+    if (e->gate.n_rows)
+        op_product(a->op, &e->gate, 0, a->m->n_ff, &x, s.gate, (size_t)a->m->n_ff, e->up.data, s.product);
+    if (op_family(a->op, e->up.type) != op_family(a->op, first_type))
         x = gather(a, e->up.type, row, n, &s, &view);
     op_product(a->op, &e->up, 0, a->m->n_ff, &x, s.up, (size_t)a->m->n_ff, NULL, s.product);
     for (int i = 0; i < n; i++) {
         int use = e->first_use - a->m->first_use + first + i;
-        float *g = s.gate + (size_t)i * (size_t)a->m->n_ff,
-              *h = a->m->h ? a->m->h + (size_t)use * (size_t)a->m->n_ff : g;
-        activate(a->op, e, a->m->act, h, g, s.up + (size_t)i * (size_t)a->m->n_ff, a->m->n_ff);
+        float *u = s.up + (size_t)i * (size_t)a->m->n_ff, *h = a->m->h ? a->m->h + (size_t)use * (size_t)a->m->n_ff : u;
+        activate(a->op, e, a->m->act, h, s.gate + (size_t)i * (size_t)a->m->n_ff, u, a->m->n_ff);
         if (!a->m->h) {
             struct xq hq = a->m->hq;
             a->op->k->quantise(&hq, use, h);
@@ -272,7 +299,7 @@ static void many_block(struct many *a, const struct moe_expert *e, int first, in
     }
 }
 
-static void many_gate_up(void *arg, int thread, int n_threads)
+static void many_hidden(void *arg, int thread, int n_threads)
 {
     (void)n_threads;
     struct many *a = arg;
@@ -333,7 +360,7 @@ static void many_down(void *arg, int thread, int n_threads)
 }
 
 struct moe_many op_moe_many_begin(struct op *op, enum block_type down, int first_use, int n_uses, struct act *x,
-                                  float *y, int n_embd, int n_ff, moe_act *act)
+                                  float *y, int n_embd, int n_ff, ffn_act_fn *act)
 {
     struct moe_many m = {.x = x, .y = y, .first_use = first_use, .n_embd = n_embd, .n_ff = n_ff, .act = act};
     enum act_family between = op_family(op, down);
@@ -350,7 +377,7 @@ void op_moe_many_hidden(struct op *op, const struct moe_many *m, const struct mo
     for (int i = 0; i < n; i++)
         a.n_blocks += (e[i].n + BLOCK - 1) / BLOCK;
     if (a.n_blocks > 0)
-        pool_run(op->pool, many_gate_up, &a);
+        pool_run(op->pool, many_hidden, &a);
 }
 
 void op_moe_many_sum(struct op *op, const struct moe_many *m, const struct moe_expert *e, int n)

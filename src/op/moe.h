@@ -3,7 +3,8 @@
  *
  *     h = act(gate_e x + bg, up_e x + bu),   o = down_e h + bd,   y_row += w * o     over the row's experts, ascending id
  *
- * act is silu(g) * u or another entry of the kernel table; biases where the experts have them.
+ * act is silu(g) * u or another entry of the kernel table; experts of two matrices have no gate, and biases are where the experts
+ * have them. x and y need not be as wide as the model: n_embd is what these experts see.
  *
  * Few rows: each (expert, row) pair's output o is kept apart, in any order of arrival; op_moe_sum() adds them in ascending
  * expert id when the last is in. Many rows: hidden rows of a wave's experts in any order, then their sums ascending; waves ascend,
@@ -14,10 +15,8 @@
 #include "op/act.h"
 #include "op/matmul.h"
 
-typedef void moe_act(float *h, const float *gate, const float *up, int n);
-
 struct moe_expert {
-    struct wmat gate, up, down;
+    struct wmat gate, up, down;                   /* gate without rows: none */
     const float *gate_bias, *up_bias, *down_bias; /* NULL: none */
     const int32_t *row;                           /* [n] rows of x that use it, ascending */
     const float *w;                               /* [n] their weights */
@@ -31,9 +30,9 @@ enum { MOE_FEW_ROWS = 16 };
 struct moe_few {
     float *gate, *up, *out; /* [n_uses][n_ff], [n_uses][n_ff], [n_uses][n_embd] */
     int n_uses, n_ff, n_embd;
-    moe_act *act;
+    ffn_act_fn *act;
 };
-struct moe_few op_moe_few_begin(struct op *op, int n_uses, int n_ff, int n_embd, moe_act *act);
+struct moe_few op_moe_few_begin(struct op *op, int n_uses, int n_ff, int n_embd, ffn_act_fn *act);
 
 /* Outputs of these experts' pairs, in any order of calls. */
 void op_moe_few(struct op *op, const struct moe_few *f, const struct moe_expert *e, int n, struct act *x);
@@ -50,10 +49,10 @@ struct moe_many {
     float *h;     /* [n_uses][n_ff], where it is not */
     float *y;
     int first_use, n_embd, n_ff;
-    moe_act *act;
+    ffn_act_fn *act;
 };
 struct moe_many op_moe_many_begin(struct op *op, enum block_type down, int first_use, int n_uses, struct act *x,
-                                  float *y, int n_embd, int n_ff, moe_act *act);
+                                  float *y, int n_embd, int n_ff, ffn_act_fn *act);
 void op_moe_many_hidden(struct op *op, const struct moe_many *m, const struct moe_expert *e, int n);
 void op_moe_many_sum(struct op *op, const struct moe_many *m, const struct moe_expert *e, int n);
 

@@ -27,17 +27,24 @@ void op_rms_norm(struct op *op, float *out, const float *x, const float *w, int 
     op_split(op, n_rows, 1, n >= 512 ? ALONE : 512, norm_rows, &(struct rows){op, out, x, w, n, eps});
 }
 
-static void silu_rows(void *arg, int begin, int end, int thread)
+struct activate {
+    ffn_act_fn *act;
+    float *h;
+    const float *gate, *up;
+    int n;
+};
+
+static void activate_rows(void *arg, int begin, int end, int thread)
 {
     (void)thread;
-    const struct rows *a = arg;
+    const struct activate *a = arg;
     size_t at = (size_t)begin * (size_t)a->n;
-    a->op->k->silu_mul(a->out + at, a->out + at, a->x + at, (end - begin) * a->n);
+    a->act(a->h + at, a->gate ? a->gate + at : NULL, a->up + at, (end - begin) * a->n);
 }
 
-void op_silu_mul(struct op *op, float *gate, const float *up, int n_rows, int n)
+void op_activate(struct op *op, ffn_act_fn *act, float *h, const float *gate, const float *up, int n_rows, int n)
 {
-    op_split(op, n_rows, 1, ALONE, silu_rows, &(struct rows){op, gate, up, NULL, n, 0});
+    op_split(op, n_rows, 1, ALONE, activate_rows, &(struct activate){act, h, gate, up, n});
 }
 
 static void sigmoid_mul_rows(void *arg, int begin, int end, int thread)

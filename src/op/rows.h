@@ -6,7 +6,8 @@
 
 /* out may be x; w [n] or NULL. */
 void op_rms_norm(struct op *op, float *out, const float *x, const float *w, int n_rows, int n, float eps);
-void op_silu_mul(struct op *op, float *gate, const float *up, int n_rows, int n); /* gate = silu(gate) * up */
+/* h from gate and up, either of which it may be: an entry of the kernel table. */
+void op_activate(struct op *op, ffn_act_fn *act, float *h, const float *gate, const float *up, int n_rows, int n);
 /* x *= sigmoid(gate) */
 void op_sigmoid_mul(struct op *op, float *x, const float *gate, int n_rows, int n);
 

@@ -5,9 +5,11 @@
 #include "op_world.h"
 
 enum { N_EXPERT = 6, N_USED = 2, N_EMBD = 256, N_FF = 256, MOST_ROWS = 150 };
+enum { NO_GATE = TYPE_COUNT }; /* as the type of gates: experts of two matrices, squared ReLU */
 
 struct bench {
-    enum block_type gate, up, down;
+    int gate; /* enum block_type, or NO_GATE */
+    enum block_type up, down;
     uint8_t *weights[3][N_EXPERT];
     struct moe_expert expert[N_EXPERT];
     int32_t row[N_EXPERT][MOST_ROWS];
@@ -39,9 +41,9 @@ static uint8_t *random_matrix(enum block_type type, uint32_t what, int n_rows, i
     return m;
 }
 
-static void bench_open(struct bench *b, enum block_type gate, enum block_type up, enum block_type down, int n_rows)
+static void bench_open(struct bench *b, int gate, enum block_type up, enum block_type down, int n_rows)
 {
-    const enum block_type type[3] = {gate, up, down};
+    const enum block_type type[3] = {gate == NO_GATE ? TYPE_F32 : (enum block_type)gate, up, down};
     *b = (struct bench){.gate = gate, .up = up, .down = down, .n_rows = n_rows};
     b->x = world_floats(77, (size_t)(n_rows * N_EMBD));
     for (int r = 0; r < n_rows; r++) /* expert r % 5 and another: expert 5 is used by one row alone, some by none */
@@ -54,7 +56,7 @@ static void bench_open(struct bench *b, enum block_type gate, enum block_type up
     for (int e = 0; e < N_EXPERT; e++) {
         struct moe_expert *x = &b->expert[e];
         struct wmat *part[3] = {&x->gate, &x->up, &x->down};
-        for (int p = 0; p < 3; p++) {
+        for (int p = gate == NO_GATE; p < 3; p++) {
             int n = p < 2 ? N_FF : N_EMBD, k = p < 2 ? N_EMBD : N_FF;
             b->weights[p][e] = random_matrix(type[p], (uint32_t)(100 + 10 * e + 2 * p), n, k);
             *part[p] = (struct wmat){b->weights[p][e], type[p], n, k, type_row_bytes(type_info(type[p]), (size_t)k)};
@@ -89,9 +91,15 @@ static void open_op(struct op_world *w, const struct bench *b, enum cpu_tier tie
 static struct act open_act(struct op_world *w, const struct bench *b)
 {
     struct act a = act_rows(&w->op, b->x, b->n_rows, N_EMBD, N_EMBD);
-    op_view(&a, b->gate);
+    if (b->gate != NO_GATE)
+        op_view(&a, (enum block_type)b->gate);
     op_view(&a, b->up);
     return a;
+}
+
+static ffn_act_fn *kernel_of(const struct op_world *w, const struct bench *b)
+{
+    return b->gate == NO_GATE ? w->op.k->relu2 : w->op.k->silu_mul;
 }
 
 /* Few rows: experts arrive one by one or in pairs, in the order of a seed. */
@@ -101,7 +109,7 @@ static float *by_few(const struct bench *b, enum cpu_tier tier, int threads, int
     int order[N_EXPERT], n = 0;
     open_op(&w, b, tier, threads, exact);
     struct act a = open_act(&w, b);
-    struct moe_few f = op_moe_few_begin(&w.op, b->n_uses, N_FF, N_EMBD, w.op.k->silu_mul);
+    struct moe_few f = op_moe_few_begin(&w.op, b->n_uses, N_FF, N_EMBD, kernel_of(&w, b));
     for (int e = 0; e < N_EXPERT; e++) {
         int at = (int)(rng_u64(seed, (uint64_t)e, 2, 0) % (uint64_t)(n + 1));
         memmove(order + at + 1, order + at, (size_t)(n++ - at) * sizeof *order);
@@ -140,7 +148,7 @@ static float *by_many(const struct bench *b, enum cpu_tier tier, int threads, in
             continue;
         size_t mark = arena_mark(w.op.scratch);
         struct moe_many m = op_moe_many_begin(&w.op, ready[0].down.type, ready[0].first_use, uses, &a, y, N_EMBD, N_FF,
-                                              w.op.k->silu_mul);
+                                              kernel_of(&w, b));
         op_moe_many_hidden(&w.op, &m, ready + n / 2, n - n / 2); /* as they come */
         op_moe_many_hidden(&w.op, &m, ready, n / 2);
         op_moe_many_sum(&w.op, &m, ready, n);
@@ -170,8 +178,8 @@ static double *by_formula(const struct bench *b)
             for (int k = 0; k < N_EMBD; k++)
                 x[k] = (double)b->x[m->row[i] * N_EMBD + k];
             for (int n = 0; n < N_FF; n++) {
-                double g = row_times(&m->gate, n, x);
-                h[n] = g / (1 + exp(-g)) * row_times(&m->up, n, x);
+                double u = row_times(&m->up, n, x), g = b->gate == NO_GATE ? 0 : row_times(&m->gate, n, x);
+                h[n] = b->gate == NO_GATE ? u > 0 ? u * u : 0 : g / (1 + exp(-g)) * u;
             }
             for (int n = 0; n < N_EMBD; n++)
                 y[m->row[i] * N_EMBD + n] += (double)m->w[i] * row_times(&m->down, n, h);
@@ -191,8 +199,7 @@ static void expect_near(const struct bench *b, const float *y, double tolerance)
     free(want);
 }
 
-static void check(enum block_type gate, enum block_type up, enum block_type down, int n_rows, int exact,
-                  double tolerance)
+static void check(int gate, enum block_type up, enum block_type down, int n_rows, int exact, double tolerance)
 {
     struct bench b;
     size_t values = (size_t)(n_rows * N_EMBD);
@@ -235,6 +242,14 @@ static void exact_experts(void **state)
     check(TYPE_Q4_0, TYPE_Q8_0, TYPE_Q4_0, 5, 1, 1e-6);
 }
 
+static void experts_without_gates(void **state)
+{
+    (void)state;
+    check(NO_GATE, TYPE_F32, TYPE_F32, 9, 0, 1e-6);
+    check(NO_GATE, TYPE_Q4_K, TYPE_Q6_K, 11, 0, 0.03);
+    check(NO_GATE, TYPE_Q4_0, TYPE_Q8_0, 16, 1, 1e-6);
+}
+
 /* More rows than a block of the many-rows path, against the same rows a few at a time. */
 static void many_blocks(void **state)
 {
@@ -262,6 +277,7 @@ static void many_blocks(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test(float_experts), cmocka_unit_test(quantised_experts),
-                                       cmocka_unit_test(exact_experts), cmocka_unit_test(many_blocks)};
+                                       cmocka_unit_test(exact_experts), cmocka_unit_test(experts_without_gates),
+                                       cmocka_unit_test(many_blocks)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
