@@ -7,8 +7,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const char *const kind_names[KIND_COUNT] = {"embedding", "attention", "recurrent", "ffn",    "shared experts",
-                                                   "experts",   "router",    "norms",     "output", "other"};
+static const char *const kind_names[KIND_COUNT] = {"embedding",      "attention",    "recurrent", "ffn",
+                                                   "shared experts", "experts",      "router",    "norms",
+                                                   "output",         "draft layers", "other"};
 
 const char *kind_name(enum tensor_kind k) { return kind_names[k]; }
 
@@ -36,10 +37,12 @@ static const struct {
     {"^output.", KIND_OUTPUT},
 };
 
-enum tensor_kind kind_of(const char *name)
+enum tensor_kind kind_of(const struct anatomy *a, const char *name)
 {
     const char *rest;
-    gguf_layer_of(name, &rest);
+    int layer = gguf_layer_of(name, &rest);
+    if (layer >= 0 && (uint64_t)layer >= a->first_draft)
+        return KIND_DRAFT;
     for (size_t i = 0; i < sizeof patterns / sizeof *patterns; i++) {
         const char *p = patterns[i].pattern;
         if (*p == '^' ? strncmp(rest, p + 1, strlen(p + 1)) == 0 : strstr(rest, p) != NULL)
@@ -51,9 +54,9 @@ enum tensor_kind kind_of(const char *name)
 /* ---- experts ---------------------------------------------------------------------------------------------------------------- */
 
 /* A tensor that holds one matrix an expert, behind one another. */
-static int is_bank(const struct gguf_tensor *t)
+static int is_bank(const struct anatomy *a, const struct gguf_tensor *t)
 {
-    return t->n_dims == 3 && t->ne[2] > 0 && kind_of(t->name) == KIND_EXPERTS;
+    return t->n_dims == 3 && t->ne[2] > 0 && kind_of(a, t->name) == KIND_EXPERTS;
 }
 
 static void add_alignment(struct anatomy *a, uint64_t at)
@@ -120,7 +123,7 @@ static void read_experts(struct anatomy *a, const struct gguf *g)
     const char *rest;
     size_t n = 0;
     for (uint64_t i = 0; bank && i < g->n_tensor; i++)
-        if (is_bank(&g->tensor[i]) && gguf_layer_of(g->tensor[i].name, &rest) >= 0)
+        if (is_bank(a, &g->tensor[i]) && gguf_layer_of(g->tensor[i].name, &rest) >= 0)
             bank[n++] = &g->tensor[i];
     if (n)
         qsort(bank, n, sizeof *bank, by_layer);
@@ -142,17 +145,27 @@ static void add(struct share *s, uint64_t bytes)
     s->bytes += bytes;
 }
 
+/* A number of the architecture's; absent or absurd: fallback. */
+static uint64_t number(const struct anatomy *a, const struct gguf *g, const char *name, uint64_t fallback)
+{
+    char key[160];
+    struct error ignored = {0};
+    uint64_t v;
+    snprintf(key, sizeof key, "%s.%s", a->arch.text, name);
+    return gguf_u64(g, key, 0, UINT32_MAX, &v, &ignored) == 1 ? v : fallback;
+}
+
 void anatomy_of(struct anatomy *a, const struct gguf *g)
 {
     struct error ignored = {0};
-    char key[160];
     *a = (struct anatomy){.expert_alignment = 4096, .arch = {"", 0}};
     gguf_str(g, "general.architecture", &a->arch, &ignored);
-    snprintf(key, sizeof key, "%s.expert_used_count", a->arch.text);
-    gguf_u64(g, key, 0, UINT32_MAX, &a->n_used, &ignored);
+    a->n_used = number(a, g, "expert_used_count", 0);
+    uint64_t blocks = number(a, g, "block_count", 0), draft = number(a, g, "nextn_predict_layers", 0);
+    a->first_draft = draft > 0 && draft < blocks ? blocks - draft : UINT64_MAX;
     for (uint64_t i = 0; i < g->n_tensor; i++) {
         const struct gguf_tensor *t = &g->tensor[i];
-        enum tensor_kind k = kind_of(t->name);
+        enum tensor_kind k = kind_of(a, t->name);
         const char *rest;
         int layer = gguf_layer_of(t->name, &rest);
         add(&a->all, t->n_bytes);

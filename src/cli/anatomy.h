@@ -15,12 +15,12 @@ enum tensor_kind {
     KIND_ROUTER,
     KIND_NORMS,
     KIND_OUTPUT,
+    KIND_DRAFT, /* all of the layers that only predict further tokens: they come last and are not run */
     KIND_OTHER,
     KIND_COUNT
 };
 
 const char *kind_name(enum tensor_kind k);
-enum tensor_kind kind_of(const char *tensor_name);
 
 struct share {
     uint64_t n, bytes; /* tensors, and what they take */
@@ -42,7 +42,8 @@ struct expert_group {
 
 struct anatomy {
     struct share kind[KIND_COUNT], type[TYPE_COUNT], kind_type[KIND_COUNT][TYPE_COUNT], all;
-    int n_layer; /* 1 + the largest N of blk.N. */
+    int n_layer;          /* 1 + the largest N of blk.N. */
+    uint64_t first_draft; /* layers from here on are of KIND_DRAFT */
     struct expert_group group[ANATOMY_GROUPS];
     int n_group, left_out; /* layers of experts beyond the groups */
     int n_moe_layer;
@@ -53,5 +54,6 @@ struct anatomy {
 };
 
 void anatomy_of(struct anatomy *a, const struct gguf *g);
+enum tensor_kind kind_of(const struct anatomy *a, const char *tensor_name);
 
 #endif

@@ -328,7 +328,7 @@ static json_t *json_share(const struct share *s)
     return json_pack("{s:I, s:I}", "tensors", (json_int_t)s->n, "bytes", (json_int_t)s->bytes);
 }
 
-static json_t *json_tensors(const struct gguf *g)
+static json_t *json_tensors(const struct anatomy *a, const struct gguf *g)
 {
     json_t *list = json_array();
     for (uint64_t i = 0; i < g->n_tensor; i++) {
@@ -336,10 +336,10 @@ static json_t *json_tensors(const struct gguf *g)
         json_t *ne = json_array();
         for (int d = 0; d < t->n_dims; d++)
             json_array_append_new(ne, json_integer((json_int_t)t->ne[d]));
-        json_array_append_new(list, json_pack("{s:o, s:s, s:s, s:o, s:I, s:I, s:i}", "name",
-                                              json_text(text_of(t->name)), "kind", kind_name(kind_of(t->name)), "type",
-                                              type_info(t->type)->name, "shape", ne, "bytes", (json_int_t)t->n_bytes,
-                                              "offset", (json_int_t)t->offset, "file", t->file));
+        json_array_append_new(
+            list, json_pack("{s:o, s:s, s:s, s:o, s:I, s:I, s:i}", "name", json_text(text_of(t->name)), "kind",
+                            kind_name(kind_of(a, t->name)), "type", type_info(t->type)->name, "shape", ne, "bytes",
+                            (json_int_t)t->n_bytes, "offset", (json_int_t)t->offset, "file", t->file));
     }
     return list;
 }
@@ -397,7 +397,7 @@ static void print_json(const struct gguf *g, const struct anatomy *a)
     json_t *o = json_pack("{s:o, s:i, s:i, s:o, s:i, s:I, s:o, s:o, s:o, s:o}", "arch", json_text(a->arch), "version",
                           (int)g->version, "alignment", (int)g->alignment, "files", json_files(g), "layers", a->n_layer,
                           "bytes", (json_int_t)a->all.bytes, "kinds", kinds, "types", types, "metadata",
-                          json_metadata(g), "tensors", json_tensors(g));
+                          json_metadata(g), "tensors", json_tensors(a, g));
     if (o && a->n_moe_layer)
         json_object_set_new(o, "experts", json_experts(a));
     json_dumpf(o, stdout, JSON_COMPACT | JSON_PRESERVE_ORDER);

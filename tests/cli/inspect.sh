@@ -30,6 +30,9 @@ is "--json" 0 '^\{"arch":"qwen3moe","version":3,"alignment":32,"files":\[\{"path
 [ "$(wc -l <"$dir/out")" -eq 1 ] && pass || fail "--json" "not one line"
 run inspect "$golden/mixed-moe.gguf"
 is "several types" 0 "^q4_k +[0-9]" ""
+run inspect "$golden/glm4moe.gguf"
+is "layers that are not run" 0 "^draft layers +23 .* f32$" ""
+grep -q '^experts: 1 layer, ' "$dir/out" && pass || fail "layers that are not run" "their experts are counted"
 run inspect "$golden/llama-tied.gguf"
 grep -q '^experts' "$dir/out" && fail "a dense model" "has experts" || pass
 run inspect
