@@ -27,6 +27,14 @@ static const char *shape_text(const uint64_t *ne, int n, char *out, size_t room)
     return out;
 }
 
+static int has_shape(const struct gguf_tensor *t, const uint64_t *ne, int n)
+{
+    for (int i = 0; i < GGUF_MAX_DIMS; i++)
+        if (t->ne[i] != (i < n ? ne[i] : 1))
+            return 0;
+    return 1;
+}
+
 static const struct gguf_tensor *find(struct binder *b, int l, const char *name, int required, const uint64_t *ne,
                                       int n)
 {
@@ -41,19 +49,28 @@ static const struct gguf_tensor *find(struct binder *b, int l, const char *name,
                                   b->m->file->file->path, full, b->m->arch->name);
         return NULL;
     }
-    for (int i = 0; i < GGUF_MAX_DIMS; i++)
-        if (t->ne[i] != (i < n ? ne[i] : 1)) {
-            b->failed = error_set(b->err, ERR_FORMAT, "%s: %s has shape %s where the metadata asks for %s",
-                                  b->m->file->file->path, full, shape_text(t->ne, t->n_dims, got, sizeof got),
-                                  shape_text(ne, n, want, sizeof want));
-            return NULL;
-        }
+    if (!has_shape(t, ne, n)) {
+        b->failed = error_set(b->err, ERR_FORMAT, "%s: %s has shape %s where the metadata asks for %s",
+                              b->m->file->file->path, full, shape_text(t->ne, t->n_dims, got, sizeof got),
+                              shape_text(ne, n, want, sizeof want));
+        return NULL;
+    }
     if (!type_info(t->type)->decode) {
         b->failed = error_set(b->err, ERR_FORMAT, "%s: %s has type %s, which holds no weights", b->m->file->file->path,
                               full, type_info(t->type)->name);
         return NULL;
     }
     return t;
+}
+
+/* The same of a tensor that some converters write with a dimension of 1 more: other[n_other]. */
+static const struct gguf_tensor *find_either(struct binder *b, int l, const char *name, int required,
+                                             const uint64_t *ne, int n, const uint64_t *other, int n_other)
+{
+    char full[NAME];
+    const struct gguf_tensor *t = gguf_tensor(b->m->file, tensor_name(l, name, full));
+    return t && has_shape(t, other, n_other) ? find(b, l, name, required, other, n_other)
+                                             : find(b, l, name, required, ne, n);
 }
 
 static struct weight *add(struct binder *b, const struct gguf_tensor *t, int is_vector)
@@ -101,24 +118,32 @@ struct weight *bind_matrix_if(struct binder *b, int l, const char *name, int n_o
     return scaled(b, l, name, add(b, find(b, l, name, 0, (uint64_t[]){(uint64_t)n_in, (uint64_t)n_out}, 2), 0));
 }
 
-struct weight *bind_vector(struct binder *b, int l, const char *name, int n)
+static struct weight *vector(struct binder *b, int l, const char *name, int required, int n)
 {
-    return add(b, find(b, l, name, 1, (uint64_t[]){(uint64_t)n}, 1), 1);
+    uint64_t ne[] = {(uint64_t)n}, column[] = {1, (uint64_t)n};
+    struct weight *w = add(b, find_either(b, l, name, required, ne, 1, column, 2), 1);
+    if (w) {
+        w->mat.n_rows = 1;
+        w->mat.n_cols = n;
+    }
+    return w;
 }
 
-struct weight *bind_vector_if(struct binder *b, int l, const char *name, int n)
-{
-    return add(b, find(b, l, name, 0, (uint64_t[]){(uint64_t)n}, 1), 1);
-}
+struct weight *bind_vector(struct binder *b, int l, const char *name, int n) { return vector(b, l, name, 1, n); }
+
+struct weight *bind_vector_if(struct binder *b, int l, const char *name, int n) { return vector(b, l, name, 0, n); }
 
 struct weight *bind_conv(struct binder *b, int l, const char *name, int width, int n_channel)
 {
-    struct weight *w = bind_matrix(b, l, name, n_channel, width);
+    uint64_t ne[] = {(uint64_t)width, (uint64_t)n_channel}, deep[] = {(uint64_t)width, 1, (uint64_t)n_channel};
+    struct weight *w = add(b, find_either(b, l, name, 1, ne, 2, deep, 3), 0);
     if (w && w->tensor->type != TYPE_F32)
         b->failed = error_set(b->err, ERR_UNSUPPORTED, "%s: %s has type %s; stoker takes convolutions as f32",
                               b->m->file->file->path, w->tensor->name, type_info(w->tensor->type)->name);
-    if (w)
+    if (w) {
+        w->mat.n_rows = n_channel;
         w->transposed = 1;
+    }
     return w;
 }
 

@@ -14,7 +14,7 @@ struct binder {
 };
 
 struct weight *bind_matrix(struct binder *b, int l, const char *name, int n_out, int n_in);
-struct weight *bind_vector(struct binder *b, int l, const char *name, int n);
+struct weight *bind_vector(struct binder *b, int l, const char *name, int n); /* in the file [n] or [n][1] */
 
 /* NULL without failing when absent. */
 struct weight *bind_matrix_if(struct binder *b, int l, const char *name, int n_out, int n_in);
@@ -24,7 +24,7 @@ struct weight *bind_vector_if(struct binder *b, int l, const char *name, int n);
  * a latent: ffn_latent_down and ffn_latent_up, which are not. */
 struct experts *bind_experts(struct binder *b, int l);
 
-/* The small matrix of a convolution, f32 [n_channel][width] in the file: kept [width][n_channel]. */
+/* The small matrix of a convolution, f32 [n_channel][width] or [n_channel][1][width] in the file: kept [width][n_channel]. */
 struct weight *bind_conv(struct binder *b, int l, const char *name, int width, int n_channel);
 
 /* A matrix of each head, [n_head][n_out][n_in]: bound as one of n_head * n_out rows. */
