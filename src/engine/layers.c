@@ -4,9 +4,9 @@
 static enum stoker_layer_kind kind_of(const struct model *m, int l)
 {
     switch (m->keeps[l]) {
-    case KV_WINDOW:
+    case LAYER_KEEPS_WINDOW:
         return STOKER_LAYER_WINDOW;
-    case KV_COMPRESSED:
+    case LAYER_KEEPS_COMPRESSED:
         return STOKER_LAYER_COMPRESSED;
     case LAYER_KEEPS_STATE:
         return STOKER_LAYER_RECURRENT;

@@ -158,8 +158,9 @@ static void price_pages(struct planner *pl, const struct config *c)
         if (kv->window)
             p->kv_fixed_bytes += page * (uint64_t)kv_pages_needed(kv->window, INT_MAX, c->n_chunk);
         else
-            p->kv_bytes_per_token += page / KV_PAGE;
+            p->kv_bytes_per_token += page;
     }
+    p->kv_bytes_per_token /= KV_PAGE;
     p->kv_table_bytes += prefix_table_bytes(p->n_node, p->n_state, p->max_page);
     p->part[PLAN_KV] = p->kv_bytes + p->kv_table_bytes;
     p->state_bytes_per_sequence = m->state_floats * sizeof(float);

@@ -46,11 +46,12 @@ struct prefix_disk_stats prefix_disk_stats(const struct prefix_disk *d)
 
 /* ---- writing behind --------------------------------------------------------------------------------------------------------- */
 
+/* What n positions of a page have. */
 static void copy_rows(const struct kv_pool *pool, uint8_t *to, const uint8_t *from, int n)
 {
     const struct kv_shape *s = &pool->shape;
-    size_t k = (size_t)n * (size_t)s->d_k * kv_element_bytes(s->type),
-           v = (size_t)n * (size_t)s->d_v * kv_element_bytes(s->type);
+    size_t rows = (size_t)(n / kv_ratio(s)) * kv_element_bytes(s->type), k = rows * (size_t)s->d_k,
+           v = rows * (size_t)s->d_v;
     if (n == KV_PAGE) {
         memcpy(to, from, pool->page_bytes);
         return;

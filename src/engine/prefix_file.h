@@ -12,7 +12,7 @@
 #include "engine/prefix_cache.h"
 
 /* The version rises with the layout, and with every change of a law of sums: other bits are another format. */
-enum { PREFIX_VERSION = 2, PREFIX_BLOCK = 4096 };
+enum { PREFIX_VERSION = 3, PREFIX_BLOCK = 4096 };
 
 struct prefix_record {
     uint64_t base, root;   /* of the cache; with the salt */

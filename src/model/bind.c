@@ -156,14 +156,29 @@ struct weight *bind_table(struct binder *b, int l, const char *name, int n_rows,
     return w;
 }
 
-struct kv_place bind_kv(struct binder *b, enum kv_kind kind, int n_head_kv, int d_k, int d_v, int window)
+static int same_kind(const struct kv_layout *k, const struct kv_shape *s, int window)
 {
-    struct kv_layout *k = &b->m->kv_layout[kind];
-    struct kv_shape shape = {.n_head_kv = n_head_kv, .d_k = d_k, .d_v = d_v};
-    if (k->n_layer == 0)
-        *k = (struct kv_layout){.shape = shape, .window = window};
-    assert(k->shape.n_head_kv == n_head_kv && k->shape.d_k == d_k && k->shape.d_v == d_v && k->window == window);
-    return (struct kv_place){kind, k->n_layer++};
+    const struct kv_shape *t = &k->shape;
+    return t->n_head_kv == s->n_head_kv && t->d_k == s->d_k && t->d_v == s->d_v && kv_ratio(t) == kv_ratio(s) &&
+           k->window == window;
+}
+
+struct kv_place bind_kv(struct binder *b, struct kv_shape shape, int window)
+{
+    struct kv_layout *all = b->m->kv_layout;
+    int kind = 0;
+    assert(KV_PAGE % kv_ratio(&shape) == 0);
+    while (kind < KV_KINDS && all[kind].n_layer && !same_kind(&all[kind], &shape, window))
+        kind++;
+    if (kind == KV_KINDS) {
+        b->failed = error_set(b->err, ERR_UNSUPPORTED,
+                              "%s: its layers have more than %d shapes of keys and values; stoker takes no more",
+                              b->m->file->file->path, KV_KINDS);
+        return (struct kv_place){0};
+    }
+    if (all[kind].n_layer == 0)
+        all[kind] = (struct kv_layout){.shape = shape, .window = window};
+    return (struct kv_place){kind, all[kind].n_layer++};
 }
 
 size_t bind_state(struct binder *b, size_t n)

@@ -37,12 +37,12 @@ struct weight *bind_keys_of(struct binder *b, const struct weight *kv_b, int n_h
 /* A table of vectors, f32 [n_rows][n_cols] (biases of experts). */
 struct weight *bind_table(struct binder *b, int l, const char *name, int n_rows, int n_cols);
 
-/* This layer keeps keys and values: which layer of its kind it is. All layers of a kind have one shape and window. */
+/* This layer keeps rows of this shape (its type is the plan's to choose) for all positions, or the last window (0: all): which
+ * layer of its kind it is. A layer may keep several kinds: keys, index keys, compressed rows. */
 struct kv_place {
-    enum kv_kind kind;
-    int index;
+    int kind, index;
 };
-struct kv_place bind_kv(struct binder *b, enum kv_kind kind, int n_head_kv, int d_k, int d_v, int window);
+struct kv_place bind_kv(struct binder *b, struct kv_shape shape, int window);
 
 /* This layer keeps n floats of state a sequence: where they begin in its block, in bytes. */
 size_t bind_state(struct binder *b, size_t n);

@@ -77,7 +77,7 @@ size_t attention_row_bytes(const struct params *p)
 void bind_attention(struct binder *b, int l, struct attention_weights *w, int window)
 {
     const struct params *p = &b->m->p;
-    w->kv = bind_kv(b, window ? KV_WINDOW : KV_FULL, p->n_head_kv, p->d_k, p->d_v, window);
+    w->kv = bind_kv(b, (struct kv_shape){.n_head_kv = p->n_head_kv, .d_k = p->d_k, .d_v = p->d_v}, window);
     w->norm = bind_vector(b, l, "attn_norm.weight", p->n_embd);
     w->wq = bind_matrix(b, l, "attn_q.weight", p->n_head * p->d_k, p->n_embd);
     w->wk = bind_matrix(b, l, "attn_k.weight", p->n_head_kv * p->d_k, p->n_embd);

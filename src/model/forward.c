@@ -46,7 +46,7 @@ static void find_runs(struct step *s)
     }
 }
 
-/* Rows know their pages and what of them they see. */
+/* Rows know their pages and what of them they see: of compressed ones those whose positions are all there. */
 static void place_rows(struct step *s)
 {
     const struct batch *b = s->b;
@@ -57,8 +57,10 @@ static void place_rows(struct step *s)
         s->attn_row[k] = op_alloc(&s->m->op, (size_t)s->n_rows * sizeof *s->attn_row[k]);
         for (int i = 0; i < s->n_run; i++)
             for (int r = s->run[i].first; r < s->run[i].first + s->run[i].n; r++)
-                s->attn_row[k][r] = (struct attn_row){
-                    .page = b->seq[r]->page[k], .pos = b->pos[r], .first = first_visible(kv, b->pos[r]), .seq = i};
+                s->attn_row[k][r] = (struct attn_row){.page = b->seq[r]->page[k],
+                                                      .pos = (b->pos[r] + 1) / kv_ratio(&kv->shape) - 1,
+                                                      .first = first_visible(kv, b->pos[r]),
+                                                      .seq = i};
     }
 }
 

@@ -1,6 +1,7 @@
 /* What a sequence keeps: pages of keys and values, and recurrent state.
  *
- * A page of a kind holds 256 positions of every layer of that kind: layer i's part (op/kv.h) begins at i * layer_bytes. Pages
+ * Layers whose keys and values have one shape and window are of one kind; a model has its own list of kinds, by number. A page
+ * of a kind holds 256 positions of every layer of that kind: layer i's part (op/kv.h) begins at i * layer_bytes. Pages
  * are counted: several sequences may share a full one. A sequence has a table of page addresses per kind, by absolute page
  * number; pages that a window has left are given back, their entries are NULL. Recurrent layers have their states in one block
  * a sequence; a pool of blocks as large holds copies of it for those who remember. Memory and tables are sized by the plan;
@@ -14,12 +15,11 @@
 #include <stdatomic.h>
 #include <stdint.h>
 
-/* Kinds of layers by which positions they keep: all, the last `window`, or compressed rows (no architecture so far). */
-enum kv_kind { KV_FULL, KV_WINDOW, KV_COMPRESSED, KV_KINDS };
+enum { KV_KINDS = 6 }; /* at most, of a model */
 
 struct kv_pool {
     struct kv_shape shape;
-    int n_layer; /* 0: the model has no layer of this kind */
+    int n_layer; /* 0: the model has no such kind */
     int window;  /* positions that a row sees; 0: all */
     size_t layer_bytes, page_bytes;
     int n_page;

@@ -37,14 +37,20 @@ struct experts {
     const struct weight *gate_scale, *up_scale, *down_scale; /* [n_expert], or NULL */
 };
 
-/* What layers of a kind keep of a sequence; the plan and the session make pools of it. */
+/* What layers of a kind keep of a sequence; the plan and the session make pools of it. n_layer 0: no such kind. */
 struct kv_layout {
     struct kv_shape shape; /* type is the plan's to fill in */
     int n_layer, window;
 };
 
-/* What a layer keeps of a sequence: keys and values of a kind (enum kv_kind), or a state, or nothing. */
-enum layer_keeps { LAYER_KEEPS_STATE = KV_KINDS, LAYER_KEEPS_NOTHING };
+/* What a layer keeps of a sequence, the last that is true: rows of all positions, of a window, of several positions each. */
+enum layer_keeps {
+    LAYER_KEEPS_NOTHING,
+    LAYER_KEEPS_STATE,
+    LAYER_KEEPS_ALL,
+    LAYER_KEEPS_WINDOW,
+    LAYER_KEEPS_COMPRESSED
+};
 
 enum { MODEL_CALLS = 65 };
 

@@ -11,10 +11,10 @@
 static const char magic[8] = {'S', 'T', 'O', 'K', 'E', 'R', 'S', 'Q'};
 
 /* The version rises with the layout, and with every change of a law of sums: other bits are another format. */
-enum { VERSION = 1, BLOCK = 4096 };
+enum { VERSION = 2, BLOCK = 4096 };
 
 struct kind_header {
-    uint32_t n_layer, window, n_head_kv, d_k, d_v;
+    uint32_t n_layer, window, n_head_kv, d_k, d_v, ratio;
 };
 
 struct header {
@@ -23,10 +23,10 @@ struct header {
     uint64_t model, ids;    /* hashes */
     uint32_t kv_type, exact;
     uint64_t state_bytes;
-    uint32_t n_pos;
-    struct kind_header kind[KV_KINDS];
+    uint32_t n_pos, n_kind;
+    struct kind_header kind[KV_KINDS]; /* [n_kind] */
 };
-_Static_assert(sizeof(struct header) == 52 + 20 * KV_KINDS, "no padding");
+_Static_assert(sizeof(struct header) == 56 + 24 * KV_KINDS, "no padding");
 
 /* ---- what a sequence depends on ----------------------------------------------------------------------------------------------- */
 
@@ -44,8 +44,9 @@ static struct header describe(const struct sequence *seq, const struct model *m)
         if (pool->n_layer == 0)
             continue;
         h.kv_type = (uint32_t)s->type;
+        h.n_kind++;
         h.kind[k] = (struct kind_header){(uint32_t)pool->n_layer, (uint32_t)pool->window, (uint32_t)s->n_head_kv,
-                                         (uint32_t)s->d_k, (uint32_t)s->d_v};
+                                         (uint32_t)s->d_k,        (uint32_t)s->d_v,       (uint32_t)kv_ratio(s)};
     }
     return h;
 }
@@ -94,7 +95,7 @@ static int pass_page(struct stream *s, const struct sequence *seq, int k, int pa
     const struct kv_pool *pool = &seq->pool[k];
     const struct kv_shape *shape = &pool->shape;
     int left = seq->n_pos - page * KV_PAGE;
-    size_t row = (size_t)(left < KV_PAGE ? left : KV_PAGE) * kv_element_bytes(shape->type);
+    size_t row = (size_t)((left < KV_PAGE ? left : KV_PAGE) / kv_ratio(shape)) * kv_element_bytes(shape->type);
     for (int l = 0; l < pool->n_layer; l++) {
         uint8_t *layer = seq->page[k][page] + (size_t)l * pool->layer_bytes;
         for (int head = 0; head < shape->n_head_kv; head++)
@@ -156,7 +157,8 @@ static int check_header(const struct header *h, const struct sequence *seq, cons
                          "the saved sequence was computed with --kv %s%s, this one is to go on with --kv %s%s",
                          h->kv_type <= KV_F32 ? kv[h->kv_type] : "of an unknown type", h->exact ? " --exact" : "",
                          kv[mine.kv_type], mine.exact ? " --exact" : "");
-    if (h->state_bytes != mine.state_bytes || memcmp(h->kind, mine.kind, sizeof mine.kind) != 0)
+    if (h->state_bytes != mine.state_bytes || h->n_kind != mine.n_kind ||
+        memcmp(h->kind, mine.kind, sizeof mine.kind) != 0)
         return error_set(err, ERR_FORMAT,
                          "the saved sequence has other layers, heads, windows or states than its model: it is damaged");
     if (h->n_pos > (uint32_t)n_ids || h->ids != hash_ids(ids, (int)h->n_pos))

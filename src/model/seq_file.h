@@ -2,7 +2,7 @@
  *
  *     header      what follows, and of which model, numerics and ids (struct header of seq_file.c)
  *     pages       kind by kind, page by page, layer by layer: keys [n_head_kv][n][d_k], then values [n_head_kv][n][d_v] of the n
- *                 positions that are computed; pages that a window has left are absent
+ *                 rows that are computed; pages that a window has left are absent
  *     state       of the recurrent layers
  *     checksum    u64 over all of it
  *

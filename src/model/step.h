@@ -19,7 +19,7 @@ struct step {
     struct rope_rows {
         float *cos, *sin; /* [n_rows][n_rot / 2] */
     } rope[ROPES];
-    struct attn_row *attn_row[KV_KINDS]; /* [n_rows], NULL where no layer is of that kind */
+    struct attn_row *attn_row[KV_KINDS]; /* [n_rows], NULL where the model has no such kind */
     struct run *run;                     /* stretches of rows of one sequence */
     int n_run;
     struct error *err; /* of the step as a whole */

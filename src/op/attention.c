@@ -30,12 +30,13 @@ static void store_rows(void *arg, int begin, int end, int thread)
     const struct kv_shape *s = &st->a->shape;
     for (int r = begin; r < end; r++) {
         const struct attn_row *row = &st->a->row[r];
-        uint8_t *page = row->page[row->pos / KV_PAGE] + st->a->layer_offset;
+        int slot = row->pos % kv_page_rows(s);
+        uint8_t *page = row->page[row->pos / kv_page_rows(s)] + st->a->layer_offset;
         for (int h = 0; h < s->n_head_kv; h++) {
             size_t at = (size_t)r * (size_t)s->n_head_kv + (size_t)h;
-            store_head(st->op, s, kv_keys(s, page, h), row->pos % KV_PAGE, s->d_k, st->k + at * (size_t)s->d_k);
+            store_head(st->op, s, kv_keys(s, page, h), slot, s->d_k, st->k + at * (size_t)s->d_k);
             if (s->d_v)
-                store_head(st->op, s, kv_values(s, page, h), row->pos % KV_PAGE, s->d_v, st->v + at * (size_t)s->d_v);
+                store_head(st->op, s, kv_values(s, page, h), slot, s->d_v, st->v + at * (size_t)s->d_v);
         }
     }
 }
@@ -63,7 +64,8 @@ static void attend_pages(const struct op *op, const struct attention *a, struct 
 {
     const struct kv_shape *s = &a->shape;
     const struct attn_row *any = &a->row[u->row[0]];
-    int begin = a->row[u->row[0]].first, end = 0;
+    const int n = kv_page_rows(s);
+    int begin = any->first, end = 0;
     for (int t = 0; t < u->n_q; t++) {
         const struct attn_row *row = &a->row[u->row[t]];
         begin = row->first < begin ? row->first : begin;
@@ -72,12 +74,12 @@ static void attend_pages(const struct op *op, const struct attention *a, struct 
         u->L[t] = 0.0f;
         memset(u->o + (size_t)t * (size_t)a->d_v, 0, (size_t)a->d_v * sizeof(float));
     }
-    for (int page = begin / KV_PAGE; page <= end / KV_PAGE; page++) {
-        int start = page * KV_PAGE;
+    for (int page = begin / n; page <= end / n; page++) {
+        int start = page * n;
         for (int t = 0; t < u->n_q; t++) {
             const struct attn_row *row = &a->row[u->row[t]];
             u->first[t] = row->first > start ? row->first - start : 0;
-            u->last[t] = row->pos - start < KV_PAGE - 1 ? row->pos - start : KV_PAGE - 1;
+            u->last[t] = row->pos - start < n - 1 ? row->pos - start : n - 1;
         }
         uint8_t *memory = any->page[page] + a->layer_offset;
         struct attn_split split = {.q = u->q,

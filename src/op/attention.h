@@ -5,11 +5,12 @@
 #include "op/kv.h"
 #include "op/op.h"
 
-/* A row of the batch: page i of its sequence in this layer holds positions [256 i, 256 i + 256). */
+/* A row of the batch. With n = kv_page_rows(), page i of its sequence in this layer holds rows [n i, n i + n): positions, or
+ * where rows are compressed each of several. */
 struct attn_row {
     uint8_t *const *page; /* pages of the whole sequence up to pos; each is layer_offset into the page's memory */
-    int pos;              /* own position */
-    int first;            /* first visible position (a window's edge; 0 without) */
+    int pos;              /* the last visible row: its own position */
+    int first;            /* the first one (a window's edge; 0 without) */
     int seq;              /* rows of one sequence stand together and ascend */
 };
 

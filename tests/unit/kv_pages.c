@@ -11,6 +11,7 @@
 
 #include <cmocka.h>
 
+enum { KV_FULL, KV_WINDOW }; /* numbers of kinds */
 enum { PAGES = 12, SEQUENCES = 3, MOST = 6, LAYERS = 2 };
 
 static struct {

@@ -13,6 +13,7 @@
 
 #include <cmocka.h>
 
+enum { KV_FULL, KV_WINDOW }; /* numbers of kinds */
 enum { SEQUENCES = 3, MOST = 8, N_IDS = MOST * KV_PAGE, TEXTS = 12 };
 
 /* A sequence, and what it is computed from. */
