@@ -66,7 +66,7 @@ static void bind_delta(struct binder *b, int l, struct delta_weights *w)
     }
     w->decay_a = bind_matrix(b, l, "ssm_f_a.weight", d, p->n_embd);
     w->decay_b = bind_matrix(b, l, "ssm_f_b.weight", n, d);
-    w->A = bind_vector(b, l, "ssm_a", p->n_head);
+    w->A = bind_table(b, l, "ssm_a", p->n_head, 1);
     w->dt = bind_vector(b, l, "ssm_dt.bias", n);
     w->beta = bind_matrix(b, l, "ssm_beta.weight", p->n_head, p->n_embd);
     w->gate_a = bind_matrix(b, l, "ssm_g_a.weight", d, p->n_embd);
@@ -134,7 +134,7 @@ static void delta_attention(struct step *s, float *x, const struct delta_weights
     op_l2_norm(op, u[Q], s->n_rows, ld, n_head, d, qk_eps, 1.0f / sqrtf((float)d));
     op_l2_norm(op, u[K], s->n_rows, ld, n_head, d, qk_eps, 1.0f);
     low_rank(s, decay, &a, w->decay_a, w->decay_b);
-    op_decay(op, decay, w->A->vector, w->dt->vector, s->n_rows, n_head, d);
+    op_decay(op, decay, (const float *)w->A->mat.data, w->dt->vector, s->n_rows, n_head, d);
     matmul(s, beta, &a, w->beta);
     op->k->sigmoid(beta, beta, s->n_rows * n_head);
     struct delta delta = {.n_head_k = n_head, .n_head_v = n_head, .d = d, .by_key = 1, .ld = ld, .o = o};

@@ -63,16 +63,6 @@ static const struct gguf_tensor *find(struct binder *b, int l, const char *name,
     return t;
 }
 
-/* The same of a tensor that some converters write with a dimension of 1 more: other[n_other]. */
-static const struct gguf_tensor *find_either(struct binder *b, int l, const char *name, int required,
-                                             const uint64_t *ne, int n, const uint64_t *other, int n_other)
-{
-    char full[NAME];
-    const struct gguf_tensor *t = gguf_tensor(b->m->file, tensor_name(l, name, full));
-    return t && has_shape(t, other, n_other) ? find(b, l, name, required, other, n_other)
-                                             : find(b, l, name, required, ne, n);
-}
-
 static struct weight *add(struct binder *b, const struct gguf_tensor *t, int is_vector)
 {
     struct model *m = b->m;
@@ -118,25 +108,23 @@ struct weight *bind_matrix_if(struct binder *b, int l, const char *name, int n_o
     return scaled(b, l, name, add(b, find(b, l, name, 0, (uint64_t[]){(uint64_t)n_in, (uint64_t)n_out}, 2), 0));
 }
 
-static struct weight *vector(struct binder *b, int l, const char *name, int required, int n)
+struct weight *bind_vector(struct binder *b, int l, const char *name, int n)
 {
-    uint64_t ne[] = {(uint64_t)n}, column[] = {1, (uint64_t)n};
-    struct weight *w = add(b, find_either(b, l, name, required, ne, 1, column, 2), 1);
-    if (w) {
-        w->mat.n_rows = 1;
-        w->mat.n_cols = n;
-    }
-    return w;
+    return add(b, find(b, l, name, 1, (uint64_t[]){(uint64_t)n}, 1), 1);
 }
 
-struct weight *bind_vector(struct binder *b, int l, const char *name, int n) { return vector(b, l, name, 1, n); }
-
-struct weight *bind_vector_if(struct binder *b, int l, const char *name, int n) { return vector(b, l, name, 0, n); }
+struct weight *bind_vector_if(struct binder *b, int l, const char *name, int n)
+{
+    return add(b, find(b, l, name, 0, (uint64_t[]){(uint64_t)n}, 1), 1);
+}
 
 struct weight *bind_conv(struct binder *b, int l, const char *name, int width, int n_channel)
 {
-    uint64_t ne[] = {(uint64_t)width, (uint64_t)n_channel}, deep[] = {(uint64_t)width, 1, (uint64_t)n_channel};
-    struct weight *w = add(b, find_either(b, l, name, 1, ne, 2, deep, 3), 0);
+    const uint64_t flat[] = {(uint64_t)width, (uint64_t)n_channel}, deep[] = {(uint64_t)width, 1, (uint64_t)n_channel};
+    char full[NAME];
+    const struct gguf_tensor *t = gguf_tensor(b->m->file, tensor_name(l, name, full));
+    int is_deep = t && has_shape(t, deep, 3);
+    struct weight *w = add(b, find(b, l, name, 1, is_deep ? deep : flat, is_deep ? 3 : 2), 0);
     if (w && w->tensor->type != TYPE_F32)
         b->failed = error_set(b->err, ERR_UNSUPPORTED, "%s: %s has type %s; stoker takes convolutions as f32",
                               b->m->file->file->path, w->tensor->name, type_info(w->tensor->type)->name);
@@ -151,7 +139,7 @@ struct weight *bind_table(struct binder *b, int l, const char *name, int n_rows,
 {
     struct weight *w = bind_matrix(b, l, name, n_rows, n_cols);
     if (w && w->tensor->type != TYPE_F32)
-        b->failed = error_set(b->err, ERR_UNSUPPORTED, "%s: %s has type %s; stoker takes biases as f32",
+        b->failed = error_set(b->err, ERR_UNSUPPORTED, "%s: %s has type %s; stoker takes it as f32",
                               b->m->file->file->path, w->tensor->name, type_info(w->tensor->type)->name);
     return w;
 }

@@ -14,7 +14,7 @@ struct binder {
 };
 
 struct weight *bind_matrix(struct binder *b, int l, const char *name, int n_out, int n_in);
-struct weight *bind_vector(struct binder *b, int l, const char *name, int n); /* in the file [n] or [n][1] */
+struct weight *bind_vector(struct binder *b, int l, const char *name, int n);
 
 /* NULL without failing when absent. */
 struct weight *bind_matrix_if(struct binder *b, int l, const char *name, int n_out, int n_in);
@@ -34,7 +34,7 @@ struct weight *bind_heads_if(struct binder *b, int l, const char *name, int n_he
 /* The first d rows of each head of an unsplit kv_b, as f32 [n_head][n_cols of kv_b][d]: made when it is loaded. */
 struct weight *bind_keys_of(struct binder *b, const struct weight *kv_b, int n_head, int d);
 
-/* A table of vectors, f32 [n_rows][n_cols] (biases of experts). */
+/* A table of vectors, f32 [n_rows][n_cols] (biases of experts, numbers of heads). */
 struct weight *bind_table(struct binder *b, int l, const char *name, int n_rows, int n_cols);
 
 /* This layer keeps rows of this shape (its type is the plan's to choose) for all positions, or the last window (0: all): which
