@@ -356,6 +356,38 @@ static void bench_delta(const struct kernels *k, int n_rows, int by_key)
            by_key ? "a decay a key" : "one decay", n_rows, best / n_rows * 1e6);
 }
 
+static void bench_ssm(const struct kernels *k, int n_rows)
+{
+    enum { N_STATE = 128, D = 64, TIMES = 50 };
+    static _Alignas(64) float state[N_STATE * D], in[64 * (2 * N_STATE + D)], y[64 * D], dt[64];
+    for (size_t i = 0; i < sizeof in / sizeof *in; i++)
+        in[i] = rnd_unit() * 0.1f;
+    for (int i = 0; i < 64; i++)
+        dt[i] = 0.5f;
+    double best = 1e9;
+    for (int z = 0; z < TIMES; z++) {
+        double t0 = cpu_seconds();
+        for (int p = 0; p < D / DELTA_PANEL; p++)
+            k->ssm(&(struct ssm_run){.state = state + p * N_STATE * DELTA_PANEL,
+                                     .n_state = N_STATE,
+                                     .panel = DELTA_PANEL,
+                                     .n_rows = n_rows,
+                                     .B = in,
+                                     .C = in + N_STATE,
+                                     .x = in + 2 * N_STATE + p * DELTA_PANEL,
+                                     .y = y + p * DELTA_PANEL,
+                                     .decay = dt,
+                                     .dt = dt,
+                                     .ld = 2 * N_STATE + D,
+                                     .ld_y = D,
+                                     .ld_dt = 1,
+                                     .D = 1});
+        t0 = cpu_seconds() - t0;
+        best = t0 < best ? t0 : best;
+    }
+    printf("ssm %s, 128 x 64, %d rows: %.2f us a row and head\n", cpu_tier_name(k->tier), n_rows, best / n_rows * 1e6);
+}
+
 /* Integer products of one core: twelve independent chains. */
 #if defined(__x86_64__)
 static void bench_peak(void)
@@ -414,6 +446,8 @@ static int bench(const char *only)
             bench_delta(k, 1, by_key);
             bench_delta(k, 64, by_key);
         }
+        bench_ssm(k, 1);
+        bench_ssm(k, 64);
     }
     return 0;
 }

@@ -146,7 +146,7 @@ static int vec_run(const struct kernels *k, enum vec v, float *a, float *b, floa
     case V_CONV: { /* three rows of a third of the values */
         int w = n / 3;
         const float *rows[3] = {a + w, a + 2 * w, a};
-        k->conv(c, rows, b, 3, w);
+        k->conv(c, rows, b, n & 2 ? a : NULL, 3, w);
         memcpy(out, c, (size_t)w * 4);
         return w;
     }
@@ -384,6 +384,58 @@ static void check_delta(void)
                     delta_equal(rows[i], panels[j], n, by_key);
 }
 
+/* ---- Mamba-2 ---- */
+
+static void ssm_equal(int n_state, int panel, int n_rows)
+{
+    enum { LD = 128 + 128 + 48 + 5 };
+    static float start[128 * 48], state[2][128 * 48], y[2][8 * 50], in[8 * LD], decay[8 * 3], dt[8 * 3];
+    const size_t n = (size_t)n_state * (size_t)panel;
+    for (size_t i = 0; i < n; i++)
+        start[i] = rnd_unit();
+    for (int i = 0; i < n_rows * LD; i++)
+        in[i] = rnd_unit();
+    for (int i = 0; i < n_rows * 3; i++) {
+        decay[i] = 0.95f + 0.05f * rnd_unit();
+        dt[i] = 0.2f + 0.1f * rnd_unit();
+    }
+    for (int tier = 0; tier <= (int)cpu_best_tier(); tier++) {
+        int a = tier > 0;
+        float *at = guarded_end(mem_k, n * 4); /* the kernel's state ends at a guard page */
+        memcpy(at, start, n * 4);
+        memset(y[a], 0, sizeof y[a]);
+        kernels_for((enum cpu_tier)tier)
+            ->ssm(&(struct ssm_run){.state = at,
+                                    .n_state = n_state,
+                                    .panel = panel,
+                                    .n_rows = n_rows,
+                                    .B = in,
+                                    .C = in + n_state,
+                                    .x = in + 2 * n_state,
+                                    .y = y[a],
+                                    .decay = decay,
+                                    .dt = dt,
+                                    .ld = LD,
+                                    .ld_y = (size_t)panel + 2,
+                                    .ld_dt = 3,
+                                    .D = 0.75f});
+        memcpy(state[a], at, n * 4);
+        check(memcmp(y[a], y[0], sizeof y[0]) == 0 && memcmp(state[a], state[0], n * 4) == 0,
+              "ssm %s, %d x %d, %d rows differs", cpu_tier_name((enum cpu_tier)tier), n_state, panel, n_rows);
+        hash_floats(tier, y[a], sizeof y[a] / 4);
+        hash_floats(tier, state[a], n);
+    }
+}
+
+static void check_ssm(void)
+{
+    static const int states[] = {1, 3, 4, 18, 64, 128}, panels[] = {4, 8, 12, 16, 24, 32, 48};
+    for (size_t i = 0; i < sizeof states / sizeof states[0]; i++)
+        for (size_t j = 0; j < sizeof panels / sizeof panels[0]; j++)
+            for (int n = 1; n <= 6; n += 5)
+                ssm_equal(states[i], panels[j], n);
+}
+
 static void check_vectors(void)
 {
     mem_a = guarded_new(MAX_LEN * 4);
@@ -401,6 +453,7 @@ static void check_vectors(void)
     }
     check_attention();
     check_delta();
+    check_ssm();
 }
 
 #endif

@@ -120,6 +120,19 @@ struct delta_run {
     int by_key;
 };
 
+/* Mamba-2: the same panels, [n_head / panel][n_state][panel]. Row t: B, C [n_state] and x [panel] ld floats apart, y at t * ld_y; dt and
+ * what the state keeps at t * ld_dt. */
+struct ssm_run {
+    float *state; /* [n_state][panel] */
+    int n_state, panel;
+    int n_rows;
+    const float *x, *B, *C;
+    float *y;
+    const float *decay, *dt;
+    size_t ld, ld_y, ld_dt;
+    float D;
+};
+
 /* The hidden row of a feed-forward, from its products; h may be gate or up. */
 typedef void ffn_act_fn(float *h, const float *gate, const float *up, int n);
 
@@ -157,11 +170,12 @@ struct kernels {
     void (*mul)(float *x, const float *y, int n);                /* x *= y */
     void (*l2_norm)(float *y, const float *x, int n, float eps); /* y = x / sqrt(dot16(x, x) + eps); y may be x */
     ffn_act_fn *swiglu_oai;                                      /* clamped, as gpt-oss has it */
-    /* y = silu(sum over t ascending of c[t * n + j] x[t][j]): the oldest row first. */
-    void (*conv)(float *y, const float *const *x, const float *c, int width, int n);
+    /* y = silu(sum over t ascending of c[t * n + j] x[t][j], + bias [n] or NULL): the oldest row first. */
+    void (*conv)(float *y, const float *const *x, const float *c, const float *bias, int width, int n);
     void (*exp)(float *x, int n);                                      /* in place */
     void (*softplus)(float *y, const float *x, const float *b, int n); /* log(1 + exp(x + b)); y may be x */
     void (*delta)(const struct delta_run *r);
+    void (*ssm)(const struct ssm_run *r);
 };
 
 /* The table of the best tier not above cap. */

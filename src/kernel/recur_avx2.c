@@ -58,6 +58,40 @@ static void delta(const struct delta_run *r)
         delta_rows(r, 0);
 }
 
+/* Row t on columns j .. j + 7. */
+INL void ssm_row(const struct ssm_run *r, int t, int j)
+{
+    const float *B = r->B + (size_t)t * r->ld, *C = r->C + (size_t)t * r->ld;
+    const __m256 decay = _mm256_set1_ps(r->decay[(size_t)t * r->ld_dt]);
+    const __m256 x = _mm256_loadu_ps(r->x + (size_t)t * r->ld + j);
+    const __m256 step = _mm256_mul_ps(_mm256_set1_ps(r->dt[(size_t)t * r->ld_dt]), x);
+    const size_t panel = (size_t)r->panel;
+    const int n = r->n_state;
+    __m256 y[4];
+    UNROLL for (int a = 0; a < 4; a++) y[a] = _mm256_setzero_ps();
+    for (int i = 0; i < n; i += 4)
+        UNROLL for (int a = 0; a < 4; a++) if (i + a < n)
+        {
+            float *at = r->state + (size_t)(i + a) * panel + j;
+            __m256 w = _mm256_mul_ps(_mm256_set1_ps(B[i + a]), step);
+            w = _mm256_fmadd_ps(_mm256_loadu_ps(at), decay, w);
+            _mm256_storeu_ps(at, w);
+            y[a] = _mm256_fmadd_ps(w, _mm256_set1_ps(C[i + a]), y[a]);
+        }
+    _mm256_storeu_ps(r->y + (size_t)t * r->ld_y + j, _mm256_fmadd_ps(_mm256_set1_ps(r->D), x, close4(y)));
+}
+
+static void ssm(const struct ssm_run *r)
+{
+    if (r->panel % 8) {
+        ssm_scalar(r);
+        return;
+    }
+    for (int t = 0; t < r->n_rows; t++)
+        for (int j = 0; j < r->panel; j += 8)
+            ssm_row(r, t, j);
+}
+
 static void exp_all(float *x, int n)
 {
     for (int i = 0; i < n; i += 8)
@@ -120,12 +154,14 @@ static void swiglu_oai(float *h, const float *gate, const float *up, int n)
     }
 }
 
-static void conv(float *y, const float *const *x, const float *c, int width, int n)
+static void conv(float *y, const float *const *x, const float *c, const float *bias, int width, int n)
 {
     for (int i = 0; i < n; i += 8) {
         __m256 sum = _mm256_setzero_ps();
         for (int t = 0; t < width; t++)
             sum = _mm256_fmadd_ps(load(c + (size_t)t * (size_t)n, i, n), load(x[t], i, n), sum);
+        if (bias)
+            sum = _mm256_add_ps(sum, load(bias, i, n));
         store(y, i, n, _mm256_div_ps(sum, one_plus_exp(sum)));
     }
 }
@@ -149,6 +185,7 @@ void fill_recur_avx2(struct kernels *k)
     k->exp = exp_all;
     k->softplus = softplus;
     k->delta = delta;
+    k->ssm = ssm;
 }
 
 #endif

@@ -73,6 +73,53 @@ static void delta(const struct delta_run *r)
         delta_rows(*r, 0);
 }
 
+/* Row t on columns j .. j + 16 C - 1; C a constant. */
+INL void ssm_row(const struct ssm_run *r, int t, int j, const int C)
+{
+    const float *b = r->B + (size_t)t * r->ld, *c = r->C + (size_t)t * r->ld;
+    const float *x = r->x + (size_t)t * r->ld + j;
+    const __m512 decay = _mm512_set1_ps(r->decay[(size_t)t * r->ld_dt]);
+    const __m512 dt = _mm512_set1_ps(r->dt[(size_t)t * r->ld_dt]);
+    const size_t panel = (size_t)r->panel;
+    const int whole = r->n_state / 4 * 4, rest = r->n_state - whole;
+    __m512 y[2][4], step[2];
+    UNROLL for (int v = 0; v < C; v++)
+    {
+        step[v] = _mm512_mul_ps(dt, _mm512_loadu_ps(x + v * 16));
+        UNROLL for (int a = 0; a < 4; a++) y[v][a] = _mm512_setzero_ps();
+    }
+#define STEP(i, a)                                                                                                     \
+    UNROLL for (int v = 0; v < C; v++)                                                                                 \
+    {                                                                                                                  \
+        float *s = r->state + (size_t)(i)*panel + j + v * 16;                                                          \
+        __m512 w = _mm512_mul_ps(_mm512_set1_ps(b[i]), step[v]);                                                       \
+        w = _mm512_fmadd_ps(_mm512_loadu_ps(s), decay, w);                                                             \
+        _mm512_storeu_ps(s, w);                                                                                        \
+        y[v][a] = _mm512_fmadd_ps(w, _mm512_set1_ps(c[i]), y[v][a]);                                                   \
+    }
+    for (int i = 0; i < whole; i += 4) {
+        UNROLL for (int a = 0; a < 4; a++) STEP(i + a, a)
+    }
+    UNROLL for (int a = 0; a < 3; a++) if (a < rest) STEP(whole + a, a) UNROLL for (int v = 0; v < C; v++)
+        _mm512_storeu_ps(r->y + (size_t)t * r->ld_y + j + v * 16,
+                         _mm512_fmadd_ps(_mm512_set1_ps(r->D), _mm512_loadu_ps(x + v * 16), close4(y[v])));
+}
+
+static void ssm(const struct ssm_run *r)
+{
+    if (r->panel % 16) {
+        ssm_scalar(r);
+        return;
+    }
+    for (int t = 0; t < r->n_rows; t++) {
+        int j = 0;
+        for (; j + 32 <= r->panel; j += 32)
+            ssm_row(r, t, j, 2);
+        if (j < r->panel)
+            ssm_row(r, t, j, 1);
+    }
+}
+
 static void exp_all(float *x, int n) { LANES(n) STORE(x, exp512(LOAD(x))); }
 
 /* law_log of values in [1, 2]; others give anything. */
@@ -123,13 +170,15 @@ static void swiglu_oai(float *h, const float *gate, const float *up, int n)
     }
 }
 
-static void conv(float *y, const float *const *x, const float *c, int width, int n)
+static void conv(float *y, const float *const *x, const float *c, const float *bias, int width, int n)
 {
     LANES(n)
     {
         __m512 sum = _mm512_setzero_ps();
         for (int t = 0; t < width; t++)
             sum = _mm512_fmadd_ps(LOAD(c + (size_t)t * (size_t)n), LOAD(x[t]), sum);
+        if (bias)
+            sum = _mm512_add_ps(sum, LOAD(bias));
         STORE(y, _mm512_div_ps(sum, one_plus_exp(sum)));
     }
 }
@@ -152,6 +201,7 @@ void fill_recur_avx512(struct kernels *k)
     k->exp = exp_all;
     k->softplus = softplus;
     k->delta = delta;
+    k->ssm = ssm;
 }
 
 #endif

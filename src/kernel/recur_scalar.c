@@ -1,5 +1,5 @@
-/* Recurrences and what goes with them, one f32 operation after the other: the law of the gated delta rule, the short
- * convolution, and the activation functions of hybrid and windowed models.
+/* Recurrences and what goes with them, one f32 operation after the other: the law of the gated delta rule, of Mamba-2, of the
+ * short convolution, and the activation functions of hybrid and windowed models.
  *
  * Gated delta rule (Yang et al., arXiv 2412.06464), for each row in order, columns j of the state independent:
  *
@@ -7,6 +7,10 @@
  *   S[i][j] = fmaf(S[i][j], decay_i, k_i * dl_j)     o_j = sum_i fmaf(S[i][j], q_i, .)
  *
  * decay_i is one number for all i, or one a key channel (Kimi delta attention, arXiv 2510.26692): the same operations.
+ * Mamba-2 (Dao and Gu, arXiv 2405.21060), likewise, D of the head:
+ *
+ *   S[i][j] = fmaf(S[i][j], decay, B_i * (dt * x_j))     y_j = fmaf(D, x_j, sum_i fmaf(S[i][j], C_i, .))
+ *
  * Sums over i run in four partial sums (i % 4), closed (p0 + p1) + (p2 + p3). One sequential form for prompts and decode: a
  * chunked matrix form would have other sums. */
 #include "base/half.h"
@@ -74,13 +78,13 @@ static void swiglu_oai(float *h, const float *gate, const float *up, int n)
     }
 }
 
-static void conv(float *y, const float *const *x, const float *c, int width, int n)
+static void conv(float *y, const float *const *x, const float *c, const float *bias, int width, int n)
 {
     for (int j = 0; j < n; j++) {
         float sum = 0.0f;
         for (int t = 0; t < width; t++)
             sum = fmaf(c[t * n + j], x[t][j], sum);
-        y[j] = law_silu(sum);
+        y[j] = law_silu(bias ? sum + bias[j] : sum);
     }
 }
 
@@ -121,6 +125,27 @@ void delta_scalar(const struct delta_run *r)
             delta_column(r, t, j);
 }
 
+static void ssm_column(const struct ssm_run *r, int t, int j)
+{
+    const float *B = r->B + (size_t)t * r->ld, *C = r->C + (size_t)t * r->ld;
+    const float decay = r->decay[(size_t)t * r->ld_dt], x = r->x[(size_t)t * r->ld + (size_t)j];
+    const float step = r->dt[(size_t)t * r->ld_dt] * x;
+    float y[4] = {0};
+    for (int i = 0; i < r->n_state; i++) {
+        float *s = &r->state[(size_t)i * (size_t)r->panel + (size_t)j];
+        *s = fmaf(*s, decay, B[i] * step);
+        y[i & 3] = fmaf(*s, C[i], y[i & 3]);
+    }
+    r->y[(size_t)t * r->ld_y + (size_t)j] = fmaf(r->D, x, (y[0] + y[1]) + (y[2] + y[3]));
+}
+
+void ssm_scalar(const struct ssm_run *r)
+{
+    for (int t = 0; t < r->n_rows; t++)
+        for (int j = 0; j < r->panel; j++)
+            ssm_column(r, t, j);
+}
+
 void fill_recur_scalar(struct kernels *k)
 {
     k->mul = mul;
@@ -130,4 +155,5 @@ void fill_recur_scalar(struct kernels *k)
     k->exp = exp_all;
     k->softplus = softplus;
     k->delta = delta_scalar;
+    k->ssm = ssm_scalar;
 }

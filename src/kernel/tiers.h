@@ -54,6 +54,7 @@ static inline float tree16(const float l[16])
 dot_fn dot_avx2, dot_avx512;
 
 void delta_scalar(const struct delta_run *r);
+void ssm_scalar(const struct ssm_run *r);
 void attn_split_scalar(const struct attn_split *s, void *scratch);
 
 #endif

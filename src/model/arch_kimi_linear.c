@@ -129,7 +129,7 @@ static void delta_attention(struct step *s, float *x, const struct delta_weights
         u[i] = step_rows(s, values);
         run = step_runs(s, w->history[i], w->state);
         matmul(s, mixed, &a, w->project[i]);
-        op_conv(op, u[i], mixed, (const float *)w->conv[i]->mat.data, p->delta.conv, values, run, s->n_run);
+        op_conv(op, u[i], mixed, (const float *)w->conv[i]->mat.data, NULL, p->delta.conv, values, run, s->n_run);
     }
     op_l2_norm(op, u[Q], s->n_rows, ld, n_head, d, qk_eps, 1.0f / sqrtf((float)d));
     op_l2_norm(op, u[K], s->n_rows, ld, n_head, d, qk_eps, 1.0f);

@@ -172,7 +172,7 @@ static void delta_net(struct step *s, float *x, const struct layer *w)
     matmul(s, z, &a, w->wz);
     gates(s, decay, beta, &a, w);
     struct run *run = step_runs(s, w->history, w->state);
-    op_conv(&s->m->op, u, mixed, (const float *)w->conv->mat.data, d->conv, channels, run, s->n_run);
+    op_conv(&s->m->op, u, mixed, (const float *)w->conv->mat.data, NULL, d->conv, channels, run, s->n_run);
     op_l2_norm(&s->m->op, u, s->n_rows, ld, d->n_head_k, d->d, p->norm_eps, 1.0f / sqrtf((float)d->d));
     op_l2_norm(&s->m->op, u + n_key, s->n_rows, ld, d->n_head_k, d->d, p->norm_eps, 1.0f);
     struct delta delta = {.n_head_k = d->n_head_k, .n_head_v = d->n_head_v, .d = d->d, .ld = ld, .o = o};

@@ -11,7 +11,7 @@ enum { CHANNELS = 256 };
 struct conv {
     const struct op *op;
     float *y;
-    const float *x, *c;
+    const float *x, *c, *bias;
     int width, n_channel, parts;
     const struct run *run;
 };
@@ -32,7 +32,7 @@ static void conv_part(const struct conv *a, const struct run *r, int c0, int n)
             int row = i + t - past;
             x[t] = row < 0 ? before + (size_t)(row + past) * (size_t)n : a->x + (size_t)(r->first + row) * ld + c0;
         }
-        a->op->k->conv(a->y + (size_t)(r->first + i) * ld + c0, x, weights, a->width, n);
+        a->op->k->conv(a->y + (size_t)(r->first + i) * ld + c0, x, weights, a->bias ? a->bias + c0 : NULL, a->width, n);
     }
     for (int t = 0; t < past; t++) {
         int row = r->n + t - past;
@@ -52,12 +52,12 @@ static void conv_units(void *arg, int begin, int end, int thread)
     }
 }
 
-void op_conv(struct op *op, float *y, const float *x, const float *c, int width, int n_channel, const struct run *run,
-             int n_run)
+void op_conv(struct op *op, float *y, const float *x, const float *c, const float *bias, int width, int n_channel,
+             const struct run *run, int n_run)
 {
     assert(width >= 1 && width <= CONV_MOST);
     int parts = (n_channel + CHANNELS - 1) / CHANNELS;
-    op_split(op, n_run * parts, 1, 1, conv_units, &(struct conv){op, y, x, c, width, n_channel, parts, run});
+    op_split(op, n_run * parts, 1, 1, conv_units, &(struct conv){op, y, x, c, bias, width, n_channel, parts, run});
 }
 
 /* ---- delta rule -------------------------------------------------------------------------------------------------------------- */
@@ -101,6 +101,72 @@ void op_delta(struct op *op, const struct delta *d, const struct run *run, int n
     assert(d->n_head_v % d->n_head_k == 0);
     int panel = d->d % DELTA_PANEL == 0 ? DELTA_PANEL : d->d, panels = d->d / panel;
     op_split(op, n_run * d->n_head_v * panels, 1, 1, delta_units, &(struct delta_units){op, d, run, panel, panels});
+}
+
+/* ---- Mamba-2 ----------------------------------------------------------------------------------------------------------------- */
+
+struct ssm_units {
+    const struct op *op;
+    const struct ssm *m;
+    const struct run *run;
+    int panel, panels;
+};
+
+static void ssm_units(void *arg, int begin, int end, int thread)
+{
+    (void)thread;
+    const struct ssm_units *a = arg;
+    const struct ssm *m = a->m;
+    for (int u = begin; u < end; u++) {
+        int p = u % a->panels, h = u / a->panels % m->n_head;
+        const struct run *r = &a->run[u / a->panels / m->n_head];
+        size_t n = (size_t)m->n_state, row = (size_t)r->first, head = row * (size_t)m->n_head + (size_t)h;
+        size_t group = (size_t)(h / (m->n_head / m->n_group)) * n, column = (size_t)(h * m->d + p * a->panel);
+        struct ssm_run run = {.state = r->state + column * n, .n_state = m->n_state, .panel = a->panel, .n_rows = r->n};
+        run.x = m->x + row * m->ld + column;
+        run.B = m->B + row * m->ld + group;
+        run.C = m->C + row * m->ld + group;
+        run.ld = m->ld;
+        run.ld_y = (size_t)m->n_head * (size_t)m->d;
+        run.y = m->y + row * run.ld_y + column;
+        run.decay = m->decay + head;
+        run.dt = m->dt + head;
+        run.ld_dt = (size_t)m->n_head;
+        run.D = m->D[h];
+        a->op->k->ssm(&run);
+    }
+}
+
+void op_ssm(struct op *op, const struct ssm *m, const struct run *run, int n_run)
+{
+    assert(m->n_head % m->n_group == 0);
+    int panel = m->d % DELTA_PANEL == 0 ? DELTA_PANEL : m->d, panels = m->d / panel;
+    op_split(op, n_run * m->n_head * panels, 1, 1, ssm_units, &(struct ssm_units){op, m, run, panel, panels});
+}
+
+struct ssm_steps {
+    const struct op *op;
+    float *decay, *dt;
+    const float *bias, *A;
+    int n_head;
+};
+
+static void steps_rows(void *arg, int begin, int end, int thread)
+{
+    (void)thread;
+    const struct ssm_steps *a = arg;
+    for (int r = begin; r < end; r++) {
+        float *decay = a->decay + (size_t)r * (size_t)a->n_head, *dt = a->dt + (size_t)r * (size_t)a->n_head;
+        a->op->k->softplus(dt, dt, a->bias, a->n_head);
+        memcpy(decay, dt, (size_t)a->n_head * sizeof *decay);
+        a->op->k->mul(decay, a->A, a->n_head);
+        a->op->k->exp(decay, a->n_head);
+    }
+}
+
+void op_ssm_steps(struct op *op, float *decay, float *dt, const float *bias, const float *A, int n_rows, int n_head)
+{
+    op_split(op, n_rows, 1, 64, steps_rows, &(struct ssm_steps){op, decay, dt, bias, A, n_head});
 }
 
 /* ---- gates ------------------------------------------------------------------------------------------------------------------- */

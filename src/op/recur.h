@@ -12,9 +12,10 @@ struct run {
     float *state;   /* of the recurrence */
 };
 
-/* Short causal convolution and silu: y [n_rows][n_channel] from x, c [width][n_channel]; history takes the last inputs. */
-void op_conv(struct op *op, float *y, const float *x, const float *c, int width, int n_channel, const struct run *run,
-             int n_run);
+/* Short causal convolution and silu: y [n_rows][n_channel] from x, c [width][n_channel], bias [n_channel] or NULL; history takes the
+ * last inputs. */
+void op_conv(struct op *op, float *y, const float *x, const float *c, const float *bias, int width, int n_channel,
+             const struct run *run, int n_run);
 enum { CONV_MOST = 8 }; /* width */
 
 /* Gated delta rule (kernels.md G), heads of d keys and d values. q, k [n_head_k][d] and v [n_head_v][d] of a row, rows ld floats
@@ -29,6 +30,20 @@ struct delta {
     float *o;
 };
 void op_delta(struct op *op, const struct delta *d, const struct run *run, int n_run);
+
+/* Mamba-2 (kernels.md G), heads of d values over states of n_state rows; head h has the B and C of group h / (n_head / n_group).
+ * Rows of x [n_head][d], B and C [n_group][n_state] are ld floats apart; decay and dt [n_rows][n_head]; D [n_head];
+ * y [n_rows][n_head][d]. State of a run: [n_head] of panels as kernel.h has them. */
+struct ssm {
+    int n_head, n_group, d, n_state;
+    const float *x, *B, *C, *decay, *dt, *D;
+    size_t ld;
+    float *y;
+};
+void op_ssm(struct op *op, const struct ssm *m, const struct run *run, int n_run);
+
+/* Its steps: dt = softplus(dt + bias), in place, and decay = exp(A dt); [n_rows][n_head], A and bias [n_head]. */
+void op_ssm_steps(struct op *op, float *decay, float *dt, const float *bias, const float *A, int n_rows, int n_head);
 
 /* What a state keeps, from its logits x [n_rows][n_head][n], in place: exp(A softplus(x + dt)), A [n_head], dt [n_head][n]. */
 void op_decay(struct op *op, float *x, const float *A, const float *dt, int n_rows, int n_head, int n);

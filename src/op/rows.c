@@ -27,6 +27,30 @@ void op_rms_norm(struct op *op, float *out, const float *x, const float *w, int 
     op_split(op, n_rows, 1, n >= 512 ? ALONE : 512, norm_rows, &(struct rows){op, out, x, w, n, eps});
 }
 
+struct groups {
+    struct op *op;
+    float *out;
+    const float *x, *w;
+    int n_group, n;
+    float eps;
+};
+
+static void group_rows(void *arg, int begin, int end, int thread)
+{
+    (void)thread;
+    const struct groups *a = arg;
+    for (int r = begin; r < end; r++)
+        for (int g = 0; g < a->n_group; g++) {
+            size_t group = (size_t)g * (size_t)a->n, at = (size_t)r * (size_t)a->n_group * (size_t)a->n + group;
+            a->op->k->rms_norm(a->out + at, a->x + at, a->w + group, a->n, a->eps);
+        }
+}
+
+void op_group_norm(struct op *op, float *out, const float *x, const float *w, int n_rows, int n_group, int n, float eps)
+{
+    op_split(op, n_rows, 1, ALONE, group_rows, &(struct groups){op, out, x, w, n_group, n, eps});
+}
+
 struct activate {
     ffn_act_fn *act;
     float *h;

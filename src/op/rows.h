@@ -6,6 +6,9 @@
 
 /* out may be x; w [n] or NULL. */
 void op_rms_norm(struct op *op, float *out, const float *x, const float *w, int n_rows, int n, float eps);
+/* n_group norms of n values in each row; w [n_group][n]. */
+void op_group_norm(struct op *op, float *out, const float *x, const float *w, int n_rows, int n_group, int n,
+                   float eps);
 /* h from gate and up, either of which it may be: an entry of the kernel table. */
 void op_activate(struct op *op, ffn_act_fn *act, float *h, const float *gate, const float *up, int n_rows, int n);
 /* x *= sigmoid(gate) */
