@@ -24,10 +24,7 @@ static int read_params(struct params *p, const struct gguf *g, struct error *err
 static void bind_biases(struct binder *b, int l, struct layer *w)
 {
     const struct params *p = &b->m->p;
-    w->attention.bq = bind_vector_if(b, l, "attn_q.bias", p->n_head * p->d_k);
-    w->attention.bk = bind_vector_if(b, l, "attn_k.bias", p->n_head_kv * p->d_k);
-    w->attention.bv = bind_vector_if(b, l, "attn_v.bias", p->n_head_kv * p->d_v);
-    w->attention.bo = bind_vector_if(b, l, "attn_output.bias", p->n_embd);
+    bind_attention_biases_if(b, l, &w->attention);
     w->ffn.gate_bias = bind_vector_if(b, l, "ffn_gate.bias", p->n_ff);
     w->ffn.up_bias = bind_vector_if(b, l, "ffn_up.bias", p->n_ff);
     w->ffn.down_bias = bind_vector_if(b, l, "ffn_down.bias", p->n_embd);

@@ -93,6 +93,15 @@ void bind_qkv_bias(struct binder *b, int l, struct attention_weights *w)
     w->bv = bind_vector(b, l, "attn_v.bias", p->n_head_kv * p->d_v);
 }
 
+void bind_attention_biases_if(struct binder *b, int l, struct attention_weights *w)
+{
+    const struct params *p = &b->m->p;
+    w->bq = bind_vector_if(b, l, "attn_q.bias", p->n_head * p->d_k);
+    w->bk = bind_vector_if(b, l, "attn_k.bias", p->n_head_kv * p->d_k);
+    w->bv = bind_vector_if(b, l, "attn_v.bias", p->n_head_kv * p->d_v);
+    w->bo = bind_vector_if(b, l, "attn_output.bias", p->n_embd);
+}
+
 void bind_qk_norm(struct binder *b, int l, struct attention_weights *w, int n_q, int n_k)
 {
     w->q_norm = bind_vector(b, l, "attn_q_norm.weight", n_q);

@@ -26,6 +26,9 @@ struct params {
     struct delta_params { /* gated delta net: heads of d keys and d values, a convolution before them */
         int n_head_k, n_head_v, d, conv, interval; /* every interval-th layer attends instead */
     } delta;
+    struct ssm_params { /* Mamba-2: heads of d values, groups of B and C, a convolution before them */
+        int n_head, n_group, d, n_state, conv;
+    } ssm;
     struct latent_params {                        /* latent attention: ranks, and the parts of a head */
         int q_rank, kv_rank, d_nope, d_rope, d_v; /* q_rank 0: queries are not compressed */
         float scale;
@@ -53,6 +56,9 @@ int params_read_experts(struct params *p, const struct gguf *g, struct error *er
 
 /* Of block_latent(): ranks and heads, after params_read(). d_rope is the rotated width; scale is 1 / sqrt of a head's. */
 int params_read_latent(struct params *p, const struct gguf *g, struct error *err);
+
+/* Of block_mamba2(): heads, groups, state, convolution. */
+int params_read_mamba2(struct params *p, const struct gguf *g, struct error *err);
 
 /* Of block_lead(): experts, leading dense layers, shared experts, the router; gating_absent: where the file does not say. */
 enum router_gating { ROUTER_SOFTMAX = 1, ROUTER_SIGMOID = 2 };

@@ -23,6 +23,14 @@ void matmul(struct step *s, float *out, struct act *a, const struct weight *w)
     op_matmul(&s->m->op, out, (size_t)w->mat.n_rows, a, &w->mat);
 }
 
+void matmul_rows(struct step *s, float *out, struct act *a, const struct weight *w, int first, int n)
+{
+    struct wmat part = w->mat;
+    part.data += (size_t)first * part.row_bytes;
+    part.n_rows = n;
+    op_matmul(&s->m->op, out, (size_t)n, a, &part);
+}
+
 void add_bias(struct step *s, float *x, const struct weight *b)
 {
     if (b)

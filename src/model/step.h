@@ -32,6 +32,8 @@ static inline void step_reset(struct step *s, size_t mark) { arena_reset(s->m->o
 struct act act(struct step *s, const float *x, int n_cols);
 void rms_norm(struct step *s, float *out, const float *x, const struct weight *w);
 void matmul(struct step *s, float *out, struct act *a, const struct weight *w); /* out = a w^T */
+void matmul_rows(struct step *s, float *out, struct act *a, const struct weight *w, int first,
+                 int n); /* out [n_rows][n]: rows [first, first + n) of w alone */
 void add_bias(struct step *s, float *x, const struct weight *b); /* x += b on every row; NULL: untouched */
 void add(struct step *s, float *x, const float *y, int n_cols);  /* x += y */
 
@@ -65,6 +67,13 @@ struct ffn_weights {
 };
 void block_ffn(struct step *s, float *out, struct act *a, const struct ffn_weights *w);
 ffn_act_fn *ffn_kernel(const struct step *s); /* the act of the model */
+
+/* Mamba-2: x += Wout (group_norm(silu(z) * y)); params.ssm has its numbers, block_mamba2.c the formula. */
+struct mamba2_weights {
+    const struct weight *norm, *in, *conv, *conv_bias, *dt_bias, *A, *D, *y_norm, *out;
+    size_t history, state;
+};
+void block_mamba2(struct step *s, float *x, const struct mamba2_weights *w);
 
 /* How x is attended when q, k, v [n_rows][...] are ready: stores k and v, out [n_rows][n_head * d_v]. d_v: of a value. */
 void attend(struct step *s, struct kv_place kv, float *out, const float *q, const float *k, const float *v, int d_v,
@@ -122,6 +131,7 @@ void row_leaves(struct step *s, int row);
 /* ---- what the shared blocks take, for an architecture's memory function: bytes of a row ------------------------------------ */
 size_t attention_row_bytes(const struct params *p);
 size_t latent_row_bytes(const struct params *p);
+size_t mamba2_row_bytes(const struct params *p);
 size_t ffn_row_bytes(const struct params *p, int n_ff);
 size_t moe_row_bytes(const struct params *p);              /* norm, router, bookkeeping, shared expert */
 size_t moe_fixed_bytes(const struct model *m, int n_rows); /* the pairs of op/moe.h, for steps of n_rows rows */
@@ -138,11 +148,14 @@ struct binder;
 void bind_attention(struct binder *b, int l, struct attention_weights *w,
                     int window); /* norm, q, k, v, output; window 0: none */
 void bind_qkv_bias(struct binder *b, int l, struct attention_weights *w);
+void bind_attention_biases_if(struct binder *b, int l,
+                              struct attention_weights *w); /* q, k, v, output: those that are there */
 void bind_qk_norm(struct binder *b, int l, struct attention_weights *w, int n_q, int n_k); /* their widths */
 struct experts *bind_moe(struct binder *b, int l, struct moe_weights *w,
                          const char *norm); /* its name; router, experts */
 void bind_ffn(struct binder *b, int l, struct ffn_weights *w, const char *suffix, int n_ff); /* suffix: "", "_shexp" */
 void bind_latent(struct binder *b, int l, struct latent_weights *w); /* norm, q, latent, output; what the layer keeps */
+void bind_mamba2(struct binder *b, int l, struct mamba2_weights *w); /* all of it; the state that the layer keeps */
 void bind_lead(struct binder *b, int l, struct lead_weights *w, const char *norm); /* its name */
 
 #endif
