@@ -208,7 +208,7 @@ static const double huge = 4294967296.0; /* 2^32 */
 
 static const struct absurd absurd[] = {
     {NULL, "block_count", 0, NULL},
-    {NULL, "block_count", 5, "blk."},
+    {NULL, "block_count", 5, ""},
     {NULL, "block_count", 1e6, NULL},
     {NULL, "embedding_length", 0, NULL},
     {NULL, "embedding_length", 48, "token_embd.weight"},
@@ -312,6 +312,26 @@ static const struct absurd absurd[] = {
     {"minimax-m2", "rope.dimension_count", 2, MAY_RUN},
     {"minimax-m2", "expert_gating_func", 1, NULL},
     {"minimax-m2", "expert_gating_func", 3, NULL},
+    {"kimi-linear", "attention.head_count", 3, "blk.0."},
+    {"kimi-linear", "attention.head_count_kv", 0, NULL}, /* a number, not a list: all layers alike */
+    {"kimi-linear", "attention.head_count_kv", 1, "blk.0."},
+    {"kimi-linear", "attention.key_length_mla", 8, NULL},
+    {"kimi-linear", "attention.kv_lora_rank", 31, "blk.2."},
+    {"kimi-linear", "rope.dimension_count", 6, "blk.2."},
+    {"kimi-linear", "rope.freq_base", 1e6, MAY_RUN}, /* nothing turns */
+    {"kimi-linear", "kda.head_dim", 0, NULL},
+    {"kimi-linear", "kda.head_dim", 15, "blk.0."},
+    {"kimi-linear", "kda.head_dim", 4096, "blk.0."},
+    {"kimi-linear", "kda.head_dim", 100000, NULL},
+    {"kimi-linear", "kda.head_dim", huge, NULL},
+    {"kimi-linear", "ssm.conv_kernel", 1, NULL},
+    {"kimi-linear", "ssm.conv_kernel", 5, "ssm_conv1d_q"},
+    {"kimi-linear", "ssm.conv_kernel", 9, NULL},
+    {"kimi-linear", "leading_dense_block_count", 0, "blk.0.ffn_"},
+    {"kimi-linear", "leading_dense_block_count", 4, NULL},
+    {"kimi-linear", "expert_gating_func", 3, NULL},
+    {"kimi-linear", "expert_weights_scale", -1, NULL},
+    {"kimi-linear", "expert_shared_count", 2, "shexp"},
     {"deepseek2-lite", "attention.kv_lora_rank", 31, "blk.0."},
     {"deepseek2-lite", "attention.head_count", 1, "blk.0."},
 };
@@ -512,7 +532,7 @@ static struct shape odd_shape(const char *arch, uint64_t i)
     s.n_head = s.n_head_kv * share;
     if (strcmp(arch, "gpt-oss") == 0)
         s.window = draw(i, 9, 20);
-    else if (strcmp(arch, "deepseek2") == 0) {
+    else if (strcmp(arch, "deepseek2") == 0 || strcmp(arch, "kimi-linear") == 0) {
         s.q_rank = draw(i, 10, 40) - 1;
         s.kv_rank = draw(i, 11, wide ? 5000 : 50);
         s.n_rot = 2 * draw(i, 12, 20);
@@ -521,6 +541,8 @@ static struct shape odd_shape(const char *arch, uint64_t i)
         s.n_head = draw(i, 14, 7);
         s.n_dense = draw(i, 15, 3) - 1;
         s.kv_b_type = i % 3 ? 0 : TYPE_F16;
+        s.d_kda = strcmp(arch, "kimi-linear") == 0 ? draw(i, 18, wide ? 300 : 40) : 0;
+        s.n_conv = 1 + draw(i, 19, 7);
     } else if (strcmp(arch, "glm4moe") == 0) {
         s.n_dense = draw(i, 15, 3) - 1;
         s.n_draft = draw(i, 16, 3) - 1;
@@ -555,8 +577,8 @@ static void shapes(const struct gguf *g, const char *model)
 
 int main(void)
 {
-    static const char *const models[] = {"gpt-oss-mxfp4",  "qwen35moe",  "deepseek2-v3",
-                                         "deepseek2-lite", "minimax-m2", "glm4moe"};
+    static const char *const models[] = {"gpt-oss-mxfp4", "qwen35moe", "deepseek2-v3", "deepseek2-lite",
+                                         "minimax-m2",    "glm4moe",   "kimi-linear"};
     static const struct {
         const char *name;
         void (*fn)(const struct gguf *g, const char *model);

@@ -36,9 +36,9 @@ static json_t *of_kind(json_t *entry, const char *kind)
 static void shape_attention(struct shape *s, json_t *entry)
 {
     json_t *window = of_kind(entry, "window"), *delta = of_kind(entry, "delta"), *mla = of_kind(entry, "mla"),
-           *gqa = of_kind(entry, "gqa");
+           *gqa = of_kind(entry, "gqa"), *kda = of_kind(entry, "kda");
     s->n_layer = (int)(number(gqa, "layers") + number(window, "layers") + number(delta, "layers") +
-                       number(mla, "layers"));
+                       number(mla, "layers") + number(kda, "layers"));
     s->n_head = s->n_head_kv = (int)number(gqa, "kv_heads");
     s->d_k = (int)number(gqa, "dim_k");
     s->d_v = (int)number(gqa, "dim_v");
@@ -46,13 +46,14 @@ static void shape_attention(struct shape *s, json_t *entry)
     s->n_head_state = (int)number(delta, "v_heads");
     s->n_group = (int)number(delta, "k_heads");
     s->d_state = (int)number(delta, "dim_k");
-    s->n_conv = (int)number(delta, "conv");
+    s->n_conv = (int)(number(delta, "conv") + number(kda, "conv"));
+    s->d_kda = (int)number(kda, "dim");
     if (!mla)
         return;
     s->kv_rank = (int)number(mla, "kv_lora");
     s->n_rot = (int)number(mla, "rope");
     s->q_rank = 1536;
-    s->n_head = 128;
+    s->n_head = kda ? (int)number(kda, "heads") : 128;
     s->n_head_kv = 1;
     s->d_v = 128;
     s->d_k = s->d_v + s->n_rot;
@@ -122,7 +123,10 @@ static void check_experts(const struct model *m, json_t *want, const struct plan
 /* Of an unsplit kv_b the key half is kept a second time: layers x heads x d_nope x rank x 4. */
 static void check_derived(const struct shape *s, const struct plan *p)
 {
-    uint64_t want = s->kv_b_type ? (uint64_t)s->n_layer * (uint64_t)s->n_head * (uint64_t)(s->d_k - s->n_rot) *
+    int n_layer = 0;
+    for (int l = 0; l < s->n_layer; l++)
+        n_layer += !has_kda(s, l);
+    uint64_t want = s->kv_b_type ? (uint64_t)n_layer * (uint64_t)s->n_head * (uint64_t)(s->d_k - s->n_rot) *
                                        (uint64_t)s->kv_rank * sizeof(float)
                                  : 0;
     expect_number("kv_b", p->part[PLAN_KV_B], (long long)want);

@@ -14,8 +14,8 @@
 #include <unistd.h>
 
 struct shape {
-    const char
-        *arch; /* llama, qwen3moe, olmoe, gpt-oss, qwen3next, qwen35, qwen35moe, deepseek2, minimax-m2, glm4moe */
+    const char *
+        arch; /* llama, qwen3moe, olmoe, gpt-oss, qwen3next, qwen35, qwen35moe, deepseek2, minimax-m2, glm4moe, kimi-linear */
     int n_layer, n_embd, n_head, n_head_kv, d_k, d_v, n_ctx;
     int n_ff;                       /* dense */
     int n_expert, n_used, n_ff_exp; /* or experts */
@@ -27,7 +27,8 @@ struct shape {
     int window;                                     /* gpt-oss: of even layers */
     int n_head_state, n_group, d_state, n_conv;     /* qwen3next, qwen35: layers but every fourth */
     int q_rank, kv_rank, n_rot, n_dense, kv_b_type; /* deepseek2; kv_b_type: of an unsplit kv_b, 0: split */
-    int n_draft;                                    /* layers behind n_layer that only predict further tokens */
+    int d_kda;   /* kimi-linear, with n_conv and the numbers of deepseek2: layers but every fourth and the last */
+    int n_draft; /* layers behind n_layer that only predict further tokens */
 };
 
 static inline void sparse_key(struct gguf_writer *w, const struct shape *s, const char *name, int value)
@@ -121,6 +122,29 @@ static inline void sparse_latent(struct gguf_writer *w, const struct shape *s, i
     sparse_tensor(w, l, "attn_output", TYPE_F16, heads * v, n, 0);
 }
 
+static inline int has_kda(const struct shape *s, int l) { return s->d_kda && (l + 1) % 4 && l + 1 < s->n_layer; }
+
+static inline void sparse_kda(struct gguf_writer *w, const struct shape *s, int l)
+{
+    static const char *const project[] = {"attn_q", "attn_k", "attn_v"}, *const low[] = {"ssm_f_a", "ssm_g_a"},
+                             *const conv[] = {"ssm_conv1d_q", "ssm_conv1d_k", "ssm_conv1d_v"},
+                             *const high[] = {"ssm_f_b", "ssm_g_b"};
+    uint64_t n = (uint64_t)s->n_embd, heads = (uint64_t)s->n_head, d = (uint64_t)s->d_kda, values = heads * d;
+    for (int i = 0; i < 3; i++) {
+        sparse_tensor(w, l, project[i], TYPE_F16, n, values, 0);
+        sparse_tensor(w, l, conv[i], TYPE_F32, (uint64_t)s->n_conv, 1, values);
+    }
+    for (int i = 0; i < 2; i++) {
+        sparse_tensor(w, l, low[i], TYPE_F16, n, d, 0);
+        sparse_tensor(w, l, high[i], TYPE_F16, d, values, 0);
+    }
+    sparse_tensor(w, l, "ssm_beta", TYPE_F16, n, heads, 0);
+    sparse_tensor(w, l, "ssm_a", TYPE_F32, 1, heads, 0);
+    sparse_tensor(w, l, "ssm_dt.bias", TYPE_F32, values, 0, 0);
+    sparse_tensor(w, l, "ssm_norm", TYPE_F32, d, 0, 0);
+    sparse_tensor(w, l, "attn_output", TYPE_F16, values, n, 0);
+}
+
 static inline void sparse_ffn(struct gguf_writer *w, const struct shape *s, int l, const char *suffix, uint64_t f)
 {
     static const char *const names[] = {"ffn_gate", "ffn_up", "ffn_down"};
@@ -145,7 +169,7 @@ static inline void sparse_experts(struct gguf_writer *w, const struct shape *s, 
         sparse_tensor(w, l, "ffn_up_exps.bias", TYPE_F32, x, e, 0);
         sparse_tensor(w, l, "ffn_down_exps.bias", TYPE_F32, n, e, 0);
     }
-    if (is_arch(s, "minimax-m2") || is_arch(s, "glm4moe"))
+    if (is_arch(s, "minimax-m2") || is_arch(s, "glm4moe") || s->d_kda)
         sparse_tensor(w, l, "exp_probs_b.bias", TYPE_F32, e, 0, 0);
     if (s->d_state)
         sparse_tensor(w, l, "ffn_gate_inp_shexp", TYPE_F32, n, 0, 0);
@@ -157,7 +181,9 @@ static inline void sparse_layer(struct gguf_writer *w, const struct shape *s, in
 {
     int other_norm = s->d_state || is_arch(s, "gpt-oss") || is_arch(s, "glm4moe");
     sparse_tensor(w, l, "attn_norm", TYPE_F32, (uint64_t)s->n_embd, 0, 0);
-    if (s->kv_rank)
+    if (has_kda(s, l))
+        sparse_kda(w, s, l);
+    else if (s->kv_rank)
         sparse_latent(w, s, l);
     else if (s->d_state && (l + 1) % 4)
         sparse_delta(w, s, l);
@@ -190,10 +216,33 @@ static inline void sparse_more_keys(struct gguf_writer *w, const struct shape *s
         sparse_key(w, s, "attention.key_length_mla", s->d_k);
         sparse_key(w, s, "attention.value_length_mla", s->d_v);
     }
+    if (s->d_kda) {
+        sparse_key(w, s, "kda.head_dim", s->d_kda);
+        sparse_key(w, s, "ssm.conv_kernel", s->n_conv);
+    }
     if (has_lead(s)) {
         sparse_key(w, s, "leading_dense_block_count", s->n_dense);
         sparse_key(w, s, "expert_shared_count", 1);
     }
+}
+
+static inline void sparse_heads_kv(struct gguf_writer *w, const struct shape *s)
+{
+    enum { MOST = 100 };
+    char key[100];
+    uint32_t heads[MOST];
+    int n = snprintf(key, sizeof key, "%s.attention.head_count_kv", s->arch);
+    if (!s->d_kda || s->n_layer > MOST) {
+        sparse_key(w, s, "attention.head_count_kv", s->n_head_kv);
+        return;
+    }
+    for (int l = 0; l < s->n_layer; l++)
+        heads[l] = has_kda(s, l) ? 0 : (uint32_t)s->n_head_kv;
+    gguf_write_value(w, &(struct gguf_value){.key = {key, (uint64_t)n},
+                                             .kind = GGUF_ARRAY,
+                                             .item = GGUF_U32,
+                                             .n = (uint64_t)s->n_layer,
+                                             .as.items = heads});
 }
 
 /* 0, or -1 with the sentence: the file system may not take so large a file. */
@@ -208,7 +257,7 @@ static inline int sparse_write(const char *path, const struct shape *s, struct e
     sparse_key(&w, s, "embedding_length", s->n_embd);
     sparse_key(&w, s, "feed_forward_length", s->n_ff ? s->n_ff : s->n_ff_exp);
     sparse_key(&w, s, "attention.head_count", s->n_head);
-    sparse_key(&w, s, "attention.head_count_kv", s->n_head_kv);
+    sparse_heads_kv(&w, s);
     sparse_key(&w, s, "attention.key_length", s->kv_rank ? s->kv_rank + s->n_rot : s->d_k);
     sparse_key(&w, s, "attention.value_length", s->kv_rank ? s->kv_rank : s->d_v);
     sparse_key(&w, s, "rope.dimension_count", s->n_rot ? s->n_rot : s->d_k);
