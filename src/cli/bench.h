@@ -2,6 +2,7 @@
  *
  *   cmd_bench.c   flags, and every combination of their lists
  *   bench_run.c   an engine; a test on it: tokens and seconds
+ *   bench_model.c what reading and computing would take together at best
  *   bench_row.c   a row: as a table, CSV, JSON, SQL
  *   bench_mask.c  --mask: constraints, without an engine */
 #ifndef CLI_BENCH_H
@@ -16,12 +17,13 @@ enum { BENCH_RUNS = 100 };
 
 struct bench_test {
     int n_prompt, n_gen, n_depth;
-    double seconds[BENCH_RUNS]; /* [n] */
-    double tokens[BENCH_RUNS];  /* [n] that were computed in them */
+    double seconds[BENCH_RUNS];       /* [n] */
+    double tokens[BENCH_RUNS];        /* [n] that were computed in them */
+    double model_seconds[BENCH_RUNS]; /* [n] by the overlap model; where there is a disk_rate */
     int n;
     time_t begun;
     struct stoker_stats before, after; /* around the last runs on one engine: */
-    double counted, counted_seconds;   /* their tokens and seconds */
+    double counted;                    /* their tokens */
 };
 
 struct bench {
@@ -45,6 +47,9 @@ void bench_close(struct bench *b);
 
 /* All repetitions of a test. cold: each on an engine of its own. progress: said before each, to stderr; NULL: nothing. */
 int bench_test(struct bench *b, struct bench_test *t, const char *progress, struct stoker_error *err);
+
+/* Seconds of the decode steps between two readings of an engine's statistics, by the overlap model. disk_rate: bytes/s. */
+double bench_model_seconds(const struct stoker_stats *before, const struct stoker_stats *after, double disk_rate);
 
 /* Where rows go. */
 struct bench_output {

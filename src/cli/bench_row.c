@@ -1,11 +1,6 @@
 /* Rows of `stoker bench`: see bench.h. Columns and keys are llama-bench's, so that scripts for it work; ours follow them.
  *
- * Where experts stream, lines below a row of the table tell hits, bytes, waiting, and what the overlap model makes of the run's own
- * misses (streaming.md M): per layer call with m misses of b bytes at rate D
- *
- *     t = a + x;  x <- (k - m) e, then for j = 1..m  x <- max(x, latency + j b / D) + e
- *
- * a: compute outside experts, e: compute of an expert, both from the same run with the waiting taken out. */
+ * Where experts stream, lines below a row of the table tell hits, bytes, waiting, and the overlap model (bench_model.c). */
 #include "cli/bench.h"
 #include "cli/cli.h"
 #include "cli/drive.h"
@@ -62,26 +57,13 @@ static struct speed nanoseconds(const struct bench_test *t)
     return speed_of(value, t->n);
 }
 
-/* Seconds that the overlap model gives for the decode steps of a test. */
-static double model_seconds(const struct bench_test *t, double rate)
+/* Tokens a second that the overlap model makes of each repetition. */
+static struct speed model_rates(const struct bench_test *t)
 {
-    const struct stoker_stats *x = &t->before, *y = &t->after;
-    double wait = y->wait_seconds - x->wait_seconds, experts = y->expert_seconds - x->expert_seconds;
-    double compute = y->step_seconds - x->step_seconds - wait, calls = 0,
-           uses = (double)(y->hits + y->misses - x->hits - x->misses);
-    double bytes = (double)(y->bytes_read - x->bytes_read) / fmax(1, (double)(y->misses - x->misses)),
-           total = compute - experts;
-    double e = experts / fmax(1, uses);
-    for (int m = 0; m < STOKER_CALLS; m++)
-        calls += (double)(y->calls[m] - x->calls[m]);
-    double k = uses / fmax(1, calls);
-    for (int m = 0; m < STOKER_CALLS; m++) {
-        double s = fmax(0, k - m) * e;
-        for (int j = 1; j <= m; j++)
-            s = fmax(s, READ_LATENCY + j * bytes / rate) + e;
-        total += (double)(y->calls[m] - x->calls[m]) * s;
-    }
-    return total;
+    double value[BENCH_RUNS];
+    for (int i = 0; i < t->n; i++)
+        value[i] = t->tokens[i] / t->model_seconds[i];
+    return speed_of(value, t->n);
 }
 
 /* ---- fields ----------------------------------------------------------------------------------------------------------------- */
@@ -186,7 +168,7 @@ static struct fields fields_of(const struct bench *b, const struct bench_test *t
     put_real(&to, "disk_bytes_per_token", (double)(t->after.bytes_read - t->before.bytes_read) / t->counted);
     put_real(&to, "expert_hit_rate", experts > 0 ? (double)(t->after.hits - t->before.hits) / experts : 1);
     if (b->disk_rate > 0 && !t->n_prompt && experts > 0)
-        put_real(&to, "overlap_model_ts", t->counted / model_seconds(t, b->disk_rate));
+        put_real(&to, "overlap_model_ts", model_rates(t).median);
     return to;
 }
 
@@ -238,15 +220,19 @@ static json_t *json_field(const struct field *f)
 
 static void print_json(FILE *f, const struct bench *b, const struct bench_test *t, const struct fields *row)
 {
-    json_t *o = json_object(), *ns = json_array(), *ts = json_array();
+    json_t *o = json_object(), *ns = json_array(), *ts = json_array(), *model = json_array();
     for (int i = 0; i < row->n; i++)
         json_object_set_new(o, row->f[i].name, json_field(&row->f[i]));
     for (int i = 0; i < t->n; i++) {
         json_array_append_new(ns, json_integer((json_int_t)(t->seconds[i] * 1e9)));
         json_array_append_new(ts, json_real(rate_of(t, i)));
+        json_array_append_new(model, json_real(t->tokens[i] / t->model_seconds[i]));
     }
     json_object_set_new(o, "samples_ns", ns);
     json_object_set_new(o, "samples_ts", ts);
+    if (json_object_get(o, "overlap_model_ts"))
+        json_object_set(o, "overlap_model_samples_ts", model);
+    json_decref(model);
     add_stream_json(o, &b->plan, &t->before, &t->after, (size_t)t->counted);
     json_dumpf(o, f, JSON_COMPACT | JSON_PRESERVE_ORDER);
     json_decref(o);
@@ -287,9 +273,9 @@ static void print_streaming(FILE *f, const struct bench *b, const struct bench_t
     if (b->stats)
         print_stream_table(f, &b->plan, &t->before, &t->after, n);
     if (b->disk_rate > 0 && !t->n_prompt) {
-        double model = model_seconds(t, b->disk_rate);
-        fprintf(f, "  overlap model at %.2f GB/s: %.2f tok/s; measured %.2f of it\n", b->disk_rate / 1e9,
-                (double)n / model, model / t->counted_seconds);
+        double model = model_rates(t).median;
+        fprintf(f, "  overlap model at %.2f GB/s: %.2f tok/s; measured %.2f of it\n", b->disk_rate / 1e9, model,
+                rates(t).median / model);
     }
 }
 

@@ -143,21 +143,25 @@ int bench_test(struct bench *b, struct bench_test *t, const char *progress, stru
     if (b->warm && !b->cold && run_once(b, t, t->n_gen ? 1 : 0, 0, &ignored, &tokens, err))
         return -1;
     stoker_stats_of(b->engine, &t->before);
+    t->after = t->before;
     for (; t->n < b->runs; t->n++) {
         if (b->cold) {
             bench_close(b);
             if (bench_open(b, err))
                 return -1;
             stoker_stats_of(b->engine, &t->before);
-            t->counted = t->counted_seconds = 0;
+            t->after = t->before;
+            t->counted = 0;
         }
         if (progress)
             fprintf(stderr, "stoker bench: %s, run %d of %d\n", progress, t->n + 1, b->runs);
         if (run_once(b, t, t->n_gen, (uint64_t)t->n + 1, &t->seconds[t->n], &t->tokens[t->n], err))
             return -1;
+        struct stoker_stats begin = t->after;
+        stoker_stats_of(b->engine, &t->after);
+        if (b->disk_rate > 0)
+            t->model_seconds[t->n] = bench_model_seconds(&begin, &t->after, b->disk_rate);
         t->counted += t->tokens[t->n];
-        t->counted_seconds += t->seconds[t->n];
     }
-    stoker_stats_of(b->engine, &t->after);
     return 0;
 }

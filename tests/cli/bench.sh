@@ -71,6 +71,15 @@ run bench "$model" -p 64 -n 0 -r 2 --cold -o jsonl
 is "--cold" 0 '"misses":[1-9]' ""
 run bench "$model" -p 64 -n 0 -r 2 -o jsonl
 is "warm" 0 '"misses":0,' ""
+
+# The overlap model of each repetition, from its own misses: at half the rate reading takes twice as long.
+for rate in 0.002 0.001; do
+    run bench "$model" -p 0 -n 8 -r 3 --memory min --disk-rate $rate -o jsonl
+    is "--disk-rate $rate" 0 '"overlap_model_samples_ts":\[[0-9.e-]+,[0-9.e-]+,[0-9.e-]+\]' ""
+    sed -n 's/.*"overlap_model_ts":\([0-9.e-]*\).*/\1/p' "$dir/out" >>"$dir/modelled"
+done
+awk '{ at[NR] = $1 } END { exit !(at[2] > 0 && at[1] > 1.5 * at[2] && at[1] < 2.2 * at[2]) }' "$dir/modelled" && pass ||
+    fail "overlap model" "$(tr '\n' ' ' <"$dir/modelled") tokens/s"
 printf 'A text of some words.\n' >"$dir/text"
 run bench "$model" -p 40 -n 4 -r 2 --text "$dir/text"
 is "--text" 0 ' pp40 ' ""
