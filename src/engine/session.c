@@ -129,8 +129,8 @@ static int map_memory(struct session *s, const struct plan_wish *wish, struct er
         return -1;
     if (wish->lock && lock_memory(s, err))
         return -1;
-    touch_begin(&s->touch, &s->memory, slots, s->pool);
-    if (cut(s, &s->slots, slots, err) || cut(s, &s->weights, weights, err) || cut(s, &s->pages, pages, err) ||
+    touch_begin(&s->touch, &s->memory, all - tables, s->pool);
+    if (cut(s, &s->weights, weights, err) || cut(s, &s->slots, slots, err) || cut(s, &s->pages, pages, err) ||
         cut(s, &s->scratch, p->step_bytes, err) || cut(s, &s->tables, tables, err))
         return -1;
     return 0;

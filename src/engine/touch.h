@@ -1,6 +1,6 @@
-/* Memory comes page by page, at the first write, and in a virtual machine slowly (0.8 GB/s measured). So it is had at start: what
- * every step needs at once, by all threads; the expert slots, usually the larger part, by a thread of its own while the dense
- * weights and the first prompt are read. A slot that is wanted before its turn is simply had by the read into it. */
+/* Memory comes page by page, at the first write, and in a virtual machine slowly (0.8 GB/s measured). So it is had at start: the
+ * tables at once, by all threads; the rest by a thread of its own, in the order of its use: weights, expert slots, pages of keys and
+ * values, while weights and the first prompt are read. What is wanted before its turn is simply had by the write or read into it. */
 #ifndef ENGINE_TOUCH_H
 #define ENGINE_TOUCH_H
 
