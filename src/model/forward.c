@@ -23,6 +23,8 @@ static int embed(struct step *s, float *x)
         size_t row = raw ? (size_t)r : (size_t)s->b->token[r];
         type->decode(x + (size_t)r * n_embd, (raw ? raw : w->mat.data) + row * w->mat.row_bytes, n_embd);
     }
+    if (m->p.embd_scale > 0)
+        op_scale(&m->op, x, m->p.embd_scale, s->n_rows, m->p.n_embd);
     step_reset(s, mark);
     return 0;
 }
@@ -105,6 +107,8 @@ static void write_logits(struct step *s, const float *x)
     op_rms_norm(&s->m->op, wanted, wanted, m->output_norm->vector, b->n_wants, m->p.n_embd, m->p.norm_eps);
     struct act a = act_rows(&s->m->op, wanted, b->n_wants, m->p.n_embd, n_embd);
     op_matmul(&s->m->op, b->logits, (size_t)m->p.n_vocab, &a, &m->output->mat);
+    if (m->p.logit_cap > 0)
+        op_softcap(&s->m->op, b->logits, m->p.logit_cap, b->n_wants, m->p.n_vocab);
 }
 
 int model_forward(struct model *m, struct batch *b, struct error *err)

@@ -9,8 +9,8 @@ struct gguf;
 
 enum { PARAMS_MAX_LAYERS = 4096, ROPES = 2 };
 
-/* The hidden row of a feed-forward: silu(g) * u; clamped, with a steeper sigmoid (gpt-oss); max(u, 0)^2, without a gate. */
-enum ffn_act { FFN_SILU, FFN_SWIGLU_OAI, FFN_RELU2 };
+/* The hidden row of a feed-forward: silu(g) * u; clamped, with a steeper sigmoid (gpt-oss); gelu(g) * u; max(u, 0)^2, without a gate. */
+enum ffn_act { FFN_SILU, FFN_SWIGLU_OAI, FFN_GELU, FFN_RELU2 };
 
 struct params {
     int n_layer, n_vocab, n_embd, n_ctx_train;
@@ -22,8 +22,10 @@ struct params {
     int n_ff_expert, n_ff_shared; /* n_ff_shared 0: no shared expert */
     int n_latent_expert;          /* width of the space that experts see; 0: they see rows as they are */
     float norm_eps;
-    int window;           /* positions that windowed layers see */
-    struct delta_params { /* gated delta net: heads of d keys and d values, a convolution before them */
+    float embd_scale, attn_scale; /* of embeddings and of scores; 0: 1, and 1 / sqrt(d_k) */
+    float attn_cap, logit_cap;    /* soft caps of scores and logits; 0: none */
+    int window, window_period;    /* positions that windowed layers see; every window_period-th layer sees all */
+    struct delta_params {         /* gated delta net: heads of d keys and d values, a convolution before them */
         int n_head_k, n_head_v, d, conv, interval; /* every interval-th layer attends instead */
     } delta;
     struct ssm_params { /* Mamba-2: heads of d values, groups of B and C, a convolution before them */

@@ -40,12 +40,12 @@ void add(struct step *s, float *x, const float *y, int n_cols);  /* x += y */
 /* ---- shared mathematics ------------------------------------------------------------------------------------------------ */
 
 /* Grouped-query attention with rotary positions; what a model lacks is NULL.
- *     x += Wo attend(rope(norm(Wq n + bq)), rope(norm(Wk n + bk)), Wv n + bv) + bo        n = rms_norm(x) */
+ *     x += post_norm(Wo attend(rope(norm(Wq n + bq)), rope(norm(Wk n + bk)), Wv n + bv) + bo)        n = rms_norm(x) */
 struct attention_weights {
     struct kv_place kv;
     int rope;                   /* which of the model's */
     const struct weight *sinks; /* [n_head] */
-    const struct weight *norm, *wq, *wk, *wv, *wo, *bq, *bk, *bv, *bo;
+    const struct weight *norm, *wq, *wk, *wv, *wo, *bq, *bk, *bv, *bo, *post_norm;
     const struct weight *q_norm,
         *k_norm; /* as wide as a head: each head by itself; as the projection: all heads together */
 };
@@ -60,9 +60,9 @@ struct latent_weights {
 };
 void block_latent(struct step *s, float *x, const struct latent_weights *w);
 
-/* out = Wdown act(Wgate a + bg, Wup a + bu) + bd; act is params.ffn_act, which may have no gate. */
+/* out = post_norm(Wdown act(Wgate a + bg, Wup a + bu) + bd); act is params.ffn_act, which may have no gate. */
 struct ffn_weights {
-    const struct weight *gate, *up, *down, *gate_bias, *up_bias, *down_bias;
+    const struct weight *gate, *up, *down, *gate_bias, *up_bias, *down_bias, *post_norm;
     int n_ff;
 };
 void block_ffn(struct step *s, float *out, struct act *a, const struct ffn_weights *w);
