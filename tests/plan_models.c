@@ -33,6 +33,28 @@ static json_t *of_kind(json_t *entry, const char *kind)
     return NULL;
 }
 
+/* Layers of one block each, in any order. */
+static void shape_blocks(struct shape *s, json_t *entry, json_t *mamba)
+{
+    static char pattern[256];
+    const struct {
+        char letter;
+        long long n;
+    } blocks[] = {{'M', number(mamba, "layers")},
+                  {'*', number(of_kind(entry, "gqa"), "layers")},
+                  {'E', number(json_object_get(entry, "moe"), "layers")}};
+    s->n_layer = 0;
+    for (int i = 0; i < 3; i++)
+        for (long long n = 0; n < blocks[i].n && s->n_layer < (int)sizeof pattern; n++)
+            pattern[s->n_layer++] = blocks[i].letter;
+    s->pattern = pattern;
+    s->n_head_state = (int)number(mamba, "heads");
+    s->d_head_state = (int)number(mamba, "head_dim");
+    s->d_state = (int)number(mamba, "state");
+    s->n_group = (int)number(mamba, "groups");
+    s->n_conv = (int)number(mamba, "conv");
+}
+
 static void shape_attention(struct shape *s, json_t *entry)
 {
     json_t *window = of_kind(entry, "window"), *delta = of_kind(entry, "delta"), *mla = of_kind(entry, "mla"),
@@ -80,6 +102,8 @@ static struct shape shape_of(json_t *entry)
                       .n_vocab = 1000,
                       .expert_type = type_of(moe)};
     shape_attention(&s, entry);
+    if (of_kind(entry, "mamba2"))
+        shape_blocks(&s, entry, of_kind(entry, "mamba2"));
     s.n_dense = moe ? s.n_layer - (int)number(moe, "layers") : 0;
     s.n_draft = strcmp(s.arch, "glm4moe") == 0;
     return s;

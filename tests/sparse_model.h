@@ -28,8 +28,10 @@ struct shape {
     int window;                                     /* of the layers that have one */
     int n_head_state, n_group, d_state, n_conv;     /* qwen3next, qwen35: layers but every fourth */
     int q_rank, kv_rank, n_rot, n_dense, kv_b_type; /* deepseek2; kv_b_type: of an unsplit kv_b, 0: split */
-    int d_kda;   /* kimi-linear, with n_conv and the numbers of deepseek2: layers but every fourth and the last */
-    int n_draft; /* layers behind n_layer that only predict further tokens */
+    int d_kda; /* kimi-linear, with n_conv and the numbers of deepseek2: layers but every fourth and the last */
+    const char *pattern;        /* nemotron_h, nemotron_h_moe: of each layer M (Mamba-2), *, E or - */
+    int d_head_state, n_latent; /* there: of a head of Mamba-2; of what experts see, 0: rows */
+    int n_draft;                /* layers behind n_layer that only predict further tokens */
 };
 
 static inline void sparse_key(struct gguf_writer *w, const struct shape *s, const char *name, int value)
@@ -40,11 +42,27 @@ static inline void sparse_key(struct gguf_writer *w, const struct shape *s, cons
     gguf_write_value(w, &(struct gguf_value){.key = {key, (uint64_t)n}, .kind = GGUF_U64, .n = 1, .as.u = v});
 }
 
+/* A key with one number a layer. */
+enum { SPARSE_LAYERS = 256 };
+static inline void sparse_list(struct gguf_writer *w, const struct shape *s, const char *name, const uint32_t *items)
+{
+    char key[100];
+    int n = snprintf(key, sizeof key, "%s.%s", s->arch, name);
+    if (s->other_key && strcmp(s->other_key, name) == 0)
+        sparse_key(w, s, name, 0);
+    else
+        gguf_write_value(w, &(struct gguf_value){.key = {key, (uint64_t)n},
+                                                 .kind = GGUF_ARRAY,
+                                                 .item = GGUF_U32,
+                                                 .n = (uint64_t)s->n_layer,
+                                                 .as.items = items});
+}
+
 static inline void sparse_tensor(struct gguf_writer *w, int layer, const char *name, enum block_type type, uint64_t n0,
                                  uint64_t n1, uint64_t n2)
 {
     char full[100];
-    const char *suffix = strchr(name, '.') || strcmp(name, "ssm_a") == 0 ? "" : ".weight";
+    const char *suffix = strchr(name, '.') || strcmp(name, "ssm_a") == 0 || strcmp(name, "ssm_d") == 0 ? "" : ".weight";
     if (layer < 0)
         snprintf(full, sizeof full, "%s%s", name, suffix);
     else
@@ -62,7 +80,7 @@ static inline void sparse_attention(struct gguf_writer *w, const struct shape *s
     uint64_t n = (uint64_t)s->n_embd, q = (uint64_t)s->n_head * (uint64_t)s->d_k,
              k = (uint64_t)s->n_head_kv * (uint64_t)s->d_k, v = (uint64_t)s->n_head_kv * (uint64_t)s->d_v,
              o = (uint64_t)s->n_head * (uint64_t)s->d_v;
-    int whole = is_arch(s, "olmoe") || is_arch(s, "minimax-m2"), gated = s->d_state != 0;
+    int whole = is_arch(s, "olmoe") || is_arch(s, "minimax-m2"), gated = s->d_state != 0 && !s->pattern;
     sparse_tensor(w, l, "attn_q", TYPE_F16, n, gated ? 2 * q : q, 0);
     sparse_tensor(w, l, "attn_k", TYPE_F16, n, k, 0);
     sparse_tensor(w, l, "attn_v", TYPE_F16, n, v, 0);
@@ -75,7 +93,7 @@ static inline void sparse_attention(struct gguf_writer *w, const struct shape *s
     if (is_arch(s, "gpt-oss")) {
         sparse_tensor(w, l, "attn_output.bias", TYPE_F32, n, 0, 0);
         sparse_tensor(w, l, "attn_sinks", TYPE_F32, (uint64_t)s->n_head, 0, 0);
-    } else if (!is_arch(s, "llama") && !is_arch(s, "gemma2")) {
+    } else if (!is_arch(s, "llama") && !is_arch(s, "gemma2") && !s->pattern) {
         sparse_tensor(w, l, "attn_q_norm", TYPE_F32, whole ? q : (uint64_t)s->d_k, 0, 0);
         sparse_tensor(w, l, "attn_k_norm", TYPE_F32, whole ? k : (uint64_t)s->d_k, 0, 0);
     }
@@ -178,6 +196,54 @@ static inline void sparse_experts(struct gguf_writer *w, const struct shape *s, 
         sparse_ffn(w, s, l, "_shexp", x);
 }
 
+static inline void sparse_mamba2(struct gguf_writer *w, const struct shape *s, int l)
+{
+    uint64_t n = (uint64_t)s->n_embd, heads = (uint64_t)s->n_head_state, values = heads * (uint64_t)s->d_head_state,
+             groups = (uint64_t)s->n_group, channels = values + 2 * groups * (uint64_t)s->d_state;
+    sparse_tensor(w, l, "ssm_in", TYPE_F16, n, values + channels + heads, 0);
+    sparse_tensor(w, l, "ssm_conv1d", TYPE_F32, (uint64_t)s->n_conv, channels, 0);
+    sparse_tensor(w, l, "ssm_conv1d.bias", TYPE_F32, channels, 0, 0);
+    sparse_tensor(w, l, "ssm_dt.bias", TYPE_F32, heads, 0, 0);
+    sparse_tensor(w, l, "ssm_a", TYPE_F32, 1, heads, 0);
+    sparse_tensor(w, l, "ssm_d", TYPE_F32, 1, heads, 0);
+    sparse_tensor(w, l, "ssm_norm", TYPE_F32, values / groups, groups, 0);
+    sparse_tensor(w, l, "ssm_out", TYPE_F16, values, n, 0);
+}
+
+static inline void sparse_relu2(struct gguf_writer *w, const struct shape *s, int l, const char *up, const char *down,
+                                int n_ff)
+{
+    sparse_tensor(w, l, up, TYPE_F16, (uint64_t)s->n_embd, (uint64_t)n_ff, 0);
+    sparse_tensor(w, l, down, TYPE_F16, (uint64_t)n_ff, (uint64_t)s->n_embd, 0);
+}
+
+static inline void sparse_block(struct gguf_writer *w, const struct shape *s, int l)
+{
+    uint64_t n = (uint64_t)s->n_embd, e = (uint64_t)s->n_expert, x = (uint64_t)s->n_ff_exp,
+             sees = s->n_latent ? (uint64_t)s->n_latent : n;
+    sparse_tensor(w, l, "attn_norm", TYPE_F32, n, 0, 0);
+    switch (s->pattern[l]) {
+    case 'M':
+        sparse_mamba2(w, s, l);
+        return;
+    case '*':
+        sparse_attention(w, s, l);
+        return;
+    case '-':
+        sparse_relu2(w, s, l, "ffn_up", "ffn_down", s->n_ff);
+        return;
+    }
+    sparse_tensor(w, l, "ffn_gate_inp", TYPE_F32, n, e, 0);
+    sparse_tensor(w, l, "exp_probs_b.bias", TYPE_F32, e, 0, 0);
+    sparse_tensor(w, l, "ffn_up_exps", s->expert_type, sees, x, e);
+    sparse_tensor(w, l, "ffn_down_exps", s->expert_type, x, sees, e);
+    if (s->n_latent) {
+        sparse_tensor(w, l, "ffn_latent_down", TYPE_F16, n, sees, 0);
+        sparse_tensor(w, l, "ffn_latent_up", TYPE_F16, sees, n, 0);
+    }
+    sparse_relu2(w, s, l, "ffn_up_shexp", "ffn_down_shexp", 2 * s->n_ff_exp);
+}
+
 static inline void sparse_layer(struct gguf_writer *w, const struct shape *s, int l)
 {
     int other_norm = s->d_state || is_arch(s, "gpt-oss") || is_arch(s, "glm4moe");
@@ -210,11 +276,13 @@ static inline void sparse_more_keys(struct gguf_writer *w, const struct shape *s
         sparse_key(w, s, "ssm.state_size", s->d_state);
         sparse_key(w, s, "ssm.time_step_rank", s->n_head_state);
         sparse_key(w, s, "ssm.group_count", s->n_group);
-        sparse_key(w, s, "ssm.inner_size", s->n_head_state * s->d_state);
+        sparse_key(w, s, "ssm.inner_size", s->n_head_state * (s->pattern ? s->d_head_state : s->d_state));
         sparse_key(w, s, "full_attention_interval", 4);
         if (s->n_expert)
-            sparse_key(w, s, "expert_shared_feed_forward_length", s->n_ff_exp);
+            sparse_key(w, s, "expert_shared_feed_forward_length", (s->pattern ? 2 : 1) * s->n_ff_exp);
     }
+    if (s->n_latent)
+        sparse_key(w, s, "moe_latent_size", s->n_latent);
     if (s->kv_rank) {
         sparse_key(w, s, "attention.q_lora_rank", s->q_rank);
         sparse_key(w, s, "attention.kv_lora_rank", s->kv_rank);
@@ -231,23 +299,29 @@ static inline void sparse_more_keys(struct gguf_writer *w, const struct shape *s
     }
 }
 
+/* Where layers differ, those that keep no keys have 0 heads of them. */
 static inline void sparse_heads_kv(struct gguf_writer *w, const struct shape *s)
 {
-    enum { MOST = 100 };
-    char key[100];
-    uint32_t heads[MOST];
-    int n = snprintf(key, sizeof key, "%s.attention.head_count_kv", s->arch);
-    if (!s->d_kda || s->n_layer > MOST) {
+    uint32_t heads[SPARSE_LAYERS];
+    if (!s->pattern && !s->d_kda) {
         sparse_key(w, s, "attention.head_count_kv", s->n_head_kv);
         return;
     }
-    for (int l = 0; l < s->n_layer; l++)
-        heads[l] = has_kda(s, l) ? 0 : (uint32_t)s->n_head_kv;
-    gguf_write_value(w, &(struct gguf_value){.key = {key, (uint64_t)n},
-                                             .kind = GGUF_ARRAY,
-                                             .item = GGUF_U32,
-                                             .n = (uint64_t)s->n_layer,
-                                             .as.items = heads});
+    for (int l = 0; l < s->n_layer && l < SPARSE_LAYERS; l++)
+        heads[l] = (s->pattern ? s->pattern[l] == '*' : !has_kda(s, l)) ? (uint32_t)s->n_head_kv : 0;
+    sparse_list(w, s, "attention.head_count_kv", heads);
+}
+
+static inline void sparse_n_ff(struct gguf_writer *w, const struct shape *s)
+{
+    uint32_t n_ff[SPARSE_LAYERS];
+    if (!s->pattern) {
+        sparse_key(w, s, "feed_forward_length", s->n_ff ? s->n_ff : s->n_ff_exp);
+        return;
+    }
+    for (int l = 0; l < s->n_layer && l < SPARSE_LAYERS; l++)
+        n_ff[l] = s->pattern[l] == 'E' ? (uint32_t)s->n_ff_exp : s->pattern[l] == '-' ? (uint32_t)s->n_ff : 0;
+    sparse_list(w, s, "feed_forward_length", n_ff);
 }
 
 /* 0, or -1 with the sentence: the file system may not take so large a file. */
@@ -260,7 +334,7 @@ static inline int sparse_write(const char *path, const struct shape *s, struct e
     sparse_key(&w, s, "nextn_predict_layers", s->n_draft);
     sparse_key(&w, s, "context_length", s->n_ctx);
     sparse_key(&w, s, "embedding_length", s->n_embd);
-    sparse_key(&w, s, "feed_forward_length", s->n_ff ? s->n_ff : s->n_ff_exp);
+    sparse_n_ff(&w, s);
     sparse_key(&w, s, "attention.head_count", s->n_head);
     sparse_heads_kv(&w, s);
     sparse_key(&w, s, "attention.key_length", s->kv_rank ? s->kv_rank + s->n_rot : s->d_k);
@@ -276,7 +350,7 @@ static inline int sparse_write(const char *path, const struct shape *s, struct e
     sparse_tensor(&w, -1, "output_norm", TYPE_F32, (uint64_t)s->n_embd, 0, 0);
     sparse_tensor(&w, -1, "output", TYPE_F16, (uint64_t)s->n_embd, s->n_vocab, 0);
     for (int l = 0; l < s->n_layer + s->n_draft; l++)
-        sparse_layer(&w, s, l);
+        (s->pattern ? sparse_block : sparse_layer)(&w, s, l);
 
     gguf_write_data(&w, "", 0); /* the header is written; the data stays a hole */
     long header = w.file ? ftell(w.file) : -1;
