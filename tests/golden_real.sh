@@ -12,7 +12,7 @@ golden=${BUILD:-build}/tests/golden
 list=$shared/golden/real/INDEX.json
 
 # Shapes of the architectures that src/model/ has; a new architecture adds its own here.
-shapes='llama-* qwen3-* qwen35moe-* gpt-oss-* deepseek2-* glm4moe-*'
+shapes='llama-* qwen3-* qwen35moe-* gpt-oss-* deepseek2-* glm4moe-* nemotron-*'
 
 nothing() {
     echo "$1"
