@@ -53,16 +53,22 @@ enum vec {
     V_CONV,
     V_EXP,
     V_SOFTPLUS,
+    V_CLAMP,
+    V_SQRT_SOFTPLUS,
+    V_SOFTMAX_SUM,
+    V_FP8,
     V_COUNT
 };
-static const char *const vec_name[V_COUNT] = {"dot16",      "rms_norm",    "rms_norm without weight",
-                                              "softmax",    "silu_mul",    "sigmoid",
-                                              "add",        "add_scaled",  "scale",
-                                              "rope_half",  "rope_pair",   "f32_to_f16",
-                                              "attn_merge", "attn_finish", "attn_sink",
-                                              "mul",        "l2_norm",     "swiglu_oai",
-                                              "gelu_mul",   "softcap",     "relu2",
-                                              "conv",       "exp",         "softplus"};
+static const char *const vec_name[V_COUNT] = {"dot16",      "rms_norm",      "rms_norm without weight",
+                                              "softmax",    "silu_mul",      "sigmoid",
+                                              "add",        "add_scaled",    "scale",
+                                              "rope_half",  "rope_pair",     "f32_to_f16",
+                                              "attn_merge", "attn_finish",   "attn_sink",
+                                              "mul",        "l2_norm",       "swiglu_oai",
+                                              "gelu_mul",   "softcap",       "relu2",
+                                              "conv",       "exp",           "softplus",
+                                              "clamp",      "sqrt_softplus", "softmax_sum",
+                                              "round_fp8"};
 
 /* Writes its outputs, as floats, to out; returns how many. a and b are scratch copies ending at guard pages. */
 static int vec_run(const struct kernels *k, enum vec v, float *a, float *b, float *out, int n, int alias)
@@ -156,6 +162,21 @@ static int vec_run(const struct kernels *k, enum vec v, float *a, float *b, floa
     case V_SOFTPLUS:
         k->softplus(y, a, b, n);
         break;
+    case V_CLAMP:
+        k->clamp(a, n % 2 ? -INFINITY : -0.75f, 1.5f, n), y = a;
+        break;
+    case V_SQRT_SOFTPLUS:
+        k->sqrt_softplus(y, a, n);
+        break;
+    case V_SOFTMAX_SUM: { /* three rows of a third of the values */
+        int w = n / 3;
+        k->softmax_sum(c, (const float *[]){a, a + w, a + 2 * w}, (const float *[]){b + 2 * w, b, b + w}, 3, w);
+        memcpy(out, c, (size_t)w * 4);
+        return w;
+    }
+    case V_FP8:
+        k->round_fp8(a, n), y = a;
+        break;
     default:
         k->attn_finish(a, s, n), y = a;
         break;
@@ -210,6 +231,37 @@ static void check_accuracy(void)
             continue;
         if (back != h)
             check(0, "f16 %04x becomes %04x", h, back);
+    }
+}
+
+/* The values of e4m3, ascending: 126 is the largest, 448. */
+static double e4m3_value(int code)
+{
+    int e = code >> 3, m = code & 7;
+    return e == 0 ? ldexp(m, -9) : ldexp(8 + m, e - 10);
+}
+
+/* The scalar law of fp8 against a search of all codes: the nearest, of two as near the even one. */
+static void check_fp8(void)
+{
+    for (int i = 0; i < 2000; i++) {
+        float x[FP8_BLOCK], y[FP8_BLOCK], size = ldexpf(1, rnd_below(40) - 20), largest = 1e-4f;
+        for (int j = 0; j < FP8_BLOCK; j++) {
+            x[j] = y[j] = i % 5 == 0 ? (float)e4m3_value(rnd_below(127)) * 0.96875f : rnd_unit() * size;
+            largest = fabsf(x[j]) > largest ? fabsf(x[j]) : largest;
+        }
+        double scale = exp2(ceil(log2((double)(largest / 448))));
+        kernels_for(TIER_SCALAR)->round_fp8(y, FP8_BLOCK);
+        for (int j = 0; j < FP8_BLOCK; j++) {
+            double a = fabs((double)x[j]) / scale;
+            int best = 0;
+            for (int code = 1; code < 127; code++) {
+                double d = fabs(a - e4m3_value(code)), least = fabs(a - e4m3_value(best));
+                best = d < least || (d == least && code % 2 == 0) ? code : best;
+            }
+            double want = copysign(e4m3_value(best) * scale, (double)x[j]);
+            check((double)y[j] == want, "fp8 of %a is %a, not %a", (double)x[j], (double)y[j], want);
+        }
     }
 }
 
@@ -442,6 +494,7 @@ static void check_vectors(void)
     mem_b = guarded_new(MAX_LEN * 4);
     mem_c = guarded_new(MAX_LEN * 4);
     check_accuracy();
+    check_fp8();
     for (int v = 0; v < V_COUNT; v++) {
         for (int n = 0; n <= 70; n++)
             for (int kind = 0; kind < KIND_VANISH; kind += 1 + n % 3)

@@ -176,7 +176,14 @@ struct kernels {
     void (*softplus)(float *y, const float *x, const float *b, int n); /* log(1 + exp(x + b)); y may be x */
     void (*delta)(const struct delta_run *r);
     void (*ssm)(const struct ssm_run *r);
+
+    void (*clamp)(float *x, float low, float high, int n);  /* NaN stays */
+    void (*sqrt_softplus)(float *y, const float *x, int n); /* y may be x */
+    /* y_j = sum over rows of softmax(score)_j x_j, each column by itself; n_rows >= 1. */
+    void (*softmax_sum)(float *y, const float *const *x, const float *const *score, int n_rows, int n);
+    void (*round_fp8)(float *x, int n); /* through e4m3, FP8_BLOCK values with a scale of their own */
 };
+enum { FP8_BLOCK = 64 };
 
 /* The table of the best tier not above cap. */
 const struct kernels *kernels_for(enum cpu_tier cap);

@@ -154,6 +154,12 @@ static void swiglu_oai(float *h, const float *gate, const float *up, int n)
     }
 }
 
+static void clamp(float *x, float low, float high, int n)
+{
+    for (int i = 0; i < n; i += 8)
+        store(x, i, n, _mm256_max_ps(_mm256_set1_ps(low), _mm256_min_ps(_mm256_set1_ps(high), load(x, i, n))));
+}
+
 static void conv(float *y, const float *const *x, const float *c, const float *bias, int width, int n)
 {
     for (int i = 0; i < n; i += 8) {
@@ -180,6 +186,7 @@ void fill_recur_avx2(struct kernels *k)
     k->mul = mul;
     k->l2_norm = l2_norm;
     k->swiglu_oai = swiglu_oai;
+    k->clamp = clamp;
     k->conv = conv;
     k->attn_sink = attn_sink;
     k->exp = exp_all;

@@ -170,6 +170,11 @@ static void swiglu_oai(float *h, const float *gate, const float *up, int n)
     }
 }
 
+static void clamp(float *x, float low, float high, int n)
+{
+    LANES(n) STORE(x, _mm512_max_ps(_mm512_set1_ps(low), _mm512_min_ps(_mm512_set1_ps(high), LOAD(x))));
+}
+
 static void conv(float *y, const float *const *x, const float *c, const float *bias, int width, int n)
 {
     LANES(n)
@@ -196,6 +201,7 @@ void fill_recur_avx512(struct kernels *k)
     k->mul = mul;
     k->l2_norm = l2_norm;
     k->swiglu_oai = swiglu_oai;
+    k->clamp = clamp;
     k->conv = conv;
     k->attn_sink = attn_sink;
     k->exp = exp_all;

@@ -78,6 +78,18 @@ static void swiglu_oai(float *h, const float *gate, const float *up, int n)
     }
 }
 
+static void clamp(float *x, float low, float high, int n)
+{
+    for (int i = 0; i < n; i++)
+        x[i] = x[i] > high ? high : x[i] < low ? low : x[i];
+}
+
+static void sqrt_softplus(float *y, const float *x, int n)
+{
+    for (int i = 0; i < n; i++)
+        y[i] = sqrtf(law_softplus(x[i]));
+}
+
 static void conv(float *y, const float *const *x, const float *c, const float *bias, int width, int n)
 {
     for (int j = 0; j < n; j++) {
@@ -151,6 +163,8 @@ void fill_recur_scalar(struct kernels *k)
     k->mul = mul;
     k->l2_norm = l2_norm;
     k->swiglu_oai = swiglu_oai;
+    k->clamp = clamp;
+    k->sqrt_softplus = sqrt_softplus;
     k->conv = conv;
     k->exp = exp_all;
     k->softplus = softplus;

@@ -11,7 +11,8 @@ size_t kernel_tile_scratch(int n_rows) { return TILE_PANEL_BYTES + (size_t)n_row
 typedef void fill_fn(struct kernels *k);
 
 static fill_fn *const fills[TIER_COUNT][8] = {
-    [TIER_SCALAR] = {fill_dot_scalar, fill_float_scalar, fill_vec_scalar, fill_attn_scalar, fill_recur_scalar},
+    [TIER_SCALAR] = {fill_dot_scalar, fill_float_scalar, fill_vec_scalar, fill_attn_scalar, fill_recur_scalar,
+                     fill_cache_scalar},
 #if defined(__x86_64__)
     [TIER_AVX2] = {fill_quantise_avx2, fill_tile_avx2, fill_dot_avx2, fill_float_avx2, fill_vec_avx2, fill_attn_avx2,
                    fill_recur_avx2},

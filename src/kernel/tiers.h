@@ -10,6 +10,7 @@ void fill_float_scalar(struct kernels *k);
 void fill_vec_scalar(struct kernels *k);
 void fill_attn_scalar(struct kernels *k);
 void fill_recur_scalar(struct kernels *k);
+void fill_cache_scalar(struct kernels *k);
 void fill_quantise_avx2(struct kernels *k);
 void fill_tile_avx2(struct kernels *k);
 void fill_dot_avx2(struct kernels *k);
