@@ -21,8 +21,20 @@ void rotate_heads(struct step *s, float *x, int n_head, int head_dim, int rope)
     op_rope(&s->m->op, x, s->n_rows, n_head, head_dim, r->pairs, t->cos, t->sin, r->n_rot / 2);
 }
 
-void attend(struct step *s, struct kv_place place, float *out, const float *q, const float *k, const float *v, int d_v,
-            float scale, const struct weight *sinks)
+void rotate_heads_back(struct step *s, float *x, int n_head, int head_dim, int rope)
+{
+    const struct rope_params *r = &s->m->p.rope[rope];
+    size_t mark = step_mark(s);
+    int n_pair = r->n_rot / 2;
+    float *sine = step_rows(s, n_pair);
+    for (size_t i = 0; i < (size_t)s->n_rows * (size_t)n_pair; i++)
+        sine[i] = -s->rope[rope].sin[i];
+    op_rope(&s->m->op, x, s->n_rows, n_head, head_dim, r->pairs, s->rope[rope].cos, sine, n_pair);
+    step_reset(s, mark);
+}
+
+void attend_beside(struct step *s, struct kv_place place, float *out, const float *q, const float *k, const float *v,
+                   int d_v, float scale, const struct weight *sinks, const struct attn_beside *beside)
 {
     const struct kv_pool *kv = &s->m->kv[place.kind];
     struct attention at = {.shape = kv->shape,
@@ -33,9 +45,16 @@ void attend(struct step *s, struct kv_place place, float *out, const float *q, c
                            .scale = scale,
                            .cap = s->m->p.attn_cap,
                            .row = s->attn_row[place.kind],
-                           .n_rows = s->n_rows};
+                           .n_rows = s->n_rows,
+                           .beside = beside};
     op_kv_store(&s->m->op, &at, k, v);
     op_attend(&s->m->op, &at, out, q);
+}
+
+void attend(struct step *s, struct kv_place place, float *out, const float *q, const float *k, const float *v, int d_v,
+            float scale, const struct weight *sinks)
+{
+    attend_beside(s, place, out, q, k, v, d_v, scale, sinks, NULL);
 }
 
 void block_attention(struct step *s, float *x, const struct attention_weights *w)

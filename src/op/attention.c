@@ -60,6 +60,42 @@ size_t op_attend_scratch(int d_k, int d_v)
            kernel_attn_scratch(d_k, d_v);
 }
 
+size_t op_attend_beside_scratch(int d_k) { return (ATTN_PAGE * sizeof(float) * (size_t)d_k + 63) / 64 * 64; }
+
+/* Rows that lie together: u->first and u->last of them for queries [t0, t0 + n_q). */
+struct split_rows {
+    const void *k, *v;
+    int ld_v;
+    enum kv_type type;
+};
+
+static void take_split(const struct op *op, const struct attention *a, struct unit *u, int t0, int n_q,
+                       const struct split_rows *rows, void *scratch)
+{
+    size_t d_v = (size_t)a->d_v;
+    struct attn_split split = {.q = u->q + (size_t)t0 * (size_t)a->shape.d_k,
+                               .ld_q = (size_t)a->shape.d_k,
+                               .n_q = n_q,
+                               .k = rows->k,
+                               .v = rows->v,
+                               .d_k = a->shape.d_k,
+                               .d_v = a->d_v,
+                               .ld_v = rows->ld_v,
+                               .type = rows->type,
+                               .first = u->first + t0,
+                               .last = u->last + t0,
+                               .scale = a->scale,
+                               .cap = a->cap,
+                               .m = u->m + t0,
+                               .l = u->l + t0,
+                               .a = u->acc + (size_t)t0 * d_v};
+    op->k->attn_split(&split, scratch);
+    for (int t = t0; t < t0 + n_q; t++)
+        if (u->first[t] <= u->last[t])
+            op->k->attn_merge(&u->M[t], &u->L[t], u->o + (size_t)t * d_v, u->m[t], u->l[t], u->acc + (size_t)t * d_v,
+                              a->d_v);
+}
+
 static void attend_pages(const struct op *op, const struct attention *a, struct unit *u, int kv_head, void *scratch)
 {
     const struct kv_shape *s = &a->shape;
@@ -82,27 +118,48 @@ static void attend_pages(const struct op *op, const struct attention *a, struct 
             u->last[t] = row->pos - start < n - 1 ? row->pos - start : n - 1;
         }
         uint8_t *memory = any->page[page] + a->layer_offset;
-        struct attn_split split = {.q = u->q,
-                                   .ld_q = (size_t)s->d_k,
-                                   .n_q = u->n_q,
-                                   .k = kv_keys(s, memory, kv_head),
-                                   .v = s->d_v ? kv_values(s, memory, kv_head) : kv_keys(s, memory, kv_head),
-                                   .d_k = s->d_k,
-                                   .d_v = a->d_v,
-                                   .ld_v = s->d_v ? s->d_v : s->d_k,
-                                   .type = s->type,
-                                   .first = u->first,
-                                   .last = u->last,
-                                   .scale = a->scale,
-                                   .cap = a->cap,
-                                   .m = u->m,
-                                   .l = u->l,
-                                   .a = u->acc};
-        op->k->attn_split(&split, scratch);
-        for (int t = 0; t < u->n_q; t++)
-            if (u->first[t] <= u->last[t])
-                op->k->attn_merge(&u->M[t], &u->L[t], u->o + (size_t)t * (size_t)a->d_v, u->m[t], u->l[t],
-                                  u->acc + (size_t)t * (size_t)a->d_v, a->d_v);
+        struct split_rows rows = {.k = kv_keys(s, memory, kv_head),
+                                  .v = s->d_v ? kv_values(s, memory, kv_head) : kv_keys(s, memory, kv_head),
+                                  .ld_v = s->d_v ? s->d_v : s->d_k,
+                                  .type = s->type};
+        take_split(op, a, u, 0, u->n_q, &rows, scratch);
+    }
+}
+
+/* Rows [first, first + n) of those that a row of the batch sees besides, brought together. */
+static void gather_beside(const struct attn_beside *b, int r, int first, int n, uint8_t *to)
+{
+    const struct attn_row *row = &b->row[r];
+    const int32_t *chosen = b->chosen && row->pos >= b->most ? b->chosen + (size_t)r * (size_t)b->most + first : NULL;
+    size_t bytes = (size_t)b->shape.d_k * kv_element_bytes(b->shape.type);
+    int rows = kv_page_rows(&b->shape);
+    for (int i = 0; i < n; i++) {
+        int at = chosen ? chosen[i] : first + i;
+        memcpy(to + (size_t)i * bytes,
+               kv_keys(&b->shape, row->page[at / rows] + b->layer_offset, 0) + (size_t)(at % rows) * bytes, bytes);
+    }
+}
+
+static void attend_beside(const struct op *op, const struct attention *a, struct unit *u, uint8_t *gathered,
+                          void *scratch)
+{
+    const struct attn_beside *b = a->beside;
+    for (int t = 0, end; t < u->n_q; t = end) {
+        int r = u->row[t], n = b->row[r].pos + 1;
+        for (end = t + 1; end < u->n_q && u->row[end] == r; end++)
+            ;
+        if (b->chosen && n > b->most)
+            n = b->most;
+        for (int first = 0; first < n; first += ATTN_PAGE) {
+            int here = n - first < ATTN_PAGE ? n - first : ATTN_PAGE;
+            gather_beside(b, r, first, here, gathered);
+            for (int i = t; i < end; i++) {
+                u->first[i] = 0;
+                u->last[i] = here - 1;
+            }
+            struct split_rows rows = {.k = gathered, .v = gathered, .ld_v = b->shape.d_k, .type = b->shape.type};
+            take_split(op, a, u, t, end - t, &rows, scratch);
+        }
     }
 }
 
@@ -135,7 +192,7 @@ static int fill_unit(const struct attend *at, struct unit *u, int kv_head, int h
     return r;
 }
 
-static void attend_unit(const struct attend *at, int i, struct unit *u, void *scratch)
+static void attend_unit(const struct attend *at, int i, struct unit *u, uint8_t *gathered, void *scratch)
 {
     const struct attention *a = at->a;
     size_t d_v = (size_t)a->d_v;
@@ -145,6 +202,8 @@ static void attend_unit(const struct attend *at, int i, struct unit *u, void *sc
     while (row < end) {
         row = fill_unit(at, u, kv_head, head0, row, end);
         attend_pages(at->op, a, u, kv_head, scratch);
+        if (a->beside)
+            attend_beside(at->op, a, u, gathered, scratch);
         for (int t = 0; t < u->n_q; t++) {
             float *o = u->o + (size_t)t * d_v;
             if (a->sinks)
@@ -173,9 +232,12 @@ static void attend_thread(void *arg, int thread, int n_threads)
     u->q = take_floats(&p, ATTN_QUERIES * (size_t)at->a->shape.d_k);
     u->acc = take_floats(&p, ATTN_QUERIES * (size_t)at->a->d_v);
     u->o = take_floats(&p, ATTN_QUERIES * (size_t)at->a->d_v);
+    uint8_t *gathered = p;
+    if (at->a->beside)
+        p += op_attend_beside_scratch(at->a->shape.d_k);
     int n = at->a->shape.n_head_kv * at->head_parts * at->row_parts;
     for (int i; (i = atomic_fetch_add(&at->next, 1)) < n;) {
-        attend_unit(at, n - 1 - i, u, p); /* the last rows see most: first, so that threads end together */
+        attend_unit(at, n - 1 - i, u, gathered, p); /* the last rows see most: first, so that threads end together */
         if (thread == 0)
             op_poll(at->op);
     }

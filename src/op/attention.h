@@ -14,6 +14,16 @@ struct attn_row {
     int seq;              /* rows of one sequence stand together and ascend */
 };
 
+/* What a row sees besides, under the same softmax: rows of pages of another shape, one key head as long as the others, whose
+ * values are their keys. They come after a row's own pages, ascending, ATTN_PAGE in a split. */
+struct attn_beside {
+    struct kv_shape shape;
+    size_t layer_offset;
+    const struct attn_row *row; /* [n_rows]: it sees rows 0 .. pos */
+    const int32_t *chosen;      /* [n_rows][most], ascending: only these, where pos >= most; NULL: all */
+    int most;
+};
+
 struct attention {
     struct kv_shape shape;
     int d_v;             /* of a value: shape.d_v, or, where that is 0, of the head of each key */
@@ -23,6 +33,7 @@ struct attention {
     float scale, cap;
     const struct attn_row *row;
     int n_rows;
+    const struct attn_beside *beside; /* NULL: nothing */
 };
 
 /* Stores k [n_rows][n_head_kv * d_k] and v [n_rows][n_head_kv * d_v] (none where values are the head of keys). */
@@ -32,5 +43,6 @@ void op_kv_store(struct op *op, const struct attention *a, const float *k, const
 void op_attend(struct op *op, const struct attention *a, float *out, const float *q);
 
 size_t op_attend_scratch(int d_k, int d_v); /* bytes of a thread */
+size_t op_attend_beside_scratch(int d_k);   /* ... more, where there are rows beside */
 
 #endif

@@ -71,6 +71,44 @@ void op_activate(struct op *op, ffn_act_fn *act, float *h, const float *gate, co
     op_split(op, n_rows, 1, ALONE, activate_rows, &(struct activate){act, h, gate, up, n});
 }
 
+struct limits {
+    const struct op *op;
+    float *x, low, high;
+    int n;
+};
+
+static void clamp_rows(void *arg, int begin, int end, int thread)
+{
+    (void)thread;
+    const struct limits *a = arg;
+    a->op->k->clamp(a->x + (size_t)begin * (size_t)a->n, a->low, a->high, (end - begin) * a->n);
+}
+
+void op_clamp(struct op *op, float *x, float low, float high, int n_rows, int n)
+{
+    op_split(op, n_rows, 1, ALONE, clamp_rows, &(struct limits){op, x, low, high, n});
+}
+
+struct strided {
+    const struct op *op;
+    float *x;
+    size_t ld;
+    int n;
+};
+
+static void round_rows(void *arg, int begin, int end, int thread)
+{
+    (void)thread;
+    const struct strided *a = arg;
+    for (int r = begin; r < end; r++)
+        a->op->k->round_fp8(a->x + (size_t)r * a->ld, a->n);
+}
+
+void op_round_fp8(struct op *op, float *x, int n_rows, size_t ld, int n)
+{
+    op_split(op, n_rows, 1, ALONE, round_rows, &(struct strided){op, x, ld, n});
+}
+
 static void sigmoid_mul_rows(void *arg, int begin, int end, int thread)
 {
     (void)thread;
@@ -241,6 +279,8 @@ static void route_row(const struct route *a, int32_t *id, float *w, float *p, fl
         a->op->k->softmax(p, a->n_expert);
     else if (r->gate == ROUTE_SIGMOID)
         a->op->k->sigmoid(p, p, a->n_expert);
+    else if (r->gate == ROUTE_SQRT_SOFTPLUS)
+        a->op->k->sqrt_softplus(p, p, a->n_expert);
     if (!all_finite(p, a->n_expert)) { /* caught at the logits; here it must not choose anybody */
         for (int k = 0; k < a->n_used; k++) {
             id[k] = -1;

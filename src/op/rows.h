@@ -11,6 +11,7 @@ void op_group_norm(struct op *op, float *out, const float *x, const float *w, in
                    float eps);
 /* h from gate and up, either of which it may be: an entry of the kernel table. */
 void op_activate(struct op *op, ffn_act_fn *act, float *h, const float *gate, const float *up, int n_rows, int n);
+void op_clamp(struct op *op, float *x, float low, float high, int n_rows, int n);
 /* x *= sigmoid(gate) */
 void op_sigmoid_mul(struct op *op, float *x, const float *gate, int n_rows, int n);
 
@@ -23,11 +24,14 @@ void op_scale(struct op *op, float *x, float factor, int n_rows, int n); /* x *=
 /* y += o, or with gate [n_rows]: y += sigmoid(gate) * o (the product rounded first). */
 void op_add_gated(struct op *op, float *y, const float *o, const float *gate, int n_rows, int n);
 
-/* How a router's logits become experts and weights. Probabilities: softmax or sigmoid of the logits, each by itself; or, with
- * ROUTE_CHOSEN, the logits choose and the softmax is over the chosen ones. select_bias is added for the choice alone. With
- * groups (n_group > 1) the n_group_used groups of the largest sums of their two best are open. normalise: weights sum to 1.
+/* The first n values of each of n_rows rows, ld apart, through fp8 in blocks of FP8_BLOCK. */
+void op_round_fp8(struct op *op, float *x, int n_rows, size_t ld, int n);
+
+/* How a router's logits become experts and weights. Probabilities: softmax, or sigmoid or sqrt(softplus) of the logits, each by
+ * itself; or, with ROUTE_CHOSEN, the logits choose and the softmax is over the chosen ones. select_bias is added for the choice
+ * alone. With groups (n_group > 1) the n_group_used groups of the largest sums of their two best are open. normalise: weights sum to 1.
  * Then times scale. Ties: the lower id, of experts and of groups. */
-enum route_gate { ROUTE_SOFTMAX, ROUTE_SIGMOID, ROUTE_CHOSEN };
+enum route_gate { ROUTE_SOFTMAX, ROUTE_SIGMOID, ROUTE_SQRT_SOFTPLUS, ROUTE_CHOSEN };
 struct route_rule {
     enum route_gate gate;
     int normalise;

@@ -1,0 +1,76 @@
+/* Compressed keys: see compress.h. A unit is a run and a range of columns: columns are independent, so any split gives the same
+ * bits, and a prompt the same as its rows one by one. */
+#include "op/compress.h"
+
+#include <assert.h>
+#include <string.h>
+
+enum { COLUMNS = 128 };
+
+struct work {
+    const struct op *op;
+    const struct compress *c;
+    const struct run *run;
+    int parts;
+    float *out;
+};
+
+/* Row of the state that holds a position. */
+static size_t place(const struct compress *c, int pos) { return (size_t)(pos % (c->ratio * (1 + c->overlap))); }
+
+/* Columns [c0, c0 + n) of a row wait for the end of their block, in both halves. */
+static void keep(const struct work *a, float *z, float *s, int row, int c0, int n)
+{
+    const struct compress *c = a->c;
+    size_t width = (size_t)(c->d * (1 + c->overlap)), from = (size_t)row * width;
+    for (int half = 0; half <= c->overlap; half++) {
+        size_t column = (size_t)(half * c->d + c0), to = place(c, c->pos[row]) * width + column;
+        memcpy(z + to, c->z + from + column, (size_t)n * sizeof *z);
+        memcpy(s + to, c->s + from + column, (size_t)n * sizeof *s);
+        a->op->k->add(s + to, c->ape + (size_t)(c->pos[row] % c->ratio) * width + column, n);
+    }
+}
+
+static void close_block(const struct work *a, const float *z, const float *s, int pos, int c0, int n, float *out)
+{
+    const struct compress *c = a->c;
+    size_t width = (size_t)(c->d * (1 + c->overlap));
+    const float *zs[COMPRESS_MOST], *ss[COMPRESS_MOST];
+    int n_pos = 0, block = pos - c->ratio + 1, first = c->overlap && block > 0 ? block - c->ratio : block;
+    for (int t = first; t <= pos; t++, n_pos++) {
+        size_t at = place(c, t) * width + (size_t)((c->overlap && t >= block ? c->d : 0) + c0);
+        zs[n_pos] = z + at;
+        ss[n_pos] = s + at;
+    }
+    a->op->k->softmax_sum(out + c0, zs, ss, n_pos, n);
+}
+
+static int ends_block(const struct compress *c, int row) { return (c->pos[row] + 1) % c->ratio == 0; }
+
+static void units(void *arg, int begin, int end, int thread)
+{
+    (void)thread;
+    const struct work *a = arg;
+    const struct compress *c = a->c;
+    for (int u = begin; u < end; u++) {
+        const struct run *r = &a->run[u / a->parts];
+        int c0 = u % a->parts * COLUMNS, n = c->d - c0 < COLUMNS ? c->d - c0 : COLUMNS;
+        float *z = r->state, *s = z + compress_state(c->ratio, c->overlap, c->d) / 2, *out = a->out;
+        for (int row = 0; row < r->first; row++)
+            out += ends_block(c, row) ? c->d : 0;
+        for (int row = r->first; row < r->first + r->n; row++) {
+            keep(a, z, s, row, c0, n);
+            if (!ends_block(c, row))
+                continue;
+            close_block(a, z, s, c->pos[row], c0, n, out);
+            out += c->d;
+        }
+    }
+}
+
+void op_compress(struct op *op, const struct compress *c, const struct run *run, int n_run, float *out)
+{
+    assert(c->ratio * (1 + c->overlap) <= COMPRESS_MOST);
+    int parts = (c->d + COLUMNS - 1) / COLUMNS;
+    op_split(op, n_run * parts, 1, 1, units, &(struct work){op, c, run, parts, out});
+}

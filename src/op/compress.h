@@ -1,0 +1,30 @@
+/* Compressed keys: one row for each ratio positions, a sum of their rows with weights of their own in every column.
+ *
+ *     z_t = Wkv x_t      s_t = Wgate x_t + ape[t mod ratio]      c_b = sum over t of softmax(s_t) z_t, t in block b
+ *
+ * With overlap rows are twice as wide: the sum is over blocks b - 1 and b, of whose rows the first half serves the block behind
+ * and the second half the block itself. Rows of blocks that are not whole wait in the state of their sequence. */
+#ifndef OP_COMPRESS_H
+#define OP_COMPRESS_H
+
+#include "op/recur.h"
+
+enum { COMPRESS_MOST = 128 }; /* positions that a row is made of */
+
+struct compress {
+    int ratio, overlap, d;
+    const float *z, *s; /* [n_rows][d * (1 + overlap)] */
+    const float *ape;   /* [ratio][d * (1 + overlap)] */
+    const int32_t *pos; /* [n_rows] */
+};
+
+/* Floats of a state: z, then s, of the last ratio * (1 + overlap) positions. */
+static inline size_t compress_state(int ratio, int overlap, int d)
+{
+    return 2 * (size_t)(ratio * (1 + overlap)) * (size_t)(d * (1 + overlap));
+}
+
+/* out [..][d]: the rows of blocks that end in this step, in the order of the rows that end them; run->state is the state. */
+void op_compress(struct op *op, const struct compress *c, const struct run *run, int n_run, float *out);
+
+#endif

@@ -1,0 +1,158 @@
+/* The indexer on the pool: see indexer.h. Many rows: units are rows. Few: the pages of a row are shared out, each thread keeps the
+ * best of its pages, and the leader the best of those. The order (score, then number) is total, so who looked where is no matter. */
+#include "op/indexer.h"
+
+#include <math.h>
+#include <stdatomic.h>
+#include <string.h>
+
+struct found {
+    float score;
+    int32_t id;
+};
+
+/* The best so far; as a heap, whose root is the worst of them. */
+struct best {
+    struct found *at;
+    int n, most;
+};
+
+static int better(struct found a, struct found b) { return a.score > b.score || (a.score == b.score && a.id < b.id); }
+
+static void sink(struct found *h, int n, int i)
+{
+    for (int child; (child = 2 * i + 1) < n; i = child) {
+        if (child + 1 < n && better(h[child], h[child + 1]))
+            child++;
+        if (!better(h[i], h[child]))
+            return;
+        struct found f = h[i];
+        h[i] = h[child];
+        h[child] = f;
+    }
+}
+
+static void offer(struct best *b, struct found f)
+{
+    if (b->n == b->most) {
+        if (better(f, b->at[0])) {
+            b->at[0] = f;
+            sink(b->at, b->n, 0);
+        }
+        return;
+    }
+    int i = b->n++;
+    for (; i > 0 && better(b->at[(i - 1) / 2], f); i = (i - 1) / 2)
+        b->at[i] = b->at[(i - 1) / 2];
+    b->at[i] = f;
+}
+
+/* The numbers, ascending: the heap again, by number alone. */
+static void numbers(struct best *b, int32_t *id)
+{
+    for (int i = 0; i < b->n; i++)
+        b->at[i].score = 0.0f;
+    for (int i = b->n / 2 - 1; i >= 0; i--)
+        sink(b->at, b->n, i);
+    for (int n = b->n; n > 0; n--) {
+        id[n - 1] = b->at[0].id;
+        b->at[0] = b->at[n - 1];
+        sink(b->at, n - 1, 0);
+    }
+}
+
+struct work {
+    const struct op *op;
+    const struct indexer *x;
+    int32_t *chosen;
+    int row; /* whose pages are shared out */
+    atomic_int next;
+};
+
+static struct best thread_best(const struct work *a, int thread)
+{
+    return (struct best){.at = op_thread_scratch(a->op, thread), .most = a->x->top_k};
+}
+
+static size_t best_bytes(int top_k) { return ((size_t)top_k * sizeof(struct found) + 63) / 64 * 64; }
+
+size_t op_index_scratch(int n_head, int top_k)
+{
+    return best_bytes(top_k) + ((size_t)n_head + 1) * KV_PAGE * sizeof(float);
+}
+
+static void score_page(const struct work *a, int row, int page, int thread, struct best *b)
+{
+    const struct indexer *x = a->x;
+    const struct attn_row *r = &x->row[row];
+    size_t row_bytes = (size_t)x->d * kv_element_bytes(x->shape.type);
+    int rows = kv_page_rows(&x->shape), first = page * rows, n = r->pos + 1 - first < rows ? r->pos + 1 - first : rows;
+    float *score = (float *)((uint8_t *)op_thread_scratch(a->op, thread) + best_bytes(x->top_k)), *dot = score + rows;
+    struct wmat keys = {.data = kv_keys(&x->shape, r->page[page] + x->layer_offset, 0),
+                        .type = x->shape.type == KV_F16 ? TYPE_F16 : TYPE_F32,
+                        .n_rows = n,
+                        .n_cols = x->d,
+                        .row_bytes = row_bytes};
+    a->op->k->tilef[keys.type](&keys, 0, n, x->q + (size_t)row * (size_t)(x->n_head * x->d), (size_t)x->d, x->n_head,
+                               dot, (size_t)n);
+    memset(score, 0, (size_t)n * sizeof *score);
+    for (int h = 0; h < x->n_head; h++) {
+        float *d = dot + (size_t)h * (size_t)n;
+        a->op->k->clamp(d, 0.0f, INFINITY, n);
+        a->op->k->add_scaled(score, x->w[(size_t)row * (size_t)x->n_head + (size_t)h], d, n);
+    }
+    for (int i = 0; i < n; i++)
+        offer(b, (struct found){score[i] == score[i] ? score[i] : -INFINITY, first + i});
+}
+
+static int n_page(const struct indexer *x, int row) { return x->row[row].pos / kv_page_rows(&x->shape) + 1; }
+static int sees_all(const struct indexer *x, int row) { return x->row[row].pos < x->top_k; }
+
+static void whole_rows(void *arg, int thread, int n_threads)
+{
+    (void)n_threads;
+    struct work *a = arg;
+    for (int row; (row = atomic_fetch_add(&a->next, 1)) < a->x->n_rows;) {
+        if (sees_all(a->x, row))
+            continue;
+        struct best b = thread_best(a, thread);
+        for (int page = 0; page < n_page(a->x, row); page++)
+            score_page(a, row, page, thread, &b);
+        numbers(&b, a->chosen + (size_t)row * (size_t)a->x->top_k);
+        if (thread == 0)
+            op_poll(a->op);
+    }
+}
+
+static void shared_row(void *arg, int thread, int n_threads)
+{
+    struct work *a = arg;
+    int begin, end;
+    struct best b = thread_best(a, thread);
+    pool_share(n_page(a->x, a->row), 1, thread, n_threads, &begin, &end);
+    for (int page = begin; page < end; page++)
+        score_page(a, a->row, page, thread, &b);
+    while (b.n < b.most) /* what loses against every key, so that all threads have as many */
+        offer(&b, (struct found){-INFINITY, INT32_MAX});
+}
+
+void op_index(struct op *op, const struct indexer *x, int32_t *chosen)
+{
+    struct work a = {.op = op, .x = x, .chosen = chosen};
+    if (x->n_rows >= 2 * pool_threads(op->pool)) {
+        pool_run(op->pool, whole_rows, &a);
+        return;
+    }
+    for (a.row = 0; a.row < x->n_rows; a.row++) {
+        if (sees_all(x, a.row))
+            continue;
+        pool_run(op->pool, shared_row, &a);
+        struct best b = thread_best(&a, 0);
+        b.n = b.most;
+        for (int t = 1; t < pool_threads(op->pool); t++)
+            for (int i = 0; i < x->top_k; i++)
+                offer(&b, thread_best(&a, t).at[i]);
+        numbers(&b, chosen + (size_t)a.row * (size_t)x->top_k);
+        op_poll(op);
+    }
+}

@@ -1,0 +1,23 @@
+/* Which keys a row attends to: the top_k that an indexer scores highest (DeepSeek-V3.2, arXiv 2512.02556; V4 over compressed keys).
+ *
+ *     score_c = sum_h w_h max(0, q_h k_c)      heads ascending; ties: the lower c */
+#ifndef OP_INDEXER_H
+#define OP_INDEXER_H
+
+#include "op/attention.h"
+
+struct indexer {
+    int n_head, d, top_k;
+    struct kv_shape shape; /* of the index keys: one head of d values */
+    size_t layer_offset;
+    const struct attn_row *row; /* [n_rows], over keys 0 .. pos */
+    int n_rows;
+    const float *q, *w; /* [n_rows][n_head][d], [n_rows][n_head] */
+};
+
+/* chosen [n_rows][top_k]: ascending. Rows that see at most top_k keys attend to all and are left alone. */
+void op_index(struct op *op, const struct indexer *x, int32_t *chosen);
+
+size_t op_index_scratch(int n_head, int top_k); /* bytes of a thread */
+
+#endif
