@@ -18,8 +18,9 @@ struct step;
 
 /* Scratch of a step, stated by the architecture and by nobody else; what sequences keep is stated while binding (bind.h). */
 struct arch_memory {
-    size_t row;   /* of one row, in the widest layer; bytes */
-    size_t fixed; /* besides */
+    size_t row;    /* of one row, in the widest layer; bytes */
+    size_t fixed;  /* besides */
+    size_t thread; /* of a thread, where that is more than products, attention and experts take */
 };
 
 struct arch {
@@ -29,7 +30,7 @@ struct arch {
     size_t layer_bytes;                                /* of its own struct of a layer's weights */
     int (*bind)(struct binder *b, int l, void *layer); /* tensors by name and shape */
     void (*memory)(const struct model *m, int n_rows, struct arch_memory *out); /* for steps of at most n_rows rows */
-    void (*layer)(struct step *s, int l, const void *layer, float *x);          /* x [n_rows][n_embd], in place */
+    void (*layer)(struct step *s, int l, const void *layer, float *x); /* x [n_rows][params_row_width()], in place */
 };
 
 /* NULL: unknown. */

@@ -35,8 +35,8 @@ static int has_shape(const struct gguf_tensor *t, const uint64_t *ne, int n)
     return 1;
 }
 
-static const struct gguf_tensor *find(struct binder *b, int l, const char *name, int required, const uint64_t *ne,
-                                      int n)
+static const struct gguf_tensor *find_any(struct binder *b, int l, const char *name, int required, const uint64_t *ne,
+                                          int n)
 {
     char full[NAME], want[96], got[96];
     if (b->failed)
@@ -55,9 +55,16 @@ static const struct gguf_tensor *find(struct binder *b, int l, const char *name,
                               shape_text(ne, n, want, sizeof want));
         return NULL;
     }
-    if (!type_info(t->type)->decode) {
+    return t;
+}
+
+static const struct gguf_tensor *find(struct binder *b, int l, const char *name, int required, const uint64_t *ne,
+                                      int n)
+{
+    const struct gguf_tensor *t = find_any(b, l, name, required, ne, n);
+    if (t && !type_info(t->type)->decode) {
         b->failed = error_set(b->err, ERR_FORMAT, "%s: %s has type %s, which holds no weights", b->m->file->file->path,
-                              full, type_info(t->type)->name);
+                              t->name, type_info(t->type)->name);
         return NULL;
     }
     return t;
@@ -141,6 +148,17 @@ struct weight *bind_table(struct binder *b, int l, const char *name, int n_rows,
     if (w && w->tensor->type != TYPE_F32)
         b->failed = error_set(b->err, ERR_UNSUPPORTED, "%s: %s has type %s; stoker takes it as f32",
                               b->m->file->file->path, w->tensor->name, type_info(w->tensor->type)->name);
+    return w;
+}
+
+struct weight *bind_ids(struct binder *b, int l, const char *name, int n_rows, int n_cols, int n)
+{
+    struct weight *w = add(b, find_any(b, l, name, 1, (uint64_t[]){(uint64_t)n_cols, (uint64_t)n_rows}, 2), 0);
+    if (w && w->tensor->type != TYPE_I32)
+        b->failed = error_set(b->err, ERR_FORMAT, "%s: %s has type %s; numbers of experts are i32",
+                              b->m->file->file->path, w->tensor->name, type_info(w->tensor->type)->name);
+    if (w)
+        w->ids_below = n;
     return w;
 }
 

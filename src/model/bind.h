@@ -37,6 +37,9 @@ struct weight *bind_keys_of(struct binder *b, const struct weight *kv_b, int n_h
 /* A table of vectors, f32 [n_rows][n_cols] (biases of experts, numbers of heads). */
 struct weight *bind_table(struct binder *b, int l, const char *name, int n_rows, int n_cols);
 
+/* A table of whole numbers, i32 [n_rows][n_cols], each in [0, n): checked when it is loaded. */
+struct weight *bind_ids(struct binder *b, int l, const char *name, int n_rows, int n_cols, int n);
+
 /* This layer keeps rows of this shape (its type is the plan's to choose) for all positions, or the last window (0: all): which
  * layer of its kind it is. A layer may keep several kinds: keys, index keys, compressed rows. */
 struct kv_place {

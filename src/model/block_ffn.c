@@ -5,6 +5,7 @@
 
 #include "op/matmul.h"
 
+#include <math.h>
 #include <stdio.h>
 
 ffn_act_fn *ffn_kernel(const struct step *s)
@@ -35,6 +36,10 @@ void block_ffn(struct step *s, float *out, struct act *a, const struct ffn_weigh
     }
     matmul(s, up, a, w->up);
     add_bias(s, up, w->up_bias);
+    if (w->limit > 0) {
+        op_clamp(&s->m->op, gate, -INFINITY, w->limit, s->n_rows, w->n_ff);
+        op_clamp(&s->m->op, up, -w->limit, w->limit, s->n_rows, w->n_ff);
+    }
     op_activate(&s->m->op, ffn_kernel(s), up, gate, up, s->n_rows, w->n_ff);
     struct act h = act(s, up, w->n_ff);
     matmul(s, out, &h, w->down);

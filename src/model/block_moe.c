@@ -34,21 +34,50 @@ void moe_step_begin(struct step *s)
         store_sweep_begin(s->m->store, s->n_rows > MOE_FEW_ROWS ? s->n_rows : 0);
 }
 
-struct routes route_top_k(struct step *s, int l, struct act *a, const struct weight *router, const struct weight *bias,
-                          int n_expert, int n_used, const struct route_rule *rule)
+/* Rows with nobody, or with the experts of a trace. */
+static struct routes routes_begin(struct step *s, int l, int n_used)
 {
     struct routes r = {.n_used = n_used};
     size_t n = (size_t)s->n_rows * (size_t)n_used;
     r.id = op_alloc(&s->m->op, n * sizeof *r.id);
     r.w = op_alloc(&s->m->op, n * sizeof *r.w);
+    memset(r.id, 0xff, n * sizeof *r.id);
+    for (int row = 0; s->m->forced && row < s->n_rows; row++)
+        forced_routes_row(s->m->forced, l, s->b->pos[row], r.id + (size_t)row * (size_t)n_used, n_used);
+    return r;
+}
+
+/* The rows that have nobody yet get experts, and all of them weights. */
+static void routes_end(struct step *s, struct routes *r, struct act *a, const struct weight *router,
+                       const struct weight *bias, int n_expert, const struct route_rule *rule)
+{
     float *logits = step_rows(s, n_expert), *work = step_rows(s, n_expert);
     struct route_rule how = *rule;
-    how.given = s->m->forced != NULL;
-    for (int row = 0; how.given && row < s->n_rows; row++)
-        forced_routes_row(s->m->forced, l, s->b->pos[row], r.id + (size_t)row * (size_t)n_used, n_used);
+    how.given = 1;
     matmul(s, logits, a, router);
     add_bias(s, logits, bias);
-    op_route(&s->m->op, r.id, r.w, logits, work, s->n_rows, n_expert, n_used, &how);
+    op_route(&s->m->op, r->id, r->w, logits, work, s->n_rows, n_expert, r->n_used, &how);
+}
+
+struct routes route_top_k(struct step *s, int l, struct act *a, const struct weight *router, const struct weight *bias,
+                          int n_expert, int n_used, const struct route_rule *rule)
+{
+    struct routes r = routes_begin(s, l, n_used);
+    routes_end(s, &r, a, router, bias, n_expert, rule);
+    return r;
+}
+
+struct routes route_by_token(struct step *s, int l, struct act *a, const struct weight *router,
+                             const struct weight *table, const struct route_rule *rule)
+{
+    size_t n_used = (size_t)table->mat.n_cols;
+    struct routes r = routes_begin(s, l, table->mat.n_cols);
+    for (int row = 0; row < s->n_rows; row++) {
+        const int32_t *id = (const int32_t *)table->mat.data + (size_t)s->b->token[row] * n_used;
+        if (r.id[(size_t)row * n_used] < 0)
+            memcpy(r.id + (size_t)row * n_used, id, n_used * sizeof *id);
+    }
+    routes_end(s, &r, a, router, NULL, router->mat.n_rows, rule);
     return r;
 }
 
@@ -75,6 +104,7 @@ static struct moe_expert moe_expert(const struct experts *e, int id, int first, 
                            .row = rows + first,
                            .w = w + first,
                            .n = end - first,
+                           .limit = e->limit,
                            .first_use = first};
     x.gate.scale = e->gate_scale ? e->gate_scale->vector + id : NULL;
     x.up.scale = e->up_scale ? e->up_scale->vector + id : NULL;

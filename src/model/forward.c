@@ -12,7 +12,7 @@ static int embed(struct step *s, float *x)
     struct model *m = s->m;
     const struct weight *w = m->token_embd;
     const struct block_info *type = type_info(w->mat.type);
-    size_t n_embd = (size_t)m->p.n_embd, mark = step_mark(s);
+    size_t n_embd = (size_t)m->p.n_embd, width = (size_t)params_row_width(&m->p), mark = step_mark(s);
     uint8_t *raw = NULL;
     if (w->on_disk) {
         raw = op_alloc(&m->op, (size_t)s->n_rows * w->mat.row_bytes);
@@ -21,7 +21,10 @@ static int embed(struct step *s, float *x)
     }
     for (int r = 0; r < s->n_rows; r++) {
         size_t row = raw ? (size_t)r : (size_t)s->b->token[r];
-        type->decode(x + (size_t)r * n_embd, (raw ? raw : w->mat.data) + row * w->mat.row_bytes, n_embd);
+        float *to = x + (size_t)r * width;
+        type->decode(to, (raw ? raw : w->mat.data) + row * w->mat.row_bytes, n_embd);
+        for (size_t i = n_embd; i < width; i += n_embd) /* all streams begin alike */
+            memcpy(to + i, to, n_embd * sizeof *to);
     }
     if (m->p.embd_scale > 0)
         op_scale(&m->op, x, m->p.embd_scale, s->n_rows, m->p.n_embd);
@@ -98,12 +101,14 @@ static void write_logits(struct step *s, const float *x)
 {
     const struct model *m = s->m;
     const struct batch *b = s->b;
-    size_t n_embd = (size_t)m->p.n_embd;
+    size_t n_embd = (size_t)m->p.n_embd, width = (size_t)params_row_width(&m->p);
     if (b->n_wants == 0)
         return;
-    float *wanted = op_alloc(&s->m->op, (size_t)b->n_wants * n_embd * sizeof(float));
+    float *wanted = op_alloc(&s->m->op, (size_t)b->n_wants * width * sizeof(float));
     for (int i = 0; i < b->n_wants; i++)
-        memcpy(wanted + (size_t)i * n_embd, x + (size_t)b->wants[i] * n_embd, n_embd * sizeof(float));
+        memcpy(wanted + (size_t)i * width, x + (size_t)b->wants[i] * width, width * sizeof(float));
+    if (m->p.hyper.n)
+        wanted = hyper_end(s, wanted, b->n_wants);
     op_rms_norm(&s->m->op, wanted, wanted, m->output_norm->vector, b->n_wants, m->p.n_embd, m->p.norm_eps);
     struct act a = act_rows(&s->m->op, wanted, b->n_wants, m->p.n_embd, n_embd);
     op_matmul(&s->m->op, b->logits, (size_t)m->p.n_vocab, &a, &m->output->mat);
@@ -119,7 +124,7 @@ int model_forward(struct model *m, struct batch *b, struct error *err)
     place_rows(&s);
     make_rope(&s);
     moe_step_begin(&s);
-    float *x = step_rows(&s, m->p.n_embd);
+    float *x = step_rows(&s, params_row_width(&m->p));
     if (embed(&s, x))
         return -1;
     for (int l = 0; l < m->p.n_layer; l++) {
@@ -141,8 +146,10 @@ size_t model_step_bytes(const struct model *m, int n_rows, int n_wants)
         rope += (size_t)p->rope[i].n_rot;
     size_t embedding = m->token_embd->on_disk ? m->token_embd->mat.row_bytes : 0;
     size_t row = (need.row > embedding ? need.row : embedding) + KV_KINDS * sizeof(struct attn_row) +
-                 sizeof(struct run) + rope * sizeof(float) + (size_t)p->n_embd * sizeof(float);
+                 sizeof(struct run) + rope * sizeof(float) + (size_t)params_row_width(p) * sizeof(float);
     size_t wants = (size_t)n_wants * ((size_t)p->n_embd * sizeof(float) + act_row_bytes(p->n_embd));
+    if (p->hyper.n)
+        wants += (size_t)n_wants * ((size_t)params_row_width(p) * sizeof(float) + hyper_row_bytes(p));
     return (size_t)n_rows * row + need.fixed + wants + 40 * 64 + 2 * ACT_FIXED_BYTES;
 }
 
@@ -154,11 +161,14 @@ size_t model_thread_bytes(const struct model *m, int n_rows)
     int widest = 0;
     for (int i = 0; i < m->n_weight; i++)
         widest = m->weight[i].mat.n_cols > widest ? m->weight[i].mat.n_cols : widest;
-    size_t need = op_product_scratch(n_rows, widest);
+    struct arch_memory own = {0};
+    m->arch->memory(m, n_rows, &own);
+    size_t need = larger(own.thread, op_product_scratch(n_rows, widest));
     for (int k = 0; k < KV_KINDS; k++) {
         const struct kv_shape *kv = &m->kv_layout[k].shape;
         if (m->kv_layout[k].n_layer)
-            need = larger(need, op_attend_scratch(kv->d_k, kv->d_v ? kv->d_v : kv->d_k));
+            need = larger(need, op_attend_scratch(kv->d_k, kv->d_v ? kv->d_v : kv->d_k) +
+                                    (kv_ratio(kv) > 1 ? op_attend_beside_scratch(kv->d_k) : 0));
     }
     if (m->n_moe_layer)
         need = larger(need, op_moe_thread_bytes(p->n_ff_expert, params_expert_width(p)));

@@ -207,6 +207,16 @@ static void turn_keys(struct weight *w)
             }
 }
 
+static int check_ids(const struct model *m, const struct weight *w, struct error *err)
+{
+    const int32_t *id = (const int32_t *)w->mat.data;
+    for (uint64_t i = 0; i < w->tensor->n_bytes / sizeof *id; i++)
+        if (id[i] < 0 || id[i] >= w->ids_below)
+            return error_set(err, ERR_FORMAT, "%s: %s names expert %d where there are %d", m->file->file->path,
+                             w->tensor->name, id[i], w->ids_below);
+    return 0;
+}
+
 int model_load(struct model *m, struct reader *r, struct arena *mem, uint8_t *bounce, size_t bounce_bytes,
                void (*progress)(void *arg, uint64_t done, uint64_t total), void *arg, struct error *err)
 {
@@ -236,6 +246,8 @@ int model_load(struct model *m, struct reader *r, struct arena *mem, uint8_t *bo
         if (w->keys_of)
             turn_keys(w);
         if (w->transposed && transpose(w, err))
+            goto done;
+        if (w->ids_below && check_ids(m, w, err))
             goto done;
         if (w->scale)
             w->mat.scale = (const float *)w->scale->mat.data; /* one value, f32 where it is a file's */

@@ -23,6 +23,7 @@ struct weight {
     int is_vector;
     int transposed;               /* f32 matrix that is kept [n_cols][n_rows]: convolutions */
     const struct weight *keys_of; /* derived: the key rows of an unsplit kv_b, turned and in f32 */
+    int ids_below;                /* a table of numbers in [0, ids_below), not of weights; 0: weights */
     int on_disk;                  /* not loaded: rows are read one by one (token embedding) */
 };
 
@@ -33,8 +34,14 @@ struct experts {
     int gate_part, up_part, down_part;            /* which part of the store's view; gate and up may be halves of one */
     size_t up_offset;                             /* of up's rows in its part: 0, or behind gate's */
     const struct weight *latent_down, *latent_up; /* into the space that they see and back, or NULL */
+    float limit;                                  /* of hidden values, as op/moe.h has it; 0: none */
     const struct weight *gate_bias, *up_bias, *down_bias;    /* [n_expert][n], or NULL */
     const struct weight *gate_scale, *up_scale, *down_scale; /* [n_expert], or NULL */
+};
+
+/* The gates of hyper-connections: logits by fn [n_gate][n * n_embd], then times scale plus base (op/hyper.h). */
+struct hyper_weights {
+    const struct weight *fn, *scale, *base;
 };
 
 /* What layers of a kind keep of a sequence; the plan and the session make pools of it. n_layer 0: no such kind. */
@@ -63,6 +70,7 @@ struct model {
     struct weight *weight;
     int n_weight;
     struct weight *token_embd, *output_norm, *output; /* output is token_embd where tied */
+    struct hyper_weights hyper;                       /* behind the last layer, where there are streams */
     struct model_rope {
         const struct weight *factors; /* [n_rot / 2], or NULL */
         double *freq, magnitude;      /* [n_rot / 2], made when the model is loaded */

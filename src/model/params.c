@@ -7,7 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { KEY = 200, MAX_WIDTH = 1 << 20, MAX_HEADS = 1 << 14, MAX_EXPERTS = 1 << 14 };
+enum { KEY = 200, MAX_WIDTH = PARAMS_MAX_WIDTH, MAX_HEADS = 1 << 14, MAX_EXPERTS = 1 << 14 };
 /* Experts of a row are chosen one after another: a header with thousands would make a step last for minutes. */
 enum { MAX_USED = 256 };
 
@@ -76,6 +76,26 @@ int params_real(const struct gguf *g, const char *key, double min, double max, d
     char name[KEY];
     *out = fallback;
     return gguf_f64(g, arch_key(g, key, name), min, max, out, err) < 0 ? -1 : 0;
+}
+
+int params_real_of(const struct gguf *g, const char *key, int l, double min, double max, double fallback, double *out,
+                   struct error *err)
+{
+    char name[KEY];
+    const struct gguf_value *v = gguf_find(g, arch_key(g, key, name));
+    if (!v || v->kind != GGUF_ARRAY)
+        return params_real(g, key, min, max, fallback, out, err);
+    if (v->item != GGUF_F32 && v->item != GGUF_F64)
+        return error_set(err, ERR_FORMAT, "%s: the key %s is an array of %s where stoker takes real numbers",
+                         g->file->path, name, gguf_kind_name(v->item));
+    if (v->n <= (uint64_t)l)
+        return error_set(err, ERR_FORMAT, "%s: the key %s has %llu numbers; layer %d has none", g->file->path, name,
+                         (unsigned long long)v->n, l);
+    *out = gguf_item_float(v, (uint64_t)l);
+    if (!(*out >= min && *out <= max))
+        return error_set(err, ERR_FORMAT, "%s: the key %s is %g for layer %d; it must be between %g and %g",
+                         g->file->path, name, *out, l, min, max);
+    return 0;
 }
 
 int params_bool(const struct gguf *g, const char *key, int *out, struct error *err)

@@ -7,7 +7,7 @@
 struct error;
 struct gguf;
 
-enum { PARAMS_MAX_LAYERS = 4096, ROPES = 2 };
+enum { PARAMS_MAX_LAYERS = 4096, PARAMS_MAX_WIDTH = 1 << 20, ROPES = 2 };
 
 /* The hidden row of a feed-forward: silu(g) * u; clamped, with a steeper sigmoid (gpt-oss); gelu(g) * u; max(u, 0)^2, without a gate. */
 enum ffn_act { FFN_SILU, FFN_SWIGLU_OAI, FFN_GELU, FFN_RELU2 };
@@ -35,7 +35,18 @@ struct params {
         int q_rank, kv_rank, d_nope, d_rope, d_v; /* q_rank 0: queries are not compressed */
         float scale;
     } latent;
-    int n_dense_lead; /* leading layers without experts */
+    struct hyper_params {  /* hyper-connections: n streams of n_embd values are what is left of a row between blocks */
+        int n, iterations; /* n 0: one, plainly added to */
+        float eps;
+    } hyper;
+    struct index_params { /* what chooses among keys: heads of d values, how many keys */
+        int n_head, d, top_k;
+    } index;
+    struct out_params { /* groups of heads whose outputs have a matrix of their own, each giving rank values */
+        int n_group, rank;
+    } out;
+    int n_token_routed; /* leading layers whose experts the token alone decides */
+    int n_dense_lead;   /* leading layers without experts */
     int router_sigmoid, router_normalise, n_group, n_group_used;
     float router_scale;
     struct rope_params rope[ROPES]; /* n_rot 0: there is none; layers take the first unless they say otherwise */
@@ -49,6 +60,9 @@ static inline int params_expert_width(const struct params *p)
 {
     return p->n_latent_expert ? p->n_latent_expert : p->n_embd;
 }
+
+/* Width of what is left of a row between layers. */
+static inline int params_row_width(const struct params *p) { return p->n_embd * (p->hyper.n ? p->hyper.n : 1); }
 
 /* The keys that decoders with attention share, "ARCH.block_count" and so on; pairs: how the architecture rotates. */
 int params_read(struct params *p, const struct gguf *g, enum rope_pairs pairs, struct error *err);
@@ -66,6 +80,15 @@ int params_read_mamba2(struct params *p, const struct gguf *g, struct error *err
 enum router_gating { ROUTER_SOFTMAX = 1, ROUTER_SIGMOID = 2 };
 int params_read_lead(struct params *p, const struct gguf *g, enum router_gating gating_absent, struct error *err);
 
+/* Of hyper_in() and the like. */
+int params_read_hyper(struct params *p, const struct gguf *g, struct error *err);
+
+/* Of grouped_output(), after params_read(). */
+int params_read_groups(struct params *p, const struct gguf *g, struct error *err);
+
+/* Of block_indexer(), after params_read(). */
+int params_read_indexer(struct params *p, const struct gguf *g, struct error *err);
+
 int params_bool(const struct gguf *g, const char *key, int *out, struct error *err); /* absent: *out stays */
 int params_real(const struct gguf *g, const char *key, double min, double max, double fallback, double *out,
                 struct error *err);
@@ -79,5 +102,9 @@ int params_int_of(const struct gguf *g, const char *key, int l, int min, int max
                   struct error *err);
 int params_int_most(const struct gguf *g, const char *key, int n_layer, int min, int max, int fallback, int *out,
                     struct error *err);
+
+/* A real number likewise, of layer l. */
+int params_real_of(const struct gguf *g, const char *key, int l, double min, double max, double fallback, double *out,
+                   struct error *err);
 
 #endif

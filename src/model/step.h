@@ -64,6 +64,7 @@ void block_latent(struct step *s, float *x, const struct latent_weights *w);
 struct ffn_weights {
     const struct weight *gate, *up, *down, *gate_bias, *up_bias, *down_bias, *post_norm;
     int n_ff;
+    float limit; /* gate a at most, up a within it; 0: none */
 };
 void block_ffn(struct step *s, float *out, struct act *a, const struct ffn_weights *w);
 ffn_act_fn *ffn_kernel(const struct step *s); /* the act of the model */
@@ -78,11 +79,55 @@ void block_mamba2(struct step *s, float *x, const struct mamba2_weights *w);
 /* How x is attended when q, k, v [n_rows][...] are ready: stores k and v, out [n_rows][n_head * d_v]. d_v: of a value. */
 void attend(struct step *s, struct kv_place kv, float *out, const float *q, const float *k, const float *v, int d_v,
             float scale, const struct weight *sinks);
+/* The same with rows beside the layer's own; NULL: none. */
+void attend_beside(struct step *s, struct kv_place kv, float *out, const float *q, const float *k, const float *v,
+                   int d_v, float scale, const struct weight *sinks, const struct attn_beside *beside);
 /* Rotary positions, on the first n_rot values of each head; rope: which of the model's. Its n_rot 0: none. */
 void rotate_heads(struct step *s, float *x, int n_head, int head_dim, int rope);
 
 /* The runs of the step [n_run], with what their sequences keep at these places of bind_state(). */
 struct run *step_runs(struct step *s, size_t history, size_t state);
+
+/* The same backwards: what was rotated to its position comes back. */
+void rotate_heads_back(struct step *s, float *x, int n_head, int head_dim, int rope);
+
+/* Hyper-connections (op/hyper.h): x [n_rows][n][n_embd] are the streams; a block sees u and gives y [n_rows][n_embd]. */
+float *hyper_in(struct step *s, float *u, const float *x,
+                const struct hyper_weights *w); /* returns what hyper_out() takes */
+void hyper_out(struct step *s, float *x, const float *y, const float *gates, const struct hyper_weights *w);
+float *hyper_end(struct step *s, const float *x, int n_rows); /* behind the last layer: u of these rows */
+
+/* One compressed key for each ratio positions (op/compress.h), normed and rotated to its block's first position; the rows of
+ * blocks that end in this step are stored. rounded: through fp8, but for the rotated values. */
+struct compressor_weights {
+    const struct weight *kv, *gate, *ape, *norm;
+    int ratio, overlap, d, rounded;
+    size_t state;
+    struct kv_place place;
+};
+
+/* ... of a layer, beside those of its window. Where blocks overlap, the indexer chooses among them with keys of its own; else all are
+ * seen. low: the compressed query. */
+struct compressed_weights {
+    int ratio, overlap; /* ratio 0: the layer has none */
+    struct compressor_weights keys, index_keys;
+    struct indexer_weights {
+        const struct weight *q, *w;
+    } indexer;
+};
+struct attn_beside block_compressed(struct step *s, struct act *n, struct act *low, const struct compressed_weights *w,
+                                    int rope);
+
+/* The params.index.top_k keys of each row (op/indexer.h), asked with the compressed query low; keys: where they are. The last n_rot
+ * values of a head turn. [n_rows][top_k], scratch of the step. */
+int32_t *block_indexer(struct step *s, struct act *n, struct act *low, const struct indexer_weights *w,
+                       struct kv_place keys, int rope);
+
+/* y = Wb [Wa,g o_g], g over params.out.n_group groups of heads. */
+struct grouped_weights {
+    const struct weight *a, *b;
+};
+void grouped_output(struct step *s, float *y, const float *o, const struct grouped_weights *w);
 
 /* The experts of each row and their weights, by the rule; the router's bias may be NULL. */
 struct routes {
@@ -92,6 +137,10 @@ struct routes {
 };
 struct routes route_top_k(struct step *s, int l, struct act *a, const struct weight *router, const struct weight *bias,
                           int n_expert, int n_used, const struct route_rule *rule);
+
+/* The experts that a table [n_vocab][n_used] has for each row's token; their weights are still the router's. */
+struct routes route_by_token(struct step *s, int l, struct act *a, const struct weight *router,
+                             const struct weight *table, const struct route_rule *rule);
 
 /* y = sum over a row's experts, ascending id, plus the shared expert (gated by a sigmoid where it has a gate); either NULL. */
 struct shared_expert {
@@ -132,6 +181,10 @@ void row_leaves(struct step *s, int row);
 size_t attention_row_bytes(const struct params *p);
 size_t latent_row_bytes(const struct params *p);
 size_t mamba2_row_bytes(const struct params *p);
+size_t hyper_row_bytes(const struct params *p); /* of hyper_in(), besides u */
+size_t grouped_row_bytes(const struct params *p);
+size_t indexer_row_bytes(const struct params *p);
+size_t compressed_row_bytes(const struct params *p, int rope);
 size_t ffn_row_bytes(const struct params *p, int n_ff);
 size_t moe_row_bytes(const struct params *p);              /* norm, router, bookkeeping, shared expert */
 size_t moe_fixed_bytes(const struct model *m, int n_rows); /* the pairs of op/moe.h, for steps of n_rows rows */
@@ -154,6 +207,11 @@ void bind_qk_norm(struct binder *b, int l, struct attention_weights *w, int n_q,
 struct experts *bind_moe(struct binder *b, int l, struct moe_weights *w,
                          const char *norm); /* its name; router, experts */
 void bind_ffn(struct binder *b, int l, struct ffn_weights *w, const char *suffix, int n_ff); /* suffix: "", "_shexp" */
+/* stem: "hc_attn" of a layer; "output_hc" with l -1, the model's. */
+void bind_hyper(struct binder *b, int l, struct hyper_weights *w, const char *stem);
+void bind_grouped_output(struct binder *b, int l, struct grouped_weights *w);
+void bind_indexer(struct binder *b, int l, struct indexer_weights *w, int q_rank);
+void bind_compressed(struct binder *b, int l, struct compressed_weights *w, int q_rank); /* ratio and overlap are set */
 void bind_latent(struct binder *b, int l, struct latent_weights *w); /* norm, q, latent, output; what the layer keeps */
 void bind_mamba2(struct binder *b, int l, struct mamba2_weights *w); /* all of it; the state that the layer keeps */
 void bind_lead(struct binder *b, int l, struct lead_weights *w, const char *norm); /* its name */
