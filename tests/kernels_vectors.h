@@ -377,53 +377,80 @@ static void check_attention(void)
 
 /* ---- the delta rule ---- */
 
-static void delta_equal(int n_k, int panel, int n_rows, int by_key)
+enum { DELTA_KEYS = 128, DELTA_WIDTH = 64, DELTA_ROWS = 8 };
+
+struct delta_case {
+    int n_k, panel, n_rows;
+    float start[DELTA_KEYS * DELTA_WIDTH], q[DELTA_ROWS * (DELTA_KEYS + 2)], k[DELTA_ROWS * (DELTA_KEYS + 2)],
+        v[DELTA_ROWS * DELTA_WIDTH], decay[DELTA_ROWS * (DELTA_KEYS + 2)], beta[DELTA_ROWS];
+};
+
+struct delta_result {
+    float state[DELTA_KEYS * DELTA_WIDTH], o[DELTA_ROWS * DELTA_WIDTH];
+};
+
+static void delta_draw(struct delta_case *c)
 {
-    static float state[2][128 * 64], o[2][8 * 64], q[8 * 130], k[8 * 130], v[8 * 64], decay[8 * 130], beta[8],
-        start[128 * 64];
-    size_t ld_k = (size_t)n_k + 2, ld_v = (size_t)panel + 3;
-    for (int i = 0; i < n_k * panel; i++)
-        start[i] = rnd_unit();
-    for (size_t i = 0; i < (size_t)n_rows * ld_k; i++) {
-        q[i] = rnd_unit() * 0.1f;
-        k[i] = rnd_unit() * 0.1f;
+    for (int i = 0; i < c->n_k * c->panel; i++)
+        c->start[i] = rnd_unit();
+    for (int i = 0; i < c->n_rows * (c->n_k + 2); i++) {
+        c->q[i] = rnd_unit() * 0.1f;
+        c->k[i] = rnd_unit() * 0.1f;
+        c->decay[i] = 0.95f + 0.05f * rnd_unit();
     }
-    for (size_t i = 0; i < (size_t)n_rows * ld_v; i++)
-        v[i] = rnd_unit();
-    for (size_t i = 0; i < (size_t)n_rows * ld_k; i++)
-        decay[i] = 0.95f + 0.05f * rnd_unit();
-    for (int i = 0; i < n_rows; i++)
-        beta[i] = 0.5f + 0.4f * rnd_unit();
-    for (int tier = 0; tier <= (int)cpu_best_tier(); tier++) {
-        int a = tier > 0;
-        float *at = guarded_end(mem_k, (size_t)n_k * (size_t)panel * 4); /* the kernel's state ends at a guard page */
-        memcpy(at, start, (size_t)n_k * (size_t)panel * 4);
-        memset(o[a], 0, sizeof o[a]);
-        kernels_for((enum cpu_tier)tier)
-            ->delta(&(struct delta_run){.state = at,
-                                        .n_k = n_k,
-                                        .panel = panel,
-                                        .n_rows = n_rows,
-                                        .q = q,
-                                        .k = k,
-                                        .v = v,
-                                        .o = o[a],
-                                        .ld_k = ld_k,
-                                        .ld_v = ld_v,
-                                        .ld_o = ld_v,
-                                        .ld_beta = 1,
-                                        .ld_decay = by_key ? ld_k : 1,
-                                        .by_key = by_key,
-                                        .decay = decay,
-                                        .beta = beta});
-        memcpy(state[a], at, (size_t)n_k * (size_t)panel * 4);
-        int same = memcmp(o[a], o[0], sizeof o[0]) == 0 &&
-                   memcmp(state[a], state[0], (size_t)n_k * (size_t)panel * 4) == 0;
-        check(same, "delta %s, %d x %d, %d rows%s differs", cpu_tier_name((enum cpu_tier)tier), n_k, panel, n_rows,
-              by_key ? ", a decay a key" : "");
-        hash_floats(tier, o[a], sizeof o[a] / 4);
-        hash_floats(tier, state[a], (size_t)n_k * (size_t)panel);
-    }
+    for (int i = 0; i < c->n_rows * (c->panel + 3); i++)
+        c->v[i] = rnd_unit();
+    for (int i = 0; i < c->n_rows; i++)
+        c->beta[i] = 0.5f + 0.4f * rnd_unit();
+}
+
+/* The kernel's state ends at a guard page. */
+static void delta_compute(enum cpu_tier tier, const struct delta_case *c, int by_key, struct delta_result *out)
+{
+    size_t n = (size_t)c->n_k * (size_t)c->panel, ld_k = (size_t)c->n_k + 2, ld_v = (size_t)c->panel + 3;
+    float *at = guarded_end(mem_k, n * 4);
+    memcpy(at, c->start, n * 4);
+    *out = (struct delta_result){0};
+    kernels_for(tier)->delta(&(struct delta_run){.state = at,
+                                                 .n_k = c->n_k,
+                                                 .panel = c->panel,
+                                                 .n_rows = c->n_rows,
+                                                 .q = c->q,
+                                                 .k = c->k,
+                                                 .v = c->v,
+                                                 .o = out->o,
+                                                 .decay = c->decay,
+                                                 .beta = c->beta,
+                                                 .ld_k = ld_k,
+                                                 .ld_v = ld_v,
+                                                 .ld_o = ld_v,
+                                                 .ld_decay = ld_k,
+                                                 .ld_beta = 1,
+                                                 .by_key = by_key});
+    memcpy(out->state, at, n * 4);
+}
+
+static void delta_equal(int n_k, int panel, int n_rows)
+{
+    static struct delta_case c;
+    static struct delta_result want, one, got;
+    c = (struct delta_case){.n_k = n_k, .panel = panel, .n_rows = n_rows};
+    delta_draw(&c);
+    for (int by_key = 1; by_key >= 0; by_key--)
+        for (int tier = 0; tier <= (int)cpu_best_tier(); tier++) {
+            delta_compute((enum cpu_tier)tier, &c, by_key, &got);
+            want = tier == 0 ? got : want;
+            check(memcmp(&got, &want, sizeof got) == 0, "delta %s, %d x %d, %d rows%s differs",
+                  cpu_tier_name((enum cpu_tier)tier), n_k, panel, n_rows, by_key ? ", a decay a key" : "");
+            hash_floats(tier, got.o, sizeof got.o / 4);
+            hash_floats(tier, got.state, (size_t)n_k * (size_t)panel);
+        }
+    one = want;
+    for (int i = 0; i < n_rows * (n_k + 2); i++) /* each row's first, for all its keys */
+        c.decay[i] = c.decay[i / (n_k + 2) * (n_k + 2)];
+    delta_compute(TIER_SCALAR, &c, 1, &got);
+    check(memcmp(&got, &one, sizeof got) == 0, "delta, %d x %d, %d rows: one decay and as many equal ones differ", n_k,
+          panel, n_rows);
 }
 
 static void check_delta(void)
@@ -432,8 +459,7 @@ static void check_delta(void)
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++)
         for (size_t j = 0; j < sizeof panels / sizeof panels[0]; j++)
             for (int n = 1; n <= 6; n += 5)
-                for (int by_key = 0; by_key < 2; by_key++)
-                    delta_equal(rows[i], panels[j], n, by_key);
+                delta_equal(rows[i], panels[j], n);
 }
 
 /* ---- Mamba-2 ---- */
