@@ -6,6 +6,7 @@
 #include "base/log.h"
 #include "engine/prefix_found.h"
 #include "engine/prefix_index.h"
+#include "engine/prefix_pace.h"
 #include "engine/prefix_writer.h"
 
 #include <errno.h>
@@ -22,8 +23,8 @@ struct prefix_disk {
     struct prefix_cache *cache;
     int dir, lock_file, failures;
     uint64_t most, image_bytes;
-    uint64_t seen;           /* the cache's changes when it had nothing left to write */
-    double bytes_per_second; /* of reading; 0: not known */
+    uint64_t seen; /* the cache's changes when it had nothing left to write */
+    struct prefix_pace pace;
     struct prefix_writer writer;
     struct prefix_index index; /* its writes: this process may */
 };
@@ -230,8 +231,7 @@ static int read_file(struct prefix_disk *d, struct prefix_entry *e, struct prefi
     if (fits)
         was = read_payload(c, fd, &e->r, &f, before);
     if (fits && was == PREFIX_SOUND) {
-        double rate = (double)prefix_file_bytes(&e->r) / (clock_seconds() - begin + 1e-9);
-        d->bytes_per_second = d->bytes_per_second > 0 ? 0.75 * d->bytes_per_second + 0.25 * rate : rate;
+        prefix_pace_read(&d->pace, prefix_file_bytes(&e->r), clock_seconds() - begin);
         prefix_index_use(&d->index, e);
         prefix_hang(c, &f);
     } else if (fits)
@@ -405,8 +405,8 @@ int prefix_disk_fetch(struct prefix_disk *d, uint64_t root, const int32_t *ids, 
     struct way way = {0};
     if (g.pos > known)
         way = find_way(d, &g, root, ids, n);
-    if (way.n == 0 || (rows_per_second > 0 && d->bytes_per_second > 0 &&
-                       (double)way.bytes / d->bytes_per_second >= (g.pos - known) / rows_per_second))
+    if (way.n == 0 ||
+        (rows_per_second > 0 && !prefix_pace_pays(&d->pace, way.bytes, (g.pos - known) / rows_per_second)))
         return 0;
     if (!read_file(d, way.first, way.parent, ids))
         return 0;
