@@ -7,6 +7,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+static const int64_t MOST_TIME = INT64_MAX / 2; /* whatever a file says, there is time after it */
+
 /* ---- entries ---------------------------------------------------------------------------------------------------------------- */
 
 /* All bits of an id take part. */
@@ -191,13 +193,14 @@ static void scan_file(struct prefix_index *x, int folder, const char *folder_nam
     int fd = openat(folder, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK); /* a pipe does not hold us up */
     if (fd >= 0 && fstat(fd, &st) == 0 && S_ISREG(st.st_mode) && n > 3 && strcmp(name + n - 3, ".sk") == 0) {
         enum prefix_read was = prefix_file_look(fd, &r, own);
+        int64_t used = st.st_mtime < MOST_TIME ? st.st_mtime : MOST_TIME;
         if (was == PREFIX_DAMAGED || (was == PREFIX_SOUND && !lies_at(&r, folder_name, name)))
             damaged(x, folder, name);
         else if (was == PREFIX_SOUND) {
             make_place(x);
-            add_entry(x, &r, own, st.st_mtime);
+            add_entry(x, &r, own, used);
         }
-        x->now = st.st_mtime > x->now ? st.st_mtime : x->now;
+        x->now = used > x->now ? used : x->now;
     } else if (fd >= 0 && x->writes && n > 4 && strcmp(name + n - 4, ".tmp") == 0)
         unlinkat(folder, name, 0);
     if (fd >= 0)
