@@ -136,6 +136,17 @@ static struct prefix_node *next_unsaved(const struct prefix_cache *c, struct pre
     return *state ? (*state)->node : NULL;
 }
 
+/* The file system lacks space: what was longest unused goes, and the image is sent again. Where others fill the disk, what we
+ * could give back would not help: it is kept, and the image is not written. 1: it is on its way. */
+static int make_space(struct prefix_disk *d, struct prefix_image *m)
+{
+    if (m->stale || m->missing > d->index.bytes)
+        return 0;
+    prefix_index_shrink(&d->index, d->index.bytes - m->missing);
+    prefix_writer_send(&d->writer, m);
+    return 1;
+}
+
 /* What became of an image. */
 static void collect_image(struct prefix_disk *d, const struct prefix_image *m)
 {
@@ -146,11 +157,7 @@ static void collect_image(struct prefix_disk *d, const struct prefix_image *m)
         d->failures = 0;
         prefix_index_add(x, &m->r, prefix_image_own(m->data));
         prefix_index_shrink(x, d->most);
-    } else if (m->state == IMAGE_NO_SPACE) {
-        /* Where others fill the disk, what we could give back would not help: it is kept. */
-        if (m->missing <= x->bytes)
-            prefix_index_shrink(x, x->bytes - m->missing);
-    } else if (++d->failures == FAILURES)
+    } else if (m->state == IMAGE_FAILED && ++d->failures == FAILURES)
         log_line(LOG_WARN,
                  "the folder of known prefixes (--cache-dir) cannot be written any more: nothing is added to it");
 }
@@ -158,6 +165,8 @@ static void collect_image(struct prefix_disk *d, const struct prefix_image *m)
 static void collect_images(struct prefix_disk *d)
 {
     for (struct prefix_image *m; (m = prefix_writer_done(&d->writer));) {
+        if (m->state == IMAGE_NO_SPACE && make_space(d, m))
+            continue;
         collect_image(d, m);
         prefix_writer_give(&d->writer, m);
     }
@@ -418,8 +427,14 @@ int prefix_disk_fetch(struct prefix_disk *d, uint64_t root, const int32_t *ids, 
 
 void prefix_disk_clear(struct prefix_disk *d)
 {
+    struct prefix_cache *c = d->cache;
     prefix_writer_forget(&d->writer);
     prefix_index_clear(&d->index);
+    for (struct prefix_node *n = c->node; n < c->node + c->n_node; n++)
+        n->saved = 0;
+    for (struct prefix_state *s = c->state; s < c->state + c->states->n_page; s++)
+        s->saved = 0;
+    c->changes++;
 }
 
 static int open_folder(struct prefix_disk *d, const char *path, struct error *err)
@@ -465,6 +480,7 @@ void prefix_disk_close(struct prefix_disk *d)
     if (!d)
         return;
     if (d->index.writes) {
+        prefix_writer_wait(&d->writer, 0); /* for what was forgotten, too */
         while (prefix_disk_write_behind(d))
             prefix_writer_wait(&d->writer, PREFIX_IMAGES - 1);
         prefix_writer_wait(&d->writer, 0);

@@ -33,7 +33,7 @@ int prefix_disk_write_behind(struct prefix_disk *d);
  * to read; 0: there is not, it does not pay, or the file cannot be read. */
 int prefix_disk_fetch(struct prefix_disk *d, uint64_t root, const int32_t *ids, int n, double rows_per_second);
 
-/* Forget all files of this model. */
+/* Forget all files of this model. What the cache still knows is written anew. */
 void prefix_disk_clear(struct prefix_disk *d);
 
 struct prefix_disk_stats {

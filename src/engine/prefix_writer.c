@@ -79,7 +79,16 @@ static void set_state(struct prefix_writer *w, struct prefix_image *m, enum pref
     pthread_mutex_unlock(&w->lock);
 }
 
-struct prefix_image *prefix_writer_image(struct prefix_writer *w) { return find_image(w, IMAGE_FREE, IMAGE_FREE); }
+struct prefix_image *prefix_writer_image(struct prefix_writer *w)
+{
+    pthread_mutex_lock(&w->lock);
+    struct prefix_image *m = image_in(w, IMAGE_FREE, IMAGE_FREE);
+    for (int i = 0; i < PREFIX_IMAGES; i++)
+        if (w->image[i].stale && w->image[i].state != IMAGE_FREE)
+            m = NULL;
+    pthread_mutex_unlock(&w->lock);
+    return m;
+}
 
 struct prefix_image *prefix_writer_done(struct prefix_writer *w) { return find_image(w, IMAGE_WRITTEN, IMAGE_FAILED); }
 

@@ -40,7 +40,8 @@ int prefix_writer_open(struct prefix_writer *w, int dir, uint64_t image_bytes, s
 /* Writes what was sent. A writer that is zeroed may be closed. */
 void prefix_writer_close(struct prefix_writer *w);
 
-struct prefix_image *prefix_writer_image(struct prefix_writer *w); /* a free one, or NULL */
+/* A free one; NULL: there is none, or what is stale is still being written: it is unlinked then, and its name may be wanted anew. */
+struct prefix_image *prefix_writer_image(struct prefix_writer *w);
 void prefix_writer_send(struct prefix_writer *w, struct prefix_image *m);
 struct prefix_image *prefix_writer_done(struct prefix_writer *w); /* one that is at its end, or NULL */
 void prefix_writer_give(struct prefix_writer *w, struct prefix_image *m);
