@@ -211,7 +211,7 @@ static const struct absurd absurd[] = {
     {NULL, "block_count", 9, ""},
     {NULL, "block_count", 1e6, NULL},
     {NULL, "embedding_length", 0, NULL},
-    {NULL, "embedding_length", 48, "token_embd.weight"},
+    {NULL, "embedding_length", 52, "token_embd.weight"},
     {NULL, "context_length", 0, NULL},
     {NULL, "attention.head_count", 0, NULL},
     {NULL, "attention.head_count", 5, ""},
@@ -312,7 +312,35 @@ static const struct absurd absurd[] = {
     {"minimax-m2", "rope.dimension_count", 2, MAY_RUN},
     {"minimax-m2", "expert_gating_func", 1, NULL},
     {"minimax-m2", "expert_gating_func", 3, NULL},
-    {NULL, "block_count", 9, ""},
+    {"nemotron_h", "ssm.conv_kernel", 1, NULL},
+    {"nemotron_h", "ssm.conv_kernel", 3, "ssm_conv1d.weight"},
+    {"nemotron_h", "ssm.conv_kernel", 9, NULL},
+    {"nemotron_h", "ssm.state_size", 0, NULL},
+    {"nemotron_h", "ssm.state_size", 17, "blk.0.ssm_in.weight"},
+    {"nemotron_h", "ssm.state_size", huge, NULL},
+    {"nemotron_h", "ssm.time_step_rank", 0, NULL},
+    {"nemotron_h", "ssm.time_step_rank", 5, "ssm.inner_size"},
+    {"nemotron_h", "ssm.time_step_rank", 3, "ssm.group_count"},
+    {"nemotron_h", "ssm.time_step_rank", 12, "blk.0.ssm_in.weight"},
+    {"nemotron_h", "ssm.group_count", 0, NULL},
+    {"nemotron_h", "ssm.group_count", 4, NULL},
+    {"nemotron_h", "ssm.group_count", 7, NULL},
+    {"nemotron_h", "ssm.inner_size", 97, NULL},
+    {"nemotron_h", "ssm.inner_size", 0, NULL},
+    {"nemotron_h", "ssm.inner_size", 1048576, NULL}, /* heads of 174762.67 */
+    {"nemotron_h", "ssm.inner_size", 1048572, "blk.0.ssm_in.weight"},
+    {"nemotron_h", "feed_forward_length", 96, "blk.0.ffn_"}, /* every layer a feed-forward */
+    {"nemotron_h", "feed_forward_length", 0, "blk.2."},
+    {"nemotron_h", "attention.head_count_kv", 2, "blk.0.attn_q"},
+    {"nemotron_h_moe-latent", "moe_latent_size", 0, "ffn_up_exps"},
+    {"nemotron_h_moe-latent", "moe_latent_size", 25, "ffn_up_exps"},
+    {"nemotron_h_moe-latent", "moe_latent_size", huge, NULL},
+    {"nemotron_h_moe-latent", "expert_shared_feed_forward_length", 49, "shexp"},
+    {"nemotron_h_moe-latent", "expert_shared_feed_forward_length", 0, MAY_RUN},
+    {"nemotron_h_moe-latent", "expert_gating_func", 3, NULL},
+    {"nemotron_h_moe-latent", "leading_dense_block_count", 2, MAY_RUN},
+    {"nemotron_h_moe-latent", "feed_forward_length", 32, "blk.0.ffn_"},
+    {"nemotron_h_moe-latent", "attention.head_count_kv", 2, "blk.0.attn_q"},
     {"deepseek2-lite", "attention.kv_lora_rank", 31, "blk.0."},
     {"deepseek2-lite", "attention.head_count", 1, "blk.0."},
 };
@@ -465,8 +493,9 @@ static void retyped(const struct gguf *g, const char *model)
 static int alike(const char *model, const char *arch)
 {
     static const char *const alike[][2] = {
-        {"qwen35moe", "qwen3"}, {"minimax-m2", "llama"}, {"minimax-m2", "olmoe"}, {"gpt-oss-mxfp4", "glm4moe"},
-        {"gemma3", "llama"},    {"gemma3", "qwen3"},     {"gemma3", "gemma2"}};
+        {"qwen35moe", "qwen3"},       {"minimax-m2", "llama"},      {"minimax-m2", "olmoe"},
+        {"gpt-oss-mxfp4", "glm4moe"}, {"gemma3", "llama"},          {"gemma3", "qwen3"},
+        {"gemma3", "gemma2"},         {"nemotron_h", "nemotron_h"}, {"nemotron_h_moe-latent", "nemotron_h"}};
     for (size_t i = 0; i < sizeof alike / sizeof *alike; i++)
         if (strcmp(model, alike[i][0]) == 0 && strncmp(arch, alike[i][1], strlen(alike[i][1])) == 0)
             return 1;
@@ -538,6 +567,18 @@ static struct shape odd_shape(const char *arch, uint64_t i)
         s.kv_b_type = i % 3 ? 0 : TYPE_F16;
         s.d_kda = strcmp(arch, "kimi-linear") == 0 ? draw(i, 18, wide ? 300 : 40) : 0;
         s.n_conv = 1 + draw(i, 19, 7);
+    } else if (strncmp(arch, "nemotron_h", 10) == 0) {
+        static const char *const moe[] = {"MEM*E", "*MEEM", "EE**E", "M*MME"};
+        static const char *const dense[] = {"M-M*-", "*-MM-", "--*-*", "M*MMM"};
+        int many = strcmp(arch, "nemotron_h_moe") == 0;
+        s.pattern = (many ? moe : dense)[draw(i, 15, 4) - 1];
+        s.n_group = draw(i, 16, 4);
+        s.n_head_state = s.n_group * draw(i, 17, 3);
+        s.d_state = draw(i, 18, wide ? 300 : 40);
+        s.d_head_state = draw(i, 10, wide ? 200 : 40);
+        s.n_conv = 1 + draw(i, 19, 7);
+        s.n_latent = many ? draw(i, 11, 60) - 1 : 0;
+        s.n_expert = many ? experts : 0;
     } else if (strcmp(arch, "glm4moe") == 0) {
         s.n_dense = draw(i, 15, 3) - 1;
         s.n_draft = draw(i, 16, 3) - 1;
@@ -572,8 +613,9 @@ static void shapes(const struct gguf *g, const char *model)
 
 int main(void)
 {
-    static const char *const models[] = {"gpt-oss-mxfp4", "qwen35moe", "deepseek2-v3", "deepseek2-lite",
-                                         "minimax-m2",    "glm4moe",   "kimi-linear",  "gemma3"};
+    static const char *const models[] = {
+        "gpt-oss-mxfp4", "qwen35moe",   "deepseek2-v3", "deepseek2-lite", "minimax-m2",
+        "glm4moe",       "kimi-linear", "gemma3",       "nemotron_h",     "nemotron_h_moe-latent"};
     static const struct {
         const char *name;
         void (*fn)(const struct gguf *g, const char *model);
