@@ -160,14 +160,14 @@ static int better_place(const struct reader *r, int a, int b)
     return dx < dy || (dx == dy && r->drive[x].given < r->drive[y].given);
 }
 
-/* Which copy of its file a request of this rank may be read from now; -1: all windows are full. */
+/* Which copy of its file a request may be read from now; -1: all windows are full. */
 static int choose_place(const struct reader *r, const struct read_request *q)
 {
     int best = -1;
     for (int copy = 0; copy < r->files.n_copy; copy++) {
         int place = copy * r->files.n + q->file;
         const struct drive *d = &r->drive[r->files.drive[place]];
-        if (q->rank != READ_NOW && d->bytes_out >= READER_WINDOW)
+        if (d->bytes_out >= (q->rank == READ_NOW ? READER_WINDOW_NOW : READER_WINDOW))
             continue;
         if (best < 0 || better_place(r, place, best))
             best = place;

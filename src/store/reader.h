@@ -28,12 +28,13 @@ enum {
     READER_MAX_DEPTH = 4096,
     READER_MAX_THREADS = 64,
     READER_MAX_FILES = 1024,
-    READER_MAX_DRIVES = 8,   /* more share the last one's queue */
-    READER_WINDOW = 64 << 20 /* bytes in flight on a drive, of reads that nobody waits for yet */
+    READER_MAX_DRIVES = 8,       /* more share the last one's queue */
+    READER_WINDOW = 64 << 20,    /* bytes in flight on a drive, of reads that nobody waits for yet */
+    READER_WINDOW_NOW = 96 << 20 /* ... with those that somebody waits for */
 };
 
-/* Who goes first. A drive's READ_NOW reads are all handed over at once; the others while less than the window is in flight
- * there, so that a later READ_NOW does not stand behind them. */
+/* Who goes first. Reads are handed over while less than a window is in flight on a drive: what has come is computed while the rest
+ * is read, and a READ_NOW always finds room beside the others. */
 enum read_rank { READ_NOW, READ_SWEEP, READ_AHEAD, READ_RANKS };
 
 struct reader_options {

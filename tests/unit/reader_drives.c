@@ -75,6 +75,24 @@ static void ranks_and_windows(void **state)
     remove_files(&b);
 }
 
+/* So that some come home while others are read: a device may tell of many only when it has done all. */
+static void demands_have_a_window_too(void **state)
+{
+    (void)state;
+    struct bench b;
+    make_files(&b, fake_dir(), fake_dir());
+    fault_reset(&reader_threads);
+    fault.kind = FAULT_SILENCE;
+    must_open(&b, &(struct reader_options){.ops = &fault_ops});
+    for (int n = 0; n < 150; n++)
+        submit(&b, n, 0, 0, MIB, READ_NOW);
+    assert_int_equal(fault.given, READER_WINDOW_NOW / READER_PIECE);
+    fault.let_go = LET_GO_READ;
+    assert_int_equal(reap_all(&b), 150);
+    assert_int_equal(close_reader(&b), 0);
+    remove_files(&b);
+}
+
 /* 0: the machine has one file system only. */
 static int two_drives(struct bench *b)
 {
@@ -333,13 +351,10 @@ static void killed_tests_leave_nothing(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(ranks_and_windows),
-        cmocka_unit_test(drives_side_by_side),
-        cmocka_unit_test(a_dead_drive),
-        cmocka_unit_test(both_copies_are_read),
-        cmocka_unit_test(one_copy_fails),
-        cmocka_unit_test(what_is_no_copy),
-        cmocka_unit_test(killed_tests_leave_nothing),
+        cmocka_unit_test(ranks_and_windows),    cmocka_unit_test(demands_have_a_window_too),
+        cmocka_unit_test(drives_side_by_side),  cmocka_unit_test(a_dead_drive),
+        cmocka_unit_test(both_copies_are_read), cmocka_unit_test(one_copy_fails),
+        cmocka_unit_test(what_is_no_copy),      cmocka_unit_test(killed_tests_leave_nothing),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
