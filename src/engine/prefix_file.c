@@ -106,22 +106,34 @@ static int write_all(int fd, const uint8_t *data, uint64_t n)
     return 0;
 }
 
-int prefix_file_write(int dir, uint64_t hash, const uint8_t *image, uint64_t n)
+/* Beside its name, then renamed. */
+static int write_into(int folder, const char *name, const uint8_t *image, uint64_t n)
 {
-    struct prefix_name name = prefix_file_name(hash), beside = name;
-    char folder[3] = {name.text[0], name.text[1], 0};
-    memcpy(strchr(beside.text, '.'), ".tmp", 5);
-    if (mkdirat(dir, folder, 0700) && errno != EEXIST)
-        return -1;
-    int fd = openat(dir, beside.text, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, 0600);
+    char beside[sizeof(struct prefix_name)];
+    snprintf(beside, sizeof beside, "%.*s.tmp", (int)strcspn(name, "."), name);
+    int fd = openat(folder, beside, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, 0600);
     if (fd < 0)
         return -1;
     int failed = write_all(fd, image, n) || fdatasync(fd);
     posix_fadvise(fd, 0, 0, POSIX_FADV_DONTNEED); /* the page cache is the model's */
     failed |= close(fd);
-    failed = failed || renameat(dir, beside.text, dir, name.text);
+    failed = failed || renameat(folder, beside, folder, name);
     if (failed)
-        unlinkat(dir, beside.text, 0);
+        unlinkat(folder, beside, 0);
+    return failed ? -1 : 0;
+}
+
+int prefix_file_write(int dir, uint64_t hash, const uint8_t *image, uint64_t n)
+{
+    struct prefix_name its = prefix_file_name(hash);
+    const char *folder_name = its.text, *name = its.text + 3;
+    its.text[2] = 0;
+    if (mkdirat(dir, folder_name, 0700) && errno != EEXIST)
+        return -1;
+    int folder = openat(dir, folder_name, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC); /* no link leads elsewhere */
+    int failed = folder < 0 || write_into(folder, name, image, n);
+    if (folder >= 0)
+        close(folder);
     return failed ? -1 : 0;
 }
 

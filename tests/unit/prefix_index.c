@@ -213,13 +213,30 @@ static void of_no_writer(void **state)
     assert_true(x.corrupt == 2 && x.bytes == 0);
 }
 
+/* A link in the place of a folder: nothing is written to where it leads. */
+static void led_elsewhere(void **state)
+{
+    (void)state;
+    static uint8_t image[PREFIX_BLOCK];
+    struct prefix_name name = prefix_file_name(UINT64_MAX);
+    mkdirat(dir, "elsewhere", 0700);
+    name.text[2] = 0;
+    unlinkat(dir, name.text, AT_REMOVEDIR); /* unless it is not there */
+    assert_int_equal(symlinkat("elsewhere", dir, name.text), 0);
+    assert_int_equal(prefix_file_write(dir, UINT64_MAX, image, sizeof image), -1);
+    assert_int_equal(unlinkat(dir, "elsewhere", AT_REMOVEDIR), 0); /* it is empty */
+    assert_int_equal(unlinkat(dir, name.text, 0), 0);
+    assert_int_equal(prefix_file_write(dir, UINT64_MAX, image, sizeof image), 0);
+    assert_int_equal(faccessat(dir, prefix_file_name(UINT64_MAX).text, F_OK, 0), 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup(ends_first, begin),  cmocka_unit_test_setup(opened_again, begin),
-        cmocka_unit_test_setup(end_of_time, begin), cmocka_unit_test_setup(states_before_pages, begin),
-        cmocka_unit_test_setup(longer_ones, begin), cmocka_unit_test_setup(not_ours, begin),
-        cmocka_unit_test_setup(of_no_writer, begin)};
+        cmocka_unit_test_setup(ends_first, begin),   cmocka_unit_test_setup(opened_again, begin),
+        cmocka_unit_test_setup(end_of_time, begin),  cmocka_unit_test_setup(states_before_pages, begin),
+        cmocka_unit_test_setup(longer_ones, begin),  cmocka_unit_test_setup(not_ours, begin),
+        cmocka_unit_test_setup(of_no_writer, begin), cmocka_unit_test_setup(led_elsewhere, begin)};
     char command[80];
     if (!mkdtemp(path) && !mkdtemp(strcpy(path, "/tmp/stoker-index-XXXXXX")))
         return 1;
