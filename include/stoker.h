@@ -392,7 +392,7 @@ const char *stoker_reply_warning(const struct stoker_reply *r, size_t i);
 /* For stoker_request.constraint; NULL: the answer needs none. Lives as long as the reply: close it after the request's end. */
 const struct stoker_constraint *stoker_reply_constraint(const struct stoker_reply *r);
 /* Tokens of the shortest answer that what governs it allows, where the limit may not cut it; with fewer the request will fail. 0: any
- * will do. Before the request is submitted. */
+ * will do; SIZE_MAX: more than any can have. Before the request is submitted. */
 size_t stoker_reply_shortest(const struct stoker_reply *r);
 /* 1: the answer is over, by a stop string or by an end that the vocabulary does not know; cancel the request. */
 int stoker_reply_token(struct stoker_reply *r, stoker_token id, struct stoker_error *err);

@@ -139,6 +139,9 @@ static int begin_constraint(struct job *j, struct error *err)
     struct constraint *c = j->constraint->constraint;
     int64_t room = (int64_t)(j->room - j->n_prompt),
             shortest = j->constraint->close_at_limit ? constraint_shortest(c) : 0;
+    if (shortest == INT64_MAX)
+        return error_set(err, ERR_INPUT,
+                         "the constraint asks for an answer longer than any can be; lower its lengths and counts");
     if (shortest > room)
         return error_set(
             err, ERR_INPUT,

@@ -261,7 +261,8 @@ const struct stoker_constraint *stoker_reply_constraint(const struct stoker_repl
 size_t stoker_reply_shortest(const struct stoker_reply *r)
 {
     const struct stoker_constraint *c = &r->constraint;
-    return c->constraint && c->close_at_limit ? (size_t)constraint_shortest(c->constraint) : 0;
+    int64_t shortest = c->constraint && c->close_at_limit ? constraint_shortest(c->constraint) : 0;
+    return shortest == INT64_MAX ? SIZE_MAX : (size_t)shortest;
 }
 
 /* ---- tokens ---------------------------------------------------------------------------------------------------------------- */

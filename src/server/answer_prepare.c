@@ -142,6 +142,9 @@ static int check_room(struct run *run, const struct task *t)
         room = (size_t)w->max_tokens;
     if (least <= room)
         return 0;
+    if (least == SIZE_MAX)
+        return refuse(&run->refusal, 400, "invalid_value", NULL,
+                      "what is asked for is longer than any answer can be; lower the lengths and counts of its schema");
     return refuse(&run->refusal, 400, "invalid_value", "max_tokens",
                   "max_tokens leaves room for %zu tokens, the shortest answer of what is asked for has %zu", room,
                   least);

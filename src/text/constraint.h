@@ -71,7 +71,8 @@ size_t constraint_bytes(const struct constraint *c); /* memory that it may hold 
  * it, with the last one it is given back. */
 size_t constraint_place_bytes(const struct token_trie *trie);
 
-/* Tokens of the shortest text from the beginning, its end token not counted; 0 where nothing needs to come. */
+/* Tokens of the shortest text from the beginning, its end token not counted; 0 where nothing needs to come. INT64_MAX: none was found
+ * below some 67 million, where counting ends. */
 int64_t constraint_shortest(struct constraint *c);
 
 /* States: at most CONSTRAINT_STATES of a constraint at a time. */

@@ -50,6 +50,10 @@ run run -p 'Hello' --temp 0 -n 3
 is "three tokens" 0 "=Hello! I" ""
 run run -p 'Hello' --temp 0 -n 3 --json
 is "three tokens as JSON" 0 '"end":"length",.*"tokens":3,' ""
+run run -p 'Hello' --json-schema '{"type": "string", "minLength": 500}' -n 20
+is "a limit below the shortest answer" 1 "" '^stoker: the shortest answer that fits the constraint has [0-9]+ tokens, the answer may have 20; raise --max-tokens$'
+run run -p 'Hello' --json-schema '{"type": "string", "minLength": 1000000000}' -n 20
+is "a constraint without an end in sight" 1 "" '^stoker: the constraint asks for an answer longer than any can be; lower its lengths and counts$'
 run run -p 'Hello' --system 'You are a pirate.' --temp 0
 is "a system message" 0 . ""
 run run -p 'What is 9 + 4?' --temp 0 --exact --ctx 100

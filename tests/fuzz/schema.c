@@ -306,8 +306,8 @@ static void walk(struct constraint *c, int is_schema, int close, uint64_t seed)
     size_t n = 0, length;
     double begun = clock_seconds();
     int64_t left = close ? constraint_shortest(c) : 0;
-    if (left == INT64_MAX)
-        fail("no shortest text", NULL);
+    if (left == INT64_MAX) /* some 67 million tokens, and more */
+        return;
     left = close ? left + 1 + (int64_t)(seed % 40) : 60;
     if (left > 2000 || constraint_begin(&s, c, &err))
         return;

@@ -399,6 +399,9 @@ static void bad_chats(void **state)
         {HELLO ",\"response_format\":{\"type\":\"json_schema\",\"json_schema\":{\"schema\":{\"type\":\"quux\"}}}",
          "invalid_value", "response_format"},
         {HELLO "," SCHEMA ",\"max_tokens\":2", "invalid_value", "max_tokens"},
+        {HELLO ",\"response_format\":{\"type\":\"json_schema\",\"json_schema\":{\"name\":\"a\",\"schema\":{\"type\":"
+               "\"string\",\"minLength\":1000000000}}}",
+         "invalid_value", ""},
         {HELLO ",\"functions\":[]", "unsupported", "functions"},
         {HELLO ",\"modalities\":[\"text\",\"audio\"]", "unsupported", "modalities[1]"},
         {HELLO ",\"metadata\":3", "invalid_type", "metadata"},
