@@ -379,9 +379,11 @@ const struct leaf_mask *masks_leaf(struct masks *k, uint32_t states, int near)
     uint32_t known = states_at(m, states)->leaf;
     if (known == UNFIT)
         return NULL;
-    const struct leaf_mask *old = (const struct leaf_mask *)(k->room + (size_t)(known - 2) * 16);
-    if (known != UNKNOWN && (old->near || !near))
-        return old;
+    if (known != UNKNOWN) {
+        const struct leaf_mask *old = (const struct leaf_mask *)(k->room + (size_t)(known - 2) * 16);
+        if (old->near || !near)
+            return old;
+    }
     struct leaf_walk w = {.k = k, .states = states, .near = near || k->near, .bits = k->part, .ticks_of = k->ticks_of};
     w.counted = m->g->rule[states_at(m, states)->rule].counted;
     memset(w.bits, 0, k->trie->n_word * sizeof *w.bits);
