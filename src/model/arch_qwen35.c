@@ -119,7 +119,7 @@ static int bind(struct binder *b, int l, void *layer)
 static void memory(const struct model *m, int n_rows, struct arch_memory *out)
 {
     const struct params *p = &m->p;
-    int floats = p->n_embd + 2 * n_channel(p) + 2 * n_value(p) + 8 * p->delta.n_head_v;
+    int floats = p->n_embd + 2 * n_channel(p) + 2 * n_value(p) + 4 * p->delta.n_head_v;
     size_t delta = (size_t)floats * sizeof(float) + act_row_bytes(p->n_embd) + act_row_bytes(n_value(p));
     size_t attention = attention_row_bytes(p) + 3 * sizeof(float) * (size_t)(p->n_head * p->d_k);
     size_t mixer = delta > attention ? delta : attention,
