@@ -274,6 +274,7 @@ struct attn_case {
     enum kv_type type;
     float cap;
     int first[ATTN_QUERIES], last[ATTN_QUERIES];
+    const uint8_t *at;
 };
 
 static void put_kv(void *rows, enum kv_type type, size_t i, float v)
@@ -318,8 +319,8 @@ static void attn_equal(const struct attn_case *c)
         memset(m[o], 0x55, sizeof m[o]);
         memset(l[o], 0x55, sizeof l[o]);
         memset(a[o], 0x55, sizeof a[o]);
-        struct attn_split s = {q,       ld_q,     c->n_q,  k,       v,      c->d_k, c->d_v, c->ld_v,
-                               c->type, c->first, c->last, 0.0883f, c->cap, m[o],   l[o],   a[o]};
+        struct attn_split s = {q,        ld_q,    c->n_q,  k,      v,    c->d_k, c->d_v, c->ld_v, c->type,
+                               c->first, c->last, 0.0883f, c->cap, m[o], l[o],   a[o],   c->at};
         kernels_for((enum cpu_tier)tier)->attn_split(&s, work);
         long at = first_difference(a[o], a[0], na + 16);
         int same = memcmp(m[o], m[0], sizeof m[o]) == 0 && memcmp(l[o], l[0], sizeof l[o]) == 0 && at < 0;
@@ -354,6 +355,15 @@ static void visible(struct attn_case *c, int kind)
     }
 }
 
+/* Which positions of a page gathered rows are. */
+static const uint8_t *some_positions(void)
+{
+    static uint8_t at[ATTN_PAGE];
+    for (int i = 0, p = 0; i < ATTN_PAGE; i++, p = p < ATTN_PAGE - 1 ? p + 1 + rnd_below(2) : p)
+        at[i] = (uint8_t)(p < ATTN_PAGE ? p : ATTN_PAGE - 1);
+    return at;
+}
+
 static void check_attention(void)
 {
     static const int dims[][2] = {{64, 64},   {128, 128}, {80, 80},  {96, 96}, {16, 16},
@@ -371,6 +381,8 @@ static void check_attention(void)
                 c.type = (n_q + kind) % 2 ? KV_F16 : KV_F32;
                 c.cap = kind % 3 == 1 ? 2.5f : 0;
                 visible(&c, kind);
+                attn_equal(&c);
+                c.at = some_positions();
                 attn_equal(&c);
             }
 }

@@ -111,7 +111,7 @@ static void weights(const struct attn_work *w, int j)
             l[h] = _mm256_blendv_ps(l[h], _mm256_add_ps(l[h], x), seen(p + 8 * h, first, last));
         }
     s->m[t] = m;
-    s->l[t] = tree(l[0], l[1]);
+    s->l[t] = s->at ? gathered_sum(w, j, first, last) : tree(l[0], l[1]);
 }
 
 /* Queries j .. j + T - 1, columns d .. d + 8 C - 1; T and C constants. */

@@ -109,7 +109,7 @@ static void weights(const struct attn_work *w, int j)
         l = _mm512_mask_add_ps(l, seen[p / 16], l, x);
     }
     s->m[t] = m;
-    s->l[t] = tree(l);
+    s->l[t] = s->at ? gathered_sum(w, j, first, last) : tree(l);
 }
 
 /* a += weights x V for queries j .. j + T - 1, positions p0 .. p1, columns d .. d + 16 C - 1; T and C constants. */

@@ -48,7 +48,7 @@ static void split_one(const struct attn_split *s, int t, float *e)
         a[d] = 0;
     for (int p = first; p <= last; p++) {
         float w = law_exp(e[p] - m);
-        l[p % 16] += w;
+        l[(s->at ? s->at[p] : p) % 16] += w;
         for (int d = 0; d < s->d_v; d++)
             a[d] = fmaf(w, kv_at(s, s->v, (size_t)p * (size_t)s->ld_v + (size_t)d), a[d]);
     }

@@ -57,6 +57,15 @@ static inline void prefetch_rows(const struct attn_split *s, const void *base, i
         _mm_prefetch(a, _MM_HINT_T0);
 }
 
+/* The sum of the weights of query j over its rows, which were gathered: each in the lane of its position. */
+static inline float gathered_sum(const struct attn_work *w, int j, int first, int last)
+{
+    float l[16] = {0};
+    for (int p = first; p <= last; p++)
+        l[w->s->at[p] % 16] += w->e[j * ATTN_PAGE + p];
+    return tree16(l);
+}
+
 /* a += weights x V for queries j .. j + n - 1 and positions p0 .. p1, at most ROWS_V of them. */
 typedef void values_fn(const struct attn_work *w, int j, int n, int p0, int p1);
 

@@ -79,7 +79,7 @@ typedef void tilef_fn(const struct wmat *w, int n0, int n1, const float *x, size
  * Up to ATTN_QUERIES queries (heads that share the KV head, rows of a prompt) against positions 0..255 of a page. Query t
  * sees positions [first[t], last[t]] of the page (first > last: none; the query takes no part and its outputs are left
  * alone). x_p = dot16(q, K_p) * scale, then the soft cap if cap > 0. Results: the split's own maximum m, sum l and
- * a[d_v] = sum of exp(x_p - m) V_p. */
+ * a[d_v] = sum of exp(x_p - m) V_p. Where rows were gathered, at[i] says which position of the page row i is. */
 enum { ATTN_QUERIES = 8, ATTN_PAGE = 256 };
 enum kv_type { KV_F16, KV_F32 };
 
@@ -93,8 +93,9 @@ struct attn_split {
     enum kv_type type;
     const int *first, *last; /* [n_q] */
     float scale, cap;
-    float *m, *l; /* [n_q] out */
-    float *a;     /* [n_q][d_v] out */
+    float *m, *l;      /* [n_q] out */
+    float *a;          /* [n_q][d_v] out */
+    const uint8_t *at; /* [256] ascending, or NULL: row i is position i */
 };
 
 /* scratch of this thread: kernel_attn_scratch(d_k) bytes, 64-byte aligned. */

@@ -67,6 +67,7 @@ struct split_rows {
     const void *k, *v;
     int ld_v;
     enum kv_type type;
+    const uint8_t *at; /* which of their page they are; NULL: as they lie */
 };
 
 static void take_split(const struct op *op, const struct attention *a, struct unit *u, int t0, int n_q,
@@ -88,7 +89,8 @@ static void take_split(const struct op *op, const struct attention *a, struct un
                                .cap = a->cap,
                                .m = u->m + t0,
                                .l = u->l + t0,
-                               .a = u->acc + (size_t)t0 * d_v};
+                               .a = u->acc + (size_t)t0 * d_v,
+                               .at = rows->at};
     op->k->attn_split(&split, scratch);
     for (int t = t0; t < t0 + n_q; t++)
         if (u->first[t] <= u->last[t])
@@ -96,23 +98,22 @@ static void take_split(const struct op *op, const struct attention *a, struct un
                               a->d_v);
 }
 
-static void attend_pages(const struct op *op, const struct attention *a, struct unit *u, int kv_head, void *scratch)
+/* All that the rows of queries [t0, t0 + n_q) see in their pages. */
+static void attend_seen(const struct op *op, const struct attention *a, struct unit *u, int t0, int n_q, int kv_head,
+                        void *scratch)
 {
     const struct kv_shape *s = &a->shape;
-    const struct attn_row *any = &a->row[u->row[0]];
+    const struct attn_row *any = &a->row[u->row[t0]];
     const int n = kv_page_rows(s);
     int begin = any->first, end = 0;
-    for (int t = 0; t < u->n_q; t++) {
+    for (int t = t0; t < t0 + n_q; t++) {
         const struct attn_row *row = &a->row[u->row[t]];
         begin = row->first < begin ? row->first : begin;
         end = row->pos > end ? row->pos : end;
-        u->M[t] = -INFINITY;
-        u->L[t] = 0.0f;
-        memset(u->o + (size_t)t * (size_t)a->d_v, 0, (size_t)a->d_v * sizeof(float));
     }
     for (int page = begin / n; page <= end / n; page++) {
         int start = page * n;
-        for (int t = 0; t < u->n_q; t++) {
+        for (int t = t0; t < t0 + n_q; t++) {
             const struct attn_row *row = &a->row[u->row[t]];
             u->first[t] = row->first > start ? row->first - start : 0;
             u->last[t] = row->pos - start < n - 1 ? row->pos - start : n - 1;
@@ -122,7 +123,54 @@ static void attend_pages(const struct op *op, const struct attention *a, struct 
                                   .v = s->d_v ? kv_values(s, memory, kv_head) : kv_keys(s, memory, kv_head),
                                   .ld_v = s->d_v ? s->d_v : s->d_k,
                                   .type = s->type};
-        take_split(op, a, u, 0, u->n_q, &rows, scratch);
+        take_split(op, a, u, t0, n_q, &rows, scratch);
+    }
+}
+
+/* What row r, that of queries [t0, t0 + n_q), has chosen of its pages: of each page the chosen positions are brought together. */
+static void attend_chosen(const struct op *op, const struct attention *a, struct unit *u, int t0, int n_q,
+                          uint8_t *gathered, void *scratch)
+{
+    const struct kv_shape *s = &a->shape;
+    const struct attn_row *row = &a->row[u->row[t0]];
+    const int32_t *chosen = a->chosen + (size_t)u->row[t0] * (size_t)a->most;
+    size_t bytes = (size_t)s->d_k * kv_element_bytes(s->type);
+    for (int i = 0; i < a->most;) {
+        uint8_t at[ATTN_PAGE];
+        int page = chosen[i] / KV_PAGE, n = 0;
+        const uint8_t *keys = kv_keys(s, row->page[page] + a->layer_offset, 0);
+        for (; i < a->most && chosen[i] / KV_PAGE == page; i++, n++) {
+            at[n] = (uint8_t)(chosen[i] % KV_PAGE);
+            memcpy(gathered + (size_t)n * bytes, keys + at[n] * bytes, bytes);
+        }
+        for (int t = t0; t < t0 + n_q; t++) {
+            u->first[t] = 0;
+            u->last[t] = n - 1;
+        }
+        struct split_rows rows = {.k = gathered, .v = gathered, .ld_v = s->d_k, .type = s->type, .at = at};
+        take_split(op, a, u, t0, n_q, &rows, scratch);
+    }
+}
+
+static void attend_pages(const struct op *op, const struct attention *a, struct unit *u, int kv_head, uint8_t *gathered,
+                         void *scratch)
+{
+    for (int t = 0; t < u->n_q; t++) {
+        u->M[t] = -INFINITY;
+        u->L[t] = 0.0f;
+        memset(u->o + (size_t)t * (size_t)a->d_v, 0, (size_t)a->d_v * sizeof(float));
+    }
+    if (!a->chosen) {
+        attend_seen(op, a, u, 0, u->n_q, kv_head, scratch);
+        return;
+    }
+    for (int t = 0, end; t < u->n_q; t = end) { /* each row has chosen its own */
+        for (end = t + 1; end < u->n_q && u->row[end] == u->row[t]; end++)
+            ;
+        if (a->row[u->row[t]].pos < a->most)
+            attend_seen(op, a, u, t, end - t, kv_head, scratch);
+        else
+            attend_chosen(op, a, u, t, end - t, gathered, scratch);
     }
 }
 
@@ -201,7 +249,7 @@ static void attend_unit(const struct attend *at, int i, struct unit *u, uint8_t 
     int row = part * at->rows, end = row + at->rows < a->n_rows ? row + at->rows : a->n_rows;
     while (row < end) {
         row = fill_unit(at, u, kv_head, head0, row, end);
-        attend_pages(at->op, a, u, kv_head, scratch);
+        attend_pages(at->op, a, u, kv_head, gathered, scratch);
         if (a->beside)
             attend_beside(at->op, a, u, gathered, scratch);
         for (int t = 0; t < u->n_q; t++) {
@@ -233,7 +281,7 @@ static void attend_thread(void *arg, int thread, int n_threads)
     u->acc = take_floats(&p, ATTN_QUERIES * (size_t)at->a->d_v);
     u->o = take_floats(&p, ATTN_QUERIES * (size_t)at->a->d_v);
     uint8_t *gathered = p;
-    if (at->a->beside)
+    if (at->a->beside || at->a->chosen)
         p += op_attend_beside_scratch(at->a->shape.d_k);
     int n = at->a->shape.n_head_kv * at->head_parts * at->row_parts;
     for (int i; (i = atomic_fetch_add(&at->next, 1)) < n;) {
@@ -247,6 +295,7 @@ void op_attend(struct op *op, const struct attention *a, float *out, const float
 {
     struct attend at = {.op = op, .a = a, .out = out, .q = q, .group = a->n_head / a->shape.n_head_kv};
     assert(at.group * a->shape.n_head_kv == a->n_head);
+    assert(!a->chosen || (a->shape.d_v == 0 && a->shape.n_head_kv == 1 && kv_ratio(&a->shape) == 1));
     at.heads = at.group < ATTN_QUERIES ? at.group : ATTN_QUERIES;
     at.rows = ATTN_QUERIES / at.heads;
     at.head_parts = (at.group + at.heads - 1) / at.heads;

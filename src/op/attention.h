@@ -32,6 +32,9 @@ struct attention {
     int n_head;
     float scale, cap;
     const struct attn_row *row;
+    const int32_t
+        *chosen; /* of latents, [n_rows][most], ascending: only these positions, where pos >= most; NULL: all seen */
+    int most;
     int n_rows;
     const struct attn_beside *beside; /* NULL: nothing */
 };
@@ -43,6 +46,6 @@ void op_kv_store(struct op *op, const struct attention *a, const float *k, const
 void op_attend(struct op *op, const struct attention *a, float *out, const float *q);
 
 size_t op_attend_scratch(int d_k, int d_v); /* bytes of a thread */
-size_t op_attend_beside_scratch(int d_k);   /* ... more, where there are rows beside */
+size_t op_attend_beside_scratch(int d_k);   /* ... more, where there are rows beside, or chosen ones of latents */
 
 #endif
