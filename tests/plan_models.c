@@ -55,6 +55,28 @@ static void shape_blocks(struct shape *s, json_t *entry, json_t *mamba)
     s->n_conv = (int)number(mamba, "conv");
 }
 
+/* Plain layers first, then those of both ratios in turn: the order does not matter. */
+static void shape_compressed(struct shape *s, json_t *dsv4)
+{
+    static uint32_t ratios[SPARSE_LAYERS];
+    long long plain = number(dsv4, "plain"), fours = number(dsv4, "ratio4");
+    s->n_layer = (int)number(dsv4, "layers");
+    for (int l = 0; l < s->n_layer && l < SPARSE_LAYERS; l++)
+        ratios[l] = l < plain ? 0 : l < plain + fours ? 4 : 128;
+    s->ratios = ratios;
+    s->d_k = s->d_v = (int)number(dsv4, "dim");
+    s->window = (int)number(dsv4, "window");
+    s->d_index = (int)number(dsv4, "index_dim");
+    s->n_head = 64;
+    s->n_head_kv = 1;
+    s->n_rot = s->n_index_head = 64;
+    s->q_rank = s->out_rank = 1024;
+    s->top_k = 512;
+    s->n_out_group = 8;
+    s->n_stream = 4;
+    s->n_hash = 3;
+}
+
 static void shape_attention(struct shape *s, json_t *entry)
 {
     json_t *window = of_kind(entry, "window"), *delta = of_kind(entry, "delta"), *mla = of_kind(entry, "mla"),
@@ -104,6 +126,8 @@ static struct shape shape_of(json_t *entry)
     shape_attention(&s, entry);
     if (of_kind(entry, "mamba2"))
         shape_blocks(&s, entry, of_kind(entry, "mamba2"));
+    if (of_kind(entry, "dsv4"))
+        shape_compressed(&s, of_kind(entry, "dsv4"));
     s.n_dense = moe ? s.n_layer - (int)number(moe, "layers") : 0;
     s.n_draft = strcmp(s.arch, "glm4moe") == 0;
     return s;

@@ -16,7 +16,7 @@
 struct shape {
     const char *
         arch; /* llama, qwen3moe, olmoe, gpt-oss, qwen3next, qwen35, qwen35moe, deepseek2, minimax-m2, glm4moe, kimi-linear,
- * gemma2, gemma3 */
+ * gemma2, gemma3, deepseek4 */
     int n_layer, n_embd, n_head, n_head_kv, d_k, d_v, n_ctx;
     int n_ff;                       /* dense */
     int n_expert, n_used, n_ff_exp; /* or experts */
@@ -31,7 +31,9 @@ struct shape {
     int d_kda; /* kimi-linear, with n_conv and the numbers of deepseek2: layers but every fourth and the last */
     const char *pattern;        /* nemotron_h, nemotron_h_moe: of each layer M (Mamba-2), *, E or - */
     int d_head_state, n_latent; /* there: of a head of Mamba-2; of what experts see, 0: rows */
-    int n_draft;                /* layers behind n_layer that only predict further tokens */
+    const uint32_t *ratios;     /* deepseek4: of each layer, with window, q_rank, n_rot */
+    int n_stream, n_index_head, d_index, top_k, n_out_group, out_rank, n_hash; /* there */
+    int n_draft; /* layers behind n_layer that only predict further tokens */
 };
 
 static inline void sparse_key(struct gguf_writer *w, const struct shape *s, const char *name, int value)
@@ -244,6 +246,78 @@ static inline void sparse_block(struct gguf_writer *w, const struct shape *s, in
     sparse_relu2(w, s, l, "ffn_up_shexp", "ffn_down_shexp", 2 * s->n_ff_exp);
 }
 
+static inline void sparse_compressor(struct gguf_writer *w, const struct shape *s, int l, const char *stem, uint64_t d)
+{
+    char name[60];
+    uint64_t ratio = s->ratios[l], width = d * (ratio == 4 ? 2 : 1);
+    snprintf(name, sizeof name, "%s_compressor_ape", stem);
+    sparse_tensor(w, l, name, TYPE_F32, width, ratio, 0);
+    snprintf(name, sizeof name, "%s_compressor_kv", stem);
+    sparse_tensor(w, l, name, TYPE_F16, (uint64_t)s->n_embd, width, 0);
+    snprintf(name, sizeof name, "%s_compressor_gate", stem);
+    sparse_tensor(w, l, name, TYPE_F16, (uint64_t)s->n_embd, width, 0);
+    snprintf(name, sizeof name, "%s_compressor_norm", stem);
+    sparse_tensor(w, l, name, TYPE_F32, d, 0, 0);
+}
+
+static inline void sparse_hyper(struct gguf_writer *w, const struct shape *s, int l, const char *stem)
+{
+    char name[60];
+    uint64_t n = (uint64_t)s->n_stream, gates = l < 0 ? n : n * (2 + n);
+    snprintf(name, sizeof name, "%s_base", stem);
+    sparse_tensor(w, l, name, TYPE_F32, gates, 0, 0);
+    snprintf(name, sizeof name, "%s_fn", stem);
+    sparse_tensor(w, l, name, TYPE_F32, n * (uint64_t)s->n_embd, gates, 0);
+    snprintf(name, sizeof name, "%s_scale", stem);
+    sparse_tensor(w, l, name, TYPE_F32, l < 0 ? 1 : 3, 0, 0);
+}
+
+static inline void sparse_compressed(struct gguf_writer *w, const struct shape *s, int l)
+{
+    uint64_t n = (uint64_t)s->n_embd, d = (uint64_t)s->d_k, q = (uint64_t)s->n_head * d, qr = (uint64_t)s->q_rank,
+             groups = (uint64_t)s->n_out_group, low = groups * (uint64_t)s->out_rank, e = (uint64_t)s->n_expert;
+    sparse_hyper(w, s, l, "hc_attn");
+    sparse_hyper(w, s, l, "hc_ffn");
+    sparse_tensor(w, l, "attn_norm", TYPE_F32, n, 0, 0);
+    sparse_tensor(w, l, "attn_q_a", TYPE_F16, n, qr, 0);
+    sparse_tensor(w, l, "attn_q_a_norm", TYPE_F32, qr, 0, 0);
+    sparse_tensor(w, l, "attn_q_b", TYPE_F16, qr, q, 0);
+    sparse_tensor(w, l, "attn_kv", TYPE_F16, n, d, 0);
+    sparse_tensor(w, l, "attn_kv_a_norm", TYPE_F32, d, 0, 0);
+    sparse_tensor(w, l, "attn_sinks", TYPE_F32, (uint64_t)s->n_head, 0, 0);
+    sparse_tensor(w, l, "attn_output_a", TYPE_F16, q / groups, low, 0);
+    sparse_tensor(w, l, "attn_output_b", TYPE_F16, low, n, 0);
+    if (s->ratios[l])
+        sparse_compressor(w, s, l, "attn", d);
+    if (s->ratios[l] == 4) {
+        sparse_compressor(w, s, l, "indexer", (uint64_t)s->d_index);
+        sparse_tensor(w, l, "indexer.attn_q_b.weight", TYPE_F16, qr, (uint64_t)(s->n_index_head * s->d_index), 0);
+        sparse_tensor(w, l, "indexer.proj.weight", TYPE_F16, n, (uint64_t)s->n_index_head, 0);
+    }
+    sparse_tensor(w, l, "ffn_norm", TYPE_F32, n, 0, 0);
+    sparse_experts(w, s, l);
+    sparse_ffn(w, s, l, "_shexp", (uint64_t)s->n_ff_exp);
+    if (l < s->n_hash)
+        sparse_tensor(w, l, "ffn_gate_tid2eid", TYPE_I32, (uint64_t)s->n_used, s->n_vocab, 0);
+    else
+        sparse_tensor(w, l, "exp_probs_b.bias", TYPE_F32, e, 0, 0);
+}
+
+static inline void sparse_compressed_keys(struct gguf_writer *w, const struct shape *s)
+{
+    sparse_key(w, s, "attention.q_lora_rank", s->q_rank);
+    sparse_key(w, s, "attention.output_lora_rank", s->out_rank);
+    sparse_key(w, s, "attention.output_group_count", s->n_out_group);
+    sparse_key(w, s, "attention.indexer.head_count", s->n_index_head);
+    sparse_key(w, s, "attention.indexer.key_length", s->d_index);
+    sparse_key(w, s, "attention.indexer.top_k", s->top_k);
+    sparse_key(w, s, "expert_shared_count", 1);
+    sparse_key(w, s, "hash_layer_count", s->n_hash);
+    sparse_key(w, s, "hyper_connection.count", s->n_stream);
+    sparse_key(w, s, "hyper_connection.sinkhorn_iterations", 20);
+    sparse_list(w, s, "attention.compress_ratios", s->ratios);
+}
+
 static inline void sparse_layer(struct gguf_writer *w, const struct shape *s, int l)
 {
     int other_norm = s->d_state || is_arch(s, "gpt-oss") || is_arch(s, "glm4moe");
@@ -293,6 +367,8 @@ static inline void sparse_more_keys(struct gguf_writer *w, const struct shape *s
         sparse_key(w, s, "kda.head_dim", s->d_kda);
         sparse_key(w, s, "ssm.conv_kernel", s->n_conv);
     }
+    if (s->ratios)
+        sparse_compressed_keys(w, s);
     if (has_lead(s)) {
         sparse_key(w, s, "leading_dense_block_count", s->n_dense);
         sparse_key(w, s, "expert_shared_count", 1);
@@ -350,7 +426,9 @@ static inline int sparse_write(const char *path, const struct shape *s, struct e
     sparse_tensor(&w, -1, "output_norm", TYPE_F32, (uint64_t)s->n_embd, 0, 0);
     sparse_tensor(&w, -1, "output", TYPE_F16, (uint64_t)s->n_embd, s->n_vocab, 0);
     for (int l = 0; l < s->n_layer + s->n_draft; l++)
-        (s->pattern ? sparse_block : sparse_layer)(&w, s, l);
+        (s->pattern ? sparse_block : s->ratios ? sparse_compressed : sparse_layer)(&w, s, l);
+    if (s->ratios)
+        sparse_hyper(&w, s, -1, "output_hc");
 
     gguf_write_data(&w, "", 0); /* the header is written; the data stays a hole */
     long header = w.file ? ftell(w.file) : -1;
