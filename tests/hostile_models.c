@@ -208,6 +208,54 @@ static const double huge = 4294967296.0; /* 2^32 */
 
 static const struct absurd absurd[] = {
     {NULL, "block_count", 0, NULL},
+    {"deepseek4", "attention.head_count", 3, NULL},
+    {"deepseek4", "attention.head_count_kv", 2, "2 keys"},
+    {"deepseek4", "attention.key_length", 136, NULL},
+    {"deepseek4", "attention.key_length", 80, NULL},
+    {"deepseek4", "attention.value_length", 64, "keys of 72"},
+    {"deepseek4", "rope.dimension_count", 10, "10 of them"},
+    {"deepseek4", "rope.dimension_count", 72, "indexer.key_length"},
+    {"deepseek4", "attention.sliding_window", 0, NULL},
+    {"deepseek4", "attention.q_lora_rank", 0, NULL},
+    {"deepseek4", "attention.q_lora_rank", 25, "blk.0.attn_q_a.weight"},
+    {"deepseek4", "attention.output_group_count", 3, "3 groups"},
+    {"deepseek4", "attention.output_group_count", 4, "blk.0.attn_output_a.weight"},
+    {"deepseek4", "attention.output_group_count", 0, NULL},
+    {"deepseek4", "attention.output_lora_rank", 11, "blk.0.attn_output_a.weight"},
+    {"deepseek4", "attention.output_lora_rank", 0, NULL},
+    {"deepseek4", "attention.indexer.head_count", 0, NULL},
+    {"deepseek4", "attention.indexer.head_count", 7, "blk.1.indexer.attn_q_b.weight"},
+    {"deepseek4", "attention.indexer.key_length", 7, NULL},
+    {"deepseek4", "attention.indexer.key_length", 8, "blk.1.indexer_compressor_kv.weight"},
+    {"deepseek4", "attention.indexer.key_length", huge, NULL},
+    {"deepseek4", "attention.indexer.top_k", 0, NULL},
+    {"deepseek4", "attention.indexer.top_k", huge, NULL},
+    {"deepseek4", "attention.indexer.top_k", 65536, MAY_RUN},
+    {"deepseek4", "attention.compress_ratios", 3, NULL},
+    {"deepseek4", "attention.compress_ratios", 256, NULL},
+    {"deepseek4", "attention.compress_ratios", 0, MAY_RUN},
+    {"deepseek4", "attention.compress_ratios", 4, "blk.0.attn_compressor_kv.weight"},
+    {"deepseek4", "attention.compress_rope_freq_base", 0, NULL},
+    {"deepseek4", "attention.compress_rope_freq_base", NAN, NULL},
+    {"deepseek4", "expert_shared_count", 0, NULL},
+    {"deepseek4", "expert_shared_count", 2, "shexp"},
+    {"deepseek4", "expert_gating_func", 2, NULL},
+    {"deepseek4", "expert_weights_scale", NAN, NULL},
+    {"deepseek4", "hash_layer_count", 3, NULL},
+    {"deepseek4", "hash_layer_count", 2, "blk.1.ffn_gate_tid2eid.weight"},
+    {"deepseek4", "hash_layer_count", 0, "blk.0.exp_probs_b.bias"},
+    {"deepseek4", "hyper_connection.count", 0, NULL},
+    {"deepseek4", "hyper_connection.count", 3, "output_hc_fn.weight"},
+    {"deepseek4", "hyper_connection.count", 9, NULL},
+    {"deepseek4", "hyper_connection.sinkhorn_iterations", 0, NULL},
+    {"deepseek4", "hyper_connection.sinkhorn_iterations", 1001, NULL},
+    {"deepseek4", "hyper_connection.epsilon", -1, NULL},
+    {"deepseek4", "hyper_connection.epsilon", NAN, NULL},
+    {"deepseek4", "swiglu_clamp_exp", -1, NULL},
+    {"deepseek4", "swiglu_clamp_exp", NAN, NULL},
+    {"deepseek4", "swiglu_clamp_exp", 7, MAY_RUN},
+    {"deepseek4", "swiglu_clamp_shexp", -1, NULL},
+    {"deepseek4", "swiglu_clamp_shexp", 2, MAY_RUN},
     {NULL, "block_count", 9, ""},
     {NULL, "block_count", 1e6, NULL},
     {NULL, "embedding_length", 0, NULL},
@@ -482,6 +530,8 @@ static void retyped(const struct gguf *g, const char *model)
             struct change c = NO_CHANGE;
             c.retype = i;
             c.type = how ? TYPE_I32 : TYPE_F16;
+            if (t->type == c.type)
+                continue;
             snprintf(shared->what, sizeof shared->what, "%s as %s", t->name, type_info(c.type)->name);
             try(g, &c, how && !unused(g, t) ? t->name : NULL);
         }
@@ -579,6 +629,24 @@ static struct shape odd_shape(const char *arch, uint64_t i)
         s.n_conv = 1 + draw(i, 19, 7);
         s.n_latent = many ? draw(i, 11, 60) - 1 : 0;
         s.n_expert = many ? experts : 0;
+    } else if (strcmp(arch, "deepseek4") == 0) {
+        static uint32_t ratios[5];
+        for (uint32_t l = 0; l < 5; l++)
+            ratios[l] = (uint32_t[]){0, 4, 128}[draw(i, 30 + l, 3) - 1];
+        s.ratios = ratios;
+        s.window = draw(i, 9, 20);
+        s.q_rank = draw(i, 10, wide ? 5000 : 50);
+        s.n_rot = 2 * draw(i, 12, 20);
+        s.d_k = s.d_v = s.n_rot + 64 * draw(i, 13, 3);
+        s.n_head_kv = 1;
+        s.n_out_group = draw(i, 3, 3);
+        s.n_head = s.n_out_group * draw(i, 14, 4);
+        s.out_rank = draw(i, 15, 40);
+        s.n_index_head = draw(i, 16, wide ? 300 : 9);
+        s.d_index = s.n_rot + draw(i, 17, 30);
+        s.top_k = draw(i, 18, wide ? 3000 : 5);
+        s.n_stream = draw(i, 19, 8);
+        s.n_hash = draw(i, 20, 3) - 1;
     } else if (strcmp(arch, "glm4moe") == 0) {
         s.n_dense = draw(i, 15, 3) - 1;
         s.n_draft = draw(i, 16, 3) - 1;
@@ -614,8 +682,8 @@ static void shapes(const struct gguf *g, const char *model)
 int main(void)
 {
     static const char *const models[] = {
-        "gpt-oss-mxfp4", "qwen35moe",   "deepseek2-v3", "deepseek2-lite", "minimax-m2",
-        "glm4moe",       "kimi-linear", "gemma3",       "nemotron_h",     "nemotron_h_moe-latent"};
+        "gpt-oss-mxfp4", "qwen35moe", "deepseek2-v3", "deepseek2-lite",        "minimax-m2", "glm4moe",
+        "kimi-linear",   "gemma3",    "nemotron_h",   "nemotron_h_moe-latent", "deepseek4"};
     static const struct {
         const char *name;
         void (*fn)(const struct gguf *g, const char *model);

@@ -52,11 +52,13 @@ static int read_attention(struct params *p, const struct gguf *g, struct error *
     p->rope[PLAIN].scaling = ROPE_PLAIN;
     if (p->n_head_kv != 1 || p->d_k != p->d_v || p->n_head % p->out.n_group ||
         (p->d_k - p->rope[PLAIN].n_rot) % FP8_BLOCK)
-        return error_set(err, ERR_FORMAT,
-                         "%s: %d heads in %d groups share %d keys of %d values, %d of them rotated; stoker takes one "
-                         "key, equal groups, and whole blocks of %d values that are not rotated",
-                         g->file->path, p->n_head, p->out.n_group, p->n_head_kv, p->d_k, p->rope[PLAIN].n_rot,
-                         FP8_BLOCK);
+        return error_set(
+            err, ERR_FORMAT,
+            "%s: %d heads in %d groups share %d keys of %d values, %d of them rotated; stoker takes one "
+            "key, equal groups, and whole blocks of %d values that are not rotated "
+            "(attention.head_count, attention.head_count_kv, attention.key_length, attention.value_length, "
+            "attention.output_group_count, rope.dimension_count)",
+            g->file->path, p->n_head, p->out.n_group, p->n_head_kv, p->d_k, p->rope[PLAIN].n_rot, FP8_BLOCK);
     return 0;
 }
 
@@ -91,8 +93,8 @@ static int ratio_of(struct binder *b, int l)
         b->failed = -1;
     else if (ratio != 0 && ratio != OVERLAPPING && ratio != WIDE)
         b->failed = error_set(b->err, ERR_UNSUPPORTED,
-                              "%s: layer %d compresses keys of %d positions into one; stoker knows 0, %d and %d",
-                              b->m->file->file->path, l, ratio, OVERLAPPING, WIDE);
+                              "%s: attention.compress_ratios is %d for layer %d; stoker knows 0, %d and %d",
+                              b->m->file->file->path, ratio, l, OVERLAPPING, WIDE);
     return b->failed ? 0 : ratio;
 }
 
