@@ -159,8 +159,8 @@ static void expect_no_worse(const struct plan *less, const struct plan *more, ui
     if (a != b || less->n_chunk != more->n_chunk || less->n_ctx != more->n_ctx)
         return;
     uint64_t rounding = less->state_bytes_per_sequence ? page : 0;
-    expect(more->part[PLAN_PREFIX] + rounding >= less->part[PLAN_PREFIX], "the prefix cache fell from %llu to %llu bytes",
-           ull(less->part[PLAN_PREFIX]), ull(more->part[PLAN_PREFIX]));
+    expect(more->part[PLAN_PREFIX] + rounding >= less->part[PLAN_PREFIX],
+           "the prefix cache fell from %llu to %llu bytes", ull(less->part[PLAN_PREFIX]), ull(more->part[PLAN_PREFIX]));
     if (more->part[PLAN_PREFIX] != less->part[PLAN_PREFIX])
         return;
     for (int c = 0; c < less->n_class; c++)
