@@ -50,7 +50,8 @@ enum { STOKER_CLASSES = 16 };
 /* What the plan is made from. 0 in a field: the right default for this machine. */
 struct stoker_options {
     uint64_t memory; /* bytes, whole process; or STOKER_MEMORY_* */
-    int n_ctx;       /* positions a sequence */
+    int n_ctx;       /* positions a sequence. 0: as many as trained, at most n_ctx_most; fewer where memory is short */
+    int n_ctx_most;  /* 0: 8192 */
     int n_parallel;  /* sequences at a time */
     int n_chunk;     /* prompt rows a step */
     int n_snapshots; /* recurrent states a sequence keeps besides its own */

@@ -498,6 +498,34 @@ static void hostile_shapes(void)
     unlink(in_dir("hostile.gguf"));
 }
 
+/* ---- a context that nobody gave ------------------------------------------------------------------------------------------------ */
+
+static void default_context(void)
+{
+    static const struct {
+        int trained, most, wish, want;
+    } cases[] = {{1024, 0, 0, 1024},       {40960, 0, 0, 8192},       {1024, 32768, 0, 1024},
+                 {32768, 32768, 0, 32768}, {131072, 32768, 0, 32768}, {1024, 32768, 2048, 2048}};
+    struct error err = {0};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct shape s = small;
+        struct opened o;
+        struct plan p;
+        s.n_ctx = cases[i].trained;
+        struct plan_wish wish = {
+            .how = PLAN_WHOLE, .n_ctx = cases[i].wish, .n_ctx_most = cases[i].most, .n_threads = 1};
+        if (sparse_write(in_dir("context.gguf"), &s, &err) || open_headers(&o, in_dir("context.gguf"), &err)) {
+            expect(0, "%s", err.text);
+            continue;
+        }
+        expect(plan_make(&p, o.model, &wish, &err) == 0 && p.n_ctx == cases[i].want,
+               "trained on %d, at most %d: %d, not %d", cases[i].trained, cases[i].most, p.n_ctx, cases[i].want);
+        close_headers(&o);
+    }
+    unlink(in_dir("context.gguf"));
+    verdict("context", "not given");
+}
+
 /* ---- plan against reality ------------------------------------------------------------------------------------------------------- */
 
 struct measured {
@@ -674,6 +702,7 @@ int main(int argc, char **argv)
     machine_trees();
     hostile_keys();
     hostile_shapes();
+    default_context();
     char command[100];
     snprintf(command, sizeof command, "rm -rf '%s'", dir);
     expect(system(command) == 0, "%s", command);

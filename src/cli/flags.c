@@ -283,7 +283,7 @@ struct flag_table model_flags(struct stoker_options *o)
         {"--memory", NULL, FLAG_BYTES, &o->memory, 0, 0, "BYTES|min|max",
          "bound on the whole process (default: what the machine has left)"},
         {"--ctx", "--context", FLAG_INT, &o->n_ctx, 1, 1 << 28, "N",
-         "positions a sequence (default: trained, at most 8192; serve: 32768)"},
+         "positions a sequence (default: trained, at most 8192; serve: at most 32768)"},
         {"--parallel", NULL, FLAG_INT, &o->n_parallel, 1, 128, "N", "sequences at a time (default 1; serve: 4)"},
         {"--chunk", NULL, FLAG_INT, &o->n_chunk, 1, 1 << 16, "N", "prompt rows a step (default 512, adapted)"},
         {"--snapshots", NULL, FLAG_INT, &o->n_snapshots, 1, 1 << 10, "N",

@@ -84,6 +84,7 @@ static int read_options(struct session_options *to, const struct stoker_options 
                                               : PLAN_BYTES;
     w->memory = o->memory;
     w->n_ctx = o->n_ctx;
+    w->n_ctx_most = o->n_ctx_most;
     w->n_parallel = o->n_parallel;
     w->n_chunk = o->n_chunk;
     w->n_snapshots = o->n_snapshots;

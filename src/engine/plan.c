@@ -288,10 +288,10 @@ static int fill_slots(struct planner *pl, struct config *c, uint64_t memory, con
 static struct config whole_config(const struct planner *pl)
 {
     const struct plan_wish *w = pl->wish;
-    int trained = pl->m->p.n_ctx_train;
-    struct config c = {.n_ctx = w->n_ctx        ? w->n_ctx
-                                : trained < CTX ? trained
-                                                : CTX,
+    int trained = pl->m->p.n_ctx_train, most = w->n_ctx_most ? w->n_ctx_most : CTX;
+    struct config c = {.n_ctx = w->n_ctx         ? w->n_ctx
+                                : trained < most ? trained
+                                                 : most,
                        .n_chunk = w->n_chunk ? w->n_chunk : CHUNK,
                        .n_snapshots = snapshots_of(pl),
                        .cache_ram = w->cache_ram};
@@ -496,8 +496,8 @@ static int check_wish(struct planner *pl, struct error *err)
                          "the server's own memory, %llu bytes for its connections, is more than any machine has; "
                          "use a smaller --max-conns or --max-body",
                          (unsigned long long)w->server);
-    if (check_number("--ctx", w->n_ctx, CTX_MOST, err) || check_number("--parallel", w->n_parallel, 1 << 12, err) ||
-        check_number("--chunk", w->n_chunk, 1 << 16, err) ||
+    if (check_number("--ctx", w->n_ctx, CTX_MOST, err) || check_number("--ctx", w->n_ctx_most, CTX_MOST, err) ||
+        check_number("--parallel", w->n_parallel, 1 << 12, err) || check_number("--chunk", w->n_chunk, 1 << 16, err) ||
         check_number("--snapshots", w->n_snapshots, 1 << 10, err) ||
         check_number("--threads", w->n_threads, POOL_MAX_THREADS, err) || check_sequences(pl, err))
         return -1;

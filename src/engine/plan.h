@@ -51,6 +51,7 @@ enum plan_memory { PLAN_FROM_MACHINE, PLAN_BYTES, PLAN_MINIMUM, PLAN_WHOLE };
 struct plan_wish {
     enum plan_memory how;
     uint64_t memory; /* with PLAN_BYTES */
+    int n_ctx_most;  /* of a context that is not given */
     int n_ctx, n_parallel, n_chunk, n_threads, n_snapshots, n_pages;
     uint64_t cache_ram, server;         /* bytes */
     int cache_dir;                      /* prefixes lie in files too */
