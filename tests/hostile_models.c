@@ -389,6 +389,69 @@ static const struct absurd absurd[] = {
     {"nemotron_h_moe-latent", "leading_dense_block_count", 2, MAY_RUN},
     {"nemotron_h_moe-latent", "feed_forward_length", 32, "blk.0.ffn_"},
     {"nemotron_h_moe-latent", "attention.head_count_kv", 2, "blk.0.attn_q"},
+    {"kimi-linear", "attention.head_count", 3, "blk.0."},
+    {"kimi-linear", "attention.head_count_kv", 0, NULL}, /* a number, not a list: all layers alike */
+    {"kimi-linear", "attention.head_count_kv", 1, "blk.0."},
+    {"kimi-linear", "attention.key_length_mla", 8, NULL},
+    {"kimi-linear", "attention.kv_lora_rank", 31, "blk.2."},
+    {"kimi-linear", "rope.dimension_count", 6, "blk.2."},
+    {"kimi-linear", "rope.freq_base", 1e6, MAY_RUN}, /* nothing turns */
+    {"kimi-linear", "kda.head_dim", 0, NULL},
+    {"kimi-linear", "kda.head_dim", 15, "blk.0."},
+    {"kimi-linear", "kda.head_dim", 4096, "blk.0."},
+    {"kimi-linear", "kda.head_dim", 100000, NULL},
+    {"kimi-linear", "kda.head_dim", huge, NULL},
+    {"kimi-linear", "ssm.conv_kernel", 1, NULL},
+    {"kimi-linear", "ssm.conv_kernel", 5, "ssm_conv1d_q"},
+    {"kimi-linear", "ssm.conv_kernel", 9, NULL},
+    {"kimi-linear", "leading_dense_block_count", 0, "blk.0.ffn_"},
+    {"kimi-linear", "leading_dense_block_count", 4, NULL},
+    {"kimi-linear", "expert_gating_func", 3, NULL},
+    {"kimi-linear", "expert_weights_scale", -1, NULL},
+    {"kimi-linear", "expert_shared_count", 2, "shexp"},
+    {"gemma3", "attention.head_count_kv", 3, NULL},
+    {"gemma3", "attention.key_length", 32, "blk.0.attn_"},
+    {"gemma3", "attention.sliding_window", 0, MAY_RUN},
+    {"gemma3", "attention.sliding_window", huge, NULL},
+    {"gemma3", "attention.sliding_window_pattern", 0, NULL},
+    {"gemma3", "attention.sliding_window_pattern", 1, MAY_RUN},
+    {"gemma3", "attention.sliding_window_pattern", huge, NULL},
+    {"gemma3", "attention.scale", 0, NULL},
+    {"gemma3", "rope.freq_base_swa", 0, NULL},
+    {"gemma3", "rope.freq_base_swa", NAN, NULL},
+    {"gemma3", "final_logit_softcapping", -1, NULL},
+    {"gemma3", "final_logit_softcapping", INFINITY, NULL},
+    {"gemma3", "final_logit_softcapping", 30, MAY_RUN},
+    {"gemma3", "attn_logit_softcapping", NAN, NULL},
+    {"gemma3", "attn_logit_softcapping", 5, MAY_RUN},
+    {"gemma4", "attention.head_count_kv", 3, NULL},
+    {"gemma4", "attention.head_count_kv", 4, "blk.0.attn_k"},
+    {"gemma4", "attention.key_length", 8, "rope.dimension_count"},
+    {"gemma4", "attention.value_length", 8, ""},
+    {"gemma4", "attention.key_length_swa", 0, NULL},
+    {"gemma4", "attention.key_length_swa", 4, ""},
+    {"gemma4", "attention.value_length_swa", 16, ""},
+    {"gemma4", "attention.key_length_swa", huge, NULL},
+    {"gemma4", "attention.sliding_window", 0, NULL},
+    {"gemma4", "attention.sliding_window", 4, MAY_RUN},
+    {"gemma4", "attention.sliding_window_pattern", 0, "blk.0."},
+    {"gemma4", "attention.sliding_window_pattern", 1, "blk.2."},
+    {"gemma4", "attention.sliding_window_pattern", 2, NULL},
+    {"gemma4", "attention.shared_kv_layers", 0, "blk.3.attn_k"},
+    {"gemma4", "attention.shared_kv_layers", 1, "blk.3.attn_k"},
+    {"gemma4", "attention.shared_kv_layers", 3, NULL}, /* the fifth layer has nobody to look to */
+    {"gemma4", "attention.shared_kv_layers", 5, NULL},
+    {"gemma4", "rope.dimension_count_swa", 0, NULL},
+    {"gemma4", "rope.dimension_count_swa", 3, NULL},
+    {"gemma4", "rope.dimension_count_swa", 16, NULL},
+    {"gemma4", "rope.freq_base_swa", NAN, NULL},
+    {"gemma4", "feed_forward_length", 64, "blk.3.ffn_"},
+    {"gemma4", "feed_forward_length", 0, NULL},
+    {"gemma4", "final_logit_softcapping", NAN, NULL},
+    {"gemma4", "embedding_length_per_layer_input", 0, MAY_RUN},
+    {"gemma4", "embedding_length_per_layer_input", 9, "per_layer_token_embd.weight"},
+    {"gemma4", "embedding_length_per_layer_input", huge, NULL},
+    {"gemma4-moe", "expert_feed_forward_length", 8, "blk.0.ffn_"},
     {"deepseek2-lite", "attention.kv_lora_rank", 31, "blk.0."},
     {"deepseek2-lite", "attention.head_count", 1, "blk.0."},
 };
@@ -470,9 +533,12 @@ static int unused(const struct gguf *g, const struct gguf_tensor *t)
 }
 
 /* Tensors that a model can do without. */
-static int optional(const struct gguf_tensor *t)
+static int optional(const struct gguf *g, const struct gguf_tensor *t)
 {
-    static const char *const names[] = {"exp_probs_b.bias", "output.weight"};
+    static const char *const names[] = {"exp_probs_b.bias", "output.weight", "layer_output_scale.weight",
+                                        "ffn_down_exps.scale"};
+    if (strcmp(arch_of(g), "gemma4") == 0 && strstr(t->name, "attn_v.weight")) /* values may be the keys */
+        return 1;
     for (size_t i = 0; i < sizeof names / sizeof *names; i++)
         if (strlen(t->name) >= strlen(names[i]) && strcmp(t->name + strlen(t->name) - strlen(names[i]), names[i]) == 0)
             return strcmp(t->name, "output.weight") == 0 || strcmp(names[i], "output.weight") != 0;
@@ -486,7 +552,7 @@ static void dropped(const struct gguf *g, const char *model)
         struct change c = NO_CHANGE;
         c.drop = i;
         snprintf(shared->what, sizeof shared->what, "without %s", g->tensor[i].name);
-        try(g, &c, optional(&g->tensor[i]) || unused(g, &g->tensor[i]) ? NULL : "");
+        try(g, &c, optional(g, &g->tensor[i]) || unused(g, &g->tensor[i]) ? NULL : "");
     }
 }
 
@@ -606,6 +672,16 @@ static struct shape odd_shape(const char *arch, uint64_t i)
     else if (strcmp(arch, "gemma3") == 0) {
         s.window = draw(i, 9, 20) - 1;
         s.n_expert = 0;
+    } else if (strcmp(arch, "gemma4") == 0) {
+        s.window = draw(i, 9, 20);
+        s.window_period = draw(i, 10, 6);
+        s.n_head_kv_window = s.n_head;
+        s.n_shared_kv = s.window_period <= 3 ? draw(i, 12, 3) - 1 : 0; /* others had no layer to look to */
+        s.d_layer_embd = i % 4 ? draw(i, 13, 20) : 0;
+        s.d_window = 2 * draw(i, 11, wide ? 700 : 20);
+        s.d_v = s.d_k;
+        s.n_ff = draw(i, 6, 50);
+        s.n_expert = i % 3 ? experts : 0;
     } else if (strcmp(arch, "deepseek2") == 0 || strcmp(arch, "kimi-linear") == 0) {
         s.q_rank = draw(i, 10, 40) - 1;
         s.kv_rank = draw(i, 11, wide ? 5000 : 50);
@@ -681,9 +757,10 @@ static void shapes(const struct gguf *g, const char *model)
 
 int main(void)
 {
-    static const char *const models[] = {
-        "gpt-oss-mxfp4", "qwen35moe", "deepseek2-v3", "deepseek2-lite",        "minimax-m2", "glm4moe",
-        "kimi-linear",   "gemma3",    "nemotron_h",   "nemotron_h_moe-latent", "deepseek4"};
+    static const char *const models[] = {"gpt-oss-mxfp4", "qwen35moe",  "deepseek2-v3", "deepseek2-lite",
+                                         "minimax-m2",    "glm4moe",    "kimi-linear",  "gemma3",
+                                         "gemma4",        "gemma4-moe", "nemotron_h",   "nemotron_h_moe-latent",
+                                         "deepseek4"};
     static const struct {
         const char *name;
         void (*fn)(const struct gguf *g, const char *model);

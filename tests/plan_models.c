@@ -87,6 +87,11 @@ static void shape_attention(struct shape *s, json_t *entry)
     s->d_k = (int)number(gqa, "dim_k");
     s->d_v = (int)number(gqa, "dim_v");
     s->window = (int)number(window, "window");
+    if (window && strcmp(s->arch, "gemma4") == 0) {
+        s->n_head = s->n_head_kv_window = (int)number(window, "kv_heads");
+        s->d_window = (int)number(window, "dim_k");
+        s->window_period = s->n_layer / (int)number(gqa, "layers");
+    }
     s->n_head_state = (int)number(delta, "v_heads");
     s->n_group = (int)number(delta, "k_heads");
     s->d_state = (int)number(delta, "dim_k");

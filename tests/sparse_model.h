@@ -14,9 +14,7 @@
 #include <unistd.h>
 
 struct shape {
-    const char *
-        arch; /* llama, qwen3moe, olmoe, gpt-oss, qwen3next, qwen35, qwen35moe, deepseek2, minimax-m2, glm4moe, kimi-linear,
- * gemma2, gemma3, deepseek4 */
+    const char *arch; /* one of src/model/archs.c, not all of them */
     int n_layer, n_embd, n_head, n_head_kv, d_k, d_v, n_ctx;
     int n_ff;                       /* dense */
     int n_expert, n_used, n_ff_exp; /* or experts */
@@ -33,7 +31,9 @@ struct shape {
     int d_head_state, n_latent; /* there: of a head of Mamba-2; of what experts see, 0: rows */
     const uint32_t *ratios;     /* deepseek4: of each layer, with window, q_rank, n_rot */
     int n_stream, n_index_head, d_index, top_k, n_out_group, out_rank, n_hash; /* there */
-    int n_draft; /* layers behind n_layer that only predict further tokens */
+    int n_shared_kv, d_layer_embd;                                             /* gemma4 */
+    int n_head_kv_window, d_window, window_period; /* gemma4: of layers with a window; every so-manieth has none */
+    int n_draft;                                   /* layers behind n_layer that only predict further tokens */
 };
 
 static inline void sparse_key(struct gguf_writer *w, const struct shape *s, const char *name, int value)
@@ -76,6 +76,64 @@ static inline int is_arch(const struct shape *s, const char *arch) { return strn
 
 /* Dense layers first, then experts beside a shared one. */
 static inline int has_lead(const struct shape *s) { return s->kv_rank || is_arch(s, "glm4moe"); }
+
+/* Of gemma4. */
+static inline int has_window(const struct shape *s, int l) { return (l + 1) % s->window_period != 0; }
+
+static inline void sparse_gemma4(struct gguf_writer *w, const struct shape *s, int l)
+{
+    static const char *const norms[] = {"pre_ffw_norm_2", "post_ffw_norm_1", "post_ffw_norm_2", "ffn_gate_inp.scale"};
+    uint64_t n = (uint64_t)s->n_embd, d = (uint64_t)(has_window(s, l) ? s->d_window : s->d_k),
+             q = (uint64_t)s->n_head * d, k = (uint64_t)(has_window(s, l) ? s->n_head_kv_window : s->n_head_kv) * d;
+    sparse_tensor(w, l, "attn_q", TYPE_F16, n, q, 0);
+    if (l < s->n_layer - s->n_shared_kv) {
+        sparse_tensor(w, l, "attn_k", TYPE_F16, n, k, 0);
+        sparse_tensor(w, l, "attn_k_norm", TYPE_F32, d, 0, 0);
+        if (has_window(s, l))
+            sparse_tensor(w, l, "attn_v", TYPE_F16, n, k, 0);
+    }
+    sparse_tensor(w, l, "attn_output", TYPE_F16, q, n, 0);
+    sparse_tensor(w, l, "attn_q_norm", TYPE_F32, d, 0, 0);
+    if (s->d_layer_embd) {
+        sparse_tensor(w, l, "inp_gate", TYPE_F16, n, (uint64_t)s->d_layer_embd, 0);
+        sparse_tensor(w, l, "proj", TYPE_F16, (uint64_t)s->d_layer_embd, n, 0);
+        sparse_tensor(w, l, "post_norm", TYPE_F32, n, 0, 0);
+    }
+    for (int i = 0; s->n_expert && i < 4; i++)
+        sparse_tensor(w, l, norms[i], TYPE_F32, n, 0, 0);
+}
+
+static inline void sparse_gemma4_keys(struct gguf_writer *w, const struct shape *s)
+{
+    uint32_t windowed[SPARSE_LAYERS];
+    for (int l = 0; l < s->n_layer && l < SPARSE_LAYERS; l++)
+        windowed[l] = (uint32_t)has_window(s, l);
+    sparse_list(w, s, "attention.sliding_window_pattern", windowed);
+    sparse_key(w, s, "attention.key_length_swa", s->d_window);
+    sparse_key(w, s, "attention.value_length_swa", s->d_window);
+    sparse_key(w, s, "rope.dimension_count_swa", s->d_window);
+    sparse_key(w, s, "attention.shared_kv_layers", s->n_shared_kv);
+    sparse_key(w, s, "embedding_length_per_layer_input", s->d_layer_embd);
+}
+
+/* The first tensor is the only one with data: zeros would not do. */
+static inline void sparse_gemma4_tables(struct gguf_writer *w, const struct shape *s)
+{
+    uint64_t n = (uint64_t)(s->n_layer * s->d_layer_embd);
+    sparse_tensor(w, -1, "rope_freqs", TYPE_F32, (uint64_t)s->d_k / 2, 0, 0);
+    if (n == 0)
+        return;
+    sparse_tensor(w, -1, "per_layer_token_embd", TYPE_F16, n, s->n_vocab, 0);
+    sparse_tensor(w, -1, "per_layer_model_proj", TYPE_F16, (uint64_t)s->n_embd, n, 0);
+    sparse_tensor(w, -1, "per_layer_proj_norm", TYPE_F32, (uint64_t)s->d_layer_embd, 0, 0);
+}
+
+static inline void sparse_gemma4_data(struct gguf_writer *w, const struct shape *s)
+{
+    const float one = 1;
+    for (int i = 0; i < s->d_k / 2; i++)
+        gguf_write_data(w, &one, sizeof one);
+}
 
 static inline void sparse_attention(struct gguf_writer *w, const struct shape *s, int l)
 {
@@ -328,6 +386,8 @@ static inline void sparse_layer(struct gguf_writer *w, const struct shape *s, in
         sparse_latent(w, s, l);
     else if (s->d_state && (l + 1) % 4)
         sparse_delta(w, s, l);
+    else if (is_arch(s, "gemma4"))
+        sparse_gemma4(w, s, l);
     else
         sparse_attention(w, s, l);
     sparse_tensor(w, l, other_norm ? "post_attention_norm" : "ffn_norm", TYPE_F32, (uint64_t)s->n_embd, 0, 0);
@@ -337,7 +397,7 @@ static inline void sparse_layer(struct gguf_writer *w, const struct shape *s, in
     }
     if (s->n_expert && l >= s->n_dense)
         sparse_experts(w, s, l);
-    else
+    if (!s->n_expert || l < s->n_dense || is_arch(s, "gemma4"))
         sparse_ffn(w, s, l, "", (uint64_t)s->n_ff);
 }
 
@@ -345,6 +405,8 @@ static inline void sparse_more_keys(struct gguf_writer *w, const struct shape *s
 {
     if (s->window)
         sparse_key(w, s, "attention.sliding_window", s->window);
+    if (is_arch(s, "gemma4"))
+        sparse_gemma4_keys(w, s);
     if (s->d_state) {
         sparse_key(w, s, "ssm.conv_kernel", s->n_conv);
         sparse_key(w, s, "ssm.state_size", s->d_state);
@@ -379,6 +441,12 @@ static inline void sparse_more_keys(struct gguf_writer *w, const struct shape *s
 static inline void sparse_heads_kv(struct gguf_writer *w, const struct shape *s)
 {
     uint32_t heads[SPARSE_LAYERS];
+    if (is_arch(s, "gemma4")) {
+        for (int l = 0; l < s->n_layer && l < SPARSE_LAYERS; l++)
+            heads[l] = (uint32_t)(has_window(s, l) ? s->n_head_kv_window : s->n_head_kv);
+        sparse_list(w, s, "attention.head_count_kv", heads);
+        return;
+    }
     if (!s->pattern && !s->d_kda) {
         sparse_key(w, s, "attention.head_count_kv", s->n_head_kv);
         return;
@@ -422,6 +490,8 @@ static inline int sparse_write(const char *path, const struct shape *s, struct e
         sparse_key(&w, s, "expert_used_count", s->n_used);
         sparse_key(&w, s, "expert_feed_forward_length", s->n_ff_exp);
     }
+    if (is_arch(s, "gemma4"))
+        sparse_gemma4_tables(&w, s);
     sparse_tensor(&w, -1, "token_embd", TYPE_F16, (uint64_t)s->n_embd, s->n_vocab, 0);
     sparse_tensor(&w, -1, "output_norm", TYPE_F32, (uint64_t)s->n_embd, 0, 0);
     sparse_tensor(&w, -1, "output", TYPE_F16, (uint64_t)s->n_embd, s->n_vocab, 0);
@@ -432,6 +502,8 @@ static inline int sparse_write(const char *path, const struct shape *s, struct e
 
     gguf_write_data(&w, "", 0); /* the header is written; the data stays a hole */
     long header = w.file ? ftell(w.file) : -1;
+    if (is_arch(s, "gemma4"))
+        sparse_gemma4_data(&w, s);
     if (w.err.code == ERR_NONE &&
         (fflush(w.file) || header < 0 || ftruncate(fileno(w.file), (off_t)((uint64_t)header + w.data_size))))
         error_set(&w.err, ERR_IO, "%s: the file system takes no hole of %llu bytes", path,

@@ -189,20 +189,29 @@ static void price_slots(struct planner *pl, const struct config *c)
     p->part[PLAN_SLOTS] += p->table_bytes;
 }
 
+static uint64_t rows_bounce(const struct weight *w)
+{
+    return w && w->on_disk ? disk_rows_bounce(w->mat.row_bytes, DISK_ROWS_BATCH) : 0;
+}
+
 /* Everything but slack, into p->part; returns the sum. */
 static uint64_t price(struct planner *pl, const struct config *c)
 {
     struct plan *p = pl->p;
     struct model *m = pl->m;
     const struct plan_wish *w = pl->wish;
-    m->token_embd->on_disk = p->embedding_on_disk = c->embedding_on_disk;
+    p->embedding_on_disk = c->embedding_on_disk;
+    m->token_embd->on_disk = c->embedding_on_disk && m->n_moe_layer && m->output != m->token_embd;
+    if (m->layer_embd.table)
+        m->layer_embd.table->on_disk = c->embedding_on_disk;
     m->op.exact = w->exact;
     p->n_ctx = c->n_ctx;
     p->n_chunk = c->n_chunk;
 
     price_pages(pl, c);
     price_slots(pl, c);
-    p->part[PLAN_EMBEDDING] = weight_bytes(m->token_embd);
+    p->part[PLAN_EMBEDDING] = weight_bytes(m->token_embd) +
+                              (m->layer_embd.table ? weight_bytes(m->layer_embd.table) : 0);
     p->part[PLAN_KV_B] = model_derived_bytes(m);
     p->part[PLAN_WEIGHTS] = model_weight_bytes(m) - p->part[PLAN_EMBEDDING] - p->part[PLAN_KV_B];
     p->n_logits = w->all_logits ? c->n_chunk : p->n_parallel;
@@ -212,7 +221,7 @@ static uint64_t price(struct planner *pl, const struct config *c)
     p->thread_bytes = model_thread_bytes(m, c->n_chunk);
     p->part[PLAN_ACT] = p->step_bytes + p->thread_bytes * (uint64_t)p->n_threads;
     p->part[PLAN_LOGITS] = session_logits_bytes(m->p.n_vocab, p->n_logits, c->n_chunk, p->n_parallel, c->n_ctx);
-    p->embedding_bounce = c->embedding_on_disk ? disk_rows_bounce(m->token_embd->mat.row_bytes, DISK_ROWS_BATCH) : 0;
+    p->embedding_bounce = rows_bounce(m->token_embd) + rows_bounce(m->layer_embd.table);
     p->part[PLAN_READER] = reader_bytes(&w->reader) + p->embedding_bounce;
     p->part[PLAN_SERVER] = w->server + engine_queue_bytes(w->n_queue, p->n_parallel, c->n_ctx) + disk_bytes(pl);
     p->part[PLAN_STACKS] = (uint64_t)p->n_threads * POOL_STACK + 8 * 64 * 1024 + 256 * 1024;
@@ -314,14 +323,11 @@ static struct config least_config(const struct planner *pl)
     return c;
 }
 
-/* The token embedding may go to disk: there is a store to gain from it, it is not the output as well, and it takes more than
- * the buffers that would read its rows. */
+/* Tables of embeddings may go to disk where that takes less than they do, with the buffers that read their rows: the table of the
+ * layers always, the tokens' only where there is a store to gain from it and it is not the output as well (price()). */
 static int embedding_may_go(struct planner *pl)
 {
-    const struct model *m = pl->m;
     struct config c = whole_config(pl);
-    if (m->n_moe_layer == 0 || m->output == m->token_embd)
-        return 0;
     uint64_t resident = price(pl, &c);
     c.embedding_on_disk = 1;
     return price(pl, &c) < resident;

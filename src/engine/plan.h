@@ -87,7 +87,7 @@ struct plan {
 };
 
 /* From headers only. -1 with ERR_MEMORY and the sentence that names the smallest memory and the context that would work; then
- * minimum and whole are filled in all the same. Sets m->token_embd->on_disk as planned. */
+ * minimum and whole are filled in all the same. Sets on_disk of tables of embeddings as planned. */
 int plan_make(struct plan *out, struct model *m, const struct plan_wish *wish, struct error *err);
 
 #endif

@@ -198,22 +198,28 @@ static int place_op(struct session *s, const struct session_options *opt, struct
 
 static void poll_store(void *store) { store_poll(store); }
 
+static int place_rows(struct session *s, struct weight *w, struct error *err)
+{
+    if (!w || !w->on_disk)
+        return 0;
+    uint8_t *bounce = arena_alloc_aligned(&s->tables, disk_rows_bounce(w->mat.row_bytes, DISK_ROWS_BATCH), 4096);
+    if (!bounce)
+        return error_set(err, ERR_BUG, "the plan's reader buffers are too small");
+    w->rows = (struct disk_rows){.reader = s->reader,
+                                 .tensor = w->tensor->name,
+                                 .file = w->tensor->file,
+                                 .offset = w->tensor->offset,
+                                 .row_bytes = w->mat.row_bytes,
+                                 .bounce = bounce,
+                                 .batch = DISK_ROWS_BATCH};
+    return 0;
+}
+
 static int place_store(struct session *s, struct error *err)
 {
     struct model *m = s->model;
-    const struct weight *e = m->token_embd;
-    if (e->on_disk) {
-        uint8_t *bounce = arena_alloc_aligned(&s->tables, s->plan.embedding_bounce, 4096);
-        if (!bounce)
-            return error_set(err, ERR_BUG, "the plan's reader buffers are too small");
-        m->embedding = (struct disk_rows){.reader = s->reader,
-                                          .tensor = e->tensor->name,
-                                          .file = e->tensor->file,
-                                          .offset = e->tensor->offset,
-                                          .row_bytes = e->mat.row_bytes,
-                                          .bounce = bounce,
-                                          .batch = DISK_ROWS_BATCH};
-    }
+    if (place_rows(s, m->token_embd, err) || place_rows(s, m->layer_embd.table, err))
+        return -1;
     if (!s->plan.n_class)
         return 0;
     if (store_create(&m->store, s->reader, m->expert_layer, m->p.n_layer, s->plan.slots, &s->slots, &s->tables, err))

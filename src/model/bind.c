@@ -115,6 +115,11 @@ struct weight *bind_matrix_if(struct binder *b, int l, const char *name, int n_o
     return scaled(b, l, name, add(b, find(b, l, name, 0, (uint64_t[]){(uint64_t)n_in, (uint64_t)n_out}, 2), 0));
 }
 
+struct weight *bind_bare_matrix(struct binder *b, int l, const char *name, int n_out, int n_in)
+{
+    return add(b, find(b, l, name, 1, (uint64_t[]){(uint64_t)n_in, (uint64_t)n_out}, 2), 0);
+}
+
 struct weight *bind_vector(struct binder *b, int l, const char *name, int n)
 {
     return add(b, find(b, l, name, 1, (uint64_t[]){(uint64_t)n}, 1), 1);

@@ -16,6 +16,9 @@ struct binder {
 struct weight *bind_matrix(struct binder *b, int l, const char *name, int n_out, int n_in);
 struct weight *bind_vector(struct binder *b, int l, const char *name, int n);
 
+/* One whose NAME.scale, if there is one, is not its factor. */
+struct weight *bind_bare_matrix(struct binder *b, int l, const char *name, int n_out, int n_in);
+
 /* NULL without failing when absent. */
 struct weight *bind_matrix_if(struct binder *b, int l, const char *name, int n_out, int n_in);
 struct weight *bind_vector_if(struct binder *b, int l, const char *name, int n);

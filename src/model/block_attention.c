@@ -47,7 +47,8 @@ void attend_beside(struct step *s, struct kv_place place, float *out, const floa
                            .row = s->attn_row[place.kind],
                            .n_rows = s->n_rows,
                            .beside = beside};
-    op_kv_store(&s->m->op, &at, k, v);
+    if (k)
+        op_kv_store(&s->m->op, &at, k, v);
     op_attend(&s->m->op, &at, out, q);
 }
 

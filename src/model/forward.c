@@ -7,29 +7,39 @@
 
 #include <string.h>
 
-static int embed(struct step *s, float *x)
+int embed(struct step *s, float *x, size_t ld, struct weight *table)
 {
-    struct model *m = s->m;
-    const struct weight *w = m->token_embd;
-    const struct block_info *type = type_info(w->mat.type);
-    size_t n_embd = (size_t)m->p.n_embd, width = (size_t)params_row_width(&m->p), mark = step_mark(s);
+    struct op *op = &s->m->op;
+    const struct wmat *w = &table->mat;
+    const struct block_info *type = type_info(w->type);
+    size_t mark = step_mark(s);
     uint8_t *raw = NULL;
-    if (w->on_disk) {
-        raw = op_alloc(&m->op, (size_t)s->n_rows * w->mat.row_bytes);
-        if (disk_rows_read(&m->embedding, s->b->token, s->n_rows, raw, s->err))
+    if (table->on_disk) {
+        raw = op_alloc(op, (size_t)s->n_rows * w->row_bytes);
+        if (disk_rows_read(&table->rows, s->b->token, s->n_rows, raw, s->err))
             return -1;
     }
     for (int r = 0; r < s->n_rows; r++) {
         size_t row = raw ? (size_t)r : (size_t)s->b->token[r];
-        float *to = x + (size_t)r * width;
-        type->decode(to, (raw ? raw : w->mat.data) + row * w->mat.row_bytes, n_embd);
-        for (size_t i = n_embd; i < width; i += n_embd) /* all streams begin alike */
-            memcpy(to + i, to, n_embd * sizeof *to);
+        type->decode(x + (size_t)r * ld, (raw ? raw : w->data) + row * w->row_bytes, (size_t)w->n_cols);
     }
-    if (m->p.embd_scale > 0)
-        op_scale(&m->op, x, m->p.embd_scale, s->n_rows, m->p.n_embd);
     step_reset(s, mark);
     return 0;
+}
+
+/* x [n_rows][row width]: embeddings, all streams alike. */
+static int first_rows(struct step *s, float *x)
+{
+    struct model *m = s->m;
+    size_t n_embd = (size_t)m->p.n_embd, width = (size_t)params_row_width(&m->p);
+    if (embed(s, x, width, m->token_embd))
+        return -1;
+    for (size_t r = 0; r < (size_t)s->n_rows; r++)
+        for (size_t i = n_embd; i < width; i += n_embd)
+            memcpy(x + r * width + i, x + r * width, n_embd * sizeof *x);
+    if (m->p.embd_scale > 0)
+        op_scale(&m->op, x, m->p.embd_scale, s->n_rows, (int)width);
+    return m->layer_embd.table ? make_layer_embd(s, x) : 0;
 }
 
 /* First position that a row at pos sees. */
@@ -125,7 +135,7 @@ int model_forward(struct model *m, struct batch *b, struct error *err)
     make_rope(&s);
     moe_step_begin(&s);
     float *x = step_rows(&s, params_row_width(&m->p));
-    if (embed(&s, x))
+    if (first_rows(&s, x))
         return -1;
     for (int l = 0; l < m->p.n_layer; l++) {
         m->arch->layer(&s, l, (char *)m->layer + (size_t)l * m->arch->layer_bytes, x);
@@ -136,6 +146,8 @@ int model_forward(struct model *m, struct batch *b, struct error *err)
     return 0;
 }
 
+static size_t larger(size_t a, size_t b) { return a > b ? a : b; }
+
 size_t model_step_bytes(const struct model *m, int n_rows, int n_wants)
 {
     const struct params *p = &m->p;
@@ -144,16 +156,18 @@ size_t model_step_bytes(const struct model *m, int n_rows, int n_wants)
     size_t rope = 0;
     for (int i = 0; i < ROPES; i++)
         rope += (size_t)p->rope[i].n_rot;
-    size_t embedding = m->token_embd->on_disk ? m->token_embd->mat.row_bytes : 0;
-    size_t row = (need.row > embedding ? need.row : embedding) + KV_KINDS * sizeof(struct attn_row) +
-                 sizeof(struct run) + rope * sizeof(float) + (size_t)params_row_width(p) * sizeof(float);
+    size_t embedding = m->token_embd->on_disk ? m->token_embd->mat.row_bytes : 0, per_layer = 0;
+    if (m->layer_embd.table) {
+        embedding = larger(embedding, make_layer_embd_row_bytes(m));
+        per_layer = (size_t)p->n_layer * (size_t)p->d_layer_embd * sizeof(float);
+    }
+    size_t row = larger(need.row, embedding) + per_layer + KV_KINDS * sizeof(struct attn_row) + sizeof(struct run) +
+                 rope * sizeof(float) + (size_t)params_row_width(p) * sizeof(float);
     size_t wants = (size_t)n_wants * ((size_t)p->n_embd * sizeof(float) + act_row_bytes(p->n_embd));
     if (p->hyper.n)
         wants += (size_t)n_wants * ((size_t)params_row_width(p) * sizeof(float) + hyper_row_bytes(p));
     return (size_t)n_rows * row + need.fixed + wants + 40 * 64 + 2 * ACT_FIXED_BYTES;
 }
-
-static size_t larger(size_t a, size_t b) { return a > b ? a : b; }
 
 size_t model_thread_bytes(const struct model *m, int n_rows)
 {

@@ -24,7 +24,8 @@ struct weight {
     int transposed;               /* f32 matrix that is kept [n_cols][n_rows]: convolutions */
     const struct weight *keys_of; /* derived: the key rows of an unsplit kv_b, turned and in f32 */
     int ids_below;                /* a table of numbers in [0, ids_below), not of weights; 0: weights */
-    int on_disk;                  /* not loaded: rows are read one by one (token embedding) */
+    int on_disk;                  /* not loaded: rows are read one by one (tables of embeddings), */
+    struct disk_rows rows;        /* through these */
 };
 
 /* The expert tensors of a layer; slices of them come from the store. */
@@ -71,6 +72,10 @@ struct model {
     int n_weight;
     struct weight *token_embd, *output_norm, *output; /* output is token_embd where tied */
     struct hyper_weights hyper;                       /* behind the last layer, where there are streams */
+    struct {
+        struct weight *table; /* embeddings of each layer, a row of all a token; NULL: none */
+        const struct weight *proj, *norm;
+    } layer_embd;
     struct model_rope {
         const struct weight *factors; /* [n_rot / 2], or NULL */
         double *freq, magnitude;      /* [n_rot / 2], made when the model is loaded */
@@ -87,7 +92,6 @@ struct model {
     struct expert_store *store;
     struct traces *traces;        /* NULL: nobody wants any */
     struct forced_routes *forced; /* NULL: the routers choose */
-    struct disk_rows embedding;   /* where token_embd->on_disk */
     struct kv_pool kv[KV_KINDS];
 
     /* since the start, for statistics */

@@ -25,6 +25,7 @@ struct params {
     float embd_scale, attn_scale; /* of embeddings and of scores; 0: 1, and 1 / sqrt(d_k) */
     float attn_cap, logit_cap;    /* soft caps of scores and logits; 0: none */
     int window, window_period;    /* positions that windowed layers see; every window_period-th layer sees all */
+    int d_window;                 /* of a head in windowed layers, where it is not d_k */
     struct delta_params {         /* gated delta net: heads of d keys and d values, a convolution before them */
         int n_head_k, n_head_v, d, conv, interval; /* every interval-th layer attends instead */
     } delta;
@@ -46,6 +47,8 @@ struct params {
         int n_group, rank;
     } out;
     int n_token_routed; /* leading layers whose experts the token alone decides */
+    int n_shared_kv;    /* last layers that attend to what an earlier one of their kind keeps */
+    int d_layer_embd;   /* width of a layer's own embeddings; 0: none */
     int n_dense_lead;   /* leading layers without experts */
     int router_sigmoid, router_normalise, n_group, n_group_used;
     float router_scale;

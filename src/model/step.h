@@ -20,6 +20,7 @@ struct step {
         float *cos, *sin; /* [n_rows][n_rot / 2] */
     } rope[ROPES];
     struct attn_row *attn_row[KV_KINDS]; /* [n_rows], NULL where the model has no such kind */
+    float *layer_embd;                   /* [n_layer][n_rows][d_layer_embd], or NULL */
     struct run *run;                     /* stretches of rows of one sequence */
     int n_run;
     struct error *err; /* of the step as a whole */
@@ -36,6 +37,9 @@ void matmul_rows(struct step *s, float *out, struct act *a, const struct weight 
                  int n); /* out [n_rows][n]: rows [first, first + n) of w alone */
 void add_bias(struct step *s, float *x, const struct weight *b); /* x += b on every row; NULL: untouched */
 void add(struct step *s, float *x, const float *y, int n_cols);  /* x += y */
+
+/* Rows of x, ld apart, are those of the step's tokens, wherever the table is. -1 with the sentence in s->err. */
+int embed(struct step *s, float *x, size_t ld, struct weight *table);
 
 /* ---- shared mathematics ------------------------------------------------------------------------------------------------ */
 
@@ -76,7 +80,15 @@ struct mamba2_weights {
 };
 void block_mamba2(struct step *s, float *x, const struct mamba2_weights *w);
 
-/* How x is attended when q, k, v [n_rows][...] are ready: stores k and v, out [n_rows][n_head * d_v]. d_v: of a value. */
+/* A layer's own embeddings e_l of the tokens, made before the first layer: x += norm(Wo act(Wg x, e_l)). */
+struct layer_embd_weights {
+    const struct weight *gate, *out, *post_norm;
+};
+int make_layer_embd(struct step *s, const float *x);
+void block_layer_embd(struct step *s, int l, float *x, const struct layer_embd_weights *w);
+
+/* How x is attended when q, k, v [n_rows][...] are ready: stores k and v (k NULL: another layer did), out [n_rows][n_head * d_v].
+ * d_v: of a value. */
 void attend(struct step *s, struct kv_place kv, float *out, const float *q, const float *k, const float *v, int d_v,
             float scale, const struct weight *sinks);
 /* The same with rows beside the layer's own; NULL: none. */
@@ -186,6 +198,8 @@ size_t grouped_row_bytes(const struct params *p);
 size_t indexer_row_bytes(const struct params *p);
 size_t compressed_row_bytes(const struct params *p, int rope);
 size_t ffn_row_bytes(const struct params *p, int n_ff);
+size_t layer_embd_row_bytes(const struct params *p); /* of the block; */
+size_t make_layer_embd_row_bytes(const struct model *m);
 size_t moe_row_bytes(const struct params *p);              /* norm, router, bookkeeping, shared expert */
 size_t moe_fixed_bytes(const struct model *m, int n_rows); /* the pairs of op/moe.h, for steps of n_rows rows */
 
@@ -205,7 +219,8 @@ void bind_attention_biases_if(struct binder *b, int l,
                               struct attention_weights *w); /* q, k, v, output: those that are there */
 void bind_qk_norm(struct binder *b, int l, struct attention_weights *w, int n_q, int n_k); /* their widths */
 struct experts *bind_moe(struct binder *b, int l, struct moe_weights *w,
-                         const char *norm); /* its name; router, experts */
+                         const char *norm);                                  /* its name; router, experts */
+void bind_layer_embd(struct binder *b, int l, struct layer_embd_weights *w); /* and, with layer 0, the table */
 void bind_ffn(struct binder *b, int l, struct ffn_weights *w, const char *suffix, int n_ff); /* suffix: "", "_shexp" */
 /* stem: "hc_attn" of a layer; "output_hc" with l -1, the model's. */
 void bind_hyper(struct binder *b, int l, struct hyper_weights *w, const char *stem);
