@@ -495,9 +495,15 @@ struct stoker_slot {
 };
 int stoker_slots(struct stoker *s, struct stoker_slot *out, int n); /* out [n]; returns how many there are */
 
-/* What a layer is: what it keeps of a sequence (keys and values of all positions, of the last ones, compressed ones, or a state), and
- * its experts. */
-enum stoker_layer_kind { STOKER_LAYER_FULL, STOKER_LAYER_WINDOW, STOKER_LAYER_COMPRESSED, STOKER_LAYER_RECURRENT };
+/* What a layer is: what it keeps of a sequence (keys and values of all positions, of the last ones, compressed ones, or a state, or
+ * nothing: a feed-forward alone), and its experts. */
+enum stoker_layer_kind {
+    STOKER_LAYER_FULL,
+    STOKER_LAYER_WINDOW,
+    STOKER_LAYER_COMPRESSED,
+    STOKER_LAYER_RECURRENT,
+    STOKER_LAYER_NOTHING
+};
 struct stoker_layer {
     enum stoker_layer_kind kind;
     uint64_t bytes;              /* in the file */

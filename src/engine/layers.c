@@ -10,6 +10,8 @@ static enum stoker_layer_kind kind_of(const struct model *m, int l)
         return STOKER_LAYER_COMPRESSED;
     case LAYER_KEEPS_STATE:
         return STOKER_LAYER_RECURRENT;
+    case LAYER_KEEPS_NOTHING:
+        return STOKER_LAYER_NOTHING;
     default:
         return STOKER_LAYER_FULL;
     }

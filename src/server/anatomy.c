@@ -1,7 +1,7 @@
 /* GET /stoker/model, the model as one can look at it:
  *
- *     {"arch", "layers": [{"index", "kind": "moe" or "dense", "attention": "full", "window", "compressed" or "recurrent", "type",
- *       "bytes", "experts", "experts_used", "use": [how often each expert was used since the start]}]} */
+ *     {"arch", "layers": [{"index", "kind": "moe" or "dense", "attention": "full", "window", "compressed", "recurrent", or null (a
+ *       feed-forward alone), "type", "bytes", "experts", "experts_used", "use": [how often each expert was used since the start]}]} */
 #include "server/http.h"
 #include "server/json.h"
 #include "server/own.h"
@@ -10,10 +10,11 @@
 #include <inttypes.h>
 #include <stdlib.h>
 
-static const char *const kinds[] = {[STOKER_LAYER_FULL] = "full",
-                                    [STOKER_LAYER_WINDOW] = "window",
-                                    [STOKER_LAYER_COMPRESSED] = "compressed",
-                                    [STOKER_LAYER_RECURRENT] = "recurrent"};
+static const char *const kinds[] = {[STOKER_LAYER_FULL] = "\"full\"",
+                                    [STOKER_LAYER_WINDOW] = "\"window\"",
+                                    [STOKER_LAYER_COMPRESSED] = "\"compressed\"",
+                                    [STOKER_LAYER_RECURRENT] = "\"recurrent\"",
+                                    [STOKER_LAYER_NOTHING] = "null"};
 
 static void write_use(struct out *o, const struct stoker *s, int index, int n_expert)
 {
@@ -33,7 +34,7 @@ static void write_use(struct out *o, const struct stoker *s, int index, int n_ex
 static void write_layer(struct out *o, const struct stoker *s, int index, const struct stoker_layer *l)
 {
     out_print(o,
-              "%s{\"index\":%d,\"kind\":\"%s\",\"attention\":\"%s\",\"type\":\"%s\",\"bytes\":%" PRIu64
+              "%s{\"index\":%d,\"kind\":\"%s\",\"attention\":%s,\"type\":\"%s\",\"bytes\":%" PRIu64
               ",\"experts\":%d,\"experts_used\":%d",
               index ? "," : "", index, l->n_expert ? "moe" : "dense", kinds[l->kind], l->type, l->bytes, l->n_expert,
               l->n_expert_used);

@@ -57,7 +57,7 @@ static void uses_add_up(struct stoker *s, int generations)
 
 static void look(const char *path, const char *kinds, const char *dense)
 {
-    static const char letter[] = "fwcr";
+    static const char letter[] = "fwcr-";
     struct stoker *s = engine(path);
     struct stoker_layer layer[LAYERS];
     struct stoker_plan plan;
@@ -100,9 +100,15 @@ static void a_dense_layer(void **state)
     look("tests/data/golden/deepseek2-lite.gguf", "ff", "de");
 }
 
+static void layers_of_one_block(void **state)
+{
+    (void)state;
+    look("tests/data/golden/nemotron_h_moe.gguf", "r-f-", "dede");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test(recurrent), cmocka_unit_test(windows),
-                                       cmocka_unit_test(a_dense_layer)};
+                                       cmocka_unit_test(a_dense_layer), cmocka_unit_test(layers_of_one_block)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
