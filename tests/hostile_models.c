@@ -622,7 +622,7 @@ static void others(const struct gguf *g, const char *model)
 {
     static const char *const unknown[][2] = {
         {"qwen35mo", "qwen35moe"}, {"gptoss", "gpt-oss"}, {"deepseek3", "deepseek2"}, {"qwen3nexxt", "qwen3next"},
-        {"mamba2", "mamba2"},      {"", "\"\""},          {"GPT-OSS", "gpt-oss"},
+        {"mamba3", "mamba2"},      {"", "\"\""},          {"GPT-OSS", "gpt-oss"},
     };
     char longest[300];
     for (int i = 0; arch_name(i); i++) {

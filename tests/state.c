@@ -233,6 +233,8 @@ static int of_others(struct session *s, const char *path, const struct line *l, 
     int ok = refused(s, ids, l->n_ids, fd, "other ids") && refused(s, l->id, 3, fd, "other ids");
     for (int i = 0; i < 3; i++) {
         static const char *const words[] = {"another model", "--kv f16", "--exact"};
+        if (i == 1 && !s->plan.kv_bytes) /* states alone */
+            continue;
         how.kv = i == 1 ? KV_F32 : KV_F16;
         how.exact = i == 2;
         struct session *other = open_session(i == 0 ? other_path : path, &how, &err);

@@ -121,7 +121,10 @@ static void price_prefix(struct planner *pl, const struct config *c)
     for (int k = 0; k < KV_KINDS; k++)
         page += page_bytes(pl, k) / (pl->m->kv_layout[k].window ? WINDOW_SHARE : 1);
     uint64_t rest = c->cache_ram - n_state * (uint64_t)state;
-    int n = page ? most_of(rest / (page + prefix_table_bytes(1, 0, 0) + KV_KINDS * kv_pool_table_bytes(1))) : 0;
+    uint64_t nodes = rest / (page + prefix_table_bytes(1, 0, 0) + KV_KINDS * kv_pool_table_bytes(1));
+    if (!page && nodes > n_state * (uint64_t)p->max_page) /* states alone: nodes are on the way to one */
+        nodes = n_state * (uint64_t)p->max_page;
+    int n = most_of(nodes);
     p->prefix_bytes = state_pool_bytes(pl->m->state_bytes, n_state);
     p->prefix_table_bytes = 0;
     for (int k = 0; k < KV_KINDS; k++) {
@@ -160,6 +163,8 @@ static void price_pages(struct planner *pl, const struct config *c)
         else
             p->kv_bytes_per_token += page;
     }
+    if (!p->kv_bytes) /* states alone: there is a node for each page all the same */
+        p->n_node += p->n_parallel * p->max_page;
     p->kv_bytes_per_token /= KV_PAGE;
     p->kv_table_bytes += prefix_table_bytes(p->n_node, p->n_state, p->max_page);
     p->part[PLAN_KV] = p->kv_bytes + p->kv_table_bytes;

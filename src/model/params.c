@@ -144,22 +144,27 @@ static int read_rope(struct params *p, const struct gguf *g, enum rope_pairs pai
     return read_rope_scaling(p, g, err);
 }
 
-int params_read(struct params *p, const struct gguf *g, enum rope_pairs pairs, struct error *err)
+int params_read_sizes(struct params *p, const struct gguf *g, struct error *err)
 {
     double eps;
+    int n_draft; /* layers that only draft tokens (multi-token prediction) come last and are left alone */
     if (params_int(g, "block_count", 1, PARAMS_MAX_LAYERS, -1, &p->n_layer, err) ||
         params_int(g, "embedding_length", 1, MAX_WIDTH, -1, &p->n_embd, err) ||
         params_int(g, "context_length", 1, 1 << 30, -1, &p->n_ctx_train, err) ||
         params_int_most(g, "feed_forward_length", p->n_layer, 0, MAX_WIDTH, 0, &p->n_ff, err) ||
-        params_int(g, "attention.head_count", 1, MAX_HEADS, -1, &p->n_head, err) ||
-        params_int_most(g, "attention.head_count_kv", p->n_layer, 0, MAX_HEADS, p->n_head, &p->n_head_kv, err) ||
-        params_real(g, "attention.layer_norm_rms_epsilon", 1e-30, 1, 1e-6, &eps, err))
+        params_real(g, "attention.layer_norm_rms_epsilon", 1e-30, 1, 1e-6, &eps, err) ||
+        params_int(g, "nextn_predict_layers", 0, p->n_layer - 1, 0, &n_draft, err))
         return -1;
     p->norm_eps = (float)eps;
-    int n_draft; /* layers that only draft tokens (multi-token prediction) come last and are left alone */
-    if (params_int(g, "nextn_predict_layers", 0, p->n_layer - 1, 0, &n_draft, err))
-        return -1;
     p->n_layer -= n_draft;
+    return 0;
+}
+
+int params_read(struct params *p, const struct gguf *g, enum rope_pairs pairs, struct error *err)
+{
+    if (params_read_sizes(p, g, err) || params_int(g, "attention.head_count", 1, MAX_HEADS, -1, &p->n_head, err) ||
+        params_int_most(g, "attention.head_count_kv", p->n_layer, 0, MAX_HEADS, p->n_head, &p->n_head_kv, err))
+        return -1;
     if (p->n_head_kv == 0 || p->n_head % p->n_head_kv)
         return error_set(
             err, ERR_FORMAT,

@@ -67,7 +67,8 @@ static inline int params_expert_width(const struct params *p)
 /* Width of what is left of a row between layers. */
 static inline int params_row_width(const struct params *p) { return p->n_embd * (p->hyper.n ? p->hyper.n : 1); }
 
-/* The keys that decoders with attention share, "ARCH.block_count" and so on; pairs: how the architecture rotates. */
+/* The keys that all models share, "ARCH.block_count" and so on; and with them those of attention; pairs: how the architecture rotates. */
+int params_read_sizes(struct params *p, const struct gguf *g, struct error *err);
 int params_read(struct params *p, const struct gguf *g, enum rope_pairs pairs, struct error *err);
 
 /* The expert keys; -1 also when they are absent. */
