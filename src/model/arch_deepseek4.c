@@ -31,7 +31,7 @@ struct layer {
     struct kv_place kv;
     struct compressed_weights compressed;
     struct moe_weights moe;
-    const struct weight *select_bias, *by_token; /* one of them */
+    const struct weight *select_bias; /* where the token does not decide */
     struct shared_expert shared;
 };
 
@@ -135,7 +135,7 @@ static int bind(struct binder *b, int l, void *layer)
     bind_attention_of(b, l, w);
     struct experts *e = bind_moe(b, l, &w->moe, "ffn_norm.weight");
     if (l < p->n_token_routed)
-        w->by_token = bind_ids(b, l, "ffn_gate_tid2eid.weight", p->n_vocab, p->n_expert_used, p->n_expert);
+        b->m->by_token[l] = bind_ids(b, l, "ffn_gate_tid2eid.weight", p->n_vocab, p->n_expert_used, p->n_expert);
     else
         w->select_bias = bind_vector(b, l, "exp_probs_b.bias", p->n_expert);
     bind_ffn(b, l, &w->shared.ffn, "_shexp", p->n_ff_shared);
@@ -216,8 +216,9 @@ static void experts(struct step *s, int l, float *y, const float *u, const struc
     float *n = step_rows(s, p->n_embd);
     rms_norm(s, n, u, w->moe.norm);
     struct act a = act(s, n, p->n_embd);
-    struct routes r = w->by_token ? route_by_token(s, l, &a, w->moe.router, w->by_token, &rule)
-                                  : route_top_k(s, l, &a, w->moe.router, NULL, p->n_expert, p->n_expert_used, &rule);
+    struct routes r = l < p->n_token_routed
+                          ? route_by_token(s, l, &a, w->moe.router, s->m->by_token[l], &rule)
+                          : route_top_k(s, l, &a, w->moe.router, NULL, p->n_expert, p->n_expert_used, &rule);
     block_moe(s, l, y, &a, &r, w->moe.experts, &w->shared);
     step_reset(s, mark);
 }

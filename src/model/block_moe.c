@@ -26,12 +26,51 @@ struct pairs {
     int n_pairs;
 };
 
+static const int32_t *ids_of_token(const struct step *s, const struct weight *table, int row)
+{
+    return (const int32_t *)table->mat.data + (size_t)s->b->token[row] * (size_t)table->mat.n_cols;
+}
+
+/* The experts of all rows by a table: ascending, each once; returns how many. */
+static int ids_of_tokens(const struct step *s, const struct weight *table, int32_t *id)
+{
+    int n = 0;
+    for (int row = 0; row < s->n_rows; row++)
+        for (int k = 0; k < table->mat.n_cols; k++) {
+            int32_t x = ids_of_token(s, table, row)[k];
+            int at = n;
+            while (at > 0 && id[at - 1] > x)
+                at--;
+            if (at > 0 && id[at - 1] == x)
+                continue;
+            memmove(id + at + 1, id + at, (size_t)(n++ - at) * sizeof *id);
+            id[at] = x;
+        }
+    return n;
+}
+
+/* Layers whose experts the tokens alone decide. The scratch is less than what routing takes later. */
+static void read_ahead(struct step *s)
+{
+    size_t mark = step_mark(s);
+    for (int l = 0; l < s->m->p.n_token_routed && !s->m->forced; l++) {
+        int32_t *id = op_alloc(&s->m->op, (size_t)s->n_rows * (size_t)s->m->p.n_expert_used * sizeof *id);
+        int n = ids_of_tokens(s, s->m->by_token[l], id);
+        store_read_ahead(s->m->store, l, id, n);
+        step_reset(s, mark);
+    }
+}
+
 void moe_step_begin(struct step *s)
 {
+    int few = s->n_rows <= MOE_FEW_ROWS;
     if (s->m->traces)
         traces_step(s->m->traces, s->n_rows, s->b->n_prompt);
-    if (s->m->store)
-        store_sweep_begin(s->m->store, s->n_rows > MOE_FEW_ROWS ? s->n_rows : 0);
+    if (!s->m->store)
+        return;
+    store_sweep_begin(s->m->store, few ? 0 : s->n_rows);
+    if (few)
+        read_ahead(s);
 }
 
 /* Rows with nobody, or with the experts of a trace. */
@@ -73,9 +112,8 @@ struct routes route_by_token(struct step *s, int l, struct act *a, const struct 
     size_t n_used = (size_t)table->mat.n_cols;
     struct routes r = routes_begin(s, l, table->mat.n_cols);
     for (int row = 0; row < s->n_rows; row++) {
-        const int32_t *id = (const int32_t *)table->mat.data + (size_t)s->b->token[row] * n_used;
         if (r.id[(size_t)row * n_used] < 0)
-            memcpy(r.id + (size_t)row * n_used, id, n_used * sizeof *id);
+            memcpy(r.id + (size_t)row * n_used, ids_of_token(s, table, row), n_used * sizeof *r.id);
     }
     routes_end(s, &r, a, router, NULL, router->mat.n_rows, rule);
     return r;

@@ -81,6 +81,7 @@ struct model {
         double *freq, magnitude;      /* [n_rot / 2], made when the model is loaded */
     } rope[ROPES];
     struct expert_layer *expert_layer; /* [n_layer], n_expert 0 where dense */
+    const struct weight **by_token;    /* [params.n_token_routed]: experts of each token, [n_vocab][n_expert_used] */
     int n_moe_layer;
     struct kv_layout kv_layout[KV_KINDS];
     uint8_t *keeps;      /* [n_layer] enum layer_keeps */

@@ -1,5 +1,5 @@
 /* The store's state, shared by its parts: expert_store.c (the protocol), expert_slots.c (what lives in a slot and how it gets
- * there), expert_sweep.c (prompts). */
+ * there), expert_sweep.c (prompts), expert_ahead.c (what is certain). */
 #ifndef STORE_EXPERT_INSIDE_H
 #define STORE_EXPERT_INSIDE_H
 

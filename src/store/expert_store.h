@@ -6,6 +6,7 @@
  * A layer asks for the distinct experts of its rows, in waves that fit the slots:
  *
  *     store_sweep_begin        once a step: is it one of many rows?
+ *     store_read_ahead         layers whose experts are known already
  *       store_layer_begin      scores age once; waves are planned          (a sweep: room is made)
  *         store_begin          hits are pinned, victims chosen, every read of the wave submitted; returns at once
  *         store_next ...       experts as they become readable
@@ -94,6 +95,10 @@ struct expert_wave {
  * that it has not come to are kept, since it will want them for certain; the next layer's are read while this one computes,
  * before its routes are known: from 64 rows those used often, from 256 all. */
 void store_sweep_begin(struct expert_store *st, int n_rows);
+
+/* A layer of a step that is no sweep will use these experts for certain (ascending, unique): they are read now, as far as slots that
+ * may go without harm reach. Before the step's first store_layer_begin(). */
+void store_read_ahead(struct expert_store *st, int layer, const int32_t *id, int n);
 
 /* Age the layer's scores by its rows and plan the waves: out[<= uses->n], ascending. Returns their number: 1 if all fit, else
  * waves of half the slots that may be used, so that two can be open. uses stays as it is until the last store_end(). */
