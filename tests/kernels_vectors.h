@@ -57,6 +57,7 @@ enum vec {
     V_SQRT_SOFTPLUS,
     V_SOFTMAX_SUM,
     V_FP8,
+    V_LAYER_NORM,
     V_COUNT
 };
 static const char *const vec_name[V_COUNT] = {"dot16",      "rms_norm",      "rms_norm without weight",
@@ -68,7 +69,7 @@ static const char *const vec_name[V_COUNT] = {"dot16",      "rms_norm",      "rm
                                               "gelu_mul",   "softcap",       "relu2",
                                               "conv",       "exp",           "softplus",
                                               "clamp",      "sqrt_softplus", "softmax_sum",
-                                              "round_fp8"};
+                                              "round_fp8",  "layer_norm"};
 
 /* Writes its outputs, as floats, to out; returns how many. a and b are scratch copies ending at guard pages. */
 static int vec_run(const struct kernels *k, enum vec v, float *a, float *b, float *out, int n, int alias)
@@ -80,6 +81,9 @@ static int vec_run(const struct kernels *k, enum vec v, float *a, float *b, floa
         return 1;
     case V_RMS:
         k->rms_norm(y, a, b, n, 1e-6f);
+        break;
+    case V_LAYER_NORM:
+        k->layer_norm(y, a, b, b, n, 1e-6f);
         break;
     case V_RMS_BARE:
         k->rms_norm(y, a, NULL, n, 1e-5f);

@@ -100,6 +100,9 @@ static void shape_attention(struct shape *s, json_t *entry)
     if (!mla)
         return;
     s->kv_rank = (int)number(mla, "kv_lora");
+    s->d_index = (int)number(mla, "index_dim");
+    s->n_index_head = s->d_index ? 32 : 0;
+    s->top_k = 2048;
     s->n_rot = (int)number(mla, "rope");
     s->q_rank = 1536;
     s->n_head = kda ? (int)number(kda, "heads") : 128;

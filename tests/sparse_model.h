@@ -27,11 +27,12 @@ struct shape {
     int n_head_state, n_group, d_state, n_conv;     /* qwen3next, qwen35: layers but every fourth */
     int q_rank, kv_rank, n_rot, n_dense, kv_b_type; /* deepseek2; kv_b_type: of an unsplit kv_b, 0: split */
     int d_kda; /* kimi-linear, with n_conv and the numbers of deepseek2: layers but every fourth and the last */
-    const char *pattern;        /* nemotron_h, nemotron_h_moe: of each layer M (Mamba-2), *, E or - */
-    int d_head_state, n_latent; /* there: of a head of Mamba-2; of what experts see, 0: rows */
-    const uint32_t *ratios;     /* deepseek4: of each layer, with window, q_rank, n_rot */
-    int n_stream, n_index_head, d_index, top_k, n_out_group, out_rank, n_hash; /* there */
-    int n_shared_kv, d_layer_embd;                                             /* gemma4 */
+    const char *pattern;                         /* nemotron_h, nemotron_h_moe: of each layer M (Mamba-2), *, E or - */
+    int d_head_state, n_latent;                  /* there: of a head of Mamba-2; of what experts see, 0: rows */
+    const uint32_t *ratios;                      /* deepseek4: of each layer, with window, q_rank, n_rot */
+    int n_index_head, d_index, top_k;            /* there, and of glm-dsa with the numbers of deepseek2 */
+    int n_stream, n_out_group, out_rank, n_hash; /* there */
+    int n_shared_kv, d_layer_embd;               /* gemma4 */
     int n_head_kv_window, d_window, window_period; /* gemma4: of layers with a window; every so-manieth has none */
     int n_draft;                                   /* layers behind n_layer that only predict further tokens */
 };
@@ -201,6 +202,22 @@ static inline void sparse_latent(struct gguf_writer *w, const struct shape *s, i
     sparse_tensor(w, l, "attn_output", TYPE_F16, heads * v, n, 0);
 }
 
+/* From a context of a million on, layers share the choice of one before them. */
+static inline int has_indexer(const struct shape *s, int l)
+{
+    return is_arch(s, "glm-dsa") && (s->n_ctx < 1 << 20 || l < 2 || l % 4 == 2);
+}
+
+static inline void sparse_indexer(struct gguf_writer *w, const struct shape *s, int l)
+{
+    uint64_t n = (uint64_t)s->n_embd, heads = (uint64_t)s->n_index_head, d = (uint64_t)s->d_index;
+    sparse_tensor(w, l, "indexer.attn_q_b.weight", TYPE_F16, (uint64_t)s->q_rank, heads * d, 0);
+    sparse_tensor(w, l, "indexer.attn_k.weight", TYPE_F16, n, d, 0);
+    sparse_tensor(w, l, "indexer.k_norm.weight", TYPE_F32, d, 0, 0);
+    sparse_tensor(w, l, "indexer.k_norm.bias", TYPE_F32, d, 0, 0);
+    sparse_tensor(w, l, "indexer.proj.weight", TYPE_F16, n, heads, 0);
+}
+
 static inline int has_kda(const struct shape *s, int l) { return s->d_kda && (l + 1) % 4 && l + 1 < s->n_layer; }
 
 static inline void sparse_kda(struct gguf_writer *w, const struct shape *s, int l)
@@ -366,9 +383,6 @@ static inline void sparse_compressed_keys(struct gguf_writer *w, const struct sh
     sparse_key(w, s, "attention.q_lora_rank", s->q_rank);
     sparse_key(w, s, "attention.output_lora_rank", s->out_rank);
     sparse_key(w, s, "attention.output_group_count", s->n_out_group);
-    sparse_key(w, s, "attention.indexer.head_count", s->n_index_head);
-    sparse_key(w, s, "attention.indexer.key_length", s->d_index);
-    sparse_key(w, s, "attention.indexer.top_k", s->top_k);
     sparse_key(w, s, "expert_shared_count", 1);
     sparse_key(w, s, "hash_layer_count", s->n_hash);
     sparse_key(w, s, "hyper_connection.count", s->n_stream);
@@ -390,6 +404,8 @@ static inline void sparse_layer(struct gguf_writer *w, const struct shape *s, in
         sparse_gemma4(w, s, l);
     else
         sparse_attention(w, s, l);
+    if (has_indexer(s, l))
+        sparse_indexer(w, s, l);
     sparse_tensor(w, l, other_norm ? "post_attention_norm" : "ffn_norm", TYPE_F32, (uint64_t)s->n_embd, 0, 0);
     if (is_arch(s, "gemma")) {
         sparse_tensor(w, l, "post_attention_norm", TYPE_F32, (uint64_t)s->n_embd, 0, 0);
@@ -431,6 +447,11 @@ static inline void sparse_more_keys(struct gguf_writer *w, const struct shape *s
     }
     if (s->ratios)
         sparse_compressed_keys(w, s);
+    if (s->n_index_head) {
+        sparse_key(w, s, "attention.indexer.head_count", s->n_index_head);
+        sparse_key(w, s, "attention.indexer.key_length", s->d_index);
+        sparse_key(w, s, "attention.indexer.top_k", s->top_k);
+    }
     if (has_lead(s)) {
         sparse_key(w, s, "leading_dense_block_count", s->n_dense);
         sparse_key(w, s, "expert_shared_count", 1);

@@ -148,9 +148,11 @@ struct kernels {
 
     float (*dot16)(const float *a, const float *b, size_t n);
     void (*rms_norm)(float *y, const float *x, const float *w, int n, float eps); /* w NULL: no weight; y may be x */
-    void (*softmax)(float *x, int n);                                             /* in place */
-    ffn_act_fn *silu_mul;                                                         /* silu(gate) * up */
-    ffn_act_fn *relu2; /* max(up, 0) squared; there is no gate */
+    /* Around the mean: y = fmaf(c / sqrt(dot16(c, c) / n + eps), w, b), c = x - mean; the mean a sum of sixteen lanes. y may be x */
+    void (*layer_norm)(float *y, const float *x, const float *w, const float *b, int n, float eps);
+    void (*softmax)(float *x, int n); /* in place */
+    ffn_act_fn *silu_mul;             /* silu(gate) * up */
+    ffn_act_fn *relu2;                /* max(up, 0) squared; there is no gate */
     void (*sigmoid)(float *y, const float *x, int n);
     void (*add)(float *x, const float *y, int n);                 /* x += y */
     void (*add_scaled)(float *y, float w, const float *o, int n); /* y = y + w * o: product rounded, then one add */

@@ -65,6 +65,19 @@ static void rms_norm(float *y, const float *x, const float *w, int n, float eps)
         y[i] = w ? x[i] * r * w[i] : x[i] * r;
 }
 
+static void layer_norm(float *y, const float *x, const float *w, const float *b, int n, float eps)
+{
+    float l[16] = {0};
+    for (int i = 0; i < n; i++)
+        l[i % 16] += x[i];
+    float mean = tree16(l) / (float)n;
+    for (int i = 0; i < n; i++)
+        y[i] = x[i] - mean;
+    float r = 1.0f / sqrtf(dot16(y, y, n) / (float)n + eps);
+    for (int i = 0; i < n; i++)
+        y[i] = fmaf(y[i] * r, w[i], b[i]);
+}
+
 static void softmax(float *x, int n)
 {
     float m = n > 0 ? x[0] : 0, l[16] = {0};
@@ -156,6 +169,7 @@ static void f32_to_f16(uint16_t *y, const float *x, int n)
 void fill_vec_scalar(struct kernels *k)
 {
     k->rms_norm = rms_norm;
+    k->layer_norm = layer_norm;
     k->softmax = softmax;
     k->silu_mul = silu_mul;
     k->relu2 = relu2;

@@ -3,37 +3,18 @@
  *     h = x + latent_attention(rms_norm(x));   y = h + ffn(m), or experts(m) + shared(m)       m = rms_norm(h)
  *
  * The first layers are dense. Router: softmax, or sigmoid with a bias for the choice and the best groups open. rope in adjacent
- * pairs; with YaRN the magnitude goes into the scale of scores.
+ * pairs.
  * Sources: arXiv 2405.04434, 2412.19437. Goldens: deepseek2-lite, -v3, -unabsorbed, -lite-long. */
 #include "model/step.h"
-
-#include "base/f64.h"
-
-#include <math.h>
 
 struct layer {
     struct latent_weights attention;
     struct lead_weights ffn;
 };
 
-/* The scale of scores grows with the square of YaRN's magnitude; the magnitude of rotated values stays 1. */
-static int read_magnitude(struct params *p, const struct gguf *g, struct error *err)
-{
-    double log_multiplier = 0;
-    if (params_real(g, "rope.scaling.yarn_log_multiplier", 0, 100, 0, &log_multiplier, err))
-        return -1;
-    if (p->rope[0].scaling == ROPE_YARN) {
-        double log_factor = f64_ln(p->rope[0].factor), mscale = 1 + log_multiplier * log_factor;
-        int d_head = p->latent.d_nope + p->latent.d_rope;
-        p->rope[0].attn_factor = 1 / (1 + 0.1 * log_factor);
-        p->latent.scale = (float)(mscale * mscale / sqrt((double)d_head));
-    }
-    return 0;
-}
-
 static int read_params(struct params *p, const struct gguf *g, struct error *err)
 {
-    return params_read(p, g, ROPE_ADJACENT, err) || params_read_latent(p, g, err) || read_magnitude(p, g, err) ||
+    return params_read(p, g, ROPE_ADJACENT, err) || params_read_latent(p, g, err) ||
                    params_read_lead(p, g, ROUTER_SOFTMAX, err)
                ? -1
                : 0;

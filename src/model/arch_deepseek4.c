@@ -18,7 +18,6 @@
 #include "base/f64.h"
 #include "format/gguf.h"
 #include "op/hyper.h"
-#include "op/indexer.h"
 
 #include <math.h>
 
@@ -44,6 +43,7 @@ static int read_attention(struct params *p, const struct gguf *g, struct error *
         params_int(g, "attention.q_lora_rank", 1, 1 << 16, -1, &p->latent.q_rank, err) ||
         params_read_groups(p, g, err) || params_read_indexer(p, g, err))
         return -1;
+    p->index.rope_at = p->index.d - p->rope[PLAIN].n_rot;
     *far = p->rope[PLAIN];
     if (params_real(g, "attention.compress_rope_freq_base", 1.5, 1e12, far->base, &far->base, err))
         return -1;
@@ -156,7 +156,7 @@ static void memory(const struct model *m, int n_rows, struct arch_memory *out)
     size_t kept = (size_t)(2 * p->n_embd + hyper_logits(p->hyper.n)) * sizeof(float);
     out->row = kept + larger(hyper_row_bytes(p), larger(attention, moe_row_bytes(p)));
     out->fixed = moe_fixed_bytes(m, n_rows) + 32 * 64;
-    out->thread = op_index_scratch(p->index.n_head, p->index.top_k);
+    out->thread = indexer_thread_bytes(p);
 }
 
 /* ---- a layer ------------------------------------------------------------------------------------------------------------------ */

@@ -33,22 +33,37 @@ void rotate_heads_back(struct step *s, float *x, int n_head, int head_dim, int r
     step_reset(s, mark);
 }
 
+static struct attention attention_of(const struct step *s, struct kv_place place, int d_v, float scale)
+{
+    const struct kv_pool *kv = &s->m->kv[place.kind];
+    return (struct attention){.shape = kv->shape,
+                              .d_v = d_v,
+                              .layer_offset = (size_t)place.index * kv->layer_bytes,
+                              .n_head = s->m->p.n_head,
+                              .scale = scale,
+                              .cap = s->m->p.attn_cap,
+                              .row = s->attn_row[place.kind],
+                              .n_rows = s->n_rows};
+}
+
 void attend_beside(struct step *s, struct kv_place place, float *out, const float *q, const float *k, const float *v,
                    int d_v, float scale, const struct weight *sinks, const struct attn_beside *beside)
 {
-    const struct kv_pool *kv = &s->m->kv[place.kind];
-    struct attention at = {.shape = kv->shape,
-                           .d_v = d_v,
-                           .sinks = sinks ? sinks->vector : NULL,
-                           .layer_offset = (size_t)place.index * kv->layer_bytes,
-                           .n_head = s->m->p.n_head,
-                           .scale = scale,
-                           .cap = s->m->p.attn_cap,
-                           .row = s->attn_row[place.kind],
-                           .n_rows = s->n_rows,
-                           .beside = beside};
+    struct attention at = attention_of(s, place, d_v, scale);
+    at.sinks = sinks ? sinks->vector : NULL;
+    at.beside = beside;
     if (k)
         op_kv_store(&s->m->op, &at, k, v);
+    op_attend(&s->m->op, &at, out, q);
+}
+
+void attend_chosen(struct step *s, struct kv_place place, float *out, const float *q, const float *k, int d_v,
+                   float scale, const int32_t *chosen)
+{
+    struct attention at = attention_of(s, place, d_v, scale);
+    at.chosen = chosen;
+    at.most = s->m->p.index.top_k;
+    op_kv_store(&s->m->op, &at, k, NULL);
     op_attend(&s->m->op, &at, out, q);
 }
 

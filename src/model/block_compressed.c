@@ -102,7 +102,9 @@ struct attn_beside block_compressed(struct step *s, struct act *n, struct act *l
     compress(s, n, &w->keys, rope);
     if (w->overlap) {
         compress(s, n, &w->index_keys, rope);
-        b.chosen = block_indexer(s, n, low, &w->indexer, w->index_keys.place, rope);
+        int32_t *chosen = chosen_rows(s);
+        block_indexer(s, chosen, n, low, &w->indexer, w->index_keys.place, rope);
+        b.chosen = chosen;
         b.most = s->m->p.index.top_k;
     }
     return b;
@@ -117,7 +119,8 @@ static size_t compress_row_bytes(int overlap, int d, int n_rot)
 size_t compressed_row_bytes(const struct params *p, int rope)
 {
     size_t keys = compress_row_bytes(1, p->d_k, p->rope[rope].n_rot),
-           index_keys = compress_row_bytes(1, p->index.d, p->rope[rope].n_rot), indexer = indexer_row_bytes(p);
+           index_keys = compress_row_bytes(1, p->index.d, p->rope[rope].n_rot),
+           indexer = indexer_row_bytes(p) + chosen_row_bytes(p);
     size_t most = keys > index_keys ? keys : index_keys;
     return most > indexer ? most : indexer;
 }

@@ -5,15 +5,33 @@
  *     o_h = Wv_b,h attend([Wk_b,h^T q_nope | rope(q_pe)], [c | k_pe], c)            always in this absorbed form
  *     x += Wo [o_h]                                                   n = rms_norm(x)
  *
- * Files hold Wk_b^T and Wv_b by head, or both halves in one kv_b: then the key half is decoded and turned at load.
- * Source: arXiv 2405.04434. */
+ * Files hold Wk_b^T and Wv_b by head, or both halves in one kv_b: then the key half is decoded and turned at load. With YaRN the scale
+ * of scores grows with the square of its magnitude, and that of rotated values stays 1. Where an indexer chooses, attend() sees the
+ * chosen positions; the choice stands until another layer of the step makes its own.
+ * Sources: arXiv 2405.04434; 2512.02556 (choosing). */
 #include "model/step.h"
 
+#include "base/f64.h"
 #include "format/gguf.h"
 #include "op/heads.h"
 
 #include <math.h>
 #include <string.h>
+
+static int read_scale(struct params *p, const struct gguf *g, int d_head, struct error *err)
+{
+    struct rope_params *rope = &p->rope[0];
+    double log_multiplier = 0, mscale = 1;
+    if (params_real(g, "rope.scaling.yarn_log_multiplier", 0, 100, 0, &log_multiplier, err))
+        return -1;
+    if (rope->scaling == ROPE_YARN) {
+        double log_factor = f64_ln(rope->factor);
+        mscale = 1 + log_multiplier * log_factor;
+        rope->attn_factor = 1 / (1 + 0.1 * log_factor);
+    }
+    p->latent.scale = (float)(mscale * mscale / sqrt((double)d_head));
+    return 0;
+}
 
 int params_read_latent(struct params *p, const struct gguf *g, struct error *err)
 {
@@ -27,8 +45,7 @@ int params_read_latent(struct params *p, const struct gguf *g, struct error *err
         params_int(g, "attention.value_length_mla", 1, 4096, p->d_v, &m->d_v, err))
         return -1;
     m->d_nope = d_head - m->d_rope;
-    m->scale = (float)(1 / sqrt((double)d_head));
-    return 0;
+    return read_scale(p, g, d_head, err);
 }
 
 void bind_latent(struct binder *b, int l, struct latent_weights *w)
@@ -66,9 +83,31 @@ size_t latent_row_bytes(const struct params *p)
            row = (size_t)(a->kv_rank + a->d_rope);
     size_t floats = (size_t)p->n_embd + (size_t)a->q_rank * 2 + n_q + 2 * row + head * row +
                     head * (size_t)(a->kv_rank + a->d_v);
-    return floats * sizeof(float) + act_row_bytes(p->n_embd) + act_row_bytes(a->q_rank) +
+    size_t choosing = p->index.top_k ? indexer_row_bytes(p) + (size_t)p->index.d * sizeof(float) : 0;
+    return floats * sizeof(float) + choosing + act_row_bytes(p->n_embd) + act_row_bytes(a->q_rank) +
            act_row_bytes(p->n_head * a->d_v) +
            op_matmul_heads_row_bytes(p->n_head, a->kv_rank > a->d_nope ? a->kv_rank : a->d_nope);
+}
+
+size_t latent_thread_bytes(const struct params *p)
+{
+    int row = p->latent.kv_rank + p->latent.d_rope;
+    size_t attend = op_attend_scratch(row, p->latent.kv_rank) + op_attend_beside_scratch(row),
+           choose = indexer_thread_bytes(p);
+    return attend > choose ? attend : choose;
+}
+
+void bind_latent_index(struct binder *b, int l, struct latent_weights *w)
+{
+    bind_index_keys(b, l, &w->index_keys);
+    bind_indexer(b, l, &w->indexer, b->m->p.latent.q_rank);
+}
+
+/* With an indexer: what the layer attends to, asked with the compressed query. */
+static void choose(struct step *s, struct act *n, struct act *low, const struct latent_weights *w)
+{
+    index_keys(s, n, &w->index_keys, 0);
+    block_indexer(s, s->chosen, n, low, &w->indexer, w->index_keys.place, 0);
 }
 
 static float *queries(struct step *s, struct act *n, const struct latent_weights *w)
@@ -84,6 +123,8 @@ static float *queries(struct step *s, struct act *n, const struct latent_weights
     rms_norm(s, c, c, w->q_a_norm);
     struct act a = act(s, c, m->q_rank);
     matmul(s, q, &a, w->wq_b);
+    if (w->indexer.q)
+        choose(s, n, &a, w);
     return q;
 }
 
@@ -121,13 +162,15 @@ void block_latent(struct step *s, float *x, const struct latent_weights *w)
 {
     const struct params *p = &s->m->p;
     const struct latent_params *m = &p->latent;
+    if (p->index.top_k && !s->chosen)
+        s->chosen = chosen_rows(s); /* for the rest of the step */
     size_t mark = step_mark(s);
     float *n = step_rows(s, p->n_embd), *c = step_rows(s, p->n_head * m->kv_rank),
           *o = step_rows(s, p->n_head * m->d_v);
     rms_norm(s, n, x, w->norm);
     struct act a = act(s, n, p->n_embd);
     float *q = absorb(s, queries(s, &a, w), w), *k = keys(s, &a, w);
-    attend(s, w->kv, c, q, k, NULL, m->kv_rank, m->scale, NULL);
+    attend_chosen(s, w->kv, c, q, k, m->kv_rank, m->scale, s->chosen);
 
     struct wmat v = w->wv_b->mat;
     v.data += (size_t)w->v_first * v.row_bytes;

@@ -40,8 +40,9 @@ struct params {
         int n, iterations; /* n 0: one, plainly added to */
         float eps;
     } hyper;
-    struct index_params { /* what chooses among keys: heads of d values, how many keys */
+    struct index_params { /* what chooses among keys: heads of d values, how many keys; top_k 0: nothing does */
         int n_head, d, top_k;
+        int rope_at; /* the first value of a head that turns */
     } index;
     struct out_params { /* groups of heads whose outputs have a matrix of their own, each giving rank values */
         int n_group, rank;

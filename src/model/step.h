@@ -21,6 +21,7 @@ struct step {
     } rope[ROPES];
     struct attn_row *attn_row[KV_KINDS]; /* [n_rows], NULL where the model has no such kind */
     float *layer_embd;                   /* [n_layer][n_rows][d_layer_embd], or NULL */
+    int32_t *chosen;                     /* [n_rows][params.index.top_k] what a layer of latents chose last */
     struct run *run;                     /* stretches of rows of one sequence */
     int n_run;
     struct error *err; /* of the step as a whole */
@@ -55,9 +56,21 @@ struct attention_weights {
 };
 void block_attention(struct step *s, float *x, const struct attention_weights *w);
 
+/* What chooses among keys: its queries and the weights of its heads; index keys of positions. */
+struct indexer_weights {
+    const struct weight *q, *w;
+};
+struct index_keys_weights {
+    const struct weight *k, *norm, *norm_bias;
+    struct kv_place place;
+};
+
 /* Latent attention (MLA): x += Wo [Wv_b,h attend([Wk_b,h^T q_nope | q_pe], [c | k_pe], c)]. params.latent has its numbers; where
- * params.rope[0].n_rot is 0, q_pe and k_pe stay as they are. */
+ * params.rope[0].n_rot is 0, q_pe and k_pe stay as they are. Where params.index chooses (top_k > 0) a layer attends to the positions
+ * that its indexer chooses, or, without one, to those that the layer before it did. */
 struct latent_weights {
+    struct index_keys_weights index_keys;
+    struct indexer_weights indexer; /* q NULL: none */
     struct kv_place kv;
     const struct weight *norm, *wq, *wq_a, *q_a_norm, *wq_b, *wkv_a, *kv_a_norm, *wk_b, *wv_b, *wo;
     int v_first, v_rows; /* a head's rows of wv_b begin here; rows from head to head */
@@ -94,6 +107,9 @@ void attend(struct step *s, struct kv_place kv, float *out, const float *q, cons
 /* The same with rows beside the layer's own; NULL: none. */
 void attend_beside(struct step *s, struct kv_place kv, float *out, const float *q, const float *k, const float *v,
                    int d_v, float scale, const struct weight *sinks, const struct attn_beside *beside);
+/* The same over chosen positions of latents [n_rows][params.index.top_k]. */
+void attend_chosen(struct step *s, struct kv_place kv, float *out, const float *q, const float *k, int d_v, float scale,
+                   const int32_t *chosen);
 /* Rotary positions, on the first n_rot values of each head; rope: which of the model's. Its n_rot 0: none. */
 void rotate_heads(struct step *s, float *x, int n_head, int head_dim, int rope);
 
@@ -123,17 +139,19 @@ struct compressor_weights {
 struct compressed_weights {
     int ratio, overlap; /* ratio 0: the layer has none */
     struct compressor_weights keys, index_keys;
-    struct indexer_weights {
-        const struct weight *q, *w;
-    } indexer;
+    struct indexer_weights indexer;
 };
 struct attn_beside block_compressed(struct step *s, struct act *n, struct act *low, const struct compressed_weights *w,
                                     int rope);
 
-/* The params.index.top_k keys of each row (op/indexer.h), asked with the compressed query low; keys: where they are. The last n_rot
- * values of a head turn. [n_rows][top_k], scratch of the step. */
-int32_t *block_indexer(struct step *s, struct act *n, struct act *low, const struct indexer_weights *w,
-                       struct kv_place keys, int rope);
+/* The params.index.top_k keys of each row (op/indexer.h), asked with the compressed query low; keys: where they are. Rows that see no
+ * more are left alone. chosen: of chosen_rows(), scratch of the step. */
+void block_indexer(struct step *s, int32_t *chosen, struct act *n, struct act *low, const struct indexer_weights *w,
+                   struct kv_place keys, int rope);
+int32_t *chosen_rows(struct step *s); /* [n_rows][top_k] */
+
+/* An index key of each position, stored. */
+void index_keys(struct step *s, struct act *n, const struct index_keys_weights *w, int rope);
 
 /* y = Wb [Wa,g o_g], g over params.out.n_group groups of heads. */
 struct grouped_weights {
@@ -192,10 +210,13 @@ void row_leaves(struct step *s, int row);
 /* ---- what the shared blocks take, for an architecture's memory function: bytes of a row ------------------------------------ */
 size_t attention_row_bytes(const struct params *p);
 size_t latent_row_bytes(const struct params *p);
+size_t latent_thread_bytes(const struct params *p); /* of a thread, where positions are chosen */
 size_t mamba2_row_bytes(const struct params *p);
 size_t hyper_row_bytes(const struct params *p); /* of hyper_in(), besides u */
 size_t grouped_row_bytes(const struct params *p);
-size_t indexer_row_bytes(const struct params *p);
+size_t indexer_row_bytes(const struct params *p); /* besides what is chosen */
+size_t chosen_row_bytes(const struct params *p);
+size_t indexer_thread_bytes(const struct params *p); /* of a thread */
 size_t compressed_row_bytes(const struct params *p, int rope);
 size_t ffn_row_bytes(const struct params *p, int n_ff);
 size_t layer_embd_row_bytes(const struct params *p); /* of the block; */
@@ -226,6 +247,9 @@ void bind_ffn(struct binder *b, int l, struct ffn_weights *w, const char *suffix
 void bind_hyper(struct binder *b, int l, struct hyper_weights *w, const char *stem);
 void bind_grouped_output(struct binder *b, int l, struct grouped_weights *w);
 void bind_indexer(struct binder *b, int l, struct indexer_weights *w, int q_rank);
+void bind_index_keys(struct binder *b, int l, struct index_keys_weights *w); /* and what the layer keeps of them */
+void bind_latent_index(struct binder *b, int l,
+                       struct latent_weights *w); /* after bind_latent(): the layer chooses for itself */
 void bind_compressed(struct binder *b, int l, struct compressed_weights *w, int q_rank); /* ratio and overlap are set */
 void bind_latent(struct binder *b, int l, struct latent_weights *w); /* norm, q, latent, output; what the layer keeps */
 void bind_mamba2(struct binder *b, int l, struct mamba2_weights *w); /* all of it; the state that the layer keeps */

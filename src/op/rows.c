@@ -27,6 +27,29 @@ void op_rms_norm(struct op *op, float *out, const float *x, const float *w, int 
     op_split(op, n_rows, 1, n >= 512 ? ALONE : 512, norm_rows, &(struct rows){op, out, x, w, n, eps});
 }
 
+struct centred {
+    const struct op *op;
+    float *out;
+    const float *x, *w, *b;
+    int n;
+    float eps;
+};
+
+static void centred_rows(void *arg, int begin, int end, int thread)
+{
+    (void)thread;
+    const struct centred *a = arg;
+    size_t n = (size_t)a->n;
+    for (int r = begin; r < end; r++)
+        a->op->k->layer_norm(a->out + (size_t)r * n, a->x + (size_t)r * n, a->w, a->b, a->n, a->eps);
+}
+
+void op_layer_norm(struct op *op, float *out, const float *x, const float *w, const float *b, int n_rows, int n,
+                   float eps)
+{
+    op_split(op, n_rows, 1, n >= 512 ? ALONE : 512, centred_rows, &(struct centred){op, out, x, w, b, n, eps});
+}
+
 struct groups {
     struct op *op;
     float *out;

@@ -6,6 +6,9 @@
 
 /* out may be x; w [n] or NULL. */
 void op_rms_norm(struct op *op, float *out, const float *x, const float *w, int n_rows, int n, float eps);
+/* Around the mean, with bias b [n]; out may be x. */
+void op_layer_norm(struct op *op, float *out, const float *x, const float *w, const float *b, int n_rows, int n,
+                   float eps);
 /* n_group norms of n values in each row; w [n_group][n]. */
 void op_group_norm(struct op *op, float *out, const float *x, const float *w, int n_rows, int n_group, int n,
                    float eps);
