@@ -204,9 +204,154 @@ static void windows(void **state)
     check(KV_F16, 4, 2, 32, 32, 300);
 }
 
+/* ---- rows beside --------------------------------------------------------------------------------------------------------------- */
+
+enum { B_HEADS = 11, B_D = 24, B_ROWS = 20, B_POS = 1300, B_PAGES = B_POS / KV_PAGE + 1, B_WINDOW = 40, B_MOST = 70 };
+
+/* Rows of one sequence that see a window of keys, and beside it compressed ones, a row for four positions. */
+struct beside {
+    struct attention a;
+    struct attn_beside b;
+    struct attn_row row[B_ROWS], compressed[B_ROWS];
+    uint8_t *page[B_PAGES], *compressed_page[B_PAGES];
+    float *k, *c, *q, *sinks;
+    int32_t chosen[B_ROWS * B_POS];
+};
+
+static void beside_open(struct beside *w, enum kv_type type, int ratio)
+{
+    *w = (struct beside){
+        .a = {.shape = {.n_head_kv = 1, .d_k = B_D, .type = type},
+              .d_v = B_D,
+              .layer_offset = 64,
+              .n_head = B_HEADS,
+              .scale = 0.2f,
+              .n_rows = B_ROWS},
+        .b = {.shape = {.n_head_kv = 1, .d_k = B_D, .ratio = ratio, .type = type}, .layer_offset = 128},
+        .k = world_floats(60, B_POS * B_D),
+        .c = world_floats(61, B_POS * B_D),
+        .q = world_floats(62, B_ROWS * B_HEADS * B_D),
+        .sinks = world_floats(63, B_HEADS)};
+    w->a.row = w->row;
+    w->a.sinks = w->sinks;
+    w->b.row = w->compressed;
+    for (int i = 0; i < B_PAGES; i++) {
+        w->page[i] = calloc(1, kv_page_bytes(&w->a.shape) + w->a.layer_offset);
+        w->compressed_page[i] = calloc(1, kv_page_bytes(&w->b.shape) + w->b.layer_offset);
+    }
+    for (int r = 0; r < B_ROWS; r++) { /* the first few see next to nothing */
+        int pos = r < 5 ? r : B_POS - B_ROWS + r;
+        w->row[r] = (struct attn_row){.page = w->page, .pos = pos, .first = pos < B_WINDOW ? 0 : pos - B_WINDOW + 1};
+        w->compressed[r] = (struct attn_row){.page = w->compressed_page, .pos = (pos + 1) / ratio - 1};
+    }
+}
+
+static void beside_close(struct beside *w)
+{
+    for (int i = 0; i < B_PAGES; i++) {
+        free(w->page[i]);
+        free(w->compressed_page[i]);
+    }
+    free(w->k);
+    free(w->c);
+    free(w->q);
+    free(w->sinks);
+}
+
+/* Every second of those seen, from a place of the row's own, most of them in all. */
+static void beside_choose(struct beside *w, int most)
+{
+    w->b.chosen = w->chosen;
+    w->b.most = most;
+    for (int r = 0; r < B_ROWS; r++)
+        for (int i = 0; i < most && w->compressed[r].pos >= most; i++)
+            w->chosen[r * most + i] = 2 * i + r % 3 <= w->compressed[r].pos ? 2 * i + r % 3 : i;
+}
+
+static float *beside_attend(struct beside *w, enum cpu_tier tier, int threads)
+{
+    struct op_world o;
+    world_open(&o, tier, threads, 64, op_attend_scratch(B_D, B_D) + op_attend_beside_scratch(B_D));
+    struct attn_row all[B_POS];
+    struct attention store = w->a;
+    store.row = all;
+    store.n_rows = B_POS;
+    for (int i = 0; i < B_POS; i++)
+        all[i] = (struct attn_row){.page = w->page, .pos = i};
+    op_kv_store(&o.op, &store, w->k, NULL);
+    store.shape = w->b.shape;
+    store.layer_offset = w->b.layer_offset;
+    store.n_rows = B_POS / kv_ratio(&w->b.shape);
+    for (int i = 0; i < store.n_rows; i++)
+        all[i] = (struct attn_row){.page = w->compressed_page, .pos = i};
+    op_kv_store(&o.op, &store, w->c, NULL);
+    float *out = malloc(B_ROWS * B_HEADS * B_D * sizeof *out);
+    w->a.beside = &w->b;
+    op_attend(&o.op, &w->a, out, w->q);
+    world_close(&o);
+    return out;
+}
+
+static void take_key(const struct beside *w, const float *q, const float *k, double *sum, double *o)
+{
+    double x = 0, f16 = w->a.shape.type == KV_F16;
+    for (int d = 0; d < B_D; d++)
+        x += (double)q[d] * (double)(f16 ? f16_to_f32(f16_from_f32(k[d])) : k[d]);
+    double e = exp(x * (double)w->a.scale);
+    *sum += e;
+    for (int d = 0; d < B_D; d++)
+        o[d] += e * (double)(f16 ? f16_to_f32(f16_from_f32(k[d])) : k[d]);
+}
+
+static void beside_near(const struct beside *w, const float *out)
+{
+    for (int r = 0; r < B_ROWS; r++)
+        for (int h = 0; h < B_HEADS; h++) {
+            const float *q = w->q + (r * B_HEADS + h) * B_D;
+            double sum = exp((double)w->sinks[h]), o[B_D] = {0};
+            int seen = w->compressed[r].pos + 1, few = w->b.chosen && seen > w->b.most;
+            for (int p = w->row[r].first; p <= w->row[r].pos; p++)
+                take_key(w, q, w->k + p * B_D, &sum, o);
+            for (int i = 0; i < (few ? w->b.most : seen); i++)
+                take_key(w, q, w->c + (few ? w->chosen[r * w->b.most + i] : i) * B_D, &sum, o);
+            for (int d = 0; d < B_D; d++)
+                assert_near((double)out[(r * B_HEADS + h) * B_D + d], o[d] / sum, 5e-6);
+        }
+}
+
+static void rows_beside(void **state)
+{
+    (void)state;
+    static struct beside w;
+    for (int kind = 0; kind < 8; kind++) {
+        beside_open(&w, kind % 2 ? KV_F16 : KV_F32, kind & 2 ? 4 : 128);
+        if (kind & 4)
+            beside_choose(&w, B_MOST);
+        float *want = beside_attend(&w, TIER_SCALAR, 1);
+        beside_near(&w, want);
+        for (int tier = 0; tier <= (int)cpu_best_tier(); tier++)
+            for (int threads = 1; threads <= 4; threads += 3) {
+                float *got = beside_attend(&w, (enum cpu_tier)tier, threads);
+                assert_bits(got, want, B_ROWS * B_HEADS * B_D);
+                free(got);
+            }
+        w.b.chosen = w.chosen; /* whoever may choose as many as there are sees all */
+        w.b.most = B_POS;
+        float *wide = beside_attend(&w, cpu_best_tier(), 2);
+        w.b.chosen = NULL;
+        float *all = beside_attend(&w, cpu_best_tier(), 2);
+        assert_bits(wide, all, B_ROWS * B_HEADS * B_D);
+        free(wide);
+        free(all);
+        free(want);
+        beside_close(&w);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test(heads_of_their_own), cmocka_unit_test(heads_that_share),
-                                       cmocka_unit_test(other_width_of_values), cmocka_unit_test(windows)};
+                                       cmocka_unit_test(other_width_of_values), cmocka_unit_test(windows),
+                                       cmocka_unit_test(rows_beside)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
