@@ -73,6 +73,12 @@ static void check_sums(int n)
     op_scale(&world.op, a, 1.5f, N_ROWS, n);
     for (size_t i = 0; i < all; i++)
         assert_true(f32_bits(a[i]) == f32_bits(x[i] * 1.5f));
+    op_clamp(&world.op, a, -0.5f, 1.25f, N_ROWS, n);
+    for (size_t i = 0; i < all; i++) {
+        float t = x[i] * 1.5f;
+        assert_true(a[i] == (t < -0.5f ? -0.5f : t > 1.25f ? 1.25f : t));
+        a[i] = t;
+    }
     op_softcap(&world.op, a, 0.75f, N_ROWS, n);
     for (size_t i = 0; i < all; i++)
         assert_near((double)a[i], 0.75 * tanh(2 * (double)x[i]), 3e-7);
@@ -200,9 +206,37 @@ static void not_a_number(void **state)
     world_close(&world);
 }
 
+/* Each logit by itself, and given experts: only their weights are made. */
+static void soft_roots(void **state)
+{
+    (void)state;
+    enum { EXPERTS = 7, USED = 3 };
+    struct op_world world;
+    const struct route_rule rule = {.gate = ROUTE_SQRT_SOFTPLUS, .normalise = 1, .scale = 1.5f, .given = 1};
+    float logits[2 * EXPERTS], was[2 * EXPERTS], work[2 * EXPERTS], w[2 * USED];
+    int32_t id[2 * USED] = {-1, -1, -1, 6, 0, 6};
+    for (int i = 0; i < 2 * EXPERTS; i++)
+        was[i] = logits[i] = 20 * world_number(12, (size_t)i);
+    world_open(&world, cpu_best_tier(), 1, 64, 64);
+    op_route(&world.op, id, w, logits, work, 2, EXPERTS, USED, &rule);
+    world_close(&world);
+    assert_true(id[3] == 6 && id[4] == 0 && id[5] == 6);
+    for (int r = 0; r < 2; r++) {
+        double sum = 0;
+        for (int k = 0; k < USED; k++)
+            sum += sqrt(log1p(exp((double)was[r * EXPERTS + id[r * USED + k]])));
+        for (int k = 0; k < USED; k++)
+            assert_near((double)w[r * USED + k],
+                        1.5 * sqrt(log1p(exp((double)was[r * EXPERTS + id[r * USED + k]]))) / sum, 1e-6);
+        for (int k = 1; r == 0 && k < USED; k++)
+            assert_true(was[id[k]] <= was[id[k - 1]]);
+    }
+}
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(norms), cmocka_unit_test(sums), cmocka_unit_test(routes),
-                                       cmocka_unit_test(equal_logits), cmocka_unit_test(not_a_number)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(norms),        cmocka_unit_test(sums),
+                                       cmocka_unit_test(routes),       cmocka_unit_test(equal_logits),
+                                       cmocka_unit_test(not_a_number), cmocka_unit_test(soft_roots)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
