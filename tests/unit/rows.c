@@ -211,7 +211,6 @@ static void soft_roots(void **state)
 {
     (void)state;
     enum { EXPERTS = 7, USED = 3 };
-    struct op_world world;
     const struct route_rule rule = {.gate = ROUTE_SQRT_SOFTPLUS, .normalise = 1, .scale = 1.5f, .given = 1};
     float logits[2 * EXPERTS], was[2 * EXPERTS], work[2 * EXPERTS], w[2 * USED];
     int32_t id[2 * USED] = {-1, -1, -1, 6, 0, 6};
