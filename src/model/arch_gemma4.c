@@ -25,9 +25,9 @@ struct layer {
     int rope;
     const struct weight *attn_norm, *wq, *wk, *wv, *wo, *q_norm, *k_norm,
         *attn_post_norm; /* wk NULL: another layer's */
-    const struct weight *ffn_norm, *ffn_post_norm;
+    const struct weight *ffn_norm;
     struct ffn_weights ffn;
-    const struct weight *router, *router_scale, *expert_norm, *expert_post_norm; /* router NULL: no experts */
+    const struct weight *router, *router_scale, *expert_norm, *ffn_post_norm; /* router NULL: no experts */
     const struct experts *experts;
     struct layer_embd_weights layer_embd;
     const struct weight *scale;
@@ -63,6 +63,7 @@ static int read_params(struct params *p, const struct gguf *g, struct error *err
         params_int(g, "embedding_length_per_layer_input", 0, (1 << 20) / p->n_layer, 0, &p->d_layer_embd, err) ||
         params_int(g, "expert_count", 0, 1 << 14, 0, &n_expert, err) || (n_expert && params_read_experts(p, g, err)))
         return -1;
+    p->n_ff_shared = n_expert ? p->n_ff : 0;
     p->ffn_act = FFN_GELU;
     p->embd_scale = sqrtf((float)p->n_embd);
     p->attn_scale = 1;
@@ -131,15 +132,18 @@ static void bind_heads_of(struct binder *b, int l, struct layer *w, const struct
     w->attn_post_norm = bind_vector(b, l, "post_attention_norm.weight", p->n_embd);
 }
 
-static void bind_router(struct binder *b, int l, struct layer *w)
+static void bind_moe_of(struct binder *b, int l, struct layer *w)
 {
     const struct params *p = &b->m->p;
     w->router = bind_bare_matrix(b, l, "ffn_gate_inp.weight", p->n_expert, p->n_embd);
     w->router_scale = bind_vector(b, l, "ffn_gate_inp.scale", p->n_embd);
     w->expert_norm = bind_vector(b, l, "pre_ffw_norm_2.weight", p->n_embd);
     w->ffn.post_norm = bind_vector(b, l, "post_ffw_norm_1.weight", p->n_embd);
-    w->expert_post_norm = bind_vector(b, l, "post_ffw_norm_2.weight", p->n_embd);
-    w->experts = bind_experts(b, l);
+    w->ffn_post_norm = bind_vector(b, l, "post_ffw_norm.weight", p->n_embd);
+    struct experts *e = bind_experts(b, l);
+    w->experts = e;
+    if (e)
+        e->post_norm = bind_vector(b, l, "post_ffw_norm_2.weight", p->n_embd);
 }
 
 static int bind(struct binder *b, int l, void *layer)
@@ -153,12 +157,13 @@ static int bind(struct binder *b, int l, void *layer)
         b->m->rope[0].factors = bind_vector(b, -1, "rope_freqs.weight", p->rope[0].n_rot / 2);
     bind_heads_of(b, l, w, &h);
     w->ffn_norm = bind_vector(b, l, "ffn_norm.weight", p->n_embd);
-    w->ffn_post_norm = bind_vector(b, l, "post_ffw_norm.weight", p->n_embd);
     bind_ffn(b, l, &w->ffn, "", h.n_ff);
     if (p->n_expert)
-        bind_router(b, l, w);
-    else
+        bind_moe_of(b, l, w);
+    else {
+        w->ffn.post_norm = bind_vector(b, l, "post_ffw_norm.weight", p->n_embd);
         bind_matrix_if(b, l, "ffn_gate_inp.weight", 0, p->n_embd); /* experts that no key counts have no shape */
+    }
     if (p->d_layer_embd)
         bind_layer_embd(b, l, &w->layer_embd);
     w->scale = bind_vector_if(b, l, "layer_output_scale.weight", 1);
@@ -176,9 +181,9 @@ static void memory(const struct model *m, int n_rows, struct arch_memory *out)
            n_kv = (size_t)p->n_head_kv * d;
     size_t attention = ((size_t)p->n_embd + 2 * n_q + 2 * n_kv) * sizeof(float) + act_row_bytes(p->n_embd) +
                        act_row_bytes((int)n_q);
-    size_t ffn = ffn_row_bytes(p, p->n_ff),
-           beside = 2 * (size_t)p->n_embd * sizeof(float) + 2 * act_row_bytes(p->n_embd);
-    size_t experts = p->n_expert ? beside + moe_row_bytes(p) : 0;
+    size_t ffn = ffn_row_bytes(p, p->n_ff), experts = 0;
+    if (p->n_expert) /* n and r beside m and y */
+        experts = moe_row_bytes(p) + 2 * (size_t)p->n_embd * sizeof(float) + 2 * act_row_bytes(p->n_embd);
     out->row = larger(larger(attention, ffn), larger(experts, layer_embd_row_bytes(p)));
     out->fixed = (p->n_expert ? moe_fixed_bytes(m, n_rows) : 0) + 32 * 64;
 }
@@ -225,36 +230,23 @@ static void attention(struct step *s, float *x, const struct layer *w)
 
 static const struct route_rule route = {.gate = ROUTE_SOFTMAX, .normalise = 1};
 
-/* y = norm(experts(norm(x))) */
-static void experts(struct step *s, int l, float *y, const float *x, const struct layer *w)
+/* The dense feed-forward is computed while the experts are read. */
+static void feed_forward_and_experts(struct step *s, int l, float *x, const struct layer *w)
 {
     const struct params *p = &s->m->p;
     size_t mark = step_mark(s);
-    float *n = step_rows(s, p->n_embd), *m = step_rows(s, p->n_embd);
-    op_rms_norm(&s->m->op, n, x, w->router_scale->vector, s->n_rows, p->n_embd, p->norm_eps);
-    op_scale(&s->m->op, n, 1.0f / sqrtf((float)p->n_embd), s->n_rows, p->n_embd);
-    rms_norm(s, m, x, w->expert_norm);
-    struct act a = act(s, n, p->n_embd), b = act(s, m, p->n_embd);
-    struct routes r = route_top_k(s, l, &a, w->router, NULL, p->n_expert, p->n_expert_used, &route);
-    block_moe(s, l, y, &b, &r, w->experts, NULL);
-    rms_norm(s, y, y, w->expert_post_norm);
-    step_reset(s, mark);
-}
-
-static void feed_forward(struct step *s, int l, float *x, const struct layer *w)
-{
-    int n_embd = s->m->p.n_embd;
-    size_t mark = step_mark(s);
-    float *n = step_rows(s, n_embd), *y = step_rows(s, n_embd);
+    float *n = step_rows(s, p->n_embd), *m = step_rows(s, p->n_embd), *r = step_rows(s, p->n_embd),
+          *y = step_rows(s, p->n_embd);
     rms_norm(s, n, x, w->ffn_norm);
-    struct act a = act(s, n, n_embd);
-    block_ffn(s, y, &a, &w->ffn);
-    if (w->router) {
-        experts(s, l, n, x, w);
-        add(s, y, n, n_embd);
-    }
+    rms_norm(s, m, x, w->expert_norm);
+    rms_norm(s, r, x, w->router_scale);
+    op_scale(&s->m->op, r, 1.0f / sqrtf((float)p->n_embd), s->n_rows, p->n_embd);
+    struct act a = act(s, n, p->n_embd), b = act(s, m, p->n_embd), c = act(s, r, p->n_embd);
+    struct routes routes = route_top_k(s, l, &c, w->router, NULL, p->n_expert, p->n_expert_used, &route);
+    struct shared_expert dense = {.ffn = w->ffn, .in = &a};
+    block_moe(s, l, y, &b, &routes, w->experts, &dense);
     rms_norm(s, y, y, w->ffn_post_norm);
-    add(s, x, y, n_embd);
+    add(s, x, y, p->n_embd);
     step_reset(s, mark);
 }
 
@@ -262,7 +254,10 @@ static void layer(struct step *s, int l, const void *weights, float *x)
 {
     const struct layer *w = weights;
     attention(s, x, w);
-    feed_forward(s, l, x, w);
+    if (w->router)
+        feed_forward_and_experts(s, l, x, w);
+    else
+        block_dense(s, x, w->ffn_norm, &w->ffn);
     if (s->layer_embd)
         block_layer_embd(s, l, x, &w->layer_embd);
     if (w->scale)

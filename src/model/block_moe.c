@@ -338,7 +338,8 @@ void block_moe(struct step *s, int l, float *y, struct act *a, const struct rout
 {
     struct op *op = &s->m->op;
     int width = e->down.n_rows;
-    struct act latent, *x = a; /* what the experts see; sum: what they give */
+    struct act latent, *x = a, /* what the experts see; sum: what they give */
+                           *shared_x = shared && shared->in ? shared->in : a;
     float *sum = y;
     if (e->latent_down) {
         latent = into_latent(s, a, e);
@@ -346,7 +347,7 @@ void block_moe(struct step *s, int l, float *y, struct act *a, const struct rout
         sum = step_rows(s, width);
     }
     quantise_for(x, e);
-    quantise_for_shared(a, shared);
+    quantise_for_shared(shared_x, shared);
     size_t mark = step_mark(s);
     struct pairs p = sort_pairs(s, r, e);
     trace(s, l, r);
@@ -373,7 +374,7 @@ void block_moe(struct step *s, int l, float *y, struct act *a, const struct rout
         if (w == n_wave)
             break;
         if (w == 0 && shared)
-            shared_y = shared_output(s, a, shared, &shared_gate);
+            shared_y = shared_output(s, shared_x, shared, &shared_gate);
         if (few)
             wave_of_few(s, &p, &wave[w], &f, x);
         else
@@ -386,8 +387,10 @@ void block_moe(struct step *s, int l, float *y, struct act *a, const struct rout
     }
     if (e->latent_up)
         out_of_latent(s, y, sum, e);
+    if (e->post_norm)
+        rms_norm(s, y, y, e->post_norm);
     if (shared && !shared_y)
-        shared_y = shared_output(s, a, shared, &shared_gate);
+        shared_y = shared_output(s, shared_x, shared, &shared_gate);
     if (shared)
         op_add_gated(op, y, shared_y, shared_gate, s->n_rows, s->m->p.n_embd);
     step_reset(s, mark);

@@ -172,10 +172,12 @@ struct routes route_top_k(struct step *s, int l, struct act *a, const struct wei
 struct routes route_by_token(struct step *s, int l, struct act *a, const struct weight *router,
                              const struct weight *table, const struct route_rule *rule);
 
-/* y = sum over a row's experts, ascending id, plus the shared expert (gated by a sigmoid where it has a gate); either NULL. */
+/* y = post_norm(sum over a row's experts, ascending id), plus the shared expert (gated by a sigmoid where it has a gate); either
+ * NULL. */
 struct shared_expert {
     struct ffn_weights ffn;
     const struct weight *gate; /* [n_embd], or NULL: ungated */
+    struct act *in;            /* what it sees, where that is not what the experts see; else NULL */
 };
 void moe_step_begin(struct step *s); /* before the first layer: the store may read on ahead */
 void block_moe(struct step *s, int l, float *y, struct act *a, const struct routes *r, const struct experts *e,
