@@ -29,6 +29,7 @@ plan           -
 plan_models    $shared/spec/plan_models.json        $shared/spec/plan_models.json
 prefix         -
 state          -
+tables         -
 cache_trace    -
 prompts        -
 soak           -                                    10
