@@ -214,6 +214,28 @@ static const double huge = 4294967296.0; /* 2^32 */
 
 static const struct absurd absurd[] = {
     {NULL, "block_count", 0, NULL},
+    {"glm-dsa-sparse", "attention.q_lora_rank", 0, NULL},
+    {"glm-dsa-sparse", "attention.q_lora_rank", 15, "blk.0.attn_q_a.weight"},
+    {"glm-dsa-sparse", "attention.kv_lora_rank", 31, "blk.0."},
+    {"glm-dsa-sparse", "attention.key_length_mla", 16, NULL},
+    {"glm-dsa-sparse", "attention.indexer.head_count", 0, NULL},
+    {"glm-dsa-sparse", "attention.indexer.head_count", 5, "blk.0.indexer."},
+    {"glm-dsa-sparse", "attention.indexer.head_count", huge, NULL},
+    {"glm-dsa-sparse", "attention.indexer.key_length", 15, NULL}, /* fewer than turn */
+    {"glm-dsa-sparse", "attention.indexer.key_length", 33, "blk.0.indexer."},
+    {"glm-dsa-sparse", "attention.indexer.key_length", huge, NULL},
+    {"glm-dsa-sparse", "attention.indexer.top_k", 0, NULL},
+    {"glm-dsa-sparse", "attention.indexer.top_k", huge, NULL},
+    {"glm-dsa-sparse", "attention.indexer.top_k", 65536, MAY_RUN},
+    {"glm-dsa-sparse", "attention.indexer.types", 0, "layer 0"},
+    {"glm-dsa-sparse", "attention.indexer.types", 1, "blk.1.indexer."},
+    {"glm-dsa-sparse", "attention.indexer.types", 2, NULL},
+    {"glm-dsa-sparse", "context_length", 1048576, MAY_RUN},
+    {"glm-dsa-sparse", "leading_dense_block_count", 0, "blk.0.ffn_"},
+    {"glm-dsa-sparse", "leading_dense_block_count", 2, "blk.1.ffn_"},
+    {"glm-dsa-sparse", "expert_shared_count", 2, "shexp"},
+    {"glm-dsa-sparse", "expert_gating_func", 3, NULL},
+    {"glm-dsa-sparse", "expert_weights_scale", -1, NULL},
     {"deepseek4", "attention.head_count", 3, NULL},
     {"deepseek4", "attention.head_count_kv", 2, "2 keys"},
     {"deepseek4", "attention.key_length", 136, NULL},
@@ -630,10 +652,16 @@ static void tables(const struct gguf *g, const char *model)
 /* Under the name of an architecture that wants no more tensors than the model has, it may run. */
 static int alike(const char *model, const char *arch)
 {
-    static const char *const alike[][2] = {
-        {"qwen35moe", "qwen3"},       {"minimax-m2", "llama"},      {"minimax-m2", "olmoe"},
-        {"gpt-oss-mxfp4", "glm4moe"}, {"gemma3", "llama"},          {"gemma3", "qwen3"},
-        {"gemma3", "gemma2"},         {"nemotron_h", "nemotron_h"}, {"nemotron_h_moe-latent", "nemotron_h"}};
+    static const char *const alike[][2] = {{"qwen35moe", "qwen3"},
+                                           {"minimax-m2", "llama"},
+                                           {"minimax-m2", "olmoe"},
+                                           {"gpt-oss-mxfp4", "glm4moe"},
+                                           {"glm-dsa-sparse", "deepseek2"},
+                                           {"gemma3", "llama"},
+                                           {"gemma3", "qwen3"},
+                                           {"gemma3", "gemma2"},
+                                           {"nemotron_h", "nemotron_h"},
+                                           {"nemotron_h_moe-latent", "nemotron_h"}};
     for (size_t i = 0; i < sizeof alike / sizeof *alike; i++)
         if (strcmp(model, alike[i][0]) == 0 && strncmp(arch, alike[i][1], strlen(alike[i][1])) == 0)
             return 1;
@@ -704,7 +732,7 @@ static struct shape odd_shape(const char *arch, uint64_t i)
         s.d_v = s.d_k;
         s.n_ff = draw(i, 6, 50);
         s.n_expert = i % 3 ? experts : 0;
-    } else if (strcmp(arch, "deepseek2") == 0 || strcmp(arch, "kimi-linear") == 0) {
+    } else if (strcmp(arch, "deepseek2") == 0 || strcmp(arch, "kimi-linear") == 0 || strcmp(arch, "glm-dsa") == 0) {
         s.q_rank = draw(i, 10, 40) - 1;
         s.kv_rank = draw(i, 11, wide ? 5000 : 50);
         s.n_rot = 2 * draw(i, 12, 20);
@@ -714,6 +742,13 @@ static struct shape odd_shape(const char *arch, uint64_t i)
         s.n_dense = draw(i, 15, 3) - 1;
         s.kv_b_type = i % 3 ? 0 : TYPE_F16;
         s.d_kda = strcmp(arch, "kimi-linear") == 0 ? draw(i, 18, wide ? 300 : 40) : 0;
+        if (strcmp(arch, "glm-dsa") == 0) {
+            s.q_rank++;
+            s.n_index_head = draw(i, 16, wide ? 300 : 9);
+            s.d_index = s.n_rot + draw(i, 17, 40);
+            s.top_k = draw(i, 20, 600);
+            s.n_ctx = i % 2 ? 512 : 1 << 20;
+        }
         s.n_conv = 1 + draw(i, 19, 7);
     } else if (strncmp(arch, "nemotron_h", 10) == 0) {
         static const char *const moe[] = {"MEM*E", "*MEEM", "EE**E", "M*MME"};
@@ -779,10 +814,10 @@ static void shapes(const struct gguf *g, const char *model)
 
 int main(void)
 {
-    static const char *const models[] = {"gpt-oss-mxfp4", "qwen35moe",  "deepseek2-v3", "deepseek2-lite",
-                                         "minimax-m2",    "glm4moe",    "kimi-linear",  "gemma3",
-                                         "gemma4",        "gemma4-moe", "nemotron_h",   "nemotron_h_moe-latent",
-                                         "deepseek4"};
+    static const char *const models[] = {"gpt-oss-mxfp4", "qwen35moe",     "deepseek2-v3", "deepseek2-lite",
+                                         "minimax-m2",    "glm4moe",       "kimi-linear",  "gemma3",
+                                         "gemma4",        "gemma4-moe",    "nemotron_h",   "nemotron_h_moe-latent",
+                                         "deepseek4",     "glm-dsa-sparse"};
     static const struct {
         const char *name;
         void (*fn)(const struct gguf *g, const char *model);

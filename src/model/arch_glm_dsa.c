@@ -4,10 +4,10 @@
  *
  * A layer with an indexer chooses top_k positions (block_indexer.c); one without attends to what the layer before it chose. Which
  * have one: attention.indexer.types, 1 or true; without that key, from 5.2 on, which is told by its context, layers 0, 1 and every
- * fourth from 2 on; before it all. Files may hold more indexers than are used. A file without any is attended to densely. A choice
- * of less than a page would save nothing: at least 256 are chosen (DECISIONS.md). The first layers are dense. Router: sigmoid with a
- * bias for the choice. rope in adjacent pairs, in an indexer on the first values of a head.
- * Sources: GLM-5, arXiv 2602.15763; DeepSeek V3.2, arXiv 2512.02556; sharing: arXiv 2603.12201. Golden: glm-dsa. */
+ * fourth from 2 on; before it all. Files may hold more indexers than are used. A choice of less than a page would save nothing: at
+ * least 256 are chosen (DECISIONS.md). The first layers are dense. Router: sigmoid with a bias for the choice. rope in adjacent
+ * pairs, in an indexer on the first values of a head.
+ * Sources: GLM-5, arXiv 2602.15763; DeepSeek V3.2, arXiv 2512.02556; sharing: arXiv 2603.12201. Goldens: glm-dsa, glm-dsa-sparse. */
 #include "model/step.h"
 
 #include "base/error.h"
@@ -23,16 +23,12 @@ static const char types_key[] = "attention.indexer.types";
 static int read_params(struct params *p, const struct gguf *g, struct error *err)
 {
     if (params_read(p, g, ROPE_ADJACENT, err) || params_read_latent(p, g, err) ||
-        params_read_lead(p, g, ROUTER_SIGMOID, err))
+        params_read_lead(p, g, ROUTER_SIGMOID, err) || params_read_indexer(p, g, err))
         return -1;
-    if (!gguf_tensor(g, "blk.0.indexer.attn_k.weight"))
-        return 0;
     if (p->latent.q_rank == 0)
         return error_set(err, ERR_FORMAT,
-                         "%s: it has indexers, which ask with compressed queries, but attention.q_lora_rank is 0",
+                         "%s: attention.q_lora_rank is 0 or missing; indexers ask with compressed queries",
                          g->file->path);
-    if (params_read_indexer(p, g, err))
-        return -1;
     p->index.top_k = p->index.top_k > KV_PAGE ? p->index.top_k : KV_PAGE;
     return 0;
 }
@@ -55,7 +51,7 @@ static int bind(struct binder *b, int l, void *layer)
 {
     struct layer *w = layer;
     bind_latent(b, l, &w->attention);
-    if (b->m->p.index.top_k && chooses(b, l))
+    if (chooses(b, l))
         bind_latent_index(b, l, &w->attention);
     bind_lead(b, l, &w->ffn, "ffn_norm.weight");
     return b->failed;
@@ -66,7 +62,7 @@ static void memory(const struct model *m, int n_rows, struct arch_memory *out)
     const struct params *p = &m->p;
     lead_memory(m, n_rows, latent_row_bytes(p), out);
     out->row += chosen_row_bytes(p);
-    out->thread = p->index.top_k ? latent_thread_bytes(p) : 0;
+    out->thread = latent_thread_bytes(p);
 }
 
 static void layer(struct step *s, int l, const void *weights, float *x)
