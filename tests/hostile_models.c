@@ -751,10 +751,10 @@ static struct shape odd_shape(const char *arch, uint64_t i)
         }
         s.n_conv = 1 + draw(i, 19, 7);
     } else if (strncmp(arch, "nemotron_h", 10) == 0) {
-        static const char *const moe[] = {"MEM*E", "*MEEM", "EE**E", "M*MME"};
-        static const char *const dense[] = {"M-M*-", "*-MM-", "--*-*", "M*MMM"};
+        static const char *const patterns[2][4] = {{"M-M*-", "*-MM-", "--*-*", "M*MMM"},
+                                                   {"MEM*E", "*MEEM", "EE**E", "M*MME"}};
         int many = strcmp(arch, "nemotron_h_moe") == 0;
-        s.pattern = (many ? moe : dense)[draw(i, 15, 4) - 1];
+        s.pattern = patterns[many][draw(i, 15, 4) - 1];
         s.n_group = draw(i, 16, 4);
         s.n_head_state = s.n_group * draw(i, 17, 3);
         s.d_state = draw(i, 18, wide ? 300 : 40);
