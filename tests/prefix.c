@@ -245,16 +245,18 @@ static void few_states(const struct subject *m)
         ok = s != NULL;
         t = other = (struct conversation){0};
         say(&t, SYSTEM, 80, m->n_vocab);
-        long want = 0;
+        long want = 0, better = 0;
         for (int turn = 0; ok && turn < TURNS; turn++) {
             say(&t, 70, 81 + (uint64_t)turn, m->n_vocab);
             size_t user = t.p.n;
             int repeated = turn % 2 == 0;
             long found = answer_to(s, &t, repeated, m->n_vocab);
-            ok = found == want;
+            ok = found == want || found == better;
             snprintf(detail, sizeof detail, "%d states, turn %d found %ld, expected %ld", states, turn, found, want);
             /* the answer's last token was never computed; nor is its end known if its states found no place */
             want = (long)(repeated && (!m->recurrent || states > 2) ? user + 4 + 8 : user);
+            /* a state whose window went leaves its place to another */
+            better = repeated && m->recurrent && m->windows && states == 2 ? (long)user + 4 + 8 : want;
         }
         say(&other, SYSTEM, 80, m->n_vocab); /* and what another conversation begins with is still there */
         say(&other, 50, 99, m->n_vocab);
@@ -1120,8 +1122,8 @@ static void run_model(const char *path)
 int main(int argc, char **argv)
 {
     static const char *const models[] = {"tests/data/golden/llama-tied.gguf", "tests/data/golden/gpt-oss-mxfp4.gguf",
-                                         "tests/data/golden/qwen35moe.gguf", "tests/data/golden/deepseek2-lite.gguf",
-                                         "tests/data/golden/mamba2.gguf"};
+                                         "tests/data/golden/qwen35moe.gguf",  "tests/data/golden/deepseek2-lite.gguf",
+                                         "tests/data/golden/mamba2.gguf",     "tests/data/golden/deepseek4.gguf"};
     int first = 1;
     self = argv[0];
     if (argc == 7 && strcmp(argv[1], "--serve") == 0) {
