@@ -149,11 +149,7 @@ struct weight *bind_conv(struct binder *b, int l, const char *name, int width, i
 
 struct weight *bind_table(struct binder *b, int l, const char *name, int n_rows, int n_cols)
 {
-    struct weight *w = bind_matrix(b, l, name, n_rows, n_cols);
-    if (w && w->tensor->type != TYPE_F32)
-        b->failed = error_set(b->err, ERR_UNSUPPORTED, "%s: %s has type %s; stoker takes it as f32",
-                              b->m->file->file->path, w->tensor->name, type_info(w->tensor->type)->name);
-    return w;
+    return add(b, find(b, l, name, 1, (uint64_t[]){(uint64_t)n_cols, (uint64_t)n_rows}, 2), 1);
 }
 
 struct weight *bind_ids(struct binder *b, int l, const char *name, int n_rows, int n_cols, int n)

@@ -37,7 +37,7 @@ struct weight *bind_heads_if(struct binder *b, int l, const char *name, int n_he
 /* The first d rows of each head of an unsplit kv_b, as f32 [n_head][n_cols of kv_b][d]: made when it is loaded. */
 struct weight *bind_keys_of(struct binder *b, const struct weight *kv_b, int n_head, int d);
 
-/* A table of vectors, f32 [n_rows][n_cols] (biases of experts, numbers of heads). */
+/* A table of vectors [n_rows][n_cols] (biases of experts, numbers of heads). */
 struct weight *bind_table(struct binder *b, int l, const char *name, int n_rows, int n_cols);
 
 /* A table of whole numbers, i32 [n_rows][n_cols], each in [0, n): checked when it is loaded. */

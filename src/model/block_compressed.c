@@ -72,7 +72,7 @@ static void compress(struct step *s, struct act *n, const struct compressor_weig
     float *z = step_rows(s, width), *score = step_rows(s, width), *c = step_rows(s, w->d);
     struct done done = blocks_done(s, w);
     struct compress how = {.ratio = w->ratio, .overlap = w->overlap, .d = w->d, .z = z, .s = score, .pos = s->b->pos};
-    how.ape = (const float *)w->ape->mat.data;
+    how.ape = w->ape->vector;
     matmul(s, z, n, w->kv);
     matmul(s, score, n, w->gate);
     op_compress(&s->m->op, &how, step_runs(s, 0, w->state), s->n_run, c);

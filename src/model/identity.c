@@ -55,6 +55,7 @@ uint64_t model_identity(const struct model *m)
     }
     for (int i = 0; i < m->n_weight; i++)
         if (m->weight[i].vector)
-            h = hash64(m->weight[i].vector, m->weight[i].tensor->ne[0] * sizeof(float), h);
+            h = hash64(m->weight[i].vector, m->weight[i].tensor->ne[0] * sizeof(float),
+                       h); /* of a table the first row */
     return h;
 }

@@ -129,13 +129,16 @@ void model_close(struct model *m)
     free(m);
 }
 
+/* Of a vector or a table: what is widened. */
+static uint64_t n_values(const struct weight *w) { return w->tensor->ne[0] * w->tensor->ne[1]; }
+
 size_t weight_bytes(const struct weight *w)
 {
     if (w->on_disk)
         return 0;
     if (w->keys_of)
         return (size_t)round_up((uint64_t)w->mat.n_rows * w->mat.row_bytes, 64);
-    uint64_t n = w->is_vector ? w->tensor->ne[0] * sizeof(float) : w->tensor->n_bytes;
+    uint64_t n = w->is_vector ? n_values(w) * sizeof(float) : w->tensor->n_bytes;
     return (size_t)round_up(n > w->tensor->n_bytes ? n : w->tensor->n_bytes, 64);
 }
 
@@ -160,7 +163,7 @@ static uint8_t *raw_place(const struct weight *w, uint8_t *at)
 {
     if (!w->is_vector || w->tensor->type == TYPE_F32)
         return at;
-    return at + w->tensor->ne[0] * sizeof(float) - w->tensor->n_bytes;
+    return at + n_values(w) * sizeof(float) - w->tensor->n_bytes;
 }
 
 static void widen(const struct weight *w, float *to)
@@ -168,7 +171,7 @@ static void widen(const struct weight *w, float *to)
     const struct block_info *t = type_info(w->tensor->type);
     const uint8_t *from = raw_place(w, (uint8_t *)to);
     float block[256];
-    for (uint64_t i = 0; i < w->tensor->ne[0]; i += (uint64_t)t->block) {
+    for (uint64_t i = 0; i < n_values(w); i += (uint64_t)t->block) {
         t->decode(block, from + i / (uint64_t)t->block * (uint64_t)t->bytes, (size_t)t->block);
         memcpy(to + i, block, (size_t)t->block * sizeof(float));
     }

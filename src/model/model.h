@@ -14,13 +14,13 @@
 #include "store/expert_store.h"
 #include "store/weights.h"
 
-/* A matrix or vector of the file. A matrix is multiplied as it lies; a vector is widened to f32 when it is loaded. */
+/* A matrix, a vector or a table of vectors. A matrix is multiplied as it lies; the others are widened to f32 when they are loaded. */
 struct weight {
     const struct gguf_tensor *tensor;
-    const struct weight *scale; /* NAME.scale: multiplies the product, one value, or one an expert; or NULL */
-    struct wmat mat;            /* data NULL until loaded, or for ever where the tensor stays on disk */
-    const float *vector;        /* [n] of a one-dimensional tensor, else NULL */
-    int is_vector;
+    const struct weight *scale;   /* NAME.scale: multiplies the product, one value, or one an expert; or NULL */
+    struct wmat mat;              /* data NULL until loaded, or for ever where the tensor stays on disk */
+    const float *vector;          /* [n], of a table [n_rows][n_cols]; NULL of a matrix */
+    int is_vector;                /* or a table */
     int transposed;               /* f32 matrix that is kept [n_cols][n_rows]: convolutions */
     const struct weight *keys_of; /* derived: the key rows of an unsplit kv_b, turned and in f32 */
     int ids_below;                /* a table of numbers in [0, ids_below), not of weights; 0: weights */
