@@ -162,7 +162,8 @@ void anatomy_of(struct anatomy *a, const struct gguf *g)
     gguf_str(g, "general.architecture", &a->arch, &ignored);
     a->n_used = number(a, g, "expert_used_count", 0);
     uint64_t blocks = number(a, g, "block_count", 0), draft = number(a, g, "nextn_predict_layers", 0);
-    a->first_draft = draft > 0 && draft < blocks ? blocks - draft : UINT64_MAX;
+    draft = draft < blocks ? gguf_draft_layers(g, blocks, draft) : 0;
+    a->first_draft = draft > 0 ? blocks - draft : UINT64_MAX;
     for (uint64_t i = 0; i < g->n_tensor; i++) {
         const struct gguf_tensor *t = &g->tensor[i];
         enum tensor_kind k = kind_of(a, t->name);

@@ -92,6 +92,23 @@ int gguf_layer_of(const char *name, const char **rest)
     return layer;
 }
 
+static int layer_has(const struct gguf *g, uint64_t layer, const char *name)
+{
+    char full[80];
+    snprintf(full, sizeof full, "blk.%llu.%s", (unsigned long long)layer, name);
+    return gguf_tensor(g, full) != NULL;
+}
+
+uint64_t gguf_draft_layers(const struct gguf *g, uint64_t n_layer, uint64_t n_said)
+{
+    uint64_t n = 0;
+    while (
+        n < n_said && n < n_layer &&
+        (layer_has(g, n_layer - n - 1, "nextn.eh_proj.weight") || !layer_has(g, n_layer - n - 1, "attn_norm.weight")))
+        n++;
+    return n;
+}
+
 /* ---- files and parts ---------------------------------------------------------------------------------------------- */
 
 static int open_file(struct gguf_file *f, const char *path, struct arena *arena, struct error *err)

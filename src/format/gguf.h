@@ -97,6 +97,10 @@ const struct gguf_tensor *gguf_tensor(const struct gguf *g, const char *name);
 /* The N of a tensor's "blk.N.", or -1; *rest is what follows, or the whole name. */
 int gguf_layer_of(const char *name, const char **rest);
 
+/* How many of n_layer layers, the last, only draft tokens (multi-token prediction), where a key says so many. Files of which these
+ * layers were left out often keep that key: it is believed of layers that have a draft's tensors, or none. */
+uint64_t gguf_draft_layers(const struct gguf *g, uint64_t n_layer, uint64_t n_said);
+
 /* A number of a key: 1 found, 0 absent, -1 present but of another kind or outside [min, max] (the sentence names all). Any
  * integer kind will do for u64; any integer or float kind for f64. */
 int gguf_u64(const struct gguf *g, const char *key, uint64_t min, uint64_t max, uint64_t *out, struct error *err);

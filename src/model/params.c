@@ -147,7 +147,7 @@ static int read_rope(struct params *p, const struct gguf *g, enum rope_pairs pai
 int params_read_sizes(struct params *p, const struct gguf *g, struct error *err)
 {
     double eps;
-    int n_draft; /* layers that only draft tokens (multi-token prediction) come last and are left alone */
+    int n_draft; /* layers that are left alone */
     if (params_int(g, "block_count", 1, PARAMS_MAX_LAYERS, -1, &p->n_layer, err) ||
         params_int(g, "embedding_length", 1, MAX_WIDTH, -1, &p->n_embd, err) ||
         params_int(g, "context_length", 1, 1 << 30, -1, &p->n_ctx_train, err) ||
@@ -156,7 +156,7 @@ int params_read_sizes(struct params *p, const struct gguf *g, struct error *err)
         params_int(g, "nextn_predict_layers", 0, p->n_layer - 1, 0, &n_draft, err))
         return -1;
     p->norm_eps = (float)eps;
-    p->n_layer -= n_draft;
+    p->n_layer -= (int)gguf_draft_layers(g, (uint64_t)p->n_layer, (uint64_t)n_draft);
     return 0;
 }
 

@@ -72,8 +72,8 @@ static void write_key(struct gguf_writer *w, const struct key *k)
     }
 }
 
-/* A sound file, but for these keys, which are changed, added, or with a NULL value left out. */
-static int read_with(const struct key *other, struct params *p, struct error *err)
+/* A sound file, but for these keys, which are changed, added, or with a NULL value left out; and with these tensors. */
+static int read_file(const struct key *other, const char *const *tensor, struct params *p, struct error *err)
 {
     struct gguf_writer w;
     struct gguf *g;
@@ -90,14 +90,21 @@ static int read_with(const struct key *other, struct params *p, struct error *er
     for (const struct key *o = other; o->name; o++)
         if (o->value)
             write_key(&w, o);
-    gguf_write_tensor(&w, "token_embd.weight", TYPE_F32, 1, (uint64_t[]){32});
-    gguf_write_data(&w, row, sizeof row);
+    for (const char *const *t = tensor; *t; t++)
+        gguf_write_tensor(&w, *t, TYPE_F32, 1, (uint64_t[]){32});
+    for (const char *const *t = tensor; *t; t++)
+        gguf_write_data(&w, row, sizeof row);
     assert_int_equal(gguf_write_end(&w, err), 0);
     assert_int_equal(gguf_open(&g, path, err), 0);
     *p = (struct params){0};
     int status = params_read(p, g, ROPE_HALF, err) || params_read_experts(p, g, err) ? -1 : 0;
     gguf_close(g);
     return status;
+}
+
+static int read_with(const struct key *other, struct params *p, struct error *err)
+{
+    return read_file(other, (const char *const[]){"token_embd.weight", NULL}, p, err);
 }
 
 static const struct key none[] = {{NULL, NULL}};
@@ -157,6 +164,29 @@ static void arrays(void **state)
     assert_int_equal(read_with(some, &p, &err), 0);
     assert_int_equal(p.n_head_kv, 3);
     assert_int_equal(p.n_ff, 64);
+}
+
+/* Layers that draft are not the model's; where a file keeps the key without them, none of its layers is taken away. */
+static void drafts(void **state)
+{
+    (void)state;
+    static const struct key one[] = {{"nextn_predict_layers", "1"}, {NULL, NULL}},
+                            two[] = {{"nextn_predict_layers", "2"}, {NULL, NULL}};
+    static const char *const there[] = {"blk.2.attn_norm.weight", "blk.3.attn_norm.weight",
+                                        "blk.3.nextn.eh_proj.weight", NULL},
+                             *const left_out[] = {"blk.2.attn_norm.weight", "blk.3.attn_norm.weight", NULL},
+                             *const empty[] = {"blk.2.attn_norm.weight", NULL};
+    static const struct {
+        const struct key *key;
+        const char *const *tensor;
+        int n_layer;
+    } cases[] = {{none, there, 4}, {one, there, 3}, {two, there, 3}, {one, left_out, 4}, {one, empty, 3}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct params p;
+        struct error err = {0};
+        assert_int_equal(read_file(cases[i].key, cases[i].tensor, &p, &err), 0);
+        assert_int_equal(p.n_layer, cases[i].n_layer);
+    }
 }
 
 static void scalings(void **state)
@@ -250,8 +280,12 @@ static void too_many_experts_a_row(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(as_written), cmocka_unit_test(defaults),
-                                       cmocka_unit_test(arrays),     cmocka_unit_test(scalings),
-                                       cmocka_unit_test(refusals),   cmocka_unit_test(too_many_experts_a_row)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(as_written),
+                                       cmocka_unit_test(defaults),
+                                       cmocka_unit_test(arrays),
+                                       cmocka_unit_test(drafts),
+                                       cmocka_unit_test(scalings),
+                                       cmocka_unit_test(refusals),
+                                       cmocka_unit_test(too_many_experts_a_row)};
     return cmocka_run_group_tests(tests, make_path, remove_path);
 }
