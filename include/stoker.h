@@ -50,12 +50,16 @@ enum { STOKER_CLASSES = 16 };
 /* What the plan is made from. 0 in a field: the right default for this machine. */
 struct stoker_options {
     uint64_t memory; /* bytes, whole process; or STOKER_MEMORY_* */
-    int n_ctx;       /* positions a sequence. 0: as many as trained, at most n_ctx_most; fewer where memory is short */
-    int n_ctx_most;  /* 0: 8192 */
+    int n_ctx;       /* positions a sequence */
     int n_parallel;  /* sequences at a time */
     int n_chunk;     /* prompt rows a step */
     int n_snapshots; /* recurrent states a sequence keeps besides its own */
     int n_threads;
+    struct stoker_defaults { /* of those that are 0: what is wished for, and given up where memory is short */
+        int n_ctx;           /* as far as trained; 0: 8192 */
+        int n_parallel;      /* 0: 1 */
+        int n_snapshots;     /* 0: 4 with cache_ram, else 1 */
+    } defaults;
     int slots[STOKER_CLASSES], n_slots; /* expert slots per class; tests and research */
     const char *kv;                     /* "f16" (default), "f32" */
     const char *cpu_tier;               /* caps the tier: "scalar", "avx2", "avx512" */
@@ -424,7 +428,7 @@ struct stoker_plan {
     int slots[STOKER_CLASSES], experts[STOKER_CLASSES]; /* of a class: held, in all */
     uint64_t slot_bytes[STOKER_CLASSES], expert_bytes[STOKER_CLASSES];
     uint64_t bank, cycle; /* bytes of all experts, of one token's */
-    int cut_embedding, cut_experts, cut_chunk, cut_prefix, cut_context, cut_cache;
+    int cut_embedding, cut_experts, cut_chunk, cut_prefix, cut_sequences, cut_context, cut_cache;
     int n_file;
 };
 

@@ -147,7 +147,7 @@ static void refusals(const char *path, const char *name)
 static unsigned severity(const struct plan *p)
 {
     unsigned slots = p->sacrificed & PLAN_CUT_PREFIX ? PLAN_CUT_EXPERTS : 0;
-    return p->sacrificed | slots | (p->n_chunk < 64 ? 64u : 0u);
+    return p->sacrificed | slots | (p->n_chunk < 64 ? 128u : 0u);
 }
 
 /* page: of all kinds. The cache is cut into whole states and whole pages: one state more may cost what is left of a page. */
@@ -155,8 +155,10 @@ static void expect_no_worse(const struct plan *less, const struct plan *more, ui
 {
     unsigned a = severity(less), b = severity(more);
     expect(b <= a, "%llu bytes sacrifice %x, %llu sacrifice %x", ull(less->memory), a, ull(more->memory), b);
+    expect(b != a || more->n_parallel >= less->n_parallel, "sequences fell from %d to %d", less->n_parallel,
+           more->n_parallel);
     expect(b != a || more->n_ctx >= less->n_ctx, "context fell from %d to %d", less->n_ctx, more->n_ctx);
-    if (a != b || less->n_chunk != more->n_chunk || less->n_ctx != more->n_ctx)
+    if (a != b || less->n_chunk != more->n_chunk || less->n_ctx != more->n_ctx || less->n_parallel != more->n_parallel)
         return;
     uint64_t rounding = less->state_bytes_per_sequence ? page : 0;
     expect(more->part[PLAN_PREFIX] + rounding >= less->part[PLAN_PREFIX],
@@ -168,7 +170,7 @@ static void expect_no_worse(const struct plan *less, const struct plan *more, ui
                less->slots[c], c, ull(more->memory), more->slots[c]);
 }
 
-/* cache_ram: of a server, with three sequences; 0: as `run` has it. */
+/* cache_ram: of a server, with three sequences if they fit; 0: as `run` has it. */
 static void ladder(const char *path, const char *name, uint64_t cache_ram)
 {
     enum { STEPS = 64, FINE = 200 };
@@ -184,7 +186,7 @@ static void ladder(const char *path, const char *name, uint64_t cache_ram)
     struct plan_wish w = {.how = PLAN_WHOLE,
                           .n_threads = 2,
                           .cache_ram = cache_ram,
-                          .n_parallel = cache_ram ? 3 : 0,
+                          .defaults.n_parallel = cache_ram ? 3 : 0,
                           .n_queue = cache_ram ? 9 : 0};
     expect(plan_make(&p, o.model, &w, &err) == 0, "whole: %s", err.text);
     expect(p.part[PLAN_PREFIX] <= cache_ram && p.part[PLAN_PREFIX] >= cache_ram / 2, "%llu bytes for prefixes",
@@ -498,7 +500,7 @@ static void hostile_shapes(void)
     unlink(in_dir("hostile.gguf"));
 }
 
-/* ---- a context that nobody gave ------------------------------------------------------------------------------------------------ */
+/* ---- what nobody gave ---------------------------------------------------------------------------------------------------------- */
 
 static void default_context(void)
 {
@@ -513,7 +515,7 @@ static void default_context(void)
         struct plan p;
         s.n_ctx = cases[i].trained;
         struct plan_wish wish = {
-            .how = PLAN_WHOLE, .n_ctx = cases[i].wish, .n_ctx_most = cases[i].most, .n_threads = 1};
+            .how = PLAN_WHOLE, .n_ctx = cases[i].wish, .defaults.n_ctx = cases[i].most, .n_threads = 1};
         if (sparse_write(in_dir("context.gguf"), &s, &err) || open_headers(&o, in_dir("context.gguf"), &err)) {
             expect(0, "%s", err.text);
             continue;
@@ -524,6 +526,41 @@ static void default_context(void)
     }
     unlink(in_dir("context.gguf"));
     verdict("context", "not given");
+}
+
+/* Sequences that nobody asked for go before the context does; those that somebody did stay. */
+static void default_sequences(void)
+{
+    struct error err = {0};
+    struct opened o;
+    struct plan p, given;
+    struct plan_wish wish = {
+        .how = PLAN_MINIMUM, .defaults = {.n_ctx = 32768, .n_parallel = 4, .n_snapshots = 4}, .n_threads = 1};
+    if (sparse_write(in_dir("sequences.gguf"), &small, &err) || open_headers(&o, in_dir("sequences.gguf"), &err))
+        expect(0, "%s", err.text);
+    else {
+        expect(plan_make(&p, o.model, &wish, &err) == 0 && p.n_parallel == 1 && p.n_ctx == 4096 &&
+                   (p.sacrificed & PLAN_CUT_SEQUENCES) && (p.sacrificed & PLAN_CUT_CONTEXT),
+               "at the least %d sequences of %d", p.n_parallel, p.n_ctx);
+        int fewer = 0;
+        wish.how = PLAN_BYTES;
+        for (wish.memory = p.minimum; wish.memory < p.whole; wish.memory += (p.whole - p.minimum) / 64 + 1) {
+            struct plan at;
+            if (plan_make(&at, o.model, &wish, &err))
+                expect(0, "%s", err.text);
+            expect(at.n_ctx == 32768 || at.n_parallel == 1, "%d sequences of %d", at.n_parallel, at.n_ctx);
+            fewer += at.n_parallel > 1 && at.n_parallel < 4;
+        }
+        expect(fewer > 0, "nowhere between 1 and 4 sequences");
+        wish.how = PLAN_MINIMUM;
+        wish.n_parallel = 4;
+        expect(plan_make(&given, o.model, &wish, &err) == 0 && given.n_parallel == 4 && given.minimum > p.minimum &&
+                   !(given.sacrificed & PLAN_CUT_SEQUENCES),
+               "of 4 sequences that were asked for %d are left", given.n_parallel);
+        close_headers(&o);
+    }
+    unlink(in_dir("sequences.gguf"));
+    verdict("sequences", "not given");
 }
 
 /* ---- plan against reality ------------------------------------------------------------------------------------------------------- */
@@ -703,6 +740,7 @@ int main(int argc, char **argv)
     hostile_keys();
     hostile_shapes();
     default_context();
+    default_sequences();
     char command[100];
     snprintf(command, sizeof command, "rm -rf '%s'", dir);
     expect(system(command) == 0, "%s", command);

@@ -100,8 +100,9 @@ static json_t *json_cuts(const struct stoker_plan *p)
     const struct {
         int cut;
         const char *name;
-    } cuts[] = {{p->cut_embedding, "embedding"}, {p->cut_experts, "experts"}, {p->cut_chunk, "chunk"},
-                {p->cut_prefix, "prefix"},       {p->cut_context, "context"}, {p->cut_cache, "cache"}};
+    } cuts[] = {{p->cut_embedding, "embedding"}, {p->cut_experts, "experts"},     {p->cut_chunk, "chunk"},
+                {p->cut_prefix, "prefix"},       {p->cut_sequences, "sequences"}, {p->cut_context, "context"},
+                {p->cut_cache, "cache"}};
     for (size_t i = 0; i < sizeof cuts / sizeof *cuts; i++)
         if (cuts[i].cut)
             json_array_append_new(a, json_string(cuts[i].name));
@@ -204,11 +205,9 @@ static void print_cuts(const struct stoker_plan *p)
     const struct {
         int cut;
         const char *what;
-    } cuts[] = {{p->cut_embedding, "embedding on disk"},
-                {p->cut_experts, "experts stream"},
-                {p->cut_chunk, "smaller chunks"},
-                {p->cut_prefix, "fewer known prefixes"},
-                {p->cut_context, "shorter context"}};
+    } cuts[] = {{p->cut_embedding, "embedding on disk"}, {p->cut_experts, "experts stream"},
+                {p->cut_chunk, "smaller chunks"},        {p->cut_prefix, "fewer known prefixes"},
+                {p->cut_sequences, "fewer sequences"},   {p->cut_context, "shorter context"}};
     const char *before = "to fit: ";
     for (size_t i = 0; i < sizeof cuts / sizeof *cuts; i++)
         if (cuts[i].cut) {

@@ -73,9 +73,7 @@ static int is_local(const char *host)
 /* What of the flags is an engine's: other defaults than those of `run`. */
 static void engine_defaults(struct stoker_options *o)
 {
-    o->n_ctx_most = 32768;
-    o->n_parallel = 4;
-    o->n_snapshots = 4;
+    o->defaults = (struct stoker_defaults){.n_ctx = 32768, .n_parallel = 4, .n_snapshots = 4};
     o->cache_ram = 512 << 20;
     o->cache_disk = UINT64_C(8) << 30;
 }

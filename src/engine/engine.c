@@ -84,7 +84,7 @@ static int read_options(struct session_options *to, const struct stoker_options 
                                               : PLAN_BYTES;
     w->memory = o->memory;
     w->n_ctx = o->n_ctx;
-    w->n_ctx_most = o->n_ctx_most;
+    w->defaults = (struct plan_defaults){o->defaults.n_ctx, o->defaults.n_parallel, o->defaults.n_snapshots};
     w->n_parallel = o->n_parallel;
     w->n_chunk = o->n_chunk;
     w->n_snapshots = o->n_snapshots;
@@ -102,7 +102,7 @@ static int read_options(struct session_options *to, const struct stoker_options 
     w->reader.depth = o->reader_depth;
     w->reader.timeout_seconds = o->read_timeout;
     if (w->n_ctx < 0 || w->n_parallel < 0 || w->n_chunk < 0 || w->n_threads < 0 || w->n_parallel > MOST_PARALLEL ||
-        w->n_threads > POOL_MAX_THREADS || w->n_chunk > 1 << 16)
+        w->defaults.n_parallel > MOST_PARALLEL || w->n_threads > POOL_MAX_THREADS || w->n_chunk > 1 << 16)
         return error_set(err, ERR_INPUT,
                          "--ctx %d, --parallel %d, --chunk %d, --threads %d: at most %d sequences, %d rows and %d "
                          "threads, and nothing negative",

@@ -72,7 +72,7 @@ static uint64_t code_bytes(void)
 /* ---- the price of a configuration ------------------------------------------------------------------------------------------ */
 
 struct config {
-    int n_ctx, n_chunk, n_snapshots;
+    int n_ctx, n_parallel, n_chunk, n_snapshots;
     uint64_t cache_ram;
     int embedding_on_disk;
     int slots[EXPERT_CLASSES];
@@ -91,14 +91,15 @@ static int pages_of(int n_ctx) { return n_ctx / KV_PAGE + (n_ctx % KV_PAGE != 0)
 static int snapshots_of(const struct planner *pl)
 {
     const struct plan_wish *w = pl->wish;
-    return w->n_snapshots ? w->n_snapshots : w->cache_ram ? SNAPSHOTS : 1;
+    int wished = w->n_snapshots ? w->n_snapshots : w->defaults.n_snapshots;
+    return wished ? wished : w->cache_ram ? SNAPSHOTS : 1;
 }
 
 /* Pages of a kind for the sequences: each its own context, unless fewer are wished; then one context at least. */
 static int sequence_pages(const struct planner *pl, const struct config *c, int kind)
 {
     const struct kv_layout *kv = &pl->m->kv_layout[kind];
-    int one = kv->n_layer ? kv_pages_needed(kv->window, c->n_ctx, c->n_chunk) : 0, all = one * pl->p->n_parallel,
+    int one = kv->n_layer ? kv_pages_needed(kv->window, c->n_ctx, c->n_chunk) : 0, all = one * c->n_parallel,
         wish = pl->wish->n_pages > one ? pl->wish->n_pages : one;
     return pl->wish->n_pages && !kv->window && wish < all ? wish : all;
 }
@@ -211,10 +212,12 @@ static uint64_t price(struct planner *pl, const struct config *c)
         m->layer_embd.table->on_disk = c->embedding_on_disk;
     m->op.exact = w->exact;
     p->n_ctx = c->n_ctx;
+    p->n_parallel = c->n_parallel;
     p->n_chunk = c->n_chunk;
 
     price_pages(pl, c);
     price_slots(pl, c);
+    p->part[PLAN_TEXT] = w->text_bytes + session_constraint_bytes(w->place_bytes, c->n_parallel);
     p->part[PLAN_EMBEDDING] = weight_bytes(m->token_embd) +
                               (m->layer_embd.table ? weight_bytes(m->layer_embd.table) : 0);
     p->part[PLAN_KV_B] = model_derived_bytes(m);
@@ -302,10 +305,12 @@ static int fill_slots(struct planner *pl, struct config *c, uint64_t memory, con
 static struct config whole_config(const struct planner *pl)
 {
     const struct plan_wish *w = pl->wish;
-    int trained = pl->m->p.n_ctx_train, most = w->n_ctx_most ? w->n_ctx_most : CTX;
+    int trained = pl->m->p.n_ctx_train, most = w->defaults.n_ctx ? w->defaults.n_ctx : CTX,
+        parallel = w->n_parallel ? w->n_parallel : w->defaults.n_parallel;
     struct config c = {.n_ctx = w->n_ctx         ? w->n_ctx
                                 : trained < most ? trained
                                                  : most,
+                       .n_parallel = parallel ? parallel : 1,
                        .n_chunk = w->n_chunk ? w->n_chunk : CHUNK,
                        .n_snapshots = snapshots_of(pl),
                        .cache_ram = w->cache_ram};
@@ -318,6 +323,8 @@ static struct config least_config(const struct planner *pl)
     struct config c = whole_config(pl);
     if (!pl->wish->n_ctx && c.n_ctx > CTX_LOW)
         c.n_ctx = CTX_LOW;
+    if (!pl->wish->n_parallel)
+        c.n_parallel = 1;
     if (!pl->wish->n_chunk)
         c.n_chunk = CHUNK_LEAST;
     if (!pl->wish->n_snapshots)
@@ -378,6 +385,8 @@ static int walk(struct planner *pl, struct config *c, uint64_t memory)
             c->n_chunk /= 2;
         else if (c->cache_ram)
             shrink_cache(pl, c, memory, knee);
+        else if (!w->n_parallel && c->n_parallel > 1)
+            c->n_parallel--;
         else if (!w->n_snapshots && c->n_snapshots > 1)
             c->n_snapshots = 1;
         else if (c->n_ctx > ctx_floor)
@@ -400,6 +409,7 @@ static unsigned cuts(const struct planner *pl, const struct config *c)
         cut |= c->slots[i] < pl->knee[i] ? PLAN_CUT_CACHE : 0;
     }
     cut |= c->cache_ram < full.cache_ram || c->n_snapshots < full.n_snapshots ? PLAN_CUT_PREFIX : 0;
+    cut |= c->n_parallel < full.n_parallel ? PLAN_CUT_SEQUENCES : 0;
     return cut | (c->n_chunk < full.n_chunk ? PLAN_CUT_CHUNK : 0) | (c->n_ctx < full.n_ctx ? PLAN_CUT_CONTEXT : 0);
 }
 
@@ -475,7 +485,7 @@ static int check_number(const char *flag, int n, int most, struct error *err)
 static int check_sequences(const struct planner *pl, struct error *err)
 {
     struct config c = whole_config(pl);
-    uint64_t pages = (uint64_t)pages_of(c.n_ctx) * (uint64_t)pl->p->n_parallel, bytes;
+    uint64_t pages = (uint64_t)pages_of(c.n_ctx) * (uint64_t)c.n_parallel, bytes;
     for (int k = 0; k < KV_KINDS; k++) {
         const struct kv_layout *kv = &pl->m->kv_layout[k];
         struct kv_shape shape = kv->shape;
@@ -485,14 +495,14 @@ static int check_sequences(const struct planner *pl, struct error *err)
             return error_set(err, ERR_MEMORY,
                              "%s: the keys and values of %d sequences of %d positions are more than any machine holds; "
                              "try a smaller --ctx",
-                             pl->m->file->file->path, pl->p->n_parallel, c.n_ctx);
+                             pl->m->file->file->path, c.n_parallel, c.n_ctx);
     }
-    uint64_t states = (uint64_t)pl->p->n_parallel * (uint64_t)(1 + snapshots_of(pl));
+    uint64_t states = (uint64_t)c.n_parallel * (uint64_t)(1 + c.n_snapshots);
     if (!checked_mul(pl->m->state_bytes, states, &bytes) || bytes > MOST_BYTES)
         return error_set(err, ERR_MEMORY,
                          "%s: the states of %d sequences, %d snapshots each, are more than any machine holds; try a "
                          "smaller --parallel",
-                         pl->m->file->file->path, pl->p->n_parallel, snapshots_of(pl));
+                         pl->m->file->file->path, c.n_parallel, c.n_snapshots);
     return 0;
 }
 
@@ -507,7 +517,7 @@ static int check_wish(struct planner *pl, struct error *err)
                          "the server's own memory, %llu bytes for its connections, is more than any machine has; "
                          "use a smaller --max-conns or --max-body",
                          (unsigned long long)w->server);
-    if (check_number("--ctx", w->n_ctx, CTX_MOST, err) || check_number("--ctx", w->n_ctx_most, CTX_MOST, err) ||
+    if (check_number("--ctx", w->n_ctx, CTX_MOST, err) || check_number("--ctx", w->defaults.n_ctx, CTX_MOST, err) ||
         check_number("--parallel", w->n_parallel, 1 << 12, err) || check_number("--chunk", w->n_chunk, 1 << 16, err) ||
         check_number("--snapshots", w->n_snapshots, 1 << 10, err) ||
         check_number("--threads", w->n_threads, POOL_MAX_THREADS, err) || check_sequences(pl, err))
@@ -567,8 +577,7 @@ static uint64_t choose_memory(struct plan *p, const struct plan_wish *w)
 int plan_make(struct plan *out, struct model *m, const struct plan_wish *wish, struct error *err)
 {
     struct planner pl = {.p = out, .m = m, .wish = wish};
-    *out = (struct plan){.n_parallel = wish->n_parallel ? wish->n_parallel : 1,
-                         .n_threads = wish->n_threads ? wish->n_threads : cpu_usable_cores()};
+    *out = (struct plan){.n_threads = wish->n_threads ? wish->n_threads : cpu_usable_cores()};
     if (describe_experts(&pl, err))
         return -1;
     limits(&pl);
@@ -576,7 +585,6 @@ int plan_make(struct plan *out, struct model *m, const struct plan_wish *wish, s
         return -1;
     out->part[PLAN_CODE] = code_bytes();
     out->part[PLAN_INDEX] = m->file->arena.total + m->arena.total;
-    out->part[PLAN_TEXT] = wish->text_bytes;
 
     pl.can_stream = embedding_may_go(&pl);
     pl.buffered = reads_buffered(m, wish);

@@ -41,8 +41,9 @@ enum {
     PLAN_CUT_EXPERTS = 2,
     PLAN_CUT_CHUNK = 4,
     PLAN_CUT_PREFIX = 8,
-    PLAN_CUT_CONTEXT = 16,
-    PLAN_CUT_CACHE = 32
+    PLAN_CUT_SEQUENCES = 16,
+    PLAN_CUT_CONTEXT = 32,
+    PLAN_CUT_CACHE = 64
 };
 
 enum plan_memory { PLAN_FROM_MACHINE, PLAN_BYTES, PLAN_MINIMUM, PLAN_WHOLE };
@@ -51,16 +52,19 @@ enum plan_memory { PLAN_FROM_MACHINE, PLAN_BYTES, PLAN_MINIMUM, PLAN_WHOLE };
 struct plan_wish {
     enum plan_memory how;
     uint64_t memory; /* with PLAN_BYTES */
-    int n_ctx_most;  /* of a context that is not given */
     int n_ctx, n_parallel, n_chunk, n_threads, n_snapshots, n_pages;
+    struct plan_defaults {
+        int n_ctx, n_parallel, n_snapshots; /* of stoker_options.defaults */
+    } defaults;
     uint64_t cache_ram, server;         /* bytes */
     int cache_dir;                      /* prefixes lie in files too */
     int n_queue;                        /* requests; 0: so few that they need no part of their own */
     int slots[EXPERT_CLASSES], n_slots; /* per class; tests and research */
     enum kv_type kv;
     int exact, lock;
-    int all_logits;      /* every row of a step may want its logits, not one a sequence */
-    uint64_t text_bytes; /* of the tokenizer, which is built first */
+    int all_logits;       /* every row of a step may want its logits, not one a sequence */
+    uint64_t text_bytes;  /* of the tokenizer, which is built first */
+    uint64_t place_bytes; /* of a constraint's place, for each sequence; 0: there is no text */
     struct reader_options reader;
 };
 

@@ -63,6 +63,7 @@ void engine_show_plan(const struct session *s, enum kv_type kv, struct stoker_pl
     out->cut_embedding = !!(p->sacrificed & PLAN_CUT_EMBEDDING);
     out->cut_experts = !!(p->sacrificed & PLAN_CUT_EXPERTS);
     out->cut_chunk = !!(p->sacrificed & PLAN_CUT_CHUNK);
+    out->cut_sequences = !!(p->sacrificed & PLAN_CUT_SEQUENCES);
     out->cut_context = !!(p->sacrificed & PLAN_CUT_CONTEXT);
     out->cut_prefix = !!(p->sacrificed & PLAN_CUT_PREFIX);
     out->cut_cache = !!(p->sacrificed & PLAN_CUT_CACHE);

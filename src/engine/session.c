@@ -28,14 +28,15 @@ uint64_t session_logits_bytes(int n_vocab, int n_logits, int n_chunk, int n_para
 /* Of constraints that wait, and of running ones beyond their room: for each sequence. */
 enum { CONSTRAINTS_SHARED = 2 << 20, CONSTRAINTS_MOST = 32 << 20 };
 
-/* What the text of a model takes; the share of constraints becomes their budget. */
-static uint64_t text_bytes(struct session *s, int n_parallel)
+static uint64_t shared_bytes(int n_parallel)
 {
-    uint64_t places = (uint64_t)n_parallel * constraint_place_bytes(s->trie);
     uint64_t shared = (uint64_t)n_parallel * CONSTRAINTS_SHARED;
-    shared = shared < CONSTRAINTS_MOST ? shared : CONSTRAINTS_MOST;
-    atomic_store(&s->constraints.left, shared);
-    return tokenizer_bytes(s->tokenizer) + token_trie_bytes(s->trie) + chat_bytes(s->chat) + places + shared;
+    return shared < CONSTRAINTS_MOST ? shared : CONSTRAINTS_MOST;
+}
+
+uint64_t session_constraint_bytes(uint64_t place_bytes, int n_parallel)
+{
+    return place_bytes ? (uint64_t)n_parallel * place_bytes + shared_bytes(n_parallel) : 0;
 }
 
 /* ---- preparing -------------------------------------------------------------------------------------------------------------- */
@@ -53,10 +54,14 @@ int session_prepare(struct session **out, const char *path, const struct session
         if (tokenizer_create(&s->tokenizer, s->file, NULL, &s->tokenizer_error) == 0) {
             failed = token_trie_create(&s->trie, s->tokenizer, err) ||
                      templates_chat(&s->chat, s->file, s->tokenizer, opt->chat_template, opt->tool_format, err);
-            if (!failed)
-                wish.text_bytes = text_bytes(s, wish.n_parallel ? wish.n_parallel : 1);
+            if (!failed) {
+                wish.text_bytes = tokenizer_bytes(s->tokenizer) + token_trie_bytes(s->trie) + chat_bytes(s->chat);
+                wish.place_bytes = constraint_place_bytes(s->trie);
+            }
         }
         planned = failed ? -1 : plan_make(&s->plan, s->model, &wish, err);
+        if (wish.place_bytes)
+            atomic_store(&s->constraints.left, shared_bytes(s->plan.n_parallel));
         keep = keep && s->plan.minimum > 0;
     } else
         keep = 0;

@@ -87,6 +87,9 @@ int session_forward(struct session *s, struct batch *b, struct error *err);
 /* The positions of the rows that stayed are computed, the sequences of those that left are torn. */
 void session_commit(struct batch *b);
 
+/* Constraints' places of place_bytes, and what all share beyond: for the plan. */
+uint64_t session_constraint_bytes(uint64_t place_bytes, int n_parallel);
+
 /* Logits, sampler, histories and batch room: for the plan. */
 uint64_t session_logits_bytes(int n_vocab, int n_logits, int n_chunk, int n_parallel, int n_ctx);
 

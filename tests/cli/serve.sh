@@ -12,6 +12,7 @@ trap '[ -z "$pid" ] || kill -9 $pid 2>/dev/null; rm -rf "$dir"' EXIT
 
 # starts ARGUMENT...: serve listens, is healthy, and ends when asked to
 starts() {
+    : >"$dir/out" # not what the last one said
     "$stoker" serve "$@" --port 0 --memory min --threads 1 >"$dir/out" 2>"$dir/err" &
     pid=$!
     wait_for 60 grep -q '^listening on ' "$dir/out" || fail "serve $*" "does not listen"
