@@ -1121,9 +1121,11 @@ static void run_model(const char *path)
 
 int main(int argc, char **argv)
 {
-    static const char *const models[] = {"tests/data/golden/llama-tied.gguf", "tests/data/golden/gpt-oss-mxfp4.gguf",
-                                         "tests/data/golden/qwen35moe.gguf",  "tests/data/golden/deepseek2-lite.gguf",
-                                         "tests/data/golden/mamba2.gguf",     "tests/data/golden/deepseek4.gguf"};
+    static const char *const models[] = {
+        "tests/data/golden/llama-tied.gguf",    "tests/data/golden/gpt-oss-mxfp4.gguf",
+        "tests/data/golden/qwen35moe.gguf",     "tests/data/golden/deepseek2-lite.gguf",
+        "tests/data/golden/mamba2.gguf",        "tests/data/golden/deepseek4.gguf",
+        "tests/data/golden/glm-dsa-sparse.gguf"};
     int first = 1;
     self = argv[0];
     if (argc == 7 && strcmp(argv[1], "--serve") == 0) {
