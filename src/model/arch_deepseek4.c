@@ -99,12 +99,25 @@ static int ratio_of(struct binder *b, int l)
     return b->failed ? 0 : ratio;
 }
 
-static float limit_of(struct binder *b, const char *key, int l)
+static float limit_of(struct binder *b, const char *key, int l, float absent)
 {
     double limit = 0;
-    if (params_real_of(b->m->file, key, l, 0, 1e30, 0, &limit, b->err))
+    if (params_real_of(b->m->file, key, l, 0, 1e30, (double)absent, &limit, b->err))
         b->failed = -1;
     return (float)limit;
+}
+
+/* The shared expert of the published models, told by their layers, is clamped as the others are; their files do not say so. */
+static int shared_is_clamped(const struct params *p)
+{
+    enum { FLASH = 43, PRO = 61 };
+    return p->n_layer == FLASH || p->n_layer == PRO;
+}
+
+static void bind_limits(struct binder *b, int l, struct layer *w, struct experts *e)
+{
+    e->limit = limit_of(b, "swiglu_clamp_exp", l, 0);
+    w->shared.ffn.limit = limit_of(b, "swiglu_clamp_shexp", l, shared_is_clamped(&b->m->p) ? e->limit : 0);
 }
 
 static void bind_attention_of(struct binder *b, int l, struct layer *w)
@@ -141,8 +154,7 @@ static int bind(struct binder *b, int l, void *layer)
         w->select_bias = bind_vector(b, l, "exp_probs_b.bias", p->n_expert);
     bind_ffn(b, l, &w->shared.ffn, "_shexp", p->n_ff_shared);
     if (e)
-        e->limit = limit_of(b, "swiglu_clamp_exp", l);
-    w->shared.ffn.limit = limit_of(b, "swiglu_clamp_shexp", l);
+        bind_limits(b, l, w, e);
     return b->failed;
 }
 
