@@ -3,6 +3,7 @@
 #include "model/kv_pages.h"
 #include "base/error.h"
 #include "base/rng.h"
+#include "model/bind.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -239,6 +240,56 @@ static void copies_of_states(void **state)
     assert_int_equal(*(int *)v.seq.state, 0);
 }
 
+/* ---- kinds -------------------------------------------------------------------------------------------------------------------- */
+
+/* Rows of several positions, keys without values: what a page of them takes, and where a head's part begins. */
+static void shapes(void **state)
+{
+    (void)state;
+    const struct kv_shape plain = {.n_head_kv = 2, .d_k = 8, .d_v = 4, .type = KV_F16},
+                          compressed = {.n_head_kv = 1, .d_k = 512, .ratio = 128, .type = KV_F16},
+                          index = {.n_head_kv = 1, .d_k = 128, .ratio = 4, .type = KV_F32};
+    static uint8_t page[256 * 2 * (8 + 4) * 2];
+    assert_int_equal(kv_page_bytes(&plain), 256 * 2 * (8 + 4) * 2);
+    assert_int_equal(kv_page_bytes(&compressed), 2 * 512 * 2);
+    assert_int_equal(kv_page_bytes(&index), 64 * 128 * 4);
+    assert_ptr_equal(kv_keys(&plain, page, 1), page + 256 * 8 * 2);
+    assert_ptr_equal(kv_values(&plain, page, 1), page + 256 * (2 * 8 + 4) * 2);
+}
+
+/* Layers with the same numbers share a kind, others do not; there are at most KV_KINDS, and a file that asks for more is told so. */
+static void listed(void **state)
+{
+    (void)state;
+    static struct model m;
+    struct gguf_file file = {.path = "many.gguf"};
+    struct gguf g = {.file = &file, .n_file = 1};
+    struct error err = {0};
+    struct binder b = {.m = &m, .err = &err};
+    memset(&m, 0, sizeof m);
+    m.file = &g;
+    const struct kv_shape plain = {.n_head_kv = 2, .d_k = 8, .d_v = 8}, index = {.n_head_kv = 1, .d_k = 8},
+                          several = {.n_head_kv = 1, .d_k = 8, .ratio = 4};
+    const struct {
+        struct kv_shape shape;
+        int window, kind, index;
+    } layers[] = {{plain, 0, 0, 0},   {plain, 100, 1, 0}, {plain, 0, 0, 1},   {index, 0, 2, 0},
+                  {several, 0, 3, 0}, {index, 0, 2, 1},   {plain, 100, 1, 1}, {plain, 101, 4, 0}};
+    for (size_t i = 0; i < sizeof layers / sizeof *layers; i++) {
+        struct kv_place at = bind_kv(&b, layers[i].shape, layers[i].window);
+        assert_int_equal(at.kind, layers[i].kind);
+        assert_int_equal(at.index, layers[i].index);
+    }
+    for (int i = 5; i < KV_KINDS; i++)
+        bind_kv(&b, plain, 1000 + i);
+    assert_int_equal(b.failed, 0);
+    bind_kv(&b, plain, 100); /* one of those that there are */
+    assert_int_equal(b.failed, 0);
+    bind_kv(&b, plain, 2000);
+    assert_int_not_equal(b.failed, 0);
+    assert_non_null(strstr(err.text, "many.gguf"));
+}
+
 #define TEST(f)  cmocka_unit_test_setup_teardown(f, open_pool, close_pool)
 #define MIXED(f) cmocka_unit_test_setup_teardown(f, open_mixed, close_mixed)
 
@@ -251,6 +302,8 @@ int main(void)
                                        TEST(by_chance),
                                        TEST(written_pages_are_apart),
                                        MIXED(windows_give_pages_back),
-                                       MIXED(copies_of_states)};
+                                       MIXED(copies_of_states),
+                                       cmocka_unit_test(shapes),
+                                       cmocka_unit_test(listed)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

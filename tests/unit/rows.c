@@ -46,6 +46,30 @@ static void check_norm(int n)
     free(z);
 }
 
+static void check_layer_norm(int n)
+{
+    size_t all = (size_t)(N_ROWS * n);
+    float *x = world_floats(1, all), *w = world_floats(2, (size_t)n), *b = world_floats(3, (size_t)n),
+          *y = world_floats(4, all);
+    op_layer_norm(&world.op, y, x, w, b, N_ROWS, n, 1e-5f);
+    for (int r = 0; r < N_ROWS; r++) {
+        double mean = 0, sum = 0;
+        for (int i = 0; i < n; i++)
+            mean += (double)x[r * n + i] / n;
+        for (int i = 0; i < n; i++)
+            sum += ((double)x[r * n + i] - mean) * ((double)x[r * n + i] - mean);
+        for (int i = 0; i < n; i++)
+            assert_near((double)y[r * n + i],
+                        ((double)x[r * n + i] - mean) / sqrt(sum / n + 1e-5) * (double)w[i] + (double)b[i], 2e-6);
+    }
+    op_layer_norm(&world.op, x, x, w, b, N_ROWS, n, 1e-5f);
+    assert_bits(x, y, all);
+    free(x);
+    free(w);
+    free(b);
+    free(y);
+}
+
 static double sigmoid(double x) { return 1 / (1 + exp(-x)); }
 
 static void check_sums(int n)
@@ -105,6 +129,7 @@ static void norms(void **state)
 {
     (void)state;
     each_width(check_norm);
+    each_width(check_layer_norm);
 }
 
 static void sums(void **state)
