@@ -323,7 +323,7 @@ static void bench_functions(const struct kernels *k)
 
 static void bench_delta(const struct kernels *k, int n_rows, int by_key)
 {
-    enum { D = 128, TIMES = 50, PANELS = D / DELTA_PANEL };
+    enum { D = 128, TIMES = 50, PANELS = D / STATE_PANEL };
     static _Alignas(64) float state[D * D], q[64 * D], v[64 * D], o[64 * D], decay[64 * D], beta[64];
     for (int i = 0; i < 64 * D; i++)
         q[i] = v[i] = rnd_unit() * 0.1f;
@@ -333,14 +333,14 @@ static void bench_delta(const struct kernels *k, int n_rows, int by_key)
     for (int z = 0; z < TIMES; z++) {
         double t0 = cpu_seconds();
         for (int p = 0; p < PANELS; p++)
-            k->delta(&(struct delta_run){.state = state + p * D * DELTA_PANEL,
+            k->delta(&(struct delta_run){.state = state + p * D * STATE_PANEL,
                                          .n_k = D,
-                                         .panel = DELTA_PANEL,
+                                         .panel = STATE_PANEL,
                                          .n_rows = n_rows,
                                          .q = q,
                                          .k = q,
-                                         .v = v + p * DELTA_PANEL,
-                                         .o = o + p * DELTA_PANEL,
+                                         .v = v + p * STATE_PANEL,
+                                         .o = o + p * STATE_PANEL,
                                          .ld_k = D,
                                          .ld_v = D,
                                          .ld_o = D,
@@ -367,15 +367,15 @@ static void bench_ssm(const struct kernels *k, int n_rows)
     double best = 1e9;
     for (int z = 0; z < TIMES; z++) {
         double t0 = cpu_seconds();
-        for (int p = 0; p < D / DELTA_PANEL; p++)
-            k->ssm(&(struct ssm_run){.state = state + p * N_STATE * DELTA_PANEL,
+        for (int p = 0; p < D / STATE_PANEL; p++)
+            k->ssm(&(struct ssm_run){.state = state + p * N_STATE * STATE_PANEL,
                                      .n_state = N_STATE,
-                                     .panel = DELTA_PANEL,
+                                     .panel = STATE_PANEL,
                                      .n_rows = n_rows,
                                      .B = in,
                                      .C = in + N_STATE,
-                                     .x = in + 2 * N_STATE + p * DELTA_PANEL,
-                                     .y = y + p * DELTA_PANEL,
+                                     .x = in + 2 * N_STATE + p * STATE_PANEL,
+                                     .y = y + p * STATE_PANEL,
                                      .decay = dt,
                                      .dt = dt,
                                      .ld = 2 * N_STATE + D,

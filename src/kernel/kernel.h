@@ -103,11 +103,11 @@ typedef void attn_split_fn(const struct attn_split *s, void *scratch);
 size_t kernel_attn_scratch(int d_k, int d_v);
 
 /* ---- recurrences: one panel of columns of one head's state, over rows of one sequence in order --------------------------------
- * The state of a head lies in panels of DELTA_PANEL columns, each contiguous: [n_v / panel][n_k][panel]. (A head narrower than
+ * The state of a head lies in panels of STATE_PANEL columns, each contiguous: [n_v / panel][n_k][panel]. (A head narrower than
  * a panel is one panel of its width.) Row t: q, k at q + t * ld_k, k + t * ld_k; v and o at v + t * ld_v, o + t * ld_o, from the
  * panel's first column; beta at t * ld_beta; at t * ld_decay one decay for the whole state, or with by_key one for each of its
  * rows, [n_k]. */
-enum { DELTA_PANEL = 32 };
+enum { STATE_PANEL = 32 };
 
 struct delta_run {
     float *state; /* [n_k][panel] */
@@ -121,8 +121,8 @@ struct delta_run {
     int by_key;
 };
 
-/* Mamba-2: the same panels, [n_head / panel][n_state][panel]. Row t: B, C [n_state] and x [panel] ld floats apart, y at t * ld_y; dt and
- * what the state keeps at t * ld_dt. */
+/* Mamba-2, in the same panels. Row t: B and C [n_state] and x [panel] at t * ld, y at t * ld_y; dt, and the decay of the whole state,
+ * at t * ld_dt. */
 struct ssm_run {
     float *state; /* [n_state][panel] */
     int n_state, panel;
@@ -157,8 +157,8 @@ struct kernels {
     void (*add)(float *x, const float *y, int n);                 /* x += y */
     void (*add_scaled)(float *y, float w, const float *o, int n); /* y = y + w * o: product rounded, then one add */
     void (*scale)(float *x, float s, int n);                      /* x *= s */
-    void (*gelu_mul)(float *h, const float *gate, const float *up, int n);   /* gelu(gate) * up; h may be gate */
-    void (*softcap)(float *x, float cap, int n);                             /* x = cap tanh(x / cap) */
+    ffn_act_fn *gelu_mul;                                         /* gelu(gate) * up */
+    void (*softcap)(float *x, float cap, int n);                  /* x = cap tanh(x / cap) */
     void (*rope_half)(float *x, const float *c, const float *s, int n_pair); /* pairs (i, i + n_pair), in place */
     void (*rope_pair)(float *x, const float *c, const float *s, int n_pair); /* pairs (2i, 2i + 1) */
     void (*f32_to_f16)(uint16_t *y, const float *x, int n);                  /* nearest even, saturating */

@@ -60,6 +60,9 @@ void op_conv(struct op *op, float *y, const float *x, const float *c, const floa
     op_split(op, n_run * parts, 1, 1, conv_units, &(struct conv){op, y, x, c, bias, width, n_channel, parts, run});
 }
 
+/* Columns of a panel of a head of d. */
+static int panel_of(int d) { return d % STATE_PANEL == 0 ? STATE_PANEL : d; }
+
 /* ---- delta rule -------------------------------------------------------------------------------------------------------------- */
 
 struct delta_units {
@@ -99,7 +102,7 @@ static void delta_units(void *arg, int begin, int end, int thread)
 void op_delta(struct op *op, const struct delta *d, const struct run *run, int n_run)
 {
     assert(d->n_head_v % d->n_head_k == 0);
-    int panel = d->d % DELTA_PANEL == 0 ? DELTA_PANEL : d->d, panels = d->d / panel;
+    int panel = panel_of(d->d), panels = d->d / panel;
     op_split(op, n_run * d->n_head_v * panels, 1, 1, delta_units, &(struct delta_units){op, d, run, panel, panels});
 }
 
@@ -140,7 +143,7 @@ static void ssm_units(void *arg, int begin, int end, int thread)
 void op_ssm(struct op *op, const struct ssm *m, const struct run *run, int n_run)
 {
     assert(m->n_head % m->n_group == 0);
-    int panel = m->d % DELTA_PANEL == 0 ? DELTA_PANEL : m->d, panels = m->d / panel;
+    int panel = panel_of(m->d), panels = m->d / panel;
     op_split(op, n_run * m->n_head * panels, 1, 1, ssm_units, &(struct ssm_units){op, m, run, panel, panels});
 }
 
