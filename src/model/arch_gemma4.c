@@ -22,7 +22,7 @@
 
 struct layer {
     struct kv_place kv;
-    int rope;
+    int windowed; /* 1: and turns by the second rope */
     const struct weight *attn_norm, *wq, *wk, *wv, *wo, *q_norm, *k_norm,
         *attn_post_norm; /* wk NULL: another layer's */
     const struct weight *ffn_norm;
@@ -32,8 +32,6 @@ struct layer {
     struct layer_embd_weights layer_embd;
     const struct weight *scale;
 };
-
-/* ---- parameters -------------------------------------------------------------------------------------------------------------- */
 
 static int read_windows(struct params *p, const struct gguf *g, struct error *err)
 {
@@ -71,8 +69,6 @@ static int read_params(struct params *p, const struct gguf *g, struct error *err
     return 0;
 }
 
-/* ---- tensors ------------------------------------------------------------------------------------------------------------------ */
-
 /* Of a layer: its heads, and whether it has a window. */
 struct heads {
     int windowed, n_kv, d, n_ff;
@@ -87,40 +83,32 @@ static int read_heads(struct binder *b, int l, struct heads *h)
         params_int_of(g, "feed_forward_length", l, 1, 1 << 20, -1, &h->n_ff, b->err))
         return b->failed = -1;
     h->d = h->windowed ? p->d_window : p->d_k;
-    if (p->n_head % h->n_kv)
-        return b->failed = error_set(
-                   b->err, ERR_FORMAT,
-                   "%s: attention.head_count_kv is %d for layer %d; %d heads cannot share them evenly", g->file->path,
-                   h->n_kv, l, p->n_head);
     return 0;
 }
 
-/* The last layer before l of its kind: it keeps what l attends to. */
-static int find_kept(struct binder *b, int l, const struct heads *h, struct kv_place *out)
+/* What the last layer of this kind that keeps anything does keep. */
+static struct kv_place kept(struct binder *b, int l, int windowed)
 {
     const struct layer *all = b->m->layer;
     for (int i = b->m->p.n_layer - b->m->p.n_shared_kv - 1; i >= 0; i--)
-        if (all[i].rope == h->windowed) {
-            const struct kv_shape *kept = &b->m->kv_layout[all[i].kv.kind].shape;
-            *out = all[i].kv;
-            if (kept->n_head_kv == h->n_kv && kept->d_k == h->d)
-                return 0;
-        }
-    return b->failed = error_set(b->err, ERR_FORMAT,
-                                 "%s: layer %d has no keys and values (attention.shared_kv_layers), nor has an earlier "
-                                 "layer of its kind any that fit",
-                                 b->m->file->file->path, l);
+        if (all[i].windowed == windowed)
+            return all[i].kv;
+    b->failed = error_set(b->err, ERR_FORMAT,
+                          "%s: layer %d has no keys and values (attention.shared_kv_layers), nor has an earlier layer "
+                          "of its kind",
+                          b->m->file->file->path, l);
+    return (struct kv_place){0};
 }
 
 static void bind_heads_of(struct binder *b, int l, struct layer *w, const struct heads *h)
 {
     const struct params *p = &b->m->p;
-    w->rope = h->windowed;
+    w->windowed = h->windowed;
     w->attn_norm = bind_vector(b, l, "attn_norm.weight", p->n_embd);
     w->wq = bind_matrix(b, l, "attn_q.weight", p->n_head * h->d, p->n_embd);
     w->q_norm = bind_vector(b, l, "attn_q_norm.weight", h->d);
     if (l >= p->n_layer - p->n_shared_kv)
-        find_kept(b, l, h, &w->kv);
+        w->kv = kept(b, l, h->windowed);
     else {
         w->kv = bind_kv(b, (struct kv_shape){.n_head_kv = h->n_kv, .d_k = h->d, .d_v = h->d},
                         h->windowed ? p->window : 0);
@@ -170,25 +158,16 @@ static int bind(struct binder *b, int l, void *layer)
     return b->failed;
 }
 
-/* ---- memory ------------------------------------------------------------------------------------------------------------------- */
-
-static size_t larger(size_t a, size_t b) { return a > b ? a : b; }
-
 static void memory(const struct model *m, int n_rows, struct arch_memory *out)
 {
     const struct params *p = &m->p;
-    size_t d = larger((size_t)p->d_k, (size_t)p->d_window), n_q = (size_t)p->n_head * d,
-           n_kv = (size_t)p->n_head_kv * d;
-    size_t attention = ((size_t)p->n_embd + 2 * n_q + 2 * n_kv) * sizeof(float) + act_row_bytes(p->n_embd) +
-                       act_row_bytes((int)n_q);
-    size_t ffn = ffn_row_bytes(p, p->n_ff), experts = 0;
-    if (p->n_expert) /* n and r beside m and y */
+    size_t experts = 0, embd = layer_embd_row_bytes(p);
+    if (p->n_expert) /* n and r of feed_forward_and_experts() beside m and y */
         experts = moe_row_bytes(p) + 2 * (size_t)p->n_embd * sizeof(float) + 2 * act_row_bytes(p->n_embd);
-    out->row = larger(larger(attention, ffn), larger(experts, layer_embd_row_bytes(p)));
-    out->fixed = (p->n_expert ? moe_fixed_bytes(m, n_rows) : 0) + 32 * 64;
+    decoder_memory(m, ffn_row_bytes(p, p->n_ff), p->n_expert ? moe_fixed_bytes(m, n_rows) : 0, out);
+    out->row = out->row > experts ? out->row : experts;
+    out->row = out->row > embd ? out->row : embd;
 }
-
-/* ---- a layer ------------------------------------------------------------------------------------------------------------------ */
 
 static void norm_heads(struct step *s, float *x, int n_head, int d, const struct weight *w)
 {
@@ -206,7 +185,7 @@ static void attention(struct step *s, float *x, const struct layer *w)
     struct act a = act(s, n, p->n_embd);
     matmul(s, q, &a, w->wq);
     norm_heads(s, q, p->n_head, d, w->q_norm);
-    rotate_heads(s, q, p->n_head, d, w->rope);
+    rotate_heads(s, q, p->n_head, d, w->windowed);
     if (w->wk) {
         k = step_rows(s, n_k);
         v = step_rows(s, n_k);
@@ -217,7 +196,7 @@ static void attention(struct step *s, float *x, const struct layer *w)
             memcpy(v, k, (size_t)s->n_rows * (size_t)n_k * sizeof(float));
         norm_heads(s, k, kv->n_head_kv, d, w->k_norm);
         norm_heads(s, v, kv->n_head_kv, d, NULL);
-        rotate_heads(s, k, kv->n_head_kv, d, w->rope);
+        rotate_heads(s, k, kv->n_head_kv, d, w->windowed);
     }
     float *o = step_rows(s, n_q);
     attend(s, w->kv, o, q, k, v, d, p->attn_scale, NULL);

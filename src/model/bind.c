@@ -175,6 +175,10 @@ struct kv_place bind_kv(struct binder *b, struct kv_shape shape, int window)
     struct kv_layout *all = b->m->kv_layout;
     int kind = 0;
     assert(KV_PAGE % kv_ratio(&shape) == 0);
+    if (b->m->p.n_head % shape.n_head_kv)
+        b->failed = error_set(b->err, ERR_FORMAT,
+                              "%s: %d attention heads cannot share %d key heads evenly (attention.head_count_kv)",
+                              b->m->file->file->path, b->m->p.n_head, shape.n_head_kv);
     while (kind < KV_KINDS && all[kind].n_layer && !same_kind(&all[kind], &shape, window))
         kind++;
     if (kind == KV_KINDS) {

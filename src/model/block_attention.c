@@ -108,8 +108,9 @@ void block_attention(struct step *s, float *x, const struct attention_weights *w
 
 size_t attention_row_bytes(const struct params *p)
 {
-    size_t n_q = (size_t)p->n_head * (size_t)p->d_k, n_o = (size_t)p->n_head * (size_t)p->d_v;
-    size_t n_kv = (size_t)p->n_head_kv * (size_t)(p->d_k + p->d_v);
+    int d_k = p->d_window > p->d_k ? p->d_window : p->d_k, d_v = p->d_window > p->d_v ? p->d_window : p->d_v;
+    size_t n_q = (size_t)p->n_head * (size_t)d_k, n_o = (size_t)p->n_head * (size_t)d_v;
+    size_t n_kv = (size_t)p->n_head_kv * (size_t)(d_k + d_v);
     return ((size_t)p->n_embd + n_q + n_kv + n_o) * sizeof(float) + act_row_bytes(p->n_embd) + act_row_bytes((int)n_o);
 }
 
