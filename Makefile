@@ -116,10 +116,14 @@ asan:
 	@WALKS=20 $(MAKE) --no-print-directory BUILD=build-asan OPT="-O1 -fno-omit-frame-pointer" \
 	    SAN="-fsanitize=address,undefined -fno-sanitize-recover=all" check
 
-# The store, the queues and the laws under ThreadSanitizer.
+# The store, the queues and the laws under ThreadSanitizer: all of them, whatever fails.
+TSAN_TESTS = unit/pool unit/queue unit/reader unit/reader_drives unit/expert_store unit/expert_sweep unit/prefix_disk unit/schedule \
+             laws prefix serve serve_room
 tsan:
-	@$(MAKE) --no-print-directory BUILD=build-tsan OPT=-O1 SAN=-fsanitize=thread $(addprefix build-tsan/tests/,unit/pool unit/queue unit/reader unit/reader_drives unit/expert_store unit/expert_sweep unit/schedule laws prefix serve serve_room) build-tsan/stoker
-	@for t in unit/pool unit/queue unit/reader unit/reader_drives unit/expert_store unit/expert_sweep unit/schedule laws prefix serve serve_room; do STOKER=build-tsan/stoker build-tsan/tests/$$t || exit 1; done
+	@$(MAKE) --no-print-directory $(PARALLEL) BUILD=build-tsan OPT=-O1 SAN=-fsanitize=thread \
+	    $(addprefix build-tsan/tests/,$(TSAN_TESTS)) build-tsan/stoker
+	@failed=; for t in $(TSAN_TESTS); do STOKER=build-tsan/stoker build-tsan/tests/$$t || failed="$$failed $$t"; done; \
+	    [ -z "$$failed" ] || { echo "failed under ThreadSanitizer:$$failed"; exit 1; }
 
 # Coverage-guided fuzzing of what parses: make fuzz-gguf, FUZZ_SECONDS=600 by default. Inputs that crashed are kept in
 # tests/fuzz/NAME/, with the others that found something new.

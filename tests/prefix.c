@@ -28,6 +28,7 @@
 #include "base/rng.h"
 #include "engine/prefix_file.h"
 #include "format/gguf.h"
+#include "sanitized.h"
 #include "stoker.h"
 
 #include <stdarg.h>
@@ -44,7 +45,15 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { N_CTX = 1100, MOST_ANSWER = 24, TOP = 4, TEXTS = 3, SAID = 16, AT_ONCE = 5, PATIENCE = 20000 /* ms */ };
+enum {
+    N_CTX = 1100,
+    MOST_ANSWER = 24,
+    TOP = 4,
+    TEXTS = 3,
+    SAID = 16,
+    AT_ONCE = 5,
+    PATIENCE = SANITIZED ? 120000 : 20000 /* ms */
+};
 
 static int passed, failed, rounds = 6;
 static const char *only; /* -t */
