@@ -5,7 +5,8 @@
  * The first layers are dense. Router: softmax, or sigmoid with a bias for the choice and the best groups open. rope in adjacent
  * pairs.
  * Sources: arXiv 2405.04434, 2412.19437. Goldens: deepseek2-lite, -v3, -unabsorbed, -lite-long. */
-#include "model/step.h"
+#include "model/block_latent.h"
+#include "model/block_lead.h"
 
 struct layer {
     struct latent_weights attention;

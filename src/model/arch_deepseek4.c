@@ -13,7 +13,11 @@
  * those of shared experts where the file says so.
  * Source: DeepSeek-V4's report and inference code. Index keys are not rounded (to fp4 there), nor turned before that (Hadamard),
  * which changes no product. Goldens: deepseek4, deepseek4-long, deepseek4-pages. */
-#include "model/step.h"
+#include "model/block_attention.h"
+#include "model/block_compressed.h"
+#include "model/block_grouped.h"
+#include "model/block_hyper.h"
+#include "model/block_moe.h"
 
 #include "base/error.h"
 #include "base/f64.h"

@@ -7,7 +7,8 @@
  * Of window_period layers the last sees everything, the others `window` positions. Gemma 3 turns the latter by a base of their
  * own, without scaling, and norms each head of q and k; Gemma 2 does neither, but caps scores and logits.
  * Sources: arXiv 2408.00118, section 2; arXiv 2503.19786, section 2. Goldens: gemma3, gemma2. */
-#include "model/step.h"
+#include "model/block_attention.h"
+#include "model/block_ffn.h"
 
 #include <math.h>
 

@@ -12,7 +12,9 @@
  * expert has a factor. Logits are capped.
  * Source: Gemma 4 model card (ai.google.dev/gemma/docs/core) and its reference code in transformers. Goldens: gemma4,
  * gemma4-moe. */
-#include "model/step.h"
+#include "model/block_attention.h"
+#include "model/block_layer_embd.h"
+#include "model/block_moe.h"
 
 #include "base/error.h"
 #include "format/gguf.h"

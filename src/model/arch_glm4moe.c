@@ -7,7 +7,8 @@
  * The first layers are dense. Router: sigmoid with a bias for the choice. Half of each head turns; the smaller model norms no
  * heads, Solar Open has no biases either. Layers that predict further tokens come last in the file and are not run (params_read()).
  * Source: GLM-4.5, arXiv 2508.06471, section 2.1. Goldens: glm4moe, glm4moe-106b-a12b. */
-#include "model/step.h"
+#include "model/block_attention.h"
+#include "model/block_lead.h"
 
 struct layer {
     struct attention_weights attention;

@@ -8,7 +8,8 @@
  * least 256 are chosen (DECISIONS.md). The first layers are dense. Router: sigmoid with a bias for the choice. rope in adjacent
  * pairs, in an indexer on the first values of a head.
  * Sources: GLM-5, arXiv 2602.15763; DeepSeek V3.2, arXiv 2512.02556; sharing: arXiv 2603.12201. Goldens: glm-dsa, glm-dsa-sparse. */
-#include "model/step.h"
+#include "model/block_latent.h"
+#include "model/block_lead.h"
 
 #include "base/error.h"
 #include "format/gguf.h"

@@ -6,7 +6,8 @@
  *
  * Even layers see `window` positions. The router's logits choose, w = softmax over the chosen. rope in halves, YaRN.
  * Source: gpt-oss model card, arXiv 2508.10925. Goldens: gpt-oss, gpt-oss-mxfp4, gpt-oss-long. */
-#include "model/step.h"
+#include "model/block_attention.h"
+#include "model/block_moe.h"
 
 struct layer {
     struct attention_weights attention;

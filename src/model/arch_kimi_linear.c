@@ -10,7 +10,8 @@
  * Which layers attend: those whose attention.head_count_kv is not 0. The router is a sigmoid with a bias for the choice; the
  * weights of the chosen are made to sum to 1 whatever the file says, as in the model. Source: arXiv 2510.26692. Golden:
  * kimi-linear. */
-#include "model/step.h"
+#include "model/block_latent.h"
+#include "model/block_lead.h"
 
 #include "base/error.h"
 #include "format/gguf.h"

@@ -5,7 +5,8 @@
  *
  * Biases where the file has them; rope in adjacent pairs; rope_freqs.weight divides the frequencies (Llama 3).
  * Sources: Touvron et al., arXiv 2302.13971; Jiang et al., arXiv 2401.04088. Goldens: llama-*, mixtral. */
-#include "model/step.h"
+#include "model/block_attention.h"
+#include "model/block_moe.h"
 
 struct layer {
     struct attention_weights attention;

@@ -1,7 +1,7 @@
 /* Mamba-2 (Codestral Mamba): nothing but its block, x += block(rms_norm(x)); no attention, no feed-forward.
  *
  * Source: Dao and Gu, arXiv 2405.21060, figure 6. Golden: mamba2. */
-#include "model/step.h"
+#include "model/block_mamba2.h"
 
 struct layer {
     struct mamba2_weights mamba;

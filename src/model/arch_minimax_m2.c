@@ -5,7 +5,8 @@
  *
  * p = sigmoid of the router's logits; p + bias chooses, w are the chosen p made to sum to 1. Half of each head turns; no shared
  * expert. Source: MiniMaxAI/MiniMax-M2, config.json and its modeling file. Golden: minimax-m2. */
-#include "model/step.h"
+#include "model/block_attention.h"
+#include "model/block_moe.h"
 
 struct layer {
     struct attention_weights attention;

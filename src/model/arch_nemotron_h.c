@@ -9,7 +9,9 @@
  * (attention.head_count_kv). Router: sigmoid, a bias for the choice. Experts may see a latent (down, up); else these two are absent.
  * Sources: Nemotron-H, arXiv 2504.03624; Nemotron 3 Nano and Nemotron 3 technical reports.
  * Goldens: nemotron_h, nemotron_h_moe, nemotron_h_moe-latent, nemotron-2688. */
-#include "model/step.h"
+#include "model/block_attention.h"
+#include "model/block_lead.h"
+#include "model/block_mamba2.h"
 
 #include "base/error.h"
 #include "format/gguf.h"

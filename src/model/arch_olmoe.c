@@ -4,7 +4,8 @@
  *     y = h + sum over the top-k experts of  w_e ffn_e(m)                m = rms_norm(h)
  *
  * Source: Muennighoff et al., arXiv 2409.02060. Golden: olmoe. */
-#include "model/step.h"
+#include "model/block_attention.h"
+#include "model/block_moe.h"
 
 struct layer {
     struct attention_weights attention;

@@ -4,7 +4,8 @@
  *     y = h + ffn(rms_norm(h))
  *
  * Source: Qwen2 Technical Report, arXiv 2407.10671. Golden: qwen2. */
-#include "model/step.h"
+#include "model/block_attention.h"
+#include "model/block_ffn.h"
 
 struct layer {
     struct attention_weights attention;

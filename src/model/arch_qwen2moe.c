@@ -4,7 +4,8 @@
  *     y = h + sum over the top-k experts of  w_e ffn_e(m) + sigmoid(g m) ffn_shared(m)        m = rms_norm(h)
  *
  * Source: Qwen2 Technical Report, arXiv 2407.10671, section 2.2. Golden: qwen2moe. */
-#include "model/step.h"
+#include "model/block_attention.h"
+#include "model/block_moe.h"
 
 struct layer {
     struct attention_weights attention;

@@ -4,7 +4,8 @@
  *     y = h + ffn(rms_norm(h))
  *
  * Source: Qwen3 Technical Report, arXiv 2505.09388, section 2. Goldens: qwen3, qwen3-long, mixed. */
-#include "model/step.h"
+#include "model/block_attention.h"
+#include "model/block_ffn.h"
 
 struct layer {
     struct attention_weights attention;

@@ -9,7 +9,8 @@
  * Value heads share key heads: neighbours in qwen3next, every n-th in qwen35 and qwen35moe. rope in halves of the first n_rot
  * values (the sections of multi-modal rope coincide on text). Draft layers are left alone.
  * Sources: Yang et al., arXiv 2412.06464; Qwen3-Next and Qwen3.5 model cards. Goldens: qwen3next, qwen35, qwen35moe, nvfp4. */
-#include "model/step.h"
+#include "model/block_attention.h"
+#include "model/block_moe.h"
 
 #include "base/error.h"
 #include "format/gguf.h"

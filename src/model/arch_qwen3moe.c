@@ -5,7 +5,8 @@
  *
  * w = softmax over all experts, the chosen ones renormalised to sum 1. No biases, no window.
  * Source: Qwen3 Technical Report, arXiv 2505.09388, section 2. Goldens: qwen3moe, mixed-moe, ember. */
-#include "model/step.h"
+#include "model/block_attention.h"
+#include "model/block_moe.h"
 
 struct layer {
     struct attention_weights attention;

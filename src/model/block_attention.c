@@ -1,7 +1,6 @@
-/* Grouped-query attention with rotary positions, as llama, qwen and olmoe have it: see step.h.
+/* Grouped-query attention with rotary positions, as llama, qwen and olmoe have it: see block_attention.h.
  * Sources: Ainslie et al., arXiv 2305.13245 (grouped queries); Su et al., arXiv 2104.09864 (rotary positions). */
-#include "model/bind.h"
-#include "model/step.h"
+#include "model/block_attention.h"
 
 #include <math.h>
 
@@ -10,27 +9,6 @@ static void norm_projection(struct step *s, float *x, int n_cols, const struct w
 {
     if (w)
         op_rms_norm(&s->m->op, x, x, w->vector, s->n_rows * (n_cols / w->mat.n_cols), w->mat.n_cols, s->m->p.norm_eps);
-}
-
-void rotate_heads(struct step *s, float *x, int n_head, int head_dim, int rope)
-{
-    const struct rope_params *r = &s->m->p.rope[rope];
-    const struct rope_rows *t = &s->rope[rope];
-    if (r->n_rot == 0)
-        return;
-    op_rope(&s->m->op, x, s->n_rows, n_head, head_dim, r->pairs, t->cos, t->sin, r->n_rot / 2);
-}
-
-void rotate_heads_back(struct step *s, float *x, int n_head, int head_dim, int rope)
-{
-    const struct rope_params *r = &s->m->p.rope[rope];
-    size_t mark = step_mark(s);
-    int n_pair = r->n_rot / 2;
-    float *sine = step_rows(s, n_pair);
-    for (size_t i = 0; i < (size_t)s->n_rows * (size_t)n_pair; i++)
-        sine[i] = -s->rope[rope].sin[i];
-    op_rope(&s->m->op, x, s->n_rows, n_head, head_dim, r->pairs, s->rope[rope].cos, sine, n_pair);
-    step_reset(s, mark);
 }
 
 static struct attention attention_of(const struct step *s, struct kv_place place, int d_v, float scale)
@@ -112,6 +90,13 @@ size_t attention_row_bytes(const struct params *p)
     size_t n_q = (size_t)p->n_head * (size_t)d_k, n_o = (size_t)p->n_head * (size_t)d_v;
     size_t n_kv = (size_t)p->n_head_kv * (size_t)(d_k + d_v);
     return ((size_t)p->n_embd + n_q + n_kv + n_o) * sizeof(float) + act_row_bytes(p->n_embd) + act_row_bytes((int)n_o);
+}
+
+void decoder_memory(const struct model *m, size_t ffn_row, size_t ffn_fixed, struct arch_memory *out)
+{
+    size_t attention = attention_row_bytes(&m->p);
+    out->row = attention > ffn_row ? attention : ffn_row;
+    out->fixed = ffn_fixed + 16 * 64;
 }
 
 void bind_attention(struct binder *b, int l, struct attention_weights *w, int window)

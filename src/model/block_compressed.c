@@ -1,6 +1,5 @@
-/* Compressed keys of a layer: see step.h and op/compress.h. Source: DeepSeek-V4's report and inference code. */
-#include "model/bind.h"
-#include "model/step.h"
+/* Compressed keys of a layer: see block_compressed.h and op/compress.h. Source: DeepSeek-V4's report and inference code. */
+#include "model/block_compressed.h"
 
 #include "op/compress.h"
 #include "op/matmul.h"

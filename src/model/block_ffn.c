@@ -1,7 +1,6 @@
-/* The feed-forward, gated or not: see step.h. Sources: Shazeer, arXiv 2002.05202 (SwiGLU); So et al., arXiv 2109.08668 (squared
- * ReLU). */
-#include "model/bind.h"
-#include "model/step.h"
+/* The feed-forward, gated or not: see block_ffn.h. Sources: Shazeer, arXiv 2002.05202 (SwiGLU); So et al., arXiv 2109.08668
+ * (squared ReLU). */
+#include "model/block_ffn.h"
 
 #include "op/matmul.h"
 

@@ -1,7 +1,6 @@
-/* The output of attention in groups of heads: each group has a matrix to a low rank, one more brings them together. See step.h.
- * Source: DeepSeek-V4's report and inference code. */
-#include "model/bind.h"
-#include "model/step.h"
+/* The output of attention in groups of heads: each group has a matrix to a low rank, one more brings them together. See
+ * block_grouped.h. Source: DeepSeek-V4's report and inference code. */
+#include "model/block_grouped.h"
 
 #include "format/gguf.h"
 #include "op/heads.h"

@@ -1,7 +1,6 @@
-/* Hyper-connections around blocks: see step.h and op/hyper.h. The streams of a row are normed together, without a weight, and one
- * small product gives all gates. */
-#include "model/bind.h"
-#include "model/step.h"
+/* Hyper-connections around blocks: see block_hyper.h and op/hyper.h. The streams of a row are normed together, without a
+ * weight, and one small product gives all gates. */
+#include "model/block_hyper.h"
 
 #include "base/error.h"
 #include "format/gguf.h"

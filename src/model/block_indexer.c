@@ -1,11 +1,10 @@
-/* Which keys each row attends to: see step.h and op/indexer.h. The indexer's heads ask with the compressed query, one weight a head
- * comes from the row itself. What they ask are index keys: of compressed rows (block_compressed.c), or of positions:
+/* Which keys each row attends to: see block_indexer.h and op/indexer.h. The indexer's heads ask with the compressed query, one weight
+ * a head comes from the row itself. What they ask are index keys: of compressed rows (block_compressed.c), or of positions:
  *
  *     k = rope(layer_norm(Wk n))        one a position, for all heads
  *
  * Sources: arXiv 2512.02556 (DeepSeek-V3.2), DeepSeek-V4's inference code. */
-#include "model/bind.h"
-#include "model/step.h"
+#include "model/block_indexer.h"
 
 #include "format/gguf.h"
 #include "op/indexer.h"

@@ -1,4 +1,4 @@
-/* Latent attention: one row a position, for all heads, instead of keys and values. See step.h.
+/* Latent attention: one row a position, for all heads, instead of keys and values. See block_latent.h.
  *
  *     c = rms_norm(Wkv_a n)[latent],  k_pe = rope(Wkv_a n)[rest]      kept: one row [c | k_pe] a position
  *     q_h = Wq n, or Wq_b rms_norm(Wq_a n)                            of each head: [q_nope | q_pe]
@@ -9,7 +9,8 @@
  * of scores grows with the square of its magnitude, and that of rotated values stays 1. Where an indexer chooses, attend() sees the
  * chosen positions; the choice stands until another layer of the step makes its own.
  * Sources: arXiv 2405.04434; 2512.02556 (choosing). */
-#include "model/step.h"
+#include "model/block_latent.h"
+#include "model/block_attention.h"
 
 #include "base/f64.h"
 #include "format/gguf.h"

@@ -1,13 +1,13 @@
 /* Embeddings of each layer: a token has a row of them beside its embedding, and each layer takes its part, mixed with a projection
- * of the embedding, once more into x. See step.h.
+ * of the embedding, once more into x. See block_layer_embd.h.
  *
  *     e_l = (sqrt(d) table[token]_l + norm((Wp x / sqrt(n_embd))_l)) / sqrt(2)        d values for each of n_layer layers
  *     x  += norm(Wo act(Wg x, e_l))
  *
  * The table is as large as the rest of a small model, and a token takes one row of it: rows are read from disk where the plan
  * has no memory for it. Source: Gemma 3n (per-layer embeddings), ai.google.dev/gemma/docs/gemma-3n. */
-#include "model/bind.h"
-#include "model/step.h"
+#include "model/block_layer_embd.h"
+#include "model/block_ffn.h"
 
 #include <math.h>
 #include <string.h>

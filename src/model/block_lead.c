@@ -1,7 +1,7 @@
 /* The second half of a layer of DeepSeek's kind: the leading layers are dense, the others have experts beside shared ones, whose
- * router is a softmax, or a sigmoid with a bias for the choice. See step.h.
+ * router is a softmax, or a sigmoid with a bias for the choice. See block_lead.h.
  * Sources: arXiv 2401.06066 (shared experts), 2412.19437 (sigmoid, selection bias, groups). */
-#include "model/step.h"
+#include "model/block_lead.h"
 
 #include "base/error.h"
 #include "format/gguf.h"

@@ -1,4 +1,4 @@
-/* Mamba-2: a state space whose decay is one number a head and row. See step.h.
+/* Mamba-2: a state space whose decay is one number a head and row. See block_mamba2.h.
  *
  *     [z | u | dt] = Win n;   [x | B | C] = silu(conv(u) + bias)          n = rms_norm(x)
  *     dt = softplus(dt + bias);   S = exp(A dt) S + B (dt x)^T;   y = S^T C + D x             each head by itself
@@ -6,7 +6,7 @@
  *
  * B and C are shared by the heads of a group, neighbours. Files hold A as -exp(A_log).
  * Source: Dao and Gu, arXiv 2405.21060. */
-#include "model/step.h"
+#include "model/block_mamba2.h"
 
 #include "base/error.h"
 #include "format/gguf.h"

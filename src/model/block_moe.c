@@ -6,9 +6,8 @@
  *
  * While the first wave loads, the shared expert is computed. An expert whose read failed takes its rows with it; the others
  * go on with the same bits. Definitions: streaming.md P, kernels.md C. */
-#include "model/bind.h"
+#include "model/block_moe.h"
 #include "model/forced_routes.h"
-#include "model/step.h"
 #include "model/traces.h"
 
 #include "base/clock.h"

@@ -1,5 +1,7 @@
 /* One step of a model over a batch of rows: embed, the layers, norm, logits of the rows that want them. */
-#include "model/step.h"
+#include "model/block_hyper.h"
+#include "model/block_layer_embd.h"
+#include "model/block_moe.h"
 
 #include "base/error.h"
 #include "op/matmul.h"
@@ -187,11 +189,4 @@ size_t model_thread_bytes(const struct model *m, int n_rows)
     if (m->n_moe_layer)
         need = larger(need, op_moe_thread_bytes(p->n_ff_expert, params_expert_width(p)));
     return (need + 63) / 64 * 64;
-}
-
-void decoder_memory(const struct model *m, size_t ffn_row, size_t ffn_fixed, struct arch_memory *out)
-{
-    const struct params *p = &m->p;
-    out->row = larger(attention_row_bytes(p), ffn_row);
-    out->fixed = ffn_fixed + 16 * 64;
 }

@@ -75,25 +75,6 @@ int params_read(struct params *p, const struct gguf *g, enum rope_pairs pairs, s
 /* The expert keys; -1 also when they are absent. */
 int params_read_experts(struct params *p, const struct gguf *g, struct error *err);
 
-/* Of block_latent(): ranks and heads, after params_read(). d_rope is the rotated width; scale is 1 / sqrt of a head's. */
-int params_read_latent(struct params *p, const struct gguf *g, struct error *err);
-
-/* Of block_mamba2(): heads, groups, state, convolution. */
-int params_read_mamba2(struct params *p, const struct gguf *g, struct error *err);
-
-/* Of block_lead(): experts, leading dense layers, shared experts, the router; gating_absent: where the file does not say. */
-enum router_gating { ROUTER_SOFTMAX = 1, ROUTER_SIGMOID = 2 };
-int params_read_lead(struct params *p, const struct gguf *g, enum router_gating gating_absent, struct error *err);
-
-/* Of hyper_in() and the like. */
-int params_read_hyper(struct params *p, const struct gguf *g, struct error *err);
-
-/* Of grouped_output(), after params_read(). */
-int params_read_groups(struct params *p, const struct gguf *g, struct error *err);
-
-/* Of block_indexer(), after params_read(). */
-int params_read_indexer(struct params *p, const struct gguf *g, struct error *err);
-
 int params_bool(const struct gguf *g, const char *key, int *out, struct error *err); /* absent: *out stays */
 int params_real(const struct gguf *g, const char *key, double min, double max, double fallback, double *out,
                 struct error *err);

@@ -39,6 +39,27 @@ void add_bias(struct step *s, float *x, const struct weight *b)
 
 void add(struct step *s, float *x, const float *y, int n_cols) { op_add(&s->m->op, x, y, s->n_rows, n_cols); }
 
+void rotate_heads(struct step *s, float *x, int n_head, int head_dim, int rope)
+{
+    const struct rope_params *r = &s->m->p.rope[rope];
+    const struct rope_rows *t = &s->rope[rope];
+    if (r->n_rot == 0)
+        return;
+    op_rope(&s->m->op, x, s->n_rows, n_head, head_dim, r->pairs, t->cos, t->sin, r->n_rot / 2);
+}
+
+void rotate_heads_back(struct step *s, float *x, int n_head, int head_dim, int rope)
+{
+    const struct rope_params *r = &s->m->p.rope[rope];
+    size_t mark = step_mark(s);
+    int n_pair = r->n_rot / 2;
+    float *sine = step_rows(s, n_pair);
+    for (size_t i = 0; i < (size_t)s->n_rows * (size_t)n_pair; i++)
+        sine[i] = -s->rope[rope].sin[i];
+    op_rope(&s->m->op, x, s->n_rows, n_head, head_dim, r->pairs, s->rope[rope].cos, sine, n_pair);
+    step_reset(s, mark);
+}
+
 void row_leaves(struct step *s, int row)
 {
     for (int r = 0; r < s->n_rows; r++)

@@ -1,0 +1,17 @@
+/* The output of attention in groups of heads: y = Wb [Wa,g o_g], g over params.out.n_group groups. */
+#ifndef MODEL_BLOCK_GROUPED_H
+#define MODEL_BLOCK_GROUPED_H
+
+#include "model/step.h"
+
+struct grouped_weights {
+    const struct weight *a, *b;
+};
+void grouped_output(struct step *s, float *y, const float *o, const struct grouped_weights *w);
+
+/* After params_read(). */
+int params_read_groups(struct params *p, const struct gguf *g, struct error *err);
+void bind_grouped_output(struct binder *b, int l, struct grouped_weights *w);
+size_t grouped_row_bytes(const struct params *p); /* of a row */
+
+#endif

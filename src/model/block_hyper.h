@@ -1,0 +1,17 @@
+/* Hyper-connections (op/hyper.h): x [n_rows][n][n_embd] are the streams; a block sees u and gives y [n_rows][n_embd]. */
+#ifndef MODEL_BLOCK_HYPER_H
+#define MODEL_BLOCK_HYPER_H
+
+#include "model/step.h"
+
+/* Returns what hyper_out() takes. */
+float *hyper_in(struct step *s, float *u, const float *x, const struct hyper_weights *w);
+void hyper_out(struct step *s, float *x, const float *y, const float *gates, const struct hyper_weights *w);
+float *hyper_end(struct step *s, const float *x, int n_rows); /* behind the last layer: u of these rows */
+
+int params_read_hyper(struct params *p, const struct gguf *g, struct error *err);
+/* stem: "hc_attn" of a layer; "output_hc" with l -1, the model's. */
+void bind_hyper(struct binder *b, int l, struct hyper_weights *w, const char *stem);
+size_t hyper_row_bytes(const struct params *p); /* of a row, of hyper_in(), besides u */
+
+#endif

@@ -1,0 +1,33 @@
+/* What chooses among keys (op/indexer.h): the queries and the weights of its heads; and index keys of positions. */
+#ifndef MODEL_BLOCK_INDEXER_H
+#define MODEL_BLOCK_INDEXER_H
+
+#include "model/step.h"
+
+struct indexer_weights {
+    const struct weight *q, *w;
+};
+struct index_keys_weights {
+    const struct weight *k, *norm, *norm_bias;
+    struct kv_place place;
+};
+
+/* After params_read(). */
+int params_read_indexer(struct params *p, const struct gguf *g, struct error *err);
+void bind_indexer(struct binder *b, int l, struct indexer_weights *w, int q_rank);
+void bind_index_keys(struct binder *b, int l, struct index_keys_weights *w); /* and what the layer keeps of them */
+
+/* The params.index.top_k keys of each row, asked with the compressed query low; keys: where they are. Rows that see no more are left
+ * alone. chosen: of chosen_rows(), scratch of the step. */
+void block_indexer(struct step *s, int32_t *chosen, struct act *n, struct act *low, const struct indexer_weights *w,
+                   struct kv_place keys, int rope);
+int32_t *chosen_rows(struct step *s); /* [n_rows][top_k] */
+
+/* An index key of each position, stored. */
+void index_keys(struct step *s, struct act *n, const struct index_keys_weights *w, int rope);
+
+size_t indexer_row_bytes(const struct params *p); /* of a row, besides what is chosen */
+size_t chosen_row_bytes(const struct params *p);
+size_t indexer_thread_bytes(const struct params *p); /* of a thread */
+
+#endif

@@ -1,0 +1,17 @@
+/* A layer's own embeddings e_l of the tokens, made before the first layer: x += norm(Wo act(Wg x, e_l)). */
+#ifndef MODEL_BLOCK_LAYER_EMBD_H
+#define MODEL_BLOCK_LAYER_EMBD_H
+
+#include "model/step.h"
+
+struct layer_embd_weights {
+    const struct weight *gate, *out, *post_norm;
+};
+int make_layer_embd(struct step *s, const float *x); /* -1 with the sentence in s->err */
+void block_layer_embd(struct step *s, int l, float *x, const struct layer_embd_weights *w);
+
+void bind_layer_embd(struct binder *b, int l, struct layer_embd_weights *w); /* and, with layer 0, the table */
+size_t layer_embd_row_bytes(const struct params *p);                         /* of a row, of the block; */
+size_t make_layer_embd_row_bytes(const struct model *m);                     /* and of making them */
+
+#endif
