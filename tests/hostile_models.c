@@ -518,28 +518,31 @@ static void keys(const struct gguf *g, const char *model)
 
 /* ---- lists ------------------------------------------------------------------------------------------------------------------- */
 
-/* A number for each layer, or not read at all. */
-static int may_be_list(const char *key)
+/* A number for each layer, or not read at all: then equal numbers do, and others where layers differ. */
+static int may_be_list(const struct gguf *g, const char *key, int equal)
 {
-    return strstr(key, "head_count_kv") || strstr(key, ".feed_forward_length") || strstr(key, "vocab_size");
+    int of_layers = strstr(key, "head_count_kv") || strstr(key, ".feed_forward_length");
+    return (of_layers && (equal || arch_by_name(arch_of(g))->layers_differ)) || strstr(key, "vocab_size");
 }
 
 static void lists(const struct gguf *g, const char *model)
 {
-    static const uint32_t items[5] = {2, 2, 2, 2, 2};
+    static const uint32_t items[2][5] = {{2, 2, 2, 2, 2}, {2, 1, 2, 2, 2}};
     (void)model;
     for (uint64_t i = 0; i < g->n_value; i++) {
         const struct gguf_value *v = &g->value[i];
         size_t n = strlen(arch_of(g));
         int number_of_arch = strncmp(v->key.text, arch_of(g), n) == 0 && v->key.text[n] == '.' &&
                              v->kind != GGUF_STRING && v->kind != GGUF_ARRAY;
-        for (uint64_t length = 0; number_of_arch && length <= 5; length++) {
+        for (uint64_t j = 0; number_of_arch && j < 12; j++) {
             struct change c = NO_CHANGE;
+            uint64_t length = j / 2;
+            int equal = j % 2 == 0;
             struct gguf_value list = {
-                .key = v->key, .kind = GGUF_ARRAY, .item = GGUF_U32, .n = length, .as.items = items};
+                .key = v->key, .kind = GGUF_ARRAY, .item = GGUF_U32, .n = length, .as.items = items[!equal]};
             c.value = &list;
             snprintf(shared->what, sizeof shared->what, "%s a list of %llu", v->key.text, (unsigned long long)length);
-            try(g, &c, may_be_list(v->key.text) ? NULL : v->key.text);
+            try(g, &c, may_be_list(g, v->key.text, equal || length < 2) ? NULL : v->key.text + n + 1);
         }
     }
 }

@@ -27,6 +27,7 @@ struct arch {
     const char *name; /* general.architecture */
     int (*read_params)(struct params *p, const struct gguf *g,
                        struct error *err);             /* keys, checked against each other */
+    int layers_differ;                                 /* its keys may have a number for each layer */
     size_t layer_bytes;                                /* of its own struct of a layer's weights */
     int (*bind)(struct binder *b, int l, void *layer); /* tensors by name and shape */
     void (*memory)(const struct model *m, int n_rows, struct arch_memory *out); /* for steps of at most n_rows rows */

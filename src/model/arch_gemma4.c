@@ -7,11 +7,9 @@
  *     z = scale_l (y + norm(Wo' (gelu(Wg' y) * e_l)))        where the model has e_l and scale_l: block_layer_embd.c
  *
  * Scores are not scaled. Values are normed without weights; without Wv they are the keys before their norm. The last n_shared_kv
- * layers attend to what the last layer of their kind before them keeps. Full layers turn by frequencies that the file divides
- * (rope_freqs): most of a head stands still. Router: softmax of Wr (s * rms_norm(h)) / sqrt(n_embd), the chosen renormalised; each
- * expert has a factor. Logits are capped.
- * Source: Gemma 4 model card (ai.google.dev/gemma/docs/core) and its reference code in transformers. Goldens: gemma4,
- * gemma4-moe. */
+ * layers attend to what the last of their kind before them keeps. In full layers most of a head stands still (rope_freqs). Router:
+ * softmax of Wr (s * rms_norm(h)) / sqrt(n_embd), the chosen renormalised; each expert has a factor.
+ * Source: Gemma 4 model card (ai.google.dev/gemma/docs/core), its code in transformers. Goldens: gemma4, gemma4-moe. */
 #include "model/block_attention.h"
 #include "model/block_layer_embd.h"
 #include "model/block_moe.h"
@@ -25,8 +23,7 @@
 struct layer {
     struct kv_place kv;
     int windowed; /* 1: and turns by the second rope */
-    const struct weight *attn_norm, *wq, *wk, *wv, *wo, *q_norm, *k_norm,
-        *attn_post_norm; /* wk NULL: another layer's */
+    const struct weight *attn_norm, *wq, *wk, *wv, *wo, *q_norm, *k_norm, *attn_post_norm; /* wk NULL: of kv */
     const struct weight *ffn_norm;
     struct ffn_weights ffn;
     const struct weight *router, *router_scale, *expert_norm, *ffn_post_norm; /* router NULL: no experts */
@@ -248,6 +245,7 @@ static void layer(struct step *s, int l, const void *weights, float *x)
 
 const struct arch arch_gemma4 = {.name = "gemma4",
                                  .read_params = read_params,
+                                 .layers_differ = 1,
                                  .layer_bytes = sizeof(struct layer),
                                  .bind = bind,
                                  .memory = memory,

@@ -167,6 +167,7 @@ static void layer(struct step *s, int l, const void *weights, float *x)
 
 const struct arch arch_kimi_linear = {.name = "kimi-linear",
                                       .read_params = read_params,
+                                      .layers_differ = 1,
                                       .layer_bytes = sizeof(struct layer),
                                       .bind = bind,
                                       .memory = memory,

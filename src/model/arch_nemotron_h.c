@@ -130,6 +130,7 @@ static void layer(struct step *s, int l, const void *weights, float *x)
 #define ROW(id, text)                                                                                                  \
     const struct arch id = {.name = text,                                                                              \
                             .read_params = read_params,                                                                \
+                            .layers_differ = 1,                                                                        \
                             .layer_bytes = sizeof(struct layer),                                                       \
                             .bind = bind,                                                                              \
                             .memory = memory,                                                                          \

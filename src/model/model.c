@@ -85,6 +85,13 @@ static int find_arch(struct model *m, struct error *err)
     return 0;
 }
 
+static int read_params(struct model *m, struct error *err)
+{
+    if (m->arch->read_params(&m->p, m->file, err))
+        return -1;
+    return m->arch->layers_differ ? 0 : params_alike(m->file, m->p.n_layer, err);
+}
+
 static int allocate(struct model *m, struct error *err)
 {
     size_t n_layer = (size_t)m->p.n_layer;
@@ -112,8 +119,7 @@ int model_open(struct model **out, const struct gguf *g, struct error *err)
         return error_set(err, ERR_MEMORY, "no memory for the description of the model");
     m->file = g;
     arena_init_growing(&m->arena);
-    if (find_arch(m, err) || read_vocab(m, err) || m->arch->read_params(&m->p, g, err) || allocate(m, err) ||
-        bind_all(m, err)) {
+    if (find_arch(m, err) || read_vocab(m, err) || read_params(m, err) || allocate(m, err) || bind_all(m, err)) {
         model_close(m);
         return -1;
     }

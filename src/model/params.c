@@ -70,6 +70,23 @@ int params_int_most(const struct gguf *g, const char *key, int n_layer, int min,
     return largest_of(g, key, 0, n_layer, min, max, fallback, out, err);
 }
 
+int params_alike(const struct gguf *g, int n_layer, struct error *err)
+{
+    static const char *const keys[] = {"feed_forward_length", "attention.head_count_kv"};
+    for (size_t i = 0; i < sizeof keys / sizeof *keys; i++) {
+        char name[KEY];
+        const struct gguf_value *v = gguf_find(g, arch_key(g, keys[i], name));
+        for (int l = 1; v && v->kind == GGUF_ARRAY && l < n_layer; l++)
+            if (gguf_item_int(v, (uint64_t)l) != gguf_item_int(v, 0))
+                return error_set(err, ERR_FORMAT,
+                                 "%s: the key %s is %lld for layer 0 and %lld for layer %d, but layers of this "
+                                 "architecture are alike",
+                                 g->file->path, name, (long long)gguf_item_int(v, 0),
+                                 (long long)gguf_item_int(v, (uint64_t)l), l);
+    }
+    return 0;
+}
+
 int params_real(const struct gguf *g, const char *key, double min, double max, double fallback, double *out,
                 struct error *err)
 {

@@ -89,6 +89,9 @@ int params_int_of(const struct gguf *g, const char *key, int l, int min, int max
 int params_int_most(const struct gguf *g, const char *key, int n_layer, int min, int max, int fallback, int *out,
                     struct error *err);
 
+/* After params_read(): -1 where these keys have another number for one layer than for another. */
+int params_alike(const struct gguf *g, int n_layer, struct error *err);
+
 /* A real number likewise, of layer l. */
 int params_real_of(const struct gguf *g, const char *key, int l, double min, double max, double fallback, double *out,
                    struct error *err);
