@@ -4,8 +4,8 @@
  *     few rows  every expert is computed as it comes; the pairs' outputs are added at the end, ascending
  *     many rows a wave's hidden rows are computed as its experts come, their sums when all are there; waves ascend
  *
- * While the first wave loads, the shared expert is computed. An expert whose read failed takes its rows with it; the others
- * go on with the same bits. Definitions: streaming.md P, kernels.md C. */
+ * While the first wave loads, the shared expert is computed, and the latent where experts see one. An expert whose read failed takes
+ * its rows with it; the others go on with the same bits. Definitions: streaming.md P, kernels.md C. */
 #include "model/block_moe.h"
 #include "model/forced_routes.h"
 #include "model/traces.h"
@@ -318,12 +318,14 @@ static void count_call(struct model *m, uint64_t misses_before)
     m->calls[misses < MODEL_CALLS ? misses : MODEL_CALLS - 1]++;
 }
 
-/* The rows that experts of a latent space see; and back. */
+/* The rows that experts of a latent space see, with the copies that they want; and back. */
 static struct act into_latent(struct step *s, struct act *a, const struct experts *e)
 {
     float *z = step_rows(s, e->down.n_rows);
     matmul(s, z, a, e->latent_down);
-    return act(s, z, e->down.n_rows);
+    struct act x = act(s, z, e->down.n_rows);
+    quantise_for(&x, e);
+    return x;
 }
 
 static void out_of_latent(struct step *s, float *y, const float *z, const struct experts *e)
@@ -332,20 +334,30 @@ static void out_of_latent(struct step *s, float *y, const float *z, const struct
     matmul(s, y, &a, e->latent_up);
 }
 
+/* Wave w is read, and the one behind it. Where the store has no slot left, its experts fail and all after: 0 if that is w. */
+static int open_waves(struct step *s, struct pairs *p, const struct expert_wave *wave, int w, int *opened, int *n_wave)
+{
+    for (; *opened < *n_wave && *opened <= w + 1; ++*opened)
+        if (store_begin(s->m->store, &wave[*opened], s->err)) {
+            for (int i = wave[*opened].first; i < p->uses.n; i++)
+                expert_failed(s, &p->expert[i], s->err);
+            *n_wave = *opened;
+        }
+    return w < *n_wave;
+}
+
 void block_moe(struct step *s, int l, float *y, struct act *a, const struct routes *r, const struct experts *e,
                const struct shared_expert *shared)
 {
     struct op *op = &s->m->op;
     int width = e->down.n_rows;
-    struct act latent, *x = a, /* what the experts see; sum: what they give */
-                           *shared_x = shared && shared->in ? shared->in : a;
-    float *sum = y;
-    if (e->latent_down) {
-        latent = into_latent(s, a, e);
-        x = &latent;
-        sum = step_rows(s, width);
-    }
-    quantise_for(x, e);
+    struct act latent = {0}, *x = e->latent_down ? &latent : a; /* what the experts see; sum: what they give */
+    struct act *shared_x = shared && shared->in ? shared->in : a;
+    float *sum = e->latent_down ? step_rows(s, width) : y;
+    if (e->latent_down)
+        op_view(a, e->latent_down->mat.type);
+    else
+        quantise_for(a, e);
     quantise_for_shared(shared_x, shared);
     size_t mark = step_mark(s);
     struct pairs p = sort_pairs(s, r, e);
@@ -362,16 +374,10 @@ void block_moe(struct step *s, int l, float *y, struct act *a, const struct rout
     uint64_t misses = store_misses(s->m->store);
     int opened = 0;
     for (int w = 0; w < n_wave; w++) {
-        for (; opened < n_wave && opened <= w + 1; opened++)
-            if (store_begin(s->m->store, &wave[opened], s->err)) {
-                for (int i = wave[opened].first; i < p.uses.n;
-                     i++) /* no slot left: these experts fail, and all after */
-                    expert_failed(s, &p.expert[i], s->err);
-                n_wave = opened;
-                break;
-            }
-        if (w == n_wave)
+        if (!open_waves(s, &p, wave, w, &opened, &n_wave))
             break;
+        if (w == 0 && e->latent_down)
+            latent = into_latent(s, a, e);
         if (w == 0 && shared)
             shared_y = shared_output(s, shared_x, shared, &shared_gate);
         if (few)
