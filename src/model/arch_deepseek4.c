@@ -9,8 +9,7 @@
  * indexer with keys of its own chooses the top_k. Layers with compressed keys rotate with another base and YaRN, without its
  * magnitude; only the last n_rot values of a head turn, in adjacent pairs. Keys are kept as models were trained to see them:
  * through fp8, but for the rotated values. Router: sqrt(softplus), a bias for the choice; the first layers take the experts that a
- * table has for the token. Hidden values of experts are clamped,
- * those of shared experts where the file says so.
+ * table has for the token. Hidden values of experts are clamped, those of shared experts where the file says so.
  * Source: DeepSeek-V4's report and inference code. Index keys are not rounded (to fp4 there), nor turned before that (Hadamard),
  * which changes no product. Goldens: deepseek4, deepseek4-long, deepseek4-pages. */
 #include "model/block_attention.h"
