@@ -510,6 +510,40 @@ static void known_in_vain(void **state)
     close_world(&w);
 }
 
+/* An early read that fails for good is nobody's failure yet: the layer reads once more. */
+static void known_and_unreadable(void **state)
+{
+    (void)state;
+    int32_t id[] = {1, 3, 15};
+    for (int nth = 1; nth <= 9; nth++) {
+        struct world w;
+        struct store_stats s;
+        fault_reset(first_ops());
+        fault.kind = FAULT_ERROR;
+        fault.number = EIO;
+        fault.times = 3;
+        fault.nth = nth;
+        open_world(&w, &model, &(struct reader_options){.ops = &fault_ops}, slots);
+        store_sweep_begin(w.store, 0);
+        store_read_ahead(w.store, 2, id, 3);
+        store_stats(w.store, &s);
+        for (uint64_t until = clock_ns() + 5000000000; s.failed == 0 && clock_ns() < until;) {
+            nanosleep(&(struct timespec){0, 100000}, NULL);
+            store_poll(w.store);
+            store_stats(w.store, &s);
+        }
+        call(&w, 2, id, 3);
+        assert_int_equal(fault.given, 3);
+        assert_int_equal(w.failed, 0);
+        store_stats(w.store, &s);
+        assert_int_equal(s.failed, 1);
+        assert_int_equal(s.early_used, 2);
+        assert_clean(&w);
+        close_world(&w);
+    }
+    fault_reset(first_ops());
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -519,7 +553,7 @@ int main(void)
         cmocka_unit_test(a_dead_device),        cmocka_unit_test(waves),
         cmocka_unit_test(everything_resident),  cmocka_unit_test(a_wave_left_early),
         cmocka_unit_test(too_few_slots),        cmocka_unit_test(known_before),
-        cmocka_unit_test(known_in_vain),
+        cmocka_unit_test(known_in_vain),        cmocka_unit_test(known_and_unreadable),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }
