@@ -10,6 +10,9 @@
  *     dropped   each tensor left out
  *     reshaped  each tensor with rows and columns exchanged, with a row less, with its values in another dimension
  *     retyped   each tensor as f16, and as whole numbers
+ *     tables    tables of experts that name nobody
+ *     ends      every key, of the file and not, at the ends of what a key may hold; a sample
+ *     poisoned  each tensor full of what is no number, or of the largest
  *     shapes    odd numbers of heads, ranks, states that agree with each other: these run
  *     others    the file of one architecture under the name of another; unknown names: which is close
  *
@@ -28,7 +31,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum { SECONDS = 20, N_TOKENS = 3 };
+enum { SECONDS = 20, N_TOKENS = 3, SHORT_PROMPT = 5, LONG_PROMPT = 300 };
 
 static struct shared {
     char what[300];
@@ -50,10 +53,12 @@ struct change {
     enum block_type type;
     int poke; /* tensor whose first i32 becomes id, -1 none */
     int32_t id;
+    int fill; /* tensor full of a word, -1 none */
+    uint32_t word;
 };
 #define NO_CHANGE                                                                                                      \
     {                                                                                                                  \
-        .drop = -1, .shape = -1, .retype = -1, .poke = -1                                                              \
+        .drop = -1, .shape = -1, .retype = -1, .poke = -1, .fill = -1                                                  \
     }
 
 static const char *arch_of(const struct gguf *g) { return gguf_find(g, "general.architecture")->as.string.text; }
@@ -99,6 +104,12 @@ static void write_data(struct gguf_writer *w, const struct gguf *g, const struct
     free(bytes);
 }
 
+static void write_words(struct gguf_writer *w, uint64_t n, uint32_t word)
+{
+    for (uint64_t at = 0; at < n; at += sizeof word)
+        gguf_write_data(w, &word, n - at < sizeof word ? n - at : sizeof word);
+}
+
 static int write_model(const struct gguf *g, const struct change *c, struct error *err)
 {
     struct gguf_writer w;
@@ -121,7 +132,9 @@ static int write_model(const struct gguf *g, const struct change *c, struct erro
             gguf_write_tensor(&w, t->name, type, n_dims, ne);
     }
     for (int i = 0; i < (int)g->n_tensor; i++)
-        if (i != c->drop)
+        if (i == c->fill)
+            write_words(&w, size[i], c->word);
+        else if (i != c->drop)
             write_data(&w, g, &g->tensor[i], size[i], i == c->poke ? &c->id : NULL);
     free(size);
     return gguf_write_end(&w, err);
@@ -129,12 +142,16 @@ static int write_model(const struct gguf *g, const struct change *c, struct erro
 
 /* ---- a case ------------------------------------------------------------------------------------------------------------------ */
 
-static int run(int n_chunk, struct stoker_error *err)
+static int run(int n_prompt, int n_chunk, struct stoker_error *err)
 {
-    static const stoker_token prompt[] = {1, 2, 3, 4, 5};
-    const struct stoker_options o = {.memory = STOKER_MEMORY_MIN, .n_ctx = 32, .n_chunk = n_chunk, .n_threads = 1};
-    const struct stoker_request r = {.prompt = prompt, .n_prompt = 5, .max_tokens = N_TOKENS, .ignore_end = 1};
+    static stoker_token prompt[LONG_PROMPT];
+    const struct stoker_options o = {
+        .memory = STOKER_MEMORY_MIN, .n_ctx = n_prompt + 27, .n_chunk = n_chunk, .n_threads = 1};
+    const struct stoker_request r = {
+        .prompt = prompt, .n_prompt = (size_t)n_prompt, .max_tokens = N_TOKENS, .ignore_end = 1};
     struct stoker *s;
+    for (int i = 0; i < n_prompt; i++)
+        prompt[i] = 1 + i % 5;
     if (stoker_open(&s, path, &o, err))
         return -1;
     int result = stoker_generate(s, &r, NULL, NULL, NULL, err);
@@ -149,7 +166,7 @@ static void complain(const char *why, const char *more)
 }
 
 /* words: must be in the sentence; "": any sentence; NULL: it may as well run. */
-static void try(const struct gguf *g, const struct change *c, const char *words)
+static void try_prompt(const struct gguf *g, const struct change *c, int n_prompt, const char *words)
 {
     struct error werr = {0};
     struct stoker_error err = {0};
@@ -159,7 +176,7 @@ static void try(const struct gguf *g, const struct change *c, const char *words)
         complain("cannot be written: ", werr.text);
         return;
     }
-    if (run(4, &err) == 0) {
+    if (run(n_prompt, n_prompt == SHORT_PROMPT ? 4 : 64, &err) == 0) {
         if (words)
             complain("was accepted", "");
         return;
@@ -169,6 +186,11 @@ static void try(const struct gguf *g, const struct change *c, const char *words)
         complain("no sentence but: ", err.text);
     else if (words && !strstr(err.text, words))
         complain("the sentence names something else: ", err.text);
+}
+
+static void try(const struct gguf *g, const struct change *c, const char *words)
+{
+    try_prompt(g, c, SHORT_PROMPT, words);
 }
 
 /* One test in a process of its own. */
@@ -296,6 +318,7 @@ static const struct absurd absurd[] = {
     {NULL, "attention.head_count_kv", 0, NULL},
     {NULL, "attention.layer_norm_rms_epsilon", -1, NULL},
     {NULL, "attention.layer_norm_rms_epsilon", NAN, NULL},
+    {NULL, "attention.key_length", 1, NULL},
     {NULL, "rope.dimension_count", 0, NULL},
     {NULL, "rope.dimension_count", 7, ""},
     {NULL, "rope.dimension_count", 4096, NULL},
@@ -650,6 +673,106 @@ static void tables(const struct gguf *g, const char *model)
     shared->runs += shared->runs == 0; /* most models have none */
 }
 
+/* Weights that are no numbers: rows that nobody routes, indexers that cannot tell keys apart. The prompt is longer than a page
+ * where the model chooses. */
+static void poisoned(const struct gguf *g, const char *model)
+{
+    static const uint32_t words[] = {0x7fc00000, 0xff800000, 0x7f7fffff}; /* NaN, -Inf, the largest */
+    int n_prompt = strncmp(model, "glm-dsa", 7) == 0 ? LONG_PROMPT : 20;
+    for (int i = 0; i < (int)g->n_tensor; i++)
+        for (size_t k = 0; k < sizeof words / sizeof *words; k++) {
+            struct change c = NO_CHANGE;
+            c.fill = i;
+            c.word = words[k];
+            snprintf(shared->what, sizeof shared->what, "%s full of %08x", g->tensor[i].name, c.word);
+            int divides = strcmp(g->tensor[i].name, "rope_freqs.weight") == 0 && c.word != words[2];
+            try_prompt(g, &c, n_prompt, divides ? "rope_freqs.weight" : NULL);
+        }
+}
+
+/* ---- every key at its ends ---------------------------------------------------------------------------------------------------- */
+
+enum { ENDS = 10 /* of a key */, ITEMS = 64 };
+
+static struct gguf_value list_end(uint64_t i)
+{
+    static const int32_t wild[] = {0, 1, 2, 4, 128, -1, INT32_MAX, INT32_MIN, 16, 7};
+    static int32_t items[ITEMS];
+    static float reals[ITEMS];
+    static const struct gguf_string strings[ITEMS] = {{"", 0}};
+    struct gguf_value v = {.kind = GGUF_ARRAY, .item = GGUF_I32, .n = i % 3 ? ITEMS : i % 7, .as.items = items};
+    for (uint64_t k = 0; k < ITEMS; k++) {
+        items[k] = wild[rng_u64(5, i, k, 0) % (i % 2 ? 3 : sizeof wild / sizeof *wild)];
+        reals[k] = k % 5 == i % 5 ? NAN : (float)items[k];
+    }
+    if (i % 5 == 0) {
+        v.item = GGUF_F32;
+        v.as.items = reals;
+    } else if (i % 11 == 0) {
+        v.item = GGUF_STRING;
+        v.as.strings = strings;
+    }
+    return v;
+}
+
+/* Whole numbers, real ones, truths, texts, lists. */
+static struct gguf_value end_of_kind(uint64_t i)
+{
+    static const uint64_t whole[] = {0,          1,          2,          3,         17,      256,
+                                     4095,       4097,       65536,      1 << 20,   1 << 28, INT32_MAX,
+                                     1ull << 31, 1ull << 32, 1ull << 63, UINT64_MAX};
+    static const double real[] = {0, -1, 0.5, 1e-45, 1e38, 1e300, NAN, INFINITY, -INFINITY, 3};
+    uint64_t n = i / 4;
+    switch (i % 4) {
+    case 0:
+        return (struct gguf_value){.kind = GGUF_U64, .n = 1, .as.u = whole[n % (sizeof whole / sizeof *whole)]};
+    case 1:
+        return (struct gguf_value){.kind = GGUF_F64, .n = 1, .as.f = real[n % (sizeof real / sizeof *real)]};
+    case 2:
+        return list_end(n);
+    default:
+        return n % 3 == 0   ? (struct gguf_value){.kind = GGUF_I64, .n = 1, .as.i = n % 2 ? -1 : INT64_MIN}
+               : n % 3 == 1 ? (struct gguf_value){.kind = GGUF_BOOL, .n = 1, .as.u = n % 2}
+                            : (struct gguf_value){.kind = GGUF_STRING, .n = 1, .as.string = {"yarn", 4}};
+    }
+}
+
+static void ends_of(const struct gguf *g, const char *key, uint32_t which)
+{
+    for (uint64_t i = 0; i < ENDS; i++) {
+        struct change c = NO_CHANGE;
+        uint64_t end = rng_u64(6, which, i, 0) % 4096;
+        struct gguf_value v = end_of_kind(end);
+        v.key = (struct gguf_string){key, strlen(key)};
+        c.value = &v;
+        snprintf(shared->what, sizeof shared->what, "%s at end %d", key, (int)end);
+        try(g, &c, NULL);
+    }
+}
+
+static void ends(const struct gguf *g, const char *model)
+{
+    static const char *const others[] = {"attention.indexer.types", "attention.scale",
+                                         "attn_logit_softcapping",  "attention.sliding_window",
+                                         "final_logit_softcapping", "moe_latent_size",
+                                         "expert_group_count",      "expert_group_used_count",
+                                         "expert_gating_func",      "expert_weights_scale",
+                                         "rope.scaling.factor",     "leading_dense_block_count",
+                                         "swiglu_clamp_exp",        "attention.sliding_window_pattern"};
+    const char *arch = arch_of(g);
+    size_t n = strlen(arch);
+    (void)model;
+    for (uint64_t i = 0; i < g->n_value; i++)
+        if (strncmp(g->value[i].key.text, arch, n) == 0 && g->value[i].key.text[n] == '.')
+            ends_of(g, g->value[i].key.text, (uint32_t)i);
+    for (size_t i = 0; i < sizeof others / sizeof *others; i++) {
+        char key[200];
+        snprintf(key, sizeof key, "%s.%s", arch, others[i]);
+        if (!gguf_find(g, key))
+            ends_of(g, key, 1000 + (uint32_t)i);
+    }
+}
+
 /* ---- architectures ----------------------------------------------------------------------------------------------------------- */
 
 /* Under the name of an architecture that wants no more tensors than the model has, it may run. */
@@ -810,7 +933,7 @@ static void shapes(const struct gguf *g, const char *model)
         alarm(SECONDS);
         if (sparse_write(path, &s, &werr))
             complain("cannot be written: ", werr.text);
-        else if (run(draw((uint64_t)i, 20, 6), &err))
+        else if (run(SHORT_PROMPT, draw((uint64_t)i, 20, 6), &err))
             complain("", err.text);
     }
 }
@@ -821,11 +944,14 @@ int main(void)
                                          "minimax-m2",    "glm4moe",       "kimi-linear",  "gemma3",
                                          "gemma4",        "gemma4-moe",    "nemotron_h",   "nemotron_h_moe-latent",
                                          "deepseek4",     "glm-dsa-sparse"};
+    static const char *const others_too[] = {"gemma2", "mamba2"}; /* without keys and shapes of their own here */
     static const struct {
         const char *name;
         void (*fn)(const struct gguf *g, const char *model);
-    } tests[] = {{"keys", keys},       {"lists", lists},   {"dropped", dropped}, {"reshaped", reshaped},
-                 {"retyped", retyped}, {"others", others}, {"tables", tables},   {"shapes", shapes}};
+        int own; /* knows models one by one */
+    } tests[] = {{"keys", keys, 1},       {"lists", lists, 0},      {"dropped", dropped, 0}, {"reshaped", reshaped, 0},
+                 {"retyped", retyped, 0}, {"others", others, 1},    {"tables", tables, 0},   {"shapes", shapes, 1},
+                 {"ends", ends, 0},       {"poisoned", poisoned, 0}};
     shared = mmap(NULL, sizeof *shared, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     int fd = mkstemp(path);
     if (shared == MAP_FAILED || fd < 0) {
@@ -836,6 +962,10 @@ int main(void)
     for (size_t m = 0; m < sizeof models / sizeof *models; m++)
         for (size_t t = 0; t < sizeof tests / sizeof *tests; t++)
             test(tests[t].name, models[m], tests[t].fn);
+    for (size_t m = 0; m < sizeof others_too / sizeof *others_too; m++)
+        for (size_t t = 0; t < sizeof tests / sizeof *tests; t++)
+            if (!tests[t].own)
+                test(tests[t].name, others_too[m], tests[t].fn);
     unlink(path);
     printf("%d passed, %d failed, 0 skipped\n", passed, failed);
     return failed > 0;

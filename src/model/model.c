@@ -227,6 +227,17 @@ static int check_ids(const struct model *m, const struct weight *w, struct error
     return 0;
 }
 
+/* Smaller ones, and what is no number, would turn a row further than an angle can say. */
+static int check_factors(const struct model *m, const struct weight *w, struct error *err)
+{
+    static const float least = 1e-3f;
+    for (int i = 0; i < w->mat.n_cols; i++)
+        if (!(w->vector[i] >= least))
+            return error_set(err, ERR_FORMAT, "%s: %s divides frequency %d by %g; %g is the least that stoker takes",
+                             m->file->file->path, w->tensor->name, i, (double)w->vector[i], (double)least);
+    return 0;
+}
+
 int model_load(struct model *m, struct reader *r, struct arena *mem, uint8_t *bounce, size_t bounce_bytes,
                void (*progress)(void *arg, uint64_t done, uint64_t total), void *arg, struct error *err)
 {
@@ -269,6 +280,8 @@ int model_load(struct model *m, struct reader *r, struct arena *mem, uint8_t *bo
     }
     for (int i = 0; i < ROPES; i++) {
         struct model_rope *t = &m->rope[i];
+        if (t->factors && check_factors(m, t->factors, err))
+            goto done;
         t->magnitude = rope_frequencies(t->freq, &m->p.rope[i], t->factors ? t->factors->vector : NULL);
     }
     result = 0;

@@ -188,7 +188,7 @@ int params_read(struct params *p, const struct gguf *g, enum rope_pairs pairs, s
             "%s: %d attention heads cannot share %d key heads evenly (attention.head_count, attention.head_count_kv)",
             g->file->path, p->n_head, p->n_head_kv);
     int from_width = p->n_embd / p->n_head;
-    if (params_int(g, "attention.key_length", 1, 4096, from_width > 0 ? from_width : -1, &p->d_k, err) ||
+    if (params_int(g, "attention.key_length", 2, 4096, from_width > 0 ? from_width : -1, &p->d_k, err) ||
         params_int(g, "attention.value_length", 1, 4096, p->d_k, &p->d_v, err))
         return -1;
     if ((long long)p->n_head * p->d_k > MAX_WIDTH || (long long)p->n_head * p->d_v > MAX_WIDTH)
