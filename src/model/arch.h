@@ -23,6 +23,9 @@ struct arch_memory {
     size_t thread; /* of a thread, where that is more than products, attention and experts take */
 };
 
+/* Of two needs that are not there at once. */
+static inline size_t larger(size_t a, size_t b) { return a > b ? a : b; }
+
 struct arch {
     const char *name; /* general.architecture */
     int (*read_params)(struct params *p, const struct gguf *g,

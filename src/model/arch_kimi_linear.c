@@ -98,7 +98,7 @@ static void memory(const struct model *m, int n_rows, struct arch_memory *out)
     size_t delta = (size_t)floats * sizeof(float) + act_row_bytes(p->n_embd) + 2 * act_row_bytes(p->delta.d) +
                    act_row_bytes(n_value(p)),
            latent = latent_row_bytes(p);
-    lead_memory(m, n_rows, delta > latent ? delta : latent, out);
+    lead_memory(m, n_rows, larger(delta, latent), out);
     out->fixed += QKV * (size_t)n_rows * sizeof(struct run) + 16 * 64;
 }
 

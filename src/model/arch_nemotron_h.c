@@ -95,8 +95,6 @@ static int bind(struct binder *b, int l, void *layer)
     return b->failed;
 }
 
-static size_t larger(size_t a, size_t b) { return a > b ? a : b; }
-
 static void memory(const struct model *m, int n_rows, struct arch_memory *out)
 {
     const struct params *p = &m->p;

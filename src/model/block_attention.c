@@ -94,8 +94,7 @@ size_t attention_row_bytes(const struct params *p)
 
 void decoder_memory(const struct model *m, size_t ffn_row, size_t ffn_fixed, struct arch_memory *out)
 {
-    size_t attention = attention_row_bytes(&m->p);
-    out->row = attention > ffn_row ? attention : ffn_row;
+    out->row = larger(attention_row_bytes(&m->p), ffn_row);
     out->fixed = ffn_fixed + 16 * 64;
 }
 

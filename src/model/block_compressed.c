@@ -120,6 +120,5 @@ size_t compressed_row_bytes(const struct params *p, int rope)
     size_t keys = compress_row_bytes(1, p->d_k, p->rope[rope].n_rot),
            index_keys = compress_row_bytes(1, p->index.d, p->rope[rope].n_rot),
            indexer = indexer_row_bytes(p) + chosen_row_bytes(p);
-    size_t most = keys > index_keys ? keys : index_keys;
-    return most > indexer ? most : indexer;
+    return larger(larger(keys, index_keys), indexer);
 }

@@ -37,6 +37,6 @@ void grouped_output(struct step *s, float *y, const float *o, const struct group
 
 size_t grouped_row_bytes(const struct params *p)
 {
-    size_t heads = op_matmul_heads_row_bytes(p->out.n_group, n_of_group(p)), last = act_row_bytes(n_low(p));
-    return (size_t)n_low(p) * sizeof(float) + (heads > last ? heads : last);
+    return (size_t)n_low(p) * sizeof(float) +
+           larger(op_matmul_heads_row_bytes(p->out.n_group, n_of_group(p)), act_row_bytes(n_low(p)));
 }

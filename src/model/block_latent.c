@@ -93,9 +93,7 @@ size_t latent_row_bytes(const struct params *p)
 size_t latent_thread_bytes(const struct params *p)
 {
     int row = p->latent.kv_rank + p->latent.d_rope;
-    size_t attend = op_attend_scratch(row, p->latent.kv_rank) + op_attend_beside_scratch(row),
-           choose = indexer_thread_bytes(p);
-    return attend > choose ? attend : choose;
+    return larger(op_attend_scratch(row, p->latent.kv_rank) + op_attend_beside_scratch(row), indexer_thread_bytes(p));
 }
 
 void bind_latent_index(struct binder *b, int l, struct latent_weights *w)

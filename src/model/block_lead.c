@@ -46,8 +46,6 @@ void bind_lead(struct binder *b, int l, struct lead_weights *w, const char *norm
         bind_ffn(b, l, &w->shared.ffn, "_shexp", p->n_ff_shared);
 }
 
-static size_t larger(size_t a, size_t b) { return a > b ? a : b; }
-
 void lead_memory(const struct model *m, int n_rows, size_t attention_row, struct arch_memory *out)
 {
     const struct params *p = &m->p;

@@ -148,8 +148,6 @@ int model_forward(struct model *m, struct batch *b, struct error *err)
     return 0;
 }
 
-static size_t larger(size_t a, size_t b) { return a > b ? a : b; }
-
 size_t model_step_bytes(const struct model *m, int n_rows, int n_wants)
 {
     const struct params *p = &m->p;
