@@ -116,13 +116,16 @@ asan:
 	@WALKS=20 $(MAKE) --no-print-directory BUILD=build-asan OPT="-O1 -fno-omit-frame-pointer" \
 	    SAN="-fsanitize=address,undefined -fno-sanitize-recover=all" check
 
-# The store, the queues and the laws under ThreadSanitizer: all of them, whatever fails.
+# The store, the queues and the laws under ThreadSanitizer: all of them, whatever fails. Laws of one model for each kind of loop that
+# threads share: a model takes a minute or two.
 TSAN_TESTS = unit/pool unit/queue unit/reader unit/reader_drives unit/expert_store unit/expert_sweep unit/prefix_disk unit/schedule \
-             laws prefix serve serve_room
+             prefix serve serve_room
+TSAN_LAWS  = qwen3moe gpt-oss-mxfp4 qwen35moe deepseek2-v3 deepseek4 glm-dsa-sparse kimi-linear nemotron_h_moe-latent gemma4-moe
 tsan:
 	@$(MAKE) --no-print-directory $(PARALLEL) BUILD=build-tsan OPT=-O1 SAN=-fsanitize=thread \
-	    $(addprefix build-tsan/tests/,$(TSAN_TESTS)) build-tsan/stoker
-	@failed=; for t in $(TSAN_TESTS); do STOKER=build-tsan/stoker build-tsan/tests/$$t || failed="$$failed $$t"; done; \
+	    $(addprefix build-tsan/tests/,$(TSAN_TESTS) laws) build-tsan/stoker
+	@failed=; run() { STOKER=build-tsan/stoker build-tsan/tests/"$$@" || failed="$$failed $$1"; }; \
+	    for t in $(TSAN_TESTS); do run $$t; done; run laws $(TSAN_LAWS:%=tests/data/golden/%.gguf); \
 	    [ -z "$$failed" ] || { echo "failed under ThreadSanitizer:$$failed"; exit 1; }
 
 # Coverage-guided fuzzing of what parses: make fuzz-gguf, FUZZ_SECONDS=600 by default. Inputs that crashed are kept in
