@@ -162,7 +162,7 @@ INL size_t small_bytes(const enum small t)
 INL __m512i block_codes(const enum small t, __m512i nibbles)
 {
     __m512i n = _mm512_and_si512(nibbles, _mm512_set1_epi8(15));
-    if (t == SMALL_Q4_0)
+    if (t == SMALL_Q4_0 || t == SMALL_Q5_0)
         return n;
     const int8_t *codes = t == SMALL_MXFP4 ? codes_e2m1 : codes_iq4_nl;
     __m128i table = _mm_xor_si128(_mm_loadu_si128((const __m128i *)codes), _mm_set1_epi8((char)0x80));
@@ -186,12 +186,25 @@ INL int u8x4(const uint8_t *p, size_t rs) /* a byte of four rows */
     return (int)(p[0] | (uint32_t)p[rs] << 8 | (uint32_t)p[2 * rs] << 16 | (uint32_t)p[3 * rs] << 24);
 }
 
-/* The fifth bits of the lower sixteen values of four blocks, or of the upper ones: 32 bits of each, in front of the nibbles. */
-INL __mmask64 fifth_bits(const uint8_t *a, const uint8_t *b, const uint8_t *c, const uint8_t *d, const int upper)
+/* Four whole blocks of an even size lie in two loads that overlap: which words make slot i, from word `first` of block i on. */
+#define WORD(w, lap) ((w) < 32 ? (w) : (w) + 32 - (lap))
+#define SLOT(w, lap)                                                                                                   \
+    WORD(w, lap), WORD((w) + 1, lap), WORD((w) + 2, lap), WORD((w) + 3, lap), WORD((w) + 4, lap), WORD((w) + 5, lap),  \
+        WORD((w) + 6, lap), WORD((w) + 7, lap)
+#define SLOTS(size, first)                                                                                             \
+    {                                                                                                                  \
+        SLOT(first, 4 * (size)-32), SLOT((size) + (first), 4 * (size)-32), SLOT(2 * (size) + (first), 4 * (size)-32),  \
+            SLOT(3 * (size) + (first), 4 * (size)-32)                                                                  \
+    }
+static const uint16_t heads_9[32] = SLOTS(9, 0), codes_9[32] = SLOTS(9, 1);     /* q4_0, iq4_nl: scale, 16 bytes */
+static const uint16_t heads_11[32] = SLOTS(11, 0), codes_11[32] = SLOTS(11, 3); /* q5_0: scale, fifth bits, 16 bytes */
+
+/* The fifth bits of four blocks from their heads; from: the byte of a slot that has the first eight. */
+INL __mmask64 bits_of_heads(__m512i heads, const int from)
 {
-    const int by = upper ? 16 : 0;
-    return (uint64_t)(uint16_t)(load_u32(a - 4) >> by) | (uint64_t)(uint16_t)(load_u32(b - 4) >> by) << 16 |
-           (uint64_t)(uint16_t)(load_u32(c - 4) >> by) << 32 | (uint64_t)(uint16_t)(load_u32(d - 4) >> by) << 48;
+    const long long spread = 0x0101010101010101 * from;
+    __m512i byte = _mm512_broadcast_i32x4(_mm_set_epi64x(spread + 0x0101010101010101, spread));
+    return _mm512_test_epi8_mask(_mm512_shuffle_epi8(heads, byte), _mm512_set1_epi64((long long)0x8040201008040201));
 }
 
 /* n of four blocks at p, `bytes` apart; the missing ones read the last again and count for nothing. */
@@ -199,39 +212,52 @@ INL __m128 four_blocks(__m128 acc, const enum small t, const uint8_t *p, size_t 
                        const int16_t *s32, const int n)
 {
     const size_t bytes = small_bytes(t), head = t == SMALL_MXFP4 ? 1 : t == SMALL_Q5_0 ? 6 : 2;
+    const int five = t == SMALL_Q5_0, heads = five || t == SMALL_Q4_0 || t == SMALL_IQ4_NL;
     const __m512i slot = _mm512_setr_epi32(0, 0, 0, 0, 1, 1, 1, 1, 2, 2, 2, 2, 3, 3, 3, 3);
+    const __m512i head_words = _mm512_loadu_si512(five ? heads_11 : heads_9);
+    const __m512i code_words = _mm512_loadu_si512(five ? codes_11 : codes_9);
     const size_t o1 = (n > 1 ? 1 : 0) * bytes, o2 = (size_t)(n > 2 ? 2 : n - 1) * bytes, o3 = (size_t)(n - 1) * bytes;
-    __m512i x01 = _mm512_loadu_si512(q), x23 = _mm512_loadu_si512(q + 64), v[4];
+    __m512i x01 = _mm512_loadu_si512(q), x23 = _mm512_loadu_si512(q + 64), v[4], scales = _mm512_setzero_si512();
     __m512i x_low = _mm512_shuffle_i32x4(x01, x23, 0x88), x_high = _mm512_shuffle_i32x4(x01, x23, 0xdd);
     UNROLL for (int r = 0; r < 4; r++)
     {
-        const uint8_t *b = p + (size_t)r * rs + head;
+        const uint8_t *first = p + (size_t)r * rs, *b = first + head;
         if (t == SMALL_Q8_0) {
             const __m512i flip = _mm512_set1_epi8((char)0x80), zero = _mm512_setzero_si512();
             __m512i a = _mm512_dpbusd_epi32(zero, _mm512_xor_si512(load_2x32(b, b + o1), flip), x01);
             __m512i c = _mm512_dpbusd_epi32(zero, _mm512_xor_si512(load_2x32(b + o2, b + o3), flip), x23);
             v[r] = _mm512_add_epi32(_mm512_shuffle_i32x4(a, c, 0x88), _mm512_shuffle_i32x4(a, c, 0xdd));
-        } else if (t == SMALL_Q5_0) {
-            const __m512i m4 = _mm512_set1_epi8(15), fifth = _mm512_set1_epi8(16);
-            __m512i w = load_4x16(b, b + o1, b + o2, b + o3);
-            __m512i low = _mm512_and_si512(w, m4), high = _mm512_and_si512(_mm512_srli_epi16(w, 4), m4);
-            low = _mm512_mask_add_epi8(low, fifth_bits(b, b + o1, b + o2, b + o3, 0), low, fifth);
-            high = _mm512_mask_add_epi8(high, fifth_bits(b, b + o1, b + o2, b + o3, 1), high, fifth);
-            v[r] = _mm512_dpbusd_epi32(_mm512_setzero_si512(), low, x_low);
-            v[r] = _mm512_dpbusd_epi32(v[r], high, x_high);
-        } else {
-            __m512i w = load_4x16(b, b + o1, b + o2, b + o3);
-            v[r] = _mm512_dpbusd_epi32(_mm512_setzero_si512(), block_codes(t, w), x_low);
-            v[r] = _mm512_dpbusd_epi32(v[r], block_codes(t, _mm512_srli_epi16(w, 4)), x_high);
+            continue;
         }
+        __m512i w, h = scales;
+        if (heads && n == 4) {
+            __m512i a = _mm512_loadu_si512(first), c = _mm512_loadu_si512(first + 4 * bytes - 64);
+            w = _mm512_permutex2var_epi16(a, code_words, c);
+            h = _mm512_permutex2var_epi16(a, head_words, c);
+        } else {
+            w = load_4x16(b, b + o1, b + o2, b + o3);
+            if (heads)
+                h = load_4x16(first, first + o1, first + o2, first + o3);
+        }
+        __m512i low = block_codes(t, w), high = block_codes(t, _mm512_srli_epi16(w, 4));
+        if (heads)
+            scales = _mm512_mask_shuffle_epi32(scales, (__mmask16)(0x1111 << r), h, 0);
+        if (five) {
+            low = _mm512_mask_add_epi8(low, bits_of_heads(h, 2), low, _mm512_set1_epi8(16));
+            high = _mm512_mask_add_epi8(high, bits_of_heads(h, 4), high, _mm512_set1_epi8(16));
+        }
+        v[r] = _mm512_dpbusd_epi32(_mm512_setzero_si512(), low, x_low);
+        v[r] = _mm512_dpbusd_epi32(v[r], high, x_high);
     }
     __m512i z = _mm512_cvtepi16_epi32(_mm256_castsi128_si256(_mm_loadl_epi64((const __m128i *)s32)));
-    const unsigned zero_point = t == SMALL_Q4_0 ? 3 : t == SMALL_Q5_0 ? 4 : 7; /* 8, 16 or 128 */
+    const unsigned zero_point = t == SMALL_Q4_0 ? 3 : five ? 4 : 7; /* 8, 16 or 128 */
     z = _mm512_slli_epi32(_mm512_permutexvar_epi32(slot, z), zero_point);
     __m512 isum = _mm512_cvtepi32_ps(_mm512_sub_epi32(rows4(v), z)), d;
     if (t == SMALL_MXFP4) {
         __m128i e = _mm_set_epi32(u8x4(p + o3, rs), u8x4(p + o2, rs), u8x4(p + o1, rs), u8x4(p, rs));
         d = e8m0_half512(_mm512_cvtepu8_epi32(e));
+    } else if (heads) {
+        d = _mm512_cvtph_ps(_mm512_cvtepi32_epi16(scales));
     } else {
         d = _mm512_cvtph_ps(_mm256_set_m128i(half8(p + o2, p + o3, rs), half8(p, p + o1, rs)));
     }
