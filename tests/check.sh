@@ -24,6 +24,7 @@ drivers="
 kernels        -
 header_fuzz    -
 hostile_models -
+unsaid         -
 laws           -
 plan           -
 plan_models    $shared/spec/plan_models.json        $shared/spec/plan_models.json
