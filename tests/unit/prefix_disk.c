@@ -37,36 +37,34 @@ static char path[] = "/tmp/stoker-disk-XXXXXX";
 /* ---- a file system ---------------------------------------------------------------------------------------------------------- */
 
 static uint64_t capacity = UINT64_MAX, left_to_others;
-static int files_there;
 static pthread_mutex_t gate = PTHREAD_MUTEX_INITIALIZER; /* held: the writer stands still */
 
-static uint64_t bytes_there(void)
+struct there {
+    int files;
+    uint64_t bytes;
+};
+
+static struct there there(void)
 {
     char pattern[60];
     struct stat file;
+    struct there is = {0};
     glob_t g = {0};
-    uint64_t bytes = 0;
     snprintf(pattern, sizeof pattern, "%s/*/*.sk", path);
-    files_there = glob(pattern, 0, NULL, &g) == 0 ? (int)g.gl_pathc : 0;
-    for (int i = 0; i < files_there; i++)
-        bytes += stat(g.gl_pathv[i], &file) == 0 ? (uint64_t)file.st_size : 0;
+    is.files = glob(pattern, 0, NULL, &g) == 0 ? (int)g.gl_pathc : 0;
+    for (int i = 0; i < is.files; i++)
+        is.bytes += stat(g.gl_pathv[i], &file) == 0 ? (uint64_t)file.st_size : 0;
     globfree(&g);
-    return bytes;
+    return is;
 }
 
 int fstatvfs(int fd, struct statvfs *out)
 {
     (void)fd;
     pthread_mutex_lock(&gate);
-    *out = (struct statvfs){.f_frsize = 1, .f_bavail = capacity - bytes_there(), .f_blocks = 20 * left_to_others};
+    *out = (struct statvfs){.f_frsize = 1, .f_bavail = capacity - there().bytes, .f_blocks = 20 * left_to_others};
     pthread_mutex_unlock(&gate);
     return 0;
-}
-
-static int files(void)
-{
-    bytes_there();
-    return files_there;
 }
 
 /* ---- an engine -------------------------------------------------------------------------------------------------------------- */
@@ -114,7 +112,7 @@ static void leave(void)
 static void write_all(int n)
 {
     double begin = clock_seconds();
-    while (prefix_disk_write_behind(t.d) || files() != n || prefix_disk_stats(t.d).bytes != bytes_there()) {
+    while (prefix_disk_write_behind(t.d) || there().files != n || prefix_disk_stats(t.d).bytes != there().bytes) {
         assert_true(clock_seconds() - begin < 60);
         usleep(1000);
     }
@@ -142,7 +140,7 @@ static void forgotten_in_use(void **state)
     write_all(3);
     prefix_clear(&t.c);
     prefix_disk_clear(t.d);
-    assert_int_equal(files(), 0);
+    assert_int_equal(there().files, 0);
     write_all(3);
     leave();
     close_world();
@@ -177,13 +175,13 @@ static void no_space(void **state)
     compute(4 * KV_PAGE, 3);
     write_all(4);
     leave();
-    capacity = bytes_there();
+    capacity = there().bytes;
     compute(2 * KV_PAGE, 4);
     while (prefix_disk_write_behind(t.d))
         usleep(1000);
     leave();
     close_world();
-    assert_true(bytes_there() <= capacity);
+    assert_true(there().bytes <= capacity);
     assert_int_equal(found(2 * KV_PAGE), 2 * KV_PAGE);
     for (int i = 0; i < 2 * KV_PAGE; i++)
         ids[i] = 300000 + i;
@@ -199,14 +197,14 @@ static void filled_by_others(void **state)
     compute(2 * KV_PAGE, 5);
     write_all(2);
     leave();
-    capacity = bytes_there();
+    capacity = there().bytes;
     left_to_others = 2 * capacity;
     compute(2 * KV_PAGE, 6);
     while (prefix_disk_write_behind(t.d))
         usleep(1000);
     leave();
     close_world();
-    assert_int_equal(files(), 2);
+    assert_int_equal(there().files, 2);
     for (int i = 0; i < 2 * KV_PAGE; i++)
         ids[i] = 500000 + i;
     assert_int_equal(found(2 * KV_PAGE), 2 * KV_PAGE);
