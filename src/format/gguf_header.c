@@ -383,6 +383,9 @@ int gguf_read_keys(struct gguf_cursor *c, struct gguf_part *p)
         c->number = i + 1;
         if (take_string(c, &p->value[i].key) != 0)
             return -1;
+        if (p->value[i].key.length == 0) /* zeros would be millions of them */
+            return error_set(c->err, ERR_FORMAT, "%s: the name of %s is empty; the file is damaged", c->file->path,
+                             subject(c).text);
         c->name = p->value[i].key;
         if (take_value(c, &p->value[i]) != 0)
             return -1;

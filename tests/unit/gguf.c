@@ -285,6 +285,10 @@ static void test_bad_values(void **state)
     put_u32(&b, "a\nb\xff", 1);
     put_u32(&b, "a\nb\xff", 1);
     lies(&b, ERR_FORMAT, "key a?b? appears twice");
+    b = head(3, 0, 2);
+    put_u32(&b, "llama.block_count", 1);
+    put_u32(&b, "", 1);
+    lies(&b, ERR_FORMAT, "the name of key 2 is empty");
 }
 
 static void test_alignment(void **state)
