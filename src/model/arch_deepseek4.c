@@ -25,7 +25,7 @@
 
 #include <math.h>
 
-enum { PLAIN = 0, FAR = 1, OVERLAPPING = 4, WIDE = 128 }; /* ropes; ratios */
+enum { PLAIN, FAR }; /* ropes */
 
 struct layer {
     struct hyper_weights attn_hyper, ffn_hyper;
@@ -90,18 +90,6 @@ static int read_params(struct params *p, const struct gguf *g, struct error *err
                : 0;
 }
 
-static int ratio_of(struct binder *b, int l)
-{
-    int ratio = 0;
-    if (params_int_of(b->m->file, "attention.compress_ratios", l, 0, WIDE, -1, &ratio, b->err))
-        b->failed = -1;
-    else if (ratio != 0 && ratio != OVERLAPPING && ratio != WIDE)
-        b->failed = error_set(b->err, ERR_UNSUPPORTED,
-                              "%s: attention.compress_ratios is %d for layer %d; stoker knows 0, %d and %d",
-                              b->m->file->file->path, ratio, l, OVERLAPPING, WIDE);
-    return b->failed ? 0 : ratio;
-}
-
 static float limit_of(struct binder *b, const char *key, int l, float absent)
 {
     double limit = 0;
@@ -135,10 +123,7 @@ static void bind_attention_of(struct binder *b, int l, struct layer *w)
     w->sinks = bind_vector(b, l, "attn_sinks.weight", p->n_head);
     bind_grouped_output(b, l, &w->out);
     w->kv = bind_kv(b, (struct kv_shape){.n_head_kv = 1, .d_k = p->d_k}, p->window);
-    w->compressed.ratio = ratio_of(b, l);
-    w->compressed.overlap = w->compressed.ratio == OVERLAPPING;
-    if (w->compressed.ratio)
-        bind_compressed(b, l, &w->compressed, p->latent.q_rank);
+    bind_compressed(b, l, &w->compressed, p->latent.q_rank);
 }
 
 static int bind(struct binder *b, int l, void *layer)

@@ -1,6 +1,8 @@
 /* Compressed keys of a layer: see block_compressed.h and op/compress.h. Source: DeepSeek-V4's report and inference code. */
 #include "model/block_compressed.h"
 
+#include "base/error.h"
+#include "format/gguf.h"
 #include "op/compress.h"
 #include "op/matmul.h"
 
@@ -79,9 +81,27 @@ static void compress(struct step *s, struct act *n, const struct compressor_weig
     step_reset(s, mark);
 }
 
+enum { OVERLAPPING = 4, WIDE = 128 }; /* the ratios that there are */
+
+static int ratio_of(struct binder *b, int l)
+{
+    int ratio = 0;
+    if (params_int_of(b->m->file, "attention.compress_ratios", l, 0, WIDE, -1, &ratio, b->err))
+        b->failed = -1;
+    else if (ratio != 0 && ratio != OVERLAPPING && ratio != WIDE)
+        b->failed = error_set(b->err, ERR_UNSUPPORTED,
+                              "%s: attention.compress_ratios is %d for layer %d; stoker knows 0, %d and %d",
+                              b->m->file->file->path, ratio, l, OVERLAPPING, WIDE);
+    return b->failed ? 0 : ratio;
+}
+
 void bind_compressed(struct binder *b, int l, struct compressed_weights *w, int q_rank)
 {
     const struct params *p = &b->m->p;
+    w->ratio = ratio_of(b, l);
+    w->overlap = w->ratio == OVERLAPPING;
+    if (!w->ratio)
+        return;
     w->keys = (struct compressor_weights){.ratio = w->ratio, .overlap = w->overlap, .d = p->d_k, .rounded = 1};
     bind_compressor(b, l, &w->keys, "attn");
     if (!w->overlap)

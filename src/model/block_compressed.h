@@ -24,7 +24,7 @@ struct compressed_weights {
 struct attn_beside block_compressed(struct step *s, struct act *n, struct act *low, const struct compressed_weights *w,
                                     int rope);
 
-void bind_compressed(struct binder *b, int l, struct compressed_weights *w, int q_rank); /* ratio and overlap are set */
+void bind_compressed(struct binder *b, int l, struct compressed_weights *w, int q_rank); /* also which ratio */
 size_t compressed_row_bytes(const struct params *p, int rope);                           /* of a row */
 
 #endif
