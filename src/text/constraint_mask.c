@@ -147,7 +147,7 @@ static int mask_governed(struct constraint_state *s, int64_t left, uint8_t *allo
     struct constraint *c = s->c;
     struct constraint_state from = *s;
     struct masks_leaving leaving = {is_legal, &from, (uint32_t)s->next + 1};
-    c->masks.near = c->closing && left <= closing_bound_of_set(c->closing, s->set) + NEAR;
+    c->masks.near = c->closing && left - NEAR <= closing_bound_of_set(c->closing, s->set);
     const uint64_t *bits = masks_of(&c->masks, s->set, is_lazy(s) ? &leaving : NULL);
     if (!bits)
         return -1;
