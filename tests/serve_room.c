@@ -206,6 +206,18 @@ static void many_still(void)
     free(body);
 }
 
+/* What the plan gave is had in the background while a server begins: its memory once that has ended. */
+static uint64_t settled_memory(void)
+{
+    uint64_t was = 0, is = server_memory(&server, "VmRSS:");
+    for (int i = 0; i < 100 && (is > was + (1 << 20) || i < 2); i++) {
+        usleep(300000);
+        was = is;
+        is = server_memory(&server, "VmRSS:");
+    }
+    return is;
+}
+
 /* A thousand answers asked for at once, by each of many: what an answer needs is there while it runs. */
 static void many_choices(void)
 {
@@ -216,7 +228,7 @@ static void many_choices(void)
     for (int i = 1; i < PROMPTS; i++)
         n += (size_t)sprintf(body + n, ",\"a\"");
     n += (size_t)sprintf(body + n, "],\"n\":4,\"max_tokens\":500,\"ignore_eos\":true,\"stop\":[\"#\"]}");
-    uint64_t before = server_memory(&server, "VmRSS:"), most = 0;
+    uint64_t before = settled_memory(), most = 0;
     for (int i = 0; i < ASKING; i++) {
         c[i] = (struct client){server.port, -1};
         check(client_connect(&c[i]) == 0 && client_head(&c[i], "POST", "/v1/completions", n) == 0 &&

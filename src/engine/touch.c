@@ -4,7 +4,7 @@
 #include "base/checked.h"
 #include "base/thread.h"
 
-enum { STRETCH = 16 << 20, HUGE_PAGE = 2 << 20, STACK = 64 << 10 };
+enum { STRETCH = 16 << 20, HUGE_PAGE = 2 << 20, STACK = 64 << 10, LITTLE = 256 << 20 };
 
 static int parts_of(const struct arena *a) { return (int)((a->size + STRETCH - 1) / STRETCH); }
 
@@ -27,7 +27,7 @@ static struct arena stretch(const struct arena *mapping, uint64_t begin, uint64_
 
 void touch_begin(struct touch *t, const struct arena *mapping, uint64_t later, struct pool *pool)
 {
-    uint64_t border = round_down(later < mapping->size ? later : mapping->size, HUGE_PAGE);
+    uint64_t border = later < LITTLE ? 0 : round_down(later < mapping->size ? later : mapping->size, HUGE_PAGE);
     struct arena now = stretch(mapping, border, mapping->size);
     pthread_attr_t attr;
     t->later = stretch(mapping, 0, border);

@@ -17,7 +17,7 @@ struct touch {
     atomic_int stop;
 };
 
-/* All of the mapping but its first `later` bytes now; those in the background. */
+/* All of the mapping but its first `later` bytes now; those in the background, unless they are so few that nobody waits for them. */
 void touch_begin(struct touch *t, const struct arena *mapping, uint64_t later, struct pool *pool);
 
 /* Waits for the thread, which stops within some milliseconds. Before the memory is unmapped. */
