@@ -68,7 +68,7 @@ enum front { FRONT_SCHEMA, FRONT_STRICT, FRONT_GBNF, FRONT_REGEX };
 static inline struct constraint *make_constraint(struct vocabulary *v, enum front front, const char *text, size_t n,
                                                  const struct constraint_options *how, int *warnings, struct error *err)
 {
-    struct grammar_maker *m = grammar_begin();
+    struct grammar_maker *m = grammar_begin(NULL);
     struct grammar *g = NULL;
     struct constraint *c = NULL;
     grammar_expr e = 0;

@@ -28,8 +28,9 @@ struct error;
 struct closing;
 int closing_create(struct closing **out, struct constraint *c, struct error *err);
 void closing_destroy(struct closing *k);
-size_t closing_bytes(const struct closing *k); /* k may be NULL */
-/* Of these, what no grammar changes; touched as texts need it. */
+size_t closing_bytes(const struct closing *k);      /* k may be NULL */
+size_t closing_held_bytes(const struct closing *k); /* of these, what is known of the grammar; k may be NULL */
+/* And what no grammar changes; touched as texts need it. */
 size_t closing_scratch_bytes(void);
 /* Forget everything, and give the scratch back. */
 void closing_release(struct closing *k);

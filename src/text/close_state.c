@@ -20,9 +20,9 @@ int closing_create(struct closing **out, struct constraint *c, struct error *err
     const struct grammar *g = c->grammar;
     if (!c->close_at_limit)
         return 0;
-    struct closing *k = calloc(1, sizeof *k);
+    struct closing *k = compile_zeroed(c->compile, 1, sizeof *k);
     if (!k)
-        return error_set(err, ERR_MEMORY, "no memory for a constraint");
+        return compile_refused(c->compile, err);
     *out = k;
     k->c = c;
     k->epoch = 1;
@@ -40,9 +40,13 @@ int closing_create(struct closing **out, struct constraint *c, struct error *err
            list_bucket = carve(&used, CLOSING_LISTS, 4),
            list_place = carve(&used, CLOSING_LIST_PLACES, sizeof *k->list_place),
            list_step = carve(&used, CLOSING_STEPS, sizeof *k->list_step);
+    if (compile_take(c->compile, level))
+        return compile_refused(c->compile, err);
     char *p = mmap(NULL, used, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-    if (p == MAP_FAILED)
+    if (p == MAP_FAILED) {
+        compile_give(c->compile, level);
         return error_set(err, ERR_MEMORY, "no memory for a constraint: %zu bytes", used);
+    }
     k->reservation = p;
     k->bytes = used;
     k->scratch = p + level;
@@ -70,16 +74,24 @@ int closing_create(struct closing **out, struct constraint *c, struct error *err
     return closing_measure(k, err);
 }
 
+/* What lies before the scratch. */
+static size_t tables_bytes(const struct closing *k) { return (size_t)(k->scratch - (char *)k->reservation); }
+
 void closing_destroy(struct closing *k)
 {
     if (!k)
         return;
-    if (k->reservation)
+    struct compile *compile = k->c->compile;
+    if (k->reservation) {
+        compile_give(compile, tables_bytes(k));
         munmap(k->reservation, k->bytes);
-    free(k);
+    }
+    compile_free(compile, k);
 }
 
 size_t closing_bytes(const struct closing *k) { return k ? k->bytes : 0; }
+
+size_t closing_held_bytes(const struct closing *k) { return k ? compile_size(k) + tables_bytes(k) : 0; }
 
 size_t closing_scratch_bytes(void)
 {
@@ -95,7 +107,7 @@ void closing_release(struct closing *k)
 {
     if (!k)
         return;
-    madvise(k->scratch, k->bytes - (size_t)(k->scratch - (char *)k->reservation), MADV_DONTNEED);
+    madvise(k->scratch, k->bytes - tables_bytes(k), MADV_DONTNEED);
     memset(k->length_rule, 0, sizeof k->length_rule);
     k->n_table = 0;
     k->n_list = k->n_list_place = k->n_step = 0;

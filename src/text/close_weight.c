@@ -11,11 +11,14 @@
 #include <stdlib.h>
 #include <string.h>
 
+enum { SPELL = 64 }; /* steps of a byte that is spelled: tokens that begin with it are looked at */
+
 struct back {
     uint32_t from, edge;
 };
 
 struct measuring {
+    struct compile *compile;
     struct closing *k;
     const struct grammar *g;
     uint32_t *first; /* [n_state + 1] edges into a state, calls too */
@@ -200,11 +203,11 @@ static int spread(struct measuring *w, struct stretch *s, uint32_t first)
          e = w->first[g->edge[e].to + 1] - w->first[g->edge[e].to] == 1 ? only_step(g, g->edge[e].to) : -1) {
         if (s->n == s->room) {
             uint32_t room = s->room * 2 + 256;
-            char *text = realloc(s->text, room);
+            char *text = compile_grow(w->compile, s->text, room, 1);
             s->text = text ? text : s->text;
-            uint32_t *edge = realloc(s->edge, room * sizeof *edge);
+            uint32_t *edge = compile_grow(w->compile, s->edge, room, sizeof *edge);
             s->edge = edge ? edge : s->edge;
-            int64_t *spelled = realloc(s->spelled, (room + 1) * sizeof *spelled);
+            int64_t *spelled = compile_grow(w->compile, s->spelled, room + 1, sizeof *spelled);
             s->spelled = spelled ? spelled : s->spelled;
             if (!text || !edge || !spelled)
                 return -1;
@@ -213,6 +216,8 @@ static int spread(struct measuring *w, struct stretch *s, uint32_t first)
         s->text[s->n] = (char)g->edge[e].low;
         s->edge[s->n++] = (uint32_t)e;
     }
+    if (compile_work(w->compile, 16 + (uint64_t)s->n * SPELL))
+        return -1;
     int64_t tokens = closing_spell(w->k->c->trie, s->text, s->n, s->spelled);
     uint64_t total = tokens == CLOSING_NEVER ? (uint64_t)s->n * CLOSING_UNIT : (uint64_t)tokens * CLOSING_UNIT;
     for (uint32_t i = 0; i < s->n; i++) {
@@ -244,9 +249,9 @@ static int weigh(struct measuring *w)
             if (g->edge[e].kind == EDGE_BYTES && g->edge[e].low == g->edge[e].high)
                 failed = spread(w, &s, e);
     }
-    free(s.text);
-    free(s.edge);
-    free(s.spelled);
+    compile_free(w->compile, s.text);
+    compile_free(w->compile, s.edge);
+    compile_free(w->compile, s.spelled);
     return failed;
 }
 
@@ -350,17 +355,19 @@ static void turn_round(struct measuring *w)
 int closing_measure(struct closing *k, struct error *err)
 {
     const struct grammar *g = k->c->matcher.g;
-    struct measuring w = {.k = k, .g = g};
-    w.first = calloc(g->n_state + 2, sizeof *w.first);
-    w.first_call = calloc(g->n_rule + 2, sizeof *w.first_call);
-    w.back = malloc((g->n_edge + 1) * sizeof *w.back);
-    w.caller = malloc((g->n_edge + 1) * sizeof *w.caller);
-    w.begin = calloc(g->n_rule + 1, sizeof *w.begin);
-    w.done = calloc(g->n_state + 1, 1);
-    w.rule_done = calloc(g->n_rule + 1, 1);
+    struct compile *compile = k->c->compile;
+    struct measuring w = {.compile = compile, .k = k, .g = g};
+    w.first = compile_zeroed(compile, g->n_state + 2, sizeof *w.first);
+    w.first_call = compile_zeroed(compile, g->n_rule + 2, sizeof *w.first_call);
+    w.back = compile_alloc(compile, g->n_edge + 1, sizeof *w.back);
+    w.caller = compile_alloc(compile, g->n_edge + 1, sizeof *w.caller);
+    w.begin = compile_zeroed(compile, g->n_rule + 1, sizeof *w.begin);
+    w.done = compile_zeroed(compile, g->n_state + 1, 1);
+    w.rule_done = compile_zeroed(compile, g->n_rule + 1, 1);
     /* a state is pushed for an edge at most twice: when it is passed, and when the rule it calls is known */
-    w.heap = malloc(((size_t)g->n_edge * 2 + g->n_state + g->n_rule * 2 + 1) * sizeof *w.heap);
+    w.heap = compile_alloc(compile, (size_t)g->n_edge * 2 + g->n_state + g->n_rule * 2 + 1, sizeof *w.heap);
     int failed = !w.first || !w.first_call || !w.back || !w.caller || !w.begin || !w.done || !w.rule_done || !w.heap;
+    failed = failed || compile_work(compile, 16 * ((uint64_t)g->n_state + g->n_edge + g->n_rule));
     if (!failed) {
         for (uint32_t q = 0; q < g->n_state; q++)
             k->base[q] = CLOSING_NONE;
@@ -370,7 +377,8 @@ int closing_measure(struct closing *k, struct error *err)
         prepare_counted(&w);
         failed = weigh(&w);
         seed(&w);
-        while (w.n_heap > 0) {
+        while (w.n_heap > 0 && !failed) {
+            failed = compile_work(compile, 16);
             struct waiting next = pop(&w);
             if (w.done[next.state])
                 continue;
@@ -382,13 +390,13 @@ int closing_measure(struct closing *k, struct error *err)
             if (k->base[q] < CLOSING_NONE && (int64_t)k->base[q] + k->rest[q] > k->most[g->owner[q]])
                 k->most[g->owner[q]] = (int64_t)k->base[q] + k->rest[q];
     }
-    free(w.first);
-    free(w.first_call);
-    free(w.back);
-    free(w.caller);
-    free(w.begin);
-    free(w.done);
-    free(w.rule_done);
-    free(w.heap);
-    return failed ? error_set(err, ERR_MEMORY, "no memory for a constraint") : 0;
+    compile_free(compile, w.first);
+    compile_free(compile, w.first_call);
+    compile_free(compile, w.back);
+    compile_free(compile, w.caller);
+    compile_free(compile, w.begin);
+    compile_free(compile, w.done);
+    compile_free(compile, w.rule_done);
+    compile_free(compile, w.heap);
+    return failed ? compile_refused(compile, err) : 0;
 }

@@ -85,12 +85,12 @@ size_t constraint_place_bytes(const struct token_trie *trie)
 
 static int make_phases(struct constraint *c, const struct constraint_options *how, struct error *err)
 {
-    c->phase = calloc(how->n_phase + 1, sizeof *c->phase);
+    c->phase = compile_zeroed(c->compile, how->n_phase + 1, sizeof *c->phase);
     if (!c->phase)
-        return error_set(err, ERR_MEMORY, "no memory for a constraint");
+        return compile_refused(c->compile, err);
     for (size_t i = 0; i < how->n_phase; i++) {
         c->n_phase++;
-        if (trigger_build(&c->phase[i], &how->phase[i], err))
+        if (trigger_build(&c->phase[i], &how->phase[i], c->compile, err))
             return -1;
         for (uint32_t j = 0; j < c->phase[i].n; j++) {
             const struct constraint_trigger *t = &c->phase[i].trigger[j];
@@ -102,25 +102,71 @@ static int make_phases(struct constraint *c, const struct constraint_options *ho
     return 0;
 }
 
-/* What it takes without states: the grammar, what is known of it, and the masks that were computed ahead. */
-static size_t compiled_bytes(const struct constraint *c)
+/* Of the matcher's reservation, what the size of the grammar decides. */
+static size_t matcher_grammar_bytes(const struct matcher *m)
 {
-    size_t triggers = 0;
+    return m->bytes - (size_t)m->most * sizeof *m->word - matcher_fixed_bytes();
+}
+
+size_t constraint_held_bytes(const struct constraint *c)
+{
+    size_t triggers = compile_size(c->phase);
     for (uint32_t i = 0; i < c->n_phase; i++)
-        triggers += c->phase[i].n_state * (sizeof *c->phase[i].next + sizeof *c->phase[i].mask + 8);
-    size_t closing = c->closing ? closing_bytes(c->closing) - closing_scratch_bytes() : 0;
-    return sizeof *c + grammar_bytes(c->grammar) + closing + triggers + c->matcher.used * sizeof(uint64_t) +
-           c->masks.used;
+        triggers += trigger_bytes(&c->phase[i]);
+    return compile_size(c) + compile_size(c->start) + triggers + grammar_bytes(c->grammar) +
+           closing_held_bytes(c->closing) + matcher_grammar_bytes(&c->matcher) +
+           c->matcher.used * sizeof *c->matcher.word + c->masks.used;
+}
+
+static int count(struct constraint *c, size_t bytes, struct error *err)
+{
+    if (compile_take(c->compile, bytes))
+        return compile_refused(c->compile, err);
+    c->counted += bytes;
+    return 0;
+}
+
+/* What a grammar of any size would take is a place's room, and is not counted. */
+static int make_matcher(struct constraint *c, struct error *err)
+{
+    const struct token_trie *trie = c->trie;
+    return matcher_create(&c->matcher, c->grammar, MATCHER_ROOM, MATCHER_MOST, err) ||
+                   count(c, matcher_grammar_bytes(&c->matcher), err) ||
+                   masks_create(&c->masks, trie, &c->matcher, mask_room(trie), MASK_MOST, err)
+               ? -1
+               : 0;
+}
+
+/* Running out of room is for the first mask to find. */
+static int prepare_masks(struct constraint *c, struct error *err)
+{
+    masks_prepare(&c->masks, c->compile);
+    c->matcher.full = c->matcher.ambiguous = 0;
+    return c->compile->end ? compile_refused(c->compile, err)
+                           : count(c, c->matcher.used * sizeof *c->matcher.word + c->masks.used, err);
+}
+
+static int take_compiled(struct constraint *c, struct error *err)
+{
+    size_t bytes = constraint_held_bytes(c);
+    if (take(c, bytes, &c->compiled) == 0)
+        return 0;
+    return error_set(err, ERR_MEMORY,
+                     "the constraint needs %zu KiB, more than the plan has left for those of the requests at hand: try "
+                     "again when one has ended, or with a simpler schema",
+                     bytes >> 10);
 }
 
 int constraint_create(struct constraint **out, const struct token_trie *trie, struct grammar *g,
                       const struct constraint_options *how, struct error *err)
 {
-    struct constraint *c = calloc(1, sizeof *c);
+    struct compile own = {0}, *compile = how->compile ? how->compile : &own;
+    struct constraint *c = compile_zeroed(compile, 1, sizeof *c);
     if (!c) {
         grammar_free(g);
-        return error_set(err, ERR_MEMORY, "no memory for a constraint");
+        return compile_refused(compile, err);
     }
+    c->compile = compile;
     c->trie = trie;
     c->grammar = g;
     c->close_at_limit = how->close_at_limit;
@@ -129,27 +175,17 @@ int constraint_create(struct constraint **out, const struct token_trie *trie, st
     for (int b = 0; b < 256; b++)
         for (int i = 0; i < 8; i++)
             c->expand[b][i] = b >> i & 1;
-    c->start = calloc(g->n_entry, sizeof *c->start);
-    int failed = !c->start ? error_set(err, ERR_MEMORY, "no memory for a constraint") : 0;
+    c->start = compile_zeroed(compile, g->n_entry, sizeof *c->start);
+    int failed = !c->start ? compile_refused(compile, err) : 0;
     if (!failed && grammar_bytes(g) > GRAMMAR_MOST)
         failed = error_set(err, ERR_INPUT, "the grammar needs %zu MiB of memory: at most %d", grammar_bytes(g) >> 20,
                            GRAMMAR_MOST >> 20);
-    if (failed || matcher_create(&c->matcher, g, MATCHER_ROOM, MATCHER_MOST, err) ||
-        masks_create(&c->masks, trie, &c->matcher, mask_room(trie), MASK_MOST, err) || make_phases(c, how, err) ||
-        closing_create(&c->closing, c, err)) {
+    if (failed || make_matcher(c, err) || make_phases(c, how, err) || closing_create(&c->closing, c, err) ||
+        prepare_masks(c, err) || take_compiled(c, err)) {
         constraint_destroy(c);
         return -1;
     }
-    masks_prepare(&c->masks); /* running out of memory is for the first mask to find */
-    c->matcher.full = c->matcher.ambiguous = 0;
-    if (take(c, compiled_bytes(c), &c->compiled)) {
-        error_set(err, ERR_MEMORY,
-                  "the constraint needs %zu KiB, more than the plan has left for those of the requests at hand: try "
-                  "again when one has ended, or with a simpler schema",
-                  compiled_bytes(c) >> 10);
-        constraint_destroy(c);
-        return -1;
-    }
+    c->compile = g->compile = NULL;
     *out = c;
     return 0;
 }
@@ -158,19 +194,21 @@ void constraint_destroy(struct constraint *c)
 {
     if (!c)
         return;
+    struct compile *compile = c->compile;
     give(c, &c->compiled);
     give(c, &c->more);
+    compile_give(compile, c->counted);
     for (int i = 0; i < CONSTRAINT_STATES; i++)
         free(c->state[i]);
     for (uint32_t i = 0; i < c->n_phase; i++)
-        trigger_free(&c->phase[i]);
+        trigger_free(&c->phase[i], compile);
     closing_destroy(c->closing);
-    free(c->phase);
-    free(c->start);
+    compile_free(compile, c->phase);
+    compile_free(compile, c->start);
     masks_destroy(&c->masks);
     matcher_destroy(&c->matcher);
     grammar_free(c->grammar);
-    free(c);
+    compile_free(compile, c);
 }
 
 size_t constraint_bytes(const struct constraint *c)

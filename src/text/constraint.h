@@ -21,6 +21,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+struct compile;
 struct constraint;
 struct constraint_state;
 struct error;
@@ -60,14 +61,19 @@ struct constraint_options {
     size_t n_phase;
     int close_at_limit;
     struct constraint_budget *budget; /* outlives it; NULL: each may take what it may hold at most */
+    struct compile *compile;          /* limits, those of the grammar (grammar_begin()); NULL: others, the defaults */
 };
 
-/* Takes the grammar over (it is freed with the constraint, and on failure). The trie is shared and must outlive it. */
+/* Takes the grammar over (it is freed with the constraint, and on failure). The trie is shared and must outlive it. What is counted
+ * in the compilation when it succeeds is constraint_held_bytes(); on failure nothing of this constraint is. */
 int constraint_create(struct constraint **out, const struct token_trie *trie, struct grammar *g,
                       const struct constraint_options *how, struct error *err);
 void constraint_destroy(struct constraint *c);
 size_t constraint_bytes(const struct constraint *c); /* memory that it may hold at most, caches included */
-/* Memory of a constraint with states, what it was compiled to aside, before it takes more from the budget. The first state takes
+/* Memory that its making left behind, and that it holds as long as it lives, with states or without: the grammar, what is known of
+ * each rule and state of it, triggers, distances, and masks that were computed ahead. States take a place beside it. */
+size_t constraint_held_bytes(const struct constraint *c);
+/* Memory of a constraint with states, what it holds without them aside, before it takes more from the budget. The first state takes
  * it, with the last one it is given back. */
 size_t constraint_place_bytes(const struct token_trie *trie);
 

@@ -5,6 +5,7 @@
 #ifndef TEXT_CONSTRAINT_INNER_H
 #define TEXT_CONSTRAINT_INNER_H
 
+#include "text/compile.h"
 #include "text/constraint.h"
 #include "text/mask.h"
 
@@ -26,6 +27,7 @@ struct trigger_machine {
 };
 
 struct constraint {
+    struct compile *compile; /* while it is made; NULL from then on */
     const struct token_trie *trie;
     struct grammar *grammar;
     struct matcher matcher;
@@ -40,6 +42,7 @@ struct constraint {
     struct closing *closing;
     struct constraint_budget *budget; /* or NULL */
     size_t compiled, more;            /* taken from it: for good, and beyond a place's room */
+    size_t counted;                   /* in the compilation, of reservations of matcher and masks */
 };
 
 struct constraint_state {
@@ -54,8 +57,10 @@ struct constraint_state {
 enum { CONSTRAINT_GOVERNED = -1, CONSTRAINT_OVER = -2 };
 
 /* trigger.c */
-int trigger_build(struct trigger_machine *t, const struct constraint_phase *phase, struct error *err);
-void trigger_free(struct trigger_machine *t);
+int trigger_build(struct trigger_machine *t, const struct constraint_phase *phase, struct compile *compile,
+                  struct error *err);
+void trigger_free(struct trigger_machine *t, struct compile *compile);
+size_t trigger_bytes(const struct trigger_machine *t); /* allocated */
 static inline int is_space(uint8_t c) { return c == ' ' || (c >= '\t' && c <= '\r'); }
 
 /* constraint.c */

@@ -10,8 +10,10 @@
 #include "base/hash.h"
 #include "base/hex.h"
 #include "base/utf8.h"
+#include "text/compile.h"
 #include "text/tokenizer.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -24,6 +26,7 @@ struct name {
 };
 
 struct gbnf {
+    struct compile *compile;
     struct grammar_maker *m;
     const struct tokenizer *t;
     const char *text;
@@ -41,7 +44,7 @@ struct list {
     size_t n, room;
 };
 
-static grammar_expr fail_at(struct gbnf *g, size_t at, const char *what)
+static void name_place(const struct gbnf *g, size_t at, char *out, size_t room)
 {
     size_t line = 1, column = 1;
     for (size_t i = 0; i < at && i < g->n; i++) {
@@ -49,7 +52,20 @@ static grammar_expr fail_at(struct gbnf *g, size_t at, const char *what)
         line += (size_t)newline;
         column = newline ? 1 : column + (size_t)utf8_begins(g->text[i]);
     }
-    return grammar_fail(g->m, "grammar, line %zu, column %zu: %s", line, column, what);
+    snprintf(out, room, "grammar, line %zu, column %zu", line, column);
+}
+
+static void write_place(const void *of, char *out, size_t room)
+{
+    const struct gbnf *g = of;
+    name_place(g, g->at, out, room);
+}
+
+static grammar_expr fail_at(struct gbnf *g, size_t at, const char *what)
+{
+    char place[80];
+    name_place(g, at, place, sizeof place);
+    return grammar_fail(g->m, "%s: %s", place, what);
 }
 
 static grammar_expr fail(struct gbnf *g, const char *what) { return fail_at(g, g->at, what); }
@@ -59,9 +75,9 @@ static void append(struct gbnf *g, struct list *l, grammar_expr e)
 {
     if (l->n == l->room) {
         size_t room = l->room * 2 + 8;
-        grammar_expr *grown = realloc(l->e, room * sizeof *grown);
+        grammar_expr *grown = compile_grow(g->compile, l->e, room, sizeof *grown);
         if (!grown) {
-            fail(g, "no memory");
+            grammar_ended(g->m);
             return;
         }
         l->e = grown;
@@ -111,12 +127,12 @@ static uint32_t *slot_of(struct gbnf *g, const char *text, size_t n)
 static int grow_names(struct gbnf *g)
 {
     size_t room = g->room * 2 + 64;
-    struct name *grown = realloc(g->name, room * sizeof *grown);
+    struct name *grown = compile_grow(g->compile, g->name, room, sizeof *grown);
     g->name = grown ? grown : g->name;
-    uint32_t *slot = grown ? calloc(2 * room, sizeof *slot) : NULL;
+    uint32_t *slot = grown ? compile_zeroed(g->compile, 2 * room, sizeof *slot) : NULL;
     if (!slot)
-        return fail(g, "no memory"), -1;
-    free(g->slot);
+        return grammar_ended(g->m), -1;
+    compile_free(g->compile, g->slot);
     g->slot = slot;
     g->n_slot = 1;
     while (g->n_slot * 2 <= 2 * room)
@@ -218,7 +234,7 @@ static grammar_expr literal(struct gbnf *g)
         append(g, &part, one_char(g, c));
     }
     grammar_expr e = grammar_sequence(g->m, part.e, part.n);
-    free(part.e);
+    compile_free(g->compile, part.e);
     return e;
 }
 
@@ -254,9 +270,9 @@ static grammar_expr class(struct gbnf *g)
             fail_at(g, here, "a range of a class is reversed");
         if (n + 1 >= room) {
             room = room * 2 + 8;
-            struct grammar_range *grown = realloc(range, room * sizeof *grown);
+            struct grammar_range *grown = compile_grow(g->compile, range, room, sizeof *grown);
             if (!grown) {
-                fail(g, "no memory");
+                grammar_ended(g->m);
                 break;
             }
             range = grown;
@@ -266,7 +282,7 @@ static grammar_expr class(struct gbnf *g)
     if (negated && n < room)
         range[n++] = nul;
     grammar_expr e = failed(g) ? 0 : grammar_class(g->m, n ? range : &nul, n ? n : (size_t)negated, negated);
-    free(range);
+    compile_free(g->compile, range);
     return e;
 }
 
@@ -418,7 +434,7 @@ static grammar_expr sequence(struct gbnf *g, int nested)
         append(g, &part, repeats(g, e, nested));
     }
     grammar_expr e = failed(g) ? 0 : grammar_sequence(g->m, part.e, part.n);
-    free(part.e);
+    compile_free(g->compile, part.e);
     return e;
 }
 
@@ -433,7 +449,7 @@ static grammar_expr choice(struct gbnf *g, int nested)
         append(g, &part, sequence(g, nested));
     }
     grammar_expr e = failed(g) ? 0 : grammar_choice(g->m, part.e, part.n);
-    free(part.e);
+    compile_free(g->compile, part.e);
     return e;
 }
 
@@ -462,8 +478,10 @@ static void definition(struct gbnf *g)
 
 grammar_expr gbnf_parse(struct grammar_maker *m, const char *text, size_t n, const struct tokenizer *t)
 {
-    struct gbnf g = {.m = m, .t = t, .text = text, .n = n};
+    struct gbnf g = {.compile = grammar_handle(m), .m = m, .t = t, .text = text, .n = n};
     grammar_expr root = 0;
+    struct compile_place outside = g.compile->place;
+    g.compile->place = (struct compile_place){write_place, &g};
     if (memchr(text, 0, n) || n > 1 << 20)
         fail_at(&g, 0, n > 1 << 20 ? "longer than 1 MiB" : "a NUL byte");
     for (skip(&g, 1); !failed(&g) && g.at < n; skip(&g, 1))
@@ -481,7 +499,8 @@ grammar_expr gbnf_parse(struct grammar_maker *m, const char *text, size_t n, con
         fail_at(&g, 0, "no root: the rule \"root\" is where a grammar starts");
     else if (!failed(&g))
         root = grammar_call(m, g.name[i].rule);
-    free(g.name);
-    free(g.slot);
+    g.compile->place = outside;
+    compile_free(g.compile, g.name);
+    compile_free(g.compile, g.slot);
     return root;
 }

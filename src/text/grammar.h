@@ -4,7 +4,7 @@
  * well-formed UTF-8 and whole tokens. A maker hands out expressions; they may be used any number of times, also in several
  * places, and die with the maker:
  *
- *     m = grammar_begin();
+ *     m = grammar_begin(NULL);
  *     call = grammar_rule(m, "call");
  *     grammar_define(m, call, grammar_sequence(m, (grammar_expr[]){...}, 3));
  *     grammar_finish(m, (grammar_expr[]){grammar_call(m, call)}, 1, &g, err)     the maker is gone, also on failure
@@ -17,6 +17,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+struct compile;
 struct error;
 struct grammar;       /* compiled, read-only: threads may share it */
 struct grammar_maker; /* under construction, one thread */
@@ -30,7 +31,10 @@ struct grammar_range {
     uint32_t first, last;
 };
 
-struct grammar_maker *grammar_begin(void); /* NULL: no memory */
+/* compile: limits (compile.h) of everything up to grammar_finish(), and of the constraint that is made of the grammar; it must live
+ * until then. NULL: limits of its own. Returns NULL where there is no memory for it: compile says why. */
+struct grammar_maker *grammar_begin(struct compile *compile);
+struct compile *grammar_handle(const struct grammar_maker *m); /* never NULL: for front ends */
 void grammar_abandon(struct grammar_maker *m);
 
 /* These bytes. Not well-formed UTF-8 as a whole: an error. n 0: the empty text. */
@@ -73,6 +77,8 @@ int grammar_has_text(struct grammar_maker *m, grammar_expr e);
 
 /* A text of the first error so far, NULL: none. */
 const char *grammar_problem(const struct grammar_maker *m);
+/* Record that the compilation has ended. Returns an expression that may be passed on. */
+grammar_expr grammar_ended(struct grammar_maker *m);
 /* Record an error of a front end: the first one stays. Returns an expression that may be passed on. */
 grammar_expr grammar_fail(struct grammar_maker *m, const char *format, ...) __attribute__((format(printf, 2, 3)));
 

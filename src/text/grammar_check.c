@@ -61,7 +61,7 @@ static void spread(const struct grammar_maker *m, const struct expr *e, const st
     const uint32_t *step = maker_list(m, e);
     uint32_t n = e->n / 3;
     seen[back] = 1;
-    for (int more = 1; more;) {
+    for (int more = 1; more && !compile_work(m->compile, 2 * n);) {
         more = 0;
         for (uint32_t k = 0; k < n; k++) {
             const uint32_t *s = step + 3 * (back ? n - 1 - k : k);
@@ -76,7 +76,7 @@ int grammar_machine_ways(const struct grammar_maker *m, const struct expr *e, co
                          uint8_t *on_way)
 {
     size_t n = (size_t)e->a + 2;
-    uint8_t *back = calloc(n, 1);
+    uint8_t *back = compile_zeroed(m->compile, n, 1);
     memset(on_way, 0, (size_t)e->a);
     if (!back)
         return 0;
@@ -84,17 +84,17 @@ int grammar_machine_ways(const struct grammar_maker *m, const struct expr *e, co
     spread(m, e, fact, 0, 1, back);
     for (int32_t q = 0; q < e->a; q++)
         on_way[q] &= back[q];
-    free(back);
+    compile_free(m->compile, back);
     return on_way[0];
 }
 
 static int passes(const struct grammar_maker *m, const struct expr *e, const struct expr_facts *fact, int nullable)
 {
-    uint8_t *seen = calloc((size_t)e->a + 2, 1);
+    uint8_t *seen = compile_zeroed(m->compile, (size_t)e->a + 2, 1);
     if (seen)
         spread(m, e, fact, nullable, 0, seen);
     int end = seen ? seen[1] : 0;
-    free(seen);
+    compile_free(m->compile, seen);
     return end;
 }
 
@@ -102,6 +102,7 @@ static int passes(const struct grammar_maker *m, const struct expr *e, const str
 static int learn(const struct grammar_maker *m, grammar_expr x, struct expr_facts *fact)
 {
     const struct expr *e = &m->expr[x];
+    compile_work(m->compile, 4 + e->n);
     int nullable = 0, productive = 1;
     switch (e->kind) {
     case EXPR_NEVER:
@@ -144,14 +145,15 @@ static int find_wholes(struct grammar_maker *m, uint32_t **first, uint32_t **who
 {
     uint64_t n = 0;
     grammar_expr p;
-    *first = calloc(m->n_expr + 2, sizeof **first);
+    *first = compile_zeroed(m->compile, m->n_expr + 2, sizeof **first);
     *whole = NULL;
+    compile_work(m->compile, 8 * (uint64_t)m->n_expr + 2 * (uint64_t)m->n_words);
     for (uint32_t x = 0; *first && x < m->n_expr; x++)
         for (uint32_t i = 0; (p = part(m, (grammar_expr)x, i)) >= 0; i++, n++)
             (*first)[p + 2]++;
-    *whole = malloc((n + 1) * sizeof **whole);
+    *whole = compile_alloc(m->compile, n + 1, sizeof **whole);
     if (!*first || !*whole)
-        return error_set(&m->error, ERR_MEMORY, "no memory for the grammar");
+        return maker_refused(m);
     for (uint32_t x = 0; x < m->n_expr; x++)
         (*first)[x + 2] += (*first)[x + 1];
     for (uint32_t x = 0; x < m->n_expr; x++)
@@ -162,16 +164,20 @@ static int find_wholes(struct grammar_maker *m, uint32_t **first, uint32_t **who
 
 static int fixed_points(struct grammar_maker *m, struct expr_facts *fact)
 {
-    uint32_t *first, *whole, *queue = malloc((m->n_expr + 1) * sizeof *queue), head = 0, n = 0;
-    uint8_t *waiting = calloc(m->n_expr + 1, 1);
+    uint32_t *first, *whole, *queue = compile_alloc(m->compile, m->n_expr + 1, sizeof *queue), head = 0, n = 0;
+    uint8_t *waiting = compile_zeroed(m->compile, m->n_expr + 1, 1);
     int failed = find_wholes(m, &first, &whole);
     if (!failed && (!queue || !waiting))
-        failed = error_set(&m->error, ERR_MEMORY, "no memory for the grammar");
+        failed = maker_refused(m);
     for (uint32_t x = 0; !failed && x < m->n_expr; x++) { /* everything once, parts first */
         queue[n++] = x;
         waiting[x] = 1;
     }
     while (!failed && n > 0) {
+        if (maker_work(m, 8)) {
+            failed = -1;
+            break;
+        }
         uint32_t x = queue[head];
         head = (head + 1) % m->n_expr;
         n--;
@@ -184,10 +190,10 @@ static int fixed_points(struct grammar_maker *m, struct expr_facts *fact)
                 queue[(head + n++) % m->n_expr] = whole[i];
             }
     }
-    free(first);
-    free(whole);
-    free(queue);
-    free(waiting);
+    compile_free(m->compile, first);
+    compile_free(m->compile, whole);
+    compile_free(m->compile, queue);
+    compile_free(m->compile, waiting);
     return failed;
 }
 
@@ -311,6 +317,8 @@ static int walk_from(struct grammar_maker *m, struct expr_facts *fact, enum walk
     colour[x] = 1;
     while (n > 0) {
         struct place *top = &stack[n - 1];
+        if (maker_work(m, 4))
+            return -1;
         grammar_expr p = walk_part(m, fact, walk, top->x, top->next++);
         if (p < 0) {
             if (walk == WALK_ALL)
@@ -330,16 +338,16 @@ static int walk_from(struct grammar_maker *m, struct expr_facts *fact, enum walk
 static int walk_all(struct grammar_maker *m, struct expr_facts *fact, enum walk walk, const grammar_expr *entry,
                     size_t n_entry)
 {
-    uint8_t *colour = calloc(m->n_expr + 1, 1);
-    struct place *stack = malloc((m->n_expr + 1) * sizeof *stack);
-    int failed = !colour || !stack ? error_set(&m->error, ERR_MEMORY, "no memory for the grammar") : 0;
+    uint8_t *colour = compile_zeroed(m->compile, m->n_expr + 1, 1);
+    struct place *stack = compile_alloc(m->compile, m->n_expr + 1, sizeof *stack);
+    int failed = !colour || !stack ? maker_refused(m) : 0;
     for (size_t i = 0; !failed && i < n_entry; i++)
         failed = walk_from(m, fact, walk, entry[i], colour, stack);
     for (uint32_t r = 0; !failed && r < m->n_rule; r++) /* rules that nobody reaches are checked too */
         if (m->rule[r].body >= 0)
             failed = walk_from(m, fact, walk, m->rule[r].body, colour, stack);
-    free(colour);
-    free(stack);
+    compile_free(m->compile, colour);
+    compile_free(m->compile, stack);
     return failed;
 }
 
@@ -362,8 +370,8 @@ int grammar_check(struct grammar_maker *m, const grammar_expr *entry, size_t n_e
 
 int grammar_has_text(struct grammar_maker *m, grammar_expr e)
 {
-    struct expr_facts *fact = m->error.code ? NULL : calloc(m->n_expr + 1, sizeof *fact);
+    struct expr_facts *fact = m->error.code ? NULL : compile_zeroed(m->compile, m->n_expr + 1, sizeof *fact);
     int has = fact && fixed_points(m, fact) == 0 && fact[e].productive;
-    free(fact);
+    compile_free(m->compile, fact);
     return has;
 }

@@ -39,10 +39,12 @@ void *build_grow(struct builder *b, void *vector, uint32_t n, uint32_t more, uin
     return maker_grow(b->m, vector, n, more, room, size);
 }
 
+struct compile *build_compile(const struct builder *b) { return b->m->compile; }
+
 uint32_t build_state(struct builder *b)
 {
     uint32_t *owner = maker_grow(b->m, b->owner, b->n_state, 1, &b->room_state, sizeof *owner);
-    if (!owner || b->n_state >= GRAMMAR_STATES_MAX) {
+    if (!owner || maker_work(b->m, 4) || b->n_state >= GRAMMAR_STATES_MAX) {
         error_set(&b->m->error, ERR_INPUT, "the grammar is too big: more than %d states", GRAMMAR_STATES_MAX);
         return 0;
     }
@@ -55,7 +57,7 @@ void build_edge(struct builder *b, uint32_t from, uint32_t to, enum edge_kind ki
                 uint32_t arg)
 {
     struct new_edge *edge = maker_grow(b->m, b->edge, b->n_edge, 1, &b->room_edge, sizeof *edge);
-    if (!edge)
+    if (!edge || maker_work(b->m, 4))
         return;
     b->edge = edge;
     edge[b->n_edge++] = (struct new_edge){from, {(uint8_t)kind, low, high, arg, to}};
@@ -132,6 +134,7 @@ static void tree(struct builder *b, const struct words *w, uint32_t low, uint32_
                  uint32_t to)
 {
     for (;;) {
+        maker_work(b->m, high - low);
         while (low < high && w->length[low] == depth) { /* sorted: texts that end here come first */
             empty(b, from, to);
             low++;
@@ -185,13 +188,15 @@ static int by_bytes(const void *a, const void *b)
 static void build_words(struct builder *b, const struct expr *e, uint32_t from, uint32_t to)
 {
     const uint32_t *list = maker_list(b->m, e);
-    struct word *sorted = malloc((e->n + 1) * sizeof *sorted);
-    struct words w = {malloc((e->n + 1) * sizeof *w.text), malloc((e->n + 1) * sizeof *w.length)};
+    struct word *sorted = compile_alloc(b->m->compile, e->n + 1, sizeof *sorted);
+    struct words w = {compile_alloc(b->m->compile, e->n + 1, sizeof *w.text),
+                      compile_alloc(b->m->compile, e->n + 1, sizeof *w.length)};
     uint32_t n = 0;
     if (sorted && w.text && w.length) {
         for (uint32_t i = 0; i < e->n; i++)
             if (b->m->expr[list[i]].kind == EXPR_TEXT)
                 sorted[n++] = (struct word){maker_text(b->m, &b->m->expr[list[i]]), b->m->expr[list[i]].n};
+        maker_work(b->m, (uint64_t)n * 64);
         qsort(sorted, n, sizeof *sorted, by_bytes);
         for (uint32_t i = 0; i < n; i++) {
             w.text[i] = sorted[i].text;
@@ -199,11 +204,11 @@ static void build_words(struct builder *b, const struct expr *e, uint32_t from, 
         }
         tree(b, &w, 0, n, 0, from, to);
     } else {
-        error_set(&b->m->error, ERR_MEMORY, "no memory for the grammar");
+        maker_refused(b->m);
     }
-    free(sorted);
-    free(w.text);
-    free(w.length);
+    compile_free(b->m->compile, sorted);
+    compile_free(b->m->compile, w.text);
+    compile_free(b->m->compile, w.length);
 }
 
 /* ---- expressions ------------------------------------------------------------------------------------------------------------ */
@@ -274,8 +279,8 @@ static void build_copies(struct builder *b, const struct expr *e, uint32_t from,
 static void build_machine(struct builder *b, const struct expr *e, uint32_t from, uint32_t to)
 {
     const uint32_t *step = maker_list(b->m, e);
-    uint8_t *on_way = malloc((size_t)e->a + 2);
-    uint32_t *state = calloc((size_t)e->a + 2, sizeof *state);
+    uint8_t *on_way = compile_alloc(b->m->compile, (size_t)e->a + 2, 1);
+    uint32_t *state = compile_zeroed(b->m->compile, (size_t)e->a + 2, sizeof *state);
     if (on_way && state && grammar_machine_ways(b->m, e, b->fact, on_way)) {
         state[0] = build_state(b); /* steps may lead back to the ends, which are others' too */
         state[1] = build_state(b);
@@ -287,10 +292,10 @@ static void build_machine(struct builder *b, const struct expr *e, uint32_t from
             if (on_way[step[i]] && on_way[step[i + 1]])
                 build(b, (grammar_expr)step[i + 2], state[step[i]], state[step[i + 1]]);
     } else if (!on_way || !state) {
-        error_set(&b->m->error, ERR_MEMORY, "no memory for the grammar");
+        maker_refused(b->m);
     }
-    free(on_way);
-    free(state);
+    compile_free(b->m->compile, on_way);
+    compile_free(b->m->compile, state);
 }
 
 static void build_repeat(struct builder *b, grammar_expr x, uint32_t from, uint32_t to)
@@ -323,7 +328,7 @@ static void build_call(struct builder *b, const struct expr *e, uint32_t from, u
 static void build(struct builder *b, grammar_expr x, uint32_t from, uint32_t to)
 {
     const struct expr *e = &b->m->expr[x];
-    if (!b->fact[x].productive || b->m->error.code)
+    if (!b->fact[x].productive || b->m->error.code || maker_work(b->m, 4))
         return;
     switch (e->kind) {
     case EXPR_TEXT:
@@ -448,40 +453,43 @@ static void rank_rules(struct rank_walk *w, uint32_t root)
     }
 }
 
-static int rank_all(struct grammar *g)
+static int rank_all(struct compile *compile, struct grammar *g)
 {
     struct rank_walk w = {.g = g, .next_rank = g->n_rule};
-    w.colour = calloc(g->n_rule + 1, 1);
-    w.stamp = calloc(g->n_state + 1, sizeof *w.stamp);
-    w.states = malloc((g->n_state + 1) * sizeof *w.states);
-    w.calls = malloc(((size_t)g->n_edge + g->n_rule + 1) * sizeof *w.calls);
-    int failed = !w.colour || !w.stamp || !w.states || !w.calls;
+    w.colour = compile_zeroed(compile, g->n_rule + 1, 1);
+    w.stamp = compile_zeroed(compile, g->n_state + 1, sizeof *w.stamp);
+    w.states = compile_alloc(compile, g->n_state + 1, sizeof *w.states);
+    w.calls = compile_alloc(compile, (size_t)g->n_edge + g->n_rule + 1, sizeof *w.calls);
+    int failed = !w.colour || !w.stamp || !w.states || !w.calls ||
+                 compile_work(compile, 2 * ((uint64_t)g->n_edge + g->n_state));
     for (uint32_t r = 0; !failed && r < g->n_rule; r++)
         if (!w.colour[r])
             rank_rules(&w, r);
-    free(w.colour);
-    free(w.stamp);
-    free(w.states);
-    free(w.calls);
+    compile_free(compile, w.colour);
+    compile_free(compile, w.stamp);
+    compile_free(compile, w.states);
+    compile_free(compile, w.calls);
     return failed ? -1 : 0;
 }
 
 static struct grammar *assemble(struct builder *b, const uint32_t *entry, size_t n_entry)
 {
-    struct grammar *g = calloc(1, sizeof *g);
+    struct compile *compile = b->m->compile;
+    struct grammar *g = compile_zeroed(compile, 1, sizeof *g);
     if (!g)
         return NULL;
+    g->compile = compile == &b->m->own ? NULL : compile;
     g->n_rule = b->n_rule;
     g->n_state = b->n_state;
     g->n_edge = b->n_edge;
     g->n_entry = (uint32_t)n_entry;
-    g->rule = malloc((g->n_rule + 1) * sizeof *g->rule);
-    g->first = calloc(g->n_state + 2, sizeof *g->first);
-    g->edge = malloc((g->n_edge + 1) * sizeof *g->edge);
-    g->owner = malloc((g->n_state + 1) * sizeof *g->owner);
-    g->entry = malloc((n_entry + 1) * sizeof *g->entry);
-    g->bytes = sizeof *g + g->n_rule * sizeof *g->rule + g->n_state * 8 + g->n_edge * sizeof *g->edge;
-    if (!g->rule || !g->first || !g->edge || !g->owner || !g->entry) {
+    g->rule = compile_alloc(compile, g->n_rule + 1, sizeof *g->rule);
+    g->first = compile_zeroed(compile, g->n_state + 2, sizeof *g->first);
+    g->edge = compile_alloc(compile, g->n_edge + 1, sizeof *g->edge);
+    g->owner = compile_alloc(compile, g->n_state + 1, sizeof *g->owner);
+    g->entry = compile_alloc(compile, n_entry + 1, sizeof *g->entry);
+    if (!g->rule || !g->first || !g->edge || !g->owner || !g->entry ||
+        compile_work(compile, 4 * ((uint64_t)g->n_edge + g->n_state))) {
         grammar_free(g);
         return NULL;
     }
@@ -496,31 +504,31 @@ static struct grammar *assemble(struct builder *b, const uint32_t *entry, size_t
     for (uint32_t i = 0; i < g->n_edge; i++)
         g->edge[g->first[b->edge[i].from + 1]++] = b->edge[i].edge;
     classify_bytes(g);
-    if (rank_all(g)) {
+    if (rank_all(compile, g)) {
         grammar_free(g);
         return NULL;
     }
     return g;
 }
 
-static int compile(struct builder *b, const grammar_expr *entry, size_t n_entry, struct grammar **out)
+static int compile_rules(struct builder *b, const grammar_expr *entry, size_t n_entry, struct grammar **out)
 {
     struct grammar_maker *m = b->m;
-    uint32_t *rules = malloc((n_entry + 1) * sizeof *rules);
-    b->fact = malloc((m->n_expr + 1) * sizeof *b->fact);
-    b->of_expr = calloc(m->n_expr + 1, sizeof *b->of_expr);
-    b->of_item = calloc(m->n_expr + 1, sizeof *b->of_item);
+    uint32_t *rules = compile_alloc(m->compile, n_entry + 1, sizeof *rules);
+    b->fact = compile_alloc(m->compile, m->n_expr + 1, sizeof *b->fact);
+    b->of_expr = compile_zeroed(m->compile, m->n_expr + 1, sizeof *b->of_expr);
+    b->of_item = compile_zeroed(m->compile, m->n_expr + 1, sizeof *b->of_item);
     if (!rules || !b->fact || !b->of_expr || !b->of_item)
-        error_set(&m->error, ERR_MEMORY, "no memory for the grammar");
+        maker_refused(m);
     else if (grammar_check(m, entry, n_entry, b->fact) == 0) {
         for (size_t i = 0; i < n_entry && !m->error.code; i++)
             rules[i] = rule_of(b, entry[i]);
         for (uint32_t r = 0; r < b->n_rule && !m->error.code; r++)
             build_rule(b, r);
         if (!m->error.code && !(*out = assemble(b, rules, n_entry)))
-            error_set(&m->error, ERR_MEMORY, "no memory for the grammar");
+            maker_refused(m);
     }
-    free(rules);
+    compile_free(m->compile, rules);
     return m->error.code ? -1 : 0;
 }
 
@@ -528,15 +536,15 @@ int grammar_finish(struct grammar_maker *m, const grammar_expr *entry, size_t n_
                    struct error *err)
 {
     struct builder b = {.m = m};
-    int failed = m->error.code ? -1 : compile(&b, entry, n_entry, out);
+    int failed = m->error.code ? -1 : compile_rules(&b, entry, n_entry, out);
     if (failed)
         error_set(err, m->error.code, "%s", m->error.text);
-    free(b.fact);
-    free(b.of_expr);
-    free(b.of_item);
-    free(b.rule);
-    free(b.edge);
-    free(b.owner);
+    compile_free(m->compile, b.fact);
+    compile_free(m->compile, b.of_expr);
+    compile_free(m->compile, b.of_item);
+    compile_free(m->compile, b.rule);
+    compile_free(m->compile, b.edge);
+    compile_free(m->compile, b.owner);
     grammar_abandon(m);
     return failed;
 }
@@ -545,12 +553,17 @@ void grammar_free(struct grammar *g)
 {
     if (!g)
         return;
-    free(g->rule);
-    free(g->first);
-    free(g->edge);
-    free(g->owner);
-    free(g->entry);
-    free(g);
+    struct compile *compile = g->compile;
+    compile_free(compile, g->rule);
+    compile_free(compile, g->first);
+    compile_free(compile, g->edge);
+    compile_free(compile, g->owner);
+    compile_free(compile, g->entry);
+    compile_free(compile, g);
 }
 
-size_t grammar_bytes(const struct grammar *g) { return g->bytes; }
+size_t grammar_bytes(const struct grammar *g)
+{
+    return compile_size(g) + compile_size(g->rule) + compile_size(g->first) + compile_size(g->edge) +
+           compile_size(g->owner) + compile_size(g->entry);
+}

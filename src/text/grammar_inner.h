@@ -12,7 +12,7 @@
 #ifndef TEXT_GRAMMAR_INNER_H
 #define TEXT_GRAMMAR_INNER_H
 
-#include "base/error.h"
+#include "text/compile.h"
 #include "text/grammar.h"
 
 enum expr_kind {
@@ -42,6 +42,7 @@ struct maker_rule {
 };
 
 struct grammar_maker {
+    struct compile *compile, own; /* own: where none was given */
     struct error error;
     struct expr *expr;
     uint32_t n_expr, room_expr;
@@ -57,6 +58,13 @@ struct grammar_maker {
 
 /* Make room for one more element of a vector of this maker; NULL: no memory or too big, recorded. */
 void *maker_grow(struct grammar_maker *m, void *vector, uint32_t n, uint32_t more, uint32_t *room, size_t size);
+/* The compilation has ended: its sentence is the maker's error. Always -1. */
+static inline int maker_refused(struct grammar_maker *m) { return compile_refused(m->compile, &m->error); }
+/* Count steps; -1: it has ended, as above. */
+static inline int maker_work(struct grammar_maker *m, uint64_t n)
+{
+    return compile_work(m->compile, n) ? maker_refused(m) : 0;
+}
 
 static inline const char *maker_text(const struct grammar_maker *m, const struct expr *e) { return m->bytes + e->list; }
 static inline const uint32_t *maker_list(const struct grammar_maker *m, const struct expr *e)
@@ -114,6 +122,7 @@ struct rule {
 };
 
 struct grammar {
+    struct compile *compile; /* until its constraint is made; or NULL */
     struct rule *rule;
     uint32_t n_rule;
     uint32_t *first; /* [n_state + 1] edges of a state */
@@ -124,7 +133,6 @@ struct grammar {
     uint32_t n_class;
     uint32_t *entry; /* [n_entry] rules */
     uint32_t n_entry;
-    size_t bytes;
 };
 
 /* ---- grammar_utf8.c --------------------------------------------------------------------------------------------------------- */
@@ -133,6 +141,7 @@ struct grammar {
 struct builder;
 void *build_grow(struct builder *b, void *vector, uint32_t n, uint32_t more, uint32_t *room,
                  size_t size); /* maker_grow() */
+struct compile *build_compile(const struct builder *b);
 uint32_t build_state(struct builder *b);
 void build_edge(struct builder *b, uint32_t from, uint32_t to, enum edge_kind kind, uint8_t low, uint8_t high,
                 uint32_t arg);

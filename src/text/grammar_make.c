@@ -14,23 +14,33 @@
 
 enum { MOST_PARTS = 1 << 24 };
 
-struct grammar_maker *grammar_begin(void) { return calloc(1, sizeof(struct grammar_maker)); }
+struct grammar_maker *grammar_begin(struct compile *compile)
+{
+    struct grammar_maker *m = compile_zeroed(compile, 1, sizeof *m);
+    if (m)
+        m->compile = compile ? compile : &m->own;
+    return m;
+}
+
+struct compile *grammar_handle(const struct grammar_maker *m) { return m->compile; }
 
 void grammar_abandon(struct grammar_maker *m)
 {
     if (!m)
         return;
     for (uint32_t i = 0; i < m->n_rule; i++)
-        free(m->rule[i].name);
-    free(m->rule);
-    free(m->expr);
-    free(m->bytes);
-    free(m->words);
-    free(m->slot);
-    free(m);
+        compile_free(m->compile, m->rule[i].name);
+    compile_free(m->compile, m->rule);
+    compile_free(m->compile, m->expr);
+    compile_free(m->compile, m->bytes);
+    compile_free(m->compile, m->words);
+    compile_free(m->compile, m->slot);
+    compile_free(m->compile == &m->own ? NULL : m->compile, m);
 }
 
 const char *grammar_problem(const struct grammar_maker *m) { return m->error.code ? m->error.text : NULL; }
+
+grammar_expr grammar_ended(struct grammar_maker *m) { return maker_refused(m), 0; }
 
 grammar_expr grammar_fail(struct grammar_maker *m, const char *format, ...)
 {
@@ -53,9 +63,9 @@ void *maker_grow(struct grammar_maker *m, void *vector, uint32_t n, uint32_t mor
         return NULL;
     }
     uint32_t larger = (n + more) * 2 + 64;
-    void *grown = realloc(vector, larger * size);
+    void *grown = compile_grow(m->compile, vector, larger * size, 1);
     if (!grown) {
-        error_set(&m->error, ERR_MEMORY, "no memory for the grammar");
+        maker_refused(m);
         return NULL;
     }
     *room = larger;
@@ -91,16 +101,16 @@ static int same_expr(const struct grammar_maker *m, const struct expr *x, const 
 static int grow_slots(struct grammar_maker *m)
 {
     uint32_t n = m->n_slot ? m->n_slot * 2 : 256;
-    uint32_t *slot = calloc(n, sizeof *slot);
+    uint32_t *slot = compile_zeroed(m->compile, n, sizeof *slot);
     if (!slot)
-        return error_set(&m->error, ERR_MEMORY, "no memory for the grammar");
+        return maker_refused(m);
     for (uint32_t i = 0; i < m->n_expr; i++) {
         uint32_t at = (uint32_t)hash_expr(&m->expr[i], list_of(m, &m->expr[i])) & (n - 1);
         while (slot[at])
             at = (at + 1) & (n - 1);
         slot[at] = i + 1;
     }
-    free(m->slot);
+    compile_free(m->compile, m->slot);
     m->slot = slot;
     m->n_slot = n;
     return 0;
@@ -109,7 +119,7 @@ static int grow_slots(struct grammar_maker *m)
 /* The number of this expression; list is copied if it is new. */
 static grammar_expr store(struct grammar_maker *m, struct expr e, const void *list)
 {
-    if (m->error.code || (m->n_expr * 2 >= m->n_slot && grow_slots(m)))
+    if (m->error.code || maker_work(m, 8 + e.n / 8) || (m->n_expr * 2 >= m->n_slot && grow_slots(m)))
         return 0;
     uint32_t at = (uint32_t)hash_expr(&e, list) & (m->n_slot - 1);
     for (; m->slot[at]; at = (at + 1) & (m->n_slot - 1))
@@ -239,8 +249,8 @@ grammar_expr grammar_class(struct grammar_maker *m, const struct grammar_range *
         if (range[i].first > range[i].last || range[i].last > 0x10FFFF)
             return grammar_fail(m, "a class has the range U+%04X to U+%04X", (unsigned)range[i].first,
                                 (unsigned)range[i].last);
-    struct grammar_range *copy = malloc((n + 1) * sizeof *copy);
-    uint32_t *words = malloc((n + 4) * 4 * sizeof *words);
+    struct grammar_range *copy = compile_alloc(m->compile, n + 1, sizeof *copy);
+    uint32_t *words = compile_alloc(m->compile, (n + 4) * 4, sizeof *words);
     grammar_expr e = 0;
     if (copy && words) {
         if (n)
@@ -248,10 +258,10 @@ grammar_expr grammar_class(struct grammar_maker *m, const struct grammar_range *
         uint32_t used = tidy_ranges(copy, n, negated, words);
         e = used ? store(m, (struct expr){.kind = EXPR_CLASS, .n = used}, words) : grammar_choice(m, NULL, 0);
     } else {
-        error_set(&m->error, ERR_MEMORY, "no memory for the grammar");
+        maker_refused(m);
     }
-    free(copy);
-    free(words);
+    compile_free(m->compile, copy);
+    compile_free(m->compile, words);
     return e;
 }
 
@@ -319,16 +329,16 @@ grammar_expr grammar_machine(struct grammar_maker *m, uint32_t n_state, const st
         return 0;
     if (n > MOST_PARTS / 3 || n_state > MOST_PARTS)
         return grammar_fail(m, "an automaton of %zu steps: at most %d", n, MOST_PARTS / 3);
-    uint32_t *words = malloc((n + 1) * 3 * sizeof *words);
+    uint32_t *words = compile_alloc(m->compile, (n + 1) * 3, sizeof *words);
     if (!words)
-        return error_set(&m->error, ERR_MEMORY, "no memory for the grammar"), 0;
+        return maker_refused(m), 0;
     for (size_t i = 0; i < n; i++) {
         words[i * 3] = step[i].from;
         words[i * 3 + 1] = step[i].to;
         words[i * 3 + 2] = (uint32_t)step[i].e;
     }
     grammar_expr e = store(m, (struct expr){.kind = EXPR_MACHINE, .a = (int32_t)n_state, .n = (uint32_t)n * 3}, words);
-    free(words);
+    compile_free(m->compile, words);
     return e;
 }
 
@@ -340,9 +350,12 @@ int32_t grammar_rule(struct grammar_maker *m, const char *name)
     if (!rule)
         return 0;
     m->rule = rule;
-    char *copy = strdup(name ? name : "");
+    size_t n = name ? strlen(name) : 0;
+    char *copy = compile_zeroed(m->compile, n + 1, 1);
     if (!copy)
-        return error_set(&m->error, ERR_MEMORY, "no memory for the grammar"), 0;
+        return maker_refused(m), 0;
+    if (n)
+        memcpy(copy, name, n);
     rule[m->n_rule] = (struct maker_rule){copy, -1};
     return (int32_t)m->n_rule++;
 }

@@ -128,6 +128,7 @@ static uint32_t before_some(struct class *c, uint32_t i, uint32_t first, uint32_
 static uint32_t before(struct class *c, uint32_t first, int more)
 {
     uint32_t last = first + (1u << 6 * more) - 1, i = range_at(c, first);
+    compile_work(build_compile(c->b), 8);
     if (i == c->n_range || c->range[2 * i] > last || last < c->least)
         return NOTHING;
     int whole = c->range[2 * i] <= first && c->range[2 * i + 1] >= last && first >= c->least;
@@ -158,8 +159,8 @@ void utf8_class(struct builder *b, const uint32_t *range, uint32_t n, uint32_t f
     leads(&c, step, &n_step, 0xF0, 0xF4, 3);
     for (uint32_t i = 0; i < n_step; i++)
         build_edge(b, from, step[i].to, EDGE_BYTES, step[i].low, step[i].high, 0);
-    free(c.made);
-    free(c.step);
+    compile_free(build_compile(b), c.made);
+    compile_free(build_compile(b), c.step);
 }
 
 uint32_t utf8_class_size(const uint32_t *range, uint32_t n)

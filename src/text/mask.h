@@ -171,8 +171,9 @@ int masks_reads_on(struct masks *k, const struct config *c, const struct leaf_ma
 /* Tokens inside with at most so many ticks. */
 void masks_add_inside(const struct masks *k, const struct leaf_mask *leaf, uint32_t most, uint64_t *bits);
 
-/* mask_leaf.c: computes ahead what the insides of strings need, so that the first mask is not the slowest. */
-void masks_prepare(struct masks *k);
+/* mask_leaf.c: computes ahead what the insides of strings need, so that the first mask is not the slowest. What it does is counted,
+ * and it ends with the compilation. */
+void masks_prepare(struct masks *k, struct compile *compile);
 
 /* mask_leaf.c: NULL: these states cannot be kept apart (ambiguous counts), or no memory (matcher->full). near: with targets. */
 const struct leaf_mask *masks_leaf(struct masks *k, uint32_t states, int near);

@@ -17,7 +17,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { PREPARED = 6, MANY_CLASSES = 20 };
+enum { PREPARED = 6, MANY_CLASSES = 20, READS = 1024 /* steps of work for 256 bytes */ };
 enum { LIST = 1024, UNKNOWN = 0, UNFIT = 1 }; /* values of states->leaf; else the place + 2 */
 
 struct leaf_walk {
@@ -417,17 +417,21 @@ const struct leaf_mask *masks_leaf(struct masks *k, uint32_t states, int near)
     return leaf;
 }
 
-void masks_prepare(struct masks *k)
+void masks_prepare(struct masks *k, struct compile *compile)
 {
     struct matcher *m = k->matcher;
     uint32_t done = 0;
     for (uint32_t r = 0; r < m->g->n_rule && done < PREPARED && k->used < k->size / 2 && !m->full; r++) {
+        if (compile_work(compile, m->g->rule[r].leaf ? READS : 1))
+            return;
         uint32_t begin = m->g->rule[r].leaf ? matcher_stepping(m, matcher_begin_states(m, r)) : 0, last = 0, out[2];
         for (int byte = 0; begin && byte < 256 && !m->full; byte++) {
             matcher_read(m, begin, (uint8_t)byte, COUNT_FREE, out);
             uint32_t to = out[0] | out[1] ? matcher_stepping(m, out[0] ? out[0] : out[1]) : 0;
             if (!to || to == last || alive_count(&states_at(m, to)->alive) < MANY_CLASSES)
                 continue;
+            if (compile_work(compile, k->trie->n_node))
+                return;
             masks_leaf(k, to, 0);
             last = to;
             done++;

@@ -15,7 +15,7 @@ static int add_one(struct regex *r, uint32_t first, uint32_t last)
 {
     if (r->n_range == r->room_range) {
         uint32_t room = r->room_range * 2 + 64;
-        struct grammar_range *grown = realloc(r->range, room * sizeof *grown);
+        struct grammar_range *grown = compile_grow(r->compile, r->range, room, sizeof *grown);
         if (!grown)
             return -1;
         r->range = grown;
@@ -39,7 +39,7 @@ int regex_add(struct regex *r, const struct grammar_range *range, size_t n, int 
                 return -1;
         return 0;
     }
-    struct grammar_range *sorted = malloc((n + 1) * sizeof *sorted);
+    struct grammar_range *sorted = compile_alloc(r->compile, n + 1, sizeof *sorted);
     uint32_t next = 0;
     int failed = !sorted;
     if (sorted) {
@@ -54,7 +54,7 @@ int regex_add(struct regex *r, const struct grammar_range *range, size_t n, int 
     }
     if (!failed && next <= LAST)
         failed = add_one(r, next, LAST);
-    free(sorted);
+    compile_free(r->compile, sorted);
     return failed ? -1 : 0;
 }
 
@@ -101,23 +101,32 @@ static int scan(struct regex *r, const pcre2_code *code, pcre2_match_data *match
 }
 
 /* All code points but surrogates, which are no characters: a plane at a time, which stays in the processor's cache. */
-static int scan_planes(struct regex *r, const pcre2_code *code)
+static int scan_planes(struct regex *r, const pcre2_code *code, pcre2_general_context *memory)
 {
-    enum { PLANE = 0x10000 };
-    char *text = malloc((size_t)4 * PLANE);
-    pcre2_match_data *match = pcre2_match_data_create(1, NULL);
+    enum { PLANE = 0x10000, STEPS = PLANE / 4 };
+    char *text = compile_alloc(r->compile, PLANE, 4);
+    pcre2_match_data *match = pcre2_match_data_create(1, memory);
     int failed = !text || !match;
     for (uint32_t first = 0; !failed && first <= LAST; first += PLANE) {
         size_t n = 0;
+        if (compile_work(r->compile, STEPS)) {
+            failed = 1;
+            break;
+        }
         for (uint32_t c = first; c < first + PLANE; c++)
             if (c < 0xD800 || c > 0xDFFF)
                 n += utf8_write(c, text + n);
         failed = scan(r, code, match, text, n);
     }
     pcre2_match_data_free(match);
-    free(text);
+    compile_free(r->compile, text);
     return failed ? -1 : 0;
 }
+
+/* Memory of PCRE2. */
+static void *take(size_t n, void *compile) { return compile_alloc(compile, n, 1); }
+
+static void give(void *p, void *compile) { compile_free(compile, p); }
 
 int regex_property(struct regex *r, const char *name, size_t n, int negated)
 {
@@ -130,11 +139,17 @@ int regex_property(struct regex *r, const char *name, size_t n, int negated)
         if (!((name[i] >= 'a' && name[i] <= 'z') || (name[i] >= 'A' && name[i] <= 'Z') || name[i] == '_'))
             return -2;
     snprintf(pattern, sizeof pattern, "\\%c{%.*s}+", negated ? 'P' : 'p', (int)n, name);
-    pcre2_code *code = pcre2_compile((PCRE2_SPTR)pattern, PCRE2_ZERO_TERMINATED, PCRE2_UTF, &error, &where, NULL);
-    if (!code)
-        return -2;
-    pcre2_jit_compile(code, PCRE2_JIT_COMPLETE); /* without it the same is found more slowly */
-    int failed = scan_planes(r, code);
+    pcre2_general_context *memory = pcre2_general_context_create(take, give, r->compile);
+    pcre2_compile_context *how = memory ? pcre2_compile_context_create(memory) : NULL;
+    pcre2_code *code = how ? pcre2_compile((PCRE2_SPTR)pattern, PCRE2_ZERO_TERMINATED, PCRE2_UTF, &error, &where, how)
+                           : NULL;
+    int failed = code ? 0 : r->compile->end ? -1 : -2;
+    if (code) {
+        pcre2_jit_compile(code, PCRE2_JIT_COMPLETE); /* without it the same is found more slowly */
+        failed = scan_planes(r, code, memory);
+    }
     pcre2_code_free(code);
+    pcre2_compile_context_free(how);
+    pcre2_general_context_free(memory);
     return failed;
 }

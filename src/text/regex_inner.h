@@ -5,9 +5,8 @@
 #ifndef TEXT_REGEX_INNER_H
 #define TEXT_REGEX_INNER_H
 
+#include "text/compile.h"
 #include "text/regex.h"
-
-struct error;
 
 enum regex_kind { REGEX_EMPTY, REGEX_CLASS, REGEX_SEQUENCE, REGEX_CHOICE, REGEX_REPEAT, REGEX_BEGIN, REGEX_END };
 
@@ -21,6 +20,7 @@ struct regex_node {
 };
 
 struct regex {
+    struct compile *compile;
     struct regex_node *node;
     uint32_t n_node, room_node;
     struct grammar_range *range;
@@ -28,15 +28,15 @@ struct regex {
     int32_t root;
 };
 
-/* -1: ERR_INPUT: not a pattern; ERR_UNSUPPORTED: a pattern that cannot be a grammar. */
-int regex_read(struct regex *r, const char *pattern, size_t n, struct error *err);
+/* -1: ERR_INPUT: not a pattern; ERR_UNSUPPORTED: a pattern that cannot be a grammar; or the compilation has ended. */
+int regex_read(struct regex *r, struct compile *compile, const char *pattern, size_t n, struct error *err);
 void regex_free(struct regex *r);
 
-/* Add ranges; 0, or -1: no memory. negated: all code points but those. */
+/* Add ranges; 0, or -1: the compilation has ended. negated: all code points but those. */
 int regex_add(struct regex *r, const struct grammar_range *range, size_t n, int negated);
 /* The class of an escape: d D w W s S; -2: none. */
 int regex_escape_class(struct regex *r, int letter);
-/* \p{name}, \P{name}. -1: no memory, -2: no such property. */
+/* \p{name}, \P{name}. -1: the compilation has ended, -2: no such property. */
 int regex_property(struct regex *r, const char *name, size_t n, int negated);
 
 /* How one code point is written: raw, or as JSON writes it. */

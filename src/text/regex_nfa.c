@@ -12,13 +12,13 @@ static uint32_t nfa_state(struct nfa *a)
         a->failed = 1;
     if (a->n_state == a->room_state && !a->failed) {
         uint32_t room = a->room_state * 2 + 64;
-        int32_t *grown = realloc(a->first, room * sizeof *grown);
+        int32_t *grown = compile_grow(a->r->compile, a->first, room, sizeof *grown);
         a->failed |= !grown;
         a->first = grown ? grown : a->first;
         a->room_state = grown ? room : a->room_state;
     }
-    if (a->failed)
-        return 0;
+    if (a->failed || compile_work(a->r->compile, 4))
+        return a->failed = 1, 0;
     a->first[a->n_state] = -1;
     return a->n_state++;
 }
@@ -27,13 +27,15 @@ static void nfa_step(struct nfa *a, uint32_t from, uint32_t to, enum nfa_kind ki
 {
     if (a->n_step == a->room_step && !a->failed) {
         uint32_t room = a->room_step * 2 + 64;
-        struct nfa_step *grown = realloc(a->step, room * sizeof *grown);
+        struct nfa_step *grown = compile_grow(a->r->compile, a->step, room, sizeof *grown);
         a->failed |= !grown;
         a->step = grown ? grown : a->step;
         a->room_step = grown ? room : a->room_step;
     }
-    if (a->failed)
+    if (a->failed || compile_work(a->r->compile, 4)) {
+        a->failed = 1;
         return;
+    }
     a->step[a->n_step] = (struct nfa_step){(uint8_t)kind, to, class ? class->range : 0, class ? class->n : 0,
                                            a->first[from]};
     a->first[from] = (int32_t)a->n_step++;
@@ -106,8 +108,8 @@ void nfa_make(struct nfa *a, const struct regex *r)
 
 void nfa_free(struct nfa *a)
 {
-    free(a->step);
-    free(a->first);
+    compile_free(a->r->compile, a->step);
+    compile_free(a->r->compile, a->first);
 }
 
 /* ---- one text --------------------------------------------------------------------------------------------------------------------- */
@@ -163,6 +165,8 @@ static int run_over(struct run *r, const char *text, size_t n)
         uint32_t letter;
         utf8_read(text + i, n - i, &length, &letter);
         int end = i + length == n;
+        if (compile_work(r->a->r->compile, 4 * (uint64_t)r->n_next + r->a->n_state / 16 + 4))
+            return 0;
         turn(r);
         for (uint32_t k = 0; k < r->n_now; k++)
             for (int32_t e = r->a->first[r->now[k]]; e >= 0; e = r->a->step[e].next)
@@ -178,13 +182,13 @@ int regex_holds(const struct regex *r, const char *text, size_t n)
     struct nfa a;
     nfa_make(&a, r);
     struct run x = {.a = &a};
-    x.now = malloc((a.n_state + 1) * sizeof *x.now);
-    x.next = malloc((a.n_state + 1) * sizeof *x.next);
-    x.seen = calloc(a.n_state + 1, 1);
+    x.now = compile_alloc(r->compile, a.n_state + 1, sizeof *x.now);
+    x.next = compile_alloc(r->compile, a.n_state + 1, sizeof *x.next);
+    x.seen = compile_zeroed(r->compile, a.n_state + 1, 1);
     int found = !a.failed && x.now && x.next && x.seen && run_over(&x, text, n);
-    free(x.now);
-    free(x.next);
-    free(x.seen);
+    compile_free(r->compile, x.now);
+    compile_free(r->compile, x.next);
+    compile_free(r->compile, x.seen);
     nfa_free(&a);
     return found;
 }

@@ -21,7 +21,7 @@ struct nfa {
     int failed;
 };
 
-/* State 0: before, state 1: found. failed: more than REGEX_STATES states, or no memory. */
+/* State 0: before, state 1: found. failed: more than REGEX_STATES states, or the compilation has ended. */
 void nfa_make(struct nfa *a, const struct regex *r);
 void nfa_free(struct nfa *a);
 

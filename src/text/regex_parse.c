@@ -65,8 +65,8 @@ static struct ways sequence(struct maker *k, int32_t child)
     size_t n = 0;
     for (int32_t c = child; c >= 0; c = k->r->node[c].next)
         n++;
-    struct ways *part = malloc((n + 1) * sizeof *part), w = nothing;
-    grammar_expr *e = malloc((n + 1) * sizeof *e);
+    struct ways *part = compile_alloc(k->r->compile, n + 1, sizeof *part), w = nothing;
+    grammar_expr *e = compile_alloc(k->r->compile, n + 1, sizeof *e);
     if (part && e) {
         w.nullable[0][0] = 1;
         n = 0;
@@ -83,10 +83,10 @@ static struct ways sequence(struct maker *k, int32_t child)
                 w = join(k, &w, &part[i]);
         }
     } else {
-        grammar_fail(k->m, "no memory for a pattern");
+        grammar_ended(k->m);
     }
-    free(part);
-    free(e);
+    compile_free(k->r->compile, part);
+    compile_free(k->r->compile, e);
     return w;
 }
 
@@ -96,7 +96,7 @@ static struct ways alternatives(struct maker *k, int32_t child)
     size_t n = 0;
     for (int32_t c = child; c >= 0; c = k->r->node[c].next)
         n++;
-    grammar_expr *e = malloc((n * 4 + 1) * sizeof *e);
+    grammar_expr *e = compile_alloc(k->r->compile, n * 4 + 1, sizeof *e);
     size_t count[4] = {0};
     for (int32_t c = child; e && c >= 0; c = k->r->node[c].next) {
         struct ways part = ways_of(k, c);
@@ -109,8 +109,8 @@ static struct ways alternatives(struct maker *k, int32_t child)
     for (int i = 0; e && i < 4; i++)
         w.e[i >> 1][i & 1] = count[i] ? grammar_choice(k->m, e + n * (size_t)i, count[i]) : -1;
     if (!e)
-        grammar_fail(k->m, "no memory for a pattern");
-    free(e);
+        grammar_ended(k->m);
+    compile_free(k->r->compile, e);
     return w;
 }
 
@@ -134,6 +134,7 @@ static struct ways ways_of(struct maker *k, int32_t at)
 {
     const struct regex_node *node = &k->r->node[at];
     struct ways w = nothing;
+    compile_work(k->r->compile, 8);
     switch (node->kind) {
     case REGEX_CLASS:
         w.e[0][0] = k->letters->one_of(k->letters->arg, k->m, k->r->range + node->range, node->n);
@@ -194,7 +195,7 @@ static int64_t times(int64_t n, int32_t by) { return n < 0 || by < 0 ? (n == 0 ?
 
 void regex_lengths(const struct regex *r, int64_t *min, int64_t *max)
 {
-    int64_t(*bound)[2] = calloc(r->n_node, sizeof *bound);
+    int64_t(*bound)[2] = compile_zeroed(r->compile, r->n_node, sizeof *bound);
     *min = 0;
     *max = -1;
     for (uint32_t i = 0; bound && i < r->n_node; i++) { /* children come first */
@@ -227,15 +228,15 @@ void regex_lengths(const struct regex *r, int64_t *min, int64_t *max)
         *min = bound[r->root][0];
         *max = begins && r->node[last].kind == REGEX_END ? bound[r->root][1] : -1;
     }
-    free(bound);
+    compile_free(r->compile, bound);
 }
 
 grammar_expr regex_parse(struct grammar_maker *m, const char *pattern, size_t n, int whole)
 {
     struct regex r;
     struct error err = {0};
-    if (regex_read(&r, pattern, n, &err))
-        return grammar_fail(m, "pattern: %s", err.text);
+    if (regex_read(&r, grammar_handle(m), pattern, n, &err))
+        return grammar_handle(m)->end ? grammar_ended(m) : grammar_fail(m, "pattern: %s", err.text);
     grammar_expr e = regex_expr(&r, m, &regex_raw, whole);
     regex_free(&r);
     return e;

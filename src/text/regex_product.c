@@ -27,6 +27,7 @@ struct state {
 };
 
 struct product {
+    struct compile *compile;
     const struct regex_product *p;
     struct nfa *nfa; /* with, then without */
     size_t n_nfa;
@@ -118,9 +119,9 @@ static uint32_t intern(struct product *x, const uint64_t *set, int32_t name, int
         x->failed = 1;
     if (x->n_state == x->room_state && !x->failed) {
         uint32_t room = x->room_state * 2 + 64;
-        struct state *grown = realloc(x->state, room * sizeof *grown);
+        struct state *grown = compile_grow(x->compile, x->state, room, sizeof *grown);
         x->state = grown ? grown : x->state;
-        uint64_t *words = grown ? realloc(x->word, (size_t)room * x->n_word * sizeof *words) : NULL;
+        uint64_t *words = grown ? compile_grow(x->compile, x->word, (size_t)room * x->n_word, sizeof *words) : NULL;
         x->word = words ? words : x->word;
         x->failed |= !words;
         x->room_state = words ? room : x->room_state;
@@ -186,7 +187,7 @@ static void add_cut(struct product *x, uint32_t c)
 {
     if (x->n_cut == x->room_cut) {
         size_t room = x->room_cut * 2 + 256;
-        uint32_t *grown = realloc(x->cut, room * sizeof *grown);
+        uint32_t *grown = compile_grow(x->compile, x->cut, room, sizeof *grown);
         if (!grown) {
             x->failed = 1;
             return;
@@ -244,7 +245,7 @@ static void add_step(struct product *x, uint32_t from, uint32_t to, grammar_expr
 {
     if (x->n_step == x->room_step) {
         size_t room = x->room_step * 2 + 256;
-        struct grammar_step *grown = realloc(x->step, room * sizeof *grown);
+        struct grammar_step *grown = compile_grow(x->compile, x->step, room, sizeof *grown);
         if (!grown) {
             x->failed = 1;
             return;
@@ -265,8 +266,8 @@ static void steps_of(struct product *x, struct grammar_maker *m, const struct re
     if (x->p->max >= 0 && x->state[from].length >= x->p->max)
         return;
     cuts_of(x, from);
-    struct stretch *s = malloc((x->n_cut + 1) * sizeof *s);
-    struct grammar_range *range = malloc((x->n_cut + 1) * sizeof *range);
+    struct stretch *s = compile_alloc(x->compile, x->n_cut + 1, sizeof *s);
+    struct grammar_range *range = compile_alloc(x->compile, x->n_cut + 1, sizeof *range);
     size_t n = 0;
     if (!s || !range)
         x->failed = 1;
@@ -280,8 +281,8 @@ static void steps_of(struct product *x, struct grammar_maker *m, const struct re
             range[k - i] = s[k].range;
         add_step(x, machine_state(from), machine_state(s[i].to), letters->one_of(letters->arg, m, range, k - i));
     }
-    free(s);
-    free(range);
+    compile_free(x->compile, s);
+    compile_free(x->compile, range);
 }
 
 /* ---- all ------------------------------------------------------------------------------------------------------------------------ */
@@ -291,7 +292,7 @@ static int add_names(struct product *x)
     size_t most = 1;
     for (size_t i = 0; i < x->p->n_name; i++)
         most += x->p->name[i].n;
-    x->name = malloc(most * sizeof *x->name);
+    x->name = compile_alloc(x->compile, most, sizeof *x->name);
     if (!x->name || most > 1 << 20)
         return -1;
     x->name[x->n_name++] = (struct name_node){0, -1, -1, 0};
@@ -318,8 +319,8 @@ static int prepare(struct product *x)
     const struct regex_product *p = x->p;
     uint32_t most = 1;
     x->n_nfa = p->n_with + p->n_without;
-    x->nfa = calloc(x->n_nfa + 1, sizeof *x->nfa);
-    x->at = calloc(x->n_nfa + 2, sizeof *x->at);
+    x->nfa = compile_zeroed(x->compile, x->n_nfa + 1, sizeof *x->nfa);
+    x->at = compile_zeroed(x->compile, x->n_nfa + 2, sizeof *x->at);
     if (!x->nfa || !x->at || add_names(x))
         return -1;
     for (size_t i = 0; i < x->n_nfa; i++) {
@@ -331,9 +332,9 @@ static int prepare(struct product *x)
     }
     x->n_bit = x->at[x->n_nfa];
     x->n_word = x->n_bit / 64 + 1;
-    x->scratch = calloc(x->n_word, sizeof *x->scratch);
-    x->next = calloc(x->n_word, sizeof *x->next);
-    x->stack = malloc((most + 1) * sizeof *x->stack);
+    x->scratch = compile_zeroed(x->compile, x->n_word, sizeof *x->scratch);
+    x->next = compile_zeroed(x->compile, x->n_word, sizeof *x->next);
+    x->stack = compile_alloc(x->compile, most + 1, sizeof *x->stack);
     if (!x->scratch || !x->next || !x->stack)
         return -1;
     memset(x->bucket, -1, sizeof x->bucket);
@@ -348,10 +349,12 @@ static int prepare(struct product *x)
 
 grammar_expr regex_product(const struct regex_product *p, struct grammar_maker *m, const struct regex_letters *letters)
 {
-    struct product *x = calloc(1, sizeof *x);
+    struct compile *compile = grammar_handle(m);
+    struct product *x = compile_zeroed(compile, 1, sizeof *x);
     if (!x)
-        return -1;
+        return grammar_ended(m);
     x->p = p;
+    x->compile = compile;
     grammar_expr e = -1;
     int failed = prepare(x);
     for (uint32_t q = 0; !failed && q < x->n_state; q++) {
@@ -365,16 +368,16 @@ grammar_expr regex_product(const struct regex_product *p, struct grammar_maker *
     }
     for (size_t i = 0; x->nfa && i < x->n_nfa; i++)
         nfa_free(&x->nfa[i]);
-    free(x->nfa);
-    free(x->at);
-    free(x->name);
-    free(x->state);
-    free(x->word);
-    free(x->step);
-    free(x->scratch);
-    free(x->next);
-    free(x->stack);
-    free(x->cut);
-    free(x);
-    return e;
+    compile_free(x->compile, x->nfa);
+    compile_free(x->compile, x->at);
+    compile_free(x->compile, x->name);
+    compile_free(x->compile, x->state);
+    compile_free(x->compile, x->word);
+    compile_free(x->compile, x->step);
+    compile_free(x->compile, x->scratch);
+    compile_free(x->compile, x->next);
+    compile_free(x->compile, x->stack);
+    compile_free(x->compile, x->cut);
+    compile_free(compile, x);
+    return compile->end ? grammar_ended(m) : e;
 }

@@ -31,9 +31,9 @@ static int32_t node(struct reader *x, struct regex_node n)
         return fail(x, x->at < x->n ? x->at : 0, ERR_INPUT, "the pattern has more than 20000 parts");
     if (r->n_node == r->room_node) {
         uint32_t room = r->room_node * 2 + 64;
-        struct regex_node *grown = realloc(r->node, room * sizeof *grown);
+        struct regex_node *grown = compile_grow(r->compile, r->node, room, sizeof *grown);
         if (!grown)
-            return error_set(x->err, ERR_MEMORY, "no memory for a pattern");
+            return compile_refused(r->compile, x->err);
         r->node = grown;
         r->room_node = room;
     }
@@ -151,7 +151,7 @@ static int escaped_class(struct reader *x)
             return 1;
         x->at++;
     }
-    return added ? error_set(x->err, ERR_MEMORY, "no memory for a pattern") : 0;
+    return added ? compile_refused(x->r->compile, x->err) : 0;
 }
 
 static int32_t class_node(struct reader *x, uint32_t from)
@@ -163,7 +163,7 @@ static int32_t one_class(struct reader *x, const struct grammar_range *range, si
 {
     uint32_t from = x->r->n_range;
     if (regex_add(x->r, range, n, negated))
-        return error_set(x->err, ERR_MEMORY, "no memory for a pattern");
+        return compile_refused(x->r->compile, x->err);
     return class_node(x, from);
 }
 
@@ -205,20 +205,20 @@ static int32_t class(struct reader *x)
                 return fail(x, here, ERR_INPUT, "a reversed range");
         }
         if (!whole && regex_add(x->r, &r, 1, 0))
-            return error_set(x->err, ERR_MEMORY, "no memory for a pattern");
+            return compile_refused(x->r->compile, x->err);
     }
     x->at++;
     if (negated) {
         uint32_t n = x->r->n_range - from;
-        struct grammar_range *copy = malloc((n + 1) * sizeof *copy);
+        struct grammar_range *copy = compile_alloc(x->r->compile, n + 1, sizeof *copy);
         int failed = !copy;
         if (copy && n)
             memcpy(copy, x->r->range + from, n * sizeof *copy);
         x->r->n_range = from;
         failed = failed || regex_add(x->r, copy, n, 1);
-        free(copy);
+        compile_free(x->r->compile, copy);
         if (failed)
-            return error_set(x->err, ERR_MEMORY, "no memory for a pattern");
+            return compile_refused(x->r->compile, x->err);
     }
     return class_node(x, from);
 }
@@ -421,15 +421,15 @@ static int check_anchors(struct regex *r, struct error *err)
     return 0;
 }
 
-int regex_read(struct regex *r, const char *pattern, size_t n, struct error *err)
+int regex_read(struct regex *r, struct compile *compile, const char *pattern, size_t n, struct error *err)
 {
     struct reader x = {.r = r, .text = pattern, .n = n, .err = err};
-    *r = (struct regex){.root = -1};
+    *r = (struct regex){.compile = compile, .root = -1};
     if (n > MOST_BYTES)
         return error_set(err, ERR_INPUT, "a pattern of %zu bytes: at most %d", n, MOST_BYTES);
-    r->range = malloc(sizeof *r->range); /* of empty classes too there is a place */
+    r->range = compile_alloc(r->compile, 1, sizeof *r->range); /* of empty classes too there is a place */
     if (!r->range)
-        return error_set(err, ERR_MEMORY, "no memory for a pattern");
+        return compile_refused(compile, err);
     r->room_range = 1;
     r->root = choice(&x);
     if (r->root >= 0 && x.at < n)
@@ -442,8 +442,8 @@ int regex_read(struct regex *r, const char *pattern, size_t n, struct error *err
 
 void regex_free(struct regex *r)
 {
-    free(r->node);
-    free(r->range);
+    compile_free(r->compile, r->node);
+    compile_free(r->compile, r->range);
     r->node = NULL;
     r->range = NULL;
 }

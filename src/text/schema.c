@@ -20,6 +20,21 @@ static void place(const struct schema *s, const struct schema_node *at, char *ou
         node_pointer(at, out + n, room - (size_t)n);
 }
 
+/* The node at hand, for what the compilation has to say when it ends. */
+static void write_place(const void *of, char *out, size_t room)
+{
+    const struct schema *s = of;
+    place(s, s->at, out, room);
+}
+
+static void enter(struct schema *s, struct compile_place *outside)
+{
+    *outside = s->compile->place;
+    s->compile->place = (struct compile_place){write_place, s};
+}
+
+grammar_expr schema_ended(struct schema *s) { return s->m ? grammar_ended(s->m) : 0; }
+
 grammar_expr schema_fail(struct schema *s, const struct schema_node *at, const char *format, ...)
 {
     char where[POINTER], what[300];
@@ -57,8 +72,8 @@ void schema_warn(struct schema *s, const struct schema_node *at, const char *tex
             return;
     if (s->n_warning == s->room_warning) {
         size_t room = s->room_warning * 2 + 8;
-        const char **grown = realloc(s->warning, room * sizeof *grown);
-        const struct schema_node **seen = grown ? realloc(s->warned, room * sizeof *seen) : NULL;
+        const char **grown = compile_grow(s->compile, s->warning, room, sizeof *grown);
+        const struct schema_node **seen = grown ? compile_grow(s->compile, s->warned, room, sizeof *seen) : NULL;
         s->warning = grown ? grown : s->warning;
         if (!seen)
             return;
@@ -66,7 +81,7 @@ void schema_warn(struct schema *s, const struct schema_node *at, const char *tex
         s->room_warning = room;
     }
     place(s, at, where, sizeof where);
-    char *copy = arena_alloc(&s->arena, strlen(where) + strlen(text) + 3);
+    char *copy = pool_alloc(&s->pool, strlen(where) + strlen(text) + 3, 1);
     if (!copy)
         return;
     sprintf(copy, "%s: %s", where + strlen("schema error "), text);
@@ -130,11 +145,15 @@ static int brought(const struct terms *l, int32_t term, int32_t other)
 
 static void append(struct schema *s, struct terms *l, struct term t)
 {
+    if (schema_work(s, 4)) {
+        schema_ended(s);
+        return;
+    }
     if (l->n == l->room) {
         uint32_t room = l->room * 2 + 4;
-        struct term *grown = room > SCHEMA_TERMS ? NULL : arena_alloc_aligned(&s->arena, room * sizeof *grown, 8);
+        struct term *grown = room > SCHEMA_TERMS ? NULL : pool_alloc(&s->pool, room, sizeof *grown);
         if (!grown) {
-            schema_fail(s, t.node, room > SCHEMA_TERMS ? "too many schemas in one place" : "no memory");
+            room > SCHEMA_TERMS ? schema_fail(s, t.node, "too many schemas in one place") : schema_ended(s);
             return;
         }
         if (l->n)
@@ -147,6 +166,7 @@ static void append(struct schema *s, struct terms *l, struct term t)
 
 void terms_add(struct schema *s, struct terms *l, const struct schema_node *node, int32_t from)
 {
+    schema_work(s, 4 + l->n);
     for (uint32_t i = 0; i < l->n; i++)
         if (l->t[i].node == node) {
             if (from >= 0 && brought(l, (int32_t)i, from))
@@ -269,11 +289,11 @@ static grammar_expr union_of(struct schema *s, const struct terms *l, uint32_t o
         return schema_fail(s, group, "%s is not a list of schemas", flag == TERM_ANY ? "anyOf" : "oneOf");
     if (flag == TERM_ONE)
         check_one_of(s, group);
-    grammar_expr *branch = malloc(group->n * sizeof *branch);
+    grammar_expr *branch = compile_alloc(s->compile, group->n, sizeof *branch);
     uint32_t n = 0;
     int was_empty = s->was_empty;
     if (!branch)
-        return schema_fail(s, group, "no memory");
+        return schema_ended(s);
     for (const struct schema_node *b = group->child; b && !schema_failed(s); b = b->next) {
         struct terms with = {0}, flat;
         for (uint32_t i = 0; i < l->n; i++)
@@ -289,7 +309,7 @@ static grammar_expr union_of(struct schema *s, const struct terms *l, uint32_t o
     if (n)
         s->was_empty = was_empty;
     grammar_expr e = grammar_choice(s->m, branch, n);
-    free(branch);
+    compile_free(s->compile, branch);
     return e;
 }
 
@@ -305,9 +325,9 @@ static grammar_expr flat_terms(struct schema *s, struct terms *l)
         if (one && !(l->t[i].done & TERM_ONE))
             return union_of(s, l, i, one, TERM_ONE);
     }
-    struct shape *x = arena_alloc(&s->arena, sizeof *x);
+    struct shape *x = pool_alloc(&s->pool, 1, sizeof *x);
     if (!x)
-        return schema_fail(s, l->t[0].node, "no memory");
+        return schema_ended(s);
     if (shape_make(x, s, l))
         return grammar_choice(s->m, NULL, 0);
     return shape_value(x);
@@ -328,9 +348,9 @@ static struct memo *find_memo(struct schema *s, const struct terms *l)
         if (same)
             return m;
     }
-    m = arena_alloc(&s->arena, sizeof *m);
+    m = pool_alloc(&s->pool, 1, sizeof *m);
     if (!m)
-        return schema_fail(s, l->t[0].node, "no memory"), NULL;
+        return schema_ended(s), NULL;
     *m = (struct memo){*bucket, hash, *l, -2, -1};
     return *bucket = m;
 }
@@ -377,8 +397,11 @@ grammar_expr schema_terms(struct schema *s, const struct terms *l)
         return m->e;
     uint32_t brackets = s->brackets;
     m->e = -1;
+    const struct schema_node *outside = s->at;
+    s->at = l->t[0].node;
     terms_flatten(s, l, &flat);
     grammar_expr e = schema_failed(s) ? 0 : flat_terms(s, &flat);
+    s->at = outside;
     if (ref && m->rule < 0 && brackets != s->brackets)
         name_rule(s, m);
     if (m->rule >= 0) {
@@ -400,28 +423,34 @@ static void forget_expressions(struct schema *s)
 int schema_open(struct schema **out, struct grammar_maker *m, const char *text, size_t n,
                 const struct schema_options *how, struct error *err)
 {
-    struct schema *s = calloc(1, sizeof *s);
+    struct compile *compile = how->compile ? how->compile : m ? grammar_handle(m) : NULL;
+    struct schema *s = compile_zeroed(compile, 1, sizeof *s);
     size_t most = how->most_bytes ? how->most_bytes : MOST_BYTES;
     if (!s)
-        return error_set(err, ERR_MEMORY, "no memory for a schema");
+        return compile ? compile_refused(compile, err) : error_set(err, ERR_MEMORY, "no memory for a schema");
     s->m = m;
     s->how = *how;
-    arena_init_growing(&s->arena);
+    s->compile = s->pool.compile = compile ? compile : &s->own;
     forget_expressions(s);
     static const char object[] = "{\"type\": \"object\"}";
     const char *where = how->place ? how->place : "";
     struct error why = {0};
+    struct compile_place outside;
     int failed = n > most;
-    if (how->object && schema_read(&s->object, &s->arena, object, sizeof object - 1, err) != 0) {
+    if (how->object && schema_read(&s->object, &s->pool, object, sizeof object - 1, err) != 0) {
         schema_close(s);
         return -1;
     }
+    enter(s, &outside);
     if (failed)
         error_set(err, ERR_INPUT, "schema error at %s#: it has %zu bytes: at most %zu", where, n, most);
-    else if ((failed = schema_read(&s->root, &s->arena, text, n, &why)) != 0)
+    else if ((failed = schema_read(&s->root, &s->pool, text, n, &why)) != 0 && s->compile->end)
+        compile_refused(s->compile, err);
+    else if (failed)
         error_set(err, why.code, "schema error at %s#: %s", where, why.text);
     else if ((failed = s->root->kind != NODE_OBJECT && s->root->kind != NODE_TRUE && s->root->kind != NODE_FALSE) != 0)
         error_set(err, ERR_INPUT, "schema error at %s#: this is not a schema: an object, true or false is", where);
+    s->compile->place = outside;
     if (failed) {
         schema_close(s);
         return -1;
@@ -434,10 +463,10 @@ void schema_close(struct schema *s)
 {
     if (!s)
         return;
-    arena_free(&s->arena);
-    free(s->warning);
-    free(s->warned);
-    free(s);
+    pool_free(&s->pool);
+    compile_free(s->compile, s->warning);
+    compile_free(s->compile, s->warned);
+    compile_free(s->compile == &s->own ? NULL : s->compile, s);
 }
 
 grammar_expr schema_value(struct schema *s, const char *pointer)
@@ -454,9 +483,12 @@ grammar_expr schema_value(struct schema *s, const char *pointer)
         terms_add(s, &l, s->object, -1);
     s->was_empty = 0;
     s->recursive = NULL;
+    struct compile_place outside;
+    enter(s, &outside);
     grammar_expr e = schema_terms(s, &l);
+    s->compile->place = outside;
     if (schema_failed(s))
-        return 0;
+        return s->compile->end ? schema_ended(s) : 0;
     s->impossible = schema_is_empty(s, e);
     if (s->impossible && s->was_empty)
         return grammar_fail(s->m, "%s%s", s->reason, arguments ? "; the arguments of a call are an object" : "");
@@ -468,14 +500,14 @@ grammar_expr schema_value(struct schema *s, const char *pointer)
 int schema_bars_objects(const char *text, size_t n, const struct schema_options *how, struct error *err)
 {
     struct schema_options asked = *how;
-    struct grammar_maker *m = grammar_begin();
+    struct grammar_maker *m = grammar_begin(how->compile);
     struct schema *s = NULL;
     struct error other = {0};
     asked.strict = 0;
     asked.object = 1;
     if (m && schema_open(&s, m, text, n, &asked, &other) == 0)
         schema_value(s, "");
-    int barred = s && s->impossible;
+    int barred = s && s->impossible && !s->compile->end;
     if (barred)
         error_set(err, ERR_INPUT, "%s", grammar_problem(m));
     schema_close(s);

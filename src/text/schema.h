@@ -7,6 +7,7 @@
 
 #include "text/grammar.h"
 
+struct compile;
 struct schema;
 
 /* How values are written. The languages of numbers and the order of keys are the same in all. */
@@ -32,10 +33,11 @@ struct schema_options {
     const char *place;  /* put before '#' in messages, for example "tools[3].function.parameters"; or NULL */
     size_t most_bytes;  /* of the text; 0: 1 MiB */
     int32_t most_nodes; /* of the compiled schema; 0: 10000 */
+    struct compile *compile;
 };
 
 /* Reads the text and checks its form. -1: not JSON, not an object or boolean, too long, nested deeper than 256. m may be NULL
- * for a schema that is only asked about. */
+ * for a schema that is only asked about; compile: its limits, NULL: those of m, or of its own. */
 int schema_open(struct schema **out, struct grammar_maker *m, const char *text, size_t n,
                 const struct schema_options *how, struct error *err);
 void schema_close(struct schema *s);

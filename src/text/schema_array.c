@@ -121,9 +121,9 @@ static grammar_expr elements(struct shape *x)
 {
     struct schema *s = x->s;
     int64_t fixed = fixed_places(x);
-    grammar_expr *value = malloc((size_t)(fixed + 1) * sizeof *value);
+    grammar_expr *value = compile_alloc(s->compile, (size_t)(fixed + 1), sizeof *value);
     if (!value)
-        return schema_fail(s, x->terms->t[0].node, "no memory");
+        return schema_ended(s);
     int was_empty = s->was_empty;
     int64_t n = read_values(x, value, fixed + 1);
     /* if all fixed ones and the rest can stand there, the last is of the rest */
@@ -131,7 +131,7 @@ static grammar_expr elements(struct shape *x)
     n = rest >= 0 ? fixed : n;
     grammar_expr first = n > 0 ? value[0] : rest;
     grammar_expr follow = n > 0 ? behind_first(x, value, n, rest) : behind(x, 1, rest);
-    free(value);
+    compile_free(s->compile, value);
     grammar_expr part[2];
     size_t parts = 0;
     if (x->min_items <= 0)

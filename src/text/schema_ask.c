@@ -26,7 +26,7 @@ static struct schema_property *find(struct schema *s, struct asked *a, const cha
             return &a->list[i];
     if (a->n == a->room) {
         size_t room = a->room * 2 + 16;
-        struct schema_property *grown = arena_array(&s->arena, room, sizeof *grown);
+        struct schema_property *grown = pool_alloc(&s->pool, room, sizeof *grown);
         if (!grown)
             return NULL;
         if (a->n)
@@ -42,7 +42,7 @@ static const char *pointer_of(struct schema *s, const struct schema_node *node)
 {
     char pointer[4096];
     node_pointer(node, pointer, sizeof pointer);
-    return arena_copy(&s->arena, pointer, strlen(pointer));
+    return pool_copy(&s->pool, pointer, strlen(pointer));
 }
 
 size_t schema_properties(struct schema *s, const char *pointer, const struct schema_property **out)

@@ -55,7 +55,7 @@ static int fits_string(struct schema *s, const struct schema_node *node, const s
         return 0;
     struct regex r;
     struct error err = {0};
-    if (!pattern || pattern->kind != NODE_STRING || regex_read(&r, pattern->text, pattern->n, &err))
+    if (!pattern || pattern->kind != NODE_STRING || regex_read(&r, s->compile, pattern->text, pattern->n, &err))
         return 1; /* a bad pattern is reported where strings are made */
     int holds = regex_holds(&r, v->text, v->n);
     regex_free(&r);
@@ -123,6 +123,7 @@ static int fits_some(struct schema *s, const struct schema_node *group, const st
 static int fits_node(struct schema *s, const struct schema_node *node, uint32_t done, const struct schema_node *v,
                      int depth)
 {
+    schema_work(s, 64);
     if (node->kind != NODE_OBJECT || depth > SCHEMA_DEPTH)
         return node->kind != NODE_FALSE;
     const struct schema_node *ref = node_member(node, "$ref");

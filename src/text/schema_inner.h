@@ -31,7 +31,7 @@ struct term {
 };
 
 struct terms {
-    struct term *t; /* in the schema's arena */
+    struct term *t; /* in the schema's pool */
     uint32_t n, room;
 };
 
@@ -46,7 +46,10 @@ struct memo {
 struct schema {
     struct grammar_maker *m;
     struct schema_options how;
-    struct arena arena;
+    struct compile *compile, own; /* own: where none was given */
+    struct compile_pool pool;
+    const struct schema_node *at;      /* being compiled */
+    struct compile_place outside;      /* of the maker, while a value is compiled */
     struct schema_node *root, *object; /* object: {"type": "object"}, where that is demanded besides */
     struct memo *memo[1024];
     int32_t nodes;                       /* compiled */
@@ -91,7 +94,14 @@ int schema_is_empty(const struct schema *s, grammar_expr e);
 int schema_refuse(struct schema *s, const struct schema_node *keyword, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 void schema_warn(struct schema *s, const struct schema_node *at, const char *text);
-static inline int schema_failed(const struct schema *s) { return s->m && grammar_problem(s->m) != NULL; }
+static inline int schema_failed(const struct schema *s)
+{
+    return s->compile->end || (s->m && grammar_problem(s->m) != NULL);
+}
+/* The compilation has ended. Returns 0. */
+grammar_expr schema_ended(struct schema *s);
+/* Count steps; 1: it has ended. */
+static inline int schema_work(struct schema *s, uint64_t n) { return compile_work(s->compile, n) != 0; }
 
 /* from: index of the term that brings it, -1 none. A term that brings itself again: an error. */
 void terms_add(struct schema *s, struct terms *l, const struct schema_node *node, int32_t from);

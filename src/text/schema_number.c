@@ -6,6 +6,8 @@
  *     127..243    1 2 [7-9] | 1 [3-9] any | 2 [0-3] any | 2 4 [0-3] */
 #include "text/schema_number.h"
 
+#include "text/compile.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -227,8 +229,8 @@ static int side(const struct decimal *least, int least_out, const struct decimal
 
 grammar_expr number_integers(struct grammar_maker *m, const struct number_bound *low, const struct number_bound *high)
 {
-    struct decimal *d = calloc(2, sizeof *d);
-    struct size *s = calloc(2, sizeof *s);
+    struct decimal *d = compile_zeroed(grammar_handle(m), 2, sizeof *d);
+    struct size *s = compile_zeroed(grammar_handle(m), 2, sizeof *s);
     grammar_expr part[3];
     size_t parts = 0;
     if (d && s) {
@@ -254,10 +256,10 @@ grammar_expr number_integers(struct grammar_maker *m, const struct number_bound 
             part[parts++] = whole(m, s[0].digits, s[0].n, s[1].digits, s[1].n);
         }
     } else {
-        grammar_fail(m, "no memory for a schema");
+        grammar_ended(m);
     }
-    free(d);
-    free(s);
+    compile_free(grammar_handle(m), d);
+    compile_free(grammar_handle(m), s);
     return grammar_choice(m, part, parts);
 }
 
@@ -312,11 +314,11 @@ static grammar_expr with_point(struct grammar_maker *m, struct fraction f)
 static grammar_expr sizes(struct grammar_maker *m, const struct decimal *low, int low_out, const struct decimal *high,
                           int high_out)
 {
-    struct size *s = calloc(2, sizeof *s);
+    struct size *s = compile_zeroed(grammar_handle(m), 2, sizeof *s);
     grammar_expr part[3];
     size_t parts = 0;
     if (!s)
-        return grammar_fail(m, "no memory for a schema");
+        return grammar_ended(m);
     s[0] = size_of(low);
     s[1] = high ? size_of(high) : (struct size){.n = ROOM};
     int same = s[0].n == s[1].n && !memcmp(s[0].digits, s[1].digits, (size_t)s[0].n);
@@ -333,7 +335,7 @@ static grammar_expr sizes(struct grammar_maker *m, const struct decimal *low, in
             part[parts++] = pair(m, whole(m, s[0].digits, s[0].n, s[1].digits, s[1].n),
                                  with_point(m, (struct fraction){NULL, NULL, 0, 0}));
     }
-    free(s);
+    compile_free(grammar_handle(m), s);
     return same && compare_size(low, high) > 0 ? never(m) : grammar_choice(m, part, parts);
 }
 
@@ -357,11 +359,11 @@ grammar_expr number_decimals(struct grammar_maker *m, const struct number_bound 
 {
     if (!low->text && !high->text)
         return unbounded(m);
-    struct decimal *d = calloc(3, sizeof *d); /* the last one is zero */
+    struct decimal *d = compile_zeroed(grammar_handle(m), 3, sizeof *d); /* the last one is zero */
     grammar_expr part[2];
     size_t parts = 0;
     if (!d)
-        return grammar_fail(m, "no memory for a schema");
+        return grammar_ended(m);
     if (low->text)
         read_decimal(low->text, low->n, &d[0]);
     if (high->text)
@@ -375,13 +377,13 @@ grammar_expr number_decimals(struct grammar_maker *m, const struct number_bound 
     if (!high_below)
         part[parts++] = sizes(m, low_below ? &d[2] : &d[0], !low_below && low->exclusive, high->text ? &d[1] : NULL,
                               high->exclusive);
-    free(d);
+    compile_free(grammar_handle(m), d);
     return grammar_choice(m, part, parts);
 }
 
 int number_exists(int integer, const struct number_bound *low, const struct number_bound *high)
 {
-    struct grammar_maker *m = grammar_begin();
+    struct grammar_maker *m = grammar_begin(NULL);
     int exists = m && grammar_has_text(m, integer ? number_integers(m, low, high) : number_decimals(m, low, high));
     grammar_abandon(m);
     return exists;
@@ -413,33 +415,33 @@ static grammar_expr listed(struct grammar_maker *m, uint32_t step, int64_t low, 
     int64_t first = low / step * step;
     first += first < low ? step : 0;
     size_t n = 0, most = first <= high ? (size_t)((high - first) / step) + 1 : 0;
-    grammar_expr *e = malloc((most + 1) * sizeof *e);
+    grammar_expr *e = compile_alloc(grammar_handle(m), most + 1, sizeof *e);
     if (!e)
-        return grammar_fail(m, "no memory for a schema");
+        return grammar_ended(m);
     for (int64_t v = first; n < most; v += step) {
         char text[24];
         int length = snprintf(text, sizeof text, "%lld", (long long)v);
         e[n++] = grammar_text(m, text, (size_t)length);
     }
     grammar_expr all = grammar_choice(m, e, n);
-    free(e);
+    compile_free(grammar_handle(m), e);
     return all;
 }
 
 /* Multiples above zero of a step that divides a power of ten: the last digits decide. */
 static grammar_expr by_last_digits(struct grammar_maker *m, uint32_t step, int digits, int64_t power)
 {
-    grammar_expr part[2], *e = malloc((size_t)(power / step + 1) * sizeof *e);
+    grammar_expr part[2], *e = compile_alloc(grammar_handle(m), (size_t)(power / step + 1), sizeof *e);
     size_t n = 0;
     if (!e)
-        return grammar_fail(m, "no memory for a schema");
+        return grammar_ended(m);
     for (int64_t v = 0; v < power; v += step) {
         char text[24];
         int length = snprintf(text, sizeof text, "%0*lld", digits, (long long)v);
         e[n++] = grammar_text(m, text, (size_t)length);
     }
     grammar_expr last = grammar_choice(m, e, n);
-    free(e);
+    compile_free(grammar_handle(m), e);
     part[0] = listed(m, step, 1, power - 1);
     part[1] = grammar_sequence(
         m, (grammar_expr[]){digit(m, '1', '9'), any_digits(m, 0, MOST_DIGITS - 1 - digits), last}, 3);

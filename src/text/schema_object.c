@@ -44,14 +44,14 @@ static struct member *member_of(struct members *o, const char *name, size_t n, c
 {
     if (o->n * 2 >= o->n_slot) {
         uint32_t slots = o->n_slot ? o->n_slot * 2 : 64;
-        uint32_t *grown = calloc(slots, sizeof *grown);
-        struct member *m = realloc(o->m, slots * sizeof *m);
+        uint32_t *grown = compile_zeroed(o->x->s->compile, slots, sizeof *grown);
+        struct member *m = compile_grow(o->x->s->compile, o->m, slots, sizeof *m);
         o->m = m ? m : o->m;
         if (!grown || !m) {
-            free(grown);
-            return schema_fail(o->x->s, at, "no memory"), NULL;
+            compile_free(o->x->s->compile, grown);
+            return schema_ended(o->x->s), NULL;
         }
-        free(o->slot);
+        compile_free(o->x->s->compile, o->slot);
         o->slot = grown;
         o->n_slot = slots;
         for (uint32_t i = 0; i < o->n; i++) {
@@ -127,9 +127,9 @@ static int declare_required(struct members *o, const struct schema_node *require
 static int declare(struct members *o)
 {
     const struct terms *l = o->x->terms;
-    uint8_t *seen = arena_alloc(&o->x->s->arena, l->n + 1);
+    uint8_t *seen = pool_alloc(&o->x->s->pool, l->n + 1, 1);
     if (!seen)
-        return schema_fail(o->x->s, NULL, "no memory"), -1;
+        return schema_ended(o->x->s), -1;
     memset(seen, 0, l->n);
     for (uint32_t t = 0; t < l->n; t++)
         if (!seen[t] && declare_in_order(o, t, seen))
@@ -164,15 +164,17 @@ static int read_patterns(struct members *o)
             return schema_fail(s, p, "patternProperties is not an object"), -1;
         most += p ? p->n : 0;
     }
-    o->pattern = calloc(most + 1, sizeof *o->pattern);
-    o->pattern_node = calloc(most + 1, sizeof *o->pattern_node);
+    o->pattern = compile_zeroed(s->compile, most + 1, sizeof *o->pattern);
+    o->pattern_node = compile_zeroed(s->compile, most + 1, sizeof *o->pattern_node);
     if (!o->pattern || !o->pattern_node)
-        return schema_fail(s, NULL, "no memory"), -1;
+        return schema_ended(s), -1;
     for (uint32_t t = 0; t < l->n; t++) {
         const struct schema_node *p = node_member(l->t[t].node, "patternProperties");
         for (const struct schema_node *m = p ? p->child : NULL; m; m = m->next) {
             struct error err = {0};
-            if (regex_read(&o->pattern[o->n_pattern], m->key, m->n_key, &err)) {
+            if (regex_read(&o->pattern[o->n_pattern], s->compile, m->key, m->n_key, &err)) {
+                if (s->compile->end)
+                    return schema_ended(s), -1;
                 if (err.code != ERR_UNSUPPORTED)
                     return schema_fail(s, m, "%s", err.text), -1;
                 if (schema_refuse(s, m, "%s", err.text))
@@ -236,8 +238,8 @@ static grammar_expr value_of(struct members *o, const struct member *m)
 static grammar_expr key_text(struct members *o, int64_t pattern)
 {
     struct schema *s = o->x->s;
-    const struct regex **list = malloc((o->n_pattern + 1) * sizeof *list);
-    struct regex_name *name = malloc((o->n + 1) * sizeof *name);
+    const struct regex **list = compile_alloc(s->compile, o->n_pattern + 1, sizeof *list);
+    struct regex_name *name = compile_alloc(s->compile, o->n + 1, sizeof *name);
     grammar_expr e = -1;
     if (list && name) {
         size_t others = 0;
@@ -257,8 +259,10 @@ static grammar_expr key_text(struct members *o, int64_t pattern)
         struct regex_letters letters = schema_key_letters(s);
         e = regex_product(&p, s->m, &letters);
     }
-    free(list);
-    free(name);
+    compile_free(s->compile, list);
+    compile_free(s->compile, name);
+    if (s->compile->end)
+        return schema_ended(s);
     if (e < 0)
         return schema_fail(s, o->x->terms->t[0].node, "the names of other properties need more than %d states",
                            REGEX_STATES);
@@ -293,16 +297,16 @@ static grammar_expr others_of(struct members *o, int64_t pattern)
 static grammar_expr others(struct members *o)
 {
     struct schema *s = o->x->s;
-    grammar_expr *e = malloc((o->n_pattern + 1) * sizeof *e);
+    grammar_expr *e = compile_alloc(s->compile, o->n_pattern + 1, sizeof *e);
     size_t n = 0;
     if (!e)
-        return schema_fail(s, NULL, "no memory");
+        return schema_ended(s);
     for (int64_t i = -1; i < (int64_t)o->n_pattern && !schema_failed(s); i++) {
         e[n] = others_of(o, i);
         n += !schema_is_empty(s, e[n]);
     }
     grammar_expr all = grammar_choice(s->m, e, n);
-    free(e);
+    compile_free(s->compile, e);
     if (n == 0 || schema_failed(s))
         return all;
     int32_t rule = grammar_rule(s->m, "other property");
@@ -369,14 +373,14 @@ static void add(struct steps *l, uint32_t from, uint32_t to, grammar_expr e)
 static grammar_expr automaton(struct members *o, grammar_expr other)
 {
     struct schema *s = o->x->s;
-    struct steps l = {calloc((size_t)o->n * 6 + 8, sizeof *l.step), 0};
+    struct steps l = {compile_zeroed(s->compile, (size_t)o->n * 6 + 8, sizeof *l.step), 0};
     uint32_t n = o->n, none = 2, some = none + n + 1, member = some + n + 1;
     grammar_expr empty = schema_word(s, "");
     int need_one, most_one, has_others = !schema_is_empty(s, other);
     if (!l.step)
-        return schema_fail(s, NULL, "no memory");
+        return schema_ended(s);
     if (check_counts(o, has_others, &need_one, &most_one)) {
-        free(l.step);
+        compile_free(s->compile, l.step);
         return grammar_choice(s->m, NULL, 0);
     }
     add(&l, 0, none, empty);
@@ -403,7 +407,7 @@ static grammar_expr automaton(struct members *o, grammar_expr other)
         add(&l, none + n, 1, schema_word(s, "}"));
     add(&l, some + n, 1, close(s));
     grammar_expr e = grammar_machine(s->m, member + n, l.step, l.n);
-    free(l.step);
+    compile_free(s->compile, l.step);
     return e;
 }
 
@@ -449,18 +453,18 @@ grammar_expr schema_object(struct shape *x)
     if (++s->level > SCHEMA_DEPTH)
         return schema_fail(s, x->terms->t[0].node, "nested deeper than %d", SCHEMA_DEPTH);
     s->brackets++;
-    struct members *o = calloc(1, sizeof *o);
+    struct members *o = compile_zeroed(s->compile, 1, sizeof *o);
     if (!o)
-        return schema_fail(s, NULL, "no memory");
+        return schema_ended(s);
     o->x = x;
     grammar_expr e = members(o);
     for (size_t i = 0; i < o->n_pattern; i++)
         regex_free(&o->pattern[i]);
-    free(o->pattern);
-    free(o->pattern_node);
-    free(o->m);
-    free(o->slot);
-    free(o);
+    compile_free(s->compile, o->pattern);
+    compile_free(s->compile, o->pattern_node);
+    compile_free(s->compile, o->m);
+    compile_free(s->compile, o->slot);
+    compile_free(s->compile, o);
     s->level--;
     return e;
 }

@@ -14,7 +14,7 @@
 enum { MOST_DEPTH = 2048 };
 
 struct reader {
-    struct arena *arena;
+    struct compile_pool *pool;
     const char *text;
     size_t n, at;
     uint32_t ids;
@@ -77,7 +77,7 @@ static int escape(struct reader *r, char *out, size_t *n)
     return 0;
 }
 
-/* Decoded into the arena; a text is never longer than its escapes. */
+/* Decoded into the pool; a text is never longer than its escapes. */
 static int string(struct reader *r, const char **out, uint32_t *n_out)
 {
     size_t from = ++r->at, end = from, n = 0, length;
@@ -85,9 +85,9 @@ static int string(struct reader *r, const char **out, uint32_t *n_out)
         end += r->text[end] == '\\' ? 2 : 1;
     if (end >= r->n)
         return r->at = r->n, fail(r, "a string is not closed");
-    char *text = arena_alloc_aligned(r->arena, end - from + 1, 1);
+    char *text = pool_alloc(r->pool, end - from + 1, 1);
     if (!text)
-        return error_set(r->err, ERR_MEMORY, "no memory for a schema");
+        return compile_refused(r->pool->compile, r->err);
     while (peek(r) != '"') {
         int c = peek(r);
         if (c == '\\') {
@@ -167,13 +167,14 @@ static int compare_keys(const void *a, const void *b)
 
 static int check_keys(struct reader *r, struct schema_node *o)
 {
-    struct schema_node **sorted = malloc((o->n + 1) * sizeof *sorted);
+    struct schema_node **sorted = compile_alloc(r->pool->compile, o->n + 1, sizeof *sorted);
     int twice = 0;
     uint32_t n = 0;
     if (!sorted)
-        return error_set(r->err, ERR_MEMORY, "no memory for a schema");
+        return compile_refused(r->pool->compile, r->err);
     for (struct schema_node *m = o->child; m; m = m->next)
         sorted[n++] = m;
+    compile_work(r->pool->compile, 16 * (uint64_t)n);
     qsort(sorted, n, sizeof *sorted, compare_keys);
     for (uint32_t i = 0; i < n && !twice; i++)
         for (uint32_t j = i + 1; j < n && sorted[j]->hash == sorted[i]->hash && !twice; j++)
@@ -182,7 +183,7 @@ static int check_keys(struct reader *r, struct schema_node *o)
                 snprintf(why, sizeof why, "the key \"%.60s\" stands twice in one object", sorted[i]->key);
                 twice = fail(r, why);
             }
-    free(sorted);
+    compile_free(r->pool->compile, sorted);
     return twice;
 }
 
@@ -234,14 +235,14 @@ static int children(struct reader *r, struct schema_node *x, int is_object)
 
 static struct schema_node *value(struct reader *r, struct schema_node *parent)
 {
-    struct schema_node *x = arena_alloc_aligned(r->arena, sizeof *x, sizeof(void *));
+    struct schema_node *x = pool_alloc(r->pool, 1, sizeof *x);
     if (!x) {
-        error_set(r->err, ERR_MEMORY, "no memory for a schema");
+        compile_refused(r->pool->compile, r->err);
         return NULL;
     }
-    memset(x, 0, sizeof *x);
     x->parent = parent;
     x->id = r->ids++;
+    compile_work(r->pool->compile, 16);
     skip(r);
     int c = peek(r), failed;
     if (c == '"') {
@@ -257,12 +258,12 @@ static struct schema_node *value(struct reader *r, struct schema_node *parent)
     return failed ? NULL : x;
 }
 
-int schema_read(struct schema_node **out, struct arena *a, const char *text, size_t n, struct error *err)
+int schema_read(struct schema_node **out, struct compile_pool *pool, const char *text, size_t n, struct error *err)
 {
-    struct reader r = {.arena = a, .n = n, .err = err};
-    r.text = arena_copy(a, text, n); /* numbers point into it */
+    struct reader r = {.pool = pool, .n = n, .err = err};
+    r.text = pool_copy(pool, text, n); /* numbers point into it */
     if (!r.text)
-        return error_set(err, ERR_MEMORY, "no memory for a schema");
+        return compile_refused(pool->compile, err);
     *out = value(&r, NULL);
     skip(&r);
     if (*out && r.at < n)

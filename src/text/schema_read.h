@@ -2,7 +2,7 @@
 #ifndef TEXT_SCHEMA_READ_H
 #define TEXT_SCHEMA_READ_H
 
-#include "base/arena.h"
+#include "text/compile.h"
 
 #include <stddef.h>
 #include <stdint.h>
@@ -23,9 +23,9 @@ struct schema_node {
     uint32_t hash;  /* of key */
 };
 
-/* -1: not JSON (line, column), nested deeper than 2048, lone surrogates, a key twice in one object, no memory. Nodes lie in the
- * arena. */
-int schema_read(struct schema_node **out, struct arena *a, const char *text, size_t n, struct error *err);
+/* -1: not JSON (line, column), nested deeper than 2048, lone surrogates, a key twice in one object, or the compilation has
+ * ended. Nodes lie in the pool. */
+int schema_read(struct schema_node **out, struct compile_pool *pool, const char *text, size_t n, struct error *err);
 
 /* Member of an object by name, NULL: none. */
 struct schema_node *node_member(const struct schema_node *o, const char *key);

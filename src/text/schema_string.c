@@ -173,7 +173,8 @@ static grammar_expr escape(struct grammar_maker *m, const struct points *x)
 static grammar_expr json_letter(struct schema *s, const struct grammar_range *range, size_t n)
 {
     struct grammar_maker *m = s->m;
-    struct grammar_range *sorted = malloc((n + 1) * sizeof *sorted), *raw = malloc((n + 1) * 3 * sizeof *raw);
+    struct grammar_range *sorted = compile_alloc(s->compile, n + 1, sizeof *sorted),
+                         *raw = compile_alloc(s->compile, (n + 1) * 3, sizeof *raw);
     grammar_expr e;
     if (sorted && raw) {
         memcpy(sorted, range, n * sizeof *sorted);
@@ -184,10 +185,10 @@ static grammar_expr json_letter(struct schema *s, const struct grammar_range *ra
         e = grammar_choice(
             m, (grammar_expr[]){grammar_class(m, raw, n_raw, 0), escape(m, &(struct points){m, sorted, n})}, 2);
     } else {
-        e = schema_fail(s, NULL, "no memory");
+        e = schema_ended(s);
     }
-    free(sorted);
-    free(raw);
+    compile_free(s->compile, sorted);
+    compile_free(s->compile, raw);
     return e;
 }
 
@@ -244,14 +245,14 @@ enum { BARE = sizeof bare / sizeof *bare };
 static grammar_expr one_of_bare(void *arg, struct grammar_maker *m, const struct grammar_range *range, size_t n)
 {
     struct schema *s = arg;
-    struct grammar_range *kept = malloc((n + 1) * BARE * sizeof *kept);
+    struct grammar_range *kept = compile_alloc(s->compile, (n + 1) * BARE, sizeof *kept);
     size_t n_kept = 0;
     if (!kept)
-        return schema_fail(s, NULL, "no memory");
+        return schema_ended(s);
     for (size_t i = 0; i < BARE; i++)
         n_kept += within(range, n, bare[i].first, bare[i].last, kept + n_kept);
     grammar_expr e = n_kept ? grammar_class(m, kept, n_kept, 0) : grammar_choice(m, NULL, 0);
-    free(kept);
+    compile_free(s->compile, kept);
     return e;
 }
 
@@ -334,11 +335,11 @@ static int collect(struct shape *x, struct patterns *p)
 {
     struct schema *s = x->s;
     size_t most = 2 * (size_t)x->terms->n;
-    p->r = arena_array(&s->arena, most + 1, sizeof *p->r);
-    p->list = arena_array(&s->arena, most + 1, sizeof *p->list);
-    p->at = arena_array(&s->arena, most + 1, sizeof *p->at);
+    p->r = pool_alloc(&s->pool, most + 1, sizeof *p->r);
+    p->list = pool_alloc(&s->pool, most + 1, sizeof *p->list);
+    p->at = pool_alloc(&s->pool, most + 1, sizeof *p->at);
     if (!p->r || !p->list || !p->at)
-        return schema_fail(s, NULL, "no memory"), -1;
+        return schema_ended(s), -1;
     for (uint32_t i = 0; i < 2 * x->terms->n; i++) {
         const struct schema_node *keyword = node_member(x->terms->t[i / 2].node, i % 2 ? "format" : "pattern");
         struct error err = {0};
@@ -350,7 +351,10 @@ static int collect(struct shape *x, struct patterns *p)
             known = node_equal(p->at[j], keyword) && (p->at[j]->n_key == keyword->n_key);
         if (known)
             continue;
-        if (regex_read(&p->r[p->n], pattern, i % 2 ? strlen(pattern) : keyword->n, &err)) {
+        s->at = keyword;
+        if (regex_read(&p->r[p->n], s->compile, pattern, i % 2 ? strlen(pattern) : keyword->n, &err)) {
+            if (s->compile->end)
+                return schema_ended(s), -1;
             if (err.code != ERR_UNSUPPORTED)
                 return schema_fail(s, keyword, "%s", err.text), -1;
             if (schema_refuse(s, keyword, "%s", err.text))
@@ -401,8 +405,9 @@ static grammar_expr content(struct shape *x, const struct patterns *p)
         return regex_expr(p->list[0], s->m, &letters, 0);
     struct regex_product product = {.with = p->list, .n_with = p->n, .min = x->min_length, .max = x->max_length};
     grammar_expr e = regex_product(&product, s->m, &letters);
-    return e >= 0 ? e
-                  : schema_fail(s, p->at[0], "patterns and lengths together need more than %d states", REGEX_STATES);
+    return e >= 0 || s->compile->end
+               ? e
+               : schema_fail(s, p->at[0], "patterns and lengths together need more than %d states", REGEX_STATES);
 }
 
 grammar_expr schema_string(struct shape *x)
@@ -413,6 +418,7 @@ grammar_expr schema_string(struct shape *x)
     if (x->max_length >= 0 && x->min_length > x->max_length)
         return schema_empty(s, first, "minLength %lld and maxLength %lld of the schemas of this place leave no string",
                             (long long)x->min_length, (long long)x->max_length);
+    const struct schema_node *outside = s->at;
     int failed = collect(x, &p);
     grammar_expr e = 0;
     if (!failed && p.n == 0 && x->min_length <= 0 && x->max_length < 0) {
@@ -427,6 +433,7 @@ grammar_expr schema_string(struct shape *x)
             e = grammar_call(s->m, rule);
         }
     }
+    s->at = outside;
     for (size_t i = 0; i < p.n; i++)
         regex_free(&p.r[i]);
     return e;

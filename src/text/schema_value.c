@@ -124,16 +124,16 @@ static grammar_expr one_of_values(struct shape *x)
     }
     int single = list->n_key == 5; /* const */
     const struct schema_node *value = single ? list : list->child;
-    grammar_expr *e = malloc((list->n + 2) * sizeof *e);
+    grammar_expr *e = compile_alloc(s->compile, list->n + 2, sizeof *e);
     size_t n = 0;
     if (!e)
-        return schema_fail(s, list, "no memory");
+        return schema_ended(s);
     for (; value && !schema_failed(s); value = single ? NULL : value->next)
         if (schema_fits(s, x->terms, value))
             e[n++] = schema_written(s, value);
     grammar_expr all = n ? grammar_choice(s->m, e, n)
                          : schema_empty(s, list, "no value of this list fits the other keywords");
-    free(e);
+    compile_free(s->compile, e);
     return all;
 }
 

@@ -19,7 +19,7 @@ static void put(struct writer *w, const char *text, size_t n)
 {
     if (w->n + n > w->room) {
         size_t room = (w->n + n) * 2 + 64;
-        char *grown = realloc(w->text, room);
+        char *grown = compile_grow(w->s->compile, w->text, room, 1);
         if (!grown) {
             w->failed = 1;
             return;
@@ -37,7 +37,7 @@ static void add_part(struct writer *w, grammar_expr e)
 {
     if (w->n_part == w->room_part) {
         size_t room = w->room_part * 2 + 16;
-        grammar_expr *grown = realloc(w->part, room * sizeof *grown);
+        grammar_expr *grown = compile_grow(w->s->compile, w->part, room, sizeof *grown);
         if (!grown) {
             w->failed = 1;
             return;
@@ -147,9 +147,9 @@ static void put_value(struct writer *w, const struct schema_node *x)
 static grammar_expr finish(struct writer *w)
 {
     flush(w);
-    grammar_expr e = w->failed ? schema_fail(w->s, NULL, "no memory") : grammar_sequence(w->s->m, w->part, w->n_part);
-    free(w->text);
-    free(w->part);
+    grammar_expr e = w->failed ? schema_ended(w->s) : grammar_sequence(w->s->m, w->part, w->n_part);
+    compile_free(w->s->compile, w->text);
+    compile_free(w->s->compile, w->part);
     return e;
 }
 

@@ -58,13 +58,13 @@ grammar_expr tool_several(struct tool_maker *k, grammar_expr item, grammar_expr 
 /* One of the tools, as each(k, tool) writes it. */
 grammar_expr tool_any(struct tool_maker *k, grammar_expr (*each)(struct tool_maker *k, size_t tool))
 {
-    grammar_expr *e = calloc(k->n + 1, sizeof *e);
+    grammar_expr *e = compile_zeroed(k->compile, k->n + 1, sizeof *e);
     if (!e)
-        return grammar_fail(k->maker, "no memory for the grammar of the tools");
+        return grammar_ended(k->maker);
     for (size_t i = 0; i < k->n; i++)
         e[i] = each(k, i);
     grammar_expr all = grammar_choice(k->maker, e, k->n);
-    free(e);
+    compile_free(k->compile, e);
     return all;
 }
 
@@ -210,8 +210,13 @@ static int open_schemas(struct tool_maker *k)
         if (w->name && strcmp(w->name, t->name) != 0)
             continue;
         snprintf(place, sizeof place, "tools[%zu].function.parameters", i);
-        struct schema_options how = {
-            .strict = t->strict, .object = 1, .white = SCHEMA_SPACED, .syntax = syntax, .place = place, .quote = -1};
+        struct schema_options how = {.compile = k->compile,
+                                     .strict = t->strict,
+                                     .object = 1,
+                                     .white = SCHEMA_SPACED,
+                                     .syntax = syntax,
+                                     .place = place,
+                                     .quote = -1};
         int by_member = k->format->xml || syntax == SCHEMA_PYTHON;
         if (syntax == SCHEMA_GEMMA)
             how.quote = tool_token(k, k->format->marker[ROLE_SEP]);
@@ -400,8 +405,11 @@ static int finish(struct tool_maker *k, const struct token_trie *trie, struct co
 {
     struct constraint_phase phase[MAX_PHASE];
     struct grammar *g = NULL;
-    struct constraint_options how = {
-        .phase = phase, .n_phase = k->n_phase, .close_at_limit = !k->want->free_limit, .budget = k->want->budget};
+    struct constraint_options how = {.phase = phase,
+                                     .n_phase = k->n_phase,
+                                     .close_at_limit = !k->want->free_limit,
+                                     .budget = k->want->budget,
+                                     .compile = k->compile};
     for (size_t i = 0; i < k->n_phase; i++)
         phase[i] = (struct constraint_phase){.trigger = k->phase[i].trigger, .n_trigger = k->phase[i].n};
     struct grammar_maker *m = k->maker;
@@ -415,10 +423,10 @@ static int finish(struct tool_maker *k, const struct token_trie *trie, struct co
 static int make_room(struct tool_maker *k, size_t n_tool)
 {
     size_t room = n_tool + 8;
-    k->tool = calloc(n_tool + 1, sizeof *k->tool);
-    k->entry = calloc(room, sizeof *k->entry);
+    k->tool = compile_zeroed(k->compile, n_tool + 1, sizeof *k->tool);
+    k->entry = compile_zeroed(k->compile, room, sizeof *k->entry);
     for (int i = 0; i < MAX_PHASE; i++)
-        if (!(k->phase[i].trigger = calloc(room, sizeof *k->phase[i].trigger)))
+        if (!(k->phase[i].trigger = compile_zeroed(k->compile, room, sizeof *k->phase[i].trigger)))
             return -1;
     return k->tool && k->entry ? 0 : -1;
 }
@@ -432,12 +440,12 @@ static void maker_free(struct tool_maker *k)
         tool_buffer_free(&k->tool[i].line);
     }
     for (int i = 0; i < MAX_PHASE; i++)
-        free(k->phase[i].trigger);
+        compile_free(k->compile, k->phase[i].trigger);
     if (k->maker)
         grammar_abandon(k->maker);
-    free(k->entry);
-    free(k->tool);
-    free(k);
+    compile_free(k->compile, k->entry);
+    compile_free(k->compile, k->tool);
+    compile_free(k->compile, k);
 }
 
 static void warn(const struct tool_maker *k)
@@ -448,6 +456,15 @@ static void warn(const struct tool_maker *k)
             k->want->warning(k->want->warning_arg, text);
 }
 
+/* Where no schema says it: all tools together. */
+static void write_place(const void *of, char *out, size_t room)
+{
+    const struct tool_maker *k = of;
+    const struct tool_def *only = k->n == 1 ? k->tool[0].def : NULL;
+    snprintf(out, room, only ? "the grammar of the tool \"%.64s\"" : "the grammar of the tools",
+             only ? only->name : "");
+}
+
 int tool_constraint(struct constraint **out, const struct tokenizer *t, const struct token_trie *trie,
                     const struct tool_want *w, struct error *err)
 {
@@ -455,9 +472,15 @@ int tool_constraint(struct constraint **out, const struct tokenizer *t, const st
     *out = NULL;
     if (!w->tools || w->tools->n == 0 || w->choice == TOOL_CHOICE_NONE)
         return 0;
-    struct tool_maker *k = calloc(1, sizeof *k);
-    if (!k || !(k->maker = grammar_begin()) || make_room(k, w->tools->n) != 0) {
-        error_set(err, ERR_MEMORY, "no memory for the grammar of the tools");
+    struct compile own = {0}, *compile = w->compile ? w->compile : &own;
+    struct compile_place outside = compile->place;
+    struct tool_maker *k = compile_zeroed(compile, 1, sizeof *k);
+    if (!k)
+        return compile_refused(compile, err);
+    compile->place = (struct compile_place){write_place, k};
+    k->compile = compile;
+    if (!(k->maker = grammar_begin(compile)) || make_room(k, w->tools->n) != 0) {
+        compile_refused(compile, err);
         goto done;
     }
     k->format = w->format;
@@ -481,6 +504,7 @@ int tool_constraint(struct constraint **out, const struct tokenizer *t, const st
     if (rc == 0)
         warn(k);
 done:
+    compile->place = outside;
     maker_free(k);
     return rc;
 }

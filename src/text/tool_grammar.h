@@ -18,6 +18,7 @@ enum tool_reasoning {
     REASONING_OPEN    /* the prompt ends inside it */
 };
 
+struct compile;
 struct value_want;
 
 struct tool_want {
@@ -30,6 +31,7 @@ struct tool_want {
     enum tool_reasoning reasoning;
     int free_limit;                   /* do not close the text in time for the limit */
     struct constraint_budget *budget; /* may be NULL */
+    struct compile *compile;          /* limits; NULL: the defaults of compile.h */
     /* Called with a sentence for each keyword of a tool's lenient schema that is left out; may be NULL. */
     void (*warning)(void *arg, const char *text);
     void *warning_arg;

@@ -6,6 +6,7 @@
 #ifndef TEXT_TOOL_GRAMMAR_INNER_H
 #define TEXT_TOOL_GRAMMAR_INNER_H
 
+#include "text/compile.h"
 #include "text/tool_block.h"
 #include "text/tool_grammar.h"
 
@@ -23,6 +24,7 @@ struct tool_entry {
 enum { MAX_PHASE = 3 };
 
 struct tool_maker {
+    struct compile *compile;
     struct grammar_maker *maker;
     const struct tool_format *format;
     const struct tool_want *want;

@@ -21,9 +21,9 @@ static grammar_expr enumeration(struct tool_maker *k, const json_t *schema, int 
 {
     const json_t *values = json_object_get(schema, "enum"), *constant = json_object_get(schema, "const");
     size_t n = constant ? 1 : json_array_size(values), n_expr = 0;
-    grammar_expr *e = n ? calloc(n, sizeof *e) : NULL;
+    grammar_expr *e = n ? compile_zeroed(k->compile, n, sizeof *e) : NULL;
     if (!e)
-        return n ? grammar_fail(k->maker, "no memory for an enumeration") : -1;
+        return n ? grammar_ended(k->maker) : -1;
     for (size_t i = 0; i < n; i++) {
         const json_t *v = constant ? constant : json_array_get(values, i);
         if (json_is_string(v) != strings)
@@ -35,7 +35,7 @@ static grammar_expr enumeration(struct tool_maker *k, const json_t *schema, int 
         room_free(text); /* of jansson, whose memory in a server is a request's */
     }
     grammar_expr all = n_expr ? grammar_choice(k->maker, e, n_expr) : -1;
-    free(e);
+    compile_free(k->compile, e);
     return all;
 }
 
@@ -111,9 +111,9 @@ grammar_expr xml_arguments(struct tool_maker *k, struct tool_entry *e)
 {
     const struct schema_property *p;
     size_t n = schema_properties(e->schema, "", &p);
-    grammar_expr *part = calloc(n + 1, sizeof *part);
+    grammar_expr *part = compile_zeroed(k->compile, n + 1, sizeof *part);
     if (!part)
-        return grammar_fail(k->maker, "no memory for the grammar of the tools");
+        return grammar_ended(k->maker);
     for (size_t i = 0; i < n; i++) {
         part[i] = parameter(k, e, &p[i]);
         if (!p[i].required)
@@ -122,7 +122,7 @@ grammar_expr xml_arguments(struct tool_maker *k, struct tool_entry *e)
     if (e->def->schema && schema_is_open(e->schema, ""))
         part[n++] = grammar_repeat(k->maker, other_parameter(k), 0, GRAMMAR_MANY);
     grammar_expr all = tool_join(k, part, n);
-    free(part);
+    compile_free(k->compile, part);
     return all;
 }
 

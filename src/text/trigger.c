@@ -22,6 +22,7 @@ struct begun {
 };
 
 struct subsets {
+    struct compile *compile;
     struct trigger_machine *t;
     struct begun *state;
     struct item *item;
@@ -44,7 +45,7 @@ static uint16_t intern(struct subsets *s, const struct item *item, uint32_t n, i
     }
     if (s->n_item + n > s->room_item) {
         uint32_t room = (s->n_item + n) * 2 + 64;
-        struct item *grown = realloc(s->item, room * sizeof *grown);
+        struct item *grown = compile_grow(s->compile, s->item, room, sizeof *grown);
         if (!grown) {
             s->failed = 1;
             return 0;
@@ -92,14 +93,16 @@ static int expand(struct subsets *s)
     for (uint32_t q = 0; q < s->n_state && !s->failed; q++) {
         if (s->n_state > room) {
             uint32_t more = s->n_state * 2 + 16;
-            void *next = realloc(t->next, more * sizeof *t->next);
+            void *next = compile_grow(s->compile, t->next, more, sizeof *t->next);
             t->next = next ? next : t->next;
-            int16_t *done = realloc(t->done, more * sizeof *done);
+            int16_t *done = compile_grow(s->compile, t->done, more, sizeof *done);
             t->done = done ? done : t->done;
             if (!next || !done)
                 return -1;
             room = more;
         }
+        if (compile_work(s->compile, 256 * (uint64_t)(4 + t->n / 8)))
+            return -1;
         t->done[q] = -1;
         struct begun b = s->state[q];
         for (uint32_t i = b.first; i < b.first + b.n; i++)
@@ -137,15 +140,16 @@ static void nearest(const struct subsets *s, struct trigger_machine *t)
     }
 }
 
-static int copy_triggers(struct trigger_machine *t, const struct constraint_phase *phase, struct error *err)
+static int copy_triggers(struct trigger_machine *t, const struct constraint_phase *phase, struct compile *compile,
+                         struct error *err)
 {
     size_t bytes = 0;
     if (phase->n_trigger > MOST_TRIGGERS)
         return error_set(err, ERR_INPUT, "%zu triggers in a phase: at most %d", phase->n_trigger, MOST_TRIGGERS);
     t->must = phase->must;
-    t->trigger = calloc(phase->n_trigger + 1, sizeof *t->trigger);
+    t->trigger = compile_zeroed(compile, phase->n_trigger + 1, sizeof *t->trigger);
     if (!t->trigger)
-        return error_set(err, ERR_MEMORY, "no memory for triggers");
+        return compile_refused(compile, err);
     for (size_t i = 0; i < phase->n_trigger; i++) {
         struct constraint_trigger *g = &t->trigger[t->n];
         *g = phase->trigger[i];
@@ -153,9 +157,9 @@ static int copy_triggers(struct trigger_machine *t, const struct constraint_phas
         if ((g->text && g->n == 0) || bytes > MOST_BYTES)
             return error_set(err, ERR_INPUT, "the triggers of a phase have %zu bytes: 1 to %d", bytes, MOST_BYTES);
         if (g->text) {
-            char *copy = malloc(g->n);
+            char *copy = compile_alloc(compile, g->n, 1);
             if (!copy)
-                return error_set(err, ERR_MEMORY, "no memory for triggers");
+                return compile_refused(compile, err);
             g->text = memcpy(copy, g->text, g->n);
         }
         t->n++;
@@ -163,13 +167,14 @@ static int copy_triggers(struct trigger_machine *t, const struct constraint_phas
     return 0;
 }
 
-int trigger_build(struct trigger_machine *t, const struct constraint_phase *phase, struct error *err)
+int trigger_build(struct trigger_machine *t, const struct constraint_phase *phase, struct compile *compile,
+                  struct error *err)
 {
-    struct subsets s = {.t = t};
+    struct subsets s = {.compile = compile, .t = t};
     *t = (struct trigger_machine){0};
-    if (copy_triggers(t, phase, err))
+    if (copy_triggers(t, phase, compile, err))
         return -1;
-    s.state = malloc(MOST_STATES * sizeof *s.state);
+    s.state = compile_alloc(compile, MOST_STATES, sizeof *s.state);
     int failed = !s.state;
     if (!failed) {
         struct item none = {0, 0};
@@ -178,26 +183,38 @@ int trigger_build(struct trigger_machine *t, const struct constraint_phase *phas
         failed = expand(&s);
     }
     if (!failed) {
-        t->mask = calloc(t->n_state, sizeof *t->mask);
-        t->left = calloc(t->n_state, sizeof *t->left);
+        t->mask = compile_zeroed(compile, t->n_state, sizeof *t->mask);
+        t->left = compile_zeroed(compile, t->n_state, sizeof *t->left);
         failed = !t->mask || !t->left;
     }
     if (!failed)
         nearest(&s, t);
-    free(s.state);
-    free(s.item);
+    compile_free(compile, s.state);
+    compile_free(compile, s.item);
+    if (failed && compile->end)
+        return compile_refused(compile, err);
     if (failed)
-        return error_set(err, ERR_INPUT, "the triggers of a phase cannot be watched: too many, or no memory");
+        return error_set(err, ERR_INPUT, "the triggers of a phase cannot be watched: they need more than %d states",
+                         MOST_STATES);
     return 0;
 }
 
-void trigger_free(struct trigger_machine *t)
+void trigger_free(struct trigger_machine *t, struct compile *compile)
 {
     for (uint32_t i = 0; i < t->n; i++)
-        free((char *)(uintptr_t)t->trigger[i].text);
-    free(t->trigger);
-    free(t->next);
-    free(t->done);
-    free(t->left);
-    free(t->mask);
+        compile_free(compile, (char *)(uintptr_t)t->trigger[i].text);
+    compile_free(compile, t->trigger);
+    compile_free(compile, t->next);
+    compile_free(compile, t->done);
+    compile_free(compile, t->left);
+    compile_free(compile, t->mask);
+}
+
+size_t trigger_bytes(const struct trigger_machine *t)
+{
+    size_t texts = 0;
+    for (uint32_t i = 0; i < t->n; i++)
+        texts += compile_size(t->trigger[i].text);
+    return texts + compile_size(t->trigger) + compile_size(t->next) + compile_size(t->done) + compile_size(t->left) +
+           compile_size(t->mask);
 }

@@ -2,12 +2,13 @@
  * any text, up to the closing tag, and some white space. */
 #include "text/value_constraint.h"
 
-#include "base/error.h"
+#include "text/compile.h"
 #include "text/gbnf.h"
 #include "text/regex.h"
 #include "text/schema.h"
 #include "text/tokenizer.h"
 
+#include <stdio.h>
 #include <string.h>
 
 static grammar_expr both(struct grammar_maker *m, grammar_expr a, grammar_expr b)
@@ -73,16 +74,28 @@ int value_expr(struct grammar_maker *m, const struct tokenizer *t, const struct 
     return 0;
 }
 
-int value_constraint(struct constraint **out, const struct tokenizer *t, const struct token_trie *trie,
-                     const struct value_want *w, void (*warning)(void *arg, const char *text), void *arg,
-                     struct error *err)
+/* Where no front end says it. */
+static void write_place(const void *of, char *out, size_t room)
 {
-    struct constraint_options how = {.close_at_limit = !w->free_limit, .budget = w->budget};
-    struct grammar_maker *m = grammar_begin();
+    static const char *const names[] = {[VALUE_NONE] = "",
+                                        [VALUE_SCHEMA] = "schema",
+                                        [VALUE_SCHEMA_LENIENT] = "schema",
+                                        [VALUE_GBNF] = "grammar",
+                                        [VALUE_REGEX] = "pattern"};
+    const struct value_want *w = of;
+    snprintf(out, room, "%s", names[w->kind]);
+}
+
+static int make(struct constraint **out, const struct tokenizer *t, const struct token_trie *trie,
+                const struct value_want *w, void (*warning)(void *arg, const char *text), void *arg,
+                struct compile *compile, struct error *err)
+{
+    struct constraint_options how = {.close_at_limit = !w->free_limit, .budget = w->budget, .compile = compile};
+    struct grammar_maker *m = grammar_begin(compile);
     struct grammar *g = NULL;
     grammar_expr e = 0;
     if (!m)
-        return error_set(err, ERR_MEMORY, "no memory for a constraint");
+        return compile_refused(compile, err);
     if (value_expr(m, t, w, warning, arg, &e, err)) {
         grammar_abandon(m);
         return -1;
@@ -91,4 +104,16 @@ int value_constraint(struct constraint **out, const struct tokenizer *t, const s
     if (grammar_finish(m, &e, 1, &g, err))
         return -1;
     return constraint_create(out, trie, g, &how, err);
+}
+
+int value_constraint(struct constraint **out, const struct tokenizer *t, const struct token_trie *trie,
+                     const struct value_want *w, void (*warning)(void *arg, const char *text), void *arg,
+                     struct error *err)
+{
+    struct compile own = {0}, *compile = w->compile ? w->compile : &own;
+    struct compile_place outside = compile->place;
+    compile->place = (struct compile_place){write_place, w};
+    int failed = make(out, t, trie, w, warning, arg, compile, err);
+    compile->place = outside;
+    return failed;
 }

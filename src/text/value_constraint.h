@@ -15,10 +15,11 @@ struct value_want {
     enum tool_reasoning reasoning;
     int free_limit;
     struct constraint_budget *budget; /* may be NULL */
+    struct compile *compile;          /* limits; NULL: the defaults of compile.h */
 };
 
-/* The value alone, as an expression of this maker. -1: *err; what the maker's own errors are, it tells when it is finished. warning as
- * below. */
+/* The value alone, as an expression of this maker, whose limits it has. -1: *err; what the maker's own errors are, it tells when it is
+ * finished. warning as below. */
 int value_expr(struct grammar_maker *m, const struct tokenizer *t, const struct value_want *w,
                void (*warning)(void *arg, const char *text), void *arg, grammar_expr *out, struct error *err);
 

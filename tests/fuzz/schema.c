@@ -254,7 +254,7 @@ enum { RAW_SCHEMA, RAW_GBNF, RAW_REGEX, WRITTEN_SCHEMA, WRITTEN_GBNF, KINDS };
 static struct constraint *compile(unsigned kind, const char *text, size_t n, int close, int strict)
 {
     struct error err = {0};
-    struct grammar_maker *m = grammar_begin();
+    struct grammar_maker *m = grammar_begin(NULL);
     struct grammar *g = NULL;
     struct constraint *c = NULL;
     struct constraint_options how = {.close_at_limit = close};

@@ -46,7 +46,7 @@ static int finish(struct constraint **out, struct grammar_maker *m, grammar_expr
 
 static int make(struct constraint **out, struct constraint_budget *budget, struct error *err)
 {
-    struct grammar_maker *m = grammar_begin();
+    struct grammar_maker *m = grammar_begin(NULL);
     return finish(out, m, gbnf_parse(m, nested, sizeof nested - 1, tokenizer), budget, err);
 }
 
@@ -54,7 +54,7 @@ static struct constraint *from_gbnf(const char *text)
 {
     struct constraint *c;
     struct error err = {0};
-    struct grammar_maker *m = grammar_begin();
+    struct grammar_maker *m = grammar_begin(NULL);
     assert_int_equal(finish(&c, m, gbnf_parse(m, text, strlen(text), tokenizer), NULL, &err), 0);
     return c;
 }
@@ -158,7 +158,7 @@ static void test_letters(void **state)
     for (size_t i = 0; i < 4; i++) {
         struct constraint *c;
         struct error err = {0};
-        struct grammar_maker *m = grammar_begin();
+        struct grammar_maker *m = grammar_begin(NULL);
         assert_int_equal(finish(&c, m, regex_parse(m, patterns[i], strlen(patterns[i]), 1), NULL, &err), 0);
         for (uint64_t walk = 0; walk < 30; walk++) {
             struct constraint_state *s;

@@ -127,7 +127,7 @@ static void compare(struct world *w)
 static void all_but(uint32_t x, int32_t min, int32_t max)
 {
     struct world w;
-    struct grammar_maker *m = grammar_begin();
+    struct grammar_maker *m = grammar_begin(NULL);
     struct grammar_range range = {x, x};
     open_world(&w, m, grammar_repeat(m, grammar_class(m, &range, 1, 1), min, max));
     compare(&w);
@@ -163,7 +163,7 @@ static void text_may_lead_from_place_to_place(void **state)
     (void)state;
     for (uint32_t places = 2; places <= PLAIN_PLACES + 2; places += places < 4 ? 1 : 6) {
         struct world w;
-        struct grammar_maker *m = grammar_begin();
+        struct grammar_maker *m = grammar_begin(NULL);
         struct grammar_range digit = {'0', '9'};
         struct grammar_step step[2 * (PLAIN_PLACES + 2) + 1];
         uint32_t n = 0;
@@ -185,7 +185,7 @@ static void pairs_are_not_items(void **state)
 {
     (void)state;
     struct world w;
-    struct grammar_maker *m = grammar_begin();
+    struct grammar_maker *m = grammar_begin(NULL);
     struct grammar_range none = {'"', '"'};
     grammar_expr one = grammar_class(m, &none, 1, 1), pair[2] = {one, one};
     open_world(&w, m, grammar_repeat(m, grammar_sequence(m, pair, 2), 500, 1000));
