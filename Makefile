@@ -118,7 +118,7 @@ asan:
 
 # The store, the queues and the laws under ThreadSanitizer: all of them, whatever fails. Laws of one model for each kind of loop that
 # threads share: a model takes a minute or two.
-TSAN_TESTS = unit/pool unit/queue unit/reader unit/reader_drives unit/expert_store unit/expert_sweep unit/prefix_disk unit/schedule \
+TSAN_TESTS = unit/pool unit/queue unit/coroutine unit/constraint_mask unit/reader unit/reader_drives unit/expert_store unit/expert_sweep unit/prefix_disk unit/schedule \
              prefix serve serve_room
 TSAN_LAWS  = qwen3moe gpt-oss-mxfp4 qwen35moe deepseek2-v3 deepseek4 glm-dsa-sparse kimi-linear nemotron_h_moe-latent gemma4-moe
 tsan:

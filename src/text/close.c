@@ -76,6 +76,7 @@ void closing_forget(struct closing *k)
 /* Work is bounded. It counts what a scan looks at, whether the steps are remembered or not. Beyond it bounds stand, if there are any. */
 static void count_work(struct closing *k, uint32_t n)
 {
+    matcher_work(&k->c->matcher, n);
     if (k->passed || (k->work += n) <= CLOSING_WORK)
         return;
     if (k->c->trie->spells)
@@ -91,6 +92,7 @@ static int stopped(const struct closing *k) { return k->c->matcher.full || k->ti
  * done once more when these are known. */
 static void ask(struct closing *k, uint32_t parent, struct position p, uint32_t more)
 {
+    matcher_work(&k->c->matcher, 2);
     struct todo *from = &k->todo[parent];
     int64_t tokens;
     if (known(k, &p, &tokens)) {
@@ -198,6 +200,7 @@ static int cover(struct closing *k, uint32_t parent)
     }
     for (uint32_t n = 2; n <= need; n++) {
         left[n] = CLOSING_NEVER;
+        matcher_work(&k->c->matcher, longest / 8);
         for (uint32_t j = 1; j <= longest && j <= n; j++)
             if (lengths[j] && left[n - j] != CLOSING_NEVER && left[n - j] + 1 < left[n])
                 left[n] = left[n - j] + 1;

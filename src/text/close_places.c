@@ -22,6 +22,7 @@ uint32_t closing_frame_weight(struct closing *k, uint32_t frame)
     while (n > 0) {
         struct frame *f = frame_at(m, k->frames[n - 1]);
         uint32_t best = CLOSING_NONE, missing = 0;
+        m->meter.done += 2;
         for (uint32_t i = 0; i < f->n_link && !f->weight_left; i++) {
             const struct link *l = &f->link[i];
             uint32_t behind = 0;
@@ -77,12 +78,14 @@ const uint8_t *closing_lengths(struct closing *k, uint32_t rule)
     uint8_t *lengths = k->lengths + (size_t)CLOSING_LENGTHS * (rule % CLOSING_RULES);
     if (k->length_rule[rule % CLOSING_RULES] == rule + 1)
         return lengths;
+    k->length_rule[rule % CLOSING_RULES] = 0;
     memset(lengths, 0, CLOSING_LENGTHS);
     struct level *level = k->level;
     level[0] = (struct level){matcher_begin_states(m, rule), 0};
     for (uint32_t i = 0; i < trie->n_node && !m->full;) {
         const struct trie_node *node = &trie->node[i];
         uint32_t d = node->depth, out[2] = {0, 0};
+        matcher_work(m, 1);
         if (d <= CLOSING_DEPTH)
             matcher_read(m, level[d - 1].states, node->byte, COUNT_FREE, out);
         uint32_t to = out[1] ? out[1] : out[0], ticks = d <= CLOSING_DEPTH ? level[d - 1].ticks + (out[1] != 0) : 0;
@@ -170,6 +173,7 @@ static void close_places(struct closing *k, struct places *l)
     for (uint32_t i = 0; i < l->n && !m->full; i++) {
         struct position p = l->p[i];
         const struct rule *r = &g->rule[g->owner[p.state]];
+        m->meter.done += 2 + g->first[p.state + 1] - g->first[p.state];
         if (closing_is_covered(k, &p))
             continue;
         uint32_t weight = closing_weight_left(k, &p);
@@ -198,6 +202,7 @@ static void read_byte(struct closing *k, const struct places *from, uint8_t byte
     for (uint32_t i = 0; i < from->n; i++) {
         struct position p = from->p[i];
         uint32_t weight = closing_is_covered(k, &p) ? 0 : closing_weight_left(k, &p);
+        k->c->matcher.meter.done += 2 + (g->first[p.state + 1] - g->first[p.state]) / 2;
         for (uint32_t e = g->first[p.state]; e < g->first[p.state + 1]; e++)
             if (g->edge[e].kind == EDGE_BYTES && byte >= g->edge[e].low && byte <= g->edge[e].high &&
                 weight >= k->weight[e])
@@ -222,6 +227,7 @@ static void keep_readers(struct closing *k, struct places *l)
     memset(l->bytes, 0, sizeof l->bytes);
     for (uint32_t i = 0; i < l->n; i++) {
         int covered = closing_is_covered(k, &l->p[i]), reads = covered;
+        k->c->matcher.meter.done += 2 + (g->first[l->p[i].state + 1] - g->first[l->p[i].state]) / 2;
         for (uint32_t e = g->first[l->p[i].state]; e < g->first[l->p[i].state + 1] && !covered; e++) {
             const struct edge *edge = &g->edge[e];
             reads |= edge->kind < EDGE_EMPTY && edge->kind != EDGE_CALL;

@@ -7,6 +7,7 @@
  * as far as the budget and its own bounds allow; then it forgets what can be found out again. */
 #include "text/constraint_inner.h"
 
+#include "base/coroutine.h"
 #include "base/error.h"
 #include "text/close.h"
 #include "text/tokenizer.h"
@@ -71,14 +72,20 @@ static void release(struct constraint *c)
     matcher_release(&c->matcher, MATCHER_ROOM);
     masks_release(&c->masks, mask_room(c->trie));
     closing_release(c->closing);
+    coroutine_release(c->coroutine);
     c->epoch++;
     give(c, &c->more);
+}
+
+static size_t made_bytes(const struct token_trie *trie)
+{
+    return sizeof(struct made) + trie->n_word * sizeof(uint64_t);
 }
 
 size_t constraint_place_bytes(const struct token_trie *trie)
 {
     return 2 * MATCHER_ROOM + matcher_fixed_bytes() + mask_room(trie) + masks_fixed_bytes(trie) +
-           closing_scratch_bytes();
+           closing_scratch_bytes() + coroutine_bytes() + made_bytes(trie);
 }
 
 /* ---- making ------------------------------------------------------------------------------------------------------------------- */
@@ -114,8 +121,7 @@ size_t constraint_held_bytes(const struct constraint *c)
     for (uint32_t i = 0; i < c->n_phase; i++)
         triggers += trigger_bytes(&c->phase[i]);
     return compile_size(c) + compile_size(c->start) + triggers + grammar_bytes(c->grammar) +
-           closing_held_bytes(c->closing) + matcher_grammar_bytes(&c->matcher) +
-           c->matcher.used * sizeof *c->matcher.word + c->masks.used;
+           closing_held_bytes(c->closing) + matcher_grammar_bytes(&c->matcher);
 }
 
 static int count(struct constraint *c, size_t bytes, struct error *err)
@@ -135,26 +141,6 @@ static int make_matcher(struct constraint *c, struct error *err)
                    masks_create(&c->masks, trie, &c->matcher, mask_room(trie), MASK_MOST, err)
                ? -1
                : 0;
-}
-
-/* Running out of room is for the first mask to find. */
-static int prepare_masks(struct constraint *c, struct error *err)
-{
-    masks_prepare(&c->masks, c->compile);
-    c->matcher.full = c->matcher.ambiguous = 0;
-    return c->compile->end ? compile_refused(c->compile, err)
-                           : count(c, c->matcher.used * sizeof *c->matcher.word + c->masks.used, err);
-}
-
-static int take_compiled(struct constraint *c, struct error *err)
-{
-    size_t bytes = constraint_held_bytes(c);
-    if (take(c, bytes, &c->compiled) == 0)
-        return 0;
-    return error_set(err, ERR_MEMORY,
-                     "the constraint needs %zu KiB, more than the plan has left for those of the requests at hand: try "
-                     "again when one has ended, or with a simpler schema",
-                     bytes >> 10);
 }
 
 int constraint_create(struct constraint **out, const struct token_trie *trie, struct grammar *g,
@@ -181,10 +167,11 @@ int constraint_create(struct constraint **out, const struct token_trie *trie, st
         failed = error_set(err, ERR_INPUT, "the grammar needs %zu MiB of memory: at most %d", grammar_bytes(g) >> 20,
                            GRAMMAR_MOST >> 20);
     if (failed || make_matcher(c, err) || make_phases(c, how, err) || closing_create(&c->closing, c, err) ||
-        prepare_masks(c, err) || take_compiled(c, err)) {
+        coroutine_create(&c->coroutine, err) || constraint_find_shortest(c, err)) {
         constraint_destroy(c);
         return -1;
     }
+    release(c);
     c->compile = g->compile = NULL;
     *out = c;
     return 0;
@@ -195,11 +182,13 @@ void constraint_destroy(struct constraint *c)
     if (!c)
         return;
     struct compile *compile = c->compile;
-    give(c, &c->compiled);
     give(c, &c->more);
     compile_give(compile, c->counted);
-    for (int i = 0; i < CONSTRAINT_STATES; i++)
+    for (int i = 0; i < CONSTRAINT_STATES; i++) {
+        if (c->state[i])
+            free(c->state[i]->made);
         free(c->state[i]);
+    }
     for (uint32_t i = 0; i < c->n_phase; i++)
         trigger_free(&c->phase[i], compile);
     closing_destroy(c->closing);
@@ -207,13 +196,15 @@ void constraint_destroy(struct constraint *c)
     compile_free(compile, c->start);
     masks_destroy(&c->masks);
     matcher_destroy(&c->matcher);
+    coroutine_destroy(c->coroutine);
     grammar_free(c->grammar);
     compile_free(compile, c);
 }
 
 size_t constraint_bytes(const struct constraint *c)
 {
-    return sizeof *c + c->matcher.bytes + c->masks.bytes + grammar_bytes(c->grammar) + closing_bytes(c->closing);
+    return sizeof *c + c->matcher.bytes + c->masks.bytes + grammar_bytes(c->grammar) + closing_bytes(c->closing) +
+           coroutine_bytes() + CONSTRAINT_STATES * made_bytes(c->trie);
 }
 
 /* ---- memory ------------------------------------------------------------------------------------------------------------------- */
@@ -226,10 +217,13 @@ static int too_deep(const struct constraint *c, struct error *err)
         c->matcher.room < c->matcher.most ? ", and the plan has no more for it; try a larger --memory" : "");
 }
 
+/* A mask that has paused holds numbers that change: it has to begin anew. */
 static int collect(struct constraint *c, struct error *err)
 {
     uint32_t *root[CONSTRAINT_STATES];
     size_t n = 0;
+    if (c->making && !c->running)
+        constraint_drop_mask(c->making);
     for (int i = 0; i < CONSTRAINT_STATES; i++)
         if (c->state[i])
             root[n++] = &c->state[i]->set;
@@ -255,7 +249,7 @@ static int make_room(struct constraint *c, struct error *err)
 int constraint_retry(struct constraint *c, int (*what)(void *arg), void *arg, struct error *err)
 {
     struct matcher *m = &c->matcher;
-    if (is_low(c) && make_room(c, err))
+    if (is_low(c) && (!c->making || c->running) && make_room(c, err))
         return -1;
     matcher_begin(m);
     int result = what(arg);
@@ -335,6 +329,11 @@ int constraint_begin(struct constraint_state **out, struct constraint *c, struct
     if (!s)
         return error_set(err, ERR_MEMORY, "no memory for a constraint");
     s->c = c;
+    s->made = calloc(1, made_bytes(c->trie));
+    if (!s->made) {
+        free(s);
+        return error_set(err, ERR_MEMORY, "no memory for a constraint");
+    }
     c->state[place] = s;
     if (constraint_retry(c, begin, s, err)) {
         constraint_end(s);
@@ -350,17 +349,25 @@ void constraint_end(struct constraint_state *s)
         return;
     struct constraint *c = s->c;
     int others = 0;
+    constraint_drop_mask(s);
     for (int i = 0; i < CONSTRAINT_STATES; i++) {
         if (c->state[i] == s)
             c->state[i] = NULL;
         others |= c->state[i] != NULL;
     }
+    free(s->made);
     free(s);
-    if (!others && c->budget)
+    if (!others)
         release(c);
 }
 
-void constraint_copy(struct constraint_state *dst, const struct constraint_state *src) { *dst = *src; }
+void constraint_copy(struct constraint_state *dst, const struct constraint_state *src)
+{
+    struct made *made = dst->made;
+    constraint_drop_mask(dst);
+    *dst = *src;
+    dst->made = made;
+}
 
 /* ---- accept ------------------------------------------------------------------------------------------------------------------- */
 
@@ -474,6 +481,7 @@ int constraint_accept(struct constraint_state *s, int32_t token, struct error *e
     const struct token_trie *trie = s->c->trie;
     struct taking t = {.s = s, .token = token};
     int fits = token >= 0 && token < trie->n_vocab && !s->ended;
+    constraint_drop_mask(s);
     if (fits && tokenizer_is_end(trie->tokenizer, token) && constraint_may_end(s)) {
         s->ended = 1;
         return 0;

@@ -11,9 +11,9 @@
  *     phase 1 (answer)     trigger "<tool_call>" -> entry 0, then phase 1 (or end: only the end of generation)
  *
  * A trigger may become complete inside a token: tokens whose rest is illegal are masked. Masks are sets: they depend on the text
- * so far and on the tokens left, not on caches. Address space is reserved when a constraint is made; mask and accept allocate
- * nothing, but touch more of it as they need it, as far as the budget goes. A constraint, its states and their calls belong to one
- * thread at a time. constraints.md 1, 6 and 7. */
+ * so far and on the tokens left, not on caches, nor on the pieces in which they are computed. Address space is reserved when a
+ * constraint is made; mask and accept allocate nothing, but touch more of it as they need it, as far as the budget goes. A
+ * constraint, its states and their calls belong to one thread at a time. constraints.md 1, 6 and 7. */
 #ifndef TEXT_CONSTRAINT_H
 #define TEXT_CONSTRAINT_H
 
@@ -78,11 +78,11 @@ size_t constraint_held_bytes(const struct constraint *c);
 size_t constraint_place_bytes(const struct token_trie *trie);
 
 /* Tokens of the shortest text from the beginning, its end token not counted; 0 where nothing needs to come. INT64_MAX: none was found
- * below some 67 million, where counting ends. */
-int64_t constraint_shortest(struct constraint *c);
+ * below some 67 million, where counting ends. Found when the constraint was made: any thread may ask. */
+int64_t constraint_shortest(const struct constraint *c);
 
 /* States: at most CONSTRAINT_STATES of a constraint at a time. */
-enum { CONSTRAINT_STATES = 64 };
+enum { CONSTRAINT_STATES = 256 };
 int constraint_begin(struct constraint_state **out, struct constraint *c, struct error *err);
 void constraint_end(struct constraint_state *s);
 /* dst becomes equal to src; both of one constraint. Constant time. */
@@ -92,6 +92,20 @@ void constraint_copy(struct constraint_state *dst, const struct constraint_state
  * included; used with close_at_limit. Returns the number of allowed tokens, or -1: nothing is left (ERR_BUG), or the text
  * outgrew the memory of the constraint (ERR_MEMORY). */
 int constraint_mask(struct constraint_state *s, int64_t left, uint8_t *allowed, struct error *err);
+
+/* The same in pieces, for a thread that has other things to do as well. CONSTRAINT_AGAIN: so much work was done and nothing is
+ * decided, allowed is not touched: call again with the same state and left. Work is counted, not timed: a unit is some 10 ns, a
+ * piece goes beyond what it was given by CONSTRAINT_STEP at most.
+ *
+ * One mask of a constraint is unfinished at a time. A call for another state first drives that one on, for its own work, and keeps the
+ * result for who wanted it; where that does not end, it returns CONSTRAINT_AGAIN too. Meanwhile every other call is safe, for any
+ * state. constraint_accept(), constraint_copy() to it, another left and constraint_end() give up a state's own unfinished mask at
+ * once, and a constraint whose memory is used up by another state's text begins it anew. */
+enum { CONSTRAINT_AGAIN = -2, CONSTRAINT_STEP = 1 << 18 };
+#define CONSTRAINT_MS UINT64_C(100000) /* work of a millisecond, about */
+int constraint_mask_some(struct constraint_state *s, int64_t left, uint8_t *allowed, uint64_t work, struct error *err);
+/* Work that the last of these calls has done, in this constraint. */
+uint64_t constraint_work(const struct constraint *c);
 
 /* The token becomes part of the text. -1: it was not allowed; the state is as before. */
 int constraint_accept(struct constraint_state *s, int32_t token, struct error *err);

@@ -5,6 +5,7 @@
 #ifndef TEXT_CONSTRAINT_INNER_H
 #define TEXT_CONSTRAINT_INNER_H
 
+#include "base/error.h"
 #include "text/compile.h"
 #include "text/constraint.h"
 #include "text/mask.h"
@@ -37,20 +38,33 @@ struct constraint {
     int close_at_limit;
     uint32_t *start; /* [n_entry] sets, 0 not known */
     struct constraint_state *state[CONSTRAINT_STATES];
+    struct constraint_state *making; /* whose mask has paused, NULL: nobody's */
+    int running;                     /* that mask is being computed right now */
+    struct coroutine *coroutine;     /* where it is computed */
+    int64_t shortest;
     uint8_t expand[256][8]; /* bits to bytes */
     uint32_t epoch;         /* of the masks' memory, from 1 */
     struct closing *closing;
     struct constraint_budget *budget; /* or NULL */
-    size_t compiled, more;            /* taken from it: for good, and beyond a place's room */
+    size_t more;                      /* taken from it, beyond a place's room */
     size_t counted;                   /* in the compilation, of reservations of matcher and masks */
+};
+
+/* A mask as it is made, and until it is handed out. */
+struct made {
+    int64_t left; /* for how many tokens */
+    int done, failed, forced;
+    struct error err;
+    uint64_t bits[]; /* [trie->n_word] */
 };
 
 struct constraint_state {
     struct constraint *c;
-    uint32_t set;  /* governed text */
-    int32_t phase; /* free text: >= 0; -1: governed; CONSTRAINT_OVER: only the end */
-    int32_t next;  /* phase behind the governed text */
-    uint16_t node; /* of the phase's machine */
+    struct made *made; /* the state's own, whatever it is copied from */
+    uint32_t set;      /* governed text */
+    int32_t phase;     /* free text: >= 0; -1: governed; CONSTRAINT_OVER: only the end */
+    int32_t next;      /* phase behind the governed text */
+    uint16_t node;     /* of the phase's machine */
     int forced, ended;
 };
 
@@ -71,6 +85,11 @@ void constraint_fire(struct constraint_state *s, const struct constraint_trigger
 int constraint_feed(struct constraint_state *s, const char *text, size_t n);
 /* The text may end here. */
 int constraint_may_end(const struct constraint_state *s);
+
+/* constraint_mask.c: fills c->shortest, within the limits of the compilation. */
+int constraint_find_shortest(struct constraint *c, struct error *err);
+/* Forget a state's mask, finished or not. */
+void constraint_drop_mask(struct constraint_state *s);
 
 /* Run something that may fill the memory: once more after a collection. */
 int constraint_retry(struct constraint *c, int (*what)(void *arg), void *arg, struct error *err);

@@ -1,4 +1,8 @@
-/* Masks of a constraint's states: the grammar's, free text with its triggers, and what the limit leaves of them. */
+/* Masks of a constraint's states: the grammar's, free text with its triggers, and what the limit leaves of them.
+ *
+ * A mask is made as bits in its state's own memory, and becomes bytes when it is handed out. One that is made in pieces runs on a
+ * stack of its own, where it pauses between steps of the matcher: nothing is looked at twice, and what it finds out is the same. */
+#include "base/coroutine.h"
 #include "base/error.h"
 #include "text/close.h"
 #include "text/constraint_inner.h"
@@ -11,9 +15,19 @@ enum { NEAR = 8 }; /* tokens more than the shortest text: the limit will soon de
 struct masking {
     struct constraint_state *s;
     int64_t left;
-    uint8_t *allowed;
+    uint64_t *bits; /* [trie->n_word] */
     int forced;
 };
+
+static void clear_bit(uint64_t *bits, uint32_t i) { bits[i >> 6] &= ~(UINT64_C(1) << (i & 63)); }
+
+static void put_bit(uint64_t *bits, uint32_t i, int value)
+{
+    if (value)
+        set_bit(bits, i);
+    else
+        clear_bit(bits, i);
+}
 
 static const char *text_of(const struct constraint *c, uint32_t token, size_t *n)
 {
@@ -38,6 +52,7 @@ static uint32_t judge(struct constraint *c, const struct constraint_state *s, ui
     const struct token_trie *trie = c->trie;
     for (uint32_t t = trie->node[node].token; t < trie->node[trie->node[node].skip].token && !c->matcher.full; t++) {
         uint32_t legal = (uint32_t)goes_on(s, trie->token[t]);
+        matcher_work(&c->matcher, 10);
         if (all || !legal)
             found[n++] = trie->token[t] * 2 + legal;
     }
@@ -60,6 +75,7 @@ static const struct trigger_mask *trigger_mask(struct constraint *c, int32_t pha
     k->stack[0] = (uint32_t)t->middle << 16 | node; /* both ways */
     for (uint32_t i = 0; i < trie->n_node && !c->matcher.full;) {
         const struct trie_node *at = &trie->node[i];
+        matcher_work(&c->matcher, 1);
         uint32_t before = k->stack[at->depth - 1];
         uint16_t from = t->next[before & 0xFFFF][at->byte], middle = t->next[before >> 16][at->byte];
         if (t->done[from] >= 0 || (!is_middle && from == middle)) {
@@ -81,21 +97,22 @@ static const struct trigger_mask *trigger_mask(struct constraint *c, int32_t pha
     return mask;
 }
 
-static int mask_free(struct constraint *c, int32_t phase, uint16_t node, uint8_t *allowed)
+static int mask_free(struct constraint *c, int32_t phase, uint16_t node, uint64_t *bits)
 {
     const struct trigger_machine *t = &c->phase[phase];
-    memcpy(allowed, tokenizer_sampleable(c->trie->tokenizer), (size_t)c->trie->n_vocab);
+    memcpy(bits, c->trie->sampleable, c->trie->n_word * sizeof *bits);
     const uint16_t nodes[2] = {t->middle, node};
     for (int i = 0; i < 1 + (node != t->middle); i++) {
         const struct trigger_mask *mask = trigger_mask(c, phase, nodes[i]);
         if (!mask)
             return -1;
         for (uint32_t j = 0; j < mask->n; j++)
-            allowed[mask->token[j] >> 1] = mask->token[j] & 1;
+            put_bit(bits, mask->token[j] >> 1, mask->token[j] & 1);
+        matcher_work(&c->matcher, mask->n / 4);
     }
     for (uint32_t i = 0; i < t->n; i++) /* tokens that are triggers are wanted, whatever their kind */
         if (!t->trigger[i].text && t->trigger[i].token >= 0 && t->trigger[i].token < c->trie->n_vocab)
-            allowed[t->trigger[i].token] = 1;
+            set_bit(bits, (uint32_t)t->trigger[i].token);
     return 0;
 }
 
@@ -103,46 +120,33 @@ static int mask_free(struct constraint *c, int32_t phase, uint16_t node, uint8_t
 
 static int is_legal(void *arg, uint32_t token) { return goes_on(arg, token); }
 
-static void expand(const struct constraint *c, const uint64_t *bits, uint8_t *allowed)
-{
-    uint32_t n = (uint32_t)c->trie->n_vocab, i = 0;
-    for (; i + 8 <= n; i += 8)
-        memcpy(allowed + i, c->expand[bits[i >> 6] >> (i & 63) & 255], 8);
-    for (; i < n; i++)
-        allowed[i] = (uint8_t)bit_of(bits, i);
-}
-
-static void add_bits(const struct constraint *c, const uint64_t *bits, uint8_t *allowed)
-{
-    for (uint32_t w = 0; w < c->trie->n_word; w++)
-        for (uint64_t rest = bits[w]; rest; rest &= rest - 1)
-            allowed[w * 64 + (uint32_t)__builtin_ctzll(rest)] = 1;
-}
-
 /* Text may go over from the grammar into free text. */
 static int is_lazy(const struct constraint_state *s) { return s->c->n_phase && s->next != CONSTRAINT_END; }
 
 /* The text is complete here: what the grammar does not even begin to read is free text of the next phase. */
-static int add_free(struct constraint_state *s, uint8_t *allowed)
+static int add_free(struct constraint_state *s, uint64_t *bits)
 {
     struct constraint *c = s->c;
     const struct token_trie *trie = c->trie;
-    uint8_t *free_text = c->masks.ticks_of; /* as long as the vocabulary */
+    uint64_t *free_text = c->masks.part;
     if (mask_free(c, s->next, c->phase[s->next].start, free_text))
         return -1;
-    for (int32_t t = 0; t < trie->n_vocab; t++)
-        if (!bit_of(trie->is_text, (uint32_t)t))
-            allowed[t] |= free_text[t];
+    for (uint32_t w = 0; w < trie->n_word; w++)
+        bits[w] |= free_text[w] & ~trie->is_text[w];
     for (uint32_t i = 0; i < trie->n_node && !c->matcher.full; i = trie->node[i].skip) {
+        matcher_work(&c->matcher, 1);
         if (matcher_step(&c->matcher, s->set, trie->node[i].byte) != SET_DEAD)
             continue;
-        for (uint32_t t = trie->node[i].token; t < trie->node[trie->node[i].skip].token; t++)
-            allowed[trie->token[t]] |= free_text[trie->token[t]];
+        uint32_t from = trie->node[i].token, to = trie->node[trie->node[i].skip].token;
+        for (uint32_t t = from; t < to; t++)
+            if (bit_of(free_text, trie->token[t]))
+                set_bit(bits, trie->token[t]);
+        matcher_work(&c->matcher, (to - from) / 4);
     }
     return 0;
 }
 
-static int mask_governed(struct constraint_state *s, int64_t left, uint8_t *allowed)
+static int mask_governed(struct constraint_state *s, int64_t left, uint64_t *allowed)
 {
     struct constraint *c = s->c;
     struct constraint_state from = *s;
@@ -151,7 +155,7 @@ static int mask_governed(struct constraint_state *s, int64_t left, uint8_t *allo
     const uint64_t *bits = masks_of(&c->masks, s->set, is_lazy(s) ? &leaving : NULL);
     if (!bits)
         return -1;
-    expand(c, bits, allowed);
+    memcpy(allowed, bits, c->trie->n_word * sizeof *bits);
     return is_lazy(s) && set_at(&c->matcher, s->set)->accepting ? add_free(s, allowed) : 0;
 }
 
@@ -172,17 +176,15 @@ static void keep_near(struct masking *m, int64_t most)
     struct constraint *c = s->c;
     uint64_t *bits = c->masks.whole;
     const uint64_t *governed = is_lazy(s) ? masks_of(&c->masks, s->set, NULL) : NULL;
-    for (int32_t t = 0; t < c->trie->n_vocab && governed; t++)
-        m->allowed[t] &= (uint8_t)!bit_of(governed, (uint32_t)t);
+    for (uint32_t w = 0; w < c->trie->n_word; w++)
+        m->bits[w] &= governed ? ~governed[w] : 0;
     memset(bits, 0, c->trie->n_word * sizeof *bits);
     closing_near(c->closing, s->set, most, bits);
     /* the way that the distance knew of is lost: more places were tied than a list holds */
     if (!is_lazy(s) && !set_at(&c->matcher, s->set)->accepting && !any_of(bits, c->trie->n_word))
         matcher_refuse(&c->matcher);
-    if (is_lazy(s))
-        add_bits(c, bits, m->allowed);
-    else
-        expand(c, bits, m->allowed);
+    for (uint32_t w = 0; w < c->trie->n_word; w++)
+        m->bits[w] |= bits[w];
 }
 
 /* Text of a phase that has to be left: only tokens on the way to a trigger, tried out. */
@@ -192,14 +194,14 @@ static void keep_on_the_way(struct masking *m, int64_t most)
     struct constraint *c = s->c;
     const struct trigger_machine *t = &c->phase[s->phase];
     const struct token_trie *trie = c->trie;
-    memset(m->allowed, 0, (size_t)trie->n_vocab);
+    memset(m->bits, 0, trie->n_word * sizeof *m->bits);
     for (uint32_t i = 0; i < t->n; i++) {
         const struct constraint_trigger *g = &t->trigger[i];
         struct constraint_state next = *s;
         if (!g->text) {
             constraint_fire(&next, g);
             if (g->token < trie->n_vocab && closing_of_state(c->closing, &next) <= most)
-                m->allowed[g->token] = 1;
+                set_bit(m->bits, (uint32_t)g->token);
             continue;
         }
         size_t begun = t->left[s->node][0] == i ? g->n - t->left[s->node][1] : 0;
@@ -216,7 +218,7 @@ static void keep_on_the_way(struct masking *m, int64_t most)
             if (node->token < node[1].token && constraint_feed(&next, g->text + begun, d) == 0 &&
                 closing_of_state(c->closing, &next) <= most)
                 for (uint32_t x = node->token; x < node[1].token; x++)
-                    m->allowed[trie->token[x]] = 1;
+                    set_bit(m->bits, trie->token[x]);
             at++;
         }
     }
@@ -257,7 +259,7 @@ static void limit(struct masking *m)
     }
     int64_t next = now - closing_of_set(c->closing, s->set); /* a phase behind this text may have to come too */
     if (now == 0 && m->left <= 1)
-        memset(m->allowed, 0, (size_t)c->trie->n_vocab);
+        memset(m->bits, 0, c->trie->n_word * sizeof *m->bits);
     else
         keep_near(m, most - next);
 }
@@ -272,48 +274,124 @@ static int make(void *arg)
     m->forced = 0;
     int failed = 0;
     if (s->ended || s->phase == CONSTRAINT_OVER)
-        memset(m->allowed, 0, (size_t)trie->n_vocab);
+        memset(m->bits, 0, trie->n_word * sizeof *m->bits);
     else if (s->phase >= 0)
-        failed = mask_free(s->c, s->phase, s->node, m->allowed);
+        failed = mask_free(s->c, s->phase, s->node, m->bits);
     else
-        failed = mask_governed(s, m->left, m->allowed);
+        failed = mask_governed(s, m->left, m->bits);
     if (failed || s->c->matcher.full)
         return -1;
     limit(m);
     uint8_t may_end = (uint8_t)constraint_may_end(s);
     for (uint32_t i = 0; i < trie->n_end; i++)
         if (may_end || s->phase != CONSTRAINT_GOVERNED)
-            m->allowed[trie->end[i]] = may_end;
+            put_bit(m->bits, (uint32_t)trie->end[i], may_end);
     return 0;
 }
 
-/* How many bytes of 0 and 1 are 1: eight at a time. */
-static int count(const uint8_t *allowed, int32_t n)
+/* ---- pieces --------------------------------------------------------------------------------------------------------------------- */
+
+static void make_mask(void *arg)
 {
-    uint64_t total = 0;
-    int32_t i = 0;
-    for (; i + 8 <= n; i += 8) {
-        uint64_t eight;
-        memcpy(&eight, allowed + i, sizeof eight);
-        total += eight * UINT64_C(0x0101010101010101) >> 56;
-    }
+    struct constraint_state *s = arg;
+    struct made *made = s->made;
+    struct masking m = {s, made->left, made->bits, 0};
+    made->err = (struct error){0};
+    made->failed = constraint_retry(s->c, make, &m, &made->err);
+    made->forced = m.forced;
+    made->done = 1;
+}
+
+static void pause_mask(void *arg) { coroutine_pause(arg); }
+
+/* So much more work for the mask that has paused, or for one that begins: 1: it is finished. */
+static int go_on(struct constraint *c, struct constraint_state *begins, uint64_t until)
+{
+    struct meter *meter = &c->matcher.meter;
+    *meter = (struct meter){meter->done, until, pause_mask, c->coroutine};
+    c->running = 1;
+    c->making = begins ? begins : c->making;
+    int finished = begins ? coroutine_begin(c->coroutine, make_mask, begins) : coroutine_resume(c->coroutine);
+    c->running = 0;
+    meter->until = UINT64_MAX;
+    if (finished)
+        c->making = NULL;
+    return finished;
+}
+
+void constraint_drop_mask(struct constraint_state *s)
+{
+    struct constraint *c = s->c;
+    s->made->done = 0;
+    if (c->making != s)
+        return;
+    coroutine_abandon(c->coroutine);
+    masks_abandon(&c->masks);
+    c->making = NULL;
+}
+
+static void expand(const struct constraint *c, const uint64_t *bits, uint8_t *allowed)
+{
+    uint32_t n = (uint32_t)c->trie->n_vocab, i = 0;
+    for (; i + 8 <= n; i += 8)
+        memcpy(allowed + i, c->expand[bits[i >> 6] >> (i & 63) & 255], 8);
     for (; i < n; i++)
-        total += allowed[i];
+        allowed[i] = (uint8_t)bit_of(bits, i);
+}
+
+static int count(const uint64_t *bits, uint32_t n_word)
+{
+    const uint64_t pairs = UINT64_C(0x5555555555555555), fours = UINT64_C(0x3333333333333333),
+                   bytes = UINT64_C(0x0F0F0F0F0F0F0F0F);
+    uint64_t total = 0;
+    for (uint32_t w = 0; w < n_word; w++) {
+        uint64_t x = bits[w] - (bits[w] >> 1 & pairs);
+        x = (x & fours) + (x >> 2 & fours);
+        total += ((x + (x >> 4)) & bytes) * UINT64_C(0x0101010101010101) >> 56;
+    }
     return (int)total;
+}
+
+static int hand_out(struct constraint_state *s, uint8_t *allowed, struct error *err)
+{
+    const struct constraint *c = s->c;
+    struct made *made = s->made;
+    made->done = 0;
+    if (made->failed)
+        return error_set(err, made->err.code, "%s", made->err.text);
+    s->forced |= made->forced;
+    int n = count(made->bits, c->trie->n_word);
+    if (n == 0)
+        return error_set(err, ERR_BUG,
+                         "the constraint leaves no token to go on with: the vocabulary lacks a byte, or a bug");
+    expand(c, made->bits, allowed);
+    return n;
+}
+
+int constraint_mask_some(struct constraint_state *s, int64_t left, uint8_t *allowed, uint64_t work, struct error *err)
+{
+    struct constraint *c = s->c;
+    c->matcher.meter.done = 0;
+    if (s->made->left != left)
+        constraint_drop_mask(s);
+    if (c->making && !go_on(c, NULL, work))
+        return CONSTRAINT_AGAIN;
+    s->made->left = left;
+    if (!s->made->done && work == UINT64_MAX)
+        make_mask(s);
+    if (!s->made->done && !go_on(c, s, work))
+        return CONSTRAINT_AGAIN;
+    return hand_out(s, allowed, err);
 }
 
 int constraint_mask(struct constraint_state *s, int64_t left, uint8_t *allowed, struct error *err)
 {
-    struct masking m = {s, left, allowed, 0};
-    if (constraint_retry(s->c, make, &m, err))
-        return -1;
-    s->forced |= m.forced;
-    int n = count(allowed, s->c->trie->n_vocab);
-    if (n == 0)
-        return error_set(err, ERR_BUG,
-                         "the constraint leaves no token to go on with: the vocabulary lacks a byte, or a bug");
-    return n;
+    return constraint_mask_some(s, left, allowed, UINT64_MAX, err);
 }
+
+uint64_t constraint_work(const struct constraint *c) { return c->matcher.meter.done; }
+
+/* ---- before any text -------------------------------------------------------------------------------------------------------------- */
 
 static int shortest(void *arg)
 {
@@ -322,14 +400,29 @@ static int shortest(void *arg)
     return 0;
 }
 
-int64_t constraint_shortest(struct constraint *c)
+/* The compilation's work, and its end. */
+static void count_work(void *arg)
+{
+    struct constraint *c = arg;
+    c->matcher.meter.until = c->matcher.meter.done + CONSTRAINT_MS;
+    if (compile_work(c->compile, CONSTRAINT_MS))
+        matcher_refuse(&c->matcher);
+}
+
+int constraint_find_shortest(struct constraint *c, struct error *err)
 {
     struct constraint_state *s;
-    struct error err = {0};
-    if (!c->closing || constraint_begin(&s, c, &err))
+    struct error ambiguous = {0};
+    if (!c->closing)
         return 0;
+    if (constraint_begin(&s, c, err))
+        return -1;
     struct masking m = {.s = s};
-    int64_t tokens = constraint_retry(c, shortest, &m, &err) ? 0 : m.left;
+    c->matcher.meter = (struct meter){0, 0, count_work, c};
+    c->shortest = constraint_retry(c, shortest, &m, &ambiguous) ? 0 : m.left;
+    c->matcher.meter.until = UINT64_MAX;
     constraint_end(s);
-    return tokens;
+    return c->compile->end ? compile_refused(c->compile, err) : 0;
 }
+
+int64_t constraint_shortest(const struct constraint *c) { return c->shortest; }

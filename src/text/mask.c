@@ -58,6 +58,7 @@ void masks_destroy(struct masks *k)
 void masks_forget(struct masks *k)
 {
     memset(k->slot, 0, sizeof k->slot);
+    k->filling = NULL;
     k->used = 0;
 }
 
@@ -86,14 +87,28 @@ static uint64_t *slot_for(struct masks *k, uint32_t kind, uint32_t a, uint32_t b
             oldest = i;
     }
     k->slot[oldest] = (struct slot){kind, a, b, k->clock};
+    k->filling = &k->slot[oldest];
     *fresh = 1;
     uint64_t *bits = k->slot_bits + (size_t)oldest * k->trie->n_word;
+    matcher_work(k->matcher, k->trie->n_word / 16);
     memset(bits, 0, k->trie->n_word * sizeof *bits);
     return bits;
 }
 
-/* What was begun could not be finished. */
-static void drop(struct masks *k, const uint64_t *bits) { k->slot[(bits - k->slot_bits) / k->trie->n_word].used = 0; }
+void masks_abandon(struct masks *k)
+{
+    if (k->filling)
+        k->filling->used = 0;
+    k->filling = NULL;
+}
+
+/* All that belongs in a slot is in it, if memory was enough. */
+static void filled(struct masks *k)
+{
+    if (k->matcher->full)
+        masks_abandon(k);
+    k->filling = NULL;
+}
 
 /* ---- leaves ------------------------------------------------------------------------------------------------------------------- */
 
@@ -170,6 +185,7 @@ static int add_counted(struct masks *k, const struct config *c, const struct lea
     if (left < leaf->most_ticks && masks_reads_on(k, c, leaf))
         return 1;
     masks_add_inside(k, leaf, left, bits);
+    matcher_work(m, leaf->bits ? k->trie->n_word / 4 : leaf->n_inside);
     if (k->leaving || (leaf->n_rest + leaf->n_exit && need > leaf->least_rest_ticks) || left < leaf->most_rest_ticks) {
         masks_walk_rests(k, leaf, c->frame, (struct ticks_range){need, left}, bits, NULL);
         return 0;
@@ -181,8 +197,7 @@ static int add_counted(struct masks *k, const struct config *c, const struct lea
     if (fresh)
         masks_walk_rests(k, leaf, c->frame, any_ticks, rests, NULL);
     k->work = work;
-    if (m->full)
-        drop(k, rests);
+    filled(k);
     for (uint32_t w = 0; w < k->trie->n_word; w++)
         bits[w] |= rests[w];
     return 0;
@@ -206,6 +221,7 @@ static void fill(struct masks *k, uint32_t set, uint64_t *bits)
         const struct leaf_mask *leaf = is_counted(m, &s->config[i]) ? NULL : leaf_of(k, &s->config[i]);
         if (leaf) {
             masks_add_inside(k, leaf, UINT32_MAX, bits);
+            matcher_work(m, leaf->bits ? k->trie->n_word / 8 : leaf->n_inside);
             masks_walk_rests(k, leaf, s->config[i].frame, any_ticks, bits, NULL);
         } else {
             walked[n++] = s->config[i];
@@ -226,8 +242,7 @@ static const uint64_t *kept(struct masks *k, uint32_t set, uint32_t root)
     if (fresh)
         fill(k, set, bits);
     k->work = work;
-    if (k->matcher->full)
-        drop(k, bits);
+    filled(k);
     return k->matcher->full ? NULL : bits;
 }
 

@@ -108,12 +108,13 @@ struct masks {
     const struct masks_leaving *leaving; /* of the mask being made */
     uint64_t clock;
     struct slot slot[MASK_SLOTS];
-    uint64_t *slot_bits; /* [MASK_SLOTS][n_word] */
-    uint32_t *stack;     /* [longest + 2] walks */
-    uint32_t *ticks;     /* [longest + 2] */
-    uint32_t work;       /* sizes of the sets that steps were taken from, whether they are remembered or not */
-    uint64_t *part;      /* [n_word] scratch */
-    uint64_t *whole;     /* [n_word] the mask handed out, where no slot keeps it */
+    struct slot *filling; /* what is in it is not all yet; NULL: none */
+    uint64_t *slot_bits;  /* [MASK_SLOTS][n_word] */
+    uint32_t *stack;      /* [longest + 2] walks */
+    uint32_t *ticks;      /* [longest + 2] */
+    uint32_t work;        /* sizes of the sets that steps were taken from, whether they are remembered or not */
+    uint64_t *part;       /* [n_word] scratch */
+    uint64_t *whole;      /* [n_word] the mask handed out, where no slot keeps it */
 
     char *room;              /* leaf masks lie here */
     size_t used, size, most; /* size: of room, may be raised to most */
@@ -141,6 +142,8 @@ size_t masks_fixed_bytes(const struct token_trie *trie);
 void masks_release(struct masks *k, size_t room);
 /* The matcher's numbers have changed: forget everything. */
 void masks_forget(struct masks *k);
+/* What was being computed is given up. */
+void masks_abandon(struct masks *k);
 /* Memory of leaf masks, 16 bytes aligned: NULL and matcher->full when there is no more. */
 void *masks_take(struct masks *k, size_t bytes);
 static inline int masks_low(const struct masks *k) { return k->used > k->size - k->size / 4; }
@@ -170,10 +173,6 @@ uint32_t masks_count_needed(const struct matcher *m, const struct config *c);
 int masks_reads_on(struct masks *k, const struct config *c, const struct leaf_mask *leaf);
 /* Tokens inside with at most so many ticks. */
 void masks_add_inside(const struct masks *k, const struct leaf_mask *leaf, uint32_t most, uint64_t *bits);
-
-/* mask_leaf.c: computes ahead what the insides of strings need, so that the first mask is not the slowest. What it does is counted,
- * and it ends with the compilation. */
-void masks_prepare(struct masks *k, struct compile *compile);
 
 /* mask_leaf.c: NULL: these states cannot be kept apart (ambiguous counts), or no memory (matcher->full). near: with targets. */
 const struct leaf_mask *masks_leaf(struct masks *k, uint32_t states, int near);

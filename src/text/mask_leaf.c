@@ -17,7 +17,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { PREPARED = 6, MANY_CLASSES = 20, READS = 1024 /* steps of work for 256 bytes */ };
 enum { LIST = 1024, UNKNOWN = 0, UNFIT = 1 }; /* values of states->leaf; else the place + 2 */
 
 struct leaf_walk {
@@ -69,6 +68,7 @@ static void find_rests(struct leaf_walk *w, uint32_t from, uint32_t to)
             size_t n;
             uint32_t end = w->ends[e], token = k->trie->token[i];
             const char *text = tokenizer_piece(k->trie->tokenizer, (int32_t)token, 0, &n) + end;
+            matcher_work(k->matcher, 4);
             k->found[w->n_found++] = (struct found){head_of(text, n - end), text, (uint32_t)n - end, token,
                                                     k->ticks[end]};
         }
@@ -134,13 +134,14 @@ static uint32_t characters(const struct token_trie *trie, uint32_t token, uint32
 static void targets_below(struct leaf_walk *w, uint32_t at)
 {
     const struct masks *k = w->k;
-    const struct matcher *m = k->matcher;
+    struct matcher *m = k->matcher;
     const struct token_trie *trie = k->trie;
     uint32_t last = k->stack[trie->node[at].depth];
     uint8_t target = note_target(w, last, 0);
     for (uint32_t i = at + 1; i < trie->node[at].skip; i++) {
         const struct trie_node *node = &trie->node[i];
         const struct states *from = states_at(m, k->stack[node->depth - 1]);
+        matcher_work(m, 1);
         uint32_t to = ((const uint32_t *)(m->word + from->memo))[2 * m->g->byte_class[node->byte]];
         k->stack[node->depth] = to;
         if (node->token == node[1].token)
@@ -162,6 +163,7 @@ static void inside_below(struct leaf_walk *w, uint32_t at, uint32_t states, uint
     uint32_t from = trie->node[at + 1].token, to = trie->node[trie->node[at].skip].token;
     if (from == to)
         return;
+    matcher_work(k->matcher, (to - from) / 2);
     w->n_inside += to - from;
     for (uint32_t t = from; t < to; t++)
         set_bit(w->bits, trie->token[t]);
@@ -211,6 +213,7 @@ static void walk(struct leaf_walk *w)
     for (uint32_t i = 0; i < trie->n_node && !w->unfit && !m->full;) {
         const struct trie_node *node = &trie->node[i];
         uint32_t d = node->depth, out[2];
+        matcher_work(m, 1);
         while (w->n_ends && w->ends[w->n_ends - 1] >= d)
             w->n_ends--;
         read_fast(m, k->stack[d - 1], node->byte, out);
@@ -415,26 +418,4 @@ const struct leaf_mask *masks_leaf(struct masks *k, uint32_t states, int near)
     leaf->n_exit = w.n_exit;
     states_at(m, states)->leaf = (uint32_t)(((char *)leaf - k->room) / 16) + 2;
     return leaf;
-}
-
-void masks_prepare(struct masks *k, struct compile *compile)
-{
-    struct matcher *m = k->matcher;
-    uint32_t done = 0;
-    for (uint32_t r = 0; r < m->g->n_rule && done < PREPARED && k->used < k->size / 2 && !m->full; r++) {
-        if (compile_work(compile, m->g->rule[r].leaf ? READS : 1))
-            return;
-        uint32_t begin = m->g->rule[r].leaf ? matcher_stepping(m, matcher_begin_states(m, r)) : 0, last = 0, out[2];
-        for (int byte = 0; begin && byte < 256 && !m->full; byte++) {
-            matcher_read(m, begin, (uint8_t)byte, COUNT_FREE, out);
-            uint32_t to = out[0] | out[1] ? matcher_stepping(m, out[0] ? out[0] : out[1]) : 0;
-            if (!to || to == last || alive_count(&states_at(m, to)->alive) < MANY_CLASSES)
-                continue;
-            if (compile_work(compile, k->trie->n_node))
-                return;
-            masks_leaf(k, to, 0);
-            last = to;
-            done++;
-        }
-    }
 }

@@ -27,6 +27,7 @@ static void ask(struct masks *k, const struct config *c, const struct leaf_mask 
         if (ticks > begun)
             to.count = matcher_tick(r, to.count);
         int alike = same && before >= min && (ticks < left || before == to.count);
+        matcher_work(m, 1);
         a->ok[ticks] = alike ? a->ok[ticks - 1] : (uint8_t)(j->of_inside(j->arg, &to) != 0);
         same = 1;
         if (!r->counted)
@@ -69,6 +70,7 @@ static void add_inside(struct masks *k, const struct config *c, const struct lea
         return;
     }
     uint64_t *part = k->part;
+    matcher_work(k->matcher, k->trie->n_word + leaf->n_odd / 2);
     memset(part, 0, k->trie->n_word * sizeof *part);
     add_main(k, leaf, &a[leaf->main], masks_count_left(k->matcher, c), part);
     for (uint32_t i = 0; i < leaf->n_odd; i++) {

@@ -41,9 +41,11 @@ static void offer(struct masks *k, uint32_t set, const uint32_t *token, uint32_t
 {
     if (!k->leaving || !set_at(k->matcher, set)->accepting)
         return;
-    for (uint32_t i = 0; i < n; i++)
+    for (uint32_t i = 0; i < n; i++) {
         if (!bit_of(bits, token[i]) && k->leaving->legal(k->leaving->arg, token[i]))
             set_bit(bits, token[i]);
+        matcher_work(k->matcher, 10);
+    }
 }
 
 /* A step counts by the set that it is taken from, also where it is remembered: so whether a mask is refused does not depend on what
@@ -52,6 +54,7 @@ static uint32_t step(struct masks *k, uint32_t from, uint8_t byte)
 {
     struct matcher *m = k->matcher;
     uint32_t size = set_at(m, from)->size, to = matcher_step_known(m, from, byte);
+    matcher_work(m, 1);
     if (size > MASK_FREE && to != SET_DEAD && (k->work += size) > MASK_WORK)
         matcher_refuse(m);
     return to;
@@ -81,6 +84,7 @@ static void walk(struct masks *k, uint32_t i, uint32_t end, uint64_t *bits, cons
         }
         k->stack[node->depth] = to;
         uint32_t next = next_node(k, i, to), behind = trie->node[next].token;
+        matcher_work(m, (behind - node->token) / 8);
         if (node->token < behind && (!j || j->of_set(j->arg, to)))
             for (uint32_t t = node->token; t < behind && bits; t++)
                 set_bit(bits, trie->token[t]);

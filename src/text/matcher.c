@@ -20,7 +20,7 @@ static size_t carve(size_t *used, size_t n, size_t size)
 
 int matcher_create(struct matcher *m, const struct grammar *g, size_t room, size_t most, struct error *err)
 {
-    *m = (struct matcher){.g = g};
+    *m = (struct matcher){.g = g, .meter.until = UINT64_MAX};
     size_t used = 0;
     size_t buckets = carve(&used, 3 * BUCKETS, sizeof(uint32_t)),
            resume = carve(&used, g->n_state, sizeof(struct resume)), begin = carve(&used, g->n_rule, 4),
@@ -127,6 +127,7 @@ uint32_t matcher_frame(struct matcher *m, uint32_t rule, const struct link *link
 static void describe(struct matcher *m, struct states *s)
 {
     const struct grammar *g = m->g;
+    m->meter.done += 10 + s->n;
     uint32_t accept = g->rule[s->rule].accept;
     for (uint32_t i = 0; i < s->n; i++) {
         uint32_t q = s->state[i];
@@ -170,6 +171,7 @@ uint32_t matcher_states(struct matcher *m, uint32_t rule, const uint32_t *state,
 
 static void describe_set(struct matcher *m, struct set *s)
 {
+    m->meter.done += 10 + 2 * s->n;
     for (uint32_t i = 0; i < s->n; i++) {
         const struct states *x = states_at(m, s->config[i].states);
         s->tokens |= x->tokens;
@@ -282,6 +284,7 @@ static void close_stack(struct matcher *m, uint32_t rule, uint32_t n, int count,
     while (n > 0) {
         uint32_t q = m->stack[--n] >> 2, flags = m->stack[n] & 3;
         keep(m, rule, q, flags);
+        m->meter.done += 1 + (g->first[q + 1] - g->first[q]) / 2;
         int allowed = flags & TICKED ? count >> 2 : count;
         for (uint32_t e = g->first[q]; e < g->first[q + 1]; e++) {
             const struct edge *edge = &g->edge[e];
@@ -341,12 +344,15 @@ void matcher_read(struct matcher *m, uint32_t states, uint8_t byte, int count, u
     }
     uint32_t top = 0;
     open_stack(m);
-    for (uint32_t i = 0; i < s->n; i++)
+    m->meter.done += 4 + s->n;
+    for (uint32_t i = 0; i < s->n; i++) {
+        m->meter.done += (g->first[s->state[i] + 1] - g->first[s->state[i]]) / 8;
         for (uint32_t e = g->first[s->state[i]]; e < g->first[s->state[i] + 1]; e++) {
             const struct edge *edge = &g->edge[e];
             if (edge->kind == EDGE_BYTES && byte >= edge->low && byte <= edge->high)
                 visit(m, edge->to, 0, &top);
         }
+    }
     close_stack(m, s->rule, top, count, out);
     if (m->full)
         return;

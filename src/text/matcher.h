@@ -72,8 +72,17 @@ struct set {
     struct config config[];
 };
 
+/* Work, counted as it is done, in units of some 10 ns: an edge looked at, a node of a trie. It does not depend on the clock. Where it
+ * reaches until, what is being computed pauses, but only between steps: then whoever runs may take other steps. */
+struct meter {
+    uint64_t done, until;
+    void (*pause)(void *arg);
+    void *arg;
+};
+
 struct matcher {
     const struct grammar *g;
+    struct meter meter;
     uint64_t *word;      /* the memory; numbers of things are offsets into it */
     uint32_t used, room; /* words */
     uint32_t most;       /* of room, reserved */
@@ -139,6 +148,13 @@ void matcher_remember(struct matcher *m, uint32_t states);
 /* The same without what cannot read: 0 none is left. */
 uint32_t matcher_stepping(struct matcher *m, uint32_t states);
 uint32_t matcher_begin_states(struct matcher *m, uint32_t rule);
+
+/* Work was done between steps: the place to pause. */
+static inline void matcher_work(struct matcher *m, uint64_t n)
+{
+    if ((m->meter.done += n) >= m->meter.until && !m->full)
+        m->meter.pause(m->meter.arg);
+}
 
 /* ---- matcher_step.c --------------------------------------------------------------------------------------------------------- */
 

@@ -15,6 +15,7 @@
 
 static void count_work(struct matcher *m)
 {
+    m->meter.done += 4;
     if (++m->work > MATCHER_WORK)
         matcher_refuse(m);
 }
@@ -236,7 +237,11 @@ static uint32_t settle(struct matcher *m)
     return m->full ? SET_DEAD : matcher_set(m, m->config, n, m->accepting);
 }
 
-static void begin(struct matcher *m) { m->n_config = m->n_pending = m->work = 0, m->accepting = 0; }
+static void begin(struct matcher *m)
+{
+    m->n_config = m->n_pending = m->work = 0, m->accepting = 0;
+    m->meter.done += 20;
+}
 
 static uint32_t finish(struct matcher *m)
 {

@@ -209,11 +209,15 @@ int token_trie_create(struct token_trie **out, const struct tokenizer *t, struct
         trie->token = malloc((trie->n_token + 1) * sizeof *trie->token);
         trie->characters = malloc(trie->n_token + 1);
         trie->is_text = calloc(trie->n_word + 1, sizeof *trie->is_text);
+        trie->sampleable = calloc(trie->n_word + 1, sizeof *trie->sampleable);
         trie->bytes = sizeof *trie + (nodes + 1) * sizeof *trie->node + trie->n_token * (sizeof *trie->token + 1) +
-                      trie->n_word * sizeof *trie->is_text;
-        failed = !trie->node || !trie->token || !trie->characters || !trie->is_text;
+                      2 * trie->n_word * sizeof *trie->is_text;
+        failed = !trie->node || !trie->token || !trie->characters || !trie->is_text || !trie->sampleable;
         if (!failed)
             lay_out(trie, s, open);
+        for (uint32_t id = 0; id < n_vocab && !failed; id++)
+            if (tokenizer_sampleable(t)[id])
+                set_bit(trie->sampleable, id);
         failed = failed || mark_plain(trie);
     }
     free(open);
@@ -234,6 +238,7 @@ void token_trie_destroy(struct token_trie *trie)
     free(trie->token);
     free(trie->characters);
     free(trie->is_text);
+    free(trie->sampleable);
     free(trie);
 }
 

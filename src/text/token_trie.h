@@ -28,8 +28,9 @@ struct token_trie {
     uint32_t *token;     /* [n_token] */
     uint8_t *characters; /* [n_token] of each: bytes that begin one; UINT8_MAX also: more */
     uint32_t n_token;
-    uint32_t longest;  /* bytes of a token */
-    uint64_t *is_text; /* [n_word] bits: tokens in the trie */
+    uint32_t longest;     /* bytes of a token */
+    uint64_t *is_text;    /* [n_word] bits: tokens in the trie */
+    uint64_t *sampleable; /* [n_word] bits: tokens that free text may have */
     uint32_t n_word;
     int32_t end[64]; /* ends of generation */
     uint32_t n_end;

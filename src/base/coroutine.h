@@ -1,0 +1,34 @@
+/* A function on a stack of its own that may pause in the middle and go on later: long computations in pieces, without a thread.
+ *
+ *     co = coroutine_create();
+ *     done = coroutine_begin(co, body, arg);          body calls coroutine_pause(co) now and then
+ *     while (!done) { ...; done = coroutine_resume(co); }
+ *
+ * Nothing runs at the same time: begin and resume return when the body pauses or has ended. Each call may come from another
+ * thread, one at a time; the body must not keep what belongs to a thread across a pause. */
+#ifndef BASE_COROUTINE_H
+#define BASE_COROUTINE_H
+
+#include <stddef.h>
+
+struct coroutine;
+struct error;
+
+int coroutine_create(struct coroutine **out, struct error *err);
+void coroutine_destroy(struct coroutine *co); /* NULL: nothing; a body that has paused is abandoned */
+/* Memory of one at most; touched as the body needs it. */
+size_t coroutine_bytes(void);
+/* Most of the stack that was in use at a time since it was created, or its memory given back. */
+size_t coroutine_touched(const struct coroutine *co);
+
+/* 1: the body has ended; 0: it has paused. No other body may be paused. */
+int coroutine_begin(struct coroutine *co, void (*body)(void *arg), void *arg);
+int coroutine_resume(struct coroutine *co);
+/* Called by the body. */
+void coroutine_pause(struct coroutine *co);
+/* A body that has paused never goes on: what it holds is lost. Nothing, where none has. */
+void coroutine_abandon(struct coroutine *co);
+/* Gives the stack's memory back; no body is paused. */
+void coroutine_release(struct coroutine *co);
+
+#endif
