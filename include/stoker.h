@@ -33,7 +33,7 @@ enum stoker_error_code {
     STOKER_ERR_UNSUPPORTED, /* stoker cannot do this (yet) */
     STOKER_ERR_CANCELLED,
     STOKER_ERR_BUG,
-    STOKER_ERR_BUSY /* the queue is full: come back later */
+    STOKER_ERR_BUSY /* too many wait: come back later */
 };
 
 struct stoker_error {
@@ -162,6 +162,7 @@ struct stoker_request {
     int wants_logprobs;                         /* token events tell how likely the token was, */
     int n_top_logprobs;                         /* and the likeliest at its place, at most STOKER_TOP */
     const struct stoker_constraint *constraint; /* what may be said, until the request ends; NULL: anything */
+    int may_be_cut; /* where max_tokens is below the constraint's shortest answer: 1 it is cut off there, 0 the request fails */
     int wants_progress;
     int ignore_end;             /* go on behind end-of-text tokens (benchmarks) */
     const stoker_token *script; /* [max_tokens], copied: taken instead of sampled tokens (benchmarks); or NULL */
@@ -194,12 +195,13 @@ struct stoker_answer {
     int free_limit; /* the limit may cut the answer; else it is closed in time (close_at_limit) */
 };
 
-/* A constraint for requests to this engine, whose answers are governed from their first token on. STOKER_ERR_INPUT names the place:
- * "schema error at #/properties/x/pattern: ...". Close it when no request uses it any more. (Answers that may begin with reasoning,
- * or hold tool calls: stoker_reply_open().) */
-int stoker_constraint_open(struct stoker_constraint **out, struct stoker *s, const struct stoker_answer *a,
+/* A constraint for requests to this engine, whose answers are governed from their first token on. Equal ones are compiled once and
+ * kept for a while, within the plan. STOKER_ERR_INPUT names the place: "schema error at #/properties/x/pattern: ...", or what it takes
+ * more of than there is; STOKER_ERR_BUSY: too many wait for theirs. Close it when no request uses it any more. Any thread. (Answers that
+ * may begin with reasoning, or hold tool calls: stoker_reply_open().) */
+int stoker_constraint_open(const struct stoker_constraint **out, struct stoker *s, const struct stoker_answer *a,
                            struct stoker_error *err);
-void stoker_constraint_close(struct stoker_constraint *c);
+void stoker_constraint_close(struct stoker *s, const struct stoker_constraint *c);
 const char *stoker_constraint_warning(const struct stoker_constraint *c, size_t i); /* NULL: no more */
 
 enum stoker_event_kind {
@@ -366,6 +368,10 @@ struct stoker_reply_options {
         *stop;     /* [n_stop] copied; content that one of them ends: it is not given out, nor what may begin */
     size_t n_stop; /* one until that is sure. Reasoning and calls are not looked at */
     int plain;     /* all text is content, whatever it looks like: for prompts without a template. Without tools */
+    /* 1: nobody waits for the answer any more. Asked while its constraint is compiled or waits for memory, by the thread that opens the
+     * reply, which then fails with STOKER_ERR_CANCELLED. NULL: it is waited for. */
+    int (*stopped)(void *arg);
+    void *stopped_arg;
 };
 
 enum stoker_piece_kind {
@@ -480,7 +486,12 @@ struct stoker_stats {
     uint64_t cache_bytes[STOKER_TIERS];                      /* now */
     uint64_t cache_hits[STOKER_TIERS];                       /* requests that went on from something of it */
     uint64_t cache_corrupt;                                  /* files that were damaged or foreign, and are gone */
-    struct stoker_histogram step_time, first_token_time;     /* of steps; from submit to the first token */
+    uint64_t constraint_hits,
+        constraints_compiled; /* requests whose constraint was there; compilations that succeeded */
+    uint64_t constraints_failed, constraints_evicted; /* and those that did not; forgotten for want of memory */
+    uint64_t constraint_bytes;                        /* held now, of the plan */
+    uint64_t mask_work_most, mask_work_bound; /* of masks between two steps, some 10 ns a unit; what it may be */
+    struct stoker_histogram step_time, first_token_time; /* of steps; from submit to the first token */
 };
 
 /* How long things took: n[i] of them up to stoker_histogram_bound(i) seconds and more than the bound before; the last: longer. */

@@ -36,6 +36,7 @@ prompts        -
 soak           -                                    10
 serve          -
 serve_room     -
+serve_constraints -
 load           -                                    20
 server_crash   -                                    10
 golden         -                                    --exact tests/data/golden models/ember

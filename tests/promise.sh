@@ -7,6 +7,8 @@
 # a budget that its cgroup does not allow is told before anything is killed for it, and what a small cgroup leaves without one.
 #
 #     sh tests/promise.sh [MODEL.gguf]      default: a small random-weight MoE (needs ../shared and Python), else the embedded one
+#     sh tests/promise.sh --hostile         a server of the embedded model under 20 budgets, each alone in a cgroup: 8 clients send
+#                                           SCHEMAS (500) random schemas; none is killed, and no peak is above its budget
 #
 # An answer is compared by its text. Memory is had while the run goes on: where that takes longer than the run, the peak is too far below
 # the plan, and TOKENS (24) must be more. BUDGETS (20), STOKER (build/stoker). Last line: N passed, N failed, N skipped.
@@ -22,6 +24,8 @@ end() {
 trap end EXIT
 trap 'exit 1' INT TERM
 
+hostile=''
+[ "${1:-}" = --hostile ] && hostile=1 && shift && set -- models/ember/ember.gguf
 model=${1:-}
 if [ -z "$model" ]; then
     model=models/ember/ember.gguf
@@ -66,6 +70,60 @@ cached() { fincore --bytes --noheadings --output RES "$model" 2>/dev/null | awk 
 slots() { sed -n 's/.*"slots":\[\([0-9,]*\)\].*/\1/p' "$1" | awk -F, '{ for (i = 1; i <= NF; i++) n += $i } END { print n + 0 }'; }
 counted() { awk -v name="$2" '$1 == name { n = $2 } END { print n + 0 }' "$1"; } # of the table of run --stats
 field() { tr ',{}' '\n\n\n' <"$1" | sed -n "s/^ *\"$2\": *\"\{0,1\}\([^\"]*\)\"\{0,1\}$/\1/p" | head -n 1; }
+
+# serve MEMORY: starts a server in the group, its port in $port, its process in $server; 1: it does not start
+serve() {
+    sh -c '[ -n "$1" ] && echo $$ >"$1/cgroup.procs"; shift; exec "$@"' sh "$group" "$stoker" serve "$model" --memory "$1" \
+        --ctx 2048 --parallel 4 --port 0 --seed 1 --drain 2 >"$tmp/out" 2>"$tmp/err" &
+    server=$!
+    for _ in $(seq 200); do
+        port=$(sed -n 's,.*listening on http://127.0.0.1:,,p' "$tmp/out")
+        [ -n "$port" ] && "$build/tests/serve_constraints" --ready "$port" >"$tmp/metrics" 2>/dev/null && return
+        kill -0 $server 2>/dev/null || return 1
+        sleep 0.05
+    done
+    return 1
+}
+metric() { sed -n "s/^stoker_$1 //p" "$tmp/metrics"; }
+stop() {
+    kill -TERM $server
+    wait $server
+}
+
+if [ -n "$hostile" ]; then
+    build=$(dirname "$stoker") schemas=${SCHEMAS:-500} passed=0 failed=0
+    "$build/tests/random_schemas" "$schemas" 1 >"$tmp/schemas" || exit 1
+    serve min || { cat "$tmp/err"; exit 1; }
+    minimum=$(metric memory_planned_bytes)
+    stop
+    make_group
+    echo "$model: $budgets budgets from $minimum bytes, $schemas schemas; cgroup: ${kind:-none can be made}"
+    i=0
+    while [ $i -lt "$budgets" ]; do
+        memory=$((minimum + i * 16777216)) bad=''
+        [ -z "$group" ] || limit_group $memory
+        if serve $memory; then
+            "$build/tests/serve_constraints" --at "$port" "$tmp/schemas" 8 >"$tmp/sent" || bad=" $(head -n 1 "$tmp/sent");"
+            peak=$(awk '/^VmHWM:/ { print $2 * 1024 }' /proc/$server/status 2>/dev/null)
+            stop || bad="$bad the server ended with status $?;"
+        else
+            peak=0 bad=" the server does not start: $(head -n 1 "$tmp/err");"
+        fi
+        [ -n "$peak" ] && [ "$peak" -le $memory ] || bad="$bad peak ${peak:-unknown};"
+        [ "$(kills)" = 0 ] || bad="$bad killed;"
+        if [ -z "$bad" ]; then
+            passed=$((passed + 1))
+            echo "ok   $memory: peak $peak; $(tail -n 1 "$tmp/sent")"
+        else
+            failed=$((failed + 1))
+            echo "FAIL $memory:$bad"
+        fi
+        i=$((i + 1))
+    done
+    echo "$passed passed, $failed failed, 0 skipped"
+    [ $failed = 0 ]
+    exit
+fi
 
 "$stoker" plan "$model" --memory max --ctx 512 --json >"$tmp/plan" || exit 1
 minimum=$(field "$tmp/plan" minimum) whole=$(field "$tmp/plan" whole) most=$(field "$tmp/plan" total)

@@ -4,6 +4,7 @@
 #include "base/clock.h"
 #include "base/error.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 /* ---- events and ends -------------------------------------------------------------------------------------------------------- */
@@ -49,7 +50,9 @@ static void finish(struct stoker *s, struct job *j, const struct stoker_event *l
 {
     give_back(s, j, last->kind == STOKER_END);
     constraint_end(j->guard);
+    free(j->mask);
     j->guard = NULL;
+    j->mask = NULL;
     pthread_mutex_lock(&s->lock);
     j->state = JOB_DONE;
     add_up(s, j, last);
@@ -134,7 +137,7 @@ void fail_all(struct stoker *s, const struct error *why)
 
 /* ---- admission -------------------------------------------------------------------------------------------------------------- */
 
-static int begin_constraint(struct job *j, struct error *err)
+static int begin_constraint(struct stoker *s, struct job *j, struct error *err)
 {
     struct constraint *c = j->constraint->constraint;
     int64_t room = (int64_t)(j->room - j->n_prompt),
@@ -142,12 +145,15 @@ static int begin_constraint(struct job *j, struct error *err)
     if (shortest == INT64_MAX)
         return error_set(err, ERR_INPUT,
                          "the constraint asks for an answer longer than any can be; lower its lengths and counts");
-    if (shortest > room)
+    if (shortest > room && !j->may_be_cut)
         return error_set(
             err, ERR_INPUT,
             "the shortest answer that fits the constraint has %lld tokens, the answer may have %lld; raise "
             "--max-tokens",
             (long long)shortest, (long long)room);
+    j->cut_at_limit = shortest > room;
+    if (!(j->mask = malloc((size_t)s->session->model->p.n_vocab)))
+        return error_set(err, ERR_MEMORY, "no memory for a mask of %d tokens", s->session->model->p.n_vocab);
     return constraint_begin(&j->guard, c, err);
 }
 
@@ -228,7 +234,7 @@ static int admit(struct stoker *s, struct job *j)
     if (j->started > 0)
         return 1;
     j->started = clock_seconds();
-    if (j->constraint && begin_constraint(j, &err))
+    if (j->constraint && begin_constraint(s, j, &err))
         job_fail(s, j, &err);
     return 1;
 }

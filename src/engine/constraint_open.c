@@ -1,20 +1,26 @@
-/* Constraints for callers: text in, what the engine applies before it picks. The languages are text/'s. */
+/* Constraints for callers: text in, what the engine applies before it picks. The languages are text/'s, the cache is the session's;
+ * here is what a constraint depends on, as a key, and how it is compiled. */
 #include "base/error.h"
+#include "engine/constraint_cache.h"
 #include "engine/engine.h"
 #include "text/value_constraint.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-void constraint_warn(void *arg, const char *text)
+enum { WARNINGS = 64 }; /* more are not kept: a header of an answer shows some ten of them */
+
+static void keep_warning(void *arg, const char *text)
 {
     struct stoker_constraint *c = arg;
-    char **grown = realloc(c->warning, (c->n_warning + 1) * sizeof *grown), *copy = strdup(text);
-    c->warning = grown ? grown : c->warning;
-    if (grown && copy)
+    char *copy = c->n_warning < WARNINGS ? strdup(text) : NULL,
+         **grown = copy ? realloc(c->warning, (c->n_warning + 1) * sizeof *grown) : NULL;
+    if (grown) {
+        c->warning = grown;
         c->warning[c->n_warning++] = copy;
-    else
+    } else {
         free(copy);
+    }
 }
 
 int constraint_want(struct value_want *want, const struct stoker_answer *a, struct error *err)
@@ -26,22 +32,86 @@ int constraint_want(struct value_want *want, const struct stoker_answer *a, stru
     return 0;
 }
 
-int constraint_fill(struct stoker_constraint *c, struct stoker *s, const struct stoker_answer *a,
-                    const struct tool_format *format, enum tool_reasoning reasoning, struct error *err)
+/* ---- the key --------------------------------------------------------------------------------------------------------------- */
+
+/* With its length: no two lists of texts are the same bytes. */
+static void add_text(struct sha256 *h, const char *text, size_t n)
 {
-    struct value_want want;
-    struct session *ses = s->session;
-    if (!ses->tokenizer) {
-        *err = ses->tokenizer_error;
+    uint64_t length = text ? n : UINT64_MAX;
+    sha256_add(h, &length, sizeof length);
+    if (text)
+        sha256_add(h, text, n);
+}
+
+static void add_name(struct sha256 *h, const char *name) { add_text(h, name, name ? strlen(name) : 0); }
+
+static void add_value(struct sha256 *h, const struct value_want *w)
+{
+    const int32_t number[] = {w->kind, w->reasoning, w->free_limit};
+    sha256_add(h, number, sizeof number);
+    add_name(h, w->format ? w->format->name : NULL);
+    add_text(h, w->text, w->n);
+}
+
+static void key_of(const struct constraint_wanted *w, uint8_t key[SHA256_BYTES])
+{
+    struct sha256 h;
+    sha256_begin(&h);
+    const int32_t parts[] = {w->value != NULL, w->tools != NULL};
+    sha256_add(&h, parts, sizeof parts);
+    if (w->value)
+        add_value(&h, w->value);
+    if (w->tools) {
+        const struct tool_want *t = w->tools;
+        const int32_t number[] = {t->choice, t->parallel, t->reasoning, t->free_limit};
+        sha256_add(&h, number, sizeof number);
+        add_name(&h, t->format->name);
+        add_name(&h, t->name);
+        add_text(&h, w->tools_text, w->n_tools_text);
+    }
+    sha256_end(&h, key);
+}
+
+/* ---- compiling ------------------------------------------------------------------------------------------------------------- */
+
+struct recipe {
+    struct session *session;
+    const struct constraint_wanted *wanted;
+};
+
+static int compile(void *arg, struct compile *limits, struct stoker_constraint *out, struct error *err)
+{
+    const struct recipe *r = arg;
+    const struct session *s = r->session;
+    struct value_want value = r->wanted->value ? *r->wanted->value : (struct value_want){0};
+    value.budget = &r->session->constraint_budget;
+    value.compile = limits;
+    if (!r->wanted->tools) {
+        out->close_at_limit = !value.free_limit;
+        return value_constraint(&out->constraint, s->tokenizer, s->trie, &value, keep_warning, out, err);
+    }
+    struct tool_want tools = *r->wanted->tools;
+    tools.answer = r->wanted->value ? &value : NULL;
+    tools.budget = &r->session->constraint_budget;
+    tools.compile = limits;
+    tools.warning = keep_warning;
+    tools.warning_arg = out;
+    out->close_at_limit = !tools.free_limit;
+    return tool_constraint(&out->constraint, s->tokenizer, s->trie, &tools, err);
+}
+
+int constraint_get(struct stoker *s, const struct constraint_wanted *w, const struct stoker_constraint **out,
+                   struct error *err)
+{
+    struct recipe recipe = {s->session, w};
+    struct constraint_source source = {
+        .compile = compile, .arg = &recipe, .stopped = w->stopped, .stopped_arg = w->stopped_arg};
+    if (!s->session->tokenizer) {
+        *err = s->session->tokenizer_error;
         return -1;
     }
-    if (constraint_want(&want, a, err) != 0)
-        return -1;
-    want.format = format;
-    want.reasoning = reasoning;
-    want.budget = &ses->constraints;
-    c->close_at_limit = !a->free_limit;
-    return value_constraint(&c->constraint, ses->tokenizer, ses->trie, &want, constraint_warn, c, err);
+    key_of(w, source.key);
+    return constraint_cache_get(s->constraints, &source, out, err);
 }
 
 void constraint_clear(struct stoker_constraint *c)
@@ -53,32 +123,27 @@ void constraint_clear(struct stoker_constraint *c)
     *c = (struct stoker_constraint){0};
 }
 
-int stoker_constraint_open(struct stoker_constraint **out, struct stoker *s, const struct stoker_answer *a,
+/* ---- the public calls ------------------------------------------------------------------------------------------------------ */
+
+int stoker_constraint_open(const struct stoker_constraint **out, struct stoker *s, const struct stoker_answer *a,
                            struct stoker_error *public)
 {
     struct error err = {0};
-    struct stoker_constraint *c = calloc(1, sizeof *c);
+    struct value_want want;
     *out = NULL;
-    if (!c)
-        error_set(&err, ERR_MEMORY, "no memory for a constraint");
-    if (!c || constraint_fill(c, s, a, NULL, REASONING_CLOSED, &err)) {
-        stoker_constraint_close(c);
-        error_to_public(public, &err);
-        return -1;
-    }
-    *out = c;
-    return 0;
+    if (constraint_want(&want, a, &err) == 0 &&
+        constraint_get(s, &(struct constraint_wanted){.value = &want}, out, &err) == 0)
+        return 0;
+    error_to_public(public, &err);
+    return -1;
 }
 
-void stoker_constraint_close(struct stoker_constraint *c)
+void stoker_constraint_close(struct stoker *s, const struct stoker_constraint *c)
 {
-    if (!c)
-        return;
-    constraint_clear(c);
-    free(c);
+    constraint_cache_put(s->constraints, c);
 }
 
 const char *stoker_constraint_warning(const struct stoker_constraint *c, size_t i)
 {
-    return i < c->n_warning ? c->warning[i] : NULL;
+    return c && i < c->n_warning ? c->warning[i] : NULL;
 }

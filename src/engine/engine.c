@@ -1,6 +1,7 @@
 /* The public API: see stoker.h. Opening, the table of jobs, events, text. The work is done in schedule.c, what can be
  * seen of it is told in report.c. */
 #include "engine/engine.h"
+#include "engine/constraint_cache.h"
 
 #include "base/clock.h"
 #include "base/error.h"
@@ -28,6 +29,7 @@ void error_to_public(struct stoker_error *to, const struct error *from)
                                [ERR_MEMORY] = STOKER_ERR_MEMORY,
                                [ERR_UNSUPPORTED] = STOKER_ERR_UNSUPPORTED,
                                [ERR_CANCELLED] = STOKER_ERR_CANCELLED,
+                               [ERR_BUSY] = STOKER_ERR_BUSY,
                                [ERR_BUG] = STOKER_ERR_BUG};
     if (!to)
         return;
@@ -137,8 +139,9 @@ static int start(struct stoker *s, struct error *err)
     s->n_job = s->n_queue + 2 * s->session->plan.n_parallel;
     s->job = calloc((size_t)s->n_job, sizeof *s->job);
     s->bell = queue_create(1, sizeof(int));
-    s->mask = calloc((size_t)s->session->model->p.n_vocab, 1);
-    if (!s->job || !s->bell || !s->mask)
+    s->constraints = constraint_cache_create(&(struct constraint_cache_options){
+        .memory = s->session->plan.constraints, .budget = &s->session->constraint_budget, .most_waiting = s->n_queue});
+    if (!s->job || !s->bell || !s->constraints)
         return error_set(err, ERR_MEMORY, "no memory for the engine's queue");
     pthread_attr_t attr;
     pthread_attr_init(&attr);
@@ -153,7 +156,7 @@ static void dispose(struct stoker *s)
     prefix_disk_close(s->disk);
     queue_destroy(s->bell);
     free(s->job);
-    free(s->mask);
+    constraint_cache_destroy(s->constraints);
     session_close(s->session);
     pthread_mutex_destroy(&s->lock);
     free(s);
@@ -265,6 +268,7 @@ static int fill_job(const struct stoker *s, struct job *j, const struct stoker_r
                       .pick = *pick,
                       .ignore_end = r->ignore_end,
                       .no_cache = r->no_cache,
+                      .may_be_cut = r->may_be_cut,
                       .place = {.root = prefix_root(&s->session->prefix, r->salt, r->n_salt)},
                       .wants_progress = r->wants_progress,
                       .notify = r->notify,

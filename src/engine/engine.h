@@ -37,7 +37,7 @@ struct job {
     size_t *snapshot_at;                                /* [n_snapshot_at] wished; malloc'd */
     size_t n_snapshot_at;
     struct pick pick;
-    int ignore_end, wants_progress, no_cache;
+    int ignore_end, wants_progress, no_cache, may_be_cut;
     int fetches, fetched;      /* pieces that may yet be read of files, which may know more than memory; and did */
     int waits;                 /* an older job computes what this one will share */
     struct prefix_place place; /* of its sequence; its root is set at submit */
@@ -45,7 +45,10 @@ struct job {
     void *notify_arg;
     const struct stoker_constraint *constraint; /* or NULL */
     struct constraint_state *guard;             /* the engine thread's, of the constraint */
-    struct sequence *seq;                       /* NULL until it has one */
+    uint8_t *mask;        /* [n_vocab] what the guard allows next: malloc'd, of the guard's place */
+    int mask_ready;       /* for the token behind history; else it is being made, in slices */
+    int cut_at_limit;     /* the limit is below the shortest answer, which is cut off then */
+    struct sequence *seq; /* NULL until it has one */
     uint64_t n_generated;
     int end_sampled; /* the last token of all was an end-of-text token */
     double submitted, started, first_token;
@@ -53,11 +56,11 @@ struct job {
     atomic_int cancelled;
 };
 
-/* What an answer may be. */
+/* What an answer may be: an entry of the session's cache. */
 struct stoker_constraint {
-    struct constraint *constraint;
-    int close_at_limit; /* the limit may not cut it */
-    char **warning;     /* [n_warning] */
+    struct constraint *constraint; /* NULL: anything */
+    int close_at_limit;            /* the limit may not cut it */
+    char **warning;                /* [n_warning] */
     size_t n_warning;
 };
 
@@ -69,13 +72,15 @@ struct tally {
     uint64_t prompt_tokens, cached_tokens, generated_tokens;
     struct stoker_histogram step_time, first_token_time;
     uint64_t cache_hits[STOKER_TIERS], cache_bytes[STOKER_TIERS], cache_corrupt;
-    double service_seconds; /* of a request with a sequence: the recent mean; 0: not known */
+    uint64_t mask_work_most; /* of masks between two steps: text/constraint.h */
+    double service_seconds;  /* of a request with a sequence: the recent mean; 0: not known */
 };
 
 struct stoker {
     struct session *session;
     struct prefix_disk *disk; /* the engine thread's, or NULL */
     struct stoker_templates templates;
+    struct constraint_cache *constraints;
     struct sampling advised; /* where a request says nothing: the defaults, and the file's advice */
     pthread_t thread;
     struct queue *bell;      /* rung when a job was queued; full: somebody has rung enough */
@@ -90,7 +95,7 @@ struct stoker {
 
     /* the engine thread's own */
     struct job *active[MOST_PARALLEL]; /* by sequence; NULL: free */
-    uint8_t *mask;                     /* [n_vocab] tokens that a constraint allows */
+    int first_mask;                    /* whose mask is worked on first in this step */
     double rows_per_second;            /* of steps with prompts, lately */
 };
 
@@ -107,14 +112,23 @@ void histogram_add(struct stoker_histogram *h, double seconds);
 
 /* The engine thread's loop: schedule.c. */
 void *engine_run(void *engine);
+/* No step waits for more of it. */
+uint64_t engine_mask_work_bound(void);
 
-/* constraint_open.c: an answer as text/ has it, without format and reasoning. */
-struct value_want;
+/* constraint_open.c: what constrains an answer, from the session's cache. */
+struct constraint_wanted {
+    const struct value_want *value; /* the whole answer, or what it is where it is no call; or NULL */
+    const struct tool_want *tools;  /* or NULL */
+    const char *tools_text;         /* n_tools_text bytes: what the list of tools was read from */
+    size_t n_tools_text;
+    int (*stopped)(void *arg); /* of struct constraint_source; may be NULL */
+    void *stopped_arg;
+};
+/* *out: give it back with constraint_cache_put(). */
+int constraint_get(struct stoker *s, const struct constraint_wanted *w, const struct stoker_constraint **out,
+                   struct error *err);
+/* An answer as text/ has it, without format and reasoning. */
 int constraint_want(struct value_want *want, const struct stoker_answer *a, struct error *err);
-/* Into *c, which is zeroed; reasoning as value_constraint() has it. */
-int constraint_fill(struct stoker_constraint *c, struct stoker *s, const struct stoker_answer *a,
-                    const struct tool_format *format, enum tool_reasoning reasoning, struct error *err);
-void constraint_warn(void *constraint, const char *text); /* keeps a copy */
 void constraint_clear(struct stoker_constraint *c);
 
 void error_to_public(struct stoker_error *to, const struct error *from);

@@ -75,6 +75,7 @@ struct config {
     int n_ctx, n_parallel, n_chunk, n_snapshots;
     uint64_t cache_ram;
     int embedding_on_disk;
+    int least_constraints; /* what constraints need to work at all */
     int slots[EXPERT_CLASSES];
 };
 
@@ -195,6 +196,28 @@ static void price_slots(struct planner *pl, const struct config *c)
     p->part[PLAN_SLOTS] += p->table_bytes;
 }
 
+/* A server compiles for many: two ordinary constraints at a time, beside one that is large. */
+static struct constraint_memory constraint_memory(const struct plan_wish *w, const struct config *c)
+{
+    uint64_t n = (uint64_t)c->n_parallel, running = n < 16 ? n * 2 * MIB : 32 * MIB;
+    if (!w->place_bytes)
+        return (struct constraint_memory){0};
+    if (!w->server)
+        return (struct constraint_memory){running, 0, 8 * MIB, 0};
+    if (c->least_constraints)
+        return (struct constraint_memory){running, 4 * MIB, 8 * MIB, 1};
+    return (struct constraint_memory){running + 24 * MIB, 4 * MIB, 32 * MIB, 2};
+}
+
+static void price_text(struct planner *pl, const struct config *c)
+{
+    const struct constraint_memory m = pl->p->constraints = constraint_memory(pl->wish, c);
+    /* A compilation looks for the shortest answer in a place of its own; in a server others answer meanwhile. */
+    uint64_t n_lane = m.n_small ? (uint64_t)m.n_small + 1 : 0;
+    pl->p->part[PLAN_TEXT] = pl->wish->text_bytes + ((uint64_t)c->n_parallel + n_lane) * pl->wish->place_bytes +
+                             m.held + (uint64_t)m.n_small * m.small + m.large;
+}
+
 static uint64_t rows_bounce(const struct weight *w)
 {
     return w && w->on_disk ? disk_rows_bounce(w->mat.row_bytes, DISK_ROWS_BATCH) : 0;
@@ -217,7 +240,7 @@ static uint64_t price(struct planner *pl, const struct config *c)
 
     price_pages(pl, c);
     price_slots(pl, c);
-    p->part[PLAN_TEXT] = w->text_bytes + session_constraint_bytes(w->place_bytes, c->n_parallel);
+    price_text(pl, c);
     p->part[PLAN_EMBEDDING] = weight_bytes(m->token_embd) +
                               (m->layer_embd.table ? weight_bytes(m->layer_embd.table) : 0);
     p->part[PLAN_KV_B] = model_derived_bytes(m);
@@ -330,6 +353,7 @@ static struct config least_config(const struct planner *pl)
     if (!pl->wish->n_snapshots)
         c.n_snapshots = 1;
     c.cache_ram = 0;
+    c.least_constraints = 1;
     c.embedding_on_disk = pl->can_stream;
     memcpy(c.slots, pl->wish->n_slots ? pl->wish->slots : pl->floor, sizeof c.slots);
     return c;
@@ -381,7 +405,9 @@ static int walk(struct planner *pl, struct config *c, uint64_t memory)
             }
             return 1;
         }
-        if (c->n_chunk > chunk_floor)
+        if (!c->least_constraints)
+            c->least_constraints = 1;
+        else if (c->n_chunk > chunk_floor)
             c->n_chunk /= 2;
         else if (c->cache_ram)
             shrink_cache(pl, c, memory, knee);

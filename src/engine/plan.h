@@ -46,6 +46,13 @@ enum {
     PLAN_CUT_CACHE = 64
 };
 
+/* Memory of constraints (constraint_cache.h), bytes. */
+struct constraint_memory {
+    uint64_t held;         /* by compiled constraints, and by running ones beyond their places */
+    uint64_t small, large; /* by one compilation in a lane */
+    int n_small;           /* lanes for small compilations, beside one for large ones; 0: all are large */
+};
+
 enum plan_memory { PLAN_FROM_MACHINE, PLAN_BYTES, PLAN_MINIMUM, PLAN_WHOLE };
 
 /* 0 in a field: not given, the plan may choose and sacrifice it. */
@@ -64,7 +71,7 @@ struct plan_wish {
     int exact, lock;
     int all_logits;       /* every row of a step may want its logits, not one a sequence */
     uint64_t text_bytes;  /* of the tokenizer, which is built first */
-    uint64_t place_bytes; /* of a constraint's place, for each sequence; 0: there is no text */
+    uint64_t place_bytes; /* of a constraint at work, for each sequence; 0: there is no text */
     struct reader_options reader;
 };
 
@@ -78,6 +85,7 @@ struct plan {
     int n_snapshots, n_state;       /* copies of recurrent state: of a sequence, in all */
     int n_node;                     /* of the tree of prefixes */
     int n_logits;                   /* rows of a step that may want logits */
+    struct constraint_memory constraints;
     int n_class, slots[EXPERT_CLASSES];
     struct expert_class class[EXPERT_CLASSES];
     uint64_t bank, cycle; /* bytes of all experts; of one token's */

@@ -1,6 +1,7 @@
 /* Answers taken apart: see "answers taken apart" in stoker.h. Joins what text/ knows of a model's calls to the engine's file and
  * vocabulary: which format its template speaks, whether a prompt ends inside the reasoning, what constrains the answer. */
 #include "base/error.h"
+#include "engine/constraint_cache.h"
 #include "engine/engine.h"
 #include "text/stop.h"
 #include "text/tool_stream.h"
@@ -12,9 +13,10 @@
 enum { PROMPT_END = 64 }; /* tokens of a prompt's end that are looked at */
 
 struct stoker_reply {
+    struct stoker *engine;
     struct tool_list *tools;
     struct tool_stream *stream;
-    struct stoker_constraint constraint;
+    const struct stoker_constraint *constraint; /* of the cache, or NULL */
     struct tool_message message;
     struct tool_buffer json;
     struct stops *stops; /* NULL: none */
@@ -151,40 +153,62 @@ static enum tool_reasoning value_reasoning(const struct stoker *s, const struct 
     return stream->reasoning == REASONING_MAY && !thinks ? REASONING_CLOSED : stream->reasoning;
 }
 
-static int open_constraint(struct stoker_reply *r, struct stoker *s, const struct stoker_reply_options *o,
+static int get_constraint(struct stoker_reply *r, const struct stoker_reply_options *o, const struct value_want *value,
+                          const struct tool_want *tools, struct error *err)
+{
+    return constraint_get(r->engine,
+                          &(struct constraint_wanted){.value = value,
+                                                      .tools = tools,
+                                                      .tools_text = o->tools,
+                                                      .n_tools_text = o->n_tools,
+                                                      .stopped = o->stopped,
+                                                      .stopped_arg = o->stopped_arg},
+                          &r->constraint, err);
+}
+
+static int open_constraint(struct stoker_reply *r, const struct stoker_reply_options *o,
                            const struct tool_stream_options *stream, struct error *err)
 {
     static const enum tool_choice choice[] = {[STOKER_TOOLS_AUTO] = TOOL_CHOICE_AUTO,
                                               [STOKER_TOOLS_NONE] = TOOL_CHOICE_NONE,
                                               [STOKER_TOOLS_REQUIRED] = TOOL_CHOICE_REQUIRED};
-    struct tool_want want = {.format = stream->format,
-                             .tools = r->tools,
-                             .choice = choice[o->choice],
-                             .name = o->tool,
-                             .parallel = !o->one_call,
-                             .reasoning = stream->reasoning,
-                             .free_limit = o->free_limit,
-                             .budget = &s->session->constraints,
-                             .warning = constraint_warn,
-                             .warning_arg = &r->constraint};
+    struct tool_want tools = {.format = stream->format,
+                              .tools = r->tools,
+                              .choice = choice[o->choice],
+                              .name = o->tool,
+                              .parallel = !o->one_call,
+                              .reasoning = stream->reasoning,
+                              .free_limit = o->free_limit};
     struct value_want value;
     int governed = o->answer.language != STOKER_ANY_TEXT;
-    if (governed && !r->tools)
-        return constraint_fill(&r->constraint, s, &o->answer, stream->format, value_reasoning(s, stream), err);
-    if (governed && o->choice == STOKER_TOOLS_AUTO) {
-        if (constraint_want(&value, &o->answer, err) != 0)
-            return -1;
-        want.answer = &value;
-        want.reasoning = value_reasoning(s, stream);
-    } else if (o->unchecked && o->choice != STOKER_TOOLS_REQUIRED) {
-        return 0;
+    if (governed && constraint_want(&value, &o->answer, err) != 0)
+        return -1;
+    if (governed && !r->tools) {
+        value.format = stream->format;
+        value.reasoning = value_reasoning(r->engine, stream);
+        return get_constraint(r, o, &value, NULL, err);
     }
-    r->constraint.close_at_limit = !o->free_limit;
-    return tool_constraint(&r->constraint.constraint, s->session->tokenizer, s->session->trie, &want, err);
+    if (!r->tools || (!governed && o->unchecked && o->choice != STOKER_TOOLS_REQUIRED))
+        return 0;
+    governed = governed && o->choice == STOKER_TOOLS_AUTO;
+    if (governed)
+        tools.reasoning = value_reasoning(r->engine, stream);
+    return get_constraint(r, o, governed ? &value : NULL, &tools, err);
 }
 
-static int open_parts(struct stoker_reply *r, struct stoker *s, const struct stoker_reply_options *o, struct error *err)
+static int open_plain(struct stoker_reply *r, const struct stoker_reply_options *o, struct error *err)
 {
+    struct value_want value;
+    if (o->answer.language != STOKER_ANY_TEXT &&
+        (constraint_want(&value, &o->answer, err) != 0 || get_constraint(r, o, &value, NULL, err) != 0))
+        return -1;
+    r->plain = stoker_text_open(r->engine);
+    return r->plain ? 0 : error_set(err, ERR_MEMORY, "no memory for an answer");
+}
+
+static int open_parts(struct stoker_reply *r, const struct stoker_reply_options *o, struct error *err)
+{
+    struct stoker *s = r->engine;
     int calls = o->tools && o->choice != STOKER_TOOLS_NONE;
     struct tool_stream_options stream = {.tokenizer = s->session->tokenizer};
     if (!stream.tokenizer) {
@@ -193,23 +217,20 @@ static int open_parts(struct stoker_reply *r, struct stoker *s, const struct sto
     }
     if (open_stops(r, o, err) != 0)
         return -1;
-    if (o->plain && o->answer.language != STOKER_ANY_TEXT &&
-        constraint_fill(&r->constraint, s, &o->answer, NULL, REASONING_CLOSED, err) != 0)
-        return -1;
     if (o->plain)
-        return (r->plain = stoker_text_open(s)) ? 0 : error_set(err, ERR_MEMORY, "no memory for an answer");
+        return open_plain(r, o, err);
     if (!(stream.format = format_of(s, o->format, calls, err)))
         return -1;
     if (calls && tool_list_parse(&r->tools, o->tools, o->n_tools, stream.format, err) != 0)
         return -1;
     if (find_reasoning(stream.tokenizer, stream.format, o, &stream.reasoning) != 0)
         return error_set(err, ERR_MEMORY, "no memory for an answer");
-    if (open_constraint(r, s, o, &stream, err) != 0)
+    if (open_constraint(r, o, &stream, err) != 0)
         return -1;
     stream.tools = r->tools;
     /* An answer that is governed may hold a marker's text: its calls are told when they are whole. */
     int mixed = o->answer.language != STOKER_ANY_TEXT && o->choice == STOKER_TOOLS_AUTO;
-    stream.checked = r->constraint.constraint && r->tools && !mixed;
+    stream.checked = r->constraint && r->constraint->constraint && r->tools && !mixed;
     return tool_stream_open(&r->stream, &stream, on_event, r, err);
 }
 
@@ -223,9 +244,10 @@ int stoker_reply_open(struct stoker_reply **out, struct stoker *s, const struct 
         error_set(&err, ERR_MEMORY, "no memory for an answer");
         return fail(public, &err);
     }
+    r->engine = s;
     r->piece = piece;
     r->arg = arg;
-    if (open_parts(r, s, o, &err) != 0) {
+    if (open_parts(r, o, &err) != 0) {
         stoker_reply_close(r);
         return fail(public, &err);
     }
@@ -241,7 +263,7 @@ void stoker_reply_close(struct stoker_reply *r)
     stoker_text_close(r->plain);
     stops_destroy(r->stops);
     stopping_free(&r->stopping);
-    constraint_clear(&r->constraint);
+    constraint_cache_put(r->engine->constraints, r->constraint);
     tool_list_free(r->tools);
     tool_message_free(&r->message);
     tool_buffer_free(&r->json);
@@ -250,18 +272,18 @@ void stoker_reply_close(struct stoker_reply *r)
 
 const char *stoker_reply_warning(const struct stoker_reply *r, size_t i)
 {
-    return stoker_constraint_warning(&r->constraint, i);
+    return stoker_constraint_warning(r->constraint, i);
 }
 
 const struct stoker_constraint *stoker_reply_constraint(const struct stoker_reply *r)
 {
-    return r->constraint.constraint ? &r->constraint : NULL;
+    return r->constraint && r->constraint->constraint ? r->constraint : NULL;
 }
 
 size_t stoker_reply_shortest(const struct stoker_reply *r)
 {
-    const struct stoker_constraint *c = &r->constraint;
-    int64_t shortest = c->constraint && c->close_at_limit ? constraint_shortest(c->constraint) : 0;
+    const struct stoker_constraint *c = stoker_reply_constraint(r);
+    int64_t shortest = c && c->close_at_limit ? constraint_shortest(c->constraint) : 0;
     return shortest == INT64_MAX ? SIZE_MAX : (size_t)shortest;
 }
 

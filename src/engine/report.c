@@ -2,6 +2,7 @@
  * lock for moments only, never over a step. */
 #include "base/clock.h"
 #include "base/utf8.h"
+#include "engine/constraint_cache.h"
 #include "engine/engine.h"
 
 #include <stdio.h>
@@ -120,6 +121,8 @@ static void tell_requests(struct stoker *s, struct stoker_stats *out)
     out->cancelled = t->cancelled;
     out->failed_requests = t->failed;
     out->preempted = t->preempted;
+    out->mask_work_most = t->mask_work_most;
+    out->mask_work_bound = engine_mask_work_bound();
     out->prompt_tokens = t->prompt_tokens;
     out->cached_tokens = t->cached_tokens;
     out->generated_tokens = t->generated_tokens;
@@ -161,6 +164,12 @@ void stoker_stats_of(struct stoker *s, struct stoker_stats *out)
     memcpy(out->calls, t->calls, sizeof out->calls);
     tell_requests(s, out);
     pthread_mutex_unlock(&s->lock);
+    const struct constraint_cache_stats c = constraint_cache_stats(s->constraints);
+    out->constraint_hits = c.hits;
+    out->constraints_compiled = c.compiled;
+    out->constraints_failed = c.failed;
+    out->constraints_evicted = c.evicted;
+    out->constraint_bytes = c.held;
 }
 
 /* ---- sequences ------------------------------------------------------------------------------------------------------------- */

@@ -11,9 +11,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { FEWEST_ROWS = 64 };              /* of prompts in a step, however slow it is */
-enum { NEAR = 16 };                     /* positions between a wish and an end that is not worth a state of its own */
-static const double longest_step = 1.0; /* seconds, while somebody decodes */
+enum { FEWEST_ROWS = 64 }; /* of prompts in a step, however slow it is */
+enum { NEAR = 16 };        /* positions between a wish and an end that is not worth a state of its own */
+static const uint64_t masks_a_step = 4 * CONSTRAINT_MS; /* work, of all masks that are not ready */
+static const double longest_step = 1.0;                 /* seconds, while somebody decodes */
 static const double longest_fetch = 0.2;
 
 /* Whose rows a step has, oldest job first. */
@@ -28,6 +29,56 @@ struct step_plan {
     struct share share[MOST_PARALLEL];
     int n;
 };
+
+/* ---- masks of constraints ---------------------------------------------------------------------------------------------------- */
+
+static int awaits_mask(const struct job *j) { return j && j->guard && !j->mask_ready; }
+
+static int any_awaits_mask(const struct stoker *s)
+{
+    for (int i = 0; i < s->session->plan.n_parallel; i++)
+        if (awaits_mask(s->active[i]))
+            return 1;
+    return 0;
+}
+
+/* A slice of a job's mask, of so much work. Returns what it took. */
+static uint64_t work_on_mask(struct stoker *s, struct job *j, uint64_t work)
+{
+    struct error err = {0};
+    int64_t left = (int64_t)(j->room - j->n_history) + 1; /* the end token needs no room of its own */
+    int n = constraint_mask_some(j->guard, j->cut_at_limit ? INT64_MAX : left, j->mask, work, &err);
+    uint64_t took = constraint_work(j->constraint->constraint);
+    if (n == CONSTRAINT_AGAIN)
+        return took;
+    j->mask_ready = n >= 0;
+    if (n < 0)
+        job_fail(s, j, &err);
+    return took;
+}
+
+/* Masks are made before the rows whose logits they are for, in slices: a job whose mask is not ready sits a step out, and the others
+ * wait for masks_a_step and CONSTRAINT_STEP at most. Who comes first changes from step to step. */
+static void work_on_masks(struct stoker *s)
+{
+    int n = 0, parallel = s->session->plan.n_parallel;
+    uint64_t took = 0;
+    for (int i = 0; i < parallel; i++)
+        n += awaits_mask(s->active[i]);
+    for (int i = 0; i < parallel && n > 0 && took < masks_a_step; i++) {
+        struct job *j = s->active[(s->first_mask + i) % parallel];
+        if (awaits_mask(j))
+            took += work_on_mask(s, j, (masks_a_step - took) / (uint64_t)n--);
+    }
+    s->first_mask = (s->first_mask + 1) % parallel;
+    if (took > s->tally.mask_work_most) {
+        pthread_mutex_lock(&s->lock);
+        s->tally.mask_work_most = took;
+        pthread_mutex_unlock(&s->lock);
+    }
+}
+
+uint64_t engine_mask_work_bound(void) { return masks_a_step + CONSTRAINT_STEP; }
 
 /* ---- where prompts are cut -------------------------------------------------------------------------------------------------- */
 
@@ -60,10 +111,14 @@ static int is_end(const struct job *j, size_t pos)
            (!j->seq->state || j->n_snapshot_at == 0 || pos - j->snapshot_at[j->n_snapshot_at - 1] > NEAR);
 }
 
+/* At most so many prompt rows, up to the next cut. The last row, whose logits are picked from, waits for the mask. */
 static int rows_to_cut(const struct stoker *s, const struct job *j, int most)
 {
+    size_t end = j->n_history - (size_t)awaits_mask(j), rest = end - j->n_done;
     int rows = 1;
-    while (rows < most && j->n_done + (size_t)rows < j->n_history && !is_cut(s, j, j->n_done + (size_t)rows))
+    if (rest == 0)
+        return 0;
+    while (rows < most && (size_t)rows < rest && !is_cut(s, j, j->n_done + (size_t)rows))
         rows++;
     return rows;
 }
@@ -118,7 +173,7 @@ static int fetches(struct stoker *s, struct job *j)
 static int is_ready(struct stoker *s, struct job *j)
 {
     if (j->state == JOB_DECODE)
-        return job_may_send(j);
+        return job_may_send(j) && !awaits_mask(j);
     if (j->fetches && fetches(s, j))
         return 0;
     int waited = j->waits;
@@ -210,6 +265,7 @@ static void plan_step(struct stoker *s, struct step_plan *p)
 {
     p->batch = session_batch(s->session);
     p->n = 0;
+    work_on_masks(s);
     deal(s, p);
     find_pages(s, p);
     for (int decode = 0; decode <= 1; decode++) {
@@ -244,13 +300,9 @@ static void pick(struct stoker *s, struct job *j, const float *logits)
     const uint8_t *allowed = ses->tokenizer ? tokenizer_sampleable(ses->tokenizer) : NULL;
     if (ses->tokenizer && tokenizer_n_vocab(ses->tokenizer) < ses->model->p.n_vocab)
         allowed = NULL;
-    /* The end token needs no room of its own. */
-    if (j->guard && constraint_mask(j->guard, (int64_t)(j->room - j->n_history) + 1, s->mask, &err) < 0) {
-        job_fail(s, j, &err);
-        return;
-    }
     if (j->guard)
-        allowed = s->mask;
+        allowed = j->mask;
+    j->mask_ready = 0;
     int32_t id = j->script ? j->script[j->n_generated] : pick_token(s, j, logits, allowed, &err);
     if (id < 0) {
         job_fail(s, j, &err);
@@ -384,9 +436,10 @@ static void step(struct stoker *s)
     struct error err = {0}, row_error = {0};
     struct step_plan p;
     plan_step(s, &p);
-    if (p.batch.n_rows == 0) { /* everybody waits for a reader of events */
+    if (p.batch.n_rows == 0) {
         struct timespec ms = {0, 1000000};
-        nanosleep(&ms, NULL);
+        if (!any_awaits_mask(s)) /* everybody waits for a reader of events */
+            nanosleep(&ms, NULL);
         return;
     }
     p.batch.row_error = &row_error;

@@ -25,20 +25,6 @@ uint64_t session_logits_bytes(int n_vocab, int n_logits, int n_chunk, int n_para
            (uint64_t)n_parallel * said + 9 * 64;
 }
 
-/* Of constraints that wait, and of running ones beyond their room: for each sequence. */
-enum { CONSTRAINTS_SHARED = 2 << 20, CONSTRAINTS_MOST = 32 << 20 };
-
-static uint64_t shared_bytes(int n_parallel)
-{
-    uint64_t shared = (uint64_t)n_parallel * CONSTRAINTS_SHARED;
-    return shared < CONSTRAINTS_MOST ? shared : CONSTRAINTS_MOST;
-}
-
-uint64_t session_constraint_bytes(uint64_t place_bytes, int n_parallel)
-{
-    return place_bytes ? (uint64_t)n_parallel * place_bytes + shared_bytes(n_parallel) : 0;
-}
-
 /* ---- preparing -------------------------------------------------------------------------------------------------------------- */
 
 int session_prepare(struct session **out, const char *path, const struct session_options *opt, int keep,
@@ -56,12 +42,11 @@ int session_prepare(struct session **out, const char *path, const struct session
                      templates_chat(&s->chat, s->file, s->tokenizer, opt->chat_template, opt->tool_format, err);
             if (!failed) {
                 wish.text_bytes = tokenizer_bytes(s->tokenizer) + token_trie_bytes(s->trie) + chat_bytes(s->chat);
-                wish.place_bytes = constraint_place_bytes(s->trie);
+                wish.place_bytes = constraint_place_bytes(s->trie) + (uint64_t)s->model->p.n_vocab; /* its mask */
             }
         }
         planned = failed ? -1 : plan_make(&s->plan, s->model, &wish, err);
-        if (wish.place_bytes)
-            atomic_store(&s->constraints.left, shared_bytes(s->plan.n_parallel));
+        atomic_store(&s->constraint_budget.left, s->plan.constraints.held);
         keep = keep && s->plan.minimum > 0;
     } else
         keep = 0;

@@ -32,9 +32,9 @@ struct session {
     struct model *model;
     struct tokenizer *tokenizer; /* NULL where the file has none that stoker can use; why: tokenizer_error */
     struct error tokenizer_error;
-    struct token_trie *trie; /* of the tokenizer, for constraints */
-    struct constraint_budget constraints;
-    struct chat *chat; /* NULL without a tokenizer */
+    struct token_trie *trie;                    /* of the tokenizer, for constraints */
+    struct constraint_budget constraint_budget; /* of plan.constraints.held bytes */
+    struct chat *chat;                          /* NULL without a tokenizer */
     struct plan plan;
     struct pool *pool;
     struct reader *reader;
@@ -86,9 +86,6 @@ int batch_add(struct session *s, struct batch *b, struct sequence *seq, int32_t 
 int session_forward(struct session *s, struct batch *b, struct error *err);
 /* The positions of the rows that stayed are computed, the sequences of those that left are torn. */
 void session_commit(struct batch *b);
-
-/* Constraints' places of place_bytes, and what all share beyond: for the plan. */
-uint64_t session_constraint_bytes(uint64_t place_bytes, int n_parallel);
 
 /* Logits, sampler, histories and batch room: for the plan. */
 uint64_t session_logits_bytes(int n_vocab, int n_logits, int n_chunk, int n_parallel, int n_ctx);

@@ -32,6 +32,7 @@ static int submit(struct run *run, struct task *t)
                                .wants_logprobs = w->logprobs,
                                .n_top_logprobs = w->top_logprobs,
                                .constraint = stoker_reply_constraint(t->reply),
+                               .may_be_cut = answer_may_be_cut(w),
                                .wants_progress = 1,
                                .ignore_end = w->ignore_end,
                                .snapshot_at = run->snapshot_at,
@@ -142,7 +143,7 @@ static void wait(struct run *run)
         break_silence(run);
     run->gone |= w == HTTP_GONE;
     if (w == HTTP_CUT) {
-        refuse(&run->refusal, 503, "draining", NULL, "the server is stopping");
+        refuse_draining(&run->refusal);
         run->failed = 1;
     }
 }

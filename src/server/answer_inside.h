@@ -43,6 +43,7 @@ struct run {
  * may be asked for, and few run at a time. -1: run->refusal. */
 int answer_prepare(struct run *run);
 int answer_open_reply(struct task *t);
+int answer_may_be_cut(const struct wish *w);
 
 /* answer_events.c */
 void answer_event(struct task *t, const struct stoker_event *e);

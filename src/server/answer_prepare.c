@@ -133,6 +133,13 @@ static void tell_warnings(struct run *run, const struct stoker_reply *reply)
     out_free(&all);
 }
 
+/* Whether the limit may cut off an answer whose shortest form is longer: a format that an answer must have gives way to the client's
+ * max_tokens, as it does with OpenAI's API. A call that was asked for does not: half a call is none. */
+int answer_may_be_cut(const struct wish *w)
+{
+    return w->reply.answer.language != STOKER_ANY_TEXT && w->reply.choice != STOKER_TOOLS_REQUIRED;
+}
+
 /* An answer that may not be cut needs room for itself. */
 static int check_room(struct run *run, const struct task *t)
 {
@@ -140,7 +147,7 @@ static int check_room(struct run *run, const struct task *t)
     size_t room = (size_t)run->a.server->plan.n_ctx - t->prompt->n, least = stoker_reply_shortest(t->reply);
     if (w->max_tokens && (size_t)w->max_tokens < room)
         room = (size_t)w->max_tokens;
-    if (least <= room)
+    if (least <= room || (least < SIZE_MAX && answer_may_be_cut(w)))
         return 0;
     if (least == SIZE_MAX)
         return refuse(&run->refusal, 400, "invalid_value", NULL,
@@ -148,6 +155,17 @@ static int check_room(struct run *run, const struct task *t)
     return refuse(&run->refusal, 400, "invalid_value", "max_tokens",
                   "max_tokens leaves room for %zu tokens, the shortest answer of what is asked for has %zu", room,
                   least);
+}
+
+/* The client is gone, or the server stops: asked while a constraint is compiled. */
+static int given_up(void *arg)
+{
+    struct run *run = arg;
+    enum http_waited waited = http_wait(run->a.http, 0);
+    if (waited == HTTP_NOTIFIED)
+        http_notify(run->a.http); /* it was meant for somebody else */
+    run->gone |= waited == HTTP_GONE;
+    return run->gone || waited == HTTP_CUT;
 }
 
 /* Why a reply cannot be opened. Sentences about a schema name its field: "schema error at tools[3].function.parameters#/type: ..". */
@@ -165,6 +183,14 @@ static int refuse_reply(struct run *run, const struct stoker_error *err)
                  : o->tools                            ? "tools"
                                                        : "stop");
     struct stoker_error told = *err;
+    if (err->code == STOKER_ERR_CANCELLED)
+        return refuse_draining(&run->refusal);
+    if (err->code == STOKER_ERR_BUSY) {
+        refuse(&run->refusal, 503, "busy", NULL, "%s", err->text);
+        run->refusal.retry_after = 1;
+        server_count_rejected(run->a.server);
+        return -1;
+    }
     if (*at == '#')
         snprintf(told.text, sizeof told.text, "%s%s%.300s", schema, path, at);
     return refuse_error(&run->refusal, path, &told);
@@ -180,6 +206,8 @@ int answer_open_reply(struct task *t)
     o.n_prompt = t->prompt->n;
     o.stop = w->stop;
     o.n_stop = w->n_stop;
+    o.stopped = given_up;
+    o.stopped_arg = run;
     if (stoker_reply_open(&t->reply, run->a.engine, &o, answer_piece, t, &err) != 0)
         return refuse_reply(run, &err);
     return check_room(run, t);

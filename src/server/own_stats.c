@@ -197,11 +197,23 @@ static void put_tiers(struct out *o, const struct stoker_stats *now)
                 "Files of the cache that were damaged, and are gone.");
 }
 
+static void put_constraints(struct out *o, const struct stoker_stats *now)
+{
+    put_counter(o, "constraint_hits_total", now->constraint_hits, "Requests whose constraint was compiled already.");
+    put_counter(o, "constraints_compiled_total", now->constraints_compiled, "Constraints that were compiled.");
+    put_counter(o, "constraints_failed_total", now->constraints_failed, "Compilations that were refused or given up.");
+    put_counter(o, "constraints_evicted_total", now->constraints_evicted, "Constraints forgotten for want of memory.");
+    put_gauge(o, "constraint_bytes", now->constraint_bytes, "Memory of compiled constraints.");
+    put_gauge(o, "mask_work_most", now->mask_work_most, "Work of masks between two steps, the most so far.");
+    put_gauge(o, "mask_work_bound", now->mask_work_bound, "What it may be; a unit is some 10 ns.");
+}
+
 static void put_memory(struct out *o, const struct stoker_plan *p)
 {
     put_family(o, "memory_bytes", "gauge", "The memory plan.");
     for (int i = 0; i < STOKER_PLAN_PARTS; i++)
         out_print(o, "stoker_memory_bytes{part=\"%s\"} %" PRIu64 "\n", p->part_name[i], p->part[i]);
+    put_gauge(o, "memory_planned_bytes", p->total, "Its sum.");
     put_gauge(o, "memory_limit_bytes", p->memory, "The limit that the plan keeps.");
 }
 
@@ -228,6 +240,7 @@ void own_metrics(struct http_exchange *x)
     put_counter(&o, "disk_read_bytes_total", now.bytes_read, "Bytes of experts read.");
     put_memory(&o, &s->plan);
     put_tiers(&o, &now);
+    put_constraints(&o, &now);
     put_family(&o, "stabilize_total", "counter", "Uses of the rules of --stabilize.");
     for (int i = 0; i < 4; i++)
         out_print(&o, "stoker_stabilize_total{rule=\"R%d\"} %" PRIuFAST64 "\n", i + 1, atomic_load(&c->stabilized[i]));

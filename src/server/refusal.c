@@ -34,13 +34,21 @@ int refuse(struct refusal *r, int status, const char *code, const char *param, c
     return -1;
 }
 
+int refuse_draining(struct refusal *r) { return refuse(r, 503, "draining", NULL, "the server is stopping"); }
+
+/* Memory is short now: it is nobody's fault, and may be better soon. */
+static int refuse_busy(struct refusal *r, const char *text)
+{
+    refuse(r, 503, "busy", NULL, "%s", text);
+    r->of_memory = r->retry_after = 1;
+    return -1;
+}
+
 int refuse_memory(struct refusal *r)
 {
     if (r->status)
         return -1;
-    refuse(r, 500, NULL, NULL, "no memory for the request");
-    r->of_memory = 1;
-    return -1;
+    return refuse_busy(r, "no memory for the request");
 }
 
 int refuse_error(struct refusal *r, const char *param, const struct stoker_error *err)
@@ -57,9 +65,7 @@ int refuse_error(struct refusal *r, const char *param, const struct stoker_error
         r->retry_after = 1;
         return -1;
     case STOKER_ERR_MEMORY:
-        refuse(r, 500, NULL, NULL, "%s", err->text);
-        r->of_memory = 1;
-        return -1;
+        return refuse_busy(r, err->text);
     default:
         return refuse(r, 500, NULL, NULL, "%s", err->text);
     }

@@ -20,11 +20,13 @@ struct refusal {
 int refuse(struct refusal *r, int status, const char *code, const char *param, const char *format, ...)
     __attribute__((format(printf, 5, 6)));
 
-/* 500: no memory for the request. Returns -1. */
+/* 503 with Retry-After: no memory for the request now. Returns -1. */
 int refuse_memory(struct refusal *r);
+/* 503: the server is stopping. Returns -1. */
+int refuse_draining(struct refusal *r);
 
-/* An engine's error as a refusal: INPUT and UNSUPPORTED are 400 (invalid_value, unsupported), BUSY 429 queue_full, the rest 500.
- * param may be NULL. Returns -1. */
+/* An engine's error as a refusal: INPUT and UNSUPPORTED are 400 (invalid_value, unsupported), BUSY 429 queue_full, MEMORY 503 busy, the
+ * rest 500. param may be NULL. Returns -1. */
 int refuse_error(struct refusal *r, const char *param, const struct stoker_error *err);
 
 /* For want of memory because its room was refused (base/room.h)? Then it is told that: *r is filled anew. */

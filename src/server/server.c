@@ -163,7 +163,7 @@ int server_enter(struct server *s, int early, struct refusal *r)
     if (state == SERVER_LOADING)
         refuse(r, 503, "loading", NULL, "the model is loading");
     else
-        refuse(r, 503, "draining", NULL, "the server is stopping");
+        refuse_draining(r);
     r->retry_after = 1;
     return -1;
 }

@@ -51,7 +51,8 @@ struct constraint_phase {
     int must; /* 1: the text may not end in this phase: a trigger has to come */
 };
 
-/* Memory that the constraints of one engine share: what they were compiled to, and what they need beyond a place's room. */
+/* Memory that the constraints of one engine share: what they hold once they are compiled, which their owner takes and gives back, and
+ * what running ones need beyond a place's room. */
 struct constraint_budget {
     atomic_size_t left; /* bytes */
 };
