@@ -276,12 +276,46 @@ static void build_copies(struct builder *b, const struct expr *e, uint32_t from,
     }
 }
 
+/* A step of a machine that is written out is written once for all that lead to one state by the same expression. */
+struct shared_step {
+    uint32_t e, to, from;
+};
+
+static int by_step(const void *a, const void *b)
+{
+    const struct shared_step *x = a, *y = b;
+    return x->to != y->to ? (x->to < y->to ? -1 : 1)
+           : x->e != y->e ? (x->e < y->e ? -1 : 1)
+                          : (x->from > y->from) - (x->from < y->from);
+}
+
+static void build_steps(struct builder *b, struct shared_step *s, uint32_t n)
+{
+    maker_work(b->m, 32 * (uint64_t)n);
+    qsort(s, n, sizeof *s, by_step);
+    for (uint32_t i = 0, k; i < n && !b->m->error.code; i = k) {
+        for (k = i + 1; k < n && s[k].to == s[i].to && s[k].e == s[i].e; k++)
+            ;
+        grammar_expr x = (grammar_expr)s[i].e;
+        if (k - i > 1 && b->fact[x].size > 1) {
+            uint32_t from = build_state(b);
+            build(b, x, from, s[i].to);
+            for (; i < k; i++)
+                empty(b, s[i].from, from);
+        }
+        for (; i < k; i++)
+            build(b, x, s[i].from, s[i].to);
+    }
+}
+
 static void build_machine(struct builder *b, const struct expr *e, uint32_t from, uint32_t to)
 {
     const uint32_t *step = maker_list(b->m, e);
+    struct shared_step *shared = compile_alloc(b->m->compile, e->n / 3 + 1, sizeof *shared);
+    uint32_t n = 0;
     uint8_t *on_way = compile_alloc(b->m->compile, (size_t)e->a + 2, 1);
     uint32_t *state = compile_zeroed(b->m->compile, (size_t)e->a + 2, sizeof *state);
-    if (on_way && state && grammar_machine_ways(b->m, e, b->fact, on_way)) {
+    if (shared && on_way && state && grammar_machine_ways(b->m, e, b->fact, on_way)) {
         state[0] = build_state(b); /* steps may lead back to the ends, which are others' too */
         state[1] = build_state(b);
         empty(b, from, state[0]);
@@ -290,10 +324,12 @@ static void build_machine(struct builder *b, const struct expr *e, uint32_t from
             state[q] = on_way[q] ? build_state(b) : 0;
         for (uint32_t i = 0; i < e->n && !b->m->error.code; i += 3)
             if (on_way[step[i]] && on_way[step[i + 1]])
-                build(b, (grammar_expr)step[i + 2], state[step[i]], state[step[i + 1]]);
-    } else if (!on_way || !state) {
+                shared[n++] = (struct shared_step){step[i + 2], state[step[i + 1]], state[step[i]]};
+        build_steps(b, shared, n);
+    } else if (!shared || !on_way || !state) {
         maker_refused(b->m);
     }
+    compile_free(b->m->compile, shared);
     compile_free(b->m->compile, on_way);
     compile_free(b->m->compile, state);
 }

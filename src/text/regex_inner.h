@@ -57,11 +57,14 @@ void regex_lengths(const struct regex *r, int64_t *min, int64_t *max);
 /* 1: the pattern is found in a text. */
 int regex_holds(const struct regex *r, const char *text, size_t n);
 
-/* Texts that all of some patterns are found in and none of others, of some lengths, and not among some names. */
+/* Texts of some lengths, not among some names. all: those that all patterns are found in. Else those that one pattern is found in or
+ * none, each with what follows it. */
 struct regex_product {
-    const struct regex *const *with, *const *without;
-    size_t n_with, n_without;
-    int64_t min, max; /* max -1: no bound */
+    const struct regex *const *pattern;
+    size_t n_pattern;
+    int all;
+    const grammar_expr *only, none; /* [n_pattern]; -1: such texts are left out */
+    int64_t min, max;               /* max -1: no bound */
     const struct regex_name {
         const char *text; /* UTF-8 */
         size_t n;

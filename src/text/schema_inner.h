@@ -134,7 +134,9 @@ grammar_expr schema_free(struct schema *s, int depth);
 /* schema_string.c */
 struct regex_letters schema_letters_of(struct schema *s);
 struct regex_letters schema_key_letters(struct schema *s); /* of keys that are not declared */
-grammar_expr schema_other_key(struct schema *s, grammar_expr letters);
+/* The quote before the letters of such a key, and the one behind them. */
+grammar_expr schema_before_key(struct schema *s, grammar_expr letters);
+grammar_expr schema_behind_key(struct schema *s, grammar_expr rest);
 grammar_expr schema_any_string(struct schema *s);
 grammar_expr schema_any_key(struct schema *s);
 grammar_expr schema_string(struct shape *x);

@@ -235,24 +235,41 @@ static grammar_expr value_of(struct members *o, const struct member *m)
 
 /* ---- other keys --------------------------------------------------------------------------------------------------------------------- */
 
-static grammar_expr key_text(struct members *o, int64_t pattern)
+/* What follows a key that matches one pattern, or none of them (-1): its value. -1: there are none. */
+static grammar_expr behind_key(struct members *o, int64_t pattern)
+{
+    struct schema *s = o->x->s;
+    struct terms l = {0};
+    int closed = pattern < 0 && !o->says_more && (o->declares || o->n_pattern);
+    for (uint32_t t = 0; t < o->x->terms->n && !schema_failed(s); t++) {
+        const struct schema_node *more = undeclared(o, o->x->terms->t[t].node, NULL, 0, pattern, &closed, &l);
+        if (more && more->kind == NODE_OBJECT)
+            terms_add(s, &l, more, -1);
+    }
+    if (closed || schema_failed(s))
+        return -1;
+    int was_empty = s->was_empty;
+    grammar_expr value = l.n ? schema_terms(s, &l) : schema_free(s, 1);
+    s->was_empty = was_empty;
+    return schema_is_empty(s, value) ? -1 : schema_sequence(s, schema_mark(s, ":"), value);
+}
+
+/* Keys that are not declared, told apart by the patterns, each with what follows it. */
+static grammar_expr keys_and_values(struct members *o, const grammar_expr *only, grammar_expr none)
 {
     struct schema *s = o->x->s;
     const struct regex **list = compile_alloc(s->compile, o->n_pattern + 1, sizeof *list);
     struct regex_name *name = compile_alloc(s->compile, o->n + 1, sizeof *name);
     grammar_expr e = -1;
     if (list && name) {
-        size_t others = 0;
-        list[0] = pattern >= 0 ? &o->pattern[pattern] : NULL;
         for (size_t i = 0; i < o->n_pattern; i++)
-            if ((int64_t)i != pattern)
-                list[(pattern >= 0) + others++] = &o->pattern[i];
+            list[i] = &o->pattern[i];
         for (uint32_t i = 0; i < o->n; i++)
             name[i] = (struct regex_name){o->m[i].name, o->m[i].n};
-        struct regex_product p = {.with = list,
-                                  .n_with = pattern >= 0,
-                                  .without = list + (pattern >= 0),
-                                  .n_without = others,
+        struct regex_product p = {.pattern = list,
+                                  .n_pattern = o->n_pattern,
+                                  .only = only,
+                                  .none = none,
                                   .max = -1,
                                   .name = name,
                                   .n_name = o->n};
@@ -266,48 +283,32 @@ static grammar_expr key_text(struct members *o, int64_t pattern)
     if (e < 0)
         return schema_fail(s, o->x->terms->t[0].node, "the names of other properties need more than %d states",
                            REGEX_STATES);
-    return schema_is_empty(s, e) ? e : schema_other_key(s, e);
+    return schema_is_empty(s, e) ? e : schema_before_key(s, e);
 }
 
-/* Members of keys that match one pattern, or none of them (-1). An expression without texts: there are none. */
-static grammar_expr others_of(struct members *o, int64_t pattern)
-{
-    struct schema *s = o->x->s;
-    struct terms l = {0};
-    int closed = pattern < 0 && !o->says_more && (o->declares || o->n_pattern);
-    for (uint32_t t = 0; t < o->x->terms->n && !schema_failed(s); t++) {
-        const struct schema_node *more = undeclared(o, o->x->terms->t[t].node, NULL, 0, pattern, &closed, &l);
-        if (more && more->kind == NODE_OBJECT)
-            terms_add(s, &l, more, -1);
-    }
-    grammar_expr none = grammar_choice(s->m, NULL, 0);
-    if (closed || schema_failed(s))
-        return none;
-    int was_empty = s->was_empty;
-    grammar_expr value = l.n ? schema_terms(s, &l) : schema_free(s, 1);
-    s->was_empty = was_empty;
-    if (schema_is_empty(s, value))
-        return none;
-    grammar_expr key = o->n || o->n_pattern ? key_text(o, pattern) : schema_any_key(s);
-    if (schema_is_empty(s, key))
-        return none;
-    return grammar_sequence(s->m, (grammar_expr[]){key, schema_mark(s, ":"), value}, 3);
-}
-
+/* Members that are not declared. An expression without texts: there are none. */
 static grammar_expr others(struct members *o)
 {
     struct schema *s = o->x->s;
-    grammar_expr *e = compile_alloc(s->compile, o->n_pattern + 1, sizeof *e);
-    size_t n = 0;
-    if (!e)
+    grammar_expr *only = compile_alloc(s->compile, o->n_pattern + 1, sizeof *only);
+    if (!only)
         return schema_ended(s);
-    for (int64_t i = -1; i < (int64_t)o->n_pattern && !schema_failed(s); i++) {
-        e[n] = others_of(o, i);
-        n += !schema_is_empty(s, e[n]);
+    grammar_expr none = behind_key(o, -1), all;
+    int some = none >= 0;
+    for (size_t i = 0; i < o->n_pattern && !schema_failed(s); i++) {
+        only[i] = behind_key(o, (int64_t)i);
+        if (only[i] >= 0)
+            only[i] = schema_behind_key(s, only[i]);
+        some |= only[i] >= 0;
     }
-    grammar_expr all = grammar_choice(s->m, e, n);
-    compile_free(s->compile, e);
-    if (n == 0 || schema_failed(s))
+    if (schema_failed(s) || !some)
+        all = grammar_choice(s->m, NULL, 0);
+    else if (o->n || o->n_pattern)
+        all = keys_and_values(o, only, none < 0 ? none : schema_behind_key(s, none));
+    else
+        all = schema_sequence(s, schema_any_key(s), none);
+    compile_free(s->compile, only);
+    if (schema_failed(s) || schema_is_empty(s, all))
         return all;
     int32_t rule = grammar_rule(s->m, "other property");
     grammar_define(s->m, rule, all);

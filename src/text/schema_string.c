@@ -261,9 +261,14 @@ struct regex_letters schema_key_letters(struct schema *s)
     return (struct regex_letters){s->how.syntax == SCHEMA_GEMMA ? one_of_bare : one_of, s};
 }
 
-grammar_expr schema_other_key(struct schema *s, grammar_expr letters)
+grammar_expr schema_before_key(struct schema *s, grammar_expr letters)
 {
-    return s->how.syntax == SCHEMA_GEMMA ? letters : schema_quoted(s, letters);
+    return s->how.syntax == SCHEMA_GEMMA ? letters : schema_sequence(s, quote(s), letters);
+}
+
+grammar_expr schema_behind_key(struct schema *s, grammar_expr rest)
+{
+    return s->how.syntax == SCHEMA_GEMMA ? rest : schema_sequence(s, quote(s), rest);
 }
 
 grammar_expr schema_any_key(struct schema *s)
@@ -403,7 +408,8 @@ static grammar_expr content(struct shape *x, const struct patterns *p)
         return regex_expr(p->list[0], s->m, &letters, 0);
     if (p->n == 1 && x->max_length < 0 && shortest >= x->min_length)
         return regex_expr(p->list[0], s->m, &letters, 0);
-    struct regex_product product = {.with = p->list, .n_with = p->n, .min = x->min_length, .max = x->max_length};
+    struct regex_product product = {
+        .pattern = p->list, .n_pattern = p->n, .all = 1, .min = x->min_length, .max = x->max_length};
     grammar_expr e = regex_product(&product, s->m, &letters);
     return e >= 0 || s->compile->end
                ? e
