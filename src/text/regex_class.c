@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { LAST = 0x10FFFF };
+enum { LAST = 0x10FFFF, PLANE = 0x10000, FIRST_EMPTY = 4 * PLANE, BEHIND_EMPTY = 14 * PLANE };
 
 static int add_one(struct regex *r, uint32_t first, uint32_t last)
 {
@@ -100,23 +100,29 @@ static int scan(struct regex *r, const pcre2_code *code, pcre2_match_data *match
     return failed;
 }
 
-/* All code points but surrogates, which are no characters: a plane at a time, which stays in the processor's cache. */
+/* All code points but surrogates, which are no characters: a plane at a time, which stays in the processor's cache. In planes 4 to 13
+ * Unicode has none: they are as their first code point is. */
 static int scan_planes(struct regex *r, const pcre2_code *code, pcre2_general_context *memory)
 {
-    enum { PLANE = 0x10000, STEPS = PLANE / 4 };
+    enum { STEPS = 2 * PLANE };
     char *text = compile_alloc(r->compile, PLANE, 4);
     pcre2_match_data *match = pcre2_match_data_create(1, memory);
     int failed = !text || !match;
-    for (uint32_t first = 0; !failed && first <= LAST; first += PLANE) {
+    for (uint32_t first = 0, behind; !failed && first <= LAST; first = behind) {
+        int empty = first == FIRST_EMPTY;
         size_t n = 0;
+        behind = empty ? BEHIND_EMPTY : first + PLANE;
         if (compile_work(r->compile, STEPS)) {
             failed = 1;
             break;
         }
-        for (uint32_t c = first; c < first + PLANE; c++)
+        for (uint32_t c = first; c < (empty ? first + 1 : behind); c++)
             if (c < 0xD800 || c > 0xDFFF)
                 n += utf8_write(c, text + n);
+        uint32_t before = r->n_range;
         failed = scan(r, code, match, text, n);
+        if (!failed && empty && r->n_range > before)
+            r->range[before].last = behind - 1;
     }
     pcre2_match_data_free(match);
     compile_free(r->compile, text);
@@ -128,9 +134,47 @@ static void *take(size_t n, void *compile) { return compile_alloc(compile, n, 1)
 
 static void give(void *p, void *compile) { compile_free(compile, p); }
 
+/* A property that was found before. */
+struct regex_named {
+    char pattern[64];
+    uint32_t range, n;
+};
+
+/* 1: it is known, and was added. */
+static int add_known(struct regex *r, const char *pattern)
+{
+    for (uint32_t i = 0; i < r->n_named; i++) {
+        struct regex_named known = r->named[i];
+        if (strcmp(known.pattern, pattern) != 0)
+            continue;
+        for (uint32_t k = 0; k < known.n; k++)
+            if (add_one(r, r->range[known.range + k].first, r->range[known.range + k].last))
+                return -1;
+        return 1;
+    }
+    return 0;
+}
+
+static int remember(struct regex *r, const char *pattern, uint32_t range)
+{
+    if (r->n_named == r->room_named) {
+        uint32_t room = r->room_named * 2 + 4;
+        struct regex_named *grown = compile_grow(r->compile, r->named, room, sizeof *grown);
+        if (!grown)
+            return -1;
+        r->named = grown;
+        r->room_named = room;
+    }
+    struct regex_named *known = &r->named[r->n_named++];
+    snprintf(known->pattern, sizeof known->pattern, "%s", pattern);
+    known->range = range;
+    known->n = r->n_range - range;
+    return 0;
+}
+
 int regex_property(struct regex *r, const char *name, size_t n, int negated)
 {
-    char pattern[80];
+    char pattern[64];
     int error;
     PCRE2_SIZE where;
     if (n == 0 || n > 48)
@@ -139,6 +183,10 @@ int regex_property(struct regex *r, const char *name, size_t n, int negated)
         if (!((name[i] >= 'a' && name[i] <= 'z') || (name[i] >= 'A' && name[i] <= 'Z') || name[i] == '_'))
             return -2;
     snprintf(pattern, sizeof pattern, "\\%c{%.*s}+", negated ? 'P' : 'p', (int)n, name);
+    int known = add_known(r, pattern);
+    if (known)
+        return known < 0 ? -1 : 0;
+    uint32_t from = r->n_range;
     pcre2_general_context *memory = pcre2_general_context_create(take, give, r->compile);
     pcre2_compile_context *how = memory ? pcre2_compile_context_create(memory) : NULL;
     pcre2_code *code = how ? pcre2_compile((PCRE2_SPTR)pattern, PCRE2_ZERO_TERMINATED, PCRE2_UTF, &error, &where, how)
@@ -151,5 +199,5 @@ int regex_property(struct regex *r, const char *name, size_t n, int negated)
     pcre2_code_free(code);
     pcre2_compile_context_free(how);
     pcre2_general_context_free(memory);
-    return failed;
+    return failed ? failed : remember(r, pattern, from);
 }

@@ -1,7 +1,8 @@
 /* What the files of patterns share.
  *
  *   regex_read.c      text to tree                    regex_class.c     \d \w \s \p{..}
- *   regex_parse.c     tree to an expression           regex_product.c   several patterns, lengths and names at once */
+ *   regex_parse.c     tree to an expression           regex_product.c   several patterns, lengths and names at once
+ *   regex_nfa.c       tree to an automaton            regex_length.c    lengths of a pattern */
 #ifndef TEXT_REGEX_INNER_H
 #define TEXT_REGEX_INNER_H
 
@@ -26,6 +27,9 @@ struct regex {
     struct grammar_range *range;
     uint32_t n_range, room_range;
     int32_t root;
+    struct nfa *nfa;           /* once a text was looked at */
+    struct regex_named *named; /* properties found so far: regex_class.c */
+    uint32_t n_named, room_named;
 };
 
 /* -1: ERR_INPUT: not a pattern; ERR_UNSUPPORTED: a pattern that cannot be a grammar; or the compilation has ended. */
@@ -49,13 +53,15 @@ extern const struct regex_letters regex_raw;
 /* The texts that a pattern matches (whole) or is found in, as an expression. Errors stay in the maker. */
 grammar_expr regex_expr(const struct regex *r, struct grammar_maker *m, const struct regex_letters *letters, int whole);
 
-/* If the pattern is one class, repeated, from end to end: its node, and how often. */
-int regex_is_run(const struct regex *r, const struct regex_node **class, int32_t *min, int32_t *max);
+/* Where lengths are asked for besides: if one part alone of the pattern may be of any length, and repeats something of a fixed one, its
+ * count becomes what the lengths leave, and they are part of the pattern. What the pattern leaves open at an end is such a part too.
+ * 1: done; the pattern then stands for the whole text. 0: it is as it was. -1: no text is so long; or the compilation has ended. */
+int regex_take_lengths(struct regex *r, int64_t min, int64_t max);
 /* Lengths of matching texts, in code points; *max -1: no bound. A pattern that is searched has no upper bound. */
 void regex_lengths(const struct regex *r, int64_t *min, int64_t *max);
 
-/* 1: the pattern is found in a text. */
-int regex_holds(const struct regex *r, const char *text, size_t n);
+/* 1: the pattern is found in a text. 0 also: the compilation has ended. */
+int regex_holds(struct regex *r, const char *text, size_t n);
 
 /* Texts of some lengths, not among some names. all: those that all patterns are found in. Else those that one pattern is found in or
  * none, each with what follows it. */

@@ -177,18 +177,24 @@ static int run_over(struct run *r, const char *text, size_t n)
     return r->seen[1];
 }
 
-int regex_holds(const struct regex *r, const char *text, size_t n)
+static struct nfa *nfa_of(struct regex *r)
 {
-    struct nfa a;
-    nfa_make(&a, r);
-    struct run x = {.a = &a};
-    x.now = compile_alloc(r->compile, a.n_state + 1, sizeof *x.now);
-    x.next = compile_alloc(r->compile, a.n_state + 1, sizeof *x.next);
-    x.seen = compile_zeroed(r->compile, a.n_state + 1, 1);
-    int found = !a.failed && x.now && x.next && x.seen && run_over(&x, text, n);
+    if (!r->nfa && (r->nfa = compile_zeroed(r->compile, 1, sizeof *r->nfa)))
+        nfa_make(r->nfa, r);
+    return r->nfa;
+}
+
+int regex_holds(struct regex *r, const char *text, size_t n)
+{
+    struct run x = {.a = nfa_of(r)};
+    if (!x.a || x.a->failed)
+        return 0;
+    x.now = compile_alloc(r->compile, x.a->n_state + 1, sizeof *x.now);
+    x.next = compile_alloc(r->compile, x.a->n_state + 1, sizeof *x.next);
+    x.seen = compile_zeroed(r->compile, x.a->n_state + 1, 1);
+    int found = x.now && x.next && x.seen && run_over(&x, text, n);
     compile_free(r->compile, x.now);
     compile_free(r->compile, x.next);
     compile_free(r->compile, x.seen);
-    nfa_free(&a);
     return found;
 }

@@ -177,60 +177,6 @@ grammar_expr regex_expr(const struct regex *r, struct grammar_maker *m, const st
     return grammar_choice(m, e, n);
 }
 
-int regex_is_run(const struct regex *r, const struct regex_node **class, int32_t *min, int32_t *max)
-{
-    const struct regex_node *top = &r->node[r->root];
-    if (top->kind != REGEX_SEQUENCE || r->node[top->child].kind != REGEX_BEGIN)
-        return 0;
-    int32_t run = r->node[top->child].next, end = run >= 0 ? r->node[run].next : -1;
-    if (end < 0 || r->node[end].kind != REGEX_END || r->node[end].next >= 0 || r->node[run].kind != REGEX_REPEAT)
-        return 0;
-    *class = &r->node[r->node[run].child];
-    *min = r->node[run].min;
-    *max = r->node[run].max;
-    return (*class)->kind == REGEX_CLASS;
-}
-
-static int64_t times(int64_t n, int32_t by) { return n < 0 || by < 0 ? (n == 0 ? 0 : -1) : n * by; }
-
-void regex_lengths(const struct regex *r, int64_t *min, int64_t *max)
-{
-    int64_t(*bound)[2] = compile_zeroed(r->compile, r->n_node, sizeof *bound);
-    *min = 0;
-    *max = -1;
-    for (uint32_t i = 0; bound && i < r->n_node; i++) { /* children come first */
-        const struct regex_node *node = &r->node[i];
-        int64_t least = node->kind == REGEX_CLASS, most = least;
-        if (node->kind == REGEX_REPEAT) {
-            least = times(bound[node->child][0], node->min);
-            most = times(bound[node->child][1], node->max);
-        }
-        for (int32_t c = node->kind == REGEX_SEQUENCE || node->kind == REGEX_CHOICE ? node->child : -1; c >= 0;
-             c = r->node[c].next) {
-            int first = node->kind == REGEX_CHOICE && c == node->child;
-            if (node->kind == REGEX_SEQUENCE || first) {
-                least = first ? bound[c][0] : least + bound[c][0];
-                most = first ? bound[c][1] : most < 0 || bound[c][1] < 0 ? -1 : most + bound[c][1];
-            } else {
-                least = bound[c][0] < least ? bound[c][0] : least;
-                most = most < 0 || bound[c][1] < 0 ? -1 : bound[c][1] > most ? bound[c][1] : most;
-            }
-        }
-        bound[i][0] = least > INT32_MAX ? INT32_MAX : least;
-        bound[i][1] = most > INT32_MAX ? -1 : most;
-    }
-    const struct regex_node *top = &r->node[r->root];
-    int32_t last = top->kind == REGEX_SEQUENCE ? top->child : -1;
-    int begins = last >= 0 && r->node[last].kind == REGEX_BEGIN;
-    while (last >= 0 && r->node[last].next >= 0)
-        last = r->node[last].next;
-    if (bound) {
-        *min = bound[r->root][0];
-        *max = begins && r->node[last].kind == REGEX_END ? bound[r->root][1] : -1;
-    }
-    compile_free(r->compile, bound);
-}
-
 grammar_expr regex_parse(struct grammar_maker *m, const char *pattern, size_t n, int whole)
 {
     struct regex r;

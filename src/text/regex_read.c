@@ -3,7 +3,7 @@
 #include "base/error.h"
 #include "base/hex.h"
 #include "base/utf8.h"
-#include "text/regex_inner.h"
+#include "text/regex_nfa.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -444,6 +444,12 @@ void regex_free(struct regex *r)
 {
     compile_free(r->compile, r->node);
     compile_free(r->compile, r->range);
+    compile_free(r->compile, r->named);
+    r->named = NULL;
+    if (r->nfa)
+        nfa_free(r->nfa);
+    compile_free(r->compile, r->nfa);
+    r->nfa = NULL;
     r->node = NULL;
     r->range = NULL;
 }

@@ -8,7 +8,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { MOST_BYTES = 1 << 20, MOST_NODES = 10000, POINTER = 300 };
+enum {
+    MOST_BYTES = 1 << 20,
+    MOST_NODES = 10000,
+    POINTER = 300,
+    KEYWORDS = 256 /* steps: all are looked for in each term */
+};
 
 /* ---- messages ------------------------------------------------------------------------------------------------------------------- */
 
@@ -229,41 +234,17 @@ void terms_flatten(struct schema *s, const struct terms *in, struct terms *out)
 
 /* ---- unions ----------------------------------------------------------------------------------------------------------------------- */
 
-/* Value i that const or enum allow; NULL: no more, or neither is there. */
-static const struct schema_node *allowed_value(const struct schema_node *x, uint32_t i)
-{
-    const struct schema_node *value = node_member(x, "const"), *list = node_member(x, "enum");
-    if (value)
-        return i == 0 ? value : NULL;
-    for (value = list && list->kind == NODE_ARRAY ? list->child : NULL; value && i > 0; i--)
-        value = value->next;
-    return value;
-}
-
-/* Both name their values, and share none. */
-static int values_apart(const struct schema_node *x, const struct schema_node *y)
-{
-    const struct schema_node *v, *w;
-    if (!allowed_value(x, 0) || !allowed_value(y, 0))
-        return 0;
-    for (uint32_t i = 0; (v = allowed_value(x, i)); i++)
-        for (uint32_t j = 0; (w = allowed_value(y, j)); j++)
-            if (node_equal(v, w))
-                return 0;
-    return 1;
-}
-
 /* Can no value fit both? Only what is plain to see counts. */
 static int apart(struct schema *s, const struct schema_node *x, const struct schema_node *y)
 {
-    if (!(shape_types(s, x) & shape_types(s, y)) || values_apart(x, y))
+    if (!(shape_types(s, x) & shape_types(s, y)) || schema_values_apart(s, x, y))
         return 1;
     const struct schema_node *names = node_member(x, "required");
     for (const struct schema_node *name = names && names->kind == NODE_ARRAY ? names->child : NULL; name;
          name = name->next) {
         const struct schema_node *v = node_member_n(node_member(x, "properties"), name->text, name->n);
         const struct schema_node *w = node_member_n(node_member(y, "properties"), name->text, name->n);
-        if (name->kind == NODE_STRING && v && w && values_apart(v, w))
+        if (name->kind == NODE_STRING && v && w && schema_values_apart(s, v, w))
             return 1;
     }
     return 0;
@@ -316,6 +297,7 @@ static grammar_expr union_of(struct schema *s, const struct terms *l, uint32_t o
 static grammar_expr flat_terms(struct schema *s, struct terms *l)
 {
     int32_t most = s->how.most_nodes ? s->how.most_nodes : MOST_NODES;
+    schema_work(s, KEYWORDS * (uint64_t)l->n);
     if (++s->nodes > most)
         return schema_fail(s, l->t[0].node, "the schema has more than %d parts when it is compiled", (int)most);
     for (uint32_t i = 0; i < l->n; i++) {
@@ -463,6 +445,7 @@ void schema_close(struct schema *s)
 {
     if (!s)
         return;
+    schema_forget_patterns(s);
     pool_free(&s->pool);
     compile_free(s->compile, s->warning);
     compile_free(s->compile, s->warned);

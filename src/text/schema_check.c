@@ -47,19 +47,43 @@ static int within(struct schema *s, const struct schema_node *node, const char *
     return n >= a && (b < 0 || n <= b);
 }
 
+/* A pattern that values are held against is read once. */
+struct checked {
+    struct checked *next;
+    const struct schema_node *at;
+    struct regex pattern;
+    int bad; /* reported where strings are made */
+};
+
+static struct checked *check_with(struct schema *s, const struct schema_node *pattern)
+{
+    struct checked *c = s->checked;
+    struct error ignored = {0};
+    while (c && c->at != pattern)
+        c = c->next;
+    if (c || !(c = pool_alloc(&s->pool, 1, sizeof *c)))
+        return c;
+    c->at = pattern;
+    c->next = s->checked;
+    c->bad = regex_read(&c->pattern, s->compile, pattern->text, pattern->n, &ignored) != 0;
+    return s->checked = c;
+}
+
+void schema_forget_patterns(struct schema *s)
+{
+    for (struct checked *c = s->checked; c; c = c->next)
+        if (!c->bad)
+            regex_free(&c->pattern);
+}
+
 static int fits_string(struct schema *s, const struct schema_node *node, const struct schema_node *v)
 {
     const struct schema_node *pattern = node_member(node, "pattern");
     int64_t letters = (int64_t)utf8_count(v->text, v->n);
     if (!within(s, node, "minLength", "maxLength", letters))
         return 0;
-    struct regex r;
-    struct error err = {0};
-    if (!pattern || pattern->kind != NODE_STRING || regex_read(&r, s->compile, pattern->text, pattern->n, &err))
-        return 1; /* a bad pattern is reported where strings are made */
-    int holds = regex_holds(&r, v->text, v->n);
-    regex_free(&r);
-    return holds;
+    struct checked *known = pattern && pattern->kind == NODE_STRING ? check_with(s, pattern) : NULL;
+    return !known || known->bad || regex_holds(&known->pattern, v->text, v->n);
 }
 
 static int fits_array(struct schema *s, const struct schema_node *node, const struct schema_node *v, int depth)
@@ -101,12 +125,10 @@ static int fits_object(struct schema *s, const struct schema_node *node, const s
     return 1;
 }
 
-static int fits_list(const struct schema_node *node, const struct schema_node *v)
+static int fits_list(struct schema *s, const struct schema_node *node, const struct schema_node *v)
 {
     const struct schema_node *list = node_member(node, "enum"), *fixed = node_member(node, "const");
-    int found = !list || list->kind != NODE_ARRAY || v->parent == list;
-    for (const struct schema_node *e = found ? NULL : list->child; e && !found; e = e->next)
-        found = node_equal(e, v);
+    int found = !list || list->kind != NODE_ARRAY || v->parent == list || schema_lists(s, list, v);
     return found && (!fixed || node_equal(fixed, v));
 }
 
@@ -129,7 +151,7 @@ static int fits_node(struct schema *s, const struct schema_node *node, uint32_t 
     const struct schema_node *ref = node_member(node, "$ref");
     const struct schema_node *target = ref && !(done & TERM_REF) ? schema_target(s, ref) : NULL;
     unsigned type = type_of(v);
-    if (schema_failed(s) || !(shape_types(s, node) & type) || !fits_list(node, v))
+    if (schema_failed(s) || !(shape_types(s, node) & type) || !fits_list(s, node, v))
         return 0;
     if ((type & (SCHEMA_INTEGER | SCHEMA_NUMBER) && !fits_number(node, v)) ||
         (type == SCHEMA_STRING && !fits_string(s, node, v)) ||

@@ -5,6 +5,7 @@
  *   schema_shape.c   keywords put together       schema_object.c   members
  *   schema_value.c   texts of each type          schema_array.c    elements
  *   schema_check.c   does a value fit: enums     schema_write.c    values spelled in one way
+ *   schema_values.c  lists of values as sets
  *   schema_ask.c     properties and types
  *
  * A value has to fit a list of nodes (terms): a schema with what it refers to, its allOf, and one branch of each anyOf. Equal lists
@@ -52,6 +53,8 @@ struct schema {
     struct compile_place outside;      /* of the maker, while a value is compiled */
     struct schema_node *root, *object; /* object: {"type": "object"}, where that is demanded besides */
     struct memo *memo[1024];
+    struct value_set *values[64];        /* schema_values.c */
+    struct checked *checked;             /* schema_check.c */
     int32_t nodes;                       /* compiled */
     int level;                           /* arrays and objects that are open */
     uint32_t brackets;                   /* made so far */
@@ -153,5 +156,11 @@ grammar_expr schema_key(struct schema *s, const char *text, size_t n);
 
 /* schema_check.c: 1 fits, 0 does not. Unions, refs and patterns included. */
 int schema_fits(struct schema *s, const struct terms *l, const struct schema_node *value);
+void schema_forget_patterns(struct schema *s); /* that values were held against */
+
+/* schema_values.c: 1: the list (of enum) holds a value. 0 also: the compilation has ended. */
+int schema_lists(struct schema *s, const struct schema_node *list, const struct schema_node *value);
+/* 1: const or enum of both name their values, and they share none. */
+int schema_values_apart(struct schema *s, const struct schema_node *x, const struct schema_node *y);
 
 #endif

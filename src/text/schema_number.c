@@ -6,6 +6,7 @@
  *     127..243    1 2 [7-9] | 1 [3-9] any | 2 [0-3] any | 2 4 [0-3] */
 #include "text/schema_number.h"
 
+#include "base/hash.h"
 #include "text/compile.h"
 
 #include <stdio.h>
@@ -95,6 +96,19 @@ int number_compare(const char *a, size_t n_a, const char *b, size_t n_b)
     read_decimal(a, n_a, &x);
     read_decimal(b, n_b, &y);
     return compare(&x, &y);
+}
+
+uint64_t number_hash(const char *text, size_t n)
+{
+    struct decimal d;
+    size_t minus = n && text[0] == '-', digits = minus;
+    while (digits < n && text[digits] >= '0' && text[digits] <= '9')
+        digits++;
+    if (digits == n && n - minus < 100 && text[minus] != '0') /* as the bytes that a decimal would have */
+        return hash64(text + minus, n - minus, minus);
+    read_decimal(text, n, &d);
+    uint64_t hash = hash64(d.digits, (size_t)d.n, (uint64_t)d.negative);
+    return d.n_fraction ? hash64(d.fraction, (size_t)d.n_fraction, hash) : hash;
 }
 
 int number_is_integer(const char *text, size_t n)

@@ -6,6 +6,8 @@
 
 /* By value: -1, 0, 1. Exponents beyond +-9999 count as that. */
 int number_compare(const char *a, size_t n_a, const char *b, size_t n_b);
+/* Equal for equal numbers. */
+uint64_t number_hash(const char *text, size_t n);
 int number_is_integer(const char *text, size_t n);
 
 struct number_bound {

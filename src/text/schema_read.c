@@ -296,6 +296,8 @@ int node_equal(const struct schema_node *x, const struct schema_node *y)
 {
     if (x->kind != y->kind)
         return 0;
+    if (x->kind == NODE_NUMBER && x->n == y->n && memcmp(x->text, y->text, x->n) == 0)
+        return 1;
     if (x->kind == NODE_NUMBER)
         return number_compare(x->text, x->n, y->text, y->n) == 0;
     if (x->kind == NODE_STRING)
@@ -310,6 +312,23 @@ int node_equal(const struct schema_node *x, const struct schema_node *y)
         b = b ? b->next : NULL;
     }
     return 1;
+}
+
+uint64_t node_hash(const struct schema_node *x)
+{
+    uint64_t hash = x->kind;
+    if (x->kind == NODE_NUMBER)
+        return number_hash(x->text, x->n);
+    if (x->kind == NODE_STRING)
+        return hash64(x->text, x->n, hash);
+    for (const struct schema_node *c = x->child; c; c = c->next) {
+        uint64_t one = node_hash(c);
+        if (x->kind == NODE_OBJECT)
+            hash += hash64(c->key, c->n_key, one); /* in any order */
+        else
+            hash = hash64(&one, sizeof one, hash);
+    }
+    return hash;
 }
 
 void node_pointer(const struct schema_node *x, char *out, size_t room)

@@ -34,6 +34,9 @@ int node_is_text(const struct schema_node *x, const char *text);
 /* Equal as JSON values: numbers by value, objects without order. */
 int node_equal(const struct schema_node *x, const struct schema_node *y);
 
+/* Equal for values that are equal. */
+uint64_t node_hash(const struct schema_node *x);
+
 /* JSON pointer as a URI fragment without its #: "/properties/a~1b". At most room - 1 bytes, cut. */
 void node_pointer(const struct schema_node *x, char *out, size_t room);
 /* The node at a pointer from here (~0 ~1; percent 1: also %XX); NULL: none. */

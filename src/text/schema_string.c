@@ -377,37 +377,23 @@ static grammar_expr letters_repeated(struct schema *s, grammar_expr letter, int6
     return grammar_repeat(s->m, letter, (int32_t)min, max < 0 ? GRAMMAR_MANY : (int32_t)max);
 }
 
-/* One pattern that is a run of letters of one class: the lengths join its count. */
-static grammar_expr run(struct shape *x, const struct regex *r, const struct regex_node *class, int32_t min,
-                        int32_t max)
-{
-    struct schema *s = x->s;
-    int64_t least = min > x->min_length ? min : x->min_length, most = max == GRAMMAR_MANY ? -1 : max;
-    if (x->max_length >= 0 && (most < 0 || x->max_length < most))
-        most = x->max_length;
-    if (most >= 0 && least > most)
-        return grammar_choice(s->m, NULL, 0);
-    return letters_repeated(s, one_of(s, s->m, r->range + class->range, class->n), least, most);
-}
-
-static grammar_expr content(struct shape *x, const struct patterns *p)
+static grammar_expr content(struct shape *x, struct patterns *p)
 {
     struct schema *s = x->s;
     struct regex_letters letters = schema_letters_of(s);
-    const struct regex_node *class;
     int64_t shortest, longest;
-    int32_t min, max;
-    int lengths = x->min_length > 0 || x->max_length >= 0;
     if (p->n == 0)
         return letters_repeated(s, any_letter(s), x->min_length, x->max_length);
     regex_lengths(p->list[0], &shortest, &longest);
-    if (p->n == 1 && regex_is_run(p->list[0], &class, &min, &max))
-        return run(x, p->list[0], class, min, max);
-    if (p->n == 1 &&
-        (!lengths || (shortest >= x->min_length && longest >= 0 && (x->max_length < 0 || longest <= x->max_length))))
+    int long_enough = shortest >= x->min_length,
+        short_enough = x->max_length < 0 || (longest >= 0 && longest <= x->max_length);
+    if (p->n == 1 && long_enough && short_enough)
         return regex_expr(p->list[0], s->m, &letters, 0);
-    if (p->n == 1 && x->max_length < 0 && shortest >= x->min_length)
-        return regex_expr(p->list[0], s->m, &letters, 0);
+    int taken = p->n == 1 ? regex_take_lengths(&p->r[0], x->min_length, x->max_length) : 0;
+    if (s->compile->end)
+        return schema_ended(s);
+    if (taken)
+        return taken < 0 ? grammar_choice(s->m, NULL, 0) : regex_expr(p->list[0], s->m, &letters, 0);
     struct regex_product product = {
         .pattern = p->list, .n_pattern = p->n, .all = 1, .min = x->min_length, .max = x->max_length};
     grammar_expr e = regex_product(&product, s->m, &letters);
