@@ -232,6 +232,30 @@ static void measure_repeat(const struct grammar_maker *m, const struct expr *e, 
     f->width = item->width;
 }
 
+static int by_target(const void *a, const void *b)
+{
+    const uint32_t *x = a, *y = b; /* from, to, expression */
+    return x[1] != y[1] ? (x[1] < y[1] ? -1 : 1) : (x[2] > y[2]) - (x[2] < y[2]);
+}
+
+/* States of a machine that is written out: once for all steps that lead to one state by the same expression. */
+static uint32_t machine_size(const struct grammar_maker *m, const struct expr *e, const struct expr_facts *fact)
+{
+    uint32_t n = e->n / 3, size = add_size((uint64_t)e->a, 1);
+    uint32_t(*step)[3] = compile_alloc(m->compile, n + 1, sizeof *step);
+    if (!step || compile_work(m->compile, 32 * (uint64_t)n))
+        n = 0;
+    if (n) {
+        memcpy(step, maker_list(m, e), n * sizeof *step);
+        qsort(step, n, sizeof *step, by_target);
+    }
+    for (uint32_t i = 0; i < n; i++)
+        if (i == 0 || by_target(step[i - 1], step[i]) != 0)
+            size = add_size(size, fact[step[i][2]].size);
+    compile_free(m->compile, step);
+    return size;
+}
+
 /* All parts were measured; a part that was not is being walked: recursion. */
 static void measure(const struct grammar_maker *m, grammar_expr x, struct expr_facts *fact)
 {
@@ -246,7 +270,7 @@ static void measure(const struct grammar_maker *m, grammar_expr x, struct expr_f
         return;
     }
     if (e->kind == EXPR_MACHINE)
-        f->size = add_size((uint64_t)e->a, 1);
+        f->size = machine_size(m, e, fact);
     if (e->kind == EXPR_TEXT) {
         f->size = add_size(e->n, 1);
     } else if (e->kind == EXPR_CLASS) {
@@ -261,12 +285,13 @@ static void measure(const struct grammar_maker *m, grammar_expr x, struct expr_f
         f->regular &= e->kind == EXPR_CALL ? fact[p].regular : may_inline(m, p, fact);
         f->calls |= fact[p].calls || e->kind == EXPR_CALL;
         f->wide |= fact[p].wide;
-        f->size = add_size(f->size, fact[p].size);
+        f->size = e->kind == EXPR_MACHINE ? f->size : add_size(f->size, fact[p].size);
         f->wide |= e->kind == EXPR_MACHINE && fact[p].width >= GRAMMAR_WIDE; /* it may be a loop */
         width = e->kind == EXPR_CHOICE || e->kind == EXPR_MACHINE || fact[p].width < width ? width + fact[p].width
                                                                                            : fact[p].width;
     }
     f->width = (uint16_t)(width > 256 ? 256 : width);
+    f->regular &= e->kind != EXPR_MACHINE || f->size <= GRAMMAR_MACHINE;
 }
 
 enum walk { WALK_ALL, WALK_LEADING };

@@ -284,32 +284,46 @@ struct shared_step {
 static int by_step(const void *a, const void *b)
 {
     const struct shared_step *x = a, *y = b;
-    return x->to != y->to ? (x->to < y->to ? -1 : 1)
-           : x->e != y->e ? (x->e < y->e ? -1 : 1)
-                          : (x->from > y->from) - (x->from < y->from);
+    return x->e != y->e     ? (x->e < y->e ? -1 : 1)
+           : x->to != y->to ? (x->to < y->to ? -1 : 1)
+                            : (x->from > y->from) - (x->from < y->from);
 }
 
-static void build_steps(struct builder *b, struct shared_step *s, uint32_t n)
+/* Steps of one expression. called: where they lead to several states they call a rule. */
+static void build_alike(struct builder *b, const struct shared_step *s, uint32_t n, int called)
+{
+    grammar_expr x = (grammar_expr)s[0].e;
+    for (uint32_t i = 0, k; i < n && !b->m->error.code; i = k) {
+        for (k = i + 1; k < n && s[k].to == s[i].to; k++)
+            ;
+        uint32_t from = s[i].from;
+        if (k - i > 1) {
+            from = build_state(b);
+            for (uint32_t j = i; j < k; j++)
+                empty(b, s[j].from, from);
+        }
+        if (called && k - i < n)
+            call(b, rule_of(b, x), from, s[i].to);
+        else
+            build(b, x, from, s[i].to);
+    }
+}
+
+static void build_steps(struct builder *b, struct shared_step *s, uint32_t n, int large)
 {
     maker_work(b->m, 32 * (uint64_t)n);
     qsort(s, n, sizeof *s, by_step);
     for (uint32_t i = 0, k; i < n && !b->m->error.code; i = k) {
-        for (k = i + 1; k < n && s[k].to == s[i].to && s[k].e == s[i].e; k++)
+        const struct expr_facts *f = &b->fact[s[i].e];
+        for (k = i + 1; k < n && s[k].e == s[i].e; k++)
             ;
-        grammar_expr x = (grammar_expr)s[i].e;
-        if (k - i > 1 && b->fact[x].size > 1) {
-            uint32_t from = build_state(b);
-            build(b, x, from, s[i].to);
-            for (; i < k; i++)
-                empty(b, s[i].from, from);
-        }
-        for (; i < k; i++)
-            build(b, x, s[i].from, s[i].to);
+        build_alike(b, s + i, k - i, large && f->regular && !f->calls && f->size > GRAMMAR_STEP);
     }
 }
 
-static void build_machine(struct builder *b, const struct expr *e, uint32_t from, uint32_t to)
+static void build_machine(struct builder *b, grammar_expr x, uint32_t from, uint32_t to)
 {
+    const struct expr *e = &b->m->expr[x];
     const uint32_t *step = maker_list(b->m, e);
     struct shared_step *shared = compile_alloc(b->m->compile, e->n / 3 + 1, sizeof *shared);
     uint32_t n = 0;
@@ -325,7 +339,7 @@ static void build_machine(struct builder *b, const struct expr *e, uint32_t from
         for (uint32_t i = 0; i < e->n && !b->m->error.code; i += 3)
             if (on_way[step[i]] && on_way[step[i + 1]])
                 shared[n++] = (struct shared_step){step[i + 2], state[step[i + 1]], state[step[i]]};
-        build_steps(b, shared, n);
+        build_steps(b, shared, n, b->fact[x].size > GRAMMAR_MACHINE);
     } else if (!shared || !on_way || !state) {
         maker_refused(b->m);
     }
@@ -396,7 +410,7 @@ static void build(struct builder *b, grammar_expr x, uint32_t from, uint32_t to)
             call(b, rule_of(b, x), from, to);
         break;
     case EXPR_MACHINE:
-        build_machine(b, e, from, to);
+        build_machine(b, x, from, to);
         break;
     case EXPR_CALL:
         build_call(b, e, from, to);

@@ -91,7 +91,9 @@ enum {
     GRAMMAR_COPIES = 256,
     GRAMMAR_WIDE = 20,
     GRAMMAR_LEAF = 512,
-    GRAMMAR_INLINE = 32
+    GRAMMAR_INLINE = 32,
+    GRAMMAR_MACHINE = 1 << 15, /* states of an automaton above which large steps are called */
+    GRAMMAR_STEP = 64
 };
 
 /* fact: [n_expr] out. Fails where a rule lacks a definition, an entry has no text, or a rule is left recursive. */

@@ -108,6 +108,8 @@ void nfa_make(struct nfa *a, const struct regex *r)
 
 void nfa_free(struct nfa *a)
 {
+    if (!a->r)
+        return;
     compile_free(a->r->compile, a->step);
     compile_free(a->r->compile, a->first);
 }

@@ -23,6 +23,6 @@ struct nfa {
 
 /* State 0: before, state 1: found. failed: more than REGEX_STATES states, or the compilation has ended. */
 void nfa_make(struct nfa *a, const struct regex *r);
-void nfa_free(struct nfa *a);
+void nfa_free(struct nfa *a); /* zeroed: nothing */
 
 #endif
