@@ -111,8 +111,9 @@ struct closing {
 
 /* close_weight.c: fills weight, base, rule, item, rest, most, begun, in_letter, at_begin. */
 int closing_measure(struct closing *k, struct error *err);
-/* Fewest tokens that spell a text, CLOSING_NEVER: none do. spelled: [n + 1] out, the same for what is behind byte i. */
-int64_t closing_spell(const struct token_trie *trie, const char *text, size_t n, int64_t *spelled);
+/* Fewest tokens that spell a text, CLOSING_NEVER: none do, or the compilation has ended (NULL: there is none). spelled: [n + 1] out, the same for what is behind byte i. */
+int64_t closing_spell(const struct token_trie *trie, const char *text, size_t n, int64_t *spelled,
+                      struct compile *compile);
 
 static inline uint32_t closing_add(uint32_t a, uint32_t b)
 {

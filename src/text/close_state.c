@@ -141,7 +141,7 @@ static int64_t of_phase(struct closing *k, int32_t phase, uint16_t node, int dep
         size_t begun = t->left[node][0] == i && g->text ? g->n - t->left[node][1] : 0;
         if (g->text && (g->n - begun >= 1024 || (g->at_start && !begun && node != t->start)))
             continue;
-        int64_t tokens = g->text ? closing_spell(k->c->trie, g->text + begun, g->n - begun, spelled) : 1;
+        int64_t tokens = g->text ? closing_spell(k->c->trie, g->text + begun, g->n - begun, spelled, NULL) : 1;
         tokens = plus(tokens, behind(k, g, depth));
         best = tokens < best ? tokens : best;
     }

@@ -126,7 +126,7 @@ static void prepare_counted(struct measuring *w)
 {
     const struct grammar *g = w->g;
     uint32_t *stack = (uint32_t *)w->heap; /* not in use yet */
-    for (uint32_t q = 0; q < g->n_state; q++) {
+    for (uint32_t q = 0; q < g->n_state && !compile_work(w->compile, 4); q++) {
         uint32_t rule = g->owner[q];
         const struct rule *r = &g->rule[rule];
         w->k->begun[q] = r->counted && q != r->start && q != r->accept;
@@ -157,10 +157,13 @@ static void seed(struct measuring *w)
 
 /* ---- weights -------------------------------------------------------------------------------------------------------------------- */
 
-int64_t closing_spell(const struct token_trie *trie, const char *text, size_t n, int64_t *spelled)
+int64_t closing_spell(const struct token_trie *trie, const char *text, size_t n, int64_t *spelled,
+                      struct compile *compile)
 {
     spelled[n] = 0;
     for (size_t i = n; i-- > 0;) {
+        if (compile_work(compile, SPELL))
+            return CLOSING_NEVER;
         spelled[i] = CLOSING_NEVER;
         for (uint32_t at = 0, d = 0; at < trie->n_node && i + d < n;) {
             const struct trie_node *node = &trie->node[at];
@@ -216,9 +219,9 @@ static int spread(struct measuring *w, struct stretch *s, uint32_t first)
         s->text[s->n] = (char)g->edge[e].low;
         s->edge[s->n++] = (uint32_t)e;
     }
-    if (compile_work(w->compile, 16 + (uint64_t)s->n * SPELL))
+    int64_t tokens = closing_spell(w->k->c->trie, s->text, s->n, s->spelled, w->compile);
+    if (compile_work(w->compile, 16))
         return -1;
-    int64_t tokens = closing_spell(w->k->c->trie, s->text, s->n, s->spelled);
     uint64_t total = tokens == CLOSING_NEVER ? (uint64_t)s->n * CLOSING_UNIT : (uint64_t)tokens * CLOSING_UNIT;
     for (uint32_t i = 0; i < s->n; i++) {
         uint64_t part = total * (i + 1) / s->n - total * i / s->n;
@@ -322,7 +325,7 @@ static void mark_letters(struct measuring *w)
     uint8_t *on_way = w->done; /* not in use any more */
     memset(on_way, 0, g->n_state);
     mark_way(w, on_way, (uint32_t *)w->heap);
-    for (uint32_t q = 0; q < g->n_state && w->k->c->trie->spells; q++) {
+    for (uint32_t q = 0; q < g->n_state && w->k->c->trie->spells && !compile_work(w->compile, 8); q++) {
         int64_t at = q;
         for (int n = 0; n <= LETTER && !on_way[at] && behind_byte(w, (uint32_t)at) >= 0; n++)
             at = behind_byte(w, (uint32_t)at);
@@ -332,10 +335,12 @@ static void mark_letters(struct measuring *w)
 
 /* ---- all ---------------------------------------------------------------------------------------------------------------------- */
 
-static void turn_round(struct measuring *w)
+static int turn_round(struct measuring *w)
 {
     const struct grammar *g = w->g;
     for (uint32_t e = 0; e < g->n_edge; e++) {
+        if (compile_work(w->compile, 4))
+            return -1;
         w->first[g->edge[e].to + 2]++;
         if (g->edge[e].kind == EDGE_CALL)
             w->first_call[g->edge[e].arg + 2]++;
@@ -350,6 +355,7 @@ static void turn_round(struct measuring *w)
             if (g->edge[e].kind == EDGE_CALL)
                 w->caller[w->first_call[g->edge[e].arg + 1]++] = (struct back){q, e};
         }
+    return 0;
 }
 
 int closing_measure(struct closing *k, struct error *err)
@@ -357,25 +363,28 @@ int closing_measure(struct closing *k, struct error *err)
     const struct grammar *g = k->c->matcher.g;
     struct compile *compile = k->c->compile;
     struct measuring w = {.compile = compile, .k = k, .g = g};
+    size_t n_call = 0;
+    for (uint32_t e = 0; e < g->n_edge; e++)
+        n_call += g->edge[e].kind == EDGE_CALL;
     w.first = compile_zeroed(compile, g->n_state + 2, sizeof *w.first);
     w.first_call = compile_zeroed(compile, g->n_rule + 2, sizeof *w.first_call);
     w.back = compile_alloc(compile, g->n_edge + 1, sizeof *w.back);
-    w.caller = compile_alloc(compile, g->n_edge + 1, sizeof *w.caller);
+    w.caller = compile_alloc(compile, n_call + 1, sizeof *w.caller);
     w.begin = compile_zeroed(compile, g->n_rule + 1, sizeof *w.begin);
     w.done = compile_zeroed(compile, g->n_state + 1, 1);
     w.rule_done = compile_zeroed(compile, g->n_rule + 1, 1);
     /* a state is pushed for an edge at most twice: when it is passed, and when the rule it calls is known */
     w.heap = compile_alloc(compile, (size_t)g->n_edge * 2 + g->n_state + g->n_rule * 2 + 1, sizeof *w.heap);
     int failed = !w.first || !w.first_call || !w.back || !w.caller || !w.begin || !w.done || !w.rule_done || !w.heap;
-    failed = failed || compile_work(compile, 16 * ((uint64_t)g->n_state + g->n_edge + g->n_rule));
     if (!failed) {
         for (uint32_t q = 0; q < g->n_state; q++)
             k->base[q] = CLOSING_NONE;
         for (uint32_t r = 0; r < g->n_rule; r++)
             k->rule[r] = k->item[r] = CLOSING_NONE;
-        turn_round(&w);
-        prepare_counted(&w);
-        failed = weigh(&w);
+        failed = turn_round(&w);
+        if (!failed)
+            prepare_counted(&w);
+        failed = failed || weigh(&w);
         seed(&w);
         while (w.n_heap > 0 && !failed) {
             failed = compile_work(compile, 16);
@@ -385,7 +394,8 @@ int closing_measure(struct closing *k, struct error *err)
             w.done[next.state] = 1;
             state_known(&w, next.state, next.weight);
         }
-        mark_letters(&w);
+        if (!failed)
+            mark_letters(&w);
         for (uint32_t q = 0; q < g->n_state; q++)
             if (k->base[q] < CLOSING_NONE && (int64_t)k->base[q] + k->rest[q] > k->most[g->owner[q]])
                 k->most[g->owner[q]] = (int64_t)k->base[q] + k->rest[q];

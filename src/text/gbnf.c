@@ -269,13 +269,14 @@ static grammar_expr class(struct gbnf *g)
         if (r.first > r.last)
             fail_at(g, here, "a range of a class is reversed");
         if (n + 1 >= room) {
-            room = room * 2 + 8;
-            struct grammar_range *grown = compile_grow(g->compile, range, room, sizeof *grown);
+            size_t larger = room * 2 + 8;
+            struct grammar_range *grown = compile_grow(g->compile, range, larger, sizeof *grown);
             if (!grown) {
                 grammar_ended(g->m);
                 break;
             }
             range = grown;
+            room = larger;
         }
         range[n++] = r;
     }

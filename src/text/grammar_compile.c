@@ -463,7 +463,7 @@ struct rank_walk {
 };
 
 /* Rules that rule r may call before it reads anything are put on calls. */
-static void leading_calls(struct rank_walk *w, uint32_t r)
+static int leading_calls(struct compile *compile, struct rank_walk *w, uint32_t r)
 {
     const struct grammar *g = w->g;
     uint32_t n = 0;
@@ -471,6 +471,8 @@ static void leading_calls(struct rank_walk *w, uint32_t r)
     w->stamp[g->rule[r].start] = r + 1;
     while (n > 0) {
         uint32_t q = w->states[--n];
+        if (compile_work(compile, 4 + g->first[q + 1] - g->first[q]))
+            return -1;
         for (uint32_t i = g->first[q]; i < g->first[q + 1]; i++) {
             const struct edge *e = &g->edge[i];
             if (e->kind == EDGE_CALL && w->colour[e->arg] == 0)
@@ -481,10 +483,11 @@ static void leading_calls(struct rank_walk *w, uint32_t r)
             }
         }
     }
+    return 0;
 }
 
 /* Ranks by depth-first search, the last left first: a rule stands before those it calls first. */
-static void rank_rules(struct rank_walk *w, uint32_t root)
+static int rank_rules(struct compile *compile, struct rank_walk *w, uint32_t root)
 {
     enum { NEW, OPEN, DONE };
     w->calls[w->n_calls++] = root;
@@ -492,7 +495,8 @@ static void rank_rules(struct rank_walk *w, uint32_t root)
         uint32_t r = w->calls[w->n_calls - 1];
         if (w->colour[r] == NEW) {
             w->colour[r] = OPEN;
-            leading_calls(w, r);
+            if (leading_calls(compile, w, r))
+                return -1;
             continue;
         }
         if (w->colour[r] == OPEN) {
@@ -501,6 +505,7 @@ static void rank_rules(struct rank_walk *w, uint32_t root)
         }
         w->n_calls--;
     }
+    return 0;
 }
 
 static int rank_all(struct compile *compile, struct grammar *g)
@@ -510,11 +515,10 @@ static int rank_all(struct compile *compile, struct grammar *g)
     w.stamp = compile_zeroed(compile, g->n_state + 1, sizeof *w.stamp);
     w.states = compile_alloc(compile, g->n_state + 1, sizeof *w.states);
     w.calls = compile_alloc(compile, (size_t)g->n_edge + g->n_rule + 1, sizeof *w.calls);
-    int failed = !w.colour || !w.stamp || !w.states || !w.calls ||
-                 compile_work(compile, 2 * ((uint64_t)g->n_edge + g->n_state));
+    int failed = !w.colour || !w.stamp || !w.states || !w.calls;
     for (uint32_t r = 0; !failed && r < g->n_rule; r++)
         if (!w.colour[r])
-            rank_rules(&w, r);
+            failed = rank_rules(compile, &w, r);
     compile_free(compile, w.colour);
     compile_free(compile, w.stamp);
     compile_free(compile, w.states);
@@ -538,8 +542,7 @@ static struct grammar *assemble(struct builder *b, const uint32_t *entry, size_t
     g->edge = compile_alloc(compile, g->n_edge + 1, sizeof *g->edge);
     g->owner = compile_alloc(compile, g->n_state + 1, sizeof *g->owner);
     g->entry = compile_alloc(compile, n_entry + 1, sizeof *g->entry);
-    if (!g->rule || !g->first || !g->edge || !g->owner || !g->entry ||
-        compile_work(compile, 4 * ((uint64_t)g->n_edge + g->n_state))) {
+    if (!g->rule || !g->first || !g->edge || !g->owner || !g->entry) {
         grammar_free(g);
         return NULL;
     }
@@ -547,8 +550,10 @@ static struct grammar *assemble(struct builder *b, const uint32_t *entry, size_t
         g->rule[r] = b->rule[r].rule;
     memcpy(g->owner, b->owner, g->n_state * sizeof *g->owner);
     memcpy(g->entry, entry, n_entry * sizeof *g->entry);
-    for (uint32_t i = 0; i < g->n_edge; i++)
+    for (uint32_t i = 0; i < g->n_edge; i++) {
+        compile_work(compile, 4);
         g->first[b->edge[i].from + 2]++;
+    }
     for (uint32_t q = 0; q < g->n_state; q++)
         g->first[q + 2] += g->first[q + 1];
     for (uint32_t i = 0; i < g->n_edge; i++)
