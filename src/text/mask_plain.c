@@ -32,13 +32,16 @@ static int arrive(const struct looping *l, uint32_t to)
 static int stay(const struct looping *l, uint32_t from, uint32_t low, uint32_t high, int more)
 {
     const uint8_t *class = l->m->g->byte_class;
-    for (uint32_t b = low; b <= high; b++) {
+    for (uint32_t b = low, last = 0; b <= high; b++) {
         if (b > low && class[b] == class[b - 1])
             continue;
         int tick = 0;
         uint32_t to = l->step(l->m, from, (uint8_t)b, &tick);
-        if (!to || tick != (more ? 0 : l->tick) || (more ? !stay(l, to, 0x80, 0xBF, more - 1) : !arrive(l, to)))
+        if (!to || tick != (more ? 0 : l->tick))
             return 0;
+        if (to != last && (more ? !stay(l, to, 0x80, 0xBF, more - 1) : !arrive(l, to)))
+            return 0;
+        last = to; /* one by one even where classes are many, as the bytes of all letters are */
     }
     return 1;
 }
@@ -48,13 +51,14 @@ static int characters_stay(const struct looping *l, uint32_t from, uint32_t low,
                            uint32_t second_high, int more)
 {
     const uint8_t *class = l->m->g->byte_class;
-    for (uint32_t b = low; b <= high; b++) {
+    for (uint32_t b = low, last = 0; b <= high; b++) {
         if (b > low && class[b] == class[b - 1])
             continue;
         int tick = 0;
         uint32_t to = l->step(l->m, from, (uint8_t)b, &tick);
-        if (!to || tick || !stay(l, to, second_low, second_high, more))
+        if (!to || tick || (to != last && !stay(l, to, second_low, second_high, more)))
             return 0;
+        last = to;
     }
     return 1;
 }
