@@ -89,11 +89,27 @@ static uint32_t step_states(struct matcher *m, uint32_t from, uint8_t byte, int 
     return out[0] && out[1] ? 0 : out[0] | out[1];
 }
 
+/* Spaces come back to where they were, or to one of few places. Most that leads on shows it here: a pattern of some length is a chain
+ * of states, of which each would be asked for all characters. */
+static int spaces_stay(struct looping *l, uint32_t from)
+{
+    uint32_t before = l->places->n;
+    int stays = 1, tick = 0;
+    for (uint32_t n = 0; stays && l->places->n > n;) {
+        n = l->places->n;
+        from = l->step(l->m, from, ' ', &tick);
+        stays = from && arrive(l, from);
+    }
+    l->places->n = before;
+    return stays;
+}
+
 int masks_set_loops(struct matcher *m, uint32_t set)
 {
     if (set_at(m, set)->plain == UNKNOWN) {
         struct plain_places only = {1, {set}};
-        int loops = plain_stays(&(struct looping){m, step_set, &only, 1, 0}, set);
+        struct looping l = {m, step_set, &only, 1, 0};
+        int loops = spaces_stay(&l, set) && plain_stays(&l, set);
         if (m->full)
             return 0;
         set_at(m, set)->plain = loops ? STAYS : LEADS_ON;
@@ -112,8 +128,8 @@ int masks_states_stay(struct matcher *m, uint32_t states, struct plain_places *p
     int counted = m->g->rule[states_at(m, states)->rule].counted;
     struct plain_places only = {1, {states}};
     struct looping l = {m, step_states, counted ? &only : places, counted ? 1 : PLAIN_PLACES, counted};
-    int stays = 1;
     places->place[places->n++] = states;
+    int stays = spaces_stay(&l, states);
     for (uint32_t i = before; i < places->n && stays; i++)
         stays = plain_stays(&l, places->place[i]);
     if (!stays) {
