@@ -70,12 +70,12 @@ static const struct trigger_mask *trigger_mask(struct constraint *c, int32_t pha
     if (mask->epoch == c->epoch)
         return mask;
     struct constraint_state s = {.c = c, .phase = phase, .node = node};
-    uint32_t *found = (uint32_t *)k->found, n = 0;
+    uint32_t *found = (uint32_t *)k->found, n = 0, looked = 0;
     int is_middle = node == t->middle;
     k->stack[0] = (uint32_t)t->middle << 16 | node; /* both ways */
     for (uint32_t i = 0; i < trie->n_node && !c->matcher.full;) {
         const struct trie_node *at = &trie->node[i];
-        matcher_work(&c->matcher, 1);
+        matcher_work_node(&c->matcher, &looked);
         uint32_t before = k->stack[at->depth - 1];
         uint16_t from = t->next[before & 0xFFFF][at->byte], middle = t->next[before >> 16][at->byte];
         if (t->done[from] >= 0 || (!is_middle && from == middle)) {

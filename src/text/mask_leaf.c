@@ -138,10 +138,11 @@ static void targets_below(struct leaf_walk *w, uint32_t at)
     const struct token_trie *trie = k->trie;
     uint32_t last = k->stack[trie->node[at].depth];
     uint8_t target = note_target(w, last, 0);
+    uint32_t n = 0;
     for (uint32_t i = at + 1; i < trie->node[at].skip; i++) {
         const struct trie_node *node = &trie->node[i];
         const struct states *from = states_at(m, k->stack[node->depth - 1]);
-        matcher_work(m, 1);
+        matcher_work_node(m, &n);
         uint32_t to = ((const uint32_t *)(m->word + from->memo))[2 * m->g->byte_class[node->byte]];
         k->stack[node->depth] = to;
         if (node->token == node[1].token)
@@ -210,10 +211,11 @@ static void walk(struct leaf_walk *w)
     const struct token_trie *trie = k->trie;
     k->stack[0] = w->states;
     k->ticks[0] = 0;
+    uint32_t n = 0;
     for (uint32_t i = 0; i < trie->n_node && !w->unfit && !m->full;) {
         const struct trie_node *node = &trie->node[i];
         uint32_t d = node->depth, out[2];
-        matcher_work(m, 1);
+        matcher_work_node(m, &n);
         while (w->n_ends && w->ends[w->n_ends - 1] >= d)
             w->n_ends--;
         read_fast(m, k->stack[d - 1], node->byte, out);

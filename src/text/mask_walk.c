@@ -54,7 +54,6 @@ static uint32_t step(struct masks *k, uint32_t from, uint8_t byte)
 {
     struct matcher *m = k->matcher;
     uint32_t size = set_at(m, from)->size, to = matcher_step_known(m, from, byte);
-    matcher_work(m, 1);
     if (size > MASK_FREE && to != SET_DEAD && (k->work += size) > MASK_WORK)
         matcher_refuse(m);
     return to;
@@ -73,7 +72,9 @@ static void walk(struct masks *k, uint32_t i, uint32_t end, uint64_t *bits, cons
 {
     struct matcher *m = k->matcher;
     const struct token_trie *trie = k->trie;
+    uint32_t n = 0;
     while (i < end && !m->full) {
+        matcher_work_node(m, &n);
         const struct trie_node *node = &trie->node[i];
         uint32_t from = k->stack[node->depth - 1], to = step(k, from, node->byte);
         if (to == SET_DEAD) {
@@ -84,12 +85,14 @@ static void walk(struct masks *k, uint32_t i, uint32_t end, uint64_t *bits, cons
         }
         k->stack[node->depth] = to;
         uint32_t next = next_node(k, i, to), behind = trie->node[next].token;
-        matcher_work(m, (behind - node->token) / 8);
+        if (next > i + 1)
+            matcher_work(m, (behind - node->token) / 8);
         if (node->token < behind && (!j || j->of_set(j->arg, to)))
             for (uint32_t t = node->token; t < behind && bits; t++)
                 set_bit(bits, trie->token[t]);
         i = next;
     }
+    matcher_work(m, n % 64 + 1);
 }
 
 void masks_walk(struct masks *k, uint32_t set, uint64_t *bits, const struct masks_judge *j)
@@ -135,9 +138,11 @@ void masks_walk_rests(struct masks *k, const struct leaf_mask *leaf, uint32_t fr
 {
     struct matcher *m = k->matcher;
     uint32_t behind = matcher_pop(m, frame);
+    uint32_t n = 0;
     k->stack[0] = behind;
     for (uint32_t i = 0; i < leaf->n_node && !m->full && behind != SET_DEAD;) {
         const struct rest_node *node = &leaf->node[i];
+        matcher_work_node(m, &n);
         uint32_t from = k->stack[node->depth - 1], to = step(k, from, node->byte);
         if (to == SET_DEAD) {
             if (bits)

@@ -156,6 +156,13 @@ static inline void matcher_work(struct matcher *m, uint64_t n)
         m->meter.pause(m->meter.arg);
 }
 
+/* The same in a loop over nodes of a trie: n counts them, a few at a time. */
+static inline void matcher_work_node(struct matcher *m, uint32_t *n)
+{
+    if (++*n % 64 == 0)
+        matcher_work(m, 64);
+}
+
 /* ---- matcher_step.c --------------------------------------------------------------------------------------------------------- */
 
 /* There are too many ways to read a text: what is being made is refused. */
