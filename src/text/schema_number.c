@@ -3,7 +3,10 @@
  * A bound becomes a plain decimal: digits before the point, digits behind it, no zeros at the ends. A range of equally long texts
  * is cut at the first digit that differs, as one does on paper:
  *
- *     127..243    1 2 [7-9] | 1 [3-9] any | 2 [0-3] any | 2 4 [0-3] */
+ *     127..243    1 2 [7-9] | 1 [3-9] any | 2 [0-3] any | 2 4 [0-3]
+ *
+ * What is written here comes back as history, through parsers that read digits alone as an integer of 64 bits and anything else as a
+ * double. So digits alone stay within 64 bits; more of them need a point or an exponent; and an exponent leaves every number finite. */
 #include "text/schema_number.h"
 
 #include "base/hash.h"
@@ -13,21 +16,35 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { MOST_DIGITS = 19, MOST_FRACTION = 20, ROOM = 420, MOST_LIST = 10000 };
+/* MOST_DIGITS in front of a point, unless a bound has more: up to MOST_FINITE, any of which are a finite double. */
+/* MULTIPLE_DIGITS of a multiple: any of them fit 64 bits. */
+enum { MOST_DIGITS = 19, MULTIPLE_DIGITS = 18, MOST_FINITE = 308, MOST_FRACTION = 20, ROOM = 420, MOST_LIST = 10000 };
+
+/* The largest sizes of integers of 64 bits. */
+static const char most_positive[] = "9223372036854775807", most_negative[] = "9223372036854775808";
 
 struct decimal {
     int negative, n, n_fraction; /* n 0: nothing before the point */
     char digits[ROOM], fraction[ROOM];
-    int huge; /* more digits than fit */
+    int huge; /* more digits before the point than fit: all of these are equal */
 };
+
+/* Of the text behind an "e", clipped: whatever is beyond that is beyond every number that matters. */
+static long read_exponent(const char *text, size_t n)
+{
+    size_t i = n && (text[0] == '-' || text[0] == '+');
+    long exponent = 0;
+    for (; i < n && exponent < 99999; i++)
+        exponent = exponent * 10 + (text[i] - '0');
+    return n && text[0] == '-' ? -exponent : exponent;
+}
 
 static void read_decimal(const char *text, size_t n, struct decimal *d)
 {
     size_t i = 0;
-    long exponent = 0;
-    int at_digits = 0;
+    int at_digits = 0, lost = 0; /* lost: there were digits behind the last that is kept */
     char all[ROOM];
-    int n_all = 0, point = 0, seen_point = 0;
+    long n_all = 0, point = 0, seen_point = 0;
     memset(d, 0, sizeof *d);
     if (n && text[0] == '-')
         d->negative = 1, i++;
@@ -39,30 +56,32 @@ static void read_decimal(const char *text, size_t n, struct decimal *d)
         at_digits |= text[i] != '0';
         if (at_digits && n_all < ROOM)
             all[n_all++] = text[i];
-        else if (at_digits && !seen_point)
-            d->huge = 1;
+        else
+            lost |= text[i] != '0';
         point += !seen_point ? at_digits : at_digits ? 0 : -1;
     }
-    if (i < n) {
-        char number[12] = "";
-        size_t left = n - i - 1 < sizeof number - 1 ? n - i - 1 : sizeof number - 1;
-        memcpy(number, text + i + 1, left);
-        exponent = strtol(number, NULL, 10);
-        exponent = exponent > 9999 ? 9999 : exponent < -9999 ? -9999 : exponent;
+    long before = point + (i < n ? read_exponent(text + i + 1, n - i - 1) : 0); /* digits before the point */
+    if (n_all && before > ROOM) {
+        d->huge = 1;
+        d->n = ROOM;
+        memset(d->digits, '9', ROOM);
+        return;
     }
-    long before = point + exponent; /* digits before the point */
-    for (long k = 0; k < before && n_all && !d->huge; k++) {
-        if (k == ROOM)
-            d->huge = 1;
-        else
-            d->digits[d->n++] = k < n_all ? all[k] : '0';
-    }
+    for (long k = 0; k < before && n_all; k++)
+        d->digits[d->n++] = k < n_all ? all[k] : '0';
     for (long k = before; k < n_all; k++) {
         if (k - before < ROOM)
             d->fraction[d->n_fraction++] = k < 0 ? '0' : all[k];
+        else
+            lost = 1;
     }
     while (d->n_fraction && d->fraction[d->n_fraction - 1] == '0')
         d->n_fraction--;
+    if (lost) { /* a little more than what is kept */
+        memset(d->fraction + d->n_fraction, '0', (size_t)(ROOM - d->n_fraction));
+        d->n_fraction = ROOM;
+        d->fraction[ROOM - 1] = '1';
+    }
     if (d->n == 0 && d->n_fraction == 0)
         d->negative = 0;
 }
@@ -160,34 +179,68 @@ static grammar_expr between(struct grammar_maker *m, const char *low, const char
     return grammar_choice(m, part, parts);
 }
 
-/* Whole numbers low..high without sign; digits without leading zeros, zero is "0"; n_high above 19: no bound. */
-static grammar_expr whole(struct grammar_maker *m, const char *low, int n_low, const char *high, int n_high)
-{
-    static const char nines[] = "99999999999999999999", ones[] = "10000000000000000000";
-    grammar_expr part[MOST_DIGITS];
-    size_t parts = 0;
-    if (n_high > MOST_DIGITS) {
-        high = nines;
-        n_high = MOST_DIGITS;
-    }
-    if (n_low > n_high || (n_low == n_high && memcmp(low, high, (size_t)n_low) > 0))
-        return never(m);
-    if (low[0] == '1' && high == nines && n_low == 1) /* the common case, short */
-        return pair(m, digit(m, '1', '9'), any_digits(m, 0, MOST_DIGITS - 1));
-    for (int n = n_low; n <= n_high; n++) {
-        const char *from = n == n_low ? low : ones, *to = n == n_high ? high : nines;
-        part[parts++] = between(m, from, to, 0, n);
-    }
-    return grammar_choice(m, part, parts);
-}
-
-/* ---- integers ------------------------------------------------------------------------------------------------------------------- */
-
-/* A size as digits of a whole number: rounded up or down, or past it. */
+/* Digits of a whole number without sign: no leading zeros, zero is "0". */
 struct size {
     char digits[ROOM + 2];
     int n;
 };
+
+static int compare_sizes(const struct size *a, const struct size *b)
+{
+    return a->n != b->n ? (a->n < b->n ? -1 : 1) : memcmp(a->digits, b->digits, (size_t)a->n);
+}
+
+static struct size size_of_text(const char *digits)
+{
+    struct size s = {.n = (int)strlen(digits)};
+    memcpy(s.digits, digits, (size_t)s.n);
+    return s;
+}
+
+/* As large as n digits can be. */
+static struct size nines(int n)
+{
+    struct size s = {.n = n};
+    memset(s.digits, '9', (size_t)n);
+    return s;
+}
+
+static const struct size *smaller(const struct size *a, const struct size *b)
+{
+    return compare_sizes(a, b) < 0 ? a : b;
+}
+
+static int are_all(const char *digits, int n, char digit)
+{
+    while (n && digits[n - 1] == digit)
+        n--;
+    return n == 0;
+}
+
+/* Whole numbers low..high. */
+static grammar_expr whole(struct grammar_maker *m, const struct size *low, const struct size *high)
+{
+    grammar_expr part[3];
+    size_t parts = 0;
+    if (compare_sizes(low, high) > 0)
+        return never(m);
+    if (low->n == high->n)
+        return between(m, low->digits, high->digits, 0, low->n);
+    int all_low = low->digits[0] == '1' && are_all(low->digits + 1, low->n - 1, '0');
+    int all_high = are_all(high->digits, high->n, '9');
+    int from = low->n + !all_low, to = high->n - !all_high; /* lengths that any digits may have */
+    struct size least = {.digits = "1", .n = high->n}, most = nines(low->n);
+    memset(least.digits + 1, '0', (size_t)least.n - 1);
+    if (!all_low)
+        part[parts++] = between(m, low->digits, most.digits, 0, low->n);
+    if (from <= to)
+        part[parts++] = pair(m, digit(m, '1', '9'), any_digits(m, from - 1, to - 1));
+    if (!all_high)
+        part[parts++] = between(m, least.digits, high->digits, 0, high->n);
+    return grammar_choice(m, part, parts);
+}
+
+/* ---- integers ------------------------------------------------------------------------------------------------------------------- */
 
 static void add_one(struct size *s)
 {
@@ -216,12 +269,11 @@ static int take_one(struct size *s)
     return 1;
 }
 
+/* Without its fraction. */
 static struct size size_of(const struct decimal *d)
 {
     struct size s = {.n = d->n ? d->n : 1};
     memcpy(s.digits, d->n ? d->digits : "0", (size_t)s.n);
-    if (d->huge)
-        s.n = ROOM;
     return s;
 }
 
@@ -241,8 +293,16 @@ static int side(const struct decimal *least, int least_out, const struct decimal
     return 1;
 }
 
+/* The same without zero. */
+static grammar_expr counting(struct grammar_maker *m, const struct size *low, const struct size *high)
+{
+    const struct size one = {"1", 1};
+    return whole(m, low->digits[0] == '0' ? &one : low, high);
+}
+
 grammar_expr number_integers(struct grammar_maker *m, const struct number_bound *low, const struct number_bound *high)
 {
+    const struct size most[] = {size_of_text(most_negative), size_of_text(most_positive)};
     struct decimal *d = compile_zeroed(grammar_handle(m), 2, sizeof *d);
     struct size *s = compile_zeroed(grammar_handle(m), 2, sizeof *s);
     grammar_expr part[3];
@@ -257,17 +317,13 @@ grammar_expr number_integers(struct grammar_maker *m, const struct number_bound 
         zero = zero && (!high->text || (!d[1].negative && (d[1].n || d[1].n_fraction || !high->exclusive)));
         if (low_below &&
             side(high_above ? NULL : &d[1], high->exclusive, low->text ? &d[0] : NULL, low->exclusive, &s[0], &s[1])) {
-            if (s[0].n == 1 && s[0].digits[0] == '0')
-                s[0].digits[0] = '1';
-            part[parts++] = pair(m, grammar_text(m, "-", 1), whole(m, s[0].digits, s[0].n, s[1].digits, s[1].n));
+            part[parts++] = pair(m, grammar_text(m, "-", 1), counting(m, &s[0], smaller(&s[1], &most[0])));
         }
         if (zero)
             part[parts++] = grammar_text(m, "0", 1);
         if (high_above &&
             side(low_below ? NULL : &d[0], low->exclusive, high->text ? &d[1] : NULL, high->exclusive, &s[0], &s[1])) {
-            if (s[0].n == 1 && s[0].digits[0] == '0')
-                s[0].digits[0] = '1';
-            part[parts++] = whole(m, s[0].digits, s[0].n, s[1].digits, s[1].n);
+            part[parts++] = counting(m, &s[0], smaller(&s[1], &most[1]));
         }
     } else {
         grammar_ended(m);
@@ -315,58 +371,81 @@ static grammar_expr fraction(struct grammar_maker *m, struct fraction f, int i)
     return grammar_choice(m, part, parts);
 }
 
-/* The point and digits, or nothing. */
-static grammar_expr with_point(struct grammar_maker *m, struct fraction f)
+/* The point and digits; or nothing, if digits alone are read as what they are. */
+static grammar_expr with_point(struct grammar_maker *m, struct fraction f, int fits)
 {
-    int may_be_whole = (!f.low || (f.low->n_fraction == 0 && !f.low_out)) &&
+    int may_be_whole = fits && (!f.low || (f.low->n_fraction == 0 && !f.low_out)) &&
                        (!f.high || f.high->n_fraction || !f.high_out);
     grammar_expr digits = pair(m, grammar_text(m, ".", 1), fraction(m, f, 0));
     return may_be_whole ? grammar_optional(m, digits) : digits;
 }
 
-/* Sizes low..high, not negative; high NULL: no bound. */
-static grammar_expr sizes(struct grammar_maker *m, const struct decimal *low, int low_out, const struct decimal *high,
-                          int high_out)
+/* One whole number and what follows it. */
+static grammar_expr at_bound(struct grammar_maker *m, const struct size *s, struct fraction f, const struct size *limit)
 {
-    struct size *s = compile_zeroed(grammar_handle(m), 2, sizeof *s);
+    return pair(m, grammar_text(m, s->digits, (size_t)s->n), with_point(m, f, compare_sizes(s, limit) <= 0));
+}
+
+/* Whole numbers low..high and any fraction. */
+static grammar_expr inside(struct grammar_maker *m, struct size *low, const struct size *high, const struct size *limit)
+{
+    const struct fraction any = {0};
+    struct size beyond = *limit;
+    add_one(&beyond);
+    grammar_expr fits = pair(m, whole(m, low, smaller(high, limit)), with_point(m, any, 1));
+    if (compare_sizes(high, limit) <= 0)
+        return fits;
+    const struct size *from = compare_sizes(low, limit) > 0 ? low : &beyond;
+    return grammar_choice(m, (grammar_expr[]){fits, pair(m, whole(m, from, high), with_point(m, any, 0))}, 2);
+}
+
+/* Sizes low..high, not negative; high NULL: no bound. limit: the largest that digits alone may be. */
+static grammar_expr sizes(struct grammar_maker *m, const struct decimal *low, int low_out, const struct decimal *high,
+                          int high_out, const char *limit)
+{
+    struct size s[2] = {size_of(low)}, fits = size_of_text(limit);
     grammar_expr part[3];
     size_t parts = 0;
-    if (!s)
-        return grammar_ended(m);
-    s[0] = size_of(low);
-    s[1] = high ? size_of(high) : (struct size){.n = ROOM};
-    int same = s[0].n == s[1].n && !memcmp(s[0].digits, s[1].digits, (size_t)s[0].n);
-    if (s[0].n <= MOST_DIGITS)
-        part[parts++] = pair(m, grammar_text(m, s[0].digits, (size_t)s[0].n),
-                             with_point(m, (struct fraction){low, same ? high : NULL, low_out, same && high_out}));
-    if (!same && s[1].n <= MOST_DIGITS && compare_size(low, high) < 0)
-        part[parts++] = pair(m, grammar_text(m, s[1].digits, (size_t)s[1].n),
-                             with_point(m, (struct fraction){NULL, high, 0, high_out}));
-    if (!same) {
-        add_one(&s[0]);
-        int some = s[1].n > MOST_DIGITS || take_one(&s[1]);
-        if (some)
-            part[parts++] = pair(m, whole(m, s[0].digits, s[0].n, s[1].digits, s[1].n),
-                                 with_point(m, (struct fraction){NULL, NULL, 0, 0}));
-    }
-    compile_free(grammar_handle(m), s);
-    return same && compare_size(low, high) > 0 ? never(m) : grammar_choice(m, part, parts);
+    if (s[0].n > MOST_FINITE || (high && compare_size(low, high) > 0))
+        return never(m);
+    const struct size most = nines(s[0].n > MOST_DIGITS ? s[0].n : MOST_DIGITS);
+    s[1] = high ? size_of(high) : most;
+    int same = high && compare_sizes(&s[0], &s[1]) == 0, has_end = high && s[1].n <= most.n;
+    part[parts++] = at_bound(m, &s[0], (struct fraction){low, same ? high : NULL, low_out, same && high_out}, &fits);
+    if (same)
+        return part[0];
+    if (has_end)
+        part[parts++] = at_bound(m, &s[1], (struct fraction){NULL, high, 0, high_out}, &fits);
+    add_one(&s[0]);
+    if (!has_end || take_one(&s[1]))
+        part[parts++] = inside(m, &s[0], smaller(&s[1], &most), &fits);
+    return grammar_choice(m, part, parts);
+}
+
+/* At most 289 upwards: with 19 digits in front that is below 10^308, and finite. Downwards anything is, if only zero. */
+static grammar_expr exponent(struct grammar_maker *m)
+{
+    static const struct grammar_range e[] = {{'e', 'e'}, {'E', 'E'}};
+    grammar_expr size[] = {
+        any_digits(m, 1, 2), pair(m, digit(m, '0', '1'), any_digits(m, 2, 2)),
+        grammar_sequence(m, (grammar_expr[]){digit(m, '2', '2'), digit(m, '0', '8'), any_digits(m, 1, 1)}, 3)};
+    grammar_expr up = pair(m, grammar_optional(m, grammar_text(m, "+", 1)), grammar_choice(m, size, 3));
+    grammar_expr down = pair(m, grammar_text(m, "-", 1), any_digits(m, 1, 3));
+    return pair(m, grammar_class(m, e, 2, 0), grammar_choice(m, (grammar_expr[]){up, down}, 2));
 }
 
 static grammar_expr unbounded(struct grammar_maker *m)
 {
+    const struct size one = {"1", 1}, most = nines(MOST_DIGITS), limit = size_of_text(most_positive),
+                      least = size_of_text(most_negative);
+    grammar_expr power = exponent(m), point = pair(m, grammar_text(m, ".", 1), any_digits(m, 1, MOST_FRACTION));
+    grammar_expr real = grammar_choice(m, (grammar_expr[]){pair(m, point, grammar_optional(m, power)), power}, 2);
+    grammar_expr digits = grammar_choice(m, (grammar_expr[]){grammar_text(m, "0", 1), whole(m, &one, &limit)}, 2);
+    grammar_expr size[] = {pair(m, digits, grammar_optional(m, real)), pair(m, whole(m, &least, &most), real)};
     grammar_expr minus = grammar_optional(m, grammar_text(m, "-", 1));
-    grammar_expr digits = grammar_choice(
-        m, (grammar_expr[]){grammar_text(m, "0", 1), pair(m, digit(m, '1', '9'), any_digits(m, 0, MOST_DIGITS - 1))},
-        2);
-    grammar_expr point = grammar_optional(m, pair(m, grammar_text(m, ".", 1), any_digits(m, 1, MOST_FRACTION)));
-    static const struct grammar_range e[] = {{'e', 'e'}, {'E', 'E'}}, sign[] = {{'+', '+'}, {'-', '-'}};
-    grammar_expr exponent = grammar_optional(
-        m, grammar_sequence(m,
-                            (grammar_expr[]){grammar_class(m, e, 2, 0),
-                                             grammar_optional(m, grammar_class(m, sign, 2, 0)), any_digits(m, 1, 3)},
-                            3));
-    return grammar_sequence(m, (grammar_expr[]){minus, digits, point, exponent}, 4);
+    grammar_expr number = pair(m, minus, grammar_choice(m, size, 2)),
+                 last = grammar_text(m, "-9223372036854775808", 20);
+    return grammar_choice(m, (grammar_expr[]){number, last}, 2);
 }
 
 grammar_expr number_decimals(struct grammar_maker *m, const struct number_bound *low, const struct number_bound *high)
@@ -387,10 +466,10 @@ grammar_expr number_decimals(struct grammar_maker *m, const struct number_bound 
     if (low_below)
         part[parts++] = pair(m, grammar_text(m, "-", 1),
                              sizes(m, high_below ? &d[1] : &d[2], high_below && high->exclusive,
-                                   low->text ? &d[0] : NULL, low->exclusive));
+                                   low->text ? &d[0] : NULL, low->exclusive, most_negative));
     if (!high_below)
         part[parts++] = sizes(m, low_below ? &d[2] : &d[0], !low_below && low->exclusive, high->text ? &d[1] : NULL,
-                              high->exclusive);
+                              high->exclusive, most_positive);
     compile_free(grammar_handle(m), d);
     return grammar_choice(m, part, parts);
 }
@@ -405,12 +484,13 @@ int number_exists(int integer, const struct number_bound *low, const struct numb
 
 /* ---- multiples -------------------------------------------------------------------------------------------------------------------- */
 
-/* The bound as a 64-bit number within +-10^18, rounded towards the inside; 0: it is beyond that. */
+/* The bound as a 64-bit number within +-10^18, rounded towards the inside; 0: it is beyond that, on the side of *out's sign. */
 static int small_bound(const struct number_bound *b, int is_low, int64_t *out)
 {
     struct decimal d;
     read_decimal(b->text, b->n, &d);
-    if (d.huge || d.n > 18)
+    *out = d.negative ? -1 : 1;
+    if (d.n > MULTIPLE_DIGITS)
         return 0;
     int64_t v = 0;
     for (int i = 0; i < d.n; i++)
@@ -458,7 +538,7 @@ static grammar_expr by_last_digits(struct grammar_maker *m, uint32_t step, int d
     compile_free(grammar_handle(m), e);
     part[0] = listed(m, step, 1, power - 1);
     part[1] = grammar_sequence(
-        m, (grammar_expr[]){digit(m, '1', '9'), any_digits(m, 0, MOST_DIGITS - 1 - digits), last}, 3);
+        m, (grammar_expr[]){digit(m, '1', '9'), any_digits(m, 0, MULTIPLE_DIGITS - 1 - digits), last}, 3);
     return grammar_choice(m, part, 2);
 }
 
@@ -471,29 +551,31 @@ grammar_expr number_multiples(struct grammar_maker *m, uint32_t step, const stru
     int digits = 0, has_low = low->text && small_bound(low, 1, &from),
         has_high = high->text && small_bound(high, 0, &to);
     *possible = 1;
+    if ((low->text && !has_low && from > 0) || (high->text && !has_high && to < 0))
+        return never(m); /* beyond all that is written */
     if (has_low && has_high && (to < from || (to - from) / step <= MOST_LIST))
         return listed(m, step, from, to);
     while (digits < 4 && power % step != 0) {
         power *= 10;
         digits++;
     }
-    *possible = digits < 4 && (!low->text || has_low) && (!high->text || has_high);
+    *possible = digits < 4;
     if (!*possible)
         return 0;
     grammar_expr size = by_last_digits(m, step, digits, power), part[3];
     size_t parts = 0;
-    if (!low->text)
+    if (!has_low)
         part[parts++] = pair(m, grammar_text(m, "-", 1), size);
     else if (from < 0)
-        part[parts++] = listed(m, step, from, high->text && to < -1 ? to : -1);
-    if (from <= 0 && (!high->text || to >= 0))
+        part[parts++] = listed(m, step, from, has_high && to < -1 ? to : -1);
+    if ((!has_low || from <= 0) && (!has_high || to >= 0))
         part[parts++] = grammar_text(m, "0", 1);
-    if (!high->text)
+    if (!has_high)
         part[parts++] = size;
     else if (to > 0)
         part[parts++] = listed(m, step, from > 1 ? from : 1, to);
     /* a bound on the other side of zero than the open end, or a list that would be too long */
-    *possible = (low->text || to >= -(int64_t)step || !high->text) && (high->text || from <= (int64_t)step) &&
-                (!low->text || from >= -(int64_t)step * MOST_LIST) && (!high->text || to <= (int64_t)step * MOST_LIST);
+    *possible = (has_low || to >= -(int64_t)step || !has_high) && (has_high || from <= (int64_t)step) &&
+                (!has_low || from >= -(int64_t)step * MOST_LIST) && (!has_high || to <= (int64_t)step * MOST_LIST);
     return grammar_choice(m, part, parts);
 }

@@ -40,11 +40,12 @@ static grammar_expr number(struct shape *x)
 {
     struct schema *s = x->s;
     int integer = !(x->types & SCHEMA_NUMBER);
+    const struct schema_node *bound = x->low_node ? x->low_node : x->high_node;
     if (x->step) {
         int possible;
         grammar_expr e = number_multiples(s->m, x->step, &x->low, &x->high, &possible);
         if (possible)
-            return e;
+            return schema_is_empty(s, e) ? schema_empty(s, bound, "no multiple of %u fits these bounds", x->step) : e;
         for (uint32_t i = 0; i < x->terms->n; i++) {
             const struct schema_node *of = node_member(x->terms->t[i].node, "multipleOf");
             if (of && schema_refuse(s, of, "multipleOf cannot be enforced together with these bounds"))
@@ -54,7 +55,7 @@ static grammar_expr number(struct shape *x)
     if (!x->low.text && !x->high.text)
         return numbers(s, integer);
     if (!number_exists(integer, &x->low, &x->high)) /* an integer between 1.2 and 1.8 */
-        return schema_empty(s, x->low_node ? x->low_node : x->high_node, "no number fits these bounds");
+        return schema_empty(s, bound, "no number fits these bounds");
     return named(s, "number in a range",
                  integer ? number_integers(s->m, &x->low, &x->high) : number_decimals(s->m, &x->low, &x->high));
 }
