@@ -4,10 +4,7 @@
  * The embedded model at temperature 1.5, and the same model with its weights shuffled, must make calls that parse and fit their
  * schema, whatever the seed and wherever the limit falls: tool_choice required, close_at_limit. Without temperature the
  * embedded model gives the calls of its own prompts under tool_choice auto. */
-#include "base/error.h"
-#include "base/rng.h"
-#include "format/gguf.h"
-#include "format/types.h"
+#include "shuffled_model.h"
 #include "stoker.h"
 
 #include <fcntl.h>
@@ -82,46 +79,6 @@ static int fits(const json_t *schema, const json_t *v)
     return ok && (!json_is_object(v) || object_fits(schema, v));
 }
 
-/* ---- the model with its weights in another order ----------------------------------------------------------------------- */
-
-/* Blocks of a tensor change places by chance: the same values, no meaning. */
-static void shuffle(uint8_t *data, uint64_t n_block, size_t size, uint64_t seed)
-{
-    uint8_t kept[512];
-    for (uint64_t i = n_block - 1; i > 0; i--) {
-        uint64_t k = rng_u64(seed, i, 0, 0) % (i + 1);
-        memcpy(kept, data + i * size, size);
-        memmove(data + i * size, data + k * size, size);
-        memcpy(data + k * size, kept, size);
-    }
-}
-
-static int shuffled_copy(const char *from, const char *to)
-{
-    struct error err = {0};
-    struct gguf *g = NULL;
-    if (gguf_open(&g, from, &err) != 0) {
-        printf("%s\n", err.text);
-        return -1;
-    }
-    uint64_t size = g->file[0].size;
-    uint8_t *all = malloc(size);
-    int ok = all && pread(g->file[0].fd, all, size, 0) == (ssize_t)size;
-    for (uint64_t i = 0; ok && i < g->n_tensor; i++) {
-        const struct gguf_tensor *t = &g->tensor[i];
-        size_t block = (size_t)type_info(t->type)->bytes;
-        if (block <= 512 && t->n_bytes >= 2 * block)
-            shuffle(all + t->offset, t->n_bytes / block, block, i + 1);
-    }
-    FILE *f = ok ? fopen(to, "wb") : NULL;
-    ok = f && fwrite(all, 1, size, f) == size;
-    if (f)
-        ok = fclose(f) == 0 && ok;
-    free(all);
-    gguf_close(g);
-    return ok ? 0 : -1;
-}
-
 /* ---- one call ------------------------------------------------------------------------------------------------------------ */
 
 static const char more_tools[] =
@@ -164,34 +121,6 @@ static const json_t *schema_of(const json_t *list, const char *name)
     return NULL;
 }
 
-/* JSON of a call. The numbers of a schema may have exponents that are beyond a double, and jansson refuses those: three digits of
- * one become two. */
-static json_t *parse(const char *text, size_t n)
-{
-    char *copy = malloc(n + 1);
-    size_t m = 0;
-    int in_string = 0, digits = -1; /* of the exponent; -1: outside */
-    for (size_t i = 0; copy && i < n; i++) {
-        char c = text[i];
-        int escaped = in_string && c == '\\' && i + 1 < n, digit = c >= '0' && c <= '9';
-        if (escaped) {
-            copy[m++] = c;
-            c = text[++i];
-        } else if (c == '"') {
-            in_string = !in_string;
-        }
-        if (!in_string && (c == 'e' || c == 'E') && i && text[i - 1] >= '0' && text[i - 1] <= '9')
-            digits = 0;
-        else if (digits >= 0 && c != '+' && c != '-')
-            digits = digit ? digits + 1 : -1;
-        if (digits < 3)
-            copy[m++] = c;
-    }
-    json_t *v = copy ? json_loadb(copy, m, JSON_ALLOW_NUL | JSON_REJECT_DUPLICATES, NULL) : NULL;
-    free(copy);
-    return v;
-}
-
 /* What is wrong with the answer's calls; NULL: nothing. call: what it should be, or NULL. */
 static const char *judge(struct stoker_reply *r, const json_t *list, const json_t *call)
 {
@@ -202,7 +131,7 @@ static const char *judge(struct stoker_reply *r, const json_t *list, const json_
         const char *text, *name;
         size_t n;
         name = stoker_reply_call(r, i, &text, &n);
-        json_t *arguments = parse(text, n);
+        json_t *arguments = json_loadb(text, n, JSON_ALLOW_NUL | JSON_REJECT_DUPLICATES, NULL);
         const json_t *schema = schema_of(list, name);
         int ok = json_is_object(arguments) && schema && fits(schema, arguments);
         int right = !call || (json_equal(arguments, json_object_get(call, "arguments")) &&

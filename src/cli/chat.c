@@ -1,6 +1,7 @@
 /* A turn of a conversation: see chat.h. */
 #include "cli/chat.h"
 
+#include "base/json_load.h"
 #include "base/utf8.h"
 #include "cli/cli.h"
 
@@ -134,7 +135,7 @@ static int render(const struct chat *c, json_t *messages, struct stoker_prompt *
         json_object_set(o, "tools", c->tools.shown);
     if (o && c->think)
         json_object_set_new(o, "enable_thinking", json_boolean(strcmp(c->think, "on") == 0));
-    char *text = o ? json_dumps(o, JSON_PRESERVE_ORDER) : NULL;
+    char *text = o ? json_dump_spelled(o, JSON_PRESERVE_ORDER) : NULL;
     int failed = !text || stoker_prompt(stoker_templates_of(c->engine), text, strlen(text), out, NULL, err);
     free(text);
     json_decref(o);

@@ -4,6 +4,7 @@
  * message that only looks like one does not. Weights are not loaded. */
 #include "base/error.h"
 #include "base/file.h"
+#include "base/json_load.h"
 #include "cli/cli.h"
 #include "cli/flags.h"
 
@@ -38,7 +39,7 @@ static char *read_all(const char *path, size_t *n)
 static json_t *parse(const char *text, size_t n, const char *path)
 {
     json_error_t e;
-    json_t *v = json_loadb(text, n, JSON_ALLOW_NUL, &e);
+    json_t *v = json_load_reserved(text, n, JSON_ALLOW_NUL, &e);
     if (!v)
         fprintf(stderr, "stoker render: %s is not JSON: line %d, column %d: %s\n", path, e.line, e.column, e.text);
     return v;
@@ -67,7 +68,7 @@ struct wishes {
     const char *system, *tools, *think;
 };
 
-/* The request with what the flags add; as it stands where they add nothing: numbers keep their spelling. NULL after a sentence. */
+/* The request with what the flags add; numbers keep their spelling. NULL after a sentence. */
 static char *prepare(char *text, size_t *n, const char *path, const struct wishes *w)
 {
     size_t at = 0;
@@ -85,7 +86,7 @@ static char *prepare(char *text, size_t *n, const char *path, const struct wishe
     if (!bad && w->think)
         bad = json_object_set_new(request, "enable_thinking", json_boolean(strcmp(w->think, "on") == 0));
     if (!bad)
-        text = json_dumps(request, JSON_PRESERVE_ORDER);
+        text = json_dump_spelled(request, JSON_PRESERVE_ORDER);
     *n = text ? strlen(text) : 0;
     json_decref(request);
     return text;

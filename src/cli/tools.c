@@ -4,6 +4,7 @@
 
 #include "base/error.h"
 #include "base/file.h"
+#include "base/json_load.h"
 
 #include <jansson.h>
 #include <stdio.h>
@@ -41,7 +42,7 @@ int tools_read(struct cli_tools *t, const char *path)
         return 0;
     if (read_file(t, path))
         return -1;
-    t->list = json_loadb(t->json, t->n, JSON_ALLOW_NUL, &why);
+    t->list = json_load_reserved(t->json, t->n, JSON_ALLOW_NUL, &why);
     if (!json_is_array(t->list)) {
         fprintf(stderr, "stoker run: --tools %s: %s\n", path,
                 t->list ? "must be a list: [{\"type\": \"function\", \"function\": {..}}, ..]" : why.text);

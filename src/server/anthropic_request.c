@@ -166,7 +166,7 @@ static int unknown_block(struct conversion *c, const json_t *block, const struct
     if (is_picture(block))
         return json_refuse(c->r, "unsupported", at, NULL, "is an %s block; this model reads text only",
                            json_string_value(json_object_get(block, "type")));
-    if (!json_is_object(block))
+    if (!json_is_dict(block))
         return json_refuse(c->r, "invalid_type", at, NULL, "must be an object, not %s", json_kind(block));
     return json_refuse(c->r, "unsupported", at, "type", "must be %s", allowed);
 }
@@ -233,7 +233,7 @@ static int read_message(struct conversion *c, json_t *message, const struct json
     static const char *const roles[] = {"user", "assistant", "system"};
     struct json_at place = {at, "content", 0};
     int role;
-    if (!json_is_object(message))
+    if (!json_is_dict(message))
         return json_refuse(c->r, "invalid_type", at, NULL, "must be an object, not %s", json_kind(message));
     int there = json_get_word(message, at, "role", roles, 3, &role, c->r);
     if (there <= 0)
@@ -284,7 +284,7 @@ static int read_tool(struct conversion *c, json_t *functions, json_t *names, con
     size_t n;
     const json_t *schema = NULL;
     int strict;
-    if (!json_is_object(tool))
+    if (!json_is_dict(tool))
         return json_refuse(c->r, "invalid_type", at, NULL, "must be an object, not %s", json_kind(tool));
     if (json_get_text(tool, at, "type", &type, &n, c->r) < 0)
         return -1;

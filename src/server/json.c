@@ -1,6 +1,5 @@
 /* Strict JSON: see json.h. One pass over the bytes bounds depth and number of values before jansson builds anything. */
 #include "server/json.h"
-#include "base/json_load.h"
 #include "base/room.h"
 #include "base/utf8.h"
 
@@ -56,12 +55,9 @@ static int refuse_parse(struct refusal *r, const json_error_t *e)
         return refuse(r, 400, "json_too_deep", NULL, "the body nests deeper than %d levels", JSON_DEPTH);
     case json_error_out_of_memory:
         return refuse_memory(r);
-    case json_error_numeric_overflow:
-        return refuse(r, 400, "invalid_json", NULL, "the body has a number near byte %d that 64 bits cannot hold",
-                      e->position);
     case json_error_null_byte_in_key:
-        return refuse(r, 400, "invalid_json", NULL, "the body has a key with a zero character, near byte %d",
-                      e->position);
+        return refuse(r, 400, "invalid_json", NULL,
+                      "the body has a key with the character U+0000, or that is U+0001, near byte %d", e->position);
     case json_error_premature_end_of_input:
         return refuse(r, 400, "invalid_json", NULL, "the body is not JSON: it ends too early, at byte %d", e->position);
     case json_error_end_of_input_expected:
@@ -86,7 +82,7 @@ json_t *json_read(const char *text, size_t n, struct refusal *r)
         refuse_parse(r, &e);
         return NULL;
     }
-    if (json_is_object(v))
+    if (json_is_dict(v))
         return v;
     refuse(r, 400, "invalid_type", NULL, "the body must be an object, not %s", json_kind(v));
     json_decref(v);
@@ -135,7 +131,7 @@ const char *json_kind(const json_t *v)
 {
     switch (v ? json_typeof(v) : JSON_NULL) {
     case JSON_OBJECT:
-        return "an object";
+        return json_spelled(v) ? "a number" : "an object";
     case JSON_ARRAY:
         return "an array";
     case JSON_STRING:
@@ -181,17 +177,22 @@ int json_get_int(const json_t *o, const struct json_at *at, const char *key, int
     const json_t *v = json_get(o, key);
     if (!v)
         return 0;
-    if (!json_is_number(v))
+    const char *spelled = json_spelled(v);
+    if (!spelled && !json_is_integer(v))
         return wrong_kind(r, at, key, "an integer", v);
-    if (!json_is_integer(v))
-        return json_refuse(r, "invalid_value", at, key, "must be an integer, not %.17g", json_real_value(v));
-    int64_t n = json_integer_value(v);
-    if (n < low && high == INT64_MAX)
-        return json_refuse(r, "invalid_value", at, key, "must be at least %lld, not %lld", (long long)low,
-                           (long long)n);
-    if (n < low || n > high)
-        return json_refuse(r, "invalid_value", at, key, "must be from %lld to %lld, not %lld", (long long)low,
-                           (long long)high, (long long)n);
+    if (spelled && strpbrk(spelled, ".eE"))
+        return json_refuse(r, "invalid_value", at, key, "must be an integer, not %.40s", spelled);
+    int64_t n = spelled ? strtoll(spelled, NULL, 10) : json_integer_value(v);
+    int beyond = spelled && n != 0; /* -0 or more than 64 bits */
+    char text[44];
+    snprintf(text, sizeof text, "%.40s", spelled ? spelled : "");
+    if (!spelled)
+        snprintf(text, sizeof text, "%lld", (long long)n);
+    if ((n < low || (beyond && n < 0)) && high == INT64_MAX)
+        return json_refuse(r, "invalid_value", at, key, "must be at least %lld, not %s", (long long)low, text);
+    if (n < low || n > high || beyond)
+        return json_refuse(r, "invalid_value", at, key, "must be from %lld to %lld, not %s", (long long)low,
+                           (long long)high, text);
     *out = n;
     return 1;
 }
@@ -202,9 +203,12 @@ int json_get_real(const json_t *o, const struct json_at *at, const char *key, do
     const json_t *v = json_get(o, key);
     if (!v)
         return 0;
-    if (!json_is_number(v))
+    const char *spelled = json_spelled(v);
+    if (!spelled && !json_is_integer(v))
         return wrong_kind(r, at, key, "a number", v);
-    double n = json_number_value(v);
+    double n = spelled ? strtod(spelled, NULL) : json_number_value(v);
+    if (isinf(n))
+        return json_refuse(r, "invalid_value", at, key, "must be a number within those of 64 bits, not %.40s", spelled);
     int below = low_open ? !(n > low) : !(n >= low);
     if (below && isinf(high))
         return json_refuse(r, "invalid_value", at, key, "must be %s %.10g, not %.10g", low_open ? "above" : "at least",
@@ -245,7 +249,7 @@ int json_get_object(const json_t *o, const struct json_at *at, const char *key, 
     const json_t *v = json_get(o, key);
     if (!v)
         return 0;
-    if (!json_is_object(v))
+    if (!json_is_dict(v))
         return wrong_kind(r, at, key, "an object", v);
     *out = v;
     return 1;
@@ -379,8 +383,7 @@ void out_text(struct out *o, const char *text)
         out_print(o, "null");
 }
 
-/* fraction: ".0" behind what looks like an integer. */
-static void put_real(struct out *o, double v, int fraction)
+void out_real(struct out *o, double v)
 {
     char text[32];
     if (!isfinite(v)) {
@@ -392,10 +395,8 @@ static void put_real(struct out *o, double v, int fraction)
         if (strtod(text, NULL) == v)
             break;
     }
-    out_print(o, "%s%s", text, fraction && !strpbrk(text, ".e") ? ".0" : "");
+    out_print(o, "%s", text);
 }
-
-void out_real(struct out *o, double v) { put_real(o, v, 0); }
 
 static void put_value(struct out *o, const json_t *v, const char *comma, const char *colon);
 
@@ -434,7 +435,10 @@ static void put_value(struct out *o, const json_t *v, const char *comma, const c
 {
     switch (json_typeof(v)) {
     case JSON_OBJECT:
-        put_object(o, v, comma, colon);
+        if (json_spelled(v))
+            out_print(o, "%s", json_spelled(v));
+        else
+            put_object(o, v, comma, colon);
         break;
     case JSON_ARRAY:
         put_array(o, v, comma, colon);
@@ -446,7 +450,7 @@ static void put_value(struct out *o, const json_t *v, const char *comma, const c
         out_print(o, "%lld", (long long)json_integer_value(v));
         break;
     case JSON_REAL:
-        put_real(o, json_real_value(v), 1);
+        out_real(o, json_real_value(v));
         break;
     default:
         out_print(o, "%s", json_is_null(v) ? "null" : json_is_true(v) ? "true" : "false");

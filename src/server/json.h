@@ -1,7 +1,8 @@
 /* JSON in, strictly, and JSON out, quickly.
  *
  * In: json_read() makes jansson values of a body that is UTF-8, nests at most JSON_DEPTH deep, repeats no key, has no bytes behind
- * the value, integers within int64, no lone surrogates. "\u0000" is a character: use lengths. (In a key jansson refuses it.)
+ * the value, no lone surrogates. "\u0000" is a character: use lengths. (In a key jansson refuses it.) Numbers are of any size and keep
+ * their text: base/json_load.h.
  * A body with more than JSON_VALUES values is refused too: what a value costs in memory is bounded by that.
  *
  * The getters look up a field and check it. They return 1 the field is there, 0 it is absent or null, -1 *r tells why not: invalid_type,
@@ -16,6 +17,7 @@
 #ifndef SERVER_JSON_H
 #define SERVER_JSON_H
 
+#include "base/json_load.h"
 #include "server/refusal.h"
 
 #include <jansson.h>
@@ -86,7 +88,7 @@ void out_print(struct out *o, const char *format, ...) __attribute__((format(pri
 void out_string(struct out *o, const char *text, size_t n);
 void out_text(struct out *o, const char *text); /* the same of a text that ends in NUL; NULL: null */
 void out_real(struct out *o, double v);         /* shortest that reads back the same; not finite: null */
-/* In the order it was read. Reals as out_real, but 1.0 stays 1.0: what a model is shown is what was meant. */
+/* In the order it was read, numbers as they were written: what a model is shown is what was meant. */
 void out_value(struct out *o, const json_t *v);
 void out_spaced(struct out *o, const json_t *v); /* {"a": 1, "b": [2, 3]}: the way models write */
 

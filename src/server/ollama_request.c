@@ -58,7 +58,7 @@ static int read_call(struct conversion *c, json_t *calls, json_t *call, const st
     const json_t *function, *arguments = NULL;
     const char *name;
     size_t n;
-    if (!json_is_object(call))
+    if (!json_is_dict(call))
         return json_refuse(c->r, "invalid_type", at, NULL, "must be an object, not %s", json_kind(call));
     int there = json_get_object(call, at, "function", &function, c->r);
     if (there <= 0)
@@ -135,7 +135,7 @@ static int read_message(struct conversion *c, const json_t *message, const struc
     const char *text;
     size_t n;
     int role;
-    if (!json_is_object(message))
+    if (!json_is_dict(message))
         return json_refuse(c->r, "invalid_type", at, NULL, "must be an object, not %s", json_kind(message));
     int there = json_get_word(message, at, "role", roles, 4, &role, c->r);
     if (there <= 0)
@@ -199,7 +199,7 @@ static int read_format(struct conversion *c, const json_t *body)
         return -1;
     if (json_is_string(format) && strcmp(json_string_value(format), "json") == 0)
         return json_put(c->r, c->chat, "response_format", json_pack("{s:s}", "type", "json_object"));
-    if (!json_is_object(format))
+    if (!json_is_dict(format))
         return json_refuse(c->r, json_is_string(format) ? "invalid_value" : "invalid_type", NULL, "format",
                            "must be \"json\" or a schema");
     return json_put(

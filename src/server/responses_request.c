@@ -57,7 +57,7 @@ static json_t *parts_of(struct conversion *c, const json_t *list, const struct j
     for (size_t i = 0; parts && i < json_array_size(list); i++) {
         const json_t *part = json_array_get(list, i), *text = NULL;
         const struct json_at here = {at, NULL, i};
-        if (!json_is_object(part))
+        if (!json_is_dict(part))
             json_refuse(c->r, "invalid_type", &here, NULL, "must be an object, not %s", json_kind(part));
         else if (json_is(part, "type", "refusal"))
             text = text_of(c, part, &here, "refusal");
@@ -204,7 +204,7 @@ static int add_item(struct conversion *c, const json_t *item, const struct json_
 {
     const char *type;
     size_t n;
-    if (!json_is_object(item))
+    if (!json_is_dict(item))
         return json_refuse(c->r, "invalid_type", at, NULL, "must be an object, not %s", json_kind(item));
     int got = json_get_text(item, at, "type", &type, &n, c->r);
     if (got < 0)
@@ -296,7 +296,7 @@ static int add_namespace(struct conversion *c, const json_t *space, const struct
     for (size_t i = 0; got > 0 && i < json_array_size(tools); i++) {
         const json_t *tool = json_array_get(tools, i);
         const struct json_at item = {&here, NULL, i};
-        if (!json_is_object(tool))
+        if (!json_is_dict(tool))
             got = json_refuse(c->r, "invalid_type", &item, NULL, "must be an object, not %s", json_kind(tool));
         else if (add_flat(c, tool, &item) < 0 ||
                  json_put(c->r, c->q->spaces, json_string_value(json_object_get(tool, "name")), json_incref(name)) < 0)
@@ -319,7 +319,7 @@ static int add_tools(struct conversion *c, const json_t *body)
     for (size_t i = 0; got > 0 && i < json_array_size(tools); i++) {
         const json_t *tool = json_array_get(tools, i);
         const struct json_at here = {&at, NULL, i};
-        if (!json_is_object(tool))
+        if (!json_is_dict(tool))
             return json_refuse(c->r, "invalid_type", &here, NULL, "must be an object, not %s", json_kind(tool));
         json_t *type = text_of(c, tool, &here, "type");
         if (!type)
@@ -340,7 +340,7 @@ static int set_tool_choice(struct conversion *c, const json_t *body)
 {
     const struct json_at at = {NULL, "tool_choice", 0};
     json_t *choice = json_get(body, "tool_choice");
-    if (!json_is_object(choice))
+    if (!json_is_dict(choice))
         return choice ? json_put(c->r, c->q->chat, "tool_choice", json_incref(choice)) : 0;
     if (!json_is(choice, "type", "function") && !json_is(choice, "type", "custom"))
         return json_refuse(c->r, "unsupported", &at, "type", "must be \"function\" or \"custom\"");

@@ -196,7 +196,7 @@ static int check_part(const json_t *part, const struct json_at *at, struct refus
 {
     const char *text;
     size_t n;
-    if (!json_is_object(part))
+    if (!json_is_dict(part))
         return json_refuse(r, "invalid_type", at, NULL, "must be an object, not %s", json_kind(part));
     int got = json_get_text(part, at, "type", &text, &n, r);
     if (got < 0)
@@ -232,7 +232,7 @@ static int check_call(const json_t *call, const struct json_at *at, struct refus
     size_t n;
     const json_t *function;
     const struct json_at here = {at, "function", 0};
-    if (!json_is_object(call))
+    if (!json_is_dict(call))
         return json_refuse(r, "invalid_type", at, NULL, "must be an object, not %s", json_kind(call));
     if (json_get_text(call, at, "id", &text, &n, r) < 0)
         return -1;
@@ -253,7 +253,7 @@ static int check_message(const json_t *message, const struct json_at *at, struct
     const char *text;
     size_t n;
     const struct json_at here = {at, "tool_calls", 0};
-    if (!json_is_object(message))
+    if (!json_is_dict(message))
         return json_refuse(r, "invalid_type", at, NULL, "must be an object, not %s", json_kind(message));
     int got = json_get_word(message, at, "role", roles, sizeof roles / sizeof *roles, &role, r);
     if (got <= 0)
@@ -308,7 +308,7 @@ static int check_tool(const json_t *tool, const struct json_at *at, json_t *name
     const char *text, *name;
     size_t n;
     int type, strict;
-    if (!json_is_object(tool))
+    if (!json_is_dict(tool))
         return json_refuse(r, "invalid_type", at, NULL, "must be an object, not %s", json_kind(tool));
     if (json_get_word(tool, at, "type", types, 1, &type, r) < 0)
         return -1;
@@ -398,7 +398,7 @@ static int read_tool_choice(struct wish *w, const json_t *body, struct refusal *
     if (json_get_bool(body, NULL, "parallel_tool_calls", &parallel, r) < 0)
         return -1;
     w->reply.one_call = !parallel;
-    if (json_is_object(choice))
+    if (json_is_dict(choice))
         return read_named_choice(w, body, choice, r);
     if (json_get_word(body, NULL, "tool_choice", words, 3, &word, r) < 0)
         return -1;
@@ -426,7 +426,7 @@ static int read_schema(struct wish *w, const json_t *format, const struct json_a
     schema = json_get(o, "schema");
     if (!schema)
         return json_missing(r, &here, "schema");
-    if (!json_is_object(schema) && !json_is_boolean(schema))
+    if (!json_is_dict(schema) && !json_is_boolean(schema))
         return json_refuse(r, "invalid_type", &here, "schema", "must be an object, not %s", json_kind(schema));
     out_value(&w->schema_text, schema);
     w->reply.answer.language = strict ? STOKER_JSON_SCHEMA : STOKER_JSON_SCHEMA_LENIENT;

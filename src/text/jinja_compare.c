@@ -78,7 +78,7 @@ int jequal(struct jrun *r, struct jvalue a, struct jvalue b)
     if (jis_number(a) && jis_number(b)) {
         int big = (a.type == J_NUMBER && a.u.number->is == JNUMBER_BIG) ||
                   (b.type == J_NUMBER && b.u.number->is == JNUMBER_BIG);
-        return big ? equal_big(a, b) : jnumber_compare(r, a, b) == 0;
+        return big ? equal_big(a, b) : jnumber_compare(a, b) == 0;
     }
     if (a.type != b.type)
         return 0;
@@ -127,7 +127,7 @@ static int order_lists(struct jrun *r, const struct jlist *a, const struct jlist
 int jorder(struct jrun *r, struct jvalue a, struct jvalue b, const char *operator_)
 {
     if (jis_number(a) && jis_number(b))
-        return jnumber_compare(r, a, b);
+        return jnumber_compare(a, b);
     if (a.type == J_STRING && b.type == J_STRING) {
         jwork(r, a.u.s->n / 64);
         return order_strings(a.u.s, b.u.s);

@@ -259,6 +259,8 @@ static struct jvalue filter_int(struct jcall *c)
             return jint(i);
         if (!read_float(text, &f))
             return fallback;
+    } else if (c->self.type == J_NUMBER && c->self.u.number->is == JNUMBER_BIG) {
+        return c->self;
     } else if (jis_number(c->self)) {
         f = jnumber_double(c->self);
     } else {

@@ -1,5 +1,5 @@
 /* Arithmetic as Python does it on 64-bit integers and doubles; what leaves 64 bits is an error. Numbers of a request keep their
- * spelling until something is computed with them. templates.md 3.5 to 3.7, 6.2, 8. */
+ * spelling until something is computed with them; integers beyond 64 bits are doubles then. templates.md 3.5 to 3.7, 6.2, 8. */
 #include "text/jinja_tree.h"
 
 #include <math.h>
@@ -31,13 +31,9 @@ double jnumber_double(struct jvalue v)
     return jis_integer(v, &i) ? (double)i : v.type == J_FLOAT ? v.u.f : v.u.number->f;
 }
 
-static int is_big(struct jvalue v) { return v.type == J_NUMBER && v.u.number->is == JNUMBER_BIG; }
-
-int jnumber_compare(struct jrun *r, struct jvalue a, struct jvalue b)
+int jnumber_compare(struct jvalue a, struct jvalue b)
 {
     int64_t x, y;
-    if (is_big(a) || is_big(b))
-        jfail(r, JINJA_RUNTIME, "an integer beyond 64 bits cannot be compared");
     if (jis_integer(a, &x) && jis_integer(b, &y))
         return x < y ? -1 : x > y;
     double f = jnumber_double(a), g = jnumber_double(b);
@@ -172,8 +168,6 @@ struct jvalue jarith(struct jrun *r, enum joperator op, struct jvalue a, struct 
     int64_t x, y;
     if (jis_integer(a, &x) && jis_integer(b, &y))
         return integers(r, op, x, y);
-    if (is_big(a) || is_big(b))
-        jfail(r, JINJA_RUNTIME, "an integer beyond 64 bits cannot be computed with");
     if (jis_number(a) && jis_number(b))
         return floats(r, op, jnumber_double(a), jnumber_double(b));
     if (a.type == J_UNDEFINED)
@@ -208,7 +202,7 @@ struct jvalue jnegate(struct jrun *r, struct jvalue a)
     }
     if (a.type == J_UNDEFINED)
         jfail_undefined(r, a);
-    if (is_big(a) || !jis_number(a))
+    if (!jis_number(a))
         jfail(r, JINJA_RUNTIME, "- %s: not possible", jtype_name(a));
     return jfloat(-jnumber_double(a));
 }

@@ -267,7 +267,7 @@ int jis_number(struct jvalue v);                /* booleans too */
 int jis_integer(struct jvalue v, int64_t *out); /* booleans too; not those beyond 64 bits */
 double jnumber_double(struct jvalue v);
 struct jvalue jnumber_parse(struct jrun *r, const char *text, size_t n); /* JSON's or ours; keeps the spelling */
-int jnumber_compare(struct jrun *r, struct jvalue a, struct jvalue b);   /* -1 0 1; 2: a NaN */
+int jnumber_compare(struct jvalue a, struct jvalue b);                   /* -1 0 1; 2: a NaN */
 enum { JFLOAT_ROOM = 40 };
 size_t jfloat_text(double f, char *out); /* shortest that reads back; Python's form */
 

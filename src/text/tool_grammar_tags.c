@@ -1,6 +1,7 @@
 /* Arguments that are not one JSON object: values in tags (qwen_xml, seed_oss, minimax_m2, dsml, glm) and keyword arguments
  * (lfm2). Members come in the order of the schema; a string is any text without its closing tag, an enumeration its texts, and
  * everything else JSON that fits the schema. */
+#include "base/json_load.h"
 #include "base/room.h"
 #include "text/schema.h"
 #include "text/tool_grammar_inner.h"
@@ -28,7 +29,7 @@ static grammar_expr enumeration(struct tool_maker *k, const json_t *schema, int 
         const json_t *v = constant ? constant : json_array_get(values, i);
         if (json_is_string(v) != strings)
             continue;
-        char *text = strings ? NULL : json_dumps(v, JSON_ENCODE_ANY);
+        char *text = strings ? NULL : json_dump_spelled(v, JSON_ENCODE_ANY);
         e[n_expr++] = strings ? grammar_text(k->maker, json_string_value(v), json_string_length(v))
                       : text  ? tool_word(k, text)
                               : grammar_fail(k->maker, "no memory for an enumeration");

@@ -81,7 +81,7 @@ static int read_tool(struct tool_list *l, size_t i, const json_t *item, const st
     struct tool_def *t = &l->tool[i];
     if (type && (!json_is_string(type) || strcmp(json_string_value(type), "function")))
         return error_set(err, ERR_INPUT, "tools[%zu].type is not 'function', the only kind there is", i);
-    if (!json_is_object(function))
+    if (!json_is_dict(function))
         return error_set(err, ERR_INPUT, "tools[%zu].function is %s; it must be an object", i,
                          function ? "no object" : "missing");
     name = json_object_get(function, "name");
@@ -92,7 +92,7 @@ static int read_tool(struct tool_list *l, size_t i, const json_t *item, const st
     t->parameters = json_object_get(function, "parameters");
     if (json_is_null(t->parameters))
         t->parameters = NULL;
-    if (t->parameters && !json_is_object(t->parameters))
+    if (t->parameters && !json_is_dict(t->parameters))
         return error_set(err, ERR_INPUT, "tools[%zu].function.parameters is no object; it must be a JSON schema", i);
     l->n = i + 1;
     return check_keys(t, i, f, err);
@@ -235,14 +235,12 @@ static unsigned value_type(const json_t *x)
         return TYPE_BOOLEAN;
     case JSON_INTEGER:
         return TYPE_INTEGER;
-    case JSON_REAL:
-        return TYPE_NUMBER;
     case JSON_STRING:
         return TYPE_STRING;
     case JSON_ARRAY:
         return TYPE_ARRAY;
     default:
-        return TYPE_OBJECT;
+        return !json_spelled(x) ? TYPE_OBJECT : strpbrk(json_spelled(x), ".eE") ? TYPE_NUMBER : TYPE_INTEGER;
     }
 }
 
@@ -254,7 +252,7 @@ static unsigned types_within(const json_t *schema, const json_t *root, int *left
     size_t i, k;
     json_t *x;
     schema = resolve(schema, root);
-    if (!json_is_object(schema) || --*left < 0)
+    if (!json_is_dict(schema) || --*left < 0)
         return 0;
     const json_t *type = json_object_get(schema, "type"), *values = json_object_get(schema, "enum");
     json_array_foreach(type, i, x) types |= named_type(x);

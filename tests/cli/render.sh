@@ -49,6 +49,9 @@ run render "$ember" - --tool-format nonsense
 is "no such format" 2 "" 'nonsense.*hermes'
 run render "$ember" - --think maybe
 is "a switch" 2 "" 'on or off'
+printf '[{"role":"assistant","tool_calls":[{"function":{"name":"f","arguments":{"x":1.50,"y":[1e400,18446744073709551616]}}}]}]' >"$dir/in"
+run render "$ember" - --system Hi
+is "numbers as they were written" 0 '"arguments": \{"x": 1.50, "y": \[1e400, 18446744073709551616\]\}' ""
 printf '[{"role": "wizard", "content": "Hi"}]' >"$dir/in"
 run render "$ember"
 is "a role" 2 "" 'messages\[0\]\.role.*wizard'

@@ -19,7 +19,7 @@
     "\"y\":[1,2.0]}}]}"
 #define CALL                                                                                                           \
     "{\"role\":\"assistant\",\"content\":null,\"tool_calls\":[{\"id\":\"t1\",\"type\":\"function\",\"function\":"      \
-    "{\"name\":\"f\",\"arguments\":\"{\\\"x\\\": 1.5, \\\"y\\\": [1, 2.0]}\"}}]}"
+    "{\"name\":\"f\",\"arguments\":\"{\\\"x\\\": 1.50, \\\"y\\\": [1, 2.0]}\"}}]}"
 #define TOOLS                                                                                                          \
     "\"tools\":[{\"name\":\"f\",\"description\":\"d\",\"input_schema\":{\"type\":\"object\"},\"cache_control\":{}}]"
 #define FUNCTIONS                                                                                                      \

@@ -35,15 +35,22 @@ static void refused(void **state)
                  {"{\"a\":\"b\nc\"}", "invalid_json"},
                  {"{\"a\":\"\\ud800\"}", "invalid_json"},
                  {"{\"a\":\"\\udc00\\ud800\"}", "invalid_json"},
-                 {"{\"a\":9223372036854775808}", "invalid_json"},
-                 {"{\"a\":1e999}", "invalid_json"},
                  {"{\"a\":01}", "invalid_json"},
+                 {"{\"a\":1.}", "invalid_json"},
+                 {"{\"a\":-1.e5}", "invalid_json"},
+                 {"{\"a\":1.5e}", "invalid_json"},
+                 {"{\"a\":.5}", "invalid_json"},
+                 {"{1.5:1.5}", "invalid_json"},
+                 {"{\"a\":1.5", "invalid_json"},
+                 {"{\"\\u0001\":\"1.5\"}", "invalid_json"},
+                 {"{\"a\":{\"\\u0001\" \n :1}}", "invalid_json"},
                  {"{\"a\":1,\"b\":2,\"a\":3}", "duplicate_key"},
                  {"{\"x\":{\"a\":1,\"\\u0061\":2}}", "duplicate_key"},
                  {"{\"a\":\"\xff\xfe\"}", "invalid_utf8"},
                  {"{\"a\":\"\xed\xa0\x80\"}", "invalid_utf8"},
                  {"[]", "invalid_type"},
                  {"\"x\"", "invalid_type"},
+                 {"1.5", "invalid_type"},
                  {"null", "invalid_type"}};
     (void)state;
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
@@ -110,6 +117,77 @@ static void paths(void **state)
     assert_string_equal(json_path(out, sizeof out, &call, NULL), "messages[2].tool_calls[0]");
     assert_string_equal(json_path(out, sizeof out, NULL, NULL), "");
     assert_string_equal(json_path(small, sizeof small, &call, "x"), "messages[");
+}
+
+/* Every number of JSON is taken, and written as it was. */
+static void numbers_as_written(void **state)
+{
+    static const char text[] = "{\"a\":[0,-0,7,-12,9223372036854775807,-9223372036854775808,9223372036854775808,"
+                               "-9223372036854775809,123456789012345678901234567890],\"b\":{\"c\":1.0,\"d\":1.50},"
+                               "\"e\":[1e400,-1E+400,1e-999,0.10,5e0,-0.0],\"\\u0001x\":\"\\u0001\"}";
+    struct refusal r = {0};
+    struct out o = {0};
+    json_t *v = json_read(text, sizeof text - 1, &r);
+    (void)state;
+    assert_non_null(v);
+    out_value(&o, v);
+    assert_int_equal(o.n, sizeof text - 1);
+    assert_memory_equal(o.text, text, o.n);
+    char *dumped = json_dump_spelled(v, JSON_COMPACT);
+    assert_string_equal(dumped, text);
+    free(dumped);
+    dumped = json_dump_spelled(json_object_get(v, "b"), 0);
+    assert_string_equal(dumped, "{\"c\": 1.0, \"d\": 1.50}");
+    free(dumped);
+    out_free(&o);
+    json_decref(v);
+}
+
+/* A fault is named where it stands in the text, whatever numbers come before it. */
+static void places(void **state)
+{
+    static const char *const texts[] = {"{\"a\":[1,2,3,4],\"b\":x}", "{\"a\":[1.5,1e99,-0,4],\"b\":x}",
+                                        "{\"a\":1.5,\"b\":[\"long text\", 1e400 1.5]}"},
+                             *const where[] = {"near byte 20", "near byte 26", "near byte 33"};
+    (void)state;
+    for (size_t i = 0; i < 3; i++) {
+        struct refusal r = {0};
+        assert_null(json_read(texts[i], strlen(texts[i]), &r));
+        if (!strstr(r.text, where[i]))
+            fail_msg("%s: %s", texts[i], r.text);
+    }
+}
+
+/* A number that the server itself reads: what does not fit is refused by the name of its field. */
+static void large_numbers(void **state)
+{
+    static const char text[] =
+        "{\"more\":9223372036854775808,\"less\":-9223372036854775809,\"huge\":1e400,\"half\":0.50,"
+        "\"zero\":-0,\"tiny\":1e-999}";
+    struct refusal r[6] = {0};
+    json_t *o = json_read(text, sizeof text - 1, &r[0]);
+    const json_t *v;
+    int64_t n = 1;
+    double d;
+    (void)state;
+    assert_int_equal(json_get_int(o, NULL, "more", 1, INT64_MAX, &n, &r[0]), -1);
+    assert_string_equal(r[0].text, "more must be from 1 to 9223372036854775807, not 9223372036854775808");
+    assert_int_equal(json_get_int(o, NULL, "less", 1, INT64_MAX, &n, &r[1]), -1);
+    assert_string_equal(r[1].text, "less must be at least 1, not -9223372036854775809");
+    assert_int_equal(json_get_int(o, NULL, "huge", 1, INT64_MAX, &n, &r[2]), -1);
+    assert_string_equal(r[2].text, "huge must be an integer, not 1e400");
+    assert_int_equal(json_get_real(o, NULL, "huge", 0, 0, INFINITY, &d, &r[3]), -1);
+    assert_string_equal(r[3].param, "huge");
+    assert_int_equal(json_get_object(o, NULL, "half", &v, &r[4]), -1);
+    assert_string_equal(r[4].text, "half must be an object, not a number");
+    assert_int_equal(json_get_real(o, NULL, "half", 0, 0, 1, &d, &r[5]), 1);
+    assert_true(d == 0.5);
+    assert_int_equal(json_get_real(o, NULL, "tiny", 0, 0, 1, &d, &r[5]), 1);
+    assert_int_equal(json_get_real(o, NULL, "more", 0, 0, INFINITY, &d, &r[5]), 1);
+    assert_true(d == 0x1p63);
+    assert_int_equal(json_get_int(o, NULL, "zero", 0, 9, &n, &r[5]), 1);
+    assert_int_equal(n, 0);
+    json_decref(o);
 }
 
 /* What a getter says of {"a": value}: 1, 0, or the code of its refusal. */
@@ -202,6 +280,7 @@ int main(void)
     const struct CMUnitTest tests[] = {cmocka_unit_test(refused),         cmocka_unit_test(depth_and_size),
                                        cmocka_unit_test(zero_characters), cmocka_unit_test(paths),
                                        cmocka_unit_test(fields),          cmocka_unit_test(strings_out),
-                                       cmocka_unit_test(numbers_out)};
+                                       cmocka_unit_test(numbers_out),     cmocka_unit_test(numbers_as_written),
+                                       cmocka_unit_test(places),          cmocka_unit_test(large_numbers)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

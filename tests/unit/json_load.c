@@ -37,7 +37,7 @@ static void at_all_sizes(const char *text, size_t n)
 {
     json_error_t why;
     size_t loaded = 0, most = 0;
-    json_t *whole = json_loadb(text, n, FLAGS, &why);
+    json_t *whole = json_load_reserved(text, n, FLAGS, &why);
     assert_non_null(whole);
     while (loaded < 3) {
         room_set(most, 0);
@@ -95,6 +95,8 @@ static void many_values(void **state)
         with("[0", ",1", n, "]");
         with("[\"\"", ",\"ab\"", n, "]");
         with("[[]", ",[0]", n, "]");
+        with("[0", ",1.5", n, "]");
+        with("[1E400", ",{\"\":-0}", n, "]");
         with("[{}", ",{\"\":{\"\":1.5}}", n, "]");
         with("{\"\":0", ",\"k#\":#", n, "}");
         with("{\"\":0", ", \"k#\" : {\"a\":[]}\n", n, "}");

@@ -38,14 +38,21 @@ static const struct given chats[] = {
              "\"null\"}}},\"stream\":true}"},
     /* results find their calls by name, else in order */
     {CHAT("{\"role\":\"assistant\",\"content\":\"\",\"thinking\":\"hm\",\"tool_calls\":[{\"function\":{\"name\":\"f\","
-          "\"arguments\":{\"x\":1.0}}},{\"function\":{\"name\":\"g\"}}]},{\"role\":\"tool\",\"tool_name\":\"g\","
+          "\"arguments\":{\"x\":1.0,\"y\":[1E400,18446744073709551616]}}},{\"function\":{\"name\":\"g\"}}]},{\"role\":"
+          "\"tool\",\"tool_name\":\"g\","
           "\"content\":\"2\"},"
           "{\"role\":\"tool\",\"content\":\"1\"}") "}",
      CHAT("{\"role\":\"assistant\",\"content\":\"\",\"reasoning_content\":\"hm\",\"tool_calls\":[" CALL(
-         "call_0", "f", "{\\\"x\\\": 1.0}") "," CALL("call_1", "g", "{}") "]},{\"role\":\"tool\",\"content\":\"2\","
-                                                                          "\"tool_call_id\":\"call_1\"},"
-                                                                          "{\"role\":\"tool\",\"content\":\"1\",\"tool_"
-                                                                          "call_id\":\"call_0\"}") ",\"stream\":true}"},
+         "call_0", "f",
+         "{\\\"x\\\": 1.0, \\\"y\\\": [1E400, 18446744073709551616]}") "," CALL("call_1", "g",
+                                                                                "{}") "]},{\"role\":\"tool\","
+                                                                                      "\"content\":\"2\","
+                                                                                      "\"tool_call_id\":\"call_1\"},"
+                                                                                      "{\"role\":\"tool\",\"content\":"
+                                                                                      "\"1\",\"tool_"
+                                                                                      "call_id\":\"call_0\"}") ",\"stre"
+                                                                                                               "am\":"
+                                                                                                               "true}"},
 };
 
 static const struct given generates[] = {

@@ -442,6 +442,24 @@ static void other_schemas_are_refused(void **s)
         }
 }
 
+/* Numbers that a 64-bit reader does not hold: values of an enumeration are written as the schema has them. */
+static void enumerated_numbers(void **s)
+{
+    static const char json[] =
+        "[{\"type\": \"function\", \"function\": {\"name\": \"f\", \"parameters\": {\"type\": \"object\", "
+        "\"properties\": {\"x\": {\"enum\": [1.50, 18446744073709551616, [1e400, {\"a\": -0}]]}}, "
+        "\"required\": [\"x\"]}}}]";
+    static const char *const values[] = {"1.50", "18446744073709551616", "[1e400, {\"a\": -0}]", "1.5", "1e400", NULL};
+    struct error err = {0};
+    for (size_t i = 0; values[i]; i++) {
+        char text[200];
+        snprintf(text, sizeof text, "{{<tool_call>}}\n<function=f>\n<parameter=x>\n%s\n</parameter>\n", values[i]);
+        assert_int_equal(begin_with("qwen_xml", json, &(struct tool_want){.choice = TOOL_CHOICE_REQUIRED}, &err), 0);
+        assert_int_equal(goes(text), i < 3);
+        end(s);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -455,6 +473,7 @@ int main(void)
         cmocka_unit_test_teardown(other_schemas_are_narrowed, end),
         cmocka_unit_test_teardown(other_schemas_are_refused, end),
         cmocka_unit_test_teardown(calls_or_values, end),
+        cmocka_unit_test_teardown(enumerated_numbers, end),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
