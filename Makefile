@@ -5,6 +5,7 @@
 #   make check      installs what is missing, builds, runs all tests
 #   make bench      kernel rates and the roofs of this machine
 #   make asan       everything again under AddressSanitizer and UBSan, tests included
+#   make fuzz-NAME  tests/fuzz/NAME.c for ten minutes; fuzz-build: builds all of them
 #   make tidy       include layers, include circles, formatting
 #   make install    PREFIX=/usr/local DESTDIR=: program, model, manual, completions, unit of systemd; make uninstall
 #   make deb        a Debian package of them
@@ -130,17 +131,23 @@ tsan:
 
 # Coverage-guided fuzzing of what parses: make fuzz-gguf, FUZZ_SECONDS=600 by default. Inputs that crashed are kept in
 # tests/fuzz/NAME/, with the others that found something new.
+FUZZ_FLAGS = CC=clang BUILD=build-fuzz OPT=-O1 SAN_KERNEL=-fno-sanitize=all \
+             SAN="-fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=all"
 fuzz-%:
-	@$(MAKE) --no-print-directory CC=clang BUILD=build-fuzz OPT=-O1 \
-	    SAN="-fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=all" \
-	    SAN_KERNEL=-fno-sanitize=all build-fuzz/fuzz/$*
+	@$(MAKE) --no-print-directory $(FUZZ_FLAGS) build-fuzz/fuzz/$*
 	@mkdir -p tests/fuzz/$* build-fuzz/corpus/$*
 	build-fuzz/fuzz/$* -max_total_time=$${FUZZ_SECONDS:-600} -rss_limit_mb=4096 -timeout=10 \
 	    -artifact_prefix=tests/fuzz/$*/crash- build-fuzz/corpus/$* tests/fuzz/$*
 
+# All of them, built and not run: a target that nobody builds stops compiling.
+FUZZ_TARGETS = $(patsubst tests/fuzz/%.c,$(BUILD)/fuzz/%,$(wildcard tests/fuzz/*.c))
+fuzz-build:
+	@$(MAKE) --no-print-directory $(PARALLEL) $(FUZZ_FLAGS) fuzz-targets
+fuzz-targets: $(FUZZ_TARGETS)
+
 $(BUILD)/fuzz/%: tests/fuzz/%.c Makefile $$(call links,tests/fuzz/$$*.c) | deps-check
 	@mkdir -p $(@D)
-	$(call say,cc) $(COMPILE) -fsanitize=fuzzer -Itests -o $@ $< $(filter %.a,$^) $(LIBS)
+	$(call say,cc) $(COMPILE) -fsanitize=fuzzer -Itests -MMD -MP -MT $@ -MF $@.d -o $@ $< $(filter %.a,$^) $(LIBS)
 
 # Random budgets, prompts and cancellations, 30 minutes (SOAK_SECONDS): the same bits at the end, nothing leaked.
 soak: tests
@@ -183,5 +190,5 @@ deb: all
 clean:
 	rm -rf build build-asan build-clang build-fuzz build-tsan
 
--include $(foreach l,$(LAYERS),$(patsubst %.o,%.d,$(call objects,$l))) $(patsubst %,%.d,$(UNITS) $(DRIVERS) $(EXAMPLES))
-.PHONY: all tests deps deps-check demo check bench asan tsan soak load tidy install uninstall deb clean
+-include $(foreach l,$(LAYERS),$(patsubst %.o,%.d,$(call objects,$l))) $(patsubst %,%.d,$(UNITS) $(DRIVERS) $(EXAMPLES) $(FUZZ_TARGETS))
+.PHONY: all tests fuzz-build fuzz-targets deps deps-check demo check bench asan tsan soak load tidy install uninstall deb clean

@@ -59,11 +59,11 @@ static void render(const struct wish *w)
 }
 
 /* A chat; NULL: it was refused before. */
-static void read_chat(json_t *chat, enum stabilize mode, struct refusal *r)
+static void read_chat(json_t *chat, const json_t *origins, enum stabilize mode, struct refusal *r)
 {
     struct server s = {.opt = {.stabilize = mode, .think = -1, .close_at_limit = -1},
                        .plan = {.n_parallel = 4, .n_ctx = 4096}};
-    struct wish w = {0};
+    struct wish w = {.origins = origins};
     if (chat && !r->status) {
         json_object_del(chat, "logit_bias"); /* asks the engine for its vocabulary, and there is none here */
         if (wish_read_chat(&w, &s, chat, NULL, 0, r) == 0)
@@ -86,9 +86,7 @@ static void read_body(json_t *body, int dialect, enum stabilize mode, struct ref
         chat = ollama_chat_read(&ollama, body, 4096, r) || ollama.load ? NULL : ollama.chat;
     else if (dialect == 4)
         chat = ollama_generate_read(&ollama, body, 4096, r) || ollama.load || ollama.raw ? NULL : ollama.chat;
-    read_chat(chat, mode, r);
-    if (dialect == 1)
-        responses_rename(r);
+    read_chat(chat, dialect == 1 ? responses.origins : dialect == 2 ? messages.origins : ollama.origins, mode, r);
     responses_request_free(&responses);
     anthropic_request_free(&messages);
     ollama_request_free(&ollama);

@@ -73,7 +73,7 @@ static void read_chat(json_t *body, const char *text, size_t n, enum stabilize m
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     struct refusal r = {0}, again_r = {0};
-    struct out o = {0};
+    struct out o = {0}, again_o = {0};
     json_t *v = json_read((const char *)data, size, &r);
     if (!v) {
         assert_refused(&r);
@@ -82,10 +82,13 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     out_value(&o, v);
     json_t *again = json_read(o.text, o.n, &again_r);
     assert(!o.failed && again && json_equal(v, again));
+    out_value(&again_o, again);
+    assert(again_o.n == o.n && memcmp(again_o.text, o.text, o.n) == 0); /* numbers too */
     get_all(v);
     read_chat(v, (const char *)data, size, (enum stabilize)(size % 3));
     json_decref(again);
     json_decref(v);
     out_free(&o);
+    out_free(&again_o);
     return 0;
 }
