@@ -28,7 +28,7 @@ static size_t larger(size_t a, size_t b) { return a > b ? a : b; }
 static size_t token_end(const char *text, size_t n, size_t i)
 {
     if (text[i++] != '"') {
-        while (i < n && !memchr(" \t\r\n,:[]{}\"", text[i], 11))
+        while (i < n && !memchr(" \t\r\n,:[]{}\"", text[i], 12)) /* a zero too */
             i++;
         return i;
     }
@@ -123,7 +123,9 @@ struct feed {
     size_t n_piece;
     enum { PLAIN, BEFORE, NUMBER, BEHIND } next;
     size_t number; /* bytes of the one that comes next */
-    int forged;    /* a key that only spelled numbers have: nothing more is fed */
+    /* json_error_null_byte_in_key: a key that only spelled numbers have. json_error_invalid_syntax: a zero outside a string, which jansson
+     * overlooks behind a number. Nothing more is fed. */
+    enum json_error_code fault;
 };
 
 static int is_key(const struct feed *f, size_t i, size_t end)
@@ -140,13 +142,14 @@ static size_t plain_bytes(struct feed *f)
 {
     size_t i = f->at;
     f->number = 0;
-    for (size_t end; i < f->n && !f->number && !f->forged; i = f->number ? i : end) {
+    for (size_t end; i < f->n && !f->number && !f->fault; i = f->number ? i : end) {
         end = i + 1;
         if (memchr(" \t\r\n,:[]{}", f->text[i], 10))
             continue;
         end = token_end(f->text, f->n, i);
         end = end < f->n ? end : f->n;
-        f->forged = is_key(f, i, end);
+        if (!f->text[i] || is_key(f, i, end))
+            f->fault = f->text[i] ? json_error_null_byte_in_key : json_error_invalid_syntax;
         f->number = is_spelled(f->text + i, end - i) ? end - i : 0;
     }
     return i - f->at;
@@ -156,7 +159,7 @@ static size_t plain_bytes(struct feed *f)
 static int next_piece(struct feed *f)
 {
     static const char *const fixed[] = {[BEFORE] = before_number, [BEHIND] = behind_number};
-    if (f->forged || (f->next == BEFORE && !f->number))
+    if (f->fault || (f->next == BEFORE && !f->number))
         return 0;
     f->piece = f->text + f->at;
     f->n_piece = f->next == PLAIN ? plain_bytes(f) : f->number;
@@ -167,9 +170,9 @@ static int next_piece(struct feed *f)
         f->at += f->n_piece;
     }
     f->next = (f->next + 1) % 4;
-    if (f->forged)
+    if (f->fault)
         f->n_piece = 0;
-    return !f->forged;
+    return !f->fault;
 }
 
 static size_t feed(void *buffer, size_t n, void *data)
@@ -210,9 +213,9 @@ json_t *json_load_reserved(const char *text, size_t n, size_t flags, json_error_
     room_release();
     if (v)
         return v;
-    why->position = f.forged ? (int)f.at : (int)place_in_text(text, n, (size_t)why->position);
-    if (f.forged)
-        why->text[JSON_ERROR_TEXT_LENGTH - 1] = json_error_null_byte_in_key;
+    why->position = f.fault ? (int)f.at : (int)place_in_text(text, n, (size_t)why->position);
+    if (f.fault)
+        why->text[JSON_ERROR_TEXT_LENGTH - 1] = (char)f.fault;
     return NULL;
 }
 
