@@ -49,6 +49,7 @@ sampling       $shared/spec/sampling_cases.json     $shared/spec/sampling_cases.
 tool_cases     $shared/spec/tool_cases              $shared/spec/tool_cases
 tool_calls_model -
 round_trip     -
+random_schemas -
 schema_cases   $shared/schema_cases                 --walks ${WALKS:-100} $shared/schema_cases
 schema_cases   $shared/tokenizers                   --walks 200 tests/data/schema_cases
 jinja          $shared/spec/jinja_cases.json        $shared/spec/jinja_cases.json

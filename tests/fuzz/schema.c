@@ -10,6 +10,7 @@
 #include "base/error.h"
 #include "base/rng.h"
 #include "format/gguf.h"
+#include "schema_writer.h"
 #include "text/constraint.h"
 #include "text/gbnf.h"
 #include "text/regex.h"
@@ -47,204 +48,41 @@ static void load(void)
     allowed = malloc((size_t)n_vocab);
 }
 
-/* ---- writing ---------------------------------------------------------------------------------------------------------------------- */
+/* ---- grammars --------------------------------------------------------------------------------------------------------------------- */
 
-struct writer {
-    const uint8_t *data;
-    size_t n, at;
-    char text[1 << 14];
-    size_t length;
-    int depth;
-};
-
-static unsigned choice(struct writer *w, unsigned n) { return w->at < w->n ? w->data[w->at++] % n : 0; }
-
-static void put(struct writer *w, const char *text)
-{
-    size_t n = strlen(text);
-    if (w->length + n < sizeof w->text) {
-        memcpy(w->text + w->length, text, n);
-        w->length += n;
-    }
-}
-
-static const char *pick(struct writer *w, const char *const *list)
-{
-    unsigned n = 0;
-    while (list[n])
-        n++;
-    return list[choice(w, n)];
-}
-
-static void schema(struct writer *w);
-
-static void list_of_schemas(struct writer *w)
-{
-    put(w, "[");
-    for (unsigned i = 0, n = 1 + choice(w, 3); i < n; i++) {
-        if (i)
-            put(w, ",");
-        schema(w);
-    }
-    put(w, "]");
-}
-
-static void keyword(struct writer *w)
-{
-    static const char *const numbers[] = {"0",   "1",      "2",   "3",   "5", "10", "-3",
-                                          "2.5", "-0.125", "1e2", "100", "7", NULL};
-    static const char *const counts[] = {"minLength",     "maxLength",     "minItems", "maxItems",
-                                         "minProperties", "maxProperties", NULL};
-    static const char *const bounds[] = {"minimum",          "maximum",    "exclusiveMinimum",
-                                         "exclusiveMaximum", "multipleOf", NULL};
-    static const char *const types[] = {"\"string\"",
-                                        "\"integer\"",
-                                        "\"number\"",
-                                        "\"boolean\"",
-                                        "\"null\"",
-                                        "\"array\"",
-                                        "\"object\"",
-                                        "[\"string\",\"null\"]",
-                                        "[\"integer\",\"array\"]",
-                                        NULL};
-    static const char *const patterns[] = {"^a+$",   "b|c",   "^[a-z]{2,4}$", "^(x|yz)*$", "\\\\d{3}",
-                                           "^.{2}$", "a.*b$", "^$",           "[^a]",      NULL};
-    static const char *const formats[] = {"date",     "time",  "uuid",    "ipv4", "hostname",
-                                          "duration", "email", "unknown", NULL};
-    static const char *const values[] = {"1",       "\"a\"", "null", "true",           "[1,2]", "{\"a\":1}",
-                                         "\"abc\"", "2.50",  "-0",   "\"\\u00e9\\n\"", NULL};
-    static const char *const groups[] = {"anyOf", "oneOf", "allOf", "prefixItems", NULL};
-    static const char *const refs[] = {"#", "#/$defs/a", "#/properties/a", "#/$defs/b", "#/items", NULL};
-    static const char *const names[] = {"a", "b", "ab", "\\u00e9\\\"", "c d", NULL};
-    static const char *const singles[] = {"items",         "additionalProperties", "not", "if",
-                                          "propertyNames", "unevaluatedItems",     NULL};
-    char item[200];
-    switch (choice(w, 13)) {
-    case 0:
-        snprintf(item, sizeof item, "\"type\":%s", pick(w, types));
-        put(w, item);
-        break;
-    case 1:
-        snprintf(item, sizeof item, "\"%s\":%u", pick(w, counts), choice(w, 6));
-        put(w, item);
-        break;
-    case 2:
-        snprintf(item, sizeof item, "\"%s\":%s", pick(w, bounds), pick(w, numbers));
-        put(w, item);
-        break;
-    case 3:
-        snprintf(item, sizeof item, "\"pattern\":\"%s\"", pick(w, patterns));
-        put(w, item);
-        break;
-    case 4:
-        snprintf(item, sizeof item, "\"format\":\"%s\"", pick(w, formats));
-        put(w, item);
-        break;
-    case 5:
-        snprintf(item, sizeof item, "\"enum\":[%s,%s]", pick(w, values), pick(w, values));
-        put(w, item);
-        break;
-    case 6:
-        snprintf(item, sizeof item, "\"const\":%s", pick(w, values));
-        put(w, item);
-        break;
-    case 7:
-        snprintf(item, sizeof item, "\"%s\":", pick(w, groups));
-        put(w, item);
-        list_of_schemas(w);
-        break;
-    case 8:
-        snprintf(item, sizeof item, "\"$ref\":\"%s\"", pick(w, refs));
-        put(w, item);
-        break;
-    case 9:
-    case 10:
-        put(w, "\"properties\":{");
-        for (unsigned i = 0, n = 1 + choice(w, 3); i < n; i++) {
-            snprintf(item, sizeof item, "%s\"%s\":", i ? "," : "", names[(i + choice(w, 2)) % 5]);
-            put(w, item);
-            schema(w);
-        }
-        snprintf(item, sizeof item, "},\"required\":[\"%s\"]", pick(w, names));
-        put(w, item);
-        break;
-    case 11:
-        snprintf(item, sizeof item, "\"patternProperties\":{\"%s\":", pick(w, patterns));
-        put(w, item);
-        schema(w);
-        put(w, "}");
-        break;
-    default:
-        snprintf(item, sizeof item, "\"%s\":", pick(w, singles));
-        put(w, item);
-        schema(w);
-    }
-}
-
-static void schema(struct writer *w)
-{
-    if (w->depth > 5 || choice(w, 12) == 0) {
-        put(w, choice(w, 5) ? "true" : "false");
-        return;
-    }
-    w->depth++;
-    put(w, "{");
-    for (unsigned i = 0, n = choice(w, 4); i < n; i++) {
-        if (i)
-            put(w, ",");
-        keyword(w);
-    }
-    put(w, "}");
-    w->depth--;
-}
-
-static void whole_schema(struct writer *w)
-{
-    put(w, "{\"$defs\":{\"a\":");
-    schema(w);
-    put(w, ",\"b\":");
-    schema(w);
-    put(w, "}");
-    for (unsigned i = 0, n = 1 + choice(w, 4); i < n; i++) {
-        put(w, ",");
-        keyword(w);
-    }
-    put(w, "}");
-}
-
-static void gbnf_item(struct writer *w)
+static void gbnf_item(struct schema_writer *w)
 {
     static const char *const items[] = {"\"a\"", "\"bc\"", "[a-c]", "[^a]", "\"\"",  "\"\xC3\xA9\"",
                                         ".",     "x",      "y",     "root", "[0-9]", NULL};
     static const char *const repeats[] = {"",    "",      "",     "*",       "+",       "?",
                                           "{2}", "{0,3}", "{2,}", "{17,40}", "{0,500}", NULL};
-    if (w->depth < 5 && choice(w, 4) == 0) {
+    if (w->depth < 5 && schema_choice(w, 4) == 0) {
         w->depth++;
-        put(w, "(");
-        for (unsigned i = 0, n = 1 + choice(w, 3); i < n; i++) {
-            put(w, i ? (choice(w, 2) ? " | " : " ") : "");
+        schema_put(w, "(");
+        for (unsigned i = 0, n = 1 + schema_choice(w, 3); i < n; i++) {
+            schema_put(w, i ? (schema_choice(w, 2) ? " | " : " ") : "");
             gbnf_item(w);
         }
-        put(w, ")");
+        schema_put(w, ")");
         w->depth--;
     } else {
-        put(w, pick(w, items));
+        schema_put(w, schema_pick(w, items));
     }
-    put(w, pick(w, repeats));
-    put(w, " ");
+    schema_put(w, schema_pick(w, repeats));
+    schema_put(w, " ");
 }
 
-static void whole_gbnf(struct writer *w)
+static void whole_gbnf(struct schema_writer *w)
 {
     static const char *const heads[] = {"root ::= ", "\nx ::= ", "\ny ::= "};
     for (int r = 0; r < 3; r++) {
-        put(w, heads[r]);
-        for (unsigned i = 0, n = 1 + choice(w, 4); i < n; i++) {
+        schema_put(w, heads[r]);
+        for (unsigned i = 0, n = 1 + schema_choice(w, 4); i < n; i++) {
             gbnf_item(w);
-            put(w, choice(w, 4) == 0 && i + 1 < n ? "| " : "");
+            schema_put(w, schema_choice(w, 4) == 0 && i + 1 < n ? "| " : "");
         }
     }
-    put(w, "\n");
+    schema_put(w, "\n");
 }
 
 /* ---- laws ------------------------------------------------------------------------------------------------------------------------- */
@@ -354,15 +192,18 @@ done:
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    static struct writer w;
+    static struct schema_writer w;
     load();
     if (size < 2)
         return 0;
     unsigned kind = data[0] % KINDS, strict = data[0] / KINDS % 2, close = data[0] / KINDS / 2 % 2;
     uint64_t seed = data[1];
-    w = (struct writer){.data = data + 2, .n = size - 2};
+    w.data = data + 2;
+    w.n = size - 2;
+    w.at = w.length = 0;
+    w.depth = 0;
     if (kind == WRITTEN_SCHEMA)
-        whole_schema(&w);
+        schema_any_keywords(&w);
     else if (kind == WRITTEN_GBNF)
         whole_gbnf(&w);
     const char *text = kind < WRITTEN_SCHEMA ? (const char *)data + 2 : w.text;
