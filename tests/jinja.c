@@ -119,7 +119,7 @@ static void run_file(const char *path)
     jmp_buf trap;
     arena_init_growing(&arena);
     jrun_begin(&run, &arena, 1 << 24, &e);
-    run.deadline_ns = UINT64_MAX;
+    run.work_limit = UINT64_MAX;
     run.trap = &trap;
     if (setjmp(trap)) {
         verdict(path, e.text);

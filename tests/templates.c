@@ -542,7 +542,7 @@ int main(int argc, char **argv)
     snprintf(usual, sizeof usual, "%s/templates", shared ? shared : "../shared");
     arena_init_growing(&arena);
     jrun_begin(&run, &arena, (size_t)1 << 30, &e);
-    run.deadline_ns = UINT64_MAX;
+    run.work_limit = UINT64_MAX;
     run.clock = &test_clock;
     run.trap = &trap;
     if (setjmp(trap))

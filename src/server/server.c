@@ -10,6 +10,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/room.h"
+#include "base/stack.h"
 #include "server/server_inside.h"
 
 #include <arpa/inet.h>
@@ -30,8 +31,8 @@
 #include <time.h>
 #include <unistd.h>
 
-/* A stack is mapped whole and touched as deep as a request goes; templates and schemas recurse. */
-enum { STACK = 1 << 20, STACK_TOUCHED = 64 << 10, CLOSE_SECONDS = 10 };
+/* A stack is mapped whole (STACK_LEAST) and touched as deep as a request goes; templates and schemas recurse. */
+enum { STACK_TOUCHED = 64 << 10, CLOSE_SECONDS = 10 };
 
 static atomic_int stops;           /* calls of server_stop() */
 static atomic_int stop_event = -1; /* an eventfd; server_stop() and the opener write to it */
@@ -244,7 +245,7 @@ static void start_connection(struct server *s, int fd)
     setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
     pthread_attr_init(&attr);
     pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
-    pthread_attr_setstacksize(&attr, STACK);
+    pthread_attr_setstacksize(&attr, STACK_LEAST);
     bad = pthread_create(&thread, &attr, http_serve, c);
     pthread_attr_destroy(&attr);
     if (bad) {

@@ -28,7 +28,7 @@ enum jinja_error_kind {
     JINJA_COMPILE,
     JINJA_RAISE,   /* the template refused: raise_exception() */
     JINJA_RUNTIME, /* a type or a name that is not as the template thinks */
-    JINJA_LIMIT,   /* time, steps, memory, nesting: more than a template may have */
+    JINJA_LIMIT,   /* steps, memory, nesting: more than a template may have */
     JINJA_MEMORY,  /* there is no more */
     JINJA_REQUEST  /* not the template: what it should render is wrong */
 };

@@ -117,7 +117,7 @@ static struct jvalue item(struct jrun *r, struct jvalue of, struct jvalue key)
     int64_t i;
     const struct jvalue *v;
     if (of.type == J_DICT) {
-        v = jhashable(key) ? jdict_get(r, of.u.dict, key) : NULL;
+        v = jhashable(r, key) ? jdict_get(r, of.u.dict, key) : NULL;
         return v ? *v : JUNSET;
     }
     if (!jis_integer(key, &i))

@@ -43,6 +43,7 @@ struct jvalue jbuiltin_call(struct jrun *r, const struct jbuiltin *b, struct jva
     struct jvalue ordered[PARAMS_MOST] = {0};
     struct jcall c = {r, b, self, arg, n, keyed, n_keyed};
     size_t count, at;
+    jdeeper(r); /* map may call map */
     if (!b->run)
         jfail(r, JINJA_RUNTIME, "%s is not supported", b->name);
     if (!b->params)
@@ -162,6 +163,7 @@ struct jvalue jcall_macro(struct jrun *r, const struct jmacro *m, struct jvalue 
 {
     struct jcalled here = {r->called, m->def->name, r->at};
     struct jbuffer out = jbuffer_new(r);
+    jdeeper(r);
     if (r->n_called >= JCALLS_MOST)
         jfail(r, JINJA_LIMIT, "macros call each other more than %d deep", JCALLS_MOST);
     struct jframe *f = jframe_new(r, m->def->scope, m->outer);

@@ -33,13 +33,6 @@ int jtruth(struct jvalue v)
     }
 }
 
-static void deeper(struct jrun *r)
-{
-    if (++r->depth > JEVAL_MOST)
-        jfail(r, JINJA_LIMIT, "the values are nested too deeply");
-    jstep(r);
-}
-
 static int equal_lists(struct jrun *r, const struct jlist *a, const struct jlist *b)
 {
     if (a->n != b->n)
@@ -82,7 +75,6 @@ int jequal(struct jrun *r, struct jvalue a, struct jvalue b)
     }
     if (a.type != b.type)
         return 0;
-    int same;
     switch (a.type) {
     case J_UNDEFINED:
     case J_NONE:
@@ -92,15 +84,11 @@ int jequal(struct jrun *r, struct jvalue a, struct jvalue b)
         return jstring_equal(a.u.s, b.u.s);
     case J_LIST:
     case J_TUPLE:
-        deeper(r);
-        same = a.u.list == b.u.list || equal_lists(r, a.u.list, b.u.list);
-        r->depth--;
-        return same;
+        jdeeper(r);
+        return a.u.list == b.u.list || equal_lists(r, a.u.list, b.u.list);
     case J_DICT:
-        deeper(r);
-        same = a.u.dict == b.u.dict || equal_dicts(r, a.u.dict, b.u.dict);
-        r->depth--;
-        return same;
+        jdeeper(r);
+        return a.u.dict == b.u.dict || equal_dicts(r, a.u.dict, b.u.dict);
     case J_RANGE:
         return equal_ranges(a.u.range, b.u.range);
     case J_METHOD:
@@ -133,10 +121,8 @@ int jorder(struct jrun *r, struct jvalue a, struct jvalue b, const char *operato
         return order_strings(a.u.s, b.u.s);
     }
     if (a.type == b.type && (a.type == J_LIST || a.type == J_TUPLE)) {
-        deeper(r);
-        int order = order_lists(r, a.u.list, b.u.list, operator_);
-        r->depth--;
-        return order;
+        jdeeper(r);
+        return order_lists(r, a.u.list, b.u.list, operator_);
     }
     if (a.type == J_UNDEFINED || b.type == J_UNDEFINED)
         jfail_undefined(r, a.type == J_UNDEFINED ? a : b);

@@ -65,28 +65,34 @@ struct jvalue jlist_at(struct jvalue list, int64_t i)
 
 struct jdict *jdict_new(struct jrun *r) { return jalloc(r, sizeof(struct jdict)); }
 
-int jhashable(struct jvalue v)
+int jhashable(struct jrun *r, struct jvalue v)
 {
+    if (v.type == J_TUPLE)
+        jdeeper(r);
     if (v.type == J_LIST || v.type == J_DICT)
         return 0;
     for (size_t i = 0; v.type == J_TUPLE && i < v.u.list->n; i++)
-        if (!jhashable(v.u.list->item[i]))
+        if (!jhashable(r, v.u.list->item[i]))
             return 0;
     return 1;
 }
 
-static uint64_t hash_of(struct jvalue v)
+static uint64_t hash_of(struct jrun *r, struct jvalue v)
 {
     int64_t i;
-    if (v.type == J_STRING)
+    if (v.type == J_STRING) {
+        jwork(r, v.u.s->n / 16);
         return hash64(v.u.s->bytes, v.u.s->n, 1);
+    }
     if (jis_number(v)) {
         double f = jis_integer(v, &i) ? (double)i : jnumber_double(v);
         return hash64(&f, sizeof f, 2);
     }
     uint64_t h = (uint64_t)v.type;
+    if (v.type == J_TUPLE)
+        jdeeper(r);
     for (size_t k = 0; v.type == J_TUPLE && k < v.u.list->n; k++)
-        h = h * 1000003 + hash_of(v.u.list->item[k]);
+        h = h * 1000003 + hash_of(r, v.u.list->item[k]);
     return h;
 }
 
@@ -101,6 +107,7 @@ static size_t find(struct jrun *r, const struct jdict *d, struct jvalue key, uin
     }
     for (size_t at = hash & d->mask; d->slot[at]; at = (at + 1) & d->mask) {
         const struct jentry *e = &d->entry[d->slot[at] - 1];
+        jwork(r, 1);
         if (e->hash == hash && jequal(r, e->key, key))
             return d->slot[at] - 1;
     }
@@ -133,9 +140,9 @@ static void index_all(struct jrun *r, struct jdict *d)
 
 const struct jvalue *jdict_get(struct jrun *r, const struct jdict *d, struct jvalue key)
 {
-    if (!jhashable(key))
+    if (!jhashable(r, key))
         jfail(r, JINJA_RUNTIME, "a %s cannot be a key of a dict", jtype_name(key));
-    size_t i = d->n ? find(r, d, key, hash_of(key)) : SIZE_MAX;
+    size_t i = d->n ? find(r, d, key, hash_of(r, key)) : SIZE_MAX;
     return i == SIZE_MAX ? NULL : &d->entry[i].value;
 }
 
@@ -147,9 +154,9 @@ const struct jvalue *jdict_find(struct jrun *r, const struct jdict *d, const cha
 
 void jdict_set(struct jrun *r, struct jdict *d, struct jvalue key, struct jvalue value)
 {
-    if (!jhashable(key))
+    if (!jhashable(r, key))
         jfail(r, JINJA_RUNTIME, "a %s cannot be a key of a dict", jtype_name(key));
-    uint64_t hash = hash_of(key);
+    uint64_t hash = hash_of(r, key);
     size_t i = find(r, d, key, hash);
     if (i != SIZE_MAX) {
         d->entry[i].value = value;
@@ -162,6 +169,7 @@ void jdict_set(struct jrun *r, struct jdict *d, struct jvalue key, struct jvalue
         struct jentry *grown = jalloc_array(r, d->cap, sizeof *grown);
         if (d->n)
             memcpy(grown, d->entry, d->n * sizeof *grown);
+        jwork(r, 4 * d->n);
         d->entry = grown;
         index_all(r, d);
     }
@@ -178,12 +186,12 @@ void jdict_put(struct jrun *r, struct jdict *d, const char *key, struct jvalue v
 
 int jdict_remove(struct jrun *r, struct jdict *d, struct jvalue key)
 {
-    size_t i = jhashable(key) && d->n ? find(r, d, key, hash_of(key)) : SIZE_MAX;
+    size_t i = jhashable(r, key) && d->n ? find(r, d, key, hash_of(r, key)) : SIZE_MAX;
     if (i == SIZE_MAX)
         return 0;
     d->n--;
     memmove(d->entry + i, d->entry + i + 1, (d->n - i) * sizeof *d->entry);
-    jwork(r, d->n);
+    jwork(r, 4 * d->n);
     if (d->slot)
         index_all(r, d);
     return 1;

@@ -1,5 +1,5 @@
 /* Expressions at work: a walk over the tree. Each case is a function of its own so that the frame of the recursion stays
- * small: JEVAL_MOST of them must fit an ordinary stack. */
+ * small. */
 #include "text/jinja_tree.h"
 
 #include <string.h>
@@ -281,10 +281,6 @@ static struct jvalue eval(struct jrun *r, struct jframe *f, const struct jnode *
 struct jvalue jeval(struct jrun *r, struct jframe *f, const struct jnode *n)
 {
     r->at = n->pos;
-    jstep(r);
-    if (++r->depth > JEVAL_MOST)
-        jfail(r, JINJA_LIMIT, "the template is nested more than %d deep at run time", JEVAL_MOST);
-    struct jvalue v = eval(r, f, n);
-    r->depth--;
-    return v;
+    jdeeper(r);
+    return eval(r, f, n);
 }

@@ -48,6 +48,7 @@ static void assign_tuple(struct jrun *r, struct jframe *f, const struct jnode *t
 
 void jassign(struct jrun *r, struct jframe *f, const struct jnode *target, struct jvalue v)
 {
+    jdeeper(r);
     r->at = target->pos;
     if (target->kind == JN_NAME) {
         f->slot[target->op] = v;
@@ -182,12 +183,8 @@ static enum jgo exec(struct jrun *r, struct jframe *f, const struct jnode *n, st
 enum jgo jexec(struct jrun *r, struct jframe *f, const struct jnode *n, struct jbuffer *out)
 {
     r->at = n->pos;
-    jstep(r);
-    if (++r->depth > JEVAL_MOST)
-        jfail(r, JINJA_LIMIT, "the template is nested more than %d deep at run time", JEVAL_MOST);
-    enum jgo go = exec(r, f, n, out);
-    r->depth--;
-    return go;
+    jdeeper(r);
+    return exec(r, f, n, out);
 }
 
 /* ---- rendering ---- */
@@ -240,7 +237,7 @@ int jinja_render(const struct jinja_template *t, struct jrun *r, struct jinja_te
 {
     jmp_buf *outer = r->trap;
     r->template = t;
-    r->depth = r->n_called = 0;
+    r->n_called = 0;
     r->called = NULL;
     memset(r->spare, 0, sizeof r->spare);
     int rc = render(r, out);

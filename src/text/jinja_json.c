@@ -156,7 +156,7 @@ static void write_dict(struct writer *w, const struct jdict *d)
 static void write_value(struct writer *w, struct jvalue v)
 {
     struct jrun *r = w->out.run;
-    jstep(r);
+    jdeeper(r);
     if (w->depth > JSON_NESTING)
         jfail(r, JINJA_LIMIT, "the value is nested more than %d deep; JSON of it is refused", JSON_NESTING);
     switch (v.type) {
@@ -410,8 +410,8 @@ static struct jvalue read_value(struct reader *x)
 {
     struct jvalue v;
     const struct jstring *s;
+    jdeeper(x->run);
     skip_space(x);
-    jwork(x->run, 1);
     if (x->problem || x->at >= x->end)
         return bad(x, "an unexpected end");
     switch (*x->at) {

@@ -66,6 +66,14 @@ static void expect_block_end(struct jparser *p)
     p->token++;
 }
 
+void jparse_enter(struct jparser *p)
+{
+    p->run->at = p->token->pos;
+    jdeeper(p->run);
+    if (++p->depth > JTREE_MOST)
+        jfail_compile(p->run, p->token->pos, "blocks and expressions are nested more than %d deep", JTREE_MOST);
+}
+
 /* ---- nodes, scopes, names ---- */
 
 struct jnode *jnode_new(struct jparser *p, enum jnode_kind kind, uint32_t pos)
@@ -486,8 +494,7 @@ static struct jnode *parse_body(struct jparser *p, const char *const *ends)
 {
     struct jnode *body = jnode_new(p, JN_BODY, p->token->pos), *n;
     size_t cap = 0;
-    if (++p->depth > JTREE_MOST)
-        jfail_compile(p->run, p->token->pos, "blocks are nested more than %d deep", JTREE_MOST);
+    jparse_enter(p);
     for (;;) {
         const struct jtoken *t = p->token;
         if (t->kind == JT_END) {

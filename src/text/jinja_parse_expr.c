@@ -8,12 +8,6 @@
 
 static struct jnode *parse_or(struct jparser *p);
 
-static void enter(struct jparser *p)
-{
-    if (++p->depth > JTREE_MOST)
-        jfail_compile(p->run, p->token->pos, "expressions are nested more than %d deep", JTREE_MOST);
-}
-
 static struct jnode *binary(struct jparser *p, enum jnode_kind kind, uint32_t pos, int op, struct jnode *a,
                             struct jnode *b)
 {
@@ -159,7 +153,7 @@ static struct jnode *parse_primary(struct jparser *p)
     default:
         break;
     }
-    enter(p);
+    jparse_enter(p);
     if (jtoken_skip(p, "(")) {
         n = jparse_tuple(p, 1, NULL, 1);
         jtoken_expect(p, ")");
@@ -240,7 +234,7 @@ const struct jargs *jparse_args(struct jparser *p)
     struct nodes items = {0}, keyed = {0};
     struct nodes names = {0}; /* constants that hold the names of keyed */
     jtoken_expect(p, "(");
-    enter(p);
+    jparse_enter(p);
     for (int more = 0; !jtoken_is(p, ")"); more = 1) {
         if (more)
             jtoken_expect(p, ",");
@@ -397,7 +391,7 @@ struct jnode *jparse_unary(struct jparser *p, int with_filter)
 {
     uint32_t pos = p->token->pos;
     struct jnode *n;
-    enter(p);
+    jparse_enter(p);
     if (jtoken_skip(p, "-"))
         n = binary(p, JN_NEG, pos, 0, jparse_unary(p, 0), NULL);
     else if (jtoken_skip(p, "+"))
@@ -500,7 +494,7 @@ static struct jnode *parse_not(struct jparser *p)
     uint32_t pos = p->token->pos;
     if (!jtoken_skip_word(p, "not"))
         return parse_compare(p);
-    enter(p);
+    jparse_enter(p);
     struct jnode *n = binary(p, JN_NOT, pos, 0, parse_not(p), NULL);
     p->depth--;
     return n;
@@ -534,7 +528,7 @@ struct jnode *jparse_expression(struct jparser *p, int with_condition)
         chosen->b = n;
         chosen->a = parse_or(p);
         if (jtoken_skip_word(p, "else")) {
-            enter(p);
+            jparse_enter(p);
             chosen->c = jparse_expression(p, 1);
             p->depth--;
         }
@@ -585,7 +579,7 @@ static struct jnode *target_part(struct jparser *p, int with_namespace)
 {
     uint32_t pos = p->token->pos;
     if (jtoken_skip(p, "(")) {
-        enter(p);
+        jparse_enter(p);
         struct jnode *n = jparse_target(p, 0, NULL);
         p->depth--;
         jtoken_expect(p, ")");

@@ -6,24 +6,19 @@
 #include <stdio.h>
 #include <string.h>
 
-static void deeper(struct jrun *r)
-{
-    if (++r->depth > JEVAL_MOST)
-        jfail(r, JINJA_LIMIT, "the values are nested too deeply");
-    jstep(r);
-}
-
 /* The containers around a place, so that one inside itself is seen. */
 struct inside {
     const struct inside *outer;
     const void *container;
 };
 
-static int is_inside(const struct inside *i, const void *container)
+static int is_inside(struct jrun *r, const struct inside *i, const void *container)
 {
-    for (; i; i = i->outer)
+    for (; i; i = i->outer) {
+        jwork(r, 1);
         if (i->container == container)
             return 1;
+    }
     return 0;
 }
 
@@ -31,15 +26,15 @@ static enum jinja_class greatest_in(struct jrun *r, struct jvalue v, const struc
 {
     struct inside here = {outer, v.u.list};
     enum jinja_class most = CLASS_TEMPLATE, one;
+    jdeeper(r);
     if (v.type == J_STRING) {
         jwork(r, v.u.s->mark ? v.u.s->n / 16 : 0);
         return jstring_greatest(v.u.s);
     }
     if (v.type == J_VIEW)
         return greatest_in(r, jdictv((struct jdict *)v.u.view->dict), outer);
-    if ((v.type != J_LIST && v.type != J_TUPLE && v.type != J_DICT) || is_inside(outer, v.u.list))
+    if ((v.type != J_LIST && v.type != J_TUPLE && v.type != J_DICT) || is_inside(r, outer, v.u.list))
         return CLASS_TEMPLATE;
-    deeper(r);
     if (v.type == J_DICT) {
         for (size_t i = 0; i < v.u.dict->n && most < CLASS_USER; i++) {
             one = greatest_in(r, v.u.dict->entry[i].key, &here);
@@ -53,7 +48,6 @@ static enum jinja_class greatest_in(struct jrun *r, struct jvalue v, const struc
             most = one > most ? one : most;
         }
     }
-    r->depth--;
     return most;
 }
 
@@ -112,7 +106,7 @@ static void repr_container(struct jbuffer *b, struct jvalue v, const struct insi
     static const char *const open[] = {"[", "(", "{"}, *const close[] = {"]", ")", "}"};
     int which = v.type == J_LIST ? 0 : v.type == J_TUPLE ? 1 : 2;
     jbuffer_word(b, open[which]);
-    if (is_inside(outer, v.u.list))
+    if (is_inside(b->run, outer, v.u.list))
         jbuffer_word(b, "...");
     else if (v.type == J_DICT)
         repr_entries(b, v.u.dict, &here);
@@ -134,7 +128,7 @@ static void repr_view(struct jbuffer *b, struct jvalue v)
 static void repr_in(struct jbuffer *b, struct jvalue v, const struct inside *outer)
 {
     char text[160];
-    deeper(b->run);
+    jdeeper(b->run);
     switch (v.type) {
     case J_UNDEFINED:
         jbuffer_word(b, "Undefined");
@@ -177,7 +171,6 @@ static void repr_in(struct jbuffer *b, struct jvalue v, const struct inside *out
     default:
         jfail(b->run, JINJA_RUNTIME, "a %s cannot be printed", jtype_name(v));
     }
-    b->run->depth--;
 }
 
 void jrepr(struct jbuffer *b, struct jvalue v) { repr_in(b, v, NULL); }

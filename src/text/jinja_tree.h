@@ -10,14 +10,7 @@
 
 #include "text/jinja_value.h"
 
-enum {
-    JTREE_MOST = 200,
-    JCALLS_MOST = 200,
-    JEVAL_MOST = 4000,
-    JRANGE_MOST = 100000,
-    JLIST_MOST = 16 << 20,
-    JNAMES_MOST = 1000
-};
+enum { JTREE_MOST = 200, JCALLS_MOST = 200, JRANGE_MOST = 100000, JLIST_MOST = 16 << 20, JNAMES_MOST = 1000 };
 
 enum jnode_kind {
     JN_CONST,     /* value */
@@ -186,6 +179,7 @@ struct jparser {
     struct jnode *caller; /* the call of a call block being parsed */
 };
 
+void jparse_enter(struct jparser *p); /* one deeper, which is p->depth-- at the end; too deep is an error */
 struct jnode *jnode_new(struct jparser *p, enum jnode_kind kind, uint32_t pos);
 struct jnode *jnode_deeper(struct jparser *p, struct jnode *n); /* sets depth from children; too deep is an error */
 int jslot_of(struct jparser *p, struct jscope *scope, const struct jstring *name); /* made if new */

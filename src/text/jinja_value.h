@@ -15,6 +15,7 @@
 #define TEXT_JINJA_VALUE_H
 
 #include "base/arena.h"
+#include "base/stack.h"
 #include "text/jinja.h"
 
 #include <setjmp.h>
@@ -136,9 +137,9 @@ struct jrun {
     struct jinja_error *error;
     jmp_buf *trap;
     size_t request_bytes, memory_limit, string_limit;
-    uint64_t steps, work, next_look, deadline_ns;
-    int depth;    /* of evaluation */
-    int compiles; /* strings belong to a template and never grow in place */
+    uint64_t work, work_limit; /* units of jwork() */
+    uintptr_t stack_limit;     /* of the thread that began the run */
+    int compiles;              /* strings belong to a template and never grow in place */
     const struct jinja_clock *clock;
 
     const struct jinja_template *template; /* being rendered, NULL before */
@@ -154,8 +155,8 @@ struct jrun {
     struct jframe *spare[17]; /* frames to use again, by room / 4 */
 };
 
-/* Begin a run over an empty growing arena. request_bytes widens the limits for large requests. The trap must be set before the
- * run is used. */
+/* Begin a run over an empty growing arena, by the thread that will use it. request_bytes widens the limits for large requests; a
+ * caller may lower them. The trap must be set before the run is used. */
 void jrun_begin(struct jrun *r, struct arena *arena, size_t request_bytes, struct jinja_error *error);
 
 void *jalloc(struct jrun *r, size_t size); /* 8-byte aligned, zeroed */
@@ -166,18 +167,27 @@ _Noreturn void jfail(struct jrun *r, enum jinja_error_kind kind, const char *for
     __attribute__((format(printf, 3, 4)));
 _Noreturn void jraise(struct jrun *r, const struct jstring *message); /* raise_exception() */
 
-/* One step; units of work in proportion to the bytes or items that an operation goes through. Leave beyond the limits. */
-void jlook(struct jrun *r);
-static inline void jstep(struct jrun *r)
-{
-    if (++r->steps >= r->next_look)
-        jlook(r);
-}
+/* Time is counted, never measured: on every machine a template ends at the same place. A step is that of a statement or operator;
+ * what goes through bytes or items pays in proportion to them. A unit is what copying 16 bytes takes, 2 to 5 ns. Leave beyond the
+ * limit. */
+enum { JSTEP = 16, JMILLION_STEPS = JSTEP * 1000000 };
+_Noreturn void jfail_work(struct jrun *r);
 static inline void jwork(struct jrun *r, size_t units)
 {
     r->work += units;
-    if (r->work >= 1 << 20)
-        jlook(r);
+    if (r->work > r->work_limit)
+        jfail_work(r);
+}
+static inline void jstep(struct jrun *r) { jwork(r, JSTEP); }
+
+/* The first words of every function that may come to call itself, by way of whatever others: a step, and leave before the stack
+ * ends. */
+_Noreturn void jfail_deep(struct jrun *r);
+static inline void jdeeper(struct jrun *r)
+{
+    jstep(r);
+    if (stack_is_beyond(r->stack_limit))
+        jfail_deep(r);
 }
 
 /* ---- values ---- */
@@ -237,7 +247,7 @@ void jlist_insert(struct jrun *r, struct jlist *l, size_t at, struct jvalue v);
 struct jvalue jpair(struct jrun *r, struct jvalue a, struct jvalue b); /* a tuple */
 
 struct jdict *jdict_new(struct jrun *r);
-int jhashable(struct jvalue v);
+int jhashable(struct jrun *r, struct jvalue v);
 const struct jvalue *jdict_get(struct jrun *r, const struct jdict *d, struct jvalue key); /* NULL: absent */
 const struct jvalue *jdict_find(struct jrun *r, const struct jdict *d, const char *key);
 void jdict_set(struct jrun *r, struct jdict *d, struct jvalue key, struct jvalue value);

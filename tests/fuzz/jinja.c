@@ -240,9 +240,7 @@ static void render(const struct jinja_template *t, enum jinja_class kind, struct
     r.clock = &clock;
     r.memory_limit = 48 << 20;
     r.string_limit = 4 << 20;
-    r.deadline_ns = UINT64_MAX;
-    r.steps = 49000000; /* a million are left */
-    r.next_look = r.steps;
+    r.work_limit = JMILLION_STEPS;
     x->rc = render_in(t, &r, kind, &x->text);
 }
 
