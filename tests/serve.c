@@ -16,6 +16,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#define EIGHT(x) x x x x x x x x
+
 static int passed, failed;
 
 static void check(_Bool ok, const char *format, ...) __attribute__((format(printf, 2, 3)));
@@ -438,6 +440,49 @@ static void stalled_reader(void)
     close(fd);
 }
 
+/* ---- templates that mean harm ---------------------------------------------------------------------------------------------- */
+
+static const char *chat_with(int port, const char *content)
+{
+    char body[200];
+    snprintf(body, sizeof body, "{\"messages\":[{\"role\":\"user\",\"content\":\"%s\"}],\"max_tokens\":2}", content);
+    return post(port, "/v1/chat/completions", body);
+}
+
+/* On a connection's own stack: what nests too deeply is refused, and the words of a refusal come whole. */
+static void templates(void)
+{
+    static const char source[] =
+        "{%- set wish = messages[-1].content -%}{%- set ns = namespace(v=[], w=[]) -%}"
+        "{%- macro f() -%}" EIGHT("{%- for x in [1] -%}")
+            EIGHT("{%- for x in [1] -%}") "{{ f() }}" EIGHT("{%- endfor -%}")
+                EIGHT("{%- endfor -%}") "{%- endmacro -%}"
+                                        "{%- if wish in ['print', 'same', 'key'] -%}{%- for i in range(30000) -%}{%- "
+                                        "set ns.v = (ns.v,) -%}"
+                                        "{%- set ns.w = (ns.w,) -%}{%- endfor -%}{%- endif -%}"
+                                        "{%- if wish == 'call' -%}{{ f() }}{%- elif wish == 'print' -%}{{ ns.v }}{%- "
+                                        "elif wish == 'same' -%}"
+                                        "{{ ns.v == ns.w }}{%- elif wish == 'key' -%}{{ {ns.v: 1} }}{%- elif wish == "
+                                        "'words' -%}"
+                                        "{{ raise_exception('No: ' ~ 'x' * 440 ~ ' whole.') }}{%- endif -%}{{ wish }}";
+    static const char *const wishes[] = {"call", "print", "same", "key"};
+    char path[] = "/tmp/stoker-serve-XXXXXX";
+    int fd = mkstemp(path);
+    if (fd < 0 || write(fd, source, sizeof source - 1) != (ssize_t)sizeof source - 1)
+        exit(1);
+    close(fd);
+    struct process p = start((const char *const[]){"--chat-template", path, NULL});
+    for (size_t i = 0; i < sizeof wishes / sizeof *wishes; i++) {
+        const char *answer = chat_with(p.port, wishes[i]);
+        check(status_of(answer) == 400 && strstr(answer, "nested too deeply"), "%s: %.600s", wishes[i], answer);
+    }
+    const char *answer = chat_with(p.port, "words");
+    check(status_of(answer) == 400 && strstr(answer, "No: xxx") && strstr(answer, "xxx whole."), "%.900s", answer);
+    check(status_of(chat_with(p.port, "Hi")) == 200, "an answer after all that");
+    check(stop(&p, SIGTERM, 10) == 0, "a template that nests: exit status");
+    unlink(path);
+}
+
 int main(void)
 {
     signal(SIGPIPE, SIG_IGN);
@@ -455,6 +500,7 @@ int main(void)
     keys();
     cut_stream();
     stalled_reader();
+    templates();
     printf("%d passed, %d failed\n", passed, failed);
     return failed != 0;
 }

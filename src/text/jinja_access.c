@@ -62,6 +62,7 @@ static struct jvalue attribute(struct jrun *r, struct jvalue of, const struct js
         return JUNSET;
     switch (of.type) {
     case J_STRING:
+        jwork(r, 3 * JSTEP); /* the longest table */
         b = jmethod_string(name);
         break;
     case J_LIST:
@@ -102,12 +103,11 @@ static struct jvalue range_at(const struct jrange *range, int64_t i)
 
 static struct jvalue char_at(struct jrun *r, const struct jstring *s, int64_t i)
 {
-    jwork(r, s->n / 16);
     if (i < 0)
-        i += (int64_t)jchars(s);
+        i += (int64_t)jchars(r, s);
     if (i < 0 || (uint64_t)i >= s->n)
         return JUNSET;
-    size_t at = jchar_offset(s, (size_t)i);
+    size_t at = jchar_offset(r, s, (size_t)i);
     return at < s->n ? jstr(jstring_view(r, s, at, jchar_next(s, at) - at)) : JUNSET;
 }
 
@@ -161,6 +161,7 @@ struct jvalue jget_path(struct jrun *r, struct jvalue of, struct jvalue path)
         return jget_item(r, of, path);
     const struct jstring *s = path.u.s;
     for (size_t from = 0; from <= s->n;) {
+        jstep(r);
         const char *point = memchr(s->bytes + from, '.', s->n - from);
         size_t n = (point ? (size_t)(point - s->bytes) : s->n) - from;
         const struct jstring *name = jstring_view(r, s, from, n);
@@ -196,13 +197,13 @@ static int64_t bounds(int64_t n, const int64_t *from, const int64_t *to, int64_t
 static const struct jstring *slice_string(struct jrun *r, const struct jstring *s, int64_t first, int64_t n,
                                           int64_t step)
 {
-    jwork(r, s->n / 8);
     if (step == 1) {
-        size_t from = jchar_offset(s, (size_t)first);
+        size_t from = jchar_offset(r, s, (size_t)first);
         struct jstring rest = {.bytes = s->bytes + from, .n = s->n - from};
-        return jstring_view(r, s, from, jchar_offset(&rest, (size_t)n));
+        return jstring_view(r, s, from, jchar_offset(r, &rest, (size_t)n));
     }
-    uint32_t *offset = jalloc_array(r, jchars(s) + 1, sizeof *offset);
+    uint32_t *offset = jalloc_array(r, jchars(r, s) + 1, sizeof *offset);
+    jwork(r, s->n / 2);
     size_t count = 0;
     for (size_t at = 0; at < s->n; at = jchar_next(s, at))
         offset[count++] = (uint32_t)at;
@@ -229,7 +230,7 @@ static const int64_t *bound_of(struct jrun *r, struct jvalue v, int64_t *room)
 
 struct jvalue jslice(struct jrun *r, struct jvalue of, struct jvalue from, struct jvalue to, struct jvalue step)
 {
-    int64_t room[3], by = 1, first, last, n = jlength(of);
+    int64_t room[3], by = 1, first, last, n = jlength(r, of);
     if (of.type == J_UNDEFINED)
         jfail_undefined(r, of);
     if (of.type != J_STRING && of.type != J_LIST && of.type != J_TUPLE && of.type != J_RANGE)

@@ -163,7 +163,6 @@ struct jvalue jcall_macro(struct jrun *r, const struct jmacro *m, struct jvalue 
 {
     struct jcalled here = {r->called, m->def->name, r->at};
     struct jbuffer out = jbuffer_new(r);
-    jdeeper(r);
     if (r->n_called >= JCALLS_MOST)
         jfail(r, JINJA_LIMIT, "macros call each other more than %d deep", JCALLS_MOST);
     struct jframe *f = jframe_new(r, m->def->scope, m->outer);

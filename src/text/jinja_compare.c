@@ -68,6 +68,7 @@ static int equal_ranges(const struct jrange *a, const struct jrange *b)
 
 int jequal(struct jrun *r, struct jvalue a, struct jvalue b)
 {
+    jwork(r, 2);
     if (jis_number(a) && jis_number(b)) {
         int big = (a.type == J_NUMBER && a.u.number->is == JNUMBER_BIG) ||
                   (b.type == J_NUMBER && b.u.number->is == JNUMBER_BIG);
@@ -114,6 +115,7 @@ static int order_lists(struct jrun *r, const struct jlist *a, const struct jlist
 
 int jorder(struct jrun *r, struct jvalue a, struct jvalue b, const char *operator_)
 {
+    jwork(r, 2);
     if (jis_number(a) && jis_number(b))
         return jnumber_compare(a, b);
     if (a.type == J_STRING && b.type == J_STRING) {
@@ -137,8 +139,7 @@ int jcontains(struct jrun *r, struct jvalue in, struct jvalue what)
             jfail_undefined(r, what);
         if (what.type != J_STRING)
             jfail(r, JINJA_RUNTIME, "a %s cannot be looked for in a text", jtype_name(what));
-        jwork(r, in.u.s->n / 64);
-        return jfind(in.u.s->bytes, in.u.s->n, what.u.s->bytes, what.u.s->n) != NULL;
+        return jfind(r, in.u.s->bytes, in.u.s->n, what.u.s->bytes, what.u.s->n) != NULL;
     }
     if (in.type == J_DICT)
         return jdict_get(r, in.u.dict, what) != NULL;

@@ -34,6 +34,7 @@ void jlist_add(struct jrun *r, struct jlist *l, struct jvalue v)
         l->cap = cap;
     }
     l->item[l->n++] = v;
+    jwork(r, 1);
 }
 
 void jlist_insert(struct jrun *r, struct jlist *l, size_t at, struct jvalue v)
@@ -142,6 +143,7 @@ const struct jvalue *jdict_get(struct jrun *r, const struct jdict *d, struct jva
 {
     if (!jhashable(r, key))
         jfail(r, JINJA_RUNTIME, "a %s cannot be a key of a dict", jtype_name(key));
+    jwork(r, 4);
     size_t i = d->n ? find(r, d, key, hash_of(r, key)) : SIZE_MAX;
     return i == SIZE_MAX ? NULL : &d->entry[i].value;
 }
@@ -156,6 +158,7 @@ void jdict_set(struct jrun *r, struct jdict *d, struct jvalue key, struct jvalue
 {
     if (!jhashable(r, key))
         jfail(r, JINJA_RUNTIME, "a %s cannot be a key of a dict", jtype_name(key));
+    jwork(r, 8);
     uint64_t hash = hash_of(r, key);
     size_t i = find(r, d, key, hash);
     if (i != SIZE_MAX) {
@@ -217,13 +220,13 @@ int jiterable(struct jvalue v)
     }
 }
 
-int64_t jlength(struct jvalue v)
+int64_t jlength(struct jrun *r, struct jvalue v)
 {
     switch (v.type) {
     case J_UNDEFINED:
         return 0;
     case J_STRING:
-        return (int64_t)jchars(v.u.s);
+        return (int64_t)jchars(r, v.u.s);
     case J_LIST:
     case J_TUPLE:
         return (int64_t)v.u.list->n;
@@ -297,7 +300,7 @@ int jwalk_next(struct jwalk *w, struct jvalue *item)
 
 struct jlist *jlist_of(struct jrun *r, struct jvalue v)
 {
-    int64_t n = v.type == J_STRING ? 0 : jlength(v);
+    int64_t n = v.type == J_STRING ? 0 : jlength(r, v);
     struct jwalk w = jwalk_begin(r, v);
     struct jlist *l = jlist_new(r, n > 0 ? (size_t)n : 0);
     struct jvalue item;

@@ -6,12 +6,11 @@
 
 static struct jvalue filter_length(struct jcall *c)
 {
-    int64_t n = jlength(c->self);
+    int64_t n = jlength(c->run, c->self);
     if (c->self.type == J_LOOP)
         return jint(jloop_length(c->run, c->self.u.loop));
     if (n < 0)
         jfail(c->run, JINJA_RUNTIME, "object of type '%s' has no length", jtype_name(c->self));
-    jwork(c->run, c->self.type == J_STRING ? c->self.u.s->n / 16 : 0);
     return jint(n);
 }
 
@@ -92,6 +91,7 @@ static struct jvalue sort_key(struct jcall *c, struct jvalue item, struct jvalue
     }
     const struct jstring *s = paths.u.s;
     for (size_t from = 0; from <= s->n;) {
+        jstep(c->run);
         const char *comma = memchr(s->bytes + from, ',', s->n - from);
         size_t n = (comma ? (size_t)(comma - s->bytes) : s->n) - from;
         struct jvalue one = jget_path(c->run, item, jstr(jstring_view(c->run, s, from, n)));
@@ -133,6 +133,7 @@ static struct jvalue filter_reverse(struct jcall *c)
     if (c->self.type == J_STRING)
         return jslice(c->run, c->self, JUNSET, JUNSET, jint(-1));
     struct jlist *l = jlist_of(c->run, c->self);
+    jwork(c->run, l->n);
     for (size_t i = 0; i < l->n / 2; i++) {
         struct jvalue v = l->item[i];
         l->item[i] = l->item[l->n - 1 - i];

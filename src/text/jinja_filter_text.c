@@ -85,6 +85,7 @@ static struct jvalue filter_title(struct jcall *c)
                 break;
         }
         size_t first = jchar_next(s, at) - at;
+        jwork(c->run, 2 * (end - at) + 2 * JSTEP);
         jbuffer_string(&b, jrecase(c->run, jstring_view(c->run, s, at, first), JCASE_UPPER));
         jbuffer_string(&b, jrecase(c->run, jstring_view(c->run, s, at + first, end - at - first), JCASE_LOWER));
     }
@@ -118,7 +119,7 @@ static struct jvalue filter_indent(struct jcall *c)
     struct jbuffer b = jbuffer_new(c->run);
     size_t from = 0, next = 0;
     for (int line = 0;; line++) {
-        size_t end = jline_end(s, from, &next);
+        size_t end = jline_end(c->run, s, from, &next);
         if (line > 0)
             jbuffer_word(&b, "\n");
         if (line == 0 ? first : end > from || blank)
@@ -134,7 +135,8 @@ static struct jvalue filter_indent(struct jcall *c)
 static struct jvalue filter_center(struct jcall *c)
 {
     const struct jstring *s = jself_string(c);
-    int64_t width = jarg_size(c, 0, 80), n = (int64_t)jchars(s), left = (width - n) / 2 + ((width - n) & width & 1);
+    int64_t width = jarg_size(c, 0, 80), n = (int64_t)jchars(c->run, s),
+            left = (width - n) / 2 + ((width - n) & width & 1);
     struct jstring space = {.bytes = " ", .n = 1};
     struct jbuffer b = jbuffer_new(c->run);
     if (width <= n)
@@ -157,6 +159,7 @@ static struct jvalue filter_wordcount(struct jcall *c)
     const struct jstring *s = jself_string(c);
     int64_t n = 0;
     int inside = 0;
+    jwork(c->run, s->n);
     for (size_t i = 0; i < s->n; i++) {
         uint8_t code = (uint8_t)s->bytes[i];
         int letter = (uint8_t)((code | 32) - 'a') < 26 || (uint8_t)(code - '0') < 10 || code == '_';
@@ -177,6 +180,7 @@ static struct jvalue filter_urlencode(struct jcall *c)
     for (size_t i = 0; i < s->n; i++) {
         uint8_t ch = (uint8_t)s->bytes[i], kind = s->mark ? s->mark[i] : s->kind;
         char out[4];
+        jstep(c->run);
         int plain = (uint8_t)((ch | 32) - 'a') < 26 || (uint8_t)(ch - '0') < 10 || (ch && strchr("_.-~/", ch));
         snprintf(out, sizeof out, plain ? "%c" : "%%%02X", ch);
         jbuffer_add(&b, out, strlen(out), kind);
@@ -230,6 +234,7 @@ static const char *stripped_text(struct jcall *c, const struct jstring *s)
     s = jstrip(c->run, s, NULL, 1, 1);
     char *copy = jalloc(c->run, s->n + 1);
     memcpy(copy, s->bytes, s->n);
+    jwork(c->run, 2 * s->n + 4 * JSTEP); /* who asks reads it as a number */
     return memchr(copy, 0, s->n) ? "" : copy;
 }
 
@@ -306,6 +311,7 @@ static struct jvalue filter_round(struct jcall *c)
     places = places > 400 ? 400 : places < -400 ? -400 : places;
     if (!jis_number(c->self))
         jfail(c->run, JINJA_RUNTIME, "round needs a number, not %s", jtype_name(c->self));
+    jwork(c->run, 16 * JSTEP);
     if (!how || jstring_is(how, "common")) {
         if (jis_integer(c->self, &i) && places >= 0)
             return jint(i);

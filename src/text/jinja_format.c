@@ -28,7 +28,7 @@ static int64_t read_width(struct jrun *r, const struct jstring *s, size_t *at)
 static void pad(struct jbuffer *b, const char *text, size_t n, int64_t width, int left, char with)
 {
     struct jstring s = {.bytes = text, .n = n};
-    int64_t missing = width - (int64_t)jchars(&s);
+    int64_t missing = width - (int64_t)jchars(b->run, &s);
     for (int64_t i = 0; !left && i < missing; i++)
         jbuffer_add(b, &with, 1, CLASS_TEMPLATE);
     jbuffer_add(b, text, n, CLASS_TEMPLATE);
@@ -46,7 +46,7 @@ static void put_text(struct jrun *r, struct jbuffer *b, struct jvalue v, int rep
     } else {
         s = jtext(r, v);
     }
-    size_t n = f->precision >= 0 ? jchar_offset(s, (size_t)f->precision) : s->n;
+    size_t n = f->precision >= 0 ? jchar_offset(r, s, (size_t)f->precision) : s->n;
     pad(b, s->bytes, n, f->width, f->left, ' ');
 }
 
@@ -54,6 +54,7 @@ static void put_number(struct jrun *r, struct jbuffer *b, struct jvalue v, char 
 {
     char text[500], form[16];
     int64_t i;
+    jwork(r, 48 * JSTEP);
     const char *sign = f->plus ? "+" : f->space ? " " : "";
     if (!jis_number(v))
         jfail(r, JINJA_RUNTIME, "%%%c needs a number, not %s", kind, jtype_name(v));

@@ -40,6 +40,7 @@ static void write_field(struct jcall *c, struct jbuffer *b, char field, const st
     static const char *const days[] = {"Sunday", "Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday"};
     const char *day = days[weekday(t->year, t->month, t->day)], *month = months[t->month - 1];
     char text[32];
+    jwork(c->run, 2 * JSTEP);
     switch (field) {
     case 'Y':
         snprintf(text, sizeof text, "%04d", t->year);
@@ -93,6 +94,7 @@ static struct jvalue global_strftime(struct jcall *c)
     const struct jstring *format = jarg_string(c, 0);
     struct jinja_clock t = now(c->run);
     struct jbuffer b = jbuffer_new(c->run);
+    jwork(c->run, 16 * JSTEP);
     for (size_t i = 0; i < format->n; i++) {
         if (format->bytes[i] == '%' && i + 1 < format->n)
             write_field(c, &b, format->bytes[++i], &t);

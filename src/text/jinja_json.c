@@ -31,6 +31,7 @@ static void plain(struct writer *w, const struct jstring *s) { jbuffer_add(&w->o
 
 static void write_escape(struct writer *w, uint32_t code)
 {
+    jstep(w->out.run);
     char text[16];
     const char *names = "\"\\\n\r\t\b\f", *found = code ? strchr(names, (int)(code < 128 ? code : 1)) : NULL;
     if (found)
@@ -45,6 +46,7 @@ static void write_escape(struct writer *w, uint32_t code)
 static void write_string(struct writer *w, const struct jstring *s)
 {
     size_t from = 0;
+    jwork(w->out.run, s->n);
     word(w, "\"");
     for (size_t at = 0, length; at < s->n; at += length) {
         uint8_t c = (uint8_t)s->bytes[at];
@@ -85,7 +87,7 @@ static void write_number(struct writer *w, struct jvalue v)
     else if (isnan(v.u.f) || isinf(v.u.f))
         strcpy(text, isnan(v.u.f) ? "NaN" : v.u.f < 0 ? "-Infinity" : "Infinity");
     else
-        jfloat_text(v.u.f, text);
+        jfloat_text(w->out.run, v.u.f, text);
     word(w, text);
 }
 
@@ -212,8 +214,10 @@ struct reader {
 
 static void skip_space(struct reader *x)
 {
+    const char *from = x->at;
     while (x->at < x->end && (*x->at == ' ' || *x->at == '\n' || *x->at == '\r' || *x->at == '\t'))
         x->at++;
+    jwork(x->run, (size_t)(x->at - from) / 2);
 }
 
 static struct jvalue bad(struct reader *x, const char *problem)
@@ -278,7 +282,7 @@ static size_t bytes_to_quote(const struct reader *x)
 static const struct jstring *read_string(struct reader *x)
 {
     struct jbuffer b = jbuffer_new(x->run);
-    const char *from = ++x->at;
+    const char *from = ++x->at, *first = from;
     while (x->at < x->end && *x->at != '"') {
         uint8_t c = (uint8_t)*x->at;
         size_t length = 1;
@@ -312,6 +316,7 @@ static const struct jstring *read_string(struct reader *x)
         return NULL;
     }
     size_t n = (size_t)(x->at++ - from);
+    jwork(x->run, (size_t)(x->at - first));
     if (b.n == 0)
         return jstring_copy(x->run, from, n, x->kind);
     jbuffer_add(&b, from, n, x->kind);

@@ -282,7 +282,7 @@ static char sign_at(const struct lexer *x, size_t at)
 
 static void lex_comment(struct lexer *x, size_t begin)
 {
-    const char *end = jfind(x->source + x->at, x->n - x->at, "#}", 2);
+    const char *end = jfind(x->run, x->source + x->at, x->n - x->at, "#}", 2);
     if (!end)
         jfail_compile(x->run, (uint32_t)begin, "this comment has no end (#})");
     size_t at = (size_t)(end - x->source);

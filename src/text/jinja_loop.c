@@ -68,8 +68,8 @@ int64_t jloop_length(struct jrun *r, struct jloop *l)
     struct jvalue item;
     if (l->length >= 0)
         return l->length;
-    if (!l->node->c && jlength(l->walk.over) >= 0)
-        return l->length = jlength(l->walk.over);
+    if (!l->node->c && jlength(r, l->walk.over) >= 0)
+        return l->length = jlength(r, l->walk.over);
     struct jlist *rest = jlist_new(r, 0);
     int ahead = l->has_next == 1;
     while (l->has_next != 2 && take(l, &item))

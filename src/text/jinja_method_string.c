@@ -15,19 +15,22 @@ static int in_set(const struct jstring *set, uint32_t code)
     return 0;
 }
 
-static int strips(const struct jstring *set, uint32_t code) { return set ? in_set(set, code) : jspace(code); }
+static int strips(struct jrun *r, const struct jstring *set, uint32_t code)
+{
+    jwork(r, set ? 2 + 4 * set->n : 2);
+    return set ? in_set(set, code) : jspace(code);
+}
 
 const struct jstring *jstrip(struct jrun *r, const struct jstring *s, const struct jstring *set, int left, int right)
 {
     size_t from = 0, to = s->n, length;
-    jwork(r, 1);
-    while (left && from < to && strips(set, jchar_code(s, from, &length)))
+    while (left && from < to && strips(r, set, jchar_code(s, from, &length)))
         from += length;
     while (right && to > from) {
         size_t before = to - 1;
         while (before > from && !utf8_begins(s->bytes[before]))
             before--;
-        if (!strips(set, jchar_code(s, before, &length)))
+        if (!strips(r, set, jchar_code(s, before, &length)))
             break;
         to = before;
     }
@@ -54,7 +57,7 @@ const struct jstring *jreplace(struct jrun *r, const struct jstring *s, const st
             at = next;
             continue;
         }
-        const char *found = jfind(s->bytes + at, s->n - at, from->bytes, from->n);
+        const char *found = jfind(r, s->bytes + at, s->n - at, from->bytes, from->n);
         if (!found)
             break;
         size_t place = (size_t)(found - s->bytes);
@@ -95,6 +98,7 @@ static struct jlist *split_space(struct jcall *c, int64_t most)
     const struct jstring *s = self(c);
     struct jlist *l = jlist_new(c->run, 0);
     size_t at = 0, length;
+    jwork(c->run, 2 * s->n);
     for (;;) {
         while (at < s->n && jspace(jchar_code(s, at, &length)))
             at += length;
@@ -121,19 +125,18 @@ static struct jvalue method_split(struct jcall *c)
         jfail(c->run, JINJA_RUNTIME, "split needs a separator that is not empty");
     struct jlist *l = jlist_new(c->run, 0);
     size_t at = 0;
-    for (const char *found; most-- != 0 && (found = jfind(s->bytes + at, s->n - at, by->bytes, by->n));) {
+    for (const char *found; most-- != 0 && (found = jfind(c->run, s->bytes + at, s->n - at, by->bytes, by->n));) {
         add_part(c, l, at, (size_t)(found - s->bytes));
         at = (size_t)(found - s->bytes) + by->n;
     }
     add_part(c, l, at, s->n);
-    jwork(c->run, s->n / 16);
     return jlistv(l);
 }
 
 /* The last place of what in s[0, n), or SIZE_MAX. */
-static size_t find_last(const struct jstring *s, size_t n, const struct jstring *what)
+static size_t find_last(struct jrun *r, const struct jstring *s, size_t n, const struct jstring *what)
 {
-    for (size_t at = n >= what->n ? n - what->n + 1 : 0; at-- > 0;)
+    for (size_t at = n >= what->n ? n - what->n + 1 : 0; at-- > 0; jwork(r, 1 + what->n / 64))
         if (memcmp(s->bytes + at, what->bytes, what->n) == 0)
             return at;
     return SIZE_MAX;
@@ -151,7 +154,7 @@ static struct jvalue method_rsplit(struct jcall *c)
         jfail(c->run, JINJA_RUNTIME, "rsplit needs a separator that is not empty");
     struct jlist *l = jlist_new(c->run, 0);
     size_t end = s->n, place;
-    for (; most-- != 0 && (place = find_last(s, end, by)) != SIZE_MAX; end = place)
+    for (; most-- != 0 && (place = find_last(c->run, s, end, by)) != SIZE_MAX; end = place)
         add_part(c, l, place + by->n, end);
     add_part(c, l, 0, end);
     for (size_t i = 0; i < l->n / 2; i++) {
@@ -159,7 +162,6 @@ static struct jvalue method_rsplit(struct jcall *c)
         l->item[i] = l->item[l->n - 1 - i];
         l->item[l->n - 1 - i] = v;
     }
-    jwork(c->run, s->n);
     return jlistv(l);
 }
 
@@ -169,16 +171,18 @@ static int ends_line(uint32_t code)
            code == 0x2029;
 }
 
-size_t jline_end(const struct jstring *s, size_t from, size_t *next)
+size_t jline_end(struct jrun *r, const struct jstring *s, size_t from, size_t *next)
 {
     for (size_t at = from, length; at < s->n; at += length) {
         uint32_t code = jchar_code(s, at, &length);
         if (!ends_line(code))
             continue;
+        jwork(r, 2 * (at - from));
         *next = at + length;
         *next += code == '\r' && *next < s->n && s->bytes[*next] == '\n';
         return at;
     }
+    jwork(r, 2 * (s->n - from));
     *next = s->n;
     return s->n;
 }
@@ -189,7 +193,7 @@ static struct jvalue method_splitlines(struct jcall *c)
     int keep = jarg_truth(c, 0, 0);
     struct jlist *l = jlist_new(c->run, 0);
     for (size_t from = 0, next; from < s->n; from = next) {
-        size_t end = jline_end(s, from, &next);
+        size_t end = jline_end(c->run, s, from, &next);
         add_part(c, l, from, keep ? next : end);
     }
     return jlistv(l);
@@ -217,14 +221,14 @@ static const struct jstring *separator(struct jcall *c)
 static struct jvalue method_partition(struct jcall *c)
 {
     const struct jstring *by = separator(c);
-    const char *found = jfind(self(c)->bytes, self(c)->n, by->bytes, by->n);
+    const char *found = jfind(c->run, self(c)->bytes, self(c)->n, by->bytes, by->n);
     return partition(c, found ? (size_t)(found - self(c)->bytes) : SIZE_MAX, by, 0);
 }
 
 static struct jvalue method_rpartition(struct jcall *c)
 {
     const struct jstring *by = separator(c);
-    return partition(c, find_last(self(c), self(c)->n, by), by, 1);
+    return partition(c, find_last(c->run, self(c), self(c)->n, by), by, 1);
 }
 
 /* ---- looking ---- */
@@ -237,16 +241,15 @@ static int range_of(struct jcall *c, size_t first, size_t *from, size_t *to)
     *to = s->n;
     if (c->arg[first].type == J_UNSET && c->arg[first + 1].type == J_UNSET)
         return 1; /* asked again and again of a growing text, this must not count its characters */
-    int64_t n = (int64_t)jchars(s);
+    int64_t n = (int64_t)jchars(c->run, s);
     int64_t a = first < c->n && c->arg[first].type == J_NONE ? 0 : jarg_size(c, first, 0);
     int64_t b = first + 1 < c->n && c->arg[first + 1].type == J_NONE ? n : jarg_size(c, first + 1, n);
     a = a < 0 ? (a + n < 0 ? 0 : a + n) : a;
     b = b < 0 ? (b + n < 0 ? 0 : b + n) : b > n ? n : b;
     if (a > n || a > b)
         return 0;
-    *from = jchar_offset(s, (size_t)a);
-    *to = jchar_offset(s, (size_t)b);
-    jwork(c->run, s->n / 8);
+    *from = jchar_offset(c->run, s, (size_t)a);
+    *to = jchar_offset(c->run, s, (size_t)b);
     return 1;
 }
 
@@ -275,10 +278,10 @@ static struct jvalue has_affix(struct jcall *c, int at_end)
 static struct jvalue method_startswith(struct jcall *c) { return has_affix(c, 0); }
 static struct jvalue method_endswith(struct jcall *c) { return has_affix(c, 1); }
 
-static int64_t chars_before(const struct jstring *s, size_t at)
+static int64_t chars_before(struct jrun *r, const struct jstring *s, size_t at)
 {
     struct jstring head = {.bytes = s->bytes, .n = at};
-    return (int64_t)jchars(&head);
+    return (int64_t)jchars(r, &head);
 }
 
 /* Characters before the first or last occurrence, -1 none. */
@@ -290,11 +293,11 @@ static int64_t find_place(struct jcall *c, int last)
         return -1;
     if (last) {
         struct jstring part = {.bytes = s->bytes + from, .n = to - from};
-        at = find_last(&part, part.n, what);
-        return at == SIZE_MAX ? -1 : chars_before(s, from + at);
+        at = find_last(c->run, &part, part.n, what);
+        return at == SIZE_MAX ? -1 : chars_before(c->run, s, from + at);
     }
-    const char *found = jfind(s->bytes + from, to - from, what->bytes, what->n);
-    return found ? chars_before(s, (size_t)(found - s->bytes)) : -1;
+    const char *found = jfind(c->run, s->bytes + from, to - from, what->bytes, what->n);
+    return found ? chars_before(c->run, s, (size_t)(found - s->bytes)) : -1;
 }
 
 static struct jvalue found_or_fail(struct jcall *c, int64_t at)
@@ -317,8 +320,8 @@ static struct jvalue method_count(struct jcall *c)
     if (!range_of(c, 1, &from, &to))
         return jint(0);
     if (what->n == 0)
-        return jint(chars_before(s, to) - chars_before(s, from) + 1);
-    for (const char *found; (found = jfind(s->bytes + from, to - from, what->bytes, what->n)); n++)
+        return jint(chars_before(c->run, s, to) - chars_before(c->run, s, from) + 1);
+    for (const char *found; (found = jfind(c->run, s->bytes + from, to - from, what->bytes, what->n)); n++)
         from = (size_t)(found - s->bytes) + what->n;
     return jint(n);
 }
@@ -377,8 +380,8 @@ static struct jvalue padded(struct jcall *c, enum padding side)
 {
     static const struct jstring space = {.bytes = " ", .n = 1};
     const struct jstring *with = c->n > 1 && c->arg[1].type != J_UNSET ? jarg_string(c, 1) : &space;
-    int64_t width = jarg_size(c, 0, 0), missing = width - (int64_t)jchars(self(c));
-    if (jchars(with) != 1)
+    int64_t width = jarg_size(c, 0, 0), missing = width - (int64_t)jchars(c->run, self(c));
+    if (jchars(c->run, with) != 1)
         jfail(c->run, JINJA_RUNTIME, "%s fills with one character", c->builtin->name);
     if (missing <= 0)
         return c->self;
@@ -398,7 +401,7 @@ static struct jvalue method_zfill(struct jcall *c)
 {
     static const struct jstring zero = {.bytes = "0", .n = 1};
     const struct jstring *s = self(c);
-    int64_t missing = jarg_size(c, 0, 0) - (int64_t)jchars(s);
+    int64_t missing = jarg_size(c, 0, 0) - (int64_t)jchars(c->run, s);
     if (missing <= 0)
         return c->self;
     size_t sign = s->n > 0 && (s->bytes[0] == '+' || s->bytes[0] == '-');
@@ -438,6 +441,7 @@ static int is_alnum(uint32_t c) { return is_letter(c) || is_digit(c); }
 static struct jvalue all(struct jcall *c, int (*is)(uint32_t code))
 {
     const struct jstring *s = self(c);
+    jwork(c->run, 2 * s->n);
     for (size_t at = 0, length; at < s->n; at += length) {
         uint32_t code = jchar_code(s, at, &length);
         if (code >= 128 && is != jspace)
@@ -455,6 +459,7 @@ static struct jvalue method_isspace(struct jcall *c) { return all(c, jspace); }
 
 static struct jvalue by_test(struct jcall *c, const char *name)
 {
+    jwork(c->run, 2 * JSTEP);
     return jbuiltin_call(c->run, jtest_find(jstring_word(c->run, name)), c->self, NULL, 0, NULL, 0);
 }
 

@@ -209,9 +209,10 @@ struct jvalue jnegate(struct jrun *r, struct jvalue a)
 
 /* ---- spelling ---- */
 
-size_t jfloat_text(double f, char *out)
+size_t jfloat_text(struct jrun *r, double f, char *out)
 {
     char digits[JFLOAT_ROOM];
+    jwork(r, 64 * JSTEP); /* up to 17 times there and back */
     if (isnan(f) || isinf(f)) {
         strcpy(out, isnan(f) ? "nan" : f < 0 ? "-inf" : "inf");
         return strlen(out);
@@ -277,15 +278,17 @@ struct jvalue jnumber_parse(struct jrun *r, const char *text, size_t n)
     char short_text[64], usual[JFLOAT_ROOM], *copy = n < sizeof short_text ? short_text : jalloc(r, n + 1);
     struct jnumber number = {.text = text, .n = n};
     int is_float = 0;
+    jwork(r, n);
     for (size_t i = 0; i < n; i++)
         is_float |= text[i] == '.' || text[i] == 'e' || text[i] == 'E';
     if (!is_float && parse_integer(text, n, &number.i) && !(n == 2 && text[0] == '-' && text[1] == '0'))
         return jint(number.i);
     memcpy(copy, text, n);
+    jwork(r, 2 * n + JSTEP);
     copy[n] = 0;
     number.f = strtod(copy, NULL);
     number.is = is_float ? JNUMBER_FLOAT : number.i == 0 && n == 2 ? JNUMBER_INT : JNUMBER_BIG;
-    if (is_float && jfloat_text(number.f, usual) == n && memcmp(usual, text, n) == 0)
+    if (is_float && jfloat_text(r, number.f, usual) == n && memcmp(usual, text, n) == 0)
         return jfloat(number.f);
     char *kept = jalloc(r, n + 1);
     memcpy(kept, text, n);

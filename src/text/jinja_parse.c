@@ -110,8 +110,9 @@ struct jscope *jscope_new(struct jparser *p)
     return s;
 }
 
-static int find_slot(const struct jscope *s, const struct jstring *name)
+static int find_slot(struct jparser *p, const struct jscope *s, const struct jstring *name)
 {
+    jwork(p->run, 1 + s->n);
     for (size_t i = 0; i < s->n; i++)
         if (jstring_equal(s->name[i], name))
             return (int)i;
@@ -120,7 +121,7 @@ static int find_slot(const struct jscope *s, const struct jstring *name)
 
 int jslot_of(struct jparser *p, struct jscope *s, const struct jstring *name)
 {
-    int slot = find_slot(s, name);
+    int slot = find_slot(p, s, name);
     if (slot >= 0)
         return slot;
     if (s->n == JNAMES_MOST)
@@ -149,8 +150,10 @@ struct jnode *jparse_name(struct jparser *p, const struct jstring *name, uint32_
 
 void jsoften(struct jparser *p, const struct junknown *since)
 {
-    for (struct junknown *u = p->unknown; u && u != since; u = u->next)
+    for (struct junknown *u = p->unknown; u && u != since; u = u->next) {
+        jwork(p->run, 2);
         u->soft = 1;
+    }
 }
 
 /* caller, varargs and kwargs are a macro's when its body asks for them. */
@@ -161,7 +164,7 @@ static void ask_macro(struct jparser *p, struct jscope *s, const struct jstring 
                 : jstring_is(name, "varargs") ? &m->varargs
                 : jstring_is(name, "kwargs")  ? &m->kwargs
                                               : NULL;
-    if (slot && *slot < 0 && find_slot(s, name) < 0)
+    if (slot && *slot < 0 && find_slot(p, s, name) < 0)
         *slot = jslot_of(p, s, name);
 }
 
@@ -174,7 +177,7 @@ static void resolve(struct jparser *p, const struct jnamed *named)
     for (struct jscope *s = named->scope; s; s = s->outer, hops++) {
         if (s->macro)
             ask_macro(p, s, n->name);
-        int slot = find_slot(s, n->name);
+        int slot = find_slot(p, s, n->name);
         if (slot < 0)
             continue;
         if (slot == s->loop && n_place == 0)
@@ -333,8 +336,10 @@ static struct jmacrodef *new_macro(struct jparser *p, const struct jstring *name
     struct jmacrodef *m = jalloc(p->run, sizeof *m);
     *m = (struct jmacrodef){.name = name, .scope = jscope_new(p), .caller = -1, .varargs = -1, .kwargs = -1};
     m->scope->macro = m;
-    for (struct jscope *s = p->scope; s; s = s->outer)
+    for (struct jscope *s = p->scope; s; s = s->outer) {
+        jwork(p->run, 2);
         s->captured = 1;
+    }
     return m;
 }
 

@@ -392,6 +392,7 @@ struct jnode *jparse_unary(struct jparser *p, int with_filter)
     uint32_t pos = p->token->pos;
     struct jnode *n;
     jparse_enter(p);
+    jwork(p->run, 8 * JSTEP); /* operators of every strength are looked for */
     if (jtoken_skip(p, "-"))
         n = binary(p, JN_NEG, pos, 0, jparse_unary(p, 0), NULL);
     else if (jtoken_skip(p, "+"))

@@ -23,9 +23,13 @@ void jrun_begin(struct jrun *r, struct arena *arena, size_t request_bytes, struc
 
 static void *allocate(struct jrun *r, size_t size)
 {
-    if (size > r->memory_limit || r->arena->total > r->memory_limit - size)
-        jfail(r, JINJA_LIMIT, "the template needs more than %zu MiB of memory", r->memory_limit >> 20);
+    r->spent = size > r->memory_limit || r->arena->total > r->memory_limit - size;
+    if (r->spent)
+        jfail(r, r->compiles ? JINJA_COMPILE : JINJA_LIMIT, "the template needs more than %.3g MiB of memory",
+              (double)r->memory_limit / (1 << 20));
+    jwork(r, 2 + size / 16); /* the pages are new */
     void *p = arena_alloc_aligned(r->arena, size, 8);
+    r->spent = !p;
     if (!p)
         jfail(r, JINJA_MEMORY, "no memory to render the template");
     return p;
@@ -43,6 +47,7 @@ void *jalloc_array(struct jrun *r, size_t n, size_t size)
 
 void jfail_work(struct jrun *r)
 {
+    r->spent = 1;
     jfail(r, r->compiles ? JINJA_COMPILE : JINJA_LIMIT, "the template takes more than %.3g million steps",
           (double)r->work_limit / JMILLION_STEPS);
 }

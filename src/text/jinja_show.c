@@ -28,7 +28,7 @@ static enum jinja_class greatest_in(struct jrun *r, struct jvalue v, const struc
     enum jinja_class most = CLASS_TEMPLATE, one;
     jdeeper(r);
     if (v.type == J_STRING) {
-        jwork(r, v.u.s->mark ? v.u.s->n / 16 : 0);
+        jwork(r, v.u.s->mark ? v.u.s->n / 4 : 0);
         return jstring_greatest(v.u.s);
     }
     if (v.type == J_VIEW)
@@ -58,6 +58,7 @@ enum jinja_class jgreatest(struct jrun *r, struct jvalue v) { return greatest_in
 static void repr_string(struct jbuffer *b, const struct jstring *s)
 {
     char quote = memchr(s->bytes, '\'', s->n) && !memchr(s->bytes, '"', s->n) ? '"' : '\'', out[16];
+    jwork(b->run, 4 * s->n);
     jbuffer_word(b, s->safe ? "Markup(" : "");
     jbuffer_add(b, &quote, 1, CLASS_TEMPLATE);
     for (size_t at = 0, length; at < s->n; at += length) {
@@ -144,7 +145,7 @@ static void repr_in(struct jbuffer *b, struct jvalue v, const struct inside *out
         jbuffer_word(b, text);
         break;
     case J_FLOAT:
-        jfloat_text(v.u.f, text);
+        jfloat_text(b->run, v.u.f, text);
         jbuffer_word(b, text);
         break;
     case J_NUMBER:

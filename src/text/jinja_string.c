@@ -78,7 +78,7 @@ int jstring_equal(const struct jstring *a, const struct jstring *b)
 
 const char *jstring_short(struct jrun *r, const struct jstring *s)
 {
-    size_t end = jchar_offset(s, 80), n = end < s->n ? jchar_offset(s, 77) : s->n;
+    size_t end = jchar_offset(r, s, 80), n = end < s->n ? jchar_offset(r, s, 77) : s->n;
     n = n < 240 ? n : 240;
     char *copy = jalloc(r, n + 4);
     for (size_t i = 0; i < n; i++)
@@ -131,7 +131,7 @@ static void add(struct jbuffer *b, const char *bytes, size_t n, uint8_t kind, co
     if (n == 0)
         return;
     buffer_room(b, n);
-    jwork(b->run, n / 16);
+    jwork(b->run, 2 + n / 16);
     if (b->n == 0 && !mark && !b->mark)
         b->kind = kind;
     if (mark || kind != b->kind)
@@ -212,7 +212,11 @@ const struct jstring *jstring_escape(struct jrun *r, const struct jstring *s)
 
 /* ---- characters ---- */
 
-size_t jchars(const struct jstring *s) { return utf8_count(s->bytes, s->n) + (s->n > 0 && !utf8_begins(s->bytes[0])); }
+size_t jchars(struct jrun *r, const struct jstring *s)
+{
+    jwork(r, s->n / 2);
+    return utf8_count(s->bytes, s->n) + (s->n > 0 && !utf8_begins(s->bytes[0]));
+}
 
 size_t jchar_next(const struct jstring *s, size_t at)
 {
@@ -222,11 +226,12 @@ size_t jchar_next(const struct jstring *s, size_t at)
     return at;
 }
 
-size_t jchar_offset(const struct jstring *s, size_t character)
+size_t jchar_offset(struct jrun *r, const struct jstring *s, size_t character)
 {
     size_t at = 0;
     while (character-- > 0 && at < s->n)
         at = jchar_next(s, at);
+    jwork(r, at / 2);
     return at < s->n ? at : s->n;
 }
 
@@ -239,4 +244,9 @@ uint32_t jchar_code(const struct jstring *s, size_t at, size_t *length)
     return whole == *length ? code : 0xFFFD;
 }
 
-const char *jfind(const char *in, size_t n, const char *what, size_t m) { return m == 0 ? in : memmem(in, n, what, m); }
+const char *jfind(struct jrun *r, const char *in, size_t n, const char *what, size_t m)
+{
+    const char *found = m == 0 ? in : memmem(in, n, what, m);
+    jwork(r, 2 + (found ? (size_t)(found - in) : n) / 2 + m);
+    return found;
+}

@@ -12,7 +12,10 @@ static struct jvalue test_mapping(struct jcall *c) { return jbool(c->self.type =
 static struct jvalue test_iterable(struct jcall *c) { return jbool(jiterable(c->self)); }
 static struct jvalue test_number(struct jcall *c) { return jbool(jis_number(c->self)); }
 
-static struct jvalue test_sequence(struct jcall *c) { return jbool(jlength(c->self) >= 0 && c->self.type != J_VIEW); }
+static struct jvalue test_sequence(struct jcall *c)
+{
+    return jbool(jlength(c->run, c->self) >= 0 && c->self.type != J_VIEW);
+}
 
 static struct jvalue test_integer(struct jcall *c)
 {
@@ -38,6 +41,7 @@ static struct jvalue only_case(struct jcall *c, int upper)
 {
     const struct jstring *s = jself_string(c);
     int any = 0;
+    jwork(c->run, 8 * s->n);
     for (size_t at = 0, length; at < s->n; at += length) {
         uint32_t code = jchar_code(s, at, &length);
         if (upper ? jupper(code) != code || jupper_special(code) : jlower(code) != code)

@@ -271,7 +271,7 @@ const struct jstring *jrecase(struct jrun *r, const struct jstring *s, enum jcas
 /* String work that filters and methods share: jinja_method_string.c */
 const struct jstring *jstrip(struct jrun *r, const struct jstring *s, const struct jstring *set, int left, int right);
 /* Where the line that begins at from ends, and where the next begins (the same at the end of the text). */
-size_t jline_end(const struct jstring *s, size_t from, size_t *next);
+size_t jline_end(struct jrun *r, const struct jstring *s, size_t from, size_t *next);
 const struct jstring *jreplace(struct jrun *r, const struct jstring *s, const struct jstring *from,
                                const struct jstring *to, int64_t most);
 

@@ -122,11 +122,12 @@ static int is_ascii(const struct jstring *s)
 
 const struct jstring *jrecase(struct jrun *r, const struct jstring *s, enum jcase to)
 {
-    jwork(r, s->n / 4);
+    jwork(r, s->n / 2);
     if ((to == JCASE_UPPER || to == JCASE_LOWER) && is_ascii(s))
         return recase_ascii(r, s, to);
     struct jbuffer b = jbuffer_new(r);
     int after_letter = 0, resized = 0;
+    jwork(r, 16 * s->n); /* a search in tables for each */
     char out[16];
     for (size_t at = 0, length; at < s->n; at += length) {
         uint32_t code = jchar_code(s, at, &length);
@@ -138,7 +139,7 @@ const struct jstring *jrecase(struct jrun *r, const struct jstring *s, enum jcas
             n = length < sizeof out ? length : sizeof out;
             memcpy(out, s->bytes + at, n);
         }
-        resized |= jchars(&(struct jstring){.bytes = out, .n = n}) > 1 && code != 0xFFFD;
+        resized |= jchars(r, &(struct jstring){.bytes = out, .n = n}) > 1 && code != 0xFFFD;
         jbuffer_add(&b, out, n, s->mark ? s->mark[at] : s->kind);
         after_letter = is_cased(code);
     }

@@ -139,6 +139,7 @@ struct jrun {
     size_t request_bytes, memory_limit, string_limit;
     uint64_t work, work_limit; /* units of jwork() */
     uintptr_t stack_limit;     /* of the thread that began the run */
+    int spent;                 /* it ended for want of work or memory */
     int compiles;              /* strings belong to a template and never grow in place */
     const struct jinja_clock *clock;
 
@@ -233,11 +234,11 @@ void jbuffer_string(struct jbuffer *b, const struct jstring *s);
 const struct jstring *jbuffer_done(struct jbuffer *b); /* b is used up */
 
 /* Characters: a byte and the continuation bytes behind it. */
-size_t jchars(const struct jstring *s);
-size_t jchar_next(const struct jstring *s, size_t at);                   /* offset of the next */
-size_t jchar_offset(const struct jstring *s, size_t character);          /* s->n beyond the end */
-uint32_t jchar_code(const struct jstring *s, size_t at, size_t *length); /* ill-formed bytes: U+FFFD */
-const char *jfind(const char *in, size_t n, const char *what, size_t m); /* NULL: not there */
+size_t jchars(struct jrun *r, const struct jstring *s);
+size_t jchar_next(const struct jstring *s, size_t at);                                   /* offset of the next */
+size_t jchar_offset(struct jrun *r, const struct jstring *s, size_t character);          /* s->n beyond the end */
+uint32_t jchar_code(const struct jstring *s, size_t at, size_t *length);                 /* ill-formed bytes: U+FFFD */
+const char *jfind(struct jrun *r, const char *in, size_t n, const char *what, size_t m); /* NULL: not there */
 
 /* ---- lists and dicts: jinja_container.c ---- */
 
@@ -264,7 +265,7 @@ struct jwalk {
 struct jwalk jwalk_begin(struct jrun *r, struct jvalue over);
 int jwalk_next(struct jwalk *w, struct jvalue *item);
 int jiterable(struct jvalue v);
-int64_t jlength(struct jvalue v);                        /* -1: it has none */
+int64_t jlength(struct jrun *r, struct jvalue v);        /* -1: it has none */
 struct jlist *jlist_of(struct jrun *r, struct jvalue v); /* a new list of what a walk gives */
 struct jvalue jlist_at(struct jvalue list, int64_t i); /* of a list or tuple; negative: from the end; J_UNSET outside */
 
@@ -279,7 +280,7 @@ double jnumber_double(struct jvalue v);
 struct jvalue jnumber_parse(struct jrun *r, const char *text, size_t n); /* JSON's or ours; keeps the spelling */
 int jnumber_compare(struct jvalue a, struct jvalue b);                   /* -1 0 1; 2: a NaN */
 enum { JFLOAT_ROOM = 40 };
-size_t jfloat_text(double f, char *out); /* shortest that reads back; Python's form */
+size_t jfloat_text(struct jrun *r, double f, char *out); /* shortest that reads back; Python's form */
 
 /* ---- comparing: jinja_compare.c ---- */
 

@@ -2,6 +2,7 @@
 #include "text/template_inner.h"
 
 #include "base/error.h"
+#include "base/utf8.h"
 #include "text/tools.h"
 
 #include <stdio.h>
@@ -34,11 +35,15 @@ static int probe_in(struct chat_template *t, struct jrun *run)
     if (setjmp(trap))
         return -1;
     run->trap = &trap;
-    template_probe(t, run);
-    return keep_texts(t);
+    if (template_probe(t, run) != 0)
+        return -1;
+    if (keep_texts(t) == 0)
+        return 0;
+    run->error->kind = JINJA_MEMORY;
+    return -1;
 }
 
-static int probe(struct chat_template *t)
+static int probe(struct chat_template *t, struct error *err)
 {
     struct arena arena;
     struct jrun run;
@@ -47,6 +52,10 @@ static int probe(struct chat_template *t)
     jrun_begin(&run, &arena, 0, &e);
     int rc = probe_in(t, &run);
     arena_free(&arena);
+    if (rc != 0 && e.kind == JINJA_MEMORY)
+        error_set(err, ERR_MEMORY, "no memory for the chat template");
+    else if (rc != 0)
+        error_set(err, ERR_FORMAT, "the chat template takes too much for a conversation of a few words: %s", e.text);
     return rc;
 }
 
@@ -58,14 +67,16 @@ static int fill(struct chat_template *t, const char *source, size_t n, const cha
     t->eos = copy_word(eos);
     if ((bos && !t->bos) || (eos && !t->eos))
         return error_set(err, ERR_MEMORY, "no memory for the chat template");
-    if (jinja_compile(&t->jinja, source, n, &e) != 0)
+    if (jinja_compile(&t->jinja, source, n, &e) != 0 && e.kind == JINJA_MEMORY)
+        return error_set(err, ERR_MEMORY, "no memory for the chat template");
+    if (!t->jinja)
         return error_set(err, ERR_FORMAT, "the chat template is broken: %s", e.text);
     t->caps.format = tool_format ? tool_format_find(tool_format, err) : tool_format_detect(source, n);
     if (!t->caps.format)
         return -1;
     t->reads_functions = jinja_reads(t->jinja, "functions");
     t->reads_datetime = jinja_reads(t->jinja, "datetime");
-    return probe(t) == 0 ? 0 : error_set(err, ERR_MEMORY, "no memory for the chat template");
+    return probe(t, err);
 }
 
 int template_create(struct chat_template **out, const char *source, size_t n, const char *bos, const char *eos,
@@ -195,13 +206,21 @@ enum error_code template_error_code(const struct template_error *e)
     }
 }
 
+/* Whole characters, and three points where it is cut. */
+static void copy_words(char *to, size_t room, const char *words, size_t n)
+{
+    size_t kept = n < room ? n : room - sizeof "...";
+    while (kept < n && kept > 0 && !utf8_begins(words[kept]))
+        kept--;
+    snprintf(to, room, "%.*s%s", (int)kept, words, kept < n ? "..." : "");
+}
+
 static void show_error(struct template_error *err, const struct jinja_error *e, const char *path)
 {
     *err = (struct template_error){.kind = e->kind};
     snprintf(err->path, sizeof err->path, "%s", path);
     snprintf(err->text, sizeof err->text, "%s", e->text);
-    snprintf(err->raised, sizeof err->raised, "%.*s", (int)(e->n_raised < 399 ? e->n_raised : 399),
-             e->raised ? e->raised : "");
+    copy_words(err->raised, sizeof err->raised, e->raised ? e->raised : "", e->n_raised);
 }
 
 int template_render(const struct chat_template *t, const struct chat_template *with_tools, const char *request,

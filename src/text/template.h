@@ -43,8 +43,8 @@ struct template_caps {
     const char *generation_prompt[3];
 };
 
-/* bos, eos: texts of the tokens, or NULL; tool_format: NULL: detected. ERR_FORMAT: it does not compile; the sentence has line
- * and column. */
+/* bos, eos: texts of the tokens, or NULL; tool_format: NULL: detected. ERR_FORMAT: it does not compile, or takes too
+ * much while it is probed; the sentence has line and column. */
 int template_create(struct chat_template **out, const char *source, size_t n, const char *bos, const char *eos,
                     const char *tool_format, struct error *err);
 void template_destroy(struct chat_template *t);
@@ -64,7 +64,7 @@ struct template_error {
     enum jinja_error_kind kind; /* JINJA_REQUEST: the request is at fault, at path; JINJA_RAISE: raised says why */
     char path[120];             /* "messages[1].tool_calls[0].function.arguments", or empty */
     char text[480];             /* the whole sentence */
-    char raised[400];           /* the template's own words, cut */
+    char raised[480];           /* the template's own words, as long as an error; longer ones end with "..." */
 };
 
 /* request: {"messages": [..], "tools": [..], "enable_thinking": B, "reasoning_effort": S, "chat_template_kwargs": {..}} in the

@@ -74,6 +74,7 @@ struct jvalue talk_context(struct talk *t); /* template_context.c */
 struct jdict *template_variables(struct jrun *r, const struct chat_template *t, struct jvalue messages,
                                  struct jvalue tools, int generate);
 
-void template_probe(struct chat_template *t, struct jrun *r); /* fills caps; texts in the run's arena */
+/* Fills caps; texts in the run's arena. -1: probing takes more than it may: the run's error. */
+int template_probe(struct chat_template *t, struct jrun *r);
 
 #endif

@@ -1,16 +1,28 @@
 /* What a template can do: short conversations with words that give themselves away are rendered, and looked for. templates.md 5.
  *
- * A probe that fails (the template raises, or trips over a type) shows nothing. */
+ * A probe that fails (the template raises, or trips over a type) shows nothing. One that takes more than a template may have at load
+ * ends the probing: such a template is refused, for what it can do would be a guess. No clock takes part, only counts: a stalled start
+ * must not change a prompt. Three probes at most hold their memory at a time, which together is less than the slack of the least plan;
+ * nothing else of the plan is there yet. */
 #include "text/template_inner.h"
 #include "text/tools.h"
 
 #include <stdio.h>
 #include <string.h>
 
+/* Of 54 templates of publishers the costliest takes 0.03 million steps for all probes together, and 256 KiB, an arena's first block,
+ * for one. */
+enum { PROBING_MILLION_STEPS = 5, PROBE_BYTES = 2 << 20 };
+
+struct probing {
+    struct chat_template *template;
+    uint64_t work;            /* of all probes so far */
+    struct jinja_error error; /* of the probe that took too much; no other follows */
+};
+
 struct probe {
-    const struct chat_template *template;
+    struct probing *of;
     struct arena arena;
-    struct jinja_error error;
     const char *messages, *tools, *variables; /* JSON */
     int generate;
     struct jinja_text text;
@@ -30,12 +42,12 @@ static int render_in(struct probe *p, struct jrun *r, jmp_buf *trap)
     r->trap = trap;
     r->clock = &clock;
     struct jvalue messages = parsed(r, p->messages), tools = p->tools ? parsed(r, p->tools) : JNONE;
-    struct jdict *d = template_variables(r, p->template, messages, tools, p->generate);
+    struct jdict *d = template_variables(r, p->of->template, messages, tools, p->generate);
     struct jvalue more = parsed(r, p->variables ? p->variables : "{}");
     for (size_t i = 0; i < more.u.dict->n; i++)
         jdict_set(r, d, more.u.dict->entry[i].key, more.u.dict->entry[i].value);
     r->context = jdictv(d);
-    return jinja_render(p->template->jinja, r, &p->text);
+    return jinja_render(p->of->template->jinja, r, &p->text);
 }
 
 /* 0: rendered; the text lives until probe_end(). */
@@ -43,10 +55,20 @@ static int probe_begin(struct probe *p)
 {
     struct jrun r;
     jmp_buf trap;
-    arena_init_growing(&p->arena);
-    jrun_begin(&r, &p->arena, 0, &p->error);
+    struct jinja_error e;
     p->text = (struct jinja_text){0};
-    return render_in(p, &r, &trap);
+    arena_init_growing(&p->arena);
+    if (p->of->error.kind != JINJA_OK)
+        return -1;
+    jrun_begin(&r, &p->arena, 0, &e);
+    r.work = p->of->work;
+    r.work_limit = (uint64_t)PROBING_MILLION_STEPS * JMILLION_STEPS;
+    r.memory_limit = PROBE_BYTES;
+    int rc = render_in(p, &r, &trap);
+    p->of->work = r.work;
+    if (rc != 0 && r.spent)
+        p->of->error = e;
+    return rc;
 }
 
 static void probe_end(struct probe *p) { arena_free(&p->arena); }
@@ -57,11 +79,10 @@ static int contains(const struct jinja_text *t, const char *word)
 }
 
 /* It renders and shows both words (the second may be NULL), and not the third. */
-static int shows(const struct chat_template *t, const char *messages, const char *tools, const char *variables,
-                 int generate, const char *const *words, const char *const *not_words)
+static int shows(struct probing *of, const char *messages, const char *tools, const char *variables, int generate,
+                 const char *const *words, const char *const *not_words)
 {
-    struct probe p = {
-        .template = t, .messages = messages, .tools = tools, .variables = variables, .generate = generate};
+    struct probe p = {.of = of, .messages = messages, .tools = tools, .variables = variables, .generate = generate};
     int yes = probe_begin(&p) == 0;
     for (; yes && words && *words; words++)
         yes = contains(&p.text, *words);
@@ -98,56 +119,56 @@ static const char id9[] = "abcdefghi";
 #define ID9  "abcdefghi"
 #define ID20 "abcdefghijklmnopqrst"
 
-static void probe_roles(struct chat_template *t)
+static void probe_roles(struct probing *of)
 {
-    struct template_caps *c = &t->caps;
+    struct template_caps *c = &of->template->caps;
     c->tools_undefined = 0;
-    if (!shows(t, "[" USER "]", NULL, NULL, 1, NULL, NULL)) {
+    if (!shows(of, "[" USER "]", NULL, NULL, 1, NULL, NULL)) {
         c->tools_undefined = 1;
-        c->tools_undefined = shows(t, "[" USER "]", NULL, NULL, 1, NULL, NULL);
+        c->tools_undefined = shows(of, "[" USER "]", NULL, NULL, 1, NULL, NULL);
     }
-    c->string = shows(t, "[" USER "]", NULL, NULL, 1, WORDS("usrQ1"), NULL);
-    c->parts = shows(t,
+    c->string = shows(of, "[" USER "]", NULL, NULL, 1, WORDS("usrQ1"), NULL);
+    c->parts = shows(of,
                      "[{\"role\": \"user\", \"content\": [{\"type\": \"text\", \"text\": \"prtQ1\"}, "
                      "{\"type\": \"text\", \"text\": \"prtQ2\"}]}]",
                      NULL, NULL, 1, WORDS("prtQ1", "prtQ2"), WORDS("'text'", "\"text\""));
-    c->system = shows(t, "[{\"role\": \"system\", \"content\": \"sysQ1\"}, " USER "]", NULL, NULL, 1, WORDS("sysQ1"),
+    c->system = shows(of, "[{\"role\": \"system\", \"content\": \"sysQ1\"}, " USER "]", NULL, NULL, 1, WORDS("sysQ1"),
                       NULL);
-    c->system_later = shows(t, "[" USER ", " ANSWER ", {\"role\": \"system\", \"content\": \"sysQ1\"}, " USER "]", NULL,
-                            NULL, 1, WORDS("sysQ1"), NULL);
-    c->developer = shows(t, "[{\"role\": \"developer\", \"content\": \"devQ1\"}, " USER "]", NULL, NULL, 1,
+    c->system_later = shows(of, "[" USER ", " ANSWER ", {\"role\": \"system\", \"content\": \"sysQ1\"}, " USER "]",
+                            NULL, NULL, 1, WORDS("sysQ1"), NULL);
+    c->developer = shows(of, "[{\"role\": \"developer\", \"content\": \"devQ1\"}, " USER "]", NULL, NULL, 1,
                          WORDS("devQ1"), NULL);
 }
 
-static void probe_tools(struct chat_template *t)
+static void probe_tools(struct probing *of)
 {
-    struct template_caps *c = &t->caps;
-    c->tools = shows(t, "[" USER "]", tools, NULL, 1, WORDS("fnAq", "deskAq"), NULL) &&
-               shows(t, "[" USER "]", NULL, NULL, 1, NULL, WORDS("fnAq", "deskAq"));
-    c->needs_descriptions = c->tools && !shows(t, "[" USER "]", bare_tools, NULL, 1, NULL, NULL);
+    struct template_caps *c = &of->template->caps;
+    c->tools = shows(of, "[" USER "]", tools, NULL, 1, WORDS("fnAq", "deskAq"), NULL) &&
+               shows(of, "[" USER "]", NULL, NULL, 1, NULL, WORDS("fnAq", "deskAq"));
+    c->needs_descriptions = c->tools && !shows(of, "[" USER "]", bare_tools, NULL, 1, NULL, NULL);
 }
 
-static void probe_calls(struct chat_template *t)
+static void probe_calls(struct probing *of)
 {
-    struct template_caps *c = &t->caps;
+    struct template_caps *c = &of->template->caps;
     static const char object[] = "[" USER
                                  ", " CALLING("\"\"", "", CALL(ID9, OBJECT("valQ1"))) ", " RESULT(ID9, "resQ1") "]";
     static const char string[] = "[" USER
                                  ", " CALLING("\"\"", "", CALL(ID9, STRING("valQ1"))) ", " RESULT(ID9, "resQ1") "]";
     const char *const *seen = WORDS("fnAq", "valQ1");
-    if (shows(t, object, tools, NULL, 1, seen, WORDS("{'argAq': 'valQ1'")))
+    if (shows(of, object, tools, NULL, 1, seen, WORDS("{'argAq': 'valQ1'")))
         c->arguments = ARGUMENTS_OBJECT;
-    else if (shows(t, string, tools, NULL, 1, seen, WORDS("\\\"argAq")))
+    else if (shows(of, string, tools, NULL, 1, seen, WORDS("\\\"argAq")))
         c->arguments = ARGUMENTS_STRING;
     c->tool_calls = c->arguments != ARGUMENTS_NONE;
-    c->tool_results = shows(t, object, tools, NULL, 1, WORDS("resQ1"), NULL) ||
-                      (c->arguments == ARGUMENTS_STRING && shows(t, string, tools, NULL, 1, WORDS("resQ1"), NULL));
+    c->tool_results = shows(of, object, tools, NULL, 1, WORDS("resQ1"), NULL) ||
+                      (c->arguments == ARGUMENTS_STRING && shows(of, string, tools, NULL, 1, WORDS("resQ1"), NULL));
 }
 
 /* What depends on a call that renders; is_object chooses how its arguments are written. */
-static int call_shows(const struct chat_template *t, const char *object, const char *string, const char *const *words)
+static int call_shows(struct probing *of, const char *object, const char *string, const char *const *words)
 {
-    return shows(t, t->caps.arguments == ARGUMENTS_OBJECT ? object : string, tools, NULL, 1, words, NULL);
+    return shows(of, of->template->caps.arguments == ARGUMENTS_OBJECT ? object : string, tools, NULL, 1, words, NULL);
 }
 
 #define TWO(A)                                                                                                         \
@@ -157,26 +178,27 @@ static int call_shows(const struct chat_template *t, const char *object, const c
 #define LONG(A)   "[" USER ", " CALLING("\"\"", "", CALL(ID20, A("valQ1"))) ", " RESULT(ID20, "resQ1") "]"
 #define SHORT(A)  "[" USER ", " CALLING("\"\"", "", CALL(ID9, A("valQ1"))) ", " RESULT(ID9, "resQ1") "]"
 
-static void probe_call_details(struct chat_template *t)
+static void probe_call_details(struct probing *of)
 {
-    struct template_caps *c = &t->caps;
+    struct template_caps *c = &of->template->caps;
     c->parallel = c->id_rendered = c->call_with_text = 1;
     if (!c->tool_calls)
         return;
-    c->call_with_text = call_shows(t, BESIDE(OBJECT), BESIDE(STRING), WORDS("txtQ1"));
-    c->parallel = call_shows(t, TWO(OBJECT), TWO(STRING), WORDS("valQ1", "valQ2"));
-    c->id_rendered = call_shows(t, SHORT(OBJECT), SHORT(STRING), WORDS(id9));
-    c->id = !call_shows(t, LONG(OBJECT), LONG(STRING), WORDS("valQ1")) ? CALL_ID_ALNUM9
-            : strcmp(c->format->name, "kimi_k2") == 0                  ? CALL_ID_KIMI
-                                                                       : CALL_ID_ANY;
+    c->call_with_text = call_shows(of, BESIDE(OBJECT), BESIDE(STRING), WORDS("txtQ1"));
+    c->parallel = call_shows(of, TWO(OBJECT), TWO(STRING), WORDS("valQ1", "valQ2"));
+    c->id_rendered = call_shows(of, SHORT(OBJECT), SHORT(STRING), WORDS(id9));
+    c->id = !call_shows(of, LONG(OBJECT), LONG(STRING), WORDS("valQ1")) ? CALL_ID_ALNUM9
+            : strcmp(c->format->name, "kimi_k2") == 0                   ? CALL_ID_KIMI
+                                                                        : CALL_ID_ANY;
 }
 
 /* ---- thinking ---- */
 
-static int reasoning_shows(const struct chat_template *t, const char *plain, const char *calling)
+static int reasoning_shows(struct probing *of, const char *plain, const char *calling)
 {
     static const char on[] = "{\"enable_thinking\": true, \"thinking\": true}";
-    return shows(t, plain, NULL, on, 0, WORDS("reaQ1"), NULL) || shows(t, calling, tools, on, 1, WORDS("reaQ1"), NULL);
+    return shows(of, plain, NULL, on, 0, WORDS("reaQ1"), NULL) ||
+           shows(of, calling, tools, on, 1, WORDS("reaQ1"), NULL);
 }
 
 #define PLAIN(field) "[" USER ", {\"role\": \"assistant\", \"content\": \"ansQ1\", \"" field "\": \"reaQ1\"}]"
@@ -185,16 +207,16 @@ static int reasoning_shows(const struct chat_template *t, const char *plain, con
     ", " CALLING("\"\"", ", \"" field "\": \"reaQ1\"", CALL(ID9, OBJECT("valQ1"))) ", " RESULT(ID9, "resQ1") "]"
 #define PARTS "[{\"type\": \"thinking\", \"thinking\": \"reaQ1\"}, {\"type\": \"text\", \"text\": \"ansQ1\"}]"
 
-static void probe_reasoning(struct chat_template *t)
+static void probe_reasoning(struct probing *of)
 {
-    struct template_caps *c = &t->caps;
-    if (reasoning_shows(t, PLAIN("reasoning_content"), WITH_CALL("reasoning_content")))
+    struct template_caps *c = &of->template->caps;
+    if (reasoning_shows(of, PLAIN("reasoning_content"), WITH_CALL("reasoning_content")))
         c->reasoning = REASONING_CONTENT;
-    else if (reasoning_shows(t, PLAIN("reasoning"), WITH_CALL("reasoning")))
+    else if (reasoning_shows(of, PLAIN("reasoning"), WITH_CALL("reasoning")))
         c->reasoning = REASONING_PLAIN;
-    else if (reasoning_shows(t, PLAIN("thinking"), WITH_CALL("thinking")))
+    else if (reasoning_shows(of, PLAIN("thinking"), WITH_CALL("thinking")))
         c->reasoning = REASONING_THINKING;
-    else if (shows(t, "[" USER ", {\"role\": \"assistant\", \"content\": " PARTS "}]", NULL,
+    else if (shows(of, "[" USER ", {\"role\": \"assistant\", \"content\": " PARTS "}]", NULL,
                    "{\"enable_thinking\": true, \"thinking\": true}", 0, WORDS("reaQ1", "ansQ1"),
                    WORDS("'thinking'", "\"thinking\"")))
         c->reasoning = REASONING_PARTS;
@@ -207,18 +229,18 @@ static int same(const struct jinja_text *a, const struct jinja_text *b)
     return a->n == b->n && memcmp(a->bytes, b->bytes, a->n) == 0;
 }
 
-static void probe_switch(struct chat_template *t)
+static void probe_switch(struct probing *of)
 {
     static const struct {
         const char *name, *on, *off;
     } variables[] = {{"enable_thinking", "{\"enable_thinking\": true}", "{\"enable_thinking\": false}"},
                      {"thinking", "{\"thinking\": true}", "{\"thinking\": false}"}};
-    struct template_caps *c = &t->caps;
+    struct template_caps *c = &of->template->caps;
     for (size_t i = 0; i < 2 && !c->thinking_var; i++) {
         struct probe p[3];
         int ok = 1;
         for (int k = 0; k < 3; k++) {
-            p[k] = (struct probe){.template = t, .messages = "[" USER "]", .generate = 1};
+            p[k] = (struct probe){.of = of, .messages = "[" USER "]", .generate = 1};
             p[k].variables = k == 1 ? variables[i].on : k == 2 ? variables[i].off : NULL;
             ok &= probe_begin(&p[k]) == 0;
         }
@@ -234,10 +256,9 @@ static void probe_switch(struct chat_template *t)
 }
 
 /* What add_generation_prompt adds, or what follows the user's text where that is not simply appended; NULL: nothing renders. */
-static const char *generated(const struct chat_template *t, struct jrun *r, const char *variables)
+static const char *generated(struct probing *of, struct jrun *r, const char *variables)
 {
-    struct probe with = {.template = t, .messages = "[" USER "]", .variables = variables, .generate = 1},
-                 without = with;
+    struct probe with = {.of = of, .messages = "[" USER "]", .variables = variables, .generate = 1}, without = with;
     without.generate = 0;
     const char *added = NULL;
     if (probe_begin(&with) == 0) {
@@ -255,24 +276,27 @@ static const char *generated(const struct chat_template *t, struct jrun *r, cons
     return added;
 }
 
-static void probe_generation(struct chat_template *t, struct jrun *r)
+static void probe_generation(struct probing *of, struct jrun *r)
 {
-    struct template_caps *c = &t->caps;
+    struct template_caps *c = &of->template->caps;
     char variables[80];
-    c->generation_prompt[0] = generated(t, r, NULL);
+    c->generation_prompt[0] = generated(of, r, NULL);
     for (int on = 1; c->thinking_var && on >= 0; on--) {
         snprintf(variables, sizeof variables, "{\"%s\": %s}", c->thinking_var, on ? "true" : "false");
-        c->generation_prompt[on ? 1 : 2] = generated(t, r, variables);
+        c->generation_prompt[on ? 1 : 2] = generated(of, r, variables);
     }
 }
 
-void template_probe(struct chat_template *t, struct jrun *r)
+int template_probe(struct chat_template *t, struct jrun *r)
 {
-    probe_roles(t);
-    probe_tools(t);
-    probe_calls(t);
-    probe_call_details(t);
-    probe_reasoning(t);
-    probe_switch(t);
-    probe_generation(t, r);
+    struct probing of = {.template = t};
+    probe_roles(&of);
+    probe_tools(&of);
+    probe_calls(&of);
+    probe_call_details(&of);
+    probe_reasoning(&of);
+    probe_switch(&of);
+    probe_generation(&of, r);
+    *r->error = of.error;
+    return of.error.kind == JINJA_OK ? 0 : -1;
 }

@@ -294,9 +294,65 @@ static void test_broken_template(void **state)
     tokenizer_destroy(t);
 }
 
+/* A template that takes more than it may while it is probed is a broken one: the model loads, and whoever chats is told. */
+static void test_greedy_template(void **state)
+{
+    (void)state;
+    static struct small_vocab v;
+    struct tokenizer *t = NULL;
+    struct error err = {0};
+    struct template_error e;
+    small_begin(&v, "gpt2");
+    v.template_name[0] = "";
+    v.template_text[0] = "{% for i in range(100000) %}{% for j in range(100000) %}{% endfor %}{% endfor %}";
+    struct chat *c = chat_of(&v, NULL, &t, &err);
+    assert_non_null(c);
+    assert_non_null(strstr(chat_notice(c), "takes too much for a conversation of a few words: line 1, column 57"));
+    assert_int_equal(chat_prompt(c, HI "}", strlen(HI "}"), NULL, NULL, &e), -1);
+    assert_non_null(strstr(e.text, "million steps; --chat-template"));
+    chat_destroy(c);
+    tokenizer_destroy(t);
+}
+
+/* The words with which a template refuses arrive whole, as long as they fit an error; else they end at a character. */
+static void test_words_of_refusal(void **state)
+{
+    (void)state;
+    static struct small_vocab v;
+    struct chat_message m = message("user", "x");
+    small_begin(&v, "gpt2");
+    for (int n = 10; n < 700; n += 7) {
+        char source[1200], words[1000] = "";
+        struct tokenizer *t = NULL;
+        struct error err = {0};
+        struct template_error e;
+        struct token_list l = {0};
+        for (int i = 0; i < n; i += 2)
+            strcat(words, "\xC3\xA9");
+        strcat(words, ".");
+        snprintf(source, sizeof source, "{{ raise_exception('%s') }}", words);
+        struct chat *c = chat_of(&v, &(struct chat_options){.source = source, .n_source = strlen(source)}, &t, &err);
+        assert_int_equal(chat_prompt(c, HI "}", strlen(HI "}"), NULL, NULL, &e), -1);
+        assert_int_equal(e.kind, JINJA_RAISE);
+        assert_int_equal(chat_render(c, &m, 1, -1, &l, &err), -1);
+        assert_string_equal(err.text, e.raised);
+        size_t got = strlen(e.raised);
+        if (strlen(words) < sizeof err.text) {
+            assert_string_equal(e.raised, words);
+        } else {
+            assert_in_range(got, sizeof err.text - 4, sizeof err.text - 1);
+            assert_memory_equal(e.raised, words, got - 3);
+            assert_string_equal(e.raised + got - 5, "\xC3\xA9...");
+        }
+        chat_destroy(c);
+        tokenizer_destroy(t);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_greedy_template),  cmocka_unit_test(test_words_of_refusal),
         cmocka_unit_test(test_prompts),          cmocka_unit_test(test_turns),
         cmocka_unit_test(test_no_injection),     cmocka_unit_test(test_roles),
         cmocka_unit_test(test_without_template), cmocka_unit_test(test_choice),

@@ -293,6 +293,148 @@ static void test_same_everywhere(void **state)
     }
 }
 
+/* ---- work ------------------------------------------------------------------------------------------------------------------- */
+
+/* What goes through bytes or items pays for each, however it ends: for 16 bytes or an item at least a unit. */
+static void test_work_in_proportion(void **state)
+{
+    (void)state;
+    enum { N = 200000 };
+    static const char *const expressions[] = {
+        "s|length",
+        "s|upper",
+        "s|title",
+        "s|capitalize",
+        "s.swapcase()",
+        "s|trim('ab')",
+        "s.strip('ab')",
+        "s.lstrip('ab')",
+        "s.rstrip('ab')",
+        "s.split()",
+        "s.split('q')",
+        "s.rsplit('q')",
+        "s.splitlines()",
+        "s.partition('q')",
+        "s.rpartition('q')",
+        "s.find('q')",
+        "s.rfind('q')",
+        "s.find('q', 1)",
+        "s.startswith('q', 1, 2)",
+        "s.count('q')",
+        "s.count('')",
+        "s.replace('q', '')",
+        "s.replace('a', 'b')",
+        "s.isalpha()",
+        "s.islower()",
+        "s is lower",
+        "s.zfill(1)",
+        "s.center(1)",
+        "s|center(1)",
+        "s.expandtabs()",
+        "s|e",
+        "s|urlencode",
+        "s|wordcount",
+        "s|indent(2)",
+        "s[-1]",
+        "s[199999]",
+        "s[::2]",
+        "s[5:-5]",
+        "s|list",
+        "s|tojson",
+        "[s]|string",
+        "s|int",
+        "s|float",
+        "s is sequence",
+        "'q' in s",
+        "'q' in l",
+        "{s: 1}",
+        "s ~ s",
+        "s * 2",
+        "'%s' % s",
+        "'{}'.format(s)",
+        "s|from_json|length",
+        "l|list",
+        "l|reverse",
+        "l|sort",
+        "l|unique",
+        "l|sum",
+        "l|max",
+        "l|join",
+        "l|map('abs')",
+        "l|select('odd')",
+        "l|batch(3)",
+        "l|slice(3)",
+        "l.index(-1)",
+        "l.count(1)",
+        "l == m",
+        "l < m",
+        "l + l",
+        "l * 2",
+        "l[1:]",
+        "l|tojson",
+        "l|string",
+        "l.copy()",
+        "{}.fromkeys(l)",
+        "l.insert(0, 1)",
+        "l.pop(0)",
+    };
+    for (size_t i = 0; i < sizeof expressions / sizeof *expressions; i++) {
+        char source[400];
+        snprintf(source, sizeof source, "{%% set s = '%s' * %d %%}{%% set l = [1] * %d %%}{%% set m = [1] * %d %%}",
+                 strstr(expressions[i], "from_json") ? " " : "ab", N / 2, N / 16, N / 16);
+        uint64_t before = on_stack(source, STACK_LEAST).work;
+        snprintf(source + strlen(source), sizeof source - strlen(source), "{%% set x = %s %%}", expressions[i]);
+        uint64_t work = on_stack(source, STACK_LEAST).work - before;
+        if (work < N / 16 + JSTEP)
+            fail_msg("%s: %llu units for %d bytes or %d items", expressions[i], (unsigned long long)work, N, N / 16);
+    }
+}
+
+/* A number with a point is looked for in up to 17 lengths; a hash goes through what a tuple holds twice, twice. */
+static void test_work_that_hides(void **state)
+{
+    (void)state;
+    static const char *const templates[] = {
+        "{% for i in range(100000) %}{% for j in range(1000) %}{{ [0.1 + 0.2]|tojson }}{% endfor %}{% endfor %}",
+        "{% set ns = namespace(t=(1,)) %}{% for i in range(99) %}{% set ns.t = (ns.t, ns.t) %}{% endfor %}"
+        "{% set d = {ns.t: 1} %}",
+    };
+    for (size_t i = 0; i < 2; i++) {
+        struct job j = on_stack(templates[i], STACK_LEAST);
+        assert_int_equal(j.rc, -1);
+        assert_non_null(strstr(j.error.text, "more than 50 million steps"));
+    }
+}
+
+/* The parser's walks over scopes and names are steps too: a source that is all walks does not compile. */
+static void test_work_of_compiling(void **state)
+{
+    (void)state;
+    char *deep = nest("#", 90, "{% macro m() %}", "!", "{% endmacro %}"), *middle = strchr(deep, '!');
+    size_t room = strlen(deep) + 900 * 20 + 4000 * 8 + 1, n = (size_t)(middle - deep);
+    char *source = malloc(room), *to = source + sprintf(source, "%.*s", (int)n, deep);
+    for (int i = 0; i < 900; i++)
+        to += sprintf(to, "{%% set a%d=1 %%}", i);
+    for (int i = 0; i < 4000; i++)
+        to += sprintf(to, "{{ zz }}");
+    sprintf(to, "%s", middle + 1);
+    struct job j = on_stack(source, STACK_LEAST);
+    assert_int_equal(j.rc, 0);
+    free(source);
+    free(deep);
+
+    size_t many = 120000;
+    source = malloc(many * 4 + 20);
+    to = source + sprintf(source, "{{ [");
+    for (size_t i = 0; i < many; i++)
+        to += sprintf(to, "[],");
+    sprintf(to, "] }}");
+    j = on_stack(source, STACK_LEAST);
+    assert_int_equal(j.error.kind, JINJA_COMPILE);
+    assert_non_null(strstr(j.error.text, "8 MiB of memory"));
+    free(source);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -300,6 +442,9 @@ int main(void)
         cmocka_unit_test(test_evaluator),
         cmocka_unit_test(test_values),
         cmocka_unit_test(test_same_everywhere),
+        cmocka_unit_test(test_work_in_proportion),
+        cmocka_unit_test(test_work_that_hides),
+        cmocka_unit_test(test_work_of_compiling),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
