@@ -21,6 +21,7 @@ struct conversion {
     json_t *uses;            /* an object: ids of the tool_use blocks so far */
     json_t *ignored, *origins;
     struct refusal *r;
+    size_t n_result; /* tool_result blocks so far */
 };
 
 static int is_picture(const json_t *block)
@@ -106,6 +107,9 @@ static int read_tool_result(struct conversion *c, const json_t *block, const str
     json_t *content = json_get(block, "content"), *texts = NULL;
     if (there <= 0)
         return there < 0 ? -1 : json_missing(c->r, at, "tool_use_id");
+    if (c->n_result++ == WISH_MESSAGES)
+        return json_refuse(c->r, "invalid_value", at, NULL,
+                           "is one tool_result block more than the %d that there may be", (int)WISH_MESSAGES);
     if (!json_object_get(c->uses, id))
         return json_refuse(c->r, "invalid_value", at, "tool_use_id", "names no tool_use block of an earlier message");
     if (json_get_bool(block, at, "is_error", &is_error, c->r) < 0)
@@ -264,7 +268,7 @@ static int read_messages(struct conversion *c, const json_t *body)
         return there < 0 ? -1 : json_missing(c->r, NULL, "messages");
     if (json_array_size(list) == 0 || json_array_size(list) > WISH_MESSAGES)
         return json_refuse(c->r, "invalid_value", NULL, "messages", "must hold 1 to %d messages, not %zu",
-                           WISH_MESSAGES, json_array_size(list));
+                           (int)WISH_MESSAGES, json_array_size(list));
     json_array_foreach(list, i, message)
     {
         struct json_at place = {&at, NULL, i};
@@ -465,7 +469,7 @@ int anthropic_request_read(struct anthropic_request *a, const json_t *body, int 
 {
     json_t *chat = json_object(), *messages = json_array(), *uses = json_object(), *ignored = json_array();
     json_t *origins = json_object();
-    struct conversion c = {chat, messages, uses, ignored, origins, r};
+    struct conversion c = {chat, messages, uses, ignored, origins, r, 0};
     *a = (struct anthropic_request){chat, origins, ignored};
     int rc = json_put(r, chat, "messages", messages);
     rc = rc || read_messages(&c, body) || read_tools(&c, body) || read_tool_choice(&c, body) ||

@@ -1,6 +1,7 @@
 /* Bodies of Ollama's chat and generate as bodies of OpenAI's chat, which the rest of the server understands.
  *
- *     options      fields of their own: num_predict is max_tokens (below 1: the room), num_ctx is a promise that is checked
+ *     options      fields of their own: num_predict is max_tokens (below 1: the room), num_ctx is a promise that is checked;
+ *                  whole numbers may be written 4096.0; top_p 0 keeps the likeliest token, repeat_penalty 0 is off
  *     format       response_format: "json" or a schema
  *     think        enable_thinking; "low", "medium", "high": reasoning_effort as well
  *     tool_calls   have no ids here and objects as arguments: they get ids in order, and results find theirs by tool_name, else in order
@@ -13,6 +14,7 @@
 #include "server/origin.h"
 #include "server/wish.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -169,11 +171,50 @@ static int read_limits(struct conversion *c, const json_t *options, const struct
     return there && n > 0 ? json_put(c->r, c->chat, "max_tokens", json_integer(n)) : 0;
 }
 
+/* The options that are looked at, those with a whole value as integers: clients have all numbers as doubles. A new reference. */
+static json_t *known_options(struct conversion *c, const json_t *options)
+{
+    static const char *const known[] = {
+        "temperature",    "min_p", "presence_penalty", "frequency_penalty", "stop", "top_p", "top_k",
+        "repeat_penalty", "seed",  "num_ctx",          "num_predict"};
+    json_t *o = json_object();
+    for (size_t i = 0; i < sizeof known / sizeof *known; i++) {
+        json_t *v = json_get(options, known[i]);
+        double real = json_real_value(v);
+        int is_whole = json_is_real(v) && real == floor(real) && fabs(real) < 0x1p53;
+        if (is_given(options, known[i]))
+            json_put(c->r, o, known[i], is_whole ? json_integer((json_int_t)real) : json_incref(v));
+    }
+    return o;
+}
+
+/* Values that mean something else there. */
+static int read_zeros(struct conversion *c, json_t *o)
+{
+    const json_t *top_p = json_object_get(o, "top_p"), *repeat = json_object_get(o, "repeat_penalty");
+    if (json_is_number(top_p) && json_number_value(top_p) <= 0) {
+        json_object_del(o, "top_p");
+        json_put(c->r, o, "top_k", json_integer(1));
+    }
+    if (json_is_number(repeat) && json_number_value(repeat) == 0)
+        json_put(c->r, o, "repeat_penalty", json_integer(1));
+    return c->r->status ? -1 : 0;
+}
+
 /* Options that have the same name and form as fields of a chat. */
-static int read_options(struct conversion *c, const json_t *body, int n_ctx)
+static int copy_same(struct conversion *c, const json_t *o, const struct json_at *at)
 {
     static const char *const same[] = {"temperature",       "top_p",          "min_p", "top_k", "presence_penalty",
                                        "frequency_penalty", "repeat_penalty", "seed",  "stop"};
+    for (size_t i = 0; i < sizeof same / sizeof *same; i++)
+        if (json_get(o, same[i]) && (note(c, at, same[i], same[i]) != 0 ||
+                                     json_put(c->r, c->chat, same[i], json_incref(json_get(o, same[i]))) != 0))
+            return -1;
+    return 0;
+}
+
+static int read_options(struct conversion *c, const json_t *body, int n_ctx)
+{
     static const struct json_at at = {NULL, "options", 0};
     const json_t *options;
     if (note(c, &at, "num_predict", "max_tokens") != 0) /* also of what is refused where none was sent */
@@ -181,12 +222,10 @@ static int read_options(struct conversion *c, const json_t *body, int n_ctx)
     int there = json_get_object(body, NULL, "options", &options, c->r);
     if (there <= 0)
         return there;
-    for (size_t i = 0; i < sizeof same / sizeof *same; i++)
-        if (is_given(options, same[i]) &&
-            (note(c, &at, same[i], same[i]) != 0 ||
-             json_put(c->r, c->chat, same[i], json_incref(json_get(options, same[i]))) != 0))
-            return -1;
-    return read_limits(c, options, &at, n_ctx);
+    json_t *o = known_options(c, options);
+    int rc = read_zeros(c, o) || copy_same(c, o, &at) || read_limits(c, o, &at, n_ctx) ? -1 : 0;
+    json_decref(o);
+    return rc;
 }
 
 static int read_format(struct conversion *c, const json_t *body)

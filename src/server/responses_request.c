@@ -10,6 +10,7 @@
 #include "server/responses_request.h"
 
 #include "server/origin.h"
+#include "server/wish.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -243,9 +244,14 @@ static int add_input(struct conversion *c, const json_t *body)
     for (size_t i = 0; i < json_array_size(input); i++)
         if (add_item(c, json_array_get(input, i), &(struct json_at){&at, NULL, i}) < 0)
             return -1;
-    return json_array_size(c->messages)
-               ? 0
-               : json_refuse(c->r, "invalid_value", NULL, "input", "holds no message to answer");
+    n = json_array_size(c->messages);
+    if (n == 0)
+        return json_refuse(c->r, "invalid_value", NULL, "input", "holds no message to answer");
+    n -= got > 0; /* the instructions */
+    if (n > WISH_MESSAGES)
+        return json_refuse(c->r, "invalid_value", NULL, "input", "holds %zu messages; it may hold %d", n,
+                           (int)WISH_MESSAGES);
+    return 0;
 }
 
 /* ---- tools ----------------------------------------------------------------------------------------------------------------- */

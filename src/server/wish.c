@@ -55,11 +55,11 @@ static int read_numbers(struct wish *w, const json_t *body, struct refusal *r)
         if (stoker_sampling_range(real[i].name, 1, &may) != 0 ||
             json_get_real(body, NULL, real[i].name, may.min, may.min_open, may.max, real[i].out, r) < 0)
             return -1;
-    int64_t top_k = p->top_k, seed = 0;
+    int64_t top_k = p->top_k, seed = 0, off = -1; /* what clients of other servers send for none */
     if (stoker_sampling_range("top_k", 1, &may) != 0 ||
-        json_get_int(body, NULL, "top_k", (int64_t)may.min, (int64_t)may.max, &top_k, r) < 0)
+        json_get_int(body, NULL, "top_k", off, (int64_t)may.max, &top_k, r) < 0)
         return -1;
-    p->top_k = (int)top_k;
+    p->top_k = top_k == off ? 0 : (int)top_k;
     int has_seed = json_get_int(body, NULL, "seed", INT64_MIN, INT64_MAX, &seed, r);
     if (has_seed > 0) {
         p->seed = (uint64_t)seed;
@@ -269,7 +269,8 @@ static int check_message(const json_t *message, const struct json_at *at, struct
     return got < 0 ? -1 : 0;
 }
 
-static int check_messages(const json_t *body, struct refusal *r)
+/* most: how many there may be; 0: that was seen to where they were made of another dialect's, which are fewer. */
+static int check_messages(const json_t *body, size_t most, struct refusal *r)
 {
     const json_t *messages;
     const struct json_at at = {NULL, "messages", 0};
@@ -277,7 +278,7 @@ static int check_messages(const json_t *body, struct refusal *r)
     if (got <= 0)
         return got < 0 ? -1 : json_missing(r, NULL, "messages");
     size_t n = json_array_size(messages);
-    if (n == 0 || n > WISH_MESSAGES)
+    if (n == 0 || (most && n > most))
         return json_refuse(r, "invalid_value", NULL, "messages", "has %zu messages; it must have 1 to %d", n,
                            (int)WISH_MESSAGES);
     for (size_t i = 0; i < n; i++)
@@ -562,7 +563,8 @@ static int read_prompt(struct wish *w, const struct server *s, json_t *body, con
     w->chat = json_incref(body);
     w->body = text;
     w->n_body = n;
-    if (check_messages(body, r) < 0 || read_tools(w, body, r) < 0 || read_thinking(w, s, body, r) < 0)
+    if (check_messages(body, w->origins ? 0 : WISH_MESSAGES, r) < 0 || read_tools(w, body, r) < 0 ||
+        read_thinking(w, s, body, r) < 0)
         return -1;
     return stabilize_chat(w, s, r);
 }

@@ -168,6 +168,28 @@ static void test_refused(void **state)
     }
 }
 
+/* Each result becomes a message: there are not too many of them. */
+static void test_results(void **state)
+{
+    (void)state;
+    for (int n = 4096; n <= 4097; n++) {
+        struct anthropic_request a;
+        struct refusal r = {0};
+        struct out text = {0};
+        out_print(&text, "{" HEAD "\"messages\":[" USE ",{\"role\":\"user\",\"content\":[");
+        for (int i = 0; i < n; i++)
+            out_print(&text, "%s{\"type\":\"tool_result\",\"tool_use_id\":\"t1\"}", i ? "," : "");
+        out_print(&text, "]}]}");
+        out_bytes(&text, "", 1);
+        json_t *body = body_of(text.text);
+        assert_int_equal(anthropic_request_read(&a, body, 0, &r), n == 4096 ? 0 : -1);
+        assert_string_equal(r.param, n == 4096 ? "" : "messages[1].content[4096]");
+        anthropic_request_free(&a);
+        json_decref(body);
+        out_free(&text);
+    }
+}
+
 static void test_ignored_tools(void **state)
 {
     (void)state;
@@ -189,6 +211,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_chats),
         cmocka_unit_test(test_refused),
+        cmocka_unit_test(test_results),
         cmocka_unit_test(test_ignored_tools),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -231,6 +231,25 @@ static void refusals_name_what_was_sent(void **state)
         http_refused(anthropic_messages, bad[i][0], NULL, bad[i][1]);
 }
 
+/* As many messages as there may be are not too many for what else becomes a message of the chat: a system text, results. One more is
+ * counted as the client counts. */
+static void messages_are_counted_as_sent(void **state)
+{
+    (void)state;
+    for (int n = 4096; n <= 4097; n++) {
+        struct out body = {0};
+        out_print(&body, "{\"max_tokens\":5,\"system\":\"s\",\"messages\":[");
+        for (int i = 0; i < n; i++)
+            out_print(&body, "%s{\"role\":\"%s\",\"content\":\"a\"}", i ? "," : "", i & 1 ? "assistant" : "user");
+        out_print(&body, "]}");
+        http_ask(anthropic_messages, body.text, body.n);
+        assert_int_equal(http_world.status, 400);
+        assert_non_null(strstr(http_world.text.text,
+                               n == 4096 ? "prompt is too long: " : "must hold 1 to 4096 messages, not 4097"));
+        out_free(&body);
+    }
+}
+
 static void left_out_tools_are_named(void **state)
 {
     (void)state;
@@ -273,6 +292,7 @@ int main(void)
         cmocka_unit_test(the_count_is_the_cost),
         cmocka_unit_test(too_long_in_the_words_that_agents_know),
         cmocka_unit_test(refusals_name_what_was_sent),
+        cmocka_unit_test(messages_are_counted_as_sent),
         cmocka_unit_test(left_out_tools_are_named),
         cmocka_unit_test(the_gone_are_forgotten),
         cmocka_unit_test(a_stopping_server_says_so),

@@ -29,6 +29,14 @@ static const struct given chats[] = {
      CHAT(A) ",\"temperature\":0.25,\"top_k\":2,\"seed\":5,\"max_tokens\":7,\"enable_thinking\":false,\"stream\":"
              "false}"},
     {CHAT(A) ",\"options\":{\"num_predict\":-1,\"stop\":\"x\"}}", CHAT(A) ",\"stop\":\"x\",\"stream\":true}"},
+    /* numbers as their clients mean them */
+    {CHAT(A) ",\"options\":{\"num_ctx\":4096.0,\"num_predict\":7.0,\"top_k\":40.0,\"seed\":-5.0,\"top_p\":0.5,"
+             "\"temperature\":1.0}}",
+     CHAT(A) ",\"temperature\":1,\"top_p\":0.5,\"top_k\":40,\"seed\":-5,\"max_tokens\":7,\"stream\":true}"},
+    {CHAT(A) ",\"options\":{\"top_p\":0,\"top_k\":40,\"repeat_penalty\":0}}",
+     CHAT(A) ",\"top_k\":1,\"repeat_penalty\":1,\"stream\":true}"},
+    {CHAT(A) ",\"options\":{\"top_p\":-0.5,\"repeat_penalty\":0.0}}",
+     CHAT(A) ",\"top_k\":1,\"repeat_penalty\":1,\"stream\":true}"},
     {CHAT(A) ",\"format\":\"json\",\"think\":\"low\",\"images\":null}",
      CHAT(A) ",\"response_format\":{\"type\":\"json_object\"},\"enable_thinking\":true,\"reasoning_effort\":\"low\","
              "\"stream\":"
@@ -77,7 +85,9 @@ static const struct given chats_refused[] = {
      "messages[0].tool_calls[0].function.arguments"},
     {CHAT(A) ",\"options\":5}", "options"},
     {CHAT(A) ",\"options\":{\"num_ctx\":4097}}", "options.num_ctx"},
+    {CHAT(A) ",\"options\":{\"num_ctx\":4097.0}}", "options.num_ctx"},
     {CHAT(A) ",\"options\":{\"num_predict\":1.5}}", "options.num_predict"},
+    {CHAT(A) ",\"options\":{\"num_predict\":1e300}}", "options.num_predict"},
     {CHAT(A) ",\"format\":\"xml\"}", "format"},
     {CHAT(A) ",\"format\":5}", "format"},
     {CHAT(A) ",\"think\":\"hard\"}", "think"},

@@ -367,7 +367,7 @@ static void bad_chats(void **state)
         {HELLO ",\"max_tokens\":\"9\"", "invalid_type", "max_tokens"},
         {HELLO ",\"temperature\":-1", "invalid_value", "temperature"},
         {HELLO ",\"temperature\":1e308", "invalid_value", "temperature"},
-        {HELLO ",\"top_k\":-1", "invalid_value", "top_k"},
+        {HELLO ",\"top_k\":-2", "invalid_value", "top_k"},
         {HELLO ",\"presence_penalty\":2.5", "invalid_value", "presence_penalty"},
         {HELLO ",\"tools\":[" LAMP ",{\"type\":\"function\",\"function\":{\"name\":\"f\",\"parameters\":{\"type\":"
                "\"string\"}}}]",
@@ -449,6 +449,28 @@ static void null_is_absent(void **state)
     json_decref(whole(openai_chat,
                       HELLO ",\"max_tokens\":2,\"stop\":null,\"tools\":null,\"tool_choice\":null,\"top_p\":null,"
                             "\"logit_bias\":null,\"response_format\":null,\"n\":null,\"frobnicate\":{\"a\":1}"));
+}
+
+/* -1, which other servers have for "all tokens", is our 0; and neither is the default. */
+static void top_k_minus_one_is_off(void **state)
+{
+    (void)state;
+    static const char *const top_k[] = {"-1", "0", "1"};
+    json_t *said[3];
+    for (int i = 0; i < 3; i++) {
+        struct out fields = {0};
+        out_print(&fields, HELLO ",\"max_tokens\":40,\"seed\":3,\"temperature\":3,\"top_p\":1,\"min_p\":0,\"top_k\":%s",
+                  top_k[i]);
+        out_bytes(&fields, "", 1);
+        json_t *answer = whole(openai_chat, fields.text);
+        said[i] = json_incref(json_object_get(json_array_get(json_object_get(answer, "choices"), 0), "message"));
+        json_decref(answer);
+        out_free(&fields);
+    }
+    assert_true(json_equal(said[0], said[1]));
+    assert_false(json_equal(said[0], said[2]));
+    for (int i = 0; i < 3; i++)
+        json_decref(said[i]);
 }
 
 static void long_prompts_are_refused(void **state)
@@ -736,6 +758,7 @@ int main(void)
         cmocka_unit_test(bad_chats),
         cmocka_unit_test(null_is_absent),
         cmocka_unit_test(formats_beside_tools),
+        cmocka_unit_test(top_k_minus_one_is_off),
         cmocka_unit_test(long_prompts_are_refused),
         cmocka_unit_test(long_lists_are_refused),
         cmocka_unit_test(unstable_lines_are_named),
