@@ -54,7 +54,7 @@ int cmd_disk(int argc, char **argv)
     const char *path = NULL;
     const struct flag mine[] = {
         {"--json", NULL, FLAG_SWITCH, &json, 0, 0, NULL, "for programs"},
-        {"--bytes", NULL, FLAG_BYTES, &bytes, 0, 0, "BYTES", "read for each figure (default 256M)"},
+        {"--bytes", NULL, FLAG_BYTES, &bytes, 1, 0, "BYTES", "read for each figure (default 256M)"},
     };
     const struct flag_table tables[] = {{mine, 2}};
     int status = flags_parse("disk", usage, tables, 1, argc, argv, &path, 1, &n_rest);

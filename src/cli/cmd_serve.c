@@ -10,6 +10,8 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 static const char usage[] =
     "stoker serve [MODEL.gguf] [flags]: an HTTP server with the APIs of OpenAI, Anthropic and Ollama.\n\n"
@@ -17,7 +19,8 @@ static const char usage[] =
     "  stoker serve MODEL.gguf --memory 6GiB --ctx 16384   a model that is bigger than the memory it gets\n"
     "  stoker serve MODEL.gguf --host 0.0.0.0 --api-key-file keys.txt\n"
     "  curl http://127.0.0.1:8080/v1/chat/completions -d '{\"messages\":[{\"role\":\"user\",\"content\":\"Hi\"}]}'\n\n"
-    "The page at / needs only a browser. SIGTERM or Ctrl-C: running answers may end (--drain); again: at once.\n\n";
+    "The page at / needs only a browser. SIGTERM, SIGHUP or Ctrl-C: running answers may end (--drain); again: at "
+    "once.\n\n";
 
 static void on_signal(int sig)
 {
@@ -65,9 +68,15 @@ static int read_keys(const char *path, struct text_list *keys)
     return 0;
 }
 
-static int is_local(const char *host)
+/* An empty text is what a variable that is not set becomes: it must neither be a key nor stand for one. */
+static int check_texts(const char *flag, const struct text_list *l)
 {
-    return strncmp(host, "127.", 4) == 0 || strcmp(host, "localhost") == 0 || strcmp(host, "::1") == 0;
+    for (int i = 0; i < l->n; i++)
+        if (l->text[i][strspn(l->text[i], " \t")] == 0) {
+            fprintf(stderr, "stoker serve: %s is empty: give it a text, or leave the flag out\n", flag);
+            return -1;
+        }
+    return 0;
 }
 
 /* What of the flags is an engine's: other defaults than those of `run`. */
@@ -76,6 +85,19 @@ static void engine_defaults(struct stoker_options *o)
     o->defaults = (struct stoker_defaults){.n_ctx = 32768, .n_parallel = 4, .n_snapshots = 4};
     o->cache_ram = 512 << 20;
     o->cache_disk = UINT64_C(8) << 30;
+}
+
+/* Whoever can put files there can put a made-up prefix there. */
+static void check_cache_dir(const char *dir)
+{
+    struct stat at;
+    if (!dir || stat(dir, &at) != 0 || !S_ISDIR(at.st_mode))
+        return;
+    if (at.st_uid != geteuid() && at.st_uid != 0)
+        log_line(LOG_WARN, "--cache-dir %s belongs to user %u, who can change what this server reads there", dir,
+                 (unsigned)at.st_uid);
+    else if (at.st_mode & S_IWOTH && !(at.st_mode & S_ISVTX))
+        log_line(LOG_WARN, "--cache-dir %s can be written by every user: chmod 700 keeps others out", dir);
 }
 
 static void set_sampling(void *flags, struct stoker_sampling *s) { sampling_flags_apply(flags, s); }
@@ -91,8 +113,11 @@ static int switch_of(const char *word) { return word ? strcmp(word, "on") == 0 :
 static void take_signals(void)
 {
     struct sigaction stop = {.sa_handler = on_signal}, ignore = {.sa_handler = SIG_IGN};
+    struct sigaction before;
     sigaction(SIGTERM, &stop, NULL);
     sigaction(SIGINT, &stop, NULL);
+    if (sigaction(SIGHUP, NULL, &before) == 0 && before.sa_handler != SIG_IGN) /* nohup's child outlives its terminal */
+        sigaction(SIGHUP, &stop, NULL);
     sigaction(SIGPIPE, &ignore, NULL);
 }
 
@@ -108,7 +133,9 @@ struct said {
 /* 0: go on; else the exit status, after a sentence. */
 static int take_words(struct server_options *o, struct said *w)
 {
-    if ((w->key_file && read_keys(w->key_file, &w->key)) || sampling_flags_check("serve", &w->sampling))
+    if (check_texts("--api-key", &w->key) || check_texts("--allow-host", &w->allow) ||
+        check_texts("--cors", &w->cors) || check_texts("--alias", &w->alias) ||
+        (w->key_file && read_keys(w->key_file, &w->key)) || sampling_flags_check("serve", &w->sampling))
         return 2;
     if (o->max_body >= STOKER_MEMORY_MAX || o->max_body > UINT64_C(1) << 40) {
         fprintf(stderr, "stoker serve: --max-body must be a number of bytes, at most 1T\n");
@@ -124,8 +151,7 @@ static int take_words(struct server_options *o, struct said *w)
     o->think = switch_of(w->think);
     o->close_at_limit = switch_of(w->close);
     o->engine.n_queue = o->queue;
-    if (!is_local(o->host) && o->key.n == 0)
-        log_line(LOG_WARN, "whoever reaches %s may use this server: --api-key-file keeps others out", o->host);
+    check_cache_dir(o->engine.cache_dir);
     return 0;
 }
 
@@ -154,8 +180,9 @@ int cmd_serve(int argc, char **argv)
          "whatever model a request names, it gets this one"},
         {"--queue", NULL, FLAG_INT, &o.queue, 1, 4096, "N", "requests that may wait (default 128); more get 429"},
         {"--cors", NULL, FLAG_TEXTS, &w.cors, 0, 0, "ORIGIN", "web pages that may ask, \"https://app.example\", or *"},
-        {"--allow-host", NULL, FLAG_TEXTS, &w.allow, 0, 0, "NAME", "a further name of this server on loopback"},
-        {"--max-body", NULL, FLAG_BYTES, &o.max_body, 0, 0, "BYTES", "of a request (default 32M)"},
+        {"--allow-host", NULL, FLAG_TEXTS, &w.allow, 0, 0, "NAME",
+         "a name of this server, beside localhost; may be given several times"},
+        {"--max-body", NULL, FLAG_BYTES, &o.max_body, 1, 0, "BYTES", "of a request (default 32M)"},
         {"--max-conns", NULL, FLAG_INT, &o.max_conns, 1, 16384, "N", "connections at a time (default 512)"},
         {"--header-timeout", NULL, FLAG_REAL, &o.header_timeout, 0.1, 3600, "S", "for a request's head (default 10)"},
         {"--body-timeout", NULL, FLAG_REAL, &o.body_timeout, 0.1, 3600, "S",
@@ -163,10 +190,10 @@ int cmd_serve(int argc, char **argv)
         {"--drain", NULL, FLAG_REAL, &o.drain, 0, 86400, "S",
          "running answers may take this long at the end (default 30)"},
         {"--cache-ram", NULL, FLAG_BYTES, &o.engine.cache_ram, 0, 0, "BYTES",
-         "for prefixes of earlier prompts (default 512M)"},
+         "for prefixes of earlier prompts (default 512M; 0: none)"},
         {"--cache-dir", NULL, FLAG_TEXT, &o.engine.cache_dir, 0, 0, "DIR",
          "where prefixes outlive the server (default: nowhere)"},
-        {"--cache-disk", NULL, FLAG_BYTES, &o.engine.cache_disk, 0, 0, "BYTES", "of files there (default 8G)"},
+        {"--cache-disk", NULL, FLAG_BYTES, &o.engine.cache_disk, 1, 0, "BYTES", "of files there (default 8G)"},
         {"--cache-per-key", NULL, FLAG_SWITCH, &o.cache_per_key, 0, 0, NULL,
          "clients with other keys share no prefixes"},
         {"--stabilize", NULL, FLAG_WORD, &w.stabilize, 0, 0, "off|strip|move",

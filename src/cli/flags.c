@@ -8,7 +8,8 @@
 #include <string.h>
 #include <strings.h>
 
-uint64_t parse_bytes(const char *text)
+/* "6G", "5.5GiB", "800MB", "123456", "0"; -1: anything else. */
+static int parse_bytes(const char *text, uint64_t *bytes)
 {
     static const struct {
         const char *unit;
@@ -18,16 +19,17 @@ uint64_t parse_bytes(const char *text)
                  {"MB", 1e6},     {"GB", 1e9},     {"TB", 1e12},    {"B", 1}};
     char *end;
     if (*text < '0' || *text > '9' || strpbrk(text, "xXeEpP"))
-        return 0;
+        return -1;
     long double n = strtold(text, &end); /* holds every whole number of 64 bits */
     while (*end == ' ')
         end++;
     for (size_t i = 0; i < sizeof units / sizeof *units; i++)
         if (strcasecmp(end, units[i].unit) == 0) {
             n *= units[i].factor;
-            return n >= 1 && n <= 0x1p62L ? (uint64_t)n : 0;
+            *bytes = n <= 0x1p62L ? (uint64_t)n : 0;
+            return n <= 0x1p62L ? 0 : -1;
         }
-    return 0;
+    return -1;
 }
 
 const char *show_bytes(uint64_t n)
@@ -84,9 +86,14 @@ static int set_int(const struct flag *f, const char *v)
 
 static int set_bytes(const struct flag *f, const char *v)
 {
-    uint64_t n = strcmp(v, "min") == 0 ? STOKER_MEMORY_MIN : strcmp(v, "max") == 0 ? STOKER_MEMORY_MAX : parse_bytes(v);
-    *(uint64_t *)f->to = n;
-    return n ? 0 : -1;
+    uint64_t *to = f->to;
+    if (strcmp(v, "min") == 0)
+        *to = STOKER_MEMORY_MIN;
+    else if (strcmp(v, "max") == 0)
+        *to = STOKER_MEMORY_MAX;
+    else if (parse_bytes(v, to))
+        return -1;
+    return (double)*to >= f->min ? 0 : -1;
 }
 
 static int set_seed(const struct flag *f, const char *v)
@@ -280,7 +287,7 @@ struct flag_table model_flags(struct stoker_options *o)
 {
     static struct flag f[24];
     const struct flag t[] = {
-        {"--memory", NULL, FLAG_BYTES, &o->memory, 0, 0, "BYTES|min|max",
+        {"--memory", NULL, FLAG_BYTES, &o->memory, 1, 0, "BYTES|min|max",
          "bound on the whole process (default: what the machine has left)"},
         {"--ctx", "--context", FLAG_INT, &o->n_ctx, 1, 1 << 28, "N",
          "positions a sequence (default: trained, at most 8192; serve: at most 32768)"},

@@ -14,7 +14,7 @@ enum flag_kind {
     FLAG_SEED,   /* struct stoker_sampling * */
     FLAG_TEXT,   /* const char ** */
     FLAG_WORD,   /* const char **: one of value's words, "on|off" */
-    FLAG_BYTES,  /* uint64_t *: 6G, 5.5GiB, 800MB, min, max */
+    FLAG_BYTES,  /* uint64_t *, at least min: 6G, 5.5GiB, 800MB, min, max */
     FLAG_SLOTS,  /* struct stoker_options *: N[,N] */
     FLAG_LIST,   /* struct int_list *: 512,1024 or 16-64, 16-64+16, 16-64*2 */
     FLAG_TEXTS   /* struct text_list *: one more each time */
@@ -49,9 +49,6 @@ struct flag_table {
 };
 int flags_parse(const char *command, const char *usage, const struct flag_table *table, size_t n_table, int argc,
                 char **argv, const char **rest, int max, int *n_rest);
-
-/* Bytes of "6G", "5.5GiB", "800MB", "123456"; 0 on anything else. */
-uint64_t parse_bytes(const char *text);
 
 /* "4.10 GiB", "12.5 MiB", "900 B" into one of a few static buffers. */
 const char *show_bytes(uint64_t n);

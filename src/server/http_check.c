@@ -4,6 +4,7 @@
 #include "server/http_inside.h"
 #include "server/server_inside.h"
 
+#include <arpa/inet.h>
 #include <string.h>
 #include <strings.h>
 
@@ -22,12 +23,31 @@ static int is_host(const char *host, size_t n, const char *name)
     return n == k + 2 && host[0] == '[' && strncasecmp(host + 1, name, k) == 0; /* --host ::1 */
 }
 
+/* "192.168.1.5", "[fe80::1]". */
+static int is_address(const char *host, size_t n)
+{
+    char text[INET6_ADDRSTRLEN];
+    unsigned char address[sizeof(struct in6_addr)];
+    int six = *host == '[';
+    if (six && n >= 2)
+        n -= 2;
+    if (n >= sizeof text)
+        return 0;
+    memcpy(text, host + six, n);
+    text[n] = 0;
+    return inet_pton(six ? AF_INET6 : AF_INET, text, address) == 1;
+}
+
+/* A page of another site can have its own name lead to this server (DNS rebinding); it then asks with that name as Host. It cannot do
+ * so with an address. */
 int http_check_host(const struct server *s, const struct http_head *h, struct refusal *r)
 {
     static const char *const local[] = {"localhost", "127.0.0.1", "[::1]"};
-    if (!s->own->loopback || !h->host)
+    if ((!s->own->loopback && s->opt.key.n) || !h->host)
         return 0;
     size_t n = host_size(h->host);
+    if (!s->own->loopback && is_address(h->host, n))
+        return 0;
     for (size_t i = 0; i < sizeof local / sizeof *local; i++)
         if (is_host(h->host, n, local[i]))
             return 0;

@@ -274,6 +274,22 @@ static int is_loopback(const struct sockaddr *a)
                                    : IN6_IS_ADDR_LOOPBACK(&six->sin6_addr);
 }
 
+/* On loopback nobody else asks; elsewhere a key has to keep others out, or names those pages that would reach the server by one of
+ * their own (http_check_host). */
+static int check_open(struct server *s, const struct sockaddr *at, struct stoker_error *err)
+{
+    s->own->loopback = is_loopback(at);
+    if (s->own->loopback || s->opt.key.n)
+        return 0;
+    if (s->opt.allow_host.n == 0)
+        return fail(err, STOKER_ERR_INPUT,
+                    "--host %s lets other machines ask: give --api-key-file, or --allow-host with each name that they "
+                    "reach this one by",
+                    s->opt.host);
+    log_line(LOG_WARN, "whoever reaches %s may use this server: --api-key-file keeps others out", s->opt.host);
+    return 0;
+}
+
 /* The socket, listening; *port is the real one. */
 static int open_socket(struct server *s, int *port, struct stoker_error *err)
 {
@@ -285,6 +301,10 @@ static int open_socket(struct server *s, int *port, struct stoker_error *err)
     int bad = getaddrinfo(s->opt.host, service, &want, &found);
     if (bad)
         return fail(err, STOKER_ERR_IO, "--host %s: %s", s->opt.host, gai_strerror(bad));
+    if (check_open(s, found->ai_addr, err)) {
+        freeaddrinfo(found);
+        return -1;
+    }
     int fd = socket(found->ai_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     if (fd >= 0)
         setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one);
@@ -299,7 +319,6 @@ static int open_socket(struct server *s, int *port, struct stoker_error *err)
         getsockname(fd, (struct sockaddr *)&at, &n);
         *port = ntohs(at.ss_family == AF_INET ? ((struct sockaddr_in *)(void *)&at)->sin_port
                                               : ((struct sockaddr_in6 *)(void *)&at)->sin6_port);
-        s->own->loopback = is_loopback((struct sockaddr *)&at);
     }
     freeaddrinfo(found);
     return fd;

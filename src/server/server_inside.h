@@ -23,7 +23,7 @@ struct server_private {
     size_t n_connection, n_running;     /* under lock; running: handlers at work */
     atomic_int cut;                     /* running handlers end now */
     atomic_int closing;                 /* connections end now */
-    int loopback;                       /* bound to it: Host is checked */
+    int loopback;                       /* bound to it */
     struct http_connection *large;      /* the line of large bodies, under lock: http_body.c */
     atomic_int waiting;                 /* bodies that wait for room */
     unsigned char (*key)[SHA256_BYTES]; /* [opt.key.n] */

@@ -28,4 +28,37 @@ is "serve" 0 "^listening on http://127\.0\.0\.1:[0-9]+$" "^stoker: req_[A-Za-z0-
 grep -q warning "$dir/err" && fail "serve" "warns of what nobody gave" || pass
 starts --ctx 2000
 is "serve with a context longer than trained" 0 "^listening on " "^stoker: warning: .*trained on 1024 positions; with --ctx 2000 "
+starts --cache-ram 0
+is "serve without a cache" 0 "^listening on " "^stoker: req_"
+
+# what would let everybody in
+for flag in --api-key --allow-host --cors --alias; do
+    run serve --port 0 $flag ""
+    is "$flag without a text" 2 "" "=stoker serve: $flag is empty: give it a text, or leave the flag out"
+done
+printf '\n \n\n' >"$dir/keys"
+run serve --port 0 --api-key-file "$dir/keys"
+is "a file of empty keys" 2 "" "=stoker serve: --api-key-file $dir/keys holds no key"
+run serve --port 0 --host 0.0.0.0
+is "others' requests without a key" 2 "" "^stoker: --host 0\.0\.0\.0 lets other machines ask: give --api-key-file, or --allow-host with each name "
+starts --host 0.0.0.0 --allow-host box.example
+is "others' requests with a name" 0 "^listening on " "^stoker: warning: whoever reaches 0\.0\.0\.0 may use this server: "
+
+# who may write where prefixes are read from
+mkdir "$dir/cache" && chmod 700 "$dir/cache"
+starts --cache-dir "$dir/cache"
+grep -q warning "$dir/err" && fail "a cache of one's own" "is warned of" || pass
+chmod 777 "$dir/cache"
+starts --cache-dir "$dir/cache"
+is "a cache that all may write" 0 "^listening on " "^stoker: warning: --cache-dir $dir/cache can be written by every user: "
+chmod 1777 "$dir/cache"
+starts --cache-dir "$dir/cache"
+grep -q warning "$dir/err" && fail "a cache with a sticky bit" "is warned of" || pass
+if [ "$(id -u)" -eq 0 ]; then
+    chmod 700 "$dir/cache" && chown 12345 "$dir/cache"
+    starts --cache-dir "$dir/cache"
+    is "a cache of another user" 0 "^listening on " "^stoker: warning: --cache-dir $dir/cache belongs to user 12345, "
+else
+    skip "a cache of another user" "needs root"
+fi
 done_testing
