@@ -349,6 +349,28 @@ void http_notify(void *exchange)
         http_wake(c);
 }
 
+/* A client that has closed may have closed its sending side alone, and wait for the answer: only what is sent now tells, for who closed
+ * both refuses it. What may be sent before an answer is "go on", which clients skip; into a stream its handler says something. */
+static void ask_whether_there(struct http_connection *c)
+{
+    static const char go_on[] = "HTTP/1.1 100 Continue\r\n\r\n";
+    c->half_closed = 1;
+    if (!c->status && c->head.minor > 0 && send(c->fd, go_on, sizeof go_on - 1, MSG_NOSIGNAL | MSG_DONTWAIT) < 0)
+        c->gone |= errno != EAGAIN && errno != EINTR;
+}
+
+short http_watch(const struct http_connection *c) { return c->half_closed ? 0 : POLLRDHUP; }
+
+int http_look(struct http_connection *c, short came)
+{
+    int closed = came & POLLRDHUP && !c->half_closed;
+    if (came & (POLLHUP | POLLERR | POLLNVAL))
+        c->gone = 1;
+    else if (closed)
+        ask_whether_there(c);
+    return closed;
+}
+
 enum http_waited http_wait(struct http_exchange *x, int timeout_ms)
 {
     struct http_connection *c = x->connection;
@@ -359,14 +381,13 @@ enum http_waited http_wait(struct http_exchange *x, int timeout_ms)
                    : timeout_ms < 0          ? 60000
                    : now < until             ? (int)((until - now + 999999) / 1000000)
                                              : 0;
-        struct pollfd p[2] = {{c->fd, POLLRDHUP | (c->n_unsent ? POLLOUT : 0), 0}, {c->wake, POLLIN, 0}};
+        struct pollfd p[2] = {{c->fd, http_watch(c) | (c->n_unsent ? POLLOUT : 0), 0}, {c->wake, POLLIN, 0}};
         if (c->gone || poll(p, 2, left) < 0)
             p[0].revents = p[1].revents = 0;
         if (p[1].revents && read(c->wake, &count, sizeof count) < 0)
             p[1].revents = 0;
-        if (p[0].revents & (POLLRDHUP | POLLHUP | POLLERR | POLLNVAL))
-            c->gone = 1;
-        else if (p[0].revents & POLLOUT)
+        int closed = http_look(c, p[0].revents);
+        if (!c->gone && p[0].revents & POLLOUT)
             send_unsent(c);
         if (c->gone)
             return HTTP_GONE;
@@ -374,7 +395,7 @@ enum http_waited http_wait(struct http_exchange *x, int timeout_ms)
             return HTTP_CUT;
         if (atomic_exchange(&c->notified, 0))
             return HTTP_NOTIFIED;
-        if (timeout_ms >= 0 && clock_ns() >= until)
+        if (timeout_ms >= 0 && (clock_ns() >= until || (closed && c->streaming)))
             return HTTP_TIMEOUT;
     }
 }

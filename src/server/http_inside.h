@@ -43,7 +43,8 @@ struct http_connection {
     int status;    /* 0: nothing was answered yet */
     int streaming; /* 1: its header is out; 2: its end too */
     int chunked, close, gone;
-    char *unsent; /* [n_unsent] from at_unsent on: what the socket did not take yet */
+    int half_closed; /* the client sends nothing any more; it may still read */
+    char *unsent;    /* [n_unsent] from at_unsent on: what the socket did not take yet */
     size_t at_unsent, n_unsent, room_unsent;
     uint64_t taken_ns; /* when the socket last took something */
     uint64_t pace_ns;  /* since then, the time when nobody waited for it left out, it took: */
@@ -65,6 +66,10 @@ void http_use_in(struct http_connection *c, size_t n); /* the first n bytes of c
 
 /* http_body.c. 0: c->body is whole; -1: *r, or the client is gone. */
 int http_read_body(struct http_connection *c, struct refusal *r);
+/* http_answer.c. What to ask poll() about the client, and what is made of its answer: c->gone. 1: it has just closed its sending side. */
+short http_watch(const struct http_connection *c);
+int http_look(struct http_connection *c, short came);
+
 void http_leave_line(struct http_connection *c); /* if it is in the line of large bodies */
 
 /* http_check.c. -1: *r. */
