@@ -8,6 +8,7 @@
 #include "sanitized.h"
 #include "server_client.h"
 
+#include <poll.h>
 #include <pthread.h>
 #include <stdarg.h>
 #include <stdatomic.h>
@@ -109,8 +110,8 @@ static void declared_only(void)
         client_close(&idle[i]);
 }
 
-/* Two large bodies come by halves, each while the other waits: both are answered. On a machine so slow that they stand still
- * for 5 s they may be told so. */
+/* Two large bodies come by halves, each beside the other: both are answered. On a machine so slow that they stand still for 5 s they
+ * may be told so. */
 static void half_come(void)
 {
     size_t n;
@@ -135,7 +136,7 @@ static void half_come(void)
     free(body);
 }
 
-/* A large body that stands still gives way to one that comes. */
+/* A large body that stands still is in the way of none that comes, and loses its place. */
 static void stands_still(void)
 {
     size_t n;
@@ -156,7 +157,49 @@ static void stands_still(void)
     free(body);
 }
 
-/* A body that stands still while a large one waits for another's turn: it has nothing that anybody waits for. */
+/* Two large bodies that come a byte at a time hold up none that comes: it is answered first, and they are told that they are too slow. */
+static void slow_ones(void)
+{
+    enum { SLOW = 2 };
+    size_t n;
+    char *body = make_body("{\"content\":\"", 4 << 20, "\"}", &n);
+    struct client slow[SLOW], c;
+    struct reply r = {0};
+    int answered = 0;
+    for (int i = 0; i < SLOW; i++)
+        slow[i] = begin_body(MAX_BODY, body, 2 << 20);
+    ordinary("two large bodies come slowly");
+    c = begin_body(n, "", 0);
+    fcntl(c.fd, F_SETFL, O_NONBLOCK);
+    for (size_t sent = 0, ended = 0; !answered && !ended;) {
+        struct pollfd p[SLOW + 1] = {{slow[0].fd, POLLIN, 0}, {slow[1].fd, POLLIN, 0}, {c.fd, POLLIN, 0}};
+        ssize_t k = sent < n ? send(c.fd, body + sent, n - sent, MSG_NOSIGNAL) : 0;
+        sent += k > 0 ? (size_t)k : 0;
+        poll(p, SLOW + 1, 20);
+        for (int i = 0; i < SLOW; i++) {
+            ended += p[i].revents != 0;
+            send(slow[i].fd, "a", 1, MSG_NOSIGNAL);
+        }
+        answered = p[SLOW].revents != 0;
+    }
+    fcntl(c.fd, F_SETFL, 0);
+    check(answered, "a large body waits until slow ones have ended");
+    check(client_read(&c, &r, NULL, NULL) == 0 && r.status == 200, "a large body beside slow ones: %d %.200s", r.status,
+          r.n ? r.body : "");
+    for (int i = 0; i < SLOW; i++) {
+        struct pollfd p = {slow[i].fd, POLLIN, 0};
+        while (poll(&p, 1, 100) == 0 && send(slow[i].fd, "a", 1, MSG_NOSIGNAL) == 1)
+            continue;
+        check(client_read(&slow[i], &r, NULL, NULL) == 0 && r.status == 408 && strstr(r.body, "64 KiB in 10 s"),
+              "a slow large body: %d %.200s", r.status, r.n ? r.body : "");
+        client_close(&slow[i]);
+    }
+    client_close(&c);
+    reply_free(&r);
+    free(body);
+}
+
+/* A body that stands still beside large ones, of which one comes slowly: it has nothing that anybody waits for. */
 static void in_nobodys_way(void)
 {
     size_t n, n_middle;
@@ -371,6 +414,7 @@ int main(int argc, char **argv)
         declared_only();
         half_come();
         stands_still();
+        slow_ones();
         in_nobodys_way();
         many_still();
         small_and_costly();

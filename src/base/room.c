@@ -18,6 +18,7 @@ static struct {
 static _Thread_local struct {
     int entered;
     long long mine, peak; /* since room_enter() */
+    long long granted;    /* so much of the room is taken for mine at least; 0: nothing was granted */
     size_t spare;
     enum room_short why;
     int reserving; /* between room_reserve() and room_release() */
@@ -39,6 +40,12 @@ static long long share_bytes(enum room_share share)
 
 size_t room_alone(void) { return (size_t)share_bytes(ROOM_LARGE); }
 
+size_t room_left(enum room_share share)
+{
+    long long left = atomic_load(&room.before) + share_bytes(share) - atomic_load(&room.taken);
+    return left > 0 ? (size_t)left : 0;
+}
+
 size_t room_taken(void)
 {
     long long taken = atomic_load(&room.taken) - atomic_load(&room.before);
@@ -54,6 +61,7 @@ void room_enter(size_t taken)
 
 void room_leave(void)
 {
+    room_end_grant();
     here.entered = 0;
     if (here.peak > TRIM)
         malloc_trim(0);
@@ -71,13 +79,16 @@ static void add_mine(long long n)
     here.peak = here.mine > here.peak ? here.mine : here.peak;
 }
 
+/* What of the room is taken for a request that has so much. */
+static long long counted(long long mine) { return here.granted && mine < here.granted ? here.granted : mine; }
+
 static void add(long long n)
 {
     if (here.reserving) {
         here.paid += n;
         return;
     }
-    atomic_fetch_add(&room.taken, n);
+    atomic_fetch_add(&room.taken, counted(here.mine + n) - counted(here.mine));
     add_mine(n);
 }
 
@@ -98,16 +109,32 @@ int room_take(size_t n, enum room_share share)
     }
     long long mine = here.mine + (long long)n, alone = share_bytes(mine > ROOM_LARGE_FROM ? ROOM_LARGE : share);
     long long most = atomic_load(&room.before) + alone, taken = atomic_load(&room.taken);
+    long long more = counted(mine) - counted(here.mine);
     do
-        if (here.entered && taken + (long long)n > most && n > here.spare)
+        if (here.entered && more && taken + more > most && n > here.spare)
             return refused(mine > alone);
-    while (!atomic_compare_exchange_weak(&room.taken, &taken, taken + (long long)n));
+    while (!atomic_compare_exchange_weak(&room.taken, &taken, taken + more));
     here.spare -= n < here.spare ? n : here.spare;
     add_mine((long long)n);
     return 0;
 }
 
 void room_give(size_t n) { add(-(long long)n); }
+
+int room_grant(size_t n)
+{
+    if (room_take(n, ROOM_LARGE))
+        return -1;
+    here.granted = here.mine;
+    here.mine -= (long long)n;
+    return 0;
+}
+
+void room_end_grant(void)
+{
+    atomic_fetch_sub(&room.taken, counted(here.mine) - here.mine);
+    here.granted = 0;
+}
 
 int room_reserve(size_t n)
 {

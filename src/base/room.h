@@ -22,6 +22,10 @@ void room_set(size_t most, size_t kept);
 size_t room_alone(void); /* the most that a large request may take, where there is no other */
 size_t room_taken(void); /* now, by all */
 
+/* A middle one may have half of what is kept. */
+enum room_share { ROOM_SMALL, ROOM_MIDDLE, ROOM_LARGE };
+size_t room_left(enum room_share share); /* what requests of a share may take now, all together */
+
 /* The calling thread works for a request that has taken so much already; and for none. */
 void room_enter(size_t taken);
 void room_leave(void);
@@ -34,11 +38,16 @@ enum room_short room_short(void);
 enum { ROOM_REFUSAL = 64 << 10 };
 void room_spare(size_t n);
 
-/* Bytes for memory of the caller's own. -1: not now. A middle one may have half of what is kept. */
-enum room_share { ROOM_SMALL, ROOM_MIDDLE, ROOM_LARGE };
+/* Bytes for memory of the caller's own. -1: not now. */
 int room_take(size_t n, enum room_share share);
 void room_give(size_t n);
 int room_entered(void); /* 1: this thread works for a request */
+
+/* n bytes beyond what this thread's request has are taken for it: it may have that much whatever others take, and what it gives back
+ * stays its own. Until room_end_grant(), or room_leave(); room_enter() with what it has goes on with it. -1: not now. Not to be
+ * nested. */
+int room_grant(size_t n);
+void room_end_grant(void);
 
 /* For work that does not survive a refusal, as of a library that ignores it: n bytes are taken at once, and until room_release()
  * the thread's allocations are paid of them and none is refused. What is left then is given back. -1: not now. Not to be nested. */

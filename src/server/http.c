@@ -50,7 +50,7 @@ struct http_connection *http_open(struct server *s, int fd)
 
 void http_free(struct http_connection *c)
 {
-    assert(!c->in_line); /* the line is under the lock that the caller may hold */
+    assert(!c->is_large); /* the list is under the lock that the caller may hold */
     http_forget_body(&c->x);
     room_give(c->room_unsent);
     free(c->unsent);
@@ -266,7 +266,7 @@ static int serve_one(struct http_connection *c)
         http_refuse(&c->x, &r);
     }
     c->served = 1;
-    http_leave_line(c);
+    http_leave_large(c);
     http_forget_body(&c->x);
     room_leave();
     log_exchange(c);

@@ -48,7 +48,7 @@ struct http_exchange {
 
 /* The body is not looked at any more: its memory is given back. */
 void http_forget_body(struct http_exchange *x);
-/* What costs much memory is done: the next large body may come. Said by the beginning of an answer too. */
+/* What costs much memory is done: what was kept for a large body goes to others. Said by the beginning of an answer too. */
 void http_next(struct http_exchange *x);
 
 /* The value of a request's header, name in lower case, or NULL. Lives as long as x. Of several the first. */
@@ -83,8 +83,9 @@ int http_streaming(const struct http_exchange *x); /* the header is out: too lat
 
 enum http_waited {
     HTTP_NOTIFIED, /* http_notify() was called since the last http_wait() */
+    /* the time is over; or the client has just closed its sending side, and only what a stream says next tells whether it is there */
     HTTP_TIMEOUT,
-    /* the client closed (FIN or RST): cancel and return; whatever is written now goes nowhere */
+    /* the client closed both sides: cancel and return; whatever is written now goes nowhere */
     HTTP_GONE,
     /* the server stops now: cancel; a stream gets the dialect's error event, then http_stream_end(), without [DONE] and the like;
      * what has not begun gets a 503 */

@@ -3,6 +3,7 @@
 #ifndef SERVER_HTTP_INSIDE_H
 #define SERVER_HTTP_INSIDE_H
 
+#include "server/claims.h"
 #include "server/http.h"
 #include "server/http_parse.h"
 #include "server/server.h"
@@ -30,8 +31,9 @@ struct http_connection {
     struct http_head head;
     char *body;
     size_t n_body, room_body;
-    struct http_connection *behind; /* of those with a large body, under the server's lock */
-    int in_line;
+    struct http_connection *next_large; /* of those with a large body, under the server's lock, as its claim: */
+    struct claim claim;
+    int is_large;    /* it is one of them */
     int served;      /* a request was answered */
     const char *key; /* that let the request in, or NULL */
     int unread;      /* the client may still be sending a body that nobody wants */
@@ -64,13 +66,13 @@ enum http_came { HTTP_CAME, HTTP_CAME_LATE, HTTP_CAME_END };
 enum http_came http_read_more(struct http_connection *c, uint64_t until_ns);
 void http_use_in(struct http_connection *c, size_t n); /* the first n bytes of c->in were used */
 
-/* http_body.c. 0: c->body is whole; -1: *r, or the client is gone. */
-int http_read_body(struct http_connection *c, struct refusal *r);
 /* http_answer.c. What to ask poll() about the client, and what is made of its answer: c->gone. 1: it has just closed its sending side. */
 short http_watch(const struct http_connection *c);
 int http_look(struct http_connection *c, short came);
 
-void http_leave_line(struct http_connection *c); /* if it is in the line of large bodies */
+/* http_body.c. 0: c->body is whole; -1: *r, or the client is gone. */
+int http_read_body(struct http_connection *c, struct refusal *r);
+void http_leave_large(struct http_connection *c); /* if it has a large body: what was kept for that is given back */
 
 /* http_check.c. -1: *r. */
 struct http_head;

@@ -24,7 +24,7 @@ struct server_private {
     atomic_int cut;                     /* running handlers end now */
     atomic_int closing;                 /* connections end now */
     int loopback;                       /* bound to it */
-    struct http_connection *large;      /* the line of large bodies, under lock: http_body.c */
+    struct http_connection *large;      /* those with large bodies, under lock: http_body.c */
     atomic_int waiting;                 /* bodies that wait for room */
     unsigned char (*key)[SHA256_BYTES]; /* [opt.key.n] */
     atomic_uint_fast64_t requests[ROUTES_MOST + 1][STATUS_MOST];

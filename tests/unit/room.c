@@ -48,6 +48,40 @@ static void small_beside_large(void **state)
     room_free(small);
 }
 
+/* What was granted is had whatever others take, used twice, and comes back. */
+static void grants_are_kept(void **state)
+{
+    (void)state;
+    assert_int_equal(room_take(10 * MIB, ROOM_LARGE), 0); /* a body */
+    assert_int_equal(room_grant(MOST), -1);
+    assert_int_equal(room_taken(), 10 * MIB);
+    assert_int_equal(room_grant(20 * MIB), 0);
+    assert_int_equal(room_taken(), 30 * MIB);
+    size_t others = room_left(ROOM_LARGE);
+    assert_int_equal(others, MOST - KEPT - 30 * MIB);
+    room_enter(10 * MIB); /* goes on with it */
+    for (int i = 0; i < 2; i++) {
+        void *p = room_malloc(19 * MIB);
+        assert_non_null(p);
+        assert_int_equal(room_taken(), 30 * MIB);
+        assert_int_equal(room_reserve(MIB / 2), 0);
+        room_release();
+        room_free(p);
+    }
+    room_give(10 * MIB); /* the body goes: its place can be had too */
+    void *p = room_malloc(29 * MIB), *more = room_malloc(5 * MIB);
+    assert_non_null(p);
+    assert_non_null(more); /* beyond it */
+    assert_true(room_taken() > 34 * MIB && room_left(ROOM_LARGE) < others - 4 * MIB);
+    assert_null(room_malloc(MOST));
+    room_free(more);
+    room_end_grant();
+    assert_true(room_taken() < 30 * MIB);
+    room_free(p);
+    assert_int_equal(room_taken(), 0);
+    assert_int_equal(room_grant(MIB), 0); /* left, it goes back by itself */
+}
+
 static void half_is_for_middle_ones(void **state)
 {
     (void)state;
@@ -152,6 +186,7 @@ static void other_threads(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test_setup_teardown(small_beside_large, begin, end),
+                                       cmocka_unit_test_setup_teardown(grants_are_kept, begin, end),
                                        cmocka_unit_test_setup_teardown(half_is_for_middle_ones, begin, end),
                                        cmocka_unit_test_setup_teardown(small_ones_may_try_again, begin, end),
                                        cmocka_unit_test_setup_teardown(refusals_have_room, begin, end),
