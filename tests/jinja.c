@@ -1,6 +1,6 @@
 /* links: text base */
-/* The template language against its cases: jinja [FILE or FOLDER] (without: ../shared/spec/jinja_cases.json; templates.md of
- * the specification tells the format). A folder: all its files jinja*.json.
+/* The template language against its cases: jinja [FILE or FOLDER] (without: ../shared/spec/jinja_cases.json; templates.md 10
+ * tells the format). A folder: all its files jinja*.json.
  *
  * Of a case of level extra an error will do where a text is expected, but never another text. A hostile case runs in a child
  * of its own, which must end within its time and memory. */
