@@ -1,6 +1,6 @@
 /* links: text format base */
-/* The sampling chain against its cases: sampling [PATH], a file like ../shared/spec/sampling_cases.json (the last section of
- * sampling.md beside it tells the format) or a folder of such files. sampling --bench [N_VOCAB] measures the cost of a token. */
+/* The sampling chain against its cases: sampling [PATH], a file like ../shared/spec/sampling_cases.json (sampling.md 7
+ * tells the format) or a folder of such files. sampling --bench [N_VOCAB] measures the cost of a token. */
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/rng.h"

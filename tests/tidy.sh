@@ -4,8 +4,9 @@
 #   1. an #include names its file from src/ on, and its folder is one that src/LAYERS allows
 #   2. src/LAYERS itself goes one way, and no header includes itself in a circle
 #   3. a file that the documents name is there (names with NAME in capitals are patterns)
-#   4. no line is longer than 140 characters: clang-format leaves comments alone
-#   5. clang-format changes nothing (left out, saying so, where clang-format is absent)
+#   4. a document that is cited is in docs/spec/, docs/ or here, and so is the section: "kernels.md C", "templates.md 3.5 to 3.7"
+#   5. no line is longer than 140 characters: clang-format leaves comments alone
+#   6. clang-format changes nothing (left out, saying so, where clang-format is absent)
 set -u
 cd "$(dirname "$0")/.." || exit 1
 status=0
@@ -89,12 +90,89 @@ sources src include | xargs awk '
         exit bad
     }' || status=1
 
-for document in README.md docs/*.md; do
+for document in README.md docs/*.md docs/spec/*.md; do
     for path in $(grep -oE '`(src|include|tests|tools|docs|models|examples|bench)/[A-Za-z0-9_./-]*`' "$document" | tr -d '`'); do
         case $path in *NAME*) continue ;; esac
         [ -e "$path" ] || { echo "$document names $path, which is not there" && status=1; }
     done
 done
+
+# Rule 4. A file is one text, the marks of comments between its lines taken off: a citation may go over the end of a line.
+{
+    find src include tests tools -name '*.[ch]' -o -name '*.sh' ! -name tidy.sh
+    ls docs/spec/*.md
+} | LC_ALL=C sort | xargs awk '
+    # The headings of a document: "## 3. Title", "### 3.1 Title", "## A. Title". 0: there is no such document.
+    function headings(name,    path, i, line, part) {
+        if (name in is_there)
+            return is_there[name]
+        is_there[name] = 0
+        for (i = 1; i <= 3 && !is_there[name]; i++) {
+            path = (i == 1 ? "docs/spec/" : i == 2 ? "docs/" : "") name
+            while ((getline line < path) > 0) {
+                is_there[name] = 1
+                if (line ~ /^###? [0-9A-Z][0-9a-z.]* /) {
+                    split(line, part, " ")
+                    sub(/\.$/, "", part[2])
+                    section[name, part[2]] = 1
+                }
+            }
+            close(path)
+        }
+        return is_there[name]
+    }
+
+    # What stands behind a name: sections with commas, "and" and "to" between them.
+    function check_sections(name, rest,    id) {
+        sub(/^\)? of the specification/, "", rest)
+        sub(/^[,)]? ?(parts? )?/, "", rest)
+        while (match(rest, /^([0-9]+[a-z]?(\.[0-9]+)?|[A-Z](\.[0-9]+)?)/)) {
+            id = substr(rest, 1, RLENGTH)
+            rest = substr(rest, RLENGTH + 1)
+            if (rest ~ /^[A-Za-z0-9_]/)
+                return
+            if (!((name, id) in section)) {
+                print file ": " name " has no section " id
+                bad = 1
+            }
+            sub(/^ \([^)]*\)/, "", rest)
+            if (!sub(/^(, | and | to )/, "", rest))
+                return
+        }
+    }
+
+    function check(text,    name, before) {
+        while (match(text, /[A-Za-z_]+\.md/)) {
+            name = substr(text, RSTART, RLENGTH)
+            before = substr(text, 1, RSTART - 1)
+            sub(/.*[ (`"]/, "", before)
+            text = substr(text, RSTART + RLENGTH)
+            if (before ~ /:\/\// || text ~ /^[A-Za-z]/)
+                continue
+            if (before !~ /\/$/ || before ~ /(^|\/)docs\/(spec\/)?$|^\.\.\/$/ ? headings(name) : 0)
+                check_sections(name, text)
+            else {
+                print file " cites " before name ", which is not in docs/spec/ or docs/"
+                bad = 1
+            }
+        }
+    }
+
+    FNR == 1 {
+        check(text)
+        file = FILENAME
+        text = ""
+    }
+
+    {
+        sub(/^[ \t]*(\*|#)?[ \t]*/, "")
+        text = text $0 " "
+    }
+
+    END {
+        check(text)
+        exit bad
+    }' || status=1
 
 sources src include tests examples bench tools | xargs awk '
     length > 140 { print FILENAME ":" FNR ": " length " characters; 140 fit"; bad = 1 }

@@ -1,5 +1,5 @@
 /* Counter-based random numbers: Philox4x32-10 (Salmon et al., SC 2011). A number is a pure function of its coordinates, so
- * no state travels with a sampler, and a retry or another batch draws the same number. spec: sampling, part 1. */
+ * no state travels with a sampler, and a retry or another batch draws the same number. sampling.md 1. */
 #ifndef BASE_RNG_H
 #define BASE_RNG_H
 

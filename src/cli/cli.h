@@ -30,8 +30,8 @@ void end_loading(void);
 /* The plan in one line. */
 void print_plan_line(FILE *f, const struct stoker_plan *p);
 
-/* What streaming did between two looks, over n tokens (stream_stats.c): in one line, the spec's names with sums and shares of a
- * token as a table, and as members of a JSON object. Nothing where no expert was asked for. */
+/* What streaming did between two looks, over n tokens (stream_stats.c): in one line, the names of streaming.md F with sums and shares
+ * of a token as a table, and as members of a JSON object. Nothing where no expert was asked for. */
 struct json_t;
 void print_stream_line(FILE *f, const struct stoker_stats *a, const struct stoker_stats *b, size_t n_tokens);
 void print_stream_table(FILE *f, const struct stoker_plan *p, const struct stoker_stats *a,

@@ -1,7 +1,7 @@
 /* Routes of a recorded trace instead of the model's own (bench --routes): the cache is then judged on routes as real weights make
  * them. The row at position p of a sequence uses step p of the trace, behind its end again from the first decoded step; the i-th
- * layer with experts uses layer i. Weights still come from the model's router. Format and rules: traces/README.md of the
- * specification. From the heap, beside the plan: for measuring. */
+ * layer with experts uses layer i. Weights still come from the model's router. Format and rules: streaming.md T.1. From the
+ * heap, beside the plan: for measuring. */
 #ifndef MODEL_FORCED_ROUTES_H
 #define MODEL_FORCED_ROUTES_H
 

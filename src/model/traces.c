@@ -5,7 +5,7 @@
  *
  * Layers are positions among those that stream. The JSON's counts are known at the end only: they have places of fixed width, and
  * the header is written again after each step, so that a run that is killed leaves a file that can be read. The t of an event
- * is the first row of its step. Format: traces/README.md of the specification. */
+ * is the first row of its step. Format: streaming.md T.1. */
 #include "model/traces.h"
 
 #include "base/error.h"
