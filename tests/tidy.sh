@@ -3,7 +3,8 @@
 #
 #   1. an #include names its file from src/ on, and its folder is one that src/LAYERS allows
 #   2. src/LAYERS itself goes one way, and no header includes itself in a circle
-#   3. a file that the documents name is there (names with NAME in capitals are patterns)
+#   3. a file that the documents name is there (names with NAME in capitals are patterns), and so is a function: in docs/MAP.md,
+#      `name()` is in the file named last before it in its line
 #   4. a document that is cited is in docs/spec/, docs/ or here, and so is the section: "kernels.md C", "templates.md 3.5 to 3.7"
 #   5. no line is longer than 140 characters: clang-format leaves comments alone
 #   6. clang-format changes nothing (left out, saying so, where clang-format is absent)
@@ -96,6 +97,34 @@ for document in README.md docs/*.md docs/spec/*.md; do
         [ -e "$path" ] || { echo "$document names $path, which is not there" && status=1; }
     done
 done
+
+awk '
+    function is_in(path, name,    line, i, part, n) {
+        if (!(path in text)) {
+            while ((getline line < path) > 0)
+                text[path] = text[path] line "\n"
+            close(path)
+        }
+        n = split(text[path], part, name "\\(")
+        for (i = 1; i < n; i++)
+            if (part[i] !~ /[A-Za-z0-9_]$/)
+                return 1
+        return 0
+    }
+
+    {
+        path = ""
+        n = split($0, word, "`")
+        for (i = 2; i <= n; i += 2)
+            if (word[i] ~ /^src\/.*\.[ch]$/)
+                path = word[i]
+            else if (path != "" && word[i] ~ /^[a-z0-9_]+\(\)$/ && !is_in(path, substr(word[i], 1, length(word[i]) - 2))) {
+                print FILENAME ":" FNR ": " word[i] " is not in " path
+                bad = 1
+            }
+    }
+
+    END { exit bad }' docs/MAP.md || status=1
 
 # Rule 4. A file is one text, the marks of comments between its lines taken off: a citation may go over the end of a line.
 {
