@@ -3,8 +3,8 @@
  * A corpus of random schemas, one a line: random_schemas N SEED. Line i depends on i and SEED alone. Ordinary ones, a third of them, stand
  * among every kind that costs more than it looks like, and broken ones.
  *
- * Without arguments it checks itself: the same seed writes the same lines, every kind occurs and is what its name says: JSON or not; and the
- * ordinary ones compile. */
+ * Without arguments it checks itself: the same seed writes the same lines, every kind occurs and is what its name says, JSON or not; and
+ * the ordinary ones compile. */
 #include "base/error.h"
 #include "base/rng.h"
 #include "schema_writer.h"
