@@ -1,12 +1,16 @@
 #!/bin/bash
-# Real clients against stoker serve with the embedded model: the suites of ../shared/clients, which are not in this repository.
+# Real clients against stoker serve with the embedded model: the suites of ../shared/clients, which are not in this repository, and
+# the official SDKs in a browser (clients_browser.mjs).
 #
-# Needs node >= 18, npm, and the packages of the suites' lock file. Where one is absent, says so and counts one skipped test.
+# Needs node >= 18, npm, the packages of the suites' lock file, Chromium (CHROMIUM=path). Where one is absent, says so and counts one
+# skipped test.
 # The last line is "N passed, N failed, N skipped".
 set -u
 cd "$(dirname "$0")/.." || exit 1
 shared=${STOKER_SHARED:-../shared}/clients
 stoker=$PWD/${BUILD:-build}/stoker
+chromium=${CHROMIUM:-/usr/bin/chromium}
+browser=$PWD/tests/clients_browser.mjs
 
 skip() {
     echo "skipped: $1"
@@ -21,7 +25,7 @@ dir=$(mktemp -d) || exit 1
 pid=
 trap '[ -z "$pid" ] || kill "$pid" 2>/dev/null; rm -rf "$dir"' EXIT
 trap 'exit 1' INT TERM
-cp "$shared"/* "$dir" && cd "$dir" || exit 1
+cp "$shared"/* "$browser" "$dir" && cd "$dir" || exit 1
 npm ci --no-audit --no-fund >npm.log 2>&1 || { tail -n 5 npm.log; skip "npm cannot install the clients' packages"; }
 
 # The seed: at temperature 1 the model thinks before three answers of four, and one check wants to see it think.
@@ -40,5 +44,22 @@ kill "$pid" && wait "$pid"
 status=$?
 pid=
 [ "$status" -eq 0 ] || { echo "stoker serve ended with $status"; exit 1; }
-tail -n 1 suites.log
-tail -n 1 suites.log | grep -q ', 0 failed'
+
+skipped=0
+if [ -x "$chromium" ]; then
+    STOKER=$stoker CHROMIUM=$chromium node clients_browser.mjs >browser.log 2>&1
+    grep '^FAIL' browser.log
+    echo "browser: $(tail -n 1 browser.log)"
+else
+    echo "skipped: $chromium is absent (apt-get install chromium)"
+    echo "0 passed, 0 failed" >browser.log
+    skipped=1
+fi
+# Each log ends with its counts; one that does not has broken off.
+passed=0 failed=0
+for log in suites.log browser.log; do
+    set -- $(tail -n 1 $log | sed -n 's/^\([0-9]*\) passed, \([0-9]*\) failed$/\1 \2/p')
+    passed=$((passed + ${1:-0})) failed=$((failed + ${2:-1}))
+done
+echo "$passed passed, $failed failed, $skipped skipped"
+[ "$failed" -eq 0 ]

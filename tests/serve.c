@@ -204,6 +204,15 @@ static void rules(int port)
         {"OPTIONS /v1/models HTTP/1.1\r\n" HOST
          "Origin: https://app.example\r\nAccess-Control-Request-Method: GET\r\n\r\n",
          204, "Access-Control-Allow-Headers: authorization, content-type, x-api-key", "\r\n\r\n"},
+        {"OPTIONS /v1/chat/completions HTTP/1.1\r\n" HOST
+         "Origin: https://app.example\r\nAccess-Control-Request-Method: POST\r\n"
+         "Access-Control-Request-Headers: authorization,openai-organization,x-stainless-lang,x-stainless-os\r\n\r\n",
+         204, "Access-Control-Allow-Headers: authorization,openai-organization,x-stainless-lang,x-stainless-os\r\n",
+         "\r\n\r\n"},
+        {"OPTIONS /v1/messages HTTP/1.1\r\n" HOST
+         "Origin: https://app.example\r\nAccess-Control-Request-Method: POST\r\n"
+         "Access-Control-Request-Headers: x-a, x b\r\n\r\n",
+         204, "Access-Control-Allow-Headers: authorization, content-type, x-api-key", "\r\n\r\n"},
         {"OPTIONS /v1/models HTTP/1.1\r\n" HOST "Origin: https://evil.example\r\n\r\n", 403, NULL, "}}"},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {

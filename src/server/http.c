@@ -155,13 +155,19 @@ static void begin_exchange(struct http_connection *c)
     atomic_store(&c->notified, 0);
 }
 
-/* OPTIONS: what a path can, and whether a page of another site may. */
+/* OPTIONS: what a path can, and whether a page of another site may. Such a page may send what headers it likes: SDKs have dozens of their
+ * own (x-stainless-...), and none that is understood here lets anybody in. */
 static void answer_options(struct http_connection *c, const char *cors, const char *allow)
 {
+    const char *asked = http_head_field(&c->head, "access-control-request-headers");
     http_set(&c->x, "Allow", "%s", *allow ? allow : "GET, HEAD, POST, OPTIONS");
     if (cors) {
-        http_set(&c->x, "Access-Control-Allow-Headers",
-                 "authorization, content-type, x-api-key, anthropic-version, anthropic-beta");
+        http_set(&c->x, "Vary", "Access-Control-Request-Headers");
+        http_set(&c->x, "Access-Control-Allow-Headers", "%s",
+                 asked && http_names_ok(asked)
+                     ? asked
+                     : "authorization, content-type, x-api-key, anthropic-version, anthropic-beta, "
+                       "anthropic-dangerous-direct-browser-access, openai-organization, openai-project");
         http_set(&c->x, "Access-Control-Allow-Methods", "%s", *allow ? allow : "GET, HEAD, POST, OPTIONS");
         http_set(&c->x, "Access-Control-Max-Age", "600");
     }
@@ -190,6 +196,7 @@ static int check(struct http_connection *c, const char **cors, struct refusal *r
     if (*cors) {
         http_set(x, "Access-Control-Allow-Origin", "%s", *cors);
         http_set(x, "Vary", "Origin");
+        http_set(x, "Access-Control-Expose-Headers", "*"); /* x-request-id, Retry-After and our own */
     }
     x->route = route_find(x->method, x->path, allow);
     if (strcmp(x->method, "OPTIONS") == 0) {

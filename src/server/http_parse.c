@@ -76,6 +76,25 @@ static int has_word(const char *list, const char *word)
     return 0;
 }
 
+int http_names_ok(const char *list)
+{
+    size_t names = 0;
+    if (strlen(list) > HTTP_NAMES_MOST)
+        return 0;
+    while (names++ < HTTP_NAMES) {
+        const char *begin = list += strspn(list, " \t");
+        while (is_token((unsigned char)*list))
+            list++;
+        if (list == begin)
+            return 0;
+        list += strspn(list, " \t");
+        if (*list != ',')
+            return *list == 0;
+        list++;
+    }
+    return 0;
+}
+
 static int read_field(struct http_head *h, char *line, char *end, struct refusal *r)
 {
     char *colon = line;

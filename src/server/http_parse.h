@@ -18,7 +18,9 @@ enum {
     HTTP_FIELDS_MOST = 32 << 10, /* bytes of all header lines */
     HTTP_HEAD_MOST = HTTP_TARGET_MOST + HTTP_FIELDS_MOST +
                      1024, /* of the whole head, so a buffer that holds this holds any head */
-    HTTP_FIELDS = 128
+    HTTP_FIELDS = 128,
+    HTTP_NAMES = 64, /* of a list that http_names_ok() takes: names, and bytes in all */
+    HTTP_NAMES_MOST = 1000
 };
 
 struct http_field {
@@ -45,6 +47,9 @@ int http_head_parse(struct http_head *h, char *text, size_t n, struct refusal *r
 
 /* A field's first value; name in lower case. NULL: none. */
 const char *http_head_field(const struct http_head *h, const char *name);
+
+/* 1: a list of header names, "x-a, x-b", few and short enough to be repeated in an answer. */
+int http_names_ok(const char *list);
 
 /* Zeroed, but for most: at the beginning of a chunked body. */
 struct http_chunks {

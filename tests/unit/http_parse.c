@@ -246,9 +246,31 @@ static void refused_chunks(void **state)
     assert_string_equal(body_of("5\r\nhel", 2, &status, &used), "...");
 }
 
+static void names_that_may_be_repeated(void **state)
+{
+    (void)state;
+    static const char *const good[] = {"a", "x-stainless-os,x-stainless-lang", " a ,\tb", "authorization, x-api-key"},
+                             *const bad[] = {"", " ", ",", "a,", ",a", "a,,b", "a b", "a:b", "a;b", "a\"", "\xc3\xa4"};
+    for (size_t i = 0; i < sizeof good / sizeof *good; i++)
+        assert_true(http_names_ok(good[i]));
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
+        assert_false(http_names_ok(bad[i]));
+    char list[1200] = "a";
+    for (int n = 2; n <= 65; n++) {
+        strcat(list, ",a");
+        assert_int_equal(http_names_ok(list), n <= 64);
+    }
+    memset(list, 'a', 1001);
+    list[1001] = 0;
+    assert_false(http_names_ok(list));
+    list[1000] = 0;
+    assert_true(http_names_ok(list));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test(a_whole_head),
+                                       cmocka_unit_test(names_that_may_be_repeated),
                                        cmocka_unit_test(targets_and_versions),
                                        cmocka_unit_test(refused_heads),
                                        cmocka_unit_test(a_zero_byte),
