@@ -34,7 +34,7 @@ static enum schema_kind write_schema(struct schema_writer *w, uint64_t seed, uin
 static int compiles(const char *text, size_t n)
 {
     struct error err = {0};
-    struct grammar_maker *m = grammar_begin();
+    struct grammar_maker *m = grammar_begin(NULL);
     struct schema *s;
     struct schema_options how = {.strict = 0};
     int good = m && schema_open(&s, m, text, n, &how, &err) == 0;

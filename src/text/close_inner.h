@@ -111,7 +111,8 @@ struct closing {
 
 /* close_weight.c: fills weight, base, rule, item, rest, most, begun, in_letter, at_begin. */
 int closing_measure(struct closing *k, struct error *err);
-/* Fewest tokens that spell a text, CLOSING_NEVER: none do, or the compilation has ended (NULL: there is none). spelled: [n + 1] out, the same for what is behind byte i. */
+/* Fewest tokens that spell a text, CLOSING_NEVER: none do, or the compilation has ended (NULL: there is none). spelled: [n + 1] out, the
+ * same for what is behind byte i. */
 int64_t closing_spell(const struct token_trie *trie, const char *text, size_t n, int64_t *spelled,
                       struct compile *compile);
 
