@@ -5,7 +5,8 @@
  * request or of an answer, close their half, or read slowly.
  *
  * No answer may be a 5xx but 503; the server lives, is idle soon after the last client, and ends as it is told; its memory stays within
- * the plan. How long a neighbour waits between two tokens of a plain stream is reported and is no verdict. */
+ * the plan. Reported, and no verdict: streams that fail behind their status line, and how long a neighbour waits between two tokens of a
+ * plain stream. */
 #include "base/rng.h"
 #include "sanitized.h"
 #include "schema_writer.h"
@@ -39,7 +40,7 @@ struct worker {
 
 static struct server_process server;
 static atomic_int failures, is_over;
-static atomic_uint answers[600], left, broken_off, unreachable;
+static atomic_uint answers[600], left, broken_off, unreachable, failed_later;
 static uint64_t seed = 1;
 static char *tool_sets[64]; /* JSON of the embedded model's own prompts */
 static size_t n_tool_sets;
@@ -216,6 +217,7 @@ static void read_answer(struct worker *w, struct client *c, struct reply *r, enu
         fail("%s: %.600s\n     asked: %.*s", path, text ? text + 4 : r->raw, (int)(w->body.n < 600 ? w->body.n : 600),
              w->body.text);
     }
+    failed_later += status == 200 && strstr(r->raw, "\"type\":\"server_error\"") != NULL;
     if (got == -2 || r->n_raw >= leave_at)
         left++;
     else if (got < 0 || !status)
@@ -343,7 +345,8 @@ static void report(double seconds, uint64_t plan, uint64_t warm, uint64_t peak, 
         if (answers[status])
             printf(" %d: %u,", status, answers[status]);
     }
-    printf(" %u left, %u broken off, %u unreachable\n", left, broken_off, unreachable);
+    printf(" %u left, %u broken off, %u unreachable, %u failed behind a 200\n", left, broken_off, unreachable,
+           failed_later);
     printf("a neighbour: %zu tokens, longest gap %.2f s; idle %.1f s after the last client\n", neighbour_tokens,
            longest_gap, idle);
     printf("memory: at most %.1f MiB while warming up, %.1f MiB after, planned %.1f MiB\n", (double)warm / 1048576,
@@ -381,6 +384,8 @@ static void run(double seconds)
     double idle = alive ? until_idle() : 0;
     if (!alive)
         fail("the server died");
+    else if (broken_off || unreachable)
+        fail("%u connections broke without an answer, %u were not had", broken_off, unreachable);
     else if (idle < 0)
         fail("the server is still busy %d s after the last client", (int)IDLE_SECONDS);
     pthread_join(neighbour, NULL);
