@@ -37,6 +37,7 @@ soak           -                                    10
 serve          -
 serve_room     -
 serve_constraints -
+hostile        -                                    20
 load           -                                    20
 server_crash   -                                    10
 golden         -                                    --exact tests/data/golden models/ember
