@@ -394,15 +394,33 @@ static void test_work_in_proportion(void **state)
 static void test_work_that_hides(void **state)
 {
     (void)state;
+    struct job j = on_stack("{% for i in range(1000) %}{% set x = [0.1 + 0.2]|tojson %}{% endfor %}", STACK_LEAST);
+    assert_int_equal(j.rc, 0);
+    assert_true(j.work > 1000 * 17 * JSTEP);
+    j = on_stack("{% set ns = namespace(t=(1,)) %}{% for i in range(99) %}{% set ns.t = (ns.t, ns.t) %}{% endfor %}"
+                 "{% set d = {ns.t: 1} %}",
+                 STACK_LEAST);
+    assert_int_equal(j.rc, -1);
+    assert_non_null(strstr(j.error.text, "more than 50 million steps"));
+}
+
+/* Without a request to speak of; what a large one adds is tests/templates.c's business. */
+static void test_memory(void **state)
+{
+    (void)state;
     static const char *const templates[] = {
-        "{% for i in range(100000) %}{% for j in range(1000) %}{{ [0.1 + 0.2]|tojson }}{% endfor %}{% endfor %}",
-        "{% set ns = namespace(t=(1,)) %}{% for i in range(99) %}{% set ns.t = (ns.t, ns.t) %}{% endfor %}"
-        "{% set d = {ns.t: 1} %}",
+        "{% set ns = namespace(s='ab') %}{% for i in range(60) %}{% set ns.s = ns.s ~ ns.s %}{% endfor %}",
+        "{% set l = [] %}{% for i in range(99999) %}{% for j in range(99) %}{% set _ = l.append(i) %}{% endfor %}"
+        "{% endfor %}",
+        "{% for i in range(99999) %}{% set x = 'a' * 99999 %}{% endfor %}",
+        "{{ 'a' * 100000000 }}",
     };
-    for (size_t i = 0; i < 2; i++) {
+    for (size_t i = 0; i < sizeof templates / sizeof *templates; i++) {
         struct job j = on_stack(templates[i], STACK_LEAST);
         assert_int_equal(j.rc, -1);
-        assert_non_null(strstr(j.error.text, "more than 50 million steps"));
+        assert_int_equal(j.error.kind, JINJA_LIMIT);
+        assert_non_null(strstr(j.error.text, "MiB"));
+        assert_in_range(j.bytes, 0, 33 << 20); /* a block of the arena beyond 32 MiB */
     }
 }
 
@@ -444,6 +462,7 @@ int main(void)
         cmocka_unit_test(test_same_everywhere),
         cmocka_unit_test(test_work_in_proportion),
         cmocka_unit_test(test_work_that_hides),
+        cmocka_unit_test(test_memory),
         cmocka_unit_test(test_work_of_compiling),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

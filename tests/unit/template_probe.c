@@ -28,7 +28,7 @@ static const char *const greedy[] = {
     "{% for i in range(100000) %}{% for j in range(100000) %}{% endfor %}{% endfor %}" TURNS,
     "{% if messages|length > 1 %}{% for i in range(100000) %}{% for j in range(9999) %}{% endfor %}{% endfor %}{% "
     "endif %}" TURNS,
-    "{{ 'a' * 10000000 }}" TURNS,
+    "{{ 'a' * 4000000 }}" TURNS,
     "{{ range(100000)|list|length }}{{ range(100000)|list|string|length }}" TURNS,
     "{% set l = [] %}{% for i in range(99999) %}{% for j in range(999) %}{% set _ = l.append(i) %}{% endfor %}{% "
     "endfor %}" TURNS,
