@@ -373,6 +373,25 @@ static void small_and_costly(void)
     free(objects);
 }
 
+/* One string of 25 MB, below --max-body: it is read, and where more is made of it than is kept for one request, that limit is named. */
+static void one_long_string(void)
+{
+    struct client c = {server.port, -1};
+    struct reply r = {0};
+    size_t n;
+    char *body = make_body("{\"content\":\"", 25000000, "\"}", &n);
+    check(client_ask(&c, "POST", "/tokenize", body, n, &r, NULL, NULL) == 0 && r.status == 200,
+          "a string of 25 MB: %d %.200s", r.status, r.n ? r.body : "");
+    free(body);
+    body = make_body("{\"messages\":[{\"role\":\"user\",\"content\":\"", 25000000, "\"}]}", &n);
+    check(client_ask(&c, "POST", "/v1/chat/completions", body, n, &r, NULL, NULL) == 0 && r.status == 413 &&
+              strstr(r.body, "128 MiB that are kept for one") && strstr(r.body, "--max-body"),
+          "a message of 25 MB: %d %.200s", r.status, r.n ? r.body : "");
+    client_close(&c);
+    reply_free(&r);
+    free(body);
+}
+
 /* Objects in objects that fill the room, and behind them a number that fills the largest body there may be. */
 static void full_and_a_number(void)
 {
@@ -418,6 +437,8 @@ int main(int argc, char **argv)
         in_nobodys_way();
         many_still();
         small_and_costly();
+        if (!SANITIZED)
+            one_long_string();
         full_and_a_number();
         large_at_once();
         uint64_t peak = server_memory(&server, "VmHWM:");
