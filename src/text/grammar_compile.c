@@ -566,6 +566,16 @@ static struct grammar *assemble(struct builder *b, const uint32_t *entry, size_t
     return g;
 }
 
+/* What is known of expressions: rules have been written out. */
+static void forget_facts(struct builder *b)
+{
+    compile_free(b->m->compile, b->fact);
+    compile_free(b->m->compile, b->of_expr);
+    compile_free(b->m->compile, b->of_item);
+    b->fact = NULL;
+    b->of_expr = b->of_item = NULL;
+}
+
 static int compile_rules(struct builder *b, const grammar_expr *entry, size_t n_entry, struct grammar **out)
 {
     struct grammar_maker *m = b->m;
@@ -580,6 +590,7 @@ static int compile_rules(struct builder *b, const grammar_expr *entry, size_t n_
             rules[i] = rule_of(b, entry[i]);
         for (uint32_t r = 0; r < b->n_rule && !m->error.code; r++)
             build_rule(b, r);
+        forget_facts(b);
         if (!m->error.code && !(*out = assemble(b, rules, n_entry)))
             maker_refused(m);
     }
@@ -594,9 +605,7 @@ int grammar_finish(struct grammar_maker *m, const grammar_expr *entry, size_t n_
     int failed = m->error.code ? -1 : compile_rules(&b, entry, n_entry, out);
     if (failed)
         error_set(err, m->error.code, "%s", m->error.text);
-    compile_free(m->compile, b.fact);
-    compile_free(m->compile, b.of_expr);
-    compile_free(m->compile, b.of_item);
+    forget_facts(&b);
     compile_free(m->compile, b.rule);
     compile_free(m->compile, b.edge);
     compile_free(m->compile, b.owner);

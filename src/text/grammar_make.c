@@ -62,7 +62,7 @@ void *maker_grow(struct grammar_maker *m, void *vector, uint32_t n, uint32_t mor
         error_set(&m->error, ERR_INPUT, "the grammar has more than %d parts", MOST_PARTS);
         return NULL;
     }
-    uint32_t larger = (n + more) * 2 + 64;
+    uint32_t larger = n + more + (n + more) / 2 + 64;
     void *grown = compile_grow(m->compile, vector, larger * size, 1);
     if (!grown) {
         maker_refused(m);

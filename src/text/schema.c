@@ -193,6 +193,7 @@ const struct schema_node *schema_target(struct schema *s, const struct schema_no
                            ref->text),
                NULL;
     const struct schema_node *target = node_at(s->root, ref->text + 1, ref->n - 1, 1);
+    schema_work(s, ref->n + (target && target->parent ? target->parent->n : s->root->n)); /* looked at on the way */
     if (!target)
         schema_fail(s, ref, "$ref to \"%.100s\", which does not exist", ref->text);
     return target;

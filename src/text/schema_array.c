@@ -41,6 +41,7 @@ static grammar_expr element_value(struct shape *x, uint32_t i)
     const struct schema_node *closing = NULL;
     for (uint32_t t = 0; t < x->terms->n; t++) {
         int closed;
+        schema_work(s, 64 + i); /* elements are gone through */
         const struct schema_node *node = element(x->terms->t[t].node, i, &closed);
         if (node)
             terms_add(s, &l, node, -1);

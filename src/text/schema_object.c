@@ -96,6 +96,7 @@ static int declare_in_order(struct members *o, uint32_t t, uint8_t *seen)
         int is_ref = k == node_member(node, "$ref");
         if (!is_ref && k->kind != NODE_ARRAY)
             continue;
+        schema_work(o->x->s, 64 + 8 * (uint64_t)l->n);
         for (uint32_t i = t + 1; i < l->n; i++) { /* parts and branches are children of the keyword, a target is not */
             int brought = l->t[i].from == (int32_t)t && !seen[i];
             int here = is_ref ? l->t[i].node->parent != node_member(node, "allOf") &&
@@ -189,20 +190,18 @@ static int read_patterns(struct members *o)
 
 /* ---- values ----------------------------------------------------------------------------------------------------------------------- */
 
-static int owns_pattern(const struct members *o, const struct schema_node *node, size_t i)
-{
-    return o->pattern_node[i]->parent == node_member(node, "patternProperties");
-}
-
 /* What one term asks of a key that it does not declare: its schema (NULL none), or *closed. pattern -1: of a key that matches none. */
 static const struct schema_node *undeclared(const struct members *o, const struct schema_node *node, const char *name,
                                             size_t n, int64_t pattern, int *closed, struct terms *l)
 {
     const struct schema_node *more = node_member(node, "additionalProperties");
     const struct schema_node *unevaluated = node_member(node, "unevaluatedProperties");
+    const struct schema_node *own = node_member(node, "patternProperties");
+    size_t from = name || pattern < 0 ? 0 : (size_t)pattern, to = name ? o->n_pattern : from + (pattern >= 0);
     int matched = 0;
-    for (size_t i = 0; i < o->n_pattern; i++)
-        if (owns_pattern(o, node, i) && (name ? regex_holds(&o->pattern[i], name, n) : (int64_t)i == pattern)) {
+    schema_work(o->x->s, 64 + 4 * (uint64_t)(to - from));
+    for (size_t i = from; i < to; i++)
+        if (o->pattern_node[i]->parent == own && (!name || regex_holds(&o->pattern[i], name, n))) {
             terms_add(o->x->s, l, o->pattern_node[i], -1);
             matched = 1;
         }
@@ -220,7 +219,9 @@ static grammar_expr value_of(struct members *o, const struct member *m)
     int closed = 0;
     for (uint32_t t = 0; t < o->x->terms->n && !schema_failed(s); t++) {
         const struct schema_node *node = o->x->terms->t[t].node;
-        const struct schema_node *own = node_member_n(node_member(node, "properties"), m->name, m->n), *more = NULL;
+        const struct schema_node *declared = node_member(node, "properties"),
+                                 *own = node_member_n(declared, m->name, m->n), *more = NULL;
+        schema_work(s, 64 + (declared ? declared->n : 0));
         if (own)
             terms_add(s, &l, own, -1);
         int ignored = 0, *out = own ? &ignored : &closed;

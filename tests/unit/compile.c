@@ -496,6 +496,24 @@ static void test_nested_counts(void **state)
     }
 }
 
+/* A set of tools as agents have it: the bounds are what a server may count on for such a request. */
+static void test_agent_tools(void **state)
+{
+    (void)state;
+    static const char *const formats[] = {"hermes", "qwen_xml", "gemma4", "lfm2"};
+    FILE *f = fopen("tests/data/tools24.json", "rb");
+    assert_non_null(f);
+    n_text = fread(text, 1, ROOM - 1, f);
+    text[n_text] = 0;
+    fclose(f);
+    for (size_t i = 0; i < sizeof formats / sizeof *formats; i++) {
+        const struct input in = {VALUE_NONE, formats[i], text};
+        struct compile c = {.most_bytes = 3 << 20, .most_work = 8 << 20};
+        constraint_destroy(compiled(&in, &c));
+        stops_everywhere(&in);
+    }
+}
+
 /* Planes that are not scanned are as if they were. */
 static void test_properties_of_letters(void **state)
 {
@@ -532,23 +550,15 @@ static void test_properties_of_letters(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_counts),
-        cmocka_unit_test(test_without_a_handle),
-        cmocka_unit_test(test_sentences),
-        cmocka_unit_test(test_a_retry),
-        cmocka_unit_test(test_memory_sweep),
-        cmocka_unit_test(test_work_sweep),
-        cmocka_unit_test(test_stopped),
-        cmocka_unit_test(test_pattern_properties),
-        cmocka_unit_test(test_patterns_apart),
-        cmocka_unit_test(test_enums),
-        cmocka_unit_test(test_one_of_enums),
-        cmocka_unit_test(test_consts),
-        cmocka_unit_test(test_properties),
-        cmocka_unit_test(test_lengths),
-        cmocka_unit_test(test_large_steps),
-        cmocka_unit_test(test_nested_counts),
-        cmocka_unit_test(test_properties_of_letters),
+        cmocka_unit_test(test_counts),         cmocka_unit_test(test_without_a_handle),
+        cmocka_unit_test(test_sentences),      cmocka_unit_test(test_a_retry),
+        cmocka_unit_test(test_memory_sweep),   cmocka_unit_test(test_work_sweep),
+        cmocka_unit_test(test_stopped),        cmocka_unit_test(test_pattern_properties),
+        cmocka_unit_test(test_patterns_apart), cmocka_unit_test(test_enums),
+        cmocka_unit_test(test_one_of_enums),   cmocka_unit_test(test_consts),
+        cmocka_unit_test(test_properties),     cmocka_unit_test(test_lengths),
+        cmocka_unit_test(test_large_steps),    cmocka_unit_test(test_nested_counts),
+        cmocka_unit_test(test_agent_tools),    cmocka_unit_test(test_properties_of_letters),
     };
     return cmocka_run_group_tests(tests, open_ember, close_ember);
 }
