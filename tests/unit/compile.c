@@ -178,6 +178,20 @@ static void test_sentences(void **state)
             "grammar, line 1, column 5: compiling it needs more than 1 KiB of memory: simplify it");
 }
 
+/* The innermost schema, not the whole. */
+static void test_place(void **state)
+{
+    (void)state;
+    n_text = 0;
+    put("{\"properties\":{\"a/b\":{\"items\":{\"enum\":[");
+    for (int i = 0; i < 3000; i++)
+        put("%s\"v%d\"", i ? "," : "", i);
+    put("]}}}}");
+    struct compile c = {.most_bytes = 450 << 10};
+    refused(&(struct input){.kind = VALUE_SCHEMA}, &c, COMPILE_MEMORY,
+            "schema error at #/properties/a~1b/items: compiling it needs more than 450 KiB of memory: simplify it");
+}
+
 static void test_a_retry(void **state)
 {
     (void)state;
@@ -368,7 +382,12 @@ static void test_enums(void **state)
     put(",{\"enum\":[9.5e3,1e4,\"1\",20,17.0,18.50]}]}");
     struct constraint *c = cheap(50 << 20, 48 << 10, 1 << 10);
     assert_true(allows_text(c, "20") && allows_text(c, "9500") && allows_text(c, "10000"));
-    assert_false(allows_text(c, "21") || allows_text(c, "17") || allows_text(c, "\"1\"") || allows_text(c, "18.50"));
+    for (int i = 21; i < 61; i++) {
+        char other[8];
+        snprintf(other, sizeof other, "%d", i);
+        assert_false(allows_text(c, other));
+    }
+    assert_false(allows_text(c, "17") || allows_text(c, "\"1\"") || allows_text(c, "18.50"));
     constraint_destroy(c);
 }
 
@@ -550,15 +569,25 @@ static void test_properties_of_letters(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_counts),         cmocka_unit_test(test_without_a_handle),
-        cmocka_unit_test(test_sentences),      cmocka_unit_test(test_a_retry),
-        cmocka_unit_test(test_memory_sweep),   cmocka_unit_test(test_work_sweep),
-        cmocka_unit_test(test_stopped),        cmocka_unit_test(test_pattern_properties),
-        cmocka_unit_test(test_patterns_apart), cmocka_unit_test(test_enums),
-        cmocka_unit_test(test_one_of_enums),   cmocka_unit_test(test_consts),
-        cmocka_unit_test(test_properties),     cmocka_unit_test(test_lengths),
-        cmocka_unit_test(test_large_steps),    cmocka_unit_test(test_nested_counts),
-        cmocka_unit_test(test_agent_tools),    cmocka_unit_test(test_properties_of_letters),
+        cmocka_unit_test(test_counts),
+        cmocka_unit_test(test_without_a_handle),
+        cmocka_unit_test(test_sentences),
+        cmocka_unit_test(test_place),
+        cmocka_unit_test(test_a_retry),
+        cmocka_unit_test(test_memory_sweep),
+        cmocka_unit_test(test_work_sweep),
+        cmocka_unit_test(test_stopped),
+        cmocka_unit_test(test_pattern_properties),
+        cmocka_unit_test(test_patterns_apart),
+        cmocka_unit_test(test_enums),
+        cmocka_unit_test(test_one_of_enums),
+        cmocka_unit_test(test_consts),
+        cmocka_unit_test(test_properties),
+        cmocka_unit_test(test_lengths),
+        cmocka_unit_test(test_large_steps),
+        cmocka_unit_test(test_nested_counts),
+        cmocka_unit_test(test_agent_tools),
+        cmocka_unit_test(test_properties_of_letters),
     };
     return cmocka_run_group_tests(tests, open_ember, close_ember);
 }
