@@ -90,6 +90,13 @@ static void all_returns(struct matcher *m)
 
 /* ---- calls -------------------------------------------------------------------------------------------------------------------- */
 
+/* Rules are taken by rank: one that may call the other first goes first. */
+static int is_later(const struct matcher *m, uint32_t rule, uint32_t than)
+{
+    return m->g->rule[rule].rank > m->g->rule[than].rank;
+}
+
+/* Calls to be made are a heap. */
 static void pend(struct matcher *m, uint32_t rule, struct link l)
 {
     count_work(m);
@@ -97,17 +104,26 @@ static void pend(struct matcher *m, uint32_t rule, struct link l)
         matcher_refuse(m);
         return;
     }
-    uint32_t rank = m->g->rule[rule].rank, low = 0, high = m->n_pending; /* descending: the next one is last */
-    while (low < high) {
-        uint32_t mid = (low + high) / 2;
-        if (m->g->rule[m->pending[mid].rule].rank >= rank)
-            low = mid + 1;
-        else
-            high = mid;
+    uint32_t i = m->n_pending++;
+    for (; i > 0 && is_later(m, m->pending[(i - 1) / 2].rule, rule); i = (i - 1) / 2)
+        m->pending[i] = m->pending[(i - 1) / 2];
+    m->pending[i] = (struct pending){rule, l};
+}
+
+/* The next call goes behind the heap. */
+static void unpend(struct matcher *m)
+{
+    uint32_t n = --m->n_pending, i = 0;
+    struct pending top = m->pending[0], last = m->pending[n];
+    for (uint32_t child; (child = 2 * i + 1) < n; i = child) {
+        if (child + 1 < n && is_later(m, m->pending[child].rule, m->pending[child + 1].rule))
+            child++;
+        if (!is_later(m, last.rule, m->pending[child].rule))
+            break;
+        m->pending[i] = m->pending[child];
     }
-    memmove(&m->pending[low + 1], &m->pending[low], (m->n_pending - low) * sizeof *m->pending);
-    m->pending[low] = (struct pending){rule, l};
-    m->n_pending++;
+    m->pending[i] = last;
+    m->pending[n] = top;
 }
 
 /* Nothing but the end of its rule comes behind this state. */
@@ -155,21 +171,21 @@ static int by_place(const void *a, const void *b)
     return (x->link.count > y->link.count) - (x->link.count < y->link.count);
 }
 
-/* The frame of the calls at the end of pending, which are of one rule. */
+/* The frame of the next calls, which are of one rule. */
 static uint32_t make_frame(struct matcher *m, uint32_t rule)
 {
-    uint32_t from = m->n_pending, n = 0;
-    while (from > 0 && m->pending[from - 1].rule == rule)
-        from--;
-    struct pending *p = &m->pending[from];
+    uint32_t end = m->n_pending, n = 0;
+    while (m->n_pending > 0 && m->pending[0].rule == rule)
+        unpend(m);
+    struct pending *p = &m->pending[m->n_pending];
+    uint32_t n_call = end - m->n_pending;
     struct link *link = (struct link *)p; /* written behind what was read */
-    qsort(p, m->n_pending - from, sizeof *p, by_place);
-    for (uint32_t i = 0; i < m->n_pending - from; i++)
+    qsort(p, n_call, sizeof *p, by_place);
+    for (uint32_t i = 0; i < n_call; i++)
         if (i == 0 || by_place(&(struct pending){0, link[n - 1]}, &p[i]) != 0) {
             struct link l = p[i].link;
             link[n++] = l;
         }
-    m->n_pending = from;
     return matcher_frame(m, rule, link, n);
 }
 
@@ -178,7 +194,7 @@ static void all_calls(struct matcher *m)
     for (uint32_t i = 0, n = m->n_config; i < n && !m->full; i++)
         calls_of(m, &m->config[i]);
     while (m->n_pending > 0 && !m->full) {
-        uint32_t rule = m->pending[m->n_pending - 1].rule;
+        uint32_t rule = m->pending[0].rule;
         struct config c = {make_frame(m, rule), 0, 0};
         c.states = matcher_begin_states(m, rule);
         if (m->full)
