@@ -146,17 +146,17 @@ static int add_free(struct constraint_state *s, uint64_t *bits)
     return 0;
 }
 
-static int mask_governed(struct constraint_state *s, int64_t left, uint64_t *allowed)
+static void mask_governed(struct constraint_state *s, uint64_t *allowed)
 {
     struct constraint *c = s->c;
     struct constraint_state from = *s;
     struct masks_leaving leaving = {is_legal, &from, (uint32_t)s->next + 1};
-    c->masks.near = c->closing && left - NEAR <= closing_bound_of_set(c->closing, s->set);
     const uint64_t *bits = masks_of(&c->masks, s->set, is_lazy(s) ? &leaving : NULL);
     if (!bits)
-        return -1;
+        return;
     memcpy(allowed, bits, c->trie->n_word * sizeof *bits);
-    return is_lazy(s) && set_at(&c->matcher, s->set)->accepting ? add_free(s, allowed) : 0;
+    if (is_lazy(s) && set_at(&c->matcher, s->set)->accepting)
+        add_free(s, allowed);
 }
 
 /* ---- the limit ------------------------------------------------------------------------------------------------------------------ */
@@ -235,17 +235,21 @@ static int is_far(struct masking *m)
     return most != CLOSING_NEVER && most < m->left - 2;
 }
 
-static void limit(struct masking *m)
+#define NO_TOKEN  INT64_MIN
+#define ANY_TOKEN INT64_MAX
+
+/* What the limit leaves: tokens behind which the end is at most so many away. */
+static int64_t limit(struct masking *m)
 {
     struct constraint_state *s = m->s;
     struct constraint *c = s->c;
-    if (!c->closing || s->phase == CONSTRAINT_OVER || (s->phase >= 0 && !c->phase[s->phase].must))
-        return;
+    if (!c->closing || s->ended || s->phase == CONSTRAINT_OVER || (s->phase >= 0 && !c->phase[s->phase].must))
+        return ANY_TOKEN;
     if (is_far(m) || c->matcher.full)
-        return;
+        return ANY_TOKEN;
     int64_t now = closing_of_state(c->closing, s), most = m->left - 2;
     if (now == CLOSING_NEVER || c->matcher.full)
-        return;
+        return ANY_TOKEN;
     m->forced = m->left <= now + 1;
     if (most < now - 1)
         most = now - 1;
@@ -253,40 +257,62 @@ static void limit(struct masking *m)
         struct constraint_state middle = *s;
         middle.node = c->phase[s->phase].middle;
         int64_t far = closing_of_state(c->closing, &middle);
-        if (most < (far == CLOSING_NEVER ? INT64_MAX : far))
-            keep_on_the_way(m, most);
-        return;
+        return most < far ? most : ANY_TOKEN;
     }
-    int64_t next = now - closing_of_set(c->closing, s->set); /* a phase behind this text may have to come too */
     if (now == 0 && m->left <= 1)
-        memset(m->bits, 0, c->trie->n_word * sizeof *m->bits);
-    else
-        keep_near(m, most - next);
+        return NO_TOKEN;
+    return most - (now - closing_of_set(c->closing, s->set)); /* a phase behind this text may have to come too */
 }
 
 /* ---- all ------------------------------------------------------------------------------------------------------------------------ */
+
+static void make_free(struct masking *m, int64_t most)
+{
+    if (most == ANY_TOKEN)
+        mask_free(m->s->c, m->s->phase, m->s->node, m->bits);
+    else
+        keep_on_the_way(m, most);
+}
+
+/* Near the limit, where text ends with the grammar, the vocabulary is not walked for tokens that are too far from it. */
+static void make_governed(struct masking *m, int64_t most)
+{
+    if (most == ANY_TOKEN || (is_lazy(m->s) && most != NO_TOKEN))
+        mask_governed(m->s, m->bits);
+    if (most != ANY_TOKEN && most != NO_TOKEN && !m->s->c->matcher.full)
+        keep_near(m, most);
+}
+
+/* Ends of generation follow where the text may end. */
+static int finish_mask(struct masking *m)
+{
+    const struct token_trie *trie = m->s->c->trie;
+    int may_end = constraint_may_end(m->s);
+    for (uint32_t i = 0; i < trie->n_end; i++)
+        if (may_end || m->s->phase != CONSTRAINT_GOVERNED)
+            put_bit(m->bits, (uint32_t)trie->end[i], may_end);
+    return 0;
+}
 
 static int make(void *arg)
 {
     struct masking *m = arg;
     struct constraint_state *s = m->s;
-    const struct token_trie *trie = s->c->trie;
+    struct constraint *c = s->c;
+    const struct token_trie *trie = c->trie;
     m->forced = 0;
-    int failed = 0;
+    memset(m->bits, 0, trie->n_word * sizeof *m->bits);
     if (s->ended || s->phase == CONSTRAINT_OVER)
-        memset(m->bits, 0, trie->n_word * sizeof *m->bits);
-    else if (s->phase >= 0)
-        failed = mask_free(s->c, s->phase, s->node, m->bits);
-    else
-        failed = mask_governed(s, m->left, m->bits);
-    if (failed || s->c->matcher.full)
+        return finish_mask(m);
+    c->masks.near = c->closing && s->phase < 0 && m->left - NEAR <= closing_bound_of_set(c->closing, s->set);
+    int64_t most = limit(m);
+    if (c->matcher.full)
         return -1;
-    limit(m);
-    uint8_t may_end = (uint8_t)constraint_may_end(s);
-    for (uint32_t i = 0; i < trie->n_end; i++)
-        if (may_end || s->phase != CONSTRAINT_GOVERNED)
-            put_bit(m->bits, (uint32_t)trie->end[i], may_end);
-    return 0;
+    if (s->phase >= 0)
+        make_free(m, most);
+    else
+        make_governed(m, most);
+    return c->matcher.full ? -1 : finish_mask(m);
 }
 
 /* ---- pieces --------------------------------------------------------------------------------------------------------------------- */

@@ -156,11 +156,13 @@ static inline void matcher_work(struct matcher *m, uint64_t n)
         m->meter.pause(m->meter.arg);
 }
 
-/* The same in a loop over nodes of a trie: n counts them, a few at a time. */
+/* The same in a loop over nodes of a trie: n counts them, and they are added a few at a time. */
 static inline void matcher_work_node(struct matcher *m, uint32_t *n)
 {
     if (++*n % 64 == 0)
         matcher_work(m, 64);
+    else if (m->meter.done >= m->meter.until) /* steps were taken since */
+        matcher_work(m, 0);
 }
 
 /* ---- matcher_step.c --------------------------------------------------------------------------------------------------------- */
