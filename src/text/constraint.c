@@ -171,6 +171,7 @@ int constraint_create(struct constraint **out, const struct token_trie *trie, st
         constraint_destroy(c);
         return -1;
     }
+    c->masks.near = c->close_at_limit;
     release(c);
     c->compile = g->compile = NULL;
     *out = c;
