@@ -383,7 +383,7 @@ static void test_enums(void **state)
     struct constraint *c = cheap(50 << 20, 48 << 10, 1 << 10);
     assert_true(allows_text(c, "20") && allows_text(c, "9500") && allows_text(c, "10000"));
     for (int i = 21; i < 61; i++) {
-        char other[8];
+        char other[16];
         snprintf(other, sizeof other, "%d", i);
         assert_false(allows_text(c, other));
     }
