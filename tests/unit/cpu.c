@@ -1,52 +1,178 @@
 /* links: base */
-/* What cpu.h reports about this machine must at least be consistent. */
+/* What cpu.h reports, against the kernel's own word: /proc/cpuinfo, affinity masks, and quotas that a cgroup's files are made to say. */
 #include "base/cpu.h"
 
+#include <fcntl.h>
 #include <sched.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
 static void names_go_both_ways(void **state)
 {
     (void)state;
+    assert_string_equal(cpu_tier_name(TIER_SCALAR), "scalar");
+    assert_string_equal(cpu_tier_name(TIER_AVX2), "avx2");
+    assert_string_equal(cpu_tier_name(TIER_AVX512), "avx512");
     for (int t = 0; t < TIER_COUNT; t++)
         assert_int_equal(cpu_tier_by_name(cpu_tier_name((enum cpu_tier)t)), t);
     assert_int_equal(cpu_tier_by_name("sse9"), -1);
+    assert_int_equal(cpu_tier_by_name("avx"), -1);
     assert_int_equal(cpu_tier_by_name(""), -1);
 }
 
-static void best_tier_exists(void **state)
+/* Are all words in the first CPU's line of flags? The kernel leaves out what it does not let programs use. */
+static int flags_hold(const char *const *word, int n)
 {
-    (void)state;
-    enum cpu_tier best = cpu_best_tier();
-    assert_in_range(best, TIER_SCALAR, TIER_COUNT - 1);
-    assert_int_equal(best, cpu_best_tier());
+    static char line[1 << 14];
+    char padded[40];
+    int all = 0;
+    FILE *f = fopen("/proc/cpuinfo", "r");
+    while (f && fgets(line, sizeof line, f)) {
+        if (strncmp(line, "flags\t", 6) != 0)
+            continue;
+        line[strcspn(line, "\n")] = ' ';
+        all = 1;
+        for (int i = 0; i < n; i++) {
+            snprintf(padded, sizeof padded, " %s ", word[i]);
+            all = all && strstr(line, padded) != NULL;
+        }
+        break;
+    }
+    if (f)
+        fclose(f);
+    return all;
 }
 
-/* Runs last: it narrows this process to one core. */
+static void best_tier_is_what_the_flags_allow(void **state)
+{
+    (void)state;
+    static const char *const word[] = {"avx2",     "fma",      "f16c",     "avx512f",
+                                       "avx512bw", "avx512dq", "avx512vl", "avx512_vnni"};
+    enum cpu_tier want = flags_hold(word, 8) ? TIER_AVX512 : flags_hold(word, 3) ? TIER_AVX2 : TIER_SCALAR;
+    assert_int_equal(cpu_best_tier(), want);
+}
+
+static int smaller(int n, int quota) { return quota > 0 && quota < n ? quota : n; }
+
+/* Runs last: it narrows this process, one core at a time. */
 static void cores_follow_the_affinity_mask(void **state)
 {
     (void)state;
-    cpu_set_t all, one;
-    assert_int_equal(sched_getaffinity(0, sizeof all, &all), 0);
-    assert_in_range(cpu_usable_cores(), 1, CPU_COUNT(&all));
-    CPU_ZERO(&one);
-    for (int i = 0; i < CPU_SETSIZE && CPU_COUNT(&one) == 0; i++)
-        if (CPU_ISSET(i, &all))
-            CPU_SET(i, &one);
-    assert_int_equal(sched_setaffinity(0, sizeof one, &one), 0);
+    cpu_set_t mask;
+    assert_int_equal(sched_getaffinity(0, sizeof mask, &mask), 0);
+    for (int i = 0; i < CPU_SETSIZE; i++) {
+        if (!CPU_ISSET(i, &mask))
+            continue;
+        assert_int_equal(cpu_usable_cores(), smaller(CPU_COUNT(&mask), cpu_quota_cores()));
+        CPU_CLR(i, &mask);
+        if (CPU_COUNT(&mask) > 0)
+            assert_int_equal(sched_setaffinity(0, sizeof mask, &mask), 0);
+    }
     assert_int_equal(cpu_usable_cores(), 1);
+}
+
+/* ---- quotas ---------------------------------------------------------------------------------------------------------- */
+
+static const struct quota {
+    const char *v2, *v1_quota, *v1_period; /* what the files say; v2 NULL: there is no cpu.max */
+    int cores;
+} quotas[] = {
+    {"max 100000\n", NULL, NULL, 0},
+    {"100000 100000\n", NULL, NULL, 1},
+    {"50000 100000\n", NULL, NULL, 1},
+    {"150000 100000\n", NULL, NULL, 2},
+    {"800000 100000\n", NULL, NULL, 8},
+    {"800001 100000\n", NULL, NULL, 9},
+    {"100000 0\n", NULL, NULL, 0},
+    {"\n", NULL, NULL, 0},
+    {NULL, "-1\n", "100000\n", 0},
+    {NULL, "250000\n", "100000\n", 3},
+    {NULL, "250000\n", NULL, 0},
+    {NULL, NULL, NULL, 0},
+    {"max 100000\n", "250000\n", "100000\n", 0},
+};
+
+enum { CANNOT_MOUNT = 99 };
+
+static void put(const char *path, const char *text)
+{
+    unlink(path);
+    int fd = text ? open(path, O_WRONLY | O_CREAT, 0600) : -1;
+    if (fd >= 0 && write(fd, text, strlen(text)) < 0)
+        perror(path);
+    if (fd >= 0)
+        close(fd);
+}
+
+/* A mount of our own needs root, or a user namespace in which we are root. */
+static int become_alone(void)
+{
+    char uid[40], gid[40];
+    snprintf(uid, sizeof uid, "0 %u 1", (unsigned)getuid());
+    snprintf(gid, sizeof gid, "0 %u 1", (unsigned)getgid());
+    if (unshare(CLONE_NEWNS) != 0) {
+        if (unshare(CLONE_NEWUSER | CLONE_NEWNS) != 0)
+            return -1;
+        put("/proc/self/setgroups", "deny");
+        put("/proc/self/uid_map", uid);
+        put("/proc/self/gid_map", gid);
+    }
+    return mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) != 0 ||
+                   mount("none", "/sys/fs/cgroup", "tmpfs", 0, NULL) != 0 || mkdir("/sys/fs/cgroup/cpu", 0700) != 0
+               ? -1
+               : 0;
+}
+
+/* In a process of its own, with a /sys/fs/cgroup that only it sees: 0, CANNOT_MOUNT, or 1 + the quota that was read otherwise. */
+static int read_quotas(void)
+{
+    if (become_alone() != 0)
+        return CANNOT_MOUNT;
+    cpu_set_t mask;
+    int n = sched_getaffinity(0, sizeof mask, &mask) == 0 ? CPU_COUNT(&mask) : 0;
+    for (int i = 0; i < (int)(sizeof quotas / sizeof *quotas); i++) {
+        put("/sys/fs/cgroup/cpu.max", quotas[i].v2);
+        put("/sys/fs/cgroup/cpu/cpu.cfs_quota_us", quotas[i].v1_quota);
+        put("/sys/fs/cgroup/cpu/cpu.cfs_period_us", quotas[i].v1_period);
+        if (cpu_quota_cores() != quotas[i].cores || cpu_usable_cores() != smaller(n, quotas[i].cores))
+            return 1 + i;
+    }
+    return 0;
+}
+
+static void quotas_round_up(void **state)
+{
+    (void)state;
+    int status;
+    pid_t child = fork();
+    if (child == 0)
+        _exit(read_quotas());
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_true(WIFEXITED(status));
+    if (WEXITSTATUS(status) == CANNOT_MOUNT) {
+        print_message("skipped: this machine lets no process mount a /sys/fs/cgroup of its own\n");
+        skip();
+    }
+    assert_int_equal(WEXITSTATUS(status), 0);
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(names_go_both_ways),
-        cmocka_unit_test(best_tier_exists),
+        cmocka_unit_test(best_tier_is_what_the_flags_allow),
+        cmocka_unit_test(quotas_round_up),
         cmocka_unit_test(cores_follow_the_affinity_mask),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
