@@ -1,23 +1,20 @@
 #!/bin/bash
-# Real clients against stoker serve with the embedded model: the suites of ../shared/clients, which are not in this repository, and
-# the official SDKs in a browser (clients_browser.mjs).
+# Real clients against stoker serve with the embedded model: the suites of tests/clients, the official SDKs in a browser among them
+# (browser.mjs).
 #
-# Needs node >= 18, npm, the packages of the suites' lock file, Chromium (CHROMIUM=path). Where one is absent, says so and counts one
-# skipped test.
+# Needs node >= 18, npm, the packages of the suites' lock file, which npm installs outside the repository, and Chromium
+# (CHROMIUM=path). Where one is absent, says so and counts one skipped test.
 # The last line is "N passed, N failed, N skipped".
 set -u
 cd "$(dirname "$0")/.." || exit 1
-shared=${STOKER_SHARED:-../shared}/clients
 stoker=$PWD/${BUILD:-build}/stoker
 chromium=${CHROMIUM:-/usr/bin/chromium}
-browser=$PWD/tests/clients_browser.mjs
 
 skip() {
     echo "skipped: $1"
     echo "0 passed, 0 failed, 1 skipped"
     exit 0
 }
-[ -d "$shared" ] || skip "$shared is absent"
 command -v node >/dev/null && command -v npm >/dev/null || skip "node or npm is absent (apt-get install nodejs npm)"
 [ -x "$stoker" ] || { echo "$stoker is not built"; exit 1; }
 
@@ -25,7 +22,7 @@ dir=$(mktemp -d) || exit 1
 pid=
 trap '[ -z "$pid" ] || kill "$pid" 2>/dev/null; rm -rf "$dir"' EXIT
 trap 'exit 1' INT TERM
-cp "$shared"/* "$browser" "$dir" && cd "$dir" || exit 1
+cp tests/clients/.npmrc tests/clients/*.json tests/clients/*.mjs "$dir" && cd "$dir" || exit 1
 npm ci --no-audit --no-fund >npm.log 2>&1 || { tail -n 5 npm.log; skip "npm cannot install the clients' packages"; }
 
 # The seed: at temperature 1 the model thinks before three answers of four, and one check wants to see it think.
@@ -47,7 +44,7 @@ pid=
 
 skipped=0
 if [ -x "$chromium" ]; then
-    STOKER=$stoker CHROMIUM=$chromium node clients_browser.mjs >browser.log 2>&1
+    STOKER=$stoker CHROMIUM=$chromium node browser.mjs >browser.log 2>&1
     grep '^FAIL' browser.log
     echo "browser: $(tail -n 1 browser.log)"
 else

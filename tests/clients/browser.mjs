@@ -1,6 +1,6 @@
 // The official SDKs in a browser: a page of another origin asks stoker serve --cors, with all the headers that they send of their own.
 //
-//     STOKER="build/stoker" node clients_browser.mjs       in a folder with the packages openai and @anthropic-ai/sdk; CHROMIUM=path
+//     STOKER="build/stoker" node browser.mjs       in a folder with the packages openai and @anthropic-ai/sdk; CHROMIUM=path
 //
 // A static server hands out the page and node_modules as they are (the page has an import map), starts stoker for the page's origin,
 // then Chromium without a window; the page runs the checks and posts what came of them. Last line: "N passed, N failed".
