@@ -84,12 +84,18 @@ $(BUILD)/lib$1.a: $(call objects,$1)
 endef
 $(foreach l,$(LAYERS),$(eval $(call layer_rule,$l)))
 
+# What tests read: the archives of tests/data, unpacked once, and again when they change.
+DATA = $(BUILD)/data
+$(DATA)/unpacked: $(wildcard tests/data/*.tar.xz tests/data/golden/*.tar.xz) tests/data/golden/INDEX.json | deps-check
+	@mkdir -p $(@D)
+	$(call say,unpack) sh tools/data.sh unpack $(@D) $? && touch $@
+
 # A test names the layers that it links, in link order, in its first line: /* links: format base */
 links = $(call archive,$(shell sed -n '1s,.*links: \([a-z ]*\).*,\1,p' $1))
 .SECONDEXPANSION:
-$(UNITS) $(DRIVERS): $(BUILD)/tests/%: tests/%.c Makefile $$(call links,tests/$$*.c) | deps-check
+$(UNITS) $(DRIVERS): $(BUILD)/tests/%: tests/%.c Makefile $$(call links,tests/$$*.c) | deps-check $(DATA)/unpacked
 	@mkdir -p $(@D)
-	$(call say,cc) $(COMPILE) -Itests -MMD -MP -MT $@ -MF $@.d -o $@ $< $(filter %.a,$^) -lcmocka $(LIBS)
+	$(call say,cc) $(COMPILE) -Itests -DTEST_DATA='"$(DATA)"' -MMD -MP -MT $@ -MF $@.d -o $@ $< $(filter %.a,$^) -lcmocka $(LIBS)
 
 $(EXAMPLES): $(BUILD)/examples/%: examples/%.c Makefile $(ENGINE) | deps-check
 	@mkdir -p $(@D)
@@ -126,7 +132,7 @@ tsan:
 	@$(MAKE) --no-print-directory $(PARALLEL) BUILD=build-tsan OPT=-O1 SAN=-fsanitize=thread \
 	    $(addprefix build-tsan/tests/,$(TSAN_TESTS) laws) build-tsan/stoker
 	@failed=; run() { STOKER=build-tsan/stoker build-tsan/tests/"$$@" || failed="$$failed $$1"; }; \
-	    for t in $(TSAN_TESTS); do run $$t; done; run laws $(TSAN_LAWS:%=tests/data/golden/%.gguf); \
+	    for t in $(TSAN_TESTS); do run $$t; done; run laws $(TSAN_LAWS:%=build-tsan/data/golden/%.gguf); \
 	    [ -z "$$failed" ] || { echo "failed under ThreadSanitizer:$$failed"; exit 1; }
 
 # Coverage-guided fuzzing of what parses: make fuzz-gguf, FUZZ_SECONDS=600 by default. Inputs that crashed are kept in
@@ -162,26 +168,26 @@ tidy:
 	@sh tests/tidy.sh
 
 # What is installed: install puts it there, uninstall takes it away; keys and caches stay.
-BIN  = $(PREFIX)/bin
-DATA = $(PREFIX)/share
-UNIT = $(PREFIX)/lib/systemd/system
-INSTALLED = $(BIN)/stoker $(DATA)/stoker/ember.gguf $(DATA)/man/man1/stoker.1 $(DATA)/bash-completion/completions/stoker \
-            $(DATA)/zsh/site-functions/_stoker $(DATA)/fish/vendor_completions.d/stoker.fish $(UNIT)/stoker.service
+BIN   = $(PREFIX)/bin
+SHARE = $(PREFIX)/share
+UNIT  = $(PREFIX)/lib/systemd/system
+INSTALLED = $(BIN)/stoker $(SHARE)/stoker/ember.gguf $(SHARE)/man/man1/stoker.1 $(SHARE)/bash-completion/completions/stoker \
+            $(SHARE)/zsh/site-functions/_stoker $(SHARE)/fish/vendor_completions.d/stoker.fish $(UNIT)/stoker.service
 
 install: all
 	install -D -m 755 $(BUILD)/stoker $(DESTDIR)$(BIN)/stoker
-	install -D -m 644 models/ember/ember.gguf $(DESTDIR)$(DATA)/stoker/ember.gguf
-	install -D -m 644 packaging/stoker.1 $(DESTDIR)$(DATA)/man/man1/stoker.1
-	install -D -m 644 src/cli/completion/stoker.bash $(DESTDIR)$(DATA)/bash-completion/completions/stoker
-	install -D -m 644 src/cli/completion/stoker.zsh $(DESTDIR)$(DATA)/zsh/site-functions/_stoker
-	install -D -m 644 src/cli/completion/stoker.fish $(DESTDIR)$(DATA)/fish/vendor_completions.d/stoker.fish
+	install -D -m 644 models/ember/ember.gguf $(DESTDIR)$(SHARE)/stoker/ember.gguf
+	install -D -m 644 packaging/stoker.1 $(DESTDIR)$(SHARE)/man/man1/stoker.1
+	install -D -m 644 src/cli/completion/stoker.bash $(DESTDIR)$(SHARE)/bash-completion/completions/stoker
+	install -D -m 644 src/cli/completion/stoker.zsh $(DESTDIR)$(SHARE)/zsh/site-functions/_stoker
+	install -D -m 644 src/cli/completion/stoker.fish $(DESTDIR)$(SHARE)/fish/vendor_completions.d/stoker.fish
 	install -d $(DESTDIR)$(UNIT)
 	sed 's,@BIN@,$(BIN),' packaging/stoker.service >$(DESTDIR)$(UNIT)/stoker.service
 	chmod 644 $(DESTDIR)$(UNIT)/stoker.service
 
 uninstall:
 	rm -f $(addprefix $(DESTDIR),$(INSTALLED))
-	-rmdir $(DESTDIR)$(DATA)/stoker
+	-rmdir $(DESTDIR)$(SHARE)/stoker
 
 # build/stoker_VERSION_ARCH.deb
 deb: all

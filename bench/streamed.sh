@@ -12,12 +12,12 @@
 #
 #     sh bench/streamed.sh [DIR]         DIR: where 20 GB fit (default ${TMPDIR:-/tmp}/stoker-bench; the model is kept if it was there)
 #
-# MEMORY (6GiB), REPEAT (3), BUDGETS (12GiB 16GiB), SWEEP (20; 0: none), STOKER (build/stoker), STOKER_SHARED (../shared: mkgguf.py
-# and the traces; needs Python 3 and numpy). Where a cgroup can be made (root, v1 or v2) the runs are alone in one whose limit is the budget.
+# MEMORY (6GiB), REPEAT (3), BUDGETS (12GiB 16GiB), SWEEP (20; 0: none), STOKER (build/stoker). Needs Python 3 and
+# numpy; the traces are test data (make build/data/unpacked). Where a cgroup can be made (root, v1 or v2) the runs are alone in one whose limit is the budget.
 # The page cache of the model is dropped first.
 set -u
 cd "$(dirname "$0")/.." || exit 1
-stoker=${STOKER:-build/stoker} shared=${STOKER_SHARED:-../shared} memory=${MEMORY:-6GiB} repeat=${REPEAT:-3}
+stoker=${STOKER:-build/stoker} memory=${MEMORY:-6GiB} repeat=${REPEAT:-3}
 budgets=${BUDGETS:-12GiB 16GiB} sweep=${SWEEP:-20} python=${PYTHON:-/usr/bin/python3}
 dir=${1:-${TMPDIR:-/tmp}/stoker-bench}
 model=$dir/qwen3-30b-a3b-q4_k_m.gguf group='' made=''
@@ -33,7 +33,7 @@ trap 'exit 1' INT TERM
 
 if [ ! -r "$model" ]; then
     made=1
-    "$python" "$shared/tools/mkgguf.py" --shape qwen3-30b-a3b "$model" || exit 1
+    "$python" -B tools/mkgguf.py --shape qwen3-30b-a3b "$model" || exit 1
 fi
 dd of="$model" oflag=nocache conv=notrunc,fdatasync count=0 status=none 2>/dev/null
 
@@ -96,14 +96,14 @@ for temperature in 1 0; do
         --seed 1 --ignore-eos --stats 2>&1 >/dev/null | grep -E '^(prompt|experts) ' | sed 's/^/    /'
 done
 
-trace=$shared/traces/syn-q3moe-128k8.strt
+trace=${BUILD:-build}/data/traces/syn-q3moe-128k8.strt
 for slots in 384 768 1536; do
     [ -r "$trace" ] || continue
     row "routes, $slots of 3072 held, a class" "$stoker" bench "$model" --disk-rate "$rate" -p 0 -n 160 --slots $slots,$slots \
         --routes "$trace"
     "$stoker" bench "$model" -p 0 -n 48 -r 1 --no-warmup --chunk 1 --slots $slots,$slots --routes "$trace" \
         --route-trace "$work/routes" --cache-log "$work/events" >/dev/null &&
-        echo "    the simulator: $("$python" "$shared/tools/cachesim.py" check "$work/routes" --slots $slots,$slots --events "$work/events")"
+        echo "    the simulator: $("$python" -B tools/cachesim.py check "$work/routes" --slots $slots,$slots --events "$work/events")"
 done
 
 # 14 tokens of a text, the page cache empty: a process from its start to its first token

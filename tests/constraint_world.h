@@ -1,4 +1,4 @@
-/* What tests of constraints share: vocabularies of ../shared/tokenizers, constraints from text, texts fed token by token. */
+/* What tests of constraints share: vocabularies of the test data, constraints from text, texts fed token by token. */
 #ifndef CONSTRAINT_WORLD_H
 #define CONSTRAINT_WORLD_H
 
@@ -26,7 +26,6 @@ static struct vocabulary {
     double trie_seconds;
 } vocabularies[16];
 static int n_vocabularies;
-static char vocabulary_folder[900];
 
 static inline struct vocabulary *vocabulary(const char *name)
 {
@@ -40,7 +39,7 @@ static inline struct vocabulary *vocabulary(const char *name)
     struct gguf *g = NULL;
     char path[1000];
     snprintf(v->name, sizeof v->name, "%s", name);
-    snprintf(path, sizeof path, "%s/%s.gguf", vocabulary_folder, name);
+    snprintf(path, sizeof path, TEST_DATA "/tokenizers/vocab/%s.gguf", name);
     if (gguf_open(&g, path, &err) == 0 && tokenizer_create(&v->tokenizer, g, NULL, &err) == 0) {
         double begin = clock_seconds();
         if (token_trie_create(&v->trie, v->tokenizer, &err) == 0)

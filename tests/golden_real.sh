@@ -3,13 +3,13 @@
 #
 #   sh tests/golden_real.sh [OPTION...]     options go to build/tests/golden: --exact, --memory min, --cpu-tier T ...
 #
-# The list, the references and the generator are in STOKER_SHARED (../shared); the generator needs python3 with numpy. A model
+# The list and the references are test data (real.tar.xz); the generator, tools/mkgguf.py, needs python3 with numpy. A model
 # whose SHA-256 is not the one of the list is skipped: another numpy drew other numbers. Not part of make check.
 set -u
 cd "$(dirname "$0")/.." || exit 1
-shared=${STOKER_SHARED:-../shared}
 golden=${BUILD:-build}/tests/golden
-list=$shared/golden/real/INDEX.json
+real=${BUILD:-build}/data/real
+list=$real/INDEX.json
 
 # Shapes of the architectures that src/model/ has; a new architecture adds its own here.
 shapes='llama-* qwen3-* qwen35moe-* gpt-oss-* deepseek2-* glm4moe-* nemotron-*'
@@ -19,7 +19,7 @@ nothing() {
     echo "0 passed, 0 failed, 1 skipped"
     exit 0
 }
-[ -e "$list" ] || nothing "$list is absent: nothing to compare with"
+[ -e "$list" ] || nothing "$list is absent; run: make $golden"
 [ -x "$golden" ] || { echo "$golden is not built; run: make $golden" && exit 1; }
 for python in python3 /usr/bin/python3 ''; do
     [ -n "$python" ] || nothing "no python3 with numpy here (Debian: apt install python3-numpy), which writes these models"
@@ -45,7 +45,7 @@ passed=0 failed=0 skipped=0
 while read -r line; do
     name=$(field name)
     [ -n "$name" ] && wanted "$name" || continue
-    if ! "$python" "$shared/tools/mkgguf.py" $(field mkgguf) "$dir/$name.gguf" >"$dir/log" 2>&1; then
+    if ! "$python" -B tools/mkgguf.py $(field mkgguf) "$dir/$name.gguf" >"$dir/log" 2>&1; then
         cat "$dir/log"
         echo "$name: mkgguf.py failed"
         failed=$((failed + 1))
@@ -53,7 +53,7 @@ while read -r line; do
         echo "$name: skipped, its SHA-256 is not that of $list"
         skipped=$((skipped + 1))
     else
-        cp "$shared/golden/real/$name.ref" "$dir/$name.ref"
+        cp "$real/$name.ref" "$dir/$name.ref"
         "$golden" "$@" "$dir/$name.gguf" >"$dir/log" 2>&1 </dev/null
         status=$?
         sed '$d' "$dir/log"

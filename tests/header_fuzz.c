@@ -616,8 +616,8 @@ static void remove_folder(void)
 
 int main(int argc, char **argv)
 {
-    static const char *const models[] = {"tests/data/golden/qwen3moe.gguf", "tests/data/golden/mixtral.gguf",
-                                         "tests/data/golden/qwen2moe.gguf"};
+    static const char *const models[] = {TEST_DATA "/golden/qwen3moe.gguf", TEST_DATA "/golden/mixtral.gguf",
+                                         TEST_DATA "/golden/qwen2moe.gguf"};
     size_t bytes = WORKERS * sizeof *tally;
     tally = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     if (tally == MAP_FAILED || make_folder()) {

@@ -199,7 +199,7 @@ static void test(const char *name, const char *model, void (*fn)(const struct gg
     char file[200];
     struct error err = {0};
     struct gguf *g = NULL;
-    snprintf(file, sizeof file, "tests/data/golden/%s.gguf", model);
+    snprintf(file, sizeof file, TEST_DATA "/golden/%s.gguf", model);
     memset(shared, 0, sizeof *shared);
     fflush(stdout);
     pid_t pid = fork();

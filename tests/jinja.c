@@ -1,5 +1,5 @@
 /* links: text base */
-/* The template language against its cases: jinja [FILE or FOLDER] (without: ../shared/spec/jinja_cases.json; templates.md 10
+/* The template language against its cases: jinja [FILE or FOLDER] (without: cases/jinja.json of the test data; templates.md 10
  * tells the format). A folder: all its files jinja*.json.
  *
  * Of a case of level extra an error will do where a text is expected, but never another text. A hostile case runs in a child
@@ -162,9 +162,7 @@ static void run_folder(const char *path)
 
 int main(int argc, char **argv)
 {
-    char usual[900];
-    const char *shared = getenv("STOKER_SHARED"), *path = argc > 1 ? argv[1] : usual;
-    snprintf(usual, sizeof usual, "%s/spec/jinja_cases.json", shared ? shared : "../shared");
+    const char *path = argc > 1 ? argv[1] : TEST_DATA "/cases/jinja.json";
     DIR *folder = opendir(path);
     if (folder) {
         closedir(folder);

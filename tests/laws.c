@@ -2,7 +2,7 @@
  *
  * The laws: what must not change an answer, and what a step must not do.
  *
- *     build/tests/laws [-l LAW] [MODEL.gguf...]        of all laws, and the embedded model and the goldens of tests/data
+ *     build/tests/laws [-l LAW] [MODEL.gguf...]        of all laws, and the embedded model and the goldens of expected_lawful()
  *
  * The answer of a run is the hash of the logits at each of its positions, prompt and greedy decode. What it is equal to: the
  * same ids alone in one chunk, scalar kernels, one thread, everything resident; once each with f16 and f32 KV and --exact.
@@ -13,11 +13,11 @@
  *     malloc      none in 3 prompt and 100 decode steps
  *
  * A line a law and model; the settings that differed are printed. Needs no data from outside the repository. */
+#include "expected.h"
 #include "laws_run.h"
 
 #include "count_malloc.h"
 
-#include <glob.h>
 #include <limits.h>
 
 static int passed, failed, skipped;
@@ -613,7 +613,6 @@ static void run_model(const char *path)
 
 int main(int argc, char **argv)
 {
-    glob_t found = {0};
     int first = 1;
     if (argc > 2 && strcmp(argv[1], "-l") == 0) {
         only = argv[2];
@@ -623,10 +622,11 @@ int main(int argc, char **argv)
         run_model(argv[i]);
     if (first == argc) {
         run_model("models/ember/ember.gguf");
-        glob("tests/data/golden/*.gguf", 0, NULL, &found);
-        for (size_t i = 0; i < found.gl_pathc; i++)
-            run_model(found.gl_pathv[i]);
-        globfree(&found);
+        for (int i = 0; expected_lawful()[i]; i++) {
+            char path[200];
+            snprintf(path, sizeof path, TEST_DATA "/golden/%s.gguf", expected_lawful()[i]);
+            run_model(path);
+        }
     }
     if (passed + failed + skipped == 0) {
         printf("FAIL no law of that name\n");

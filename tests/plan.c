@@ -5,15 +5,15 @@
  *     build/tests/plan                     all; a line a test
  *     build/tests/plan --child PATH BYTES  what the test starts to measure: a run under that memory
  *
- * Models are the embedded one, the goldens of tests/data, and files of the right shape without data (sparse_model.h). */
+ * Models are the embedded one, the goldens of expected_lawful(), and files of the right shape without data (sparse_model.h). */
 #include "engine/machine_memory.h"
+#include "expected.h"
 #include "laws_run.h"
 #include "sanitized.h"
 #include "sparse_model.h"
 #include "test_lines.h"
 
 #include <fcntl.h>
-#include <glob.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 
@@ -677,22 +677,26 @@ static void buffered_reading(void)
 
 /* ---- all ---------------------------------------------------------------------------------------------------------------------------- */
 
+static void real_model(const char *self, const char *path)
+{
+    const char *name = strrchr(path, '/') + 1;
+    refusals(path, name);
+    ladder(path, name, 0);
+    ladder(path, name, 8 << 20);
+    if (SANITIZED)
+        skip("reality", "a sanitizer has memory of its own");
+    else
+        reality(self, path, name);
+}
+
 static void real_models(const char *self)
 {
-    glob_t found = {0};
-    glob("models/ember/ember.gguf", 0, NULL, &found);
-    glob("tests/data/golden/*.gguf", GLOB_APPEND, NULL, &found);
-    for (size_t i = 0; i < found.gl_pathc; i++) {
-        const char *path = found.gl_pathv[i], *name = strrchr(path, '/') + 1;
-        refusals(path, name);
-        ladder(path, name, 0);
-        ladder(path, name, 8 << 20);
-        if (SANITIZED)
-            skip("reality", "a sanitizer has memory of its own");
-        else
-            reality(self, path, name);
+    char path[200];
+    real_model(self, "models/ember/ember.gguf");
+    for (int i = 0; expected_lawful()[i]; i++) {
+        snprintf(path, sizeof path, TEST_DATA "/golden/%s.gguf", expected_lawful()[i]);
+        real_model(self, path);
     }
-    globfree(&found);
 }
 
 static void sparse_models(void)

@@ -4,9 +4,11 @@
  *
  *     build/tests/plan_models PLAN_MODELS.json
  *
- * The list is shared data (memory.md 6 of the specification); its models become files of the right shape without data
- * (sparse_model.h), and every figure must be the exact integer. A model of an architecture that stoker has not is skipped. */
+ * The list is cases/plan_models.json of the test data; its models become files of the right shape without data
+ * (sparse_model.h), and every figure must be the exact integer. Models of architectures that are still to come (expected.h) are not
+ * counted. */
 #include "engine/session.h"
+#include "expected.h"
 #include "model/arch.h"
 #include "sparse_model.h"
 #include "test_lines.h"
@@ -210,8 +212,10 @@ static void check_entry(json_t *entry)
     json_t *want = json_object_get(entry, "expect");
     const char *name = text(entry, "name"), *arch = text(entry, "arch");
     if (!arch_by_name(arch)) {
-        printf("skip %-24s architecture %s\n", name, arch);
-        skipped++;
+        if (expected_in(expected_archs(), arch) >= 0) {
+            expect(0, "the architecture %s does not run", arch);
+            verdict(name, arch);
+        }
         return;
     }
     struct shape s = shape_of(entry);

@@ -1131,10 +1131,10 @@ static void run_model(const char *path)
 int main(int argc, char **argv)
 {
     static const char *const models[] = {
-        "tests/data/golden/llama-tied.gguf",    "tests/data/golden/gpt-oss-mxfp4.gguf",
-        "tests/data/golden/qwen35moe.gguf",     "tests/data/golden/deepseek2-lite.gguf",
-        "tests/data/golden/mamba2.gguf",        "tests/data/golden/deepseek4.gguf",
-        "tests/data/golden/glm-dsa-sparse.gguf"};
+        TEST_DATA "/golden/llama-tied.gguf",    TEST_DATA "/golden/gpt-oss-mxfp4.gguf",
+        TEST_DATA "/golden/qwen35moe.gguf",     TEST_DATA "/golden/deepseek2-lite.gguf",
+        TEST_DATA "/golden/mamba2.gguf",        TEST_DATA "/golden/deepseek4.gguf",
+        TEST_DATA "/golden/glm-dsa-sparse.gguf"};
     int first = 1;
     self = argv[0];
     if (argc == 7 && strcmp(argv[1], "--serve") == 0) {

@@ -6,7 +6,7 @@
 # cgroup can be made (root, v1 or v2) each run is alone in one whose limit is the budget, without swap, and must not be killed; and
 # a budget that its cgroup does not allow is told before anything is killed for it, and what a small cgroup leaves without one.
 #
-#     sh tests/promise.sh [MODEL.gguf]      default: a small random-weight MoE (needs ../shared and Python), else the embedded one
+#     sh tests/promise.sh [MODEL.gguf]      default: a small random-weight MoE (needs Python with numpy), else the embedded one
 #     sh tests/promise.sh --hostile         a server of the embedded model under 20 budgets, each alone in a cgroup: 8 clients send
 #                                           SCHEMAS (500) random schemas; none is killed, and no peak is above its budget
 #
@@ -14,7 +14,7 @@
 # the plan, and TOKENS (24) must be more. BUDGETS (20), STOKER (build/stoker). Last line: N passed, N failed, N skipped.
 set -u
 cd "$(dirname "$0")/.." || exit 1
-stoker=${STOKER:-build/stoker} shared=${STOKER_SHARED:-../shared} tokens=${TOKENS:-24} budgets=${BUDGETS:-20}
+stoker=${STOKER:-build/stoker} tokens=${TOKENS:-24} budgets=${BUDGETS:-20}
 tmp=$(mktemp -d) || exit 1
 group='' kind=''
 end() {
@@ -29,10 +29,9 @@ hostile=''
 model=${1:-}
 if [ -z "$model" ]; then
     model=models/ember/ember.gguf
-    if [ -r "$shared/tools/mkgguf.py" ] && python3=$(command -v /usr/bin/python3) &&
-        "$python3" "$shared/tools/mkgguf.py" --shape tiny-moe --tokenizer models/ember/ember.gguf "$tmp/tiny.gguf" 2>"$tmp/why"; then
-        model=$tmp/tiny.gguf
-    fi
+    for python in python3 /usr/bin/python3; do
+        "$python" -B tools/mkgguf.py --shape tiny-moe --tokenizer "$model" "$tmp/tiny.gguf" 2>"$tmp/why" && model=$tmp/tiny.gguf && break
+    done
 fi
 
 # A group of its own for each run; in $kind which hierarchy.

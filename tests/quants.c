@@ -1,5 +1,5 @@
 /* links: format base */
-/* Block decoding against vectors, bit for bit: quants [PATH...] (files, or folders of *.bin; without: ../shared/quants).
+/* Block decoding against vectors, bit for bit: quants [PATH...] (files, or folders of *.bin; without: quants of the test data).
  *
  * A vector file, little-endian: "STKQNT1\0", u32 type, u32 n_values, u32 n_bytes, n_bytes of blocks, n_values of f32. */
 #include "base/half.h"
@@ -121,19 +121,11 @@ static int check_path(const char *path)
 
 int main(int argc, char **argv)
 {
-    int n_skipped = 0;
     for (int i = 1; i < argc; i++)
         if (check_path(argv[i]) != 0)
             failed(argv[i], "does not exist");
-    if (argc == 1) { /* the shared vectors, where they are */
-        const char *shared = getenv("STOKER_SHARED");
-        char path[4096];
-        snprintf(path, sizeof path, "%s/quants", shared ? shared : "../shared");
-        if (check_path(path) != 0) {
-            printf("skipped: %s does not exist\n", path);
-            n_skipped++;
-        }
-    }
-    printf("%d passed, %d failed, %d skipped\n", n_passed, n_failed, n_skipped);
+    if (argc == 1 && check_path(TEST_DATA "/quants") != 0)
+        failed(TEST_DATA "/quants", "does not exist");
+    printf("%d passed, %d failed, 0 skipped\n", n_passed, n_failed);
     return n_failed > 0;
 }

@@ -1,6 +1,6 @@
 /* links: text format base */
-/* The sampling chain against its cases: sampling [PATH], a file like ../shared/spec/sampling_cases.json (sampling.md 7
- * tells the format) or a folder of such files. sampling --bench [N_VOCAB] measures the cost of a token. */
+/* The sampling chain against its cases: sampling [PATH], a file like cases/sampling.json of the test data (sampling.md 7 tells
+ * the format) or a folder of such files. sampling --bench [N_VOCAB] measures the cost of a token. */
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/rng.h"
@@ -404,12 +404,9 @@ static int bench(int n)
 
 int main(int argc, char **argv)
 {
-    char usual[900];
-    const char *shared = getenv("STOKER_SHARED");
     if (argc > 1 && !strcmp(argv[1], "--bench"))
         return bench(argc > 2 ? atoi(argv[2]) : 151936);
-    snprintf(usual, sizeof usual, "%s/spec/sampling_cases.json", shared ? shared : "../shared");
-    check_path(argc > 1 ? argv[1] : usual);
+    check_path(argc > 1 ? argv[1] : TEST_DATA "/cases/sampling.json");
     printf("%d passed, %d failed\n", n_passed, n_failed);
     return n_failed > 0;
 }

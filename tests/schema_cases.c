@@ -1,5 +1,5 @@
 /* links: text format base */
-/* Constraints against records: schema_cases [flags] [PATH], a folder like ../shared/schema_cases (its README tells the formats) or
+/* Constraints against records: schema_cases [flags] [PATH], a folder like schemas of the test data (its README tells the formats) or
  * one of its files. Without PATH that folder.
  *
  *   --walks N      random walks a schema (default 20; 0: none)     --out FOLDER   their texts, for another validator
@@ -232,7 +232,7 @@ static void check_schema(json_t *r, const char *file)
     size_t n = text ? strlen(text) : 0;
     json_t *optional = json_object_get(r, "optional");
     if (!v || !text) {
-        n_skipped++;
+        n_failed++;
     } else if (json_object_get(r, "refuse")) {
         check_refused(r, file, text, n);
     } else {
@@ -291,7 +291,7 @@ static void check_mask(json_t *r, const char *where)
     const char *file = json_string_value(json_object_get(r, "file")),
                *name = json_string_value(json_object_get(r, "case"));
     if (!v) {
-        n_skipped++;
+        n_failed++;
         return;
     }
     snprintf(this_key, sizeof this_key, "%s|%s", v_name, file ? file : name);
@@ -345,7 +345,7 @@ static void check_trigger(json_t *r, const char *where)
     struct error err = {0};
     char what[400] = "";
     if (!v) {
-        n_skipped++;
+        n_failed++;
         return;
     }
     struct constraint *c = make_constraint(v, FRONT_GBNF, grammar, strlen(grammar), &how, NULL, &err);
@@ -458,12 +458,7 @@ static void check_path(const char *path)
 
 int main(int argc, char **argv)
 {
-    const char *shared = getenv("STOKER_SHARED"), *path = NULL;
-    char usual[900];
-    if (!shared)
-        shared = "../shared";
-    snprintf(vocabulary_folder, sizeof vocabulary_folder, "%s/tokenizers/vocab", shared);
-    snprintf(usual, sizeof usual, "%s/schema_cases", shared);
+    const char *path = TEST_DATA "/schemas";
     for (int i = 1; i < argc; i++) {
         if (i + 1 < argc && !strcmp(argv[i], "--walks"))
             n_walks = atoi(argv[++i]);
@@ -476,7 +471,7 @@ int main(int argc, char **argv)
         else
             path = argv[i];
     }
-    check_path(path ? path : usual);
+    check_path(path);
     vocabularies_free();
     printf("%d passed, %d failed, %d skipped\n", n_passed, n_failed, n_skipped);
     return n_failed > 0;

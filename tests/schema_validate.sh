@@ -1,16 +1,15 @@
 #!/bin/sh
-# Outputs under the schemas of ../shared/schema_cases, judged by a validator that is not ours: python3-jsonschema (apt) with its format
+# Outputs under the schemas of the test data (schemas.tar.xz), judged by a validator that is not ours: python3-jsonschema (apt) with its format
 # checker.
 #
 #   sh tests/schema_validate.sh [N]      N random walks over the masks a schema (default 1000), and 20 samples of a model with random
-#                                        weights at temperature 2 (mkgguf.py of ../shared/tools, which needs numpy)
+#                                        weights at temperature 2 (tools/mkgguf.py, which needs numpy)
 #
 # Needs build/tests/schema_cases and build/stoker. Not part of make check, which runs no Python. The last line is
 # "N passed, N failed"; exit status 1 on a failure.
 set -eu
 cd "$(dirname "$0")/.."
 build=${BUILD:-build}
-shared=${STOKER_SHARED:-../shared}
 # python_with MODULE: the first Python that has it
 python_with() {
     for p in python3 /usr/bin/python3; do
@@ -24,9 +23,9 @@ maker=$(python_with numpy)
 folder=$(mktemp -d)
 pid=
 trap '[ -z "$pid" ] || kill "$pid" 2>/dev/null; rm -rf "$folder"' EXIT
-"$build/tests/schema_cases" --walks "${1:-1000}" --out "$folder" "$shared/schema_cases" || echo "the walks themselves failed"
+"$build/tests/schema_cases" --walks "${1:-1000}" --out "$folder" || echo "the walks themselves failed"
 
-"$maker" "$shared/tools/mkgguf.py" --shape tiny-moe --tokenizer models/ember/ember.gguf "$folder/random.gguf" >"$folder/log" 2>&1
+"$maker" -B tools/mkgguf.py --shape tiny-moe --tokenizer models/ember/ember.gguf "$folder/random.gguf" >"$folder/log" 2>&1
 "$build/stoker" serve "$folder/random.gguf" --port 0 --parallel 5 --ctx 4096 --memory 2G --cache-ram 16M >"$folder/out" 2>"$folder/log" &
 pid=$!
 for _ in $(seq 300); do

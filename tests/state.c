@@ -10,7 +10,7 @@
  *     hostile    files cut off at every byte, with flipped bits, of another model, other ids, another type: a sentence, and the
  *                sequence is empty
  *
- * Models: the embedded one, the goldens of tests/data, and those of the shared data whose architecture stoker has. */
+ * Models: the embedded one, and the goldens whose architecture stoker has. */
 #include "laws_run.h"
 #include "model/seq_file.h"
 
@@ -223,7 +223,7 @@ static int cuts_and_flips(struct session *s, const struct line *l, int fd, int *
 /* What a header may not say even where the checksum would be right: each is found before the content is read. */
 static int of_others(struct session *s, const char *path, const struct line *l, int fd)
 {
-    const char *ember = "models/ember/ember.gguf", *golden = "tests/data/golden/llama-tied.gguf";
+    const char *ember = "models/ember/ember.gguf", *golden = TEST_DATA "/golden/llama-tied.gguf";
     const char *other_path = strcmp(path, ember) == 0 ? golden : ember;
     struct setting how = {.tier = cpu_best_tier(), .threads = 1, .chunk = 8, .budget = 100, .n_ctx = MOST_IDS};
     struct error err = {0};
@@ -288,15 +288,6 @@ static int known_arch(const char *path)
     return known;
 }
 
-/* Is a model of this name among the paths before i? */
-static int seen(char **path, size_t i)
-{
-    for (size_t k = 0; k < i; k++)
-        if (strcmp(strrchr(path[k], '/'), strrchr(path[i], '/')) == 0)
-            return 1;
-    return 0;
-}
-
 static void run_model(const char *path)
 {
     char name[64];
@@ -312,8 +303,7 @@ static void run_model(const char *path)
 
 int main(int argc, char **argv)
 {
-    const char *shared = getenv("STOKER_SHARED");
-    char pattern[4200], command[100];
+    char command[100];
     glob_t found = {0};
     self = argv[0];
     if (argc == 8 && strcmp(argv[1], "--continue") == 0)
@@ -325,13 +315,10 @@ int main(int argc, char **argv)
     for (int i = 1; i < argc; i++)
         run_model(argv[i]);
     if (argc == 1) {
-        snprintf(pattern, sizeof pattern, "%s/golden/*.gguf", shared ? shared : "../shared");
         glob("models/ember/ember.gguf", 0, NULL, &found);
-        glob("tests/data/golden/*.gguf", GLOB_APPEND, NULL, &found);
-        glob(pattern, GLOB_APPEND, NULL, &found);
+        glob(TEST_DATA "/golden/*.gguf", GLOB_APPEND, NULL, &found);
         for (size_t i = 0; i < found.gl_pathc; i++)
-            if (!seen(found.gl_pathv, i))
-                run_model(found.gl_pathv[i]);
+            run_model(found.gl_pathv[i]);
         globfree(&found);
     }
     snprintf(command, sizeof command, "rm -rf '%s'", dir);

@@ -87,7 +87,7 @@ static void check(const char *model, int tokens, int layers)
     struct line truth, l;
     int on_disk[2];
     uint64_t all = 0, left = 0;
-    snprintf(file, sizeof file, "tests/data/golden/%s.gguf", model);
+    snprintf(file, sizeof file, TEST_DATA "/golden/%s.gguf", model);
     if (gguf_open(&g, file, &err) || enlarge(g, &err) || learn(&resident, &truth, on_disk, &all, &err))
         expect(0, "%s", err.text);
     else {

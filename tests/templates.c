@@ -1,5 +1,5 @@
 /* links: text format base */
-/* Chat templates against their cases: templates [FOLDER or FILE] (without: ../shared/templates; its README tells the formats).
+/* Chat templates against their cases: templates [FOLDER or FILE] (without: templates of the test data; its README tells the formats).
  * A folder: every JSON file in it that holds cases. A file: its cases, with the templates and requests beside it.
  *
  *   renderings   a template with a context: text or error        refused   requests that no template takes
@@ -534,12 +534,10 @@ static void check(const char *path)
 
 int main(int argc, char **argv)
 {
-    char usual[900];
-    const char *shared = getenv("STOKER_SHARED");
+    const char *path = argc > 1 ? argv[1] : TEST_DATA "/templates";
     struct arena arena;
     struct jinja_error e;
     jmp_buf trap;
-    snprintf(usual, sizeof usual, "%s/templates", shared ? shared : "../shared");
     arena_init_growing(&arena);
     jrun_begin(&run, &arena, (size_t)1 << 30, &e);
     run.work_limit = UINT64_MAX;
@@ -548,9 +546,9 @@ int main(int argc, char **argv)
     if (setjmp(trap))
         verdict("file", "", "", e.text);
     else
-        check(argc > 1 ? argv[1] : usual);
+        check(path);
     if (n_passed + n_failed == 0)
-        verdict("file", argc > 1 ? argv[1] : usual, "", "holds no cases");
+        verdict("file", path, "", "holds no cases");
     for (int i = 0; i < n_loaded; i++)
         template_destroy(loaded[i].template);
     arena_free(&arena);

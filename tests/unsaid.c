@@ -92,7 +92,7 @@ static int grow(const struct unsaid *c, int n_layer, int say, struct error *err)
     struct gguf *g;
     struct gguf_writer w;
     int have = 0;
-    snprintf(from, sizeof from, "tests/data/golden/%s.gguf", c->golden);
+    snprintf(from, sizeof from, TEST_DATA "/golden/%s.gguf", c->golden);
     if (gguf_open(&g, from, err))
         return -1;
     for (uint64_t i = 0; i < g->n_tensor; i++) {

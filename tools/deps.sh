@@ -1,10 +1,10 @@
 #!/bin/sh
-# What stoker needs besides git and make: a C compiler and seven libraries with their headers.
+# What stoker needs besides git and make: a C compiler, seven libraries with their headers, and xz, which unpacks the tests' data.
 #
 #   sh tools/deps.sh           installs what is missing (apt; sudo only when needed); silent when nothing is
 #   sh tools/deps.sh --check   installs nothing; one sentence and status 1 when something is missing
 #
-# Present means: the compiler finds the header. The package manager is asked only when one is not found.
+# Present means: the compiler finds the header, the shell the program. The package manager is asked only when one is not found.
 set -u
 
 # header                  Debian, Ubuntu   Fedora           Arch
@@ -17,6 +17,8 @@ zlib.h                    zlib1g-dev       zlib-devel       zlib
 histedit.h                libedit-dev      libedit-devel    libedit
 cmocka.h                  libcmocka-dev    libcmocka-devel  cmocka
 '
+
+has_programs() { command -v make >/dev/null 2>&1 && command -v xz >/dev/null 2>&1; }
 
 compiler() {
     for c in "${CC:-}" gcc clang cc; do
@@ -42,7 +44,7 @@ done
 
 missing=
 if cc=$(compiler) && finds; then
-    finds $headers && command -v make >/dev/null 2>&1 && exit 0
+    finds $headers && has_programs && exit 0
     for h in $headers; do
         finds "$h" || missing="$missing $(echo "$needs" | awk -v h="$h" -v c=$column '$1 == h { print $c }')"
     done
@@ -50,6 +52,7 @@ else # no compiler, or one without the C library's headers
     missing=" gcc$([ $manager = apt-get ] && echo ' libc6-dev')$(echo "$needs" | awk -v c=$column 'NF { printf " %s", $c }')"
 fi
 command -v make >/dev/null 2>&1 || missing="$missing make"
+command -v xz >/dev/null 2>&1 || missing="$missing xz$([ $manager = dnf ] || [ $manager = pacman ] || echo -utils)"
 [ -n "$missing" ] || exit 0
 
 if [ "${1:-}" = --check ]; then

@@ -18,7 +18,7 @@
 
 #include <cmocka.h>
 
-#define GOLDEN "tests/data/golden/llama-tied.gguf"
+#define GOLDEN TEST_DATA "/golden/llama-tied.gguf"
 
 /* ---- reads that fail on demand ---------------------------------------------------------------------------------------
  * The program's own pread stands before libc's. */

@@ -10,7 +10,7 @@
 
 #include <cmocka.h>
 
-#define GOLDEN "tests/data/golden/llama-tied.gguf"
+#define GOLDEN TEST_DATA "/golden/llama-tied.gguf"
 
 static char folder[] = "/tmp/stoker-gguf-write-XXXXXX", path[64];
 

@@ -85,25 +85,25 @@ static void look(const char *path, const char *kinds, const char *dense)
 static void recurrent(void **state)
 {
     (void)state;
-    look("tests/data/golden/qwen35moe.gguf", "rf", "ee");
+    look(TEST_DATA "/golden/qwen35moe.gguf", "rf", "ee");
 }
 
 static void windows(void **state)
 {
     (void)state;
-    look("tests/data/golden/gpt-oss-mxfp4.gguf", "wf", "ee");
+    look(TEST_DATA "/golden/gpt-oss-mxfp4.gguf", "wf", "ee");
 }
 
 static void a_dense_layer(void **state)
 {
     (void)state;
-    look("tests/data/golden/deepseek2-lite.gguf", "ff", "de");
+    look(TEST_DATA "/golden/deepseek2-lite.gguf", "ff", "de");
 }
 
 static void layers_of_one_block(void **state)
 {
     (void)state;
-    look("tests/data/golden/nemotron_h_moe.gguf", "r-f-", "dede");
+    look(TEST_DATA "/golden/nemotron_h_moe.gguf", "r-f-", "dede");
 }
 
 int main(void)

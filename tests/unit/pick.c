@@ -15,7 +15,7 @@
 
 #include <cmocka.h>
 
-static const char *const small = "tests/data/golden/qwen3moe.gguf", *const ember = "models/ember/ember.gguf";
+static const char *const small = TEST_DATA "/golden/qwen3moe.gguf", *const ember = "models/ember/ember.gguf";
 
 enum { N_VOCAB = 264, MOST = 400 };
 

@@ -12,9 +12,9 @@
 
 #include <cmocka.h>
 
-static const char *const recurrent = "tests/data/golden/qwen35moe.gguf",
-                         *const windows = "tests/data/golden/gpt-oss-mxfp4.gguf",
-                         *const latent = "tests/data/golden/deepseek2-lite.gguf";
+static const char *const recurrent = TEST_DATA "/golden/qwen35moe.gguf",
+                         *const windows = TEST_DATA "/golden/gpt-oss-mxfp4.gguf",
+                         *const latent = TEST_DATA "/golden/deepseek2-lite.gguf";
 
 enum { PROMPT = 50, ANSWER = 6, N_VOCAB = 264 };
 

@@ -546,14 +546,7 @@ static void test_control_by_merges(void **state)
 static void test_memory(void **state)
 {
     (void)state;
-    char path[500];
-    const char *shared = getenv("STOKER_SHARED");
-    snprintf(path, sizeof path, "%s/tokenizers/vocab/qwen3.gguf", shared ? shared : "../shared");
-    if (access(path, R_OK) != 0) {
-        print_message("%s is absent: skipped\n", path);
-        skip();
-    }
-    struct tokenizer *t = load_file(path);
+    struct tokenizer *t = load_file(TEST_DATA "/tokenizers/vocab/qwen3.gguf");
     assert_non_null(t);
     assert_in_range(tokenizer_bytes(t), 4 << 20, 24 << 20);
     tokenizer_destroy(t);

@@ -37,14 +37,12 @@ static void detects(void **state)
 {
     (void)state;
     char path[1024];
-    const char *shared = getenv("STOKER_SHARED"), *name;
-    snprintf(path, sizeof path, "%s/templates/caps.json", shared ? shared : "../shared");
-    json_t *caps = json_load_file(path, 0, NULL), *row;
-    if (!caps)
-        skip();
+    const char *name;
+    json_t *caps = json_load_file(TEST_DATA "/templates/caps.json", 0, NULL), *row;
+    assert_non_null(caps);
     json_object_foreach(caps, name, row)
     {
-        snprintf(path, sizeof path, "%s/templates/%s", shared ? shared : "../shared", name);
+        snprintf(path, sizeof path, TEST_DATA "/templates/%s", name);
         FILE *f = fopen(path, "r");
         char *source = malloc(1 << 20);
         size_t n = f && source ? fread(source, 1, 1 << 20, f) : 0;
