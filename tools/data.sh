@@ -6,7 +6,7 @@
 #                                              reference and its trace
 #
 # To change a case: edit it in build/data, run the test, then `sh tools/data.sh pack build/data NAME`. The same files give the same
-# archive. What the folders hold, and what made them: tests/data/README.md.
+# archive. What the folders hold, and what made them: the README beside the archives.
 set -eu
 cd "$(dirname "$0")/.."
 
