@@ -23,7 +23,7 @@ enum {
     MASK_MANY = 64,
     MASK_APART = 64,     /* configurations of a set that are looked at one by one; more: the whole set is walked */
     MASK_WORK = 1 << 19, /* of the walks of one mask: some 0.02 s if nothing of it is remembered */
-    MASK_FREE = 16,      /* size of sets whose steps are not counted */
+    MASK_FREE = 16,      /* steps that take no more are not counted */
     MASK_PLAIN = 8       /* tokens below a node that are worth asking whether they can be taken at once */
 };
 
@@ -112,7 +112,7 @@ struct masks {
     uint64_t *slot_bits;  /* [MASK_SLOTS][n_word] */
     uint32_t *stack;      /* [longest + 2] walks */
     uint32_t *ticks;      /* [longest + 2] */
-    uint32_t work;        /* sizes of the sets that steps were taken from, whether they are remembered or not */
+    uint32_t work;        /* what steps took, whether they are remembered or not */
     uint64_t *part;       /* [n_word] scratch */
     uint64_t *whole;      /* [n_word] the mask handed out, where no slot keeps it */
 

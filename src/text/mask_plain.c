@@ -37,6 +37,7 @@ static int stay(const struct looping *l, uint32_t from, uint32_t low, uint32_t h
             continue;
         int tick = 0;
         uint32_t to = l->step(l->m, from, (uint8_t)b, &tick);
+        matcher_work(l->m, 1);
         if (!to || tick != (more ? 0 : l->tick))
             return 0;
         if (to != last && (more ? !stay(l, to, 0x80, 0xBF, more - 1) : !arrive(l, to)))

@@ -48,13 +48,16 @@ static void offer(struct masks *k, uint32_t set, const uint32_t *token, uint32_t
     }
 }
 
-/* A step counts by the set that it is taken from, also where it is remembered: so whether a mask is refused does not depend on what
- * was asked for before. */
+/* A step counts by the set that it is taken from or, if that is more, by what it took, also where it is remembered: so whether a mask
+ * is refused does not depend on what was asked for before. */
 static uint32_t step(struct masks *k, uint32_t from, uint8_t byte)
 {
     struct matcher *m = k->matcher;
-    uint32_t size = set_at(m, from)->size, to = matcher_step_known(m, from, byte);
-    if (size > MASK_FREE && to != SET_DEAD && (k->work += size) > MASK_WORK)
+    uint32_t size = set_at(m, from)->size, cost, to = matcher_step_cost(m, from, byte, &cost);
+    if (to == SET_DEAD)
+        return to;
+    cost = cost > size ? cost : size;
+    if (cost > MASK_FREE && (k->work += cost) > MASK_WORK)
         matcher_refuse(m);
     return to;
 }

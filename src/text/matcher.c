@@ -3,6 +3,7 @@
 
 #include "base/hash.h"
 
+#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -29,6 +30,7 @@ int matcher_create(struct matcher *m, const struct grammar *g, size_t room, size
            list1 = carve(&used, g->n_state, 4), config = carve(&used, MATCHER_CONFIGS, sizeof(struct config)),
            slot = carve(&used, MATCHER_SLOTS, 4), slot_of = carve(&used, MATCHER_CONFIGS, 4),
            pending = carve(&used, MATCHER_CALLS, sizeof(struct pending)), word = used;
+    assert(most / 8 < STEP_SET);
     m->room = (uint32_t)(room / 8);
     m->most = (uint32_t)(most / 8);
     m->bytes = used + (size_t)m->most * 8;

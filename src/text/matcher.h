@@ -63,7 +63,7 @@ struct set {
     uint32_t n, accepting;
     uint16_t tokens; /* some configuration reads whole tokens */
     uint16_t plain;  /* mask_plain.c; 0 not known */
-    uint32_t memo;   /* by class: set + 1, 0 not known */
+    uint32_t memo;   /* by class: steps that were taken, 0 not known */
     struct alive alive;
     uint32_t tokens_left, tokens_epoch; /* of the shortest text from here + 1, as of an epoch of close.c */
     uint32_t passed, passed_near;       /* this was counted, or too much; behind each token, with this much room + 1 */
@@ -79,6 +79,9 @@ struct meter {
     void (*pause)(void *arg);
     void *arg;
 };
+
+/* A step that is remembered is a number: the set + 1, and above it what the step took, in units of MATCHER_COST. */
+enum { MATCHER_COST = 64, STEP_SET_BITS = 22, STEP_SET = (1 << STEP_SET_BITS) - 1, STEP_COST = 1023 };
 
 struct matcher {
     const struct grammar *g;
@@ -176,6 +179,8 @@ uint32_t matcher_start(struct matcher *m, uint32_t entry);
 uint32_t matcher_step(struct matcher *m, uint32_t set, uint8_t byte);
 /* The same, without a call where it is remembered. */
 static inline uint32_t matcher_step_known(struct matcher *m, uint32_t set, uint8_t byte);
+/* The same, and what the step took: configurations, calls and returns; 0: few. */
+static inline uint32_t matcher_step_cost(struct matcher *m, uint32_t set, uint8_t byte, uint32_t *cost);
 /* The set behind one more token that is read whole. is_text: EDGE_OTHER may read it. */
 uint32_t matcher_token(struct matcher *m, uint32_t set, uint32_t token, int is_text);
 /* The set when a call has just ended. */
@@ -192,14 +197,24 @@ static inline int matcher_low(const struct matcher *m) { return m->used > m->roo
 
 static inline int alive_class(const struct alive *a, uint32_t c) { return a->bits[c >> 6] >> (c & 63) & 1; }
 
-static inline uint32_t matcher_step_known(struct matcher *m, uint32_t set, uint8_t byte)
+static inline uint32_t matcher_step_cost(struct matcher *m, uint32_t set, uint8_t byte, uint32_t *cost)
 {
     const struct set *s = set_at(m, set);
     uint32_t c = m->g->byte_class[byte];
+    *cost = 0;
     if (!alive_class(&s->alive, c))
         return SET_DEAD;
-    uint32_t to = ((const uint32_t *)(m->word + s->memo))[c];
-    return to ? to - 1 : matcher_step(m, set, byte);
+    const uint32_t *memo = (const uint32_t *)(m->word + s->memo) + c;
+    if (!*memo && (matcher_step(m, set, byte), m->full))
+        return SET_DEAD;
+    *cost = (*memo >> STEP_SET_BITS) * MATCHER_COST;
+    return (*memo & STEP_SET) - 1;
+}
+
+static inline uint32_t matcher_step_known(struct matcher *m, uint32_t set, uint8_t byte)
+{
+    uint32_t cost;
+    return matcher_step_cost(m, set, byte, &cost);
 }
 
 static inline uint32_t alive_count(const struct alive *a)

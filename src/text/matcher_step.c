@@ -284,7 +284,7 @@ uint32_t matcher_step(struct matcher *m, uint32_t set, uint8_t byte)
         return SET_DEAD;
     uint32_t *memo = (uint32_t *)(m->word + s->memo) + c;
     if (*memo)
-        return *memo - 1;
+        return (*memo & STEP_SET) - 1;
     begin(m);
     for (uint32_t i = 0; i < s->n && !m->full; i++) {
         struct config x = s->config[i];
@@ -296,8 +296,9 @@ uint32_t matcher_step(struct matcher *m, uint32_t set, uint8_t byte)
             add(m, x.frame, out[1], matcher_tick(r, x.count));
     }
     uint32_t to = finish(m);
+    uint32_t cost = m->work / MATCHER_COST;
     if (!m->full)
-        *memo = to + 1;
+        *memo = (to + 1) | (cost < STEP_COST ? cost : STEP_COST) << STEP_SET_BITS;
     return to;
 }
 

@@ -136,6 +136,9 @@ static void try_every_token(const struct constraint_state *s, struct constraint_
 /* Too ambiguous, or too deep: said, and the answer fails. */
 static int is_limit(const struct error *err) { return strstr(err->text, "ambiguous") || strstr(err->text, "MiB"); }
 
+/* Of a mask, also of one that is refused: some 0.1 s, in as many pieces as its neighbours like. */
+#define MOST_WORK (100 * CONSTRAINT_MS)
+
 static void walk(struct constraint *c, int is_schema, int close, uint64_t seed)
 {
     struct error err = {0};
@@ -153,6 +156,10 @@ static void walk(struct constraint *c, int is_schema, int close, uint64_t seed)
         fail("a second state", &err);
     for (int step = 0; left > 0 && !constraint_finished(s); left--, step++) {
         int count = constraint_mask(s, close ? left : 1 << 20, allowed, &err);
+        if (constraint_work(c) > MOST_WORK) {
+            fprintf(stderr, "%llu units of work\n", (unsigned long long)constraint_work(c));
+            fail("a mask takes too much work", &err);
+        }
         if ((count <= 0 && is_limit(&err)) || clock_seconds() - begun > 1)
             goto done;
         if (count <= 0)

@@ -7,7 +7,7 @@
 #include "text/constraint.h"
 #include "text/gbnf.h"
 #include "text/grammar.h"
-#include "text/regex.h"
+#include "text/value_constraint.h"
 #include "text_fixture.h"
 
 #include <setjmp.h>
@@ -245,12 +245,79 @@ static void test_interleaved(void **state)
     }
 }
 
+/* ---- work ------------------------------------------------------------------------------------------------------------------------ */
+
+static struct constraint *from_schema(const char *text)
+{
+    struct constraint *c;
+    struct error err = {0};
+    struct value_want want = {.kind = VALUE_SCHEMA, .text = text, .n = strlen(text)};
+    assert_int_equal(value_constraint(&c, tokenizer, trie, &want, NULL, NULL, &err), 0);
+    return c;
+}
+
+/* Letters of all scripts make each byte a class of its own, and lengths make each count a place of its own. */
+static void test_work(void **state)
+{
+    (void)state;
+    static const char *const schemas[] = {
+        "{\"type\":\"string\",\"pattern\":\"^\\\\p{L}\",\"maxLength\":50}",
+        "{\"type\":\"string\",\"pattern\":\"^\\\\p{Lu}\",\"maxLength\":100}",
+        "{\"type\":\"string\",\"pattern\":\"(\\\\p{L}\\\\w|é|(aa){1,500}|\\\\p{L}\\\\p{L})\",\"maxLength\":50}",
+        "{\"type\":\"string\",\"format\":\"hostname\"}"};
+    for (size_t i = 0; i < sizeof schemas / sizeof *schemas; i++)
+        for (uint64_t seed = 0; seed < 2; seed++) {
+            struct constraint *c = from_schema(schemas[i]);
+            struct constraint_state *s = begin(c);
+            int64_t left = seed % 2 ? 1 << 20 : room_for(c, 5 + seed);
+            for (int step = 0; step < 15 && !constraint_finished(s); step++, left--) {
+                struct error err = {0};
+                int n = constraint_mask(s, left, allowed[0], &err);
+                assert_in_range(n, 1, n_vocab);
+                assert_in_range(constraint_work(c), 0, CONSTRAINT_MS); /* of 4,096 tokens */
+                assert_int_equal(
+                    constraint_accept(s, allowed_at(allowed[0], rng_u64(2, seed, (uint64_t)left, 0) % (uint64_t)n),
+                                      &err),
+                    0);
+            }
+            constraint_end(s);
+            constraint_destroy(c);
+        }
+}
+
+/* Steps that take long from small sets, which a fuzzer found: refused before they have taken a tenth of a second. */
+static void test_ambiguous(void **state)
+{
+    (void)state;
+    static const struct language hostile[] = {
+        {"root ::= ([^a]* | (([^a] [a-c] ((root{2}){17,40} [^a]{2,} (root+)?)+){2} | \"a\" \"a\") \"a\") | \"a\"\n", 0},
+        {"root ::= ([^a]{0,500} | \"é\"? (\"bc\"? (\"a\" (root{17,40}){17,40}){17,40})) | \"a\"\n", 0}};
+    for (size_t i = 0; i < 2; i++)
+        for (uint64_t seed = 0; seed < 12; seed++) {
+            struct constraint *c = make(&hostile[i]);
+            struct constraint_state *s = begin(c);
+            int64_t left = room_for(c, seed);
+            for (int n = 1; n > 0 && left > 0 && !constraint_finished(s); left--) {
+                struct error err = {0};
+                n = constraint_mask(s, left, allowed[0], &err);
+                assert_in_range(constraint_work(c), 0, 60 * CONSTRAINT_MS);
+                assert_true(n > 0 || strstr(err.text, "too ambiguous"));
+                if (n > 0)
+                    assert_int_equal(
+                        constraint_accept(s, allowed_at(allowed[0], rng_u64(2, seed, (uint64_t)left, 0) % (uint64_t)n),
+                                          &err),
+                        0);
+            }
+            constraint_end(s);
+            constraint_destroy(c);
+        }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_pieces),
-        cmocka_unit_test(test_given_up),
-        cmocka_unit_test(test_interleaved),
+        cmocka_unit_test(test_pieces), cmocka_unit_test(test_given_up),  cmocka_unit_test(test_interleaved),
+        cmocka_unit_test(test_work),   cmocka_unit_test(test_ambiguous),
     };
     return cmocka_run_group_tests(tests, open_ember, close_ember);
 }
