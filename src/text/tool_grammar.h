@@ -12,12 +12,6 @@
 
 enum tool_choice { TOOL_CHOICE_NONE, TOOL_CHOICE_AUTO, TOOL_CHOICE_REQUIRED };
 
-enum tool_reasoning {
-    REASONING_CLOSED, /* the answer has none: the prompt closed it, or it is switched off */
-    REASONING_MAY,    /* the answer may begin with it */
-    REASONING_OPEN    /* the prompt ends inside it */
-};
-
 struct compile;
 struct value_want;
 

@@ -7,7 +7,6 @@
 #define TEXT_TOOL_STREAM_H
 
 #include "text/tool_buffer.h"
-#include "text/tool_grammar.h"
 #include "text/tool_parser.h"
 
 #include <stdint.h>

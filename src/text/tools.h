@@ -83,6 +83,13 @@ struct tool_format {
     const struct tool_xml *xml;
 };
 
+/* Reasoning in an answer, as its prompt leaves it. */
+enum tool_reasoning {
+    REASONING_CLOSED, /* the answer has none: the prompt closed it, or it is switched off */
+    REASONING_MAY,    /* the answer may begin with it */
+    REASONING_OPEN    /* the prompt ends inside it */
+};
+
 /* The format that a template's source speaks; never NULL: "none" where it shows no format. */
 const struct tool_format *tool_format_detect(const char *source, size_t length);
 

@@ -6,6 +6,7 @@
  *
  * Laws: the answer of a split text is the answer of the whole text; arguments are one JSON object, as far as they came. */
 #include "base/error.h"
+#include "text/tool_list.h"
 #include "text/tool_stream.h"
 
 #include <stdint.h>
