@@ -8,7 +8,6 @@
 #include "base/room.h"
 #include "text/template_inner.h"
 #include "text/tools.h"
-#include "text/vocab.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -35,9 +34,10 @@ static int is_result_marker(const char *text, size_t n)
 static enum jinja_class reach_of(const struct chat_template *t, const struct tokenizer *v, int id, const char *source,
                                  size_t n_source)
 {
-    const char *text = v->text.bytes + v->text.start[id];
-    size_t n = v->text.start[id + 1] - v->text.start[id];
-    if (v->type[id] != TOKEN_USER || v->hidden[id]) /* hidden: a control token that the parser must see */
+    size_t n;
+    const char *text = tokenizer_text(v, id, &n);
+    if (tokenizer_type(v, id) != TOKEN_USER ||
+        tokenizer_is_hidden(v, id)) /* hidden: a control token that the parser must see */
         return CLASS_TEMPLATE;
     const struct tool_format *format = tool_format_taught(t->caps.format);
     if (tool_format_is_class_a(format, text, n))
@@ -51,10 +51,13 @@ uint8_t *template_reach(const struct chat_template *t, const struct tokenizer *v
 {
     size_t n;
     const char *source = template_source(t, &n);
-    uint8_t *reach = calloc((size_t)v->n_vocab + 1, 1);
-    for (int id = 0; reach && id < v->n_vocab; id++)
-        if (v->type[id] != TOKEN_NORMAL && v->type[id] != TOKEN_BYTE)
+    int n_vocab = tokenizer_n_vocab(v);
+    uint8_t *reach = calloc((size_t)n_vocab + 1, 1);
+    for (int id = 0; reach && id < n_vocab; id++) {
+        enum token_type type = tokenizer_type(v, id);
+        if (type != TOKEN_NORMAL && type != TOKEN_BYTE)
             reach[id] = (uint8_t)reach_of(t, v, id, source, n);
+    }
     return reach;
 }
 

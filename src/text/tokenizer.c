@@ -126,6 +126,17 @@ enum token_type tokenizer_type(const struct tokenizer *t, int32_t id)
     return id >= 0 && id < t->n_vocab ? (enum token_type)t->type[id] : TOKEN_UNUSED;
 }
 
+const char *tokenizer_text(const struct tokenizer *t, int32_t id, size_t *length)
+{
+    *length = 0;
+    if (id < 0 || id >= t->n_vocab)
+        return "";
+    *length = t->text.start[id + 1] - t->text.start[id];
+    return t->text.bytes + t->text.start[id];
+}
+
+int tokenizer_is_hidden(const struct tokenizer *t, int32_t id) { return id >= 0 && id < t->n_vocab && t->hidden[id]; }
+
 const char *tokenizer_piece(const struct tokenizer *t, int32_t id, int special, size_t *length)
 {
     enum token_type type = tokenizer_type(t, id);

@@ -38,12 +38,17 @@ int tokenizer_encode(const struct tokenizer *t, const char *text, size_t length,
  * a special token may be written; elsewhere its text is ordinary text, and ordinary text becomes no control token by merges. */
 int tokenizer_encode_marked(const struct tokenizer *t, const char *text, size_t length, const uint8_t *mark,
                             const uint8_t *reach, struct token_list *out, struct error *err);
+int token_list_add(struct token_list *l, int32_t id); /* id < 0: adds nothing. -1: no memory */
 void token_list_free(struct token_list *l);
 
 /* The bytes of a token; special 0: plain output, in which control tokens are empty, also those which the file calls so and their
  * family makes user-defined. Lives as long as the tokenizer. */
 const char *tokenizer_piece(const struct tokenizer *t, int32_t id, int special, size_t *length);
 enum token_type tokenizer_type(const struct tokenizer *t, int32_t id);
+/* The text of a token as the file stores it, which tokenizer_find() takes: not the bytes it stands for. Lives as long as the
+ * tokenizer; an id that there is not: empty. */
+const char *tokenizer_text(const struct tokenizer *t, int32_t id, size_t *length);
+int tokenizer_is_hidden(const struct tokenizer *t, int32_t id); /* 1: no part of plain output, whatever its type */
 
 int tokenizer_is_end(const struct tokenizer *t, int32_t id); /* end of generation */
 int32_t tokenizer_bos(const struct tokenizer *t);            /* -1: none */

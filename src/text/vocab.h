@@ -129,8 +129,6 @@ typedef int word_encoder(const struct tokenizer *t, struct workspace *w, const c
 int workspace_word(const struct tokenizer *t, struct workspace *w, word_encoder *encode, const char *word, size_t n,
                    struct token_list *out);
 
-int token_list_add(struct token_list *l, int32_t id); /* -1: no memory */
-
 /* vocab.c */
 int vocab_load(struct tokenizer *t, const struct gguf *g,
                struct error *err);                                 /* texts, types, lookup; the model is known */

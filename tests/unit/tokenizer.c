@@ -42,6 +42,11 @@ static void test_ember(void **state)
     assert_int_equal(tokenizer_type(t, tokenizer_find(t, "<think>", 7)), TOKEN_USER);
     assert_true(tokenizer_is_end(t, end) && !tokenizer_is_end(t, start));
     assert_int_equal(tokenizer_find(t, "no such token", 13), -1);
+    size_t n;
+    assert_memory_equal(tokenizer_text(t, start, &n), "<|im_start|>", 12);
+    assert_int_equal(n, 12);
+    tokenizer_text(t, 4096, &n);
+    assert_int_equal(n, 0);
     ids_are(t, "<|im_start|>user\nHello", 0, 1, 4, (int32_t[]){4088, 276, 10, 779});
     struct token_list plain = encode(t, "<|im_start|>user\nHello", 22, 0, 0);
     assert_true(plain.n > 4 && plain.id[0] != 4088);
@@ -499,6 +504,8 @@ static void test_roles(void **state)
     assert_int_equal(n, 0);
     tokenizer_piece(t, end, 1, &n);
     assert_int_equal(n, 7);
+    assert_true(tokenizer_is_hidden(t, end) && !tokenizer_is_hidden(t, s));
+    assert_false(tokenizer_is_hidden(t, -1) || tokenizer_is_hidden(t, 1 << 30));
     tokenizer_destroy(t);
 }
 
