@@ -1,19 +1,12 @@
-/* What the files of a grammar share: expressions of a maker, and the compiled rules.
+/* What the files of a grammar share: expressions of a maker, and how they become the automaton.
  *
  *   grammar_make.c      expressions, each stored once                 grammar_utf8.c     code points and stops as bytes
- *   grammar_check.c     what is empty, without end, left recursive    grammar_compile.c  expressions to rules
- *
- * A compiled rule is a nondeterministic automaton: states with edges over bytes, whole tokens, calls of other rules, and three
- * kinds of steps that read nothing. A counted rule, item{min,max}, has one counter k a call:
- *
- *     start --ENTER (k < max)--> item ... --TICK (k + 1)--> start --LEAVE (k >= min)--> accept
- *
- * A leaf is a rule without calls and tokens: its bytes never touch the stack. Leaves are what masks are cached for. */
+ *   grammar_check.c     what is empty, without end, left recursive    grammar_compile.c  expressions to rules */
 #ifndef TEXT_GRAMMAR_INNER_H
 #define TEXT_GRAMMAR_INNER_H
 
+#include "text/automaton.h"
 #include "text/compile.h"
-#include "text/grammar.h"
 
 enum expr_kind {
     EXPR_NEVER,
@@ -105,37 +98,6 @@ int grammar_machine_ways(const struct grammar_maker *m, const struct expr *e, co
 
 /* 1: min..max copies are written out, else the repetition becomes a counted rule. */
 int grammar_copies(const struct expr *e, const struct expr_facts *item);
-
-/* ---- compiled --------------------------------------------------------------------------------------------------------------- */
-
-enum edge_kind { EDGE_BYTES, EDGE_CALL, EDGE_TOKEN, EDGE_OTHER, EDGE_EMPTY, EDGE_ENTER, EDGE_TICK, EDGE_LEAVE };
-
-struct edge {
-    uint8_t kind, low, high; /* EDGE_BYTES */
-    uint32_t arg;            /* rule, token */
-    uint32_t to;
-};
-
-struct rule {
-    uint32_t start, accept;
-    int32_t min, max; /* counted rules */
-    uint32_t rank;    /* ascending along calls that come first in a rule */
-    uint8_t counted, leaf, nullable;
-};
-
-struct grammar {
-    struct compile *compile; /* until its constraint is made; or NULL */
-    struct rule *rule;
-    uint32_t n_rule;
-    uint32_t *first; /* [n_state + 1] edges of a state */
-    struct edge *edge;
-    uint32_t *owner; /* [n_state] rule */
-    uint32_t n_state, n_edge;
-    uint8_t byte_class[256];
-    uint32_t n_class;
-    uint32_t *entry; /* [n_entry] rules */
-    uint32_t n_entry;
-};
 
 /* ---- grammar_utf8.c --------------------------------------------------------------------------------------------------------- */
 

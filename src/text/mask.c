@@ -1,6 +1,8 @@
 /* Masks of sets: mask.h. */
 #include "text/mask.h"
 
+#include "base/error.h"
+
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>

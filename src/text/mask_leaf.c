@@ -12,6 +12,7 @@
 #include "text/mask.h"
 
 #include "base/utf8.h"
+#include "text/compile.h"
 #include "text/tokenizer.h"
 
 #include <stdlib.h>

@@ -1,6 +1,7 @@
 /* Memory of the matcher, and the numbers of things: matcher.h. */
 #include "text/matcher.h"
 
+#include "base/error.h"
 #include "base/hash.h"
 
 #include <assert.h>

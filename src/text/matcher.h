@@ -14,7 +14,11 @@
 #ifndef TEXT_MATCHER_H
 #define TEXT_MATCHER_H
 
-#include "text/grammar_inner.h"
+#include "text/automaton.h"
+
+#include <stddef.h>
+
+struct error;
 
 enum { SET_DEAD = 0 };
 /* Bounds of one step, some 2 ms: whether it is refused depends on the set and the byte alone, not on what is remembered. */
