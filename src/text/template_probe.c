@@ -188,7 +188,7 @@ static void probe_call_details(struct probing *of)
     c->parallel = call_shows(of, TWO(OBJECT), TWO(STRING), WORDS("valQ1", "valQ2"));
     c->id_rendered = call_shows(of, SHORT(OBJECT), SHORT(STRING), WORDS(id9));
     c->id = !call_shows(of, LONG(OBJECT), LONG(STRING), WORDS("valQ1")) ? CALL_ID_ALNUM9
-            : strcmp(c->format->name, "kimi_k2") == 0                   ? CALL_ID_KIMI
+            : c->format->syntax == SYNTAX_KIMI                          ? CALL_ID_KIMI
                                                                         : CALL_ID_ANY;
 }
 

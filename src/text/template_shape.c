@@ -194,12 +194,6 @@ static void split_calls(struct talk *t)
     }
 }
 
-/* Only hermes has a line of its own for calls. */
-static int written_like_hermes(const struct tool_format *f)
-{
-    return strcmp(f->name, "lfm2") != 0 && strcmp(f->name, "granite_3_3") != 0 && strncmp(f->name, "deepseek", 8) != 0;
-}
-
 static void write_calls(struct talk *t, struct turn *turn)
 {
     const struct tool_format *format = tool_format_taught(t->caps->format);
@@ -214,7 +208,8 @@ static void write_calls(struct talk *t, struct turn *turn)
         longest = arguments->n > longest ? arguments->n : longest;
     }
     jbuffer_string(&b, turn->content);
-    jbuffer_word(&b, turn->content->n && written_like_hermes(format) ? "\n" : "");
+    /* only hermes has a line of its own for calls */
+    jbuffer_word(&b, turn->content->n && !format->write ? "\n" : "");
     tool_write(format, call, turn->n_call, jalloc(t->run, longest), put, &p);
     turn->content = jbuffer_done(&b);
     turn->n_call = 0;

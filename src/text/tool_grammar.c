@@ -89,12 +89,12 @@ static grammar_expr object_of(struct tool_maker *k, size_t i)
     if (!f->name_key)
         return JOIN(tool_word(k, "{\""), tool_word(k, name), tool_word(k, "\": "), k->tool[i].arguments,
                     tool_word(k, "}"));
-    int id_first = !strcmp(f->id_key, "tool_call_id"),
-        has_id = !strncmp(f->name, "mistral", 7) || !strcmp(f->name, "apriel");
     grammar_expr id = JOIN(tool_word(k, "\""), tool_word(k, f->id_key), tool_word(k, "\": \""), identifier(k),
                            tool_word(k, "\""));
-    grammar_expr before = id_first ? grammar_optional(k->maker, JOIN(id, tool_word(k, ", "))) : tool_word(k, "");
-    grammar_expr behind = has_id ? grammar_optional(k->maker, JOIN(tool_word(k, ", "), id)) : tool_word(k, "");
+    grammar_expr before = f->rules & RULE_ID_FIRST ? grammar_optional(k->maker, JOIN(id, tool_word(k, ", ")))
+                                                   : tool_word(k, "");
+    grammar_expr behind = f->rules & RULE_ID_LAST ? grammar_optional(k->maker, JOIN(tool_word(k, ", "), id))
+                                                  : tool_word(k, "");
     return JOIN(tool_word(k, brace), before, tool_word(k, "\""), tool_word(k, f->name_key), tool_word(k, "\": \""),
                 tool_word(k, name), tool_word(k, "\", \""), tool_word(k, f->args_key), tool_word(k, "\": "),
                 k->tool[i].arguments, behind, tool_word(k, "}"));
@@ -102,25 +102,22 @@ static grammar_expr object_of(struct tool_maker *k, size_t i)
 
 static grammar_expr object_grammar(struct tool_maker *k) { return tool_any(k, object_of); }
 
-static grammar_expr hermes(struct tool_maker *k)
+static grammar_expr lines(struct tool_maker *k)
 {
     return JOIN(tool_word(k, "\n"), object_grammar(k), tool_word(k, "\n"), tool_mark(k, ROLE_END));
 }
 
 static grammar_expr list(struct tool_maker *k)
 {
-    int rows = !strcmp(k->format->name, "command_r7b"), open = k->format->read == list_read_open;
-    grammar_expr items = tool_several(k, object_grammar(k), tool_word(k, rows ? ",\n    " : ", "));
-    return JOIN(tool_word(k, open   ? ""
-                             : rows ? "[\n    "
-                                    : "["),
-                items, tool_word(k, rows ? "\n]" : "]"), tool_mark(k, ROLE_END));
+    const struct tool_format *f = k->format;
+    grammar_expr calls = tool_several(k, object_grammar(k), tool_word(k, f->list.between));
+    return JOIN(tool_word(k, f->list.open), calls, tool_word(k, f->list.close), tool_mark(k, ROLE_END));
 }
 
 static grammar_expr deepseek_call(struct tool_maker *k, size_t i)
 {
     grammar_expr name = tool_word(k, k->tool[i].def->name);
-    if (!strcmp(k->format->name, "deepseek_r1"))
+    if (k->format->rules & RULE_FENCED)
         return JOIN(tool_mark(k, ROLE_CALL), tool_word(k, "function"), tool_mark(k, ROLE_SEP), name,
                     tool_word(k, "\n```json\n"), k->tool[i].arguments, tool_word(k, "\n```"), tool_mark(k, ROLE_STOP));
     return JOIN(tool_mark(k, ROLE_CALL), name, tool_mark(k, ROLE_SEP), k->tool[i].arguments, tool_mark(k, ROLE_STOP));
@@ -128,8 +125,8 @@ static grammar_expr deepseek_call(struct tool_maker *k, size_t i)
 
 static grammar_expr deepseek(struct tool_maker *k)
 {
-    int rows = !strcmp(k->format->name, "deepseek_r1");
-    return JOIN(tool_several(k, tool_any(k, deepseek_call), tool_word(k, rows ? "\n" : "")), tool_mark(k, ROLE_END));
+    const char *between = k->format->rules & RULE_FENCED ? "\n" : "";
+    return JOIN(tool_several(k, tool_any(k, deepseek_call), tool_word(k, between)), tool_mark(k, ROLE_END));
 }
 
 static grammar_expr kimi_rest(struct tool_maker *k, size_t i)
@@ -138,9 +135,11 @@ static grammar_expr kimi_rest(struct tool_maker *k, size_t i)
                 tool_mark(k, ROLE_ARGS), k->tool[i].arguments, tool_mark(k, ROLE_STOP));
 }
 
+static grammar_expr kimi_call(struct tool_maker *k) { return tool_any(k, kimi_rest); }
+
 static grammar_expr kimi(struct tool_maker *k)
 {
-    grammar_expr call = JOIN(tool_mark(k, ROLE_BEGIN2), tool_any(k, kimi_rest));
+    grammar_expr call = JOIN(tool_mark(k, ROLE_BEGIN2), kimi_call(k));
     return JOIN(tool_several(k, call, tool_word(k, "")), tool_mark(k, ROLE_END));
 }
 
@@ -178,21 +177,35 @@ static grammar_expr gemma_call(struct tool_maker *k, size_t i)
 
 static grammar_expr gemma(struct tool_maker *k) { return tool_any(k, gemma_call); }
 
-static grammar_expr call_rest(struct tool_maker *k)
+/* The languages of blocks, by the format's syntax. */
+static const struct language {
+    grammar_expr (*block)(struct tool_maker *k); /* what follows ROLE_BEGIN */
+    const char *between;                         /* blocks; NULL: a block holds all calls there are */
+    grammar_expr (*call)(struct tool_maker *k);  /* what follows ROLE_BEGIN2 without a block; NULL: nothing does */
+    void (*answer)(struct tool_maker *k);        /* entries and phases, of syntaxes that frame the whole answer */
+} languages[N_SYNTAX] = {
+    [SYNTAX_OBJECT] = {object_grammar, "\n"},
+    [SYNTAX_LINES] = {lines, "\n"},
+    [SYNTAX_LIST] = {list},
+    [SYNTAX_DEEPSEEK] = {deepseek},
+    [SYNTAX_KIMI] = {kimi, .call = kimi_call},
+    [SYNTAX_MISTRAL] = {mistral, ""},
+    [SYNTAX_FUNCTIONARY] = {functionary, ""},
+    [SYNTAX_SOLAR] = {solar},
+    [SYNTAX_TAGS] = {xml_grammar, "\n"},
+    [SYNTAX_GLM] = {glm_grammar, "\n"},
+    [SYNTAX_PYTHON] = {lfm2_grammar},
+    [SYNTAX_GEMMA] = {gemma, ""},
+    [SYNTAX_HARMONY] = {.answer = harmony_grammar},
+    [SYNTAX_RECIPIENT] = {.answer = recipient_grammar},
+};
+
+static const struct language *language_of(const struct tool_maker *k) { return &languages[k->format->syntax]; }
+
+static grammar_expr block_rest(struct tool_maker *k)
 {
-    static const struct {
-        enum scan (*read)(struct tool_block *b);
-        grammar_expr (*write)(struct tool_maker *k);
-    } rows[] = {{list_read, list},           {list_read_open, list},  {deepseek_read, deepseek},
-                {kimi_read_section, kimi},   {mistral_read, mistral}, {functionary_read, functionary},
-                {solar_read, solar},         {xml_read, xml_grammar}, {glm_read, glm_grammar},
-                {python_read, lfm2_grammar}, {gemma_read, gemma},     {llama_read, object_grammar}};
-    if (k->format->read == object_read)
-        return k->format->marker[ROLE_END] ? hermes(k) : object_grammar(k);
-    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
-        if (rows[i].read == k->format->read)
-            return rows[i].write(k);
-    return grammar_fail(k->maker, "the format %s has no grammar", k->format->name);
+    const struct language *l = language_of(k);
+    return l->block ? l->block(k) : grammar_fail(k->maker, "the format %s has no grammar", k->format->name);
 }
 
 /* ---- arguments ------------------------------------------------------------------------------------------------------- */
@@ -201,9 +214,9 @@ static int open_schemas(struct tool_maker *k)
 {
     static const char nothing[] = "{\"type\": \"object\", \"properties\": {}, \"additionalProperties\": false}";
     const struct tool_want *w = k->want;
-    enum schema_syntax syntax = !strcmp(k->format->name, "lfm2")     ? SCHEMA_PYTHON
-                                : !strcmp(k->format->name, "gemma4") ? SCHEMA_GEMMA
-                                                                     : SCHEMA_JSON;
+    static const enum schema_syntax syntaxes[] = {
+        [ARGS_JSON] = SCHEMA_JSON, [ARGS_PYTHON] = SCHEMA_PYTHON, [ARGS_GEMMA] = SCHEMA_GEMMA};
+    enum schema_syntax syntax = syntaxes[k->format->arguments];
     for (size_t i = 0; i < w->tools->n; i++) {
         const struct tool_def *t = &w->tools->tool[i];
         char place[64];
@@ -295,9 +308,9 @@ static void add_tag(struct tool_maker *k, size_t phase, const char *text, int at
 static void call_triggers(struct tool_maker *k, size_t phase, int next)
 {
     const struct tool_format *f = k->format;
-    add_call(k, phase, f->marker[ROLE_BEGIN], call_rest(k), next);
-    if (f->read2 == kimi_read_call)
-        add_call(k, phase, f->marker[ROLE_BEGIN2], tool_any(k, kimi_rest), next);
+    add_call(k, phase, f->marker[ROLE_BEGIN], block_rest(k), next);
+    if (language_of(k)->call)
+        add_call(k, phase, f->marker[ROLE_BEGIN2], language_of(k)->call(k), next);
     if (!(f->rules & RULE_BARE))
         return;
     k->brace_taken = 1;
@@ -344,25 +357,18 @@ static grammar_expr until_marker(struct tool_maker *k, enum tool_role role)
                 grammar_token(k->maker, id));
 }
 
-/* Blocks that hold a list of calls by themselves. */
-static int holds_list(const struct tool_format *f)
-{
-    return f->read == list_read || f->read == list_read_open || f->read == deepseek_read ||
-           f->read == kimi_read_section || f->read == solar_read || f->read == python_read;
-}
-
 /* A call or, where an answer may hold several blocks, calls. */
 static grammar_expr blocks(struct tool_maker *k)
 {
     const struct tool_format *f = k->format;
     grammar_expr begin = f->rules & RULE_BARE ? tool_word(k, "") : tool_mark(k, ROLE_BEGIN);
-    if (!strcmp(f->name, "gigachat3_role"))
+    if (f->rules & RULE_TURN_ENDS)
         begin = JOIN(tool_mark(k, ROLE_WRAP), tool_word(k, "\n\n"), begin);
-    grammar_expr call = JOIN(begin, call_rest(k));
-    if (holds_list(f) || f->rules & RULE_ONE_CALL)
-        return call;
-    int tight = f->read == gemma_read || f->read == functionary_read || f->read == mistral_read;
-    return tool_several(k, call, tool_word(k, f->rules & RULE_BARE ? "; " : tight ? "" : "\n"));
+    grammar_expr block = JOIN(begin, block_rest(k));
+    const char *between = f->rules & RULE_BARE ? "; " : language_of(k)->between;
+    if (!between || f->rules & RULE_ONE_CALL)
+        return block;
+    return tool_several(k, block, tool_word(k, between));
 }
 
 /* Reasoning if there may be one, then calls and nothing else; or (value, if not -1) an answer instead of them. */
@@ -389,7 +395,7 @@ static int call_or_value(struct tool_maker *k)
 {
     const struct tool_want *w = k->want;
     grammar_expr value = -1;
-    if (k->format->advance || k->format->rules & RULE_BARE)
+    if (language_of(k)->answer || k->format->rules & RULE_BARE)
         return error_set(
             k->err, ERR_UNSUPPORTED,
             "calls of the format %s cannot be told from an answer that is governed; leave out the tools or "
@@ -492,10 +498,8 @@ int tool_constraint(struct constraint **out, const struct tokenizer *t, const st
     if (w->choice == TOOL_CHOICE_AUTO && w->answer) {
         if (call_or_value(k) != 0)
             goto done;
-    } else if (w->format->advance == harmony_advance)
-        harmony_grammar(k);
-    else if (w->format->advance == recipient_advance)
-        recipient_grammar(k);
+    } else if (language_of(k)->answer)
+        language_of(k)->answer(k);
     else if (w->choice == TOOL_CHOICE_AUTO)
         lazy(k);
     else

@@ -29,10 +29,10 @@ int tool_name_is_legal(const char *name, size_t n)
 static int key_fits(const struct tool_format *f, const char *key)
 {
     static const char identifier[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ_0123456789";
-    if (!strcmp(f->name, "lfm2"))
+    if (f->arguments == ARGS_PYTHON)
         return key[0] && (key[0] < '0' || key[0] > '9') && !key[strspn(key, identifier)];
-    if (!strcmp(f->name, "gemma4"))
-        return !strstr(key, "<|\"|>");
+    if (f->arguments == ARGS_GEMMA)
+        return !strstr(key, f->marker[ROLE_SEP]);
     if (!f->xml)
         return 1;
     return key[0] && !strpbrk(key, "\n\r<>") && !strstr(key, f->xml->key_end);
@@ -68,7 +68,7 @@ static int check_name(const struct tool_list *l, size_t i, const json_t *name, c
         if (!strcmp(l->tool[k].name, s))
             return error_set(err, ERR_INPUT, "tools[%zu].function.name is '%.60s', the name of tools[%zu]; rename one",
                              i, s, k);
-    if (!strcmp(f->name, "functionary_v3_2") && (!strcmp(s, "all") || !strcmp(s, "python")))
+    if (f->rules & RULE_RECIPIENTS && (!strcmp(s, "all") || !strcmp(s, "python")))
         return error_set(err, ERR_INPUT,
                          "tools[%zu].function.name is '%s', which the format %s reads as something else; rename it", i,
                          s, f->name);

@@ -30,7 +30,7 @@ static enum scan take_member(struct tool_block *b, int kind)
     enum scan s = SCAN_OK;
     const char *value = b->text + b->from;
     size_t n = b->to - b->from;
-    int number_id = b->json.kind == '0' && !strcmp(b->format->id_key, "tool_call_id");
+    int number_id = b->json.kind == '0' && b->format->rules & RULE_ID_FIRST;
     if (kind == KEY_OTHER || (kind == KEY_ID && b->json.kind != '"' && !number_id))
         return s;
     if (kind == KEY_NAME && b->json.kind != '"')

@@ -307,7 +307,7 @@ static enum scan content_marker(const struct tool_parser *p, size_t i, enum tool
         if (!p->marker[r].n || !in_content(p, r))
             continue;
         enum scan s = marker_here(p, r, i);
-        if (s == SCAN_OK && r == ROLE_BEGIN2 && p->format->read2 == xml_read_bare)
+        if (s == SCAN_OK && r == ROLE_BEGIN2 && p->format->rules & RULE_BEGIN2_NAMES)
             s = bare_function(p, i);
         if (s == SCAN_OK) {
             *role = r;

@@ -5,23 +5,23 @@
 
 #include <string.h>
 
-struct writer {
+struct tool_writer {
     const struct tool_format *format;
     void (*put)(void *arg, int ours, const char *text, size_t n);
     void *arg;
     char *room; /* a key without its escapes is no longer than with them */
 };
 
-static void ours(const struct writer *w, const char *text) { w->put(w->arg, 1, text, strlen(text)); }
-static void theirs(const struct writer *w, const char *text) { w->put(w->arg, 0, text, strlen(text)); }
-static void role(const struct writer *w, enum tool_role r) { ours(w, w->format->marker[r]); }
-static void name(const struct writer *w, const struct tool_written *c) { w->put(w->arg, 0, c->name, c->n_name); }
-static void arguments(const struct writer *w, const struct tool_written *c)
+static void ours(const struct tool_writer *w, const char *text) { w->put(w->arg, 1, text, strlen(text)); }
+static void theirs(const struct tool_writer *w, const char *text) { w->put(w->arg, 0, text, strlen(text)); }
+static void role(const struct tool_writer *w, enum tool_role r) { ours(w, w->format->marker[r]); }
+static void name(const struct tool_writer *w, const struct tool_written *c) { w->put(w->arg, 0, c->name, c->n_name); }
+static void arguments(const struct tool_writer *w, const struct tool_written *c)
 {
     w->put(w->arg, 0, c->arguments, c->n_arguments);
 }
 
-static void object(const struct writer *w, const struct tool_written *c)
+static void object(const struct tool_writer *w, const struct tool_written *c)
 {
     theirs(w, "{\"name\": \"");
     name(w, c);
@@ -31,7 +31,7 @@ static void object(const struct writer *w, const struct tool_written *c)
 }
 
 /* JSON's words in Python's spelling, outside strings. */
-static void python_literal(const struct writer *w, const char *text, size_t n)
+static void python_literal(const struct tool_writer *w, const char *text, size_t n)
 {
     static const char *const words[][2] = {{"true", "True"}, {"false", "False"}, {"null", "None"}};
     size_t plain = 0;
@@ -56,7 +56,7 @@ static void python_literal(const struct writer *w, const char *text, size_t n)
 }
 
 /* The members of an object as k=v, .. */
-static void keywords(const struct writer *w, const char *text, size_t n)
+static void keywords(const struct tool_writer *w, const char *text, size_t n)
 {
     size_t at = 1; /* behind { */
     int first = 1;
@@ -85,7 +85,7 @@ static void keywords(const struct writer *w, const char *text, size_t n)
     }
 }
 
-static void write_lfm2(const struct writer *w, const struct tool_written *c, size_t n)
+void python_write(const struct tool_writer *w, const struct tool_written *c, size_t n)
 {
     role(w, ROLE_BEGIN);
     theirs(w, "[");
@@ -101,7 +101,7 @@ static void write_lfm2(const struct writer *w, const struct tool_written *c, siz
     role(w, ROLE_END);
 }
 
-static void write_granite(const struct writer *w, const struct tool_written *c, size_t n)
+void list_write(const struct tool_writer *w, const struct tool_written *c, size_t n)
 {
     role(w, ROLE_BEGIN);
     theirs(w, "[");
@@ -113,9 +113,9 @@ static void write_granite(const struct writer *w, const struct tool_written *c, 
     theirs(w, "]");
 }
 
-static void write_deepseek(const struct writer *w, const struct tool_written *c, size_t n)
+void deepseek_write(const struct tool_writer *w, const struct tool_written *c, size_t n)
 {
-    int fenced = !strcmp(w->format->name, "deepseek_r1");
+    int fenced = (w->format->rules & RULE_FENCED) != 0;
     role(w, ROLE_BEGIN);
     for (size_t i = 0; i < n; i++) {
         if (fenced && i)
@@ -138,7 +138,7 @@ static void write_deepseek(const struct writer *w, const struct tool_written *c,
     role(w, ROLE_END);
 }
 
-static void write_hermes(const struct writer *w, const struct tool_written *c, size_t n)
+static void hermes_write(const struct tool_writer *w, const struct tool_written *c, size_t n)
 {
     for (size_t i = 0; i < n; i++) {
         ours(w, i ? "\n<tool_call>\n" : "<tool_call>\n");
@@ -150,13 +150,6 @@ static void write_hermes(const struct writer *w, const struct tool_written *c, s
 void tool_write(const struct tool_format *f, const struct tool_written *call, size_t n, char *room,
                 void (*put)(void *arg, int ours, const char *text, size_t n), void *arg)
 {
-    const struct writer w = {f, put, arg, room};
-    if (!strcmp(f->name, "lfm2"))
-        write_lfm2(&w, call, n);
-    else if (!strcmp(f->name, "granite_3_3"))
-        write_granite(&w, call, n);
-    else if (!strncmp(f->name, "deepseek", 8))
-        write_deepseek(&w, call, n);
-    else
-        write_hermes(&w, call, n);
+    const struct tool_writer w = {f, put, arg, room};
+    (f->write ? f->write : hermes_write)(&w, call, n);
 }

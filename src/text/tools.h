@@ -56,8 +56,43 @@ enum tool_rule {
     RULE_ONE_CALL = 1 << 8,       /* an answer holds one call */
     RULE_CLASS_A = 1 << 9,        /* call markers written by an assistant may be tokens again (templates.md 7) */
     RULE_CLASS_A_TAGS = 1 << 10,  /* its reasoning tags may */
-    RULE_TURN_ENDS = 1 << 11      /* its wrapper ends the turn, unless a call follows */
+    RULE_TURN_ENDS = 1 << 11,     /* its wrapper ends the turn, unless a call follows */
+    RULE_ID_FIRST = 1 << 12,      /* a call object may begin with its id, a number */
+    RULE_ID_LAST = 1 << 13,       /* a call object may end with its id */
+    RULE_FENCED = 1 << 14,        /* arguments stand in a fence of Markdown */
+    RULE_BEGIN2_NAMES = 1 << 15,  /* ROLE_BEGIN2 begins a call only before the name of an offered tool */
+    RULE_RECIPIENTS = 1 << 16     /* "all" and "python" are recipients, not tools */
 };
+
+/* How calls stand in a block: the grammar of each is a row of the table in tool_grammar.c. */
+enum tool_syntax {
+    SYNTAX_NONE,
+    SYNTAX_OBJECT, /* a call object */
+    SYNTAX_LINES,  /* a call object on a line of its own */
+    SYNTAX_LIST,   /* a list of call objects */
+    SYNTAX_DEEPSEEK,
+    SYNTAX_KIMI,
+    SYNTAX_MISTRAL,
+    SYNTAX_FUNCTIONARY,
+    SYNTAX_SOLAR,
+    SYNTAX_TAGS, /* names and values in tags: struct tool_xml */
+    SYNTAX_GLM,
+    SYNTAX_PYTHON,
+    SYNTAX_GEMMA,
+    SYNTAX_HARMONY, /* it and the next frame the whole answer */
+    SYNTAX_RECIPIENT,
+    N_SYNTAX
+};
+
+/* What arguments are, where they are not values in tags. */
+enum tool_arguments {
+    ARGS_JSON,   /* an object */
+    ARGS_PYTHON, /* keyword arguments */
+    ARGS_GEMMA   /* an object with bare keys and strings between ROLE_SEP */
+};
+
+struct tool_writer;
+struct tool_written;
 
 /* Syntax of a value in tags. */
 struct tool_xml {
@@ -79,8 +114,15 @@ struct tool_format {
     enum scan (*read)(struct tool_block *b);  /* of ROLE_BEGIN; tool_block.h */
     enum scan (*read2)(struct tool_block *b); /* of ROLE_BEGIN2 */
     void (*advance)(struct tool_parser *p);   /* a machine of its own, or NULL */
+    enum tool_syntax syntax;
+    enum tool_arguments arguments;
     const char *name_key, *args_key, *id_key; /* of call objects; NULL, NULL: {N: J} */
+    struct {
+        const char *open, *between, *close;
+    } list; /* SYNTAX_LIST: what stands around its calls */
     const struct tool_xml *xml;
+    /* Its calls as text (tool_write.h); NULL: those of hermes. */
+    void (*write)(const struct tool_writer *w, const struct tool_written *call, size_t n);
 };
 
 /* Reasoning in an answer, as its prompt leaves it. */
