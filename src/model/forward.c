@@ -9,26 +9,6 @@
 
 #include <string.h>
 
-int embed(struct step *s, float *x, size_t ld, struct weight *table)
-{
-    struct op *op = &s->m->op;
-    const struct wmat *w = &table->mat;
-    const struct block_info *type = type_info(w->type);
-    size_t mark = step_mark(s);
-    uint8_t *raw = NULL;
-    if (table->on_disk) {
-        raw = op_alloc(op, (size_t)s->n_rows * w->row_bytes);
-        if (disk_rows_read(&table->rows, s->b->token, s->n_rows, raw, s->err))
-            return -1;
-    }
-    for (int r = 0; r < s->n_rows; r++) {
-        size_t row = raw ? (size_t)r : (size_t)s->b->token[r];
-        type->decode(x + (size_t)r * ld, (raw ? raw : w->data) + row * w->row_bytes, (size_t)w->n_cols);
-    }
-    step_reset(s, mark);
-    return 0;
-}
-
 /* x [n_rows][row width]: embeddings, all streams alike. */
 static int first_rows(struct step *s, float *x)
 {
@@ -92,19 +72,6 @@ static void make_rope(struct step *s)
         op_rope_table(&s->m->op, s->rope[i].cos, s->rope[i].sin, from->freq, from->magnitude, n_pair, s->b->pos,
                       s->n_rows);
     }
-}
-
-static float *state_at(const struct step *s, int i, size_t place)
-{
-    return (float *)(s->b->seq[s->run[i].first]->state + place);
-}
-
-struct run *step_runs(struct step *s, size_t history, size_t state)
-{
-    struct run *run = op_alloc(&s->m->op, (size_t)s->n_run * sizeof *run);
-    for (int i = 0; i < s->n_run; i++)
-        run[i] = (struct run){s->run[i].first, s->run[i].n, state_at(s, i, history), state_at(s, i, state)};
-    return run;
 }
 
 static int all_left(const struct step *s) { return memchr(s->b->dead, 0, (size_t)s->n_rows) == NULL; }

@@ -1,4 +1,4 @@
-/* The words of the vocabulary that are one call of op/: see step.h. */
+/* The words of the vocabulary: most are one call of op/. See step.h. */
 #include "model/step.h"
 
 #include "op/matmul.h"
@@ -58,6 +58,39 @@ void rotate_heads_back(struct step *s, float *x, int n_head, int head_dim, int r
         sine[i] = -s->rope[rope].sin[i];
     op_rope(&s->m->op, x, s->n_rows, n_head, head_dim, r->pairs, s->rope[rope].cos, sine, n_pair);
     step_reset(s, mark);
+}
+
+int embed(struct step *s, float *x, size_t ld, struct weight *table)
+{
+    struct op *op = &s->m->op;
+    const struct wmat *w = &table->mat;
+    const struct block_info *type = type_info(w->type);
+    size_t mark = step_mark(s);
+    uint8_t *raw = NULL;
+    if (table->on_disk) {
+        raw = op_alloc(op, (size_t)s->n_rows * w->row_bytes);
+        if (disk_rows_read(&table->rows, s->b->token, s->n_rows, raw, s->err))
+            return -1;
+    }
+    for (int r = 0; r < s->n_rows; r++) {
+        size_t row = raw ? (size_t)r : (size_t)s->b->token[r];
+        type->decode(x + (size_t)r * ld, (raw ? raw : w->data) + row * w->row_bytes, (size_t)w->n_cols);
+    }
+    step_reset(s, mark);
+    return 0;
+}
+
+static float *state_at(const struct step *s, int i, size_t place)
+{
+    return (float *)(s->b->seq[s->run[i].first]->state + place);
+}
+
+struct run *step_runs(struct step *s, size_t history, size_t state)
+{
+    struct run *run = op_alloc(&s->m->op, (size_t)s->n_run * sizeof *run);
+    for (int i = 0; i < s->n_run; i++)
+        run[i] = (struct run){s->run[i].first, s->run[i].n, state_at(s, i, history), state_at(s, i, state)};
+    return run;
 }
 
 void row_leaves(struct step *s, int row)
