@@ -2,6 +2,7 @@
 #include "base/error.h"
 #include "base/hash.h"
 #include "engine/engine.h"
+#include "engine/public_error.h"
 #include "format/gguf.h"
 
 #include <stdio.h>

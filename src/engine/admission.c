@@ -3,6 +3,7 @@
 
 #include "base/clock.h"
 #include "base/error.h"
+#include "engine/public_error.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -6,6 +6,7 @@
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/thread.h"
+#include "engine/public_error.h"
 #include "text/tools.h"
 
 #include <stdio.h>
@@ -19,23 +20,6 @@ static const uint64_t CACHE_DISK = (uint64_t)8 << 30;
 #endif
 
 const char *stoker_version(void) { return STOKER_VERSION; }
-
-void error_to_public(struct stoker_error *to, const struct error *from)
-{
-    static const int code[] = {[ERR_NONE] = STOKER_ERR_BUG,
-                               [ERR_INPUT] = STOKER_ERR_INPUT,
-                               [ERR_FORMAT] = STOKER_ERR_FORMAT,
-                               [ERR_IO] = STOKER_ERR_IO,
-                               [ERR_MEMORY] = STOKER_ERR_MEMORY,
-                               [ERR_UNSUPPORTED] = STOKER_ERR_UNSUPPORTED,
-                               [ERR_CANCELLED] = STOKER_ERR_CANCELLED,
-                               [ERR_BUSY] = STOKER_ERR_BUSY,
-                               [ERR_BUG] = STOKER_ERR_BUG};
-    if (!to)
-        return;
-    to->code = code[from->code];
-    snprintf(to->text, sizeof to->text, "%s", from->code ? from->text : "failed without a reason: a bug in stoker");
-}
 
 static int fail(struct stoker_error *to, const struct error *from)
 {

@@ -131,6 +131,4 @@ int constraint_get(struct stoker *s, const struct constraint_wanted *w, const st
 int constraint_want(struct value_want *want, const struct stoker_answer *a, struct error *err);
 void constraint_clear(struct stoker_constraint *c);
 
-void error_to_public(struct stoker_error *to, const struct error *from);
-
 #endif

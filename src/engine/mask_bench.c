@@ -7,6 +7,7 @@
 #include "base/error.h"
 #include "base/rng.h"
 #include "engine/engine.h"
+#include "engine/public_error.h"
 #include "format/gguf.h"
 #include "text/value_constraint.h"
 

@@ -5,6 +5,7 @@
 #include "base/hash.h"
 #include "base/rng.h"
 #include "engine/engine.h"
+#include "engine/public_error.h"
 #include "text/sampler_history.h"
 
 #include <math.h>

@@ -6,6 +6,7 @@
 #include "base/log.h"
 #include "base/room.h"
 #include "engine/engine.h"
+#include "engine/public_error.h"
 #include "text/tools.h"
 
 #include <stdio.h>

@@ -3,6 +3,7 @@
 #include "base/error.h"
 #include "engine/constraint_cache.h"
 #include "engine/engine.h"
+#include "engine/public_error.h"
 #include "text/stop.h"
 #include "text/tool_stream.h"
 #include "text/value_constraint.h"

@@ -1,6 +1,7 @@
 /* A vocabulary without its model: the part of stoker.h that needs no engine. */
 #include "base/error.h"
 #include "engine/engine.h"
+#include "engine/public_error.h"
 #include "format/gguf.h"
 #include "text/tokenizer.h"
 
