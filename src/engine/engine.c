@@ -172,14 +172,6 @@ int stoker_open(struct stoker **out, const char *path, const struct stoker_optio
     return 0;
 }
 
-uint64_t engine_queue_bytes(int n_queue, int n_parallel, int n_ctx)
-{
-    uint64_t job = sizeof(struct job) + EVENTS * sizeof(struct stoker_event) + (uint64_t)n_ctx * sizeof(stoker_token) +
-                   pick_queued_bytes();
-    uint64_t begun = 2 * (uint64_t)n_parallel;
-    return n_queue ? ((uint64_t)n_queue + begun) * job + begun * pick_begun_bytes() : 0;
-}
-
 static void free_job(struct job *j)
 {
     free(j->history);

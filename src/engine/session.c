@@ -16,15 +16,6 @@
 #include <sys/mman.h>
 #include <sys/resource.h>
 
-uint64_t session_logits_bytes(int n_vocab, int n_logits, int n_chunk, int n_parallel, int n_ctx)
-{
-    uint64_t said = sizeof(struct said) + round_up(sampler_history_most(n_vocab, (size_t)n_ctx), 64) +
-                    round_up((uint64_t)n_vocab, 64) + 2 * 64;
-    uint64_t rows = (uint64_t)n_chunk * (3 * sizeof(int32_t) + sizeof(struct sequence *) + 1);
-    return (uint64_t)n_logits * (uint64_t)n_vocab * sizeof(float) + sampler_bytes(n_vocab) + rows +
-           (uint64_t)n_parallel * said + 9 * 64;
-}
-
 /* ---- preparing -------------------------------------------------------------------------------------------------------------- */
 
 int session_prepare(struct session **out, const char *path, const struct session_options *opt, int keep,
