@@ -7,7 +7,7 @@
 #define TEXT_TOOL_GRAMMAR_INNER_H
 
 #include "text/compile.h"
-#include "text/tool_block.h"
+#include "text/tool_buffer.h"
 #include "text/tool_grammar.h"
 
 struct schema;
