@@ -6,9 +6,9 @@
 #include "base/clock.h"
 #include "base/room.h"
 #include "server/answer.h"
+#include "server/dialect.h"
 #include "server/http.h"
 #include "server/json.h"
-#include "server/routes.h"
 #include "server/server.h"
 
 #include <pthread.h>

@@ -7,7 +7,6 @@
 
 #include "base/clock.h"
 #include "base/room.h"
-#include "server/routes.h"
 #include "server/server.h"
 
 #include <math.h>

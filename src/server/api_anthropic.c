@@ -8,8 +8,8 @@
 #include "base/room.h"
 #include "server/answer.h"
 #include "server/anthropic_request.h"
+#include "server/dialect.h"
 #include "server/http.h"
-#include "server/routes.h"
 #include "server/server.h"
 #include "server/wish.h"
 

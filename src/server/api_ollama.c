@@ -10,9 +10,9 @@
 #include "base/room.h"
 #include "base/sha256.h"
 #include "server/answer.h"
+#include "server/dialect.h"
 #include "server/http.h"
 #include "server/ollama_request.h"
-#include "server/routes.h"
 #include "server/server.h"
 #include "server/wish.h"
 

@@ -6,6 +6,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/room.h"
+#include "server/dialect.h"
 #include "server/http_inside.h"
 #include "server/json.h"
 #include "server/server_inside.h"

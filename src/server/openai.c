@@ -1,7 +1,7 @@
 /* What OpenAI's dialects have in common: see api_openai.h. */
 #include "server/api_openai.h"
+#include "server/dialect.h"
 
-#include "server/routes.h"
 #include "server/server.h"
 
 #include <inttypes.h>

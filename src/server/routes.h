@@ -5,11 +5,6 @@
 #include <stddef.h>
 
 struct http_exchange;
-struct refusal;
-struct out;
-
-/* How an error is written. Paths without a row have a dialect too: by their beginning. */
-enum dialect { DIALECT_OPENAI, DIALECT_ANTHROPIC, DIALECT_OLLAMA };
 
 enum {
     ROUTE_OPEN = 1, /* needs no key */
@@ -31,10 +26,5 @@ const struct route *route_find(const char *method, const char *path, char *allow
 
 size_t route_index(const struct route *r); /* of a row; NULL: the number of rows */
 const struct route *route_at(size_t i);    /* NULL: none */
-
-enum dialect dialect_of(const char *path);
-
-/* The error object of a dialect, as JSON. Also the last event of streams: the dialect's file frames it. */
-void write_error(struct out *o, enum dialect d, const struct refusal *r, const char *request_id);
 
 #endif

@@ -2,9 +2,9 @@
 /* Answers to readers of every pace: who takes enough gets all of it, who takes a byte now and then is given up, sooner when the server
  * stops. The clock is the test's: it goes on, and the reader reads, whenever somebody looks at it, and nobody waits for anything else. */
 #include "base/room.h"
+#include "server/dialect.h"
 #include "server/http_inside.h"
 #include "server/json.h"
-#include "server/routes.h"
 #include "server/server_inside.h"
 
 #include <poll.h>
