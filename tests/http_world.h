@@ -9,7 +9,8 @@
 #include "server/dialect.h"
 #include "server/http.h"
 #include "server/json.h"
-#include "server/server.h"
+#include "server/new_id.h"
+#include "server/service.h"
 
 #include <pthread.h>
 #include <setjmp.h>

@@ -5,7 +5,7 @@
 #include "server/http.h"
 #include "server/json.h"
 #include "server/own.h"
-#include "server/server.h"
+#include "server/service.h"
 
 #include <inttypes.h>
 #include <stdlib.h>

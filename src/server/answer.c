@@ -4,10 +4,10 @@
  *     follow        take all events -> out -> client, wait for either; until all choices have ended or the client is gone
  *     settle        every request's last event is taken: nothing of this call is used by the engine afterwards */
 #include "server/answer_inside.h"
+#include "server/service.h"
 
 #include "base/clock.h"
 #include "base/room.h"
-#include "server/server.h"
 
 #include <math.h>
 #include <string.h>

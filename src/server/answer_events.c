@@ -3,10 +3,11 @@
  *
  *     answer_event    token -> reply -> answer_piece -> struct choice and the dialect;  the end, a failure, progress */
 #include "server/answer_inside.h"
+#include "server/new_id.h"
+#include "server/service.h"
 
 #include "base/clock.h"
 #include "base/room.h"
-#include "server/server.h"
 
 #include <string.h>
 

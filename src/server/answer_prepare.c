@@ -4,7 +4,7 @@
 
 #include "base/room.h"
 #include "server/prefix_key.h"
-#include "server/server.h"
+#include "server/service.h"
 
 #include <inttypes.h>
 #include <string.h>

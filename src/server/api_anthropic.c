@@ -10,7 +10,8 @@
 #include "server/anthropic_request.h"
 #include "server/dialect.h"
 #include "server/http.h"
-#include "server/server.h"
+#include "server/new_id.h"
+#include "server/service.h"
 #include "server/wish.h"
 
 #include <string.h>

@@ -1,7 +1,7 @@
 /* POST /v1/chat/completions: a wish is its body, field by field; server.md, part 3. */
 #include "server/api_openai.h"
-
-#include "server/server.h"
+#include "server/new_id.h"
+#include "server/service.h"
 
 #include <string.h>
 

@@ -2,10 +2,11 @@
  *
  *     prompt   string | [string..] | [id..] | [[id..]..]      each a prompt of its own, with n choices */
 #include "server/api_openai.h"
+#include "server/new_id.h"
+#include "server/service.h"
 
 #include "base/room.h"
 #include "base/utf8.h"
-#include "server/server.h"
 
 #include <string.h>
 

@@ -13,7 +13,7 @@
 #include "server/dialect.h"
 #include "server/http.h"
 #include "server/ollama_request.h"
-#include "server/server.h"
+#include "server/service.h"
 #include "server/wish.h"
 
 #include <ctype.h>

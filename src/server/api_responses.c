@@ -7,8 +7,9 @@
 #include "base/json_load.h"
 #include "base/room.h"
 #include "server/api_openai.h"
+#include "server/new_id.h"
 #include "server/responses_request.h"
-#include "server/server.h"
+#include "server/service.h"
 
 #include <inttypes.h>
 #include <string.h>

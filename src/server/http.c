@@ -15,6 +15,7 @@
 #include "base/log.h"
 #include "base/room.h"
 #include "server/http_inside.h"
+#include "server/new_id.h"
 #include "server/server_inside.h"
 
 #include <assert.h>

@@ -6,7 +6,7 @@
 #include "server/claims.h"
 #include "server/http.h"
 #include "server/http_parse.h"
-#include "server/server.h"
+#include "server/service.h"
 
 #include <stdatomic.h>
 

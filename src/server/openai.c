@@ -1,8 +1,7 @@
 /* What OpenAI's dialects have in common: see api_openai.h. */
 #include "server/api_openai.h"
 #include "server/dialect.h"
-
-#include "server/server.h"
+#include "server/service.h"
 
 #include <inttypes.h>
 #include <string.h>

@@ -6,7 +6,7 @@
 #include "server/answer.h"
 #include "server/http.h"
 #include "server/json.h"
-#include "server/server.h"
+#include "server/service.h"
 #include "server/wish.h"
 
 #include <inttypes.h>

@@ -5,7 +5,7 @@
 #include "server/http.h"
 #include "server/json.h"
 #include "server/page_data.h"
-#include "server/server.h"
+#include "server/service.h"
 
 void page_handle(struct http_exchange *x)
 {

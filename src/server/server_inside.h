@@ -5,7 +5,9 @@
 #include "base/sha256.h"
 #include "server/http_inside.h"
 #include "server/routes.h"
-#include "server/server.h"
+#include "server/service.h"
+
+#include <pthread.h>
 
 enum { STATUS_MOST = 20 };
 

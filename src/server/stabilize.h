@@ -15,7 +15,7 @@
 #define SERVER_STABILIZE_H
 
 #include "server/json.h"
-#include "server/server.h"
+#include "server/service.h"
 
 enum { STABILIZE_RULES = 4 };
 

@@ -4,7 +4,7 @@
 #include "base/room.h"
 #include "server/origin.h"
 #include "server/prefix_key.h"
-#include "server/server.h"
+#include "server/service.h"
 
 #include <errno.h>
 #include <math.h>

@@ -5,10 +5,10 @@
 #include "server/anthropic_request.h"
 #include "server/ollama_request.h"
 #include "server/responses_request.h"
+#include "server/service.h"
 #include "server/wish.h"
 
 #include "base/utf8.h"
-#include "server/server.h"
 
 #include <assert.h>
 #include <stdlib.h>

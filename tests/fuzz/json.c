@@ -4,7 +4,7 @@
  * a sentence that is clean UTF-8 and a path that ends. Then the body as a chat: read by its rules, --stabilize included. */
 #include "server/json.h"
 #include "base/utf8.h"
-#include "server/server.h"
+#include "server/service.h"
 #include "server/wish.h"
 
 #include <assert.h>
