@@ -121,7 +121,7 @@ static void take_signals(void)
     sigaction(SIGPIPE, &ignore, NULL);
 }
 
-static struct server_texts texts(const struct text_list *l) { return (struct server_texts){l->text, (size_t)l->n}; }
+static struct http_texts texts(const struct text_list *l) { return (struct http_texts){l->text, (size_t)l->n}; }
 
 /* What flags say in words of their own, not in those of server_options. */
 struct said {

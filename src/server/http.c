@@ -16,85 +16,15 @@
 #include "base/room.h"
 #include "server/http_inside.h"
 #include "server/new_id.h"
-#include "server/server_inside.h"
 
-#include <assert.h>
-#include <errno.h>
-#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
-#include <sys/eventfd.h>
 #include <sys/socket.h>
-#include <unistd.h>
 
 enum { IDLE_MS = 75000, LINGER_MS = 2000 };
 
-struct http_connection *http_open(struct server *s, int fd)
-{
-    struct http_connection *c = calloc(1, sizeof *c);
-    if (c) {
-        c->server = s;
-        c->fd = fd;
-        c->wake = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
-        c->in = malloc(HTTP_IN);
-    }
-    if (c && (c->wake < 0 || !c->in)) {
-        if (c->wake >= 0)
-            close(c->wake);
-        free(c->in);
-        free(c);
-        c = NULL;
-    }
-    return c;
-}
-
-void http_free(struct http_connection *c)
-{
-    assert(!c->is_large); /* the list is under the lock that the caller may hold */
-    http_forget_body(&c->x);
-    room_give(c->room_unsent);
-    free(c->unsent);
-    free(c->head_text);
-    free(c->in);
-    close(c->wake);
-    close(c->fd);
-    free(c);
-}
-
 /* ---- reading --------------------------------------------------------------------------------------------------------------- */
-
-enum http_came http_read_more(struct http_connection *c, uint64_t until_ns)
-{
-    for (;;) {
-        uint64_t now = clock_ns(), count;
-        if (atomic_load(&c->server->own->closing))
-            return HTTP_CAME_END;
-        struct pollfd p[2] = {{c->fd, POLLIN, 0}, {c->wake, POLLIN, 0}};
-        int left = now < until_ns ? (int)((until_ns - now + 999999) / 1000000) : 0, n = poll(p, 2, left);
-        if (n < 0 && errno != EINTR)
-            return HTTP_CAME_END;
-        if (n == 0 && clock_ns() >= until_ns)
-            return HTTP_CAME_LATE;
-        if (n > 0 && p[1].revents && read(c->wake, &count, sizeof count) < 0)
-            continue;
-        if (n <= 0 || !p[0].revents)
-            continue;
-        ssize_t k = recv(c->fd, c->in + c->n_in, HTTP_IN - c->n_in, MSG_DONTWAIT);
-        if (k > 0) {
-            c->n_in += (size_t)k;
-            return HTTP_CAME;
-        }
-        if (k == 0 || (errno != EAGAIN && errno != EINTR))
-            return HTTP_CAME_END;
-    }
-}
-
-void http_use_in(struct http_connection *c, size_t n)
-{
-    c->n_in -= n;
-    memmove(c->in, c->in + n, c->n_in);
-}
 
 static uint64_t in_seconds(double s) { return clock_ns() + (uint64_t)(s * 1e9); }
 
@@ -102,13 +32,13 @@ static uint64_t in_seconds(double s) { return clock_ns() + (uint64_t)(s * 1e9); 
  * connections are few. */
 static int read_head(struct http_connection *c, struct refusal *r)
 {
-    uint64_t until = c->served ? clock_ns() + IDLE_MS * UINT64_C(1000000) : in_seconds(c->server->opt.header_timeout);
+    uint64_t until = c->served ? clock_ns() + IDLE_MS * UINT64_C(1000000) : in_seconds(c->app->header_timeout);
     int begun = 0;
     for (;;) {
         if (c->n_in && !begun) {
             begun = 1;
             c->x.began_ns = clock_ns();
-            until = in_seconds(c->server->opt.header_timeout);
+            until = in_seconds(c->app->header_timeout);
         }
         long n = c->n_in ? http_head_size(c->in, c->n_in, r) : 0;
         if (n < 0)
@@ -126,7 +56,7 @@ static int read_head(struct http_connection *c, struct refusal *r)
         enum http_came came = http_read_more(c, until);
         if (came == HTTP_CAME_LATE && begun)
             return refuse(r, 408, NULL, NULL, "the request's head was not complete within %.10g s",
-                          c->server->opt.header_timeout);
+                          c->app->header_timeout);
         if (came != HTTP_CAME)
             return 0;
     }
@@ -148,7 +78,7 @@ static void begin_exchange(struct http_connection *c)
 {
     uint64_t began = c->x.began_ns;
     c->x = (struct http_exchange){
-        .server = c->server, .connection = c, .began_ns = began, .method = "", .path = "", .body = ""};
+        .server = c->app->server, .connection = c, .began_ns = began, .method = "", .path = "", .body = ""};
     c->head = (struct http_head){.length = -1};
     c->n_set = 0;
     c->key = NULL;
@@ -181,9 +111,9 @@ static int check_encoding(const struct http_connection *c, struct refusal *r)
     if (encoding && *encoding && strcasecmp(encoding, "identity") != 0)
         return refuse(r, 415, NULL, NULL, "Content-Encoding \"%.40s\" is not understood; send the body as it is",
                       encoding);
-    if (c->head.length > 0 && (uint64_t)c->head.length > c->server->opt.max_body)
+    if (c->head.length > 0 && (uint64_t)c->head.length > c->app->max_body)
         return refuse(r, 413, NULL, NULL, "the body is larger than %llu bytes, the limit of --max-body",
-                      (unsigned long long)c->server->opt.max_body);
+                      (unsigned long long)c->app->max_body);
     return 0;
 }
 
@@ -192,19 +122,19 @@ static int check(struct http_connection *c, const char **cors, struct refusal *r
 {
     struct http_exchange *x = &c->x;
     char allow[ROUTE_ALLOW];
-    if (http_check_host(c->server, &c->head, r) || http_check_origin(c->server, &c->head, cors, r))
+    if (http_check_host(c->app, &c->head, r) || http_check_origin(c->app, &c->head, cors, r))
         return -1;
     if (*cors) {
         http_set(x, "Access-Control-Allow-Origin", "%s", *cors);
         http_set(x, "Vary", "Origin");
         http_set(x, "Access-Control-Expose-Headers", "*"); /* x-request-id, Retry-After and our own */
     }
-    x->route = route_find(x->method, x->path, allow);
+    x->route = http_route_find(c->app, x->method, x->path, allow);
     if (strcmp(x->method, "OPTIONS") == 0) {
         answer_options(c, *cors, allow);
         return 1;
     }
-    if (!(x->route && x->route->flags & ROUTE_OPEN) && http_check_key(c->server, &c->head, &c->key, r))
+    if (!(x->route && x->route->flags & ROUTE_OPEN) && http_check_key(c->app, &c->head, &c->key, r))
         return -1;
     if (!*allow)
         return refuse(r, 404, "unknown_route", NULL, "there is no route %.100s", x->path);
@@ -220,21 +150,21 @@ static int check(struct http_connection *c, const char **cors, struct refusal *r
 static void run_handler(struct http_connection *c, struct refusal *r)
 {
     struct http_exchange *x = &c->x;
-    if (server_enter(c->server, x->route->flags & ROUTE_EARLY, r))
+    if (http_enter(c->app, x->route->flags & ROUTE_EARLY, r))
         return;
     x->route->handle(x);
     if (!c->status && !c->gone)
         refuse(r, 500, NULL, NULL, "the server did not answer this request: please report it");
     if (c->streaming == 1) /* cut: without its end nobody takes it for whole */
         c->close = 1;
-    server_leave(c->server);
+    http_leave(c->app);
 }
 
 static void log_exchange(const struct http_connection *c)
 {
     const struct http_exchange *x = &c->x;
     double ms = (double)(clock_ns() - x->began_ns) * 1e-6;
-    server_count_request(c->server, x->route, c->status);
+    http_count(c->app, x->route, c->status);
     log_line(LOG_INFO, "%s %s %s %d prompt %zu cached %zu generated %zu %.1f ms%s", x->id, *x->method ? x->method : "-",
              x->route ? x->route->path : "-", c->status, x->n_prompt, x->n_cached, x->n_generated, ms,
              c->gone ? ", client gone" : "");
@@ -298,6 +228,6 @@ void *http_serve(void *connection)
         continue;
     if (c->unread && !c->gone)
         linger(c);
-    server_forget(c);
+    http_forget(c);
     return NULL;
 }

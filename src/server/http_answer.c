@@ -6,10 +6,8 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/room.h"
-#include "server/dialect.h"
 #include "server/http_inside.h"
 #include "server/json.h"
-#include "server/server_inside.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -108,14 +106,14 @@ static int wait_writable(struct http_connection *c)
     const uint64_t ms = 1000000;
     uint64_t now = clock_ns();
     struct pollfd p = {c->fd, POLLOUT, 0};
-    int stops = atomic_load(&c->server->own->cut) && now - c->taken_ns >= HTTP_CUT_MS * ms;
+    int stops = atomic_load(&c->app->cut) && now - c->taken_ns >= HTTP_CUT_MS * ms;
     if (now - c->pace_ns >= HTTP_PACE_MS * ms) {
         stops |= c->paced < HTTP_PACE;
         c->pace_ns = now;
         c->paced = 0;
     }
     c->waited_ns = now;
-    c->gone |= stops || atomic_load(&c->server->own->closing);
+    c->gone |= stops || atomic_load(&c->app->closing);
     return !c->gone && poll(&p, 1, 250) > 0;
 }
 
@@ -270,10 +268,9 @@ int http_refuse(struct http_exchange *x, const struct refusal *refusal)
 {
     struct out o = {0};
     struct refusal told = *refusal, *r = &told;
-    enum dialect d = dialect_of(x->path);
     refusal_tell_room(r);
     room_spare(ROOM_REFUSAL);
-    write_error(&o, d, r, x->id);
+    x->connection->app->write_error(&o, x->path, r, x->id);
     room_spare(0);
     if (r->retry_after)
         http_set(x, "Retry-After", "%d", r->retry_after);
@@ -336,40 +333,11 @@ int http_stream_end(struct http_exchange *x)
 
 /* ---- waiting --------------------------------------------------------------------------------------------------------------- */
 
-void http_wake(struct http_connection *c)
-{
-    uint64_t one = 1;
-    if (write(c->wake, &one, sizeof one) < 0)
-        return; /* the counter is full: it is awake */
-}
-
 void http_notify(void *exchange)
 {
     struct http_connection *c = ((struct http_exchange *)exchange)->connection;
     if (!atomic_exchange(&c->notified, 1))
         http_wake(c);
-}
-
-/* A client that has closed may have closed its sending side alone, and wait for the answer: only what is sent now tells, for who closed
- * both refuses it. What may be sent before an answer is "go on", which clients skip; into a stream its handler says something. */
-static void ask_whether_there(struct http_connection *c)
-{
-    static const char go_on[] = "HTTP/1.1 100 Continue\r\n\r\n";
-    c->half_closed = 1;
-    if (!c->status && c->head.minor > 0 && send(c->fd, go_on, sizeof go_on - 1, MSG_NOSIGNAL | MSG_DONTWAIT) < 0)
-        c->gone |= errno != EAGAIN && errno != EINTR;
-}
-
-short http_watch(const struct http_connection *c) { return c->half_closed ? 0 : POLLRDHUP; }
-
-int http_look(struct http_connection *c, short came)
-{
-    int closed = came & POLLRDHUP && !c->half_closed;
-    if (came & (POLLHUP | POLLERR | POLLNVAL))
-        c->gone = 1;
-    else if (closed)
-        ask_whether_there(c);
-    return closed;
 }
 
 enum http_waited http_wait(struct http_exchange *x, int timeout_ms)
@@ -392,7 +360,7 @@ enum http_waited http_wait(struct http_exchange *x, int timeout_ms)
             send_unsent(c);
         if (c->gone)
             return HTTP_GONE;
-        if (atomic_load(&x->server->own->cut))
+        if (atomic_load(&c->app->cut))
             return HTTP_CUT;
         if (atomic_exchange(&c->notified, 0))
             return HTTP_NOTIFIED;

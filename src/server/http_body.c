@@ -15,7 +15,6 @@
 #include "base/clock.h"
 #include "base/room.h"
 #include "server/http_inside.h"
-#include "server/server_inside.h"
 
 #include <poll.h>
 #include <stdlib.h>
@@ -52,17 +51,17 @@ static size_t claim_of(size_t n) { return n / 2 * 7; }
 
 void http_leave_large(struct http_connection *c)
 {
-    struct server_private *own = c->server->own;
+    struct http_app *app = c->app;
     if (!c->is_large)
         return;
     room_end_grant();
-    pthread_mutex_lock(&own->lock);
-    struct http_connection **at = &own->large;
+    pthread_mutex_lock(&app->lock);
+    struct http_connection **at = &app->large;
     while (*at != c)
         at = &(*at)->next_large;
     *at = c->next_large;
     c->is_large = 0;
-    pthread_mutex_unlock(&own->lock);
+    pthread_mutex_unlock(&app->lock);
 }
 
 void http_next(struct http_exchange *x) { http_leave_large(x->connection); }
@@ -70,11 +69,11 @@ void http_next(struct http_exchange *x) { http_leave_large(x->connection); }
 /* n bytes of its claim, by one of the ways to take them. 1: it has them, and is one of the large ones. */
 static int take_large(struct http_connection *c, size_t n, size_t most, int (*take)(size_t n))
 {
-    struct server_private *own = c->server->own;
+    struct http_app *app = c->app;
     struct claim claim[LARGE_MOST], asks = {c->room_body, claim_of(most + 1) - c->room_body};
     size_t k = 0;
-    pthread_mutex_lock(&own->lock);
-    for (struct http_connection *l = own->large; l; l = l->next_large)
+    pthread_mutex_lock(&app->lock);
+    for (struct http_connection *l = app->large; l; l = l->next_large)
         claim[k++] = l->claim;
     int is_full = !c->is_large && k == LARGE_MOST;
     if (c->is_large)
@@ -83,13 +82,13 @@ static int take_large(struct http_connection *c, size_t n, size_t most, int (*ta
         claim[k++] = asks;
     int taken = !is_full && claims_allow(claim, k, asks, n, room_left(ROOM_LARGE)) && take(n) == 0;
     if (taken && !c->is_large) {
-        c->next_large = own->large;
-        own->large = c;
+        c->next_large = app->large;
+        app->large = c;
         c->is_large = 1;
     }
     if (taken)
         c->claim = (struct claim){asks.held + n, asks.need - n};
-    pthread_mutex_unlock(&own->lock);
+    pthread_mutex_unlock(&app->lock);
     return taken;
 }
 
@@ -108,9 +107,9 @@ static int take_step(struct http_connection *c, size_t n, const struct reading *
 /* Of a whole large body: what is made of it. One in chunks claimed what the largest takes. */
 static int take_rest(struct http_connection *c, size_t n, const struct reading *b)
 {
-    pthread_mutex_lock(&c->server->own->lock);
+    pthread_mutex_lock(&c->app->lock);
     c->claim.need = n;
-    pthread_mutex_unlock(&c->server->own->lock);
+    pthread_mutex_unlock(&c->app->lock);
     return take_large(c, n, b->most, room_grant);
 }
 
@@ -118,7 +117,7 @@ static int take_rest(struct http_connection *c, size_t n, const struct reading *
 static int wait_for(struct http_connection *c, size_t n, double seconds, struct reading *b,
                     int (*take)(struct http_connection *c, size_t n, const struct reading *b), struct refusal *r)
 {
-    atomic_int *waiting = &c->server->own->waiting;
+    atomic_int *waiting = &c->app->waiting;
     uint64_t began = clock_ns(), until = in_ms(1e3 * seconds), count;
     int there = take(c, n, b);
     if (there)
@@ -130,7 +129,7 @@ static int wait_for(struct http_connection *c, size_t n, double seconds, struct 
             http_look(c, p[0].revents);
         if (p[1].revents && read(c->wake, &count, sizeof count) < 0)
             continue;
-        if (clock_ns() > until || atomic_load(&c->server->own->closing)) {
+        if (clock_ns() > until || atomic_load(&c->app->closing)) {
             refuse(r, 503, "busy", NULL, "other requests have the memory that is kept for requests; try again");
             r->retry_after = 1;
         } else {
@@ -146,7 +145,7 @@ static int wait_for(struct http_connection *c, size_t n, double seconds, struct 
 /* Memory for n bytes and a zero. */
 static int have_room(struct http_connection *c, size_t n, struct reading *b, struct refusal *r)
 {
-    double patience = c->server->opt.body_timeout;
+    double patience = c->app->body_timeout;
     size_t room = c->room_body ? c->room_body : BODY_FIRST;
     if (n < c->room_body)
         return 0;
@@ -165,17 +164,6 @@ static int have_room(struct http_connection *c, size_t n, struct reading *b, str
     c->body = body;
     c->room_body = room;
     return 0;
-}
-
-void http_forget_body(struct http_exchange *x)
-{
-    struct http_connection *c = x->connection;
-    free(c->body);
-    room_give(c->room_body);
-    c->body = NULL;
-    c->n_body = c->room_body = 0;
-    x->body = "";
-    x->n_body = 0;
 }
 
 /* ---- reading --------------------------------------------------------------------------------------------------------------- */
@@ -241,8 +229,8 @@ static int wait_more(struct http_connection *c, struct reading *b, struct refusa
         now = clock_ns();
         if (now >= end)
             return refuse(r, 408, NULL, NULL, "the body was not complete within %.10g s and a second a MiB",
-                          c->server->opt.body_timeout);
-        if (now >= still && c->room_body > BODY_FIRST && atomic_load(&c->server->own->waiting))
+                          c->app->body_timeout);
+        if (now >= still && c->room_body > BODY_FIRST && atomic_load(&c->app->waiting))
             return refuse(r, 408, NULL, NULL, "nothing came of the body for %d s, and others wait for its memory",
                           STILL_MS / 1000);
     }
@@ -251,9 +239,9 @@ static int wait_more(struct http_connection *c, struct reading *b, struct refusa
 int http_read_body(struct http_connection *c, struct refusal *r)
 {
     static const char go_on[] = "HTTP/1.1 100 Continue\r\n\r\n";
-    struct reading b = {.chunks = {.most = c->server->opt.max_body},
-                        .most = c->head.chunked ? c->server->opt.max_body : (size_t)c->head.length,
-                        .until_ns = in_ms(1e3 * c->server->opt.body_timeout),
+    struct reading b = {.chunks = {.most = c->app->max_body},
+                        .most = c->head.chunked ? c->app->max_body : (size_t)c->head.length,
+                        .until_ns = in_ms(1e3 * c->app->body_timeout),
                         .pace_ns = clock_ns()};
     if (c->head.expects_continue && c->n_in == 0 && send(c->fd, go_on, sizeof go_on - 1, MSG_NOSIGNAL) < 0)
         c->gone = 1;
@@ -264,7 +252,7 @@ int http_read_body(struct http_connection *c, struct refusal *r)
     if (c->gone || whole < 0 || have_room(c, c->n_body, &b, r))
         return -1;
     size_t rest = c->is_large ? claim_of(c->room_body) - c->room_body : 0;
-    if (rest && wait_for(c, rest, c->server->opt.body_timeout, &b, take_rest, r))
+    if (rest && wait_for(c, rest, c->app->body_timeout, &b, take_rest, r))
         return -1;
     c->unread = 0;
     c->body[c->n_body] = 0;

@@ -2,7 +2,6 @@
  * alone does not keep them out. */
 #include "base/sha256.h"
 #include "server/http_inside.h"
-#include "server/server_inside.h"
 
 #include <arpa/inet.h>
 #include <string.h>
@@ -40,34 +39,34 @@ static int is_address(const char *host, size_t n)
 
 /* A page of another site can have its own name lead to this server (DNS rebinding); it then asks with that name as Host. It cannot do
  * so with an address. */
-int http_check_host(const struct server *s, const struct http_head *h, struct refusal *r)
+int http_check_host(const struct http_app *app, const struct http_head *h, struct refusal *r)
 {
     static const char *const local[] = {"localhost", "127.0.0.1", "[::1]"};
-    if ((!s->own->loopback && s->opt.key.n) || !h->host)
+    if ((!app->loopback && app->n_key) || !h->host)
         return 0;
     size_t n = host_size(h->host);
-    if (!s->own->loopback && is_address(h->host, n))
+    if (!app->loopback && is_address(h->host, n))
         return 0;
     for (size_t i = 0; i < sizeof local / sizeof *local; i++)
         if (is_host(h->host, n, local[i]))
             return 0;
-    if (is_host(h->host, n, s->opt.host))
+    if (is_host(h->host, n, app->host))
         return 0;
-    for (size_t i = 0; i < s->opt.allow_host.n; i++)
-        if (is_host(h->host, n, s->opt.allow_host.text[i]))
+    for (size_t i = 0; i < app->allow_host.n; i++)
+        if (is_host(h->host, n, app->allow_host.text[i]))
             return 0;
     return refuse(r, 403, "host_not_allowed", NULL,
                   "Host \"%.100s\" is not a name of this server; start it with --allow-host to allow it", h->host);
 }
 
-int http_check_origin(const struct server *s, const struct http_head *h, const char **cors, struct refusal *r)
+int http_check_origin(const struct http_app *app, const struct http_head *h, const char **cors, struct refusal *r)
 {
     const char *origin = http_head_field(h, "origin");
     *cors = NULL;
     if (!origin)
         return 0;
-    for (size_t i = 0; i < s->opt.cors.n; i++)
-        if (strcmp(s->opt.cors.text[i], "*") == 0 || strcasecmp(s->opt.cors.text[i], origin) == 0) {
+    for (size_t i = 0; i < app->cors.n; i++)
+        if (strcmp(app->cors.text[i], "*") == 0 || strcasecmp(app->cors.text[i], origin) == 0) {
             *cors = origin;
             return 0;
         }
@@ -81,15 +80,15 @@ int http_check_origin(const struct server *s, const struct http_head *h, const c
 }
 
 /* No early end: the time does not tell how much of a key was right, nor which key it was. */
-static int is_key(const struct server *s, const char *text)
+static int is_key(const struct http_app *app, const char *text)
 {
     unsigned char hash[SHA256_BYTES];
     int found = 0;
     sha256(text, strlen(text), hash);
-    for (size_t i = 0; i < s->opt.key.n; i++) {
+    for (size_t i = 0; i < app->n_key; i++) {
         unsigned differs = 0;
         for (size_t k = 0; k < SHA256_BYTES; k++)
-            differs |= (unsigned)(hash[k] ^ s->own->key[i][k]);
+            differs |= (unsigned)(hash[k] ^ app->key[i][k]);
         found |= differs == 0;
     }
     return found;
@@ -104,16 +103,16 @@ static const char *token_of(const char *authorization)
     return authorization + strlen("bearer") + strspn(authorization + strlen("bearer"), " ");
 }
 
-int http_check_key(const struct server *s, const struct http_head *h, const char **right, struct refusal *r)
+int http_check_key(const struct http_app *app, const struct http_head *h, const char **right, struct refusal *r)
 {
     const char *authorization = http_head_field(h, "authorization"), *key = http_head_field(h, "x-api-key");
     const char *token = token_of(authorization);
     *right = NULL;
-    if (s->opt.key.n == 0)
+    if (app->n_key == 0)
         return 0;
-    if (token && is_key(s, token))
+    if (token && is_key(app, token))
         *right = token;
-    else if (key && is_key(s, key))
+    else if (key && is_key(app, key))
         *right = key;
     if (*right)
         return 0;

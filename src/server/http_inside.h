@@ -1,12 +1,16 @@
-/* A connection, as the files of the HTTP front share it: http.c (its thread: requests in), http_body.c (their bodies), http_answer.c
- * (answers out, waiting), http_check.c (who may ask). */
+/* A connection, as the files of the HTTP front share it; each uses those above it only:
+ *
+ *     http_connection.c   its memory and socket          http_app.c      what all connections share, routes, counters
+ *     http_body.c         bodies of requests             http_check.c    who may ask
+ *     http_answer.c       answers out, waiting
+ *     http.c              its thread: requests in        http_accept.c   begins it */
 #ifndef SERVER_HTTP_INSIDE_H
 #define SERVER_HTTP_INSIDE_H
 
 #include "server/claims.h"
 #include "server/http.h"
+#include "server/http_app.h"
 #include "server/http_parse.h"
-#include "server/service.h"
 
 #include <stdatomic.h>
 
@@ -15,14 +19,13 @@ enum {
     HTTP_PACE = 64 << 10,
     HTTP_PACE_MS = 60000,
     HTTP_CUT_MS = 1000,
-    HTTP_IN = HTTP_HEAD_MOST + (16 << 10),
-    HTTP_BODY_FIRST = 16 << 10 /* of a body: whatever others have taken, there is room for that */
+    HTTP_IN = HTTP_HEAD_MOST + (16 << 10)
 };
 
 struct http_connection {
-    struct server *server;
-    int fd, wake;                          /* the socket; an eventfd: http_notify() and the server's own calls */
-    struct http_connection *next, *before; /* server.c's list, under its lock */
+    struct http_app *app;
+    int fd, wake;                          /* the socket; an eventfd: http_notify() and http_wake_all() */
+    struct http_connection *next, *before; /* the app's list, under its lock */
 
     /* in */
     char *in; /* [n_in] read and not used yet; room HTTP_IN */
@@ -31,7 +34,7 @@ struct http_connection {
     struct http_head head;
     char *body;
     size_t n_body, room_body;
-    struct http_connection *next_large; /* of those with a large body, under the server's lock, as its claim: */
+    struct http_connection *next_large; /* of those with a large body, under the app's lock, as its claim: */
     struct claim claim;
     int is_large;    /* it is one of them */
     int served;      /* a request was answered */
@@ -57,18 +60,20 @@ struct http_connection {
 
 /* http.c: the thread of a connection; it owns c. */
 void *http_serve(void *c);
-struct http_connection *http_open(struct server *s, int fd); /* NULL: no memory; fd is the caller's */
+
+/* http_connection.c */
+struct http_connection *http_open(struct http_app *app, int fd); /* NULL: no memory; fd is the caller's */
 void http_free(struct http_connection *c);
-void http_wake(struct http_connection *c); /* look at the server's state again */
+void http_wake(struct http_connection *c); /* look at cut and closing again */
+
+/* What to ask poll() about the client, and what is made of its answer: c->gone. 1: it has just closed its sending side. */
+short http_watch(const struct http_connection *c);
+int http_look(struct http_connection *c, short came);
 
 /* More bytes into c->in, at most until a time. HTTP_CAME_END: the client has closed, or the server does. */
 enum http_came { HTTP_CAME, HTTP_CAME_LATE, HTTP_CAME_END };
 enum http_came http_read_more(struct http_connection *c, uint64_t until_ns);
 void http_use_in(struct http_connection *c, size_t n); /* the first n bytes of c->in were used */
-
-/* http_answer.c. What to ask poll() about the client, and what is made of its answer: c->gone. 1: it has just closed its sending side. */
-short http_watch(const struct http_connection *c);
-int http_look(struct http_connection *c, short came);
 
 /* http_body.c. 0: c->body is whole; -1: *r, or the client is gone. */
 int http_read_body(struct http_connection *c, struct refusal *r);
@@ -76,10 +81,19 @@ void http_leave_large(struct http_connection *c); /* if it has a large body: wha
 
 /* http_check.c. -1: *r. */
 struct http_head;
-int http_check_host(const struct server *s, const struct http_head *h, struct refusal *r);
+int http_check_host(const struct http_app *app, const struct http_head *h, struct refusal *r);
 /* *cors: the origin to name in the answer, or NULL. */
-int http_check_origin(const struct server *s, const struct http_head *h, const char **cors, struct refusal *r);
+int http_check_origin(const struct http_app *app, const struct http_head *h, const char **cors, struct refusal *r);
 /* *key: the one that is right; NULL where none is needed. */
-int http_check_key(const struct server *s, const struct http_head *h, const char **key, struct refusal *r);
+int http_check_key(const struct http_app *app, const struct http_head *h, const char **key, struct refusal *r);
+
+/* http_app.c. The row of a method and path; NULL none. allow [ROUTE_ALLOW] gets the methods that the path has, "GET, HEAD, OPTIONS"; empty:
+ * no such path. */
+enum { ROUTE_ALLOW = 64 };
+const struct route *http_route_find(const struct http_app *app, const char *method, const char *path, char *allow);
+int http_enter(struct http_app *app, int early, struct refusal *r); /* a handler begins; -1: ready() refused it */
+void http_leave(struct http_app *app);
+void http_count(struct http_app *app, const struct route *route, int status);
+void http_forget(struct http_connection *c); /* it has ended: out of the list, and gone */
 
 #endif

@@ -3,8 +3,7 @@
 #include "server/http.h"
 #include "server/json.h"
 #include "server/own.h"
-#include "server/routes.h"
-#include "server/server_inside.h"
+#include "server/service.h"
 
 #include <inttypes.h>
 
@@ -41,8 +40,8 @@ void own_slots(struct http_exchange *x)
  * Those of nothing stay as they were, so that an idle server shows its last figures. */
 static struct rates rates_now(struct server *s, const struct stoker_stats *now)
 {
-    pthread_mutex_lock(&s->own->lock);
-    struct rates *r = &s->own->rates;
+    pthread_mutex_lock(&s->http->lock);
+    struct rates *r = &s->rates;
     const struct stoker_stats *last = &r->last;
     uint64_t at = clock_ns();
     double seconds = (double)(at - r->at_ns) * 1e-9, busy = now->step_seconds - last->step_seconds;
@@ -61,7 +60,7 @@ static struct rates rates_now(struct server *s, const struct stoker_stats *now)
         r->at_ns = at;
     }
     struct rates out = *r;
-    pthread_mutex_unlock(&s->own->lock);
+    pthread_mutex_unlock(&s->http->lock);
     return out;
 }
 
@@ -172,15 +171,14 @@ static void put_histogram(struct out *o, const char *name, const struct stoker_h
 
 static void put_requests(struct out *o, const struct server *s)
 {
-    size_t n = route_index(NULL);
+    const struct http_app *app = s->http;
     put_family(o, "requests_total", "counter", "Requests by route and status.");
-    for (size_t i = 0; i <= n; i++)
+    for (size_t i = 0; i <= app->n_route; i++)
         for (size_t k = 0; k < STATUS_MOST; k++) {
-            uint64_t v = atomic_load(&s->own->requests[i][k]);
-            const struct route *row = route_at(i);
+            uint64_t v = atomic_load(&app->requests[i][k]);
             if (v)
                 out_print(o, "stoker_requests_total{route=\"%s\",status=\"%d\"} %" PRIu64 "\n",
-                          row ? row->path : "none", server_status_at(k), v);
+                          i < app->n_route ? app->route[i].path : "none", http_status_at(k), v);
         }
 }
 

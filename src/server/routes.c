@@ -6,9 +6,6 @@
 #include "server/own.h"
 #include "server/page.h"
 
-#include <stdio.h>
-#include <string.h>
-
 static const struct route routes[] = {
     {"GET", "/", page_handle, ROUTE_OPEN | ROUTE_EARLY},
     {"GET", "/health", own_health, ROUTE_OPEN},
@@ -49,32 +46,8 @@ static const struct route routes[] = {
 enum { N_ROUTES = sizeof routes / sizeof *routes };
 _Static_assert((int)N_ROUTES <= (int)ROUTES_MOST, "counters have a row a route");
 
-static int matches(const char *pattern, const char *path)
+const struct route *routes_all(size_t *n)
 {
-    size_t n = strlen(pattern);
-    return pattern[n - 1] == '*' ? strncmp(pattern, path, n - 1) == 0 && path[n - 1] : strcmp(pattern, path) == 0;
+    *n = N_ROUTES;
+    return routes;
 }
-
-const struct route *route_find(const char *method, const char *path, char *allow)
-{
-    const struct route *found = NULL;
-    size_t n = 0;
-    allow[0] = 0;
-    for (size_t i = 0; i < N_ROUTES; i++) {
-        const struct route *row = &routes[i];
-        if (!matches(row->path, path))
-            continue;
-        int get = strcmp(row->method, "GET") == 0;
-        if (strcmp(row->method, method) == 0 || (get && strcmp(method, "HEAD") == 0))
-            found = row;
-        n += (size_t)snprintf(allow + n, n < ROUTE_ALLOW ? ROUTE_ALLOW - n : 0, "%s%s", row->method,
-                              get ? ", HEAD, " : ", ");
-    }
-    if (n)
-        snprintf(allow + n, n < ROUTE_ALLOW ? ROUTE_ALLOW - n : 0, "OPTIONS");
-    return found;
-}
-
-size_t route_index(const struct route *r) { return r ? (size_t)(r - routes) : N_ROUTES; }
-
-const struct route *route_at(size_t i) { return i < N_ROUTES ? &routes[i] : NULL; }

@@ -2,7 +2,7 @@
  *
  *     caller's thread   accepts; after server_stop() drains: waits for handlers, cuts them when --drain is over, closes connections
  *     opener            stoker_open(), while the socket already answers 503
- *     connections       http_serve(), a thread each, detached; server_run() returns when the last has ended
+ *     connections       http_accept(), a thread each, detached; server_run() returns when the last has ended
  *
  * Memory: what requests take is counted by base/room.h, the stacks and buffers of --max-conns connections by server_bytes(): the plan
  * of the engine holds both. */
@@ -10,17 +10,17 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/room.h"
-#include "base/stack.h"
-#include "server/server_inside.h"
+#include "server/dialect.h"
+#include "server/http_app.h"
+#include "server/refusal.h"
+#include "server/routes.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
 #include <jansson.h>
 #include <malloc.h>
 #include <netdb.h>
-#include <netinet/tcp.h>
 #include <poll.h>
-#include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -30,8 +30,7 @@
 #include <time.h>
 #include <unistd.h>
 
-/* A stack is mapped whole (STACK_LEAST) and touched as deep as a request goes; templates and schemas recurse. */
-enum { STACK_TOUCHED = 64 << 10, CLOSE_SECONDS = 10 };
+enum { CLOSE_SECONDS = 10 };
 
 static atomic_int stops;           /* calls of server_stop() */
 static atomic_int stop_event = -1; /* an eventfd; server_stop() and the opener write to it */
@@ -50,20 +49,6 @@ void server_stop(void)
     ring();
 }
 
-/* ---- sums ------------------------------------------------------------------------------------------------------------------ */
-
-static const int statuses[STATUS_MOST] = {200, 204, 400, 401, 403, 404, 405, 408,
-                                          413, 414, 415, 429, 431, 500, 501, 503};
-
-int server_status_at(size_t i) { return i < STATUS_MOST ? statuses[i] : 0; }
-
-void server_count_request(struct server *s, const struct route *route, int status)
-{
-    for (size_t i = 0; i < STATUS_MOST; i++)
-        if (statuses[i] == status && status)
-            atomic_fetch_add(&s->own->requests[route_index(route)][i], 1);
-}
-
 /* ---- memory of requests ---------------------------------------------------------------------------------------------------- */
 
 /* A large request is read as JSON beside its body, whose longest string jansson holds in a buffer that doubles: four times its size. What
@@ -80,21 +65,17 @@ static size_t kept_bytes(const struct server_options *o)
     return ((size_t)16 << 20) + (size_t)o->max_conns * HTTP_BODY_FIRST;
 }
 
-uint64_t server_bytes(const struct server_options *o)
+/* Bytes that the server may take beside the engine: for the plan. */
+static uint64_t server_bytes(const struct server_options *o)
 {
-    return large_bytes(o) + kept_bytes(o) +
-           (uint64_t)o->max_conns * (STACK_TOUCHED + HTTP_IN + sizeof(struct http_connection));
+    return large_bytes(o) + kept_bytes(o) + (uint64_t)o->max_conns * http_connection_bytes();
 }
 
-/* ---- connections ----------------------------------------------------------------------------------------------------------- */
+/* ---- what the HTTP front asks ---------------------------------------------------------------------------------------------- */
 
-int server_enter(struct server *s, int early, struct refusal *r)
+static int ready(struct server *s, int early, struct refusal *r)
 {
-    pthread_mutex_lock(&s->own->lock);
     int state = atomic_load(&s->state);
-    if (state == SERVER_READY || early)
-        s->own->n_running++;
-    pthread_mutex_unlock(&s->own->lock);
     if (state == SERVER_READY || early)
         return 0;
     if (state == SERVER_LOADING)
@@ -105,89 +86,9 @@ int server_enter(struct server *s, int early, struct refusal *r)
     return -1;
 }
 
-void server_leave(struct server *s)
+static void error_of_path(struct out *o, const char *path, const struct refusal *r, const char *request_id)
 {
-    pthread_mutex_lock(&s->own->lock);
-    s->own->n_running--;
-    pthread_cond_broadcast(&s->own->changed);
-    pthread_mutex_unlock(&s->own->lock);
-}
-
-void server_forget(struct http_connection *c)
-{
-    struct server_private *own = c->server->own;
-    pthread_mutex_lock(&own->lock);
-    if (c->before)
-        c->before->next = c->next;
-    else
-        own->first = c->next;
-    if (c->next)
-        c->next->before = c->before;
-    http_free(c);
-    own->n_connection--;
-    pthread_cond_broadcast(&own->changed);
-    pthread_mutex_unlock(&own->lock);
-}
-
-static void wake_all(struct server *s)
-{
-    pthread_mutex_lock(&s->own->lock);
-    for (struct http_connection *c = s->own->first; c; c = c->next)
-        http_wake(c);
-    pthread_mutex_unlock(&s->own->lock);
-}
-
-/* A connection that nobody serves: said without waiting for the client. */
-static void turn_away(int fd, const char *why)
-{
-    char answer[512], request[4096], body[256];
-    int n_body = snprintf(body, sizeof body,
-                          "{\"error\":{\"message\":\"%s\",\"type\":\"unavailable_error\",\"param\":null,"
-                          "\"code\":null}}",
-                          why);
-    int n_answer = snprintf(answer, sizeof answer,
-                            "HTTP/1.1 503 Service Unavailable\r\nContent-Type: application/json\r\nRetry-After: 1\r\n"
-                            "Connection: close\r\nContent-Length: %d\r\n\r\n%s",
-                            n_body, body);
-    ssize_t n = send(fd, answer, (size_t)n_answer, MSG_NOSIGNAL | MSG_DONTWAIT);
-    shutdown(fd, SHUT_WR);
-    while (n > 0) /* what came already would make close() a reset */
-        n = recv(fd, request, sizeof request, MSG_DONTWAIT);
-    close(fd);
-}
-
-static void start_connection(struct server *s, int fd)
-{
-    struct server_private *own = s->own;
-    pthread_attr_t attr;
-    pthread_t thread;
-    int one = 1, bad;
-    pthread_mutex_lock(&own->lock);
-    int full = own->n_connection >= (size_t)s->opt.max_conns;
-    struct http_connection *c = full ? NULL : http_open(s, fd);
-    if (c) {
-        c->next = own->first;
-        if (c->next)
-            c->next->before = c;
-        own->first = c;
-        own->n_connection++;
-    }
-    pthread_mutex_unlock(&own->lock);
-    if (!c) {
-        turn_away(fd, full ? "the server has as many connections as --max-conns allows"
-                           : "the server has no memory or file handles for another connection");
-        return;
-    }
-    setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
-    pthread_attr_init(&attr);
-    pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
-    pthread_attr_setstacksize(&attr, STACK_LEAST);
-    bad = pthread_create(&thread, &attr, http_serve, c);
-    pthread_attr_destroy(&attr);
-    if (bad) {
-        log_line(LOG_WARN, "a connection was turned away: no thread for it: %s", strerror(bad));
-        server_forget(c);
-    }
+    write_error(o, dialect_of(path), r, request_id);
 }
 
 /* ---- opening --------------------------------------------------------------------------------------------------------------- */
@@ -214,8 +115,8 @@ static int is_loopback(const struct sockaddr *a)
  * their own (http_check_host). */
 static int check_open(struct server *s, const struct sockaddr *at, struct stoker_error *err)
 {
-    s->own->loopback = is_loopback(at);
-    if (s->own->loopback || s->opt.key.n)
+    s->http->loopback = is_loopback(at);
+    if (s->http->loopback || s->opt.key.n)
         return 0;
     if (s->opt.allow_host.n == 0)
         return fail(err, STOKER_ERR_INPUT,
@@ -306,7 +207,7 @@ static void accept_all(struct server *s, int listener)
     for (int i = 0; i < 64; i++) {
         int fd = accept4(listener, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
         if (fd >= 0) {
-            start_connection(s, fd);
+            http_accept(s->http, fd);
             continue;
         }
         if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) {
@@ -339,17 +240,17 @@ static int serve(struct server *s, int listener, struct opener *o, struct stoker
 /* 1: no more than most of *n are left. Until a time, or (stops) until the next call of server_stop(). */
 static int wait_for(struct server *s, const size_t *n, uint64_t until_ns, int n_stops)
 {
-    pthread_mutex_lock(&s->own->lock);
+    pthread_mutex_lock(&s->http->lock);
     while (*n && clock_ns() < until_ns && atomic_load(&stops) <= n_stops) {
         struct timespec at;
         clock_gettime(CLOCK_REALTIME, &at);
         at.tv_nsec += 50000000; /* signals do not wake us */
         at.tv_sec += at.tv_nsec / 1000000000;
         at.tv_nsec %= 1000000000;
-        pthread_cond_timedwait(&s->own->changed, &s->own->lock, &at);
+        pthread_cond_timedwait(&s->http->changed, &s->http->lock, &at);
     }
     int none = *n == 0;
-    pthread_mutex_unlock(&s->own->lock);
+    pthread_mutex_unlock(&s->http->lock);
     return none;
 }
 
@@ -358,37 +259,49 @@ static int drain(struct server *s)
 {
     uint64_t second = 1000000000;
     atomic_store(&s->state, SERVER_DRAINING);
-    pthread_mutex_lock(&s->own->lock);
-    size_t n_running = s->own->n_running;
-    pthread_mutex_unlock(&s->own->lock);
+    pthread_mutex_lock(&s->http->lock);
+    size_t n_running = s->http->n_running;
+    pthread_mutex_unlock(&s->http->lock);
     if (n_running)
         log_line(LOG_INFO, "stopping: running requests have %.10g s to end", s->opt.drain);
-    if (!wait_for(s, &s->own->n_running, clock_ns() + (uint64_t)(s->opt.drain * 1e9), 1)) {
-        atomic_store(&s->own->cut, 1);
-        wake_all(s);
-        wait_for(s, &s->own->n_running, clock_ns() + CLOSE_SECONDS * second, INT32_MAX);
+    if (!wait_for(s, &s->http->n_running, clock_ns() + (uint64_t)(s->opt.drain * 1e9), 1)) {
+        atomic_store(&s->http->cut, 1);
+        http_wake_all(s->http);
+        wait_for(s, &s->http->n_running, clock_ns() + CLOSE_SECONDS * second, INT32_MAX);
     }
-    atomic_store(&s->own->cut, 1);
-    atomic_store(&s->own->closing, 1);
-    wake_all(s);
-    return wait_for(s, &s->own->n_connection, clock_ns() + CLOSE_SECONDS * second, INT32_MAX);
+    atomic_store(&s->http->cut, 1);
+    atomic_store(&s->http->closing, 1);
+    http_wake_all(s->http);
+    return wait_for(s, &s->http->n_connection, clock_ns() + CLOSE_SECONDS * second, INT32_MAX);
 }
 
 static int prepare(struct server *s, struct stoker_error *err)
 {
-    struct server_private *own = calloc(1, sizeof *own);
+    struct http_app *app = calloc(1, sizeof *app);
     unsigned char(*key)[SHA256_BYTES] = calloc(s->opt.key.n + 1, sizeof *key);
-    s->own = own;
-    if (!own || !key) {
+    s->http = app;
+    if (!app || !key) {
         free(key);
         return fail(err, STOKER_ERR_MEMORY, "no memory for the server");
     }
-    own->key = key;
-    pthread_mutex_init(&own->lock, NULL);
-    pthread_cond_init(&own->changed, NULL);
-    for (size_t i = 0; i < s->opt.key.n; i++)
-        sha256(s->opt.key.text[i], strlen(s->opt.key.text[i]), own->key[i]);
-    own->rates = (struct rates){.tps = -1, .prompt_tps = -1, .hit_rate = -1, .read_mbps = -1};
+    const struct server_options *o = &s->opt;
+    *app = (struct http_app){.server = s,
+                             .host = o->host,
+                             .max_conns = o->max_conns,
+                             .max_body = o->max_body,
+                             .header_timeout = o->header_timeout,
+                             .body_timeout = o->body_timeout,
+                             .cors = o->cors,
+                             .allow_host = o->allow_host,
+                             .key = key,
+                             .n_key = o->key.n,
+                             .ready = ready,
+                             .write_error = error_of_path};
+    app->route = routes_all(&app->n_route);
+    http_app_open(app);
+    for (size_t i = 0; i < o->key.n; i++)
+        sha256(o->key.text[i], strlen(o->key.text[i]), key[i]);
+    s->rates = (struct rates){.tps = -1, .prompt_tps = -1, .hit_rate = -1, .read_mbps = -1};
     s->started = server_now();
     s->opt.engine.server = server_bytes(&s->opt);
     room_set(large_bytes(&s->opt) + kept_bytes(&s->opt), kept_bytes(&s->opt));
@@ -432,7 +345,7 @@ int server_run(const struct server_options *opt, void (*listening)(const char *h
     }
     if (listener >= 0)
         close(listener);
-    if (s->own && (unused || !s->own->n_connection) && s->engine && atomic_load(&opener.done) > 0)
+    if (s->http && (unused || !s->http->n_connection) && s->engine && atomic_load(&opener.done) > 0)
         stoker_close(s->engine);
     return rc;
 }

@@ -3,21 +3,14 @@
 #ifndef SERVER_SERVICE_H
 #define SERVER_SERVICE_H
 
+#include "server/http_app.h"
 #include "stoker.h"
 
 #include <stdatomic.h>
 #include <stddef.h>
 #include <stdint.h>
 
-struct http_exchange;
-struct refusal;
-
 enum stabilize { STABILIZE_OFF, STABILIZE_STRIP, STABILIZE_MOVE };
-
-struct server_texts {
-    const char *const *text; /* [n] */
-    size_t n;
-};
 
 /* server.md, part 1. Defaults are the command's business: every field is set. */
 struct server_options {
@@ -26,7 +19,7 @@ struct server_options {
     int max_conns, queue;
     uint64_t max_body;
     double header_timeout, body_timeout, drain; /* seconds */
-    struct server_texts alias, key, cors, allow_host;
+    struct http_texts alias, key, cors, allow_host;
     int no_page, any_model, cache_per_key;
     enum stabilize stabilize;
     const char *model; /* path */
@@ -51,6 +44,13 @@ struct server_counters {
     _Atomic double ttft_seconds;        /* of the newest answer; 0: none yet */
 };
 
+/* Figures of the panel: differences between two looks at the engine. */
+struct rates {
+    struct stoker_stats last;
+    uint64_t at_ns;                              /* of last; 0: none */
+    double tps, prompt_tps, hit_rate, read_mbps; /* < 0: not known yet */
+};
+
 struct server {
     struct server_options opt;
     struct stoker *engine; /* valid once state is past SERVER_LOADING: server_engine() */
@@ -65,7 +65,8 @@ struct server {
     struct stoker_plan plan; /* once ready */
 
     struct server_counters count;
-    struct server_private *own; /* server.c's */
+    struct http_app *http; /* its front */
+    struct rates rates;    /* own_stats.c's, under its lock */
 };
 
 /* The engine; NULL while it loads. Handlers of rows without ROUTE_EARLY need not ask: they run only when it is there. */

@@ -3,7 +3,10 @@
  * Fuzz target: the HTTP front. The bytes are what a client sends: first to the parser, whole and in pieces, which must agree; then
  * to a connection of a server whose model never loads, so that every request is read, checked and answered, and no handler runs. */
 #include "base/room.h"
-#include "server/server_inside.h"
+#include "server/dialect.h"
+#include "server/http_inside.h"
+#include "server/routes.h"
+#include "server/service.h"
 
 #include <assert.h>
 #include <stdlib.h>
@@ -64,31 +67,48 @@ static void try_chunks(const uint8_t *data, size_t size, size_t step)
     free(out);
 }
 
+static int never_ready(struct server *s, int early, struct refusal *r)
+{
+    (void)s;
+    return early ? 0 : refuse(r, 503, "loading", NULL, "the model is loading");
+}
+
+static void error_of_path(struct out *o, const char *path, const struct refusal *r, const char *id)
+{
+    write_error(o, dialect_of(path), r, id);
+}
+
 static void try_connection(const uint8_t *data, size_t size)
 {
     static unsigned char key[1][SHA256_BYTES];
     static const char *const texts[] = {"https://app.example"};
-    struct server_private own = {.loopback = 1, .key = key};
-    struct server s = {
-        .opt = {.host = "127.0.0.1", .header_timeout = 1, .body_timeout = 1, .max_body = 4096, .no_page = 1},
-        .own = &own};
+    struct server s = {.opt = {.no_page = 1}};
+    struct http_app app = {.server = &s,
+                           .host = "127.0.0.1",
+                           .loopback = 1,
+                           .header_timeout = 1,
+                           .body_timeout = 1,
+                           .max_body = 4096,
+                           .cors = {texts, 1},
+                           .key = key,
+                           .n_key = data[0] & 1,
+                           .ready = never_ready,
+                           .write_error = error_of_path};
     size_t taken = room_taken();
     int fd[2];
     if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, fd))
         return;
-    s.opt.cors = (struct server_texts){texts, 1};
-    s.opt.key = (struct server_texts){texts, data[0] & 1};
-    pthread_mutex_init(&own.lock, NULL);
-    pthread_cond_init(&own.changed, NULL);
-    struct http_connection *c = http_open(&s, fd[0]);
+    app.route = routes_all(&app.n_route);
+    http_app_open(&app);
+    struct http_connection *c = http_open(&app, fd[0]);
     assert(c && write(fd[1], data, size) == (ssize_t)size);
     shutdown(fd[1], SHUT_WR);
-    own.first = c;
-    own.n_connection = 1;
+    app.first = c;
+    app.n_connection = 1;
     http_serve(c);
-    assert(own.n_connection == 0 && own.n_running == 0 && own.large == NULL && room_taken() == taken);
-    pthread_cond_destroy(&own.changed);
-    pthread_mutex_destroy(&own.lock);
+    assert(app.n_connection == 0 && app.n_running == 0 && app.large == NULL && room_taken() == taken);
+    pthread_cond_destroy(&app.changed);
+    pthread_mutex_destroy(&app.lock);
     close(fd[1]);
 }
 

@@ -2,10 +2,8 @@
 /* Answers to readers of every pace: who takes enough gets all of it, who takes a byte now and then is given up, sooner when the server
  * stops. The clock is the test's: it goes on, and the reader reads, whenever somebody looks at it, and nobody waits for anything else. */
 #include "base/room.h"
-#include "server/dialect.h"
 #include "server/http_inside.h"
 #include "server/json.h"
-#include "server/server_inside.h"
 
 #include <poll.h>
 #include <setjmp.h>
@@ -43,10 +41,9 @@ int poll(struct pollfd *fds, nfds_t n, int ms)
 
 /* What the rest of the server would do. */
 void http_next(struct http_exchange *x) { (void)x; }
-enum dialect dialect_of(const char *path) { return (void)path, DIALECT_OPENAI; }
-void write_error(struct out *o, enum dialect d, const struct refusal *r, const char *id)
+static void write_error(struct out *o, const char *path, const struct refusal *r, const char *id)
 {
-    (void)d, (void)id;
+    (void)path, (void)id;
     out_print(o, "{\"error\":\"%s\"}", r->text);
 }
 
@@ -56,18 +53,17 @@ enum { ANSWER = 6 << 20 };
 static struct http_connection *connect_reader(int cut)
 {
     static struct http_connection c;
-    static struct server server;
-    static struct server_private own;
+    static struct http_app app;
     int pair[2], room = 256 << 10;
-    memset(&own, 0, sizeof own);
-    atomic_store(&own.cut, cut);
-    server.own = &own;
+    memset(&app, 0, sizeof app);
+    app.write_error = write_error;
+    atomic_store(&app.cut, cut);
     assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, pair), 0);
     setsockopt(pair[0], SOL_SOCKET, SO_SNDBUF, &room, sizeof room);
     memset(&c, 0, sizeof c);
-    c.server = &server;
+    c.app = &app;
     c.fd = pair[0];
-    c.x = (struct http_exchange){.server = &server, .connection = &c, .method = "GET", .path = "/"};
+    c.x = (struct http_exchange){.connection = &c, .method = "GET", .path = "/"};
     world.seconds = 1000;
     world.fd = pair[1];
     world.got = world.bytes = 0;
