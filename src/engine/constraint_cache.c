@@ -18,6 +18,15 @@
 
 enum { ASK_MS = 50 }; /* a waiting asker looks whether its client is still there */
 
+static void constraint_clear(struct stoker_constraint *c)
+{
+    constraint_destroy(c->constraint);
+    for (size_t i = 0; i < c->n_warning; i++)
+        free(c->warning[i]);
+    free(c->warning);
+    *c = (struct stoker_constraint){0};
+}
+
 enum entry_state { COMPILING, READY, FAILED };
 
 struct entry {

@@ -115,15 +115,6 @@ int constraint_get(struct stoker *s, const struct constraint_wanted *w, const st
     return constraint_cache_get(s->constraints, &source, out, err);
 }
 
-void constraint_clear(struct stoker_constraint *c)
-{
-    constraint_destroy(c->constraint);
-    for (size_t i = 0; i < c->n_warning; i++)
-        free(c->warning[i]);
-    free(c->warning);
-    *c = (struct stoker_constraint){0};
-}
-
 /* ---- the public calls ------------------------------------------------------------------------------------------------------ */
 
 int stoker_constraint_open(const struct stoker_constraint **out, struct stoker *s, const struct stoker_answer *a,

@@ -18,6 +18,9 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
+/* Work of all masks that are not ready, between two steps. */
+enum { MASKS_A_STEP = 4 * CONSTRAINT_MS };
+
 enum { MOST_PARALLEL = 128, MOST_QUEUE = 4096, QUEUE = 128, EVENTS = 64 };
 
 enum job_state { JOB_FREE, JOB_QUEUED, JOB_PROMPT, JOB_DECODE, JOB_DONE };
@@ -112,8 +115,6 @@ void histogram_add(struct stoker_histogram *h, double seconds);
 
 /* The engine thread's loop: schedule.c. */
 void *engine_run(void *engine);
-/* No step waits for more of it. */
-uint64_t engine_mask_work_bound(void);
 
 /* constraint_open.c: what constrains an answer, from the session's cache. */
 struct constraint_wanted {
@@ -129,6 +130,5 @@ int constraint_get(struct stoker *s, const struct constraint_wanted *w, const st
                    struct error *err);
 /* An answer as text/ has it, without format and reasoning. */
 int constraint_want(struct value_want *want, const struct stoker_answer *a, struct error *err);
-void constraint_clear(struct stoker_constraint *c);
 
 #endif

@@ -122,7 +122,7 @@ static void tell_requests(struct stoker *s, struct stoker_stats *out)
     out->failed_requests = t->failed;
     out->preempted = t->preempted;
     out->mask_work_most = t->mask_work_most;
-    out->mask_work_bound = engine_mask_work_bound();
+    out->mask_work_bound = MASKS_A_STEP + CONSTRAINT_STEP;
     out->prompt_tokens = t->prompt_tokens;
     out->cached_tokens = t->cached_tokens;
     out->generated_tokens = t->generated_tokens;

@@ -11,10 +11,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { FEWEST_ROWS = 64 }; /* of prompts in a step, however slow it is */
-enum { NEAR = 16 };        /* positions between a wish and an end that is not worth a state of its own */
-static const uint64_t masks_a_step = 4 * CONSTRAINT_MS; /* work, of all masks that are not ready */
-static const double longest_step = 1.0;                 /* seconds, while somebody decodes */
+enum { FEWEST_ROWS = 64 };              /* of prompts in a step, however slow it is */
+enum { NEAR = 16 };                     /* positions between a wish and an end that is not worth a state of its own */
+static const double longest_step = 1.0; /* seconds, while somebody decodes */
 static const double longest_fetch = 0.2;
 
 /* Whose rows a step has, oldest job first. */
@@ -58,17 +57,17 @@ static uint64_t work_on_mask(struct stoker *s, struct job *j, uint64_t work)
 }
 
 /* Masks are made before the rows whose logits they are for, in slices: a job whose mask is not ready sits a step out, and the others
- * wait for masks_a_step and CONSTRAINT_STEP at most. Who comes first changes from step to step. */
+ * wait for MASKS_A_STEP and CONSTRAINT_STEP at most. Who comes first changes from step to step. */
 static void work_on_masks(struct stoker *s)
 {
     int n = 0, parallel = s->session->plan.n_parallel;
     uint64_t took = 0;
     for (int i = 0; i < parallel; i++)
         n += awaits_mask(s->active[i]);
-    for (int i = 0; i < parallel && n > 0 && took < masks_a_step; i++) {
+    for (int i = 0; i < parallel && n > 0 && took < MASKS_A_STEP; i++) {
         struct job *j = s->active[(s->first_mask + i) % parallel];
         if (awaits_mask(j))
-            took += work_on_mask(s, j, (masks_a_step - took) / (uint64_t)n--);
+            took += work_on_mask(s, j, (MASKS_A_STEP - took) / (uint64_t)n--);
     }
     s->first_mask = (s->first_mask + 1) % parallel;
     if (took > s->tally.mask_work_most) {
@@ -77,8 +76,6 @@ static void work_on_masks(struct stoker *s)
         pthread_mutex_unlock(&s->lock);
     }
 }
-
-uint64_t engine_mask_work_bound(void) { return masks_a_step + CONSTRAINT_STEP; }
 
 /* ---- where prompts are cut -------------------------------------------------------------------------------------------------- */
 
