@@ -136,8 +136,8 @@ static void try_every_token(const struct constraint_state *s, struct constraint_
 /* Too ambiguous, or too deep: said, and the answer fails. */
 static int is_limit(const struct error *err) { return strstr(err->text, "ambiguous") || strstr(err->text, "MiB"); }
 
-/* Of a mask, also of one that is refused: some 0.1 s, in as many pieces as its neighbours like. */
-#define MOST_WORK (100 * CONSTRAINT_MS)
+/* Of a mask, also of one that is refused: some 0.4 s, in as many pieces as its neighbours like. */
+#define MOST_WORK (400 * CONSTRAINT_MS)
 
 static void walk(struct constraint *c, int is_schema, int close, uint64_t seed)
 {
