@@ -245,7 +245,7 @@ static int64_t limit(struct masking *m)
     struct constraint *c = s->c;
     if (!c->closing || s->ended || s->phase == CONSTRAINT_OVER || (s->phase >= 0 && !c->phase[s->phase].must))
         return ANY_TOKEN;
-    if (is_far(m) || c->matcher.full) /* near, what it walks is walked anyway */
+    if (is_far(m) || c->matcher.full)
         return ANY_TOKEN;
     int64_t now = closing_of_state(c->closing, s), most = m->left - 2;
     if (now == CLOSING_NEVER || c->matcher.full)
