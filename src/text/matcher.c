@@ -310,10 +310,7 @@ static void close_stack(struct matcher *m, uint32_t rule, uint32_t n, int count,
 static void open_stack(struct matcher *m)
 {
     m->n_list[0] = m->n_list[1] = 0;
-    if (++m->generation == 0) {
-        memset(m->stamp, 0, m->g->n_state * sizeof *m->stamp);
-        m->generation = 1;
-    }
+    matcher_next_stamp(m);
 }
 
 void matcher_closure(struct matcher *m, uint32_t rule, const uint32_t *seed, uint32_t n, int count, uint32_t out[2])

@@ -16,6 +16,8 @@
 
 #include "text/automaton.h"
 
+#include <string.h>
+
 #include <stddef.h>
 
 struct error;
@@ -170,6 +172,15 @@ static inline void matcher_work_node(struct matcher *m, uint32_t *n)
         matcher_work(m, 64);
     else if (m->meter.done >= m->meter.until) /* steps were taken since */
         matcher_work(m, 0);
+}
+
+/* A new mark for states: none of them has it yet. */
+static inline void matcher_next_stamp(struct matcher *m)
+{
+    if (++m->generation == 0) {
+        memset(m->stamp, 0, m->g->n_state * sizeof *m->stamp);
+        m->generation = 1;
+    }
 }
 
 /* ---- matcher_step.c --------------------------------------------------------------------------------------------------------- */

@@ -216,17 +216,30 @@ static int by_frame(const void *a, const void *b)
     return (x->states > y->states) - (x->states < y->states);
 }
 
-static uint32_t join_states(struct matcher *m, uint32_t a, uint32_t b)
+static int by_number(const void *a, const void *b)
 {
-    const struct states *x = states_at(m, a), *y = states_at(m, b);
-    uint32_t n = 0, *out = m->list[0];
-    for (uint32_t i = 0, j = 0; i < x->n || j < y->n; n++) {
-        uint32_t p = i < x->n ? x->state[i] : UINT32_MAX, q = j < y->n ? y->state[j] : UINT32_MAX;
-        out[n] = p < q ? p : q;
-        i += p <= q;
-        j += q <= p;
+    uint32_t x = *(const uint32_t *)a, y = *(const uint32_t *)b;
+    return (x > y) - (x < y);
+}
+
+/* The states of n configurations of one rule, all at once: joined pair by pair, a thousand of them would be half a million states. */
+static uint32_t join_states(struct matcher *m, const struct config *c, uint32_t n)
+{
+    uint32_t *out = m->list[0], n_out = 0, rule = states_at(m, c->states)->rule;
+    if (n == 1)
+        return c->states;
+    matcher_next_stamp(m);
+    for (uint32_t i = 0; i < n; i++) {
+        const struct states *s = states_at(m, c[i].states);
+        m->meter.done += 2 + s->n;
+        for (uint32_t k = 0; k < s->n; k++)
+            if (m->stamp[s->state[k]] != m->generation) {
+                m->stamp[s->state[k]] = m->generation;
+                out[n_out++] = s->state[k];
+            }
     }
-    return matcher_states(m, x->rule, out, n);
+    qsort(out, n_out, sizeof *out, by_number);
+    return matcher_states(m, rule, out, n_out);
 }
 
 /* Configurations in order, one for each frame and count, without what cannot read. */
@@ -243,12 +256,12 @@ static uint32_t settle(struct matcher *m)
     if (kept > 1)
         qsort(m->config, kept, sizeof *m->config, by_frame);
     uint32_t n = 0;
-    for (uint32_t i = 0; i < kept && !m->full; i++) {
-        struct config *last = n ? &m->config[n - 1] : NULL, c = m->config[i];
-        if (!last || last->frame != c.frame || last->count != c.count)
-            m->config[n++] = c;
-        else if (last->states != c.states)
-            last->states = join_states(m, last->states, c.states);
+    for (uint32_t i = 0, end; i < kept && !m->full; i = end) {
+        struct config c = m->config[i];
+        for (end = i + 1; end < kept && m->config[end].frame == c.frame && m->config[end].count == c.count; end++)
+            ;
+        c.states = join_states(m, &m->config[i], end - i);
+        m->config[n++] = c;
     }
     return m->full ? SET_DEAD : matcher_set(m, m->config, n, m->accepting);
 }
