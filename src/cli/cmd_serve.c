@@ -46,6 +46,12 @@ static int read_keys(const char *path, struct text_list *keys)
         return -1;
     }
     while ((n = getline(&line, &room, f)) > 0) {
+        if (memchr(line, 0, (size_t)n)) { /* the key would be what stands before it */
+            fprintf(stderr, "stoker serve: --api-key-file %s holds a zero byte: it must be text, not UTF-16\n", path);
+            fclose(f);
+            free(line);
+            return -1;
+        }
         while (n > 0 && isspace((unsigned char)line[n - 1]))
             line[--n] = 0;
         char *key = line + strspn(line, " \t");
@@ -96,7 +102,7 @@ static void check_cache_dir(const char *dir)
     if (at.st_uid != geteuid() && at.st_uid != 0)
         log_line(LOG_WARN, "--cache-dir %s belongs to user %u, who can change what this server reads there", dir,
                  (unsigned)at.st_uid);
-    else if (at.st_mode & S_IWOTH && !(at.st_mode & S_ISVTX))
+    else if (at.st_mode & S_IWOTH) /* also with the sticky bit: a file can be put there */
         log_line(LOG_WARN, "--cache-dir %s can be written by every user: chmod 700 keeps others out", dir);
 }
 

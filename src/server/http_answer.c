@@ -350,7 +350,9 @@ enum http_waited http_wait(struct http_exchange *x, int timeout_ms)
                    : timeout_ms < 0          ? 60000
                    : now < until             ? (int)((until - now + 999999) / 1000000)
                                              : 0;
+        int again = http_ask_again_ms(c);
         struct pollfd p[2] = {{c->fd, http_watch(c) | (c->n_unsent ? POLLOUT : 0), 0}, {c->wake, POLLIN, 0}};
+        left = again >= 0 && again < left ? again : left;
         if (c->gone || poll(p, 2, left) < 0)
             p[0].revents = p[1].revents = 0;
         if (p[1].revents && read(c->wake, &count, sizeof count) < 0)

@@ -64,13 +64,26 @@ void http_wake(struct http_connection *c)
 }
 
 /* A client that has closed may have closed its sending side alone, and wait for the answer: only what is sent now tells, for who closed
- * both refuses it. What may be sent before an answer is "go on", which clients skip; into a stream its handler says something. */
+ * both refuses it. What may be sent before an answer is "go on", which clients skip; into a stream its handler says something. A relay
+ * takes what it is sent first, and only then learns that nobody is there: so it is asked again. HTTP/1.0 has no such answer: its
+ * client is gone. */
 static void ask_whether_there(struct http_connection *c)
 {
     static const char go_on[] = "HTTP/1.1 100 Continue\r\n\r\n";
     c->half_closed = 1;
-    if (!c->status && c->head.minor > 0 && send(c->fd, go_on, sizeof go_on - 1, MSG_NOSIGNAL | MSG_DONTWAIT) < 0)
+    c->asked_ns = clock_ns();
+    if (c->head.minor == 0)
+        c->gone = 1;
+    else if (!c->status && send(c->fd, go_on, sizeof go_on - 1, MSG_NOSIGNAL | MSG_DONTWAIT) < 0)
         c->gone |= errno != EAGAIN && errno != EINTR;
+}
+
+int http_ask_again_ms(const struct http_connection *c)
+{
+    if (!c->half_closed || c->status)
+        return -1;
+    uint64_t due = c->asked_ns + (uint64_t)HTTP_ASK_MS * 1000000, now = clock_ns();
+    return now < due ? (int)((due - now + 999999) / 1000000) : 0;
 }
 
 short http_watch(const struct http_connection *c) { return c->half_closed ? 0 : POLLRDHUP; }
@@ -80,7 +93,7 @@ int http_look(struct http_connection *c, short came)
     int closed = came & POLLRDHUP && !c->half_closed;
     if (came & (POLLHUP | POLLERR | POLLNVAL))
         c->gone = 1;
-    else if (closed)
+    else if (closed || http_ask_again_ms(c) == 0)
         ask_whether_there(c);
     return closed;
 }

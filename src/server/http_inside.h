@@ -18,6 +18,7 @@ enum {
     HTTP_SET_MOST = 4096,
     HTTP_PACE = 64 << 10,
     HTTP_PACE_MS = 60000,
+    HTTP_ASK_MS = 1000, /* a client that sends nothing any more is asked again whether it is there */
     HTTP_CUT_MS = 1000,
     HTTP_IN = HTTP_HEAD_MOST + (16 << 10)
 };
@@ -48,8 +49,9 @@ struct http_connection {
     int status;    /* 0: nothing was answered yet */
     int streaming; /* 1: its header is out; 2: its end too */
     int chunked, close, gone;
-    int half_closed; /* the client sends nothing any more; it may still read */
-    char *unsent;    /* [n_unsent] from at_unsent on: what the socket did not take yet */
+    int half_closed;   /* the client sends nothing any more; it may still read */
+    uint64_t asked_ns; /* when it was last asked whether it is there */
+    char *unsent;      /* [n_unsent] from at_unsent on: what the socket did not take yet */
     size_t at_unsent, n_unsent, room_unsent;
     uint64_t taken_ns; /* when the socket last took something */
     uint64_t pace_ns;  /* since then, the time when nobody waited for it left out, it took: */
@@ -66,6 +68,8 @@ struct http_connection *http_open(struct http_app *app, int fd); /* NULL: no mem
 void http_free(struct http_connection *c);
 void http_wake(struct http_connection *c); /* look at cut and closing again */
 
+/* Milliseconds until a half-closed client is asked again whether it is there, by http_look(); -1: it is not. */
+int http_ask_again_ms(const struct http_connection *c);
 /* What to ask poll() about the client, and what is made of its answer: c->gone. 1: it has just closed its sending side. */
 short http_watch(const struct http_connection *c);
 int http_look(struct http_connection *c, short came);

@@ -171,6 +171,14 @@ static int read_limits(struct conversion *c, const json_t *options, const struct
     return there && n > 0 ? json_put(c->r, c->chat, "max_tokens", json_integer(n)) : 0;
 }
 
+/* What a number says, however it is spelled. 0: v is none. */
+static int value_of(const json_t *v, double *value)
+{
+    const char *spelled = json_spelled(v);
+    *value = spelled ? strtod(spelled, NULL) : json_number_value(v);
+    return spelled || json_is_number(v);
+}
+
 /* The options that are looked at, those with a whole value as integers: clients have all numbers as doubles. A new reference. */
 static json_t *known_options(struct conversion *c, const json_t *options)
 {
@@ -180,10 +188,10 @@ static json_t *known_options(struct conversion *c, const json_t *options)
     json_t *o = json_object();
     for (size_t i = 0; i < sizeof known / sizeof *known; i++) {
         json_t *v = json_get(options, known[i]);
-        double real = json_real_value(v);
-        int is_whole = json_is_real(v) && real == floor(real) && fabs(real) < 0x1p53;
+        double value;
+        int is_whole = value_of(v, &value) && !json_is_integer(v) && value == floor(value) && fabs(value) < 0x1p53;
         if (is_given(options, known[i]))
-            json_put(c->r, o, known[i], is_whole ? json_integer((json_int_t)real) : json_incref(v));
+            json_put(c->r, o, known[i], is_whole ? json_integer((json_int_t)value) : json_incref(v));
     }
     return o;
 }
@@ -191,12 +199,12 @@ static json_t *known_options(struct conversion *c, const json_t *options)
 /* Values that mean something else there. */
 static int read_zeros(struct conversion *c, json_t *o)
 {
-    const json_t *top_p = json_object_get(o, "top_p"), *repeat = json_object_get(o, "repeat_penalty");
-    if (json_is_number(top_p) && json_number_value(top_p) <= 0) {
+    double top_p, repeat;
+    if (value_of(json_object_get(o, "top_p"), &top_p) && top_p <= 0) {
         json_object_del(o, "top_p");
         json_put(c->r, o, "top_k", json_integer(1));
     }
-    if (json_is_number(repeat) && json_number_value(repeat) == 0)
+    if (value_of(json_object_get(o, "repeat_penalty"), &repeat) && repeat == 0)
         json_put(c->r, o, "repeat_penalty", json_integer(1));
     return c->r->status ? -1 : 0;
 }

@@ -53,7 +53,7 @@ starts --cache-dir "$dir/cache"
 is "a cache that all may write" 0 "^listening on " "^stoker: warning: --cache-dir $dir/cache can be written by every user: "
 chmod 1777 "$dir/cache"
 starts --cache-dir "$dir/cache"
-grep -q warning "$dir/err" && fail "a cache with a sticky bit" "is warned of" || pass
+grep -q warning "$dir/err" && pass || fail "a cache with a sticky bit" "is not warned of"
 if [ "$(id -u)" -eq 0 ]; then
     chmod 700 "$dir/cache" && chown 12345 "$dir/cache"
     starts --cache-dir "$dir/cache"

@@ -70,7 +70,7 @@ static void each_allocation_fails(const char *text, reader *read)
         r = (struct refusal){0};
         until_failure = k;
         chat = read(body, &r);
-        if (!chat && r.status != 500)
+        if (!chat && r.status != 503)
             fail_msg("allocation %ld: status %d %s", k, r.status, r.text);
         if (!chat && live != before)
             fail_msg("allocation %ld: %ld pieces are lost", k, live - before);
