@@ -11,7 +11,7 @@
 #   make deb        a Debian package of them
 #
 # V=1 shows the commands; BUILD=, CC=, OPT=, SAN=, CFLAGS=, LDFLAGS= vary the build.
-# Objects follow the sources: src/base/arena.c -> build/obj/base/arena.o; one archive a layer.
+# Objects follow the sources: src/text/jinja/eval.c -> build/obj/text/jinja/eval.o; one archive a layer.
 
 ifeq ($(origin CC),default)
 CC := $(notdir $(or $(shell command -v gcc),$(shell command -v clang),cc))
@@ -43,9 +43,9 @@ LAYERS  = cli server engine text model store op kernel format base
 # link order: every layer before the layers it uses
 ENGINE  = $(call archive,engine text model store op kernel format base)
 archive = $(foreach l,$1,$(BUILD)/lib$l.a)
-objects = $(patsubst src/%.c,$(BUILD)/obj/%.o,$(wildcard src/$1/*.c))
+objects = $(patsubst src/%.c,$(BUILD)/obj/%.o,$(wildcard src/$1/*.c src/$1/*/*.c))
 
-UNITS    = $(patsubst tests/%.c,$(BUILD)/tests/%,$(wildcard tests/unit/*.c))
+UNITS    = $(patsubst tests/%.c,$(BUILD)/tests/%,$(wildcard tests/unit/*/*.c tests/unit/*/*/*.c))
 DRIVERS  = $(patsubst tests/%.c,$(BUILD)/tests/%,$(wildcard tests/*.c))
 EXAMPLES = $(patsubst examples/%.c,$(BUILD)/examples/%,$(wildcard examples/*.c))
 
@@ -65,10 +65,10 @@ $(BUILD)/obj/%.o: src/%.c Makefile | deps-check
 $(BUILD)/tools/page: tools/page.c src/base/sha256.c src/base/sha256.h | deps-check
 	@mkdir -p $(@D)
 	$(call say,cc) $(CC) -std=c11 -Isrc $(WARN) -O1 -o $@ tools/page.c src/base/sha256.c
-$(BUILD)/gen/server/page_data.h: $(BUILD)/tools/page $(wildcard src/server/page/*)
+$(BUILD)/gen/server/own/page_data.h: $(BUILD)/tools/page $(wildcard src/server/own/page/*)
 	@mkdir -p $(@D)
-	$(call say,make) $< src/server/page/index.html >$@.part && mv $@.part $@
-$(BUILD)/obj/server/page.o: $(BUILD)/gen/server/page_data.h
+	$(call say,make) $< src/server/own/page/index.html >$@.part && mv $@.part $@
+$(BUILD)/obj/server/own/page.o: $(BUILD)/gen/server/own/page_data.h
 
 # Scripts of shells as C literals.
 $(BUILD)/gen/cli/completion_%.h: src/cli/completion/stoker.%
@@ -76,11 +76,12 @@ $(BUILD)/gen/cli/completion_%.h: src/cli/completion/stoker.%
 	$(call say,make) sed 's/[\\"]/\\&/g; s/.*/"&\\n"/' $< >$@
 $(BUILD)/obj/cli/cmd_completion.o: $(foreach s,bash zsh fish,$(BUILD)/gen/cli/completion_$s.h)
 
+# q, not r: rooms may have files of the same name, and members of an archive are named without their folder.
 define layer_rule
 $(BUILD)/lib$1.a: $(call objects,$1)
 	@mkdir -p $$(@D)
 	@rm -f $$@
-	$$(call say,ar) ar rcs $$@ $$^
+	$$(call say,ar) ar qcs $$@ $$^
 endef
 $(foreach l,$(LAYERS),$(eval $(call layer_rule,$l)))
 
@@ -125,7 +126,7 @@ asan:
 
 # The store, the queues and the laws under ThreadSanitizer: all of them, whatever fails. Laws of one model for each kind of loop that
 # threads share: a model takes a minute or two.
-TSAN_TESTS = unit/pool unit/queue unit/coroutine unit/constraint_mask unit/reader unit/reader_drives unit/expert_store unit/expert_sweep unit/prefix_disk unit/schedule \
+TSAN_TESTS = unit/base/pool unit/base/queue unit/base/coroutine unit/text/constraint/state_mask unit/store/reader unit/store/reader_drives unit/store/expert_store unit/store/expert_sweep unit/engine/prefix/disk unit/engine/schedule \
              prefix serve serve_room
 TSAN_LAWS  = qwen3moe gpt-oss-mxfp4 qwen35moe deepseek2-v3 deepseek4 glm-dsa-sparse kimi-linear nemotron_h_moe-latent gemma4-moe
 tsan:

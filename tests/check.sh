@@ -1,7 +1,7 @@
 #!/bin/sh
 # Runs every test and adds up: make check builds them first.
 #
-#   units     build/tests/unit/NAME for each tests/unit/NAME.c (cmocka; its summary is counted)
+#   units     build/tests/unit/ROOM/NAME for each tests/unit/ROOM/NAME.c (cmocka; its summary is counted)
 #   drivers   the table below; their last line is "N passed, N failed, N skipped"
 #   scripts   tests/cli/NAME.sh, run by sh with STOKER=build/stoker; their last line likewise
 #
@@ -85,8 +85,9 @@ for c in tests/*.c; do
     echo "$rows" | grep -Eq "^$driver( |\$)" || fail "$driver" "has no row in the table of tests/check.sh"
 done
 
-for c in tests/unit/*.c; do
-    unit=unit/$(basename "$c" .c)
+for c in $(find tests/unit -name '*.c' | LC_ALL=C sort); do
+    unit=${c#tests/}
+    unit=${unit%.c}
     if [ -x "$build/tests/$unit" ]; then
         echo "$build/tests/$unit" >>"$work/list"
     else

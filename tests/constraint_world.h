@@ -6,11 +6,11 @@
 #include "base/error.h"
 #include "base/rng.h"
 #include "format/gguf.h"
-#include "text/constraint_inner.h"
-#include "text/gbnf.h"
-#include "text/regex.h"
-#include "text/schema.h"
-#include "text/tokenizer.h"
+#include "text/constraint/inner.h"
+#include "text/grammar/gbnf.h"
+#include "text/regex/regex.h"
+#include "text/schema/schema.h"
+#include "text/tokenizer/tokenizer.h"
 
 #include <jansson.h>
 #include <stdio.h>

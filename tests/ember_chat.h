@@ -2,7 +2,7 @@
 #ifndef EMBER_CHAT_H
 #define EMBER_CHAT_H
 
-#include "text/chat.h"
+#include "text/chat/chat.h"
 #include "text_fixture.h"
 
 static struct tokenizer *ember;

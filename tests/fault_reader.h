@@ -18,7 +18,7 @@
 #include <time.h>
 #include <unistd.h>
 
-/* Containers often forbid io_uring: then what is tested of it is tested of the threads, and unit/reader skips. */
+/* Containers often forbid io_uring: then what is tested of it is tested of the threads, and unit/store/reader skips. */
 static inline int ring_works(void)
 {
     static int works = -1;

@@ -1,16 +1,16 @@
 /* Handlers of the server without its sockets: an exchange whose answer is kept, and a client that may go at any time. Defines what
- * server/http.h and server/server.h declare, so that neither is linked. */
+ * server/http/http.h and server/server.h declare, so that neither is linked. */
 #ifndef TESTS_HTTP_WORLD_H
 #define TESTS_HTTP_WORLD_H
 
 #include "base/clock.h"
 #include "base/room.h"
-#include "server/answer.h"
-#include "server/dialect.h"
-#include "server/http.h"
-#include "server/json.h"
-#include "server/new_id.h"
-#include "server/service.h"
+#include "server/answer/answer.h"
+#include "server/dialect/dialect.h"
+#include "server/http/http.h"
+#include "server/http/json.h"
+#include "server/http/new_id.h"
+#include "server/request/service.h"
 
 #include <pthread.h>
 #include <setjmp.h>

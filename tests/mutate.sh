@@ -115,7 +115,7 @@ else
 fi
 
 # experts are added up as their reads come home
-mutate sum-by-arrival "laws -l warm $small" src/model/block_moe.c '
+mutate sum-by-arrival "laws -l warm $small" src/model/block/moe.c '
 s|^static void wave_of_few(|static struct moe_expert arrived[4096];\
 static int n_arrived;\
 &|
@@ -123,7 +123,7 @@ s|ready\[n++\] = p->expert\[index\];|ready[n++] = arrived[n_arrived++] = p->expe
 s|op_moe_sum(op, &f, p.expert, p.uses.n, y, s->n_rows);|op_moe_sum(op, \&f, arrived, n_arrived, y, s->n_rows), n_arrived = 0;|'
 
 # who comes home first is less likely to go
-mutate victim-by-completion "unit/expert_store" src/store/expert_slots.c \
+mutate victim-by-completion "unit/store/expert_store" src/store/expert_slots.c \
     's|^\( *\)s->state = SLOT_READY;|\1static uint32_t home;\
 \1st->cache.fast[st->cache.layer[s->layer].first + s->id] += 9973 * ++home % 65536;\
 &|'
@@ -134,7 +134,7 @@ mutate bits-by-residency "laws -l budgets $small" src/store/expert_store.c \
 \1    ((uint8_t *)(uintptr_t)out->part[p])[2] ^= 1;\
 &|'
 
-mutate malloc-in-a-step "laws -l malloc $small" src/model/forward.c '
+mutate malloc-in-a-step "laws -l malloc $small" src/model/arch/forward.c '
 s|^int model_forward(|#include <stdlib.h>\
 static void *volatile kept;\
 &|
@@ -157,7 +157,7 @@ mutate neighbour-bits "laws -l cancelled $small" src/model/step.c \
 s|^    (void)x;||'
 
 # an unreadable expert leaves its rows in the batch
-mutate unreadable-goes-on "laws -l unreadable $small" src/model/block_moe.c 's|^\( *\)row_leaves(s, e->row\[i\]);|\1(void)s;|'
+mutate unreadable-goes-on "laws -l unreadable $small" src/model/block/moe.c 's|^\( *\)row_leaves(s, e->row\[i\]);|\1(void)s;|'
 
 # activations of a large step are quantised to other scales
 mutate quantised-otherwise "laws -l chunks $ember" src/op/act.c \
@@ -168,22 +168,22 @@ mutate quantised-otherwise "laws -l chunks $ember" src/op/act.c \
     }|'
 
 # rows of all sequences look into the pages of the first
-mutate sequences-mix "laws -l sequences $small" src/model/forward.c \
+mutate sequences-mix "laws -l sequences $small" src/model/arch/forward.c \
     's|if (r == 0 .. seq\[r\] != seq\[r - 1\])|if (r == 0 \|\| !seq)|'
 
 # the number drawn depends on how many were drawn before, not on its position
-mutate sampler-with-state "unit/sampler" src/text/sampler.c '
+mutate sampler-with-state "unit/text/sampler/sampler" src/text/sampler/sampler.c '
 s|^static int32_t draw(|static uint64_t drawn;\
 &|
 s|rng_u64(how->seed, row->index, STREAM_PICK, row->choice)|rng_u64(how->seed, drawn++ + 0 * row->index, STREAM_PICK, row->choice)|'
 
-mutate gguf-bounds "unit/gguf" src/format/gguf_header.c 's/end > c->file->size)/end > UINT64_MAX - 1)/'
+mutate gguf-bounds "unit/format/gguf" src/format/gguf_header.c 's/end > c->file->size)/end > UINT64_MAX - 1)/'
 
 mutate decode-off-by-one "quants" src/format/decode_small.c \
     's|out\[j\] = d \* (float)(nibble(b + 2, j) - 8);|out[j] = d * (float)((nibble(b + 2, j) ^ (j == 31)) - 8);|'
-mutate decode-by-hand "unit/types" src/format/decode_small.c 's|(float)(nibble(b + 2, j) - 8)|(float)(nibble(b + 2, j) - 7)|'
+mutate decode-by-hand "unit/format/types" src/format/decode_small.c 's|(float)(nibble(b + 2, j) - 8)|(float)(nibble(b + 2, j) - 7)|'
 
-mutate short-read-is-whole "unit/reader" src/store/reader_pieces.c 's|^\( *\)else if (p->offset + (uint32_t)p->result >= p->need)|\1else if (p->result >= 0)|'
+mutate short-read-is-whole "unit/store/reader" src/store/reader_pieces.c 's|^\( *\)else if (p->offset + (uint32_t)p->result >= p->need)|\1else if (p->result >= 0)|'
 
 [ $skipped -eq 0 ] || echo "$skipped skipped"
 echo "$red red, $green green"

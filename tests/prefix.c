@@ -26,7 +26,7 @@
  * A line a test and model. Needs no data from outside the repository. */
 #include "base/error.h"
 #include "base/rng.h"
-#include "engine/prefix_file.h"
+#include "engine/prefix/file.h"
 #include "format/gguf.h"
 #include "sanitized.h"
 #include "stoker.h"

@@ -8,8 +8,8 @@
 #include "base/error.h"
 #include "base/rng.h"
 #include "schema_writer.h"
-#include "text/grammar.h"
-#include "text/schema.h"
+#include "text/grammar/grammar.h"
+#include "text/schema/schema.h"
 
 #include <jansson.h>
 #include <stdlib.h>

@@ -4,7 +4,7 @@
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/rng.h"
-#include "text/sampler.h"
+#include "text/sampler/sampler.h"
 
 #include <glob.h>
 #include <jansson.h>

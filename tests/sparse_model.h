@@ -14,7 +14,7 @@
 #include <unistd.h>
 
 struct shape {
-    const char *arch; /* one of src/model/archs.c, not all of them */
+    const char *arch; /* one of src/model/arch/archs.c, not all of them */
     int n_layer, n_embd, n_head, n_head_kv, d_k, d_v, n_ctx;
     int n_ff;                       /* dense */
     int n_expert, n_used, n_ff_exp; /* or experts */

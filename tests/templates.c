@@ -5,8 +5,8 @@
  *   renderings   a template with a context: text or error        refused   requests that no template takes
  *   wire         a request: text, classes, joined, continues     caps      what the probes find
  *   security     a request: text, classes, and what is tokens    contexts  the messages that a template is handed */
-#include "text/template_inner.h"
-#include "text/tools.h"
+#include "text/chat/template_inner.h"
+#include "text/tools/format.h"
 #include "text_fixture.h"
 #include "text_jinja.h"
 

@@ -5,7 +5,7 @@
 #include "base/error.h"
 #include "format/gguf.h"
 #include "format/gguf_write.h"
-#include "text/tokenizer.h"
+#include "text/tokenizer/tokenizer.h"
 
 #include <stdio.h>
 #include <stdlib.h>

@@ -3,7 +3,7 @@
 #define TEXT_JINJA_TEST_H
 
 #include "base/clock.h"
-#include "text/jinja_value.h"
+#include "text/jinja/value.h"
 
 #include <stdio.h>
 #include <stdlib.h>

@@ -1,24 +1,30 @@
 #!/bin/sh
 # Holds the source against its own rules; silent when it keeps them.
 #
-#   1. an #include names its file from src/ on, and its folder is one that src/LAYERS allows
-#   2. src/LAYERS itself goes one way, and no header includes itself in a circle
+#   1. an #include names its file from src/ on; its room is one that src/LAYERS allows, and its header one that the room publishes
+#   2. src/LAYERS itself goes one way and holds no edge that nobody uses, and no header includes itself in a circle
 #   3. a file that the documents name is there (names with NAME in capitals are patterns), and so is a function: in docs/MAP.md,
 #      `name()` is in the file named last before it in its line
 #   4. a document that is cited is in docs/spec/, docs/ or here, and so is the section: "kernels.md C", "templates.md 3.5 to 3.7"
 #   5. no line is longer than 140 characters: clang-format leaves comments alone
 #   6. clang-format changes nothing (left out, saying so, where clang-format is absent)
+#   7. no folder of src has more than 40 sources
 set -u
 cd "$(dirname "$0")/.." || exit 1
 status=0
 
 sources() { find "$@" -name '*.[ch]' 2>/dev/null | LC_ALL=C sort; }
 
-# Rules 1 and 2. An edge is "from to": layers first, headers after.
+# Rules 1 and 2. A room is a folder with a line in src/LAYERS. An edge is "from to": rooms first, headers after.
 sources src include | xargs awk '
     function complain(text) {
         print text
         bad = 1
+    }
+
+    function folder_of(path) {
+        sub(/\/[^\/]*$/, "", path)
+        return path
     }
 
     # Depth first from node, along edge[from]; state: 1 on the path, 2 done.
@@ -40,28 +46,36 @@ sources src include | xargs awk '
         while ((getline line < "src/LAYERS") > 0) {
             if (line ~ /^#/ || line !~ /:/)
                 continue
-            layer = line
-            sub(/:.*/, "", layer)
+            room = line
+            sub(/:.*/, "", room)
             sub(/^[^:]*:/, "", line)
-            known[layer] = 1
-            edge["src/" layer] = ""
-            n = split(line, names, " ")
+            n = split(line, half, "|")
+            known[room] = 1
+            edge["src/" room] = ""
+            if (n == 2) {
+                closed[room] = 1
+                n = split(half[2], names, " ")
+                for (i = 1; i <= n; i++)
+                    published[room "/" names[i]] = 1
+            }
+            n = split(half[1], names, " ")
             for (i = 1; i <= n; i++) {
-                allowed[layer, names[i]] = 1
-                edge["src/" layer] = edge["src/" layer] " src/" names[i]
+                allowed[room, names[i]] = 1
+                edge["src/" room] = edge["src/" room] " src/" names[i]
             }
         }
     }
 
     FNR == 1 {
-        layer = ""
-        if (split(FILENAME, part, "/") == 3 && part[1] == "src") {
-            layer = part[2]
-            if (!known[layer] && !told[layer]++)
-                complain("src/" layer "/ has no line in src/LAYERS")
+        room = ""
+        if (FILENAME ~ /^src\//) {
+            room = folder_of(substr(FILENAME, 5))
+            if (!known[room] && !told[room]++)
+                complain("src/" room "/ has no line in src/LAYERS")
         } else if (FILENAME != "include/stoker.h") {
-            complain(FILENAME ": sources are src/LAYER/FILE and include/stoker.h")
+            complain(FILENAME ": sources are src/ROOM/FILE and include/stoker.h")
         }
+        there[substr(FILENAME, 5)] = 1
     }
 
     /^[ \t]*#[ \t]*include[ \t]*"/ {
@@ -71,16 +85,18 @@ sources src include | xargs awk '
             to = "api"
             file = "include/stoker.h"
         } else {
-            to = target
-            sub(/\/.*/, "", to)
+            to = folder_of(target)
             file = "src/" target
-            if (target !~ /^[a-z]+\/[^\/]+$/)
-                complain(FILENAME ":" FNR ": \"" target "\" must be written \"layer/file.h\"")
+            if (target !~ /^[a-z]+\/([a-z]+\/)?[^\/]+$/)
+                complain(FILENAME ":" FNR ": \"" target "\" must be written \"layer/file.h\" or \"layer/room/file.h\"")
         }
-        if (layer == "")
+        if (room == "")
             complain(FILENAME ":" FNR ": the public header includes \"" target "\"; it must stand alone")
-        else if (to != layer && !allowed[layer, to])
-            complain(FILENAME ":" FNR ": " layer "/ may not include " to "/ (src/LAYERS)")
+        else if (to != room && !allowed[room, to])
+            complain(FILENAME ":" FNR ": " room "/ may not include " to "/ (src/LAYERS)")
+        else if (to != room && closed[to] && !published[target])
+            complain(FILENAME ":" FNR ": " to "/ does not publish " target " (src/LAYERS)")
+        used[room, to] = 1
         if (FILENAME ~ /\.h$/)
             edge[FILENAME] = edge[FILENAME] " " file
     }
@@ -88,8 +104,20 @@ sources src include | xargs awk '
     END {
         for (node in edge)
             walk(node, "")
+        for (pair in allowed) {
+            split(pair, names, SUBSEP)
+            if (!used[pair])
+                complain("src/LAYERS: " names[1] " includes nothing of " names[2])
+        }
+        for (header in published)
+            if (!there[header])
+                complain("src/LAYERS: " header " is not there")
         exit bad
     }' || status=1
+
+find src -name '*.[ch]' | sed 's,/[^/]*$,,' | sort | uniq -c | awk '
+    $1 > 40 { print $2 "/ has " $1 " sources; 40 fit: divide it into rooms"; bad = 1 }
+    END { exit bad }' || status=1
 
 for document in README.md docs/*.md docs/spec/*.md; do
     for path in $(grep -oE '`(src|include|tests|tools|docs|models|examples|bench)/[A-Za-z0-9_./-]*`' "$document" | tr -d '`'); do

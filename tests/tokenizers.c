@@ -10,8 +10,8 @@
  * Vocabularies that are decoded only (expected.h) must refuse to encode; records of encoding by them wait. */
 #include "base/error.h"
 #include "format/gguf.h"
-#include "text/pretokenize.h"
-#include "text/tokenizer.h"
+#include "text/tokenizer/pretokenize.h"
+#include "text/tokenizer/tokenizer.h"
 
 #include "expected.h"
 #include "tokenizers_bench.h"

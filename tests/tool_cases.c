@@ -7,13 +7,13 @@
  * the same with calls published as they come: the joined pieces are equal, and
  * of a cut call a beginning. */
 #include "base/error.h"
+#include "base/json/buffer.h"
 #include "base/rng.h"
-#include "text/constraint.h"
-#include "text/template.h"
-#include "text/tool_buffer.h"
-#include "text/tool_grammar.h"
-#include "text/tool_list.h"
-#include "text/tool_parser.h"
+#include "text/answer/answer.h"
+#include "text/chat/template.h"
+#include "text/constraint/constraint.h"
+#include "text/tools/list.h"
+#include "text/tools/parser.h"
 
 #include "text_fixture.h"
 
@@ -34,9 +34,9 @@ static char folder[4096]; /* of the file being read */
  */
 
 struct answer {
-    struct tool_buffer content, reasoning, truncated;
+    struct buffer content, reasoning, truncated;
     struct {
-        struct tool_buffer name, id, args;
+        struct buffer name, id, args;
         int ended;
     } call[MAX_CALLS];
     size_t n_call, n_error;
@@ -51,46 +51,46 @@ static void listen(void *arg, const struct tool_event *e)
         return;
     switch (e->kind) {
     case TOOL_REASONING:
-        tool_put(&a->reasoning, e->text, e->n);
+        buffer_put(&a->reasoning, e->text, e->n);
         break;
     case TOOL_CONTENT:
-        tool_put(&a->content, e->text, e->n);
+        buffer_put(&a->content, e->text, e->n);
         break;
     case TOOL_CALL_BEGIN:
         if (e->call != a->n_call)
             a->wrong = "a call began out of order";
         a->n_call = e->call + 1;
-        tool_puts(&a->call[e->call].name, e->name);
+        buffer_puts(&a->call[e->call].name, e->name);
         break;
     case TOOL_CALL_ARGS:
         if (e->call + 1 != a->n_call || a->call[e->call].ended)
             a->wrong = "arguments of a call that is not open";
-        tool_put(&a->call[e->call].args, e->text, e->n);
+        buffer_put(&a->call[e->call].args, e->text, e->n);
         break;
     case TOOL_CALL_END:
         if (e->call + 1 != a->n_call || a->call[e->call].ended)
             a->wrong = "the end of a call that is not open";
         a->call[e->call].ended = 1;
         if (e->id)
-            tool_puts(&a->call[e->call].id, e->id);
+            buffer_puts(&a->call[e->call].id, e->id);
         break;
     default:
         if (a->n_error < MAX_CALLS)
             a->error[a->n_error++] = e->kind;
         if (e->kind == TOOL_CUT_CALL)
-            tool_put(&a->truncated, e->text, e->n);
+            buffer_put(&a->truncated, e->text, e->n);
     }
 }
 
 static void answer_free(struct answer *a)
 {
-    tool_buffer_free(&a->content);
-    tool_buffer_free(&a->reasoning);
-    tool_buffer_free(&a->truncated);
+    buffer_free(&a->content);
+    buffer_free(&a->reasoning);
+    buffer_free(&a->truncated);
     for (size_t i = 0; i < a->n_call; i++) {
-        tool_buffer_free(&a->call[i].name);
-        tool_buffer_free(&a->call[i].id);
-        tool_buffer_free(&a->call[i].args);
+        buffer_free(&a->call[i].name);
+        buffer_free(&a->call[i].id);
+        buffer_free(&a->call[i].args);
     }
     memset(a, 0, sizeof *a);
 }
@@ -168,7 +168,7 @@ static void cut_pieces(struct test_case *c)
 
 static char why[512];
 
-static int same_text(const struct tool_buffer *b, const json_t *expected)
+static int same_text(const struct buffer *b, const json_t *expected)
 {
     const char *s = expected ? json_string_value(expected) : "";
     size_t n = expected ? json_string_length(expected) : 0;
@@ -180,7 +180,7 @@ static int is_prefix(const char *a, size_t n_a, const char *b, size_t n_b)
     return n_a <= n_b && (n_a == 0 || !memcmp(a, b, n_a));
 }
 
-static int same_arguments(const struct tool_buffer *b, const json_t *call)
+static int same_arguments(const struct buffer *b, const json_t *call)
 {
     const json_t *text = json_object_get(call, "arguments_text");
     json_error_t ignored;
@@ -267,7 +267,7 @@ static int check_prefix(const struct test_case *c, const struct answer *a)
     return ok;
 }
 
-static int covers(const struct tool_buffer *b, const json_t *least)
+static int covers(const struct buffer *b, const json_t *least)
 {
     return is_prefix(json_string_value(least), json_string_length(least), b->text, b->n);
 }

@@ -1,4 +1,4 @@
-/* Makes the page of src/server/page/ into a C header, when the program is built:
+/* Makes the page of src/server/own/page/ into a C header, when the program is built:
  *
  *     page index.html > page_data.h
  *

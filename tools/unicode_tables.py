@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Prints the tables of src/text/jinja_unicode_tables.h from Python's own Unicode data.
+"""Prints the tables of src/text/jinja/unicode_tables.h from Python's own Unicode data.
 
 Case: rows (first, last, step, delta) of characters whose upper or lower case is one character at a fixed distance.
 Unprintable: ranges of characters that repr() escapes."""
@@ -48,7 +48,7 @@ def print_table(head, cells, per_line):
     print("};\n")
 
 
-print("/* Made by tools/unicode_tables.py from Unicode %s; see jinja_unicode.c. */" % unicodedata.unidata_version)
+print("/* Made by tools/unicode_tables.py from Unicode %s; see unicode.c. */" % unicodedata.unidata_version)
 print("#ifndef TEXT_JINJA_UNICODE_TABLES_H\n#define TEXT_JINJA_UNICODE_TABLES_H\n\n#include <stdint.h>\n")
 print("/* Characters first, first + step ... last change by delta. */")
 print("struct case_row {\n    uint32_t first, last;\n    int32_t step, delta;\n};\n")

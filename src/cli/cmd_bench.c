@@ -1,7 +1,7 @@
-/* stoker bench: speed of prompts (pp) and of generation (tg), with llama-bench's flags and columns. See bench.h. */
-#include "cli/bench.h"
-#include "cli/cli.h"
-#include "cli/flags.h"
+/* stoker bench: speed of prompts (pp) and of generation (tg), with llama-bench's flags and columns. See bench/bench.h. */
+#include "cli/bench/bench.h"
+#include "cli/common/cli.h"
+#include "cli/common/flags.h"
 
 #include <limits.h>
 #include <stdlib.h>

@@ -3,8 +3,8 @@
  * The scripts know no command and no flag: they ask the program at hand (stoker --help, stoker COMMAND --help) and read its columns,
  * so that they cannot be wrong about it. A help line is "  --flag, -f VALUE   text": a value stands one blank behind the flag, the
  * text two or more, or behind the value. */
-#include "cli/cli.h"
-#include "cli/flags.h"
+#include "cli/common/cli.h"
+#include "cli/common/flags.h"
 
 #include <string.h>
 

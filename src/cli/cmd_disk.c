@@ -1,9 +1,9 @@
 /* stoker disk: the read rate of a file's drive by depth and size of reads. */
-#include "cli/cli.h"
-#include "cli/flags.h"
+#include "cli/common/cli.h"
+#include "cli/common/flags.h"
 
 #include "base/error.h"
-#include "cli/drive.h"
+#include "cli/common/drive.h"
 
 #include <jansson.h>
 

@@ -4,9 +4,9 @@
  * with control characters and wrong UTF-8 made harmless. */
 #include "base/error.h"
 #include "base/utf8.h"
-#include "cli/anatomy.h"
-#include "cli/cli.h"
-#include "cli/flags.h"
+#include "cli/common/anatomy.h"
+#include "cli/common/cli.h"
+#include "cli/common/flags.h"
 
 #include <inttypes.h>
 #include <jansson.h>

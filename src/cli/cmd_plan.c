@@ -1,7 +1,7 @@
 /* stoker plan: the memory plan from headers alone. Exit 0 it fits, 2 it does not. */
-#include "cli/cli.h"
-#include "cli/drive.h"
-#include "cli/flags.h"
+#include "cli/common/cli.h"
+#include "cli/common/drive.h"
+#include "cli/common/flags.h"
 
 #include "base/error.h"
 #include "base/utf8.h"

@@ -4,9 +4,9 @@
  * message that only looks like one does not. Weights are not loaded. */
 #include "base/error.h"
 #include "base/file.h"
-#include "base/json_load.h"
-#include "cli/cli.h"
-#include "cli/flags.h"
+#include "base/json/load.h"
+#include "cli/common/cli.h"
+#include "cli/common/flags.h"
 
 #include <errno.h>
 #include <jansson.h>

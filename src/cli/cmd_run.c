@@ -1,10 +1,10 @@
 /* stoker run: one prompt, or a chat: on a terminal with line editing, else every line of stdin is a turn. The conversation itself:
- * chat.h. */
-#include "cli/chat.h"
-#include "cli/cli.h"
-#include "cli/flags.h"
-#include "cli/form.h"
-#include "cli/sampling_flags.h"
+ * chat/chat.h. */
+#include "cli/chat/chat.h"
+#include "cli/common/cli.h"
+#include "cli/common/flags.h"
+#include "cli/common/form.h"
+#include "cli/common/sampling_flags.h"
 
 #include <jansson.h>
 #include <stdlib.h>

@@ -1,8 +1,8 @@
 /* stoker serve: flags to server_options, signals to server_stop(). The server itself: src/server/. */
 #include "base/log.h"
-#include "cli/cli.h"
-#include "cli/flags.h"
-#include "cli/sampling_flags.h"
+#include "cli/common/cli.h"
+#include "cli/common/flags.h"
+#include "cli/common/sampling_flags.h"
 #include "server/server.h"
 
 #include <ctype.h>

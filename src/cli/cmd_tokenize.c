@@ -2,8 +2,8 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "base/utf8.h"
-#include "cli/cli.h"
-#include "cli/flags.h"
+#include "cli/common/cli.h"
+#include "cli/common/flags.h"
 
 #include <jansson.h>
 #include <limits.h>

@@ -1,7 +1,7 @@
 /* stoker: the command line. One row a command. */
 #include "base/log.h"
-#include "cli/cli.h"
-#include "cli/flags.h"
+#include "cli/common/cli.h"
+#include "cli/common/flags.h"
 
 #include <errno.h>
 #include <poll.h>

@@ -9,7 +9,7 @@
 
 #include "base/error.h"
 #include "engine/engine.h"
-#include "text/compile.h"
+#include "text/grammar/compile.h"
 
 #include <errno.h>
 #include <pthread.h>

@@ -14,7 +14,7 @@
 
 #include "base/sha256.h"
 #include "engine/plan.h"
-#include "text/constraint.h"
+#include "text/constraint/constraint.h"
 
 struct compile;
 struct constraint_cache;

@@ -4,7 +4,7 @@
 #include "engine/constraint_cache.h"
 #include "engine/engine.h"
 #include "engine/public_error.h"
-#include "text/value_constraint.h"
+#include "text/answer/answer.h"
 
 #include <stdlib.h>
 #include <string.h>

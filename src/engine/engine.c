@@ -7,7 +7,7 @@
 #include "base/error.h"
 #include "base/thread.h"
 #include "engine/public_error.h"
-#include "text/tools.h"
+#include "text/tools/format.h"
 
 #include <stdio.h>
 #include <stdlib.h>

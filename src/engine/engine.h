@@ -9,11 +9,11 @@
 
 #include "base/queue.h"
 #include "engine/pick.h"
-#include "engine/prefix_disk.h"
+#include "engine/prefix/disk.h"
 #include "engine/prompt.h"
 #include "engine/session.h"
 #include "stoker.h"
-#include "text/tool_grammar.h"
+#include "text/answer/answer.h"
 
 #include <pthread.h>
 #include <stdatomic.h>
@@ -75,7 +75,7 @@ struct tally {
     uint64_t prompt_tokens, cached_tokens, generated_tokens;
     struct stoker_histogram step_time, first_token_time;
     uint64_t cache_hits[STOKER_TIERS], cache_bytes[STOKER_TIERS], cache_corrupt;
-    uint64_t mask_work_most; /* of masks between two steps: text/constraint.h */
+    uint64_t mask_work_most; /* of masks between two steps: text/constraint/constraint.h */
     double service_seconds;  /* of a request with a sequence: the recent mean; 0: not known */
 };
 

@@ -9,7 +9,7 @@
 #include "engine/engine.h"
 #include "engine/public_error.h"
 #include "format/gguf.h"
-#include "text/value_constraint.h"
+#include "text/answer/answer.h"
 
 #include <errno.h>
 #include <glob.h>

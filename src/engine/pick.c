@@ -6,7 +6,7 @@
 #include "base/rng.h"
 #include "engine/engine.h"
 #include "engine/public_error.h"
-#include "text/sampler_history.h"
+#include "text/sampler/history.h"
 
 #include <math.h>
 #include <stdlib.h>

@@ -1,10 +1,10 @@
 /* How one answer's tokens are picked: what its request says of sampling, checked and copied, and the log-probabilities that its
- * events show. The chain itself is text/sampler.h; here it gets history, bias and number of the answer. */
+ * events show. The chain itself is text/sampler/sampler.h; here it gets history, bias and number of the answer. */
 #ifndef ENGINE_PICK_H
 #define ENGINE_PICK_H
 
 #include "stoker.h"
-#include "text/sampler.h"
+#include "text/sampler/sampler.h"
 
 struct error;
 struct job;

@@ -17,7 +17,7 @@
 #include "base/pool.h"
 #include "engine/engine.h"
 #include "engine/machine_memory.h"
-#include "engine/prefix_cache.h"
+#include "engine/prefix/cache.h"
 #include "engine/session.h"
 
 #include <limits.h>

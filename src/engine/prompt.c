@@ -7,7 +7,7 @@
 #include "base/room.h"
 #include "engine/engine.h"
 #include "engine/public_error.h"
-#include "text/tools.h"
+#include "text/tools/format.h"
 
 #include <stdio.h>
 #include <stdlib.h>

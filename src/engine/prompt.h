@@ -6,7 +6,7 @@
 #include "base/error.h"
 #include "format/gguf.h"
 #include "stoker.h"
-#include "text/chat.h"
+#include "text/chat/chat.h"
 
 #include <stdatomic.h>
 

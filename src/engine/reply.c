@@ -4,9 +4,9 @@
 #include "engine/constraint_cache.h"
 #include "engine/engine.h"
 #include "engine/public_error.h"
-#include "text/stop.h"
-#include "text/tool_stream.h"
-#include "text/value_constraint.h"
+#include "text/answer/answer.h"
+#include "text/answer/stop.h"
+#include "text/tools/stream.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -19,7 +19,7 @@ struct stoker_reply {
     struct tool_stream *stream;
     const struct stoker_constraint *constraint; /* of the cache, or NULL */
     struct tool_message message;
-    struct tool_buffer json;
+    struct buffer json;
     struct stops *stops; /* NULL: none */
     struct stopping stopping;
     struct stoker_text *plain; /* instead of the stream */
@@ -113,7 +113,7 @@ static const struct tool_format *format_of(const struct stoker *s, const char *n
     return f && has_tools ? tool_format_taught(f) : f;
 }
 
-static int ends_with(const struct tool_buffer *b, const char *text)
+static int ends_with(const struct buffer *b, const char *text)
 {
     size_t n = b->n, k = text ? strlen(text) : 0;
     while (n && strchr(" \t\r\n", b->text[n - 1]))
@@ -127,19 +127,19 @@ static int ends_with(const struct tool_buffer *b, const char *text)
 static int find_reasoning(const struct tokenizer *t, const struct tool_format *f, const struct stoker_reply_options *o,
                           enum tool_reasoning *how)
 {
-    struct tool_buffer end = {0};
+    struct buffer end = {0};
     *how = REASONING_MAY;
     for (size_t i = o->n_prompt < PROMPT_END ? 0 : o->n_prompt - PROMPT_END; i < o->n_prompt; i++) {
         size_t n;
         const char *piece = tokenizer_piece(t, o->prompt[i], 1, &n);
-        tool_put(&end, piece, n);
+        buffer_put(&end, piece, n);
     }
     if (ends_with(&end, f->marker[ROLE_OPEN]) && !f->advance)
         *how = REASONING_OPEN;
     else if (ends_with(&end, f->marker[ROLE_CLOSE]) && !f->advance)
         *how = REASONING_CLOSED;
     int failed = end.failed;
-    tool_buffer_free(&end);
+    buffer_free(&end);
     return failed ? -1 : 0;
 }
 
@@ -267,7 +267,7 @@ void stoker_reply_close(struct stoker_reply *r)
     constraint_cache_put(r->engine->constraints, r->constraint);
     tool_list_free(r->tools);
     tool_message_free(&r->message);
-    tool_buffer_free(&r->json);
+    buffer_free(&r->json);
     free(r);
 }
 
@@ -335,7 +335,7 @@ const char *stoker_reply_message(struct stoker_reply *r)
 {
     if (r->json.n == 0) {
         tool_message_json(&r->message, &r->json);
-        tool_put(&r->json, "", 1);
+        buffer_put(&r->json, "", 1);
     }
     return r->json.failed ? NULL : r->json.text;
 }

@@ -10,12 +10,12 @@
 
 #include "base/error.h"
 #include "engine/plan.h"
-#include "engine/prefix_cache.h"
+#include "engine/prefix/cache.h"
 #include "engine/touch.h"
-#include "text/chat.h"
-#include "text/constraint.h"
-#include "text/sampler.h"
-#include "text/tokenizer.h"
+#include "text/chat/chat.h"
+#include "text/constraint/constraint.h"
+#include "text/sampler/sampler.h"
+#include "text/tokenizer/tokenizer.h"
 
 /* What the answer in a sequence has said, for penalties and DRY. */
 struct said {

@@ -3,7 +3,7 @@
 #include "engine/engine.h"
 #include "engine/public_error.h"
 #include "format/gguf.h"
-#include "text/tokenizer.h"
+#include "text/tokenizer/tokenizer.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -1,4 +1,4 @@
-/* An architecture is a row of functions, as its paper tells them. Adding one = one file arch_x.c and one row in archs.c.
+/* An architecture is a row of functions, as its paper tells them. Adding one = one file arch/x.c and one row in arch/archs.c.
  *
  * Three structs keep three lives apart (after llama2.c): params (numbers of the file), weights (tensors, immutable), and
  * step (the rows being computed now, with the scratch that the plan gave). */

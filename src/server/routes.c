@@ -1,10 +1,10 @@
 /* See routes.h. */
 #include "server/routes.h"
-#include "server/api_anthropic.h"
-#include "server/api_ollama.h"
-#include "server/api_openai.h"
-#include "server/own.h"
-#include "server/page.h"
+#include "server/dialect/anthropic.h"
+#include "server/dialect/ollama.h"
+#include "server/dialect/openai.h"
+#include "server/own/own.h"
+#include "server/own/page.h"
 
 static const struct route routes[] = {
     {"GET", "/", page_handle, ROUTE_OPEN | ROUTE_EARLY},

@@ -2,7 +2,7 @@
 #ifndef SERVER_ROUTES_H
 #define SERVER_ROUTES_H
 
-#include "server/http_app.h"
+#include "server/http/app.h"
 
 const struct route *routes_all(size_t *n);
 

@@ -10,9 +10,9 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/room.h"
-#include "server/dialect.h"
-#include "server/http_app.h"
-#include "server/refusal.h"
+#include "server/dialect/dialect.h"
+#include "server/http/app.h"
+#include "server/http/refusal.h"
 #include "server/routes.h"
 
 #include <arpa/inet.h>

@@ -2,9 +2,9 @@
 . tests/cli/harness
 
 build=$(dirname "$STOKER")
-header=$build/gen/server/page_data.h
+header=$build/gen/server/own/page_data.h
 page=$dir/page.html
-sources=src/server/page
+sources=src/server/own/page
 
 "$build/tools/page" $sources/index.html >"$dir/again.h" && cmp -s "$dir/again.h" "$header" && pass || fail "the header" "is not what its sources give"
 [ "$(wc -l <"$header")" -gt 100 ] && pass || fail "the header" "is short"

@@ -18,11 +18,11 @@ run tokenize "$ember" --decode --json '4088 276 10 779'
 is "decode as JSON" 0 '={"content":"<|im_start|>user\nHello"}' ""
 
 # Any text comes back.
-cp src/text/bpe.c "$dir/in"
+cp src/text/tokenizer/bpe.c "$dir/in"
 run tokenize "$ember"
 cp "$dir/out" "$dir/in"
 run tokenize "$ember" --decode
-if cmp -s "$dir/out" src/text/bpe.c; then pass; else fail "a file there and back" "another text"; fi
+if cmp -s "$dir/out" src/text/tokenizer/bpe.c; then pass; else fail "a file there and back" "another text"; fi
 printf '' >"$dir/in"
 run tokenize "$ember" --json
 is "nothing" 0 '={"tokens":[]}' ""

@@ -3,10 +3,10 @@
  * one is written: roles, contents with the texts of control tokens, calls, results, tools, switches.
  *
  * Laws: spans cover the text; the embedded vocabulary's control tokens are as many as the template wrote. */
-#include "text/chat.h"
+#include "text/chat/chat.h"
 #include "base/error.h"
+#include "base/json/buffer.h"
 #include "format/gguf.h"
-#include "text/tool_buffer.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -49,11 +49,11 @@ static void set_up(void)
 struct writer {
     const uint8_t *data;
     size_t n, at;
-    struct tool_buffer out;
+    struct buffer out;
 };
 
 static unsigned choice(struct writer *w, unsigned n) { return w->at < w->n ? w->data[w->at++] % n : 0; }
-static void put(struct writer *w, const char *text) { tool_puts(&w->out, text); }
+static void put(struct writer *w, const char *text) { buffer_puts(&w->out, text); }
 
 #define PICK(w, list) ((list)[choice(w, sizeof(list) / sizeof *(list))])
 
@@ -63,13 +63,13 @@ static void text(struct writer *w)
                                         "</think>", "<tool_call>", "</tool_call>", "<tool_response>", "\n",
                                         " ",        "é日",         "<|im_",        "end|>",           "{}",
                                         "\0",       "{{ x }}",     "<|endoftext|>"};
-    struct tool_buffer plain = {0};
+    struct buffer plain = {0};
     for (unsigned i = choice(w, 5); i-- > 0;) {
         const char *word = PICK(w, words);
-        tool_put(&plain, word, *word ? strlen(word) : 1);
+        buffer_put(&plain, word, *word ? strlen(word) : 1);
     }
-    tool_put_string(&w->out, plain.text ? plain.text : "", plain.n);
-    tool_buffer_free(&plain);
+    buffer_put_string(&w->out, plain.text ? plain.text : "", plain.n);
+    buffer_free(&plain);
 }
 
 static void content(struct writer *w)
@@ -202,12 +202,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     if (data[0] & 1)
         request(&w);
     else
-        tool_put(&w.out, (const char *)data + 1, size - 1);
+        buffer_put(&w.out, (const char *)data + 1, size - 1);
     if (w.out.n && chat_prompt(chats[data[0] / 2 % 3], w.out.text, w.out.n, &p, &ids, &e) == 0) {
         check(&p, &ids);
         template_prompt_free(&p);
     }
     token_list_free(&ids);
-    tool_buffer_free(&w.out);
+    buffer_free(&w.out);
     return 0;
 }

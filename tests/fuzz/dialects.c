@@ -2,11 +2,11 @@
  *
  * Fuzz target: bodies of every dialect, from JSON to a prompt. The first byte says which: chat, Responses, Messages, Ollama's two. What is
  * not refused renders, or is refused by the template; a refusal has a status, a sentence and clean text. */
-#include "server/anthropic_request.h"
-#include "server/ollama_request.h"
-#include "server/responses_request.h"
-#include "server/service.h"
-#include "server/wish.h"
+#include "server/dialect/anthropic_request.h"
+#include "server/dialect/ollama_request.h"
+#include "server/dialect/responses_request.h"
+#include "server/request/service.h"
+#include "server/request/wish.h"
 
 #include "base/utf8.h"
 

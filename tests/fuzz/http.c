@@ -3,10 +3,10 @@
  * Fuzz target: the HTTP front. The bytes are what a client sends: first to the parser, whole and in pieces, which must agree; then
  * to a connection of a server whose model never loads, so that every request is read, checked and answered, and no handler runs. */
 #include "base/room.h"
-#include "server/dialect.h"
-#include "server/http_inside.h"
+#include "server/dialect/dialect.h"
+#include "server/http/inside.h"
+#include "server/request/service.h"
 #include "server/routes.h"
-#include "server/service.h"
 
 #include <assert.h>
 #include <stdlib.h>

@@ -4,7 +4,7 @@
  *
  * Laws: classes change no text; spans cover it; twice the same; nothing takes longer than its limits. */
 #include "base/clock.h"
-#include "text/jinja_value.h"
+#include "text/jinja/value.h"
 
 #include <stdlib.h>
 #include <string.h>

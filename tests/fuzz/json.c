@@ -2,10 +2,10 @@
  *
  * Fuzz target: JSON bodies. What is read is written again and read again, to the same value; every getter takes any value; a refusal has
  * a sentence that is clean UTF-8 and a path that ends. Then the body as a chat: read by its rules, --stabilize included. */
-#include "server/json.h"
+#include "server/http/json.h"
 #include "base/utf8.h"
-#include "server/service.h"
-#include "server/wish.h"
+#include "server/request/service.h"
+#include "server/request/wish.h"
 
 #include <assert.h>
 #include <math.h>

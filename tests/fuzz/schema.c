@@ -5,16 +5,16 @@
  * Laws: what compiles has a text and every walk ends within its limit; the text of a schema's walk is JSON; a mask says of each
  * token what trying it says; a state that was copied goes the same way. Walks of ambiguous grammars stop after a while: the masks
  * are right, but the instrumentation makes them some forty times slower. */
-#include "text/schema.h"
+#include "text/schema/schema.h"
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/rng.h"
 #include "format/gguf.h"
 #include "schema_writer.h"
-#include "text/constraint.h"
-#include "text/gbnf.h"
-#include "text/regex.h"
-#include "text/tokenizer.h"
+#include "text/constraint/constraint.h"
+#include "text/grammar/gbnf.h"
+#include "text/regex/regex.h"
+#include "text/tokenizer/tokenizer.h"
 
 #include <jansson.h>
 #include <stdio.h>

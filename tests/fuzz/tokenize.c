@@ -6,9 +6,9 @@
  * cleaned text; streamed text is well-formed, and where the pieces are, it is theirs. Time is watched by the fuzzer. */
 #include "text_fixture.h"
 
+#include "base/json/buffer.h"
 #include "base/utf8.h"
-#include "text/pretokenize.h"
-#include "text/tool_buffer.h"
+#include "text/tokenizer/pretokenize.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -160,10 +160,10 @@ static void check_stream(const struct tokenizer *t, const struct token_list *l)
 {
     size_t n_text, n;
     char *text = decode(t, l, 1, 1, &n_text);
-    struct tool_buffer pieces = {0};
+    struct buffer pieces = {0};
     for (size_t i = 0; i < l->n; i++) {
         const char *piece = tokenizer_piece(t, l->id[i], 1, &n);
-        tool_put(&pieces, piece, n);
+        buffer_put(&pieces, piece, n);
     }
     if (!text || !well_formed(text, n_text))
         fail("streamed text is not well-formed");
@@ -171,7 +171,7 @@ static void check_stream(const struct tokenizer *t, const struct token_list *l)
         (n_text != pieces.n || (n_text && memcmp(text, pieces.text, n_text) != 0)))
         fail("streamed text differs from the pieces");
     free(text);
-    tool_buffer_free(&pieces);
+    buffer_free(&pieces);
 }
 
 /* Byte-level ids without bos and eos, special tokens read or not. */
@@ -208,18 +208,18 @@ static void check_marked(const struct tokenizer *t, const char *text, size_t n, 
 }
 
 /* The text: 0xF8 and above is that token's text, of the vocabulary's last ones, where control tokens are. */
-static void write_text(struct tool_buffer *out, const struct tokenizer *t, const struct reader *r)
+static void write_text(struct buffer *out, const struct tokenizer *t, const struct reader *r)
 {
     int32_t n_vocab = tokenizer_n_vocab(t);
     for (size_t i = 0; i < r->n; i++) {
         size_t n;
         int32_t id = n_vocab - 1 - (i + 1 < r->n ? r->data[i + 1] : 0) % (n_vocab < 24 ? n_vocab : 24);
         if (r->data[i] < 0xF8 || i + 1 == r->n) {
-            tool_put(out, (const char *)r->data + i, 1);
+            buffer_put(out, (const char *)r->data + i, 1);
             continue;
         }
         const char *piece = tokenizer_piece(t, id, 1, &n);
-        tool_put(out, piece, n);
+        buffer_put(out, piece, n);
         i++;
     }
 }
@@ -242,7 +242,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     if (!t)
         return 0;
 
-    struct tool_buffer text = {0};
+    struct buffer text = {0};
     struct error err = {0};
     struct token_list a = {0}, b = {0};
     write_text(&text, t, &r);
@@ -269,7 +269,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     }
     token_list_free(&a);
     token_list_free(&b);
-    tool_buffer_free(&text);
+    buffer_free(&text);
     if (which >= VOCABULARIES)
         tokenizer_destroy(t);
     return 0;

@@ -6,8 +6,8 @@
  *
  * Laws: the answer of a split text is the answer of the whole text; arguments are one JSON object, as far as they came. */
 #include "base/error.h"
-#include "text/tool_list.h"
-#include "text/tool_stream.h"
+#include "text/tools/list.h"
+#include "text/tools/stream.h"
 
 #include <stdint.h>
 #include <stdlib.h>
@@ -99,7 +99,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
     o.vocabulary = o.format;
 
     struct tool_message a = {0}, b = {0};
-    struct tool_buffer whole = {0}, parts = {0};
+    struct buffer whole = {0}, parts = {0};
     parse(&a, &o, data + 2, n - 2, 0);
     parse(&b, &o, data + 2, n - 2, 1 + (data[1] >> 4));
     tool_message_json(&a, &whole);
@@ -108,8 +108,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
         a.n_cut != b.n_cut || a.cut.n != b.cut.n)
         abort();
     check_arguments(&a);
-    tool_buffer_free(&whole);
-    tool_buffer_free(&parts);
+    buffer_free(&whole);
+    buffer_free(&parts);
     tool_message_free(&a);
     tool_message_free(&b);
     return 0;

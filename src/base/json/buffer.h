@@ -1,0 +1,27 @@
+/* Growing text: what a reader collects, and JSON being written. */
+#ifndef BASE_JSON_BUFFER_H
+#define BASE_JSON_BUFFER_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+/* Zeroed: empty. failed: memory ran out once; what was put since is lost, and the owner says so when it is done. */
+struct buffer {
+    char *text;
+    size_t n, cap;
+    int failed;
+};
+
+void buffer_put(struct buffer *b, const char *text, size_t n);
+void buffer_puts(struct buffer *b, const char *text);
+
+/* The inside of a JSON string: minimal escapes, \u00XX for the other control characters. */
+void buffer_put_escaped(struct buffer *b, const char *text, size_t n);
+void buffer_put_string(struct buffer *b, const char *text, size_t n); /* with its quotes */
+
+/* A code point as UTF-8; surrogates and what is above U+10FFFF as U+FFFD. */
+void buffer_put_code_point(struct buffer *b, uint32_t c);
+
+void buffer_free(struct buffer *b);
+
+#endif

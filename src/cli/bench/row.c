@@ -1,0 +1,348 @@
+/* Rows of `stoker bench`: see bench.h. Columns and keys are llama-bench's, so that scripts for it work; ours follow them.
+ *
+ * Where experts stream, lines below a row of the table tell hits, bytes, waiting, and the overlap model (model.c). */
+#include "cli/bench/bench.h"
+#include "cli/common/cli.h"
+#include "cli/common/drive.h"
+#include "cli/common/flags.h"
+
+#include <jansson.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* ---- speed ------------------------------------------------------------------------------------------------------------------ */
+
+struct speed {
+    double mean, deviation, median, p10, p90;
+};
+
+static int ascending(const void *a, const void *b)
+{
+    return (*(const double *)a > *(const double *)b) - (*(const double *)a < *(const double *)b);
+}
+
+/* value [n], which is sorted. */
+static struct speed speed_of(double *value, int n)
+{
+    double sum = 0, square = 0;
+    for (int i = 0; i < n; i++)
+        sum += value[i];
+    struct speed s = {.mean = sum / n};
+    for (int i = 0; i < n; i++)
+        square += (value[i] - s.mean) * (value[i] - s.mean);
+    s.deviation = n > 1 ? sqrt(square / (n - 1)) : 0;
+    qsort(value, (size_t)n, sizeof *value, ascending);
+    s.median = n % 2 ? value[n / 2] : (value[n / 2 - 1] + value[n / 2]) / 2;
+    s.p10 = value[(int)(0.1 * (n - 1) + 0.5)];
+    s.p90 = value[(int)(0.9 * (n - 1) + 0.5)];
+    return s;
+}
+
+static double rate_of(const struct bench_test *t, int i) { return t->tokens[i] / t->seconds[i]; }
+
+static struct speed rates(const struct bench_test *t)
+{
+    double value[BENCH_RUNS];
+    for (int i = 0; i < t->n; i++)
+        value[i] = rate_of(t, i);
+    return speed_of(value, t->n);
+}
+
+static struct speed nanoseconds(const struct bench_test *t)
+{
+    double value[BENCH_RUNS];
+    for (int i = 0; i < t->n; i++)
+        value[i] = t->seconds[i] * 1e9;
+    return speed_of(value, t->n);
+}
+
+/* Tokens a second that the overlap model makes of each repetition. */
+static struct speed model_rates(const struct bench_test *t)
+{
+    double value[BENCH_RUNS];
+    for (int i = 0; i < t->n; i++)
+        value[i] = t->tokens[i] / t->model_seconds[i];
+    return speed_of(value, t->n);
+}
+
+/* ---- fields ----------------------------------------------------------------------------------------------------------------- */
+
+struct field {
+    const char *name;
+    enum { TEXT, WHOLE, REAL, FLAG } kind;
+    char text[256];
+};
+enum { FIELDS_MOST = 48 };
+struct fields {
+    struct field f[FIELDS_MOST];
+    int n;
+};
+
+static void put_text(struct fields *to, const char *name, const char *text)
+{
+    struct field *f = &to->f[to->n++];
+    *f = (struct field){.name = name, .kind = TEXT};
+    snprintf(f->text, sizeof f->text, "%s", text);
+}
+
+static void put_whole(struct fields *to, const char *name, double value)
+{
+    struct field *f = &to->f[to->n++];
+    *f = (struct field){.name = name, .kind = WHOLE};
+    snprintf(f->text, sizeof f->text, "%.0f", value);
+}
+
+static void put_real(struct fields *to, const char *name, double value)
+{
+    struct field *f = &to->f[to->n++];
+    *f = (struct field){.name = name, .kind = REAL};
+    snprintf(f->text, sizeof f->text, "%.6f", value);
+}
+
+static void put_flag(struct fields *to, const char *name, int value)
+{
+    struct field *f = &to->f[to->n++];
+    *f = (struct field){.name = name, .kind = FLAG};
+    snprintf(f->text, sizeof f->text, "%s", value ? "true" : "false");
+}
+
+static void put_cpu(struct fields *to)
+{
+    char line[256] = "", *name = NULL;
+    FILE *f = fopen("/proc/cpuinfo", "r");
+    while (f && !name && fgets(line, sizeof line, f))
+        if (strncmp(line, "model name", 10) == 0 && (name = strchr(line, ':')))
+            name += 2;
+    if (f)
+        fclose(f);
+    if (name)
+        name[strcspn(name, "\n")] = 0;
+    put_text(to, "cpu_info", name ? name : "");
+}
+
+static void put_time(struct fields *to, time_t when)
+{
+    char text[32];
+    struct tm utc;
+    gmtime_r(&when, &utc);
+    strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%SZ", &utc);
+    put_text(to, "test_time", text);
+}
+
+static struct fields fields_of(const struct bench *b, const struct bench_test *t)
+{
+    struct fields to = {.n = 0};
+    struct speed rate = rates(t), ns = nanoseconds(t);
+    double experts = (double)(t->after.hits + t->after.misses - t->before.hits - t->before.misses);
+    put_text(&to, "build_commit", stoker_version());
+    put_whole(&to, "build_number", 0);
+    put_cpu(&to);
+    put_text(&to, "gpu_info", "");
+    put_text(&to, "backends", t->after.cpu_tier);
+    put_text(&to, "model_filename", b->model);
+    put_text(&to, "model_type", b->about.arch);
+    put_whole(&to, "model_size", (double)b->about.bytes);
+    put_whole(&to, "model_n_params", (double)b->about.n_params);
+    put_whole(&to, "n_batch", b->n_batch);
+    put_whole(&to, "n_ubatch", b->plan.n_chunk);
+    put_whole(&to, "n_threads", b->plan.n_threads);
+    put_text(&to, "type_k", b->plan.kv);
+    put_text(&to, "type_v", b->plan.kv);
+    put_flag(&to, "flash_attn", 1);
+    put_flag(&to, "use_mmap", 0);
+    put_flag(&to, "use_direct_io", strcmp(t->after.backend, "buffered") != 0);
+    put_whole(&to, "n_prompt", t->n_prompt);
+    put_whole(&to, "n_gen", t->n_gen);
+    put_whole(&to, "n_depth", t->n_depth);
+    put_time(&to, t->begun);
+    put_whole(&to, "avg_ns", ns.mean);
+    put_whole(&to, "stddev_ns", ns.deviation);
+    put_real(&to, "avg_ts", rate.mean);
+    put_real(&to, "stddev_ts", rate.deviation);
+    put_real(&to, "median_ts", rate.median);
+    put_real(&to, "p10_ts", rate.p10);
+    put_real(&to, "p90_ts", rate.p90);
+    put_whole(&to, "memory_budget", (double)b->plan.memory);
+    put_whole(&to, "anon_peak", (double)peak_bytes());
+    put_real(&to, "disk_bytes_per_token", (double)(t->after.bytes_read - t->before.bytes_read) / t->counted);
+    put_real(&to, "expert_hit_rate", experts > 0 ? (double)(t->after.hits - t->before.hits) / experts : 1);
+    if (b->disk_rate > 0 && !t->n_prompt && experts > 0)
+        put_real(&to, "overlap_model_ts", model_rates(t).median);
+    return to;
+}
+
+/* ---- formats for programs --------------------------------------------------------------------------------------------------- */
+
+static void print_csv(FILE *f, const struct fields *row, int head)
+{
+    for (int i = 0; head && i < row->n; i++)
+        fprintf(f, "%s%s", row->f[i].name, i + 1 < row->n ? "," : "\n");
+    for (int i = 0; i < row->n; i++) {
+        fputc('"', f);
+        for (const char *p = row->f[i].text; *p; p++)
+            fprintf(f, *p == '"' ? "\"\"" : "%c", *p);
+        fputs(i + 1 < row->n ? "\"," : "\"\n", f);
+    }
+}
+
+static void print_sql(FILE *f, const struct fields *row, int head)
+{
+    static const char *const types[] = {[TEXT] = "TEXT", [WHOLE] = "INTEGER", [REAL] = "REAL", [FLAG] = "INTEGER"};
+    if (head)
+        fprintf(f, "CREATE TABLE IF NOT EXISTS test (\n");
+    for (int i = 0; head && i < row->n; i++)
+        fprintf(f, "  %s %s%s\n", row->f[i].name, types[row->f[i].kind], i + 1 < row->n ? "," : "\n);\n");
+    fprintf(f, "INSERT INTO test (");
+    for (int i = 0; i < row->n; i++)
+        fprintf(f, "%s%s", row->f[i].name, i + 1 < row->n ? ", " : ") VALUES (");
+    for (int i = 0; i < row->n; i++) {
+        fputc('\'', f);
+        for (const char *p = row->f[i].text; *p; p++)
+            fprintf(f, *p == '\'' ? "''" : "%c", *p);
+        fputs(i + 1 < row->n ? "', " : "');\n", f);
+    }
+}
+
+static json_t *json_field(const struct field *f)
+{
+    switch (f->kind) {
+    case WHOLE:
+        return json_integer(strtoll(f->text, NULL, 10));
+    case REAL:
+        return json_real(strtod(f->text, NULL));
+    case FLAG:
+        return json_boolean(f->text[0] == 't');
+    default:
+        return json_string(f->text);
+    }
+}
+
+static void print_json(FILE *f, const struct bench *b, const struct bench_test *t, const struct fields *row)
+{
+    json_t *o = json_object(), *ns = json_array(), *ts = json_array(), *model = json_array();
+    for (int i = 0; i < row->n; i++)
+        json_object_set_new(o, row->f[i].name, json_field(&row->f[i]));
+    for (int i = 0; i < t->n; i++) {
+        json_array_append_new(ns, json_integer((json_int_t)(t->seconds[i] * 1e9)));
+        json_array_append_new(ts, json_real(rate_of(t, i)));
+        json_array_append_new(model, json_real(t->tokens[i] / t->model_seconds[i]));
+    }
+    json_object_set_new(o, "samples_ns", ns);
+    json_object_set_new(o, "samples_ts", ts);
+    if (json_object_get(o, "overlap_model_ts"))
+        json_object_set(o, "overlap_model_samples_ts", model);
+    json_decref(model);
+    add_stream_json(o, &b->plan, &t->before, &t->after, (size_t)t->counted);
+    json_dumpf(o, f, JSON_COMPACT | JSON_PRESERVE_ORDER);
+    json_decref(o);
+}
+
+/* ---- the table -------------------------------------------------------------------------------------------------------------- */
+
+static void name_test(const struct bench_test *t, char *out, size_t room)
+{
+    char depth[24] = "";
+    if (t->n_depth)
+        snprintf(depth, sizeof depth, " @ d%d", t->n_depth);
+    if (t->n_prompt && t->n_gen)
+        snprintf(out, room, "pp%d+tg%d%s", t->n_prompt, t->n_gen, depth);
+    else
+        snprintf(out, room, t->n_prompt ? "pp%d%s" : "tg%d%s", t->n_prompt ? t->n_prompt : t->n_gen, depth);
+}
+
+static const char *base_name(const char *path) { return strrchr(path, '/') ? strrchr(path, '/') + 1 : path; }
+
+static void print_head(FILE *f, const struct bench *b)
+{
+    fprintf(f, "| %-30s | %10s | %10s | %-8s | %7s |%s%s %15s | %16s | %8s |\n", "model", "size", "params", "backend",
+            "threads", b->shows_chunk ? " n_ubatch |" : "", b->shows_kv ? " type_kv |" : "", "test", "t/s", "median");
+    fprintf(f, "| %.30s | %.9s: | %.9s: | %.8s | %.6s: |%s%s %.14s: | %.15s: | %.7s: |\n",
+            "------------------------------", "----------", "----------", "--------", "-------",
+            b->shows_chunk ? " -------: |" : "", b->shows_kv ? " ------: |" : "", "---------------", "----------------",
+            "--------");
+}
+
+static void print_streaming(FILE *f, const struct bench *b, const struct bench_test *t)
+{
+    size_t n = (size_t)t->counted;
+    if (t->after.misses + t->after.hits == t->before.misses + t->before.hits)
+        return;
+    fprintf(f, "  ");
+    print_stream_line(f, &t->before, &t->after, n);
+    if (b->stats)
+        print_stream_table(f, &b->plan, &t->before, &t->after, n);
+    if (b->disk_rate > 0 && !t->n_prompt) {
+        double model = model_rates(t).median;
+        fprintf(f, "  overlap model at %.2f GB/s: %.2f tok/s; measured %.2f of it\n", b->disk_rate / 1e9, model,
+                rates(t).median / model);
+    }
+}
+
+static void print_line(FILE *f, const struct bench *b, const struct bench_test *t)
+{
+    struct speed s = rates(t);
+    char name[64], rate[48], params[32], chunk[24] = "", kv[24] = "";
+    name_test(t, name, sizeof name);
+    snprintf(rate, sizeof rate, "%.2f ± %.2f", s.mean, s.deviation);
+    snprintf(params, sizeof params, b->about.n_params < 1000000000 ? "%.2f M" : "%.2f B",
+             (double)b->about.n_params / (b->about.n_params < 1000000000 ? 1e6 : 1e9));
+    if (b->shows_chunk)
+        snprintf(chunk, sizeof chunk, " %8d |", b->plan.n_chunk);
+    if (b->shows_kv)
+        snprintf(kv, sizeof kv, " %7s |", b->plan.kv);
+    fprintf(f, "| %-30s | %10s | %10s | %-8s | %7d |%s%s %15s | %17s | %8.2f |\n", base_name(b->model),
+            show_bytes(b->about.bytes), params, t->after.cpu_tier, b->plan.n_threads, chunk, kv, name, rate, s.median);
+    print_streaming(f, b, t);
+}
+
+/* ---- where rows go ---------------------------------------------------------------------------------------------------------- */
+
+int bench_format_known(const char *format)
+{
+    static const char *const all[] = {"md", "csv", "json", "jsonl", "sql"};
+    for (size_t i = 0; i < sizeof all / sizeof *all; i++)
+        if (strcmp(format, all[i]) == 0)
+            return 1;
+    return 0;
+}
+
+void bench_begin(struct bench_output *o, const struct bench *b)
+{
+    if (!o->file || strcmp(o->format, "md") != 0)
+        return;
+    print_plan_line(o->file, &b->plan);
+    if (o->rows == 0)
+        print_head(o->file, b);
+    fflush(o->file);
+}
+
+void bench_row(struct bench_output *o, const struct bench *b, const struct bench_test *t)
+{
+    if (!o->file)
+        return;
+    struct fields row = fields_of(b, t);
+    if (strcmp(o->format, "csv") == 0) {
+        print_csv(o->file, &row, o->rows == 0);
+    } else if (strcmp(o->format, "sql") == 0) {
+        print_sql(o->file, &row, o->rows == 0);
+    } else if (strcmp(o->format, "json") == 0) {
+        fputs(o->rows ? ",\n" : "[\n", o->file);
+        print_json(o->file, b, t, &row);
+    } else if (strcmp(o->format, "jsonl") == 0) {
+        print_json(o->file, b, t, &row);
+        fputc('\n', o->file);
+    } else {
+        print_line(o->file, b, t);
+    }
+    o->rows++;
+    fflush(o->file);
+}
+
+void bench_end(struct bench_output *o)
+{
+    if (o->file && strcmp(o->format, "json") == 0)
+        fputs(o->rows ? "\n]\n" : "[]\n", o->file);
+    if (o->file && strcmp(o->format, "md") == 0)
+        fprintf(o->file, "\nbuild: %s (0)\n", stoker_version());
+}

@@ -1,0 +1,167 @@
+/* A test of `stoker bench`: see bench.h. As llama-bench measures: prompts (pp) until the first token is chosen, generation (tg) of
+ * ids that are given, so that nothing is sampled. Depth is a prefix that was computed before: what the engine does not find of it
+ * again counts as tokens of the test. */
+#include "base/error.h"
+#include "base/file.h"
+#include "cli/bench/bench.h"
+#include "cli/common/cli.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+static uint64_t next_random(uint64_t *state)
+{
+    *state += 0x9e3779b97f4a7c15u; /* SplitMix64 */
+    uint64_t z = (*state ^ *state >> 30) * 0xbf58476d1ce4e5b9u;
+    z = (z ^ z >> 27) * 0x94d049bb133111ebu;
+    return z ^ z >> 31;
+}
+
+/* ---- engines ---------------------------------------------------------------------------------------------------------------- */
+
+static int fail(struct stoker_error *err, const char *sentence)
+{
+    *err = (struct stoker_error){STOKER_ERR_MEMORY, ""};
+    snprintf(err->text, sizeof err->text, "%s", sentence);
+    return -1;
+}
+
+static int read_text(struct bench *b, struct stoker_error *err)
+{
+    enum { MOST = 64 << 20 };
+    struct error why = {0};
+    size_t n;
+    char *text = file_read_regular(b->text, MOST, &n, &why);
+    int failed = !text;
+    if (failed) {
+        *err = (struct stoker_error){STOKER_ERR_IO, ""};
+        snprintf(err->text, sizeof err->text, "--text %.400s", why.text);
+    } else {
+        failed = stoker_tokenize(b->engine, text, n, 0, 0, &b->id, &b->n_id, err);
+    }
+    free(text);
+    if (!failed && b->n_id == 0) {
+        *err = (struct stoker_error){STOKER_ERR_INPUT, ""};
+        snprintf(err->text, sizeof err->text, "--text %.300s: has no token", b->text);
+        failed = -1;
+    }
+    return failed ? -1 : 0;
+}
+
+static void find_bos(struct bench *b)
+{
+    struct stoker_error none;
+    stoker_token *id = NULL;
+    size_t n = 0;
+    b->bos = stoker_tokenize(b->engine, "", 0, 1, 0, &id, &n, &none) == 0 && n > 0 ? id[0] : -1;
+    free(id);
+}
+
+int bench_open(struct bench *b, struct stoker_error *err)
+{
+    int failed = stoker_open(&b->engine, b->model, &b->options, err);
+    end_loading();
+    if (failed)
+        return -1;
+    stoker_plan_of(b->engine, &b->plan);
+    find_bos(b);
+    if ((b->text && !b->id && read_text(b, err)) || stoker_about(&b->about, b->model, err)) {
+        bench_close(b);
+        return -1;
+    }
+    return 0;
+}
+
+void bench_close(struct bench *b)
+{
+    stoker_close(b->engine);
+    b->engine = NULL;
+    free(b->id);
+    b->id = NULL;
+    b->n_id = 0;
+}
+
+/* ---- runs ------------------------------------------------------------------------------------------------------------------- */
+
+/* The first `same` ids are those of every repetition, the others this one's. */
+static void fill(const struct bench *b, stoker_token *id, size_t n, size_t same, uint64_t number)
+{
+    uint64_t common = 1, own = number + 2, at = own * 1009;
+    uint64_t n_vocab = (uint64_t)stoker_n_vocab(b->engine);
+    for (size_t i = 0; i < n; i++) {
+        if (b->n_id)
+            id[i] = b->id[(i < same ? i : at + i) % b->n_id];
+        else
+            id[i] = (stoker_token)(next_random(i < same ? &common : &own) % n_vocab);
+    }
+    if (b->bos >= 0)
+        id[0] = b->bos;
+}
+
+/* The depth is computed, and remembered to its last position. */
+static int go_down(struct bench *b, const stoker_token *id, const size_t *depth, struct stoker_error *err)
+{
+    struct stoker_request r = {.prompt = id,
+                               .n_prompt = *depth,
+                               .max_tokens = 1,
+                               .ignore_end = 1,
+                               .script = id,
+                               .snapshot_at = depth,
+                               .n_snapshot_at = 1};
+    return stoker_generate(b->engine, &r, NULL, NULL, NULL, err);
+}
+
+static int run_once(struct bench *b, const struct bench_test *t, int n_gen, uint64_t number, double *seconds,
+                    double *tokens, struct stoker_error *err)
+{
+    size_t depth = (size_t)t->n_depth, n = depth + (size_t)(t->n_prompt + n_gen) + 2;
+    size_t prompt = depth + (t->n_prompt ? (size_t)t->n_prompt : 1);
+    stoker_token *id = malloc(n * sizeof *id);
+    if (!id)
+        return fail(err, "no memory for the ids of a run");
+    fill(b, id, n, depth, number);
+    struct stoker_request r = {.prompt = id,
+                               .n_prompt = prompt,
+                               .max_tokens = n_gen ? n_gen + 1 : 1,
+                               .ignore_end = 1,
+                               .no_cache = depth == 0,
+                               .script = id + prompt};
+    struct stoker_event end;
+    int failed = (depth && go_down(b, id, &depth, err)) || stoker_generate(b->engine, &r, NULL, NULL, &end, err);
+    free(id);
+    if (failed)
+        return -1;
+    *seconds = (t->n_prompt ? end.u.end.prompt_seconds : 0) + (n_gen ? end.u.end.generate_seconds : 0);
+    *tokens = (t->n_prompt ? (double)(end.u.end.n_prompt - end.u.end.n_cached) : 0) + n_gen;
+    return 0;
+}
+
+int bench_test(struct bench *b, struct bench_test *t, const char *progress, struct stoker_error *err)
+{
+    double ignored, tokens;
+    t->begun = time(NULL);
+    if (b->warm && !b->cold && run_once(b, t, t->n_gen ? 1 : 0, 0, &ignored, &tokens, err))
+        return -1;
+    stoker_stats_of(b->engine, &t->before);
+    t->after = t->before;
+    for (; t->n < b->runs; t->n++) {
+        if (b->cold) {
+            bench_close(b);
+            if (bench_open(b, err))
+                return -1;
+            stoker_stats_of(b->engine, &t->before);
+            t->after = t->before;
+            t->counted = 0;
+        }
+        if (progress)
+            fprintf(stderr, "stoker bench: %s, run %d of %d\n", progress, t->n + 1, b->runs);
+        if (run_once(b, t, t->n_gen, (uint64_t)t->n + 1, &t->seconds[t->n], &t->tokens[t->n], err))
+            return -1;
+        struct stoker_stats begin = t->after;
+        stoker_stats_of(b->engine, &t->after);
+        if (b->disk_rate > 0)
+            t->model_seconds[t->n] = bench_model_seconds(&begin, &t->after, b->disk_rate);
+        t->counted += t->tokens[t->n];
+    }
+    return 0;
+}

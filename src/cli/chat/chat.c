@@ -1,0 +1,324 @@
+/* A turn of a conversation: see chat.h. */
+#include "cli/chat/chat.h"
+
+#include "base/json/load.h"
+#include "base/utf8.h"
+#include "cli/common/cli.h"
+
+#include <errno.h>
+#include <jansson.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+volatile sig_atomic_t chat_interrupts;
+
+static void on_end(int sig)
+{
+    show_plain();
+    signal(sig, SIG_DFL);
+    raise(sig);
+}
+
+static void on_interrupt(int sig)
+{
+    if (++chat_interrupts > 1)
+        on_end(sig);
+}
+
+void chat_catch_signals(void)
+{
+    static const int ends[] = {SIGTERM, SIGHUP, SIGQUIT};
+    struct sigaction act = {.sa_handler = on_interrupt},
+                     before; /* without SA_RESTART: it also ends waiting for a line */
+    sigaction(SIGINT, &act, NULL);
+    act.sa_handler = on_end;
+    for (int i = 0; i < 3; i++) {
+        sigaction(ends[i], &act, &before);
+        if (before.sa_handler == SIG_IGN) /* as its starter wished (nohup) */
+            signal(ends[i], SIG_IGN);
+    }
+}
+
+/* Where a text stops being UTF-8; n: nowhere. */
+static size_t invalid_utf8(const char *text, size_t n)
+{
+    size_t at = 0, length;
+    while (at < n && utf8_head(text + at, n - at, &length) == UTF8_WHOLE)
+        at += length;
+    return at;
+}
+
+/* message is given away. -1: no memory, or NULL. */
+static int add_message(struct chat *c, json_t *message) { return json_array_append_new(c->message, message); }
+
+static json_t *text_message(const char *role, const char *text, size_t n)
+{
+    return json_pack("{s:s, s:o}", "role", role, "content", json_stringn(text, n));
+}
+
+static const char *role_of(const struct chat *c, size_t i)
+{
+    const char *role = json_string_value(json_object_get(json_array_get(c->message, i), "role"));
+    return role ? role : "";
+}
+
+int chat_system(struct chat *c, const char *text)
+{
+    if (strcmp(role_of(c, 0), "system") == 0)
+        json_array_remove(c->message, 0);
+    return text && *text ? json_array_insert_new(c->message, 0, text_message("system", text, strlen(text))) : 0;
+}
+
+/* ---- one answer ------------------------------------------------------------------------------------------------------------- */
+
+struct answer {
+    struct stoker_reply *reply;
+    struct chat_shown shown;
+    json_t *logprobs; /* of its tokens; NULL: not asked for */
+};
+
+static void on_piece(void *arg, const struct stoker_piece *p) { show_piece(&((struct answer *)arg)->shown, p); }
+
+/* One token. 1: the answer is over; -1: a failure. */
+static int take_token(struct chat *c, struct answer *a, const struct stoker_event *e, struct stoker_error *err)
+{
+    if (a->logprobs && json_array_append_new(a->logprobs, logprob_json(c->engine, e))) {
+        *err = (struct stoker_error){STOKER_ERR_MEMORY, "no memory for log-probabilities"};
+        return -1;
+    }
+    return stoker_reply_token(a->reply, e->u.token.id, err);
+}
+
+/* Take events until the last one. 0, or the exit status of a failure. Tokens behind a stop string are not the answer's. */
+static int follow(struct chat *c, stoker_id id, struct answer *a, struct stoker_event *end)
+{
+    struct stoker_error err;
+    int cancelled = 0, over = 0;
+    size_t n = 0;
+    for (;;) {
+        int got = stoker_next_event(c->engine, id, 100, end);
+        if (got < 0)
+            return 1;
+        if ((chat_interrupts || a->shown.lost || over) && !cancelled) {
+            stoker_cancel(c->engine, id);
+            cancelled = 1;
+        }
+        if (got == 0)
+            continue;
+        if (end->kind == STOKER_TOKEN && !over) {
+            n++;
+            if ((over = take_token(c, a, end, &err)) < 0)
+                return report(&err);
+        }
+        if (end->kind == STOKER_FAILED) {
+            report(&end->error);
+            return 1;
+        }
+        if (end->kind == STOKER_END) {
+            if (over) {
+                end->u.end.reason = STOKER_END_TEXT;
+                end->u.end.n_generated = n;
+            }
+            return 0;
+        }
+    }
+}
+
+/* Messages as the model reads them. */
+static int render(const struct chat *c, json_t *messages, struct stoker_prompt *out, struct stoker_error *err)
+{
+    *err = (struct stoker_error){STOKER_ERR_MEMORY, "no memory for the conversation"};
+    json_t *o = json_pack("{s:O}", "messages", messages);
+    if (o && c->tools.shown)
+        json_object_set(o, "tools", c->tools.shown);
+    if (o && c->think)
+        json_object_set_new(o, "enable_thinking", json_boolean(strcmp(c->think, "on") == 0));
+    char *text = o ? json_dump_spelled(o, JSON_PRESERVE_ORDER) : NULL;
+    int failed = !text || stoker_prompt(stoker_templates_of(c->engine), text, strlen(text), out, NULL, err);
+    free(text);
+    json_decref(o);
+    return failed ? -1 : 0;
+}
+
+/* How much of a prompt the next turn's will begin with: templates may open an answer otherwise than they repeat it. */
+static size_t lasting(const struct chat *c, const struct stoker_prompt *p)
+{
+    struct stoker_prompt next = {0};
+    struct stoker_error ignored;
+    size_t same = 0;
+    json_t *m = json_copy(c->message);
+    json_array_append_new(m, text_message("assistant", "A", 1));
+    json_array_append_new(m, text_message("user", "B", 1));
+    if (m && render(c, m, &next, &ignored) == 0)
+        while (same < p->n_token && same < next.n_token && p->token[same] == next.token[same])
+            same++;
+    stoker_prompt_free(&next);
+    json_decref(m);
+    return same;
+}
+
+/* Hand the conversation over; the reply will take its answer apart. */
+static int begin(struct chat *c, struct answer *a, stoker_id *id)
+{
+    struct stoker_error err;
+    struct stoker_prompt prompt = {0};
+    int failed = render(c, c->message, &prompt, &err);
+    size_t same = failed ? 0 : lasting(c, &prompt);
+    if (!failed) {
+        c->request.prompt = c->reply.prompt = prompt.token;
+        c->request.n_prompt = c->reply.n_prompt = prompt.n_token;
+        c->request.snapshot_at = &same;
+        c->request.n_snapshot_at = same > 0;
+        failed = stoker_reply_open(&a->reply, c->engine, &c->reply, on_piece, a, &err);
+    }
+    if (!failed) {
+        c->request.constraint = stoker_reply_constraint(a->reply);
+        failed = stoker_submit(c->engine, &c->request, id, &err);
+    }
+    stoker_prompt_free(&prompt);
+    return failed ? report(&err), 1 : 0;
+}
+
+/* The answer as a message; its calls get ids of their own, for an answer may repeat those of an earlier one. */
+static json_t *answer_message(struct chat *c, const struct answer *a)
+{
+    char id[32];
+    size_t i;
+    json_t *call;
+    const char *text = stoker_reply_message(a->reply);
+    json_t *message = text ? json_loads(text, JSON_ALLOW_NUL, NULL) : NULL;
+    json_array_foreach(json_object_get(message, "tool_calls"), i, call)
+    {
+        snprintf(id, sizeof id, "call_%d", c->n_call++);
+        json_object_set_new(call, "id", json_string(id));
+    }
+    return message;
+}
+
+/* Results of the answer's calls, asked for one by one, become messages. 1: there is something for the model to go on with. */
+static int take_results(struct chat *c, const struct answer *a, const json_t *message)
+{
+    size_t n_call = stoker_reply_n_call(a->reply);
+    for (size_t i = 0; i < n_call; i++) {
+        const json_t *call = json_array_get(json_object_get(message, "tool_calls"), i);
+        const char *arguments, *name;
+        size_t n, n_result = 0;
+        name = stoker_reply_call(a->reply, i, &arguments, &n);
+        char *result = tools_ask(&c->tools, name, arguments, n, &n_result);
+        json_t *m = result ? text_message("tool", result, n_result) : NULL;
+        free(result);
+        json_object_set(m, "tool_call_id", json_object_get(call, "id"));
+        if (!m || add_message(c, m))
+            return 0;
+    }
+    return n_call > 0;
+}
+
+/* What is printed behind an answer. */
+static int conclude(struct chat *c, struct answer *a, const json_t *message, const struct stoker_event *end)
+{
+    int stop = stoker_reply_stop(a->reply);
+    if (c->json)
+        print_answer_json(message, a->logprobs, stop >= 0 ? &c->reply.stop[stop] : NULL, end);
+    else if (a->shown.any || stoker_reply_n_call(a->reply) == 0)
+        putchar('\n');
+    if (fflush(stdout) && !a->shown.lost)
+        a->shown.lost = errno;
+    if (a->shown.lost) {
+        fprintf(stderr, "stoker: the answer cannot be written: %s\n", strerror(a->shown.lost));
+        clearerr(stdout);
+        return 1;
+    }
+    if (end->u.end.reason == STOKER_END_CANCELLED && !c->json)
+        fprintf(stderr, "(stopped)\n");
+    return 0;
+}
+
+/* One answer; *more: results of its calls were added to the conversation. */
+static int answer(struct chat *c, int *more)
+{
+    struct stoker_stats before;
+    struct stoker_event end;
+    struct stoker_error err;
+    stoker_id id;
+    struct answer a = {.shown = {.quiet = c->json, .terminal = isatty(STDOUT_FILENO)},
+                       .logprobs = c->request.wants_logprobs ? json_array() : NULL};
+    *more = 0;
+    stoker_stats_of(c->engine, &before);
+    chat_interrupts = 0;
+    int status = begin(c, &a, &id);
+    if (status == 0)
+        status = follow(c, id, &a, &end);
+    if (status == 0 && stoker_reply_end(a.reply, &err))
+        status = report(&err);
+    show_end(&a.shown);
+    if (status == 0) {
+        json_t *message = answer_message(c, &a);
+        status = conclude(c, &a, message, &end);
+        if (c->stats)
+            print_answer_stats(c, &before, &end);
+        add_message(c, json_incref(message));
+        if (status == 0 && end.u.end.reason != STOKER_END_CANCELLED && !c->json)
+            *more = take_results(c, &a, message);
+        json_decref(message);
+    }
+    stoker_reply_close(a.reply);
+    json_decref(a.logprobs);
+    return status;
+}
+
+/* ---- turns ------------------------------------------------------------------------------------------------------------------ */
+
+static void forget_behind(struct chat *c, size_t n)
+{
+    while (json_array_size(c->message) > n)
+        json_array_remove(c->message, json_array_size(c->message) - 1);
+}
+
+static int answer_all(struct chat *c)
+{
+    int status, more;
+    do
+        status = answer(c, &more);
+    while (status == 0 && more);
+    return status;
+}
+
+int chat_turn(struct chat *c, const char *text, size_t n)
+{
+    size_t bad = invalid_utf8(text, n);
+    if (bad < n) {
+        fprintf(stderr,
+                "stoker: the prompt is not valid UTF-8 at byte %zu (0x%02x); convert it, for example with iconv\n", bad,
+                (unsigned char)text[bad]);
+        return 1;
+    }
+    if (n == 0) {
+        fprintf(stderr, "stoker: the prompt is empty; give some text with -p or on stdin\n");
+        return 1;
+    }
+    size_t before = json_array_size(c->message);
+    if (add_message(c, text_message("user", text, n))) {
+        fprintf(stderr, "stoker: no memory for the conversation\n");
+        return 1;
+    }
+    c->request.sampling.choice = 0;
+    int status = answer_all(c);
+    if (status != 0)
+        forget_behind(c, before);
+    return status;
+}
+
+int chat_retry(struct chat *c)
+{
+    size_t n = json_array_size(c->message);
+    while (n > 0 && strcmp(role_of(c, n - 1), "user") != 0)
+        n--;
+    if (n == 0)
+        return -1;
+    forget_behind(c, n);
+    c->request.sampling.choice++;
+    return answer_all(c);
+}

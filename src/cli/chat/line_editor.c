@@ -1,0 +1,322 @@
+/* See line_editor.h. libedit edits; signals are ours: they are let in only while the next key is waited for, so that none is lost and
+ * each is obeyed where the terminal can be put right first. Its own handlers would pass them on to the whole process group. */
+#include "cli/chat/line_editor.h"
+
+#include "cli/chat/chat.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <histedit.h>
+#include <limits.h>
+#include <locale.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+#include <wchar.h>
+
+enum { REMEMBERED = 1000, FILE_MOST = 1 << 20 };
+
+struct line_editor {
+    EditLine *el; /* NULL: plain lines */
+    History *history;
+    int file; /* of the history, -1: none */
+    const char *prompt;
+    mbstate_t state;  /* of the character that keys make up */
+    sigset_t waiting; /* the signals that are let in while waiting */
+    int interrupted;  /* 1: on an empty line, 2: on one with text */
+    char *plain;      /* of getline() */
+    size_t plain_room;
+    char *last; /* the line remembered last */
+};
+
+/* ---- the history's file ----------------------------------------------------------------------------------------------------- */
+
+/* Makes the folders of a path. */
+static void make_folders(char *path)
+{
+    for (char *p = strchr(path + 1, '/'); p; p = strchr(p + 1, '/')) {
+        *p = 0;
+        mkdir(path, 0700);
+        *p = '/';
+    }
+}
+
+static int open_file(void)
+{
+    char path[PATH_MAX];
+    const char *state = getenv("XDG_STATE_HOME"), *home = getenv("HOME");
+    int n = state && *state == '/' ? snprintf(path, sizeof path, "%s/stoker/history", state)
+            : home && *home == '/' ? snprintf(path, sizeof path, "%s/.local/state/stoker/history", home)
+                                   : -1;
+    if (n < 0 || (size_t)n >= sizeof path)
+        return -1;
+    make_folders(path);
+    return open(path, O_RDWR | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
+}
+
+static void remember(struct line_editor *e, const char *line)
+{
+    HistEvent ev;
+    history(e->history, &ev, H_ENTER, line);
+    free(e->last);
+    e->last = strdup(line);
+}
+
+/* The last lines of the file. One that has grown too long keeps only them. */
+static void load(struct line_editor *e)
+{
+    off_t size = lseek(e->file, 0, SEEK_END), from = size > FILE_MOST ? size - FILE_MOST : 0;
+    char *text = size > 0 ? malloc((size_t)(size - from) + 1) : NULL;
+    ssize_t n = text ? pread(e->file, text, (size_t)(size - from), from) : 0;
+    if (n > 0) {
+        text[n] = 0;
+        char *line = from > 0 && strchr(text, '\n') ? strchr(text, '\n') + 1 : text, *rest = line;
+        size_t kept = (size_t)(text + n - line);
+        if (from > 0 && ftruncate(e->file, 0) == 0 && write(e->file, line, kept) != (ssize_t)kept)
+            from = 0; /* a full disk: the history is shorter than it was */
+        while ((line = strsep(&rest, "\n")))
+            if (*line)
+                remember(e, line);
+    }
+    free(text);
+}
+
+static void keep(struct line_editor *e, const char *line, size_t n)
+{
+    if (n == 0 || (e->last && strcmp(e->last, line) == 0))
+        return;
+    remember(e, line);
+    char *with_end = e->file >= 0 ? malloc(n + 1) : NULL;
+    if (with_end) {
+        memcpy(with_end, line, n);
+        with_end[n] = '\n';
+        if (write(e->file, with_end, n + 1) < 0) { /* the line counts all the same */
+            close(e->file);
+            e->file = -1;
+        }
+    }
+    free(with_end);
+}
+
+/* ---- signals ---------------------------------------------------------------------------------------------------------------- */
+
+/* In the order in which they are obeyed: several may come in one wait. */
+static const int signals[] = {SIGTERM, SIGHUP, SIGQUIT, SIGWINCH, SIGTSTP, SIGINT};
+enum { N_SIGNALS = sizeof signals / sizeof *signals };
+
+static volatile sig_atomic_t pending[N_SIGNALS];
+
+static void note(int sig)
+{
+    for (int i = 0; i < N_SIGNALS; i++)
+        if (signals[i] == sig)
+            pending[i] = 1;
+}
+
+/* The terminal as it was, then what the signal does by itself; back here only from a stop. */
+static void obey(struct line_editor *e, int sig)
+{
+    struct sigaction usual = {.sa_handler = SIG_DFL}, ours;
+    sigset_t one;
+    el_set(e->el, EL_PREP_TERM, 0);
+    sigaction(sig, &usual, &ours);
+    sigemptyset(&one);
+    sigaddset(&one, sig);
+    raise(sig);
+    sigprocmask(SIG_UNBLOCK, &one, NULL);
+    sigprocmask(SIG_BLOCK, &one, NULL);
+    sigaction(sig, &ours, NULL);
+    el_set(e->el, EL_PREP_TERM, 1);
+    el_set(e->el, EL_REFRESH);
+}
+
+/* 0: go on waiting; -1: the line is over. */
+static int take_signals(struct line_editor *e)
+{
+    for (int i = 0; i < N_SIGNALS; i++) {
+        if (!pending[i])
+            continue;
+        pending[i] = 0;
+        if (signals[i] == SIGINT) {
+            const LineInfo *line = el_line(e->el);
+            e->interrupted = line->lastchar > line->buffer ? 2 : 1;
+            return -1;
+        }
+        if (signals[i] == SIGWINCH)
+            el_resize(e->el);
+        else
+            obey(e, signals[i]);
+    }
+    return 0;
+}
+
+/* ---- keys ------------------------------------------------------------------------------------------------------------------- */
+
+/* The next character: for libedit. 1, 0 at the end of input, -1. */
+static int next_key(EditLine *el, wchar_t *key)
+{
+    struct line_editor *e;
+    el_get(el, EL_CLIENTDATA, &e);
+    for (;;) {
+        char byte = 0;
+        struct pollfd in = {.fd = STDIN_FILENO, .events = POLLIN};
+        if (ppoll(&in, 1, NULL, &e->waiting) < 0) {
+            if (errno != EINTR || take_signals(e))
+                return -1;
+            continue;
+        }
+        ssize_t n = read(STDIN_FILENO, &byte, 1);
+        const LineInfo *line = el_line(el);
+        int is_early_end = byte == 0 && line->lastchar == line->buffer; /* Ctrl-D from before the terminal was ours */
+        if (n <= 0 || is_early_end)
+            return n < 0 ? -1 : 0;
+        size_t length = mbrtowc(key, &byte, 1, &e->state);
+        if (length == (size_t)-2)
+            continue;
+        if (length == (size_t)-1) { /* no character: what reads the line says so */
+            memset(&e->state, 0, sizeof e->state);
+            *key = 0xFFFD;
+        }
+        return 1;
+    }
+}
+
+static char *show_prompt(EditLine *el)
+{
+    struct line_editor *e;
+    el_get(el, EL_CLIENTDATA, &e);
+    return (char *)(size_t)e->prompt;
+}
+
+static void bind_keys(EditLine *el)
+{
+    static const char *const keys[][2] = {{"^R", "em-inc-search-prev"},
+                                          {"\\e[3~", "ed-delete-next-char"},
+                                          {"\\e[1;5C", "em-next-word"},
+                                          {"\\e[1;5D", "ed-prev-word"}};
+    el_set(el, EL_EDITOR, "emacs");
+    for (size_t i = 0; i < sizeof keys / sizeof *keys; i++)
+        el_set(el, EL_BIND, keys[i][0], keys[i][1], NULL);
+    el_source(el, NULL); /* the person's .editrc */
+}
+
+/* ---- life ------------------------------------------------------------------------------------------------------------------- */
+
+/* Escape sequences go to stderr: stdout holds answers and may be a file. */
+static int can_edit(void)
+{
+    const char *term = getenv("TERM");
+    return isatty(STDIN_FILENO) && isatty(STDERR_FILENO) && term && *term && strcmp(term, "dumb") != 0;
+}
+
+struct line_editor *line_editor_open(void)
+{
+    struct line_editor *e = calloc(1, sizeof *e);
+    HistEvent ev;
+    if (!e)
+        return NULL;
+    e->file = -1;
+    if (!can_edit())
+        return e;
+    setlocale(LC_CTYPE, "");
+    if (MB_CUR_MAX == 1)
+        setlocale(LC_CTYPE, "C.UTF-8");
+    if (!(e->history = history_init()) || !(e->el = el_init("stoker", stdin, stderr, stderr))) {
+        line_editor_close(e);
+        return NULL;
+    }
+    history(e->history, &ev, H_SETSIZE, REMEMBERED);
+    el_set(e->el, EL_CLIENTDATA, e);
+    el_set(e->el, EL_PROMPT, show_prompt);
+    el_set(e->el, EL_GETCFN, next_key);
+    el_set(e->el, EL_HIST, history, e->history);
+    bind_keys(e->el);
+    if ((e->file = open_file()) >= 0)
+        load(e);
+    return e;
+}
+
+void line_editor_close(struct line_editor *e)
+{
+    if (!e)
+        return;
+    if (e->el)
+        el_end(e->el);
+    if (e->history)
+        history_end(e->history);
+    if (e->file >= 0)
+        close(e->file);
+    free(e->plain);
+    free(e->last);
+    free(e);
+}
+
+/* ---- reading ---------------------------------------------------------------------------------------------------------------- */
+
+static enum line_read read_plain(struct line_editor *e, const char *prompt, char **line, size_t *n)
+{
+    fputs(prompt, stderr);
+    fflush(stderr);
+    ssize_t got = getline(&e->plain, &e->plain_room, stdin);
+    while (got > 0 && (e->plain[got - 1] == '\n' || e->plain[got - 1] == '\r'))
+        e->plain[--got] = 0;
+    if (got < 0) {
+        fputc('\n', stderr);
+        return LINE_END;
+    }
+    *line = e->plain;
+    *n = (size_t)got;
+    return LINE_READ;
+}
+
+static const char *edit(struct line_editor *e, int *n)
+{
+    struct sigaction noting = {.sa_handler = note}, before[N_SIGNALS];
+    sigset_t blocked, mask;
+    sigemptyset(&blocked);
+    for (int i = 0; i < N_SIGNALS; i++)
+        sigaddset(&blocked, signals[i]);
+    sigprocmask(SIG_BLOCK, &blocked, &mask);
+    e->waiting = mask;
+    for (int i = 0; i < N_SIGNALS; i++) {
+        sigaction(signals[i], &noting, &before[i]);
+        if (before[i].sa_handler == SIG_IGN) /* as its starter wished (nohup) */
+            sigaction(signals[i], &before[i], NULL);
+    }
+    e->interrupted = 0;
+    for (int i = 0; i < N_SIGNALS; i++)
+        pending[i] = 0;
+    memset(&e->state, 0, sizeof e->state);
+    const char *line = el_gets(e->el, n);
+    for (int i = 0; i < N_SIGNALS; i++)
+        sigaction(signals[i], &before[i], NULL);
+    sigprocmask(SIG_SETMASK, &mask, NULL);
+    return line;
+}
+
+enum line_read line_editor_read(struct line_editor *e, const char *prompt, char **line, size_t *n)
+{
+    int length = 0;
+    if (!e->el)
+        return read_plain(e, prompt, line, n);
+    e->prompt = prompt;
+    const char *got = edit(e, &length);
+    if (e->interrupted || !got || length <= 0) {
+        fputs(e->interrupted ? "^C\n" : "\n", stderr);
+        return e->interrupted == 2 ? LINE_DROPPED : LINE_END;
+    }
+    while (length > 0 && (got[length - 1] == '\n' || got[length - 1] == '\r'))
+        length--;
+    free(e->plain);
+    e->plain = strndup(got, (size_t)length);
+    e->plain_room = 0;
+    if (!e->plain)
+        return LINE_END;
+    keep(e, e->plain, (size_t)length);
+    *line = e->plain;
+    *n = (size_t)length;
+    return LINE_READ;
+}

@@ -1,0 +1,179 @@
+/* The anatomy of a file: see anatomy.h. Names of tensors: the GGUF specification. */
+#include "cli/common/anatomy.h"
+
+#include "base/error.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const char *const kind_names[KIND_COUNT] = {"embedding",      "attention",    "recurrent", "ffn",
+                                                   "shared experts", "experts",      "router",    "norms",
+                                                   "output",         "draft layers", "other"};
+
+const char *kind_name(enum tensor_kind k) { return kind_names[k]; }
+
+/* The first pattern that a name holds decides; "^" binds it to the name's beginning behind "blk.N.". */
+static const struct {
+    const char *pattern;
+    enum tensor_kind kind;
+} patterns[] = {
+    {"norm", KIND_NORMS},
+    {"token_embd", KIND_EMBEDDING},
+    {"^token_types", KIND_EMBEDDING},
+    {"^position_embd", KIND_EMBEDDING},
+    {"ffn_gate_inp", KIND_ROUTER},
+    {"exp_probs", KIND_ROUTER},
+    {"ffn_gate_tid2eid", KIND_ROUTER},
+    {"_shexp", KIND_SHARED},
+    {"_exps", KIND_EXPERTS},
+    {"^attn_", KIND_ATTENTION},
+    {"^indexer", KIND_ATTENTION},
+    {"^ssm_", KIND_RECURRENT},
+    {"^time_mix", KIND_RECURRENT},
+    {"^shortconv", KIND_RECURRENT},
+    {"^ffn_", KIND_FFN},
+    {"^channel_mix", KIND_FFN},
+    {"^output.", KIND_OUTPUT},
+};
+
+enum tensor_kind kind_of(const struct anatomy *a, const char *name)
+{
+    const char *rest;
+    int layer = gguf_layer_of(name, &rest);
+    if (layer >= 0 && (uint64_t)layer >= a->first_draft)
+        return KIND_DRAFT;
+    for (size_t i = 0; i < sizeof patterns / sizeof *patterns; i++) {
+        const char *p = patterns[i].pattern;
+        if (*p == '^' ? strncmp(rest, p + 1, strlen(p + 1)) == 0 : strstr(rest, p) != NULL)
+            return patterns[i].kind;
+    }
+    return KIND_OTHER;
+}
+
+/* ---- experts ---------------------------------------------------------------------------------------------------------------- */
+
+/* A tensor that holds one matrix an expert, behind one another. */
+static int is_bank(const struct anatomy *a, const struct gguf_tensor *t)
+{
+    return t->n_dims == 3 && t->ne[2] > 0 && kind_of(a, t->name) == KIND_EXPERTS;
+}
+
+static void add_alignment(struct anatomy *a, uint64_t at)
+{
+    while (at % a->expert_alignment)
+        a->expert_alignment /= 2;
+}
+
+static void add_bank(struct anatomy *a, struct expert_group *l, const struct gguf_tensor *t)
+{
+    uint64_t bytes = t->n_bytes / t->ne[2];
+    l->n_expert = t->ne[2];
+    l->expert_bytes += bytes;
+    if (l->n_part < ANATOMY_PARTS) {
+        l->part[l->n_part].tensor = t->name;
+        l->part[l->n_part].type = t->type;
+        l->part[l->n_part++].bytes = bytes;
+    }
+    a->bank += t->n_bytes;
+    add_alignment(a, t->offset);
+    add_alignment(a, bytes);
+}
+
+static int alike(const struct expert_group *x, const struct expert_group *y)
+{
+    if (x->n_part != y->n_part || x->n_expert != y->n_expert || x->expert_bytes != y->expert_bytes)
+        return 0;
+    for (int i = 0; i < x->n_part; i++)
+        if (x->part[i].type != y->part[i].type || x->part[i].bytes != y->part[i].bytes)
+            return 0;
+    return 1;
+}
+
+static void add_layer(struct anatomy *a, const struct expert_group *l, int layer)
+{
+    int i = 0;
+    a->n_moe_layer++;
+    a->cycle += l->expert_bytes * (a->n_used < l->n_expert ? a->n_used : l->n_expert);
+    while (i < a->n_group && !alike(&a->group[i], l))
+        i++;
+    if (i == ANATOMY_GROUPS) {
+        a->left_out++;
+        return;
+    }
+    if (i == a->n_group) {
+        a->group[a->n_group++] = *l;
+        a->group[i].first = layer;
+    }
+    a->group[i].last = layer;
+    a->group[i].n_layer++;
+}
+
+static int by_layer(const void *a, const void *b)
+{
+    const struct gguf_tensor *x = *(const struct gguf_tensor *const *)a, *y = *(const struct gguf_tensor *const *)b;
+    const char *rest;
+    int lx = gguf_layer_of(x->name, &rest), ly = gguf_layer_of(y->name, &rest);
+    return lx != ly ? (lx > ly) - (lx < ly) : strcmp(x->name, y->name);
+}
+
+static void read_experts(struct anatomy *a, const struct gguf *g)
+{
+    const struct gguf_tensor **bank = calloc(g->n_tensor + 1, sizeof *bank);
+    const char *rest;
+    size_t n = 0;
+    for (uint64_t i = 0; bank && i < g->n_tensor; i++)
+        if (is_bank(a, &g->tensor[i]) && gguf_layer_of(g->tensor[i].name, &rest) >= 0)
+            bank[n++] = &g->tensor[i];
+    if (n)
+        qsort(bank, n, sizeof *bank, by_layer);
+    for (size_t i = 0; i < n;) {
+        int layer = gguf_layer_of(bank[i]->name, &rest);
+        struct expert_group l = {0};
+        for (; i < n && gguf_layer_of(bank[i]->name, &rest) == layer; i++)
+            add_bank(a, &l, bank[i]);
+        add_layer(a, &l, layer);
+    }
+    free(bank);
+}
+
+/* ---- all of it -------------------------------------------------------------------------------------------------------------- */
+
+static void add(struct share *s, uint64_t bytes)
+{
+    s->n++;
+    s->bytes += bytes;
+}
+
+/* A number of the architecture's; absent or absurd: fallback. */
+static uint64_t number(const struct anatomy *a, const struct gguf *g, const char *name, uint64_t fallback)
+{
+    char key[160];
+    struct error ignored = {0};
+    uint64_t v;
+    snprintf(key, sizeof key, "%s.%s", a->arch.text, name);
+    return gguf_u64(g, key, 0, UINT32_MAX, &v, &ignored) == 1 ? v : fallback;
+}
+
+void anatomy_of(struct anatomy *a, const struct gguf *g)
+{
+    struct error ignored = {0};
+    *a = (struct anatomy){.expert_alignment = 4096, .arch = {"", 0}};
+    gguf_str(g, "general.architecture", &a->arch, &ignored);
+    a->n_used = number(a, g, "expert_used_count", 0);
+    uint64_t blocks = number(a, g, "block_count", 0), draft = number(a, g, "nextn_predict_layers", 0);
+    draft = draft < blocks ? gguf_draft_layers(g, blocks, draft) : 0;
+    a->first_draft = draft > 0 ? blocks - draft : UINT64_MAX;
+    for (uint64_t i = 0; i < g->n_tensor; i++) {
+        const struct gguf_tensor *t = &g->tensor[i];
+        enum tensor_kind k = kind_of(a, t->name);
+        const char *rest;
+        int layer = gguf_layer_of(t->name, &rest);
+        add(&a->all, t->n_bytes);
+        add(&a->kind[k], t->n_bytes);
+        add(&a->type[t->type], t->n_bytes);
+        add(&a->kind_type[k][t->type], t->n_bytes);
+        a->n_layer = layer >= a->n_layer ? layer + 1 : a->n_layer;
+    }
+    read_experts(a, g);
+}

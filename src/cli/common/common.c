@@ -1,0 +1,86 @@
+/* Things that several commands do: see cli.h. */
+#include "cli/common/cli.h"
+#include "cli/common/flags.h"
+
+#include <limits.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+const char *embedded_model(void)
+{
+    static const char *const places[] = {"/ember.gguf", "/models/ember/ember.gguf", "/../models/ember/ember.gguf",
+                                         "/../share/stoker/ember.gguf"};
+    static char whole[PATH_MAX];
+    char path[PATH_MAX + 64], dir[PATH_MAX];
+    ssize_t n = readlink("/proc/self/exe", dir, sizeof dir - 1);
+    dir[n > 0 ? n : 0] = 0;
+    char *slash = strrchr(dir, '/');
+    if (slash)
+        *slash = 0;
+    for (size_t i = 0; i < sizeof places / sizeof *places; i++) {
+        snprintf(path, sizeof path, "%s%s", dir, places[i]);
+        if (access(path, R_OK) == 0 && realpath(path, whole))
+            return whole;
+    }
+    fprintf(stderr,
+            "stoker: the embedded model ember.gguf is neither beside %s/stoker nor in %s/../share/stoker; name a "
+            "MODEL.gguf\n",
+            dir, dir);
+    return NULL;
+}
+
+int report(const struct stoker_error *err)
+{
+    fprintf(stderr, "stoker: %s\n", err->text);
+    return err->code == STOKER_ERR_MEMORY || err->code == STOKER_ERR_INPUT ? 2 : 1;
+}
+
+static int loading_shown;
+
+void show_loading(void *arg, uint64_t done, uint64_t total)
+{
+    (void)arg;
+    if (!isatty(STDERR_FILENO) || total < 64 << 20)
+        return;
+    fprintf(stderr, "\rloading %s of %s ", show_bytes(done), show_bytes(total));
+    loading_shown = 1;
+}
+
+void end_loading(void)
+{
+    if (loading_shown)
+        fprintf(stderr, "\r%*s\r", 48, "");
+    loading_shown = 0;
+}
+
+static uint64_t part(const struct stoker_plan *p, const char *name)
+{
+    for (int i = 0; i < STOKER_PLAN_PARTS; i++)
+        if (strcmp(p->part_name[i], name) == 0)
+            return p->part[i];
+    return 0;
+}
+
+void print_plan_line(FILE *f, const struct stoker_plan *p)
+{
+    uint64_t slots = part(p, "slots"), weights = part(p, "weights") + part(p, "embedding"), kv = part(p, "kv"),
+             act = part(p, "act");
+    long long held = 0, all = 0;
+    for (int c = 0; c < p->n_class; c++) {
+        held += p->slots[c];
+        all += p->experts[c];
+    }
+    fprintf(f, "memory %s:", show_bytes(p->memory));
+    if (all)
+        fprintf(f, " slots %s (%lld %% of experts),", show_bytes(slots), held * 100 / all);
+    fprintf(f, " weights %s, kv %s, act %s, rest %s\n", show_bytes(weights), show_bytes(kv), show_bytes(act),
+            show_bytes(p->total - slots - weights - kv - act));
+}
+
+uint64_t peak_bytes(void)
+{
+    struct rusage r;
+    return getrusage(RUSAGE_SELF, &r) == 0 ? (uint64_t)r.ru_maxrss * 1024 : 0;
+}

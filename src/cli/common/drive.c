@@ -1,0 +1,56 @@
+/* Opening a file to be measured: see drive.h. */
+#include "cli/common/drive.h"
+
+#include "base/error.h"
+#include "cli/common/flags.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+enum { ROOM = 384 << 20 };
+
+static int open_file(struct gguf_file *f, const char *path)
+{
+    struct stat st;
+    *f = (struct gguf_file){.path = path, .fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK)};
+    if (f->fd < 0 || fstat(f->fd, &st)) {
+        fprintf(stderr, "stoker: %s cannot be opened: %s\n", path, strerror(errno));
+        return -1;
+    }
+    if (!S_ISREG(st.st_mode) || st.st_size <= DRIVE_LEAST) {
+        fprintf(stderr, "stoker: %s is not a file larger than %s; name a model\n", path, show_bytes(DRIVE_LEAST));
+        return -1;
+    }
+    f->size = (uint64_t)st.st_size;
+    f->dev = st.st_dev;
+    f->ino = st.st_ino;
+    f->mtime = st.st_mtim;
+    return 0;
+}
+
+int drive_open(struct drive *d, const char *path)
+{
+    struct error err = {0};
+    *d = (struct drive){0};
+    if (open_file(&d->file, path) == 0) {
+        if (arena_map(&d->memory, ROOM, &err) == 0) {
+            arena_touch(&d->memory, 0, 1);
+            d->room = (struct probe_room){d->memory.base, ROOM};
+            return 0;
+        }
+        fprintf(stderr, "stoker: %s\n", err.text);
+    }
+    if (d->file.fd >= 0)
+        close(d->file.fd);
+    return -1;
+}
+
+void drive_close(struct drive *d)
+{
+    arena_unmap(&d->memory);
+    close(d->file.fd);
+}

@@ -1,0 +1,59 @@
+/* Command-line flags: one table a command, one parser for all. `--flag V` and `--flag=V` are the same; a flag has one spelling
+ * (and sometimes a short one). What is wrong is said in one sentence on stderr, and the program ends with 2. */
+#ifndef CLI_COMMON_FLAGS_H
+#define CLI_COMMON_FLAGS_H
+
+#include "stoker.h"
+
+#include <stddef.h>
+
+enum flag_kind {
+    FLAG_SWITCH, /* int *: set to 1 */
+    FLAG_INT,    /* int *, within [min, max] */
+    FLAG_REAL,   /* double *, within [min, max] */
+    FLAG_SEED,   /* struct stoker_sampling * */
+    FLAG_TEXT,   /* const char ** */
+    FLAG_WORD,   /* const char **: one of value's words, "on|off" */
+    FLAG_BYTES,  /* uint64_t *, at least min: 6G, 5.5GiB, 800MB, min, max */
+    FLAG_SLOTS,  /* struct stoker_options *: N[,N] */
+    FLAG_LIST,   /* struct int_list *: 512,1024 or 16-64, 16-64+16, 16-64*2 */
+    FLAG_TEXTS   /* struct text_list *: one more each time */
+};
+
+enum { LIST_MOST = 64 };
+struct int_list {
+    int item[LIST_MOST], n;
+};
+
+enum { TEXTS_MOST = 256 };
+struct text_list {
+    const char *text[TEXTS_MOST];
+    int n;
+};
+
+struct flag {
+    const char *name, *other; /* "--ctx", "--context"; other may be NULL */
+    enum flag_kind kind;
+    void *to;
+    double min, max;
+    const char *value, *help; /* for --help: "N", "positions a sequence"; help NULL: not shown */
+};
+
+enum { FLAGS_DONE = -1 }; /* go on with the command */
+
+/* Parse argv[1...] by the tables; others (at most max) go to *rest. Returns FLAGS_DONE, or the exit status: 0 after --help (usage,
+ * then the tables, to stdout), 2 after a sentence. */
+struct flag_table {
+    const struct flag *flag;
+    size_t n;
+};
+int flags_parse(const char *command, const char *usage, const struct flag_table *table, size_t n_table, int argc,
+                char **argv, const char **rest, int max, int *n_rest);
+
+/* "4.10 GiB", "12.5 MiB", "900 B" into one of a few static buffers. */
+const char *show_bytes(uint64_t n);
+
+/* The flags of every command that opens a model. */
+struct flag_table model_flags(struct stoker_options *o);
+
+#endif

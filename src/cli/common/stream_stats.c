@@ -1,0 +1,104 @@
+/* What streaming did, for people and for programs: the names of streaming.md F.
+ *
+ *     hits misses evictions early early_used early_waste       experts
+ *     reads bytes_read retries short failed draining            reads
+ *     read_MBps depth_mean                                      while at least one is in flight
+ *     wait_ms compute_ms disk_idle_ms                           blocked on a read; the rest; no read in flight */
+#include "cli/common/cli.h"
+#include "cli/common/flags.h"
+
+#include <jansson.h>
+#include <string.h>
+
+struct figure {
+    const char *name;
+    double sum;
+    int whole;     /* a count */
+    int per_token; /* its share of a token means something */
+};
+
+enum { MOST_FIGURES = 24 };
+
+static int asked(const struct stoker_stats *a, const struct stoker_stats *b)
+{
+    return b->hits + b->misses > a->hits + a->misses;
+}
+
+static double rate_of(double bytes, double seconds) { return seconds > 0 ? bytes / seconds / 1e6 : 0; }
+
+static int figures(const struct stoker_stats *a, const struct stoker_stats *b, struct figure *out)
+{
+    double reading = b->reading_seconds - a->reading_seconds, bytes = (double)(b->bytes_read - a->bytes_read);
+    double step = b->step_seconds - a->step_seconds, wait = b->wait_seconds - a->wait_seconds;
+    double pieces = b->piece_seconds - a->piece_seconds, idle = step > reading ? step - reading : 0;
+    const struct figure all[] = {
+        {"hits", (double)(b->hits - a->hits), 1, 1},
+        {"misses", (double)(b->misses - a->misses), 1, 1},
+        {"evictions", (double)(b->evictions - a->evictions), 1, 1},
+        {"early", (double)(b->early - a->early), 1, 1},
+        {"early_used", (double)(b->early_used - a->early_used), 1, 1},
+        {"early_waste", (double)(b->early_waste - a->early_waste), 1, 1},
+        {"reads", (double)(b->reads - a->reads), 1, 1},
+        {"bytes_read", bytes, 1, 1},
+        {"retries", (double)(b->retries - a->retries), 1, 0},
+        {"short", (double)(b->shorts - a->shorts), 1, 0},
+        {"failed", (double)(b->failed - a->failed), 1, 0},
+        {"draining", (double)b->draining, 1, 0},
+        {"read_MBps", rate_of(bytes, reading), 0, 0},
+        {"depth_mean", reading > 0 ? pieces / reading : 0, 0, 0},
+        {"wait_ms", wait * 1e3, 0, 1},
+        {"compute_ms", (step - wait) * 1e3, 0, 1},
+        {"disk_idle_ms", idle * 1e3, 0, 1},
+    };
+    memcpy(out, all, sizeof all);
+    return (int)(sizeof all / sizeof *all);
+}
+
+void print_stream_line(FILE *f, const struct stoker_stats *a, const struct stoker_stats *b, size_t n_tokens)
+{
+    uint64_t hits = b->hits - a->hits, misses = b->misses - a->misses, bytes = b->bytes_read - a->bytes_read;
+    double n = n_tokens ? (double)n_tokens : 1, ms = 1e3 / n;
+    if (!asked(a, b))
+        return;
+    fprintf(f, "experts %.1f %% hits, %s/token at %.0f MB/s, waited %.3g of %.4g ms\n",
+            100.0 * (double)hits / (double)(hits + misses), show_bytes((uint64_t)((double)bytes / n)),
+            rate_of((double)bytes, b->reading_seconds - a->reading_seconds), (b->wait_seconds - a->wait_seconds) * ms,
+            (b->step_seconds - a->step_seconds) * ms);
+}
+
+void print_stream_table(FILE *f, const struct stoker_plan *p, const struct stoker_stats *a,
+                        const struct stoker_stats *b, size_t n_tokens)
+{
+    struct figure x[MOST_FIGURES];
+    if (!asked(a, b))
+        return;
+    fprintf(f, "%-14s%16s%14s\n", "streaming", "sum", "per token");
+    for (int i = 0, n = figures(a, b, x); i < n; i++) {
+        fprintf(f, "%-14s%16.*f", x[i].name, !x[i].whole, x[i].sum);
+        if (x[i].per_token && n_tokens)
+            fprintf(f, "%14.2f", x[i].sum / (double)n_tokens);
+        fputc('\n', f);
+    }
+    fprintf(f, "%-14s", "slots");
+    for (int c = 0; c < p->n_class; c++)
+        fprintf(f, "%s%d of %d", c ? ", " : "", p->slots[c], p->experts[c]);
+    fprintf(f, "\n%-14s%s\n", "backend", b->backend);
+}
+
+void add_stream_json(struct json_t *o, const struct stoker_plan *p, const struct stoker_stats *a,
+                     const struct stoker_stats *b, size_t n_tokens)
+{
+    struct figure x[MOST_FIGURES];
+    char name[40];
+    json_t *slots = json_array();
+    for (int i = 0, n = figures(a, b, x); i < n; i++) {
+        json_object_set_new(o, x[i].name, x[i].whole ? json_integer((json_int_t)x[i].sum) : json_real(x[i].sum));
+        snprintf(name, sizeof name, "%s_per_token", x[i].name);
+        if (x[i].per_token && n_tokens)
+            json_object_set_new(o, name, json_real(x[i].sum / (double)n_tokens));
+    }
+    for (int c = 0; c < p->n_class; c++)
+        json_array_append_new(slots, json_integer(p->slots[c]));
+    json_object_set_new(o, "slots", slots);
+    json_object_set_new(o, "backend", json_string(b->backend));
+}

@@ -1,0 +1,495 @@
+/* The tier of the prefix cache that lies in files: see disk.h. */
+#include "engine/prefix/disk.h"
+
+#include "base/clock.h"
+#include "base/error.h"
+#include "base/log.h"
+#include "engine/prefix/found.h"
+#include "engine/prefix/index.h"
+#include "engine/prefix/pace.h"
+#include "engine/prefix/writer.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+enum { FAILURES = 8 }; /* of writing, one after the other */
+
+struct prefix_disk {
+    struct prefix_cache *cache;
+    int dir, lock_file, failures;
+    uint64_t most, image_bytes;
+    uint64_t seen; /* the cache's changes when it had nothing left to write */
+    struct prefix_pace pace;
+    struct prefix_writer writer;
+    struct prefix_index index; /* its writes: this process may */
+};
+
+static uint64_t image_bytes(uint64_t page_bytes, uint64_t state_bytes, int max_page)
+{
+    return 3 * PREFIX_BLOCK + (uint64_t)max_page * KV_PAGE * sizeof(int32_t) + page_bytes + state_bytes;
+}
+
+uint64_t prefix_disk_table_bytes(uint64_t page_bytes, uint64_t state_bytes, int max_page)
+{
+    return sizeof(struct prefix_disk) + PREFIX_IMAGES * image_bytes(page_bytes, state_bytes, max_page) +
+           PREFIX_WRITER_STACK;
+}
+
+struct prefix_disk_stats prefix_disk_stats(const struct prefix_disk *d)
+{
+    return (struct prefix_disk_stats){d->index.bytes, d->index.corrupt};
+}
+
+/* ---- writing behind --------------------------------------------------------------------------------------------------------- */
+
+/* What n positions of a page have. */
+static void copy_rows(const struct kv_pool *pool, uint8_t *to, const uint8_t *from, int n)
+{
+    const struct kv_shape *s = &pool->shape;
+    size_t rows = (size_t)(n / kv_ratio(s)) * kv_element_bytes(s->type), k = rows * (size_t)s->d_k,
+           v = rows * (size_t)s->d_v;
+    if (n == KV_PAGE) {
+        memcpy(to, from, pool->page_bytes);
+        return;
+    }
+    memset(to, 0, pool->page_bytes); /* what is behind may be another's */
+    for (int l = 0; l < pool->n_layer; l++)
+        for (int head = 0; head < s->n_head_kv; head++) {
+            size_t at = (size_t)l * pool->layer_bytes, keys = at + (size_t)(kv_keys(s, to, head) - to),
+                   values = at + (size_t)(kv_values(s, to, head) - to);
+            memcpy(to + keys, from + keys, k);
+            memcpy(to + values, from + values, v);
+        }
+}
+
+/* The first n ids of a node, and a state behind them or NULL: what a file of it says of them, but for its payload. */
+static struct prefix_record record_of(const struct prefix_cache *c, const struct prefix_node *node, int n,
+                                      const struct prefix_state *state)
+{
+    uint64_t parent = node->parent ? node->parent->hash : node->root;
+    int ending = state || n < KV_PAGE;
+    return (struct prefix_record){.base = c->base,
+                                  .root = node->root,
+                                  .parent = parent,
+                                  .hash = ending ? prefix_ending_hash(parent, node->id, n) : node->hash,
+                                  .first = (uint32_t)(node->depth * KV_PAGE),
+                                  .count = (uint32_t)n,
+                                  .has_state = state != NULL};
+}
+
+static void fill_image(const struct prefix_cache *c, struct prefix_image *m, const struct prefix_node *node,
+                       const struct prefix_state *state)
+{
+    int n = (int)m->r.count;
+    int32_t *before = prefix_image_before(m->data);
+    memcpy(prefix_image_own(m->data), node->id, (size_t)n * sizeof *node->id);
+    for (const struct prefix_node *p = node->parent; p; p = p->parent)
+        memcpy(before + p->depth * KV_PAGE, p->id, sizeof p->id);
+    uint8_t *to = m->data + prefix_file_payload(&m->r);
+    for (int k = 0; k < KV_KINDS; k++) {
+        if (node->page[k] < 0 || (state && n == KV_PAGE))
+            continue;
+        copy_rows(&c->pool[k], to, kv_page_at(&c->pool[k], node->page[k]), n);
+        m->r.kinds |= 1u << k;
+        m->r.payload += c->pool[k].page_bytes;
+        to += c->pool[k].page_bytes;
+    }
+    if (state) {
+        memcpy(to, kv_page_at(c->states, (int)(state - c->state)), c->states->page_bytes);
+        m->r.payload += c->states->page_bytes;
+    }
+    uint64_t end = prefix_file_payload(&m->r) + m->r.payload;
+    memset(before + m->r.first, 0, prefix_file_payload(&m->r) - PREFIX_BLOCK - m->r.first * sizeof *before);
+    memset(m->data + end, 0, prefix_file_bytes(&m->r) - end);
+}
+
+/* Nobody writes into the page any more. */
+static int at_rest(const struct prefix_cache *c, const struct prefix_node *n)
+{
+    for (int k = 0; k < KV_KINDS; k++)
+        if (n->n < KV_PAGE && n->page[k] >= 0 && c->pool[k].users[n->page[k]] > 1)
+            return 0;
+    return 1;
+}
+
+/* The next piece that no file has: whole pages, first ones first; then ends of texts; then states, the worthiest and newest first.
+ * Of a model with states a part page is of use with its state only. */
+static struct prefix_node *next_unsaved(const struct prefix_cache *c, struct prefix_state **state)
+{
+    struct prefix_node *best = NULL;
+    *state = NULL;
+    for (struct prefix_node *n = c->node; n < c->node + c->n_node; n++)
+        if (n->n && !n->saved && (n->n == KV_PAGE || (c->states->page_bytes == 0 && at_rest(c, n))) &&
+            (!best || n->depth < best->depth))
+            best = n;
+    if (best)
+        return best;
+    for (struct prefix_state *s = c->state; s < c->state + c->states->n_page; s++)
+        if (s->node && !s->saved && at_rest(c, s->node) &&
+            (!*state || s->worth > (*state)->worth || (s->worth == (*state)->worth && s->used > (*state)->used)))
+            *state = s;
+    return *state ? (*state)->node : NULL;
+}
+
+/* The file system lacks space: what was longest unused goes, and the image is sent again. Where others fill the disk, what we
+ * could give back would not help: it is kept, and the image is not written. 1: it is on its way. */
+static int make_space(struct prefix_disk *d, struct prefix_image *m)
+{
+    if (m->stale || m->missing > d->index.bytes)
+        return 0;
+    prefix_index_shrink(&d->index, d->index.bytes - m->missing);
+    prefix_writer_send(&d->writer, m);
+    return 1;
+}
+
+/* What became of an image. */
+static void collect_image(struct prefix_disk *d, const struct prefix_image *m)
+{
+    struct prefix_index *x = &d->index;
+    if (m->state == IMAGE_WRITTEN && m->stale)
+        unlinkat(d->dir, prefix_file_name(m->r.hash).text, 0);
+    else if (m->state == IMAGE_WRITTEN) {
+        d->failures = 0;
+        prefix_index_add(x, &m->r, prefix_image_own(m->data));
+        prefix_index_shrink(x, d->most);
+    } else if (m->state == IMAGE_FAILED && ++d->failures == FAILURES)
+        log_line(LOG_WARN,
+                 "the folder of known prefixes (--cache-dir) cannot be written any more: nothing is added to it");
+}
+
+static void collect_images(struct prefix_disk *d)
+{
+    for (struct prefix_image *m; (m = prefix_writer_done(&d->writer));) {
+        if (m->state == IMAGE_NO_SPACE && make_space(d, m))
+            continue;
+        collect_image(d, m);
+        prefix_writer_give(&d->writer, m);
+    }
+}
+
+int prefix_disk_write_behind(struct prefix_disk *d)
+{
+    struct prefix_state *state;
+    if (!d || !d->index.writes || d->failures >= FAILURES)
+        return 0;
+    collect_images(d);
+    struct prefix_image *m = prefix_writer_image(&d->writer);
+    if (!m || d->seen == d->cache->changes)
+        return !m;
+    struct prefix_node *node = next_unsaved(d->cache, &state);
+    if (!node) {
+        d->seen = d->cache->changes;
+        return 0;
+    }
+    *(state ? &state->saved : &node->saved) = 1;
+    m->r = record_of(d->cache, node, state ? state->at : node->n, state);
+    struct prefix_entry *there = prefix_index_find(&d->index, m->r.root, m->r.parent, m->r.hash);
+    if (there) {
+        prefix_index_use(&d->index, there);
+        return 1;
+    }
+    fill_image(d->cache, m, node, state);
+    if (prefix_file_bytes(&m->r) <= d->most)
+        prefix_writer_send(&d->writer, m);
+    return 1;
+}
+
+/* ---- reading ---------------------------------------------------------------------------------------------------------------- */
+
+/* The payload of a file that was looked at, into room of the cache's. */
+static enum prefix_read read_payload(const struct prefix_cache *c, int fd, const struct prefix_record *r,
+                                     const struct prefix_found *f, const int32_t *before)
+{
+    struct prefix_piece piece[KV_KINDS + 1];
+    uint64_t payload = 0;
+    int n = 0;
+    for (int k = 0; k < KV_KINDS; k++)
+        if (f->page[k] >= 0)
+            piece[n++] = (struct prefix_piece){kv_page_at(&c->pool[k], f->page[k]), c->pool[k].page_bytes};
+    if (f->state >= 0)
+        piece[n++] = (struct prefix_piece){kv_page_at(c->states, f->state), c->states->page_bytes};
+    for (int i = 0; i < n; i++)
+        payload += piece[i].n;
+    return payload == r->payload ? prefix_file_read(fd, r, before, piece, n) : PREFIX_DAMAGED;
+}
+
+/* The header once more: another process may have written the file anew, with other pages. */
+static enum prefix_read look_again(int fd, const struct prefix_record *r, int32_t *own)
+{
+    struct prefix_record is;
+    enum prefix_read was = fd >= 0 ? prefix_file_look(fd, &is, own) : errno == ENOENT ? PREFIX_OTHERS : PREFIX_UNREAD;
+    return was == PREFIX_SOUND && memcmp(&is, r, sizeof is) != 0 ? PREFIX_OTHERS : was;
+}
+
+/* A file becomes a node, or part of one, of the file's own ids. 0: there is no room, or it cannot be read now. */
+static int read_file(struct prefix_disk *d, struct prefix_entry *e, struct prefix_node *parent, const int32_t *before)
+{
+    struct prefix_cache *c = d->cache;
+    int32_t own[KV_PAGE];
+    struct prefix_found f = {.root = e->r.root, .parent = parent, .ids = own, .n = (int)e->r.count};
+    double begin = clock_seconds();
+    struct prefix_name name = prefix_file_name(e->r.hash);
+    int fd = openat(d->dir, name.text, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+    enum prefix_read was = look_again(fd, &e->r, own);
+    int fits = was == PREFIX_SOUND && prefix_find_room(c, &f, e->r.kinds, e->r.has_state != 0);
+    if (fits)
+        was = read_payload(c, fd, &e->r, &f, before);
+    if (fits && was == PREFIX_SOUND) {
+        prefix_pace_read(&d->pace, prefix_file_bytes(&e->r), clock_seconds() - begin);
+        prefix_index_use(&d->index, e);
+        prefix_hang(c, &f);
+    } else if (fits)
+        prefix_drop_found(c, &f);
+    if (was == PREFIX_OTHERS || was == PREFIX_DAMAGED)
+        prefix_index_lose(&d->index, e, was == PREFIX_DAMAGED);
+    if (fd >= 0)
+        close(fd);
+    return was == PREFIX_SOUND ? fits : was != PREFIX_UNREAD;
+}
+
+/* ---- what is worth reading -------------------------------------------------------------------------------------------------- */
+
+/* Along the whole pages of ids [n], as far as they are known or files have them. */
+struct walk {
+    uint64_t root;
+    const int32_t *ids;
+    int n, depth;
+    uint64_t hash;              /* of the pages before */
+    struct prefix_node *before; /* the last of them, if it is known */
+    struct prefix_node *node;   /* this one, or NULL */
+    struct prefix_entry *file;  /* of this one, or NULL */
+};
+
+/* What a name does not promise is compared. */
+static void look_at_page(struct prefix_disk *d, struct walk *w)
+{
+    int first = w->depth * KV_PAGE, whole = first + KV_PAGE <= w->n;
+    const int32_t *ids = w->ids + first;
+    w->node = NULL;
+    w->file = NULL;
+    if (whole && (w->depth == 0 || w->before))
+        w->node = prefix_child(d->cache, w->before, w->root, ids, KV_PAGE);
+    if (whole)
+        w->file = prefix_index_find(&d->index, w->root, w->hash, prefix_page_hash(w->hash, ids));
+    if (w->file && ((int)w->file->r.first != first || w->file->r.count != KV_PAGE || w->file->r.has_state))
+        w->file = NULL;
+}
+
+static void go_on(struct walk *w)
+{
+    w->hash = prefix_page_hash(w->hash, w->ids + w->depth++ * KV_PAGE);
+    w->before = w->node;
+}
+
+static unsigned kinds_of(const struct prefix_node *n)
+{
+    unsigned kinds = 0;
+    for (int k = 0; n && k < KV_KINDS; k++)
+        kinds |= n->page[k] >= 0 ? 1u << k : 0;
+    return kinds;
+}
+
+/* The furthest place to go on from: how far, and the file that it lies in; NULL: in known pages. */
+struct goal {
+    struct prefix_entry *file;
+    int pos;
+};
+
+/* A place behind the first `at` ids of the walk's page, which has these kinds of pages. since: from which page on they are all
+ * there up to this one. */
+static void consider(const struct prefix_cache *c, struct goal *g, const struct walk *w, const int *since,
+                     unsigned kinds, int at, struct prefix_entry *file)
+{
+    int pos = w->depth * KV_PAGE + at;
+    if (pos <= g->pos)
+        return;
+    for (int k = 0; k < KV_KINDS; k++) {
+        int first = kv_first_page(c->pool[k].window, pos);
+        if (c->pool[k].n_layer && first <= w->depth && (!(kinds >> k & 1) || (first < w->depth && first < since[k])))
+            return;
+    }
+    *g = (struct goal){file, pos};
+}
+
+static void consider_known(struct prefix_disk *d, struct goal *g, const struct walk *w, const int *since)
+{
+    const struct prefix_cache *c = d->cache;
+    int first = w->depth * KV_PAGE;
+    if (w->depth > 0 && !w->before)
+        return;
+    for (const struct prefix_node *i = prefix_children(c, w->before); i; i = i->next) {
+        int same = i->root == w->root ? prefix_common(i, w->ids + first, w->n - first) : 0;
+        unsigned kinds = kinds_of(i) | (i == w->node && w->file ? w->file->r.kinds : 0);
+        if (same > 0 && c->states->page_bytes == 0)
+            consider(c, g, w, since, kinds, same, NULL);
+        for (const struct prefix_state *s = i->state; s; s = s->next)
+            if (s->at <= same)
+                consider(c, g, w, since, kinds, s->at, NULL);
+    }
+}
+
+/* A state is of use at its own place alone; one behind a whole page has that page in another file. */
+static void consider_files(struct prefix_disk *d, struct goal *g, const struct walk *w, const int *since)
+{
+    const struct prefix_cache *c = d->cache;
+    const int32_t *ids = w->ids + w->depth * KV_PAGE;
+    unsigned page = kinds_of(w->node) | (w->file ? w->file->r.kinds : 0);
+    for (struct prefix_entry *e = NULL; (e = prefix_index_behind(&d->index, e, w->root, w->hash));) {
+        int same = (int)e->r.first == w->depth * KV_PAGE ? prefix_index_common(e, ids, w->n - w->depth * KV_PAGE) : 0;
+        if (same == 0 || (e->r.has_state != 0) != (c->states->page_bytes > 0))
+            continue;
+        if (!e->r.has_state)
+            consider(c, g, w, since, e->r.kinds | (e == w->file ? page : 0), same, e);
+        else if (same == (int)e->r.count && e->r.hash == prefix_ending_hash(w->hash, ids, same))
+            consider(c, g, w, since, same == KV_PAGE ? page : e->r.kinds, same, e);
+    }
+}
+
+static struct goal find_goal(struct prefix_disk *d, uint64_t root, const int32_t *ids, int n)
+{
+    struct goal g = {NULL, prefix_reach(d->cache, root, ids, n)};
+    struct walk w = {.root = root, .ids = ids, .n = n, .hash = root};
+    int since[KV_KINDS] = {0};
+    for (;; go_on(&w)) {
+        look_at_page(d, &w);
+        consider_known(d, &g, &w, since);
+        consider_files(d, &g, &w, since);
+        if (!w.node && !w.file)
+            return g;
+        unsigned kinds = kinds_of(w.node) | (w.file ? w.file->r.kinds : 0);
+        for (int k = 0; k < KV_KINDS; k++)
+            since[k] = kinds >> k & 1 ? since[k] : w.depth + 1;
+    }
+}
+
+/* What has to be read for a goal: the first file, the page before it, and how much there is. */
+struct way {
+    struct prefix_entry *first;
+    struct prefix_node *parent;
+    int n;
+    uint64_t bytes;
+};
+
+static void must_read(struct way *way, struct prefix_entry *e, struct prefix_node *parent)
+{
+    way->parent = way->n ? way->parent : parent;
+    way->first = way->n++ ? way->first : e;
+    way->bytes += prefix_file_bytes(&e->r);
+}
+
+/* Does a known page lack what windows see from behind pos? */
+static int lacks_window(const struct prefix_cache *c, const struct prefix_node *node, int pos)
+{
+    for (int k = 0; k < KV_KINDS; k++)
+        if (c->pool[k].n_layer && node->page[k] < 0 && node->depth >= kv_first_page(c->pool[k].window, pos))
+            return 1;
+    return 0;
+}
+
+static struct way find_way(struct prefix_disk *d, const struct goal *g, uint64_t root, const int32_t *ids, int n)
+{
+    struct way way = {0};
+    struct walk w = {.root = root, .ids = ids, .n = n, .hash = root};
+    for (; w.depth < g->pos / KV_PAGE; go_on(&w)) {
+        look_at_page(d, &w);
+        if (w.file && (!w.node || lacks_window(d->cache, w.node, g->pos)))
+            must_read(&way, w.file, w.before);
+    }
+    if (g->file && g->pos % KV_PAGE)
+        must_read(&way, g->file, w.before);
+    else if (g->file && g->file->r.has_state)
+        must_read(&way, g->file, w.before ? w.before->parent : NULL);
+    return way;
+}
+
+int prefix_disk_fetch(struct prefix_disk *d, uint64_t root, const int32_t *ids, int n, double rows_per_second)
+{
+    int known = prefix_reach(d->cache, root, ids, n);
+    struct goal g = find_goal(d, root, ids, n);
+    struct way way = {0};
+    if (g.pos > known)
+        way = find_way(d, &g, root, ids, n);
+    if (way.n == 0 ||
+        (rows_per_second > 0 && !prefix_pace_pays(&d->pace, way.bytes, (g.pos - known) / rows_per_second)))
+        return 0;
+    if (!read_file(d, way.first, way.parent, ids))
+        return 0;
+    /* the last one, if it could not be gone on from after all, would be read again and again */
+    return way.n > 1 || !way.first->there || prefix_reach(d->cache, root, ids, n) > known;
+}
+
+/* ---- opening and closing ---------------------------------------------------------------------------------------------------- */
+
+void prefix_disk_clear(struct prefix_disk *d)
+{
+    struct prefix_cache *c = d->cache;
+    prefix_writer_forget(&d->writer);
+    prefix_index_clear(&d->index);
+    for (struct prefix_node *n = c->node; n < c->node + c->n_node; n++)
+        n->saved = 0;
+    for (struct prefix_state *s = c->state; s < c->state + c->states->n_page; s++)
+        s->saved = 0;
+    c->changes++;
+}
+
+static int open_folder(struct prefix_disk *d, const char *path, struct error *err)
+{
+    if (mkdir(path, 0700) && errno != EEXIST)
+        return error_set(err, ERR_IO, "--cache-dir %.200s cannot be made: %s", path, strerror(errno));
+    d->dir = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (d->dir < 0)
+        return error_set(err, ERR_IO, "--cache-dir %.200s cannot be opened: %s", path, strerror(errno));
+    d->lock_file = openat(d->dir, "lock", O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+    if (d->lock_file >= 0 && flock(d->lock_file, LOCK_EX | LOCK_NB) == 0)
+        return prefix_writer_open(&d->writer, d->dir, d->image_bytes, err);
+    log_line(LOG_INFO, "--cache-dir %.200s is another process's to write, or cannot be written: it is read only", path);
+    return 0;
+}
+
+int prefix_disk_open(struct prefix_disk **out, struct prefix_cache *c, const char *path, uint64_t most, int max_page,
+                     struct error *err)
+{
+    struct prefix_disk *d = calloc(1, sizeof *d);
+    uint64_t page = 0;
+    if (!d)
+        return error_set(err, ERR_MEMORY, "no memory for an index of known prefixes");
+    for (int k = 0; k < KV_KINDS; k++)
+        page += c->pool[k].page_bytes;
+    d->cache = c;
+    d->most = most;
+    d->dir = d->lock_file = -1;
+    d->image_bytes = image_bytes(page, c->states->page_bytes, max_page);
+    if (open_folder(d, path, err)) {
+        prefix_disk_close(d);
+        return -1;
+    }
+    prefix_index_open(&d->index, d->dir, d->writer.runs, c->base);
+    if (d->index.writes)
+        prefix_index_shrink(&d->index, d->most);
+    *out = d;
+    return 0;
+}
+
+void prefix_disk_close(struct prefix_disk *d)
+{
+    if (!d)
+        return;
+    if (d->index.writes) {
+        prefix_writer_wait(&d->writer, 0); /* for what was forgotten, too */
+        while (prefix_disk_write_behind(d))
+            prefix_writer_wait(&d->writer, PREFIX_IMAGES - 1);
+        prefix_writer_wait(&d->writer, 0);
+        collect_images(d);
+    }
+    prefix_writer_close(&d->writer);
+    if (d->lock_file >= 0)
+        close(d->lock_file);
+    if (d->dir >= 0)
+        close(d->dir);
+    free(d);
+}

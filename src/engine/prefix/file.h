@@ -1,0 +1,65 @@
+/* A piece of a known prefix in a file: a page of keys and values, or a place to go on from (its part page, its state).
+ *
+ *     header    4096 bytes: struct prefix_record, the piece's own ids, a checksum of all that
+ *     before    the ids of all positions before the piece: ids are compared, not hashes
+ *     payload   the page of each kind that is there, then the state; the file ends at a multiple of 4096
+ *
+ * Named by its hash, DIR/HH/HASH.sk, written beside and renamed. Files come from outside: nothing is believed that was not
+ * compared or checksummed. Little-endian. */
+#ifndef ENGINE_PREFIX_FILE_H
+#define ENGINE_PREFIX_FILE_H
+
+#include "engine/prefix/cache.h"
+
+/* The version rises with the layout, and with every change of a law of sums: other bits are another format. */
+enum { PREFIX_VERSION = 3, PREFIX_BLOCK = 4096 };
+
+struct prefix_record {
+    uint64_t base, root;   /* of the cache; with the salt */
+    uint64_t hash, parent; /* its name; of the whole pages before it */
+    uint32_t first, count; /* positions: of the page's first id; ids of the page, 1 to 256 */
+    uint32_t kinds;        /* bit k: the page of kind k is there */
+    uint32_t has_state;
+    uint64_t payload;                 /* bytes */
+    uint64_t before_sum, payload_sum; /* set by prefix_file_seal() */
+};
+
+/* The name of a place to go on from behind ids [n], the last of them in the page after parent. */
+uint64_t prefix_ending_hash(uint64_t parent, const int32_t *ids, int n);
+
+/* Bytes of a file, and where its payload begins. */
+uint64_t prefix_file_bytes(const struct prefix_record *r);
+uint64_t prefix_file_payload(const struct prefix_record *r);
+
+/* Where an image [prefix_file_bytes] has the piece's own ids, and those before it. */
+int32_t *prefix_image_own(uint8_t *image);
+int32_t *prefix_image_before(uint8_t *image);
+
+/* An image whose ids and payload are in place gets its header. */
+void prefix_file_seal(struct prefix_record *r, uint8_t *image);
+
+/* Writes it into the folder. -1: it is not there, nor is a part of it. */
+int prefix_file_write(int dir, uint64_t hash, const uint8_t *image, uint64_t n);
+
+/* UNREAD: the system would not read it now, which says nothing of the file. DAMAGED: cut off, or what is in it is wrong. */
+enum prefix_read { PREFIX_SOUND, PREFIX_OTHERS, PREFIX_UNREAD, PREFIX_DAMAGED };
+
+/* The header of an open file; own [KV_PAGE]: its own ids, then zeros. */
+enum prefix_read prefix_file_look(int fd, struct prefix_record *r, int32_t *own);
+
+/* The rest of a file that was looked at: the ids before it must be these [r->first]; pieces of the payload, each to its place.
+ * OTHERS: it is of other ids. */
+struct prefix_piece {
+    uint8_t *to;
+    uint64_t n;
+};
+enum prefix_read prefix_file_read(int fd, const struct prefix_record *r, const int32_t *before,
+                                  const struct prefix_piece *piece, int n_piece);
+
+/* "HH/HASH.sk" */
+struct prefix_name {
+    char text[32];
+};
+struct prefix_name prefix_file_name(uint64_t hash);
+
+#endif

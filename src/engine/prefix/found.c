@@ -1,0 +1,65 @@
+/* Pieces of known prefixes found elsewhere: see found.h. */
+#include "engine/prefix/found.h"
+
+#include "engine/prefix/tree.h"
+
+int prefix_find_room(struct prefix_cache *c, struct prefix_found *f, unsigned kinds, int has_state)
+{
+    unsigned need = 0, all = 0;
+    int fits;
+    for (int k = 0; k < KV_KINDS; k++) {
+        all |= c->pool[k].n_layer ? 1u << k : 0;
+        need |= c->pool[k].n_layer && c->pool[k].window <= 0 ? 1u << k : 0;
+        f->page[k] = -1;
+    }
+    f->state = -1;
+    if (has_state && f->n == KV_PAGE && prefix_child(c, f->parent, f->root, f->ids, f->n))
+        need = 0;
+    fits = (kinds & need) == need && (kinds & ~all) == 0 && (!has_state || c->states->page_bytes);
+    if (f->parent)
+        f->parent->users++; /* it stays while room is made */
+    for (int k = 0; fits && k < KV_KINDS; k++)
+        fits = !(kinds >> k & 1) || (f->page[k] = tree_take_page(c, k)) >= 0;
+    fits = fits && (!has_state || (f->state = tree_take_state(c, UINT64_MAX, PREFIX_WISHED)) >= 0);
+    if (!fits)
+        prefix_drop_found(c, f);
+    return fits;
+}
+
+void prefix_drop_found(struct prefix_cache *c, struct prefix_found *f)
+{
+    for (int k = 0; k < KV_KINDS; k++)
+        if (f->page[k] >= 0)
+            kv_page_give(&c->pool[k], f->page[k]);
+    if (f->state >= 0)
+        kv_page_give(c->states, f->state);
+    if (f->parent)
+        f->parent->users--;
+}
+
+void prefix_hang(struct prefix_cache *c, struct prefix_found *f)
+{
+    const struct prefix_place behind = {.root = f->root, .node = f->parent};
+    struct prefix_node *node = *tree_list(c, f->parent);
+    while (node && (node->root != f->root || prefix_common(node, f->ids, f->n) < f->n))
+        node = node->next;
+    if (!node && (node = tree_add(c, &behind, f->parent ? f->parent->depth + 1 : 0))) {
+        tree_grow(c, node, f->ids, f->n);
+        node->saved = 1;
+    }
+    for (int k = 0; node && k < KV_KINDS; k++)
+        if (f->page[k] >= 0 && node->page[k] < 0 && node->n == f->n)
+            tree_hold_page(c, node, k, f->page[k]);
+    if (node) {
+        tree_touch(c, node);
+        tree_keep_windows(c, node, f->n);
+    }
+    for (struct prefix_state *s = node ? node->state : NULL; s; s = s->next)
+        if (s->at == f->n)
+            node = NULL; /* it has that too */
+    if (node && f->state >= 0) {
+        tree_hold_state(c, node, f->n, f->state, PREFIX_ENDING)->saved = 1;
+        f->state = -1;
+    }
+    prefix_drop_found(c, f);
+}

@@ -1,0 +1,50 @@
+/* DeepSeek V2 and V3: attention over a latent instead of keys and values, experts in groups, shared experts.
+ *
+ *     h = x + latent_attention(rms_norm(x));   y = h + ffn(m), or experts(m) + shared(m)       m = rms_norm(h)
+ *
+ * The first layers are dense. Router: softmax, or sigmoid with a bias for the choice and the best groups open. rope in adjacent
+ * pairs.
+ * Sources: arXiv 2405.04434, 2412.19437. Goldens: deepseek2-lite, -v3, -unabsorbed, -lite-long. */
+#include "model/block/latent.h"
+#include "model/block/lead.h"
+
+struct layer {
+    struct latent_weights attention;
+    struct lead_weights ffn;
+};
+
+static int read_params(struct params *p, const struct gguf *g, struct error *err)
+{
+    return params_read(p, g, ROPE_ADJACENT, err) || params_read_latent(p, g, err) ||
+                   params_read_lead(p, g, ROUTER_SOFTMAX, err)
+               ? -1
+               : 0;
+}
+
+static int bind(struct binder *b, int l, void *layer)
+{
+    struct layer *w = layer;
+    bind_latent(b, l, &w->attention);
+    bind_lead(b, l, &w->ffn, "ffn_norm.weight");
+    return b->failed;
+}
+
+static void memory(const struct model *m, int n_rows, struct arch_memory *out)
+{
+    lead_memory(m, n_rows, latent_row_bytes(&m->p), out);
+}
+
+static void layer(struct step *s, int l, const void *weights, float *x)
+{
+    const struct layer *w = weights;
+    block_latent(s, x, &w->attention);
+    block_lead(s, l, x, &w->ffn);
+    layer_out(s, l, x);
+}
+
+const struct arch arch_deepseek2 = {.name = "deepseek2",
+                                    .read_params = read_params,
+                                    .layer_bytes = sizeof(struct layer),
+                                    .bind = bind,
+                                    .memory = memory,
+                                    .layer = layer};

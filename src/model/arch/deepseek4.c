@@ -1,0 +1,248 @@
+/* DeepSeek-V4: several residual streams, attention over a window and over compressed keys behind it, experts everywhere.
+ *
+ *     u = streams in (block/hyper.c);  y = attention(rms_norm(u));  streams out;  then the same with experts
+ *     q_h = rope(norm(Wq_b rms_norm(Wq_a n)))        k = v = fp8(rope(rms_norm(Wkv n)))             one key head of all d_k values
+ *     o_h = attend(q_h, the window's k and compressed k) under one softmax with a sink, its rotated part turned back
+ *     y = Wb [Wa,g (the heads of group g)]
+ *
+ * Layers have no compressed keys, or one for 128 positions (all are seen), or one for 4, each of 8 (op/compress.h): of those an
+ * indexer with keys of its own chooses the top_k. Layers with compressed keys rotate with another base and YaRN, without its
+ * magnitude; only the last n_rot values of a head turn, in adjacent pairs. Keys are kept as models were trained to see them:
+ * through fp8, but for the rotated values. Router: sqrt(softplus), a bias for the choice; the first layers take the experts that a
+ * table has for the token. Hidden values of experts are clamped, those of shared experts where the file says so.
+ * Source: DeepSeek-V4's report and inference code. Index keys are not rounded (to fp4 there), nor turned before that (Hadamard),
+ * which changes no product. Goldens: deepseek4, deepseek4-long, deepseek4-pages. */
+#include "model/block/attention.h"
+#include "model/block/compressed.h"
+#include "model/block/grouped.h"
+#include "model/block/hyper.h"
+#include "model/block/moe.h"
+
+#include "base/error.h"
+#include "base/f64.h"
+#include "format/gguf.h"
+#include "op/hyper.h"
+
+#include <math.h>
+
+enum { PLAIN, FAR }; /* ropes */
+
+struct layer {
+    struct hyper_weights attn_hyper, ffn_hyper;
+    const struct weight *attn_norm, *wq_a, *q_a_norm, *wq_b, *wkv, *kv_norm, *sinks;
+    struct grouped_weights out;
+    struct kv_place kv;
+    struct compressed_weights compressed;
+    struct moe_weights moe;
+    const struct weight *select_bias; /* where the token does not decide */
+    struct shared_expert shared;
+};
+
+/* ---- parameters and tensors --------------------------------------------------------------------------------------------------- */
+
+static int read_attention(struct params *p, const struct gguf *g, struct error *err)
+{
+    struct rope_params *far = &p->rope[FAR];
+    if (params_int(g, "attention.sliding_window", 1, 1 << 28, -1, &p->window, err) ||
+        params_int(g, "attention.q_lora_rank", 1, 1 << 16, -1, &p->latent.q_rank, err) ||
+        params_read_groups(p, g, err) || params_read_indexer(p, g, err))
+        return -1;
+    p->index.rope_at = p->index.d - p->rope[PLAIN].n_rot;
+    *far = p->rope[PLAIN];
+    if (params_real(g, "attention.compress_rope_freq_base", 1.5, 1e12, far->base, &far->base, err))
+        return -1;
+    if (far->scaling == ROPE_YARN)
+        far->attn_factor = 1 / (1 + 0.1 * f64_ln(far->factor));
+    p->rope[PLAIN].scaling = ROPE_PLAIN;
+    if (p->n_head_kv != 1 || p->d_k != p->d_v || p->n_head % p->out.n_group ||
+        (p->d_k - p->rope[PLAIN].n_rot) % FP8_BLOCK)
+        return error_set(
+            err, ERR_FORMAT,
+            "%s: %d heads in %d groups share %d keys of %d values, %d of them rotated; stoker takes one "
+            "key, equal groups, and whole blocks of %d values that are not rotated "
+            "(attention.head_count, attention.head_count_kv, attention.key_length, attention.value_length, "
+            "attention.output_group_count, rope.dimension_count)",
+            g->file->path, p->n_head, p->out.n_group, p->n_head_kv, p->d_k, p->rope[PLAIN].n_rot, FP8_BLOCK);
+    return 0;
+}
+
+static int read_experts(struct params *p, const struct gguf *g, struct error *err)
+{
+    enum { SQRT_SOFTPLUS = 4 };
+    int gating, n_shared;
+    double scale;
+    if (params_read_experts(p, g, err) || params_int(g, "expert_shared_count", 1, 64, -1, &n_shared, err) ||
+        params_int(g, "expert_gating_func", SQRT_SOFTPLUS, SQRT_SOFTPLUS, SQRT_SOFTPLUS, &gating, err) ||
+        params_real(g, "expert_weights_scale", 0, 1e6, 1, &scale, err) ||
+        params_bool(g, "expert_weights_norm", &p->router_normalise, err) ||
+        params_int(g, "hash_layer_count", 0, p->n_layer, 0, &p->n_token_routed, err))
+        return -1;
+    p->n_ff_shared = n_shared * p->n_ff_expert;
+    p->router_scale = (float)scale;
+    return 0;
+}
+
+static int read_params(struct params *p, const struct gguf *g, struct error *err)
+{
+    return params_read(p, g, ROPE_ADJACENT, err) || read_attention(p, g, err) || read_experts(p, g, err) ||
+                   params_read_hyper(p, g, err)
+               ? -1
+               : 0;
+}
+
+static float limit_of(struct binder *b, const char *key, int l, float absent)
+{
+    double limit = 0;
+    if (params_real_of(b->m->file, key, l, 0, 1e30, (double)absent, &limit, b->err))
+        b->failed = -1;
+    return (float)limit;
+}
+
+/* The shared expert of the published models, told by their layers, is clamped as the others are; their files do not say so. */
+static int shared_is_clamped(const struct params *p)
+{
+    enum { FLASH = 43, PRO = 61 };
+    return p->n_layer == FLASH || p->n_layer == PRO;
+}
+
+static void bind_limits(struct binder *b, int l, struct layer *w, struct experts *e)
+{
+    e->limit = limit_of(b, "swiglu_clamp_exp", l, 0);
+    w->shared.ffn.limit = limit_of(b, "swiglu_clamp_shexp", l, shared_is_clamped(&b->m->p) ? e->limit : 0);
+}
+
+static void bind_attention_of(struct binder *b, int l, struct layer *w)
+{
+    const struct params *p = &b->m->p;
+    w->attn_norm = bind_vector(b, l, "attn_norm.weight", p->n_embd);
+    w->wq_a = bind_matrix(b, l, "attn_q_a.weight", p->latent.q_rank, p->n_embd);
+    w->q_a_norm = bind_vector(b, l, "attn_q_a_norm.weight", p->latent.q_rank);
+    w->wq_b = bind_matrix(b, l, "attn_q_b.weight", p->n_head * p->d_k, p->latent.q_rank);
+    w->wkv = bind_matrix(b, l, "attn_kv.weight", p->d_k, p->n_embd);
+    w->kv_norm = bind_vector(b, l, "attn_kv_a_norm.weight", p->d_k);
+    w->sinks = bind_vector(b, l, "attn_sinks.weight", p->n_head);
+    bind_grouped_output(b, l, &w->out);
+    w->kv = bind_kv(b, (struct kv_shape){.n_head_kv = 1, .d_k = p->d_k}, p->window);
+    bind_compressed(b, l, &w->compressed, p->latent.q_rank);
+}
+
+static int bind(struct binder *b, int l, void *layer)
+{
+    struct layer *w = layer;
+    const struct params *p = &b->m->p;
+    if (l == 0)
+        bind_hyper(b, -1, &b->m->hyper, "output_hc");
+    bind_hyper(b, l, &w->attn_hyper, "hc_attn");
+    bind_hyper(b, l, &w->ffn_hyper, "hc_ffn");
+    bind_attention_of(b, l, w);
+    struct experts *e = bind_moe(b, l, &w->moe, "ffn_norm.weight");
+    if (l < p->n_token_routed)
+        b->m->by_token[l] = bind_ids(b, l, "ffn_gate_tid2eid.weight", p->n_vocab, p->n_expert_used, p->n_expert);
+    else
+        w->select_bias = bind_vector(b, l, "exp_probs_b.bias", p->n_expert);
+    bind_ffn(b, l, &w->shared.ffn, "_shexp", p->n_ff_shared);
+    if (e)
+        bind_limits(b, l, w, e);
+    return b->failed;
+}
+
+static void memory(const struct model *m, int n_rows, struct arch_memory *out)
+{
+    const struct params *p = &m->p;
+    size_t floats = (size_t)(p->n_embd + p->latent.q_rank + (2 * p->n_head + 1) * p->d_k + p->index.top_k);
+    size_t attention = floats * sizeof(float) + act_row_bytes(p->n_embd) + act_row_bytes(p->latent.q_rank) +
+                       larger(grouped_row_bytes(p), compressed_row_bytes(p, FAR));
+    size_t kept = (size_t)(2 * p->n_embd + hyper_logits(p->hyper.n)) * sizeof(float);
+    out->row = kept + larger(hyper_row_bytes(p), larger(attention, moe_row_bytes(p)));
+    out->fixed = moe_fixed_bytes(m, n_rows) + 32 * 64;
+    out->thread = indexer_thread_bytes(p);
+}
+
+/* ---- a layer ------------------------------------------------------------------------------------------------------------------ */
+
+static int rope_of(const struct layer *w) { return w->compressed.ratio ? FAR : PLAIN; }
+
+/* q_a is kept: the indexer asks with it too. */
+static float *queries(struct step *s, struct act *n, const struct layer *w, struct act *low)
+{
+    const struct params *p = &s->m->p;
+    float *q = step_rows(s, p->n_head * p->d_k), *a = step_rows(s, p->latent.q_rank);
+    matmul(s, a, n, w->wq_a);
+    rms_norm(s, a, a, w->q_a_norm);
+    *low = act(s, a, p->latent.q_rank);
+    matmul(s, q, low, w->wq_b);
+    op_rms_norm(&s->m->op, q, q, NULL, s->n_rows * p->n_head, p->d_k, p->norm_eps);
+    rotate_heads(s, q + p->d_k - p->rope[PLAIN].n_rot, p->n_head, p->d_k, rope_of(w));
+    return q;
+}
+
+static float *keys(struct step *s, struct act *n, const struct layer *w)
+{
+    const struct params *p = &s->m->p;
+    int d_plain = p->d_k - p->rope[PLAIN].n_rot;
+    float *k = step_rows(s, p->d_k);
+    matmul(s, k, n, w->wkv);
+    rms_norm(s, k, k, w->kv_norm);
+    rotate_heads(s, k + d_plain, 1, p->d_k, rope_of(w));
+    op_round_fp8(&s->m->op, k, s->n_rows, (size_t)p->d_k, d_plain);
+    return k;
+}
+
+static void attention(struct step *s, float *y, const float *u, const struct layer *w)
+{
+    const struct params *p = &s->m->p;
+    size_t mark = step_mark(s);
+    float *n = step_rows(s, p->n_embd), *o = step_rows(s, p->n_head * p->d_k);
+    rms_norm(s, n, u, w->attn_norm);
+    struct act a = act(s, n, p->n_embd), low;
+    float *q = queries(s, &a, w, &low), *k = keys(s, &a, w);
+    struct attn_beside beside;
+    if (w->compressed.ratio)
+        beside = block_compressed(s, &a, &low, &w->compressed, FAR);
+    attend_beside(s, w->kv, o, q, k, NULL, p->d_k, 1.0f / sqrtf((float)p->d_k), w->sinks,
+                  w->compressed.ratio ? &beside : NULL);
+    rotate_heads_back(s, o + p->d_k - p->rope[PLAIN].n_rot, p->n_head, p->d_k, rope_of(w));
+    grouped_output(s, y, o, &w->out);
+    step_reset(s, mark);
+}
+
+static void experts(struct step *s, int l, float *y, const float *u, const struct layer *w)
+{
+    const struct params *p = &s->m->p;
+    struct route_rule rule = {.gate = ROUTE_SQRT_SOFTPLUS, .normalise = p->router_normalise, .scale = p->router_scale};
+    rule.select_bias = w->select_bias ? w->select_bias->vector : NULL;
+    size_t mark = step_mark(s);
+    float *n = step_rows(s, p->n_embd);
+    rms_norm(s, n, u, w->moe.norm);
+    struct act a = act(s, n, p->n_embd);
+    struct routes r = l < p->n_token_routed
+                          ? route_by_token(s, l, &a, w->moe.router, s->m->by_token[l], &rule)
+                          : route_top_k(s, l, &a, w->moe.router, NULL, p->n_expert, p->n_expert_used, &rule);
+    block_moe(s, l, y, &a, &r, w->moe.experts, &w->shared);
+    step_reset(s, mark);
+}
+
+static void layer(struct step *s, int l, const void *weights, float *x)
+{
+    const struct layer *w = weights;
+    size_t mark = step_mark(s);
+    float *u = step_rows(s, s->m->p.n_embd), *y = step_rows(s, s->m->p.n_embd);
+    float *gates = hyper_in(s, u, x, &w->attn_hyper);
+    attention(s, y, u, w);
+    hyper_out(s, x, y, gates, &w->attn_hyper);
+    step_reset(s, mark);
+
+    u = step_rows(s, s->m->p.n_embd), y = step_rows(s, s->m->p.n_embd);
+    gates = hyper_in(s, u, x, &w->ffn_hyper);
+    experts(s, l, y, u, w);
+    hyper_out(s, x, y, gates, &w->ffn_hyper);
+    step_reset(s, mark);
+    layer_out(s, l, x);
+}
+
+const struct arch arch_deepseek4 = {.name = "deepseek4",
+                                    .read_params = read_params,
+                                    .layer_bytes = sizeof(struct layer),
+                                    .bind = bind,
+                                    .memory = memory,
+                                    .layer = layer};

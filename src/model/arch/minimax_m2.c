@@ -1,0 +1,56 @@
+/* MiniMax M2: attention whose queries and keys are normed over all heads together, and experts in every layer.
+ *
+ *     h = x + Wo attend(rope(norm(Wq n)), rope(norm(Wk n)), Wv n)        n = rms_norm(x)
+ *     y = h + sum over the top-k experts of  w_e down_e(silu(gate_e m) * up_e m)        m = rms_norm(h)
+ *
+ * p = sigmoid of the router's logits; p + bias chooses, w are the chosen p made to sum to 1. Half of each head turns; no shared
+ * expert. Source: MiniMaxAI/MiniMax-M2, config.json and its modeling file. Golden: minimax-m2. */
+#include "model/block/attention.h"
+#include "model/block/moe.h"
+
+struct layer {
+    struct attention_weights attention;
+    struct moe_weights moe;
+    const struct weight *select_bias;
+};
+
+static int read_params(struct params *p, const struct gguf *g, struct error *err)
+{
+    int gating; /* 2: sigmoid */
+    if (params_read(p, g, ROPE_HALF, err) || params_read_experts(p, g, err))
+        return -1;
+    return params_int(g, "expert_gating_func", 2, 2, 2, &gating, err);
+}
+
+static int bind(struct binder *b, int l, void *layer)
+{
+    struct layer *w = layer;
+    const struct params *p = &b->m->p;
+    bind_attention(b, l, &w->attention, 0);
+    bind_qk_norm(b, l, &w->attention, p->n_head * p->d_k, p->n_head_kv * p->d_k);
+    bind_moe(b, l, &w->moe, "ffn_norm.weight");
+    w->select_bias = bind_vector(b, l, "exp_probs_b.bias", p->n_expert);
+    return b->failed;
+}
+
+static void memory(const struct model *m, int n_rows, struct arch_memory *out)
+{
+    decoder_memory(m, moe_row_bytes(&m->p), moe_fixed_bytes(m, n_rows), out);
+}
+
+static void layer(struct step *s, int l, const void *weights, float *x)
+{
+    const struct layer *w = weights;
+    block_attention(s, x, &w->attention);
+    block_sparse(s, l, x, &w->moe,
+                 &(struct route_rule){.gate = ROUTE_SIGMOID, .normalise = 1, .select_bias = w->select_bias->vector},
+                 NULL);
+    layer_out(s, l, x);
+}
+
+const struct arch arch_minimax_m2 = {.name = "minimax-m2",
+                                     .read_params = read_params,
+                                     .layer_bytes = sizeof(struct layer),
+                                     .bind = bind,
+                                     .memory = memory,
+                                     .layer = layer};

@@ -1,0 +1,55 @@
+/* Qwen2 MoE: Qwen2's attention, experts whose weights are not renormalised, and a shared expert behind a sigmoid gate.
+ *
+ *     h = x + Wo attend(rope(Wq n + bq), rope(Wk n + bk), Wv n + bv)        n = rms_norm(x)
+ *     y = h + sum over the top-k experts of  w_e ffn_e(m) + sigmoid(g m) ffn_shared(m)        m = rms_norm(h)
+ *
+ * Source: Qwen2 Technical Report, arXiv 2407.10671, section 2.2. Golden: qwen2moe. */
+#include "model/block/attention.h"
+#include "model/block/moe.h"
+
+struct layer {
+    struct attention_weights attention;
+    struct moe_weights moe;
+    struct shared_expert shared;
+};
+
+static int read_params(struct params *p, const struct gguf *g, struct error *err)
+{
+    if (params_read(p, g, ROPE_HALF, err) || params_read_experts(p, g, err))
+        return -1;
+    return params_int(g, "expert_shared_feed_forward_length", 1, 1 << 20, p->n_ff > 0 ? p->n_ff : -1, &p->n_ff_shared,
+                      err);
+}
+
+static int bind(struct binder *b, int l, void *layer)
+{
+    struct layer *w = layer;
+    bind_attention(b, l, &w->attention, 0);
+    bind_qkv_bias(b, l, &w->attention);
+    bind_moe(b, l, &w->moe, "ffn_norm.weight");
+    w->shared.gate = bind_vector(b, l, "ffn_gate_inp_shexp.weight", b->m->p.n_embd);
+    bind_ffn(b, l, &w->shared.ffn, "_shexp", b->m->p.n_ff_shared);
+    return b->failed;
+}
+
+static void memory(const struct model *m, int n_rows, struct arch_memory *out)
+{
+    decoder_memory(m, moe_row_bytes(&m->p), moe_fixed_bytes(m, n_rows), out);
+}
+
+static const struct route_rule route = {.gate = ROUTE_SOFTMAX};
+
+static void layer(struct step *s, int l, const void *weights, float *x)
+{
+    const struct layer *w = weights;
+    block_attention(s, x, &w->attention);
+    block_sparse(s, l, x, &w->moe, &route, &w->shared);
+    layer_out(s, l, x);
+}
+
+const struct arch arch_qwen2moe = {.name = "qwen2moe",
+                                   .read_params = read_params,
+                                   .layer_bytes = sizeof(struct layer),
+                                   .bind = bind,
+                                   .memory = memory,
+                                   .layer = layer};

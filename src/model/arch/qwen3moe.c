@@ -1,0 +1,50 @@
+/* Qwen3 MoE: Qwen3's attention, and experts without a shared one.
+ *
+ *     h = x + Wo attend(rope(norm(Wq n)), rope(norm(Wk n)), Wv n)        n = rms_norm(x)
+ *     y = h + sum over the top-k experts of  w_e down_e(silu(gate_e m) * up_e m)        m = rms_norm(h)
+ *
+ * w = softmax over all experts, the chosen ones renormalised to sum 1. No biases, no window.
+ * Source: Qwen3 Technical Report, arXiv 2505.09388, section 2. Goldens: qwen3moe, mixed-moe, ember. */
+#include "model/block/attention.h"
+#include "model/block/moe.h"
+
+struct layer {
+    struct attention_weights attention;
+    struct moe_weights moe;
+};
+
+static int read_params(struct params *p, const struct gguf *g, struct error *err)
+{
+    return params_read(p, g, ROPE_HALF, err) || params_read_experts(p, g, err) ? -1 : 0;
+}
+
+static int bind(struct binder *b, int l, void *layer)
+{
+    struct layer *w = layer;
+    bind_attention(b, l, &w->attention, 0);
+    bind_qk_norm(b, l, &w->attention, b->m->p.d_k, b->m->p.d_k);
+    bind_moe(b, l, &w->moe, "ffn_norm.weight");
+    return b->failed;
+}
+
+static void memory(const struct model *m, int n_rows, struct arch_memory *out)
+{
+    decoder_memory(m, moe_row_bytes(&m->p), moe_fixed_bytes(m, n_rows), out);
+}
+
+static const struct route_rule route = {.gate = ROUTE_SOFTMAX, .normalise = 1};
+
+static void layer(struct step *s, int l, const void *weights, float *x)
+{
+    const struct layer *w = weights;
+    block_attention(s, x, &w->attention);
+    block_sparse(s, l, x, &w->moe, &route, NULL);
+    layer_out(s, l, x);
+}
+
+const struct arch arch_qwen3moe = {.name = "qwen3moe",
+                                   .read_params = read_params,
+                                   .layer_bytes = sizeof(struct layer),
+                                   .bind = bind,
+                                   .memory = memory,
+                                   .layer = layer};

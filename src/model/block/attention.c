@@ -1,0 +1,133 @@
+/* Grouped-query attention with rotary positions, as llama, qwen and olmoe have it: see attention.h.
+ * Sources: Ainslie et al., arXiv 2305.13245 (grouped queries); Su et al., arXiv 2104.09864 (rotary positions). */
+#include "model/block/attention.h"
+
+#include <math.h>
+
+/* A norm as wide as a head treats each head by itself, one as wide as the projection all heads together. */
+static void norm_projection(struct step *s, float *x, int n_cols, const struct weight *w)
+{
+    if (w)
+        op_rms_norm(&s->m->op, x, x, w->vector, s->n_rows * (n_cols / w->mat.n_cols), w->mat.n_cols, s->m->p.norm_eps);
+}
+
+static struct attention attention_of(const struct step *s, struct kv_place place, int d_v, float scale)
+{
+    const struct kv_pool *kv = &s->m->kv[place.kind];
+    return (struct attention){.shape = kv->shape,
+                              .d_v = d_v,
+                              .layer_offset = (size_t)place.index * kv->layer_bytes,
+                              .n_head = s->m->p.n_head,
+                              .scale = scale,
+                              .cap = s->m->p.attn_cap,
+                              .row = s->attn_row[place.kind],
+                              .n_rows = s->n_rows};
+}
+
+void attend_beside(struct step *s, struct kv_place place, float *out, const float *q, const float *k, const float *v,
+                   int d_v, float scale, const struct weight *sinks, const struct attn_beside *beside)
+{
+    struct attention at = attention_of(s, place, d_v, scale);
+    at.sinks = sinks ? sinks->vector : NULL;
+    at.beside = beside;
+    if (k)
+        op_kv_store(&s->m->op, &at, k, v);
+    op_attend(&s->m->op, &at, out, q);
+}
+
+void attend_chosen(struct step *s, struct kv_place place, float *out, const float *q, const float *k, int d_v,
+                   float scale, const int32_t *chosen)
+{
+    struct attention at = attention_of(s, place, d_v, scale);
+    at.chosen = chosen;
+    at.most = s->m->p.index.top_k;
+    op_kv_store(&s->m->op, &at, k, NULL);
+    op_attend(&s->m->op, &at, out, q);
+}
+
+void attend(struct step *s, struct kv_place place, float *out, const float *q, const float *k, const float *v, int d_v,
+            float scale, const struct weight *sinks)
+{
+    attend_beside(s, place, out, q, k, v, d_v, scale, sinks, NULL);
+}
+
+void block_attention(struct step *s, float *x, const struct attention_weights *w)
+{
+    const struct params *p = &s->m->p;
+    int n_q = p->n_head * p->d_k, n_k = p->n_head_kv * p->d_k, n_v = p->n_head_kv * p->d_v, n_o = p->n_head * p->d_v;
+    size_t mark = step_mark(s);
+    float *n = step_rows(s, p->n_embd), *q = step_rows(s, n_q), *k = step_rows(s, n_k), *v = step_rows(s, n_v);
+
+    rms_norm(s, n, x, w->norm);
+    struct act a = act(s, n, p->n_embd);
+    matmul(s, q, &a, w->wq);
+    matmul(s, k, &a, w->wk);
+    matmul(s, v, &a, w->wv);
+    add_bias(s, q, w->bq);
+    add_bias(s, k, w->bk);
+    add_bias(s, v, w->bv);
+    norm_projection(s, q, n_q, w->q_norm);
+    norm_projection(s, k, n_k, w->k_norm);
+    rotate_heads(s, q, p->n_head, p->d_k, w->rope);
+    rotate_heads(s, k, p->n_head_kv, p->d_k, w->rope);
+
+    float *o = step_rows(s, n_o);
+    float scale = p->attn_scale > 0 ? p->attn_scale : 1.0f / sqrtf((float)p->d_k);
+    attend(s, w->kv, o, q, k, v, p->d_v, scale, w->sinks);
+
+    struct act b = act(s, o, n_o);
+    matmul(s, n, &b, w->wo);
+    add_bias(s, n, w->bo);
+    if (w->post_norm)
+        rms_norm(s, n, n, w->post_norm);
+    add(s, x, n, p->n_embd);
+    step_reset(s, mark);
+}
+
+size_t attention_row_bytes(const struct params *p)
+{
+    int d_k = p->d_window > p->d_k ? p->d_window : p->d_k, d_v = p->d_window > p->d_v ? p->d_window : p->d_v;
+    size_t n_q = (size_t)p->n_head * (size_t)d_k, n_o = (size_t)p->n_head * (size_t)d_v;
+    size_t n_kv = (size_t)p->n_head_kv * (size_t)(d_k + d_v);
+    return ((size_t)p->n_embd + n_q + n_kv + n_o) * sizeof(float) + act_row_bytes(p->n_embd) + act_row_bytes((int)n_o);
+}
+
+void decoder_memory(const struct model *m, size_t ffn_row, size_t ffn_fixed, struct arch_memory *out)
+{
+    out->row = larger(attention_row_bytes(&m->p), ffn_row);
+    out->fixed = ffn_fixed + 16 * 64;
+}
+
+void bind_attention(struct binder *b, int l, struct attention_weights *w, int window)
+{
+    const struct params *p = &b->m->p;
+    w->kv = bind_kv(b, (struct kv_shape){.n_head_kv = p->n_head_kv, .d_k = p->d_k, .d_v = p->d_v}, window);
+    w->norm = bind_vector(b, l, "attn_norm.weight", p->n_embd);
+    w->wq = bind_matrix(b, l, "attn_q.weight", p->n_head * p->d_k, p->n_embd);
+    w->wk = bind_matrix(b, l, "attn_k.weight", p->n_head_kv * p->d_k, p->n_embd);
+    w->wv = bind_matrix(b, l, "attn_v.weight", p->n_head_kv * p->d_v, p->n_embd);
+    w->wo = bind_matrix(b, l, "attn_output.weight", p->n_embd, p->n_head * p->d_v);
+}
+
+void bind_qkv_bias(struct binder *b, int l, struct attention_weights *w)
+{
+    const struct params *p = &b->m->p;
+    w->bq = bind_vector(b, l, "attn_q.bias", p->n_head * p->d_k);
+    w->bk = bind_vector(b, l, "attn_k.bias", p->n_head_kv * p->d_k);
+    w->bv = bind_vector(b, l, "attn_v.bias", p->n_head_kv * p->d_v);
+}
+
+void bind_attention_biases_if(struct binder *b, int l, struct attention_weights *w)
+{
+    const struct params *p = &b->m->p;
+    w->bq = bind_vector_if(b, l, "attn_q.bias", p->n_head * p->d_k);
+    w->bk = bind_vector_if(b, l, "attn_k.bias", p->n_head_kv * p->d_k);
+    w->bv = bind_vector_if(b, l, "attn_v.bias", p->n_head_kv * p->d_v);
+    w->bo = bind_vector_if(b, l, "attn_output.bias", p->n_embd);
+}
+
+void bind_qk_norm(struct binder *b, int l, struct attention_weights *w, int n_q, int n_k)
+{
+    w->q_norm = bind_vector(b, l, "attn_q_norm.weight", n_q);
+    w->k_norm = bind_vector(b, l, "attn_k_norm.weight", n_k);
+}

@@ -1,0 +1,144 @@
+/* Compressed keys of a layer: see compressed.h and op/compress.h. Source: DeepSeek-V4's report and inference code. */
+#include "model/block/compressed.h"
+
+#include "base/error.h"
+#include "format/gguf.h"
+#include "op/compress.h"
+#include "op/matmul.h"
+
+#include <stdio.h>
+
+static void bind_compressor(struct binder *b, int l, struct compressor_weights *w, const char *stem)
+{
+    int width = w->d * (1 + w->overlap);
+    char name[48];
+    snprintf(name, sizeof name, "%s_compressor_kv.weight", stem);
+    w->kv = bind_matrix(b, l, name, width, b->m->p.n_embd);
+    snprintf(name, sizeof name, "%s_compressor_gate.weight", stem);
+    w->gate = bind_matrix(b, l, name, width, b->m->p.n_embd);
+    snprintf(name, sizeof name, "%s_compressor_ape.weight", stem);
+    w->ape = bind_table(b, l, name, w->ratio, width);
+    snprintf(name, sizeof name, "%s_compressor_norm.weight", stem);
+    w->norm = bind_vector(b, l, name, w->d);
+    w->state = bind_state(b, compress_state(w->ratio, w->overlap, w->d));
+    w->place = bind_kv(b, (struct kv_shape){.n_head_kv = 1, .d_k = w->d, .ratio = w->ratio}, 0);
+}
+
+/* The compressed rows of a step: where each is kept, and its block's first position. */
+struct done {
+    struct attn_row *row;
+    int32_t *first;
+    int n;
+};
+
+static struct done blocks_done(struct step *s, const struct compressor_weights *w)
+{
+    struct done d = {.row = op_alloc(&s->m->op, (size_t)s->n_rows * sizeof *d.row),
+                     .first = op_alloc(&s->m->op, (size_t)s->n_rows * sizeof *d.first)};
+    for (int r = 0; r < s->n_rows; r++)
+        if ((s->b->pos[r] + 1) % w->ratio == 0) {
+            d.row[d.n] = s->attn_row[w->place.kind][r]; /* the last that it sees is the one that it completes */
+            d.first[d.n++] = s->b->pos[r] + 1 - w->ratio;
+        }
+    return d;
+}
+
+static void finish(struct step *s, const struct compressor_weights *w, const struct done *done, float *c, int rope)
+{
+    struct op *op = &s->m->op;
+    const struct rope_params *p = &s->m->p.rope[rope];
+    const struct model_rope *from = &s->m->rope[rope];
+    int n_pair = p->n_rot / 2, d_plain = w->d - p->n_rot;
+    float *cosine = op_alloc(op, (size_t)done->n * (size_t)n_pair * sizeof *cosine),
+          *sine = op_alloc(op, (size_t)done->n * (size_t)n_pair * sizeof *sine);
+    op_rms_norm(op, c, c, w->norm->vector, done->n, w->d, s->m->p.norm_eps);
+    op_rope_table(op, cosine, sine, from->freq, from->magnitude, n_pair, done->first, done->n);
+    op_rope(op, c + d_plain, done->n, 1, w->d, p->pairs, cosine, sine, n_pair);
+    if (w->rounded)
+        op_round_fp8(op, c, done->n, (size_t)w->d, d_plain);
+    const struct kv_pool *kv = &s->m->kv[w->place.kind];
+    struct attention at = {.shape = kv->shape,
+                           .layer_offset = (size_t)w->place.index * kv->layer_bytes,
+                           .row = done->row,
+                           .n_rows = done->n};
+    op_kv_store(op, &at, c, NULL);
+}
+
+static void compress(struct step *s, struct act *n, const struct compressor_weights *w, int rope)
+{
+    op_view(n, w->kv->mat.type); /* copies of n live as long as n: made before the mark */
+    op_view(n, w->gate->mat.type);
+    size_t mark = step_mark(s);
+    int width = w->d * (1 + w->overlap);
+    float *z = step_rows(s, width), *score = step_rows(s, width), *c = step_rows(s, w->d);
+    struct done done = blocks_done(s, w);
+    struct compress how = {.ratio = w->ratio, .overlap = w->overlap, .d = w->d, .z = z, .s = score, .pos = s->b->pos};
+    how.ape = w->ape->vector;
+    matmul(s, z, n, w->kv);
+    matmul(s, score, n, w->gate);
+    op_compress(&s->m->op, &how, step_runs(s, 0, w->state), s->n_run, c);
+    finish(s, w, &done, c, rope);
+    step_reset(s, mark);
+}
+
+enum { OVERLAPPING = 4, WIDE = 128 }; /* the ratios that there are */
+
+static int ratio_of(struct binder *b, int l)
+{
+    int ratio = 0;
+    if (params_int_of(b->m->file, "attention.compress_ratios", l, 0, WIDE, -1, &ratio, b->err))
+        b->failed = -1;
+    else if (ratio != 0 && ratio != OVERLAPPING && ratio != WIDE)
+        b->failed = error_set(b->err, ERR_UNSUPPORTED,
+                              "%s: attention.compress_ratios is %d for layer %d; stoker knows 0, %d and %d",
+                              b->m->file->file->path, ratio, l, OVERLAPPING, WIDE);
+    return b->failed ? 0 : ratio;
+}
+
+void bind_compressed(struct binder *b, int l, struct compressed_weights *w, int q_rank)
+{
+    const struct params *p = &b->m->p;
+    w->ratio = ratio_of(b, l);
+    w->overlap = w->ratio == OVERLAPPING;
+    if (!w->ratio)
+        return;
+    w->keys = (struct compressor_weights){.ratio = w->ratio, .overlap = w->overlap, .d = p->d_k, .rounded = 1};
+    bind_compressor(b, l, &w->keys, "attn");
+    if (!w->overlap)
+        return;
+    w->index_keys = (struct compressor_weights){.ratio = w->ratio, .overlap = w->overlap, .d = p->index.d};
+    bind_compressor(b, l, &w->index_keys, "indexer");
+    bind_indexer(b, l, &w->indexer, q_rank);
+}
+
+struct attn_beside block_compressed(struct step *s, struct act *n, struct act *low, const struct compressed_weights *w,
+                                    int rope)
+{
+    const struct kv_place *at = &w->keys.place;
+    const struct kv_pool *kv = &s->m->kv[at->kind];
+    struct attn_beside b = {
+        .shape = kv->shape, .layer_offset = (size_t)at->index * kv->layer_bytes, .row = s->attn_row[at->kind]};
+    compress(s, n, &w->keys, rope);
+    if (w->overlap) {
+        compress(s, n, &w->index_keys, rope);
+        int32_t *chosen = chosen_rows(s);
+        block_indexer(s, chosen, n, low, &w->indexer, w->index_keys.place, rope);
+        b.chosen = chosen;
+        b.most = s->m->p.index.top_k;
+    }
+    return b;
+}
+
+static size_t compress_row_bytes(int overlap, int d, int n_rot)
+{
+    size_t floats = 2 * (size_t)(d * (1 + overlap)) + (size_t)d + (size_t)n_rot;
+    return floats * sizeof(float) + sizeof(struct attn_row) + sizeof(int32_t) + sizeof(struct run);
+}
+
+size_t compressed_row_bytes(const struct params *p, int rope)
+{
+    size_t keys = compress_row_bytes(1, p->d_k, p->rope[rope].n_rot),
+           index_keys = compress_row_bytes(1, p->index.d, p->rope[rope].n_rot),
+           indexer = indexer_row_bytes(p) + chosen_row_bytes(p);
+    return larger(larger(keys, index_keys), indexer);
+}

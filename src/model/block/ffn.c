@@ -1,0 +1,81 @@
+/* The feed-forward, gated or not: see ffn.h. Sources: Shazeer, arXiv 2002.05202 (SwiGLU); So et al., arXiv 2109.08668
+ * (squared ReLU). */
+#include "model/block/ffn.h"
+
+#include "op/matmul.h"
+
+#include <math.h>
+#include <stdio.h>
+
+ffn_act_fn *ffn_kernel(const struct step *s)
+{
+    const struct kernels *k = s->m->op.k;
+    switch (s->m->p.ffn_act) {
+    case FFN_SWIGLU_OAI:
+        return k->swiglu_oai;
+    case FFN_GELU:
+        return k->gelu_mul;
+    case FFN_RELU2:
+        return k->relu2;
+    default:
+        return k->silu_mul;
+    }
+}
+
+void block_ffn(struct step *s, float *out, struct act *a, const struct ffn_weights *w)
+{
+    if (w->gate)
+        op_view(a, w->gate->mat.type); /* copies of a live as long as a: made before the mark */
+    op_view(a, w->up->mat.type);
+    size_t mark = step_mark(s);
+    float *gate = w->gate ? step_rows(s, w->n_ff) : NULL, *up = step_rows(s, w->n_ff);
+    if (gate) {
+        matmul(s, gate, a, w->gate);
+        add_bias(s, gate, w->gate_bias);
+    }
+    matmul(s, up, a, w->up);
+    add_bias(s, up, w->up_bias);
+    if (w->limit > 0) {
+        op_clamp(&s->m->op, gate, -INFINITY, w->limit, s->n_rows, w->n_ff);
+        op_clamp(&s->m->op, up, -w->limit, w->limit, s->n_rows, w->n_ff);
+    }
+    op_activate(&s->m->op, ffn_kernel(s), up, gate, up, s->n_rows, w->n_ff);
+    struct act h = act(s, up, w->n_ff);
+    matmul(s, out, &h, w->down);
+    add_bias(s, out, w->down_bias);
+    if (w->post_norm)
+        rms_norm(s, out, out, w->post_norm);
+    step_reset(s, mark);
+}
+
+void block_dense(struct step *s, float *x, const struct weight *norm, const struct ffn_weights *w)
+{
+    int n_embd = s->m->p.n_embd;
+    size_t mark = step_mark(s);
+    float *n = step_rows(s, n_embd), *y = step_rows(s, n_embd);
+    rms_norm(s, n, x, norm);
+    struct act a = act(s, n, n_embd);
+    block_ffn(s, y, &a, w);
+    add(s, x, y, n_embd);
+    step_reset(s, mark);
+}
+
+size_t ffn_row_bytes(const struct params *p, int n_ff)
+{
+    size_t hidden = (params_gated(p) ? 2 : 1) * (size_t)n_ff;
+    return (2 * (size_t)p->n_embd + hidden) * sizeof(float) + act_row_bytes(p->n_embd) + act_row_bytes(n_ff);
+}
+
+void bind_ffn(struct binder *b, int l, struct ffn_weights *w, const char *suffix, int n_ff)
+{
+    const struct params *p = &b->m->p;
+    char name[40];
+    w->n_ff = n_ff;
+    snprintf(name, sizeof name, "ffn_gate%s.weight", suffix);
+    if (params_gated(p))
+        w->gate = bind_matrix(b, l, name, n_ff, p->n_embd);
+    snprintf(name, sizeof name, "ffn_up%s.weight", suffix);
+    w->up = bind_matrix(b, l, name, n_ff, p->n_embd);
+    snprintf(name, sizeof name, "ffn_down%s.weight", suffix);
+    w->down = bind_matrix(b, l, name, p->n_embd, n_ff);
+}

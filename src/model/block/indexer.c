@@ -1,0 +1,113 @@
+/* Which keys each row attends to: see indexer.h and op/indexer.h. The indexer's heads ask with the compressed query, one weight
+ * a head comes from the row itself. What they ask are index keys: of compressed rows (compressed.c), or of positions:
+ *
+ *     k = rope(layer_norm(Wk n))        one a position, for all heads
+ *
+ * Sources: arXiv 2512.02556 (DeepSeek-V3.2), DeepSeek-V4's inference code. */
+#include "model/block/indexer.h"
+
+#include "format/gguf.h"
+#include "op/indexer.h"
+#include "op/matmul.h"
+
+#include <math.h>
+
+int params_read_indexer(struct params *p, const struct gguf *g, struct error *err)
+{
+    struct index_params *x = &p->index;
+    return params_int(g, "attention.indexer.head_count", 1, 1 << 10, -1, &x->n_head, err) ||
+                   params_int(g, "attention.indexer.key_length", p->rope[0].n_rot, 4096, -1, &x->d, err) ||
+                   params_int(g, "attention.indexer.top_k", 1, 1 << 16, -1, &x->top_k, err)
+               ? -1
+               : 0;
+}
+
+void bind_indexer(struct binder *b, int l, struct indexer_weights *w, int q_rank)
+{
+    const struct params *p = &b->m->p;
+    w->q = bind_matrix(b, l, "indexer.attn_q_b.weight", p->index.n_head * p->index.d, q_rank);
+    w->w = bind_matrix(b, l, "indexer.proj.weight", p->index.n_head, p->n_embd);
+}
+
+static int sees_more(const struct attn_row *row, int n_rows, int than)
+{
+    int most = 0;
+    for (int r = 0; r < n_rows; r++)
+        most = row[r].pos >= most ? row[r].pos + 1 : most;
+    return most > than;
+}
+
+void block_indexer(struct step *s, int32_t *chosen, struct act *n, struct act *low, const struct indexer_weights *w,
+                   struct kv_place keys, int rope)
+{
+    const struct index_params *x = &s->m->p.index;
+    const struct kv_pool *kv = &s->m->kv[keys.kind];
+    if (!sees_more(s->attn_row[keys.kind], s->n_rows, x->top_k))
+        return;
+    op_view(low, w->q->mat.type); /* copies live as long as what they are of: made before the mark */
+    op_view(n, w->w->mat.type);
+    size_t mark = step_mark(s);
+    float *q = step_rows(s, x->n_head * x->d), *weight = step_rows(s, x->n_head);
+    matmul(s, q, low, w->q);
+    rotate_heads(s, q + x->rope_at, x->n_head, x->d, rope);
+    matmul(s, weight, n, w->w);
+    s->m->op.k->scale(weight, 1.0f / sqrtf((float)(x->d * x->n_head)), s->n_rows * x->n_head);
+    op_index(&s->m->op,
+             &(struct indexer){.n_head = x->n_head,
+                               .d = x->d,
+                               .top_k = x->top_k,
+                               .shape = kv->shape,
+                               .layer_offset = (size_t)keys.index * kv->layer_bytes,
+                               .row = s->attn_row[keys.kind],
+                               .n_rows = s->n_rows,
+                               .q = q,
+                               .w = weight},
+             chosen);
+    step_reset(s, mark);
+}
+
+int32_t *chosen_rows(struct step *s)
+{
+    return op_alloc(&s->m->op, (size_t)s->n_rows * (size_t)s->m->p.index.top_k * sizeof(int32_t));
+}
+
+/* Of the norm of index keys: the models' own; what files say is of their rms norms. */
+static const float key_eps = 1e-6f;
+
+void bind_index_keys(struct binder *b, int l, struct index_keys_weights *w)
+{
+    const struct params *p = &b->m->p;
+    w->k = bind_matrix(b, l, "indexer.attn_k.weight", p->index.d, p->n_embd);
+    w->norm = bind_vector(b, l, "indexer.k_norm.weight", p->index.d);
+    w->norm_bias = bind_vector(b, l, "indexer.k_norm.bias", p->index.d);
+    w->place = bind_kv(b, (struct kv_shape){.n_head_kv = 1, .d_k = p->index.d}, 0);
+}
+
+void index_keys(struct step *s, struct act *n, const struct index_keys_weights *w, int rope)
+{
+    const struct index_params *x = &s->m->p.index;
+    const struct kv_pool *kv = &s->m->kv[w->place.kind];
+    op_view(n, w->k->mat.type); /* copies live as long as what they are of: made before the mark */
+    size_t mark = step_mark(s);
+    float *k = step_rows(s, x->d);
+    matmul(s, k, n, w->k);
+    op_layer_norm(&s->m->op, k, k, w->norm->vector, w->norm_bias->vector, s->n_rows, x->d, key_eps);
+    rotate_heads(s, k + x->rope_at, 1, x->d, rope);
+    op_kv_store(&s->m->op,
+                &(struct attention){.shape = kv->shape,
+                                    .layer_offset = (size_t)w->place.index * kv->layer_bytes,
+                                    .row = s->attn_row[w->place.kind],
+                                    .n_rows = s->n_rows},
+                k, NULL);
+    step_reset(s, mark);
+}
+
+size_t indexer_row_bytes(const struct params *p)
+{
+    const struct index_params *x = &p->index;
+    return (size_t)x->n_head * (size_t)(x->d + 1) * sizeof(float);
+}
+
+size_t chosen_row_bytes(const struct params *p) { return (size_t)p->index.top_k * sizeof(int32_t); }
+
+size_t indexer_thread_bytes(const struct params *p) { return op_index_scratch(p->index.n_head, p->index.top_k); }

@@ -1,0 +1,182 @@
+/* Latent attention: one row a position, for all heads, instead of keys and values. See latent.h.
+ *
+ *     c = rms_norm(Wkv_a n)[latent],  k_pe = rope(Wkv_a n)[rest]      kept: one row [c | k_pe] a position
+ *     q_h = Wq n, or Wq_b rms_norm(Wq_a n)                            of each head: [q_nope | q_pe]
+ *     o_h = Wv_b,h attend([Wk_b,h^T q_nope | rope(q_pe)], [c | k_pe], c)            always in this absorbed form
+ *     x += Wo [o_h]                                                   n = rms_norm(x)
+ *
+ * Files hold Wk_b^T and Wv_b by head, or both halves in one kv_b: then the key half is decoded and turned at load. With YaRN the scale
+ * of scores grows with the square of its magnitude, and that of rotated values stays 1. Where an indexer chooses, attend() sees the
+ * chosen positions; the choice stands until another layer of the step makes its own.
+ * Sources: arXiv 2405.04434; 2512.02556 (choosing). */
+#include "model/block/latent.h"
+#include "model/block/attention.h"
+
+#include "base/f64.h"
+#include "format/gguf.h"
+#include "op/heads.h"
+
+#include <math.h>
+#include <string.h>
+
+static int read_scale(struct params *p, const struct gguf *g, int d_head, struct error *err)
+{
+    struct rope_params *rope = &p->rope[0];
+    double log_multiplier = 0, mscale = 1;
+    if (params_real(g, "rope.scaling.yarn_log_multiplier", 0, 100, 0, &log_multiplier, err))
+        return -1;
+    if (rope->scaling == ROPE_YARN) {
+        double log_factor = f64_ln(rope->factor);
+        mscale = 1 + log_multiplier * log_factor;
+        rope->attn_factor = 1 / (1 + 0.1 * log_factor);
+    }
+    p->latent.scale = (float)(mscale * mscale / sqrt((double)d_head));
+    return 0;
+}
+
+int params_read_latent(struct params *p, const struct gguf *g, struct error *err)
+{
+    struct latent_params *m = &p->latent;
+    int d_head;
+    m->d_rope = p->rope[0].n_rot;
+    if (params_int(g, "attention.q_lora_rank", 0, 1 << 16, 0, &m->q_rank, err) ||
+        params_int(g, "attention.kv_lora_rank", 1, 1 << 16, -1, &m->kv_rank, err) ||
+        params_int(g, "attention.key_length_mla", m->d_rope + 1, 4096, p->d_k > m->d_rope ? p->d_k : -1, &d_head,
+                   err) ||
+        params_int(g, "attention.value_length_mla", 1, 4096, p->d_v, &m->d_v, err))
+        return -1;
+    m->d_nope = d_head - m->d_rope;
+    return read_scale(p, g, d_head, err);
+}
+
+void bind_latent(struct binder *b, int l, struct latent_weights *w)
+{
+    const struct params *p = &b->m->p;
+    const struct latent_params *m = &p->latent;
+    int n_head = p->n_head, n_q = n_head * (m->d_nope + m->d_rope);
+    w->norm = bind_vector(b, l, "attn_norm.weight", p->n_embd);
+    if (m->q_rank) {
+        w->wq_a = bind_matrix(b, l, "attn_q_a.weight", m->q_rank, p->n_embd);
+        w->q_a_norm = bind_vector(b, l, "attn_q_a_norm.weight", m->q_rank);
+        w->wq_b = bind_matrix(b, l, "attn_q_b.weight", n_q, m->q_rank);
+    } else
+        w->wq = bind_matrix(b, l, "attn_q.weight", n_q, p->n_embd);
+    w->wkv_a = bind_matrix(b, l, "attn_kv_a_mqa.weight", m->kv_rank + m->d_rope, p->n_embd);
+    w->kv_a_norm = bind_vector(b, l, "attn_kv_a_norm.weight", m->kv_rank);
+    w->v_rows = m->d_v;
+    w->wk_b = bind_heads_if(b, l, "attn_k_b.weight", n_head, m->kv_rank, m->d_nope);
+    if (w->wk_b)
+        w->wv_b = bind_heads(b, l, "attn_v_b.weight", n_head, m->d_v, m->kv_rank);
+    else {
+        w->v_first = m->d_nope;
+        w->v_rows = m->d_nope + m->d_v;
+        w->wv_b = bind_matrix(b, l, "attn_kv_b.weight", n_head * w->v_rows, m->kv_rank);
+        w->wk_b = bind_keys_of(b, w->wv_b, n_head, m->d_nope);
+    }
+    w->wo = bind_matrix(b, l, "attn_output.weight", p->n_embd, n_head * m->d_v);
+    w->kv = bind_kv(b, (struct kv_shape){.n_head_kv = 1, .d_k = m->kv_rank + m->d_rope}, 0);
+}
+
+size_t latent_row_bytes(const struct params *p)
+{
+    const struct latent_params *a = &p->latent;
+    size_t head = (size_t)p->n_head, n_q = head * (size_t)(a->d_nope + a->d_rope),
+           row = (size_t)(a->kv_rank + a->d_rope);
+    size_t floats = (size_t)p->n_embd + (size_t)a->q_rank * 2 + n_q + 2 * row + head * row +
+                    head * (size_t)(a->kv_rank + a->d_v);
+    size_t choosing = p->index.top_k ? indexer_row_bytes(p) + (size_t)p->index.d * sizeof(float) : 0;
+    return floats * sizeof(float) + choosing + act_row_bytes(p->n_embd) + act_row_bytes(a->q_rank) +
+           act_row_bytes(p->n_head * a->d_v) +
+           op_matmul_heads_row_bytes(p->n_head, a->kv_rank > a->d_nope ? a->kv_rank : a->d_nope);
+}
+
+size_t latent_thread_bytes(const struct params *p)
+{
+    int row = p->latent.kv_rank + p->latent.d_rope;
+    return larger(op_attend_scratch(row, p->latent.kv_rank) + op_attend_beside_scratch(row), indexer_thread_bytes(p));
+}
+
+void bind_latent_index(struct binder *b, int l, struct latent_weights *w)
+{
+    bind_index_keys(b, l, &w->index_keys);
+    bind_indexer(b, l, &w->indexer, b->m->p.latent.q_rank);
+}
+
+/* With an indexer: what the layer attends to, asked with the compressed query. */
+static void choose(struct step *s, struct act *n, struct act *low, const struct latent_weights *w)
+{
+    index_keys(s, n, &w->index_keys, 0);
+    block_indexer(s, s->chosen, n, low, &w->indexer, w->index_keys.place, 0);
+}
+
+static float *queries(struct step *s, struct act *n, const struct latent_weights *w)
+{
+    const struct latent_params *m = &s->m->p.latent;
+    float *q = step_rows(s, s->m->p.n_head * (m->d_nope + m->d_rope));
+    if (!w->wq_a) {
+        matmul(s, q, n, w->wq);
+        return q;
+    }
+    float *c = step_rows(s, m->q_rank);
+    matmul(s, c, n, w->wq_a);
+    rms_norm(s, c, c, w->q_a_norm);
+    struct act a = act(s, c, m->q_rank);
+    matmul(s, q, &a, w->wq_b);
+    if (w->indexer.q)
+        choose(s, n, &a, w);
+    return q;
+}
+
+/* Rows [latent | k_pe], the latent normed, k_pe turned. */
+static float *keys(struct step *s, struct act *n, const struct latent_weights *w)
+{
+    const struct latent_params *m = &s->m->p.latent;
+    size_t ld = (size_t)(m->kv_rank + m->d_rope);
+    float *k = step_rows(s, (int)ld);
+    matmul(s, k, n, w->wkv_a);
+    for (int r = 0; r < s->n_rows; r++) {
+        float *c = k + (size_t)r * ld;
+        s->m->op.k->rms_norm(c, c, w->kv_a_norm->vector, m->kv_rank, s->m->p.norm_eps);
+    }
+    rotate_heads(s, k + m->kv_rank, 1, (int)ld, 0);
+    return k;
+}
+
+/* Each head's query against latents: [k_b^T q_nope | rope(q_pe)]. */
+static float *absorb(struct step *s, float *q, const struct latent_weights *w)
+{
+    const struct latent_params *m = &s->m->p.latent;
+    int n_head = s->m->p.n_head, d = m->d_nope + m->d_rope, row = m->kv_rank + m->d_rope;
+    size_t heads = (size_t)s->n_rows * (size_t)n_head;
+    float *a = step_rows(s, n_head * row);
+    rotate_heads(s, q + m->d_nope, n_head, d, 0);
+    op_matmul_heads(&s->m->op, a, (size_t)(n_head * row), (size_t)row, q, (size_t)(n_head * d), (size_t)d, s->n_rows,
+                    &w->wk_b->mat, n_head, m->kv_rank, m->kv_rank);
+    for (size_t h = 0; h < heads; h++)
+        memcpy(a + h * (size_t)row + m->kv_rank, q + h * (size_t)d + m->d_nope, (size_t)m->d_rope * sizeof(float));
+    return a;
+}
+
+void block_latent(struct step *s, float *x, const struct latent_weights *w)
+{
+    const struct params *p = &s->m->p;
+    const struct latent_params *m = &p->latent;
+    if (p->index.top_k && !s->chosen)
+        s->chosen = chosen_rows(s); /* for the rest of the step */
+    size_t mark = step_mark(s);
+    float *n = step_rows(s, p->n_embd), *c = step_rows(s, p->n_head * m->kv_rank),
+          *o = step_rows(s, p->n_head * m->d_v);
+    rms_norm(s, n, x, w->norm);
+    struct act a = act(s, n, p->n_embd);
+    float *q = absorb(s, queries(s, &a, w), w), *k = keys(s, &a, w);
+    attend_chosen(s, w->kv, c, q, k, m->kv_rank, m->scale, s->chosen);
+
+    struct wmat v = w->wv_b->mat;
+    v.data += (size_t)w->v_first * v.row_bytes;
+    op_matmul_heads(&s->m->op, o, (size_t)(p->n_head * m->d_v), (size_t)m->d_v, c, (size_t)(p->n_head * m->kv_rank),
+                    (size_t)m->kv_rank, s->n_rows, &v, p->n_head, m->d_v, w->v_rows);
+    struct act b = act(s, o, p->n_head * m->d_v);
+    matmul(s, n, &b, w->wo);
+    add(s, x, n, p->n_embd);
+    step_reset(s, mark);
+}

@@ -1,0 +1,26 @@
+/* Latent attention (MLA): x += Wo [Wv_b,h attend([Wk_b,h^T q_nope | q_pe], [c | k_pe], c)]. */
+#ifndef MODEL_BLOCK_LATENT_H
+#define MODEL_BLOCK_LATENT_H
+
+#include "model/block/indexer.h"
+
+/* params.latent has the numbers; where params.rope[0].n_rot is 0, q_pe and k_pe stay as they are. Where params.index chooses
+ * (top_k > 0) a layer attends to the positions that its indexer chooses, or, without one, to those that the layer before it did. */
+struct latent_weights {
+    struct index_keys_weights index_keys;
+    struct indexer_weights indexer; /* q NULL: none */
+    struct kv_place kv;
+    const struct weight *norm, *wq, *wq_a, *q_a_norm, *wq_b, *wkv_a, *kv_a_norm, *wk_b, *wv_b, *wo;
+    int v_first, v_rows; /* a head's rows of wv_b begin here; rows from head to head */
+};
+void block_latent(struct step *s, float *x, const struct latent_weights *w);
+
+/* Ranks and heads, after params_read(). d_rope is the rotated width; scale is 1 / sqrt of a head's. */
+int params_read_latent(struct params *p, const struct gguf *g, struct error *err);
+void bind_latent(struct binder *b, int l, struct latent_weights *w); /* norm, q, latent, output; what the layer keeps */
+void bind_latent_index(struct binder *b, int l, struct latent_weights *w); /* then: the layer chooses for itself */
+
+size_t latent_row_bytes(const struct params *p);    /* of a row */
+size_t latent_thread_bytes(const struct params *p); /* of a thread, where positions are chosen */
+
+#endif

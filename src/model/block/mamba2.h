@@ -1,0 +1,18 @@
+/* Mamba-2: x += Wout (group_norm(silu(z) * y)); mamba2.c has the formula. */
+#ifndef MODEL_BLOCK_MAMBA2_H
+#define MODEL_BLOCK_MAMBA2_H
+
+#include "model/step.h"
+
+struct mamba2_weights {
+    const struct weight *norm, *in, *conv, *conv_bias, *dt_bias, *A, *D, *y_norm, *out;
+    size_t history, state;
+};
+void block_mamba2(struct step *s, float *x, const struct mamba2_weights *w);
+
+/* params.ssm: heads, groups, state, convolution. */
+int params_read_mamba2(struct params *p, const struct gguf *g, struct error *err);
+void bind_mamba2(struct binder *b, int l, struct mamba2_weights *w); /* all of it; the state that the layer keeps */
+size_t mamba2_row_bytes(const struct params *p);                     /* of a row */
+
+#endif

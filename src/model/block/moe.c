@@ -1,0 +1,456 @@
+/* Routed experts: from ids and weights of each row to a sum, through the store. This file alone drives the store.
+ *
+ *     pairs     (expert, row), sorted by expert, rows ascending: the uses of the layer call
+ *     few rows  every expert is computed as it comes; the pairs' outputs are added at the end, ascending
+ *     many rows a wave's hidden rows are computed as its experts come, their sums when all are there; waves ascend
+ *
+ * While the first wave loads, the shared expert is computed, and the latent where experts see one. An expert whose read failed takes
+ * its rows with it; the others go on with the same bits. Definitions: streaming.md P, kernels.md C. */
+#include "model/block/moe.h"
+#include "model/forced_routes.h"
+#include "model/traces.h"
+
+#include "base/clock.h"
+#include "base/error.h"
+#include "op/matmul.h"
+#include "op/moe.h"
+
+#include <string.h>
+
+struct pairs {
+    const struct experts *from;
+    struct expert_uses uses;
+    struct moe_expert *expert; /* [uses.n] */
+    float *w;                  /* [n_pairs] */
+    int n_pairs;
+};
+
+static const int32_t *ids_of_token(const struct step *s, const struct weight *table, int row)
+{
+    return (const int32_t *)table->mat.data + (size_t)s->b->token[row] * (size_t)table->mat.n_cols;
+}
+
+/* The experts of all rows by a table: ascending, each once; returns how many. */
+static int ids_of_tokens(const struct step *s, const struct weight *table, int32_t *id)
+{
+    int n = 0;
+    for (int row = 0; row < s->n_rows; row++)
+        for (int k = 0; k < table->mat.n_cols; k++) {
+            int32_t x = ids_of_token(s, table, row)[k];
+            int at = n;
+            while (at > 0 && id[at - 1] > x)
+                at--;
+            if (at > 0 && id[at - 1] == x)
+                continue;
+            memmove(id + at + 1, id + at, (size_t)(n++ - at) * sizeof *id);
+            id[at] = x;
+        }
+    return n;
+}
+
+/* Layers whose experts the tokens alone decide. The scratch is less than what routing takes later. */
+static void read_ahead(struct step *s)
+{
+    size_t mark = step_mark(s);
+    for (int l = 0; l < s->m->p.n_token_routed && !s->m->forced; l++) {
+        int32_t *id = op_alloc(&s->m->op, (size_t)s->n_rows * (size_t)s->m->p.n_expert_used * sizeof *id);
+        int n = ids_of_tokens(s, s->m->by_token[l], id);
+        store_read_ahead(s->m->store, l, id, n);
+        step_reset(s, mark);
+    }
+}
+
+void moe_step_begin(struct step *s)
+{
+    int few = s->n_rows <= MOE_FEW_ROWS;
+    if (s->m->traces)
+        traces_step(s->m->traces, s->n_rows, s->b->n_prompt);
+    if (!s->m->store)
+        return;
+    store_sweep_begin(s->m->store, few ? 0 : s->n_rows);
+    if (few)
+        read_ahead(s);
+}
+
+/* Rows with nobody, or with the experts of a trace. */
+static struct routes routes_begin(struct step *s, int l, int n_used)
+{
+    struct routes r = {.n_used = n_used};
+    size_t n = (size_t)s->n_rows * (size_t)n_used;
+    r.id = op_alloc(&s->m->op, n * sizeof *r.id);
+    r.w = op_alloc(&s->m->op, n * sizeof *r.w);
+    memset(r.id, 0xff, n * sizeof *r.id);
+    for (int row = 0; s->m->forced && row < s->n_rows; row++)
+        forced_routes_row(s->m->forced, l, s->b->pos[row], r.id + (size_t)row * (size_t)n_used, n_used);
+    return r;
+}
+
+/* The rows that have nobody yet get experts, and all of them weights. */
+static void routes_end(struct step *s, struct routes *r, struct act *a, const struct weight *router,
+                       const struct weight *bias, int n_expert, const struct route_rule *rule)
+{
+    float *logits = step_rows(s, n_expert), *work = step_rows(s, n_expert);
+    struct route_rule how = *rule;
+    how.given = 1;
+    matmul(s, logits, a, router);
+    add_bias(s, logits, bias);
+    op_route(&s->m->op, r->id, r->w, logits, work, s->n_rows, n_expert, r->n_used, &how);
+}
+
+struct routes route_top_k(struct step *s, int l, struct act *a, const struct weight *router, const struct weight *bias,
+                          int n_expert, int n_used, const struct route_rule *rule)
+{
+    struct routes r = routes_begin(s, l, n_used);
+    routes_end(s, &r, a, router, bias, n_expert, rule);
+    return r;
+}
+
+struct routes route_by_token(struct step *s, int l, struct act *a, const struct weight *router,
+                             const struct weight *table, const struct route_rule *rule)
+{
+    size_t n_used = (size_t)table->mat.n_cols;
+    struct routes r = routes_begin(s, l, table->mat.n_cols);
+    for (int row = 0; row < s->n_rows; row++) {
+        if (r.id[(size_t)row * n_used] < 0)
+            memcpy(r.id + (size_t)row * n_used, ids_of_token(s, table, row), n_used * sizeof *r.id);
+    }
+    routes_end(s, &r, a, router, NULL, router->mat.n_rows, rule);
+    return r;
+}
+
+static int routed(const struct step *s, const struct routes *r, int row, int k, int n_expert)
+{
+    int32_t id = r->id[(size_t)row * (size_t)r->n_used + (size_t)k];
+    return !s->b->dead[row] && id >= 0 && id < n_expert ? id : -1;
+}
+
+static const float *bias_row(const struct weight *b, int id)
+{
+    return b ? (const float *)b->mat.data + (size_t)id * (size_t)b->mat.n_cols : NULL;
+}
+
+static struct moe_expert moe_expert(const struct experts *e, int id, int first, int end, const int32_t *rows,
+                                    const float *w)
+{
+    struct moe_expert x = {.gate = e->gate,
+                           .up = e->up,
+                           .down = e->down,
+                           .gate_bias = bias_row(e->gate_bias, id),
+                           .up_bias = bias_row(e->up_bias, id),
+                           .down_bias = bias_row(e->down_bias, id),
+                           .row = rows + first,
+                           .w = w + first,
+                           .n = end - first,
+                           .limit = e->limit,
+                           .first_use = first};
+    x.gate.scale = e->gate_scale ? e->gate_scale->vector + id : NULL;
+    x.up.scale = e->up_scale ? e->up_scale->vector + id : NULL;
+    x.down.scale = e->down_scale ? e->down_scale->vector + id : NULL;
+    return x;
+}
+
+/* Counting sort of the (row, expert) pairs by expert. */
+static struct pairs sort_pairs(struct step *s, const struct routes *r, const struct experts *e)
+{
+    struct op *op = &s->m->op;
+    size_t most = (size_t)s->n_rows * (size_t)r->n_used;
+    struct pairs p = {.from = e, .w = op_alloc(op, most * sizeof(float))};
+    int32_t *start = op_alloc(op, ((size_t)e->n_expert + 1) * sizeof *start),
+            *id = op_alloc(op, (size_t)e->n_expert * sizeof *id);
+    int32_t *row_start = op_alloc(op, ((size_t)e->n_expert + 1) * sizeof *row_start),
+            *rows = op_alloc(op, most * sizeof *rows);
+
+    memset(start, 0, ((size_t)e->n_expert + 1) * sizeof *start);
+    for (int row = 0; row < s->n_rows; row++)
+        for (int k = 0; k < r->n_used; k++) {
+            int x = routed(s, r, row, k, e->n_expert);
+            if (x >= 0)
+                start[x + 1]++;
+        }
+    int n = 0;
+    for (int x = 0; x < e->n_expert; x++) {
+        if (start[x + 1] > 0) {
+            id[n] = x;
+            row_start[n++] = start[x];
+        }
+        start[x + 1] += start[x];
+    }
+    p.n_pairs = start[e->n_expert];
+    row_start[n] = p.n_pairs;
+    for (int row = 0; row < s->n_rows; row++)
+        for (int k = 0; k < r->n_used; k++) {
+            int x = routed(s, r, row, k, e->n_expert);
+            if (x < 0)
+                continue;
+            p.w[start[x]] = r->w[(size_t)row * (size_t)r->n_used + (size_t)k];
+            rows[start[x]++] = row;
+        }
+    p.uses = (struct expert_uses){
+        .id = id, .row_start = row_start, .row = rows, .n = n, .n_rows = s->n_rows, .n_prompt = s->b->n_prompt};
+    p.expert = op_alloc(op, (size_t)n * sizeof *p.expert);
+    for (int i = 0; i < n; i++)
+        p.expert[i] = moe_expert(e, id[i], row_start[i], row_start[i + 1], rows, p.w);
+    return p;
+}
+
+static void trace(const struct step *s, int l, const struct routes *r)
+{
+    for (int row = 0; s->m->traces && row < s->n_rows; row++)
+        if (!s->b->dead[row])
+            traces_row(s->m->traces, l, row, r->id + (size_t)row * (size_t)r->n_used, r->n_used);
+}
+
+/* Its rows leave, and it adds nothing. */
+static void expert_failed(struct step *s, struct moe_expert *e, const struct error *why)
+{
+    for (int i = 0; i < e->n; i++)
+        row_leaves(s, e->row[i]);
+    if (s->b->row_error && s->b->row_error->code == ERR_NONE)
+        *s->b->row_error = *why;
+    e->n = 0;
+}
+
+/* Take one expert from the store: 1 and its place among the pairs' experts, 0 none (now). */
+static int take(struct step *s, struct pairs *p, int wait, int *index)
+{
+    struct expert_view v;
+    struct error why = {0};
+    if (!store_next(s->m->store, wait, &v, &why))
+        return 0;
+    struct moe_expert *e = &p->expert[v.index];
+    *index = v.index;
+    if (v.failed)
+        expert_failed(s, e, &why);
+    if (v.failed)
+        return 1;
+    if (e->gate.n_rows)
+        e->gate.data = v.part[p->from->gate_part];
+    e->up.data = v.part[p->from->up_part] + p->from->up_offset;
+    e->down.data = v.part[p->from->down_part];
+    return 1;
+}
+
+/* All that is here, at least one of those left; their rows may all have left. */
+static int take_some(struct step *s, struct pairs *p, struct moe_expert *out, int *left)
+{
+    int n = 0, taken = 0, index;
+    for (; taken < *left && take(s, p, taken == 0, &index); taken++)
+        if (p->expert[index].n > 0)
+            out[n++] = p->expert[index];
+    *left = taken ? *left - taken : 0;
+    return n;
+}
+
+static void wave_of_few(struct step *s, struct pairs *p, const struct expert_wave *w, const struct moe_few *f,
+                        struct act *a)
+{
+    struct op *op = &s->m->op;
+    size_t mark = step_mark(s);
+    struct moe_expert *ready = op_alloc(op, (size_t)w->n * sizeof *ready);
+    for (int left = w->n; left > 0;) {
+        int n = take_some(s, p, ready, &left);
+        double begin = clock_seconds();
+        op_moe_few(op, f, ready, n, a);
+        s->m->expert_seconds += clock_seconds() - begin;
+    }
+    step_reset(s, mark);
+}
+
+static void wave_of_many(struct step *s, struct pairs *p, const struct expert_wave *w, float *y, struct act *a)
+{
+    struct op *op = &s->m->op;
+    size_t mark = step_mark(s);
+    struct moe_expert *some = op_alloc(op, (size_t)w->n * sizeof *some);
+    const int32_t *start = p->uses.row_start;
+    int first = start[w->first], n_uses = start[w->first + w->n] - first, n = 0;
+    struct moe_many m = op_moe_many_begin(op, p->expert[w->first].down.type, first, n_uses, a, y, p->from->down.n_rows,
+                                          p->from->n_ff, ffn_kernel(s));
+    for (int left = w->n; left > 0;) {
+        int here = take_some(s, p, some, &left);
+        double begin = clock_seconds();
+        op_moe_many_hidden(op, &m, some, here);
+        s->m->expert_seconds += clock_seconds() - begin;
+    }
+    for (int i = w->first; i < w->first + w->n; i++)
+        if (p->expert[i].n > 0)
+            some[n++] = p->expert[i];
+    double begin = clock_seconds();
+    op_moe_many_sum(op, &m, some, n);
+    s->m->expert_seconds += clock_seconds() - begin;
+    step_reset(s, mark);
+}
+
+/* The copies of x that the experts will want, made before any scratch that is given back. */
+static void quantise_for(struct act *a, const struct experts *e)
+{
+    if (e->gate.n_rows)
+        op_view(a, e->gate.type);
+    op_view(a, e->up.type);
+}
+
+static void quantise_for_shared(struct act *a, const struct shared_expert *shared)
+{
+    if (shared && shared->ffn.gate)
+        op_view(a, shared->ffn.gate->mat.type);
+    if (shared)
+        op_view(a, shared->ffn.up->mat.type);
+}
+
+static float *shared_output(struct step *s, struct act *a, const struct shared_expert *shared, float **gate)
+{
+    float *o = step_rows(s, s->m->p.n_embd);
+    *gate = NULL;
+    if (shared->gate) {
+        struct wmat w = shared->gate->mat;
+        w = (struct wmat){(const uint8_t *)shared->gate->vector, TYPE_F32, 1, w.n_cols,
+                          (size_t)w.n_cols * sizeof(float)};
+        *gate = step_rows(s, 1);
+        op_matmul(&s->m->op, *gate, 1, a, &w);
+    }
+    block_ffn(s, o, a, &shared->ffn);
+    return o;
+}
+
+/* How many experts of a layer call were read: the speed model of streaming is evaluated on it. */
+static void count_call(struct model *m, uint64_t misses_before)
+{
+    uint64_t misses = store_misses(m->store) - misses_before;
+    m->calls[misses < MODEL_CALLS ? misses : MODEL_CALLS - 1]++;
+}
+
+/* The rows that experts of a latent space see, with the copies that they want; and back. */
+static struct act into_latent(struct step *s, struct act *a, const struct experts *e)
+{
+    float *z = step_rows(s, e->down.n_rows);
+    matmul(s, z, a, e->latent_down);
+    struct act x = act(s, z, e->down.n_rows);
+    quantise_for(&x, e);
+    return x;
+}
+
+static void out_of_latent(struct step *s, float *y, const float *z, const struct experts *e)
+{
+    struct act a = act(s, z, e->down.n_rows);
+    matmul(s, y, &a, e->latent_up);
+}
+
+/* Wave w is read, and the one behind it. Where the store has no slot left, its experts fail and all after: 0 if that is w. */
+static int open_waves(struct step *s, struct pairs *p, const struct expert_wave *wave, int w, int *opened, int *n_wave)
+{
+    for (; *opened < *n_wave && *opened <= w + 1; ++*opened)
+        if (store_begin(s->m->store, &wave[*opened], s->err)) {
+            for (int i = wave[*opened].first; i < p->uses.n; i++)
+                expert_failed(s, &p->expert[i], s->err);
+            *n_wave = *opened;
+        }
+    return w < *n_wave;
+}
+
+void block_moe(struct step *s, int l, float *y, struct act *a, const struct routes *r, const struct experts *e,
+               const struct shared_expert *shared)
+{
+    struct op *op = &s->m->op;
+    int width = e->down.n_rows;
+    struct act latent = {0}, *x = e->latent_down ? &latent : a; /* what the experts see; sum: what they give */
+    struct act *shared_x = shared && shared->in ? shared->in : a;
+    float *sum = e->latent_down ? step_rows(s, width) : y;
+    if (e->latent_down)
+        op_view(a, e->latent_down->mat.type);
+    else
+        quantise_for(a, e);
+    quantise_for_shared(shared_x, shared);
+    size_t mark = step_mark(s);
+    struct pairs p = sort_pairs(s, r, e);
+    trace(s, l, r);
+    struct expert_wave *wave = op_alloc(op, ((size_t)p.uses.n + 1) * sizeof *wave);
+    int n_wave = p.uses.n ? store_layer_begin(s->m->store, l, &p.uses, wave) : 0, few = s->n_rows <= MOE_FEW_ROWS;
+    float *shared_y = NULL, *shared_gate = NULL;
+    struct moe_few f = {0};
+    if (few)
+        f = op_moe_few_begin(op, p.n_pairs, e->n_ff, width, ffn_kernel(s));
+    else
+        memset(sum, 0, (size_t)s->n_rows * (size_t)width * sizeof(float));
+
+    uint64_t misses = store_misses(s->m->store);
+    int opened = 0;
+    for (int w = 0; w < n_wave; w++) {
+        if (!open_waves(s, &p, wave, w, &opened, &n_wave))
+            break;
+        if (w == 0 && e->latent_down)
+            latent = into_latent(s, a, e);
+        if (w == 0 && shared)
+            shared_y = shared_output(s, shared_x, shared, &shared_gate);
+        if (few)
+            wave_of_few(s, &p, &wave[w], &f, x);
+        else
+            wave_of_many(s, &p, &wave[w], sum, x);
+        store_end(s->m->store);
+    }
+    if (few) {
+        count_call(s->m, misses);
+        op_moe_sum(op, &f, p.expert, p.uses.n, sum, s->n_rows);
+    }
+    if (e->latent_up)
+        out_of_latent(s, y, sum, e);
+    if (e->post_norm)
+        rms_norm(s, y, y, e->post_norm);
+    if (shared && !shared_y)
+        shared_y = shared_output(s, shared_x, shared, &shared_gate);
+    if (shared)
+        op_add_gated(op, y, shared_y, shared_gate, s->n_rows, s->m->p.n_embd);
+    step_reset(s, mark);
+}
+
+void block_sparse(struct step *s, int l, float *x, const struct moe_weights *w, const struct route_rule *rule,
+                  const struct shared_expert *shared)
+{
+    const struct params *p = &s->m->p;
+    size_t mark = step_mark(s);
+    float *n = step_rows(s, p->n_embd), *y = step_rows(s, p->n_embd);
+    rms_norm(s, n, x, w->norm);
+    struct act a = act(s, n, p->n_embd);
+    struct routes r = route_top_k(s, l, &a, w->router, w->router_bias, p->n_expert, p->n_expert_used, rule);
+    block_moe(s, l, y, &a, &r, w->experts, shared);
+    add(s, x, y, p->n_embd);
+    step_reset(s, mark);
+}
+
+struct experts *bind_moe(struct binder *b, int l, struct moe_weights *w, const char *norm)
+{
+    const struct params *p = &b->m->p;
+    w->norm = bind_vector(b, l, norm, p->n_embd);
+    w->router = bind_matrix(b, l, "ffn_gate_inp.weight", p->n_expert, p->n_embd);
+    struct experts *e = bind_experts(b, l);
+    w->experts = e;
+    return e;
+}
+
+size_t moe_row_bytes(const struct params *p)
+{
+    size_t k = (size_t)p->n_expert_used, n_embd = (size_t)p->n_embd;
+    size_t router = (2 * (size_t)p->n_expert + 2 * k) * sizeof(float), pairs = k * (sizeof(float) + sizeof(int32_t));
+    size_t shared = p->n_ff_shared ? (n_embd + 1) * sizeof(float) + ffn_row_bytes(p, p->n_ff_shared) : 0;
+    size_t latent = 2 * ((size_t)p->n_latent_expert * sizeof(float) + act_row_bytes(p->n_latent_expert));
+    return 2 * n_embd * sizeof(float) + act_row_bytes(p->n_embd) + router + pairs + latent + shared;
+}
+
+/* Down products that take f32: float weights, and everything under --exact. */
+static int any_wide(const struct model *m)
+{
+    for (int l = 0; l < m->p.n_layer; l++) {
+        const struct expert_layer *e = &m->expert_layer[l];
+        if (e->n_expert && kernel_family(gguf_tensor(m->file, e->part[e->n_part - 1].tensor)->type) == ACT_F32)
+            return 1;
+    }
+    return m->op.exact;
+}
+
+size_t moe_fixed_bytes(const struct model *m, int n_rows)
+{
+    const struct params *p = &m->p;
+    size_t e = (size_t)p->n_expert;
+    size_t tables = (3 * e + 3) * sizeof(int32_t) + e * 2 * sizeof(struct moe_expert) +
+                    (e + 1) * sizeof(struct expert_wave);
+    return tables + op_moe_bytes(n_rows, p->n_expert_used, p->n_ff_expert, params_expert_width(p), any_wide(m)) +
+           24 * 64;
+}

@@ -1,0 +1,46 @@
+/* Routed experts: who computes a row, and the sum of what they give. */
+#ifndef MODEL_BLOCK_MOE_H
+#define MODEL_BLOCK_MOE_H
+
+#include "model/block/ffn.h"
+#include "op/rows.h"
+
+/* The experts of each row and their weights, by the rule; the router's bias may be NULL. */
+struct routes {
+    int32_t *id; /* [n_rows][n_used], in order of selection; -1: none */
+    float *w;
+    int n_used;
+};
+struct routes route_top_k(struct step *s, int l, struct act *a, const struct weight *router, const struct weight *bias,
+                          int n_expert, int n_used, const struct route_rule *rule);
+
+/* The experts that a table [n_vocab][n_used] has for each row's token; their weights are still the router's. */
+struct routes route_by_token(struct step *s, int l, struct act *a, const struct weight *router,
+                             const struct weight *table, const struct route_rule *rule);
+
+/* y = post_norm(sum over a row's experts, ascending id), plus the shared expert (gated by a sigmoid where it has a gate); either
+ * NULL. */
+struct shared_expert {
+    struct ffn_weights ffn;
+    const struct weight *gate; /* [n_embd], or NULL: ungated */
+    struct act *in;            /* what it sees, where that is not what the experts see; else NULL */
+};
+void moe_step_begin(struct step *s); /* before the first layer: the store may read on ahead */
+void block_moe(struct step *s, int l, float *y, struct act *a, const struct routes *r, const struct experts *e,
+               const struct shared_expert *shared);
+
+/* The second half of a layer with experts: x += experts(rms_norm(x)), with the router on the same norm. */
+struct moe_weights {
+    const struct weight *norm, *router, *router_bias;
+    const struct experts *experts;
+};
+void block_sparse(struct step *s, int l, float *x, const struct moe_weights *w, const struct route_rule *rule,
+                  const struct shared_expert *shared);
+
+/* norm: its name; router, experts. */
+struct experts *bind_moe(struct binder *b, int l, struct moe_weights *w, const char *norm);
+
+size_t moe_row_bytes(const struct params *p);              /* of a row: norm, router, bookkeeping, shared expert */
+size_t moe_fixed_bytes(const struct model *m, int n_rows); /* the pairs of op/moe.h, for steps of n_rows rows */
+
+#endif

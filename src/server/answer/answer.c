@@ -1,0 +1,288 @@
+/* The generation core: see answer.h; the struct behind it: inside.h.
+ *
+ *     answer_run    refusals while nothing is said; then follow()
+ *     follow        take all events -> out -> client, wait for either; until all choices have ended or the client is gone
+ *     settle        every request's last event is taken: nothing of this call is used by the engine afterwards */
+#include "server/answer/inside.h"
+#include "server/request/service.h"
+
+#include "base/clock.h"
+#include "base/room.h"
+
+#include <math.h>
+#include <string.h>
+
+enum { FIRST_WORD_MS = 1000, SILENCE_MS = 5000 };
+enum { AGAIN_MS = 50 };
+
+/* ---- requests -------------------------------------------------------------------------------------------------------------- */
+
+/* 1: done, 0: the queue is full, -1: refused. */
+static int submit(struct run *run, struct task *t)
+{
+    const struct wish *w = run->a.wish;
+    struct stoker_error err;
+    if (!t->reply && answer_open_reply(t) < 0)
+        return -1;
+    struct stoker_request q = {.prompt = t->prompt->token,
+                               .n_prompt = t->prompt->n,
+                               .max_tokens = w->max_tokens,
+                               .sampling = run->sampling,
+                               .wants_logprobs = w->logprobs,
+                               .n_top_logprobs = w->top_logprobs,
+                               .constraint = stoker_reply_constraint(t->reply),
+                               .may_be_cut = answer_may_be_cut(w),
+                               .wants_progress = 1,
+                               .ignore_end = w->ignore_end,
+                               .snapshot_at = run->snapshot_at,
+                               .n_snapshot_at = run->n_snapshot,
+                               .no_cache = w->no_cache,
+                               .notify = http_notify,
+                               .notify_arg = run->a.http};
+    if (run->a.server->opt.cache_per_key && (q.salt = http_key(run->a.http)))
+        q.n_salt = strlen(q.salt);
+    q.sampling.choice = (uint32_t)(t->choice->index % (size_t)w->n);
+    if (stoker_submit(run->a.engine, &q, &t->id, &err) == 0)
+        return t->submitted = t->live = 1;
+    if (err.code == STOKER_ERR_BUSY && t->choice->index > 0)
+        return 0; /* its turn comes when one of its siblings has ended */
+    refuse_error(&run->refusal, NULL, &err);
+    if (err.code == STOKER_ERR_BUSY) {
+        struct stoker_stats now;
+        stoker_stats_of(run->a.engine, &now);
+        double wait = ceil(now.expected_wait_seconds);
+        run->refusal.retry_after = wait < 1 ? 1 : wait > 600 ? 600 : (int)wait;
+        server_count_rejected(run->a.server);
+    }
+    return -1;
+}
+
+/* In order, no more at a time than run at a time: the queue is for everybody. */
+static int submit_some(struct run *run)
+{
+    int room = run->a.server->plan.n_parallel, done = 1;
+    for (size_t i = 0; i < run->a.n_choice; i++)
+        room -= run->task[i].live;
+    for (size_t i = 0; i < run->a.n_choice && room > 0 && done > 0; i++) {
+        if (run->task[i].submitted)
+            continue;
+        done = submit(run, &run->task[i]);
+        room--;
+    }
+    return done < 0 ? -1 : 0;
+}
+
+/* ---- the client ------------------------------------------------------------------------------------------------------------ */
+
+/* What a stream has been told of log-probabilities is not needed any more, unless its end says it all again. */
+static void forget_told(struct run *run)
+{
+    for (size_t i = 0; i < run->a.n_choice && !run->say->told_whole; i++) {
+        struct choice *c = &run->a.choice[i];
+        if (c->n_told < c->n_token)
+            continue;
+        for (size_t k = 0; k < c->n_token; k++)
+            room_free(c->token[k].top);
+        c->n_token = c->n_told = 0;
+    }
+}
+
+static void send(struct run *run)
+{
+    struct out *out = &run->a.out;
+    if (out->failed) {
+        answer_no_memory(run);
+    } else if (out->n && run->a.wish->stream) {
+        run->gone |= http_stream_write(run->a.http, out->text, out->n) != 0;
+        run->said = clock_seconds();
+    }
+    out->n = 0; /* also what a whole answer was told for its order alone */
+    if (run->a.wish->stream)
+        forget_told(run);
+}
+
+static void break_silence(struct run *run)
+{
+    answer_open_stream(run);
+    if (run->say->silence)
+        run->say->silence(&run->a);
+    else
+        out_print(&run->a.out, ": ping\n\n");
+    send(run);
+}
+
+/* The queue is full and no choice runs whose end would be told: only asking again helps. */
+static int waits_for_room(const struct run *run)
+{
+    int left = 0;
+    for (size_t i = 0; i < run->a.n_choice; i++) {
+        if (run->task[i].live)
+            return 0;
+        left += !run->task[i].submitted;
+    }
+    return left > 0;
+}
+
+/* Until there is something to do. */
+static void wait(struct run *run)
+{
+    double left = -1;
+    int again = 0;
+    if (run->a.wish->stream) {
+        int most = http_streaming(run->a.http) ? SILENCE_MS : FIRST_WORD_MS;
+        left = most - 1e3 * (clock_seconds() - run->said);
+        left = left < 0 ? 0 : left + 1;
+    }
+    if (waits_for_room(run) && (left < 0 || left > AGAIN_MS)) {
+        again = 1;
+        left = AGAIN_MS;
+    }
+    enum http_waited w = http_wait(run->a.http, (int)left);
+    if (w == HTTP_TIMEOUT && run->a.wish->stream && !again)
+        break_silence(run);
+    run->gone |= w == HTTP_GONE;
+    if (w == HTTP_CUT) {
+        refuse_draining(&run->refusal);
+        run->failed = 1;
+    }
+}
+
+/* All there are. Until the first choice has spoken the others wait: what it found cached opens the stream. */
+static void take_events(struct run *run)
+{
+    for (size_t i = 0; i < run->a.n_choice; i++) {
+        struct task *t = &run->task[i];
+        struct stoker_event e;
+        while (t->live && !run->failed && stoker_next_event(run->a.engine, t->id, 0, &e) == 1)
+            answer_event(t, &e);
+        if (!run->begun)
+            return;
+    }
+}
+
+int answer_all_ended(const struct answer *a)
+{
+    for (size_t i = 0; i < a->n_choice; i++)
+        if (!a->choice[i].ended)
+            return 0;
+    return 1;
+}
+
+static void follow(struct run *run)
+{
+    while (!run->failed && !run->gone) {
+        take_events(run);
+        if (!run->failed)
+            send(run);
+        if (run->failed || run->gone || answer_all_ended(&run->a))
+            return;
+        if (submit_some(run) < 0)
+            run->failed = 1;
+        else
+            wait(run);
+    }
+}
+
+/* ---- the end --------------------------------------------------------------------------------------------------------------- */
+
+/* Requests that still run are cancelled, and their last events taken: then the engine knows this exchange no more. */
+static void settle(struct run *run)
+{
+    struct stoker_event e;
+    for (size_t i = 0; run->task && i < run->a.n_choice; i++)
+        if (run->task[i].live)
+            stoker_cancel(run->a.engine, run->task[i].id);
+    for (size_t i = 0; run->task && i < run->a.n_choice; i++)
+        while (run->task[i].live && stoker_next_event(run->a.engine, run->task[i].id, -1, &e) == 1)
+            run->task[i].live = e.kind == STOKER_PROGRESS || e.kind == STOKER_TOKEN;
+}
+
+/* What is not whole must not look so: a stream ends with a failure, or without its end. */
+static void break_off(struct run *run)
+{
+    struct answer *a = &run->a;
+    out_free(&a->out);
+    refusal_tell_room(&run->refusal);
+    room_spare(ROOM_REFUSAL);
+    run->say->failure(a, &run->refusal);
+    room_spare(0);
+    if (a->out.failed)
+        return;
+    send(run);
+    http_stream_end(a->http);
+}
+
+static void end_stream(struct run *run)
+{
+    run->say->end(&run->a);
+    send(run);
+    if (run->failed)
+        break_off(run);
+    else
+        http_stream_end(run->a.http);
+}
+
+static void speak_last(struct run *run)
+{
+    struct answer *a = &run->a;
+    if (run->gone)
+        return;
+    if (run->failed)
+        wish_rename(a->wish, &run->refusal);
+    if (run->failed && !http_streaming(a->http)) {
+        http_refuse(a->http, &run->refusal);
+    } else if (run->failed) {
+        break_off(run);
+    } else if (a->wish->stream) {
+        end_stream(run);
+    } else {
+        run->say->whole(a);
+        http_answer_json(a->http, &a->out);
+    }
+}
+
+static void free_choice(struct choice *c)
+{
+    for (size_t i = 0; i < c->n_call; i++) {
+        out_free(&c->call[i]->arguments);
+        room_free(c->call[i]);
+    }
+    for (size_t i = 0; i < c->n_token; i++)
+        room_free(c->token[i].top);
+    room_free(c->call);
+    room_free(c->token);
+    out_free(&c->reasoning);
+    out_free(&c->content);
+}
+
+static void free_run(struct run *run)
+{
+    for (size_t i = 0; run->task && i < run->a.n_choice; i++)
+        stoker_reply_close(run->task[i].reply);
+    for (size_t i = 0; run->a.choice && i < run->a.n_choice; i++)
+        free_choice(&run->a.choice[i]);
+    room_free(run->task);
+    room_free(run->a.choice);
+    out_free(&run->a.out);
+    room_free(run->chat.token);
+}
+
+void answer_run(struct http_exchange *x, const struct dialect_events *d, const struct wish *w, void *own)
+{
+    struct run run = {.say = d, .sampling = w->sampling};
+    run.a = (struct answer){.wish = w, .http = x, .server = x->server, .engine = x->server->engine, .own = own};
+    run.a.created = server_now();
+    if (!run.sampling.has_seed)
+        run.sampling.seed = stoker_seed(); /* one for all choices */
+    run.sampling.has_seed = 1;
+    run.submitted = run.said = clock_seconds();
+    run.failed = answer_prepare(&run) < 0 || submit_some(&run) < 0;
+    http_next(x);
+    follow(&run);
+    settle(&run);
+    double first = run.first_token > 0 ? run.first_token - 1e-9 * (double)x->began_ns : -1;
+    if (run.begun || run.gone)
+        server_count(x, run.a.n_prompt, run.a.n_cached, run.a.n_generated, first, run.gone);
+    speak_last(&run);
+    free_run(&run);
+}

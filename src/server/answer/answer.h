@@ -1,0 +1,104 @@
+/* From a wish to an answer: the part of generation that all dialects share.
+ *
+ *     dialect    body -> struct wish
+ *     core       prompt, context check, requests to the engine, events of all choices joined, the client watched   (answer*.c)
+ *     dialect    told what happens, writes it in its words: struct dialect_events
+ *
+ * A stream and a whole answer are made from the same events: what a stream is told piece by piece is what stands in struct choice when it
+ * ends, so the joined stream equals the whole answer.
+ *
+ *     stream     begin  (reasoning | content | call (arguments)* call_end | progress | silence)*  choice_end, for each choice  end
+ *                ... failure instead, at any place behind begin or silence: then nothing more
+ *     whole      whole, alone (but see told_whole)
+ *
+ * Callbacks write into a->out; the core sends it when there is nothing more to take from the engine. They run in the exchange's
+ * thread, one at a time; choices may be told in any mixture. */
+#ifndef SERVER_ANSWER_ANSWER_H
+#define SERVER_ANSWER_ANSWER_H
+
+#include "server/http/http.h"
+#include "server/request/wish.h"
+
+enum finish { FINISH_STOP, FINISH_LENGTH, FINISH_CALLS };
+
+enum { CALL_ID = 32 };
+
+struct call {
+    char id[CALL_ID];     /* "call_" and 24 letters and digits; a dialect may send another prefix and the same rest */
+    const char *name;     /* NUL behind */
+    struct out arguments; /* JSON so far; whole once ended */
+    int ended;
+};
+
+/* A sampled token, for answers that want to know how likely it was. */
+struct answer_token {
+    struct stoker_logprob likely, *top; /* [n_top] */
+    size_t n_top;
+};
+
+/* One answer, so far. */
+struct choice {
+    size_t index;
+    struct out reasoning, content;
+    struct call **call; /* [n_call] */
+    size_t n_call;
+    size_t n_generated, n_reasoning; /* tokens: all of them, with the end token if it was sampled; of reasoning */
+    struct answer_token *token;      /* [n_token], if the wish has logprobs: without the end token */
+    size_t n_token, n_told;          /* n_told: the dialect's: how many of them it has sent */
+
+    /* once it has ended */
+    int ended;
+    enum finish finish;
+    const struct stoker_string *stop; /* that ended it, or NULL */
+    int parse_error;                  /* it held a call block that does not parse */
+    void *own;                        /* the dialect's */
+};
+
+struct answer {
+    const struct wish *wish;
+    struct http_exchange *http;
+    struct server *server;
+    struct stoker *engine;
+    void *own;       /* the dialect's */
+    struct out out;  /* what is to be sent */
+    int64_t created; /* seconds since 1970 */
+
+    struct choice *choice; /* [n_choice] by prompt, then by choice */
+    size_t n_choice;
+    size_t n_prompt, n_cached;       /* tokens: P; K. Of several choices of a prompt counted once. K from begin on */
+    size_t n_generated, n_reasoning; /* of all choices so far */
+    uint64_t seed;                   /* once all have ended: of choice 0 */
+    double prompt_seconds, generate_seconds; /* likewise */
+    size_t progress_done;                    /* prompt tokens done, cached ones included: when progress is told */
+    double progress_seconds;                 /* since the prompt began */
+};
+
+/* A dialect's side. Those marked * may be NULL. */
+struct dialect_events {
+    const char *stream_type; /* "text/event-stream" */
+    int told_whole;          /* pieces are told in whole answers too, for their order; what is written then is lost */
+    void (*begin)(struct answer *a);    /* the prompt is being read */
+    void (*progress)(struct answer *a); /* * prompt rows done; only if the wish wants it */
+    void (*reasoning)(struct answer *a, struct choice *c, const char *text, size_t n);
+    void (*content)(struct answer *a, struct choice *c, const char *text, size_t n);
+    void (*call)(struct answer *a, struct choice *c, struct call *call); /* it has its id and name */
+    void (*arguments)(struct answer *a, struct choice *c, struct call *call, const char *text, size_t n);
+    void (*call_end)(struct answer *a, struct choice *c, struct call *call); /* * */
+    void (*choice_end)(struct answer *a, struct choice *c);
+    void (*end)(struct answer *a); /* all choices have ended: the last words */
+    /* * nothing was said for 5 s, or 1 s at the start, maybe before begin; NULL: ": ping" */
+    void (*silence)(struct answer *a);
+    void (*failure)(struct answer *a, const struct refusal *r); /* the stream breaks off */
+    void (*whole)(struct answer *a);                            /* the whole answer, as JSON, into a->out */
+};
+
+/* Answers x by w, or refuses. Returns when the client has its answer, or is gone. own: for a->own. */
+void answer_run(struct http_exchange *x, const struct dialect_events *d, const struct wish *w, void *own);
+
+int answer_all_ended(const struct answer *a);
+
+/* The prompt of a wish with a chat as the model reads it, by the server's rules (--stabilize, --think): for counting and showing. Sets
+ * headers about what was changed. -1: *r. stoker_prompt_free() it. */
+int answer_prompt(struct http_exchange *x, const struct wish *w, struct stoker_prompt *out, struct refusal *r);
+
+#endif

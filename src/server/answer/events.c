@@ -1,0 +1,234 @@
+/* What the engine tells of a choice, taken apart: its tokens go through the reply, whose pieces become struct choice, and are told to the
+ * dialect.
+ *
+ *     answer_event    token -> reply -> answer_piece -> struct choice and the dialect;  the end, a failure, progress */
+#include "server/answer/inside.h"
+#include "server/http/new_id.h"
+#include "server/request/service.h"
+
+#include "base/clock.h"
+#include "base/room.h"
+
+#include <string.h>
+
+int answer_no_memory(struct run *run)
+{
+    run->failed = 1;
+    return refuse_memory(&run->refusal);
+}
+
+/* ---- pieces ---------------------------------------------------------------------------------------------------------------- */
+
+static struct call *add_call(struct task *t, const struct stoker_piece *p)
+{
+    struct choice *c = t->choice;
+    struct call **grown = room_realloc(c->call, (c->n_call + 1) * sizeof *grown);
+    struct call *call = grown ? room_calloc(1, sizeof *call + strlen(p->name) + 1) : NULL;
+    if (grown)
+        c->call = grown;
+    if (!call)
+        return NULL;
+    call->name = memcpy(call + 1, p->name, strlen(p->name) + 1);
+    server_new_id(call->id, "call_", 24);
+    c->call[c->n_call++] = call;
+    return call;
+}
+
+static void take_call(struct task *t, const struct stoker_piece *p, int told)
+{
+    struct answer *a = &t->run->a;
+    const struct dialect_events *say = t->run->say;
+    struct choice *c = t->choice;
+    struct call *call = p->kind == STOKER_PIECE_CALL ? add_call(t, p) : c->n_call ? c->call[c->n_call - 1] : NULL;
+    if (!call) {
+        answer_no_memory(t->run);
+        return;
+    }
+    if (p->kind == STOKER_PIECE_ARGUMENTS)
+        out_bytes(&call->arguments, p->text, p->n);
+    call->ended |= p->kind == STOKER_PIECE_CALL_END;
+    if (call->arguments.failed)
+        answer_no_memory(t->run);
+    else if (told && p->kind == STOKER_PIECE_CALL)
+        say->call(a, c, call);
+    else if (told && p->kind == STOKER_PIECE_ARGUMENTS)
+        say->arguments(a, c, call, p->text, p->n);
+    else if (told && say->call_end)
+        say->call_end(a, c, call);
+}
+
+static void take_text(struct task *t, const struct stoker_piece *p, int told)
+{
+    struct answer *a = &t->run->a;
+    struct choice *c = t->choice;
+    int thought = p->kind == STOKER_PIECE_REASONING;
+    struct out *text = thought ? &c->reasoning : &c->content;
+    out_bytes(text, p->text, p->n);
+    if (text->failed)
+        answer_no_memory(t->run);
+    else if (told)
+        (thought ? t->run->say->reasoning : t->run->say->content)(a, c, p->text, p->n);
+}
+
+void answer_piece(void *arg, const struct stoker_piece *p)
+{
+    struct task *t = arg;
+    struct choice *c = t->choice;
+    int told = (t->run->a.wish->stream || t->run->say->told_whole) && !t->run->failed;
+    if (p->kind == STOKER_PIECE_REASONING) {
+        c->n_reasoning += c->n_generated - t->mark;
+        t->run->a.n_reasoning += c->n_generated - t->mark;
+    }
+    t->mark = c->n_generated;
+    if (p->kind == STOKER_PIECE_REASONING || p->kind == STOKER_PIECE_CONTENT) {
+        if (p->n)
+            take_text(t, p, told);
+    } else if (p->kind == STOKER_PIECE_BAD_CALL) {
+        c->parse_error = 1;
+    } else if (p->kind != STOKER_PIECE_CUT_CALL) { /* what a cut call had is with it already */
+        take_call(t, p, told);
+    }
+}
+
+/* ---- events ---------------------------------------------------------------------------------------------------------------- */
+
+/* The status line of a stream goes out with the first thing that is said. */
+void answer_open_stream(struct run *run)
+{
+    if (run->a.wish->stream && !http_streaming(run->a.http))
+        http_stream_begin(run->a.http, run->say->stream_type);
+}
+
+static void begin(struct run *run)
+{
+    if (run->begun)
+        return;
+    run->begun = 1;
+    if (run->a.wish->stream) {
+        answer_open_stream(run);
+        run->say->begin(&run->a);
+    }
+}
+
+static int keep_logprobs(struct choice *c, const struct stoker_event *e)
+{
+    size_t n_top = e->u.token.n_top < STOKER_TOP ? e->u.token.n_top : STOKER_TOP;
+    if ((c->n_token & (c->n_token - 1)) == 0) { /* room for the next power of two */
+        struct answer_token *grown = room_realloc(c->token, (c->n_token ? 2 * c->n_token : 1) * sizeof *grown);
+        if (!grown)
+            return -1;
+        c->token = grown;
+    }
+    struct answer_token *t = &c->token[c->n_token];
+    *t = (struct answer_token){.likely = {e->u.token.id, e->u.token.logprob}, .n_top = n_top};
+    if (n_top && !(t->top = room_malloc(n_top * sizeof *t->top)))
+        return -1;
+    if (n_top)
+        memcpy(t->top, e->u.token.top, n_top * sizeof *t->top);
+    c->n_token++;
+    return 0;
+}
+
+static void take_token(struct task *t, const struct stoker_event *e)
+{
+    struct run *run = t->run;
+    struct stoker_error err;
+    if (t->over)
+        return;
+    if (run->first_token == 0)
+        run->first_token = clock_seconds();
+    t->choice->n_generated++;
+    run->a.n_generated++;
+    if (run->a.wish->logprobs && keep_logprobs(t->choice, e))
+        answer_no_memory(run);
+    t->over = stoker_reply_token(t->reply, e->u.token.id, &err);
+    if (t->over < 0) {
+        refuse_error(&run->refusal, NULL, &err);
+        run->failed = 1;
+    }
+    if (t->over)
+        stoker_cancel(run->a.engine, t->id);
+}
+
+static void take_end(struct task *t, const struct stoker_event *e)
+{
+    struct run *run = t->run;
+    struct answer *a = &run->a;
+    struct choice *c = t->choice;
+    struct stoker_error err;
+    if (e->u.end.reason == STOKER_END_CANCELLED && !t->over) {
+        refuse(&run->refusal, 503, "draining", NULL, "the answer was cancelled: the server is stopping");
+        run->failed = 1;
+        return;
+    }
+    if (!t->over && e->u.end.end_sampled) {
+        c->n_generated++;
+        a->n_generated++;
+    }
+    if (stoker_reply_end(t->reply, &err) != 0) {
+        refuse_error(&run->refusal, NULL, &err);
+        run->failed = 1;
+        return;
+    }
+    int stop = stoker_reply_stop(t->reply);
+    if (stop >= 0)
+        c->stop = &a->wish->stop[stop];
+    c->ended = 1;
+    c->finish = e->u.end.reason == STOKER_END_LENGTH && !t->over ? FINISH_LENGTH
+                : c->n_call                                      ? FINISH_CALLS
+                                                                 : FINISH_STOP;
+    if (c->index == 0) {
+        a->seed = e->u.end.seed;
+        a->prompt_seconds = e->u.end.prompt_seconds;
+        a->generate_seconds = e->u.end.generate_seconds;
+    }
+    if (a->wish->stream && !run->failed)
+        run->say->choice_end(a, c);
+}
+
+/* What a prompt's first choice found of it; siblings find more, for they come later. */
+static void note_cached(struct task *t, size_t n_cached)
+{
+    if (t->choice->index % (size_t)t->run->a.wish->n == 0 && t->n_cached == 0)
+        t->run->a.n_cached += t->n_cached = n_cached;
+}
+
+static void take_progress(struct task *t, const struct stoker_event *e)
+{
+    struct run *run = t->run;
+    struct answer *a = &run->a;
+    note_cached(t, e->u.progress.cached);
+    begin(run);
+    a->progress_done = e->u.progress.done;
+    a->progress_seconds = clock_seconds() - run->submitted;
+    if (t->choice->index == 0 && a->wish->stream && a->wish->wants_progress && run->say->progress)
+        run->say->progress(a);
+}
+
+static void take_failure(struct task *t, const struct stoker_event *e)
+{
+    const char *param = e->error.code == STOKER_ERR_INPUT ? "max_tokens" : NULL;
+    refuse_error(&t->run->refusal, param, &e->error);
+    t->run->failed = 1;
+}
+
+void answer_event(struct task *t, const struct stoker_event *e)
+{
+    if (e->kind == STOKER_END)
+        note_cached(t, e->u.end.n_cached);
+    if (e->kind == STOKER_TOKEN || e->kind == STOKER_END)
+        begin(t->run);
+    if (e->kind == STOKER_PROGRESS)
+        take_progress(t, e);
+    else if (e->kind == STOKER_TOKEN)
+        take_token(t, e);
+    else if (e->kind == STOKER_END)
+        take_end(t, e);
+    else
+        take_failure(t, e);
+    t->live = e->kind == STOKER_PROGRESS || e->kind == STOKER_TOKEN;
+    if (!t->live) {
+        stoker_reply_close(t->reply);
+        t->reply = NULL;
+    }
+}

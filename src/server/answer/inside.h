@@ -1,0 +1,54 @@
+/* An answer at work, as its files share it:
+ *
+ *     prepare.c           the wish -> prompts as tokens, replies that take the answers apart
+ *     answer.c            requests to the engine, the client, the end
+ *     events.c            what the engine tells of a choice -> pieces, for struct choice and the dialect
+ *
+ * All of it is one thread's, the exchange's. */
+#ifndef SERVER_ANSWER_INSIDE_H
+#define SERVER_ANSWER_INSIDE_H
+
+#include "server/answer/answer.h"
+#include "server/request/resume_points.h"
+
+struct run;
+
+/* One choice with its request and its reply. */
+struct task {
+    struct run *run;
+    struct choice *choice;
+    const struct wish_prompt *prompt; /* of its own, or the chat's */
+    struct stoker_reply *reply;       /* from its being submitted to its end */
+    stoker_id id;
+    int submitted, live; /* live: its last event was not taken yet */
+    int over;            /* the reply has seen the end: what else comes is not looked at */
+    size_t mark;         /* tokens when the last piece came: those behind it belong to the next */
+    size_t n_cached;
+};
+
+struct run {
+    struct answer a;
+    const struct dialect_events *say;
+    struct wish_prompt chat; /* of a wish with a chat */
+    struct stoker_sampling sampling;
+    size_t snapshot_at[RESUME_POINTS], n_snapshot;
+    struct task *task; /* [a.n_choice] */
+    struct refusal refusal;
+    int begun, failed;                   /* begin was told; refusal is to be */
+    int gone;                            /* the client */
+    double submitted, first_token, said; /* seconds of the clock; first_token 0: none yet */
+};
+
+/* prepare.c. Prompts, choices, a task for each; a reply of the first, the others' when they are submitted: a thousand choices
+ * may be asked for, and few run at a time. -1: run->refusal. */
+int answer_prepare(struct run *run);
+int answer_open_reply(struct task *t);
+int answer_may_be_cut(const struct wish *w);
+
+/* events.c */
+void answer_event(struct task *t, const struct stoker_event *e);
+void answer_piece(void *task, const struct stoker_piece *p); /* what its reply tells meanwhile */
+void answer_open_stream(struct run *run);                    /* unless it is open, or no stream is wished */
+int answer_no_memory(struct run *run);                       /* the answer fails; returns -1 */
+
+#endif

@@ -1,0 +1,222 @@
+/* What an answer begins with: the wish's prompts as tokens, headers about them, replies that fit what is asked for. All that a wish can
+ * still be refused for is found here, before anything is sent: what holds for the first choice holds for the others. */
+#include "server/answer/inside.h"
+
+#include "base/room.h"
+#include "server/request/prefix_key.h"
+#include "server/request/service.h"
+
+#include <inttypes.h>
+#include <string.h>
+
+/* ---- prompts --------------------------------------------------------------------------------------------------------------- */
+
+static void tell_stabilized(struct http_exchange *x, const struct wish *w)
+{
+    char names[32] = "";
+    for (int i = 0; i < STABILIZE_RULES; i++) {
+        if (!w->stabilized[i])
+            continue;
+        size_t n = strlen(names);
+        snprintf(names + n, sizeof names - n, "%sR%d", n ? "," : "", i + 1);
+        atomic_fetch_add(&x->server->count.stabilized[i], w->stabilized[i]);
+    }
+    if (*names)
+        http_set(x, "x-stoker-stabilized", "%s", names);
+}
+
+static int make_prompt(struct http_exchange *x, const struct wish *w, struct stoker_prompt *out, struct refusal *r)
+{
+    struct stoker_error err;
+    struct out written = {0};
+    char path[STOKER_PATH];
+    tell_stabilized(x, w);
+    if (!w->body) {
+        http_forget_body(x);
+        out_value(&written, w->chat);
+    }
+    if (written.failed) {
+        out_free(&written);
+        return refuse_memory(r);
+    }
+    int failed = stoker_prompt(stoker_templates_of(x->server->engine), w->body ? w->body : written.text,
+                               w->body ? w->n_body : written.n, out, path, &err);
+    out_free(&written);
+    return failed ? refuse_error(r, *path ? path : "messages", &err) : 0;
+}
+
+int answer_prompt(struct http_exchange *x, const struct wish *w, struct stoker_prompt *out, struct refusal *r)
+{
+    if (make_prompt(x, w, out, r) == 0)
+        return 0;
+    wish_rename(w, r);
+    return -1;
+}
+
+static int too_long(struct run *run, size_t n)
+{
+    const struct wish *w = run->a.wish;
+    const char *param = w->chat ? "messages" : "prompt";
+    int n_ctx = run->a.server->plan.n_ctx;
+    if (n < (size_t)n_ctx)
+        return 0;
+    if (w->anthropic)
+        return refuse(&run->refusal, 400, "context_length_exceeded", param,
+                      "prompt is too long: %zu tokens > %d maximum", n, n_ctx);
+    return refuse(&run->refusal, 400, "context_length_exceeded", param,
+                  "the prompt has %zu tokens, the context %d: shorten it, or serve with a longer --ctx", n, n_ctx);
+}
+
+static void tell_prefix_key(struct http_exchange *x, const struct wish *w)
+{
+    uint64_t key = w->chat ? w->prefix_key : prefix_key_tokens(w->prompt[0].token, w->prompt[0].n);
+    http_set(x, "x-stoker-prefix-key", "%016" PRIx64, key);
+}
+
+/* Of a chat only its tokens are kept: its text may be larger than all else of the request. */
+static int prepare_chat(struct run *run)
+{
+    struct answer *a = &run->a;
+    struct stoker_prompt p;
+    if (make_prompt(a->http, a->wish, &p, &run->refusal) < 0)
+        return -1;
+    int rc = too_long(run, p.n_token);
+    if (rc == 0 && !(run->chat.token = room_malloc((p.n_token + 1) * sizeof *p.token)))
+        rc = refuse_memory(&run->refusal);
+    if (rc == 0) {
+        memcpy(run->chat.token, p.token, p.n_token * sizeof *p.token);
+        run->chat.n = p.n_token;
+        run->n_snapshot = resume_points(stoker_templates_of(a->engine), &p, run->snapshot_at);
+    }
+    stoker_prompt_free(&p);
+    return rc;
+}
+
+/* Prompts as tokens, and how many choices there are of each. */
+static int prepare_prompts(struct run *run)
+{
+    struct answer *a = &run->a;
+    const struct wish *w = a->wish;
+    if (w->chat && prepare_chat(run) < 0)
+        return -1;
+    http_forget_body(a->http);
+    tell_prefix_key(a->http, w);
+    size_t n_prompt = w->chat ? 1 : w->n_prompt;
+    const struct wish_prompt *prompt = w->chat ? &run->chat : w->prompt;
+    a->n_choice = n_prompt * (size_t)w->n;
+    a->choice = room_calloc(a->n_choice, sizeof *a->choice);
+    run->task = room_calloc(a->n_choice, sizeof *run->task);
+    if (!a->choice || !run->task)
+        return refuse_memory(&run->refusal);
+    for (size_t i = 0; i < n_prompt; i++) {
+        a->n_prompt += prompt[i].n;
+        if (too_long(run, prompt[i].n))
+            return -1;
+    }
+    for (size_t i = 0; i < a->n_choice; i++) {
+        a->choice[i].index = i;
+        run->task[i] = (struct task){.run = run, .choice = &a->choice[i], .prompt = &prompt[i / (size_t)w->n]};
+    }
+    return 0;
+}
+
+/* ---- replies --------------------------------------------------------------------------------------------------------------- */
+
+static void tell_warnings(struct run *run, const struct stoker_reply *reply)
+{
+    struct out all = {0};
+    const char *warning;
+    for (size_t i = 0; (warning = stoker_reply_warning(reply, i)); i++)
+        out_print(&all, "%s%s", i ? "; " : "", warning);
+    if (all.n && !all.failed)
+        http_set(run->a.http, "x-stoker-schema-warnings", "%.*s", (int)all.n, all.text);
+    out_free(&all);
+}
+
+/* Whether the limit may cut off an answer whose shortest form is longer: a format that an answer must have gives way to the client's
+ * max_tokens, as it does with OpenAI's API. A call that was asked for does not: half a call is none. */
+int answer_may_be_cut(const struct wish *w)
+{
+    return w->reply.answer.language != STOKER_ANY_TEXT && w->reply.choice != STOKER_TOOLS_REQUIRED;
+}
+
+/* An answer that may not be cut needs room for itself. */
+static int check_room(struct run *run, const struct task *t)
+{
+    const struct wish *w = run->a.wish;
+    size_t room = (size_t)run->a.server->plan.n_ctx - t->prompt->n, least = stoker_reply_shortest(t->reply);
+    if (w->max_tokens && (size_t)w->max_tokens < room)
+        room = (size_t)w->max_tokens;
+    if (least <= room || (least < SIZE_MAX && answer_may_be_cut(w)))
+        return 0;
+    if (least == SIZE_MAX)
+        return refuse(&run->refusal, 400, "invalid_value", NULL,
+                      "what is asked for is longer than any answer can be; lower the lengths and counts of its schema");
+    return refuse(&run->refusal, 400, "invalid_value", "max_tokens",
+                  "max_tokens leaves room for %zu tokens, the shortest answer of what is asked for has %zu", room,
+                  least);
+}
+
+/* The client is gone, or the server stops: asked while a constraint is compiled. */
+static int given_up(void *arg)
+{
+    struct run *run = arg;
+    enum http_waited waited = http_wait(run->a.http, 0);
+    if (waited == HTTP_NOTIFIED)
+        http_notify(run->a.http); /* it was meant for somebody else */
+    run->gone |= waited == HTTP_GONE;
+    return run->gone || waited == HTTP_CUT;
+}
+
+/* Why a reply cannot be opened. Sentences about a schema name its field: "schema error at tools[3].function.parameters#/type: ..". */
+static int refuse_reply(struct run *run, const struct stoker_error *err)
+{
+    static const char schema[] = "schema error at ";
+    const struct stoker_reply_options *o = &run->a.wish->reply;
+    const char *at = strncmp(err->text, schema, sizeof schema - 1) ? err->text : err->text + sizeof schema - 1;
+    char path[STOKER_PATH];
+    if (strncmp(at, "tools[", 6) == 0)
+        snprintf(path, sizeof path, "%.*s", (int)strcspn(at, "# :"), at);
+    else
+        snprintf(path, sizeof path, "%s",
+                 o->answer.language != STOKER_ANY_TEXT ? "response_format"
+                 : o->tools                            ? "tools"
+                                                       : "stop");
+    struct stoker_error told = *err;
+    if (err->code == STOKER_ERR_CANCELLED)
+        return refuse_draining(&run->refusal);
+    if (err->code == STOKER_ERR_BUSY) {
+        refuse(&run->refusal, 503, "busy", NULL, "%s", err->text);
+        run->refusal.retry_after = 1;
+        server_count_rejected(run->a.server);
+        return -1;
+    }
+    if (*at == '#')
+        snprintf(told.text, sizeof told.text, "%s%s%.300s", schema, path, at);
+    return refuse_error(&run->refusal, path, &told);
+}
+
+int answer_open_reply(struct task *t)
+{
+    struct run *run = t->run;
+    const struct wish *w = run->a.wish;
+    struct stoker_error err;
+    struct stoker_reply_options o = w->reply;
+    o.prompt = t->prompt->token;
+    o.n_prompt = t->prompt->n;
+    o.stop = w->stop;
+    o.n_stop = w->n_stop;
+    o.stopped = given_up;
+    o.stopped_arg = run;
+    if (stoker_reply_open(&t->reply, run->a.engine, &o, answer_piece, t, &err) != 0)
+        return refuse_reply(run, &err);
+    return check_room(run, t);
+}
+
+int answer_prepare(struct run *run)
+{
+    if (prepare_prompts(run) < 0 || answer_open_reply(&run->task[0]) < 0)
+        return -1;
+    tell_warnings(run, run->task[0].reply);
+    return 0;
+}

@@ -1,0 +1,197 @@
+/* POST /v1/chat/completions: a wish is its body, field by field; server.md, part 3. */
+#include "server/dialect/openai.h"
+#include "server/http/new_id.h"
+#include "server/request/service.h"
+
+#include <string.h>
+
+struct chat {
+    char id[40];
+    struct out head; /* what every chunk begins with */
+};
+
+/* ---- stream ---------------------------------------------------------------------------------------------------------------- */
+
+static void open_chunk(struct answer *a)
+{
+    const struct chat *chat = a->own;
+    out_bytes(&a->out, chat->head.text, chat->head.n);
+}
+
+/* finish: NULL: not yet. */
+static void close_chunk(struct answer *a, struct choice *c, const char *finish)
+{
+    struct out *o = &a->out;
+    if (a->wish->logprobs) {
+        out_print(o, "},\"logprobs\":{\"content\":[");
+        openai_logprobs(o, a, c, c->n_told);
+        out_print(o, "],\"refusal\":null}");
+        c->n_told = c->n_token;
+    } else {
+        out_print(o, "},\"logprobs\":null");
+    }
+    if (finish)
+        out_print(o, ",\"finish_reason\":\"%s\"%s}]", finish, c->parse_error ? ",\"parse_error\":true" : "");
+    else
+        out_print(o, ",\"finish_reason\":null}]");
+    openai_end_chunk(a, finish != NULL);
+}
+
+static void open_delta(struct answer *a, const struct choice *c)
+{
+    open_chunk(a);
+    out_print(&a->out, "[{\"index\":%zu,\"delta\":{", c->index);
+}
+
+static void on_begin(struct answer *a)
+{
+    for (size_t i = 0; i < a->n_choice; i++) {
+        open_delta(a, &a->choice[i]);
+        out_print(&a->out, "\"role\":\"assistant\",\"content\":\"\"");
+        close_chunk(a, &a->choice[i], NULL);
+    }
+}
+
+static void on_progress(struct answer *a)
+{
+    open_chunk(a);
+    out_print(&a->out, "[],\"prompt_progress\":{\"total\":%zu,\"cache\":%zu,\"processed\":%zu,\"time_ms\":%.0f}}\n\n",
+              a->n_prompt, a->n_cached, a->progress_done, 1e3 * a->progress_seconds);
+}
+
+static void put_text(struct answer *a, struct choice *c, const char *field, const char *text, size_t n)
+{
+    open_delta(a, c);
+    out_print(&a->out, "\"%s\":", field);
+    out_string(&a->out, text, n);
+    close_chunk(a, c, NULL);
+}
+
+static void on_reasoning(struct answer *a, struct choice *c, const char *text, size_t n)
+{
+    put_text(a, c, "reasoning_content", text, n);
+}
+
+static void on_content(struct answer *a, struct choice *c, const char *text, size_t n)
+{
+    put_text(a, c, "content", text, n);
+}
+
+/* id, type, name, and the beginning of the arguments' string */
+static void put_call(struct out *o, const struct call *call)
+{
+    out_print(o, "\"id\":\"%s\",\"type\":\"function\",\"function\":{\"name\":", call->id);
+    out_text(o, call->name);
+    out_print(o, ",\"arguments\":");
+}
+
+static void on_call(struct answer *a, struct choice *c, struct call *call)
+{
+    open_delta(a, c);
+    out_print(&a->out, "\"tool_calls\":[{\"index\":%zu,", c->n_call - 1);
+    put_call(&a->out, call);
+    out_print(&a->out, "\"\"}}]");
+    close_chunk(a, c, NULL);
+}
+
+static void on_arguments(struct answer *a, struct choice *c, struct call *call, const char *text, size_t n)
+{
+    (void)call;
+    open_delta(a, c);
+    out_print(&a->out, "\"tool_calls\":[{\"index\":%zu,\"function\":{\"arguments\":", c->n_call - 1);
+    out_string(&a->out, text, n);
+    out_print(&a->out, "}}]");
+    close_chunk(a, c, NULL);
+}
+
+static void on_choice_end(struct answer *a, struct choice *c)
+{
+    open_delta(a, c);
+    close_chunk(a, c, openai_finish[c->finish]);
+}
+
+static void on_end(struct answer *a)
+{
+    const struct chat *chat = a->own;
+    openai_end_stream(a, &chat->head);
+}
+
+/* ---- whole ----------------------------------------------------------------------------------------------------------------- */
+
+static void put_message(struct out *o, const struct choice *c)
+{
+    out_print(o, "{\"role\":\"assistant\",\"content\":");
+    if (c->n_call && c->content.n == 0)
+        out_print(o, "null");
+    else
+        out_string(o, c->content.text, c->content.n);
+    out_print(o, ",\"refusal\":null");
+    if (c->reasoning.n) {
+        out_print(o, ",\"reasoning_content\":");
+        out_string(o, c->reasoning.text, c->reasoning.n);
+    }
+    for (size_t i = 0; i < c->n_call; i++) {
+        out_print(o, i ? ",{" : ",\"tool_calls\":[{");
+        put_call(o, c->call[i]);
+        out_string(o, c->call[i]->arguments.text, c->call[i]->arguments.n);
+        out_print(o, "}}");
+    }
+    out_print(o, c->n_call ? "]}" : "}");
+}
+
+static void on_whole(struct answer *a)
+{
+    struct out *o = &a->out;
+    const struct chat *chat = a->own;
+    out_bytes(o, chat->head.text, chat->head.n);
+    for (size_t i = 0; i < a->n_choice; i++) {
+        const struct choice *c = &a->choice[i];
+        out_print(o, "%s{\"index\":%zu,\"message\":", i ? "," : "[", i);
+        put_message(o, c);
+        out_print(o, ",\"logprobs\":");
+        if (a->wish->logprobs) {
+            out_print(o, "{\"content\":[");
+            openai_logprobs(o, a, c, 0);
+            out_print(o, "],\"refusal\":null}");
+        } else {
+            out_print(o, "null");
+        }
+        out_print(o, ",\"finish_reason\":\"%s\"%s}", openai_finish[c->finish],
+                  c->parse_error ? ",\"parse_error\":true" : "");
+    }
+    out_print(o, "]");
+    openai_end_answer(a);
+}
+
+static const struct dialect_events events = {.stream_type = "text/event-stream",
+                                             .begin = on_begin,
+                                             .progress = on_progress,
+                                             .reasoning = on_reasoning,
+                                             .content = on_content,
+                                             .call = on_call,
+                                             .arguments = on_arguments,
+                                             .choice_end = on_choice_end,
+                                             .end = on_end,
+                                             .failure = openai_failure,
+                                             .whole = on_whole};
+
+void openai_chat(struct http_exchange *x)
+{
+    struct refusal r = {0};
+    struct wish w = {0};
+    struct chat chat = {0};
+    json_t *body = openai_body(x, &r);
+    if (body && wish_read_chat(&w, x->server, body, x->body, x->n_body, &r) == 0) {
+        server_new_id(chat.id, "chatcmpl-", 24);
+        openai_head(&chat.head, x->server, chat.id, w.stream ? "chat.completion.chunk" : "chat.completion", w.stream);
+        if (chat.head.failed)
+            refuse_memory(&r);
+        else
+            answer_run(x, &events, &w, &chat);
+    }
+    if (r.status)
+        http_refuse(x, &r);
+    out_free(&chat.head);
+    wish_free(&w);
+    json_decref(body);
+}

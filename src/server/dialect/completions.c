@@ -1,0 +1,311 @@
+/* POST /v1/completions: prompts go on as they are, without a template; server.md, part 3.
+ *
+ *     prompt   string | [string..] | [id..] | [[id..]..]      each a prompt of its own, with n choices */
+#include "server/dialect/openai.h"
+#include "server/http/new_id.h"
+#include "server/request/service.h"
+
+#include "base/room.h"
+#include "base/utf8.h"
+
+#include <string.h>
+
+enum { PROMPTS = 256, TOP = 5, DEFAULT_TOKENS = 16 };
+
+struct completion {
+    char id[40];
+    struct out head;   /* what every chunk begins with */
+    struct out *echo;  /* [n_prompt] what comes first in each choice; NULL: nothing does */
+    size_t *n_written; /* [n_choice] code points of the tokens that were told: where the next one's text begins */
+};
+
+/* ---- prompts --------------------------------------------------------------------------------------------------------------- */
+
+static int add_text(struct wish *w, const struct server *s, const json_t *v, const struct json_at *at,
+                    struct refusal *r)
+{
+    char path[64];
+    struct stoker_error err;
+    struct wish_prompt *p = &w->prompt[w->n_prompt];
+    if (!json_is_string(v))
+        return json_refuse(r, "invalid_type", at, NULL, "must be a string, not %s", json_kind(v));
+    if (stoker_tokenize(s->engine, json_string_value(v), json_string_length(v), 1, 1, &p->token, &p->n, &err) != 0)
+        return refuse_error(r, json_path(path, sizeof path, at, NULL), &err);
+    w->n_prompt++;
+    return p->n ? 0 : json_refuse(r, "invalid_value", at, NULL, "is empty: nothing to go on from");
+}
+
+static int add_tokens(struct wish *w, const struct server *s, const json_t *v, const struct json_at *at,
+                      struct refusal *r)
+{
+    int n_vocab = stoker_n_vocab(s->engine);
+    struct wish_prompt *p = &w->prompt[w->n_prompt];
+    if (json_array_size(v) == 0)
+        return json_refuse(r, "invalid_value", at, NULL, "is empty: nothing to go on from");
+    p->token = room_malloc(json_array_size(v) * sizeof *p->token);
+    if (!p->token)
+        return refuse_memory(r);
+    w->n_prompt++;
+    for (size_t i = 0; i < json_array_size(v); i++) {
+        const json_t *id = json_array_get(v, i);
+        const struct json_at here = {at, NULL, i};
+        if (!json_is_integer(id))
+            return json_refuse(r, "invalid_type", &here, NULL, "must be a token id, not %s", json_kind(id));
+        json_int_t value = json_integer_value(id);
+        if (value < 0 || value >= n_vocab)
+            return json_refuse(r, "invalid_value", &here, NULL, "is %lld; token ids go from 0 to %d", (long long)value,
+                               n_vocab - 1);
+        p->token[p->n++] = (stoker_token)value;
+    }
+    return 0;
+}
+
+static int read_prompts(struct wish *w, const struct server *s, const json_t *body, struct refusal *r)
+{
+    const json_t *v = json_get(body, "prompt");
+    const struct json_at at = {NULL, "prompt", 0};
+    if (!v)
+        return json_missing(r, NULL, "prompt");
+    int list = json_is_array(v) && !json_is_integer(json_array_get(v, 0));
+    size_t n = list ? json_array_size(v) : 1;
+    if (n > PROMPTS)
+        return json_refuse(r, "invalid_value", NULL, "prompt", "has %zu prompts; it may have %d", n, (int)PROMPTS);
+    w->prompt = room_calloc(n + 1, sizeof *w->prompt);
+    if (!w->prompt)
+        return refuse_memory(r);
+    if (!list)
+        return json_is_array(v) ? add_tokens(w, s, v, &at, r) : add_text(w, s, v, &at, r);
+    for (size_t i = 0; i < n; i++) {
+        const json_t *item = json_array_get(v, i);
+        const struct json_at here = {&at, NULL, i};
+        if ((json_is_array(item) ? add_tokens : add_text)(w, s, item, &here, r) < 0)
+            return -1;
+    }
+    return n ? 0 : json_refuse(r, "invalid_value", NULL, "prompt", "is empty: nothing to go on from");
+}
+
+/* A prompt as its client sees it: its string, or the texts of its tokens. */
+static int put_echo(struct completion *c, const struct wish *w, const struct server *s, const json_t *prompt,
+                    struct refusal *r)
+{
+    const struct stoker_templates *t = stoker_templates_of(s->engine);
+    c->echo = room_calloc(w->n_prompt, sizeof *c->echo);
+    if (!c->echo)
+        return refuse_memory(r);
+    for (size_t i = 0; i < w->n_prompt; i++) {
+        const json_t *v = json_is_array(prompt) && !json_is_integer(json_array_get(prompt, 0))
+                              ? json_array_get(prompt, i)
+                              : prompt;
+        if (json_is_string(v))
+            out_bytes(&c->echo[i], json_string_value(v), json_string_length(v));
+        for (size_t k = 0; !json_is_string(v) && k < w->prompt[i].n; k++) {
+            size_t n;
+            const char *text = stoker_templates_piece(t, w->prompt[i].token[k], &n);
+            out_bytes(&c->echo[i], text, n);
+        }
+        if (c->echo[i].failed)
+            return refuse_memory(r);
+    }
+    return 0;
+}
+
+/* ---- fields ---------------------------------------------------------------------------------------------------------------- */
+
+static int read_rest(struct wish *w, struct completion *c, const struct server *s, const json_t *body,
+                     struct refusal *r)
+{
+    int echo = 0;
+    int64_t top = 0, best_of = 1;
+    int has_top = json_get_int(body, NULL, "logprobs", 0, TOP, &top, r);
+    if (has_top < 0 || json_get_bool(body, NULL, "echo", &echo, r) < 0 ||
+        json_get_int(body, NULL, "best_of", 1, 20, &best_of, r) < 0)
+        return -1;
+    if (best_of > 1)
+        return json_refuse(r, "unsupported", NULL, "best_of", "must be 1");
+    const char *suffix = json_string_value(json_get(body, "suffix"));
+    if (json_get(body, "suffix") && !(suffix && !*suffix))
+        return json_refuse(r, "unsupported", NULL, "suffix", "is not supported");
+    if (echo && has_top)
+        return json_refuse(r, "unsupported", NULL, "logprobs", "cannot be had together with echo");
+    w->logprobs = has_top;
+    w->top_logprobs = (int)top;
+    w->reply.plain = 1;
+    if (!w->max_tokens)
+        w->max_tokens = DEFAULT_TOKENS;
+    c->n_written = room_calloc(w->n_prompt * (size_t)w->n, sizeof *c->n_written);
+    if (!c->n_written)
+        return refuse_memory(r);
+    return echo ? put_echo(c, w, s, json_get(body, "prompt"), r) : 0;
+}
+
+/* ---- choices --------------------------------------------------------------------------------------------------------------- */
+
+/* Alternatives by their texts; of those that look the same the likeliest. */
+static void put_alternatives(struct out *o, const struct answer *a, const struct answer_token *t)
+{
+    struct out seen[TOP] = {0};
+    out_print(o, "{");
+    for (size_t k = 0; k < t->n_top && k < TOP; k++) {
+        int twice = 0;
+        openai_token_text(&seen[k], a, t->top[k].id);
+        if (seen[k].failed) {
+            o->failed = 1;
+            break;
+        }
+        for (size_t i = 0; i < k; i++)
+            twice |= seen[i].n == seen[k].n && memcmp(seen[i].text, seen[k].text, seen[k].n) == 0;
+        if (twice)
+            continue;
+        out_print(o, "%s%.*s:", k ? "," : "", (int)seen[k].n, seen[k].text);
+        out_real(o, t->top[k].logprob);
+    }
+    out_print(o, "}");
+    for (size_t k = 0; k < TOP; k++)
+        out_free(&seen[k]);
+}
+
+/* Of the tokens from `from` on; *offset: code points before the first. */
+static void put_logprobs(struct out *o, const struct answer *a, const struct choice *c, size_t from, size_t *offset)
+{
+    out_print(o, "{\"tokens\":[");
+    for (size_t i = from; i < c->n_token; i++) {
+        out_print(o, i > from ? "," : "");
+        openai_token_text(o, a, c->token[i].likely.id);
+    }
+    out_print(o, "],\"token_logprobs\":[");
+    for (size_t i = from; i < c->n_token; i++) {
+        out_print(o, i > from ? "," : "");
+        out_real(o, c->token[i].likely.logprob);
+    }
+    out_print(o, "],\"top_logprobs\":[");
+    for (size_t i = from; i < c->n_token; i++) {
+        out_print(o, i > from ? "," : "");
+        put_alternatives(o, a, &c->token[i]);
+    }
+    out_print(o, "],\"text_offset\":[");
+    for (size_t i = from; i < c->n_token; i++) {
+        size_t n;
+        const char *text = stoker_templates_piece(stoker_templates_of(a->engine), c->token[i].likely.id, &n);
+        out_print(o, "%s%zu", i > from ? "," : "", *offset);
+        *offset += utf8_count(text, n);
+    }
+    out_print(o, "]}");
+}
+
+/* finish: NULL: not yet. Ends the array of choices. */
+static void end_choice(struct answer *a, struct choice *c, const char *finish)
+{
+    struct out *o = &a->out;
+    struct completion *own = a->own;
+    out_print(o, ",\"logprobs\":");
+    if (a->wish->logprobs)
+        put_logprobs(o, a, c, c->n_told, &own->n_written[c->index]);
+    else
+        out_print(o, "null");
+    c->n_told = c->n_token;
+    if (finish)
+        out_print(o, ",\"finish_reason\":\"%s\"}", finish);
+    else
+        out_print(o, ",\"finish_reason\":null}");
+}
+
+static const struct out *echo_of(const struct answer *a, const struct choice *c)
+{
+    const struct completion *own = a->own;
+    return own->echo ? &own->echo[c->index / (size_t)a->wish->n] : NULL;
+}
+
+/* ---- stream ---------------------------------------------------------------------------------------------------------------- */
+
+static void put_chunk(struct answer *a, struct choice *c, const char *text, size_t n, const char *finish)
+{
+    struct out *o = &a->out;
+    const struct completion *own = a->own;
+    out_bytes(o, own->head.text, own->head.n);
+    out_print(o, "[{\"index\":%zu,\"text\":", c->index);
+    out_string(o, text, n);
+    end_choice(a, c, finish);
+    out_print(o, "]");
+    openai_end_chunk(a, finish != NULL);
+}
+
+static void on_begin(struct answer *a)
+{
+    for (size_t i = 0; i < a->n_choice; i++) {
+        const struct out *echo = echo_of(a, &a->choice[i]);
+        if (echo)
+            put_chunk(a, &a->choice[i], echo->text, echo->n, NULL);
+    }
+}
+
+static void on_content(struct answer *a, struct choice *c, const char *text, size_t n)
+{
+    put_chunk(a, c, text, n, NULL);
+}
+
+static void on_choice_end(struct answer *a, struct choice *c) { put_chunk(a, c, "", 0, openai_finish[c->finish]); }
+
+static void on_end(struct answer *a)
+{
+    const struct completion *own = a->own;
+    openai_end_stream(a, &own->head);
+}
+
+/* ---- whole ----------------------------------------------------------------------------------------------------------------- */
+
+static void on_whole(struct answer *a)
+{
+    struct out *o = &a->out, text = {0};
+    const struct completion *own = a->own;
+    out_bytes(o, own->head.text, own->head.n);
+    for (size_t i = 0; i < a->n_choice; i++) {
+        struct choice *c = &a->choice[i];
+        const struct out *echo = echo_of(a, c);
+        text.n = 0;
+        if (echo)
+            out_bytes(&text, echo->text, echo->n);
+        out_bytes(&text, c->content.text, c->content.n);
+        out_print(o, "%s{\"index\":%zu,\"text\":", i ? "," : "[", i);
+        out_string(o, text.text, text.n);
+        end_choice(a, c, openai_finish[c->finish]);
+    }
+    o->failed |= text.failed;
+    out_free(&text);
+    out_print(o, "]");
+    openai_end_answer(a);
+}
+
+/* Plain answers have neither reasoning nor calls. */
+static const struct dialect_events events = {.stream_type = "text/event-stream",
+                                             .begin = on_begin,
+                                             .content = on_content,
+                                             .choice_end = on_choice_end,
+                                             .end = on_end,
+                                             .failure = openai_failure,
+                                             .whole = on_whole};
+
+void openai_completions(struct http_exchange *x)
+{
+    struct refusal r = {0};
+    struct wish w = {0};
+    struct completion c = {0};
+    json_t *body = openai_body(x, &r);
+    if (body && wish_read_sampling(&w, x->server, body, &r) == 0 && read_prompts(&w, x->server, body, &r) == 0 &&
+        read_rest(&w, &c, x->server, body, &r) == 0) {
+        server_new_id(c.id, "cmpl-", 24);
+        openai_head(&c.head, x->server, c.id, "text_completion", w.stream);
+        if (c.head.failed)
+            refuse_memory(&r);
+        else
+            answer_run(x, &events, &w, &c);
+    }
+    if (r.status)
+        http_refuse(x, &r);
+    for (size_t i = 0; c.echo && i < w.n_prompt; i++)
+        out_free(&c.echo[i]);
+    room_free(c.echo);
+    room_free(c.n_written);
+    out_free(&c.head);
+    wish_free(&w);
+    json_decref(body);
+}

@@ -1,0 +1,13 @@
+/* Ollama's dialect: handlers of its routes. */
+#ifndef SERVER_DIALECT_OLLAMA_H
+#define SERVER_DIALECT_OLLAMA_H
+
+struct http_exchange;
+
+void ollama_version(struct http_exchange *x);
+void ollama_models(struct http_exchange *x); /* /api/tags and /api/ps: there is one model, and it is loaded */
+void ollama_show(struct http_exchange *x);
+void ollama_chat(struct http_exchange *x);
+void ollama_generate(struct http_exchange *x);
+
+#endif

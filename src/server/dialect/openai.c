@@ -1,0 +1,129 @@
+/* What OpenAI's dialects have in common: see openai.h. */
+#include "server/dialect/openai.h"
+#include "server/dialect/dialect.h"
+#include "server/request/service.h"
+
+#include <inttypes.h>
+#include <string.h>
+
+const char *const openai_finish[] = {[FINISH_STOP] = "stop", [FINISH_LENGTH] = "length", [FINISH_CALLS] = "tool_calls"};
+
+json_t *openai_body(struct http_exchange *x, struct refusal *r)
+{
+    const char *model = NULL;
+    size_t n = 0;
+    json_t *body = json_read(x->body, x->n_body, r);
+    if (body && json_get_text(body, NULL, "model", &model, &n, r) >= 0 &&
+        server_model_ok(x->server, model, n, 0, r) == 0)
+        return body;
+    json_decref(body);
+    return NULL;
+}
+
+void openai_head(struct out *o, const struct server *s, const char *id, const char *object, int stream)
+{
+    out_print(o, "%s{\"id\":\"%s\",\"object\":\"%s\",\"created\":%" PRId64 ",\"model\":", stream ? "data: " : "", id,
+              object, server_now());
+    out_text(o, s->model_id);
+    out_print(o, ",\"system_fingerprint\":\"%s\",\"choices\":", s->fingerprint);
+}
+
+static void put_usage(struct out *o, const struct answer *a)
+{
+    out_print(o,
+              "{\"prompt_tokens\":%zu,\"completion_tokens\":%zu,\"total_tokens\":%zu,"
+              "\"prompt_tokens_details\":{\"cached_tokens\":%zu},"
+              "\"completion_tokens_details\":{\"reasoning_tokens\":%zu}}",
+              a->n_prompt, a->n_generated, a->n_prompt + a->n_generated, a->n_cached, a->n_reasoning);
+}
+
+static double per_second(size_t n, double seconds) { return seconds > 0 ? (double)n / seconds : 0; }
+
+static void put_timings(struct out *o, const struct answer *a)
+{
+    size_t computed = a->n_prompt - a->n_cached;
+    out_print(o,
+              ",\"timings\":{\"cache_n\":%zu,\"prompt_n\":%zu,\"prompt_ms\":%.3f,\"prompt_per_second\":%.3f,"
+              "\"predicted_n\":%zu,\"predicted_ms\":%.3f,\"predicted_per_second\":%.3f},\"seed\":%" PRId64,
+              a->n_cached, computed, 1e3 * a->prompt_seconds, per_second(computed, a->prompt_seconds), a->n_generated,
+              1e3 * a->generate_seconds, per_second(a->n_generated, a->generate_seconds), (int64_t)a->seed);
+}
+
+void openai_end_answer(struct answer *a)
+{
+    out_print(&a->out, ",\"usage\":");
+    put_usage(&a->out, a);
+    put_timings(&a->out, a);
+    out_print(&a->out, "}");
+}
+
+void openai_end_chunk(struct answer *a, int ends_choice)
+{
+    if (a->wish->include_usage)
+        out_print(&a->out, ",\"usage\":null");
+    else if (ends_choice && answer_all_ended(a))
+        put_timings(&a->out, a);
+    out_print(&a->out, "}\n\n");
+}
+
+void openai_end_stream(struct answer *a, const struct out *head)
+{
+    if (a->wish->include_usage) {
+        out_bytes(&a->out, head->text, head->n);
+        out_print(&a->out, "[]");
+        openai_end_answer(a);
+        out_print(&a->out, "\n\n");
+    }
+    out_print(&a->out, "data: [DONE]\n\n");
+}
+
+static const char *piece(const struct answer *a, stoker_token id, size_t *n)
+{
+    return stoker_templates_piece(stoker_templates_of(a->engine), id, n);
+}
+
+void openai_token_text(struct out *o, const struct answer *a, stoker_token id)
+{
+    size_t n;
+    const char *text = piece(a, id, &n);
+    out_string(o, text, n);
+}
+
+static void put_logprob(struct out *o, const struct answer *a, const struct stoker_logprob *l)
+{
+    size_t n;
+    const char *text = piece(a, l->id, &n);
+    out_print(o, "{\"token\":");
+    out_string(o, text, n);
+    out_print(o, ",\"logprob\":");
+    out_real(o, l->logprob);
+    out_print(o, ",\"bytes\":[");
+    for (size_t i = 0; i < n; i++)
+        out_print(o, "%s%d", i ? "," : "", (unsigned char)text[i]);
+    out_print(o, "]");
+}
+
+void openai_logprobs(struct out *o, const struct answer *a, const struct choice *c, size_t from)
+{
+    for (size_t i = from; i < c->n_token; i++) {
+        const struct answer_token *t = &c->token[i];
+        if (i > from)
+            out_print(o, ",");
+        put_logprob(o, a, &t->likely);
+        out_print(o, ",\"top_logprobs\":[");
+        for (size_t k = 0; k < t->n_top; k++) {
+            if (k)
+                out_print(o, ",");
+            put_logprob(o, a, &t->top[k]);
+            out_print(o, "}");
+        }
+        out_print(o, "]}");
+    }
+}
+
+void openai_failure(struct answer *a, const struct refusal *r)
+{
+    out_print(&a->out, "data: ");
+    write_error(&a->out, DIALECT_OPENAI, r, a->http->id);
+    out_print(&a->out, "\n\n");
+}

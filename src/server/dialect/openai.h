@@ -1,0 +1,35 @@
+/* OpenAI's dialect: handlers of its routes, and what they have in common. */
+#ifndef SERVER_DIALECT_OPENAI_H
+#define SERVER_DIALECT_OPENAI_H
+
+#include "server/answer/answer.h"
+
+void openai_chat(struct http_exchange *x);        /* chat.c */
+void openai_completions(struct http_exchange *x); /* completions.c */
+void openai_responses(struct http_exchange *x);   /* responses.c */
+
+/* The body as JSON, its "model" checked. NULL: *r. */
+json_t *openai_body(struct http_exchange *x, struct refusal *r);
+
+/* ---- parts of answers ------------------------------------------------------------------------------------------------------ */
+
+extern const char *const openai_finish[]; /* by enum finish: "stop" and the like, words that need no escapes */
+
+/* What an answer, or each chunk of a stream, begins with, up to its choices: {"id":..,"object":..,..,"choices": */
+void openai_head(struct out *o, const struct server *s, const char *id, const char *object, int stream);
+
+/* How an answer, a chunk (of which a choice ends or not) and a stream end, behind their choices. head: what each chunk begins with. */
+void openai_end_answer(struct answer *a);
+void openai_end_chunk(struct answer *a, int ends_choice);
+void openai_end_stream(struct answer *a, const struct out *head);
+
+/* A token's text as a JSON string, and its bytes as an array of numbers. */
+void openai_token_text(struct out *o, const struct answer *a, stoker_token id);
+
+/* {"token":..,"logprob":..,"bytes":[..],"top_logprobs":[..]}, .. of tokens [from, c->n_token). */
+void openai_logprobs(struct out *o, const struct answer *a, const struct choice *c, size_t from);
+
+/* data: {"error":{..}} */
+void openai_failure(struct answer *a, const struct refusal *r);
+
+#endif

@@ -1,0 +1,19 @@
+/* A body of OpenAI's Responses as one of the chat. */
+#ifndef SERVER_DIALECT_RESPONSES_REQUEST_H
+#define SERVER_DIALECT_RESPONSES_REQUEST_H
+
+#include "server/http/json.h"
+
+struct responses_request {
+    json_t *chat;    /* what wish_read_chat() takes; owned */
+    json_t *origins; /* of its fields: request/origin.h; owned */
+    json_t *custom;  /* names of custom tools: an object; owned */
+    json_t *spaces;  /* name of a namespace's function -> the namespace; owned */
+    struct out left; /* types of tools that were left out, with ", " between */
+};
+
+/* -1: *r. Free it in any case. */
+int responses_request(struct responses_request *q, const json_t *body, struct refusal *r);
+void responses_request_free(struct responses_request *q);
+
+#endif

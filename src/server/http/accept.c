@@ -1,0 +1,68 @@
+/* Connections from their beginning: a thread each, or turned away. See app.h. */
+#include "base/log.h"
+#include "base/stack.h"
+#include "server/http/inside.h"
+
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+/* A stack is mapped whole (STACK_LEAST) and touched as deep as a request goes; templates and schemas recurse. */
+enum { STACK_TOUCHED = 64 << 10 };
+
+size_t http_connection_bytes(void) { return STACK_TOUCHED + HTTP_IN + sizeof(struct http_connection); }
+
+/* A connection that nobody serves: said without waiting for the client. */
+static void turn_away(int fd, const char *why)
+{
+    char answer[512], request[4096], body[256];
+    int n_body = snprintf(body, sizeof body,
+                          "{\"error\":{\"message\":\"%s\",\"type\":\"unavailable_error\",\"param\":null,"
+                          "\"code\":null}}",
+                          why);
+    int n_answer = snprintf(answer, sizeof answer,
+                            "HTTP/1.1 503 Service Unavailable\r\nContent-Type: application/json\r\nRetry-After: 1\r\n"
+                            "Connection: close\r\nContent-Length: %d\r\n\r\n%s",
+                            n_body, body);
+    ssize_t n = send(fd, answer, (size_t)n_answer, MSG_NOSIGNAL | MSG_DONTWAIT);
+    shutdown(fd, SHUT_WR);
+    while (n > 0) /* what came already would make close() a reset */
+        n = recv(fd, request, sizeof request, MSG_DONTWAIT);
+    close(fd);
+}
+
+void http_accept(struct http_app *app, int fd)
+{
+    pthread_attr_t attr;
+    pthread_t thread;
+    int one = 1, bad;
+    pthread_mutex_lock(&app->lock);
+    int full = app->n_connection >= (size_t)app->max_conns;
+    struct http_connection *c = full ? NULL : http_open(app, fd);
+    if (c) {
+        c->next = app->first;
+        if (c->next)
+            c->next->before = c;
+        app->first = c;
+        app->n_connection++;
+    }
+    pthread_mutex_unlock(&app->lock);
+    if (!c) {
+        turn_away(fd, full ? "the server has as many connections as --max-conns allows"
+                           : "the server has no memory or file handles for another connection");
+        return;
+    }
+    setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
+    pthread_attr_init(&attr);
+    pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
+    pthread_attr_setstacksize(&attr, STACK_LEAST);
+    bad = pthread_create(&thread, &attr, http_serve, c);
+    pthread_attr_destroy(&attr);
+    if (bad) {
+        log_line(LOG_WARN, "a connection was turned away: no thread for it: %s", strerror(bad));
+        http_forget(c);
+    }
+}

@@ -1,0 +1,260 @@
+/* The body of a request: read whole, before its handler runs (http.h).
+ *
+ * Its memory comes out of the room of requests (base/room.h) as its bytes come, in steps that double: what a client only declares costs
+ * nothing. The first step everybody gets, also where others have filled the room, so that ordinary requests get through:
+ *
+ *     up to BODY_FIRST    always there
+ *     up to BODY_LARGE    of everybody's room, and half of what is kept; who finds none waits a little, then is refused
+ *     beyond              what its handler makes of it takes several times as much (claim_of): a step is had when all large bodies can
+ *                         still end, one after the other (claims.h). Of a whole one all that it may need is granted before its handler
+ *                         runs, and kept for it until what is large is done (http_next)
+ *
+ * Nobody waits for ever. The body has to be whole within --body-timeout and a second a MiB, its own waiting not counted; a large one
+ * that brings less than PACE bytes in PACE_MS loses its place. Where somebody waits for room, a body that stood still for STILL_MS
+ * is given up. A large body waits for room at most --body-timeout. */
+#include "base/clock.h"
+#include "base/room.h"
+#include "server/http/inside.h"
+
+#include <poll.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+enum {
+    BODY_FIRST = HTTP_BODY_FIRST,
+    BODY_LARGE = 1 << 20,
+    LARGE_MOST = 256, /* large bodies at a time */
+    STILL_MS = 5000,
+    PACE = 64 << 10,
+    PACE_MS = 10000,
+    LOOK_MS = 20,
+    GLANCE_MS = 1000
+};
+
+static uint64_t in_ms(double ms) { return clock_ns() + (uint64_t)(ms * 1e6); }
+
+/* A body that is being read. */
+struct reading {
+    struct http_chunks chunks;
+    size_t most;       /* bytes it may have: declared, or --max-body */
+    uint64_t until_ns; /* when it has to be whole, but for what its bytes allow it */
+    uint64_t pace_ns;  /* since then, its own waiting left out, so many bytes came: */
+    size_t paced;
+};
+
+/* ---- large bodies ---------------------------------------------------------------------------------------------------------- */
+
+/* What a body of n bytes and what is made of it take together: as large_bytes() of the plan has it, with some to spare. */
+static size_t claim_of(size_t n) { return n / 2 * 7; }
+
+void http_leave_large(struct http_connection *c)
+{
+    struct http_app *app = c->app;
+    if (!c->is_large)
+        return;
+    room_end_grant();
+    pthread_mutex_lock(&app->lock);
+    struct http_connection **at = &app->large;
+    while (*at != c)
+        at = &(*at)->next_large;
+    *at = c->next_large;
+    c->is_large = 0;
+    pthread_mutex_unlock(&app->lock);
+}
+
+void http_next(struct http_exchange *x) { http_leave_large(x->connection); }
+
+/* n bytes of its claim, by one of the ways to take them. 1: it has them, and is one of the large ones. */
+static int take_large(struct http_connection *c, size_t n, size_t most, int (*take)(size_t n))
+{
+    struct http_app *app = c->app;
+    struct claim claim[LARGE_MOST], asks = {c->room_body, claim_of(most + 1) - c->room_body};
+    size_t k = 0;
+    pthread_mutex_lock(&app->lock);
+    for (struct http_connection *l = app->large; l; l = l->next_large)
+        claim[k++] = l->claim;
+    int is_full = !c->is_large && k == LARGE_MOST;
+    if (c->is_large)
+        asks = c->claim;
+    else if (!is_full)
+        claim[k++] = asks;
+    int taken = !is_full && claims_allow(claim, k, asks, n, room_left(ROOM_LARGE)) && take(n) == 0;
+    if (taken && !c->is_large) {
+        c->next_large = app->large;
+        app->large = c;
+        c->is_large = 1;
+    }
+    if (taken)
+        c->claim = (struct claim){asks.held + n, asks.need - n};
+    pthread_mutex_unlock(&app->lock);
+    return taken;
+}
+
+/* ---- room ------------------------------------------------------------------------------------------------------------------ */
+
+static int take_body(size_t n) { return room_take(n, ROOM_LARGE); }
+
+/* Room for n more bytes of a body that will have at most b->most. */
+static int take_step(struct http_connection *c, size_t n, const struct reading *b)
+{
+    if (c->room_body + n <= BODY_LARGE)
+        return room_take(n, c->room_body ? ROOM_MIDDLE : ROOM_SMALL) == 0;
+    return take_large(c, n, b->most, take_body);
+}
+
+/* Of a whole large body: what is made of it. One in chunks claimed what the largest takes. */
+static int take_rest(struct http_connection *c, size_t n, const struct reading *b)
+{
+    pthread_mutex_lock(&c->app->lock);
+    c->claim.need = n;
+    pthread_mutex_unlock(&c->app->lock);
+    return take_large(c, n, b->most, room_grant);
+}
+
+/* Until there is room for n more bytes, by take. -1: *r, or the client is gone. */
+static int wait_for(struct http_connection *c, size_t n, double seconds, struct reading *b,
+                    int (*take)(struct http_connection *c, size_t n, const struct reading *b), struct refusal *r)
+{
+    atomic_int *waiting = &c->app->waiting;
+    uint64_t began = clock_ns(), until = in_ms(1e3 * seconds), count;
+    int there = take(c, n, b);
+    if (there)
+        return 0;
+    atomic_fetch_add(waiting, 1);
+    while (!c->gone && !r->status && !there) {
+        struct pollfd p[2] = {{c->fd, http_watch(c), 0}, {c->wake, POLLIN, 0}};
+        if (poll(p, 2, LOOK_MS) > 0)
+            http_look(c, p[0].revents);
+        if (p[1].revents && read(c->wake, &count, sizeof count) < 0)
+            continue;
+        if (clock_ns() > until || atomic_load(&c->app->closing)) {
+            refuse(r, 503, "busy", NULL, "other requests have the memory that is kept for requests; try again");
+            r->retry_after = 1;
+        } else {
+            there = take(c, n, b);
+        }
+    }
+    atomic_fetch_sub(waiting, 1);
+    b->until_ns += clock_ns() - began;
+    b->pace_ns += clock_ns() - began;
+    return there ? 0 : -1;
+}
+
+/* Memory for n bytes and a zero. */
+static int have_room(struct http_connection *c, size_t n, struct reading *b, struct refusal *r)
+{
+    double patience = c->app->body_timeout;
+    size_t room = c->room_body ? c->room_body : BODY_FIRST;
+    if (n < c->room_body)
+        return 0;
+    while (room <= n)
+        room *= 2;
+    room = room > b->most + 1 ? b->most + 1 : room;
+    if (room <= BODY_LARGE && patience > STILL_MS * 1e-3)
+        patience = STILL_MS * 1e-3;
+    if (wait_for(c, room - c->room_body, patience, b, take_step, r))
+        return -1;
+    char *body = realloc(c->body, room);
+    if (!body) {
+        room_give(room - c->room_body);
+        return refuse_memory(r);
+    }
+    c->body = body;
+    c->room_body = room;
+    return 0;
+}
+
+/* ---- reading --------------------------------------------------------------------------------------------------------------- */
+
+/* A second a MiB: of what is declared, or has come. */
+static uint64_t end_of(const struct http_connection *c, const struct reading *b)
+{
+    size_t n = c->head.chunked ? c->n_body : b->most;
+    return b->until_ns + (uint64_t)((double)n * 0x1p-20 * 1e9);
+}
+
+/* What is in c->in, to the body. 1: the body is whole. */
+static int take_in(struct http_connection *c, struct reading *b, struct refusal *r)
+{
+    size_t left = b->most - c->n_body, n = c->n_in < left ? c->n_in : left, used = n;
+    if (c->head.chunked) {
+        long k = http_chunks_read(&b->chunks, c->in, c->n_in, c->in, &n, r);
+        if (k < 0)
+            return -1;
+        used = (size_t)k;
+    }
+    if (n && have_room(c, c->n_body + n, b, r))
+        return -1;
+    if (n)
+        memcpy(c->body + c->n_body, c->in, n);
+    c->n_body += n;
+    http_use_in(c, used);
+    return c->head.chunked ? b->chunks.done : c->n_body == b->most;
+}
+
+/* A large body at whose pace nobody gets anywhere loses its place. */
+static int check_pace(const struct http_connection *c, struct reading *b, struct refusal *r)
+{
+    uint64_t now = clock_ns();
+    if (now < b->pace_ns + PACE_MS * UINT64_C(1000000))
+        return 0;
+    if (c->is_large && c->n_body - b->paced < PACE)
+        return refuse(
+            r, 408, NULL, NULL,
+            "the body came too slowly: one above %d MiB has to bring %d KiB in %d s, for its memory is kept from "
+            "others",
+            BODY_LARGE >> 20, PACE >> 10, PACE_MS / 1000);
+    b->pace_ns = now;
+    b->paced = c->n_body;
+    return 0;
+}
+
+/* More of it into c->in. */
+static int wait_more(struct http_connection *c, struct reading *b, struct refusal *r)
+{
+    uint64_t still = in_ms(STILL_MS), end = end_of(c, b);
+    for (;;) {
+        uint64_t glance = in_ms(GLANCE_MS), now;
+        enum http_came came = http_read_more(c, glance < end ? glance : end);
+        if (check_pace(c, b, r))
+            return -1;
+        if (came == HTTP_CAME)
+            return 0;
+        if (came == HTTP_CAME_END) {
+            c->gone = 1;
+            return -1;
+        }
+        now = clock_ns();
+        if (now >= end)
+            return refuse(r, 408, NULL, NULL, "the body was not complete within %.10g s and a second a MiB",
+                          c->app->body_timeout);
+        if (now >= still && c->room_body > BODY_FIRST && atomic_load(&c->app->waiting))
+            return refuse(r, 408, NULL, NULL, "nothing came of the body for %d s, and others wait for its memory",
+                          STILL_MS / 1000);
+    }
+}
+
+int http_read_body(struct http_connection *c, struct refusal *r)
+{
+    static const char go_on[] = "HTTP/1.1 100 Continue\r\n\r\n";
+    struct reading b = {.chunks = {.most = c->app->max_body},
+                        .most = c->head.chunked ? c->app->max_body : (size_t)c->head.length,
+                        .until_ns = in_ms(1e3 * c->app->body_timeout),
+                        .pace_ns = clock_ns()};
+    if (c->head.expects_continue && c->n_in == 0 && send(c->fd, go_on, sizeof go_on - 1, MSG_NOSIGNAL) < 0)
+        c->gone = 1;
+    int whole = 0;
+    while (!c->gone && (whole = take_in(c, &b, r)) == 0)
+        if (wait_more(c, &b, r))
+            return -1;
+    if (c->gone || whole < 0 || have_room(c, c->n_body, &b, r))
+        return -1;
+    size_t rest = c->is_large ? claim_of(c->room_body) - c->room_body : 0;
+    if (rest && wait_for(c, rest, c->app->body_timeout, &b, take_rest, r))
+        return -1;
+    c->unread = 0;
+    c->body[c->n_body] = 0;
+    return 0;
+}

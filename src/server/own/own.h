@@ -1,0 +1,23 @@
+/* Our own routes and llama-server's: server.md, part 7; models, which two dialects share. */
+#ifndef SERVER_OWN_OWN_H
+#define SERVER_OWN_OWN_H
+
+struct http_exchange;
+
+void own_health(struct http_exchange *x);
+void own_props(struct http_exchange *x);
+void own_slots(struct http_exchange *x);
+void own_metrics(struct http_exchange *x);
+void own_tokenize(struct http_exchange *x);
+void own_detokenize(struct http_exchange *x);
+void own_apply_template(struct http_exchange *x);
+void own_models(struct http_exchange *x);
+void own_model(struct http_exchange *x);
+void own_stats(struct http_exchange *x);
+void own_events(struct http_exchange *x);
+void own_plan(struct http_exchange *x);
+void own_anatomy(struct http_exchange *x); /* anatomy.c */
+void own_cache_clear(struct http_exchange *x);
+void own_not_supported(struct http_exchange *x);
+
+#endif

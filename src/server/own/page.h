@@ -1,0 +1,10 @@
+/* The page at "/": one document, made of src/server/own/page/ when the program is built. */
+#ifndef SERVER_OWN_PAGE_H
+#define SERVER_OWN_PAGE_H
+
+struct http_exchange;
+
+/* With --no-page: 404. */
+void page_handle(struct http_exchange *x);
+
+#endif

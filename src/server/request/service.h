@@ -1,0 +1,87 @@
+/* What requests are served with: the options, the model and its engine, sums. What handlers may use of struct server is constant after
+ * the start, except what says otherwise. */
+#ifndef SERVER_REQUEST_SERVICE_H
+#define SERVER_REQUEST_SERVICE_H
+
+#include "server/http/app.h"
+#include "stoker.h"
+
+#include <stdatomic.h>
+#include <stddef.h>
+#include <stdint.h>
+
+enum stabilize { STABILIZE_OFF, STABILIZE_STRIP, STABILIZE_MOVE };
+
+/* server.md, part 1. Defaults are the command's business: every field is set. */
+struct server_options {
+    const char *host;
+    int port; /* 0: any free one */
+    int max_conns, queue;
+    uint64_t max_body;
+    double header_timeout, body_timeout, drain; /* seconds */
+    struct http_texts alias, key, cors, allow_host;
+    int no_page, any_model, cache_per_key;
+    enum stabilize stabilize;
+    const char *model; /* path */
+    struct stoker_options engine;
+    /* What a request does not say: the model's advice, changed by set_sampling when the model is open. */
+    struct stoker_sampling sampling;
+    void (*set_sampling)(void *arg, struct stoker_sampling *s);
+    void *set_sampling_arg;
+    int think;           /* 1 on, 0 off, -1 as the template has it */
+    int no_tool_grammar; /* calls are parsed, not governed */
+    int close_at_limit;  /* 1, 0; -1: on for calls and schemas */
+};
+
+enum server_state { SERVER_LOADING, SERVER_READY, SERVER_DRAINING };
+
+enum { SERVER_MODEL_ID = 256 };
+
+/* Sums for /metrics; added to by server_count(). */
+struct server_counters {
+    atomic_uint_fast64_t prompt_tokens, cached_tokens, generated_tokens, cancelled, rejected;
+    atomic_uint_fast64_t stabilized[4]; /* uses of each rule of --stabilize */
+    _Atomic double ttft_seconds;        /* of the newest answer; 0: none yet */
+};
+
+/* Figures of the panel: differences between two looks at the engine. */
+struct rates {
+    struct stoker_stats last;
+    uint64_t at_ns;                              /* of last; 0: none */
+    double tps, prompt_tps, hit_rate, read_mbps; /* < 0: not known yet */
+};
+
+struct server {
+    struct server_options opt;
+    struct stoker *engine; /* valid once state is past SERVER_LOADING: server_engine() */
+    _Atomic int state;     /* enum server_state */
+
+    /* Known from the file's headers, before anything answers. */
+    char model_id[SERVER_MODEL_ID];   /* general.name lowered, blanks to "-"; else the file's stem */
+    char model_file[SERVER_MODEL_ID]; /* without its folder */
+    struct stoker_about about;
+    char fingerprint[64];    /* "stoker-VERSION-MODELHASH8": system_fingerprint */
+    int64_t started;         /* seconds since 1970: "created" of models */
+    struct stoker_plan plan; /* once ready */
+
+    struct server_counters count;
+    struct http_app *http; /* its front */
+    struct rates rates;    /* own/stats.c's, under its lock */
+};
+
+/* The engine; NULL while it loads. Handlers of rows without ROUTE_EARLY need not ask: they run only when it is there. */
+struct stoker *server_engine(struct server *s);
+
+/* 0: the name of a request's "model" is one of ours (id, aliases, either with ":latest"; anything with --any-model; claude: names that
+ * begin "claude-" too). Else -1 and 404 model_not_found. name NULL: absent, which is fine. */
+int server_model_ok(const struct server *s, const char *name, size_t n, int claude, struct refusal *r);
+
+/* What a request cost, once, before the end of its answer is written (so that who has the answer sees the sums moved). Fills x's figures
+ * for the log line too. ttft_seconds < 0: there was no token. cancelled: the client went. */
+void server_count(struct http_exchange *x, size_t n_prompt, size_t n_cached, size_t n_generated, double ttft_seconds,
+                  int cancelled);
+void server_count_rejected(struct server *s); /* a full queue */
+
+int64_t server_now(void); /* seconds since 1970 */
+
+#endif

@@ -1,0 +1,513 @@
+/* See answer.h. A block is written once, from behind the marker that begins it, so that the same expression serves text
+ * that is governed from the start (marker and rest) and text that is free until the marker comes (rest). */
+#include "text/answer/answer.h"
+
+#include "base/error.h"
+#include "text/answer/tool_grammar_inner.h"
+#include "text/schema/schema.h"
+#include "text/tokenizer/tokenizer.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* ---- small expressions --------------------------------------------------------------------------------------------- */
+
+grammar_expr tool_word(struct tool_maker *k, const char *text) { return grammar_text(k->maker, text, strlen(text)); }
+
+grammar_expr tool_join(struct tool_maker *k, const grammar_expr *part, size_t n)
+{
+    return grammar_sequence(k->maker, part, n);
+}
+
+int32_t tool_token(const struct tool_maker *k, const char *text)
+{
+    size_t n = strlen(text);
+    return tool_is_token(k->tokenizer, text, n) ? tokenizer_find(k->tokenizer, text, n) : -1;
+}
+
+/* Text in which the format's part is its token, if it is one. */
+grammar_expr tool_marked(struct tool_maker *k, const char *text)
+{
+    const char *part = k->format->part ? strstr(text, k->format->part) : NULL;
+    int32_t id = part ? tool_token(k, k->format->part) : -1;
+    if (id < 0)
+        return tool_word(k, text);
+    return JOIN(grammar_text(k->maker, text, (size_t)(part - text)), grammar_token(k->maker, id),
+                tool_marked(k, part + strlen(k->format->part)));
+}
+
+grammar_expr tool_mark(struct tool_maker *k, enum tool_role role)
+{
+    const char *text = k->format->marker[role];
+    int32_t id = text ? tool_token(k, text) : -1;
+    if (!text || (id >= 0 && tokenizer_is_end(k->tokenizer, id))) /* that token ends the answer by itself */
+        return tool_word(k, "");
+    return id >= 0 ? grammar_token(k->maker, id) : tool_marked(k, text);
+}
+
+/* first (separator first)*, or first alone where one call is all there may be. */
+grammar_expr tool_several(struct tool_maker *k, grammar_expr item, grammar_expr separator)
+{
+    if (!k->want->parallel)
+        return item;
+    return JOIN(item, grammar_repeat(k->maker, JOIN(separator, item), 0, GRAMMAR_MANY));
+}
+
+/* One of the tools, as each(k, tool) writes it. */
+grammar_expr tool_any(struct tool_maker *k, grammar_expr (*each)(struct tool_maker *k, size_t tool))
+{
+    grammar_expr *e = compile_zeroed(k->compile, k->n + 1, sizeof *e);
+    if (!e)
+        return grammar_ended(k->maker);
+    for (size_t i = 0; i < k->n; i++)
+        e[i] = each(k, i);
+    grammar_expr all = grammar_choice(k->maker, e, k->n);
+    compile_free(k->compile, e);
+    return all;
+}
+
+static grammar_expr identifier(struct tool_maker *k)
+{
+    static const struct grammar_range letters[] = {{'a', 'z'}, {'A', 'Z'}, {'0', '9'}, {'_', '_'}, {'-', '-'}};
+    return grammar_repeat(k->maker, grammar_class(k->maker, letters, 5, 0), 1, 64);
+}
+
+static grammar_expr digits(struct tool_maker *k)
+{
+    return grammar_repeat(k->maker, grammar_class(k->maker, (struct grammar_range[]){{'0', '9'}}, 1, 0), 1, 4);
+}
+
+/* ---- calls as objects and as name and object -------------------------------------------------------------------------- */
+
+static grammar_expr object_of(struct tool_maker *k, size_t i)
+{
+    const struct tool_format *f = k->format;
+    const char *name = k->tool[i].def->name;
+    const char *brace = k->brace_taken ? "" : "{";
+    if (!f->name_key)
+        return JOIN(tool_word(k, "{\""), tool_word(k, name), tool_word(k, "\": "), k->tool[i].arguments,
+                    tool_word(k, "}"));
+    grammar_expr id = JOIN(tool_word(k, "\""), tool_word(k, f->id_key), tool_word(k, "\": \""), identifier(k),
+                           tool_word(k, "\""));
+    grammar_expr before = f->rules & RULE_ID_FIRST ? grammar_optional(k->maker, JOIN(id, tool_word(k, ", ")))
+                                                   : tool_word(k, "");
+    grammar_expr behind = f->rules & RULE_ID_LAST ? grammar_optional(k->maker, JOIN(tool_word(k, ", "), id))
+                                                  : tool_word(k, "");
+    return JOIN(tool_word(k, brace), before, tool_word(k, "\""), tool_word(k, f->name_key), tool_word(k, "\": \""),
+                tool_word(k, name), tool_word(k, "\", \""), tool_word(k, f->args_key), tool_word(k, "\": "),
+                k->tool[i].arguments, behind, tool_word(k, "}"));
+}
+
+static grammar_expr object_grammar(struct tool_maker *k) { return tool_any(k, object_of); }
+
+static grammar_expr lines(struct tool_maker *k)
+{
+    return JOIN(tool_word(k, "\n"), object_grammar(k), tool_word(k, "\n"), tool_mark(k, ROLE_END));
+}
+
+static grammar_expr list(struct tool_maker *k)
+{
+    const struct tool_format *f = k->format;
+    grammar_expr calls = tool_several(k, object_grammar(k), tool_word(k, f->list.between));
+    return JOIN(tool_word(k, f->list.open), calls, tool_word(k, f->list.close), tool_mark(k, ROLE_END));
+}
+
+static grammar_expr deepseek_call(struct tool_maker *k, size_t i)
+{
+    grammar_expr name = tool_word(k, k->tool[i].def->name);
+    if (k->format->rules & RULE_FENCED)
+        return JOIN(tool_mark(k, ROLE_CALL), tool_word(k, "function"), tool_mark(k, ROLE_SEP), name,
+                    tool_word(k, "\n```json\n"), k->tool[i].arguments, tool_word(k, "\n```"), tool_mark(k, ROLE_STOP));
+    return JOIN(tool_mark(k, ROLE_CALL), name, tool_mark(k, ROLE_SEP), k->tool[i].arguments, tool_mark(k, ROLE_STOP));
+}
+
+static grammar_expr deepseek(struct tool_maker *k)
+{
+    const char *between = k->format->rules & RULE_FENCED ? "\n" : "";
+    return JOIN(tool_several(k, tool_any(k, deepseek_call), tool_word(k, between)), tool_mark(k, ROLE_END));
+}
+
+static grammar_expr kimi_rest(struct tool_maker *k, size_t i)
+{
+    return JOIN(tool_word(k, "functions."), tool_word(k, k->tool[i].def->name), tool_word(k, ":"), digits(k),
+                tool_mark(k, ROLE_ARGS), k->tool[i].arguments, tool_mark(k, ROLE_STOP));
+}
+
+static grammar_expr kimi_call(struct tool_maker *k) { return tool_any(k, kimi_rest); }
+
+static grammar_expr kimi(struct tool_maker *k)
+{
+    grammar_expr call = JOIN(tool_mark(k, ROLE_BEGIN2), kimi_call(k));
+    return JOIN(tool_several(k, call, tool_word(k, "")), tool_mark(k, ROLE_END));
+}
+
+static grammar_expr mistral_call(struct tool_maker *k, size_t i)
+{
+    grammar_expr id = grammar_optional(k->maker, JOIN(tool_mark(k, ROLE_SEP), identifier(k)));
+    return JOIN(tool_word(k, k->tool[i].def->name), id, tool_mark(k, ROLE_ARGS), k->tool[i].arguments);
+}
+
+static grammar_expr mistral(struct tool_maker *k) { return tool_any(k, mistral_call); }
+
+static grammar_expr functionary_call(struct tool_maker *k, size_t i)
+{
+    return JOIN(tool_word(k, k->tool[i].def->name), tool_word(k, ">"), k->tool[i].arguments, tool_mark(k, ROLE_END));
+}
+
+static grammar_expr functionary(struct tool_maker *k) { return tool_any(k, functionary_call); }
+
+static grammar_expr solar_call(struct tool_maker *k, size_t i)
+{
+    return JOIN(tool_mark(k, ROLE_CALL), identifier(k), tool_mark(k, ROLE_SEP), tool_word(k, k->tool[i].def->name),
+                tool_mark(k, ROLE_ARGS), k->tool[i].arguments, tool_mark(k, ROLE_STOP));
+}
+
+static grammar_expr solar(struct tool_maker *k)
+{
+    return JOIN(tool_several(k, tool_any(k, solar_call), tool_word(k, "")), tool_mark(k, ROLE_END));
+}
+
+static grammar_expr gemma_call(struct tool_maker *k, size_t i)
+{
+    return JOIN(tool_word(k, "call:"), tool_word(k, k->tool[i].def->name), k->tool[i].arguments,
+                tool_mark(k, ROLE_END));
+}
+
+static grammar_expr gemma(struct tool_maker *k) { return tool_any(k, gemma_call); }
+
+/* The languages of blocks, by the format's syntax. */
+static const struct language {
+    grammar_expr (*block)(struct tool_maker *k); /* what follows ROLE_BEGIN */
+    const char *between;                         /* blocks; NULL: a block holds all calls there are */
+    grammar_expr (*call)(struct tool_maker *k);  /* what follows ROLE_BEGIN2 without a block; NULL: nothing does */
+    void (*answer)(struct tool_maker *k);        /* entries and phases, of syntaxes that frame the whole answer */
+} languages[N_SYNTAX] = {
+    [SYNTAX_OBJECT] = {object_grammar, "\n"},
+    [SYNTAX_LINES] = {lines, "\n"},
+    [SYNTAX_LIST] = {list},
+    [SYNTAX_DEEPSEEK] = {deepseek},
+    [SYNTAX_KIMI] = {kimi, .call = kimi_call},
+    [SYNTAX_MISTRAL] = {mistral, ""},
+    [SYNTAX_FUNCTIONARY] = {functionary, ""},
+    [SYNTAX_SOLAR] = {solar},
+    [SYNTAX_TAGS] = {xml_grammar, "\n"},
+    [SYNTAX_GLM] = {glm_grammar, "\n"},
+    [SYNTAX_PYTHON] = {lfm2_grammar},
+    [SYNTAX_GEMMA] = {gemma, ""},
+    [SYNTAX_HARMONY] = {.answer = harmony_grammar},
+    [SYNTAX_RECIPIENT] = {.answer = recipient_grammar},
+};
+
+static const struct language *language_of(const struct tool_maker *k) { return &languages[k->format->syntax]; }
+
+static grammar_expr block_rest(struct tool_maker *k)
+{
+    const struct language *l = language_of(k);
+    return l->block ? l->block(k) : grammar_fail(k->maker, "the format %s has no grammar", k->format->name);
+}
+
+/* ---- arguments ------------------------------------------------------------------------------------------------------- */
+
+static int open_schemas(struct tool_maker *k)
+{
+    static const char nothing[] = "{\"type\": \"object\", \"properties\": {}, \"additionalProperties\": false}";
+    const struct tool_want *w = k->want;
+    static const enum schema_syntax syntaxes[] = {
+        [ARGS_JSON] = SCHEMA_JSON, [ARGS_PYTHON] = SCHEMA_PYTHON, [ARGS_GEMMA] = SCHEMA_GEMMA};
+    enum schema_syntax syntax = syntaxes[k->format->arguments];
+    for (size_t i = 0; i < w->tools->n; i++) {
+        const struct tool_def *t = &w->tools->tool[i];
+        char place[64];
+        if (w->name && strcmp(w->name, t->name) != 0)
+            continue;
+        snprintf(place, sizeof place, "tools[%zu].function.parameters", i);
+        struct schema_options how = {.compile = k->compile,
+                                     .strict = t->strict,
+                                     .object = 1,
+                                     .white = SCHEMA_SPACED,
+                                     .syntax = syntax,
+                                     .place = place,
+                                     .quote = -1};
+        int by_member = k->format->xml || syntax == SCHEMA_PYTHON;
+        if (syntax == SCHEMA_GEMMA)
+            how.quote = tool_token(k, k->format->marker[ROLE_SEP]);
+        struct tool_entry *e = &k->tool[k->n];
+        if (by_member && t->schema && schema_bars_objects(t->schema, t->n_schema, &how, k->err))
+            return -1;
+        if (schema_open(&e->schema, k->maker, t->schema ? t->schema : nothing,
+                        t->schema ? t->n_schema : sizeof nothing - 1, &how, k->err) != 0)
+            return -1;
+        e->def = t;
+        k->n++;
+        int32_t rule = grammar_rule(k->maker, t->name);
+        if (by_member)
+            grammar_define(k->maker, rule, k->format->xml ? xml_arguments(k, e) : lfm2_arguments(k, e));
+        else
+            grammar_define(k->maker, rule, schema_value(e->schema, ""));
+        e->arguments = grammar_call(k->maker, rule);
+    }
+    if (k->n == 0)
+        return error_set(k->err, ERR_INPUT, "tool_choice names '%.60s', which is none of the tools",
+                         w->name ? w->name : "");
+    return 0;
+}
+
+/* ---- triggers and phases ------------------------------------------------------------------------------------------------ */
+
+/* The trigger of a marker: its token, the token in it, or its text. *rest: what is still to come of it, or NULL. */
+struct constraint_trigger tool_trigger(const struct tool_maker *k, const char *text, const char **rest)
+{
+    const struct tool_format *f = k->format;
+    const char *part = f->part ? strstr(text, f->part) : NULL;
+    struct constraint_trigger t = {.token = tool_token(k, text), .entry = -1};
+    *rest = NULL;
+    if (t.token < 0 && part && (t.token = tool_token(k, f->part)) >= 0)
+        *rest = part + strlen(f->part);
+    if (t.token < 0) {
+        t.text = text;
+        t.n = strlen(text);
+    }
+    return t;
+}
+
+int tool_add_entry(struct tool_maker *k, grammar_expr e)
+{
+    k->entry[k->n_entry] = e;
+    return (int)k->n_entry++;
+}
+
+void tool_add_trigger(struct tool_maker *k, size_t phase, struct constraint_trigger t)
+{
+    struct call_phase *p = &k->phase[phase];
+    p->trigger[p->n++] = t;
+    if (phase >= k->n_phase)
+        k->n_phase = phase + 1;
+}
+
+static void add_call(struct tool_maker *k, size_t phase, const char *text, grammar_expr body, int next)
+{
+    const char *rest;
+    struct constraint_trigger t = tool_trigger(k, text, &rest);
+    t.entry = tool_add_entry(k, rest ? JOIN(tool_marked(k, rest), body) : body);
+    t.next = next;
+    tool_add_trigger(k, phase, t);
+}
+
+static void add_tag(struct tool_maker *k, size_t phase, const char *text, int at_start, int next)
+{
+    const char *rest;
+    struct constraint_trigger t = tool_trigger(k, text, &rest);
+    t.at_start = at_start;
+    t.next = next;
+    tool_add_trigger(k, phase, t);
+}
+
+/* What may begin a call in a phase of the answer. */
+static void call_triggers(struct tool_maker *k, size_t phase, int next)
+{
+    const struct tool_format *f = k->format;
+    add_call(k, phase, f->marker[ROLE_BEGIN], block_rest(k), next);
+    if (language_of(k)->call)
+        add_call(k, phase, f->marker[ROLE_BEGIN2], language_of(k)->call(k), next);
+    if (!(f->rules & RULE_BARE))
+        return;
+    k->brace_taken = 1;
+    struct constraint_trigger t = {.text = "{", .n = 1, .token = -1, .at_start = 1, .next = next};
+    t.entry = tool_add_entry(k, object_grammar(k));
+    tool_add_trigger(k, phase, t);
+    k->brace_taken = 0;
+}
+
+/* Free text until a call begins: phases for an answer that may begin with reasoning, the reasoning, and the answer proper. */
+static void lazy(struct tool_maker *k)
+{
+    const struct tool_format *f = k->format;
+    const char *open = f->marker[ROLE_OPEN], *close = f->marker[ROLE_CLOSE];
+    int late = (f->rules & RULE_LATE_REASONING) != 0;
+    int inside = k->want->reasoning == REASONING_OPEN && open,
+        may = k->want->reasoning == REASONING_MAY && open && !late;
+    int start = 0, think = inside ? 0 : 1, answer = inside ? 1 : may ? 2 : 0;
+    int32_t end = f->marker[ROLE_END] ? tool_token(k, f->marker[ROLE_END]) : -1;
+    int one = !k->want->parallel || f->rules & RULE_ONE_CALL || (end >= 0 && tokenizer_is_end(k->tokenizer, end));
+    int next = one ? CONSTRAINT_END : answer;
+    if (may) {
+        add_tag(k, start, open, 1, think);
+        call_triggers(k, start, next);
+    }
+    if (late && open)
+        add_tag(k, answer, open, 0, think);
+    if (may || inside || late) {
+        add_tag(k, think, close, 0, answer);
+        if (f->rules & RULE_CALL_ENDS_REASONING)
+            call_triggers(k, think, next);
+    }
+    call_triggers(k, answer, next);
+}
+
+/* Any text before a marker, and the marker. */
+static grammar_expr until_marker(struct tool_maker *k, enum tool_role role)
+{
+    const char *text = k->format->marker[role];
+    int32_t id = tool_token(k, text);
+    if (id < 0)
+        return grammar_until(k->maker, text, strlen(text));
+    return JOIN(grammar_repeat(k->maker, grammar_other_token(k->maker, id), 0, GRAMMAR_MANY),
+                grammar_token(k->maker, id));
+}
+
+/* A call or, where an answer may hold several blocks, calls. */
+static grammar_expr blocks(struct tool_maker *k)
+{
+    const struct tool_format *f = k->format;
+    grammar_expr begin = f->rules & RULE_BARE ? tool_word(k, "") : tool_mark(k, ROLE_BEGIN);
+    if (f->rules & RULE_TURN_ENDS)
+        begin = JOIN(tool_mark(k, ROLE_WRAP), tool_word(k, "\n\n"), begin);
+    grammar_expr block = JOIN(begin, block_rest(k));
+    const char *between = f->rules & RULE_BARE ? "; " : language_of(k)->between;
+    if (!between || f->rules & RULE_ONE_CALL)
+        return block;
+    return tool_several(k, block, tool_word(k, between));
+}
+
+/* Reasoning if there may be one, then calls and nothing else; or (value, if not -1) an answer instead of them. */
+static grammar_expr governed(struct tool_maker *k, grammar_expr value)
+{
+    static const struct grammar_range white[] = {{' ', ' '}, {'\n', '\n'}};
+    grammar_expr space = grammar_repeat(k->maker, grammar_class(k->maker, white, 2, 0), 0, 4);
+    grammar_expr call = JOIN(space, blocks(k)),
+                 behind = call; /* behind reasoning a value may have space before it as well */
+    if (value >= 0) {
+        behind = grammar_choice(k->maker, (grammar_expr[]){call, JOIN(space, value)}, 2);
+        call = grammar_choice(k->maker, (grammar_expr[]){call, value}, 2);
+    }
+    if (k->want->reasoning == REASONING_CLOSED || !k->format->marker[ROLE_OPEN])
+        return call;
+    grammar_expr thought = JOIN(until_marker(k, ROLE_CLOSE), behind);
+    if (k->want->reasoning == REASONING_OPEN)
+        return thought;
+    return grammar_choice(k->maker, (grammar_expr[]){call, JOIN(space, tool_mark(k, ROLE_OPEN), thought)}, 2);
+}
+
+/* Calls, or an answer that is governed too. */
+static int call_or_value(struct tool_maker *k)
+{
+    const struct tool_want *w = k->want;
+    grammar_expr value = -1;
+    if (language_of(k)->answer || k->format->rules & RULE_BARE)
+        return error_set(
+            k->err, ERR_UNSUPPORTED,
+            "calls of the format %s cannot be told from an answer that is governed; leave out the tools or "
+            "what governs the answer",
+            k->format->name);
+    if (value_expr(k->maker, k->tokenizer, w->answer, w->warning, w->warning_arg, &value, k->err) != 0)
+        return -1;
+    tool_add_entry(k, governed(k, value));
+    return 0;
+}
+
+static int finish(struct tool_maker *k, const struct token_trie *trie, struct constraint **out)
+{
+    struct constraint_phase phase[MAX_PHASE];
+    struct grammar *g = NULL;
+    struct constraint_options how = {.phase = phase,
+                                     .n_phase = k->n_phase,
+                                     .close_at_limit = !k->want->free_limit,
+                                     .budget = k->want->budget,
+                                     .compile = k->compile};
+    for (size_t i = 0; i < k->n_phase; i++)
+        phase[i] = (struct constraint_phase){.trigger = k->phase[i].trigger, .n_trigger = k->phase[i].n};
+    struct grammar_maker *m = k->maker;
+    k->maker = NULL;
+    if (grammar_finish(m, k->entry, k->n_entry, &g, k->err) != 0)
+        return -1;
+    return constraint_create(out, trie, g, &how, k->err);
+}
+
+/* functionary v3.2 has an entry and two triggers a tool, the others a few in all. */
+static int make_room(struct tool_maker *k, size_t n_tool)
+{
+    size_t room = n_tool + 8;
+    k->tool = compile_zeroed(k->compile, n_tool + 1, sizeof *k->tool);
+    k->entry = compile_zeroed(k->compile, room, sizeof *k->entry);
+    for (int i = 0; i < MAX_PHASE; i++)
+        if (!(k->phase[i].trigger = compile_zeroed(k->compile, room, sizeof *k->phase[i].trigger)))
+            return -1;
+    return k->tool && k->entry ? 0 : -1;
+}
+
+static void maker_free(struct tool_maker *k)
+{
+    if (!k)
+        return;
+    for (size_t i = 0; i < k->n; i++) {
+        schema_close(k->tool[i].schema);
+        buffer_free(&k->tool[i].line);
+    }
+    for (int i = 0; i < MAX_PHASE; i++)
+        compile_free(k->compile, k->phase[i].trigger);
+    if (k->maker)
+        grammar_abandon(k->maker);
+    compile_free(k->compile, k->entry);
+    compile_free(k->compile, k->tool);
+    compile_free(k->compile, k);
+}
+
+static void warn(const struct tool_maker *k)
+{
+    const char *text;
+    for (size_t t = 0; k->want->warning && t < k->n; t++)
+        for (size_t i = 0; (text = schema_warning(k->tool[t].schema, i)); i++)
+            k->want->warning(k->want->warning_arg, text);
+}
+
+/* Where no schema says it: all tools together. */
+static void write_place(const void *of, char *out, size_t room)
+{
+    const struct tool_maker *k = of;
+    const struct tool_def *only = k->n == 1 ? k->tool[0].def : NULL;
+    snprintf(out, room, only ? "the grammar of the tool \"%.64s\"" : "the grammar of the tools",
+             only ? only->name : "");
+}
+
+int tool_constraint(struct constraint **out, const struct tokenizer *t, const struct token_trie *trie,
+                    const struct tool_want *w, struct error *err)
+{
+    int rc = -1;
+    *out = NULL;
+    if (!w->tools || w->tools->n == 0 || w->choice == TOOL_CHOICE_NONE)
+        return 0;
+    struct compile own = {0}, *compile = w->compile ? w->compile : &own;
+    struct compile_place outside = compile->place;
+    struct tool_maker *k = compile_zeroed(compile, 1, sizeof *k);
+    if (!k)
+        return compile_refused(compile, err);
+    compile->place = (struct compile_place){write_place, k};
+    k->compile = compile;
+    if (!(k->maker = grammar_begin(compile)) || make_room(k, w->tools->n) != 0) {
+        compile_refused(compile, err);
+        goto done;
+    }
+    k->format = w->format;
+    k->want = w;
+    k->tokenizer = t;
+    k->err = err;
+    if (open_schemas(k) != 0)
+        goto done;
+    if (w->choice == TOOL_CHOICE_AUTO && w->answer) {
+        if (call_or_value(k) != 0)
+            goto done;
+    } else if (language_of(k)->answer)
+        language_of(k)->answer(k);
+    else if (w->choice == TOOL_CHOICE_AUTO)
+        lazy(k);
+    else
+        tool_add_entry(k, governed(k, -1));
+    rc = finish(k, trie, out);
+    if (rc == 0)
+        warn(k);
+done:
+    compile->place = outside;
+    maker_free(k);
+    return rc;
+}

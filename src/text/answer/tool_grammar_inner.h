@@ -1,0 +1,79 @@
+/* What the files of the call grammar share.
+ *
+ *   tool_grammar.c         objects, names and objects, triggers      tool_grammar_tags.c    values in tags, keyword arguments
+ *   tool_grammar_framed.c  harmony and functionary v3.2
+ */
+#ifndef TEXT_ANSWER_TOOL_GRAMMAR_INNER_H
+#define TEXT_ANSWER_TOOL_GRAMMAR_INNER_H
+
+#include "base/json/buffer.h"
+#include "text/answer/answer.h"
+#include "text/grammar/compile.h"
+
+struct schema;
+struct tokenizer;
+
+/* A tool that may be called. */
+struct tool_entry {
+    const struct tool_def *def;
+    struct schema *schema;
+    grammar_expr arguments; /* as the format writes them */
+    struct buffer line;     /* functionary v3.2: ">>>N" and a line feed, terminated */
+};
+
+enum { MAX_PHASE = 3 };
+
+struct tool_maker {
+    struct compile *compile;
+    struct grammar_maker *maker;
+    const struct tool_format *format;
+    const struct tool_want *want;
+    const struct tokenizer *tokenizer;
+    struct error *err;
+    struct tool_entry *tool; /* [n] */
+    size_t n;
+    int brace_taken; /* objects are written from behind their "{" */
+
+    grammar_expr *entry; /* [n_entry] */
+    size_t n_entry;
+    struct call_phase {
+        struct constraint_trigger *trigger;
+        size_t n;
+    } phase[MAX_PHASE];
+    size_t n_phase;
+};
+
+#define JOIN(...)                                                                                                      \
+    tool_join(k, (const grammar_expr[]){__VA_ARGS__},                                                                  \
+              sizeof((const grammar_expr[]){__VA_ARGS__}) / sizeof(grammar_expr))
+
+grammar_expr tool_word(struct tool_maker *k, const char *text);
+grammar_expr tool_join(struct tool_maker *k, const grammar_expr *part, size_t n);
+/* The id of a marker that is a token, -1: it is text. */
+int32_t tool_token(const struct tool_maker *k, const char *text);
+/* Text in which the format's part is its token, if it is one. */
+grammar_expr tool_marked(struct tool_maker *k, const char *text);
+/* A marker; nothing where its token ends the answer by itself. */
+grammar_expr tool_mark(struct tool_maker *k, enum tool_role role);
+/* item (separator item)*, or item alone where one call is all there may be. */
+grammar_expr tool_several(struct tool_maker *k, grammar_expr item, grammar_expr separator);
+/* One of the tools, as each(k, tool) writes it. */
+grammar_expr tool_any(struct tool_maker *k, grammar_expr (*each)(struct tool_maker *k, size_t tool));
+/* The trigger of a marker: its token, the token in it, or its text. *rest: what is still to come of it, or NULL. */
+struct constraint_trigger tool_trigger(const struct tool_maker *k, const char *text, const char **rest);
+int tool_add_entry(struct tool_maker *k, grammar_expr e); /* its number */
+void tool_add_trigger(struct tool_maker *k, size_t phase, struct constraint_trigger t);
+
+/* What follows the marker of a block. */
+grammar_expr xml_grammar(struct tool_maker *k);
+grammar_expr glm_grammar(struct tool_maker *k);
+grammar_expr lfm2_grammar(struct tool_maker *k);
+/* Arguments that are written member by member. */
+grammar_expr xml_arguments(struct tool_maker *k, struct tool_entry *e);
+grammar_expr lfm2_arguments(struct tool_maker *k, struct tool_entry *e);
+
+/* Entries and phases of the framed formats. */
+void harmony_grammar(struct tool_maker *k);
+void recipient_grammar(struct tool_maker *k);
+
+#endif

@@ -1,0 +1,504 @@
+/* Distances to the end of a text: close.h.
+ *
+ * A position is (frame, state, count). Inside a counted rule the weight that is left follows from that of one item:
+ *
+ *     weight_left(state, k) = base[state] + item * max(0, min - k - begun[state])
+ *
+ * From a position the trie is walked along tight steps only, those that lose nothing against the lightest text; what is left
+ * behind a token is a position with less weight left, so the recursion ends. It runs on a stack of its own, and results stay in
+ * a table until it is full, or until tokens are counted for a set for the first time. Long counts of a leaf ({400} of a class) are
+ * covered by the lengths that single tokens can have. */
+#include "text/constraint/close.h"
+
+#include "base/error.h"
+#include "text/constraint/close_inner.h"
+#include "text/constraint/inner.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* ---- the table ------------------------------------------------------------------------------------------------------------------ */
+
+static struct entry *find(struct closing *k, const struct position *p)
+{
+    uint64_t h = (p->frame * UINT64_C(0x9e3779b97f4a7c15)) ^ (p->state * UINT64_C(0xbf58476d1ce4e5b9)) ^
+                 (p->count * UINT64_C(0x94d049bb133111eb));
+    uint32_t at = (uint32_t)(h >> 40) & (CLOSING_TABLE - 1);
+    for (;; at = (at + 1) & (CLOSING_TABLE - 1)) {
+        struct entry *e = &k->table[at];
+        if (e->epoch != k->epoch || (e->p.frame == p->frame && e->p.state == p->state && e->p.count == p->count))
+            return e;
+    }
+}
+
+static int known(struct closing *k, const struct position *p, int64_t *tokens)
+{
+    const struct entry *e = find(k, p);
+    if (e->epoch != k->epoch)
+        return 0;
+    *tokens = e->tokens;
+    return 1;
+}
+
+static void note(struct closing *k, const struct position *p, int64_t tokens)
+{
+    struct entry *e = find(k, p);
+    if (e->epoch != k->epoch) {
+        if (k->n_table > CLOSING_TABLE * 7 / 8) {
+            k->crowded = 1;
+            return;
+        }
+        k->n_table++;
+    }
+    *e = (struct entry){*p, k->epoch, tokens};
+}
+
+static void forget_tokens(struct closing *k)
+{
+    k->n_table = 0;
+    if (++k->epoch == 0) {
+        memset(k->table, 0, CLOSING_TABLE * sizeof *k->table);
+        k->epoch = 1;
+    }
+}
+
+void closing_forget(struct closing *k)
+{
+    if (!k)
+        return;
+    k->counted_for = SET_DEAD; /* numbers have changed */
+    forget_tokens(k);
+    closing_lists_forget(k);
+}
+
+/* ---- tokens ------------------------------------------------------------------------------------------------------------------- */
+
+/* Work is bounded. It counts what a scan looks at, whether the steps are remembered or not. Beyond it bounds stand, if there are any. */
+static void count_work(struct closing *k, uint32_t n)
+{
+    matcher_work(&k->c->matcher, n);
+    if (k->passed || (k->work += n) <= CLOSING_WORK)
+        return;
+    if (k->c->trie->spells)
+        k->tired = 1;
+    else
+        matcher_refuse(&k->c->matcher);
+}
+
+/* Nothing that is found out from here on is to be believed. */
+static int stopped(const struct closing *k) { return k->c->matcher.full || k->tired; }
+
+/* A position that has to be found out, for the sake of another one. When the stack fills up a scan may ask for a few only: it is
+ * done once more when these are known. */
+static void ask(struct closing *k, uint32_t parent, struct position p, uint32_t more)
+{
+    matcher_work(&k->c->matcher, 2);
+    struct todo *from = &k->todo[parent];
+    int64_t tokens;
+    if (known(k, &p, &tokens)) {
+        if (tokens != CLOSING_NEVER && tokens + more < from->best)
+            from->best = tokens + more;
+    } else if (k->n_todo >= CLOSING_TODO / 2 && from->asked >= CLOSING_FEW) {
+        from->scanned = 0;
+    } else if (k->n_todo < CLOSING_TODO) {
+        from->asked++;
+        k->todo[k->n_todo++] = (struct todo){.p = p, .parent = parent, .more = more, .best = CLOSING_NEVER};
+    } else {
+        matcher_refuse(&k->c->matcher);
+    }
+}
+
+/* So many more tokens lead from a position to these places. */
+static void offer(struct closing *k, uint32_t parent, const struct places *l, uint32_t more)
+{
+    if (l->complete) {
+        k->todo[parent].best = k->todo[parent].best > more ? more : k->todo[parent].best;
+        return;
+    }
+    for (uint32_t i = 0; i < l->n; i++)
+        ask(k, parent, l->p[i], more);
+}
+
+/* The next token's first byte that is read, from this one on: its node. */
+static uint32_t next_first(const struct token_trie *trie, const uint64_t bytes[4], uint32_t byte)
+{
+    while (byte < 256 && (!bit_of(bytes, byte) || trie->first[byte] == trie->n_node))
+        byte++;
+    return byte < 256 ? trie->first[byte] : trie->n_node;
+}
+
+/* Some token ends at these places: a list is offered once a scan. */
+static void offer_once(struct closing *k, uint32_t parent, struct places *l)
+{
+    if (l->id ? k->list[l->id].offered == k->scan : l->offered)
+        return;
+    if (l->id)
+        k->list[l->id].offered = k->scan;
+    l->offered = 1;
+    offer(k, parent, l, 1);
+}
+
+/* Neighbours of one class lead to the same places: at[d] stays as it is. */
+static void scan_tokens(struct closing *k, uint32_t parent, const struct places *from)
+{
+    const struct token_trie *trie = k->c->trie;
+    const uint8_t *class = k->c->matcher.g->byte_class;
+    struct places at[CLOSING_DEPTH + 2];
+    int32_t of_class[CLOSING_DEPTH + 2]; /* of the byte that led to at[d]; -1: not known */
+    at[0] = *from;
+    of_class[1] = -1;
+    k->scan++;
+    for (uint32_t i = next_first(trie, from->bytes, 0); i < trie->n_node && !stopped(k);) {
+        const struct trie_node *node = &trie->node[i];
+        uint32_t d = node->depth;
+        count_work(k, 1);
+        int reads = d <= CLOSING_DEPTH && bit_of(at[d - 1].bytes, node->byte);
+        if (reads && of_class[d] != class[node->byte]) {
+            closing_places_read(k, &at[d - 1], node->byte, d, &at[d]);
+            of_class[d] = class[node->byte];
+            of_class[d + 1] = -1;
+        }
+        if (!reads || (at[d].n == 0 && !at[d].complete)) {
+            i = d == 1 ? next_first(trie, from->bytes, node->byte + 1u) : node->skip;
+            continue;
+        }
+        if (node->token < node[1].token)
+            offer_once(k, parent, &at[d]);
+        i++;
+    }
+}
+
+/* A counted leaf at the border of an item, at least two more needed: tokens of whole items down to one or none. 0: what
+ * these need has to be found out first. */
+static int cover(struct closing *k, uint32_t parent)
+{
+    const struct matcher *m = &k->c->matcher;
+    const struct position *p = &k->todo[parent].p;
+    uint32_t rule = m->g->owner[p->state], need = (uint32_t)m->g->rule[rule].min - p->count;
+    int64_t *left = k->left, extra = 0;
+    int missing = 0;
+    for (uint32_t n = 0; n < 2; n++) {
+        struct position at = {p->frame, m->g->rule[rule].start, p->count + need - n};
+        if (!known(k, &at, &left[n])) {
+            ask(k, parent, at, 0);
+            missing = 1;
+        }
+    }
+    if (missing)
+        return 0;
+    const uint8_t *lengths = closing_lengths(k, rule);
+    uint32_t longest = CLOSING_LENGTHS - 1;
+    while (longest > 0 && !lengths[longest])
+        longest--;
+    k->todo[parent].best = CLOSING_NEVER;
+    if (longest == 0)
+        return 1;
+    if (need >= CLOSING_COVER) {
+        uint32_t times = (need - CLOSING_COVER) / longest + 1;
+        extra = times;
+        need -= times * longest;
+    }
+    for (uint32_t n = 2; n <= need; n++) {
+        left[n] = CLOSING_NEVER;
+        matcher_work(&k->c->matcher, longest / 8);
+        for (uint32_t j = 1; j <= longest && j <= n; j++)
+            if (lengths[j] && left[n - j] != CLOSING_NEVER && left[n - j] + 1 < left[n])
+                left[n] = left[n - j] + 1;
+    }
+    k->todo[parent].best = left[need] == CLOSING_NEVER ? CLOSING_NEVER : left[need] + extra;
+    return 1;
+}
+
+/* Inside a long letter: bytes up to its end, the first ones that will do. Tokens that hold several of them are not looked for:
+ * there are hundreds of such places, and texts seldom stop there. */
+static void scan_letter(struct closing *k, uint32_t at)
+{
+    const struct grammar *g = k->c->matcher.g;
+    struct position p = k->todo[at].p;
+    uint32_t e = g->first[p.state], weight = closing_rule_weight(k, p.state, p.count);
+    while (e + 1 < g->first[p.state + 1] &&
+           closing_add(closing_rule_weight(k, g->edge[e].to, p.count), k->weight[e]) != weight)
+        e++;
+    ask(k, at, (struct position){p.frame, g->edge[e].to, p.count}, 1);
+}
+
+/* What a position needs is asked for; its best is what is known so far. When that is known it is settled, or scanned once more. */
+static void scan(struct closing *k, uint32_t at)
+{
+    struct position p = k->todo[at].p;
+    uint32_t weight = closing_weight_left(k, &p);
+    struct places from, to;
+    k->todo[at].scanned = 1;
+    k->todo[at].asked = 0;
+    if (weight == 0 || weight > CLOSING_FAR) {
+        k->todo[at].best = closing_bound(k, &p);
+    } else if (closing_is_covered(k, &p)) {
+        k->todo[at].scanned = cover(k, at);
+    } else if (k->in_letter[p.state]) {
+        scan_letter(k, at);
+    } else {
+        closing_places_at(k, p, &from);
+        closing_places_token(k, &from, &to);
+        count_work(k, 1 + from.n + to.n);
+        if (to.n || to.complete)
+            offer(k, at, &to, 1);
+        for (uint32_t i = 0; i < from.n; i++) /* a call may have led to the border of a count */
+            if (closing_is_covered(k, &from.p[i]))
+                ask(k, at, from.p[i], 0);
+        scan_tokens(k, at, &from);
+    }
+}
+
+/* The top of the stack is known: it goes, and tells who asked for it. */
+static void settle(struct closing *k, int64_t tokens)
+{
+    const struct todo *t = &k->todo[--k->n_todo];
+    if (k->n_todo > 0 && tokens != CLOSING_NEVER && tokens + t->more < k->todo[t->parent].best)
+        k->todo[t->parent].best = tokens + t->more;
+}
+
+/* What the scans of a position found; more places may have been tied than a list holds, then its bound is a way to the end. */
+static int64_t found(struct closing *k, const struct todo *t)
+{
+    int64_t bound = k->c->trie->spells ? closing_bound(k, &t->p) : CLOSING_NEVER;
+    return t->best < bound ? t->best : bound;
+}
+
+/* Finds out what is left from a position, with what is in the table. */
+static void find_out(struct closing *k, struct position p)
+{
+    int64_t tokens;
+    k->crowded = 0;
+    k->n_todo = 1;
+    k->todo[0] = (struct todo){.p = p, .best = CLOSING_NEVER};
+    while (k->n_todo > 0 && !stopped(k) && !k->crowded) {
+        uint32_t at = k->n_todo - 1;
+        if (known(k, &k->todo[at].p, &tokens)) {
+            settle(k, tokens);
+        } else if (k->todo[at].scanned) {
+            tokens = found(k, &k->todo[at]);
+            note(k, &k->todo[at].p, tokens);
+            if (!k->crowded)
+                settle(k, tokens);
+        } else {
+            scan(k, at);
+        }
+    }
+}
+
+/* Tokens left from a position. */
+static int64_t tokens_left(struct closing *k, struct position p)
+{
+    int64_t tokens;
+    const struct rule *r = &k->c->matcher.g->rule[k->c->matcher.g->owner[p.state]];
+    if (r->counted && p.count > (uint32_t)r->min) /* what may still come does not matter, only what has to */
+        p.count = (uint32_t)r->min;
+    struct position border = {p.frame, r->start, p.count};
+    if (k->at_begin[p.state] && closing_is_covered(k, &border))
+        p = border;
+    if (known(k, &p, &tokens))
+        return tokens;
+    if (closing_lists_low(k))
+        closing_lists_forget(k);
+    find_out(k, p);
+    if (k->crowded) {
+        forget_tokens(k);
+        find_out(k, p);
+    }
+    if (k->crowded)
+        matcher_refuse(&k->c->matcher);
+    return known(k, &p, &tokens) ? tokens : CLOSING_NEVER;
+}
+
+/* ---- sets --------------------------------------------------------------------------------------------------------------------- */
+
+static int64_t of_config(struct closing *k, const struct config *c)
+{
+    const struct matcher *m = &k->c->matcher;
+    int64_t best = CLOSING_NEVER;
+    for (uint32_t i = 0; i < states_at(m, c->states)->n && !stopped(k); i++) {
+        int64_t tokens = tokens_left(k, (struct position){c->frame, states_at(m, c->states)->state[i], c->count});
+        best = tokens < best ? tokens : best;
+    }
+    return best;
+}
+
+static uint32_t stored(int64_t tokens) { return tokens >= UINT32_MAX - 1 ? UINT32_MAX : (uint32_t)tokens + 1; }
+static int64_t loaded(uint32_t tokens) { return tokens == UINT32_MAX ? CLOSING_NEVER : (int64_t)tokens - 1; }
+
+static int64_t of_set(struct closing *k, uint32_t set)
+{
+    struct matcher *m = &k->c->matcher;
+    if (set == SET_DEAD)
+        return CLOSING_NEVER;
+    const struct set *s = set_at(m, set);
+    if (!s->tokens_left || (!k->passed && s->tokens_epoch != k->epoch)) {
+        int64_t best = set_at(m, set)->accepting ? 0 : CLOSING_NEVER;
+        for (uint32_t i = 0; i < set_at(m, set)->n && best > 0 && !stopped(k); i++) {
+            struct config c = set_at(m, set)->config[i];
+            int64_t tokens = of_config(k, &c);
+            best = tokens < best ? tokens : best;
+        }
+        if (stopped(k))
+            return CLOSING_NEVER;
+        set_at(m, set)->tokens_left = stored(best);
+        set_at(m, set)->tokens_epoch = k->epoch;
+    }
+    return loaded(set_at(m, set)->tokens_left);
+}
+
+/* The same of a configuration in the middle of a leaf, whose states are as if counts were free. */
+static int64_t of_inside(struct closing *k, const struct config *c)
+{
+    struct matcher *m = &k->c->matcher;
+    uint32_t rule = states_at(m, c->states)->rule, states = c->states, out[2];
+    const struct rule *r = &m->g->rule[rule];
+    int64_t best = CLOSING_NEVER;
+    if (r->counted && states_at(m, states)->accepts) { /* at the border of an item: what does the count allow? */
+        matcher_closure(m, rule, &r->start, 1, matcher_count(r, c->count), out);
+        states = out[0];
+    }
+    for (uint32_t i = 0; states && i < states_at(m, states)->n && !m->full; i++) {
+        uint32_t q = states_at(m, states)->state[i];
+        int64_t tokens = q == r->accept ? of_set(k, matcher_pop(m, c->frame))
+                                        : tokens_left(k, (struct position){c->frame, q, c->count});
+        best = tokens < best ? tokens : best;
+    }
+    return best;
+}
+
+/* ---- without counting tokens ---------------------------------------------------------------------------------------------------- */
+
+static int64_t bound_of(struct closing *k, const struct config *c)
+{
+    const struct matcher *m = &k->c->matcher;
+    int64_t best = CLOSING_NEVER;
+    for (uint32_t i = 0; i < states_at(m, c->states)->n && !m->full; i++) {
+        int64_t bound = closing_bound(k, &(struct position){c->frame, states_at(m, c->states)->state[i], c->count});
+        best = bound < best ? bound : best;
+    }
+    return best;
+}
+
+int64_t closing_bound_of_set(struct closing *k, uint32_t set)
+{
+    struct matcher *m = &k->c->matcher;
+    if (set == SET_DEAD)
+        return CLOSING_NEVER;
+    if (!set_at(m, set)->bound) {
+        int64_t best = set_at(m, set)->accepting ? 0 : CLOSING_NEVER;
+        for (uint32_t i = 0; i < set_at(m, set)->n && best > 0; i++) {
+            int64_t bound = bound_of(k, &set_at(m, set)->config[i]);
+            best = bound < best ? bound : best;
+        }
+        if (m->full)
+            return CLOSING_NEVER;
+        set_at(m, set)->bound = stored(best);
+    }
+    return loaded(set_at(m, set)->bound);
+}
+
+struct most {
+    struct closing *k;
+    int64_t most;
+};
+
+static int most_of(struct most *m, int64_t tokens)
+{
+    m->most = tokens > m->most ? tokens : m->most;
+    return 0;
+}
+
+static int bound_set(void *arg, uint32_t set)
+{
+    return most_of(arg, closing_bound_of_set(((struct most *)arg)->k, set));
+}
+static int bound_inside(void *arg, const struct config *c)
+{
+    struct closing *k = ((struct most *)arg)->k;
+    const struct states *states = states_at(&k->c->matcher, c->states);
+    return most_of(arg, closing_rule_bound(k, &(struct position){c->frame, states->state[0], c->count}));
+}
+
+int64_t closing_most_bound(struct closing *k, uint32_t set)
+{
+    struct matcher *m = &k->c->matcher;
+    if (!k->c->trie->spells)
+        return CLOSING_NEVER;
+    if (!set_at(m, set)->most_bound) {
+        struct most most = {k, 0};
+        masks_near(&k->c->masks, set, NULL, &(struct masks_judge){bound_set, bound_inside, &most, 1});
+        if (m->full)
+            return CLOSING_NEVER;
+        set_at(m, set)->most_bound = stored(most.most);
+    }
+    return loaded(set_at(m, set)->most_bound);
+}
+
+/* ---- operations ----------------------------------------------------------------------------------------------------------------- */
+
+/* Tokens are counted for the sake of a set. The first time that begins from nothing: whether it takes too much work depends on the set,
+ * not on what was asked for before. Once it has passed, all that is known is used; once it has not, bounds are. */
+static void begin(struct closing *k, uint32_t set, int passed)
+{
+    k->passed = passed;
+    k->tired = 0;
+    k->work = 0;
+    k->counted_for = passed ? SET_DEAD : set;
+    if (!passed)
+        forget_tokens(k);
+}
+
+int64_t closing_of_set(struct closing *k, uint32_t set)
+{
+    struct matcher *m = &k->c->matcher;
+    if (set == SET_DEAD)
+        return CLOSING_NEVER;
+    if (set_at(m, set)->passed == COUNT_TIRED)
+        return closing_bound_of_set(k, set);
+    begin(k, set, set_at(m, set)->passed != 0);
+    int64_t tokens = of_set(k, set);
+    if (!m->full)
+        set_at(m, set)->passed = k->tired ? COUNT_TIRED : COUNT_PASSED;
+    return k->tired ? closing_bound_of_set(k, set) : tokens;
+}
+
+/* Is it at most so many tokens to the end? They are counted where bounds do not tell. */
+struct fitting {
+    struct closing *k;
+    int64_t most;
+};
+
+static int set_fits(void *arg, uint32_t set)
+{
+    const struct fitting *f = arg;
+    return (f->k->c->trie->spells && closing_bound_of_set(f->k, set) <= f->most) ||
+           (!f->k->tired && of_set(f->k, set) <= f->most);
+}
+
+static int inside_fits(void *arg, const struct config *c)
+{
+    const struct fitting *f = arg;
+    return (f->k->c->trie->spells && bound_of(f->k, c) <= f->most) || (!f->k->tired && of_inside(f->k, c) <= f->most);
+}
+
+void closing_near(struct closing *k, uint32_t set, int64_t most, uint64_t *bits)
+{
+    struct matcher *m = &k->c->matcher;
+    struct fitting f = {k, most};
+    struct masks_judge judge = {set_fits, inside_fits, &f, 0};
+    uint32_t passed = set_at(m, set)->passed_near; /* the less room, the more has to be counted */
+    int tired = set_at(m, set)->passed == COUNT_TIRED;
+    if (k->counted_for != set || passed)
+        begin(k, set, passed && most >= loaded(passed));
+    k->tired = tired;
+    masks_near(&k->c->masks, set, bits, &judge);
+    if (k->tired && !tired && !m->full) { /* what was counted before it was too much does not count */
+        memset(bits, 0, k->c->trie->n_word * sizeof *bits);
+        masks_near(&k->c->masks, set, bits, &judge);
+    } else if (!k->tired && !m->full && !k->passed) {
+        set_at(m, set)->passed_near = stored(most);
+    }
+    k->counted_for = SET_DEAD;
+    k->tired = 0;
+}

@@ -1,0 +1,167 @@
+/* Walks of the vocabulary with the matcher: of all tokens, of those below a node, of what tokens hold behind the end of a leaf.
+ * A judge, where there is one, is asked of each set that tokens lead to. */
+#include "text/constraint/mask.h"
+
+/* ---- tokens that are read whole ------------------------------------------------------------------------------------------------- */
+
+static void add_token(const struct masks *k, const struct edge *e, uint64_t *bits)
+{
+    uint32_t id = e->arg, n_vocab = (uint32_t)k->trie->n_vocab;
+    int other = e->kind == EDGE_OTHER, had = id < n_vocab && bit_of(bits, id);
+    for (uint32_t w = 0; other && w < k->trie->n_word; w++)
+        bits[w] |= k->trie->is_text[w];
+    if (!other && id < n_vocab)
+        set_bit(bits, id);
+    if (other && id < n_vocab && !had)
+        bits[id >> 6] &= ~(UINT64_C(1) << (id & 63));
+}
+
+static void add_whole(struct masks *k, uint32_t set, uint64_t *bits, const struct masks_judge *j)
+{
+    struct matcher *m = k->matcher;
+    const struct set *s = set_at(m, set);
+    for (uint32_t i = 0; s->tokens && i < s->n; i++) {
+        const struct states *x = states_at(m, s->config[i].states);
+        for (uint32_t n = 0; x->tokens && n < x->n; n++)
+            for (uint32_t e = m->g->first[x->state[n]]; e < m->g->first[x->state[n] + 1]; e++) {
+                const struct edge *edge = &m->g->edge[e];
+                int other = edge->kind == EDGE_OTHER;
+                if (!other && edge->kind != EDGE_TOKEN)
+                    continue;
+                if ((!j || j->of_set(j->arg, matcher_token(m, set, other ? UINT32_MAX : edge->arg, other))) && bits)
+                    add_token(k, edge, bits);
+            }
+    }
+}
+
+/* ---- text ----------------------------------------------------------------------------------------------------------------------- */
+
+/* The grammar gave up behind a set; these tokens go on. */
+static void offer(struct masks *k, uint32_t set, const uint32_t *token, uint32_t n, uint64_t *bits)
+{
+    if (!k->leaving || !set_at(k->matcher, set)->accepting)
+        return;
+    for (uint32_t i = 0; i < n; i++) {
+        if (!bit_of(bits, token[i]) && k->leaving->legal(k->leaving->arg, token[i]))
+            set_bit(bits, token[i]);
+        matcher_work(k->matcher, 10);
+    }
+}
+
+/* A step counts by the set that it is taken from or, if that is more, by what it took, also where it is remembered: so whether a mask
+ * is refused does not depend on what was asked for before. */
+static uint32_t step(struct masks *k, uint32_t from, uint8_t byte)
+{
+    struct matcher *m = k->matcher;
+    uint32_t size = set_at(m, from)->size, cost, to = matcher_step_cost(m, from, byte, &cost);
+    if (to == SET_DEAD)
+        return to;
+    cost = cost > size ? cost : size;
+    if (cost > MASK_FREE && (k->work += cost) > MASK_WORK)
+        matcher_refuse(m);
+    return to;
+}
+
+/* Where a walk goes on that stands behind a node: all tokens in between lead to the same set. */
+static uint32_t next_node(const struct masks *k, uint32_t at, uint32_t set)
+{
+    const struct trie_node *node = &k->trie->node[at];
+    int worth = node->plain && k->trie->node[node->skip].token - node->token >= MASK_PLAIN;
+    return worth && masks_set_loops(k->matcher, set) ? node->skip : at + 1;
+}
+
+/* Nodes [i, end), whose tokens begin as k->stack says. */
+static void walk(struct masks *k, uint32_t i, uint32_t end, uint64_t *bits, const struct masks_judge *j)
+{
+    struct matcher *m = k->matcher;
+    const struct token_trie *trie = k->trie;
+    uint32_t n = 0;
+    while (i < end && !m->full) {
+        matcher_work_node(m, &n);
+        const struct trie_node *node = &trie->node[i];
+        uint32_t from = k->stack[node->depth - 1], to = step(k, from, node->byte);
+        if (to == SET_DEAD) {
+            if (node->depth > 1 && bits)
+                offer(k, from, trie->token + node->token, trie->node[node->skip].token - node->token, bits);
+            i = node->skip;
+            continue;
+        }
+        k->stack[node->depth] = to;
+        uint32_t next = next_node(k, i, to), behind = trie->node[next].token;
+        if (next > i + 1)
+            matcher_work(m, (behind - node->token) / 8);
+        if (node->token < behind && (!j || j->of_set(j->arg, to)))
+            for (uint32_t t = node->token; t < behind && bits; t++)
+                set_bit(bits, trie->token[t]);
+        i = next;
+    }
+    matcher_work(m, n % 64 + 1);
+}
+
+void masks_walk(struct masks *k, uint32_t set, uint64_t *bits, const struct masks_judge *j)
+{
+    add_whole(k, set, bits, j);
+    k->stack[0] = set;
+    walk(k, 0, k->trie->n_node, bits, j);
+}
+
+/* ---- behind a leaf -------------------------------------------------------------------------------------------------------------- */
+
+static int fits(const struct rest *r, struct ticks_range ticks)
+{
+    return r->ticks >= ticks.least && r->ticks <= ticks.most;
+}
+
+static void offer_rests(struct masks *k, uint32_t set, const struct rest *rest, uint32_t n, struct ticks_range ticks,
+                        uint64_t *bits)
+{
+    for (uint32_t i = 0; i < n && k->leaving; i++)
+        if (fits(&rest[i], ticks))
+            offer(k, set, &rest[i].token, 1, bits);
+}
+
+/* Tokens that end at a node of the rests. */
+static void add_rests(const struct leaf_mask *leaf, const struct rest_node *node, uint32_t to, struct ticks_range ticks,
+                      uint64_t *bits, const struct masks_judge *j)
+{
+    int judged = !j;
+    for (uint32_t r = node->first; r < node[1].first; r++) {
+        if (!fits(&leaf->rest[r], ticks))
+            continue;
+        if (!judged && !j->of_set(j->arg, to))
+            return;
+        judged = 1;
+        if (bits)
+            set_bit(bits, leaf->rest[r].token);
+    }
+}
+
+void masks_walk_rests(struct masks *k, const struct leaf_mask *leaf, uint32_t frame, struct ticks_range ticks,
+                      uint64_t *bits, const struct masks_judge *j)
+{
+    struct matcher *m = k->matcher;
+    uint32_t behind = matcher_pop(m, frame);
+    uint32_t n = 0;
+    k->stack[0] = behind;
+    for (uint32_t i = 0; i < leaf->n_node && !m->full && behind != SET_DEAD;) {
+        const struct rest_node *node = &leaf->node[i];
+        matcher_work_node(m, &n);
+        uint32_t from = k->stack[node->depth - 1], to = step(k, from, node->byte);
+        if (to == SET_DEAD) {
+            if (bits)
+                offer_rests(k, from, leaf->rest + node->first, leaf->node[node->skip].first - node->first, ticks, bits);
+            i = node->skip;
+            continue;
+        }
+        k->stack[node->depth] = to;
+        add_rests(leaf, node, to, ticks, bits, j);
+        i++;
+    }
+    for (uint32_t e = 0; e < leaf->n_exit && behind != SET_DEAD; e++) {
+        const struct leaf_exit *out = &leaf->exit[e];
+        if (out->ticks < ticks.least || out->ticks > ticks.most)
+            continue;
+        k->stack[k->trie->node[out->node].depth] = behind;
+        walk(k, out->node + 1, k->trie->node[out->node].skip, bits, j);
+    }
+}

@@ -1,0 +1,85 @@
+/* Limits of a compilation: memory, work, and whether anybody still waits for it.
+ *
+ * Schemas, grammars and patterns come from clients, and small ones may mean large automata. So whoever compiles one holds a handle,
+ * through which all memory of the compilation is allocated, and in which its loops count what they do:
+ *
+ *     struct compile c = {.most_bytes = .., .most_work = .., .stopped = hung_up, .arg = connection};
+ *     value_constraint(.. {.compile = &c} ..)            fails: c.end says of what, c.error is the sentence
+ *
+ * A step of work is some 10 ns of this code, whatever is compiled; it is counted, not timed, so an input is refused everywhere or
+ * nowhere. Once ended a handle stays so: every allocation fails, and every loop that counts comes to its end.
+ *
+ * What survives (the arrays of a grammar, the triggers and tables of a constraint) stays counted in bytes. It is freed later, when
+ * the handle may be gone: compile_free(NULL, p). One thread at a time. */
+#ifndef TEXT_GRAMMAR_COMPILE_H
+#define TEXT_GRAMMAR_COMPILE_H
+
+#include "base/error.h"
+
+#include <stddef.h>
+#include <stdint.h>
+
+/* Where a limit is 0. */
+#define COMPILE_BYTES ((size_t)64 << 20)
+#define COMPILE_WORK  (UINT64_C(100) << 20)
+
+enum compile_end { COMPILE_GOES_ON, COMPILE_MEMORY, COMPILE_WORK_DONE, COMPILE_STOPPED };
+
+/* What is being compiled, for the sentence: "schema error at #/properties/x". Written into out, terminated. */
+struct compile_place {
+    void (*write)(const void *of, char *out, size_t room);
+    const void *of;
+};
+
+struct compile {
+    size_t most_bytes;         /* 0: COMPILE_BYTES */
+    uint64_t most_work;        /* steps; 0: COMPILE_WORK */
+    int (*stopped)(void *arg); /* asked every COMPILE_LOOK steps; not 0: nobody waits any more. NULL: never asked */
+    void *arg;
+
+    /* Told. All zero at the beginning. */
+    size_t bytes, peak_bytes; /* now, at most */
+    uint64_t work;
+    enum compile_end end;
+    struct error error; /* why it ended: ERR_INPUT (limits), ERR_CANCELLED, ERR_MEMORY (the system has no memory) */
+
+    struct compile_place place; /* innermost; front ends keep the one before, and put it back */
+    uint64_t look;              /* work at which somebody has to be asked */
+};
+
+enum { COMPILE_LOOK = 1 << 15 };
+
+/* n objects of a size, aligned for anything. NULL: it ends here. compile NULL: not counted, not refused. */
+void *compile_alloc(struct compile *compile, size_t n, size_t size);
+void *compile_zeroed(struct compile *compile, size_t n, size_t size);
+void *compile_grow(struct compile *compile, void *p, size_t n, size_t size); /* as realloc() */
+void compile_free(struct compile *compile, void *p);
+size_t compile_size(const void *p); /* counted for p; NULL: 0 */
+
+/* Count memory that is somebody else's. -1: it ends here. */
+int compile_take(struct compile *compile, size_t bytes);
+void compile_give(struct compile *compile, size_t bytes);
+
+/* Count n steps. -1: it has ended. */
+int compile_look(struct compile *compile);
+static inline int compile_work(struct compile *compile, uint64_t n)
+{
+    if (!compile || (compile->work += n) < compile->look)
+        return 0;
+    return compile_look(compile);
+}
+
+/* The sentence of the end into *err. Always -1. */
+int compile_refused(const struct compile *compile, struct error *err);
+
+/* Memory that is given back all at once. Zeroed; aligned for pointers. */
+struct compile_pool {
+    struct compile *compile;
+    struct pool_block *block; /* newest first */
+    size_t used, size;        /* of the newest */
+};
+void *pool_alloc(struct compile_pool *pool, size_t n, size_t size);
+char *pool_copy(struct compile_pool *pool, const char *text, size_t n); /* with a NUL behind it */
+void pool_free(struct compile_pool *pool);
+
+#endif

@@ -1,0 +1,13 @@
+/* GBNF, the grammar notation of the common engine: constraints.md 4. */
+#ifndef TEXT_GRAMMAR_GBNF_H
+#define TEXT_GRAMMAR_GBNF_H
+
+#include "text/grammar/grammar.h"
+
+struct tokenizer;
+
+/* The language of rule "root". Errors name line and column and stay in the maker. t: for <text> and <[id]>; NULL: they are
+ * errors. */
+grammar_expr gbnf_parse(struct grammar_maker *m, const char *text, size_t n, const struct tokenizer *t);
+
+#endif

@@ -1,0 +1,92 @@
+/* Grammars: a language of texts, put together from expressions and compiled to rules of small automata with a stack.
+ *
+ * GBNF (gbnf.h), JSON Schema (schema/schema.h), patterns (regex/regex.h) and tool-call formats all come through here. Letters are bytes of
+ * well-formed UTF-8 and whole tokens. A maker hands out expressions; they may be used any number of times, also in several
+ * places, and die with the maker:
+ *
+ *     m = grammar_begin(NULL);
+ *     call = grammar_rule(m, "call");
+ *     grammar_define(m, call, grammar_sequence(m, (grammar_expr[]){...}, 3));
+ *     grammar_finish(m, (grammar_expr[]){grammar_call(m, call)}, 1, &g, err)     the maker is gone, also on failure
+ *
+ * The first error stays in the maker and comes out of grammar_finish(): expressions need no checks in between.
+ * Definition: constraints.md of the specification. */
+#ifndef TEXT_GRAMMAR_GRAMMAR_H
+#define TEXT_GRAMMAR_GRAMMAR_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+struct compile;
+struct error;
+struct grammar;       /* compiled, read-only: threads may share it */
+struct grammar_maker; /* under construction, one thread */
+
+typedef int32_t grammar_expr;
+
+enum { GRAMMAR_MANY = -1 }; /* no upper bound of a repetition */
+
+/* Code points first..last. */
+struct grammar_range {
+    uint32_t first, last;
+};
+
+/* compile: limits (compile.h) of everything up to grammar_finish(), and of the constraint that is made of the grammar; it must live
+ * until then. NULL: limits of its own. Returns NULL where there is no memory for it: compile says why. */
+struct grammar_maker *grammar_begin(struct compile *compile);
+struct compile *grammar_handle(const struct grammar_maker *m); /* never NULL: for front ends */
+void grammar_abandon(struct grammar_maker *m);
+
+/* These bytes. Not well-formed UTF-8 as a whole: an error. n 0: the empty text. */
+grammar_expr grammar_text(struct grammar_maker *m, const char *text, size_t n);
+/* One code point of the ranges (any order, may overlap); negated: one that is in none. No surrogates. */
+grammar_expr grammar_class(struct grammar_maker *m, const struct grammar_range *range, size_t n, int negated);
+/* One behind the other; n 0: the empty text. */
+grammar_expr grammar_sequence(struct grammar_maker *m, const grammar_expr *part, size_t n);
+/* One of them; n 0: nothing at all, not even the empty text. */
+grammar_expr grammar_choice(struct grammar_maker *m, const grammar_expr *part, size_t n);
+/* min to max times; max GRAMMAR_MANY: no bound. Above a few times it is a counter, not copies. */
+grammar_expr grammar_repeat(struct grammar_maker *m, grammar_expr e, int32_t min, int32_t max);
+grammar_expr grammar_optional(struct grammar_maker *m, grammar_expr e);
+
+/* An automaton whose steps are expressions: the texts along all ways from state 0 to state 1. Steps of the empty text join states.
+ * Nothing in it may begin with a call of the rule that it is in. */
+struct grammar_step {
+    uint32_t from, to; /* < n_state */
+    grammar_expr e;
+};
+grammar_expr grammar_machine(struct grammar_maker *m, uint32_t n_state, const struct grammar_step *step, size_t n);
+
+/* The token of this id, whatever its text: markers. Texts do not match control tokens, only this does. */
+grammar_expr grammar_token(struct grammar_maker *m, int32_t id);
+/* Any one token that is text, except this one. */
+grammar_expr grammar_other_token(struct grammar_maker *m, int32_t id);
+
+/* Any text up to and with the first occurrence of stop: bodies of tagged values. stop is not empty. */
+grammar_expr grammar_until(struct grammar_maker *m, const char *stop, size_t n);
+/* Any text in which stop does not occur, and which does not end in a way that a stop put behind it would begin earlier. */
+grammar_expr grammar_without(struct grammar_maker *m, const char *stop, size_t n);
+
+/* Rules: for recursion, and so that what is used often is compiled once. The name is for messages, copied; may be NULL. */
+int32_t grammar_rule(struct grammar_maker *m, const char *name);
+void grammar_define(struct grammar_maker *m, int32_t rule, grammar_expr e);
+grammar_expr grammar_call(struct grammar_maker *m, int32_t rule);
+
+/* 1: the expression has a text, 0: none (or only endless ones). Looks at everything made so far. */
+int grammar_has_text(struct grammar_maker *m, grammar_expr e);
+
+/* A text of the first error so far, NULL: none. */
+const char *grammar_problem(const struct grammar_maker *m);
+/* Record that the compilation has ended. Returns an expression that may be passed on. */
+grammar_expr grammar_ended(struct grammar_maker *m);
+/* Record an error of a front end: the first one stays. Returns an expression that may be passed on. */
+grammar_expr grammar_fail(struct grammar_maker *m, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+/* Compile: entry[i] is the language that a constraint may begin with as number i. ERR_INPUT with a sentence: a rule without a
+ * definition, left recursion, a language without a single text, too big. Gives the maker back in any case. */
+int grammar_finish(struct grammar_maker *m, const grammar_expr *entry, size_t n_entry, struct grammar **out,
+                   struct error *err);
+void grammar_free(struct grammar *g);
+size_t grammar_bytes(const struct grammar *g); /* memory held */
+
+#endif

@@ -1,0 +1,155 @@
+/* The run of a rendering: memory, limits, and errors with their place. See value.h. */
+#include "base/utf8.h"
+#include "text/jinja/tree.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+/* Of a request of no bytes; it adds to them 16 and 64 times its own. Templates of publishers take 30 times at most (measured). */
+enum { STRING_LEAST = 8 << 20, MEMORY_LEAST = 32 << 20 };
+
+/* STACK_MOST: of the least stack in use, beside what a server's handler has used before and what stays free. 1,100 loops one inside
+ * the other fit, by way of macros, and 6,800 lists (measured; with sanitizers 600 and 900). */
+enum { MILLION_STEPS = 50, STACK_MOST = 640 << 10, STACK_KEPT = 64 << 10 };
+
+void jrun_begin(struct jrun *r, struct arena *arena, size_t request_bytes, struct jinja_error *error)
+{
+    size_t wide = request_bytes < (size_t)1 << 34 ? 16 * request_bytes : (size_t)1 << 38;
+    *r = (struct jrun){.arena = arena, .error = error, .request_bytes = request_bytes};
+    r->string_limit = STRING_LEAST + wide;
+    r->memory_limit = MEMORY_LEAST + 4 * wide; /* three strings of the greatest length, and what leads to them */
+    r->work_limit = (uint64_t)MILLION_STEPS * JMILLION_STEPS;
+    r->stack_limit = stack_limit(STACK_MOST, STACK_KEPT);
+    *error = (struct jinja_error){0};
+}
+
+static void *allocate(struct jrun *r, size_t size)
+{
+    r->spent = size > r->memory_limit || r->arena->total > r->memory_limit - size;
+    if (r->spent)
+        jfail(r, r->compiles ? JINJA_COMPILE : JINJA_LIMIT, "the template needs more than %.3g MiB of memory",
+              (double)r->memory_limit / (1 << 20));
+    jwork(r, 2 + size / 16); /* the pages are new */
+    void *p = arena_alloc_aligned(r->arena, size, 8);
+    r->spent = !p;
+    if (!p)
+        jfail(r, JINJA_MEMORY, "no memory to render the template");
+    return p;
+}
+
+void *jalloc(struct jrun *r, size_t size) { return allocate(r, size ? size : 1); }
+
+void *jalloc_array(struct jrun *r, size_t n, size_t size)
+{
+    size_t bytes;
+    if (__builtin_mul_overflow(n, size, &bytes))
+        bytes = SIZE_MAX;
+    return allocate(r, bytes ? bytes : 1);
+}
+
+void jfail_work(struct jrun *r)
+{
+    r->spent = 1;
+    jfail(r, r->compiles ? JINJA_COMPILE : JINJA_LIMIT, "the template takes more than %.3g million steps",
+          (double)r->work_limit / JMILLION_STEPS);
+}
+
+void jfail_deep(struct jrun *r)
+{
+    jfail(r, r->compiles ? JINJA_COMPILE : JINJA_LIMIT,
+          "calls, blocks or values are nested too deeply: %d KiB of stack do not hold them", STACK_MOST >> 10);
+}
+
+void jplace_of(const char *source, size_t n, uint32_t pos, int *line, int *column)
+{
+    *line = *column = 1;
+    for (size_t i = 0; i < n && i < pos; i++) {
+        if (source[i] == '\n') {
+            ++*line;
+            *column = 1;
+        } else {
+            *column += (uint32_t)utf8_begins(source[i]);
+        }
+    }
+}
+
+/* "line 41, column 7, in macro m, called from line 97, called from ...: " */
+static size_t write_place(struct jrun *r, char *to, size_t room)
+{
+    struct jinja_error *e = r->error;
+    const struct jinja_template *t = r->template;
+    if (!t)
+        return 0;
+    jplace_of(t->source, t->n, r->at, &e->line, &e->column);
+    size_t n = (size_t)snprintf(to, room, "line %d, column %d", e->line, e->column);
+    int shown = 0;
+    for (const struct jcalled *c = r->called; c && shown < 3; c = c->outer, shown++) {
+        int line, column;
+        jplace_of(t->source, t->n, c->from, &line, &column);
+        n += (size_t)snprintf(to + n, room - n, ", in macro %.40s, called from line %d", c->name->bytes, line);
+    }
+    return n + (size_t)snprintf(to + n, room - n, ": ");
+}
+
+void jfail(struct jrun *r, enum jinja_error_kind kind, const char *format, ...)
+{
+    struct jinja_error *e = r->error;
+    va_list args;
+    *e = (struct jinja_error){.kind = kind};
+    size_t n = write_place(r, e->text, 320);
+    va_start(args, format);
+    vsnprintf(e->text + n, sizeof e->text - n, format, args);
+    va_end(args);
+    longjmp(*r->trap, 1);
+}
+
+void jfail_compile(struct jrun *r, uint32_t pos, const char *format, ...)
+{
+    struct jinja_error *e = r->error;
+    va_list args;
+    *e = (struct jinja_error){.kind = JINJA_COMPILE};
+    r->at = pos;
+    size_t n = write_place(r, e->text, 320);
+    va_start(args, format);
+    vsnprintf(e->text + n, sizeof e->text - n, format, args);
+    va_end(args);
+    longjmp(*r->trap, 1);
+}
+
+void jraise(struct jrun *r, const struct jstring *message)
+{
+    struct jinja_error *e = r->error;
+    message = jstring_copy(r, message->bytes, message->n, CLASS_TEMPLATE); /* the template may go first */
+    *e = (struct jinja_error){.kind = JINJA_RAISE, .raised = message->bytes, .n_raised = message->n};
+    size_t n = write_place(r, e->text, 320);
+    snprintf(e->text + n, sizeof e->text - n, "the template refuses: %s", jstring_short(r, message));
+    longjmp(*r->trap, 1);
+}
+
+struct jvalue jundefined(struct jrun *r, const char *owner, const struct jstring *name)
+{
+    struct jundefined *u = jalloc(r, sizeof *u);
+    *u = (struct jundefined){owner, name};
+    return (struct jvalue){J_UNDEFINED, {.undefined = u}};
+}
+
+void jfail_undefined(struct jrun *r, struct jvalue v)
+{
+    const struct jundefined *u = v.u.undefined;
+    const char *name = u->name ? jstring_short(r, u->name) : "item";
+    if (u->owner)
+        jfail(r, JINJA_RUNTIME, "%s has no attribute '%s'", u->owner, name);
+    jfail(r, JINJA_RUNTIME, "'%s' is undefined", name);
+}
+
+const char *jtype_name(struct jvalue v)
+{
+    static const char *const names[] = {"nothing",   "Undefined", "NoneType",  "bool",        "int",   "float",
+                                        "number",    "str",       "list",      "tuple",       "dict",  "range",
+                                        "generator", "view",      "Namespace", "LoopContext", "Macro", "function",
+                                        "method",    "Cycler",    "Joiner"};
+    if (v.type == J_NUMBER)
+        return v.u.number->is == JNUMBER_FLOAT ? "float" : "int";
+    return names[v.type];
+}

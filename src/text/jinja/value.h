@@ -1,0 +1,313 @@
+/* Values of the template language, and the run that owns them.
+ *
+ * A value is 16 bytes and copied freely; what does not fit lies in the arena of the run and is shared. Strings never change,
+ * lists and dicts do (append, update):
+ *
+ *   jvalue  { type, i | f | pointer }
+ *   jstring { bytes, n, kind | mark[n] }    where each byte came from: one class for all of it, or one a byte
+ *   jlist   { item[n] }                     lists and tuples
+ *   jdict   { entry[n], slot[] }            in order of insertion; hashed beyond a few entries
+ *
+ * A run is one rendering: its memory, its limits, its way out. Allocations never fail for the caller: what cannot go on leaves
+ * through jfail() to the setjmp of jinja_render() or of whoever began the run. Nothing but the arena is owned, so nothing is
+ * lost on the way. templates.md 3, 7 and 8. */
+#ifndef TEXT_JINJA_VALUE_H
+#define TEXT_JINJA_VALUE_H
+
+#include "base/arena.h"
+#include "base/stack.h"
+#include "text/jinja/jinja.h"
+
+#include <setjmp.h>
+#include <stdint.h>
+
+enum jtype {
+    J_UNSET, /* an empty slot; never the value of an expression */
+    J_UNDEFINED,
+    J_NONE,
+    J_BOOL,
+    J_INT,
+    J_FLOAT,
+    J_NUMBER, /* a number as it was written: 1.50, 1e3, beyond 64 bits */
+    J_STRING,
+    J_LIST,
+    J_TUPLE,
+    J_DICT,
+    J_RANGE,
+    J_LAZY, /* what map, select ... give: to be walked once */
+    J_VIEW, /* keys(), values(), items() of a dict */
+    J_NAMESPACE,
+    J_LOOP,
+    J_MACRO,
+    J_FUNCTION, /* a global */
+    J_METHOD,   /* a method and its object */
+    J_CYCLER,
+    J_JOINER
+};
+
+struct jvalue {
+    enum jtype type;
+    union {
+        int64_t i; /* J_INT, J_BOOL */
+        double f;
+        const struct jstring *s;
+        const struct jundefined *undefined;
+        const struct jnumber *number;
+        struct jlist *list; /* J_LIST, J_TUPLE, J_LAZY */
+        struct jdict *dict; /* J_DICT, J_NAMESPACE */
+        const struct jrange *range;
+        const struct jview *view;
+        struct jloop *loop;
+        const struct jmacro *macro;
+        const struct jbuiltin *function;
+        const struct jmethod *method;
+        struct jcycler *cycler;
+    } u;
+};
+
+struct jstring {
+    const char *bytes;
+    size_t n;
+    const uint8_t *mark;    /* [n] class of each byte; NULL: all are kind */
+    struct jbuffer *buffer; /* whose end this string may be, so that it can grow in place; or NULL */
+    uint8_t kind, safe;     /* safe: marked by the filters safe and escape */
+};
+
+/* Bytes under construction. Strings made of it are its beginning; a longer one may reuse the room behind. */
+struct jbuffer {
+    struct jrun *run;
+    char *bytes;
+    uint8_t *mark; /* NULL: all are kind */
+    size_t n, cap;
+    uint8_t kind;
+};
+
+struct jundefined {
+    const char *owner; /* "str object": what lacks it; NULL: a name */
+    const struct jstring *name;
+};
+
+struct jnumber {
+    const char *text; /* as written */
+    size_t n;
+    enum { JNUMBER_INT, JNUMBER_FLOAT, JNUMBER_BIG } is; /* BIG: an integer beyond 64 bits */
+    int64_t i;
+    double f;
+};
+
+struct jlist {
+    struct jvalue *item;
+    size_t n, cap;
+    size_t walked; /* J_LAZY: how many are used up */
+};
+
+struct jdict {
+    struct jentry {
+        struct jvalue key, value;
+        uint64_t hash;
+    } * entry;
+    size_t n, cap;
+    uint32_t *slot; /* index + 1, open addressing; NULL while there are few */
+    size_t mask;
+};
+
+struct jrange {
+    int64_t start, stop, step, n;
+};
+
+struct jview {
+    const struct jdict *dict;
+    enum { JVIEW_KEYS, JVIEW_VALUES, JVIEW_ITEMS } of;
+};
+
+struct jmethod {
+    struct jvalue self;
+    const struct jbuiltin *builtin;
+};
+
+struct jcycler {
+    struct jlist *items; /* of a joiner: the separator */
+    size_t at;
+};
+
+/* ---- the run ---- */
+
+struct jrun {
+    struct arena *arena;
+    struct jinja_error *error;
+    jmp_buf *trap;
+    size_t request_bytes, memory_limit, string_limit;
+    uint64_t work, work_limit; /* units of jwork() */
+    uintptr_t stack_limit;     /* of the thread that began the run */
+    int spent;                 /* it ended for want of work or memory */
+    int compiles;              /* strings belong to a template and never grow in place */
+    const struct jinja_clock *clock;
+
+    const struct jinja_template *template; /* being rendered, NULL before */
+    struct jvalue context;                 /* J_DICT */
+    struct jvalue captured;                /* the text that a block is filtered with */
+    uint32_t at;                           /* offset in its source: the expression being computed */
+    const struct jcalled {                 /* macros under way, innermost first */
+        const struct jcalled *outer;
+        const struct jstring *name;
+        uint32_t from; /* where it was called */
+    } * called;
+    int n_called;
+    struct jframe *spare[17]; /* frames to use again, by room / 4 */
+};
+
+/* Begin a run over an empty growing arena, by the thread that will use it. request_bytes widens the limits for large requests; a
+ * caller may lower them. The trap must be set before the run is used. */
+void jrun_begin(struct jrun *r, struct arena *arena, size_t request_bytes, struct jinja_error *error);
+
+void *jalloc(struct jrun *r, size_t size); /* 8-byte aligned, zeroed */
+void *jalloc_array(struct jrun *r, size_t n, size_t size);
+
+/* Leave the run with an error; where it happened is added. */
+_Noreturn void jfail(struct jrun *r, enum jinja_error_kind kind, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+_Noreturn void jraise(struct jrun *r, const struct jstring *message); /* raise_exception() */
+
+/* Time is counted, never measured: on every machine a template ends at the same place. A step is that of a statement or operator;
+ * what goes through bytes or items pays in proportion to them. A unit is what copying 16 bytes takes, 2 to 5 ns. Leave beyond the
+ * limit. */
+enum { JSTEP = 16, JMILLION_STEPS = JSTEP * 1000000 };
+_Noreturn void jfail_work(struct jrun *r);
+static inline void jwork(struct jrun *r, size_t units)
+{
+    r->work += units;
+    if (r->work > r->work_limit)
+        jfail_work(r);
+}
+static inline void jstep(struct jrun *r) { jwork(r, JSTEP); }
+
+/* The first words of every function that may come to call itself, by way of whatever others: a step, and leave before the stack
+ * ends. */
+_Noreturn void jfail_deep(struct jrun *r);
+static inline void jdeeper(struct jrun *r)
+{
+    jstep(r);
+    if (stack_is_beyond(r->stack_limit))
+        jfail_deep(r);
+}
+
+/* ---- values ---- */
+
+#define JNONE  ((struct jvalue){.type = J_NONE})
+#define JUNSET ((struct jvalue){.type = J_UNSET})
+static inline struct jvalue jbool(int truth) { return (struct jvalue){J_BOOL, {.i = truth != 0}}; }
+static inline struct jvalue jint(int64_t i) { return (struct jvalue){J_INT, {.i = i}}; }
+static inline struct jvalue jfloat(double f) { return (struct jvalue){J_FLOAT, {.f = f}}; }
+static inline struct jvalue jstr(const struct jstring *s) { return (struct jvalue){J_STRING, {.s = s}}; }
+static inline struct jvalue jlistv(struct jlist *l) { return (struct jvalue){J_LIST, {.list = l}}; }
+static inline struct jvalue jtuplev(struct jlist *l) { return (struct jvalue){J_TUPLE, {.list = l}}; }
+static inline struct jvalue jlazyv(struct jlist *l) { return (struct jvalue){J_LAZY, {.list = l}}; }
+static inline struct jvalue jdictv(struct jdict *d) { return (struct jvalue){J_DICT, {.dict = d}}; }
+struct jvalue jundefined(struct jrun *r, const char *owner, const struct jstring *name);
+_Noreturn void jfail_undefined(struct jrun *r, struct jvalue v); /* "'x' is undefined" */
+
+const char *jtype_name(struct jvalue v); /* as Python calls it: "str", "NoneType" */
+
+/* ---- strings: string.c ---- */
+
+/* A view of bytes that outlive the run, or a copy. */
+const struct jstring *jstring_of(struct jrun *r, const char *bytes, size_t n, enum jinja_class kind);
+const struct jstring *jstring_copy(struct jrun *r, const char *bytes, size_t n, enum jinja_class kind);
+const struct jstring *jstring_word(struct jrun *r, const char *word); /* a literal of ours, class t */
+/* [from, from + n) of s: no copy. */
+const struct jstring *jstring_view(struct jrun *r, const struct jstring *s, size_t from, size_t n);
+const struct jstring *jstring_concat(struct jrun *r, const struct jstring *a, const struct jstring *b);
+const struct jstring *jstring_marked(struct jrun *r, const struct jstring *s, enum jinja_class kind); /* all of it */
+const struct jstring *jstring_safe(struct jrun *r, const struct jstring *s, int safe);
+const struct jstring *jstring_escape(struct jrun *r, const struct jstring *s); /* & < > ' "; safe */
+enum jinja_class jstring_greatest(const struct jstring *s);
+int jstring_is(const struct jstring *s, const char *word);
+int jstring_equal(const struct jstring *a, const struct jstring *b);
+const char *jstring_short(struct jrun *r,
+                          const struct jstring *s); /* for messages: at most 80 characters, NUL behind */
+
+struct jbuffer jbuffer_new(struct jrun *r);
+void jbuffer_reserve(struct jbuffer *b, size_t n); /* an empty one: room for n bytes */
+void jbuffer_add(struct jbuffer *b, const char *bytes, size_t n, enum jinja_class kind);
+void jbuffer_word(struct jbuffer *b, const char *word); /* class t */
+void jbuffer_string(struct jbuffer *b, const struct jstring *s);
+const struct jstring *jbuffer_done(struct jbuffer *b); /* b is used up */
+
+/* Characters: a byte and the continuation bytes behind it. */
+size_t jchars(struct jrun *r, const struct jstring *s);
+size_t jchar_next(const struct jstring *s, size_t at);                                   /* offset of the next */
+size_t jchar_offset(struct jrun *r, const struct jstring *s, size_t character);          /* s->n beyond the end */
+uint32_t jchar_code(const struct jstring *s, size_t at, size_t *length);                 /* ill-formed bytes: U+FFFD */
+const char *jfind(struct jrun *r, const char *in, size_t n, const char *what, size_t m); /* NULL: not there */
+
+/* ---- lists and dicts: container.c ---- */
+
+struct jlist *jlist_new(struct jrun *r, size_t room);
+void jlist_add(struct jrun *r, struct jlist *l, struct jvalue v);
+void jlist_insert(struct jrun *r, struct jlist *l, size_t at, struct jvalue v);
+struct jvalue jpair(struct jrun *r, struct jvalue a, struct jvalue b); /* a tuple */
+
+struct jdict *jdict_new(struct jrun *r);
+int jhashable(struct jrun *r, struct jvalue v);
+const struct jvalue *jdict_get(struct jrun *r, const struct jdict *d, struct jvalue key); /* NULL: absent */
+const struct jvalue *jdict_find(struct jrun *r, const struct jdict *d, const char *key);
+void jdict_set(struct jrun *r, struct jdict *d, struct jvalue key, struct jvalue value);
+void jdict_put(struct jrun *r, struct jdict *d, const char *key,
+               struct jvalue value);                                  /* key: class t, outlives the run */
+int jdict_remove(struct jrun *r, struct jdict *d, struct jvalue key); /* 0: it was not there */
+
+/* Walks over anything that can be walked: zeroed by jwalk_begin(), then jwalk_next() until 0. Others are an error. */
+struct jwalk {
+    struct jrun *run;
+    struct jvalue over;
+    size_t at, n; /* n: entries of a dict at the beginning */
+};
+struct jwalk jwalk_begin(struct jrun *r, struct jvalue over);
+int jwalk_next(struct jwalk *w, struct jvalue *item);
+int jiterable(struct jvalue v);
+int64_t jlength(struct jrun *r, struct jvalue v);        /* -1: it has none */
+struct jlist *jlist_of(struct jrun *r, struct jvalue v); /* a new list of what a walk gives */
+struct jvalue jlist_at(struct jvalue list, int64_t i); /* of a list or tuple; negative: from the end; J_UNSET outside */
+
+/* ---- numbers: number.c ---- */
+
+enum joperator { JOP_ADD, JOP_SUB, JOP_MUL, JOP_DIV, JOP_FLOOR, JOP_MOD, JOP_POW };
+struct jvalue jarith(struct jrun *r, enum joperator op, struct jvalue a, struct jvalue b);
+struct jvalue jnegate(struct jrun *r, struct jvalue a);
+int jis_number(struct jvalue v);                /* booleans too */
+int jis_integer(struct jvalue v, int64_t *out); /* booleans too; not those beyond 64 bits */
+double jnumber_double(struct jvalue v);
+struct jvalue jnumber_parse(struct jrun *r, const char *text, size_t n); /* JSON's or ours; keeps the spelling */
+int jnumber_compare(struct jvalue a, struct jvalue b);                   /* -1 0 1; 2: a NaN */
+enum { JFLOAT_ROOM = 40 };
+size_t jfloat_text(struct jrun *r, double f, char *out); /* shortest that reads back; Python's form */
+
+/* ---- comparing: compare.c ---- */
+
+int jtruth(struct jvalue v);
+int jequal(struct jrun *r, struct jvalue a, struct jvalue b);
+int jorder(struct jrun *r, struct jvalue a, struct jvalue b,
+           const char *operator_); /* -1 0 1; 2: none; else an error */
+int jcontains(struct jrun *r, struct jvalue in, struct jvalue what);
+/* Stable; by ascending key, or descending with equal ones in their order. */
+void jsort(struct jrun *r, struct jvalue *item, const struct jvalue *key, size_t n, int reverse);
+struct jvalue jfolded(struct jrun *r, struct jvalue v); /* a string in lower case, others as they are */
+
+/* ---- text: show.c and json.c ---- */
+
+const struct jstring *jtext(struct jrun *r, struct jvalue v); /* what {{ v }} prints */
+void jrepr(struct jbuffer *b, struct jvalue v);              /* a Python literal; class t, the caller marks the whole */
+enum jinja_class jgreatest(struct jrun *r, struct jvalue v); /* of all strings inside, keys too */
+
+struct jjson {
+    int indent; /* -1: one line */
+    const struct jstring *indent_text, *item_separator, *key_separator;
+    int ascii, sort_keys;
+};
+extern const struct jjson jjson_plain;
+const struct jstring *jjson_write(struct jrun *r, struct jvalue v, const struct jjson *how);
+/* The value of a whole JSON text; every string of it has the class. NULL in *problem, or what is wrong (a static text). */
+struct jvalue jjson_parse(struct jrun *r, const char *text, size_t n, enum jinja_class kind, const char **problem,
+                          size_t *where);
+
+#endif

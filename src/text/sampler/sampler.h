@@ -1,0 +1,146 @@
+/* Sampling: one token from logits, as a pure function of logits, history, parameters, seed and position.
+ *
+ *     mask, bias, penalties | DRY, top-n-sigma, top-k, typical, top-p, min-p, XTC, temperature, in an order of their own | pick
+ *
+ * Integer weights and counter-based random numbers: nothing depends on threads, batches, retries or the CPU. No allocation per
+ * token. Definition: sampling.md of the specification.
+ *
+ *   sampling.c         parameters: defaults, ranges, a file's advice     candidates.c   the list that stages cut
+ *   history.c          what was said: penalties, DRY                     sampler.c      the stages */
+#ifndef TEXT_SAMPLER_SAMPLER_H
+#define TEXT_SAMPLER_SAMPLER_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+struct error;
+struct gguf;
+struct tokenizer;
+
+/* Stages that may be reordered or left out. */
+enum sampling_stage {
+    STAGE_USUAL, /* at the head of an order: all of them, as listed here */
+    STAGE_DRY,
+    STAGE_TOP_N_SIGMA,
+    STAGE_TOP_K,
+    STAGE_TYPICAL,
+    STAGE_TOP_P,
+    STAGE_MIN_P,
+    STAGE_XTC,
+    STAGE_TEMPERATURE,
+    STAGE_END
+};
+
+struct sampling {
+    double temperature; /* <= 0: greedy */
+    int top_k;          /* <= 0: off */
+    double top_p;       /* >= 1: off */
+    double min_p;       /* <= 0: off */
+    uint64_t seed;
+
+    double typical_p;                         /* >= 1: off */
+    double top_n_sigma;                       /* < 0: off */
+    double xtc_probability, xtc_threshold;    /* 0, > 0.5: off */
+    double dynatemp_range, dynatemp_exponent; /* 0: off */
+    int min_keep;                             /* no stage leaves fewer */
+
+    double repeat_penalty, presence_penalty, frequency_penalty; /* 1, 0, 0: off */
+    int repeat_last_n;                                          /* 0: off, -1: all */
+    double dry_multiplier, dry_base;                            /* 0, < 1: off */
+    int dry_allowed_length, dry_penalty_last_n;                 /* -1: all, 0: off */
+
+    int mirostat; /* 0, or 2 */
+    double mirostat_tau, mirostat_eta;
+
+    uint8_t order[STAGE_END + 1]; /* enum sampling_stage, up to STAGE_END */
+};
+
+struct sampling sampling_defaults(void);
+
+struct sampling_range {
+    int is_int, min_open; /* a whole number; min itself is not in it */
+    double min, max;
+};
+
+/* What a number may be; of_request: in requests of the published APIs, which is less for some. -1: no such number. */
+int sampling_range(const char *name, int of_request, struct sampling_range *out);
+
+/* ERR_INPUT names the field and its range. */
+int sampling_check(const struct sampling *s, struct error *err);
+
+/* One field by its name. ERR_INPUT: no such field, or its range. */
+int sampling_set(struct sampling *s, const char *name, double value, struct error *err);
+
+/* The order of a request: names separated by commas or semicolons. "penalties" is allowed and stays where it is. ERR_INPUT names
+ * what is unknown or doubled. */
+int sampling_set_order(struct sampling *s, const char *names, size_t length, struct error *err);
+
+/* The publisher's advice in a file (general.sampling.*) over what s holds; what makes no sense is ignored with a warning, what
+ * counts is logged. */
+void sampling_read(struct sampling *s, const struct gguf *g);
+
+/* ---- history --------------------------------------------------------------------------------------------------------------- */
+
+/* What penalties and DRY know of one sequence, brought up to date token by token. */
+struct sampler_history;
+
+/* For up to n_token tokens of prompt and answer; 0: these parameters need none. */
+size_t sampler_history_bytes(const struct sampling *how, int n_vocab, size_t n_token);
+/* For any parameters. */
+size_t sampler_history_most(int n_vocab, size_t n_token);
+/* mem: that many bytes, aligned to 64. breakers: [n_vocab] 1 = ends a repetition for DRY, outlives the history; or NULL: none. */
+struct sampler_history *sampler_history_place(void *mem, const struct sampling *how, int n_vocab, size_t n_token,
+                                              const uint8_t *breakers);
+void sampler_history_add(struct sampler_history *h, int32_t token);
+void sampler_history_clear(struct sampler_history *h); /* for a sequence that went back: then add again */
+
+/* breakers[id] = 1 where the bytes of a token hold one of the texts; [n_vocab], maybe more or fewer than the tokenizer knows. */
+struct sampler_text {
+    const char *text;
+    size_t length;
+};
+void sampler_breakers(const struct tokenizer *t, const struct sampler_text *texts, size_t n, uint8_t *breakers,
+                      int n_vocab);
+
+/* ---- picking --------------------------------------------------------------------------------------------------------------- */
+
+/* Scratch for n_vocab candidates: sampler_bytes(n_vocab) of the plan. mem is aligned to 64. */
+struct sampler;
+size_t sampler_bytes(int n_vocab);
+struct sampler *sampler_place(void *mem, int n_vocab);
+
+struct logit_bias {
+    int32_t id;
+    double bias; /* -INFINITY: never */
+};
+
+/* One position of one answer. */
+struct sampler_row {
+    const float *logits;           /* [n_vocab], not changed */
+    const uint8_t *allowed;        /* [n_vocab] 1 = may be picked; or NULL: all */
+    const struct logit_bias *bias; /* [n_bias], ids of the vocabulary */
+    size_t n_bias;
+    struct sampler_history *history; /* all tokens before this one; or NULL: none, or not needed */
+    uint64_t index;                  /* tokens generated before this one in this answer */
+    uint32_t choice;                 /* number of the answer, 0 unless several are drawn for one prompt */
+    double *mu;                      /* mirostat: 2 tau before the first token; updated. Else NULL */
+};
+
+/* Returns the id, or -1: "non-finite logits at position N", or nothing allowed. */
+int32_t sampler_pick(struct sampler *s, const struct sampling *how, const struct sampler_row *row, struct error *err);
+
+/* What the last pick chose from: candidate i in order (value descending, then id) and its weight; probability = weight / sum. */
+size_t sampler_candidates(const struct sampler *s);
+int32_t sampler_candidate(struct sampler *s, size_t i, uint64_t *weight);
+
+/* Natural logarithms of the softmax of the whole vocabulary: of a token, and of the n_top likeliest in order. logits are finite
+ * or -inf. Returns how many are in top, min(n_top, n_vocab, SAMPLER_TOP). What was picked from is forgotten. */
+enum { SAMPLER_TOP = 256 };
+struct token_logprob {
+    int32_t id;
+    double logprob;
+};
+size_t sampler_logprobs(struct sampler *s, const float *logits, struct token_logprob *token, struct token_logprob *top,
+                        size_t n_top);
+
+#endif

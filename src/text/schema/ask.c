@@ -1,0 +1,135 @@
+/* Questions about a schema: its properties, the types of a value. For formats that write parameters one by one. */
+#include "text/schema/inner.h"
+
+#include <string.h>
+
+static int node_terms(struct schema *s, const char *pointer, struct terms *out)
+{
+    const struct schema_node *node = node_at(s->root, pointer, strlen(pointer), 0);
+    struct terms l = {0};
+    if (!node)
+        return -1;
+    terms_add(s, &l, node, -1);
+    terms_flatten(s, &l, out);
+    return schema_failed(s) ? -1 : 0;
+}
+
+struct asked {
+    struct schema_property *list;
+    size_t n, room;
+};
+
+static struct schema_property *find(struct schema *s, struct asked *a, const char *name, size_t n)
+{
+    for (size_t i = 0; i < a->n; i++)
+        if (a->list[i].n == n && memcmp(a->list[i].name, name, n) == 0)
+            return &a->list[i];
+    if (a->n == a->room) {
+        size_t room = a->room * 2 + 16;
+        struct schema_property *grown = pool_alloc(&s->pool, room, sizeof *grown);
+        if (!grown)
+            return NULL;
+        if (a->n)
+            memcpy(grown, a->list, a->n * sizeof *grown);
+        a->list = grown;
+        a->room = room;
+    }
+    a->list[a->n] = (struct schema_property){name, n, NULL, 0};
+    return &a->list[a->n++];
+}
+
+static const char *pointer_of(struct schema *s, const struct schema_node *node)
+{
+    char pointer[4096];
+    node_pointer(node, pointer, sizeof pointer);
+    return pool_copy(&s->pool, pointer, strlen(pointer));
+}
+
+size_t schema_properties(struct schema *s, const char *pointer, const struct schema_property **out)
+{
+    struct terms l;
+    struct asked a = {0};
+    *out = NULL;
+    if (node_terms(s, pointer, &l))
+        return 0;
+    for (uint32_t t = 0; t < l.n; t++) {
+        const struct schema_node *properties = node_member(l.t[t].node, "properties");
+        for (const struct schema_node *p = properties && properties->kind == NODE_OBJECT ? properties->child : NULL; p;
+             p = p->next) {
+            struct schema_property *found = find(s, &a, p->key, p->n_key);
+            if (found && !found->pointer)
+                found->pointer = pointer_of(s, p);
+        }
+    }
+    for (uint32_t t = 0; t < l.n; t++) {
+        const struct schema_node *names = node_member(l.t[t].node, "required");
+        for (const struct schema_node *x = names && names->kind == NODE_ARRAY ? names->child : NULL; x; x = x->next) {
+            struct schema_property *found = x->kind == NODE_STRING ? find(s, &a, x->text, x->n) : NULL;
+            if (found)
+                found->required = 1;
+        }
+    }
+    *out = a.list;
+    return a.n;
+}
+
+static unsigned types_of(struct schema *s, const struct terms *l, int depth);
+
+static unsigned types_of_branches(struct schema *s, const struct schema_node *group, int depth)
+{
+    unsigned types = 0;
+    for (const struct schema_node *b = group->kind == NODE_ARRAY ? group->child : NULL; b; b = b->next) {
+        struct terms one = {0}, flat;
+        terms_add(s, &one, b, -1);
+        terms_flatten(s, &one, &flat);
+        types |= schema_failed(s) ? SCHEMA_ANY : types_of(s, &flat, depth + 1);
+    }
+    return types;
+}
+
+static unsigned type_of_value(const struct schema_node *v)
+{
+    static const unsigned of_kind[] = {SCHEMA_NULL,   SCHEMA_BOOLEAN, SCHEMA_BOOLEAN, SCHEMA_NUMBER | SCHEMA_INTEGER,
+                                       SCHEMA_STRING, SCHEMA_ARRAY,   SCHEMA_OBJECT};
+    return of_kind[v->kind];
+}
+
+static unsigned types_of(struct schema *s, const struct terms *l, int depth)
+{
+    unsigned types = SCHEMA_ANY, named = 0;
+    for (uint32_t t = 0; t < l->n && depth < 32; t++) {
+        const struct schema_node *node = l->t[t].node, *any = node_member(node, "anyOf"),
+                                 *one = node_member(node, "oneOf");
+        const struct schema_node *list = node_member(node, "enum"), *fixed = node_member(node, "const");
+        unsigned said = node_member(node, "type") ? shape_types(s, node) : SCHEMA_ANY;
+        if (said == SCHEMA_ANY && (any || one))
+            said = types_of_branches(s, any ? any : one, depth);
+        for (const struct schema_node *v = list && list->kind == NODE_ARRAY ? list->child : NULL; v; v = v->next)
+            named |= type_of_value(v);
+        if (fixed)
+            named |= type_of_value(fixed);
+        types &= said;
+    }
+    return types == SCHEMA_ANY && named ? named : types;
+}
+
+unsigned schema_types(struct schema *s, const char *pointer)
+{
+    struct terms l;
+    return !pointer || node_terms(s, pointer, &l) ? SCHEMA_ANY : types_of(s, &l, 0);
+}
+
+int schema_is_open(struct schema *s, const char *pointer)
+{
+    struct terms l;
+    int says = 0, closed = 0, declares = 0;
+    if (node_terms(s, pointer, &l))
+        return 0;
+    for (uint32_t t = 0; t < l.n; t++) {
+        const struct schema_node *more = node_member(l.t[t].node, "additionalProperties");
+        declares |= node_member(l.t[t].node, "properties") != NULL;
+        says |= more && more->kind != NODE_FALSE;
+        closed |= (more && more->kind == NODE_FALSE) || l.t[t].node->kind == NODE_FALSE;
+    }
+    return !closed && (says || !declares);
+}

@@ -1,0 +1,174 @@
+/* Does a value fit? For the values of enum and const, which other keywords may narrow. */
+#include "base/utf8.h"
+#include "text/schema/inner.h"
+
+#include <string.h>
+
+static int fits_node(struct schema *s, const struct schema_node *node, uint32_t done, const struct schema_node *v,
+                     int depth);
+
+static unsigned type_of(const struct schema_node *v)
+{
+    switch (v->kind) {
+    case NODE_NULL:
+        return SCHEMA_NULL;
+    case NODE_TRUE:
+    case NODE_FALSE:
+        return SCHEMA_BOOLEAN;
+    case NODE_NUMBER:
+        return number_is_integer(v->text, v->n) ? SCHEMA_INTEGER : SCHEMA_NUMBER;
+    case NODE_STRING:
+        return SCHEMA_STRING;
+    case NODE_ARRAY:
+        return SCHEMA_ARRAY;
+    default:
+        return SCHEMA_OBJECT;
+    }
+}
+
+static int is_above(const struct schema_node *v, const struct schema_node *bound, int sign, int or_equal)
+{
+    if (!bound || bound->kind != NODE_NUMBER)
+        return 1;
+    int order = sign * number_compare(v->text, v->n, bound->text, bound->n);
+    return or_equal ? order >= 0 : order > 0;
+}
+
+static int fits_number(const struct schema_node *node, const struct schema_node *v)
+{
+    return is_above(v, node_member(node, "minimum"), 1, 1) && is_above(v, node_member(node, "maximum"), -1, 1) &&
+           is_above(v, node_member(node, "exclusiveMinimum"), 1, 0) &&
+           is_above(v, node_member(node, "exclusiveMaximum"), -1, 0);
+}
+
+static int within(struct schema *s, const struct schema_node *node, const char *least, const char *most, int64_t n)
+{
+    int64_t a = shape_count(s, node, least), b = shape_count(s, node, most);
+    return n >= a && (b < 0 || n <= b);
+}
+
+/* A pattern that values are held against is read once. */
+struct checked {
+    struct checked *next;
+    const struct schema_node *at;
+    struct regex pattern;
+    int bad; /* reported where strings are made */
+};
+
+static struct checked *check_with(struct schema *s, const struct schema_node *pattern)
+{
+    struct checked *c = s->checked;
+    struct error ignored = {0};
+    while (c && c->at != pattern)
+        c = c->next;
+    if (c || !(c = pool_alloc(&s->pool, 1, sizeof *c)))
+        return c;
+    c->at = pattern;
+    c->next = s->checked;
+    c->bad = regex_read(&c->pattern, s->compile, pattern->text, pattern->n, &ignored) != 0;
+    return s->checked = c;
+}
+
+void schema_forget_patterns(struct schema *s)
+{
+    for (struct checked *c = s->checked; c; c = c->next)
+        if (!c->bad)
+            regex_free(&c->pattern);
+}
+
+static int fits_string(struct schema *s, const struct schema_node *node, const struct schema_node *v)
+{
+    const struct schema_node *pattern = node_member(node, "pattern");
+    int64_t letters = (int64_t)utf8_count(v->text, v->n);
+    if (!within(s, node, "minLength", "maxLength", letters))
+        return 0;
+    struct checked *known = pattern && pattern->kind == NODE_STRING ? check_with(s, pattern) : NULL;
+    return !known || known->bad || regex_holds(&known->pattern, v->text, v->n);
+}
+
+static int fits_array(struct schema *s, const struct schema_node *node, const struct schema_node *v, int depth)
+{
+    const struct schema_node *prefix = node_member(node, "prefixItems"), *items = node_member(node, "items");
+    const struct schema_node *rest = items;
+    if (items && items->kind == NODE_ARRAY) {
+        prefix = items;
+        rest = node_member(node, "additionalItems");
+    }
+    const struct schema_node *next = prefix ? prefix->child : NULL;
+    if (!within(s, node, "minItems", "maxItems", v->n))
+        return 0;
+    for (const struct schema_node *e = v->child; e; e = e->next) {
+        const struct schema_node *want = next ? next : rest;
+        next = next ? next->next : NULL;
+        if (want && !fits_node(s, want, 0, e, depth + 1))
+            return 0;
+    }
+    return 1;
+}
+
+static int fits_object(struct schema *s, const struct schema_node *node, const struct schema_node *v, int depth)
+{
+    const struct schema_node *properties = node_member(node, "properties"), *required = node_member(node, "required");
+    const struct schema_node *more = node_member(node, "additionalProperties");
+    if (!within(s, node, "minProperties", "maxProperties", v->n))
+        return 0;
+    for (const struct schema_node *r = required && required->kind == NODE_ARRAY ? required->child : NULL; r;
+         r = r->next)
+        if (r->kind == NODE_STRING && !node_member_n(v, r->text, r->n))
+            return 0;
+    for (const struct schema_node *m = v->child; m; m = m->next) {
+        const struct schema_node *want = node_member_n(properties, m->key, m->n_key);
+        want = want ? want : node_member(node, "patternProperties") ? NULL : more;
+        if (want && !fits_node(s, want, 0, m, depth + 1))
+            return 0;
+    }
+    return 1;
+}
+
+static int fits_list(struct schema *s, const struct schema_node *node, const struct schema_node *v)
+{
+    const struct schema_node *list = node_member(node, "enum"), *fixed = node_member(node, "const");
+    int found = !list || list->kind != NODE_ARRAY || v->parent == list || schema_lists(s, list, v);
+    return found && (!fixed || node_equal(fixed, v));
+}
+
+static int fits_some(struct schema *s, const struct schema_node *group, const struct schema_node *v, int depth, int all)
+{
+    if (!group || group->kind != NODE_ARRAY)
+        return 1;
+    for (const struct schema_node *b = group->child; b; b = b->next)
+        if (fits_node(s, b, 0, v, depth + 1) != all)
+            return !all;
+    return all;
+}
+
+static int fits_node(struct schema *s, const struct schema_node *node, uint32_t done, const struct schema_node *v,
+                     int depth)
+{
+    schema_work(s, 64);
+    if (node->kind != NODE_OBJECT || depth > SCHEMA_DEPTH)
+        return node->kind != NODE_FALSE;
+    const struct schema_node *ref = node_member(node, "$ref");
+    const struct schema_node *target = ref && !(done & TERM_REF) ? schema_target(s, ref) : NULL;
+    unsigned type = type_of(v);
+    if (schema_failed(s) || !(shape_types(s, node) & type) || !fits_list(s, node, v))
+        return 0;
+    if ((type & (SCHEMA_INTEGER | SCHEMA_NUMBER) && !fits_number(node, v)) ||
+        (type == SCHEMA_STRING && !fits_string(s, node, v)) ||
+        (type == SCHEMA_ARRAY && !fits_array(s, node, v, depth)) ||
+        (type == SCHEMA_OBJECT && !fits_object(s, node, v, depth)))
+        return 0;
+    if (target && !fits_node(s, target, 0, v, depth + 1))
+        return 0;
+    return (done & TERM_ALL || fits_some(s, node_member(node, "allOf"), v, depth, 1)) &&
+           (done & TERM_ANY || fits_some(s, node_member(node, "anyOf"), v, depth, 0)) &&
+           (done & TERM_ONE || fits_some(s, node_member(node, "oneOf"), v, depth, 0));
+}
+
+int schema_fits(struct schema *s, const struct terms *l, const struct schema_node *value)
+{
+    for (uint32_t i = 0; i < l->n; i++)
+        if (!fits_node(s, l->t[i].node, l->t[i].done, value, 0))
+            return 0;
+    return 1;
+}

@@ -1,0 +1,35 @@
+/* Ranges of numbers as grammars: decimal texts are compared digit by digit, exactly, whatever their length.
+ *
+ * Every text is a number that JSON readers hold: digits alone are an integer within int64, anything else a finite double. */
+#ifndef TEXT_SCHEMA_NUMBER_H
+#define TEXT_SCHEMA_NUMBER_H
+
+#include "text/grammar/grammar.h"
+
+/* By value: -1, 0, 1. Numbers of more than 420 digits before the point count as equal, and so does what differs behind the 420th. */
+int number_compare(const char *a, size_t n_a, const char *b, size_t n_b);
+/* Equal for equal numbers. */
+uint64_t number_hash(const char *text, size_t n);
+int number_is_integer(const char *text, size_t n);
+
+struct number_bound {
+    const char *text; /* as in JSON; NULL: none */
+    size_t n;
+    int exclusive;
+};
+
+/* Integers low..high within int64. No such number: an expression without texts. */
+grammar_expr number_integers(struct grammar_maker *m, const struct number_bound *low, const struct number_bound *high);
+/* Decimals of at most 19 digits before the point, or as many as the bound next to zero has (308), and 20 behind it; with an exponent
+ * only if there is no bound at all. */
+grammar_expr number_decimals(struct grammar_maker *m, const struct number_bound *low, const struct number_bound *high);
+
+/* 1: there is such a number. */
+int number_exists(int integer, const struct number_bound *low, const struct number_bound *high);
+
+/* Integers of at most 18 digits that are multiples of a step 2..1000 between bounds; of 1, those of number_integers(). *possible 0: this
+ * cannot be written as a grammar. */
+grammar_expr number_multiples(struct grammar_maker *m, uint32_t step, const struct number_bound *low,
+                              const struct number_bound *high, int *possible);
+
+#endif

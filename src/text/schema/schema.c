@@ -1,0 +1,503 @@
+/* Schemas to expressions: references, unions, rules and messages. schema.h, inner.h. */
+#include "text/schema/inner.h"
+
+#include "base/hash.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum {
+    MOST_BYTES = 1 << 20,
+    MOST_NODES = 10000,
+    POINTER = 300,
+    KEYWORDS = 256 /* steps: all are looked for in each term */
+};
+
+/* ---- messages ------------------------------------------------------------------------------------------------------------------- */
+
+static void place(const struct schema *s, const struct schema_node *at, char *out, size_t room)
+{
+    const char *prefix = s->how.place ? s->how.place : "";
+    int n = snprintf(out, room, "schema error at %.150s#", prefix);
+    if (at && n > 0 && (size_t)n < room)
+        node_pointer(at, out + n, room - (size_t)n);
+}
+
+/* The node at hand, for what the compilation has to say when it ends. */
+static void write_place(const void *of, char *out, size_t room)
+{
+    const struct schema *s = of;
+    place(s, s->at, out, room);
+}
+
+static void enter(struct schema *s, struct compile_place *outside)
+{
+    *outside = s->compile->place;
+    s->compile->place = (struct compile_place){write_place, s};
+}
+
+grammar_expr schema_ended(struct schema *s) { return s->m ? grammar_ended(s->m) : 0; }
+
+grammar_expr schema_fail(struct schema *s, const struct schema_node *at, const char *format, ...)
+{
+    char where[POINTER], what[300];
+    va_list args;
+    va_start(args, format);
+    vsnprintf(what, sizeof what, format, args);
+    va_end(args);
+    place(s, at, where, sizeof where);
+    return s->m ? grammar_fail(s->m, "%s: %s", where, what) : 0;
+}
+
+grammar_expr schema_empty(struct schema *s, const struct schema_node *at, const char *format, ...)
+{
+    if (!s->was_empty) {
+        char what[200];
+        va_list args;
+        va_start(args, format);
+        vsnprintf(what, sizeof what, format, args);
+        va_end(args);
+        place(s, at, s->reason, POINTER < sizeof s->reason ? POINTER : sizeof s->reason);
+        size_t n = strlen(s->reason);
+        snprintf(s->reason + n, sizeof s->reason - n, ": %s", what);
+        s->was_empty = 1;
+    }
+    return grammar_choice(s->m, NULL, 0);
+}
+
+int schema_is_empty(const struct schema *s, grammar_expr e) { return e == grammar_choice(s->m, NULL, 0); }
+
+void schema_warn(struct schema *s, const struct schema_node *at, const char *text)
+{
+    char where[POINTER];
+    for (size_t i = 0; i < s->n_warned; i++)
+        if (s->warned[i] == at)
+            return;
+    if (s->n_warning == s->room_warning) {
+        size_t room = s->room_warning * 2 + 8;
+        const char **grown = compile_grow(s->compile, s->warning, room, sizeof *grown);
+        const struct schema_node **seen = grown ? compile_grow(s->compile, s->warned, room, sizeof *seen) : NULL;
+        s->warning = grown ? grown : s->warning;
+        if (!seen)
+            return;
+        s->warned = seen;
+        s->room_warning = room;
+    }
+    place(s, at, where, sizeof where);
+    char *copy = pool_alloc(&s->pool, strlen(where) + strlen(text) + 3, 1);
+    if (!copy)
+        return;
+    sprintf(copy, "%s: %s", where + strlen("schema error "), text);
+    s->warning[s->n_warning++] = copy;
+    s->warned[s->n_warned++] = at;
+}
+
+int schema_refuse(struct schema *s, const struct schema_node *keyword, const char *format, ...)
+{
+    char what[300];
+    va_list args;
+    va_start(args, format);
+    vsnprintf(what, sizeof what, format, args);
+    va_end(args);
+    if (s->how.strict)
+        schema_fail(s, keyword, "%s", what);
+    else
+        schema_warn(s, keyword, what);
+    return s->how.strict;
+}
+
+/* ---- small things --------------------------------------------------------------------------------------------------------------- */
+
+grammar_expr schema_sequence(struct schema *s, grammar_expr a, grammar_expr b)
+{
+    return grammar_sequence(s->m, (grammar_expr[]){a, b}, 2);
+}
+
+grammar_expr schema_word(struct schema *s, const char *text) { return grammar_text(s->m, text, strlen(text)); }
+
+/* Nothing, a space, or one or two newlines and an indentation of at most 64. */
+grammar_expr schema_space(struct schema *s)
+{
+    if (s->space >= 0)
+        return s->space;
+    if (s->how.white != SCHEMA_LOOSE || s->how.syntax == SCHEMA_GEMMA)
+        return s->space = schema_word(s, "");
+    static const struct grammar_range indent[] = {{' ', ' '}, {'\t', '\t'}};
+    grammar_expr newline = grammar_choice(s->m, (grammar_expr[]){schema_word(s, "\n"), schema_word(s, "\r\n")}, 2);
+    grammar_expr lines = schema_sequence(s, grammar_repeat(s->m, newline, 1, 2),
+                                         grammar_repeat(s->m, grammar_class(s->m, indent, 2, 0), 0, 64));
+    int32_t rule = grammar_rule(s->m, "white space");
+    grammar_define(s->m, rule,
+                   grammar_choice(s->m, (grammar_expr[]){schema_word(s, ""), schema_word(s, " "), lines}, 3));
+    return s->space = grammar_call(s->m, rule);
+}
+
+grammar_expr schema_mark(struct schema *s, const char *mark)
+{
+    int blank = s->how.white == SCHEMA_SPACED && s->how.syntax != SCHEMA_GEMMA;
+    return schema_sequence(s, schema_word(s, mark), blank ? schema_word(s, " ") : schema_space(s));
+}
+
+/* Is a term one of those that brought another one here, or that one itself? */
+static int brought(const struct terms *l, int32_t term, int32_t other)
+{
+    while (other >= 0 && other != term)
+        other = l->t[other].from;
+    return other == term;
+}
+
+static void append(struct schema *s, struct terms *l, struct term t)
+{
+    if (schema_work(s, 4)) {
+        schema_ended(s);
+        return;
+    }
+    if (l->n == l->room) {
+        uint32_t room = l->room * 2 + 4;
+        struct term *grown = room > SCHEMA_TERMS ? NULL : pool_alloc(&s->pool, room, sizeof *grown);
+        if (!grown) {
+            room > SCHEMA_TERMS ? schema_fail(s, t.node, "too many schemas in one place") : schema_ended(s);
+            return;
+        }
+        if (l->n)
+            memcpy(grown, l->t, l->n * sizeof *grown);
+        l->t = grown;
+        l->room = room;
+    }
+    l->t[l->n++] = t;
+}
+
+void terms_add(struct schema *s, struct terms *l, const struct schema_node *node, int32_t from)
+{
+    schema_work(s, 4 + l->n);
+    for (uint32_t i = 0; i < l->n; i++)
+        if (l->t[i].node == node) {
+            if (from >= 0 && brought(l, (int32_t)i, from))
+                schema_fail(s, node,
+                            "a $ref cycle without progress: this schema refers to itself before it says anything");
+            return;
+        }
+    append(s, l, (struct term){node, 0, from});
+}
+
+/* ---- references ------------------------------------------------------------------------------------------------------------------- */
+
+const struct schema_node *schema_target(struct schema *s, const struct schema_node *ref)
+{
+    if (ref->kind != NODE_STRING)
+        return schema_fail(s, ref, "$ref is not a string"), NULL;
+    if (ref->n == 0 || ref->text[0] != '#')
+        return schema_fail(s, ref, "$ref to \"%.100s\": only references into this schema (#/...) are supported",
+                           ref->text),
+               NULL;
+    const struct schema_node *target = node_at(s->root, ref->text + 1, ref->n - 1, 1);
+    schema_work(s, ref->n + (target && target->parent ? target->parent->n : s->root->n)); /* looked at on the way */
+    if (!target)
+        schema_fail(s, ref, "$ref to \"%.100s\", which does not exist", ref->text);
+    return target;
+}
+
+static int is_schema(struct schema *s, const struct schema_node *x)
+{
+    if (x->kind == NODE_OBJECT || x->kind == NODE_TRUE || x->kind == NODE_FALSE)
+        return 1;
+    schema_fail(s, x, "this is not a schema: an object, true or false is");
+    return 0;
+}
+
+void terms_flatten(struct schema *s, const struct terms *in, struct terms *out)
+{
+    *out = (struct terms){0};
+    for (uint32_t i = 0; i < in->n; i++)
+        append(s, out, in->t[i]);
+    for (uint32_t i = 0; i < out->n && !schema_failed(s); i++) {
+        const struct schema_node *node = out->t[i].node, *ref = node_member(node, "$ref"),
+                                 *all = node_member(node, "allOf");
+        uint32_t done = out->t[i].done;
+        out->t[i].done |= TERM_REF | TERM_ALL;
+        if (!is_schema(s, node))
+            return;
+        if (ref && !(done & TERM_REF)) {
+            const struct schema_node *target = schema_target(s, ref);
+            if (target)
+                terms_add(s, out, target, (int32_t)i);
+        }
+        if (!all || done & TERM_ALL)
+            continue;
+        if (all->kind != NODE_ARRAY || all->n == 0)
+            schema_fail(s, all, "allOf is not a list of schemas");
+        for (const struct schema_node *part = all->child; part; part = part->next)
+            terms_add(s, out, part, (int32_t)i);
+    }
+}
+
+/* ---- unions ----------------------------------------------------------------------------------------------------------------------- */
+
+/* Can no value fit both? Only what is plain to see counts. */
+static int apart(struct schema *s, const struct schema_node *x, const struct schema_node *y)
+{
+    if (!(shape_types(s, x) & shape_types(s, y)) || schema_values_apart(s, x, y))
+        return 1;
+    const struct schema_node *names = node_member(x, "required");
+    for (const struct schema_node *name = names && names->kind == NODE_ARRAY ? names->child : NULL; name;
+         name = name->next) {
+        const struct schema_node *v = node_member_n(node_member(x, "properties"), name->text, name->n);
+        const struct schema_node *w = node_member_n(node_member(y, "properties"), name->text, name->n);
+        if (name->kind == NODE_STRING && v && w && schema_values_apart(s, v, w))
+            return 1;
+    }
+    return 0;
+}
+
+static void check_one_of(struct schema *s, const struct schema_node *group)
+{
+    for (const struct schema_node *x = group->child; x && group->n <= 100; x = x->next)
+        for (const struct schema_node *y = x->next; y; y = y->next)
+            if (!apart(s, x, y)) {
+                schema_warn(s, group, "oneOf is treated as anyOf: a value may fit more than one branch");
+                return;
+            }
+}
+
+static grammar_expr flat_terms(struct schema *s, struct terms *l);
+
+/* One branch of a union joins the terms. */
+static grammar_expr union_of(struct schema *s, const struct terms *l, uint32_t owner, const struct schema_node *group,
+                             uint32_t flag)
+{
+    if (group->kind != NODE_ARRAY || group->n == 0)
+        return schema_fail(s, group, "%s is not a list of schemas", flag == TERM_ANY ? "anyOf" : "oneOf");
+    if (flag == TERM_ONE)
+        check_one_of(s, group);
+    grammar_expr *branch = compile_alloc(s->compile, group->n, sizeof *branch);
+    uint32_t n = 0;
+    int was_empty = s->was_empty;
+    if (!branch)
+        return schema_ended(s);
+    for (const struct schema_node *b = group->child; b && !schema_failed(s); b = b->next) {
+        struct terms with = {0}, flat;
+        for (uint32_t i = 0; i < l->n; i++)
+            append(s, &with, l->t[i]);
+        if (!schema_failed(s))
+            with.t[owner].done |= flag;
+        terms_add(s, &with, b, (int32_t)owner);
+        terms_flatten(s, &with, &flat);
+        grammar_expr e = schema_failed(s) ? 0 : flat_terms(s, &flat);
+        if (!schema_is_empty(s, e))
+            branch[n++] = e;
+    }
+    if (n)
+        s->was_empty = was_empty;
+    grammar_expr e = grammar_choice(s->m, branch, n);
+    compile_free(s->compile, branch);
+    return e;
+}
+
+static grammar_expr flat_terms(struct schema *s, struct terms *l)
+{
+    int32_t most = s->how.most_nodes ? s->how.most_nodes : MOST_NODES;
+    schema_work(s, KEYWORDS * (uint64_t)l->n);
+    if (++s->nodes > most)
+        return schema_fail(s, l->t[0].node, "the schema has more than %d parts when it is compiled", (int)most);
+    for (uint32_t i = 0; i < l->n; i++) {
+        const struct schema_node *any = node_member(l->t[i].node, "anyOf"), *one = node_member(l->t[i].node, "oneOf");
+        if (any && !(l->t[i].done & TERM_ANY))
+            return union_of(s, l, i, any, TERM_ANY);
+        if (one && !(l->t[i].done & TERM_ONE))
+            return union_of(s, l, i, one, TERM_ONE);
+    }
+    struct shape *x = pool_alloc(&s->pool, 1, sizeof *x);
+    if (!x)
+        return schema_ended(s);
+    if (shape_make(x, s, l))
+        return grammar_choice(s->m, NULL, 0);
+    return shape_value(x);
+}
+
+/* ---- each list of terms once -------------------------------------------------------------------------------------------------------- */
+
+static struct memo *find_memo(struct schema *s, const struct terms *l)
+{
+    uint64_t hash = l->n;
+    for (uint32_t i = 0; i < l->n; i++)
+        hash = (hash ^ l->t[i].node->id * 16 ^ l->t[i].done) * UINT64_C(0x9e3779b97f4a7c15) >> 3;
+    struct memo **bucket = &s->memo[hash % 1024], *m = *bucket;
+    for (; m; m = m->next) {
+        int same = m->hash == hash && m->key.n == l->n;
+        for (uint32_t i = 0; i < l->n && same; i++)
+            same = m->key.t[i].node == l->t[i].node && m->key.t[i].done == l->t[i].done;
+        if (same)
+            return m;
+    }
+    m = pool_alloc(&s->pool, 1, sizeof *m);
+    if (!m)
+        return schema_ended(s), NULL;
+    *m = (struct memo){*bucket, hash, *l, -2, -1};
+    return *bucket = m;
+}
+
+static void name_rule(struct schema *s, struct memo *m)
+{
+    char name[200];
+    name[0] = '#';
+    node_pointer(m->key.t[0].node, name + 1, sizeof name - 1);
+    m->rule = grammar_rule(s->m, name);
+}
+
+/* A term that only refers is what it refers to. */
+static const struct schema_node *referred(struct schema *s, const struct terms *l)
+{
+    const struct schema_node *node = l->n == 1 && !l->t[0].done ? l->t[0].node : NULL, *found = NULL;
+    for (int hops = 0; node && node->kind == NODE_OBJECT && node->n == 1 && node_member(node, "$ref"); hops++) {
+        if (hops == SCHEMA_DEPTH)
+            return schema_fail(s, node, "a $ref cycle without progress"), NULL;
+        found = node = schema_target(s, node_member(node, "$ref"));
+    }
+    return found;
+}
+
+grammar_expr schema_terms(struct schema *s, const struct terms *l)
+{
+    struct terms target = {0}, flat;
+    const struct schema_node *ref = referred(s, l);
+    if (ref) {
+        terms_add(s, &target, ref, -1);
+        l = &target;
+    }
+    struct memo *m = schema_failed(s) ? NULL : find_memo(s, l);
+    if (!m || schema_failed(s))
+        return 0;
+    if (m->e == -1) { /* it is inside itself */
+        if (!s->recursive)
+            s->recursive = l->t[0].node;
+        if (m->rule < 0)
+            name_rule(s, m);
+        return grammar_call(s->m, m->rule);
+    }
+    if (m->e >= 0)
+        return m->e;
+    uint32_t brackets = s->brackets;
+    m->e = -1;
+    const struct schema_node *outside = s->at;
+    s->at = l->t[0].node;
+    terms_flatten(s, l, &flat);
+    grammar_expr e = schema_failed(s) ? 0 : flat_terms(s, &flat);
+    s->at = outside;
+    if (ref && m->rule < 0 && brackets != s->brackets)
+        name_rule(s, m);
+    if (m->rule >= 0) {
+        grammar_define(s->m, m->rule, e);
+        e = schema_is_empty(s, e) ? e : grammar_call(s->m, m->rule);
+    }
+    return m->e = e;
+}
+
+/* ---- the whole -------------------------------------------------------------------------------------------------------------------- */
+
+static void forget_expressions(struct schema *s)
+{
+    s->space = s->string = s->letter = s->integer = s->number = s->quote = -1;
+    for (int i = 0; i <= SCHEMA_FREE_DEPTH; i++)
+        s->free_value[i] = -1;
+}
+
+int schema_open(struct schema **out, struct grammar_maker *m, const char *text, size_t n,
+                const struct schema_options *how, struct error *err)
+{
+    struct compile *compile = how->compile ? how->compile : m ? grammar_handle(m) : NULL;
+    struct schema *s = compile_zeroed(compile, 1, sizeof *s);
+    size_t most = how->most_bytes ? how->most_bytes : MOST_BYTES;
+    if (!s)
+        return compile ? compile_refused(compile, err) : error_set(err, ERR_MEMORY, "no memory for a schema");
+    s->m = m;
+    s->how = *how;
+    s->compile = s->pool.compile = compile ? compile : &s->own;
+    forget_expressions(s);
+    static const char object[] = "{\"type\": \"object\"}";
+    const char *where = how->place ? how->place : "";
+    struct error why = {0};
+    struct compile_place outside;
+    int failed = n > most;
+    if (how->object && schema_read(&s->object, &s->pool, object, sizeof object - 1, err) != 0) {
+        schema_close(s);
+        return -1;
+    }
+    enter(s, &outside);
+    if (failed)
+        error_set(err, ERR_INPUT, "schema error at %s#: it has %zu bytes: at most %zu", where, n, most);
+    else if ((failed = schema_read(&s->root, &s->pool, text, n, &why)) != 0 && s->compile->end)
+        compile_refused(s->compile, err);
+    else if (failed)
+        error_set(err, why.code, "schema error at %s#: %s", where, why.text);
+    else if ((failed = s->root->kind != NODE_OBJECT && s->root->kind != NODE_TRUE && s->root->kind != NODE_FALSE) != 0)
+        error_set(err, ERR_INPUT, "schema error at %s#: this is not a schema: an object, true or false is", where);
+    s->compile->place = outside;
+    if (failed) {
+        schema_close(s);
+        return -1;
+    }
+    *out = s;
+    return 0;
+}
+
+void schema_close(struct schema *s)
+{
+    if (!s)
+        return;
+    schema_forget_patterns(s);
+    pool_free(&s->pool);
+    compile_free(s->compile, s->warning);
+    compile_free(s->compile, s->warned);
+    compile_free(s->compile == &s->own ? NULL : s->compile, s);
+}
+
+grammar_expr schema_value(struct schema *s, const char *pointer)
+{
+    if (!pointer)
+        return schema_free(s, 0);
+    const struct schema_node *node = node_at(s->root, pointer, strlen(pointer), 0);
+    if (!node)
+        return schema_fail(s, NULL, "there is nothing at \"%.100s\"", pointer);
+    struct terms l = {0};
+    int arguments = s->object && node == s->root;
+    terms_add(s, &l, node, -1);
+    if (arguments && !node_is_text(node_member(node, "type"), "object"))
+        terms_add(s, &l, s->object, -1);
+    s->was_empty = 0;
+    s->recursive = NULL;
+    struct compile_place outside;
+    enter(s, &outside);
+    grammar_expr e = schema_terms(s, &l);
+    s->compile->place = outside;
+    if (schema_failed(s))
+        return s->compile->end ? schema_ended(s) : 0;
+    s->impossible = schema_is_empty(s, e);
+    if (s->impossible && s->was_empty)
+        return grammar_fail(s->m, "%s%s", s->reason, arguments ? "; the arguments of a call are an object" : "");
+    if (schema_is_empty(s, e) || (s->recursive && !grammar_has_text(s->m, e)))
+        return schema_fail(s, s->recursive ? s->recursive : node, "no finite value fits this schema");
+    return e;
+}
+
+int schema_bars_objects(const char *text, size_t n, const struct schema_options *how, struct error *err)
+{
+    struct schema_options asked = *how;
+    struct grammar_maker *m = grammar_begin(how->compile);
+    struct schema *s = NULL;
+    struct error other = {0};
+    asked.strict = 0;
+    asked.object = 1;
+    if (m && schema_open(&s, m, text, n, &asked, &other) == 0)
+        schema_value(s, "");
+    int barred = s && s->impossible && !s->compile->end;
+    if (barred)
+        error_set(err, ERR_INPUT, "%s", grammar_problem(m));
+    schema_close(s);
+    if (m)
+        grammar_abandon(m);
+    return barred;
+}
+
+const char *schema_warning(const struct schema *s, size_t i) { return i < s->n_warning ? s->warning[i] : NULL; }

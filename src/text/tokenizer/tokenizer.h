@@ -1,0 +1,78 @@
+/* Tokenizers: text to ids and back, by the vocabulary in a GGUF file.
+ *
+ * Byte-level BPE with every known pre-tokenizer, SentencePiece BPE, and gemma4's kind of it; vocabularies of t5 and bert can be
+ * opened and decoded. Texts are bytes with a length: NULs and invalid UTF-8 are legal input. Threads may share a tokenizer: what
+ * it remembers of earlier texts makes it faster, nothing else. Definition: tokenizer.md of the specification. */
+#ifndef TEXT_TOKENIZER_TOKENIZER_H
+#define TEXT_TOKENIZER_TOKENIZER_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+struct error;
+struct gguf;
+struct tokenizer;
+
+enum token_type { TOKEN_NORMAL = 1, TOKEN_UNKNOWN, TOKEN_CONTROL, TOKEN_USER, TOKEN_UNUSED, TOKEN_BYTE };
+
+/* pre: overrides tokenizer.ggml.pre, or NULL. The file may be closed afterwards: what is needed was copied. ERR_UNSUPPORTED:
+ * a tokenizer that does not exist here yet; ERR_FORMAT: a vocabulary that makes no sense. */
+int tokenizer_create(struct tokenizer **out, const struct gguf *g, const char *pre, struct error *err);
+void tokenizer_destroy(struct tokenizer *t);
+
+size_t tokenizer_bytes(const struct tokenizer *t); /* memory held, for the plan */
+int tokenizer_n_vocab(const struct tokenizer *t);
+
+/* Ids, malloc'd and grown; zeroed: empty. */
+struct token_list {
+    int32_t *id;
+    size_t n, cap;
+};
+
+/* Append the ids of text to *out. add_special: bos/eos as the vocabulary wants; parse_special: texts of control tokens become
+ * those tokens. Scratch is malloc'd and freed again. -1: out of memory, a text above 256 MiB, or ERR_UNSUPPORTED
+ * (t5, bert); *out then holds a part. */
+int tokenizer_encode(const struct tokenizer *t, const char *text, size_t length, int add_special, int parse_special,
+                     struct token_list *out, struct error *err);
+/* The same without bos and eos for a text of several authors: mark [length] says who wrote each byte, reach [n_vocab] up to whom
+ * a special token may be written; elsewhere its text is ordinary text, and ordinary text becomes no control token by merges. */
+int tokenizer_encode_marked(const struct tokenizer *t, const char *text, size_t length, const uint8_t *mark,
+                            const uint8_t *reach, struct token_list *out, struct error *err);
+int token_list_add(struct token_list *l, int32_t id); /* id < 0: adds nothing. -1: no memory */
+void token_list_free(struct token_list *l);
+
+/* The bytes of a token; special 0: plain output, in which control tokens are empty, also those which the file calls so and their
+ * family makes user-defined. Lives as long as the tokenizer. */
+const char *tokenizer_piece(const struct tokenizer *t, int32_t id, int special, size_t *length);
+enum token_type tokenizer_type(const struct tokenizer *t, int32_t id);
+/* The text of a token as the file stores it, which tokenizer_find() takes: not the bytes it stands for. Lives as long as the
+ * tokenizer; an id that there is not: empty. */
+const char *tokenizer_text(const struct tokenizer *t, int32_t id, size_t *length);
+int tokenizer_is_hidden(const struct tokenizer *t, int32_t id); /* 1: no part of plain output, whatever its type */
+
+int tokenizer_is_end(const struct tokenizer *t, int32_t id); /* end of generation */
+int32_t tokenizer_bos(const struct tokenizer *t);            /* -1: none */
+int32_t tokenizer_eos(const struct tokenizer *t);
+int tokenizer_adds_bos(const struct tokenizer *t);
+int32_t tokenizer_separator(const struct tokenizer *t); /* wanted between the two texts of a pair, -1 none */
+int32_t tokenizer_find(const struct tokenizer *t, const char *text,
+                       size_t length); /* id of a token's stored text, -1 none */
+
+/* Ids that must never be sampled (unused, padding): [n_vocab] bytes, 1 = allowed. */
+const uint8_t *tokenizer_sampleable(const struct tokenizer *t);
+
+/* Streaming detokenizer: ids in, whole UTF-8 characters out. */
+struct detok {
+    const struct tokenizer *tokenizer;
+    char pending[4];
+    int n_pending;
+    int first;   /* nothing was emitted yet: SPM drops one leading space */
+    int special; /* show control tokens */
+};
+void detok_begin(struct detok *d, const struct tokenizer *t, int special, int continues);
+/* Writes at most detok_room(t) bytes of valid UTF-8 to out; returns how many. */
+size_t detok_next(struct detok *d, int32_t id, char *out);
+size_t detok_end(struct detok *d, char *out);
+size_t detok_room(const struct tokenizer *t);
+
+#endif

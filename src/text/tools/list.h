@@ -1,0 +1,52 @@
+/* The tools of a request: names, and the schemas of their arguments. */
+#ifndef TEXT_TOOLS_LIST_H
+#define TEXT_TOOLS_LIST_H
+
+#include <jansson.h>
+#include <stddef.h>
+
+struct error;
+struct tool_format;
+
+struct tool_def {
+    const char *name;   /* terminated */
+    json_t *parameters; /* schema, or NULL */
+    const char *schema; /* the same as it was written, n_schema bytes */
+    size_t n_schema;
+    int strict;
+};
+
+struct tool_list {
+    struct tool_def *tool; /* [n] */
+    size_t n;
+    json_t *root; /* owns the texts */
+    char *json;
+};
+
+/* A list in OpenAI's form, [{"type": "function", "function": {"name", "parameters", "strict"}}, ..], as JSON text. The names must
+ * be ones that the format can carry. ERR_INPUT names the field, as tools[2].function.name. */
+int tool_list_parse(struct tool_list **out, const char *json, size_t n, const struct tool_format *f, struct error *err);
+void tool_list_free(struct tool_list *l);
+
+/* The tool of a name, or NULL; l may be NULL. */
+const struct tool_def *tool_list_find(const struct tool_list *l, const char *name, size_t n);
+
+/* 1: a legal name of a function. */
+int tool_name_is_legal(const char *name, size_t n);
+
+/* The schema of an argument, references inside the tool's own schema followed; NULL: none. */
+json_t *tool_argument_schema(const struct tool_def *t, const char *key, size_t n);
+
+enum tool_type {
+    TYPE_NULL = 1,
+    TYPE_BOOLEAN = 2,
+    TYPE_INTEGER = 4,
+    TYPE_NUMBER = 8,
+    TYPE_STRING = 16,
+    TYPE_ARRAY = 32,
+    TYPE_OBJECT = 64
+};
+/* Types that a schema allows by "type", else by its branches, else by its values; 0: it says nothing. root: for references. */
+unsigned tool_schema_types(const json_t *schema, const json_t *root);
+
+#endif

@@ -1,0 +1,51 @@
+/* An answer as its tokens come, taken apart: tokens in, events of parser.h out; and a message put together from events.
+ *
+ *   id -> a marker of the format? -> parser, as a token
+ *         another control token?  -> nothing: an event of the model, no text
+ *         text                    -> detokenizer -> parser */
+#ifndef TEXT_TOOLS_STREAM_H
+#define TEXT_TOOLS_STREAM_H
+
+#include "base/json/buffer.h"
+#include "text/tools/parser.h"
+
+#include <stdint.h>
+
+struct tokenizer;
+struct tool_stream;
+
+struct tool_stream_options {
+    const struct tokenizer *tokenizer;
+    const struct tool_format *format;
+    const struct tool_list *tools; /* NULL: no calls; outlives the stream, as the tokenizer does */
+    enum tool_reasoning reasoning;
+    int checked; /* tool_constraint() governs the answer */
+};
+
+int tool_stream_open(struct tool_stream **out, const struct tool_stream_options *o, tool_event_fn *event, void *arg,
+                     struct error *err);
+/* 1: the turn is over, whatever the vocabulary says; 0: go on. */
+int tool_stream_token(struct tool_stream *s, int32_t id, struct error *err);
+const char *tool_stream_space(const struct tool_stream *s, size_t *n); /* tool_parser_space() */
+int tool_stream_end(struct tool_stream *s, struct error *err);
+void tool_stream_close(struct tool_stream *s);
+
+/* A whole message. Zeroed: empty. */
+struct tool_message {
+    struct buffer content, reasoning, cut; /* cut: what there is of a call that the answer's end cut off */
+    struct tool_message_call {
+        struct buffer name, id, arguments; /* name and id terminated; id.n 0: none */
+        int ended;
+    } * call; /* [n_call] */
+    size_t n_call, cap_call;
+    int n_bad, n_cut; /* blocks that broke; 1: the answer ended inside one */
+    int failed;       /* no memory */
+};
+
+void tool_message_event(struct tool_message *m, const struct tool_event *e);
+/* OpenAI's form: role, content (null when there are calls only), reasoning_content, tool_calls with ids "call_N" where the text
+ * had none; not terminated. */
+void tool_message_json(const struct tool_message *m, struct buffer *out);
+void tool_message_free(struct tool_message *m);
+
+#endif

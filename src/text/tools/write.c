@@ -1,0 +1,155 @@
+/* See write.h: section 11 of tool_calls.md. */
+#include "text/tools/write.h"
+
+#include "base/json/scan.h"
+
+#include <string.h>
+
+struct tool_writer {
+    const struct tool_format *format;
+    void (*put)(void *arg, int ours, const char *text, size_t n);
+    void *arg;
+    char *room; /* a key without its escapes is no longer than with them */
+};
+
+static void ours(const struct tool_writer *w, const char *text) { w->put(w->arg, 1, text, strlen(text)); }
+static void theirs(const struct tool_writer *w, const char *text) { w->put(w->arg, 0, text, strlen(text)); }
+static void role(const struct tool_writer *w, enum tool_role r) { ours(w, w->format->marker[r]); }
+static void name(const struct tool_writer *w, const struct tool_written *c) { w->put(w->arg, 0, c->name, c->n_name); }
+static void arguments(const struct tool_writer *w, const struct tool_written *c)
+{
+    w->put(w->arg, 0, c->arguments, c->n_arguments);
+}
+
+static void object(const struct tool_writer *w, const struct tool_written *c)
+{
+    theirs(w, "{\"name\": \"");
+    name(w, c);
+    theirs(w, "\", \"arguments\": ");
+    arguments(w, c);
+    theirs(w, "}");
+}
+
+/* JSON's words in Python's spelling, outside strings. */
+static void python_literal(const struct tool_writer *w, const char *text, size_t n)
+{
+    static const char *const words[][2] = {{"true", "True"}, {"false", "False"}, {"null", "None"}};
+    size_t plain = 0;
+    int in_string = 0;
+    for (size_t i = 0; i < n; i++) {
+        if (in_string && text[i] == '\\') {
+            i++;
+            continue;
+        }
+        if (text[i] == '"')
+            in_string = !in_string;
+        for (size_t k = 0; k < 3 && !in_string; k++) {
+            size_t length = strlen(words[k][0]);
+            if (n - i < length || memcmp(text + i, words[k][0], length) != 0)
+                continue;
+            w->put(w->arg, 0, text + plain, i - plain);
+            theirs(w, words[k][1]);
+            plain = i + length;
+        }
+    }
+    w->put(w->arg, 0, text + plain, n - plain);
+}
+
+/* The members of an object as k=v, .. */
+static void keywords(const struct tool_writer *w, const char *text, size_t n)
+{
+    size_t at = 1; /* behind { */
+    int first = 1;
+    while (at < n) {
+        struct json_scan s;
+        while (at < n && strchr(" \t\r\n,", text[at]))
+            at++;
+        size_t key = at;
+        json_scan_begin(&s);
+        if (at >= n || text[at] != '"' || json_scan(&s, text, n, &at, 1) != SCAN_OK)
+            return;
+        struct buffer plain = {.text = w->room, .cap = n};
+        json_unescape(&plain, text + key, at - key);
+        if (!first)
+            theirs(w, ", ");
+        first = 0;
+        w->put(w->arg, 0, plain.text, plain.n);
+        theirs(w, "=");
+        while (at < n && strchr(" \t\r\n:", text[at]))
+            at++;
+        size_t value = at;
+        json_scan_begin(&s);
+        if (json_scan(&s, text, n, &at, 1) != SCAN_OK)
+            return;
+        python_literal(w, text + value, at - value);
+    }
+}
+
+void python_write(const struct tool_writer *w, const struct tool_written *c, size_t n)
+{
+    role(w, ROLE_BEGIN);
+    theirs(w, "[");
+    for (size_t i = 0; i < n; i++) {
+        if (i)
+            theirs(w, ", ");
+        name(w, &c[i]);
+        theirs(w, "(");
+        keywords(w, c[i].arguments, c[i].n_arguments);
+        theirs(w, ")");
+    }
+    theirs(w, "]");
+    role(w, ROLE_END);
+}
+
+void list_write(const struct tool_writer *w, const struct tool_written *c, size_t n)
+{
+    role(w, ROLE_BEGIN);
+    theirs(w, "[");
+    for (size_t i = 0; i < n; i++) {
+        if (i)
+            theirs(w, ", ");
+        object(w, &c[i]);
+    }
+    theirs(w, "]");
+}
+
+void deepseek_write(const struct tool_writer *w, const struct tool_written *c, size_t n)
+{
+    int fenced = (w->format->rules & RULE_FENCED) != 0;
+    role(w, ROLE_BEGIN);
+    for (size_t i = 0; i < n; i++) {
+        if (fenced && i)
+            ours(w, "\n");
+        role(w, ROLE_CALL);
+        if (fenced) {
+            ours(w, "function");
+            role(w, ROLE_SEP);
+        }
+        name(w, &c[i]);
+        if (fenced)
+            ours(w, "\n```json\n");
+        else
+            role(w, ROLE_SEP);
+        arguments(w, &c[i]);
+        if (fenced)
+            ours(w, "\n```");
+        role(w, ROLE_STOP);
+    }
+    role(w, ROLE_END);
+}
+
+static void hermes_write(const struct tool_writer *w, const struct tool_written *c, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        ours(w, i ? "\n<tool_call>\n" : "<tool_call>\n");
+        object(w, &c[i]);
+        ours(w, "\n</tool_call>");
+    }
+}
+
+void tool_write(const struct tool_format *f, const struct tool_written *call, size_t n, char *room,
+                void (*put)(void *arg, int ours, const char *text, size_t n), void *arg)
+{
+    const struct tool_writer w = {f, put, arg, room};
+    (f->write ? f->write : hermes_write)(&w, call, n);
+}

@@ -1,0 +1,142 @@
+/* links: base */
+/* JSON loaded while the room is nearly full: whole, within what was reserved, or refused, at every size of the room. */
+#include "base/json/load.h"
+#include "base/room.h"
+
+#include <malloc.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+enum { STEP = 251, FLAGS = JSON_REJECT_DUPLICATES | JSON_ALLOW_NUL };
+
+static size_t live, peak;
+
+static void *counted_malloc(size_t n)
+{
+    void *p = room_malloc(n);
+    live += p ? malloc_usable_size(p) + 8 : 0;
+    peak = live > peak ? live : peak;
+    return p;
+}
+
+static void counted_free(void *p)
+{
+    live -= p ? malloc_usable_size(p) + 8 : 0;
+    room_free(p);
+}
+
+/* At every size of the room up to one that suffices. */
+static void at_all_sizes(const char *text, size_t n)
+{
+    json_error_t why;
+    size_t loaded = 0, most = 0;
+    json_t *whole = json_load_reserved(text, n, FLAGS, &why);
+    assert_non_null(whole);
+    while (loaded < 3) {
+        room_set(most, 0);
+        room_enter(0);
+        live = peak = 0;
+        json_t *v = json_load_reserved(text, n, FLAGS, &why);
+        if (!v) {
+            assert_int_equal(json_error_code(&why), json_error_out_of_memory);
+            assert_int_not_equal(room_short(), ROOM_ENOUGH);
+            assert_int_equal(loaded, 0);
+        } else {
+            assert_true(json_equal(v, whole));
+            assert_int_equal(room_taken(), live);
+            assert_in_range(peak, 1, most);
+            json_decref(v);
+            loaded++;
+        }
+        assert_int_equal(room_taken(), 0);
+        room_leave();
+        most += STEP;
+        assert_in_range(most, 0, 200 * n + 8192);
+    }
+    json_decref(whole);
+}
+
+/* before, n times one of some words, where # is its number, behind. */
+static void with(const char *before, const char *word, size_t n, const char *behind)
+{
+    char *text = malloc(strlen(before) + n * (strlen(word) + 8) + strlen(behind) + 1), *to = text;
+    assert_non_null(text);
+    to += sprintf(to, "%s", before);
+    for (size_t i = 0; i < n; i++)
+        for (const char *c = word; *c; c++)
+            to += *c == '#' ? sprintf(to, "%zu", i) : sprintf(to, "%c", *c);
+    to += sprintf(to, "%s", behind);
+    at_all_sizes(text, (size_t)(to - text));
+    free(text);
+}
+
+static void long_tokens(void **state)
+{
+    (void)state;
+    for (size_t n = 1; n <= 40000; n = n * 5 + 3) {
+        with("{\"n\":0.", "1", n, "}");
+        with("{\"s\":\"", "x", n, "\"}");
+        with("{\"s\":\"", "\\u00e4\\\"", n / 8, "\"}");
+        with("{\"", "k", n, "\":{}}");
+    }
+}
+
+static void many_values(void **state)
+{
+    (void)state;
+    for (size_t n = 1; n <= 1200; n = n * 3 + 1) {
+        with("[0", ",1", n, "]");
+        with("[\"\"", ",\"ab\"", n, "]");
+        with("[[]", ",[0]", n, "]");
+        with("[0", ",1.5", n, "]");
+        with("[1E400", ",{\"\":-0}", n, "]");
+        with("[{}", ",{\"\":{\"\":1.5}}", n, "]");
+        with("{\"\":0", ",\"k#\":#", n, "}");
+        with("{\"\":0", ", \"k#\" : {\"a\":[]}\n", n, "}");
+    }
+}
+
+/* Many values that fill the room, and a token that grows at its end. */
+static void values_and_a_token(void **state)
+{
+    (void)state;
+    with("{\"x\":[{\"\":{\"\":{\"\":{\"\":{}}}}},1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1],\"n\":1.", "1", 30000, "}");
+    with("{\"x\":[{\"\":{\"\":{\"\":{\"\":{}}}}},1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1],\"s\":\"", "a", 30000, "\"}");
+}
+
+/* What is no JSON is refused as that, or for the room; every beginning of a text is none. */
+static void cut_off(void **state)
+{
+    static const char text[] = "{\"a\\\"b\":[1,-2.5e3,\"\\u00e4\\\\\",{\"k\":null,\"l\":[true,false]}],\"c\":\"\\n\"}";
+    json_error_t why;
+    (void)state;
+    for (size_t n = 0; n < sizeof text - 1; n++)
+        for (size_t most = 0; most < 8192; most += 512) {
+            char *exact = malloc(n + 1); /* a sanitizer sees what is read behind it */
+            assert_non_null(exact);
+            memcpy(exact, text, n);
+            exact = realloc(exact, n ? n : 1);
+            room_set(most, 0);
+            room_enter(0);
+            assert_null(json_load_reserved(exact, n, FLAGS, &why));
+            assert_int_equal(room_taken(), 0);
+            assert_int_equal(json_error_code(&why) == json_error_out_of_memory, room_short() != ROOM_ENOUGH);
+            room_leave();
+            free(exact);
+        }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {cmocka_unit_test(long_tokens), cmocka_unit_test(many_values),
+                                       cmocka_unit_test(values_and_a_token), cmocka_unit_test(cut_off)};
+    json_set_alloc_funcs(counted_malloc, counted_free);
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

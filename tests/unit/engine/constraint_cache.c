@@ -1,0 +1,330 @@
+/* links: engine text model store op kernel format base */
+/* Constraints compiled once and shared: who compiles, who waits, what is evicted, what is refused. Compilations are a test's own: they
+ * count themselves, and stand still while the test says so. */
+#include "engine/constraint_cache.h"
+#include "base/error.h"
+#include "engine/engine.h"
+#include "text/grammar/compile.h"
+
+#include <pthread.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdatomic.h>
+#include <stddef.h>
+#include <string.h>
+#include <time.h>
+
+#include <cmocka.h>
+
+enum { SMALL = 1 << 16, LARGE = 1 << 20, HELD = 1 << 14, THREADS = 8 };
+
+static struct constraint_budget budget;
+
+static struct constraint_cache *create(int n_small, int most_waiting)
+{
+    struct constraint_cache_options how = {.memory = {.held = HELD, .small = SMALL, .large = LARGE, .n_small = n_small},
+                                           .budget = &budget,
+                                           .most_waiting = most_waiting};
+    atomic_store(&budget.left, HELD);
+    struct constraint_cache *c = constraint_cache_create(&how);
+    assert_non_null(c);
+    return c;
+}
+
+/* All that was taken is back. */
+static void destroy(struct constraint_cache *c)
+{
+    constraint_cache_destroy(c);
+    assert_int_equal(atomic_load(&budget.left), HELD);
+}
+
+/* What the compilations of a test do. */
+struct fake {
+    atomic_int begun, open; /* open: they may end */
+    atomic_int stop;        /* what stopped() says */
+    size_t needs;           /* memory; with more than a lane has they fail */
+    uint64_t work;
+    const char *error; /* they fail with this sentence */
+};
+
+static void pause_a_moment(void) { nanosleep(&(struct timespec){0, 1000000}, NULL); }
+
+static int fake_compile(void *arg, struct compile *limits, struct stoker_constraint *out, struct error *err)
+{
+    struct fake *f = arg;
+    (void)out;
+    atomic_fetch_add(&f->begun, 1);
+    while (!atomic_load(&f->open)) {
+        if (compile_look(limits) != 0)
+            return compile_refused(limits, err);
+        pause_a_moment();
+    }
+    void *memory = f->needs ? compile_alloc(limits, 1, f->needs) : NULL;
+    int failed = (f->needs && !memory) || compile_work(limits, f->work) != 0 ? compile_refused(limits, err) : 0;
+    compile_free(limits, memory);
+    return failed ? -1 : f->error ? error_set(err, ERR_INPUT, "%s", f->error) : 0;
+}
+
+static int fake_stopped(void *arg)
+{
+    struct fake *f = arg;
+    return atomic_load(&f->stop);
+}
+
+static struct constraint_source source(struct fake *f, int key)
+{
+    struct constraint_source s = {.compile = fake_compile, .arg = f, .stopped = fake_stopped, .stopped_arg = f};
+    memcpy(s.key, &key, sizeof key);
+    return s;
+}
+
+static const struct stoker_constraint *get(struct constraint_cache *c, struct fake *f, int key)
+{
+    struct constraint_source s = source(f, key);
+    const struct stoker_constraint *out = NULL;
+    struct error err = {0};
+    if (constraint_cache_get(c, &s, &out, &err))
+        fail_msg("%s", err.text);
+    assert_non_null(out);
+    return out;
+}
+
+static void refused(struct constraint_cache *c, struct fake *f, int key, enum error_code code, const char *text)
+{
+    struct constraint_source s = source(f, key);
+    const struct stoker_constraint *out = NULL;
+    struct error err = {0};
+    assert_int_equal(constraint_cache_get(c, &s, &out, &err), -1);
+    assert_null(out);
+    assert_int_equal(err.code, code);
+    assert_non_null(strstr(err.text, text));
+}
+
+/* ---- askers in threads ----------------------------------------------------------------------------------------------------- */
+
+struct asker {
+    pthread_t thread;
+    struct constraint_cache *cache;
+    struct constraint_source source;
+    const struct stoker_constraint *got;
+    struct error err;
+    int result;
+};
+
+static void *ask(void *arg)
+{
+    struct asker *a = arg;
+    a->result = constraint_cache_get(a->cache, &a->source, &a->got, &a->err);
+    return NULL;
+}
+
+static void begin_asking(struct asker *a, struct constraint_cache *c, struct fake *f, int key)
+{
+    *a = (struct asker){.cache = c, .source = source(f, key)};
+    assert_int_equal(pthread_create(&a->thread, NULL, ask, a), 0);
+}
+
+static void await(const atomic_int *count, int n)
+{
+    while (atomic_load(count) < n)
+        pause_a_moment();
+}
+
+/* ---- tests ----------------------------------------------------------------------------------------------------------------- */
+
+static void equal_ones_are_compiled_once(void **state)
+{
+    (void)state;
+    struct constraint_cache *c = create(2, THREADS);
+    struct fake f = {0};
+    struct asker a[THREADS];
+    for (int i = 0; i < THREADS; i++)
+        begin_asking(&a[i], c, &f, 1);
+    await(&f.begun, 1);
+    atomic_store(&f.open, 1);
+    for (int i = 0; i < THREADS; i++) {
+        pthread_join(a[i].thread, NULL);
+        assert_int_equal(a[i].result, 0);
+        assert_ptr_equal(a[i].got, a[0].got);
+    }
+    assert_int_equal(f.begun, 1);
+    for (int i = 0; i < THREADS; i++)
+        constraint_cache_put(c, a[i].got);
+    const struct stoker_constraint *later = get(c, &f, 1), *other = get(c, &f, 2);
+    assert_ptr_equal(later, a[0].got);
+    assert_ptr_not_equal(other, later);
+    assert_int_equal(f.begun, 2);
+    assert_int_equal(constraint_cache_stats(c).hits, THREADS);
+    constraint_cache_put(c, later);
+    constraint_cache_put(c, other);
+    destroy(c);
+}
+
+static void all_who_wait_are_told_why_it_failed(void **state)
+{
+    (void)state;
+    struct constraint_cache *c = create(2, THREADS);
+    struct fake f = {.error = "schema error at #/type: no such type"};
+    struct asker a[THREADS];
+    for (int i = 0; i < THREADS; i++)
+        begin_asking(&a[i], c, &f, 1);
+    await(&f.begun, 1);
+    atomic_store(&f.open, 1);
+    for (int i = 0; i < THREADS; i++) {
+        pthread_join(a[i].thread, NULL);
+        assert_int_equal(a[i].result, -1);
+        assert_string_equal(a[i].err.text, f.error);
+    }
+    assert_int_equal(constraint_cache_stats(c).n_entry, 0);
+    destroy(c);
+}
+
+/* The first asker hangs up: another one compiles what is still wanted. */
+static void a_compilation_that_was_given_up_is_taken_over(void **state)
+{
+    (void)state;
+    struct constraint_cache *c = create(2, THREADS);
+    struct fake gone = {0}, stays = {.open = 1};
+    struct asker first, second;
+    begin_asking(&first, c, &gone, 1);
+    await(&gone.begun, 1);
+    begin_asking(&second, c, &stays, 1);
+    atomic_store(&gone.stop, 1);
+    pthread_join(first.thread, NULL);
+    pthread_join(second.thread, NULL);
+    assert_int_equal(first.result, -1);
+    assert_int_equal(first.err.code, ERR_CANCELLED);
+    assert_int_equal(second.result, 0);
+    constraint_cache_put(c, second.got);
+    destroy(c);
+}
+
+/* Who only waits may be given up too, and the compilation goes on. */
+static void a_waiting_asker_may_leave(void **state)
+{
+    (void)state;
+    struct constraint_cache *c = create(2, THREADS);
+    struct fake stays = {0}, gone = {.stop = 1};
+    struct asker first, second;
+    begin_asking(&first, c, &stays, 1);
+    await(&stays.begun, 1);
+    begin_asking(&second, c, &gone, 1);
+    pthread_join(second.thread, NULL);
+    assert_int_equal(second.err.code, ERR_CANCELLED);
+    atomic_store(&stays.open, 1);
+    pthread_join(first.thread, NULL);
+    assert_int_equal(first.result, 0);
+    constraint_cache_put(c, first.got);
+    destroy(c);
+}
+
+/* What outgrows the small lane is compiled anew in the large one, and refused when it outgrows that. */
+static void lanes(void **state)
+{
+    (void)state;
+    struct constraint_cache *c = create(1, THREADS);
+    struct fake small = {.open = 1, .needs = SMALL / 2}, large = {.open = 1, .needs = LARGE / 2},
+                huge = {.open = 1, .needs = LARGE}, long_one = {.open = 1, .work = COMPILE_WORK / 2},
+                endless = {.open = 1, .work = COMPILE_WORK + 1};
+    constraint_cache_put(c, get(c, &small, 1));
+    constraint_cache_put(c, get(c, &large, 2));
+    constraint_cache_put(c, get(c, &long_one, 3));
+    refused(c, &huge, 4, ERR_INPUT, "memory");
+    refused(c, &endless, 5, ERR_INPUT, "work");
+    assert_int_equal(small.begun, 1);
+    assert_int_equal(large.begun, 2);
+    assert_int_equal(long_one.begun, 2);
+    assert_int_equal(huge.begun, 2);
+    assert_int_equal(endless.begun, 2);
+    destroy(c);
+}
+
+/* One lane: the second waits for the first; and no more wait than may. */
+static void compilations_wait_their_turn(void **state)
+{
+    (void)state;
+    struct constraint_cache *c = create(1, 1);
+    struct fake first = {0}, second = {.open = 1};
+    struct asker a, b;
+    begin_asking(&a, c, &first, 1);
+    await(&first.begun, 1);
+    begin_asking(&b, c, &second, 2);
+    while (constraint_cache_stats(c).n_waiting < 1)
+        pause_a_moment();
+    refused(c, &second, 3, ERR_BUSY, "too many");
+    assert_int_equal(second.begun, 0);
+    atomic_store(&first.open, 1);
+    pthread_join(a.thread, NULL);
+    pthread_join(b.thread, NULL);
+    assert_int_equal(a.result, 0);
+    assert_int_equal(b.result, 0);
+    constraint_cache_put(c, a.got);
+    constraint_cache_put(c, b.got);
+    destroy(c);
+}
+
+/* The budget holds so many entries: the longest unused go, at most half of it lies idle, who uses one keeps it. */
+static void unused_ones_are_evicted(void **state)
+{
+    (void)state;
+    struct constraint_cache *c = create(1, THREADS);
+    struct fake f = {.open = 1};
+    const struct stoker_constraint *kept = get(c, &f, 0);
+    size_t one = constraint_cache_stats(c).held;
+    int fit = (int)(HELD / 2 / one);
+    assert_in_range(fit, 2, 100);
+    for (int key = 1; key <= 3 * fit; key++)
+        constraint_cache_put(c, get(c, &f, key));
+    assert_int_equal(f.begun, 1 + 3 * fit);
+    assert_int_equal(constraint_cache_stats(c).n_entry, 1 + fit);
+    constraint_cache_put(c, get(c, &f, 3 * fit));
+    constraint_cache_put(c, get(c, &f, 2 * fit + 1));
+    assert_int_equal(f.begun, 1 + 3 * fit); /* the newest are there */
+    constraint_cache_put(c, get(c, &f, 2 * fit));
+    assert_int_equal(f.begun, 2 + 3 * fit); /* an older one was not */
+    const struct stoker_constraint *again = get(c, &f, 0);
+    assert_ptr_equal(again, kept);
+    constraint_cache_put(c, again);
+    constraint_cache_put(c, kept);
+    destroy(c);
+}
+
+/* The budget is used up by running ones: the next waits until one is put back. */
+static void who_finds_no_room_waits(void **state)
+{
+    (void)state;
+    struct constraint_cache *c = create(1, THREADS);
+    struct fake f = {.open = 1};
+    const struct stoker_constraint *held[256] = {get(c, &f, 0)};
+    int n = 1, most = (int)(HELD / constraint_cache_stats(c).held);
+    assert_in_range(most, 2, 255);
+    for (; n < most; n++)
+        held[n] = get(c, &f, n);
+    struct asker a;
+    begin_asking(&a, c, &f, n);
+    await(&f.begun, n + 1);
+    assert_int_equal(constraint_cache_stats(c).evicted, 0);
+    constraint_cache_put(c, held[--n]);
+    pthread_join(a.thread, NULL);
+    assert_int_equal(a.result, 0);
+    assert_int_equal(constraint_cache_stats(c).evicted, 1);
+    constraint_cache_put(c, a.got);
+    while (n > 0)
+        constraint_cache_put(c, held[--n]);
+    destroy(c);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(equal_ones_are_compiled_once),
+        cmocka_unit_test(all_who_wait_are_told_why_it_failed),
+        cmocka_unit_test(a_compilation_that_was_given_up_is_taken_over),
+        cmocka_unit_test(a_waiting_asker_may_leave),
+        cmocka_unit_test(lanes),
+        cmocka_unit_test(compilations_wait_their_turn),
+        cmocka_unit_test(unused_ones_are_evicted),
+        cmocka_unit_test(who_finds_no_room_waits),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,461 @@
+/* links: engine text model store op kernel format base */
+/* The tree of known prefixes, without a model: what a row "computes" is the hash of all ids up to it, so every page and state says
+ * what it was computed from. */
+#include "base/error.h"
+#include "base/hash.h"
+#include "base/rng.h"
+#include "engine/prefix/found.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+enum { KV_FULL, KV_WINDOW }; /* numbers of kinds */
+enum { SEQUENCES = 3, MOST = 8, N_IDS = MOST * KV_PAGE, TEXTS = 12 };
+
+/* A sequence, and what it is computed from. */
+struct writer {
+    struct sequence seq;
+    struct prefix_place at;
+    int32_t id[N_IDS];
+    int n, runs;
+};
+
+static struct {
+    struct arena memory, tables;
+    struct kv_pool pools[KV_KINDS], states;
+    struct prefix_cache c;
+    struct writer w[SEQUENCES];
+    uint64_t draws;
+} t;
+
+static uint64_t draw(uint64_t n) { return rng_u64(41, t.draws++, 4, 4) % n; }
+
+static void open_world(int n_page, int window, int n_window, int n_state)
+{
+    struct error err = {0};
+    struct kv_shape shape = {.n_head_kv = 1, .d_k = 2, .d_v = 0, .type = KV_F32};
+    size_t state = n_state ? sizeof(uint64_t) : 0;
+    memset(&t, 0, sizeof t);
+    assert_int_equal(arena_map(&t.memory, 1 << 20, &err), 0);
+    assert_int_equal(arena_map(&t.tables, 1 << 20, &err), 0);
+    assert_int_equal(kv_pool_init(&t.pools[KV_FULL], &shape, 1, 0, n_page, &t.memory, &t.tables), 0);
+    if (window)
+        assert_int_equal(kv_pool_init(&t.pools[KV_WINDOW], &shape, 1, window, n_window, &t.memory, &t.tables), 0);
+    assert_int_equal(state_pool_init(&t.states, state, n_state, &t.memory, &t.tables), 0);
+    for (int i = 0; i < SEQUENCES; i++)
+        assert_int_equal(seq_init(&t.w[i].seq, t.pools, MOST, state, &t.tables, &t.memory), 0);
+    assert_int_equal(prefix_init(&t.c, t.pools, &t.states, n_page, MOST, &t.tables), 0);
+    t.c.base = 1;
+}
+
+static void close_world(void)
+{
+    arena_unmap(&t.memory);
+    arena_unmap(&t.tables);
+}
+
+/* ---- a model of one layer --------------------------------------------------------------------------------------------------- */
+
+static uint64_t computed(const struct writer *w, int pos)
+{
+    return hash64(w->id, (size_t)(pos + 1) * sizeof *w->id, w->at.root);
+}
+
+static uint8_t *row_at(const struct writer *w, int kind, int pos)
+{
+    return w->seq.page[kind][pos / KV_PAGE] + (size_t)(pos % KV_PAGE) * sizeof(uint64_t);
+}
+
+/* Everything that the next row sees was computed from these ids. */
+static void expect_sound(const struct writer *w)
+{
+    for (int k = 0; k < KV_KINDS; k++) {
+        const struct kv_pool *pool = &t.pools[k];
+        int first = pool->window && w->seq.n_pos >= pool->window ? w->seq.n_pos - pool->window + 1 : 0;
+        for (int pos = first; pool->n_layer && pos < w->seq.n_pos; pos += pos % 7 ? 1 : 5) {
+            uint64_t is, should = computed(w, pos);
+            memcpy(&is, row_at(w, k, pos), sizeof is);
+            assert_true(is == should);
+        }
+    }
+    if (w->seq.state && w->seq.n_pos) {
+        uint64_t should = computed(w, w->seq.n_pos - 1);
+        assert_memory_equal(w->seq.state, &should, sizeof should);
+    }
+}
+
+static int begin(struct writer *w, uint64_t root)
+{
+    seq_clear(&w->seq);
+    w->at = (struct prefix_place){.root = root};
+    w->runs = 1;
+    int pos = prefix_resume(&t.c, &w->at, &w->seq, w->id, w->n - 1);
+    assert_int_equal(pos, w->seq.n_pos);
+    assert_in_range(pos, 0, w->n - 1);
+    expect_sound(w);
+    return pos;
+}
+
+/* Rows up to pos; 0: no page is left. */
+static int go_to(struct writer *w, int pos)
+{
+    while (seq_reserve(&w->seq, pos))
+        if (!prefix_make_room(&t.c))
+            return 0;
+    for (int p = w->seq.n_pos; p < pos; p++) {
+        uint64_t value = computed(w, p);
+        for (int k = 0; k < KV_KINDS; k++)
+            if (t.pools[k].n_layer)
+                memcpy(row_at(w, k, p), &value, sizeof value);
+        if (w->seq.state)
+            memcpy(w->seq.state, &value, sizeof value);
+    }
+    prefix_publish(&t.c, &w->at, &w->seq, w->id, pos);
+    seq_commit(&w->seq, pos);
+    return 1;
+}
+
+static void leave(struct writer *w, int remembered)
+{
+    if (remembered)
+        prefix_remember(&t.c, &w->at, &w->seq, w->id, PREFIX_ENDING);
+    prefix_leave(&t.c, &w->at);
+    seq_clear(&w->seq);
+    w->runs = 0;
+}
+
+/* Every page has as many users as there are nodes and sequences with it; parents were used no earlier than children. */
+static void expect_balance(void)
+{
+    uint64_t bytes = 0;
+    for (int k = 0; k < KV_KINDS; k++) {
+        const struct kv_pool *pool = &t.pools[k];
+        int users[64] = {0}, free_pages = 0;
+        for (int i = 0; i < t.c.n_node; i++)
+            if (t.c.node[i].n && t.c.node[i].page[k] >= 0) {
+                users[t.c.node[i].page[k]]++;
+                bytes += pool->page_bytes;
+            }
+        for (int i = 0; i < SEQUENCES; i++)
+            for (int p = t.w[i].seq.first_page[k]; pool->n_layer && p < t.w[i].seq.n_page[k]; p++)
+                users[kv_page_number(pool, t.w[i].seq.page[k][p])]++;
+        for (int i = 0; i < pool->n_page; i++) {
+            assert_int_equal(users[i], pool->users[i]);
+            free_pages += users[i] == 0;
+        }
+        assert_int_equal(free_pages, pool->n_free);
+    }
+    for (int i = 0; i < t.states.n_page; i++)
+        bytes += t.c.state[i].node ? t.states.page_bytes : 0;
+    assert_true(bytes == t.c.bytes);
+    for (int i = 0; i < t.c.n_node; i++)
+        if (t.c.node[i].n && t.c.node[i].parent) {
+            assert_true(t.c.node[i].parent->used >= t.c.node[i].used);
+            assert_int_equal(t.c.node[i].parent->n, KV_PAGE);
+        }
+}
+
+static void say(struct writer *w, const struct writer *like, int n_like, int n, int seed)
+{
+    if (like != w)
+        memcpy(w->id, like->id, (size_t)n_like * sizeof *w->id);
+    w->n = n;
+    for (int i = n_like; i < n; i++)
+        w->id[i] = (int32_t)(rng_u64((uint64_t)seed, (uint64_t)i, 5, 5) % 1000);
+}
+
+/* ---- tests ------------------------------------------------------------------------------------------------------------------ */
+
+static void anywhere(void **state)
+{
+    (void)state;
+    static const int cuts[] = {0, 1, 255, 256, 257, 511, 512, 513, 700, 767, 768, 899};
+    open_world(20, 0, 0, 0);
+    struct writer *a = &t.w[0], *b = &t.w[1];
+    say(a, a, 0, 1000, 1);
+    assert_int_equal(begin(a, 9), 0);
+    assert_int_equal(go_to(a, 900), 1);
+    leave(a, 1);
+    for (size_t i = 0; i < sizeof cuts / sizeof *cuts; i++) {
+        say(b, a, cuts[i], 1000, 2 + (int)i);
+        assert_int_equal(begin(b, 9), cuts[i]);
+        leave(b, 0);
+        expect_balance();
+    }
+    say(b, a, 1000, 1000, 0);
+    assert_int_equal(begin(b, 9), 900);
+    leave(b, 0);
+    b->n = 700; /* the last id is always computed */
+    assert_int_equal(begin(b, 9), 699);
+    leave(b, 0);
+    assert_int_equal(begin(b, 10), 0); /* another root */
+    leave(b, 0);
+    prefix_clear(&t.c);
+    assert_int_equal(t.pools[KV_FULL].n_free, 20);
+    assert_true(t.c.bytes == 0);
+    close_world();
+}
+
+/* Two that compute the same at once end up with the same pages. */
+static void twins(void **state)
+{
+    (void)state;
+    open_world(20, 0, 0, 0);
+    for (int i = 0; i < 2; i++) {
+        say(&t.w[i], &t.w[i], 0, 800, 7);
+        assert_int_equal(begin(&t.w[i], 9), 0);
+    }
+    for (int pos = 100; pos <= 700; pos += 100)
+        for (int i = 0; i < 2; i++)
+            assert_int_equal(go_to(&t.w[i], pos), 1);
+    assert_int_equal(t.pools[KV_FULL].n_free, 20 - 2 - 2);
+    expect_sound(&t.w[0]);
+    expect_sound(&t.w[1]);
+    for (int i = 0; i < 2; i++)
+        leave(&t.w[i], 1);
+    assert_int_equal(t.pools[KV_FULL].n_free, 20 - 3);
+    expect_balance();
+    close_world();
+}
+
+/* No page is left for the copy of a part page: the part page itself is taken. */
+static void last_page(void **state)
+{
+    (void)state;
+    open_world(3, 0, 0, 0);
+    struct writer *a = &t.w[0];
+    say(a, a, 0, 760, 1);
+    begin(a, 9);
+    assert_int_equal(go_to(a, 600), 1);
+    leave(a, 1);
+    assert_int_equal(begin(a, 9), 600);
+    assert_int_equal(go_to(a, 760), 1);
+    expect_balance();
+    leave(a, 1);
+    say(a, a, 0, 700, 2); /* something else needs all pages */
+    assert_int_equal(begin(a, 9), 0);
+    assert_int_equal(go_to(a, 700), 1);
+    leave(a, 0);
+    close_world();
+}
+
+static void longest_unused_go(void **state)
+{
+    (void)state;
+    open_world(6, 0, 0, 0);
+    struct writer *a = &t.w[0], *b = &t.w[1];
+    for (int i = 0; i < 3; i++) { /* three texts of two pages */
+        say(a, a, 0, 513, i);
+        begin(a, 9);
+        assert_int_equal(go_to(a, 512), 1);
+        leave(a, 1);
+    }
+    say(a, a, 0, 513, 0);
+    assert_int_equal(begin(a, 9), 512); /* the first is used again */
+    leave(a, 0);
+    say(b, b, 0, 513, 3);
+    begin(b, 9);
+    assert_int_equal(go_to(b, 512), 1);
+    leave(b, 1);
+    say(a, a, 0, 513, 1);
+    assert_int_equal(begin(a, 9), 0);
+    leave(a, 0);
+    say(a, a, 0, 513, 2);
+    assert_int_equal(begin(a, 9), 512);
+    leave(a, 0);
+    close_world();
+}
+
+static void states(void **state)
+{
+    (void)state;
+    open_world(20, 0, 0, 2);
+    struct writer *a = &t.w[0];
+    say(a, a, 0, 900, 1);
+    begin(a, 9);
+    go_to(a, 100);
+    prefix_remember(&t.c, &a->at, &a->seq, a->id, PREFIX_WISHED);
+    go_to(a, 300);
+    prefix_remember(&t.c, &a->at, &a->seq, a->id, PREFIX_WISHED);
+    go_to(a, 400); /* worth less than the request's own wishes */
+    prefix_remember(&t.c, &a->at, &a->seq, a->id, PREFIX_ENDING);
+    leave(a, 0);
+    assert_int_equal(begin(a, 9), 300);
+    go_to(a, 500); /* the one at 100 is older than this request */
+    prefix_remember(&t.c, &a->at, &a->seq, a->id, PREFIX_ENDING);
+    seq_tear(&a->seq);
+    leave(a, 1);
+    a->n = 290;
+    assert_int_equal(begin(a, 9), 0);
+    leave(a, 0);
+    a->n = 900;
+    assert_int_equal(begin(a, 9), 500);
+    leave(a, 0);
+    expect_balance();
+    close_world();
+}
+
+/* What the next conversation begins with too is kept beside the newest end, however often the conversation goes on. */
+static void renewed(void **state)
+{
+    (void)state;
+    open_world(20, 0, 0, 2);
+    struct writer *a = &t.w[0], *b = &t.w[1];
+    say(a, a, 0, 1500, 1);
+    for (int turn = 0; turn < 4; turn++) {
+        int end = 500 + 200 * turn;
+        assert_int_equal(begin(a, 9), turn ? end - 200 : 0);
+        if (turn == 0) {
+            go_to(a, 300);
+            prefix_remember(&t.c, &a->at, &a->seq, a->id, PREFIX_WISHED);
+        } else
+            prefix_renew(&t.c, &a->at, a->id, 300);
+        prefix_renew(&t.c, &a->at, a->id, 299); /* where there is none nothing happens */
+        go_to(a, end - 10);
+        prefix_remember(&t.c, &a->at, &a->seq, a->id, PREFIX_PERIODIC);
+        go_to(a, end);
+        prefix_remember(&t.c, &a->at, &a->seq, a->id, PREFIX_WISHED);
+        leave(a, 1);
+        expect_balance();
+    }
+    say(b, a, 300, 800, 2);
+    assert_int_equal(begin(b, 9), 300);
+    leave(b, 0);
+    close_world();
+}
+
+/* A piece found elsewhere becomes a node; what it begins with is gone on from anywhere, and the tail of one of two that share a page. */
+static void hung(void **state)
+{
+    (void)state;
+    static struct writer text[2];
+    open_world(20, 0, 0, 0);
+    say(&text[0], &text[0], 0, 456, 1);
+    say(&text[1], &text[0], 356, 456, 2);
+    for (int i = 0; i < 2; i++) {
+        struct prefix_node *first = prefix_child(&t.c, NULL, 9, text[i].id, text[i].n);
+        text[i].at.root = 9;
+        for (int page = first ? 1 : 0; page < 2; page++) {
+            struct prefix_found f = {.root = 9, .parent = page ? first : NULL, .ids = text[i].id + page * KV_PAGE};
+            f.n = page ? 200 : KV_PAGE;
+            assert_int_equal(prefix_find_room(&t.c, &f, 1u << KV_FULL, 0), 1);
+            for (int k = 0; k < f.n; k++) {
+                uint64_t value = computed(&text[i], page * KV_PAGE + k);
+                memcpy(kv_page_at(&t.pools[KV_FULL], f.page[KV_FULL]) + (size_t)k * sizeof value, &value, sizeof value);
+            }
+            prefix_hang(&t.c, &f);
+            first = first ? first : prefix_child(&t.c, NULL, 9, text[i].id, text[i].n);
+            expect_balance();
+        }
+    }
+    static const int cuts[] = {10, 256, 300, 355, 357, 400, 455};
+    for (size_t i = 0; i < sizeof cuts / sizeof *cuts; i++) {
+        struct writer *b = &t.w[0];
+        say(b, &text[i % 2], cuts[i], 600, 30 + (int)i);
+        assert_int_equal(begin(b, 9), cuts[i]);
+        leave(b, 0);
+        expect_balance();
+    }
+    assert_int_equal(t.pools[KV_FULL].n_free, 20 - 3); /* they share the first page */
+    close_world();
+}
+
+/* Pages of windows that only lay on the way go before those at the end of a text, however old that is. */
+static void windows(void **state)
+{
+    (void)state;
+    open_world(20, 100, 6, 0);
+    struct writer *a = &t.w[0], *b = &t.w[1];
+    say(a, a, 0, 1010, 1);
+    begin(a, 9);
+    for (int pos = 100; pos <= 1000; pos += 100)
+        assert_int_equal(go_to(a, pos), 1);
+    leave(a, 1);
+    say(b, b, 0, 2000, 2);
+    begin(b, 9);
+    for (int pos = 100; pos <= 1900; pos += 100)
+        assert_int_equal(go_to(b, pos), 1);
+    leave(b, 1);
+    expect_balance();
+    assert_int_equal(begin(a, 9), 1000);
+    leave(a, 0);
+    b->n = 1901;
+    assert_int_equal(begin(b, 9), 1900);
+    leave(b, 0);
+    b->n = 400; /* whose window is gone */
+    assert_int_equal(begin(b, 9), 0);
+    leave(b, 0);
+    close_world();
+}
+
+/* Random texts that begin alike, several at a time, few pages and states: what is found was computed from the same ids. */
+static void by_chance(int n_page, int window, int n_window, int n_state)
+{
+    static struct writer text[TEXTS];
+    uint64_t found = 0;
+    open_world(n_page, window, n_window, n_state);
+    for (int i = 0; i < TEXTS; i++)
+        say(&text[i], &text[i], 0, 1 + (int)draw(1500), i);
+    for (int i = 0; i < 4000; i++) {
+        struct writer *w = &t.w[draw(SEQUENCES)], *like = &text[draw(TEXTS)];
+        if (!w->runs) {
+            int n_like = (int)draw((uint64_t)like->n + 1), n = n_like + 1 + (int)draw(200);
+            say(w, like, draw(2) ? like->n : n_like, n > like->n ? n : like->n + 1, 1000 + (int)draw(50));
+            found += (uint64_t)begin(w, 9 + draw(2));
+        } else if (w->seq.n_pos < w->n && draw(5)) {
+            int to = w->seq.n_pos + 1 + (int)draw(300);
+            if (!go_to(w, to < w->n ? to : w->n))
+                leave(w, (int)draw(2)); /* nobody to wait for here */
+            else if (draw(4) == 0)
+                prefix_remember(&t.c, &w->at, &w->seq, w->id, (enum prefix_worth)draw(3));
+        } else {
+            like = &text[draw(TEXTS)]; /* it may be gone on with */
+            memcpy(like->id, w->id, sizeof w->id);
+            like->n = w->n < 1500 ? w->n : 1500;
+            leave(w, (int)draw(4) > 0);
+        }
+        if (draw(200) == 0)
+            prefix_clear(&t.c);
+        for (int k = 0; k < SEQUENCES; k++)
+            if (t.w[k].runs)
+                expect_sound(&t.w[k]);
+        expect_balance();
+    }
+    assert_true(found > 20000);
+    close_world();
+}
+
+static void chance_pages(void **state)
+{
+    (void)state;
+    by_chance(14, 0, 0, 0);
+}
+
+static void chance_windows(void **state)
+{
+    (void)state;
+    by_chance(20, 100, 10, 0);
+    by_chance(22, 300, 13, 0);
+}
+
+static void chance_states(void **state)
+{
+    (void)state;
+    by_chance(20, 0, 0, 5);
+    by_chance(18, 200, 11, 9);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {cmocka_unit_test(anywhere),     cmocka_unit_test(twins),
+                                       cmocka_unit_test(last_page),    cmocka_unit_test(longest_unused_go),
+                                       cmocka_unit_test(states),       cmocka_unit_test(renewed),
+                                       cmocka_unit_test(hung),         cmocka_unit_test(windows),
+                                       cmocka_unit_test(chance_pages), cmocka_unit_test(chance_windows),
+                                       cmocka_unit_test(chance_states)};
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,233 @@
+/* links: engine text model store op kernel format base */
+/* What is written behind: again after everything was forgotten, once there is space. The tree has no model: its pages are what the
+ * arena holds. The file system's space is said by fstatvfs() below; a writer that asks for it may be held there. */
+#include "engine/prefix/disk.h"
+
+#include "base/clock.h"
+#include "base/error.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include <glob.h>
+#include <pthread.h>
+#include <sys/stat.h>
+#include <sys/statvfs.h>
+#include <unistd.h>
+
+enum { MOST = 4, N_PAGE = 8, ROOT = 9 };
+
+static struct world {
+    struct arena memory, tables;
+    struct kv_pool pools[KV_KINDS], states;
+    struct prefix_cache c;
+    struct prefix_disk *d;
+    struct sequence seq;
+    struct prefix_place at;
+} t;
+static int32_t ids[MOST * KV_PAGE];
+static char path[] = "/tmp/stoker-disk-XXXXXX";
+
+/* ---- a file system ---------------------------------------------------------------------------------------------------------- */
+
+static uint64_t capacity = UINT64_MAX, left_to_others;
+static pthread_mutex_t gate = PTHREAD_MUTEX_INITIALIZER; /* held: the writer stands still */
+
+struct there {
+    int files;
+    uint64_t bytes;
+};
+
+static struct there there(void)
+{
+    char pattern[60];
+    struct stat file;
+    struct there is = {0};
+    glob_t g = {0};
+    snprintf(pattern, sizeof pattern, "%s/*/*.sk", path);
+    is.files = glob(pattern, 0, NULL, &g) == 0 ? (int)g.gl_pathc : 0;
+    for (int i = 0; i < is.files; i++)
+        is.bytes += stat(g.gl_pathv[i], &file) == 0 ? (uint64_t)file.st_size : 0;
+    globfree(&g);
+    return is;
+}
+
+int fstatvfs(int fd, struct statvfs *out)
+{
+    (void)fd;
+    pthread_mutex_lock(&gate);
+    *out = (struct statvfs){.f_frsize = 1, .f_bavail = capacity - there().bytes, .f_blocks = 20 * left_to_others};
+    pthread_mutex_unlock(&gate);
+    return 0;
+}
+
+/* ---- an engine -------------------------------------------------------------------------------------------------------------- */
+
+static void open_world(void)
+{
+    struct error err = {0};
+    struct kv_shape shape = {.n_head_kv = 1, .d_k = 2, .d_v = 0, .type = KV_F32};
+    memset(&t, 0, sizeof t);
+    assert_int_equal(arena_map(&t.memory, 1 << 20, &err), 0);
+    assert_int_equal(arena_map(&t.tables, 1 << 20, &err), 0);
+    assert_int_equal(kv_pool_init(&t.pools[0], &shape, 1, 0, N_PAGE, &t.memory, &t.tables), 0);
+    assert_int_equal(state_pool_init(&t.states, 0, 0, &t.memory, &t.tables), 0);
+    assert_int_equal(seq_init(&t.seq, t.pools, MOST, 0, &t.tables, &t.memory), 0);
+    assert_int_equal(prefix_init(&t.c, t.pools, &t.states, N_PAGE, MOST, &t.tables), 0);
+    t.c.base = 1;
+    assert_int_equal(prefix_disk_open(&t.d, &t.c, path, UINT64_MAX, MOST, &err), 0);
+}
+
+static void close_world(void)
+{
+    prefix_disk_close(t.d);
+    arena_unmap(&t.memory);
+    arena_unmap(&t.tables);
+}
+
+/* A sequence computes n ids of a text, which become known; it stays. */
+static void compute(int n, int text)
+{
+    for (int i = 0; i < n; i++)
+        ids[i] = text * 100000 + i;
+    t.at = (struct prefix_place){.root = ROOT};
+    assert_int_equal(seq_reserve(&t.seq, n), 0);
+    prefix_publish(&t.c, &t.at, &t.seq, ids, n);
+    seq_commit(&t.seq, n);
+}
+
+static void leave(void)
+{
+    prefix_leave(&t.c, &t.at);
+    seq_clear(&t.seq);
+}
+
+/* Until all is written: so many files. */
+static void write_all(int n)
+{
+    double begin = clock_seconds();
+    while (prefix_disk_write_behind(t.d) || there().files != n || prefix_disk_stats(t.d).bytes != there().bytes) {
+        assert_true(clock_seconds() - begin < 60);
+        usleep(1000);
+    }
+}
+
+/* How far another engine goes on with the text from files. */
+static int found(int n)
+{
+    open_world();
+    while (prefix_disk_fetch(t.d, ROOT, ids, n, 0))
+        ;
+    int reach = prefix_reach(&t.c, ROOT, ids, n);
+    close_world();
+    return reach;
+}
+
+/* ---- tests ------------------------------------------------------------------------------------------------------------------ */
+
+/* Pages that a sequence stands on are forgotten in files only: they get new ones, and what comes behind them is found. */
+static void forgotten_in_use(void **state)
+{
+    (void)state;
+    open_world();
+    compute(3 * KV_PAGE, 1);
+    write_all(3);
+    prefix_clear(&t.c);
+    prefix_disk_clear(t.d);
+    assert_int_equal(there().files, 0);
+    write_all(3);
+    leave();
+    close_world();
+    assert_int_equal(found(3 * KV_PAGE), 3 * KV_PAGE);
+}
+
+/* The same while it is being written: that is unlinked, so its name waits. */
+static void forgotten_on_the_way(void **state)
+{
+    (void)state;
+    open_world();
+    compute(KV_PAGE, 2);
+    pthread_mutex_lock(&gate);
+    assert_int_equal(prefix_disk_write_behind(t.d), 1);
+    assert_int_equal(t.at.node->saved, 1);
+    prefix_clear(&t.c);
+    prefix_disk_clear(t.d);
+    assert_int_equal(prefix_disk_write_behind(t.d), 1);
+    assert_int_equal(t.at.node->saved, 0);
+    pthread_mutex_unlock(&gate);
+    write_all(1);
+    leave();
+    close_world();
+    assert_int_equal(found(KV_PAGE), KV_PAGE);
+}
+
+/* A full file system: what was longest unused makes place for the new, from its beginning on. */
+static void no_space(void **state)
+{
+    (void)state;
+    open_world();
+    compute(4 * KV_PAGE, 3);
+    write_all(4);
+    leave();
+    capacity = there().bytes;
+    compute(2 * KV_PAGE, 4);
+    while (prefix_disk_write_behind(t.d))
+        usleep(1000);
+    leave();
+    close_world();
+    assert_true(there().bytes <= capacity);
+    assert_int_equal(found(2 * KV_PAGE), 2 * KV_PAGE);
+    for (int i = 0; i < 2 * KV_PAGE; i++)
+        ids[i] = 300000 + i;
+    assert_in_range(found(2 * KV_PAGE), KV_PAGE, 2 * KV_PAGE); /* the old text lost its end, not its beginning */
+    capacity = UINT64_MAX;
+}
+
+/* Others fill it: nothing that we could give back would help, so nothing is given back. */
+static void filled_by_others(void **state)
+{
+    (void)state;
+    open_world();
+    compute(2 * KV_PAGE, 5);
+    write_all(2);
+    leave();
+    capacity = there().bytes;
+    left_to_others = 2 * capacity;
+    compute(2 * KV_PAGE, 6);
+    while (prefix_disk_write_behind(t.d))
+        usleep(1000);
+    leave();
+    close_world();
+    assert_int_equal(there().files, 2);
+    for (int i = 0; i < 2 * KV_PAGE; i++)
+        ids[i] = 500000 + i;
+    assert_int_equal(found(2 * KV_PAGE), 2 * KV_PAGE);
+    capacity = UINT64_MAX;
+    left_to_others = 0;
+}
+
+static int empty(void **state)
+{
+    (void)state;
+    char command[80];
+    snprintf(command, sizeof command, "rm -rf '%s'/*", path);
+    return system(command);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup(forgotten_in_use, empty), cmocka_unit_test_setup(forgotten_on_the_way, empty),
+        cmocka_unit_test_setup(no_space, empty), cmocka_unit_test_setup(filled_by_others, empty)};
+    if (!mkdtemp(path))
+        return 1;
+    int failed = cmocka_run_group_tests(tests, NULL, NULL);
+    empty(NULL);
+    return rmdir(path) || failed;
+}

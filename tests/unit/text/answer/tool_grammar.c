@@ -1,0 +1,478 @@
+/* links: text format base */
+/* What governs an answer with tools: where text is free, where a call begins, what must come then. Languages of whole calls are
+ * tested by tests/tool_cases.c. */
+#include "base/rng.h"
+#include "text/answer/answer.h"
+#include "text/tools/stream.h"
+
+#include "text_fixture.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+
+#include <cmocka.h>
+
+static const char tools[] =
+    "[{\"function\": {\"name\": \"now\", \"parameters\": {\"type\": \"object\", \"properties\": {}}}}, {\"function\": "
+    "{\"name\": \"get\", \"parameters\": {\"type\": \"object\", \"properties\": {\"x\": {\"type\": \"integer\"}, "
+    "\"s\": "
+    "{\"type\": \"string\"}, \"o\": {\"type\": \"string\", \"enum\": [\"a b\", \"12\"]}, \"l\": {\"type\": \"array\", "
+    "\"items\": {\"type\": [\"boolean\", \"null\"]}}, \"u\": {\"type\": [\"string\", \"null\"]}, \"d\": {\"type\": "
+    "\"object\", \"properties\": {\"k\": {\"type\": \"string\"}}}}, \"required\": [\"x\"]}}}]";
+
+static struct tokenizer *vocabulary;
+static struct token_trie *trie;
+static struct tool_list *list;
+static struct constraint *constraint;
+static struct constraint_state *state;
+static uint8_t *allowed;
+
+/* -1: *err says what is wrong with the tools. */
+static int begin_with(const char *format, const char *json, const struct tool_want *how, struct error *why)
+{
+    static struct small_vocab v;
+    struct error err = {0};
+    struct tool_want want = *how;
+    const char *text;
+    want.format = tool_format_find(format, &err);
+    small_begin(&v, "gpt2");
+    v.eos = small_add(&v, "<|end of text|>", TOKEN_CONTROL, 0);
+    for (size_t i = 0; (text = tool_format_token(want.format, i)); i++)
+        small_add(&v, text, TOKEN_CONTROL, 0);
+    assert_int_equal(small_load(&v, &vocabulary, &err), 0);
+    assert_int_equal(token_trie_create(&trie, vocabulary, &err), 0);
+    assert_int_equal(tool_list_parse(&list, json, strlen(json), want.format, &err), 0);
+    want.tools = list;
+    if (tool_constraint(&constraint, vocabulary, trie, &want, why) != 0)
+        return -1;
+    assert_int_equal(constraint_begin(&state, constraint, &err), 0);
+    allowed = calloc((size_t)tokenizer_n_vocab(vocabulary), 1);
+    return 0;
+}
+
+static void begin(const char *format, const struct tool_want *how)
+{
+    struct error err = {0};
+    if (begin_with(format, tools, how, &err))
+        fail_msg("%s: %s", format, err.text);
+}
+
+static int end(void **s)
+{
+    (void)s;
+    constraint_end(state);
+    constraint_destroy(constraint);
+    tool_list_free(list);
+    token_trie_destroy(trie);
+    tokenizer_destroy(vocabulary);
+    free(allowed);
+    state = NULL, constraint = NULL, list = NULL, trie = NULL, vocabulary = NULL, allowed = NULL;
+    return 0;
+}
+
+/* Number of tokens that may come. */
+static int choices(void)
+{
+    struct error err = {0};
+    return constraint_mask(state, 1000, allowed, &err);
+}
+
+static int may_end(void) { return choices() > 0 && allowed[tokenizer_eos(vocabulary)]; }
+
+static int take(int32_t id)
+{
+    struct error err = {0};
+    return choices() > 0 && id >= 0 && allowed[id] && constraint_accept(state, id, &err) == 0;
+}
+
+/* Text byte by byte; {{marker}} is a token. 1: all of it was let through. */
+static int goes(const char *text)
+{
+    while (*text) {
+        const char *close = !strncmp(text, "{{<", 3) ? strstr(text, "}}") : NULL;
+        int32_t id = close ? tokenizer_find(vocabulary, text + 2, (size_t)(close - text - 2)) : (uint8_t)*text;
+        if (!take(id))
+            return 0;
+        text = close ? close + 2 : text + 1;
+    }
+    return 1;
+}
+
+#define CALL "{{<tool_call>}}\n{\"name\": \"now\", \"arguments\": {}}\n{{</tool_call>}}"
+
+static void lazy_calls(void **s)
+{
+    (void)s;
+    begin("hermes", &(struct tool_want){.choice = TOOL_CHOICE_AUTO, .parallel = 1, .reasoning = REASONING_MAY});
+    assert_true(may_end());
+    assert_true(goes("Text with {\"name\": \"x\"} and <tool_call> spelled.\n"));
+    assert_true(may_end());
+    assert_true(goes("{{<tool_call>}}"));
+    assert_int_equal(choices(), 1);
+    assert_true(allowed['\n']);
+    assert_false(may_end());
+    assert_true(goes("\n{\"name\": \""));
+    assert_false(goes("x"));
+    assert_true(goes("now\", \"arguments\": {}}\n{{</tool_call>}}"));
+    assert_true(may_end());
+    assert_true(goes("\nAnd again.\n" CALL));
+    assert_true(may_end());
+}
+
+static void thoughts_are_free(void **s)
+{
+    (void)s;
+    begin("hermes", &(struct tool_want){.choice = TOOL_CHOICE_AUTO, .parallel = 1, .reasoning = REASONING_MAY});
+    assert_true(goes("{{<think>}}maybe {{<tool_call>}}{no} more{{</think>}}\n\n{{<tool_call>}}"));
+    assert_int_equal(choices(), 1);
+    end(NULL);
+    begin("hermes", &(struct tool_want){.choice = TOOL_CHOICE_AUTO, .parallel = 1, .reasoning = REASONING_OPEN});
+    assert_true(goes("maybe {{<tool_call>}}{no}{{</think>}}{{<tool_call>}}"));
+    assert_int_equal(choices(), 1);
+    end(NULL);
+    begin("hermes", &(struct tool_want){.choice = TOOL_CHOICE_AUTO, .parallel = 1, .reasoning = REASONING_CLOSED});
+    assert_true(goes("{{<think>}}{{<tool_call>}}"));
+    assert_int_equal(choices(), 1);
+    end(NULL);
+    begin("kimi_k2", &(struct tool_want){.choice = TOOL_CHOICE_AUTO, .parallel = 1, .reasoning = REASONING_OPEN});
+    assert_true(goes("these call while thinking {{<|tool_calls_section_begin|>}}"));
+    assert_int_equal(choices(), 1);
+}
+
+static void one_call_ends(void **s)
+{
+    (void)s;
+    begin("hermes", &(struct tool_want){.choice = TOOL_CHOICE_AUTO, .reasoning = REASONING_CLOSED});
+    assert_true(goes("x " CALL));
+    assert_true(constraint_finished(state));
+    end(NULL);
+    begin("hermes", &(struct tool_want){.choice = TOOL_CHOICE_REQUIRED, .reasoning = REASONING_CLOSED});
+    assert_false(may_end());
+    assert_false(goes("x"));
+    assert_true(constraint_shortest(constraint) > 30);
+    assert_true(goes("\n" CALL));
+    assert_true(constraint_finished(state));
+    end(NULL);
+    begin("hermes", &(struct tool_want){.choice = TOOL_CHOICE_REQUIRED, .parallel = 1, .reasoning = REASONING_OPEN});
+    assert_true(goes("so <tool_call> is free here{{</think>}}\n\n" CALL "\n" CALL));
+    assert_true(may_end());
+    end(NULL);
+    begin("hermes", &(struct tool_want){.choice = TOOL_CHOICE_REQUIRED, .reasoning = REASONING_MAY});
+    assert_true(goes("{{<think>}}hm{{</think>}}" CALL));
+}
+
+static void named_calls(void **s)
+{
+    (void)s;
+    struct error err = {0};
+    struct constraint *none = NULL;
+    begin("hermes", &(struct tool_want){.choice = TOOL_CHOICE_REQUIRED, .name = "get", .reasoning = REASONING_CLOSED});
+    assert_true(goes("{{<tool_call>}}\n{\"name\": \""));
+    assert_false(goes("n"));
+    assert_true(goes("get\", \"arguments\": {\"x\": 1"));
+    assert_false(goes("."));
+    assert_true(goes("2}}\n{{</tool_call>}}"));
+    struct tool_want want = {
+        .format = tool_format_find("hermes", NULL), .tools = list, .choice = TOOL_CHOICE_REQUIRED, .name = "put"};
+    assert_int_equal(tool_constraint(&none, vocabulary, trie, &want, &err), -1);
+    assert_non_null(strstr(err.text, "'put'"));
+    want.choice = TOOL_CHOICE_NONE;
+    assert_int_equal(tool_constraint(&none, vocabulary, trie, &want, &err), 0);
+    assert_null(none);
+}
+
+static void framed_calls(void **s)
+{
+    (void)s;
+    begin("functionary_v3_2", &(struct tool_want){.choice = TOOL_CHOICE_AUTO, .parallel = 1});
+    assert_true(goes("all\nText >>> or >>>here\n>>>now\n"));
+    assert_int_equal(choices(), 1);
+    assert_true(goes("{}>>>get\n{\"x\": 1}"));
+    assert_true(may_end());
+    end(NULL);
+    begin("functionary_v3_2", &(struct tool_want){.choice = TOOL_CHOICE_AUTO, .parallel = 1});
+    assert_true(goes("get\n{"));
+    assert_false(may_end());
+    end(NULL);
+    begin("harmony", &(struct tool_want){.choice = TOOL_CHOICE_AUTO});
+    assert_true(goes("{{<|channel|>}}final{{<|message|>}}say to=functions.nothing at all"));
+    assert_true(may_end());
+    end(NULL);
+    begin("harmony", &(struct tool_want){.choice = TOOL_CHOICE_AUTO});
+    assert_true(goes("{{<|channel|>}}analysis{{<|message|>}}hm{{<|end|>}}{{<|start|>}}assistant{{<|channel|>}}"
+                     "commentary to=functions."));
+    assert_false(goes("x"));
+    assert_true(goes("now {{<|constrain|>}}json{{<|message|>}}{}"));
+    end(NULL);
+    begin("llama3", &(struct tool_want){.choice = TOOL_CHOICE_AUTO, .parallel = 1});
+    assert_true(goes("{\"name\": \""));
+    assert_false(goes("x"));
+    end(NULL);
+    begin("llama3", &(struct tool_want){.choice = TOOL_CHOICE_AUTO, .parallel = 1});
+    assert_true(goes("Say {\"name\": \"x\"} {{<|python_tag|>}}{\"name\": \"now"));
+    assert_false(goes("x"));
+}
+
+/* Each format has a grammar under every choice. */
+static void every_format(void **s)
+{
+    (void)s;
+    const struct tool_format *f;
+    for (size_t i = 0; (f = tool_format_at(i)); i++)
+        for (int k = 0; k < 12 && strcmp(f->name, "none"); k++) {
+            begin(f->name, &(struct tool_want){.choice = k % 2 ? TOOL_CHOICE_AUTO : TOOL_CHOICE_REQUIRED,
+                                               .parallel = k / 2 % 2,
+                                               .reasoning = (enum tool_reasoning)(k / 4)});
+            assert_true(choices() > 0);
+            end(NULL);
+        }
+}
+
+/* ---- walks ------------------------------------------------------------------------------------------------------------- */
+
+static int value_fits(const json_t *schema, const json_t *v)
+{
+    unsigned types = tool_schema_types(schema, schema);
+    const json_t *values = json_object_get(schema, "enum"), *x;
+    const char *key;
+    size_t i;
+    int listed = !values;
+    unsigned is = json_is_string(v)    ? TYPE_STRING
+                  : json_is_real(v)    ? TYPE_INTEGER
+                  : json_is_null(v)    ? TYPE_NULL
+                  : json_is_boolean(v) ? TYPE_BOOLEAN
+                  : json_is_array(v)   ? TYPE_ARRAY
+                                       : TYPE_OBJECT;
+    json_array_foreach(values, i, x) listed |= json_equal(x, v);
+    if (!(is & types) || !listed)
+        return 0;
+    json_array_foreach(v, i, x) if (!value_fits(json_object_get(schema, "items"), x)) return 0;
+    json_array_foreach(json_object_get(schema, "required"), i,
+                       x) if (!json_object_get(v, json_string_value(x))) return 0;
+    json_object_foreach((json_t *)v, key, x)
+    {
+        const json_t *s = json_object_get(json_object_get(schema, "properties"), key);
+        if (!s || !value_fits(s, x))
+            return 0;
+    }
+    return 1;
+}
+
+static void collect(void *arg, const struct tool_event *e) { tool_message_event(arg, e); }
+
+/* One of the allowed tokens; the end, if it is allowed, one time in four. */
+static int32_t pick(uint64_t *count, int n)
+{
+    int32_t eos = tokenizer_eos(vocabulary);
+    uint64_t r = rng_u64(11, (*count)++, 0, 0), k = r / 4 % (uint64_t)n;
+    if (allowed[eos] && r % 4 == 0)
+        return eos;
+    for (int32_t id = 0;; id++)
+        if (allowed[id] && k-- == 0)
+            return id;
+}
+
+enum walk {
+    WALK_FITS,    /* arguments fit their schemas */
+    WALK_OBJECTS, /* they are objects; their numbers may be beyond doubles, so that the parser's word is taken */
+    WALK_MIXED    /* as WALK_FITS, or an object instead of calls */
+};
+
+static int is_object(const char *text, size_t n)
+{
+    json_t *v = json_loadb(text, n, JSON_DECODE_INT_AS_REAL, NULL);
+    int is = json_is_object(v);
+    json_decref(v);
+    return is;
+}
+
+/* Text drawn from the masks alone, up to a limit: the parser finds calls in it, and nothing but calls, and they fit. */
+static void walk(const struct tool_format *f, uint64_t *count, enum walk kind)
+{
+    struct tool_stream_options how = {.tokenizer = vocabulary,
+                                      .format = f,
+                                      .tools = list,
+                                      .reasoning = REASONING_CLOSED,
+                                      .checked = kind != WALK_MIXED};
+    struct tool_message m = {0};
+    struct tool_stream *stream;
+    struct error err = {0};
+    char text[2048];
+    size_t n_text = 0, n;
+    assert_int_equal(tool_stream_open(&stream, &how, collect, &m, &err), 0);
+    int64_t left = constraint_shortest(constraint) + 1 + (int64_t)(rng_u64(12, (*count)++, 0, 0) % 150);
+    for (int over = 0; !over && left > 0 && !constraint_finished(state); left--) {
+        int any = constraint_mask(state, left, allowed, &err);
+        int32_t id = any > 0 ? pick(count, any) : -1;
+        if (any <= 0)
+            fail_msg("%s: %s after %.*s", f->name, err.text, (int)n_text, text);
+        over = tokenizer_is_end(vocabulary, id);
+        if (over)
+            continue;
+        const char *piece = tokenizer_piece(vocabulary, id, 1, &n);
+        memcpy(text + n_text, piece, n);
+        n_text += n;
+        assert_int_equal(constraint_accept(state, id, &err), 0);
+        assert_int_equal(tool_stream_token(stream, id, &err), 0);
+    }
+    assert_int_equal(tool_stream_end(stream, &err), 0);
+    int fine = m.n_bad == 0 && m.n_cut == 0 &&
+               (m.n_call > 0 ? m.content.n == 0 : kind == WALK_MIXED && is_object(m.content.text, m.content.n));
+    for (size_t i = 0; fine && i < m.n_call; i++) {
+        const struct tool_def *t = tool_list_find(list, m.call[i].name.text, strlen(m.call[i].name.text));
+        json_t *v = json_loadb(m.call[i].arguments.text, m.call[i].arguments.n,
+                               JSON_ALLOW_NUL | JSON_DECODE_INT_AS_REAL, NULL);
+        fine = t && m.call[i].ended &&
+               (kind == WALK_OBJECTS ? m.call[i].arguments.text[0] == '{' : v && value_fits(t->parameters, v));
+        json_decref(v);
+    }
+    if (!fine)
+        fail_msg("%s: %.*s", f->name, (int)n_text, text);
+    tool_stream_close(stream);
+    tool_message_free(&m);
+}
+
+static void walks_parse(void **s)
+{
+    (void)s;
+    const struct tool_format *f;
+    uint64_t count = 0;
+    for (size_t i = 0; (f = tool_format_at(i)); i++) {
+        if (!strcmp(f->name, "none"))
+            continue;
+        begin(f->name,
+              &(struct tool_want){.choice = TOOL_CHOICE_REQUIRED, .parallel = 1, .reasoning = REASONING_CLOSED});
+        for (int k = 0; k < 40; k++) {
+            struct error err = {0};
+            constraint_end(state);
+            assert_int_equal(constraint_begin(&state, constraint, &err), 0);
+            walk(f, &count, WALK_FITS);
+        }
+        end(NULL);
+    }
+}
+
+/* ---- calls, or an answer that is governed too ---------------------------------------------------------------------------- */
+
+static void calls_or_values(void **s)
+{
+    (void)s;
+    static const char schema[] =
+        "{\"type\": \"object\", \"properties\": {\"k\": {\"type\": \"integer\"}}, \"required\": [\"k\"]}";
+    struct value_want value = {.kind = VALUE_SCHEMA, .text = schema, .n = sizeof schema - 1};
+    struct tool_want want = {.choice = TOOL_CHOICE_AUTO, .parallel = 1, .answer = &value};
+    const struct tool_format *f;
+    uint64_t count = 0;
+    for (size_t i = 0; (f = tool_format_at(i)); i++) {
+        struct error err = {0};
+        if (!strcmp(f->name, "none"))
+            continue;
+        if (begin_with(f->name, tools, &want, &err)) {
+            if (err.code != ERR_UNSUPPORTED || !(f->advance || f->rules & RULE_BARE))
+                fail_msg("%s: %s", f->name, err.text);
+            end(NULL);
+            continue;
+        }
+        assert_true(goes("{\"k\": 12}") && may_end());
+        assert_false(goes(" x"));
+        for (int k = 0; k < 20; k++) {
+            constraint_end(state);
+            assert_int_equal(constraint_begin(&state, constraint, &err), 0);
+            walk(f, &count, WALK_MIXED);
+        }
+        end(NULL);
+    }
+}
+
+/* ---- arguments are objects, whatever their schema says ----------------------------------------------------------------------- */
+
+static int begin_parameters(const struct tool_format *f, const char *parameters, struct error *err)
+{
+    char json[512];
+    snprintf(json, sizeof json, "[{\"function\": {\"name\": \"f\", \"parameters\": %s}}]", parameters);
+    struct tool_want want = {.choice = TOOL_CHOICE_REQUIRED, .parallel = 1, .reasoning = REASONING_CLOSED};
+    return begin_with(f->name, json, &want, err);
+}
+
+static void other_schemas_are_narrowed(void **s)
+{
+    (void)s;
+    static const char *const schemas[] = {
+        "{}", "{\"properties\": {\"a\": {\"type\": \"integer\"}}}", "{\"type\": [\"string\", \"object\", \"null\"]}",
+        "{\"anyOf\": [{\"type\": \"string\"}, {\"type\": \"object\", \"properties\": {}}]}",
+        ("{\"$ref\": \"#/$defs/a\", \"$defs\": {\"a\": {\"required\": [], \"properties\": {\"a\": {\"$ref\": "
+         "\"#\"}}}}}")};
+    const struct tool_format *f;
+    uint64_t count = 0;
+    for (size_t i = 0; (f = tool_format_at(i)); i++)
+        for (size_t k = 0; k < sizeof schemas / sizeof *schemas && strcmp(f->name, "none"); k++) {
+            struct error err = {0};
+            if (begin_parameters(f, schemas[k], &err))
+                fail_msg("%s: %s: %s", f->name, schemas[k], err.text);
+            for (int w = 0; w < 20; w++) {
+                constraint_end(state);
+                assert_int_equal(constraint_begin(&state, constraint, &err), 0);
+                walk(f, &count, WALK_OBJECTS);
+            }
+            end(NULL);
+        }
+}
+
+static void other_schemas_are_refused(void **s)
+{
+    (void)s;
+    static const char *const schemas[] = {"{\"type\": \"string\"}",
+                                          "{\"type\": \"array\", \"items\": {\"type\": \"object\"}}",
+                                          "{\"type\": [\"integer\", \"null\"]}",
+                                          "{\"enum\": [\"a\", 1, null]}",
+                                          "{\"const\": []}",
+                                          "{\"anyOf\": [{\"type\": \"string\"}, {\"type\": \"boolean\"}]}",
+                                          "{\"$ref\": \"#/$defs/a\", \"$defs\": {\"a\": {\"type\": \"number\"}}}",
+                                          "{\"allOf\": [false]}"};
+    const struct tool_format *f;
+    for (size_t i = 0; (f = tool_format_at(i)); i++)
+        for (size_t k = 0; k < sizeof schemas / sizeof *schemas && strcmp(f->name, "none"); k++) {
+            struct error err = {0};
+            if (begin_parameters(f, schemas[k], &err) == 0)
+                fail_msg("%s takes %s", f->name, schemas[k]);
+            if (!strstr(err.text, "tools[0].function.parameters#") || !strstr(err.text, "are an object"))
+                fail_msg("%s: %s: %s", f->name, schemas[k], err.text);
+            end(NULL);
+        }
+}
+
+/* Numbers that a 64-bit reader does not hold: values of an enumeration are written as the schema has them. */
+static void enumerated_numbers(void **s)
+{
+    static const char json[] =
+        "[{\"type\": \"function\", \"function\": {\"name\": \"f\", \"parameters\": {\"type\": \"object\", "
+        "\"properties\": {\"x\": {\"enum\": [1.50, 18446744073709551616, [1e400, {\"a\": -0}]]}}, "
+        "\"required\": [\"x\"]}}}]";
+    static const char *const values[] = {"1.50", "18446744073709551616", "[1e400, {\"a\": -0}]", "1.5", "1e400", NULL};
+    struct error err = {0};
+    for (size_t i = 0; values[i]; i++) {
+        char text[200];
+        snprintf(text, sizeof text, "{{<tool_call>}}\n<function=f>\n<parameter=x>\n%s\n</parameter>\n", values[i]);
+        assert_int_equal(begin_with("qwen_xml", json, &(struct tool_want){.choice = TOOL_CHOICE_REQUIRED}, &err), 0);
+        assert_int_equal(goes(text), i < 3);
+        end(s);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_teardown(lazy_calls, end),
+        cmocka_unit_test_teardown(thoughts_are_free, end),
+        cmocka_unit_test_teardown(one_call_ends, end),
+        cmocka_unit_test_teardown(named_calls, end),
+        cmocka_unit_test_teardown(framed_calls, end),
+        cmocka_unit_test_teardown(every_format, end),
+        cmocka_unit_test_teardown(walks_parse, end),
+        cmocka_unit_test_teardown(other_schemas_are_narrowed, end),
+        cmocka_unit_test_teardown(other_schemas_are_refused, end),
+        cmocka_unit_test_teardown(calls_or_values, end),
+        cmocka_unit_test_teardown(enumerated_numbers, end),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,323 @@
+/* links: text format base */
+/* Masks in pieces: whatever the pieces are, the mask, its error and the state are those of the mask that is made at once by a constraint
+ * of its own; a state's unfinished mask may be given up, and others may go on in the meantime. And work is counted: no piece goes far
+ * beyond what it was given. */
+#include "base/error.h"
+#include "base/rng.h"
+#include "text/answer/answer.h"
+#include "text/constraint/constraint.h"
+#include "text/grammar/gbnf.h"
+#include "text/grammar/grammar.h"
+#include "text_fixture.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+
+#include <cmocka.h>
+
+static struct tokenizer *tokenizer;
+static struct token_trie *trie;
+static uint8_t *allowed[2];
+static size_t n_vocab;
+static uint64_t n_again;
+
+static int open_ember(void **state)
+{
+    (void)state;
+    struct error err = {0};
+    tokenizer = load_file(EMBER);
+    if (!tokenizer || token_trie_create(&trie, tokenizer, &err))
+        return -1;
+    n_vocab = (size_t)tokenizer_n_vocab(tokenizer);
+    for (int i = 0; i < 2; i++)
+        allowed[i] = malloc(n_vocab);
+    return 0;
+}
+
+static int close_ember(void **state)
+{
+    (void)state;
+    free(allowed[0]);
+    free(allowed[1]);
+    token_trie_destroy(trie);
+    tokenizer_destroy(tokenizer);
+    return 0;
+}
+
+/* ---- languages ------------------------------------------------------------------------------------------------------------------ */
+
+static const struct language {
+    const char *text;
+    int lazy; /* reasoning, then free text with a trigger */
+} languages[] = {
+    {"root ::= \"[\" item (\",\" item)* \"]\"\nitem ::= root | \"\\\"\" [^\"\\\\]{0,40} \"\\\"\" | [0-9]{1,9}", 0},
+    {"root ::= word{3,20}\nword ::= [a-zé-ü]{1,12} \" \"?", 0},
+    {"root ::= ([^a]{0,500} | \"b\"? ((. ((root{17,40}){17,40}){17,40} | [a-c]) \"a\")) | \"a\"\n", 0},
+    {"root ::= (x{3,9} y){2,30} \"c\"\nx ::= \"a\" | \"aa\" | y\ny ::= \"b\"{1,5} | \"ab\" x?\n", 0},
+    {"root ::= s s s s s s\ns ::= \"a\"* | \"a\" s \"b\"", 0},
+    {"root ::= \"{\" pair (\", \" pair)* \"}\"\npair ::= [a-z]+ \": \" (root | [^,}]*)", 1},
+};
+enum { LANGUAGES = sizeof languages / sizeof *languages };
+
+static struct constraint *make(const struct language *l)
+{
+    static const struct constraint_trigger think = {.text = "</think>", .n = 8, .entry = -1, .next = 1},
+                                           call[2] = {{.text = "<call>", .n = 6, .entry = 0, .next = 1},
+                                                      {.text = "{", .n = 1, .at_start = 1, .entry = 0, .next = 1}};
+    const struct constraint_phase phase[2] = {{&think, 1, 1}, {call, 2, 1}};
+    struct constraint_options how = {.phase = phase, .n_phase = l->lazy ? 2 : 0, .close_at_limit = 1};
+    struct error err = {0};
+    struct grammar *g;
+    struct constraint *c;
+    struct grammar_maker *m = grammar_begin(NULL);
+    grammar_expr e = gbnf_parse(m, l->text, strlen(l->text), tokenizer);
+    assert_int_equal(grammar_finish(m, &e, 1, &g, &err), 0);
+    assert_int_equal(constraint_create(&c, trie, g, &how, &err), 0);
+    return c;
+}
+
+static struct constraint_state *begin(struct constraint *c)
+{
+    struct constraint_state *s;
+    struct error err = {0};
+    assert_int_equal(constraint_begin(&s, c, &err), 0);
+    return s;
+}
+
+/* Tokens that the shortest text needs, its end included, and some more. */
+static int64_t room_for(const struct constraint *c, uint64_t more)
+{
+    int64_t shortest = constraint_shortest(c);
+    return (shortest < 1000 ? shortest : 1000) + 1 + (int64_t)more;
+}
+
+static int32_t allowed_at(const uint8_t *mask, uint64_t skip)
+{
+    int32_t id = 0;
+    while (!mask[id] || skip-- > 0)
+        id++;
+    return id;
+}
+
+/* ---- pieces ---------------------------------------------------------------------------------------------------------------------- */
+
+static int in_pieces(struct constraint *c, struct constraint_state *s, int64_t left, uint64_t work, uint8_t *mask,
+                     struct error *err)
+{
+    memset(mask, 7, n_vocab);
+    for (;;) {
+        int n = constraint_mask_some(s, left, mask, work, err);
+        assert_in_range(constraint_work(c), 0, work + CONSTRAINT_STEP);
+        if (n != CONSTRAINT_AGAIN)
+            return n;
+        n_again++;
+        assert_int_equal(mask[0], 7);
+        assert_int_equal(mask[n_vocab - 1], 7);
+    }
+}
+
+static void same(int n, int again, const struct error *err, const struct error *err_again)
+{
+    if (n != again)
+        print_error("%s | %s\n", err->text, err_again->text);
+    assert_int_equal(n, again);
+    assert_int_equal(err->code, err_again->code);
+    assert_string_equal(err->text, err_again->text);
+    if (n > 0)
+        assert_memory_equal(allowed[0], allowed[1], n_vocab);
+}
+
+/* A walk through a language: the same masks, and the same states behind the same tokens. */
+static void walk(const struct language *l, uint64_t seed, uint64_t work)
+{
+    struct constraint *c[2] = {make(l), make(l)};
+    struct constraint_state *s[2] = {begin(c[0]), begin(c[1])};
+    assert_int_equal(constraint_shortest(c[0]), constraint_shortest(c[1]));
+    int64_t left = room_for(c[0], seed * 7 % 25);
+    for (; left > 0 && !constraint_finished(s[0]); left--) {
+        struct error err[2] = {{0}, {0}};
+        int n[2] = {in_pieces(c[0], s[0], left, work, allowed[0], &err[0]),
+                    constraint_mask(s[1], left, allowed[1], &err[1])};
+        same(n[0], n[1], &err[0], &err[1]);
+        if (n[0] <= 0)
+            break;
+        int32_t id = allowed_at(allowed[0], rng_u64(5, seed, (uint64_t)left, 0) % (uint64_t)n[0]);
+        for (int i = 0; i < 2; i++)
+            assert_int_equal(constraint_accept(s[i], id, &err[i]), 0);
+        assert_int_equal(constraint_forced(s[0]), constraint_forced(s[1]));
+        assert_int_equal(constraint_complete(s[0]), constraint_complete(s[1]));
+        assert_int_equal(constraint_phase_of(s[0]), constraint_phase_of(s[1]));
+    }
+    for (int i = 0; i < 2; i++) {
+        constraint_end(s[i]);
+        constraint_destroy(c[i]);
+    }
+}
+
+static void test_pieces(void **state)
+{
+    (void)state;
+    static const uint64_t pieces[] = {0, 1, 37, 1000, 20000, CONSTRAINT_MS};
+    n_again = 0;
+    for (size_t l = 0; l < LANGUAGES; l++)
+        for (uint64_t i = 0; i < sizeof pieces / sizeof *pieces; i++)
+            for (uint64_t seed = 0; seed < 3; seed++)
+                walk(&languages[l], i * 3 + seed, pieces[i]);
+    assert_in_range(n_again, 100000, UINT64_MAX); /* they were in pieces */
+}
+
+/* A mask that nobody waits for any more: another limit, another token, the end of its state. */
+static void test_given_up(void **state)
+{
+    (void)state;
+    for (size_t l = 0; l < LANGUAGES; l++) {
+        struct constraint *c = make(&languages[l]), *fresh = make(&languages[l]);
+        struct constraint_state *other = begin(fresh);
+        int64_t left = room_for(c, 2);
+        struct error err[2] = {{0}, {0}};
+        int n = constraint_mask(other, left, allowed[1], &err[1]);
+        for (uint64_t pieces = 1; pieces < 40; pieces += 3) {
+            struct constraint_state *s = begin(c);
+            for (uint64_t i = 0; i < pieces; i++)
+                constraint_mask_some(s, left + 1, allowed[0], 3, &err[0]);
+            err[0] = (struct error){0};
+            if (pieces % 2)
+                same(in_pieces(c, s, left, 100, allowed[0], &err[0]), n, &err[0], &err[1]);
+            else
+                same(constraint_mask(s, left, allowed[0], &err[0]), n, &err[0], &err[1]);
+            for (uint64_t i = 0; i < pieces && n > 0; i++)
+                constraint_mask_some(s, left + 2, allowed[0], 3, &err[0]);
+            if (n > 0)
+                assert_int_equal(constraint_accept(s, allowed_at(allowed[1], pieces % (uint64_t)n), &err[0]), 0);
+            constraint_mask_some(s, left, allowed[0], 3, &err[0]);
+            constraint_end(s);
+        }
+        constraint_end(other);
+        constraint_destroy(fresh);
+        constraint_destroy(c);
+    }
+}
+
+/* Answers of one constraint, each asking for a little in turn, as an engine does; they end and begin while others are unfinished. */
+static void test_interleaved(void **state)
+{
+    (void)state;
+    enum { MANY = 3, ROUNDS = 3000 };
+    for (size_t l = 0; l < LANGUAGES; l++) {
+        struct constraint *c = make(&languages[l]), *alone = make(&languages[l]);
+        struct constraint_state *s[MANY], *twin[MANY];
+        int64_t left[MANY];
+        uint64_t masks = 0;
+        for (int i = 0; i < MANY; i++)
+            s[i] = NULL;
+        for (uint64_t round = 0; round < ROUNDS; round++) {
+            int i = (int)(rng_u64(9, round, 0, 0) % MANY);
+            struct error err[2] = {{0}, {0}};
+            if (!s[i]) {
+                s[i] = begin(c);
+                twin[i] = begin(alone);
+                left[i] = room_for(c, round % 9);
+            }
+            int n = constraint_mask_some(s[i], left[i], allowed[0], 200u << round % 6, &err[0]);
+            int over = round % 97 == 0; /* the client hung up */
+            if (n != CONSTRAINT_AGAIN) {
+                masks++;
+                same(n, constraint_mask(twin[i], left[i], allowed[1], &err[1]), &err[0], &err[1]);
+                int32_t id = n > 0 ? allowed_at(allowed[0], rng_u64(11, round, 0, 0) % (uint64_t)n) : 0;
+                over |= n <= 0 || constraint_accept(s[i], id, &err[0]) || constraint_accept(twin[i], id, &err[1]) ||
+                        --left[i] <= 0 || constraint_finished(s[i]);
+            }
+            if (over) {
+                constraint_end(s[i]);
+                constraint_end(twin[i]);
+                s[i] = NULL;
+            }
+        }
+        assert_in_range(masks, 20, ROUNDS);
+        for (int i = 0; i < MANY; i++)
+            if (s[i]) {
+                constraint_end(s[i]);
+                constraint_end(twin[i]);
+            }
+        constraint_destroy(alone);
+        constraint_destroy(c);
+    }
+}
+
+/* ---- work ------------------------------------------------------------------------------------------------------------------------ */
+
+static struct constraint *from_schema(const char *text)
+{
+    struct constraint *c;
+    struct error err = {0};
+    struct value_want want = {.kind = VALUE_SCHEMA, .text = text, .n = strlen(text)};
+    assert_int_equal(value_constraint(&c, tokenizer, trie, &want, NULL, NULL, &err), 0);
+    return c;
+}
+
+/* Letters of all scripts make each byte a class of its own, and lengths make each count a place of its own. */
+static void test_work(void **state)
+{
+    (void)state;
+    static const char *const schemas[] = {
+        "{\"type\":\"string\",\"pattern\":\"^\\\\p{L}\",\"maxLength\":50}",
+        "{\"type\":\"string\",\"pattern\":\"^\\\\p{Lu}\",\"maxLength\":100}",
+        "{\"type\":\"string\",\"pattern\":\"(\\\\p{L}\\\\w|é|(aa){1,500}|\\\\p{L}\\\\p{L})\",\"maxLength\":50}",
+        "{\"type\":\"string\",\"format\":\"hostname\"}"};
+    for (size_t i = 0; i < sizeof schemas / sizeof *schemas; i++)
+        for (uint64_t seed = 0; seed < 2; seed++) {
+            struct constraint *c = from_schema(schemas[i]);
+            struct constraint_state *s = begin(c);
+            int64_t left = seed % 2 ? 1 << 20 : room_for(c, 5 + seed);
+            for (int step = 0; step < 15 && !constraint_finished(s); step++, left--) {
+                struct error err = {0};
+                int n = constraint_mask(s, left, allowed[0], &err);
+                assert_in_range(n, 1, n_vocab);
+                assert_in_range(constraint_work(c), 0, CONSTRAINT_MS); /* of 4,096 tokens */
+                assert_int_equal(
+                    constraint_accept(s, allowed_at(allowed[0], rng_u64(2, seed, (uint64_t)left, 0) % (uint64_t)n),
+                                      &err),
+                    0);
+            }
+            constraint_end(s);
+            constraint_destroy(c);
+        }
+}
+
+/* Steps that take long from small sets, which a fuzzer found: refused before they have taken a tenth of a second. */
+static void test_ambiguous(void **state)
+{
+    (void)state;
+    static const struct language hostile[] = {
+        {"root ::= ([^a]* | (([^a] [a-c] ((root{2}){17,40} [^a]{2,} (root+)?)+){2} | \"a\" \"a\") \"a\") | \"a\"\n", 0},
+        {"root ::= ([^a]{0,500} | \"é\"? (\"bc\"? (\"a\" (root{17,40}){17,40}){17,40})) | \"a\"\n", 0}};
+    for (size_t i = 0; i < 2; i++)
+        for (uint64_t seed = 0; seed < 12; seed++) {
+            struct constraint *c = make(&hostile[i]);
+            struct constraint_state *s = begin(c);
+            int64_t left = room_for(c, seed);
+            for (int n = 1; n > 0 && left > 0 && !constraint_finished(s); left--) {
+                struct error err = {0};
+                n = constraint_mask(s, left, allowed[0], &err);
+                assert_in_range(constraint_work(c), 0, 60 * CONSTRAINT_MS);
+                assert_true(n > 0 || strstr(err.text, "too ambiguous"));
+                if (n > 0)
+                    assert_int_equal(
+                        constraint_accept(s, allowed_at(allowed[0], rng_u64(2, seed, (uint64_t)left, 0) % (uint64_t)n),
+                                          &err),
+                        0);
+            }
+            constraint_end(s);
+            constraint_destroy(c);
+        }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_pieces), cmocka_unit_test(test_given_up),  cmocka_unit_test(test_interleaved),
+        cmocka_unit_test(test_work),   cmocka_unit_test(test_ambiguous),
+    };
+    return cmocka_run_group_tests(tests, open_ember, close_ember);
+}

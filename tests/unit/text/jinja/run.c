@@ -1,0 +1,469 @@
+/* links: text base */
+/* What a run may take of stack, work and memory: every function of the template language that calls itself is taken to its end, on
+ * the smallest stack in use and on smaller ones, and no limit asks a clock. */
+#include "base/stack.h"
+#include "sanitized.h"
+#include "text/jinja/value.h"
+
+#include <pthread.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+/* ---- a template on a thread ------------------------------------------------------------------------------------------------- */
+
+struct job {
+    const char *source;
+    int rc;
+    struct jinja_error error;
+    uint64_t work; /* of the rendering */
+    size_t bytes;
+};
+
+static int render_in(const struct jinja_template *t, struct jrun *r)
+{
+    struct jinja_text out;
+    jmp_buf trap;
+    r->trap = &trap;
+    if (setjmp(trap))
+        return -1;
+    r->context = jdictv(jdict_new(r));
+    return jinja_render(t, r, &out);
+}
+
+static void *render(void *arg)
+{
+    struct job *j = arg;
+    struct jinja_template *t;
+    struct arena arena;
+    struct jrun r;
+    j->rc = jinja_compile(&t, j->source, strlen(j->source), &j->error);
+    if (j->rc != 0)
+        return NULL;
+    arena_init_growing(&arena);
+    jrun_begin(&r, &arena, 0, &j->error);
+    j->rc = render_in(t, &r);
+    j->work = r.work;
+    j->bytes = arena.total;
+    arena_free(&arena);
+    jinja_free(t);
+    return NULL;
+}
+
+static struct job on_stack(const char *source, size_t stack)
+{
+    struct job j = {.source = source};
+    pthread_attr_t attr;
+    pthread_t thread;
+    pthread_attr_init(&attr);
+    assert_int_equal(pthread_attr_setstacksize(&attr, stack), 0);
+    assert_int_equal(pthread_create(&thread, &attr, render, &j), 0);
+    pthread_join(thread, NULL);
+    pthread_attr_destroy(&attr);
+    return j;
+}
+
+/* ---- nests ------------------------------------------------------------------------------------------------------------------ */
+
+/* open repeated, middle, close repeated, in the places of a template marked with #. free() it. */
+static char *nest(const char *template, int n, const char *open, const char *middle, const char *close)
+{
+    size_t inside = (strlen(open) + strlen(close)) * (size_t)n + strlen(middle);
+    char *text = malloc(strlen(template) + inside + 1), *to = text;
+    const char *place = strchr(template, '#');
+    to += sprintf(to, "%.*s", (int)(place - template), template);
+    for (int i = 0; i < n; i++)
+        to += sprintf(to, "%s", open);
+    to += sprintf(to, "%s", middle);
+    for (int i = 0; i < n; i++)
+        to += sprintf(to, "%s", close);
+    sprintf(to, "%s", place + 1);
+    return text;
+}
+
+/* ---- the end of the stack --------------------------------------------------------------------------------------------------- */
+
+static const size_t stacks[] = {STACK_LEAST, STACK_LEAST / 2, STACK_LEAST / 4, 104 << 10};
+enum { N_STACK = sizeof stacks / sizeof *stacks };
+
+/* It renders, or says that it is too deep; 1: it was the stack that ended. */
+static int ends_well(const char *what, const char *source, size_t stack)
+{
+    struct job j = on_stack(source, stack);
+    if (j.rc == 0)
+        return 0;
+    if ((j.error.kind != JINJA_LIMIT && j.error.kind != JINJA_COMPILE) || !strstr(j.error.text, "nested"))
+        fail_msg("%s on %zu bytes: %s", what, stack, j.error.text);
+    return strstr(j.error.text, "nested too deeply") != NULL;
+}
+
+/* What calls itself for the source's nesting: 200 of it may be more than a small stack holds. */
+static void test_parser(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *functions, *template, *open, *middle, *close;
+    } row[] = {
+        {"jparse_expression .. parse_primary, jparse_tuple", "{{ # }}", "(", "1", ")"},
+        {"parse_list", "{{ # }}", "[", "1", "]"},
+        {"parse_dict", "{{ # }}", "{1: ", "1", "}"},
+        {"parse_postfix, parse_item, parse_subscript", "{{ # }}", "a[", "1", "]"},
+        {"parse_call, jparse_args", "{{ # }}", "f(x=", "1", ")"},
+        {"parse_filter, parse_filters_and_tests", "{{ # }}", "1|default(", "1", ")"},
+        {"parse_test", "{{ # }}", "1 is eq [", "1", "]"},
+        {"parse_not", "{{ # }}", "not ", "1", ""},
+        {"jparse_unary", "{{ # }}", "-", "1", ""},
+        {"jparse_expression by else", "{{ # }}", "1 if 0 else ", "1", ""},
+        {"jparse_target, target_part", "{% set # = 1 %}", "(", "a", ")"},
+        {"parse_body, parse_statement, parse_if", "#", "{% if 1 %}", "x", "{% endif %}"},
+        {"parse_for, body_in", "#", "{% for x in [1] %}", "x", "{% endfor %}"},
+        {"parse_set", "#", "{% set a %}", "x", "{% endset %}"},
+        {"parse_macro, macro_body", "#", "{% macro a() %}", "x", "{% endmacro %}"},
+        {"parse_call_block", "#", "{% call a() %}", "x", "{% endcall %}"},
+        {"parse_filter_block, jparse_filters", "#", "{% filter upper %}", "x", "{% endfilter %}"},
+        {"parse_with", "#", "{% with a = 1 %}", "x", "{% endwith %}"},
+        {"parse_plain", "#", "{% block a %}", "x", "{% endblock %}"},
+    };
+    int n_ended = 0;
+    for (size_t i = 0; i < sizeof row / sizeof *row; i++) {
+        int ended = 0;
+        for (int k = 0; k < N_STACK; k++)
+            for (int n = 25; n <= 400; n *= 2) {
+                char template[80];
+                snprintf(template, sizeof template, "{%% if 0 %%}%s{%% endif %%}", row[i].template);
+                char *source = nest(template, n, row[i].open, row[i].middle, row[i].close);
+                ended |= ends_well(row[i].functions, source, stacks[k]);
+                free(source);
+            }
+        n_ended += ended;
+    }
+    /* 200 of the lightest need less than the smallest stack here */
+    assert_in_range(n_ended, SANITIZED ? 14 : 6, sizeof row / sizeof *row);
+}
+
+/* A macro that calls itself out of eight loops, and does something before: this is done at every depth of the stack. */
+#define EIGHT(x) x x x x x x x x
+#define AT_EVERY_DEPTH(something)                                                                                      \
+    "{% macro f() %}" EIGHT("{% for x in [1] %}") something "{{ f() }}" EIGHT("{% endfor %}") "{% endmacro %}{{ f() "  \
+                                                                                              "}}"
+#define DEEP_JSON "('[{\"a\": ' * 120 ~ '1' ~ '}]' * 120)"
+#define FIFTY(x)  x x x x x x x x x x x x x x x x x x x x x x x x x x x x x x x x x x x x x x x x x x x x x x x x x x
+#define NINETY(x) FIFTY(x) EIGHT(x) EIGHT(x) EIGHT(x) EIGHT(x) EIGHT(x)
+
+static void test_evaluator(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *functions, *template;
+    } row[] = {
+        {"jexec, exec, jexec_for, run_loop, jeval, eval, eval_call, jcall_value, jcall_macro", AT_EVERY_DEPTH("")},
+        {"exec_if, print", AT_EVERY_DEPTH(NINETY("{% if 1 %}") "x" NINETY("{% endif %}"))},
+        {"exec_with", AT_EVERY_DEPTH(FIFTY("{% with a = 1 %}") "x" FIFTY("{% endwith %}"))},
+        {"run_body", AT_EVERY_DEPTH(FIFTY("{% set a %}") "x" FIFTY("{% endset %}"))},
+        {"print_filtered", AT_EVERY_DEPTH(FIFTY("{% filter upper %}") "x" FIFTY("{% endfilter %}"))},
+        {"exec_call_block", "{% macro g() %}{{ caller() }}{% endmacro %}" AT_EVERY_DEPTH(
+                                EIGHT("{% call g() %}") "x" EIGHT("{% endcall %}"))},
+        {"eval_items", AT_EVERY_DEPTH("{% set a = " NINETY("[") NINETY("]") " %}")},
+        {"eval_dict", AT_EVERY_DEPTH("{% set a = " NINETY("{1: ") "1" NINETY("}") " %}")},
+        {"eval_args, jbuiltin_call, jmake_dict", AT_EVERY_DEPTH("{% set a = " NINETY("dict(a=") "1" NINETY(")") " %}")},
+        {"eval_choice, eval_cond", AT_EVERY_DEPTH("{% set a = " NINETY("0 or (") "1" NINETY(")") " %}")},
+        {"eval_arith", AT_EVERY_DEPTH("{% set a = " NINETY("1 + (") "1" NINETY(")") " %}")},
+        {"eval_concat", AT_EVERY_DEPTH("{% set a = " NINETY("1 ~ (") "1" NINETY(")") " %}")},
+        {"eval_compare", AT_EVERY_DEPTH("{% set a = " NINETY("1 == (") "1" NINETY(")") " %}")},
+        {"eval_sign", AT_EVERY_DEPTH("{% set a = " NINETY("-") "1 %}")},
+        {"eval_filter", AT_EVERY_DEPTH("{% set a = 1" NINETY("|abs") " %}")},
+        {"eval_attr, jget_attr", AT_EVERY_DEPTH("{% set a = 1" NINETY(".real") " %}")},
+        {"eval_item, jget_item", AT_EVERY_DEPTH("{% set l = [0] %}{% set a = " NINETY("l[") "0" NINETY("]") " %}")},
+        {"eval_slice, jslice", AT_EVERY_DEPTH("{% set a = 'abc'" NINETY("[0:]") " %}")},
+        {"bind", "{% macro g(a=g()) %}{% endmacro %}{% macro h(a=" NINETY("[") "h()" NINETY("]") ") %}{% endmacro %}"
+                                                                                                 "{{ h() }}"},
+        {"jassign, assign_tuple",
+         AT_EVERY_DEPTH("{% set " FIFTY("(") "a" FIFTY(",)") " = " FIFTY("(") "1" FIFTY(",)") " %}")},
+        {"take, advance, look_ahead, jloop_attr, jloop_length, filter_length",
+         "{% macro f() %}" EIGHT("{% for x in [1, 2] if [x] %}") "{% if loop.last or loop.length %}{{ f() }}"
+                                                                 "{% endif %}" EIGHT(
+                                                                     "{% endfor %}") "{% endmacro %}{{ f() }}"},
+        {"take by its filter",
+         "{% macro f() %}{% for x in [1] if " NINETY("[") "f()" NINETY("]") " %}{% endfor %}"
+                                                                            "{% endmacro %}{{ f() }}"},
+        {"jloop_call", "{% for x in [1] recursive %}" EIGHT(EIGHT("{% if 1 %}")) "{{ loop([1]) }}" EIGHT(
+                           EIGHT("{% endif %}")) "{% endfor %}"},
+        {"filter_map by map", "{% set ns = namespace(v=['a']) %}{% for i in range(8000) %}{% set ns.v = [ns.v] %}"
+                              "{% endfor %}{{ ns.v|map(*(['map'] * 7999 + ['upper']))|list }}"},
+        {"write_value, write_list, write_dict",
+         "{% set j = " DEEP_JSON "|from_json %}" AT_EVERY_DEPTH("{% set a = j|tojson %}")},
+        {"read_value, read_list, read_dict", AT_EVERY_DEPTH("{% set a = " DEEP_JSON "|from_json %}")},
+    };
+    for (size_t i = 0; i < sizeof row / sizeof *row; i++) {
+        int ended = 0;
+        for (int k = 0; k < N_STACK; k++)
+            ended += ends_well(row[i].functions, row[i].template, stacks[k]);
+        if (ended < 2)
+            fail_msg("%s came to the end of the stack %d times", row[i].functions, ended);
+    }
+}
+
+/* What goes through values that hold values, in v and w. */
+static void test_values(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *functions, *first, *next, *use;
+        int most; /* 0: 40,000; lists that differ at their ends only are compared once a level, as in Python */
+    } row[] = {
+        {"repr_in, repr_container, repr_items", "[]", "[N]", "{{ v }}"},
+        {"repr_entries", "{}", "{'a': N}", "{{ v }}"},
+        {"repr_view", "{}", "{'a': N.items()}", "{{ v }}"},
+        {"repr_in of a tuple", "(1,)", "(N,)", "{{ 'a%r' % (v,) }}"},
+        {"repr_view of what holds it", "{}", "{}", "{% set d = {} %}{% set _ = d.update({1: d.values()}) %}{{ d }}"},
+        {"greatest_in", "[]", "[N]", "{{ 'a%s' % (v,) }}"},
+        {"greatest_in of a dict", "{}", "{'a': N}", "{{ 'a%s' % (v,) }}"},
+        {"jequal, equal_lists", "[]", "[N]", "{{ v == w }}"},
+        {"equal_dicts, jdict_get, find", "{}", "{'a': N}", "{{ v == w }}"},
+        {"jcontains", "[]", "[N]", "{{ v in [w] }}{{ [w].index(v) }}{{ [w].count(v) }}"},
+        {"jorder, order_lists", "[1]", "[N]", "{{ v < w }}"},
+        {"jorder of different", "[loop.index0]", "[N]", "{{ v <= w + [1] }}{{ [v, w + [1]]|sort|length }}", 2000},
+        {"jhashable, hash_of", "(1,)", "(N,)", "{% set d = {v: 1} %}{{ d[w] }}{{ [v, w]|unique|list|length }}"},
+        {"changed", "(1,)", "(N,)", "{% for x in [v, w] %}{{ loop.changed(x) }}{% endfor %}"},
+        {"write_value, write_list", "[]", "[N]", "{{ v|tojson }}"},
+        {"write_dict", "{}", "{'a': N}", "{{ v|tojson(indent=1) }}"},
+    };
+    for (size_t i = 0; i < sizeof row / sizeof *row; i++) {
+        int ended = 0;
+        for (int k = 0; k < N_STACK; k++)
+            for (int n = 100; n < (row[i].most ? row[i].most : 40000); n += n / 2) {
+                char source[1000], next[100];
+                const char *place = strchr(row[i].next, 'N');
+                snprintf(next, sizeof next, "%.*s%s%s", (int)(place ? place - row[i].next : 0), row[i].next,
+                         place ? "ns.v" : "", place ? place + 1 : row[i].next);
+                snprintf(source, sizeof source,
+                         "{%% set ns = namespace(v=0) %%}{%% for k in [0, 1] %%}{%% set ns.v = %s %%}"
+                         "{%% for i in range(%d) %%}{%% set ns.v = %s %%}{%% endfor %%}"
+                         "{%% if k == 0 %%}{%% set ns.w = ns.v %%}{%% endif %%}{%% endfor %%}"
+                         "{%% set v = ns.v %%}{%% set w = ns.w %%}%s",
+                         row[i].first, n, next, row[i].use);
+                ended += ends_well(row[i].functions, source, stacks[k]);
+            }
+        int json = strncmp(row[i].functions, "write", 5) == 0; /* has a limit of its own, 256 */
+        if (!json && ended < 4)
+            fail_msg("%s came to the end of the stack %d times", row[i].functions, ended);
+    }
+}
+
+/* The most lists one inside the other that print. */
+static int printable(size_t stack)
+{
+    int low = 1, high = 20000;
+    while (low < high) {
+        char source[300];
+        int n = (low + high + 1) / 2;
+        snprintf(source, sizeof source,
+                 "{%% set ns = namespace(v=[]) %%}{%% for i in range(%d) %%}{%% set ns.v = [ns.v] %%}{%% endfor %%}"
+                 "{{ ns.v }}",
+                 n);
+        if (on_stack(source, stack).rc == 0)
+            low = n;
+        else
+            high = n - 1;
+    }
+    return low;
+}
+
+/* Every thread that has the least has the same limit; and what a template may do by the language's own limits, it can. */
+static void test_same_everywhere(void **state)
+{
+    (void)state;
+    static const char *const deep[] = {
+        "{% macro f(n) %}{% for x in [n] %}{% if x > 0 %}{{ f(x - 1) }}{% endif %}{% endfor %}{% endmacro %}{{ f(150) "
+        "}}",
+        "{% set a = " NINETY("(") "1" NINETY(")") " %}",
+        "{% set j = " DEEP_JSON "|from_json %}{{ j|tojson|length }}{{ j == " DEEP_JSON "|from_json }}{{ j }}",
+    };
+    int n = printable(STACK_LEAST);
+    assert_int_equal(printable((size_t)8 << 20), n);
+    assert_in_range(n, 500, 19999);
+    for (size_t i = 0; i < sizeof deep / sizeof *deep; i++) {
+        struct job j = on_stack(deep[i], STACK_LEAST);
+        if (j.rc != 0)
+            fail_msg("%s", j.error.text);
+    }
+}
+
+/* ---- work ------------------------------------------------------------------------------------------------------------------- */
+
+/* What goes through bytes or items pays for each, however it ends: for 16 bytes or an item at least a unit. */
+static void test_work_in_proportion(void **state)
+{
+    (void)state;
+    enum { N = 200000 };
+    static const char *const expressions[] = {
+        "s|length",
+        "s|upper",
+        "s|title",
+        "s|capitalize",
+        "s.swapcase()",
+        "s|trim('ab')",
+        "s.strip('ab')",
+        "s.lstrip('ab')",
+        "s.rstrip('ab')",
+        "s.split()",
+        "s.split('q')",
+        "s.rsplit('q')",
+        "s.splitlines()",
+        "s.partition('q')",
+        "s.rpartition('q')",
+        "s.find('q')",
+        "s.rfind('q')",
+        "s.find('q', 1)",
+        "s.startswith('q', 1, 2)",
+        "s.count('q')",
+        "s.count('')",
+        "s.replace('q', '')",
+        "s.replace('a', 'b')",
+        "s.isalpha()",
+        "s.islower()",
+        "s is lower",
+        "s.zfill(1)",
+        "s.center(1)",
+        "s|center(1)",
+        "s.expandtabs()",
+        "s|e",
+        "s|urlencode",
+        "s|wordcount",
+        "s|indent(2)",
+        "s[-1]",
+        "s[199999]",
+        "s[::2]",
+        "s[5:-5]",
+        "s|list",
+        "s|tojson",
+        "[s]|string",
+        "s|int",
+        "s|float",
+        "s is sequence",
+        "'q' in s",
+        "'q' in l",
+        "{s: 1}",
+        "s ~ s",
+        "s * 2",
+        "'%s' % s",
+        "'{}'.format(s)",
+        "s|from_json|length",
+        "l|list",
+        "l|reverse",
+        "l|sort",
+        "l|unique",
+        "l|sum",
+        "l|max",
+        "l|join",
+        "l|map('abs')",
+        "l|select('odd')",
+        "l|batch(3)",
+        "l|slice(3)",
+        "l.index(-1)",
+        "l.count(1)",
+        "l == m",
+        "l < m",
+        "l + l",
+        "l * 2",
+        "l[1:]",
+        "l|tojson",
+        "l|string",
+        "l.copy()",
+        "{}.fromkeys(l)",
+        "l.insert(0, 1)",
+        "l.pop(0)",
+    };
+    for (size_t i = 0; i < sizeof expressions / sizeof *expressions; i++) {
+        char source[400];
+        snprintf(source, sizeof source, "{%% set s = '%s' * %d %%}{%% set l = [1] * %d %%}{%% set m = [1] * %d %%}",
+                 strstr(expressions[i], "from_json") ? " " : "ab", N / 2, N / 16, N / 16);
+        uint64_t before = on_stack(source, STACK_LEAST).work;
+        snprintf(source + strlen(source), sizeof source - strlen(source), "{%% set x = %s %%}", expressions[i]);
+        uint64_t work = on_stack(source, STACK_LEAST).work - before;
+        if (work < N / 16 + JSTEP)
+            fail_msg("%s: %llu units for %d bytes or %d items", expressions[i], (unsigned long long)work, N, N / 16);
+    }
+}
+
+/* A number with a point is looked for in up to 17 lengths; a hash goes through what a tuple holds twice, twice. */
+static void test_work_that_hides(void **state)
+{
+    (void)state;
+    struct job j = on_stack("{% for i in range(1000) %}{% set x = [0.1 + 0.2]|tojson %}{% endfor %}", STACK_LEAST);
+    assert_int_equal(j.rc, 0);
+    assert_true(j.work > 1000 * 17 * JSTEP);
+    j = on_stack("{% set ns = namespace(t=(1,)) %}{% for i in range(99) %}{% set ns.t = (ns.t, ns.t) %}{% endfor %}"
+                 "{% set d = {ns.t: 1} %}",
+                 STACK_LEAST);
+    assert_int_equal(j.rc, -1);
+    assert_non_null(strstr(j.error.text, "more than 50 million steps"));
+}
+
+/* Without a request to speak of; what a large one adds is tests/templates.c's business. */
+static void test_memory(void **state)
+{
+    (void)state;
+    static const char *const templates[] = {
+        "{% set ns = namespace(s='ab') %}{% for i in range(60) %}{% set ns.s = ns.s ~ ns.s %}{% endfor %}",
+        "{% set l = [] %}{% for i in range(99999) %}{% for j in range(99) %}{% set _ = l.append(i) %}{% endfor %}"
+        "{% endfor %}",
+        "{% for i in range(99999) %}{% set x = 'a' * 99999 %}{% endfor %}",
+        "{{ 'a' * 100000000 }}",
+    };
+    for (size_t i = 0; i < sizeof templates / sizeof *templates; i++) {
+        struct job j = on_stack(templates[i], STACK_LEAST);
+        assert_int_equal(j.rc, -1);
+        assert_int_equal(j.error.kind, JINJA_LIMIT);
+        assert_non_null(strstr(j.error.text, "MiB"));
+        assert_in_range(j.bytes, 0, 33 << 20); /* a block of the arena beyond 32 MiB */
+    }
+}
+
+/* The parser's walks over scopes and names are steps too: a source that is all walks does not compile. */
+static void test_work_of_compiling(void **state)
+{
+    (void)state;
+    char *deep = nest("#", 90, "{% macro m() %}", "!", "{% endmacro %}"), *middle = strchr(deep, '!');
+    size_t room = strlen(deep) + 900 * 20 + 4000 * 8 + 1, n = (size_t)(middle - deep);
+    char *source = malloc(room), *to = source + sprintf(source, "%.*s", (int)n, deep);
+    for (int i = 0; i < 900; i++)
+        to += sprintf(to, "{%% set a%d=1 %%}", i);
+    for (int i = 0; i < 4000; i++)
+        to += sprintf(to, "{{ zz }}");
+    sprintf(to, "%s", middle + 1);
+    struct job j = on_stack(source, STACK_LEAST);
+    assert_int_equal(j.rc, 0);
+    free(source);
+    free(deep);
+
+    size_t many = 120000;
+    source = malloc(many * 4 + 20);
+    to = source + sprintf(source, "{{ [");
+    for (size_t i = 0; i < many; i++)
+        to += sprintf(to, "[],");
+    sprintf(to, "] }}");
+    j = on_stack(source, STACK_LEAST);
+    assert_int_equal(j.error.kind, JINJA_COMPILE);
+    assert_non_null(strstr(j.error.text, "8 MiB of memory"));
+    free(source);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_parser),
+        cmocka_unit_test(test_evaluator),
+        cmocka_unit_test(test_values),
+        cmocka_unit_test(test_same_everywhere),
+        cmocka_unit_test(test_work_in_proportion),
+        cmocka_unit_test(test_work_that_hides),
+        cmocka_unit_test(test_memory),
+        cmocka_unit_test(test_work_of_compiling),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
