@@ -256,6 +256,7 @@ static int range_of(struct jcall *c, size_t first, size_t *from, size_t *to)
 static int affix(struct jcall *c, const struct jstring *what, size_t from, size_t to, int at_end)
 {
     const struct jstring *s = self(c);
+    jwork(c->run, 1 + what->n / 8);
     return to - from >= what->n && memcmp(s->bytes + (at_end ? to - what->n : from), what->bytes, what->n) == 0;
 }
 

@@ -247,6 +247,6 @@ uint32_t jchar_code(const struct jstring *s, size_t at, size_t *length)
 const char *jfind(struct jrun *r, const char *in, size_t n, const char *what, size_t m)
 {
     const char *found = m == 0 ? in : memmem(in, n, what, m);
-    jwork(r, 2 + (found ? (size_t)(found - in) : n) / 2 + m);
+    jwork(r, 2 + (found ? (size_t)(found - in) : n) + m);
     return found;
 }
