@@ -11,7 +11,6 @@
 #include "engine/engine.h"
 #include "text/grammar/compile.h"
 
-#include <errno.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
@@ -50,22 +49,7 @@ struct constraint_cache {
     struct constraint_cache_stats stats;
 };
 
-/* ---- life ------------------------------------------------------------------------------------------------------------------ */
-
-struct constraint_cache *constraint_cache_create(const struct constraint_cache_options *how)
-{
-    struct constraint_cache *c = calloc(1, sizeof *c);
-    if (!c)
-        return NULL;
-    c->how = *how;
-    pthread_condattr_t monotonic;
-    pthread_condattr_init(&monotonic);
-    pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
-    pthread_mutex_init(&c->lock, NULL);
-    pthread_cond_init(&c->changed, &monotonic);
-    pthread_condattr_destroy(&monotonic);
-    return c;
-}
+/* ---- entries --------------------------------------------------------------------------------------------------------------- */
 
 /* Under the lock: its memory is the budget's again. */
 static void dispose(struct constraint_cache *c, struct entry *e)
@@ -86,20 +70,6 @@ static void unlink_entry(struct constraint_cache *c, struct entry *e)
     c->stats.n_entry--;
 }
 
-void constraint_cache_destroy(struct constraint_cache *c)
-{
-    if (!c)
-        return;
-    while (c->first) {
-        struct entry *e = c->first;
-        unlink_entry(c, e);
-        dispose(c, e);
-    }
-    pthread_cond_destroy(&c->changed);
-    pthread_mutex_destroy(&c->lock);
-    free(c);
-}
-
 /* ---- waiting --------------------------------------------------------------------------------------------------------------- */
 
 /* Under the lock, until something has changed. -1: nobody wants the answer any more, or too many wait. */
@@ -113,9 +83,9 @@ static int wait_turn(struct constraint_cache *c, const struct constraint_source 
     until.tv_sec += until.tv_nsec / 1000000000L;
     until.tv_nsec %= 1000000000L;
     c->stats.n_waiting++;
-    int timed_out = pthread_cond_timedwait(&c->changed, &c->lock, &until) == ETIMEDOUT;
+    pthread_cond_timedwait(&c->changed, &c->lock, &until);
     c->stats.n_waiting--;
-    if (!timed_out || !source->stopped)
+    if (!source->stopped)
         return 0;
     pthread_mutex_unlock(&c->lock);
     int stopped = source->stopped(source->stopped_arg);
@@ -162,6 +132,16 @@ static int evict_one(struct constraint_cache *c)
     return 1;
 }
 
+/* For a constraint at work that needs more. */
+static int reclaim(void *cache)
+{
+    struct constraint_cache *c = cache;
+    pthread_mutex_lock(&c->lock);
+    int evicted = evict_one(c);
+    pthread_mutex_unlock(&c->lock);
+    return evicted;
+}
+
 static int take(struct constraint_budget *budget, size_t bytes)
 {
     size_t left = atomic_load(&budget->left);
@@ -192,6 +172,39 @@ static int take_room(struct constraint_cache *c, const struct constraint_source 
     }
     pthread_mutex_unlock(&c->lock);
     return failed;
+}
+
+/* ---- life ------------------------------------------------------------------------------------------------------------------ */
+
+struct constraint_cache *constraint_cache_create(const struct constraint_cache_options *how)
+{
+    struct constraint_cache *c = calloc(1, sizeof *c);
+    if (!c)
+        return NULL;
+    c->how = *how;
+    c->how.budget->reclaim = reclaim;
+    c->how.budget->arg = c;
+    pthread_condattr_t monotonic;
+    pthread_condattr_init(&monotonic);
+    pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
+    pthread_mutex_init(&c->lock, NULL);
+    pthread_cond_init(&c->changed, &monotonic);
+    pthread_condattr_destroy(&monotonic);
+    return c;
+}
+
+void constraint_cache_destroy(struct constraint_cache *c)
+{
+    if (!c)
+        return;
+    while (c->first) {
+        struct entry *e = c->first;
+        unlink_entry(c, e);
+        dispose(c, e);
+    }
+    pthread_cond_destroy(&c->changed);
+    pthread_mutex_destroy(&c->lock);
+    free(c);
 }
 
 /* ---- compiling ------------------------------------------------------------------------------------------------------------- */

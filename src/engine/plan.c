@@ -199,7 +199,7 @@ static void price_slots(struct planner *pl, const struct config *c)
 /* A server compiles for many: two ordinary constraints at a time, beside one that is large. */
 static struct constraint_memory constraint_memory(const struct plan_wish *w, const struct config *c)
 {
-    uint64_t n = (uint64_t)c->n_parallel, running = n < 16 ? n * 2 * MIB : 32 * MIB;
+    uint64_t n = (uint64_t)c->n_parallel, running = n < 16 ? n * 4 * MIB : 64 * MIB;
     if (!w->place_bytes)
         return (struct constraint_memory){0};
     if (!w->server)

@@ -41,6 +41,15 @@ static int any_awaits_mask(const struct stoker *s)
     return 0;
 }
 
+/* A mask that finds no memory may wait for that of older answers: one of all is the oldest, so they do not wait for each other. */
+static int may_wait(const struct stoker *s, const struct job *j, const struct error *err)
+{
+    for (int i = 0; err->code == ERR_MEMORY && i < s->session->plan.n_parallel; i++)
+        if (s->active[i] && s->active[i]->guard && s->active[i]->id < j->id)
+            return 1;
+    return 0;
+}
+
 /* A slice of a job's mask, of so much work. Returns what it took. */
 static uint64_t work_on_mask(struct stoker *s, struct job *j, uint64_t work)
 {
@@ -48,7 +57,7 @@ static uint64_t work_on_mask(struct stoker *s, struct job *j, uint64_t work)
     int64_t left = (int64_t)(j->room - j->n_history) + 1; /* the end token needs no room of its own */
     int n = constraint_mask_some(j->guard, j->cut_at_limit ? INT64_MAX : left, j->mask, work, &err);
     uint64_t took = constraint_work(j->constraint->constraint);
-    if (n == CONSTRAINT_AGAIN)
+    if (n == CONSTRAINT_AGAIN || (n < 0 && may_wait(s, j, &err)))
         return took;
     j->mask_ready = n >= 0;
     if (n < 0)

@@ -29,11 +29,14 @@ static size_t mask_room(const struct token_trie *trie) { return MASK_ROOM + (siz
 
 static int take(struct constraint *c, size_t bytes, size_t *taken)
 {
-    size_t left = c->budget ? atomic_load(&c->budget->left) : 0;
-    while (c->budget && left >= bytes)
-        if (atomic_compare_exchange_weak(&c->budget->left, &left, left - bytes))
-            break;
-    if (c->budget && left < bytes)
+    struct constraint_budget *budget = c->budget;
+    for (int more = budget != NULL; more; more = budget->reclaim && budget->reclaim(budget->arg))
+        for (size_t left = atomic_load(&budget->left); left >= bytes;)
+            if (atomic_compare_exchange_weak(&budget->left, &left, left - bytes)) {
+                *taken += bytes;
+                return 0;
+            }
+    if (budget)
         return -1;
     *taken += bytes;
     return 0;
@@ -269,7 +272,9 @@ int constraint_retry(struct constraint *c, int (*what)(void *arg), void *arg, st
         if (ambiguous)
             return error_set(err, ERR_INPUT,
                              "the grammar is too ambiguous: a text can be read, or ended, in too many ways");
-        return error_set(err, ERR_MEMORY, "one step of a constraint needs more than %zu KiB: simplify the grammar",
+        return error_set(err, ERR_MEMORY,
+                         "the masks of a constraint need more than %zu KiB, and the plan has no more for them beside "
+                         "other answers: try again, simplify the constraint, or try a larger --memory",
                          ((size_t)m->room * 8 + c->masks.size) >> 10);
     }
     return result;

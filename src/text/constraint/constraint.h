@@ -55,6 +55,9 @@ struct constraint_phase {
  * what running ones need beyond a place's room. */
 struct constraint_budget {
     atomic_size_t left; /* bytes */
+    /* Asked by a running constraint that finds too little left: 1: more is left now; 0: nobody can do without. May be NULL. */
+    int (*reclaim)(void *arg);
+    void *arg;
 };
 
 struct constraint_options {
