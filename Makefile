@@ -126,8 +126,9 @@ asan:
 
 # The store, the queues and the laws under ThreadSanitizer: all of them, whatever fails. Laws of one model for each kind of loop that
 # threads share: a model takes a minute or two.
-TSAN_TESTS = unit/base/pool unit/base/queue unit/base/coroutine unit/text/constraint/state_mask unit/store/reader unit/store/reader_drives unit/store/expert_store unit/store/expert_sweep unit/engine/prefix/disk unit/engine/schedule \
-             prefix serve serve_room
+TSAN_TESTS = unit/base/pool unit/base/queue unit/base/coroutine unit/text/constraint/state_mask unit/store/reader \
+             unit/store/reader_drives unit/store/expert_store unit/store/expert_sweep unit/engine/prefix/disk unit/engine/schedule \
+             unit/engine/constraint_cache prefix serve serve_room serve_constraints
 TSAN_LAWS  = qwen3moe gpt-oss-mxfp4 qwen35moe deepseek2-v3 deepseek4 glm-dsa-sparse kimi-linear nemotron_h_moe-latent gemma4-moe
 tsan:
 	@$(MAKE) --no-print-directory $(PARALLEL) BUILD=build-tsan OPT=-O1 SAN=-fsanitize=thread \
