@@ -363,7 +363,7 @@ void constraint_end(struct constraint_state *s)
     }
     free(s->made);
     free(s);
-    if (!others)
+    if (!others && c->budget) /* without one nobody else wants the memory */
         release(c);
 }
 
