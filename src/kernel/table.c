@@ -1,5 +1,5 @@
 /* One table of kernels a tier, filled upward once: a tier that lacks a kernel has the next lower one, which gives the same
- * bits. */
+ * bits. Tiers above the CPU's own stay empty: what fills them is compiled for CPUs of that tier, as their kernels are. */
 #include "kernel/tiers.h"
 
 #include <pthread.h>
@@ -23,7 +23,8 @@ static fill_fn *const fills[TIER_COUNT][8] = {
 
 static void fill(void)
 {
-    for (int t = 0; t < TIER_COUNT; t++) {
+    enum cpu_tier best = cpu_best_tier();
+    for (int t = 0; t <= (int)best; t++) {
         if (t > 0)
             tables[t] = tables[t - 1];
         tables[t].tier = (enum cpu_tier)t;

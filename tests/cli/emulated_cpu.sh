@@ -1,0 +1,35 @@
+# CPUs that this machine is not, emulated by qemu: each runs the kernels of its own tier alone, and writes the same text with the
+# same log-probabilities.
+. tests/cli/harness
+
+if ! command -v qemu-x86_64 >/dev/null || [ "$(uname -m)" != x86_64 ]; then
+    skip "other x86-64 CPUs" "needs an x86-64 machine with qemu-x86_64 (Debian: qemu-user)"
+    done_testing
+    exit
+fi
+
+program=$stoker
+if ! qemu-x86_64 "$program" version >/dev/null 2>&1; then
+    skip "other x86-64 CPUs" "the emulator cannot start this build (AddressSanitizer needs too much address space)"
+    done_testing
+    exit
+fi
+
+answer() { # answer WHAT: $dir/text, what was said and how likely each token was
+    run run -p "Tell me a story" -n 24 --temp 0 --json --logprobs 2
+    is "$1" 0 '"text":"[A-Z]' ""
+    sed 's/,"prompt_seconds".*"logprobs"/,"logprobs"/; s/,"seed".*//' "$dir/out" >"$dir/text"
+}
+
+answer "this CPU"
+mv "$dir/text" "$dir/same"
+for cpu in Haswell:avx2 Nehalem:scalar; do
+    printf '#!/bin/sh\nexec qemu-x86_64 -cpu %s "%s" "$@" 2>%s\n' "${cpu%:*}" "$program" "$dir/emulator" >"$dir/emulated"
+    chmod +x "$dir/emulated"
+    stoker=$dir/emulated
+    answer "${cpu%:*}"
+    cmp -s "$dir/same" "$dir/text" && pass || fail "${cpu%:*}" "another text, or other log-probabilities"
+    run bench "$ember" -p 2 -n 2 -r 1 --no-warmup -o json
+    is "${cpu%:*}: its tier" 0 "\"backends\":\"${cpu#*:}\"" ""
+done
+done_testing
