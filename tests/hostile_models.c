@@ -344,7 +344,8 @@ static const struct absurd absurd[] = {
     {"gpt-oss-mxfp4", "rope.scaling.factor", 0, NULL},
     {"gpt-oss-mxfp4", "rope.scaling.factor", -4, NULL},
     {"gpt-oss-mxfp4", "rope.scaling.original_context_length", 0, NULL},
-    {"qwen35moe", "attention.key_length", 32, "attn_q.weight"},
+    {"qwen35moe", "attention.key_length", 32, "attention.value_length"},
+    {"qwen35moe", "attention.value_length", 32, "attention.key_length"},
     {"qwen35moe", "ssm.conv_kernel", 0, NULL},
     {"qwen35moe", "ssm.conv_kernel", 1, NULL},
     {"qwen35moe", "ssm.conv_kernel", 3, "ssm_conv1d.weight"},
@@ -910,6 +911,7 @@ static struct shape odd_shape(const char *arch, uint64_t i)
         s.n_dense = draw(i, 15, 3) - 1;
         s.n_draft = draw(i, 16, 3) - 1;
     } else if (strncmp(arch, "qwen3", 5) == 0) {
+        s.d_v = s.d_k;
         s.n_group = draw(i, 16, 4);
         s.n_head_state = s.n_group * draw(i, 17, 3);
         s.d_state = draw(i, 18, wide ? 300 : 40);

@@ -58,6 +58,11 @@ static int read_params(struct params *p, const struct gguf *g, struct error *err
                          "%s: ssm.inner_size %d is not ssm.time_step_rank %d times ssm.state_size %d, in groups of "
                          "ssm.group_count %d",
                          g->file->path, inner, d->n_head_v, d->d, d->n_head_k);
+    if (p->d_v != p->d_k)
+        return error_set(err, ERR_FORMAT,
+                         "%s: attention.value_length is %d and attention.key_length %d: this architecture's output gate is as "
+                         "wide as its queries and needs them to be equal",
+                         g->file->path, p->d_v, p->d_k);
     if (!p->n_expert)
         return 0;
     if (params_read_experts(p, g, err))
