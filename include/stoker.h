@@ -433,7 +433,7 @@ struct stoker_plan {
     int n_moe_layer, n_expert, n_expert_used, n_class;
     int slots[STOKER_CLASSES], experts[STOKER_CLASSES]; /* of a class: held, in all */
     uint64_t slot_bytes[STOKER_CLASSES], expert_bytes[STOKER_CLASSES];
-    uint64_t bank, cycle; /* bytes of all experts, of one token's */
+    uint64_t expert_bytes_total, expert_bytes_per_token; /* bytes of all experts, of one token's */
     int cut_embedding, cut_experts, cut_chunk, cut_prefix, cut_sequences, cut_context, cut_cache;
     int n_file;
 };

@@ -1,7 +1,7 @@
 /* A back end between the reader and a real one that makes disks misbehave: order, delays, errors, short reads, silence.
  *
  *     reader --submit--> [shim] --submit--> inner           a faulty read never gets to the inner one, or is cut afterwards
- *     reader <--reap---- [shim: home] <--reap-- inner       home: what came back and waits for its turn
+ *     reader <--reap---- [shim: completed] <--reap-- inner       completed: what came back and waits for its turn
  *
  * One at a time: set fault, open a reader with .ops = &fault_ops. A faulty read is known by its place in the file, so its
  * retries meet the same fault. */
@@ -64,11 +64,11 @@ static struct fault {
     int known, file;
     uint64_t offset;
     void *state;
-    struct home {
+    struct completion {
         struct piece *piece;
         uint64_t due;
-    } home[FAULT_HOME];
-    int n_home, n_silent;
+    } completed[FAULT_HOME];
+    int n_completed, n_silent;
     struct piece *silent[512];
 } fault;
 
@@ -88,11 +88,11 @@ static inline int fault_open(void **state, const struct backend_setup *s)
     return rc;
 }
 
-static inline void fault_come_home(struct piece *p)
+static inline void fault_complete(struct piece *p)
 {
     uint64_t now = clock_ns(), n = rng_u64(fault.seed, (uint64_t)fault.came++, 1, 0);
     uint64_t delay = fault.delay_us ? n % (uint64_t)fault.delay_us * 1000 : 0;
-    fault.home[fault.n_home++] = (struct home){p, now + delay};
+    fault.completed[fault.n_completed++] = (struct completion){p, now + delay};
 }
 
 /* Is this the read that is meant? */
@@ -137,10 +137,10 @@ static inline void fault_submit(void *state, struct piece *const *piece, int n)
             if (result > 0 && pread(p->fd, p->to, length, (off_t)p->offset) >= 0)
                 memset(p->to + result, 0xAA, length - (uint32_t)result);
             p->result = result;
-            fault_come_home(p);
+            fault_complete(p);
         } else {
             p->result = fault.kind == FAULT_ERROR ? -fault.number : 0;
-            fault_come_home(p);
+            fault_complete(p);
         }
     }
 }
@@ -152,7 +152,7 @@ static inline void fault_collect(int64_t wait_ns)
     if (fault.out == 0 && wait_ns > 0)
         nanosleep(&(struct timespec){0, wait_ns}, NULL);
     for (int i = 0; i < n; i++)
-        fault_come_home(p[i]);
+        fault_complete(p[i]);
     fault.out -= n;
     while (fault.let_go && fault.n_silent > 0) {
         struct piece *s = fault.silent[--fault.n_silent];
@@ -160,25 +160,26 @@ static inline void fault_collect(int64_t wait_ns)
         s->result = (int)s->length;
         if (fault.let_go == LET_GO_READ)
             s->result = (int)pread(s->fd, s->to, s->length, (off_t)s->offset);
-        fault_come_home(s);
+        fault_complete(s);
     }
 }
 
 /* Whose turn is it? -1: nobody's yet. */
 static inline int fault_pick(void)
 {
-    if (fault.n_home == 0 || (fault.order == ORDER_REVERSED && fault.out > 0))
+    if (fault.n_completed == 0 || (fault.order == ORDER_REVERSED && fault.out > 0))
         return -1;
     int i = 0;
     if (fault.order == ORDER_REVERSED)
-        i = fault.n_home - 1;
+        i = fault.n_completed - 1;
     else if (fault.order == ORDER_RANDOM)
-        i = (int)(rng_u64(fault.seed, (uint64_t)fault.came, 2, (uint32_t)fault.n_home) % (uint64_t)fault.n_home);
+        i = (int)(rng_u64(fault.seed, (uint64_t)fault.came, 2, (uint32_t)fault.n_completed) %
+                  (uint64_t)fault.n_completed);
     if (fault.delay_us == 0)
         return i;
     uint64_t now = clock_ns();
-    for (int k = 0; k < fault.n_home; k++, i = (i + 1) % fault.n_home)
-        if (fault.home[i].due <= now)
+    for (int k = 0; k < fault.n_completed; k++, i = (i + 1) % fault.n_completed)
+        if (fault.completed[i].due <= now)
             return i;
     return -1;
 }
@@ -194,8 +195,9 @@ static inline int fault_reap(void *state, struct piece **out, int max, int64_t w
     /* a reversed batch goes out whole; else one at a time, so that the order is the shim's */
     int n = 0;
     for (; i >= 0 && n < max; i = fault.order == ORDER_REVERSED ? fault_pick() : -1) {
-        out[n++] = fault.home[i].piece;
-        memmove(&fault.home[i], &fault.home[i + 1], (size_t)(--fault.n_home - i) * sizeof fault.home[0]);
+        out[n++] = fault.completed[i].piece;
+        memmove(&fault.completed[i], &fault.completed[i + 1],
+                (size_t)(--fault.n_completed - i) * sizeof fault.completed[0]);
     }
     return n;
 }

@@ -145,7 +145,7 @@ static void law_chunks(struct law *l, const struct setting *base)
     static const int chunks[] = {1, 2, 7, 16, 17, 32, 40};
     for (size_t i = 0; i < sizeof chunks / sizeof *chunks; i++)
         vary(l, base)->chunk = chunks[i];
-    vary(l, base)->few_logits = 1;
+    vary(l, base)->last_logits = 1;
 }
 
 static void law_tiers(struct law *l, const struct setting *base)
@@ -209,10 +209,10 @@ static void law_warm(struct law *l, const struct setting *base)
 static void law_sequences(struct law *l, const struct setting *base)
 {
     for (int budget = 0; budget <= 100; budget += 100)
-        for (int few = 0; few <= 1; few++) {
+        for (int last = 0; last <= 1; last++) {
             struct setting *s = vary(l, base);
             s->budget = budget;
-            s->few_logits = few;
+            s->last_logits = last;
             s->room = 40;
         }
     l->mixes = 3;

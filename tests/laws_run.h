@@ -27,7 +27,7 @@ struct setting {
     int depth;
     int shim; /* completions come as order says */
     enum fault_order order;
-    int n_ctx, room, few_logits; /* room: rows of a step, where more than chunk */
+    int n_ctx, room, last_logits; /* room: rows of a step, where more than chunk */
 };
 
 static inline const char *describe(const struct setting *s)
@@ -38,7 +38,7 @@ static inline const char *describe(const struct setting *s)
     snprintf(text, sizeof text, "kv %s%s, %s, %d threads, chunk %d, %s %d %%, %s depth %d%s%s",
              s->kv == KV_F16 ? "f16" : "f32", s->exact ? " exact" : "", cpu_tier_name(s->tier), s->threads, s->chunk,
              s->slots_only ? "slots" : "budget", s->budget, backend[s->backend], s->depth,
-             s->shim ? order[s->order] : "", s->few_logits ? ", few logits" : "");
+             s->shim ? order[s->order] : "", s->last_logits ? ", last logits" : "");
     return text;
 }
 
@@ -55,7 +55,7 @@ static inline void wish_of(const struct setting *s, struct session_options *opt)
                                              .n_threads = s->threads,
                                              .kv = s->kv,
                                              .exact = s->exact,
-                                             .all_logits = !s->few_logits,
+                                             .all_logits = !s->last_logits,
                                              .reader = {.backend = s->backend, .depth = s->depth}}};
     if (s->shim) {
         fault_reset(s->backend == READER_THREADS ? &reader_threads : first_ops());

@@ -116,7 +116,7 @@ fi
 
 # experts are added up as their reads come home
 mutate sum-by-arrival "laws -l warm $small" src/model/block/moe.c '
-s|^static void wave_of_few(|static struct moe_expert arrived[4096];\
+s|^static void wave_of_small_batch(|static struct moe_expert arrived[4096];\
 static int n_arrived;\
 &|
 s|ready\[n++\] = p->expert\[index\];|ready[n++] = arrived[n_arrived++] = p->expert[index];|

@@ -174,8 +174,8 @@ static void check_experts(const struct model *m, json_t *want, const struct plan
     for (int i = 0; i < 3; i++)
         expert += m->expert_layer[p->class[0].first_layer].part[i].bytes;
     expect_number("expert", expert, number(want, "expert_bytes"));
-    expect_number("bank", p->bank, number(want, "bank_bytes"));
-    expect_number("cycle", p->cycle, number(want, "token_cycle_bytes"));
+    expect_number("bank", p->expert_bytes_total, number(want, "bank_bytes"));
+    expect_number("cycle", p->expert_bytes_per_token, number(want, "token_cycle_bytes"));
 }
 
 /* Of an unsplit kv_b the key half is kept a second time: layers x heads x d_nope x rank x 4. */

@@ -136,8 +136,8 @@ while [ $i -ge 0 ]; do
     memory=$((minimum + (whole - minimum) / (budgets - 1) * i))
     [ $i = $((budgets - 1)) ] && memory=$whole
     "$stoker" plan "$model" --memory $memory --ctx 512 --json >"$tmp/plan"
-    total=$(field "$tmp/plan" total) held=$(slots "$tmp/plan") loose=$((memory / 20))
-    [ $loose -ge 50331648 ] || loose=50331648
+    total=$(field "$tmp/plan" total) held=$(slots "$tmp/plan") slack=$((memory / 20))
+    [ $slack -ge 50331648 ] || slack=50331648
     limit_group $memory
     before=$(cached)
     sh -c '[ -n "$1" ] && echo $$ >"$1/cgroup.procs"; shift; exec "$@"' sh "$group" "$stoker" run "$model" --memory $memory \
@@ -152,7 +152,7 @@ while [ $i -ge 0 ]; do
     [ $status = 0 ] || bad="$bad exit status $status: $(head -n 1 "$tmp/err");"
     [ "$sum" = "$first" ] || bad="$bad another answer;"
     [ -n "$peak" ] && [ "$peak" -le $memory ] || bad="$bad peak ${peak:-unknown};"
-    [ $((total - ${peak:-0})) -le $loose ] || bad="$bad the plan takes $total, peak $peak: padded;"
+    [ $((total - ${peak:-0})) -le $slack ] || bad="$bad the plan takes $total, peak $peak: padded;"
     if [ "$held" -gt 0 ] && { [ "$held" -lt "$touched" ] || [ $i = 0 ]; }; then
         [ "$misses" -gt "$touched" ] && [ "$evictions" -gt 0 ] ||
             bad="$bad $misses misses and $evictions evictions with $held slots for $touched experts: nothing streamed;"

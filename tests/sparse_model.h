@@ -76,7 +76,7 @@ static inline void sparse_tensor(struct gguf_writer *w, int layer, const char *n
 static inline int is_arch(const struct shape *s, const char *arch) { return strncmp(s->arch, arch, strlen(arch)) == 0; }
 
 /* Dense layers first, then experts beside a shared one. */
-static inline int has_lead(const struct shape *s) { return s->kv_rank || is_arch(s, "glm4moe"); }
+static inline int has_dense_lead(const struct shape *s) { return s->kv_rank || is_arch(s, "glm4moe"); }
 
 /* Of gemma4. */
 static inline int has_window(const struct shape *s, int l) { return (l + 1) % s->window_period != 0; }
@@ -269,7 +269,7 @@ static inline void sparse_experts(struct gguf_writer *w, const struct shape *s, 
         sparse_tensor(w, l, "exp_probs_b.bias", TYPE_F32, e, 0, 0);
     if (s->d_state)
         sparse_tensor(w, l, "ffn_gate_inp_shexp", TYPE_F32, n, 0, 0);
-    if (s->d_state || has_lead(s))
+    if (s->d_state || has_dense_lead(s))
         sparse_ffn(w, s, l, "_shexp", x);
 }
 
@@ -452,7 +452,7 @@ static inline void sparse_more_keys(struct gguf_writer *w, const struct shape *s
         sparse_key(w, s, "attention.indexer.key_length", s->d_index);
         sparse_key(w, s, "attention.indexer.top_k", s->top_k);
     }
-    if (has_lead(s)) {
+    if (has_dense_lead(s)) {
         sparse_key(w, s, "leading_dense_block_count", s->n_dense);
         sparse_key(w, s, "expert_shared_count", 1);
     }

@@ -471,8 +471,8 @@ def simulate_prompt(tr, budget, n, chunk, after=32, naive=False):
     return out
 
 # ----------------------------------------------------------------------------- figures of a trace
-def bank(tr): return sum(b * tr.E for b in tr.bytes)
-def cycle(tr): return sum(b * tr.k for b in tr.bytes)
+def expert_bytes_total(tr): return sum(b * tr.E for b in tr.bytes)
+def expert_bytes_per_token(tr): return sum(b * tr.k for b in tr.bytes)
 
 def locality(tr):
     dec = tr.ids[tr.nprompt:]; out = {}
@@ -602,12 +602,12 @@ def main():
         if a.cmd == "info":
             print("%s: %s\n  %d layers, %d experts, top %d, %d prompt + %d decode tokens, %s" % (path, tr.head["model"], tr.L, tr.E,
                   tr.k, tr.nprompt, len(tr.ids) - tr.nprompt, "synthetic" if tr.head["synthetic"] else "recorded"))
-            print("  experts %.0f MiB, one token cycle %.0f MiB" % (bank(tr) / 2**20, cycle(tr) / 2**20))
+            print("  experts %.0f MiB, one token cycle %.0f MiB" % (expert_bytes_total(tr) / 2**20, expert_bytes_per_token(tr) / 2**20))
             print("  " + "  ".join("%s=%.3f" % x for x in locality(tr).items()))
         elif a.cmd == "table":
-            sizes = [float(x) * 2**20 for x in a.mib.split(",")] if a.mib else [bank(tr) * float(x) / 100 for x in a.frac.split(",")]
+            sizes = [float(x) * 2**20 for x in a.mib.split(",")] if a.mib else [expert_bytes_total(tr) * float(x) / 100 for x in a.frac.split(",")]
             names = a.policy.split(",") if a.policy else list(POLICY)
-            print("%s  (decode hit %%; experts %.0f MiB, token cycle %.0f MiB)" % (os.path.basename(path), bank(tr) / 2**20, cycle(tr) / 2**20))
+            print("%s  (decode hit %%; experts %.0f MiB, token cycle %.0f MiB)" % (os.path.basename(path), expert_bytes_total(tr) / 2**20, expert_bytes_per_token(tr) / 2**20))
             print("%-14s" % "MiB" + "".join("%9.0f" % (x / 2**20) for x in sizes))
             for p in names:
                 print("%-14s" % p + "".join("%9.1f" % (100 * simulate(tr, int(x), p)["rate"]) for x in sizes), flush=True)

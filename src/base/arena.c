@@ -116,7 +116,7 @@ __attribute__((no_sanitize("address"))) static void write_pages(uint8_t *p, size
 }
 
 /* The kernel locks the address space for the whole call: threads that start meanwhile wait, and so does whoever waits for them. */
-static void have_pages(uint8_t *base, size_t size)
+static void prefault_pages(uint8_t *base, size_t size)
 {
 #ifdef MADV_POPULATE_WRITE
     if (madvise(base, size, MADV_POPULATE_WRITE) == 0)
@@ -125,12 +125,12 @@ static void have_pages(uint8_t *base, size_t size)
     write_pages(base, size);
 }
 
-void arena_touch(struct arena *a, int i, int n)
+void arena_prefault(struct arena *a, int i, int n)
 {
     size_t pages = a->size / HUGE_PAGE, begin = pages * (size_t)i / (size_t)n * HUGE_PAGE;
     size_t size = pages * (size_t)(i + 1) / (size_t)n * HUGE_PAGE - begin;
     for (size_t done = 0; done < size; done += PIECE)
-        have_pages(a->base + begin + done, size - done < PIECE ? size - done : PIECE);
+        prefault_pages(a->base + begin + done, size - done < PIECE ? size - done : PIECE);
 }
 
 void arena_unmap(struct arena *a)

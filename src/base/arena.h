@@ -37,7 +37,7 @@ void arena_unmap(struct arena *a);
 /* Have the pages of part i of n of a mapping now, so that a wrong plan fails at once and not in the middle of an answer. Several
  * threads may each touch a part: in a virtual machine new memory is slow to come. What is in the memory stays, even while
  * somebody writes it. */
-void arena_touch(struct arena *a, int i, int n);
+void arena_prefault(struct arena *a, int i, int n);
 
 /* Give a growing arena's blocks back. */
 void arena_free(struct arena *a);

@@ -79,7 +79,7 @@ void coroutine_destroy(struct coroutine *co)
     free(co);
 }
 
-size_t coroutine_touched(const struct coroutine *co)
+size_t coroutine_stack_used(const struct coroutine *co)
 {
     size_t i = 0;
     while (i < STACK && co->stack[i] == 0)

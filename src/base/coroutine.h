@@ -19,7 +19,7 @@ void coroutine_destroy(struct coroutine *co); /* NULL: nothing; a body that has 
 /* Memory of one at most; touched as the body needs it. */
 size_t coroutine_bytes(void);
 /* Most of the stack that was in use at a time since it was created, or its memory given back. */
-size_t coroutine_touched(const struct coroutine *co);
+size_t coroutine_stack_used(const struct coroutine *co);
 
 /* 1: the body has ended; 0: it has paused. No other body may be paused. */
 int coroutine_begin(struct coroutine *co, void (*body)(void *arg), void *arg);

@@ -271,9 +271,10 @@ static void print_experts(const struct anatomy *a)
 {
     if (!a->n_moe_layer)
         return;
-    printf("\nexperts: %d layer%s, %s in all", a->n_moe_layer, a->n_moe_layer == 1 ? "" : "s", show_bytes(a->bank));
+    printf("\nexperts: %d layer%s, %s in all", a->n_moe_layer, a->n_moe_layer == 1 ? "" : "s",
+           show_bytes(a->expert_bytes_total));
     if (a->n_used)
-        printf("; a token uses %" PRIu64 " in each: %s", a->n_used, show_bytes(a->cycle));
+        printf("; a token uses %" PRIu64 " in each: %s", a->n_used, show_bytes(a->expert_bytes_per_token));
     putchar('\n');
     for (int i = 0; i < a->n_group; i++)
         print_class(&a->group[i], i + 1);
@@ -371,8 +372,9 @@ static json_t *json_experts(const struct anatomy *a)
                                                  "expert_bytes", (json_int_t)e->expert_bytes, "parts", parts));
     }
     return json_pack("{s:i, s:I, s:I, s:I, s:I, s:I, s:o}", "layers", a->n_moe_layer, "count",
-                     (json_int_t)a->group[0].n_expert, "used", (json_int_t)a->n_used, "bank", (json_int_t)a->bank,
-                     "cycle", (json_int_t)a->cycle, "alignment", (json_int_t)a->expert_alignment, "classes", classes);
+                     (json_int_t)a->group[0].n_expert, "used", (json_int_t)a->n_used, "bank",
+                     (json_int_t)a->expert_bytes_total, "cycle", (json_int_t)a->expert_bytes_per_token, "alignment",
+                     (json_int_t)a->expert_alignment, "classes", classes);
 }
 
 static json_t *json_files(const struct gguf *g)

@@ -35,7 +35,7 @@ static double share_held(const struct stoker_plan *p)
     double held = 0;
     for (int c = 0; c < p->n_class; c++)
         held += (double)p->slots[c] * (double)p->expert_bytes[c];
-    return p->bank ? held / (double)p->bank : 1;
+    return p->expert_bytes_total ? held / (double)p->expert_bytes_total : 1;
 }
 
 static int probe_drive(const char *path, uint64_t expert, struct disk_probe *out)
@@ -82,7 +82,8 @@ static int measure_disk(const char *model, const struct stoker_plan *p, double *
 static double most_tokens(const struct stoker_plan *p, double rate)
 {
     double miss = 1 - typical_hit_rate(share_held(p)), reads = miss * (double)p->n_expert_used;
-    double seconds = miss * (double)p->cycle / rate + READ_LATENCY * p->n_moe_layer * (reads < 1 ? reads : 1);
+    double seconds = miss * (double)p->expert_bytes_per_token / rate +
+                     READ_LATENCY * p->n_moe_layer * (reads < 1 ? reads : 1);
     return seconds > 0 ? 1 / seconds : 0;
 }
 
@@ -112,11 +113,12 @@ static json_t *json_cuts(const struct stoker_plan *p)
 /* Below one token's experts. */
 static const char *cache_note(const struct stoker_plan *p, char *out, size_t n)
 {
-    double held = share_held(p) * (double)p->bank, miss = 1 - typical_hit_rate(share_held(p));
-    if (!p->cut_cache || held >= (double)p->cycle)
+    double held = share_held(p) * (double)p->expert_bytes_total, miss = 1 - typical_hit_rate(share_held(p));
+    if (!p->cut_cache || held >= (double)p->expert_bytes_per_token)
         return NULL;
-    snprintf(out, n, "cache holds %.1f of one token's experts: every token reads about %s", held / (double)p->cycle,
-             show_bytes((uint64_t)(miss * (double)p->cycle)));
+    snprintf(out, n, "cache holds %.1f of one token's experts: every token reads about %s",
+             held / (double)p->expert_bytes_per_token,
+             show_bytes((uint64_t)(miss * (double)p->expert_bytes_per_token)));
     return out;
 }
 
@@ -176,14 +178,17 @@ static void print_json(const struct stoker_plan *p, double rate, const char *mod
         json_object_set_new(o, "experts",
                             json_pack("{s:i, s:i, s:i, s:o, s:I, s:I, s:o, s:o, s:f, s:f}", "layers", p->n_moe_layer,
                                       "count", p->n_expert, "used", p->n_expert_used, "expert_bytes",
-                                      json_numbers(p->expert_bytes, NULL, p->n_class), "bank", (json_int_t)p->bank,
-                                      "cycle", (json_int_t)p->cycle, "slots", json_numbers(NULL, p->slots, p->n_class),
-                                      "slot_bytes", json_numbers(p->slot_bytes, NULL, p->n_class), "share", share,
-                                      "cycles", p->cycle ? share * (double)p->bank / (double)p->cycle : 0.0));
+                                      json_numbers(p->expert_bytes, NULL, p->n_class), "bank",
+                                      (json_int_t)p->expert_bytes_total, "cycle", (json_int_t)p->expert_bytes_per_token,
+                                      "slots", json_numbers(NULL, p->slots, p->n_class), "slot_bytes",
+                                      json_numbers(p->slot_bytes, NULL, p->n_class), "share", share, "cycles",
+                                      p->expert_bytes_per_token
+                                          ? share * (double)p->expert_bytes_total / (double)p->expert_bytes_per_token
+                                          : 0.0));
     double most = rate > 0 ? most_tokens(p, rate) : 0;
     json_object_set_new(o, "predicted",
                         json_pack("{s:f, s:I, s:o, s:o}", "hit", hit, "read_per_token",
-                                  (json_int_t)((1 - hit) * (double)p->cycle), "disk_rate",
+                                  (json_int_t)((1 - hit) * (double)p->expert_bytes_per_token), "disk_rate",
                                   rate > 0 ? json_real(rate) : json_null(), "tokens_per_s",
                                   most > 0 ? json_real(most) : json_null()));
     json_object_set_new(o, "sacrificed", json_cuts(p));
@@ -234,13 +239,13 @@ static void print_text(const struct stoker_plan *p, double rate)
     if (p->n_class) {
         double share = share_held(p), hit = typical_hit_rate(share);
         printf("experts: %d layers of %d, %d a token; %s in all, %s a token\n", p->n_moe_layer, p->n_expert,
-               p->n_expert_used, show_bytes(p->bank), show_bytes(p->cycle));
+               p->n_expert_used, show_bytes(p->expert_bytes_total), show_bytes(p->expert_bytes_per_token));
         for (int c = 0; c < p->n_class; c++)
             printf("  class %d: %d of %d experts of %s held\n", c + 1, p->slots[c], p->experts[c],
                    show_bytes(p->expert_bytes[c]));
         if (share < 1)
             printf("  held %.0f %%: about %.0f %% hits are usual, then %s are read a token\n", share * 100, hit * 100,
-                   show_bytes((uint64_t)((1 - hit) * (double)p->cycle)));
+                   show_bytes((uint64_t)((1 - hit) * (double)p->expert_bytes_per_token)));
         char note[200];
         if (cache_note(p, note, sizeof note))
             printf("  %s\n", note);

@@ -256,7 +256,7 @@ void admit_all(struct stoker *s)
             forget(s);
         int writing = prefix_disk_write_behind(s->disk);
         engine_show(s);
-        go_on = j ? admit(s, j) : !any_active(s) && (queue_pop(s->bell, &ring, writing ? 2 : 100) || writing);
+        go_on = j ? admit(s, j) : !any_active(s) && (queue_pop(s->submit_wakeup, &ring, writing ? 2 : 100) || writing);
     }
 }
 

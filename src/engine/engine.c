@@ -122,10 +122,10 @@ static int start(struct stoker *s, struct error *err)
 {
     s->n_job = s->n_queue + 2 * s->session->plan.n_parallel;
     s->job = calloc((size_t)s->n_job, sizeof *s->job);
-    s->bell = queue_create(1, sizeof(int));
+    s->submit_wakeup = queue_create(1, sizeof(int));
     s->constraints = constraint_cache_create(&(struct constraint_cache_options){
         .memory = s->session->plan.constraints, .budget = &s->session->constraint_budget, .most_waiting = s->n_queue});
-    if (!s->job || !s->bell || !s->constraints)
+    if (!s->job || !s->submit_wakeup || !s->constraints)
         return error_set(err, ERR_MEMORY, "no memory for the engine's queue");
     pthread_attr_t attr;
     pthread_attr_init(&attr);
@@ -138,7 +138,7 @@ static int start(struct stoker *s, struct error *err)
 static void dispose(struct stoker *s)
 {
     prefix_disk_close(s->disk);
-    queue_destroy(s->bell);
+    queue_destroy(s->submit_wakeup);
     free(s->job);
     constraint_cache_destroy(s->constraints);
     session_close(s->session);
@@ -188,7 +188,7 @@ void stoker_close(struct stoker *s)
     atomic_store(&s->stop, 1);
     for (int i = 0; i < s->session->plan.n_parallel; i++)
         atomic_store(&s->session->seq[i].cancelled, 1);
-    queue_wake(s->bell);
+    queue_wake(s->submit_wakeup);
     pthread_join(s->thread, NULL);
     for (int i = 0; i < s->n_job; i++)
         free_job(&s->job[i]);
@@ -295,7 +295,7 @@ int stoker_submit(struct stoker *s, const struct stoker_request *r, stoker_id *i
     if (filled)
         return fail(public, &err);
     int index = (int)(j - s->job);
-    queue_push(s->bell, &index);
+    queue_push(s->submit_wakeup, &index);
     return 0;
 }
 

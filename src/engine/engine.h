@@ -86,8 +86,8 @@ struct stoker {
     struct constraint_cache *constraints;
     struct sampling advised; /* where a request says nothing: the defaults, and the file's advice */
     pthread_t thread;
-    struct queue *bell;      /* rung when a job was queued; full: somebody has rung enough */
-    atomic_int stop, clears; /* clears: the prefix cache is to be emptied */
+    struct queue *submit_wakeup; /* rung when a job was queued; full: somebody has rung enough */
+    atomic_int stop, clears;     /* clears: the prefix cache is to be emptied */
 
     pthread_mutex_t lock; /* guards the table's states and ids, and what is shown */
     struct job *job;      /* [n_job]: those that may wait, that run, and that are done but not taken */

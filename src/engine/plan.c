@@ -569,8 +569,8 @@ static int describe_experts(struct planner *pl, struct error *err)
                          EXPERT_CLASSES);
     for (int l = 0; l < m->p.n_layer; l++)
         for (int i = 0; i < m->expert_layer[l].n_part; i++) {
-            p->bank += m->expert_layer[l].part[i].bytes * (uint64_t)m->expert_layer[l].n_expert;
-            p->cycle += m->expert_layer[l].part[i].bytes * (uint64_t)m->p.n_expert_used;
+            p->expert_bytes_total += m->expert_layer[l].part[i].bytes * (uint64_t)m->expert_layer[l].n_expert;
+            p->expert_bytes_per_token += m->expert_layer[l].part[i].bytes * (uint64_t)m->p.n_expert_used;
         }
     return 0;
 }

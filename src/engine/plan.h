@@ -88,7 +88,7 @@ struct plan {
     struct constraint_memory constraints;
     int n_class, slots[EXPERT_CLASSES];
     struct expert_class class[EXPERT_CLASSES];
-    uint64_t bank, cycle; /* bytes of all experts; of one token's */
+    uint64_t expert_bytes_total, expert_bytes_per_token; /* bytes of all experts; of one token's */
     int embedding_on_disk;
     unsigned sacrificed; /* PLAN_CUT_* */
     uint64_t step_bytes, thread_bytes, table_bytes, kv_table_bytes, embedding_bounce;

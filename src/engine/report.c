@@ -45,8 +45,8 @@ void engine_show_plan(const struct session *s, enum kv_type kv, struct stoker_pl
                                 .n_expert = m->p.n_expert,
                                 .n_expert_used = m->p.n_expert_used,
                                 .n_class = p->n_class,
-                                .bank = p->bank,
-                                .cycle = p->cycle,
+                                .expert_bytes_total = p->expert_bytes_total,
+                                .expert_bytes_per_token = p->expert_bytes_per_token,
                                 .n_file = s->file->n_file};
     snprintf(out->model, sizeof out->model, "%s", s->file->file->path);
     utf8_make_plain(out->model);
@@ -221,6 +221,6 @@ uint64_t stoker_cache_clear(struct stoker *s)
     uint64_t bytes = s->tally.cache_bytes[STOKER_RAM] + s->tally.cache_bytes[STOKER_DISK];
     pthread_mutex_unlock(&s->lock);
     atomic_store(&s->clears, 1);
-    queue_push(s->bell, &ring);
+    queue_push(s->submit_wakeup, &ring);
     return bytes;
 }

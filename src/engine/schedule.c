@@ -1,6 +1,6 @@
 /* The engine thread: makes steps of rows, picks tokens, sends events.
  *
- * A step holds the next row of every decoding job, and prompt rows up to the plan's chunk, dealt in shares of at most a page to the
+ * A step holds the next row of every decoding job, and prompt rows up to the plan's chunk, assigned in shares of at most a page to the
  * jobs that have prompts left, oldest first. While somebody decodes, prompt rows are as few as a second allows: so nobody waits for
  * longer than that. A job whose event queue is full rests until its caller reads. Rows that left a step (cancelled, or an expert
  * of theirs unreadable) end their job; the others go on with the same bits. */
@@ -209,9 +209,9 @@ static int prompt_room(const struct stoker *s, int decoding)
 }
 
 /* Rows for everybody who is ready: prompts in shares of a page, or of less where a step is too short for a page each. */
-static void deal(struct stoker *s, struct step_plan *p)
+static void assign_rows(struct stoker *s, struct step_plan *p)
 {
-    int decoding = 0, room, share, dealt = 1;
+    int decoding = 0, room, share, assigned = 1;
     for (int i = 0; i < s->session->plan.n_parallel; i++)
         if (s->active[i] && is_ready(s, s->active[i]))
             p->share[p->n++] = (struct share){.job = s->active[i], .rows = s->active[i]->state == JOB_DECODE};
@@ -221,14 +221,14 @@ static void deal(struct stoker *s, struct step_plan *p)
     room = prompt_room(s, decoding);
     share = decoding < p->n ? (room + p->n - decoding - 1) / (p->n - decoding) : 0;
     share = share < KV_PAGE ? share : KV_PAGE;
-    while (room > 0 && dealt > 0) {
-        dealt = 0;
+    while (room > 0 && assigned > 0) {
+        assigned = 0;
         for (int i = 0; i < p->n && room > 0; i++) {
             struct share *e = &p->share[i];
             if (e->job->state == JOB_DECODE)
                 continue;
             int rows = rows_to_cut(s, e->job, e->rows + (room < share ? room : share));
-            dealt += rows - e->rows;
+            assigned += rows - e->rows;
             room -= rows - e->rows;
             e->rows = rows;
         }
@@ -272,7 +272,7 @@ static void plan_step(struct stoker *s, struct step_plan *p)
     p->batch = session_batch(s->session);
     p->n = 0;
     work_on_masks(s);
-    deal(s, p);
+    assign_rows(s, p);
     find_pages(s, p);
     for (int decode = 0; decode <= 1; decode++) {
         for (int i = 0; i < p->n; i++)
@@ -397,7 +397,7 @@ static void advance(struct stoker *s, struct job *j, int rows)
 }
 
 /* What a finished step means for its jobs. Pages become known before windows leave them. */
-static void settle(struct stoker *s, struct step_plan *p, const struct error *why)
+static void finish_step(struct stoker *s, struct step_plan *p, const struct error *why)
 {
     for (int i = 0; i < p->n; i++) {
         struct share *e = &p->share[i];
@@ -455,7 +455,7 @@ static void step(struct stoker *s)
         row_error = err;
     }
     count_step(s, &p.batch, clock_seconds() - begin);
-    settle(s, &p, &row_error);
+    finish_step(s, &p, &row_error);
 }
 
 void *engine_run(void *engine)

@@ -66,7 +66,7 @@ static uint64_t session_table_bytes(const struct session *s)
     return (uint64_t)s->plan.n_parallel * sizeof(struct sequence) + 64;
 }
 
-/* Swap is slower than reading an expert again. Pages are locked as they come: all of them are touched at start. */
+/* Swap is slower than reading an expert again. Pages are locked as they come: all of them are prefaulted at start. */
 static int lock_memory(const struct session *s, struct error *err)
 {
     struct rlimit limit = {0};
@@ -110,7 +110,7 @@ static int map_memory(struct session *s, const struct plan_wish *wish, struct er
         return -1;
     if (wish->lock && lock_memory(s, err))
         return -1;
-    touch_begin(&s->touch, &s->memory, all - tables, s->pool);
+    prefault_begin(&s->prefault, &s->memory, all - tables, s->pool);
     if (cut(s, &s->weights, weights, err) || cut(s, &s->slots, slots, err) || cut(s, &s->pages, pages, err) ||
         cut(s, &s->scratch, p->step_bytes, err) || cut(s, &s->tables, tables, err))
         return -1;
@@ -263,7 +263,7 @@ void session_close(struct session *s)
     }
     session_end_reading(s);
     pool_destroy(s->pool);
-    touch_end(&s->touch);
+    prefault_end(&s->prefault);
     arena_unmap(&s->memory); /* safe while a device still writes: the kernel keeps those pages */
     chat_destroy(s->chat);
     token_trie_destroy(s->trie);
@@ -303,7 +303,7 @@ void session_commit(struct batch *b)
 {
     for (int r = 0; r < b->n_rows; r++)
         if (b->dead[r])
-            seq_tear(b->seq[r]);
+            seq_invalidate(b->seq[r]);
         else if (b->seq[r]->n_pos < b->pos[r] + 1)
             seq_commit(b->seq[r], b->pos[r] + 1);
 }

@@ -10,8 +10,8 @@
 
 #include "base/error.h"
 #include "engine/plan.h"
+#include "engine/prefault.h"
 #include "engine/prefix/cache.h"
-#include "engine/touch.h"
 #include "text/chat/chat.h"
 #include "text/constraint/constraint.h"
 #include "text/sampler/sampler.h"
@@ -52,7 +52,7 @@ struct session {
 
     struct arena memory; /* the mapping, cut into: */
     struct arena slots, weights, pages, scratch, tables;
-    struct touch touch;
+    struct prefault prefault;
 };
 
 struct session_options {
@@ -84,7 +84,7 @@ int batch_add(struct session *s, struct batch *b, struct sequence *seq, int32_t 
 
 /* Run it, and commit; or commit by oneself, when what windows will leave has been looked at. */
 int session_forward(struct session *s, struct batch *b, struct error *err);
-/* The positions of the rows that stayed are computed, the sequences of those that left are torn. */
+/* The positions of the rows that stayed are computed, the sequences of those that left are invalid. */
 void session_commit(struct batch *b);
 
 /* Logits, sampler, histories and batch room: for the plan. */

@@ -149,8 +149,8 @@ void seq_clear(struct sequence *seq)
     seq->n_pos = 0;
     if (seq->state)
         memset(seq->state, 0, seq->state_bytes);
-    seq->torn = 0;
+    seq->invalid = 0;
     atomic_store(&seq->cancelled, 0);
 }
 
-void seq_tear(struct sequence *seq) { seq->torn = seq->state != NULL; }
+void seq_invalidate(struct sequence *seq) { seq->invalid = seq->state != NULL; }

@@ -37,7 +37,7 @@ struct sequence {
     int n_pos;      /* positions that are committed */
     uint8_t *state; /* [state_bytes], of all recurrent layers after n_pos positions; NULL: none */
     size_t state_bytes;
-    int torn;             /* its rows left a step midway: layers disagree about the state */
+    int invalid;          /* its rows left a step midway: layers disagree about the state */
     atomic_int cancelled; /* set from outside: its rows leave at the next layer boundary */
 };
 
@@ -84,6 +84,6 @@ void seq_commit(struct sequence *seq, int n_pos);
 void seq_clear(struct sequence *seq);
 
 /* Its rows left a step midway: positions stay as they were committed, but the state is lost. */
-void seq_tear(struct sequence *seq);
+void seq_invalidate(struct sequence *seq);
 
 #endif

@@ -47,10 +47,10 @@ struct params {
     struct out_params { /* groups of heads whose outputs have a matrix of their own, each giving rank values */
         int n_group, rank;
     } out;
-    int n_token_routed; /* leading layers whose experts the token alone decides */
-    int n_shared_kv;    /* last layers that attend to what an earlier one of their kind keeps */
-    int d_layer_embd;   /* width of a layer's own embeddings; 0: none */
-    int n_dense_lead;   /* leading layers without experts */
+    int n_token_routed;     /* leading layers whose experts the token alone decides */
+    int n_shared_kv;        /* last layers that attend to what an earlier one of their kind keeps */
+    int d_layer_embd;       /* width of a layer's own embeddings; 0: none */
+    int n_layer_dense_lead; /* leading layers without experts */
     int router_sigmoid, router_normalise, n_group, n_group_used;
     float router_scale;
     struct rope_params rope[ROPES]; /* n_rot 0: there is none; layers take the first unless they say otherwise */

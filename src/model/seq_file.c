@@ -124,7 +124,7 @@ int seq_save(const struct sequence *seq, const struct model *m, const int32_t *i
 {
     struct stream s = {.fd = fd, .err = err};
     struct header h = describe(seq, m);
-    if (seq->torn)
+    if (seq->invalid)
         return error_set(err, ERR_INPUT, "the sequence left a step midway: its state is lost, nothing can be saved");
     h.ids = hash_ids(ids, seq->n_pos);
     h.n_pos = (uint32_t)seq->n_pos;

@@ -14,7 +14,7 @@
 #include "model/model.h"
 
 /* Write from where fd stands; a pipe will do. ids [seq->n_pos]: what the positions were computed from. The model is loaded.
- * -1: ERR_IO, or ERR_INPUT where a torn sequence has nothing to save. */
+ * -1: ERR_IO, or ERR_INPUT where a sequence is invalid and has nothing to save. */
 int seq_save(const struct sequence *seq, const struct model *m, const int32_t *ids, int fd, struct error *err);
 
 /* Read exactly what seq_save wrote; then seq->n_pos <= n_ids positions are computed. The sequence is cleared first, and after an

@@ -8,7 +8,7 @@ float *step_rows(struct step *s, int n_cols)
     return op_alloc(&s->m->op, (size_t)s->n_rows * (size_t)n_cols * sizeof(float));
 }
 
-struct act act(struct step *s, const float *x, int n_cols)
+struct act step_act(struct step *s, const float *x, int n_cols)
 {
     return act_rows(&s->m->op, x, s->n_rows, n_cols, (size_t)n_cols);
 }

@@ -31,7 +31,7 @@ float *step_rows(struct step *s, int n_cols);
 static inline size_t step_mark(const struct step *s) { return arena_mark(s->m->op.scratch); }
 static inline void step_reset(struct step *s, size_t mark) { arena_reset(s->m->op.scratch, mark); }
 
-struct act act(struct step *s, const float *x, int n_cols);
+struct act step_act(struct step *s, const float *x, int n_cols);
 void rms_norm(struct step *s, float *out, const float *x, const struct weight *w);
 void matmul(struct step *s, float *out, struct act *a, const struct weight *w); /* out = a w^T */
 void matmul_rows(struct step *s, float *out, struct act *a, const struct weight *w, int first,

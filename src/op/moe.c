@@ -24,9 +24,9 @@ static size_t row_bytes(int n)
 
 /* ---- few rows ---------------------------------------------------------------------------------------------------------- */
 
-struct moe_few op_moe_few_begin(struct op *op, int n_uses, int n_ff, int n_embd, ffn_act_fn *act)
+struct moe_small_batch op_moe_small_batch_begin(struct op *op, int n_uses, int n_ff, int n_embd, ffn_act_fn *act)
 {
-    struct moe_few f = {.n_uses = n_uses, .n_ff = n_ff, .n_embd = n_embd, .act = act};
+    struct moe_small_batch f = {.n_uses = n_uses, .n_ff = n_ff, .n_embd = n_embd, .act = act};
     size_t h = (size_t)n_uses * (size_t)n_ff * sizeof(float);
     f.gate = op_alloc(op, h);
     f.up = op_alloc(op, h);
@@ -34,9 +34,9 @@ struct moe_few op_moe_few_begin(struct op *op, int n_uses, int n_ff, int n_embd,
     return f;
 }
 
-struct few {
+struct small_batch {
     struct op *op;
-    const struct moe_few *f;
+    const struct moe_small_batch *f;
     const struct moe_expert *e;
     int n;
     struct act *x;
@@ -57,8 +57,9 @@ static struct rows_view one_row(const struct act *a, const struct xq *planes, st
 static int row_of(const struct moe_expert *e, int i, int by_use) { return by_use ? e->first_use + i : e->row[i]; }
 
 /* Rows [n0, n1) of one matrix for all pairs of an expert: out[use][ld_out]. */
-static void few_product(const struct few *a, const struct moe_expert *e, const struct wmat *w, int n0, int n1,
-                        const struct act *in, int by_use, float *out, size_t ld_out, const uint8_t *then, void *scratch)
+static void small_batch_product(const struct small_batch *a, const struct moe_expert *e, const struct wmat *w, int n0,
+                                int n1, const struct act *in, int by_use, float *out, size_t ld_out,
+                                const uint8_t *then, void *scratch)
 {
     enum act_family family = op_family(a->op, w->type);
     const struct xq *planes = family == ACT_F32 ? NULL : family == ACT_X256 ? &in->x256 : &in->x32;
@@ -86,12 +87,12 @@ struct pieces {
     int by_use;
 };
 
-static const struct wmat *piece_at(const struct few *a, const struct pieces *p, int i)
+static const struct wmat *piece_at(const struct small_batch *a, const struct pieces *p, int i)
 {
     return (const struct wmat *)((const char *)&a->e[i / p->per_expert] + p->matrix[i % p->per_expert]);
 }
 
-static void few_pieces(const struct few *a, const struct pieces *p, int thread, int n_threads)
+static void small_batch_pieces(const struct small_batch *a, const struct pieces *p, int thread, int n_threads)
 {
     int rows = p->n_rows, begin, end;
     pool_share(a->n * p->per_expert * rows, 16, thread, n_threads, &begin, &end);
@@ -99,14 +100,14 @@ static void few_pieces(const struct few *a, const struct pieces *p, int thread, 
         int i = at / rows, n0 = at % rows, n1 = end - at < rows - n0 ? n0 + end - at : rows;
         at += n1 - n0;
         const uint8_t *then = at < end ? piece_at(a, p, i + 1)->data : NULL; /* it begins at its first row */
-        few_product(a, &a->e[i / p->per_expert], piece_at(a, p, i), n0, n1, p->in, p->by_use, p->out[i % p->per_expert],
-                    (size_t)rows, then, op_thread_scratch(a->op, thread));
+        small_batch_product(a, &a->e[i / p->per_expert], piece_at(a, p, i), n0, n1, p->in, p->by_use,
+                            p->out[i % p->per_expert], (size_t)rows, then, op_thread_scratch(a->op, thread));
     }
 }
 
-static void few_hidden(void *arg, int thread, int n_threads)
+static void small_batch_hidden(void *arg, int thread, int n_threads)
 {
-    const struct few *a = arg;
+    const struct small_batch *a = arg;
     struct pieces p = {.n_rows = a->f->n_ff, .in = a->x};
     if (a->e->gate.n_rows) {
         p.matrix[p.per_expert] = offsetof(struct moe_expert, gate);
@@ -114,19 +115,19 @@ static void few_hidden(void *arg, int thread, int n_threads)
     }
     p.matrix[p.per_expert] = offsetof(struct moe_expert, up);
     p.out[p.per_expert++] = a->f->up;
-    few_pieces(a, &p, thread, n_threads);
+    small_batch_pieces(a, &p, thread, n_threads);
 }
 
-static void few_down(void *arg, int thread, int n_threads)
+static void small_batch_down(void *arg, int thread, int n_threads)
 {
-    struct few *a = arg;
+    struct small_batch *a = arg;
     struct pieces p = {.per_expert = 1,
                        .n_rows = a->f->n_embd,
                        .matrix = {offsetof(struct moe_expert, down)},
                        .out = {a->f->out},
                        .in = &a->h,
                        .by_use = 1};
-    few_pieces(a, &p, thread, n_threads);
+    small_batch_pieces(a, &p, thread, n_threads);
 }
 
 static void activate(const struct op *op, const struct moe_expert *e, ffn_act_fn *act, float *h, float *gate, float *up,
@@ -143,10 +144,10 @@ static void activate(const struct op *op, const struct moe_expert *e, ffn_act_fn
     act(h, gate, up, n_ff);
 }
 
-static void few_activate(void *arg, int thread, int n_threads)
+static void small_batch_activate(void *arg, int thread, int n_threads)
 {
-    struct few *a = arg;
-    const struct moe_few *f = a->f;
+    struct small_batch *a = arg;
+    const struct moe_small_batch *f = a->f;
     int n = 0;
     for (int i = 0; i < a->n; i++)
         for (int j = 0; j < a->e[i].n; j++) {
@@ -162,12 +163,13 @@ static void few_activate(void *arg, int thread, int n_threads)
         }
 }
 
-void op_moe_few(struct op *op, const struct moe_few *f, const struct moe_expert *e, int n, struct act *x)
+void op_moe_small_batch(struct op *op, const struct moe_small_batch *f, const struct moe_expert *e, int n,
+                        struct act *x)
 {
     if (n == 0)
         return;
     size_t mark = arena_mark(op->scratch);
-    struct few a = {op, f, e, n, x, act_rows(op, f->up, f->n_uses, f->n_ff, (size_t)f->n_ff)};
+    struct small_batch a = {op, f, e, n, x, act_rows(op, f->up, f->n_uses, f->n_ff, (size_t)f->n_ff)};
     for (int i = 0; i < 2;
          i++) { /* copies of x outlive this call: they were made before the mark, or are made by the caller */
         enum act_family family = op_family(op, i == 0 && e->gate.n_rows ? e->gate.type : e->up.type);
@@ -178,15 +180,15 @@ void op_moe_few(struct op *op, const struct moe_few *f, const struct moe_expert 
         void *mem = op_alloc(op, xq_bytes(family, f->n_uses, f->n_ff));
         *(family == ACT_X256 ? &a.h.x256 : &a.h.x32) = xq_place(family, f->n_uses, f->n_ff, mem);
     }
-    pool_run(op->pool, few_hidden, &a);
+    pool_run(op->pool, small_batch_hidden, &a);
     op_poll(op);
-    pool_run(op->pool, few_activate, &a);
-    pool_run(op->pool, few_down, &a);
+    pool_run(op->pool, small_batch_activate, &a);
+    pool_run(op->pool, small_batch_down, &a);
     op_poll(op);
     arena_reset(op->scratch, mark);
 }
 
-void op_moe_sum(struct op *op, const struct moe_few *f, const struct moe_expert *e, int n, float *y, int n_rows)
+void op_moe_sum(struct op *op, const struct moe_small_batch *f, const struct moe_expert *e, int n, float *y, int n_rows)
 {
     memset(y, 0, (size_t)n_rows * (size_t)f->n_embd * sizeof(float));
     for (int i = 0; i < n; i++)
@@ -200,9 +202,9 @@ void op_moe_sum(struct op *op, const struct moe_few *f, const struct moe_expert 
 
 /* ---- many rows --------------------------------------------------------------------------------------------------------- */
 
-struct many {
+struct large_batch {
     const struct op *op;
-    const struct moe_many *m;
+    const struct moe_large_batch *m;
     const struct moe_expert *e;
     int n, n_blocks;
     atomic_int next;
@@ -215,7 +217,7 @@ struct block_scratch {
     void *product;
 };
 
-static struct block_scratch block_scratch(const struct many *a, int thread)
+static struct block_scratch block_scratch(const struct large_batch *a, int thread)
 {
     uint8_t *p = op_thread_scratch(a->op, thread);
     struct block_scratch s;
@@ -241,10 +243,11 @@ size_t op_moe_thread_bytes(int n_ff, int n_embd)
 size_t op_moe_bytes(int n_rows, int n_used, int n_ff, int n_embd, int wide)
 {
     size_t uses = (size_t)n_rows * (size_t)n_used,
-           few = (size_t)(n_rows < MOE_FEW_ROWS ? n_rows : MOE_FEW_ROWS) * (size_t)n_used;
-    size_t many_bytes = uses * (wide ? row_bytes(n_ff) : act_row_bytes(n_ff) / 2);
-    size_t few_bytes = few * ((2 * (size_t)n_ff + (size_t)n_embd) * sizeof(float) + act_row_bytes(n_ff) / 2);
-    return (many_bytes > few_bytes ? many_bytes : few_bytes) + 8 * 64 + ACT_FIXED_BYTES;
+           small_batch = (size_t)(n_rows < MOE_SMALL_BATCH ? n_rows : MOE_SMALL_BATCH) * (size_t)n_used;
+    size_t large_batch_bytes = uses * (wide ? row_bytes(n_ff) : act_row_bytes(n_ff) / 2);
+    size_t small_batch_bytes = small_batch *
+                               ((2 * (size_t)n_ff + (size_t)n_embd) * sizeof(float) + act_row_bytes(n_ff) / 2);
+    return (large_batch_bytes > small_batch_bytes ? large_batch_bytes : small_batch_bytes) + 8 * 64 + ACT_FIXED_BYTES;
 }
 
 /* Copy the planes of some rows; the new planes are as wide as their number. */
@@ -265,7 +268,7 @@ static struct xq gather_codes(const struct xq *x, const int32_t *row, int n, voi
 }
 
 /* The rows of a block as the weights of a type want them. */
-static struct rows_view gather(const struct many *a, enum block_type type, const int32_t *row, int n,
+static struct rows_view gather(const struct large_batch *a, enum block_type type, const int32_t *row, int n,
                                const struct block_scratch *s, struct xq *view)
 {
     struct rows_view x = {.n_rows = n, .ld = (size_t)a->m->n_embd, .f32 = s->rows};
@@ -281,7 +284,7 @@ static struct rows_view gather(const struct many *a, enum block_type type, const
     return x;
 }
 
-static void many_block(struct many *a, const struct moe_expert *e, int first, int n, int thread)
+static void large_batch_block(struct large_batch *a, const struct moe_expert *e, int first, int n, int thread)
 {
     struct block_scratch s = block_scratch(a, thread);
     struct xq view;
@@ -304,22 +307,22 @@ static void many_block(struct many *a, const struct moe_expert *e, int first, in
     }
 }
 
-static void many_hidden(void *arg, int thread, int n_threads)
+static void large_batch_hidden(void *arg, int thread, int n_threads)
 {
     (void)n_threads;
-    struct many *a = arg;
+    struct large_batch *a = arg;
     for (int unit; (unit = atomic_fetch_add(&a->next, 1)) < a->n_blocks;) {
         int left = unit, i = 0;
         for (; left >= (a->e[i].n + BLOCK - 1) / BLOCK; i++)
             left -= (a->e[i].n + BLOCK - 1) / BLOCK;
         int first = left * BLOCK, n = a->e[i].n - first < BLOCK ? a->e[i].n - first : BLOCK;
-        many_block(a, &a->e[i], first, n, thread);
+        large_batch_block(a, &a->e[i], first, n, thread);
         if (thread == 0)
             op_poll(a->op);
     }
 }
 
-static void down_columns(const struct many *a, const struct moe_expert *e, int c0, int n_columns, float *out,
+static void down_columns(const struct large_batch *a, const struct moe_expert *e, int c0, int n_columns, float *out,
                          void *scratch)
 {
     struct wmat columns = e->down;
@@ -346,10 +349,10 @@ static void down_columns(const struct many *a, const struct moe_expert *e, int c
     }
 }
 
-static void many_down(void *arg, int thread, int n_threads)
+static void large_batch_down(void *arg, int thread, int n_threads)
 {
     (void)n_threads;
-    struct many *a = arg;
+    struct large_batch *a = arg;
     uint8_t *p = op_thread_scratch(a->op, thread);
     float *out = (float *)p;
     void *scratch = p + align64((size_t)BLOCK * COLUMNS_LD * sizeof(float));
@@ -364,10 +367,10 @@ static void many_down(void *arg, int thread, int n_threads)
     }
 }
 
-struct moe_many op_moe_many_begin(struct op *op, enum block_type down, int first_use, int n_uses, struct act *x,
-                                  float *y, int n_embd, int n_ff, ffn_act_fn *act)
+struct moe_large_batch op_moe_large_batch_begin(struct op *op, enum block_type down, int first_use, int n_uses,
+                                                struct act *x, float *y, int n_embd, int n_ff, ffn_act_fn *act)
 {
-    struct moe_many m = {.x = x, .y = y, .first_use = first_use, .n_embd = n_embd, .n_ff = n_ff, .act = act};
+    struct moe_large_batch m = {.x = x, .y = y, .first_use = first_use, .n_embd = n_embd, .n_ff = n_ff, .act = act};
     enum act_family between = op_family(op, down);
     if (between == ACT_F32)
         m.h = op_alloc(op, (size_t)n_uses * (size_t)n_ff * sizeof(float));
@@ -376,18 +379,18 @@ struct moe_many op_moe_many_begin(struct op *op, enum block_type down, int first
     return m;
 }
 
-void op_moe_many_hidden(struct op *op, const struct moe_many *m, const struct moe_expert *e, int n)
+void op_moe_large_batch_hidden(struct op *op, const struct moe_large_batch *m, const struct moe_expert *e, int n)
 {
-    struct many a = {.op = op, .m = m, .e = e, .n = n};
+    struct large_batch a = {.op = op, .m = m, .e = e, .n = n};
     for (int i = 0; i < n; i++)
         a.n_blocks += (e[i].n + BLOCK - 1) / BLOCK;
     if (a.n_blocks > 0)
-        pool_run(op->pool, many_hidden, &a);
+        pool_run(op->pool, large_batch_hidden, &a);
 }
 
-void op_moe_many_sum(struct op *op, const struct moe_many *m, const struct moe_expert *e, int n)
+void op_moe_large_batch_sum(struct op *op, const struct moe_large_batch *m, const struct moe_expert *e, int n)
 {
-    struct many a = {.op = op, .m = m, .e = e, .n = n};
+    struct large_batch a = {.op = op, .m = m, .e = e, .n = n};
     if (n > 0)
-        pool_run(op->pool, many_down, &a);
+        pool_run(op->pool, large_batch_down, &a);
 }

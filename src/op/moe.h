@@ -25,26 +25,28 @@ struct moe_expert {
     int first_use; /* place of its first (expert, row) pair among all pairs of the layer call, experts ascending */
 };
 
-enum { MOE_FEW_ROWS = 16 };
+enum { MOE_SMALL_BATCH = 16 };
 
 /* Pairs of few rows: scratch for all of a layer call, made once before the first expert. */
-struct moe_few {
+struct moe_small_batch {
     float *gate, *up, *out; /* [n_uses][n_ff], [n_uses][n_ff], [n_uses][n_embd] */
     int n_uses, n_ff, n_embd;
     ffn_act_fn *act;
 };
-struct moe_few op_moe_few_begin(struct op *op, int n_uses, int n_ff, int n_embd, ffn_act_fn *act);
+struct moe_small_batch op_moe_small_batch_begin(struct op *op, int n_uses, int n_ff, int n_embd, ffn_act_fn *act);
 
 /* Outputs of these experts' pairs, in any order of calls. */
-void op_moe_few(struct op *op, const struct moe_few *f, const struct moe_expert *e, int n, struct act *x);
+void op_moe_small_batch(struct op *op, const struct moe_small_batch *f, const struct moe_expert *e, int n,
+                        struct act *x);
 
 /* y [n_rows][n_embd], from +0: pairs in ascending expert id. e: all experts of the layer call, ascending. */
-void op_moe_sum(struct op *op, const struct moe_few *f, const struct moe_expert *e, int n, float *y, int n_rows);
+void op_moe_sum(struct op *op, const struct moe_small_batch *f, const struct moe_expert *e, int n, float *y,
+                int n_rows);
 
-/* Many rows, a wave at a time: begin, then every expert of the wave once in op_moe_many_hidden(), as they become readable, then
- * all of them, ascending, in op_moe_many_sum(): y += their pairs; y was zeroed before the first wave. The wave's pairs are
+/* Many rows, a wave at a time: begin, then every expert of the wave once in op_moe_large_batch_hidden(), as they become readable, then
+ * all of them, ascending, in op_moe_large_batch_sum(): y += their pairs; y was zeroed before the first wave. The wave's pairs are
  * [first_use, first_use + n_uses) of the layer call's. Scratch of the step until the caller's mark is reset. */
-struct moe_many {
+struct moe_large_batch {
     struct act *x;
     struct xq hq; /* [n_uses] planes, where down is quantised */
     float *h;     /* [n_uses][n_ff], where it is not */
@@ -52,10 +54,10 @@ struct moe_many {
     int first_use, n_embd, n_ff;
     ffn_act_fn *act;
 };
-struct moe_many op_moe_many_begin(struct op *op, enum block_type down, int first_use, int n_uses, struct act *x,
-                                  float *y, int n_embd, int n_ff, ffn_act_fn *act);
-void op_moe_many_hidden(struct op *op, const struct moe_many *m, const struct moe_expert *e, int n);
-void op_moe_many_sum(struct op *op, const struct moe_many *m, const struct moe_expert *e, int n);
+struct moe_large_batch op_moe_large_batch_begin(struct op *op, enum block_type down, int first_use, int n_uses,
+                                                struct act *x, float *y, int n_embd, int n_ff, ffn_act_fn *act);
+void op_moe_large_batch_hidden(struct op *op, const struct moe_large_batch *m, const struct moe_expert *e, int n);
+void op_moe_large_batch_sum(struct op *op, const struct moe_large_batch *m, const struct moe_expert *e, int n);
 
 /* Bytes for the plan: of a step's scratch, for n_rows rows that use n_used experts each, and of a thread's. wide: down takes f32, as
  * with float weights and --exact. */

@@ -30,8 +30,8 @@ int cache_create(struct expert_cache *c, const struct expert_layer *layer, int n
     c->fast = arena_array(mem, n, 4);
     c->slow = arena_array(mem, n, 4);
     c->slot = arena_array(mem, n, 4);
-    c->loose = arena_array(mem, n, 1);
-    if (!c->layer || !c->fast || !c->slow || !c->slot || !c->loose)
+    c->evictable = arena_array(mem, n, 1);
+    if (!c->layer || !c->fast || !c->slow || !c->slot || !c->evictable)
         return -1;
     int first = 0;
     for (int l = 0; l < n_layer; l++) {
@@ -42,7 +42,7 @@ int cache_create(struct expert_cache *c, const struct expert_layer *layer, int n
     memset(c->fast, 0, n * 4);
     memset(c->slow, 0, n * 4);
     memset(c->slot, 0xff, n * 4);
-    memset(c->loose, 0, n);
+    memset(c->evictable, 0, n);
     return 0;
 }
 
@@ -95,15 +95,15 @@ void cache_put(struct expert_cache *c, int layer, int id, int32_t slot)
 {
     int at = c->layer[layer].first + id;
     c->slot[at] = slot;
-    c->loose[at] = 0;
+    c->evictable[at] = 0;
 }
 
 static void set_state(struct expert_cache *c, int layer, int id, int state)
 {
     struct cache_layer *l = &c->layer[layer];
-    int at = l->first + id, was = c->loose[at] == CACHE_LOOSE, is = state == CACHE_LOOSE;
-    c->loose[at] = (uint8_t)state;
-    l->n_loose += is - was;
+    int at = l->first + id, was = c->evictable[at] == CACHE_EVICTABLE, is = state == CACHE_EVICTABLE;
+    c->evictable[at] = (uint8_t)state;
+    l->n_evictable += is - was;
     if (was && !is && l->low_id == id)
         l->known = 0;
     if (was || !is || !l->known)
@@ -121,16 +121,16 @@ void cache_drop(struct expert_cache *c, int layer, int id)
     c->slot[c->layer[layer].first + id] = -1;
 }
 
-void cache_set_loose(struct expert_cache *c, int layer, int id, int loose)
+void cache_set_evictable(struct expert_cache *c, int layer, int id, int evictable)
 {
-    int held = c->loose[c->layer[layer].first + id] & CACHE_HELD;
-    set_state(c, layer, id, held | (loose ? CACHE_LOOSE : 0));
+    int held = c->evictable[c->layer[layer].first + id] & CACHE_HELD;
+    set_state(c, layer, id, held | (evictable ? CACHE_EVICTABLE : 0));
 }
 
 void cache_hold(struct expert_cache *c, int layer, int id, int held)
 {
-    int loose = c->loose[c->layer[layer].first + id] & CACHE_LOOSE;
-    set_state(c, layer, id, loose | (held ? CACHE_HELD : 0));
+    int evictable = c->evictable[c->layer[layer].first + id] & CACHE_EVICTABLE;
+    set_state(c, layer, id, evictable | (held ? CACHE_HELD : 0));
 }
 
 void cache_hold_none(struct expert_cache *c, int layer)
@@ -141,11 +141,11 @@ void cache_hold_none(struct expert_cache *c, int layer)
 
 void cache_keep(struct expert_cache *c, int layer, int kept) { c->layer[layer].kept = kept; }
 
-int cache_loose(const struct expert_cache *c, int class)
+int cache_evictable(const struct expert_cache *c, int class)
 {
     int n = 0;
     for (int l = 0; l < c->n_layer; l++)
-        n += c->layer[l].class == class && !c->layer[l].kept ? c->layer[l].n_loose : 0;
+        n += c->layer[l].class == class && !c->layer[l].kept ? c->layer[l].n_evictable : 0;
     return n;
 }
 
@@ -153,7 +153,7 @@ static void find_low(struct expert_cache *c, struct cache_layer *l)
 {
     l->low_id = -1;
     for (int id = 0; id < l->n_expert; id++) {
-        if (c->loose[l->first + id] != CACHE_LOOSE)
+        if (c->evictable[l->first + id] != CACHE_EVICTABLE)
             continue;
         uint64_t s = score(c, l->first + id);
         if (l->low_id < 0 || s < l->low) {
@@ -176,7 +176,7 @@ static int32_t lowest(struct expert_cache *c, int class, int now, int kept, int 
     for (int d = 0; d < c->n_layer; d++) {
         int i = layer_at(c, now, d);
         struct cache_layer *l = &c->layer[i];
-        if (l->class != class || l->kept != kept || l->n_loose == 0)
+        if (l->class != class || l->kept != kept || l->n_evictable == 0)
             continue;
         if (!l->known)
             find_low(c, l);
@@ -197,7 +197,8 @@ static int32_t lowest_held(const struct expert_cache *c, int class, int now, int
     for (int d = 0; d < c->n_layer; d++) {
         const struct cache_layer *l = &c->layer[layer_at(c, now, d)];
         for (int i = 0; l->class == class && i < l->n_expert; i++) {
-            if (c->loose[l->first + i] != (CACHE_LOOSE | CACHE_HELD) || (slot >= 0 && score(c, l->first + i) >= low))
+            if (c->evictable[l->first + i] != (CACHE_EVICTABLE | CACHE_HELD) ||
+                (slot >= 0 && score(c, l->first + i) >= low))
                 continue;
             low = score(c, l->first + i);
             slot = c->slot[l->first + i];

@@ -24,7 +24,7 @@
 struct cache_layer {
     int n_expert, first, class; /* first: index of its expert 0 in the tables */
     int kept;                   /* goes after the other layers */
-    int n_loose;                /* that may go and are not held */
+    int n_evictable;            /* that may go and are not held */
     int known;                  /* low and low_id are true */
     int low_id;                 /* the one of those to go first, -1: none */
     uint64_t low;
@@ -35,10 +35,10 @@ struct expert_cache {
     int n_layer;
     uint32_t *fast, *slow; /* no overflow below 2000 decode rows in a call: slow stays under 32 uses of each */
     int32_t *slot;         /* -1: not resident */
-    uint8_t *loose;        /* CACHE_LOOSE: resident, and may be a victim; CACHE_HELD */
+    uint8_t *evictable;    /* CACHE_EVICTABLE: resident, and may be a victim; CACHE_HELD */
 };
 
-enum { CACHE_LOOSE = 1, CACHE_HELD = 2 };
+enum { CACHE_EVICTABLE = 1, CACHE_HELD = 2 };
 
 /* Which victims will do: of layers that are not kept; of any layer; even held ones. */
 enum cache_reach { REACH_DONE, REACH_KEPT, REACH_HELD };
@@ -57,10 +57,10 @@ static inline int32_t cache_slot(const struct expert_cache *c, int layer, int id
     return c->slot[c->layer[layer].first + id];
 }
 
-/* Resident in a slot, not yet loose. */
+/* Resident in a slot, not yet evictable. */
 void cache_put(struct expert_cache *c, int layer, int id, int32_t slot);
 void cache_drop(struct expert_cache *c, int layer, int id);
-void cache_set_loose(struct expert_cache *c, int layer, int id, int loose);
+void cache_set_evictable(struct expert_cache *c, int layer, int id, int evictable);
 
 /* Put off the going of a layer, or of one expert that is resident. */
 void cache_keep(struct expert_cache *c, int layer, int kept);
@@ -68,7 +68,7 @@ void cache_hold(struct expert_cache *c, int layer, int id, int held);
 void cache_hold_none(struct expert_cache *c, int layer);
 
 /* How many of a class may go with REACH_DONE. */
-int cache_loose(const struct expert_cache *c, int class);
+int cache_evictable(const struct expert_cache *c, int class);
 
 /* The next victim of a class when it is the turn of layer now: its slot, -1 if none is within reach. It stays resident until
  * cache_drop(). */

@@ -18,7 +18,7 @@ struct slot {
     int32_t place[WAVES]; /* index into an open wave, -1 */
     int32_t pins;
     int32_t reads; /* requests that are not home */
-    uint8_t state, loose, class;
+    uint8_t state, evictable, class;
     uint8_t early;                     /* read before its layer's turn, not used yet */
     const struct read_request *failed; /* the first of its reads that failed */
     struct read_request read[EXPERT_PARTS];
@@ -28,7 +28,7 @@ struct slot_class {
     struct expert_class shape;
     int n_slot;
     int32_t free; /* head of the list, -1 */
-    int n_free, n_loose;
+    int n_free, n_evictable;
 };
 
 struct wave {
@@ -92,13 +92,13 @@ int slot_load(struct expert_store *st, struct slot *s, int layer, int id, enum r
               struct read_request **batch);
 
 /* A read came back. */
-void slot_read_home(struct expert_store *st, const struct read_request *q);
+void slot_on_completion(struct expert_store *st, const struct read_request *q);
 
 /* Free, or may go without harm. */
 static inline int slots_open(const struct expert_store *st, int layer)
 {
     int c = st->cache.layer[layer].class;
-    return st->class[c].n_free + cache_loose(&st->cache, c);
+    return st->class[c].n_free + cache_evictable(&st->cache, c);
 }
 
 /* ---- expert_sweep.c ---- */

@@ -2,7 +2,7 @@
  *
  * A slot is in one of these conditions; slot_settle() is the one place that moves the counts:
  *
- *     state      pins  in the cache   loose
+ *     state      pins  in the cache   evictable
  *     FREE        0    no             yes: taken first
  *     LOADING    any   yes            only when read early: then a victim like any other
  *     READY       0    yes            yes: a victim
@@ -19,7 +19,7 @@
 #include <time.h>
 
 /* A stalled device holds up a sweep that wants one of its slots for so long; then that slot is left alone. */
-static const uint64_t home_wait_ns = 2000000000;
+static const uint64_t drain_wait_ns = 2000000000;
 
 static void put_free(struct expert_store *st, struct slot *s)
 {
@@ -37,11 +37,11 @@ void slot_settle(struct expert_store *st, struct slot *s)
         put_free(st, s);
     }
     int victim = s->pins == 0 && (s->state == SLOT_READY || (s->state == SLOT_LOADING && s->early));
-    int loose = victim || s->state == SLOT_FREE;
-    k->n_loose += loose - s->loose;
-    s->loose = (uint8_t)loose;
+    int evictable = victim || s->state == SLOT_FREE;
+    k->n_evictable += evictable - s->evictable;
+    s->evictable = (uint8_t)evictable;
     if (s->state == SLOT_READY || s->state == SLOT_LOADING)
-        cache_set_loose(&st->cache, s->layer, s->id, victim);
+        cache_set_evictable(&st->cache, s->layer, s->id, victim);
 }
 
 static void tell(struct expert_store *st, int evict, int layer, int id)
@@ -107,15 +107,15 @@ static struct slot *unlink_free(struct expert_store *st, struct slot_class *k)
 }
 
 /* Its reads are home: 1. The device keeps them: 0. */
-static int wait_home(struct expert_store *st, const struct slot *s)
+static int wait_for_reads(struct expert_store *st, const struct slot *s)
 {
     if (s->reads == 0)
         return 1;
     uint64_t since = clock_ns();
-    while (s->reads > 0 && clock_ns() < since + home_wait_ns) {
+    while (s->reads > 0 && clock_ns() < since + drain_wait_ns) {
         struct read_request *q = reader_reap(st->reader, &st->list, 0);
         if (q)
-            slot_read_home(st, q);
+            slot_on_completion(st, q);
         else
             nanosleep(&(struct timespec){0, 50000}, NULL);
     }
@@ -127,7 +127,7 @@ struct slot *slot_take(struct expert_store *st, int layer, enum cache_reach reac
 {
     for (;;) {
         struct slot *s = unlink_free(st, &st->class[st->cache.layer[layer].class]);
-        if (s && wait_home(st, s))
+        if (s && wait_for_reads(st, s))
             return s;
         if (s) {
             s->state = SLOT_DRAINING;
@@ -184,7 +184,7 @@ static void hand_over(struct expert_store *st, struct slot *s)
             st->wave[w].readable[st->wave[w].n_readable++] = s->place[w];
 }
 
-void slot_read_home(struct expert_store *st, const struct read_request *q)
+void slot_on_completion(struct expert_store *st, const struct read_request *q)
 {
     struct slot *s = q->user;
     int was_draining = s->state == SLOT_DRAINING && s->reads > 0;

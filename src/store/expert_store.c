@@ -108,10 +108,11 @@ static int make_slots(struct expert_store *st, const int *slots, struct arena *s
         uint8_t *memory = arena_alloc_aligned(slot_mem, (size_t)slots[c] * k->shape.slot_bytes, READER_PAGE);
         if (!memory)
             return -1;
-        k->n_slot = k->n_free = k->n_loose = slots[c];
+        k->n_slot = k->n_free = k->n_evictable = slots[c];
         k->free = (int32_t)(s - st->slot);
         for (int i = 0; i < slots[c]; i++, s++) {
-            *s = (struct slot){.memory = memory + (uint64_t)i * k->shape.slot_bytes, .class = (uint8_t)c, .loose = 1};
+            *s = (struct slot){
+                .memory = memory + (uint64_t)i * k->shape.slot_bytes, .class = (uint8_t)c, .evictable = 1};
             s->next_free = i + 1 < slots[c] ? (int32_t)(s - st->slot) + 1 : -1;
             s->place[0] = s->place[1] = -1;
         }
@@ -189,7 +190,7 @@ void store_poll(struct expert_store *st)
 {
     struct read_request *q;
     while ((q = reader_reap(st->reader, &st->list, 0)))
-        slot_read_home(st, q);
+        slot_on_completion(st, q);
 }
 
 void store_destroy(struct expert_store *st)
@@ -276,8 +277,8 @@ int store_layer_begin(struct expert_store *st, int layer, const struct expert_us
     hold_used(st, uses);
     if (st->sweep)
         return st->n_wave = sweep_plan(st, uses, out);
-    int loose = st->class[st->cache.layer[layer].class].n_loose;
-    int size = uses->n <= loose ? uses->n : loose / 2;
+    int evictable = st->class[st->cache.layer[layer].class].n_evictable;
+    int size = uses->n <= evictable ? uses->n : evictable / 2;
     if (size < 1)
         size = 1;
     int n = 0;
@@ -288,13 +289,13 @@ int store_layer_begin(struct expert_store *st, int layer, const struct expert_us
     return st->n_wave = n;
 }
 
-/* Slots that a wave takes out of the loose ones. */
-static int loose_needed(const struct expert_store *st, int layer, const int32_t *id, int n)
+/* Slots that a wave takes out of the evictable ones. */
+static int evictable_needed(const struct expert_store *st, int layer, const int32_t *id, int n)
 {
     int need = 0;
     for (int i = 0; i < n; i++) {
         int32_t at = cache_slot(&st->cache, layer, id[i]);
-        need += at < 0 || st->slot[at].loose;
+        need += at < 0 || st->slot[at].evictable;
     }
     return need;
 }
@@ -343,7 +344,7 @@ static int no_slots(const struct expert_store *st, int layer, int need, struct e
     return error_set(err, ERR_IO,
                      "blk.%d needs %d expert slots and %d of %d are usable: reads that never came back hold the "
                      "others; restart stoker",
-                     st->layer[layer].layer, need, k->n_loose, k->n_slot);
+                     st->layer[layer].layer, need, k->n_evictable, k->n_slot);
 }
 
 int store_begin(struct expert_store *st, const struct expert_wave *plan, struct error *err)
@@ -354,8 +355,8 @@ int store_begin(struct expert_store *st, const struct expert_wave *plan, struct 
     if (st->n_open == WAVES)
         return error_set(err, ERR_BUG, "more than %d waves of experts open", WAVES);
     store_poll(st);
-    int need = loose_needed(st, layer, id, plan->n);
-    if (need > st->class[st->cache.layer[layer].class].n_loose)
+    int need = evictable_needed(st, layer, id, plan->n);
+    if (need > st->class[st->cache.layer[layer].class].n_evictable)
         return no_slots(st, layer, need, err);
     w->id = id;
     w->layer = layer;
@@ -423,7 +424,7 @@ int store_next(struct expert_store *st, int wait, struct expert_view *out, struc
         while (w->n_taken == w->n_readable) {
             struct read_request *q = reader_reap(st->reader, &st->list, 1);
             assert(q);
-            slot_read_home(st, q);
+            slot_on_completion(st, q);
         }
         count(&st->wait_ns, clock_ns() - since);
     }

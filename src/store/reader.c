@@ -279,7 +279,7 @@ static void collect(struct reader *r, uint64_t wait_ns)
         uint64_t now = clock_ns();
         book_depth(r, now, r->out - n);
         for (int i = 0; i < n; i++)
-            reader_piece_home(r, home[i], now);
+            reader_on_completion(r, home[i], now);
     }
 }
 
@@ -287,7 +287,7 @@ static void collect(struct reader *r, uint64_t wait_ns)
 static uint64_t uncut_until(const struct reader *r, int rank, int drive)
 {
     const struct read_request *q = r->uncut[rank][drive].head;
-    uint64_t home = r->drive[drive].home_ns;
+    uint64_t home = r->drive[drive].completion_ns;
     return q ? (q->started_ns > home ? q->started_ns : home) + r->timeout_ns : UINT64_MAX;
 }
 

@@ -10,9 +10,9 @@
 #include <stdatomic.h>
 
 struct drive {
-    uint64_t bytes_out; /* in flight, lost pieces not counted */
-    uint64_t home_ns;   /* when a piece last came home */
-    double given;       /* seconds of work so far, by its rate: evens out what takes turns */
+    uint64_t bytes_out;     /* in flight, lost pieces not counted */
+    uint64_t completion_ns; /* when a piece last came home */
+    double given;           /* seconds of work so far, by its rate: evens out what takes turns */
 };
 
 struct reader {
@@ -62,7 +62,7 @@ static inline void forget_uncut(struct reader *r, struct read_request *q)
 }
 
 /* A piece came back from the back end. */
-void reader_piece_home(struct reader *r, struct piece *p, uint64_t now);
+void reader_on_completion(struct reader *r, struct piece *p, uint64_t now);
 
 /* A piece whose pause is over, or NULL. */
 struct piece *reader_next_held(struct reader *r, uint64_t now);

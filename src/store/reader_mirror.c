@@ -117,7 +117,7 @@ void reader_measure_drives(struct reader_files *f)
     int ok = arena_map(&arena, PROBE_READS * (uint64_t)(PROBE_BLOCK + 2 * BLOCK), &err) == 0;
     if (!ok)
         return;
-    arena_touch(&arena, 0, 1);
+    arena_prefault(&arena, 0, 1);
     struct probe_room room = {arena.base,
                               arena.size}; /* small, and so too fast; but only the drives' proportion counts */
     for (int d = 0; d < f->n_drive && ok; d++) {

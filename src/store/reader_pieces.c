@@ -149,7 +149,7 @@ static void read_error(struct reader *r, struct piece *p)
 }
 
 /* A piece of a request that was given up. */
-static void lost_piece_home(struct reader *r, struct piece *p)
+static void on_lost_completion(struct reader *r, struct piece *p)
 {
     struct read_request *q = p->request;
     r->lost--;
@@ -161,11 +161,11 @@ static void lost_piece_home(struct reader *r, struct piece *p)
     }
 }
 
-void reader_piece_home(struct reader *r, struct piece *p, uint64_t now)
+void reader_on_completion(struct reader *r, struct piece *p, uint64_t now)
 {
     struct read_request *q = p->request;
     int drive = r->files.drive[p->place];
-    r->drive[drive].home_ns = now;
+    r->drive[drive].completion_ns = now;
     if (!p->lost)
         r->drive[drive].bytes_out -= p->length;
     if (p->result > 0) {
@@ -175,7 +175,7 @@ void reader_piece_home(struct reader *r, struct piece *p, uint64_t now)
     if (q)
         q->pieces_out--;
     if (p->lost)
-        lost_piece_home(r, p);
+        on_lost_completion(r, p);
     else if (p->result < 0)
         read_error(r, p);
     else if (p->offset + (uint32_t)p->result >= p->need)

@@ -55,7 +55,7 @@ static void start(struct cells *c, int cell, uint8_t *memory, const struct job *
 
 /* The requests are about to go out of scope, and the bounce belongs to others: wait for the device, at most 2 s. What is in flight
  * then is abandoned, and the device may still write into its cell. */
-static void settle(struct cells *c)
+static void drain(struct cells *c)
 {
     uint64_t until = clock_ns() + 2000000000u;
     while (c->in_flight > 0 && clock_ns() < until) {
@@ -85,7 +85,7 @@ static int pump(struct reader *r, struct source *s, uint8_t *bounce, uint64_t ce
             reader_error(r, q, err);
             if (!q->draining)
                 c.in_flight--;
-            settle(&c);
+            drain(&c);
             *lost = c.in_flight > 0;
             return -1;
         }

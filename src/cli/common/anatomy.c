@@ -54,7 +54,7 @@ enum tensor_kind kind_of(const struct anatomy *a, const char *name)
 /* ---- experts ---------------------------------------------------------------------------------------------------------------- */
 
 /* A tensor that holds one matrix an expert, behind one another. */
-static int is_bank(const struct anatomy *a, const struct gguf_tensor *t)
+static int is_expert_tensor(const struct anatomy *a, const struct gguf_tensor *t)
 {
     return t->n_dims == 3 && t->ne[2] > 0 && kind_of(a, t->name) == KIND_EXPERTS;
 }
@@ -65,7 +65,7 @@ static void add_alignment(struct anatomy *a, uint64_t at)
         a->expert_alignment /= 2;
 }
 
-static void add_bank(struct anatomy *a, struct expert_group *l, const struct gguf_tensor *t)
+static void add_expert_tensor(struct anatomy *a, struct expert_group *l, const struct gguf_tensor *t)
 {
     uint64_t bytes = t->n_bytes / t->ne[2];
     l->n_expert = t->ne[2];
@@ -75,7 +75,7 @@ static void add_bank(struct anatomy *a, struct expert_group *l, const struct ggu
         l->part[l->n_part].type = t->type;
         l->part[l->n_part++].bytes = bytes;
     }
-    a->bank += t->n_bytes;
+    a->expert_bytes_total += t->n_bytes;
     add_alignment(a, t->offset);
     add_alignment(a, bytes);
 }
@@ -94,7 +94,7 @@ static void add_layer(struct anatomy *a, const struct expert_group *l, int layer
 {
     int i = 0;
     a->n_moe_layer++;
-    a->cycle += l->expert_bytes * (a->n_used < l->n_expert ? a->n_used : l->n_expert);
+    a->expert_bytes_per_token += l->expert_bytes * (a->n_used < l->n_expert ? a->n_used : l->n_expert);
     while (i < a->n_group && !alike(&a->group[i], l))
         i++;
     if (i == ANATOMY_GROUPS) {
@@ -119,22 +119,22 @@ static int by_layer(const void *a, const void *b)
 
 static void read_experts(struct anatomy *a, const struct gguf *g)
 {
-    const struct gguf_tensor **bank = calloc(g->n_tensor + 1, sizeof *bank);
+    const struct gguf_tensor **expert_tensor = calloc(g->n_tensor + 1, sizeof *expert_tensor);
     const char *rest;
     size_t n = 0;
-    for (uint64_t i = 0; bank && i < g->n_tensor; i++)
-        if (is_bank(a, &g->tensor[i]) && gguf_layer_of(g->tensor[i].name, &rest) >= 0)
-            bank[n++] = &g->tensor[i];
+    for (uint64_t i = 0; expert_tensor && i < g->n_tensor; i++)
+        if (is_expert_tensor(a, &g->tensor[i]) && gguf_layer_of(g->tensor[i].name, &rest) >= 0)
+            expert_tensor[n++] = &g->tensor[i];
     if (n)
-        qsort(bank, n, sizeof *bank, by_layer);
+        qsort(expert_tensor, n, sizeof *expert_tensor, by_layer);
     for (size_t i = 0; i < n;) {
-        int layer = gguf_layer_of(bank[i]->name, &rest);
+        int layer = gguf_layer_of(expert_tensor[i]->name, &rest);
         struct expert_group l = {0};
-        for (; i < n && gguf_layer_of(bank[i]->name, &rest) == layer; i++)
-            add_bank(a, &l, bank[i]);
+        for (; i < n && gguf_layer_of(expert_tensor[i]->name, &rest) == layer; i++)
+            add_expert_tensor(a, &l, expert_tensor[i]);
         add_layer(a, &l, layer);
     }
-    free(bank);
+    free(expert_tensor);
 }
 
 /* ---- all of it -------------------------------------------------------------------------------------------------------------- */

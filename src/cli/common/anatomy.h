@@ -47,8 +47,8 @@ struct anatomy {
     struct expert_group group[ANATOMY_GROUPS];
     int n_group, left_out; /* layers of experts beyond the groups */
     int n_moe_layer;
-    uint64_t n_used;           /* experts a token and layer, by the metadata; 0 unknown */
-    uint64_t bank, cycle;      /* bytes of all experts; of one token's (0 unknown) */
+    uint64_t n_used;                                     /* experts a token and layer, by the metadata; 0 unknown */
+    uint64_t expert_bytes_total, expert_bytes_per_token; /* bytes of all experts; of one token's (0 unknown) */
     uint64_t expert_alignment; /* every expert of every tensor begins at a multiple of this in its file; at most 4096 */
     struct gguf_string arch;   /* "" when the file names none */
 };

@@ -38,7 +38,7 @@ int drive_open(struct drive *d, const char *path)
     *d = (struct drive){0};
     if (open_file(&d->file, path) == 0) {
         if (arena_map(&d->memory, ROOM, &err) == 0) {
-            arena_touch(&d->memory, 0, 1);
+            arena_prefault(&d->memory, 0, 1);
             d->room = (struct probe_room){d->memory.base, ROOM};
             return 0;
         }

@@ -271,7 +271,7 @@ void prefix_remember(struct prefix_cache *c, struct prefix_place *at, struct seq
         return;
     tree_touch(c, node);
     tree_keep_windows(c, node, part ? part : KV_PAGE);
-    if (seq->state && !seq->torn && c->states->n_page)
+    if (seq->state && !seq->invalid && c->states->n_page)
         tree_save_state(c, node, part ? part : KV_PAGE, at->since, seq, worth);
 }
 

@@ -5,18 +5,18 @@
  * The first layers are dense. Router: softmax, or sigmoid with a bias for the choice and the best groups open. rope in adjacent
  * pairs.
  * Sources: arXiv 2405.04434, 2412.19437. Goldens: deepseek2-lite, -v3, -unabsorbed, -lite-long. */
+#include "model/block/dense_or_moe.h"
 #include "model/block/latent.h"
-#include "model/block/lead.h"
 
 struct layer {
     struct latent_weights attention;
-    struct lead_weights ffn;
+    struct dense_or_moe_weights ffn;
 };
 
 static int read_params(struct params *p, const struct gguf *g, struct error *err)
 {
     return params_read(p, g, ROPE_ADJACENT, err) || params_read_latent(p, g, err) ||
-                   params_read_lead(p, g, ROUTER_SOFTMAX, err)
+                   params_read_dense_or_moe(p, g, ROUTER_SOFTMAX, err)
                ? -1
                : 0;
 }
@@ -25,20 +25,20 @@ static int bind(struct binder *b, int l, void *layer)
 {
     struct layer *w = layer;
     bind_latent(b, l, &w->attention);
-    bind_lead(b, l, &w->ffn, "ffn_norm.weight");
+    bind_dense_or_moe(b, l, &w->ffn, "ffn_norm.weight");
     return b->failed;
 }
 
 static void memory(const struct model *m, int n_rows, struct arch_memory *out)
 {
-    lead_memory(m, n_rows, latent_row_bytes(&m->p), out);
+    dense_or_moe_memory(m, n_rows, latent_row_bytes(&m->p), out);
 }
 
 static void layer(struct step *s, int l, const void *weights, float *x)
 {
     const struct layer *w = weights;
     block_latent(s, x, &w->attention);
-    block_lead(s, l, x, &w->ffn);
+    block_dense_or_moe(s, l, x, &w->ffn);
     layer_out(s, l, x);
 }
 

@@ -169,7 +169,7 @@ static float *queries(struct step *s, struct act *n, const struct layer *w, stru
     float *q = step_rows(s, p->n_head * p->d_k), *a = step_rows(s, p->latent.q_rank);
     matmul(s, a, n, w->wq_a);
     rms_norm(s, a, a, w->q_a_norm);
-    *low = act(s, a, p->latent.q_rank);
+    *low = step_act(s, a, p->latent.q_rank);
     matmul(s, q, low, w->wq_b);
     op_rms_norm(&s->m->op, q, q, NULL, s->n_rows * p->n_head, p->d_k, p->norm_eps);
     rotate_heads(s, q + p->d_k - p->rope[PLAIN].n_rot, p->n_head, p->d_k, rope_of(w));
@@ -194,7 +194,7 @@ static void attention(struct step *s, float *y, const float *u, const struct lay
     size_t mark = step_mark(s);
     float *n = step_rows(s, p->n_embd), *o = step_rows(s, p->n_head * p->d_k);
     rms_norm(s, n, u, w->attn_norm);
-    struct act a = act(s, n, p->n_embd), low;
+    struct act a = step_act(s, n, p->n_embd), low;
     float *q = queries(s, &a, w, &low), *k = keys(s, &a, w);
     struct attn_beside beside;
     if (w->compressed.ratio)
@@ -214,7 +214,7 @@ static void experts(struct step *s, int l, float *y, const float *u, const struc
     size_t mark = step_mark(s);
     float *n = step_rows(s, p->n_embd);
     rms_norm(s, n, u, w->moe.norm);
-    struct act a = act(s, n, p->n_embd);
+    struct act a = step_act(s, n, p->n_embd);
     struct routes r = l < p->n_token_routed
                           ? route_by_token(s, l, &a, w->moe.router, s->m->by_token[l], &rule)
                           : route_top_k(s, l, &a, w->moe.router, NULL, p->n_expert, p->n_expert_used, &rule);

@@ -181,7 +181,7 @@ static void attention(struct step *s, float *x, const struct layer *w)
     size_t mark = step_mark(s);
     float *n = step_rows(s, p->n_embd), *q = step_rows(s, n_q), *k = NULL, *v = NULL;
     rms_norm(s, n, x, w->attn_norm);
-    struct act a = act(s, n, p->n_embd);
+    struct act a = step_act(s, n, p->n_embd);
     matmul(s, q, &a, w->wq);
     norm_heads(s, q, p->n_head, d, w->q_norm);
     rotate_heads(s, q, p->n_head, d, w->windowed);
@@ -199,7 +199,7 @@ static void attention(struct step *s, float *x, const struct layer *w)
     }
     float *o = step_rows(s, n_q);
     attend(s, w->kv, o, q, k, v, d, p->attn_scale, NULL);
-    struct act b = act(s, o, n_q);
+    struct act b = step_act(s, o, n_q);
     matmul(s, n, &b, w->wo);
     rms_norm(s, n, n, w->attn_post_norm);
     add(s, x, n, p->n_embd);
@@ -219,7 +219,7 @@ static void feed_forward_and_experts(struct step *s, int l, float *x, const stru
     rms_norm(s, m, x, w->expert_norm);
     rms_norm(s, r, x, w->router_scale);
     op_scale(&s->m->op, r, 1.0f / sqrtf((float)p->n_embd), s->n_rows, p->n_embd);
-    struct act a = act(s, n, p->n_embd), b = act(s, m, p->n_embd), c = act(s, r, p->n_embd);
+    struct act a = step_act(s, n, p->n_embd), b = step_act(s, m, p->n_embd), c = step_act(s, r, p->n_embd);
     struct routes routes = route_top_k(s, l, &c, w->router, NULL, p->n_expert, p->n_expert_used, &route);
     struct shared_expert dense = {.ffn = w->ffn, .in = &a};
     block_moe(s, l, y, &b, &routes, w->experts, &dense);

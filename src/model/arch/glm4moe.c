@@ -8,16 +8,16 @@
  * heads, Solar Open has no biases either. Layers that predict further tokens come last in the file and are not run (params_read()).
  * Source: GLM-4.5, arXiv 2508.06471, section 2.1. Goldens: glm4moe, glm4moe-106b-a12b. */
 #include "model/block/attention.h"
-#include "model/block/lead.h"
+#include "model/block/dense_or_moe.h"
 
 struct layer {
     struct attention_weights attention;
-    struct lead_weights ffn;
+    struct dense_or_moe_weights ffn;
 };
 
 static int read_params(struct params *p, const struct gguf *g, struct error *err)
 {
-    return params_read(p, g, ROPE_HALF, err) || params_read_lead(p, g, ROUTER_SIGMOID, err) ? -1 : 0;
+    return params_read(p, g, ROPE_HALF, err) || params_read_dense_or_moe(p, g, ROUTER_SIGMOID, err) ? -1 : 0;
 }
 
 static int bind(struct binder *b, int l, void *layer)
@@ -31,20 +31,20 @@ static int bind(struct binder *b, int l, void *layer)
         bind_qkv_bias(b, l, &w->attention);
     if (bind_vector_if(b, l, "attn_q_norm.weight", d) || bind_vector_if(b, l, "attn_k_norm.weight", d))
         bind_qk_norm(b, l, &w->attention, d, d);
-    bind_lead(b, l, &w->ffn, "post_attention_norm.weight");
+    bind_dense_or_moe(b, l, &w->ffn, "post_attention_norm.weight");
     return b->failed;
 }
 
 static void memory(const struct model *m, int n_rows, struct arch_memory *out)
 {
-    lead_memory(m, n_rows, attention_row_bytes(&m->p), out);
+    dense_or_moe_memory(m, n_rows, attention_row_bytes(&m->p), out);
 }
 
 static void layer(struct step *s, int l, const void *weights, float *x)
 {
     const struct layer *w = weights;
     block_attention(s, x, &w->attention);
-    block_lead(s, l, x, &w->ffn);
+    block_dense_or_moe(s, l, x, &w->ffn);
     layer_out(s, l, x);
 }
 

@@ -8,15 +8,15 @@
  * least 256 are chosen (DECISIONS.md). The first layers are dense. Router: sigmoid with a bias for the choice. rope in adjacent
  * pairs, in an indexer on the first values of a head.
  * Sources: GLM-5, arXiv 2602.15763; DeepSeek V3.2, arXiv 2512.02556; sharing: arXiv 2603.12201. Goldens: glm-dsa, glm-dsa-sparse. */
+#include "model/block/dense_or_moe.h"
 #include "model/block/latent.h"
-#include "model/block/lead.h"
 
 #include "base/error.h"
 #include "format/gguf.h"
 
 struct layer {
     struct latent_weights attention;
-    struct lead_weights ffn;
+    struct dense_or_moe_weights ffn;
 };
 
 static const char types_key[] = "attention.indexer.types";
@@ -24,7 +24,7 @@ static const char types_key[] = "attention.indexer.types";
 static int read_params(struct params *p, const struct gguf *g, struct error *err)
 {
     if (params_read(p, g, ROPE_ADJACENT, err) || params_read_latent(p, g, err) ||
-        params_read_lead(p, g, ROUTER_SIGMOID, err) || params_read_indexer(p, g, err))
+        params_read_dense_or_moe(p, g, ROUTER_SIGMOID, err) || params_read_indexer(p, g, err))
         return -1;
     if (p->latent.q_rank == 0)
         return error_set(err, ERR_FORMAT,
@@ -54,14 +54,14 @@ static int bind(struct binder *b, int l, void *layer)
     bind_latent(b, l, &w->attention);
     if (chooses(b, l))
         bind_latent_index(b, l, &w->attention);
-    bind_lead(b, l, &w->ffn, "ffn_norm.weight");
+    bind_dense_or_moe(b, l, &w->ffn, "ffn_norm.weight");
     return b->failed;
 }
 
 static void memory(const struct model *m, int n_rows, struct arch_memory *out)
 {
     const struct params *p = &m->p;
-    lead_memory(m, n_rows, latent_row_bytes(p), out);
+    dense_or_moe_memory(m, n_rows, latent_row_bytes(p), out);
     out->row += chosen_row_bytes(p);
     out->thread = latent_thread_bytes(p);
 }
@@ -70,7 +70,7 @@ static void layer(struct step *s, int l, const void *weights, float *x)
 {
     const struct layer *w = weights;
     block_latent(s, x, &w->attention);
-    block_lead(s, l, x, &w->ffn);
+    block_dense_or_moe(s, l, x, &w->ffn);
     layer_out(s, l, x);
 }
 

@@ -10,8 +10,8 @@
  * Which layers attend: those whose attention.head_count_kv is not 0. The router is a sigmoid with a bias for the choice; the
  * weights of the chosen are made to sum to 1 whatever the file says, as in the model. Source: arXiv 2510.26692. Golden:
  * kimi-linear. */
+#include "model/block/dense_or_moe.h"
 #include "model/block/latent.h"
-#include "model/block/lead.h"
 
 #include "base/error.h"
 #include "format/gguf.h"
@@ -32,7 +32,7 @@ struct layer {
         struct latent_weights latent;
         struct delta_weights delta;
     };
-    struct lead_weights ffn;
+    struct dense_or_moe_weights ffn;
 };
 
 /* Of the norms of q and k: the model's own; what files say is of its rms norms. */
@@ -43,7 +43,7 @@ static int n_value(const struct params *p) { return p->n_head * p->delta.d; }
 static int read_params(struct params *p, const struct gguf *g, struct error *err)
 {
     if (params_read(p, g, ROPE_ADJACENT, err) || params_read_latent(p, g, err) ||
-        params_read_lead(p, g, ROUTER_SIGMOID, err) ||
+        params_read_dense_or_moe(p, g, ROUTER_SIGMOID, err) ||
         params_int(g, "ssm.conv_kernel", 2, CONV_MOST, -1, &p->delta.conv, err) ||
         params_int(g, "kda.head_dim", 1, 1 << 12, -1, &p->delta.d, err))
         return -1;
@@ -87,7 +87,7 @@ static int bind(struct binder *b, int l, void *layer)
         bind_latent(b, l, &w->latent);
     else
         bind_delta(b, l, &w->delta);
-    bind_lead(b, l, &w->ffn, "ffn_norm.weight");
+    bind_dense_or_moe(b, l, &w->ffn, "ffn_norm.weight");
     return b->failed;
 }
 
@@ -98,7 +98,7 @@ static void memory(const struct model *m, int n_rows, struct arch_memory *out)
     size_t delta = (size_t)floats * sizeof(float) + act_row_bytes(p->n_embd) + 2 * act_row_bytes(p->delta.d) +
                    act_row_bytes(n_value(p)),
            latent = latent_row_bytes(p);
-    lead_memory(m, n_rows, larger(delta, latent), out);
+    dense_or_moe_memory(m, n_rows, larger(delta, latent), out);
     out->fixed += QKV * (size_t)n_rows * sizeof(struct run) + 16 * 64;
 }
 
@@ -110,7 +110,7 @@ static void low_rank(struct step *s, float *out, struct act *a, const struct wei
     int d = s->m->p.delta.d;
     float *c = step_rows(s, d);
     matmul(s, c, a, first);
-    struct act b = act(s, c, d);
+    struct act b = step_act(s, c, d);
     matmul(s, out, &b, second);
 }
 
@@ -124,7 +124,7 @@ static void delta_attention(struct step *s, float *x, const struct delta_weights
     float *decay = step_rows(s, values), *beta = step_rows(s, n_head), *gate = mixed;
 
     rms_norm(s, n, x, w->norm);
-    struct act a = act(s, n, p->n_embd);
+    struct act a = step_act(s, n, p->n_embd);
     struct run *run = NULL;
     for (int i = 0; i < QKV; i++) {
         u[i] = step_rows(s, values);
@@ -148,7 +148,7 @@ static void delta_attention(struct step *s, float *x, const struct delta_weights
     op_rms_norm(op, o, o, w->o_norm->vector, s->n_rows * n_head, d, p->norm_eps);
     low_rank(s, gate, &a, w->gate_a, w->gate_b);
     op_sigmoid_mul(op, o, gate, s->n_rows, values);
-    struct act b = act(s, o, values);
+    struct act b = step_act(s, o, values);
     matmul(s, n, &b, w->wo);
     add(s, x, n, p->n_embd);
     step_reset(s, mark);
@@ -161,7 +161,7 @@ static void layer(struct step *s, int l, const void *weights, float *x)
         block_latent(s, x, &w->latent);
     else
         delta_attention(s, x, &w->delta);
-    block_lead(s, l, x, &w->ffn);
+    block_dense_or_moe(s, l, x, &w->ffn);
     layer_out(s, l, x);
 }
 

@@ -10,7 +10,7 @@
  * Sources: Nemotron-H, arXiv 2504.03624; Nemotron 3 Nano and Nemotron 3 technical reports.
  * Goldens: nemotron_h, nemotron_h_moe, nemotron_h_moe-latent, nemotron-2688. */
 #include "model/block/attention.h"
-#include "model/block/lead.h"
+#include "model/block/dense_or_moe.h"
 #include "model/block/mamba2.h"
 
 #include "base/error.h"
@@ -24,16 +24,16 @@ struct layer {
     struct attention_weights attention;
     const struct weight *norm; /* of a dense feed-forward */
     struct ffn_weights ffn;
-    struct lead_weights experts;
+    struct dense_or_moe_weights experts;
 };
 
 static int read_moe(struct params *p, const struct gguf *g, struct error *err)
 {
-    if (params_read_lead(p, g, ROUTER_SIGMOID, err) ||
+    if (params_read_dense_or_moe(p, g, ROUTER_SIGMOID, err) ||
         params_int(g, "expert_shared_feed_forward_length", 0, 1 << 20, p->n_ff_shared, &p->n_ff_shared, err) ||
         params_int(g, "moe_latent_size", 0, 1 << 20, 0, &p->n_latent_expert, err))
         return -1;
-    p->n_dense_lead = 0;
+    p->n_layer_dense_lead = 0;
     return 0;
 }
 
@@ -89,7 +89,7 @@ static int bind(struct binder *b, int l, void *layer)
         bind_dense(b, l, w, n_ff);
         break;
     case EXPERTS:
-        bind_lead(b, l, &w->experts, "attn_norm.weight");
+        bind_dense_or_moe(b, l, &w->experts, "attn_norm.weight");
         break;
     }
     return b->failed;
@@ -100,7 +100,7 @@ static void memory(const struct model *m, int n_rows, struct arch_memory *out)
     const struct params *p = &m->p;
     size_t mixer = larger(mamba2_row_bytes(p), attention_row_bytes(p));
     if (p->n_expert)
-        lead_memory(m, n_rows, mixer, out);
+        dense_or_moe_memory(m, n_rows, mixer, out);
     else
         *out = (struct arch_memory){.row = larger(mixer, ffn_row_bytes(p, p->n_ff)), .fixed = 16 * 64};
 }
@@ -119,7 +119,7 @@ static void layer(struct step *s, int l, const void *weights, float *x)
         block_dense(s, x, w->norm, &w->ffn);
         break;
     case EXPERTS:
-        block_lead(s, l, x, &w->experts);
+        block_dense_or_moe(s, l, x, &w->experts);
         break;
     }
     layer_out(s, l, x);

@@ -59,10 +59,11 @@ static int read_params(struct params *p, const struct gguf *g, struct error *err
                          "ssm.group_count %d",
                          g->file->path, inner, d->n_head_v, d->d, d->n_head_k);
     if (p->d_v != p->d_k)
-        return error_set(err, ERR_FORMAT,
-                         "%s: attention.value_length is %d and attention.key_length %d: this architecture's output gate is as "
-                         "wide as its queries and needs them to be equal",
-                         g->file->path, p->d_v, p->d_k);
+        return error_set(
+            err, ERR_FORMAT,
+            "%s: attention.value_length is %d and attention.key_length %d: this architecture's output gate is as "
+            "wide as its queries and needs them to be equal",
+            g->file->path, p->d_v, p->d_k);
     if (!p->n_expert)
         return 0;
     if (params_read_experts(p, g, err))
@@ -173,7 +174,7 @@ static void delta_net(struct step *s, float *x, const struct layer *w)
     float *decay = step_rows(s, d->n_head_v), *beta = step_rows(s, d->n_head_v);
 
     rms_norm(s, n, x, w->norm);
-    struct act a = act(s, n, p->n_embd);
+    struct act a = step_act(s, n, p->n_embd);
     matmul(s, mixed, &a, w->wqkv);
     matmul(s, z, &a, w->wz);
     gates(s, decay, beta, &a, w);
@@ -191,7 +192,7 @@ static void delta_net(struct step *s, float *x, const struct layer *w)
     op_delta(&s->m->op, &delta, run, s->n_run);
     op_rms_norm(&s->m->op, o, o, w->o_norm->vector, s->n_rows * d->n_head_v, d->d, p->norm_eps);
     op_activate(&s->m->op, s->m->op.k->silu_mul, z, z, o, s->n_rows, values);
-    struct act b = act(s, z, values);
+    struct act b = step_act(s, z, values);
     matmul(s, n, &b, w->wout);
     add(s, x, n, p->n_embd);
     step_reset(s, mark);
@@ -206,7 +207,7 @@ static void gated_attention(struct step *s, float *x, const struct layer *w)
     float *k = step_rows(s, n_k), *v = step_rows(s, p->n_head_kv * p->d_v), *o = step_rows(s, p->n_head * p->d_v);
 
     rms_norm(s, n, x, w->norm);
-    struct act a = act(s, n, p->n_embd);
+    struct act a = step_act(s, n, p->n_embd);
     matmul(s, both, &a, w->wq);
     matmul(s, k, &a, w->wk);
     matmul(s, v, &a, w->wv);
@@ -217,7 +218,7 @@ static void gated_attention(struct step *s, float *x, const struct layer *w)
     rotate_heads(s, k, p->n_head_kv, p->d_k, 0);
     attend(s, w->kv, o, q, k, v, p->d_v, 1.0f / sqrtf((float)p->d_k), NULL);
     op_sigmoid_mul(&s->m->op, o, g, s->n_rows, p->n_head * p->d_v);
-    struct act b = act(s, o, p->n_head * p->d_v);
+    struct act b = step_act(s, o, p->n_head * p->d_v);
     matmul(s, n, &b, w->wo);
     add(s, x, n, p->n_embd);
     step_reset(s, mark);

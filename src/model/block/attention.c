@@ -59,7 +59,7 @@ void block_attention(struct step *s, float *x, const struct attention_weights *w
     float *n = step_rows(s, p->n_embd), *q = step_rows(s, n_q), *k = step_rows(s, n_k), *v = step_rows(s, n_v);
 
     rms_norm(s, n, x, w->norm);
-    struct act a = act(s, n, p->n_embd);
+    struct act a = step_act(s, n, p->n_embd);
     matmul(s, q, &a, w->wq);
     matmul(s, k, &a, w->wk);
     matmul(s, v, &a, w->wv);
@@ -75,7 +75,7 @@ void block_attention(struct step *s, float *x, const struct attention_weights *w
     float scale = p->attn_scale > 0 ? p->attn_scale : 1.0f / sqrtf((float)p->d_k);
     attend(s, w->kv, o, q, k, v, p->d_v, scale, w->sinks);
 
-    struct act b = act(s, o, n_o);
+    struct act b = step_act(s, o, n_o);
     matmul(s, n, &b, w->wo);
     add_bias(s, n, w->bo);
     if (w->post_norm)

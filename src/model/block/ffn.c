@@ -40,7 +40,7 @@ void block_ffn(struct step *s, float *out, struct act *a, const struct ffn_weigh
         op_clamp(&s->m->op, up, -w->limit, w->limit, s->n_rows, w->n_ff);
     }
     op_activate(&s->m->op, ffn_kernel(s), up, gate, up, s->n_rows, w->n_ff);
-    struct act h = act(s, up, w->n_ff);
+    struct act h = step_act(s, up, w->n_ff);
     matmul(s, out, &h, w->down);
     add_bias(s, out, w->down_bias);
     if (w->post_norm)
@@ -54,7 +54,7 @@ void block_dense(struct step *s, float *x, const struct weight *norm, const stru
     size_t mark = step_mark(s);
     float *n = step_rows(s, n_embd), *y = step_rows(s, n_embd);
     rms_norm(s, n, x, norm);
-    struct act a = act(s, n, n_embd);
+    struct act a = step_act(s, n, n_embd);
     block_ffn(s, y, &a, w);
     add(s, x, y, n_embd);
     step_reset(s, mark);

@@ -30,7 +30,7 @@ void grouped_output(struct step *s, float *y, const float *o, const struct group
     float *low = step_rows(s, n_low(p));
     op_matmul_heads(&s->m->op, low, n, (size_t)p->out.rank, o, (size_t)(p->n_head * p->d_v), n_group, s->n_rows,
                     &w->a->mat, p->out.n_group, p->out.rank, p->out.rank);
-    struct act a = act(s, low, n_low(p));
+    struct act a = step_act(s, low, n_low(p));
     matmul(s, y, &a, w->b);
     step_reset(s, mark);
 }

@@ -120,7 +120,7 @@ static float *queries(struct step *s, struct act *n, const struct latent_weights
     float *c = step_rows(s, m->q_rank);
     matmul(s, c, n, w->wq_a);
     rms_norm(s, c, c, w->q_a_norm);
-    struct act a = act(s, c, m->q_rank);
+    struct act a = step_act(s, c, m->q_rank);
     matmul(s, q, &a, w->wq_b);
     if (w->indexer.q)
         choose(s, n, &a, w);
@@ -167,7 +167,7 @@ void block_latent(struct step *s, float *x, const struct latent_weights *w)
     float *n = step_rows(s, p->n_embd), *c = step_rows(s, p->n_head * m->kv_rank),
           *o = step_rows(s, p->n_head * m->d_v);
     rms_norm(s, n, x, w->norm);
-    struct act a = act(s, n, p->n_embd);
+    struct act a = step_act(s, n, p->n_embd);
     float *q = absorb(s, queries(s, &a, w), w), *k = keys(s, &a, w);
     attend_chosen(s, w->kv, c, q, k, m->kv_rank, m->scale, s->chosen);
 
@@ -175,7 +175,7 @@ void block_latent(struct step *s, float *x, const struct latent_weights *w)
     v.data += (size_t)w->v_first * v.row_bytes;
     op_matmul_heads(&s->m->op, o, (size_t)(p->n_head * m->d_v), (size_t)m->d_v, c, (size_t)(p->n_head * m->kv_rank),
                     (size_t)m->kv_rank, s->n_rows, &v, p->n_head, m->d_v, w->v_rows);
-    struct act b = act(s, o, p->n_head * m->d_v);
+    struct act b = step_act(s, o, p->n_head * m->d_v);
     matmul(s, n, &b, w->wo);
     add(s, x, n, p->n_embd);
     step_reset(s, mark);

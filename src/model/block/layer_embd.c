@@ -30,7 +30,7 @@ int make_layer_embd(struct step *s, const float *x)
     float *own = step_rows(s, n), *mixed = step_rows(s, n);
     if (embed(s, own, (size_t)n, s->m->layer_embd.table))
         return -1;
-    struct act a = act(s, x, p->n_embd);
+    struct act a = step_act(s, x, p->n_embd);
     matmul(s, mixed, &a, s->m->layer_embd.proj);
     op_scale(op, mixed, 1.0f / sqrtf((float)p->n_embd), s->n_rows, n);
     op_rms_norm(op, mixed, mixed, s->m->layer_embd.norm->vector, s->n_rows * p->n_layer, d, p->norm_eps);
@@ -47,11 +47,11 @@ void block_layer_embd(struct step *s, int l, float *x, const struct layer_embd_w
     int n_embd = s->m->p.n_embd, d = s->m->p.d_layer_embd;
     size_t mark = step_mark(s);
     float *g = step_rows(s, d), *y = step_rows(s, n_embd);
-    struct act a = act(s, x, n_embd);
+    struct act a = step_act(s, x, n_embd);
     matmul(s, g, &a, w->gate);
     op_activate(&s->m->op, ffn_kernel(s), g, g, s->layer_embd + (size_t)l * (size_t)s->n_rows * (size_t)d, s->n_rows,
                 d);
-    struct act b = act(s, g, d);
+    struct act b = step_act(s, g, d);
     matmul(s, y, &b, w->out);
     rms_norm(s, y, y, w->post_norm);
     add(s, x, y, n_embd);

@@ -71,7 +71,7 @@ void block_mamba2(struct step *s, float *x, const struct mamba2_weights *w)
     float *dt = step_rows(s, m->n_head), *decay = step_rows(s, m->n_head);
 
     rms_norm(s, n, x, w->norm);
-    struct act a = act(s, n, p->n_embd);
+    struct act a = step_act(s, n, p->n_embd);
     matmul_rows(s, z, &a, w->in, 0, values);
     matmul_rows(s, mixed, &a, w->in, values, channels);
     matmul_rows(s, dt, &a, w->in, values + channels, m->n_head);
@@ -83,7 +83,7 @@ void block_mamba2(struct step *s, float *x, const struct mamba2_weights *w)
     op_ssm(op, &ssm, run, s->n_run);
     op_activate(op, op->k->silu_mul, y, z, y, s->n_rows, values);
     op_group_norm(op, y, y, table(w->y_norm), s->n_rows, m->n_group, values / m->n_group, p->norm_eps);
-    struct act b = act(s, y, values);
+    struct act b = step_act(s, y, values);
     matmul(s, n, &b, w->out);
     add(s, x, n, p->n_embd);
     step_reset(s, mark);

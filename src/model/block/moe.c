@@ -62,13 +62,13 @@ static void read_ahead(struct step *s)
 
 void moe_step_begin(struct step *s)
 {
-    int few = s->n_rows <= MOE_FEW_ROWS;
+    int small_batch = s->n_rows <= MOE_SMALL_BATCH;
     if (s->m->traces)
         traces_step(s->m->traces, s->n_rows, s->b->n_prompt);
     if (!s->m->store)
         return;
-    store_sweep_begin(s->m->store, few ? 0 : s->n_rows);
-    if (few)
+    store_sweep_begin(s->m->store, small_batch ? 0 : s->n_rows);
+    if (small_batch)
         read_ahead(s);
 }
 
@@ -241,8 +241,8 @@ static int take_some(struct step *s, struct pairs *p, struct moe_expert *out, in
     return n;
 }
 
-static void wave_of_few(struct step *s, struct pairs *p, const struct expert_wave *w, const struct moe_few *f,
-                        struct act *a)
+static void wave_of_small_batch(struct step *s, struct pairs *p, const struct expert_wave *w,
+                                const struct moe_small_batch *f, struct act *a)
 {
     struct op *op = &s->m->op;
     size_t mark = step_mark(s);
@@ -250,32 +250,32 @@ static void wave_of_few(struct step *s, struct pairs *p, const struct expert_wav
     for (int left = w->n; left > 0;) {
         int n = take_some(s, p, ready, &left);
         double begin = clock_seconds();
-        op_moe_few(op, f, ready, n, a);
+        op_moe_small_batch(op, f, ready, n, a);
         s->m->expert_seconds += clock_seconds() - begin;
     }
     step_reset(s, mark);
 }
 
-static void wave_of_many(struct step *s, struct pairs *p, const struct expert_wave *w, float *y, struct act *a)
+static void wave_of_large_batch(struct step *s, struct pairs *p, const struct expert_wave *w, float *y, struct act *a)
 {
     struct op *op = &s->m->op;
     size_t mark = step_mark(s);
     struct moe_expert *some = op_alloc(op, (size_t)w->n * sizeof *some);
     const int32_t *start = p->uses.row_start;
     int first = start[w->first], n_uses = start[w->first + w->n] - first, n = 0;
-    struct moe_many m = op_moe_many_begin(op, p->expert[w->first].down.type, first, n_uses, a, y, p->from->down.n_rows,
-                                          p->from->n_ff, ffn_kernel(s));
+    struct moe_large_batch m = op_moe_large_batch_begin(op, p->expert[w->first].down.type, first, n_uses, a, y,
+                                                        p->from->down.n_rows, p->from->n_ff, ffn_kernel(s));
     for (int left = w->n; left > 0;) {
         int here = take_some(s, p, some, &left);
         double begin = clock_seconds();
-        op_moe_many_hidden(op, &m, some, here);
+        op_moe_large_batch_hidden(op, &m, some, here);
         s->m->expert_seconds += clock_seconds() - begin;
     }
     for (int i = w->first; i < w->first + w->n; i++)
         if (p->expert[i].n > 0)
             some[n++] = p->expert[i];
     double begin = clock_seconds();
-    op_moe_many_sum(op, &m, some, n);
+    op_moe_large_batch_sum(op, &m, some, n);
     s->m->expert_seconds += clock_seconds() - begin;
     step_reset(s, mark);
 }
@@ -323,14 +323,14 @@ static struct act into_latent(struct step *s, struct act *a, const struct expert
 {
     float *z = step_rows(s, e->down.n_rows);
     matmul(s, z, a, e->latent_down);
-    struct act x = act(s, z, e->down.n_rows);
+    struct act x = step_act(s, z, e->down.n_rows);
     quantise_for(&x, e);
     return x;
 }
 
 static void out_of_latent(struct step *s, float *y, const float *z, const struct experts *e)
 {
-    struct act a = act(s, z, e->down.n_rows);
+    struct act a = step_act(s, z, e->down.n_rows);
     matmul(s, y, &a, e->latent_up);
 }
 
@@ -363,11 +363,12 @@ void block_moe(struct step *s, int l, float *y, struct act *a, const struct rout
     struct pairs p = sort_pairs(s, r, e);
     trace(s, l, r);
     struct expert_wave *wave = op_alloc(op, ((size_t)p.uses.n + 1) * sizeof *wave);
-    int n_wave = p.uses.n ? store_layer_begin(s->m->store, l, &p.uses, wave) : 0, few = s->n_rows <= MOE_FEW_ROWS;
+    int n_wave = p.uses.n ? store_layer_begin(s->m->store, l, &p.uses, wave) : 0,
+        small_batch = s->n_rows <= MOE_SMALL_BATCH;
     float *shared_y = NULL, *shared_gate = NULL;
-    struct moe_few f = {0};
-    if (few)
-        f = op_moe_few_begin(op, p.n_pairs, e->n_ff, width, ffn_kernel(s));
+    struct moe_small_batch f = {0};
+    if (small_batch)
+        f = op_moe_small_batch_begin(op, p.n_pairs, e->n_ff, width, ffn_kernel(s));
     else
         memset(sum, 0, (size_t)s->n_rows * (size_t)width * sizeof(float));
 
@@ -380,13 +381,13 @@ void block_moe(struct step *s, int l, float *y, struct act *a, const struct rout
             latent = into_latent(s, a, e);
         if (w == 0 && shared)
             shared_y = shared_output(s, shared_x, shared, &shared_gate);
-        if (few)
-            wave_of_few(s, &p, &wave[w], &f, x);
+        if (small_batch)
+            wave_of_small_batch(s, &p, &wave[w], &f, x);
         else
-            wave_of_many(s, &p, &wave[w], sum, x);
+            wave_of_large_batch(s, &p, &wave[w], sum, x);
         store_end(s->m->store);
     }
-    if (few) {
+    if (small_batch) {
         count_call(s->m, misses);
         op_moe_sum(op, &f, p.expert, p.uses.n, sum, s->n_rows);
     }
@@ -408,7 +409,7 @@ void block_sparse(struct step *s, int l, float *x, const struct moe_weights *w, 
     size_t mark = step_mark(s);
     float *n = step_rows(s, p->n_embd), *y = step_rows(s, p->n_embd);
     rms_norm(s, n, x, w->norm);
-    struct act a = act(s, n, p->n_embd);
+    struct act a = step_act(s, n, p->n_embd);
     struct routes r = route_top_k(s, l, &a, w->router, w->router_bias, p->n_expert, p->n_expert_used, rule);
     block_moe(s, l, y, &a, &r, w->experts, shared);
     add(s, x, y, p->n_embd);

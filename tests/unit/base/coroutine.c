@@ -54,7 +54,7 @@ static void test_pauses(void **state)
     for (int i = 0; i < 2; i++) {
         assert_int_equal(c[i].at, c[i].to + 1);
         assert_true(c[i].ended);
-        assert_in_range(coroutine_touched(c[i].co), (size_t)c[i].to * 256, coroutine_bytes());
+        assert_in_range(coroutine_stack_used(c[i].co), (size_t)c[i].to * 256, coroutine_bytes());
         coroutine_destroy(c[i].co);
     }
 }
@@ -74,7 +74,7 @@ static void test_abandoned(void **state)
     assert_false(c.ended);
     coroutine_abandon(c.co); /* nothing to give up */
     coroutine_release(c.co);
-    assert_int_equal(coroutine_touched(c.co), 0);
+    assert_int_equal(coroutine_stack_used(c.co), 0);
     c.at = 0;
     int done = coroutine_begin(c.co, count, &c);
     while (!done)

@@ -73,7 +73,7 @@ static void look(const char *path, const char *kinds, const char *dense)
         assert_true(strlen(layer[l].type) > 1);
         bytes += layer[l].bytes;
     }
-    assert_true(bytes > plan.bank);
+    assert_true(bytes > plan.expert_bytes_total);
     uses_add_up(s, 0);
     generate(s);
     uses_add_up(s, 1);

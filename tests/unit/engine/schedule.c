@@ -150,7 +150,7 @@ static void states_where_wished(void **state)
     assert_int_equal(continued(recurrent, 1, wishes, 3, 20, -1), 0);
 }
 
-/* A cancelled request may leave its state torn; the next goes on from a copy. */
+/* A cancelled request may leave its state invalid; the next goes on from a copy. */
 static void cancelled(void **state)
 {
     (void)state;

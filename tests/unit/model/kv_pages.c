@@ -233,10 +233,10 @@ static void copies_of_states(void **state)
     assert_int_equal(*kv_page_at(&v.states, a), 1);
     kv_page_give(&v.states, a);
     assert_int_equal(kv_page_take(&v.states), a);
-    seq_tear(&v.seq);
-    assert_true(v.seq.torn);
+    seq_invalidate(&v.seq);
+    assert_true(v.seq.invalid);
     seq_clear(&v.seq);
-    assert_false(v.seq.torn);
+    assert_false(v.seq.invalid);
     assert_int_equal(*(int *)v.seq.state, 0);
 }
 

@@ -82,7 +82,7 @@ static void open_op(struct op_world *w, const struct bench *b, enum cpu_tier tie
     int wide = exact || b->down == TYPE_F32;
     size_t scratch = op_moe_bytes(b->n_rows, N_USED, N_FF, N_EMBD, wide) + (size_t)b->n_rows * act_row_bytes(N_EMBD) +
                      2 * ACT_FIXED_BYTES;
-    if (b->n_rows > MOE_FEW_ROWS)
+    if (b->n_rows > MOE_SMALL_BATCH)
         scratch += (size_t)b->n_uses * ((2 * N_FF + N_EMBD) * sizeof(float) + act_row_bytes(N_FF));
     world_open(w, tier, threads, scratch, op_moe_thread_bytes(N_FF, N_EMBD));
     w->op.exact = exact;
@@ -103,13 +103,13 @@ static ffn_act_fn *kernel_of(const struct op_world *w, const struct bench *b)
 }
 
 /* Few rows: experts arrive one by one or in pairs, in the order of a seed. */
-static float *by_few(const struct bench *b, enum cpu_tier tier, int threads, int exact, uint64_t seed)
+static float *by_small_batch(const struct bench *b, enum cpu_tier tier, int threads, int exact, uint64_t seed)
 {
     struct op_world w;
     int order[N_EXPERT], n = 0;
     open_op(&w, b, tier, threads, exact);
     struct act a = open_act(&w, b);
-    struct moe_few f = op_moe_few_begin(&w.op, b->n_uses, N_FF, N_EMBD, kernel_of(&w, b));
+    struct moe_small_batch f = op_moe_small_batch_begin(&w.op, b->n_uses, N_FF, N_EMBD, kernel_of(&w, b));
     for (int e = 0; e < N_EXPERT; e++) {
         int at = (int)(rng_u64(seed, (uint64_t)e, 2, 0) % (uint64_t)(n + 1));
         memmove(order + at + 1, order + at, (size_t)(n++ - at) * sizeof *order);
@@ -121,7 +121,7 @@ static float *by_few(const struct bench *b, enum cpu_tier tier, int threads, int
         for (int most = 1 + (int)(seed & 1); m < most && i < N_EXPERT; i++)
             if (b->expert[order[i]].n > 0)
                 ready[m++] = b->expert[order[i]];
-        op_moe_few(&w.op, &f, ready, m, &a);
+        op_moe_small_batch(&w.op, &f, ready, m, &a);
     }
     float *y = malloc((size_t)(b->n_rows * N_EMBD) * sizeof *y);
     op_moe_sum(&w.op, &f, b->expert, N_EXPERT, y, b->n_rows);
@@ -130,7 +130,7 @@ static float *by_few(const struct bench *b, enum cpu_tier tier, int threads, int
 }
 
 /* Many rows: all experts at once, or in waves of so many. */
-static float *by_many(const struct bench *b, enum cpu_tier tier, int threads, int exact, int wave)
+static float *by_large_batch(const struct bench *b, enum cpu_tier tier, int threads, int exact, int wave)
 {
     struct op_world w;
     open_op(&w, b, tier, threads, exact);
@@ -147,11 +147,11 @@ static float *by_many(const struct bench *b, enum cpu_tier tier, int threads, in
         if (n == 0)
             continue;
         size_t mark = arena_mark(w.op.scratch);
-        struct moe_many m = op_moe_many_begin(&w.op, ready[0].down.type, ready[0].first_use, uses, &a, y, N_EMBD, N_FF,
-                                              kernel_of(&w, b));
-        op_moe_many_hidden(&w.op, &m, ready + n / 2, n - n / 2); /* as they come */
-        op_moe_many_hidden(&w.op, &m, ready, n / 2);
-        op_moe_many_sum(&w.op, &m, ready, n);
+        struct moe_large_batch m = op_moe_large_batch_begin(&w.op, ready[0].down.type, ready[0].first_use, uses, &a, y,
+                                                            N_EMBD, N_FF, kernel_of(&w, b));
+        op_moe_large_batch_hidden(&w.op, &m, ready + n / 2, n - n / 2); /* as they come */
+        op_moe_large_batch_hidden(&w.op, &m, ready, n / 2);
+        op_moe_large_batch_sum(&w.op, &m, ready, n);
         arena_reset(w.op.scratch, mark);
     }
     world_close(&w);
@@ -204,12 +204,12 @@ static void check(int gate, enum block_type up, enum block_type down, int n_rows
     struct bench b;
     size_t values = (size_t)(n_rows * N_EMBD);
     bench_open(&b, gate, up, down, n_rows);
-    float *truth = by_few(&b, TIER_SCALAR, 1, exact, 0);
+    float *truth = by_small_batch(&b, TIER_SCALAR, 1, exact, 0);
     expect_near(&b, truth, tolerance);
     for (int tier = 0; tier <= (int)cpu_best_tier(); tier++)
         for (int i = 0; i < 3; i++) {
-            float *few = by_few(&b, (enum cpu_tier)tier, i + 1, exact, (uint64_t)(i + 1));
-            float *many = by_many(&b, (enum cpu_tier)tier, 3 - i, exact, i == 0 ? 1 : i == 1 ? 4 : N_EXPERT);
+            float *few = by_small_batch(&b, (enum cpu_tier)tier, i + 1, exact, (uint64_t)(i + 1));
+            float *many = by_large_batch(&b, (enum cpu_tier)tier, 3 - i, exact, i == 0 ? 1 : i == 1 ? 4 : N_EXPERT);
             assert_bits(few, truth, values);
             assert_bits(many, truth, values);
             free(few);
@@ -267,7 +267,7 @@ static void many_blocks(void **state)
         }
         b.n_uses += b.expert[e].n = MOST_ROWS;
     }
-    float *few = by_few(&b, TIER_SCALAR, 2, 0, 1), *many = by_many(&b, cpu_best_tier(), 3, 0, N_EXPERT);
+    float *few = by_small_batch(&b, TIER_SCALAR, 2, 0, 1), *many = by_large_batch(&b, cpu_best_tier(), 3, 0, N_EXPERT);
     assert_bits(many, few, (size_t)(MOST_ROWS * N_EMBD));
     free(few);
     free(many);

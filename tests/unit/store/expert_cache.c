@@ -23,7 +23,7 @@ static int pick(int n) { return (int)(rng_u64(5, counter++, 0, 0) % (uint64_t)n)
 /* The model: every rule as it is written down, nothing remembered that can be computed. */
 struct naive {
     uint64_t fast[LAYERS][EXPERTS], slow[LAYERS][EXPERTS];
-    int slot[LAYERS][EXPERTS], loose[LAYERS][EXPERTS], held[LAYERS][EXPERTS], kept[LAYERS], class[LAYERS],
+    int slot[LAYERS][EXPERTS], evictable[LAYERS][EXPERTS], held[LAYERS][EXPERTS], kept[LAYERS], class[LAYERS],
         n_expert[LAYERS];
 };
 
@@ -65,7 +65,7 @@ static int naive_victim(const struct naive *m, int class, int now, int reach)
         for (int id = 0; id < m->n_expert[l]; id++) {
             uint64_t score = 4 * m->fast[l][id] + m->slow[l][id];
             int rank = m->held[l][id] ? REACH_HELD : m->kept[l] ? REACH_KEPT : REACH_DONE;
-            if (m->class[l] != class || !m->loose[l][id] || rank > reach || (best >= 0 && rank > best_rank))
+            if (m->class[l] != class || !m->evictable[l][id] || rank > reach || (best >= 0 && rank > best_rank))
                 continue;
             if (best < 0 || rank < best_rank || score < best_score ||
                 (score == best_score && distance > best_distance)) {
@@ -146,17 +146,17 @@ static void change_residents(struct world *w, int slots_of[2])
     assert_int_equal(slot, w->naive.slot[l][id]);
     if (slot < 0) {
         cache_put(&w->cache, l, id, w->naive.slot[l][id] = slots_of[class]++);
-        w->naive.loose[l][id] = 0;
+        w->naive.evictable[l][id] = 0;
     } else if (pick(8) == 0) {
         cache_drop(&w->cache, l, id);
         w->naive.slot[l][id] = -1;
-        w->naive.loose[l][id] = w->naive.held[l][id] = 0;
+        w->naive.evictable[l][id] = w->naive.held[l][id] = 0;
     } else if (pick(4) == 0) {
         w->naive.held[l][id] = pick(2);
         cache_hold(&w->cache, l, id, w->naive.held[l][id]);
     } else {
-        w->naive.loose[l][id] = pick(3) > 0;
-        cache_set_loose(&w->cache, l, id, w->naive.loose[l][id]);
+        w->naive.evictable[l][id] = pick(3) > 0;
+        cache_set_evictable(&w->cache, l, id, w->naive.evictable[l][id]);
     }
     if (pick(64) == 0) {
         w->naive.kept[l] = pick(2);
@@ -170,13 +170,14 @@ static void change_residents(struct world *w, int slots_of[2])
 
 static void compare_victim(struct world *w)
 {
-    int class = pick(2), now = pick(LAYERS), layer = -1, id = -1, loose = 0;
+    int class = pick(2), now = pick(LAYERS), layer = -1, id = -1, evictable = 0;
     enum cache_reach reach = (enum cache_reach)pick(3);
     int want = naive_victim(&w->naive, class, now, reach);
     for (int l = 0; l < LAYERS; l++)
         for (int i = 0; i < EXPERTS; i++)
-            loose += w->naive.class[l] == class && !w->naive.kept[l] && w->naive.loose[l][i] && !w->naive.held[l][i];
-    assert_int_equal(cache_loose(&w->cache, class), loose);
+            evictable += w->naive.class[l] == class && !w->naive.kept[l] && w->naive.evictable[l][i] &&
+                         !w->naive.held[l][i];
+    assert_int_equal(cache_evictable(&w->cache, class), evictable);
     int32_t slot = cache_victim(&w->cache, class, now, reach, &layer, &id);
     if (want < 0) {
         assert_int_equal(slot, -1);
@@ -184,12 +185,12 @@ static void compare_victim(struct world *w)
     }
     assert_int_equal(layer * EXPERTS + id, want);
     assert_int_equal(slot, w->naive.slot[layer][id]);
-    assert_true(w->naive.loose[layer][id]);
+    assert_true(w->naive.evictable[layer][id]);
     if (pick(2))
         return;
     cache_drop(&w->cache, layer, id);
     w->naive.slot[layer][id] = -1;
-    w->naive.loose[layer][id] = w->naive.held[layer][id] = 0;
+    w->naive.evictable[layer][id] = w->naive.held[layer][id] = 0;
 }
 
 static void random_calls_equal_the_model(void **state)
@@ -252,7 +253,7 @@ static void ties(void **state)
     for (int l = 0; l < LAYERS; l++)
         for (int id = 2; id < 4 && id < w.layer[l].n_expert; id++) {
             cache_put(&w.cache, l, id, l * 10 + id);
-            cache_set_loose(&w.cache, l, id, 1);
+            cache_set_evictable(&w.cache, l, id, 1);
         }
     static const int want[] = {22, 23, 12, 13, 82, 83, 72, 73, 52, 53}; /* class 0, the turn of layer 2 */
     for (size_t i = 0; i < sizeof want / sizeof *want; i++) {

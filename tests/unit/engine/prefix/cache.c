@@ -287,7 +287,7 @@ static void states(void **state)
     assert_int_equal(begin(a, 9), 300);
     go_to(a, 500); /* the one at 100 is older than this request */
     prefix_remember(&t.c, &a->at, &a->seq, a->id, PREFIX_ENDING);
-    seq_tear(&a->seq);
+    seq_invalidate(&a->seq);
     leave(a, 1);
     a->n = 290;
     assert_int_equal(begin(a, 9), 0);

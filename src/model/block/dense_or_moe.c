@@ -1,17 +1,18 @@
 /* The second half of a layer of DeepSeek's kind: the leading layers are dense, the others have experts beside shared ones, whose
- * router is a softmax, or a sigmoid with a bias for the choice. See lead.h.
+ * router is a softmax, or a sigmoid with a bias for the choice. See dense_or_moe.h.
  * Sources: arXiv 2401.06066 (shared experts), 2412.19437 (sigmoid, selection bias, groups). */
-#include "model/block/lead.h"
+#include "model/block/dense_or_moe.h"
 
 #include "base/error.h"
 #include "format/gguf.h"
 
-int params_read_lead(struct params *p, const struct gguf *g, enum router_gating gating_absent, struct error *err)
+int params_read_dense_or_moe(struct params *p, const struct gguf *g, enum router_gating gating_absent,
+                             struct error *err)
 {
     int gating, n_shared, normalise = 0;
     double scale;
     if (params_read_experts(p, g, err) ||
-        params_int(g, "leading_dense_block_count", 0, p->n_layer, 0, &p->n_dense_lead, err) ||
+        params_int(g, "leading_dense_block_count", 0, p->n_layer, 0, &p->n_layer_dense_lead, err) ||
         params_int(g, "expert_shared_count", 0, 64, 0, &n_shared, err) ||
         params_int(g, "expert_gating_func", 1, 2, (int)gating_absent, &gating, err) ||
         params_int(g, "expert_group_count", 0, p->n_expert < 256 ? p->n_expert : 256, 1, &p->n_group, err) ||
@@ -32,10 +33,10 @@ int params_read_lead(struct params *p, const struct gguf *g, enum router_gating 
     return 0;
 }
 
-void bind_lead(struct binder *b, int l, struct lead_weights *w, const char *norm)
+void bind_dense_or_moe(struct binder *b, int l, struct dense_or_moe_weights *w, const char *norm)
 {
     const struct params *p = &b->m->p;
-    if (l < p->n_dense_lead) {
+    if (l < p->n_layer_dense_lead) {
         w->norm = bind_vector(b, l, norm, p->n_embd);
         bind_ffn(b, l, &w->ffn, "", p->n_ff);
         return;
@@ -46,18 +47,18 @@ void bind_lead(struct binder *b, int l, struct lead_weights *w, const char *norm
         bind_ffn(b, l, &w->shared.ffn, "_shexp", p->n_ff_shared);
 }
 
-void lead_memory(const struct model *m, int n_rows, size_t attention_row, struct arch_memory *out)
+void dense_or_moe_memory(const struct model *m, int n_rows, size_t attention_row, struct arch_memory *out)
 {
     const struct params *p = &m->p;
-    size_t ffn = p->n_dense_lead ? ffn_row_bytes(p, p->n_ff) : 0;
+    size_t ffn = p->n_layer_dense_lead ? ffn_row_bytes(p, p->n_ff) : 0;
     out->row = larger(attention_row, larger(ffn, moe_row_bytes(p)));
     out->fixed = moe_fixed_bytes(m, n_rows) + 16 * 64;
 }
 
-void block_lead(struct step *s, int l, float *x, const struct lead_weights *w)
+void block_dense_or_moe(struct step *s, int l, float *x, const struct dense_or_moe_weights *w)
 {
     const struct params *p = &s->m->p;
-    if (l < p->n_dense_lead)
+    if (l < p->n_layer_dense_lead)
         block_dense(s, x, w->norm, &w->ffn);
     else
         block_sparse(s, l, x, &w->moe,

@@ -1,5 +1,5 @@
-/* Having memory early: see touch.h. */
-#include "engine/touch.h"
+/* Having memory early: see prefault.h. */
+#include "engine/prefault.h"
 
 #include "base/checked.h"
 #include "base/thread.h"
@@ -8,16 +8,16 @@ enum { STRETCH = 16 << 20, HUGE_PAGE = 2 << 20, STACK = 64 << 10, LITTLE = 256 <
 
 static int parts_of(const struct arena *a) { return (int)((a->size + STRETCH - 1) / STRETCH); }
 
-static void *touch_later(void *arg)
+static void *prefault_later(void *arg)
 {
-    struct touch *t = arg;
+    struct prefault *t = arg;
     int n = parts_of(&t->later);
     for (int i = 0; i < n && !atomic_load_explicit(&t->stop, memory_order_relaxed); i++)
-        arena_touch(&t->later, i, n);
+        arena_prefault(&t->later, i, n);
     return NULL;
 }
 
-static void touch_part(void *memory, int thread, int n_threads) { arena_touch(memory, thread, n_threads); }
+static void prefault_part(void *memory, int thread, int n_threads) { arena_prefault(memory, thread, n_threads); }
 
 /* Whole huge pages: the one on the border belongs to now. */
 static struct arena stretch(const struct arena *mapping, uint64_t begin, uint64_t end)
@@ -25,24 +25,24 @@ static struct arena stretch(const struct arena *mapping, uint64_t begin, uint64_
     return (struct arena){.base = mapping->base + begin, .size = end - begin};
 }
 
-void touch_begin(struct touch *t, const struct arena *mapping, uint64_t later, struct pool *pool)
+void prefault_begin(struct prefault *t, const struct arena *mapping, uint64_t later, struct pool *pool)
 {
     uint64_t border = later < LITTLE ? 0 : round_down(later < mapping->size ? later : mapping->size, HUGE_PAGE);
     struct arena now = stretch(mapping, border, mapping->size);
     pthread_attr_t attr;
     t->later = stretch(mapping, 0, border);
-    pool_run(pool, touch_part, &now);
+    pool_run(pool, prefault_part, &now);
     if (border == 0)
         return;
     pthread_attr_init(&attr);
     pthread_attr_setstacksize(&attr, STACK);
-    t->running = thread_create(&t->thread, &attr, touch_later, t) == 0;
+    t->running = thread_create(&t->thread, &attr, prefault_later, t) == 0;
     pthread_attr_destroy(&attr);
     if (!t->running)
-        pool_run(pool, touch_part, &t->later);
+        pool_run(pool, prefault_part, &t->later);
 }
 
-void touch_end(struct touch *t)
+void prefault_end(struct prefault *t)
 {
     atomic_store(&t->stop, 1);
     if (t->running)

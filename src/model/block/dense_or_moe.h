@@ -1,0 +1,26 @@
+/* The second half of a layer of DeepSeek's kind: the first params.n_layer_dense_lead layers dense, the others with shared experts beside
+ * the routed. */
+#ifndef MODEL_BLOCK_DENSE_OR_MOE_H
+#define MODEL_BLOCK_DENSE_OR_MOE_H
+
+#include "model/block/moe.h"
+
+struct dense_or_moe_weights {
+    const struct weight *norm; /* of a dense layer */
+    struct ffn_weights ffn;
+    struct moe_weights moe; /* of one with experts */
+    const struct weight *select_bias;
+    struct shared_expert shared;
+};
+void block_dense_or_moe(struct step *s, int l, float *x, const struct dense_or_moe_weights *w);
+
+/* Experts, leading dense layers, shared experts, the router; gating_absent: where the file does not say. */
+enum router_gating { ROUTER_SOFTMAX = 1, ROUTER_SIGMOID = 2 };
+int params_read_dense_or_moe(struct params *p, const struct gguf *g, enum router_gating gating_absent,
+                             struct error *err);
+void bind_dense_or_moe(struct binder *b, int l, struct dense_or_moe_weights *w, const char *norm); /* its name */
+
+/* Attention of attention_row bytes a row followed by block_dense_or_moe(): the memory function. */
+void dense_or_moe_memory(const struct model *m, int n_rows, size_t attention_row, struct arch_memory *out);
+
+#endif
