@@ -1,4 +1,4 @@
-/* Products of weights and activations: every type and tier against the scalar law, and the law against decoded weights in f64. */
+/* Products of weights and activations: every type and tier against the scalar tier, and the scalar tier against decoded weights in f64. */
 #ifndef KERNELS_PRODUCTS_H
 #define KERNELS_PRODUCTS_H
 
@@ -235,8 +235,8 @@ static void quantise_equal(enum act_family f, int k, enum values kind)
     free(ref);
 }
 
-/* The law against the meaning: decoded weights times dequantised activations, in f64. */
-static void law_means_decode(enum block_type t, int n, int k, enum scales s)
+/* The definition against the meaning: decoded weights times dequantised activations, in f64. */
+static void ref_equals_decode(enum block_type t, int n, int k, enum scales s)
 {
     const struct kernels *kn = kernels_for(TIER_SCALAR);
     const struct block_info *info = type_info(t);
@@ -257,11 +257,11 @@ static void law_means_decode(enum block_type t, int n, int k, enum scales s)
         }
         if (!(size <= 1e37)) /* beyond f32, in the decoder too */
             continue;
-        /* the law's own sums cancel between codes and minima: measured against all terms */
+        /* the sums cancel between codes and minima: measured against all terms */
         if (!(fabs(sum - (double)out[j]) <= 2e-6 * size + 1e-37))
             bad = j;
     }
-    check(bad < 0, "law of %s, K %d: row %d is not the decoded product", info->name, k, bad);
+    check(bad < 0, "definition of %s, K %d: row %d is not the decoded product", info->name, k, bad);
 }
 
 /* ---- float weights ---- */
@@ -326,8 +326,8 @@ static void check_products(void)
             int k = ks[i];
             if (k % type_info((uint32_t)t)->block)
                 continue;
-            law_means_decode((enum block_type)t, 24, k, SCALES_SANE);
-            law_means_decode((enum block_type)t, 24, k, SCALES_EDGE);
+            ref_equals_decode((enum block_type)t, 24, k, SCALES_SANE);
+            ref_equals_decode((enum block_type)t, 24, k, SCALES_EDGE);
             for (int m = 1; m <= 14; m++) {
                 int rows = m == 14 ? 32 : m, n = 33 + rnd_below(40), n0 = rnd_below(3), n1 = n - rnd_below(3);
                 if (m % 5 == 0)

@@ -1,4 +1,4 @@
-/* Vector functions and attention: every tier against the scalar law. */
+/* Vector functions and attention: every tier against the scalar tier. */
 #ifndef KERNELS_VECTORS_H
 #define KERNELS_VECTORS_H
 
@@ -215,7 +215,7 @@ static void vec_equal(enum vec v, int n, int kind, int alias)
     }
 }
 
-/* The scalar law of exp against f64, through sigmoid and softmax, which are made of it. */
+/* the definition of exp against f64, through sigmoid and softmax, which are made of it. */
 static void check_accuracy(void)
 {
     const struct kernels *k = kernels_for(TIER_SCALAR);
@@ -245,7 +245,7 @@ static double e4m3_value(int code)
     return e == 0 ? ldexp(m, -9) : ldexp(8 + m, e - 10);
 }
 
-/* The scalar law of fp8 against a search of all codes: the nearest, of two as near the even one. */
+/* the definition of fp8 against a search of all codes: the nearest, of two as near the even one. */
 static void check_fp8(void)
 {
     for (int i = 0; i < 2000; i++) {

@@ -1,4 +1,4 @@
-/* Attention of up to eight queries to a page, AVX2: the law of attn_scalar.c in the passes of attn_work.h. The sixteen lanes of a
+/* Attention of up to eight queries to a page, AVX2: as defined in attn_scalar.c in the passes of attn_work.h. The sixteen lanes of a
  * score are two ymm; four scores close together. */
 #if defined(__x86_64__)
 #include "kernel/attn_work.h"
@@ -30,7 +30,7 @@ INL void scores_two(const struct attn_split *s, const float *q0, const float *q1
     float x[4];
     _mm_storeu_ps(x, _mm_mul_ps(tree4(low, high), _mm_set1_ps(s->scale)));
     for (int i = 0; s->cap > 0 && i < 4; i++)
-        x[i] = law_softcap(x[i], s->cap);
+        x[i] = ref_softcap(x[i], s->cap);
     memcpy(e0, x, 8);
     memcpy(e1, x + 2, 8);
 }
@@ -51,7 +51,7 @@ INL void scores_one(const struct attn_split *s, const float *q, const float *k, 
     }
     _mm_storeu_ps(e, _mm_mul_ps(tree4(low, high), _mm_set1_ps(s->scale)));
     for (int i = 0; s->cap > 0 && i < 4; i++)
-        e[i] = law_softcap(e[i], s->cap);
+        e[i] = ref_softcap(e[i], s->cap);
 }
 
 /* Sixteen positions from p on, all queries. */

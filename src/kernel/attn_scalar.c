@@ -1,4 +1,4 @@
-/* Attention of a few queries to one page of one KV head, and the merge of pages: the law.
+/* Attention of a few queries to one page of one KV head, and the merge of pages: the definition.
  *
  * The unit of the sum is the page (256 positions, absolute), whatever the chunk, the slot or the window. Inside it, over the
  * visible positions p in ascending order:
@@ -32,7 +32,7 @@ static float score(const struct attn_split *s, const float *q, int p)
     for (int d = 0; d < s->d_k; d++)
         l[d % 16] = fmaf(q[d], kv_at(s, s->k, (size_t)p * (size_t)s->d_k + (size_t)d), l[d % 16]);
     float x = tree16(l) * s->scale;
-    return s->cap > 0 ? law_softcap(x, s->cap) : x;
+    return s->cap > 0 ? ref_softcap(x, s->cap) : x;
 }
 
 static void split_one(const struct attn_split *s, int t, float *e)
@@ -47,7 +47,7 @@ static void split_one(const struct attn_split *s, int t, float *e)
     for (int d = 0; d < s->d_v; d++)
         a[d] = 0;
     for (int p = first; p <= last; p++) {
-        float w = law_exp(e[p] - m);
+        float w = ref_expf(e[p] - m);
         l[(s->at ? s->at[p] : p) % 16] += w;
         for (int d = 0; d < s->d_v; d++)
             a[d] = fmaf(w, kv_at(s, s->v, (size_t)p * (size_t)s->ld_v + (size_t)d), a[d]);
@@ -65,7 +65,7 @@ void attn_split_scalar(const struct attn_split *s, void *scratch)
 
 static void attn_merge(float *M, float *L, float *o, float m, float l, const float *a, int d_v)
 {
-    float n = m > *M ? m : *M, co = law_exp(*M - n), cn = law_exp(m - n);
+    float n = m > *M ? m : *M, co = ref_expf(*M - n), cn = ref_expf(m - n);
     *L = fmaf(*L, co, l * cn);
     for (int d = 0; d < d_v; d++)
         o[d] = fmaf(o[d], co, a[d] * cn);
@@ -81,8 +81,8 @@ static void attn_finish(float *o, float L, int d_v)
 
 static void attn_sink(float *M, float *L, float *o, float sink, int d_v)
 {
-    float n = sink > *M ? sink : *M, co = law_exp(*M - n);
-    *L = fmaf(*L, co, law_exp(sink - n));
+    float n = sink > *M ? sink : *M, co = ref_expf(*M - n);
+    *L = fmaf(*L, co, ref_expf(sink - n));
     for (int d = 0; d < d_v; d++)
         o[d] *= co;
     *M = n;

@@ -1,4 +1,4 @@
-/* What compressed keys are made of, and rounding them as models were trained to see them: the law.
+/* What compressed keys are made of, and rounding them as models were trained to see them: the definition.
  *
  * softmax_sum, columns independent: w_t = exp(s_t - max s), y = (sum fmaf(w_t, x_t)) / (sum w_t), t ascending.
  * round_fp8: a block of 64 values shares the scale 2^e, the smallest with |x| / 2^e <= 448; of x / 2^e four significant bits are
@@ -15,7 +15,7 @@ static void softmax_sum(float *y, const float *const *x, const float *const *sco
         for (int t = 1; t < n_rows; t++)
             m = score[t][j] > m ? score[t][j] : m;
         for (int t = 0; t < n_rows; t++) {
-            float w = law_exp(score[t][j] - m);
+            float w = ref_expf(score[t][j] - m);
             weights += w;
             sum = fmaf(w, x[t][j], sum);
         }

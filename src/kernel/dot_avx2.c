@@ -1,5 +1,5 @@
 /* The dot of one activation row, AVX2: four weight rows at a time (dot_rows.h), each with its eight partial sums, closed
- * together so that the float law runs in four lanes. Every load lies inside its block. */
+ * together so that the float sums run in four lanes. Every load lies inside its block. */
 #if defined(__x86_64__)
 #include "format/grids.h"
 #include "kernel/dot_rows.h"

@@ -1,4 +1,4 @@
-/* The dot of one activation row, AVX-512 VNNI: four weight rows at a time, their sums closed together, the float law in four
+/* The dot of one activation row, AVX-512 VNNI: four weight rows at a time, their sums closed together, the float sums in four
  * lanes, so that a step costs little beyond reading it.
  *
  * Every load lies inside its block. The loop over rows and the prefetching are in dot_rows.h. */

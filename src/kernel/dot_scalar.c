@@ -1,4 +1,4 @@
-/* The law of quantised products: quantising activations, one step, the dot of one row, the tile of many.
+/* The definition of quantised products: quantising activations, one step, the dot of one row, the tile of many.
  *
  * Per output, acc starts at +0 and takes the steps in ascending order:
  *
@@ -69,7 +69,7 @@ static int32_t code_dot(const int8_t *a, const int8_t *b, int n)
     return sum;
 }
 
-static float k_law(const struct unpacking *u, const struct step *s, const struct xq *x, size_t at, float acc)
+static float ref_step_k(const struct unpacking *u, const struct step *s, const struct xq *x, size_t at, float acc)
 {
     const int8_t *q = x->code + at * STEP;
     const int16_t *s16 = x->sum16 + at * 16;
@@ -85,7 +85,8 @@ static float k_law(const struct unpacking *u, const struct step *s, const struct
     return fmaf(-(s->dmin * dx), (float)msum, acc);
 }
 
-static float small_law(const struct unpacking *u, const struct step *s, const struct xq *x, size_t at, int n, float acc)
+static float ref_step_small(const struct unpacking *u, const struct step *s, const struct xq *x, size_t at, int n,
+                            float acc)
 {
     const int8_t *q = x->code + at * STEP;
     const float *dx = x->scale + at * 8;
@@ -98,13 +99,13 @@ static float small_law(const struct unpacking *u, const struct step *s, const st
     return acc;
 }
 
-float step_law(const struct unpacking *u, const struct step *s, const struct xq *x, size_t at, int n, float acc)
+float ref_step(const struct unpacking *u, const struct step *s, const struct xq *x, size_t at, int n, float acc)
 {
-    return u->family == ACT_X256 ? k_law(u, s, x, at, acc) : small_law(u, s, x, at, n, acc);
+    return u->family == ACT_X256 ? ref_step_k(u, s, x, at, acc) : ref_step_small(u, s, x, at, n, acc);
 }
 
 /* acc[n_rows] of one weight row: each step is unpacked once. */
-static void row_law(const struct wmat *w, int n, const struct xq *x, float *acc)
+static void ref_row(const struct wmat *w, int n, const struct xq *x, float *acc)
 {
     const struct unpacking *u = &unpackings[w->type];
     const size_t step_bytes = type_row_bytes(type_info(w->type), STEP);
@@ -116,7 +117,7 @@ static void row_law(const struct wmat *w, int n, const struct xq *x, float *acc)
         int values = step_values(w->n_cols, b);
         u->unpack(&s, p, values);
         for (int r = 0; r < x->n_rows; r++)
-            acc[r] = step_law(u, &s, x, (size_t)b * (size_t)x->plane + (size_t)r, values, acc[r]);
+            acc[r] = ref_step(u, &s, x, (size_t)b * (size_t)x->plane + (size_t)r, values, acc[r]);
     }
 }
 
@@ -125,14 +126,14 @@ static void dot(const struct wmat *w, int n0, int n1, const struct xq *x, int ro
     (void)then;
     struct xq one = xq_rows(x, row, 1);
     for (int n = n0; n < n1; n++)
-        row_law(w, n, &one, out + n);
+        ref_row(w, n, &one, out + n);
 }
 
 static void tile(const struct wmat *w, int n0, int n1, const struct xq *x, float *out, size_t ld_out, void *scratch)
 {
     float *acc = scratch;
     for (int n = n0; n < n1; n++) {
-        row_law(w, n, x, acc);
+        ref_row(w, n, x, acc);
         for (int r = 0; r < x->n_rows; r++)
             out[(size_t)r * ld_out + (size_t)n] = acc[r];
     }

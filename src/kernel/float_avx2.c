@@ -1,4 +1,4 @@
-/* dot16 and the products of float weights, AVX2: the sixteen lanes of the law are two ymm. */
+/* dot16 and the products of float weights, AVX2: the sixteen lanes of the definition are two ymm. */
 #if defined(__x86_64__)
 #include "kernel/simd_avx2.h"
 #include "kernel/tiers.h"

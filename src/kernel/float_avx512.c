@@ -1,4 +1,4 @@
-/* dot16 and the products of float weights, AVX-512: one zmm is the sixteen lanes of the law. Four weight rows meet four
+/* dot16 and the products of float weights, AVX-512: one zmm is the sixteen lanes of the definition. Four weight rows meet four
  * activation rows in sixteen accumulators, whose trees close together. */
 #if defined(__x86_64__)
 #include "kernel/simd_avx512.h"

@@ -4,7 +4,7 @@
  * give the same bits. Tables are filled upward: avx512 starts as a copy of avx2, avx2 as a copy of scalar, so an entry that a
  * tier lacks is the next lower one. No allocation, no thread, no lock in here.
  *
- * The law of the sums stands in each family's scalar file; in short: integer dot products are exact, every f32 operation has
+ * The definition of the sums is in each family's scalar file; in short: integer dot products are exact, every f32 operation has
  * one defined order, a fused multiply-add is written fmaf and nothing else is fused, an output value is computed whole by one
  * thread, and absent elements take part in nothing. */
 #ifndef KERNEL_KERNEL_H

@@ -227,7 +227,7 @@ void panel_any(struct panel *P, int r, const uint8_t *p, size_t rs, int values, 
             continue;
         }
         ((float *)&P->d[0][r])[lane] = s.d[0];
-        /* with minima the law of 16-value groups serves both widths */
+        /* with minima the groups are of 16 values, which serves both widths */
         int wide = u->sub == 32 && u->minima == MIN_NONE;
         for (int g = 0; g < (wide ? 8 : 16); g++)
             ((int32_t *)&P->scale[g][r])[lane] = s.scale[wide ? 2 * g : g];

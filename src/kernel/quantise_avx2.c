@@ -1,4 +1,4 @@
-/* Quantising activations, AVX2: the law of dot_scalar.c. */
+/* Quantising activations, AVX2: as defined in dot_scalar.c. */
 #if defined(__x86_64__)
 #include "kernel/simd_avx2.h"
 #include "kernel/tiers.h"

@@ -1,4 +1,4 @@
-/* Quantising activations, AVX-512: the law of dot_scalar.c. */
+/* Quantising activations, AVX-512: as defined in dot_scalar.c. */
 #if defined(__x86_64__)
 #include "kernel/simd_avx512.h"
 #include "kernel/tiers.h"

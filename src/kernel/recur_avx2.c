@@ -1,4 +1,4 @@
-/* Recurrences and the functions of hybrid models, AVX2: the law of recur_scalar.c. Columns of the state are lanes, so the sums
+/* Recurrences and the functions of hybrid models, AVX2: as defined in recur_scalar.c. Columns of the state are lanes, so the sums
  * over its rows run down the lanes. */
 #if defined(__x86_64__)
 #include "kernel/simd_avx2.h"
@@ -98,15 +98,15 @@ static void exp_all(float *x, int n)
         store(x, i, n, exp256(load(x, i, n)));
 }
 
-/* law_log of values in [1, 2]; others give anything. */
+/* ref_logf of values in [1, 2]; others give anything. */
 INL __m256 log_1_2(__m256 x)
 {
     __m256i u = _mm256_castps_si256(x), k = _mm256_sub_epi32(u, _mm256_set1_epi32(0x3f3504f3));
     __m256 e = _mm256_cvtepi32_ps(_mm256_srai_epi32(k, 23));
     u = _mm256_sub_epi32(u, _mm256_and_si256(k, _mm256_set1_epi32((int)0xff800000u)));
     __m256 f = _mm256_sub_ps(_mm256_castsi256_ps(u), _mm256_set1_ps(1.0f)), f2 = _mm256_mul_ps(f, f);
-    __m256 p = _mm256_set1_ps(law_log_c[0]);
-    UNROLL for (int i = 1; i < 9; i++) p = _mm256_fmadd_ps(p, f, _mm256_set1_ps(law_log_c[i]));
+    __m256 p = _mm256_set1_ps(ref_logf_coefficients[0]);
+    UNROLL for (int i = 1; i < 9; i++) p = _mm256_fmadd_ps(p, f, _mm256_set1_ps(ref_logf_coefficients[i]));
     __m256 r = _mm256_fmadd_ps(e, _mm256_set1_ps(0x1.7f7d1cp-20f), _mm256_mul_ps(_mm256_mul_ps(f, f2), p));
     r = _mm256_fmadd_ps(_mm256_set1_ps(-0.5f), f2, r);
     return _mm256_fmadd_ps(e, _mm256_set1_ps(0x1.62e4p-1f), _mm256_add_ps(f, r));
@@ -174,8 +174,8 @@ static void conv(float *y, const float *const *x, const float *c, const float *b
 
 static void attn_sink(float *M, float *L, float *o, float sink, int d_v)
 {
-    float n = sink > *M ? sink : *M, co = law_exp(*M - n);
-    *L = fmaf(*L, co, law_exp(sink - n));
+    float n = sink > *M ? sink : *M, co = ref_expf(*M - n);
+    *L = fmaf(*L, co, ref_expf(sink - n));
     *M = n;
     for (int i = 0; i < d_v; i += 8)
         store(o, i, d_v, _mm256_mul_ps(load(o, i, d_v), _mm256_set1_ps(co)));

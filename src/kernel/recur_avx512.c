@@ -1,4 +1,4 @@
-/* Recurrences and the functions of hybrid models, AVX-512: the law of recur_scalar.c. Columns of the state are lanes, so the
+/* Recurrences and the functions of hybrid models, AVX-512: as defined in recur_scalar.c. Columns of the state are lanes, so the
  * sums over its rows run down the lanes; a panel of 32 columns (16 KB at 128 rows) stays in L1 while all rows of the prompt
  * pass. */
 #if defined(__x86_64__)
@@ -122,15 +122,15 @@ static void ssm(const struct ssm_run *r)
 
 static void exp_all(float *x, int n) { LANES(n) STORE(x, exp512(LOAD(x))); }
 
-/* law_log of values in [1, 2]; others give anything. */
+/* ref_logf of values in [1, 2]; others give anything. */
 INL __m512 log_1_2(__m512 x)
 {
     __m512i u = _mm512_castps_si512(x), k = _mm512_sub_epi32(u, _mm512_set1_epi32(0x3f3504f3));
     __m512 e = _mm512_cvtepi32_ps(_mm512_srai_epi32(k, 23));
     u = _mm512_sub_epi32(u, _mm512_and_si512(k, _mm512_set1_epi32((int)0xff800000u)));
     __m512 f = _mm512_sub_ps(_mm512_castsi512_ps(u), _mm512_set1_ps(1.0f)), f2 = _mm512_mul_ps(f, f);
-    __m512 p = _mm512_set1_ps(law_log_c[0]);
-    UNROLL for (int i = 1; i < 9; i++) p = _mm512_fmadd_ps(p, f, _mm512_set1_ps(law_log_c[i]));
+    __m512 p = _mm512_set1_ps(ref_logf_coefficients[0]);
+    UNROLL for (int i = 1; i < 9; i++) p = _mm512_fmadd_ps(p, f, _mm512_set1_ps(ref_logf_coefficients[i]));
     __m512 r = _mm512_fmadd_ps(e, _mm512_set1_ps(0x1.7f7d1cp-20f), _mm512_mul_ps(_mm512_mul_ps(f, f2), p));
     r = _mm512_fmadd_ps(_mm512_set1_ps(-0.5f), f2, r);
     return _mm512_fmadd_ps(e, _mm512_set1_ps(0x1.62e4p-1f), _mm512_add_ps(f, r));
@@ -190,8 +190,8 @@ static void conv(float *y, const float *const *x, const float *c, const float *b
 
 static void attn_sink(float *M, float *L, float *o, float sink, int d_v)
 {
-    float n = sink > *M ? sink : *M, co = law_exp(*M - n);
-    *L = fmaf(*L, co, law_exp(sink - n));
+    float n = sink > *M ? sink : *M, co = ref_expf(*M - n);
+    *L = fmaf(*L, co, ref_expf(sink - n));
     *M = n;
     LANES(d_v) STORE(o, _mm512_mul_ps(LOAD(o), _mm512_set1_ps(co)));
 }

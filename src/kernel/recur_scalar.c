@@ -1,4 +1,4 @@
-/* Recurrences and what goes with them, one f32 operation after the other: the law of the gated delta rule, of Mamba-2, of the
+/* Recurrences and what goes with them, one f32 operation after the other: the definition of the gated delta rule, of Mamba-2, of the
  * short convolution, and the activation functions of hybrid and windowed models.
  *
  * Gated delta rule (Yang et al., arXiv 2412.06464), for each row in order, columns j of the state independent:
@@ -18,15 +18,16 @@
 
 #include <math.h>
 
-float law_sigmoid(float x) { return 1.0f / (1.0f + law_exp(-x)); }
+float ref_sigmoid(float x) { return 1.0f / (1.0f + ref_expf(-x)); }
 
-float law_silu(float x) { return x / (1.0f + law_exp(-x)); }
+float ref_silu(float x) { return x / (1.0f + ref_expf(-x)); }
 
-const float law_log_c[9] = {0x1.145886p-4f,  -0x1.de3d74p-4f, 0x1.e6f0c8p-4f,  -0x1.fc21d8p-4f, 0x1.23375ep-3f,
-                            -0x1.555c4ep-3f, 0x1.99a4b6p-3f,  -0x1.000006p-2f, 0x1.555548p-2f};
+const float ref_logf_coefficients[9] = {0x1.145886p-4f,  -0x1.de3d74p-4f, 0x1.e6f0c8p-4f,
+                                        -0x1.fc21d8p-4f, 0x1.23375ep-3f,  -0x1.555c4ep-3f,
+                                        0x1.99a4b6p-3f,  -0x1.000006p-2f, 0x1.555548p-2f};
 
 /* Mantissa in [sqrt(1/2), sqrt(2)), degree-8 polynomial: 0.8 ulp. */
-float law_log(float x)
+float ref_logf(float x)
 {
     if (!(x > 0.0f) || x > 3.4028235e38f)
         return x == 0.0f ? -INFINITY : x > 0.0f ? x : NAN;
@@ -37,19 +38,19 @@ float law_log(float x)
     }
     uint32_t u = f32_bits(x), k = u - 0x3f3504f3u;
     e += (int32_t)k >> 23;
-    float f = f32_from_bits(u - (k & 0xff800000u)) - 1.0f, f2 = f * f, p = law_log_c[0];
+    float f = f32_from_bits(u - (k & 0xff800000u)) - 1.0f, f2 = f * f, p = ref_logf_coefficients[0];
     for (int i = 1; i < 9; i++)
-        p = fmaf(p, f, law_log_c[i]);
+        p = fmaf(p, f, ref_logf_coefficients[i]);
     float r = fmaf((float)e, 0x1.7f7d1cp-20f, (f * f2) * p);
     r = fmaf(-0.5f, f2, r);
     return fmaf((float)e, 0x1.62e4p-1f, f + r);
 }
 
 /* max(x, 0) + log1p(exp(-|x|)) */
-float law_softplus(float x)
+float ref_softplus(float x)
 {
-    float y = law_exp(-fabsf(x)), w = 1.0f + y;
-    float l = law_log(w) + (y - (w - 1.0f)) / w;
+    float y = ref_expf(-fabsf(x)), w = 1.0f + y;
+    float l = ref_logf(w) + (y - (w - 1.0f)) / w;
     return (x > 0.0f ? x : 0.0f) + l;
 }
 
@@ -74,7 +75,7 @@ static void swiglu_oai(float *h, const float *gate, const float *up, int n)
     for (int i = 0; i < n; i++) {
         float g = gate[i] > 7.0f ? 7.0f : gate[i];
         float u = up[i] > 7.0f ? 7.0f : up[i] < -7.0f ? -7.0f : up[i];
-        h[i] = g / (1.0f + law_exp(-1.702f * g)) * (u + 1.0f);
+        h[i] = g / (1.0f + ref_expf(-1.702f * g)) * (u + 1.0f);
     }
 }
 
@@ -87,7 +88,7 @@ static void clamp(float *x, float low, float high, int n)
 static void sqrt_softplus(float *y, const float *x, int n)
 {
     for (int i = 0; i < n; i++)
-        y[i] = sqrtf(law_softplus(x[i]));
+        y[i] = sqrtf(ref_softplus(x[i]));
 }
 
 static void conv(float *y, const float *const *x, const float *c, const float *bias, int width, int n)
@@ -96,20 +97,20 @@ static void conv(float *y, const float *const *x, const float *c, const float *b
         float sum = 0.0f;
         for (int t = 0; t < width; t++)
             sum = fmaf(c[t * n + j], x[t][j], sum);
-        y[j] = law_silu(bias ? sum + bias[j] : sum);
+        y[j] = ref_silu(bias ? sum + bias[j] : sum);
     }
 }
 
 static void exp_all(float *x, int n)
 {
     for (int i = 0; i < n; i++)
-        x[i] = law_exp(x[i]);
+        x[i] = ref_expf(x[i]);
 }
 
 static void softplus(float *y, const float *x, const float *b, int n)
 {
     for (int i = 0; i < n; i++)
-        y[i] = law_softplus(x[i] + b[i]);
+        y[i] = ref_softplus(x[i] + b[i]);
 }
 
 static void delta_column(const struct delta_run *r, int t, int j)

@@ -1,4 +1,4 @@
-/* The words that the AVX2 files share. The sixteen lanes of the law are two ymm: lanes 0..7 and 8..15. */
+/* The words that the AVX2 files share. The sixteen lanes of the definition are two ymm: lanes 0..7 and 8..15. */
 #ifndef KERNEL_SIMD_AVX2_H
 #define KERNEL_SIMD_AVX2_H
 
@@ -87,7 +87,7 @@ INL uint64_t u16x4(const uint8_t *p, size_t rs)
 
 INL __m128 half4(const uint8_t *p, size_t rs) { return _mm_cvtph_ps(_mm_cvtsi64_si128((long long)u16x4(p, rs))); }
 
-/* law_exp in every lane. */
+/* ref_expf in every lane. */
 INL __m256 exp256(__m256 x)
 {
     __m256 zero = _mm256_cmp_ps(x, _mm256_set1_ps(-87.0f), _CMP_LT_OQ);
@@ -120,7 +120,7 @@ INL __m256 one_plus_exp(__m256 x)
     return _mm256_add_ps(_mm256_set1_ps(1.0f), exp256(_mm256_xor_ps(x, _mm256_set1_ps(-0.0f))));
 }
 
-/* law_softcap in every lane. */
+/* ref_softcap in every lane. */
 INL __m256 softcap256(__m256 x, float cap)
 {
     const __m256 sign = _mm256_set1_ps(-0.0f), one = _mm256_set1_ps(1.0f);

@@ -81,7 +81,7 @@ INL __m512 e8m0_half512(__m512i e)
     return _mm512_castsi512_ps(_mm512_mask_sllv_epi32(normal, tiny, _mm512_set1_epi32(0x00200000), e));
 }
 
-/* law_exp in every lane. */
+/* ref_expf in every lane. */
 INL __m512 exp512(__m512 x)
 {
     __mmask16 zero = _mm512_cmp_ps_mask(x, _mm512_set1_ps(-87.0f), _CMP_LT_OQ);
@@ -107,7 +107,7 @@ INL __m512 one_plus_exp(__m512 x)
     return _mm512_add_ps(_mm512_set1_ps(1.0f), exp512(negative));
 }
 
-/* law_softcap in every lane. */
+/* ref_softcap in every lane. */
 INL __m512 softcap512(__m512 x, float cap)
 {
     const __m512 sign = _mm512_set1_ps(-0.0f), one = _mm512_set1_ps(1.0f);

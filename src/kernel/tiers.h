@@ -29,16 +29,16 @@ void fill_recur_avx512(struct kernels *k);
 /* The thread's scratch of a tile: the unpacked panel, then for each row the sums of a group of weight rows. */
 enum { TILE_PANEL_BYTES = 16384, TILE_GROUP = 32 };
 
-/* f32 functions of one value, each operation as the law has it (vec_scalar.c). NaN in, NaN out. */
-float law_exp(float x); /* 0 below -87, that of 88 above */
-float law_log(float x);
-extern const float law_log_c[9]; /* its polynomial, highest power first */
-float law_sigmoid(float x);
-float law_silu(float x);
-float law_softplus(float x);
-float law_tanh(float x);
-float law_gelu(float x);               /* x Phi(x), by tanh */
-float law_softcap(float x, float cap); /* cap * tanh(x / cap) */
+/* f32 functions of one value, each operation as kernels.md E has it (vec_scalar.c). NaN in, NaN out. */
+float ref_expf(float x); /* 0 below -87, that of 88 above */
+float ref_logf(float x);
+extern const float ref_logf_coefficients[9]; /* its polynomial, highest power first */
+float ref_sigmoid(float x);
+float ref_silu(float x);
+float ref_softplus(float x);
+float ref_tanhf(float x);
+float ref_gelu(float x);               /* x Phi(x), by tanh */
+float ref_softcap(float x, float cap); /* cap * tanh(x / cap) */
 
 /* The closing tree of sixteen lanes. */
 static inline float tree16(const float l[16])

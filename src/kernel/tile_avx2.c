@@ -27,7 +27,7 @@ struct panel {
 _Static_assert(sizeof(struct panel) <= TILE_PANEL_BYTES && (int)ROWS <= (int)TILE_GROUP, "the panel fits its scratch");
 
 /* together: products added in 16 bits before widening; 0: signed codes. zp: the zero point of unsigned codes. */
-struct law {
+struct variant {
     enum act_family family;
     int sub, together, zp;
     enum minima minima;
@@ -46,10 +46,10 @@ struct part {
 #define PIN(v) __asm__("" : "+x"(v))
 
 /* sum + the products of group g of T rows (a constant), widened by `factor`. */
-INL void group_products(__m256i sum[R][TOKENS], const struct panel *P, const struct law law, const int T, int g,
+INL void group_products(__m256i sum[R][TOKENS], const struct panel *P, const struct variant kind, const int T, int g,
                         const int8_t *q, const __m256i factor[R])
 {
-    const int depth = law.sub / 4, together = law.together ? law.together : 1;
+    const int depth = kind.sub / 4, together = kind.together ? kind.together : 1;
     UNROLL for (int k = 0; k < depth; k += together)
     {
         __m256i a[R][TOKENS];
@@ -61,7 +61,7 @@ INL void group_products(__m256i sum[R][TOKENS], const struct panel *P, const str
                 __m256i b = broadcast32(q + t * STEP + (g * depth + k + j) * 4);
                 UNROLL for (int r = 0; r < R; r++)
                 {
-                    __m256i p = law.together ? _mm256_maddubs_epi16(w[r], b) : signed_pairs(w[r], b);
+                    __m256i p = kind.together ? _mm256_maddubs_epi16(w[r], b) : signed_pairs(w[r], b);
                     a[r][t] = j ? _mm256_add_epi16(a[r][t], p) : p;
                     PIN(a[r][t]);
                 }
@@ -81,45 +81,45 @@ INL __m256i pair_sums(const struct panel *P, int r, const int16_t *s16)
     return m;
 }
 
-INL void k_step(const struct panel *P, const struct law law, const int T, const struct part *a)
+INL void k_step(const struct panel *P, const struct variant kind, const int T, const struct part *a)
 {
     __m256i s[R][TOKENS];
     UNROLL for (int t = 0; t < T; t++) UNROLL for (int r = 0; r < R; r++) s[r][t] = _mm256_setzero_si256();
-    for (int g = 0; g < STEP / law.sub; g++)
-        group_products(s, P, law, T, g, a->q, P->scale[g]);
+    for (int g = 0; g < STEP / kind.sub; g++)
+        group_products(s, P, kind, T, g, a->q, P->scale[g]);
     UNROLL for (int t = 0; t < T; t++) UNROLL for (int r = 0; r < R; r++)
     {
         float *o = a->acc + t * ROWS + r * 8;
         const __m256 dx = _mm256_set1_ps(a->dx[t]);
         __m256 y = _mm256_loadu_ps(o);
-        __m256i pairs = law.zp || law.minima ? pair_sums(P, r, a->s16 + 16 * t) : _mm256_setzero_si256();
-        if (law.zp)
-            s[r][t] = _mm256_sub_epi32(s[r][t], _mm256_mullo_epi32(pairs, _mm256_set1_epi32(law.zp)));
+        __m256i pairs = kind.zp || kind.minima ? pair_sums(P, r, a->s16 + 16 * t) : _mm256_setzero_si256();
+        if (kind.zp)
+            s[r][t] = _mm256_sub_epi32(s[r][t], _mm256_mullo_epi32(pairs, _mm256_set1_epi32(kind.zp)));
         y = _mm256_fmadd_ps(_mm256_mul_ps(P->d[0][r], dx), _mm256_cvtepi32_ps(s[r][t]), y);
-        if (law.minima == MIN_INT)
+        if (kind.minima == MIN_INT)
             y = _mm256_fnmadd_ps(_mm256_mul_ps(P->dmin[r], dx), _mm256_cvtepi32_ps(pairs), y);
         _mm256_storeu_ps(o, y);
     }
 }
 
-INL void small_step(const struct panel *P, const struct law law, const int T, const struct part *a)
+INL void small_step(const struct panel *P, const struct variant kind, const int T, const struct part *a)
 {
     const __m256i ones[R] = {_mm256_set1_epi16(1), _mm256_set1_epi16(1)};
-    for (int g = 0; g < a->n_blocks * (32 / law.sub); g++) {
+    for (int g = 0; g < a->n_blocks * (32 / kind.sub); g++) {
         __m256i v[R][TOKENS];
         UNROLL for (int t = 0; t < T; t++) UNROLL for (int r = 0; r < R; r++)
-            v[r][t] = _mm256_set1_epi32(law.zp ? -law.zp * a->s32[t * 8 + g] : 0);
-        group_products(v, P, law, T, g, a->q, ones);
+            v[r][t] = _mm256_set1_epi32(kind.zp ? -kind.zp * a->s32[t * 8 + g] : 0);
+        group_products(v, P, kind, T, g, a->q, ones);
         UNROLL for (int t = 0; t < T; t++)
         {
-            const int x = t * 8 + g * law.sub / 32;
+            const int x = t * 8 + g * kind.sub / 32;
             const __m256 dx = _mm256_set1_ps(a->dx[x]);
             UNROLL for (int r = 0; r < R; r++)
             {
                 float *o = a->acc + t * ROWS + r * 8;
                 __m256 y = _mm256_loadu_ps(o);
                 y = _mm256_fmadd_ps(_mm256_mul_ps(P->d[g][r], dx), _mm256_cvtepi32_ps(v[r][t]), y);
-                if (law.minima == MIN_FLOAT)
+                if (kind.minima == MIN_FLOAT)
                     y = _mm256_fmadd_ps(_mm256_mul_ps(P->m[g][r], dx), _mm256_set1_ps((float)a->s32[x]), y);
                 _mm256_storeu_ps(o, y);
             }
@@ -127,63 +127,63 @@ INL void small_step(const struct panel *P, const struct law law, const int T, co
     }
 }
 
-INL void all_rows(const struct panel *P, const struct law law, struct part a)
+INL void all_rows(const struct panel *P, const struct variant kind, struct part a)
 {
     for (int left = (a.m + TOKENS - 1) / TOKENS; left > 0; left--) {
         int T = (a.m + left - 1) / left;
-        if (law.family == ACT_X256) {
+        if (kind.family == ACT_X256) {
             switch (T) {
             case 3:
-                k_step(P, law, 3, &a);
+                k_step(P, kind, 3, &a);
                 break;
             case 2:
-                k_step(P, law, 2, &a);
+                k_step(P, kind, 2, &a);
                 break;
             default:
-                k_step(P, law, 1, &a);
+                k_step(P, kind, 1, &a);
                 break;
             }
         } else {
             switch (T) {
             case 3:
-                small_step(P, law, 3, &a);
+                small_step(P, kind, 3, &a);
                 break;
             case 2:
-                small_step(P, law, 2, &a);
+                small_step(P, kind, 2, &a);
                 break;
             default:
-                small_step(P, law, 1, &a);
+                small_step(P, kind, 1, &a);
                 break;
             }
         }
         a.m -= T;
         a.q += T * STEP;
-        a.dx += T * (law.family == ACT_X256 ? 1 : 8);
+        a.dx += T * (kind.family == ACT_X256 ? 1 : 8);
         a.s16 += T * 16;
         a.s32 += T * 8;
         a.acc += T * ROWS;
     }
 }
 
-#define LAW(name, ...)                                                                                                 \
+#define VARIANT(name, ...)                                                                                             \
     static __attribute__((noinline)) void name(const struct panel *P, const struct part *a)                            \
     {                                                                                                                  \
-        all_rows(P, (struct law){__VA_ARGS__}, *a);                                                                    \
+        all_rows(P, (struct variant){__VA_ARGS__}, *a);                                                                \
     }
-LAW(law_q4_k, ACT_X256, 32, 8, 0, MIN_INT)
-LAW(law_q6_k, ACT_X256, 16, 2, 32, MIN_NONE)
-LAW(law_q4_0, ACT_X32, 32, 8, 8, MIN_NONE)
-LAW(law_q5_0, ACT_X32, 32, 4, 16, MIN_NONE)
-LAW(k32_signed, ACT_X256, 32, 0, 0, MIN_NONE)
-LAW(k16_signed, ACT_X256, 16, 0, 0, MIN_NONE)
-LAW(k16_signed_min, ACT_X256, 16, 0, 0, MIN_INT)
-LAW(b32_signed, ACT_X32, 32, 0, 0, MIN_NONE)
-LAW(b32_signed_min, ACT_X32, 32, 0, 0, MIN_FLOAT)
-LAW(b16_signed, ACT_X32, 16, 0, 0, MIN_NONE)
+VARIANT(q4_k_products, ACT_X256, 32, 8, 0, MIN_INT)
+VARIANT(q6_k_products, ACT_X256, 16, 2, 32, MIN_NONE)
+VARIANT(q4_0_products, ACT_X32, 32, 8, 8, MIN_NONE)
+VARIANT(q5_0_products, ACT_X32, 32, 4, 16, MIN_NONE)
+VARIANT(k32_signed, ACT_X256, 32, 0, 0, MIN_NONE)
+VARIANT(k16_signed, ACT_X256, 16, 0, 0, MIN_NONE)
+VARIANT(k16_signed_min, ACT_X256, 16, 0, 0, MIN_INT)
+VARIANT(b32_signed, ACT_X32, 32, 0, 0, MIN_NONE)
+VARIANT(b32_signed_min, ACT_X32, 32, 0, 0, MIN_FLOAT)
+VARIANT(b16_signed, ACT_X32, 16, 0, 0, MIN_NONE)
 
-typedef void law_fn(const struct panel *P, const struct part *a);
+typedef void variant_fn(const struct panel *P, const struct part *a);
 
-static law_fn *law_of(const struct unpacking *u)
+static variant_fn *variant_of(const struct unpacking *u)
 {
     if (u->family == ACT_X256)
         return u->minima == MIN_INT ? k16_signed_min : u->sub == 32 ? k32_signed : k16_signed;
@@ -345,13 +345,13 @@ static void scales_mxfp4(struct panel *P, int r, int lane, const uint8_t *p, int
 static const struct own_panel {
     void (*codes)(uint8_t *u, const uint8_t *p, int n);
     void (*scales)(struct panel *P, int r, int lane, const uint8_t *p, int n);
-    law_fn *law;
+    variant_fn *products;
 } own[TYPE_COUNT] = {
-    [TYPE_Q4_K] = {codes_q4_k, scales_q4_k, law_q4_k},
-    [TYPE_Q6_K] = {codes_q6_k, scales_q6_k, law_q6_k},
+    [TYPE_Q4_K] = {codes_q4_k, scales_q4_k, q4_k_products},
+    [TYPE_Q6_K] = {codes_q6_k, scales_q6_k, q6_k_products},
     [TYPE_Q8_0] = {codes_q8_0, scales_q8_0, b32_signed},
-    [TYPE_Q4_0] = {codes_q4_0, scales_q4_0, law_q4_0},
-    [TYPE_Q5_0] = {codes_q5_0, scales_q5_0, law_q5_0},
+    [TYPE_Q4_0] = {codes_q4_0, scales_q4_0, q4_0_products},
+    [TYPE_Q5_0] = {codes_q5_0, scales_q5_0, q5_0_products},
     [TYPE_IQ4_NL] = {codes_iq4_nl_row, scales_q4_0, b32_signed},
     [TYPE_MXFP4] = {codes_mxfp4_row, scales_mxfp4, b32_signed},
 };
@@ -399,7 +399,7 @@ static void fill(struct panel *P, int r, const struct wmat *w, const uint8_t *p,
 
 static void group_rows(const struct wmat *w, const uint8_t *rows, const struct xq *x, struct panel *P, float *acc)
 {
-    law_fn *law = own[w->type].law ? own[w->type].law : law_of(&unpackings[w->type]);
+    variant_fn *products = own[w->type].products ? own[w->type].products : variant_of(&unpackings[w->type]);
     const size_t step_bytes = type_row_bytes(type_info(w->type), STEP);
     const size_t d_row = x->family == ACT_X256 ? 1 : 8;
     memset(acc, 0, (size_t)x->n_rows * ROWS * sizeof *acc);
@@ -408,15 +408,15 @@ static void group_rows(const struct wmat *w, const uint8_t *rows, const struct x
         const int n = step_values(w->n_cols, b);
         for (int r = 0; r < R; r++)
             fill(P, r, w, rows + (size_t)r * 8 * w->row_bytes, n);
-        law(P, &(struct part){
-                   .m = x->n_rows,
-                   .n_blocks = n / 32,
-                   .q = x->code + at * STEP,
-                   .dx = x->scale + at * d_row,
-                   .s16 = x->sum16 + at * 16,
-                   .s32 = x->sum32 + at * 8,
-                   .acc = acc,
-               });
+        products(P, &(struct part){
+                        .m = x->n_rows,
+                        .n_blocks = n / 32,
+                        .q = x->code + at * STEP,
+                        .dx = x->scale + at * d_row,
+                        .s16 = x->sum16 + at * 16,
+                        .s32 = x->sum32 + at * 8,
+                        .acc = acc,
+                    });
     }
 }
 

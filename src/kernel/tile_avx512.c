@@ -3,7 +3,7 @@
  *
  *   panel vector (k4, r): four unsigned codes, 4 k4 .. 4 k4 + 3, of sixteen weight rows, one row a lane
  *
- * Lanes are rows, so the float law runs down the lanes without a shuffle. Codes are made unsigned by a zero point zp; the
+ * Lanes are rows, so the float sums run down the lanes without a shuffle. Codes are made unsigned by a zero point zp; the
  * accumulator of a group starts at -zp times the sum of its activations, which makes the integer sum exact again. The weights
  * stay as the file has them: unpacking is paid once for 32 rows and all activation rows.
  *
@@ -29,8 +29,8 @@ struct part {
     int ahead_lines;   /* spread over the groups of rows: in one burst it would stall them */
 };
 
-/* What of the law is fixed at compile time. pairs: minima of 16-value pairs (8) or 32-value pairs (4), or none. */
-struct law {
+/* What the loops know at compile time. pairs: minima of 16-value pairs (8) or 32-value pairs (4), or none. */
+struct variant {
     enum act_family family;
     int sub, signed_codes, pairs, float_minima;
 };
@@ -43,30 +43,30 @@ INL void zero_points(int32_t nz[16], const int sub, const int16_t *s16, const in
     _mm512_storeu_si512(nz, _mm512_mullo_epi32(z, _mm512_set1_epi32(-zp)));
 }
 
-/* The K law of one activation row on sixteen weight rows: sum s, minima by pairs. */
-INL __m512 k_close(const struct panel *P, int r, const struct law law, __m512i s, float dx, const int16_t *s16,
+/* The K family's float sums of one activation row on sixteen weight rows: sum s, minima by pairs. */
+INL __m512 k_close(const struct panel *P, int r, const struct variant kind, __m512i s, float dx, const int16_t *s16,
                    const int16_t *s32, __m512 acc)
 {
     __m512 d = _mm512_set1_ps(dx);
     acc = _mm512_fmadd_ps(_mm512_mul_ps(P->d[0][r], d), _mm512_cvtepi32_ps(s), acc);
-    if (!law.pairs)
+    if (!kind.pairs)
         return acc;
     __m512i m = _mm512_setzero_si512();
-    UNROLL for (int i = 0; i < law.pairs; i++)
-        m = _mm512_dpwssd_epi32(m, P->min[i][r], broadcast32((law.pairs == 8 ? s16 : s32) + 2 * i));
+    UNROLL for (int i = 0; i < kind.pairs; i++)
+        m = _mm512_dpwssd_epi32(m, P->min[i][r], broadcast32((kind.pairs == 8 ? s16 : s32) + 2 * i));
     return _mm512_fnmadd_ps(_mm512_mul_ps(P->dmin[r], d), _mm512_cvtepi32_ps(m), acc);
 }
 
 /* One step for T activation rows, a constant. */
-INL void tile_step(const struct panel *P, const struct law law, const int T, const struct part *a)
+INL void tile_step(const struct panel *P, const struct variant kind, const int T, const struct part *a)
 {
-    const int k_family = law.family == ACT_X256, depth = law.sub / 4;
-    const int groups = k_family ? 256 / law.sub : a->n_blocks * (32 / law.sub);
+    const int k_family = kind.family == ACT_X256, depth = kind.sub / 4;
+    const int groups = k_family ? 256 / kind.sub : a->n_blocks * (32 / kind.sub);
     __m512i v[PANEL_R][TOKENS], s[PANEL_R][TOKENS];
     __m512 y[PANEL_R][TOKENS];
     int32_t nz[TOKENS][16];
-    if (law.signed_codes)
-        UNROLL for (int t = 0; t < T; t++) zero_points(nz[t], law.sub, a->s16 + 16 * t, a->s32 + 8 * t, a->zp);
+    if (kind.signed_codes)
+        UNROLL for (int t = 0; t < T; t++) zero_points(nz[t], kind.sub, a->s16 + 16 * t, a->s32 + 8 * t, a->zp);
     UNROLL for (int t = 0; t < T; t++) UNROLL for (int r = 0; r < PANEL_R; r++)
     {
         if (k_family)
@@ -76,9 +76,9 @@ INL void tile_step(const struct panel *P, const struct law law, const int T, con
     }
     for (int g = 0; g < groups; g++) {
         UNROLL for (int t = 0; t < T; t++) UNROLL for (int r = 0; r < PANEL_R; r++)
-            v[r][t] = law.signed_codes ? _mm512_set1_epi32(nz[t][g]) : _mm512_setzero_si512();
+            v[r][t] = kind.signed_codes ? _mm512_set1_epi32(nz[t][g]) : _mm512_setzero_si512();
         const __m512i(*w)[PANEL_R] = &P->code[g * depth];
-        const int8_t *q = a->q + g * law.sub;
+        const int8_t *q = a->q + g * kind.sub;
         UNROLL for (int k = 0; k < depth; k++) UNROLL for (int t = 0; t < T; t++)
         {
             __m512i b = broadcast32(q + t * STEP + k * 4);
@@ -86,7 +86,7 @@ INL void tile_step(const struct panel *P, const struct law law, const int T, con
         }
         UNROLL for (int t = 0; t < T; t++)
         {
-            const int x = t * 8 + g * law.sub / 32;
+            const int x = t * 8 + g * kind.sub / 32;
             UNROLL for (int r = 0; r < PANEL_R; r++)
             {
                 if (k_family) {
@@ -95,7 +95,7 @@ INL void tile_step(const struct panel *P, const struct law law, const int T, con
                 }
                 __m512 d = _mm512_set1_ps(a->dx[x]);
                 y[r][t] = _mm512_fmadd_ps(_mm512_mul_ps(P->d[g][r], d), _mm512_cvtepi32_ps(v[r][t]), y[r][t]);
-                if (law.float_minima)
+                if (kind.float_minima)
                     y[r][t] = _mm512_fmadd_ps(_mm512_mul_ps(P->m[g][r], d), _mm512_set1_ps((float)a->s32[x]), y[r][t]);
             }
         }
@@ -104,13 +104,13 @@ INL void tile_step(const struct panel *P, const struct law law, const int T, con
     {
         float *o = a->acc + t * PANEL_ROWS + r * 16;
         if (k_family)
-            y[r][t] = k_close(P, r, law, s[r][t], a->dx[t], a->s16 + 16 * t, a->s32 + 8 * t, _mm512_loadu_ps(o));
+            y[r][t] = k_close(P, r, kind, s[r][t], a->dx[t], a->s16 + 16 * t, a->s32 + 8 * t, _mm512_loadu_ps(o));
         _mm512_storeu_ps(o, y[r][t]);
     }
 }
 
 /* All activation rows, in groups of nearly equal size: 32 = 6 + 6 + 5 + 5 + 5 + 5. */
-INL void all_rows(const struct panel *P, const struct law law, struct part a)
+INL void all_rows(const struct panel *P, const struct variant kind, struct part a)
 {
     for (int left = (a.m + TOKENS - 1) / TOKENS; left > 0; left--) {
         int T = (a.m + left - 1) / left, lines = (a.ahead_lines + left - 1) / left;
@@ -119,50 +119,50 @@ INL void all_rows(const struct panel *P, const struct law law, struct part a)
         a.ahead_lines -= lines;
         switch (T) {
         case 6:
-            tile_step(P, law, 6, &a);
+            tile_step(P, kind, 6, &a);
             break;
         case 5:
-            tile_step(P, law, 5, &a);
+            tile_step(P, kind, 5, &a);
             break;
         case 4:
-            tile_step(P, law, 4, &a);
+            tile_step(P, kind, 4, &a);
             break;
         case 3:
-            tile_step(P, law, 3, &a);
+            tile_step(P, kind, 3, &a);
             break;
         case 2:
-            tile_step(P, law, 2, &a);
+            tile_step(P, kind, 2, &a);
             break;
         default:
-            tile_step(P, law, 1, &a);
+            tile_step(P, kind, 1, &a);
             break;
         }
         a.m -= T;
         a.q += T * STEP;
-        a.dx += T * (law.family == ACT_X256 ? 1 : 8);
+        a.dx += T * (kind.family == ACT_X256 ? 1 : 8);
         a.s16 += T * 16;
         a.s32 += T * 8;
         a.acc += T * PANEL_ROWS;
     }
 }
 
-#define LAW(name, ...)                                                                                                 \
+#define VARIANT(name, ...)                                                                                             \
     static __attribute__((noinline)) void name(const struct panel *P, const struct part *a)                            \
     {                                                                                                                  \
-        all_rows(P, (struct law){__VA_ARGS__}, *a);                                                                    \
+        all_rows(P, (struct variant){__VA_ARGS__}, *a);                                                                \
     }
-LAW(k32_unsigned_min, ACT_X256, 32, 0, 4, 0)
-LAW(k32_signed, ACT_X256, 32, 1, 0, 0)
-LAW(k16_signed, ACT_X256, 16, 1, 0, 0)
-LAW(k16_signed_min, ACT_X256, 16, 1, 8, 0)
-LAW(b32_signed, ACT_X32, 32, 1, 0, 0)
-LAW(b32_signed_min, ACT_X32, 32, 1, 0, 1)
-LAW(b16_signed, ACT_X32, 16, 1, 0, 0)
+VARIANT(k32_unsigned_min, ACT_X256, 32, 0, 4, 0)
+VARIANT(k32_signed, ACT_X256, 32, 1, 0, 0)
+VARIANT(k16_signed, ACT_X256, 16, 1, 0, 0)
+VARIANT(k16_signed_min, ACT_X256, 16, 1, 8, 0)
+VARIANT(b32_signed, ACT_X32, 32, 1, 0, 0)
+VARIANT(b32_signed_min, ACT_X32, 32, 1, 0, 1)
+VARIANT(b16_signed, ACT_X32, 16, 1, 0, 0)
 
-typedef void law_fn(const struct panel *P, const struct part *a);
+typedef void variant_fn(const struct panel *P, const struct part *a);
 
-/* The law of a type whose panel the scalar unpacking fills. */
-static law_fn *law_of(const struct unpacking *u)
+/* The products of a type whose panel the scalar unpacking fills. */
+static variant_fn *variant_of(const struct unpacking *u)
 {
     if (u->family == ACT_X256)
         return u->minima == MIN_INT ? k16_signed_min : u->sub == 32 ? k32_signed : k16_signed;
@@ -172,7 +172,7 @@ static law_fn *law_of(const struct unpacking *u)
 /* Types with their own way into the panel. */
 static const struct own_panel {
     panel_fn *unpack;
-    law_fn *law;
+    variant_fn *products;
     int zp;
 } own[TYPE_COUNT] = {
     [TYPE_Q4_K] = {panel_q4_k, k32_unsigned_min, 0}, [TYPE_Q6_K] = {panel_q6_k, k16_signed, 32},
@@ -187,7 +187,7 @@ static void group_rows(const struct wmat *w, const uint8_t *rows, const uint8_t 
 {
     const struct unpacking *u = &unpackings[w->type];
     const struct own_panel *o = &own[w->type];
-    law_fn *law = o->law ? o->law : law_of(u);
+    variant_fn *products = o->products ? o->products : variant_of(u);
     const size_t step_bytes = type_row_bytes(type_info(w->type), STEP), rs = w->row_bytes;
     const size_t share = (size_t)PANEL_ROWS * rs / (size_t)x->n_steps;
     const size_t d_row = x->family == ACT_X256 ? 1 : 8;
@@ -202,18 +202,18 @@ static void group_rows(const struct wmat *w, const uint8_t *rows, const uint8_t 
             else
                 panel_any(P, r, p, rs, values, u);
         }
-        law(P, &(struct part){
-                   .m = x->n_rows,
-                   .n_blocks = values / 32,
-                   .zp = o->unpack ? o->zp : PANEL_ANY_ZP,
-                   .q = x->code + at * STEP,
-                   .dx = x->scale + at * d_row,
-                   .s16 = x->sum16 + at * 16,
-                   .s32 = x->sum32 + at * 8,
-                   .acc = acc,
-                   .ahead = next ? (const char *)next + (size_t)b * share : NULL,
-                   .ahead_lines = next ? (int)(share / 64) + 1 : 0,
-               });
+        products(P, &(struct part){
+                        .m = x->n_rows,
+                        .n_blocks = values / 32,
+                        .zp = o->unpack ? o->zp : PANEL_ANY_ZP,
+                        .q = x->code + at * STEP,
+                        .dx = x->scale + at * d_row,
+                        .s16 = x->sum16 + at * 16,
+                        .s32 = x->sum32 + at * 8,
+                        .acc = acc,
+                        .ahead = next ? (const char *)next + (size_t)b * share : NULL,
+                        .ahead_lines = next ? (int)(share / 64) + 1 : 0,
+                    });
     }
 }
 

@@ -1,4 +1,4 @@
-/* One form for every block type: a step of 256 weights of one row as signed codes, integer scales and float scales. The law of
+/* One form for every block type: a step of 256 weights of one row as signed codes, integer scales and float scales. The definition of
  * the products (dot_scalar.c) is written once, on this form; a faster kernel may decode differently, but to the same integers.
  *
  *   K family (x256):      w_i = d[0] * scale[i / 16] * code_i - dmin * min[i / 16]
@@ -43,7 +43,7 @@ void unpack_iq1_m(struct step *s, const uint8_t *p, int n);
 /* Values of step b of a row of n_cols. */
 static inline int step_values(int n_cols, int b) { return n_cols - b * STEP < STEP ? n_cols - b * STEP : STEP; }
 
-/* The law of one step: acc with the n values of s times the codes of x at (step * plane + row) added. */
-float step_law(const struct unpacking *u, const struct step *s, const struct xq *x, size_t at, int n, float acc);
+/* The definition of one step: acc with the n values of s times the codes of x at (step * plane + row) added. */
+float ref_step(const struct unpacking *u, const struct step *s, const struct xq *x, size_t at, int n, float acc);
 
 #endif

@@ -1,4 +1,4 @@
-/* Functions of vectors, AVX2: the law of vec_scalar.c, eight lanes at a time. Odd ends go through masks. */
+/* Functions of vectors, AVX2: as defined in vec_scalar.c, eight lanes at a time. Odd ends go through masks. */
 #if defined(__x86_64__)
 #include "kernel/simd_avx2.h"
 #include "kernel/tiers.h"
@@ -146,7 +146,7 @@ static void f32_to_f16(uint16_t *y, const float *x, int n)
 
 static void attn_merge(float *M, float *L, float *o, float m, float l, const float *a, int d_v)
 {
-    float top = m > *M ? m : *M, co = law_exp(*M - top), cn = law_exp(m - top);
+    float top = m > *M ? m : *M, co = ref_expf(*M - top), cn = ref_expf(m - top);
     const __m256 keep = _mm256_set1_ps(co), take = _mm256_set1_ps(cn);
     *L = fmaf(*L, co, l * cn);
     *M = top;

@@ -1,4 +1,4 @@
-/* Functions of vectors, AVX-512: the law of vec_scalar.c, sixteen lanes at a time. Odd ends go through masks, so that absent
+/* Functions of vectors, AVX-512: as defined in vec_scalar.c, sixteen lanes at a time. Odd ends go through masks, so that absent
  * lanes take part in nothing. */
 #if defined(__x86_64__)
 #include "kernel/simd_avx512.h"
@@ -123,7 +123,7 @@ static void f32_to_f16(uint16_t *y, const float *x, int n)
 
 static void attn_merge(float *M, float *L, float *o, float m_split, float l_split, const float *a, int d_v)
 {
-    float top = m_split > *M ? m_split : *M, co = law_exp(*M - top), cn = law_exp(m_split - top);
+    float top = m_split > *M ? m_split : *M, co = ref_expf(*M - top), cn = ref_expf(m_split - top);
     const __m512 keep = _mm512_set1_ps(co), take = _mm512_set1_ps(cn);
     *L = fmaf(*L, co, l_split * cn);
     *M = top;

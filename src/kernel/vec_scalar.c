@@ -1,4 +1,4 @@
-/* Functions of vectors, one f32 operation after the other: the law of what norms, activations, rope and softmax give.
+/* Functions of vectors, one f32 operation after the other: the definition of what norms, activations, rope and softmax give.
  *
  * exp is a degree-6 polynomial after reduction by ln 2 in two parts; neither overflow nor subnormal results, 0.86 ulp. tanh is
  * an odd polynomial near 0, else made of exp, 1.5 ulp. No libm function but fmaf, fabsf, sqrtf, nearbyintf, copysignf, which
@@ -16,7 +16,7 @@ static float horner(float x, const float *c, int n) /* c[0]: the highest power *
     return p;
 }
 
-float law_exp(float x)
+float ref_expf(float x)
 {
     static const float c[] = {0x1.6a23d0p-10f, 0x1.123a20p-7f, 0x1.5558f2p-5f, 0x1.555492p-3f, 0x1.fffffcp-2f, 1, 1};
     if (!(x >= -87.0f))
@@ -29,7 +29,7 @@ float law_exp(float x)
     return f32_from_bits(f32_bits(horner(r, c, 7)) + ((uint32_t)(int32_t)n << 23));
 }
 
-float law_tanh(float x)
+float ref_tanhf(float x)
 {
     static const float c[] = {-0x1.75d50cp-8f, 0x1.5223dep-6f, -0x1.b83bf4p-5f, 0x1.110724p-3f, -0x1.555532p-2f};
     float a = fabsf(x);
@@ -37,18 +37,18 @@ float law_tanh(float x)
         float s = x * x;
         return fmaf(x * s, horner(s, c, 5), x);
     }
-    float t = law_exp(-2.0f * a);
+    float t = ref_expf(-2.0f * a);
     return copysignf((1.0f - t) / (1.0f + t), x);
 }
 
 /* x/2 (1 + tanh u) without its cancellation; u = sqrt(2/pi) (x + 0.044715 x^3). Within 5e-7. */
-float law_gelu(float x)
+float ref_gelu(float x)
 {
     float u = 0x1.988454p-1f * fmaf(0x1.6e4e26p-5f * (x * x), x, x);
-    return x / (1.0f + law_exp(-2.0f * u));
+    return x / (1.0f + ref_expf(-2.0f * u));
 }
 
-float law_softcap(float x, float cap) { return cap * law_tanh(x / cap); }
+float ref_softcap(float x, float cap) { return cap * ref_tanhf(x / cap); }
 
 static float dot16(const float *a, const float *b, int n)
 {
@@ -84,7 +84,7 @@ static void softmax(float *x, int n)
     for (int i = 1; i < n; i++)
         m = x[i] > m ? x[i] : m;
     for (int i = 0; i < n; i++) {
-        x[i] = law_exp(x[i] - m);
+        x[i] = ref_expf(x[i] - m);
         l[i % 16] += x[i];
     }
     float r = 1.0f / tree16(l);
@@ -95,7 +95,7 @@ static void softmax(float *x, int n)
 static void silu_mul(float *h, const float *gate, const float *up, int n)
 {
     for (int i = 0; i < n; i++)
-        h[i] = gate[i] / (1.0f + law_exp(-gate[i])) * up[i];
+        h[i] = gate[i] / (1.0f + ref_expf(-gate[i])) * up[i];
 }
 
 static void relu2(float *h, const float *gate, const float *up, int n)
@@ -108,7 +108,7 @@ static void relu2(float *h, const float *gate, const float *up, int n)
 static void sigmoid(float *y, const float *x, int n)
 {
     for (int i = 0; i < n; i++)
-        y[i] = 1.0f / (1.0f + law_exp(-x[i]));
+        y[i] = 1.0f / (1.0f + ref_expf(-x[i]));
 }
 
 static void add(float *x, const float *y, int n)
@@ -132,13 +132,13 @@ static void scale(float *x, float s, int n)
 static void gelu_mul(float *h, const float *gate, const float *up, int n)
 {
     for (int i = 0; i < n; i++)
-        h[i] = law_gelu(gate[i]) * up[i];
+        h[i] = ref_gelu(gate[i]) * up[i];
 }
 
 static void softcap(float *x, float cap, int n)
 {
     for (int i = 0; i < n; i++)
-        x[i] = law_softcap(x[i], cap);
+        x[i] = ref_softcap(x[i], cap);
 }
 
 static void rotate(float *a, float *b, float c, float s)

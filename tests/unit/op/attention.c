@@ -115,12 +115,12 @@ static void by_definition(const struct bench *b, int r, int head, float *o)
             m = x[p - start] > m ? x[p - start] : m;
         }
         for (int p = from; p <= to; p++) {
-            float e = law_exp(x[p - start] - m);
+            float e = ref_expf(x[p - start] - m);
             lane[p % 16] += e;
             for (int d = 0; d < d_v; d++)
                 a[d] = fmaf(e, stored(b, b->v[row->seq][(p * b->a.shape.n_head_kv + h) * d_v + d]), a[d]);
         }
-        float N = m > M ? m : M, co = law_exp(M - N), cn = law_exp(m - N);
+        float N = m > M ? m : M, co = ref_expf(M - N), cn = ref_expf(m - N);
         L = fmaf(L, co, tree16(lane) * cn);
         for (int d = 0; d < d_v; d++)
             o[d] = fmaf(o[d], co, a[d] * cn);

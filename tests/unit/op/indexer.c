@@ -173,12 +173,12 @@ static void add_split(const struct bench *b, int r, int head, const int32_t *lis
         m = x[i] > m ? x[i] : m;
     }
     for (int i = 0; i < n; i++) {
-        float e = law_exp(x[i] - m);
+        float e = ref_expf(x[i] - m);
         lane[lanes[i] % 16] += e;
         for (int d = 0; d < D_V; d++)
             a[d] = fmaf(e, keys[list[i] * D + d], a[d]);
     }
-    float N = m > s->M ? m : s->M, co = law_exp(s->M - N), cn = law_exp(m - N);
+    float N = m > s->M ? m : s->M, co = ref_expf(s->M - N), cn = ref_expf(m - N);
     s->L = fmaf(s->L, co, tree16(lane) * cn);
     for (int d = 0; d < D_V; d++)
         s->o[d] = fmaf(s->o[d], co, a[d] * cn);
