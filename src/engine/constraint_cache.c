@@ -1,10 +1,11 @@
 /* Compiled constraints, shared and kept: see constraint_cache.h.
  *
- *     get   found READY -> its user | found COMPILING -> wait | not found -> compile in a lane, take its bytes from the budget
+ *     get   found READY -> its user | found REFUSED -> the same sentence | found COMPILING -> wait
+ *           not found -> compile in a lane, take its bytes from the budget
  *     put   one user less; idle entries stay until their memory is needed, at most half of the budget
  *
- * One lock and one condition for all: everything that could let somebody go on wakes everybody, who looks again. Compiling,
- * and asking whether the caller is still there, happens outside the lock. */
+ * One lock and one condition for all: everything that could let a waiting thread go on wakes all of them, and each looks again.
+ * Compiling, and asking whether the caller is still there, happens outside the lock. */
 #include "engine/constraint_cache.h"
 
 #include "base/error.h"
@@ -15,7 +16,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { ASK_MS = 50 }; /* a waiting asker looks whether its client is still there */
+enum {
+    ASK_MS = 50,       /* a waiting asker looks whether its client is still there */
+    REFUSALS_KEPT = 64 /* some 0.6 KiB each; counted in the budget like compiled constraints */
+};
 
 static void constraint_clear(struct stoker_constraint *c)
 {
@@ -26,17 +30,31 @@ static void constraint_clear(struct stoker_constraint *c)
     *c = (struct stoker_constraint){0};
 }
 
-enum entry_state { COMPILING, READY, FAILED };
+/* REFUSED: it can never be compiled under this plan, so the sentence is kept. FAILED: for a reason that may pass; not kept. */
+enum entry_state { COMPILING, READY, REFUSED, FAILED };
 
 struct entry {
     struct stoker_constraint constraint; /* first: users hold a pointer to it */
     struct entry *next;
     uint8_t key[SHA256_BYTES];
     enum entry_state state;
-    struct error error; /* FAILED */
+    struct error error; /* REFUSED, FAILED */
     int n_user;         /* who holds it, and who waits for it */
     uint64_t used;      /* time of the last use, for eviction */
     size_t bytes;       /* taken from the budget */
+};
+
+/* Somebody who waits for a lane, on the stack of its thread. */
+struct waiter {
+    struct waiter *next;
+};
+
+/* Memory and work that so many compilations may use at a time; first come, first served. */
+struct lane {
+    int taken, places;
+    size_t bytes;         /* of memory, for each compilation */
+    uint64_t work;        /* steps, for each compilation */
+    struct waiter *first; /* in the order in which they came */
 };
 
 struct constraint_cache {
@@ -44,7 +62,8 @@ struct constraint_cache {
     pthread_mutex_t lock; /* guards all below, and the entries */
     pthread_cond_t changed;
     struct entry *first;
-    int small_taken, large_taken; /* lanes */
+    struct lane small, large;
+    int n_refused; /* entries that are REFUSED */
     uint64_t clock;
     struct constraint_cache_stats stats;
 };
@@ -72,19 +91,15 @@ static void unlink_entry(struct constraint_cache *c, struct entry *e)
 
 /* ---- waiting --------------------------------------------------------------------------------------------------------------- */
 
-/* Under the lock, until something has changed. -1: nobody wants the answer any more, or too many wait. */
-static int wait_turn(struct constraint_cache *c, const struct constraint_source *source, struct error *err)
+/* Under the lock, until something may have changed. -1: nobody wants the answer any more. */
+static int wait_a_moment(struct constraint_cache *c, const struct constraint_source *source, struct error *err)
 {
     struct timespec until;
-    if (c->stats.n_waiting >= c->how.most_waiting)
-        return error_set(err, ERR_BUSY, "too many requests are waiting for their constraints; try again later");
     clock_gettime(CLOCK_MONOTONIC, &until);
     until.tv_nsec += ASK_MS * 1000000L;
     until.tv_sec += until.tv_nsec / 1000000000L;
     until.tv_nsec %= 1000000000L;
-    c->stats.n_waiting++;
     pthread_cond_timedwait(&c->changed, &c->lock, &until);
-    c->stats.n_waiting--;
     if (!source->stopped)
         return 0;
     pthread_mutex_unlock(&c->lock);
@@ -93,44 +108,92 @@ static int wait_turn(struct constraint_cache *c, const struct constraint_source 
     return stopped ? error_set(err, ERR_CANCELLED, "the request was given up while its constraint was compiled") : 0;
 }
 
+/* Under the lock, until ready(c, arg) is 1. -1: nobody wants the answer any more, or too many wait. Whoever waits is counted until
+ * it ends, so that nobody who comes later takes its turn. */
+static int wait_until(struct constraint_cache *c, const struct constraint_source *source,
+                      int (*ready)(struct constraint_cache *c, void *arg), void *arg, struct error *err)
+{
+    int failed = 0, is_ready = ready(c, arg);
+    if (is_ready)
+        return 0;
+    if (c->stats.n_waiting >= c->how.most_waiting)
+        return error_set(err, ERR_BUSY, "too many requests are waiting for their constraints; try again later");
+    c->stats.n_waiting++;
+    while (!failed && !is_ready) {
+        failed = wait_a_moment(c, source, err);
+        is_ready = !failed && ready(c, arg);
+    }
+    c->stats.n_waiting--;
+    return failed;
+}
+
 /* ---- lanes ----------------------------------------------------------------------------------------------------------------- */
 
-static int enter_lane(struct constraint_cache *c, int *taken, int places, const struct constraint_source *source,
+struct turn {
+    struct lane *lane;
+    struct waiter waiter;
+};
+
+static int is_my_turn(struct constraint_cache *c, void *arg)
+{
+    const struct turn *t = arg;
+    (void)c;
+    return t->lane->first == &t->waiter && t->lane->taken < t->lane->places;
+}
+
+static int enter_lane(struct constraint_cache *c, struct lane *lane, const struct constraint_source *source,
                       struct error *err)
 {
-    int failed = 0;
+    struct turn turn = {.lane = lane};
+    struct waiter **at = &lane->first;
     pthread_mutex_lock(&c->lock);
-    while (*taken == places && !failed)
-        failed = wait_turn(c, source, err);
-    *taken += !failed;
+    while (*at)
+        at = &(*at)->next;
+    *at = &turn.waiter;
+    int failed = wait_until(c, source, is_my_turn, &turn, err);
+    for (at = &lane->first; *at != &turn.waiter;)
+        at = &(*at)->next;
+    *at = turn.waiter.next;
+    lane->taken += !failed;
+    pthread_cond_broadcast(&c->changed); /* the next one is the first now */
     pthread_mutex_unlock(&c->lock);
     return failed;
 }
 
-static void leave_lane(struct constraint_cache *c, int *taken)
+static void leave_lane(struct constraint_cache *c, struct lane *lane)
 {
     pthread_mutex_lock(&c->lock);
-    --*taken;
+    lane->taken--;
     pthread_cond_broadcast(&c->changed);
     pthread_mutex_unlock(&c->lock);
 }
 
 /* ---- the budget ------------------------------------------------------------------------------------------------------------ */
 
-/* Under the lock. 0: all entries are in use. */
-static int evict_one(struct constraint_cache *c)
+/* Under the lock: the idle entry that was not used for longest. only_refused: among those that are REFUSED. */
+static struct entry *longest_unused(const struct constraint_cache *c, int only_refused)
 {
     struct entry *oldest = NULL;
     for (struct entry *e = c->first; e; e = e->next)
-        if (e->state == READY && e->n_user == 0 && (!oldest || e->used < oldest->used))
+        if ((e->state == REFUSED || (e->state == READY && !only_refused)) && e->n_user == 0 &&
+            (!oldest || e->used < oldest->used))
             oldest = e;
-    if (!oldest)
+    return oldest;
+}
+
+/* Under the lock. 0: e is NULL, for all entries are in use. */
+static int evict(struct constraint_cache *c, struct entry *e)
+{
+    if (!e)
         return 0;
-    unlink_entry(c, oldest);
-    dispose(c, oldest);
+    c->n_refused -= e->state == REFUSED;
+    unlink_entry(c, e);
+    dispose(c, e);
     c->stats.evicted++;
     return 1;
 }
+
+static int evict_one(struct constraint_cache *c) { return evict(c, longest_unused(c, 0)); }
 
 /* For a constraint at work that needs more. */
 static int reclaim(void *cache)
@@ -151,9 +214,18 @@ static int take(struct constraint_budget *budget, size_t bytes)
     return -1;
 }
 
-/* The entry's constraint is compiled: what it holds is counted from now on, once there is room for it. */
-static int take_room(struct constraint_cache *c, const struct constraint_source *source, struct entry *e,
-                     struct error *err)
+static int take_evicting(struct constraint_cache *c, void *bytes)
+{
+    do
+        if (take(c->how.budget, *(const size_t *)bytes) == 0)
+            return 1;
+    while (evict_one(c));
+    return 0;
+}
+
+/* The entry's constraint is compiled: what it holds is counted from now on, once the budget has so much. */
+static int take_bytes(struct constraint_cache *c, const struct constraint_source *source, struct entry *e,
+                      struct error *err)
 {
     size_t bytes = sizeof *e + (e->constraint.constraint ? constraint_held_bytes(e->constraint.constraint) : 0);
     if (bytes > c->how.memory.held)
@@ -162,10 +234,8 @@ static int take_room(struct constraint_cache *c, const struct constraint_source 
             "the constraint holds %zu KiB of memory once it is compiled, and the plan has %zu KiB for them: "
             "simplify it, or try a larger --memory",
             bytes >> 10, c->how.memory.held >> 10);
-    int failed = 0;
     pthread_mutex_lock(&c->lock);
-    while (!failed && take(c->how.budget, bytes))
-        failed = evict_one(c) ? 0 : wait_turn(c, source, err);
+    int failed = wait_until(c, source, take_evicting, &bytes, err);
     if (!failed) {
         e->bytes = bytes;
         c->stats.held += bytes;
@@ -182,6 +252,8 @@ struct constraint_cache *constraint_cache_create(const struct constraint_cache_o
     if (!c)
         return NULL;
     c->how = *how;
+    c->small = (struct lane){.places = how->memory.n_small, .bytes = how->memory.small, .work = COMPILE_WORK / 8};
+    c->large = (struct lane){.places = 1, .bytes = how->memory.large, .work = COMPILE_WORK};
     c->how.budget->reclaim = reclaim;
     c->how.budget->arg = c;
     pthread_condattr_t monotonic;
@@ -209,17 +281,11 @@ void constraint_cache_destroy(struct constraint_cache *c)
 
 /* ---- compiling ------------------------------------------------------------------------------------------------------------- */
 
-struct lane {
-    int *taken, places;
-    size_t bytes;
-    uint64_t work;
-};
-
 /* 1: it was too much for this lane. */
-static int compile_in(struct constraint_cache *c, const struct lane *lane, const struct constraint_source *source,
+static int compile_in(struct constraint_cache *c, struct lane *lane, const struct constraint_source *source,
                       struct entry *e, struct error *err)
 {
-    if (enter_lane(c, lane->taken, lane->places, source, err))
+    if (enter_lane(c, lane, source, err))
         return -1;
     struct compile limits = {
         .most_bytes = lane->bytes, .most_work = lane->work, .stopped = source->stopped, .arg = source->stopped_arg};
@@ -228,32 +294,46 @@ static int compile_in(struct constraint_cache *c, const struct lane *lane, const
     if (failed)
         constraint_clear(&e->constraint);
     else
-        failed = take_room(c, source, e, err);
-    leave_lane(c, lane->taken);
+        failed = take_bytes(c, source, e, err);
+    leave_lane(c, lane);
     return outgrew ? 1 : failed;
 }
 
 static int compile(struct constraint_cache *c, const struct constraint_source *source, struct entry *e,
                    struct error *err)
 {
-    const struct constraint_memory *m = &c->how.memory;
-    const struct lane small = {&c->small_taken, m->n_small, m->small, COMPILE_WORK / 8},
-                      large = {&c->large_taken, 1, m->large, COMPILE_WORK};
     struct error too_small = {0};
-    int failed = m->n_small > 0 ? compile_in(c, &small, source, e, &too_small) : 1;
+    int failed = c->small.places > 0 ? compile_in(c, &c->small, source, e, &too_small) : 1;
     if (failed == 1)
-        return compile_in(c, &large, source, e, err) ? -1 : 0;
+        return compile_in(c, &c->large, source, e, err) ? -1 : 0;
     if (failed)
         *err = too_small;
     return failed;
 }
 
-/* Under the lock: one user less of an entry that failed. */
+/* Under the lock: one user less of an entry that has no constraint. */
 static void leave_failed(struct constraint_cache *c, struct entry *e)
 {
-    if (--e->n_user == 0)
+    e->n_user--;
+    e->used = ++c->clock;
+    if (e->state == FAILED && e->n_user == 0)
         dispose(c, e);
 }
+
+/* Under the lock. 1: the refusal of e is remembered; its memory comes from the budget. */
+static int keep_refusal(struct constraint_cache *c, struct entry *e)
+{
+    while (c->n_refused == REFUSALS_KEPT || take(c->how.budget, sizeof *e))
+        if (!evict(c, longest_unused(c, 1)))
+            return 0;
+    e->bytes = sizeof *e;
+    c->stats.held += e->bytes;
+    c->n_refused++;
+    return 1;
+}
+
+/* 1: whoever asks for the same again under this plan gets the same answer. */
+static int is_final(const struct error *why) { return why->code == ERR_INPUT || why->code == ERR_UNSUPPORTED; }
 
 /* The first asker compiles for all. */
 static int make(struct constraint_cache *c, const struct constraint_source *source, struct entry *e, struct error *err)
@@ -263,12 +343,12 @@ static int make(struct constraint_cache *c, const struct constraint_source *sour
     pthread_mutex_lock(&c->lock);
     c->stats.compiled += !failed;
     c->stats.failed += failed != 0;
-    e->state = failed ? FAILED : READY;
-    if (failed) {
+    e->state = !failed ? READY : is_final(&why) && keep_refusal(c, e) ? REFUSED : FAILED;
+    if (e->state == FAILED)
         unlink_entry(c, e);
-        e->error = why;
+    if (failed) {
+        e->error = *err = why;
         leave_failed(c, e);
-        *err = why;
     }
     pthread_cond_broadcast(&c->changed);
     pthread_mutex_unlock(&c->lock);
@@ -298,14 +378,18 @@ static struct entry *add(struct constraint_cache *c, const uint8_t *key)
     return e;
 }
 
+static int is_compiled(struct constraint_cache *c, void *entry)
+{
+    (void)c;
+    return ((const struct entry *)entry)->state != COMPILING;
+}
+
 /* Under the lock, of an entry that somebody else may be compiling. 0: it is READY; -1: *err; 1: whoever compiled it gave up, for a
  * reason of its own. Not READY: it is let go. */
 static int join(struct constraint_cache *c, const struct constraint_source *source, struct entry *e, struct error *err)
 {
-    int failed = 0;
     e->n_user++;
-    while (e->state == COMPILING && !failed)
-        failed = wait_turn(c, source, err);
+    int failed = wait_until(c, source, is_compiled, e, err);
     if (!failed && e->state == READY) {
         c->stats.hits++;
         return 0;
@@ -313,10 +397,8 @@ static int join(struct constraint_cache *c, const struct constraint_source *sour
     int gave_up = e->error.code == ERR_CANCELLED || e->error.code == ERR_BUSY;
     if (!failed && !gave_up)
         *err = e->error;
-    if (e->state == FAILED)
-        leave_failed(c, e);
-    else
-        e->n_user--;
+    c->stats.hits += !failed && e->state == REFUSED;
+    leave_failed(c, e);
     return !failed && gave_up ? 1 : -1;
 }
 

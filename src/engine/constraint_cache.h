@@ -1,10 +1,11 @@
 /* Compiled constraints, shared by all requests that ask for the same one, and kept for those that come later.
  *
  *     key        SHA-256 of everything that a constraint depends on: equal keys are equal constraints
- *     entry      COMPILING by whoever asked first, while others wait; then READY, or FAILED for all of them
- *     lanes      compilations run in memory that is planned: a few small ones at a time, and one large one beside them.
- *                One that outgrows the small lane begins anew in the large lane; what outgrows that is refused
- *     budget     what compiled constraints hold; unused ones are evicted, longest unused first
+ *     entry      COMPILING by whoever asked first, while others wait; then READY; or REFUSED, where it can never be compiled under
+ *                this plan: the sentence is kept for those who ask again (64 of them); or FAILED for all who wait, and forgotten
+ *     lanes      compilations run in memory that is planned: a few small ones at a time, and one large one beside them; first come,
+ *                first served. One that outgrows the small lane begins anew in the large lane; what outgrows that is refused
+ *     budget     what compiled constraints and refusals hold; unused ones are evicted, longest unused first
  *
  * An agent sends the same tools with each request: they are compiled once. An ordinary constraint never waits for a hostile
  * one, which can hold the large lane alone. Who waits asks the caller in between whether somebody still wants the answer.
@@ -24,7 +25,7 @@ struct stoker_constraint;
 struct constraint_cache_options {
     struct constraint_memory memory;
     struct constraint_budget *budget; /* of memory.held bytes; outlives the cache */
-    int most_waiting;                 /* askers that may wait at a time; one more is ERR_BUSY */
+    int most_waiting;                 /* threads that may wait at a time; one more gets ERR_BUSY */
 };
 
 /* NULL: no memory. */
@@ -49,9 +50,11 @@ int constraint_cache_get(struct constraint_cache *c, const struct constraint_sou
 void constraint_cache_put(struct constraint_cache *c, const struct stoker_constraint *constraint);
 
 struct constraint_cache_stats {
-    uint64_t hits, compiled, failed, evicted;
-    size_t held; /* bytes, by entries */
-    int n_entry, n_waiting;
+    uint64_t hits;             /* found compiled, or refused */
+    uint64_t compiled, failed; /* compilations that ended so */
+    uint64_t evicted;          /* entries */
+    size_t held;               /* bytes, by entries */
+    int n_entry, n_waiting;    /* now */
 };
 struct constraint_cache_stats constraint_cache_stats(struct constraint_cache *c);
 

@@ -55,7 +55,10 @@ static grammar_expr number(struct shape *x)
     if (!x->low.text && !x->high.text)
         return numbers(s, integer);
     if (!number_exists(integer, &x->low, &x->high)) /* an integer between 1.2 and 1.8 */
-        return schema_empty(s, bound, "no number fits these bounds");
+        return schema_empty(s, bound,
+                            integer ? "no integer fits these bounds; integers are those of 64 bits, from "
+                                      "-9223372036854775808 to 9223372036854775807"
+                                    : "no number fits these bounds");
     return named(s, "number in a range",
                  integer ? number_integers(s->m, &x->low, &x->high) : number_decimals(s->m, &x->low, &x->high));
 }

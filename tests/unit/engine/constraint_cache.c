@@ -44,7 +44,10 @@ struct fake {
     atomic_int stop;        /* what stopped() says */
     size_t needs;           /* memory; with more than a lane has they fail */
     uint64_t work;
-    const char *error; /* they fail with this sentence */
+    const char *error;    /* they fail with this sentence */
+    enum error_code code; /* and this code; 0: ERR_INPUT */
+    atomic_int hold;      /* stopped() does not return */
+    atomic_int held;      /* it was called meanwhile */
 };
 
 static void pause_a_moment(void) { nanosleep(&(struct timespec){0, 1000000}, NULL); }
@@ -62,12 +65,16 @@ static int fake_compile(void *arg, struct compile *limits, struct stoker_constra
     void *memory = f->needs ? compile_alloc(limits, 1, f->needs) : NULL;
     int failed = (f->needs && !memory) || compile_work(limits, f->work) != 0 ? compile_refused(limits, err) : 0;
     compile_free(limits, memory);
-    return failed ? -1 : f->error ? error_set(err, ERR_INPUT, "%s", f->error) : 0;
+    return failed ? -1 : f->error ? error_set(err, f->code ? f->code : ERR_INPUT, "%s", f->error) : 0;
 }
 
 static int fake_stopped(void *arg)
 {
     struct fake *f = arg;
+    while (atomic_load(&f->hold)) {
+        atomic_store(&f->held, 1);
+        pause_a_moment();
+    }
     return atomic_load(&f->stop);
 }
 
@@ -175,6 +182,42 @@ static void all_who_wait_are_told_why_it_failed(void **state)
         assert_int_equal(a[i].result, -1);
         assert_string_equal(a[i].err.text, f.error);
     }
+    assert_int_equal(f.begun, 1);
+    destroy(c);
+}
+
+/* What can never be compiled is not tried again, as long as it is among the newest of its kind; constraints are not pushed out by it. */
+static void refusals_are_remembered(void **state)
+{
+    (void)state;
+    enum { KEPT = 64, REFUSED = KEPT + 10 };
+    struct constraint_cache *c = create(1, THREADS);
+    struct fake good = {.open = 1}, bad = {.open = 1, .error = "schema error at #/type: no such type"};
+    constraint_cache_put(c, get(c, &good, 0));
+    size_t one = constraint_cache_stats(c).held;
+    for (int i = 0; i < 100; i++)
+        refused(c, &bad, 1, ERR_INPUT, bad.error);
+    assert_int_equal(bad.begun, 1);
+    assert_int_equal(constraint_cache_stats(c).held, 2 * one);
+    for (int key = 2; key <= REFUSED; key++)
+        refused(c, &bad, key, ERR_INPUT, bad.error);
+    refused(c, &bad, REFUSED, ERR_INPUT, bad.error);
+    assert_int_equal(bad.begun, REFUSED);
+    assert_in_range(constraint_cache_stats(c).n_entry, 3, KEPT + 1);
+    constraint_cache_put(c, get(c, &good, 0));
+    assert_int_equal(good.begun, 1);
+    destroy(c);
+}
+
+/* A reason that may pass is not remembered: the system has no memory. */
+static void what_may_pass_is_tried_again(void **state)
+{
+    (void)state;
+    struct constraint_cache *c = create(1, THREADS);
+    struct fake f = {.open = 1, .error = "no memory", .code = ERR_MEMORY};
+    refused(c, &f, 1, ERR_MEMORY, "no memory");
+    refused(c, &f, 1, ERR_MEMORY, "no memory");
+    assert_int_equal(f.begun, 2);
     assert_int_equal(constraint_cache_stats(c).n_entry, 0);
     destroy(c);
 }
@@ -263,6 +306,39 @@ static void compilations_wait_their_turn(void **state)
     destroy(c);
 }
 
+/* Whoever waits keeps its turn, and its place among those that may wait, also while its client is asked after: those that come
+ * meanwhile go behind it. */
+static void first_come_first_served(void **state)
+{
+    (void)state;
+    struct constraint_cache *c = create(1, 2);
+    struct fake first = {0}, second = {.hold = 1}, third = {.open = 1};
+    struct asker a, b, d;
+    begin_asking(&a, c, &first, 1);
+    await(&first.begun, 1);
+    begin_asking(&b, c, &second, 2);
+    await(&second.held, 1);
+    atomic_store(&first.open, 1);
+    pthread_join(a.thread, NULL);
+    begin_asking(&d, c, &third, 3);
+    for (int i = 0; i < 100; i++)
+        pause_a_moment();
+    assert_int_equal(third.begun, 0);
+    assert_int_equal(constraint_cache_stats(c).n_waiting, 2);
+    refused(c, &third, 4, ERR_BUSY, "too many");
+    atomic_store(&second.hold, 0);
+    await(&second.begun, 1);
+    assert_int_equal(third.begun, 0);
+    atomic_store(&second.open, 1);
+    pthread_join(b.thread, NULL);
+    pthread_join(d.thread, NULL);
+    assert_int_equal(a.result | b.result | d.result, 0);
+    constraint_cache_put(c, a.got);
+    constraint_cache_put(c, b.got);
+    constraint_cache_put(c, d.got);
+    destroy(c);
+}
+
 /* The budget holds so many entries: the longest unused go, at most half of it lies idle, who uses one keeps it. */
 static void unused_ones_are_evicted(void **state)
 {
@@ -319,10 +395,13 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(equal_ones_are_compiled_once),
         cmocka_unit_test(all_who_wait_are_told_why_it_failed),
+        cmocka_unit_test(refusals_are_remembered),
+        cmocka_unit_test(what_may_pass_is_tried_again),
         cmocka_unit_test(a_compilation_that_was_given_up_is_taken_over),
         cmocka_unit_test(a_waiting_asker_may_leave),
         cmocka_unit_test(lanes),
         cmocka_unit_test(compilations_wait_their_turn),
+        cmocka_unit_test(first_come_first_served),
         cmocka_unit_test(unused_ones_are_evicted),
         cmocka_unit_test(who_finds_no_room_waits),
     };
