@@ -310,9 +310,11 @@ struct stoker_prompt {
 enum { STOKER_PATH = 120 };
 /* request: JSON as of OpenAI's chat API (messages, tools, reasoning_effort, chat_template_kwargs), and enable_thinking.
  * path: [STOKER_PATH] what of the request is at fault, else empty; or NULL. STOKER_ERR_INPUT: the request, or the template
- * refuses it, with the template's words; STOKER_ERR_FORMAT: the template is broken. Free it with stoker_prompt_free(). */
-int stoker_prompt(const struct stoker_templates *t, const char *request, size_t n, struct stoker_prompt *out,
-                  char *path, struct stoker_error *err);
+ * refuses it, with the template's words; STOKER_ERR_FORMAT: the template is broken. Free it with stoker_prompt_free().
+ * stopped: 1: nobody waits for the prompt any more. It is asked every few milliseconds while the template is rendered, by the calling
+ * thread; the call then fails with STOKER_ERR_CANCELLED. NULL: the prompt is waited for. */
+int stoker_prompt(const struct stoker_templates *t, const char *request, size_t n, int (*stopped)(void *arg),
+                  void *stopped_arg, struct stoker_prompt *out, char *path, struct stoker_error *err);
 void stoker_prompt_free(struct stoker_prompt *p);
 
 struct stoker_message {

@@ -112,7 +112,7 @@ static int structure(const struct chat *c, const struct tokenizer *t, enum speak
     struct template_prompt p;
     put_request(&request, t, who, what);
     ids->n = 0;
-    int rc = chat_prompt(c, request.text, request.n, &p, ids, err);
+    int rc = chat_prompt(c, request.text, request.n, NULL, &p, ids, err);
     buffer_free(&request);
     if (rc != 0)
         return -1;

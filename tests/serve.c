@@ -579,6 +579,47 @@ static void templates(void)
     unlink(path);
 }
 
+/* A template that takes all its steps for messages of the word "slow", of 400 KB, which allow it most steps. */
+static const char slow_template[] = "{%- if messages[-1].content[:4] == 'slow' -%}{%- for i in range(99999) -%}"
+                                    "{%- for k in range(99999) -%}{%- endfor -%}{%- endfor -%}{%- endif -%}Hi";
+
+static int start_slow(int port)
+{
+    static char request[500000];
+    char filler[400001];
+    memset(filler, 'x', sizeof filler - 1);
+    filler[sizeof filler - 1] = 0;
+    sprintf(request, CHAT "Content-Length: %zu\r\n\r\n{\"messages\":[{\"role\":\"user\",\"content\":\"slow%s\"}]}",
+            sizeof filler - 1 + strlen("{\"messages\":[{\"role\":\"user\",\"content\":\"slow\"}]}"), filler);
+    return connect_to(port, request);
+}
+
+/* A rendering ends when its client leaves, which is counted, and when the server stops: 503, not the 400 of all steps used. */
+static void renderings_are_given_up(void)
+{
+    char path[] = "/tmp/stoker-serve-XXXXXX", answer[4096] = "";
+    int fd = mkstemp(path);
+    if (fd < 0 || write(fd, slow_template, sizeof slow_template - 1) != (ssize_t)sizeof slow_template - 1)
+        exit(1);
+    close(fd);
+    struct process p = start((const char *const[]){"--chat-template", path, NULL});
+    close(start_slow(p.port));
+    double began = clock_seconds();
+    while (!strstr(get(p.port, "/metrics"), "\nstoker_cancelled_total 1\n") && seconds_since(began) < 20)
+        poll(NULL, 0, 10);
+    check(seconds_since(began) < 20, "a rendering whose client left was not given up");
+    fd = start_slow(p.port);
+    poll(NULL, 0, 50);
+    kill(p.pid, SIGTERM);
+    poll(NULL, 0, 20);
+    kill(p.pid, SIGTERM);
+    ssize_t n = recv(fd, answer, sizeof answer - 1, MSG_WAITALL);
+    check(n > 0 && status_of(answer) == 503, "a rendering while the server stops: %.300s", answer);
+    close(fd);
+    check(stop(&p, 0, 20) == 0, "a slow template: exit status");
+    unlink(path);
+}
+
 int main(void)
 {
     signal(SIGPIPE, SIG_IGN);
@@ -600,6 +641,7 @@ int main(void)
     cut_stream();
     stalled_reader();
     templates();
+    renderings_are_given_up();
     printf("%d passed, %d failed\n", passed, failed);
     return failed != 0;
 }

@@ -16,6 +16,7 @@
 
 enum { MAX_TEMPLATES = 512 };
 
+static const struct template_options at_test_clock = {.clock = &test_clock};
 static int n_passed, n_failed;
 static struct jrun run; /* everything that is read from files lives here */
 static const char *folder;
@@ -206,7 +207,7 @@ static const char *check_wire(struct jvalue c, const struct jlist *texts, struct
     const struct jvalue *text = member(c, "text"), *runs = member(c, "runs");
     if (!t)
         return "no template";
-    if (template_render(t, NULL, request->bytes, request->n, &test_clock, &p, &e) != 0) {
+    if (template_render(t, NULL, request->bytes, request->n, &at_test_clock, &p, &e) != 0) {
         if (text)
             return explain("%s", e.text);
         return same_error(word(c, "kind"), word(c, "error"), e.kind, e.raised) ? NULL
@@ -242,7 +243,7 @@ static const char *check_context(struct jvalue c, const struct jstring *request)
     struct template_error e;
     if (!t)
         return "no template";
-    if (template_render(t, NULL, request->bytes, request->n, &test_clock, &p, &e) != 0)
+    if (template_render(t, NULL, request->bytes, request->n, &at_test_clock, &p, &e) != 0)
         return explain("%s", e.text);
     int joined = p.joined;
     template_prompt_free(&p);
@@ -294,7 +295,7 @@ static const char *check_refused(struct jvalue c, const char *template)
     struct template_error e;
     if (!t)
         return "no template";
-    if (template_render(t, NULL, request->bytes, request->n, &test_clock, &p, &e) == 0) {
+    if (template_render(t, NULL, request->bytes, request->n, &at_test_clock, &p, &e) == 0) {
         template_prompt_free(&p);
         return "was rendered";
     }
@@ -387,7 +388,7 @@ static const char *check_security(struct jvalue c)
     struct template_error e;
     if (!t)
         return "no template";
-    if (template_render(t, NULL, request->bytes, request->n, &test_clock, &p, &e) != 0)
+    if (template_render(t, NULL, request->bytes, request->n, &at_test_clock, &p, &e) != 0)
         return explain("%s", e.text);
     const char *why = compare_runs(&p.text, member(c, "runs")->u.list);
     if (!why)

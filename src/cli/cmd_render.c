@@ -134,7 +134,7 @@ static int render(struct stoker_templates *t, const char *request, size_t n, int
 {
     struct stoker_prompt p;
     struct stoker_error err;
-    if (stoker_prompt(t, request, n, &p, NULL, &err))
+    if (stoker_prompt(t, request, n, NULL, NULL, &p, NULL, &err))
         return report(&err);
     if (json)
         print_json(&p);

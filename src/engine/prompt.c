@@ -160,9 +160,10 @@ static int show(const struct stoker_templates *v, struct held *h, struct stoker_
     return 0;
 }
 
-int stoker_prompt(const struct stoker_templates *v, const char *request, size_t n, struct stoker_prompt *out,
-                  char *path, struct stoker_error *public)
+int stoker_prompt(const struct stoker_templates *v, const char *request, size_t n, int (*stopped)(void *arg),
+                  void *stopped_arg, struct stoker_prompt *out, char *path, struct stoker_error *public)
 {
+    struct template_options options = {.stopped = stopped, .stopped_arg = stopped_arg};
     struct error err = v->tokenizer_error;
     struct template_error e = {0};
     struct held *h = calloc(1, sizeof *h);
@@ -176,7 +177,7 @@ int stoker_prompt(const struct stoker_templates *v, const char *request, size_t 
         return fail(public, &err);
     }
     say_notice(v);
-    int rc = chat_prompt(v->chat, request, n, &h->prompt, &h->ids, &e);
+    int rc = chat_prompt(v->chat, request, n, &options, &h->prompt, &h->ids, &e);
     if (rc != 0)
         error_set(&err, template_error_code(&e), "%s", *e.raised ? e.raised : e.text);
     if (rc != 0 && path)

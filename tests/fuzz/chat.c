@@ -203,7 +203,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         request(&w);
     else
         buffer_put(&w.out, (const char *)data + 1, size - 1);
-    if (w.out.n && chat_prompt(chats[data[0] / 2 % 3], w.out.text, w.out.n, &p, &ids, &e) == 0) {
+    if (w.out.n && chat_prompt(chats[data[0] / 2 % 3], w.out.text, w.out.n, NULL, &p, &ids, &e) == 0) {
         check(&p, &ids);
         template_prompt_free(&p);
     }

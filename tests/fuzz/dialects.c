@@ -51,7 +51,7 @@ static void render(const struct wish *w)
     char path[STOKER_PATH];
     out_value(&text, w->chat);
     assert(!text.failed);
-    if (stoker_prompt(templates(), text.text, text.n, &p, path, &err) == 0)
+    if (stoker_prompt(templates(), text.text, text.n, NULL, NULL, &p, path, &err) == 0)
         stoker_prompt_free(&p);
     else
         assert(*err.text && (err.code == STOKER_ERR_INPUT || err.code == STOKER_ERR_UNSUPPORTED));

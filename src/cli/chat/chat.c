@@ -136,7 +136,7 @@ static int render(const struct chat *c, json_t *messages, struct stoker_prompt *
     if (o && c->think)
         json_object_set_new(o, "enable_thinking", json_boolean(strcmp(c->think, "on") == 0));
     char *text = o ? json_dump_spelled(o, JSON_PRESERVE_ORDER) : NULL;
-    int failed = !text || stoker_prompt(stoker_templates_of(c->engine), text, strlen(text), out, NULL, err);
+    int failed = !text || stoker_prompt(stoker_templates_of(c->engine), text, strlen(text), NULL, NULL, out, NULL, err);
     free(text);
     json_decref(o);
     return failed ? -1 : 0;

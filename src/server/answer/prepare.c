@@ -25,6 +25,19 @@ static void tell_stabilized(struct http_exchange *x, const struct wish *w)
         http_set(x, "x-stoker-stabilized", "%s", names);
 }
 
+/* The client is gone, or the server stops: asked while a template is rendered and while a constraint is compiled. */
+static int nobody_waits(void *exchange)
+{
+    struct http_exchange *x = exchange;
+    enum http_waited waited = http_wait(x, 0);
+    if (waited == HTTP_NOTIFIED)
+        http_notify(x); /* it was meant for somebody else */
+    return waited == HTTP_GONE || waited == HTTP_CUT;
+}
+
+/* Whether it was the client, when the prompt or the reply was given up. */
+static int client_left(struct http_exchange *x) { return nobody_waits(x) && http_wait(x, 0) == HTTP_GONE; }
+
 static int make_prompt(struct http_exchange *x, const struct wish *w, struct stoker_prompt *out, struct refusal *r)
 {
     struct stoker_error err;
@@ -40,8 +53,10 @@ static int make_prompt(struct http_exchange *x, const struct wish *w, struct sto
         return refuse_memory(r);
     }
     int failed = stoker_prompt(stoker_templates_of(x->server->engine), w->body ? w->body : written.text,
-                               w->body ? w->n_body : written.n, out, path, &err);
+                               w->body ? w->n_body : written.n, nobody_waits, x, out, path, &err);
     out_free(&written);
+    if (failed && err.code == STOKER_ERR_CANCELLED)
+        return refuse_draining(r);
     return failed ? refuse_error(r, *path ? path : "messages", &err) : 0;
 }
 
@@ -78,8 +93,10 @@ static int prepare_chat(struct run *run)
 {
     struct answer *a = &run->a;
     struct stoker_prompt p;
-    if (make_prompt(a->http, a->wish, &p, &run->refusal) < 0)
+    if (make_prompt(a->http, a->wish, &p, &run->refusal) < 0) {
+        run->gone |= client_left(a->http);
         return -1;
+    }
     int rc = too_long(run, p.n_token);
     if (rc == 0 && !(run->chat.token = room_malloc((p.n_token + 1) * sizeof *p.token)))
         rc = refuse_memory(&run->refusal);
@@ -157,17 +174,6 @@ static int check_room(struct run *run, const struct task *t)
                   least);
 }
 
-/* The client is gone, or the server stops: asked while a constraint is compiled. */
-static int given_up(void *arg)
-{
-    struct run *run = arg;
-    enum http_waited waited = http_wait(run->a.http, 0);
-    if (waited == HTTP_NOTIFIED)
-        http_notify(run->a.http); /* it was meant for somebody else */
-    run->gone |= waited == HTTP_GONE;
-    return run->gone || waited == HTTP_CUT;
-}
-
 /* Why a reply cannot be opened. Sentences about a schema name its field: "schema error at tools[3].function.parameters#/type: ..". */
 static int refuse_reply(struct run *run, const struct stoker_error *err)
 {
@@ -183,8 +189,10 @@ static int refuse_reply(struct run *run, const struct stoker_error *err)
                  : o->tools                            ? "tools"
                                                        : "stop");
     struct stoker_error told = *err;
-    if (err->code == STOKER_ERR_CANCELLED)
+    if (err->code == STOKER_ERR_CANCELLED) {
+        run->gone |= client_left(run->a.http);
         return refuse_draining(&run->refusal);
+    }
     if (err->code == STOKER_ERR_BUSY) {
         refuse(&run->refusal, 503, "busy", NULL, "%s", err->text);
         run->refusal.retry_after = 1;
@@ -206,8 +214,8 @@ int answer_open_reply(struct task *t)
     o.n_prompt = t->prompt->n;
     o.stop = w->stop;
     o.n_stop = w->n_stop;
-    o.stopped = given_up;
-    o.stopped_arg = run;
+    o.stopped = nobody_waits;
+    o.stopped_arg = run->a.http;
     if (stoker_reply_open(&t->reply, run->a.engine, &o, answer_piece, t, &err) != 0)
         return refuse_reply(run, &err);
     return check_room(run, t);

@@ -207,14 +207,14 @@ static int fail(struct template_error *to, enum jinja_error_kind kind, const str
     return -1;
 }
 
-int chat_prompt(const struct chat *c, const char *request, size_t n, struct template_prompt *prompt,
-                struct token_list *ids, struct template_error *err)
+int chat_prompt(const struct chat *c, const char *request, size_t n, const struct template_options *options,
+                struct template_prompt *prompt, struct token_list *ids, struct template_error *err)
 {
     struct template_prompt own;
     struct error e = {0};
     if (!c->plain.template)
         return fail(err, JINJA_COMPILE, &c->broken);
-    if (template_render(c->plain.template, c->with_tools.template, request, n, NULL, &own, err) != 0)
+    if (template_render(c->plain.template, c->with_tools.template, request, n, options, &own, err) != 0)
         return -1;
     const struct variant *v = own.template == c->with_tools.template ? &c->with_tools : &c->plain;
     int rc = ids ? template_tokens(&own, c->tokenizer, v->reach, ids, &e) : 0;
@@ -298,7 +298,7 @@ int chat_render(const struct chat *c, const struct chat_message *m, size_t n, in
     char *request = chat_request(m, n, think, &length, err);
     if (!request)
         return -1;
-    int rc = chat_prompt(c, request, length, NULL, out, &e);
+    int rc = chat_prompt(c, request, length, NULL, NULL, out, &e);
     room_free(request);
     if (rc == 0)
         return 0;

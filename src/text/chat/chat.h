@@ -35,9 +35,10 @@ const char *chat_notice(const struct chat *c);
 /* The template of requests with tools, or without; NULL: the file's is broken. */
 const struct chat_template *chat_template_of(const struct chat *c, int with_tools);
 
-/* A request (see template_render) to ids, appended to *ids, and to text: *prompt, unless it is NULL. */
-int chat_prompt(const struct chat *c, const char *request, size_t n, struct template_prompt *prompt,
-                struct token_list *ids, struct template_error *err);
+/* A request (see template_render) to ids, appended to *ids, and to text: *prompt, unless it is NULL. options: NULL: none. -1: *err says
+ * why, and *prompt is as it was. */
+int chat_prompt(const struct chat *c, const char *request, size_t n, const struct template_options *options,
+                struct template_prompt *prompt, struct token_list *ids, struct template_error *err);
 
 /* 1: a token that a prompt's template has written, not one of the vocabulary's words. */
 int chat_is_structure(const struct chat *c, const struct template_prompt *p, int32_t id);

@@ -29,12 +29,9 @@ static int keep_texts(struct chat_template *t)
     return to ? 0 : -1;
 }
 
-static int probe_in(struct chat_template *t, struct jrun *run)
+static int probe_in(struct jrun *run, void *arg)
 {
-    jmp_buf trap;
-    if (setjmp(trap))
-        return -1;
-    run->trap = &trap;
+    struct chat_template *t = arg;
     if (template_probe(t, run) != 0)
         return -1;
     if (keep_texts(t) == 0)
@@ -50,7 +47,7 @@ static int probe(struct chat_template *t, struct error *err)
     struct jinja_error e;
     arena_init_growing(&arena);
     jrun_begin(&run, &arena, 0, &e);
-    int rc = probe_in(t, &run);
+    int rc = jrun_protect(&run, probe_in, t);
     arena_free(&arena);
     if (rc != 0 && e.kind == JINJA_MEMORY)
         error_set(err, ERR_MEMORY, "no memory for the chat template");
@@ -166,30 +163,42 @@ static void cut_open_end(struct jinja_text *text)
     text->n_span = n;
 }
 
-static void render(struct talk *t, const struct chat_template *with_tools, const char *request, size_t n,
-                   struct template_prompt *out)
+/* A call of template_render(). */
+struct rendering {
+    struct talk *talk;
+    const struct chat_template *with_tools;
+    const char *request;
+    size_t n;
+    struct template_prompt *out;
+};
+
+static int render(struct jrun *run, void *arg)
 {
-    talk_begin(t, request, n);
+    struct rendering *of = arg;
+    struct talk *t = of->talk;
+    const struct chat_template *with_tools = of->with_tools;
+    struct template_prompt *out = of->out;
+    talk_begin(t, of->request, of->n);
     if (with_tools && t->tools.type == J_LIST) {
         t->template = with_tools;
         t->caps = &with_tools->caps;
     }
     talk_read(t);
     talk_shape(t);
-    t->run->context = talk_context(t);
-    int rc = jinja_render(t->template->jinja, t->run, &out->text);
-    if (rc != 0 && (t->run->error->kind == JINJA_RAISE || t->run->error->kind == JINJA_RUNTIME) &&
-        talk_join_neighbours(t)) {
-        t->run->context = talk_context(t);
-        rc = jinja_render(t->template->jinja, t->run, &out->text);
+    run->context = talk_context(t);
+    int rc = jinja_render(t->template->jinja, run, &out->text);
+    if (rc != 0 && (run->error->kind == JINJA_RAISE || run->error->kind == JINJA_RUNTIME) && talk_join_neighbours(t)) {
+        run->context = talk_context(t);
+        rc = jinja_render(t->template->jinja, run, &out->text);
         out->joined = 1;
     }
     if (rc != 0)
-        longjmp(*t->run->trap, 1);
+        return -1;
     out->continues = t->continues;
     out->template = t->template;
     if (t->continues)
         cut_open_end(&out->text);
+    return 0;
 }
 
 enum error_code template_error_code(const struct template_error *e)
@@ -201,6 +210,8 @@ enum error_code template_error_code(const struct template_error *e)
         return ERR_UNSUPPORTED;
     case JINJA_MEMORY:
         return ERR_MEMORY;
+    case JINJA_STOPPED:
+        return ERR_CANCELLED;
     default:
         return ERR_INPUT;
     }
@@ -224,22 +235,24 @@ static void show_error(struct template_error *err, const struct jinja_error *e, 
 }
 
 int template_render(const struct chat_template *t, const struct chat_template *with_tools, const char *request,
-                    size_t n, const struct jinja_clock *clock, struct template_prompt *out, struct template_error *err)
+                    size_t n, const struct template_options *options, struct template_prompt *out,
+                    struct template_error *err)
 {
     struct jrun run;
     struct jinja_error e;
-    jmp_buf trap;
     char path[120] = "";
     struct talk talk = {.run = &run, .template = t, .caps = &t->caps, .path = path};
+    struct rendering rendering = {&talk, with_tools, request, n, out};
     *out = (struct template_prompt){0};
     arena_init_growing(&out->arena);
     jrun_begin(&run, &out->arena, n, &e);
-    run.clock = clock;
-    run.trap = &trap;
-    if (!setjmp(trap)) {
-        render(&talk, with_tools, request, n, out);
-        return 0;
+    if (options) {
+        run.clock = options->clock;
+        run.stopped = options->stopped;
+        run.stopped_arg = options->stopped_arg;
     }
+    if (jrun_protect(&run, render, &rendering) == 0)
+        return 0;
     show_error(err, &e, path);
     template_prompt_free(out);
     return -1;

@@ -67,12 +67,20 @@ struct template_error {
     char raised[480];           /* the template's own words, as long as an error; longer ones end with "..." */
 };
 
+/* Of a rendering; zeroed: none of them. */
+struct template_options {
+    const struct jinja_clock *clock; /* what the template may ask for; NULL: now */
+    int (*stopped)(void *arg);       /* asked every few milliseconds; not 0: nobody waits any more. NULL: never asked */
+    void *stopped_arg;
+};
+
 /* request: {"messages": [..], "tools": [..], "enable_thinking": B, "reasoning_effort": S, "chat_template_kwargs": {..}} in the
  * shapes of OpenAI's chat API; other members are not looked at. with_tools: the template for requests with tools, or NULL: t serves
- * them too. clock: what the template may ask for; NULL: now. -1: *err says why, and *out is empty. template_prompt_free() gives a
- * prompt's memory back. */
+ * them too. options: NULL: none. -1: *err says why (JINJA_STOPPED: options->stopped said so), and *out is empty.
+ * template_prompt_free() gives a prompt's memory back. */
 int template_render(const struct chat_template *t, const struct chat_template *with_tools, const char *request,
-                    size_t n, const struct jinja_clock *clock, struct template_prompt *out, struct template_error *err);
+                    size_t n, const struct template_options *options, struct template_prompt *out,
+                    struct template_error *err);
 void template_prompt_free(struct template_prompt *p);
 
 enum error_code template_error_code(const struct template_error *e);

@@ -34,12 +34,10 @@ static struct jvalue parsed(struct jrun *r, const char *json)
     return jjson_parse(r, json, strlen(json), CLASS_TEMPLATE, &problem, NULL);
 }
 
-static int render_in(struct probe *p, struct jrun *r, jmp_buf *trap)
+static int render(struct jrun *r, void *arg)
 {
     static const struct jinja_clock clock = {2024, 2, 29, 12, 0, 0};
-    if (setjmp(*trap))
-        return -1;
-    r->trap = trap;
+    struct probe *p = arg;
     r->clock = &clock;
     struct jvalue messages = parsed(r, p->messages), tools = p->tools ? parsed(r, p->tools) : JNONE;
     struct jdict *d = template_variables(r, p->of->template, messages, tools, p->generate);
@@ -54,7 +52,6 @@ static int render_in(struct probe *p, struct jrun *r, jmp_buf *trap)
 static int probe_begin(struct probe *p)
 {
     struct jrun r;
-    jmp_buf trap;
     struct jinja_error e;
     p->text = (struct jinja_text){0};
     arena_init_growing(&p->arena);
@@ -64,7 +61,7 @@ static int probe_begin(struct probe *p)
     r.work = p->of->work;
     r.work_limit = (uint64_t)PROBING_MILLION_STEPS * JMILLION_STEPS;
     r.memory_limit = PROBE_BYTES;
-    int rc = render_in(p, &r, &trap);
+    int rc = jrun_protect(&r, render, p);
     p->of->work = r.work;
     if (rc != 0 && r.spent)
         p->of->error = e;

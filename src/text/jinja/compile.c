@@ -38,18 +38,22 @@ static void keep_names(struct jparser *p)
         p->template->word[p->template->n_word++] = named->node->name;
 }
 
-static int compile(struct jinja_template *t, struct jrun *r, const char *source, size_t n)
+struct source {
+    struct jinja_template *template;
+    const char *text;
+    size_t n;
+};
+
+static int compile(struct jrun *r, void *arg)
 {
-    jmp_buf trap;
+    const struct source *s = arg;
+    struct jinja_template *t = s->template;
     struct jparser p = {.run = r, .template = t};
     size_t n_token;
-    if (setjmp(trap))
-        return -1;
-    r->trap = &trap;
-    take_source(r, t, source, n);
+    take_source(r, t, s->text, s->n);
     r->template = t;
-    if (n > JINJA_SOURCE_MAX)
-        jfail_compile(r, 0, "the template has %zu bytes; at most %d are supported", n, JINJA_SOURCE_MAX);
+    if (s->n > JINJA_SOURCE_MAX)
+        jfail_compile(r, 0, "the template has %zu bytes; at most %d are supported", s->n, JINJA_SOURCE_MAX);
     p.token = jlex(r, t->source, t->n, &n_token);
     t->body = jparse_template(&p);
     t->scope = p.scope;
@@ -61,6 +65,7 @@ int jinja_compile(struct jinja_template **out, const char *source, size_t n, str
 {
     struct jrun r;
     struct jinja_template *t = calloc(1, sizeof *t);
+    struct source from = {t, source, n};
     *out = NULL;
     if (!t) {
         *err = (struct jinja_error){.kind = JINJA_MEMORY, .text = "no memory to compile the template"};
@@ -71,7 +76,7 @@ int jinja_compile(struct jinja_template **out, const char *source, size_t n, str
     r.compiles = 1;
     r.work_limit = (uint64_t)COMPILING_MILLION_STEPS * JMILLION_STEPS;
     r.memory_limit = COMPILED_BYTES;
-    if (compile(t, &r, source, n) != 0) {
+    if (jrun_protect(&r, compile, &from) != 0) {
         jinja_free(t);
         return -1;
     }

@@ -219,13 +219,9 @@ static void spans_of(struct jrun *r, const struct jbuffer *b, struct jinja_text 
     *out = (struct jinja_text){b->bytes ? b->bytes : "", b->n, span, n};
 }
 
-static int render(struct jrun *r, struct jinja_text *out)
+static int render(struct jrun *r, void *out)
 {
-    jmp_buf trap;
     struct jbuffer text = jbuffer_new(r);
-    if (setjmp(trap))
-        return -1;
-    r->trap = &trap;
     jbuffer_reserve(&text, r->request_bytes + r->request_bytes / 4 + 4096);
     struct jframe *f = jframe_new(r, r->template->scope, NULL);
     jexec(r, f, r->template->body, &text);
@@ -235,13 +231,11 @@ static int render(struct jrun *r, struct jinja_text *out)
 
 int jinja_render(const struct jinja_template *t, struct jrun *r, struct jinja_text *out)
 {
-    jmp_buf *outer = r->trap;
     r->template = t;
     r->n_called = 0;
     r->called = NULL;
     memset(r->spare, 0, sizeof r->spare);
-    int rc = render(r, out);
+    int rc = jrun_protect(r, render, out);
     r->template = NULL;
-    r->trap = outer;
     return rc;
 }

@@ -30,6 +30,7 @@ enum jinja_error_kind {
     JINJA_RUNTIME, /* a type or a name that is not as the template thinks */
     JINJA_LIMIT,   /* steps, memory, nesting: more than a template may have */
     JINJA_MEMORY,  /* there is no more */
+    JINJA_STOPPED, /* nobody waits for the text any more */
     JINJA_REQUEST  /* not the template: what it should render is wrong */
 };
 
@@ -68,7 +69,7 @@ struct jinja_text {
     size_t n_span;
 };
 
-/* Render with run->context; the text lies in the run's arena. -1: run->error says why; the run can be used again. */
+/* Render with run->context; the text is in the run's arena. -1: run->error says why; the run can be used again. */
 int jinja_render(const struct jinja_template *t, struct jrun *run, struct jinja_text *out);
 
 #endif

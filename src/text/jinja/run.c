@@ -9,9 +9,22 @@
 /* Of a request of no bytes; it adds to them 16 and 64 times its own. Templates of publishers take 30 times at most (measured). */
 enum { STRING_LEAST = 8 << 20, MEMORY_LEAST = 32 << 20 };
 
+/* Steps of a request of no bytes, those that each of its bytes adds, and the most of any: a step of publishers' templates takes 20 to 60
+ * ns, so some words cost 1 s at most. Four of 62 publishers' templates look back from each message at all before it: 2,000 messages of
+ * an agent, 0.5 MB, take 32 million steps. The others take 2 million for 10,000 messages, and 10 million for 30 MB (measured). */
+enum { MILLION_STEPS = 20, STEPS_A_BYTE = 64, MILLION_STEPS_MOST = 50 };
+
 /* STACK_MOST: of the least stack in use, beside what a server's handler has used before and what stays free. 1,100 loops one inside
  * the other fit, by way of macros, and 6,800 lists (measured; with sanitizers 600 and 900). */
-enum { MILLION_STEPS = 50, STACK_MOST = 640 << 10, STACK_KEPT = 64 << 10 };
+enum { STACK_MOST = 640 << 10, STACK_KEPT = 64 << 10 };
+
+static uint64_t work_limit(size_t request_bytes)
+{
+    uint64_t least = (uint64_t)MILLION_STEPS * JMILLION_STEPS, most = (uint64_t)MILLION_STEPS_MOST * JMILLION_STEPS;
+    if (request_bytes > (most - least) / (STEPS_A_BYTE * JSTEP))
+        return most;
+    return least + (uint64_t)request_bytes * STEPS_A_BYTE * JSTEP;
+}
 
 void jrun_begin(struct jrun *r, struct arena *arena, size_t request_bytes, struct jinja_error *error)
 {
@@ -19,10 +32,23 @@ void jrun_begin(struct jrun *r, struct arena *arena, size_t request_bytes, struc
     *r = (struct jrun){.arena = arena, .error = error, .request_bytes = request_bytes};
     r->string_limit = STRING_LEAST + wide;
     r->memory_limit = MEMORY_LEAST + 4 * wide; /* three strings of the greatest length, and what leads to them */
-    r->work_limit = (uint64_t)MILLION_STEPS * JMILLION_STEPS;
+    r->work_limit = work_limit(request_bytes);
     r->stack_limit = stack_limit(STACK_MOST, STACK_KEPT);
     *error = (struct jinja_error){0};
 }
+
+int jrun_protect(struct jrun *r, int (*body)(struct jrun *r, void *arg), void *arg)
+{
+    jmp_buf *outer = r->trap, trap;
+    volatile int rc = -1; /* changed behind setjmp(): C11 7.13.2.1 */
+    r->trap = &trap;
+    if (setjmp(trap) == 0)
+        rc = body(r, arg);
+    r->trap = outer;
+    return rc;
+}
+
+void jrun_leave(struct jrun *r) { longjmp(*r->trap, 1); }
 
 static void *allocate(struct jrun *r, size_t size)
 {
@@ -48,11 +74,15 @@ void *jalloc_array(struct jrun *r, size_t n, size_t size)
     return allocate(r, bytes ? bytes : 1);
 }
 
-void jfail_work(struct jrun *r)
+void jwork_check(struct jrun *r)
 {
-    r->spent = 1;
-    jfail(r, r->compiles ? JINJA_COMPILE : JINJA_LIMIT, "the template takes more than %.3g million steps",
-          (double)r->work_limit / JMILLION_STEPS);
+    r->spent = r->work > r->work_limit;
+    if (r->spent)
+        jfail(r, r->compiles ? JINJA_COMPILE : JINJA_LIMIT, "the template takes more than %.3g million steps",
+              (double)r->work_limit / JMILLION_STEPS);
+    if (r->stopped && r->stopped(r->stopped_arg))
+        jfail(r, JINJA_STOPPED, "the rendering was ended: nobody waits for it any more");
+    r->check_at = r->work_limit - r->work < JCHECK ? r->work_limit + 1 : r->work + JCHECK;
 }
 
 void jfail_deep(struct jrun *r)
@@ -101,7 +131,7 @@ void jfail(struct jrun *r, enum jinja_error_kind kind, const char *format, ...)
     va_start(args, format);
     vsnprintf(e->text + n, sizeof e->text - n, format, args);
     va_end(args);
-    longjmp(*r->trap, 1);
+    jrun_leave(r);
 }
 
 void jfail_compile(struct jrun *r, uint32_t pos, const char *format, ...)
@@ -114,7 +144,7 @@ void jfail_compile(struct jrun *r, uint32_t pos, const char *format, ...)
     va_start(args, format);
     vsnprintf(e->text + n, sizeof e->text - n, format, args);
     va_end(args);
-    longjmp(*r->trap, 1);
+    jrun_leave(r);
 }
 
 void jraise(struct jrun *r, const struct jstring *message)
@@ -124,7 +154,7 @@ void jraise(struct jrun *r, const struct jstring *message)
     *e = (struct jinja_error){.kind = JINJA_RAISE, .raised = message->bytes, .n_raised = message->n};
     size_t n = write_place(r, e->text, 320);
     snprintf(e->text + n, sizeof e->text - n, "the template refuses: %s", jstring_short(r, message));
-    longjmp(*r->trap, 1);
+    jrun_leave(r);
 }
 
 struct jvalue jundefined(struct jrun *r, const char *owner, const struct jstring *name)

@@ -9,8 +9,8 @@
  *   jdict   { entry[n], slot[] }            in order of insertion; hashed beyond a few entries
  *
  * A run is one rendering: its memory, its limits, its way out. Allocations never fail for the caller: what cannot go on leaves
- * through jfail() to the setjmp of jinja_render() or of whoever began the run. Nothing but the arena is owned, so nothing is
- * lost on the way. templates.md 3, 7 and 8. */
+ * through jfail() to the innermost jrun_protect(). Nothing but the arena is owned, so nothing is lost on the way.
+ * templates.md 3, 7 and 8. */
 #ifndef TEXT_JINJA_VALUE_H
 #define TEXT_JINJA_VALUE_H
 
@@ -135,12 +135,15 @@ struct jcycler {
 struct jrun {
     struct arena *arena;
     struct jinja_error *error;
-    jmp_buf *trap;
+    jmp_buf *trap; /* of the innermost jrun_protect() */
     size_t request_bytes, memory_limit, string_limit;
     uint64_t work, work_limit; /* units of jwork() */
-    uintptr_t stack_limit;     /* of the thread that began the run */
-    int spent;                 /* it ended for want of work or memory */
-    int compiles;              /* strings belong to a template and never grow in place */
+    uint64_t check_at;         /* work at which jwork_check() is due */
+    int (*stopped)(void *arg); /* not 0: nobody waits for the rendering any more; NULL: never asked */
+    void *stopped_arg;
+    uintptr_t stack_limit; /* of the thread that began the run */
+    int spent;             /* it ended for want of work or memory */
+    int compiles;          /* strings belong to a template and never grow in place */
     const struct jinja_clock *clock;
 
     const struct jinja_template *template; /* being rendered, NULL before */
@@ -157,8 +160,11 @@ struct jrun {
 };
 
 /* Begin a run over an empty growing arena, by the thread that will use it. request_bytes widens the limits for large requests; a
- * caller may lower them. The trap must be set before the run is used. */
+ * caller may lower them, and set stopped. Whatever uses the run is called by jrun_protect(). */
 void jrun_begin(struct jrun *r, struct arena *arena, size_t request_bytes, struct jinja_error *error);
+
+/* Call body. What body returned; or -1 where it, or what it calls, has left the run: run->error says why. Calls may be nested. */
+int jrun_protect(struct jrun *r, int (*body)(struct jrun *r, void *arg), void *arg);
 
 void *jalloc(struct jrun *r, size_t size); /* 8-byte aligned, zeroed */
 void *jalloc_array(struct jrun *r, size_t n, size_t size);
@@ -167,17 +173,18 @@ void *jalloc_array(struct jrun *r, size_t n, size_t size);
 _Noreturn void jfail(struct jrun *r, enum jinja_error_kind kind, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 _Noreturn void jraise(struct jrun *r, const struct jstring *message); /* raise_exception() */
+_Noreturn void jrun_leave(struct jrun *r);                            /* with the error that the run has already */
 
 /* Time is counted, never measured: on every machine a template ends at the same place. A step is that of a statement or operator;
  * what goes through bytes or items pays in proportion to them. A unit is what copying 16 bytes takes, 2 to 5 ns. Leave beyond the
- * limit. */
-enum { JSTEP = 16, JMILLION_STEPS = JSTEP * 1000000 };
-_Noreturn void jfail_work(struct jrun *r);
+ * limit, and when nobody waits any more, which is asked every JCHECK units, some milliseconds. */
+enum { JSTEP = 16, JMILLION_STEPS = JSTEP * 1000000, JCHECK = 1 << 20 };
+void jwork_check(struct jrun *r);
 static inline void jwork(struct jrun *r, size_t units)
 {
     r->work += units;
-    if (r->work > r->work_limit)
-        jfail_work(r);
+    if (r->work >= r->check_at)
+        jwork_check(r);
 }
 static inline void jstep(struct jrun *r) { jwork(r, JSTEP); }
 

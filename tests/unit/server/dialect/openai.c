@@ -208,7 +208,8 @@ static void calls_come_back(void **state)
         out_value(&request, message);
         out_print(&request, "]}");
         assert_int_equal(
-            stoker_prompt(stoker_templates_of(http_server.engine), request.text, request.n, &p, NULL, &err), 0);
+            stoker_prompt(stoker_templates_of(http_server.engine), request.text, request.n, NULL, NULL, &p, NULL, &err),
+            0);
         assert_non_null(memmem(p.text, p.n_text, text, strlen(text)));
         stoker_prompt_free(&p);
         out_free(&spaced);

@@ -28,7 +28,7 @@ static struct stoker_prompt render(const char *request)
 {
     struct stoker_prompt p;
     struct stoker_error err;
-    if (stoker_prompt(templates, request, strlen(request), &p, NULL, &err))
+    if (stoker_prompt(templates, request, strlen(request), NULL, NULL, &p, NULL, &err))
         fail_msg("%s", err.text);
     return p;
 }

@@ -183,7 +183,7 @@ static void prompt_is(const struct chat *c, const char *request, const char *wan
 {
     struct template_prompt p;
     struct template_error e;
-    assert_int_equal(chat_prompt(c, request, strlen(request), &p, NULL, &e), 0);
+    assert_int_equal(chat_prompt(c, request, strlen(request), NULL, &p, NULL, &e), 0);
     assert_int_equal(p.text.n, strlen(want));
     assert_memory_equal(p.text.bytes, want, p.text.n);
     template_prompt_free(&p);
@@ -284,7 +284,7 @@ static void test_broken_template(void **state)
     struct chat *c = chat_of(&v, NULL, &t, &err);
     assert_non_null(c);
     assert_non_null(strstr(chat_notice(c), "line 2, column 6"));
-    assert_int_equal(chat_prompt(c, HI "}", strlen(HI "}"), NULL, NULL, &e), -1);
+    assert_int_equal(chat_prompt(c, HI "}", strlen(HI "}"), NULL, NULL, NULL, &e), -1);
     assert_non_null(strstr(e.text, "--chat-template"));
     chat_destroy(c);
     tokenizer_destroy(t);
@@ -308,7 +308,7 @@ static void test_greedy_template(void **state)
     struct chat *c = chat_of(&v, NULL, &t, &err);
     assert_non_null(c);
     assert_non_null(strstr(chat_notice(c), "takes too much for a conversation of a few words: line 1, column 57"));
-    assert_int_equal(chat_prompt(c, HI "}", strlen(HI "}"), NULL, NULL, &e), -1);
+    assert_int_equal(chat_prompt(c, HI "}", strlen(HI "}"), NULL, NULL, NULL, &e), -1);
     assert_non_null(strstr(e.text, "million steps; --chat-template"));
     chat_destroy(c);
     tokenizer_destroy(t);
@@ -332,7 +332,7 @@ static void test_words_of_refusal(void **state)
         strcat(words, ".");
         snprintf(source, sizeof source, "{{ raise_exception('%s') }}", words);
         struct chat *c = chat_of(&v, &(struct chat_options){.source = source, .n_source = strlen(source)}, &t, &err);
-        assert_int_equal(chat_prompt(c, HI "}", strlen(HI "}"), NULL, NULL, &e), -1);
+        assert_int_equal(chat_prompt(c, HI "}", strlen(HI "}"), NULL, NULL, NULL, &e), -1);
         assert_int_equal(e.kind, JINJA_RAISE);
         assert_int_equal(chat_render(c, &m, 1, -1, &l, &err), -1);
         assert_string_equal(err.text, e.raised);

@@ -13,7 +13,7 @@
 static void refused(const char *request, enum jinja_error_kind kind, const char *path, const char *words)
 {
     struct template_error e = {0};
-    assert_int_equal(chat_prompt(chat, request, strlen(request), NULL, NULL, &e), -1);
+    assert_int_equal(chat_prompt(chat, request, strlen(request), NULL, NULL, NULL, &e), -1);
     if (e.kind != kind || strcmp(e.path, path) != 0 || !strstr(e.text, words))
         fail_msg("%s: %s: %s", request, e.path, e.text);
 }
@@ -45,7 +45,7 @@ static char *prompt(const char *request, size_t n)
 {
     struct template_prompt p;
     struct template_error e;
-    if (chat_prompt(chat, request, n, &p, NULL, &e) != 0)
+    if (chat_prompt(chat, request, n, NULL, &p, NULL, &e) != 0)
         fail_msg("%s", e.text);
     char *text = strndup(p.text.bytes, p.text.n);
     template_prompt_free(&p);
@@ -82,7 +82,7 @@ static void test_odd_requests(void **state)
     static const char nul[] = "{\"messages\": [{\"role\": \"user\", \"content\": \"a\\u0000b\"}]}";
     struct template_prompt p;
     struct template_error e;
-    assert_int_equal(chat_prompt(chat, nul, sizeof nul - 1, &p, NULL, &e), 0);
+    assert_int_equal(chat_prompt(chat, nul, sizeof nul - 1, NULL, &p, NULL, &e), 0);
     assert_non_null(memmem(p.text.bytes, p.text.n, "a\0b", 3));
     template_prompt_free(&p);
 }
@@ -113,7 +113,7 @@ static double render_seconds(const struct buffer *b)
     struct template_prompt p;
     struct template_error e;
     double began = clock_seconds();
-    if (chat_prompt(chat, b->text, b->n, &p, NULL, &e) != 0)
+    if (chat_prompt(chat, b->text, b->n, NULL, &p, NULL, &e) != 0)
         fail_msg("%s", e.text);
     template_prompt_free(&p);
     return clock_seconds() - began;
@@ -229,7 +229,7 @@ static void test_borders(void **state)
     assert_int_equal(gguf_open(&g, EMBER, &err), 0);
     assert_int_equal(
         chat_create(&c, g, ember, &(struct chat_options){.source = source, .n_source = sizeof source - 1}, &err), 0);
-    assert_int_equal(chat_prompt(c, request, sizeof request - 1, NULL, &l, &e), 0);
+    assert_int_equal(chat_prompt(c, request, sizeof request - 1, NULL, NULL, &l, &e), 0);
     for (size_t i = 0; i < l.n; i++)
         assert_int_not_equal(tokenizer_type(ember, l.id[i]), TOKEN_CONTROL);
     token_list_free(&l);

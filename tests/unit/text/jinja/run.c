@@ -20,17 +20,20 @@ struct job {
     const char *source;
     int rc;
     struct jinja_error error;
+    int patience;  /* the question whether anybody waits is answered so many times with yes; 0: not asked */
     uint64_t work; /* of the rendering */
     size_t bytes;
 };
 
-static int render_in(const struct jinja_template *t, struct jrun *r)
+static int is_stopped(void *arg)
+{
+    struct job *j = arg;
+    return --j->patience < 0;
+}
+
+static int render_in(struct jrun *r, void *t)
 {
     struct jinja_text out;
-    jmp_buf trap;
-    r->trap = &trap;
-    if (setjmp(trap))
-        return -1;
     r->context = jdictv(jdict_new(r));
     return jinja_render(t, r, &out);
 }
@@ -46,7 +49,9 @@ static void *render(void *arg)
         return NULL;
     arena_init_growing(&arena);
     jrun_begin(&r, &arena, 0, &j->error);
-    j->rc = render_in(t, &r);
+    r.stopped = j->patience ? is_stopped : NULL;
+    r.stopped_arg = j;
+    j->rc = jrun_protect(&r, render_in, t);
     j->work = r.work;
     j->bytes = arena.total;
     arena_free(&arena);
@@ -226,7 +231,7 @@ static void test_values(void **state)
         {"equal_dicts, jdict_get, find", "{}", "{'a': N}", "{{ v == w }}"},
         {"jcontains", "[]", "[N]", "{{ v in [w] }}{{ [w].index(v) }}{{ [w].count(v) }}"},
         {"jorder, order_lists", "[1]", "[N]", "{{ v < w }}"},
-        {"jorder of different", "[loop.index0]", "[N]", "{{ v <= w + [1] }}{{ [v, w + [1]]|sort|length }}", 2000},
+        {"jorder of different", "[loop.index0]", "[N]", "{{ v <= w + [1] }}{{ [v, w + [1]]|sort|length }}", 3000},
         {"jhashable, hash_of", "(1,)", "(N,)", "{% set d = {v: 1} %}{{ d[w] }}{{ [v, w]|unique|list|length }}"},
         {"changed", "(1,)", "(N,)", "{% for x in [v, w] %}{{ loop.changed(x) }}{% endfor %}"},
         {"write_value, write_list", "[]", "[N]", "{{ v|tojson }}"},
@@ -401,7 +406,46 @@ static void test_work_that_hides(void **state)
                  "{% set d = {ns.t: 1} %}",
                  STACK_LEAST);
     assert_int_equal(j.rc, -1);
-    assert_non_null(strstr(j.error.text, "more than 50 million steps"));
+    assert_non_null(strstr(j.error.text, "more than 20 million steps"));
+}
+
+/* Nobody waits any more: asked at the first step, and then every JCHECK units of work, also by what is one long operation. */
+static void test_given_up(void **state)
+{
+    (void)state;
+    static const char *const templates[] = {
+        "{% for i in range(99999) %}{% for k in range(99999) %}{% endfor %}{% endfor %}",
+        "{% set s = 'ab' * 2000000 %}{% for i in range(99999) %}{% set x = s.replace('a', 'c')|length %}{% endfor %}",
+        "{% set l = [3, 1, 2] * 10000 %}{% for i in range(99999) %}{% set x = l|sort|length %}{% endfor %}",
+    };
+    for (size_t i = 0; i < sizeof templates / sizeof *templates; i++) {
+        struct job j = {.source = templates[i], .patience = 3};
+        render(&j);
+        assert_int_equal(j.rc, -1);
+        assert_int_equal(j.error.kind, JINJA_STOPPED);
+        assert_non_null(strstr(j.error.text, "nobody waits"));
+        assert_int_equal(j.patience, -1);
+        assert_in_range(j.work, 3 * JCHECK, 6 * JCHECK);
+    }
+}
+
+/* What a request's size adds to the steps that its template may take, and where that ends. */
+static void test_steps_of_large_requests(void **state)
+{
+    (void)state;
+    static const struct {
+        size_t bytes;
+        uint64_t million_steps;
+    } cases[] = {{0, 20}, {250000, 36}, {468750, 50}, {468751, 50}, {SIZE_MAX, 50}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct arena arena;
+        struct jinja_error e;
+        struct jrun r;
+        arena_init_growing(&arena);
+        jrun_begin(&r, &arena, cases[i].bytes, &e);
+        assert_int_equal(r.work_limit, cases[i].million_steps * JMILLION_STEPS);
+        arena_free(&arena);
+    }
 }
 
 /* Without a request to speak of; what a large one adds is tests/templates.c's business. */
@@ -462,6 +506,8 @@ int main(void)
         cmocka_unit_test(test_same_everywhere),
         cmocka_unit_test(test_work_in_proportion),
         cmocka_unit_test(test_work_that_hides),
+        cmocka_unit_test(test_given_up),
+        cmocka_unit_test(test_steps_of_large_requests),
         cmocka_unit_test(test_memory),
         cmocka_unit_test(test_work_of_compiling),
     };
