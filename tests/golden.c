@@ -120,7 +120,7 @@ static int check(struct session *s, const struct options *o, const struct ref *r
         errors(r, x, &largest, &median);
         json_t *int8 = json_object_get(entry, "libllama_int8_activations");
         double tolerance = json_number_value(json_object_get(entry, "tolerance"));
-        int quantised = int8 && !o->session.wish.exact;
+        int quantised = int8 && !o->session.plan_request.exact;
         ok = quantised ? median <= 1.25 * json_number_value(json_object_get(int8, "median")) : largest <= tolerance;
         if (!ok)
             error_set(err, ERR_BUG, "error %.3g (median %.3g), allowed %.3g%s", (double)largest, (double)median,
@@ -173,9 +173,9 @@ static void run_file(const struct options *o, const char *path)
     } else {
         struct options mine = *o;
         int rows = r.n_token > o->chunk && o->chunk ? o->chunk : r.n_token;
-        mine.session.wish.n_ctx = r.n_token + 32;
-        if (mine.session.wish.how != PLAN_MINIMUM)
-            mine.session.wish.n_chunk = rows;
+        mine.session.plan_request.n_ctx = r.n_token + 32;
+        if (mine.session.plan_request.how != PLAN_MINIMUM)
+            mine.session.plan_request.n_chunk = rows;
         int ok = session_prepare(&s, path, &mine.session, 0, &err) == 0 && session_load(s, &mine.session, &err) == 0 &&
                  check(s, &mine, &r, entry, line, sizeof line, &err);
         printf("%s %-24s %s%s\n", ok ? "ok  " : "FAIL", name, line, ok ? "" : err.text);
@@ -254,7 +254,7 @@ static void run_path(const struct options *o, const char *path)
 
 static int option(struct options *o, char **argv)
 {
-    struct plan_wish *w = &o->session.wish;
+    struct plan_request *w = &o->session.plan_request;
     const char *v = argv[1];
     if (strcmp(*argv, "--exact") == 0) {
         w->exact = 1;
@@ -289,7 +289,7 @@ static int option(struct options *o, char **argv)
 int main(int argc, char **argv)
 {
     struct options o = {
-        .session = {.wish = {.how = PLAN_WHOLE, .kv = KV_F32, .all_logits = 1}, .tier = cpu_best_tier()}};
+        .session = {.plan_request = {.how = PLAN_WHOLE, .kv = KV_F32, .all_logits = 1}, .tier = cpu_best_tier()}};
     for (int i = 1; i < argc;) {
         int used = strncmp(argv[i], "--", 2) == 0 ? option(&o, argv + i) : 0;
         if (used == 0 && argv[i][0] == '-') {

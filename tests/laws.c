@@ -584,7 +584,7 @@ static void run_model(const char *path)
     const char *slash = strrchr(path, '/');
     snprintf(name, sizeof name, "%.*s", (int)strcspn(slash ? slash + 1 : path, "."), slash ? slash + 1 : path);
     *m = (struct subject){.path = path, .name = name};
-    struct session_options opt = {.wish = {.how = PLAN_WHOLE}};
+    struct session_options opt = {.plan_request = {.how = PLAN_WHOLE}};
     if (session_prepare(&s, path, &opt, 0, &err)) {
         verdict(m, "opens", 0, err.text);
         free(m);

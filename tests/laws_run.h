@@ -44,24 +44,24 @@ static inline const char *describe(const struct setting *s)
 
 /* ---- sessions --------------------------------------------------------------------------------------------------------------- */
 
-static inline void wish_of(const struct setting *s, struct session_options *opt)
+static inline void options_of(const struct setting *s, struct session_options *opt)
 {
     int room = s->room > s->chunk ? s->room : s->chunk;
     *opt = (struct session_options){.tier = s->tier,
-                                    .wish = {.how = PLAN_WHOLE,
-                                             .n_ctx = s->n_ctx,
-                                             .n_parallel = LINES,
-                                             .n_chunk = room,
-                                             .n_threads = s->threads,
-                                             .kv = s->kv,
-                                             .exact = s->exact,
-                                             .all_logits = !s->last_logits,
-                                             .reader = {.backend = s->backend, .depth = s->depth}}};
+                                    .plan_request = {.how = PLAN_WHOLE,
+                                                     .n_ctx = s->n_ctx,
+                                                     .n_parallel = LINES,
+                                                     .n_chunk = room,
+                                                     .n_threads = s->threads,
+                                                     .kv = s->kv,
+                                                     .exact = s->exact,
+                                                     .all_logits = !s->last_logits,
+                                                     .reader = {.backend = s->backend, .depth = s->depth}}};
     if (s->shim) {
         fault_reset(s->backend == READER_THREADS ? &reader_threads : first_ops());
         fault.order = s->order;
         fault.seed = 7;
-        opt->wish.reader.ops = &fault_ops;
+        opt->plan_request.reader.ops = &fault_ops;
     }
 }
 
@@ -72,18 +72,18 @@ static inline int choose_budget(const char *path, const struct setting *s, struc
     struct session *look;
     if (s->budget >= 100)
         return 0;
-    opt->wish.how = PLAN_MINIMUM;
+    opt->plan_request.how = PLAN_MINIMUM;
     if (session_prepare(&look, path, opt, 0, err))
         return -1;
     const struct plan *p = &look->plan;
     if (s->slots_only) {
-        opt->wish.how = PLAN_WHOLE;
-        opt->wish.n_slots = p->n_class;
+        opt->plan_request.how = PLAN_WHOLE;
+        opt->plan_request.n_slots = p->n_class;
         for (int c = 0; c < p->n_class; c++)
-            opt->wish.slots[c] = p->slots[c] + (p->class[c].n_expert - p->slots[c]) * s->budget / 100;
+            opt->plan_request.slots[c] = p->slots[c] + (p->class[c].n_expert - p->slots[c]) * s->budget / 100;
     } else if (s->budget > 0) {
-        opt->wish.how = PLAN_BYTES;
-        opt->wish.memory = p->minimum + (p->whole - p->minimum) / 100 * (uint64_t)s->budget;
+        opt->plan_request.how = PLAN_BYTES;
+        opt->plan_request.memory = p->minimum + (p->whole - p->minimum) / 100 * (uint64_t)s->budget;
     }
     session_close(look);
     return 0;
@@ -93,7 +93,7 @@ static inline struct session *open_session(const char *path, const struct settin
 {
     struct session *out = NULL;
     struct session_options opt;
-    wish_of(s, &opt);
+    options_of(s, &opt);
     if (choose_budget(path, s, &opt, err) || session_prepare(&out, path, &opt, 0, err))
         return NULL;
     if (session_load(out, &opt, err) == 0)

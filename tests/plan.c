@@ -77,20 +77,20 @@ static uint64_t offered(const char *sentence, const char *flag)
     return at ? strtoull(at + strlen(flag), NULL, 10) : 0;
 }
 
-static void offers_work(struct model *m, const struct plan_wish *wish, const char *sentence, int must_ctx)
+static void offers_work(struct model *m, const struct plan_request *request, const char *sentence, int must_ctx)
 {
     struct plan p;
     struct error err = {0};
-    struct plan_wish w = *wish;
+    struct plan_request w = *request;
     uint64_t memory = offered(sentence, "--memory "), n_ctx = offered(sentence, "--ctx ");
     w.memory = memory;
-    expect(memory > wish->memory && plan_make(&p, m, &w, &err) == 0, "--memory %llu does not work: %s", ull(memory),
+    expect(memory > request->memory && plan_make(&p, m, &w, &err) == 0, "--memory %llu does not work: %s", ull(memory),
            err.text);
     if (n_ctx == 0) {
         expect(!must_ctx, "no context offered: %s", sentence);
         return;
     }
-    w = *wish;
+    w = *request;
     w.n_ctx = (int)n_ctx;
     expect(plan_make(&p, m, &w, &err) == 0, "--ctx %llu does not work: %s", ull(n_ctx), err.text);
     w.n_ctx = (int)n_ctx + KV_PAGE;
@@ -112,11 +112,11 @@ static void refusals(const char *path, const char *name)
     for (size_t i = 0; i < sizeof contexts / sizeof *contexts; i++)
         for (int chunk = 0; chunk <= 512; chunk += 256)
             for (int parallel = 1; parallel <= 4; parallel += 3) {
-                struct plan_wish w = {.how = PLAN_MINIMUM,
-                                      .n_ctx = contexts[i],
-                                      .n_chunk = chunk,
-                                      .n_parallel = parallel,
-                                      .n_threads = 2};
+                struct plan_request w = {.how = PLAN_MINIMUM,
+                                         .n_ctx = contexts[i],
+                                         .n_chunk = chunk,
+                                         .n_parallel = parallel,
+                                         .n_threads = 2};
                 err = (struct error){0};
                 expect(plan_make(&p, o.model, &w, &err) == 0 && p.total <= p.minimum, "minimum: %s", err.text);
                 expect(p.minimum <= p.whole, "minimum %llu > whole %llu", ull(p.minimum), ull(p.whole));
@@ -128,26 +128,26 @@ static void refusals(const char *path, const char *name)
                 n++;
             }
     /* what is too large is called by its name */
-    struct plan_wish server = {.how = PLAN_MINIMUM, .server = UINT64_MAX},
-                     cache = {.how = PLAN_MINIMUM, .cache_ram = UINT64_MAX};
+    struct plan_request server = {.how = PLAN_MINIMUM, .server = UINT64_MAX},
+                        cache = {.how = PLAN_MINIMUM, .cache_ram = UINT64_MAX};
     err = (struct error){0};
     expect(plan_make(&p, o.model, &server, &err) != 0 && strstr(err.text, "--max-conns"), "server: %s", err.text);
     err = (struct error){0};
     expect(plan_make(&p, o.model, &cache, &err) != 0 && strstr(err.text, "--cache-ram"), "cache: %s", err.text);
     close_headers(&o);
     char detail[80];
-    snprintf(detail, sizeof detail, "%s, %d wishes", name, n);
+    snprintf(detail, sizeof detail, "%s, %d requests", name, n);
     verdict("refusal", detail);
 }
 
 /* ---- more memory ------------------------------------------------------------------------------------------------------------ */
 
-/* How far down the order of sacrifice: larger is worse. Where the prefix cache was cut, what is left of a page may hold all experts of a
+/* How far down the degradation order: larger is worse. Where the prefix cache was cut, what is left of a page may hold all experts of a
  * small model after all. */
 static unsigned severity(const struct plan *p)
 {
-    unsigned slots = p->sacrificed & PLAN_CUT_PREFIX ? PLAN_CUT_EXPERTS : 0;
-    return p->sacrificed | slots | (p->n_chunk < 64 ? 128u : 0u);
+    unsigned slots = p->degraded & PLAN_CUT_PREFIX ? PLAN_CUT_EXPERTS : 0;
+    return p->degraded | slots | (p->n_chunk < 64 ? 128u : 0u);
 }
 
 /* page: of all kinds. The cache is cut into whole states and whole pages: one state more may cost what is left of a page. */
@@ -183,16 +183,16 @@ static void ladder(const char *path, const char *name, uint64_t cache_ram)
         verdict("ladder", name);
         return;
     }
-    struct plan_wish w = {.how = PLAN_WHOLE,
-                          .n_threads = 2,
-                          .cache_ram = cache_ram,
-                          .defaults.n_parallel = cache_ram ? 3 : 0,
-                          .n_queue = cache_ram ? 9 : 0};
+    struct plan_request w = {.how = PLAN_WHOLE,
+                             .n_threads = 2,
+                             .cache_ram = cache_ram,
+                             .defaults.n_parallel = cache_ram ? 3 : 0,
+                             .n_queue = cache_ram ? 9 : 0};
     expect(plan_make(&p, o.model, &w, &err) == 0, "whole: %s", err.text);
     expect(p.part[PLAN_PREFIX] <= cache_ram && p.part[PLAN_PREFIX] >= cache_ram / 2, "%llu bytes for prefixes",
            ull(p.part[PLAN_PREFIX]));
     expect((p.part[PLAN_SERVER] > 0) == (cache_ram > 0), "%llu bytes for the queue", ull(p.part[PLAN_SERVER]));
-    expect(p.sacrificed == 0 && p.total <= p.memory, "whole sacrifices %x", p.sacrificed);
+    expect(p.degraded == 0 && p.total <= p.memory, "whole sacrifices %x", p.degraded);
     uint64_t page = 0;
     for (int k = 0; k < KV_KINDS; k++)
         page += kv_page_bytes(&o.model->kv_layout[k].shape) * (uint64_t)o.model->kv_layout[k].n_layer;
@@ -409,13 +409,13 @@ static long own_peak_kib(void)
 }
 
 /* A sentence, or a plan; no crash, nothing allocated for it. */
-static void survive(const char *path, const struct plan_wish *wish, const char *what, int must_fail)
+static void survive(const char *path, const struct plan_request *request, const char *what, int must_fail)
 {
     struct error err = {0};
     struct opened o;
     struct plan p;
     long before = own_peak_kib();
-    int fails = open_headers(&o, path, &err) || plan_make(&p, o.model, wish, &err);
+    int fails = open_headers(&o, path, &err) || plan_make(&p, o.model, request, &err);
     expect(fails || !must_fail, "%s was accepted", what);
     expect(!fails || (err.code != ERR_NONE && err.code != ERR_BUG && strlen(err.text) > 20),
            "%s: no sentence but \"%s\"", what, err.text);
@@ -441,7 +441,7 @@ static void hostile_keys(void)
             s.other_value = values[v];
             snprintf(what, sizeof what, "%s = %llu", keys[k], ull(values[v]));
             expect(sparse_write(in_dir("hostile.gguf"), &s, &err) == 0, "%s", err.text);
-            survive(in_dir("hostile.gguf"), &(struct plan_wish){.how = PLAN_WHOLE}, what,
+            survive(in_dir("hostile.gguf"), &(struct plan_request){.how = PLAN_WHOLE}, what,
                     values[v] >= INT32_MAX && strcmp(keys[k], "feed_forward_length") != 0);
         }
     char detail[80];
@@ -463,7 +463,7 @@ static void hostile_shapes(void)
         {"65536 experts", {"qwen3moe", 1, 256, 1, 1, 32, 32, 1 << 30, 0, 65536, 1, 256, 32, TYPE_Q4_K}},
         {"4096 layers", {.arch = "llama", 4096, 32, 1, 1, 32, 32, 1 << 30, 32, .n_vocab = 32}},
     };
-    const struct plan_wish wishes[] = {
+    const struct plan_request requests[] = {
         {.how = PLAN_WHOLE},
         {.how = PLAN_MINIMUM},
         {.how = PLAN_BYTES, .memory = UINT64_MAX / 2},
@@ -490,10 +490,10 @@ static void hostile_shapes(void)
             skip("hostile", err.text);
             continue;
         }
-        for (size_t w = 0; w < sizeof wishes / sizeof *wishes; w++) {
+        for (size_t w = 0; w < sizeof requests / sizeof *requests; w++) {
             char what[100];
-            snprintf(what, sizeof what, "wish %zu", w);
-            survive(in_dir("hostile.gguf"), &wishes[w], what, w == 3 || w == 4 || (w >= 7 && w <= 10) || w >= 11);
+            snprintf(what, sizeof what, "request %zu", w);
+            survive(in_dir("hostile.gguf"), &requests[w], what, w == 3 || w == 4 || (w >= 7 && w <= 10) || w >= 11);
         }
         verdict("hostile", cases[i].what);
     }
@@ -505,7 +505,7 @@ static void hostile_shapes(void)
 static void default_context(void)
 {
     static const struct {
-        int trained, most, wish, want;
+        int trained, most, n_ctx, want;
     } cases[] = {{1024, 0, 0, 1024},       {40960, 0, 0, 8192},       {1024, 32768, 0, 1024},
                  {32768, 32768, 0, 32768}, {131072, 32768, 0, 32768}, {1024, 32768, 2048, 2048}};
     struct error err = {0};
@@ -514,13 +514,13 @@ static void default_context(void)
         struct opened o;
         struct plan p;
         s.n_ctx = cases[i].trained;
-        struct plan_wish wish = {
-            .how = PLAN_WHOLE, .n_ctx = cases[i].wish, .defaults.n_ctx = cases[i].most, .n_threads = 1};
+        struct plan_request request = {
+            .how = PLAN_WHOLE, .n_ctx = cases[i].n_ctx, .defaults.n_ctx = cases[i].most, .n_threads = 1};
         if (sparse_write(in_dir("context.gguf"), &s, &err) || open_headers(&o, in_dir("context.gguf"), &err)) {
             expect(0, "%s", err.text);
             continue;
         }
-        expect(plan_make(&p, o.model, &wish, &err) == 0 && p.n_ctx == cases[i].want,
+        expect(plan_make(&p, o.model, &request, &err) == 0 && p.n_ctx == cases[i].want,
                "trained on %d, at most %d: %d, not %d", cases[i].trained, cases[i].most, p.n_ctx, cases[i].want);
         close_headers(&o);
     }
@@ -534,28 +534,28 @@ static void default_sequences(void)
     struct error err = {0};
     struct opened o;
     struct plan p, given;
-    struct plan_wish wish = {
+    struct plan_request request = {
         .how = PLAN_MINIMUM, .defaults = {.n_ctx = 32768, .n_parallel = 4, .n_snapshots = 4}, .n_threads = 1};
     if (sparse_write(in_dir("sequences.gguf"), &small, &err) || open_headers(&o, in_dir("sequences.gguf"), &err))
         expect(0, "%s", err.text);
     else {
-        expect(plan_make(&p, o.model, &wish, &err) == 0 && p.n_parallel == 1 && p.n_ctx == 4096 &&
-                   (p.sacrificed & PLAN_CUT_SEQUENCES) && (p.sacrificed & PLAN_CUT_CONTEXT),
+        expect(plan_make(&p, o.model, &request, &err) == 0 && p.n_parallel == 1 && p.n_ctx == 4096 &&
+                   (p.degraded & PLAN_CUT_SEQUENCES) && (p.degraded & PLAN_CUT_CONTEXT),
                "at the least %d sequences of %d", p.n_parallel, p.n_ctx);
         int fewer = 0;
-        wish.how = PLAN_BYTES;
-        for (wish.memory = p.minimum; wish.memory < p.whole; wish.memory += (p.whole - p.minimum) / 64 + 1) {
+        request.how = PLAN_BYTES;
+        for (request.memory = p.minimum; request.memory < p.whole; request.memory += (p.whole - p.minimum) / 64 + 1) {
             struct plan at;
-            if (plan_make(&at, o.model, &wish, &err))
+            if (plan_make(&at, o.model, &request, &err))
                 expect(0, "%s", err.text);
             expect(at.n_ctx == 32768 || at.n_parallel == 1, "%d sequences of %d", at.n_parallel, at.n_ctx);
             fewer += at.n_parallel > 1 && at.n_parallel < 4;
         }
         expect(fewer > 0, "nowhere between 1 and 4 sequences");
-        wish.how = PLAN_MINIMUM;
-        wish.n_parallel = 4;
-        expect(plan_make(&given, o.model, &wish, &err) == 0 && given.n_parallel == 4 && given.minimum > p.minimum &&
-                   !(given.sacrificed & PLAN_CUT_SEQUENCES),
+        request.how = PLAN_MINIMUM;
+        request.n_parallel = 4;
+        expect(plan_make(&given, o.model, &request, &err) == 0 && given.n_parallel == 4 && given.minimum > p.minimum &&
+                   !(given.degraded & PLAN_CUT_SEQUENCES),
                "of 4 sequences that were asked for %d are left", given.n_parallel);
         close_headers(&o);
     }
@@ -577,10 +577,10 @@ static int child(const char *path, uint64_t memory)
     struct error err = {0};
     struct session *s = NULL;
     struct session_options opt = {.tier = cpu_best_tier(),
-                                  .wish = {.how = memory == 0   ? PLAN_MINIMUM
-                                                  : memory == 1 ? PLAN_WHOLE
-                                                                : PLAN_BYTES,
-                                           .memory = memory}};
+                                  .plan_request = {.how = memory == 0   ? PLAN_MINIMUM
+                                                          : memory == 1 ? PLAN_WHOLE
+                                                                        : PLAN_BYTES,
+                                                   .memory = memory}};
     struct line l;
     if (session_prepare(&s, path, &opt, 0, &err) || session_load(s, &opt, &err)) {
         printf("%s\n", err.text);
@@ -652,7 +652,7 @@ static void buffered_reading(void)
     struct error err = {0};
     struct opened o;
     struct plan direct = {0}, forced = {0}, refused = {0};
-    struct plan_wish w = {.how = PLAN_MINIMUM, .n_threads = 2};
+    struct plan_request w = {.how = PLAN_MINIMUM, .n_threads = 2};
     int refuses = open("/proc/version", O_RDONLY | O_CLOEXEC), probe = open("/proc/version", O_RDONLY | O_DIRECT);
     if (open_headers(&o, "models/ember/ember.gguf", &err) || refuses < 0 || probe >= 0) {
         skip("buffered", err.text[0] ? err.text : "no file that refuses O_DIRECT");

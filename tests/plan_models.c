@@ -152,10 +152,11 @@ static void check_sequences(struct model *m, json_t *want, struct plan *p)
     struct error err = {0};
     json_object_foreach(json_object_get(want, "kv_bytes"), n_ctx, bytes)
     {
-        struct plan_wish wish = {.how = PLAN_WHOLE, .n_ctx = atoi(n_ctx), .n_chunk = 512, .n_threads = 1, .kv = KV_F16};
+        struct plan_request request = {
+            .how = PLAN_WHOLE, .n_ctx = atoi(n_ctx), .n_chunk = 512, .n_threads = 1, .kv = KV_F16};
         char what[40];
         snprintf(what, sizeof what, "KV at %s", n_ctx);
-        if (plan_make(p, m, &wish, &err))
+        if (plan_make(p, m, &request, &err))
             expect(0, "--ctx %s: %s", n_ctx, err.text);
         expect_number(what, p->part[PLAN_KV] - p->kv_table_bytes, json_integer_value(bytes));
     }

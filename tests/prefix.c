@@ -182,8 +182,8 @@ static void turns(const struct subject *m)
     for (size_t more = 300; ok && n < 5; n++, more = 130 + 31 * (size_t)n) {
         extend(&p, more, 50 + (uint64_t)n, m->n_vocab);
         struct stoker_request r = request(&p, 9, 3);
-        size_t wish = p.n - 5;
-        r.snapshot_at = &wish;
+        size_t snapshot = p.n - 5;
+        r.snapshot_at = &snapshot;
         r.n_snapshot_at = 1;
         ok = ask(warm, &r, &a) == 0;
         r.no_cache = 1;
@@ -293,11 +293,11 @@ static void together(const struct subject *m)
     struct answer first, a;
     stoker_id id[AT_ONCE];
     struct stoker_stats st;
-    size_t wish = 800;
+    size_t snapshot = 800;
     int ok = s != NULL;
     extend(&p, 1000, 77, m->n_vocab);
     struct stoker_request r = request(&p, 5, 1);
-    r.snapshot_at = &wish;
+    r.snapshot_at = &snapshot;
     r.n_snapshot_at = 1;
     for (int i = 0; ok && i < AT_ONCE; i++)
         ok = stoker_submit(s, &r, &id[i], &err) == 0;
@@ -405,15 +405,15 @@ static int round_of(struct talk *t, struct stoker *warm, struct stoker *cold)
     struct stoker_request r[AT_ONCE];
     struct stoker_error err;
     stoker_id id[AT_ONCE];
-    size_t wish[AT_ONCE][2];
+    size_t snapshot[AT_ONCE][2];
     int ok = 1, n = 1 + (int)draw(t, AT_ONCE);
     for (int i = 0; i < n; i++) {
         make_prompt(t, &p[i]);
         r[i] = request(&p[i], 1 + (int)draw(t, MOST_ANSWER - 1), draw(t, 3));
-        wish[i][0] = 1 + draw(t, p[i].n);
-        wish[i][1] = wish[i][0] + draw(t, p[i].n - wish[i][0] + 1);
-        r[i].snapshot_at = wish[i];
-        r[i].n_snapshot_at = wish[i][1] > wish[i][0] ? 1 + draw(t, 2) : draw(t, 2);
+        snapshot[i][0] = 1 + draw(t, p[i].n);
+        snapshot[i][1] = snapshot[i][0] + draw(t, p[i].n - snapshot[i][0] + 1);
+        r[i].snapshot_at = snapshot[i];
+        r[i].n_snapshot_at = snapshot[i][1] > snapshot[i][0] ? 1 + draw(t, 2) : draw(t, 2);
         r[i].no_cache = draw(t, 10) == 0;
         r[i].salt = "x";
         r[i].n_salt = draw(t, 6) == 0;
@@ -562,14 +562,14 @@ static long found_by(const struct subject *m, const struct stoker_options *o, co
 /* A prompt of 700, answered and closed; the next turn of it in r, its answer by an engine without files in truth. */
 static int write_files(const struct subject *m, struct prompt *p, struct stoker_request *r, struct answer *truth)
 {
-    static const size_t wish = 300;
+    static const size_t snapshot = 300;
     struct stoker_options o = with_files(), plain = options();
     struct answer a;
     empty_dir();
     p->n = 0;
     extend(p, 700, 31, m->n_vocab);
     *r = request(p, 8, 2);
-    r->snapshot_at = &wish;
+    r->snapshot_at = &snapshot;
     r->n_snapshot_at = 1;
     struct stoker *s = engine(m->path, &o);
     int ok = s && ask(s, r, &a) == 0;
@@ -679,10 +679,10 @@ static void anywhere(const struct subject *m)
     char detail[100] = "";
     int ok = write_files(m, &said, &r, &truth);
     struct prompt first = said;
-    static const size_t wish = 300;
+    static const size_t snapshot = 300;
     first.n = 700;
     struct stoker_request before = request(&first, 8, 2);
-    before.snapshot_at = &wish;
+    before.snapshot_at = &snapshot;
     before.n_snapshot_at = 1;
     keep_files();
     struct stoker *cold = engine(m->path, &plain);
@@ -764,7 +764,7 @@ static int furthest_file(char *path, size_t n_path)
         struct prefix_record r;
         int32_t own[KV_PAGE];
         int fd = open(g.gl_pathv[i], O_RDONLY);
-        if (fd >= 0 && prefix_file_look(fd, &r, own) == PREFIX_SOUND && r.first + r.count > far) {
+        if (fd >= 0 && prefix_file_read_header(fd, &r, own) == PREFIX_READ_OK && r.first + r.count > far) {
             far = r.first + r.count;
             snprintf(path, n_path, "%s", g.gl_pathv[i]);
         }

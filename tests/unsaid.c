@@ -122,7 +122,8 @@ static int grow(const struct unsaid *c, int n_layer, int say, struct error *err)
 
 static int run(uint64_t *hash, struct error *err)
 {
-    const struct session_options o = {.wish = {.how = PLAN_WHOLE, .n_ctx = 32, .n_chunk = N_TOKENS, .n_threads = 1}};
+    const struct session_options o = {
+        .plan_request = {.how = PLAN_WHOLE, .n_ctx = 32, .n_chunk = N_TOKENS, .n_threads = 1}};
     struct session *s = NULL;
     if (session_prepare(&s, path, &o, 0, err))
         return -1;

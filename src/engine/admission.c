@@ -21,7 +21,7 @@ int job_may_send(const struct job *j) { return queue_room(j->events) > 2; }
 
 static void add_up(struct stoker *s, const struct job *j, const struct stoker_event *last)
 {
-    struct tally *t = &s->tally;
+    struct counters *t = &s->counters;
     t->cancelled += last->kind == STOKER_END && last->u.end.reason == STOKER_END_CANCELLED;
     t->failed += last->kind == STOKER_FAILED;
     if (j->started > 0) {
@@ -37,8 +37,8 @@ static void give_back(struct stoker *s, struct job *j, int known)
     if (!seq)
         return;
     if (known && !j->no_cache)
-        prefix_remember(&s->session->prefix, &j->place, seq, j->history, PREFIX_ENDING);
-    prefix_leave(&s->session->prefix, &j->place);
+        prefix_remember(&s->session->prefix, &j->cursor, seq, j->history, PREFIX_ENDING);
+    prefix_leave(&s->session->prefix, &j->cursor);
     pthread_mutex_lock(&s->lock);
     j->seq = NULL;
     pthread_mutex_unlock(&s->lock);
@@ -50,9 +50,9 @@ static void give_back(struct stoker *s, struct job *j, int known)
 static void finish(struct stoker *s, struct job *j, const struct stoker_event *last)
 {
     give_back(s, j, last->kind == STOKER_END);
-    constraint_end(j->guard);
+    constraint_end(j->constraint_state);
     free(j->mask);
-    j->guard = NULL;
+    j->constraint_state = NULL;
     j->mask = NULL;
     pthread_mutex_lock(&s->lock);
     j->state = JOB_DONE;
@@ -141,42 +141,42 @@ void fail_all(struct stoker *s, const struct error *why)
 static int begin_constraint(struct stoker *s, struct job *j, struct error *err)
 {
     struct constraint *c = j->constraint->constraint;
-    int64_t room = (int64_t)(j->room - j->n_prompt),
+    int64_t allowed = (int64_t)(j->max_history - j->n_prompt),
             shortest = j->constraint->close_at_limit ? constraint_shortest(c) : 0;
     if (shortest == INT64_MAX)
         return error_set(err, ERR_INPUT,
                          "the constraint asks for an answer longer than any can be; lower its lengths and counts");
-    if (shortest > room && !j->may_be_cut)
+    if (shortest > allowed && !j->may_be_cut)
         return error_set(
             err, ERR_INPUT,
             "the shortest answer that fits the constraint has %lld tokens, the answer may have %lld; raise "
             "--max-tokens",
-            (long long)shortest, (long long)room);
-    j->cut_at_limit = shortest > room;
+            (long long)shortest, (long long)allowed);
+    j->cut_at_limit = shortest > allowed;
     if (!(j->mask = malloc((size_t)s->session->model->p.n_vocab)))
         return error_set(err, ERR_MEMORY, "no memory for a mask of %d tokens", s->session->model->p.n_vocab);
-    return constraint_begin(&j->guard, c, err);
+    return constraint_begin(&j->constraint_state, c, err);
 }
 
 /* The first wish and the last one are kept before others, whoever took them. */
-static void renew_wishes(struct prefix_cache *c, const struct job *j)
+static void renew_requested_states(struct prefix_cache *c, const struct job *j)
 {
     if (j->n_snapshot_at && j->snapshot_at[j->n_snapshot_at - 1] <= j->n_done)
-        prefix_renew(c, &j->place, j->history, (int)j->snapshot_at[j->n_snapshot_at - 1]);
+        prefix_renew(c, &j->cursor, j->history, (int)j->snapshot_at[j->n_snapshot_at - 1]);
     if (j->n_snapshot_at && j->snapshot_at[0] <= j->n_done)
-        prefix_renew(c, &j->place, j->history, (int)j->snapshot_at[0]);
+        prefix_renew(c, &j->cursor, j->history, (int)j->snapshot_at[0]);
 }
 
 void job_resume(struct stoker *s, struct job *j)
 {
     struct prefix_cache *c = &s->session->prefix;
-    prefix_leave(c, &j->place);
+    prefix_leave(c, &j->cursor);
     seq_clear(j->seq);
     j->waits = 0;
     j->n_done = 0;
     if (!j->no_cache)
-        j->n_done = (size_t)prefix_resume(c, &j->place, j->seq, j->history, (int)j->n_history - 1);
-    renew_wishes(c, j);
+        j->n_done = (size_t)prefix_resume(c, &j->cursor, j->seq, j->history, (int)j->n_history - 1);
+    renew_requested_states(c, j);
     j->n_resumed = j->n_done;
     if (j->n_generated == 0)
         j->n_cached = j->n_done;
@@ -255,7 +255,7 @@ void admit_all(struct stoker *s)
         if (atomic_exchange(&s->clears, 0)) /* after the look at the queue: who came after the wish finds nothing */
             forget(s);
         int writing = prefix_disk_write_behind(s->disk);
-        engine_show(s);
+        engine_report(s);
         go_on = j ? admit(s, j) : !any_active(s) && (queue_pop(s->submit_wakeup, &ring, writing ? 2 : 100) || writing);
     }
 }
@@ -275,13 +275,13 @@ int job_reserve(struct stoker *s, struct job *j, size_t n_pos)
 {
     while (seq_reserve(j->seq, (int)n_pos)) {
         struct job *other = youngest(s);
-        if (prefix_make_room(&s->session->prefix))
+        if (prefix_evict(&s->session->prefix))
             continue;
         if (other == j)
             return -1;
         wait_again(s, other, 1);
         pthread_mutex_lock(&s->lock);
-        s->tally.preempted++;
+        s->counters.preempted++;
         pthread_mutex_unlock(&s->lock);
     }
     return 0;

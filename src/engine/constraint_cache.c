@@ -402,8 +402,8 @@ static int join(struct constraint_cache *c, const struct constraint_source *sour
     return !failed && gave_up ? 1 : -1;
 }
 
-int constraint_cache_get(struct constraint_cache *c, const struct constraint_source *source,
-                         const struct stoker_constraint **out, struct error *err)
+int constraint_cache_acquire(struct constraint_cache *c, const struct constraint_source *source,
+                             const struct stoker_constraint **out, struct error *err)
 {
     struct entry *e = NULL;
     int found = 0, result = 1;
@@ -424,7 +424,7 @@ int constraint_cache_get(struct constraint_cache *c, const struct constraint_sou
     return result;
 }
 
-void constraint_cache_put(struct constraint_cache *c, const struct stoker_constraint *constraint)
+void constraint_cache_release(struct constraint_cache *c, const struct stoker_constraint *constraint)
 {
     if (!constraint)
         return;

@@ -43,11 +43,11 @@ struct constraint_source {
     void *stopped_arg;
 };
 
-/* *out is the caller's until constraint_cache_put(). -1: ERR_INPUT: it cannot be, or takes more than the plan has for one;
+/* *out is the caller's until constraint_cache_release(). -1: ERR_INPUT: it cannot be, or takes more than the plan has for one;
  * ERR_BUSY: too many wait already; ERR_CANCELLED: stopped() said so. */
-int constraint_cache_get(struct constraint_cache *c, const struct constraint_source *source,
-                         const struct stoker_constraint **out, struct error *err);
-void constraint_cache_put(struct constraint_cache *c, const struct stoker_constraint *constraint);
+int constraint_cache_acquire(struct constraint_cache *c, const struct constraint_source *source,
+                             const struct stoker_constraint **out, struct error *err);
+void constraint_cache_release(struct constraint_cache *c, const struct stoker_constraint *constraint);
 
 struct constraint_cache_stats {
     uint64_t hits;             /* found compiled, or refused */

@@ -24,7 +24,7 @@ static void keep_warning(void *arg, const char *text)
     }
 }
 
-int constraint_want(struct value_want *want, const struct stoker_answer *a, struct error *err)
+int value_want_of(struct value_want *want, const struct stoker_answer *a, struct error *err)
 {
     static const enum value_kind kind[] = {VALUE_NONE, VALUE_SCHEMA, VALUE_SCHEMA_LENIENT, VALUE_GBNF, VALUE_REGEX};
     *want = (struct value_want){.kind = kind[a->language], .text = a->text, .n = a->n, .free_limit = a->free_limit};
@@ -54,7 +54,7 @@ static void add_value(struct sha256 *h, const struct value_want *w)
     add_text(h, w->text, w->n);
 }
 
-static void key_of(const struct constraint_wanted *w, uint8_t key[SHA256_BYTES])
+static void key_of(const struct constraint_request *w, uint8_t key[SHA256_BYTES])
 {
     struct sha256 h;
     sha256_begin(&h);
@@ -77,7 +77,7 @@ static void key_of(const struct constraint_wanted *w, uint8_t key[SHA256_BYTES])
 
 struct recipe {
     struct session *session;
-    const struct constraint_wanted *wanted;
+    const struct constraint_request *wanted;
 };
 
 static int compile(void *arg, struct compile *limits, struct stoker_constraint *out, struct error *err)
@@ -101,8 +101,8 @@ static int compile(void *arg, struct compile *limits, struct stoker_constraint *
     return tool_constraint(&out->constraint, s->tokenizer, s->trie, &tools, err);
 }
 
-int constraint_get(struct stoker *s, const struct constraint_wanted *w, const struct stoker_constraint **out,
-                   struct error *err)
+int constraint_acquire(struct stoker *s, const struct constraint_request *w, const struct stoker_constraint **out,
+                       struct error *err)
 {
     struct recipe recipe = {s->session, w};
     struct constraint_source source = {
@@ -112,7 +112,7 @@ int constraint_get(struct stoker *s, const struct constraint_wanted *w, const st
         return -1;
     }
     key_of(w, source.key);
-    return constraint_cache_get(s->constraints, &source, out, err);
+    return constraint_cache_acquire(s->constraints, &source, out, err);
 }
 
 /* ---- the public calls ------------------------------------------------------------------------------------------------------ */
@@ -123,8 +123,8 @@ int stoker_constraint_open(const struct stoker_constraint **out, struct stoker *
     struct error err = {0};
     struct value_want want;
     *out = NULL;
-    if (constraint_want(&want, a, &err) == 0 &&
-        constraint_get(s, &(struct constraint_wanted){.value = &want}, out, &err) == 0)
+    if (value_want_of(&want, a, &err) == 0 &&
+        constraint_acquire(s, &(struct constraint_request){.value = &want}, out, &err) == 0)
         return 0;
     error_to_public(public, &err);
     return -1;
@@ -132,7 +132,7 @@ int stoker_constraint_open(const struct stoker_constraint **out, struct stoker *
 
 void stoker_constraint_close(struct stoker *s, const struct stoker_constraint *c)
 {
-    constraint_cache_put(s->constraints, c);
+    constraint_cache_release(s->constraints, c);
 }
 
 const char *stoker_constraint_warning(const struct stoker_constraint *c, size_t i)

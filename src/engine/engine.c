@@ -34,7 +34,7 @@ static int read_names(struct session_options *to, const struct stoker_options *o
     static const char *const readers[] = {"auto", "uring", "threads", "buffered"};
     if (o->kv && strcmp(o->kv, "f16") != 0 && strcmp(o->kv, "f32") != 0)
         return error_set(err, ERR_INPUT, "--kv %.40s: f16 and f32 are possible", o->kv);
-    to->wish.kv = o->kv && strcmp(o->kv, "f32") == 0 ? KV_F32 : KV_F16;
+    to->plan_request.kv = o->kv && strcmp(o->kv, "f32") == 0 ? KV_F32 : KV_F16;
     to->tier = cpu_best_tier();
     if (o->cpu_tier) {
         int t = cpu_tier_by_name(o->cpu_tier);
@@ -46,7 +46,7 @@ static int read_names(struct session_options *to, const struct stoker_options *o
         return 0;
     for (int i = READER_URING; i <= READER_BUFFERED; i++)
         if (strcmp(o->reader, readers[i]) == 0) {
-            to->wish.reader.backend = (enum reader_backend)i;
+            to->plan_request.reader.backend = (enum reader_backend)i;
             return 0;
         }
     return error_set(err, ERR_INPUT, "--reader %.40s: uring, threads and buffered are possible", o->reader);
@@ -63,7 +63,7 @@ static int read_options(struct session_options *to, const struct stoker_options 
                                    .route_trace = o->route_trace,
                                    .routes = o->routes,
                                    .cache_log = o->cache_log};
-    struct plan_wish *w = &to->wish;
+    struct plan_request *w = &to->plan_request;
     w->how = o->memory == 0                   ? PLAN_FROM_MACHINE
              : o->memory == STOKER_MEMORY_MIN ? PLAN_MINIMUM
              : o->memory == STOKER_MEMORY_MAX ? PLAN_WHOLE
@@ -87,15 +87,15 @@ static int read_options(struct session_options *to, const struct stoker_options 
     w->reader.mirror = o->mirror;
     w->reader.depth = o->reader_depth;
     w->reader.timeout_seconds = o->read_timeout;
-    if (w->n_ctx < 0 || w->n_parallel < 0 || w->n_chunk < 0 || w->n_threads < 0 || w->n_parallel > MOST_PARALLEL ||
-        w->defaults.n_parallel > MOST_PARALLEL || w->n_threads > POOL_MAX_THREADS || w->n_chunk > 1 << 16)
+    if (w->n_ctx < 0 || w->n_parallel < 0 || w->n_chunk < 0 || w->n_threads < 0 || w->n_parallel > MAX_PARALLEL ||
+        w->defaults.n_parallel > MAX_PARALLEL || w->n_threads > POOL_MAX_THREADS || w->n_chunk > 1 << 16)
         return error_set(err, ERR_INPUT,
                          "--ctx %d, --parallel %d, --chunk %d, --threads %d: at most %d sequences, %d rows and %d "
                          "threads, and nothing negative",
-                         w->n_ctx, w->n_parallel, w->n_chunk, w->n_threads, MOST_PARALLEL, 1 << 16, POOL_MAX_THREADS);
-    if (o->n_queue < 0 || o->n_queue > MOST_QUEUE || o->n_pages < 0)
+                         w->n_ctx, w->n_parallel, w->n_chunk, w->n_threads, MAX_PARALLEL, 1 << 16, POOL_MAX_THREADS);
+    if (o->n_queue < 0 || o->n_queue > MAX_QUEUE || o->n_pages < 0)
         return error_set(err, ERR_INPUT, "--queue %d, %d pages: at most %d requests wait, and nothing is negative",
-                         o->n_queue, o->n_pages, MOST_QUEUE);
+                         o->n_queue, o->n_pages, MAX_QUEUE);
     if (o->reader_depth < 0 || o->reader_depth > READER_MAX_DEPTH || !(o->read_timeout >= 0 && o->read_timeout <= 1e6))
         return error_set(err, ERR_INPUT, "--reader-depth %d, --read-timeout %g: up to %d pieces and 1000000 seconds",
                          o->reader_depth, o->read_timeout, READER_MAX_DEPTH);
@@ -223,7 +223,7 @@ static int check_request(const struct stoker *s, const struct stoker_request *r,
     return 0;
 }
 
-static struct job *free_place(struct stoker *s)
+static struct job *unused_job(struct stoker *s)
 {
     for (int i = 0; i < s->n_job; i++)
         if (s->job[i].state == JOB_FREE)
@@ -235,24 +235,24 @@ static struct job *free_place(struct stoker *s)
 static int fill_job(const struct stoker *s, struct job *j, const struct stoker_request *r, const struct pick *pick,
                     struct error *err)
 {
-    size_t room = (size_t)s->session->plan.n_ctx;
-    if (r->max_tokens > 0 && (size_t)r->max_tokens < room - r->n_prompt)
-        room = r->n_prompt + (size_t)r->max_tokens;
+    size_t max_history = (size_t)s->session->plan.n_ctx;
+    if (r->max_tokens > 0 && (size_t)r->max_tokens < max_history - r->n_prompt)
+        max_history = r->n_prompt + (size_t)r->max_tokens;
     *j = (struct job){.n_history = r->n_prompt,
                       .n_prompt = r->n_prompt,
-                      .room = room,
+                      .max_history = max_history,
                       .pick = *pick,
                       .ignore_end = r->ignore_end,
                       .no_cache = r->no_cache,
                       .may_be_cut = r->may_be_cut,
-                      .place = {.root = prefix_root(&s->session->prefix, r->salt, r->n_salt)},
+                      .cursor = {.root = prefix_root(&s->session->prefix, r->salt, r->n_salt)},
                       .wants_progress = r->wants_progress,
                       .notify = r->notify,
                       .notify_arg = r->notify_arg,
                       .submitted = clock_seconds(),
                       .constraint = r->constraint};
-    size_t answer = room - r->n_prompt;
-    j->history = malloc((room + (r->script ? answer : 0)) * sizeof *j->history);
+    size_t answer = max_history - r->n_prompt;
+    j->history = malloc((max_history + (r->script ? answer : 0)) * sizeof *j->history);
     j->events = queue_create(EVENTS, sizeof(struct stoker_event));
     j->snapshot_at = malloc((r->n_snapshot_at + 1) * sizeof *j->snapshot_at);
     if (!j->history || !j->events || !j->snapshot_at) {
@@ -263,7 +263,7 @@ static int fill_job(const struct stoker *s, struct job *j, const struct stoker_r
     for (; j->n_snapshot_at < r->n_snapshot_at; j->n_snapshot_at++)
         j->snapshot_at[j->n_snapshot_at] = r->snapshot_at[j->n_snapshot_at];
     if (r->script) {
-        j->script = j->history + room;
+        j->script = j->history + max_history;
         memcpy(j->script, r->script, answer * sizeof *j->script);
     }
     return 0;
@@ -277,14 +277,14 @@ int stoker_submit(struct stoker *s, const struct stoker_request *r, stoker_id *i
         return fail(public, &err);
     pthread_mutex_lock(&s->lock);
     int waits = engine_queued(s) >= s->n_queue;
-    struct job *j = waits ? NULL : free_place(s);
+    struct job *j = waits ? NULL : unused_job(s);
     int filled = j ? fill_job(s, j, r, &pick, &err) : -1;
     if (filled == 0) {
         j->state = JOB_QUEUED;
         *id = j->id = ++s->next_id;
-        s->tally.requests++;
+        s->counters.requests++;
     }
-    s->tally.rejected += !j;
+    s->counters.rejected += !j;
     pthread_mutex_unlock(&s->lock);
     if (!j) {
         pick_close(&pick);
@@ -434,7 +434,7 @@ int stoker_plan(struct stoker_plan *out, const char *path, const struct stoker_o
     *out = (struct stoker_plan){0};
     int result = read_options(&o, opt, &err) ? -1 : session_prepare(&s, path, &o, 1, &err);
     if (s)
-        engine_show_plan(s, o.wish.kv, out);
+        engine_report_plan(s, o.plan_request.kv, out);
     session_close(s);
     return result ? fail(public, &err) : 0;
 }

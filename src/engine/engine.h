@@ -19,9 +19,9 @@
 #include <stdatomic.h>
 
 /* Work of all masks that are not ready, between two steps. */
-enum { MASKS_A_STEP = 4 * CONSTRAINT_MS };
+enum { MASK_WORK_PER_STEP = 4 * CONSTRAINT_MS };
 
-enum { MOST_PARALLEL = 128, MOST_QUEUE = 4096, QUEUE = 128, EVENTS = 64 };
+enum { MAX_PARALLEL = 128, MAX_QUEUE = 4096, QUEUE = 128, EVENTS = 64 };
 
 enum job_state { JOB_FREE, JOB_QUEUED, JOB_PROMPT, JOB_DECODE, JOB_DONE };
 
@@ -33,21 +33,22 @@ struct job {
     int readers; /* callers in stoker_next_event() */
 
     /* the caller's at submit, the engine thread's until JOB_DONE */
-    stoker_token *script;  /* [room - n_prompt], or NULL: behind history in the same memory */
+    stoker_token *script;  /* [max_history - n_prompt], or NULL: behind history in the same memory */
     stoker_token *history; /* [n_history] prompt, then what was generated: malloc'd, of the request */
-    size_t n_history, n_prompt, n_cached, n_done, room; /* n_done: rows computed; room: of history */
-    size_t n_resumed;                                   /* of n_done, what was known when it got its sequence */
-    size_t *snapshot_at;                                /* [n_snapshot_at] wished; malloc'd */
+    size_t n_history, n_prompt, n_cached, n_done; /* n_done: rows computed */
+    size_t max_history;                           /* the prompt and the longest answer allowed */
+    size_t n_resumed;                             /* of n_done, what was known when it got its sequence */
+    size_t *snapshot_at;                          /* [n_snapshot_at] wished; malloc'd */
     size_t n_snapshot_at;
     struct pick pick;
     int ignore_end, wants_progress, no_cache, may_be_cut;
-    int fetches, fetched;      /* pieces that may yet be read of files, which may know more than memory; and did */
-    int waits;                 /* an older job computes what this one will share */
-    struct prefix_place place; /* of its sequence; its root is set at submit */
-    void (*notify)(void *arg); /* or NULL */
+    int fetches, fetched;        /* pieces that may yet be read of files, which may know more than memory; and did */
+    int waits;                   /* an older job computes what this one will share */
+    struct prefix_cursor cursor; /* of its sequence; its root is set at submit */
+    void (*notify)(void *arg);   /* or NULL */
     void *notify_arg;
     const struct stoker_constraint *constraint; /* or NULL */
-    struct constraint_state *guard;             /* the engine thread's, of the constraint */
+    struct constraint_state *constraint_state;  /* the engine thread's, of the constraint */
     uint8_t *mask;        /* [n_vocab] what the guard allows next: malloc'd, of the guard's place */
     int mask_ready;       /* for the token behind history; else it is being made, in slices */
     int cut_at_limit;     /* the limit is below the shortest answer, which is cut off then */
@@ -68,7 +69,7 @@ struct stoker_constraint {
 };
 
 /* What happened since the engine was opened. */
-struct tally {
+struct counters {
     uint64_t steps, rows, calls[STOKER_CALLS];
     double step_seconds, expert_seconds;
     uint64_t requests, rejected, cancelled, failed, preempted;
@@ -93,13 +94,13 @@ struct stoker {
     struct job *job;      /* [n_job]: those that may wait, that run, and that are done but not taken */
     int n_job, n_queue;
     stoker_id next_id;
-    struct tally tally;
-    struct stoker_slot slot[MOST_PARALLEL]; /* as of the last step */
+    struct counters counters;
+    struct stoker_slot slot[MAX_PARALLEL]; /* as of the last step */
 
     /* the engine thread's own */
-    struct job *active[MOST_PARALLEL]; /* by sequence; NULL: free */
-    int first_mask;                    /* whose mask is worked on first in this step */
-    double rows_per_second;            /* of steps with prompts, lately */
+    struct job *active[MAX_PARALLEL]; /* by sequence; NULL: free */
+    int first_mask;                   /* whose mask is worked on first in this step */
+    double rows_per_second;           /* of steps with prompts, lately */
 };
 
 /* Requests that would have to wait: more than places that are free. Under the lock. */
@@ -109,15 +110,15 @@ int engine_queued(const struct stoker *s);
 uint64_t engine_queue_bytes(int n_queue, int n_parallel, int n_ctx);
 
 /* report.c: what can be seen is as it is now; what stoker_plan_of() shows. */
-void engine_show(struct stoker *s);
-void engine_show_plan(const struct session *s, enum kv_type kv, struct stoker_plan *out);
+void engine_report(struct stoker *s);
+void engine_report_plan(const struct session *s, enum kv_type kv, struct stoker_plan *out);
 void histogram_add(struct stoker_histogram *h, double seconds);
 
 /* The engine thread's loop: schedule.c. */
 void *engine_run(void *engine);
 
 /* constraint_open.c: what constrains an answer, from the session's cache. */
-struct constraint_wanted {
+struct constraint_request {
     const struct value_want *value; /* the whole answer, or what it is where it is no call; or NULL */
     const struct tool_want *tools;  /* or NULL */
     const char *tools_text;         /* n_tools_text bytes: what the list of tools was read from */
@@ -125,10 +126,10 @@ struct constraint_wanted {
     int (*stopped)(void *arg); /* of struct constraint_source; may be NULL */
     void *stopped_arg;
 };
-/* *out: give it back with constraint_cache_put(). */
-int constraint_get(struct stoker *s, const struct constraint_wanted *w, const struct stoker_constraint **out,
-                   struct error *err);
+/* *out: give it back with constraint_cache_release(). */
+int constraint_acquire(struct stoker *s, const struct constraint_request *w, const struct stoker_constraint **out,
+                       struct error *err);
 /* An answer as text/ has it, without format and reasoning. */
-int constraint_want(struct value_want *want, const struct stoker_answer *a, struct error *err);
+int value_want_of(struct value_want *want, const struct stoker_answer *a, struct error *err);
 
 #endif

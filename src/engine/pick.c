@@ -208,34 +208,34 @@ void pick_close(struct pick *p)
 /* ---- picking ---------------------------------------------------------------------------------------------------------------- */
 
 /* The tokens that hold one of the job's texts. Most jobs have the usual texts, and find the table filled in. */
-static const uint8_t *breakers_of(struct stoker *s, const struct pick *p, struct said *said)
+static const uint8_t *breakers_of(struct stoker *s, const struct pick *p, struct sampling_history *history)
 {
     const struct tokenizer *t = s->session->tokenizer;
     if (!t || p->n_breaker == 0)
         return NULL;
-    if (said->breakers_hash != p->breakers_hash)
-        sampler_breakers(t, p->breaker, p->n_breaker, said->breakers, s->session->model->p.n_vocab);
-    said->breakers_hash = p->breakers_hash;
-    return said->breakers;
+    if (history->breakers_hash != p->breakers_hash)
+        sampler_breakers(t, p->breaker, p->n_breaker, history->breakers, s->session->model->p.n_vocab);
+    history->breakers_hash = p->breakers_hash;
+    return history->breakers;
 }
 
 /* All tokens of the job so far, in the table beside its sequence: whoever had that before is forgotten. */
 static struct sampler_history *history_of(struct stoker *s, const struct job *j)
 {
     const struct sampling *how = &j->pick.how;
-    struct said *said = &s->session->said[j->seq - s->session->seq];
+    struct sampling_history *history = &s->session->sampling_history[j->seq - s->session->seq];
     if (!history_has_penalties(how) && !history_has_dry(how))
         return NULL;
-    if (said->answer != j->id) {
-        const uint8_t *breakers = history_has_dry(how) ? breakers_of(s, &j->pick, said) : NULL;
-        said->history = sampler_history_place(said->memory, how, s->session->model->p.n_vocab,
-                                              (size_t)s->session->plan.n_ctx, breakers);
-        said->answer = j->id;
-        said->n = 0;
+    if (history->answer != j->id) {
+        const uint8_t *breakers = history_has_dry(how) ? breakers_of(s, &j->pick, history) : NULL;
+        history->sampler = sampler_history_place(history->memory, how, s->session->model->p.n_vocab,
+                                                 (size_t)s->session->plan.n_ctx, breakers);
+        history->answer = j->id;
+        history->n = 0;
     }
-    while (said->n < j->n_history)
-        sampler_history_add(said->history, j->history[said->n++]);
-    return said->history;
+    while (history->n < j->n_history)
+        sampler_history_add(history->sampler, j->history[history->n++]);
+    return history->sampler;
 }
 
 int32_t pick_token(struct stoker *s, struct job *j, const float *logits, const uint8_t *allowed, struct error *err)

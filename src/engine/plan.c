@@ -1,7 +1,7 @@
 /* Making the plan: see plan.h.
  *
  * A configuration (context, chunk, where the embedding lies, slots per class) has a price; the plan walks configurations in
- * the order of sacrifice until one fits:
+ * the degradation order until one fits:
  *
  *     everything resident
  *     embedding on disk; experts from all down to the knee (two tokens' experts)
@@ -82,7 +82,7 @@ struct config {
 struct planner {
     struct plan *p;
     struct model *m;
-    const struct plan_wish *wish;
+    const struct plan_request *request;
     int floor[EXPERT_CLASSES], knee[EXPERT_CLASSES], all[EXPERT_CLASSES];
     int can_stream, buffered; /* buffered: some file is read through the page cache */
 };
@@ -91,24 +91,24 @@ static int pages_of(int n_ctx) { return n_ctx / KV_PAGE + (n_ctx % KV_PAGE != 0)
 
 static int snapshots_of(const struct planner *pl)
 {
-    const struct plan_wish *w = pl->wish;
-    int wished = w->n_snapshots ? w->n_snapshots : w->defaults.n_snapshots;
-    return wished ? wished : w->cache_ram ? SNAPSHOTS : 1;
+    const struct plan_request *w = pl->request;
+    int requested = w->n_snapshots ? w->n_snapshots : w->defaults.n_snapshots;
+    return requested ? requested : w->cache_ram ? SNAPSHOTS : 1;
 }
 
-/* Pages of a kind for the sequences: each its own context, unless fewer are wished; then one context at least. */
+/* Pages of a kind for the sequences: each its own context, unless fewer are requested; then one context at least. */
 static int sequence_pages(const struct planner *pl, const struct config *c, int kind)
 {
     const struct kv_layout *kv = &pl->m->kv_layout[kind];
     int one = kv->n_layer ? kv_pages_needed(kv->window, c->n_ctx, c->n_chunk) : 0, all = one * c->n_parallel,
-        wish = pl->wish->n_pages > one ? pl->wish->n_pages : one;
-    return pl->wish->n_pages && !kv->window && wish < all ? wish : all;
+        request = pl->request->n_pages > one ? pl->request->n_pages : one;
+    return pl->request->n_pages && !kv->window && request < all ? request : all;
 }
 
 static size_t page_bytes(const struct planner *pl, int kind)
 {
     struct kv_shape shape = pl->m->kv_layout[kind].shape;
-    shape.type = pl->wish->kv;
+    shape.type = pl->request->kv;
     return kv_page_bytes(&shape) * (size_t)pl->m->kv_layout[kind].n_layer;
 }
 
@@ -180,7 +180,7 @@ static uint64_t disk_bytes(const struct planner *pl)
     uint64_t page = 0;
     for (int k = 0; k < KV_KINDS; k++)
         page += page_bytes(pl, k);
-    return pl->wish->cache_dir ? prefix_disk_table_bytes(page, pl->m->state_bytes + 64, pl->p->max_page) : 0;
+    return pl->request->cache_dir ? prefix_disk_table_bytes(page, pl->m->state_bytes + 64, pl->p->max_page) : 0;
 }
 
 static void price_slots(struct planner *pl, const struct config *c)
@@ -197,10 +197,10 @@ static void price_slots(struct planner *pl, const struct config *c)
 }
 
 /* A server compiles for many: two ordinary constraints at a time, beside one that is large. */
-static struct constraint_memory constraint_memory(const struct plan_wish *w, const struct config *c)
+static struct constraint_memory constraint_memory(const struct plan_request *w, const struct config *c)
 {
     uint64_t n = (uint64_t)c->n_parallel, running = n < 16 ? n * 4 * MIB : 64 * MIB;
-    if (!w->place_bytes)
+    if (!w->constraint_state_bytes)
         return (struct constraint_memory){0};
     if (!w->server)
         return (struct constraint_memory){running, 0, 8 * MIB, 0};
@@ -211,11 +211,12 @@ static struct constraint_memory constraint_memory(const struct plan_wish *w, con
 
 static void price_text(struct planner *pl, const struct config *c)
 {
-    const struct constraint_memory m = pl->p->constraints = constraint_memory(pl->wish, c);
+    const struct constraint_memory m = pl->p->constraints = constraint_memory(pl->request, c);
     /* A compilation looks for the shortest answer in a place of its own; in a server others answer meanwhile. */
     uint64_t n_lane = m.n_small ? (uint64_t)m.n_small + 1 : 0;
-    pl->p->part[PLAN_TEXT] = pl->wish->text_bytes + ((uint64_t)c->n_parallel + n_lane) * pl->wish->place_bytes +
-                             m.held + (uint64_t)m.n_small * m.small + m.large;
+    pl->p->part[PLAN_TEXT] = pl->request->text_bytes +
+                             ((uint64_t)c->n_parallel + n_lane) * pl->request->constraint_state_bytes + m.held +
+                             (uint64_t)m.n_small * m.small + m.large;
 }
 
 static uint64_t rows_bounce(const struct weight *w)
@@ -228,7 +229,7 @@ static uint64_t price(struct planner *pl, const struct config *c)
 {
     struct plan *p = pl->p;
     struct model *m = pl->m;
-    const struct plan_wish *w = pl->wish;
+    const struct plan_request *w = pl->request;
     p->embedding_on_disk = c->embedding_on_disk;
     m->token_embd->on_disk = c->embedding_on_disk && m->n_moe_layer && m->output != m->token_embd;
     if (m->layer_embd.table)
@@ -303,8 +304,8 @@ static void hand_out(const struct planner *pl, struct config *c, const int *leas
 static int fill_slots(struct planner *pl, struct config *c, uint64_t memory, const int *least)
 {
     uint64_t all = 0, low = 0;
-    if (pl->wish->n_slots)
-        least = pl->wish->slots;
+    if (pl->request->n_slots)
+        least = pl->request->slots;
     else
         for (int i = 0; i < pl->p->n_class; i++)
             all += (uint64_t)(pl->all[i] - least[i]);
@@ -323,11 +324,11 @@ static int fill_slots(struct planner *pl, struct config *c, uint64_t memory, con
     return 1;
 }
 
-/* ---- the order of sacrifice -------------------------------------------------------------------------------------------------- */
+/* ---- the degradation order -------------------------------------------------------------------------------------------------- */
 
 static struct config whole_config(const struct planner *pl)
 {
-    const struct plan_wish *w = pl->wish;
+    const struct plan_request *w = pl->request;
     int trained = pl->m->p.n_ctx_train, most = w->defaults.n_ctx ? w->defaults.n_ctx : CTX,
         parallel = w->n_parallel ? w->n_parallel : w->defaults.n_parallel;
     struct config c = {.n_ctx = w->n_ctx         ? w->n_ctx
@@ -344,18 +345,18 @@ static struct config whole_config(const struct planner *pl)
 static struct config least_config(const struct planner *pl)
 {
     struct config c = whole_config(pl);
-    if (!pl->wish->n_ctx && c.n_ctx > CTX_LOW)
+    if (!pl->request->n_ctx && c.n_ctx > CTX_LOW)
         c.n_ctx = CTX_LOW;
-    if (!pl->wish->n_parallel)
+    if (!pl->request->n_parallel)
         c.n_parallel = 1;
-    if (!pl->wish->n_chunk)
+    if (!pl->request->n_chunk)
         c.n_chunk = CHUNK_LEAST;
-    if (!pl->wish->n_snapshots)
+    if (!pl->request->n_snapshots)
         c.n_snapshots = 1;
     c.cache_ram = 0;
     c.least_constraints = 1;
     c.embedding_on_disk = pl->can_stream;
-    memcpy(c.slots, pl->wish->n_slots ? pl->wish->slots : pl->floor, sizeof c.slots);
+    memcpy(c.slots, pl->request->n_slots ? pl->request->slots : pl->floor, sizeof c.slots);
     return c;
 }
 
@@ -373,7 +374,7 @@ static int embedding_may_go(struct planner *pl)
 static void shrink_cache(struct planner *pl, struct config *c, uint64_t memory, const int *least)
 {
     uint64_t low = 0, high = c->cache_ram - 1;
-    hand_out(pl, c, pl->wish->n_slots ? pl->wish->slots : least, 0, 0);
+    hand_out(pl, c, pl->request->n_slots ? pl->request->slots : least, 0, 0);
     while (low < high) {
         c->cache_ram = low + (high - low + 1) / 2;
         if (price(pl, c) + slack_of(memory) <= memory)
@@ -386,7 +387,7 @@ static void shrink_cache(struct planner *pl, struct config *c, uint64_t memory, 
 
 static int walk(struct planner *pl, struct config *c, uint64_t memory)
 {
-    const struct plan_wish *w = pl->wish;
+    const struct plan_request *w = pl->request;
     *c = whole_config(pl);
     if (!w->n_slots && price(pl, c) + slack_of(memory) <= memory)
         return 1;
@@ -480,7 +481,7 @@ static int refuse(struct planner *pl, struct error *err)
     struct plan *p = pl->p;
     struct config c = least_config(pl);
     uint64_t memory = p->memory;
-    int fits = pl->wish->n_ctx || c.n_ctx > KV_PAGE ? context_that_fits(pl, memory) : 0;
+    int fits = pl->request->n_ctx || c.n_ctx > KV_PAGE ? context_that_fits(pl, memory) : 0;
     price(pl, &c);
     int big = biggest_part(p);
     char other[64] = "";
@@ -507,7 +508,7 @@ static int check_number(const char *flag, int n, int most, struct error *err)
     return 0;
 }
 
-/* What sequences keep is the one part that wishes alone can make larger than 64 bits. */
+/* What sequences keep is the one part that requests alone can make larger than 64 bits. */
 static int check_sequences(const struct planner *pl, struct error *err)
 {
     struct config c = whole_config(pl);
@@ -515,7 +516,7 @@ static int check_sequences(const struct planner *pl, struct error *err)
     for (int k = 0; k < KV_KINDS; k++) {
         const struct kv_layout *kv = &pl->m->kv_layout[k];
         struct kv_shape shape = kv->shape;
-        shape.type = pl->wish->kv;
+        shape.type = pl->request->kv;
         if (!checked_mul(kv_page_bytes(&shape) * (uint64_t)kv->n_layer, pages, &bytes) || bytes > MOST_BYTES ||
             pages > INT_MAX)
             return error_set(err, ERR_MEMORY,
@@ -532,9 +533,9 @@ static int check_sequences(const struct planner *pl, struct error *err)
     return 0;
 }
 
-static int check_wish(struct planner *pl, struct error *err)
+static int check_request(struct planner *pl, struct error *err)
 {
-    const struct plan_wish *w = pl->wish;
+    const struct plan_request *w = pl->request;
     if (w->cache_ram > MOST_BYTES)
         return error_set(err, ERR_MEMORY, "--cache-ram %llu bytes are more than any machine has",
                          (unsigned long long)w->cache_ram);
@@ -575,7 +576,7 @@ static int describe_experts(struct planner *pl, struct error *err)
     return 0;
 }
 
-static int reads_buffered(const struct model *m, const struct plan_wish *w)
+static int reads_buffered(const struct model *m, const struct plan_request *w)
 {
     uint32_t align;
     for (int i = 0; i < m->file->n_file && w->reader.backend != READER_BUFFERED; i++)
@@ -584,7 +585,7 @@ static int reads_buffered(const struct model *m, const struct plan_wish *w)
     return w->reader.backend == READER_BUFFERED;
 }
 
-static uint64_t choose_memory(struct plan *p, const struct plan_wish *w)
+static uint64_t choose_memory(struct plan *p, const struct plan_request *w)
 {
     p->memory_from = "flag";
     switch (w->how) {
@@ -600,30 +601,30 @@ static uint64_t choose_memory(struct plan *p, const struct plan_wish *w)
     return room < p->whole ? room : p->whole;
 }
 
-int plan_make(struct plan *out, struct model *m, const struct plan_wish *wish, struct error *err)
+int plan_make(struct plan *out, struct model *m, const struct plan_request *request, struct error *err)
 {
-    struct planner pl = {.p = out, .m = m, .wish = wish};
-    *out = (struct plan){.n_threads = wish->n_threads ? wish->n_threads : cpu_usable_cores()};
+    struct planner pl = {.p = out, .m = m, .request = request};
+    *out = (struct plan){.n_threads = request->n_threads ? request->n_threads : cpu_usable_cores()};
     if (describe_experts(&pl, err))
         return -1;
     limits(&pl);
-    if (check_wish(&pl, err))
+    if (check_request(&pl, err))
         return -1;
     out->part[PLAN_CODE] = code_bytes();
     out->part[PLAN_INDEX] = m->file->arena.total + m->arena.total;
 
     pl.can_stream = embedding_may_go(&pl);
-    pl.buffered = reads_buffered(m, wish);
+    pl.buffered = reads_buffered(m, request);
     struct config c = least_config(&pl);
     out->minimum = memory_for(price(&pl, &c));
     c = whole_config(&pl);
     out->whole = memory_for(price(&pl, &c));
-    out->memory = choose_memory(out, wish);
+    out->memory = choose_memory(out, request);
     if (!walk(&pl, &c, out->memory))
         return refuse(&pl, err);
     out->total = price(&pl, &c);
     out->part[PLAN_SLACK] = slack_of(out->memory);
     out->total += out->part[PLAN_SLACK];
-    out->sacrificed = cuts(&pl, &c);
+    out->degraded = cuts(&pl, &c);
     return 0;
 }

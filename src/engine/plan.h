@@ -56,7 +56,7 @@ struct constraint_memory {
 enum plan_memory { PLAN_FROM_MACHINE, PLAN_BYTES, PLAN_MINIMUM, PLAN_WHOLE };
 
 /* 0 in a field: not given, the plan may choose and sacrifice it. */
-struct plan_wish {
+struct plan_request {
     enum plan_memory how;
     uint64_t memory; /* with PLAN_BYTES */
     int n_ctx, n_parallel, n_chunk, n_threads, n_snapshots, n_pages;
@@ -69,16 +69,16 @@ struct plan_wish {
     int slots[EXPERT_CLASSES], n_slots; /* per class; tests and research */
     enum kv_type kv;
     int exact, lock;
-    int all_logits;       /* every row of a step may want its logits, not one a sequence */
-    uint64_t text_bytes;  /* of the tokenizer, which is built first */
-    uint64_t place_bytes; /* of a constraint at work, for each sequence; 0: there is no text */
+    int all_logits;                  /* every row of a step may want its logits, not one a sequence */
+    uint64_t text_bytes;             /* of the tokenizer, which is built first */
+    uint64_t constraint_state_bytes; /* of a constraint at work, for each sequence; 0: there is no text */
     struct reader_options reader;
 };
 
 struct plan {
     uint64_t part[PLAN_PARTS]; /* bytes */
     uint64_t memory, total;    /* total <= memory */
-    uint64_t minimum, whole;   /* the smallest memory that works; nothing streamed and nothing sacrificed */
+    uint64_t minimum, whole;   /* the smallest memory that works; nothing streamed and nothing degraded */
     const char *memory_from;   /* "flag", "cgroup", "available" */
     int n_ctx, n_parallel, n_chunk, n_threads;
     int n_page[KV_KINDS], max_page; /* pages of a kind in all; of a sequence's table */
@@ -90,7 +90,7 @@ struct plan {
     struct expert_class class[EXPERT_CLASSES];
     uint64_t expert_bytes_total, expert_bytes_per_token; /* bytes of all experts; of one token's */
     int embedding_on_disk;
-    unsigned sacrificed; /* PLAN_CUT_* */
+    unsigned degraded; /* PLAN_CUT_* */
     uint64_t step_bytes, thread_bytes, table_bytes, kv_table_bytes, embedding_bounce;
     uint64_t kv_bytes;                           /* of the sequences' pages */
     uint64_t prefix_bytes, prefix_table_bytes;   /* of pages and states beside theirs; and of tables for them */
@@ -100,6 +100,6 @@ struct plan {
 
 /* From headers only. -1 with ERR_MEMORY and the sentence that names the smallest memory and the context that would work; then
  * minimum and whole are filled in all the same. Sets on_disk of tables of embeddings as planned. */
-int plan_make(struct plan *out, struct model *m, const struct plan_wish *wish, struct error *err);
+int plan_make(struct plan *out, struct model *m, const struct plan_request *request, struct error *err);
 
 #endif

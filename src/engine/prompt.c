@@ -115,7 +115,8 @@ void stoker_templates_caps(const struct stoker_templates *v, struct stoker_templ
 static void say_notice(const struct stoker_templates *v)
 {
     const char *notice = chat_notice(v->chat);
-    if (notice && chat_template_of(v->chat, 0) && !atomic_flag_test_and_set(&((struct stoker_templates *)v)->said))
+    if (notice && chat_template_of(v->chat, 0) &&
+        !atomic_flag_test_and_set(&((struct stoker_templates *)v)->notice_logged))
         log_line(LOG_WARN, "%s", notice);
 }
 

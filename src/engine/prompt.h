@@ -14,8 +14,8 @@ struct stoker_templates {
     struct gguf *file;
     struct tokenizer *tokenizer; /* NULL: the file has none that stoker can use; why: */
     struct error tokenizer_error;
-    struct chat *chat; /* NULL without a tokenizer */
-    atomic_flag said;  /* the chat's notice */
+    struct chat *chat;         /* NULL without a tokenizer */
+    atomic_flag notice_logged; /* the chat's notice */
 };
 
 /* The chat of a model under the options: chat_template is a file, a name, or NULL. */

@@ -157,14 +157,14 @@ static enum tool_reasoning value_reasoning(const struct stoker *s, const struct 
 static int get_constraint(struct stoker_reply *r, const struct stoker_reply_options *o, const struct value_want *value,
                           const struct tool_want *tools, struct error *err)
 {
-    return constraint_get(r->engine,
-                          &(struct constraint_wanted){.value = value,
-                                                      .tools = tools,
-                                                      .tools_text = o->tools,
-                                                      .n_tools_text = o->n_tools,
-                                                      .stopped = o->stopped,
-                                                      .stopped_arg = o->stopped_arg},
-                          &r->constraint, err);
+    return constraint_acquire(r->engine,
+                              &(struct constraint_request){.value = value,
+                                                           .tools = tools,
+                                                           .tools_text = o->tools,
+                                                           .n_tools_text = o->n_tools,
+                                                           .stopped = o->stopped,
+                                                           .stopped_arg = o->stopped_arg},
+                              &r->constraint, err);
 }
 
 static int open_constraint(struct stoker_reply *r, const struct stoker_reply_options *o,
@@ -182,7 +182,7 @@ static int open_constraint(struct stoker_reply *r, const struct stoker_reply_opt
                               .free_limit = o->free_limit};
     struct value_want value;
     int governed = o->answer.language != STOKER_ANY_TEXT;
-    if (governed && constraint_want(&value, &o->answer, err) != 0)
+    if (governed && value_want_of(&value, &o->answer, err) != 0)
         return -1;
     if (governed && !r->tools) {
         value.format = stream->format;
@@ -201,7 +201,7 @@ static int open_plain(struct stoker_reply *r, const struct stoker_reply_options 
 {
     struct value_want value;
     if (o->answer.language != STOKER_ANY_TEXT &&
-        (constraint_want(&value, &o->answer, err) != 0 || get_constraint(r, o, &value, NULL, err) != 0))
+        (value_want_of(&value, &o->answer, err) != 0 || get_constraint(r, o, &value, NULL, err) != 0))
         return -1;
     r->plain = stoker_text_open(r->engine);
     return r->plain ? 0 : error_set(err, ERR_MEMORY, "no memory for an answer");
@@ -264,7 +264,7 @@ void stoker_reply_close(struct stoker_reply *r)
     stoker_text_close(r->plain);
     stops_destroy(r->stops);
     stopping_free(&r->stopping);
-    constraint_cache_put(r->engine->constraints, r->constraint);
+    constraint_cache_release(r->engine->constraints, r->constraint);
     tool_list_free(r->tools);
     tool_message_free(&r->message);
     buffer_free(&r->json);

@@ -22,7 +22,7 @@ static uint64_t class_expert_bytes(const struct model *m, const struct expert_cl
     return sum;
 }
 
-void engine_show_plan(const struct session *s, enum kv_type kv, struct stoker_plan *out)
+void engine_report_plan(const struct session *s, enum kv_type kv, struct stoker_plan *out)
 {
     const struct plan *p = &s->plan;
     const struct model *m = s->model;
@@ -61,18 +61,18 @@ void engine_show_plan(const struct session *s, enum kv_type kv, struct stoker_pl
         out->slot_bytes[i] = p->class[i].slot_bytes;
         out->expert_bytes[i] = class_expert_bytes(m, &p->class[i]);
     }
-    out->cut_embedding = !!(p->sacrificed & PLAN_CUT_EMBEDDING);
-    out->cut_experts = !!(p->sacrificed & PLAN_CUT_EXPERTS);
-    out->cut_chunk = !!(p->sacrificed & PLAN_CUT_CHUNK);
-    out->cut_sequences = !!(p->sacrificed & PLAN_CUT_SEQUENCES);
-    out->cut_context = !!(p->sacrificed & PLAN_CUT_CONTEXT);
-    out->cut_prefix = !!(p->sacrificed & PLAN_CUT_PREFIX);
-    out->cut_cache = !!(p->sacrificed & PLAN_CUT_CACHE);
+    out->cut_embedding = !!(p->degraded & PLAN_CUT_EMBEDDING);
+    out->cut_experts = !!(p->degraded & PLAN_CUT_EXPERTS);
+    out->cut_chunk = !!(p->degraded & PLAN_CUT_CHUNK);
+    out->cut_sequences = !!(p->degraded & PLAN_CUT_SEQUENCES);
+    out->cut_context = !!(p->degraded & PLAN_CUT_CONTEXT);
+    out->cut_prefix = !!(p->degraded & PLAN_CUT_PREFIX);
+    out->cut_cache = !!(p->degraded & PLAN_CUT_CACHE);
 }
 
 void stoker_plan_of(const struct stoker *s, struct stoker_plan *out)
 {
-    engine_show_plan(s->session, s->session->kv, out);
+    engine_report_plan(s->session, s->session->kv, out);
 }
 
 /* ---- statistics ------------------------------------------------------------------------------------------------------------ */
@@ -110,7 +110,7 @@ int engine_queued(const struct stoker *s)
 
 static void tell_requests(struct stoker *s, struct stoker_stats *out)
 {
-    const struct tally *t = &s->tally;
+    const struct counters *t = &s->counters;
     int n_parallel = s->session->plan.n_parallel;
     out->queued = engine_queued(s);
     out->active = running(s);
@@ -122,7 +122,7 @@ static void tell_requests(struct stoker *s, struct stoker_stats *out)
     out->failed_requests = t->failed;
     out->preempted = t->preempted;
     out->mask_work_most = t->mask_work_most;
-    out->mask_work_bound = MASKS_A_STEP + CONSTRAINT_STEP;
+    out->mask_work_bound = MASK_WORK_PER_STEP + CONSTRAINT_STEP;
     out->prompt_tokens = t->prompt_tokens;
     out->cached_tokens = t->cached_tokens;
     out->generated_tokens = t->generated_tokens;
@@ -138,7 +138,7 @@ void stoker_stats_of(struct stoker *s, struct stoker_stats *out)
     struct store_stats st = {.backend = reader_backend_name(s->session->reader)};
     if (s->session->model->store)
         store_stats(s->session->model->store, &st);
-    const struct tally *t = &s->tally;
+    const struct counters *t = &s->counters;
     pthread_mutex_lock(&s->lock);
     *out = (struct stoker_stats){.hits = st.hits,
                                  .misses = st.misses,
@@ -187,15 +187,15 @@ static struct stoker_slot slot_of(const struct job *j)
                                 .age_seconds = j->submitted};
 }
 
-void engine_show(struct stoker *s)
+void engine_report(struct stoker *s)
 {
     pthread_mutex_lock(&s->lock);
     for (int i = 0; i < s->session->plan.n_parallel; i++)
         s->slot[i] = slot_of(s->active[i]);
-    s->tally.cache_bytes[STOKER_RAM] = s->session->prefix.bytes;
+    s->counters.cache_bytes[STOKER_RAM] = s->session->prefix.bytes;
     if (s->disk) {
-        s->tally.cache_bytes[STOKER_DISK] = prefix_disk_stats(s->disk).bytes;
-        s->tally.cache_corrupt = prefix_disk_stats(s->disk).corrupt;
+        s->counters.cache_bytes[STOKER_DISK] = prefix_disk_stats(s->disk).bytes;
+        s->counters.cache_corrupt = prefix_disk_stats(s->disk).corrupt;
     }
     pthread_mutex_unlock(&s->lock);
 }
@@ -218,7 +218,7 @@ uint64_t stoker_cache_clear(struct stoker *s)
 {
     const int ring = 0;
     pthread_mutex_lock(&s->lock);
-    uint64_t bytes = s->tally.cache_bytes[STOKER_RAM] + s->tally.cache_bytes[STOKER_DISK];
+    uint64_t bytes = s->counters.cache_bytes[STOKER_RAM] + s->counters.cache_bytes[STOKER_DISK];
     pthread_mutex_unlock(&s->lock);
     atomic_store(&s->clears, 1);
     queue_push(s->submit_wakeup, &ring);

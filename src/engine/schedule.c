@@ -23,15 +23,15 @@ struct share {
     int wants;       /* which of the logits are its last row's; -1: none */
 };
 
-struct step_plan {
+struct step {
     struct batch batch;
-    struct share share[MOST_PARALLEL];
+    struct share share[MAX_PARALLEL];
     int n;
 };
 
 /* ---- masks of constraints ---------------------------------------------------------------------------------------------------- */
 
-static int awaits_mask(const struct job *j) { return j && j->guard && !j->mask_ready; }
+static int awaits_mask(const struct job *j) { return j && j->constraint_state && !j->mask_ready; }
 
 static int any_awaits_mask(const struct stoker *s)
 {
@@ -45,7 +45,7 @@ static int any_awaits_mask(const struct stoker *s)
 static int may_wait(const struct stoker *s, const struct job *j, const struct error *err)
 {
     for (int i = 0; err->code == ERR_MEMORY && i < s->session->plan.n_parallel; i++)
-        if (s->active[i] && s->active[i]->guard && s->active[i]->id < j->id)
+        if (s->active[i] && s->active[i]->constraint_state && s->active[i]->id < j->id)
             return 1;
     return 0;
 }
@@ -54,8 +54,8 @@ static int may_wait(const struct stoker *s, const struct job *j, const struct er
 static uint64_t work_on_mask(struct stoker *s, struct job *j, uint64_t work)
 {
     struct error err = {0};
-    int64_t left = (int64_t)(j->room - j->n_history) + 1; /* the end token needs no room of its own */
-    int n = constraint_mask_some(j->guard, j->cut_at_limit ? INT64_MAX : left, j->mask, work, &err);
+    int64_t left = (int64_t)(j->max_history - j->n_history) + 1; /* the end token needs no position of its own */
+    int n = constraint_mask_some(j->constraint_state, j->cut_at_limit ? INT64_MAX : left, j->mask, work, &err);
     uint64_t took = constraint_work(j->constraint->constraint);
     if (n == CONSTRAINT_AGAIN || (n < 0 && may_wait(s, j, &err)))
         return took;
@@ -66,22 +66,22 @@ static uint64_t work_on_mask(struct stoker *s, struct job *j, uint64_t work)
 }
 
 /* Masks are made before the rows whose logits they are for, in slices: a job whose mask is not ready sits a step out, and the others
- * wait for MASKS_A_STEP and CONSTRAINT_STEP at most. Who comes first changes from step to step. */
+ * wait for MASK_WORK_PER_STEP and CONSTRAINT_STEP at most. Who comes first changes from step to step. */
 static void work_on_masks(struct stoker *s)
 {
     int n = 0, parallel = s->session->plan.n_parallel;
     uint64_t took = 0;
     for (int i = 0; i < parallel; i++)
         n += awaits_mask(s->active[i]);
-    for (int i = 0; i < parallel && n > 0 && took < MASKS_A_STEP; i++) {
+    for (int i = 0; i < parallel && n > 0 && took < MASK_WORK_PER_STEP; i++) {
         struct job *j = s->active[(s->first_mask + i) % parallel];
         if (awaits_mask(j))
-            took += work_on_mask(s, j, (MASKS_A_STEP - took) / (uint64_t)n--);
+            took += work_on_mask(s, j, (MASK_WORK_PER_STEP - took) / (uint64_t)n--);
     }
     s->first_mask = (s->first_mask + 1) % parallel;
-    if (took > s->tally.mask_work_most) {
+    if (took > s->counters.mask_work_most) {
         pthread_mutex_lock(&s->lock);
-        s->tally.mask_work_most = took;
+        s->counters.mask_work_most = took;
         pthread_mutex_unlock(&s->lock);
     }
 }
@@ -95,7 +95,7 @@ static int by_size(const void *a, const void *b)
 }
 
 /* Of the wishes as many as there are places for: the newest, and the first, which other conversations may share. */
-static int is_wished(const struct stoker *s, const struct job *j, size_t pos)
+static int is_requested(const struct stoker *s, const struct job *j, size_t pos)
 {
     size_t most = (size_t)(s->session->states.n_page / s->session->plan.n_parallel), n = j->n_snapshot_at;
     const size_t *at = bsearch(&pos, j->snapshot_at, n, sizeof pos, by_size);
@@ -107,7 +107,7 @@ static int is_wished(const struct stoker *s, const struct job *j, size_t pos)
 static int is_cut(const struct stoker *s, const struct job *j, size_t pos)
 {
     return j->seq->state && !j->no_cache && s->session->states.n_page &&
-           (pos % PREFIX_EVERY == 0 || is_wished(s, j, pos));
+           (pos % PREFIX_STATE_INTERVAL == 0 || is_requested(s, j, pos));
 }
 
 /* The end of a prompt, too, unless a wish is so near that nobody is helped much: states are large. */
@@ -149,7 +149,7 @@ static int awaits_other(const struct stoker *s, const struct job *j)
     for (int i = 0; i < s->session->plan.n_parallel; i++) {
         const struct job *o = s->active[i];
         size_t same = 0;
-        if (!o || o->id >= j->id || o->no_cache || o->state != JOB_PROMPT || o->place.root != j->place.root)
+        if (!o || o->id >= j->id || o->no_cache || o->state != JOB_PROMPT || o->cursor.root != j->cursor.root)
             continue;
         while (same < o->n_prompt && same + 1 < j->n_history && o->history[same] == j->history[same])
             same++;
@@ -166,7 +166,7 @@ static int fetches(struct stoker *s, struct job *j)
     double begin = clock_seconds();
     int fetched = 0;
     while (j->fetches && clock_seconds() - begin < longest_fetch) {
-        int more = prefix_disk_fetch(s->disk, j->place.root, j->history, (int)j->n_history - 1, s->rows_per_second);
+        int more = prefix_disk_fetch(s->disk, j->cursor.root, j->history, (int)j->n_history - 1, s->rows_per_second);
         fetched |= more;
         j->fetches = more ? j->fetches - 1 : 0;
     }
@@ -197,51 +197,51 @@ static int by_age(const void *a, const void *b)
     return (x->job->id > y->job->id) - (x->job->id < y->job->id);
 }
 
-static int prompt_room(const struct stoker *s, int decoding)
+static int prompt_capacity(const struct stoker *s, int decoding)
 {
-    int room = s->session->plan.n_chunk - decoding, timely = (int)(s->rows_per_second * longest_step);
-    if (room < 1)
+    int capacity = s->session->plan.n_chunk - decoding, timely = (int)(s->rows_per_second * longest_step);
+    if (capacity < 1)
         return 1;
     if (decoding == 0 || s->rows_per_second <= 0)
-        return room;
+        return capacity;
     timely = timely > FEWEST_ROWS ? timely : FEWEST_ROWS;
-    return timely < room ? timely : room;
+    return timely < capacity ? timely : capacity;
 }
 
 /* Rows for everybody who is ready: prompts in shares of a page, or of less where a step is too short for a page each. */
-static void assign_rows(struct stoker *s, struct step_plan *p)
+static void assign_rows(struct stoker *s, struct step *p)
 {
-    int decoding = 0, room, share, assigned = 1;
+    int decoding = 0, capacity, share, assigned = 1;
     for (int i = 0; i < s->session->plan.n_parallel; i++)
         if (s->active[i] && is_ready(s, s->active[i]))
             p->share[p->n++] = (struct share){.job = s->active[i], .rows = s->active[i]->state == JOB_DECODE};
     qsort(p->share, (size_t)p->n, sizeof *p->share, by_age);
     for (int i = 0; i < p->n; i++)
         decoding += p->share[i].rows;
-    room = prompt_room(s, decoding);
-    share = decoding < p->n ? (room + p->n - decoding - 1) / (p->n - decoding) : 0;
+    capacity = prompt_capacity(s, decoding);
+    share = decoding < p->n ? (capacity + p->n - decoding - 1) / (p->n - decoding) : 0;
     share = share < KV_PAGE ? share : KV_PAGE;
-    while (room > 0 && assigned > 0) {
+    while (capacity > 0 && assigned > 0) {
         assigned = 0;
-        for (int i = 0; i < p->n && room > 0; i++) {
+        for (int i = 0; i < p->n && capacity > 0; i++) {
             struct share *e = &p->share[i];
             if (e->job->state == JOB_DECODE)
                 continue;
-            int rows = rows_to_cut(s, e->job, e->rows + (room < share ? room : share));
+            int rows = rows_to_cut(s, e->job, e->rows + (capacity < share ? capacity : share));
             assigned += rows - e->rows;
-            room -= rows - e->rows;
+            capacity -= rows - e->rows;
             e->rows = rows;
         }
     }
 }
 
 /* Pages for them: the oldest is sure to get its own. Prompts take what there is; who gets none sits this step out. */
-static void find_pages(struct stoker *s, struct step_plan *p)
+static void find_pages(struct stoker *s, struct step *p)
 {
     for (int i = 0; i < p->n; i++) {
         struct share *e = &p->share[i];
         struct job *j = e->job;
-        if (!j->seq) /* it had to make room for an older one */
+        if (!j->seq) /* it gave its pages up to an older one */
             e->rows = 0;
         while (e->rows > 0 && job_reserve(s, j, j->n_done + (size_t)e->rows)) {
             size_t end = (j->n_done + (size_t)e->rows - 1) / KV_PAGE * KV_PAGE;
@@ -250,7 +250,7 @@ static void find_pages(struct stoker *s, struct step_plan *p)
     }
 }
 
-static void add_rows(struct stoker *s, struct step_plan *p, struct share *e)
+static void add_rows(struct stoker *s, struct step *p, struct share *e)
 {
     struct job *j = e->job;
     e->first = p->batch.n_rows;
@@ -267,7 +267,7 @@ static void add_rows(struct stoker *s, struct step_plan *p, struct share *e)
     }
 }
 
-static void plan_step(struct stoker *s, struct step_plan *p)
+static void prepare_step(struct stoker *s, struct step *p)
 {
     p->batch = session_batch(s->session);
     p->n = 0;
@@ -288,14 +288,14 @@ static void plan_step(struct stoker *s, struct step_plan *p)
 /* An answer that had to be closed in time was ended by the limit, however well it ends. */
 static enum stoker_end_reason text_end(const struct job *j)
 {
-    return j->guard && constraint_forced(j->guard) ? STOKER_END_LENGTH : STOKER_END_TEXT;
+    return j->constraint_state && constraint_forced(j->constraint_state) ? STOKER_END_LENGTH : STOKER_END_TEXT;
 }
 
 static void first_token(struct stoker *s, struct job *j)
 {
     j->first_token = clock_seconds();
     pthread_mutex_lock(&s->lock);
-    histogram_add(&s->tally.first_token_time, j->first_token - j->submitted);
+    histogram_add(&s->counters.first_token_time, j->first_token - j->submitted);
     pthread_mutex_unlock(&s->lock);
 }
 
@@ -306,7 +306,7 @@ static void pick(struct stoker *s, struct job *j, const float *logits)
     const uint8_t *allowed = ses->tokenizer ? tokenizer_sampleable(ses->tokenizer) : NULL;
     if (ses->tokenizer && tokenizer_n_vocab(ses->tokenizer) < ses->model->p.n_vocab)
         allowed = NULL;
-    if (j->guard)
+    if (j->constraint_state)
         allowed = j->mask;
     j->mask_ready = 0;
     int32_t id = j->script ? j->script[j->n_generated] : pick_token(s, j, logits, allowed, &err);
@@ -321,7 +321,7 @@ static void pick(struct stoker *s, struct job *j, const float *logits)
         job_end(s, j, text_end(j));
         return;
     }
-    if (j->guard && constraint_accept(j->guard, id, &err)) {
+    if (j->constraint_state && constraint_accept(j->constraint_state, id, &err)) {
         job_fail(s, j, &err);
         return;
     }
@@ -332,22 +332,22 @@ static void pick(struct stoker *s, struct job *j, const float *logits)
     }
     j->n_generated++;
     pthread_mutex_lock(&s->lock);
-    s->tally.generated_tokens++;
+    s->counters.generated_tokens++;
     pthread_mutex_unlock(&s->lock);
     j->history[j->n_history++] = id;
     job_send(j, &e);
-    if (j->guard && constraint_finished(j->guard))
+    if (j->constraint_state && constraint_finished(j->constraint_state))
         job_end(s, j, text_end(j));
-    else if (j->n_history == j->room)
+    else if (j->n_history == j->max_history)
         job_end(s, j, STOKER_END_LENGTH);
 }
 
 static void count_prompt(struct stoker *s, const struct job *j)
 {
     pthread_mutex_lock(&s->lock);
-    s->tally.prompt_tokens += j->n_prompt;
-    s->tally.cached_tokens += j->n_cached;
-    s->tally.cache_hits[j->fetched ? STOKER_DISK : STOKER_RAM] += j->n_cached > 0;
+    s->counters.prompt_tokens += j->n_prompt;
+    s->counters.cached_tokens += j->n_cached;
+    s->counters.cache_hits[j->fetched ? STOKER_DISK : STOKER_RAM] += j->n_cached > 0;
     pthread_mutex_unlock(&s->lock);
 }
 
@@ -360,11 +360,12 @@ static void send_progress(const struct job *j)
     job_send(j, &e);
 }
 
-static enum prefix_worth worth_of(const struct stoker *s, const struct job *j, size_t pos)
+static enum prefix_priority priority_of(const struct stoker *s, const struct job *j, size_t pos)
 {
-    if (!is_wished(s, j, pos))
+    if (!is_requested(s, j, pos))
         return PREFIX_PERIODIC;
-    return pos == j->snapshot_at[0] || pos == j->snapshot_at[j->n_snapshot_at - 1] ? PREFIX_WISHED : PREFIX_PASSED;
+    return pos == j->snapshot_at[0] || pos == j->snapshot_at[j->n_snapshot_at - 1] ? PREFIX_REQUESTED
+                                                                                   : PREFIX_SUPERSEDED;
 }
 
 /* The job may be gone on from where it stands now, if somebody may want that. */
@@ -374,9 +375,9 @@ static void remember(struct stoker *s, struct job *j)
     if (j->no_cache)
         return;
     if (is_cut(s, j, j->n_done))
-        prefix_remember(c, &j->place, j->seq, j->history, worth_of(s, j, j->n_done));
+        prefix_remember(c, &j->cursor, j->seq, j->history, priority_of(s, j, j->n_done));
     else if (is_end(j, j->n_done))
-        prefix_remember(c, &j->place, j->seq, j->history, PREFIX_ENDING);
+        prefix_remember(c, &j->cursor, j->seq, j->history, PREFIX_ENDING);
 }
 
 static void advance(struct stoker *s, struct job *j, int rows)
@@ -397,12 +398,12 @@ static void advance(struct stoker *s, struct job *j, int rows)
 }
 
 /* What a finished step means for its jobs. Pages become known before windows leave them. */
-static void finish_step(struct stoker *s, struct step_plan *p, const struct error *why)
+static void finish_step(struct stoker *s, struct step *p, const struct error *why)
 {
     for (int i = 0; i < p->n; i++) {
         struct share *e = &p->share[i];
         if (e->rows && !p->batch.dead[e->first] && !e->job->no_cache)
-            prefix_publish(&s->session->prefix, &e->job->place, e->job->seq, e->job->history,
+            prefix_publish(&s->session->prefix, &e->job->cursor, e->job->seq, e->job->history,
                            (int)e->job->n_done + e->rows);
     }
     session_commit(&p->batch);
@@ -423,7 +424,7 @@ static void finish_step(struct stoker *s, struct step_plan *p, const struct erro
 
 static void count_step(struct stoker *s, const struct batch *b, double seconds)
 {
-    struct tally *t = &s->tally;
+    struct counters *t = &s->counters;
     double rate = b->n_rows / (seconds > 1e-9 ? seconds : 1e-9);
     if (b->n_prompt >= FEWEST_ROWS / 2)
         s->rows_per_second = s->rows_per_second > 0 ? (s->rows_per_second + rate) / 2 : rate;
@@ -440,8 +441,8 @@ static void count_step(struct stoker *s, const struct batch *b, double seconds)
 static void step(struct stoker *s)
 {
     struct error err = {0}, row_error = {0};
-    struct step_plan p;
-    plan_step(s, &p);
+    struct step p;
+    prepare_step(s, &p);
     if (p.batch.n_rows == 0) {
         struct timespec ms = {0, 1000000};
         if (!any_awaits_mask(s)) /* everybody waits for a reader of events */
@@ -465,7 +466,7 @@ void *engine_run(void *engine)
     while (!atomic_load(&s->stop)) {
         admit_all(s);
         end_cancelled(s);
-        engine_show(s);
+        engine_report(s);
         if (any_active(s))
             step(s);
     }

@@ -24,7 +24,7 @@ int session_prepare(struct session **out, const char *path, const struct session
     struct session *s = calloc(1, sizeof *s);
     if (!s)
         return error_set(err, ERR_MEMORY, "no memory for a session");
-    struct plan_wish wish = opt->wish;
+    struct plan_request request = opt->plan_request;
     int planned = -1;
     if (gguf_open(&s->file, path, err) == 0 && model_open(&s->model, s->file, err) == 0) {
         int failed = 0;
@@ -32,11 +32,12 @@ int session_prepare(struct session **out, const char *path, const struct session
             failed = token_trie_create(&s->trie, s->tokenizer, err) ||
                      templates_chat(&s->chat, s->file, s->tokenizer, opt->chat_template, opt->tool_format, err);
             if (!failed) {
-                wish.text_bytes = tokenizer_bytes(s->tokenizer) + token_trie_bytes(s->trie) + chat_bytes(s->chat);
-                wish.place_bytes = constraint_place_bytes(s->trie) + (uint64_t)s->model->p.n_vocab; /* its mask */
+                request.text_bytes = tokenizer_bytes(s->tokenizer) + token_trie_bytes(s->trie) + chat_bytes(s->chat);
+                request.constraint_state_bytes = constraint_place_bytes(s->trie) +
+                                                 (uint64_t)s->model->p.n_vocab; /* its mask */
             }
         }
-        planned = failed ? -1 : plan_make(&s->plan, s->model, &wish, err);
+        planned = failed ? -1 : plan_make(&s->plan, s->model, &request, err);
         atomic_store(&s->constraint_budget.left, s->plan.constraints.held);
         keep = keep && s->plan.minimum > 0;
     } else
@@ -94,13 +95,13 @@ static void compare_with_limit(const struct plan *p)
                  (unsigned long long)(limit < p->minimum ? p->total : limit));
 }
 
-static int map_memory(struct session *s, const struct plan_wish *wish, struct error *err)
+static int map_memory(struct session *s, const struct plan_request *request, struct error *err)
 {
     const struct plan *p = &s->plan;
     uint64_t slots = 0, pages = p->kv_bytes + p->prefix_bytes + p->part[PLAN_STATE] + (KV_KINDS + 1) * 4096;
     for (int i = 0; i < p->n_class; i++)
         slots += (uint64_t)p->slots[i] * p->class[i].slot_bytes;
-    uint64_t tables = p->table_bytes + p->kv_table_bytes + p->prefix_table_bytes + reader_bytes(&wish->reader) +
+    uint64_t tables = p->table_bytes + p->kv_table_bytes + p->prefix_table_bytes + reader_bytes(&request->reader) +
                       p->embedding_bounce + p->part[PLAN_LOGITS] + p->thread_bytes * (uint64_t)p->n_threads +
                       session_table_bytes(s) + 16 * 4096;
     uint64_t weights = p->part[PLAN_WEIGHTS] + p->part[PLAN_KV_B] + p->part[PLAN_EMBEDDING];
@@ -108,7 +109,7 @@ static int map_memory(struct session *s, const struct plan_wish *wish, struct er
     compare_with_limit(p);
     if (arena_map(&s->memory, all, err))
         return -1;
-    if (wish->lock && lock_memory(s, err))
+    if (request->lock && lock_memory(s, err))
         return -1;
     prefault_begin(&s->prefault, &s->memory, all - tables, s->pool);
     if (cut(s, &s->weights, weights, err) || cut(s, &s->slots, slots, err) || cut(s, &s->pages, pages, err) ||
@@ -117,7 +118,7 @@ static int map_memory(struct session *s, const struct plan_wish *wish, struct er
     return 0;
 }
 
-static int place_room(struct session *s, struct error *err)
+static int init_tables(struct session *s, struct error *err)
 {
     const struct plan *p = &s->plan;
     struct arena *t = &s->tables;
@@ -130,19 +131,20 @@ static int place_room(struct session *s, struct error *err)
     s->wants = arena_array(t, rows, sizeof *s->wants);
     s->row_seq = arena_array(t, rows, sizeof(struct sequence *));
     s->dead = arena_array(t, rows, 1);
-    s->said = arena_array(t, (size_t)p->n_parallel, sizeof *s->said);
-    if (!s->seq || !s->said || !s->logits || !sampler || !s->token || !s->pos || !s->wants || !s->row_seq || !s->dead)
+    s->sampling_history = arena_array(t, (size_t)p->n_parallel, sizeof *s->sampling_history);
+    if (!s->seq || !s->sampling_history || !s->logits || !sampler || !s->token || !s->pos || !s->wants || !s->row_seq ||
+        !s->dead)
         return error_set(err, ERR_BUG, "the plan's tables are too small");
     s->sampler = sampler_place(sampler, (int)n_vocab);
-    memset(s->said, 0, (size_t)p->n_parallel * sizeof *s->said);
+    memset(s->sampling_history, 0, (size_t)p->n_parallel * sizeof *s->sampling_history);
     for (int i = 0; i < p->n_parallel; i++)
-        if (!(s->said[i].memory = arena_alloc(t, sampler_history_most((int)n_vocab, (size_t)p->n_ctx))) ||
-            !(s->said[i].breakers = arena_array(t, n_vocab, 1)))
+        if (!(s->sampling_history[i].memory = arena_alloc(t, sampler_history_most((int)n_vocab, (size_t)p->n_ctx))) ||
+            !(s->sampling_history[i].breakers = arena_array(t, n_vocab, 1)))
             return error_set(err, ERR_BUG, "the plan's tables are too small");
     return 0;
 }
 
-static int place_pages(struct session *s, enum kv_type type, struct error *err)
+static int init_pages(struct session *s, enum kv_type type, struct error *err)
 {
     struct model *m = s->model;
     const struct plan *p = &s->plan;
@@ -162,7 +164,7 @@ static int place_pages(struct session *s, enum kv_type type, struct error *err)
     return 0;
 }
 
-static int place_op(struct session *s, const struct session_options *opt, struct error *err)
+static int init_op(struct session *s, const struct session_options *opt, struct error *err)
 {
     const struct plan *p = &s->plan;
     uint8_t *threads = arena_alloc(&s->tables, p->thread_bytes * (uint64_t)p->n_threads);
@@ -170,7 +172,7 @@ static int place_op(struct session *s, const struct session_options *opt, struct
         return error_set(err, ERR_BUG, "the plan's scratch is too small");
     s->model->op = (struct op){.k = kernels_for(opt->tier),
                                .pool = s->pool,
-                               .exact = opt->wish.exact,
+                               .exact = opt->plan_request.exact,
                                .scratch = &s->scratch,
                                .thread_scratch = threads,
                                .thread_bytes = p->thread_bytes};
@@ -179,7 +181,7 @@ static int place_op(struct session *s, const struct session_options *opt, struct
 
 static void poll_store(void *store) { store_poll(store); }
 
-static int place_rows(struct session *s, struct weight *w, struct error *err)
+static int init_disk_rows(struct session *s, struct weight *w, struct error *err)
 {
     if (!w || !w->on_disk)
         return 0;
@@ -196,10 +198,10 @@ static int place_rows(struct session *s, struct weight *w, struct error *err)
     return 0;
 }
 
-static int place_store(struct session *s, struct error *err)
+static int init_store(struct session *s, struct error *err)
 {
     struct model *m = s->model;
-    if (place_rows(s, m->token_embd, err) || place_rows(s, m->layer_embd.table, err))
+    if (init_disk_rows(s, m->token_embd, err) || init_disk_rows(s, m->layer_embd.table, err))
         return -1;
     if (!s->plan.n_class)
         return 0;
@@ -219,13 +221,13 @@ static void warn_of_context(const struct session *s)
 
 int session_load(struct session *s, const struct session_options *opt, struct error *err)
 {
-    const struct reader_options *how = &opt->wish.reader;
+    const struct reader_options *how = &opt->plan_request.reader;
     warn_of_context(s);
-    s->kv = opt->wish.kv;
-    if (pool_create(&s->pool, s->plan.n_threads, err) || map_memory(s, &opt->wish, err) ||
+    s->kv = opt->plan_request.kv;
+    if (pool_create(&s->pool, s->plan.n_threads, err) || map_memory(s, &opt->plan_request, err) ||
         reader_open(&s->reader, s->file->file, s->file->n_file, how, &s->tables, err))
         return -1;
-    if (place_room(s, err) || place_pages(s, opt->wish.kv, err) || place_op(s, opt, err) || place_store(s, err))
+    if (init_tables(s, err) || init_pages(s, opt->plan_request.kv, err) || init_op(s, opt, err) || init_store(s, err))
         return -1;
     const struct traces_options traces = {opt->route_trace, opt->cache_log, s->plan.n_chunk, reader_align(s->reader)};
     if (traces_open(&s->model->traces, s->model, &traces, err) ||
@@ -237,7 +239,7 @@ int session_load(struct session *s, const struct session_options *opt, struct er
     if (model_load(s->model, s->reader, &s->weights, bounce, WEIGHTS_BOUNCE, opt->progress, opt->progress_arg, err))
         return -1;
     arena_reset(&s->scratch, 0);
-    const uint64_t computed[] = {model_identity(s->model), (uint64_t)s->kv, (uint64_t)opt->wish.exact};
+    const uint64_t computed[] = {model_identity(s->model), (uint64_t)s->kv, (uint64_t)opt->plan_request.exact};
     s->prefix.base = hash64(computed, sizeof computed, 0);
     return 0;
 }

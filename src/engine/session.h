@@ -18,9 +18,9 @@
 #include "text/tokenizer/tokenizer.h"
 
 /* What the answer in a sequence has said, for penalties and DRY. */
-struct said {
+struct sampling_history {
     uint64_t answer;                 /* whose it is, 0: nobody's */
-    struct sampler_history *history; /* n tokens of it */
+    struct sampler_history *sampler; /* n tokens of it */
     size_t n;
     void *memory;      /* for any history of plan.n_ctx tokens */
     uint8_t *breakers; /* [n_vocab] tokens that end a repetition, of the texts that make up this hash */
@@ -45,8 +45,8 @@ struct session {
     struct prefix_cache prefix;
     float *logits; /* [plan.n_logits][n_vocab] */
     struct sampler *sampler;
-    struct said *said;            /* [plan.n_parallel], beside seq */
-    int32_t *token, *pos, *wants; /* [plan.n_chunk]: room for a batch */
+    struct sampling_history *sampling_history; /* [plan.n_parallel], beside seq */
+    int32_t *token, *pos, *wants;              /* [plan.n_chunk]: room for a batch */
     struct sequence **row_seq;
     uint8_t *dead;
 
@@ -57,7 +57,7 @@ struct session {
 
 struct session_options {
     const char *chat_template, *tool_format; /* of stoker_options; may be NULL */
-    struct plan_wish wish;
+    struct plan_request plan_request;
     enum cpu_tier tier;                                         /* cap */
     void (*progress)(void *arg, uint64_t done, uint64_t total); /* bytes of weights read; may be NULL */
     void *progress_arg;

@@ -5,11 +5,11 @@
 
 uint64_t session_logits_bytes(int n_vocab, int n_logits, int n_chunk, int n_parallel, int n_ctx)
 {
-    uint64_t said = sizeof(struct said) + round_up(sampler_history_most(n_vocab, (size_t)n_ctx), 64) +
-                    round_up((uint64_t)n_vocab, 64) + 2 * 64;
+    uint64_t history = sizeof(struct sampling_history) + round_up(sampler_history_most(n_vocab, (size_t)n_ctx), 64) +
+                       round_up((uint64_t)n_vocab, 64) + 2 * 64;
     uint64_t rows = (uint64_t)n_chunk * (3 * sizeof(int32_t) + sizeof(struct sequence *) + 1);
     return (uint64_t)n_logits * (uint64_t)n_vocab * sizeof(float) + sampler_bytes(n_vocab) + rows +
-           (uint64_t)n_parallel * said + 9 * 64;
+           (uint64_t)n_parallel * history + 9 * 64;
 }
 
 uint64_t engine_queue_bytes(int n_queue, int n_parallel, int n_ctx)

@@ -1,7 +1,7 @@
 /* links: engine text model store op kernel format base
  *
  * Fuzz target: a GGUF file from its first byte to memory plans. The bytes are a file in memory; whatever they say, opening ends
- * with a description or a sentence, and a described model can be planned: its minimum, a page less, a server's wishes; what a plan
+ * with a description or a sentence, and a described model can be planned: its minimum, a page less, a server's requests; what a plan
  * says of itself holds. No weight is read: behind the header is a hole, so that tensors may be of any size.
  *
  * Seeds: headers alone of goldens, at least one an architecture, most without vocabulary. Mutations are of bytes, and of numbers
@@ -139,12 +139,12 @@ static void require(int holds)
 }
 
 /* A failure has a sentence, and what a plan says of itself holds. */
-static void plan(struct session *s, const struct plan_wish *wish)
+static void plan(struct session *s, const struct plan_request *request)
 {
     struct plan p = {0};
     struct error err = {0};
     uint64_t sum = 0;
-    if (plan_make(&p, s->model, wish, &err)) {
+    if (plan_make(&p, s->model, request, &err)) {
         require(err.code != ERR_NONE && err.text[0]);
         return;
     }
@@ -155,8 +155,8 @@ static void plan(struct session *s, const struct plan_wish *wish)
 
 static void plans(struct session *s)
 {
-    const struct plan_wish least = {.how = PLAN_MINIMUM, .n_threads = 2};
-    struct plan_wish w = least;
+    const struct plan_request least = {.how = PLAN_MINIMUM, .n_threads = 2};
+    struct plan_request w = least;
     uint64_t minimum = s->plan.minimum;
     w.how = PLAN_BYTES;
     w.memory = minimum > 4096 ? minimum - 4096 : 1;
@@ -166,7 +166,8 @@ static void plans(struct session *s)
     w = least;
     w.how = PLAN_WHOLE;
     plan(s, &w);
-    w = (struct plan_wish){.how = PLAN_BYTES, .memory = 1ull << 36, .n_threads = 3, .n_parallel = 3, .n_ctx = 1 << 20};
+    w = (struct plan_request){
+        .how = PLAN_BYTES, .memory = 1ull << 36, .n_threads = 3, .n_parallel = 3, .n_ctx = 1 << 20};
     w.kv = KV_F32;
     w.cache_ram = 1 << 28;
     w.n_snapshots = 2;
@@ -190,7 +191,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         return 0;
     }
     snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
-    struct session_options opt = {.wish = {.how = PLAN_MINIMUM, .n_threads = 2}, .tier = TIER_SCALAR};
+    struct session_options opt = {.plan_request = {.how = PLAN_MINIMUM, .n_threads = 2}, .tier = TIER_SCALAR};
     struct session *s = NULL;
     struct error err = {0};
     if (session_prepare(&s, path, &opt, 0, &err) == 0) {

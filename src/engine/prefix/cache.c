@@ -142,7 +142,7 @@ static int copy_part(struct prefix_cache *c, struct sequence *seq, struct prefix
     return failed && !alone ? -1 : 0;
 }
 
-static void stand_on(struct prefix_place *at, struct prefix_node *node)
+static void move_cursor(struct prefix_cursor *at, struct prefix_node *node)
 {
     if (node)
         node->users++;
@@ -151,20 +151,20 @@ static void stand_on(struct prefix_place *at, struct prefix_node *node)
     at->node = node;
 }
 
-int prefix_resume(struct prefix_cache *c, struct prefix_place *at, struct sequence *seq, const int32_t *ids, int n)
+int prefix_resume(struct prefix_cache *c, struct prefix_cursor *at, struct sequence *seq, const int32_t *ids, int n)
 {
     struct reach r = find(c, at->root, ids, n);
     at->since = ++c->clock;
     if (r.pos == 0)
         return 0;
-    tree_touch(c, r.node);
-    r.node->lasting = 1;
+    tree_mark_used(c, r.node);
+    r.node->resumable = 1;
     c->path[r.node->depth] = r.node;
-    stand_on(at, r.pos / KV_PAGE ? c->path[r.pos / KV_PAGE - 1] : NULL);
+    move_cursor(at, r.pos / KV_PAGE ? c->path[r.pos / KV_PAGE - 1] : NULL);
     share_pages(c, seq, r.pos);
     if (r.state) {
         r.state->used = c->clock;
-        r.state->worth = r.state->worth < PREFIX_PASSED ? r.state->worth : PREFIX_PASSED;
+        r.state->priority = r.state->priority < PREFIX_SUPERSEDED ? r.state->priority : PREFIX_SUPERSEDED;
         memcpy(seq->state, kv_page_at(c->states, (int)(r.state - c->state)), seq->state_bytes);
     }
     if (r.pos % KV_PAGE && copy_part(c, seq, r.node)) {
@@ -175,22 +175,22 @@ int prefix_resume(struct prefix_cache *c, struct prefix_place *at, struct sequen
     return seq->n_pos = r.pos;
 }
 
-void prefix_renew(struct prefix_cache *c, const struct prefix_place *at, const int32_t *ids, int n)
+void prefix_renew(struct prefix_cache *c, const struct prefix_cursor *at, const int32_t *ids, int n)
 {
     struct reach r = find(c, at->root, ids, n);
     if (r.pos < n || !r.state)
         return;
-    tree_touch(c, r.node);
+    tree_mark_used(c, r.node);
     r.state->used = c->clock;
-    r.state->worth = PREFIX_WISHED;
+    r.state->priority = PREFIX_REQUESTED;
     r.state->saved = 0; /* its file is used, too */
     c->changes++;
 }
 
-void prefix_leave(struct prefix_cache *c, struct prefix_place *at)
+void prefix_leave(struct prefix_cache *c, struct prefix_cursor *at)
 {
     c->changes++; /* its part page is at rest now */
-    stand_on(at, NULL);
+    move_cursor(at, NULL);
 }
 
 /* ---- becoming known --------------------------------------------------------------------------------------------------------- */
@@ -226,7 +226,7 @@ static int same_page(const struct prefix_cache *c, const struct prefix_node *n, 
 }
 
 /* The node of ids [n] behind where the sequence stands, made if it must be; n < 256: what is longer will do. NULL: no room. */
-static struct prefix_node *know(struct prefix_cache *c, const struct prefix_place *at, struct sequence *seq,
+static struct prefix_node *know(struct prefix_cache *c, const struct prefix_cursor *at, struct sequence *seq,
                                 const int32_t *ids, int n)
 {
     struct prefix_node *growing = NULL;
@@ -246,7 +246,7 @@ static struct prefix_node *know(struct prefix_cache *c, const struct prefix_plac
     return growing;
 }
 
-void prefix_publish(struct prefix_cache *c, struct prefix_place *at, struct sequence *seq, const int32_t *ids,
+void prefix_publish(struct prefix_cache *c, struct prefix_cursor *at, struct sequence *seq, const int32_t *ids,
                     int n_pos)
 {
     for (int i = at->node ? at->node->depth + 1 : 0; (i + 1) * KV_PAGE <= n_pos; i++) {
@@ -255,13 +255,13 @@ void prefix_publish(struct prefix_cache *c, struct prefix_place *at, struct sequ
             return;
         use_pages(c, node, seq);
         add_pages(c, node, seq);
-        stand_on(at, node);
-        tree_touch(c, node);
+        move_cursor(at, node);
+        tree_mark_used(c, node);
     }
 }
 
-void prefix_remember(struct prefix_cache *c, struct prefix_place *at, struct sequence *seq, const int32_t *ids,
-                     enum prefix_worth worth)
+void prefix_remember(struct prefix_cache *c, struct prefix_cursor *at, struct sequence *seq, const int32_t *ids,
+                     enum prefix_priority priority)
 {
     int whole = seq->n_pos / KV_PAGE * KV_PAGE, part = seq->n_pos - whole;
     if (seq->n_pos == 0 || whole != (at->node ? (at->node->depth + 1) * KV_PAGE : 0))
@@ -269,10 +269,10 @@ void prefix_remember(struct prefix_cache *c, struct prefix_place *at, struct seq
     struct prefix_node *node = part ? know(c, at, seq, ids + whole, part) : at->node;
     if (!node)
         return;
-    tree_touch(c, node);
+    tree_mark_used(c, node);
     tree_keep_windows(c, node, part ? part : KV_PAGE);
     if (seq->state && !seq->invalid && c->states->n_page)
-        tree_save_state(c, node, part ? part : KV_PAGE, at->since, seq, worth);
+        tree_save_state(c, node, part ? part : KV_PAGE, at->since, seq, priority);
 }
 
 int prefix_reach(struct prefix_cache *c, uint64_t root, const int32_t *ids, int n) { return find(c, root, ids, n).pos; }

@@ -19,16 +19,16 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum { PREFIX_EVERY = 2048 }; /* positions between states that are taken without a wish */
+enum { PREFIX_STATE_INTERVAL = 2048 }; /* positions between states that are taken without a wish */
 
 /* Why a state is kept, of one request the less worthy goes first: taken on the way; a wish that newer ones have passed; the end of a
  * prompt or an answer; the first wish, behind what other conversations begin with too, and the last one. */
-enum prefix_worth { PREFIX_PERIODIC, PREFIX_PASSED, PREFIX_ENDING, PREFIX_WISHED };
+enum prefix_priority { PREFIX_PERIODIC, PREFIX_SUPERSEDED, PREFIX_ENDING, PREFIX_REQUESTED };
 
 struct prefix_state {
     struct prefix_state *next; /* of its node */
     struct prefix_node *node;  /* NULL: not in use */
-    enum prefix_worth worth;
+    enum prefix_priority priority;
     int at; /* after ids [0, at) of the node */
     uint64_t used;
     int saved; /* a file has it */
@@ -40,7 +40,7 @@ struct prefix_node {
     uint64_t root, hash;    /* hash: of all ids from the root on, of whole pages */
     uint64_t used;          /* when last; never less than its children's */
     int depth, n, users;    /* number of its page; ids, 0: not in use; sequences that stand on it */
-    int lasting;            /* its window pages belong to a place where somebody may go on */
+    int resumable;          /* its window pages belong to a place where somebody may go on */
     int saved;              /* a file has these ids and pages */
     int32_t page[KV_KINDS]; /* -1: none */
     int32_t id[KV_PAGE];
@@ -58,7 +58,7 @@ struct prefix_cache {
 };
 
 /* Where a sequence stands: behind this whole page. */
-struct prefix_place {
+struct prefix_cursor {
     uint64_t root, since;     /* since: states older than this are others' */
     struct prefix_node *node; /* NULL: at the root */
 };
@@ -72,27 +72,27 @@ int prefix_init(struct prefix_cache *c, struct kv_pool *pools, struct kv_pool *s
 uint64_t prefix_root(const struct prefix_cache *c, const void *salt, size_t n);
 
 /* Stand an empty sequence where it can go on with ids [n]; returns the position, at most n. The state there has been passed. */
-int prefix_resume(struct prefix_cache *c, struct prefix_place *at, struct sequence *seq, const int32_t *ids, int n);
+int prefix_resume(struct prefix_cache *c, struct prefix_cursor *at, struct sequence *seq, const int32_t *ids, int n);
 
 /* A sequence that resumed wishes for a state at position n of these ids, too: if it is there, it is as good as taken now. */
-void prefix_renew(struct prefix_cache *c, const struct prefix_place *at, const int32_t *ids, int n);
+void prefix_renew(struct prefix_cache *c, const struct prefix_cursor *at, const int32_t *ids, int n);
 
 /* Positions below n_pos are computed, and seq still has all pages of them that this step saw: whole pages become known. */
-void prefix_publish(struct prefix_cache *c, struct prefix_place *at, struct sequence *seq, const int32_t *ids,
+void prefix_publish(struct prefix_cache *c, struct prefix_cursor *at, struct sequence *seq, const int32_t *ids,
                     int n_pos);
 
 /* Somebody may go on from seq->n_pos: its part page becomes known, a copy of its state is taken, windows are kept. */
-void prefix_remember(struct prefix_cache *c, struct prefix_place *at, struct sequence *seq, const int32_t *ids,
-                     enum prefix_worth worth);
+void prefix_remember(struct prefix_cache *c, struct prefix_cursor *at, struct sequence *seq, const int32_t *ids,
+                     enum prefix_priority priority);
 
 /* The sequence goes. */
-void prefix_leave(struct prefix_cache *c, struct prefix_place *at);
+void prefix_leave(struct prefix_cache *c, struct prefix_cursor *at);
 
 /* Pages of a kind that are free, or that nobody but the cache has. */
 int prefix_available(const struct prefix_cache *c, int kind);
 
 /* Have a free page in every pool, as far as possible. 0: nothing could go. */
-int prefix_make_room(struct prefix_cache *c);
+int prefix_evict(struct prefix_cache *c);
 
 /* Forget everything that no sequence stands on. */
 void prefix_clear(struct prefix_cache *c);

@@ -109,7 +109,7 @@ static void fill_image(const struct prefix_cache *c, struct prefix_image *m, con
 }
 
 /* Nobody writes into the page any more. */
-static int at_rest(const struct prefix_cache *c, const struct prefix_node *n)
+static int is_unshared(const struct prefix_cache *c, const struct prefix_node *n)
 {
     for (int k = 0; k < KV_KINDS; k++)
         if (n->n < KV_PAGE && n->page[k] >= 0 && c->pool[k].users[n->page[k]] > 1)
@@ -124,21 +124,22 @@ static struct prefix_node *next_unsaved(const struct prefix_cache *c, struct pre
     struct prefix_node *best = NULL;
     *state = NULL;
     for (struct prefix_node *n = c->node; n < c->node + c->n_node; n++)
-        if (n->n && !n->saved && (n->n == KV_PAGE || (c->states->page_bytes == 0 && at_rest(c, n))) &&
+        if (n->n && !n->saved && (n->n == KV_PAGE || (c->states->page_bytes == 0 && is_unshared(c, n))) &&
             (!best || n->depth < best->depth))
             best = n;
     if (best)
         return best;
     for (struct prefix_state *s = c->state; s < c->state + c->states->n_page; s++)
-        if (s->node && !s->saved && at_rest(c, s->node) &&
-            (!*state || s->worth > (*state)->worth || (s->worth == (*state)->worth && s->used > (*state)->used)))
+        if (s->node && !s->saved && is_unshared(c, s->node) &&
+            (!*state || s->priority > (*state)->priority ||
+             (s->priority == (*state)->priority && s->used > (*state)->used)))
             *state = s;
     return *state ? (*state)->node : NULL;
 }
 
 /* The file system lacks space: what was longest unused goes, and the image is sent again. Where others fill the disk, what we
  * could give back would not help: it is kept, and the image is not written. 1: it is on its way. */
-static int make_space(struct prefix_disk *d, struct prefix_image *m)
+static int free_space(struct prefix_disk *d, struct prefix_image *m)
 {
     if (m->stale || m->missing > d->index.bytes)
         return 0;
@@ -165,10 +166,10 @@ static void collect_image(struct prefix_disk *d, const struct prefix_image *m)
 static void collect_images(struct prefix_disk *d)
 {
     for (struct prefix_image *m; (m = prefix_writer_done(&d->writer));) {
-        if (m->state == IMAGE_NO_SPACE && make_space(d, m))
+        if (m->state == IMAGE_NO_SPACE && free_space(d, m))
             continue;
         collect_image(d, m);
-        prefix_writer_give(&d->writer, m);
+        prefix_writer_release(&d->writer, m);
     }
 }
 
@@ -215,15 +216,17 @@ static enum prefix_read read_payload(const struct prefix_cache *c, int fd, const
         piece[n++] = (struct prefix_piece){kv_page_at(c->states, f->state), c->states->page_bytes};
     for (int i = 0; i < n; i++)
         payload += piece[i].n;
-    return payload == r->payload ? prefix_file_read(fd, r, before, piece, n) : PREFIX_DAMAGED;
+    return payload == r->payload ? prefix_file_read(fd, r, before, piece, n) : PREFIX_CORRUPT;
 }
 
 /* The header once more: another process may have written the file anew, with other pages. */
-static enum prefix_read look_again(int fd, const struct prefix_record *r, int32_t *own)
+static enum prefix_read check_header(int fd, const struct prefix_record *r, int32_t *own)
 {
     struct prefix_record is;
-    enum prefix_read was = fd >= 0 ? prefix_file_look(fd, &is, own) : errno == ENOENT ? PREFIX_OTHERS : PREFIX_UNREAD;
-    return was == PREFIX_SOUND && memcmp(&is, r, sizeof is) != 0 ? PREFIX_OTHERS : was;
+    enum prefix_read was = fd >= 0           ? prefix_file_read_header(fd, &is, own)
+                           : errno == ENOENT ? PREFIX_MISMATCH
+                                             : PREFIX_UNREADABLE;
+    return was == PREFIX_READ_OK && memcmp(&is, r, sizeof is) != 0 ? PREFIX_MISMATCH : was;
 }
 
 /* A file becomes a node, or part of one, of the file's own ids. 0: there is no room, or it cannot be read now. */
@@ -235,21 +238,21 @@ static int read_file(struct prefix_disk *d, struct prefix_entry *e, struct prefi
     double begin = clock_seconds();
     struct prefix_name name = prefix_file_name(e->r.hash);
     int fd = openat(d->dir, name.text, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
-    enum prefix_read was = look_again(fd, &e->r, own);
-    int fits = was == PREFIX_SOUND && prefix_find_room(c, &f, e->r.kinds, e->r.has_state != 0);
+    enum prefix_read was = check_header(fd, &e->r, own);
+    int fits = was == PREFIX_READ_OK && prefix_found_reserve(c, &f, e->r.kinds, e->r.has_state != 0);
     if (fits)
         was = read_payload(c, fd, &e->r, &f, before);
-    if (fits && was == PREFIX_SOUND) {
+    if (fits && was == PREFIX_READ_OK) {
         prefix_pace_read(&d->pace, prefix_file_bytes(&e->r), clock_seconds() - begin);
         prefix_index_use(&d->index, e);
-        prefix_hang(c, &f);
+        prefix_insert(c, &f);
     } else if (fits)
-        prefix_drop_found(c, &f);
-    if (was == PREFIX_OTHERS || was == PREFIX_DAMAGED)
-        prefix_index_lose(&d->index, e, was == PREFIX_DAMAGED);
+        prefix_found_release(c, &f);
+    if (was == PREFIX_MISMATCH || was == PREFIX_CORRUPT)
+        prefix_index_drop(&d->index, e, was == PREFIX_CORRUPT);
     if (fd >= 0)
         close(fd);
-    return was == PREFIX_SOUND ? fits : was != PREFIX_UNREAD;
+    return was == PREFIX_READ_OK ? fits : was != PREFIX_UNREADABLE;
 }
 
 /* ---- what is worth reading -------------------------------------------------------------------------------------------------- */
@@ -280,7 +283,7 @@ static void look_at_page(struct prefix_disk *d, struct walk *w)
         w->file = NULL;
 }
 
-static void go_on(struct walk *w)
+static void next_page(struct walk *w)
 {
     w->hash = prefix_page_hash(w->hash, w->ids + w->depth++ * KV_PAGE);
     w->before = w->node;
@@ -295,14 +298,14 @@ static unsigned kinds_of(const struct prefix_node *n)
 }
 
 /* The furthest place to go on from: how far, and the file that it lies in; NULL: in known pages. */
-struct goal {
+struct target {
     struct prefix_entry *file;
     int pos;
 };
 
 /* A place behind the first `at` ids of the walk's page, which has these kinds of pages. since: from which page on they are all
  * there up to this one. */
-static void consider(const struct prefix_cache *c, struct goal *g, const struct walk *w, const int *since,
+static void consider(const struct prefix_cache *c, struct target *g, const struct walk *w, const int *since,
                      unsigned kinds, int at, struct prefix_entry *file)
 {
     int pos = w->depth * KV_PAGE + at;
@@ -313,10 +316,10 @@ static void consider(const struct prefix_cache *c, struct goal *g, const struct 
         if (c->pool[k].n_layer && first <= w->depth && (!(kinds >> k & 1) || (first < w->depth && first < since[k])))
             return;
     }
-    *g = (struct goal){file, pos};
+    *g = (struct target){file, pos};
 }
 
-static void consider_known(struct prefix_disk *d, struct goal *g, const struct walk *w, const int *since)
+static void consider_known(struct prefix_disk *d, struct target *g, const struct walk *w, const int *since)
 {
     const struct prefix_cache *c = d->cache;
     int first = w->depth * KV_PAGE;
@@ -334,7 +337,7 @@ static void consider_known(struct prefix_disk *d, struct goal *g, const struct w
 }
 
 /* A state is of use at its own place alone; one behind a whole page has that page in another file. */
-static void consider_files(struct prefix_disk *d, struct goal *g, const struct walk *w, const int *since)
+static void consider_files(struct prefix_disk *d, struct target *g, const struct walk *w, const int *since)
 {
     const struct prefix_cache *c = d->cache;
     const int32_t *ids = w->ids + w->depth * KV_PAGE;
@@ -350,12 +353,12 @@ static void consider_files(struct prefix_disk *d, struct goal *g, const struct w
     }
 }
 
-static struct goal find_goal(struct prefix_disk *d, uint64_t root, const int32_t *ids, int n)
+static struct target find_target(struct prefix_disk *d, uint64_t root, const int32_t *ids, int n)
 {
-    struct goal g = {NULL, prefix_reach(d->cache, root, ids, n)};
+    struct target g = {NULL, prefix_reach(d->cache, root, ids, n)};
     struct walk w = {.root = root, .ids = ids, .n = n, .hash = root};
     int since[KV_KINDS] = {0};
-    for (;; go_on(&w)) {
+    for (;; next_page(&w)) {
         look_at_page(d, &w);
         consider_known(d, &g, &w, since);
         consider_files(d, &g, &w, since);
@@ -368,14 +371,14 @@ static struct goal find_goal(struct prefix_disk *d, uint64_t root, const int32_t
 }
 
 /* What has to be read for a goal: the first file, the page before it, and how much there is. */
-struct way {
+struct reads {
     struct prefix_entry *first;
     struct prefix_node *parent;
     int n;
     uint64_t bytes;
 };
 
-static void must_read(struct way *way, struct prefix_entry *e, struct prefix_node *parent)
+static void add_read(struct reads *way, struct prefix_entry *e, struct prefix_node *parent)
 {
     way->parent = way->n ? way->parent : parent;
     way->first = way->n++ ? way->first : e;
@@ -391,36 +394,36 @@ static int lacks_window(const struct prefix_cache *c, const struct prefix_node *
     return 0;
 }
 
-static struct way find_way(struct prefix_disk *d, const struct goal *g, uint64_t root, const int32_t *ids, int n)
+static struct reads find_reads(struct prefix_disk *d, const struct target *g, uint64_t root, const int32_t *ids, int n)
 {
-    struct way way = {0};
+    struct reads way = {0};
     struct walk w = {.root = root, .ids = ids, .n = n, .hash = root};
-    for (; w.depth < g->pos / KV_PAGE; go_on(&w)) {
+    for (; w.depth < g->pos / KV_PAGE; next_page(&w)) {
         look_at_page(d, &w);
         if (w.file && (!w.node || lacks_window(d->cache, w.node, g->pos)))
-            must_read(&way, w.file, w.before);
+            add_read(&way, w.file, w.before);
     }
     if (g->file && g->pos % KV_PAGE)
-        must_read(&way, g->file, w.before);
+        add_read(&way, g->file, w.before);
     else if (g->file && g->file->r.has_state)
-        must_read(&way, g->file, w.before ? w.before->parent : NULL);
+        add_read(&way, g->file, w.before ? w.before->parent : NULL);
     return way;
 }
 
 int prefix_disk_fetch(struct prefix_disk *d, uint64_t root, const int32_t *ids, int n, double rows_per_second)
 {
     int known = prefix_reach(d->cache, root, ids, n);
-    struct goal g = find_goal(d, root, ids, n);
-    struct way way = {0};
+    struct target g = find_target(d, root, ids, n);
+    struct reads way = {0};
     if (g.pos > known)
-        way = find_way(d, &g, root, ids, n);
+        way = find_reads(d, &g, root, ids, n);
     if (way.n == 0 ||
         (rows_per_second > 0 && !prefix_pace_pays(&d->pace, way.bytes, (g.pos - known) / rows_per_second)))
         return 0;
     if (!read_file(d, way.first, way.parent, ids))
         return 0;
     /* the last one, if it could not be gone on from after all, would be read again and again */
-    return way.n > 1 || !way.first->there || prefix_reach(d->cache, root, ids, n) > known;
+    return way.n > 1 || !way.first->in_use || prefix_reach(d->cache, root, ids, n) > known;
 }
 
 /* ---- opening and closing ---------------------------------------------------------------------------------------------------- */

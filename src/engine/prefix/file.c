@@ -146,9 +146,9 @@ static enum prefix_read read_at(int fd, uint8_t *to, uint64_t n, uint64_t at)
         if (k > 0)
             done += (uint64_t)k;
         else if (k == 0 || errno != EINTR)
-            return k == 0 ? PREFIX_DAMAGED : PREFIX_UNREAD;
+            return k == 0 ? PREFIX_CORRUPT : PREFIX_UNREADABLE;
     }
-    return PREFIX_SOUND;
+    return PREFIX_READ_OK;
 }
 
 static uint64_t name_of(const struct prefix_record *r, const int32_t *own)
@@ -167,28 +167,28 @@ static enum prefix_read read_header(int fd, struct header *h)
 {
     struct stat st;
     if (fstat(fd, &st))
-        return PREFIX_UNREAD;
+        return PREFIX_UNREADABLE;
     enum prefix_read was = read_at(fd, (uint8_t *)h, sizeof *h, 0);
-    if (was != PREFIX_SOUND)
+    if (was != PREFIX_READ_OK)
         return was;
     const struct prefix_record *r = &h->record;
     return memcmp(h->magic, magic, sizeof magic) != 0 || h->sum != header_sum(h) || h->version != PREFIX_VERSION ||
                    h->page != KV_PAGE || r->first % KV_PAGE || r->first > INT32_MAX - KV_PAGE || r->count < 1 ||
                    r->count > KV_PAGE || !kinds_fit(r) || r->payload > (uint64_t)1 << 48 ||
                    (uint64_t)st.st_size != prefix_file_bytes(r) || r->hash != name_of(r, h->own)
-               ? PREFIX_DAMAGED
-               : PREFIX_SOUND;
+               ? PREFIX_CORRUPT
+               : PREFIX_READ_OK;
 }
 
-enum prefix_read prefix_file_look(int fd, struct prefix_record *r, int32_t *own)
+enum prefix_read prefix_file_read_header(int fd, struct prefix_record *r, int32_t *own)
 {
     struct header h;
     enum prefix_read was = read_header(fd, &h);
-    if (was != PREFIX_SOUND)
+    if (was != PREFIX_READ_OK)
         return was;
     *r = h.record;
     memcpy(own, h.own, sizeof h.own);
-    return PREFIX_SOUND;
+    return PREFIX_READ_OK;
 }
 
 static enum prefix_read compare_before(int fd, const struct prefix_record *r, const int32_t *ids)
@@ -200,12 +200,12 @@ static enum prefix_read compare_before(int fd, const struct prefix_record *r, co
     for (uint64_t at = 0; at < n; at += sizeof block) {
         uint64_t k = n - at < sizeof block ? n - at : sizeof block;
         enum prefix_read was = read_at(fd, block, k, PREFIX_BLOCK + at);
-        if (was != PREFIX_SOUND)
+        if (was != PREFIX_READ_OK)
             return was;
         same = same && memcmp(block, (const uint8_t *)ids + at, k) == 0;
         add(&s, block, k);
     }
-    return total(&s) != r->before_sum ? PREFIX_DAMAGED : same ? PREFIX_SOUND : PREFIX_OTHERS;
+    return total(&s) != r->before_sum ? PREFIX_CORRUPT : same ? PREFIX_READ_OK : PREFIX_MISMATCH;
 }
 
 enum prefix_read prefix_file_read(int fd, const struct prefix_record *r, const int32_t *before,
@@ -214,11 +214,11 @@ enum prefix_read prefix_file_read(int fd, const struct prefix_record *r, const i
     struct sum s = {0};
     uint64_t at = prefix_file_payload(r), n = 0;
     enum prefix_read was = compare_before(fd, r, before);
-    for (int i = 0; was == PREFIX_SOUND && i < n_piece; i++) {
+    for (int i = 0; was == PREFIX_READ_OK && i < n_piece; i++) {
         was = read_at(fd, piece[i].to, piece[i].n, at + n);
-        add(&s, piece[i].to, was == PREFIX_SOUND ? piece[i].n : 0);
+        add(&s, piece[i].to, was == PREFIX_READ_OK ? piece[i].n : 0);
         n += piece[i].n;
     }
     posix_fadvise(fd, 0, 0, POSIX_FADV_DONTNEED);
-    return was == PREFIX_SOUND && (n != r->payload || total(&s) != r->payload_sum) ? PREFIX_DAMAGED : was;
+    return was == PREFIX_READ_OK && (n != r->payload || total(&s) != r->payload_sum) ? PREFIX_CORRUPT : was;
 }

@@ -42,10 +42,10 @@ void prefix_file_seal(struct prefix_record *r, uint8_t *image);
 int prefix_file_write(int dir, uint64_t hash, const uint8_t *image, uint64_t n);
 
 /* UNREAD: the system would not read it now, which says nothing of the file. DAMAGED: cut off, or what is in it is wrong. */
-enum prefix_read { PREFIX_SOUND, PREFIX_OTHERS, PREFIX_UNREAD, PREFIX_DAMAGED };
+enum prefix_read { PREFIX_READ_OK, PREFIX_MISMATCH, PREFIX_UNREADABLE, PREFIX_CORRUPT };
 
 /* The header of an open file; own [KV_PAGE]: its own ids, then zeros. */
-enum prefix_read prefix_file_look(int fd, struct prefix_record *r, int32_t *own);
+enum prefix_read prefix_file_read_header(int fd, struct prefix_record *r, int32_t *own);
 
 /* The rest of a file that was looked at: the ids before it must be these [r->first]; pieces of the payload, each to its place.
  * OTHERS: it is of other ids. */

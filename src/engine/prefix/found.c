@@ -3,7 +3,7 @@
 
 #include "engine/prefix/tree.h"
 
-int prefix_find_room(struct prefix_cache *c, struct prefix_found *f, unsigned kinds, int has_state)
+int prefix_found_reserve(struct prefix_cache *c, struct prefix_found *f, unsigned kinds, int has_state)
 {
     unsigned need = 0, all = 0;
     int fits;
@@ -20,13 +20,13 @@ int prefix_find_room(struct prefix_cache *c, struct prefix_found *f, unsigned ki
         f->parent->users++; /* it stays while room is made */
     for (int k = 0; fits && k < KV_KINDS; k++)
         fits = !(kinds >> k & 1) || (f->page[k] = tree_take_page(c, k)) >= 0;
-    fits = fits && (!has_state || (f->state = tree_take_state(c, UINT64_MAX, PREFIX_WISHED)) >= 0);
+    fits = fits && (!has_state || (f->state = tree_take_state(c, UINT64_MAX, PREFIX_REQUESTED)) >= 0);
     if (!fits)
-        prefix_drop_found(c, f);
+        prefix_found_release(c, f);
     return fits;
 }
 
-void prefix_drop_found(struct prefix_cache *c, struct prefix_found *f)
+void prefix_found_release(struct prefix_cache *c, struct prefix_found *f)
 {
     for (int k = 0; k < KV_KINDS; k++)
         if (f->page[k] >= 0)
@@ -37,9 +37,9 @@ void prefix_drop_found(struct prefix_cache *c, struct prefix_found *f)
         f->parent->users--;
 }
 
-void prefix_hang(struct prefix_cache *c, struct prefix_found *f)
+void prefix_insert(struct prefix_cache *c, struct prefix_found *f)
 {
-    const struct prefix_place behind = {.root = f->root, .node = f->parent};
+    const struct prefix_cursor behind = {.root = f->root, .node = f->parent};
     struct prefix_node *node = *tree_list(c, f->parent);
     while (node && (node->root != f->root || prefix_common(node, f->ids, f->n) < f->n))
         node = node->next;
@@ -51,7 +51,7 @@ void prefix_hang(struct prefix_cache *c, struct prefix_found *f)
         if (f->page[k] >= 0 && node->page[k] < 0 && node->n == f->n)
             tree_hold_page(c, node, k, f->page[k]);
     if (node) {
-        tree_touch(c, node);
+        tree_mark_used(c, node);
         tree_keep_windows(c, node, f->n);
     }
     for (struct prefix_state *s = node ? node->state : NULL; s; s = s->next)
@@ -61,5 +61,5 @@ void prefix_hang(struct prefix_cache *c, struct prefix_found *f)
         tree_hold_state(c, node, f->n, f->state, PREFIX_ENDING)->saved = 1;
         f->state = -1;
     }
-    prefix_drop_found(c, f);
+    prefix_found_release(c, f);
 }

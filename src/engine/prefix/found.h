@@ -15,8 +15,8 @@ struct prefix_found {
 
 /* Room for pages of these kinds (bits) and a state; hung into the tree when it is filled, or dropped. 0: no room, nothing to
  * drop. */
-int prefix_find_room(struct prefix_cache *c, struct prefix_found *f, unsigned kinds, int has_state);
-void prefix_hang(struct prefix_cache *c, struct prefix_found *f);
-void prefix_drop_found(struct prefix_cache *c, struct prefix_found *f);
+int prefix_found_reserve(struct prefix_cache *c, struct prefix_found *f, unsigned kinds, int has_state);
+void prefix_insert(struct prefix_cache *c, struct prefix_found *f);
+void prefix_found_release(struct prefix_cache *c, struct prefix_found *f);
 
 #endif

@@ -19,7 +19,7 @@ static void add_entry(struct prefix_index *x, const struct prefix_record *r, con
     int i = x->free, *bucket = &x->bucket[r->parent % PREFIX_BUCKETS];
     struct prefix_entry *e = &x->entry[i];
     x->free = e->next;
-    *e = (struct prefix_entry){.r = *r, .used = used, .next = *bucket, .there = 1};
+    *e = (struct prefix_entry){.r = *r, .used = used, .next = *bucket, .in_use = 1};
     for (uint32_t k = 0; k < r->count; k++)
         e->mark[k] = mark(own[k]);
     *bucket = i;
@@ -32,7 +32,7 @@ static void remove_entry(struct prefix_index *x, struct prefix_entry *e)
     while (*at != i)
         at = &x->entry[*at].next;
     *at = e->next;
-    e->there = 0;
+    e->in_use = 0;
     e->next = x->free;
     x->free = i;
     x->bytes -= prefix_file_bytes(&e->r);
@@ -80,9 +80,9 @@ static void delete_oldest(struct prefix_index *x)
 {
     struct prefix_entry *old = NULL, *leaf = NULL;
     for (struct prefix_entry *e = x->entry; e < x->entry + PREFIX_FILES; e++) {
-        if (e->there && (!old || e->used < old->used))
+        if (e->in_use && (!old || e->used < old->used))
             old = e;
-        if (e->there && (!leaf || e->used < leaf->used) && is_leaf(x, e))
+        if (e->in_use && (!leaf || e->used < leaf->used) && is_leaf(x, e))
             leaf = e;
     }
     if (old) /* files that claim to lie behind each other have no leaf */
@@ -90,7 +90,7 @@ static void delete_oldest(struct prefix_index *x)
 }
 
 /* What has no entry would never go: the bytes of the folder were not held. */
-static void make_place(struct prefix_index *x)
+static void ensure_free_entry(struct prefix_index *x)
 {
     if (x->free < 0)
         delete_oldest(x);
@@ -137,7 +137,7 @@ void prefix_index_add(struct prefix_index *x, const struct prefix_record *r, con
 {
     if (!r->has_state)
         delete_lesser(x, r, own);
-    make_place(x);
+    ensure_free_entry(x);
     if (!prefix_index_find(x, r->root, r->parent, r->hash))
         add_entry(x, r, own, ++x->now);
 }
@@ -156,7 +156,7 @@ static void damaged(struct prefix_index *x, int folder, const char *name)
         unlinkat(folder, name, 0);
 }
 
-void prefix_index_lose(struct prefix_index *x, struct prefix_entry *e, int is_damaged)
+void prefix_index_drop(struct prefix_index *x, struct prefix_entry *e, int is_damaged)
 {
     if (is_damaged)
         damaged(x, x->dir, prefix_file_name(e->r.hash).text);
@@ -172,13 +172,13 @@ void prefix_index_shrink(struct prefix_index *x, uint64_t bytes)
 void prefix_index_clear(struct prefix_index *x)
 {
     for (struct prefix_entry *e = x->entry; e < x->entry + PREFIX_FILES; e++)
-        if (e->there && e->r.base == x->base)
+        if (e->in_use && e->r.base == x->base)
             delete_entry(x, e);
 }
 
 /* ---- what is there ---------------------------------------------------------------------------------------------------------- */
 
-static int lies_at(const struct prefix_record *r, const char *folder_name, const char *name)
+static int is_named(const struct prefix_record *r, const char *folder_name, const char *name)
 {
     struct prefix_name its = prefix_file_name(r->hash);
     return memcmp(its.text, folder_name, 2) == 0 && strcmp(its.text + 3, name) == 0;
@@ -192,12 +192,12 @@ static void scan_file(struct prefix_index *x, int folder, const char *folder_nam
     size_t n = strlen(name);
     int fd = openat(folder, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK); /* a pipe does not hold us up */
     if (fd >= 0 && fstat(fd, &st) == 0 && S_ISREG(st.st_mode) && n > 3 && strcmp(name + n - 3, ".sk") == 0) {
-        enum prefix_read was = prefix_file_look(fd, &r, own);
+        enum prefix_read was = prefix_file_read_header(fd, &r, own);
         int64_t used = st.st_mtime < MOST_TIME ? st.st_mtime : MOST_TIME;
-        if (was == PREFIX_DAMAGED || (was == PREFIX_SOUND && !lies_at(&r, folder_name, name)))
+        if (was == PREFIX_CORRUPT || (was == PREFIX_READ_OK && !is_named(&r, folder_name, name)))
             damaged(x, folder, name);
-        else if (was == PREFIX_SOUND) {
-            make_place(x);
+        else if (was == PREFIX_READ_OK) {
+            ensure_free_entry(x);
             add_entry(x, &r, own, used);
         }
         x->now = used > x->now ? used : x->now;
@@ -232,7 +232,7 @@ void prefix_index_open(struct prefix_index *x, int dir, int writes, uint64_t bas
     x->free = -1;
     memset(x->bucket, -1, sizeof x->bucket);
     for (int i = PREFIX_FILES - 1; i >= 0; i--) {
-        x->entry[i].there = 0;
+        x->entry[i].in_use = 0;
         x->entry[i].next = x->free;
         x->free = i;
     }

@@ -15,7 +15,7 @@ struct prefix_entry {
     struct prefix_record r;
     int64_t used; /* seconds since the epoch, then by order */
     int next;     /* of its bucket, or of the free ones; -1: the last */
-    int there;
+    int in_use;
     uint8_t mark[KV_PAGE]; /* a byte of each of its own ids */
 };
 
@@ -46,7 +46,7 @@ void prefix_index_add(struct prefix_index *x, const struct prefix_record *r, con
 /* A file was of use: it is young again. */
 void prefix_index_use(struct prefix_index *x, struct prefix_entry *e);
 /* A file is not what its entry says: the entry goes, and the file if it is damaged. */
-void prefix_index_lose(struct prefix_index *x, struct prefix_entry *e, int is_damaged);
+void prefix_index_drop(struct prefix_index *x, struct prefix_entry *e, int is_damaged);
 
 /* The longest unused files go until no more than these bytes are left. */
 void prefix_index_shrink(struct prefix_index *x, uint64_t bytes);

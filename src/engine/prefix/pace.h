@@ -10,7 +10,7 @@
 
 struct prefix_pace {
     double bytes_per_second; /* of reading; 0: not known */
-    int hoped;               /* there were refusals since it was measured */
+    int raised;              /* there were refusals since it was measured */
 };
 
 /* Does reading these bytes pay where computing them takes so many seconds? What is not known pays. */

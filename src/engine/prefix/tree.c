@@ -14,7 +14,7 @@ void tree_hold_page(struct prefix_cache *c, struct prefix_node *n, int kind, int
     c->bytes += c->pool[kind].page_bytes;
 }
 
-static void give_page(struct prefix_cache *c, struct prefix_node *n, int kind)
+static void release_page(struct prefix_cache *c, struct prefix_node *n, int kind)
 {
     if (n->page[kind] < 0)
         return;
@@ -23,7 +23,7 @@ static void give_page(struct prefix_cache *c, struct prefix_node *n, int kind)
     c->bytes -= c->pool[kind].page_bytes;
 }
 
-static void give_state(struct prefix_cache *c, struct prefix_state *s)
+static void release_state(struct prefix_cache *c, struct prefix_state *s)
 {
     struct prefix_state **at = &s->node->state;
     while (*at != s)
@@ -51,9 +51,9 @@ void tree_remove(struct prefix_cache *c, struct prefix_node *n)
         at = &(*at)->next;
     *at = n->next;
     while (n->state)
-        give_state(c, n->state);
+        release_state(c, n->state);
     for (int k = 0; k < KV_KINDS; k++)
-        give_page(c, n, k);
+        release_page(c, n, k);
     n->n = 0;
     n->next = c->free;
     c->free = n;
@@ -91,7 +91,7 @@ static struct prefix_node *oldest_leaf(const struct prefix_cache *c, int kind)
     return old;
 }
 
-struct prefix_node *tree_add(struct prefix_cache *c, const struct prefix_place *at, int depth)
+struct prefix_node *tree_add(struct prefix_cache *c, const struct prefix_cursor *at, int depth)
 {
     if (!c->free) {
         struct prefix_node *old = oldest_leaf(c, -1);
@@ -108,7 +108,7 @@ struct prefix_node *tree_add(struct prefix_cache *c, const struct prefix_place *
     return n;
 }
 
-void tree_touch(struct prefix_cache *c, struct prefix_node *n)
+void tree_mark_used(struct prefix_cache *c, struct prefix_node *n)
 {
     for (c->clock++; n; n = n->parent)
         n->used = c->clock;
@@ -146,31 +146,31 @@ void tree_keep_windows(struct prefix_cache *c, struct prefix_node *node, int at)
             first = i < first ? i : first;
         }
     for (; node && node->depth >= first; node = node->parent)
-        node->lasting = 1;
+        node->resumable = 1;
 }
 
 /* ---- states ----------------------------------------------------------------------------------------------------------------- */
 
 /* States taken on the way stay at distances that double with their age. */
-static void thin_out(struct prefix_cache *c, struct prefix_node *node, int pos)
+static void thin_out_states(struct prefix_cache *c, struct prefix_node *node, int pos)
 {
     for (; node; node = node->parent)
         for (struct prefix_state *s = node->state, *next; s; s = next) {
-            int turn = (node->depth * KV_PAGE + s->at) / PREFIX_EVERY, lowest = turn & -turn;
+            int turn = (node->depth * KV_PAGE + s->at) / PREFIX_STATE_INTERVAL, lowest = turn & -turn;
             next = s->next;
-            if (s->worth == PREFIX_PERIODIC && pos / PREFIX_EVERY - turn > 2 * lowest)
-                give_state(c, s);
+            if (s->priority == PREFIX_PERIODIC && pos / PREFIX_STATE_INTERVAL - turn > 2 * lowest)
+                release_state(c, s);
         }
 }
 
 /* The state that goes for a new one: others' before the request's own, then the less worthy, then the longest unused. None is
  * given up for one that is worth less to the same request. */
-static struct prefix_state *least_state(const struct prefix_cache *c, uint64_t since, enum prefix_worth worth)
+static struct prefix_state *least_state(const struct prefix_cache *c, uint64_t since, enum prefix_priority priority)
 {
     struct prefix_state *least = NULL;
-    int least_class = 1 + (int)worth;
+    int least_class = 1 + (int)priority;
     for (struct prefix_state *s = c->state; s < c->state + c->states->n_page; s++) {
-        int class = s->used < since ? 0 : 1 + (int)s->worth;
+        int class = s->used < since ? 0 : 1 + (int)s->priority;
         if (s->node && (class < least_class || (class == least_class && (!least || s->used < least->used)))) {
             least = s;
             least_class = class;
@@ -179,39 +179,39 @@ static struct prefix_state *least_state(const struct prefix_cache *c, uint64_t s
     return least;
 }
 
-int tree_take_state(struct prefix_cache *c, uint64_t since, enum prefix_worth worth)
+int tree_take_state(struct prefix_cache *c, uint64_t since, enum prefix_priority priority)
 {
-    struct prefix_state *least = c->states->n_free ? NULL : least_state(c, since, worth);
+    struct prefix_state *least = c->states->n_free ? NULL : least_state(c, since, priority);
     if (least)
-        give_state(c, least);
+        release_state(c, least);
     return kv_page_take(c->states);
 }
 
 struct prefix_state *tree_hold_state(struct prefix_cache *c, struct prefix_node *node, int at, int copy,
-                                     enum prefix_worth worth)
+                                     enum prefix_priority priority)
 {
     c->changes++;
-    c->state[copy] = (struct prefix_state){node->state, node, worth, at, c->clock, 0};
+    c->state[copy] = (struct prefix_state){node->state, node, priority, at, c->clock, 0};
     c->bytes += c->states->page_bytes;
     return node->state = &c->state[copy];
 }
 
 void tree_save_state(struct prefix_cache *c, struct prefix_node *node, int at, uint64_t since,
-                     const struct sequence *seq, enum prefix_worth worth)
+                     const struct sequence *seq, enum prefix_priority priority)
 {
     for (struct prefix_state *s = node->state; s; s = s->next)
         if (s->at == at) {
-            s->worth = worth > s->worth ? worth : s->worth;
+            s->priority = priority > s->priority ? priority : s->priority;
             s->used = c->clock;
             return;
         }
-    if (worth == PREFIX_PERIODIC)
-        thin_out(c, node, node->depth * KV_PAGE + at);
-    int copy = tree_take_state(c, since, worth);
+    if (priority == PREFIX_PERIODIC)
+        thin_out_states(c, node, node->depth * KV_PAGE + at);
+    int copy = tree_take_state(c, since, priority);
     if (copy < 0)
         return;
     memcpy(kv_page_at(c->states, copy), seq->state, seq->state_bytes);
-    tree_hold_state(c, node, at, copy, worth);
+    tree_hold_state(c, node, at, copy, priority);
 }
 
 /* ---- making room ------------------------------------------------------------------------------------------------------------ */
@@ -222,12 +222,12 @@ static struct prefix_node *least_window(const struct prefix_cache *c, int kind)
     struct prefix_node *least = NULL;
     for (struct prefix_node *n = c->node; n < c->node + c->n_node; n++)
         if (n->n && n->page[kind] >= 0 && c->pool[kind].users[n->page[kind]] == 1 &&
-            (!least || n->lasting < least->lasting || (n->lasting == least->lasting && n->used < least->used)))
+            (!least || n->resumable < least->resumable || (n->resumable == least->resumable && n->used < least->used)))
             least = n;
     return least;
 }
 
-int prefix_make_room(struct prefix_cache *c)
+int prefix_evict(struct prefix_cache *c)
 {
     int made = 0;
     for (int k = 0; k < KV_KINDS; k++) {
@@ -237,7 +237,7 @@ int prefix_make_room(struct prefix_cache *c)
         if (!n)
             continue;
         if (c->pool[k].window > 0)
-            give_page(c, n, k);
+            release_page(c, n, k);
         else
             tree_remove(c, n);
         made = 1;
@@ -248,7 +248,7 @@ int prefix_make_room(struct prefix_cache *c)
 int tree_take_page(struct prefix_cache *c, int kind)
 {
     int page = kv_page_take(&c->pool[kind]);
-    return page < 0 && prefix_make_room(c) ? kv_page_take(&c->pool[kind]) : page;
+    return page < 0 && prefix_evict(c) ? kv_page_take(&c->pool[kind]) : page;
 }
 
 int prefix_available(const struct prefix_cache *c, int kind)
@@ -263,7 +263,7 @@ void prefix_clear(struct prefix_cache *c)
 {
     for (struct prefix_state *s = c->state; s < c->state + c->states->n_page; s++)
         if (s->node)
-            give_state(c, s);
+            release_state(c, s);
     for (struct prefix_node *n; (n = oldest_leaf(c, -1));)
         tree_remove(c, n);
 }

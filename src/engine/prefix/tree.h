@@ -9,7 +9,7 @@
 struct prefix_node **tree_list(struct prefix_cache *c, struct prefix_node *parent);
 
 /* A node without ids behind where a sequence stands, for page `depth`; the oldest leaf goes for it. NULL: there is none. */
-struct prefix_node *tree_add(struct prefix_cache *c, const struct prefix_place *at, int depth);
+struct prefix_node *tree_add(struct prefix_cache *c, const struct prefix_cursor *at, int depth);
 /* It and all that it holds; it has no child. */
 void tree_remove(struct prefix_cache *c, struct prefix_node *n);
 
@@ -17,7 +17,7 @@ void tree_remove(struct prefix_cache *c, struct prefix_node *n);
 void tree_grow(struct prefix_cache *c, struct prefix_node *node, const int32_t *ids, int n);
 
 /* It and those before it are used now. */
-void tree_touch(struct prefix_cache *c, struct prefix_node *n);
+void tree_mark_used(struct prefix_cache *c, struct prefix_node *n);
 
 /* Somebody may go on behind the node's first `at` ids: the windows that he sees are lasting. */
 void tree_keep_windows(struct prefix_cache *c, struct prefix_node *node, int at);
@@ -29,12 +29,12 @@ void tree_hold_page(struct prefix_cache *c, struct prefix_node *n, int kind, int
 int tree_take_page(struct prefix_cache *c, int kind);
 
 /* A place for a copy of a state that is worth this to a request that began at `since`. -1: all others are worth more. */
-int tree_take_state(struct prefix_cache *c, uint64_t since, enum prefix_worth worth);
+int tree_take_state(struct prefix_cache *c, uint64_t since, enum prefix_priority priority);
 /* The node holds the copy from now on: of the state behind its first `at` ids. */
 struct prefix_state *tree_hold_state(struct prefix_cache *c, struct prefix_node *node, int at, int copy,
-                                     enum prefix_worth worth);
+                                     enum prefix_priority priority);
 /* A copy of the sequence's state, if there is a place; known ones are not copied again. */
 void tree_save_state(struct prefix_cache *c, struct prefix_node *node, int at, uint64_t since,
-                     const struct sequence *seq, enum prefix_worth worth);
+                     const struct sequence *seq, enum prefix_priority priority);
 
 #endif

@@ -98,7 +98,7 @@ void prefix_writer_send(struct prefix_writer *w, struct prefix_image *m)
     set_state(w, m, IMAGE_SENT);
 }
 
-void prefix_writer_give(struct prefix_writer *w, struct prefix_image *m) { set_state(w, m, IMAGE_FREE); }
+void prefix_writer_release(struct prefix_writer *w, struct prefix_image *m) { set_state(w, m, IMAGE_FREE); }
 
 void prefix_writer_forget(struct prefix_writer *w)
 {

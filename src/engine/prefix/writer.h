@@ -2,7 +2,7 @@
  *
  *     engine thread    prefix_writer_image() -> fills it -> prefix_writer_send()
  *     writer thread    checksums, space, writes beside, renames
- *     engine thread    prefix_writer_done() -> looks at what became of it -> prefix_writer_give()
+ *     engine thread    prefix_writer_done() -> looks at what became of it -> prefix_writer_release()
  */
 #ifndef ENGINE_PREFIX_WRITER_H
 #define ENGINE_PREFIX_WRITER_H
@@ -44,7 +44,7 @@ void prefix_writer_close(struct prefix_writer *w);
 struct prefix_image *prefix_writer_image(struct prefix_writer *w);
 void prefix_writer_send(struct prefix_writer *w, struct prefix_image *m);
 struct prefix_image *prefix_writer_done(struct prefix_writer *w); /* one that is at its end, or NULL */
-void prefix_writer_give(struct prefix_writer *w, struct prefix_image *m);
+void prefix_writer_release(struct prefix_writer *w, struct prefix_image *m);
 void prefix_writer_wait(struct prefix_writer *w, int most); /* until no more images are on their way */
 void prefix_writer_forget(struct prefix_writer *w);         /* those on their way are stale */
 

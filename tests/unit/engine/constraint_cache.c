@@ -90,7 +90,7 @@ static const struct stoker_constraint *get(struct constraint_cache *c, struct fa
     struct constraint_source s = source(f, key);
     const struct stoker_constraint *out = NULL;
     struct error err = {0};
-    if (constraint_cache_get(c, &s, &out, &err))
+    if (constraint_cache_acquire(c, &s, &out, &err))
         fail_msg("%s", err.text);
     assert_non_null(out);
     return out;
@@ -101,7 +101,7 @@ static void refused(struct constraint_cache *c, struct fake *f, int key, enum er
     struct constraint_source s = source(f, key);
     const struct stoker_constraint *out = NULL;
     struct error err = {0};
-    assert_int_equal(constraint_cache_get(c, &s, &out, &err), -1);
+    assert_int_equal(constraint_cache_acquire(c, &s, &out, &err), -1);
     assert_null(out);
     assert_int_equal(err.code, code);
     assert_non_null(strstr(err.text, text));
@@ -121,7 +121,7 @@ struct asker {
 static void *ask(void *arg)
 {
     struct asker *a = arg;
-    a->result = constraint_cache_get(a->cache, &a->source, &a->got, &a->err);
+    a->result = constraint_cache_acquire(a->cache, &a->source, &a->got, &a->err);
     return NULL;
 }
 
@@ -156,14 +156,14 @@ static void equal_ones_are_compiled_once(void **state)
     }
     assert_int_equal(f.begun, 1);
     for (int i = 0; i < THREADS; i++)
-        constraint_cache_put(c, a[i].got);
+        constraint_cache_release(c, a[i].got);
     const struct stoker_constraint *later = get(c, &f, 1), *other = get(c, &f, 2);
     assert_ptr_equal(later, a[0].got);
     assert_ptr_not_equal(other, later);
     assert_int_equal(f.begun, 2);
     assert_int_equal(constraint_cache_stats(c).hits, THREADS);
-    constraint_cache_put(c, later);
-    constraint_cache_put(c, other);
+    constraint_cache_release(c, later);
+    constraint_cache_release(c, other);
     destroy(c);
 }
 
@@ -193,7 +193,7 @@ static void refusals_are_remembered(void **state)
     enum { KEPT = 64, REFUSED = KEPT + 10 };
     struct constraint_cache *c = create(1, THREADS);
     struct fake good = {.open = 1}, bad = {.open = 1, .error = "schema error at #/type: no such type"};
-    constraint_cache_put(c, get(c, &good, 0));
+    constraint_cache_release(c, get(c, &good, 0));
     size_t one = constraint_cache_stats(c).held;
     for (int i = 0; i < 100; i++)
         refused(c, &bad, 1, ERR_INPUT, bad.error);
@@ -204,7 +204,7 @@ static void refusals_are_remembered(void **state)
     refused(c, &bad, REFUSED, ERR_INPUT, bad.error);
     assert_int_equal(bad.begun, REFUSED);
     assert_in_range(constraint_cache_stats(c).n_entry, 3, KEPT + 1);
-    constraint_cache_put(c, get(c, &good, 0));
+    constraint_cache_release(c, get(c, &good, 0));
     assert_int_equal(good.begun, 1);
     destroy(c);
 }
@@ -238,7 +238,7 @@ static void a_compilation_that_was_given_up_is_taken_over(void **state)
     assert_int_equal(first.result, -1);
     assert_int_equal(first.err.code, ERR_CANCELLED);
     assert_int_equal(second.result, 0);
-    constraint_cache_put(c, second.got);
+    constraint_cache_release(c, second.got);
     destroy(c);
 }
 
@@ -257,7 +257,7 @@ static void a_waiting_asker_may_leave(void **state)
     atomic_store(&stays.open, 1);
     pthread_join(first.thread, NULL);
     assert_int_equal(first.result, 0);
-    constraint_cache_put(c, first.got);
+    constraint_cache_release(c, first.got);
     destroy(c);
 }
 
@@ -269,9 +269,9 @@ static void lanes(void **state)
     struct fake small = {.open = 1, .needs = SMALL / 2}, large = {.open = 1, .needs = LARGE / 2},
                 huge = {.open = 1, .needs = LARGE}, long_one = {.open = 1, .work = COMPILE_WORK / 2},
                 endless = {.open = 1, .work = COMPILE_WORK + 1};
-    constraint_cache_put(c, get(c, &small, 1));
-    constraint_cache_put(c, get(c, &large, 2));
-    constraint_cache_put(c, get(c, &long_one, 3));
+    constraint_cache_release(c, get(c, &small, 1));
+    constraint_cache_release(c, get(c, &large, 2));
+    constraint_cache_release(c, get(c, &long_one, 3));
     refused(c, &huge, 4, ERR_INPUT, "memory");
     refused(c, &endless, 5, ERR_INPUT, "work");
     assert_int_equal(small.begun, 1);
@@ -301,8 +301,8 @@ static void compilations_wait_their_turn(void **state)
     pthread_join(b.thread, NULL);
     assert_int_equal(a.result, 0);
     assert_int_equal(b.result, 0);
-    constraint_cache_put(c, a.got);
-    constraint_cache_put(c, b.got);
+    constraint_cache_release(c, a.got);
+    constraint_cache_release(c, b.got);
     destroy(c);
 }
 
@@ -333,9 +333,9 @@ static void first_come_first_served(void **state)
     pthread_join(b.thread, NULL);
     pthread_join(d.thread, NULL);
     assert_int_equal(a.result | b.result | d.result, 0);
-    constraint_cache_put(c, a.got);
-    constraint_cache_put(c, b.got);
-    constraint_cache_put(c, d.got);
+    constraint_cache_release(c, a.got);
+    constraint_cache_release(c, b.got);
+    constraint_cache_release(c, d.got);
     destroy(c);
 }
 
@@ -350,18 +350,18 @@ static void unused_ones_are_evicted(void **state)
     int fit = (int)(HELD / 2 / one);
     assert_in_range(fit, 2, 100);
     for (int key = 1; key <= 3 * fit; key++)
-        constraint_cache_put(c, get(c, &f, key));
+        constraint_cache_release(c, get(c, &f, key));
     assert_int_equal(f.begun, 1 + 3 * fit);
     assert_int_equal(constraint_cache_stats(c).n_entry, 1 + fit);
-    constraint_cache_put(c, get(c, &f, 3 * fit));
-    constraint_cache_put(c, get(c, &f, 2 * fit + 1));
+    constraint_cache_release(c, get(c, &f, 3 * fit));
+    constraint_cache_release(c, get(c, &f, 2 * fit + 1));
     assert_int_equal(f.begun, 1 + 3 * fit); /* the newest are there */
-    constraint_cache_put(c, get(c, &f, 2 * fit));
+    constraint_cache_release(c, get(c, &f, 2 * fit));
     assert_int_equal(f.begun, 2 + 3 * fit); /* an older one was not */
     const struct stoker_constraint *again = get(c, &f, 0);
     assert_ptr_equal(again, kept);
-    constraint_cache_put(c, again);
-    constraint_cache_put(c, kept);
+    constraint_cache_release(c, again);
+    constraint_cache_release(c, kept);
     destroy(c);
 }
 
@@ -380,13 +380,13 @@ static void who_finds_no_room_waits(void **state)
     begin_asking(&a, c, &f, n);
     await(&f.begun, n + 1);
     assert_int_equal(constraint_cache_stats(c).evicted, 0);
-    constraint_cache_put(c, held[--n]);
+    constraint_cache_release(c, held[--n]);
     pthread_join(a.thread, NULL);
     assert_int_equal(a.result, 0);
     assert_int_equal(constraint_cache_stats(c).evicted, 1);
-    constraint_cache_put(c, a.got);
+    constraint_cache_release(c, a.got);
     while (n > 0)
-        constraint_cache_put(c, held[--n]);
+        constraint_cache_release(c, held[--n]);
     destroy(c);
 }
 

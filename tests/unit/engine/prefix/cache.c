@@ -19,7 +19,7 @@ enum { SEQUENCES = 3, MOST = 8, N_IDS = MOST * KV_PAGE, TEXTS = 12 };
 /* A sequence, and what it is computed from. */
 struct writer {
     struct sequence seq;
-    struct prefix_place at;
+    struct prefix_cursor at;
     int32_t id[N_IDS];
     int n, runs;
 };
@@ -91,7 +91,7 @@ static void expect_sound(const struct writer *w)
 static int begin(struct writer *w, uint64_t root)
 {
     seq_clear(&w->seq);
-    w->at = (struct prefix_place){.root = root};
+    w->at = (struct prefix_cursor){.root = root};
     w->runs = 1;
     int pos = prefix_resume(&t.c, &w->at, &w->seq, w->id, w->n - 1);
     assert_int_equal(pos, w->seq.n_pos);
@@ -104,7 +104,7 @@ static int begin(struct writer *w, uint64_t root)
 static int go_to(struct writer *w, int pos)
 {
     while (seq_reserve(&w->seq, pos))
-        if (!prefix_make_room(&t.c))
+        if (!prefix_evict(&t.c))
             return 0;
     for (int p = w->seq.n_pos; p < pos; p++) {
         uint64_t value = computed(w, p);
@@ -278,9 +278,9 @@ static void states(void **state)
     say(a, a, 0, 900, 1);
     begin(a, 9);
     go_to(a, 100);
-    prefix_remember(&t.c, &a->at, &a->seq, a->id, PREFIX_WISHED);
+    prefix_remember(&t.c, &a->at, &a->seq, a->id, PREFIX_REQUESTED);
     go_to(a, 300);
-    prefix_remember(&t.c, &a->at, &a->seq, a->id, PREFIX_WISHED);
+    prefix_remember(&t.c, &a->at, &a->seq, a->id, PREFIX_REQUESTED);
     go_to(a, 400); /* worth less than the request's own wishes */
     prefix_remember(&t.c, &a->at, &a->seq, a->id, PREFIX_ENDING);
     leave(a, 0);
@@ -311,14 +311,14 @@ static void renewed(void **state)
         assert_int_equal(begin(a, 9), turn ? end - 200 : 0);
         if (turn == 0) {
             go_to(a, 300);
-            prefix_remember(&t.c, &a->at, &a->seq, a->id, PREFIX_WISHED);
+            prefix_remember(&t.c, &a->at, &a->seq, a->id, PREFIX_REQUESTED);
         } else
             prefix_renew(&t.c, &a->at, a->id, 300);
         prefix_renew(&t.c, &a->at, a->id, 299); /* where there is none nothing happens */
         go_to(a, end - 10);
         prefix_remember(&t.c, &a->at, &a->seq, a->id, PREFIX_PERIODIC);
         go_to(a, end);
-        prefix_remember(&t.c, &a->at, &a->seq, a->id, PREFIX_WISHED);
+        prefix_remember(&t.c, &a->at, &a->seq, a->id, PREFIX_REQUESTED);
         leave(a, 1);
         expect_balance();
     }
@@ -342,12 +342,12 @@ static void hung(void **state)
         for (int page = first ? 1 : 0; page < 2; page++) {
             struct prefix_found f = {.root = 9, .parent = page ? first : NULL, .ids = text[i].id + page * KV_PAGE};
             f.n = page ? 200 : KV_PAGE;
-            assert_int_equal(prefix_find_room(&t.c, &f, 1u << KV_FULL, 0), 1);
+            assert_int_equal(prefix_found_reserve(&t.c, &f, 1u << KV_FULL, 0), 1);
             for (int k = 0; k < f.n; k++) {
                 uint64_t value = computed(&text[i], page * KV_PAGE + k);
                 memcpy(kv_page_at(&t.pools[KV_FULL], f.page[KV_FULL]) + (size_t)k * sizeof value, &value, sizeof value);
             }
-            prefix_hang(&t.c, &f);
+            prefix_insert(&t.c, &f);
             first = first ? first : prefix_child(&t.c, NULL, 9, text[i].id, text[i].n);
             expect_balance();
         }
@@ -411,7 +411,7 @@ static void by_chance(int n_page, int window, int n_window, int n_state)
             if (!go_to(w, to < w->n ? to : w->n))
                 leave(w, (int)draw(2)); /* nobody to wait for here */
             else if (draw(4) == 0)
-                prefix_remember(&t.c, &w->at, &w->seq, w->id, (enum prefix_worth)draw(3));
+                prefix_remember(&t.c, &w->at, &w->seq, w->id, (enum prefix_priority)draw(3));
         } else {
             like = &text[draw(TEXTS)]; /* it may be gone on with */
             memcpy(like->id, w->id, sizeof w->id);

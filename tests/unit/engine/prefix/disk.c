@@ -29,7 +29,7 @@ static struct world {
     struct prefix_cache c;
     struct prefix_disk *d;
     struct sequence seq;
-    struct prefix_place at;
+    struct prefix_cursor at;
 } t;
 static int32_t ids[MOST * KV_PAGE];
 static char path[] = "/tmp/stoker-disk-XXXXXX";
@@ -96,7 +96,7 @@ static void compute(int n, int text)
 {
     for (int i = 0; i < n; i++)
         ids[i] = text * 100000 + i;
-    t.at = (struct prefix_place){.root = ROOT};
+    t.at = (struct prefix_cursor){.root = ROOT};
     assert_int_equal(seq_reserve(&t.seq, n), 0);
     prefix_publish(&t.c, &t.at, &t.seq, ids, n);
     seq_commit(&t.seq, n);
