@@ -249,6 +249,43 @@ static void many_still(void)
     free(body);
 }
 
+/* Bodies of less than 1 MiB that fill the memory and then bring a byte a second: who needs it gets it. */
+static void dripping_ones(void)
+{
+    enum { DRIPPING = 200, DECLARED = 900000, SENT = 600000 };
+    static struct client c[DRIPPING];
+    size_t n;
+    char *body = make_body("{\"content\":\"", DECLARED - 14, "\"}", &n);
+    struct client honest = {server.port, -1};
+    struct reply r = {0};
+    int slow = 0;
+    static size_t sent[DRIPPING];
+    for (int i = 0; i < DRIPPING; i++)
+        c[i] = begin_body(n, "", 0);
+    for (int round = 0; round < 40; round++, usleep(50000))
+        for (int i = 0; i < DRIPPING; i++) {
+            ssize_t k = send(c[i].fd, body + sent[i], SENT - sent[i], MSG_NOSIGNAL | MSG_DONTWAIT);
+            sent[i] += k > 0 ? (size_t)k : 0;
+        }
+    for (int second = 0; second < 13; second++) {
+        usleep(1000000);
+        for (int i = 0; i < DRIPPING; i++)
+            send(c[i].fd, "a", 1, MSG_NOSIGNAL | MSG_DONTWAIT);
+    }
+    check(client_ask(&honest, "POST", "/tokenize", body, n, &r, NULL, NULL) == 0 && r.status == 200,
+          "a body beside %d that drip: %d %.200s", DRIPPING, r.status, r.n ? r.body : "");
+    for (int i = 0; i < DRIPPING; i++) {
+        char answer[2048] = "";
+        recv(c[i].fd, answer, sizeof answer - 1, MSG_DONTWAIT);
+        slow += strstr(answer, "64 KiB in 10 s") != NULL;
+        client_close(&c[i]);
+    }
+    check(slow > 0, "no body that drips was told that it is too slow");
+    client_close(&honest);
+    reply_free(&r);
+    free(body);
+}
+
 /* What the plan gave is had in the background while a server begins: its memory once that has ended. */
 static uint64_t settled_memory(void)
 {
@@ -436,6 +473,7 @@ int main(int argc, char **argv)
         slow_ones();
         in_nobodys_way();
         many_still();
+        dripping_ones();
         small_and_costly();
         if (!SANITIZED)
             one_long_string();

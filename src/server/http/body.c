@@ -9,9 +9,10 @@
  *                         still end, one after the other (claims.h). Of a whole one all that it may need is granted before its handler
  *                         runs, and kept for it until what is large is done (http_next)
  *
- * Nobody waits for ever. The body has to be whole within --body-timeout and a second a MiB, its own waiting not counted; a large one
- * that brings less than PACE bytes in PACE_MS loses its place. Where somebody waits for room, a body that stood still for STILL_MS
- * is given up. A large body waits for room at most --body-timeout. */
+ * Nobody waits for ever. The body has to be whole within --body-timeout and a second a MiB, its own waiting not counted, and waits for
+ * memory at most --body-timeout. A large one that brings less than PACE bytes in PACE_MS is given up; so is one that has more than
+ * BODY_FIRST, where somebody waits for memory: a client on a slow line keeps its place as long as nobody needs it. There
+ * a body that stood still for STILL_MS is given up too. */
 #include "base/clock.h"
 #include "base/room.h"
 #include "server/http/inside.h"
@@ -40,8 +41,7 @@ struct reading {
     struct http_chunks chunks;
     size_t most;       /* bytes it may have: declared, or --max-body */
     uint64_t until_ns; /* when it has to be whole, but for what its bytes allow it */
-    uint64_t pace_ns;  /* since then, its own waiting left out, so many bytes came: */
-    size_t paced;
+    uint64_t slow_ns; /* from then on it is too slow; PACE bytes put that off by PACE_MS, to at most PACE_MS from now */
 };
 
 /* ---- large bodies ---------------------------------------------------------------------------------------------------------- */
@@ -138,23 +138,20 @@ static int wait_for(struct http_connection *c, size_t n, double seconds, struct 
     }
     atomic_fetch_sub(waiting, 1);
     b->until_ns += clock_ns() - began;
-    b->pace_ns += clock_ns() - began;
+    b->slow_ns += clock_ns() - began;
     return there ? 0 : -1;
 }
 
 /* Memory for n bytes and a zero. */
 static int have_room(struct http_connection *c, size_t n, struct reading *b, struct refusal *r)
 {
-    double patience = c->app->body_timeout;
     size_t room = c->room_body ? c->room_body : BODY_FIRST;
     if (n < c->room_body)
         return 0;
     while (room <= n)
         room *= 2;
     room = room > b->most + 1 ? b->most + 1 : room;
-    if (room <= BODY_LARGE && patience > STILL_MS * 1e-3)
-        patience = STILL_MS * 1e-3;
-    if (wait_for(c, room - c->room_body, patience, b, take_step, r))
+    if (wait_for(c, room - c->room_body, c->app->body_timeout, b, take_step, r))
         return -1;
     char *body = realloc(c->body, room);
     if (!body) {
@@ -175,6 +172,13 @@ static uint64_t end_of(const struct http_connection *c, const struct reading *b)
     return b->until_ns + (uint64_t)((double)n * 0x1p-20 * 1e9);
 }
 
+/* n bytes have come. */
+static void add_pace(struct reading *b, size_t n)
+{
+    uint64_t most = in_ms(PACE_MS), later = b->slow_ns + n * (PACE_MS * UINT64_C(1000000) / PACE);
+    b->slow_ns = later < most ? later : most;
+}
+
 /* What is in c->in, to the body. 1: the body is whole. */
 static int take_in(struct http_connection *c, struct reading *b, struct refusal *r)
 {
@@ -189,25 +193,28 @@ static int take_in(struct http_connection *c, struct reading *b, struct refusal 
         return -1;
     if (n)
         memcpy(c->body + c->n_body, c->in, n);
+    add_pace(b, n);
     c->n_body += n;
     http_use_in(c, used);
     return c->head.chunked ? b->chunks.done : c->n_body == b->most;
 }
 
-/* A large body at whose pace nobody gets anywhere loses its place. */
-static int check_pace(const struct http_connection *c, struct reading *b, struct refusal *r)
+/* A body whose memory others could use has to come at a pace. */
+static int check_pace(const struct http_connection *c, const struct reading *b, struct refusal *r)
 {
-    uint64_t now = clock_ns();
-    if (now < b->pace_ns + PACE_MS * UINT64_C(1000000))
+    int is_wanted = c->room_body > BODY_FIRST && atomic_load(&c->app->waiting);
+    if (clock_ns() < b->slow_ns)
         return 0;
-    if (c->is_large && c->n_body - b->paced < PACE)
-        return refuse(
-            r, 408, NULL, NULL,
-            "the body came too slowly: one above %d MiB has to bring %d KiB in %d s, for its memory is kept from "
-            "others",
-            BODY_LARGE >> 20, PACE >> 10, PACE_MS / 1000);
-    b->pace_ns = now;
-    b->paced = c->n_body;
+    if (c->is_large)
+        return refuse(r, 408, NULL, NULL,
+                      "the body came too slowly: one above %d MiB has to bring %d KiB in %d s, for its memory is kept "
+                      "from others",
+                      BODY_LARGE >> 20, PACE >> 10, PACE_MS / 1000);
+    if (is_wanted)
+        return refuse(r, 408, NULL, NULL,
+                      "the body came too slowly: where others wait for memory, one above %d KiB has to bring %d KiB in "
+                      "%d s",
+                      BODY_FIRST >> 10, PACE >> 10, PACE_MS / 1000);
     return 0;
 }
 
@@ -242,7 +249,7 @@ int http_read_body(struct http_connection *c, struct refusal *r)
     struct reading b = {.chunks = {.most = c->app->max_body},
                         .most = c->head.chunked ? c->app->max_body : (size_t)c->head.length,
                         .until_ns = in_ms(1e3 * c->app->body_timeout),
-                        .pace_ns = clock_ns()};
+                        .slow_ns = in_ms(PACE_MS)};
     if (c->head.expects_continue && c->n_in == 0 && send(c->fd, go_on, sizeof go_on - 1, MSG_NOSIGNAL) < 0)
         c->gone = 1;
     int whole = 0;
