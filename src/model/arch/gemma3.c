@@ -44,10 +44,12 @@ static int read_params_2(struct params *p, const struct gguf *g, struct error *e
     return params_int(g, "attention.sliding_window_pattern", 1, PARAMS_MAX_LAYERS, 2, &p->window_period, err);
 }
 
+/* Files without windows are of models that were derived from Gemma 3 (rnj-1): their logits are capped, as in llama.cpp. */
 static int read_params_3(struct params *p, const struct gguf *g, struct error *err)
 {
-    if (params_read(p, g, ROPE_HALF, err) || read_scales(p, g, 62, 0, 0, err) ||
+    if (params_read(p, g, ROPE_HALF, err) ||
         params_int(g, "attention.sliding_window", 0, 1 << 28, 0, &p->window, err) ||
+        read_scales(p, g, 62, 0, p->window ? 0 : 30, err) ||
         params_int(g, "attention.sliding_window_pattern", 1, PARAMS_MAX_LAYERS, 6, &p->window_period, err))
         return -1;
     p->rope[1] = (struct rope_params){.n_rot = p->rope[0].n_rot, .pairs = ROPE_HALF};

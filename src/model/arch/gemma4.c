@@ -56,7 +56,7 @@ static int read_params(struct params *p, const struct gguf *g, struct error *err
     double cap;
     int n_expert;
     if (params_read(p, g, ROPE_HALF, err) || read_windows(p, g, err) ||
-        params_real(g, "final_logit_softcapping", 0, 1e6, 0, &cap, err) ||
+        params_real(g, "final_logit_softcapping", 0, 1e6, 30, &cap, err) || /* absent: 30, as in llama.cpp */
         params_int(g, "embedding_length_per_layer_input", 0, (1 << 20) / p->n_layer, 0, &p->d_layer_embd, err) ||
         params_int(g, "expert_count", 0, 1 << 14, 0, &n_expert, err) || (n_expert && params_read_experts(p, g, err)))
         return -1;
