@@ -81,6 +81,7 @@ void recipient_grammar(struct tool_maker *k)
     }
     int next = k->want->parallel ? LATER : CONSTRAINT_END;
     part_trigger(k, AT_FIRST, "all\n", 1, -1, LATER);
+    part_trigger(k, AT_FIRST, k->format->marker[RECIPIENT_NEXT], 1, -1, AT_FIRST); /* the prompt's end, repeated */
     for (size_t i = 0; i < k->n; i++) {
         struct buffer *line = &k->tool[i].line;
         buffer_puts(line, k->format->marker[RECIPIENT_NEXT]);

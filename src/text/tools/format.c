@@ -105,7 +105,7 @@ static const struct tool_format formats[] = {
     {.name = "glm",
      .detect = {"<arg_key>"},
      .marker = {THINK, [ROLE_BEGIN] = "<tool_call>", [ROLE_END] = "</tool_call>"},
-     .rules = RULE_CLOSE_NEEDED | RULE_CLASS_A | RULE_CLASS_A_TAGS,
+     .rules = RULE_CLASS_A | RULE_CLASS_A_TAGS,
      .read = glm_read,
      .xml = &xml_glm,
      .syntax = SYNTAX_GLM},

@@ -52,16 +52,15 @@ enum tool_rule {
     RULE_ONE_OBJECT = 1 << 4,     /* one object instead of a list of them */
     RULE_EMPTY_LIST = 1 << 5,     /* a list without calls is no mistake */
     RULE_BARE = 1 << 6,           /* content that begins with a call object is a call */
-    RULE_CLOSE_NEEDED = 1 << 7,   /* the last marker may not be missing at the end of the answer */
-    RULE_ONE_CALL = 1 << 8,       /* an answer holds one call */
-    RULE_CLASS_A = 1 << 9,        /* call markers written by an assistant may be tokens again (templates.md 7) */
-    RULE_CLASS_A_TAGS = 1 << 10,  /* its reasoning tags may */
-    RULE_TURN_ENDS = 1 << 11,     /* its wrapper ends the turn, unless a call follows */
-    RULE_ID_FIRST = 1 << 12,      /* a call object may begin with its id, a number */
-    RULE_ID_LAST = 1 << 13,       /* a call object may end with its id */
-    RULE_FENCED = 1 << 14,        /* arguments stand in a fence of Markdown */
-    RULE_BEGIN2_NAMES = 1 << 15,  /* ROLE_BEGIN2 begins a call only before the name of an offered tool */
-    RULE_RECIPIENTS = 1 << 16     /* "all" and "python" are recipients, not tools */
+    RULE_ONE_CALL = 1 << 7,       /* an answer holds one call */
+    RULE_CLASS_A = 1 << 8,        /* call markers written by an assistant may be tokens again (templates.md 7) */
+    RULE_CLASS_A_TAGS = 1 << 9,   /* its reasoning tags may */
+    RULE_TURN_ENDS = 1 << 10,     /* its wrapper ends the turn, unless a call follows */
+    RULE_ID_FIRST = 1 << 11,      /* a call object may begin with its id, a number */
+    RULE_ID_LAST = 1 << 12,       /* a call object may end with its id */
+    RULE_FENCED = 1 << 13,        /* arguments stand in a fence of Markdown */
+    RULE_BEGIN2_NAMES = 1 << 14,  /* ROLE_BEGIN2 begins a call only before the name of an offered tool */
+    RULE_RECIPIENTS = 1 << 15     /* "all" and "python" are recipients, not tools */
 };
 
 /* How calls stand in a block: the grammar of each is a row of the table in answer/tool_grammar.c. */

@@ -1,6 +1,9 @@
-/* Answers of functionary v3.2: parts for recipients. The prompt ends with ">>>"; a part is the recipient's line and its text,
- * and ">>>" with another recipient's line begins the next. "all" is content, a known tool takes JSON, python takes code. An
- * answer whose first line names nobody is content as it stands. */
+/* Answers of functionary v3.2: parts for recipients. The prompt ends with ">>>", which the model may repeat; a part is the recipient's
+ * line and its text, and ">>>" with another recipient's line begins the next:
+ *
+ *     all\n  TEXT  >>>  get_weather\n  {"city": "X"}  >>>  python\n  CODE
+ *
+ * "all" is content, a known tool takes JSON, python takes code. An answer whose first line names nobody is content as it is. */
 #include "text/tools/block.h"
 
 #include <string.h>
@@ -10,7 +13,7 @@ enum { TO_ALL = -1, TO_PYTHON = -2 };
 
 static const char next[] = ">>>";
 
-/* The recipient's line at text[i]: SCAN_OK with its length and whom it names. */
+/* The recipient's line at text[i]: SCAN_OK with its length and whom it names; SCAN_MORE: the text ends inside such a line. */
 static enum scan line_at(const struct tool_parser *p, size_t i, size_t *length, int *whom)
 {
     enum scan all = SCAN_BAD;
@@ -21,7 +24,7 @@ static enum scan line_at(const struct tool_parser *p, size_t i, size_t *length, 
         size_t n = strlen(name), have = p->n - i;
         if (memcmp(name, p->text + i, have < n ? have : n) != 0)
             continue;
-        if (have <= n && !p->final)
+        if (have <= n)
             all = SCAN_MORE;
         if (have > n && p->text[i + n] == '\n') {
             *length = n + 1;
@@ -39,13 +42,14 @@ static enum scan next_at(const struct tool_parser *p, size_t i, size_t *length, 
     if (memcmp(p->text + i, next, have) != 0)
         return SCAN_BAD;
     if (have < 3)
-        return p->final ? SCAN_BAD : SCAN_MORE;
+        return SCAN_MORE;
     enum scan s = line_at(p, i + 3, length, whom);
     *length += 3;
     return s;
 }
 
-/* From where the block is read on: does the next part, or the end, come here? */
+/* From where the block is read on: does the next part, or the end, come here? SCAN_MORE at the end of the answer, too, where it has cut
+ * the next part's line: the block is complete without it. */
 static enum scan part_ends(struct tool_block *b)
 {
     size_t length = 0;
@@ -54,6 +58,9 @@ static enum scan part_ends(struct tool_block *b)
         return SCAN_MORE;
     return next_at(b->parser, b->parser->head + b->at, &length, &whom);
 }
+
+/* Text is not what the answer's end has cut. */
+static int may_be(const struct tool_parser *p, enum scan s) { return s == SCAN_OK || (s == SCAN_MORE && !p->final); }
 
 static enum scan read_call(struct tool_block *b)
 {
@@ -75,7 +82,7 @@ static enum scan read_python(struct tool_block *b)
 {
     enum scan s = SCAN_BAD;
     for (; b->at < b->n; b->at++)
-        if (b->text[b->at] == '>' && (s = part_ends(b)) != SCAN_BAD)
+        if (b->text[b->at] == '>' && may_be(b->parser, s = part_ends(b)))
             break;
     if (s != SCAN_OK && !b->final)
         return SCAN_MORE;
@@ -109,14 +116,18 @@ static void part_begins(struct tool_parser *p, size_t length, int whom)
 
 static int first(struct tool_parser *p)
 {
-    size_t length = 0;
+    size_t i = p->head, length = 0;
     int whom = 0;
-    enum scan s = line_at(p, p->head, &length, &whom);
+    while (p->n - i >= 3 && memcmp(p->text + i, next, 3) == 0)
+        i += 3;
+    enum scan s = next_at(p, i, &length, &whom);
+    if (s == SCAN_BAD)
+        s = line_at(p, i, &length, &whom);
     if (s == SCAN_OK)
-        part_begins(p, length, whom);
-    else if (s == SCAN_BAD)
+        part_begins(p, i - p->head + length, whom);
+    else if (!may_be(p, s))
         p->state = PLAIN;
-    return s != SCAN_MORE;
+    return s == SCAN_OK || p->state == PLAIN;
 }
 
 static int text(struct tool_parser *p)
@@ -125,7 +136,7 @@ static int text(struct tool_parser *p)
     int whom = 0;
     enum scan s = SCAN_BAD;
     for (; i < p->n; i++)
-        if (p->text[i] == '>' && (s = next_at(p, i, &length, &whom)) != SCAN_BAD)
+        if (p->text[i] == '>' && may_be(p, s = next_at(p, i, &length, &whom)))
             break;
     flow_text(p, &p->content, p->text + p->head, i - p->head);
     p->head = i;

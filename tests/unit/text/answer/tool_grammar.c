@@ -194,6 +194,21 @@ static void framed_calls(void **s)
     assert_true(goes("get\n{"));
     assert_false(may_end());
     end(NULL);
+    begin("functionary_v3_2",
+          &(struct tool_want){.choice = TOOL_CHOICE_AUTO, .parallel = 1}); /* the prompt's end again */
+    assert_true(goes(">>>>>>get\n{"));
+    assert_false(may_end());
+    end(NULL);
+    begin("functionary_v3_2", &(struct tool_want){.choice = TOOL_CHOICE_AUTO, .parallel = 1});
+    assert_true(goes(">>>all\nText >>>now\n"));
+    assert_int_equal(choices(), 1);
+    end(NULL);
+    begin("functionary_v3_2", &(struct tool_want){.choice = TOOL_CHOICE_AUTO});
+    assert_true(goes(">>>nobody\n>>>now\nis free"));
+    end(NULL);
+    begin("functionary_v3_2", &(struct tool_want){.choice = TOOL_CHOICE_REQUIRED});
+    assert_false(goes(">"));
+    end(NULL);
     begin("harmony", &(struct tool_want){.choice = TOOL_CHOICE_AUTO});
     assert_true(goes("{{<|channel|>}}final{{<|message|>}}say to=functions.nothing at all"));
     assert_true(may_end());
