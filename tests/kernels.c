@@ -1,7 +1,8 @@
 /* links: kernel format base */
 /* The kernels of every tier that this machine has against the scalar tier, by equality: no tolerance anywhere. The scalar tier
  * itself is held against decoded weights in f64. One hash over all outputs is printed for each tier; they must be equal, here
- * and on every other machine. With --bench: rates and the roofs that they are measured against. */
+ * and on every other machine. With --bench [tile | dot | attention [TYPE]]: rates and the roofs
+ * that they are measured against. */
 #include "kernels_bench.h"
 #include "kernels_products.h"
 #include "kernels_vectors.h"
@@ -9,7 +10,7 @@
 int main(int argc, char **argv)
 {
     if (argc > 1 && strcmp(argv[1], "--bench") == 0)
-        return bench(argc > 2 ? argv[2] : "");
+        return bench(argc > 2 ? argv[2] : "", argc > 3 ? argv[3] : "");
     check_products();
     check_vectors();
     for (int t = 0; t < TIER_COUNT; t++) {

@@ -10,6 +10,7 @@
 #include <pthread.h>
 #include <sched.h>
 #include <stdatomic.h>
+#include <strings.h>
 #include <time.h>
 
 static double cpu_seconds(void)
@@ -55,10 +56,6 @@ static struct xq bench_rows(enum act_family f, int m, int k)
     free(v);
     return x;
 }
-
-static const enum block_type bench_types[] = {TYPE_Q4_K, TYPE_Q6_K,  TYPE_Q8_0,   TYPE_Q4_0,
-                                              TYPE_Q5_0, TYPE_MXFP4, TYPE_IQ4_NL, TYPE_Q5_K};
-enum { BENCH_TYPES = sizeof bench_types / sizeof bench_types[0] };
 
 static void bench_tile(const struct kernels *k, enum block_type t)
 {
@@ -419,16 +416,21 @@ static void bench_peak(void) {}
 #endif
 
 /* only: part of a line's first words ("tile", "dot", "attention"), or "" for all. */
-static int bench(const char *only)
+/* only: tile, dot or attention, or "" for all; type: the block type to measure, or "" for all. */
+static int bench(const char *only, const char *type)
 {
     int wants_tile = strstr("tile", only) != NULL, wants_dot = strstr("dot", only) != NULL;
     bench_peak();
     for (int tier = (int)cpu_best_tier(); tier > TIER_SCALAR; tier--) {
         const struct kernels *k = kernels_for((enum cpu_tier)tier);
-        for (int i = 0; wants_tile && i < BENCH_TYPES; i++)
-            bench_tile(k, bench_types[i]);
-        for (int i = 0; wants_dot && i < BENCH_TYPES; i++)
-            bench_dot(k, bench_types[i]);
+        for (int t = 0; t < TYPE_COUNT; t++) {
+            if (!k->dot[t] || (*type && strcasecmp(type, type_info((uint32_t)t)->name) != 0))
+                continue;
+            if (wants_tile)
+                bench_tile(k, (enum block_type)t);
+            if (wants_dot)
+                bench_dot(k, (enum block_type)t);
+        }
         if (!strstr("attention", only))
             continue;
         for (int n_q = 1; n_q <= 8; n_q *= 2)

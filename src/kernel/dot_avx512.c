@@ -364,11 +364,6 @@ static dot_fn *const own[TYPE_COUNT] = {
     [TYPE_Q5_0] = dot_q5_0, [TYPE_IQ4_NL] = dot_iq4_nl, [TYPE_MXFP4] = dot_mxfp4,
 };
 
-void dot_avx512(const struct wmat *w, int n0, int n1, const struct xq *x, int row, float *out, const uint8_t *then)
-{
-    (own[w->type] ? own[w->type] : dot_any)(w, n0, n1, x, row, out, then);
-}
-
 void fill_dot_avx512(struct kernels *k)
 {
     for (int t = 0; t < TYPE_COUNT; t++)

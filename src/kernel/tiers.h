@@ -14,6 +14,7 @@ void fill_cache_scalar(struct kernels *k);
 void fill_quantise_avx2(struct kernels *k);
 void fill_tile_avx2(struct kernels *k);
 void fill_dot_avx2(struct kernels *k);
+void fill_dot_k_avx2(struct kernels *k);
 void fill_float_avx2(struct kernels *k);
 void fill_vec_avx2(struct kernels *k);
 void fill_attn_avx2(struct kernels *k);
@@ -21,6 +22,7 @@ void fill_recur_avx2(struct kernels *k);
 void fill_quantise_avx512(struct kernels *k);
 void fill_tile_avx512(struct kernels *k);
 void fill_dot_avx512(struct kernels *k);
+void fill_dot_k_avx512(struct kernels *k);
 void fill_float_avx512(struct kernels *k);
 void fill_vec_avx512(struct kernels *k);
 void fill_attn_avx512(struct kernels *k);
@@ -50,9 +52,6 @@ static inline float tree16(const float l[16])
         t[j] = t[j] + t[j + 4];
     return (t[0] + t[2]) + (t[1] + t[3]);
 }
-
-/* Any type; what the tile falls back on. */
-dot_fn dot_avx2, dot_avx512;
 
 void delta_scalar(const struct delta_run *r);
 void ssm_scalar(const struct ssm_run *r);

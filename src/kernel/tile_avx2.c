@@ -428,8 +428,9 @@ static void tile(const struct wmat *w, int n0, int n1, const struct xq *x, float
     struct panel *P = scratch;
     float *acc = (float *)((char *)scratch + TILE_PANEL_BYTES);
     if (n1 - n0 < ROWS || x->n_rows < tile_rows_min(w->type)) {
+        dot_fn *dot = kernels_for(TIER_AVX2)->dot[w->type];
         for (int r = 0; r < x->n_rows; r++)
-            dot_avx2(w, n0, n1, x, r, out + (size_t)r * ld_out, NULL);
+            dot(w, n0, n1, x, r, out + (size_t)r * ld_out, NULL);
         return;
     }
     for (int n = n0; n < n1; n += ROWS) {
