@@ -211,32 +211,70 @@ void panel_mxfp4(struct panel *P, int r, const uint8_t *p, size_t rs, int n_bloc
     }
 }
 
-void panel_any(struct panel *P, int r, const uint8_t *p, size_t rs, int values, const struct unpacking *u)
+/* Pairs of int16 of sixteen rows: the first of each pair, and the second, as int32. */
+INL __m512i first_of_pair(__m512i v) { return _mm512_srai_epi32(_mm512_slli_epi32(v, 16), 16); }
+INL __m512i second_of_pair(__m512i v) { return _mm512_srai_epi32(v, 16); }
+
+/* Scales and minima of sixteen unpacked steps at s, of the x256 family. */
+INL void step_scales(struct panel *P, int r, const struct step *s, const struct unpacking *u)
 {
-    struct step s;
-    for (int lane = 0; lane < 16; lane++, p += rs) {
-        u->unpack(&s, p, values);
-        for (int k = 0; k < values / 4; k++)
-            ((uint32_t *)&P->code[k][r])[lane] = load_u32(s.code + 4 * k) ^ 0x80808080;
-        if (u->family == ACT_X32) {
-            for (int g = 0; g < values / u->sub; g++)
-                ((float *)&P->d[g][r])[lane] = s.d[g * u->sub / 16];
-            if (u->minima == MIN_FLOAT)
-                for (int g = 0; g < values / 32; g++)
-                    ((float *)&P->m[g][r])[lane] = s.m[g];
-            continue;
-        }
-        ((float *)&P->d[0][r])[lane] = s.d[0];
-        /* with minima the groups are of 16 values, which serves both widths */
-        int wide = u->sub == 32 && u->minima == MIN_NONE;
-        for (int g = 0; g < (wide ? 8 : 16); g++)
-            ((int32_t *)&P->scale[g][r])[lane] = s.scale[wide ? 2 * g : g];
-        if (u->minima == MIN_INT) {
-            ((float *)&P->dmin[r])[lane] = s.dmin;
-            for (int i = 0; i < 16; i++)
-                ((int16_t *)&P->min[i / 2][r])[2 * lane + i % 2] = s.min[i];
+    __m512i v[4];
+    load_transposed(v, (const uint8_t *)s->d, sizeof *s);
+    P->d[0][r] = _mm512_castsi512_ps(v[0]);
+    for (int k = 0; k < 2; k++) {
+        load_transposed(v, (const uint8_t *)(s->scale + 8 * k), sizeof *s);
+        UNROLL for (int j = 0; j < 4; j++)
+        {
+            if (u->sub == 32) {
+                P->scale[4 * k + j][r] = second_of_pair(v[j]); /* both are equal */
+            } else {
+                P->scale[8 * k + 2 * j][r] = first_of_pair(v[j]);
+                P->scale[8 * k + 2 * j + 1][r] = second_of_pair(v[j]);
+            }
         }
     }
+    if (u->minima != MIN_INT)
+        return;
+    load_transposed(v, (const uint8_t *)&s->dmin, sizeof *s);
+    P->dmin[r] = _mm512_castsi512_ps(v[0]);
+    for (int k = 0; k < 2; k++) {
+        load_transposed(v, (const uint8_t *)(s->min + 8 * k), sizeof *s);
+        UNROLL for (int j = 0; j < 4; j++) P->min[4 * k + j][r] = v[j];
+    }
+}
+
+/* The same of the x32 family: a scale for each u->sub values, d[16] of the step has one for each sixteen. */
+INL void block_scales(struct panel *P, int r, const struct step *s, int values, const struct unpacking *u)
+{
+    __m512i v[4];
+    for (int k = 0; k < (values + 63) / 64; k++) {
+        load_transposed(v, (const uint8_t *)(s->d + 4 * k), sizeof *s);
+        UNROLL for (int j = 0; j < 4; j++) if (u->sub == 16) P->d[4 * k + j][r] = _mm512_castsi512_ps(v[j]);
+        else P->d[2 * k + j / 2][r] = _mm512_castsi512_ps(v[j]);
+    }
+    for (int k = 0; u->minima == MIN_FLOAT && k < (values + 127) / 128; k++) {
+        load_transposed(v, (const uint8_t *)(s->m + 4 * k), sizeof *s);
+        UNROLL for (int j = 0; j < 4; j++) P->m[4 * k + j][r] = _mm512_castsi512_ps(v[j]);
+    }
+}
+
+void panel_any(struct panel *P, int r, const uint8_t *p, size_t rs, int values, enum block_type t)
+{
+    const struct unpacking *u = &unpackings[t];
+    unpack_fn *unpack = unpack_avx2[t] ? unpack_avx2[t] : u->unpack;
+    const __m512i zero_point = _mm512_set1_epi8((char)PANEL_ANY_ZP);
+    struct step s[16];
+    __m512i v[4];
+    for (int lane = 0; lane < 16; lane++)
+        unpack(&s[lane], p + (size_t)lane * rs, values);
+    for (int k = 0; k < values / 16; k++) {
+        load_transposed(v, (const uint8_t *)(s[0].code + 16 * k), sizeof s[0]);
+        UNROLL for (int j = 0; j < 4; j++) P->code[4 * k + j][r] = _mm512_add_epi8(v[j], zero_point);
+    }
+    if (u->family == ACT_X256)
+        step_scales(P, r, s, u);
+    else
+        block_scales(P, r, s, values, u);
 }
 
 #endif

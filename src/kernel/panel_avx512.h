@@ -10,7 +10,7 @@ enum { PANEL_R = 2, PANEL_ROWS = 16 * PANEL_R, PANEL_ANY_ZP = 128 };
 struct panel {
     __m512i code[64][PANEL_R];  /* four unsigned codes of sixteen rows */
     __m512i scale[16][PANEL_R]; /* int32, a group of the K family */
-    __m512i min[8][PANEL_R];    /* pairs of int16: groups 2 i and 2 i + 1 */
+    __m512i min[8][PANEL_R];    /* pairs of int16: minima 2 i and 2 i + 1 */
     __m512 d[16][PANEL_R], dmin[PANEL_R];
     __m512 m[8][PANEL_R];
 };
@@ -19,7 +19,7 @@ struct panel {
 typedef void panel_fn(struct panel *P, int r, const uint8_t *p, size_t rs, int n_blocks);
 panel_fn panel_q4_k, panel_q6_k, panel_q8_0, panel_q4_0, panel_q5_0, panel_iq4_nl, panel_mxfp4;
 
-/* Any type, by the scalar unpacking: codes + PANEL_ANY_ZP, minima per 16 values. */
-void panel_any(struct panel *P, int r, const uint8_t *p, size_t rs, int values, const struct unpacking *u);
+/* Any type, by its unpacker to a step: codes + PANEL_ANY_ZP, minima for each sixteen values. */
+void panel_any(struct panel *P, int r, const uint8_t *p, size_t rs, int values, enum block_type t);
 
 #endif

@@ -18,9 +18,8 @@ enum { R = 2, ROWS = 8 * R, TOKENS = 3 };
 struct panel {
     __m256i code[64][R];
     __m256i scale[16][R]; /* int16, the same one twice: a group of the K family */
-    __m256i
-        pair[8]
-            [R]; /* pairs of int16: of 16-value groups 2 i and 2 i + 1: minima, or the scales that a zero point needs */
+    /* pairs of int16, of 16-value groups 2 i and 2 i + 1: minima, or the scales that a zero point needs */
+    __m256i pair[8][R];
     __m256 d[16][R], dmin[R], m[8][R];
 };
 
@@ -174,6 +173,9 @@ VARIANT(q4_k_products, ACT_X256, 32, 8, 0, MIN_INT)
 VARIANT(q6_k_products, ACT_X256, 16, 2, 32, MIN_NONE)
 VARIANT(q4_0_products, ACT_X32, 32, 8, 8, MIN_NONE)
 VARIANT(q5_0_products, ACT_X32, 32, 4, 16, MIN_NONE)
+VARIANT(q2_k_products, ACT_X256, 16, 4, 0, MIN_INT)
+VARIANT(q3_k_products, ACT_X256, 16, 4, 4, MIN_NONE)
+VARIANT(q5_k_products, ACT_X256, 32, 4, 0, MIN_INT)
 VARIANT(k32_signed, ACT_X256, 32, 0, 0, MIN_NONE)
 VARIANT(k16_signed, ACT_X256, 16, 0, 0, MIN_NONE)
 VARIANT(k16_signed_min, ACT_X256, 16, 0, 0, MIN_INT)
@@ -260,29 +262,39 @@ INL void codes_table(uint8_t *u, const uint8_t *p, int n, const int8_t table[16]
 static void codes_iq4_nl_row(uint8_t *u, const uint8_t *p, int n) { codes_table(u, p, n, codes_iq4_nl, 18, 2); }
 static void codes_mxfp4_row(uint8_t *u, const uint8_t *p, int n) { codes_table(u, p, n, codes_e2m1, 17, 1); }
 
-/* Lines of 256 codes of eight rows -> half r of the panel: an 8 x 8 transpose of dwords for each 32 codes. */
-static void transpose(struct panel *P, int r, uint8_t line[8][STEP], int n)
+/* Eight dwords at p of eight rows, rs bytes apart: vector j holds their dword j, lane = row. */
+INL void load_transposed(__m256i o[8], const void *p, size_t rs)
 {
+    __m256i a[8], b[8];
+    UNROLL for (int l = 0; l < 8; l += 2)
+    {
+        __m256i v = load256((const uint8_t *)p + (size_t)l * rs),
+                w = load256((const uint8_t *)p + (size_t)(l + 1) * rs);
+        a[l] = _mm256_unpacklo_epi32(v, w);
+        a[l + 1] = _mm256_unpackhi_epi32(v, w);
+    }
+    UNROLL for (int l = 0; l < 8; l += 4)
+    { /* b[l + j]: dword j (and j + 4) of rows l .. l + 3 */
+        b[l] = _mm256_unpacklo_epi64(a[l], a[l + 2]);
+        b[l + 1] = _mm256_unpackhi_epi64(a[l], a[l + 2]);
+        b[l + 2] = _mm256_unpacklo_epi64(a[l + 1], a[l + 3]);
+        b[l + 3] = _mm256_unpackhi_epi64(a[l + 1], a[l + 3]);
+    }
+    UNROLL for (int j = 0; j < 4; j++)
+    {
+        o[j] = _mm256_permute2x128_si256(b[j], b[j + 4], 0x20);
+        o[4 + j] = _mm256_permute2x128_si256(b[j], b[j + 4], 0x31);
+    }
+}
+
+/* The n codes at p of eight rows, rs bytes apart, to half r of the panel. */
+static void transpose(struct panel *P, int r, const void *p, size_t rs, int n, int zero_point)
+{
+    __m256i v[8];
     for (int i = 0; i < n; i += 32) {
-        __m256i v[8], a[8], b[8];
-        UNROLL for (int l = 0; l < 8; l++) v[l] = load256(line[l] + i);
-        UNROLL for (int l = 0; l < 8; l += 2)
-        {
-            a[l] = _mm256_unpacklo_epi32(v[l], v[l + 1]);
-            a[l + 1] = _mm256_unpackhi_epi32(v[l], v[l + 1]);
-        }
-        UNROLL for (int l = 0; l < 8; l += 4)
-        { /* b[l + j]: dword j (and j + 4) of rows l .. l + 3 */
-            b[l] = _mm256_unpacklo_epi64(a[l], a[l + 2]);
-            b[l + 1] = _mm256_unpackhi_epi64(a[l], a[l + 2]);
-            b[l + 2] = _mm256_unpacklo_epi64(a[l + 1], a[l + 3]);
-            b[l + 3] = _mm256_unpackhi_epi64(a[l + 1], a[l + 3]);
-        }
-        UNROLL for (int j = 0; j < 4; j++)
-        {
-            P->code[i / 4 + j][r] = _mm256_permute2x128_si256(b[j], b[j + 4], 0x20);
-            P->code[i / 4 + 4 + j][r] = _mm256_permute2x128_si256(b[j], b[j + 4], 0x31);
-        }
+        load_transposed(v, (const uint8_t *)p + i, rs);
+        UNROLL for (int j = 0; j < 8; j++)
+            P->code[i / 4 + j][r] = _mm256_add_epi8(v[j], _mm256_set1_epi8((char)zero_point));
     }
 }
 
@@ -342,10 +354,11 @@ static void scales_mxfp4(struct panel *P, int r, int lane, const uint8_t *p, int
         put_f32(&P->d[g][r], lane, f32_from_bits(p[0] < 2 ? 0x00200000u << p[0] : (uint32_t)(p[0] - 1) << 23));
 }
 
-static const struct own_panel {
+static const struct own_panel { /* codes and scales NULL: the panel is filled from unpacked steps */
     void (*codes)(uint8_t *u, const uint8_t *p, int n);
     void (*scales)(struct panel *P, int r, int lane, const uint8_t *p, int n);
     variant_fn *products;
+    int zero_point; /* to be added to the codes of an unpacked step */
 } own[TYPE_COUNT] = {
     [TYPE_Q4_K] = {codes_q4_k, scales_q4_k, q4_k_products},
     [TYPE_Q6_K] = {codes_q6_k, scales_q6_k, q6_k_products},
@@ -354,47 +367,72 @@ static const struct own_panel {
     [TYPE_Q5_0] = {codes_q5_0, scales_q5_0, q5_0_products},
     [TYPE_IQ4_NL] = {codes_iq4_nl_row, scales_q4_0, b32_signed},
     [TYPE_MXFP4] = {codes_mxfp4_row, scales_mxfp4, b32_signed},
+    [TYPE_Q2_K] = {.products = q2_k_products},
+    [TYPE_Q3_K] = {.products = q3_k_products, .zero_point = 4},
+    [TYPE_Q5_K] = {.products = q5_k_products},
 };
 
-/* Integer and float scales of any type's step. */
-static void scales_any(struct panel *P, int r, int lane, const struct unpacking *u, const struct step *s, int n)
+/* Float scales of any type's step to a lane. */
+static void float_scales(struct panel *P, int r, int lane, const struct unpacking *u, const struct step *s, int n)
 {
-    if (u->family == ACT_X32) {
-        for (int g = 0; g < n / u->sub; g++)
-            put_f32(&P->d[g][r], lane, s->d[g * u->sub / 16]);
-        for (int g = 0; u->minima == MIN_FLOAT && g < n / 32; g++)
-            put_f32(&P->m[g][r], lane, s->m[g]);
+    if (u->family == ACT_X256) {
+        put_f32(&P->d[0][r], lane, s->d[0]);
+        if (u->minima == MIN_INT)
+            put_f32(&P->dmin[r], lane, s->dmin);
         return;
     }
-    int wide = u->sub == 32 && u->minima == MIN_NONE;
-    put_f32(&P->d[0][r], lane, s->d[0]);
-    for (int g = 0; g < (wide ? 8 : 16); g++)
-        put16x2(&P->scale[g][r], lane, s->scale[wide ? 2 * g : g], s->scale[wide ? 2 * g : g]);
-    if (u->minima == MIN_INT) {
-        put_f32(&P->dmin[r], lane, s->dmin);
-        for (int g = 0; g < 8; g++)
-            put16x2(&P->pair[g][r], lane, s->min[2 * g], s->min[2 * g + 1]);
+    for (int g = 0; g < n / u->sub; g++)
+        put_f32(&P->d[g][r], lane, s->d[g * u->sub / 16]);
+    for (int g = 0; u->minima == MIN_FLOAT && g < n / 32; g++)
+        put_f32(&P->m[g][r], lane, s->m[g]);
+}
+
+/* Integer scales and minima of eight steps at s, of the x256 family. */
+static void integer_scales(struct panel *P, int r, const struct step *s, const struct unpacking *u)
+{
+    const __m256i first = _mm256_set_epi8(13, 12, 13, 12, 9, 8, 9, 8, 5, 4, 5, 4, 1, 0, 1, 0, 13, 12, 13, 12, 9, 8, 9,
+                                          8, 5, 4, 5, 4, 1, 0, 1, 0);
+    const __m256i second = _mm256_add_epi8(first, _mm256_set1_epi8(2));
+    __m256i v[8], m[8];
+    load_transposed(v, s->scale, sizeof *s);
+    load_transposed(m, u->minima == MIN_INT ? s->min : s->scale, sizeof *s);
+    UNROLL for (int j = 0; j < 8; j++)
+    {
+        P->pair[j][r] = m[j];
+        if (u->sub == 32) {
+            P->scale[j][r] = v[j]; /* both of a pair are equal */
+        } else {
+            P->scale[2 * j][r] = _mm256_shuffle_epi8(v[j], first);
+            P->scale[2 * j + 1][r] = _mm256_shuffle_epi8(v[j], second);
+        }
     }
 }
 
-/* n values of eight rows at p to half r. */
-static void fill(struct panel *P, int r, const struct wmat *w, const uint8_t *p, int n)
+/* n values of eight rows at p to half r, through unpacked steps. */
+static void fill_from_steps(struct panel *P, int r, const struct wmat *w, const uint8_t *p, int n)
+{
+    const struct unpacking *u = &unpackings[w->type];
+    unpack_fn *unpack = unpack_avx2[w->type] ? unpack_avx2[w->type] : u->unpack;
+    struct step s[8];
+    for (int lane = 0; lane < 8; lane++) {
+        unpack(&s[lane], p + (size_t)lane * w->row_bytes, n);
+        float_scales(P, r, lane, u, &s[lane], n);
+    }
+    transpose(P, r, s[0].code, sizeof s[0], n, own[w->type].zero_point);
+    if (u->family == ACT_X256)
+        integer_scales(P, r, s, u);
+}
+
+/* The same through codes and scales of the type's own. */
+static void fill_from_lines(struct panel *P, int r, const struct wmat *w, const uint8_t *p, int n)
 {
     const struct own_panel *o = &own[w->type];
-    const struct unpacking *u = &unpackings[w->type];
     uint8_t line[8][STEP] __attribute__((aligned(32)));
-    struct step s;
     for (int lane = 0; lane < 8; lane++, p += w->row_bytes) {
-        if (o->codes) {
-            o->codes(line[lane], p, n);
-            o->scales(P, r, lane, p, n);
-        } else {
-            u->unpack(&s, p, n);
-            memcpy(line[lane], s.code, (size_t)n);
-            scales_any(P, r, lane, u, &s, n);
-        }
+        o->codes(line[lane], p, n);
+        o->scales(P, r, lane, p, n);
     }
-    transpose(P, r, line, n);
+    transpose(P, r, line, sizeof line[0], n, 0);
 }
 
 static void group_rows(const struct wmat *w, const uint8_t *rows, const struct xq *x, struct panel *P, float *acc)
@@ -407,7 +445,7 @@ static void group_rows(const struct wmat *w, const uint8_t *rows, const struct x
         const size_t at = (size_t)b * (size_t)x->plane;
         const int n = step_values(w->n_cols, b);
         for (int r = 0; r < R; r++)
-            fill(P, r, w, rows + (size_t)r * 8 * w->row_bytes, n);
+            (own[w->type].codes ? fill_from_lines : fill_from_steps)(P, r, w, rows + (size_t)r * 8 * w->row_bytes, n);
         products(P, &(struct part){
                         .m = x->n_rows,
                         .n_blocks = n / 32,
@@ -420,8 +458,8 @@ static void group_rows(const struct wmat *w, const uint8_t *rows, const struct x
     }
 }
 
-/* Below this many activation rows the dots are faster; where unpacking is the cost, never. */
-static int tile_rows_min(enum block_type t) { return own[t].codes ? 5 : 2; }
+/* Below this many activation rows the dots are faster; where scalar code unpacks, never. */
+static int tile_rows_min(enum block_type t) { return own[t].codes || unpack_avx2[t] ? 5 : 2; }
 
 static void tile(const struct wmat *w, int n0, int n1, const struct xq *x, float *out, size_t ld_out, void *scratch)
 {

@@ -154,6 +154,7 @@ INL void all_rows(const struct panel *P, const struct variant kind, struct part 
 VARIANT(k32_unsigned_min, ACT_X256, 32, 0, 4, 0)
 VARIANT(k32_signed, ACT_X256, 32, 1, 0, 0)
 VARIANT(k16_signed, ACT_X256, 16, 1, 0, 0)
+VARIANT(k32_signed_min, ACT_X256, 32, 1, 8, 0)
 VARIANT(k16_signed_min, ACT_X256, 16, 1, 8, 0)
 VARIANT(b32_signed, ACT_X32, 32, 1, 0, 0)
 VARIANT(b32_signed_min, ACT_X32, 32, 1, 0, 1)
@@ -161,11 +162,13 @@ VARIANT(b16_signed, ACT_X32, 16, 1, 0, 0)
 
 typedef void variant_fn(const struct panel *P, const struct part *a);
 
-/* The products of a type whose panel the scalar unpacking fills. */
+/* The products of a type without its own way into the panel. */
 static variant_fn *variant_of(const struct unpacking *u)
 {
+    if (u->family == ACT_X256 && u->minima == MIN_INT)
+        return u->sub == 32 ? k32_signed_min : k16_signed_min;
     if (u->family == ACT_X256)
-        return u->minima == MIN_INT ? k16_signed_min : u->sub == 32 ? k32_signed : k16_signed;
+        return u->sub == 32 ? k32_signed : k16_signed;
     return u->minima == MIN_FLOAT ? b32_signed_min : u->sub == 32 ? b32_signed : b16_signed;
 }
 
@@ -185,9 +188,8 @@ static const struct own_panel {
 static void group_rows(const struct wmat *w, const uint8_t *rows, const uint8_t *next, const struct xq *x,
                        struct panel *P, float *acc)
 {
-    const struct unpacking *u = &unpackings[w->type];
     const struct own_panel *o = &own[w->type];
-    variant_fn *products = o->products ? o->products : variant_of(u);
+    variant_fn *products = o->products ? o->products : variant_of(&unpackings[w->type]);
     const size_t step_bytes = type_row_bytes(type_info(w->type), STEP), rs = w->row_bytes;
     const size_t share = (size_t)PANEL_ROWS * rs / (size_t)x->n_steps;
     const size_t d_row = x->family == ACT_X256 ? 1 : 8;
@@ -200,7 +202,7 @@ static void group_rows(const struct wmat *w, const uint8_t *rows, const uint8_t 
             if (o->unpack)
                 o->unpack(P, r, p, rs, values / 32);
             else
-                panel_any(P, r, p, rs, values, u);
+                panel_any(P, r, p, rs, values, w->type);
         }
         products(P, &(struct part){
                         .m = x->n_rows,
@@ -217,9 +219,9 @@ static void group_rows(const struct wmat *w, const uint8_t *rows, const uint8_t 
     }
 }
 
-/* Below this many activation rows the dots are faster (AMD family 26: they cross between 2 and 4); where unpacking is the cost,
- * never. */
-static int tile_rows_min(enum block_type t) { return own[t].unpack ? 3 : 2; }
+/* Below this many activation rows the dots are faster (AMD family 26: they cross between 2 and 4); where scalar code
+ * unpacks, never. */
+static int tile_rows_min(enum block_type t) { return own[t].unpack || unpack_avx2[t] ? 3 : 2; }
 
 static void tile(const struct wmat *w, int n0, int n1, const struct xq *x, float *out, size_t ld_out, void *scratch)
 {

@@ -22,14 +22,20 @@ struct step {
 
 enum minima { MIN_NONE, MIN_INT, MIN_FLOAT };
 
+/* n values, a multiple of the block, at most STEP. */
+typedef void unpack_fn(struct step *s, const uint8_t *blocks, int n);
+
 struct unpacking {
     enum act_family family; /* ACT_F32: not a block type of the products */
     int sub;                /* values per integer scale (K family) or per float scale (small blocks) */
     enum minima minima;
-    void (*unpack)(struct step *s, const uint8_t *blocks, int n); /* n values, a multiple of the block, at most STEP */
+    unpack_fn *unpack;
 };
 
 extern const struct unpacking unpackings[TYPE_COUNT];
+
+/* The same in AVX2 code (unpack_avx2.c); NULL: none for this type. */
+extern unpack_fn *const unpack_avx2[TYPE_COUNT];
 
 /* The codebook types (unpack_iq_scalar.c). */
 void unpack_iq2_xxs(struct step *s, const uint8_t *p, int n);
