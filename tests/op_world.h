@@ -35,6 +35,23 @@ static inline void world_open(struct op_world *w, enum cpu_tier tier, int n_thre
     assert_int_equal(pool_create(&w->op.pool, n_threads, &err), 0);
 }
 
+/* An op that measures: what is run on it is counted, and world_open_measured() makes a world of exactly that size. */
+static inline struct op *world_measure(struct op_world *w, int exact)
+{
+    *w = (struct op_world){0};
+    arena_init_measuring(&w->scratch);
+    w->op = (struct op){.k = kernels_for(TIER_SCALAR), .exact = exact, .scratch = &w->scratch};
+    return &w->op;
+}
+
+static inline void world_open_measured(struct op_world *w, enum cpu_tier tier, int n_threads)
+{
+    size_t scratch = w->scratch.peak, per_thread = w->op.thread_bytes;
+    int exact = w->op.exact;
+    world_open(w, tier, n_threads, scratch ? scratch : 64, per_thread);
+    w->op.exact = exact;
+}
+
 static inline void world_close(struct op_world *w)
 {
     pool_destroy(w->op.pool);

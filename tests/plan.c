@@ -147,7 +147,7 @@ static void refusals(const char *path, const char *name)
 static unsigned severity(const struct plan *p)
 {
     unsigned slots = p->degraded & PLAN_CUT_PREFIX ? PLAN_CUT_EXPERTS : 0;
-    return p->degraded | slots | (p->n_chunk < 64 ? 128u : 0u);
+    return p->degraded | slots | (p->n_chunk < 64 ? 128u : 0u) | (p->n_chunk < 32 ? 256u : 0u);
 }
 
 /* page: of all kinds. The cache is cut into whole states and whole pages: one state more may cost what is left of a page. */
@@ -644,6 +644,46 @@ static void reality(const char *self, const char *path, const char *name)
     verdict("reality", detail);
 }
 
+/* ---- the scratch of a step ---------------------------------------------------------------------------------------------------- */
+
+/* Steps of some rows, all of which want logits, take at most what was measured for them before anything was loaded, and the measure
+ * is not padded: the largest of them takes nearly all of it. */
+static void scratch_of(const char *path, const char *name, int exact)
+{
+    enum { CHUNK = 40, PADDING = 8 }; /* an eighth: experts that no row chose, blocks that no row completed */
+    static const int rows[] = {1, 16, 17, CHUNK};
+    struct session_options opt = {.tier = cpu_best_tier(),
+                                  .plan_request = {.how = PLAN_WHOLE,
+                                                   .n_ctx = 256,
+                                                   .n_parallel = 1,
+                                                   .n_chunk = CHUNK,
+                                                   .n_threads = 2,
+                                                   .exact = exact,
+                                                   .all_logits = 1}};
+    struct error err = {0};
+    struct session *s = NULL;
+    char detail[120] = "";
+    size_t peak = 0, all = 0;
+    if (session_prepare(&s, path, &opt, 0, &err) || session_load(s, &opt, &err))
+        expect(0, "%s", err.text);
+    for (int i = 0; err.code == ERR_NONE && i < 4; i++) {
+        struct line l;
+        line_make(&l, 0, 2 * CHUNK, s->model->p.n_vocab);
+        s->scratch.peak = 0;
+        expect(run_alone(s, &l, rows[i], &err) == 0, "%s", err.text);
+        struct step_scratch need = model_measure_step(s->model, rows[i], rows[i]);
+        peak = s->scratch.peak;
+        all = need.step_bytes;
+        expect(peak <= all, "%d rows take %zu bytes, measured were %zu", rows[i], peak, all);
+        expect(need.thread_bytes <= s->plan.thread_bytes, "%zu bytes of a thread, planned %llu", need.thread_bytes,
+               ull(s->plan.thread_bytes));
+    }
+    expect(all - peak <= all / PADDING, "padded: a full step takes %zu bytes, measured were %zu", peak, all);
+    snprintf(detail, sizeof detail, "%s%s: %zu of %zu bytes", name, exact ? ", exact" : "", peak, all);
+    verdict("scratch", detail);
+    session_close(s);
+}
+
 /* ---- reading through the page cache ------------------------------------------------------------------------------------------------- */
 
 /* A file that refuses O_DIRECT costs what --reader buffered costs, and is found before anything is opened. */
@@ -683,6 +723,8 @@ static void real_model(const char *self, const char *path)
     refusals(path, name);
     ladder(path, name, 0);
     ladder(path, name, 8 << 20);
+    scratch_of(path, name, 0);
+    scratch_of(path, name, 1);
     if (SANITIZED)
         skip("reality", "a sanitizer has memory of its own");
     else

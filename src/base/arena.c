@@ -30,7 +30,7 @@ enum { RED_ZONE = 64 };
 enum { RED_ZONE = 0 };
 #endif
 
-enum { BLOCK = 1 << 18, HUGE_PAGE = 2 << 20, PIECE = 4 * HUGE_PAGE };
+enum { BLOCK = 1 << 18, HUGE_PAGE = 2 << 20, PIECE = 4 * HUGE_PAGE, MEASURING_BASE = HUGE_PAGE };
 
 struct arena_block {
     struct arena_block *next;
@@ -47,6 +47,12 @@ void arena_init(struct arena *a, void *base, size_t size)
 {
     *a = (struct arena){.base = base, .size = size, .total = size};
     POISON(base, size);
+}
+
+/* Any aligned address but NULL, which means failure. */
+void arena_init_measuring(struct arena *a)
+{
+    *a = (struct arena){.base = (uint8_t *)(uintptr_t)MEASURING_BASE, .size = SIZE_MAX / 2, .measuring = 1};
 }
 
 void arena_init_growing(struct arena *a) { *a = (struct arena){.growing = 1, .counted = room_entered()}; }
@@ -186,8 +192,10 @@ void *arena_alloc_aligned(struct arena *a, size_t size, size_t align)
         size_t left = a->size - a->used;
         if (a->base && pad <= left && size <= left - pad) {
             uint8_t *p = a->base + a->used + pad;
-            UNPOISON(p, size);
+            if (!a->measuring)
+                UNPOISON(p, size);
             a->used += pad + size;
+            a->peak = a->used > a->peak ? a->used : a->peak;
             if (a->growing && a->used + RED_ZONE <= a->size)
                 a->used += RED_ZONE;
             return p;
@@ -223,5 +231,6 @@ char *arena_copy(struct arena *a, const char *text, size_t length)
 void arena_reset(struct arena *a, size_t mark)
 {
     a->used = mark;
-    POISON(a->base + mark, a->size - mark);
+    if (!a->measuring)
+        POISON(a->base + mark, a->size - mark);
 }

@@ -247,10 +247,11 @@ static uint64_t price(struct planner *pl, const struct config *c)
     p->part[PLAN_KV_B] = model_derived_bytes(m);
     p->part[PLAN_WEIGHTS] = model_weight_bytes(m) - p->part[PLAN_EMBEDDING] - p->part[PLAN_KV_B];
     p->n_logits = w->all_logits ? c->n_chunk : p->n_parallel;
-    p->step_bytes = model_step_bytes(m, c->n_chunk, p->n_logits);
+    struct step_scratch scratch = model_measure_step(m, c->n_chunk, p->n_logits);
+    p->step_bytes = scratch.step_bytes;
     if (p->step_bytes < WEIGHTS_BOUNCE + 4096) /* loading borrows it */
         p->step_bytes = WEIGHTS_BOUNCE + 4096;
-    p->thread_bytes = model_thread_bytes(m, c->n_chunk);
+    p->thread_bytes = scratch.thread_bytes;
     p->part[PLAN_ACT] = p->step_bytes + p->thread_bytes * (uint64_t)p->n_threads;
     p->part[PLAN_LOGITS] = session_logits_bytes(m->p.n_vocab, p->n_logits, c->n_chunk, p->n_parallel, c->n_ctx);
     p->embedding_bounce = rows_bounce(m->token_embd) + rows_bounce(m->layer_embd.table);

@@ -16,24 +16,13 @@ struct model;
 struct params;
 struct step;
 
-/* Scratch of a step, stated by the architecture and by nobody else; what sequences keep is stated while binding (bind.h). */
-struct arch_memory {
-    size_t row;    /* of one row, in the widest layer; bytes */
-    size_t fixed;  /* besides */
-    size_t thread; /* of a thread, where that is more than products, attention and experts take */
-};
-
-/* Of two needs that are not there at once. */
-static inline size_t larger(size_t a, size_t b) { return a > b ? a : b; }
-
 struct arch {
     const char *name; /* general.architecture */
     int (*read_params)(struct params *p, const struct gguf *g,
-                       struct error *err);             /* keys, checked against each other */
-    int layers_differ;                                 /* its keys may have a number for each layer */
-    size_t layer_bytes;                                /* of its own struct of a layer's weights */
-    int (*bind)(struct binder *b, int l, void *layer); /* tensors by name and shape */
-    void (*memory)(const struct model *m, int n_rows, struct arch_memory *out); /* for steps of at most n_rows rows */
+                       struct error *err);                             /* keys, checked against each other */
+    int layers_differ;                                                 /* its keys may have a number for each layer */
+    size_t layer_bytes;                                                /* of its own struct of a layer's weights */
+    int (*bind)(struct binder *b, int l, void *layer);                 /* tensors by name and shape */
     void (*layer)(struct step *s, int l, const void *layer, float *x); /* x [n_rows][params_row_width()], in place */
 };
 

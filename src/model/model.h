@@ -137,8 +137,11 @@ struct batch {
  * are undefined, the others' are right. The caller commits positions afterwards. */
 int model_forward(struct model *m, struct batch *b, struct error *err);
 
-/* Scratch of a step of n_rows rows, of which n_wants want logits; and of each thread. */
-size_t model_step_bytes(const struct model *m, int n_rows, int n_wants);
-size_t model_thread_bytes(const struct model *m, int n_rows);
+/* Scratch that the largest step takes, in bytes: of the step as a whole, and of each thread. Measured: steps of at most n_rows rows,
+ * of which at most n_wants want logits, run without computing (op/op.h). The model need not be loaded. */
+struct step_scratch {
+    size_t step_bytes, thread_bytes;
+};
+struct step_scratch model_measure_step(const struct model *m, int n_rows, int n_wants);
 
 #endif

@@ -25,9 +25,7 @@ void matmul(struct step *s, float *out, struct act *a, const struct weight *w)
 
 void matmul_rows(struct step *s, float *out, struct act *a, const struct weight *w, int first, int n)
 {
-    struct wmat part = w->mat;
-    part.data += (size_t)first * part.row_bytes;
-    part.n_rows = n;
+    struct wmat part = wmat_rows(&w->mat, first, n);
     op_matmul(&s->m->op, out, (size_t)n, a, &part);
 }
 
@@ -35,6 +33,12 @@ void add_bias(struct step *s, float *x, const struct weight *b)
 {
     if (b)
         op_add_vector(&s->m->op, x, b->vector, s->n_rows, b->mat.n_cols);
+}
+
+void scale_by(struct step *s, float *x, const struct weight *factor, int n_cols)
+{
+    if (factor && !op_measuring(&s->m->op))
+        op_scale(&s->m->op, x, factor->vector[0], s->n_rows, n_cols);
 }
 
 void add(struct step *s, float *x, const float *y, int n_cols) { op_add(&s->m->op, x, y, s->n_rows, n_cols); }
@@ -54,8 +58,8 @@ void rotate_heads_back(struct step *s, float *x, int n_head, int head_dim, int r
     size_t mark = step_mark(s);
     int n_pair = r->n_rot / 2;
     float *sine = step_rows(s, n_pair);
-    for (size_t i = 0; i < (size_t)s->n_rows * (size_t)n_pair; i++)
-        sine[i] = -s->rope[rope].sin[i];
+    op_copy(&s->m->op, sine, (size_t)n_pair, s->rope[rope].sin, (size_t)n_pair, s->n_rows, n_pair);
+    op_scale(&s->m->op, sine, -1.0f, s->n_rows, n_pair);
     op_rope(&s->m->op, x, s->n_rows, n_head, head_dim, r->pairs, s->rope[rope].cos, sine, n_pair);
     step_reset(s, mark);
 }
@@ -69,10 +73,10 @@ int embed(struct step *s, float *x, size_t ld, struct weight *table)
     uint8_t *raw = NULL;
     if (table->on_disk) {
         raw = op_alloc(op, (size_t)s->n_rows * w->row_bytes);
-        if (disk_rows_read(&table->rows, s->b->token, s->n_rows, raw, s->err))
+        if (!op_measuring(op) && disk_rows_read(&table->rows, s->b->token, s->n_rows, raw, s->err))
             return -1;
     }
-    for (int r = 0; r < s->n_rows; r++) {
+    for (int r = 0; r < s->n_rows && !op_measuring(op); r++) {
         size_t row = raw ? (size_t)r : (size_t)s->b->token[r];
         type->decode(x + (size_t)r * ld, (raw ? raw : w->data) + row * w->row_bytes, (size_t)w->n_cols);
     }
@@ -88,7 +92,7 @@ static float *state_at(const struct step *s, int i, size_t place)
 struct run *step_runs(struct step *s, size_t history, size_t state)
 {
     struct run *run = op_alloc(&s->m->op, (size_t)s->n_run * sizeof *run);
-    for (int i = 0; i < s->n_run; i++)
+    for (int i = 0; i < s->n_run && !op_measuring(&s->m->op); i++)
         run[i] = (struct run){s->run[i].first, s->run[i].n, state_at(s, i, history), state_at(s, i, state)};
     return run;
 }
@@ -104,7 +108,7 @@ void layer_out(struct step *s, int l, float *x)
 {
     (void)l;
     (void)x;
-    for (int r = 0; r < s->n_rows; r++)
+    for (int r = 0; r < s->n_rows && !op_measuring(&s->m->op); r++)
         if (atomic_load_explicit(&s->b->seq[r]->cancelled, memory_order_relaxed))
             row_leaves(s, r);
 }

@@ -37,7 +37,9 @@ void matmul(struct step *s, float *out, struct act *a, const struct weight *w); 
 void matmul_rows(struct step *s, float *out, struct act *a, const struct weight *w, int first,
                  int n); /* out [n_rows][n]: rows [first, first + n) of w alone */
 void add_bias(struct step *s, float *x, const struct weight *b); /* x += b on every row; NULL: untouched */
-void add(struct step *s, float *x, const float *y, int n_cols);  /* x += y */
+void scale_by(struct step *s, float *x, const struct weight *factor,
+              int n_cols);                                      /* x *= a vector of one; NULL: untouched */
+void add(struct step *s, float *x, const float *y, int n_cols); /* x += y */
 
 /* Rows of x, ld apart, are those of the step's tokens, wherever the table is. -1 with the sentence in s->err. */
 int embed(struct step *s, float *x, size_t ld, struct weight *table);

@@ -28,6 +28,3 @@ const struct xq *act_quantised(struct act *a, enum act_family family)
     }
     return x;
 }
-
-/* Per row of a step of 256: codes, at most 8 scales, sums; both families. */
-size_t act_row_bytes(int n_cols) { return (size_t)(n_cols + 255) / 256 * 2 * (256 + 32 + 32 + 16); }

@@ -24,8 +24,4 @@ struct act act_rows(struct op *op, const float *f32, int n_rows, int n_cols, siz
 /* The quantised copy of a family (not ACT_F32), made now if it was not yet. */
 const struct xq *act_quantised(struct act *a, enum act_family family);
 
-/* Scratch that an act of n_cols takes per row at most, and besides. */
-size_t act_row_bytes(int n_cols);
-enum { ACT_FIXED_BYTES = 1024 };
-
 #endif

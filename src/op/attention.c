@@ -54,13 +54,24 @@ struct unit {
     float *q, *acc, *o; /* [ATTN_QUERIES][d_k], [..][d_v], [..][d_v] */
 };
 
-size_t op_attend_scratch(int d_k, int d_v)
-{
-    return sizeof(struct unit) + 64 + ATTN_QUERIES * sizeof(float) * (size_t)(d_k + 2 * d_v) + 3 * 64 +
-           kernel_attn_scratch(d_k, d_v);
-}
+static size_t align64(size_t n) { return (n + 63) / 64 * 64; }
 
-size_t op_attend_beside_scratch(int d_k) { return (ATTN_PAGE * sizeof(float) * (size_t)d_k + 63) / 64 * 64; }
+/* Where a thread's scratch has what: byte offsets, each 64-byte aligned. The unit comes first. */
+struct places {
+    size_t q, acc, o, gathered, kernel, end;
+};
+
+static struct places places(const struct attention *a)
+{
+    struct places p = {.q = align64(sizeof(struct unit))};
+    size_t d_k = (size_t)a->shape.d_k, d_v = (size_t)a->d_v;
+    p.acc = p.q + align64(ATTN_QUERIES * d_k * sizeof(float));
+    p.o = p.acc + align64(ATTN_QUERIES * d_v * sizeof(float));
+    p.gathered = p.o + align64(ATTN_QUERIES * d_v * sizeof(float));
+    p.kernel = p.gathered + (a->beside || a->chosen ? align64(ATTN_PAGE * d_k * sizeof(float)) : 0);
+    p.end = p.kernel + kernel_attn_scratch(a->shape.d_k, a->d_v);
+    return p;
+}
 
 /* Rows that lie together: u->first and u->last of them for queries [t0, t0 + n_q). */
 struct split_rows {
@@ -263,29 +274,20 @@ static void attend_unit(const struct attend *at, int i, struct unit *u, uint8_t 
     }
 }
 
-static float *take_floats(uint8_t **p, size_t n)
-{
-    float *f = (float *)*p;
-    *p += (n * sizeof(float) + 63) / 64 * 64;
-    return f;
-}
-
 static void attend_thread(void *arg, int thread, int n_threads)
 {
     (void)n_threads;
     struct attend *at = arg;
-    uint8_t *p = op_thread_scratch(at->op, thread);
-    struct unit *u = (struct unit *)p;
-    p += (sizeof *u + 63) / 64 * 64;
-    u->q = take_floats(&p, ATTN_QUERIES * (size_t)at->a->shape.d_k);
-    u->acc = take_floats(&p, ATTN_QUERIES * (size_t)at->a->d_v);
-    u->o = take_floats(&p, ATTN_QUERIES * (size_t)at->a->d_v);
-    uint8_t *gathered = p;
-    if (at->a->beside || at->a->chosen)
-        p += op_attend_beside_scratch(at->a->shape.d_k);
+    uint8_t *base = op_thread_scratch(at->op, thread);
+    struct places p = places(at->a);
+    struct unit *u = (struct unit *)base;
+    u->q = (float *)(base + p.q);
+    u->acc = (float *)(base + p.acc);
+    u->o = (float *)(base + p.o);
     int n = at->a->shape.n_head_kv * at->head_parts * at->row_parts;
     for (int i; (i = atomic_fetch_add(&at->next, 1)) < n;) {
-        attend_unit(at, n - 1 - i, u, gathered, p); /* the last rows see most: first, so that threads end together */
+        /* the last rows see most, so they are first and the threads end together */
+        attend_unit(at, n - 1 - i, u, base + p.gathered, base + p.kernel);
         if (thread == 0)
             op_poll(at->op);
     }
@@ -300,5 +302,6 @@ void op_attend(struct op *op, const struct attention *a, float *out, const float
     at.rows = ATTN_QUERIES / at.heads;
     at.head_parts = (at.group + at.heads - 1) / at.heads;
     at.row_parts = (a->n_rows + at.rows - 1) / at.rows;
-    pool_run(op->pool, attend_thread, &at);
+    op_need_thread(op, places(a).end);
+    op_run(op, attend_thread, &at);
 }

@@ -45,7 +45,4 @@ void op_kv_store(struct op *op, const struct attention *a, const float *k, const
 /* out [n_rows][n_head * d_v] from q [n_rows][n_head * d_k]; what the rows see has been stored. */
 void op_attend(struct op *op, const struct attention *a, float *out, const float *q);
 
-size_t op_attend_scratch(int d_k, int d_v); /* bytes of a thread */
-size_t op_attend_beside_scratch(int d_k);   /* ... more, where there are rows beside, or chosen ones of latents */
-
 #endif

@@ -1,7 +1,6 @@
 /* Products head by head: see heads.h. Rows are gathered by head, so that one head's rows are neighbours; then units are heads. */
 #include "op/heads.h"
-
-#include <string.h>
+#include "op/rows.h"
 
 struct heads {
     const struct op *op;
@@ -39,9 +38,8 @@ void op_matmul_heads(struct op *op, float *out, size_t ld_out, size_t stride_out
     size_t mark = arena_mark(op->scratch), n_cols = (size_t)w->n_cols;
     float *by_head = op_alloc(op, (size_t)n_head * (size_t)n_rows * n_cols * sizeof(float));
     for (int h = 0; h < n_head; h++)
-        for (int r = 0; r < n_rows; r++)
-            memcpy(by_head + ((size_t)h * (size_t)n_rows + (size_t)r) * n_cols,
-                   x + (size_t)r * ld_x + (size_t)h * stride_x, n_cols * sizeof(float));
+        op_copy(op, by_head + (size_t)h * (size_t)n_rows * n_cols, n_cols, x + (size_t)h * stride_x, ld_x, n_rows,
+                w->n_cols);
     struct act a = act_rows(op, by_head, n_head * n_rows, w->n_cols, n_cols);
     struct heads work = {.op = op,
                          .out = out,
@@ -53,11 +51,7 @@ void op_matmul_heads(struct op *op, float *out, size_t ld_out, size_t stride_out
                          .n_out = n_out,
                          .head_rows = head_rows};
     work.xq = op_view(&a, w->type).xq;
+    op_need_thread(op, op_product_scratch(n_rows, w->n_cols));
     op_split(op, n_head, 1, 0, head_units, &work);
     arena_reset(op->scratch, mark);
-}
-
-size_t op_matmul_heads_row_bytes(int n_head, int n_cols)
-{
-    return (size_t)n_head * ((size_t)n_cols * sizeof(float) + act_row_bytes(n_cols));
 }

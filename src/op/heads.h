@@ -9,6 +9,4 @@
 void op_matmul_heads(struct op *op, float *out, size_t ld_out, size_t stride_out, const float *x, size_t ld_x,
                      size_t stride_x, int n_rows, const struct wmat *w, int n_head, int n_out, int head_rows);
 
-size_t op_matmul_heads_row_bytes(int n_head, int n_cols);
-
 #endif

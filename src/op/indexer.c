@@ -76,9 +76,10 @@ static struct best thread_best(const struct work *a, int thread)
 
 static size_t best_bytes(int top_k) { return ((size_t)top_k * sizeof(struct found) + 63) / 64 * 64; }
 
-size_t op_index_scratch(int n_head, int top_k)
+/* A thread's scratch: its best, the scores of a page, the products of all heads with that page. */
+static size_t thread_bytes(const struct indexer *x)
 {
-    return best_bytes(top_k) + ((size_t)n_head + 1) * KV_PAGE * sizeof(float);
+    return best_bytes(x->top_k) + ((size_t)x->n_head + 1) * (size_t)kv_page_rows(&x->shape) * sizeof(float);
 }
 
 static void score_page(const struct work *a, int row, int page, int thread, struct best *b)
@@ -139,14 +140,17 @@ static void shared_row(void *arg, int thread, int n_threads)
 void op_index(struct op *op, const struct indexer *x, int32_t *chosen)
 {
     struct work a = {.op = op, .x = x, .chosen = chosen};
+    op_need_thread(op, thread_bytes(x));
+    if (op_measuring(op))
+        return;
     if (x->n_rows >= 2 * pool_threads(op->pool)) {
-        pool_run(op->pool, whole_rows, &a);
+        op_run(op, whole_rows, &a);
         return;
     }
     for (a.row = 0; a.row < x->n_rows; a.row++) {
         if (sees_all(x, a.row))
             continue;
-        pool_run(op->pool, shared_row, &a);
+        op_run(op, shared_row, &a);
         struct best b = thread_best(&a, 0);
         b.n = b.most;
         for (int t = 1; t < pool_threads(op->pool); t++)

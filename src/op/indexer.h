@@ -18,6 +18,4 @@ struct indexer {
 /* chosen [n_rows][top_k]: ascending. Rows that see at most top_k keys attend to all and are left alone. */
 void op_index(struct op *op, const struct indexer *x, int32_t *chosen);
 
-size_t op_index_scratch(int n_head, int top_k); /* bytes of a thread */
-
 #endif

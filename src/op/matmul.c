@@ -14,6 +14,15 @@ struct rows_view op_view(struct act *a, enum block_type t)
         .f32 = a->f32, .ld = a->ld, .n_rows = a->n_rows, .xq = family == ACT_F32 ? NULL : act_quantised(a, family)};
 }
 
+struct wmat wmat_rows(const struct wmat *w, int first, int n)
+{
+    struct wmat part = *w;
+    part.n_rows = n;
+    if (part.data) /* not while measuring, before the model is loaded */
+        part.data += (size_t)first * part.row_bytes;
+    return part;
+}
+
 static size_t align64(size_t n) { return (n + 63) / 64 * 64; }
 
 size_t op_product_scratch(int n_rows, int n_cols)
@@ -131,6 +140,7 @@ void op_matmul(struct op *op, float *out, size_t ld_out, struct act *a, const st
 {
     assert(a->n_cols == w->n_cols);
     struct matmul m = {op, w, op_view(a, w->type), out, ld_out};
+    op_need_thread(op, op_product_scratch(a->n_rows, w->n_cols));
     op_split(op, w->n_rows, 32, 0, matmul_rows, &m);
     op_poll(op);
 }

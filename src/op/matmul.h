@@ -4,6 +4,9 @@
 
 #include "op/act.h"
 
+/* Rows [first, first + n) of a matrix alone. */
+struct wmat wmat_rows(const struct wmat *w, int first, int n);
+
 /* out[r * ld_out + n] for all rows of a and all rows n of w. */
 void op_matmul(struct op *op, float *out, size_t ld_out, struct act *a, const struct wmat *w);
 

@@ -1,8 +1,9 @@
 /* Experts on the pool: see moe.h.
  *
- * Few rows: the output rows of all experts at hand are one long list, cut evenly over the threads: gate and up, join, activate and
- * quantise, join, down. Many rows: units of the hidden rows are (expert, block of rows), of the sums ranges of output columns; both
- * are taken from an atomic counter. A block of rows is gathered (codes are copied, never quantised again). */
+ * Small batches: the output rows of all experts at hand form one long list that is cut evenly over the threads: gate and up, join,
+ * activate and quantise, join, down. Large batches: the work on hidden rows is cut into units of (expert, block of rows), the sums
+ * into ranges of output columns; threads take both kinds of units from an atomic counter. The rows of a block are gathered first:
+ * their codes are copied, never quantised again. */
 #include "op/moe.h"
 
 #include <assert.h>
@@ -15,14 +16,15 @@ enum { BLOCK = 128 /* rows gathered at a time */, COLUMNS = 256 /* of a unit of 
 
 static size_t align64(size_t n) { return (n + 63) / 64 * 64; }
 
-/* A row gathered as f32 or as codes of one family. */
-static size_t row_bytes(int n)
+static size_t larger(size_t a, size_t b) { return a > b ? a : b; }
+
+/* A block of gathered rows of n values, as f32 or as codes of one family. */
+static size_t block_bytes(int n)
 {
-    size_t f32 = (size_t)n * sizeof(float), codes = act_row_bytes(n) / 2;
-    return f32 > codes ? f32 : codes;
+    return larger(BLOCK * (size_t)n * sizeof(float), larger(xq_bytes(ACT_X256, BLOCK, n), xq_bytes(ACT_X32, BLOCK, n)));
 }
 
-/* ---- few rows ---------------------------------------------------------------------------------------------------------- */
+/* ---- small batches ----------------------------------------------------------------------------------------------------- */
 
 struct moe_small_batch op_moe_small_batch_begin(struct op *op, int n_uses, int n_ff, int n_embd, ffn_act_fn *act)
 {
@@ -40,7 +42,7 @@ struct small_batch {
     const struct moe_expert *e;
     int n;
     struct act *x;
-    struct act h; /* all pairs' hidden rows, which stand where up was */
+    struct act h; /* all pairs' hidden rows, which overwrite up */
 };
 
 static struct rows_view one_row(const struct act *a, const struct xq *planes, struct xq *view, int row)
@@ -53,7 +55,7 @@ static struct rows_view one_row(const struct act *a, const struct xq *planes, st
     return v;
 }
 
-/* The row of the activations that use i of an expert takes: its own, or its token's. */
+/* Which row of the activations the expert's i-th use reads: the row of its own pair, or that of its token. */
 static int row_of(const struct moe_expert *e, int i, int by_use) { return by_use ? e->first_use + i : e->row[i]; }
 
 /* Rows [n0, n1) of one matrix for all pairs of an expert: out[use][ld_out]. */
@@ -78,7 +80,7 @@ static void small_batch_product(const struct small_batch *a, const struct moe_ex
     }
 }
 
-/* A piece of work is a matrix; pieces lie one after another in a list of rows that the threads share evenly. */
+/* A piece of work is one matrix. The rows of all pieces form one list, which the threads share evenly. */
 struct pieces {
     int per_expert, n_rows; /* matrices of an expert that this phase multiplies by, rows of each */
     size_t matrix[2];       /* where they are in struct moe_expert */
@@ -168,10 +170,10 @@ void op_moe_small_batch(struct op *op, const struct moe_small_batch *f, const st
 {
     if (n == 0)
         return;
+    op_need_thread(op, op_product_scratch(1, f->n_ff > f->n_embd ? f->n_ff : f->n_embd));
     size_t mark = arena_mark(op->scratch);
     struct small_batch a = {op, f, e, n, x, act_rows(op, f->up, f->n_uses, f->n_ff, (size_t)f->n_ff)};
-    for (int i = 0; i < 2;
-         i++) { /* copies of x outlive this call: they were made before the mark, or are made by the caller */
+    for (int i = 0; i < 2; i++) { /* copies of x outlive this call, so the caller has made them before the mark */
         enum act_family family = op_family(op, i == 0 && e->gate.n_rows ? e->gate.type : e->up.type);
         assert(family == ACT_F32 || (family == ACT_X256 ? x->x256.code : x->x32.code) != NULL);
     }
@@ -180,16 +182,18 @@ void op_moe_small_batch(struct op *op, const struct moe_small_batch *f, const st
         void *mem = op_alloc(op, xq_bytes(family, f->n_uses, f->n_ff));
         *(family == ACT_X256 ? &a.h.x256 : &a.h.x32) = xq_place(family, f->n_uses, f->n_ff, mem);
     }
-    pool_run(op->pool, small_batch_hidden, &a);
+    op_run(op, small_batch_hidden, &a);
     op_poll(op);
-    pool_run(op->pool, small_batch_activate, &a);
-    pool_run(op->pool, small_batch_down, &a);
+    op_run(op, small_batch_activate, &a);
+    op_run(op, small_batch_down, &a);
     op_poll(op);
     arena_reset(op->scratch, mark);
 }
 
 void op_moe_sum(struct op *op, const struct moe_small_batch *f, const struct moe_expert *e, int n, float *y, int n_rows)
 {
+    if (op_measuring(op))
+        return;
     memset(y, 0, (size_t)n_rows * (size_t)f->n_embd * sizeof(float));
     for (int i = 0; i < n; i++)
         for (int j = 0; j < e[i].n; j++) {
@@ -200,7 +204,7 @@ void op_moe_sum(struct op *op, const struct moe_small_batch *f, const struct moe
         }
 }
 
-/* ---- many rows --------------------------------------------------------------------------------------------------------- */
+/* ---- large batches ----------------------------------------------------------------------------------------------------- */
 
 struct large_batch {
     const struct op *op;
@@ -210,44 +214,40 @@ struct large_batch {
     atomic_int next;
 };
 
-/* What a thread of phase 1 holds: gathered rows, gate and up of a block, then the scratch of products. */
+/* A thread's scratch, byte offsets, each 64-byte aligned. Hidden rows: gathered rows at 0, gate and up of a block, then what
+ * products take. Sums: columns of a block at 0, then what products take. */
+struct places {
+    size_t gate, up, hidden_product, sum_product, end; /* gate is left empty where experts have none */
+};
+
+static struct places places(int n_embd, int n_ff)
+{
+    size_t hidden = align64((size_t)BLOCK * (size_t)n_ff * sizeof(float));
+    struct places p = {.gate = align64(block_bytes(n_embd))};
+    p.up = p.gate + hidden;
+    p.hidden_product = p.up + hidden;
+    p.sum_product = align64((size_t)BLOCK * COLUMNS_LD * sizeof(float));
+    p.end = larger(p.hidden_product + op_product_scratch(BLOCK, n_embd),
+                   p.sum_product + op_product_scratch(BLOCK, n_ff));
+    return p;
+}
+
+/* What a thread works in while it makes hidden rows. */
 struct block_scratch {
     uint8_t *codes;
-    float *rows, *gate, *up; /* gate: unused where experts have none */
+    float *rows, *gate, *up;
     void *product;
 };
 
 static struct block_scratch block_scratch(const struct large_batch *a, int thread)
 {
-    uint8_t *p = op_thread_scratch(a->op, thread);
-    struct block_scratch s;
-    s.rows = (float *)p;
-    s.codes = p;
-    p += align64(BLOCK * row_bytes(a->m->n_embd));
-    s.gate = (float *)p;
-    p += align64((size_t)BLOCK * (size_t)a->m->n_ff * sizeof(float));
-    s.up = (float *)p;
-    p += align64((size_t)BLOCK * (size_t)a->m->n_ff * sizeof(float));
-    s.product = p;
-    return s;
-}
-
-size_t op_moe_thread_bytes(int n_ff, int n_embd)
-{
-    size_t phase1 = align64(BLOCK * row_bytes(n_embd)) + 2 * align64((size_t)BLOCK * (size_t)n_ff * sizeof(float));
-    size_t phase2 = align64((size_t)BLOCK * COLUMNS_LD * sizeof(float));
-    int widest = n_ff > n_embd ? n_ff : n_embd;
-    return (phase1 > phase2 ? phase1 : phase2) + op_product_scratch(BLOCK, widest);
-}
-
-size_t op_moe_bytes(int n_rows, int n_used, int n_ff, int n_embd, int wide)
-{
-    size_t uses = (size_t)n_rows * (size_t)n_used,
-           small_batch = (size_t)(n_rows < MOE_SMALL_BATCH ? n_rows : MOE_SMALL_BATCH) * (size_t)n_used;
-    size_t large_batch_bytes = uses * (wide ? row_bytes(n_ff) : act_row_bytes(n_ff) / 2);
-    size_t small_batch_bytes = small_batch *
-                               ((2 * (size_t)n_ff + (size_t)n_embd) * sizeof(float) + act_row_bytes(n_ff) / 2);
-    return (large_batch_bytes > small_batch_bytes ? large_batch_bytes : small_batch_bytes) + 8 * 64 + ACT_FIXED_BYTES;
+    uint8_t *base = op_thread_scratch(a->op, thread);
+    struct places p = places(a->m->n_embd, a->m->n_ff);
+    return (struct block_scratch){.codes = base,
+                                  .rows = (float *)base,
+                                  .gate = (float *)(base + p.gate),
+                                  .up = (float *)(base + p.up),
+                                  .product = base + p.hidden_product};
 }
 
 /* Copy the planes of some rows; the new planes are as wide as their number. */
@@ -353,9 +353,9 @@ static void large_batch_down(void *arg, int thread, int n_threads)
 {
     (void)n_threads;
     struct large_batch *a = arg;
-    uint8_t *p = op_thread_scratch(a->op, thread);
-    float *out = (float *)p;
-    void *scratch = p + align64((size_t)BLOCK * COLUMNS_LD * sizeof(float));
+    uint8_t *base = op_thread_scratch(a->op, thread);
+    float *out = (float *)base;
+    void *scratch = base + places(a->m->n_embd, a->m->n_ff).sum_product;
     int units = (a->m->n_embd + COLUMNS - 1) / COLUMNS;
     for (int unit; (unit = atomic_fetch_add(&a->next, 1)) < units;) {
         int c0 = unit * COLUMNS, c1 = c0 + COLUMNS < a->m->n_embd ? c0 + COLUMNS : a->m->n_embd;
@@ -372,6 +372,7 @@ struct moe_large_batch op_moe_large_batch_begin(struct op *op, enum block_type d
 {
     struct moe_large_batch m = {.x = x, .y = y, .first_use = first_use, .n_embd = n_embd, .n_ff = n_ff, .act = act};
     enum act_family between = op_family(op, down);
+    op_need_thread(op, places(n_embd, n_ff).end);
     if (between == ACT_F32)
         m.h = op_alloc(op, (size_t)n_uses * (size_t)n_ff * sizeof(float));
     else
@@ -385,12 +386,12 @@ void op_moe_large_batch_hidden(struct op *op, const struct moe_large_batch *m, c
     for (int i = 0; i < n; i++)
         a.n_blocks += (e[i].n + BLOCK - 1) / BLOCK;
     if (a.n_blocks > 0)
-        pool_run(op->pool, large_batch_hidden, &a);
+        op_run(op, large_batch_hidden, &a);
 }
 
 void op_moe_large_batch_sum(struct op *op, const struct moe_large_batch *m, const struct moe_expert *e, int n)
 {
     struct large_batch a = {.op = op, .m = m, .e = e, .n = n};
     if (n > 0)
-        pool_run(op->pool, large_batch_down, &a);
+        op_run(op, large_batch_down, &a);
 }

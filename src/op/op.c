@@ -10,6 +10,20 @@ void *op_alloc(struct op *op, size_t bytes)
     return p;
 }
 
+void op_need_thread(struct op *op, size_t bytes)
+{
+    bytes = (bytes + 63) / 64 * 64;
+    if (op_measuring(op) && bytes > op->thread_bytes)
+        op->thread_bytes = bytes;
+    assert(bytes <= op->thread_bytes);
+}
+
+void op_run(struct op *op, pool_fn *fn, void *arg)
+{
+    if (!op_measuring(op))
+        pool_run(op->pool, fn, arg);
+}
+
 struct split {
     op_range_fn *fn;
     void *arg;
@@ -27,6 +41,8 @@ static void split_thread(void *arg, int thread, int n_threads)
 
 void op_split(struct op *op, int n, int unit, int alone, op_range_fn *fn, void *arg)
 {
+    if (op_measuring(op))
+        return;
     if (n <= alone) {
         if (n > 0)
             fn(arg, 0, n, 0);

@@ -1,7 +1,11 @@
 /* What every operation works with: the kernels of this machine, the threads, and scratch memory that the plan sized.
  *
  * Operations take plain pointers, split their work over the pool by output rows, heads or rows of the batch, and know neither
- * files nor models. Their results do not depend on the number of threads. */
+ * files nor models. Their results do not depend on the number of threads.
+ *
+ * An op whose scratch is a measuring arena (base/arena.h) computes nothing: every operation allocates what it would allocate,
+ * states what it needs of a thread's scratch, and leaves all pointers alone. So a step that runs on it finds out what the same
+ * step takes, and the plan needs no second list of sizes. */
 #ifndef OP_OP_H
 #define OP_OP_H
 
@@ -15,8 +19,8 @@ struct op {
     int exact;               /* multiply decoded weights with f32 activations (kernels.md H) */
     struct arena *scratch;   /* of the step: activations and their copies; reset by whoever took a mark */
     uint8_t *thread_scratch; /* [n_threads][thread_bytes], each part 64-byte aligned */
-    size_t thread_bytes;
-    void (*poll)(void *arg); /* called by the leader between units of work: keeps the disk busy; may be NULL */
+    size_t thread_bytes;     /* of one thread; while measuring the most that was needed so far */
+    void (*poll)(void *arg); /* called by the leader between units of work, to keep the disk busy; may be NULL */
     void *poll_arg;
 };
 
@@ -31,10 +35,20 @@ static inline void op_poll(const struct op *op)
         op->poll(op->poll_arg);
 }
 
-/* Scratch of the step; NULL cannot happen when the plan is right (asserted). */
+/* 1: nothing is computed, and no pointer to scratch, weights or pages may be followed. */
+static inline int op_measuring(const struct op *op) { return op->scratch->measuring; }
+
+/* `bytes` of the step's scratch, 64-byte aligned. Never NULL: the plan measured the step (asserted). */
 void *op_alloc(struct op *op, size_t bytes);
 
-/* n items of work in units over the pool: fn(arg, begin, end, thread). Small work (n <= alone) stays on the leader. */
+/* The operation that is about to run uses so many bytes of each thread's scratch: noted while measuring, else asserted. */
+void op_need_thread(struct op *op, size_t bytes);
+
+/* fn(arg, thread, n_threads) on every thread of the pool; returns when all have returned. */
+void op_run(struct op *op, pool_fn *fn, void *arg);
+
+/* n items of work over the pool, in whole units: fn(arg, begin, end, thread). At most `alone` items stay on the leader, because
+ * waking the others would take longer. */
 typedef void op_range_fn(void *arg, int begin, int end, int thread);
 void op_split(struct op *op, int n, int unit, int alone, op_range_fn *fn, void *arg);
 

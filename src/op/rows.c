@@ -27,6 +27,71 @@ void op_rms_norm(struct op *op, float *out, const float *x, const float *w, int 
     op_split(op, n_rows, 1, n >= 512 ? ALONE : 512, norm_rows, &(struct rows){op, out, x, w, n, eps});
 }
 
+/* ---- rows that are ld floats apart; where `alone` is n_rows the leader does all: a second thread would gain nothing ------------- */
+
+struct strided {
+    const struct op *op;
+    float *x;
+    const float *from;
+    size_t ld, ld_from;
+    int n;
+    float eps;
+};
+
+static void strided_norm_rows(void *arg, int begin, int end, int thread)
+{
+    (void)thread;
+    const struct strided *a = arg;
+    for (int r = begin; r < end; r++)
+        a->op->k->rms_norm(a->x + (size_t)r * a->ld, a->x + (size_t)r * a->ld, a->from, a->n, a->eps);
+}
+
+void op_rms_norm_strided(struct op *op, float *x, const float *w, int n_rows, size_t ld, int n, float eps)
+{
+    op_split(op, n_rows, 1, n_rows, strided_norm_rows, &(struct strided){op, x, w, ld, 0, n, eps});
+}
+
+static void copy_rows(void *arg, int begin, int end, int thread)
+{
+    (void)thread;
+    const struct strided *a = arg;
+    for (int r = begin; r < end; r++)
+        memcpy(a->x + (size_t)r * a->ld, a->from + (size_t)r * a->ld_from, (size_t)a->n * sizeof(float));
+}
+
+void op_copy(struct op *op, float *to, size_t ld_to, const float *from, size_t ld_from, int n_rows, int n)
+{
+    op_split(op, n_rows, 1, n_rows, copy_rows, &(struct strided){op, to, from, ld_to, ld_from, n, 0});
+}
+
+static void sigmoid_rows(void *arg, int begin, int end, int thread)
+{
+    (void)thread;
+    const struct strided *a = arg;
+    float *x = a->x + (size_t)begin * a->ld;
+    a->op->k->sigmoid(x, x, (end - begin) * a->n);
+}
+
+void op_sigmoid(struct op *op, float *x, int n_rows, int n)
+{
+    op_split(op, n_rows, 1, n_rows, sigmoid_rows, &(struct strided){op, x, NULL, (size_t)n, 0, n, 0});
+}
+
+static void round_rows(void *arg, int begin, int end, int thread)
+{
+    (void)thread;
+    const struct strided *a = arg;
+    for (int r = begin; r < end; r++)
+        a->op->k->round_fp8(a->x + (size_t)r * a->ld, a->n);
+}
+
+void op_round_fp8(struct op *op, float *x, int n_rows, size_t ld, int n)
+{
+    op_split(op, n_rows, 1, ALONE, round_rows, &(struct strided){op, x, NULL, ld, 0, n, 0});
+}
+
+/* ---- norms around the mean, norms of groups ----------------------------------------------------------------------------------- */
+
 struct centred {
     const struct op *op;
     float *out;
@@ -110,26 +175,6 @@ static void clamp_rows(void *arg, int begin, int end, int thread)
 void op_clamp(struct op *op, float *x, float low, float high, int n_rows, int n)
 {
     op_split(op, n_rows, 1, ALONE, clamp_rows, &(struct limits){op, x, low, high, n});
-}
-
-struct strided {
-    const struct op *op;
-    float *x;
-    size_t ld;
-    int n;
-};
-
-static void round_rows(void *arg, int begin, int end, int thread)
-{
-    (void)thread;
-    const struct strided *a = arg;
-    for (int r = begin; r < end; r++)
-        a->op->k->round_fp8(a->x + (size_t)r * a->ld, a->n);
-}
-
-void op_round_fp8(struct op *op, float *x, int n_rows, size_t ld, int n)
-{
-    op_split(op, n_rows, 1, ALONE, round_rows, &(struct strided){op, x, ld, n});
 }
 
 static void sigmoid_mul_rows(void *arg, int begin, int end, int thread)

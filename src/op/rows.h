@@ -6,6 +6,8 @@
 
 /* out may be x; w [n] or NULL. */
 void op_rms_norm(struct op *op, float *out, const float *x, const float *w, int n_rows, int n, float eps);
+/* The first n values of each of n_rows rows, ld floats apart, in place. */
+void op_rms_norm_strided(struct op *op, float *x, const float *w, int n_rows, size_t ld, int n, float eps);
 /* Around the mean, with bias b [n]; out may be x. */
 void op_layer_norm(struct op *op, float *out, const float *x, const float *w, const float *b, int n_rows, int n,
                    float eps);
@@ -15,6 +17,7 @@ void op_group_norm(struct op *op, float *out, const float *x, const float *w, in
 /* h from gate and up, either of which it may be: an entry of the kernel table. */
 void op_activate(struct op *op, ffn_act_fn *act, float *h, const float *gate, const float *up, int n_rows, int n);
 void op_clamp(struct op *op, float *x, float low, float high, int n_rows, int n);
+void op_sigmoid(struct op *op, float *x, int n_rows, int n); /* x = sigmoid(x) */
 /* x *= sigmoid(gate) */
 void op_sigmoid_mul(struct op *op, float *x, const float *gate, int n_rows, int n);
 
@@ -23,6 +26,9 @@ void op_add_vector(struct op *op, float *x, const float *b, int n_rows, int n); 
 
 void op_softcap(struct op *op, float *x, float cap, int n_rows, int n);  /* x = cap tanh(x / cap) */
 void op_scale(struct op *op, float *x, float factor, int n_rows, int n); /* x *= factor */
+
+/* n values of each of n_rows rows: rows of `to` are ld_to floats apart, rows of `from` ld_from. They do not overlap. */
+void op_copy(struct op *op, float *to, size_t ld_to, const float *from, size_t ld_from, int n_rows, int n);
 
 /* y += o, or with gate [n_rows]: y += sigmoid(gate) * o (the product rounded first). */
 void op_add_gated(struct op *op, float *y, const float *o, const float *gate, int n_rows, int n);

@@ -29,11 +29,6 @@ static int bind(struct binder *b, int l, void *layer)
     return b->failed;
 }
 
-static void memory(const struct model *m, int n_rows, struct arch_memory *out)
-{
-    dense_or_moe_memory(m, n_rows, latent_row_bytes(&m->p), out);
-}
-
 static void layer(struct step *s, int l, const void *weights, float *x)
 {
     const struct layer *w = weights;
@@ -42,9 +37,5 @@ static void layer(struct step *s, int l, const void *weights, float *x)
     layer_out(s, l, x);
 }
 
-const struct arch arch_deepseek2 = {.name = "deepseek2",
-                                    .read_params = read_params,
-                                    .layer_bytes = sizeof(struct layer),
-                                    .bind = bind,
-                                    .memory = memory,
-                                    .layer = layer};
+const struct arch arch_deepseek2 = {
+    .name = "deepseek2", .read_params = read_params, .layer_bytes = sizeof(struct layer), .bind = bind, .layer = layer};

@@ -146,18 +146,6 @@ static int bind(struct binder *b, int l, void *layer)
     return b->failed;
 }
 
-static void memory(const struct model *m, int n_rows, struct arch_memory *out)
-{
-    const struct params *p = &m->p;
-    size_t floats = (size_t)(p->n_embd + p->latent.q_rank + (2 * p->n_head + 1) * p->d_k + p->index.top_k);
-    size_t attention = floats * sizeof(float) + act_row_bytes(p->n_embd) + act_row_bytes(p->latent.q_rank) +
-                       larger(grouped_row_bytes(p), compressed_row_bytes(p, FAR));
-    size_t kept = (size_t)(2 * p->n_embd + hyper_logits(p->hyper.n)) * sizeof(float);
-    out->row = kept + larger(hyper_row_bytes(p), larger(attention, moe_row_bytes(p)));
-    out->fixed = moe_fixed_bytes(m, n_rows) + 32 * 64;
-    out->thread = indexer_thread_bytes(p);
-}
-
 /* ---- a layer ------------------------------------------------------------------------------------------------------------------ */
 
 static int rope_of(const struct layer *w) { return w->compressed.ratio ? FAR : PLAIN; }
@@ -240,9 +228,5 @@ static void layer(struct step *s, int l, const void *weights, float *x)
     layer_out(s, l, x);
 }
 
-const struct arch arch_deepseek4 = {.name = "deepseek4",
-                                    .read_params = read_params,
-                                    .layer_bytes = sizeof(struct layer),
-                                    .bind = bind,
-                                    .memory = memory,
-                                    .layer = layer};
+const struct arch arch_deepseek4 = {
+    .name = "deepseek4", .read_params = read_params, .layer_bytes = sizeof(struct layer), .bind = bind, .layer = layer};

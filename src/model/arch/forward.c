@@ -16,9 +16,8 @@ static int first_rows(struct step *s, float *x)
     size_t n_embd = (size_t)m->p.n_embd, width = (size_t)params_row_width(&m->p);
     if (embed(s, x, width, m->token_embd))
         return -1;
-    for (size_t r = 0; r < (size_t)s->n_rows; r++)
-        for (size_t i = n_embd; i < width; i += n_embd)
-            memcpy(x + r * width + i, x + r * width, n_embd * sizeof *x);
+    for (size_t i = n_embd; i < width; i += n_embd)
+        op_copy(&m->op, x + i, width, x, width, s->n_rows, m->p.n_embd);
     if (m->p.embd_scale > 0)
         op_scale(&m->op, x, m->p.embd_scale, s->n_rows, (int)width);
     return m->layer_embd.table ? make_layer_embd(s, x) : 0;
@@ -35,6 +34,10 @@ static void find_runs(struct step *s)
 {
     struct sequence **seq = s->b->seq;
     s->run = op_alloc(&s->m->op, (size_t)s->n_rows * sizeof *s->run);
+    if (op_measuring(&s->m->op)) {
+        s->n_run = s->n_rows; /* the most that there can be */
+        return;
+    }
     for (int r = 0; r < s->n_rows; r++) {
         if (r == 0 || seq[r] != seq[r - 1])
             s->run[s->n_run++] = (struct run){.first = r};
@@ -52,7 +55,7 @@ static void place_rows(struct step *s)
         if (kv->n_layer == 0)
             continue;
         s->attn_row[k] = op_alloc(&s->m->op, (size_t)s->n_rows * sizeof *s->attn_row[k]);
-        for (int i = 0; i < s->n_run; i++)
+        for (int i = 0; i < s->n_run && !op_measuring(&s->m->op); i++)
             for (int r = s->run[i].first; r < s->run[i].first + s->run[i].n; r++)
                 s->attn_row[k][r] = (struct attn_row){.page = b->seq[r]->page[k],
                                                       .pos = (b->pos[r] + 1) / kv_ratio(&kv->shape) - 1,
@@ -74,7 +77,10 @@ static void make_rope(struct step *s)
     }
 }
 
-static int all_left(const struct step *s) { return memchr(s->b->dead, 0, (size_t)s->n_rows) == NULL; }
+static int all_left(const struct step *s)
+{
+    return !op_measuring(&s->m->op) && memchr(s->b->dead, 0, (size_t)s->n_rows) == NULL;
+}
 
 static void write_logits(struct step *s, const float *x)
 {
@@ -84,7 +90,7 @@ static void write_logits(struct step *s, const float *x)
     if (b->n_wants == 0)
         return;
     float *wanted = op_alloc(&s->m->op, (size_t)b->n_wants * width * sizeof(float));
-    for (int i = 0; i < b->n_wants; i++)
+    for (int i = 0; i < b->n_wants && !op_measuring(&s->m->op); i++)
         memcpy(wanted + (size_t)i * width, x + (size_t)b->wants[i] * width, width * sizeof(float));
     if (m->p.hyper.n)
         wanted = hyper_end(s, wanted, b->n_wants);
@@ -115,43 +121,29 @@ int model_forward(struct model *m, struct batch *b, struct error *err)
     return 0;
 }
 
-size_t model_step_bytes(const struct model *m, int n_rows, int n_wants)
+/* The scratch of one step, in op's measuring arena. */
+static void measure(struct model *m, int n_rows, int n_wants)
 {
-    const struct params *p = &m->p;
-    struct arch_memory need = {0};
-    m->arch->memory(m, n_rows, &need);
-    size_t rope = 0;
-    for (int i = 0; i < ROPES; i++)
-        rope += (size_t)p->rope[i].n_rot;
-    size_t embedding = m->token_embd->on_disk ? m->token_embd->mat.row_bytes : 0, per_layer = 0;
-    if (m->layer_embd.table) {
-        embedding = larger(embedding, make_layer_embd_row_bytes(m));
-        per_layer = (size_t)p->n_layer * (size_t)p->d_layer_embd * sizeof(float);
-    }
-    size_t row = larger(need.row, embedding) + per_layer + KV_KINDS * sizeof(struct attn_row) + sizeof(struct run) +
-                 rope * sizeof(float) + (size_t)params_row_width(p) * sizeof(float);
-    size_t wants = (size_t)n_wants * ((size_t)p->n_embd * sizeof(float) + act_row_bytes(p->n_embd));
-    if (p->hyper.n)
-        wants += (size_t)n_wants * ((size_t)params_row_width(p) * sizeof(float) + hyper_row_bytes(p));
-    return (size_t)n_rows * row + need.fixed + wants + 40 * 64 + 2 * ACT_FIXED_BYTES;
+    struct batch b = {.n_rows = n_rows, .n_wants = n_wants};
+    struct error none = {0};
+    model_forward(m, &b, &none);
 }
 
-size_t model_thread_bytes(const struct model *m, int n_rows)
+struct step_scratch model_measure_step(const struct model *m, int n_rows, int n_wants)
 {
-    const struct params *p = &m->p;
-    int widest = 0;
-    for (int i = 0; i < m->n_weight; i++)
-        widest = m->weight[i].mat.n_cols > widest ? m->weight[i].mat.n_cols : widest;
-    struct arch_memory own = {0};
-    m->arch->memory(m, n_rows, &own);
-    size_t need = larger(own.thread, op_product_scratch(n_rows, widest));
+    struct model measured = *m; /* with an op and pools of its own: the model itself is not changed */
+    struct arena scratch;
+    arena_init_measuring(&scratch);
+    measured.op = (struct op){.k = kernels_for(TIER_SCALAR), .exact = m->op.exact, .scratch = &scratch};
+    measured.store = NULL;
+    measured.traces = NULL;
+    measured.forced = NULL;
     for (int k = 0; k < KV_KINDS; k++) {
-        const struct kv_shape *kv = &m->kv_layout[k].shape;
-        if (m->kv_layout[k].n_layer)
-            need = larger(need, op_attend_scratch(kv->d_k, kv->d_v ? kv->d_v : kv->d_k) +
-                                    (kv_ratio(kv) > 1 ? op_attend_beside_scratch(kv->d_k) : 0));
+        const struct kv_layout *kv = &m->kv_layout[k];
+        measured.kv[k] = (struct kv_pool){.shape = kv->shape, .n_layer = kv->n_layer, .window = kv->window};
     }
-    if (m->n_moe_layer)
-        need = larger(need, op_moe_thread_bytes(p->n_ff_expert, params_expert_width(p)));
-    return (need + 63) / 64 * 64;
+    measure(&measured, n_rows, n_wants);
+    if (m->n_moe_layer && n_rows > MOE_SMALL_BATCH) /* small batches take more for each row */
+        measure(&measured, MOE_SMALL_BATCH, n_wants < MOE_SMALL_BATCH ? n_wants : MOE_SMALL_BATCH);
+    return (struct step_scratch){.step_bytes = scratch.peak, .thread_bytes = measured.op.thread_bytes};
 }

@@ -79,12 +79,6 @@ static int bind_3(struct binder *b, int l, void *layer)
     return bind_2(b, l, layer);
 }
 
-static void memory(const struct model *m, int n_rows, struct arch_memory *out)
-{
-    (void)n_rows;
-    decoder_memory(m, ffn_row_bytes(&m->p, m->p.n_ff), 0, out);
-}
-
 static void layer(struct step *s, int l, const void *weights, float *x)
 {
     const struct layer *w = weights;
@@ -97,12 +91,10 @@ const struct arch arch_gemma2 = {.name = "gemma2",
                                  .read_params = read_params_2,
                                  .layer_bytes = sizeof(struct layer),
                                  .bind = bind_2,
-                                 .memory = memory,
                                  .layer = layer};
 
 const struct arch arch_gemma3 = {.name = "gemma3",
                                  .read_params = read_params_3,
                                  .layer_bytes = sizeof(struct layer),
                                  .bind = bind_3,
-                                 .memory = memory,
                                  .layer = layer};

@@ -18,7 +18,6 @@
 #include "format/gguf.h"
 
 #include <math.h>
-#include <string.h>
 
 struct layer {
     struct kv_place kv;
@@ -157,17 +156,6 @@ static int bind(struct binder *b, int l, void *layer)
     return b->failed;
 }
 
-static void memory(const struct model *m, int n_rows, struct arch_memory *out)
-{
-    const struct params *p = &m->p;
-    size_t experts = 0, embd = layer_embd_row_bytes(p);
-    if (p->n_expert) /* n and r of feed_forward_and_experts() beside m and y */
-        experts = moe_row_bytes(p) + 2 * (size_t)p->n_embd * sizeof(float) + 2 * act_row_bytes(p->n_embd);
-    decoder_memory(m, ffn_row_bytes(p, p->n_ff), p->n_expert ? moe_fixed_bytes(m, n_rows) : 0, out);
-    out->row = out->row > experts ? out->row : experts;
-    out->row = out->row > embd ? out->row : embd;
-}
-
 static void norm_heads(struct step *s, float *x, int n_head, int d, const struct weight *w)
 {
     op_rms_norm(&s->m->op, x, x, w ? w->vector : NULL, s->n_rows * n_head, d, s->m->p.norm_eps);
@@ -192,7 +180,7 @@ static void attention(struct step *s, float *x, const struct layer *w)
         if (w->wv)
             matmul(s, v, &a, w->wv);
         else
-            memcpy(v, k, (size_t)s->n_rows * (size_t)n_k * sizeof(float));
+            op_copy(&s->m->op, v, (size_t)n_k, k, (size_t)n_k, s->n_rows, n_k);
         norm_heads(s, k, kv->n_head_kv, d, w->k_norm);
         norm_heads(s, v, kv->n_head_kv, d, NULL);
         rotate_heads(s, k, kv->n_head_kv, d, w->windowed);
@@ -238,8 +226,7 @@ static void layer(struct step *s, int l, const void *weights, float *x)
         block_dense(s, x, w->ffn_norm, &w->ffn);
     if (s->layer_embd)
         block_layer_embd(s, l, x, &w->layer_embd);
-    if (w->scale)
-        op_scale(&s->m->op, x, w->scale->vector[0], s->n_rows, s->m->p.n_embd);
+    scale_by(s, x, w->scale, s->m->p.n_embd);
     layer_out(s, l, x);
 }
 
@@ -248,5 +235,4 @@ const struct arch arch_gemma4 = {.name = "gemma4",
                                  .layers_differ = 1,
                                  .layer_bytes = sizeof(struct layer),
                                  .bind = bind,
-                                 .memory = memory,
                                  .layer = layer};

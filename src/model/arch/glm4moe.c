@@ -35,11 +35,6 @@ static int bind(struct binder *b, int l, void *layer)
     return b->failed;
 }
 
-static void memory(const struct model *m, int n_rows, struct arch_memory *out)
-{
-    dense_or_moe_memory(m, n_rows, attention_row_bytes(&m->p), out);
-}
-
 static void layer(struct step *s, int l, const void *weights, float *x)
 {
     const struct layer *w = weights;
@@ -48,9 +43,5 @@ static void layer(struct step *s, int l, const void *weights, float *x)
     layer_out(s, l, x);
 }
 
-const struct arch arch_glm4moe = {.name = "glm4moe",
-                                  .read_params = read_params,
-                                  .layer_bytes = sizeof(struct layer),
-                                  .bind = bind,
-                                  .memory = memory,
-                                  .layer = layer};
+const struct arch arch_glm4moe = {
+    .name = "glm4moe", .read_params = read_params, .layer_bytes = sizeof(struct layer), .bind = bind, .layer = layer};

@@ -58,14 +58,6 @@ static int bind(struct binder *b, int l, void *layer)
     return b->failed;
 }
 
-static void memory(const struct model *m, int n_rows, struct arch_memory *out)
-{
-    const struct params *p = &m->p;
-    dense_or_moe_memory(m, n_rows, latent_row_bytes(p), out);
-    out->row += chosen_row_bytes(p);
-    out->thread = latent_thread_bytes(p);
-}
-
 static void layer(struct step *s, int l, const void *weights, float *x)
 {
     const struct layer *w = weights;
@@ -74,9 +66,5 @@ static void layer(struct step *s, int l, const void *weights, float *x)
     layer_out(s, l, x);
 }
 
-const struct arch arch_glm_dsa = {.name = "glm-dsa",
-                                  .read_params = read_params,
-                                  .layer_bytes = sizeof(struct layer),
-                                  .bind = bind,
-                                  .memory = memory,
-                                  .layer = layer};
+const struct arch arch_glm_dsa = {
+    .name = "glm-dsa", .read_params = read_params, .layer_bytes = sizeof(struct layer), .bind = bind, .layer = layer};

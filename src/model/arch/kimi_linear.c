@@ -91,17 +91,6 @@ static int bind(struct binder *b, int l, void *layer)
     return b->failed;
 }
 
-static void memory(const struct model *m, int n_rows, struct arch_memory *out)
-{
-    const struct params *p = &m->p;
-    int floats = p->n_embd + 7 * n_value(p) + p->n_head + 2 * p->delta.d;
-    size_t delta = (size_t)floats * sizeof(float) + act_row_bytes(p->n_embd) + 2 * act_row_bytes(p->delta.d) +
-                   act_row_bytes(n_value(p)),
-           latent = latent_row_bytes(p);
-    dense_or_moe_memory(m, n_rows, larger(delta, latent), out);
-    out->fixed += QKV * (size_t)n_rows * sizeof(struct run) + 16 * 64;
-}
-
 /* ---- a layer ------------------------------------------------------------------------------------------------------------------ */
 
 /* out = second first a, through d values */
@@ -137,7 +126,7 @@ static void delta_attention(struct step *s, float *x, const struct delta_weights
     low_rank(s, decay, &a, w->decay_a, w->decay_b);
     op_decay(op, decay, (const float *)w->A->mat.data, w->dt->vector, s->n_rows, n_head, d);
     matmul(s, beta, &a, w->beta);
-    op->k->sigmoid(beta, beta, s->n_rows * n_head);
+    op_sigmoid(op, beta, s->n_rows, n_head);
     struct delta delta = {.n_head_k = n_head, .n_head_v = n_head, .d = d, .by_key = 1, .ld = ld, .o = o};
     delta.q = u[Q];
     delta.k = u[K];
@@ -170,5 +159,4 @@ const struct arch arch_kimi_linear = {.name = "kimi-linear",
                                       .layers_differ = 1,
                                       .layer_bytes = sizeof(struct layer),
                                       .bind = bind,
-                                      .memory = memory,
                                       .layer = layer};

@@ -48,14 +48,6 @@ static int bind(struct binder *b, int l, void *layer)
     return b->failed;
 }
 
-static void memory(const struct model *m, int n_rows, struct arch_memory *out)
-{
-    if (m->p.n_expert)
-        decoder_memory(m, moe_row_bytes(&m->p), moe_fixed_bytes(m, n_rows), out);
-    else
-        decoder_memory(m, ffn_row_bytes(&m->p, m->p.n_ff), 0, out);
-}
-
 static const struct route_rule route = {.gate = ROUTE_SOFTMAX, .normalise = 1};
 
 static void layer(struct step *s, int l, const void *weights, float *x)
@@ -69,9 +61,5 @@ static void layer(struct step *s, int l, const void *weights, float *x)
     layer_out(s, l, x);
 }
 
-const struct arch arch_llama = {.name = "llama",
-                                .read_params = read_params,
-                                .layer_bytes = sizeof(struct layer),
-                                .bind = bind,
-                                .memory = memory,
-                                .layer = layer};
+const struct arch arch_llama = {
+    .name = "llama", .read_params = read_params, .layer_bytes = sizeof(struct layer), .bind = bind, .layer = layer};

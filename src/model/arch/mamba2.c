@@ -19,12 +19,6 @@ static int bind(struct binder *b, int l, void *layer)
     return b->failed;
 }
 
-static void memory(const struct model *m, int n_rows, struct arch_memory *out)
-{
-    (void)n_rows;
-    *out = (struct arch_memory){.row = mamba2_row_bytes(&m->p), .fixed = 16 * 64};
-}
-
 static void layer(struct step *s, int l, const void *weights, float *x)
 {
     const struct layer *w = weights;
@@ -32,9 +26,5 @@ static void layer(struct step *s, int l, const void *weights, float *x)
     layer_out(s, l, x);
 }
 
-const struct arch arch_mamba2 = {.name = "mamba2",
-                                 .read_params = read_params,
-                                 .layer_bytes = sizeof(struct layer),
-                                 .bind = bind,
-                                 .memory = memory,
-                                 .layer = layer};
+const struct arch arch_mamba2 = {
+    .name = "mamba2", .read_params = read_params, .layer_bytes = sizeof(struct layer), .bind = bind, .layer = layer};

@@ -33,11 +33,6 @@ static int bind(struct binder *b, int l, void *layer)
     return b->failed;
 }
 
-static void memory(const struct model *m, int n_rows, struct arch_memory *out)
-{
-    decoder_memory(m, moe_row_bytes(&m->p), moe_fixed_bytes(m, n_rows), out);
-}
-
 static void layer(struct step *s, int l, const void *weights, float *x)
 {
     const struct layer *w = weights;
@@ -52,5 +47,4 @@ const struct arch arch_minimax_m2 = {.name = "minimax-m2",
                                      .read_params = read_params,
                                      .layer_bytes = sizeof(struct layer),
                                      .bind = bind,
-                                     .memory = memory,
                                      .layer = layer};

@@ -95,16 +95,6 @@ static int bind(struct binder *b, int l, void *layer)
     return b->failed;
 }
 
-static void memory(const struct model *m, int n_rows, struct arch_memory *out)
-{
-    const struct params *p = &m->p;
-    size_t mixer = larger(mamba2_row_bytes(p), attention_row_bytes(p));
-    if (p->n_expert)
-        dense_or_moe_memory(m, n_rows, mixer, out);
-    else
-        *out = (struct arch_memory){.row = larger(mixer, ffn_row_bytes(p, p->n_ff)), .fixed = 16 * 64};
-}
-
 static void layer(struct step *s, int l, const void *weights, float *x)
 {
     const struct layer *w = weights;
@@ -131,7 +121,6 @@ static void layer(struct step *s, int l, const void *weights, float *x)
                             .layers_differ = 1,                                                                        \
                             .layer_bytes = sizeof(struct layer),                                                       \
                             .bind = bind,                                                                              \
-                            .memory = memory,                                                                          \
                             .layer = layer}
 ROW(arch_nemotron_h, "nemotron_h");
 ROW(arch_nemotron_h_moe, "nemotron_h_moe");

@@ -27,11 +27,6 @@ static int bind(struct binder *b, int l, void *layer)
     return b->failed;
 }
 
-static void memory(const struct model *m, int n_rows, struct arch_memory *out)
-{
-    decoder_memory(m, moe_row_bytes(&m->p), moe_fixed_bytes(m, n_rows), out);
-}
-
 static const struct route_rule route = {.gate = ROUTE_SOFTMAX};
 
 static void layer(struct step *s, int l, const void *weights, float *x)
@@ -42,9 +37,5 @@ static void layer(struct step *s, int l, const void *weights, float *x)
     layer_out(s, l, x);
 }
 
-const struct arch arch_olmoe = {.name = "olmoe",
-                                .read_params = read_params,
-                                .layer_bytes = sizeof(struct layer),
-                                .bind = bind,
-                                .memory = memory,
-                                .layer = layer};
+const struct arch arch_olmoe = {
+    .name = "olmoe", .read_params = read_params, .layer_bytes = sizeof(struct layer), .bind = bind, .layer = layer};

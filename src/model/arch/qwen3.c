@@ -28,12 +28,6 @@ static int bind(struct binder *b, int l, void *layer)
     return b->failed;
 }
 
-static void memory(const struct model *m, int n_rows, struct arch_memory *out)
-{
-    (void)n_rows;
-    decoder_memory(m, ffn_row_bytes(&m->p, m->p.n_ff), 0, out);
-}
-
 static void layer(struct step *s, int l, const void *weights, float *x)
 {
     const struct layer *w = weights;
@@ -42,9 +36,5 @@ static void layer(struct step *s, int l, const void *weights, float *x)
     layer_out(s, l, x);
 }
 
-const struct arch arch_qwen3 = {.name = "qwen3",
-                                .read_params = read_params,
-                                .layer_bytes = sizeof(struct layer),
-                                .bind = bind,
-                                .memory = memory,
-                                .layer = layer};
+const struct arch arch_qwen3 = {
+    .name = "qwen3", .read_params = read_params, .layer_bytes = sizeof(struct layer), .bind = bind, .layer = layer};

@@ -16,7 +16,6 @@
 #include "format/gguf.h"
 
 #include <math.h>
-#include <string.h>
 
 extern const struct arch arch_qwen3next;
 
@@ -123,27 +122,13 @@ static int bind(struct binder *b, int l, void *layer)
     return b->failed;
 }
 
-static void memory(const struct model *m, int n_rows, struct arch_memory *out)
-{
-    const struct params *p = &m->p;
-    int floats = p->n_embd + 2 * n_channel(p) + 2 * n_value(p) + 4 * p->delta.n_head_v;
-    size_t delta = (size_t)floats * sizeof(float) + act_row_bytes(p->n_embd) + act_row_bytes(n_value(p));
-    size_t attention = attention_row_bytes(p) + 3 * sizeof(float) * (size_t)(p->n_head * p->d_k);
-    size_t mixer = delta > attention ? delta : attention,
-           ffn = p->n_expert ? moe_row_bytes(p) : ffn_row_bytes(p, p->n_ff);
-    decoder_memory(m, mixer > ffn ? mixer : ffn, p->n_expert ? moe_fixed_bytes(m, n_rows) : 0, out);
-    out->fixed += (size_t)n_rows * sizeof(struct run);
-}
-
 /* ---- a layer ------------------------------------------------------------------------------------------------------------------ */
 
 /* Pairs of blocks of d values: the first of each pair, the second of each. */
-static void split_pairs(float *first, float *second, const float *both, size_t n, size_t d)
+static void split_pairs(struct op *op, float *first, float *second, const float *both, int n, int d)
 {
-    for (size_t i = 0; i < n; i++) {
-        memcpy(first + i * d, both + 2 * i * d, d * sizeof(float));
-        memcpy(second + i * d, both + (2 * i + 1) * d, d * sizeof(float));
-    }
+    op_copy(op, first, (size_t)d, both, 2 * (size_t)d, n, d);
+    op_copy(op, second, (size_t)d, both + d, 2 * (size_t)d, n, d);
 }
 
 /* decay and beta [n_rows][n_head_v] from the two projections; qwen3next has them in one matrix, by key head [b | a]. */
@@ -154,13 +139,13 @@ static void gates(struct step *s, float *decay, float *beta, struct act *n, cons
     if (w->wba) {
         float *both = step_rows(s, 2 * n_v);
         matmul(s, both, n, w->wba);
-        split_pairs(beta, decay, both, (size_t)(s->n_rows * d->n_head_k), (size_t)share);
+        split_pairs(&s->m->op, beta, decay, both, s->n_rows * d->n_head_k, share);
     } else {
         matmul(s, decay, n, w->wa);
         matmul(s, beta, n, w->wb);
     }
     op_decay(&s->m->op, decay, w->A->vector, w->dt->vector, s->n_rows, n_v, 1);
-    s->m->op.k->sigmoid(beta, beta, s->n_rows * n_v);
+    op_sigmoid(&s->m->op, beta, s->n_rows, n_v);
 }
 
 static void delta_net(struct step *s, float *x, const struct layer *w)
@@ -211,7 +196,7 @@ static void gated_attention(struct step *s, float *x, const struct layer *w)
     matmul(s, both, &a, w->wq);
     matmul(s, k, &a, w->wk);
     matmul(s, v, &a, w->wv);
-    split_pairs(q, g, both, (size_t)(s->n_rows * p->n_head), (size_t)p->d_k);
+    split_pairs(&s->m->op, q, g, both, s->n_rows * p->n_head, p->d_k);
     op_rms_norm(&s->m->op, q, q, w->q_norm->vector, s->n_rows * p->n_head, p->d_k, p->norm_eps);
     op_rms_norm(&s->m->op, k, k, w->k_norm->vector, s->n_rows * p->n_head_kv, p->d_k, p->norm_eps);
     rotate_heads(s, q, p->n_head, p->d_k, 0);
@@ -241,12 +226,8 @@ static void layer(struct step *s, int l, const void *weights, float *x)
 }
 
 #define ROW(id, text)                                                                                                  \
-    const struct arch id = {.name = text,                                                                              \
-                            .read_params = read_params,                                                                \
-                            .layer_bytes = sizeof(struct layer),                                                       \
-                            .bind = bind,                                                                              \
-                            .memory = memory,                                                                          \
-                            .layer = layer}
+    const struct arch id = {                                                                                           \
+        .name = text, .read_params = read_params, .layer_bytes = sizeof(struct layer), .bind = bind, .layer = layer}
 ROW(arch_qwen3next, "qwen3next");
 ROW(arch_qwen35, "qwen35");
 ROW(arch_qwen35moe, "qwen35moe");

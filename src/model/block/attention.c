@@ -84,20 +84,6 @@ void block_attention(struct step *s, float *x, const struct attention_weights *w
     step_reset(s, mark);
 }
 
-size_t attention_row_bytes(const struct params *p)
-{
-    int d_k = p->d_window > p->d_k ? p->d_window : p->d_k, d_v = p->d_window > p->d_v ? p->d_window : p->d_v;
-    size_t n_q = (size_t)p->n_head * (size_t)d_k, n_o = (size_t)p->n_head * (size_t)d_v;
-    size_t n_kv = (size_t)p->n_head_kv * (size_t)(d_k + d_v);
-    return ((size_t)p->n_embd + n_q + n_kv + n_o) * sizeof(float) + act_row_bytes(p->n_embd) + act_row_bytes((int)n_o);
-}
-
-void decoder_memory(const struct model *m, size_t ffn_row, size_t ffn_fixed, struct arch_memory *out)
-{
-    out->row = larger(attention_row_bytes(&m->p), ffn_row);
-    out->fixed = ffn_fixed + 16 * 64;
-}
-
 void bind_attention(struct binder *b, int l, struct attention_weights *w, int window)
 {
     const struct params *p = &b->m->p;

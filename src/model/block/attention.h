@@ -24,11 +24,6 @@ void bind_qkv_bias(struct binder *b, int l, struct attention_weights *w);
 void bind_attention_biases_if(struct binder *b, int l, struct attention_weights *w);
 void bind_qk_norm(struct binder *b, int l, struct attention_weights *w, int n_q, int n_k); /* their widths */
 
-size_t attention_row_bytes(const struct params *p); /* of a row */
-
-/* Attention followed by a feed-forward that takes ffn_row bytes a row and ffn_fixed besides: the memory function of most decoders. */
-void decoder_memory(const struct model *m, size_t ffn_row, size_t ffn_fixed, struct arch_memory *out);
-
 /* How x is attended when q, k, v [n_rows][...] are ready: stores k and v (k NULL: another layer did), out [n_rows][n_head * d_v].
  * d_v: of a value. */
 void attend(struct step *s, struct kv_place kv, float *out, const float *q, const float *k, const float *v, int d_v,

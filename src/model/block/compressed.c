@@ -35,6 +35,10 @@ static struct done blocks_done(struct step *s, const struct compressor_weights *
 {
     struct done d = {.row = op_alloc(&s->m->op, (size_t)s->n_rows * sizeof *d.row),
                      .first = op_alloc(&s->m->op, (size_t)s->n_rows * sizeof *d.first)};
+    if (op_measuring(&s->m->op)) {
+        d.n = s->n_rows; /* more than any step completes */
+        return d;
+    }
     for (int r = 0; r < s->n_rows; r++)
         if ((s->b->pos[r] + 1) % w->ratio == 0) {
             d.row[d.n] = s->attn_row[w->place.kind][r]; /* the last that it sees is the one that it completes */
@@ -127,18 +131,4 @@ struct attn_beside block_compressed(struct step *s, struct act *n, struct act *l
         b.most = s->m->p.index.top_k;
     }
     return b;
-}
-
-static size_t compress_row_bytes(int overlap, int d, int n_rot)
-{
-    size_t floats = 2 * (size_t)(d * (1 + overlap)) + (size_t)d + (size_t)n_rot;
-    return floats * sizeof(float) + sizeof(struct attn_row) + sizeof(int32_t) + sizeof(struct run);
-}
-
-size_t compressed_row_bytes(const struct params *p, int rope)
-{
-    size_t keys = compress_row_bytes(1, p->d_k, p->rope[rope].n_rot),
-           index_keys = compress_row_bytes(1, p->index.d, p->rope[rope].n_rot),
-           indexer = indexer_row_bytes(p) + chosen_row_bytes(p);
-    return larger(larger(keys, index_keys), indexer);
 }

@@ -25,6 +25,5 @@ struct attn_beside block_compressed(struct step *s, struct act *n, struct act *l
                                     int rope);
 
 void bind_compressed(struct binder *b, int l, struct compressed_weights *w, int q_rank); /* also which ratio */
-size_t compressed_row_bytes(const struct params *p, int rope);                           /* of a row */
 
 #endif

@@ -47,14 +47,6 @@ void bind_dense_or_moe(struct binder *b, int l, struct dense_or_moe_weights *w, 
         bind_ffn(b, l, &w->shared.ffn, "_shexp", p->n_ff_shared);
 }
 
-void dense_or_moe_memory(const struct model *m, int n_rows, size_t attention_row, struct arch_memory *out)
-{
-    const struct params *p = &m->p;
-    size_t ffn = p->n_layer_dense_lead ? ffn_row_bytes(p, p->n_ff) : 0;
-    out->row = larger(attention_row, larger(ffn, moe_row_bytes(p)));
-    out->fixed = moe_fixed_bytes(m, n_rows) + 16 * 64;
-}
-
 void block_dense_or_moe(struct step *s, int l, float *x, const struct dense_or_moe_weights *w)
 {
     const struct params *p = &s->m->p;

@@ -20,7 +20,4 @@ int params_read_dense_or_moe(struct params *p, const struct gguf *g, enum router
                              struct error *err);
 void bind_dense_or_moe(struct binder *b, int l, struct dense_or_moe_weights *w, const char *norm); /* its name */
 
-/* Attention of attention_row bytes a row followed by block_dense_or_moe(): the memory function. */
-void dense_or_moe_memory(const struct model *m, int n_rows, size_t attention_row, struct arch_memory *out);
-
 #endif

@@ -60,12 +60,6 @@ void block_dense(struct step *s, float *x, const struct weight *norm, const stru
     step_reset(s, mark);
 }
 
-size_t ffn_row_bytes(const struct params *p, int n_ff)
-{
-    size_t hidden = (params_gated(p) ? 2 : 1) * (size_t)n_ff;
-    return (2 * (size_t)p->n_embd + hidden) * sizeof(float) + act_row_bytes(p->n_embd) + act_row_bytes(n_ff);
-}
-
 void bind_ffn(struct binder *b, int l, struct ffn_weights *w, const char *suffix, int n_ff)
 {
     const struct params *p = &b->m->p;

@@ -17,6 +17,5 @@ ffn_act_fn *ffn_kernel(const struct step *s); /* the act of the model */
 void block_dense(struct step *s, float *x, const struct weight *norm, const struct ffn_weights *w);
 
 void bind_ffn(struct binder *b, int l, struct ffn_weights *w, const char *suffix, int n_ff); /* suffix: "", "_shexp" */
-size_t ffn_row_bytes(const struct params *p, int n_ff); /* of a row, of block_dense() */
 
 #endif

@@ -34,9 +34,3 @@ void grouped_output(struct step *s, float *y, const float *o, const struct group
     matmul(s, y, &a, w->b);
     step_reset(s, mark);
 }
-
-size_t grouped_row_bytes(const struct params *p)
-{
-    return (size_t)n_low(p) * sizeof(float) +
-           larger(op_matmul_heads_row_bytes(p->out.n_group, n_of_group(p)), act_row_bytes(n_low(p)));
-}

@@ -12,6 +12,5 @@ void grouped_output(struct step *s, float *y, const float *o, const struct group
 /* After params_read(). */
 int params_read_groups(struct params *p, const struct gguf *g, struct error *err);
 void bind_grouped_output(struct binder *b, int l, struct grouped_weights *w);
-size_t grouped_row_bytes(const struct params *p); /* of a row */
 
 #endif

@@ -87,9 +87,3 @@ float *hyper_end(struct step *s, const float *x, int n_rows)
     op_hyper_in(op, &h, u, x, gates, h.n, n_rows);
     return u;
 }
-
-size_t hyper_row_bytes(const struct params *p)
-{
-    int n = p->hyper.n * p->n_embd;
-    return p->hyper.n ? (size_t)(n + hyper_logits(p->hyper.n)) * sizeof(float) + act_row_bytes(n) : 0;
-}

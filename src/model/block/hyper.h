@@ -12,6 +12,5 @@ float *hyper_end(struct step *s, const float *x, int n_rows); /* behind the last
 int params_read_hyper(struct params *p, const struct gguf *g, struct error *err);
 /* stem: "hc_attn" of a layer; "output_hc" with l -1, the model's. */
 void bind_hyper(struct binder *b, int l, struct hyper_weights *w, const char *stem);
-size_t hyper_row_bytes(const struct params *p); /* of a row, of hyper_in(), besides u */
 
 #endif

@@ -42,7 +42,7 @@ void block_indexer(struct step *s, int32_t *chosen, struct act *n, struct act *l
 {
     const struct index_params *x = &s->m->p.index;
     const struct kv_pool *kv = &s->m->kv[keys.kind];
-    if (!sees_more(s->attn_row[keys.kind], s->n_rows, x->top_k))
+    if (!op_measuring(&s->m->op) && !sees_more(s->attn_row[keys.kind], s->n_rows, x->top_k))
         return;
     op_view(low, w->q->mat.type); /* copies live as long as what they are of: made before the mark */
     op_view(n, w->w->mat.type);
@@ -51,7 +51,7 @@ void block_indexer(struct step *s, int32_t *chosen, struct act *n, struct act *l
     matmul(s, q, low, w->q);
     rotate_heads(s, q + x->rope_at, x->n_head, x->d, rope);
     matmul(s, weight, n, w->w);
-    s->m->op.k->scale(weight, 1.0f / sqrtf((float)(x->d * x->n_head)), s->n_rows * x->n_head);
+    op_scale(&s->m->op, weight, 1.0f / sqrtf((float)(x->d * x->n_head)), s->n_rows, x->n_head);
     op_index(&s->m->op,
              &(struct indexer){.n_head = x->n_head,
                                .d = x->d,
@@ -101,13 +101,3 @@ void index_keys(struct step *s, struct act *n, const struct index_keys_weights *
                 k, NULL);
     step_reset(s, mark);
 }
-
-size_t indexer_row_bytes(const struct params *p)
-{
-    const struct index_params *x = &p->index;
-    return (size_t)x->n_head * (size_t)(x->d + 1) * sizeof(float);
-}
-
-size_t chosen_row_bytes(const struct params *p) { return (size_t)p->index.top_k * sizeof(int32_t); }
-
-size_t indexer_thread_bytes(const struct params *p) { return op_index_scratch(p->index.n_head, p->index.top_k); }

@@ -26,8 +26,4 @@ int32_t *chosen_rows(struct step *s); /* [n_rows][top_k] */
 /* An index key of each position, stored. */
 void index_keys(struct step *s, struct act *n, const struct index_keys_weights *w, int rope);
 
-size_t indexer_row_bytes(const struct params *p); /* of a row, besides what is chosen */
-size_t chosen_row_bytes(const struct params *p);
-size_t indexer_thread_bytes(const struct params *p); /* of a thread */
-
 #endif

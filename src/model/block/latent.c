@@ -17,7 +17,6 @@
 #include "op/heads.h"
 
 #include <math.h>
-#include <string.h>
 
 static int read_scale(struct params *p, const struct gguf *g, int d_head, struct error *err)
 {
@@ -77,25 +76,6 @@ void bind_latent(struct binder *b, int l, struct latent_weights *w)
     w->kv = bind_kv(b, (struct kv_shape){.n_head_kv = 1, .d_k = m->kv_rank + m->d_rope}, 0);
 }
 
-size_t latent_row_bytes(const struct params *p)
-{
-    const struct latent_params *a = &p->latent;
-    size_t head = (size_t)p->n_head, n_q = head * (size_t)(a->d_nope + a->d_rope),
-           row = (size_t)(a->kv_rank + a->d_rope);
-    size_t floats = (size_t)p->n_embd + (size_t)a->q_rank * 2 + n_q + 2 * row + head * row +
-                    head * (size_t)(a->kv_rank + a->d_v);
-    size_t choosing = p->index.top_k ? indexer_row_bytes(p) + (size_t)p->index.d * sizeof(float) : 0;
-    return floats * sizeof(float) + choosing + act_row_bytes(p->n_embd) + act_row_bytes(a->q_rank) +
-           act_row_bytes(p->n_head * a->d_v) +
-           op_matmul_heads_row_bytes(p->n_head, a->kv_rank > a->d_nope ? a->kv_rank : a->d_nope);
-}
-
-size_t latent_thread_bytes(const struct params *p)
-{
-    int row = p->latent.kv_rank + p->latent.d_rope;
-    return larger(op_attend_scratch(row, p->latent.kv_rank) + op_attend_beside_scratch(row), indexer_thread_bytes(p));
-}
-
 void bind_latent_index(struct binder *b, int l, struct latent_weights *w)
 {
     bind_index_keys(b, l, &w->index_keys);
@@ -134,10 +114,7 @@ static float *keys(struct step *s, struct act *n, const struct latent_weights *w
     size_t ld = (size_t)(m->kv_rank + m->d_rope);
     float *k = step_rows(s, (int)ld);
     matmul(s, k, n, w->wkv_a);
-    for (int r = 0; r < s->n_rows; r++) {
-        float *c = k + (size_t)r * ld;
-        s->m->op.k->rms_norm(c, c, w->kv_a_norm->vector, m->kv_rank, s->m->p.norm_eps);
-    }
+    op_rms_norm_strided(&s->m->op, k, w->kv_a_norm->vector, s->n_rows, ld, m->kv_rank, s->m->p.norm_eps);
     rotate_heads(s, k + m->kv_rank, 1, (int)ld, 0);
     return k;
 }
@@ -147,13 +124,11 @@ static float *absorb(struct step *s, float *q, const struct latent_weights *w)
 {
     const struct latent_params *m = &s->m->p.latent;
     int n_head = s->m->p.n_head, d = m->d_nope + m->d_rope, row = m->kv_rank + m->d_rope;
-    size_t heads = (size_t)s->n_rows * (size_t)n_head;
     float *a = step_rows(s, n_head * row);
     rotate_heads(s, q + m->d_nope, n_head, d, 0);
     op_matmul_heads(&s->m->op, a, (size_t)(n_head * row), (size_t)row, q, (size_t)(n_head * d), (size_t)d, s->n_rows,
                     &w->wk_b->mat, n_head, m->kv_rank, m->kv_rank);
-    for (size_t h = 0; h < heads; h++)
-        memcpy(a + h * (size_t)row + m->kv_rank, q + h * (size_t)d + m->d_nope, (size_t)m->d_rope * sizeof(float));
+    op_copy(&s->m->op, a + m->kv_rank, (size_t)row, q + m->d_nope, (size_t)d, s->n_rows * n_head, m->d_rope);
     return a;
 }
 
@@ -171,8 +146,7 @@ void block_latent(struct step *s, float *x, const struct latent_weights *w)
     float *q = absorb(s, queries(s, &a, w), w), *k = keys(s, &a, w);
     attend_chosen(s, w->kv, c, q, k, m->kv_rank, m->scale, s->chosen);
 
-    struct wmat v = w->wv_b->mat;
-    v.data += (size_t)w->v_first * v.row_bytes;
+    struct wmat v = wmat_rows(&w->wv_b->mat, w->v_first, w->wv_b->mat.n_rows - w->v_first);
     op_matmul_heads(&s->m->op, o, (size_t)(p->n_head * m->d_v), (size_t)m->d_v, c, (size_t)(p->n_head * m->kv_rank),
                     (size_t)m->kv_rank, s->n_rows, &v, p->n_head, m->d_v, w->v_rows);
     struct act b = step_act(s, o, p->n_head * m->d_v);

@@ -20,7 +20,4 @@ int params_read_latent(struct params *p, const struct gguf *g, struct error *err
 void bind_latent(struct binder *b, int l, struct latent_weights *w); /* norm, q, latent, output; what the layer keeps */
 void bind_latent_index(struct binder *b, int l, struct latent_weights *w); /* then: the layer chooses for itself */
 
-size_t latent_row_bytes(const struct params *p);    /* of a row */
-size_t latent_thread_bytes(const struct params *p); /* of a thread, where positions are chosen */
-
 #endif

@@ -10,14 +10,12 @@
 #include "model/block/ffn.h"
 
 #include <math.h>
-#include <string.h>
 
 /* The mixed rows [n_rows][n_layer][d] as [n_layer][n_rows][d]. */
 static void by_layer(const struct step *s, const float *mixed, size_t n_layer, size_t d)
 {
-    for (size_t r = 0; r < (size_t)s->n_rows; r++)
-        for (size_t l = 0; l < n_layer; l++)
-            memcpy(s->layer_embd + (l * (size_t)s->n_rows + r) * d, mixed + (r * n_layer + l) * d, d * sizeof(float));
+    for (size_t l = 0; l < n_layer; l++)
+        op_copy(&s->m->op, s->layer_embd + l * (size_t)s->n_rows * d, d, mixed + l * d, n_layer * d, s->n_rows, (int)d);
 }
 
 int make_layer_embd(struct step *s, const float *x)
@@ -56,20 +54,6 @@ void block_layer_embd(struct step *s, int l, float *x, const struct layer_embd_w
     rms_norm(s, y, y, w->post_norm);
     add(s, x, y, n_embd);
     step_reset(s, mark);
-}
-
-size_t make_layer_embd_row_bytes(const struct model *m)
-{
-    const struct weight *t = m->layer_embd.table;
-    return 2 * (size_t)t->mat.n_cols * sizeof(float) + act_row_bytes(m->p.n_embd) + (t->on_disk ? t->mat.row_bytes : 0);
-}
-
-size_t layer_embd_row_bytes(const struct params *p)
-{
-    if (!p->d_layer_embd)
-        return 0;
-    return (size_t)(p->d_layer_embd + p->n_embd) * sizeof(float) + act_row_bytes(p->n_embd) +
-           act_row_bytes(p->d_layer_embd);
 }
 
 void bind_layer_embd(struct binder *b, int l, struct layer_embd_weights *w)

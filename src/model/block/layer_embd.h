@@ -11,7 +11,5 @@ int make_layer_embd(struct step *s, const float *x); /* -1 with the sentence in 
 void block_layer_embd(struct step *s, int l, float *x, const struct layer_embd_weights *w);
 
 void bind_layer_embd(struct binder *b, int l, struct layer_embd_weights *w); /* and, with layer 0, the table */
-size_t layer_embd_row_bytes(const struct params *p);                         /* of a row, of the block; */
-size_t make_layer_embd_row_bytes(const struct model *m);                     /* and of making them */
 
 #endif

@@ -50,13 +50,6 @@ void bind_mamba2(struct binder *b, int l, struct mamba2_weights *w)
     w->state = bind_state(b, (size_t)n_value(m) * (size_t)m->n_state);
 }
 
-size_t mamba2_row_bytes(const struct params *p)
-{
-    const struct ssm_params *m = &p->ssm;
-    size_t floats = (size_t)p->n_embd + 2 * (size_t)n_value(m) + 2 * (size_t)n_channel(m) + 2 * (size_t)m->n_head;
-    return floats * sizeof(float) + sizeof(struct run) + act_row_bytes(p->n_embd) + act_row_bytes(n_value(m));
-}
-
 static const float *table(const struct weight *w) { return (const float *)w->mat.data; }
 
 void block_mamba2(struct step *s, float *x, const struct mamba2_weights *w)

@@ -13,6 +13,5 @@ void block_mamba2(struct step *s, float *x, const struct mamba2_weights *w);
 /* params.ssm: heads, groups, state, convolution. */
 int params_read_mamba2(struct params *p, const struct gguf *g, struct error *err);
 void bind_mamba2(struct binder *b, int l, struct mamba2_weights *w); /* all of it; the state that the layer keeps */
-size_t mamba2_row_bytes(const struct params *p);                     /* of a row */
 
 #endif

@@ -79,7 +79,8 @@ static struct routes routes_begin(struct step *s, int l, int n_used)
     size_t n = (size_t)s->n_rows * (size_t)n_used;
     r.id = op_alloc(&s->m->op, n * sizeof *r.id);
     r.w = op_alloc(&s->m->op, n * sizeof *r.w);
-    memset(r.id, 0xff, n * sizeof *r.id);
+    if (!op_measuring(&s->m->op))
+        memset(r.id, 0xff, n * sizeof *r.id);
     for (int row = 0; s->m->forced && row < s->n_rows; row++)
         forced_routes_row(s->m->forced, l, s->b->pos[row], r.id + (size_t)row * (size_t)n_used, n_used);
     return r;
@@ -110,7 +111,7 @@ struct routes route_by_token(struct step *s, int l, struct act *a, const struct 
 {
     size_t n_used = (size_t)table->mat.n_cols;
     struct routes r = routes_begin(s, l, table->mat.n_cols);
-    for (int row = 0; row < s->n_rows; row++) {
+    for (int row = 0; row < s->n_rows && !op_measuring(&s->m->op); row++) {
         if (r.id[(size_t)row * n_used] < 0)
             memcpy(r.id + (size_t)row * n_used, ids_of_token(s, table, row), n_used * sizeof *r.id);
     }
@@ -129,27 +130,30 @@ static const float *bias_row(const struct weight *b, int id)
     return b ? (const float *)b->mat.data + (size_t)id * (size_t)b->mat.n_cols : NULL;
 }
 
+/* An expert of a layer: its matrices without data, its biases, no rows. */
+static struct moe_expert shape_of(const struct experts *e)
+{
+    return (struct moe_expert){.gate = e->gate, .up = e->up, .down = e->down, .limit = e->limit};
+}
+
 static struct moe_expert moe_expert(const struct experts *e, int id, int first, int end, const int32_t *rows,
                                     const float *w)
 {
-    struct moe_expert x = {.gate = e->gate,
-                           .up = e->up,
-                           .down = e->down,
-                           .gate_bias = bias_row(e->gate_bias, id),
-                           .up_bias = bias_row(e->up_bias, id),
-                           .down_bias = bias_row(e->down_bias, id),
-                           .row = rows + first,
-                           .w = w + first,
-                           .n = end - first,
-                           .limit = e->limit,
-                           .first_use = first};
+    struct moe_expert x = shape_of(e);
+    x.gate_bias = bias_row(e->gate_bias, id);
+    x.up_bias = bias_row(e->up_bias, id);
+    x.down_bias = bias_row(e->down_bias, id);
+    x.row = rows + first;
+    x.w = w + first;
+    x.n = end - first;
+    x.first_use = first;
     x.gate.scale = e->gate_scale ? e->gate_scale->vector + id : NULL;
     x.up.scale = e->up_scale ? e->up_scale->vector + id : NULL;
     x.down.scale = e->down_scale ? e->down_scale->vector + id : NULL;
     return x;
 }
 
-/* Counting sort of the (row, expert) pairs by expert. */
+/* The (row, expert) pairs by expert: counting sort. While measuring there are as many pairs and experts as there can be. */
 static struct pairs sort_pairs(struct step *s, const struct routes *r, const struct experts *e)
 {
     struct op *op = &s->m->op;
@@ -159,6 +163,12 @@ static struct pairs sort_pairs(struct step *s, const struct routes *r, const str
             *id = op_alloc(op, (size_t)e->n_expert * sizeof *id);
     int32_t *row_start = op_alloc(op, ((size_t)e->n_expert + 1) * sizeof *row_start),
             *rows = op_alloc(op, most * sizeof *rows);
+    if (op_measuring(op)) {
+        p.n_pairs = (int)most;
+        p.uses.n = most < (size_t)e->n_expert ? (int)most : e->n_expert;
+        p.expert = op_alloc(op, (size_t)p.uses.n * sizeof *p.expert);
+        return p;
+    }
 
     memset(start, 0, ((size_t)e->n_expert + 1) * sizeof *start);
     for (int row = 0; row < s->n_rows; row++)
@@ -230,7 +240,7 @@ static int take(struct step *s, struct pairs *p, int wait, int *index)
     return 1;
 }
 
-/* All that is here, at least one of those left; their rows may all have left. */
+/* All experts that are here, at least one of those left, but for those whose rows have all left the step. Returns how many. */
 static int take_some(struct step *s, struct pairs *p, struct moe_expert *out, int *left)
 {
     int n = 0, taken = 0, index;
@@ -246,8 +256,10 @@ static void wave_of_small_batch(struct step *s, struct pairs *p, const struct ex
 {
     struct op *op = &s->m->op;
     size_t mark = step_mark(s);
-    struct moe_expert *ready = op_alloc(op, (size_t)w->n * sizeof *ready);
-    for (int left = w->n; left > 0;) {
+    struct moe_expert *ready = op_alloc(op, (size_t)w->n * sizeof *ready), any = shape_of(p->from);
+    if (op_measuring(op))
+        op_moe_small_batch(op, f, &any, 1, a);
+    for (int left = op_measuring(op) ? 0 : w->n; left > 0;) {
         int n = take_some(s, p, ready, &left);
         double begin = clock_seconds();
         op_moe_small_batch(op, f, ready, n, a);
@@ -262,16 +274,16 @@ static void wave_of_large_batch(struct step *s, struct pairs *p, const struct ex
     size_t mark = step_mark(s);
     struct moe_expert *some = op_alloc(op, (size_t)w->n * sizeof *some);
     const int32_t *start = p->uses.row_start;
-    int first = start[w->first], n_uses = start[w->first + w->n] - first, n = 0;
-    struct moe_large_batch m = op_moe_large_batch_begin(op, p->expert[w->first].down.type, first, n_uses, a, y,
+    int first = start ? start[w->first] : 0, n_uses = start ? start[w->first + w->n] - first : p->n_pairs, n = 0;
+    struct moe_large_batch m = op_moe_large_batch_begin(op, p->from->down.type, first, n_uses, a, y,
                                                         p->from->down.n_rows, p->from->n_ff, ffn_kernel(s));
-    for (int left = w->n; left > 0;) {
+    for (int left = op_measuring(op) ? 0 : w->n; left > 0;) {
         int here = take_some(s, p, some, &left);
         double begin = clock_seconds();
         op_moe_large_batch_hidden(op, &m, some, here);
         s->m->expert_seconds += clock_seconds() - begin;
     }
-    for (int i = w->first; i < w->first + w->n; i++)
+    for (int i = w->first; i < w->first + w->n && !op_measuring(op); i++)
         if (p->expert[i].n > 0)
             some[n++] = p->expert[i];
     double begin = clock_seconds();
@@ -334,16 +346,34 @@ static void out_of_latent(struct step *s, float *y, const float *z, const struct
     matmul(s, y, &a, e->latent_up);
 }
 
-/* Wave w is read, and the one behind it. Where the store has no slot left, its experts fail and all after: 0 if that is w. */
-static int open_waves(struct step *s, struct pairs *p, const struct expert_wave *wave, int w, int *opened, int *n_wave)
+/* The waves of a layer call. While measuring there is one, of all experts, and the store has no part in it. */
+struct waves {
+    struct expert_wave *plan, all; /* plan [n], NULL while measuring */
+    int n, n_begun;
+    uint64_t misses_before;
+};
+
+static struct waves plan_waves(struct step *s, int l, struct pairs *p)
 {
-    for (; *opened < *n_wave && *opened <= w + 1; ++*opened)
-        if (store_begin(s->m->store, &wave[*opened], s->err)) {
-            for (int i = wave[*opened].first; i < p->uses.n; i++)
-                expert_failed(s, &p->expert[i], s->err);
-            *n_wave = *opened;
+    struct waves w = {.plan = op_alloc(&s->m->op, ((size_t)p->uses.n + 1) * sizeof *w.plan)};
+    if (op_measuring(&s->m->op))
+        return (struct waves){.all = {0, p->uses.n}, .n = 1, .n_begun = 1};
+    w.misses_before = store_misses(s->m->store);
+    w.n = p->uses.n ? store_layer_begin(s->m->store, l, &p->uses, w.plan) : 0;
+    return w;
+}
+
+/* Wave i is being read, and the one after it. Where the store has no slot left, the experts of that wave and of all later ones fail:
+ * 0 if that is wave i. */
+static int begin_waves(struct step *s, struct pairs *p, struct waves *w, int i)
+{
+    for (; w->n_begun < w->n && w->n_begun <= i + 1; w->n_begun++)
+        if (store_begin(s->m->store, &w->plan[w->n_begun], s->err)) {
+            for (int e = w->plan[w->n_begun].first; e < p->uses.n; e++)
+                expert_failed(s, &p->expert[e], s->err);
+            w->n = w->n_begun;
         }
-    return w < *n_wave;
+    return i < w->n;
 }
 
 void block_moe(struct step *s, int l, float *y, struct act *a, const struct routes *r, const struct experts *e,
@@ -362,33 +392,33 @@ void block_moe(struct step *s, int l, float *y, struct act *a, const struct rout
     size_t mark = step_mark(s);
     struct pairs p = sort_pairs(s, r, e);
     trace(s, l, r);
-    struct expert_wave *wave = op_alloc(op, ((size_t)p.uses.n + 1) * sizeof *wave);
-    int n_wave = p.uses.n ? store_layer_begin(s->m->store, l, &p.uses, wave) : 0,
-        small_batch = s->n_rows <= MOE_SMALL_BATCH;
+    struct waves waves = plan_waves(s, l, &p);
+    int small_batch = s->n_rows <= MOE_SMALL_BATCH;
     float *shared_y = NULL, *shared_gate = NULL;
     struct moe_small_batch f = {0};
     if (small_batch)
         f = op_moe_small_batch_begin(op, p.n_pairs, e->n_ff, width, ffn_kernel(s));
-    else
+    else if (!op_measuring(op))
         memset(sum, 0, (size_t)s->n_rows * (size_t)width * sizeof(float));
 
-    uint64_t misses = store_misses(s->m->store);
-    int opened = 0;
-    for (int w = 0; w < n_wave; w++) {
-        if (!open_waves(s, &p, wave, w, &opened, &n_wave))
+    for (int w = 0; w < waves.n; w++) {
+        const struct expert_wave *wave = waves.plan ? &waves.plan[w] : &waves.all;
+        if (!begin_waves(s, &p, &waves, w))
             break;
         if (w == 0 && e->latent_down)
             latent = into_latent(s, a, e);
         if (w == 0 && shared)
             shared_y = shared_output(s, shared_x, shared, &shared_gate);
         if (small_batch)
-            wave_of_small_batch(s, &p, &wave[w], &f, x);
+            wave_of_small_batch(s, &p, wave, &f, x);
         else
-            wave_of_large_batch(s, &p, &wave[w], sum, x);
-        store_end(s->m->store);
+            wave_of_large_batch(s, &p, wave, sum, x);
+        if (waves.plan)
+            store_end(s->m->store);
     }
     if (small_batch) {
-        count_call(s->m, misses);
+        if (waves.plan)
+            count_call(s->m, waves.misses_before);
         op_moe_sum(op, &f, p.expert, p.uses.n, sum, s->n_rows);
     }
     if (e->latent_up)
@@ -424,34 +454,4 @@ struct experts *bind_moe(struct binder *b, int l, struct moe_weights *w, const c
     struct experts *e = bind_experts(b, l);
     w->experts = e;
     return e;
-}
-
-size_t moe_row_bytes(const struct params *p)
-{
-    size_t k = (size_t)p->n_expert_used, n_embd = (size_t)p->n_embd;
-    size_t router = (2 * (size_t)p->n_expert + 2 * k) * sizeof(float), pairs = k * (sizeof(float) + sizeof(int32_t));
-    size_t shared = p->n_ff_shared ? (n_embd + 1) * sizeof(float) + ffn_row_bytes(p, p->n_ff_shared) : 0;
-    size_t latent = 2 * ((size_t)p->n_latent_expert * sizeof(float) + act_row_bytes(p->n_latent_expert));
-    return 2 * n_embd * sizeof(float) + act_row_bytes(p->n_embd) + router + pairs + latent + shared;
-}
-
-/* Down products that take f32: float weights, and everything under --exact. */
-static int any_wide(const struct model *m)
-{
-    for (int l = 0; l < m->p.n_layer; l++) {
-        const struct expert_layer *e = &m->expert_layer[l];
-        if (e->n_expert && kernel_family(gguf_tensor(m->file, e->part[e->n_part - 1].tensor)->type) == ACT_F32)
-            return 1;
-    }
-    return m->op.exact;
-}
-
-size_t moe_fixed_bytes(const struct model *m, int n_rows)
-{
-    const struct params *p = &m->p;
-    size_t e = (size_t)p->n_expert;
-    size_t tables = (3 * e + 3) * sizeof(int32_t) + e * 2 * sizeof(struct moe_expert) +
-                    (e + 1) * sizeof(struct expert_wave);
-    return tables + op_moe_bytes(n_rows, p->n_expert_used, p->n_ff_expert, params_expert_width(p), any_wide(m)) +
-           24 * 64;
 }

@@ -40,7 +40,4 @@ void block_sparse(struct step *s, int l, float *x, const struct moe_weights *w, 
 /* norm: its name; router, experts. */
 struct experts *bind_moe(struct binder *b, int l, struct moe_weights *w, const char *norm);
 
-size_t moe_row_bytes(const struct params *p);              /* of a row: norm, router, bookkeeping, shared expert */
-size_t moe_fixed_bytes(const struct model *m, int n_rows); /* the pairs of op/moe.h, for steps of n_rows rows */
-
 #endif

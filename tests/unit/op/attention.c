@@ -77,7 +77,8 @@ static void store_all(struct op *op, struct bench *b)
 static float *attend(struct bench *b, enum cpu_tier tier, int threads)
 {
     struct op_world w;
-    world_open(&w, tier, threads, 64, op_attend_scratch(b->a.shape.d_k, b->a.shape.d_v));
+    op_attend(world_measure(&w, 0), &b->a, NULL, b->q);
+    world_open_measured(&w, tier, threads);
     store_all(&w.op, b);
     float *out = malloc((size_t)(b->a.n_rows * b->a.n_head * b->a.shape.d_v) * sizeof *out);
     op_attend(&w.op, &b->a, out, b->q);
@@ -271,7 +272,9 @@ static void beside_choose(struct beside *w, int most)
 static float *beside_attend(struct beside *w, enum cpu_tier tier, int threads)
 {
     struct op_world o;
-    world_open(&o, tier, threads, 64, op_attend_scratch(B_D, B_D) + op_attend_beside_scratch(B_D));
+    w->a.beside = &w->b;
+    op_attend(world_measure(&o, 0), &w->a, NULL, w->q);
+    world_open_measured(&o, tier, threads);
     struct attn_row all[B_POS];
     struct attention store = w->a;
     store.row = all;
@@ -286,7 +289,6 @@ static float *beside_attend(struct beside *w, enum cpu_tier tier, int threads)
         all[i] = (struct attn_row){.page = w->compressed_page, .pos = i};
     op_kv_store(&o.op, &store, w->c, NULL);
     float *out = malloc(B_ROWS * B_HEADS * B_D * sizeof *out);
-    w->a.beside = &w->b;
     op_attend(&o.op, &w->a, out, w->q);
     world_close(&o);
     return out;

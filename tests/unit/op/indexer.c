@@ -105,10 +105,11 @@ static void check_choice(struct bench *b, int top_k, int threads, enum cpu_tier 
     struct op_world w;
     int32_t want[MOST_KEPT], *got = malloc((size_t)(b->n_rows * top_k) * sizeof *got);
     memset(got, 0x55, (size_t)(b->n_rows * top_k) * sizeof *got);
-    world_open(&w, tier, threads, 64, op_index_scratch(HEADS, top_k));
     struct indexer x = {
         .n_head = HEADS, .d = D, .top_k = top_k, .shape = b->shape, .row = b->row, .n_rows = b->n_rows, .q = b->q};
     x.w = b->w;
+    op_index(world_measure(&w, 0), &x, NULL);
+    world_open_measured(&w, tier, threads);
     op_index(&w.op, &x, got);
     for (int r = 0; r < b->n_rows; r++) {
         if (b->row[r].pos < top_k) /* it sees no more: it is left alone */
@@ -216,7 +217,8 @@ static float *attend(const struct bench *b, const struct attention *a, enum cpu_
 {
     struct op_world w;
     float *out = malloc((size_t)(a->n_rows * HEADS * D_V) * sizeof *out);
-    world_open(&w, tier, threads, 64, op_attend_scratch(D, D_V) + op_attend_beside_scratch(D));
+    op_attend(world_measure(&w, 0), a, NULL, b->q);
+    world_open_measured(&w, tier, threads);
     op_attend(&w.op, a, out, b->q);
     world_close(&w);
     return out;

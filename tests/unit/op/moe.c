@@ -1,5 +1,5 @@
 /* links: op kernel format base */
-/* Routed experts: few rows and many rows give the same bits, whatever the arrival, the waves, the threads and the tier; and both
+/* Routed experts: a small batch and a large one give the same bits, whatever the arrival, the waves, the threads and the tier; and both
  * are near the formula in double, near as the format of the activations allows. */
 #include "op/moe.h"
 #include "op_world.h"
@@ -76,18 +76,6 @@ static void bench_close(struct bench *b)
     free(b->x);
 }
 
-/* Scratch as a step has it; where the few-rows path is given more rows than a step would, for comparison, what they take. */
-static void open_op(struct op_world *w, const struct bench *b, enum cpu_tier tier, int threads, int exact)
-{
-    int wide = exact || b->down == TYPE_F32;
-    size_t scratch = op_moe_bytes(b->n_rows, N_USED, N_FF, N_EMBD, wide) + (size_t)b->n_rows * act_row_bytes(N_EMBD) +
-                     2 * ACT_FIXED_BYTES;
-    if (b->n_rows > MOE_SMALL_BATCH)
-        scratch += (size_t)b->n_uses * ((2 * N_FF + N_EMBD) * sizeof(float) + act_row_bytes(N_FF));
-    world_open(w, tier, threads, scratch, op_moe_thread_bytes(N_FF, N_EMBD));
-    w->op.exact = exact;
-}
-
 static struct act open_act(struct op_world *w, const struct bench *b)
 {
     struct act a = act_rows(&w->op, b->x, b->n_rows, N_EMBD, N_EMBD);
@@ -102,14 +90,30 @@ static ffn_act_fn *kernel_of(const struct op_world *w, const struct bench *b)
     return b->gate == NO_GATE ? w->op.k->relu2 : w->op.k->silu_mul;
 }
 
-/* Few rows: experts arrive one by one or in pairs, in the order of a seed. */
+/* What a small batch allocates: copies of x, pairs, the call that takes most. */
+static struct moe_small_batch small_batch_begin(struct op_world *w, const struct bench *b, struct act *a)
+{
+    *a = open_act(w, b);
+    return op_moe_small_batch_begin(&w->op, b->n_uses, N_FF, N_EMBD, kernel_of(w, b));
+}
+
+static void open_small_batch(struct op_world *w, const struct bench *b, enum cpu_tier tier, int threads, int exact)
+{
+    struct act a;
+    struct op *op = world_measure(w, exact);
+    struct moe_small_batch f = small_batch_begin(w, b, &a);
+    op_moe_small_batch(op, &f, b->expert, 1, &a);
+    world_open_measured(w, tier, threads);
+}
+
+/* Small batch: experts arrive one by one or in pairs, in the order of a seed. */
 static float *by_small_batch(const struct bench *b, enum cpu_tier tier, int threads, int exact, uint64_t seed)
 {
     struct op_world w;
     int order[N_EXPERT], n = 0;
-    open_op(&w, b, tier, threads, exact);
-    struct act a = open_act(&w, b);
-    struct moe_small_batch f = op_moe_small_batch_begin(&w.op, b->n_uses, N_FF, N_EMBD, kernel_of(&w, b));
+    struct act a;
+    open_small_batch(&w, b, tier, threads, exact);
+    struct moe_small_batch f = small_batch_begin(&w, b, &a);
     for (int e = 0; e < N_EXPERT; e++) {
         int at = (int)(rng_u64(seed, (uint64_t)e, 2, 0) % (uint64_t)(n + 1));
         memmove(order + at + 1, order + at, (size_t)(n++ - at) * sizeof *order);
@@ -129,11 +133,19 @@ static float *by_small_batch(const struct bench *b, enum cpu_tier tier, int thre
     return y;
 }
 
-/* Many rows: all experts at once, or in waves of so many. */
+static void open_large_batch(struct op_world *w, const struct bench *b, enum cpu_tier tier, int threads, int exact)
+{
+    struct op *op = world_measure(w, exact);
+    struct act a = open_act(w, b);
+    op_moe_large_batch_begin(op, b->down, 0, b->n_uses, &a, NULL, N_EMBD, N_FF, kernel_of(w, b));
+    world_open_measured(w, tier, threads);
+}
+
+/* Large batch: all experts at once, or in waves of so many. */
 static float *by_large_batch(const struct bench *b, enum cpu_tier tier, int threads, int exact, int wave)
 {
     struct op_world w;
-    open_op(&w, b, tier, threads, exact);
+    open_large_batch(&w, b, tier, threads, exact);
     struct act a = open_act(&w, b);
     float *y = calloc((size_t)(b->n_rows * N_EMBD), sizeof *y);
     for (int first = 0; first < N_EXPERT; first += wave) {
@@ -208,12 +220,12 @@ static void check(int gate, enum block_type up, enum block_type down, int n_rows
     expect_near(&b, truth, tolerance);
     for (int tier = 0; tier <= (int)cpu_best_tier(); tier++)
         for (int i = 0; i < 3; i++) {
-            float *few = by_small_batch(&b, (enum cpu_tier)tier, i + 1, exact, (uint64_t)(i + 1));
-            float *many = by_large_batch(&b, (enum cpu_tier)tier, 3 - i, exact, i == 0 ? 1 : i == 1 ? 4 : N_EXPERT);
-            assert_bits(few, truth, values);
-            assert_bits(many, truth, values);
-            free(few);
-            free(many);
+            float *small = by_small_batch(&b, (enum cpu_tier)tier, i + 1, exact, (uint64_t)(i + 1));
+            float *large = by_large_batch(&b, (enum cpu_tier)tier, 3 - i, exact, i == 0 ? 1 : i == 1 ? 4 : N_EXPERT);
+            assert_bits(small, truth, values);
+            assert_bits(large, truth, values);
+            free(small);
+            free(large);
         }
     free(truth);
     bench_close(&b);
@@ -250,8 +262,8 @@ static void experts_without_gates(void **state)
     check(NO_GATE, TYPE_Q4_0, TYPE_Q8_0, 16, 1, 1e-6);
 }
 
-/* More rows than a block of the many-rows path, against the same rows a few at a time. */
-static void many_blocks(void **state)
+/* A large batch of more rows than a block, against the same rows as a small batch. */
+static void several_blocks(void **state)
 {
     (void)state;
     struct bench b;
@@ -267,10 +279,11 @@ static void many_blocks(void **state)
         }
         b.n_uses += b.expert[e].n = MOST_ROWS;
     }
-    float *few = by_small_batch(&b, TIER_SCALAR, 2, 0, 1), *many = by_large_batch(&b, cpu_best_tier(), 3, 0, N_EXPERT);
-    assert_bits(many, few, (size_t)(MOST_ROWS * N_EMBD));
-    free(few);
-    free(many);
+    float *small = by_small_batch(&b, TIER_SCALAR, 2, 0, 1),
+          *large = by_large_batch(&b, cpu_best_tier(), 3, 0, N_EXPERT);
+    assert_bits(large, small, (size_t)(MOST_ROWS * N_EMBD));
+    free(small);
+    free(large);
     bench_close(&b);
 }
 
@@ -278,6 +291,6 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test(float_experts), cmocka_unit_test(quantised_experts),
                                        cmocka_unit_test(exact_experts), cmocka_unit_test(experts_without_gates),
-                                       cmocka_unit_test(many_blocks)};
+                                       cmocka_unit_test(several_blocks)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
