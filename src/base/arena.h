@@ -36,6 +36,9 @@ void arena_init_growing(struct arena *a);
 /* A measuring arena, empty: `peak` is what a fixed arena needs for the same calls. There is nothing to free. */
 void arena_init_measuring(struct arena *a);
 
+/* Its peak rounded up to 64 bytes: parts that follow each other in one fixed arena may be measured one by one and added up. */
+static inline size_t arena_measured(const struct arena *a) { return (a->peak + 63) / 64 * 64; }
+
 /* A fixed arena with a mapping of its own: private, zeroed, size rounded up to a multiple of 2 MiB, in huge pages where the kernel
  * has them. -1 with ERR_MEMORY and the limit that forbade it. arena_unmap() gives the mapping back. */
 int arena_map(struct arena *a, size_t size, struct error *err);

@@ -22,18 +22,32 @@ size_t kv_pool_bytes(const struct kv_shape *s, int n_layer, int n_page)
     return kv_page_bytes(s) * (size_t)n_layer * (size_t)n_page;
 }
 
-size_t kv_pool_table_bytes(int n_page) { return (size_t)n_page * (sizeof(int32_t) + sizeof(uint16_t)) + 2 * 64; }
-
-static int place_pages(struct kv_pool *pool, struct arena *pages, struct arena *tables)
+/* A pool's tables; writes nothing but *pool, so the arena may be a measuring one. */
+static int place_tables(struct kv_pool *pool, struct arena *tables)
 {
     size_t n = (size_t)pool->n_page;
-    pool->n_free = pool->n_page;
-    pool->memory = arena_alloc(pages, pool->page_bytes * n);
     pool->free_page = arena_array(tables, n, sizeof *pool->free_page);
     pool->users = arena_array(tables, n, sizeof *pool->users);
-    if (!pool->memory || !pool->free_page || !pool->users)
+    return pool->free_page && pool->users ? 0 : -1;
+}
+
+size_t kv_pool_table_bytes(int n_page)
+{
+    struct kv_pool pool = {.n_page = n_page};
+    struct arena measure;
+    arena_init_measuring(&measure);
+    place_tables(&pool, &measure);
+    return arena_measured(&measure);
+}
+
+/* All pages are free. */
+static int make_pages(struct kv_pool *pool, struct arena *pages, struct arena *tables)
+{
+    pool->memory = arena_alloc(pages, pool->page_bytes * (size_t)pool->n_page);
+    if (!pool->memory || place_tables(pool, tables))
         return -1;
-    memset(pool->users, 0, n * sizeof *pool->users);
+    pool->n_free = pool->n_page;
+    memset(pool->users, 0, (size_t)pool->n_page * sizeof *pool->users);
     for (int i = 0; i < pool->n_page; i++)
         pool->free_page[i] = pool->n_page - 1 - i;
     return 0;
@@ -45,7 +59,7 @@ int kv_pool_init(struct kv_pool *pool, const struct kv_shape *s, int n_layer, in
     *pool = (struct kv_pool){
         .shape = *s, .n_layer = n_layer, .window = window, .layer_bytes = kv_page_bytes(s), .n_page = n_page};
     pool->page_bytes = pool->layer_bytes * (size_t)n_layer;
-    return n_layer ? place_pages(pool, pages, tables) : 0;
+    return n_layer ? make_pages(pool, pages, tables) : 0;
 }
 
 static size_t aligned(size_t n) { return (n + 63) / 64 * 64; }
@@ -55,7 +69,7 @@ size_t state_pool_bytes(size_t state_bytes, int n) { return aligned(state_bytes)
 int state_pool_init(struct kv_pool *pool, size_t state_bytes, int n, struct arena *states, struct arena *tables)
 {
     *pool = (struct kv_pool){.n_page = n, .page_bytes = aligned(state_bytes)};
-    return n ? place_pages(pool, states, tables) : 0;
+    return n ? make_pages(pool, states, tables) : 0;
 }
 
 int kv_page_take(struct kv_pool *pool)

@@ -1,8 +1,6 @@
 /* Scores and victims: see expert_cache.h. */
 #include "store/expert_cache.h"
 
-#include "base/checked.h"
-
 #include <string.h>
 
 enum { USE = 65536 };
@@ -15,14 +13,7 @@ static int experts_of(const struct expert_layer *layer, int n_layer)
     return n;
 }
 
-uint64_t cache_bytes(const struct expert_layer *layer, int n_layer)
-{
-    uint64_t n = (uint64_t)experts_of(layer, n_layer);
-    return round_up((uint64_t)n_layer * sizeof(struct cache_layer), 64) + 3 * round_up(n * 4, 64) + round_up(n, 64);
-}
-
-int cache_create(struct expert_cache *c, const struct expert_layer *layer, int n_layer, const int *class_of,
-                 struct arena *mem)
+int cache_place(struct expert_cache *c, const struct expert_layer *layer, int n_layer, struct arena *mem)
 {
     size_t n = (size_t)experts_of(layer, n_layer);
     *c = (struct expert_cache){.n_layer = n_layer};
@@ -31,9 +22,13 @@ int cache_create(struct expert_cache *c, const struct expert_layer *layer, int n
     c->slow = arena_array(mem, n, 4);
     c->slot = arena_array(mem, n, 4);
     c->evictable = arena_array(mem, n, 1);
-    if (!c->layer || !c->fast || !c->slow || !c->slot || !c->evictable)
-        return -1;
-    int first = 0;
+    return c->layer && c->fast && c->slow && c->slot && c->evictable ? 0 : -1;
+}
+
+void cache_init(struct expert_cache *c, const struct expert_layer *layer, const int *class_of)
+{
+    int n_layer = c->n_layer, first = 0;
+    size_t n = (size_t)experts_of(layer, n_layer);
     for (int l = 0; l < n_layer; l++) {
         c->layer[l] = (struct cache_layer){
             .n_expert = layer[l].n_expert, .first = first, .class = class_of[l], .low_id = -1};
@@ -43,7 +38,6 @@ int cache_create(struct expert_cache *c, const struct expert_layer *layer, int n
     memset(c->slow, 0, n * 4);
     memset(c->slot, 0xff, n * 4);
     memset(c->evictable, 0, n);
-    return 0;
 }
 
 static inline uint64_t score(const struct expert_cache *c, int at) { return 4 * (uint64_t)c->fast[at] + c->slow[at]; }

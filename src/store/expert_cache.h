@@ -43,11 +43,11 @@ enum { CACHE_EVICTABLE = 1, CACHE_HELD = 2 };
 /* Which victims will do: of layers that are not kept; of any layer; even held ones. */
 enum cache_reach { REACH_DONE, REACH_KEPT, REACH_HELD };
 
-uint64_t cache_bytes(const struct expert_layer *layer, int n_layer);
+/* The tables of a cache, from mem; -1 when mem is too small. Writes nothing but *c, so mem may be a measuring arena. */
+int cache_place(struct expert_cache *c, const struct expert_layer *layer, int n_layer, struct arena *mem);
 
-/* class_of: expert_classes(). 0, or -1 when mem is too small. */
-int cache_create(struct expert_cache *c, const struct expert_layer *layer, int n_layer, const int *class_of,
-                 struct arena *mem);
+/* A placed cache in which nothing is resident. layer: as placed; class_of [n_layer]: from expert_classes(). */
+void cache_init(struct expert_cache *c, const struct expert_layer *layer, const int *class_of);
 
 /* The layer's turns and uses of one call. */
 void cache_age(struct expert_cache *c, int layer, const struct expert_uses *uses);

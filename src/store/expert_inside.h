@@ -41,7 +41,7 @@ struct wave {
 struct expert_store {
     struct reader *reader;
     uint32_t align;
-    const struct expert_layer *layer; /* a copy */
+    struct expert_layer *layer; /* [n_layer], a copy */
     int n_layer, n_class, n_slot;
     struct slot_class class[EXPERT_CLASSES];
     struct slot *slot;

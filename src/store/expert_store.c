@@ -52,7 +52,8 @@ int expert_classes(const struct expert_layer *layer, int n_layer, uint32_t align
 {
     int n = 0;
     for (int l = 0; l < n_layer; l++) {
-        class_of[l] = -1;
+        if (class_of)
+            class_of[l] = -1;
         if (layer[l].n_expert == 0)
             continue;
         int c = 0;
@@ -67,7 +68,8 @@ int expert_classes(const struct expert_layer *layer, int n_layer, uint32_t align
             out[c].slot_bytes = need;
         out[c].n_layer++;
         out[c].n_expert += layer[l].n_expert;
-        class_of[l] = c;
+        if (class_of)
+            class_of[l] = c;
     }
     return n;
 }
@@ -89,13 +91,36 @@ static uint64_t expert_count(const struct expert_layer *layer, int n_layer)
     return n;
 }
 
+/* The store and its tables, from mem: *st gets their addresses, *class_of the [n_layer] classes. Returns where *st is to live; NULL:
+ * mem is too small. Writes nothing behind the addresses, so mem may be a measuring arena. */
+static struct expert_store *place(struct expert_store *st, const struct expert_layer *layer, int **class_of,
+                                  struct arena *mem)
+{
+    size_t n = (size_t)widest(layer, st->n_layer);
+    struct expert_store *at = arena_alloc(mem, sizeof *at);
+    *class_of = arena_array(mem, (size_t)st->n_layer, sizeof **class_of);
+    st->layer = arena_array(mem, (size_t)st->n_layer, sizeof *st->layer);
+    st->slot = arena_array(mem, (size_t)st->n_slot, sizeof *st->slot);
+    st->batch = arena_array(mem, n * EXPERT_PARTS, sizeof *st->batch);
+    st->order = arena_array(mem, n, sizeof *st->order);
+    st->used = arena_array(mem, expert_count(layer, st->n_layer), sizeof *st->used);
+    int ok = at && *class_of && st->layer && st->slot && st->batch && st->order && st->used;
+    for (int w = 0; w < WAVES; w++) {
+        st->wave[w].slot = arena_array(mem, n, sizeof *st->wave[w].slot);
+        st->wave[w].readable = arena_array(mem, n, sizeof *st->wave[w].readable);
+        ok = ok && st->wave[w].slot && st->wave[w].readable;
+    }
+    return cache_place(&st->cache, layer, st->n_layer, mem) == 0 && ok ? at : NULL;
+}
+
 uint64_t store_table_bytes(const struct expert_layer *layer, int n_layer, int n_slot)
 {
-    uint64_t n = (uint64_t)widest(layer, n_layer);
-    return round_up(sizeof(struct expert_store), 64) + round_up((uint64_t)n_layer * sizeof *layer, 64) +
-           round_up((uint64_t)n_layer * sizeof(int), 64) + round_up((uint64_t)n_slot * sizeof(struct slot), 64) +
-           (2 * WAVES + 1) * round_up(n * 4, 64) + round_up(n * EXPERT_PARTS * sizeof(void *), 64) +
-           round_up(expert_count(layer, n_layer) * sizeof(uint64_t), 64) + cache_bytes(layer, n_layer);
+    struct expert_store st = {.n_layer = n_layer, .n_slot = n_slot};
+    struct arena measure;
+    int *class_of;
+    arena_init_measuring(&measure);
+    place(&st, layer, &class_of, &measure);
+    return arena_measured(&measure);
 }
 
 /* Life */
@@ -120,30 +145,6 @@ static int make_slots(struct expert_store *st, const int *slots, struct arena *s
     return 0;
 }
 
-static int make_tables(struct expert_store *st, const struct expert_layer *layer, const int *class_of,
-                       struct arena *mem)
-{
-    size_t n = (size_t)widest(layer, st->n_layer);
-    struct expert_layer *copy = arena_array(mem, (size_t)st->n_layer, sizeof *copy);
-    st->slot = arena_array(mem, (size_t)st->n_slot, sizeof *st->slot);
-    st->batch = arena_array(mem, n * EXPERT_PARTS, sizeof *st->batch);
-    st->order = arena_array(mem, n, sizeof *st->order);
-    st->used = arena_array(mem, expert_count(layer, st->n_layer), sizeof *st->used);
-    int ok = copy && st->slot && st->batch && st->order && st->used;
-    for (int w = 0; w < WAVES; w++) {
-        st->wave[w].slot = arena_array(mem, n, 4);
-        st->wave[w].readable = arena_array(mem, n, 4);
-        ok = ok && st->wave[w].slot && st->wave[w].readable;
-    }
-    if (!ok || cache_create(&st->cache, layer, st->n_layer, class_of, mem) != 0)
-        return -1;
-    memcpy(copy, layer, (size_t)st->n_layer * sizeof *copy);
-    for (uint64_t i = 0; i < expert_count(layer, st->n_layer); i++)
-        atomic_init(&st->used[i], 0);
-    st->layer = copy;
-    return 0;
-}
-
 static int check_slots(const struct expert_store *st, const int *slots, struct error *err)
 {
     for (int c = 0; c < st->n_class; c++) {
@@ -163,20 +164,23 @@ int store_create(struct expert_store **out, struct reader *reader, const struct 
                  const int *slots, struct arena *slot_mem, struct arena *table_mem, struct error *err)
 {
     struct expert_class class[EXPERT_CLASSES];
-    struct expert_store *st = arena_alloc(table_mem, sizeof *st);
-    int *class_of = arena_array(table_mem, (size_t)n_layer, sizeof *class_of);
-    if (!st || !class_of)
-        return error_set(err, ERR_BUG, "the plan gave the expert tables less than store_table_bytes()");
-    *st = (struct expert_store){.reader = reader, .align = reader_align(reader), .n_layer = n_layer};
-    st->n_class = expert_classes(layer, n_layer, st->align, class, class_of);
-    if (st->n_class < 0)
+    struct expert_store made = {.reader = reader, .align = reader_align(reader), .n_layer = n_layer}, *st;
+    int *class_of;
+    made.n_class = expert_classes(layer, n_layer, made.align, class, NULL);
+    if (made.n_class < 0)
         return error_set(err, ERR_UNSUPPORTED, "experts of more than %d sizes in one model", EXPERT_CLASSES);
-    for (int c = 0; c < st->n_class; c++) {
-        st->class[c] = (struct slot_class){.shape = class[c], .free = -1};
-        st->n_slot += slots[c];
+    for (int c = 0; c < made.n_class; c++) {
+        made.class[c] = (struct slot_class){.shape = class[c], .free = -1};
+        made.n_slot += slots[c];
     }
-    if (make_tables(st, layer, class_of, table_mem) != 0)
+    if (!(st = place(&made, layer, &class_of, table_mem)))
         return error_set(err, ERR_BUG, "the plan gave the expert tables less than store_table_bytes()");
+    *st = made;
+    expert_classes(layer, n_layer, st->align, class, class_of);
+    cache_init(&st->cache, layer, class_of);
+    memcpy(st->layer, layer, (size_t)n_layer * sizeof *layer);
+    for (uint64_t i = 0; i < expert_count(layer, n_layer); i++)
+        atomic_init(&st->used[i], 0);
     if (check_slots(st, slots, err) != 0)
         return -1;
     if (make_slots(st, slots, slot_mem) != 0)

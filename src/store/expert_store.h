@@ -54,12 +54,13 @@ struct expert_class {
     int n_layer, n_expert; /* n_expert: of all its layers together */
 };
 
-/* The classes, in order of their first layer; class_of[l] (-1: nothing streams). align: the files' O_DIRECT alignment.
- * Returns their number, or -1 when there are more than EXPERT_CLASSES. */
+/* The classes into out [EXPERT_CLASSES], in order of their first layer, and the class of each layer into class_of [n_layer] (-1:
+ * nothing streams; class_of may be NULL). align: the files' O_DIRECT alignment. Returns the number of classes, or -1 when there
+ * are more than EXPERT_CLASSES. */
 int expert_classes(const struct expert_layer *layer, int n_layer, uint32_t align, struct expert_class *out,
                    int *class_of);
 
-/* Bytes of tables for these layers and this many slots in all. */
+/* Bytes that store_create() takes of its table_mem for these layers and n_slot slots in all: measured. */
 uint64_t store_table_bytes(const struct expert_layer *layer, int n_layer, int n_slot);
 
 /* slots[c] slots of class c are cut from slot_mem (2 MiB aligned), tables from table_mem. At least two slots a class that has

@@ -49,12 +49,27 @@ static int pieces_wanted(const struct reader_options *opt)
     return n > CAPACITY ? n : CAPACITY;
 }
 
+/* The reader and its pieces, from mem: *r gets their addresses. Returns where *r is to live; NULL: mem is too small. Writes nothing
+ * behind the addresses, so mem may be a measuring arena. */
+static struct reader *place(struct reader *r, const struct reader_options *opt, struct arena *mem)
+{
+    struct reader *at = arena_alloc(mem, sizeof *at);
+    r->capacity = pieces_wanted(opt);
+    r->piece = arena_array(mem, (size_t)r->capacity, sizeof *r->piece);
+    r->batch = arena_array(mem, (size_t)r->capacity, sizeof *r->batch);
+    return r->piece && r->batch ? at : NULL;
+}
+
+/* Beside place(): the tables of files, and the state of the back ends, of which one is tried after the other. */
 uint64_t reader_bytes(const struct reader_options *opt)
 {
-    uint64_t n = (uint64_t)pieces_wanted(opt);
-    return round_up(sizeof(struct reader), 64) + round_up(n * sizeof(struct piece), 64) +
-           round_up(n * sizeof(struct piece *), 64) + reader_files_bytes(opt) + READER_URING_BYTES +
-           READER_THREADS_BYTES + 64;
+    struct reader r;
+    struct arena measure;
+    arena_init_measuring(&measure);
+    place(&r, opt, &measure);
+    arena_alloc(&measure, READER_URING_BYTES);
+    arena_alloc(&measure, READER_THREADS_BYTES);
+    return arena_measured(&measure) + reader_files_bytes(opt);
 }
 
 /* Opening */
@@ -96,18 +111,15 @@ static int choose_ops(struct reader *r, const struct reader_options *opt, struct
 int reader_open(struct reader **out, const struct gguf_file *file, int n_file, const struct reader_options *opt,
                 struct arena *mem, struct error *err)
 {
-    struct reader *r = arena_alloc(mem, sizeof *r);
-    int n = pieces_wanted(opt);
-    struct piece *piece = arena_array(mem, (size_t)n, sizeof *piece);
-    struct piece **batch = arena_array(mem, (size_t)n, sizeof *batch);
-    if (!r || !piece || !batch)
+    struct reader made = {.align = reader_align_of(file, n_file)}, *r = place(&made, opt, mem);
+    if (!r)
         return error_set(err, ERR_BUG, "the plan gave the reader less than its %llu bytes",
                          (unsigned long long)reader_bytes(opt));
-    *r = (struct reader){.capacity = n, .piece = piece, .batch = batch, .align = reader_align_of(file, n_file)};
+    *r = made;
     r->timeout_ns = (uint64_t)((opt->timeout_seconds > 0 ? opt->timeout_seconds : 120.0) * 1e9);
-    for (int i = n - 1; i >= 0; i--) {
-        piece[i] = (struct piece){.next = r->free};
-        r->free = &piece[i];
+    for (int i = r->capacity - 1; i >= 0; i--) {
+        r->piece[i] = (struct piece){.next = r->free};
+        r->free = &r->piece[i];
     }
     if (reader_files_open(&r->files, file, n_file, opt, mem, err) != 0)
         return -1;

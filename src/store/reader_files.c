@@ -19,11 +19,26 @@
 
 enum { LARGEST = 4096 };
 
+/* The tables of f->n files; -1: mem is too small. Writes nothing but *f, so mem may be a measuring arena. */
+static int place_tables(struct reader_files *f, const struct reader_options *opt, struct arena *mem)
+{
+    size_t n = (size_t)f->n * (opt->mirror ? 2 : 1);
+    f->direct = arena_array(mem, n, sizeof(int));
+    f->buffered = arena_array(mem, n, sizeof(int));
+    f->refused = arena_array(mem, n, sizeof(int));
+    f->told = arena_array(mem, n, 1);
+    f->drive = arena_array(mem, n, 1);
+    f->mirror = opt->mirror ? arena_array(mem, (size_t)f->n, sizeof *f->mirror) : NULL;
+    return f->direct && f->buffered && f->refused && f->told && f->drive && (f->mirror || !opt->mirror) ? 0 : -1;
+}
+
 uint64_t reader_files_bytes(const struct reader_options *opt)
 {
-    uint64_t places = (opt->mirror ? 2 : 1) * (uint64_t)READER_MAX_FILES;
-    uint64_t mirror = opt->mirror ? round_up(READER_MAX_FILES * sizeof(struct gguf_file), 64) : 0;
-    return 3 * round_up(places * sizeof(int), 64) + 2 * round_up(places, 64) + mirror;
+    struct reader_files most = {.n = READER_MAX_FILES};
+    struct arena measure;
+    arena_init_measuring(&measure);
+    place_tables(&most, opt, &measure);
+    return arena_measured(&measure);
 }
 
 /* What the file system says; 0: it does not. */
@@ -140,24 +155,6 @@ static void find_drive(struct reader_files *f, int place)
     f->drive[place] = (uint8_t)d;
 }
 
-static int place_tables(struct reader_files *f, const struct reader_options *opt, struct arena *mem)
-{
-    size_t places = (size_t)f->n * (opt->mirror ? 2 : 1);
-    f->direct = arena_array(mem, places, sizeof(int));
-    f->buffered = arena_array(mem, places, sizeof(int));
-    f->refused = arena_array(mem, places, sizeof(int));
-    f->told = arena_array(mem, places, 1);
-    f->drive = arena_array(mem, places, 1);
-    f->mirror = opt->mirror ? arena_array(mem, (size_t)f->n, sizeof *f->mirror) : NULL;
-    if (!f->direct || !f->buffered || !f->refused || !f->told || !f->drive || (opt->mirror && !f->mirror))
-        return -1;
-    for (size_t i = 0; i < places; i++) {
-        f->direct[i] = f->buffered[i] = f->refused[i] = -1;
-        f->told[i] = 0;
-    }
-    return 0;
-}
-
 int reader_files_open(struct reader_files *f, const struct gguf_file *file, int n, const struct reader_options *opt,
                       struct arena *mem, struct error *err)
 {
@@ -168,6 +165,10 @@ int reader_files_open(struct reader_files *f, const struct gguf_file *file, int 
     f->n = n;
     if (place_tables(f, opt, mem) != 0)
         return error_set(err, ERR_BUG, "the plan gave the reader less than it asked for");
+    for (int i = 0; i < n * (opt->mirror ? 2 : 1); i++) {
+        f->direct[i] = f->buffered[i] = f->refused[i] = -1;
+        f->told[i] = 0;
+    }
     int rc = opt->mirror ? reader_mirror_open(f, opt, err) : 0;
     for (int i = 0; i < f->n * f->n_copy && rc == 0; i++) {
         find_drive(f, i);

@@ -38,6 +38,36 @@ static void fixed_fills_up(void **state)
     free(memory);
 }
 
+/* The same calls on a measuring arena and on a fixed one of the measured size: it fits, and not with a byte less. */
+static void measures(void **state)
+{
+    (void)state;
+    struct arena a, fixed;
+    arena_init_measuring(&a);
+    uint8_t *memory = NULL;
+    for (int run = 0; run < 3; run++) {
+        struct arena *at = run ? &fixed : &a;
+        size_t size = a.peak - (run == 2);
+        if (run) {
+            memory = aligned_alloc(64, (size + 63) / 64 * 64);
+            assert_non_null(memory);
+            arena_init(&fixed, memory, size);
+        }
+        assert_non_null(arena_alloc(at, 100));
+        size_t mark = arena_mark(at);
+        void *last = arena_array(at, 1000, 3);
+        assert_true((last != NULL) == (run < 2));
+        arena_reset(at, mark);
+        assert_non_null(arena_alloc_aligned(at, 7, 1));
+        assert_true(run == 2 || at->peak == 128 + 3000);
+        if (run)
+            arena_reset(&fixed, 0);
+        free(memory);
+        memory = NULL;
+    }
+    assert_int_equal(arena_measured(&a), 49 * 64);
+}
+
 static void reset_gives_back(void **state)
 {
     (void)state;
@@ -152,10 +182,10 @@ static void sizes_from_outside(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(fixed_fills_up),     cmocka_unit_test(reset_gives_back),
-        cmocka_unit_test(alignment_is_kept),  cmocka_unit_test(growing_holds_everything),
-        cmocka_unit_test(sizes_from_outside), cmocka_unit_test(mapping_too_much_fails),
-        cmocka_unit_test(a_limit_is_named),
+        cmocka_unit_test(fixed_fills_up),           cmocka_unit_test(measures),
+        cmocka_unit_test(reset_gives_back),         cmocka_unit_test(alignment_is_kept),
+        cmocka_unit_test(growing_holds_everything), cmocka_unit_test(sizes_from_outside),
+        cmocka_unit_test(mapping_too_much_fails),   cmocka_unit_test(a_limit_is_named),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
