@@ -4,7 +4,6 @@
 #include "stoker.h"
 
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 static int print_token(void *text, stoker_token id)
@@ -34,7 +33,7 @@ int main(int argc, char **argv)
     }
     if (argc != 3 || err.code)
         fprintf(stderr, "%s\n", err.code ? err.text : "usage: minimal MODEL.gguf PROMPT");
-    free(prompt);
+    stoker_free(prompt);
     stoker_text_close(text);
     stoker_close(s);
     return argc != 3 || err.code;

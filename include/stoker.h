@@ -1,220 +1,262 @@
 /* stoker.h - run mixture-of-experts GGUF models that are bigger than memory.
  *
- * An engine is one loaded model under one memory plan. Requests go in, events come out; everything a request may want travels
- * with it, so one engine serves a terminal, a server and a test alike:
+ * An engine is one loaded model under one memory plan. A caller submits requests and takes events. A request carries everything it
+ * needs, so one engine serves a terminal, a server and a test alike:
  *
- *     engine   stoker_open() ... stoker_close()          one thread inside, any number of callers
- *     request  stoker_submit() -> id                     copied; bounded queue: may say "later"
- *     events   stoker_next_event(id)                     tokens, progress, the end or one error
- *     cancel   stoker_cancel(id)                         at the next layer boundary
+ *     engine   stoker_open() ... stoker_close()     one thread inside, any number of callers
+ *     request  stoker_submit() -> id                copied; the queue is bounded and may answer "busy"
+ *     events   stoker_next_event(id)                tokens, progress, then the end or one error
+ *     cancel   stoker_cancel(id)                    takes effect at the next layer boundary
  *
- * The tokens of an answer are a function of model, prompt, sampling options and seed. Threads, budget, cache, neighbours and
- * CPU change its speed only.
+ * The tokens of an answer are a function of model, prompt, sampling options and seed. Threads, budget, cache, other requests and
+ * the CPU change its speed only.
  *
- * Every function that can fail returns 0 or -1 and fills *err with one sentence for a person. All functions may be called from
- * any thread unless they say otherwise. */
+ * Conventions, unless a declaration says otherwise:
+ *
+ *   errors     A function that can fail returns 0 or -1 and, on -1, fills *err: a code and one sentence for a person. err may be
+ *              NULL. A function that creates an object returns it through its first argument, which holds one after 0 only.
+ *   threads    Any function may be called from any thread at any time. An object that the caller opened is used by one thread at a
+ *              time, and by none any more when it is closed.
+ *   ownership  Strings and arrays that the caller passes are read during the call; "copied" means that they may go after it.
+ *              Pointers that the library returns stay the library's and live as long as the object they were asked of. Where a
+ *              comment says "allocated", the memory is the caller's, who gives it back with stoker_free().
+ *   closing    Every close function takes NULL and does nothing with it.
+ *   units      Sizes are bytes, lengths of prompts and answers are tokens, times are seconds, unless the name says otherwise.
+ *              Texts are UTF-8. [n] behind a pointer names how many elements it points to. */
 #ifndef STOKER_H
 #define STOKER_H
 
 #include <stddef.h>
 #include <stdint.h>
 
-typedef int32_t stoker_token;
-typedef uint64_t stoker_id;
-struct stoker;            /* an engine */
-struct stoker_constraint; /* what an answer may be; owned by its maker, not by the request */
+typedef int32_t stoker_token; /* an id of the vocabulary, from 0 */
+typedef uint64_t stoker_id;   /* a request of an engine; 0 is none, and none is used twice */
+struct stoker;                /* an engine */
+struct stoker_constraint;     /* the language that an answer must belong to */
 
 enum stoker_error_code {
     STOKER_OK,
-    STOKER_ERR_INPUT,       /* what was asked cannot be */
-    STOKER_ERR_FORMAT,      /* a file is not what it should be */
+    STOKER_ERR_INPUT,       /* the call asks for something impossible: change it */
+    STOKER_ERR_FORMAT,      /* a file is damaged, or not of the format it should be */
     STOKER_ERR_IO,          /* a device or the system refused */
-    STOKER_ERR_MEMORY,      /* does not fit */
+    STOKER_ERR_MEMORY,      /* it does not fit in memory */
     STOKER_ERR_UNSUPPORTED, /* stoker cannot do this (yet) */
-    STOKER_ERR_CANCELLED,
-    STOKER_ERR_BUG,
-    STOKER_ERR_BUSY /* too many wait: come back later */
+    STOKER_ERR_CANCELLED,   /* somebody cancelled it, or closed the engine */
+    STOKER_ERR_BUG,         /* an internal check failed */
+    STOKER_ERR_BUSY         /* too many requests wait: try again later */
 };
 
 struct stoker_error {
     int code;       /* enum stoker_error_code */
-    char text[480]; /* one sentence: the thing, what was found, what to do */
+    char text[480]; /* one sentence: the object, the value found, the fix. Ends in NUL */
 };
+
+/* Gives back memory that a function of this header allocated for its caller. NULL is fine. */
+void stoker_free(void *p);
 
 /* ---- opening ----------------------------------------------------------------------------------------------------------- */
 
-enum { STOKER_CLASSES = 16 };
-#define STOKER_MEMORY_MIN UINT64_MAX       /* the plan's minimum */
-#define STOKER_MEMORY_MAX (UINT64_MAX - 1) /* everything resident */
+enum { STOKER_CLASSES = 16 };              /* most classes of experts: layers whose experts have one size */
+#define STOKER_MEMORY_MIN UINT64_MAX       /* the smallest budget under which the plan works */
+#define STOKER_MEMORY_MAX (UINT64_MAX - 1) /* the budget under which everything is resident */
 
-/* What the plan is made from. 0 in a field: the right default for this machine. */
+/* What the plan is made from. 0 or NULL in a field: the default for this model and machine. All strings are copied where they are
+ * needed beyond stoker_open(). */
 struct stoker_options {
-    uint64_t memory; /* bytes, whole process; or STOKER_MEMORY_* */
-    int n_ctx;       /* positions a sequence */
-    int n_parallel;  /* sequences at a time */
-    int n_chunk;     /* prompt rows a step */
-    int n_snapshots; /* recurrent states a sequence keeps besides its own */
-    int n_threads;
-    struct stoker_defaults { /* of those that are 0: what is wished for, and given up where memory is short */
-        int n_ctx;           /* as far as trained; 0: 8192 */
-        int n_parallel;      /* 0: 1 */
-        int n_snapshots;     /* 0: 4 with cache_ram, else 1 */
+    uint64_t memory; /* bytes for the whole process, or STOKER_MEMORY_*; 0: what the machine and its cgroups leave */
+    int n_ctx;       /* positions of a sequence: prompt and answer together */
+    int n_parallel;  /* sequences at a time, at most 128 */
+    int n_chunk;     /* prompt rows in a step */
+    int n_snapshots; /* copies of its recurrent state that a sequence may keep, for models that have one */
+    int n_threads;   /* 0: the cores that this process may use */
+    /* Starting values of the three above that are 0. The plan lowers them where memory is short; it never changes what the caller gave. */
+    struct stoker_defaults {
+        int n_ctx;       /* at most what the model was trained on; 0: 8192 */
+        int n_parallel;  /* 0: 1 */
+        int n_snapshots; /* 0: 4 with cache_ram, else 1 */
     } defaults;
-    int slots[STOKER_CLASSES], n_slots; /* expert slots per class; tests and research */
-    const char *kv;                     /* "f16" (default), "f32" */
-    const char *cpu_tier;               /* caps the tier: "scalar", "avx2", "avx512" */
-    const char *reader;                 /* "uring", "threads", "buffered" */
-    int reader_depth;
-    double read_timeout;                                        /* seconds */
-    int exact;                                                  /* decoded weights, f32 activations */
-    int lock;                                                   /* the plan's memory may not be swapped out */
-    const char *chat_template;                                  /* a file, one of the model's names, or "chatml" */
-    const char *tool_format;                                    /* how calls are written; NULL: as the template shows */
-    void (*progress)(void *arg, uint64_t done, uint64_t total); /* bytes read while loading */
+    int slots[STOKER_CLASSES],
+        n_slots;    /* expert slots of each class instead of the plan's (research); n_slots: classes given, 0: none */
+    const char *kv; /* type of keys and values: "f16" (default) or "f32" */
+    const char *cpu_tier;      /* the highest tier of kernels to use: "scalar", "avx2", "avx512" */
+    const char *reader;        /* how experts are read: "uring", "threads", "buffered"; NULL: the best that works */
+    int reader_depth;          /* pieces in flight */
+    double read_timeout;       /* seconds until a read counts as lost */
+    int exact;                 /* 1: multiply decoded weights with f32 activations (slow; a reference) */
+    int lock;                  /* 1: lock the plan's memory, so that it is never swapped out */
+    const char *chat_template; /* path of a file, name of one of the model's templates, or "chatml" */
+    const char *tool_format;   /* how tool calls are written; NULL: as the chat template shows */
+    /* Called by the opening thread while weights load: bytes read, of all. NULL: not told. */
+    void (*progress)(void *arg, uint64_t done, uint64_t total);
     void *progress_arg;
-    const char *routes; /* a trace file: its routes instead of the model's own (research); not with cache_dir */
+    const char *routes; /* a trace file whose routes replace the model's own (research); excludes cache_dir */
     const char *route_trace,
-        *cache_log;     /* files to write: routes of every row, decisions of the expert cache (research) */
-    const char *mirror; /* a folder with a second copy of the model's files, read in parallel */
+        *cache_log;     /* files to write: the routes of every row; decisions of the expert cache (research) */
+    const char *mirror; /* a folder with a second copy of the model's files, which is read in parallel */
 
-    int n_queue; /* requests that wait for a sequence; one more is STOKER_ERR_BUSY. 0: 128 */
-    int n_pages; /* of keys and values, 256 positions each, for all sequences; 0: n_ctx positions for each of them.
-                              With fewer, sequences that find none wait for the others */
-    uint64_t cache_ram;    /* bytes for prefixes that no sequence uses, beside what the sequences leave free; 0: none */
-    const char *cache_dir; /* a folder of prefixes that outlives the engine; NULL: none */
-    uint64_t cache_disk;   /* bytes of files in it; 0: 8 GiB */
-    uint64_t server;       /* bytes that the caller needs itself (connections, buffers): the plan counts them */
+    int n_queue; /* requests that may wait for a sequence, at most 4096; one more gets STOKER_ERR_BUSY. 0: 128 */
+    int n_pages; /* pages of 256 positions for keys and values, for all sequences together. 0: n_ctx positions for each sequence.
+                    With fewer, a sequence that finds no page waits until another ends */
+    uint64_t cache_ram;    /* bytes for cached prefixes beside what the sequences leave free; 0: none */
+    const char *cache_dir; /* a folder of prefix files that outlives the engine; it is made if need be. NULL: none */
+    uint64_t cache_disk;   /* most bytes of files in cache_dir; 0: 8 GiB */
+    uint64_t server;       /* bytes that the caller itself needs (connections, buffers): the plan counts them */
 };
 
-/* Reads the file's headers, makes the plan, loads what stays resident, starts the engine's thread. STOKER_ERR_MEMORY: the plan
- * is impossible, and the sentence says what would work. */
+/* Reads the headers of the GGUF file at path, makes the plan, loads what stays resident and starts the engine's thread. opt may be NULL.
+ * -1: nothing is left open. STOKER_ERR_MEMORY: no plan fits, and the sentence says which budget or context would; STOKER_ERR_INPUT: an
+ * option is out of range; STOKER_ERR_FORMAT, STOKER_ERR_UNSUPPORTED, STOKER_ERR_IO: the file. */
 int stoker_open(struct stoker **out, const char *path, const struct stoker_options *opt, struct stoker_error *err);
 
-/* Ends what runs (their requests get STOKER_FAILED) and gives everything back. No other call may be under way. */
+/* Ends the engine: running and waiting requests fail with STOKER_ERR_CANCELLED, prefixes are written to cache_dir, everything is freed.
+ * No other call on this engine may be under way, and no object opened from it may be used afterwards. */
 void stoker_close(struct stoker *s);
 
 /* ---- requests ---------------------------------------------------------------------------------------------------------- */
 
-struct stoker_string { /* n bytes; need not end in NUL */
-    const char *text;
+struct stoker_string {
+    const char *text; /* n bytes, which need not end in NUL */
     size_t n;
 };
 
-enum { STOKER_BIAS_MOST = 1024 };
+enum { STOKER_BIAS_MOST = 1024 }; /* entries of a logit_bias */
 struct stoker_logit_bias {
     stoker_token id;
-    double bias; /* added to its logit; -INFINITY: never this token */
+    double bias; /* added to the token's logit, from -1e6 to 1e6; -INFINITY: the token is never chosen */
 };
 
-/* How a token is chosen: mask and bias, penalties, then the stages in their order, then the pick. stoker_sampling_defaults() or
- * stoker_sampling_of() fill it; zeroed it takes the likeliest token always. Names, ranges and defaults are those that users of
- * GGUF engines know. */
+/* How the next token is chosen: mask and bias, penalties, the stages in their order, then the draw. Fill it with
+ * stoker_sampling_defaults() or stoker_sampling_of(); zeroed, it always takes the likeliest token. Names, ranges and defaults are those
+ * that users of GGUF engines know. */
 struct stoker_sampling {
-    double temperature;                                         /* <= 0: the likeliest token always */
+    double temperature;                                         /* <= 0: always the likeliest token */
     int top_k;                                                  /* <= 0: off */
     double top_p, min_p;                                        /* >= 1, <= 0: off */
     double typical_p;                                           /* >= 1: off */
     double top_n_sigma;                                         /* < 0: off */
     double xtc_probability, xtc_threshold;                      /* 0, > 0.5: off */
     double dynatemp_range, dynatemp_exponent;                   /* 0: off */
-    int min_keep;                                               /* no stage leaves fewer */
+    int min_keep;                                               /* tokens that every stage leaves at least */
     double repeat_penalty, presence_penalty, frequency_penalty; /* 1, 0, 0: off */
-    int repeat_last_n;                                          /* tokens they look back on; 0: off, -1: all */
-    double dry_multiplier, dry_base;                            /* 0, < 1: off */
-    int dry_allowed_length, dry_penalty_last_n;                 /* of the latter -1: all, 0: off */
+    int repeat_last_n;                          /* tokens that the penalties look back on; 0: off, -1: all */
+    double dry_multiplier, dry_base;            /* 0, < 1: off */
+    int dry_allowed_length, dry_penalty_last_n; /* tokens; of the latter -1: all, 0: off */
     const struct stoker_string
-        *dry_breakers;     /* [n_dry_breakers] texts that end a repetition, copied at submit; NULL: newline, */
-    size_t n_dry_breakers; /* colon, double quote, asterisk */
-    int mirostat;          /* 0, or 2: instead of the stages behind DRY */
+        *dry_breakers;     /* [n_dry_breakers] texts that end a repetition, copied by stoker_submit(); */
+    size_t n_dry_breakers; /* NULL: newline, colon, double quote, asterisk */
+    int mirostat;          /* 0: off; 2: instead of the stages behind DRY */
     double mirostat_tau, mirostat_eta;
-    unsigned char order[10]; /* of the stages: stoker_sampling_order() */
-    const struct stoker_logit_bias
-        *bias; /* [n_bias], at most STOKER_BIAS_MOST, copied at submit; a token's biases add up */
-    size_t n_bias;
-    uint64_t seed; /* drawn and reported when has_seed is 0 */
+    unsigned char order[10];              /* of the stages: set by stoker_sampling_order() */
+    const struct stoker_logit_bias *bias; /* [n_bias] copied by stoker_submit(); several entries of one token add up */
+    size_t n_bias;                        /* at most STOKER_BIAS_MOST */
+    uint64_t seed; /* used where has_seed is 1; else one is drawn, and the end event reports it */
     int has_seed;
-    uint32_t choice; /* answers to one prompt with one seed: which of them this is, from 0 */
+    uint32_t
+        choice; /* number of this answer among several to one prompt with one seed, from 0: each draws other numbers */
 };
+
+/* The defaults of this library, without a model. */
 struct stoker_sampling stoker_sampling_defaults(void);
-/* These, changed by what the publisher of this model advises. */
+
+/* The defaults, overridden by what the publisher wrote into the model's file. */
 struct stoker_sampling stoker_sampling_of(const struct stoker *s);
-/* Set a number of it by its name ("top_k"). STOKER_ERR_INPUT: no such name, or the range it must be in. */
+
+/* Sets a number by the name of its field ("top_k"). STOKER_ERR_INPUT: there is no such name, or the sentence says the range. *s is
+ * unchanged then. */
 int stoker_sampling_set(struct stoker_sampling *s, const char *name, double value, struct stoker_error *err);
-/* What such a number may be; of_request: in requests of the published APIs, which is less for some. -1: no such name. */
+
 struct stoker_sampling_range {
-    int is_int, min_open; /* a whole number; min itself is not in it */
-    double min, max;
+    int is_int;      /* 1: whole numbers only */
+    int min_open;    /* 1: min itself is excluded */
+    double min, max; /* inclusive but for min_open */
 };
+
+/* The values that such a number may have. of_request 1: in a request of the published HTTP APIs, which allow less of some numbers.
+ * -1: there is no such name. */
 int stoker_sampling_range(const char *name, int of_request, struct stoker_sampling_range *out);
-/* The order of its stages by their names (dry, top_n_sigma, top_k, typical_p, top_p, min_p, xtc, temperature), separated by
- * commas or semicolons; those that are not named are left out. STOKER_ERR_INPUT names what is unknown or doubled. */
+
+/* Sets the order of the stages. names: n bytes, names (dry, top_n_sigma, top_k, typical_p, top_p, min_p, xtc, temperature) separated by
+ * commas or semicolons; stages that are not named are left out. STOKER_ERR_INPUT names what is unknown or doubled. */
 int stoker_sampling_order(struct stoker_sampling *s, const char *names, size_t n, struct stoker_error *err);
-/* A seed from the system, of 53 bits: every reader of JSON shows it right. For several answers with one seed. */
+
+/* A random seed from the system, of 53 bits, so that every JSON reader can hold it. For several answers that share one seed. */
 uint64_t stoker_seed(void);
 
-enum { STOKER_TOP = 20 };
+enum { STOKER_TOP = 20 }; /* most entries of a list of likeliest tokens */
 
+/* One request. All of it is copied by stoker_submit() but for the constraint, which must stay open until the request's last event. */
 struct stoker_request {
-    const stoker_token *prompt; /* [n_prompt], copied */
-    size_t n_prompt;
-    int max_tokens; /* 0: the room that is left */
+    const stoker_token *prompt; /* [n_prompt] */
+    size_t n_prompt;            /* at least 1, less than the plan's n_ctx */
+    int max_tokens;             /* most tokens of the answer; 0: as many as the context has left */
     struct stoker_sampling sampling;
-    int wants_logprobs;                         /* token events tell how likely the token was, */
-    int n_top_logprobs;                         /* and the likeliest at its place, at most STOKER_TOP */
-    const struct stoker_constraint *constraint; /* what may be said, until the request ends; NULL: anything */
-    int may_be_cut; /* where max_tokens is below the constraint's shortest answer: 1 it is cut off there, 0 the request fails */
-    int wants_progress;
-    int ignore_end;             /* go on behind end-of-text tokens (benchmarks) */
-    const stoker_token *script; /* [max_tokens], copied: taken instead of sampled tokens (benchmarks); or NULL */
-    const size_t *snapshot_at;  /* [n_snapshot_at], copied, ascending: where in the prompt a later request may resume */
-    size_t
-        n_snapshot_at; /* models with recurrent states: there, at the end of the prompt and of the answer, and every 2048
-                             positions; the first and the newest are kept. Others: anywhere */
-    int no_cache;      /* neither finds prefixes that others computed nor leaves any (benchmarks) */
-    const void *salt;  /* [n_salt], copied: prefixes are shared among requests of one salt only */
+    int wants_logprobs;                         /* 1: token events carry log-probabilities */
+    int n_top_logprobs;                         /* and as many of the likeliest tokens, at most STOKER_TOP */
+    const struct stoker_constraint *constraint; /* the language that the answer must belong to; NULL: any text */
+    int may_be_cut; /* if max_tokens is too few for the shortest answer that the constraint allows: 1 the answer is cut off
+                                   there, 0 the request fails with STOKER_ERR_INPUT */
+    int wants_progress;         /* 1: STOKER_PROGRESS events while the prompt is computed */
+    int ignore_end;             /* 1: go on after end-of-text tokens (benchmarks) */
+    const stoker_token *script; /* [max_tokens] taken instead of sampled tokens (benchmarks); NULL: sample */
+    const size_t *
+        snapshot_at; /* [n_snapshot_at] ascending positions of the prompt, from 1, where a later request may resume. Models with
+                                   recurrent states can resume only where a copy of the state was kept: here, at the end of the prompt
+                                   and of the answer, and every 2,048 positions; if copies are few, the first and the newest of these
+                                   positions are kept. Other models resume anywhere */
+    size_t n_snapshot_at;
+    int no_cache;     /* 1: neither uses cached prefixes nor leaves any (benchmarks) */
+    const void *salt; /* [n_salt] bytes: prefixes are shared only among requests with the same salt */
     size_t n_salt;
-    /* An event of this request can be taken. Called by the engine's thread: must not block, nor call the engine. Not called any
-     * more once the last event was taken. NULL: nobody is told. */
+    /* Called when an event of this request can be taken, by the engine's thread: it must not block nor call the engine. Not called
+     * after the last event was taken. NULL: nobody is told. */
     void (*notify)(void *arg);
     void *notify_arg;
 };
 
-/* What an answer may be: a language. */
 enum stoker_language {
     STOKER_ANY_TEXT,
     STOKER_JSON_SCHEMA,         /* a JSON value that fits the schema; a keyword that cannot be enforced is an error */
-    STOKER_JSON_SCHEMA_LENIENT, /* such a keyword is left out, with a warning */
+    STOKER_JSON_SCHEMA_LENIENT, /* a keyword that cannot be enforced is left out, with a warning */
     STOKER_GBNF,                /* a text of the grammar's rule "root" */
     STOKER_REGEX                /* a text that matches the pattern from end to end */
 };
 
+/* The language that an answer must belong to. */
 struct stoker_answer {
     enum stoker_language language;
-    const char *text; /* n bytes: the schema, the grammar, the pattern */
+    const char *text; /* n bytes: the schema, the grammar or the pattern */
     size_t n;
-    int free_limit; /* the limit may cut the answer; else it is closed in time (close_at_limit) */
+    int free_limit; /* 1: max_tokens may cut the answer anywhere; 0: the answer is steered to a valid end before the limit */
 };
 
-/* A constraint for requests to this engine, whose answers are governed from their first token on. Equal ones are compiled once and
- * kept for a while, within the plan. STOKER_ERR_INPUT names the place: "schema error at #/properties/x/pattern: ...", or what it takes
- * more of than there is; STOKER_ERR_BUSY: too many wait for theirs. Close it when no request uses it any more. Any thread. (Answers that
- * may begin with reasoning, or hold tool calls: stoker_reply_open().) */
+/* Compiles a constraint for requests of this engine; it governs the answer from its first token. Equal constraints are compiled once and
+ * kept for a while, within the plan. May wait for a turn. STOKER_ERR_INPUT: the sentence names the location ("schema error at
+ * #/properties/x/pattern: ...") or the limit that it exceeds; STOKER_ERR_BUSY: too many others wait for theirs. Answers that may begin
+ * with reasoning or hold tool calls: stoker_reply_open(). */
 int stoker_constraint_open(const struct stoker_constraint **out, struct stoker *s, const struct stoker_answer *a,
                            struct stoker_error *err);
+
+/* After the last event of every request that uses it. */
 void stoker_constraint_close(struct stoker *s, const struct stoker_constraint *c);
-const char *stoker_constraint_warning(const struct stoker_constraint *c, size_t i); /* NULL: no more */
+
+/* The sentence about the i-th schema keyword that was left out, which lives as long as c. NULL: there is none. */
+const char *stoker_constraint_warning(const struct stoker_constraint *c, size_t i);
 
 enum stoker_event_kind {
-    STOKER_PROGRESS, /* prompt rows done: u.progress */
+    STOKER_PROGRESS, /* rows of the prompt were computed: u.progress */
     STOKER_TOKEN,    /* u.token */
-    STOKER_END,      /* u.end; the last event of a request */
-    STOKER_FAILED    /* error; the last event of a request */
+    STOKER_END,      /* the last event of a request that ended: u.end */
+    STOKER_FAILED    /* the last event of a request that failed: error */
 };
 
-enum stoker_end_reason { STOKER_END_TEXT, STOKER_END_LENGTH, STOKER_END_CANCELLED };
+enum stoker_end_reason {
+    STOKER_END_TEXT,   /* the model ended the answer, or the constraint is complete */
+    STOKER_END_LENGTH, /* max_tokens or the context was reached, or the answer was steered to its end because of them */
+    STOKER_END_CANCELLED /* by stoker_cancel() */
+};
 
-/* Natural logarithm of a token's share in the softmax over the whole vocabulary of the model's own logits: nothing that was asked
- * for changes it. */
+/* A token and the natural logarithm of its probability: softmax of the model's own logits over the whole vocabulary, before bias,
+ * penalties, constraint and temperature. */
 struct stoker_logprob {
     stoker_token id;
     double logprob;
@@ -224,154 +266,190 @@ struct stoker_event {
     enum stoker_event_kind kind;
     union {
         struct {
-            size_t done, cached, total;
+            size_t done, cached, total; /* tokens of the prompt: known by now; of these from the cache; all */
         } progress;
         struct {
             stoker_token id;
-            double logprob;
+            double logprob; /* where wants_logprobs is 1 */
             const struct stoker_logprob
-                *top;     /* [n_top] likeliest first, of equals the lower id; valid until the request's */
-            size_t n_top; /* next event is asked for */
+                *top;     /* [n_top] likeliest first, of equals the lower id first; valid until the request's next */
+            size_t n_top; /* event is asked for */
         } token;
         struct {
             enum stoker_end_reason reason;
-            size_t n_prompt, n_cached, n_generated;
-            int end_sampled; /* an end-of-text token ended it: it was sampled, but is not in n_generated */
-            uint64_t seed;
-            double prompt_seconds, generate_seconds;
+            size_t n_prompt, n_cached, n_generated;  /* tokens: of the prompt; of these from the cache; of the answer */
+            int end_sampled;                         /* 1: an end-of-text token ended it, which is not in n_generated */
+            uint64_t seed;                           /* the one that was used */
+            double prompt_seconds, generate_seconds; /* from admission to the first token; from there to the end */
         } end;
     } u;
-    struct stoker_error error;
+    struct stoker_error error; /* with STOKER_FAILED */
 };
 
-/* Hand a request over. STOKER_ERR_BUSY: the queue is full, come back later. */
+/* Queues a request and sets *id. Does not wait. STOKER_ERR_BUSY: the queue is full; STOKER_ERR_INPUT: a field is out of range, and the
+ * sentence names it. After 0 the request lives until its last event is taken: take all events, also after stoker_cancel(). */
 int stoker_submit(struct stoker *s, const struct stoker_request *req, stoker_id *id, struct stoker_error *err);
 
-/* The next event of a request; waits up to timeout_ms (-1: as long as it takes). 1 an event, 0 time is up, -1 no such request
- * (also after its last event was taken). */
+/* Takes the next event of a request; waits at most timeout_ms milliseconds, -1: without limit. 1: *ev is filled; 0: time is up; -1: there
+ * is no such request, or its last event was taken. If several threads take events of one request, each event goes to one of them. */
 int stoker_next_event(struct stoker *s, stoker_id id, int timeout_ms, struct stoker_event *ev);
 
-/* The request ends at the next layer boundary, with STOKER_END. Not for signal handlers. */
+/* Ends the request at the next layer boundary, with STOKER_END_CANCELLED. Nothing happens if it has ended. Not for signal handlers. */
 void stoker_cancel(struct stoker *s, stoker_id id);
 
-/* Submit and wait: tokens to on_token (non-zero: stop), the end in *end. */
+/* Submits a request and waits for its end. Calls on_token for each token in this thread; a non-zero result cancels the request. on_token
+ * and end may be NULL; *end is the event STOKER_END. -1: it was refused, or failed. */
 int stoker_generate(struct stoker *s, const struct stoker_request *req, int (*on_token)(void *arg, stoker_token t),
                     void *arg, struct stoker_event *end, struct stoker_error *err);
 
 /* ---- text -------------------------------------------------------------------------------------------------------------- */
 
+/* Tokens of the model's vocabulary: ids are from 0 to this number - 1. */
 int stoker_n_vocab(const struct stoker *s);
 
-/* *out is malloc'd. STOKER_ERR_UNSUPPORTED where the file's tokenizer is not one that stoker has. */
+/* Turns length bytes of text into tokens. add_special 1: adds the tokens that the model wants at the beginning and end; parse_special 1:
+ * texts of control tokens become those tokens, so never for text of others. *out [*n] is allocated. STOKER_ERR_UNSUPPORTED: stoker does
+ * not know this file's tokenizer. */
 int stoker_tokenize(const struct stoker *s, const char *text, size_t length, int add_special, int parse_special,
                     stoker_token **out, size_t *n, struct stoker_error *err);
 
 /* ---- prompts ------------------------------------------------------------------------------------------------------------- */
 
-/* A model's words and chat templates. Of a file, without its weights; or an engine's own. */
+/* A model's tokenizer and chat templates. Any number of threads may use one at a time. */
 struct stoker_templates;
-/* chat_template, tool_format: as in struct stoker_options, or NULL. */
+
+/* Opens those of the file at path, without its weights. chat_template, tool_format: as in struct stoker_options, or NULL. */
 int stoker_templates_open(struct stoker_templates **out, const char *path, const char *chat_template,
                           const char *tool_format, struct stoker_error *err);
+/* Of what stoker_templates_open() opened only. */
 void stoker_templates_close(struct stoker_templates *t);
-const struct stoker_templates *stoker_templates_of(const struct stoker *s); /* not to be closed */
-/* The bytes of a token, control tokens too. */
+
+/* Those of an engine, which are the engine's and must not be closed. */
+const struct stoker_templates *stoker_templates_of(const struct stoker *s);
+
+/* The *n bytes of a token, control tokens included; not terminated. Of an id outside the vocabulary: none. */
 const char *stoker_templates_piece(const struct stoker_templates *t, stoker_token id, size_t *n);
 
-/* What the template of requests without tools can do; texts live as long as t. No template that works: all 0 and NULL. */
+/* What the template for requests without tools can do. All is 0 and NULL where no template works. */
 struct stoker_template_caps {
-    int system, tools, parallel_calls, thinking; /* thinking: it has a switch, or shows reasoning */
-    const char *tool_format;
-    const char *source; /* [n_source] */
+    int system, tools, parallel_calls; /* 1: it shows a system message; tools; several calls in one answer */
+    int thinking;                      /* 1: it has a switch for reasoning, or shows reasoning */
+    const char *tool_format;           /* name of the format of its tool calls */
+    const char *source;                /* [n_source] bytes of the template */
     size_t n_source;
 };
+/* The texts live as long as t. */
 void stoker_templates_caps(const struct stoker_templates *t, struct stoker_template_caps *out);
 
+/* Who wrote a part of a prompt. */
 enum stoker_author { STOKER_TEMPLATE, STOKER_ASSISTANT, STOKER_USER };
 struct stoker_span {
     enum stoker_author author;
-    size_t n; /* bytes */
+    size_t n; /* bytes, following the span before */
 };
 
-/* What the model reads, and who wrote which part of it. Only the template writes control tokens: their texts in a message are
- * ordinary text. */
+/* What the model reads, and who wrote which part of it. Only the template writes control tokens: in a message their texts are
+ * ordinary text. All of it lives until stoker_prompt_free(). */
 struct stoker_prompt {
-    const char *text;
+    const char *text; /* [n_text] bytes */
     size_t n_text;
-    const struct stoker_span *span; /* [n_span] */
+    const struct stoker_span *span; /* [n_span] in order; together n_text bytes */
     size_t n_span;
-    const stoker_token *token; /* [n_token] */
+    const stoker_token *token; /* [n_token] the text as the model reads it */
     size_t n_token;
-    const unsigned char *structure; /* [n_token] 1: a control token or marker, 0: words */
-    int continues;                  /* the last message is the assistant's: the answer goes on with it */
-    void *owner;
+    const unsigned char *structure; /* [n_token] 1: a control token or a marker of the template; 0: words */
+    int continues;                  /* 1: the last message is the assistant's, and the answer continues it */
+    void *owner;                    /* internal */
 };
 
-enum { STOKER_PATH = 120 };
-/* request: JSON as of OpenAI's chat API (messages, tools, reasoning_effort, chat_template_kwargs), and enable_thinking.
- * path: [STOKER_PATH] what of the request is at fault, else empty; or NULL. STOKER_ERR_INPUT: the request, or the template
- * refuses it, with the template's words; STOKER_ERR_FORMAT: the template is broken. Free it with stoker_prompt_free().
- * stopped: 1: nobody waits for the prompt any more. It is asked every few milliseconds while the template is rendered, by the calling
- * thread; the call then fails with STOKER_ERR_CANCELLED. NULL: the prompt is waited for. */
+enum { STOKER_PATH = 120 }; /* bytes of a path, with its NUL */
+
+/* Renders a conversation. request: n bytes of JSON like a request of OpenAI's chat API, of which messages, tools, reasoning_effort,
+ * chat_template_kwargs and enable_thinking count. stopped, or NULL: called by this thread every few milliseconds while the template
+ * runs; if it returns 1, nobody waits for the prompt any more, and the call fails with STOKER_ERR_CANCELLED. path [STOKER_PATH], or NULL,
+ * is set to the part of the request that is at fault, else to "". STOKER_ERR_INPUT: the request is wrong, or the template refuses it in its
+ * own words; STOKER_ERR_FORMAT: the template is broken. Free *out with stoker_prompt_free(); after -1 it is empty. */
 int stoker_prompt(const struct stoker_templates *t, const char *request, size_t n, int (*stopped)(void *arg),
                   void *stopped_arg, struct stoker_prompt *out, char *path, struct stoker_error *err);
+/* A zeroed prompt may be freed too. */
 void stoker_prompt_free(struct stoker_prompt *p);
 
 struct stoker_message {
-    const char *role; /* system, user, assistant, tool (a result); first of all, if any: tools, as JSON, one a line */
+    const char *role; /* system, user, assistant or tool (a result); the first may be tools: one JSON object a line */
     const char *text;
-    size_t length;
+    size_t length; /* bytes of text */
 };
 
-/* A conversation as the model reads it, up to the opening of the assistant's turn. think: 0 off, 1 on, -1 as the template has
- * it. *out is malloc'd. */
+/* The n messages as the model reads them, up to the opening of the assistant's turn. think: 0 without reasoning, 1 with it, -1 as the
+ * template has it. *out [*n_out] is allocated. */
 int stoker_chat(const struct stoker *s, const struct stoker_message *m, size_t n, int think, stoker_token **out,
                 size_t *n_out, struct stoker_error *err);
 
-/* A vocabulary without its model. pre: used instead of the file's tokenizer.ggml.pre, or NULL. */
+/* A file's vocabulary without its model. Any number of threads may use one at a time. */
 struct stoker_vocab;
+
+/* pre: replaces the file's tokenizer.ggml.pre, or NULL. */
 int stoker_vocab_open(struct stoker_vocab **out, const char *path, const char *pre, struct stoker_error *err);
 void stoker_vocab_close(struct stoker_vocab *v);
+
+/* Tokens of the vocabulary. */
 int stoker_vocab_size(const struct stoker_vocab *v);
+
+/* As stoker_tokenize(). */
 int stoker_vocab_tokenize(const struct stoker_vocab *v, const char *text, size_t length, int add_special,
                           int parse_special, stoker_token **out, size_t *n, struct stoker_error *err);
-/* The bytes of a token, *length of them; of an id beyond the vocabulary none. */
+
+/* As stoker_templates_piece(). */
 const char *stoker_vocab_piece(const struct stoker_vocab *v, stoker_token id, size_t *length);
-/* The text of a list of tokens, control tokens shown; malloc'd. STOKER_ERR_INPUT names an id beyond the vocabulary. */
+
+/* The text of n tokens, control tokens shown. *out [*length] is allocated and not terminated. STOKER_ERR_INPUT names an id outside the
+ * vocabulary. */
 int stoker_vocab_text(const struct stoker_vocab *v, const stoker_token *ids, size_t n, char **out, size_t *length,
                       struct stoker_error *err);
 
-/* Tokens to text as they come: whole UTF-8 characters, control tokens hidden. */
+/* Turns tokens into text as they come: whole UTF-8 characters, control tokens hidden. */
 struct stoker_text;
+
+/* NULL: no memory, or stoker does not know this file's tokenizer. Close it before the engine. */
 struct stoker_text *stoker_text_open(const struct stoker *s);
-size_t stoker_text_next(struct stoker_text *t, stoker_token id, const char **text); /* valid until the next call */
+
+/* The text that this token completes. Returns its bytes, perhaps 0; *text is not terminated and valid until the next call with t. */
+size_t stoker_text_next(struct stoker_text *t, stoker_token id, const char **text);
+
+/* The text of bytes that never became a whole character, after the last token; likewise. */
 size_t stoker_text_end(struct stoker_text *t, const char **text);
 void stoker_text_close(struct stoker_text *t);
 
-/* ---- answers taken apart ------------------------------------------------------------------------------------------------ */
+/* ---- parsing answers ----------------------------------------------------------------------------------------------------- */
 
-enum stoker_tool_choice { STOKER_TOOLS_AUTO, STOKER_TOOLS_NONE, STOKER_TOOLS_REQUIRED };
+enum stoker_tool_choice {
+    STOKER_TOOLS_AUTO,    /* the model may call tools */
+    STOKER_TOOLS_NONE,    /* calls are text like any other */
+    STOKER_TOOLS_REQUIRED /* the answer must call a tool */
+};
 
-/* What an answer may hold besides text. Zeroed: text and reasoning. */
+/* What an answer may hold besides text. Zeroed: text and reasoning. Everything is read during stoker_reply_open() and copied where it
+ * is needed afterwards. */
 struct stoker_reply_options {
-    const char *tools; /* OpenAI's list of tools as JSON, n_tools bytes; NULL: none */
+    const char *tools; /* n_tools bytes: a list of tools as JSON, as in OpenAI's API; NULL: none */
     size_t n_tools;
     enum stoker_tool_choice choice;
-    const char *tool;   /* STOKER_TOOLS_REQUIRED: this one must be called; NULL: any */
-    int one_call;       /* at most one call in the answer */
+    const char *tool;   /* with STOKER_TOOLS_REQUIRED: the tool that must be called; NULL: any */
+    int one_call;       /* 1: at most one call in the answer */
     const char *format; /* how calls are written; NULL: as the model's template does */
-    int unchecked;      /* calls are recognised, not governed */
-    int free_limit;     /* a call that the limit cuts off stays cut off */
+    int unchecked;      /* 1: calls are recognised, but nothing forces them to be valid */
+    int free_limit;     /* 1: the limit may cut a call off; 0: calls are steered to their end before it */
     struct stoker_answer
-        answer;                 /* what the text behind the reasoning may be, where it is no call (STOKER_TOOLS_AUTO) */
-    const stoker_token *prompt; /* [n_prompt] what the model reads: it may end inside the reasoning */
+        answer; /* language of the text behind the reasoning; with STOKER_TOOLS_AUTO where it is no call */
+    const stoker_token *prompt; /* [n_prompt] the prompt, which may end inside the reasoning */
     size_t n_prompt;
     const struct stoker_string
-        *stop;     /* [n_stop] copied; content that one of them ends: it is not given out, nor what may begin */
-    size_t n_stop; /* one until that is sure. Reasoning and calls are not looked at */
-    int plain;     /* all text is content, whatever it looks like: for prompts without a template. Without tools */
-    /* 1: nobody waits for the answer any more. Asked while its constraint is compiled or waits for memory, by the thread that opens the
-     * reply, which then fails with STOKER_ERR_CANCELLED. NULL: it is waited for. */
+        *stop; /* [n_stop] texts that end the answer. Content is given out up to the first of them; what may be
+                                          the beginning of one is held back until it is sure. Reasoning and calls are not searched */
+    size_t n_stop;
+    int plain; /* 1: all text is content, whatever it looks like: for prompts without a template. Excludes tools */
+    /* Returns 1 when nobody waits for the answer any more. Called by the thread in stoker_reply_open() while the constraint is compiled or
+     * waits for memory; the call fails with STOKER_ERR_CANCELLED then. NULL: somebody always waits. */
     int (*stopped)(void *arg);
     void *stopped_arg;
 };
@@ -379,181 +457,222 @@ struct stoker_reply_options {
 enum stoker_piece_kind {
     STOKER_PIECE_REASONING,
     STOKER_PIECE_CONTENT,
-    STOKER_PIECE_CALL,      /* a call begins: call, name, id if the text had one */
-    STOKER_PIECE_ARGUMENTS, /* more of its arguments, JSON */
+    STOKER_PIECE_CALL,      /* a call begins: call, name, and id if the text has one */
+    STOKER_PIECE_ARGUMENTS, /* more of its arguments, as JSON */
     STOKER_PIECE_CALL_END,
-    STOKER_PIECE_BAD_CALL, /* something like a call, but broken: its text came as content */
+    STOKER_PIECE_BAD_CALL, /* something began like a call but is none: its text came as content */
     STOKER_PIECE_CUT_CALL  /* the answer ended inside a call: text is what there is of it */
 };
 
-/* Whole UTF-8 characters, not terminated; valid until the function returns. */
+/* A part of an answer: n bytes of whole UTF-8 characters, not terminated. All pointers are valid during the callback only. */
 struct stoker_piece {
     enum stoker_piece_kind kind;
     size_t call; /* number of the call in the answer, from 0 */
     const char *text;
     size_t n;
-    const char *name, *id;
+    const char *name, *id; /* of the call, with STOKER_PIECE_CALL; id may be NULL */
 };
 
-/* One answer: its tokens in, pieces out as soon as they are sure; nothing is taken back. piece may be NULL. Threads: one reply
- * belongs to one thread, but for the constraint, which the engine uses while the request runs. */
+/* Parses one answer: tokens go in, pieces come out as soon as they are certain, and none is taken back. A reply belongs to one thread;
+ * only its constraint is used by the engine's thread while the request runs. */
 struct stoker_reply;
+
+/* piece, or NULL, is called with arg in the thread that calls stoker_reply_token() or stoker_reply_end(). May wait while a constraint is
+ * compiled. Errors are those of stoker_constraint_open(), and STOKER_ERR_UNSUPPORTED where stoker does not know the tokenizer. Close the
+ * reply before the engine. */
 int stoker_reply_open(struct stoker_reply **out, struct stoker *s, const struct stoker_reply_options *o,
                       void (*piece)(void *arg, const struct stoker_piece *p), void *arg, struct stoker_error *err);
-/* Keywords of answer's schema, or of the tools', that were left out; NULL: no more. */
+
+/* The sentence about the i-th keyword that was left out of the schema of the answer or of a tool. NULL: there is none. */
 const char *stoker_reply_warning(const struct stoker_reply *r, size_t i);
-/* For stoker_request.constraint; NULL: the answer needs none. Lives as long as the reply: close it after the request's end. */
+
+/* For stoker_request.constraint; NULL: the answer needs none. It lives as long as the reply: close that after the request's last event. */
 const struct stoker_constraint *stoker_reply_constraint(const struct stoker_reply *r);
-/* Tokens of the shortest answer that what governs it allows, where the limit may not cut it; with fewer the request will fail. 0: any
- * will do; SIZE_MAX: more than any can have. Before the request is submitted. */
+
+/* Tokens of the shortest answer that the constraint allows: with a smaller max_tokens the request fails. 0: the limit may cut the answer
+ * anywhere; SIZE_MAX: no answer is short enough. */
 size_t stoker_reply_shortest(const struct stoker_reply *r);
-/* 1: the answer is over, by a stop string or by an end that the vocabulary does not know; cancel the request. */
+
+/* Feeds the next token. 0: go on; 1: the answer is over, by a stop string or by an end that is no token: cancel the request; -1: *err. */
 int stoker_reply_token(struct stoker_reply *r, stoker_token id, struct stoker_error *err);
+
+/* After the last token: gives out what was held back. */
 int stoker_reply_end(struct stoker_reply *r, struct stoker_error *err);
-/* The number of the stop string that ended the answer, also in stoker_reply_end(); -1: none. */
+
+/* The number of the stop string that ended the answer, from 0, also where stoker_reply_end() found it; -1: none. */
 int stoker_reply_stop(const struct stoker_reply *r);
-/* After the end. The message in OpenAI's form (role, content, reasoning_content, tool_calls) as JSON; NULL: no memory. */
+
+/* After stoker_reply_end(): the message as JSON in OpenAI's form (role, content, reasoning_content, tool_calls), terminated. NULL: no
+ * memory. */
 const char *stoker_reply_message(struct stoker_reply *r);
+
+/* After stoker_reply_end(): how many calls the answer has; the name of the i-th, with *n bytes of its arguments as JSON. */
 size_t stoker_reply_n_call(const struct stoker_reply *r);
-const char *stoker_reply_call(const struct stoker_reply *r, size_t i, const char **arguments, size_t *n); /* its name */
+const char *stoker_reply_call(const struct stoker_reply *r, size_t i, const char **arguments, size_t *n);
+
 void stoker_reply_close(struct stoker_reply *r);
 
 /* ---- plan and statistics ------------------------------------------------------------------------------------------------- */
 
 enum { STOKER_PLAN_PARTS = 17 };
 
+/* The memory plan. Sizes are bytes. Strings that are pointers are static. */
 struct stoker_plan {
-    char model[256], arch[64];
+    char model[256], arch[64]; /* path of the file, control characters replaced; name of the architecture */
     const char *part_name[STOKER_PLAN_PARTS];
-    uint64_t part[STOKER_PLAN_PARTS]; /* bytes */
-    uint64_t memory, total, minimum, whole;
-    const char *memory_from; /* "flag", "cgroup", "available" */
-    int fits;
-    int n_ctx, n_ctx_train, n_parallel, n_chunk, n_threads;
-    const char *kv;
-    uint64_t kv_bytes_per_token, kv_fixed_bytes, state_bytes_per_sequence;
-    int n_moe_layer, n_expert, n_expert_used, n_class;
-    int slots[STOKER_CLASSES], experts[STOKER_CLASSES]; /* of a class: held, in all */
+    uint64_t part[STOKER_PLAN_PARTS];
+    uint64_t memory, total;  /* the budget; what is planned of it */
+    uint64_t minimum, whole; /* the smallest budget that works; the smallest with everything resident */
+    const char *memory_from; /* where the budget comes from: "flag", "cgroup", "available" */
+    int fits;                /* 1: total is at most memory */
+    int n_ctx, n_ctx_train, n_parallel, n_chunk,
+        n_threads;               /* as planned; n_ctx_train: positions that the model was trained on */
+    const char *kv;              /* "f16" or "f32" */
+    uint64_t kv_bytes_per_token; /* keys and values of a position in the layers that see all positions */
+    uint64_t kv_fixed_bytes;     /* of a sequence, in layers with a window, however long it is */
+    uint64_t state_bytes_per_sequence;
+    int n_moe_layer, n_expert, n_expert_used; /* layers with experts; experts of a layer; of these a token uses */
+    int n_class;                              /* classes of experts, which the next four arrays describe */
+    int slots[STOKER_CLASSES], experts[STOKER_CLASSES]; /* experts that memory holds; experts in all */
     uint64_t slot_bytes[STOKER_CLASSES], expert_bytes[STOKER_CLASSES];
-    uint64_t expert_bytes_total, expert_bytes_per_token; /* bytes of all experts, of one token's */
+    uint64_t expert_bytes_total, expert_bytes_per_token; /* of all experts; of those that one token uses */
+    /* 1: the plan gave this up to fit (docs/spec/memory.md 4). cut_cache: the slots hold fewer than two tokens' experts */
     int cut_embedding, cut_experts, cut_chunk, cut_prefix, cut_sequences, cut_context, cut_cache;
-    int n_file;
+    int n_file; /* files of the model */
 };
 
-/* From headers only, nothing is loaded. On STOKER_ERR_MEMORY the numbers are filled in too (fits 0). */
+/* Makes the plan from the files' headers; loads nothing. opt may be NULL. STOKER_ERR_MEMORY: no plan fits; *out is filled all the same,
+ * with fits 0. */
 int stoker_plan(struct stoker_plan *out, const char *path, const struct stoker_options *opt, struct stoker_error *err);
 
+/* The plan of an engine. */
 void stoker_plan_of(const struct stoker *s, struct stoker_plan *out);
 
-/* What a model's files say of themselves: their headers, nothing else is read. Texts are cut to fit; 0 and "": not said. */
+/* What the headers of a model's files say. Texts are cut to fit; 0 or "": the file does not say. */
 struct stoker_about {
     char name[256], arch[64], license[64];
-    char type[32];            /* the block type that holds most bytes, "q4_K" */
-    uint64_t bytes, n_params; /* of all files; weights */
-    int64_t modified;         /* the first file, seconds since 1970 */
-    uint64_t hash;            /* other files, or files written anew: another number */
+    char type[32];     /* the block type that holds most bytes, such as "q4_K" */
+    uint64_t bytes;    /* of all files */
+    uint64_t n_params; /* weights */
+    int64_t modified;  /* of the first file, in seconds since 1970 */
+    uint64_t hash;     /* differs for other files, and for files written anew */
     uint64_t n_ctx_train, n_layer, n_embd, n_head, n_head_kv, n_expert, n_expert_used;
 };
+/* Reads headers only. */
 int stoker_about(struct stoker_about *out, const char *path, struct stoker_error *err);
 
 enum { STOKER_CALLS = 65, STOKER_BUCKETS = 16 };
-enum { STOKER_RAM, STOKER_DISK, STOKER_TIERS };
+enum { STOKER_RAM, STOKER_DISK, STOKER_TIERS }; /* where a cached prefix is */
 
+/* n[i]: durations of at most stoker_histogram_bound(i) and more than the bound before; the last bucket: all longer ones. */
 struct stoker_histogram {
     uint64_t n[STOKER_BUCKETS], count; /* count: the sum of n */
     double sum;                        /* seconds */
 };
 
-/* Sums since the engine was opened: differences of two are what happened between. */
+/* Sums since the engine was opened, unless "now" is said: the difference of two looks is what happened between them. */
 struct stoker_stats {
-    uint64_t hits, misses, evictions; /* experts that a layer call found resident; that were read for it; that went */
-    uint64_t early;                   /* of the reads: before the layer's routes were known */
-    uint64_t early_used, early_waste; /* ... and was used there (one of the misses), or was not */
-    uint64_t reads, bytes_read;       /* of experts, one read a tensor; with alignment */
-    uint64_t retries, shorts, failed; /* reads tried again, answered with less than asked, given up */
+    uint64_t hits, misses,
+        evictions;  /* experts that a layer found resident; that were read for it; that were evicted */
+    uint64_t early; /* reads that began before the layer's routes were known */
+    uint64_t early_used, early_waste; /* of these: used by the layer (and counted as misses); not used */
+    uint64_t reads, bytes_read;       /* reads of tensors of experts; their bytes, with alignment */
+    uint64_t retries, shorts, failed; /* reads that were repeated; that gave less than asked for; that were given up */
     uint64_t draining;                /* now: slots that a lost read may still write into */
-    double wait_seconds;              /* the engine blocked, waiting for a read */
-    double reading_seconds;           /* with a piece of a read in flight */
-    double piece_seconds;             /* the same, times the pieces in flight */
+    double wait_seconds;              /* the engine waited for a read */
+    double reading_seconds;           /* at least one piece was being read */
+    double piece_seconds;             /* the same, each second times the pieces in flight */
     double step_seconds;              /* in forward passes */
-    double expert_seconds;            /* of them, computing experts */
-    uint64_t calls[STOKER_CALLS];     /* layer calls of few rows by misses; the last: that many or more */
-    uint64_t steps, rows;
-    const char *backend, *cpu_tier;
+    double expert_seconds;            /* of these, computing experts */
+    uint64_t calls[STOKER_CALLS];   /* layers of small batches by their number of misses; the last: that many or more */
+    uint64_t steps, rows;           /* forward passes; their rows */
+    const char *backend, *cpu_tier; /* names of the reader and of the kernels in use; static */
 
-    int queued, active;           /* now: requests that wait, that run */
-    double expected_wait_seconds; /* until a request that is submitted now would begin, as far as measured */
-    uint64_t requests, rejected, cancelled, failed_requests, preempted; /* rejected: the queue was full */
-    uint64_t prompt_tokens, cached_tokens, generated_tokens; /* cached: of the prompts', not computed again */
-    uint64_t cache_bytes[STOKER_TIERS];                      /* now */
-    uint64_t cache_hits[STOKER_TIERS];                       /* requests that went on from something of it */
-    uint64_t cache_corrupt;                                  /* files that were damaged or foreign, and are gone */
-    uint64_t constraint_hits,
-        constraints_compiled; /* requests whose constraint was there; compilations that succeeded */
-    uint64_t constraints_failed, constraints_evicted; /* and those that did not; forgotten for want of memory */
-    uint64_t constraint_bytes;                        /* held now, of the plan */
-    uint64_t mask_work_most, mask_work_bound; /* of masks between two steps, some 10 ns a unit; what it may be */
-    struct stoker_histogram step_time, first_token_time; /* of steps; from submit to the first token */
+    int queued, active;           /* now: requests that wait; that run */
+    double expected_wait_seconds; /* now: until a request submitted now would begin, as far as measured */
+    uint64_t requests, rejected;  /* requests taken; refused because the queue was full */
+    uint64_t cancelled, failed_requests;
+    uint64_t preempted;                    /* times that a running request went back to the queue to free its pages */
+    uint64_t prompt_tokens, cached_tokens; /* of prompts; of these taken from the prefix cache */
+    uint64_t generated_tokens;
+    uint64_t cache_bytes[STOKER_TIERS]; /* now */
+    uint64_t cache_hits[STOKER_TIERS];  /* requests that resumed from a cached prefix */
+    uint64_t cache_corrupt;             /* prefix files that were damaged or foreign, and were deleted */
+    uint64_t constraint_hits;           /* requests whose constraint had been compiled, or refused, before */
+    uint64_t constraints_compiled, constraints_failed;
+    uint64_t constraints_evicted; /* to free memory */
+    uint64_t constraint_bytes;    /* now: held by constraints, within the plan */
+    uint64_t mask_work_most,
+        mask_work_bound;               /* most work on masks between two steps, in units of some 10 ns; its bound */
+    struct stoker_histogram step_time; /* of steps */
+    struct stoker_histogram first_token_time; /* of requests, from submit to the first token */
 };
 
-/* How long things took: n[i] of them up to stoker_histogram_bound(i) seconds and more than the bound before; the last: longer. */
-double stoker_histogram_bound(int i); /* 0 <= i < STOKER_BUCKETS - 1 */
+/* The upper bound of a bucket in seconds, 0 <= i < STOKER_BUCKETS - 1. */
+double stoker_histogram_bound(int i);
 
-/* All of these answer at once, whatever the engine does. */
+/* This and the functions below answer at once, whatever the engine does. */
 void stoker_stats_of(struct stoker *s, struct stoker_stats *out);
 
-/* What each sequence does, as of the last step. */
+/* What a sequence does, as of the last step. */
 enum stoker_slot_state { STOKER_IDLE, STOKER_PREFILL, STOKER_DECODE };
 struct stoker_slot {
     enum stoker_slot_state state;
-    stoker_id id; /* of the request; the rest is 0 where idle */
-    size_t n_prompt, n_prompt_done, n_cached, n_decoded;
-    double age_seconds; /* since it was submitted */
+    stoker_id id;                                        /* of its request; this and all below is 0 with STOKER_IDLE */
+    size_t n_prompt, n_prompt_done, n_cached, n_decoded; /* tokens */
+    double age_seconds;                                  /* since the request was submitted */
 };
-int stoker_slots(struct stoker *s, struct stoker_slot *out, int n); /* out [n]; returns how many there are */
+/* Fills out [n] and returns how many sequences there are, which may be more. */
+int stoker_slots(struct stoker *s, struct stoker_slot *out, int n);
 
-/* What a layer is: what it keeps of a sequence (keys and values of all positions, of the last ones, compressed ones, or a state, or
- * nothing: a feed-forward alone), and its experts. */
+/* What a layer keeps of a sequence. */
 enum stoker_layer_kind {
-    STOKER_LAYER_FULL,
-    STOKER_LAYER_WINDOW,
-    STOKER_LAYER_COMPRESSED,
-    STOKER_LAYER_RECURRENT,
-    STOKER_LAYER_NOTHING
+    STOKER_LAYER_FULL,       /* keys and values of all positions */
+    STOKER_LAYER_WINDOW,     /* of the last ones */
+    STOKER_LAYER_COMPRESSED, /* of all, several as one */
+    STOKER_LAYER_RECURRENT,  /* a state */
+    STOKER_LAYER_NOTHING     /* nothing: a feed-forward alone */
 };
 struct stoker_layer {
     enum stoker_layer_kind kind;
     uint64_t bytes;              /* in the file */
-    const char *type;            /* of its largest tensor: "q4_K" */
+    const char *type;            /* block type of its largest tensor, such as "q4_K"; static */
     int n_expert, n_expert_used; /* 0, 0: dense */
 };
-int stoker_layers(const struct stoker *s, struct stoker_layer *out, int n); /* out [n]; returns how many there are */
+/* Fills out [n] and returns how many layers there are, which may be more. */
+int stoker_layers(const struct stoker *s, struct stoker_layer *out, int n);
 
-/* How often rows were sent to each expert of a layer since the engine was opened: out [n_expert of the layer]. */
+/* Fills out [n_expert of the layer] with how often a row was routed to each expert since the engine was opened. Of a layer without
+ * experts, or outside the model: nothing. */
 void stoker_expert_use(const struct stoker *s, int layer, uint64_t *out);
 
-/* Forget all prefixes, in memory and on disk, that no running sequence uses, before the next step. Returns their bytes. */
+/* Forgets, before the next step, all cached prefixes that no running sequence uses, in memory and on disk. Returns their bytes. */
 uint64_t stoker_cache_clear(struct stoker *s);
 
-/* What constraints cost with a file's vocabulary, over the schemas and texts at a path (a folder or file like the project's schema
- * cases, a schema, or a list of tools). Seconds. */
+/* What constraints cost with a file's vocabulary. Seconds of this thread's CPU. */
 struct stoker_mask_times {
-    size_t n;
+    size_t n; /* measurements */
     double median, p99, worst;
 };
-/* close_at_limit: off; on, with the limit far away; on, with room for just the text at hand. */
+/* How far away the limit is at which an answer must have ended: there is none; far; just far enough for the text at hand. */
 enum stoker_mask_limit { STOKER_MASK_LIMIT_NONE, STOKER_MASK_LIMIT_FAR, STOKER_MASK_LIMIT_NEAR, STOKER_MASK_LIMITS };
 struct stoker_mask_bench {
     int n_vocab;
-    double trie_seconds;
+    double trie_seconds; /* to build the trie of the vocabulary */
     uint64_t trie_bytes;
     size_t skipped; /* schemas that were refused */
     struct stoker_mask_costs {
-        struct stoker_mask_times compile, first /* mask of a constraint */, cold /* texts, the first time */, warm;
+        struct stoker_mask_times compile; /* constraints */
+        struct stoker_mask_times first;   /* first masks of constraints */
+        struct stoker_mask_times cold;    /* masks along a text, the first time */
+        struct stoker_mask_times warm;    /* and the second time */
     } costs[STOKER_MASK_LIMITS];
 };
+/* Measures over the schemas and texts at path: a folder or a file like the project's schema cases, a schema, or a list of tools. model:
+ * path of a GGUF file, whose vocabulary is used. Takes as long as it takes. */
 int stoker_mask_bench(const char *model, const char *path, struct stoker_mask_bench *out, struct stoker_error *err);
 
+/* "1.2.3"; static. */
 const char *stoker_version(void);
 
 #endif

@@ -101,9 +101,9 @@ static void use(struct stoker *s, struct outcome *o)
     size_t n = 0;
     stoker_plan_of(s, &plan);
     if (stoker_tokenize(s, text, sizeof text - 1, 1, 1, &ids, &n, &o->text_err) == 0)
-        free(ids);
+        stoker_free(ids);
     if (stoker_chat(s, &m, 1, 0, &ids, &n, &err) == 0)
-        free(ids);
+        stoker_free(ids);
     struct heard h = {.text = stoker_text_open(s)};
     struct stoker_request r = {.prompt = prompt, .n_prompt = N_TOKENS, .max_tokens = N_TOKENS, .ignore_end = 1};
     o->finished = stoker_generate(s, &r, on_token, &h, NULL, &o->err) == 0 && !h.strange;

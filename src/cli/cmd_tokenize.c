@@ -104,7 +104,7 @@ static int tokenize(const struct stoker_vocab *v, const struct text *t, int add,
     if (stoker_vocab_tokenize(v, t->bytes, t->n, add, parse, &ids, &n, &err))
         return report(&err);
     show_tokens(v, ids, n, pieces, json);
-    free(ids);
+    stoker_free(ids);
     return 0;
 }
 
@@ -152,7 +152,7 @@ static int decode(const struct stoker_vocab *v, const struct text *t, int json)
         print_json(json_pack("{s:o}", "content", json_stringn(text, length)));
     else
         fwrite(text, 1, length, stdout);
-    free(text);
+    stoker_free(text);
     return 0;
 }
 

@@ -52,10 +52,8 @@ int stoker_about(struct stoker_about *out, const char *path, struct stoker_error
     struct error err = {0};
     struct gguf *g = NULL;
     *out = (struct stoker_about){0};
-    if (gguf_open(&g, path, &err)) {
-        error_to_public(public, &err);
-        return -1;
-    }
+    if (gguf_open(&g, path, &err))
+        return error_to_public(public, &err);
     copy_text(out->name, sizeof out->name, g, "general.name");
     copy_text(out->arch, sizeof out->arch, g, "general.architecture");
     copy_text(out->license, sizeof out->license, g, "general.license");

@@ -26,7 +26,12 @@ static void keep_warning(void *arg, const char *text)
 
 int value_want_of(struct value_want *want, const struct stoker_answer *a, struct error *err)
 {
-    static const enum value_kind kind[] = {VALUE_NONE, VALUE_SCHEMA, VALUE_SCHEMA_LENIENT, VALUE_GBNF, VALUE_REGEX};
+    static const enum value_kind kind[] = {[STOKER_ANY_TEXT] = VALUE_NONE,
+                                           [STOKER_JSON_SCHEMA] = VALUE_SCHEMA,
+                                           [STOKER_JSON_SCHEMA_LENIENT] = VALUE_SCHEMA_LENIENT,
+                                           [STOKER_GBNF] = VALUE_GBNF,
+                                           [STOKER_REGEX] = VALUE_REGEX};
+    _Static_assert(sizeof kind / sizeof *kind == VALUE_REGEX + 1, "every language of stoker.h is a kind of value");
     *want = (struct value_want){.kind = kind[a->language], .text = a->text, .n = a->n, .free_limit = a->free_limit};
     if (want->kind == VALUE_NONE || !a->text)
         return error_set(err, ERR_INPUT, "a constraint needs a schema, a grammar or a pattern");
@@ -126,8 +131,7 @@ int stoker_constraint_open(const struct stoker_constraint **out, struct stoker *
     if (value_want_of(&want, a, &err) == 0 &&
         constraint_acquire(s, &(struct constraint_request){.value = &want}, out, &err) == 0)
         return 0;
-    error_to_public(public, &err);
-    return -1;
+    return error_to_public(public, &err);
 }
 
 void stoker_constraint_close(struct stoker *s, const struct stoker_constraint *c)

@@ -5,6 +5,7 @@
 
 #include "base/clock.h"
 #include "base/error.h"
+#include "base/room.h"
 #include "base/thread.h"
 #include "engine/public_error.h"
 #include "text/tools/format.h"
@@ -21,17 +22,12 @@ static const uint64_t CACHE_DISK = (uint64_t)8 << 30;
 
 const char *stoker_version(void) { return STOKER_VERSION; }
 
-static int fail(struct stoker_error *to, const struct error *from)
-{
-    error_to_public(to, from);
-    return -1;
-}
-
 /* ---- options --------------------------------------------------------------------------------------------------------------- */
 
 static int read_names(struct session_options *to, const struct stoker_options *o, struct error *err)
 {
-    static const char *const readers[] = {"auto", "uring", "threads", "buffered"};
+    static const char *const readers[] = {
+        [READER_AUTO] = "auto", [READER_URING] = "uring", [READER_THREADS] = "threads", [READER_BUFFERED] = "buffered"};
     if (o->kv && strcmp(o->kv, "f16") != 0 && strcmp(o->kv, "f32") != 0)
         return error_set(err, ERR_INPUT, "--kv %.40s: f16 and f32 are possible", o->kv);
     to->plan_request.kv = o->kv && strcmp(o->kv, "f32") == 0 ? KV_F32 : KV_F16;
@@ -153,14 +149,14 @@ int stoker_open(struct stoker **out, const char *path, const struct stoker_optio
     struct stoker *s = calloc(1, sizeof *s);
     if (!s) {
         error_set(&err, ERR_MEMORY, "no memory for an engine");
-        return fail(public, &err);
+        return error_to_public(public, &err);
     }
     pthread_mutex_init(&s->lock, NULL);
     s->n_queue = opt && opt->n_queue ? opt->n_queue : QUEUE;
     if (read_options(&o, opt, &err) || session_prepare(&s->session, path, &o, 0, &err) ||
         session_load(s->session, &o, &err) || open_disk(s, opt, &err) || start(s, &err)) {
         dispose(s);
-        return fail(public, &err);
+        return error_to_public(public, &err);
     }
     s->advised = sampling_defaults();
     sampling_read(&s->advised, s->session->file);
@@ -274,7 +270,7 @@ int stoker_submit(struct stoker *s, const struct stoker_request *r, stoker_id *i
     struct error err = {0};
     struct pick pick;
     if (check_request(s, r, &err) || pick_open(&pick, s, r, &err))
-        return fail(public, &err);
+        return error_to_public(public, &err);
     pthread_mutex_lock(&s->lock);
     int waits = engine_queued(s) >= s->n_queue;
     struct job *j = waits ? NULL : unused_job(s);
@@ -293,7 +289,7 @@ int stoker_submit(struct stoker *s, const struct stoker_request *r, stoker_id *i
         return -1;
     }
     if (filled)
-        return fail(public, &err);
+        return error_to_public(public, &err);
     int index = (int)(j - s->job);
     queue_push(s->submit_wakeup, &index);
     return 0;
@@ -369,6 +365,8 @@ int stoker_generate(struct stoker *s, const struct stoker_request *req, int (*on
     return -1;
 }
 
+void stoker_free(void *p) { room_free(p); }
+
 /* ---- text ------------------------------------------------------------------------------------------------------------------ */
 
 int stoker_n_vocab(const struct stoker *s) { return s->session->model->p.n_vocab; }
@@ -378,7 +376,7 @@ static int give_tokens(struct token_list *l, int failed, stoker_token **out, siz
 {
     if (failed) {
         token_list_free(l);
-        return fail(public, err);
+        return error_to_public(public, err);
     }
     *out = l->id;
     *n = l->n;
@@ -436,5 +434,5 @@ int stoker_plan(struct stoker_plan *out, const char *path, const struct stoker_o
     if (s)
         engine_report_plan(s, o.plan_request.kv, out);
     session_close(s);
-    return result ? fail(public, &err) : 0;
+    return result ? error_to_public(public, &err) : 0;
 }

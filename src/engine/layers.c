@@ -12,9 +12,10 @@ static enum stoker_layer_kind kind_of(const struct model *m, int l)
         return STOKER_LAYER_RECURRENT;
     case LAYER_KEEPS_NOTHING:
         return STOKER_LAYER_NOTHING;
-    default:
-        return STOKER_LAYER_FULL;
+    case LAYER_KEEPS_ALL:
+        break;
     }
+    return STOKER_LAYER_FULL;
 }
 
 int stoker_layers(const struct stoker *s, struct stoker_layer *out, int n)

@@ -22,7 +22,7 @@ enum { PATH = 4096, WALKS = 20, WALK = 200 };
 
 struct times {
     double *second;
-    size_t n, room;
+    size_t n, capacity;
 };
 
 struct bench {
@@ -44,13 +44,13 @@ static double now(void)
 
 static void add_time(struct times *t, double second)
 {
-    if (t->n == t->room) {
-        size_t room = t->room * 2 + 1024;
-        double *grown = realloc(t->second, room * sizeof *grown);
+    if (t->n == t->capacity) {
+        size_t capacity = t->capacity * 2 + 1024;
+        double *grown = realloc(t->second, capacity * sizeof *grown);
         if (!grown)
             return;
         t->second = grown;
-        t->room = room;
+        t->capacity = capacity;
     }
     t->second[t->n++] = second;
 }

@@ -87,10 +87,8 @@ int stoker_sampling_set(struct stoker_sampling *s, const char *name, double valu
     struct error err = {0};
     struct sampling how = {0};
     from_public(&how, s);
-    if (sampling_set(&how, name, value, &err)) {
-        error_to_public(public, &err);
-        return -1;
-    }
+    if (sampling_set(&how, name, value, &err))
+        return error_to_public(public, &err);
     to_public(s, &how);
     return 0;
 }
@@ -108,10 +106,8 @@ int stoker_sampling_order(struct stoker_sampling *s, const char *names, size_t n
 {
     struct error err = {0};
     struct sampling how = {0};
-    if (sampling_set_order(&how, names, n, &err)) {
-        error_to_public(public, &err);
-        return -1;
-    }
+    if (sampling_set_order(&how, names, n, &err))
+        return error_to_public(public, &err);
     memcpy(s->order, how.order, sizeof s->order);
     return 0;
 }

@@ -16,12 +16,6 @@
 
 enum { TEMPLATE_FILE_MOST = 4 << 20 };
 
-static int fail(struct stoker_error *to, const struct error *from)
-{
-    error_to_public(to, from);
-    return -1;
-}
-
 /* ---- opening ------------------------------------------------------------------------------------------------------------- */
 
 /* A file of that name; NULL: there is none (the name may be a template's own), or *err. free() it. */
@@ -71,7 +65,7 @@ int stoker_templates_open(struct stoker_templates **out, const char *path, const
         error_set(&err, ERR_MEMORY, "no memory for a vocabulary");
     if (!v || open_templates(v, path, chat_template, tool_format, &err) != 0) {
         stoker_templates_close(v);
-        return fail(public, &err);
+        return error_to_public(public, &err);
     }
     *out = v;
     return 0;
@@ -119,6 +113,10 @@ static void say_notice(const struct stoker_templates *v)
         !atomic_flag_test_and_set(&((struct stoker_templates *)v)->notice_logged))
         log_line(LOG_WARN, "%s", notice);
 }
+
+_Static_assert((int)STOKER_TEMPLATE == (int)CLASS_TEMPLATE && (int)STOKER_ASSISTANT == (int)CLASS_ASSISTANT &&
+                   (int)STOKER_USER == (int)CLASS_USER,
+               "spans of stoker.h name authors by the numbers of jinja.h");
 
 struct held {
     struct template_prompt prompt;
@@ -175,7 +173,7 @@ int stoker_prompt(const struct stoker_templates *v, const char *request, size_t 
         error_set(&err, ERR_MEMORY, "no memory for a prompt");
     if (err.code || !v->chat) {
         free_held(h);
-        return fail(public, &err);
+        return error_to_public(public, &err);
     }
     say_notice(v);
     int rc = chat_prompt(v->chat, request, n, &options, &h->prompt, &h->ids, &e);
@@ -188,7 +186,7 @@ int stoker_prompt(const struct stoker_templates *v, const char *request, size_t 
     if (rc == 0)
         return 0;
     free_held(h);
-    return fail(public, &err);
+    return error_to_public(public, &err);
 }
 
 void stoker_prompt_free(struct stoker_prompt *p)
@@ -213,7 +211,7 @@ int stoker_chat(const struct stoker *s, const struct stoker_message *m, size_t n
     free(c);
     if (failed) {
         token_list_free(&l);
-        return fail(err, &e);
+        return error_to_public(err, &e);
     }
     *out = l.id;
     *n_out = l.n;

@@ -28,12 +28,6 @@ struct stoker_reply {
     void *arg;
 };
 
-static int fail(struct stoker_error *to, const struct error *from)
-{
-    error_to_public(to, from);
-    return -1;
-}
-
 static void give(struct stoker_reply *r, const struct tool_event *e)
 {
     static const enum stoker_piece_kind kind[] = {
@@ -41,6 +35,7 @@ static void give(struct stoker_reply *r, const struct tool_event *e)
         [TOOL_CALL_BEGIN] = STOKER_PIECE_CALL,     [TOOL_CALL_ARGS] = STOKER_PIECE_ARGUMENTS,
         [TOOL_CALL_END] = STOKER_PIECE_CALL_END,   [TOOL_BAD_CALL] = STOKER_PIECE_BAD_CALL,
         [TOOL_CUT_CALL] = STOKER_PIECE_CUT_CALL};
+    _Static_assert(sizeof kind / sizeof *kind == TOOL_CUT_CALL + 1, "every kind of event has a kind of piece");
     tool_message_event(&r->message, e);
     if (r->piece)
         r->piece(r->arg, &(struct stoker_piece){kind[e->kind], e->call, e->text, e->n, e->name, e->id});
@@ -173,6 +168,8 @@ static int open_constraint(struct stoker_reply *r, const struct stoker_reply_opt
     static const enum tool_choice choice[] = {[STOKER_TOOLS_AUTO] = TOOL_CHOICE_AUTO,
                                               [STOKER_TOOLS_NONE] = TOOL_CHOICE_NONE,
                                               [STOKER_TOOLS_REQUIRED] = TOOL_CHOICE_REQUIRED};
+    _Static_assert(sizeof choice / sizeof *choice == TOOL_CHOICE_REQUIRED + 1,
+                   "every choice of stoker.h has one in answer.h");
     struct tool_want tools = {.format = stream->format,
                               .tools = r->tools,
                               .choice = choice[o->choice],
@@ -243,14 +240,14 @@ int stoker_reply_open(struct stoker_reply **out, struct stoker *s, const struct 
     *out = NULL;
     if (!r) {
         error_set(&err, ERR_MEMORY, "no memory for an answer");
-        return fail(public, &err);
+        return error_to_public(public, &err);
     }
     r->engine = s;
     r->piece = piece;
     r->arg = arg;
     if (open_parts(r, o, &err) != 0) {
         stoker_reply_close(r);
-        return fail(public, &err);
+        return error_to_public(public, &err);
     }
     *out = r;
     return 0;
@@ -315,7 +312,7 @@ int stoker_reply_token(struct stoker_reply *r, stoker_token id, struct stoker_er
 {
     struct error err = {0};
     int over = r->plain ? plain_token(r, id) : tool_stream_token(r->stream, id, &err);
-    return over < 0 ? fail(public, &err) : is_stopped(r) || over;
+    return over < 0 ? error_to_public(public, &err) : is_stopped(r) || over;
 }
 
 int stoker_reply_end(struct stoker_reply *r, struct stoker_error *public)
@@ -326,7 +323,7 @@ int stoker_reply_end(struct stoker_reply *r, struct stoker_error *public)
         release(r);
     if (!failed && (r->message.failed || r->failed))
         error_set(&err, ERR_MEMORY, "no memory for an answer");
-    return err.code ? fail(public, &err) : 0;
+    return err.code ? error_to_public(public, &err) : 0;
 }
 
 int stoker_reply_stop(const struct stoker_reply *r) { return r->stopping.found - 1; }

@@ -12,6 +12,7 @@
 
 _Static_assert((int)STOKER_PLAN_PARTS == (int)PLAN_PARTS && (int)STOKER_CLASSES == (int)EXPERT_CLASSES,
                "stoker.h shows all of the plan");
+_Static_assert((int)STOKER_CALLS == (int)MODEL_CALLS, "and all counts of layer calls");
 
 static uint64_t class_expert_bytes(const struct model *m, const struct expert_class *c)
 {

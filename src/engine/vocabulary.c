@@ -1,5 +1,6 @@
 /* A vocabulary without its model: the part of stoker.h that needs no engine. */
 #include "base/error.h"
+#include "base/room.h"
 #include "engine/engine.h"
 #include "engine/public_error.h"
 #include "format/gguf.h"
@@ -12,12 +13,6 @@ struct stoker_vocab {
     struct tokenizer *tokenizer;
 };
 
-static int fail(struct stoker_error *to, const struct error *from)
-{
-    error_to_public(to, from);
-    return -1;
-}
-
 int stoker_vocab_open(struct stoker_vocab **out, const char *path, const char *pre, struct stoker_error *public)
 {
     struct error err = {0};
@@ -29,7 +24,7 @@ int stoker_vocab_open(struct stoker_vocab **out, const char *path, const char *p
     gguf_close(g);
     if (rc != 0) {
         free(v);
-        return fail(public, &err);
+        return error_to_public(public, &err);
     }
     *out = v;
     return 0;
@@ -51,7 +46,7 @@ int stoker_vocab_tokenize(const struct stoker_vocab *v, const char *text, size_t
     struct token_list l = {0};
     if (tokenizer_encode(v->tokenizer, text, length, add_special, parse_special, &l, &err) != 0) {
         token_list_free(&l);
-        return fail(public, &err);
+        return error_to_public(public, &err);
     }
     *out = l.id;
     *n = l.n;
@@ -64,14 +59,14 @@ const char *stoker_vocab_piece(const struct stoker_vocab *v, stoker_token id, si
 }
 
 /* At most as many bytes as the streaming detokenizer writes for these ids. */
-static size_t room_for(const struct tokenizer *t, const stoker_token *ids, size_t n)
+static size_t text_capacity(const struct tokenizer *t, const stoker_token *ids, size_t n)
 {
-    size_t room = 16, length;
+    size_t capacity = 16, length;
     for (size_t i = 0; i < n; i++) {
         tokenizer_piece(t, ids[i], 1, &length);
-        room += 3 * length;
+        capacity += 3 * length;
     }
-    return room;
+    return capacity;
 }
 
 int stoker_vocab_text(const struct stoker_vocab *v, const stoker_token *ids, size_t n, char **out, size_t *length,
@@ -84,13 +79,13 @@ int stoker_vocab_text(const struct stoker_vocab *v, const stoker_token *ids, siz
         if (ids[i] < 0 || ids[i] >= tokenizer_n_vocab(t)) {
             error_set(&err, ERR_INPUT, "id number %zu is %d; the vocabulary has ids 0 to %d", i + 1, ids[i],
                       tokenizer_n_vocab(t) - 1);
-            return fail(public, &err);
+            return error_to_public(public, &err);
         }
     *length = 0;
-    *out = malloc(room_for(t, ids, n));
+    *out = room_malloc(text_capacity(t, ids, n));
     if (!*out) {
         error_set(&err, ERR_MEMORY, "no memory for the text of %zu tokens", n);
-        return fail(public, &err);
+        return error_to_public(public, &err);
     }
     detok_begin(&d, t, 1, 0);
     for (size_t i = 0; i < n; i++)

@@ -54,7 +54,7 @@ static void find_bos(struct bench *b)
     stoker_token *id = NULL;
     size_t n = 0;
     b->bos = stoker_tokenize(b->engine, "", 0, 1, 0, &id, &n, &none) == 0 && n > 0 ? id[0] : -1;
-    free(id);
+    stoker_free(id);
 }
 
 int bench_open(struct bench *b, struct stoker_error *err)
@@ -76,7 +76,7 @@ void bench_close(struct bench *b)
 {
     stoker_close(b->engine);
     b->engine = NULL;
-    free(b->id);
+    stoker_free(b->id);
     b->id = NULL;
     b->n_id = 0;
 }

@@ -196,7 +196,7 @@ static int tokenize(struct http_exchange *x, json_t *body, struct out *o, struct
     if (stoker_tokenize(x->server->engine, text, length, add_special, parse_special, &id, &n, &err))
         return refuse_error(r, "content", &err);
     put_tokens(x, o, id, n, pieces);
-    room_free(id);
+    stoker_free(id);
     return 0;
 }
 

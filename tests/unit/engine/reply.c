@@ -1,5 +1,6 @@
 /* links: engine text model store op kernel format base */
 /* Answers taken apart, through the public API: stop strings beside reasoning and calls. The formats: tests/tool_cases.c. */
+#include "base/room.h"
 #include "stoker.h"
 
 #include <setjmp.h>
@@ -62,7 +63,7 @@ static struct said hear(const char *text, const struct stoker_string *stop, size
     assert_int_equal(stoker_reply_end(reply, &err), 0);
     s.stop = stoker_reply_stop(reply);
     s.content[s.n_content] = s.reasoning[s.n_reasoning] = 0;
-    free(id);
+    stoker_free(id);
     stoker_reply_close(reply);
     return s;
 }
@@ -158,7 +159,7 @@ static void plain(void **state)
     assert_string_equal(s.content, text);
     assert_int_equal(s.n_call + s.n_reasoning, 0);
     assert_null(stoker_reply_constraint(reply));
-    free(id);
+    stoker_free(id);
     stoker_reply_close(reply);
 }
 
@@ -176,6 +177,20 @@ static void refusals(void **state)
     o.n_stop = 65;
     assert_int_equal(stoker_reply_open(&reply, engine, &o, NULL, NULL, &err), -1);
     assert_non_null(strstr(err.text, "stop has 65 strings; at most 64"));
+}
+
+/* Tokens that a request asked for count as its memory until stoker_free(): free() would leave them counted for good. */
+static void memory_comes_back(void **state)
+{
+    (void)state;
+    struct stoker_error err = {0};
+    stoker_token *id = NULL;
+    size_t n, before = room_taken();
+    assert_int_equal(stoker_tokenize(engine, tools, strlen(tools), 0, 0, &id, &n, &err), 0);
+    assert_true(room_taken() > before);
+    stoker_free(id);
+    assert_int_equal(room_taken(), before);
+    stoker_free(NULL);
 }
 
 static int open_engine(void **state)
@@ -202,6 +217,7 @@ int main(void)
         cmocka_unit_test(reasoning_and_calls_go_on),
         cmocka_unit_test(plain),
         cmocka_unit_test(refusals),
+        cmocka_unit_test(memory_comes_back),
     };
     return cmocka_run_group_tests(tests, open_engine, close_engine);
 }
