@@ -76,7 +76,6 @@ void closing_forget(struct closing *k)
 /* Work is bounded. It counts what a scan looks at, whether the steps are remembered or not. Beyond it bounds stand, if there are any. */
 static void count_work(struct closing *k, uint32_t n)
 {
-    matcher_work(&k->c->matcher, n);
     if (k->passed || (k->work += n) <= CLOSING_WORK)
         return;
     if (k->c->trie->spells)
@@ -119,14 +118,6 @@ static void offer(struct closing *k, uint32_t parent, const struct places *l, ui
         ask(k, parent, l->p[i], more);
 }
 
-/* The next token's first byte that is read, from this one on: its node. */
-static uint32_t next_first(const struct token_trie *trie, const uint64_t bytes[4], uint32_t byte)
-{
-    while (byte < 256 && (!bit_of(bytes, byte) || trie->first[byte] == trie->n_node))
-        byte++;
-    return byte < 256 ? trie->first[byte] : trie->n_node;
-}
-
 /* Some token ends at these places: a list is offered once a scan. */
 static void offer_once(struct closing *k, uint32_t parent, struct places *l)
 {
@@ -138,33 +129,110 @@ static void offer_once(struct closing *k, uint32_t parent, struct places *l)
     offer(k, parent, l, 1);
 }
 
-/* Neighbours of one class lead to the same places: at[d] stays as it is. */
-static void scan_tokens(struct closing *k, uint32_t parent, const struct places *from)
-{
-    const struct token_trie *trie = k->c->trie;
-    const uint8_t *class = k->c->matcher.g->byte_class;
-    struct places at[CLOSING_DEPTH + 2];
+/* A scan of the tries for tokens that lead on from a position. */
+struct scanning {
+    struct closing *k;
+    uint32_t parent;                     /* the position, on the stack */
+    struct places at[CLOSING_DEPTH + 2]; /* by depth: where the bytes up to it lead to */
     int32_t of_class[CLOSING_DEPTH + 2]; /* of the byte that led to at[d]; -1: not known */
-    at[0] = *from;
-    of_class[1] = -1;
-    k->scan++;
-    for (uint32_t i = next_first(trie, from->bytes, 0); i < trie->n_node && !stopped(k);) {
+};
+
+/* Nodes that the scan would look at in the trie of bytes: work is counted alike, whether bytes are taken in groups or not. */
+static uint32_t nodes_of(const struct token_trie *trie, uint32_t i)
+{
+    const uint32_t *first = trie->first_member + (i - trie->grouped);
+    return i >= trie->grouped ? first[1] - first[0] : 1;
+}
+
+enum scan_step { SCAN_DEAD, SCAN_ON, SCAN_SPLIT };
+
+/* One step into s->at[d]. Neighbours of one class lead to the same places: at[d] stays as it is. */
+static enum scan_step scan_step(struct scanning *s, const struct trie_node *node, int grouped)
+{
+    struct closing *k = s->k;
+    const struct matcher *m = &k->c->matcher;
+    uint32_t d = node->depth, class = grouped ? m->group_class[node->byte] : m->g->byte_class[node->byte];
+    if (d > CLOSING_DEPTH)
+        return SCAN_DEAD;
+    if (s->of_class[d] != (int32_t) class) {
+        enum scan_step way = SCAN_ON;
+        if (class >= m->g->n_class)
+            way = (enum scan_step)closing_places_group(k, &s->at[d - 1], class - m->g->n_class, d, &s->at[d]);
+        else if (bit_of(s->at[d - 1].bytes, node->byte))
+            closing_places_read(k, &s->at[d - 1], node->byte, d, &s->at[d]);
+        else
+            return SCAN_DEAD;
+        s->of_class[d] = way == SCAN_ON ? (int32_t) class : -1;
+        s->of_class[d + 1] = -1;
+        if (way != SCAN_ON)
+            return way;
+    }
+    return s->at[d].n || s->at[d].complete ? SCAN_ON : SCAN_DEAD;
+}
+
+static void scan_nodes(struct scanning *s, uint32_t i, uint32_t end);
+
+/* The bytes of a group lead to several places, or some are not read: its nodes one by one. */
+static void scan_members(struct scanning *s, uint32_t i)
+{
+    struct closing *k = s->k;
+    const struct token_trie *trie = k->c->trie;
+    const uint32_t *first = trie->first_member + (i - trie->grouped);
+    uint32_t d = trie->node[i].depth, n_dead = 0;
+    s->of_class[d] = -1;
+    for (uint32_t x = first[0]; x < first[1]; x++) {
+        const struct trie_node *node = &trie->node[trie->member[x]];
+        if (bit_of(s->at[d - 1].bytes, node->byte))
+            scan_nodes(s, trie->member[x], node->skip);
+        else
+            n_dead++;
+    }
+    s->of_class[d] = -1;
+    matcher_work(&k->c->matcher, n_dead / 2);
+    if (d > 1)
+        count_work(k, n_dead);
+}
+
+/* Nodes [i, end) of one of the tries. At depth 1 nodes that are not read do not count. */
+static void scan_nodes(struct scanning *s, uint32_t i, uint32_t end)
+{
+    struct closing *k = s->k;
+    const struct token_trie *trie = k->c->trie;
+    int grouped = i >= trie->grouped;
+    uint32_t n = 0;
+    while (i < end && !stopped(k)) {
         const struct trie_node *node = &trie->node[i];
         uint32_t d = node->depth;
-        count_work(k, 1);
-        int reads = d <= CLOSING_DEPTH && bit_of(at[d - 1].bytes, node->byte);
-        if (reads && of_class[d] != class[node->byte]) {
-            closing_places_read(k, &at[d - 1], node->byte, d, &at[d]);
-            of_class[d] = class[node->byte];
-            of_class[d + 1] = -1;
-        }
-        if (!reads || (at[d].n == 0 && !at[d].complete)) {
-            i = d == 1 ? next_first(trie, from->bytes, node->byte + 1u) : node->skip;
+        matcher_work_node(&k->c->matcher, &n);
+        enum scan_step way = scan_step(s, node, grouped);
+        if (way == SCAN_SPLIT) {
+            scan_members(s, i);
+            i = node->skip;
             continue;
         }
-        if (node->token < node[1].token)
-            offer_once(k, parent, &at[d]);
-        i++;
+        if (d > 1 || bit_of(s->at[0].bytes, node->byte))
+            count_work(k, nodes_of(trie, i));
+        if (way == SCAN_ON && node->token < node[1].token)
+            offer_once(k, s->parent, &s->at[d]);
+        i = way == SCAN_ON ? i + 1 : node->skip;
+    }
+}
+
+static void scan_tokens(struct closing *k, uint32_t parent, const struct places *from)
+{
+    struct scanning s;
+    s.k = k;
+    s.parent = parent;
+    s.at[0] = *from;
+    s.of_class[1] = -1;
+    k->scan++;
+    const struct token_trie *trie = k->c->trie;
+    for (uint32_t b = 0, last = trie->grouped_end; b < 256; b++) {
+        uint32_t i = trie->grouped_first[b];
+        if (bit_of(from->bytes, b) && i != last && i != trie->grouped_end)
+            scan_nodes(&s, last = i, trie->node[i].skip);
+        else if (from->bytes[b >> 6] >> (b & 63) == 0)
+            b |= 63;
     }
 }
 
@@ -239,6 +307,7 @@ static void scan(struct closing *k, uint32_t at)
     } else {
         closing_places_at(k, p, &from);
         closing_places_token(k, &from, &to);
+        matcher_work(&k->c->matcher, 1 + from.n + to.n);
         count_work(k, 1 + from.n + to.n);
         if (to.n || to.complete)
             offer(k, at, &to, 1);

@@ -59,8 +59,11 @@ struct place_list {
 };
 
 struct list_step {
-    uint32_t key, to; /* from << 8 | class; 0: empty */
+    uint32_t key,
+        to; /* from << 9 | class or group of bytes; 0: empty; LIST_SPLIT: the bytes of a group lead to several lists */
 };
+
+#define LIST_SPLIT UINT32_MAX
 
 struct todo {
     struct position p;
@@ -152,6 +155,10 @@ int closing_is_covered(struct closing *k, const struct position *p);
  * Filled lists are valid until the next call for the same depth, and until they are forgotten. */
 void closing_places_at(struct closing *k, struct position p, struct places *l);
 void closing_places_read(struct closing *k, const struct places *from, uint8_t byte, uint32_t depth, struct places *to);
+/* Behind the bytes of a group, which are several classes. 0: none is read; 1: all lead to one list; 2: to several, or there is no room
+ * to tell. */
+int closing_places_group(struct closing *k, const struct places *from, uint32_t group, uint32_t depth,
+                         struct places *to);
 void closing_places_token(struct closing *k, const struct places *from, struct places *to);
 /* Little room is left for lists. */
 int closing_lists_low(const struct closing *k);

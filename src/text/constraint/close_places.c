@@ -289,7 +289,7 @@ int closing_lists_low(const struct closing *k)
 
 static struct list_step *find_step(struct closing *k, uint32_t from, uint32_t class)
 {
-    uint32_t key = from << 8 | class, at = (uint32_t)(key * UINT64_C(0x9e3779b97f4a7c15) >> 40) % CLOSING_STEPS;
+    uint32_t key = from << 9 | class, at = (uint32_t)(key * UINT64_C(0x9e3779b97f4a7c15) >> 40) % CLOSING_STEPS;
     while (k->list_step[at].to && k->list_step[at].key != key)
         at = (at + 1) % CLOSING_STEPS;
     k->list_step[at].key = key;
@@ -324,6 +324,37 @@ void closing_places_read(struct closing *k, const struct places *from, uint8_t b
         step->to = to->id;
         k->n_step++;
     }
+}
+
+int closing_places_group(struct closing *k, const struct places *from, uint32_t group, uint32_t depth,
+                         struct places *to)
+{
+    const struct matcher *m = &k->c->matcher;
+    uint32_t low = byte_group[group].low, high = byte_group[group].high, class = m->g->n_class + group, id = 0;
+    uint64_t all = (UINT64_C(1) << (high - low + 1)) - 1, read = from->bytes[low >> 6] >> (low & 63) & all;
+    if (!read)
+        return 0;
+    if (read != all || !from->id)
+        return 2;
+    uint32_t known = find_step(k, from->id, class)->to;
+    for (uint32_t b = low; b <= high && !known; b = matcher_next_byte(m, b, high)) {
+        closing_places_read(k, from, (uint8_t)b, depth, to);
+        if (m->full || !to->id)
+            return 2;
+        if (id && to->id != id)
+            known = LIST_SPLIT;
+        id = to->id;
+    }
+    struct list_step *step = find_step(k, from->id, class);
+    if (!step->to && k->n_step < CLOSING_STEPS * 3 / 4) {
+        step->to = known ? known : id;
+        k->n_step++;
+    }
+    id = known ? known : id;
+    if (id == LIST_SPLIT)
+        return 2;
+    load(k, id, to);
+    return 1;
 }
 
 void closing_places_token(struct closing *k, const struct places *from, struct places *to)

@@ -20,7 +20,7 @@ enum {
     MASK_TARGETS = 256,
     MASK_RESTS = 1 << 17,
     MASK_EXITS = 1 << 13,
-    MASK_MANY = 64,
+    MASK_MANY = 4,
     MASK_APART = 64,     /* configurations of a set that are looked at one by one; more: the whole set is walked */
     MASK_WORK = 1 << 22, /* of the walks of one mask: some 0.1 s if nothing of it is remembered, in slices */
     MASK_FREE = 16,      /* steps that take no more are not counted */

@@ -131,33 +131,8 @@ static uint32_t characters(const struct token_trie *trie, uint32_t token, uint32
     return (uint32_t)utf8_count(text, n_byte);
 }
 
-/* Where each of the tokens below a node leads to, in states whose steps over plain text are all remembered. */
-static void targets_below(struct leaf_walk *w, uint32_t at)
-{
-    const struct masks *k = w->k;
-    struct matcher *m = k->matcher;
-    const struct token_trie *trie = k->trie;
-    uint32_t last = k->stack[trie->node[at].depth];
-    uint8_t target = note_target(w, last, 0);
-    uint32_t n = 0;
-    for (uint32_t i = at + 1; i < trie->node[at].skip; i++) {
-        const struct trie_node *node = &trie->node[i];
-        const struct states *from = states_at(m, k->stack[node->depth - 1]);
-        matcher_work_node(m, &n);
-        uint32_t to = ((const uint32_t *)(m->word + from->memo))[2 * m->g->byte_class[node->byte]];
-        k->stack[node->depth] = to;
-        if (node->token == node[1].token)
-            continue;
-        if (to != last)
-            target = note_target(w, last = to, 0);
-        w->target[target].n_token += node[1].token - node->token;
-        for (uint32_t t = node->token; t < node[1].token; t++)
-            k->target_of[trie->token[t]] = target;
-    }
-}
-
 /* All that is behind a node is plain text, which the states that were reached there read; in a counted rule they read it in a loop,
- * a tick a character. */
+ * a tick a character. With near it comes back to these states. */
 static void inside_below(struct leaf_walk *w, uint32_t at, uint32_t states, uint32_t ticks)
 {
     struct masks *k = w->k;
@@ -169,12 +144,9 @@ static void inside_below(struct leaf_walk *w, uint32_t at, uint32_t states, uint
     w->n_inside += to - from;
     for (uint32_t t = from; t < to; t++)
         set_bit(w->bits, trie->token[t]);
-    int loops = w->counted || w->plain.n == 1;
-    uint8_t target = w->near && loops ? note_target(w, states, to - from) : 0;
-    for (uint32_t t = from; t < to && w->near && loops; t++)
+    uint8_t target = w->near ? note_target(w, states, to - from) : 0;
+    for (uint32_t t = from; t < to && w->near; t++)
         k->target_of[trie->token[t]] = target;
-    if (w->near && !loops)
-        targets_below(w, at);
     if (!w->counted)
         return;
     uint32_t before = characters(trie, trie->token[from], trie->node[at].depth),
@@ -193,63 +165,89 @@ static void may_leave(struct leaf_walk *w, uint32_t states)
         w->leaving.bits[b] |= s->alive.bits[b];
 }
 
-/* As matcher_read(), what is remembered without a call: most steps are. */
-static inline void read_fast(struct matcher *m, uint32_t states, uint8_t byte, uint32_t out[2])
+/* As matcher_read_group(), what is remembered without a call: most steps are. */
+static inline void read_fast(struct matcher *m, uint32_t states, uint8_t byte, uint32_t c, uint32_t out[2])
 {
     const struct states *s = states_at(m, states);
-    uint32_t c = m->g->byte_class[byte];
     const uint32_t *memo = (const uint32_t *)(m->word + s->memo) + 2 * c;
     out[0] = memo[0];
     out[1] = memo[1];
-    if (!(out[0] | out[1]) && alive_class(&s->alive, c))
+    if (out[0] | out[1])
+        return;
+    if (c >= m->g->n_class)
+        matcher_read_group(m, states, byte, out);
+    else if (alive_class(&s->alive, c))
         matcher_read(m, states, byte, COUNT_FREE, out);
 }
 
-static void walk(struct leaf_walk *w)
+/* The tokens below a node are plain text, and taken at once: where they lead to is known, or not asked for. */
+static int takes_plain(struct leaf_walk *w, const struct trie_node *node, uint32_t states)
+{
+    const struct token_trie *trie = w->k->trie;
+    int one = w->counted || !w->near;
+    return node->plain && node->depth + node->plain + 1 < MASK_NEVER &&
+           trie->node[node->skip].token - node->token >= MASK_PLAIN && (one || w->plain.n <= 1) &&
+           masks_states_stay(w->k->matcher, states, &w->plain) && (one || w->plain.n == 1);
+}
+
+/* The states that a node leads to, and its tokens. Returns the node to go on with. */
+static uint32_t enter(struct leaf_walk *w, uint32_t i, uint32_t to, uint32_t ticks)
+{
+    struct masks *k = w->k;
+    struct matcher *m = k->matcher;
+    const struct trie_node *node = &k->trie->node[i];
+    k->stack[node->depth] = to;
+    k->ticks[node->depth] = ticks;
+    if (!states_at(m, to)->memo)
+        matcher_remember(m, to);
+    if (m->full)
+        return node->skip;
+    const struct states *s = states_at(m, to);
+    inside(w, node, to, ticks + !s->accepts); /* in the middle of an item: one more was begun */
+    int at_once = takes_plain(w, node, to);
+    if (at_once)
+        inside_below(w, i, to, ticks);
+    if (s->accepts)
+        may_leave(w, to);
+    for (uint32_t p = 0; p < w->plain.n && at_once; p++)
+        may_leave(w, w->plain.place[p]);
+    if (s->accepts && !at_once)
+        note_end(w, i, ticks);
+    return at_once ? node->skip : i + 1;
+}
+
+/* Nodes [i, end) of one of the tries, whose tokens begin as k->stack says. */
+static void walk(struct leaf_walk *w, uint32_t i, uint32_t end)
 {
     struct masks *k = w->k;
     struct matcher *m = k->matcher;
     const struct token_trie *trie = k->trie;
-    k->stack[0] = w->states;
-    k->ticks[0] = 0;
+    int grouped = i >= trie->grouped;
     uint32_t n = 0;
-    for (uint32_t i = 0; i < trie->n_node && !w->unfit && !m->full;) {
+    while (i < end && !w->unfit && !m->full) {
         const struct trie_node *node = &trie->node[i];
         uint32_t d = node->depth, out[2];
         matcher_work_node(m, &n);
         while (w->n_ends && w->ends[w->n_ends - 1] >= d)
             w->n_ends--;
-        read_fast(m, k->stack[d - 1], node->byte, out);
-        if (out[0] && out[1]) {
-            w->unfit = 1;
-            return;
-        }
-        uint32_t to = out[0] | out[1], ticks = k->ticks[d - 1] + (out[1] != 0);
-        if (!to || ticks + 1 >= MASK_NEVER) {
-            if (w->n_ends)
-                find_rests(w, node->token, trie->node[node->skip].token);
+        read_fast(m, k->stack[d - 1], node->byte, grouped ? m->group_class[node->byte] : m->g->byte_class[node->byte],
+                  out);
+        if (out[0] == STATES_SPLIT) {
+            const uint32_t *first = trie->first_member + (i - trie->grouped);
+            for (uint32_t x = first[0]; x < first[1]; x++)
+                walk(w, trie->member[x], trie->node[trie->member[x]].skip);
             i = node->skip;
             continue;
         }
-        k->stack[d] = to;
-        k->ticks[d] = ticks;
-        if (!states_at(m, to)->memo)
-            matcher_remember(m, to);
-        if (m->full)
-            return;
-        const struct states *s = states_at(m, to);
-        inside(w, node, to, ticks + !s->accepts); /* in the middle of an item: one more was begun */
-        int at_once = node->plain && node->depth + node->plain + 1 < MASK_NEVER &&
-                      trie->node[node->skip].token - node->token >= MASK_PLAIN && masks_states_stay(m, to, &w->plain);
-        if (at_once)
-            inside_below(w, i, to, ticks);
-        if (s->accepts)
-            may_leave(w, to);
-        for (uint32_t p = 0; p < w->plain.n && at_once; p++)
-            may_leave(w, w->plain.place[p]);
-        if (s->accepts && !at_once)
-            note_end(w, i, ticks);
-        i = at_once ? node->skip : i + 1;
+        w->unfit |= out[0] && out[1];
+        uint32_t to = out[0] | out[1], ticks = k->ticks[d - 1] + (out[1] != 0);
+        if (to && ticks + 1 < MASK_NEVER && !w->unfit) {
+            i = enter(w, i, to, ticks);
+            continue;
+        }
+        if (w->n_ends && !w->unfit)
+            find_rests(w, node->token, trie->node[node->skip].token);
+        i = node->skip;
     }
 }
 
@@ -396,8 +394,10 @@ const struct leaf_mask *masks_leaf(struct masks *k, uint32_t states, int near)
     if (w.counted)
         memset(w.ticks_of, MASK_NEVER, (size_t)k->trie->n_word * 64);
     matcher_remember(m, states);
+    k->stack[0] = states;
+    k->ticks[0] = 0;
     if (!m->full)
-        walk(&w);
+        walk(&w, k->trie->grouped, k->trie->grouped_end);
     if (m->full)
         return NULL;
     if (w.unfit) {

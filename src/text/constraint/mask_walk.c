@@ -50,15 +50,27 @@ static void offer(struct masks *k, uint32_t set, const uint32_t *token, uint32_t
 
 /* A step counts by the set that it is taken from or, if that is more, by what it took, also where it is remembered: so whether a mask
  * is refused does not depend on what was asked for before. */
-static uint32_t step(struct masks *k, uint32_t from, uint8_t byte)
+static void count_step(struct masks *k, uint32_t from, uint32_t cost)
 {
-    struct matcher *m = k->matcher;
-    uint32_t size = set_at(m, from)->size, cost, to = matcher_step_cost(m, from, byte, &cost);
-    if (to == SET_DEAD)
-        return to;
+    uint32_t size = set_at(k->matcher, from)->size;
     cost = cost > size ? cost : size;
     if (cost > MASK_FREE && (k->work += cost) > MASK_WORK)
-        matcher_refuse(m);
+        matcher_refuse(k->matcher);
+}
+
+static uint32_t step(struct masks *k, uint32_t from, uint8_t byte)
+{
+    uint32_t cost, to = matcher_step_cost(k->matcher, from, byte, &cost);
+    if (to != SET_DEAD)
+        count_step(k, from, cost);
+    return to;
+}
+
+static uint32_t step_group(struct masks *k, uint32_t from, uint8_t byte)
+{
+    uint32_t cost, to = matcher_step_group(k->matcher, from, byte, &cost);
+    if (to != SET_DEAD && to != SET_SPLIT)
+        count_step(k, from, cost);
     return to;
 }
 
@@ -70,16 +82,25 @@ static uint32_t next_node(const struct masks *k, uint32_t at, uint32_t set)
     return worth && masks_set_loops(k->matcher, set) ? node->skip : at + 1;
 }
 
-/* Nodes [i, end), whose tokens begin as k->stack says. */
+/* Nodes [i, end) of one of the tries, whose tokens begin as k->stack says. */
 static void walk(struct masks *k, uint32_t i, uint32_t end, uint64_t *bits, const struct masks_judge *j)
 {
     struct matcher *m = k->matcher;
     const struct token_trie *trie = k->trie;
+    int grouped = i >= trie->grouped;
     uint32_t n = 0;
     while (i < end && !m->full) {
         matcher_work_node(m, &n);
         const struct trie_node *node = &trie->node[i];
-        uint32_t from = k->stack[node->depth - 1], to = step(k, from, node->byte);
+        uint32_t from = k->stack[node->depth - 1],
+                 to = grouped ? step_group(k, from, node->byte) : step(k, from, node->byte);
+        if (to == SET_SPLIT) {
+            const uint32_t *first = trie->first_member + (i - trie->grouped);
+            for (uint32_t x = first[0]; x < first[1]; x++)
+                walk(k, trie->member[x], trie->node[trie->member[x]].skip, bits, j);
+            i = node->skip;
+            continue;
+        }
         if (to == SET_DEAD) {
             if (node->depth > 1 && bits)
                 offer(k, from, trie->token + node->token, trie->node[node->skip].token - node->token, bits);
@@ -102,7 +123,7 @@ void masks_walk(struct masks *k, uint32_t set, uint64_t *bits, const struct mask
 {
     add_whole(k, set, bits, j);
     k->stack[0] = set;
-    walk(k, 0, k->trie->n_node, bits, j);
+    walk(k, k->trie->grouped, k->trie->grouped_end, bits, j);
 }
 
 /* ---- behind a leaf -------------------------------------------------------------------------------------------------------------- */

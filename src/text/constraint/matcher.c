@@ -31,7 +31,7 @@ int matcher_create(struct matcher *m, const struct grammar *g, size_t room, size
            list1 = carve(&used, g->n_state, 4), config = carve(&used, MATCHER_CONFIGS, sizeof(struct config)),
            slot = carve(&used, MATCHER_SLOTS, 4), slot_of = carve(&used, MATCHER_CONFIGS, 4),
            pending = carve(&used, MATCHER_CALLS, sizeof(struct pending)), word = used;
-    assert(most / 8 < STEP_SET);
+    assert(most / 8 < SET_SPLIT);
     m->room = (uint32_t)(room / 8);
     m->most = (uint32_t)(most / 8);
     m->bytes = used + (size_t)m->most * 8;
@@ -54,6 +54,7 @@ int matcher_create(struct matcher *m, const struct grammar *g, size_t room, size
     m->pending = (struct pending *)(base + pending);
     m->word = (uint64_t *)(base + word);
     m->used = 8; /* 0 is nobody's number */
+    matcher_find_groups(m);
     return 0;
 }
 
@@ -206,7 +207,7 @@ uint32_t matcher_set(struct matcher *m, const struct config *c, uint32_t n, int 
     if (n)
         memcpy(s->config, c, n * sizeof *c);
     describe_set(m, s);
-    s->memo = take(m, m->g->n_class * sizeof(uint32_t));
+    s->memo = take(m, (m->g->n_class + BYTE_GROUPS) * sizeof(uint32_t));
     if (!s->memo)
         return SET_DEAD;
     *bucket = id;
@@ -369,7 +370,7 @@ void matcher_remember(struct matcher *m, uint32_t states)
 {
     struct states *s = states_at(m, states);
     if (!s->memo)
-        s->memo = take(m, (size_t)m->g->n_class * 2 * sizeof(uint32_t));
+        s->memo = take(m, (size_t)(m->g->n_class + BYTE_GROUPS) * 2 * sizeof(uint32_t));
 }
 
 uint32_t matcher_stepping(struct matcher *m, uint32_t states)

@@ -14,6 +14,7 @@
 #ifndef TEXT_CONSTRAINT_MATCHER_H
 #define TEXT_CONSTRAINT_MATCHER_H
 
+#include "text/constraint/token_trie.h"
 #include "text/grammar/automaton.h"
 
 #include <string.h>
@@ -51,7 +52,7 @@ struct states {
     uint32_t stepping; /* the same without the states that cannot read anything; 0 not known */
     uint32_t leaf;     /* tokens of a leaf's states: mask_leaf.c; 0 not known */
     uint32_t plain;    /* mask_plain.c; 0 not known */
-    uint32_t memo;     /* where the steps are remembered, two by class; 0 nowhere yet */
+    uint32_t memo;     /* where the steps are remembered, two by class and group; 0 nowhere yet */
     uint8_t accepts, reads, calls, tokens;
     uint8_t target;                 /* where the leaf mask being made may have it among its targets: mask_leaf.c */
     uint8_t last_class, last_count; /* the step that was taken last, and where it led: a counted rule at many counts */
@@ -69,7 +70,7 @@ struct set {
     uint32_t n, accepting;
     uint16_t tokens; /* some configuration reads whole tokens */
     uint16_t plain;  /* mask_plain.c; 0 not known */
-    uint32_t memo;   /* by class: steps that were taken, 0 not known */
+    uint32_t memo;   /* by class and group: steps that were taken, 0 not known */
     struct alive alive;
     uint32_t tokens_left, tokens_epoch; /* of the shortest text from here + 1, as of an epoch of close.c */
     uint32_t passed, passed_near;       /* this was counted, or too much; behind each token, with this much room + 1 */
@@ -89,8 +90,15 @@ struct meter {
 /* A step that is remembered is a number: the set + 1, and above it what the step took, in units of MATCHER_COST. */
 enum { MATCHER_COST = 64, STEP_SET_BITS = 22, STEP_SET = (1 << STEP_SET_BITS) - 1, STEP_COST = 1023 };
 
+/* Groups of bytes (token_trie.h) have classes of their own, behind those of the grammar. A step over a group is that of each of its
+ * bytes, where all lead to one place; else the group is split. */
+enum { SET_SPLIT = STEP_SET - 1 };
+#define STATES_SPLIT UINT32_MAX
+
 struct matcher {
     const struct grammar *g;
+    uint16_t group_class[256]; /* of the first byte of a group, and of bytes in no group; others have none */
+    struct alive group_alive[BYTE_GROUPS]; /* classes of the bytes of a group */
     struct meter meter;
     uint64_t *word;      /* the memory; numbers of things are offsets into it */
     uint32_t used, room; /* words */
@@ -152,6 +160,14 @@ uint32_t matcher_tick(const struct rule *r, uint32_t k);
 void matcher_closure(struct matcher *m, uint32_t rule, const uint32_t *seed, uint32_t n, int count, uint32_t out[2]);
 /* One byte from states: as a closure. */
 void matcher_read(struct matcher *m, uint32_t states, uint8_t byte, int count, uint32_t out[2]);
+/* ---- matcher_group.c -------------------------------------------------------------------------------------------------------- */
+
+/* Fills group_class and group_alive. */
+void matcher_find_groups(struct matcher *m);
+/* The next byte up to high whose class is another one than that of the byte before it; above high: there is none. */
+uint32_t matcher_next_byte(const struct matcher *m, uint32_t byte, uint32_t high);
+/* One step over a byte of the grouped trie, from states whose steps are remembered: as a closure, or STATES_SPLIT. */
+void matcher_read_group(struct matcher *m, uint32_t states, uint8_t byte, uint32_t out[2]);
 /* From now on the steps of these states are remembered. */
 void matcher_remember(struct matcher *m, uint32_t states);
 /* The same without what cannot read: 0 none is left. */
@@ -196,6 +212,9 @@ uint32_t matcher_step(struct matcher *m, uint32_t set, uint8_t byte);
 static inline uint32_t matcher_step_known(struct matcher *m, uint32_t set, uint8_t byte);
 /* The same, and what the step took: configurations, calls and returns; 0: few. */
 static inline uint32_t matcher_step_cost(struct matcher *m, uint32_t set, uint8_t byte, uint32_t *cost);
+/* The set behind a byte of the grouped trie, or SET_SPLIT; what the steps took in all. */
+static inline uint32_t matcher_step_group(struct matcher *m, uint32_t set, uint8_t byte, uint32_t *cost);
+void matcher_find_group_step(struct matcher *m, uint32_t set, uint32_t group);
 /* The set behind one more token that is read whole. is_text: EDGE_OTHER may read it. */
 uint32_t matcher_token(struct matcher *m, uint32_t set, uint32_t token, int is_text);
 /* The set when a call has just ended. */
@@ -221,6 +240,19 @@ static inline uint32_t matcher_step_cost(struct matcher *m, uint32_t set, uint8_
         return SET_DEAD;
     const uint32_t *memo = (const uint32_t *)(m->word + s->memo) + c;
     if (!*memo && (matcher_step(m, set, byte), m->full))
+        return SET_DEAD;
+    *cost = (*memo >> STEP_SET_BITS) * MATCHER_COST;
+    return (*memo & STEP_SET) - 1;
+}
+
+static inline uint32_t matcher_step_group(struct matcher *m, uint32_t set, uint8_t byte, uint32_t *cost)
+{
+    uint32_t c = m->group_class[byte];
+    if (c < m->g->n_class)
+        return matcher_step_cost(m, set, byte, cost);
+    const uint32_t *memo = (const uint32_t *)(m->word + set_at(m, set)->memo) + c;
+    *cost = 0;
+    if (!*memo && (matcher_find_group_step(m, set, c - m->g->n_class), m->full))
         return SET_DEAD;
     *cost = (*memo >> STEP_SET_BITS) * MATCHER_COST;
     return (*memo & STEP_SET) - 1;

@@ -155,7 +155,7 @@ static uint8_t plain_before(uint8_t byte, uint8_t good)
 }
 
 /* From the last node back, so that what is behind a node is known before it. below[d]: of the nodes of depth d so far. */
-static int mark_plain(struct token_trie *trie)
+static int mark_plain(struct token_trie *trie, uint32_t from, uint32_t end)
 {
     struct below {
         uint8_t good;
@@ -165,7 +165,7 @@ static int mark_plain(struct token_trie *trie)
         return -1;
     for (uint32_t d = 0; d < trie->longest + 2; d++)
         below[d] = (struct below){UINT8_MAX, 0};
-    for (uint32_t i = trie->n_node; i-- > 0;) {
+    for (uint32_t i = end; i-- > from;) {
         struct trie_node *node = &trie->node[i];
         struct below *behind = &below[node->depth + 1], *here = &below[node->depth];
         uint8_t good = behind->good;
@@ -210,15 +210,14 @@ int token_trie_create(struct token_trie **out, const struct tokenizer *t, struct
         trie->characters = malloc(trie->n_token + 1);
         trie->is_text = calloc(trie->n_word + 1, sizeof *trie->is_text);
         trie->sampleable = calloc(trie->n_word + 1, sizeof *trie->sampleable);
-        trie->bytes = sizeof *trie + (nodes + 1) * sizeof *trie->node + trie->n_token * (sizeof *trie->token + 1) +
-                      2 * trie->n_word * sizeof *trie->is_text;
         failed = !trie->node || !trie->token || !trie->characters || !trie->is_text || !trie->sampleable;
         if (!failed)
             lay_out(trie, s, open);
         for (uint32_t id = 0; id < n_vocab && !failed; id++)
             if (tokenizer_sampleable(t)[id])
                 set_bit(trie->sampleable, id);
-        failed = failed || mark_plain(trie);
+        failed = failed || token_trie_group(trie) || mark_plain(trie, 0, trie->n_node) ||
+                 mark_plain(trie, trie->grouped, trie->grouped_end);
     }
     free(open);
     free(s);
@@ -235,6 +234,8 @@ void token_trie_destroy(struct token_trie *trie)
     if (!trie)
         return;
     free(trie->node);
+    free(trie->first_member);
+    free(trie->member);
     free(trie->token);
     free(trie->characters);
     free(trie->is_text);
@@ -242,4 +243,10 @@ void token_trie_destroy(struct token_trie *trie)
     free(trie);
 }
 
-size_t token_trie_bytes(const struct token_trie *trie) { return trie->bytes; }
+size_t token_trie_bytes(const struct token_trie *trie)
+{
+    return sizeof *trie + (trie->grouped_end + 1) * sizeof *trie->node +
+           2 * (size_t)trie->n_token * (sizeof *trie->token + sizeof *trie->characters) +
+           (trie->grouped_end - trie->grouped + 1) * sizeof *trie->first_member + trie->n_node * sizeof *trie->member +
+           2 * trie->n_word * sizeof *trie->is_text;
+}
