@@ -38,6 +38,7 @@ serve
 serve_room
 serve_constraints
 hostile          20
+allocation_failures
 load             20
 server_crash     10
 golden           --exact --all $data/golden models/ember

@@ -15,8 +15,8 @@ enum { STACK_TOUCHED = 64 << 10 };
 
 size_t http_connection_bytes(void) { return STACK_TOUCHED + HTTP_IN + sizeof(struct http_connection); }
 
-/* A connection that nobody serves: said without waiting for the client. */
-static void turn_away(int fd, const char *why)
+/* A connection that nobody serves is told so, without waiting for the client. */
+static void refuse_service(int fd, const char *why)
 {
     char answer[512], request[4096], body[256];
     int n_body = snprintf(body, sizeof body,
@@ -31,7 +31,6 @@ static void turn_away(int fd, const char *why)
     shutdown(fd, SHUT_WR);
     while (n > 0) /* what came already would make close() a reset */
         n = recv(fd, request, sizeof request, MSG_DONTWAIT);
-    close(fd);
 }
 
 void http_accept(struct http_app *app, int fd)
@@ -51,8 +50,9 @@ void http_accept(struct http_app *app, int fd)
     }
     pthread_mutex_unlock(&app->lock);
     if (!c) {
-        turn_away(fd, full ? "the server has as many connections as --max-conns allows"
-                           : "the server has no memory or file handles for another connection");
+        refuse_service(fd, full ? "the server has as many connections as --max-conns allows"
+                                : "the server has no memory or file handles for another connection");
+        close(fd);
         return;
     }
     setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
@@ -63,6 +63,7 @@ void http_accept(struct http_app *app, int fd)
     pthread_attr_destroy(&attr);
     if (bad) {
         log_line(LOG_WARN, "a connection was turned away: no thread for it: %s", strerror(bad));
+        refuse_service(fd, "the server has no thread for another connection");
         http_forget(c);
     }
 }

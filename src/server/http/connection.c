@@ -19,6 +19,7 @@ struct http_connection *http_open(struct http_app *app, int fd)
     if (c) {
         c->app = app;
         c->fd = fd;
+        c->x.connection = c;
         c->wake = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
         c->in = malloc(HTTP_IN);
     }

@@ -266,7 +266,9 @@ static const char *generated(struct probing *of, struct jrun *r, const char *var
             from = without.text.n;
         else if (user)
             from = (size_t)(user - with.text.bytes) + 5;
-        added = jstring_copy(r, with.text.bytes + from, with.text.n - from, CLASS_TEMPLATE)->bytes;
+        added = arena_copy(r->arena, with.text.bytes + from, with.text.n - from);
+        if (!added)
+            of->error.kind = JINJA_MEMORY;
         probe_end(&without);
     }
     probe_end(&with);

@@ -32,6 +32,8 @@ static int compile(struct splitter *s, const struct pretokenizer *row, int stage
         return 0;
     pcre2_code *c = s->code[stage] = pcre2_compile((PCRE2_SPTR)pattern, PCRE2_ZERO_TERMINATED, PCRE2_UTF | PCRE2_UCP,
                                                    &code, &at, NULL);
+    if (!c && code == PCRE2_ERROR_HEAP_FAILED)
+        return error_set(err, ERR_MEMORY, "no memory for the pre-tokenizer");
     if (!c)
         return error_set(err, ERR_BUG, "PCRE2 refuses rule %d of pre-tokenizer \"%.20s\" at byte %zu with error %d",
                          stage + 1, row->names, (size_t)at, code);
