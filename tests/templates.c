@@ -3,8 +3,8 @@
  * A folder: every JSON file in it that holds cases. A file: its cases, with the templates and requests beside it.
  *
  *   renderings   a template with a context: text or error        refused   requests that no template takes
- *   wire         a request: text, classes, joined, continues     caps      what the probes find
- *   security     a request: text, classes, and what is tokens    contexts  the messages that a template is handed */
+ *   wire         a request: text, origins, joined, continues     caps      what the probes find
+ *   security     a request: text, origins, and what is tokens    contexts  the messages that a template is handed */
 #include "text/chat/template_inner.h"
 #include "text/tools/format.h"
 #include "text_fixture.h"
@@ -124,7 +124,7 @@ static const char *spans_text(const struct jinja_text *t)
 {
     char *text = jalloc(&run, t->n_span * 24 + 1), *to = text;
     for (size_t i = 0; i < t->n_span; i++)
-        to += sprintf(to, "%s%c%zu", i ? " " : "", "tau"[t->span[i].kind], t -> span[i].n);
+        to += sprintf(to, "%s%c%zu", i ? " " : "", "tau"[t->span[i].origin], t -> span[i].n);
     return text;
 }
 
@@ -215,7 +215,7 @@ static const char *check_wire(struct jvalue c, const struct jlist *texts, struct
     }
     const char *why = text ? differs(&p.text, texts->item[text->u.i].u.s) : "an error is due";
     if (!why && runs && strcmp(spans_text(&p.text), copy_of(&run, runs->u.s->bytes, runs->u.s->n)) != 0)
-        why = explain("classes %.600s instead of %.600s", spans_text(&p.text), runs->u.s->bytes);
+        why = explain("origins %.600s instead of %.600s", spans_text(&p.text), runs->u.s->bytes);
     if (!why && (p.joined != flag(c, "joined") || p.continues != flag(c, "continues")))
         why = "joined or continues otherwise";
     template_prompt_free(&p);
@@ -247,13 +247,13 @@ static const char *check_context(struct jvalue c, const struct jstring *request)
         return explain("%s", e.text);
     int joined = p.joined;
     template_prompt_free(&p);
-    struct talk talk = {.run = &run, .template = t, .caps = template_caps_of(t), .path = path};
-    talk_begin(&talk, request->bytes, request->n);
-    talk_read(&talk);
-    talk_shape(&talk);
+    struct conversation conversation = {.run = &run, .template = t, .caps = template_caps_of(t), .path = path};
+    conversation_begin(&conversation, request->bytes, request->n);
+    conversation_read(&conversation);
+    conversation_shape(&conversation);
     if (joined)
-        talk_join_neighbours(&talk);
-    struct jvalue context = talk_context(&talk);
+        conversation_join_neighbours(&conversation);
+    struct jvalue context = conversation_context(&conversation);
     const struct jvalue *tools = member(context, "tools");
     const char *sent = !tools ? "undefined" : tools->type == J_NONE ? "null" : "sent";
     if (strcmp(sent, word(c, "tools")) != 0)
@@ -321,14 +321,14 @@ static const char *compare_runs(const struct jinja_text *text, const struct jlis
     size_t at = 0;
     for (size_t i = 0; i < runs->n; i++) {
         const struct jvalue *pair = runs->item[i].u.list->item;
-        /* neighbours of one class may stand apart in the data */
+        /* neighbours of one origin may be apart in the data */
         for (size_t k = 0; k < pair[1].u.s->n; k++, at++) {
             size_t span = 0, end = 0;
             while (span < text->n_span && (end += text->span[span].n) <= at)
                 span++;
             if (at >= text->n || text->bytes[at] != pair[1].u.s->bytes[k] ||
-                "tau"[text->span[span].kind] != pair[0].u.s->bytes[0])
-                return explain("other text or class at byte %zu: %.60s", at,
+                "tau"[text->span[span].origin] != pair[0].u.s->bytes[0])
+                return explain("other text or origin at byte %zu: %.60s", at,
                                copy_of(&run, text->bytes + at, text->n - at));
         }
     }
@@ -354,8 +354,8 @@ static const char *compare_pieces(const struct template_prompt *p, struct jvalue
     const char *why = NULL;
     small_begin(&v, "gpt2");
     memset(reach, 0, sizeof reach);
-    add_tokens(&v, member(c, "control_tokens"), TOKEN_CONTROL, reach, CLASS_TEMPLATE);
-    add_tokens(&v, member(c, "user_defined_tokens"), TOKEN_USER, reach, CLASS_ASSISTANT);
+    add_tokens(&v, member(c, "control_tokens"), TOKEN_CONTROL, reach, ORIGIN_TEMPLATE);
+    add_tokens(&v, member(c, "user_defined_tokens"), TOKEN_USER, reach, ORIGIN_ASSISTANT);
     if (small_load(&v, &t, &err) != 0 || template_tokens(p, t, reach, &ids, &err) != 0)
         why = explain("%s", err.text);
     size_t at = 0;

@@ -15,7 +15,7 @@ static const struct jinja_clock test_clock = {2026, 11, 20, 12, 0, 0};
 
 static inline const char *copy_of(struct jrun *r, const char *bytes, size_t n)
 {
-    return jstring_copy(r, bytes, n, CLASS_TEMPLATE)->bytes;
+    return jstring_copy(r, bytes, n, ORIGIN_TEMPLATE)->bytes;
 }
 
 /* A text of a dict, "" absent. */
@@ -37,7 +37,7 @@ static inline const struct jstring *load_text(struct jrun *r, const char *path)
     rewind(f);
     n = fread(text, 1, n, f);
     fclose(f);
-    return jstring_of(r, text, n, CLASS_TEMPLATE);
+    return jstring_of(r, text, n, ORIGIN_TEMPLATE);
 }
 
 /* J_NONE when the file is absent or wrong, after a line that says so. */
@@ -48,7 +48,7 @@ static inline struct jvalue load_json(struct jrun *r, const char *path)
     size_t where = 0;
     struct jvalue v = JNONE;
     if (text)
-        v = jjson_parse(r, text->bytes, text->n, CLASS_TEMPLATE, &problem, &where);
+        v = jjson_parse(r, text->bytes, text->n, ORIGIN_TEMPLATE, &problem, &where);
     if (!problem)
         return v;
     printf("%s: %s at byte %zu\n", path, problem, where);
@@ -70,7 +70,7 @@ static inline int render_text(const struct jstring *template, const struct jstri
     run.trap = &trap;
     int rc = -1;
     if (!setjmp(trap)) {
-        run.context = jjson_parse(&run, context->bytes, context->n, CLASS_TEMPLATE, &problem, NULL);
+        run.context = jjson_parse(&run, context->bytes, context->n, ORIGIN_TEMPLATE, &problem, NULL);
         rc = jinja_render(t, &run, out);
     }
     jinja_free(t);

@@ -114,8 +114,8 @@ static void say_notice(const struct stoker_templates *v)
         log_line(LOG_WARN, "%s", notice);
 }
 
-_Static_assert((int)STOKER_TEMPLATE == (int)CLASS_TEMPLATE && (int)STOKER_ASSISTANT == (int)CLASS_ASSISTANT &&
-                   (int)STOKER_USER == (int)CLASS_USER,
+_Static_assert((int)STOKER_TEMPLATE == (int)ORIGIN_TEMPLATE && (int)STOKER_ASSISTANT == (int)ORIGIN_ASSISTANT &&
+                   (int)STOKER_USER == (int)ORIGIN_USER,
                "spans of stoker.h name authors by the numbers of jinja.h");
 
 struct held {
@@ -144,7 +144,7 @@ static int show(const struct stoker_templates *v, struct held *h, struct stoker_
     if (!h->span || !h->structure)
         return error_set(err, ERR_MEMORY, "no memory for a prompt of %zu tokens", h->ids.n);
     for (size_t i = 0; i < text->n_span; i++)
-        h->span[i] = (struct stoker_span){(enum stoker_author)text->span[i].kind, text->span[i].n};
+        h->span[i] = (struct stoker_span){(enum stoker_author)text->span[i].origin, text->span[i].n};
     for (size_t i = 0; i < h->ids.n; i++)
         h->structure[i] = (unsigned char)chat_is_structure(v->chat, &h->prompt, h->ids.id[i]);
     *out = (struct stoker_prompt){.text = text->bytes,

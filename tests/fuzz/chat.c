@@ -163,7 +163,7 @@ static size_t written(const struct jinja_text *t, const char *token)
     size_t count = 0, at = 0, n = strlen(token);
     for (size_t i = 0; i < t->n_span; at += t->span[i++].n) {
         const char *from = t->bytes + at, *end = from + t->span[i].n, *found;
-        while (t->span[i].kind == CLASS_TEMPLATE && (found = memmem(from, (size_t)(end - from), token, n))) {
+        while (t->span[i].origin == ORIGIN_TEMPLATE && (found = memmem(from, (size_t)(end - from), token, n))) {
             count++;
             from = found + n;
         }

@@ -217,7 +217,7 @@ struct result {
     int rc;
 };
 
-static int render_in(const struct jinja_template *t, struct jrun *r, enum jinja_class kind, struct jinja_text *out)
+static int render_in(const struct jinja_template *t, struct jrun *r, enum text_origin origin, struct jinja_text *out)
 {
     jmp_buf trap;
     const char *problem;
@@ -230,7 +230,7 @@ static int render_in(const struct jinja_template *t, struct jrun *r, enum jinja_
     return jinja_render(t, r, out);
 }
 
-static void render(const struct jinja_template *t, enum jinja_class kind, struct result *x)
+static void render(const struct jinja_template *t, enum text_origin origin, struct result *x)
 {
     static const struct jinja_clock clock = {2026, 11, 20, 12, 0, 0};
     struct jrun r;
@@ -248,8 +248,8 @@ static void check(const struct jinja_template *t)
 {
     struct result plain, marked;
     uint64_t began = clock_ns();
-    render(t, CLASS_TEMPLATE, &plain);
-    render(t, CLASS_USER, &marked);
+    render(t, ORIGIN_TEMPLATE, &plain);
+    render(t, ORIGIN_USER, &marked);
     if (clock_ns() - began > 12000000000u)
         abort();
     /* memory differs with the marks: a limit may be met by one of them only */
@@ -261,7 +261,7 @@ static void check(const struct jinja_template *t)
         for (size_t i = 0; i < marked.text.n_span; i++)
             n += marked.text.span[i].n;
         for (size_t i = 0; i < plain.text.n_span; i++)
-            if (plain.text.span[i].kind != CLASS_TEMPLATE)
+            if (plain.text.span[i].origin != ORIGIN_TEMPLATE)
                 abort();
         if (n != marked.text.n || plain.text.n != n || memcmp(plain.text.bytes, marked.text.bytes, n) != 0)
             abort();

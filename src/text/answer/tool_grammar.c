@@ -425,13 +425,13 @@ static int finish(struct tool_maker *k, const struct token_trie *trie, struct co
 }
 
 /* functionary v3.2 has an entry and two triggers a tool, the others a few in all. */
-static int make_room(struct tool_maker *k, size_t n_tool)
+static int make_arrays(struct tool_maker *k, size_t n_tool)
 {
-    size_t room = n_tool + 8;
+    size_t n_most = n_tool + 8;
     k->tool = compile_zeroed(k->compile, n_tool + 1, sizeof *k->tool);
-    k->entry = compile_zeroed(k->compile, room, sizeof *k->entry);
+    k->entry = compile_zeroed(k->compile, n_most, sizeof *k->entry);
     for (int i = 0; i < MAX_PHASE; i++)
-        if (!(k->phase[i].trigger = compile_zeroed(k->compile, room, sizeof *k->phase[i].trigger)))
+        if (!(k->phase[i].trigger = compile_zeroed(k->compile, n_most, sizeof *k->phase[i].trigger)))
             return -1;
     return k->tool && k->entry ? 0 : -1;
 }
@@ -462,11 +462,11 @@ static void warn(const struct tool_maker *k)
 }
 
 /* Where no schema says it: all tools together. */
-static void write_place(const void *of, char *out, size_t room)
+static void write_place(const void *of, char *out, size_t size)
 {
     const struct tool_maker *k = of;
     const struct tool_def *only = k->n == 1 ? k->tool[0].def : NULL;
-    snprintf(out, room, only ? "the grammar of the tool \"%.64s\"" : "the grammar of the tools",
+    snprintf(out, size, only ? "the grammar of the tool \"%.64s\"" : "the grammar of the tools",
              only ? only->name : "");
 }
 
@@ -484,7 +484,7 @@ int tool_constraint(struct constraint **out, const struct tokenizer *t, const st
         return compile_refused(compile, err);
     compile->place = (struct compile_place){write_place, k};
     k->compile = compile;
-    if (!(k->maker = grammar_begin(compile)) || make_room(k, w->tools->n) != 0) {
+    if (!(k->maker = grammar_begin(compile)) || make_arrays(k, w->tools->n) != 0) {
         compile_refused(compile, err);
         goto done;
     }

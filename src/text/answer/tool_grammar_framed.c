@@ -21,9 +21,9 @@ static grammar_expr harmony_rest(struct tool_maker *k, size_t i)
 
 static grammar_expr harmony_governed(struct tool_maker *k)
 {
-    grammar_expr said = grammar_without(k->maker, "<|", 2); /* its markers may be text to the vocabulary */
+    grammar_expr message = grammar_without(k->maker, "<|", 2); /* its markers may be text to the vocabulary */
     grammar_expr thought = JOIN(tool_mark(k, HARMONY_CHANNEL), tool_word(k, "analysis"), tool_mark(k, HARMONY_MESSAGE),
-                                said, tool_mark(k, HARMONY_END), tool_mark(k, HARMONY_START),
+                                message, tool_mark(k, HARMONY_END), tool_mark(k, HARMONY_START),
                                 tool_word(k, "assistant"));
     grammar_expr channel = JOIN(tool_mark(k, HARMONY_CHANNEL), tool_word(k, "commentary"));
     grammar_expr call = JOIN(grammar_optional(k->maker, channel), tool_word(k, " to=functions."),

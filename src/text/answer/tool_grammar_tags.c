@@ -68,7 +68,7 @@ static grammar_expr opening(struct tool_maker *k, grammar_expr name)
     return x->newlines == XML_STRIP ? JOIN(key, tool_word(k, "\n")) : key;
 }
 
-static grammar_expr closing(struct tool_maker *k)
+static grammar_expr close_tag(struct tool_maker *k)
 {
     const struct tool_xml *x = k->format->xml;
     grammar_expr tag = JOIN(tool_marked(k, x->value_end), tool_word(k, "\n"));
@@ -96,7 +96,7 @@ static grammar_expr parameter(struct tool_maker *k, struct tool_entry *e, const 
         either[n++] = text;
     if (json >= 0)
         either[n++] = json;
-    return JOIN(open, grammar_choice(k->maker, either, n), closing(k));
+    return JOIN(open, grammar_choice(k->maker, either, n), close_tag(k));
 }
 
 /* A parameter that the schema does not name. */
@@ -105,7 +105,7 @@ static grammar_expr other_parameter(struct tool_maker *k)
     static const struct grammar_range letters[] = {{'a', 'z'}, {'A', 'Z'}, {'0', '9'}, {'_', '_'}, {'-', '-'}};
     grammar_expr name = grammar_repeat(k->maker, grammar_class(k->maker, letters, 5, 0), 1, 64);
     return JOIN(opening(k, name), tool_word(k, k->format->xml->string_attribute ? " string=\"true\">" : ""),
-                free_text(k), closing(k));
+                free_text(k), close_tag(k));
 }
 
 grammar_expr xml_arguments(struct tool_maker *k, struct tool_entry *e)

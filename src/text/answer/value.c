@@ -75,7 +75,7 @@ int value_expr(struct grammar_maker *m, const struct tokenizer *t, const struct 
 }
 
 /* Where no front end says it. */
-static void write_place(const void *of, char *out, size_t room)
+static void write_place(const void *of, char *out, size_t size)
 {
     static const char *const names[] = {[VALUE_NONE] = "",
                                         [VALUE_SCHEMA] = "schema",
@@ -83,7 +83,7 @@ static void write_place(const void *of, char *out, size_t room)
                                         [VALUE_GBNF] = "grammar",
                                         [VALUE_REGEX] = "pattern"};
     const struct value_want *w = of;
-    snprintf(out, room, "%s", names[w->kind]);
+    snprintf(out, size, "%s", names[w->kind]);
 }
 
 static int make(struct constraint **out, const struct tokenizer *t, const struct token_trie *trie,

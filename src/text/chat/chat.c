@@ -72,13 +72,13 @@ static const struct gguf_string *named(const struct gguf *g, const char *name)
 }
 
 /* " NAME, NAME" of the file's templates. */
-static void list_names(const struct gguf *g, char *to, size_t room)
+static void list_names(const struct gguf *g, char *to, size_t size)
 {
     const struct gguf_value *v = gguf_find(g, "tokenizer.chat_templates");
-    size_t at = (size_t)snprintf(to, room, "chatml");
-    for (uint64_t i = 0; v && v->kind == GGUF_ARRAY && v->item == GGUF_STRING && i < v->n && at < room - 60; i++) {
+    size_t at = (size_t)snprintf(to, size, "chatml");
+    for (uint64_t i = 0; v && v->kind == GGUF_ARRAY && v->item == GGUF_STRING && i < v->n && at < size - 60; i++) {
         struct gguf_string s = v->as.strings[i];
-        at += (size_t)snprintf(to + at, room - at, ", %.*s", (int)(s.length < 40 ? s.length : 40), s.text);
+        at += (size_t)snprintf(to + at, size - at, ", %.*s", (int)(s.length < 40 ? s.length : 40), s.text);
     }
 }
 
@@ -231,7 +231,7 @@ int chat_is_structure(const struct chat *c, const struct template_prompt *p, int
 {
     const struct variant *v = p->template == c->with_tools.template ? &c->with_tools : &c->plain;
     enum token_type type = tokenizer_type(c->tokenizer, id);
-    return (type == TOKEN_CONTROL || type == TOKEN_UNKNOWN || type == TOKEN_USER) && v->reach[id] < CLASS_USER;
+    return (type == TOKEN_CONTROL || type == TOKEN_UNKNOWN || type == TOKEN_USER) && v->reach[id] < ORIGIN_USER;
 }
 
 /* ---- plain conversations ---- */

@@ -108,11 +108,11 @@ const char *template_source(const struct chat_template *t, size_t *n) { return j
 
 /* ---- rendering ---- */
 
-static struct jvalue read_object(struct talk *t, const char *request, size_t n)
+static struct jvalue read_object(struct conversation *t, const char *request, size_t n)
 {
     const char *problem;
     size_t where;
-    struct jvalue v = jjson_parse(t->run, request, n, CLASS_USER, &problem, &where);
+    struct jvalue v = jjson_parse(t->run, request, n, ORIGIN_USER, &problem, &where);
     if (problem)
         jfail(t->run, JINJA_REQUEST, "the request is not JSON: %s at byte %zu", problem, where);
     if (v.type != J_DICT)
@@ -120,26 +120,26 @@ static struct jvalue read_object(struct talk *t, const char *request, size_t n)
     return v;
 }
 
-static struct jvalue read_tools(struct talk *t)
+static struct jvalue read_tools(struct conversation *t)
 {
     const struct jvalue *v = jdict_find(t->run, t->request.u.dict, "tools");
     if (!v || v->type == J_NONE)
         return JNONE;
     if (v->type != J_LIST)
-        talk_refuse(t, "is not a list", "tools");
+        conversation_refuse(t, "is not a list", "tools");
     for (size_t i = 0; i < v->u.list->n; i++) {
         struct jvalue tool = v->u.list->item[i];
         const struct jvalue *function = tool.type == J_DICT ? jdict_find(t->run, tool.u.dict, "function") : NULL;
         if (!function || function->type != J_DICT)
-            talk_refuse(t, "is not an object", tool.type == J_DICT ? "tools[%zu].function" : "tools[%zu]", i);
+            conversation_refuse(t, "is not an object", tool.type == J_DICT ? "tools[%zu].function" : "tools[%zu]", i);
         const struct jvalue *name = jdict_find(t->run, function->u.dict, "name");
         if (!name || name->type != J_STRING)
-            talk_refuse(t, "is not a string", "tools[%zu].function.name", i);
+            conversation_refuse(t, "is not a string", "tools[%zu].function.name", i);
     }
     return v->u.list->n ? *v : JNONE;
 }
 
-void talk_begin(struct talk *t, const char *request, size_t n)
+void conversation_begin(struct conversation *t, const char *request, size_t n)
 {
     t->request = read_object(t, request, n);
     t->tools = read_tools(t);
@@ -151,7 +151,7 @@ static void cut_open_end(struct jinja_text *text)
     size_t end = 0, at = 0, n = 0;
     for (size_t i = 0; i < text->n_span; i++) {
         at += text->span[i].n;
-        if (text->span[i].kind == CLASS_ASSISTANT) {
+        if (text->span[i].origin == ORIGIN_ASSISTANT) {
             end = at;
             n = i + 1;
         }
@@ -165,7 +165,7 @@ static void cut_open_end(struct jinja_text *text)
 
 /* A call of template_render(). */
 struct rendering {
-    struct talk *talk;
+    struct conversation *conversation;
     const struct chat_template *with_tools;
     const char *request;
     size_t n;
@@ -175,20 +175,21 @@ struct rendering {
 static int render(struct jrun *run, void *arg)
 {
     struct rendering *of = arg;
-    struct talk *t = of->talk;
+    struct conversation *t = of->conversation;
     const struct chat_template *with_tools = of->with_tools;
     struct template_prompt *out = of->out;
-    talk_begin(t, of->request, of->n);
+    conversation_begin(t, of->request, of->n);
     if (with_tools && t->tools.type == J_LIST) {
         t->template = with_tools;
         t->caps = &with_tools->caps;
     }
-    talk_read(t);
-    talk_shape(t);
-    run->context = talk_context(t);
+    conversation_read(t);
+    conversation_shape(t);
+    run->context = conversation_context(t);
     int rc = jinja_render(t->template->jinja, run, &out->text);
-    if (rc != 0 && (run->error->kind == JINJA_RAISE || run->error->kind == JINJA_RUNTIME) && talk_join_neighbours(t)) {
-        run->context = talk_context(t);
+    if (rc != 0 && (run->error->kind == JINJA_RAISE || run->error->kind == JINJA_RUNTIME) &&
+        conversation_join_neighbours(t)) {
+        run->context = conversation_context(t);
         rc = jinja_render(t->template->jinja, run, &out->text);
         out->joined = 1;
     }
@@ -218,12 +219,12 @@ enum error_code template_error_code(const struct template_error *e)
 }
 
 /* Whole characters, and three points where it is cut. */
-static void copy_words(char *to, size_t room, const char *words, size_t n)
+static void copy_words(char *to, size_t size, const char *words, size_t n)
 {
-    size_t kept = n < room ? n : room - sizeof "...";
+    size_t kept = n < size ? n : size - sizeof "...";
     while (kept < n && kept > 0 && !utf8_begins(words[kept]))
         kept--;
-    snprintf(to, room, "%.*s%s", (int)kept, words, kept < n ? "..." : "");
+    snprintf(to, size, "%.*s%s", (int)kept, words, kept < n ? "..." : "");
 }
 
 static void show_error(struct template_error *err, const struct jinja_error *e, const char *path)
@@ -241,8 +242,8 @@ int template_render(const struct chat_template *t, const struct chat_template *w
     struct jrun run;
     struct jinja_error e;
     char path[120] = "";
-    struct talk talk = {.run = &run, .template = t, .caps = &t->caps, .path = path};
-    struct rendering rendering = {&talk, with_tools, request, n, out};
+    struct conversation conversation = {.run = &run, .template = t, .caps = &t->caps, .path = path};
+    struct rendering rendering = {&conversation, with_tools, request, n, out};
     *out = (struct template_prompt){0};
     arena_init_growing(&out->arena);
     jrun_begin(&run, &out->arena, n, &e);

@@ -1,7 +1,7 @@
 /* Chat templates: from a chat request to the prompt, and for every byte of it who wrote it.
  *
  *   template_create   compiles the source and asks it what it can do (probes): what caps.json of the test data holds
- *   template_render   request (JSON) -> turns -> context -> text with classes
+ *   template_render   request (JSON) -> turns -> context -> text with origins
  *   template_reach    which special tokens of a vocabulary may come from whose text
  *   template_tokens   prompt -> ids: a message never becomes a control token
  *
@@ -85,7 +85,7 @@ void template_prompt_free(struct template_prompt *p);
 
 enum error_code template_error_code(const struct template_error *e);
 
-/* [n_vocab] the greatest class of text in which each token matches as a special token; free() it. NULL: no memory. */
+/* [n_vocab] the greatest origin of text in which each token matches as a special token; free() it. NULL: no memory. */
 uint8_t *template_reach(const struct chat_template *t, const struct tokenizer *v);
 
 /* Append the ids of a prompt; bos in front where the vocabulary wants it and the text does not begin with it. */

@@ -7,7 +7,7 @@
 
 /* ---- messages ---- */
 
-static struct jvalue call_value(struct talk *t, const struct turn_call *c)
+static struct jvalue call_value(struct conversation *t, const struct turn_call *c)
 {
     struct jrun *r = t->run;
     struct jdict *call = jdict_new(r), *function = jdict_new(r);
@@ -20,7 +20,7 @@ static struct jvalue call_value(struct talk *t, const struct turn_call *c)
     return jdictv(call);
 }
 
-static struct jvalue content_value(const struct talk *t, const struct turn *turn)
+static struct jvalue content_value(const struct conversation *t, const struct turn *turn)
 {
     if (turn->parts.type != J_UNSET)
         return turn->parts;
@@ -29,7 +29,7 @@ static struct jvalue content_value(const struct talk *t, const struct turn *turn
     return jstr(turn->content);
 }
 
-static struct jvalue message_value(struct talk *t, const struct turn *turn)
+static struct jvalue message_value(struct conversation *t, const struct turn *turn)
 {
     static const char *const roles[] = {"system", "developer", "user", "assistant", "tool"};
     static const char *const fields[] = {NULL, "reasoning_content", "reasoning", "thinking", NULL};
@@ -67,7 +67,7 @@ static void put_functions(struct jrun *r, struct jdict *d, struct jvalue tools)
     how.indent = 4;
     how.item_separator = jstring_word(r, ",");
     struct jvalue list = tools.type == J_LIST ? tools : jlistv(jlist_new(r, 0));
-    jdict_put(r, d, "functions", jstr(jstring_marked(r, jjson_write(r, list, &how), CLASS_USER)));
+    jdict_put(r, d, "functions", jstr(jstring_marked(r, jjson_write(r, list, &how), ORIGIN_USER)));
 }
 
 static void put_datetime(struct jrun *r, struct jdict *d)
@@ -84,7 +84,7 @@ static void put_datetime(struct jrun *r, struct jdict *d)
     }
     snprintf(text, sizeof text, "%04d-%02d-%02d %02d:%02d:%02d UTC", t.year, t.month, t.day, t.hour, t.minute,
              t.second);
-    jdict_put(r, d, "datetime", jstr(jstring_copy(r, text, strlen(text), CLASS_TEMPLATE)));
+    jdict_put(r, d, "datetime", jstr(jstring_copy(r, text, strlen(text), ORIGIN_TEMPLATE)));
 }
 
 struct jdict *template_variables(struct jrun *r, const struct chat_template *t, struct jvalue messages,
@@ -107,45 +107,45 @@ struct jdict *template_variables(struct jrun *r, const struct chat_template *t, 
 
 /* ---- variables of the request ---- */
 
-static void put_kwargs(struct talk *t, struct jdict *d)
+static void put_kwargs(struct conversation *t, struct jdict *d)
 {
     static const char *const ours[] = {"messages", "tools", "bos_token", "eos_token"};
     const struct jvalue *v = jdict_find(t->run, t->request.u.dict, "chat_template_kwargs");
     if (!v || v->type == J_NONE)
         return;
     if (v->type != J_DICT)
-        talk_refuse(t, "is not an object", "chat_template_kwargs");
+        conversation_refuse(t, "is not an object", "chat_template_kwargs");
     for (size_t i = 0; i < v->u.dict->n; i++) {
         const struct jentry *e = &v->u.dict->entry[i];
         for (size_t k = 0; k < sizeof ours / sizeof *ours; k++)
             if (jstring_is(e->key.u.s, ours[k]))
-                talk_refuse(t, "cannot be replaced by a request", "chat_template_kwargs.%s", ours[k]);
+                conversation_refuse(t, "cannot be replaced by a request", "chat_template_kwargs.%s", ours[k]);
         jdict_set(t->run, d, e->key, e->value);
     }
 }
 
-static void put_thinking(struct talk *t, struct jdict *d)
+static void put_thinking(struct conversation *t, struct jdict *d)
 {
     const struct jvalue *v = jdict_find(t->run, t->request.u.dict, "enable_thinking");
     const char *name = t->caps->thinking_var ? t->caps->thinking_var : "enable_thinking";
     if (!v || v->type == J_NONE)
         return;
     if (v->type != J_BOOL)
-        talk_refuse(t, "is neither true nor false", "enable_thinking");
+        conversation_refuse(t, "is neither true nor false", "enable_thinking");
     jdict_put(t->run, d, name, *v);
 }
 
-static void put_effort(struct talk *t, struct jdict *d)
+static void put_effort(struct conversation *t, struct jdict *d)
 {
     const struct jvalue *v = jdict_find(t->run, t->request.u.dict, "reasoning_effort");
     if (!v || v->type == J_NONE)
         return;
     if (v->type != J_STRING)
-        talk_refuse(t, "is not a string", "reasoning_effort");
+        conversation_refuse(t, "is not a string", "reasoning_effort");
     jdict_put(t->run, d, "reasoning_effort", *v);
 }
 
-struct jvalue talk_context(struct talk *t)
+struct jvalue conversation_context(struct conversation *t)
 {
     struct jlist *messages = jlist_new(t->run, t->n);
     for (size_t i = 0; i < t->n; i++)

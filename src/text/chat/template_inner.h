@@ -20,7 +20,7 @@ struct chat_template {
 };
 
 struct turn_call {
-    const struct jstring *id, *name; /* class a; id may be NULL */
+    const struct jstring *id, *name; /* ORIGIN_ASSISTANT; id may be NULL */
     const struct jstring *text;      /* arguments as the client wrote them */
     struct jvalue arguments;         /* J_DICT */
     size_t index;                    /* in the conversation */
@@ -41,7 +41,7 @@ struct turn {
 };
 
 /* A conversation on its way through the steps. */
-struct talk {
+struct conversation {
     struct jrun *run;
     const struct chat_template *template;
     const struct template_caps *caps;
@@ -55,21 +55,22 @@ struct talk {
 };
 
 /* Leave with JINJA_REQUEST; the format is of the path, then the sentence about what is there. */
-_Noreturn void talk_refuse(struct talk *t, const char *problem, const char *path, ...)
+_Noreturn void conversation_refuse(struct conversation *t, const char *problem, const char *path, ...)
     __attribute__((format(printf, 3, 4)));
-struct turn *talk_add(struct talk *t, enum turn_role role, const struct jstring *content);
-struct turn *talk_insert(struct talk *t, size_t at, enum turn_role role, const struct jstring *content);
-/* a + between + b with between of a class; without it where one is empty. */
-const struct jstring *talk_join(struct talk *t, const struct jstring *a, const char *between, enum jinja_class kind,
-                                const struct jstring *b);
+struct turn *conversation_add(struct conversation *t, enum turn_role role, const struct jstring *content);
+struct turn *conversation_insert(struct conversation *t, size_t at, enum turn_role role, const struct jstring *content);
+/* a + between + b with between of an origin; without it where one is empty. */
+const struct jstring *conversation_join(struct conversation *t, const struct jstring *a, const char *between,
+                                        enum text_origin origin, const struct jstring *b);
 
-void talk_begin(struct talk *t, const char *request, size_t n); /* template.c: run, template, caps and path are set */
-void talk_read(struct talk *t);                                 /* template_turns.c */
-void talk_shape(struct talk *t);                                /* template_shape.c */
-int talk_join_neighbours(struct talk *t);                       /* 0: there was nothing to join */
+void conversation_begin(struct conversation *t, const char *request,
+                        size_t n);                        /* template.c: run, template, caps and path are set */
+void conversation_read(struct conversation *t);           /* template_turns.c */
+void conversation_shape(struct conversation *t);          /* template_shape.c */
+int conversation_join_neighbours(struct conversation *t); /* 0: there was nothing to join */
 
 /* The variables; J_DICT. */
-struct jvalue talk_context(struct talk *t); /* template_context.c */
+struct jvalue conversation_context(struct conversation *t); /* template_context.c */
 /* Those that every rendering has; tools J_NONE: none. */
 struct jdict *template_variables(struct jrun *r, const struct chat_template *t, struct jvalue messages,
                                  struct jvalue tools, int generate);

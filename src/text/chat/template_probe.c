@@ -31,7 +31,7 @@ struct probe {
 static struct jvalue parsed(struct jrun *r, const char *json)
 {
     const char *problem;
-    return jjson_parse(r, json, strlen(json), CLASS_TEMPLATE, &problem, NULL);
+    return jjson_parse(r, json, strlen(json), ORIGIN_TEMPLATE, &problem, NULL);
 }
 
 static int render(struct jrun *r, void *arg)

@@ -8,12 +8,12 @@
 /* ---- system messages ---- */
 
 /* Leading ones become one. */
-static void join_leading_systems(struct talk *t)
+static void join_leading_systems(struct conversation *t)
 {
     const struct jstring *text = jstring_word(t->run, "");
     size_t n = 0;
     while (n < t->n && t->turn[n].role == TURN_SYSTEM)
-        text = talk_join(t, text, "\n\n", CLASS_USER, t->turn[n++].content);
+        text = conversation_join(t, text, "\n\n", ORIGIN_USER, t->turn[n++].content);
     size_t kept = text->n > 0;
     if (n == 0)
         return;
@@ -24,7 +24,7 @@ static void join_leading_systems(struct talk *t)
 }
 
 /* Later ones as text of the user. */
-static void remind(struct talk *t)
+static void remind(struct conversation *t)
 {
     static const char open[] = "<system-reminder>\n", close[] = "\n</system-reminder>\n";
     struct jbuffer waiting = jbuffer_new(t->run);
@@ -36,9 +36,9 @@ static void remind(struct talk *t)
     for (size_t i = 0; i <= n; i++) {
         int is_later_system = i < n && to > 0 && old[i].role == TURN_SYSTEM;
         if (is_later_system) {
-            jbuffer_add(&waiting, open, sizeof open - 1, CLASS_USER);
+            jbuffer_add(&waiting, open, sizeof open - 1, ORIGIN_USER);
             jbuffer_string(&waiting, old[i].content);
-            jbuffer_add(&waiting, close, sizeof close - 1, CLASS_USER);
+            jbuffer_add(&waiting, close, sizeof close - 1, ORIGIN_USER);
             continue;
         }
         if (waiting.n && i < n && old[i].role == TURN_USER) {
@@ -46,26 +46,26 @@ static void remind(struct talk *t)
             old[i].content = jbuffer_done(&waiting);
             waiting = jbuffer_new(t->run);
         } else if (waiting.n) {
-            talk_add(t, TURN_USER, jbuffer_done(&waiting));
+            conversation_add(t, TURN_USER, jbuffer_done(&waiting));
             waiting = jbuffer_new(t->run);
         }
         if (i < n) {
-            *talk_add(t, old[i].role, old[i].content) = old[i];
+            *conversation_add(t, old[i].role, old[i].content) = old[i];
             to++;
         }
     }
 }
 
 /* The text of the leading system message; made if there is none. */
-static struct turn *system_turn(struct talk *t)
+static struct turn *system_turn(struct conversation *t)
 {
     if (t->n > 0 && t->turn[0].role == TURN_SYSTEM)
         return &t->turn[0];
-    return talk_insert(t, 0, TURN_SYSTEM, jstring_word(t->run, ""));
+    return conversation_insert(t, 0, TURN_SYSTEM, jstring_word(t->run, ""));
 }
 
 /* A template without a system turn: in front of the first user message. */
-static void fold_system(struct talk *t)
+static void fold_system(struct conversation *t)
 {
     if (t->n == 0 || t->turn[0].role != TURN_SYSTEM)
         return;
@@ -80,40 +80,40 @@ static void fold_system(struct talk *t)
             t->turn[i].content = jbuffer_done(&b);
             return;
         }
-    talk_insert(t, 0, TURN_USER, text);
+    conversation_insert(t, 0, TURN_USER, text);
 }
 
 /* ---- tools ---- */
 
 struct put {
     struct jbuffer *to;
-    enum jinja_class theirs;
+    enum text_origin theirs;
 };
 
 static void put(void *arg, int ours, const char *text, size_t n)
 {
     struct put *p = arg;
-    jbuffer_add(p->to, text, n, ours ? CLASS_TEMPLATE : p->theirs);
+    jbuffer_add(p->to, text, n, ours ? ORIGIN_TEMPLATE : p->theirs);
 }
 
-static void put_example(struct talk *t, struct jbuffer *b)
+static void put_example(struct conversation *t, struct jbuffer *b)
 {
     static const char name[] = "function_name", arguments[] = "{\"argument_name\": \"value\"}";
     struct tool_written example = {name, sizeof name - 1, arguments, sizeof arguments - 1};
     struct jbuffer text = jbuffer_new(t->run);
-    struct put p = {&text, CLASS_TEMPLATE};
-    char room[sizeof arguments];
-    tool_write(tool_format_taught(t->caps->format), &example, 1, room, put, &p);
+    struct put p = {&text, ORIGIN_TEMPLATE};
+    char scratch[sizeof arguments];
+    tool_write(tool_format_taught(t->caps->format), &example, 1, scratch, put, &p);
     size_t from = 0, to = text.n;
     while (from < to && text.bytes[from] == '\n')
         from++;
     while (to > from && text.bytes[to - 1] == '\n')
         to--;
-    jbuffer_add(b, text.bytes + from, to - from, CLASS_TEMPLATE);
+    jbuffer_add(b, text.bytes + from, to - from, ORIGIN_TEMPLATE);
 }
 
 /* A template that does not know tools: they are explained in the system message. */
-static void teach_tools(struct talk *t)
+static void teach_tools(struct conversation *t)
 {
     struct jbuffer b = jbuffer_new(t->run);
     struct turn *system = system_turn(t);
@@ -130,20 +130,20 @@ static void teach_tools(struct talk *t)
     t->tools = JNONE;
 }
 
-static struct jdict *dict_member(struct talk *t, struct jvalue of, const char *name)
+static struct jdict *dict_member(struct conversation *t, struct jvalue of, const char *name)
 {
     const struct jvalue *v = of.type == J_DICT ? jdict_find(t->run, of.u.dict, name) : NULL;
     return v && v->type == J_DICT ? v->u.dict : NULL;
 }
 
-static void describe(struct talk *t, struct jdict *d)
+static void describe(struct conversation *t, struct jdict *d)
 {
     const struct jvalue *v = jdict_find(t->run, d, "description");
     if (!v || v->type == J_NONE)
         jdict_put(t->run, d, "description", jstr(jstring_word(t->run, "")));
 }
 
-static void describe_tools(struct talk *t)
+static void describe_tools(struct conversation *t)
 {
     for (size_t i = 0; i < t->tools.u.list->n; i++) {
         struct jdict *function = dict_member(t, t->tools.u.list->item[i], "function");
@@ -160,7 +160,7 @@ static void describe_tools(struct talk *t)
 /* ---- calls and results ---- */
 
 /* A turn of n calls as n turns of one, each with its results behind it. */
-static void split_calls(struct talk *t)
+static void split_calls(struct conversation *t)
 {
     struct turn *old = t->turn;
     size_t n = t->n;
@@ -168,7 +168,7 @@ static void split_calls(struct talk *t)
     t->n = t->cap = 0;
     for (size_t i = 0; i < n; i++) {
         if (old[i].n_call < 2) {
-            *talk_add(t, old[i].role, old[i].content) = old[i];
+            *conversation_add(t, old[i].role, old[i].content) = old[i];
             continue;
         }
         size_t end = i + 1;
@@ -176,7 +176,7 @@ static void split_calls(struct talk *t)
             end++;
         size_t next = i + 1;
         for (size_t k = 0; k < old[i].n_call; k++) {
-            struct turn *one = talk_add(t, TURN_ASSISTANT, old[i].content);
+            struct turn *one = conversation_add(t, TURN_ASSISTANT, old[i].content);
             *one = old[i];
             one->call = &old[i].call[k];
             one->n_call = 1;
@@ -186,20 +186,20 @@ static void split_calls(struct talk *t)
             }
             /* results are in the order of the calls */
             for (; next < end && old[next].of && old[next].of->index <= one->call->index; next++)
-                *talk_add(t, TURN_TOOL, old[next].content) = old[next];
+                *conversation_add(t, TURN_TOOL, old[next].content) = old[next];
         }
         for (; next < end; next++)
-            *talk_add(t, TURN_TOOL, old[next].content) = old[next];
+            *conversation_add(t, TURN_TOOL, old[next].content) = old[next];
         i = end - 1;
     }
 }
 
-static void write_calls(struct talk *t, struct turn *turn)
+static void write_calls(struct conversation *t, struct turn *turn)
 {
     const struct tool_format *format = tool_format_taught(t->caps->format);
     struct tool_written *call = jalloc_array(t->run, turn->n_call, sizeof *call);
     struct jbuffer b = jbuffer_new(t->run);
-    struct put p = {&b, CLASS_ASSISTANT};
+    struct put p = {&b, ORIGIN_ASSISTANT};
     size_t longest = 0;
     for (size_t i = 0; i < turn->n_call; i++) {
         const struct jstring *arguments = jjson_write(t->run, turn->call[i].arguments, &jjson_plain);
@@ -216,7 +216,7 @@ static void write_calls(struct talk *t, struct turn *turn)
 }
 
 /* Results as messages of the user; neighbouring messages of the user become one. */
-static void tell_results(struct talk *t)
+static void tell_results(struct conversation *t)
 {
     size_t to = 0;
     for (size_t i = 0; i < t->n; i++) {
@@ -229,7 +229,7 @@ static void tell_results(struct talk *t)
             turn = (struct turn){.role = TURN_USER, .content = jbuffer_done(&b)};
         }
         if (last && last->role == TURN_USER && turn.role == TURN_USER)
-            last->content = talk_join(t, last->content, "\n\n", CLASS_TEMPLATE, turn.content);
+            last->content = conversation_join(t, last->content, "\n\n", ORIGIN_TEMPLATE, turn.content);
         else
             t->turn[to++] = turn;
     }
@@ -238,7 +238,7 @@ static void tell_results(struct talk *t)
 
 /* ---- reasoning ---- */
 
-static struct jvalue part_of(struct talk *t, const char *type, const struct jstring *text)
+static struct jvalue part_of(struct conversation *t, const char *type, const struct jstring *text)
 {
     struct jdict *d = jdict_new(t->run);
     jdict_put(t->run, d, "type", jstr(jstring_word(t->run, type)));
@@ -246,14 +246,14 @@ static struct jvalue part_of(struct talk *t, const char *type, const struct jstr
     return jdictv(d);
 }
 
-static void place_reasoning(struct talk *t, struct turn *turn)
+static void place_reasoning(struct conversation *t, struct turn *turn)
 {
     if (!turn->reasoning)
         return;
     if (t->caps->reasoning == REASONING_NONE) {
         turn->reasoning = NULL;
     } else if (t->caps->reasoning == REASONING_THINKING && turn->n_call && turn->content->n) {
-        turn->reasoning = talk_join(t, turn->reasoning, "\n\n", CLASS_TEMPLATE, turn->content);
+        turn->reasoning = conversation_join(t, turn->reasoning, "\n\n", ORIGIN_TEMPLATE, turn->content);
         turn->content = jstring_word(t->run, "");
     } else if (t->caps->reasoning == REASONING_PARTS) {
         struct jlist *parts = jlist_new(t->run, 2);
@@ -265,7 +265,7 @@ static void place_reasoning(struct talk *t, struct turn *turn)
     }
 }
 
-void talk_shape(struct talk *t)
+void conversation_shape(struct conversation *t)
 {
     const struct template_caps *caps = t->caps;
     join_leading_systems(t);
@@ -296,15 +296,15 @@ static int joins(const struct turn *a, const struct turn *b)
            a->parts.type == J_UNSET && b->parts.type == J_UNSET;
 }
 
-int talk_join_neighbours(struct talk *t)
+int conversation_join_neighbours(struct conversation *t)
 {
     size_t to = 0;
     for (size_t i = 0; i < t->n; i++) {
         struct turn *last = to ? &t->turn[to - 1] : NULL;
         if (last && joins(last, &t->turn[i])) {
-            last->content = talk_join(t, last->content, "\n\n", CLASS_TEMPLATE, t->turn[i].content);
+            last->content = conversation_join(t, last->content, "\n\n", ORIGIN_TEMPLATE, t->turn[i].content);
             if (last->reasoning && t->turn[i].reasoning)
-                last->reasoning = talk_join(t, last->reasoning, "\n\n", CLASS_TEMPLATE, t->turn[i].reasoning);
+                last->reasoning = conversation_join(t, last->reasoning, "\n\n", ORIGIN_TEMPLATE, t->turn[i].reasoning);
             else if (t->turn[i].reasoning)
                 last->reasoning = t->turn[i].reasoning;
             continue;

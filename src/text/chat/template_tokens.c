@@ -2,7 +2,7 @@
  * recognised only where every byte of it comes from somebody who may write it. templates.md 7:
  *
  *   t only     control and unknown tokens; special tokens whose text occurs in the template; markers of the tool format
- *   t and a    markers of the tool format that its row calls class A, where they are user-defined tokens
+ *   t and a    markers of the tool format that its row leaves to the assistant, where they are user-defined tokens
  *   everybody  other user-defined tokens: they are vocabulary, e.g. runs of spaces */
 #include "base/error.h"
 #include "base/room.h"
@@ -31,20 +31,20 @@ static int is_result_marker(const char *text, size_t n)
     return 0;
 }
 
-static enum jinja_class reach_of(const struct chat_template *t, const struct tokenizer *v, int id, const char *source,
+static enum text_origin reach_of(const struct chat_template *t, const struct tokenizer *v, int id, const char *source,
                                  size_t n_source)
 {
     size_t n;
     const char *text = tokenizer_text(v, id, &n);
     if (tokenizer_type(v, id) != TOKEN_USER ||
         tokenizer_is_hidden(v, id)) /* hidden: a control token that the parser must see */
-        return CLASS_TEMPLATE;
+        return ORIGIN_TEMPLATE;
     const struct tool_format *format = tool_format_taught(t->caps.format);
-    if (tool_format_is_class_a(format, text, n))
-        return CLASS_ASSISTANT;
+    if (tool_format_assistant_marker(format, text, n))
+        return ORIGIN_ASSISTANT;
     int is_structure = is_format_token(format, text, n) || is_result_marker(text, n) ||
                        (n && memmem(source, n_source, text, n));
-    return is_structure ? CLASS_TEMPLATE : CLASS_USER;
+    return is_structure ? ORIGIN_TEMPLATE : ORIGIN_USER;
 }
 
 uint8_t *template_reach(const struct chat_template *t, const struct tokenizer *v)
@@ -75,10 +75,10 @@ int template_tokens(const struct template_prompt *p, const struct tokenizer *v, 
     if (!mark)
         return error_set(err, ERR_MEMORY, "no memory to tokenise a prompt of %zu bytes", text->n);
     for (size_t i = 0; i < text->n_span && at < text->n; at += text->span[i++].n)
-        memset(mark + at, text->span[i].kind, text->span[i].n);
+        memset(mark + at, text->span[i].origin, text->span[i].n);
     const char *bos = tokenizer_piece(v, tokenizer_bos(v), 1, &n);
     int rc = 0;
-    if (tokenizer_adds_bos(v) && !(begins_with(text, bos, n) && (text->n_span == 0 || mark[0] == CLASS_TEMPLATE)))
+    if (tokenizer_adds_bos(v) && !(begins_with(text, bos, n) && (text->n_span == 0 || mark[0] == ORIGIN_TEMPLATE)))
         rc = token_list_add(out, tokenizer_bos(v));
     if (rc != 0)
         error_set(err, ERR_MEMORY, "no memory to tokenise a prompt of %zu bytes", text->n);

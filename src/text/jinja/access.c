@@ -210,32 +210,32 @@ static const struct jstring *slice_string(struct jrun *r, const struct jstring *
     struct jbuffer b = jbuffer_new(r);
     for (int64_t i = 0; i < n; i++) {
         size_t at = offset[first + i * step];
-        struct jstring one = {.bytes = s->bytes + at, .n = jchar_next(s, at) - at, .kind = s->kind};
+        struct jstring one = {.bytes = s->bytes + at, .n = jchar_next(s, at) - at, .origin = s->origin};
         one.mark = s->mark ? s->mark + at : NULL;
         jbuffer_string(&b, &one);
     }
     return jstring_safe(r, jbuffer_done(&b), s->safe);
 }
 
-static const int64_t *bound_of(struct jrun *r, struct jvalue v, int64_t *room)
+static const int64_t *bound_of(struct jrun *r, struct jvalue v, int64_t *bound)
 {
     if (v.type == J_NONE || v.type == J_UNSET)
         return NULL;
-    if (!jis_integer(v, room))
+    if (!jis_integer(v, bound))
         jfail(r, JINJA_RUNTIME, "the bounds of a slice are integers, not %s", jtype_name(v));
     const int64_t most = INT64_C(1) << 40; /* so that sums stay in range */
-    *room = *room > most ? most : *room < -most ? -most : *room;
-    return room;
+    *bound = *bound > most ? most : *bound < -most ? -most : *bound;
+    return bound;
 }
 
 struct jvalue jslice(struct jrun *r, struct jvalue of, struct jvalue from, struct jvalue to, struct jvalue step)
 {
-    int64_t room[3], by = 1, first, last, n = jlength(r, of);
+    int64_t bound[3], by = 1, first, last, n = jlength(r, of);
     if (of.type == J_UNDEFINED)
         jfail_undefined(r, of);
     if (of.type != J_STRING && of.type != J_LIST && of.type != J_TUPLE && of.type != J_RANGE)
         jfail(r, JINJA_RUNTIME, "a %s has no slices", jtype_name(of));
-    const int64_t *a = bound_of(r, from, &room[0]), *b = bound_of(r, to, &room[1]), *s = bound_of(r, step, &room[2]);
+    const int64_t *a = bound_of(r, from, &bound[0]), *b = bound_of(r, to, &bound[1]), *s = bound_of(r, step, &bound[2]);
     by = s ? *s : 1;
     if (by == 0)
         jfail(r, JINJA_RUNTIME, "a slice cannot have the step 0");

@@ -12,11 +12,11 @@ enum { FEW = 8 };
 
 /* ---- lists ---- */
 
-struct jlist *jlist_new(struct jrun *r, size_t room)
+struct jlist *jlist_new(struct jrun *r, size_t cap)
 {
     struct jlist *l = jalloc(r, sizeof *l);
-    *l = (struct jlist){.cap = room};
-    l->item = room ? jalloc_array(r, room, sizeof *l->item) : NULL;
+    *l = (struct jlist){.cap = cap};
+    l->item = cap ? jalloc_array(r, cap, sizeof *l->item) : NULL;
     return l;
 }
 

@@ -7,10 +7,10 @@
 static struct jvalue eval_name(struct jrun *r, struct jframe *f, const struct jnode *n)
 {
     int hops = 0;
-    for (size_t i = 0; i < n->n_place; i++) {
-        for (; hops < n->place[i].hops; hops++)
+    for (size_t i = 0; i < n->n_binding; i++) {
+        for (; hops < n->binding[i].hops; hops++)
             f = f->outer;
-        struct jvalue v = f->slot[n->place[i].slot];
+        struct jvalue v = f->slot[n->binding[i].slot];
         if (v.type != J_UNSET)
             return v;
     }

@@ -14,7 +14,7 @@ struct jframe *jframe_new(struct jrun *r, const struct jscope *scope, struct jfr
     else
         f = jalloc(r, sizeof *f + 4 * quarter * sizeof f->slot[0]);
     f->outer = outer;
-    f->room = 4 * quarter;
+    f->cap = 4 * quarter;
     memset(f->slot, 0, scope->n * sizeof f->slot[0]);
     return f;
 }
@@ -22,7 +22,7 @@ struct jframe *jframe_new(struct jrun *r, const struct jscope *scope, struct jfr
 /* A frame that no macro has kept can be used again: nested loops need no memory in proportion to their passes. */
 void jframe_drop(struct jrun *r, const struct jscope *scope, struct jframe *f)
 {
-    size_t quarter = f->room / 4;
+    size_t quarter = f->cap / 4;
     if (scope->captured || scope->uses_loop || quarter >= sizeof r->spare / sizeof *r->spare)
         return;
     f->outer = r->spare[quarter];
@@ -213,7 +213,7 @@ static void spans_of(struct jrun *r, const struct jbuffer *b, struct jinja_text 
                 memcpy(grown, span, n * sizeof *grown);
             span = grown;
         }
-        span[n].kind = (enum jinja_class)(b->mark ? b->mark[at] : b->kind);
+        span[n].origin = (enum text_origin)(b->mark ? b->mark[at] : b->origin);
         span[n].n = b->mark ? stretch(b->mark, at, b->n) : b->n;
     }
     *out = (struct jinja_text){b->bytes ? b->bytes : "", b->n, span, n};

@@ -162,11 +162,11 @@ static struct jvalue filter_wordcount(struct jcall *c)
     jwork(c->run, s->n);
     for (size_t i = 0; i < s->n; i++) {
         uint8_t code = (uint8_t)s->bytes[i];
-        int letter = (uint8_t)((code | 32) - 'a') < 26 || (uint8_t)(code - '0') < 10 || code == '_';
+        int in_word = (uint8_t)((code | 32) - 'a') < 26 || (uint8_t)(code - '0') < 10 || code == '_';
         if (code >= 128)
             jfail(c->run, JINJA_RUNTIME, "wordcount of text beyond ASCII is not supported");
-        n += letter && !inside;
-        inside = letter;
+        n += in_word && !inside;
+        inside = in_word;
     }
     return jint(n);
 }
@@ -178,12 +178,12 @@ static struct jvalue filter_urlencode(struct jcall *c)
     if (c->self.type != J_STRING && jiterable(c->self) && c->self.type != J_UNDEFINED)
         jfail(c->run, JINJA_RUNTIME, "urlencode of a %s is not supported", jtype_name(c->self));
     for (size_t i = 0; i < s->n; i++) {
-        uint8_t ch = (uint8_t)s->bytes[i], kind = s->mark ? s->mark[i] : s->kind;
+        uint8_t ch = (uint8_t)s->bytes[i], origin = s->mark ? s->mark[i] : s->origin;
         char out[4];
         jstep(c->run);
         int plain = (uint8_t)((ch | 32) - 'a') < 26 || (uint8_t)(ch - '0') < 10 || (ch && strchr("_.-~/", ch));
         snprintf(out, sizeof out, plain ? "%c" : "%%%02X", ch);
-        jbuffer_add(&b, out, strlen(out), kind);
+        jbuffer_add(&b, out, strlen(out), origin);
     }
     return jstr(jbuffer_done(&b));
 }

@@ -1,12 +1,12 @@
 /* 'text %s' % values and 'text {}'.format(values): the plain forms; others are an error. The result is rebuilt: all of it has
- * the greatest class inside. templates.md 7. */
+ * the greatest origin inside. templates.md 7. */
 #include "text/jinja/tree.h"
 
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 
-static enum jinja_class larger(enum jinja_class a, enum jinja_class b) { return a > b ? a : b; }
+static enum text_origin larger(enum text_origin a, enum text_origin b) { return a > b ? a : b; }
 
 struct spec {
     int left, zero, plus, space;
@@ -30,8 +30,8 @@ static void pad(struct jbuffer *b, const char *text, size_t n, int64_t width, in
     struct jstring s = {.bytes = text, .n = n};
     int64_t missing = width - (int64_t)jchars(b->run, &s);
     for (int64_t i = 0; !left && i < missing; i++)
-        jbuffer_add(b, &with, 1, CLASS_TEMPLATE);
-    jbuffer_add(b, text, n, CLASS_TEMPLATE);
+        jbuffer_add(b, &with, 1, ORIGIN_TEMPLATE);
+    jbuffer_add(b, text, n, ORIGIN_TEMPLATE);
     for (int64_t i = 0; left && i < missing; i++)
         jbuffer_word(b, " ");
 }
@@ -83,7 +83,7 @@ static void put_number(struct jrun *r, struct jbuffer *b, struct jvalue v, char 
     }
     size_t n = strlen(text), signs = text[0] == '-' || text[0] == '+' || text[0] == ' ';
     if (f->zero && !f->left && (int64_t)n < f->width) {
-        jbuffer_add(b, text, signs, CLASS_TEMPLATE);
+        jbuffer_add(b, text, signs, ORIGIN_TEMPLATE);
         pad(b, text + signs, n - signs, f->width - (int64_t)signs, 0, '0');
     } else {
         pad(b, text, n, f->width, f->left, ' ');
@@ -112,11 +112,11 @@ static struct spec read_spec(struct jrun *r, const struct jstring *s, size_t *at
 const struct jstring *jformat_percent(struct jrun *r, const struct jstring *s, const struct jvalue *arg, size_t n)
 {
     struct jbuffer b = jbuffer_new(r);
-    enum jinja_class most = jstring_greatest(s);
+    enum text_origin most = jstring_greatest(s);
     size_t used = 0;
     for (size_t at = 0; at < s->n; at++) {
         if (s->bytes[at] != '%') {
-            jbuffer_add(&b, s->bytes + at, 1, CLASS_TEMPLATE);
+            jbuffer_add(&b, s->bytes + at, 1, ORIGIN_TEMPLATE);
             continue;
         }
         at++;
@@ -197,17 +197,17 @@ struct jvalue jmethod_format(struct jcall *c)
 {
     const struct jstring *s = c->self.u.s;
     struct jbuffer b = jbuffer_new(c->run);
-    enum jinja_class most = jstring_greatest(s);
+    enum text_origin most = jstring_greatest(s);
     size_t next = 0;
     for (size_t at = 0; at < s->n; at++) {
         char ch = s->bytes[at];
         if ((ch == '{' || ch == '}') && at + 1 < s->n && s->bytes[at + 1] == ch) {
-            jbuffer_add(&b, &ch, 1, CLASS_TEMPLATE);
+            jbuffer_add(&b, &ch, 1, ORIGIN_TEMPLATE);
             at++;
             continue;
         }
         if (ch != '{' && ch != '}') {
-            jbuffer_add(&b, &ch, 1, CLASS_TEMPLATE);
+            jbuffer_add(&b, &ch, 1, ORIGIN_TEMPLATE);
             continue;
         }
         const char *end = ch == '{' ? memchr(s->bytes + at, '}', s->n - at) : NULL;

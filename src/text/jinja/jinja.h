@@ -4,7 +4,7 @@
  *   jinja_render    tree and context -> text, and for every byte of it who wrote it
  *
  * Sources: templates.md of the specification; the language as the Jinja2 3.1 documentation describes it. Files:
- *   lexer           white space rules, tokens        value.h         values, strings with classes, the run
+ *   lexer           white space rules, tokens        value.h         values, strings with origins, the run
  *   parse           tokens to tree, names to slots   filter_*, method_*, test, global: the library
  *   eval            the tree at work                 show, json: values as text */
 #ifndef TEXT_JINJA_JINJA_H
@@ -17,10 +17,10 @@ struct jinja_template;
 struct jrun;
 
 /* Who wrote a byte; of several the greatest counts. */
-enum jinja_class {
-    CLASS_TEMPLATE,  /* t: the template, roles, markers, the clock */
-    CLASS_ASSISTANT, /* a: content, reasoning, calls of assistant messages */
-    CLASS_USER       /* u: everything else of a request */
+enum text_origin {
+    ORIGIN_TEMPLATE,  /* t: the template, roles, markers, the clock */
+    ORIGIN_ASSISTANT, /* a: content, reasoning, calls of assistant messages */
+    ORIGIN_USER       /* u: everything else of a request */
 };
 
 enum jinja_error_kind {
@@ -57,9 +57,9 @@ size_t jinja_bytes(const struct jinja_template *t); /* memory held */
 const char *jinja_source(const struct jinja_template *t, size_t *n);
 int jinja_reads(const struct jinja_template *t, const char *name);
 
-/* Text in stretches of one class each. */
+/* Text in stretches of one origin each. */
 struct jinja_span {
-    enum jinja_class kind;
+    enum text_origin origin;
     size_t n;
 };
 struct jinja_text {

@@ -1,6 +1,6 @@
 /* JSON both ways: tojson as Python's json.dumps writes it, and the reader for requests and from_json.
  *
- * Numbers that were read and not computed with are written as they were read. A rebuilt text has one class: the greatest inside.
+ * Numbers that were read and not computed with are written as they were read. A rebuilt text has one origin: the greatest inside.
  * The reader takes RFC 8259 and nothing else; of equal keys the last counts, at the place of the first; a surrogate without its
  * other half becomes U+FFFD. templates.md 1 (tojson), 6.2. */
 #include "base/hex.h"
@@ -27,7 +27,7 @@ struct writer {
 
 static void word(struct writer *w, const char *text) { jbuffer_word(&w->out, text); }
 
-static void plain(struct writer *w, const struct jstring *s) { jbuffer_add(&w->out, s->bytes, s->n, CLASS_TEMPLATE); }
+static void plain(struct writer *w, const struct jstring *s) { jbuffer_add(&w->out, s->bytes, s->n, ORIGIN_TEMPLATE); }
 
 static void write_escape(struct writer *w, uint32_t code)
 {
@@ -54,11 +54,11 @@ static void write_string(struct writer *w, const struct jstring *s)
         if (c >= 0x20 && c != '"' && c != '\\' && (c < 0x80 || !w->how->ascii))
             continue;
         uint32_t code = jchar_code(s, at, &length);
-        jbuffer_add(&w->out, s->bytes + from, at - from, CLASS_TEMPLATE);
+        jbuffer_add(&w->out, s->bytes + from, at - from, ORIGIN_TEMPLATE);
         write_escape(w, code);
         from = at + length;
     }
-    jbuffer_add(&w->out, s->bytes + from, s->n - from, CLASS_TEMPLATE);
+    jbuffer_add(&w->out, s->bytes + from, s->n - from, ORIGIN_TEMPLATE);
     word(w, "\"");
 }
 
@@ -79,7 +79,7 @@ static void write_number(struct writer *w, struct jvalue v)
 {
     char text[JFLOAT_ROOM];
     if (v.type == J_NUMBER) {
-        jbuffer_add(&w->out, v.u.number->text, v.u.number->n, CLASS_TEMPLATE);
+        jbuffer_add(&w->out, v.u.number->text, v.u.number->n, ORIGIN_TEMPLATE);
         return;
     }
     if (v.type == J_INT)
@@ -198,8 +198,8 @@ const struct jstring *jjson_write(struct jrun *r, struct jvalue v, const struct 
     struct writer w = {.out = jbuffer_new(r), .how = how};
     write_value(&w, v);
     const struct jstring *s = jbuffer_done(&w.out);
-    enum jinja_class kind = jgreatest(r, v);
-    return kind == CLASS_TEMPLATE ? s : jstring_marked(r, s, kind);
+    enum text_origin origin = jgreatest(r, v);
+    return origin == ORIGIN_TEMPLATE ? s : jstring_marked(r, s, origin);
 }
 
 /* ---- reading ---- */
@@ -207,7 +207,7 @@ const struct jstring *jjson_write(struct jrun *r, struct jvalue v, const struct 
 struct reader {
     struct jrun *run;
     const char *at, *end;
-    enum jinja_class kind;
+    enum text_origin origin;
     const char *problem;
     int depth;
 };
@@ -250,7 +250,7 @@ static int read_unicode(struct reader *x, struct jbuffer *b)
         x->at = pair ? x->at : back;
         code = pair ? pair : code;
     }
-    jbuffer_add(b, out, utf8_write(code, out), x->kind);
+    jbuffer_add(b, out, utf8_write(code, out), x->origin);
     return 0;
 }
 
@@ -265,7 +265,7 @@ static int read_escape(struct reader *x, struct jbuffer *b)
     const char *found = c ? strchr(from, c) : NULL;
     if (!found)
         return -1;
-    jbuffer_add(b, &to[found - from], 1, x->kind);
+    jbuffer_add(b, &to[found - from], 1, x->origin);
     return 0;
 }
 
@@ -291,8 +291,8 @@ static const struct jstring *read_string(struct reader *x)
             return NULL;
         }
         if (c >= 0x80 && utf8_head(x->at, (size_t)(x->end - x->at), &length) != UTF8_WHOLE) {
-            jbuffer_add(&b, from, (size_t)(x->at - from), x->kind);
-            jbuffer_add(&b, UTF8_REPLACEMENT, 3, x->kind);
+            jbuffer_add(&b, from, (size_t)(x->at - from), x->origin);
+            jbuffer_add(&b, UTF8_REPLACEMENT, 3, x->origin);
             x->at += length;
             from = x->at;
             continue;
@@ -303,7 +303,7 @@ static const struct jstring *read_string(struct reader *x)
         }
         if (b.cap == 0)
             jbuffer_reserve(&b, (size_t)(x->at - from) + bytes_to_quote(x));
-        jbuffer_add(&b, from, (size_t)(x->at - from), x->kind);
+        jbuffer_add(&b, from, (size_t)(x->at - from), x->origin);
         x->at++;
         if (read_escape(x, &b) != 0) {
             bad(x, "an unknown escape in a string");
@@ -318,8 +318,8 @@ static const struct jstring *read_string(struct reader *x)
     size_t n = (size_t)(x->at++ - from);
     jwork(x->run, (size_t)(x->at - first));
     if (b.n == 0)
-        return jstring_copy(x->run, from, n, x->kind);
-    jbuffer_add(&b, from, n, x->kind);
+        return jstring_copy(x->run, from, n, x->origin);
+    jbuffer_add(&b, from, n, x->origin);
     return jbuffer_done(&b);
 }
 
@@ -441,10 +441,10 @@ static struct jvalue read_value(struct reader *x)
     }
 }
 
-struct jvalue jjson_parse(struct jrun *r, const char *text, size_t n, enum jinja_class kind, const char **problem,
+struct jvalue jjson_parse(struct jrun *r, const char *text, size_t n, enum text_origin origin, const char **problem,
                           size_t *where)
 {
-    struct reader x = {.run = r, .at = text, .end = text + n, .kind = kind};
+    struct reader x = {.run = r, .at = text, .end = text + n, .origin = origin};
     struct jvalue v = read_value(&x);
     skip_space(&x);
     if (!x.problem && x.at < x.end)

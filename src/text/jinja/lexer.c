@@ -31,7 +31,7 @@ static void add_token(struct lexer *x, enum jtoken_kind kind, size_t pos, const 
 
 static const struct jstring *piece(struct lexer *x, size_t from, size_t to)
 {
-    return jstring_of(x->run, x->source + from, to - from, CLASS_TEMPLATE);
+    return jstring_of(x->run, x->source + from, to - from, ORIGIN_TEMPLATE);
 }
 
 static int at_text(const struct lexer *x, size_t at, const char *text)
@@ -120,22 +120,22 @@ static void unescape(struct lexer *x, struct jbuffer *b, size_t *at, size_t end)
     char c = x->source[*at], out[4];
     const char *found = strchr(from, c);
     if (c && found) {
-        jbuffer_add(b, &to[found - from], 1, CLASS_TEMPLATE);
+        jbuffer_add(b, &to[found - from], 1, ORIGIN_TEMPLATE);
         ++*at;
     } else if (c == 'x' || c == 'u' || c == 'U') {
         ++*at;
-        jbuffer_add(b, out, utf8_write(escape_code(x, at, end, c), out), CLASS_TEMPLATE);
+        jbuffer_add(b, out, utf8_write(escape_code(x, at, end, c), out), ORIGIN_TEMPLATE);
     } else if (c >= '0' && c <= '7') {
         uint32_t code = 0;
         for (int i = 0; i < 3 && *at < end && x->source[*at] >= '0' && x->source[*at] <= '7'; i++)
             code = code * 8 + (uint32_t)(x->source[(*at)++] - '0');
-        jbuffer_add(b, out, utf8_write(code, out), CLASS_TEMPLATE);
+        jbuffer_add(b, out, utf8_write(code, out), ORIGIN_TEMPLATE);
     } else if (c == '\n') {
         ++*at;
     } else if (c == 'N') {
         jfail_compile(x->run, (uint32_t)*at, "\\N{...} is not supported; write the character or \\u");
     } else {
-        jbuffer_add(b, "\\", 1, CLASS_TEMPLATE);
+        jbuffer_add(b, "\\", 1, ORIGIN_TEMPLATE);
     }
 }
 
@@ -155,7 +155,7 @@ static void lex_string(struct lexer *x)
             at++;
             continue;
         }
-        jbuffer_add(&b, x->source + from, at - from, CLASS_TEMPLATE);
+        jbuffer_add(&b, x->source + from, at - from, ORIGIN_TEMPLATE);
         at++;
         unescape(x, &b, &at, end);
         from = at;
@@ -165,7 +165,7 @@ static void lex_string(struct lexer *x)
         add_token(x, JT_STRING, begin, piece(x, from, end));
         return;
     }
-    jbuffer_add(&b, x->source + from, end - from, CLASS_TEMPLATE);
+    jbuffer_add(&b, x->source + from, end - from, ORIGIN_TEMPLATE);
     add_token(x, JT_STRING, begin, jbuffer_done(&b));
 }
 

@@ -1,5 +1,5 @@
 /* Methods of strings, and the string work that filters share. Strings count, index and cut by characters; every byte keeps its
- * class. templates.md 2, 3.8, 3.9, 7. */
+ * origin. templates.md 2, 3.8, 3.9, 7. */
 #include "base/utf8.h"
 #include "text/jinja/tree.h"
 
@@ -60,10 +60,10 @@ const struct jstring *jreplace(struct jrun *r, const struct jstring *s, const st
         const char *found = jfind(r, s->bytes + at, s->n - at, from->bytes, from->n);
         if (!found)
             break;
-        size_t place = (size_t)(found - s->bytes);
-        jbuffer_string(&b, jstring_view(r, s, at, place - at));
+        size_t found_at = (size_t)(found - s->bytes);
+        jbuffer_string(&b, jstring_view(r, s, at, found_at - at));
         jbuffer_string(&b, to);
-        at = place + from->n;
+        at = found_at + from->n;
     }
     if (at == 0 && b.n == 0)
         return s;
@@ -133,7 +133,7 @@ static struct jvalue method_split(struct jcall *c)
     return jlistv(l);
 }
 
-/* The last place of what in s[0, n), or SIZE_MAX. */
+/* The last found_at of what in s[0, n), or SIZE_MAX. */
 static size_t find_last(struct jrun *r, const struct jstring *s, size_t n, const struct jstring *what)
 {
     for (size_t at = n >= what->n ? n - what->n + 1 : 0; at-- > 0; jwork(r, 1 + what->n / 64))
@@ -153,9 +153,9 @@ static struct jvalue method_rsplit(struct jcall *c)
     if (by->n == 0)
         jfail(c->run, JINJA_RUNTIME, "rsplit needs a separator that is not empty");
     struct jlist *l = jlist_new(c->run, 0);
-    size_t end = s->n, place;
-    for (; most-- != 0 && (place = find_last(c->run, s, end, by)) != SIZE_MAX; end = place)
-        add_part(c, l, place + by->n, end);
+    size_t end = s->n, found_at;
+    for (; most-- != 0 && (found_at = find_last(c->run, s, end, by)) != SIZE_MAX; end = found_at)
+        add_part(c, l, found_at + by->n, end);
     add_part(c, l, 0, end);
     for (size_t i = 0; i < l->n / 2; i++) {
         struct jvalue v = l->item[i];
@@ -199,14 +199,14 @@ static struct jvalue method_splitlines(struct jcall *c)
     return jlistv(l);
 }
 
-static struct jvalue partition(struct jcall *c, size_t place, const struct jstring *by, int from_right)
+static struct jvalue partition(struct jcall *c, size_t found_at, const struct jstring *by, int from_right)
 {
     struct jlist *l = jlist_new(c->run, 3);
     const struct jstring *s = self(c), *none = jstring_view(c->run, s, 0, 0);
-    int found = place != SIZE_MAX;
-    jlist_add(c->run, l, found ? view(c, 0, place) : jstr(from_right ? none : s));
-    jlist_add(c->run, l, found ? view(c, place, place + by->n) : jstr(none));
-    jlist_add(c->run, l, found ? view(c, place + by->n, s->n) : jstr(from_right ? s : none));
+    int found = found_at != SIZE_MAX;
+    jlist_add(c->run, l, found ? view(c, 0, found_at) : jstr(from_right ? none : s));
+    jlist_add(c->run, l, found ? view(c, found_at, found_at + by->n) : jstr(none));
+    jlist_add(c->run, l, found ? view(c, found_at + by->n, s->n) : jstr(from_right ? s : none));
     return jtuplev(l);
 }
 

@@ -56,7 +56,7 @@ const struct jstring *jtoken_name(struct jparser *p)
     if (p->token->kind != JT_NAME)
         jfail_compile(p->run, p->token->pos, "a name is due here, not %s", jtoken_show(p));
     const struct jtoken *t = p->token++;
-    return jstring_copy(p->run, t->text->bytes, t->text->n, CLASS_TEMPLATE); /* with a NUL behind */
+    return jstring_copy(p->run, t->text->bytes, t->text->n, ORIGIN_TEMPLATE); /* with a NUL behind */
 }
 
 static void expect_block_end(struct jparser *p)
@@ -141,7 +141,7 @@ struct jnode *jparse_name(struct jparser *p, const struct jstring *name, uint32_
 {
     struct jnode *n = jnode_new(p, JN_NAME, pos);
     struct jnamed *named = jalloc(p->run, sizeof *named);
-    n->name = jstring_copy(p->run, name->bytes, name->n, CLASS_TEMPLATE);
+    n->name = jstring_copy(p->run, name->bytes, name->n, ORIGIN_TEMPLATE);
     n->builtin = jglobal_find(name);
     *named = (struct jnamed){p->named, n, p->scope};
     p->named = named;
@@ -171,8 +171,8 @@ static void ask_macro(struct jparser *p, struct jscope *s, const struct jstring 
 static void resolve(struct jparser *p, const struct jnamed *named)
 {
     struct jnode *n = named->node;
-    struct jplace place[JTREE_MOST];
-    size_t n_place = 0;
+    struct jbinding binding[JTREE_MOST];
+    size_t n_binding = 0;
     int hops = 0;
     for (struct jscope *s = named->scope; s; s = s->outer, hops++) {
         if (s->macro)
@@ -180,15 +180,15 @@ static void resolve(struct jparser *p, const struct jnamed *named)
         int slot = find_slot(p, s, n->name);
         if (slot < 0)
             continue;
-        if (slot == s->loop && n_place == 0)
+        if (slot == s->loop && n_binding == 0)
             s->uses_loop = 1;
-        if (n_place < JTREE_MOST)
-            place[n_place++] = (struct jplace){hops, slot};
+        if (n_binding < JTREE_MOST)
+            binding[n_binding++] = (struct jbinding){hops, slot};
     }
-    struct jplace *kept = jalloc_array(p->run, n_place, sizeof *kept);
-    memcpy(kept, place, n_place * sizeof *kept);
-    n->place = kept;
-    n->n_place = n_place;
+    struct jbinding *kept = jalloc_array(p->run, n_binding, sizeof *kept);
+    memcpy(kept, binding, n_binding * sizeof *kept);
+    n->binding = kept;
+    n->n_binding = n_binding;
 }
 
 /* ---- statements ---- */

@@ -1,4 +1,4 @@
-/* The run of a rendering: memory, limits, and errors with their place. See value.h. */
+/* The run of a rendering: memory, limits, and errors with their position. See value.h. */
 #include "base/utf8.h"
 #include "text/jinja/tree.h"
 
@@ -74,7 +74,7 @@ void *jalloc_array(struct jrun *r, size_t n, size_t size)
     return allocate(r, bytes ? bytes : 1);
 }
 
-void jwork_check(struct jrun *r)
+void jcheck_limits(struct jrun *r)
 {
     r->spent = r->work > r->work_limit;
     if (r->spent)
@@ -91,7 +91,7 @@ void jfail_deep(struct jrun *r)
           "calls, blocks or values are nested too deeply: %d KiB of stack do not hold them", STACK_MOST >> 10);
 }
 
-void jplace_of(const char *source, size_t n, uint32_t pos, int *line, int *column)
+void jposition_of(const char *source, size_t n, uint32_t pos, int *line, int *column)
 {
     *line = *column = 1;
     for (size_t i = 0; i < n && i < pos; i++) {
@@ -105,21 +105,21 @@ void jplace_of(const char *source, size_t n, uint32_t pos, int *line, int *colum
 }
 
 /* "line 41, column 7, in macro m, called from line 97, called from ...: " */
-static size_t write_place(struct jrun *r, char *to, size_t room)
+static size_t write_position(struct jrun *r, char *to, size_t size)
 {
     struct jinja_error *e = r->error;
     const struct jinja_template *t = r->template;
     if (!t)
         return 0;
-    jplace_of(t->source, t->n, r->at, &e->line, &e->column);
-    size_t n = (size_t)snprintf(to, room, "line %d, column %d", e->line, e->column);
+    jposition_of(t->source, t->n, r->at, &e->line, &e->column);
+    size_t n = (size_t)snprintf(to, size, "line %d, column %d", e->line, e->column);
     int shown = 0;
     for (const struct jcalled *c = r->called; c && shown < 3; c = c->outer, shown++) {
         int line, column;
-        jplace_of(t->source, t->n, c->from, &line, &column);
-        n += (size_t)snprintf(to + n, room - n, ", in macro %.40s, called from line %d", c->name->bytes, line);
+        jposition_of(t->source, t->n, c->from, &line, &column);
+        n += (size_t)snprintf(to + n, size - n, ", in macro %.40s, called from line %d", c->name->bytes, line);
     }
-    return n + (size_t)snprintf(to + n, room - n, ": ");
+    return n + (size_t)snprintf(to + n, size - n, ": ");
 }
 
 void jfail(struct jrun *r, enum jinja_error_kind kind, const char *format, ...)
@@ -127,7 +127,7 @@ void jfail(struct jrun *r, enum jinja_error_kind kind, const char *format, ...)
     struct jinja_error *e = r->error;
     va_list args;
     *e = (struct jinja_error){.kind = kind};
-    size_t n = write_place(r, e->text, 320);
+    size_t n = write_position(r, e->text, 320);
     va_start(args, format);
     vsnprintf(e->text + n, sizeof e->text - n, format, args);
     va_end(args);
@@ -140,7 +140,7 @@ void jfail_compile(struct jrun *r, uint32_t pos, const char *format, ...)
     va_list args;
     *e = (struct jinja_error){.kind = JINJA_COMPILE};
     r->at = pos;
-    size_t n = write_place(r, e->text, 320);
+    size_t n = write_position(r, e->text, 320);
     va_start(args, format);
     vsnprintf(e->text + n, sizeof e->text - n, format, args);
     va_end(args);
@@ -150,9 +150,9 @@ void jfail_compile(struct jrun *r, uint32_t pos, const char *format, ...)
 void jraise(struct jrun *r, const struct jstring *message)
 {
     struct jinja_error *e = r->error;
-    message = jstring_copy(r, message->bytes, message->n, CLASS_TEMPLATE); /* the template may go first */
+    message = jstring_copy(r, message->bytes, message->n, ORIGIN_TEMPLATE); /* the template may go first */
     *e = (struct jinja_error){.kind = JINJA_RAISE, .raised = message->bytes, .n_raised = message->n};
-    size_t n = write_place(r, e->text, 320);
+    size_t n = write_position(r, e->text, 320);
     snprintf(e->text + n, sizeof e->text - n, "the template refuses: %s", jstring_short(r, message));
     jrun_leave(r);
 }

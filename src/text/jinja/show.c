@@ -1,12 +1,12 @@
 /* Values as text: what {{ v }}, ~ and the filter string give. Containers appear as Python literals, and such a text is rebuilt:
- * all of it has the greatest class of any string inside. templates.md 3.6, 7. */
+ * all of it has the greatest origin of any string inside. templates.md 3.6, 7. */
 #include "text/jinja/tree.h"
 
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 
-/* The containers around a place, so that one inside itself is seen. */
+/* The containers around a value, so that one inside itself is seen. */
 struct inside {
     const struct inside *outer;
     const void *container;
@@ -22,10 +22,10 @@ static int is_inside(struct jrun *r, const struct inside *i, const void *contain
     return 0;
 }
 
-static enum jinja_class greatest_in(struct jrun *r, struct jvalue v, const struct inside *outer)
+static enum text_origin greatest_in(struct jrun *r, struct jvalue v, const struct inside *outer)
 {
     struct inside here = {outer, v.u.list};
-    enum jinja_class most = CLASS_TEMPLATE, one;
+    enum text_origin most = ORIGIN_TEMPLATE, one;
     jdeeper(r);
     if (v.type == J_STRING) {
         jwork(r, v.u.s->mark ? v.u.s->n / 4 : 0);
@@ -34,16 +34,16 @@ static enum jinja_class greatest_in(struct jrun *r, struct jvalue v, const struc
     if (v.type == J_VIEW)
         return greatest_in(r, jdictv((struct jdict *)v.u.view->dict), outer);
     if ((v.type != J_LIST && v.type != J_TUPLE && v.type != J_DICT) || is_inside(r, outer, v.u.list))
-        return CLASS_TEMPLATE;
+        return ORIGIN_TEMPLATE;
     if (v.type == J_DICT) {
-        for (size_t i = 0; i < v.u.dict->n && most < CLASS_USER; i++) {
+        for (size_t i = 0; i < v.u.dict->n && most < ORIGIN_USER; i++) {
             one = greatest_in(r, v.u.dict->entry[i].key, &here);
             most = one > most ? one : most;
             one = greatest_in(r, v.u.dict->entry[i].value, &here);
             most = one > most ? one : most;
         }
     } else {
-        for (size_t i = 0; i < v.u.list->n && most < CLASS_USER; i++) {
+        for (size_t i = 0; i < v.u.list->n && most < ORIGIN_USER; i++) {
             one = greatest_in(r, v.u.list->item[i], &here);
             most = one > most ? one : most;
         }
@@ -51,7 +51,7 @@ static enum jinja_class greatest_in(struct jrun *r, struct jvalue v, const struc
     return most;
 }
 
-enum jinja_class jgreatest(struct jrun *r, struct jvalue v) { return greatest_in(r, v, NULL); }
+enum text_origin jgreatest(struct jrun *r, struct jvalue v) { return greatest_in(r, v, NULL); }
 
 /* ---- Python literals ---- */
 
@@ -60,7 +60,7 @@ static void repr_string(struct jbuffer *b, const struct jstring *s)
     char quote = memchr(s->bytes, '\'', s->n) && !memchr(s->bytes, '"', s->n) ? '"' : '\'', out[16];
     jwork(b->run, 4 * s->n);
     jbuffer_word(b, s->safe ? "Markup(" : "");
-    jbuffer_add(b, &quote, 1, CLASS_TEMPLATE);
+    jbuffer_add(b, &quote, 1, ORIGIN_TEMPLATE);
     for (size_t at = 0, length; at < s->n; at += length) {
         uint32_t code = jchar_code(s, at, &length);
         size_t n;
@@ -69,13 +69,13 @@ static void repr_string(struct jbuffer *b, const struct jstring *s)
         else if (code == '\n' || code == '\r' || code == '\t')
             n = (size_t)sprintf(out, "\\%c", code == '\n' ? 'n' : code == '\r' ? 'r' : 't');
         else if (jprintable(code)) {
-            jbuffer_add(b, s->bytes + at, length, CLASS_TEMPLATE);
+            jbuffer_add(b, s->bytes + at, length, ORIGIN_TEMPLATE);
             continue;
         } else
             n = (size_t)sprintf(out, code < 0x100 ? "\\x%02x" : code < 0x10000 ? "\\u%04x" : "\\U%08x", code);
-        jbuffer_add(b, out, n, CLASS_TEMPLATE);
+        jbuffer_add(b, out, n, ORIGIN_TEMPLATE);
     }
-    jbuffer_add(b, &quote, 1, CLASS_TEMPLATE);
+    jbuffer_add(b, &quote, 1, ORIGIN_TEMPLATE);
     jbuffer_word(b, s->safe ? ")" : "");
 }
 
@@ -149,7 +149,7 @@ static void repr_in(struct jbuffer *b, struct jvalue v, const struct inside *out
         jbuffer_word(b, text);
         break;
     case J_NUMBER:
-        jbuffer_add(b, v.u.number->text, v.u.number->n, CLASS_TEMPLATE);
+        jbuffer_add(b, v.u.number->text, v.u.number->n, ORIGIN_TEMPLATE);
         break;
     case J_STRING:
         repr_string(b, v.u.s);
@@ -184,6 +184,6 @@ const struct jstring *jtext(struct jrun *r, struct jvalue v)
     if (v.type != J_UNDEFINED)
         jrepr(&b, v);
     const struct jstring *s = jbuffer_done(&b);
-    enum jinja_class kind = jgreatest(r, v);
-    return kind == CLASS_TEMPLATE ? s : jstring_marked(r, s, kind);
+    enum text_origin origin = jgreatest(r, v);
+    return origin == ORIGIN_TEMPLATE ? s : jstring_marked(r, s, origin);
 }

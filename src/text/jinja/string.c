@@ -1,7 +1,7 @@
 /* Strings whose bytes know who wrote them. See value.h.
  *
- * Most strings are of one class; then there is no mark array. A string made by a buffer may be continued in the room behind it
- * (s = s + x in a loop is linear): its end is the buffer's end, so that whoever comes first takes the room. */
+ * Most strings have one origin; then there is no mark array. A string made by a buffer may be continued in the buffer's free bytes
+ * behind it (s = s + x in a loop is linear) as long as its end is the buffer's end: the first continuation takes those bytes. */
 #include "base/utf8.h"
 #include "text/jinja/tree.h"
 
@@ -14,37 +14,37 @@ static struct jstring *new_string(struct jrun *r, struct jstring s)
     return p;
 }
 
-const struct jstring *jstring_of(struct jrun *r, const char *bytes, size_t n, enum jinja_class kind)
+const struct jstring *jstring_of(struct jrun *r, const char *bytes, size_t n, enum text_origin origin)
 {
-    return new_string(r, (struct jstring){.bytes = bytes, .n = n, .kind = kind});
+    return new_string(r, (struct jstring){.bytes = bytes, .n = n, .origin = origin});
 }
 
-const struct jstring *jstring_copy(struct jrun *r, const char *bytes, size_t n, enum jinja_class kind)
+const struct jstring *jstring_copy(struct jrun *r, const char *bytes, size_t n, enum text_origin origin)
 {
     char *copy = jalloc(r, n + 1);
     if (n)
         memcpy(copy, bytes, n);
-    return jstring_of(r, copy, n, kind);
+    return jstring_of(r, copy, n, origin);
 }
 
 const struct jstring *jstring_word(struct jrun *r, const char *word)
 {
-    return jstring_of(r, word, strlen(word), CLASS_TEMPLATE);
+    return jstring_of(r, word, strlen(word), ORIGIN_TEMPLATE);
 }
 
 const struct jstring *jstring_view(struct jrun *r, const struct jstring *s, size_t from, size_t n)
 {
     if (from == 0 && n == s->n)
         return s;
-    struct jstring v = {.bytes = s->bytes + from, .n = n, .kind = s->kind, .safe = s->safe};
+    struct jstring v = {.bytes = s->bytes + from, .n = n, .origin = s->origin, .safe = s->safe};
     v.mark = s->mark ? s->mark + from : NULL;
     v.buffer = s->buffer;
     return new_string(r, v);
 }
 
-const struct jstring *jstring_marked(struct jrun *r, const struct jstring *s, enum jinja_class kind)
+const struct jstring *jstring_marked(struct jrun *r, const struct jstring *s, enum text_origin origin)
 {
-    return new_string(r, (struct jstring){.bytes = s->bytes, .n = s->n, .kind = kind, .safe = s->safe});
+    return new_string(r, (struct jstring){.bytes = s->bytes, .n = s->n, .origin = origin, .safe = s->safe});
 }
 
 const struct jstring *jstring_safe(struct jrun *r, const struct jstring *s, int safe)
@@ -56,12 +56,12 @@ const struct jstring *jstring_safe(struct jrun *r, const struct jstring *s, int 
     return new_string(r, v);
 }
 
-enum jinja_class jstring_greatest(const struct jstring *s)
+enum text_origin jstring_greatest(const struct jstring *s)
 {
-    uint8_t greatest = CLASS_TEMPLATE;
+    uint8_t greatest = ORIGIN_TEMPLATE;
     if (!s->mark)
-        return s->n ? s->kind : CLASS_TEMPLATE;
-    for (size_t i = 0; i < s->n && greatest < CLASS_USER; i++)
+        return s->n ? s->origin : ORIGIN_TEMPLATE;
+    for (size_t i = 0; i < s->n && greatest < ORIGIN_USER; i++)
         greatest = s->mark[i] > greatest ? s->mark[i] : greatest;
     return greatest;
 }
@@ -123,35 +123,35 @@ static void buffer_mixed(struct jbuffer *b)
     if (b->mark)
         return;
     b->mark = jalloc(b->run, b->cap);
-    memset(b->mark, b->kind, b->n);
+    memset(b->mark, b->origin, b->n);
 }
 
-static void add(struct jbuffer *b, const char *bytes, size_t n, uint8_t kind, const uint8_t *mark)
+static void add(struct jbuffer *b, const char *bytes, size_t n, uint8_t origin, const uint8_t *mark)
 {
     if (n == 0)
         return;
     buffer_room(b, n);
     jwork(b->run, 2 + n / 16);
     if (b->n == 0 && !mark && !b->mark)
-        b->kind = kind;
-    if (mark || kind != b->kind)
+        b->origin = origin;
+    if (mark || origin != b->origin)
         buffer_mixed(b);
     memcpy(b->bytes + b->n, bytes, n);
     if (b->mark && mark)
         memcpy(b->mark + b->n, mark, n);
     else if (b->mark)
-        memset(b->mark + b->n, kind, n);
+        memset(b->mark + b->n, origin, n);
     b->n += n;
 }
 
-void jbuffer_add(struct jbuffer *b, const char *bytes, size_t n, enum jinja_class kind)
+void jbuffer_add(struct jbuffer *b, const char *bytes, size_t n, enum text_origin origin)
 {
-    add(b, bytes, n, (uint8_t)kind, NULL);
+    add(b, bytes, n, (uint8_t)origin, NULL);
 }
 
-void jbuffer_word(struct jbuffer *b, const char *word) { add(b, word, strlen(word), CLASS_TEMPLATE, NULL); }
+void jbuffer_word(struct jbuffer *b, const char *word) { add(b, word, strlen(word), ORIGIN_TEMPLATE, NULL); }
 
-void jbuffer_string(struct jbuffer *b, const struct jstring *s) { add(b, s->bytes, s->n, s->kind, s->mark); }
+void jbuffer_string(struct jbuffer *b, const struct jstring *s) { add(b, s->bytes, s->n, s->origin, s->mark); }
 
 const struct jstring *jbuffer_done(struct jbuffer *b)
 {
@@ -159,8 +159,9 @@ const struct jstring *jbuffer_done(struct jbuffer *b)
     if (kept)
         *kept = *b;
     return new_string(
-        b->run, (struct jstring){
-                    .bytes = b->bytes ? b->bytes : "", .n = b->n, .mark = b->mark, .buffer = kept, .kind = b->kind});
+        b->run,
+        (struct jstring){
+            .bytes = b->bytes ? b->bytes : "", .n = b->n, .mark = b->mark, .buffer = kept, .origin = b->origin});
 }
 
 const struct jstring *jstring_concat(struct jrun *r, const struct jstring *a, const struct jstring *b)
@@ -173,20 +174,21 @@ const struct jstring *jstring_concat(struct jrun *r, const struct jstring *a, co
         return a;
     if (a->n == 0)
         return b;
-    struct jbuffer *room = a->buffer, fresh = jbuffer_new(r);
-    if (!room || a->bytes + a->n != room->bytes + room->n || room->cap - room->n < b->n) {
-        room = &fresh;
-        jbuffer_string(room, a);
+    struct jbuffer *target = a->buffer, fresh = jbuffer_new(r);
+    if (!target || a->bytes + a->n != target->bytes + target->n || target->cap - target->n < b->n) {
+        target = &fresh;
+        jbuffer_string(target, a);
     }
-    size_t from = room->n - a->n;
-    jbuffer_string(room, b);
-    struct jstring joined = {.bytes = room->bytes + from, .n = a->n + b->n, .kind = room->kind, .safe = a->safe};
-    joined.mark = room->mark ? room->mark + from : NULL;
-    if (room == &fresh) {
+    size_t from = target->n - a->n;
+    jbuffer_string(target, b);
+    struct jstring joined = {
+        .bytes = target->bytes + from, .n = a->n + b->n, .origin = target->origin, .safe = a->safe};
+    joined.mark = target->mark ? target->mark + from : NULL;
+    if (target == &fresh) {
         joined.buffer = jalloc(r, sizeof fresh);
         *joined.buffer = fresh;
     } else {
-        joined.buffer = room;
+        joined.buffer = target;
     }
     return new_string(r, joined);
 }
@@ -204,8 +206,8 @@ const struct jstring *jstring_escape(struct jrun *r, const struct jstring *s)
                          : c == '\'' ? "&#39;"
                          : c == '"'  ? "&#34;"
                                      : NULL;
-        uint8_t kind = s->mark ? s->mark[i] : s->kind;
-        jbuffer_add(&b, as ? as : &c, as ? strlen(as) : 1, kind);
+        uint8_t origin = s->mark ? s->mark[i] : s->origin;
+        jbuffer_add(&b, as ? as : &c, as ? strlen(as) : 1, origin);
     }
     return jstring_safe(r, jbuffer_done(&b), 1);
 }

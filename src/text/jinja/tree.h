@@ -14,7 +14,7 @@ enum { JTREE_MOST = 200, JCALLS_MOST = 200, JRANGE_MOST = 100000, JLIST_MOST = 1
 
 enum jnode_kind {
     JN_CONST,     /* value */
-    JN_NAME,      /* name; place[n_place]; global */
+    JN_NAME,      /* name; binding[n_binding]; global */
     JN_LIST,      /* list[n] */
     JN_TUPLE,     /* list[n] */
     JN_DICT,      /* list[n]: key, value, key, value ... */
@@ -53,7 +53,7 @@ enum jnode_kind {
 
 enum jcompare { JC_EQ, JC_NE, JC_LT, JC_LE, JC_GT, JC_GE, JC_IN, JC_NOTIN };
 
-struct jplace {
+struct jbinding {
     int hops, slot;
 };
 
@@ -82,8 +82,8 @@ struct jnode {
     const struct jbuiltin *builtin;   /* filter, test or global; NULL: not known */
     const struct jbuiltin *method[3]; /* of strings, lists, dicts: those of this name, or NULL */
     const uint8_t *compare;           /* enum jcompare [n] */
-    const struct jplace *place;
-    size_t n_place;
+    const struct jbinding *binding;
+    size_t n_binding;
     struct jscope *scope, *other_scope;
     const struct jmacrodef *macro;
 };
@@ -115,7 +115,7 @@ struct jmacro {
 /* The slots of a scope at work. */
 struct jframe {
     struct jframe *outer;
-    size_t room; /* slots allocated */
+    size_t cap; /* slots allocated */
     struct jvalue slot[];
 };
 
@@ -156,7 +156,7 @@ struct jtoken *jlex(struct jrun *r, const char *source, size_t n, size_t *n_toke
 _Noreturn void jfail_compile(struct jrun *r, uint32_t pos, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 /* Offset -> line and column, from 1. */
-void jplace_of(const char *source, size_t n, uint32_t pos, int *line, int *column);
+void jposition_of(const char *source, size_t n, uint32_t pos, int *line, int *column);
 
 /* ---- parser ---- */
 
@@ -175,7 +175,7 @@ struct jparser {
         const struct jnode *node;
         int soft; /* inside an if: no error unless it is reached */
     } * unknown;
-    int depth, loops;     /* loops around this place in the same macro */
+    int depth, loops;     /* loops around this position in the same macro */
     struct jnode *caller; /* the call of a call block being parsed */
 };
 

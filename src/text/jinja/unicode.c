@@ -1,7 +1,7 @@
 /* What the template language must know of characters: case, white space, what repr() escapes. No locale takes part.
  *
- * The tables come from the Unicode data by tools/unicode_tables.py. A change of case keeps the class of every character; where
- * one becomes several the whole text has its greatest class (templates.md 7). */
+ * The tables come from the Unicode data by tools/unicode_tables.py. A change of case keeps the origin of every character; where
+ * one becomes several the whole text has its greatest origin (templates.md 7). */
 #include "base/utf8.h"
 #include "text/jinja/tree.h"
 #include "text/jinja/unicode_tables.h"
@@ -140,7 +140,7 @@ const struct jstring *jrecase(struct jrun *r, const struct jstring *s, enum jcas
             memcpy(out, s->bytes + at, n);
         }
         resized |= jchars(r, &(struct jstring){.bytes = out, .n = n}) > 1 && code != 0xFFFD;
-        jbuffer_add(&b, out, n, s->mark ? s->mark[at] : s->kind);
+        jbuffer_add(&b, out, n, s->mark ? s->mark[at] : s->origin);
         after_letter = is_cased(code);
     }
     const struct jstring *done = jbuffer_done(&b);

@@ -4,7 +4,7 @@
  * lists and dicts do (append, update):
  *
  *   jvalue  { type, i | f | pointer }
- *   jstring { bytes, n, kind | mark[n] }    where each byte came from: one class for all of it, or one a byte
+ *   jstring { bytes, n, origin | mark[n] }    who wrote each byte: one origin for all of it, or one a byte
  *   jlist   { item[n] }                     lists and tuples
  *   jdict   { entry[n], slot[] }            in order of insertion; hashed beyond a few entries
  *
@@ -68,18 +68,18 @@ struct jvalue {
 struct jstring {
     const char *bytes;
     size_t n;
-    const uint8_t *mark;    /* [n] class of each byte; NULL: all are kind */
+    const uint8_t *mark;    /* [n] origin of each byte; NULL: all are `origin` */
     struct jbuffer *buffer; /* whose end this string may be, so that it can grow in place; or NULL */
-    uint8_t kind, safe;     /* safe: marked by the filters safe and escape */
+    uint8_t origin, safe;   /* safe: marked by the filters safe and escape */
 };
 
-/* Bytes under construction. Strings made of it are its beginning; a longer one may reuse the room behind. */
+/* Bytes under construction. Strings made of it are its beginning; a longer one may reuse the bytes behind. */
 struct jbuffer {
     struct jrun *run;
     char *bytes;
-    uint8_t *mark; /* NULL: all are kind */
+    uint8_t *mark; /* NULL: all are origin */
     size_t n, cap;
-    uint8_t kind;
+    uint8_t origin;
 };
 
 struct jundefined {
@@ -138,7 +138,7 @@ struct jrun {
     jmp_buf *trap; /* of the innermost jrun_protect() */
     size_t request_bytes, memory_limit, string_limit;
     uint64_t work, work_limit; /* units of jwork() */
-    uint64_t check_at;         /* work at which jwork_check() is due */
+    uint64_t check_at;         /* work at which jcheck_limits() is due */
     int (*stopped)(void *arg); /* not 0: nobody waits for the rendering any more; NULL: never asked */
     void *stopped_arg;
     uintptr_t stack_limit; /* of the thread that began the run */
@@ -156,7 +156,7 @@ struct jrun {
         uint32_t from; /* where it was called */
     } * called;
     int n_called;
-    struct jframe *spare[17]; /* frames to use again, by room / 4 */
+    struct jframe *spare[17]; /* frames to use again, by cap / 4 */
 };
 
 /* Begin a run over an empty growing arena, by the thread that will use it. request_bytes widens the limits for large requests; a
@@ -179,12 +179,12 @@ _Noreturn void jrun_leave(struct jrun *r);                            /* with th
  * what goes through bytes or items pays in proportion to them. A unit is what copying 16 bytes takes, 2 to 5 ns. Leave beyond the
  * limit, and when nobody waits any more, which is asked every JCHECK units, some milliseconds. */
 enum { JSTEP = 16, JMILLION_STEPS = JSTEP * 1000000, JCHECK = 1 << 20 };
-void jwork_check(struct jrun *r);
+void jcheck_limits(struct jrun *r);
 static inline void jwork(struct jrun *r, size_t units)
 {
     r->work += units;
     if (r->work >= r->check_at)
-        jwork_check(r);
+        jcheck_limits(r);
 }
 static inline void jstep(struct jrun *r) { jwork(r, JSTEP); }
 
@@ -218,25 +218,25 @@ const char *jtype_name(struct jvalue v); /* as Python calls it: "str", "NoneType
 /* ---- strings: string.c ---- */
 
 /* A view of bytes that outlive the run, or a copy. */
-const struct jstring *jstring_of(struct jrun *r, const char *bytes, size_t n, enum jinja_class kind);
-const struct jstring *jstring_copy(struct jrun *r, const char *bytes, size_t n, enum jinja_class kind);
-const struct jstring *jstring_word(struct jrun *r, const char *word); /* a literal of ours, class t */
+const struct jstring *jstring_of(struct jrun *r, const char *bytes, size_t n, enum text_origin origin);
+const struct jstring *jstring_copy(struct jrun *r, const char *bytes, size_t n, enum text_origin origin);
+const struct jstring *jstring_word(struct jrun *r, const char *word); /* a literal of ours, ORIGIN_TEMPLATE */
 /* [from, from + n) of s: no copy. */
 const struct jstring *jstring_view(struct jrun *r, const struct jstring *s, size_t from, size_t n);
 const struct jstring *jstring_concat(struct jrun *r, const struct jstring *a, const struct jstring *b);
-const struct jstring *jstring_marked(struct jrun *r, const struct jstring *s, enum jinja_class kind); /* all of it */
+const struct jstring *jstring_marked(struct jrun *r, const struct jstring *s, enum text_origin origin); /* all of it */
 const struct jstring *jstring_safe(struct jrun *r, const struct jstring *s, int safe);
 const struct jstring *jstring_escape(struct jrun *r, const struct jstring *s); /* & < > ' "; safe */
-enum jinja_class jstring_greatest(const struct jstring *s);
+enum text_origin jstring_greatest(const struct jstring *s);
 int jstring_is(const struct jstring *s, const char *word);
 int jstring_equal(const struct jstring *a, const struct jstring *b);
 const char *jstring_short(struct jrun *r,
                           const struct jstring *s); /* for messages: at most 80 characters, NUL behind */
 
 struct jbuffer jbuffer_new(struct jrun *r);
-void jbuffer_reserve(struct jbuffer *b, size_t n); /* an empty one: room for n bytes */
-void jbuffer_add(struct jbuffer *b, const char *bytes, size_t n, enum jinja_class kind);
-void jbuffer_word(struct jbuffer *b, const char *word); /* class t */
+void jbuffer_reserve(struct jbuffer *b, size_t n); /* of an empty one: n bytes */
+void jbuffer_add(struct jbuffer *b, const char *bytes, size_t n, enum text_origin origin);
+void jbuffer_word(struct jbuffer *b, const char *word); /* ORIGIN_TEMPLATE */
 void jbuffer_string(struct jbuffer *b, const struct jstring *s);
 const struct jstring *jbuffer_done(struct jbuffer *b); /* b is used up */
 
@@ -249,7 +249,7 @@ const char *jfind(struct jrun *r, const char *in, size_t n, const char *what, si
 
 /* ---- lists and dicts: container.c ---- */
 
-struct jlist *jlist_new(struct jrun *r, size_t room);
+struct jlist *jlist_new(struct jrun *r, size_t cap);
 void jlist_add(struct jrun *r, struct jlist *l, struct jvalue v);
 void jlist_insert(struct jrun *r, struct jlist *l, size_t at, struct jvalue v);
 struct jvalue jpair(struct jrun *r, struct jvalue a, struct jvalue b); /* a tuple */
@@ -260,7 +260,7 @@ const struct jvalue *jdict_get(struct jrun *r, const struct jdict *d, struct jva
 const struct jvalue *jdict_find(struct jrun *r, const struct jdict *d, const char *key);
 void jdict_set(struct jrun *r, struct jdict *d, struct jvalue key, struct jvalue value);
 void jdict_put(struct jrun *r, struct jdict *d, const char *key,
-               struct jvalue value);                                  /* key: class t, outlives the run */
+               struct jvalue value);                                  /* key: ORIGIN_TEMPLATE, outlives the run */
 int jdict_remove(struct jrun *r, struct jdict *d, struct jvalue key); /* 0: it was not there */
 
 /* Walks over anything that can be walked: zeroed by jwalk_begin(), then jwalk_next() until 0. Others are an error. */
@@ -303,8 +303,8 @@ struct jvalue jfolded(struct jrun *r, struct jvalue v); /* a string in lower cas
 /* ---- text: show.c and json.c ---- */
 
 const struct jstring *jtext(struct jrun *r, struct jvalue v); /* what {{ v }} prints */
-void jrepr(struct jbuffer *b, struct jvalue v);              /* a Python literal; class t, the caller marks the whole */
-enum jinja_class jgreatest(struct jrun *r, struct jvalue v); /* of all strings inside, keys too */
+void jrepr(struct jbuffer *b, struct jvalue v); /* a Python literal; ORIGIN_TEMPLATE, the caller marks the whole */
+enum text_origin jgreatest(struct jrun *r, struct jvalue v); /* of all strings inside, keys too */
 
 struct jjson {
     int indent; /* -1: one line */
@@ -313,8 +313,8 @@ struct jjson {
 };
 extern const struct jjson jjson_plain;
 const struct jstring *jjson_write(struct jrun *r, struct jvalue v, const struct jjson *how);
-/* The value of a whole JSON text; every string of it has the class. NULL in *problem, or what is wrong (a static text). */
-struct jvalue jjson_parse(struct jrun *r, const char *text, size_t n, enum jinja_class kind, const char **problem,
+/* The value of a whole JSON text; every string of it has the origin. NULL in *problem, or what is wrong (a static text). */
+struct jvalue jjson_parse(struct jrun *r, const char *text, size_t n, enum text_origin origin, const char **problem,
                           size_t *where);
 
 #endif

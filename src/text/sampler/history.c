@@ -1,8 +1,13 @@
-/* What was said, for penalties and DRY: tables that grow by a token at a time.
+/* The sampling history, for penalties and DRY: the tokens of prompt and answer so far, in tables that grow by a token at a time.
  *
- * DRY asks for the longest repetition that each token would lengthen: of all earlier places j with the text that ends there equal
+ *     token    [n]        a b c a b
+ *     before   [n]        0 0 0 1 2     for DRY: the previous position of the same token, + 1; 0: none
+ *     same     [n]        0 2 0 0 5     for DRY: longest common suffix of the text up to here and the whole text
+ *     count    [n_vocab]  for penalties: how often each token is in the last `window` tokens; present lists those that are
+ *
+ * DRY asks for the longest repetition that each token would lengthen: of all earlier positions j with the text that ends there equal
  * to the text that ends now. With same[j] = length of the longest common suffix of the text up to j and the whole text, a new
- * token x makes same[j] = same[j - 1] + 1 where token[j] is x, and 0 elsewhere. So only the places of x are touched, which are
+ * token x makes same[j] = same[j - 1] + 1 where token[j] is x, and 0 elsewhere. So only the positions of x change, which are
  * linked, and a value counts only where its token is the last one. Of many tokens at once, a prompt, the values of the last one are
  * found in linear time: they are the Z function of the reversed text (Gusfield, 1997). sampling.md 3. */
 #include "text/sampler/history.h"
@@ -20,16 +25,16 @@ struct sampler_history {
 
     /* penalties: the last `window` tokens */
     uint32_t window, n_present;
-    uint32_t *count, *place; /* [n_vocab]: in the window; where it is in present */
-    int32_t *present;        /* [min(n_vocab, window)] ids whose count is not 0 */
+    uint32_t *count, *present_index; /* [n_vocab]: in the window; index in present */
+    int32_t *present;                /* [min(n_vocab, window)] ids whose count is not 0 */
 
     /* DRY */
     int has_dry;
-    uint32_t *last;          /* [n_vocab] last place + 1, 0: none */
-    uint32_t *before, *same; /* [cap] previous place of the token + 1; see above: as they were for n_same tokens */
+    uint32_t *last;          /* [n_vocab] last position + 1, 0: none */
+    uint32_t *before, *same; /* [cap] see above, as they were for n_same tokens */
     uint32_t n_same;
     uint32_t *longest; /* [n_vocab] of history_matches(), 0 outside of it */
-    int64_t breaker;   /* last place of a breaker, -1: none */
+    int64_t breaker;   /* last position of a breaker, -1: none */
     const uint8_t *breakers;
 };
 
@@ -48,7 +53,7 @@ int history_has_dry(const struct sampling *how)
 static size_t lay_out(struct sampler_history *h, char *base, const struct sampling *how, size_t n_token)
 {
     size_t at = round_up(sizeof *h, 64), vocab = round_up((size_t)h->n_vocab * 4, 64), all = round_up(n_token * 4, 64);
-    uint32_t **parts[8] = {&h->token, &h->before, &h->same, &h->count, &h->place, &h->last, &h->longest};
+    uint32_t **parts[8] = {&h->token, &h->before, &h->same, &h->count, &h->present_index, &h->last, &h->longest};
     int has_penalties = history_has_penalties(how), has_dry = history_has_dry(how);
     int wanted[8] = {1, has_dry, has_dry, has_penalties, has_penalties, has_dry, has_dry};
     for (int i = 0; i < 7; i++) {
@@ -107,7 +112,7 @@ void sampler_history_clear(struct sampler_history *h)
 static void count_in(struct sampler_history *h, uint32_t id)
 {
     if (h->count[id]++ == 0) {
-        h->place[id] = h->n_present;
+        h->present_index[id] = h->n_present;
         h->present[h->n_present++] = (int32_t)id;
     }
 }
@@ -117,8 +122,8 @@ static void count_out(struct sampler_history *h, uint32_t id)
     if (--h->count[id] > 0)
         return;
     int32_t moved = h->present[--h->n_present];
-    h->present[h->place[id]] = moved;
-    h->place[moved] = h->place[id];
+    h->present[h->present_index[id]] = moved;
+    h->present_index[moved] = h->present_index[id];
 }
 
 static void link_place(struct sampler_history *h, uint32_t at, uint32_t id)
@@ -149,7 +154,7 @@ void sampler_history_add(struct sampler_history *h, int32_t token)
 /* The values for one token more, which is at `at`. */
 static void lengthen(struct sampler_history *h, uint32_t at)
 {
-    /* from the latest place on: same[j - 1] is still that of the text before */
+    /* from the latest position on: same[j - 1] is still that of the text before */
     for (uint32_t j = h->before[at]; j > 0; j = h->before[j - 1]) {
         int was_equal = j > 1 && at > 0 && h->token[j - 2] == h->token[at - 1];
         h->same[j - 1] = (was_equal ? h->same[j - 2] : 0) + 1;
@@ -207,7 +212,7 @@ void history_matches(struct sampler_history *h, const struct sampling *how, hist
     if (!h->has_dry || window <= allowed || since_breaker < allowed)
         return;
     catch_up(h);
-    uint32_t first = h->before[n - 1]; /* the last token's earlier places */
+    uint32_t first = h->before[n - 1]; /* the last token's earlier positions */
     for (uint32_t j = first; j > begin; j = h->before[j - 1]) {
         uint32_t length = least(least(h->same[j - 1], j - begin), since_breaker), next = h->token[j];
         if (length >= allowed && length > h->longest[next])

@@ -1,4 +1,4 @@
-/* What penalties and DRY change, given what was said. Inside of the sampler. */
+/* What penalties and DRY change, given the sampling history. Private to the sampler. */
 #ifndef TEXT_SAMPLER_HISTORY_H
 #define TEXT_SAMPLER_HISTORY_H
 

@@ -6,7 +6,7 @@
  * token. Definition: sampling.md of the specification.
  *
  *   sampling.c         parameters: defaults, ranges, a file's advice     candidates.c   the list that stages cut
- *   history.c          what was said: penalties, DRY                     sampler.c      the stages */
+ *   history.c          the sampling history                              sampler.c      the stages */
 #ifndef TEXT_SAMPLER_SAMPLER_H
 #define TEXT_SAMPLER_SAMPLER_H
 

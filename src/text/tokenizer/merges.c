@@ -80,7 +80,7 @@ static struct merge_pair *pair_slot(const struct tokenizer *t, int32_t left, int
     uint64_t h = ((uint64_t)(uint32_t)left << 32 | (uint32_t)right) * 0x9E3779B97F4A7C15u;
     for (size_t at = (h ^ h >> 32) & t->merge_mask;; at = (at + 1) & t->merge_mask) {
         struct merge_pair *p = &t->merge[at];
-        if (p->place == 0 || (p->left == left && p->right == right))
+        if (p->rank_1 == 0 || (p->left == left && p->right == right))
             return p;
     }
 }
@@ -89,7 +89,7 @@ uint32_t merges_rank(const void *context, const struct symbol *left, const struc
 {
     const struct merge_pair *p = pair_slot(context, left->id, right->id);
     *joined = p->joined;
-    return p->place - 1; /* MERGE_NEVER of an empty slot */
+    return p->rank_1 - 1; /* MERGE_NEVER of an empty slot */
 }
 
 static int load_merge(struct tokenizer *t, struct extras *x, const struct gguf_string *s, uint32_t rank, char *joined,
@@ -109,7 +109,7 @@ static int load_merge(struct tokenizer *t, struct extras *x, const struct gguf_s
     if (t->model == MODEL_BPE)
         bpe_note_merge(t, joined, left, joined + left, right);
     struct merge_pair *slot = pair_slot(t, m.left, m.right);
-    if (slot->place == 0) /* of equal pairs the first counts */
+    if (slot->rank_1 == 0) /* of equal pairs the first counts */
         *slot = m;
     return 0;
 }

@@ -28,9 +28,9 @@ static struct lookup_slot *probe(const struct lookup *l, const struct texts *x, 
     *tag = (uint32_t)(hash >> 32);
     for (size_t at = hash & l->mask;; at = (at + 1) & l->mask) {
         struct lookup_slot *slot = &l->slot[at];
-        if (slot->place == 0)
+        if (slot->entry == 0)
             return slot;
-        const uint32_t *start = &x->start[slot->place - 1];
+        const uint32_t *start = &x->start[slot->entry - 1];
         if (slot->tag == *tag && start[1] - start[0] == n && memcmp(x->bytes + start[0], text, n) == 0)
             return slot;
     }
@@ -39,7 +39,7 @@ static struct lookup_slot *probe(const struct lookup *l, const struct texts *x, 
 int32_t lookup_find(const struct lookup *l, const struct texts *x, const char *text, size_t n)
 {
     uint32_t tag;
-    return n == 0 ? -1 : (int32_t)probe(l, x, text, n, &tag)->place - 1;
+    return n == 0 ? -1 : (int32_t)probe(l, x, text, n, &tag)->entry - 1;
 }
 
 void lookup_put(struct lookup *l, const struct texts *x, int32_t index)

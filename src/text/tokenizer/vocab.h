@@ -35,7 +35,7 @@ struct texts {
 struct lookup {
     struct lookup_slot {
         uint32_t tag;   /* upper half of the hash */
-        uint32_t place; /* index + 1, 0: empty */
+        uint32_t entry; /* index + 1, 0: empty */
     } * slot;
     size_t mask;
 };
@@ -43,7 +43,7 @@ struct lookup {
 /* A merge of BPE in a table hashed by (left, right), at most two thirds full. Ids >= n_vocab are texts that are no tokens. */
 struct merge_pair {
     int32_t left, right, joined;
-    uint32_t place; /* rank + 1, 0: empty */
+    uint32_t rank_1; /* rank + 1, 0: empty */
 };
 
 /* Aho-Corasick over the texts of special tokens: see special.c. */

@@ -48,19 +48,19 @@ enum tool_rule {
     RULE_TOKENS = 1 << 0,              /* in vocabularies of this family the markers are tokens */
     RULE_CALL_ENDS_REASONING = 1 << 1, /* these models call without closing their reasoning */
     RULE_WRAP_AFTER_REASONING = 1 << 2,
-    RULE_LATE_REASONING = 1 << 3, /* reasoning may come anywhere, and more than once */
-    RULE_ONE_OBJECT = 1 << 4,     /* one object instead of a list of them */
-    RULE_EMPTY_LIST = 1 << 5,     /* a list without calls is no mistake */
-    RULE_BARE = 1 << 6,           /* content that begins with a call object is a call */
-    RULE_ONE_CALL = 1 << 7,       /* an answer holds one call */
-    RULE_CLASS_A = 1 << 8,        /* call markers written by an assistant may be tokens again (templates.md 7) */
-    RULE_CLASS_A_TAGS = 1 << 9,   /* its reasoning tags may */
-    RULE_TURN_ENDS = 1 << 10,     /* its wrapper ends the turn, unless a call follows */
-    RULE_ID_FIRST = 1 << 11,      /* a call object may begin with its id, a number */
-    RULE_ID_LAST = 1 << 12,       /* a call object may end with its id */
-    RULE_FENCED = 1 << 13,        /* arguments stand in a fence of Markdown */
-    RULE_BEGIN2_NAMES = 1 << 14,  /* ROLE_BEGIN2 begins a call only before the name of an offered tool */
-    RULE_RECIPIENTS = 1 << 15     /* "all" and "python" are recipients, not tools */
+    RULE_LATE_REASONING = 1 << 3,    /* reasoning may come anywhere, and more than once */
+    RULE_ONE_OBJECT = 1 << 4,        /* one object instead of a list of them */
+    RULE_EMPTY_LIST = 1 << 5,        /* a list without calls is no mistake */
+    RULE_BARE = 1 << 6,              /* content that begins with a call object is a call */
+    RULE_ONE_CALL = 1 << 7,          /* an answer holds one call */
+    RULE_ASSISTANT_MARKERS = 1 << 8, /* call markers written by an assistant may be tokens again (templates.md 7) */
+    RULE_ASSISTANT_TAGS = 1 << 9,    /* its reasoning tags may */
+    RULE_TURN_ENDS = 1 << 10,        /* its wrapper ends the turn, unless a call follows */
+    RULE_ID_FIRST = 1 << 11,         /* a call object may begin with its id, a number */
+    RULE_ID_LAST = 1 << 12,          /* a call object may end with its id */
+    RULE_FENCED = 1 << 13,           /* arguments stand in a fence of Markdown */
+    RULE_BEGIN2_NAMES = 1 << 14,     /* ROLE_BEGIN2 begins a call only before the name of an offered tool */
+    RULE_RECIPIENTS = 1 << 15        /* "all" and "python" are recipients, not tools */
 };
 
 /* How calls stand in a block: the grammar of each is a row of the table in answer/tool_grammar.c. */
@@ -143,8 +143,8 @@ const struct tool_format *tool_format_at(size_t i);
 /* Text i of a format that may be a token of a vocabulary, or NULL behind the last: its markers, or the part of a marker. */
 const char *tool_format_token(const struct tool_format *f, size_t i);
 
-/* 1: the text of an assistant's message may become this marker's token again: class A of templates.md 7. */
-int tool_format_is_class_a(const struct tool_format *f, const char *text, size_t length);
+/* 1: the text of an assistant's message may become this marker's token again: templates.md 7. */
+int tool_format_assistant_marker(const struct tool_format *f, const char *text, size_t length);
 
 /* 1: the text is one control or user-defined token of the vocabulary, a struct tokenizer; for struct tool_options. */
 int tool_is_token(const void *vocabulary, const char *text, size_t n);

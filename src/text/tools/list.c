@@ -18,8 +18,8 @@ int tool_name_is_legal(const char *name, size_t n)
         return 0;
     for (size_t i = 0; i < n; i++) {
         char c = name[i];
-        int letter = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
-        if (!letter && c != '_' && c != '.' && c != ':' && c != '-')
+        int alphanumeric = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
+        if (!alphanumeric && c != '_' && c != '.' && c != ':' && c != '-')
             return 0;
     }
     return 1;

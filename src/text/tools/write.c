@@ -9,7 +9,7 @@ struct tool_writer {
     const struct tool_format *format;
     void (*put)(void *arg, int ours, const char *text, size_t n);
     void *arg;
-    char *room; /* a key without its escapes is no longer than with them */
+    char *scratch; /* a key without its escapes is no longer than with them */
 };
 
 static void ours(const struct tool_writer *w, const char *text) { w->put(w->arg, 1, text, strlen(text)); }
@@ -68,7 +68,7 @@ static void keywords(const struct tool_writer *w, const char *text, size_t n)
         json_scan_begin(&s);
         if (at >= n || text[at] != '"' || json_scan(&s, text, n, &at, 1) != SCAN_OK)
             return;
-        struct buffer plain = {.text = w->room, .cap = n};
+        struct buffer plain = {.text = w->scratch, .cap = n};
         json_unescape(&plain, text + key, at - key);
         if (!first)
             theirs(w, ", ");
@@ -147,9 +147,9 @@ static void hermes_write(const struct tool_writer *w, const struct tool_written 
     }
 }
 
-void tool_write(const struct tool_format *f, const struct tool_written *call, size_t n, char *room,
+void tool_write(const struct tool_format *f, const struct tool_written *call, size_t n, char *scratch,
                 void (*put)(void *arg, int ours, const char *text, size_t n), void *arg)
 {
-    const struct tool_writer w = {f, put, arg, room};
+    const struct tool_writer w = {f, put, arg, scratch};
     (f->write ? f->write : hermes_write)(&w, call, n);
 }

@@ -14,10 +14,10 @@ struct tool_written {
     size_t n_arguments;
 };
 
-/* Hands the text over in pieces, from which put need not return; ours 1: a marker or word of the format, class t of templates.md 7;
- * 0: of the message, class a. Formats whose row says nothing else are written like hermes, as is "none". room: as many bytes as
- * the longest arguments have. */
-void tool_write(const struct tool_format *f, const struct tool_written *call, size_t n, char *room,
+/* Hands the text over in pieces, from which put need not return. ours 1: a marker or word of the format (ORIGIN_TEMPLATE of
+ * templates.md 7); 0: of the message (ORIGIN_ASSISTANT). Formats whose row says nothing else are written like hermes, as is "none".
+ * scratch: as many bytes as the longest arguments have. */
+void tool_write(const struct tool_format *f, const struct tool_written *call, size_t n, char *scratch,
                 void (*put)(void *arg, int ours, const char *text, size_t n), void *arg);
 
 /* Ways to write calls that differ from hermes: what rows of the table of formats point to. */

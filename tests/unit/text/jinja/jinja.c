@@ -12,7 +12,7 @@
 static struct jinja_error e;
 static struct arena arena;
 
-/* Render with {"u": "<user>", "a": "[asst]", ...} whose strings have the classes of their names; 0 or -1. */
+/* Render with {"u": "<user>", "a": "[asst]", ...} whose strings have the origins of their names; 0 or -1. */
 static int render(const char *template, struct jinja_text *out)
 {
     struct jinja_template *t;
@@ -30,8 +30,8 @@ static int render(const char *template, struct jinja_text *out)
     r.trap = &trap;
     int rc = -1;
     if (!setjmp(trap)) {
-        struct jvalue more = jjson_parse(&r, assistant, sizeof assistant - 1, CLASS_ASSISTANT, &problem, NULL);
-        r.context = jjson_parse(&r, user, sizeof user - 1, CLASS_USER, &problem, NULL);
+        struct jvalue more = jjson_parse(&r, assistant, sizeof assistant - 1, ORIGIN_ASSISTANT, &problem, NULL);
+        r.context = jjson_parse(&r, user, sizeof user - 1, ORIGIN_USER, &problem, NULL);
         for (size_t i = 0; i < more.u.dict->n; i++)
             jdict_set(&r, r.context.u.dict, more.u.dict->entry[i].key, more.u.dict->entry[i].value);
         rc = jinja_render(t, &r, out);
@@ -41,7 +41,7 @@ static int render(const char *template, struct jinja_text *out)
 }
 
 /* The text, and for each byte t, a or u. */
-static void gives(const char *template, const char *text, const char *classes)
+static void gives(const char *template, const char *text, const char *origins)
 {
     struct jinja_text out = {0};
     if (render(template, &out) != 0)
@@ -52,9 +52,9 @@ static void gives(const char *template, const char *text, const char *classes)
     size_t at = 0;
     for (size_t i = 0; i < out.n_span; i++)
         for (size_t k = 0; k < out.span[i].n; k++)
-            got[at++] = "tau"[out.span[i].kind];
+            got[at++] = "tau"[out.span[i].origin];
     got[at] = 0;
-    assert_string_equal(got, classes);
+    assert_string_equal(got, origins);
 }
 
 static void test_classes_by_byte(void **state)
@@ -235,7 +235,7 @@ static int render_once(const struct jinja_template *t, struct arena *own)
     r.trap = &trap;
     if (setjmp(trap))
         return -1;
-    r.context = jjson_parse(&r, "{\"l\": [1]}", 10, CLASS_USER, &problem, NULL);
+    r.context = jjson_parse(&r, "{\"l\": [1]}", 10, ORIGIN_USER, &problem, NULL);
     if (jinja_render(t, &r, &out) != 0)
         return -1;
     return out.n == 21 && memcmp(out.bytes, "a\nb1c[1, 2] [9, 2] 32", 21) == 0 ? 0 : -1;
@@ -311,13 +311,13 @@ static void test_json_text(void **state)
     if (setjmp(trap))
         fail_msg("%s", e.text);
     for (size_t i = 0; i < sizeof good / sizeof *good; i++) {
-        struct jvalue v = jjson_parse(&r, good[i].text, strlen(good[i].text), CLASS_USER, &problem, NULL);
+        struct jvalue v = jjson_parse(&r, good[i].text, strlen(good[i].text), ORIGIN_USER, &problem, NULL);
         assert_null(problem);
         const struct jstring *s = jjson_write(&r, v, &jjson_plain);
         assert_string_equal(copy_of(&r, s->bytes, s->n), good[i].written);
     }
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
-        jjson_parse(&r, bad[i], strlen(bad[i]), CLASS_USER, &problem, NULL);
+        jjson_parse(&r, bad[i], strlen(bad[i]), ORIGIN_USER, &problem, NULL);
         if (!problem)
             fail_msg("%s was taken", bad[i]);
     }

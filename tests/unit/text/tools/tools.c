@@ -64,9 +64,9 @@ static void finds_by_name(void **state)
     const struct tool_format *f = tool_format_find("dsml", NULL);
     assert_string_equal(tool_format_token(f, 0), "｜DSML｜");
     assert_string_equal(tool_format_token(f, 1), "<think>");
-    assert_int_equal(tool_format_is_class_a(f, "<think>", 7), 1);
-    assert_int_equal(tool_format_is_class_a(tool_format_find("hermes", NULL), "<tool_call>", 11), 1);
-    assert_int_equal(tool_format_is_class_a(tool_format_find("kimi_k2", NULL), "<|tool_call_begin|>", 19), 0);
+    assert_int_equal(tool_format_assistant_marker(f, "<think>", 7), 1);
+    assert_int_equal(tool_format_assistant_marker(tool_format_find("hermes", NULL), "<tool_call>", 11), 1);
+    assert_int_equal(tool_format_assistant_marker(tool_format_find("kimi_k2", NULL), "<|tool_call_begin|>", 19), 0);
     assert_string_equal(tool_format_taught(tool_format_find("none", NULL))->name, "hermes");
 }
 
