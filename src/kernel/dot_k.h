@@ -58,7 +58,9 @@ INL void step_k(__m128 *acc, const enum block_type t, const int m, const uint8_t
             }
         }
     }
-    const __m128 d = _mm_mul_ps(half4(p + k.d, rs), _mm_set1_ps(k.factor));
+    const uint64_t halves = load_d(t, p) | (uint64_t)load_d(t, p + rs) << 16 | (uint64_t)load_d(t, p + 2 * rs) << 32 |
+                            (uint64_t)load_d(t, p + 3 * rs) << 48;
+    const __m128 d = _mm_mul_ps(_mm_cvtph_ps(_mm_cvtsi64_si128((long long)halves)), _mm_set1_ps(k.factor));
     UNROLL for (int i = 0; i < m; i++)
     {
         const __m128 dx = _mm_set1_ps(x->scale[at[i]]);
@@ -75,6 +77,16 @@ INL void step_k(__m128 *acc, const enum block_type t, const int m, const uint8_t
 DOT_K(q2_k, TYPE_Q2_K)
 DOT_K(q3_k, TYPE_Q3_K)
 DOT_K(q5_k, TYPE_Q5_K)
+DOT_K(iq4_xs, TYPE_IQ4_XS)
+DOT_K(iq3_s, TYPE_IQ3_S)
+DOT_K(iq3_xxs, TYPE_IQ3_XXS)
+DOT_K(iq2_s, TYPE_IQ2_S)
+DOT_K(iq2_xs, TYPE_IQ2_XS)
+DOT_K(iq2_xxs, TYPE_IQ2_XXS)
+DOT_K(iq1_s, TYPE_IQ1_S)
+DOT_K(iq1_m, TYPE_IQ1_M)
+DOT_K(tq1_0, TYPE_TQ1_0)
+DOT_K(tq2_0, TYPE_TQ2_0)
 
 static inline void fill_dot_k(struct kernels *k)
 {
@@ -83,9 +95,13 @@ static inline void fill_dot_k(struct kernels *k)
         dot_fn *dot;
         pair_fn *pair;
     } own[] = {
-        {TYPE_Q2_K, dot_q2_k, pair_q2_k},
-        {TYPE_Q3_K, dot_q3_k, pair_q3_k},
-        {TYPE_Q5_K, dot_q5_k, pair_q5_k},
+        {TYPE_Q2_K, dot_q2_k, pair_q2_k},          {TYPE_Q3_K, dot_q3_k, pair_q3_k},
+        {TYPE_Q5_K, dot_q5_k, pair_q5_k},          {TYPE_IQ4_XS, dot_iq4_xs, pair_iq4_xs},
+        {TYPE_IQ3_S, dot_iq3_s, pair_iq3_s},       {TYPE_IQ3_XXS, dot_iq3_xxs, pair_iq3_xxs},
+        {TYPE_IQ2_S, dot_iq2_s, pair_iq2_s},       {TYPE_IQ2_XS, dot_iq2_xs, pair_iq2_xs},
+        {TYPE_IQ2_XXS, dot_iq2_xxs, pair_iq2_xxs}, {TYPE_IQ1_S, dot_iq1_s, pair_iq1_s},
+        {TYPE_IQ1_M, dot_iq1_m, pair_iq1_m},       {TYPE_TQ1_0, dot_tq1_0, pair_tq1_0},
+        {TYPE_TQ2_0, dot_tq2_0, pair_tq2_0},
     };
     for (size_t i = 0; i < sizeof own / sizeof own[0]; i++) {
         k->dot[own[i].type] = own[i].dot;

@@ -2,16 +2,15 @@
  * case of load_head() and a case of load_codes(); products (dot_k.h) and lines for tiles (unpack_avx2.c) are loops over these. The
  * type is a constant everywhere, so every case folds. AVX-512 uses this header as well.
  *
- *   head    int16 scale[16], min[16] of sixteen values each; the signs of grids
- *   codes j  u, sign: values 32 j .. 32 j + 31. Without signs: u is the code + the type's zero point, at most 127. With signs: u is
- *            the magnitude, at most 127, and the code is u where the byte of sign is above 0, -u where it is below; never 0 there.
+ *   head      what is decoded once a step: int16 scale[16] and min[16], each of sixteen values; high bits; signs
+ *   codes j   values 32 j .. 32 j + 31. Without signs: u is the code + the type's zero point, at most 127. With signs: u is the
+ *             magnitude, at most 127, and the code is u where the byte of sign is above 0, -u where it is below; never 0.
  *
  * Every load lies inside its block. The layouts are drawn in format/decode_k.c and format/decode_iq.c. */
 #ifndef KERNEL_STEP_AVX2_H
 #define KERNEL_STEP_AVX2_H
 
-#include "format/grids.h"
-#include "kernel/simd_avx2.h"
+#include "kernel/codebook_avx2.h"
 #include "kernel/unpack.h"
 
 struct k_type {
@@ -24,23 +23,27 @@ INL struct k_type k_type(const enum block_type t)
 {
     switch (t) {
     case TYPE_Q2_K:
-        return (struct k_type){0, 0, 1, 80, 82, 1};
+        return (struct k_type){.has_min = 1, .d = 80, .dmin = 82, .factor = 1};
     case TYPE_Q3_K:
-        return (struct k_type){4, 0, 0, 108, 0, 1};
-    default: /* TYPE_Q5_K */
-        return (struct k_type){0, 0, 1, 0, 2, 1};
+        return (struct k_type){.zero_point = 4, .d = 108, .factor = 1};
+    case TYPE_Q5_K:
+        return (struct k_type){.has_min = 1, .d = 0, .dmin = 2, .factor = 1};
+    case TYPE_TQ1_0:
+        return (struct k_type){.zero_point = 1, .d = 52, .factor = 1};
+    case TYPE_TQ2_0:
+        return (struct k_type){.zero_point = 1, .d = 64, .factor = 1};
+    case TYPE_IQ1_S:
+    case TYPE_IQ1_M: /* its d: load_d() */
+        return (struct k_type){.zero_point = IQ1_ZERO_POINT, .factor = 0.125f};
+    case TYPE_IQ3_XXS:
+        return (struct k_type){.has_signs = 1, .factor = 0.25f};
+    case TYPE_IQ4_XS:
+    case TYPE_IQ3_S:
+        return (struct k_type){.has_signs = 1, .factor = 1};
+    default: /* iq2_xxs, iq2_xs, iq2_s */
+        return (struct k_type){.has_signs = 1, .factor = 0.125f};
     }
 }
-
-struct head {
-    __m256i scale, min, high;
-};
-
-struct codes {
-    __m256i u, sign;
-};
-
-INL __m256i and8(__m256i v, int mask) { return _mm256_and_si256(v, _mm256_set1_epi8((char)mask)); }
 
 /* Bit `from` of each byte, moved to bit `to`; the others 0. */
 INL __m256i move_bit(__m256i v, const int from, const int to)
@@ -93,6 +96,16 @@ INL struct head head_q5_k(const uint8_t *p)
     };
 }
 
+/* Six bits: the low four in nibbles, the high two in a word. */
+INL struct head head_iq4_xs(const uint8_t *p)
+{
+    const __m256i shift = _mm256_setr_epi32(0, 2, 4, 6, 8, 10, 12, 14);
+    __m256i top = _mm256_srlv_epi32(_mm256_set1_epi32(load_u16(p + 2)), shift);
+    top = _mm256_slli_epi32(_mm256_and_si256(top, _mm256_set1_epi32(3)), 4);
+    __m256i s = twice(_mm256_or_si256(nibbles_of(load_u32(p + 4)), top));
+    return (struct head){.scale = _mm256_sub_epi16(s, _mm256_set1_epi16(32))};
+}
+
 INL struct head load_head(const enum block_type t, const uint8_t *p)
 {
     switch (t) {
@@ -100,9 +113,33 @@ INL struct head load_head(const enum block_type t, const uint8_t *p)
         return head_q2_k(p);
     case TYPE_Q3_K:
         return head_q3_k(p);
-    default:
+    case TYPE_Q5_K:
         return head_q5_k(p);
+    case TYPE_IQ4_XS:
+        return head_iq4_xs(p);
+    case TYPE_IQ3_S:
+        return head_iq3_s(p);
+    case TYPE_IQ3_XXS:
+        return head_iq3_xxs(p);
+    case TYPE_IQ2_S:
+        return head_iq2_s(p);
+    case TYPE_IQ2_XS:
+        return head_iq2_xs(p);
+    case TYPE_IQ2_XXS:
+        return head_iq2_xxs(p);
+    case TYPE_IQ1_S:
+        return head_iq1_s(p);
+    case TYPE_IQ1_M:
+        return head_iq1_m(p);
+    default: /* tq1_0, tq2_0 */
+        return (struct head){.scale = _mm256_set1_epi16(1)};
     }
+}
+
+/* The scale of a step, as f16 bits. */
+INL uint16_t load_d(const enum block_type t, const uint8_t *p)
+{
+    return t == TYPE_IQ1_M ? d_iq1_m(p) : load_u16(p + k_type(t).d);
 }
 
 /* ---- codes ---- */
@@ -110,7 +147,52 @@ INL struct head load_head(const enum block_type t, const uint8_t *p)
 INL struct codes codes_q5_k(const uint8_t *p, const int j, __m256i high)
 {
     __m256i w = load256(p + 48 + 32 * (j / 2));
-    return (struct codes){_mm256_or_si256(and8(j % 2 ? _mm256_srli_epi16(w, 4) : w, 15), move_bit(high, j, 4)), w};
+    return (struct codes){.u = _mm256_or_si256(and8(j % 2 ? _mm256_srli_epi16(w, 4) : w, 15), move_bit(high, j, 4))};
+}
+
+INL struct codes codes_iq4_xs(const uint8_t *p)
+{
+    const __m256i table = _mm256_broadcastsi128_si256(load128(codes_iq4_nl));
+    __m128i w = load128(p);
+    __m256i both = _mm256_inserti128_si256(_mm256_castsi128_si256(w), _mm_srli_epi16(w, 4), 1);
+    __m256i c = _mm256_shuffle_epi8(table, and8(both, 15));
+    return (struct codes){.u = _mm256_abs_epi8(c), .sign = c};
+}
+
+/* Trit k of the five of each byte, 0..2: the byte is ceil(256 / 243 * number), so the rest after k trits is the byte times 3^k modulo
+ * 256, and the next trit is 3 rest / 256. */
+INL __m256i trit_of_rest(__m256i rest)
+{
+    __m256i one = _mm256_cmpeq_epi8(_mm256_max_epu8(rest, _mm256_set1_epi8(86)), rest);
+    __m256i two = _mm256_cmpeq_epi8(_mm256_max_epu8(rest, _mm256_set1_epi8((char)171)), rest);
+    return _mm256_sub_epi8(_mm256_setzero_si256(), _mm256_add_epi8(one, two));
+}
+
+INL __m256i times_power(__m256i v, const int k)
+{
+    UNROLL for (int i = 0; i < k; i++) v = _mm256_add_epi8(v, _mm256_add_epi8(v, v));
+    return v;
+}
+
+/* 32 bytes of five trits, 16 bytes of five, 4 bytes of four. */
+INL struct codes codes_tq1_0(const uint8_t *p, const int j)
+{
+    if (j < 5)
+        return (struct codes){.u = trit_of_rest(times_power(load256(p), j))};
+    __m256i w = _mm256_broadcastsi128_si256(load128(p + 32));
+    __m256i low = times_power(w, 2 * (j - 5)), high = times_power(low, 1);
+    if (j == 7) {
+        const __m256i power = _mm256_broadcastsi128_si256(_mm_setr_epi16(1, 1, 3, 3, 9, 9, 27, 27));
+        __m256i four = broadcast32(p + 48);
+        __m256i odd = _mm256_slli_epi16(_mm256_mullo_epi16(_mm256_srli_epi16(four, 8), power), 8);
+        high = _mm256_blendv_epi8(_mm256_mullo_epi16(four, power), odd, _mm256_set1_epi16((short)0xff00));
+    }
+    return (struct codes){.u = trit_of_rest(_mm256_blend_epi32(low, high, 0xf0))};
+}
+
+INL struct codes with_signs(const struct head *h, const int j, __m256i magnitudes)
+{
+    return (struct codes){magnitudes, sign_bytes(h->negative + j)};
 }
 
 INL struct codes load_codes(const enum block_type t, const uint8_t *p, const int j, const struct head *h)
@@ -120,8 +202,28 @@ INL struct codes load_codes(const enum block_type t, const uint8_t *p, const int
         return (struct codes){.u = two_bits(p + 16 + 32 * (j / 4), j % 4)};
     case TYPE_Q3_K:
         return (struct codes){.u = _mm256_or_si256(two_bits(p + 32 + 32 * (j / 4), j % 4), move_bit(h->high, j, 2))};
-    default:
+    case TYPE_Q5_K:
         return codes_q5_k(p, j, h->high);
+    case TYPE_IQ4_XS:
+        return codes_iq4_xs(p + 8 + 16 * j);
+    case TYPE_IQ3_S:
+        return with_signs(h, j, eight_cells(grid_iq3_s, p + 2 + 8 * j, p[66 + j]));
+    case TYPE_IQ3_XXS:
+        return with_signs(h, j, eight_cells(grid_iq3_xxs, p + 2 + 8 * j, 0));
+    case TYPE_IQ2_S:
+        return with_signs(h, j, cells_iq2_s(p + 2 + 4 * j, p[66 + j]));
+    case TYPE_IQ2_XS:
+        return with_signs(h, j, cells_iq2_xs(p + 2 + 8 * j));
+    case TYPE_IQ2_XXS:
+        return with_signs(h, j, cells_iq2_xxs(p + 2 + 8 * j));
+    case TYPE_IQ1_S:
+        return (struct codes){.u = codes_iq1_s(p + 2 + 4 * j, load_u16(p + 34 + 2 * j))};
+    case TYPE_IQ1_M:
+        return (struct codes){.u = codes_iq1_m(p + 4 * j, load_u16(p + 32 + 2 * j))};
+    case TYPE_TQ1_0:
+        return codes_tq1_0(p, j);
+    default: /* tq2_0 */
+        return (struct codes){.u = two_bits(p + 32 * (j / 4), j % 4)};
     }
 }
 

@@ -3,10 +3,10 @@
  *
  *   panel vector (k4, r): four codes, 4 k4 .. 4 k4 + 3, of eight weight rows, one row a lane
  *
- * Without VNNI a product of bytes goes through 16-bit pairs. Codes of 4, 5 and 6 bits stay unsigned (the zero point is taken off
- * the sums), so that several products may be added in 16 bits before they are widened: 8 * 2 * 15 * 127, 4 * 2 * 31 * 127 and
- * 2 * 2 * 63 * 127 are below 32768. Other types keep signed codes, at most 128 in magnitude, and widen every pair. The K family's
- * integer scale is the factor of that widening. */
+ * Without VNNI a product of bytes goes through 16-bit pairs. Codes of up to 7 bits are made unsigned (the zero point is taken
+ * off the sums), so that several products may be added in 16 bits before they are widened: 8 * 2 * 15 * 127, 4 * 2 * 31 * 127,
+ * 2 * 2 * 63 * 127 and 2 * 127 * 127 are below 32768. Other types keep signed codes, at most 128 in magnitude, and widen every
+ * pair. The K family's integer scale is the factor of that widening. */
 #if defined(__x86_64__)
 #include "format/grids.h"
 #include "kernel/simd_avx2.h"
@@ -176,6 +176,11 @@ VARIANT(q5_0_products, ACT_X32, 32, 4, 16, MIN_NONE)
 VARIANT(q2_k_products, ACT_X256, 16, 4, 0, MIN_INT)
 VARIANT(q3_k_products, ACT_X256, 16, 4, 4, MIN_NONE)
 VARIANT(q5_k_products, ACT_X256, 32, 4, 0, MIN_INT)
+VARIANT(tq_products, ACT_X256, 32, 8, 1, MIN_NONE)
+VARIANT(k32_5_bits, ACT_X256, 32, 4, 16, MIN_NONE)
+VARIANT(k16_5_bits, ACT_X256, 16, 4, 16, MIN_NONE)
+VARIANT(k32_7_bits, ACT_X256, 32, 1, 64, MIN_NONE)
+VARIANT(k16_7_bits, ACT_X256, 16, 1, 64, MIN_NONE)
 VARIANT(k32_signed, ACT_X256, 32, 0, 0, MIN_NONE)
 VARIANT(k16_signed, ACT_X256, 16, 0, 0, MIN_NONE)
 VARIANT(k16_signed_min, ACT_X256, 16, 0, 0, MIN_INT)
@@ -370,6 +375,15 @@ static const struct own_panel { /* codes and scales NULL: the panel is filled fr
     [TYPE_Q2_K] = {.products = q2_k_products},
     [TYPE_Q3_K] = {.products = q3_k_products, .zero_point = 4},
     [TYPE_Q5_K] = {.products = q5_k_products},
+    [TYPE_TQ1_0] = {.products = tq_products, .zero_point = 1},
+    [TYPE_TQ2_0] = {.products = tq_products, .zero_point = 1},
+    [TYPE_IQ1_S] = {.products = k32_5_bits, .zero_point = 16},
+    [TYPE_IQ1_M] = {.products = k16_5_bits, .zero_point = 16},
+    [TYPE_IQ3_S] = {.products = k32_5_bits, .zero_point = 16},
+    [TYPE_IQ3_XXS] = {.products = k32_7_bits, .zero_point = 64},
+    [TYPE_IQ2_XXS] = {.products = k32_7_bits, .zero_point = 64},
+    [TYPE_IQ2_XS] = {.products = k16_7_bits, .zero_point = 64},
+    [TYPE_IQ2_S] = {.products = k16_7_bits, .zero_point = 64},
 };
 
 /* Float scales of any type's step to a lane. */
@@ -458,8 +472,8 @@ static void group_rows(const struct wmat *w, const uint8_t *rows, const struct x
     }
 }
 
-/* Below this many activation rows the dots are faster; where scalar code unpacks, never. */
-static int tile_rows_min(enum block_type t) { return own[t].codes || unpack_avx2[t] ? 5 : 2; }
+/* Below this many activation rows the dots are faster. */
+static int tile_rows_min(enum block_type t) { return own[t].codes ? 5 : unpack_is_slow(t) ? 2 : 4; }
 
 static void tile(const struct wmat *w, int n0, int n1, const struct xq *x, float *out, size_t ld_out, void *scratch)
 {

@@ -219,9 +219,8 @@ static void group_rows(const struct wmat *w, const uint8_t *rows, const uint8_t 
     }
 }
 
-/* Below this many activation rows the dots are faster (AMD family 26: they cross between 2 and 4); where scalar code
- * unpacks, never. */
-static int tile_rows_min(enum block_type t) { return own[t].unpack || unpack_avx2[t] ? 3 : 2; }
+/* Below this many activation rows the dots are faster (AMD family 26: they cross between 2 and 4). */
+static int tile_rows_min(enum block_type t) { return own[t].unpack || !unpack_is_slow(t) ? 3 : 2; }
 
 static void tile(const struct wmat *w, int n0, int n1, const struct xq *x, float *out, size_t ld_out, void *scratch)
 {

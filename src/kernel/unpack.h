@@ -37,6 +37,9 @@ extern const struct unpacking unpackings[TYPE_COUNT];
 /* The same in AVX2 code (unpack_avx2.c); NULL: none for this type. */
 extern unpack_fn *const unpack_avx2[TYPE_COUNT];
 
+/* Unpacking costs more than a row of products: by scalar code, and cell by cell out of grids. */
+int unpack_is_slow(enum block_type t);
+
 /* The codebook types (unpack_iq_scalar.c). */
 void unpack_iq2_xxs(struct step *s, const uint8_t *p, int n);
 void unpack_iq2_xs(struct step *s, const uint8_t *p, int n);

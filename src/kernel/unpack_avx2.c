@@ -7,7 +7,7 @@ INL void unpack_k(const enum block_type t, struct step *s, const uint8_t *p)
     const struct k_type k = k_type(t);
     const struct head h = load_head(t, p);
     const __m256i zero_point = _mm256_set1_epi8((char)k.zero_point);
-    s->d[0] = load_f16(p + k.d) * k.factor;
+    s->d[0] = f16_to_f32(load_d(t, p)) * k.factor;
     _mm256_storeu_si256((__m256i *)s->scale, h.scale);
     if (k.has_min) {
         s->dmin = load_f16(p + k.dmin);
@@ -22,7 +22,7 @@ INL void unpack_k(const enum block_type t, struct step *s, const uint8_t *p)
 }
 
 #define UNPACK(name, TYPE)                                                                                             \
-    static void unpack_##name(struct step *s, const uint8_t *p, int n)                                                 \
+    static void vector_##name(struct step *s, const uint8_t *p, int n)                                                 \
     {                                                                                                                  \
         (void)n;                                                                                                       \
         unpack_k(TYPE, s, p);                                                                                          \
@@ -31,11 +31,39 @@ INL void unpack_k(const enum block_type t, struct step *s, const uint8_t *p)
 UNPACK(q2_k, TYPE_Q2_K)
 UNPACK(q3_k, TYPE_Q3_K)
 UNPACK(q5_k, TYPE_Q5_K)
+UNPACK(iq4_xs, TYPE_IQ4_XS)
+UNPACK(iq3_s, TYPE_IQ3_S)
+UNPACK(iq3_xxs, TYPE_IQ3_XXS)
+UNPACK(iq2_s, TYPE_IQ2_S)
+UNPACK(iq2_xs, TYPE_IQ2_XS)
+UNPACK(iq2_xxs, TYPE_IQ2_XXS)
+UNPACK(iq1_s, TYPE_IQ1_S)
+UNPACK(iq1_m, TYPE_IQ1_M)
+UNPACK(tq1_0, TYPE_TQ1_0)
+UNPACK(tq2_0, TYPE_TQ2_0)
 
 unpack_fn *const unpack_avx2[TYPE_COUNT] = {
-    [TYPE_Q2_K] = unpack_q2_k,
-    [TYPE_Q3_K] = unpack_q3_k,
-    [TYPE_Q5_K] = unpack_q5_k,
+    [TYPE_Q2_K] = vector_q2_k,     [TYPE_Q3_K] = vector_q3_k,     [TYPE_Q5_K] = vector_q5_k,
+    [TYPE_IQ4_XS] = vector_iq4_xs, [TYPE_IQ3_S] = vector_iq3_s,   [TYPE_IQ3_XXS] = vector_iq3_xxs,
+    [TYPE_IQ2_S] = vector_iq2_s,   [TYPE_IQ2_XS] = vector_iq2_xs, [TYPE_IQ2_XXS] = vector_iq2_xxs,
+    [TYPE_IQ1_S] = vector_iq1_s,   [TYPE_IQ1_M] = vector_iq1_m,   [TYPE_TQ1_0] = vector_tq1_0,
+    [TYPE_TQ2_0] = vector_tq2_0,
 };
+
+int unpack_is_slow(enum block_type t)
+{
+    switch (t) {
+    case TYPE_IQ1_S:
+    case TYPE_IQ1_M:
+    case TYPE_IQ2_XXS:
+    case TYPE_IQ2_XS:
+    case TYPE_IQ2_S:
+    case TYPE_IQ3_XXS:
+    case TYPE_IQ3_S:
+        return 1;
+    default:
+        return !unpack_avx2[t];
+    }
+}
 
 #endif
