@@ -253,16 +253,18 @@ int http_answer(struct http_exchange *x, int status, const char *type, const cha
     return c->gone ? -1 : 0;
 }
 
-int http_answer_json(struct http_exchange *x, struct out *o)
+int http_answer_out(struct http_exchange *x, const char *type, struct out *o)
 {
     struct refusal r = {0};
-    int failed = o->failed, gone = failed ? 0 : http_answer(x, 200, "application/json", o->text, o->n);
+    int failed = o->failed, gone = failed ? 0 : http_answer(x, 200, type, o->text, o->n);
     out_free(o);
     if (!failed)
         return gone;
     refuse_memory(&r);
     return http_refuse(x, &r);
 }
+
+int http_answer_json(struct http_exchange *x, struct out *o) { return http_answer_out(x, "application/json", o); }
 
 int http_refuse(struct http_exchange *x, const struct refusal *refusal)
 {

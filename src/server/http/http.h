@@ -64,8 +64,9 @@ void http_set(struct http_exchange *x, const char *name, const char *format, ...
 /* The whole answer. type: "application/json" ... Returns -1 when the client is gone (which nobody needs to look at). */
 int http_answer(struct http_exchange *x, int status, const char *type, const char *body, size_t n);
 
-/* As http_answer with status 200 and JSON; takes and frees what is in o. 500 if o has failed. */
+/* As http_answer with status 200, of any type or of JSON; takes and frees what is in o. 503 if o has failed for want of memory. */
 struct out;
+int http_answer_out(struct http_exchange *x, const char *type, struct out *o);
 int http_answer_json(struct http_exchange *x, struct out *o);
 
 /* Answers r in the route's dialect. Not after http_stream_begin(). */

@@ -242,6 +242,5 @@ void own_metrics(struct http_exchange *x)
     put_family(&o, "stabilize_total", "counter", "Uses of the rules of --stabilize.");
     for (int i = 0; i < 4; i++)
         out_print(&o, "stoker_stabilize_total{rule=\"R%d\"} %" PRIuFAST64 "\n", i + 1, atomic_load(&c->stabilized[i]));
-    http_answer(x, o.failed ? 500 : 200, "text/plain; version=0.0.4", o.text, o.n);
-    out_free(&o);
+    http_answer_out(x, "text/plain; version=0.0.4", &o);
 }
