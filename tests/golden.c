@@ -13,9 +13,9 @@
  * beside it (--exact), or, with quantised activations, when the median is at most 1.25 times that of libllama; and when the
  * greedy continuation is the recorded one. A hash of all logits is printed: it must not depend on tier, budget, chunk. */
 #include "base/hash.h"
-#include "engine/session.h"
 #include "expected.h"
 #include "golden_ref.h"
+#include "session_step.h"
 
 #include <dirent.h>
 #include <math.h>

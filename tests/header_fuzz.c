@@ -16,7 +16,7 @@
 #include "base/clock.h"
 #include "base/cpu.h"
 #include "format/gguf.h"
-#include "format/gguf_write.h"
+#include "gguf_write.h"
 #include "stoker.h"
 
 #include <errno.h>

@@ -19,7 +19,7 @@
  * The cases of a test run in one forked process, which says in shared memory what it is doing: where it dies, the case is
  * known. The models are goldens of tests/data, written anew with the one change. */
 #include "base/rng.h"
-#include "format/gguf_write.h"
+#include "gguf_write.h"
 #include "model/arch.h"
 #include "sparse_model.h"
 #include "stoker.h"

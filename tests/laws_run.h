@@ -7,8 +7,8 @@
 
 #include "base/hash.h"
 #include "base/rng.h"
-#include "engine/session.h"
 #include "fault_reader.h"
+#include "session_step.h"
 
 #include <stdio.h>
 #include <stdlib.h>

@@ -6,7 +6,7 @@
 #define TESTS_SPARSE_MODEL_H
 
 #include "base/error.h"
-#include "format/gguf_write.h"
+#include "gguf_write.h"
 
 #include <stdint.h>
 #include <stdio.h>

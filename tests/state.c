@@ -12,7 +12,7 @@
  *
  * Models: the embedded one, and the goldens whose architecture stoker has. */
 #include "laws_run.h"
-#include "model/seq_file.h"
+#include "seq_file.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -8,7 +8,7 @@
  * read their rows, and the plan's minimum leaves them on disk. Its answers are those of the model that is resident, whatever the
  * reader, the chunk and the threads. */
 #include "base/error.h"
-#include "format/gguf_write.h"
+#include "gguf_write.h"
 #include "laws_run.h"
 #include "test_lines.h"
 

@@ -5,8 +5,8 @@
  *
  *     build/tests/unsaid */
 #include "base/hash.h"
-#include "engine/session.h"
-#include "format/gguf_write.h"
+#include "gguf_write.h"
+#include "session_step.h"
 
 #include <math.h>
 #include <stdio.h>

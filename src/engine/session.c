@@ -309,11 +309,3 @@ void session_commit(struct batch *b)
         else if (b->seq[r]->n_pos < b->pos[r] + 1)
             seq_commit(b->seq[r], b->pos[r] + 1);
 }
-
-int session_forward(struct session *s, struct batch *b, struct error *err)
-{
-    if (model_forward(s->model, b, err))
-        return -1;
-    session_commit(b);
-    return 0;
-}

@@ -3,7 +3,8 @@
  *
  *     session_prepare   file, numbers, tokenizer, plan: reads headers only
  *     session_load      mapping, pool, reader, weights
- *     session_forward   one step
+ *     model_forward     one step of a batch (model/model.h)
+ *     session_commit    its rows are computed
  */
 #ifndef ENGINE_SESSION_H
 #define ENGINE_SESSION_H
@@ -82,9 +83,8 @@ struct batch session_batch(struct session *s);
  * exceed plan.n_logits. */
 int batch_add(struct session *s, struct batch *b, struct sequence *seq, int32_t token, int pos, int wants_logits);
 
-/* Run it, and commit; or commit by oneself, when what windows will leave has been looked at. */
-int session_forward(struct session *s, struct batch *b, struct error *err);
-/* The positions of the rows that stayed are computed, the sequences of those that left are invalid. */
+/* After model_forward(), and before pages that windows leave are used for anything else. The positions of the rows that stayed are
+ * computed; the sequences of those that left are invalid. */
 void session_commit(struct batch *b);
 
 /* Logits, sampler, histories and batch room: for the plan. */

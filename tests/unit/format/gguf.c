@@ -3,7 +3,7 @@
  * cut or flipped at any byte is refused or read, never more. Files are made in a temporary folder. */
 #include "base/clock.h"
 #include "base/error.h"
-#include "format/gguf_write.h"
+#include "gguf_write.h"
 
 #include <dirent.h>
 #include <errno.h>

@@ -1,6 +1,6 @@
 /* links: format base */
 /* The writer: what it writes is a file that another would have written byte for byte, and its failures leave none. */
-#include "format/gguf_write.h"
+#include "gguf_write.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

@@ -3,7 +3,7 @@
  * of range, or at odds with another. */
 #include "model/params.h"
 #include "base/error.h"
-#include "format/gguf_write.h"
+#include "gguf_write.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,7 +1,7 @@
 /* links: model store op kernel format base */
 /* The cap of Gemma's logits: that of the file, else what the architecture has without one. */
 #include "base/error.h"
-#include "format/gguf_write.h"
+#include "gguf_write.h"
 #include "model/arch.h"
 #include "model/params.h"
 

@@ -4,7 +4,7 @@
 
 #include "base/error.h"
 #include "format/gguf.h"
-#include "format/gguf_write.h"
+#include "gguf_write.h"
 #include "text/sampler/history.h"
 
 #include <math.h>

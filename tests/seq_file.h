@@ -1,43 +1,55 @@
-/* Saving and loading sequences: see seq_file.h. One walk over the pieces serves both directions. */
-#include "model/seq_file.h"
+/* A sequence in a file: all that it keeps, so that another process continues it with the same bits. For tests, which prove by it
+ * that pages and state are all there is; the product keeps prefixes in files of its own (src/engine/prefix/file.h).
+ *
+ *     header      what follows, and of which model, numerics and ids (struct seq_file_header of seq_file.c)
+ *     pages       kind by kind, page by page, layer by layer: keys [n_head_kv][n][d_k], then values [n_head_kv][n][d_v] of the n
+ *                 rows that are computed; pages that a window has left are absent
+ *     state       of the recurrent layers
+ *     checksum    u64 over all of it
+ *
+ * Little-endian, no padding. Files come from outside: loading believes nothing that it has not compared with the model and the
+ * sequence at hand, and allocates nothing. */
+#ifndef TESTS_SEQ_FILE_H
+#define TESTS_SEQ_FILE_H
 
 #include "base/error.h"
 #include "base/hash.h"
+#include "model/model.h"
 
 #include <errno.h>
 #include <string.h>
 #include <unistd.h>
 
-static const char magic[8] = {'S', 'T', 'O', 'K', 'E', 'R', 'S', 'Q'};
+static const char seq_file_magic[8] = {'S', 'T', 'O', 'K', 'E', 'R', 'S', 'Q'};
 
 /* The version rises with the layout, and with every change of a law of sums: other bits are another format. */
-enum { VERSION = 2, BLOCK = 4096 };
+enum { SEQ_FILE_VERSION = 2, SEQ_FILE_BLOCK = 4096 };
 
-struct kind_header {
+struct seq_file_kind {
     uint32_t n_layer, window, n_head_kv, d_k, d_v, ratio;
 };
 
-struct header {
+struct seq_file_header {
     char magic[8];
     uint32_t version, page; /* page: positions of one */
     uint64_t model, ids;    /* hashes */
     uint32_t kv_type, exact;
     uint64_t state_bytes;
     uint32_t n_pos, n_kind;
-    struct kind_header kind[KV_KINDS]; /* [n_kind] */
+    struct seq_file_kind kind[KV_KINDS]; /* [n_kind] */
 };
-_Static_assert(sizeof(struct header) == 56 + 24 * KV_KINDS, "no padding");
+_Static_assert(sizeof(struct seq_file_header) == 56 + 24 * KV_KINDS, "no padding");
 
 /* ---- what a sequence depends on ----------------------------------------------------------------------------------------------- */
 
-static struct header describe(const struct sequence *seq, const struct model *m)
+static inline struct seq_file_header seq_file_describe(const struct sequence *seq, const struct model *m)
 {
-    struct header h = {.version = VERSION,
-                       .page = KV_PAGE,
-                       .model = model_identity(m),
-                       .exact = (uint32_t)m->op.exact,
-                       .state_bytes = seq->state_bytes};
-    memcpy(h.magic, magic, sizeof magic);
+    struct seq_file_header h = {.version = SEQ_FILE_VERSION,
+                                .page = KV_PAGE,
+                                .model = model_identity(m),
+                                .exact = (uint32_t)m->op.exact,
+                                .state_bytes = seq->state_bytes};
+    memcpy(h.magic, seq_file_magic, sizeof seq_file_magic);
     for (int k = 0; k < KV_KINDS; k++) {
         const struct kv_pool *pool = &seq->pool[k];
         const struct kv_shape *s = &pool->shape;
@@ -45,23 +57,23 @@ static struct header describe(const struct sequence *seq, const struct model *m)
             continue;
         h.kv_type = (uint32_t)s->type;
         h.n_kind++;
-        h.kind[k] = (struct kind_header){(uint32_t)pool->n_layer, (uint32_t)pool->window, (uint32_t)s->n_head_kv,
-                                         (uint32_t)s->d_k,        (uint32_t)s->d_v,       (uint32_t)kv_ratio(s)};
+        h.kind[k] = (struct seq_file_kind){(uint32_t)pool->n_layer, (uint32_t)pool->window, (uint32_t)s->n_head_kv,
+                                           (uint32_t)s->d_k,        (uint32_t)s->d_v,       (uint32_t)kv_ratio(s)};
     }
     return h;
 }
 
-static uint64_t hash_ids(const int32_t *ids, int n) { return hash64(ids, (size_t)n * sizeof *ids, 0); }
+static inline uint64_t seq_file_hash_ids(const int32_t *ids, int n) { return hash64(ids, (size_t)n * sizeof *ids, 0); }
 
 /* ---- the walk ------------------------------------------------------------------------------------------------------------------ */
 
-struct stream {
+struct seq_file_stream {
     int fd, loading;
     uint64_t at, sum; /* bytes so far, and their checksum */
     struct error *err;
 };
 
-static int transfer(struct stream *s, uint8_t *data, size_t n)
+static inline int seq_file_transfer(struct seq_file_stream *s, uint8_t *data, size_t n)
 {
     for (size_t done = 0; done < n;) {
         ssize_t k = s->loading ? read(s->fd, data + done, n - done) : write(s->fd, data + done, n - done);
@@ -80,17 +92,17 @@ static int transfer(struct stream *s, uint8_t *data, size_t n)
 }
 
 /* Data on its way, and into the checksum: block by block, so that it can be followed through a small buffer. */
-static int pass(struct stream *s, void *data, size_t n)
+static inline int seq_file_pass(struct seq_file_stream *s, void *data, size_t n)
 {
     uint8_t *p = data;
-    if (transfer(s, p, n))
+    if (seq_file_transfer(s, p, n))
         return -1;
-    for (size_t i = 0; i < n; i += BLOCK)
-        s->sum = hash64(p + i, n - i < BLOCK ? n - i : BLOCK, s->sum);
+    for (size_t i = 0; i < n; i += SEQ_FILE_BLOCK)
+        s->sum = hash64(p + i, n - i < SEQ_FILE_BLOCK ? n - i : SEQ_FILE_BLOCK, s->sum);
     return 0;
 }
 
-static int pass_page(struct stream *s, const struct sequence *seq, int k, int page)
+static inline int seq_file_pass_page(struct seq_file_stream *s, const struct sequence *seq, int k, int page)
 {
     const struct kv_pool *pool = &seq->pool[k];
     const struct kv_shape *shape = &pool->shape;
@@ -99,50 +111,54 @@ static int pass_page(struct stream *s, const struct sequence *seq, int k, int pa
     for (int l = 0; l < pool->n_layer; l++) {
         uint8_t *layer = seq->page[k][page] + (size_t)l * pool->layer_bytes;
         for (int head = 0; head < shape->n_head_kv; head++)
-            if (pass(s, kv_keys(shape, layer, head), row * (size_t)shape->d_k))
+            if (seq_file_pass(s, kv_keys(shape, layer, head), row * (size_t)shape->d_k))
                 return -1;
         for (int head = 0; head < shape->n_head_kv; head++)
-            if (pass(s, kv_values(shape, layer, head), row * (size_t)shape->d_v))
+            if (seq_file_pass(s, kv_values(shape, layer, head), row * (size_t)shape->d_v))
                 return -1;
     }
     return 0;
 }
 
-static int pass_pages(struct stream *s, const struct sequence *seq)
+static inline int seq_file_pass_pages(struct seq_file_stream *s, const struct sequence *seq)
 {
     for (int k = 0; k < KV_KINDS; k++)
         for (int page = kv_first_page(seq->pool[k].window, seq->n_pos);
              seq->pool[k].n_layer && page * KV_PAGE < seq->n_pos; page++)
-            if (pass_page(s, seq, k, page))
+            if (seq_file_pass_page(s, seq, k, page))
                 return -1;
     return 0;
 }
 
 /* ---- saving ------------------------------------------------------------------------------------------------------------------- */
 
-int seq_save(const struct sequence *seq, const struct model *m, const int32_t *ids, int fd, struct error *err)
+/* Write from where fd stands; a pipe will do. ids [seq->n_pos]: what the positions were computed from. The model is loaded.
+ * -1: ERR_IO, or ERR_INPUT where a sequence is invalid and has nothing to save. */
+static inline int seq_save(const struct sequence *seq, const struct model *m, const int32_t *ids, int fd,
+                           struct error *err)
 {
-    struct stream s = {.fd = fd, .err = err};
-    struct header h = describe(seq, m);
+    struct seq_file_stream s = {.fd = fd, .err = err};
+    struct seq_file_header h = seq_file_describe(seq, m);
     if (seq->invalid)
         return error_set(err, ERR_INPUT, "the sequence left a step midway: its state is lost, nothing can be saved");
-    h.ids = hash_ids(ids, seq->n_pos);
+    h.ids = seq_file_hash_ids(ids, seq->n_pos);
     h.n_pos = (uint32_t)seq->n_pos;
-    if (pass(&s, &h, sizeof h) || pass_pages(&s, seq) || (seq->state && pass(&s, seq->state, seq->state_bytes)))
+    if (seq_file_pass(&s, &h, sizeof h) || seq_file_pass_pages(&s, seq) ||
+        (seq->state && seq_file_pass(&s, seq->state, seq->state_bytes)))
         return -1;
     uint64_t sum = s.sum;
-    return transfer(&s, (uint8_t *)&sum, sizeof sum);
+    return seq_file_transfer(&s, (uint8_t *)&sum, sizeof sum);
 }
 
 /* ---- loading ------------------------------------------------------------------------------------------------------------------ */
 
-static int check_header(const struct header *h, const struct sequence *seq, const struct model *m, const int32_t *ids,
-                        int n_ids, struct error *err)
+static inline int seq_file_check_header(const struct seq_file_header *h, const struct sequence *seq,
+                                        const struct model *m, const int32_t *ids, int n_ids, struct error *err)
 {
     static const char *const kv[] = {[KV_F16] = "f16", [KV_F32] = "f32"};
-    const struct header mine = describe(seq, m);
-    if (memcmp(h->magic, mine.magic, sizeof magic) != 0)
-        return error_set(err, ERR_FORMAT, "the saved sequence is none: it does not begin with %.8s", magic);
+    const struct seq_file_header mine = seq_file_describe(seq, m);
+    if (memcmp(h->magic, mine.magic, sizeof seq_file_magic) != 0)
+        return error_set(err, ERR_FORMAT, "the saved sequence is none: it does not begin with %.8s", seq_file_magic);
     if (h->version != mine.version || h->page != mine.page)
         return error_set(err, ERR_FORMAT,
                          "the saved sequence has format %u and pages of %u positions; this stoker reads format %u, "
@@ -161,13 +177,13 @@ static int check_header(const struct header *h, const struct sequence *seq, cons
         memcmp(h->kind, mine.kind, sizeof mine.kind) != 0)
         return error_set(err, ERR_FORMAT,
                          "the saved sequence has other layers, heads, windows or states than its model: it is damaged");
-    if (h->n_pos > (uint32_t)n_ids || h->ids != hash_ids(ids, (int)h->n_pos))
+    if (h->n_pos > (uint32_t)n_ids || h->ids != seq_file_hash_ids(ids, (int)h->n_pos))
         return error_set(err, ERR_FORMAT, "the saved sequence holds %u positions of other ids than the %d asked for",
                          h->n_pos, n_ids);
     return 0;
 }
 
-static int take_pages(struct sequence *seq, int n_pos, struct error *err)
+static inline int seq_file_take_pages(struct sequence *seq, int n_pos, struct error *err)
 {
     seq->n_pos = n_pos;
     for (int k = 0; k < KV_KINDS; k++)
@@ -180,13 +196,15 @@ static int take_pages(struct sequence *seq, int n_pos, struct error *err)
     return 0;
 }
 
-static int load(struct stream *s, struct sequence *seq, const struct model *m, const int32_t *ids, int n_ids)
+static inline int seq_file_load(struct seq_file_stream *s, struct sequence *seq, const struct model *m,
+                                const int32_t *ids, int n_ids)
 {
-    struct header h;
+    struct seq_file_header h;
     uint64_t sum;
-    if (pass(s, &h, sizeof h) || check_header(&h, seq, m, ids, n_ids, s->err) ||
-        take_pages(seq, (int)h.n_pos, s->err) || pass_pages(s, seq) ||
-        (seq->state && pass(s, seq->state, seq->state_bytes)) || transfer(s, (uint8_t *)&sum, sizeof sum))
+    if (seq_file_pass(s, &h, sizeof h) || seq_file_check_header(&h, seq, m, ids, n_ids, s->err) ||
+        seq_file_take_pages(seq, (int)h.n_pos, s->err) || seq_file_pass_pages(s, seq) ||
+        (seq->state && seq_file_pass(s, seq->state, seq->state_bytes)) ||
+        seq_file_transfer(s, (uint8_t *)&sum, sizeof sum))
         return -1;
     if (sum != s->sum)
         return error_set(s->err, ERR_FORMAT, "the saved sequence is damaged: checksum %016llx, its content has %016llx",
@@ -194,12 +212,18 @@ static int load(struct stream *s, struct sequence *seq, const struct model *m, c
     return 0;
 }
 
-int seq_load(struct sequence *seq, const struct model *m, const int32_t *ids, int n_ids, int fd, struct error *err)
+/* Read exactly what seq_save wrote; then seq->n_pos <= n_ids positions are computed. The sequence is cleared first, and after an
+ * error it is empty. -1: the file is cut off or damaged, of another model, of ids other than these, or of another type of keys and
+ * values; or no page is left. */
+static inline int seq_load(struct sequence *seq, const struct model *m, const int32_t *ids, int n_ids, int fd,
+                           struct error *err)
 {
-    struct stream s = {.fd = fd, .loading = 1, .err = err};
+    struct seq_file_stream s = {.fd = fd, .loading = 1, .err = err};
     seq_clear(seq);
-    if (load(&s, seq, m, ids, n_ids) == 0)
+    if (seq_file_load(&s, seq, m, ids, n_ids) == 0)
         return 0;
     seq_clear(seq);
     return -1;
 }
+
+#endif
