@@ -410,9 +410,17 @@ static void small_and_costly(void)
     free(objects);
 }
 
-/* One string of 25 MB, below --max-body: it is read, and where more is made of it than is kept for one request, that limit is named. */
+/* One string of 25 MB, below --max-body: it is read, and where it is a message its tokens are counted and told. */
 static void one_long_string(void)
 {
+    static const struct load {
+        const char *path, *before, *behind;
+    } chats[] = {
+        {"/v1/chat/completions", "{\"messages\":[{\"role\":\"user\",\"content\":\"", "\"}]}"},
+        {"/v1/messages", "{\"max_tokens\":5,\"messages\":[{\"role\":\"user\",\"content\":\"", "\"}]}"},
+        {"/v1/responses", "{\"input\":\"", "\"}"},
+        {"/api/chat", "{\"messages\":[{\"role\":\"user\",\"content\":\"", "\"}]}"},
+    };
     struct client c = {server.port, -1};
     struct reply r = {0};
     size_t n;
@@ -420,13 +428,15 @@ static void one_long_string(void)
     check(client_ask(&c, "POST", "/tokenize", body, n, &r, NULL, NULL) == 0 && r.status == 200,
           "a string of 25 MB: %d %.200s", r.status, r.n ? r.body : "");
     free(body);
-    body = make_body("{\"messages\":[{\"role\":\"user\",\"content\":\"", 25000000, "\"}]}", &n);
-    check(client_ask(&c, "POST", "/v1/chat/completions", body, n, &r, NULL, NULL) == 0 && r.status == 413 &&
-              strstr(r.body, "128 MiB that are kept for one") && strstr(r.body, "--max-body"),
-          "a message of 25 MB: %d %.200s", r.status, r.n ? r.body : "");
+    for (size_t i = 0; i < sizeof chats / sizeof *chats; i++) {
+        body = make_body(chats[i].before, 25000000, chats[i].behind, &n);
+        int rc = client_ask(&c, "POST", chats[i].path, body, n, &r, NULL, NULL);
+        check(rc == 0 && r.status == 400 && strstr(r.body, " tokens") && strstr(r.body, " 4096"),
+              "%s with a message of 25 MB: %d %.200s", chats[i].path, r.status, r.n ? r.body : "");
+        free(body);
+    }
     client_close(&c);
     reply_free(&r);
-    free(body);
 }
 
 /* Objects in objects that fill the room, and behind them a number that fills the largest body there may be. */

@@ -148,17 +148,48 @@ void arena_unmap(struct arena *a)
     *a = (struct arena){0};
 }
 
+static void free_block(const struct arena *a, struct arena_block *b)
+{
+    size_t size = b->size;
+    UNPOISON(b, size);
+    munmap(b, size);
+    if (a->counted)
+        room_give(size);
+}
+
 void arena_free(struct arena *a)
 {
     for (struct arena_block *b = a->block, *next; b; b = next) {
         next = b->next;
-        size_t size = b->size;
-        UNPOISON(b, size);
-        munmap(b, size);
-        if (a->counted)
-            room_give(size);
+        free_block(a, b);
     }
     arena_init_growing(a);
+}
+
+static int holds_any(const struct arena_block *b, const void *const *p, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        if ((uintptr_t)p[i] - (uintptr_t)b < b->size)
+            return 1;
+    return 0;
+}
+
+void arena_keep(struct arena *a, const void *const *p, size_t n)
+{
+    int keeps_newest = a->block && holds_any(a->block, p, n);
+    for (struct arena_block **at = &a->block, *b; (b = *at);) {
+        if (holds_any(b, p, n)) {
+            at = &b->next;
+            continue;
+        }
+        *at = b->next;
+        a->total -= b->size;
+        free_block(a, b);
+    }
+    if (!keeps_newest) { /* what comes next begins a block */
+        a->base = NULL;
+        a->size = a->used = 0;
+    }
 }
 
 static int grow(struct arena *a, size_t need)

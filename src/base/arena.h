@@ -52,6 +52,9 @@ void arena_prefault(struct arena *a, int i, int n);
 /* Frees the blocks of a growing arena, which is then empty. */
 void arena_free(struct arena *a);
 
+/* Frees the blocks of a growing arena but those that hold what these n pointers point to. */
+void arena_keep(struct arena *a, const void *const *p, size_t n);
+
 /* `size` bytes. NULL when a fixed arena is full, or when the system or the memory of requests has none left. align is a power of
  * two. */
 void *arena_alloc_aligned(struct arena *a, size_t size, size_t align);

@@ -52,6 +52,7 @@ static int make_prompt(struct http_exchange *x, const struct wish *w, struct sto
         out_free(&written);
         return refuse_memory(r);
     }
+    json_object_del(w->chat, "messages"); /* their texts are in the body, or written; and soon in the prompt */
     int failed = stoker_prompt(stoker_templates_of(x->server->engine), w->body ? w->body : written.text,
                                w->body ? w->n_body : written.n, nobody_waits, x, out, path, &err);
     out_free(&written);

@@ -330,6 +330,7 @@ static void serve(struct http_exchange *x, int counting,
     json_t *body = json_read(x->body, x->n_body, &r);
     if (body && model_ok(x, body, &r) == 0 && anthropic_request_read(&request, body, counting, &r) == 0) {
         w.origins = request.origins;
+        json_object_del(body, "messages"); /* the chat has their texts */
         if (wish_read_chat(&w, x->server, request.chat, NULL, 0, &r) == 0) {
             set_headers(x, request.ignored);
             answer(x, &w, &r);

@@ -234,6 +234,8 @@ static void serve(struct http_exchange *x, int generate)
         (generate ? ollama_generate_read(&request, body, n_ctx, &r) : ollama_chat_read(&request, body, n_ctx, &r)) ==
             0) {
         w.origins = request.origins;
+        if (!request.raw)
+            json_object_del(body, generate ? "prompt" : "messages"); /* the chat has their texts */
         if (request.load)
             answer_load(x, &t);
         else if ((request.raw ? read_raw(&w, x, &request, &r)

@@ -472,6 +472,8 @@ void openai_responses(struct http_exchange *x)
     server_new_id(response.id, "resp_", 24);
     int read = body && responses_request(&q, body, &r) == 0;
     w.origins = q.origins;
+    if (read)
+        json_object_del(body, "input"); /* the chat has its texts */
     if (read && wish_read_chat(&w, x->server, q.chat, NULL, 0, &r) == 0) {
         if (q.left.n)
             http_set(x, "x-stoker-ignored-tools", "%.*s", (int)q.left.n, q.left.text);

@@ -301,11 +301,14 @@ void out_free(struct out *o)
     *o = (struct out){0};
 }
 
+/* A long text grows by that much: the system moves its pages, and copies nothing. */
+enum { GROW_MOST = 1 << 20 };
+
 /* Room for n more bytes. */
 static char *out_room(struct out *o, size_t n)
 {
     if (o->room - o->n < n && !o->failed) {
-        size_t room = o->room + o->room / 2 + n + 256;
+        size_t more = o->room / 2 < GROW_MOST ? o->room / 2 : GROW_MOST, room = o->room + more + n + 256;
         char *text = room > o->room ? room_realloc(o->text, room) : NULL;
         if (text) {
             o->text = text;

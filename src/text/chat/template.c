@@ -199,6 +199,8 @@ static int render(struct jrun *run, void *arg)
     out->template = t->template;
     if (t->continues)
         cut_open_end(&out->text);
+    /* What led to the text may be several times as long. */
+    arena_keep(run->arena, (const void *const[]){out->text.bytes, out->text.span, out->text.mark}, 3);
     return 0;
 }
 

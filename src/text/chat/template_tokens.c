@@ -70,12 +70,13 @@ int template_tokens(const struct template_prompt *p, const struct tokenizer *v, 
                     struct token_list *out, struct error *err)
 {
     const struct jinja_text *text = &p->text;
-    uint8_t *mark = room_malloc(text->n + 1);
-    size_t at = 0, n;
+    uint8_t *same = text->mark ? NULL : room_malloc(text->n + 1);
+    const uint8_t *mark = text->mark ? text->mark : same;
+    size_t n;
     if (!mark)
         return error_set(err, ERR_MEMORY, "no memory to tokenise a prompt of %zu bytes", text->n);
-    for (size_t i = 0; i < text->n_span && at < text->n; at += text->span[i++].n)
-        memset(mark + at, text->span[i].origin, text->span[i].n);
+    if (same && text->n_span)
+        memset(same, text->span[0].origin, text->n);
     const char *bos = tokenizer_piece(v, tokenizer_bos(v), 1, &n);
     int rc = 0;
     if (tokenizer_adds_bos(v) && !(begins_with(text, bos, n) && (text->n_span == 0 || mark[0] == ORIGIN_TEMPLATE)))
@@ -84,6 +85,6 @@ int template_tokens(const struct template_prompt *p, const struct tokenizer *v, 
         error_set(err, ERR_MEMORY, "no memory to tokenise a prompt of %zu bytes", text->n);
     else
         rc = tokenizer_encode_marked(v, text->bytes, text->n, mark, reach, out, err);
-    room_free(mark);
+    room_free(same);
     return rc;
 }

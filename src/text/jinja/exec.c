@@ -63,9 +63,41 @@ void jassign(struct jrun *r, struct jframe *f, const struct jnode *target, struc
     }
 }
 
+static int is_plain_text(struct jvalue v) { return v.type == J_STRING && !v.u.s->safe; }
+
+/* What out has behind its first bytes, and last, as one text; out ends there again. */
+static struct jvalue take_back(struct jrun *r, struct jbuffer *out, size_t begin, struct jvalue last)
+{
+    struct jbuffer b = jbuffer_new(r);
+    struct jstring printed = {.bytes = out->bytes + begin, .n = out->n - begin, .origin = out->origin};
+    printed.mark = out->mark ? out->mark + begin : NULL;
+    jbuffer_string(&b, &printed);
+    jbuffer_string(&b, last.u.s);
+    out->n = begin;
+    return jstr(jbuffer_done(&b));
+}
+
+/* A sum a + b + .. that is to be printed. Texts are printed one by one and not joined first: of a long conversation they would be in
+ * memory twice. Returns the last one, which is not printed yet; for what is no sum of plain texts, its value. */
+static struct jvalue print_sum(struct jrun *r, struct jframe *f, const struct jnode *n, struct jbuffer *out)
+{
+    size_t begin = out->n;
+    if (n->kind != JN_ARITH || n->op != JOP_ADD)
+        return jeval(r, f, n);
+    r->at = n->pos;
+    jdeeper(r);
+    struct jvalue a = print_sum(r, f, n->a, out), b = jeval(r, f, n->b);
+    r->at = n->pos;
+    if (is_plain_text(a) && is_plain_text(b)) {
+        jbuffer_string(out, a.u.s);
+        return b;
+    }
+    return jarith(r, JOP_ADD, out->n > begin ? take_back(r, out, begin, a) : a, b);
+}
+
 static void print(struct jrun *r, struct jframe *f, const struct jnode *n, struct jbuffer *out)
 {
-    struct jvalue v = jeval(r, f, n->a);
+    struct jvalue v = print_sum(r, f, n->a, out);
     r->at = n->a->pos;
     if (v.type == J_STRING)
         jbuffer_string(out, v.u.s);
@@ -216,13 +248,17 @@ static void spans_of(struct jrun *r, const struct jbuffer *b, struct jinja_text 
         span[n].origin = (enum text_origin)(b->mark ? b->mark[at] : b->origin);
         span[n].n = b->mark ? stretch(b->mark, at, b->n) : b->n;
     }
-    *out = (struct jinja_text){b->bytes ? b->bytes : "", b->n, span, n};
+    *out = (struct jinja_text){b->bytes ? b->bytes : "", b->n, span, n, b->mark};
 }
+
+/* What a rendering is longer than its request, in most cases: quotes and names of the JSON go, and tags come. */
+enum { RESERVE_MORE = 1 << 20 };
 
 static int render(struct jrun *r, void *out)
 {
     struct jbuffer text = jbuffer_new(r);
-    jbuffer_reserve(&text, r->request_bytes + r->request_bytes / 4 + 4096);
+    size_t more = r->request_bytes / 4 < RESERVE_MORE ? r->request_bytes / 4 : RESERVE_MORE;
+    jbuffer_reserve(&text, r->request_bytes + more + 4096);
     struct jframe *f = jframe_new(r, r->template->scope, NULL);
     jexec(r, f, r->template->body, &text);
     spans_of(r, &text, out);

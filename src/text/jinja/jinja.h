@@ -67,6 +67,7 @@ struct jinja_text {
     size_t n;
     const struct jinja_span *span; /* [n_span], neighbours differ */
     size_t n_span;
+    const uint8_t *mark; /* [n] the same of each byte; NULL: all are the first span's */
 };
 
 /* Render with run->context; the text is in the run's arena. -1: run->error says why; the run can be used again. */

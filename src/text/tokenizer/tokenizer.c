@@ -155,12 +155,15 @@ int tokenizer_is_end(const struct tokenizer *t, int32_t id)
     return 0;
 }
 
+/* A long list grows by that much: the system moves its pages, and copies nothing. */
+enum { TOKENS_MORE = 1 << 20 };
+
 int token_list_add(struct token_list *l, int32_t id)
 {
     if (id < 0) /* a role that the vocabulary leaves empty */
         return 0;
     if (l->n == l->cap) {
-        size_t cap = l->cap ? 2 * l->cap : 64;
+        size_t cap = !l->cap ? 64 : l->cap < TOKENS_MORE ? 2 * l->cap : l->cap + TOKENS_MORE;
         int32_t *grown = room_realloc(l->id, cap * sizeof *grown);
         if (!grown)
             return -1;

@@ -163,6 +163,30 @@ static void growing_holds_everything(void **state)
     assert_int_equal(a.total, 0);
 }
 
+/* What is kept stays where it is and what it was; the rest is given back, and the arena goes on. */
+static void keeping_some(void **state)
+{
+    (void)state;
+    struct arena a;
+    arena_init_growing(&a);
+    char *early = arena_alloc(&a, 1 << 20), *middle = arena_alloc(&a, 1 << 20), *late = arena_alloc(&a, 1 << 20);
+    size_t all = a.total;
+    memset(middle, 'm', 1 << 20);
+    (void)early;
+    (void)late;
+    arena_keep(&a, (const void *const[]){middle, NULL, "text"}, 3);
+    assert_in_range(a.total, 1 << 20, all / 2);
+    assert_int_equal(middle[(1 << 20) - 1], 'm');
+    char *next = arena_alloc(&a, 100);
+    assert_non_null(next);
+    assert_true(next < middle || next >= middle + (1 << 20));
+    arena_keep(&a, (const void *const[]){next + 99}, 1);
+    assert_in_range(a.total, 100, 1 << 19);
+    next[0] = 'n';
+    assert_non_null(arena_alloc(&a, 100));
+    arena_free(&a);
+}
+
 static void sizes_from_outside(void **state)
 {
     (void)state;
@@ -182,10 +206,15 @@ static void sizes_from_outside(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(fixed_fills_up),           cmocka_unit_test(measures),
-        cmocka_unit_test(reset_gives_back),         cmocka_unit_test(alignment_is_kept),
-        cmocka_unit_test(growing_holds_everything), cmocka_unit_test(sizes_from_outside),
-        cmocka_unit_test(mapping_too_much_fails),   cmocka_unit_test(a_limit_is_named),
+        cmocka_unit_test(fixed_fills_up),
+        cmocka_unit_test(measures),
+        cmocka_unit_test(reset_gives_back),
+        cmocka_unit_test(alignment_is_kept),
+        cmocka_unit_test(growing_holds_everything),
+        cmocka_unit_test(sizes_from_outside),
+        cmocka_unit_test(mapping_too_much_fails),
+        cmocka_unit_test(a_limit_is_named),
+        cmocka_unit_test(keeping_some),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -78,6 +78,11 @@ static void test_classes_by_byte(void **state)
           "x|yy|", "utuut");
     gives("{{ (u ~ '\\nx')|indent(2) }}", "<user>\n  x", "uuuuuutttt");
     gives("{{ u|e }}", "&lt;user&gt;", "uuuuuuuuuuuu");
+    /* A sum that is printed: the same as one that is kept. */
+    gives("{{ 'p' + u + a + 'q' }}", "p<user>[asst]q", "tuuuuuuaaaaaat");
+    gives("x{{ 'p<' + u + 'q>'|safe }}", "xp&lt;&lt;user&gt;q>", "ttttttuuuuuuuuuuuutt");
+    gives("x{% set s = 'p<' + u + 'q>'|safe %}{{ s }}", "xp&lt;&lt;user&gt;q>", "ttttttuuuuuuuuuuuutt");
+    gives("{{ 1 + 2 }}{{ ('p' + 'q') * 2 + u }}{{ [1] + [2] }}", "3pqpq<user>[1, 2]", "tttttuuuuuutttttt");
 }
 
 static void test_classes_of_rebuilt_text(void **state)
