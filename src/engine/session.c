@@ -33,7 +33,7 @@ int session_prepare(struct session **out, const char *path, const struct session
                      templates_chat(&s->chat, s->file, s->tokenizer, opt->chat_template, opt->tool_format, err);
             if (!failed) {
                 request.text_bytes = tokenizer_bytes(s->tokenizer) + token_trie_bytes(s->trie) + chat_bytes(s->chat);
-                request.constraint_state_bytes = constraint_place_bytes(s->trie) +
+                request.constraint_state_bytes = constraint_start_bytes(s->trie) +
                                                  (uint64_t)s->model->p.n_vocab; /* its mask */
             }
         }

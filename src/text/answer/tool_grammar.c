@@ -218,16 +218,16 @@ static int open_schemas(struct tool_maker *k)
     enum schema_syntax syntax = syntaxes[k->format->arguments];
     for (size_t i = 0; i < w->tools->n; i++) {
         const struct tool_def *t = &w->tools->tool[i];
-        char place[64];
+        char location[64];
         if (w->name && strcmp(w->name, t->name) != 0)
             continue;
-        snprintf(place, sizeof place, "tools[%zu].function.parameters", i);
+        snprintf(location, sizeof location, "tools[%zu].function.parameters", i);
         struct schema_options how = {.compile = k->compile,
                                      .strict = t->strict,
                                      .object = 1,
                                      .white = SCHEMA_SPACED,
                                      .syntax = syntax,
-                                     .place = place,
+                                     .location = location,
                                      .quote = -1};
         int by_member = k->format->xml || syntax == SCHEMA_PYTHON;
         if (syntax == SCHEMA_GEMMA)
@@ -478,11 +478,11 @@ int tool_constraint(struct constraint **out, const struct tokenizer *t, const st
     if (!w->tools || w->tools->n == 0 || w->choice == TOOL_CHOICE_NONE)
         return 0;
     struct compile own = {0}, *compile = w->compile ? w->compile : &own;
-    struct compile_place outside = compile->place;
+    struct compile_location outside = compile->location;
     struct tool_maker *k = compile_zeroed(compile, 1, sizeof *k);
     if (!k)
         return compile_refused(compile, err);
-    compile->place = (struct compile_place){write_place, k};
+    compile->location = (struct compile_location){write_place, k};
     k->compile = compile;
     if (!(k->maker = grammar_begin(compile)) || make_arrays(k, w->tools->n) != 0) {
         compile_refused(compile, err);
@@ -507,7 +507,7 @@ int tool_constraint(struct constraint **out, const struct tokenizer *t, const st
     if (rc == 0)
         warn(k);
 done:
-    compile->place = outside;
+    compile->location = outside;
     maker_free(k);
     return rc;
 }

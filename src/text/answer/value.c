@@ -111,9 +111,9 @@ int value_constraint(struct constraint **out, const struct tokenizer *t, const s
                      struct error *err)
 {
     struct compile own = {0}, *compile = w->compile ? w->compile : &own;
-    struct compile_place outside = compile->place;
-    compile->place = (struct compile_place){write_place, w};
+    struct compile_location outside = compile->location;
+    compile->location = (struct compile_location){write_place, w};
     int failed = make(out, t, trie, w, warning, arg, compile, err);
-    compile->place = outside;
+    compile->location = outside;
     return failed;
 }

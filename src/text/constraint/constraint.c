@@ -1,29 +1,29 @@
 /* Constraints and their states: constraint.h.
  *
- * A state is a number of the matcher, or a place in the triggers of a phase: copying is assignment. Governed text goes on as
+ * A state is a number of the matcher, or a state of a phase's triggers: copying is assignment. Governed text goes on as
  * long as the grammar can read it; when it is complete and the next byte does not belong to it, that byte is free text again.
  *
- * Memory: a constraint begins with a place's room (constraint_place_bytes(), which the plan has for each sequence), and doubles it
+ * Memory: a constraint begins with constraint_start_bytes(), which the plan has for each sequence, and doubles them
  * as far as the budget and its own bounds allow; then it forgets what can be found out again. */
 #include "text/constraint/inner.h"
 
 #include "base/coroutine.h"
 #include "base/error.h"
-#include "text/constraint/close.h"
+#include "text/constraint/completion.h"
 #include "text/tokenizer/tokenizer.h"
 
 #include <stdlib.h>
 #include <string.h>
 
 enum {
-    MATCHER_ROOM = 512 << 10,
+    MATCHER_START = 512 << 10,
     MATCHER_MOST = 24 << 20,
-    MASK_ROOM = 512 << 10, /* and 8 bytes a token of the vocabulary */
+    MASK_START = 512 << 10, /* and 8 bytes a token of the vocabulary */
     MASK_MOST = 12 << 20,
     GRAMMAR_MOST = 28 << 20
 };
 
-static size_t mask_room(const struct token_trie *trie) { return MASK_ROOM + (size_t)trie->n_vocab * 8; }
+static size_t mask_start_bytes(const struct token_trie *trie) { return MASK_START + (size_t)trie->n_vocab * 8; }
 
 /* ---- the budget --------------------------------------------------------------------------------------------------------------- */
 
@@ -49,16 +49,16 @@ static void give(struct constraint *c, size_t *taken)
     *taken = 0;
 }
 
-/* Twice the room, where there is little left: of the matcher it counts twice, for collections. 0: nothing grew. */
+/* Twice the memory, where little is left: of the matcher it counts twice, for collections. 0: nothing grew. */
 static int grow(struct constraint *c)
 {
     struct matcher *m = &c->matcher;
     struct masks *k = &c->masks;
-    uint32_t words = m->room < m->most - m->room ? m->room : m->most - m->room;
+    uint32_t words = m->capacity < m->most - m->capacity ? m->capacity : m->most - m->capacity;
     size_t bytes = k->size < k->most - k->size ? k->size : k->most - k->size;
     int grew = 0;
     if ((matcher_low(m) || m->full) && words > 0 && take(c, (size_t)words * 16, &c->more) == 0) {
-        m->room += words;
+        m->capacity += words;
         grew = 1;
     }
     if ((masks_low(k) || m->full) && bytes > 0 && take(c, bytes, &c->more) == 0) {
@@ -72,9 +72,9 @@ static int grow(struct constraint *c)
 static void release(struct constraint *c)
 {
     memset(c->start, 0, c->grammar->n_entry * sizeof *c->start);
-    matcher_release(&c->matcher, MATCHER_ROOM);
-    masks_release(&c->masks, mask_room(c->trie));
-    closing_release(c->closing);
+    matcher_release(&c->matcher, MATCHER_START);
+    masks_release(&c->masks, mask_start_bytes(c->trie));
+    completion_release(c->completion);
     coroutine_release(c->coroutine);
     c->epoch++;
     give(c, &c->more);
@@ -85,10 +85,10 @@ static size_t made_bytes(const struct token_trie *trie)
     return sizeof(struct made) + trie->n_word * sizeof(uint64_t);
 }
 
-size_t constraint_place_bytes(const struct token_trie *trie)
+size_t constraint_start_bytes(const struct token_trie *trie)
 {
-    return 2 * MATCHER_ROOM + matcher_fixed_bytes() + mask_room(trie) + masks_fixed_bytes(trie) +
-           closing_scratch_bytes() + coroutine_bytes() + made_bytes(trie);
+    return 2 * MATCHER_START + matcher_fixed_bytes() + mask_start_bytes(trie) + masks_fixed_bytes(trie) +
+           completion_scratch_bytes() + coroutine_bytes() + made_bytes(trie);
 }
 
 /* ---- making ------------------------------------------------------------------------------------------------------------------- */
@@ -124,7 +124,7 @@ size_t constraint_held_bytes(const struct constraint *c)
     for (uint32_t i = 0; i < c->n_phase; i++)
         triggers += trigger_bytes(&c->phase[i]);
     return compile_size(c) + compile_size(c->start) + triggers + grammar_bytes(c->grammar) +
-           closing_held_bytes(c->closing) + matcher_grammar_bytes(&c->matcher);
+           completion_held_bytes(c->completion) + matcher_grammar_bytes(&c->matcher);
 }
 
 static int count(struct constraint *c, size_t bytes, struct error *err)
@@ -135,13 +135,13 @@ static int count(struct constraint *c, size_t bytes, struct error *err)
     return 0;
 }
 
-/* What a grammar of any size would take is a place's room, and is not counted. */
+/* What any grammar would take is in constraint_start_bytes(), and is not counted. */
 static int make_matcher(struct constraint *c, struct error *err)
 {
     const struct token_trie *trie = c->trie;
-    return matcher_create(&c->matcher, c->grammar, MATCHER_ROOM, MATCHER_MOST, err) ||
+    return matcher_create(&c->matcher, c->grammar, MATCHER_START, MATCHER_MOST, err) ||
                    count(c, matcher_grammar_bytes(&c->matcher), err) ||
-                   masks_create(&c->masks, trie, &c->matcher, mask_room(trie), MASK_MOST, err)
+                   masks_create(&c->masks, trie, &c->matcher, mask_start_bytes(trie), MASK_MOST, err)
                ? -1
                : 0;
 }
@@ -169,12 +169,12 @@ int constraint_create(struct constraint **out, const struct token_trie *trie, st
     if (!failed && grammar_bytes(g) > GRAMMAR_MOST)
         failed = error_set(err, ERR_INPUT, "the grammar needs %zu MiB of memory: at most %d", grammar_bytes(g) >> 20,
                            GRAMMAR_MOST >> 20);
-    if (failed || make_matcher(c, err) || make_phases(c, how, err) || closing_create(&c->closing, c, err) ||
+    if (failed || make_matcher(c, err) || make_phases(c, how, err) || completion_create(&c->completion, c, err) ||
         coroutine_create(&c->coroutine, err) || constraint_find_shortest(c, err)) {
         constraint_destroy(c);
         return -1;
     }
-    c->masks.near = c->close_at_limit;
+    c->masks.with_targets = c->close_at_limit;
     release(c);
     c->compile = g->compile = NULL;
     *out = c;
@@ -195,7 +195,7 @@ void constraint_destroy(struct constraint *c)
     }
     for (uint32_t i = 0; i < c->n_phase; i++)
         trigger_free(&c->phase[i], compile);
-    closing_destroy(c->closing);
+    completion_destroy(c->completion);
     compile_free(compile, c->phase);
     compile_free(compile, c->start);
     masks_destroy(&c->masks);
@@ -207,7 +207,7 @@ void constraint_destroy(struct constraint *c)
 
 size_t constraint_bytes(const struct constraint *c)
 {
-    return sizeof *c + c->matcher.bytes + c->masks.bytes + grammar_bytes(c->grammar) + closing_bytes(c->closing) +
+    return sizeof *c + c->matcher.bytes + c->masks.bytes + grammar_bytes(c->grammar) + completion_bytes(c->completion) +
            coroutine_bytes() + CONSTRAINT_STATES * made_bytes(c->trie);
 }
 
@@ -217,8 +217,8 @@ static int too_deep(const struct constraint *c, struct error *err)
 {
     return error_set(
         err, ERR_MEMORY, "a constrained answer is nested too deep: its constraint needs more than %zu KiB%s",
-        (size_t)c->matcher.room >> 7,
-        c->matcher.room < c->matcher.most ? ", and the plan has no more for it; try a larger --memory" : "");
+        (size_t)c->matcher.capacity >> 7,
+        c->matcher.capacity < c->matcher.most ? ", and the plan has no more for it; try a larger --memory" : "");
 }
 
 /* A mask that has paused holds numbers that change: it has to begin anew. */
@@ -233,15 +233,15 @@ static int collect(struct constraint *c, struct error *err)
             root[n++] = &c->state[i]->set;
     memset(c->start, 0, c->grammar->n_entry * sizeof *c->start);
     masks_forget(&c->masks);
-    closing_forget(c->closing);
+    completion_forget(c->completion);
     c->epoch++;
     return matcher_collect(&c->matcher, root, n) ? too_deep(c, err) : 0;
 }
 
 static int is_low(const struct constraint *c) { return matcher_low(&c->matcher) || masks_low(&c->masks); }
 
-/* More room, or less in it. */
-static int make_room(struct constraint *c, struct error *err)
+/* More memory, or less in it. */
+static int make_space(struct constraint *c, struct error *err)
 {
     if (grow(c))
         return 0;
@@ -253,7 +253,7 @@ static int make_room(struct constraint *c, struct error *err)
 int constraint_retry(struct constraint *c, int (*what)(void *arg), void *arg, struct error *err)
 {
     struct matcher *m = &c->matcher;
-    if (is_low(c) && (!c->making || c->running) && make_room(c, err))
+    if (is_low(c) && (!c->making || c->running) && make_space(c, err))
         return -1;
     matcher_begin(m);
     int result = what(arg);
@@ -275,7 +275,7 @@ int constraint_retry(struct constraint *c, int (*what)(void *arg), void *arg, st
         return error_set(err, ERR_MEMORY,
                          "the masks of a constraint need more than %zu KiB, and the plan has no more for them beside "
                          "other answers: try again, simplify the constraint, or try a larger --memory",
-                         ((size_t)m->room * 8 + c->masks.size) >> 10);
+                         ((size_t)m->capacity * 8 + c->masks.size) >> 10);
     }
     return result;
 }
@@ -326,10 +326,10 @@ static int begin(void *arg)
 
 int constraint_begin(struct constraint_state **out, struct constraint *c, struct error *err)
 {
-    int place = 0;
-    while (place < CONSTRAINT_STATES && c->state[place])
-        place++;
-    if (place == CONSTRAINT_STATES)
+    int slot = 0;
+    while (slot < CONSTRAINT_STATES && c->state[slot])
+        slot++;
+    if (slot == CONSTRAINT_STATES)
         return error_set(err, ERR_INPUT, "more than %d answers at a time under one constraint", CONSTRAINT_STATES);
     struct constraint_state *s = calloc(1, sizeof *s);
     if (!s)
@@ -340,7 +340,7 @@ int constraint_begin(struct constraint_state **out, struct constraint *c, struct
         free(s);
         return error_set(err, ERR_MEMORY, "no memory for a constraint");
     }
-    c->state[place] = s;
+    c->state[slot] = s;
     if (constraint_retry(c, begin, s, err)) {
         constraint_end(s);
         return -1;

@@ -52,7 +52,7 @@ struct constraint_phase {
 };
 
 /* Memory that the constraints of one engine share: what they hold once they are compiled, which their owner takes and gives back, and
- * what running ones need beyond a place's room. */
+ * what running ones need beyond constraint_start_bytes(). */
 struct constraint_budget {
     atomic_size_t left; /* bytes */
     /* Asked by a running constraint that finds too little left: 1: more is left now; 0: nobody can do without. May be NULL. */
@@ -75,11 +75,11 @@ int constraint_create(struct constraint **out, const struct token_trie *trie, st
 void constraint_destroy(struct constraint *c);
 size_t constraint_bytes(const struct constraint *c); /* memory that it may hold at most, caches included */
 /* Memory that its making left behind, and that it holds as long as it lives, with states or without: the grammar, what is known of
- * each rule and state of it, triggers, distances, and masks that were computed ahead. States take a place beside it. */
+ * each rule and state of it, triggers and distances. What states need comes on top: constraint_start_bytes(). */
 size_t constraint_held_bytes(const struct constraint *c);
-/* Memory of a constraint with states, what it holds without them aside, before it takes more from the budget. The first state takes
- * it, with the last one it is given back. */
-size_t constraint_place_bytes(const struct token_trie *trie);
+/* Memory with which a constraint with states begins, beside what it holds without them; it takes more from the budget. The first state
+ * takes it, and the last one gives it back. */
+size_t constraint_start_bytes(const struct token_trie *trie);
 
 /* Tokens of the shortest text from the beginning, its end token not counted; 0 where nothing needs to come. INT64_MAX: none was found
  * below some 67 million, where counting ends. Found when the constraint was made: any thread may ask. */

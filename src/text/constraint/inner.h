@@ -1,7 +1,7 @@
 /* What the files of a constraint share.
  *
  *   constraint.c   making, states, accept       state_mask.c        masks, with triggers and limit
- *   trigger.c      where triggers are complete  close.c             how far it is to the end */
+ *   trigger.c      where triggers are complete  completion.c        how far it is to the end */
 #ifndef TEXT_CONSTRAINT_INNER_H
 #define TEXT_CONSTRAINT_INNER_H
 
@@ -44,9 +44,9 @@ struct constraint {
     int64_t shortest;
     uint8_t expand[256][8]; /* bits to bytes */
     uint32_t epoch;         /* of the masks' memory, from 1 */
-    struct closing *closing;
+    struct completion *completion;
     struct constraint_budget *budget; /* or NULL */
-    size_t more;                      /* taken from it, beyond a place's room */
+    size_t more;                      /* taken from it, beyond constraint_start_bytes() */
     size_t counted;                   /* in the compilation, of reservations of matcher and masks */
 };
 

@@ -26,10 +26,10 @@ size_t masks_fixed_bytes(const struct token_trie *trie)
            64;
 }
 
-int masks_create(struct masks *k, const struct token_trie *trie, struct matcher *m, size_t room, size_t most,
+int masks_create(struct masks *k, const struct token_trie *trie, struct matcher *m, size_t capacity, size_t most,
                  struct error *err)
 {
-    *k = (struct masks){.trie = trie, .matcher = m, .size = room, .most = most, .n_found = most_found(trie)};
+    *k = (struct masks){.trie = trie, .matcher = m, .size = capacity, .most = most, .n_found = most_found(trie)};
     size_t words = words_bytes(trie), deep = deep_bytes(trie);
     k->bytes = masks_fixed_bytes(trie) + most;
     char *p = mmap(NULL, k->bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
@@ -47,7 +47,7 @@ int masks_create(struct masks *k, const struct token_trie *trie, struct matcher 
     k->stack = (uint32_t *)(p += MASK_TARGETS * sizeof *k->answers);
     k->ticks = (uint32_t *)(p += deep);
     p += deep;
-    k->room = p + (64 - (uintptr_t)p % 64) % 64;
+    k->memory = p + (64 - (uintptr_t)p % 64) % 64;
     return 0;
 }
 
@@ -64,10 +64,10 @@ void masks_forget(struct masks *k)
     k->used = 0;
 }
 
-void masks_release(struct masks *k, size_t room)
+void masks_release(struct masks *k, size_t capacity)
 {
     masks_forget(k);
-    k->size = room;
+    k->size = capacity;
     madvise(k->reservation, k->bytes, MADV_DONTNEED);
 }
 

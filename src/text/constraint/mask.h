@@ -3,7 +3,7 @@
  *     leaf    for states of a leaf rule: tokens that stay inside it, and tokens that leave it, sorted by what they hold behind
  *             the leave. Inside a string nearly all tokens stay: this is computed once, then copied           mask_leaf.c
  *     walk    other configurations: the trie is walked with the matcher; little of it is alive                mask_walk.c
- *     near    only tokens that somebody judges to be near enough to the end                                   mask_near.c
+ *     limit   only tokens behind which a judge finds the end close enough                                     mask_limit.c
  *     plain   where any plain text can be read, both take whole parts of the vocabulary at once                   mask_plain.c
  *     slots   finished masks, by what they are of; the oldest goes                                            mask.c
  *
@@ -65,7 +65,7 @@ struct leaf_mask {
     const struct leaf_exit *exit; /* [n_exit] */
     uint32_t n_exit;
     struct alive leaving;        /* what the leaf itself may read where it could have ended */
-    int near;                    /* what follows is known */
+    int with_targets;            /* what follows is known */
     const struct target *target; /* [n_target] states that tokens inside lead to, as if counts were free */
     uint32_t n_target;           /* MASK_TARGETS: there are more than are listed */
     uint32_t main;               /* target of most tokens */
@@ -102,7 +102,7 @@ struct answers {
 };
 
 struct masks {
-    int near; /* leaves that are looked at now are likely to be so by masks_near(): the vocabulary is walked for both at once */
+    int with_targets; /* leaves that are looked at now are likely to be so by masks_within(): the vocabulary is walked for both at once */
     const struct token_trie *trie;
     struct matcher *matcher;
     const struct masks_leaving *leaving; /* of the mask being made */
@@ -116,8 +116,8 @@ struct masks {
     uint64_t *part;       /* [n_word] scratch */
     uint64_t *whole;      /* [n_word] the mask handed out, where no slot keeps it */
 
-    char *room;              /* leaf masks lie here */
-    size_t used, size, most; /* size: of room, may be raised to most */
+    char *memory;            /* leaf masks lie here */
+    size_t used, size, most; /* size: of space, may be raised to most */
     struct found {
         uint64_t head; /* first bytes of text, to sort by */
         const char *text;
@@ -132,14 +132,14 @@ struct masks {
     size_t bytes;
 };
 
-/* room: bytes for leaf masks; most: reserved, to which k->size may be raised. */
-int masks_create(struct masks *k, const struct token_trie *trie, struct matcher *m, size_t room, size_t most,
+/* space: bytes for leaf masks; most: reserved, to which k->size may be raised. */
+int masks_create(struct masks *k, const struct token_trie *trie, struct matcher *m, size_t capacity, size_t most,
                  struct error *err);
 void masks_destroy(struct masks *k);
-/* Bytes beside the room. */
+/* Bytes beside the space. */
 size_t masks_fixed_bytes(const struct token_trie *trie);
 /* Forget everything, and give the memory back. */
-void masks_release(struct masks *k, size_t room);
+void masks_release(struct masks *k, size_t capacity);
 /* The matcher's numbers have changed: forget everything. */
 void masks_forget(struct masks *k);
 /* What was being computed is given up. */
@@ -154,7 +154,7 @@ const uint64_t *masks_of(struct masks *k, uint32_t set, const struct masks_leavi
 
 /* Added to bits: those of these tokens that a judge wants. bits NULL: he is only asked. Each set and each configuration that a
  * token may lead to is judged, in no order; with once, configurations as they stand. Not where text goes over into free text. */
-void masks_near(struct masks *k, uint32_t set, uint64_t *bits, const struct masks_judge *j);
+void masks_within(struct masks *k, uint32_t set, uint64_t *bits, const struct masks_judge *j);
 
 /* ---- mask_walk.c: added to bits, which may be NULL where there is a judge ------------------------------------------------------- */
 
@@ -174,17 +174,18 @@ int masks_reads_on(struct masks *k, const struct config *c, const struct leaf_ma
 /* Tokens inside with at most so many ticks. */
 void masks_add_inside(const struct masks *k, const struct leaf_mask *leaf, uint32_t most, uint64_t *bits);
 
-/* mask_leaf.c: NULL: these states cannot be kept apart (ambiguous counts), or no memory (matcher->full). near: with targets. */
-const struct leaf_mask *masks_leaf(struct masks *k, uint32_t states, int near);
+/* mask_leaf.c: the tokens of a leaf's states. with_targets: with what they lead to. NULL: these states cannot be kept apart (ambiguous
+ * counts), or no memory (matcher->full). */
+const struct leaf_mask *masks_leaf(struct masks *k, uint32_t states, int with_targets);
 
 /* mask_plain.c: 1: any plain text leads from this set back to it. 0 also: out of memory (matcher->full). */
 int masks_set_loops(struct matcher *m, uint32_t set);
-/* 1: from these states any plain text leads to one of the places, which they and what they lead to are added to, and the steps are
+/* 1: from these states any plain text leads to one of the positions, which they and what they lead to are added to, and the steps are
  * remembered. Of a counted rule, where each character is an item: only back to these states. */
-enum { PLAIN_PLACES = 16 };
-struct plain_places {
-    uint32_t n, place[PLAIN_PLACES];
+enum { PLAIN_TARGETS = 16 };
+struct plain_targets {
+    uint32_t n, target[PLAIN_TARGETS];
 };
-int masks_states_stay(struct matcher *m, uint32_t states, struct plain_places *places);
+int masks_states_stay(struct matcher *m, uint32_t states, struct plain_targets *positions);
 
 #endif

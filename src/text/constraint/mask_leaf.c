@@ -23,7 +23,7 @@ enum { LIST = 1024, UNKNOWN = 0, UNFIT = 1 }; /* values of states->leaf; else th
 struct leaf_walk {
     struct masks *k;
     uint32_t states;
-    int counted, near;
+    int counted, with_targets;
     uint32_t n_found, n_inside, most_ticks;
     uint32_t ends[64], n_ends; /* depths at which the leaf could have ended, ascending */
     uint32_t n_exit;
@@ -32,7 +32,7 @@ struct leaf_walk {
     struct target target[MASK_TARGETS];
     uint32_t n_target;
     struct alive leaving;
-    struct plain_places plain; /* states that plain text leads to */
+    struct plain_targets plain; /* states that plain text leads to */
     int unfit;
 };
 
@@ -43,7 +43,7 @@ void *masks_take(struct masks *k, size_t bytes)
         k->matcher->full = 1;
         return NULL;
     }
-    void *p = k->room + k->used;
+    void *p = k->memory + k->used;
     k->used += bytes;
     return p;
 }
@@ -95,7 +95,7 @@ static void inside(struct leaf_walk *w, const struct trie_node *node, uint32_t s
 {
     if (node->token == node[1].token)
         return;
-    uint8_t target = w->near ? note_target(w, states, node[1].token - node->token) : 0;
+    uint8_t target = w->with_targets ? note_target(w, states, node[1].token - node->token) : 0;
     for (uint32_t i = node->token; i < node[1].token; i++) {
         uint32_t token = w->k->trie->token[i];
         set_bit(w->bits, token);
@@ -132,7 +132,7 @@ static uint32_t characters(const struct token_trie *trie, uint32_t token, uint32
 }
 
 /* All that is behind a node is plain text, which the states that were reached there read; in a counted rule they read it in a loop,
- * a tick a character. With near it comes back to these states. */
+ * a tick a character. With targets it comes back to these states. */
 static void inside_below(struct leaf_walk *w, uint32_t at, uint32_t states, uint32_t ticks)
 {
     struct masks *k = w->k;
@@ -144,8 +144,8 @@ static void inside_below(struct leaf_walk *w, uint32_t at, uint32_t states, uint
     w->n_inside += to - from;
     for (uint32_t t = from; t < to; t++)
         set_bit(w->bits, trie->token[t]);
-    uint8_t target = w->near ? note_target(w, states, to - from) : 0;
-    for (uint32_t t = from; t < to && w->near; t++)
+    uint8_t target = w->with_targets ? note_target(w, states, to - from) : 0;
+    for (uint32_t t = from; t < to && w->with_targets; t++)
         k->target_of[trie->token[t]] = target;
     if (!w->counted)
         return;
@@ -184,7 +184,7 @@ static inline void read_fast(struct matcher *m, uint32_t states, uint8_t byte, u
 static int takes_plain(struct leaf_walk *w, const struct trie_node *node, uint32_t states)
 {
     const struct token_trie *trie = w->k->trie;
-    int one = w->counted || !w->near;
+    int one = w->counted || !w->with_targets;
     return node->plain && node->depth + node->plain + 1 < MASK_NEVER &&
            trie->node[node->skip].token - node->token >= MASK_PLAIN && (one || w->plain.n <= 1) &&
            masks_states_stay(w->k->matcher, states, &w->plain) && (one || w->plain.n == 1);
@@ -210,7 +210,7 @@ static uint32_t enter(struct leaf_walk *w, uint32_t i, uint32_t to, uint32_t tic
     if (s->accepts)
         may_leave(w, to);
     for (uint32_t p = 0; p < w->plain.n && at_once; p++)
-        may_leave(w, w->plain.place[p]);
+        may_leave(w, w->plain.target[p]);
     if (s->accepts && !at_once)
         note_end(w, i, ticks);
     return at_once ? node->skip : i + 1;
@@ -315,7 +315,7 @@ static int store_bits(struct leaf_walk *w, struct leaf_mask *leaf)
 {
     struct masks *k = w->k;
     uint32_t n_word = k->trie->n_word, n = 0;
-    uint32_t n_odd = w->near && w->n_target ? w->n_inside - w->target[leaf->main].n_token : 0;
+    uint32_t n_odd = w->with_targets && w->n_target ? w->n_inside - w->target[leaf->main].n_token : 0;
     uint64_t *bits = masks_take(k, n_word * sizeof *bits);
     uint8_t *ticks = w->counted ? masks_take(k, (size_t)n_word * 64) : NULL;
     uint32_t *odd = masks_take(k, n_odd * sizeof *odd);
@@ -377,18 +377,22 @@ static int store_inside(struct leaf_walk *w, struct leaf_mask *leaf)
     return w->n_inside > LIST ? store_bits(w, leaf) : store_list(w, leaf);
 }
 
-const struct leaf_mask *masks_leaf(struct masks *k, uint32_t states, int near)
+const struct leaf_mask *masks_leaf(struct masks *k, uint32_t states, int with_targets)
 {
     struct matcher *m = k->matcher;
     uint32_t known = states_at(m, states)->leaf;
     if (known == UNFIT)
         return NULL;
     if (known != UNKNOWN) {
-        const struct leaf_mask *old = (const struct leaf_mask *)(k->room + (size_t)(known - 2) * 16);
-        if (old->near || !near)
+        const struct leaf_mask *old = (const struct leaf_mask *)(k->memory + (size_t)(known - 2) * 16);
+        if (old->with_targets || !with_targets)
             return old;
     }
-    struct leaf_walk w = {.k = k, .states = states, .near = near || k->near, .bits = k->part, .ticks_of = k->ticks_of};
+    struct leaf_walk w = {.k = k,
+                          .states = states,
+                          .with_targets = with_targets || k->with_targets,
+                          .bits = k->part,
+                          .ticks_of = k->ticks_of};
     w.counted = m->g->rule[states_at(m, states)->rule].counted;
     memset(w.bits, 0, k->trie->n_word * sizeof *w.bits);
     if (w.counted)
@@ -407,7 +411,7 @@ const struct leaf_mask *masks_leaf(struct masks *k, uint32_t states, int near)
     struct leaf_mask *leaf = masks_take(k, sizeof *leaf);
     if (!leaf)
         return NULL;
-    *leaf = (struct leaf_mask){.leaving = w.leaving, .near = w.near};
+    *leaf = (struct leaf_mask){.leaving = w.leaving, .with_targets = w.with_targets};
     struct leaf_exit *out = masks_take(k, (w.n_exit + 1) * sizeof *out);
     leaf->least_rest_ticks = UINT32_MAX;
     if (!out || store_inside(&w, leaf) || lay_out_rests(&w, leaf))
@@ -419,6 +423,6 @@ const struct leaf_mask *masks_leaf(struct masks *k, uint32_t states, int near)
     }
     leaf->exit = out;
     leaf->n_exit = w.n_exit;
-    states_at(m, states)->leaf = (uint32_t)(((char *)leaf - k->room) / 16) + 2;
+    states_at(m, states)->leaf = (uint32_t)(((char *)leaf - k->memory) / 16) + 2;
     return leaf;
 }

@@ -10,25 +10,25 @@ typedef uint32_t (*step)(struct matcher *m, uint32_t from, uint8_t byte, int *ti
 struct looping {
     struct matcher *m;
     step step;
-    struct plain_places *places; /* those that plain text leads to */
-    uint32_t most;               /* of them */
-    int tick;                    /* behind each whole character, and nowhere else */
+    struct plain_targets *positions; /* those that plain text leads to */
+    uint32_t most;                   /* of them */
+    int tick;                        /* behind each whole character, and nowhere else */
 };
 
-/* A whole character leads here: one of the places, or one more. */
+/* A whole character leads here: one of the positions, or one more. */
 static int arrive(const struct looping *l, uint32_t to)
 {
-    struct plain_places *p = l->places;
+    struct plain_targets *p = l->positions;
     for (uint32_t i = 0; i < p->n; i++)
-        if (p->place[i] == to)
+        if (p->target[i] == to)
             return 1;
     if (p->n == l->most)
         return 0;
-    p->place[p->n++] = to;
+    p->target[p->n++] = to;
     return 1;
 }
 
-/* Do bytes of a stretch, and so many more bytes of the same character, lead to the places? */
+/* Do bytes of a stretch, and so many more bytes of the same character, lead to the positions? */
 static int stay(const struct looping *l, uint32_t from, uint32_t low, uint32_t high, int more)
 {
     const uint8_t *class = l->m->g->byte_class;
@@ -42,7 +42,7 @@ static int stay(const struct looping *l, uint32_t from, uint32_t low, uint32_t h
             return 0;
         if (to != last && (more ? !stay(l, to, 0x80, 0xBF, more - 1) : !arrive(l, to)))
             return 0;
-        last = to; /* one by one even where classes are many, as the bytes of all letters are */
+        last = to; /* one by one even where classes are many, as the bytes of all code points are */
     }
     return 1;
 }
@@ -90,25 +90,25 @@ static uint32_t step_states(struct matcher *m, uint32_t from, uint8_t byte, int 
     return out[0] && out[1] ? 0 : out[0] | out[1];
 }
 
-/* Spaces come back to where they were, or to one of few places. Most that leads on shows it here: a pattern of some length is a chain
+/* Spaces come back to where they were, or to one of few positions. Most that leads on shows it here: a pattern of some length is a chain
  * of states, of which each would be asked for all characters. */
 static int spaces_stay(struct looping *l, uint32_t from)
 {
-    uint32_t before = l->places->n;
+    uint32_t before = l->positions->n;
     int stays = 1, tick = 0;
-    for (uint32_t n = 0; stays && l->places->n > n;) {
-        n = l->places->n;
+    for (uint32_t n = 0; stays && l->positions->n > n;) {
+        n = l->positions->n;
         from = l->step(l->m, from, ' ', &tick);
         stays = from && arrive(l, from);
     }
-    l->places->n = before;
+    l->positions->n = before;
     return stays;
 }
 
 int masks_set_loops(struct matcher *m, uint32_t set)
 {
     if (set_at(m, set)->plain == UNKNOWN) {
-        struct plain_places only = {1, {set}};
+        struct plain_targets only = {1, {set}};
         struct looping l = {m, step_set, &only, 1, 0};
         int loops = spaces_stay(&l, set) && plain_stays(&l, set);
         if (m->full)
@@ -118,23 +118,23 @@ int masks_set_loops(struct matcher *m, uint32_t set)
     return set_at(m, set)->plain == STAYS;
 }
 
-int masks_states_stay(struct matcher *m, uint32_t states, struct plain_places *places)
+int masks_states_stay(struct matcher *m, uint32_t states, struct plain_targets *positions)
 {
-    uint32_t before = places->n;
+    uint32_t before = positions->n;
     for (uint32_t i = 0; i < before; i++)
-        if (places->place[i] == states)
+        if (positions->target[i] == states)
             return 1;
-    if (states_at(m, states)->plain == LEADS_ON || before == PLAIN_PLACES)
+    if (states_at(m, states)->plain == LEADS_ON || before == PLAIN_TARGETS)
         return 0;
     int counted = m->g->rule[states_at(m, states)->rule].counted;
-    struct plain_places only = {1, {states}};
-    struct looping l = {m, step_states, counted ? &only : places, counted ? 1 : PLAIN_PLACES, counted};
-    places->place[places->n++] = states;
+    struct plain_targets only = {1, {states}};
+    struct looping l = {m, step_states, counted ? &only : positions, counted ? 1 : PLAIN_TARGETS, counted};
+    positions->target[positions->n++] = states;
     int stays = spaces_stay(&l, states);
-    for (uint32_t i = before; i < places->n && stays; i++)
-        stays = plain_stays(&l, places->place[i]);
+    for (uint32_t i = before; i < positions->n && stays; i++)
+        stays = plain_stays(&l, positions->target[i]);
     if (!stays) {
-        places->n = before;
+        positions->n = before;
         states_at(m, states)->plain = m->full ? UNKNOWN : LEADS_ON;
     }
     return stays;

@@ -20,7 +20,7 @@ static size_t carve(size_t *used, size_t n, size_t size)
     return at;
 }
 
-int matcher_create(struct matcher *m, const struct grammar *g, size_t room, size_t most, struct error *err)
+int matcher_create(struct matcher *m, const struct grammar *g, size_t capacity, size_t most, struct error *err)
 {
     *m = (struct matcher){.g = g, .meter.until = UINT64_MAX};
     size_t used = 0;
@@ -32,7 +32,7 @@ int matcher_create(struct matcher *m, const struct grammar *g, size_t room, size
            slot = carve(&used, MATCHER_SLOTS, 4), slot_of = carve(&used, MATCHER_CONFIGS, 4),
            pending = carve(&used, MATCHER_CALLS, sizeof(struct pending)), word = used;
     assert(most / 8 < SET_SPLIT);
-    m->room = (uint32_t)(room / 8);
+    m->capacity = (uint32_t)(capacity / 8);
     m->most = (uint32_t)(most / 8);
     m->bytes = used + (size_t)m->most * 8;
     char *base = mmap(NULL, m->bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
@@ -81,10 +81,10 @@ void matcher_forget(struct matcher *m)
     memset(m->begin, 0, m->g->n_rule * sizeof *m->begin);
 }
 
-void matcher_release(struct matcher *m, size_t room)
+void matcher_release(struct matcher *m, size_t capacity)
 {
     matcher_forget(m);
-    m->room = (uint32_t)(room / 8);
+    m->capacity = (uint32_t)(capacity / 8);
     char *end = (char *)m->reservation + m->bytes, *from = (char *)m->word;
     from += (4096 - (uintptr_t)from % 4096) % 4096;
     if (from < end)
@@ -95,7 +95,7 @@ void matcher_release(struct matcher *m, size_t room)
 static uint32_t take(struct matcher *m, size_t bytes)
 {
     size_t words = (bytes + 7) / 8;
-    if (m->full || words > m->room - m->used) {
+    if (m->full || words > m->capacity - m->used) {
         m->full = 1;
         return 0;
     }

@@ -2,7 +2,7 @@
  *
  *     set      what may come next, as a value: configurations (frame, states, count), and whether the text may end here
  *     frame    one call of a rule and where it returns to: links (frame, state, count); frame 0 is the end of the text.
- *              Calls of a rule from several places at one position share a frame, so ambiguity costs links, not copies
+ *              Calls of a rule from several positions at one position share a frame, so ambiguity costs links, not copies
  *     states   states of one rule that one text has led to: the rule's automaton made deterministic as far as it is seen
  *
  * Equal things have equal numbers whatever way led to them, so steps are remembered: a set is a state of a deterministic
@@ -36,7 +36,7 @@ struct frame {
     uint32_t rule, n_link;
     uint32_t popped;      /* set behind this call + 1; 0 not known */
     uint32_t reserve;     /* keeps links aligned; used by matcher_collect() */
-    uint32_t weight_left; /* of the lightest text behind this call + 1; 0 not known: close.c */
+    uint32_t weight_left; /* of the lightest text behind this call + 1; 0 not known: completion.c */
     uint32_t moved;       /* matcher_collect() */
     struct link link[];
 };
@@ -72,10 +72,10 @@ struct set {
     uint16_t plain;  /* mask_plain.c; 0 not known */
     uint32_t memo;   /* by class and group: steps that were taken, 0 not known */
     struct alive alive;
-    uint32_t tokens_left, tokens_epoch; /* of the shortest text from here + 1, as of an epoch of close.c */
-    uint32_t passed, passed_near;       /* this was counted, or too much; behind each token, with this much room + 1 */
+    uint32_t tokens_left, tokens_epoch; /* of the shortest text from here + 1, as of an epoch of completion.c */
+    uint32_t passed, passed_within;     /* this was counted, or too much; behind each token, with this much space + 1 */
     uint32_t bound, most_bound;         /* no less than that, from weights alone + 1; behind any one more token */
-    uint32_t size;                      /* configurations, and places that they return to: what a step costs, about */
+    uint32_t size; /* configurations, and positions that they return to: what a step costs, about */
     struct config config[];
 };
 
@@ -100,13 +100,13 @@ struct matcher {
     uint16_t group_class[256]; /* of the first byte of a group, and of bytes in no group; others have none */
     struct alive group_alive[BYTE_GROUPS]; /* classes of the bytes of a group */
     struct meter meter;
-    uint64_t *word;      /* the memory; numbers of things are offsets into it */
-    uint32_t used, room; /* words */
-    uint32_t most;       /* of room, reserved */
-    uint32_t epoch;      /* number of collections */
-    int full;            /* an operation ran out of memory or bounds: its result means nothing */
-    int ambiguous;       /* it was the bounds */
-    uint32_t *bucket[3]; /* frames, states, sets */
+    uint64_t *word;          /* the memory; numbers of things are offsets into it */
+    uint32_t used, capacity; /* words */
+    uint32_t most;           /* of space, reserved */
+    uint32_t epoch;          /* number of collections */
+    int full;                /* an operation ran out of memory or bounds: its result means nothing */
+    int ambiguous;           /* it was the bounds */
+    uint32_t *bucket[3];     /* frames, states, sets */
     struct resume {
         uint32_t count, states[2]; /* what counters allow, states without and behind a tick; both 0: not known */
     } * resume;                    /* [n_state] behind the last return to this state */
@@ -130,15 +130,15 @@ struct matcher {
     size_t bytes;
 };
 
-/* room: bytes to use; most: of the reservation, to which m->room may be raised. */
-int matcher_create(struct matcher *m, const struct grammar *g, size_t room, size_t most, struct error *err);
+/* space: bytes to use; most: of the reservation, to which m->space may be raised. */
+int matcher_create(struct matcher *m, const struct grammar *g, size_t capacity, size_t most, struct error *err);
 void matcher_destroy(struct matcher *m);
-/* Bytes beside the room that any grammar takes. */
+/* Bytes beside the space that any grammar takes. */
 size_t matcher_fixed_bytes(void);
 /* Forget everything. */
 void matcher_forget(struct matcher *m);
-/* The same, and give the memory back: room is what may be used from now on. */
-void matcher_release(struct matcher *m, size_t room);
+/* The same, and give the memory back: space is what may be used from now on. */
+void matcher_release(struct matcher *m, size_t capacity);
 
 static inline struct frame *frame_at(const struct matcher *m, uint32_t id) { return (struct frame *)(m->word + id); }
 static inline struct states *states_at(const struct matcher *m, uint32_t id) { return (struct states *)(m->word + id); }
@@ -227,7 +227,7 @@ uint32_t matcher_union(struct matcher *m, uint32_t a, uint32_t b);
  * too big. */
 int matcher_collect(struct matcher *m, uint32_t **root, size_t n);
 /* 1: little is left; collect before the next operation. */
-static inline int matcher_low(const struct matcher *m) { return m->used > m->room - m->room / 4; }
+static inline int matcher_low(const struct matcher *m) { return m->used > m->capacity - m->capacity / 4; }
 
 static inline int alive_class(const struct alive *a, uint32_t c) { return a->bits[c >> 6] >> (c & 63) & 1; }
 

@@ -1,4 +1,4 @@
-/* Making room in the matcher: what the live sets need is copied to the front, everything else is forgotten.
+/* Making space in the matcher: what the live sets need is copied to the front, everything else is forgotten.
  *
  * The old memory is set aside first. Frames are copied behind the frames they return to, which an explicit stack sees to:
  * a stack of calls may be a hundred thousand deep. Their new numbers are left in the old ones. */
@@ -108,7 +108,7 @@ static int copy_set(struct matcher *m, struct old *o, uint32_t *set)
 int matcher_collect(struct matcher *m, uint32_t **root, size_t n)
 {
     size_t bytes = (size_t)m->used * 8;
-    struct old o = {.stack = (uint32_t *)(m->word + m->room)};
+    struct old o = {.stack = (uint32_t *)(m->word + m->capacity)};
     void *aside = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     if (aside == MAP_FAILED)
         return -1;

@@ -2,7 +2,7 @@
  *
  * A step has three parts. Configurations read the byte, each for itself. Those whose rule is complete return: every link of
  * their frame goes on behind the call, and may be complete in turn. What is left makes its calls: per rule one frame, whose
- * links are all the places that called it here; rules are taken by rank, so that a frame's links are all known before it calls
+ * links are all the positions that called it here; rules are taken by rank, so that a frame's links are all known before it calls
  * on. A rule that may be empty was also passed over by its caller (grammar/automaton.c), so a call that has just begun never
  * returns at once.
  *
@@ -161,7 +161,7 @@ static void calls_of(struct matcher *m, const struct config *c)
     }
 }
 
-static int by_place(const void *a, const void *b)
+static int by_link(const void *a, const void *b)
 {
     const struct pending *x = a, *y = b;
     if (x->link.frame != y->link.frame)
@@ -180,9 +180,9 @@ static uint32_t make_frame(struct matcher *m, uint32_t rule)
     struct pending *p = &m->pending[m->n_pending];
     uint32_t n_call = end - m->n_pending;
     struct link *link = (struct link *)p; /* written behind what was read */
-    qsort(p, n_call, sizeof *p, by_place);
+    qsort(p, n_call, sizeof *p, by_link);
     for (uint32_t i = 0; i < n_call; i++)
-        if (i == 0 || by_place(&(struct pending){0, link[n - 1]}, &p[i]) != 0) {
+        if (i == 0 || by_link(&(struct pending){0, link[n - 1]}, &p[i]) != 0) {
             struct link l = p[i].link;
             link[n++] = l;
         }
@@ -243,7 +243,7 @@ static uint32_t join_states(struct matcher *m, const struct config *c, uint32_t 
 }
 
 /* Configurations in order, one for each frame and count, without what cannot read. */
-static uint32_t settle(struct matcher *m)
+static uint32_t finish_set(struct matcher *m)
 {
     uint32_t kept = 0;
     for (uint32_t i = 0; i < m->n_config && !m->full; i++) {
@@ -276,7 +276,7 @@ static uint32_t finish(struct matcher *m)
 {
     all_returns(m);
     all_calls(m);
-    return settle(m);
+    return finish_set(m);
 }
 
 uint32_t matcher_start(struct matcher *m, uint32_t entry)
@@ -286,7 +286,7 @@ uint32_t matcher_start(struct matcher *m, uint32_t entry)
     m->accepting = m->g->rule[rule].nullable;
     pend(m, rule, (struct link){0, 0, 0});
     all_calls(m);
-    return settle(m);
+    return finish_set(m);
 }
 
 uint32_t matcher_step(struct matcher *m, uint32_t set, uint8_t byte)
@@ -365,5 +365,5 @@ uint32_t matcher_union(struct matcher *m, uint32_t a, uint32_t b)
         for (uint32_t i = 0; i < s->n; i++)
             add(m, s->config[i].frame, s->config[i].states, s->config[i].count);
     }
-    return settle(m);
+    return finish_set(m);
 }

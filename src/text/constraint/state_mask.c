@@ -4,13 +4,13 @@
  * stack of its own, where it pauses between steps of the matcher: nothing is looked at twice, and what it finds out is the same. */
 #include "base/coroutine.h"
 #include "base/error.h"
-#include "text/constraint/close.h"
+#include "text/constraint/completion.h"
 #include "text/constraint/inner.h"
 #include "text/tokenizer/tokenizer.h"
 
 #include <string.h>
 
-enum { NEAR = 8 }; /* tokens more than the shortest text: the limit will soon decide about tokens */
+enum { LIMIT_MARGIN = 8 }; /* tokens more than the shortest text: the limit will soon decide about tokens */
 
 struct masking {
     struct constraint_state *s;
@@ -170,7 +170,7 @@ static int any_of(const uint64_t *bits, uint32_t n)
 }
 
 /* Only tokens behind which the end is at most so many tokens away. Tokens that go over into free text stay. */
-static void keep_near(struct masking *m, int64_t most)
+static void keep_within(struct masking *m, int64_t most)
 {
     struct constraint_state *s = m->s;
     struct constraint *c = s->c;
@@ -179,8 +179,8 @@ static void keep_near(struct masking *m, int64_t most)
     for (uint32_t w = 0; w < c->trie->n_word; w++)
         m->bits[w] &= governed ? ~governed[w] : 0;
     memset(bits, 0, c->trie->n_word * sizeof *bits);
-    closing_near(c->closing, s->set, most, bits);
-    /* the way that the distance knew of is lost: more places were tied than a list holds */
+    completion_within(c->completion, s->set, most, bits);
+    /* the way that the distance knew of is lost: more positions were tied than a list holds */
     if (!is_lazy(s) && !set_at(&c->matcher, s->set)->accepting && !any_of(bits, c->trie->n_word))
         matcher_refuse(&c->matcher);
     for (uint32_t w = 0; w < c->trie->n_word; w++)
@@ -200,7 +200,7 @@ static void keep_on_the_way(struct masking *m, int64_t most)
         struct constraint_state next = *s;
         if (!g->text) {
             constraint_fire(&next, g);
-            if (g->token < trie->n_vocab && closing_of_state(c->closing, &next) <= most)
+            if (g->token < trie->n_vocab && completion_of_state(c->completion, &next) <= most)
                 set_bit(m->bits, (uint32_t)g->token);
             continue;
         }
@@ -216,7 +216,7 @@ static void keep_on_the_way(struct masking *m, int64_t most)
             d++;
             next = *s;
             if (node->token < node[1].token && constraint_feed(&next, g->text + begun, d) == 0 &&
-                closing_of_state(c->closing, &next) <= most)
+                completion_of_state(c->completion, &next) <= most)
                 for (uint32_t x = node->token; x < node[1].token; x++)
                     set_bit(m->bits, trie->token[x]);
             at++;
@@ -225,14 +225,14 @@ static void keep_on_the_way(struct masking *m, int64_t most)
 }
 
 /* The limit is so far away that weights show it: no token has to go, and none has to be counted. */
-static int is_far(struct masking *m)
+static int is_far_from_limit(struct masking *m)
 {
     const struct constraint_state *s = m->s;
-    struct closing *k = s->c->closing;
+    struct completion *k = s->c->completion;
     if (s->phase != CONSTRAINT_GOVERNED || (s->next != CONSTRAINT_END && s->c->phase[s->next].must))
         return 0;
-    int64_t most = closing_most_bound(k, s->set);
-    return most != CLOSING_NEVER && most < m->left - 2;
+    int64_t most = completion_most_bound(k, s->set);
+    return most != COMPLETION_NEVER && most < m->left - 2;
 }
 
 #define NO_TOKEN  INT64_MIN
@@ -243,12 +243,12 @@ static int64_t limit(struct masking *m)
 {
     struct constraint_state *s = m->s;
     struct constraint *c = s->c;
-    if (!c->closing || s->ended || s->phase == CONSTRAINT_OVER || (s->phase >= 0 && !c->phase[s->phase].must))
+    if (!c->completion || s->ended || s->phase == CONSTRAINT_OVER || (s->phase >= 0 && !c->phase[s->phase].must))
         return ANY_TOKEN;
-    if (is_far(m) || c->matcher.full)
+    if (is_far_from_limit(m) || c->matcher.full)
         return ANY_TOKEN;
-    int64_t now = closing_of_state(c->closing, s), most = m->left - 2;
-    if (now == CLOSING_NEVER || c->matcher.full)
+    int64_t now = completion_of_state(c->completion, s), most = m->left - 2;
+    if (now == COMPLETION_NEVER || c->matcher.full)
         return ANY_TOKEN;
     m->forced = m->left <= now + 1;
     if (most < now - 1)
@@ -256,12 +256,12 @@ static int64_t limit(struct masking *m)
     if (s->phase >= 0) {
         struct constraint_state middle = *s;
         middle.node = c->phase[s->phase].middle;
-        int64_t far = closing_of_state(c->closing, &middle);
+        int64_t far = completion_of_state(c->completion, &middle);
         return most < far ? most : ANY_TOKEN;
     }
     if (now == 0 && m->left <= 1)
         return NO_TOKEN;
-    return most - (now - closing_of_set(c->closing, s->set)); /* a phase behind this text may have to come too */
+    return most - (now - completion_of_set(c->completion, s->set)); /* a phase behind this text may have to come too */
 }
 
 /* ---- all ------------------------------------------------------------------------------------------------------------------------ */
@@ -280,7 +280,7 @@ static void make_governed(struct masking *m, int64_t most)
     if (most == ANY_TOKEN || (is_lazy(m->s) && most != NO_TOKEN))
         mask_governed(m->s, m->bits);
     if (most != ANY_TOKEN && most != NO_TOKEN && !m->s->c->matcher.full)
-        keep_near(m, most);
+        keep_within(m, most);
 }
 
 /* Ends of generation follow where the text may end. */
@@ -304,7 +304,8 @@ static int make(void *arg)
     memset(m->bits, 0, trie->n_word * sizeof *m->bits);
     if (s->ended || s->phase == CONSTRAINT_OVER)
         return finish_mask(m);
-    c->masks.near = c->closing && s->phase < 0 && m->left - NEAR <= closing_bound_of_set(c->closing, s->set);
+    c->masks.with_targets = c->completion && s->phase < 0 &&
+                            m->left - LIMIT_MARGIN <= completion_bound_of_set(c->completion, s->set);
     int64_t most = limit(m);
     if (c->matcher.full)
         return -1;
@@ -422,7 +423,7 @@ uint64_t constraint_work(const struct constraint *c) { return c->matcher.meter.d
 static int shortest(void *arg)
 {
     struct masking *m = arg;
-    m->left = closing_of_state(m->s->c->closing, m->s);
+    m->left = completion_of_state(m->s->c->completion, m->s);
     return 0;
 }
 
@@ -439,7 +440,7 @@ int constraint_find_shortest(struct constraint *c, struct error *err)
 {
     struct constraint_state *s;
     struct error ambiguous = {0};
-    if (!c->closing)
+    if (!c->completion)
         return 0;
     if (constraint_begin(&s, c, err))
         return -1;

@@ -132,7 +132,7 @@ static void lay_out(struct token_trie *trie, const struct sorted *s, uint32_t *o
  * behind a lead byte that bounds the next one. */
 enum { BORDER, LAST, LAST_2, LAST_3, AFTER_E0, AFTER_ED, AFTER_F0, AFTER_F4 };
 
-/* good: a bit for each of these places, what is behind a byte is plain if the byte ends there. The same before the byte. */
+/* good: a bit for each of these positions, what is behind a byte is plain if the byte ends there. The same before the byte. */
 static uint8_t plain_before(uint8_t byte, uint8_t good)
 {
     unsigned border = good >> BORDER & 1, last = good >> LAST & 1, last_2 = good >> LAST_2 & 1;

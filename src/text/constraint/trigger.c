@@ -26,7 +26,7 @@ struct subsets {
     struct trigger_machine *t;
     struct begun *state;
     struct item *item;
-    uint32_t n_state, n_item, room_item;
+    uint32_t n_state, n_item, capacity_item;
     uint32_t bucket[BUCKETS]; /* state + 1 */
     int failed;
 };
@@ -43,15 +43,15 @@ static uint16_t intern(struct subsets *s, const struct item *item, uint32_t n, i
         s->failed = 1;
         return 0;
     }
-    if (s->n_item + n > s->room_item) {
-        uint32_t room = (s->n_item + n) * 2 + 64;
-        struct item *grown = compile_grow(s->compile, s->item, room, sizeof *grown);
+    if (s->n_item + n > s->capacity_item) {
+        uint32_t capacity = (s->n_item + n) * 2 + 64;
+        struct item *grown = compile_grow(s->compile, s->item, capacity, sizeof *grown);
         if (!grown) {
             s->failed = 1;
             return 0;
         }
         s->item = grown;
-        s->room_item = room;
+        s->capacity_item = capacity;
     }
     if (n)
         memcpy(s->item + s->n_item, item, n * sizeof *item);
@@ -89,9 +89,9 @@ static uint16_t follow(struct subsets *s, uint32_t from, uint8_t c, int16_t *don
 static int expand(struct subsets *s)
 {
     struct trigger_machine *t = s->t;
-    uint32_t room = 0;
+    uint32_t capacity = 0;
     for (uint32_t q = 0; q < s->n_state && !s->failed; q++) {
-        if (s->n_state > room) {
+        if (s->n_state > capacity) {
             uint32_t more = s->n_state * 2 + 16;
             void *next = compile_grow(s->compile, t->next, more, sizeof *t->next);
             t->next = next ? next : t->next;
@@ -99,7 +99,7 @@ static int expand(struct subsets *s)
             t->done = done ? done : t->done;
             if (!next || !done)
                 return -1;
-            room = more;
+            capacity = more;
         }
         if (compile_work(s->compile, 256 * (uint64_t)(4 + t->n / 8)))
             return -1;

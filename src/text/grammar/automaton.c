@@ -24,26 +24,26 @@ struct builder {
     struct grammar_maker *m;
     struct expr_facts *fact;
     struct new_rule *rule;
-    uint32_t n_rule, room_rule;
+    uint32_t n_rule, capacity_rule;
     struct new_edge *edge;
-    uint32_t n_edge, room_edge;
+    uint32_t n_edge, capacity_edge;
     uint32_t *owner; /* by state */
-    uint32_t n_state, room_state;
+    uint32_t n_state, capacity_state;
     uint32_t *of_expr; /* rule of an expression + 1: hidden rules; 0 none */
     uint32_t *of_item; /* counted rule of a repetition + 1 */
     uint32_t current;
 };
 
-void *build_grow(struct builder *b, void *vector, uint32_t n, uint32_t more, uint32_t *room, size_t size)
+void *build_grow(struct builder *b, void *vector, uint32_t n, uint32_t more, uint32_t *capacity, size_t size)
 {
-    return maker_grow(b->m, vector, n, more, room, size);
+    return maker_grow(b->m, vector, n, more, capacity, size);
 }
 
 struct compile *build_compile(const struct builder *b) { return b->m->compile; }
 
 uint32_t build_state(struct builder *b)
 {
-    uint32_t *owner = maker_grow(b->m, b->owner, b->n_state, 1, &b->room_state, sizeof *owner);
+    uint32_t *owner = maker_grow(b->m, b->owner, b->n_state, 1, &b->capacity_state, sizeof *owner);
     if (!owner || maker_work(b->m, 4) || b->n_state >= GRAMMAR_STATES_MAX) {
         error_set(&b->m->error, ERR_INPUT, "the grammar is too big: more than %d states", GRAMMAR_STATES_MAX);
         return 0;
@@ -56,7 +56,7 @@ uint32_t build_state(struct builder *b)
 void build_edge(struct builder *b, uint32_t from, uint32_t to, enum edge_kind kind, uint8_t low, uint8_t high,
                 uint32_t arg)
 {
-    struct new_edge *edge = maker_grow(b->m, b->edge, b->n_edge, 1, &b->room_edge, sizeof *edge);
+    struct new_edge *edge = maker_grow(b->m, b->edge, b->n_edge, 1, &b->capacity_edge, sizeof *edge);
     if (!edge || maker_work(b->m, 4))
         return;
     b->edge = edge;
@@ -73,7 +73,7 @@ static uint32_t add_rule(struct builder *b, uint32_t *known, grammar_expr body)
 {
     if (*known)
         return *known - 1;
-    struct new_rule *rule = maker_grow(b->m, b->rule, b->n_rule, 1, &b->room_rule, sizeof *rule);
+    struct new_rule *rule = maker_grow(b->m, b->rule, b->n_rule, 1, &b->capacity_rule, sizeof *rule);
     if (!rule)
         return 0;
     b->rule = rule;

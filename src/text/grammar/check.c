@@ -212,7 +212,7 @@ static uint32_t add_size(uint64_t a, uint64_t b)
     return a + b > GRAMMAR_SIZE_MAX ? GRAMMAR_SIZE_MAX : (uint32_t)(a + b);
 }
 
-/* What is used in many places, or is a long loop, stays a rule of its own. */
+/* What is used in many positions, or is a long loop, stays a rule of its own. */
 static int may_inline(const struct grammar_maker *m, grammar_expr x, const struct expr_facts *fact)
 {
     uint8_t kind = m->expr[x].kind;
@@ -296,7 +296,7 @@ static void measure(const struct grammar_maker *m, grammar_expr x, struct expr_f
 
 enum walk { WALK_ALL, WALK_LEADING };
 
-struct place {
+struct visit {
     grammar_expr x;
     uint32_t next;
 };
@@ -311,7 +311,7 @@ static grammar_expr walk_part(const struct grammar_maker *m, const struct expr_f
     return part(m, x, i);
 }
 
-static int left_recursion(struct grammar_maker *m, const struct place *stack, uint32_t n, grammar_expr back)
+static int left_recursion(struct grammar_maker *m, const struct visit *stack, uint32_t n, grammar_expr back)
 {
     char cycle[300] = "";
     size_t used = 0;
@@ -333,15 +333,15 @@ static int left_recursion(struct grammar_maker *m, const struct place *stack, ui
 /* Depth first from x. WALK_ALL measures what it leaves; WALK_LEADING finds rules that begin with themselves. colour: 0 new,
  * 1 on the stack, 2 left. */
 static int walk_from(struct grammar_maker *m, struct expr_facts *fact, enum walk walk, grammar_expr x, uint8_t *colour,
-                     struct place *stack)
+                     struct visit *stack)
 {
     uint32_t n = 0;
     if (colour[x])
         return 0;
-    stack[n++] = (struct place){x, 0};
+    stack[n++] = (struct visit){x, 0};
     colour[x] = 1;
     while (n > 0) {
-        struct place *top = &stack[n - 1];
+        struct visit *top = &stack[n - 1];
         if (maker_work(m, 4))
             return -1;
         grammar_expr p = walk_part(m, fact, walk, top->x, top->next++);
@@ -352,7 +352,7 @@ static int walk_from(struct grammar_maker *m, struct expr_facts *fact, enum walk
             n--;
         } else if (colour[p] == 0) {
             colour[p] = 1;
-            stack[n++] = (struct place){p, 0};
+            stack[n++] = (struct visit){p, 0};
         } else if (colour[p] == 1 && walk == WALK_LEADING) {
             return left_recursion(m, stack, n, p);
         }
@@ -364,7 +364,7 @@ static int walk_all(struct grammar_maker *m, struct expr_facts *fact, enum walk 
                     size_t n_entry)
 {
     uint8_t *colour = compile_zeroed(m->compile, m->n_expr + 1, 1);
-    struct place *stack = compile_alloc(m->compile, m->n_expr + 1, sizeof *stack);
+    struct visit *stack = compile_alloc(m->compile, m->n_expr + 1, sizeof *stack);
     int failed = !colour || !stack ? maker_refused(m) : 0;
     for (size_t i = 0; !failed && i < n_entry; i++)
         failed = walk_from(m, fact, walk, entry[i], colour, stack);

@@ -28,22 +28,22 @@ static uint64_t most_work(const struct compile *compile)
 
 static int end(struct compile *compile, enum compile_end why)
 {
-    char place[320] = "";
+    char location[320] = "";
     if (compile->end)
         return -1;
     compile->end = why;
-    if (compile->place.write)
-        compile->place.write(compile->place.of, place, sizeof place - 2);
-    if (place[0])
-        strcat(place, ": ");
+    if (compile->location.write)
+        compile->location.write(compile->location.of, location, sizeof location - 2);
+    if (location[0])
+        strcat(location, ": ");
     if (why == COMPILE_STOPPED)
-        return error_set(&compile->error, ERR_CANCELLED, "%scompiling it was stopped: nobody waits for it", place);
+        return error_set(&compile->error, ERR_CANCELLED, "%scompiling it was stopped: nobody waits for it", location);
     if (why == COMPILE_WORK_DONE)
         return error_set(&compile->error, ERR_INPUT,
-                         "%scompiling it is too much work (more than %llu million steps): simplify it", place,
+                         "%scompiling it is too much work (more than %llu million steps): simplify it", location,
                          (unsigned long long)(most_work(compile) / 1000000));
-    return error_set(&compile->error, ERR_INPUT, "%scompiling it needs more than %zu KiB of memory: simplify it", place,
-                     most_bytes(compile) >> 10);
+    return error_set(&compile->error, ERR_INPUT, "%scompiling it needs more than %zu KiB of memory: simplify it",
+                     location, most_bytes(compile) >> 10);
 }
 
 int compile_refused(const struct compile *compile, struct error *err)
@@ -53,7 +53,7 @@ int compile_refused(const struct compile *compile, struct error *err)
 
 /* ---- work --------------------------------------------------------------------------------------------------------------------- */
 
-int compile_look(struct compile *compile)
+int compile_check_limits(struct compile *compile)
 {
     if (compile->end)
         return -1;
@@ -61,9 +61,9 @@ int compile_look(struct compile *compile)
         return end(compile, COMPILE_WORK_DONE);
     if (compile->stopped && compile->stopped(compile->arg))
         return end(compile, COMPILE_STOPPED);
-    compile->look = compile->work + COMPILE_LOOK;
-    if (compile->look > most_work(compile))
-        compile->look = most_work(compile) + 1;
+    compile->next_check = compile->work + COMPILE_CHECK;
+    if (compile->next_check > most_work(compile))
+        compile->next_check = most_work(compile) + 1;
     return 0;
 }
 
@@ -161,16 +161,17 @@ void *pool_alloc(struct compile_pool *pool, size_t n, size_t size)
     size_t bytes = block_bytes(n, size);
     bytes = bytes == SIZE_MAX ? bytes : (n * size + sizeof(void *) - 1) / sizeof(void *) * sizeof(void *);
     if (!pool->block || bytes > pool->size - pool->used) {
-        size_t room = pool->size ? pool->size * 2 : FIRST_BLOCK;
-        room = room > MOST_BLOCK ? MOST_BLOCK : room;
-        room = room > bytes ? room : bytes;
-        struct pool_block *next = room == SIZE_MAX ? NULL : compile_zeroed(pool->compile, 1, sizeof *next + room);
+        size_t capacity = pool->size ? pool->size * 2 : FIRST_BLOCK;
+        capacity = capacity > MOST_BLOCK ? MOST_BLOCK : capacity;
+        capacity = capacity > bytes ? capacity : bytes;
+        struct pool_block *next = capacity == SIZE_MAX ? NULL
+                                                       : compile_zeroed(pool->compile, 1, sizeof *next + capacity);
         if (!next)
             return NULL;
         next->next = pool->block;
         pool->block = next;
         pool->used = 0;
-        pool->size = room;
+        pool->size = capacity;
     }
     void *p = (char *)(pool->block + 1) + pool->used;
     pool->used += bytes;

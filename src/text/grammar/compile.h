@@ -26,15 +26,15 @@
 enum compile_end { COMPILE_GOES_ON, COMPILE_MEMORY, COMPILE_WORK_DONE, COMPILE_STOPPED };
 
 /* What is being compiled, for the sentence: "schema error at #/properties/x". Written into out, terminated. */
-struct compile_place {
-    void (*write)(const void *of, char *out, size_t room);
+struct compile_location {
+    void (*write)(const void *of, char *out, size_t capacity);
     const void *of;
 };
 
 struct compile {
     size_t most_bytes;         /* 0: COMPILE_BYTES */
     uint64_t most_work;        /* steps; 0: COMPILE_WORK */
-    int (*stopped)(void *arg); /* asked every COMPILE_LOOK steps; not 0: nobody waits any more. NULL: never asked */
+    int (*stopped)(void *arg); /* asked every COMPILE_CHECK steps; not 0: nobody waits any more. NULL: never asked */
     void *arg;
 
     /* Told. All zero at the beginning. */
@@ -43,11 +43,11 @@ struct compile {
     enum compile_end end;
     struct error error; /* why it ended: ERR_INPUT (limits), ERR_CANCELLED, ERR_MEMORY (the system has no memory) */
 
-    struct compile_place place; /* innermost; front ends keep the one before, and put it back */
-    uint64_t look;              /* work at which somebody has to be asked */
+    struct compile_location location; /* innermost; front ends keep the one before, and put it back */
+    uint64_t next_check;              /* work at which somebody has to be asked */
 };
 
-enum { COMPILE_LOOK = 1 << 15 };
+enum { COMPILE_CHECK = 1 << 15 };
 
 /* n objects of a size, aligned for anything. NULL: it ends here. compile NULL: not counted, not refused. */
 void *compile_alloc(struct compile *compile, size_t n, size_t size);
@@ -61,12 +61,12 @@ int compile_take(struct compile *compile, size_t bytes);
 void compile_give(struct compile *compile, size_t bytes);
 
 /* Count n steps. -1: it has ended. */
-int compile_look(struct compile *compile);
+int compile_check_limits(struct compile *compile);
 static inline int compile_work(struct compile *compile, uint64_t n)
 {
-    if (!compile || (compile->work += n) < compile->look)
+    if (!compile || (compile->work += n) < compile->next_check)
         return 0;
-    return compile_look(compile);
+    return compile_check_limits(compile);
 }
 
 /* The sentence of the end into *err. Always -1. */

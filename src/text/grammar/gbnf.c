@@ -33,7 +33,7 @@ struct gbnf {
     size_t n, at;
     int depth;
     struct name *name;
-    size_t n_name, room;
+    size_t n_name, capacity;
     uint32_t *slot; /* hash table of names: index + 1; at most half full */
     size_t n_slot;
 };
@@ -41,10 +41,10 @@ struct gbnf {
 /* A list of expressions that grows; the maker's error stops everything. */
 struct list {
     grammar_expr *e;
-    size_t n, room;
+    size_t n, capacity;
 };
 
-static void name_place(const struct gbnf *g, size_t at, char *out, size_t room)
+static void name_location(const struct gbnf *g, size_t at, char *out, size_t capacity)
 {
     size_t line = 1, column = 1;
     for (size_t i = 0; i < at && i < g->n; i++) {
@@ -52,20 +52,20 @@ static void name_place(const struct gbnf *g, size_t at, char *out, size_t room)
         line += (size_t)newline;
         column = newline ? 1 : column + (size_t)utf8_begins(g->text[i]);
     }
-    snprintf(out, room, "grammar, line %zu, column %zu", line, column);
+    snprintf(out, capacity, "grammar, line %zu, column %zu", line, column);
 }
 
-static void write_place(const void *of, char *out, size_t room)
+static void write_location(const void *of, char *out, size_t capacity)
 {
     const struct gbnf *g = of;
-    name_place(g, g->at, out, room);
+    name_location(g, g->at, out, capacity);
 }
 
 static grammar_expr fail_at(struct gbnf *g, size_t at, const char *what)
 {
-    char place[80];
-    name_place(g, at, place, sizeof place);
-    return grammar_fail(g->m, "%s: %s", place, what);
+    char location[80];
+    name_location(g, at, location, sizeof location);
+    return grammar_fail(g->m, "%s: %s", location, what);
 }
 
 static grammar_expr fail(struct gbnf *g, const char *what) { return fail_at(g, g->at, what); }
@@ -73,15 +73,15 @@ static int failed(const struct gbnf *g) { return grammar_problem(g->m) != NULL; 
 
 static void append(struct gbnf *g, struct list *l, grammar_expr e)
 {
-    if (l->n == l->room) {
-        size_t room = l->room * 2 + 8;
-        grammar_expr *grown = compile_grow(g->compile, l->e, room, sizeof *grown);
+    if (l->n == l->capacity) {
+        size_t capacity = l->capacity * 2 + 8;
+        grammar_expr *grown = compile_grow(g->compile, l->e, capacity, sizeof *grown);
         if (!grown) {
             grammar_ended(g->m);
             return;
         }
         l->e = grown;
-        l->room = room;
+        l->capacity = capacity;
     }
     l->e[l->n++] = e;
 }
@@ -126,18 +126,18 @@ static uint32_t *slot_of(struct gbnf *g, const char *text, size_t n)
 
 static int grow_names(struct gbnf *g)
 {
-    size_t room = g->room * 2 + 64;
-    struct name *grown = compile_grow(g->compile, g->name, room, sizeof *grown);
+    size_t capacity = g->capacity * 2 + 64;
+    struct name *grown = compile_grow(g->compile, g->name, capacity, sizeof *grown);
     g->name = grown ? grown : g->name;
-    uint32_t *slot = grown ? compile_zeroed(g->compile, 2 * room, sizeof *slot) : NULL;
+    uint32_t *slot = grown ? compile_zeroed(g->compile, 2 * capacity, sizeof *slot) : NULL;
     if (!slot)
         return grammar_ended(g->m), -1;
     compile_free(g->compile, g->slot);
     g->slot = slot;
     g->n_slot = 1;
-    while (g->n_slot * 2 <= 2 * room)
+    while (g->n_slot * 2 <= 2 * capacity)
         g->n_slot *= 2;
-    g->room = g->n_slot / 2;
+    g->capacity = g->n_slot / 2;
     for (size_t i = 0; i < g->n_name; i++)
         *slot_of(g, g->name[i].text, strlen(g->name[i].text)) = (uint32_t)i + 1;
     return 0;
@@ -145,7 +145,7 @@ static int grow_names(struct gbnf *g)
 
 static struct name *find_name(struct gbnf *g, const char *text, size_t n)
 {
-    if (g->n_name == g->room && grow_names(g))
+    if (g->n_name == g->capacity && grow_names(g))
         return NULL;
     uint32_t *slot = slot_of(g, text, n);
     if (*slot)
@@ -243,7 +243,7 @@ static const struct grammar_range nul = {0, 0};
 
 static grammar_expr class(struct gbnf *g)
 {
-    size_t from = g->at++, n = 0, room = 0;
+    size_t from = g->at++, n = 0, capacity = 0;
     struct grammar_range *range = NULL;
     int negated = peek(g) == '^';
     g->at += (size_t)negated;
@@ -268,19 +268,19 @@ static grammar_expr class(struct gbnf *g)
         }
         if (r.first > r.last)
             fail_at(g, here, "a range of a class is reversed");
-        if (n + 1 >= room) {
-            size_t larger = room * 2 + 8;
+        if (n + 1 >= capacity) {
+            size_t larger = capacity * 2 + 8;
             struct grammar_range *grown = compile_grow(g->compile, range, larger, sizeof *grown);
             if (!grown) {
                 grammar_ended(g->m);
                 break;
             }
             range = grown;
-            room = larger;
+            capacity = larger;
         }
         range[n++] = r;
     }
-    if (negated && n < room)
+    if (negated && n < capacity)
         range[n++] = nul;
     grammar_expr e = failed(g) ? 0 : grammar_class(g->m, n ? range : &nul, n ? n : (size_t)negated, negated);
     compile_free(g->compile, range);
@@ -481,8 +481,8 @@ grammar_expr gbnf_parse(struct grammar_maker *m, const char *text, size_t n, con
 {
     struct gbnf g = {.compile = grammar_handle(m), .m = m, .t = t, .text = text, .n = n};
     grammar_expr root = 0;
-    struct compile_place outside = g.compile->place;
-    g.compile->place = (struct compile_place){write_place, &g};
+    struct compile_location outside = g.compile->location;
+    g.compile->location = (struct compile_location){write_location, &g};
     if (memchr(text, 0, n) || n > 1 << 20)
         fail_at(&g, 0, n > 1 << 20 ? "longer than 1 MiB" : "a NUL byte");
     for (skip(&g, 1); !failed(&g) && g.at < n; skip(&g, 1))
@@ -500,7 +500,7 @@ grammar_expr gbnf_parse(struct grammar_maker *m, const char *text, size_t n, con
         fail_at(&g, 0, "no root: the rule \"root\" is where a grammar starts");
     else if (!failed(&g))
         root = grammar_call(m, g.name[i].rule);
-    g.compile->place = outside;
+    g.compile->location = outside;
     compile_free(g.compile, g.name);
     compile_free(g.compile, g.slot);
     return root;

@@ -1,8 +1,8 @@
 /* Grammars: a language of texts, put together from expressions and compiled to rules of small automata with a stack.
  *
- * GBNF (gbnf.h), JSON Schema (schema/schema.h), patterns (regex/regex.h) and tool-call formats all come through here. Letters are bytes of
- * well-formed UTF-8 and whole tokens. A maker hands out expressions; they may be used any number of times, also in several
- * places, and die with the maker:
+ * GBNF (gbnf.h), JSON Schema (schema/schema.h), patterns (regex/regex.h) and tool-call formats all come through here. The
+ * alphabet is the bytes of well-formed UTF-8 and whole tokens. A maker hands out expressions; they may be used any number of times, and
+ * die with the maker:
  *
  *     m = grammar_begin(NULL);
  *     call = grammar_rule(m, "call");

@@ -38,19 +38,19 @@ struct grammar_maker {
     struct compile *compile, own; /* own: where none was given */
     struct error error;
     struct expr *expr;
-    uint32_t n_expr, room_expr;
+    uint32_t n_expr, capacity_expr;
     char *bytes;
-    uint32_t n_bytes, room_bytes;
+    uint32_t n_bytes, capacity_bytes;
     uint32_t *words; /* lists of expressions, ranges */
-    uint32_t n_words, room_words;
+    uint32_t n_words, capacity_words;
     struct maker_rule *rule;
-    uint32_t n_rule, room_rule;
+    uint32_t n_rule, capacity_rule;
     uint32_t *slot; /* hash table of expressions: index + 1 */
     uint32_t n_slot;
 };
 
-/* Make room for one more element of a vector of this maker; NULL: no memory or too big, recorded. */
-void *maker_grow(struct grammar_maker *m, void *vector, uint32_t n, uint32_t more, uint32_t *room, size_t size);
+/* Make space for one more element of a vector of this maker; NULL: no memory or too big, recorded. */
+void *maker_grow(struct grammar_maker *m, void *vector, uint32_t n, uint32_t more, uint32_t *capacity, size_t size);
 /* The compilation has ended: its sentence is the maker's error. Always -1. */
 static inline int maker_refused(struct grammar_maker *m) { return compile_refused(m->compile, &m->error); }
 /* Count steps; -1: it has ended, as above. */
@@ -103,7 +103,7 @@ int grammar_copies(const struct expr *e, const struct expr_facts *item);
 
 /* Where automata grow. */
 struct builder;
-void *build_grow(struct builder *b, void *vector, uint32_t n, uint32_t more, uint32_t *room,
+void *build_grow(struct builder *b, void *vector, uint32_t n, uint32_t more, uint32_t *capacity,
                  size_t size); /* maker_grow() */
 struct compile *build_compile(const struct builder *b);
 uint32_t build_state(struct builder *b);

@@ -54,9 +54,9 @@ grammar_expr grammar_fail(struct grammar_maker *m, const char *format, ...)
     return 0;
 }
 
-void *maker_grow(struct grammar_maker *m, void *vector, uint32_t n, uint32_t more, uint32_t *room, size_t size)
+void *maker_grow(struct grammar_maker *m, void *vector, uint32_t n, uint32_t more, uint32_t *capacity, size_t size)
 {
-    if (vector && more <= *room - n)
+    if (vector && more <= *capacity - n)
         return vector;
     if (more > MOST_PARTS || n > MOST_PARTS) {
         error_set(&m->error, ERR_INPUT, "the grammar has more than %d parts", MOST_PARTS);
@@ -68,7 +68,7 @@ void *maker_grow(struct grammar_maker *m, void *vector, uint32_t n, uint32_t mor
         maker_refused(m);
         return NULL;
     }
-    *room = larger;
+    *capacity = larger;
     return grown;
 }
 
@@ -126,7 +126,7 @@ static grammar_expr store(struct grammar_maker *m, struct expr e, const void *li
         if (same_expr(m, &m->expr[m->slot[at] - 1], &e, list))
             return (grammar_expr)(m->slot[at] - 1);
     if (uses_bytes(&e)) {
-        char *bytes = maker_grow(m, m->bytes, m->n_bytes, e.n, &m->room_bytes, 1);
+        char *bytes = maker_grow(m, m->bytes, m->n_bytes, e.n, &m->capacity_bytes, 1);
         if (!bytes)
             return 0;
         m->bytes = bytes;
@@ -135,7 +135,7 @@ static grammar_expr store(struct grammar_maker *m, struct expr e, const void *li
             memcpy(bytes + e.list, list, e.n);
         m->n_bytes += e.n;
     } else {
-        uint32_t *words = maker_grow(m, m->words, m->n_words, e.n, &m->room_words, sizeof *words);
+        uint32_t *words = maker_grow(m, m->words, m->n_words, e.n, &m->capacity_words, sizeof *words);
         if (!words)
             return 0;
         m->words = words;
@@ -144,7 +144,7 @@ static grammar_expr store(struct grammar_maker *m, struct expr e, const void *li
             memcpy(words + e.list, list, e.n * sizeof *words);
         m->n_words += e.n;
     }
-    struct expr *expr = maker_grow(m, m->expr, m->n_expr, 1, &m->room_expr, sizeof *expr);
+    struct expr *expr = maker_grow(m, m->expr, m->n_expr, 1, &m->capacity_expr, sizeof *expr);
     if (!expr)
         return 0;
     m->expr = expr;
@@ -346,7 +346,7 @@ grammar_expr grammar_machine(struct grammar_maker *m, uint32_t n_state, const st
 
 int32_t grammar_rule(struct grammar_maker *m, const char *name)
 {
-    struct maker_rule *rule = maker_grow(m, m->rule, m->n_rule, 1, &m->room_rule, sizeof *rule);
+    struct maker_rule *rule = maker_grow(m, m->rule, m->n_rule, 1, &m->capacity_rule, sizeof *rule);
     if (!rule)
         return 0;
     m->rule = rule;

@@ -33,9 +33,9 @@ struct class
     uint32_t least;    /* code point of as many bytes as are being made */
     uint32_t whole[4]; /* state before so many continuation bytes, any of them; 0: not made (state 0 is never one) */
     struct made *made;
-    uint32_t n_made, room_made;
+    uint32_t n_made, capacity_made;
     struct step *step;
-    uint32_t n_step, room_step;
+    uint32_t n_step, capacity_step;
     uint32_t bucket[STATES];
 };
 
@@ -55,8 +55,8 @@ static uint32_t state_with(struct class *c, const struct step *step, uint32_t n)
         if (x->n == n && same == n)
             return x->state;
     }
-    struct made *made = build_grow(c->b, c->made, c->n_made, 1, &c->room_made, sizeof *made);
-    struct step *steps = build_grow(c->b, c->step, c->n_step, n, &c->room_step, sizeof *steps);
+    struct made *made = build_grow(c->b, c->made, c->n_made, 1, &c->capacity_made, sizeof *made);
+    struct step *steps = build_grow(c->b, c->step, c->n_step, n, &c->capacity_step, sizeof *steps);
     c->made = made ? made : c->made;
     c->step = steps ? steps : c->step;
     if (!made || !steps)

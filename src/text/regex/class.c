@@ -13,13 +13,13 @@ enum { LAST = 0x10FFFF, PLANE = 0x10000, FIRST_EMPTY = 4 * PLANE, BEHIND_EMPTY =
 
 static int add_one(struct regex *r, uint32_t first, uint32_t last)
 {
-    if (r->n_range == r->room_range) {
-        uint32_t room = r->room_range * 2 + 64;
-        struct grammar_range *grown = compile_grow(r->compile, r->range, room, sizeof *grown);
+    if (r->n_range == r->capacity_range) {
+        uint32_t capacity = r->capacity_range * 2 + 64;
+        struct grammar_range *grown = compile_grow(r->compile, r->range, capacity, sizeof *grown);
         if (!grown)
             return -1;
         r->range = grown;
-        r->room_range = room;
+        r->capacity_range = capacity;
     }
     r->range[r->n_range++] = (struct grammar_range){first, last};
     return 0;
@@ -157,13 +157,13 @@ static int add_known(struct regex *r, const char *pattern)
 
 static int remember(struct regex *r, const char *pattern, uint32_t range)
 {
-    if (r->n_named == r->room_named) {
-        uint32_t room = r->room_named * 2 + 4;
-        struct regex_named *grown = compile_grow(r->compile, r->named, room, sizeof *grown);
+    if (r->n_named == r->capacity_named) {
+        uint32_t capacity = r->capacity_named * 2 + 4;
+        struct regex_named *grown = compile_grow(r->compile, r->named, capacity, sizeof *grown);
         if (!grown)
             return -1;
         r->named = grown;
-        r->room_named = room;
+        r->capacity_named = capacity;
     }
     struct regex_named *known = &r->named[r->n_named++];
     snprintf(known->pattern, sizeof known->pattern, "%s", pattern);

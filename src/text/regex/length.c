@@ -3,7 +3,7 @@
  *     ^[a-z][a-z0-9]*$ of at most 64 characters     is  ^[a-z][a-z0-9]{0,63}$
  *     \d$             of 8 to 500                   is  ^(any character){7,499}\d$
  *
- * so that most lengths are counted, and not written out letter by letter. */
+ * so that most lengths are counted, and not written out code point by code point. */
 #include "text/regex/tree.h"
 
 #include <stdlib.h>
@@ -91,7 +91,7 @@ static int32_t any_text(struct regex *r)
     if (!grown)
         return -1;
     r->node = grown;
-    r->room_node = r->n_node + 2;
+    r->capacity_node = r->n_node + 2;
     uint32_t from = r->n_range;
     if (regex_add(r, &all, 1, 0))
         return -1;
@@ -135,7 +135,7 @@ static int close_ends(struct regex *r, const struct parts *p, int32_t any)
     if (!grown)
         return -1;
     r->node = grown;
-    r->room_node = r->n_node + 3;
+    r->capacity_node = r->n_node + 3;
     int32_t n = (int32_t)r->n_node;
     r->node[n] = (struct regex_node){.kind = REGEX_END, .child = -1, .next = -1, .anchored = 1};
     r->node[n + 1] = (struct regex_node){.kind = REGEX_BEGIN, .child = -1, .next = first, .anchored = 1};

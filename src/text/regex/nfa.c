@@ -10,12 +10,12 @@ static uint32_t nfa_state(struct nfa *a)
 {
     if (a->n_state >= REGEX_STATES)
         a->failed = 1;
-    if (a->n_state == a->room_state && !a->failed) {
-        uint32_t room = a->room_state * 2 + 64;
-        int32_t *grown = compile_grow(a->r->compile, a->first, room, sizeof *grown);
+    if (a->n_state == a->capacity_state && !a->failed) {
+        uint32_t capacity = a->capacity_state * 2 + 64;
+        int32_t *grown = compile_grow(a->r->compile, a->first, capacity, sizeof *grown);
         a->failed |= !grown;
         a->first = grown ? grown : a->first;
-        a->room_state = grown ? room : a->room_state;
+        a->capacity_state = grown ? capacity : a->capacity_state;
     }
     if (a->failed || compile_work(a->r->compile, 4))
         return a->failed = 1, 0;
@@ -25,12 +25,12 @@ static uint32_t nfa_state(struct nfa *a)
 
 static void nfa_step(struct nfa *a, uint32_t from, uint32_t to, enum nfa_kind kind, const struct regex_node *class)
 {
-    if (a->n_step == a->room_step && !a->failed) {
-        uint32_t room = a->room_step * 2 + 64;
-        struct nfa_step *grown = compile_grow(a->r->compile, a->step, room, sizeof *grown);
+    if (a->n_step == a->capacity_step && !a->failed) {
+        uint32_t capacity = a->capacity_step * 2 + 64;
+        struct nfa_step *grown = compile_grow(a->r->compile, a->step, capacity, sizeof *grown);
         a->failed |= !grown;
         a->step = grown ? grown : a->step;
-        a->room_step = grown ? room : a->room_step;
+        a->capacity_step = grown ? capacity : a->capacity_step;
     }
     if (a->failed || compile_work(a->r->compile, 4)) {
         a->failed = 1;
@@ -151,11 +151,11 @@ static void turn(struct run *r)
     memset(r->seen, 0, r->a->n_state);
 }
 
-static int reads(const struct nfa *a, const struct nfa_step *s, uint32_t letter)
+static int reads(const struct nfa *a, const struct nfa_step *s, uint32_t code_point)
 {
     const struct grammar_range *range = a->r->range + s->range;
     for (uint32_t k = 0; s->kind == STEP_CLASS && k < s->n; k++)
-        if (letter >= range[k].first && letter <= range[k].last)
+        if (code_point >= range[k].first && code_point <= range[k].last)
             return 1;
     return 0;
 }
@@ -164,15 +164,15 @@ static int run_over(struct run *r, const char *text, size_t n)
 {
     reach(r, 0, 1, n == 0);
     for (size_t i = 0, length; i < n && !r->seen[1]; i += length) {
-        uint32_t letter;
-        utf8_read(text + i, n - i, &length, &letter);
+        uint32_t code_point;
+        utf8_read(text + i, n - i, &length, &code_point);
         int end = i + length == n;
         if (compile_work(r->a->r->compile, 4 * (uint64_t)r->n_next + r->a->n_state / 16 + 4))
             return 0;
         turn(r);
         for (uint32_t k = 0; k < r->n_now; k++)
             for (int32_t e = r->a->first[r->now[k]]; e >= 0; e = r->a->step[e].next)
-                if (reads(r->a, &r->a->step[e], letter))
+                if (reads(r->a, &r->a->step[e], code_point))
                     reach(r, r->a->step[e].to, 0, end);
         reach(r, 0, 0, end);
     }

@@ -17,7 +17,7 @@ struct nfa {
     const struct regex *r;
     struct nfa_step *step;
     int32_t *first; /* [n_state] steps */
-    uint32_t n_step, room_step, n_state, room_state;
+    uint32_t n_step, capacity_step, n_state, capacity_state;
     int failed;
 };
 

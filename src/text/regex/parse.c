@@ -20,16 +20,16 @@ static const struct ways nothing = {{{-1, -1}, {-1, -1}}, {{0, 0}, {0, 0}}};
 struct maker {
     const struct regex *r;
     struct grammar_maker *m;
-    const struct regex_letters *letters;
+    const struct regex_code_points *code_points;
 };
 
-static grammar_expr raw_letter(void *arg, struct grammar_maker *m, const struct grammar_range *range, size_t n)
+static grammar_expr raw_code_point(void *arg, struct grammar_maker *m, const struct grammar_range *range, size_t n)
 {
     (void)arg;
     return grammar_class(m, range, n, 0);
 }
 
-const struct regex_letters regex_raw = {raw_letter, NULL};
+const struct regex_code_points regex_raw = {raw_code_point, NULL};
 
 static void unite(struct maker *k, struct ways *w, int a, int b, grammar_expr e, int nullable)
 {
@@ -137,7 +137,7 @@ static struct ways ways_of(struct maker *k, int32_t at)
     compile_work(k->r->compile, 8);
     switch (node->kind) {
     case REGEX_CLASS:
-        w.e[0][0] = k->letters->one_of(k->letters->arg, k->m, k->r->range + node->range, node->n);
+        w.e[0][0] = k->code_points->one_of(k->code_points->arg, k->m, k->r->range + node->range, node->n);
         return w;
     case REGEX_SEQUENCE:
         return sequence(k, node->child);
@@ -154,12 +154,15 @@ static struct ways ways_of(struct maker *k, int32_t at)
     }
 }
 
-grammar_expr regex_expr(const struct regex *r, struct grammar_maker *m, const struct regex_letters *letters, int whole)
+grammar_expr regex_expr(const struct regex *r, struct grammar_maker *m, const struct regex_code_points *code_points,
+                        int whole)
 {
-    struct maker k = {r, m, letters};
+    struct maker k = {r, m, code_points};
     static const struct grammar_range all = {0, 0x10FFFF};
     struct ways w = ways_of(&k, r->root);
-    grammar_expr any = whole ? 0 : grammar_repeat(m, letters->one_of(letters->arg, m, &all, 1), 0, GRAMMAR_MANY), e[4];
+    grammar_expr any = whole ? 0
+                             : grammar_repeat(m, code_points->one_of(code_points->arg, m, &all, 1), 0, GRAMMAR_MANY),
+                 e[4];
     size_t n = 0;
     for (int a = 0; a < 2; a++)
         for (int b = 0; b < 2; b++) {

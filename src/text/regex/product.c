@@ -2,14 +2,14 @@
  *
  * Each pattern becomes a nondeterministic automaton over code points (Thompson). All are run together by the subset construction:
  * a state of the product is a list of their states, the place in the tree of names, and the length as far as it matters. From a
- * state only those kinds of letters (letters.h) are looked at one by one that something in it reads; all others lead to one
+ * state only those kinds of code points (code_points.h) are looked at one by one that something in it reads; all others lead to one
  * place. The product is a grammar_machine(); texts in which different patterns are found end in different states of it, each with
  * what follows such a text.
  *
- * A pattern that begins with ^ is not begun again behind the first letter, so thousands of fixed names are a tree. */
+ * A pattern that begins with ^ is not begun again behind the first code point, so thousands of fixed names are a tree. */
 #include "base/hash.h"
 #include "base/utf8.h"
-#include "text/regex/letters.h"
+#include "text/regex/code_points.h"
 #include "text/regex/nfa.h"
 
 #include <stdlib.h>
@@ -20,7 +20,7 @@ enum { BUCKETS = 4096, NO_NAME = -1 };
 
 /* The names as a tree of code points. */
 struct name_node {
-    uint32_t letter, kind;
+    uint32_t code_point, kind;
     int32_t child, sibling;
     int ends;
 };
@@ -32,7 +32,7 @@ struct state {
     int32_t chain;
 };
 
-/* A state of a pattern that letters of a kind lead to. */
+/* A state of a pattern that code points of a kind lead to. */
 struct move {
     uint32_t item;
     uint32_t next; /* of the same kind: index + 1 */
@@ -42,7 +42,7 @@ struct group {
     uint32_t to, kind; /* kind NOWHERE: all that were not looked at */
 };
 
-/* Expressions of kinds of letters that lead to one place. */
+/* Expressions of kinds of code points that lead to one place. */
 struct known {
     uint32_t first, n; /* kinds */
     int others;        /* all but these */
@@ -54,29 +54,29 @@ struct product {
     struct compile *compile;
     const struct regex_product *p;
     struct grammar_maker *m;
-    const struct regex_letters *letters;
+    const struct regex_code_points *code_points;
     struct nfa *nfa; /* [n] one a pattern */
     uint32_t n;
     uint32_t *at;             /* [n + 1] first item of each pattern: its state 0; state 1 is "found" */
     uint32_t *of;             /* [items] pattern */
-    uint32_t *again, n_again; /* patterns that may begin behind any letter */
+    uint32_t *again, n_again; /* patterns that may begin behind any code point */
 
-    struct letter_class *class; /* what steps read, each once; and the letters of names */
+    struct code_point_class *class; /* what steps read, each once; and the code points of names */
     uint32_t n_class;
     uint32_t **class_of;         /* [n][ranges of the pattern] class + 1 that begins there */
     uint32_t *first_kind, *kind; /* kinds of a class: kind[first_kind[c] .. first_kind[c + 1]) */
-    struct letter_kinds kinds;
+    struct code_point_kinds kinds;
 
     struct name_node *name;
     int32_t n_name;
 
     struct state *state;
-    uint32_t n_state, room_state;
+    uint32_t n_state, capacity_state;
     uint32_t *item;
-    uint32_t n_item, room_item;
+    uint32_t n_item, capacity_item;
     int32_t bucket[BUCKETS];
     struct grammar_step *step;
-    uint32_t n_step, room_step;
+    uint32_t n_step, capacity_step;
     uint32_t *first_step; /* [n_state] with states */
 
     /* scratch */
@@ -85,30 +85,30 @@ struct product {
     uint32_t *found, n_found; /* patterns found in it */
     uint32_t *found_round;    /* [n] */
     struct move *move;
-    uint32_t n_move, room_move;
+    uint32_t n_move, capacity_move;
     uint32_t *head, *head_round; /* [n_kind] moves */
     uint32_t turn;
     uint32_t *touched, n_touched;
     struct group *group;
     struct grammar_range *range;
     struct known *known;
-    uint32_t n_known, room_known, *known_kind, n_known_kind, room_known_kind;
+    uint32_t n_known, capacity_known, *known_kind, n_known_kind, capacity_known_kind;
     int32_t *known_bucket; /* [BUCKETS] chains are short: first only, then probing */
     int failed;
 };
 
 /* Room for more elements of a vector. -1: the compilation has ended. */
-static int room_for(struct product *x, void *vector, uint32_t n, uint32_t more, uint32_t *room, size_t size)
+static int space_for(struct product *x, void *vector, uint32_t n, uint32_t more, uint32_t *capacity, size_t size)
 {
     void **v = vector;
-    if (*v && more <= *room - n)
+    if (*v && more <= *capacity - n)
         return 0;
     uint32_t larger = (n + more) * 2 + 64;
     void *grown = compile_grow(x->compile, *v, larger, size);
     if (!grown)
         return x->failed = 1, -1;
     *v = grown;
-    *room = larger;
+    *capacity = larger;
     return 0;
 }
 
@@ -148,7 +148,7 @@ static void close_list(struct product *x, int begin, int ended)
     x->failed |= compile_work(x->compile, 4 * (uint64_t)x->n_list + 4);
 }
 
-/* It reads a letter, or waits for the end. */
+/* It reads a code point, or waits for the end. */
 static int goes_on(const struct product *x, uint32_t item)
 {
     uint32_t i = x->of[item];
@@ -210,8 +210,8 @@ static uint32_t intern(struct product *x, int32_t name, int32_t length)
             return (uint32_t)i;
     if (x->n_state >= REGEX_STATES)
         x->failed = 1;
-    if (x->failed || room_for(x, &x->state, x->n_state, 1, &x->room_state, sizeof *x->state) ||
-        room_for(x, &x->item, x->n_item, x->n_list + 1, &x->room_item, sizeof *x->item))
+    if (x->failed || space_for(x, &x->state, x->n_state, 1, &x->capacity_state, sizeof *x->state) ||
+        space_for(x, &x->item, x->n_item, x->n_list + 1, &x->capacity_item, sizeof *x->item))
         return NOWHERE;
     x->state[x->n_state] = (struct state){x->n_item, x->n_list, name, length, *bucket};
     if (x->n_list)
@@ -237,7 +237,7 @@ static int32_t name_step(const struct product *x, int32_t name, uint32_t kind)
     return NO_NAME;
 }
 
-/* The state behind one letter of a kind; NOWHERE: none is wanted. kind NOWHERE: one that nothing in it reads. */
+/* The state behind one code point of a kind; NOWHERE: none is wanted. kind NOWHERE: one that nothing in it reads. */
 static uint32_t follow(struct product *x, uint32_t from, uint32_t kind)
 {
     const struct state s = x->state[from];
@@ -270,7 +270,7 @@ static void touch(struct product *x, uint32_t kind)
 }
 
 /* What a state reads, by kind. */
-static void read_letters(struct product *x, const struct state *s)
+static void read_code_points(struct product *x, const struct state *s)
 {
     x->turn++;
     x->n_touched = x->n_move = 0;
@@ -282,7 +282,7 @@ static void read_letters(struct product *x, const struct state *s)
                 continue;
             uint32_t class = x->class_of[i][a->step[e].range] - 1, n = x->first_kind[class + 1] - x->first_kind[class];
             if (compile_work(x->compile, 4 + 2 * n) ||
-                room_for(x, &x->move, x->n_move, n, &x->room_move, sizeof *x->move)) {
+                space_for(x, &x->move, x->n_move, n, &x->capacity_move, sizeof *x->move)) {
                 x->failed = 1;
                 return;
             }
@@ -306,7 +306,8 @@ static int by_target(const void *a, const void *b)
 
 static void add_step(struct product *x, uint32_t from, uint32_t to, grammar_expr e)
 {
-    if (e != grammar_choice(x->m, NULL, 0) && room_for(x, &x->step, x->n_step, 1, &x->room_step, sizeof *x->step) == 0)
+    if (e != grammar_choice(x->m, NULL, 0) &&
+        space_for(x, &x->step, x->n_step, 1, &x->capacity_step, sizeof *x->step) == 0)
         x->step[x->n_step++] = (struct grammar_step){from, to, e};
 }
 
@@ -316,10 +317,10 @@ static int by_code(const void *a, const void *b)
     return (x->first > y->first) - (x->first < y->first);
 }
 
-/* A letter of these kinds, or of all but these. */
-static grammar_expr letters_of(struct product *x, const uint32_t *kind, uint32_t n, int others)
+/* A code point of these kinds, or of all but these. */
+static grammar_expr code_points_of(struct product *x, const uint32_t *kind, uint32_t n, int others)
 {
-    const struct letter_kinds *l = &x->kinds;
+    const struct code_point_kinds *l = &x->kinds;
     uint32_t n_range = 0;
     x->turn++; /* of marks, as kinds are touched */
     for (uint32_t k = 0; k < n; k++)
@@ -341,11 +342,11 @@ static grammar_expr letters_of(struct product *x, const uint32_t *kind, uint32_t
         else
             x->range[kept++] = x->range[k];
     }
-    return x->letters->one_of(x->letters->arg, x->m, x->range, kept);
+    return x->code_points->one_of(x->code_points->arg, x->m, x->range, kept);
 }
 
 /* The same, made once for the same kinds. */
-static grammar_expr letters_once(struct product *x, const uint32_t *kind, uint32_t n, int others)
+static grammar_expr code_points_once(struct product *x, const uint32_t *kind, uint32_t n, int others)
 {
     uint32_t hash = (uint32_t)hash64(kind, n * sizeof *kind, (uint64_t)others), at = hash % BUCKETS;
     for (; x->known_bucket[at] >= 0; at = (at + 1) % BUCKETS) {
@@ -354,10 +355,10 @@ static grammar_expr letters_once(struct product *x, const uint32_t *kind, uint32
             (n == 0 || memcmp(x->known_kind + k->first, kind, n * sizeof *kind) == 0))
             return k->e;
     }
-    grammar_expr e = letters_of(x, kind, n, others);
+    grammar_expr e = code_points_of(x, kind, n, others);
     if (x->n_known > BUCKETS / 2 || x->failed ||
-        room_for(x, &x->known, x->n_known, 1, &x->room_known, sizeof *x->known) ||
-        room_for(x, &x->known_kind, x->n_known_kind, n + 1, &x->room_known_kind, sizeof *x->known_kind))
+        space_for(x, &x->known, x->n_known, 1, &x->capacity_known, sizeof *x->known) ||
+        space_for(x, &x->known_kind, x->n_known_kind, n + 1, &x->capacity_known_kind, sizeof *x->known_kind))
         return e;
     x->known[x->n_known] = (struct known){x->n_known_kind, n, others, hash, e};
     if (n)
@@ -399,7 +400,7 @@ static void steps_of(struct product *x, uint32_t from)
     add_end(x, from);
     if (x->failed || (x->p->max >= 0 && s.length >= x->p->max))
         return;
-    read_letters(x, &s);
+    read_code_points(x, &s);
     uint32_t n_touched = x->n_touched;
     uint32_t rest = n_touched < x->kinds.n_kind ? follow(x, from, NOWHERE) : NOWHERE;
     for (uint32_t k = 0; k < n_touched && !x->failed; k++)
@@ -414,7 +415,7 @@ static void steps_of(struct product *x, uint32_t from)
         for (k = i; k < n && x->group[k].to == x->group[i].to; k++)
             kind[k - i] = x->group[k].kind;
         if (x->group[i].to != NOWHERE && x->group[i].to != rest)
-            add_step(x, machine_state(from), machine_state(x->group[i].to), letters_once(x, kind, k - i, 0));
+            add_step(x, machine_state(from), machine_state(x->group[i].to), code_points_once(x, kind, k - i, 0));
     }
     for (uint32_t i = 0; i < n; i++)
         if (x->group[i].to != rest)
@@ -422,7 +423,7 @@ static void steps_of(struct product *x, uint32_t from)
     if (rest == NOWHERE || x->failed)
         return;
     qsort(kind, apart, sizeof *kind, ascending);
-    add_step(x, machine_state(from), machine_state(rest), letters_once(x, kind, apart, 1));
+    add_step(x, machine_state(from), machine_state(rest), code_points_once(x, kind, apart, 1));
 }
 
 /* ---- preparing ------------------------------------------------------------------------------------------------------------------ */
@@ -441,7 +442,7 @@ static int add_names(struct product *x)
             uint32_t c, steps = 4;
             utf8_read(x->p->name[i].text + k, x->p->name[i].n - k, &length, &c);
             int32_t next = x->name[at].child;
-            for (; next >= 0 && x->name[next].letter != c; next = x->name[next].sibling)
+            for (; next >= 0 && x->name[next].code_point != c; next = x->name[next].sibling)
                 steps++;
             if (compile_work(x->compile, steps))
                 return -1;
@@ -506,21 +507,21 @@ static int add_classes(struct product *x)
             const struct nfa_step *s = &x->nfa[i].step[e];
             if (s->kind != STEP_CLASS || s->n == 0 || x->class_of[i][s->range])
                 continue;
-            x->class[x->n_class] = (struct letter_class){r->range + s->range, s->n};
+            x->class[x->n_class] = (struct code_point_class){r->range + s->range, s->n};
             x->class_of[i][s->range] = ++x->n_class;
         }
     }
     for (int32_t k = 1; k < x->n_name; k++) {
-        x->range[k] = (struct grammar_range){x->name[k].letter, x->name[k].letter};
-        x->class[x->n_class + (uint32_t)k - 1] = (struct letter_class){&x->range[k], 1};
+        x->range[k] = (struct grammar_range){x->name[k].code_point, x->name[k].code_point};
+        x->class[x->n_class + (uint32_t)k - 1] = (struct code_point_class){&x->range[k], 1};
     }
-    return letters_make(&x->kinds, x->compile, x->class, x->n_class + (uint32_t)x->n_name - 1);
+    return code_points_make(&x->kinds, x->compile, x->class, x->n_class + (uint32_t)x->n_name - 1);
 }
 
 static int add_kinds(struct product *x)
 {
-    const struct letter_kinds *l = &x->kinds;
-    uint32_t n = 0, room = 0;
+    const struct code_point_kinds *l = &x->kinds;
+    uint32_t n = 0, capacity = 0;
     x->head = compile_alloc(x->compile, l->n_kind + 1, sizeof *x->head);
     x->head_round = compile_zeroed(x->compile, l->n_kind + 1, sizeof *x->head_round);
     x->touched = compile_alloc(x->compile, l->n_kind + 1, sizeof *x->touched);
@@ -529,14 +530,14 @@ static int add_kinds(struct product *x)
     if (!x->head || !x->head_round || !x->touched || !x->group || !x->first_kind)
         return -1;
     for (uint32_t c = 0; c < x->n_class; c++) {
-        int64_t more = letters_of_class(l, &x->class[c], x -> touched);
-        if (more < 0 || room_for(x, &x->kind, n, (uint32_t)more + 1, &room, sizeof *x->kind))
+        int64_t more = code_points_of_class(l, &x->class[c], x -> touched);
+        if (more < 0 || space_for(x, &x->kind, n, (uint32_t)more + 1, &capacity, sizeof *x->kind))
             return -1;
         memcpy(x->kind + n, x->touched, (size_t)more * sizeof *x->kind);
         x->first_kind[c + 1] = n += (uint32_t)more;
     }
     for (int32_t k = 1; k < x->n_name; k++)
-        x->name[k].kind = letters_kind(l, x->name[k].letter);
+        x->name[k].kind = code_points_kind(l, x->name[k].code_point);
     compile_free(x->compile, x->range);
     x->range = compile_alloc(x->compile, (size_t)l->n_stretch + 1, sizeof *x->range);
     return x->range ? 0 : -1;
@@ -577,7 +578,7 @@ static int prepare(struct product *x)
 
 /* ---- all ------------------------------------------------------------------------------------------------------------------------ */
 
-/* 1: a text leads to an end. Letters may be such that none of them can be written. */
+/* 1: a text leads to an end. Code points may be such that none of them can be written. */
 static int has_end(struct product *x)
 {
     uint32_t *stack = compile_alloc(x->compile, x->n_state + 1, sizeof *stack), n = 0;
@@ -625,7 +626,7 @@ static void product_free(struct product *x)
         nfa_free(&x->nfa[i]);
     for (uint32_t i = 0; x->class_of && i < x->n; i++)
         compile_free(c, x->class_of[i]);
-    letters_free(&x->kinds);
+    code_points_free(&x->kinds);
     void *const all[] = {x->nfa,   x->at,    x->of,    x->again,      x->class,       x->class_of,    x->first_kind,
                          x->kind,  x->name,  x->state, x->item,       x->step,        x->first_step,  x->list,
                          x->seen,  x->found, x->move,  x->head,       x->head_round,  x->found_round, x->touched,
@@ -635,13 +636,15 @@ static void product_free(struct product *x)
     compile_free(c, x);
 }
 
-grammar_expr regex_product(const struct regex_product *p, struct grammar_maker *m, const struct regex_letters *letters)
+grammar_expr regex_product(const struct regex_product *p, struct grammar_maker *m,
+                           const struct regex_code_points *code_points)
 {
     struct compile *compile = grammar_handle(m);
     struct product *x = compile_zeroed(compile, 1, sizeof *x);
     if (!x)
         return grammar_ended(m);
-    *x = (struct product){.compile = compile, .kinds = {.compile = compile}, .p = p, .m = m, .letters = letters};
+    *x = (struct product){
+        .compile = compile, .kinds = {.compile = compile}, .p = p, .m = m, .code_points = code_points};
     grammar_expr e = -1;
     int failed = prepare(x);
     for (uint32_t q = 0; !failed && q < x->n_state; q++) {

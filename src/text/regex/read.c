@@ -29,13 +29,13 @@ static int32_t node(struct reader *x, struct regex_node n)
     struct regex *r = x->r;
     if (r->n_node == REGEX_STATES)
         return fail(x, x->at < x->n ? x->at : 0, ERR_INPUT, "the pattern has more than 20000 parts");
-    if (r->n_node == r->room_node) {
-        uint32_t room = r->room_node * 2 + 64;
-        struct regex_node *grown = compile_grow(r->compile, r->node, room, sizeof *grown);
+    if (r->n_node == r->capacity_node) {
+        uint32_t capacity = r->capacity_node * 2 + 64;
+        struct regex_node *grown = compile_grow(r->compile, r->node, capacity, sizeof *grown);
         if (!grown)
             return compile_refused(r->compile, x->err);
         r->node = grown;
-        r->room_node = room;
+        r->capacity_node = capacity;
     }
     n.next = -1;
     r->node[r->n_node] = n;
@@ -430,7 +430,7 @@ int regex_read(struct regex *r, struct compile *compile, const char *pattern, si
     r->range = compile_alloc(r->compile, 1, sizeof *r->range); /* of empty classes too there is a place */
     if (!r->range)
         return compile_refused(compile, err);
-    r->room_range = 1;
+    r->capacity_range = 1;
     r->root = choice(&x);
     if (r->root >= 0 && x.at < n)
         r->root = fail(&x, x.at, ERR_INPUT, "a closing bracket without an opening one");

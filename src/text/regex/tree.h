@@ -23,13 +23,13 @@ struct regex_node {
 struct regex {
     struct compile *compile;
     struct regex_node *node;
-    uint32_t n_node, room_node;
+    uint32_t n_node, capacity_node;
     struct grammar_range *range;
-    uint32_t n_range, room_range;
+    uint32_t n_range, capacity_range;
     int32_t root;
     struct nfa *nfa;           /* once a text was looked at */
     struct regex_named *named; /* properties found so far: class.c */
-    uint32_t n_named, room_named;
+    uint32_t n_named, capacity_named;
 };
 
 /* -1: ERR_INPUT: not a pattern; ERR_UNSUPPORTED: a pattern that cannot be a grammar; or the compilation has ended. */
@@ -44,14 +44,15 @@ int regex_escape_class(struct regex *r, int letter);
 int regex_property(struct regex *r, const char *name, size_t n, int negated);
 
 /* How one code point is written: raw, or as JSON writes it. */
-struct regex_letters {
+struct regex_code_points {
     grammar_expr (*one_of)(void *arg, struct grammar_maker *m, const struct grammar_range *range, size_t n);
     void *arg;
 };
-extern const struct regex_letters regex_raw;
+extern const struct regex_code_points regex_raw;
 
 /* The texts that a pattern matches (whole) or is found in, as an expression. Errors stay in the maker. */
-grammar_expr regex_expr(const struct regex *r, struct grammar_maker *m, const struct regex_letters *letters, int whole);
+grammar_expr regex_expr(const struct regex *r, struct grammar_maker *m, const struct regex_code_points *code_points,
+                        int whole);
 
 /* Where lengths are asked for besides: if one part alone of the pattern may be of any length, and repeats something of a fixed one, its
  * count becomes what the lengths leave, and they are part of the pattern. What the pattern leaves open at an end is such a part too.
@@ -78,7 +79,8 @@ struct regex_product {
     size_t n_name;
 };
 /* -1: more than 20000 states. Nothing matches: the expression without texts. */
-grammar_expr regex_product(const struct regex_product *p, struct grammar_maker *m, const struct regex_letters *letters);
+grammar_expr regex_product(const struct regex_product *p, struct grammar_maker *m,
+                           const struct regex_code_points *code_points);
 
 enum { REGEX_STATES = 20000 };
 

@@ -1,4 +1,4 @@
-/* Arrays: elements at fixed places, then the rest.
+/* Arrays: elements at fixed positions, then the rest.
  *
  * Written from the end: what may follow i elements is the closing bracket, if they are enough, or a comma and what follows i + 1. */
 #include "text/schema/inner.h"
@@ -38,7 +38,7 @@ static grammar_expr element_value(struct shape *x, uint32_t i)
 {
     struct schema *s = x->s;
     struct terms l = {0};
-    const struct schema_node *closing = NULL;
+    const struct schema_node *completion = NULL;
     for (uint32_t t = 0; t < x->terms->n; t++) {
         int closed;
         schema_work(s, 64 + i); /* elements are gone through */
@@ -46,10 +46,10 @@ static grammar_expr element_value(struct shape *x, uint32_t i)
         if (node)
             terms_add(s, &l, node, -1);
         if (closed)
-            closing = x->terms->t[t].node;
+            completion = x->terms->t[t].node;
     }
-    if (closing)
-        return schema_empty(s, closing, "no more elements are allowed");
+    if (completion)
+        return schema_empty(s, completion, "no more elements are allowed");
     return l.n ? schema_terms(s, &l) : schema_free(s, 1);
 }
 
@@ -66,7 +66,7 @@ static grammar_expr once(struct schema *s, grammar_expr e)
     return grammar_call(s->m, rule);
 }
 
-/* What follows n elements, all of them with places of their own. rest: the value of all others, -1 there are none. */
+/* What follows n elements, all of them with positions of their own. rest: the value of all others, -1 there are none. */
 static grammar_expr behind(struct shape *x, int64_t n, grammar_expr rest)
 {
     struct schema *s = x->s;
@@ -81,7 +81,7 @@ static grammar_expr behind(struct shape *x, int64_t n, grammar_expr rest)
 }
 
 /* Places that have schemas of their own, of those that may be filled. */
-static int64_t fixed_places(const struct shape *x)
+static int64_t fixed_items(const struct shape *x)
 {
     int64_t fixed = 0;
     for (uint32_t t = 0; t < x->terms->n; t++) {
@@ -121,7 +121,7 @@ static grammar_expr behind_first(struct shape *x, const grammar_expr *value, int
 static grammar_expr elements(struct shape *x)
 {
     struct schema *s = x->s;
-    int64_t fixed = fixed_places(x);
+    int64_t fixed = fixed_items(x);
     grammar_expr *value = compile_alloc(s->compile, (size_t)(fixed + 1), sizeof *value);
     if (!value)
         return schema_ended(s);

@@ -16,7 +16,7 @@ static int node_terms(struct schema *s, const char *pointer, struct terms *out)
 
 struct asked {
     struct schema_property *list;
-    size_t n, room;
+    size_t n, capacity;
 };
 
 static struct schema_property *find(struct schema *s, struct asked *a, const char *name, size_t n)
@@ -24,15 +24,15 @@ static struct schema_property *find(struct schema *s, struct asked *a, const cha
     for (size_t i = 0; i < a->n; i++)
         if (a->list[i].n == n && memcmp(a->list[i].name, name, n) == 0)
             return &a->list[i];
-    if (a->n == a->room) {
-        size_t room = a->room * 2 + 16;
-        struct schema_property *grown = pool_alloc(&s->pool, room, sizeof *grown);
+    if (a->n == a->capacity) {
+        size_t capacity = a->capacity * 2 + 16;
+        struct schema_property *grown = pool_alloc(&s->pool, capacity, sizeof *grown);
         if (!grown)
             return NULL;
         if (a->n)
             memcpy(grown, a->list, a->n * sizeof *grown);
         a->list = grown;
-        a->room = room;
+        a->capacity = capacity;
     }
     a->list[a->n] = (struct schema_property){name, n, NULL, 0};
     return &a->list[a->n++];
@@ -101,14 +101,14 @@ static unsigned types_of(struct schema *s, const struct terms *l, int depth)
         const struct schema_node *node = l->t[t].node, *any = node_member(node, "anyOf"),
                                  *one = node_member(node, "oneOf");
         const struct schema_node *list = node_member(node, "enum"), *fixed = node_member(node, "const");
-        unsigned said = node_member(node, "type") ? shape_types(s, node) : SCHEMA_ANY;
-        if (said == SCHEMA_ANY && (any || one))
-            said = types_of_branches(s, any ? any : one, depth);
+        unsigned declared = node_member(node, "type") ? shape_types(s, node) : SCHEMA_ANY;
+        if (declared == SCHEMA_ANY && (any || one))
+            declared = types_of_branches(s, any ? any : one, depth);
         for (const struct schema_node *v = list && list->kind == NODE_ARRAY ? list->child : NULL; v; v = v->next)
             named |= type_of_value(v);
         if (fixed)
             named |= type_of_value(fixed);
-        types &= said;
+        types &= declared;
     }
     return types == SCHEMA_ANY && named ? named : types;
 }

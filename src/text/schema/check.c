@@ -79,8 +79,8 @@ void schema_forget_patterns(struct schema *s)
 static int fits_string(struct schema *s, const struct schema_node *node, const struct schema_node *v)
 {
     const struct schema_node *pattern = node_member(node, "pattern");
-    int64_t letters = (int64_t)utf8_count(v->text, v->n);
-    if (!within(s, node, "minLength", "maxLength", letters))
+    int64_t code_points = (int64_t)utf8_count(v->text, v->n);
+    if (!within(s, node, "minLength", "maxLength", code_points))
         return 0;
     struct checked *known = pattern && pattern->kind == NODE_STRING ? check_with(s, pattern) : NULL;
     return !known || known->bad || regex_holds(&known->pattern, v->text, v->n);

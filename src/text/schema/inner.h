@@ -1,7 +1,7 @@
 /* What the files of schemas share.
  *
  *   read.c           JSON to nodes               number.c          ranges of numbers
- *   schema.c         refs, unions, rules         string.c          letters, lengths, patterns, formats
+ *   schema.c         refs, unions, rules         string.c          code points, lengths, patterns, formats
  *   shape.c          keywords put together       object.c          members
  *   value.c          texts of each type          array.c           elements
  *   check.c          does a value fit: enums     write.c           values spelled in one way
@@ -33,7 +33,7 @@ struct term {
 
 struct terms {
     struct term *t; /* in the schema's pool */
-    uint32_t n, room;
+    uint32_t n, capacity;
 };
 
 struct memo {
@@ -50,7 +50,7 @@ struct schema {
     struct compile *compile, own; /* own: where none was given */
     struct compile_pool pool;
     const struct schema_node *at;      /* being compiled */
-    struct compile_place outside;      /* of the maker, while a value is compiled */
+    struct compile_location outside;   /* of the maker, while a value is compiled */
     struct schema_node *root, *object; /* object: {"type": "object"}, where that is demanded besides */
     struct memo *memo[1024];
     struct value_set *values[64];        /* values.c */
@@ -63,12 +63,12 @@ struct schema {
     int impossible;                      /* that was the answer of schema_value() */
     char reason[400];
     const char **warning;
-    size_t n_warning, room_warning;
+    size_t n_warning, capacity_warning;
     const struct schema_node **warned; /* a keyword is warned of once */
-    size_t n_warned, room_warned;
+    size_t n_warned, capacity_warned;
 
     /* expressions made once; -1 not yet */
-    grammar_expr space, string, letter, free_value[SCHEMA_FREE_DEPTH + 1], integer, number, quote;
+    grammar_expr space, string, code_point, free_value[SCHEMA_FREE_DEPTH + 1], integer, number, quote;
     struct schema_property *asked;
 };
 
@@ -135,15 +135,15 @@ grammar_expr shape_value(struct shape *x);
 grammar_expr schema_free(struct schema *s, int depth);
 
 /* string.c */
-struct regex_letters schema_letters_of(struct schema *s);
-struct regex_letters schema_key_letters(struct schema *s); /* of keys that are not declared */
-/* The quote before the letters of such a key, and the one behind them. */
-grammar_expr schema_before_key(struct schema *s, grammar_expr letters);
+struct regex_code_points schema_code_points(struct schema *s);
+struct regex_code_points schema_key_code_points(struct schema *s); /* of keys that are not declared */
+/* The quote before the code points of such a key, and the one behind them. */
+grammar_expr schema_before_key(struct schema *s, grammar_expr code_points);
 grammar_expr schema_behind_key(struct schema *s, grammar_expr rest);
 grammar_expr schema_any_string(struct schema *s);
 grammar_expr schema_any_key(struct schema *s);
 grammar_expr schema_string(struct shape *x);
-/* A string whose content is this expression of letters. */
+/* A string whose content is this expression of code points. */
 grammar_expr schema_quoted(struct schema *s, grammar_expr content);
 
 /* object.c, array.c */

@@ -22,7 +22,7 @@ struct member {
 struct members {
     struct shape *x;
     struct member *m;
-    uint32_t n, room;
+    uint32_t n, capacity;
     uint32_t *slot; /* hash table: index + 1 */
     uint32_t n_slot;
     int declares, says_more; /* some term has properties; some term allows others */
@@ -274,8 +274,8 @@ static grammar_expr keys_and_values(struct members *o, const grammar_expr *only,
                                   .max = -1,
                                   .name = name,
                                   .n_name = o->n};
-        struct regex_letters letters = schema_key_letters(s);
-        e = regex_product(&p, s->m, &letters);
+        struct regex_code_points code_points = schema_key_code_points(s);
+        e = regex_product(&p, s->m, &code_points);
     }
     compile_free(s->compile, list);
     compile_free(s->compile, name);

@@ -331,21 +331,21 @@ uint64_t node_hash(const struct schema_node *x)
     return hash;
 }
 
-void node_pointer(const struct schema_node *x, char *out, size_t room)
+void node_pointer(const struct schema_node *x, char *out, size_t capacity)
 {
     if (!x->parent) {
         out[0] = 0;
         return;
     }
-    node_pointer(x->parent, out, room);
+    node_pointer(x->parent, out, capacity);
     size_t n = strlen(out);
     if (x->parent->kind == NODE_ARRAY) {
-        snprintf(out + n, room - n, "/%u", x->index);
+        snprintf(out + n, capacity - n, "/%u", x->index);
         return;
     }
-    if (n + 1 < room)
+    if (n + 1 < capacity)
         out[n++] = '/';
-    for (uint32_t i = 0; i < x->n_key && n + 3 < room; i++) {
+    for (uint32_t i = 0; i < x->n_key && n + 3 < capacity; i++) {
         char c = x->key[i];
         if (c == '~' || c == '/') {
             out[n++] = '~';
@@ -354,7 +354,7 @@ void node_pointer(const struct schema_node *x, char *out, size_t room)
             out[n++] = c ? c : '?';
         }
     }
-    out[n < room ? n : room - 1] = 0;
+    out[n < capacity ? n : capacity - 1] = 0;
 }
 
 /* One step of a pointer, decoded. */

@@ -37,8 +37,8 @@ int node_equal(const struct schema_node *x, const struct schema_node *y);
 /* Equal for values that are equal. */
 uint64_t node_hash(const struct schema_node *x);
 
-/* JSON pointer as a URI fragment without its #: "/properties/a~1b". At most room - 1 bytes, cut. */
-void node_pointer(const struct schema_node *x, char *out, size_t room);
+/* JSON pointer as a URI fragment without its #: "/properties/a~1b". At most space - 1 bytes, cut. */
+void node_pointer(const struct schema_node *x, char *out, size_t capacity);
 /* The node at a pointer from here (~0 ~1; percent 1: also %XX); NULL: none. */
 struct schema_node *node_at(struct schema_node *root, const char *pointer, size_t n, int percent);
 

@@ -17,25 +17,25 @@ enum {
 
 /* ---- messages ------------------------------------------------------------------------------------------------------------------- */
 
-static void place(const struct schema *s, const struct schema_node *at, char *out, size_t room)
+static void location(const struct schema *s, const struct schema_node *at, char *out, size_t capacity)
 {
-    const char *prefix = s->how.place ? s->how.place : "";
-    int n = snprintf(out, room, "schema error at %.150s#", prefix);
-    if (at && n > 0 && (size_t)n < room)
-        node_pointer(at, out + n, room - (size_t)n);
+    const char *prefix = s->how.location ? s->how.location : "";
+    int n = snprintf(out, capacity, "schema error at %.150s#", prefix);
+    if (at && n > 0 && (size_t)n < capacity)
+        node_pointer(at, out + n, capacity - (size_t)n);
 }
 
 /* The node at hand, for what the compilation has to say when it ends. */
-static void write_place(const void *of, char *out, size_t room)
+static void write_location(const void *of, char *out, size_t capacity)
 {
     const struct schema *s = of;
-    place(s, s->at, out, room);
+    location(s, s->at, out, capacity);
 }
 
-static void enter(struct schema *s, struct compile_place *outside)
+static void enter(struct schema *s, struct compile_location *outside)
 {
-    *outside = s->compile->place;
-    s->compile->place = (struct compile_place){write_place, s};
+    *outside = s->compile->location;
+    s->compile->location = (struct compile_location){write_location, s};
 }
 
 grammar_expr schema_ended(struct schema *s) { return s->m ? grammar_ended(s->m) : 0; }
@@ -47,7 +47,7 @@ grammar_expr schema_fail(struct schema *s, const struct schema_node *at, const c
     va_start(args, format);
     vsnprintf(what, sizeof what, format, args);
     va_end(args);
-    place(s, at, where, sizeof where);
+    location(s, at, where, sizeof where);
     return s->m ? grammar_fail(s->m, "%s: %s", where, what) : 0;
 }
 
@@ -59,7 +59,7 @@ grammar_expr schema_empty(struct schema *s, const struct schema_node *at, const 
         va_start(args, format);
         vsnprintf(what, sizeof what, format, args);
         va_end(args);
-        place(s, at, s->reason, POINTER < sizeof s->reason ? POINTER : sizeof s->reason);
+        location(s, at, s->reason, POINTER < sizeof s->reason ? POINTER : sizeof s->reason);
         size_t n = strlen(s->reason);
         snprintf(s->reason + n, sizeof s->reason - n, ": %s", what);
         s->was_empty = 1;
@@ -75,17 +75,17 @@ void schema_warn(struct schema *s, const struct schema_node *at, const char *tex
     for (size_t i = 0; i < s->n_warned; i++)
         if (s->warned[i] == at)
             return;
-    if (s->n_warning == s->room_warning) {
-        size_t room = s->room_warning * 2 + 8;
-        const char **grown = compile_grow(s->compile, s->warning, room, sizeof *grown);
-        const struct schema_node **seen = grown ? compile_grow(s->compile, s->warned, room, sizeof *seen) : NULL;
+    if (s->n_warning == s->capacity_warning) {
+        size_t capacity = s->capacity_warning * 2 + 8;
+        const char **grown = compile_grow(s->compile, s->warning, capacity, sizeof *grown);
+        const struct schema_node **seen = grown ? compile_grow(s->compile, s->warned, capacity, sizeof *seen) : NULL;
         s->warning = grown ? grown : s->warning;
         if (!seen)
             return;
         s->warned = seen;
-        s->room_warning = room;
+        s->capacity_warning = capacity;
     }
-    place(s, at, where, sizeof where);
+    location(s, at, where, sizeof where);
     char *copy = pool_alloc(&s->pool, strlen(where) + strlen(text) + 3, 1);
     if (!copy)
         return;
@@ -154,17 +154,17 @@ static void append(struct schema *s, struct terms *l, struct term t)
         schema_ended(s);
         return;
     }
-    if (l->n == l->room) {
-        uint32_t room = l->room * 2 + 4;
-        struct term *grown = room > SCHEMA_TERMS ? NULL : pool_alloc(&s->pool, room, sizeof *grown);
+    if (l->n == l->capacity) {
+        uint32_t capacity = l->capacity * 2 + 4;
+        struct term *grown = capacity > SCHEMA_TERMS ? NULL : pool_alloc(&s->pool, capacity, sizeof *grown);
         if (!grown) {
-            room > SCHEMA_TERMS ? schema_fail(s, t.node, "too many schemas in one place") : schema_ended(s);
+            capacity > SCHEMA_TERMS ? schema_fail(s, t.node, "too many schemas in one place") : schema_ended(s);
             return;
         }
         if (l->n)
             memcpy(grown, l->t, l->n * sizeof *grown);
         l->t = grown;
-        l->room = room;
+        l->capacity = capacity;
     }
     l->t[l->n++] = t;
 }
@@ -398,7 +398,7 @@ grammar_expr schema_terms(struct schema *s, const struct terms *l)
 
 static void forget_expressions(struct schema *s)
 {
-    s->space = s->string = s->letter = s->integer = s->number = s->quote = -1;
+    s->space = s->string = s->code_point = s->integer = s->number = s->quote = -1;
     for (int i = 0; i <= SCHEMA_FREE_DEPTH; i++)
         s->free_value[i] = -1;
 }
@@ -416,9 +416,9 @@ int schema_open(struct schema **out, struct grammar_maker *m, const char *text, 
     s->compile = s->pool.compile = compile ? compile : &s->own;
     forget_expressions(s);
     static const char object[] = "{\"type\": \"object\"}";
-    const char *where = how->place ? how->place : "";
+    const char *where = how->location ? how->location : "";
     struct error why = {0};
-    struct compile_place outside;
+    struct compile_location outside;
     int failed = n > most;
     if (how->object && schema_read(&s->object, &s->pool, object, sizeof object - 1, err) != 0) {
         schema_close(s);
@@ -433,7 +433,7 @@ int schema_open(struct schema **out, struct grammar_maker *m, const char *text, 
         error_set(err, why.code, "schema error at %s#: %s", where, why.text);
     else if ((failed = s->root->kind != NODE_OBJECT && s->root->kind != NODE_TRUE && s->root->kind != NODE_FALSE) != 0)
         error_set(err, ERR_INPUT, "schema error at %s#: this is not a schema: an object, true or false is", where);
-    s->compile->place = outside;
+    s->compile->location = outside;
     if (failed) {
         schema_close(s);
         return -1;
@@ -467,10 +467,10 @@ grammar_expr schema_value(struct schema *s, const char *pointer)
         terms_add(s, &l, s->object, -1);
     s->was_empty = 0;
     s->recursive = NULL;
-    struct compile_place outside;
+    struct compile_location outside;
     enter(s, &outside);
     grammar_expr e = schema_terms(s, &l);
-    s->compile->place = outside;
+    s->compile->location = outside;
     if (schema_failed(s))
         return s->compile->end ? schema_ended(s) : 0;
     s->impossible = schema_is_empty(s, e);

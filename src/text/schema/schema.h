@@ -1,7 +1,7 @@
 /* JSON Schema as a grammar: constraints.md 2 and 3.
  *
  * A schema is opened for one maker (grammar/grammar.h); its values become expressions of that maker, and definitions that are used in
- * several places become one rule. Messages name the place by JSON pointer: "schema error at #/properties/x: ...". */
+ * several locations become one rule. Messages name the location by JSON pointer: "schema error at #/properties/x: ...". */
 #ifndef TEXT_SCHEMA_SCHEMA_H
 #define TEXT_SCHEMA_SCHEMA_H
 
@@ -29,10 +29,10 @@ struct schema_options {
     int object; /* whatever the schema says, a value of the whole is an object: arguments of a call */
     enum schema_white white;
     enum schema_syntax syntax;
-    int32_t quote;      /* SCHEMA_GEMMA: the token of <|"|>, or -1: its text */
-    const char *place;  /* put before '#' in messages, for example "tools[3].function.parameters"; or NULL */
-    size_t most_bytes;  /* of the text; 0: 1 MiB */
-    int32_t most_nodes; /* of the compiled schema; 0: 10000 */
+    int32_t quote;        /* SCHEMA_GEMMA: the token of <|"|>, or -1: its text */
+    const char *location; /* put before '#' in messages, for example "tools[3].function.parameters"; or NULL */
+    size_t most_bytes;    /* of the text; 0: 1 MiB */
+    int32_t most_nodes;   /* of the compiled schema; 0: 10000 */
     struct compile *compile;
 };
 

@@ -1,6 +1,6 @@
-/* Strings: how letters are written, lengths, patterns and formats.
+/* Strings: how code points are written, lengths, patterns and formats.
  *
- * A letter is one code point of the decoded text. In JSON it is written raw, by a short escape, or as \uXXXX (two of them above
+ * A code point is one code point of the decoded text. In JSON it is written raw, by a short escape, or as \uXXXX (two of them above
  * U+FFFF), so a pattern reads escapes and raw characters alike, and a length counts each once. */
 #include "text/schema/inner.h"
 
@@ -8,14 +8,14 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* ---- letters -------------------------------------------------------------------------------------------------------------------- */
+/* ---- code points -------------------------------------------------------------------------------------------------------------------- */
 
 static grammar_expr two(struct grammar_maker *m, grammar_expr a, grammar_expr b)
 {
     return grammar_sequence(m, (grammar_expr[]){a, b}, 2);
 }
 
-/* Letters from..from + n - 1 whose bits are set, as runs. */
+/* Code points from..from + n - 1 whose bits are set, as runs. */
 static size_t runs(uint32_t bits, uint32_t n, uint32_t from, struct grammar_range *out)
 {
     size_t n_out = 0;
@@ -157,20 +157,20 @@ static size_t put_in_order(struct grammar_range *r, size_t n)
 static grammar_expr escape(struct grammar_maker *m, const struct points *x)
 {
     static const char plain[] = "\"\\/bfnrt", meant[] = "\"\\/\b\f\n\r\t";
-    struct grammar_range letters[8];
+    struct grammar_range code_points[8];
     grammar_expr part[2], number = four_digits(x);
-    size_t n_letters = 0, parts = 0;
+    size_t n_code_points = 0, parts = 0;
     for (int i = 0; i < 8; i++)
         if (has(x->range, x->n, (unsigned char)meant[i]))
-            letters[n_letters++] = (struct grammar_range){(unsigned char)plain[i], (unsigned char)plain[i]};
-    if (n_letters)
-        part[parts++] = grammar_class(m, letters, n_letters, 0);
+            code_points[n_code_points++] = (struct grammar_range){(unsigned char)plain[i], (unsigned char)plain[i]};
+    if (n_code_points)
+        part[parts++] = grammar_class(m, code_points, n_code_points, 0);
     if (number != NONE)
         part[parts++] = two(m, grammar_text(m, "u", 1), number);
     return two(m, grammar_text(m, "\\", 1), grammar_choice(m, part, parts));
 }
 
-static grammar_expr json_letter(struct schema *s, const struct grammar_range *range, size_t n)
+static grammar_expr json_code_point(struct schema *s, const struct grammar_range *range, size_t n)
 {
     struct grammar_maker *m = s->m;
     struct grammar_range *sorted = compile_alloc(s->compile, n + 1, sizeof *sorted),
@@ -195,17 +195,17 @@ static grammar_expr json_letter(struct schema *s, const struct grammar_range *ra
 static grammar_expr one_of(void *arg, struct grammar_maker *m, const struct grammar_range *range, size_t n)
 {
     struct schema *s = arg;
-    return s->how.syntax == SCHEMA_GEMMA ? grammar_class(m, range, n, 0) : json_letter(s, range, n);
+    return s->how.syntax == SCHEMA_GEMMA ? grammar_class(m, range, n, 0) : json_code_point(s, range, n);
 }
 
-struct regex_letters schema_letters_of(struct schema *s) { return (struct regex_letters){one_of, s}; }
+struct regex_code_points schema_code_points(struct schema *s) { return (struct regex_code_points){one_of, s}; }
 
-static grammar_expr any_letter(struct schema *s)
+static grammar_expr any_code_point(struct schema *s)
 {
     static const struct grammar_range all = {0, 0x10FFFF};
-    if (s->letter < 0)
-        s->letter = one_of(s, s->m, &all, 1);
-    return s->letter;
+    if (s->code_point < 0)
+        s->code_point = one_of(s, s->m, &all, 1);
+    return s->code_point;
 }
 
 /* ---- quotes --------------------------------------------------------------------------------------------------------------------- */
@@ -232,7 +232,7 @@ grammar_expr schema_any_string(struct schema *s)
     if (s->how.syntax == SCHEMA_GEMMA && s->how.quote < 0)
         e = schema_sequence(s, quote(s), grammar_until(s->m, gemma_quote, strlen(gemma_quote)));
     else
-        e = schema_quoted(s, grammar_repeat(s->m, any_letter(s), 0, GRAMMAR_MANY));
+        e = schema_quoted(s, grammar_repeat(s->m, any_code_point(s), 0, GRAMMAR_MANY));
     int32_t rule = grammar_rule(s->m, "string");
     grammar_define(s->m, rule, e);
     return s->string = grammar_call(s->m, rule);
@@ -256,14 +256,14 @@ static grammar_expr one_of_bare(void *arg, struct grammar_maker *m, const struct
     return e;
 }
 
-struct regex_letters schema_key_letters(struct schema *s)
+struct regex_code_points schema_key_code_points(struct schema *s)
 {
-    return (struct regex_letters){s->how.syntax == SCHEMA_GEMMA ? one_of_bare : one_of, s};
+    return (struct regex_code_points){s->how.syntax == SCHEMA_GEMMA ? one_of_bare : one_of, s};
 }
 
-grammar_expr schema_before_key(struct schema *s, grammar_expr letters)
+grammar_expr schema_before_key(struct schema *s, grammar_expr code_points)
 {
-    return s->how.syntax == SCHEMA_GEMMA ? letters : schema_sequence(s, quote(s), letters);
+    return s->how.syntax == SCHEMA_GEMMA ? code_points : schema_sequence(s, quote(s), code_points);
 }
 
 grammar_expr schema_behind_key(struct schema *s, grammar_expr rest)
@@ -372,31 +372,31 @@ static int collect(struct shape *x, struct patterns *p)
     return 0;
 }
 
-static grammar_expr letters_repeated(struct schema *s, grammar_expr letter, int64_t min, int64_t max)
+static grammar_expr code_points_repeated(struct schema *s, grammar_expr code_point, int64_t min, int64_t max)
 {
-    return grammar_repeat(s->m, letter, (int32_t)min, max < 0 ? GRAMMAR_MANY : (int32_t)max);
+    return grammar_repeat(s->m, code_point, (int32_t)min, max < 0 ? GRAMMAR_MANY : (int32_t)max);
 }
 
 static grammar_expr content(struct shape *x, struct patterns *p)
 {
     struct schema *s = x->s;
-    struct regex_letters letters = schema_letters_of(s);
+    struct regex_code_points code_points = schema_code_points(s);
     int64_t shortest, longest;
     if (p->n == 0)
-        return letters_repeated(s, any_letter(s), x->min_length, x->max_length);
+        return code_points_repeated(s, any_code_point(s), x->min_length, x->max_length);
     regex_lengths(p->list[0], &shortest, &longest);
     int long_enough = shortest >= x->min_length,
         short_enough = x->max_length < 0 || (longest >= 0 && longest <= x->max_length);
     if (p->n == 1 && long_enough && short_enough)
-        return regex_expr(p->list[0], s->m, &letters, 0);
+        return regex_expr(p->list[0], s->m, &code_points, 0);
     int taken = p->n == 1 ? regex_take_lengths(&p->r[0], x->min_length, x->max_length) : 0;
     if (s->compile->end)
         return schema_ended(s);
     if (taken)
-        return taken < 0 ? grammar_choice(s->m, NULL, 0) : regex_expr(p->list[0], s->m, &letters, 0);
+        return taken < 0 ? grammar_choice(s->m, NULL, 0) : regex_expr(p->list[0], s->m, &code_points, 0);
     struct regex_product product = {
         .pattern = p->list, .n_pattern = p->n, .all = 1, .min = x->min_length, .max = x->max_length};
-    grammar_expr e = regex_product(&product, s->m, &letters);
+    grammar_expr e = regex_product(&product, s->m, &code_points);
     return e >= 0 || s->compile->end
                ? e
                : schema_fail(s, p->at[0], "patterns and lengths together need more than %d states", REGEX_STATES);

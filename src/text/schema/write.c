@@ -9,23 +9,23 @@
 struct writer {
     struct schema *s;
     char *text;
-    size_t n, room;
+    size_t n, capacity;
     grammar_expr *part;
-    size_t n_part, room_part;
+    size_t n_part, capacity_part;
     int failed;
 };
 
 static void put(struct writer *w, const char *text, size_t n)
 {
-    if (w->n + n > w->room) {
-        size_t room = (w->n + n) * 2 + 64;
-        char *grown = compile_grow(w->s->compile, w->text, room, 1);
+    if (w->n + n > w->capacity) {
+        size_t capacity = (w->n + n) * 2 + 64;
+        char *grown = compile_grow(w->s->compile, w->text, capacity, 1);
         if (!grown) {
             w->failed = 1;
             return;
         }
         w->text = grown;
-        w->room = room;
+        w->capacity = capacity;
     }
     memcpy(w->text + w->n, text, n);
     w->n += n;
@@ -35,15 +35,15 @@ static void put_word(struct writer *w, const char *text) { put(w, text, strlen(t
 
 static void add_part(struct writer *w, grammar_expr e)
 {
-    if (w->n_part == w->room_part) {
-        size_t room = w->room_part * 2 + 16;
-        grammar_expr *grown = compile_grow(w->s->compile, w->part, room, sizeof *grown);
+    if (w->n_part == w->capacity_part) {
+        size_t capacity = w->capacity_part * 2 + 16;
+        grammar_expr *grown = compile_grow(w->s->compile, w->part, capacity, sizeof *grown);
         if (!grown) {
             w->failed = 1;
             return;
         }
         w->part = grown;
-        w->room_part = room;
+        w->capacity_part = capacity;
     }
     w->part[w->n_part++] = e;
 }

@@ -58,7 +58,7 @@ static int fake_compile(void *arg, struct compile *limits, struct stoker_constra
     (void)out;
     atomic_fetch_add(&f->begun, 1);
     while (!atomic_load(&f->open)) {
-        if (compile_look(limits) != 0)
+        if (compile_check_limits(limits) != 0)
             return compile_refused(limits, err);
         pause_a_moment();
     }

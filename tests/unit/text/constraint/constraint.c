@@ -216,7 +216,7 @@ static void test_long(void **state)
 static void test_place(void **state)
 {
     (void)state;
-    assert_in_range(constraint_place_bytes(trie), 1 << 20, 8 << 20);
+    assert_in_range(constraint_start_bytes(trie), 1 << 20, 8 << 20);
 }
 
 int main(void)

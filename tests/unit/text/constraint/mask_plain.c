@@ -62,21 +62,21 @@ static uint32_t step_character(struct matcher *m, uint32_t states, uint32_t x, i
 }
 
 /* The states that plain text leads to, these among them: how many. 0: some text leads nowhere, or they are more than most. */
-static uint32_t stay(struct matcher *m, uint32_t states, int counted, uint32_t most, uint32_t place[PLAIN_PLACES])
+static uint32_t stay(struct matcher *m, uint32_t states, int counted, uint32_t most, uint32_t target[PLAIN_TARGETS])
 {
     uint32_t n = 0;
-    place[n++] = states;
+    target[n++] = states;
     for (uint32_t i = 0; i < n; i++)
         for (uint32_t x = 0x20; x <= 0x10FFFF; x++) {
             if (!is_plain(x))
                 continue;
-            uint32_t to = step_character(m, place[i], x, counted), at = 0;
-            while (at < n && place[at] != to)
+            uint32_t to = step_character(m, target[i], x, counted), at = 0;
+            while (at < n && target[at] != to)
                 at++;
             if (!to || (at == n && n == most))
                 return 0;
             if (at == n)
-                place[n++] = to;
+                target[n++] = to;
         }
     return n;
 }
@@ -107,17 +107,17 @@ static void close_world(struct world *w)
 static void compare(struct world *w)
 {
     const struct config *c = set_at(&w->m, w->set)->config;
-    uint32_t states = c->states, rule = states_at(&w->m, states)->rule, place[PLAIN_PLACES];
+    uint32_t states = c->states, rule = states_at(&w->m, states)->rule, target[PLAIN_TARGETS];
     int counted = w->g->rule[rule].counted;
     assert_int_equal(set_at(&w->m, w->set)->n, 1);
     assert_int_equal(masks_set_loops(&w->m, w->set), set_loops(&w->m, w->set));
-    struct plain_places found = {0};
-    uint32_t n = stay(&w->m, states, counted, counted ? 1 : PLAIN_PLACES, place);
+    struct plain_targets found = {0};
+    uint32_t n = stay(&w->m, states, counted, counted ? 1 : PLAIN_TARGETS, target);
     assert_int_equal(masks_states_stay(&w->m, states, &found), n != 0);
     assert_int_equal(found.n, n);
     for (uint32_t i = 0; i < n; i++) {
         uint32_t at = 0;
-        while (at < found.n && found.place[at] != place[i])
+        while (at < found.n && found.target[at] != target[i])
             at++;
         assert_in_range(at, 0, found.n - 1);
     }
@@ -162,20 +162,20 @@ static void counted_characters_are_items(void **state)
 static void text_may_lead_from_place_to_place(void **state)
 {
     (void)state;
-    for (uint32_t places = 2; places <= PLAIN_PLACES + 2; places += places < 4 ? 1 : 6) {
+    for (uint32_t targets = 2; targets <= PLAIN_TARGETS + 2; targets += targets < 4 ? 1 : 6) {
         struct world w;
         struct grammar_maker *m = grammar_begin(NULL);
         struct grammar_range digit = {'0', '9'};
-        struct grammar_step step[2 * (PLAIN_PLACES + 2) + 1];
+        struct grammar_step step[2 * (PLAIN_TARGETS + 2) + 1];
         uint32_t n = 0;
         grammar_expr is_digit = grammar_class(m, &digit, 1, 0), other = grammar_class(m, &digit, 1, 1);
-        for (uint32_t i = 0; i < places; i++) { /* states 0 and 1 are begin and end; places 0, 2, 3, ... */
+        for (uint32_t i = 0; i < targets; i++) { /* states 0 and 1 are begin and end; places 0, 2, 3, ... */
             uint32_t at = i ? i + 1 : 0;
-            step[n++] = (struct grammar_step){at, i + 1 < places ? i + 2 : at, is_digit};
+            step[n++] = (struct grammar_step){at, i + 1 < targets ? i + 2 : at, is_digit};
             step[n++] = (struct grammar_step){at, 0, other};
         }
-        step[n++] = (struct grammar_step){places, 1, grammar_text(m, "\"", 1)};
-        open_world(&w, m, grammar_machine(m, places + 1, step, n));
+        step[n++] = (struct grammar_step){targets, 1, grammar_text(m, "\"", 1)};
+        open_world(&w, m, grammar_machine(m, targets + 1, step, n));
         compare(&w);
         close_world(&w);
     }

@@ -4,7 +4,7 @@
  *
  * A weight stands for tokens: a stretch that reads one fixed text weighs what its tokens do, spread over its bytes, so that of
  * several names the one of fewest tokens is the lightest. Other bytes count as a token each. */
-#include "text/constraint/close_inner.h"
+#include "text/constraint/completion_inner.h"
 
 #include "base/error.h"
 
@@ -19,7 +19,7 @@ struct back {
 
 struct measuring {
     struct compile *compile;
-    struct closing *k;
+    struct completion *k;
     const struct grammar *g;
     uint32_t *first; /* [n_state + 1] edges into a state, calls too */
     struct back *back;
@@ -61,7 +61,7 @@ static struct waiting pop(struct measuring *w)
 
 static void rule_known(struct measuring *w, uint32_t rule, uint32_t weight)
 {
-    const struct closing *k = w->k;
+    const struct completion *k = w->k;
     if (w->rule_done[rule])
         return;
     w->rule_done[rule] = 1;
@@ -69,7 +69,7 @@ static void rule_known(struct measuring *w, uint32_t rule, uint32_t weight)
     for (uint32_t i = w->first_call[rule]; i < w->first_call[rule + 1]; i++) {
         const struct edge *e = &w->g->edge[w->caller[i].edge];
         if (w->done[e->to])
-            push(w, w->caller[i].from, closing_add(weight, k->base[e->to]));
+            push(w, w->caller[i].from, completion_add(weight, k->base[e->to]));
     }
 }
 
@@ -81,18 +81,18 @@ static void state_known(struct measuring *w, uint32_t state, uint32_t weight)
     if (r->counted && state == w->begin[rule]) {
         w->k->item[rule] = weight;
         uint64_t all = (uint64_t)weight * (uint32_t)r->min;
-        rule_known(w, rule, all > CLOSING_NONE ? CLOSING_NONE : (uint32_t)all);
+        rule_known(w, rule, all > COMPLETION_NONE ? COMPLETION_NONE : (uint32_t)all);
     } else if (!r->counted && state == r->start) {
         rule_known(w, rule, weight);
     }
     for (uint32_t i = w->first[state]; i < w->first[state + 1]; i++) {
         const struct edge *e = &g->edge[w->back[i].edge];
         if (e->kind == EDGE_CALL && w->rule_done[e->arg])
-            push(w, w->back[i].from, closing_add(weight, w->k->rule[e->arg]));
+            push(w, w->back[i].from, completion_add(weight, w->k->rule[e->arg]));
         else if (e->kind == EDGE_EMPTY)
             push(w, w->back[i].from, weight);
         else if (e->kind < EDGE_EMPTY && e->kind != EDGE_CALL)
-            push(w, w->back[i].from, closing_add(weight, w->k->weight[w->back[i].edge]));
+            push(w, w->back[i].from, completion_add(weight, w->k->weight[w->back[i].edge]));
     }
 }
 
@@ -157,14 +157,14 @@ static void seed(struct measuring *w)
 
 /* ---- weights -------------------------------------------------------------------------------------------------------------------- */
 
-int64_t closing_spell(const struct token_trie *trie, const char *text, size_t n, int64_t *spelled,
-                      struct compile *compile)
+int64_t completion_spell(const struct token_trie *trie, const char *text, size_t n, int64_t *spelled,
+                         struct compile *compile)
 {
     spelled[n] = 0;
     for (size_t i = n; i-- > 0;) {
         if (compile_work(compile, SPELL))
-            return CLOSING_NEVER;
-        spelled[i] = CLOSING_NEVER;
+            return COMPLETION_NEVER;
+        spelled[i] = COMPLETION_NEVER;
         for (uint32_t at = 0, d = 0; at < trie->n_node && i + d < n;) {
             const struct trie_node *node = &trie->node[at];
             if (node->depth != d + 1)
@@ -174,7 +174,7 @@ int64_t closing_spell(const struct token_trie *trie, const char *text, size_t n,
                 continue;
             }
             d++;
-            if (node->token < node[1].token && spelled[i + d] != CLOSING_NEVER && spelled[i + d] + 1 < spelled[i])
+            if (node->token < node[1].token && spelled[i + d] != COMPLETION_NEVER && spelled[i + d] + 1 < spelled[i])
                 spelled[i] = spelled[i + d] + 1;
             at++;
         }
@@ -195,7 +195,7 @@ struct stretch {
     char *text;
     uint32_t *edge;
     int64_t *spelled;
-    uint32_t n, room;
+    uint32_t n, capacity;
 };
 
 static int spread(struct measuring *w, struct stretch *s, uint32_t first)
@@ -204,25 +204,25 @@ static int spread(struct measuring *w, struct stretch *s, uint32_t first)
     s->n = 0;
     for (int64_t e = first; e >= 0;
          e = w->first[g->edge[e].to + 1] - w->first[g->edge[e].to] == 1 ? only_step(g, g->edge[e].to) : -1) {
-        if (s->n == s->room) {
-            uint32_t room = s->room * 2 + 256;
-            char *text = compile_grow(w->compile, s->text, room, 1);
+        if (s->n == s->capacity) {
+            uint32_t capacity = s->capacity * 2 + 256;
+            char *text = compile_grow(w->compile, s->text, capacity, 1);
             s->text = text ? text : s->text;
-            uint32_t *edge = compile_grow(w->compile, s->edge, room, sizeof *edge);
+            uint32_t *edge = compile_grow(w->compile, s->edge, capacity, sizeof *edge);
             s->edge = edge ? edge : s->edge;
-            int64_t *spelled = compile_grow(w->compile, s->spelled, room + 1, sizeof *spelled);
+            int64_t *spelled = compile_grow(w->compile, s->spelled, capacity + 1, sizeof *spelled);
             s->spelled = spelled ? spelled : s->spelled;
             if (!text || !edge || !spelled)
                 return -1;
-            s->room = room;
+            s->capacity = capacity;
         }
         s->text[s->n] = (char)g->edge[e].low;
         s->edge[s->n++] = (uint32_t)e;
     }
-    int64_t tokens = closing_spell(w->k->c->trie, s->text, s->n, s->spelled, w->compile);
+    int64_t tokens = completion_spell(w->k->c->trie, s->text, s->n, s->spelled, w->compile);
     if (compile_work(w->compile, 16))
         return -1;
-    uint64_t total = tokens == CLOSING_NEVER ? (uint64_t)s->n * CLOSING_UNIT : (uint64_t)tokens * CLOSING_UNIT;
+    uint64_t total = tokens == COMPLETION_NEVER ? (uint64_t)s->n * COMPLETION_UNIT : (uint64_t)tokens * COMPLETION_UNIT;
     for (uint32_t i = 0; i < s->n; i++) {
         uint64_t part = total * (i + 1) / s->n - total * i / s->n;
         w->k->weight[s->edge[i]] = (uint8_t)(part ? part : 1);
@@ -230,8 +230,8 @@ static int spread(struct measuring *w, struct stretch *s, uint32_t first)
     int64_t left = 0;
     for (uint32_t i = s->n - 1; i > 0; i--) {
         left += w->k->weight[s->edge[i]];
-        if (s->spelled[i] != CLOSING_NEVER)
-            w->k->rest[g->edge[s->edge[i - 1]].to] = (int32_t)(s->spelled[i] * CLOSING_UNIT - left);
+        if (s->spelled[i] != COMPLETION_NEVER)
+            w->k->rest[g->edge[s->edge[i - 1]].to] = (int32_t)(s->spelled[i] * COMPLETION_UNIT - left);
     }
     return 0;
 }
@@ -242,7 +242,7 @@ static int weigh(struct measuring *w)
     const struct grammar *g = w->g;
     struct stretch s = {0};
     int failed = 0;
-    memset(w->k->weight, CLOSING_UNIT, g->n_edge);
+    memset(w->k->weight, COMPLETION_UNIT, g->n_edge);
     for (uint32_t q = 0; q < g->n_state && !failed; q++) {
         int inside = w->first[q + 1] - w->first[q] == 1 && only_step(g, q) >= 0;
         const struct edge *before = inside ? &g->edge[w->back[w->first[q]].edge] : NULL;
@@ -260,18 +260,18 @@ static int weigh(struct measuring *w)
 
 /* ---- detours ---------------------------------------------------------------------------------------------------------------------- */
 
-enum { LETTER = 5 }; /* bytes of an escape, its backslash aside; a character has fewer */
+enum { CODE_POINT_BYTES = 5 }; /* bytes of an escape, its backslash aside; a character has fewer */
 
 /* A step loses nothing against the lightest text. */
-static int is_tight(const struct measuring *w, uint32_t from, uint32_t e)
+static int on_shortest_path(const struct measuring *w, uint32_t from, uint32_t e)
 {
-    const struct closing *k = w->k;
+    const struct completion *k = w->k;
     const struct edge *edge = &w->g->edge[e];
     uint32_t weight = edge->kind == EDGE_CALL    ? k->rule[edge->arg]
                       : edge->kind == EDGE_EMPTY ? 0
-                      : edge->kind > EDGE_EMPTY  ? CLOSING_NONE
+                      : edge->kind > EDGE_EMPTY  ? COMPLETION_NONE
                                                  : k->weight[e];
-    return edge->kind > EDGE_EMPTY || closing_add(k->base[edge->to], weight) == k->base[from];
+    return edge->kind > EDGE_EMPTY || completion_add(k->base[edge->to], weight) == k->base[from];
 }
 
 /* States on a lightest text of their rule. */
@@ -286,14 +286,14 @@ static void mark_way(const struct measuring *w, uint8_t *on_way, uint32_t *stack
     while (n > 0) {
         uint32_t q = stack[--n];
         for (uint32_t e = g->first[q]; e < g->first[q + 1]; e++)
-            if (!on_way[g->edge[e].to] && is_tight(w, q, e)) {
+            if (!on_way[g->edge[e].to] && on_shortest_path(w, q, e)) {
                 on_way[g->edge[e].to] = 1;
                 stack[n++] = g->edge[e].to;
             }
     }
 }
 
-/* The state behind the first tight byte, if any of several bytes may come, and nothing else; -1. */
+/* The state behind the first byte on a shortest path, if any of several bytes may come, and nothing else; -1. */
 static int64_t behind_byte(const struct measuring *w, uint32_t q)
 {
     const struct grammar *g = w->g;
@@ -303,7 +303,7 @@ static int64_t behind_byte(const struct measuring *w, uint32_t q)
     for (uint32_t e = g->first[q]; e < g->first[q + 1]; e++) {
         if (g->edge[e].kind != EDGE_BYTES)
             return -1;
-        if (to < 0 && is_tight(w, q, e))
+        if (to < 0 && on_shortest_path(w, q, e))
             to = g->edge[e].to;
     }
     return to;
@@ -317,9 +317,9 @@ static int only_bytes_lead_to(const struct measuring *w, uint32_t q)
     return only;
 }
 
-/* What is written at greater length than it has to be: characters of several bytes, escapes. Not where a letter begins: what leads
+/* What is written at greater length than it has to be: characters of several bytes, escapes. Not where a code point begins: what leads
  * there without reading must be as far from the end. */
-static void mark_letters(struct measuring *w)
+static void mark_long_code_points(struct measuring *w)
 {
     const struct grammar *g = w->g;
     uint8_t *on_way = w->done; /* not in use any more */
@@ -327,9 +327,10 @@ static void mark_letters(struct measuring *w)
     mark_way(w, on_way, (uint32_t *)w->heap);
     for (uint32_t q = 0; q < g->n_state && w->k->c->trie->spells && !compile_work(w->compile, 8); q++) {
         int64_t at = q;
-        for (int n = 0; n <= LETTER && !on_way[at] && behind_byte(w, (uint32_t)at) >= 0; n++)
+        for (int n = 0; n <= CODE_POINT_BYTES && !on_way[at] && behind_byte(w, (uint32_t)at) >= 0; n++)
             at = behind_byte(w, (uint32_t)at);
-        w->k->in_letter[q] = at != q && only_bytes_lead_to(w, q) && (on_way[at] || behind_byte(w, (uint32_t)at) < 0);
+        w->k->in_long_code_point[q] = at != q && only_bytes_lead_to(w, q) &&
+                                      (on_way[at] || behind_byte(w, (uint32_t)at) < 0);
     }
 }
 
@@ -358,7 +359,7 @@ static int turn_round(struct measuring *w)
     return 0;
 }
 
-int closing_measure(struct closing *k, struct error *err)
+int completion_measure(struct completion *k, struct error *err)
 {
     const struct grammar *g = k->c->matcher.g;
     struct compile *compile = k->c->compile;
@@ -378,9 +379,9 @@ int closing_measure(struct closing *k, struct error *err)
     int failed = !w.first || !w.first_call || !w.back || !w.caller || !w.begin || !w.done || !w.rule_done || !w.heap;
     if (!failed) {
         for (uint32_t q = 0; q < g->n_state; q++)
-            k->base[q] = CLOSING_NONE;
+            k->base[q] = COMPLETION_NONE;
         for (uint32_t r = 0; r < g->n_rule; r++)
-            k->rule[r] = k->item[r] = CLOSING_NONE;
+            k->rule[r] = k->item[r] = COMPLETION_NONE;
         failed = turn_round(&w);
         if (!failed)
             prepare_counted(&w);
@@ -395,9 +396,9 @@ int closing_measure(struct closing *k, struct error *err)
             state_known(&w, next.state, next.weight);
         }
         if (!failed)
-            mark_letters(&w);
+            mark_long_code_points(&w);
         for (uint32_t q = 0; q < g->n_state; q++)
-            if (k->base[q] < CLOSING_NONE && (int64_t)k->base[q] + k->rest[q] > k->most[g->owner[q]])
+            if (k->base[q] < COMPLETION_NONE && (int64_t)k->base[q] + k->rest[q] > k->most[g->owner[q]])
                 k->most[g->owner[q]] = (int64_t)k->base[q] + k->rest[q];
     }
     compile_free(compile, w.first);

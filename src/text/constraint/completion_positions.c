@@ -1,18 +1,20 @@
-/* Places that one byte after the other leads to on the way to the end: close.h.
+/* Positions that one byte after the other leads to on the way to the end: completion.h.
  *
- * A step is tight if it loses nothing against the lightest text from where it is taken. What was found out is kept: lists of places,
- * each distinct one once, and steps between them by class of bytes. So a trie is walked with numbers of lists, and each step is
- * weighed once, whatever position or token it belongs to. Where there is no room for more, steps are taken anew. */
-#include "text/constraint/close.h"
+ *     list 1 {position, position}  --byte class 7-->  list 2 {position}  --[a-z]-->  list 2
+ *
+ * A step is on a shortest path if it loses nothing against the lightest completion from where it is taken. Lists of positions are kept,
+ * each distinct one once, and so are the steps between them, by class of bytes. So the tries are walked with numbers of lists, and each
+ * step is weighed once, whatever position or token it belongs to. When memory for lists is used up, steps are taken anew. */
+#include "text/constraint/completion.h"
 
 #include "base/hash.h"
-#include "text/constraint/close_inner.h"
+#include "text/constraint/completion_inner.h"
 
 #include <string.h>
 
 /* ---- weights -------------------------------------------------------------------------------------------------------------------- */
 
-uint32_t closing_frame_weight(struct closing *k, uint32_t frame)
+uint32_t completion_frame_weight(struct completion *k, uint32_t frame)
 {
     struct matcher *m = &k->c->matcher;
     uint32_t n = 0;
@@ -21,19 +23,19 @@ uint32_t closing_frame_weight(struct closing *k, uint32_t frame)
     k->frames[n++] = frame;
     while (n > 0) {
         struct frame *f = frame_at(m, k->frames[n - 1]);
-        uint32_t best = CLOSING_NONE, missing = 0;
+        uint32_t best = COMPLETION_NONE, missing = 0;
         m->meter.done += 2;
         for (uint32_t i = 0; i < f->n_link && !f->weight_left; i++) {
             const struct link *l = &f->link[i];
             uint32_t behind = 0;
             if (l->frame) {
                 behind = frame_at(m, l->frame)->weight_left;
-                if (!behind && n < CLOSING_FRAMES) {
+                if (!behind && n < COMPLETION_FRAMES) {
                     k->frames[n++] = l->frame;
                     missing = 1;
                     break;
                 }
-                behind = closing_add(behind - 1, closing_rule_weight(k, l->state, l->count));
+                behind = completion_add(behind - 1, completion_rule_weight(k, l->state, l->count));
             }
             best = behind < best ? behind : best;
         }
@@ -46,50 +48,50 @@ uint32_t closing_frame_weight(struct closing *k, uint32_t frame)
     return frame_at(m, frame)->weight_left - 1;
 }
 
-uint32_t closing_weight_left(struct closing *k, const struct position *p)
+uint32_t completion_weight_left(struct completion *k, const struct position *p)
 {
-    return closing_add(closing_rule_weight(k, p->state, p->count), closing_frame_weight(k, p->frame));
+    return completion_add(completion_rule_weight(k, p->state, p->count), completion_frame_weight(k, p->frame));
 }
 
 static int64_t tokens_of(int64_t weight)
 {
-    return weight >= CLOSING_NONE ? CLOSING_NEVER : (weight + CLOSING_UNIT - 1) / CLOSING_UNIT;
+    return weight >= COMPLETION_NONE ? COMPLETION_NEVER : (weight + COMPLETION_UNIT - 1) / COMPLETION_UNIT;
 }
 
-int64_t closing_bound(struct closing *k, const struct position *p)
+int64_t completion_bound(struct completion *k, const struct position *p)
 {
-    int64_t weight = closing_weight_left(k, p);
-    return tokens_of(weight >= CLOSING_NONE ? weight : weight + k->rest[p->state]);
+    int64_t weight = completion_weight_left(k, p);
+    return tokens_of(weight >= COMPLETION_NONE ? weight : weight + k->rest[p->state]);
 }
 
-int64_t closing_rule_bound(struct closing *k, const struct position *p)
+int64_t completion_rule_bound(struct completion *k, const struct position *p)
 {
     uint32_t rule = k->c->matcher.g->owner[p->state], start = k->c->matcher.g->rule[rule].start;
-    int64_t weight = closing_weight_left(k, &(struct position){p->frame, start, p->count});
-    return tokens_of(weight >= CLOSING_NONE ? weight : weight - k->base[start] + k->most[rule]);
+    int64_t weight = completion_weight_left(k, &(struct position){p->frame, start, p->count});
+    return tokens_of(weight >= COMPLETION_NONE ? weight : weight - k->base[start] + k->most[rule]);
 }
 
 /* ---- counted leaves --------------------------------------------------------------------------------------------------------------- */
 
-const uint8_t *closing_lengths(struct closing *k, uint32_t rule)
+const uint8_t *completion_lengths(struct completion *k, uint32_t rule)
 {
     struct matcher *m = &k->c->matcher;
     const struct token_trie *trie = k->c->trie;
-    uint8_t *lengths = k->lengths + (size_t)CLOSING_LENGTHS * (rule % CLOSING_RULES);
-    if (k->length_rule[rule % CLOSING_RULES] == rule + 1)
+    uint8_t *lengths = k->lengths + (size_t)COMPLETION_LENGTHS * (rule % COMPLETION_RULES);
+    if (k->length_rule[rule % COMPLETION_RULES] == rule + 1)
         return lengths;
-    k->length_rule[rule % CLOSING_RULES] = 0;
-    memset(lengths, 0, CLOSING_LENGTHS);
+    k->length_rule[rule % COMPLETION_RULES] = 0;
+    memset(lengths, 0, COMPLETION_LENGTHS);
     struct level *level = k->level;
     level[0] = (struct level){matcher_begin_states(m, rule), 0};
     for (uint32_t i = 0; i < trie->n_node && !m->full;) {
         const struct trie_node *node = &trie->node[i];
         uint32_t d = node->depth, out[2] = {0, 0};
         matcher_work(m, 1);
-        if (d <= CLOSING_DEPTH)
+        if (d <= COMPLETION_DEPTH)
             matcher_read(m, level[d - 1].states, node->byte, COUNT_FREE, out);
-        uint32_t to = out[1] ? out[1] : out[0], ticks = d <= CLOSING_DEPTH ? level[d - 1].ticks + (out[1] != 0) : 0;
-        if (!to || ticks >= CLOSING_LENGTHS) {
+        uint32_t to = out[1] ? out[1] : out[0], ticks = d <= COMPLETION_DEPTH ? level[d - 1].ticks + (out[1] != 0) : 0;
+        if (!to || ticks >= COMPLETION_LENGTHS) {
             i = node->skip;
             continue;
         }
@@ -98,11 +100,11 @@ const uint8_t *closing_lengths(struct closing *k, uint32_t rule)
             lengths[ticks] = 1;
         i++;
     }
-    k->length_rule[rule % CLOSING_RULES] = m->full ? 0 : rule + 1;
+    k->length_rule[rule % COMPLETION_RULES] = m->full ? 0 : rule + 1;
     return lengths;
 }
 
-int closing_is_covered(struct closing *k, const struct position *p)
+int completion_is_covered(struct completion *k, const struct position *p)
 {
     const struct matcher *m = &k->c->matcher;
     uint32_t rule = m->g->owner[p->state];
@@ -110,7 +112,7 @@ int closing_is_covered(struct closing *k, const struct position *p)
     if (!r->counted || !r->leaf || !k->at_begin[p->state] || (int64_t)r->min - p->count < 2)
         return 0;
     if (!k->coverable[rule]) {
-        int single = closing_lengths(k, rule)[1];
+        int single = completion_lengths(k, rule)[1];
         if (m->full)
             return 0;
         k->coverable[rule] = single ? COVER_YES : COVER_NO;
@@ -118,27 +120,27 @@ int closing_is_covered(struct closing *k, const struct position *p)
     return k->coverable[rule] == COVER_YES;
 }
 
-/* ---- tight steps ---------------------------------------------------------------------------------------------------------------- */
+/* ---- steps on shortest paths --------------------------------------------------------------------------------------------------------- */
 
-static void add_place(struct places *l, struct position p)
+static void add_position(struct positions *l, struct position p)
 {
     for (uint32_t i = 0; i < l->n; i++)
         if (l->p[i].state == p.state && l->p[i].frame == p.frame && l->p[i].count == p.count)
             return;
-    if (l->n < CLOSING_PLACES)
+    if (l->n < COMPLETION_POSITIONS)
         l->p[l->n++] = p;
 }
 
-/* A place that a step leads to, if it is tight: the weight left is what it should be. */
-static void go(struct closing *k, struct places *l, struct position p, uint32_t weight)
+/* Adds the position that a step leads to, if the step is on a shortest path: the weight left is what it should be. */
+static void go(struct completion *k, struct positions *l, struct position p, uint32_t weight)
 {
-    if (closing_weight_left(k, &p) == weight)
-        add_place(l, p);
+    if (completion_weight_left(k, &p) == weight)
+        add_position(l, p);
 }
 
 /* Every place that a call returns to, not the lightest alone: so the distance of several texts that share a frame is that of the
  * nearest, as if each had its own. The lightest come first: there may be more than a list holds. */
-static void return_from(struct closing *k, struct places *l, uint32_t frame, uint32_t weight)
+static void return_from(struct completion *k, struct positions *l, uint32_t frame, uint32_t weight)
 {
     struct matcher *m = &k->c->matcher;
     for (int any = 0; any < 2; any++)
@@ -148,25 +150,26 @@ static void return_from(struct closing *k, struct places *l, uint32_t frame, uin
             if (link.frame == 0)
                 l->complete = 1;
             else if (any)
-                add_place(l, behind);
+                add_position(l, behind);
             else
                 go(k, l, behind, weight);
         }
 }
 
-static void call(struct closing *k, struct places *l, const struct position *p, const struct edge *e, uint32_t weight)
+static void call(struct completion *k, struct positions *l, const struct position *p, const struct edge *e,
+                 uint32_t weight)
 {
     struct matcher *m = &k->c->matcher;
     struct position behind = {p->frame, e->to, p->count};
-    if (closing_add(closing_weight_left(k, &behind), k->rule[e->arg]) != weight)
+    if (completion_add(completion_weight_left(k, &behind), k->rule[e->arg]) != weight)
         return;
     uint32_t frame = matcher_frame(m, e->arg, &(struct link){p->frame, e->to, p->count}, 1);
     if (!m->full)
         go(k, l, (struct position){frame, m->g->rule[e->arg].start, 0}, weight);
 }
 
-/* Everything tight behind the places of a list that reads nothing. */
-static void close_places(struct closing *k, struct places *l)
+/* Adds what is behind the positions of a list without reading, along shortest paths. */
+static void close_positions(struct completion *k, struct positions *l)
 {
     struct matcher *m = &k->c->matcher;
     const struct grammar *g = m->g;
@@ -174,9 +177,9 @@ static void close_places(struct closing *k, struct places *l)
         struct position p = l->p[i];
         const struct rule *r = &g->rule[g->owner[p.state]];
         m->meter.done += 2 + g->first[p.state + 1] - g->first[p.state];
-        if (closing_is_covered(k, &p))
+        if (completion_is_covered(k, &p))
             continue;
-        uint32_t weight = closing_weight_left(k, &p);
+        uint32_t weight = completion_weight_left(k, &p);
         if (p.state == r->accept && p.count >= (uint32_t)(r->counted ? r->min : 0))
             return_from(k, l, p.frame, weight);
         for (uint32_t e = g->first[p.state]; e < g->first[p.state + 1] && !m->full; e++) {
@@ -195,20 +198,20 @@ static void close_places(struct closing *k, struct places *l)
     }
 }
 
-/* The places behind one byte. */
-static void read_byte(struct closing *k, const struct places *from, uint8_t byte, struct places *to)
+/* The positions behind one byte. */
+static void read_byte(struct completion *k, const struct positions *from, uint8_t byte, struct positions *to)
 {
     const struct grammar *g = k->c->matcher.g;
     for (uint32_t i = 0; i < from->n; i++) {
         struct position p = from->p[i];
-        uint32_t weight = closing_is_covered(k, &p) ? 0 : closing_weight_left(k, &p);
+        uint32_t weight = completion_is_covered(k, &p) ? 0 : completion_weight_left(k, &p);
         k->c->matcher.meter.done += 2 + (g->first[p.state + 1] - g->first[p.state]) / 2;
         for (uint32_t e = g->first[p.state]; e < g->first[p.state + 1]; e++)
             if (g->edge[e].kind == EDGE_BYTES && byte >= g->edge[e].low && byte <= g->edge[e].high &&
                 weight >= k->weight[e])
                 go(k, to, (struct position){p.frame, g->edge[e].to, p.count}, weight - k->weight[e]);
     }
-    close_places(k, to);
+    close_positions(k, to);
 }
 
 static void allow_bytes(uint64_t bits[4], uint32_t low, uint32_t high)
@@ -219,14 +222,14 @@ static void allow_bytes(uint64_t bits[4], uint32_t low, uint32_t high)
     }
 }
 
-/* Only places that read: what is behind calls and empty steps was followed, others add nothing. */
-static void keep_readers(struct closing *k, struct places *l)
+/* Only positions that read: what is behind calls and empty steps was followed, others add nothing. */
+static void keep_readers(struct completion *k, struct positions *l)
 {
     const struct grammar *g = k->c->matcher.g;
     uint32_t n = 0;
     memset(l->bytes, 0, sizeof l->bytes);
     for (uint32_t i = 0; i < l->n; i++) {
-        int covered = closing_is_covered(k, &l->p[i]), reads = covered;
+        int covered = completion_is_covered(k, &l->p[i]), reads = covered;
         k->c->matcher.meter.done += 2 + (g->first[l->p[i].state + 1] - g->first[l->p[i].state]) / 2;
         for (uint32_t e = g->first[l->p[i].state]; e < g->first[l->p[i].state + 1] && !covered; e++) {
             const struct edge *edge = &g->edge[e];
@@ -242,71 +245,73 @@ static void keep_readers(struct closing *k, struct places *l)
 
 /* ---- lists ---------------------------------------------------------------------------------------------------------------------- */
 
-static void load(struct closing *k, uint32_t id, struct places *l)
+static void load(struct completion *k, uint32_t id, struct positions *l)
 {
-    const struct place_list *x = &k->list[id];
-    *l = (struct places){.p = k->list_place + x->first, .n = x->n, .id = id, .complete = x->complete};
+    const struct position_list *x = &k->list[id];
+    *l = (struct positions){.p = k->list_position + x->first, .n = x->n, .id = id, .complete = x->complete};
     memcpy(l->bytes, x->bytes, sizeof l->bytes);
 }
 
-/* Gives a list its number, if there is room for it. */
-static void intern(struct closing *k, struct places *l)
+/* Gives a list its number, if there is memory for it. */
+static void intern(struct completion *k, struct positions *l)
 {
     uint32_t hash = (uint32_t)hash64(l->p, l->n * sizeof *l->p, (uint64_t)l->complete),
-             *bucket = &k->list_bucket[hash % CLOSING_LISTS];
+             *bucket = &k->list_bucket[hash % COMPLETION_LISTS];
     for (uint32_t id = *bucket; id; id = k->list[id].next) {
-        const struct place_list *x = &k->list[id];
+        const struct position_list *x = &k->list[id];
         if (x->hash == hash && x->n == l->n && x->complete == l->complete &&
-            (l->n == 0 || memcmp(k->list_place + x->first, l->p, l->n * sizeof *l->p) == 0)) {
+            (l->n == 0 || memcmp(k->list_position + x->first, l->p, l->n * sizeof *l->p) == 0)) {
             load(k, id, l);
             return;
         }
     }
-    if (k->n_list + 1 >= CLOSING_LISTS || k->n_list_place + l->n > CLOSING_LIST_PLACES)
+    if (k->n_list + 1 >= COMPLETION_LISTS || k->n_list_position + l->n > COMPLETION_LIST_POSITIONS)
         return;
-    struct place_list *x = &k->list[++k->n_list];
-    *x = (struct place_list){
-        .next = *bucket, .hash = hash, .first = k->n_list_place, .n = l->n, .complete = l->complete};
+    struct position_list *x = &k->list[++k->n_list];
+    *x = (struct position_list){
+        .next = *bucket, .hash = hash, .first = k->n_list_position, .n = l->n, .complete = l->complete};
     memcpy(x->bytes, l->bytes, sizeof x->bytes);
     if (l->n)
-        memcpy(k->list_place + x->first, l->p, l->n * sizeof *l->p);
-    k->n_list_place += l->n;
+        memcpy(k->list_position + x->first, l->p, l->n * sizeof *l->p);
+    k->n_list_position += l->n;
     *bucket = k->n_list;
     load(k, k->n_list, l);
 }
 
-void closing_lists_forget(struct closing *k)
+void completion_lists_forget(struct completion *k)
 {
-    k->n_list = k->n_list_place = k->n_step = 0;
-    memset(k->list_bucket, 0, CLOSING_LISTS * sizeof *k->list_bucket);
-    memset(k->list_step, 0, CLOSING_STEPS * sizeof *k->list_step);
+    k->n_list = k->n_list_position = k->n_step = 0;
+    memset(k->list_bucket, 0, COMPLETION_LISTS * sizeof *k->list_bucket);
+    memset(k->list_step, 0, COMPLETION_STEPS * sizeof *k->list_step);
 }
 
-int closing_lists_low(const struct closing *k)
+int completion_lists_low(const struct completion *k)
 {
-    return k->n_list > CLOSING_LISTS / 2 || k->n_list_place > CLOSING_LIST_PLACES / 2 || k->n_step > CLOSING_STEPS / 2;
+    return k->n_list > COMPLETION_LISTS / 2 || k->n_list_position > COMPLETION_LIST_POSITIONS / 2 ||
+           k->n_step > COMPLETION_STEPS / 2;
 }
 
-static struct list_step *find_step(struct closing *k, uint32_t from, uint32_t class)
+static struct list_step *find_step(struct completion *k, uint32_t from, uint32_t class)
 {
-    uint32_t key = from << 9 | class, at = (uint32_t)(key * UINT64_C(0x9e3779b97f4a7c15) >> 40) % CLOSING_STEPS;
+    uint32_t key = from << 9 | class, at = (uint32_t)(key * UINT64_C(0x9e3779b97f4a7c15) >> 40) % COMPLETION_STEPS;
     while (k->list_step[at].to && k->list_step[at].key != key)
-        at = (at + 1) % CLOSING_STEPS;
+        at = (at + 1) % COMPLETION_STEPS;
     k->list_step[at].key = key;
     return &k->list_step[at];
 }
 
-void closing_places_at(struct closing *k, struct position p, struct places *l)
+void completion_positions_at(struct completion *k, struct position p, struct positions *l)
 {
-    *l = (struct places){.p = k->places};
-    add_place(l, p);
-    close_places(k, l);
+    *l = (struct positions){.p = k->positions};
+    add_position(l, p);
+    close_positions(k, l);
     keep_readers(k, l);
     if (!k->c->matcher.full)
         intern(k, l);
 }
 
-void closing_places_read(struct closing *k, const struct places *from, uint8_t byte, uint32_t depth, struct places *to)
+void completion_positions_read(struct completion *k, const struct positions *from, uint8_t byte, uint32_t depth,
+                               struct positions *to)
 {
     uint32_t class = k->c->matcher.g->byte_class[byte];
     struct list_step *step = from->id ? find_step(k, from->id, class) : NULL;
@@ -314,20 +319,20 @@ void closing_places_read(struct closing *k, const struct places *from, uint8_t b
         load(k, step->to, to);
         return;
     }
-    *to = (struct places){.p = k->places + (size_t)CLOSING_PLACES * depth};
+    *to = (struct positions){.p = k->positions + (size_t)COMPLETION_POSITIONS * depth};
     read_byte(k, from, byte, to);
     keep_readers(k, to);
     if (k->c->matcher.full)
         return;
     intern(k, to);
-    if (step && to->id && k->n_step < CLOSING_STEPS * 3 / 4) {
+    if (step && to->id && k->n_step < COMPLETION_STEPS * 3 / 4) {
         step->to = to->id;
         k->n_step++;
     }
 }
 
-int closing_places_group(struct closing *k, const struct places *from, uint32_t group, uint32_t depth,
-                         struct places *to)
+int completion_positions_group(struct completion *k, const struct positions *from, uint32_t group, uint32_t depth,
+                               struct positions *to)
 {
     const struct matcher *m = &k->c->matcher;
     uint32_t low = byte_group[group].low, high = byte_group[group].high, class = m->g->n_class + group, id = 0;
@@ -338,7 +343,7 @@ int closing_places_group(struct closing *k, const struct places *from, uint32_t 
         return 2;
     uint32_t known = find_step(k, from->id, class)->to;
     for (uint32_t b = low; b <= high && !known; b = matcher_next_byte(m, b, high)) {
-        closing_places_read(k, from, (uint8_t)b, depth, to);
+        completion_positions_read(k, from, (uint8_t)b, depth, to);
         if (m->full || !to->id)
             return 2;
         if (id && to->id != id)
@@ -346,7 +351,7 @@ int closing_places_group(struct closing *k, const struct places *from, uint32_t 
         id = to->id;
     }
     struct list_step *step = find_step(k, from->id, class);
-    if (!step->to && k->n_step < CLOSING_STEPS * 3 / 4) {
+    if (!step->to && k->n_step < COMPLETION_STEPS * 3 / 4) {
         step->to = known ? known : id;
         k->n_step++;
     }
@@ -357,15 +362,15 @@ int closing_places_group(struct closing *k, const struct places *from, uint32_t 
     return 1;
 }
 
-void closing_places_token(struct closing *k, const struct places *from, struct places *to)
+void completion_positions_token(struct completion *k, const struct positions *from, struct positions *to)
 {
     const struct grammar *g = k->c->matcher.g;
-    *to = (struct places){.p = k->places + (size_t)CLOSING_PLACES * (CLOSING_DEPTH + 1)};
+    *to = (struct positions){.p = k->positions + (size_t)COMPLETION_POSITIONS * (COMPLETION_DEPTH + 1)};
     for (uint32_t i = 0; i < from->n; i++)
         for (uint32_t e = g->first[from->p[i].state]; e < g->first[from->p[i].state + 1]; e++)
             if (g->edge[e].kind == EDGE_TOKEN || g->edge[e].kind == EDGE_OTHER)
                 go(k, to, (struct position){from->p[i].frame, g->edge[e].to, from->p[i].count},
-                   closing_weight_left(k, &from->p[i]) - k->weight[e]);
-    close_places(k, to);
+                   completion_weight_left(k, &from->p[i]) - k->weight[e]);
+    close_positions(k, to);
     keep_readers(k, to);
 }

@@ -1,6 +1,6 @@
-/* Kinds of letters: letters.h. All stretches begin as one kind; each class splits the kinds that lie in it in part (refinement
+/* Kinds of code points: code_points.h. All stretches begin as one kind; each class splits the kinds that lie in it in part (refinement
  * of a partition, J. Hopcroft). */
-#include "text/regex/letters.h"
+#include "text/regex/code_points.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -14,7 +14,7 @@ static int ascending(const void *a, const void *b)
 }
 
 /* The stretch that a code point lies in. */
-static uint32_t stretch_of(const struct letter_kinds *l, uint32_t c)
+static uint32_t stretch_of(const struct code_point_kinds *l, uint32_t c)
 {
     uint32_t low = 0, high = l->n_stretch;
     while (high - low > 1) {
@@ -27,9 +27,12 @@ static uint32_t stretch_of(const struct letter_kinds *l, uint32_t c)
     return low;
 }
 
-uint32_t letters_kind(const struct letter_kinds *l, uint32_t code_point) { return l->kind[stretch_of(l, code_point)]; }
+uint32_t code_points_kind(const struct code_point_kinds *l, uint32_t code_point)
+{
+    return l->kind[stretch_of(l, code_point)];
+}
 
-static int cut(struct letter_kinds *l, const struct letter_class *class, uint32_t n)
+static int cut(struct code_point_kinds *l, const struct code_point_class *class, uint32_t n)
 {
     size_t ends = 1, used = 0;
     for (uint32_t i = 0; i < n; i++)
@@ -58,7 +61,7 @@ struct split {
     uint32_t n;
 };
 
-static int split_by(struct letter_kinds *l, struct split *x, const struct letter_class *class, uint32_t round)
+static int split_by(struct code_point_kinds *l, struct split *x, const struct code_point_class *class, uint32_t round)
 {
     memset(x->seen, 0, l->n_stretch);
     for (uint32_t k = 0; k < class->n; k++) {
@@ -84,7 +87,7 @@ static int split_by(struct letter_kinds *l, struct split *x, const struct letter
 }
 
 /* Numbers without gaps. */
-static void renumber(struct letter_kinds *l, struct split *x)
+static void renumber(struct code_point_kinds *l, struct split *x)
 {
     uint32_t n = 0;
     memset(x->round, 0xFF, x->n * sizeof *x->round);
@@ -101,7 +104,7 @@ static void renumber(struct letter_kinds *l, struct split *x)
     x->n = n;
 }
 
-static int split_all(struct letter_kinds *l, const struct letter_class *class, uint32_t n)
+static int split_all(struct code_point_kinds *l, const struct code_point_class *class, uint32_t n)
 {
     /* a class makes at most as many kinds as there are, of which there are at most as many as stretches */
     size_t most = 2 * (size_t)l->n_stretch + 2;
@@ -128,9 +131,10 @@ static int split_all(struct letter_kinds *l, const struct letter_class *class, u
     return failed;
 }
 
-int letters_make(struct letter_kinds *l, struct compile *compile, const struct letter_class *class, uint32_t n)
+int code_points_make(struct code_point_kinds *l, struct compile *compile, const struct code_point_class *class,
+                     uint32_t n)
 {
-    *l = (struct letter_kinds){.compile = compile};
+    *l = (struct code_point_kinds){.compile = compile};
     if (cut(l, class, n))
         return -1;
     l->kind = compile_zeroed(compile, l->n_stretch + 1, sizeof *l->kind);
@@ -149,7 +153,7 @@ int letters_make(struct letter_kinds *l, struct compile *compile, const struct l
     return 0;
 }
 
-void letters_free(struct letter_kinds *l)
+void code_points_free(struct code_point_kinds *l)
 {
     compile_free(l->compile, l->begin);
     compile_free(l->compile, l->kind);
@@ -157,7 +161,7 @@ void letters_free(struct letter_kinds *l)
     compile_free(l->compile, l->member);
 }
 
-int64_t letters_of_class(const struct letter_kinds *l, const struct letter_class *class, uint32_t *out)
+int64_t code_points_of_class(const struct code_point_kinds *l, const struct code_point_class *class, uint32_t *out)
 {
     uint8_t *seen = compile_zeroed(l->compile, l->n_kind + 1, 1);
     int64_t n = 0;

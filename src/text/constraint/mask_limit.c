@@ -1,4 +1,4 @@
-/* Masks close to a limit: of the tokens that may follow, those behind which a judge finds the end near enough.
+/* Masks close to a limit: of the tokens that may follow, those behind which a judge finds the end close enough.
  *
  * Tokens that lead to one place share one answer. Of tokens inside a leaf it is known beforehand where they lead to (mask_leaf.c),
  * so the judge is asked of each such place, not of each token:
@@ -82,7 +82,7 @@ static void add_inside(struct masks *k, const struct config *c, const struct lea
         bits[w] |= part[w];
 }
 
-void masks_near(struct masks *k, uint32_t set, uint64_t *bits, const struct masks_judge *j)
+void masks_within(struct masks *k, uint32_t set, uint64_t *bits, const struct masks_judge *j)
 {
     struct matcher *m = k->matcher;
     const struct set *s = set_at(m, set);

@@ -1,17 +1,19 @@
-/* Distances to the end of a text: close.h.
+/* Distances to the end of a text, counted in tokens: completion.h.
  *
- * A position is (frame, state, count). Inside a counted rule the weight that is left follows from that of one item:
+ *     todo stack                   each position waits for those that one token leads to
+ *     (frame, state, count)  -->   table: position -> tokens, until it is full, or until another set is counted for the first time
  *
- *     weight_left(state, k) = base[state] + item * max(0, min - k - begun[state])
+ * Inside a counted rule the weight that is left follows from that of one item:
  *
- * From a position the trie is walked along tight steps only, those that lose nothing against the lightest text; what is left
- * behind a token is a position with less weight left, so the recursion ends. It runs on a stack of its own, and results stay in
- * a table until it is full, or until tokens are counted for a set for the first time. Long counts of a leaf ({400} of a class) are
- * covered by the lengths that single tokens can have. */
-#include "text/constraint/close.h"
+ *     weight(state, k) = base[state] + item * max(0, min - k - begun[state])
+ *
+ * From a position the tries are walked along shortest paths only: steps that lose nothing against the lightest completion. Behind a
+ * token less weight is left, so the recursion ends; it runs on a stack of its own. Long counts of a leaf ({400} of a class) are covered
+ * by the lengths that single tokens can have. */
+#include "text/constraint/completion.h"
 
 #include "base/error.h"
-#include "text/constraint/close_inner.h"
+#include "text/constraint/completion_inner.h"
 #include "text/constraint/inner.h"
 
 #include <stdlib.h>
@@ -19,19 +21,19 @@
 
 /* ---- the table ------------------------------------------------------------------------------------------------------------------ */
 
-static struct entry *find(struct closing *k, const struct position *p)
+static struct entry *find(struct completion *k, const struct position *p)
 {
     uint64_t h = (p->frame * UINT64_C(0x9e3779b97f4a7c15)) ^ (p->state * UINT64_C(0xbf58476d1ce4e5b9)) ^
                  (p->count * UINT64_C(0x94d049bb133111eb));
-    uint32_t at = (uint32_t)(h >> 40) & (CLOSING_TABLE - 1);
-    for (;; at = (at + 1) & (CLOSING_TABLE - 1)) {
+    uint32_t at = (uint32_t)(h >> 40) & (COMPLETION_TABLE - 1);
+    for (;; at = (at + 1) & (COMPLETION_TABLE - 1)) {
         struct entry *e = &k->table[at];
         if (e->epoch != k->epoch || (e->p.frame == p->frame && e->p.state == p->state && e->p.count == p->count))
             return e;
     }
 }
 
-static int known(struct closing *k, const struct position *p, int64_t *tokens)
+static int known(struct completion *k, const struct position *p, int64_t *tokens)
 {
     const struct entry *e = find(k, p);
     if (e->epoch != k->epoch)
@@ -40,11 +42,11 @@ static int known(struct closing *k, const struct position *p, int64_t *tokens)
     return 1;
 }
 
-static void note(struct closing *k, const struct position *p, int64_t tokens)
+static void note(struct completion *k, const struct position *p, int64_t tokens)
 {
     struct entry *e = find(k, p);
     if (e->epoch != k->epoch) {
-        if (k->n_table > CLOSING_TABLE * 7 / 8) {
+        if (k->n_table > COMPLETION_TABLE * 7 / 8) {
             k->crowded = 1;
             return;
         }
@@ -53,62 +55,62 @@ static void note(struct closing *k, const struct position *p, int64_t tokens)
     *e = (struct entry){*p, k->epoch, tokens};
 }
 
-static void forget_tokens(struct closing *k)
+static void forget_tokens(struct completion *k)
 {
     k->n_table = 0;
     if (++k->epoch == 0) {
-        memset(k->table, 0, CLOSING_TABLE * sizeof *k->table);
+        memset(k->table, 0, COMPLETION_TABLE * sizeof *k->table);
         k->epoch = 1;
     }
 }
 
-void closing_forget(struct closing *k)
+void completion_forget(struct completion *k)
 {
     if (!k)
         return;
     k->counted_for = SET_DEAD; /* numbers have changed */
     forget_tokens(k);
-    closing_lists_forget(k);
+    completion_lists_forget(k);
 }
 
 /* ---- tokens ------------------------------------------------------------------------------------------------------------------- */
 
 /* Work is bounded. It counts what a scan looks at, whether the steps are remembered or not. Beyond it bounds stand, if there are any. */
-static void count_work(struct closing *k, uint32_t n)
+static void count_work(struct completion *k, uint32_t n)
 {
-    if (k->passed || (k->work += n) <= CLOSING_WORK)
+    if (k->passed || (k->work += n) <= COMPLETION_WORK)
         return;
     if (k->c->trie->spells)
-        k->tired = 1;
+        k->gave_up = 1;
     else
         matcher_refuse(&k->c->matcher);
 }
 
 /* Nothing that is found out from here on is to be believed. */
-static int stopped(const struct closing *k) { return k->c->matcher.full || k->tired; }
+static int stopped(const struct completion *k) { return k->c->matcher.full || k->gave_up; }
 
 /* A position that has to be found out, for the sake of another one. When the stack fills up a scan may ask for a few only: it is
  * done once more when these are known. */
-static void ask(struct closing *k, uint32_t parent, struct position p, uint32_t more)
+static void ask(struct completion *k, uint32_t parent, struct position p, uint32_t more)
 {
     matcher_work(&k->c->matcher, 2);
     struct todo *from = &k->todo[parent];
     int64_t tokens;
     if (known(k, &p, &tokens)) {
-        if (tokens != CLOSING_NEVER && tokens + more < from->best)
+        if (tokens != COMPLETION_NEVER && tokens + more < from->best)
             from->best = tokens + more;
-    } else if (k->n_todo >= CLOSING_TODO / 2 && from->asked >= CLOSING_FEW) {
+    } else if (k->n_todo >= COMPLETION_TODO / 2 && from->asked >= COMPLETION_ASKED) {
         from->scanned = 0;
-    } else if (k->n_todo < CLOSING_TODO) {
+    } else if (k->n_todo < COMPLETION_TODO) {
         from->asked++;
-        k->todo[k->n_todo++] = (struct todo){.p = p, .parent = parent, .more = more, .best = CLOSING_NEVER};
+        k->todo[k->n_todo++] = (struct todo){.p = p, .parent = parent, .more = more, .best = COMPLETION_NEVER};
     } else {
         matcher_refuse(&k->c->matcher);
     }
 }
 
-/* So many more tokens lead from a position to these places. */
-static void offer(struct closing *k, uint32_t parent, const struct places *l, uint32_t more)
+/* So many more tokens lead from a position to these positions. */
+static void offer(struct completion *k, uint32_t parent, const struct positions *l, uint32_t more)
 {
     if (l->complete) {
         k->todo[parent].best = k->todo[parent].best > more ? more : k->todo[parent].best;
@@ -118,8 +120,8 @@ static void offer(struct closing *k, uint32_t parent, const struct places *l, ui
         ask(k, parent, l->p[i], more);
 }
 
-/* Some token ends at these places: a list is offered once a scan. */
-static void offer_once(struct closing *k, uint32_t parent, struct places *l)
+/* Some token ends at these positions: a list is offered once a scan. */
+static void offer_once(struct completion *k, uint32_t parent, struct positions *l)
 {
     if (l->id ? k->list[l->id].offered == k->scan : l->offered)
         return;
@@ -131,10 +133,10 @@ static void offer_once(struct closing *k, uint32_t parent, struct places *l)
 
 /* A scan of the tries for tokens that lead on from a position. */
 struct scanning {
-    struct closing *k;
-    uint32_t parent;                     /* the position, on the stack */
-    struct places at[CLOSING_DEPTH + 2]; /* by depth: where the bytes up to it lead to */
-    int32_t of_class[CLOSING_DEPTH + 2]; /* of the byte that led to at[d]; -1: not known */
+    struct completion *k;
+    uint32_t parent;                           /* the position, on the stack */
+    struct positions at[COMPLETION_DEPTH + 2]; /* by depth: where the bytes up to it lead to */
+    int32_t of_class[COMPLETION_DEPTH + 2];    /* of the byte that led to at[d]; -1: not known */
 };
 
 /* Nodes that the scan would look at in the trie of bytes: work is counted alike, whether bytes are taken in groups or not. */
@@ -146,20 +148,20 @@ static uint32_t nodes_of(const struct token_trie *trie, uint32_t i)
 
 enum scan_step { SCAN_DEAD, SCAN_ON, SCAN_SPLIT };
 
-/* One step into s->at[d]. Neighbours of one class lead to the same places: at[d] stays as it is. */
+/* One step into s->at[d]. Neighbours of one class lead to the same positions: at[d] stays as it is. */
 static enum scan_step scan_step(struct scanning *s, const struct trie_node *node, int grouped)
 {
-    struct closing *k = s->k;
+    struct completion *k = s->k;
     const struct matcher *m = &k->c->matcher;
     uint32_t d = node->depth, class = grouped ? m->group_class[node->byte] : m->g->byte_class[node->byte];
-    if (d > CLOSING_DEPTH)
+    if (d > COMPLETION_DEPTH)
         return SCAN_DEAD;
     if (s->of_class[d] != (int32_t) class) {
         enum scan_step way = SCAN_ON;
         if (class >= m->g->n_class)
-            way = (enum scan_step)closing_places_group(k, &s->at[d - 1], class - m->g->n_class, d, &s->at[d]);
+            way = (enum scan_step)completion_positions_group(k, &s->at[d - 1], class - m->g->n_class, d, &s->at[d]);
         else if (bit_of(s->at[d - 1].bytes, node->byte))
-            closing_places_read(k, &s->at[d - 1], node->byte, d, &s->at[d]);
+            completion_positions_read(k, &s->at[d - 1], node->byte, d, &s->at[d]);
         else
             return SCAN_DEAD;
         s->of_class[d] = way == SCAN_ON ? (int32_t) class : -1;
@@ -172,10 +174,10 @@ static enum scan_step scan_step(struct scanning *s, const struct trie_node *node
 
 static void scan_nodes(struct scanning *s, uint32_t i, uint32_t end);
 
-/* The bytes of a group lead to several places, or some are not read: its nodes one by one. */
+/* The bytes of a group lead to several positions, or some are not read: its nodes one by one. */
 static void scan_members(struct scanning *s, uint32_t i)
 {
-    struct closing *k = s->k;
+    struct completion *k = s->k;
     const struct token_trie *trie = k->c->trie;
     const uint32_t *first = trie->first_member + (i - trie->grouped);
     uint32_t d = trie->node[i].depth, n_dead = 0;
@@ -196,7 +198,7 @@ static void scan_members(struct scanning *s, uint32_t i)
 /* Nodes [i, end) of one of the tries. At depth 1 nodes that are not read do not count. */
 static void scan_nodes(struct scanning *s, uint32_t i, uint32_t end)
 {
-    struct closing *k = s->k;
+    struct completion *k = s->k;
     const struct token_trie *trie = k->c->trie;
     int grouped = i >= trie->grouped;
     uint32_t n = 0;
@@ -218,7 +220,7 @@ static void scan_nodes(struct scanning *s, uint32_t i, uint32_t end)
     }
 }
 
-static void scan_tokens(struct closing *k, uint32_t parent, const struct places *from)
+static void scan_tokens(struct completion *k, uint32_t parent, const struct positions *from)
 {
     struct scanning s;
     s.k = k;
@@ -238,7 +240,7 @@ static void scan_tokens(struct closing *k, uint32_t parent, const struct places 
 
 /* A counted leaf at the border of an item, at least two more needed: tokens of whole items down to one or none. 0: what
  * these need has to be found out first. */
-static int cover(struct closing *k, uint32_t parent)
+static int cover(struct completion *k, uint32_t parent)
 {
     const struct matcher *m = &k->c->matcher;
     const struct position *p = &k->todo[parent].p;
@@ -254,101 +256,101 @@ static int cover(struct closing *k, uint32_t parent)
     }
     if (missing)
         return 0;
-    const uint8_t *lengths = closing_lengths(k, rule);
-    uint32_t longest = CLOSING_LENGTHS - 1;
+    const uint8_t *lengths = completion_lengths(k, rule);
+    uint32_t longest = COMPLETION_LENGTHS - 1;
     while (longest > 0 && !lengths[longest])
         longest--;
-    k->todo[parent].best = CLOSING_NEVER;
+    k->todo[parent].best = COMPLETION_NEVER;
     if (longest == 0)
         return 1;
-    if (need >= CLOSING_COVER) {
-        uint32_t times = (need - CLOSING_COVER) / longest + 1;
+    if (need >= COMPLETION_COVER) {
+        uint32_t times = (need - COMPLETION_COVER) / longest + 1;
         extra = times;
         need -= times * longest;
     }
     for (uint32_t n = 2; n <= need; n++) {
-        left[n] = CLOSING_NEVER;
+        left[n] = COMPLETION_NEVER;
         matcher_work(&k->c->matcher, longest / 8);
         for (uint32_t j = 1; j <= longest && j <= n; j++)
-            if (lengths[j] && left[n - j] != CLOSING_NEVER && left[n - j] + 1 < left[n])
+            if (lengths[j] && left[n - j] != COMPLETION_NEVER && left[n - j] + 1 < left[n])
                 left[n] = left[n - j] + 1;
     }
-    k->todo[parent].best = left[need] == CLOSING_NEVER ? CLOSING_NEVER : left[need] + extra;
+    k->todo[parent].best = left[need] == COMPLETION_NEVER ? COMPLETION_NEVER : left[need] + extra;
     return 1;
 }
 
-/* Inside a long letter: bytes up to its end, the first ones that will do. Tokens that hold several of them are not looked for:
- * there are hundreds of such places, and texts seldom stop there. */
-static void scan_letter(struct closing *k, uint32_t at)
+/* Inside a long code point: bytes up to its end, the first ones that will do. Tokens that hold several of them are not looked for:
+ * there are hundreds of such positions, and texts seldom stop there. */
+static void scan_code_point(struct completion *k, uint32_t at)
 {
     const struct grammar *g = k->c->matcher.g;
     struct position p = k->todo[at].p;
-    uint32_t e = g->first[p.state], weight = closing_rule_weight(k, p.state, p.count);
+    uint32_t e = g->first[p.state], weight = completion_rule_weight(k, p.state, p.count);
     while (e + 1 < g->first[p.state + 1] &&
-           closing_add(closing_rule_weight(k, g->edge[e].to, p.count), k->weight[e]) != weight)
+           completion_add(completion_rule_weight(k, g->edge[e].to, p.count), k->weight[e]) != weight)
         e++;
     ask(k, at, (struct position){p.frame, g->edge[e].to, p.count}, 1);
 }
 
 /* What a position needs is asked for; its best is what is known so far. When that is known it is settled, or scanned once more. */
-static void scan(struct closing *k, uint32_t at)
+static void scan(struct completion *k, uint32_t at)
 {
     struct position p = k->todo[at].p;
-    uint32_t weight = closing_weight_left(k, &p);
-    struct places from, to;
+    uint32_t weight = completion_weight_left(k, &p);
+    struct positions from, to;
     k->todo[at].scanned = 1;
     k->todo[at].asked = 0;
-    if (weight == 0 || weight > CLOSING_FAR) {
-        k->todo[at].best = closing_bound(k, &p);
-    } else if (closing_is_covered(k, &p)) {
+    if (weight == 0 || weight > COMPLETION_WEIGHT) {
+        k->todo[at].best = completion_bound(k, &p);
+    } else if (completion_is_covered(k, &p)) {
         k->todo[at].scanned = cover(k, at);
-    } else if (k->in_letter[p.state]) {
-        scan_letter(k, at);
+    } else if (k->in_long_code_point[p.state]) {
+        scan_code_point(k, at);
     } else {
-        closing_places_at(k, p, &from);
-        closing_places_token(k, &from, &to);
+        completion_positions_at(k, p, &from);
+        completion_positions_token(k, &from, &to);
         matcher_work(&k->c->matcher, 1 + from.n + to.n);
         count_work(k, 1 + from.n + to.n);
         if (to.n || to.complete)
             offer(k, at, &to, 1);
         for (uint32_t i = 0; i < from.n; i++) /* a call may have led to the border of a count */
-            if (closing_is_covered(k, &from.p[i]))
+            if (completion_is_covered(k, &from.p[i]))
                 ask(k, at, from.p[i], 0);
         scan_tokens(k, at, &from);
     }
 }
 
 /* The top of the stack is known: it goes, and tells who asked for it. */
-static void settle(struct closing *k, int64_t tokens)
+static void resolve(struct completion *k, int64_t tokens)
 {
     const struct todo *t = &k->todo[--k->n_todo];
-    if (k->n_todo > 0 && tokens != CLOSING_NEVER && tokens + t->more < k->todo[t->parent].best)
+    if (k->n_todo > 0 && tokens != COMPLETION_NEVER && tokens + t->more < k->todo[t->parent].best)
         k->todo[t->parent].best = tokens + t->more;
 }
 
-/* What the scans of a position found; more places may have been tied than a list holds, then its bound is a way to the end. */
-static int64_t found(struct closing *k, const struct todo *t)
+/* What the scans of a position found; more positions may have been tied than a list holds, then its bound is a way to the end. */
+static int64_t found(struct completion *k, const struct todo *t)
 {
-    int64_t bound = k->c->trie->spells ? closing_bound(k, &t->p) : CLOSING_NEVER;
+    int64_t bound = k->c->trie->spells ? completion_bound(k, &t->p) : COMPLETION_NEVER;
     return t->best < bound ? t->best : bound;
 }
 
 /* Finds out what is left from a position, with what is in the table. */
-static void find_out(struct closing *k, struct position p)
+static void find_out(struct completion *k, struct position p)
 {
     int64_t tokens;
     k->crowded = 0;
     k->n_todo = 1;
-    k->todo[0] = (struct todo){.p = p, .best = CLOSING_NEVER};
+    k->todo[0] = (struct todo){.p = p, .best = COMPLETION_NEVER};
     while (k->n_todo > 0 && !stopped(k) && !k->crowded) {
         uint32_t at = k->n_todo - 1;
         if (known(k, &k->todo[at].p, &tokens)) {
-            settle(k, tokens);
+            resolve(k, tokens);
         } else if (k->todo[at].scanned) {
             tokens = found(k, &k->todo[at]);
             note(k, &k->todo[at].p, tokens);
             if (!k->crowded)
-                settle(k, tokens);
+                resolve(k, tokens);
         } else {
             scan(k, at);
         }
@@ -356,19 +358,19 @@ static void find_out(struct closing *k, struct position p)
 }
 
 /* Tokens left from a position. */
-static int64_t tokens_left(struct closing *k, struct position p)
+static int64_t tokens_left(struct completion *k, struct position p)
 {
     int64_t tokens;
     const struct rule *r = &k->c->matcher.g->rule[k->c->matcher.g->owner[p.state]];
     if (r->counted && p.count > (uint32_t)r->min) /* what may still come does not matter, only what has to */
         p.count = (uint32_t)r->min;
     struct position border = {p.frame, r->start, p.count};
-    if (k->at_begin[p.state] && closing_is_covered(k, &border))
+    if (k->at_begin[p.state] && completion_is_covered(k, &border))
         p = border;
     if (known(k, &p, &tokens))
         return tokens;
-    if (closing_lists_low(k))
-        closing_lists_forget(k);
+    if (completion_lists_low(k))
+        completion_lists_forget(k);
     find_out(k, p);
     if (k->crowded) {
         forget_tokens(k);
@@ -376,15 +378,15 @@ static int64_t tokens_left(struct closing *k, struct position p)
     }
     if (k->crowded)
         matcher_refuse(&k->c->matcher);
-    return known(k, &p, &tokens) ? tokens : CLOSING_NEVER;
+    return known(k, &p, &tokens) ? tokens : COMPLETION_NEVER;
 }
 
 /* ---- sets --------------------------------------------------------------------------------------------------------------------- */
 
-static int64_t of_config(struct closing *k, const struct config *c)
+static int64_t of_config(struct completion *k, const struct config *c)
 {
     const struct matcher *m = &k->c->matcher;
-    int64_t best = CLOSING_NEVER;
+    int64_t best = COMPLETION_NEVER;
     for (uint32_t i = 0; i < states_at(m, c->states)->n && !stopped(k); i++) {
         int64_t tokens = tokens_left(k, (struct position){c->frame, states_at(m, c->states)->state[i], c->count});
         best = tokens < best ? tokens : best;
@@ -393,23 +395,23 @@ static int64_t of_config(struct closing *k, const struct config *c)
 }
 
 static uint32_t stored(int64_t tokens) { return tokens >= UINT32_MAX - 1 ? UINT32_MAX : (uint32_t)tokens + 1; }
-static int64_t loaded(uint32_t tokens) { return tokens == UINT32_MAX ? CLOSING_NEVER : (int64_t)tokens - 1; }
+static int64_t loaded(uint32_t tokens) { return tokens == UINT32_MAX ? COMPLETION_NEVER : (int64_t)tokens - 1; }
 
-static int64_t of_set(struct closing *k, uint32_t set)
+static int64_t of_set(struct completion *k, uint32_t set)
 {
     struct matcher *m = &k->c->matcher;
     if (set == SET_DEAD)
-        return CLOSING_NEVER;
+        return COMPLETION_NEVER;
     const struct set *s = set_at(m, set);
     if (!s->tokens_left || (!k->passed && s->tokens_epoch != k->epoch)) {
-        int64_t best = set_at(m, set)->accepting ? 0 : CLOSING_NEVER;
+        int64_t best = set_at(m, set)->accepting ? 0 : COMPLETION_NEVER;
         for (uint32_t i = 0; i < set_at(m, set)->n && best > 0 && !stopped(k); i++) {
             struct config c = set_at(m, set)->config[i];
             int64_t tokens = of_config(k, &c);
             best = tokens < best ? tokens : best;
         }
         if (stopped(k))
-            return CLOSING_NEVER;
+            return COMPLETION_NEVER;
         set_at(m, set)->tokens_left = stored(best);
         set_at(m, set)->tokens_epoch = k->epoch;
     }
@@ -417,12 +419,12 @@ static int64_t of_set(struct closing *k, uint32_t set)
 }
 
 /* The same of a configuration in the middle of a leaf, whose states are as if counts were free. */
-static int64_t of_inside(struct closing *k, const struct config *c)
+static int64_t of_inside(struct completion *k, const struct config *c)
 {
     struct matcher *m = &k->c->matcher;
     uint32_t rule = states_at(m, c->states)->rule, states = c->states, out[2];
     const struct rule *r = &m->g->rule[rule];
-    int64_t best = CLOSING_NEVER;
+    int64_t best = COMPLETION_NEVER;
     if (r->counted && states_at(m, states)->accepts) { /* at the border of an item: what does the count allow? */
         matcher_closure(m, rule, &r->start, 1, matcher_count(r, c->count), out);
         states = out[0];
@@ -438,37 +440,37 @@ static int64_t of_inside(struct closing *k, const struct config *c)
 
 /* ---- without counting tokens ---------------------------------------------------------------------------------------------------- */
 
-static int64_t bound_of(struct closing *k, const struct config *c)
+static int64_t bound_of(struct completion *k, const struct config *c)
 {
     const struct matcher *m = &k->c->matcher;
-    int64_t best = CLOSING_NEVER;
+    int64_t best = COMPLETION_NEVER;
     for (uint32_t i = 0; i < states_at(m, c->states)->n && !m->full; i++) {
-        int64_t bound = closing_bound(k, &(struct position){c->frame, states_at(m, c->states)->state[i], c->count});
+        int64_t bound = completion_bound(k, &(struct position){c->frame, states_at(m, c->states)->state[i], c->count});
         best = bound < best ? bound : best;
     }
     return best;
 }
 
-int64_t closing_bound_of_set(struct closing *k, uint32_t set)
+int64_t completion_bound_of_set(struct completion *k, uint32_t set)
 {
     struct matcher *m = &k->c->matcher;
     if (set == SET_DEAD)
-        return CLOSING_NEVER;
+        return COMPLETION_NEVER;
     if (!set_at(m, set)->bound) {
-        int64_t best = set_at(m, set)->accepting ? 0 : CLOSING_NEVER;
+        int64_t best = set_at(m, set)->accepting ? 0 : COMPLETION_NEVER;
         for (uint32_t i = 0; i < set_at(m, set)->n && best > 0; i++) {
             int64_t bound = bound_of(k, &set_at(m, set)->config[i]);
             best = bound < best ? bound : best;
         }
         if (m->full)
-            return CLOSING_NEVER;
+            return COMPLETION_NEVER;
         set_at(m, set)->bound = stored(best);
     }
     return loaded(set_at(m, set)->bound);
 }
 
 struct most {
-    struct closing *k;
+    struct completion *k;
     int64_t most;
 };
 
@@ -480,25 +482,25 @@ static int most_of(struct most *m, int64_t tokens)
 
 static int bound_set(void *arg, uint32_t set)
 {
-    return most_of(arg, closing_bound_of_set(((struct most *)arg)->k, set));
+    return most_of(arg, completion_bound_of_set(((struct most *)arg)->k, set));
 }
 static int bound_inside(void *arg, const struct config *c)
 {
-    struct closing *k = ((struct most *)arg)->k;
+    struct completion *k = ((struct most *)arg)->k;
     const struct states *states = states_at(&k->c->matcher, c->states);
-    return most_of(arg, closing_rule_bound(k, &(struct position){c->frame, states->state[0], c->count}));
+    return most_of(arg, completion_rule_bound(k, &(struct position){c->frame, states->state[0], c->count}));
 }
 
-int64_t closing_most_bound(struct closing *k, uint32_t set)
+int64_t completion_most_bound(struct completion *k, uint32_t set)
 {
     struct matcher *m = &k->c->matcher;
     if (!k->c->trie->spells)
-        return CLOSING_NEVER;
+        return COMPLETION_NEVER;
     if (!set_at(m, set)->most_bound) {
         struct most most = {k, 0};
-        masks_near(&k->c->masks, set, NULL, &(struct masks_judge){bound_set, bound_inside, &most, 1});
+        masks_within(&k->c->masks, set, NULL, &(struct masks_judge){bound_set, bound_inside, &most, 1});
         if (m->full)
-            return CLOSING_NEVER;
+            return COMPLETION_NEVER;
         set_at(m, set)->most_bound = stored(most.most);
     }
     return loaded(set_at(m, set)->most_bound);
@@ -508,66 +510,66 @@ int64_t closing_most_bound(struct closing *k, uint32_t set)
 
 /* Tokens are counted for the sake of a set. The first time that begins from nothing: whether it takes too much work depends on the set,
  * not on what was asked for before. Once it has passed, all that is known is used; once it has not, bounds are. */
-static void begin(struct closing *k, uint32_t set, int passed)
+static void begin(struct completion *k, uint32_t set, int passed)
 {
     k->passed = passed;
-    k->tired = 0;
+    k->gave_up = 0;
     k->work = 0;
     k->counted_for = passed ? SET_DEAD : set;
     if (!passed)
         forget_tokens(k);
 }
 
-int64_t closing_of_set(struct closing *k, uint32_t set)
+int64_t completion_of_set(struct completion *k, uint32_t set)
 {
     struct matcher *m = &k->c->matcher;
     if (set == SET_DEAD)
-        return CLOSING_NEVER;
-    if (set_at(m, set)->passed == COUNT_TIRED)
-        return closing_bound_of_set(k, set);
+        return COMPLETION_NEVER;
+    if (set_at(m, set)->passed == COUNT_GAVE_UP)
+        return completion_bound_of_set(k, set);
     begin(k, set, set_at(m, set)->passed != 0);
     int64_t tokens = of_set(k, set);
     if (!m->full)
-        set_at(m, set)->passed = k->tired ? COUNT_TIRED : COUNT_PASSED;
-    return k->tired ? closing_bound_of_set(k, set) : tokens;
+        set_at(m, set)->passed = k->gave_up ? COUNT_GAVE_UP : COUNT_PASSED;
+    return k->gave_up ? completion_bound_of_set(k, set) : tokens;
 }
 
 /* Is it at most so many tokens to the end? They are counted where bounds do not tell. */
 struct fitting {
-    struct closing *k;
+    struct completion *k;
     int64_t most;
 };
 
 static int set_fits(void *arg, uint32_t set)
 {
     const struct fitting *f = arg;
-    return (f->k->c->trie->spells && closing_bound_of_set(f->k, set) <= f->most) ||
-           (!f->k->tired && of_set(f->k, set) <= f->most);
+    return (f->k->c->trie->spells && completion_bound_of_set(f->k, set) <= f->most) ||
+           (!f->k->gave_up && of_set(f->k, set) <= f->most);
 }
 
 static int inside_fits(void *arg, const struct config *c)
 {
     const struct fitting *f = arg;
-    return (f->k->c->trie->spells && bound_of(f->k, c) <= f->most) || (!f->k->tired && of_inside(f->k, c) <= f->most);
+    return (f->k->c->trie->spells && bound_of(f->k, c) <= f->most) || (!f->k->gave_up && of_inside(f->k, c) <= f->most);
 }
 
-void closing_near(struct closing *k, uint32_t set, int64_t most, uint64_t *bits)
+void completion_within(struct completion *k, uint32_t set, int64_t most, uint64_t *bits)
 {
     struct matcher *m = &k->c->matcher;
     struct fitting f = {k, most};
     struct masks_judge judge = {set_fits, inside_fits, &f, 0};
-    uint32_t passed = set_at(m, set)->passed_near; /* the less room, the more has to be counted */
-    int tired = set_at(m, set)->passed == COUNT_TIRED;
+    uint32_t passed = set_at(m, set)->passed_within; /* the less space, the more has to be counted */
+    int gave_up = set_at(m, set)->passed == COUNT_GAVE_UP;
     if (k->counted_for != set || passed)
         begin(k, set, passed && most >= loaded(passed));
-    k->tired = tired;
-    masks_near(&k->c->masks, set, bits, &judge);
-    if (k->tired && !tired && !m->full) { /* what was counted before it was too much does not count */
+    k->gave_up = gave_up;
+    masks_within(&k->c->masks, set, bits, &judge);
+    if (k->gave_up && !gave_up && !m->full) { /* what was counted before it was too much does not count */
         memset(bits, 0, k->c->trie->n_word * sizeof *bits);
-        masks_near(&k->c->masks, set, bits, &judge);
-    } else if (!k->tired && !m->full && !k->passed) {
-        set_at(m, set)->passed_near = stored(most);
+        masks_within(&k->c->masks, set, bits, &judge);
+    } else if (!k->gave_up && !m->full && !k->passed) {
+        set_at(m, set)->passed_within = stored(most);
     }
     k->counted_for = SET_DEAD;
-    k->tired = 0;
+    k->gave_up = 0;
 }
