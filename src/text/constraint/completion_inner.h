@@ -106,10 +106,9 @@ struct completion {
     int passed;  /* work does not count */
     int gave_up; /* it was too much: bounds have to do */
     uint32_t
-        counted_for; /* the set for whose sake alone all that is in the table was found out; SET_DEAD: for others */
-    void *reservation;
-    char *scratch; /* the rest of it: level, frames, table, todo, positions, left, lengths */
-    size_t bytes;
+        counted_for;    /* the set for whose sake alone all that is in the table was found out; SET_DEAD: for others */
+    struct arena arena; /* all of it: tables about the grammar in whole pages, then scratch from level on */
+    size_t tables_bytes;
 };
 
 /* completion_weight.c: fills weight, base, rule, item, rest, most, begun, in_letter, at_begin. */

@@ -2,22 +2,59 @@
 #include "text/constraint/completion_inner.h"
 
 #include "base/error.h"
+#include "text/constraint/reserve.h"
 #include "text/tokenizer/tokenizer.h"
 
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 
-static size_t carve(size_t *used, size_t n, size_t size)
+enum { PAGE = 4096 };
+
+/* What is known of the grammar, in a fixed arena or in one that measures. */
+static void lay_out_tables(struct completion *k, const struct grammar *g, struct arena *a)
 {
-    size_t at = *used;
-    *used += (n * size + 63) / 64 * 64;
-    return at;
+    k->weight = arena_array(a, g->n_edge, sizeof *k->weight);
+    k->base = arena_array(a, g->n_state, sizeof *k->base);
+    k->rule = arena_array(a, g->n_rule, sizeof *k->rule);
+    k->item = arena_array(a, g->n_rule, sizeof *k->item);
+    k->most = arena_array(a, g->n_rule, sizeof *k->most);
+    k->rest = arena_array(a, g->n_state, sizeof *k->rest);
+    k->begun = arena_array(a, g->n_state, sizeof *k->begun);
+    k->in_long_code_point = arena_array(a, g->n_state, sizeof *k->in_long_code_point);
+    k->at_begin = arena_array(a, g->n_state, sizeof *k->at_begin);
+    k->coverable = arena_array(a, g->n_rule, sizeof *k->coverable);
+}
+
+/* What counting needs besides, from the next page on. */
+static void lay_out_scratch(struct completion *k, struct arena *a)
+{
+    k->level = arena_alloc_aligned(a, (COMPLETION_DEPTH + 1) * sizeof *k->level, PAGE);
+    k->frames = arena_array(a, COMPLETION_FRAMES, sizeof *k->frames);
+    k->table = arena_array(a, COMPLETION_TABLE, sizeof *k->table);
+    k->todo = arena_array(a, COMPLETION_TODO, sizeof *k->todo);
+    k->positions = arena_array(a, (size_t)(COMPLETION_DEPTH + 2) * COMPLETION_POSITIONS, sizeof *k->positions);
+    k->left = arena_array(a, COMPLETION_COVER + 1, sizeof *k->left);
+    k->lengths = arena_array(a, COMPLETION_RULES, COMPLETION_LENGTHS);
+    k->list = arena_array(a, COMPLETION_LISTS, sizeof *k->list);
+    k->list_bucket = arena_array(a, COMPLETION_LISTS, sizeof *k->list_bucket);
+    k->list_position = arena_array(a, COMPLETION_LIST_POSITIONS, sizeof *k->list_position);
+    k->list_step = arena_array(a, COMPLETION_STEPS, sizeof *k->list_step);
+}
+
+/* Both, in whole pages as far as the scratch. */
+static size_t measure(const struct grammar *g, size_t *tables)
+{
+    struct completion k;
+    struct arena a;
+    arena_init_measuring(&a);
+    lay_out_tables(&k, g, &a);
+    *tables = (a.peak + PAGE - 1) / PAGE * PAGE;
+    lay_out_scratch(&k, &a);
+    return arena_measured(&a);
 }
 
 int completion_create(struct completion **out, struct constraint *c, struct error *err)
 {
-    const struct grammar *g = c->grammar;
     if (!c->close_at_limit)
         return 0;
     struct completion *k = compile_zeroed(c->compile, 1, sizeof *k);
@@ -26,89 +63,45 @@ int completion_create(struct completion **out, struct constraint *c, struct erro
     *out = k;
     k->c = c;
     k->epoch = 1;
-    size_t used = 0;
-    size_t weight = carve(&used, g->n_edge, 1), base = carve(&used, g->n_state, 4), rule = carve(&used, g->n_rule, 4),
-           item = carve(&used, g->n_rule, 4), most = carve(&used, g->n_rule, 8), rest = carve(&used, g->n_state, 4),
-           begun = carve(&used, g->n_state, 1), in_long_code_point = carve(&used, g->n_state, 1),
-           at_begin = carve(&used, g->n_state, 1), coverable = carve(&used, g->n_rule, 1);
-    used = (used + 4095) / 4096 * 4096; /* scratch from here on */
-    size_t level = carve(&used, COMPLETION_DEPTH + 1, sizeof *k->level), frames = carve(&used, COMPLETION_FRAMES, 4),
-           table = carve(&used, COMPLETION_TABLE, sizeof *k->table),
-           todo = carve(&used, COMPLETION_TODO, sizeof *k->todo),
-           positions = carve(&used, (size_t)(COMPLETION_DEPTH + 2) * COMPLETION_POSITIONS, sizeof *k->positions),
-           left = carve(&used, COMPLETION_COVER + 1, sizeof *k->left),
-           lengths = carve(&used, COMPLETION_RULES, COMPLETION_LENGTHS),
-           list = carve(&used, COMPLETION_LISTS, sizeof *k->list), list_bucket = carve(&used, COMPLETION_LISTS, 4),
-           list_position = carve(&used, COMPLETION_LIST_POSITIONS, sizeof *k->list_position),
-           list_step = carve(&used, COMPLETION_STEPS, sizeof *k->list_step);
-    if (compile_take(c->compile, level))
+    size_t bytes = measure(c->grammar, &k->tables_bytes);
+    if (compile_take(c->compile, k->tables_bytes))
         return compile_refused(c->compile, err);
-    char *p = mmap(NULL, used, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-    if (p == MAP_FAILED) {
-        compile_give(c->compile, level);
-        return error_set(err, ERR_MEMORY, "no memory for a constraint: %zu bytes", used);
+    if (reserve(&k->arena, bytes, err)) {
+        compile_give(c->compile, k->tables_bytes);
+        return -1;
     }
-    k->reservation = p;
-    k->bytes = used;
-    k->scratch = p + level;
-    k->weight = (uint8_t *)(p + weight);
-    k->base = (uint32_t *)(p + base);
-    k->rule = (uint32_t *)(p + rule);
-    k->item = (uint32_t *)(p + item);
-    k->most = (int64_t *)(p + most);
-    k->rest = (int32_t *)(p + rest);
-    k->begun = (uint8_t *)(p + begun);
-    k->in_long_code_point = (uint8_t *)(p + in_long_code_point);
-    k->at_begin = (uint8_t *)(p + at_begin);
-    k->coverable = (uint8_t *)(p + coverable);
-    k->level = (struct level *)(p + level);
-    k->frames = (uint32_t *)(p + frames);
-    k->table = (struct entry *)(p + table);
-    k->todo = (struct todo *)(p + todo);
-    k->list = (struct position_list *)(p + list);
-    k->list_bucket = (uint32_t *)(p + list_bucket);
-    k->list_position = (struct position *)(p + list_position);
-    k->list_step = (struct list_step *)(p + list_step);
-    k->positions = (struct position *)(p + positions);
-    k->left = (int64_t *)(p + left);
-    k->lengths = (uint8_t *)(p + lengths);
+    lay_out_tables(k, c->grammar, &k->arena);
+    lay_out_scratch(k, &k->arena);
     return completion_measure(k, err);
 }
-
-/* What lies before the scratch. */
-static size_t tables_bytes(const struct completion *k) { return (size_t)(k->scratch - (char *)k->reservation); }
 
 void completion_destroy(struct completion *k)
 {
     if (!k)
         return;
     struct compile *compile = k->c->compile;
-    if (k->reservation) {
-        compile_give(compile, tables_bytes(k));
-        munmap(k->reservation, k->bytes);
+    if (k->arena.base) {
+        compile_give(compile, k->tables_bytes);
+        arena_unmap(&k->arena);
     }
     compile_free(compile, k);
 }
 
-size_t completion_bytes(const struct completion *k) { return k ? k->bytes : 0; }
+size_t completion_bytes(const struct completion *k) { return k ? k->arena.size : 0; }
 
-size_t completion_held_bytes(const struct completion *k) { return k ? compile_size(k) + tables_bytes(k) : 0; }
+size_t completion_held_bytes(const struct completion *k) { return k ? compile_size(k) + k->tables_bytes : 0; }
 
 size_t completion_scratch_bytes(void)
 {
-    return (COMPLETION_DEPTH + 1) * sizeof(struct level) + COMPLETION_FRAMES * sizeof(uint32_t) +
-           COMPLETION_TABLE * sizeof(struct entry) + COMPLETION_TODO * sizeof(struct todo) +
-           (size_t)(COMPLETION_DEPTH + 2) * COMPLETION_POSITIONS * sizeof(struct position) +
-           (COMPLETION_COVER + 1) * sizeof(int64_t) + COMPLETION_RULES * COMPLETION_LENGTHS +
-           COMPLETION_LISTS * (sizeof(struct position_list) + sizeof(uint32_t)) +
-           COMPLETION_LIST_POSITIONS * sizeof(struct position) + COMPLETION_STEPS * sizeof(struct list_step) + 12 * 64;
+    size_t tables;
+    return measure(&(struct grammar){0}, &tables);
 }
 
 void completion_release(struct completion *k)
 {
     if (!k)
         return;
-    madvise(k->scratch, k->bytes - tables_bytes(k), MADV_DONTNEED);
+    reserve_discard(&k->arena, k->level);
     memset(k->length_rule, 0, sizeof k->length_rule);
     k->n_table = 0;
     k->n_list = k->n_list_position = k->n_step = 0;

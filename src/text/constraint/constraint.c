@@ -112,19 +112,13 @@ static int make_phases(struct constraint *c, const struct constraint_options *ho
     return 0;
 }
 
-/* Of the matcher's reservation, what the size of the grammar decides. */
-static size_t matcher_grammar_bytes(const struct matcher *m)
-{
-    return m->bytes - (size_t)m->most * sizeof *m->word - matcher_fixed_bytes();
-}
-
 size_t constraint_held_bytes(const struct constraint *c)
 {
     size_t triggers = compile_size(c->phase);
     for (uint32_t i = 0; i < c->n_phase; i++)
         triggers += trigger_bytes(&c->phase[i]);
     return compile_size(c) + compile_size(c->start) + triggers + grammar_bytes(c->grammar) +
-           completion_held_bytes(c->completion) + matcher_grammar_bytes(&c->matcher);
+           completion_held_bytes(c->completion) + matcher_grammar_bytes(c->grammar);
 }
 
 static int count(struct constraint *c, size_t bytes, struct error *err)
@@ -140,7 +134,7 @@ static int make_matcher(struct constraint *c, struct error *err)
 {
     const struct token_trie *trie = c->trie;
     return matcher_create(&c->matcher, c->grammar, MATCHER_START, MATCHER_MOST, err) ||
-                   count(c, matcher_grammar_bytes(&c->matcher), err) ||
+                   count(c, matcher_grammar_bytes(c->grammar), err) ||
                    masks_create(&c->masks, trie, &c->matcher, mask_start_bytes(trie), MASK_MOST, err)
                ? -1
                : 0;

@@ -1,61 +1,62 @@
 /* Masks of sets: mask.h. */
 #include "text/constraint/mask.h"
 
-#include "base/error.h"
+#include "text/constraint/reserve.h"
 
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 
 enum { SLOT_RESTS = 1, SLOT_SET };
 
-static size_t words_bytes(const struct token_trie *trie) { return (trie->n_word + 7) / 8 * 64; }
-static size_t deep_bytes(const struct token_trie *trie)
-{
-    return ((trie->longest + 2) * sizeof(uint32_t) + 63) / 64 * 64;
-}
 static uint32_t most_found(const struct token_trie *trie)
 {
     return trie->n_token < MASK_RESTS ? (trie->n_token + 64) / 64 * 64 : MASK_RESTS;
 }
 
-size_t masks_fixed_bytes(const struct token_trie *trie)
+/* All that masks hold, in a fixed arena or in one that measures. */
+static void lay_out(struct masks *k, const struct token_trie *trie, struct arena *a)
 {
-    return (MASK_SLOTS + 2) * words_bytes(trie) + 2 * deep_bytes(trie) + most_found(trie) * sizeof(struct found) +
-           MASK_EXITS * sizeof(struct leaf_exit) + (size_t)trie->n_word * 128 + MASK_TARGETS * sizeof(struct answers) +
-           64;
+    k->n_found = most_found(trie);
+    k->slot_bits = arena_array(a, (size_t)MASK_SLOTS * trie->n_word, sizeof *k->slot_bits);
+    k->part = arena_array(a, trie->n_word, sizeof *k->part);
+    k->whole = arena_array(a, trie->n_word, sizeof *k->whole);
+    size_t found = k->n_found * sizeof *k->found, judged = (trie->n_token + (size_t)1) * sizeof *k->judged;
+    void *list = arena_alloc(a, found > judged ? found : judged); /* no leaf mask is made while tokens are judged */
+    k->found = list;
+    k->judged = list;
+    k->free_text = arena_array(a, trie->n_word, sizeof *k->free_text);
+    k->completed = arena_array(a, trie->n_word, sizeof *k->completed);
+    k->exits = arena_array(a, MASK_EXITS, sizeof *k->exits);
+    k->ticks_of = arena_array(a, trie->n_word, 64);
+    k->target_of = arena_array(a, trie->n_word, 64);
+    k->answers = arena_array(a, MASK_TARGETS, sizeof *k->answers);
+    k->stack = arena_array(a, trie->longest + 2, sizeof *k->stack);
+    k->ticks = arena_array(a, trie->longest + 2, sizeof *k->ticks);
+    k->memory = arena_alloc(a, k->most);
 }
+
+static size_t bytes_of(const struct token_trie *trie, size_t most)
+{
+    struct masks k = {.most = most};
+    struct arena a;
+    arena_init_measuring(&a);
+    lay_out(&k, trie, &a);
+    return arena_measured(&a);
+}
+
+size_t masks_fixed_bytes(const struct token_trie *trie) { return bytes_of(trie, 0); }
 
 int masks_create(struct masks *k, const struct token_trie *trie, struct matcher *m, size_t capacity, size_t most,
                  struct error *err)
 {
-    *k = (struct masks){.trie = trie, .matcher = m, .size = capacity, .most = most, .n_found = most_found(trie)};
-    size_t words = words_bytes(trie), deep = deep_bytes(trie);
-    k->bytes = masks_fixed_bytes(trie) + most;
-    char *p = mmap(NULL, k->bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-    if (p == MAP_FAILED)
-        return error_set(err, ERR_MEMORY, "no memory for the masks of a constraint: %zu bytes", k->bytes);
-    k->reservation = p;
-    k->slot_bits = (uint64_t *)p;
-    k->part = (uint64_t *)(p += MASK_SLOTS * words);
-    k->whole = (uint64_t *)(p += words);
-    k->found = (struct found *)(p += words);
-    k->exits = (struct leaf_exit *)(p += k->n_found * sizeof *k->found);
-    k->ticks_of = (uint8_t *)(p += MASK_EXITS * sizeof *k->exits);
-    k->target_of = (uint8_t *)(p += (size_t)trie->n_word * 64);
-    k->answers = (struct answers *)(p += (size_t)trie->n_word * 64);
-    k->stack = (uint32_t *)(p += MASK_TARGETS * sizeof *k->answers);
-    k->ticks = (uint32_t *)(p += deep);
-    p += deep;
-    k->memory = p + (64 - (uintptr_t)p % 64) % 64;
+    *k = (struct masks){.trie = trie, .matcher = m, .size = capacity, .most = most, .bytes = bytes_of(trie, most)};
+    if (reserve(&k->arena, k->bytes, err))
+        return -1;
+    lay_out(k, trie, &k->arena);
     return 0;
 }
 
-void masks_destroy(struct masks *k)
-{
-    if (k->reservation)
-        munmap(k->reservation, k->bytes);
-}
+void masks_destroy(struct masks *k) { arena_unmap(&k->arena); }
 
 void masks_forget(struct masks *k)
 {
@@ -68,7 +69,7 @@ void masks_release(struct masks *k, size_t capacity)
 {
     masks_forget(k);
     k->size = capacity;
-    madvise(k->reservation, k->bytes, MADV_DONTNEED);
+    reserve_discard(&k->arena, k->arena.base);
 }
 
 /* ---- slots -------------------------------------------------------------------------------------------------------------------- */

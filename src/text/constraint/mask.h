@@ -118,17 +118,21 @@ struct masks {
 
     char *memory;            /* leaf masks lie here */
     size_t used, size, most; /* size: of space, may be raised to most */
+    /* scratch, each for one thing at a time */
     struct found {
         uint64_t head; /* first bytes of text, to sort by */
         const char *text;
         uint32_t n, token, ticks;
-    } * found; /* [n_found] scratch of a leaf mask */
+    } * found;           /* [n_found] of a leaf mask */
+    uint32_t *judged;    /* [n_token + 1] of a trigger's mask: token * 2 + allowed */
+    uint64_t *free_text; /* [n_word] what may follow the end of governed text */
+    uint64_t *completed; /* [n_word] what the limit leaves */
     uint32_t n_found;
     struct leaf_exit *exits; /* [MASK_EXITS] likewise */
     uint8_t *ticks_of;       /* [n_word * 64] likewise */
     uint8_t *target_of;      /* [n_word * 64] likewise */
     struct answers *answers; /* [MASK_TARGETS] likewise */
-    void *reservation;
+    struct arena arena;      /* all of it */
     size_t bytes;
 };
 

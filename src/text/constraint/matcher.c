@@ -3,72 +3,64 @@
 
 #include "base/error.h"
 #include "base/hash.h"
+#include "text/constraint/reserve.h"
 
 #include <assert.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 
 enum { FRAMES, STATES, SETS, BUCKETS = 1 << 13 };
 
 /* ---- memory ------------------------------------------------------------------------------------------------------------------- */
 
-static size_t carve(size_t *used, size_t n, size_t size)
+/* All that a matcher holds, in a fixed arena or in one that measures. */
+static void lay_out(struct matcher *m, struct arena *a)
 {
-    size_t at = *used;
-    *used += (n * size + 63) / 64 * 64;
-    return at;
+    size_t n_state = m->g->n_state;
+    for (int i = 0; i < 3; i++)
+        m->bucket[i] = arena_array(a, BUCKETS, sizeof *m->bucket[i]);
+    m->resume = arena_array(a, n_state, sizeof *m->resume);
+    m->begin = arena_array(a, m->g->n_rule, sizeof *m->begin);
+    m->stamp = arena_array(a, n_state, sizeof *m->stamp);
+    m->seen = arena_array(a, n_state, sizeof *m->seen);
+    m->stack = arena_array(a, n_state * 4 + 4, sizeof *m->stack);
+    for (int i = 0; i < 2; i++)
+        m->list[i] = arena_array(a, n_state, sizeof *m->list[i]);
+    m->config = arena_array(a, MATCHER_CONFIGS, sizeof *m->config);
+    m->slot = arena_array(a, MATCHER_SLOTS, sizeof *m->slot);
+    m->slot_of = arena_array(a, MATCHER_CONFIGS, sizeof *m->slot_of);
+    m->pending = arena_array(a, MATCHER_CALLS, sizeof *m->pending);
+    m->word = arena_array(a, m->most, sizeof *m->word);
 }
+
+static size_t bytes_of(const struct grammar *g, uint32_t most)
+{
+    struct matcher m = {.g = g, .most = most};
+    struct arena a;
+    arena_init_measuring(&a);
+    lay_out(&m, &a);
+    return arena_measured(&a);
+}
+
+size_t matcher_fixed_bytes(void) { return bytes_of(&(struct grammar){0}, 0); }
+size_t matcher_grammar_bytes(const struct grammar *g) { return bytes_of(g, 0) - matcher_fixed_bytes(); }
 
 int matcher_create(struct matcher *m, const struct grammar *g, size_t capacity, size_t most, struct error *err)
 {
     *m = (struct matcher){.g = g, .meter.until = UINT64_MAX};
-    size_t used = 0;
-    size_t buckets = carve(&used, 3 * BUCKETS, sizeof(uint32_t)),
-           resume = carve(&used, g->n_state, sizeof(struct resume)), begin = carve(&used, g->n_rule, 4),
-           stamp = carve(&used, g->n_state, 4), seen = carve(&used, g->n_state, 1),
-           stack = carve(&used, (size_t)g->n_state * 4 + 4, 4), list0 = carve(&used, g->n_state, 4),
-           list1 = carve(&used, g->n_state, 4), config = carve(&used, MATCHER_CONFIGS, sizeof(struct config)),
-           slot = carve(&used, MATCHER_SLOTS, 4), slot_of = carve(&used, MATCHER_CONFIGS, 4),
-           pending = carve(&used, MATCHER_CALLS, sizeof(struct pending)), word = used;
     assert(most / 8 < SET_SPLIT);
     m->capacity = (uint32_t)(capacity / 8);
     m->most = (uint32_t)(most / 8);
-    m->bytes = used + (size_t)m->most * 8;
-    char *base = mmap(NULL, m->bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-    if (base == MAP_FAILED)
-        return error_set(err, ERR_MEMORY, "no memory for a constraint: %zu bytes", m->bytes);
-    m->reservation = base;
-    for (int i = 0; i < 3; i++)
-        m->bucket[i] = (uint32_t *)(base + buckets) + i * BUCKETS;
-    m->resume = (struct resume *)(base + resume);
-    m->begin = (uint32_t *)(base + begin);
-    m->stamp = (uint32_t *)(base + stamp);
-    m->seen = (uint8_t *)(base + seen);
-    m->stack = (uint32_t *)(base + stack);
-    m->list[0] = (uint32_t *)(base + list0);
-    m->list[1] = (uint32_t *)(base + list1);
-    m->config = (struct config *)(base + config);
-    m->slot = (uint32_t *)(base + slot);
-    m->slot_of = (uint32_t *)(base + slot_of);
-    m->pending = (struct pending *)(base + pending);
-    m->word = (uint64_t *)(base + word);
+    m->bytes = bytes_of(g, m->most);
+    if (reserve(&m->arena, m->bytes, err))
+        return -1;
+    lay_out(m, &m->arena);
     m->used = 8; /* 0 is nobody's number */
     matcher_find_groups(m);
     return 0;
 }
 
-void matcher_destroy(struct matcher *m)
-{
-    if (m->reservation)
-        munmap(m->reservation, m->bytes);
-}
-
-size_t matcher_fixed_bytes(void)
-{
-    return 3 * BUCKETS * sizeof(uint32_t) + MATCHER_CONFIGS * (sizeof(struct config) + sizeof(uint32_t)) +
-           MATCHER_SLOTS * sizeof(uint32_t) + MATCHER_CALLS * sizeof(struct pending);
-}
+void matcher_destroy(struct matcher *m) { arena_unmap(&m->arena); }
 
 void matcher_forget(struct matcher *m)
 {
@@ -85,10 +77,7 @@ void matcher_release(struct matcher *m, size_t capacity)
 {
     matcher_forget(m);
     m->capacity = (uint32_t)(capacity / 8);
-    char *end = (char *)m->reservation + m->bytes, *from = (char *)m->word;
-    from += (4096 - (uintptr_t)from % 4096) % 4096;
-    if (from < end)
-        madvise(from, (size_t)(end - from), MADV_DONTNEED);
+    reserve_discard(&m->arena, m->word);
 }
 
 /* Words for a thing; 0: full. */

@@ -14,6 +14,7 @@
 #ifndef TEXT_CONSTRAINT_MATCHER_H
 #define TEXT_CONSTRAINT_MATCHER_H
 
+#include "base/arena.h"
 #include "text/constraint/token_trie.h"
 #include "text/grammar/automaton.h"
 
@@ -126,7 +127,7 @@ struct matcher {
     uint32_t n_pending;
     uint32_t work; /* configurations, calls and returns of the step: at most MATCHER_WORK */
     int accepting;
-    void *reservation; /* all of it */
+    struct arena arena; /* all of it */
     size_t bytes;
 };
 
@@ -135,6 +136,8 @@ int matcher_create(struct matcher *m, const struct grammar *g, size_t capacity, 
 void matcher_destroy(struct matcher *m);
 /* Bytes beside the space that any grammar takes. */
 size_t matcher_fixed_bytes(void);
+/* And those that the size of the grammar decides. */
+size_t matcher_grammar_bytes(const struct grammar *g);
 /* Forget everything. */
 void matcher_forget(struct matcher *m);
 /* The same, and give the memory back: space is what may be used from now on. */

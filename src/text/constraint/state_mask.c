@@ -70,7 +70,7 @@ static const struct trigger_mask *trigger_mask(struct constraint *c, int32_t pha
     if (mask->epoch == c->epoch)
         return mask;
     struct constraint_state s = {.c = c, .phase = phase, .node = node};
-    uint32_t *found = (uint32_t *)k->found, n = 0, looked = 0;
+    uint32_t *found = k->judged, n = 0, looked = 0;
     int is_middle = node == t->middle;
     k->stack[0] = (uint32_t)t->middle << 16 | node; /* both ways */
     for (uint32_t i = 0; i < trie->n_node && !c->matcher.full;) {
@@ -128,7 +128,7 @@ static int add_free(struct constraint_state *s, uint64_t *bits)
 {
     struct constraint *c = s->c;
     const struct token_trie *trie = c->trie;
-    uint64_t *free_text = c->masks.part;
+    uint64_t *free_text = c->masks.free_text;
     if (mask_free(c, s->next, c->phase[s->next].start, free_text))
         return -1;
     for (uint32_t w = 0; w < trie->n_word; w++)
@@ -174,7 +174,7 @@ static void keep_within(struct masking *m, int64_t most)
 {
     struct constraint_state *s = m->s;
     struct constraint *c = s->c;
-    uint64_t *bits = c->masks.whole;
+    uint64_t *bits = c->masks.completed;
     const uint64_t *governed = is_lazy(s) ? masks_of(&c->masks, s->set, NULL) : NULL;
     for (uint32_t w = 0; w < c->trie->n_word; w++)
         m->bits[w] &= governed ? ~governed[w] : 0;
