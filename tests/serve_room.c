@@ -199,6 +199,26 @@ static void slow_ones(void)
     free(body);
 }
 
+/* A handler that needs more than its body's claim, beside a body that has come but for its end: it waits until
+ * that is given up. */
+static void a_handler_waits(void)
+{
+    size_t n, n_long;
+    char *body = make_body("{\"messages\":[{\"role\":\"user\",\"content\":\"", (size_t)24 << 20, "\"}]}", &n);
+    char *other = make_body("{\"content\":\"", (size_t)31 << 20, "\"}", &n_long);
+    struct client first = begin_body(n_long, other, n_long - 1), second = {server.port, -1};
+    struct reply r = {0};
+    ordinary("a handler waits for memory");
+    check(client_ask(&second, "POST", "/v1/chat/completions", body, n, &r, NULL, NULL) == 0 && r.status == 400 &&
+              strstr(r.body, " tokens"),
+          "a handler that needs much memory: %d %.200s", r.status, r.n ? r.body : "");
+    client_close(&first);
+    client_close(&second);
+    reply_free(&r);
+    free(body);
+    free(other);
+}
+
 /* A body that stands still beside large ones, of which one comes slowly: it has nothing that anybody waits for. */
 static void in_nobodys_way(void)
 {
@@ -482,6 +502,7 @@ int main(int argc, char **argv)
         stands_still();
         slow_ones();
         in_nobodys_way();
+        a_handler_waits();
         many_still();
         dripping_ones();
         small_and_costly();

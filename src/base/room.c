@@ -21,6 +21,8 @@ static _Thread_local struct {
     long long granted;    /* so much of the room is taken for mine at least; 0: nothing was granted */
     size_t spare;
     enum room_short why;
+    room_waits *wait;
+    void *wait_arg;
     int reserving; /* between room_reserve() and room_release() */
     long long reserved, paid;
 } here;
@@ -62,9 +64,16 @@ void room_enter(size_t taken)
 void room_leave(void)
 {
     room_end_grant();
+    room_wait_by(NULL, NULL);
     here.entered = 0;
     if (here.peak > TRIM)
         malloc_trim(0);
+}
+
+void room_wait_by(room_waits *wait, void *arg)
+{
+    here.wait = wait;
+    here.wait_arg = arg;
 }
 
 void room_spare(size_t n) { here.spare = n; }
@@ -99,6 +108,22 @@ static int refused(int never)
     return -1;
 }
 
+/* Bytes that are wanted, and what of everybody's may be taken then. */
+struct wanted {
+    long long more, most;
+};
+
+static int try_take(const void *of)
+{
+    const struct wanted *w = of;
+    long long taken = atomic_load(&room.taken);
+    do
+        if (taken + w->more > w->most)
+            return 0;
+    while (!atomic_compare_exchange_weak(&room.taken, &taken, taken + w->more));
+    return 1;
+}
+
 int room_take(size_t n, enum room_share share)
 {
     if (n > SIZE_MAX / 4)
@@ -108,12 +133,11 @@ int room_take(size_t n, enum room_share share)
         return 0;
     }
     long long mine = here.mine + (long long)n, alone = share_bytes(mine > ROOM_LARGE_FROM ? ROOM_LARGE : share);
-    long long most = atomic_load(&room.before) + alone, taken = atomic_load(&room.taken);
-    long long more = counted(mine) - counted(here.mine);
-    do
-        if (here.entered && more && taken + more > most && n > here.spare)
-            return refused(mine > alone);
-    while (!atomic_compare_exchange_weak(&room.taken, &taken, taken + more));
+    struct wanted w = {counted(mine) - counted(here.mine), atomic_load(&room.before) + alone};
+    if (!here.entered || !w.more || n <= here.spare)
+        atomic_fetch_add(&room.taken, w.more);
+    else if (!try_take(&w) && (mine > alone || !here.wait || !here.wait(here.wait_arg, try_take, &w)))
+        return refused(mine > alone);
     here.spare -= n < here.spare ? n : here.spare;
     add_mine((long long)n);
     return 0;

@@ -30,6 +30,11 @@ size_t room_left(enum room_share share); /* what requests of a share may take no
 void room_enter(size_t taken);
 void room_leave(void);
 
+/* What the thread does where others have the memory that its request needs: it waits until try(of) is 1, which takes the memory, or
+ * gives up (0), and the allocation is refused. Until room_leave(), or another call; NULL: allocations are refused at once. */
+typedef int room_waits(void *arg, int (*try)(const void *of), const void *of);
+void room_wait_by(room_waits *wait, void *arg);
+
 /* Whether an allocation of this request was refused, and what would help. */
 enum room_short { ROOM_ENOUGH, ROOM_BUSY /* others have it: try again */, ROOM_NEVER /* not even alone */ };
 enum room_short room_short(void);

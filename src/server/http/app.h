@@ -66,7 +66,10 @@ struct http_app {
     atomic_int cut;                 /* running handlers end now */
     atomic_int closing;             /* connections end now */
     struct http_connection *large;  /* those with large bodies, under lock: body.c */
-    atomic_int waiting;             /* bodies that wait for room */
+    atomic_int waiting;             /* bodies and handlers that wait for memory */
+    atomic_int handlers_waiting;    /* handlers among them: bodies leave them what becomes free */
+    atomic_int large_waiting;       /* those with a large body among them */
+    uint64_t gave_up_ns;            /* when one of these last gave up for the others, under lock */
     atomic_uint_fast64_t requests[ROUTES_MOST + 1]
                                  [STATUS_MOST]; /* by row of route (n_route: none) and http_status_at() */
 };

@@ -9,6 +9,9 @@
  *                         still end, one after the other (claims.h). Of a whole one all that it may need is granted before its handler
  *                         runs, and kept for it until what is large is done (http_next)
  *
+ * A handler that needs more than that waits for it, before all bodies. What large ones hold while all of them wait is a deadlock that
+ * the claims did not foresee: after STUCK_MS the one that came last gives up.
+ *
  * Nobody waits for ever. The body has to be whole within --body-timeout and a second a MiB, its own waiting not counted, and waits for
  * memory at most --body-timeout. A large one that brings less than PACE bytes in PACE_MS is given up; so is one that has more than
  * BODY_FIRST, where somebody waits for memory: a client on a slow line keeps its place as long as nobody needs it. There
@@ -31,7 +34,8 @@ enum {
     PACE = 64 << 10,
     PACE_MS = 10000,
     LOOK_MS = 20,
-    GLANCE_MS = 1000
+    GLANCE_MS = 1000,
+    STUCK_MS = 1000
 };
 
 static uint64_t in_ms(double ms) { return clock_ns() + (uint64_t)(ms * 1e6); }
@@ -46,12 +50,17 @@ struct reading {
 
 /* ---- large bodies ---------------------------------------------------------------------------------------------------------- */
 
-/* What a body of n bytes and what is made of it take together: as large_bytes() of the plan has it, with some to spare. */
-static size_t claim_of(size_t n) { return n / 2 * 7; }
+/* What a body of n bytes and what is made of it take together: a chat of one message takes 4.4 times its size (measured). */
+static size_t claim_of(size_t n)
+{
+    size_t whole = n / 2 * 9, alone = room_alone();
+    return whole < alone ? whole : alone;
+}
 
 void http_leave_large(struct http_connection *c)
 {
     struct http_app *app = c->app;
+    room_wait_by(NULL, NULL);
     if (!c->is_large)
         return;
     room_end_grant();
@@ -72,6 +81,8 @@ static int take_large(struct http_connection *c, size_t n, size_t most, int (*ta
     struct http_app *app = c->app;
     struct claim claim[LARGE_MOST], asks = {c->room_body, claim_of(most + 1) - c->room_body};
     size_t k = 0;
+    if (atomic_load(&app->handlers_waiting))
+        return 0;
     pthread_mutex_lock(&app->lock);
     for (struct http_connection *l = app->large; l; l = l->next_large)
         claim[k++] = l->claim;
@@ -113,34 +124,86 @@ static int take_rest(struct http_connection *c, size_t n, const struct reading *
     return take_large(c, n, b->most, room_grant);
 }
 
-/* Until there is room for n more bytes, by take. -1: *r, or the client is gone. */
-static int wait_for(struct http_connection *c, size_t n, double seconds, struct reading *b,
+/* 1: all large ones wait, and c is the last that came. */
+static int must_give_up(struct http_connection *c, uint64_t began_ns)
+{
+    const uint64_t stuck = STUCK_MS * UINT64_C(1000000);
+    struct http_app *app = c->app;
+    int n = 0;
+    if (!c->is_large || clock_ns() < began_ns + stuck)
+        return 0;
+    pthread_mutex_lock(&app->lock);
+    for (const struct http_connection *l = app->large; l; l = l->next_large)
+        n++;
+    int must = n > 1 && app->large == c && atomic_load(&app->large_waiting) >= n &&
+               clock_ns() > app->gave_up_ns + stuck; /* who gave up before has given its memory back */
+    if (must)
+        app->gave_up_ns = clock_ns();
+    pthread_mutex_unlock(&app->lock);
+    return must;
+}
+
+/* Waits a moment for memory, since began_ns. 0: not any longer: it was too long, for the others' sake, or the client is gone. */
+static int wait_a_moment(struct http_connection *c, uint64_t began_ns)
+{
+    struct pollfd p[2] = {{c->fd, http_watch(c), 0}, {c->wake, POLLIN, 0}};
+    uint64_t until = began_ns + (uint64_t)(c->app->body_timeout * 1e9), count;
+    if (poll(p, 2, LOOK_MS) > 0)
+        http_look(c, p[0].revents);
+    if (p[1].revents && read(c->wake, &count, sizeof count) < 0)
+        return 1;
+    return !c->gone && clock_ns() < until && !atomic_load(&c->app->closing) && !atomic_load(&c->app->cut) &&
+           !must_give_up(c, began_ns);
+}
+
+static void count_waiting(struct http_connection *c, int handlers, int n)
+{
+    atomic_fetch_add(&c->app->waiting, n);
+    atomic_fetch_add(&c->app->handlers_waiting, handlers * n);
+    atomic_fetch_add(&c->app->large_waiting, c->is_large * n);
+}
+
+/* Until there is memory for n more bytes, by take. -1: *r, or the client is gone. */
+static int wait_for(struct http_connection *c, size_t n, struct reading *b,
                     int (*take)(struct http_connection *c, size_t n, const struct reading *b), struct refusal *r)
 {
-    atomic_int *waiting = &c->app->waiting;
-    uint64_t began = clock_ns(), until = in_ms(1e3 * seconds), count;
-    int there = take(c, n, b);
+    uint64_t began = clock_ns();
+    int there = take(c, n, b), goes_on = 1;
     if (there)
         return 0;
-    atomic_fetch_add(waiting, 1);
-    while (!c->gone && !r->status && !there) {
-        struct pollfd p[2] = {{c->fd, http_watch(c), 0}, {c->wake, POLLIN, 0}};
-        if (poll(p, 2, LOOK_MS) > 0)
-            http_look(c, p[0].revents);
-        if (p[1].revents && read(c->wake, &count, sizeof count) < 0)
-            continue;
-        if (clock_ns() > until || atomic_load(&c->app->closing)) {
-            refuse(r, 503, "busy", NULL, "other requests have the memory that is kept for requests; try again");
-            r->retry_after = 1;
-        } else {
-            there = take(c, n, b);
-        }
+    count_waiting(c, 0, 1);
+    int was_large = c->is_large;
+    while (!there && goes_on) {
+        goes_on = wait_a_moment(c, began);
+        there = goes_on && take(c, n, b);
     }
-    atomic_fetch_sub(waiting, 1);
+    atomic_fetch_add(&c->app->large_waiting, c->is_large - was_large); /* it was counted as it was */
+    count_waiting(c, 0, -1);
+    if (!there && !c->gone) {
+        refuse(r, 503, "busy", NULL, "other requests have the memory that is kept for requests; try again");
+        r->retry_after = 1;
+    }
     b->until_ns += clock_ns() - began;
     b->slow_ns += clock_ns() - began;
     return there ? 0 : -1;
 }
+
+/* room_waits: of a handler. */
+static int wait_in_handler(void *connection, int (*try)(const void *of), const void *of)
+{
+    struct http_connection *c = connection;
+    uint64_t began = clock_ns();
+    int there = 0, goes_on = 1;
+    count_waiting(c, 1, 1);
+    while (!there && goes_on) {
+        goes_on = wait_a_moment(c, began);
+        there = goes_on && try(of);
+    }
+    count_waiting(c, 1, -1);
+    return there;
+}
+
+void http_wait_for_memory(struct http_connection *c) { room_wait_by(wait_in_handler, c); }
 
 /* Memory for n bytes and a zero. */
 static int have_room(struct http_connection *c, size_t n, struct reading *b, struct refusal *r)
@@ -151,7 +214,7 @@ static int have_room(struct http_connection *c, size_t n, struct reading *b, str
     while (room <= n)
         room *= 2;
     room = room > b->most + 1 ? b->most + 1 : room;
-    if (wait_for(c, room - c->room_body, c->app->body_timeout, b, take_step, r))
+    if (wait_for(c, room - c->room_body, b, take_step, r))
         return -1;
     char *body = realloc(c->body, room);
     if (!body) {
@@ -259,7 +322,7 @@ int http_read_body(struct http_connection *c, struct refusal *r)
     if (c->gone || whole < 0 || have_room(c, c->n_body, &b, r))
         return -1;
     size_t rest = c->is_large ? claim_of(c->room_body) - c->room_body : 0;
-    if (rest && wait_for(c, rest, c->app->body_timeout, &b, take_rest, r))
+    if (rest && wait_for(c, rest, &b, take_rest, r))
         return -1;
     c->unread = 0;
     c->body[c->n_body] = 0;

@@ -152,6 +152,7 @@ static void run_handler(struct http_connection *c, struct refusal *r)
     struct http_exchange *x = &c->x;
     if (http_enter(c->app, x->route->flags & ROUTE_EARLY, r))
         return;
+    http_wait_for_memory(c);
     x->route->handle(x);
     if (!c->status && !c->gone)
         refuse(r, 500, NULL, NULL, "the server did not answer this request: please report it");

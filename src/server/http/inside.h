@@ -81,6 +81,8 @@ void http_use_in(struct http_connection *c, size_t n); /* the first n bytes of c
 
 /* body.c. 0: c->body is whole; -1: *r, or the client is gone. */
 int http_read_body(struct http_connection *c, struct refusal *r);
+/* From now on the handler waits where others have memory that it needs; until http_leave_large(). */
+void http_wait_for_memory(struct http_connection *c);
 void http_leave_large(struct http_connection *c); /* if it has a large body: what was kept for that is given back */
 
 /* check.c. -1: *r. */

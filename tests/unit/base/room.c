@@ -29,6 +29,44 @@ static int end(void **state)
     return room_taken() == 0 ? 0 : -1;
 }
 
+/* The third try takes it; or nobody waits any longer. */
+static int wait_thrice(void *tries, int (*try)(const void *of), const void *of)
+{
+    int *n = tries;
+    while (++*n < 3)
+        assert_int_equal(try(of), 0);
+    room_give(MIB);
+    return try(of);
+}
+
+static int wait_never(void *tries, int (*try)(const void *of), const void *of)
+{
+    (void)try;
+    (void)of;
+    ++*(int *)tries;
+    return 0;
+}
+
+/* A request may wait for what others have, not for what there never is. */
+static void waiting_for_others(void **state)
+{
+    (void)state;
+    int tries = 0;
+    assert_int_equal(room_take(MOST - KEPT, ROOM_LARGE), 0); /* what others have */
+    room_enter(0);
+    room_wait_by(wait_thrice, &tries);
+    assert_int_equal(room_take(MIB, ROOM_LARGE), 0);
+    assert_int_equal(tries, 3);
+    room_wait_by(wait_never, &tries);
+    assert_int_equal(room_take(MIB, ROOM_LARGE), -1);
+    assert_int_equal(tries, 4);
+    assert_int_equal(room_short(), ROOM_BUSY);
+    assert_int_equal(room_take(MOST, ROOM_LARGE), -1);
+    assert_int_equal(tries, 4);
+    assert_int_equal(room_short(), ROOM_NEVER);
+    room_give(MOST - KEPT);
+}
+
 static void small_beside_large(void **state)
 {
     (void)state;
@@ -192,6 +230,7 @@ int main(void)
                                        cmocka_unit_test_setup_teardown(refusals_have_room, begin, end),
                                        cmocka_unit_test_setup_teardown(sizes_follow, begin, end),
                                        cmocka_unit_test_setup_teardown(arenas_count, begin, end),
+                                       cmocka_unit_test_setup_teardown(waiting_for_others, begin, end),
                                        cmocka_unit_test_setup_teardown(other_threads, begin, end)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
