@@ -29,10 +29,11 @@ struct grammar;
 struct token_trie;
 struct tokenizer;
 
-/* The tokenizer must outlive it. */
+/* The tokens of a vocabulary that may be chosen by their text. The caller owns *out; the tokenizer must outlive it. Read-only once it
+ * is made: threads may share it. -1: ERR_MEMORY. */
 int token_trie_create(struct token_trie **out, const struct tokenizer *t, struct error *err);
-void token_trie_destroy(struct token_trie *trie);
-size_t token_trie_bytes(const struct token_trie *trie);
+void token_trie_destroy(struct token_trie *trie);       /* NULL: nothing */
+size_t token_trie_bytes(const struct token_trie *trie); /* memory held */
 
 enum { CONSTRAINT_END = -1 }; /* a phase number: nothing but the end of generation */
 
@@ -68,16 +69,17 @@ struct constraint_options {
     struct compile *compile;          /* limits, those of the grammar (grammar_begin()); NULL: others, the defaults */
 };
 
-/* Takes the grammar over (it is freed with the constraint, and on failure). The trie is shared and must outlive it. What is counted
- * in the compilation when it succeeds is constraint_held_bytes(); on failure nothing of this constraint is. */
+/* Takes the grammar over (it is freed with the constraint, and on failure). The caller owns *out; the trie is shared and must outlive
+ * it. What is counted in the compilation when it succeeds is constraint_held_bytes(); on failure nothing of this constraint is. -1:
+ * ERR_INPUT (a grammar of more than 28 MiB, a trigger or a compilation beyond its limits), ERR_CANCELLED, ERR_MEMORY. */
 int constraint_create(struct constraint **out, const struct token_trie *trie, struct grammar *g,
                       const struct constraint_options *how, struct error *err);
-void constraint_destroy(struct constraint *c);
-size_t constraint_bytes(const struct constraint *c); /* memory that it may hold at most, caches included */
-/* Memory that its making left behind, and that it holds as long as it lives, with states or without: the grammar, what is known of
+void constraint_destroy(struct constraint *c);       /* and its states; NULL: nothing */
+size_t constraint_bytes(const struct constraint *c); /* bytes that it may hold at most, caches included */
+/* Bytes that its making left behind, and that it holds as long as it lives, with states or without: the grammar, what is known of
  * each rule and state of it, triggers and distances. What states need comes on top: constraint_start_bytes(). */
 size_t constraint_held_bytes(const struct constraint *c);
-/* Memory with which a constraint with states begins, beside what it holds without them; it takes more from the budget. The first state
+/* Bytes with which a constraint with states begins, beside what it holds without them; it takes more from the budget. The first state
  * takes it, and the last one gives it back. */
 size_t constraint_start_bytes(const struct token_trie *trie);
 
@@ -85,16 +87,17 @@ size_t constraint_start_bytes(const struct token_trie *trie);
  * below some 67 million, where counting ends. Found when the constraint was made: any thread may ask. */
 int64_t constraint_shortest(const struct constraint *c);
 
-/* States: at most CONSTRAINT_STATES of a constraint at a time. */
+/* The state of an answer without any text. The constraint owns it and must outlive it; constraint_end() frees it. At most
+ * CONSTRAINT_STATES of a constraint at a time: one more is ERR_INPUT. -1 also: ERR_MEMORY. */
 enum { CONSTRAINT_STATES = 256 };
 int constraint_begin(struct constraint_state **out, struct constraint *c, struct error *err);
-void constraint_end(struct constraint_state *s);
+void constraint_end(struct constraint_state *s); /* NULL: nothing */
 /* dst becomes equal to src; both of one constraint. Constant time. */
 void constraint_copy(struct constraint_state *dst, const struct constraint_state *src);
 
 /* allowed: [n_vocab] out, 1 = may come next, sampleable tokens only. left: tokens that may still be sampled, the end token
- * included; used with close_at_limit. Returns the number of allowed tokens, or -1: nothing is left (ERR_BUG), or the text
- * outgrew the memory of the constraint (ERR_MEMORY). */
+ * included; used with close_at_limit. Returns the number of allowed tokens, or -1: the
+ * grammar is too ambiguous (ERR_INPUT), nothing is left (ERR_BUG), or the text outgrew the memory of the constraint (ERR_MEMORY). */
 int constraint_mask(struct constraint_state *s, int64_t left, uint8_t *allowed, struct error *err);
 
 /* The same in pieces, for a thread that has other things to do as well. CONSTRAINT_AGAIN: so much work was done and nothing is
@@ -111,7 +114,7 @@ int constraint_mask_some(struct constraint_state *s, int64_t left, uint8_t *allo
 /* Work that the last of these calls has done, in this constraint. */
 uint64_t constraint_work(const struct constraint *c);
 
-/* The token becomes part of the text. -1: it was not allowed; the state is as before. */
+/* The token becomes part of the text. -1, ERR_BUG: it was not allowed; the state is as before. */
 int constraint_accept(struct constraint_state *s, int32_t token, struct error *err);
 
 int constraint_complete(const struct constraint_state *s); /* 1: the text may end here */

@@ -37,7 +37,7 @@ struct compile {
     int (*stopped)(void *arg); /* asked every COMPILE_CHECK steps; not 0: nobody waits any more. NULL: never asked */
     void *arg;
 
-    /* Told. All zero at the beginning. */
+    /* Results. All zero at the beginning. */
     size_t bytes, peak_bytes; /* now, at most */
     uint64_t work;
     enum compile_end end;
@@ -56,7 +56,7 @@ void *compile_grow(struct compile *compile, void *p, size_t n, size_t size); /* 
 void compile_free(struct compile *compile, void *p);
 size_t compile_size(const void *p); /* counted for p; NULL: 0 */
 
-/* Count memory that is somebody else's. -1: it ends here. */
+/* Count bytes that somebody else allocates, and no longer. -1: it ends here, and they are not counted. */
 int compile_take(struct compile *compile, size_t bytes);
 void compile_give(struct compile *compile, size_t bytes);
 

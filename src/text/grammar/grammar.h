@@ -34,8 +34,12 @@ struct grammar_range {
 /* compile: limits (compile.h) of everything up to grammar_finish(), and of the constraint that is made of the grammar; it must live
  * until then. NULL: limits of its own. Returns NULL where there is no memory for it: compile says why. */
 struct grammar_maker *grammar_begin(struct compile *compile);
-struct compile *grammar_handle(const struct grammar_maker *m); /* never NULL: for front ends */
-void grammar_abandon(struct grammar_maker *m);
+struct compile *
+grammar_handle(const struct grammar_maker *m); /* never NULL: for front ends; lives as long as the maker */
+void grammar_abandon(struct grammar_maker *m); /* frees it without a result; NULL: nothing */
+
+/* Expressions are numbers of one maker, which copies what it is given. Where something is wrong the maker keeps the error, and the
+ * number that is returned may be passed on. */
 
 /* These bytes. Not well-formed UTF-8 as a whole: an error. n 0: the empty text. */
 grammar_expr grammar_text(struct grammar_maker *m, const char *text, size_t n);
@@ -67,7 +71,8 @@ grammar_expr grammar_until(struct grammar_maker *m, const char *stop, size_t n);
 /* Any text in which stop does not occur, and which does not end in a way that a stop put behind it would begin earlier. */
 grammar_expr grammar_without(struct grammar_maker *m, const char *stop, size_t n);
 
-/* Rules: for recursion, and so that what is used often is compiled once. The name is for messages, copied; may be NULL. */
+/* Rules: for recursion, and so that what is used often is compiled once. The name is for messages, copied; may be NULL. Each is
+ * defined once, before or after it is called. */
 int32_t grammar_rule(struct grammar_maker *m, const char *name);
 void grammar_define(struct grammar_maker *m, int32_t rule, grammar_expr e);
 grammar_expr grammar_call(struct grammar_maker *m, int32_t rule);
@@ -75,7 +80,7 @@ grammar_expr grammar_call(struct grammar_maker *m, int32_t rule);
 /* 1: the expression has a text, 0: none (or only endless ones). Looks at everything made so far. */
 int grammar_has_text(struct grammar_maker *m, grammar_expr e);
 
-/* A text of the first error so far, NULL: none. */
+/* The sentence of the first error so far, NULL: none. The maker owns it. */
 const char *grammar_problem(const struct grammar_maker *m);
 /* Record that the compilation has ended. Returns an expression that may be passed on. */
 grammar_expr grammar_ended(struct grammar_maker *m);
@@ -83,10 +88,11 @@ grammar_expr grammar_ended(struct grammar_maker *m);
 grammar_expr grammar_fail(struct grammar_maker *m, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
 /* Compile: entry[i] is the language that a constraint may begin with as number i. ERR_INPUT with a sentence: a rule without a
- * definition, left recursion, a language without a single text, too big. Gives the maker back in any case. */
+ * definition, left recursion, a language without a single text, too big; ERR_CANCELLED and ERR_MEMORY: the compilation has ended. Frees
+ * the maker in any case. The caller owns *out until a constraint takes it over. */
 int grammar_finish(struct grammar_maker *m, const grammar_expr *entry, size_t n_entry, struct grammar **out,
                    struct error *err);
-void grammar_free(struct grammar *g);
-size_t grammar_bytes(const struct grammar *g); /* memory held */
+void grammar_free(struct grammar *g);          /* NULL: nothing */
+size_t grammar_bytes(const struct grammar *g); /* bytes held */
 
 #endif

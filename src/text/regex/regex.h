@@ -4,8 +4,9 @@
 
 #include "text/grammar/grammar.h"
 
-/* whole 1: the text must match from end to end, as if it were ^(?:pattern)$; 0: it must hold a match (search). Errors (syntax,
- * look-around, back references, too many states) stay in the maker. */
+/* The texts of a pattern of n bytes of UTF-8 (at most 64 KiB), which is not kept. whole 1: the text must match from end to end, as if it
+ * were ^(?:pattern)$; 0: it must hold a match (search). Errors (syntax, look-around, back references, too many states) stay in the
+ * maker. */
 grammar_expr regex_parse(struct grammar_maker *m, const char *pattern, size_t n, int whole);
 
 #endif

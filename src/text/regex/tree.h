@@ -32,7 +32,8 @@ struct regex {
     uint32_t n_named, capacity_named;
 };
 
-/* -1: ERR_INPUT: not a pattern; ERR_UNSUPPORTED: a pattern that cannot be a grammar; or the compilation has ended. */
+/* n bytes of UTF-8 to a tree, which regex_free() frees, also after a failure; the pattern is not kept. compile: its limits, must outlive
+ * the tree. -1: ERR_INPUT: not a pattern; ERR_UNSUPPORTED: a pattern that cannot be a grammar; or the compilation has ended. */
 int regex_read(struct regex *r, struct compile *compile, const char *pattern, size_t n, struct error *err);
 void regex_free(struct regex *r);
 
@@ -50,7 +51,7 @@ struct regex_code_points {
 };
 extern const struct regex_code_points regex_raw;
 
-/* The texts that a pattern matches (whole) or is found in, as an expression. Errors stay in the maker. */
+/* The texts that a pattern matches (whole) or is found in, as an expression of the maker, which keeps the first error. */
 grammar_expr regex_expr(const struct regex *r, struct grammar_maker *m, const struct regex_code_points *code_points,
                         int whole);
 

@@ -36,11 +36,12 @@ struct schema_options {
     struct compile *compile;
 };
 
-/* Reads the text and checks its form. -1: not JSON, not an object or boolean, too long, nested deeper than 256. m may be NULL
- * for a schema that is only asked about; compile: its limits, NULL: those of m, or of its own. */
+/* Reads n bytes of text, which are not kept, and checks their form. schema_close() frees *out; the maker, and how->location, must outlive
+ * it. m may be NULL for a schema that is only asked about; how->compile: its limits, NULL: those of m, or of its own. -1: ERR_INPUT:
+ * not JSON, not an object or boolean, too long, nested deeper than 2048; or the compilation has ended. */
 int schema_open(struct schema **out, struct grammar_maker *m, const char *text, size_t n,
                 const struct schema_options *how, struct error *err);
-void schema_close(struct schema *s);
+void schema_close(struct schema *s); /* NULL: nothing. Expressions stay with the maker */
 
 /* The texts of a value that fits the schema at a pointer into the document ("": the whole), without white space around it.
  * Errors stay in the maker. */
@@ -50,7 +51,7 @@ grammar_expr schema_value(struct schema *s, const char *pointer);
  * that write the members of an object without the object. */
 int schema_bars_objects(const char *text, size_t n, const struct schema_options *how, struct error *err);
 
-/* Keywords left out, as sentences: warning i, or NULL. */
+/* Keywords left out, as sentences: warning i, from 0, or NULL. They live as long as the schema. */
 const char *schema_warning(const struct schema *s, size_t i);
 
 /* ---- what formats that write parameters as tagged text ask ------------------------------------------------------------------ */
