@@ -1,7 +1,7 @@
 /* What the files of the call grammar share.
  *
- *   tool_grammar.c         objects, names and objects, triggers      tool_grammar_tags.c    values in tags, keyword arguments
- *   tool_grammar_framed.c  harmony and functionary v3.2
+ *   tool_grammar.c         the whole: objects, names and objects     tool_grammar_tags.c    values in tags, keyword arguments
+ *   tool_grammar_parts.c   words, markers, tools, triggers           tool_grammar_framed.c  harmony and functionary v3.2
  */
 #ifndef TEXT_ANSWER_TOOL_GRAMMAR_INNER_H
 #define TEXT_ANSWER_TOOL_GRAMMAR_INNER_H

@@ -5,8 +5,9 @@
  *
  * Sources: templates.md of the specification; the language as the Jinja2 3.1 documentation describes it. Files:
  *   lexer           white space rules, tokens        value.h         values, strings with origins, the run
- *   parse           tokens to tree, names to slots   filter_*, method_*, test, global: the library
- *   eval            the tree at work                 show, json: values as text */
+ *   parse*          tokens to tree, names to slots   filter_*, method_*, test, global, builtin: the library
+ *   eval, exec,     the tree at work                 show, json, format, number: values as text
+ *   call, loop                                       run, raise: memory, limits, errors */
 #ifndef TEXT_JINJA_JINJA_H
 #define TEXT_JINJA_JINJA_H
 

@@ -458,14 +458,8 @@ static struct jvalue method_isdigit(struct jcall *c) { return all(c, is_digit); 
 static struct jvalue method_isalnum(struct jcall *c) { return all(c, is_alnum); }
 static struct jvalue method_isspace(struct jcall *c) { return all(c, jspace); }
 
-static struct jvalue by_test(struct jcall *c, const char *name)
-{
-    jwork(c->run, 2 * JSTEP);
-    return jbuiltin_call(c->run, jtest_find(jstring_word(c->run, name)), c->self, NULL, 0, NULL, 0);
-}
-
-static struct jvalue method_islower(struct jcall *c) { return by_test(c, "lower"); }
-static struct jvalue method_isupper(struct jcall *c) { return by_test(c, "upper"); }
+static struct jvalue method_islower(struct jcall *c) { return jbool(jonly_case(c->run, c->self.u.s, 0)); }
+static struct jvalue method_isupper(struct jcall *c) { return jbool(jonly_case(c->run, c->self.u.s, 1)); }
 
 static const struct jbuiltin methods[] = {
     {"split", method_split, "sep maxsplit", 0},

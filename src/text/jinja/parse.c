@@ -1,63 +1,7 @@
-/* Statements, scopes and names. The shape of the tree is in tree.h. */
+/* Statements. The shape of the tree is in tree.h. */
 #include "text/jinja/tree.h"
 
 #include <string.h>
-
-/* ---- tokens ---- */
-
-int jtoken_is(const struct jparser *p, const char *operator_)
-{
-    return p->token->kind == JT_OPERATOR && jstring_is(p->token->text, operator_);
-}
-
-int jtoken_word(const struct jparser *p, const char *word)
-{
-    return p->token->kind == JT_NAME && jstring_is(p->token->text, word);
-}
-
-int jtoken_skip(struct jparser *p, const char *operator_)
-{
-    int is = jtoken_is(p, operator_);
-    p->token += is;
-    return is;
-}
-
-int jtoken_skip_word(struct jparser *p, const char *word)
-{
-    int is = jtoken_word(p, word);
-    p->token += is;
-    return is;
-}
-
-const char *jtoken_show(struct jparser *p)
-{
-    static const char *const names[] = {
-        "the end of the template", "text", "{{", "}}", "{%", "%}", NULL, NULL, "a number", "a number"};
-    const struct jtoken *t = p->token;
-    if (t->kind == JT_STRING)
-        return "a string";
-    if (t->kind != JT_NAME && t->kind != JT_OPERATOR)
-        return names[t->kind];
-    char *quoted = jalloc(p->run, 50);
-    size_t n = t->text->n < 40 ? t->text->n : 40;
-    quoted[0] = quoted[n + 1] = '\'';
-    memcpy(quoted + 1, t->text->bytes, n);
-    return quoted;
-}
-
-void jtoken_expect(struct jparser *p, const char *operator_)
-{
-    if (!jtoken_skip(p, operator_))
-        jfail_compile(p->run, p->token->pos, "'%s' is due here, not %s", operator_, jtoken_show(p));
-}
-
-const struct jstring *jtoken_name(struct jparser *p)
-{
-    if (p->token->kind != JT_NAME)
-        jfail_compile(p->run, p->token->pos, "a name is due here, not %s", jtoken_show(p));
-    const struct jtoken *t = p->token++;
-    return jstring_copy(p->run, t->text->bytes, t->text->n, ORIGIN_TEMPLATE); /* with a NUL behind */
-}
 
 static void expect_block_end(struct jparser *p)
 {
@@ -65,133 +9,6 @@ static void expect_block_end(struct jparser *p)
         jfail_compile(p->run, p->token->pos, "%%} is due here, not %s", jtoken_show(p));
     p->token++;
 }
-
-void jparse_enter(struct jparser *p)
-{
-    p->run->at = p->token->pos;
-    jdeeper(p->run);
-    if (++p->depth > JTREE_MOST)
-        jfail_compile(p->run, p->token->pos, "blocks and expressions are nested more than %d deep", JTREE_MOST);
-}
-
-/* ---- nodes, scopes, names ---- */
-
-struct jnode *jnode_new(struct jparser *p, enum jnode_kind kind, uint32_t pos)
-{
-    struct jnode *n = jalloc(p->run, sizeof *n);
-    *n = (struct jnode){.kind = kind, .pos = pos, .depth = 1};
-    return n;
-}
-
-static int depth_of(const struct jnode *n) { return n ? n->depth : 0; }
-static int larger(int a, int b) { return a > b ? a : b; }
-
-struct jnode *jnode_deeper(struct jparser *p, struct jnode *n)
-{
-    int most = larger(larger(depth_of(n->a), depth_of(n->b)), depth_of(n->c));
-    for (size_t i = 0; i < n->n; i++)
-        most = larger(most, depth_of(n->list[i]));
-    for (size_t i = 0; n->args && i < n->args->n; i++)
-        most = larger(most, depth_of(n->args->item[i]));
-    for (size_t i = 0; n->args && i < n->args->n_keyed; i++)
-        most = larger(most, depth_of(n->args->keyed[i].value));
-    if (n->args)
-        most = larger(most, larger(depth_of(n->args->star), depth_of(n->args->star_star)));
-    n->depth = most + 1;
-    if (n->depth > JTREE_MOST)
-        jfail_compile(p->run, n->pos, "the template is nested more than %d deep", JTREE_MOST);
-    return n;
-}
-
-struct jscope *jscope_new(struct jparser *p)
-{
-    struct jscope *s = jalloc(p->run, sizeof *s);
-    *s = (struct jscope){.outer = p->scope, .loop = -1};
-    return s;
-}
-
-static int find_slot(struct jparser *p, const struct jscope *s, const struct jstring *name)
-{
-    jwork(p->run, 1 + s->n);
-    for (size_t i = 0; i < s->n; i++)
-        if (jstring_equal(s->name[i], name))
-            return (int)i;
-    return -1;
-}
-
-int jslot_of(struct jparser *p, struct jscope *s, const struct jstring *name)
-{
-    int slot = find_slot(p, s, name);
-    if (slot >= 0)
-        return slot;
-    if (s->n == JNAMES_MOST)
-        jfail_compile(p->run, p->token->pos, "more than %d names are set in one scope", JNAMES_MOST);
-    if (s->n == s->cap) {
-        s->cap = s->cap ? 2 * s->cap : 8;
-        const struct jstring **grown = jalloc_array(p->run, s->cap, sizeof *grown);
-        if (s->n)
-            memcpy(grown, s->name, s->n * sizeof *grown);
-        s->name = grown;
-    }
-    s->name[s->n] = name;
-    return (int)s->n++;
-}
-
-struct jnode *jparse_name(struct jparser *p, const struct jstring *name, uint32_t pos)
-{
-    struct jnode *n = jnode_new(p, JN_NAME, pos);
-    struct jnamed *named = jalloc(p->run, sizeof *named);
-    n->name = jstring_copy(p->run, name->bytes, name->n, ORIGIN_TEMPLATE);
-    n->builtin = jglobal_find(name);
-    *named = (struct jnamed){p->named, n, p->scope};
-    p->named = named;
-    return n;
-}
-
-void jsoften(struct jparser *p, const struct junknown *since)
-{
-    for (struct junknown *u = p->unknown; u && u != since; u = u->next) {
-        jwork(p->run, 2);
-        u->soft = 1;
-    }
-}
-
-/* caller, varargs and kwargs are a macro's when its body asks for them. */
-static void ask_macro(struct jparser *p, struct jscope *s, const struct jstring *name)
-{
-    struct jmacrodef *m = s->macro;
-    int *slot = jstring_is(name, "caller")    ? &m->caller
-                : jstring_is(name, "varargs") ? &m->varargs
-                : jstring_is(name, "kwargs")  ? &m->kwargs
-                                              : NULL;
-    if (slot && *slot < 0 && find_slot(p, s, name) < 0)
-        *slot = jslot_of(p, s, name);
-}
-
-static void resolve(struct jparser *p, const struct jnamed *named)
-{
-    struct jnode *n = named->node;
-    struct jbinding binding[JTREE_MOST];
-    size_t n_binding = 0;
-    int hops = 0;
-    for (struct jscope *s = named->scope; s; s = s->outer, hops++) {
-        if (s->macro)
-            ask_macro(p, s, n->name);
-        int slot = find_slot(p, s, n->name);
-        if (slot < 0)
-            continue;
-        if (slot == s->loop && n_binding == 0)
-            s->uses_loop = 1;
-        if (n_binding < JTREE_MOST)
-            binding[n_binding++] = (struct jbinding){hops, slot};
-    }
-    struct jbinding *kept = jalloc_array(p->run, n_binding, sizeof *kept);
-    memcpy(kept, binding, n_binding * sizeof *kept);
-    n->binding = kept;
-    n->n_binding = n_binding;
-}
-
-/* ---- statements ---- */
 
 static struct jnode *parse_body(struct jparser *p, const char *const *ends);
 
@@ -540,6 +357,6 @@ struct jnode *jparse_template(struct jparser *p)
             jfail_compile(p->run, u->node->pos, "there is no %s '%.40s'", u->node->kind == JN_TEST ? "test" : "filter",
                           u->node->name->bytes);
     for (const struct jnamed *named = p->named; named; named = named->next)
-        resolve(p, named);
+        jresolve(p, named);
     return body;
 }

@@ -91,7 +91,7 @@ void jfail_deep(struct jrun *r)
           "calls, blocks or values are nested too deeply: %d KiB of stack do not hold them", STACK_MOST >> 10);
 }
 
-void jposition_of(const char *source, size_t n, uint32_t pos, int *line, int *column)
+static void position_of(const char *source, size_t n, uint32_t pos, int *line, int *column)
 {
     *line = *column = 1;
     for (size_t i = 0; i < n && i < pos; i++) {
@@ -105,18 +105,18 @@ void jposition_of(const char *source, size_t n, uint32_t pos, int *line, int *co
 }
 
 /* "line 41, column 7, in macro m, called from line 97, called from ...: " */
-static size_t write_position(struct jrun *r, char *to, size_t size)
+size_t jwrite_position(struct jrun *r, char *to, size_t size)
 {
     struct jinja_error *e = r->error;
     const struct jinja_template *t = r->template;
     if (!t)
         return 0;
-    jposition_of(t->source, t->n, r->at, &e->line, &e->column);
+    position_of(t->source, t->n, r->at, &e->line, &e->column);
     size_t n = (size_t)snprintf(to, size, "line %d, column %d", e->line, e->column);
     int shown = 0;
     for (const struct jcalled *c = r->called; c && shown < 3; c = c->outer, shown++) {
         int line, column;
-        jposition_of(t->source, t->n, c->from, &line, &column);
+        position_of(t->source, t->n, c->from, &line, &column);
         n += (size_t)snprintf(to + n, size - n, ", in macro %.40s, called from line %d", c->name->bytes, line);
     }
     return n + (size_t)snprintf(to + n, size - n, ": ");
@@ -127,7 +127,7 @@ void jfail(struct jrun *r, enum jinja_error_kind kind, const char *format, ...)
     struct jinja_error *e = r->error;
     va_list args;
     *e = (struct jinja_error){.kind = kind};
-    size_t n = write_position(r, e->text, 320);
+    size_t n = jwrite_position(r, e->text, 320);
     va_start(args, format);
     vsnprintf(e->text + n, sizeof e->text - n, format, args);
     va_end(args);
@@ -140,46 +140,9 @@ void jfail_compile(struct jrun *r, uint32_t pos, const char *format, ...)
     va_list args;
     *e = (struct jinja_error){.kind = JINJA_COMPILE};
     r->at = pos;
-    size_t n = write_position(r, e->text, 320);
+    size_t n = jwrite_position(r, e->text, 320);
     va_start(args, format);
     vsnprintf(e->text + n, sizeof e->text - n, format, args);
     va_end(args);
     jrun_leave(r);
-}
-
-void jraise(struct jrun *r, const struct jstring *message)
-{
-    struct jinja_error *e = r->error;
-    message = jstring_copy(r, message->bytes, message->n, ORIGIN_TEMPLATE); /* the template may go first */
-    *e = (struct jinja_error){.kind = JINJA_RAISE, .raised = message->bytes, .n_raised = message->n};
-    size_t n = write_position(r, e->text, 320);
-    snprintf(e->text + n, sizeof e->text - n, "the template refuses: %s", jstring_short(r, message));
-    jrun_leave(r);
-}
-
-struct jvalue jundefined(struct jrun *r, const char *owner, const struct jstring *name)
-{
-    struct jundefined *u = jalloc(r, sizeof *u);
-    *u = (struct jundefined){owner, name};
-    return (struct jvalue){J_UNDEFINED, {.undefined = u}};
-}
-
-void jfail_undefined(struct jrun *r, struct jvalue v)
-{
-    const struct jundefined *u = v.u.undefined;
-    const char *name = u->name ? jstring_short(r, u->name) : "item";
-    if (u->owner)
-        jfail(r, JINJA_RUNTIME, "%s has no attribute '%s'", u->owner, name);
-    jfail(r, JINJA_RUNTIME, "'%s' is undefined", name);
-}
-
-const char *jtype_name(struct jvalue v)
-{
-    static const char *const names[] = {"nothing",   "Undefined", "NoneType",  "bool",        "int",   "float",
-                                        "number",    "str",       "list",      "tuple",       "dict",  "range",
-                                        "generator", "view",      "Namespace", "LoopContext", "Macro", "function",
-                                        "method",    "Cycler",    "Joiner"};
-    if (v.type == J_NUMBER)
-        return v.u.number->is == JNUMBER_FLOAT ? "float" : "int";
-    return names[v.type];
 }

@@ -36,23 +36,8 @@ static struct jvalue test_callable(struct jcall *c)
 
 static struct jvalue test_escaped(struct jcall *c) { return jbool(c->self.type == J_STRING && c->self.u.s->safe); }
 
-/* Letters of one case only, and at least one. */
-static struct jvalue only_case(struct jcall *c, int upper)
-{
-    const struct jstring *s = jself_string(c);
-    int any = 0;
-    jwork(c->run, 8 * s->n);
-    for (size_t at = 0, length; at < s->n; at += length) {
-        uint32_t code = jchar_code(s, at, &length);
-        if (upper ? jupper(code) != code || jupper_special(code) : jlower(code) != code)
-            return jbool(0);
-        any |= upper ? jlower(code) != code : jupper(code) != code || jupper_special(code);
-    }
-    return jbool(any);
-}
-
-static struct jvalue test_lower(struct jcall *c) { return only_case(c, 0); }
-static struct jvalue test_upper(struct jcall *c) { return only_case(c, 1); }
+static struct jvalue test_lower(struct jcall *c) { return jbool(jonly_case(c->run, jself_string(c), 0)); }
+static struct jvalue test_upper(struct jcall *c) { return jbool(jonly_case(c->run, jself_string(c), 1)); }
 
 static struct jvalue remainder_of(struct jcall *c, struct jvalue by) { return jarith(c->run, JOP_MOD, c->self, by); }
 

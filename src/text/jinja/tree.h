@@ -155,8 +155,8 @@ struct jtoken {
 struct jtoken *jlex(struct jrun *r, const char *source, size_t n, size_t *n_token);
 _Noreturn void jfail_compile(struct jrun *r, uint32_t pos, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
-/* Offset -> line and column, from 1. */
-void jposition_of(const char *source, size_t n, uint32_t pos, int *line, int *column);
+/* "line 41, column 7, in macro m, called from line 97: " of the run's position into to[size]; its length, 0 outside of a template. */
+size_t jwrite_position(struct jrun *r, char *to, size_t size);
 
 /* ---- parser ---- */
 
@@ -179,13 +179,16 @@ struct jparser {
     struct jnode *caller; /* the call of a call block being parsed */
 };
 
+/* parse_token.c, parse_name.c */
 void jparse_enter(struct jparser *p); /* one deeper, which is p->depth-- at the end; too deep is an error */
 struct jnode *jnode_new(struct jparser *p, enum jnode_kind kind, uint32_t pos);
 struct jnode *jnode_deeper(struct jparser *p, struct jnode *n); /* sets depth from children; too deep is an error */
 int jslot_of(struct jparser *p, struct jscope *scope, const struct jstring *name); /* made if new */
 struct jscope *jscope_new(struct jparser *p);
-void jsoften(struct jparser *p, const struct junknown *since);
+void jsoften(struct jparser *p,
+             const struct junknown *since); /* what is unknown since then is no error unless it is reached */
 struct jnode *jparse_name(struct jparser *p, const struct jstring *name, uint32_t pos); /* a name that is read */
+void jresolve(struct jparser *p, const struct jnamed *named); /* its bindings; once all scopes are whole */
 
 int jtoken_is(const struct jparser *p, const char *operator_);
 int jtoken_word(const struct jparser *p, const char *word);
@@ -204,7 +207,7 @@ struct jnode *jparse_unary(struct jparser *p, int with_filter);
 const struct jargs *jparse_args(struct jparser *p);
 struct jnode *jparse_filters(struct jparser *p, struct jnode *a, int begun); /* begun: the | is behind us */
 
-/* parse.c */
+/* parse.c: the whole; an error leaves the run, as everywhere in the parser */
 struct jnode *jparse_template(struct jparser *p);
 
 /* ---- the library ---- */
@@ -267,6 +270,8 @@ int jprintable(uint32_t code);
 int jspace(uint32_t code);
 enum jcase { JCASE_UPPER, JCASE_LOWER, JCASE_TITLE, JCASE_CAPITAL, JCASE_SWAP };
 const struct jstring *jrecase(struct jrun *r, const struct jstring *s, enum jcase to);
+/* 1: its characters that have a case have this one, and there is such a character. */
+int jonly_case(struct jrun *r, const struct jstring *s, int upper);
 
 /* String work that filters and methods share: method_string.c */
 const struct jstring *jstrip(struct jrun *r, const struct jstring *s, const struct jstring *set, int left, int right);

@@ -148,3 +148,16 @@ const struct jstring *jrecase(struct jrun *r, const struct jstring *s, enum jcas
         done = jstring_marked(r, done, jstring_greatest(s));
     return jstring_safe(r, done, s->safe);
 }
+
+int jonly_case(struct jrun *r, const struct jstring *s, int upper)
+{
+    int any = 0;
+    jwork(r, 8 * s->n);
+    for (size_t at = 0, length; at < s->n; at += length) {
+        uint32_t code = jchar_code(s, at, &length);
+        if (upper ? jupper(code) != code || jupper_special(code) : jlower(code) != code)
+            return 0;
+        any |= upper ? jlower(code) != code : jupper(code) != code || jupper_special(code);
+    }
+    return any;
+}

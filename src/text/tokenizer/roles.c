@@ -222,3 +222,11 @@ int roles_load(struct tokenizer *t, const struct gguf *g, struct error *err)
     settle_sampleable(t);
     return 0;
 }
+
+int tokenizer_is_end(const struct tokenizer *t, int32_t id)
+{
+    for (int i = 0; i < t->n_end; i++)
+        if (t->end[i] == id)
+            return 1;
+    return 0;
+}

@@ -3,28 +3,13 @@
  * first; "gemma4" has a list of merges, and newlines stand apart. tokenizer.md 2b, 3 and 5.
  *
  * Merging works on whole texts. But where no token has U+2581 behind another character no merge reaches across the beginning of a
- * word, and words can be encoded one by one, each only once: words_stand. */
+ * word, and words can be encoded one by one, each only once: words_apart. */
 #include "base/error.h"
 #include "base/half.h"
 #include "format/gguf.h"
 #include "text/tokenizer/vocab.h"
 
 #include <string.h>
-
-static const char underline[] = "\xE2\x96\x81"; /* U+2581, 3 bytes */
-
-static int is_underline(const char *text, size_t n) { return n >= 3 && memcmp(text, underline, 3) == 0; }
-
-size_t spm_piece(const char *text, size_t n, char *out)
-{
-    size_t written = 0;
-    for (size_t i = 0; i < n;) {
-        int is_space = is_underline(text + i, n - i);
-        out[written++] = is_space ? ' ' : text[i];
-        i += is_space ? 3 : 1;
-    }
-    return written;
-}
 
 /* Length of a character by its first byte; what is no first byte stands alone. */
 static size_t char_length(const char *text, size_t n)
@@ -38,9 +23,9 @@ static size_t char_length(const char *text, size_t n)
 static size_t word_end(const char *text, size_t n)
 {
     size_t i = 0;
-    while (is_underline(text + i, n - i))
+    while (spm_is_space(text + i, n - i))
         i += 3;
-    while (i < n && !is_underline(text + i, n - i))
+    while (i < n && !spm_is_space(text + i, n - i))
         i += char_length(text + i, n - i);
     return i;
 }
@@ -77,10 +62,10 @@ static int load_scores(struct tokenizer *t, const struct gguf *g, struct error *
 
 int spm_load(struct tokenizer *t, const struct gguf *g, struct error *err)
 {
-    t->words_stand = 1;
-    for (int i = 0; i < t->n_vocab && t->words_stand; i++) {
+    t->words_apart = 1;
+    for (int i = 0; i < t->n_vocab && t->words_apart; i++) {
         size_t n = t->text.start[i + 1] - t->text.start[i];
-        t->words_stand = word_end(t->text.bytes + t->text.start[i], n) == n;
+        t->words_apart = word_end(t->text.bytes + t->text.start[i], n) == n;
     }
     if (load_bytes(t, err) != 0)
         return -1;
@@ -150,7 +135,7 @@ static int encode_words(const struct tokenizer *t, struct workspace *w, const ch
                         struct token_list *out)
 {
     for (size_t i = 0, length; i < n; i += length) {
-        length = t->words_stand ? word_end(text + i, n - i) : n;
+        length = t->words_apart ? word_end(text + i, n - i) : n;
         if (workspace_word(t, w, encode_part, text + i, length, out) != 0)
             return -1;
     }
@@ -180,12 +165,12 @@ int spm_encode(const struct tokenizer *t, struct workspace *w, const char *text,
         return -1;
     size_t at = 0;
     if (t->add_space_prefix) {
-        memcpy(escaped, underline, 3);
+        memcpy(escaped, SPM_SPACE, 3);
         at = 3;
     }
     for (size_t i = 0; i < n; i++) {
         if (text[i] == ' ') {
-            memcpy(escaped + at, underline, 3);
+            memcpy(escaped + at, SPM_SPACE, 3);
             at += 3;
         } else {
             escaped[at++] = text[i];

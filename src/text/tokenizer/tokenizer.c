@@ -116,11 +116,6 @@ int tokenizer_adds_bos(const struct tokenizer *t) { return t->add_bos && t->bos 
 int32_t tokenizer_separator(const struct tokenizer *t) { return t->add_sep ? t->sep : -1; }
 const uint8_t *tokenizer_sampleable(const struct tokenizer *t) { return t->sampleable; }
 
-int32_t tokenizer_find(const struct tokenizer *t, const char *text, size_t length)
-{
-    return lookup_find(&t->lookup, &t->text, text, length);
-}
-
 enum token_type tokenizer_type(const struct tokenizer *t, int32_t id)
 {
     return id >= 0 && id < t->n_vocab ? (enum token_type)t->type[id] : TOKEN_UNUSED;
@@ -145,39 +140,6 @@ const char *tokenizer_piece(const struct tokenizer *t, int32_t id, int special, 
         return "";
     *length = t->piece.start[id + 1] - t->piece.start[id];
     return t->piece.bytes + t->piece.start[id];
-}
-
-int tokenizer_is_end(const struct tokenizer *t, int32_t id)
-{
-    for (int i = 0; i < t->n_end; i++)
-        if (t->end[i] == id)
-            return 1;
-    return 0;
-}
-
-/* A long list grows by that much: the system moves its pages, and copies nothing. */
-enum { TOKENS_MORE = 1 << 20 };
-
-int token_list_add(struct token_list *l, int32_t id)
-{
-    if (id < 0) /* a role that the vocabulary leaves empty */
-        return 0;
-    if (l->n == l->cap) {
-        size_t cap = !l->cap ? 64 : l->cap < TOKENS_MORE ? 2 * l->cap : l->cap + TOKENS_MORE;
-        int32_t *grown = room_realloc(l->id, cap * sizeof *grown);
-        if (!grown)
-            return -1;
-        l->id = grown;
-        l->cap = cap;
-    }
-    l->id[l->n++] = id;
-    return 0;
-}
-
-void token_list_free(struct token_list *l)
-{
-    room_free(l->id);
-    *l = (struct token_list){0};
 }
 
 /* Vocabularies of text, not of bytes, were trained on well-formed UTF-8; SentencePiece writes other bytes as they are. */

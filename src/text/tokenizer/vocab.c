@@ -178,3 +178,8 @@ int vocab_pieces(struct tokenizer *t, struct error *err)
     }
     return 0;
 }
+
+int32_t tokenizer_find(const struct tokenizer *t, const char *text, size_t length)
+{
+    return lookup_find(&t->lookup, &t->text, text, length);
+}

@@ -16,6 +16,7 @@
 #include "text/tokenizer/words.h"
 
 #include <stdatomic.h>
+#include <string.h>
 
 struct error;
 struct gguf;
@@ -98,7 +99,7 @@ struct tokenizer {
     /* the token of a byte that nothing else covers; -1: unknown takes its place, or nothing */
     int32_t byte_token[256];
     float *score;    /* llama: [n_vocab] */
-    int words_stand; /* llama, gemma4: no token goes on behind the end of a word (see spm.c) */
+    int words_apart; /* llama, gemma4: no token goes on behind the end of a word (see spm.c) */
 
     struct workspace *workspace; /* [WORKSPACES] */
 };
@@ -164,18 +165,23 @@ merge_rank merges_rank; /* context: the tokenizer */
 /* gemma4: the id of a text as merges know it, -1 none. */
 int32_t merges_symbol(const struct tokenizer *t, const char *text, size_t n);
 
-/* bpe.c */
-int bpe_load(struct tokenizer *t, const struct gguf *g, struct error *err);
+/* spelling.c */
 /* The two texts of a merge, as they are stored: across which bytes words may be joined. */
 void bpe_note_merge(struct tokenizer *t, const char *left, size_t n_left, const char *right, size_t n_right);
 size_t bpe_spell(uint8_t byte, char *out); /* a byte in the alphabet of stored texts: 1 or 2 bytes of UTF-8 */
 /* Bytes of a stored text: the byte alphabet undone; other code points stay as they are. Returns how many. */
 size_t bpe_piece(const char *text, size_t n, char *out);
+/* The same of llama and gemma4: a space is stored as U+2581. */
+#define SPM_SPACE "\xE2\x96\x81"
+static inline int spm_is_space(const char *text, size_t n) { return n >= 3 && memcmp(text, SPM_SPACE, 3) == 0; }
+size_t spm_piece(const char *text, size_t n, char *out);
+
+/* bpe.c */
+int bpe_load(struct tokenizer *t, const struct gguf *g, struct error *err);
 int bpe_encode(const struct tokenizer *t, struct workspace *w, const char *text, size_t n, struct token_list *out);
 
 /* spm.c: models llama and gemma4 */
 int spm_load(struct tokenizer *t, const struct gguf *g, struct error *err);
-size_t spm_piece(const char *text, size_t n, char *out);
 int spm_encode(const struct tokenizer *t, struct workspace *w, const char *text, size_t n, struct token_list *out);
 
 #endif

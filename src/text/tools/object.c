@@ -1,5 +1,5 @@
 /* Calls as JSON objects, {"name": N, "arguments": J, "id": I} in any order, single, in lists, or {N: J}; the readers of hermes,
- * mistral_json, command_r7b, granite_3_3, nemotron_v2, apriel, hunyuan, apertus, firefunction, gigachat3 and llama3. */
+ * mistral_json, command_r7b, granite_3_3, nemotron_v2, apriel, hunyuan, apertus, firefunction and gigachat3. */
 #include "text/tools/block.h"
 
 #include <string.h>
@@ -177,29 +177,5 @@ enum scan list_read_open(struct tool_block *b)
     READ_BEGIN(b->line)
     READ(call_list(b, 1));
     READ(block_close(b));
-    READ_END;
-}
-
-enum scan llama_read_bare(struct tool_block *b) { return call_object(b); }
-
-/* <|python_tag|> and an object, or N.call(k=v, ..). */
-enum scan llama_read(struct tool_block *b)
-{
-    READ_BEGIN(b->line)
-    READ(block_space(b));
-    READ(block_any(b));
-    if (b->text[b->at] == '{') {
-        READ(call_object(b));
-        return SCAN_OK;
-    }
-    block_call(b);
-    b->from = b->at;
-    READ(block_name(b));
-    static const char suffix[] = ".call";
-    size_t n = b->to - b->from, k = sizeof suffix - 1;
-    if (n <= k || memcmp(b->text + b->to - k, suffix, k) != 0 || block_set_name(b, b->text + b->from, n - k) != 0)
-        return SCAN_BAD;
-    READ(block_word(b, "("));
-    READ(call_keywords(b));
     READ_END;
 }
