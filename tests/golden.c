@@ -47,7 +47,7 @@ static int feed(struct session *s, const int32_t *id, int n, int pos, int chunk,
         b.row_error = &row_error;
         int rows = n - at < chunk ? n - at : chunk;
         for (int i = 0; i < rows; i++)
-            if (batch_add(s, &b, &s->seq[0], id[at + i], pos + at + i, 1))
+            if (batch_add(s, &b, &s->tables.seq[0], id[at + i], pos + at + i, 1))
                 return error_set(err, ERR_BUG, "no room for %d rows", rows);
         b.n_prompt = rows;
         if (session_forward(s, &b, err))
@@ -57,7 +57,7 @@ static int feed(struct session *s, const int32_t *id, int n, int pos, int chunk,
                 *err = row_error;
                 return -1;
             }
-        memcpy(out + (size_t)at * n_vocab, s->logits, (size_t)rows * n_vocab * sizeof(float));
+        memcpy(out + (size_t)at * n_vocab, b.logits, (size_t)rows * n_vocab * sizeof(float));
         at += rows;
     }
     return 0;

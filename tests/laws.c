@@ -331,7 +331,7 @@ static void on_poll(void *unused)
 
 static void set_hook(struct session *s, int at)
 {
-    hook = (struct hook){hook.fn, hook.arg, &s->seq[1].cancelled, 0, at};
+    hook = (struct hook){hook.fn, hook.arg, &s->tables.seq[1].cancelled, 0, at};
 }
 
 static int neighbours_hold(const struct subject *m, const struct setting *s, const struct line *l, int but)

@@ -157,7 +157,7 @@ static inline int add_rows(struct session *s, struct batch *b, struct line *line
     for (int i = 0; i < rows && b->n_rows < s->plan.n_chunk; i++) {
         int pos = l->at + i, last = pos >= l->n_prompt - 1;
         owner[b->n_rows] = which;
-        if (batch_add(s, b, &s->seq[which], l->id[pos], pos, s->plan.n_logits == s->plan.n_chunk || last))
+        if (batch_add(s, b, &s->tables.seq[which], l->id[pos], pos, s->plan.n_logits == s->plan.n_chunk || last))
             return -1;
     }
     return 0;
@@ -214,7 +214,7 @@ static inline int run_step(struct session *s, struct line *line, int n, const in
 static inline void start_again(struct session *s, struct line *line, int n)
 {
     for (int i = 0; i < n; i++) {
-        seq_clear(&s->seq[i]);
+        seq_clear(&s->tables.seq[i]);
         line_again(&line[i]);
     }
 }

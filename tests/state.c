@@ -83,10 +83,10 @@ static int child(char **arg)
     FILE *ids = fopen(arg[3], "rb");
     int fd = open(arg[4], O_RDONLY), ok = ids && fread(&l, sizeof l, 1, ids) == 1 && fd >= 0;
     struct session *s = ok ? open_session(arg[0], &how, &err) : NULL;
-    ok = s && seq_load(&s->seq[0], s->model, l.id, l.n_ids, fd, &err) == 0;
+    ok = s && seq_load(&s->tables.seq[0], s->model, l.id, l.n_ids, fd, &err) == 0;
     if (ok) {
         line_again(&l);
-        l.at = s->seq[0].n_pos;
+        l.at = s->tables.seq[0].n_pos;
         ok = go_on(s, &l, how.chunk, &err) == 0;
     }
     if (ok)
@@ -117,7 +117,7 @@ static int save_to(const struct session *s, const struct line *l, const char *pa
     int fd = open(path, O_RDWR | O_CREAT | O_TRUNC, 0600);
     if (fd < 0)
         return error_set(err, ERR_IO, "%s: %s", path, strerror(errno));
-    int failed_save = seq_save(&s->seq[0], s->model, l->id, fd, err);
+    int failed_save = seq_save(&s->tables.seq[0], s->model, l->id, fd, err);
     close(fd);
     return failed_save;
 }
@@ -178,7 +178,7 @@ static void saved(const char *path, const char *name)
 
 static int is_empty(const struct session *s)
 {
-    const struct sequence *seq = &s->seq[0];
+    const struct sequence *seq = &s->tables.seq[0];
     int held = seq->n_pos;
     for (int k = 0; k < KV_KINDS; k++)
         held += seq->n_page[k] - seq->first_page[k] + s->model->kv[k].n_page - s->model->kv[k].n_free;
@@ -192,7 +192,7 @@ static int refused(struct session *s, const int32_t *ids, int n_ids, int fd, con
 {
     struct error err = {0};
     lseek(fd, 0, SEEK_SET);
-    if (seq_load(&s->seq[0], s->model, ids, n_ids, fd, &err) == 0)
+    if (seq_load(&s->tables.seq[0], s->model, ids, n_ids, fd, &err) == 0)
         return complain("taken: should be refused for %s", words);
     if (err.code == ERR_NONE || err.code == ERR_BUG || strlen(err.text) < 20 || !strstr(err.text, words))
         return complain("the sentence has no \"%s\": %s", words, err.text);
@@ -264,7 +264,7 @@ static void hostile(const char *path, const char *name)
     int fd = open(in_dir("saved"), O_RDONLY);
     ok = ok && cuts_and_flips(s, &truth, fd, &n) && of_others(s, path, &truth, fd);
     lseek(fd, 0, SEEK_SET);
-    if (ok && (seq_load(&s->seq[0], s->model, l.id, l.n_ids, fd, &err) || go_on(s, &l, 1, &err)))
+    if (ok && (seq_load(&s->tables.seq[0], s->model, l.id, l.n_ids, fd, &err) || go_on(s, &l, 1, &err)))
         ok = complain("the sound file: %s", err.text);
     ok = ok && (line_differs(&truth, &l) < 0 || complain("the sound file gives other bits"));
     close(fd);

@@ -132,12 +132,12 @@ static int run(uint64_t *hash, struct error *err)
     if (!status)
         b = session_batch(s);
     for (int i = 0; i < N_TOKENS && !status; i++)
-        status = batch_add(s, &b, &s->seq[0], 3 + 17 * i, i, i + 1 == N_TOKENS);
+        status = batch_add(s, &b, &s->tables.seq[0], 3 + 17 * i, i, i + 1 == N_TOKENS);
     b.n_prompt = b.n_rows;
     if (!status)
         status = session_forward(s, &b, err);
     if (!status)
-        *hash = hash64(s->logits, (size_t)s->model->p.n_vocab * sizeof(float), 0);
+        *hash = hash64(b.logits, (size_t)s->model->p.n_vocab * sizeof(float), 0);
     session_close(s);
     return status;
 }

@@ -1,4 +1,4 @@
-/* What a model's file says of itself: the part of stoker.h that reads headers alone. */
+/* stoker_about(): what the headers of a model's files say. */
 #include "base/error.h"
 #include "base/hash.h"
 #include "engine/engine.h"

@@ -1,4 +1,4 @@
-/* Who computes: see admission.h. */
+/* See admission.h. */
 #include "engine/admission.h"
 
 #include "base/clock.h"
@@ -19,7 +19,7 @@ void job_send(const struct job *j, const struct stoker_event *e)
 
 int job_may_send(const struct job *j) { return queue_room(j->events) > 2; }
 
-static void add_up(struct stoker *s, const struct job *j, const struct stoker_event *last)
+static void count_end(struct stoker *s, const struct job *j, const struct stoker_event *last)
 {
     struct counters *t = &s->counters;
     t->cancelled += last->kind == STOKER_END && last->u.end.reason == STOKER_END_CANCELLED;
@@ -30,8 +30,8 @@ static void add_up(struct stoker *s, const struct job *j, const struct stoker_ev
     }
 }
 
-/* The job has no sequence any more; what it computed is known if it may be. */
-static void give_back(struct stoker *s, struct job *j, int known)
+/* Takes the job's sequence away. known: what it computed stays in the prefix cache. */
+static void release_sequence(struct stoker *s, struct job *j, int known)
 {
     struct sequence *seq = j->seq;
     if (!seq)
@@ -42,21 +42,21 @@ static void give_back(struct stoker *s, struct job *j, int known)
     pthread_mutex_lock(&s->lock);
     j->seq = NULL;
     pthread_mutex_unlock(&s->lock);
-    s->active[seq - s->session->seq] = NULL;
+    s->active[seq - s->session->tables.seq] = NULL;
     seq_clear(seq);
 }
 
-/* The last event goes out under the lock: whoever takes it needs the lock too, so that nobody is told anything afterwards. */
+/* The last event is sent under the lock. Who takes it needs the lock too, so notify() is not called any more after that. */
 static void finish(struct stoker *s, struct job *j, const struct stoker_event *last)
 {
-    give_back(s, j, last->kind == STOKER_END);
+    release_sequence(s, j, last->kind == STOKER_END);
     constraint_end(j->constraint_state);
     free(j->mask);
     j->constraint_state = NULL;
     j->mask = NULL;
     pthread_mutex_lock(&s->lock);
     j->state = JOB_DONE;
-    add_up(s, j, last);
+    count_end(s, j, last);
     job_send(j, last);
     pthread_mutex_unlock(&s->lock);
 }
@@ -71,7 +71,7 @@ void job_end(struct stoker *s, struct job *j, enum stoker_end_reason reason)
     e.u.end.n_generated = j->n_generated;
     e.u.end.end_sampled = j->end_sampled;
     e.u.end.seed = j->pick.how.seed;
-    e.u.end.prompt_seconds = j->started > 0 ? first - j->started : 0; /* it may never have begun */
+    e.u.end.prompt_seconds = j->started > 0 ? first - j->started : 0; /* 0: it never began */
     e.u.end.generate_seconds = now - first;
     finish(s, j, &e);
 }
@@ -97,11 +97,11 @@ static struct sequence *free_sequence(struct stoker *s)
 {
     for (int i = 0; i < s->session->plan.n_parallel; i++)
         if (!s->active[i])
-            return &s->session->seq[i];
+            return &s->session->tables.seq[i];
     return NULL;
 }
 
-/* Of the jobs that wait, the one that came first. */
+/* The waiting job that was submitted first. */
 static struct job *next_queued(struct stoker *s)
 {
     struct job *first = NULL;
@@ -118,7 +118,7 @@ void end_cancelled(struct stoker *s)
     for (int i = 0; i < s->session->plan.n_parallel; i++)
         if (s->active[i] && atomic_load(&s->active[i]->cancelled))
             job_end(s, s->active[i], STOKER_END_CANCELLED);
-    for (int i = 0; i < s->n_job; i++) { /* also those that still wait for a sequence */
+    for (int i = 0; i < s->n_job; i++) { /* also of those without a sequence */
         pthread_mutex_lock(&s->lock);
         int ends = s->job[i].state == JOB_QUEUED && atomic_load(&s->job[i].cancelled);
         pthread_mutex_unlock(&s->lock);
@@ -158,7 +158,7 @@ static int begin_constraint(struct stoker *s, struct job *j, struct error *err)
     return constraint_begin(&j->constraint_state, c, err);
 }
 
-/* The first wish and the last one are kept before others, whoever took them. */
+/* The states at the first and the last position that the job requested are worth most, whichever job took them. */
 static void renew_requested_states(struct prefix_cache *c, const struct job *j)
 {
     if (j->n_snapshot_at && j->snapshot_at[j->n_snapshot_at - 1] <= j->n_done)
@@ -182,7 +182,7 @@ void job_resume(struct stoker *s, struct job *j)
         j->n_cached = j->n_done;
 }
 
-/* Are there pages for all that the job will compute before its next token? Windows have theirs always. */
+/* Are there pages for all positions up to the job's next token? Windows always have theirs. */
 static int has_pages(const struct stoker *s, const struct job *j)
 {
     for (int k = 0; k < KV_KINDS; k++) {
@@ -196,23 +196,23 @@ static int has_pages(const struct stoker *s, const struct job *j)
 
 static void take_sequence(struct stoker *s, struct job *j, struct sequence *seq)
 {
-    s->active[seq - s->session->seq] = j;
+    s->active[seq - s->session->tables.seq] = j;
     pthread_mutex_lock(&s->lock);
     j->seq = seq;
     j->state = JOB_PROMPT;
     pthread_mutex_unlock(&s->lock);
 }
 
-static void wait_again(struct stoker *s, struct job *j, int known)
+static void requeue(struct stoker *s, struct job *j, int known)
 {
-    give_back(s, j, known);
+    release_sequence(s, j, known);
     j->n_done = 0;
     pthread_mutex_lock(&s->lock);
     j->state = JOB_QUEUED;
     pthread_mutex_unlock(&s->lock);
 }
 
-/* 0: the job has to wait for pages, and with it those behind it. */
+/* 0: the job has to wait for pages, and so have those after it. */
 static int admit(struct stoker *s, struct job *j)
 {
     struct error err = {0};
@@ -229,7 +229,7 @@ static int admit(struct stoker *s, struct job *j)
     job_resume(s, j);
     j->fetches = s->disk && !j->no_cache ? 2 * ((int)(j->n_history / KV_PAGE) + 2) : 0;
     if (!alone && !has_pages(s, j)) {
-        wait_again(s, j, 0);
+        requeue(s, j, 0);
         return 0;
     }
     if (j->started > 0)
@@ -240,7 +240,7 @@ static int admit(struct stoker *s, struct job *j)
     return 1;
 }
 
-static void forget(struct stoker *s)
+static void clear_prefixes(struct stoker *s)
 {
     prefix_clear(&s->session->prefix);
     if (s->disk)
@@ -249,14 +249,15 @@ static void forget(struct stoker *s)
 
 void admit_all(struct stoker *s)
 {
-    int ring, go_on = 1;
-    while (go_on && !atomic_load(&s->stop)) {
+    int ring, again = 1;
+    while (again && !atomic_load(&s->stop)) {
         struct job *j = free_sequence(s) ? next_queued(s) : NULL;
-        if (atomic_exchange(&s->clears, 0)) /* after the look at the queue: who came after the wish finds nothing */
-            forget(s);
+        if (atomic_exchange(&s->clears,
+                            0)) /* after the look at the queue: jobs submitted after the call find nothing cached */
+            clear_prefixes(s);
         int writing = prefix_disk_write_behind(s->disk);
         engine_report(s);
-        go_on = j ? admit(s, j) : !any_active(s) && (queue_pop(s->submit_wakeup, &ring, writing ? 2 : 100) || writing);
+        again = j ? admit(s, j) : !any_active(s) && (queue_pop(s->submit_wakeup, &ring, writing ? 2 : 100) || writing);
     }
 }
 
@@ -279,7 +280,7 @@ int job_reserve(struct stoker *s, struct job *j, size_t n_pos)
             continue;
         if (other == j)
             return -1;
-        wait_again(s, other, 1);
+        requeue(s, other, 1);
         pthread_mutex_lock(&s->lock);
         s->counters.preempted++;
         pthread_mutex_unlock(&s->lock);

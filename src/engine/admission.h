@@ -1,24 +1,26 @@
-/* Jobs between the queue and their sequences: who gets one, who has to give it back, how a job ends. */
+/* Jobs between the queue and their sequences: which job gets a sequence, which gives its own back, how jobs end. */
 #ifndef ENGINE_ADMISSION_H
 #define ENGINE_ADMISSION_H
 
 #include "engine/engine.h"
 
-/* Jobs that wait get sequences, first come, first served, as long as there are sequences and pages. Waits a moment if there is
- * nothing to do at all. */
+/* Gives sequences to waiting jobs, first come, first served, as long as there are free sequences and pages. If no job runs or waits, it
+ * waits up to 100 ms for one. */
 void admit_all(struct stoker *s);
 
-/* A job that has computed nothing yet looks again for what is known of its ids. */
+/* Looks again how far the prefix cache can take a job that has computed nothing yet. */
 void job_resume(struct stoker *s, struct job *j);
 
-/* Pages for positions [0, n_pos) of the job: cached ones go for it, then the youngest job that is younger gives its sequence
- * back and goes to the head of the queue, to be computed again later. -1: it has to wait. */
+/* Reserves the pages of positions [0, n_pos) of a job. If there are none, cached prefixes are evicted; then the youngest job, if it is
+ * younger than this one, gives its sequence back and returns to the head of the queue, to be computed again later. -1: the job itself is
+ * the youngest, and has to wait. */
 int job_reserve(struct stoker *s, struct job *j, size_t n_pos);
 
 void job_send(const struct job *j, const struct stoker_event *e);
-int job_may_send(const struct job *j); /* the last event always finds room: one place of the queue is kept for it */
+/* 0: its queue of events is full but for the entries that are kept for the last event. */
+int job_may_send(const struct job *j);
 
-/* The job's last event; its sequence is free, what it computed may become known. */
+/* Sends the last event and frees the sequence; what the job computed stays in the prefix cache. */
 void job_end(struct stoker *s, struct job *j, enum stoker_end_reason reason);
 void job_fail(struct stoker *s, struct job *j, const struct error *why);
 void end_cancelled(struct stoker *s);

@@ -1,5 +1,4 @@
-/* The public API: see stoker.h. Opening, the table of jobs, events, text. The work is done in schedule.c, what can be
- * seen of it is told in report.c. */
+/* The public API: see stoker.h. Opening, the table of jobs, events, text. The work is done in schedule.c; report.c shows it. */
 #include "engine/engine.h"
 #include "engine/constraint_cache.h"
 
@@ -106,7 +105,7 @@ static int open_disk(struct stoker *s, const struct stoker_options *o, struct er
 {
     if (!o || !o->cache_dir)
         return 0;
-    if (o->routes) /* what rows are under forced routes is not the model's own */
+    if (o->routes) /* rows under forced routes are not those of the model */
         return error_set(err, ERR_INPUT,
                          "forced routes (routes) and a folder of known prefixes (cache_dir) exclude each "
                          "other: leave one of them out");
@@ -183,7 +182,7 @@ void stoker_close(struct stoker *s)
         return;
     atomic_store(&s->stop, 1);
     for (int i = 0; i < s->session->plan.n_parallel; i++)
-        atomic_store(&s->session->seq[i].cancelled, 1);
+        atomic_store(&s->session->tables.seq[i].cancelled, 1);
     queue_wake(s->submit_wakeup);
     pthread_join(s->thread, NULL);
     for (int i = 0; i < s->n_job; i++)
@@ -227,7 +226,7 @@ static struct job *unused_job(struct stoker *s)
     return NULL;
 }
 
-/* pick becomes the job's. */
+/* The job owns pick from now on. */
 static int fill_job(const struct stoker *s, struct job *j, const struct stoker_request *r, const struct pick *pick,
                     struct error *err)
 {
@@ -318,7 +317,7 @@ int stoker_next_event(struct stoker *s, stoker_id id, int timeout_ms, struct sto
     if (got && (ev->kind == STOKER_END || ev->kind == STOKER_FAILED)) {
         got = j->taken ? -1 : 1;
         j->taken = 1;
-        if (j->readers > 1) /* the others wait for an event too: they find that it was taken */
+        if (j->readers > 1) /* other readers wait for an event too: they find that it was taken */
             queue_push(j->events, ev);
     }
     if (--j->readers == 0 && j->taken)

@@ -1,4 +1,4 @@
-/* What an engine's model is made of, layer by layer, and how its experts are used: for those who want to see it. */
+/* stoker_layers() and stoker_expert_use(): what each layer of a model is, and how often its experts are used. */
 #include "engine/engine.h"
 
 static enum stoker_layer_kind kind_of(const struct model *m, int l)

@@ -12,7 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* ---- the public numbers and the chain's ------------------------------------------------------------------------------------- */
+/* ---- public and internal options ------------------------------------------------------------------------------------- */
 
 _Static_assert(sizeof((struct stoker_sampling *)0)->order == sizeof((struct sampling *)0)->order,
                "stoker.h has room for every stage");
@@ -51,7 +51,7 @@ static void to_public(struct stoker_sampling *to, const struct sampling *from)
     memcpy(to->order, from->order, sizeof to->order);
 }
 
-/* Zeroed fields that no chain can have: as if not given. */
+/* A zeroed field whose zero is out of range counts as not given. */
 static void from_public(struct sampling *to, const struct stoker_sampling *from)
 {
     struct sampling usual = sampling_defaults();
@@ -149,9 +149,9 @@ static int copy_bias(struct pick *p, const struct stoker_sampling *how, int n_vo
 
 static int copy_breakers(struct pick *p, const struct stoker_sampling *how, struct error *err)
 {
-    static const struct stoker_string usual[] = {{"\n", 1}, {":", 1}, {"\"", 1}, {"*", 1}};
-    const struct stoker_string *from = how->dry_breakers ? how->dry_breakers : usual;
-    size_t n = how->dry_breakers ? how->n_dry_breakers : sizeof usual / sizeof *usual, bytes = 0;
+    static const struct stoker_string defaults[] = {{"\n", 1}, {":", 1}, {"\"", 1}, {"*", 1}};
+    const struct stoker_string *from = how->dry_breakers ? how->dry_breakers : defaults;
+    size_t n = how->dry_breakers ? how->n_dry_breakers : sizeof defaults / sizeof *defaults, bytes = 0;
     if (!history_has_dry(&p->how))
         return 0;
     for (size_t i = 0; i < n && i < BREAKERS_MOST; i++)
@@ -203,7 +203,7 @@ void pick_close(struct pick *p)
 
 /* ---- picking ---------------------------------------------------------------------------------------------------------------- */
 
-/* The tokens that hold one of the job's texts. Most jobs have the usual texts, and find the table filled in. */
+/* The tokens that contain one of the texts that end a repetition. Most jobs have the default texts and find the table filled in. */
 static const uint8_t *breakers_of(struct stoker *s, const struct pick *p, struct sampling_history *history)
 {
     const struct tokenizer *t = s->session->tokenizer;
@@ -215,11 +215,11 @@ static const uint8_t *breakers_of(struct stoker *s, const struct pick *p, struct
     return history->breakers;
 }
 
-/* All tokens of the job so far, in the table beside its sequence: whoever had that before is forgotten. */
+/* The history of all tokens of the job so far. The table belongs to the sequence, so another job's history is replaced. */
 static struct sampler_history *history_of(struct stoker *s, const struct job *j)
 {
     const struct sampling *how = &j->pick.how;
-    struct sampling_history *history = &s->session->sampling_history[j->seq - s->session->seq];
+    struct sampling_history *history = &s->session->tables.sampling_history[j->seq - s->session->tables.seq];
     if (!history_has_penalties(how) && !history_has_dry(how))
         return NULL;
     if (history->answer != j->id) {

@@ -1,5 +1,5 @@
-/* How one answer's tokens are picked: what its request says of sampling, checked and copied, and the log-probabilities that its
- * events show. The chain itself is text/sampler/sampler.h; here it gets history, bias and number of the answer. */
+/* How the tokens of one answer are chosen: the sampling options of its request, checked and copied, and the log-probabilities of its
+ * events. The chain itself is text/sampler/sampler.h; here it is given history, bias and number of the answer. */
 #ifndef ENGINE_PICK_H
 #define ENGINE_PICK_H
 
@@ -10,11 +10,11 @@ struct error;
 struct job;
 struct stoker;
 
-/* A job's. */
+/* Part of a job. */
 struct pick {
     struct sampling how;
     uint32_t choice;
-    double mu;               /* of mirostat */
+    double mu;               /* state of mirostat */
     struct logit_bias *bias; /* [n_bias]: malloc'd */
     size_t n_bias;
     struct sampler_text
@@ -27,18 +27,18 @@ struct pick {
     size_t n_top;
 };
 
-/* What a job that waits may hold, and one that has begun holds besides: for the plan. */
+/* Most bytes that a waiting job owns for this; and those that a job which has begun owns besides. For the plan. */
 uint64_t pick_queued_bytes(void);
 uint64_t pick_begun_bytes(void);
 
-/* ERR_INPUT names the field. */
+/* Copies and checks the options. -1: ERR_INPUT names the field; nothing is allocated. */
 int pick_open(struct pick *p, const struct stoker *s, const struct stoker_request *r, struct error *err);
 void pick_close(struct pick *p);
 
-/* The job's next token, from logits [n_vocab], or -1. */
+/* Chooses the job's next token from logits [n_vocab], among allowed [n_vocab] (NULL: all). -1: *err. */
 int32_t pick_token(struct stoker *s, struct job *j, const float *logits, const uint8_t *allowed, struct error *err);
 
-/* The event of that token. -1: no memory. */
+/* Fills in the event of that token. -1: no memory. */
 int pick_event(struct stoker *s, struct job *j, const float *logits, int32_t id, struct stoker_event *e,
                struct error *err);
 

@@ -1,14 +1,16 @@
 /* Making the plan: see plan.h.
  *
- * A configuration (context, chunk, where the embedding lies, slots per class) has a price; the plan walks configurations in
- * the degradation order until one fits:
+ * A configuration says how large everything may be: context, chunk, where the tables of embeddings are, slots of each class. price()
+ * states what it takes, as a plan; it is a function of model, request and configuration and changes none of them, so that searches
+ * may ask it as often as they like. The plan is the price of the first configuration that fits, in the degradation order (memory.md 4):
  *
  *     everything resident
- *     embedding on disk; experts from all down to the knee (two tokens' experts)
- *     chunk down to 64; the prefix cache and snapshots; context down to 4096; experts from the knee to the floor; chunk down to 16
+ *     embeddings on disk; experts from all down to the knee (the experts of two tokens)
+ *     constraints at their least; chunk down to 64; prefix cache, sequences, copies of states; context down to 4096;
+ *     experts from the knee down to the floor; chunk down to 16
  *
- * and where experts stream with slots to spare, the chunk grows to 4096 while the knee holds. What the user gave is not
- * changed. */
+ * Where experts stream and slots are left over, the chunk grows up to 4096 as long as every class keeps its knee. What the caller
+ * asked for is never changed. */
 #include "engine/plan.h"
 
 #include "base/checked.h"
@@ -18,30 +20,29 @@
 #include "engine/engine.h"
 #include "engine/machine_memory.h"
 #include "engine/prefix/cache.h"
-#include "engine/session.h"
+#include "engine/session_tables.h"
 
 #include <limits.h>
 #include <link.h>
 #include <stdio.h>
 #include <string.h>
 
-#define MIB        (UINT64_C(1) << 20)
-#define GIB        (UINT64_C(1) << 30)
-#define MOST_BYTES (UINT64_C(1) << 60)
+#define MIB       (UINT64_C(1) << 20)
+#define GIB       (UINT64_C(1) << 30)
+#define MAX_BYTES (UINT64_C(1) << 60)
 
 enum {
     CHUNK = 512,
-    CHUNK_MOST = 4096,
+    CHUNK_MAX = 4096,
     CHUNK_LOW = 64,
-    CHUNK_LEAST = 16,
+    CHUNK_MIN = 16,
     CTX = 8192,
     CTX_LOW = 4096,
-    CTX_MOST = 1 << 30,
-    SPARE_SLOTS = 4,
-    SNAPSHOTS = 4,
-    WINDOW_SHARE = 4,
-    MOST_NODES = 1 << 22,
-    SLOT_TABLE = 64
+    CTX_MAX = 1 << 30,
+    SPARE_SLOTS = 4,  /* beyond the experts that a layer uses: some can load while others compute */
+    SNAPSHOTS = 4,    /* copies of a sequence's state beside a prefix cache */
+    WINDOW_SHARE = 4, /* pages of other kinds that the cache holds for each page of a window */
+    MAX_NODES = 1 << 22
 };
 
 static const char *const part_names[PLAN_PARTS] = {
@@ -74,35 +75,72 @@ static uint64_t code_bytes(void)
 struct config {
     int n_ctx, n_parallel, n_chunk, n_snapshots;
     uint64_t cache_ram;
-    int embedding_on_disk;
-    int least_constraints; /* what constraints need to work at all */
+    int embedding_on_disk; /* tables of embeddings stay on disk, where they may: see struct view */
+    int least_constraints; /* constraints get only what they need to work at all */
     int slots[EXPERT_CLASSES];
 };
 
+/* What every configuration has in common. */
 struct planner {
-    struct plan *p;
     struct model *m;
     const struct plan_request *request;
-    int floor[EXPERT_CLASSES], knee[EXPERT_CLASSES], all[EXPERT_CLASSES];
-    int can_stream, buffered; /* buffered: some file is read through the page cache */
+    struct plan base; /* what does not depend on the configuration */
+    int floor[EXPERT_CLASSES], knee[EXPERT_CLASSES], all[EXPERT_CLASSES]; /* slots of a class */
+    int can_stream;                                                       /* tables of embeddings on disk save memory */
+    int buffered;                                                         /* some file is read through the page cache */
 };
+
+/* The model as a configuration has it: a copy, because tables that are on disk and exact weights change what parts take. */
+struct view {
+    struct model model;
+    struct weight token_embd, layer_table;
+};
+
+/* The tokens' table stays resident where there is no store to gain from it, or where it is the output as well. */
+static int token_table_on_disk(const struct model *m, int on_disk)
+{
+    return on_disk && m->n_moe_layer && m->output != m->token_embd;
+}
+
+static void view_model(struct view *v, const struct planner *pl, const struct config *c)
+{
+    const struct model *m = pl->m;
+    v->model = *m;
+    v->model.op.exact = pl->request->exact;
+    v->token_embd = *m->token_embd;
+    v->token_embd.on_disk = token_table_on_disk(m, c->embedding_on_disk);
+    v->model.token_embd = &v->token_embd;
+    if (!m->layer_embd.table)
+        return;
+    v->layer_table = *m->layer_embd.table;
+    v->layer_table.on_disk = c->embedding_on_disk;
+    v->model.layer_embd.table = &v->layer_table;
+}
+
+/* The model becomes as the plan has it. */
+static void apply_to_model(struct model *m, int embedding_on_disk)
+{
+    m->token_embd->on_disk = token_table_on_disk(m, embedding_on_disk);
+    if (m->layer_embd.table)
+        m->layer_embd.table->on_disk = embedding_on_disk;
+}
 
 static int pages_of(int n_ctx) { return n_ctx / KV_PAGE + (n_ctx % KV_PAGE != 0); }
 
 static int snapshots_of(const struct planner *pl)
 {
     const struct plan_request *w = pl->request;
-    int requested = w->n_snapshots ? w->n_snapshots : w->defaults.n_snapshots;
-    return requested ? requested : w->cache_ram ? SNAPSHOTS : 1;
+    int asked = w->n_snapshots ? w->n_snapshots : w->defaults.n_snapshots;
+    return asked ? asked : w->cache_ram ? SNAPSHOTS : 1;
 }
 
-/* Pages of a kind for the sequences: each its own context, unless fewer are requested; then one context at least. */
+/* Pages of a kind for the sequences: a whole context for each. If the caller asked for fewer, those, but one whole context at least. */
 static int sequence_pages(const struct planner *pl, const struct config *c, int kind)
 {
     const struct kv_layout *kv = &pl->m->kv_layout[kind];
     int one = kv->n_layer ? kv_pages_needed(kv->window, c->n_ctx, c->n_chunk) : 0, all = one * c->n_parallel,
-        request = pl->request->n_pages > one ? pl->request->n_pages : one;
-    return pl->request->n_pages && !kv->window && request < all ? request : all;
+        asked = pl->request->n_pages > one ? pl->request->n_pages : one;
+    return pl->request->n_pages && !kv->window && asked < all ? asked : all;
 }
 
 static size_t page_bytes(const struct planner *pl, int kind)
@@ -112,21 +150,21 @@ static size_t page_bytes(const struct planner *pl, int kind)
     return kv_page_bytes(&shape) * (size_t)pl->m->kv_layout[kind].n_layer;
 }
 
-static int most_of(uint64_t n) { return n < MOST_NODES ? (int)n : MOST_NODES; }
+static int at_most_max_nodes(uint64_t n) { return n < MAX_NODES ? (int)n : MAX_NODES; }
 
-/* The cache's bytes: half of them for states where there are any; pages of windows lie only near the ends of turns. */
-static void price_prefix(struct planner *pl, const struct config *c)
+/* Adds the pages, states and nodes of the prefix cache. Half of its bytes are for states, where there are any. It needs fewer pages of
+ * windows than of other kinds, because windows are kept only at the ends of turns. */
+static void price_prefix(const struct planner *pl, const struct config *c, struct plan *p)
 {
-    struct plan *p = pl->p;
     size_t state = state_pool_bytes(pl->m->state_bytes, 1), page = 0;
-    int n_state = state ? most_of(c->cache_ram / 2 / state) : 0;
+    int n_state = state ? at_most_max_nodes(c->cache_ram / 2 / state) : 0;
     for (int k = 0; k < KV_KINDS; k++)
         page += page_bytes(pl, k) / (pl->m->kv_layout[k].window ? WINDOW_SHARE : 1);
     uint64_t rest = c->cache_ram - n_state * (uint64_t)state;
     uint64_t nodes = rest / (page + prefix_table_bytes(1, 0, 0) + KV_KINDS * kv_pool_table_bytes(1));
-    if (!page && nodes > n_state * (uint64_t)p->max_page) /* states alone: nodes are on the way to one */
+    if (!page && nodes > n_state * (uint64_t)p->max_page) /* states alone: the other nodes only lead to one */
         nodes = n_state * (uint64_t)p->max_page;
-    int n = most_of(nodes);
+    int n = at_most_max_nodes(nodes);
     p->prefix_bytes = state_pool_bytes(pl->m->state_bytes, n_state);
     p->prefix_table_bytes = 0;
     for (int k = 0; k < KV_KINDS; k++) {
@@ -143,9 +181,8 @@ static void price_prefix(struct planner *pl, const struct config *c)
     p->part[PLAN_PREFIX] = n_state + n ? p->prefix_bytes + p->prefix_table_bytes : 0;
 }
 
-static void price_pages(struct planner *pl, const struct config *c)
+static void price_pages(const struct planner *pl, const struct config *c, struct plan *p)
 {
-    struct plan *p = pl->p;
     const struct model *m = pl->m;
     uint64_t n = (uint64_t)p->n_parallel;
     p->max_page = pages_of(c->n_ctx);
@@ -165,29 +202,27 @@ static void price_pages(struct planner *pl, const struct config *c)
         else
             p->kv_bytes_per_token += page;
     }
-    if (!p->kv_bytes) /* states alone: there is a node for each page all the same */
+    if (!p->kv_bytes) /* states alone: every 256 positions have a node all the same */
         p->n_node += p->n_parallel * p->max_page;
     p->kv_bytes_per_token /= KV_PAGE;
     p->kv_table_bytes += prefix_table_bytes(p->n_node, p->n_state, p->max_page);
     p->part[PLAN_KV] = p->kv_bytes + p->kv_table_bytes;
     p->state_bytes_per_sequence = m->state_floats * sizeof(float);
     p->part[PLAN_STATE] = n * seq_state_bytes(m->state_bytes) + state_pool_bytes(m->state_bytes, p->n_state);
-    price_prefix(pl, c);
+    price_prefix(pl, c, p);
 }
 
-static uint64_t disk_bytes(const struct planner *pl)
+static uint64_t disk_bytes(const struct planner *pl, int max_page)
 {
     uint64_t page = 0;
     for (int k = 0; k < KV_KINDS; k++)
         page += page_bytes(pl, k);
-    return pl->request->cache_dir ? prefix_disk_table_bytes(page, pl->m->state_bytes + 64, pl->p->max_page) : 0;
+    return pl->request->cache_dir ? prefix_disk_table_bytes(page, pl->m->state_bytes + 64, max_page) : 0;
 }
 
-static void price_slots(struct planner *pl, const struct config *c)
+static void price_slots(const struct planner *pl, const struct config *c, struct plan *p)
 {
-    struct plan *p = pl->p;
     int n = 0;
-    p->part[PLAN_SLOTS] = 0;
     for (int i = 0; i < p->n_class; i++) {
         n += p->slots[i] = c->slots[i];
         p->part[PLAN_SLOTS] += (uint64_t)c->slots[i] * p->class[i].slot_bytes;
@@ -196,11 +231,11 @@ static void price_slots(struct planner *pl, const struct config *c)
     p->part[PLAN_SLOTS] += p->table_bytes;
 }
 
-/* A server compiles for many: two ordinary constraints at a time, beside one that is large. */
+/* A server compiles for many clients: two ordinary constraints at a time, beside a large one. */
 static struct constraint_memory constraint_memory(const struct plan_request *w, const struct config *c)
 {
     uint64_t n = (uint64_t)c->n_parallel, running = n < 16 ? n * 4 * MIB : 64 * MIB;
-    if (!w->constraint_state_bytes)
+    if (!w->has_text)
         return (struct constraint_memory){0};
     if (!w->server)
         return (struct constraint_memory){running, 0, 8 * MIB, 0};
@@ -209,14 +244,14 @@ static struct constraint_memory constraint_memory(const struct plan_request *w, 
     return (struct constraint_memory){running + 24 * MIB, 4 * MIB, 32 * MIB, 2};
 }
 
-static void price_text(struct planner *pl, const struct config *c)
+static void price_text(const struct planner *pl, const struct config *c, struct plan *p)
 {
-    const struct constraint_memory m = pl->p->constraints = constraint_memory(pl->request, c);
-    /* A compilation looks for the shortest answer in a place of its own; in a server others answer meanwhile. */
+    const struct plan_request *w = pl->request;
+    const struct constraint_memory m = p->constraints = constraint_memory(w, c);
+    /* A compilation computes the shortest answer in a state of its own. In a server it does so while other answers run. */
     uint64_t n_lane = m.n_small ? (uint64_t)m.n_small + 1 : 0;
-    pl->p->part[PLAN_TEXT] = pl->request->text_bytes +
-                             ((uint64_t)c->n_parallel + n_lane) * pl->request->constraint_state_bytes + m.held +
-                             (uint64_t)m.n_small * m.small + m.large;
+    p->part[PLAN_TEXT] = w->text_bytes + ((uint64_t)c->n_parallel + n_lane) * w->constraint_state_bytes + m.held +
+                         (uint64_t)m.n_small * m.small + m.large;
 }
 
 static uint64_t rows_bounce(const struct weight *w)
@@ -224,49 +259,55 @@ static uint64_t rows_bounce(const struct weight *w)
     return w && w->on_disk ? disk_rows_bounce(w->mat.row_bytes, DISK_ROWS_BATCH) : 0;
 }
 
-/* Everything but slack, into p->part; returns the sum. */
-static uint64_t price(struct planner *pl, const struct config *c)
+/* Weights, and the scratch of steps. */
+static void price_model(const struct planner *pl, const struct config *c, struct plan *p)
 {
-    struct plan *p = pl->p;
-    struct model *m = pl->m;
-    const struct plan_request *w = pl->request;
+    struct view v;
+    view_model(&v, pl, c);
+    const struct weight *token = v.model.token_embd, *layer = v.model.layer_embd.table;
     p->embedding_on_disk = c->embedding_on_disk;
-    m->token_embd->on_disk = c->embedding_on_disk && m->n_moe_layer && m->output != m->token_embd;
-    if (m->layer_embd.table)
-        m->layer_embd.table->on_disk = c->embedding_on_disk;
-    m->op.exact = w->exact;
-    p->n_ctx = c->n_ctx;
-    p->n_parallel = c->n_parallel;
-    p->n_chunk = c->n_chunk;
-
-    price_pages(pl, c);
-    price_slots(pl, c);
-    price_text(pl, c);
-    p->part[PLAN_EMBEDDING] = weight_bytes(m->token_embd) +
-                              (m->layer_embd.table ? weight_bytes(m->layer_embd.table) : 0);
-    p->part[PLAN_KV_B] = model_derived_bytes(m);
-    p->part[PLAN_WEIGHTS] = model_weight_bytes(m) - p->part[PLAN_EMBEDDING] - p->part[PLAN_KV_B];
-    p->n_logits = w->all_logits ? c->n_chunk : p->n_parallel;
-    struct step_scratch scratch = model_measure_step(m, c->n_chunk, p->n_logits);
+    p->part[PLAN_EMBEDDING] = weight_bytes(token) + (layer ? weight_bytes(layer) : 0);
+    p->embedding_bounce = rows_bounce(token) + rows_bounce(layer);
+    struct step_scratch scratch = model_measure_step(&v.model, c->n_chunk, p->n_logits);
     p->step_bytes = scratch.step_bytes;
-    if (p->step_bytes < WEIGHTS_BOUNCE + 4096) /* loading borrows it */
+    if (p->step_bytes < WEIGHTS_BOUNCE + 4096) /* weights are loaded through the same memory */
         p->step_bytes = WEIGHTS_BOUNCE + 4096;
     p->thread_bytes = scratch.thread_bytes;
     p->part[PLAN_ACT] = p->step_bytes + p->thread_bytes * (uint64_t)p->n_threads;
-    p->part[PLAN_LOGITS] = session_logits_bytes(m->p.n_vocab, p->n_logits, c->n_chunk, p->n_parallel, c->n_ctx);
-    p->embedding_bounce = rows_bounce(m->token_embd) + rows_bounce(m->layer_embd.table);
-    p->part[PLAN_READER] = reader_bytes(&w->reader) + p->embedding_bounce;
-    p->part[PLAN_SERVER] = w->server + engine_queue_bytes(w->n_queue, p->n_parallel, c->n_ctx) + disk_bytes(pl);
-    p->part[PLAN_STACKS] = (uint64_t)p->n_threads * POOL_STACK + 8 * 64 * 1024 + 256 * 1024;
-    uint64_t sum = 0;
+}
+
+/* What a configuration takes: all parts but slack; total is their sum. */
+static struct plan price(const struct planner *pl, const struct config *c)
+{
+    const struct plan_request *w = pl->request;
+    struct plan p = pl->base;
+    p.n_ctx = c->n_ctx;
+    p.n_parallel = c->n_parallel;
+    p.n_chunk = c->n_chunk;
+    p.n_logits = w->all_logits ? c->n_chunk : c->n_parallel;
+    price_pages(pl, c, &p);
+    price_slots(pl, c, &p);
+    price_text(pl, c, &p);
+    price_model(pl, c, &p);
+    p.part[PLAN_LOGITS] = session_tables_bytes(pl->m->p.n_vocab, p.n_logits, c->n_chunk, c->n_parallel, c->n_ctx);
+    p.part[PLAN_READER] = reader_bytes(&w->reader) + p.embedding_bounce;
+    p.part[PLAN_SERVER] = w->server + engine_queue_bytes(w->n_queue, c->n_parallel, c->n_ctx) +
+                          disk_bytes(pl, p.max_page);
+    p.part[PLAN_STACKS] = (uint64_t)p.n_threads * POOL_STACK + 8 * 64 * 1024 + 256 * 1024;
     for (int i = 0; i < PLAN_KERNEL; i++)
-        sum += p->part[i];
-    p->part[PLAN_KERNEL] = round_up(sum / 512 + 256 * 1024, 4096) + (pl->buffered ? 64 * MIB : 0);
-    p->part[PLAN_SLOTS] += 2 * MIB; /* the mapping's rounding to huge pages */
-    return sum + p->part[PLAN_KERNEL] + 2 * MIB;
+        p.total += p.part[i];
+    p.part[PLAN_KERNEL] = round_up(p.total / 512 + 256 * 1024, 4096) + (pl->buffered ? 64 * MIB : 0);
+    p.part[PLAN_SLOTS] += 2 * MIB; /* the mapping is rounded up to huge pages */
+    p.total += p.part[PLAN_KERNEL] + 2 * MIB;
+    return p;
 }
 
 static uint64_t slack_of(uint64_t memory) { return memory / 128 > 8 * MIB ? memory / 128 : 8 * MIB; }
+
+static int fits(const struct planner *pl, const struct config *c, uint64_t memory)
+{
+    return price(pl, c).total + slack_of(memory) <= memory;
+}
 
 /* The smallest M with sum + slack(M) <= M. */
 static uint64_t memory_for(uint64_t sum)
@@ -281,12 +322,12 @@ static uint64_t memory_for(uint64_t sum)
 
 /* ---- slots ------------------------------------------------------------------------------------------------------------------ */
 
-static void limits(struct planner *pl)
+/* floor: a layer can be computed. knee: the experts of two tokens, below which hit rates fall steeply. */
+static void slot_limits(struct planner *pl)
 {
-    struct plan *p = pl->p;
     int used = pl->m->p.n_expert_used;
-    for (int i = 0; i < p->n_class; i++) {
-        const struct expert_class *c = &p->class[i];
+    for (int i = 0; i < pl->base.n_class; i++) {
+        const struct expert_class *c = &pl->base.class[i];
         long long knee = 2LL * used * c->n_layer;
         pl->all[i] = c->n_expert;
         pl->floor[i] = used + SPARE_SLOTS < c->n_expert ? used + SPARE_SLOTS : c->n_expert;
@@ -294,40 +335,41 @@ static void limits(struct planner *pl)
     }
 }
 
-/* Slot k of all beyond the least, in one fixed order: the classes in proportion to what they lack. */
-static void hand_out(const struct planner *pl, struct config *c, const int *least, uint64_t k, uint64_t all)
+/* Distributes k of `all` slots beyond the least: each class gets them in proportion to what it lacks. */
+static void distribute_slots(const struct planner *pl, struct config *c, const int *least, uint64_t k, uint64_t all)
 {
-    for (int i = 0; i < pl->p->n_class; i++)
+    for (int i = 0; i < pl->base.n_class; i++)
         c->slots[i] = least[i] + (all ? (int)((uint64_t)(pl->all[i] - least[i]) * k / all) : 0);
 }
 
 /* As many slots as memory allows, at least `least` in each class; more memory never takes one away. 0: does not fit. */
-static int fill_slots(struct planner *pl, struct config *c, uint64_t memory, const int *least)
+static int fill_slots(const struct planner *pl, struct config *c, uint64_t memory, const int *least)
 {
     uint64_t all = 0, low = 0;
     if (pl->request->n_slots)
         least = pl->request->slots;
     else
-        for (int i = 0; i < pl->p->n_class; i++)
+        for (int i = 0; i < pl->base.n_class; i++)
             all += (uint64_t)(pl->all[i] - least[i]);
-    hand_out(pl, c, least, 0, all);
-    if (price(pl, c) + slack_of(memory) > memory)
+    distribute_slots(pl, c, least, 0, all);
+    if (!fits(pl, c, memory))
         return 0;
     for (uint64_t high = all; low < high;) {
         uint64_t k = low + (high - low + 1) / 2;
-        hand_out(pl, c, least, k, all);
-        if (price(pl, c) + slack_of(memory) <= memory)
+        distribute_slots(pl, c, least, k, all);
+        if (fits(pl, c, memory))
             low = k;
         else
             high = k - 1;
     }
-    hand_out(pl, c, least, low, all);
+    distribute_slots(pl, c, least, low, all);
     return 1;
 }
 
-/* ---- the degradation order -------------------------------------------------------------------------------------------------- */
+/* ---- the degradation order --------------------------------------------------------------------------------------------------- */
 
-static struct config whole_config(const struct planner *pl)
+/* Nothing is given up. */
+static struct config full_config(const struct planner *pl)
 {
     const struct plan_request *w = pl->request;
     int trained = pl->m->p.n_ctx_train, most = w->defaults.n_ctx ? w->defaults.n_ctx : CTX,
@@ -343,15 +385,16 @@ static struct config whole_config(const struct planner *pl)
     return c;
 }
 
-static struct config least_config(const struct planner *pl)
+/* Everything is given up that may be. */
+static struct config minimal_config(const struct planner *pl)
 {
-    struct config c = whole_config(pl);
+    struct config c = full_config(pl);
     if (!pl->request->n_ctx && c.n_ctx > CTX_LOW)
         c.n_ctx = CTX_LOW;
     if (!pl->request->n_parallel)
         c.n_parallel = 1;
     if (!pl->request->n_chunk)
-        c.n_chunk = CHUNK_LEAST;
+        c.n_chunk = CHUNK_MIN;
     if (!pl->request->n_snapshots)
         c.n_snapshots = 1;
     c.cache_ram = 0;
@@ -361,24 +404,23 @@ static struct config least_config(const struct planner *pl)
     return c;
 }
 
-/* Tables of embeddings may go to disk where that takes less than they do, with the buffers that read their rows: the table of the
- * layers always, the tokens' only where there is a store to gain from it and it is not the output as well (price()). */
-static int embedding_may_go(struct planner *pl)
+/* Do tables of embeddings on disk, with the buffers that read their rows, take less than resident ones? */
+static int embedding_may_stream(const struct planner *pl)
 {
-    struct config c = whole_config(pl);
-    uint64_t resident = price(pl, &c);
+    struct config c = full_config(pl);
+    uint64_t resident = price(pl, &c).total;
     c.embedding_on_disk = 1;
-    return price(pl, &c) < resident;
+    return price(pl, &c).total < resident;
 }
 
-/* The largest prefix cache below what did not fit, beside `least` slots in each class; 0 where not even none would do. */
-static void shrink_cache(struct planner *pl, struct config *c, uint64_t memory, const int *least)
+/* The largest prefix cache, below the one that did not fit, beside `least` slots in each class; 0 if none fits. */
+static void shrink_cache(const struct planner *pl, struct config *c, uint64_t memory, const int *least)
 {
     uint64_t low = 0, high = c->cache_ram - 1;
-    hand_out(pl, c, pl->request->n_slots ? pl->request->slots : least, 0, 0);
+    distribute_slots(pl, c, pl->request->n_slots ? pl->request->slots : least, 0, 0);
     while (low < high) {
         c->cache_ram = low + (high - low + 1) / 2;
-        if (price(pl, c) + slack_of(memory) <= memory)
+        if (fits(pl, c, memory))
             low = c->cache_ram;
         else
             high = c->cache_ram - 1;
@@ -386,11 +428,22 @@ static void shrink_cache(struct planner *pl, struct config *c, uint64_t memory, 
     c->cache_ram = low;
 }
 
-static int walk(struct planner *pl, struct config *c, uint64_t memory)
+/* A larger chunk reads each expert for more rows: as large as fits beside the knee. */
+static void grow_chunk(const struct planner *pl, struct config *c, uint64_t memory, const int *knee)
+{
+    for (struct config up = *c; up.n_chunk < CHUNK_MAX; *c = up) {
+        up.n_chunk *= 2;
+        if (!fill_slots(pl, &up, memory, knee))
+            return;
+    }
+}
+
+/* The first configuration that fits, in the degradation order. 0: none does. */
+static int degrade(const struct planner *pl, struct config *c, uint64_t memory)
 {
     const struct plan_request *w = pl->request;
-    *c = whole_config(pl);
-    if (!w->n_slots && price(pl, c) + slack_of(memory) <= memory)
+    *c = full_config(pl);
+    if (!w->n_slots && fits(pl, c, memory))
         return 1;
     c->embedding_on_disk = pl->can_stream;
     int chunk_floor = w->n_chunk ? w->n_chunk : CHUNK_LOW,
@@ -398,13 +451,8 @@ static int walk(struct planner *pl, struct config *c, uint64_t memory)
     const int *knee = pl->knee;
     for (;;) {
         if (fill_slots(pl, c, memory, knee)) {
-            int slots_fixed = w->n_chunk != 0 || c->n_chunk != CHUNK || !pl->p->n_class;
-            for (struct config up = *c; !slots_fixed && up.n_chunk < CHUNK_MOST;) {
-                up.n_chunk *= 2;
-                if (!fill_slots(pl, &up, memory, knee))
-                    break;
-                *c = up;
-            }
+            if (w->n_chunk == 0 && c->n_chunk == CHUNK && pl->base.n_class)
+                grow_chunk(pl, c, memory, knee);
             return 1;
         }
         if (!c->least_constraints)
@@ -419,20 +467,21 @@ static int walk(struct planner *pl, struct config *c, uint64_t memory)
             c->n_snapshots = 1;
         else if (c->n_ctx > ctx_floor)
             c->n_ctx = c->n_ctx / 2 > ctx_floor ? c->n_ctx / 2 : ctx_floor;
-        else if (knee == pl->knee && pl->p->n_class)
+        else if (knee == pl->knee && pl->base.n_class)
             knee = pl->floor;
-        else if (!w->n_chunk && c->n_chunk > CHUNK_LEAST)
+        else if (!w->n_chunk && c->n_chunk > CHUNK_MIN)
             c->n_chunk /= 2;
         else
             return 0;
     }
 }
 
-static unsigned cuts(const struct planner *pl, const struct config *c)
+/* PLAN_CUT_* of what a configuration gives up. */
+static unsigned degradations(const struct planner *pl, const struct config *c)
 {
-    struct config full = whole_config(pl);
+    const struct config full = full_config(pl);
     unsigned cut = c->embedding_on_disk ? PLAN_CUT_EMBEDDING : 0;
-    for (int i = 0; i < pl->p->n_class; i++) {
+    for (int i = 0; i < pl->base.n_class; i++) {
         cut |= c->slots[i] < pl->all[i] ? PLAN_CUT_EXPERTS : 0;
         cut |= c->slots[i] < pl->knee[i] ? PLAN_CUT_CACHE : 0;
     }
@@ -442,13 +491,13 @@ static unsigned cuts(const struct planner *pl, const struct config *c)
 }
 
 /* The largest context that fits in memory when everything else is at its least; 0: none. */
-static int context_that_fits(struct planner *pl, uint64_t memory)
+static int context_that_fits(const struct planner *pl, uint64_t memory)
 {
-    struct config c = least_config(pl);
+    struct config c = minimal_config(pl);
     int low = 0, high = c.n_ctx;
     while (low < high) {
         c.n_ctx = low + (high - low + 1) / 2;
-        if (price(pl, &c) + slack_of(memory) <= memory)
+        if (fits(pl, &c, memory))
             low = c.n_ctx;
         else
             high = c.n_ctx - 1;
@@ -477,17 +526,19 @@ static struct size_text size_text(uint64_t n)
     return s;
 }
 
-static int refuse(struct planner *pl, struct error *err)
+/* Fills in what the smallest configuration takes, and the sentence. */
+static int refuse(const struct planner *pl, struct plan *out, struct error *err)
 {
-    struct plan *p = pl->p;
-    struct config c = least_config(pl);
-    uint64_t memory = p->memory;
-    int fits = pl->request->n_ctx || c.n_ctx > KV_PAGE ? context_that_fits(pl, memory) : 0;
-    price(pl, &c);
+    struct config c = minimal_config(pl);
+    uint64_t memory = pl->base.memory;
+    int ctx = pl->request->n_ctx || c.n_ctx > KV_PAGE ? context_that_fits(pl, memory) : 0;
+    *out = price(pl, &c);
+    out->total = 0;
+    const struct plan *p = out;
     int big = biggest_part(p);
     char other[64] = "";
-    if (fits > 0)
-        snprintf(other, sizeof other, " or --ctx %d", fits);
+    if (ctx > 0)
+        snprintf(other, sizeof other, " or --ctx %d", ctx);
     struct size_text has = size_text(memory), needs = size_text(p->minimum);
     if (memory < MIB || strcmp(has.text, needs.text) == 0) /* the difference must be seen */
         snprintf(has.text, sizeof has.text, "%llu bytes", (unsigned long long)memory);
@@ -512,13 +563,13 @@ static int check_number(const char *flag, int n, int most, struct error *err)
 /* What sequences keep is the one part that requests alone can make larger than 64 bits. */
 static int check_sequences(const struct planner *pl, struct error *err)
 {
-    struct config c = whole_config(pl);
+    const struct config c = full_config(pl);
     uint64_t pages = (uint64_t)pages_of(c.n_ctx) * (uint64_t)c.n_parallel, bytes;
     for (int k = 0; k < KV_KINDS; k++) {
         const struct kv_layout *kv = &pl->m->kv_layout[k];
         struct kv_shape shape = kv->shape;
         shape.type = pl->request->kv;
-        if (!checked_mul(kv_page_bytes(&shape) * (uint64_t)kv->n_layer, pages, &bytes) || bytes > MOST_BYTES ||
+        if (!checked_mul(kv_page_bytes(&shape) * (uint64_t)kv->n_layer, pages, &bytes) || bytes > MAX_BYTES ||
             pages > INT_MAX)
             return error_set(err, ERR_MEMORY,
                              "%s: the keys and values of %d sequences of %d positions are more than any machine holds; "
@@ -526,7 +577,7 @@ static int check_sequences(const struct planner *pl, struct error *err)
                              pl->m->file->file->path, c.n_parallel, c.n_ctx);
     }
     uint64_t states = (uint64_t)c.n_parallel * (uint64_t)(1 + c.n_snapshots);
-    if (!checked_mul(pl->m->state_bytes, states, &bytes) || bytes > MOST_BYTES)
+    if (!checked_mul(pl->m->state_bytes, states, &bytes) || bytes > MAX_BYTES)
         return error_set(err, ERR_MEMORY,
                          "%s: the states of %d sequences, %d snapshots each, are more than any machine holds; try a "
                          "smaller --parallel",
@@ -534,24 +585,24 @@ static int check_sequences(const struct planner *pl, struct error *err)
     return 0;
 }
 
-static int check_request(struct planner *pl, struct error *err)
+static int check_request(const struct planner *pl, struct error *err)
 {
     const struct plan_request *w = pl->request;
-    if (w->cache_ram > MOST_BYTES)
+    if (w->cache_ram > MAX_BYTES)
         return error_set(err, ERR_MEMORY, "--cache-ram %llu bytes are more than any machine has",
                          (unsigned long long)w->cache_ram);
-    if (w->server > MOST_BYTES)
+    if (w->server > MAX_BYTES)
         return error_set(err, ERR_MEMORY,
                          "the server's own memory, %llu bytes for its connections, is more than any machine has; "
                          "use a smaller --max-conns or --max-body",
                          (unsigned long long)w->server);
-    if (check_number("--ctx", w->n_ctx, CTX_MOST, err) || check_number("--ctx", w->defaults.n_ctx, CTX_MOST, err) ||
+    if (check_number("--ctx", w->n_ctx, CTX_MAX, err) || check_number("--ctx", w->defaults.n_ctx, CTX_MAX, err) ||
         check_number("--parallel", w->n_parallel, 1 << 12, err) || check_number("--chunk", w->n_chunk, 1 << 16, err) ||
         check_number("--snapshots", w->n_snapshots, 1 << 10, err) ||
         check_number("--threads", w->n_threads, POOL_MAX_THREADS, err) || check_sequences(pl, err))
         return -1;
-    if (w->n_slots && w->n_slots != pl->p->n_class)
-        return error_set(err, ERR_INPUT, "--slots names %d classes; this model has %d", w->n_slots, pl->p->n_class);
+    if (w->n_slots && w->n_slots != pl->base.n_class)
+        return error_set(err, ERR_INPUT, "--slots names %d classes; this model has %d", w->n_slots, pl->base.n_class);
     for (int i = 0; i < w->n_slots; i++)
         if (w->slots[i] < pl->floor[i] || w->slots[i] > pl->all[i])
             return error_set(err, ERR_INPUT, "--slots %d for class %d: at least %d and at most %d are possible",
@@ -559,13 +610,10 @@ static int check_request(struct planner *pl, struct error *err)
     return 0;
 }
 
-static int describe_experts(struct planner *pl, struct error *err)
+static int describe_experts(struct plan *p, const struct model *m, struct error *err)
 {
-    struct plan *p = pl->p;
-    const struct model *m = pl->m;
-    int class_of[PARAMS_MAX_LAYERS];
     p->n_class = expert_classes(m->expert_layer, m->p.n_layer, reader_align_of(m->file->file, m->file->n_file),
-                                p->class, class_of);
+                                p->class, NULL);
     if (p->n_class < 0)
         return error_set(err, ERR_UNSUPPORTED, "%s: its layers have more than %d sizes of experts", m->file->file->path,
                          EXPERT_CLASSES);
@@ -577,6 +625,7 @@ static int describe_experts(struct planner *pl, struct error *err)
     return 0;
 }
 
+/* Is some file read through the page cache? */
 static int reads_buffered(const struct model *m, const struct plan_request *w)
 {
     uint32_t align;
@@ -586,46 +635,62 @@ static int reads_buffered(const struct model *m, const struct plan_request *w)
     return w->reader.backend == READER_BUFFERED;
 }
 
-static uint64_t choose_memory(struct plan *p, const struct plan_request *w)
+static uint64_t choose_memory(const struct plan_request *w, uint64_t minimum, uint64_t whole, const char **from)
 {
-    p->memory_from = "flag";
+    *from = "flag";
     switch (w->how) {
     case PLAN_BYTES:
         return w->memory;
     case PLAN_MINIMUM:
-        return p->minimum;
+        return minimum;
     case PLAN_WHOLE:
-        return p->whole;
-    default:;
+        return whole;
+    case PLAN_FROM_MACHINE:
+        break;
     }
-    uint64_t room = machine_memory("", &p->memory_from);
-    return room < p->whole ? room : p->whole;
+    uint64_t free_memory = machine_memory("", from);
+    return free_memory < whole ? free_memory : whole;
+}
+
+/* What all configurations have in common, and the limits between which they are. */
+static void begin_plan(struct planner *pl)
+{
+    struct plan *p = &pl->base;
+    const struct model *m = pl->m;
+    apply_to_model(pl->m, 0); /* an earlier plan of the same model may have left tables on disk */
+    p->part[PLAN_CODE] = code_bytes();
+    p->part[PLAN_INDEX] = m->file->arena.total + m->arena.total;
+    p->part[PLAN_KV_B] = model_derived_bytes(m);
+    p->part[PLAN_WEIGHTS] = model_weight_bytes(m) - p->part[PLAN_KV_B] - weight_bytes(m->token_embd) -
+                            (m->layer_embd.table ? weight_bytes(m->layer_embd.table) : 0);
+    pl->can_stream = embedding_may_stream(pl);
+    pl->buffered = reads_buffered(m, pl->request);
+    struct config c = minimal_config(pl);
+    uint64_t minimum = memory_for(price(pl, &c).total);
+    c = full_config(pl);
+    p->whole = memory_for(price(pl, &c).total);
+    p->minimum = minimum;
+    p->memory = choose_memory(pl->request, p->minimum, p->whole, &p->memory_from);
 }
 
 int plan_make(struct plan *out, struct model *m, const struct plan_request *request, struct error *err)
 {
-    struct planner pl = {.p = out, .m = m, .request = request};
-    *out = (struct plan){.n_threads = request->n_threads ? request->n_threads : cpu_usable_cores()};
-    if (describe_experts(&pl, err))
+    struct planner pl = {.m = m, .request = request};
+    struct config c;
+    pl.base.n_threads = request->n_threads ? request->n_threads : cpu_usable_cores();
+    *out = pl.base;
+    if (describe_experts(&pl.base, m, err))
         return -1;
-    limits(&pl);
+    slot_limits(&pl);
     if (check_request(&pl, err))
         return -1;
-    out->part[PLAN_CODE] = code_bytes();
-    out->part[PLAN_INDEX] = m->file->arena.total + m->arena.total;
-
-    pl.can_stream = embedding_may_go(&pl);
-    pl.buffered = reads_buffered(m, request);
-    struct config c = least_config(&pl);
-    out->minimum = memory_for(price(&pl, &c));
-    c = whole_config(&pl);
-    out->whole = memory_for(price(&pl, &c));
-    out->memory = choose_memory(out, request);
-    if (!walk(&pl, &c, out->memory))
-        return refuse(&pl, err);
-    out->total = price(&pl, &c);
+    begin_plan(&pl);
+    if (!degrade(&pl, &c, pl.base.memory))
+        return refuse(&pl, out, err);
+    *out = price(&pl, &c);
     out->part[PLAN_SLACK] = slack_of(out->memory);
     out->total += out->part[PLAN_SLACK];
-    out->degraded = cuts(&pl, &c);
+    out->degraded = degradations(&pl, &c);
+    apply_to_model(m, out->embedding_on_disk);
     return 0;
 }

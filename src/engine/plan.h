@@ -1,8 +1,8 @@
 /* The memory plan: the one place that adds up bytes, before anything is allocated.
  *
- * Each part has one owner, which states its size by one function; the plan calls them, decides what shrinks and in what order,
- * and the session cuts everything from one mapping. The sum never exceeds the number that the user gave. Definition: memory.md
- * of the specification, parts 3, 4 and 7. */
+ * Each part has one owner, which states its size by one function. The plan calls these functions and decides what shrinks, and in what
+ * order; the session then cuts everything from one mapping. The sum never exceeds the number that the user gave. Definition: memory.md
+ * 3, 4 and 7. */
 #ifndef ENGINE_PLAN_H
 #define ENGINE_PLAN_H
 
@@ -27,7 +27,7 @@ enum plan_part {
     PLAN_SLOTS,
     PLAN_READER,
     PLAN_STACKS,
-    PLAN_PREFIX, /* of prefixes that no sequence uses */
+    PLAN_PREFIX, /* cached prefixes that no sequence uses */
     PLAN_SERVER, /* the queue of requests, and what the caller needs itself */
     PLAN_KERNEL,
     PLAN_SLACK,
@@ -35,7 +35,7 @@ enum plan_part {
 };
 const char *plan_part_name(enum plan_part p);
 
-/* What shrank, in the order in which it does. */
+/* What the plan gave up, in the degradation order. */
 enum {
     PLAN_CUT_EMBEDDING = 1,
     PLAN_CUT_EXPERTS = 2,
@@ -48,14 +48,14 @@ enum {
 
 /* Memory of constraints (constraint_cache.h), bytes. */
 struct constraint_memory {
-    uint64_t held;         /* by compiled constraints, and by running ones beyond their places */
-    uint64_t small, large; /* by one compilation in a lane */
-    int n_small;           /* lanes for small compilations, beside one for large ones; 0: all are large */
+    uint64_t held;         /* compiled constraints, and what running ones take beyond constraint_state_bytes */
+    uint64_t small, large; /* of one compilation, by its lane */
+    int n_small;           /* lanes for small compilations, beside one for large ones; 0: all compilations are large */
 };
 
 enum plan_memory { PLAN_FROM_MACHINE, PLAN_BYTES, PLAN_MINIMUM, PLAN_WHOLE };
 
-/* 0 in a field: not given, the plan may choose and sacrifice it. */
+/* What the caller asks for. 0 in a field: not given, so the plan chooses it and may lower it. */
 struct plan_request {
     enum plan_memory how;
     uint64_t memory; /* with PLAN_BYTES */
@@ -64,14 +64,15 @@ struct plan_request {
         int n_ctx, n_parallel, n_snapshots; /* of stoker_options.defaults */
     } defaults;
     uint64_t cache_ram, server;         /* bytes */
-    int cache_dir;                      /* prefixes lie in files too */
-    int n_queue;                        /* requests; 0: so few that they need no part of their own */
+    int cache_dir;                      /* 1: prefixes are kept in files too */
+    int n_queue;                        /* requests that may wait; 0: so few that they are in the slack */
     int slots[EXPERT_CLASSES], n_slots; /* per class; tests and research */
     enum kv_type kv;
     int exact, lock;
     int all_logits;                  /* every row of a step may want its logits, not one a sequence */
     uint64_t text_bytes;             /* of the tokenizer, which is built first */
-    uint64_t constraint_state_bytes; /* of a constraint at work, for each sequence; 0: there is no text */
+    int has_text;                    /* a tokenizer: answers may be constrained */
+    uint64_t constraint_state_bytes; /* of a running constraint, for each sequence */
     struct reader_options reader;
 };
 

@@ -1,12 +1,17 @@
-/* Having memory early: see prefault.h. */
+/* Prefaulting a mapping: see prefault.h. */
 #include "engine/prefault.h"
 
 #include "base/checked.h"
 #include "base/thread.h"
 
-enum { STRETCH = 16 << 20, HUGE_PAGE = 2 << 20, STACK = 64 << 10, LITTLE = 256 << 20 };
+enum {
+    PART = 16 << 20, /* the thread looks whether it should stop after each */
+    HUGE_PAGE = 2 << 20,
+    STACK = 64 << 10,
+    BACKGROUND_MIN = 256 << 20 /* fewer bytes are prefaulted before anybody would notice */
+};
 
-static int parts_of(const struct arena *a) { return (int)((a->size + STRETCH - 1) / STRETCH); }
+static int parts_of(const struct arena *a) { return (int)((a->size + PART - 1) / PART); }
 
 static void *prefault_later(void *arg)
 {
@@ -19,18 +24,18 @@ static void *prefault_later(void *arg)
 
 static void prefault_part(void *memory, int thread, int n_threads) { arena_prefault(memory, thread, n_threads); }
 
-/* Whole huge pages: the one on the border belongs to now. */
-static struct arena stretch(const struct arena *mapping, uint64_t begin, uint64_t end)
+static struct arena range_of(const struct arena *mapping, uint64_t begin, uint64_t end)
 {
     return (struct arena){.base = mapping->base + begin, .size = end - begin};
 }
 
 void prefault_begin(struct prefault *t, const struct arena *mapping, uint64_t later, struct pool *pool)
 {
-    uint64_t border = later < LITTLE ? 0 : round_down(later < mapping->size ? later : mapping->size, HUGE_PAGE);
-    struct arena now = stretch(mapping, border, mapping->size);
+    /* in whole huge pages: the one on the border is prefaulted now */
+    uint64_t border = later < BACKGROUND_MIN ? 0 : round_down(later < mapping->size ? later : mapping->size, HUGE_PAGE);
+    struct arena now = range_of(mapping, border, mapping->size);
     pthread_attr_t attr;
-    t->later = stretch(mapping, 0, border);
+    t->later = range_of(mapping, 0, border);
     pool_run(pool, prefault_part, &now);
     if (border == 0)
         return;

@@ -1,6 +1,7 @@
-/* Memory comes page by page, at the first write, and in a virtual machine slowly (0.8 GB/s measured). So it is had at start: the
- * tables at once, by all threads; the rest by a thread of its own, in the order of its use: weights, expert slots, pages of keys and
- * values, while weights and the first prompt are read. What is wanted before its turn is simply had by the write or read into it. */
+/* The first use of memory is slow: the kernel finds and clears each page then, in a virtual machine at 0.8 GB/s (measured). So it is
+ * done at start. The tables are prefaulted at once, by all threads; the rest by a background thread in the order of its use (weights,
+ * expert slots, pages of keys and values) while weights and the first prompt are read. What is needed before its turn is prefaulted by
+ * the write or read that needs it. */
 #ifndef ENGINE_PREFAULT_H
 #define ENGINE_PREFAULT_H
 
@@ -11,16 +12,17 @@
 #include <stdatomic.h>
 
 struct prefault {
-    struct arena later; /* the stretch of the thread */
+    struct arena later; /* the background thread's range of the mapping */
     pthread_t thread;
     int running;
     atomic_int stop;
 };
 
-/* All of the mapping but its first `later` bytes now; those in the background, unless they are so few that nobody waits for them. */
+/* Prefaults the mapping: all but its first `later` bytes before the call returns, those in the background. If they are few, or no thread
+ * can be started, they are prefaulted at once too. */
 void prefault_begin(struct prefault *t, const struct arena *mapping, uint64_t later, struct pool *pool);
 
-/* Waits for the thread, which stops within some milliseconds. Before the memory is unmapped. */
+/* Stops the thread and waits for it, some milliseconds. Call it before the mapping goes. */
 void prefault_end(struct prefault *t);
 
 #endif

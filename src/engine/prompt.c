@@ -1,4 +1,4 @@
-/* Prompts: see "prompts" in stoker.h. A model's words and templates, with an engine or without one. */
+/* Prompts: see "prompts" in stoker.h. A model's tokenizer and chat templates, with an engine or without one. */
 #include "engine/prompt.h"
 
 #include "base/error.h"
@@ -18,7 +18,7 @@ enum { TEMPLATE_FILE_MOST = 4 << 20 };
 
 /* ---- opening ------------------------------------------------------------------------------------------------------------- */
 
-/* A file of that name; NULL: there is none (the name may be a template's own), or *err. free() it. */
+/* The contents of a file, for free(). NULL: there is none of that name, which may be a template's then; or *err. */
 static char *read_template(const char *path, size_t *n, struct error *err)
 {
     struct stat st;
@@ -42,7 +42,7 @@ int templates_chat(struct chat **out, const struct gguf *g, const struct tokeniz
     o.source = source;
     int rc = unreadable.code ? error_set(err, unreadable.code, "%s", unreadable.text) : chat_create(out, g, t, &o, err);
     free(source);
-    if (rc == 0 && !chat_template_of(*out, 0)) /* the model works, but nobody can chat with it */
+    if (rc == 0 && !chat_template_of(*out, 0)) /* the model works, but not for chats */
         log_line(LOG_WARN, "%s", chat_notice(*out));
     return rc;
 }
@@ -105,8 +105,8 @@ void stoker_templates_caps(const struct stoker_templates *v, struct stoker_templ
 
 /* ---- prompts ------------------------------------------------------------------------------------------------------------- */
 
-/* Once, when somebody chats: a benchmark need not know. */
-static void say_notice(const struct stoker_templates *v)
+/* Once, at the first chat: it does not concern benchmarks. */
+static void log_notice(const struct stoker_templates *v)
 {
     const char *notice = chat_notice(v->chat);
     if (notice && chat_template_of(v->chat, 0) &&
@@ -118,14 +118,14 @@ _Static_assert((int)STOKER_TEMPLATE == (int)ORIGIN_TEMPLATE && (int)STOKER_ASSIS
                    (int)STOKER_USER == (int)ORIGIN_USER,
                "spans of stoker.h name authors by the numbers of jinja.h");
 
-struct held {
+struct prompt_memory {
     struct template_prompt prompt;
     struct token_list ids;
     struct stoker_span *span;
     unsigned char *structure;
 };
 
-static void free_held(struct held *h)
+static void free_memory(struct prompt_memory *h)
 {
     if (!h)
         return;
@@ -136,7 +136,7 @@ static void free_held(struct held *h)
     free(h);
 }
 
-static int show(const struct stoker_templates *v, struct held *h, struct stoker_prompt *out, struct error *err)
+static int show(const struct stoker_templates *v, struct prompt_memory *h, struct stoker_prompt *out, struct error *err)
 {
     const struct jinja_text *text = &h->prompt.text;
     h->span = room_malloc((text->n_span + 1) * sizeof *h->span);
@@ -165,17 +165,17 @@ int stoker_prompt(const struct stoker_templates *v, const char *request, size_t 
     struct template_options options = {.stopped = stopped, .stopped_arg = stopped_arg};
     struct error err = v->tokenizer_error;
     struct template_error e = {0};
-    struct held *h = calloc(1, sizeof *h);
+    struct prompt_memory *h = calloc(1, sizeof *h);
     *out = (struct stoker_prompt){0};
     if (path)
         *path = 0;
     if (!h)
         error_set(&err, ERR_MEMORY, "no memory for a prompt");
     if (err.code || !v->chat) {
-        free_held(h);
+        free_memory(h);
         return error_to_public(public, &err);
     }
-    say_notice(v);
+    log_notice(v);
     int rc = chat_prompt(v->chat, request, n, &options, &h->prompt, &h->ids, &e);
     if (rc != 0)
         error_set(&err, template_error_code(&e), "%s", *e.raised ? e.raised : e.text);
@@ -185,13 +185,13 @@ int stoker_prompt(const struct stoker_templates *v, const char *request, size_t 
         rc = show(v, h, out, &err);
     if (rc == 0)
         return 0;
-    free_held(h);
+    free_memory(h);
     return error_to_public(public, &err);
 }
 
 void stoker_prompt_free(struct stoker_prompt *p)
 {
-    free_held(p->owner);
+    free_memory(p->owner);
     *p = (struct stoker_prompt){0};
 }
 
@@ -206,7 +206,7 @@ int stoker_chat(const struct stoker *s, const struct stoker_message *m, size_t n
     if (!c)
         error_set(&e, ERR_MEMORY, "no memory for a conversation of %zu messages", n);
     if (s->templates.chat)
-        say_notice(&s->templates);
+        log_notice(&s->templates);
     int failed = !c || !s->templates.chat || chat_render(s->templates.chat, c, n, think, &l, &e);
     free(c);
     if (failed) {

@@ -1,4 +1,4 @@
-/* A model's words and templates: what include/stoker.h shows as struct stoker_templates. An engine has one that borrows the session's
+/* A model's tokenizer and chat templates: what include/stoker.h declares as struct stoker_templates. An engine's borrows the session's
  * file and tokenizer. */
 #ifndef ENGINE_PROMPT_H
 #define ENGINE_PROMPT_H
@@ -18,7 +18,7 @@ struct stoker_templates {
     atomic_flag notice_logged; /* the chat's notice */
 };
 
-/* The chat of a model under the options: chat_template is a file, a name, or NULL. */
+/* The chat of a model under these options: chat_template is a file, a name, or NULL. The caller destroys *out. */
 int templates_chat(struct chat **out, const struct gguf *g, const struct tokenizer *t, const char *chat_template,
                    const char *tool_format, struct error *err);
 

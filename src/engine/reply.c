@@ -1,5 +1,5 @@
-/* Answers taken apart: see "answers taken apart" in stoker.h. Joins what text/ knows of a model's calls to the engine's file and
- * vocabulary: which format its template speaks, whether a prompt ends inside the reasoning, what constrains the answer. */
+/* Parsing answers: see "parsing answers" in stoker.h. Joins what text/ knows of tool calls to the engine's model: which format its
+ * template uses, whether a prompt ends inside the reasoning, what constrains the answer. */
 #include "base/error.h"
 #include "engine/constraint_cache.h"
 #include "engine/engine.h"
@@ -11,7 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { PROMPT_END = 64 }; /* tokens of a prompt's end that are looked at */
+enum { PROMPT_END = 64 }; /* tokens of a prompt's end that are searched for a reasoning tag */
 
 struct stoker_reply {
     struct stoker *engine;
@@ -28,7 +28,7 @@ struct stoker_reply {
     void *arg;
 };
 
-static void give(struct stoker_reply *r, const struct tool_event *e)
+static void emit(struct stoker_reply *r, const struct tool_event *e)
 {
     static const enum stoker_piece_kind kind[] = {
         [TOOL_REASONING] = STOKER_PIECE_REASONING, [TOOL_CONTENT] = STOKER_PIECE_CONTENT,
@@ -43,49 +43,49 @@ static void give(struct stoker_reply *r, const struct tool_event *e)
 
 /* ---- stop strings ---------------------------------------------------------------------------------------------------------- */
 
-static void give_content(struct stoker_reply *r, const char *text, size_t n)
+static void emit_content(struct stoker_reply *r, const char *text, size_t n)
 {
     if (n)
-        give(r, &(struct tool_event){.kind = TOOL_CONTENT, .text = text, .n = n});
+        emit(r, &(struct tool_event){.kind = TOOL_CONTENT, .text = text, .n = n});
 }
 
-static void take_content(struct stoker_reply *r, const char *text, size_t n)
+static void add_content(struct stoker_reply *r, const char *text, size_t n)
 {
     size_t shown = 0;
     const char *out = stopping_next(r->stops, &r->stopping, text, n, &shown);
     r->failed |= !out;
-    give_content(r, out, out ? shown : 0);
+    emit_content(r, out, out ? shown : 0);
 }
 
-/* What was held back is followed by something else, or by nothing. */
-static void release(struct stoker_reply *r)
+/* What was held back turned out to be no stop string. */
+static void emit_held_back(struct stoker_reply *r)
 {
     size_t n;
     const char *text = stopping_end(r->stops, &r->stopping, &n);
-    give_content(r, text, n);
+    emit_content(r, text, n);
 }
 
-/* Behind a stop string there is nothing. */
+/* Nothing is emitted after a stop string. */
 static void on_event(void *arg, const struct tool_event *e)
 {
     struct stoker_reply *r = arg;
     if (!r->stops) {
-        give(r, e);
+        emit(r, e);
     } else if (!r->stopping.found && e->kind == TOOL_CONTENT) {
-        take_content(r, e->text, e->n);
+        add_content(r, e->text, e->n);
     } else if (!r->stopping.found) {
-        release(r);
-        give(r, e);
+        emit_held_back(r);
+        emit(r, e);
     }
 }
 
-/* The parser holds white space back, for it may stand before a call; it does not hide a stop string. */
+/* The parser holds white space back, because a call may follow; a stop string in it is found all the same. */
 static int is_stopped(struct stoker_reply *r)
 {
     size_t n;
     const char *space = r->stops && r->stream ? tool_stream_space(r->stream, &n) : NULL;
     if (space && stopping_would(r->stops, &r->stopping, space, n))
-        take_content(r, space, n);
+        add_content(r, space, n);
     return r->stopping.found > 0;
 }
 
@@ -140,7 +140,7 @@ static int find_reasoning(const struct tokenizer *t, const struct tool_format *f
 
 /* ---- life ------------------------------------------------------------------------------------------------------------------ */
 
-/* A model whose template knows of no reasoning begins with the answer itself. */
+/* If the template knows no reasoning, the answer begins at once. */
 static enum tool_reasoning value_reasoning(const struct stoker *s, const struct tool_stream_options *stream)
 {
     const struct chat_template *t = s->templates.chat ? chat_template_of(s->templates.chat, 0) : NULL;
@@ -226,7 +226,7 @@ static int open_parts(struct stoker_reply *r, const struct stoker_reply_options 
     if (open_constraint(r, o, &stream, err) != 0)
         return -1;
     stream.tools = r->tools;
-    /* An answer that is governed may hold a marker's text: its calls are told when they are whole. */
+    /* A constrained text may contain a marker's text, so its calls are reported only when they are complete. */
     int mixed = o->answer.language != STOKER_ANY_TEXT && o->choice == STOKER_TOOLS_AUTO;
     stream.checked = r->constraint && r->constraint->constraint && r->tools && !mixed;
     return tool_stream_open(&r->stream, &stream, on_event, r, err);
@@ -320,7 +320,7 @@ int stoker_reply_end(struct stoker_reply *r, struct stoker_error *public)
     struct error err = {0};
     int failed = r->plain ? plain_end(r) : tool_stream_end(r->stream, &err);
     if (r->stops)
-        release(r);
+        emit_held_back(r);
     if (!failed && (r->message.failed || r->failed))
         error_set(&err, ERR_MEMORY, "no memory for an answer");
     return err.code ? error_to_public(public, &err) : 0;

@@ -1,5 +1,5 @@
-/* What can be seen of an engine: its plan, statistics, sequences. Everything here answers at once: the engine thread holds the
- * lock for moments only, never over a step. */
+/* What an engine shows of itself: its plan, statistics, sequences. Everything here answers at once: the engine thread never holds the lock
+ * during a step. */
 #include "base/clock.h"
 #include "base/utf8.h"
 #include "engine/constraint_cache.h"
@@ -109,7 +109,7 @@ int engine_queued(const struct stoker *s)
     return n > places ? n - places : 0;
 }
 
-static void tell_requests(struct stoker *s, struct stoker_stats *out)
+static void report_requests(struct stoker *s, struct stoker_stats *out)
 {
     const struct counters *t = &s->counters;
     int n_parallel = s->session->plan.n_parallel;
@@ -163,7 +163,7 @@ void stoker_stats_of(struct stoker *s, struct stoker_stats *out)
                                  .backend = st.backend,
                                  .cpu_tier = cpu_tier_name(s->session->model->op.k->tier)};
     memcpy(out->calls, t->calls, sizeof out->calls);
-    tell_requests(s, out);
+    report_requests(s, out);
     pthread_mutex_unlock(&s->lock);
     const struct constraint_cache_stats c = constraint_cache_stats(s->constraints);
     out->constraint_hits = c.hits;

@@ -1,9 +1,9 @@
-/* The engine thread: makes steps of rows, picks tokens, sends events.
+/* The engine thread: it makes steps of rows, picks tokens and sends events.
  *
  * A step holds the next row of every decoding job, and prompt rows up to the plan's chunk, assigned in shares of at most a page to the
- * jobs that have prompts left, oldest first. While somebody decodes, prompt rows are as few as a second allows: so nobody waits for
- * longer than that. A job whose event queue is full rests until its caller reads. Rows that left a step (cancelled, or an expert
- * of theirs unreadable) end their job; the others go on with the same bits. */
+ * jobs that have prompts left, oldest first. While a job decodes, a step has no more prompt rows than about a second allows, so that
+ * its next token does not wait longer. A job whose event queue is full takes no part in steps until its caller reads. Rows that left
+ * a step (cancelled, or one of their experts is unreadable) end their job; the others continue with the same bits. */
 #include "base/clock.h"
 #include "base/error.h"
 #include "engine/admission.h"
@@ -11,21 +11,23 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { FEWEST_ROWS = 64 };              /* of prompts in a step, however slow it is */
-enum { NEAR = 16 };                     /* positions between a wish and an end that is not worth a state of its own */
+enum { FEWEST_ROWS = 64 }; /* prompt rows of a step, however slow steps are */
+enum {
+    END_DISTANCE = 16
+}; /* a prompt's end gets a state of its own only if it is farther from the last requested one */
 static const double longest_step = 1.0; /* seconds, while somebody decodes */
 static const double longest_fetch = 0.2;
 
-/* Whose rows a step has, oldest job first. */
+/* A job's rows in a step. */
 struct share {
     struct job *job;
     int rows, first; /* the first of them in the batch */
-    int wants;       /* which of the logits are its last row's; -1: none */
+    int wants;       /* index of its last row's logits; -1: none are computed */
 };
 
 struct step {
     struct batch batch;
-    struct share share[MAX_PARALLEL];
+    struct share share[MAX_PARALLEL]; /* [n] oldest job first */
     int n;
 };
 
@@ -41,7 +43,7 @@ static int any_awaits_mask(const struct stoker *s)
     return 0;
 }
 
-/* A mask that finds no memory may wait for that of older answers: one of all is the oldest, so they do not wait for each other. */
+/* A mask that finds no memory may wait until an older answer frees some. The oldest answer never waits, so there is no deadlock. */
 static int may_wait(const struct stoker *s, const struct job *j, const struct error *err)
 {
     for (int i = 0; err->code == ERR_MEMORY && i < s->session->plan.n_parallel; i++)
@@ -50,7 +52,7 @@ static int may_wait(const struct stoker *s, const struct job *j, const struct er
     return 0;
 }
 
-/* A slice of a job's mask, of so much work. Returns what it took. */
+/* Computes a slice of a job's mask, of at most `work`. Returns the work that it took. */
 static uint64_t work_on_mask(struct stoker *s, struct job *j, uint64_t work)
 {
     struct error err = {0};
@@ -65,8 +67,8 @@ static uint64_t work_on_mask(struct stoker *s, struct job *j, uint64_t work)
     return took;
 }
 
-/* Masks are made before the rows whose logits they are for, in slices: a job whose mask is not ready sits a step out, and the others
- * wait for MASK_WORK_PER_STEP and CONSTRAINT_STEP at most. Who comes first changes from step to step. */
+/* Computes masks before the rows whose logits they are for, in slices. A job whose mask is not ready skips the step; the others wait for
+ * MASK_WORK_PER_STEP and one CONSTRAINT_STEP at most. Another job comes first in each step. */
 static void work_on_masks(struct stoker *s)
 {
     int n = 0, parallel = s->session->plan.n_parallel;
@@ -94,7 +96,7 @@ static int by_size(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
-/* Of the wishes as many as there are places for: the newest, and the first, which other conversations may share. */
+/* As many of the requested positions as there are copies for: the newest, and the first, which other conversations may share. */
 static int is_requested(const struct stoker *s, const struct job *j, size_t pos)
 {
     size_t most = (size_t)(s->session->states.n_page / s->session->plan.n_parallel), n = j->n_snapshot_at;
@@ -103,21 +105,21 @@ static int is_requested(const struct stoker *s, const struct job *j, size_t pos)
                            : at + 1 == j->snapshot_at + n);
 }
 
-/* Pages can be gone on from anywhere, states only where they were: a step ends where one is to be remembered. */
+/* A sequence can resume anywhere in a page, but with a state only where that was copied: a step ends where a copy is wanted. */
 static int is_cut(const struct stoker *s, const struct job *j, size_t pos)
 {
     return j->seq->state && !j->no_cache && s->session->states.n_page &&
            (pos % PREFIX_STATE_INTERVAL == 0 || is_requested(s, j, pos));
 }
 
-/* The end of a prompt, too, unless a wish is so near that nobody is helped much: states are large. */
+/* So is the end of a prompt, unless a requested position is close before it: states are large. */
 static int is_end(const struct job *j, size_t pos)
 {
     return pos == j->n_prompt &&
-           (!j->seq->state || j->n_snapshot_at == 0 || pos - j->snapshot_at[j->n_snapshot_at - 1] > NEAR);
+           (!j->seq->state || j->n_snapshot_at == 0 || pos - j->snapshot_at[j->n_snapshot_at - 1] > END_DISTANCE);
 }
 
-/* At most so many prompt rows, up to the next cut. The last row, whose logits are picked from, waits for the mask. */
+/* At most so many prompt rows, up to the next cut. The last row, whose logits choose a token, waits for the mask. */
 static int rows_to_cut(const struct stoker *s, const struct job *j, int most)
 {
     size_t end = j->n_history - (size_t)awaits_mask(j), rest = end - j->n_done;
@@ -131,7 +133,7 @@ static int rows_to_cut(const struct stoker *s, const struct job *j, int most)
 
 /* ---- what others compute ---------------------------------------------------------------------------------------------------- */
 
-/* The furthest position up to n where job j will leave something to go on from. */
+/* The last position up to n from which others can resume once job j has computed it. */
 static size_t leaves_at(const struct stoker *s, const struct job *j, size_t n)
 {
     if (!j->seq->state || is_end(j, n))
@@ -141,7 +143,7 @@ static size_t leaves_at(const struct stoker *s, const struct job *j, size_t n)
     return n;
 }
 
-/* Does an older job compute what this one will share? Then it is not computed twice. */
+/* Is an older job computing what this one will share? Then this one waits for it. */
 static int awaits_other(const struct stoker *s, const struct job *j)
 {
     if (j->no_cache || j->n_done > j->n_resumed)
@@ -160,7 +162,7 @@ static int awaits_other(const struct stoker *s, const struct job *j)
     return 0;
 }
 
-/* Files may know more of its prompt: read for a moment; others go on between the moments. 1: there is more to read. */
+/* Prefix files may hold more of the prompt than memory does. Reads them for a moment, between which others compute. 1: there is more. */
 static int fetches(struct stoker *s, struct job *j)
 {
     double begin = clock_seconds();
@@ -208,7 +210,7 @@ static int prompt_capacity(const struct stoker *s, int decoding)
     return timely < capacity ? timely : capacity;
 }
 
-/* Rows for everybody who is ready: prompts in shares of a page, or of less where a step is too short for a page each. */
+/* Rows for all jobs that are ready: prompts in shares of a page, or of less where a step is too short for a page each. */
 static void assign_rows(struct stoker *s, struct step *p)
 {
     int decoding = 0, capacity, share, assigned = 1;
@@ -235,7 +237,7 @@ static void assign_rows(struct stoker *s, struct step *p)
     }
 }
 
-/* Pages for them: the oldest is sure to get its own. Prompts take what there is; who gets none sits this step out. */
+/* Pages for them. The oldest job is sure to get its own. Prompts take what there is; a job that gets none skips this step. */
 static void find_pages(struct stoker *s, struct step *p)
 {
     for (int i = 0; i < p->n; i++) {
@@ -283,9 +285,9 @@ static void prepare_step(struct stoker *s, struct step *p)
     }
 }
 
-/* ---- what comes of it ------------------------------------------------------------------------------------------------------- */
+/* ---- finishing a step ------------------------------------------------------------------------------------------------------- */
 
-/* An answer that had to be closed in time was ended by the limit, however well it ends. */
+/* An answer that was steered to its end before the limit was ended by the limit, even if its text is complete. */
 static enum stoker_end_reason text_end(const struct job *j)
 {
     return j->constraint_state && constraint_forced(j->constraint_state) ? STOKER_END_LENGTH : STOKER_END_TEXT;
@@ -368,7 +370,7 @@ static enum prefix_priority priority_of(const struct stoker *s, const struct job
                                                                                    : PREFIX_SUPERSEDED;
 }
 
-/* The job may be gone on from where it stands now, if somebody may want that. */
+/* Makes the job's position one to resume from, if somebody may want that. */
 static void remember(struct stoker *s, struct job *j)
 {
     struct prefix_cache *c = &s->session->prefix;
@@ -397,7 +399,7 @@ static void advance(struct stoker *s, struct job *j, int rows)
     pthread_mutex_unlock(&s->lock);
 }
 
-/* What a finished step means for its jobs. Pages become known before windows leave them. */
+/* Publishes pages, advances jobs and chooses their tokens. Pages are published before the windows move on. */
 static void finish_step(struct stoker *s, struct step *p, const struct error *why)
 {
     for (int i = 0; i < p->n; i++) {
@@ -445,7 +447,7 @@ static void step(struct stoker *s)
     prepare_step(s, &p);
     if (p.batch.n_rows == 0) {
         struct timespec ms = {0, 1000000};
-        if (!any_awaits_mask(s)) /* everybody waits for a reader of events */
+        if (!any_awaits_mask(s)) /* all jobs wait until their callers read events */
             nanosleep(&ms, NULL);
         return;
     }

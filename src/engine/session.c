@@ -33,6 +33,7 @@ int session_prepare(struct session **out, const char *path, const struct session
                      templates_chat(&s->chat, s->file, s->tokenizer, opt->chat_template, opt->tool_format, err);
             if (!failed) {
                 request.text_bytes = tokenizer_bytes(s->tokenizer) + token_trie_bytes(s->trie) + chat_bytes(s->chat);
+                request.has_text = 1;
                 request.constraint_state_bytes = constraint_start_bytes(s->trie) +
                                                  (uint64_t)s->model->p.n_vocab; /* its mask */
             }
@@ -61,13 +62,7 @@ static int cut(struct session *s, struct arena *part, uint64_t bytes, struct err
     return 0;
 }
 
-/* Small things of the session, beside the reader's and the caches' tables. */
-static uint64_t session_table_bytes(const struct session *s)
-{
-    return (uint64_t)s->plan.n_parallel * sizeof(struct sequence) + 64;
-}
-
-/* Swap is slower than reading an expert again. Pages are locked as they come: all of them are prefaulted at start. */
+/* Swapping a page in is slower than reading an expert again. Each page is locked when it is first used: all are prefaulted at start. */
 static int lock_memory(const struct session *s, struct error *err)
 {
     struct rlimit limit = {0};
@@ -82,7 +77,7 @@ static int lock_memory(const struct session *s, struct error *err)
         (unsigned long long)s->memory.total, strerror(why), (unsigned long long)limit.rlim_cur);
 }
 
-/* The budget is the user's word; that it cannot hold is said before the kernel acts on it. */
+/* The user may set a budget above the cgroup's limit. The warning comes before the kernel swaps stoker out or kills it. */
 static void compare_with_limit(const struct plan *p)
 {
     uint64_t limit = machine_limit("");
@@ -102,8 +97,7 @@ static int map_memory(struct session *s, const struct plan_request *request, str
     for (int i = 0; i < p->n_class; i++)
         slots += (uint64_t)p->slots[i] * p->class[i].slot_bytes;
     uint64_t tables = p->table_bytes + p->kv_table_bytes + p->prefix_table_bytes + reader_bytes(&request->reader) +
-                      p->embedding_bounce + p->part[PLAN_LOGITS] + p->thread_bytes * (uint64_t)p->n_threads +
-                      session_table_bytes(s) + 16 * 4096;
+                      p->embedding_bounce + p->part[PLAN_LOGITS] + p->thread_bytes * (uint64_t)p->n_threads + 16 * 4096;
     uint64_t weights = p->part[PLAN_WEIGHTS] + p->part[PLAN_KV_B] + p->part[PLAN_EMBEDDING];
     uint64_t all = slots + pages + tables + weights + p->step_bytes + 8 * 4096;
     compare_with_limit(p);
@@ -113,7 +107,7 @@ static int map_memory(struct session *s, const struct plan_request *request, str
         return -1;
     prefault_begin(&s->prefault, &s->memory, all - tables, s->pool);
     if (cut(s, &s->weights, weights, err) || cut(s, &s->slots, slots, err) || cut(s, &s->pages, pages, err) ||
-        cut(s, &s->scratch, p->step_bytes, err) || cut(s, &s->tables, tables, err))
+        cut(s, &s->scratch, p->step_bytes, err) || cut(s, &s->table_memory, tables, err))
         return -1;
     return 0;
 }
@@ -121,26 +115,14 @@ static int map_memory(struct session *s, const struct plan_request *request, str
 static int init_tables(struct session *s, struct error *err)
 {
     const struct plan *p = &s->plan;
-    struct arena *t = &s->tables;
-    size_t rows = (size_t)p->n_chunk, n_vocab = (size_t)s->model->p.n_vocab;
-    s->seq = arena_array(t, (size_t)p->n_parallel, sizeof *s->seq);
-    s->logits = arena_array(t, (size_t)p->n_logits * n_vocab, sizeof *s->logits);
-    void *sampler = arena_alloc(t, sampler_bytes((int)n_vocab));
-    s->token = arena_array(t, rows, sizeof *s->token);
-    s->pos = arena_array(t, rows, sizeof *s->pos);
-    s->wants = arena_array(t, rows, sizeof *s->wants);
-    s->row_seq = arena_array(t, rows, sizeof(struct sequence *));
-    s->dead = arena_array(t, rows, 1);
-    s->sampling_history = arena_array(t, (size_t)p->n_parallel, sizeof *s->sampling_history);
-    if (!s->seq || !s->sampling_history || !s->logits || !sampler || !s->token || !s->pos || !s->wants || !s->row_seq ||
-        !s->dead)
+    struct session_tables *t = &s->tables;
+    int n_vocab = s->model->p.n_vocab;
+    if (session_tables_alloc(t, &s->table_memory, n_vocab, p->n_logits, p->n_chunk, p->n_parallel, p->n_ctx))
         return error_set(err, ERR_BUG, "the plan's tables are too small");
-    s->sampler = sampler_place(sampler, (int)n_vocab);
-    memset(s->sampling_history, 0, (size_t)p->n_parallel * sizeof *s->sampling_history);
+    s->sampler = sampler_place(t->sampler, n_vocab);
     for (int i = 0; i < p->n_parallel; i++)
-        if (!(s->sampling_history[i].memory = arena_alloc(t, sampler_history_most((int)n_vocab, (size_t)p->n_ctx))) ||
-            !(s->sampling_history[i].breakers = arena_array(t, n_vocab, 1)))
-            return error_set(err, ERR_BUG, "the plan's tables are too small");
+        t->sampling_history[i] = (struct sampling_history){.memory = t->history_memory + (size_t)i * t->history_bytes,
+                                                           .breakers = t->breakers + (size_t)i * (size_t)n_vocab};
     return 0;
 }
 
@@ -152,14 +134,14 @@ static int init_pages(struct session *s, enum kv_type type, struct error *err)
         const struct kv_layout *kv = &m->kv_layout[k];
         struct kv_shape shape = kv->shape;
         shape.type = type;
-        if (kv_pool_init(&m->kv[k], &shape, kv->n_layer, kv->window, p->n_page[k], &s->pages, &s->tables))
+        if (kv_pool_init(&m->kv[k], &shape, kv->n_layer, kv->window, p->n_page[k], &s->pages, &s->table_memory))
             return error_set(err, ERR_BUG, "the plan's pages are too small");
     }
     for (int i = 0; i < p->n_parallel; i++)
-        if (seq_init(&s->seq[i], m->kv, p->max_page, m->state_bytes, &s->tables, &s->pages))
+        if (seq_init(&s->tables.seq[i], m->kv, p->max_page, m->state_bytes, &s->table_memory, &s->pages))
             return error_set(err, ERR_BUG, "the plan's page tables are too small");
-    if (state_pool_init(&s->states, m->state_bytes, p->n_state, &s->pages, &s->tables) ||
-        prefix_init(&s->prefix, m->kv, &s->states, p->n_node, p->max_page, &s->tables))
+    if (state_pool_init(&s->states, m->state_bytes, p->n_state, &s->pages, &s->table_memory) ||
+        prefix_init(&s->prefix, m->kv, &s->states, p->n_node, p->max_page, &s->table_memory))
         return error_set(err, ERR_BUG, "the plan's tables of prefixes are too small");
     return 0;
 }
@@ -167,7 +149,7 @@ static int init_pages(struct session *s, enum kv_type type, struct error *err)
 static int init_op(struct session *s, const struct session_options *opt, struct error *err)
 {
     const struct plan *p = &s->plan;
-    uint8_t *threads = arena_alloc(&s->tables, p->thread_bytes * (uint64_t)p->n_threads);
+    uint8_t *threads = arena_alloc(&s->table_memory, p->thread_bytes * (uint64_t)p->n_threads);
     if (!threads)
         return error_set(err, ERR_BUG, "the plan's scratch is too small");
     s->model->op = (struct op){.k = kernels_for(opt->tier),
@@ -185,7 +167,7 @@ static int init_disk_rows(struct session *s, struct weight *w, struct error *err
 {
     if (!w || !w->on_disk)
         return 0;
-    uint8_t *bounce = arena_alloc_aligned(&s->tables, disk_rows_bounce(w->mat.row_bytes, DISK_ROWS_BATCH), 4096);
+    uint8_t *bounce = arena_alloc_aligned(&s->table_memory, disk_rows_bounce(w->mat.row_bytes, DISK_ROWS_BATCH), 4096);
     if (!bounce)
         return error_set(err, ERR_BUG, "the plan's reader buffers are too small");
     w->rows = (struct disk_rows){.reader = s->reader,
@@ -205,7 +187,8 @@ static int init_store(struct session *s, struct error *err)
         return -1;
     if (!s->plan.n_class)
         return 0;
-    if (store_create(&m->store, s->reader, m->expert_layer, m->p.n_layer, s->plan.slots, &s->slots, &s->tables, err))
+    if (store_create(&m->store, s->reader, m->expert_layer, m->p.n_layer, s->plan.slots, &s->slots, &s->table_memory,
+                     err))
         return -1;
     m->op.poll = poll_store;
     m->op.poll_arg = m->store;
@@ -225,7 +208,7 @@ int session_load(struct session *s, const struct session_options *opt, struct er
     warn_of_context(s);
     s->kv = opt->plan_request.kv;
     if (pool_create(&s->pool, s->plan.n_threads, err) || map_memory(s, &opt->plan_request, err) ||
-        reader_open(&s->reader, s->file->file, s->file->n_file, how, &s->tables, err))
+        reader_open(&s->reader, s->file->file, s->file->n_file, how, &s->table_memory, err))
         return -1;
     if (init_tables(s, err) || init_pages(s, opt->plan_request.kv, err) || init_op(s, opt, err) || init_store(s, err))
         return -1;
@@ -266,7 +249,7 @@ void session_close(struct session *s)
     session_end_reading(s);
     pool_destroy(s->pool);
     prefault_end(&s->prefault);
-    arena_unmap(&s->memory); /* safe while a device still writes: the kernel keeps those pages */
+    arena_unmap(&s->memory); /* a device may still write into it: the kernel keeps those pages until it is done */
     chat_destroy(s->chat);
     token_trie_destroy(s->trie);
     tokenizer_destroy(s->tokenizer);
@@ -279,24 +262,24 @@ void session_close(struct session *s)
 
 struct batch session_batch(struct session *s)
 {
-    return (struct batch){.token = s->token,
-                          .seq = s->row_seq,
-                          .pos = s->pos,
-                          .wants = s->wants,
-                          .logits = s->logits,
+    return (struct batch){.token = s->tables.token,
+                          .seq = s->tables.row_seq,
+                          .pos = s->tables.pos,
+                          .wants = s->tables.wants,
+                          .logits = s->tables.logits,
                           .room = s->plan.n_chunk,
-                          .dead = s->dead};
+                          .dead = s->tables.dead};
 }
 
 int batch_add(struct session *s, struct batch *b, struct sequence *seq, int32_t token, int pos, int wants_logits)
 {
     if (b->n_rows >= b->room || (wants_logits && b->n_wants >= s->plan.n_logits) || seq_reserve(seq, pos + 1))
         return -1;
-    s->token[b->n_rows] = token;
-    s->pos[b->n_rows] = pos;
-    s->row_seq[b->n_rows] = seq;
+    s->tables.token[b->n_rows] = token;
+    s->tables.pos[b->n_rows] = pos;
+    s->tables.row_seq[b->n_rows] = seq;
     if (wants_logits)
-        s->wants[b->n_wants++] = b->n_rows;
+        s->tables.wants[b->n_wants++] = b->n_rows;
     b->n_rows++;
     return 0;
 }

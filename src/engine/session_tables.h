@@ -1,0 +1,40 @@
+/* The tables of a session that no other part sizes: sequences, logits, the sampler's memory and the rows of a batch. The plan measures
+ * them with the function that allocates them, so that the two cannot differ. */
+#ifndef ENGINE_SESSION_TABLES_H
+#define ENGINE_SESSION_TABLES_H
+
+#include "base/arena.h"
+#include "model/model.h"
+#include "text/sampler/sampler.h"
+
+/* What a sequence's answer holds so far, as penalties and DRY need it. */
+struct sampling_history {
+    uint64_t answer;                 /* id of the request, 0: none yet */
+    struct sampler_history *sampler; /* of its first n tokens */
+    size_t n;
+    void *memory;           /* for any history of plan.n_ctx tokens */
+    uint8_t *breakers;      /* [n_vocab] tokens that end a repetition, for the texts with this hash */
+    uint64_t breakers_hash; /* 0: not filled in yet */
+};
+
+struct session_tables {
+    struct sequence *seq;                      /* [n_parallel] */
+    struct sampling_history *sampling_history; /* [n_parallel] beside seq */
+    float *logits;                             /* [n_logits][n_vocab] */
+    void *sampler;                             /* [sampler_bytes(n_vocab)] */
+    int32_t *token, *pos, *wants;              /* [n_chunk] of a batch: struct batch */
+    struct sequence **row_seq;                 /* [n_chunk] */
+    uint8_t *dead;                             /* [n_chunk] */
+    uint8_t *history_memory;                   /* [n_parallel][history_bytes] */
+    uint8_t *breakers;                         /* [n_parallel][n_vocab] */
+    size_t history_bytes;
+};
+
+/* Allocates them; their contents are undefined. -1: the arena is too small. */
+int session_tables_alloc(struct session_tables *t, struct arena *a, int n_vocab, int n_logits, int n_chunk,
+                         int n_parallel, int n_ctx);
+
+/* Bytes that session_tables_alloc() takes: measured. */
+uint64_t session_tables_bytes(int n_vocab, int n_logits, int n_chunk, int n_parallel, int n_ctx);
+
+#endif
