@@ -11,10 +11,6 @@ struct head {
     uint32_t negative[8]; /* bit i of word j: value 32 j + i is negative */
 };
 
-struct codes {
-    __m256i u, sign;
-};
-
 INL __m256i and8(__m256i v, int mask) { return _mm256_and_si256(v, _mm256_set1_epi8((char)mask)); }
 
 /* ---- scales: 2 s + 1 ---- */
@@ -63,8 +59,16 @@ INL __m256i signs_of_28(__m256i v)
     return eighth_sign(s);
 }
 
-/* -1 for each set bit, else 1. */
-INL __m256i sign_bytes(const uint32_t *bits)
+/* The signs of 32 values, and giving them to as many bytes. */
+#if defined(__AVX512BW__)
+typedef __mmask32 signs_t;
+
+INL signs_t signs_of_bits(const uint32_t *bits) { return _cvtu32_mask32(*bits); }
+INL __m256i give_signs(__m256i v, signs_t s) { return _mm256_mask_sub_epi8(v, s, _mm256_setzero_si256(), v); }
+#else
+typedef __m256i signs_t; /* bytes below and above 0 */
+
+INL signs_t signs_of_bits(const uint32_t *bits)
 {
     const __m256i bytes = _mm256_setr_epi64x(0, 0x0101010101010101, 0x0202020202020202, 0x0303030303030303);
     const __m256i bit = _mm256_set1_epi64x((long long)0x8040201008040201);
@@ -72,64 +76,68 @@ INL __m256i sign_bytes(const uint32_t *bits)
     return _mm256_or_si256(_mm256_cmpeq_epi8(v, bit), _mm256_set1_epi8(1));
 }
 
+INL __m256i give_signs(__m256i v, signs_t s) { return _mm256_sign_epi8(v, s); }
+#endif
+
+struct codes {
+    __m256i u;
+    signs_t signs;
+};
+
 INL void put_signs(struct head *h, __m256i bits) { _mm256_storeu_si256((__m256i *)h->negative, bits); }
 
 /* ---- heads ---- */
 
 /* Four times seven signs and a scale in four bits: iq2_xxs has one behind each four indices, iq3_xxs eight in a row. */
-INL struct head head_of_rest(__m256i rest)
+INL void head_of_rest(struct head *h, __m256i rest)
 {
-    struct head h = {.scale = odd16(twice(_mm256_srli_epi32(rest, 28)))};
-    put_signs(&h, signs_of_28(rest));
-    return h;
+    h->scale = odd16(twice(_mm256_srli_epi32(rest, 28)));
+    put_signs(h, signs_of_28(rest));
 }
 
-INL struct head head_iq2_xxs(const uint8_t *p)
+INL void head_iq2_xxs(struct head *h, const uint8_t *p)
 {
     __m256 a = _mm256_castsi256_ps(load256(p + 2)), b = _mm256_castsi256_ps(load256(p + 34));
     __m256i second = _mm256_castps_si256(_mm256_shuffle_ps(a, b, 0xdd));
-    return head_of_rest(_mm256_permute4x64_epi64(second, 0xd8));
+    head_of_rest(h, _mm256_permute4x64_epi64(second, 0xd8));
 }
 
-INL struct head head_iq3_xxs(const uint8_t *p) { return head_of_rest(load256(p + 66)); }
+INL void head_iq3_xxs(struct head *h, const uint8_t *p) { head_of_rest(h, load256(p + 66)); }
 
-INL struct head head_iq2_xs(const uint8_t *p)
+INL void head_iq2_xs(struct head *h, const uint8_t *p)
 {
     __m256i a = _mm256_srli_epi16(load256(p + 2), 9), b = _mm256_srli_epi16(load256(p + 34), 9);
-    struct head h = {.scale = odd_nibbles(p + 66)};
-    put_signs(&h, eighth_sign(_mm256_permute4x64_epi64(_mm256_packus_epi16(a, b), 0xd8)));
-    return h;
+    h->scale = odd_nibbles(p + 66);
+    put_signs(h, eighth_sign(_mm256_permute4x64_epi64(_mm256_packus_epi16(a, b), 0xd8)));
 }
 
-INL struct head head_iq2_s(const uint8_t *p)
+INL void head_iq2_s(struct head *h, const uint8_t *p)
 {
-    struct head h = {.scale = odd_nibbles(p + 74)};
-    put_signs(&h, load256(p + 34));
-    return h;
+    h->scale = odd_nibbles(p + 74);
+    put_signs(h, load256(p + 34));
 }
 
-INL struct head head_iq3_s(const uint8_t *p)
+INL void head_iq3_s(struct head *h, const uint8_t *p)
 {
     __m256i s = nibbles_of(load_u32(p + 106));
-    struct head h = {.scale = odd16(twice(s))};
-    put_signs(&h, load256(p + 74));
-    return h;
+    h->scale = odd16(twice(s));
+    put_signs(h, load256(p + 74));
 }
 
-INL struct head head_iq1_s(const uint8_t *p)
+INL void head_iq1_s(struct head *h, const uint8_t *p)
 {
     __m128i s = _mm_and_si128(_mm_srli_epi16(load128(p + 34), 12), _mm_set1_epi16(7));
-    return (struct head){.scale = odd16(_mm256_set_m128i(_mm_unpackhi_epi16(s, s), _mm_unpacklo_epi16(s, s)))};
+    h->scale = odd16(_mm256_set_m128i(_mm_unpackhi_epi16(s, s), _mm_unpacklo_epi16(s, s)));
 }
 
 /* Four words of four scales each: each scale is moved to the top of a word of its own. */
-INL struct head head_iq1_m(const uint8_t *p)
+INL void head_iq1_m(struct head *h, const uint8_t *p)
 {
     const __m256i to_top = _mm256_set1_epi64x(0x0010008004002000);
     __m128i words = _mm_loadl_epi64((const __m128i *)(p + 48));
     words = _mm_unpacklo_epi16(words, words);
     __m256i s = _mm256_set_m128i(_mm_unpackhi_epi32(words, words), _mm_unpacklo_epi32(words, words));
-    return (struct head){.scale = odd16(_mm256_srli_epi16(_mm256_mullo_epi16(s, to_top), 13))};
+    h->scale = odd16(_mm256_srli_epi16(_mm256_mullo_epi16(s, to_top), 13));
 }
 
 /* d of iq1_m: the top four bits of each word of scales. */

@@ -36,7 +36,8 @@ INL void step_k(__m128 *acc, const enum block_type t, const int m, const uint8_t
     UNROLL for (int r = 0; r < 4; r++)
     {
         const uint8_t *b = p + (size_t)r * rs;
-        const struct head h = load_head(t, b);
+        struct head h;
+        load_head(&h, t, b);
         UNROLL for (int i = 0; i < m; i++)
         {
             const __m256i sums = load256(x->sum16 + at[i] * 16), zero = _mm256_setzero_si256();
@@ -53,8 +54,9 @@ INL void step_k(__m128 *acc, const enum block_type t, const int m, const uint8_t
             UNROLL for (int i = 0; i < m; i++)
             {
                 __m256i q = load256(x->code + at[i] * STEP + 32 * j);
-                q = k.has_signs ? _mm256_sign_epi8(q, c.sign) : q;
-                v[i][r] = add_products(v[i][r], _mm256_maddubs_epi16(c.u, q), scale);
+                q = k.has_signs ? give_signs(q, c.signs) : q;
+                q = k.is_signed ? signed_pairs(c.u, q) : _mm256_maddubs_epi16(c.u, q);
+                v[i][r] = add_products(v[i][r], q, scale);
             }
         }
     }

@@ -3,8 +3,8 @@
  * type is a constant everywhere, so every case folds. AVX-512 uses this header as well.
  *
  *   head      what is decoded once a step: int16 scale[16] and min[16], each of sixteen values; high bits; signs
- *   codes j   values 32 j .. 32 j + 31. Without signs: u is the code + the type's zero point, at most 127. With signs: u is the
- *             magnitude, at most 127, and the code is u where the byte of sign is above 0, -u where it is below; never 0.
+ *   codes j   values 32 j .. 32 j + 31. u is the code + the type's zero point, at most 127. Where the type is signed, u is the code
+ *             itself. Where it has signs apart, u is the magnitude of the code.
  *
  * Every load lies inside its block. The layouts are drawn in format/decode_k.c and format/decode_iq.c. */
 #ifndef KERNEL_STEP_AVX2_H
@@ -14,7 +14,7 @@
 #include "kernel/unpack.h"
 
 struct k_type {
-    int zero_point, has_signs, has_min;
+    int zero_point, is_signed, has_signs, has_min;
     size_t d, dmin; /* where the block has them, f16 */
     float factor;   /* of d */
 };
@@ -38,6 +38,7 @@ INL struct k_type k_type(const enum block_type t)
     case TYPE_IQ3_XXS:
         return (struct k_type){.has_signs = 1, .factor = 0.25f};
     case TYPE_IQ4_XS:
+        return (struct k_type){.is_signed = 1, .factor = 1};
     case TYPE_IQ3_S:
         return (struct k_type){.has_signs = 1, .factor = 1};
     default: /* iq2_xxs, iq2_xs, iq2_s */
@@ -56,27 +57,25 @@ INL __m256i two_bits(const uint8_t *p, const int i) { return and8(_mm256_srli_ep
 
 /* ---- heads ---- */
 
-INL struct head head_q2_k(const uint8_t *p)
+INL void head_q2_k(struct head *h, const uint8_t *p)
 {
     const __m128i m4 = _mm_set1_epi8(15);
     __m128i both = load128(p);
-    return (struct head){.scale = _mm256_cvtepu8_epi16(_mm_and_si128(both, m4)),
-                         .min = _mm256_cvtepu8_epi16(_mm_and_si128(_mm_srli_epi16(both, 4), m4))};
+    h->scale = _mm256_cvtepu8_epi16(_mm_and_si128(both, m4));
+    h->min = _mm256_cvtepu8_epi16(_mm_and_si128(_mm_srli_epi16(both, 4), m4));
 }
 
 /* Twelve bytes behind the codes: dwords a b c. Scale 4 i + j: low four bits in byte j of a, b, a >> 4, b >> 4; the high two in byte j
  * of c >> 2 i. */
-INL struct head head_q3_k(const uint8_t *p)
+INL void head_q3_k(struct head *h, const uint8_t *p)
 {
     __m128i abc = load128(p + 92);
     __m128i low = _mm_srlv_epi32(_mm_shuffle_epi32(abc, 0x99), _mm_setr_epi32(0, 0, 4, 4));
     __m128i top = _mm_srlv_epi32(_mm_shuffle_epi32(abc, 0xff), _mm_setr_epi32(0, 2, 4, 6));
     low = _mm_and_si128(low, _mm_set1_epi8(15));
     top = _mm_slli_epi16(_mm_and_si128(top, _mm_set1_epi8(3)), 4);
-    return (struct head){
-        .scale = _mm256_sub_epi16(_mm256_cvtepu8_epi16(_mm_or_si128(low, top)), _mm256_set1_epi16(32)),
-        .high = load256(p),
-    };
+    h->scale = _mm256_sub_epi16(_mm256_cvtepu8_epi16(_mm_or_si128(low, top)), _mm256_set1_epi16(32));
+    h->high = load256(p);
 }
 
 /* Eight bytes as sixteen int16, each of them twice. */
@@ -86,53 +85,63 @@ INL __m256i widen_twice(uint32_t low, uint32_t high)
     return _mm256_cvtepu8_epi16(_mm_unpacklo_epi8(v, v));
 }
 
-INL struct head head_q5_k(const uint8_t *p)
+INL void head_q5_k(struct head *h, const uint8_t *p)
 {
     uint32_t a = load_u32(p + 4), b = load_u32(p + 8), c = load_u32(p + 12);
-    return (struct head){
-        .scale = widen_twice(a & 0x3f3f3f3f, (c & 0x0f0f0f0f) | (a >> 6 & 0x03030303) << 4),
-        .min = widen_twice(b & 0x3f3f3f3f, (c >> 4 & 0x0f0f0f0f) | (b >> 6 & 0x03030303) << 4),
-        .high = load256(p + 16),
-    };
+    h->scale = widen_twice(a & 0x3f3f3f3f, (c & 0x0f0f0f0f) | (a >> 6 & 0x03030303) << 4);
+    h->min = widen_twice(b & 0x3f3f3f3f, (c >> 4 & 0x0f0f0f0f) | (b >> 6 & 0x03030303) << 4);
+    h->high = load256(p + 16);
 }
 
 /* Six bits: the low four in nibbles, the high two in a word. */
-INL struct head head_iq4_xs(const uint8_t *p)
+INL void head_iq4_xs(struct head *h, const uint8_t *p)
 {
     const __m256i shift = _mm256_setr_epi32(0, 2, 4, 6, 8, 10, 12, 14);
     __m256i top = _mm256_srlv_epi32(_mm256_set1_epi32(load_u16(p + 2)), shift);
     top = _mm256_slli_epi32(_mm256_and_si256(top, _mm256_set1_epi32(3)), 4);
     __m256i s = twice(_mm256_or_si256(nibbles_of(load_u32(p + 4)), top));
-    return (struct head){.scale = _mm256_sub_epi16(s, _mm256_set1_epi16(32))};
+    h->scale = _mm256_sub_epi16(s, _mm256_set1_epi16(32));
 }
 
-INL struct head load_head(const enum block_type t, const uint8_t *p)
+INL void load_head(struct head *h, const enum block_type t, const uint8_t *p)
 {
     switch (t) {
     case TYPE_Q2_K:
-        return head_q2_k(p);
+        head_q2_k(h, p);
+        break;
     case TYPE_Q3_K:
-        return head_q3_k(p);
+        head_q3_k(h, p);
+        break;
     case TYPE_Q5_K:
-        return head_q5_k(p);
+        head_q5_k(h, p);
+        break;
     case TYPE_IQ4_XS:
-        return head_iq4_xs(p);
+        head_iq4_xs(h, p);
+        break;
     case TYPE_IQ3_S:
-        return head_iq3_s(p);
+        head_iq3_s(h, p);
+        break;
     case TYPE_IQ3_XXS:
-        return head_iq3_xxs(p);
+        head_iq3_xxs(h, p);
+        break;
     case TYPE_IQ2_S:
-        return head_iq2_s(p);
+        head_iq2_s(h, p);
+        break;
     case TYPE_IQ2_XS:
-        return head_iq2_xs(p);
+        head_iq2_xs(h, p);
+        break;
     case TYPE_IQ2_XXS:
-        return head_iq2_xxs(p);
+        head_iq2_xxs(h, p);
+        break;
     case TYPE_IQ1_S:
-        return head_iq1_s(p);
+        head_iq1_s(h, p);
+        break;
     case TYPE_IQ1_M:
-        return head_iq1_m(p);
+        head_iq1_m(h, p);
+        break;
     default: /* tq1_0, tq2_0 */
-        return (struct head){.scale = _mm256_set1_epi16(1)};
+        h->scale = _mm256_set1_epi16(1);
+        break;
     }
 }
 
@@ -155,8 +164,7 @@ INL struct codes codes_iq4_xs(const uint8_t *p)
     const __m256i table = _mm256_broadcastsi128_si256(load128(codes_iq4_nl));
     __m128i w = load128(p);
     __m256i both = _mm256_inserti128_si256(_mm256_castsi128_si256(w), _mm_srli_epi16(w, 4), 1);
-    __m256i c = _mm256_shuffle_epi8(table, and8(both, 15));
-    return (struct codes){.u = _mm256_abs_epi8(c), .sign = c};
+    return (struct codes){.u = _mm256_shuffle_epi8(table, and8(both, 15))};
 }
 
 /* Trit k of the five of each byte, 0..2: the byte is ceil(256 / 243 * number), so the rest after k trits is the byte times 3^k modulo
@@ -192,7 +200,7 @@ INL struct codes codes_tq1_0(const uint8_t *p, const int j)
 
 INL struct codes with_signs(const struct head *h, const int j, __m256i magnitudes)
 {
-    return (struct codes){magnitudes, sign_bytes(h->negative + j)};
+    return (struct codes){magnitudes, signs_of_bits(h->negative + j)};
 }
 
 INL struct codes load_codes(const enum block_type t, const uint8_t *p, const int j, const struct head *h)

@@ -5,7 +5,8 @@
 INL void unpack_k(const enum block_type t, struct step *s, const uint8_t *p)
 {
     const struct k_type k = k_type(t);
-    const struct head h = load_head(t, p);
+    struct head h;
+    load_head(&h, t, p);
     const __m256i zero_point = _mm256_set1_epi8((char)k.zero_point);
     s->d[0] = f16_to_f32(load_d(t, p)) * k.factor;
     _mm256_storeu_si256((__m256i *)s->scale, h.scale);
@@ -16,7 +17,7 @@ INL void unpack_k(const enum block_type t, struct step *s, const uint8_t *p)
     UNROLL for (int j = 0; j < 8; j++)
     {
         const struct codes c = load_codes(t, p, j, &h);
-        __m256i code = k.has_signs ? _mm256_sign_epi8(c.u, c.sign) : _mm256_sub_epi8(c.u, zero_point);
+        __m256i code = k.has_signs ? give_signs(c.u, c.signs) : _mm256_sub_epi8(c.u, zero_point);
         _mm256_storeu_si256((__m256i *)(s->code + 32 * j), code);
     }
 }
