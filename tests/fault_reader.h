@@ -3,7 +3,7 @@
  *     reader --submit--> [shim] --submit--> inner           a faulty read never gets to the inner one, or is cut afterwards
  *     reader <--reap---- [shim: completed] <--reap-- inner       completed: what came back and waits for its turn
  *
- * One at a time: set fault, open a reader with .ops = &fault_ops. A faulty read is known by its place in the file, so its
+ * One at a time: set fault, open a reader with .ops = &fault_ops. A faulty read is known by its copy_index in the file, so its
  * retries meet the same fault. */
 #ifndef TESTS_FAULT_READER_H
 #define TESTS_FAULT_READER_H
@@ -99,19 +99,19 @@ static inline void fault_complete(struct piece *p)
 static inline int fault_meets(const struct piece *p)
 {
     if (fault.kind == FAULT_NONE || (fault.direct_only && !p->direct) ||
-        (fault.first_copy_only && p->place >= fault.first_copy_only))
+        (fault.first_copy_only && p->copy_index >= fault.first_copy_only))
         return 0;
     int first = p->tries == 0 && p->busy == 0;
-    if (first && !(fault.known && fault.file == p->place && fault.offset == p->offset))
+    if (first && !(fault.known && fault.file == p->copy_index && fault.offset == p->offset))
         fault.reads++;
     if (fault.nth == 0)
         return 1;
     if (!fault.known && fault.reads == fault.nth) {
         fault.known = 1;
-        fault.file = p->place;
+        fault.file = p->copy_index;
         fault.offset = p->offset;
     }
-    return fault.known && fault.file == p->place && fault.offset == p->offset && fault.given < fault.times;
+    return fault.known && fault.file == p->copy_index && fault.offset == p->offset && fault.given < fault.times;
 }
 
 static inline void fault_submit(void *state, struct piece *const *piece, int n)

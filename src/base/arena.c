@@ -57,8 +57,8 @@ void arena_init_measuring(struct arena *a)
 
 void arena_init_growing(struct arena *a) { *a = (struct arena){.growing = 1, .counted = room_entered()}; }
 
-/* Of what counts against a limit (its place in /proc/self/statm), in bytes; 0: not known. */
-static unsigned long long in_use(int place)
+/* Of what counts against a limit (its field in /proc/self/statm), in bytes; 0: not known. */
+static unsigned long long in_use(int field)
 {
     char text[200];
     int fd = open("/proc/self/statm", O_RDONLY | O_CLOEXEC);
@@ -67,7 +67,7 @@ static unsigned long long in_use(int place)
         close(fd);
     text[n > 0 ? n : 0] = 0;
     char *at = text;
-    for (int i = 0; i < place; i++)
+    for (int i = 0; i < field; i++)
         strtoull(at, &at, 10);
     return strtoull(at, NULL, 10) * (unsigned long long)sysconf(_SC_PAGESIZE);
 }
@@ -76,14 +76,14 @@ static unsigned long long in_use(int place)
 static int cannot_map(size_t size, size_t with_alignment, struct error *err)
 {
     static const struct {
-        int resource, place;
+        int resource, field;
         const char *name;
     } limits[] = {{RLIMIT_DATA, 5, "data (ulimit -d, RLIMIT_DATA)"},
                   {RLIMIT_AS, 0, "address space (ulimit -v, RLIMIT_AS)"}};
     int why = errno;
     for (size_t i = 0; i < sizeof limits / sizeof *limits; i++) {
         struct rlimit limit;
-        unsigned long long used = in_use(limits[i].place), most;
+        unsigned long long used = in_use(limits[i].field), most;
         if (getrlimit(limits[i].resource, &limit) != 0 || (most = limit.rlim_cur) == RLIM_INFINITY)
             continue;
         if (used > most || with_alignment > most - used)

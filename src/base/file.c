@@ -1,6 +1,7 @@
 /* Files whole: see file.h. */
 #include "base/file.h"
 
+#include "base/checked.h"
 #include "base/error.h"
 
 #include <errno.h>
@@ -13,19 +14,19 @@
 char *file_read_stream(FILE *f, const char *name, size_t most, size_t *n, struct error *err)
 {
     char *text = NULL;
-    size_t room = 0, got;
+    size_t size = 0, got;
     *n = 0;
     do {
-        if (room - *n < 2) { /* for a byte and the NUL */
-            room = room ? 2 * room : 1 << 16;
-            char *grown = realloc(text, room);
+        if (size - *n < 2) { /* for a byte and the NUL */
+            size = size ? 2 * size : 1 << 16;
+            char *grown = realloc(text, size);
             if (!grown) {
                 error_set(err, ERR_MEMORY, "%s: no memory to read it", name);
                 break;
             }
             text = grown;
         }
-        *n += got = fread(text + *n, 1, room - *n - 1, f);
+        *n += got = fread(text + *n, 1, size - *n - 1, f);
         if (ferror(f))
             error_set(err, ERR_IO, "%s: cannot be read: %s", name, strerror(errno));
         else if (*n > most)
@@ -69,4 +70,11 @@ char *file_read_regular(const char *path, size_t most, size_t *n, struct error *
         return NULL;
     }
     return read_open(fd, path, most, n, err);
+}
+
+void file_drop_cache(int fd, uint64_t offset, uint64_t n)
+{
+    enum { PAGE = 4096 };
+    uint64_t begin = round_down(offset, PAGE);
+    posix_fadvise(fd, (off_t)begin, (off_t)(round_up(offset + n, PAGE) - begin), POSIX_FADV_DONTNEED);
 }

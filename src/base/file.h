@@ -3,6 +3,7 @@
 #define BASE_FILE_H
 
 #include <stddef.h>
+#include <stdint.h>
 #include <stdio.h>
 
 struct error;
@@ -15,5 +16,8 @@ char *file_read_regular(const char *path, size_t most, size_t *n, struct error *
 
 /* The same of what is left of a stream, which stays open. */
 char *file_read_stream(FILE *f, const char *name, size_t most, size_t *n, struct error *err);
+
+/* Drop [offset, offset + n) of an open file from the page cache, widened to whole pages, since only these go. Advice: no errors. */
+void file_drop_cache(int fd, uint64_t offset, uint64_t n);
 
 #endif

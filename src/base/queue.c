@@ -42,14 +42,14 @@ void queue_destroy(struct queue *q)
 int queue_push(struct queue *q, const void *item)
 {
     pthread_mutex_lock(&q->lock);
-    int room = q->count < q->n;
-    if (room) {
+    int fits = q->count < q->n;
+    if (fits) {
         memcpy(q->item + (q->head + q->count) % q->n * q->item_size, item, q->item_size);
         q->count++;
         pthread_cond_signal(&q->changed);
     }
     pthread_mutex_unlock(&q->lock);
-    return room;
+    return fits;
 }
 
 int queue_pop(struct queue *q, void *item, int timeout_ms)
@@ -90,10 +90,10 @@ void queue_wake(struct queue *q)
     pthread_mutex_unlock(&q->lock);
 }
 
-size_t queue_room(struct queue *q)
+size_t queue_free(struct queue *q)
 {
     pthread_mutex_lock(&q->lock);
-    size_t room = q->n - q->count;
+    size_t free = q->n - q->count;
     pthread_mutex_unlock(&q->lock);
-    return room;
+    return free;
 }

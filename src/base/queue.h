@@ -18,7 +18,7 @@ int queue_push(struct queue *q, const void *item);
 int queue_pop(struct queue *q, void *item, int timeout_ms);
 
 /* Items that can still be pushed. */
-size_t queue_room(struct queue *q);
+size_t queue_free(struct queue *q);
 
 /* Wake everyone who waits in queue_pop; they return 0 if the queue is empty. */
 void queue_wake(struct queue *q);

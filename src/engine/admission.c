@@ -17,7 +17,7 @@ void job_send(const struct job *j, const struct stoker_event *e)
         j->notify(j->notify_arg);
 }
 
-int job_may_send(const struct job *j) { return queue_room(j->events) > 2; }
+int job_may_send(const struct job *j) { return queue_free(j->events) > 2; }
 
 static void count_end(struct stoker *s, const struct job *j, const struct stoker_event *last)
 {

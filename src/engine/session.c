@@ -210,6 +210,8 @@ int session_load(struct session *s, const struct session_options *opt, struct er
     if (pool_create(&s->pool, s->plan.n_threads, err) || map_memory(s, &opt->plan_request, err) ||
         reader_open(&s->reader, s->file->file, s->file->n_file, how, &s->table_memory, err))
         return -1;
+    if (how->mirror)
+        reader_measure_drives(s->reader);
     if (init_tables(s, err) || init_pages(s, opt->plan_request.kv, err) || init_op(s, opt, err) || init_store(s, err))
         return -1;
     const struct traces_options traces = {opt->route_trace, opt->cache_log, s->plan.n_chunk, reader_align(s->reader)};
@@ -267,13 +269,13 @@ struct batch session_batch(struct session *s)
                           .pos = s->tables.pos,
                           .wants = s->tables.wants,
                           .logits = s->tables.logits,
-                          .room = s->plan.n_chunk,
+                          .capacity = s->plan.n_chunk,
                           .dead = s->tables.dead};
 }
 
 int batch_add(struct session *s, struct batch *b, struct sequence *seq, int32_t token, int pos, int wants_logits)
 {
-    if (b->n_rows >= b->room || (wants_logits && b->n_wants >= s->plan.n_logits) || seq_reserve(seq, pos + 1))
+    if (b->n_rows >= b->capacity || (wants_logits && b->n_wants >= s->plan.n_logits) || seq_reserve(seq, pos + 1))
         return -1;
     s->tables.token[b->n_rows] = token;
     s->tables.pos[b->n_rows] = pos;

@@ -451,7 +451,7 @@ static int take_shape(struct gguf_cursor *c, struct gguf_tensor *t)
 }
 
 /* The offset in the data part becomes one in the file; both ends lie within it. */
-static int place(const struct gguf_cursor *c, const struct gguf_part *p, struct gguf_tensor *t)
+static int check_offset(const struct gguf_cursor *c, const struct gguf_part *p, struct gguf_tensor *t)
 {
     const char *path = c->file->path;
     struct shown name = shown(gguf_text(t->name));
@@ -520,7 +520,7 @@ int gguf_read_tensors(struct gguf_cursor *c, struct gguf_part *p)
     }
     c->file->data_start = round_up(position(c), p->alignment);
     for (uint64_t i = 0; i < p->n_tensor; i++)
-        if (place(c, p, &p->tensor[i]) != 0)
+        if (check_offset(c, p, &p->tensor[i]) != 0)
             return -1;
     return refuse_overlap(c, p);
 }

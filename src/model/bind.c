@@ -18,12 +18,12 @@ static const char *tensor_name(int l, const char *name, char out[NAME])
     return out;
 }
 
-static const char *shape_text(const uint64_t *ne, int n, char *out, size_t room)
+static const char *shape_text(const uint64_t *ne, int n, char *out, size_t capacity)
 {
     size_t used = 0;
     out[0] = 0;
-    for (int i = 0; i < n && used < room; i++)
-        used += (size_t)snprintf(out + used, room - used, "%s%llu", i ? " x " : "", (unsigned long long)ne[i]);
+    for (int i = 0; i < n && used < capacity; i++)
+        used += (size_t)snprintf(out + used, capacity - used, "%s%llu", i ? " x " : "", (unsigned long long)ne[i]);
     return out;
 }
 
@@ -78,7 +78,7 @@ static struct weight *add(struct binder *b, const struct gguf_tensor *t, int is_
     for (int i = 0; i < m->n_weight; i++) /* the same tensor again: tied output */
         if (m->weight[i].tensor == t && !m->weight[i].keys_of)
             return &m->weight[i];
-    struct weight *w = &m->weight[m->n_weight++]; /* room for every tensor of the file */
+    struct weight *w = &m->weight[m->n_weight++]; /* large enough for every tensor of the file */
     *w = (struct weight){.tensor = t, .is_vector = is_vector};
     w->mat = (struct wmat){.type = t->type,
                            .n_rows = (int)t->ne[1],
@@ -170,7 +170,7 @@ static int same_kind(const struct kv_layout *k, const struct kv_shape *s, int wi
            k->window == window;
 }
 
-struct kv_place bind_kv(struct binder *b, struct kv_shape shape, int window)
+struct kv_ref bind_kv(struct binder *b, struct kv_shape shape, int window)
 {
     struct kv_layout *all = b->m->kv_layout;
     int kind = 0;
@@ -185,11 +185,11 @@ struct kv_place bind_kv(struct binder *b, struct kv_shape shape, int window)
         b->failed = error_set(b->err, ERR_UNSUPPORTED,
                               "%s: its layers have more than %d shapes of keys and values; stoker takes no more",
                               b->m->file->file->path, KV_KINDS);
-        return (struct kv_place){0};
+        return (struct kv_ref){0};
     }
     if (all[kind].n_layer == 0)
         all[kind] = (struct kv_layout){.shape = shape, .window = window};
-    return (struct kv_place){kind, all[kind].n_layer++};
+    return (struct kv_ref){kind, all[kind].n_layer++};
 }
 
 size_t bind_state(struct binder *b, size_t n)
@@ -223,7 +223,7 @@ struct weight *bind_keys_of(struct binder *b, const struct weight *kv_b, int n_h
 {
     if (!kv_b)
         return NULL;
-    struct weight *w = &b->m->weight[b->m->n_weight++]; /* there is room for two of every tensor */
+    struct weight *w = &b->m->weight[b->m->n_weight++]; /* large enough for two of every tensor */
     *w = (struct weight){.tensor = kv_b->tensor, .keys_of = kv_b};
     w->mat = (struct wmat){
         .type = TYPE_F32, .n_rows = n_head * kv_b->mat.n_cols, .n_cols = d, .row_bytes = (size_t)d * sizeof(float)};

@@ -45,10 +45,10 @@ struct weight *bind_ids(struct binder *b, int l, const char *name, int n_rows, i
 
 /* This layer keeps rows of this shape (its type is the plan's to choose) for all positions, or the last window (0: all): which
  * layer of its kind it is. A layer may keep several kinds: keys, index keys, compressed rows. */
-struct kv_place {
+struct kv_ref {
     int kind, index;
 };
-struct kv_place bind_kv(struct binder *b, struct kv_shape shape, int window);
+struct kv_ref bind_kv(struct binder *b, struct kv_shape shape, int window);
 
 /* This layer keeps n floats of state a sequence: where they begin in its block, in bytes. */
 size_t bind_state(struct binder *b, size_t n);

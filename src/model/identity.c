@@ -47,10 +47,10 @@ uint64_t model_identity(const struct model *m)
             h = hash_value(&g->value[i], h);
     for (uint64_t i = 0; i < g->n_tensor; i++) {
         const struct gguf_tensor *t = &g->tensor[i];
-        const uint64_t place[] = {t->type, (uint64_t)t->file, t->offset, t->n_bytes};
+        const uint64_t where[] = {t->type, (uint64_t)t->file, t->offset, t->n_bytes};
         h = hash64(t->name, strlen(t->name), h);
         h = hash64(t->ne, sizeof t->ne, h);
-        h = hash64(place, sizeof place, h);
+        h = hash64(where, sizeof where, h);
         h = hash_sample(g, t, h);
     }
     for (int i = 0; i < m->n_weight; i++)

@@ -165,7 +165,7 @@ size_t model_derived_bytes(const struct model *m)
 }
 
 /* Where the bytes of the file go: a vector narrower than f32 to the end of its place, so that it can be widened upwards. */
-static uint8_t *raw_place(const struct weight *w, uint8_t *at)
+static uint8_t *raw_bytes(const struct weight *w, uint8_t *at)
 {
     if (!w->is_vector || w->tensor->type == TYPE_F32)
         return at;
@@ -175,7 +175,7 @@ static uint8_t *raw_place(const struct weight *w, uint8_t *at)
 static void widen(const struct weight *w, float *to)
 {
     const struct block_info *t = type_info(w->tensor->type);
-    const uint8_t *from = raw_place(w, (uint8_t *)to);
+    const uint8_t *from = raw_bytes(w, (uint8_t *)to);
     float block[256];
     for (uint64_t i = 0; i < n_values(w); i += (uint64_t)t->block) {
         t->decode(block, from + i / (uint64_t)t->block * (uint64_t)t->bytes, (size_t)t->block);
@@ -258,7 +258,7 @@ int model_load(struct model *m, struct reader *r, struct arena *mem, uint8_t *bo
         if (w->keys_of)
             continue;
         read[n++] = (struct weight_read){w->tensor->name, w->tensor->file, w->tensor->offset, w->tensor->n_bytes,
-                                         raw_place(w, at)};
+                                         raw_bytes(w, at)};
     }
     if (weights_load(r, read, n, bounce, bounce_bytes, progress, arg, err))
         goto done;

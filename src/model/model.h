@@ -122,7 +122,7 @@ uint64_t model_identity(const struct model *m);
  * sequence holds; its pages are reserved. */
 struct batch {
     int n_rows, n_prompt;
-    int room;              /* rows that it may still grow to */
+    int capacity;          /* the most rows that it may grow to */
     const int32_t *token;  /* [n_rows], 0 <= id < n_vocab */
     struct sequence **seq; /* [n_rows] */
     const int32_t *pos;    /* [n_rows] */

@@ -84,9 +84,9 @@ int embed(struct step *s, float *x, size_t ld, struct weight *table)
     return 0;
 }
 
-static float *state_at(const struct step *s, int i, size_t place)
+static float *state_at(const struct step *s, int i, size_t offset)
 {
-    return (float *)(s->b->seq[s->run[i].first]->state + place);
+    return (float *)(s->b->seq[s->run[i].first]->state + offset);
 }
 
 struct run *step_runs(struct step *s, size_t history, size_t state)

@@ -57,13 +57,13 @@ struct unit {
 static size_t align64(size_t n) { return (n + 63) / 64 * 64; }
 
 /* Where a thread's scratch has what: byte offsets, each 64-byte aligned. The unit comes first. */
-struct places {
+struct layout {
     size_t q, acc, o, gathered, kernel, end;
 };
 
-static struct places places(const struct attention *a)
+static struct layout layout(const struct attention *a)
 {
-    struct places p = {.q = align64(sizeof(struct unit))};
+    struct layout p = {.q = align64(sizeof(struct unit))};
     size_t d_k = (size_t)a->shape.d_k, d_v = (size_t)a->d_v;
     p.acc = p.q + align64(ATTN_QUERIES * d_k * sizeof(float));
     p.o = p.acc + align64(ATTN_QUERIES * d_v * sizeof(float));
@@ -279,7 +279,7 @@ static void attend_thread(void *arg, int thread, int n_threads)
     (void)n_threads;
     struct attend *at = arg;
     uint8_t *base = op_thread_scratch(at->op, thread);
-    struct places p = places(at->a);
+    struct layout p = layout(at->a);
     struct unit *u = (struct unit *)base;
     u->q = (float *)(base + p.q);
     u->acc = (float *)(base + p.acc);
@@ -302,6 +302,6 @@ void op_attend(struct op *op, const struct attention *a, float *out, const float
     at.rows = ATTN_QUERIES / at.heads;
     at.head_parts = (at.group + at.heads - 1) / at.heads;
     at.row_parts = (a->n_rows + at.rows - 1) / at.rows;
-    op_need_thread(op, places(a).end);
+    op_need_thread(op, layout(a).end);
     op_run(op, attend_thread, &at);
 }

@@ -16,7 +16,7 @@ struct work {
 };
 
 /* Row of the state that holds a position. */
-static size_t place(const struct compress *c, int pos) { return (size_t)(pos % (c->ratio * (1 + c->overlap))); }
+static size_t state_row(const struct compress *c, int pos) { return (size_t)(pos % (c->ratio * (1 + c->overlap))); }
 
 /* Columns [c0, c0 + n) of a row wait for the end of their block, in both halves. */
 static void keep(const struct work *a, float *z, float *s, int row, int c0, int n)
@@ -24,7 +24,7 @@ static void keep(const struct work *a, float *z, float *s, int row, int c0, int 
     const struct compress *c = a->c;
     size_t width = (size_t)(c->d * (1 + c->overlap)), from = (size_t)row * width;
     for (int half = 0; half <= c->overlap; half++) {
-        size_t column = (size_t)(half * c->d + c0), to = place(c, c->pos[row]) * width + column;
+        size_t column = (size_t)(half * c->d + c0), to = state_row(c, c->pos[row]) * width + column;
         memcpy(z + to, c->z + from + column, (size_t)n * sizeof *z);
         memcpy(s + to, c->s + from + column, (size_t)n * sizeof *s);
         a->op->k->add(s + to, c->ape + (size_t)(c->pos[row] % c->ratio) * width + column, n);
@@ -38,7 +38,7 @@ static void close_block(const struct work *a, const float *z, const float *s, in
     const float *zs[COMPRESS_MOST], *ss[COMPRESS_MOST];
     int n_pos = 0, block = pos - c->ratio + 1, first = c->overlap && block > 0 ? block - c->ratio : block;
     for (int t = first; t <= pos; t++, n_pos++) {
-        size_t at = place(c, t) * width + (size_t)((c->overlap && t >= block ? c->d : 0) + c0);
+        size_t at = state_row(c, t) * width + (size_t)((c->overlap && t >= block ? c->d : 0) + c0);
         zs[n_pos] = z + at;
         ss[n_pos] = s + at;
     }

@@ -216,14 +216,14 @@ struct large_batch {
 
 /* A thread's scratch, byte offsets, each 64-byte aligned. Hidden rows: gathered rows at 0, gate and up of a block, then what
  * products take. Sums: columns of a block at 0, then what products take. */
-struct places {
+struct layout {
     size_t gate, up, hidden_product, sum_product, end; /* gate is left empty where experts have none */
 };
 
-static struct places places(int n_embd, int n_ff)
+static struct layout layout(int n_embd, int n_ff)
 {
     size_t hidden = align64((size_t)BLOCK * (size_t)n_ff * sizeof(float));
-    struct places p = {.gate = align64(block_bytes(n_embd))};
+    struct layout p = {.gate = align64(block_bytes(n_embd))};
     p.up = p.gate + hidden;
     p.hidden_product = p.up + hidden;
     p.sum_product = align64((size_t)BLOCK * COLUMNS_LD * sizeof(float));
@@ -242,7 +242,7 @@ struct block_scratch {
 static struct block_scratch block_scratch(const struct large_batch *a, int thread)
 {
     uint8_t *base = op_thread_scratch(a->op, thread);
-    struct places p = places(a->m->n_embd, a->m->n_ff);
+    struct layout p = layout(a->m->n_embd, a->m->n_ff);
     return (struct block_scratch){.codes = base,
                                   .rows = (float *)base,
                                   .gate = (float *)(base + p.gate),
@@ -355,7 +355,7 @@ static void large_batch_down(void *arg, int thread, int n_threads)
     struct large_batch *a = arg;
     uint8_t *base = op_thread_scratch(a->op, thread);
     float *out = (float *)base;
-    void *scratch = base + places(a->m->n_embd, a->m->n_ff).sum_product;
+    void *scratch = base + layout(a->m->n_embd, a->m->n_ff).sum_product;
     int units = (a->m->n_embd + COLUMNS - 1) / COLUMNS;
     for (int unit; (unit = atomic_fetch_add(&a->next, 1)) < units;) {
         int c0 = unit * COLUMNS, c1 = c0 + COLUMNS < a->m->n_embd ? c0 + COLUMNS : a->m->n_embd;
@@ -372,7 +372,7 @@ struct moe_large_batch op_moe_large_batch_begin(struct op *op, enum block_type d
 {
     struct moe_large_batch m = {.x = x, .y = y, .first_use = first_use, .n_embd = n_embd, .n_ff = n_ff, .act = act};
     enum act_family between = op_family(op, down);
-    op_need_thread(op, places(n_embd, n_ff).end);
+    op_need_thread(op, layout(n_embd, n_ff).end);
     if (between == ACT_F32)
         m.h = op_alloc(op, (size_t)n_uses * (size_t)n_ff * sizeof(float));
     else

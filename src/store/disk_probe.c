@@ -14,7 +14,7 @@ struct probe {
     struct reader *reader;
     struct read_list list;
     struct read_request request[PROBE_DEPTH];
-    uint8_t *stripe[PROBE_DEPTH]; /* of the room, one a request */
+    uint8_t *stripe[PROBE_DEPTH]; /* of the memory, one a request */
     uint64_t stripe_bytes, places, seed, issued, wanted;
 };
 
@@ -47,16 +47,16 @@ static int run(struct probe *p, int depth, struct error *err)
 }
 
 int disk_probe(const struct gguf_file *file, uint64_t block, int depth, uint64_t bytes, uint64_t seed,
-               const struct probe_room *room, struct disk_probe *out, struct error *err)
+               const struct probe_memory *memory, struct disk_probe *out, struct error *err)
 {
     if (file->size < block + 8192)
         return error_set(err, ERR_INPUT, "%s is smaller than a read of %llu bytes; name a larger file", file->path,
                          (unsigned long long)block);
-    if (depth > PROBE_DEPTH || room->bytes / (uint64_t)depth < block + 8192 + 4096)
-        return error_set(err, ERR_BUG, "the probe has no room for %d reads of %llu bytes", depth,
+    if (depth > PROBE_DEPTH || memory->bytes / (uint64_t)depth < block + 8192 + 4096)
+        return error_set(err, ERR_BUG, "the probe has no memory for %d reads of %llu bytes", depth,
                          (unsigned long long)block);
     struct probe p = {.places = (file->size - block) / 4096,
-                      .stripe_bytes = round_down(room->bytes / (uint64_t)depth, 4096),
+                      .stripe_bytes = round_down(memory->bytes / (uint64_t)depth, 4096),
                       .seed = seed,
                       .wanted = bytes / block + 1};
     struct reader_options opt = {0};
@@ -66,7 +66,7 @@ int disk_probe(const struct gguf_file *file, uint64_t block, int depth, uint64_t
     int result = reader_open(&p.reader, file, 1, &opt, &arena, err);
     if (result == 0) {
         for (int i = 0; i < depth; i++) {
-            p.stripe[i] = room->base + (uint64_t)i * p.stripe_bytes;
+            p.stripe[i] = memory->base + (uint64_t)i * p.stripe_bytes;
             p.request[i] = (struct read_request){.length = block, .to = p.stripe[i], .what = "probe"};
         }
         double begin = clock_seconds();

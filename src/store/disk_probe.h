@@ -15,14 +15,14 @@ struct disk_probe {
 
 /* Where the reads go: memory that is there already (touched), much larger than the caches of the processor. In one small buffer
  * read over and over, which stays in the caches, a fast drive looks faster than it is for expert slots. */
-struct probe_room {
+struct probe_memory {
     uint8_t *base; /* aligned to 4096 */
     uint64_t bytes;
 };
 
-/* Read `bytes` in all, in blocks of block bytes at random places, depth (at most PROBE_DEPTH) at a time. room: depth * (block + 12288)
+/* Read `bytes` in all, in blocks of block bytes at random places, depth (at most PROBE_DEPTH) at a time. memory: depth * (block + 12288)
  * bytes at least. */
 int disk_probe(const struct gguf_file *file, uint64_t block, int depth, uint64_t bytes, uint64_t seed,
-               const struct probe_room *room, struct disk_probe *out, struct error *err);
+               const struct probe_memory *memory, struct disk_probe *out, struct error *err);
 
 #endif

@@ -13,7 +13,7 @@ static int experts_of(const struct expert_layer *layer, int n_layer)
     return n;
 }
 
-int cache_place(struct expert_cache *c, const struct expert_layer *layer, int n_layer, struct arena *mem)
+int cache_allocate(struct expert_cache *c, const struct expert_layer *layer, int n_layer, struct arena *mem)
 {
     size_t n = (size_t)experts_of(layer, n_layer);
     *c = (struct expert_cache){.n_layer = n_layer};

@@ -44,7 +44,7 @@ enum { CACHE_EVICTABLE = 1, CACHE_HELD = 2 };
 enum cache_reach { REACH_DONE, REACH_KEPT, REACH_HELD };
 
 /* The tables of a cache, from mem; -1 when mem is too small. Writes nothing but *c, so mem may be a measuring arena. */
-int cache_place(struct expert_cache *c, const struct expert_layer *layer, int n_layer, struct arena *mem);
+int cache_allocate(struct expert_cache *c, const struct expert_layer *layer, int n_layer, struct arena *mem);
 
 /* A placed cache in which nothing is resident. layer: as placed; class_of [n_layer]: from expert_classes(). */
 void cache_init(struct expert_cache *c, const struct expert_layer *layer, const int *class_of);

@@ -3,6 +3,7 @@
 #ifndef STORE_EXPERT_INSIDE_H
 #define STORE_EXPERT_INSIDE_H
 
+#include "base/checked.h"
 #include "store/expert_cache.h"
 #include "store/expert_store.h"
 #include "store/reader.h"
@@ -15,7 +16,7 @@ struct slot {
     uint8_t *memory;
     int32_t layer, id;
     int32_t next_free;
-    int32_t place[WAVES]; /* index into an open wave, -1 */
+    int32_t position[WAVES]; /* in an open wave; -1: not in it */
     int32_t pins;
     int32_t reads; /* requests that are not home */
     uint8_t state, evictable, class;
@@ -35,7 +36,7 @@ struct wave {
     const int32_t *id; /* [n] of the layer's uses */
     int layer, first, n, n_readable, n_taken;
     int32_t *slot;     /* [n] */
-    int32_t *readable; /* [n] places, in the order they are handed out */
+    int32_t *readable; /* [n] positions, in the order they are handed out */
 };
 
 struct expert_store {
@@ -69,9 +70,18 @@ static inline void count(_Atomic uint64_t *c, uint64_t n)
     atomic_store_explicit(c, atomic_load_explicit(c, memory_order_relaxed) + n, memory_order_relaxed);
 }
 
-/* Bytes of the aligned range around part x of expert id, and what it takes in a slot: whole pages. */
-uint64_t range_bytes(const struct expert_extent *x, int id, uint32_t align);
-uint64_t range_room(const struct expert_extent *x, int id, uint32_t align);
+/* Bytes of the aligned range around part x of expert id, as it is read. */
+static inline uint64_t range_bytes(const struct expert_extent *x, int id, uint32_t align)
+{
+    uint64_t o = x->offset + (uint64_t)id * x->bytes;
+    return round_up(o % align + x->bytes, align);
+}
+
+/* Bytes that it takes in a slot: whole pages. */
+static inline uint64_t range_slot_bytes(const struct expert_extent *x, int id, uint32_t align)
+{
+    return round_up(range_bytes(x, id, align), READER_PAGE);
+}
 
 /* ---- expert_slots.c ---- */
 
@@ -85,7 +95,7 @@ void slot_drop(struct expert_store *st, struct slot *s);
 struct slot *slot_take(struct expert_store *st, int layer, enum cache_reach reach);
 
 /* Evict into the list of free slots until a class has n that are free or may go with REACH_DONE, or no victim is left. */
-void slot_make_room(struct expert_store *st, int layer, int n, enum cache_reach reach);
+void slot_evict_until(struct expert_store *st, int layer, int n, enum cache_reach reach);
 
 /* Make the slot the home of (layer, id) and add its reads to the batch: how many. */
 int slot_load(struct expert_store *st, struct slot *s, int layer, int id, enum read_rank rank,

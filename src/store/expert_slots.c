@@ -138,7 +138,7 @@ struct slot *slot_take(struct expert_store *st, int layer, enum cache_reach reac
     }
 }
 
-void slot_make_room(struct expert_store *st, int layer, int n, enum cache_reach reach)
+void slot_evict_until(struct expert_store *st, int layer, int n, enum cache_reach reach)
 {
     while (slots_open(st, layer) < n && evict(st, layer, reach))
         ;
@@ -162,7 +162,7 @@ int slot_load(struct expert_store *st, struct slot *s, int layer, int id, enum r
                                            .rank = rank,
                                            .user = s};
         batch[p] = &s->read[p];
-        to += range_room(x, id, st->align);
+        to += range_slot_bytes(x, id, st->align);
         count(&st->bytes_read, bytes);
     }
     s->layer = layer;
@@ -180,8 +180,8 @@ int slot_load(struct expert_store *st, struct slot *s, int layer, int id, enum r
 static void hand_over(struct expert_store *st, struct slot *s)
 {
     for (int w = 0; w < WAVES; w++)
-        if (s->place[w] >= 0)
-            st->wave[w].readable[st->wave[w].n_readable++] = s->place[w];
+        if (s->position[w] >= 0)
+            st->wave[w].readable[st->wave[w].n_readable++] = s->position[w];
 }
 
 void slot_on_completion(struct expert_store *st, const struct read_request *q)

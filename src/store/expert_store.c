@@ -1,6 +1,6 @@
 /* Slots, waves and the protocol: see expert_store.h; slots: expert_slots.c; the policy: expert_cache.h; the disk: reader.h.
  *
- * A wave holds one pin on each slot it uses. Each slot knows its place in both waves that may be open, so a completion finds
+ * A wave holds one pin on each slot it uses. Each slot knows its position in both waves that may be open, so a completion finds
  * who waits for it. readable[] is the order in which experts are handed out: hits at store_begin, then arrivals. */
 #include "base/checked.h"
 #include "base/clock.h"
@@ -15,24 +15,13 @@ static const uint64_t destroy_wait_ns = 2000000000;
 
 /* Sizes */
 
-uint64_t range_bytes(const struct expert_extent *x, int id, uint32_t align)
-{
-    uint64_t o = x->offset + (uint64_t)id * x->bytes;
-    return round_up(o % align + x->bytes, align);
-}
-
-uint64_t range_room(const struct expert_extent *x, int id, uint32_t align)
-{
-    return round_up(range_bytes(x, id, align), READER_PAGE);
-}
-
 static uint64_t slot_need(const struct expert_layer *l, uint32_t align)
 {
     uint64_t most = 0;
     for (int id = 0; id < l->n_expert; id++) {
         uint64_t need = 0;
         for (int p = 0; p < l->n_part; p++)
-            need += range_room(&l->part[p], id, align);
+            need += range_slot_bytes(&l->part[p], id, align);
         if (need > most)
             most = need;
     }
@@ -93,8 +82,8 @@ static uint64_t expert_count(const struct expert_layer *layer, int n_layer)
 
 /* The store and its tables, from mem: *st gets their addresses, *class_of the [n_layer] classes. Returns where *st is to live; NULL:
  * mem is too small. Writes nothing behind the addresses, so mem may be a measuring arena. */
-static struct expert_store *place(struct expert_store *st, const struct expert_layer *layer, int **class_of,
-                                  struct arena *mem)
+static struct expert_store *allocate(struct expert_store *st, const struct expert_layer *layer, int **class_of,
+                                     struct arena *mem)
 {
     size_t n = (size_t)widest(layer, st->n_layer);
     struct expert_store *at = arena_alloc(mem, sizeof *at);
@@ -110,7 +99,7 @@ static struct expert_store *place(struct expert_store *st, const struct expert_l
         st->wave[w].readable = arena_array(mem, n, sizeof *st->wave[w].readable);
         ok = ok && st->wave[w].slot && st->wave[w].readable;
     }
-    return cache_place(&st->cache, layer, st->n_layer, mem) == 0 && ok ? at : NULL;
+    return cache_allocate(&st->cache, layer, st->n_layer, mem) == 0 && ok ? at : NULL;
 }
 
 uint64_t store_table_bytes(const struct expert_layer *layer, int n_layer, int n_slot)
@@ -119,7 +108,7 @@ uint64_t store_table_bytes(const struct expert_layer *layer, int n_layer, int n_
     struct arena measure;
     int *class_of;
     arena_init_measuring(&measure);
-    place(&st, layer, &class_of, &measure);
+    allocate(&st, layer, &class_of, &measure);
     return arena_measured(&measure);
 }
 
@@ -139,7 +128,7 @@ static int make_slots(struct expert_store *st, const int *slots, struct arena *s
             *s = (struct slot){
                 .memory = memory + (uint64_t)i * k->shape.slot_bytes, .class = (uint8_t)c, .evictable = 1};
             s->next_free = i + 1 < slots[c] ? (int32_t)(s - st->slot) + 1 : -1;
-            s->place[0] = s->place[1] = -1;
+            s->position[0] = s->position[1] = -1;
         }
     }
     return 0;
@@ -173,7 +162,7 @@ int store_create(struct expert_store **out, struct reader *reader, const struct 
         made.class[c] = (struct slot_class){.shape = class[c], .free = -1};
         made.n_slot += slots[c];
     }
-    if (!(st = place(&made, layer, &class_of, table_mem)))
+    if (!(st = allocate(&made, layer, &class_of, table_mem)))
         return error_set(err, ERR_BUG, "the plan gave the expert tables less than store_table_bytes()");
     *st = made;
     expert_classes(layer, n_layer, st->align, class, class_of);
@@ -304,28 +293,28 @@ static int evictable_needed(const struct expert_store *st, int layer, const int3
     return need;
 }
 
-static void pin(struct expert_store *st, int wave, int place, struct slot *s)
+static void pin(struct expert_store *st, int wave, int position, struct slot *s)
 {
     struct wave *w = &st->wave[wave];
-    w->slot[place] = (int32_t)(s - st->slot);
-    s->place[wave] = place;
+    w->slot[position] = (int32_t)(s - st->slot);
+    s->position[wave] = position;
     s->pins++;
     if (s->state == SLOT_READY)
-        w->readable[w->n_readable++] = place;
-    cache_hold(&st->cache, w->layer, w->id[place], 0);
+        w->readable[w->n_readable++] = position;
+    cache_hold(&st->cache, w->layer, w->id[position], 0);
     slot_settle(st, s);
 }
 
 static enum read_rank demand(const struct expert_store *st) { return st->sweep ? READ_SWEEP : READ_NOW; }
 
 /* It is in the cache: read before, or being read. 1: for this use, ahead of its turn. */
-static int pin_resident(struct expert_store *st, int wave, int place, struct slot *s)
+static int pin_resident(struct expert_store *st, int wave, int position, struct slot *s)
 {
     int early = s->early;
     s->early = 0;
     for (int p = 0; p < st->layer[s->layer].n_part && s->state == SLOT_LOADING; p++)
         reader_promote(st->reader, &s->read[p], demand(st));
-    pin(st, wave, place, s);
+    pin(st, wave, position, s);
     return early;
 }
 
@@ -336,7 +325,7 @@ static void unpin(struct expert_store *st, int wave)
         struct slot *s = w->slot[i] >= 0 ? &st->slot[w->slot[i]] : NULL;
         if (!s)
             continue;
-        s->place[wave] = -1;
+        s->position[wave] = -1;
         s->pins--;
         slot_settle(st, s);
     }
@@ -399,12 +388,12 @@ int store_begin(struct expert_store *st, const struct expert_wave *plan, struct 
     return 0;
 }
 
-static void show(const struct expert_store *st, const struct wave *w, int place, struct expert_view *out,
+static void show(const struct expert_store *st, const struct wave *w, int position, struct expert_view *out,
                  struct error *err)
 {
-    const struct slot *s = &st->slot[w->slot[place]];
+    const struct slot *s = &st->slot[w->slot[position]];
     const struct expert_layer *l = &st->layer[w->layer];
-    *out = (struct expert_view){.index = w->first + place, .id = w->id[place], .failed = s->failed != NULL};
+    *out = (struct expert_view){.index = w->first + position, .id = w->id[position], .failed = s->failed != NULL};
     if (s->failed) {
         reader_error(st->reader, s->failed, err);
         return;
@@ -413,7 +402,7 @@ static void show(const struct expert_store *st, const struct wave *w, int place,
     for (int p = 0; p < l->n_part; p++) {
         const struct expert_extent *x = &l->part[p];
         out->part[p] = range + (x->offset + (uint64_t)out->id * x->bytes) % st->align;
-        range += range_room(x, out->id, st->align);
+        range += range_slot_bytes(x, out->id, st->align);
     }
 }
 

@@ -5,7 +5,7 @@
  *
  * A miss takes a free slot, else that of the lowest score among the swept layers; what was just computed is swept too, so what
  * scores low passes through the same few slots again and again and what scores high stays. Where all is kept (a chunk begins)
- * some room is made first, from the lowest scores of all.
+ * some slots are freed first, from the lowest scores of all.
  *
  * The next layer's experts are chosen when this layer's last wave begins, and again as its waves end: at most half of what may
  * go without harm. All of it is decided by the order of calls alone, never by what has arrived. Reads that nobody waits for yet
@@ -16,13 +16,13 @@
 #include <assert.h>
 
 enum {
-    ROOM = 8,         /* slots that a sweep has to itself at least: two waves of four */
-    ROOM_MOST = 128,  /* more would not read faster, and costs what it evicts */
-    ROOM_SHARE = 8,   /* ... of the class */
-    EARLY_ROWS = 64,  /* from so many rows on the next layer's frequent experts are read early */
-    ALL_ROWS = 256,   /* ... all of them */
-    FREQUENT = 32768, /* score slow of such an expert: half a use */
-    SPLIT_ROWS = 256, /* with fewer rows reads take longer than products: waves are short, so that both overlap */
+    RESERVE = 8,        /* slots that a sweep has to itself at least: two waves of four */
+    RESERVE_MOST = 128, /* more would not read faster, and costs what it evicts */
+    RESERVE_SHARE = 8,  /* ... of the class */
+    EARLY_ROWS = 64,    /* from so many rows on the next layer's frequent experts are read early */
+    ALL_ROWS = 256,     /* ... all of them */
+    FREQUENT = 32768,   /* score slow of such an expert: half a use */
+    SPLIT_ROWS = 256,   /* with fewer rows reads take longer than products: waves are short, so that both overlap */
     SPLIT = 4
 };
 
@@ -34,11 +34,11 @@ static int next_layer(const struct expert_store *st, int layer)
     return layer;
 }
 
-static int room_of(const struct expert_store *st, int layer)
+static int sweep_slots(const struct expert_store *st, int layer)
 {
-    int n_slot = st->class[st->cache.layer[layer].class].n_slot, room = n_slot / ROOM_SHARE;
-    room = room > ROOM_MOST ? ROOM_MOST : room < ROOM ? ROOM : room;
-    return room < n_slot ? room : n_slot;
+    int n_slot = st->class[st->cache.layer[layer].class].n_slot, space = n_slot / RESERVE_SHARE;
+    space = space > RESERVE_MOST ? RESERVE_MOST : space < RESERVE ? RESERVE : space;
+    return space < n_slot ? space : n_slot;
 }
 
 /* ---- the next layer, early -------------------------------------------------------------------------------------------------- */
@@ -109,8 +109,8 @@ void store_sweep_begin(struct expert_store *st, int n_rows)
     if (n_rows < EARLY_ROWS || first == st->n_layer)
         return;
     st->turn = first;
-    int missing = candidates(st, first, st->order), room = room_of(st, first);
-    slot_make_room(st, first, missing < room ? missing : room, REACH_KEPT);
+    int missing = candidates(st, first, st->order), space = sweep_slots(st, first);
+    slot_evict_until(st, first, missing < space ? missing : space, REACH_KEPT);
     read_ahead(st, first);
 }
 
@@ -140,11 +140,11 @@ static int cut_waves(const struct expert_store *st, const struct expert_uses *us
 
 int sweep_plan(struct expert_store *st, const struct expert_uses *uses, struct expert_wave *out)
 {
-    int layer = st->turn, misses = misses_of(st, uses), room = room_of(st, layer);
+    int layer = st->turn, misses = misses_of(st, uses), space = sweep_slots(st, layer);
     cache_keep(&st->cache, layer, 0);
-    slot_make_room(st, layer, misses < room ? misses : room, REACH_KEPT);
+    slot_evict_until(st, layer, misses < space ? misses : space, REACH_KEPT);
     if (misses > 1 || (misses == 1 && slots_open(st, layer) == 0)) /* every slot a hit, and one expert more */
-        slot_make_room(st, layer, 2, REACH_HELD);
+        slot_evict_until(st, layer, 2, REACH_HELD);
     misses = misses_of(st, uses);
     int cap = slots_open(st, layer) / 2, split = st->sweep < SPLIT_ROWS ? SPLIT : 1;
     if (misses <= 1 || cap < 1)

@@ -51,7 +51,7 @@ static int pieces_wanted(const struct reader_options *opt)
 
 /* The reader and its pieces, from mem: *r gets their addresses. Returns where *r is to live; NULL: mem is too small. Writes nothing
  * behind the addresses, so mem may be a measuring arena. */
-static struct reader *place(struct reader *r, const struct reader_options *opt, struct arena *mem)
+static struct reader *allocate(struct reader *r, const struct reader_options *opt, struct arena *mem)
 {
     struct reader *at = arena_alloc(mem, sizeof *at);
     r->capacity = pieces_wanted(opt);
@@ -60,13 +60,13 @@ static struct reader *place(struct reader *r, const struct reader_options *opt, 
     return r->piece && r->batch ? at : NULL;
 }
 
-/* Beside place(): the tables of files, and the state of the back ends, of which one is tried after the other. */
+/* Beside allocate(): the tables of files, and the state of the back ends, of which one is tried after the other. */
 uint64_t reader_bytes(const struct reader_options *opt)
 {
     struct reader r;
     struct arena measure;
     arena_init_measuring(&measure);
-    place(&r, opt, &measure);
+    allocate(&r, opt, &measure);
     arena_alloc(&measure, READER_URING_BYTES);
     arena_alloc(&measure, READER_THREADS_BYTES);
     return arena_measured(&measure) + reader_files_bytes(opt);
@@ -111,7 +111,7 @@ static int choose_ops(struct reader *r, const struct reader_options *opt, struct
 int reader_open(struct reader **out, const struct gguf_file *file, int n_file, const struct reader_options *opt,
                 struct arena *mem, struct error *err)
 {
-    struct reader made = {.align = reader_align_of(file, n_file)}, *r = place(&made, opt, mem);
+    struct reader made = {.align = reader_align_of(file, n_file)}, *r = allocate(&made, opt, mem);
     if (!r)
         return error_set(err, ERR_BUG, "the plan gave the reader less than its %llu bytes",
                          (unsigned long long)reader_bytes(opt));
@@ -123,8 +123,6 @@ int reader_open(struct reader **out, const struct gguf_file *file, int n_file, c
     }
     if (reader_files_open(&r->files, file, n_file, opt, mem, err) != 0)
         return -1;
-    if (opt->mirror)
-        reader_measure_drives(&r->files);
     if (choose_ops(r, opt, mem, err) != 0) {
         reader_files_close(&r->files);
         return -1;
@@ -150,8 +148,11 @@ static struct piece *cut(struct reader *r, struct read_request *q, uint64_t now)
         ages_append(&r->ages, q, now);
     uint64_t begin = range_begin(r, q), left = range_length(r, q) - q->cut, end = q->offset + q->length;
     uint64_t length = left < READER_PIECE ? left : READER_PIECE;
-    *p = (struct piece){
-        .place = q->file, .offset = begin + q->cut, .length = (uint32_t)length, .to = q->to + q->cut, .request = q};
+    *p = (struct piece){.copy_index = q->file,
+                        .offset = begin + q->cut,
+                        .length = (uint32_t)length,
+                        .to = q->to + q->cut,
+                        .request = q};
     p->need = p->offset + length < end ? p->offset + length : end;
     if (length == left)
         forget_uncut(r, q);
@@ -165,7 +166,7 @@ static double done_after(const struct reader *r, int drive)
     return (double)(r->drive[drive].bytes_out + READER_PIECE) / r->files.rate[drive];
 }
 
-static int better_place(const struct reader *r, int a, int b)
+static int better_copy(const struct reader *r, int a, int b)
 {
     int x = r->files.drive[a], y = r->files.drive[b];
     double dx = done_after(r, x), dy = done_after(r, y);
@@ -173,16 +174,16 @@ static int better_place(const struct reader *r, int a, int b)
 }
 
 /* Which copy of its file a request may be read from now; -1: all windows are full. */
-static int choose_place(const struct reader *r, const struct read_request *q)
+static int choose_copy(const struct reader *r, const struct read_request *q)
 {
     int best = -1;
     for (int copy = 0; copy < r->files.n_copy; copy++) {
-        int place = copy * r->files.n + q->file;
-        const struct drive *d = &r->drive[r->files.drive[place]];
+        int copy_index = copy * r->files.n + q->file;
+        const struct drive *d = &r->drive[r->files.drive[copy_index]];
         if (d->bytes_out >= (q->rank == READ_NOW ? READER_WINDOW_NOW : READER_WINDOW))
             continue;
-        if (best < 0 || better_place(r, place, best))
-            best = place;
+        if (best < 0 || better_copy(r, copy_index, best))
+            best = copy_index;
     }
     return best;
 }
@@ -196,12 +197,12 @@ static struct piece *next_uncut(struct reader *r, uint64_t now)
         for (int i = 0; i < n; i++) {
             int drive = (r->next_drive + i) % n;
             struct read_request *q = r->uncut[rank][drive].head;
-            int place = q ? choose_place(r, q) : -1;
-            if (place < 0)
+            int copy_index = q ? choose_copy(r, q) : -1;
+            if (copy_index < 0)
                 continue;
             r->next_drive = (drive + 1) % n;
             struct piece *p = cut(r, q, now);
-            p->place = place;
+            p->copy_index = copy_index;
             return p;
         }
     return NULL;
@@ -226,12 +227,12 @@ static void top_up(struct reader *r)
     int n = 0;
     struct piece *p;
     while (r->out - r->lost + n < r->depth && ((p = reader_next_held(r, now)) || (p = next_uncut(r, now)))) {
-        struct drive *d = &r->drive[r->files.drive[p->place]];
-        p->direct = r->files.direct[p->place] >= 0;
-        p->fd = p->direct ? r->files.direct[p->place] : r->files.buffered[p->place];
+        struct drive *d = &r->drive[r->files.drive[p->copy_index]];
+        p->direct = r->files.direct[p->copy_index] >= 0;
+        p->fd = p->direct ? r->files.direct[p->copy_index] : r->files.buffered[p->copy_index];
         p->request->pieces_out++;
         d->bytes_out += p->length;
-        d->given += (double)p->length / r->files.rate[r->files.drive[p->place]];
+        d->given += (double)p->length / r->files.rate[r->files.drive[p->copy_index]];
         r->batch[n++] = p;
     }
     if (n == 0)
@@ -395,7 +396,7 @@ int reader_error(const struct reader *r, const struct read_request *q, struct er
         snprintf(why, sizeof why, "not answered for %g s", (double)r->timeout_ns * 1e-9);
     else if (q->cause == FAIL_SHRUNK)
         snprintf(why, sizeof why, "the file has shrunk from %llu to %llu bytes while in use",
-                 (unsigned long long)reader_file(&r->files, q->failed_place)->size, (unsigned long long)q->found_size);
+                 (unsigned long long)reader_file(&r->files, q->failed_copy)->size, (unsigned long long)q->found_size);
     else if (q->cause == FAIL_SHORT)
         snprintf(why, sizeof why, "the device gives fewer bytes than asked for");
     else
@@ -403,7 +404,7 @@ int reader_error(const struct reader *r, const struct read_request *q, struct er
     if (q->unit)
         snprintf(of, sizeof of, ", %s %d", q->unit, q->id);
     return error_set(err, ERR_IO, "%s: reading %llu bytes at %llu failed: %s (%s%s)",
-                     reader_file_name(&r->files, q->failed_place), (unsigned long long)q->length,
+                     reader_file_name(&r->files, q->failed_copy), (unsigned long long)q->length,
                      (unsigned long long)q->offset, why, q->what, of);
 }
 

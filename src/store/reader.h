@@ -66,11 +66,11 @@ struct read_request {
     int draining; /* failed, but pieces are still with the device */
     /* the reader's own */
     enum { FAIL_ERRNO, FAIL_TIMEOUT, FAIL_SHRUNK, FAIL_SHORT } cause;
-    int failed_errno, failed_place; /* failed_place: which copy of the file, see reader_files.h */
-    uint64_t found_size;            /* FAIL_SHRUNK */
-    uint64_t cut;                   /* bytes of the aligned range made into pieces */
-    int pieces_out;                 /* with the back end */
-    int pieces_held;                /* waiting for another attempt */
+    int failed_errno, failed_copy; /* failed_copy: which copy of the file, see reader_files.h */
+    uint64_t found_size;           /* FAIL_SHRUNK */
+    uint64_t cut;                  /* bytes of the aligned range made into pieces */
+    int pieces_out;                /* with the back end */
+    int pieces_held;               /* waiting for another attempt */
     uint64_t started_ns;
     struct read_list *list;
     struct read_request *older, *newer; /* by the time the first piece went out */
@@ -85,6 +85,10 @@ uint64_t reader_bytes(const struct reader_options *opt);
 /* ERR_IO or ERR_UNSUPPORTED with the sentence. The files stay the caller's and outlive the reader. */
 int reader_open(struct reader **out, const struct gguf_file *file, int n_file, const struct reader_options *opt,
                 struct arena *mem, struct error *err);
+
+/* Read a little from each drive of a reader that was opened with a mirror, so that reads are shared out by the drives' rates. Where that
+ * fails all drives count as equally fast. Some 0.1 s; before the first request. */
+void reader_measure_drives(struct reader *r);
 
 /* Waits at most 2 s for reads that have not been given up. Returns the pieces that are still with the device: if there are any,
  * memory that they were to fill must be unmapped, not reused. */

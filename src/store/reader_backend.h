@@ -12,8 +12,8 @@ struct read_request;
 /* One read of at most READER_PIECE bytes. Its struct outlives the back end; its request may be gone. */
 struct piece {
     /* the read: set by the reader */
-    int fd, place; /* place: index of the registered descriptor */
-    int direct;    /* fd is O_DIRECT; else the back end drops the range from the page cache after reading */
+    int fd, copy_index; /* copy_index: index of the registered descriptor */
+    int direct;         /* fd is O_DIRECT; else the back end drops the range from the page cache after reading */
     uint64_t offset;
     uint32_t length;
     uint8_t *to;
@@ -50,9 +50,6 @@ struct reader_ops {
     /* Never waits for a read that does not come back. */
     void (*close)(void *state);
 };
-
-/* Drop [offset, offset + n) of a buffered descriptor from the page cache; only whole pages go, so the range is widened. */
-void reader_drop_cache(int fd, uint64_t offset, uint64_t n);
 
 extern const struct reader_ops reader_uring, reader_threads;
 

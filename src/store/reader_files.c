@@ -104,45 +104,45 @@ int reader_file_direct(const struct gguf_file *file, uint32_t *align)
     return direct;
 }
 
-static void say_buffered(const struct reader_files *f, int place)
+static void say_buffered(const struct reader_files *f, int copy_index)
 {
     log_line(LOG_WARN,
              "%s: O_DIRECT is refused here, so reads go through the page cache; each range is dropped after use",
-             reader_file_name(f, place));
+             reader_file_name(f, copy_index));
 }
 
-static int open_place(struct reader_files *f, int place, int buffered_only, struct error *err)
+static int open_copy_of(struct reader_files *f, int copy_index, int buffered_only, struct error *err)
 {
-    const struct gguf_file *file = reader_file(f, place);
-    f->buffered[place] = reopen(file, 0);
-    if (f->buffered[place] < 0)
+    const struct gguf_file *file = reader_file(f, copy_index);
+    f->buffered[copy_index] = reopen(file, 0);
+    if (f->buffered[copy_index] < 0)
         return error_set(err, ERR_IO, "%s: opening it for reading failed: %s", file->path, strerror(errno));
     /* exactly what is asked for, no readahead into the page cache */
-    posix_fadvise(f->buffered[place], 0, 0, POSIX_FADV_RANDOM);
+    posix_fadvise(f->buffered[copy_index], 0, 0, POSIX_FADV_RANDOM);
     if (buffered_only)
         return 0;
     /* slots are laid out by the first copies' alignment: a second one that wants more is read buffered */
-    uint32_t most = place < f->n ? LARGEST : reader_align_of(f->file, f->n);
-    uint32_t wants = stated_align(f->buffered[place]);
+    uint32_t most = copy_index < f->n ? LARGEST : reader_align_of(f->file, f->n);
+    uint32_t wants = stated_align(f->buffered[copy_index]);
     if (wants > most) {
         log_line(LOG_WARN,
                  "%s: O_DIRECT wants reads aligned to %u bytes here, so reads go through the page cache; each "
                  "range is dropped after use",
-                 reader_file_name(f, place), wants);
+                 reader_file_name(f, copy_index), wants);
         return 0;
     }
-    f->direct[place] = reopen(file, O_DIRECT);
-    if (f->direct[place] >= 0)
+    f->direct[copy_index] = reopen(file, O_DIRECT);
+    if (f->direct[copy_index] >= 0)
         return 0;
     if (errno != EINVAL)
         return error_set(err, ERR_IO, "%s: opening it with O_DIRECT failed: %s", file->path, strerror(errno));
-    say_buffered(f, place);
+    say_buffered(f, copy_index);
     return 0;
 }
 
-static void find_drive(struct reader_files *f, int place)
+static void find_drive(struct reader_files *f, int copy_index)
 {
-    dev_t dev = reader_file(f, place)->dev;
+    dev_t dev = reader_file(f, copy_index)->dev;
     int d = 0;
     while (d < f->n_drive && f->dev[d] != dev)
         d++;
@@ -152,7 +152,7 @@ static void find_drive(struct reader_files *f, int place)
         f->dev[f->n_drive] = dev;
         f->rate[f->n_drive++] = 1;
     }
-    f->drive[place] = (uint8_t)d;
+    f->drive[copy_index] = (uint8_t)d;
 }
 
 int reader_files_open(struct reader_files *f, const struct gguf_file *file, int n, const struct reader_options *opt,
@@ -172,7 +172,7 @@ int reader_files_open(struct reader_files *f, const struct gguf_file *file, int 
     int rc = opt->mirror ? reader_mirror_open(f, opt, err) : 0;
     for (int i = 0; i < f->n * f->n_copy && rc == 0; i++) {
         find_drive(f, i);
-        rc = open_place(f, i, opt->backend == READER_BUFFERED, err);
+        rc = open_copy_of(f, i, opt->backend == READER_BUFFERED, err);
     }
     if (rc != 0)
         reader_files_close(f);
@@ -196,13 +196,13 @@ void reader_files_close(struct reader_files *f)
     f->n = 0;
 }
 
-void reader_files_refuse_direct(struct reader_files *f, int place)
+void reader_files_refuse_direct(struct reader_files *f, int copy_index)
 {
-    if (f->direct[place] < 0)
+    if (f->direct[copy_index] < 0)
         return;
-    f->refused[place] = f->direct[place];
-    f->direct[place] = -1;
-    say_buffered(f, place);
+    f->refused[copy_index] = f->direct[copy_index];
+    f->direct[copy_index] = -1;
+    say_buffered(f, copy_index);
 }
 
 int reader_files_any_direct(const struct reader_files *f)
@@ -213,35 +213,30 @@ int reader_files_any_direct(const struct reader_files *f)
     return 0;
 }
 
-int reader_file_size(const struct reader_files *f, int place, uint64_t *size)
+int reader_file_size(const struct reader_files *f, int copy_index, uint64_t *size)
 {
     struct stat st;
-    if (fstat(f->buffered[place], &st) != 0)
+    if (fstat(f->buffered[copy_index], &st) != 0)
         return -1;
     *size = (uint64_t)st.st_size;
     return 0;
 }
 
-const struct gguf_file *reader_file(const struct reader_files *f, int place)
+const char *reader_file_name(const struct reader_files *f, int copy_index)
 {
-    return place < f->n ? &f->file[place] : &f->mirror[place - f->n];
-}
-
-const char *reader_file_name(const struct reader_files *f, int place)
-{
-    const char *path = reader_file(f, place)->path, *slash = strrchr(path, '/');
+    const char *path = reader_file(f, copy_index)->path, *slash = strrchr(path, '/');
     return slash ? slash + 1 : path;
 }
 
 /* The name leads elsewhere now: no harm, the opened file stays. */
-static void check_name(struct reader_files *f, int place)
+static void check_name(struct reader_files *f, int copy_index)
 {
-    const struct gguf_file *file = reader_file(f, place);
+    const struct gguf_file *file = reader_file(f, copy_index);
     struct stat st;
     int there = stat(file->path, &st) == 0;
-    if (f->told[place] || (there && st.st_dev == file->dev && st.st_ino == file->ino))
+    if (f->told[copy_index] || (there && st.st_dev == file->dev && st.st_ino == file->ino))
         return;
-    f->told[place] = 1;
+    f->told[copy_index] = 1;
     log_line(LOG_WARN, "%s was %s while in use; the opened file goes on being used", file->path,
              there ? "replaced" : "removed");
 }
@@ -259,11 +254,4 @@ int reader_files_check(struct reader_files *f, struct error *err)
         check_name(f, i);
     }
     return 0;
-}
-
-void reader_drop_cache(int fd, uint64_t offset, uint64_t n)
-{
-    enum { PAGE = 4096 };
-    uint64_t begin = round_down(offset, PAGE);
-    posix_fadvise(fd, (off_t)begin, (off_t)(round_up(offset + n, PAGE) - begin), POSIX_FADV_DONTNEED);
 }

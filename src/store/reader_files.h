@@ -1,7 +1,7 @@
 /* The reader's own descriptors of the model's files: one with O_DIRECT, one without, made from the open one, so that a file that
  * was renamed, replaced or unlinked goes on being used.
  *
- * A file may have a second copy (--mirror). Place = copy * n + file; arrays are by place. Which drive a place lies on is known by
+ * A file may have a second copy (--mirror). Place = copy * n + file; arrays are by copy_index. Which drive a copy_index lies on is known by
  * st_dev. */
 #ifndef STORE_READER_FILES_H
 #define STORE_READER_FILES_H
@@ -18,7 +18,7 @@ struct reader_files {
     const struct gguf_file *file; /* [n] the caller's */
     struct gguf_file *mirror;     /* [n] */
     int n, n_copy;                /* n_copy: 1, or 2 with mirrors */
-    int *direct;                  /* O_DIRECT; -1: this place is read buffered */
+    int *direct;                  /* O_DIRECT; -1: this copy_index is read buffered */
     int *buffered;
     int *refused;  /* O_DIRECT descriptors that are out of use but may still have reads; -1: none */
     uint8_t *told; /* replaced under its name, and said so */
@@ -35,16 +35,20 @@ int reader_files_open(struct reader_files *f, const struct gguf_file *file, int 
                       struct arena *mem, struct error *err);
 void reader_files_close(struct reader_files *f);
 
-/* From here on a place is read buffered; one log line. */
-void reader_files_refuse_direct(struct reader_files *f, int place);
+/* From here on a copy_index is read buffered; one log line. */
+void reader_files_refuse_direct(struct reader_files *f, int copy_index);
 int reader_files_any_direct(const struct reader_files *f);
 
 /* Its size now, and when it was opened. */
-int reader_file_size(const struct reader_files *f, int place, uint64_t *size);
-const struct gguf_file *reader_file(const struct reader_files *f, int place);
+int reader_file_size(const struct reader_files *f, int copy_index, uint64_t *size);
+
+static inline const struct gguf_file *reader_file(const struct reader_files *f, int copy_index)
+{
+    return copy_index < f->n ? &f->file[copy_index] : &f->mirror[copy_index - f->n];
+}
 
 /* The last component of its path. */
-const char *reader_file_name(const struct reader_files *f, int place);
+const char *reader_file_name(const struct reader_files *f, int copy_index);
 
 int reader_files_check(struct reader_files *f, struct error *err);
 
@@ -52,8 +56,5 @@ int reader_files_check(struct reader_files *f, struct error *err);
  * heap until reader_mirror_close(). */
 int reader_mirror_open(struct reader_files *f, const struct reader_options *opt, struct error *err);
 void reader_mirror_close(struct reader_files *f);
-
-/* Fill rate[] by reading a little from each drive; where that fails the rates stay alike. */
-void reader_measure_drives(struct reader_files *f);
 
 #endif

@@ -71,6 +71,6 @@ struct piece *reader_next_held(struct reader *r, uint64_t now);
 void reader_give_up(struct reader *r, struct read_request *q);
 
 /* The same, and finished with a reason. */
-void reader_fail(struct reader *r, struct read_request *q, int place, int cause, int number);
+void reader_fail(struct reader *r, struct read_request *q, int copy_index, int cause, int number);
 
 #endif

@@ -1,11 +1,11 @@
-/* Second copies of the model's files (--mirror DIR): found by their names, held against the first ones, and how fast each drive is.
+/* Second copies of the model's files (--mirror DIR): found by their names and compared with the first ones.
  *
  * A copy is one when its size, its header and 64 blocks at random places are the same: what a copy that was broken off, another
  * quantisation or another model fails. It is not a proof; a drive that lies is not found here. Reads for the comparison go through
  * the page cache and are dropped from it. */
 #include "base/error.h"
+#include "base/file.h"
 #include "base/rng.h"
-#include "store/disk_probe.h"
 #include "store/reader_backend.h"
 #include "store/reader_files.h"
 
@@ -17,17 +17,17 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { BLOCK = 4096, BLOCKS = 64, PROBE_BLOCK = 1 << 20, PROBE_READS = 8, PROBE_BYTES = 48 << 20 };
+enum { BLOCK = 4096, BLOCKS = 64 };
 
 static int open_copy(struct gguf_file *to, const struct gguf_file *first, const char *dir, struct error *err)
 {
     const char *slash = strrchr(first->path, '/'), *name = slash ? slash + 1 : first->path;
-    size_t room = strlen(dir) + strlen(name) + 2;
-    char *path = malloc(room);
+    size_t size = strlen(dir) + strlen(name) + 2;
+    char *path = malloc(size);
     struct stat st;
     if (!path)
         return error_set(err, ERR_MEMORY, "no memory for the name of a mirror");
-    snprintf(path, room, "%s/%s", dir, name);
+    snprintf(path, size, "%s/%s", dir, name);
     *to = (struct gguf_file){.path = path, .fd = open(path, O_RDONLY | O_CLOEXEC), .data_start = first->data_start};
     if (to->fd < 0 || fstat(to->fd, &st) != 0)
         return error_set(err, ERR_IO, "--mirror: %s cannot be opened: %s", path, strerror(errno));
@@ -50,8 +50,8 @@ static int same(const struct gguf_file *a, const struct gguf_file *b, uint64_t o
     if (pread(a->fd, x, length, (off_t)offset) != (ssize_t)length ||
         pread(b->fd, y, length, (off_t)offset) != (ssize_t)length)
         return -1;
-    reader_drop_cache(a->fd, offset, length);
-    reader_drop_cache(b->fd, offset, length);
+    file_drop_cache(a->fd, offset, length);
+    file_drop_cache(b->fd, offset, length);
     return memcmp(x, y, length) == 0;
 }
 
@@ -95,37 +95,4 @@ void reader_mirror_close(struct reader_files *f)
         free((char *)f->mirror[i].path);
     }
     f->mirror = NULL;
-}
-
-/* The largest file of a drive. */
-static const struct gguf_file *sample_of(const struct reader_files *f, int drive)
-{
-    const struct gguf_file *best = NULL;
-    for (int i = 0; i < f->n * f->n_copy; i++) {
-        const struct gguf_file *x = reader_file(f, i);
-        if (f->drive[i] == drive && (!best || x->size > best->size))
-            best = x;
-    }
-    return best;
-}
-
-void reader_measure_drives(struct reader_files *f)
-{
-    struct arena arena;
-    struct error err = {0};
-    double rate[READER_MAX_DRIVES];
-    int ok = arena_map(&arena, PROBE_READS * (uint64_t)(PROBE_BLOCK + 2 * BLOCK), &err) == 0;
-    if (!ok)
-        return;
-    arena_prefault(&arena, 0, 1);
-    struct probe_room room = {arena.base,
-                              arena.size}; /* small, and so too fast; but only the drives' proportion counts */
-    for (int d = 0; d < f->n_drive && ok; d++) {
-        struct disk_probe p;
-        ok = disk_probe(sample_of(f, d), PROBE_BLOCK, PROBE_READS, PROBE_BYTES, (uint64_t)d, &room, &p, &err) == 0;
-        rate[d] = ok ? p.bytes_per_second : 0;
-    }
-    arena_unmap(&arena);
-    if (ok)
-        memcpy(f->rate, rate, (size_t)f->n_drive * sizeof *rate);
 }

@@ -44,7 +44,7 @@ static void lose_pieces(struct reader *r, const struct read_request *q)
         if (p->request != q)
             continue;
         p->lost = 1;
-        r->drive[r->files.drive[p->place]].bytes_out -= p->length;
+        r->drive[r->files.drive[p->copy_index]].bytes_out -= p->length;
     }
     r->lost += q->pieces_out;
 }
@@ -60,10 +60,10 @@ void reader_give_up(struct reader *r, struct read_request *q)
     lose_pieces(r, q);
 }
 
-void reader_fail(struct reader *r, struct read_request *q, int place, int cause, int number)
+void reader_fail(struct reader *r, struct read_request *q, int copy_index, int cause, int number)
 {
     reader_give_up(r, q);
-    q->failed_place = place;
+    q->failed_copy = copy_index;
     q->state = READ_FAILED;
     q->cause = cause;
     q->failed_errno = number;
@@ -94,12 +94,12 @@ static void try_again(struct reader *r, struct piece *p, int cause, int number)
     struct read_request *q = p->request;
     if (++p->tries >= MAX_TRIES) {
         free_piece(r, p);
-        reader_fail(r, q, p->place, cause, number);
+        reader_fail(r, q, p->copy_index, cause, number);
         return;
     }
     count(&r->retries, 1);
     if (r->files.n_copy > 1)
-        p->place += p->place < r->files.n ? r->files.n : -r->files.n;
+        p->copy_index += p->copy_index < r->files.n ? r->files.n : -r->files.n;
     hold(r, p, r->files.n_copy > 1 && p->tries == 1 ? 0 : pause_ns[p->tries]);
 }
 
@@ -110,10 +110,10 @@ static void short_read(struct reader *r, struct piece *p)
     struct read_request *q = p->request;
     count(&r->shorts, 1);
     uint64_t size;
-    if (reader_file_size(&r->files, p->place, &size) == 0 && size < q->offset + q->length) {
+    if (reader_file_size(&r->files, p->copy_index, &size) == 0 && size < q->offset + q->length) {
         q->found_size = size;
         free_piece(r, p);
-        reader_fail(r, q, p->place, FAIL_SHRUNK, 0);
+        reader_fail(r, q, p->copy_index, FAIL_SHRUNK, 0);
         return;
     }
     uint32_t whole = (uint32_t)round_down((uint64_t)p->result, r->align);
@@ -137,14 +137,14 @@ static void read_error(struct reader *r, struct piece *p)
         count(&r->retries, 1);
         hold(r, p, ++p->busy > EAGAIN_AT_ONCE ? eagain_pause_ns : 0);
     } else if ((number == EINVAL || number == EOPNOTSUPP) && p->direct) {
-        reader_files_refuse_direct(&r->files, p->place);
+        reader_files_refuse_direct(&r->files, p->copy_index);
         count(&r->retries, 1);
         hold(r, p, 0);
     } else if (number == EIO) {
         try_again(r, p, FAIL_ERRNO, EIO);
     } else {
         free_piece(r, p);
-        reader_fail(r, q, p->place, FAIL_ERRNO, number);
+        reader_fail(r, q, p->copy_index, FAIL_ERRNO, number);
     }
 }
 
@@ -164,7 +164,7 @@ static void on_lost_completion(struct reader *r, struct piece *p)
 void reader_on_completion(struct reader *r, struct piece *p, uint64_t now)
 {
     struct read_request *q = p->request;
-    int drive = r->files.drive[p->place];
+    int drive = r->files.drive[p->copy_index];
     r->drive[drive].completion_ns = now;
     if (!p->lost)
         r->drive[drive].bytes_out -= p->length;

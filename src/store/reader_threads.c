@@ -5,6 +5,7 @@
  *
  * A pread cannot be called back, and a dead disk holds it for ever. So nothing of the reader's memory is touched by a thread
  * (but the destination): the queue is a block of its own that the last one out frees, and close() leaves a stuck thread alone. */
+#include "base/file.h"
 #include "store/reader_backend.h"
 
 #include "base/thread.h"
@@ -61,7 +62,7 @@ static int read_once(const struct job *j)
     ssize_t got = pread(j->fd, j->to, j->length, (off_t)j->offset);
     int result = got < 0 ? -errno : (int)got;
     if (!j->direct && got > 0)
-        reader_drop_cache(j->fd, j->offset, (uint64_t)got);
+        file_drop_cache(j->fd, j->offset, (uint64_t)got);
     return result;
 }
 

@@ -6,6 +6,7 @@
  *
  * Buffered files (O_DIRECT refused) are read by the kernel's own workers (IOSQE_ASYNC): inline, the copy out of the page cache
  * would be made by the thread that computes. */
+#include "base/file.h"
 #include "store/reader_backend.h"
 
 #include <errno.h>
@@ -110,7 +111,7 @@ static void prepare(struct uring *u, struct piece *p)
     if (!sqe)
         return; /* the kernel takes nothing at all: the request's timeout speaks */
     int fixed = p->direct && u->registered;
-    io_uring_prep_read(sqe, fixed ? p->place : p->fd, p->to, p->length, p->offset);
+    io_uring_prep_read(sqe, fixed ? p->copy_index : p->fd, p->to, p->length, p->offset);
     io_uring_sqe_set_flags(sqe, (fixed ? IOSQE_FIXED_FILE : 0u) | (p->direct ? 0u : IOSQE_ASYNC));
     io_uring_sqe_set_data(sqe, p);
 }
@@ -161,7 +162,7 @@ static int take_completions(struct uring *u, struct piece **out, int max)
         struct piece *p = io_uring_cqe_get_data(cqe);
         p->result = cqe->res;
         if (!p->direct && cqe->res > 0)
-            reader_drop_cache(p->fd, p->offset, (uint64_t)cqe->res);
+            file_drop_cache(p->fd, p->offset, (uint64_t)cqe->res);
         out[n++] = p;
     }
     io_uring_cq_advance(&u->ring, seen);

@@ -120,8 +120,8 @@ static int next_part(struct source *s, struct job *out)
     const struct weight_read *w = &t->w[t->at];
     uint64_t offset = w->offset + t->within, left = w->bytes - t->within;
     /* end on an aligned boundary, so that no block is read twice */
-    uint64_t room = CELL - offset % ALIGN;
-    uint64_t length = left < room ? left : room;
+    uint64_t left_in_cell = CELL - offset % ALIGN;
+    uint64_t length = left < left_in_cell ? left : left_in_cell;
     *out = (struct job){
         .file = w->file, .what = w->tensor, .offset = offset, .length = length, .to = w->to + t->within};
     t->within += length;

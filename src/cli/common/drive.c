@@ -39,7 +39,7 @@ int drive_open(struct drive *d, const char *path)
     if (open_file(&d->file, path) == 0) {
         if (arena_map(&d->memory, ROOM, &err) == 0) {
             arena_prefault(&d->memory, 0, 1);
-            d->room = (struct probe_room){d->memory.base, ROOM};
+            d->room = (struct probe_memory){d->memory.base, ROOM};
             return 0;
         }
         fprintf(stderr, "stoker: %s\n", err.text);

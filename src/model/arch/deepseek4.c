@@ -31,7 +31,7 @@ struct layer {
     struct hyper_weights attn_hyper, ffn_hyper;
     const struct weight *attn_norm, *wq_a, *q_a_norm, *wq_b, *wkv, *kv_norm, *sinks;
     struct grouped_weights out;
-    struct kv_place kv;
+    struct kv_ref kv;
     struct compressed_weights compressed;
     struct moe_weights moe;
     const struct weight *select_bias; /* where the token does not decide */

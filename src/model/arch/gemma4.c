@@ -20,7 +20,7 @@
 #include <math.h>
 
 struct layer {
-    struct kv_place kv;
+    struct kv_ref kv;
     int windowed; /* 1: and turns by the second rope */
     const struct weight *attn_norm, *wq, *wk, *wv, *wo, *q_norm, *k_norm, *attn_post_norm; /* wk NULL: of kv */
     const struct weight *ffn_norm;
@@ -85,7 +85,7 @@ static int read_heads(struct binder *b, int l, struct heads *h)
 }
 
 /* What the last layer of this kind that keeps anything does keep. */
-static struct kv_place kept(struct binder *b, int l, int windowed)
+static struct kv_ref kept(struct binder *b, int l, int windowed)
 {
     const struct layer *all = b->m->layer;
     for (int i = b->m->p.n_layer - b->m->p.n_shared_kv - 1; i >= 0; i--)
@@ -95,7 +95,7 @@ static struct kv_place kept(struct binder *b, int l, int windowed)
                           "%s: layer %d has no keys and values (attention.shared_kv_layers), nor has an earlier layer "
                           "of its kind",
                           b->m->file->file->path, l);
-    return (struct kv_place){0};
+    return (struct kv_ref){0};
 }
 
 static void bind_heads_of(struct binder *b, int l, struct layer *w, const struct heads *h)

@@ -26,7 +26,7 @@ struct layer {
     size_t history, state;
     /* or attention */
     const struct weight *wq, *wk, *wv, *wo, *q_norm, *k_norm;
-    struct kv_place kv;
+    struct kv_ref kv;
     /* then */
     const struct weight *ffn_norm;
     struct ffn_weights ffn;

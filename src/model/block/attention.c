@@ -11,23 +11,23 @@ static void norm_projection(struct step *s, float *x, int n_cols, const struct w
         op_rms_norm(&s->m->op, x, x, w->vector, s->n_rows * (n_cols / w->mat.n_cols), w->mat.n_cols, s->m->p.norm_eps);
 }
 
-static struct attention attention_of(const struct step *s, struct kv_place place, int d_v, float scale)
+static struct attention attention_of(const struct step *s, struct kv_ref ref, int d_v, float scale)
 {
-    const struct kv_pool *kv = &s->m->kv[place.kind];
+    const struct kv_pool *kv = &s->m->kv[ref.kind];
     return (struct attention){.shape = kv->shape,
                               .d_v = d_v,
-                              .layer_offset = (size_t)place.index * kv->layer_bytes,
+                              .layer_offset = (size_t)ref.index * kv->layer_bytes,
                               .n_head = s->m->p.n_head,
                               .scale = scale,
                               .cap = s->m->p.attn_cap,
-                              .row = s->attn_row[place.kind],
+                              .row = s->attn_row[ref.kind],
                               .n_rows = s->n_rows};
 }
 
-void attend_beside(struct step *s, struct kv_place place, float *out, const float *q, const float *k, const float *v,
+void attend_beside(struct step *s, struct kv_ref ref, float *out, const float *q, const float *k, const float *v,
                    int d_v, float scale, const struct weight *sinks, const struct attn_beside *beside)
 {
-    struct attention at = attention_of(s, place, d_v, scale);
+    struct attention at = attention_of(s, ref, d_v, scale);
     at.sinks = sinks ? sinks->vector : NULL;
     at.beside = beside;
     if (k)
@@ -35,20 +35,20 @@ void attend_beside(struct step *s, struct kv_place place, float *out, const floa
     op_attend(&s->m->op, &at, out, q);
 }
 
-void attend_chosen(struct step *s, struct kv_place place, float *out, const float *q, const float *k, int d_v,
-                   float scale, const int32_t *chosen)
+void attend_chosen(struct step *s, struct kv_ref ref, float *out, const float *q, const float *k, int d_v, float scale,
+                   const int32_t *chosen)
 {
-    struct attention at = attention_of(s, place, d_v, scale);
+    struct attention at = attention_of(s, ref, d_v, scale);
     at.chosen = chosen;
     at.most = s->m->p.index.top_k;
     op_kv_store(&s->m->op, &at, k, NULL);
     op_attend(&s->m->op, &at, out, q);
 }
 
-void attend(struct step *s, struct kv_place place, float *out, const float *q, const float *k, const float *v, int d_v,
+void attend(struct step *s, struct kv_ref ref, float *out, const float *q, const float *k, const float *v, int d_v,
             float scale, const struct weight *sinks)
 {
-    attend_beside(s, place, out, q, k, v, d_v, scale, sinks, NULL);
+    attend_beside(s, ref, out, q, k, v, d_v, scale, sinks, NULL);
 }
 
 void block_attention(struct step *s, float *x, const struct attention_weights *w)

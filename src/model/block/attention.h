@@ -8,7 +8,7 @@
 /* What a model lacks is NULL.
  *     x += post_norm(Wo attend(rope(norm(Wq n + bq)), rope(norm(Wk n + bk)), Wv n + bv) + bo)        n = rms_norm(x) */
 struct attention_weights {
-    struct kv_place kv;
+    struct kv_ref kv;
     int rope;                   /* which of the model's */
     const struct weight *sinks; /* [n_head] */
     const struct weight *norm, *wq, *wk, *wv, *wo, *bq, *bk, *bv, *bo, *post_norm;
@@ -26,13 +26,13 @@ void bind_qk_norm(struct binder *b, int l, struct attention_weights *w, int n_q,
 
 /* How x is attended when q, k, v [n_rows][...] are ready: stores k and v (k NULL: another layer did), out [n_rows][n_head * d_v].
  * d_v: of a value. */
-void attend(struct step *s, struct kv_place kv, float *out, const float *q, const float *k, const float *v, int d_v,
+void attend(struct step *s, struct kv_ref kv, float *out, const float *q, const float *k, const float *v, int d_v,
             float scale, const struct weight *sinks);
 /* The same with rows beside the layer's own; NULL: none. */
-void attend_beside(struct step *s, struct kv_place kv, float *out, const float *q, const float *k, const float *v,
+void attend_beside(struct step *s, struct kv_ref kv, float *out, const float *q, const float *k, const float *v,
                    int d_v, float scale, const struct weight *sinks, const struct attn_beside *beside);
 /* The same over chosen positions of latents [n_rows][params.index.top_k]. */
-void attend_chosen(struct step *s, struct kv_place kv, float *out, const float *q, const float *k, int d_v, float scale,
+void attend_chosen(struct step *s, struct kv_ref kv, float *out, const float *q, const float *k, int d_v, float scale,
                    const int32_t *chosen);
 
 #endif

@@ -21,7 +21,7 @@ static void bind_compressor(struct binder *b, int l, struct compressor_weights *
     snprintf(name, sizeof name, "%s_compressor_norm.weight", stem);
     w->norm = bind_vector(b, l, name, w->d);
     w->state = bind_state(b, compress_state(w->ratio, w->overlap, w->d));
-    w->place = bind_kv(b, (struct kv_shape){.n_head_kv = 1, .d_k = w->d, .ratio = w->ratio}, 0);
+    w->rows = bind_kv(b, (struct kv_shape){.n_head_kv = 1, .d_k = w->d, .ratio = w->ratio}, 0);
 }
 
 /* The compressed rows of a step: where each is kept, and its block's first position. */
@@ -41,7 +41,7 @@ static struct done blocks_done(struct step *s, const struct compressor_weights *
     }
     for (int r = 0; r < s->n_rows; r++)
         if ((s->b->pos[r] + 1) % w->ratio == 0) {
-            d.row[d.n] = s->attn_row[w->place.kind][r]; /* the last that it sees is the one that it completes */
+            d.row[d.n] = s->attn_row[w->rows.kind][r]; /* the last that it sees is the one that it completes */
             d.first[d.n++] = s->b->pos[r] + 1 - w->ratio;
         }
     return d;
@@ -60,11 +60,9 @@ static void finish(struct step *s, const struct compressor_weights *w, const str
     op_rope(op, c + d_plain, done->n, 1, w->d, p->pairs, cosine, sine, n_pair);
     if (w->rounded)
         op_round_fp8(op, c, done->n, (size_t)w->d, d_plain);
-    const struct kv_pool *kv = &s->m->kv[w->place.kind];
-    struct attention at = {.shape = kv->shape,
-                           .layer_offset = (size_t)w->place.index * kv->layer_bytes,
-                           .row = done->row,
-                           .n_rows = done->n};
+    const struct kv_pool *kv = &s->m->kv[w->rows.kind];
+    struct attention at = {
+        .shape = kv->shape, .layer_offset = (size_t)w->rows.index * kv->layer_bytes, .row = done->row, .n_rows = done->n};
     op_kv_store(op, &at, c, NULL);
 }
 
@@ -118,7 +116,7 @@ void bind_compressed(struct binder *b, int l, struct compressed_weights *w, int 
 struct attn_beside block_compressed(struct step *s, struct act *n, struct act *low, const struct compressed_weights *w,
                                     int rope)
 {
-    const struct kv_place *at = &w->keys.place;
+    const struct kv_ref *at = &w->keys.rows;
     const struct kv_pool *kv = &s->m->kv[at->kind];
     struct attn_beside b = {
         .shape = kv->shape, .layer_offset = (size_t)at->index * kv->layer_bytes, .row = s->attn_row[at->kind]};
@@ -126,7 +124,7 @@ struct attn_beside block_compressed(struct step *s, struct act *n, struct act *l
     if (w->overlap) {
         compress(s, n, &w->index_keys, rope);
         int32_t *chosen = chosen_rows(s);
-        block_indexer(s, chosen, n, low, &w->indexer, w->index_keys.place, rope);
+        block_indexer(s, chosen, n, low, &w->indexer, w->index_keys.rows, rope);
         b.chosen = chosen;
         b.most = s->m->p.index.top_k;
     }

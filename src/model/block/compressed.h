@@ -10,7 +10,7 @@ struct compressor_weights {
     const struct weight *kv, *gate, *ape, *norm;
     int ratio, overlap, d, rounded;
     size_t state;
-    struct kv_place place;
+    struct kv_ref rows;
 };
 
 /* Where blocks overlap, the indexer chooses among them with keys of its own; else all are seen. */

@@ -38,7 +38,7 @@ static int sees_more(const struct attn_row *row, int n_rows, int than)
 }
 
 void block_indexer(struct step *s, int32_t *chosen, struct act *n, struct act *low, const struct indexer_weights *w,
-                   struct kv_place keys, int rope)
+                   struct kv_ref keys, int rope)
 {
     const struct index_params *x = &s->m->p.index;
     const struct kv_pool *kv = &s->m->kv[keys.kind];
@@ -80,13 +80,13 @@ void bind_index_keys(struct binder *b, int l, struct index_keys_weights *w)
     w->k = bind_matrix(b, l, "indexer.attn_k.weight", p->index.d, p->n_embd);
     w->norm = bind_vector(b, l, "indexer.k_norm.weight", p->index.d);
     w->norm_bias = bind_vector(b, l, "indexer.k_norm.bias", p->index.d);
-    w->place = bind_kv(b, (struct kv_shape){.n_head_kv = 1, .d_k = p->index.d}, 0);
+    w->rows = bind_kv(b, (struct kv_shape){.n_head_kv = 1, .d_k = p->index.d}, 0);
 }
 
 void index_keys(struct step *s, struct act *n, const struct index_keys_weights *w, int rope)
 {
     const struct index_params *x = &s->m->p.index;
-    const struct kv_pool *kv = &s->m->kv[w->place.kind];
+    const struct kv_pool *kv = &s->m->kv[w->rows.kind];
     op_view(n, w->k->mat.type); /* copies live as long as what they are of: made before the mark */
     size_t mark = step_mark(s);
     float *k = step_rows(s, x->d);
@@ -95,8 +95,8 @@ void index_keys(struct step *s, struct act *n, const struct index_keys_weights *
     rotate_heads(s, k + x->rope_at, 1, x->d, rope);
     op_kv_store(&s->m->op,
                 &(struct attention){.shape = kv->shape,
-                                    .layer_offset = (size_t)w->place.index * kv->layer_bytes,
-                                    .row = s->attn_row[w->place.kind],
+                                    .layer_offset = (size_t)w->rows.index * kv->layer_bytes,
+                                    .row = s->attn_row[w->rows.kind],
                                     .n_rows = s->n_rows},
                 k, NULL);
     step_reset(s, mark);

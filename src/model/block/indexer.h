@@ -9,7 +9,7 @@ struct indexer_weights {
 };
 struct index_keys_weights {
     const struct weight *k, *norm, *norm_bias;
-    struct kv_place place;
+    struct kv_ref rows;
 };
 
 /* After params_read(). */
@@ -20,7 +20,7 @@ void bind_index_keys(struct binder *b, int l, struct index_keys_weights *w); /* 
 /* The params.index.top_k keys of each row, asked with the compressed query low; keys: where they are. Rows that see no more are left
  * alone. chosen: of chosen_rows(), scratch of the step. */
 void block_indexer(struct step *s, int32_t *chosen, struct act *n, struct act *low, const struct indexer_weights *w,
-                   struct kv_place keys, int rope);
+                   struct kv_ref keys, int rope);
 int32_t *chosen_rows(struct step *s); /* [n_rows][top_k] */
 
 /* An index key of each position, stored. */

@@ -86,7 +86,7 @@ void bind_latent_index(struct binder *b, int l, struct latent_weights *w)
 static void choose(struct step *s, struct act *n, struct act *low, const struct latent_weights *w)
 {
     index_keys(s, n, &w->index_keys, 0);
-    block_indexer(s, s->chosen, n, low, &w->indexer, w->index_keys.place, 0);
+    block_indexer(s, s->chosen, n, low, &w->indexer, w->index_keys.rows, 0);
 }
 
 static float *queries(struct step *s, struct act *n, const struct latent_weights *w)

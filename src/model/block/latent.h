@@ -9,7 +9,7 @@
 struct latent_weights {
     struct index_keys_weights index_keys;
     struct indexer_weights indexer; /* q NULL: none */
-    struct kv_place kv;
+    struct kv_ref kv;
     const struct weight *norm, *wq, *wq_a, *q_a_norm, *wq_b, *wkv_a, *kv_a_norm, *wk_b, *wv_b, *wo;
     int v_first, v_rows; /* a head's rows of wv_b begin here; rows from head to head */
 };

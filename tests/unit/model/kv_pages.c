@@ -276,7 +276,7 @@ static void listed(void **state)
     } layers[] = {{plain, 0, 0, 0},   {plain, 100, 1, 0}, {plain, 0, 0, 1},   {index, 0, 2, 0},
                   {several, 0, 3, 0}, {index, 0, 2, 1},   {plain, 100, 1, 1}, {plain, 101, 4, 0}};
     for (size_t i = 0; i < sizeof layers / sizeof *layers; i++) {
-        struct kv_place at = bind_kv(&b, layers[i].shape, layers[i].window);
+        struct kv_ref at = bind_kv(&b, layers[i].shape, layers[i].window);
         assert_int_equal(at.kind, layers[i].kind);
         assert_int_equal(at.index, layers[i].index);
     }

@@ -101,12 +101,12 @@ static void make_world(struct world *w)
     }
     struct arena a;
     arena_init_measuring(&a);
-    assert_int_equal(cache_place(&w->cache, w->layer, LAYERS, &a), 0);
+    assert_int_equal(cache_allocate(&w->cache, w->layer, LAYERS, &a), 0);
     size_t bytes = arena_measured(&a);
     w->memory = aligned_alloc(64, bytes);
     memset(w->memory, 0x5A, bytes);
     arena_init(&a, w->memory, bytes);
-    assert_int_equal(cache_place(&w->cache, w->layer, LAYERS, &a), 0);
+    assert_int_equal(cache_allocate(&w->cache, w->layer, LAYERS, &a), 0);
     cache_init(&w->cache, w->layer, w->class_of);
     assert_int_equal((a.used + 63) / 64 * 64, bytes);
 }

@@ -231,6 +231,7 @@ static void both_copies_are_read(void **state)
     make_mirror(&b);
     for (int backend = (int)first_backend(); backend <= READER_BUFFERED; backend++) {
         must_open(&b, &(struct reader_options){.backend = (enum reader_backend)backend, .mirror = mirror});
+        reader_measure_drives(b.reader);
         assert_true(b.mem.used <= b.mem.size);
         ask_many(&b);
         assert_int_equal(reap_all(&b), 120);
