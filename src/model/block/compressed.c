@@ -61,8 +61,10 @@ static void finish(struct step *s, const struct compressor_weights *w, const str
     if (w->rounded)
         op_round_fp8(op, c, done->n, (size_t)w->d, d_plain);
     const struct kv_pool *kv = &s->m->kv[w->rows.kind];
-    struct attention at = {
-        .shape = kv->shape, .layer_offset = (size_t)w->rows.index * kv->layer_bytes, .row = done->row, .n_rows = done->n};
+    struct attention at = {.shape = kv->shape,
+                           .layer_offset = (size_t)w->rows.index * kv->layer_bytes,
+                           .row = done->row,
+                           .n_rows = done->n};
     op_kv_store(op, &at, c, NULL);
 }
 
