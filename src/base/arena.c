@@ -57,7 +57,7 @@ void arena_init_measuring(struct arena *a)
 
 void arena_init_growing(struct arena *a) { *a = (struct arena){.growing = 1, .counted = room_entered()}; }
 
-/* Of what counts against a limit (its field in /proc/self/statm), in bytes; 0: not known. */
+/* Bytes in use that count against a limit (a field of /proc/self/statm); 0: not known. */
 static unsigned long long in_use(int field)
 {
     char text[200];
@@ -72,7 +72,7 @@ static unsigned long long in_use(int field)
     return strtoull(at, NULL, 10) * (unsigned long long)sysconf(_SC_PAGESIZE);
 }
 
-/* The kernel says the same for every limit: which one it was. */
+/* Which limit forbade a mapping: the kernel reports the same errno for all. */
 static int cannot_map(size_t size, size_t with_alignment, struct error *err)
 {
     static const struct {
@@ -121,7 +121,7 @@ __attribute__((no_sanitize("address"))) static void write_pages(uint8_t *p, size
     }
 }
 
-/* The kernel locks the address space for the whole call: threads that start meanwhile wait, and so does whoever waits for them. */
+/* In pieces, because the kernel locks the address space for the whole call, and threads that start meanwhile would wait. */
 static void prefault_pages(uint8_t *base, size_t size)
 {
 #ifdef MADV_POPULATE_WRITE

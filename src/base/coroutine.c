@@ -1,5 +1,5 @@
-/* Coroutines: coroutine.h. Contexts of POSIX.1-2001 (getcontext(3)), whose switches cost some 0.2 us each; below the stack lies a
- * page that nobody may touch. The sanitizers are told of each switch, as they watch stacks. */
+/* Coroutines: coroutine.h. Contexts of POSIX.1-2001 (getcontext(3)), whose switches cost some 0.2 us each. Below the stack is a
+ * page without access. The sanitizers are told of each switch, since they watch stacks. */
 #include "base/coroutine.h"
 
 #include "base/error.h"

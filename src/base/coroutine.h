@@ -1,4 +1,4 @@
-/* A function on a stack of its own that may pause in the middle and go on later: long computations in pieces, without a thread.
+/* A function on a stack of its own that may pause in the middle and continue later: long computations in pieces, without a thread.
  *
  *     co = coroutine_create();
  *     done = coroutine_begin(co, body, arg);          body calls coroutine_pause(co) now and then
@@ -16,9 +16,9 @@ struct error;
 
 int coroutine_create(struct coroutine **out, struct error *err);
 void coroutine_destroy(struct coroutine *co); /* NULL: nothing; a body that has paused is abandoned */
-/* Memory of one at most; touched as the body needs it. */
+/* Bytes of a coroutine's memory at most; the system provides pages as the body uses them. */
 size_t coroutine_bytes(void);
-/* Most of the stack that was in use at a time since it was created, or its memory given back. */
+/* The most bytes of the stack that were in use at a time, since it was created or since coroutine_release(). */
 size_t coroutine_stack_used(const struct coroutine *co);
 
 /* 1: the body has ended; 0: it has paused. No other body may be paused. */
@@ -26,9 +26,9 @@ int coroutine_begin(struct coroutine *co, void (*body)(void *arg), void *arg);
 int coroutine_resume(struct coroutine *co);
 /* Called by the body. */
 void coroutine_pause(struct coroutine *co);
-/* A body that has paused never goes on: what it holds is lost. Nothing, where none has. */
+/* A paused body never continues, and what it holds is lost. Does nothing where no body has paused. */
 void coroutine_abandon(struct coroutine *co);
-/* Gives the stack's memory back; no body is paused. */
+/* Returns the stack's memory to the system. No body may be paused. */
 void coroutine_release(struct coroutine *co);
 
 #endif

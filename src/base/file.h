@@ -1,4 +1,4 @@
-/* Small files and streams, whole: templates, schemas, requests, traces. Models are not read this way: format/gguf.h. */
+/* Reading small files and streams as a whole: templates, schemas, requests, traces. Models are not read this way: format/gguf.h. */
 #ifndef BASE_FILE_H
 #define BASE_FILE_H
 
@@ -11,10 +11,10 @@ struct error;
 /* All *n bytes, at most `most`, and a NUL behind them; free() it. NULL: *err, a sentence that begins with the name. */
 char *file_read(const char *path, size_t most, size_t *n, struct error *err);
 
-/* The same of a regular file only: a pipe or a device, where nobody means one, would hold us up. */
+/* The same, for regular files only: reading a pipe or a device by mistake could block for ever. */
 char *file_read_regular(const char *path, size_t most, size_t *n, struct error *err);
 
-/* The same of what is left of a stream, which stays open. */
+/* The same, for the rest of a stream, which stays open. */
 char *file_read_stream(FILE *f, const char *name, size_t most, size_t *n, struct error *err);
 
 /* Drop [offset, offset + n) of an open file from the page cache, widened to whole pages, since only these go. Advice: no errors. */

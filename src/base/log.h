@@ -1,4 +1,4 @@
-/* What an operator may want to know but did not ask for. Below cli/ and server/ nobody prints: lines go to a sink that the
+/* Messages that an operator may want to read without asking for them. Below cli/ and server/ nothing prints: lines go to a sink that the
  * program sets once at start; without a sink they are dropped. A line is one sentence without a newline. */
 #ifndef BASE_LOG_H
 #define BASE_LOG_H

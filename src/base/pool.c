@@ -1,14 +1,15 @@
 /* Fork and join over one shared line: see pool.h.
  *
- *   job    the leader bumps it (release) after writing fn and arg
- *   taken  the last job whose share of this worker somebody took: the worker when it sees the job, or the leader once it has done its
- *          own, where the worker was asleep or had no core: on a busy machine nobody waits for who has not begun
- *   done   counts the workers that have finished what they took
+ *   job    the leader increments it (release) after writing fn and arg
+ *   taken  the last job whose share of this worker was taken: by the worker when it sees the job, or by the leader when it has done its
+ *          own share and the worker was asleep or had no core. So on a busy machine the leader never waits for a worker that has
+ *          not begun
+ *   done   counts the workers that have finished the shares they took
  *
- * A worker that waits for job spins, then yields to whoever wants its core, then sleeps on it with futex: a sleeping core wakes in
- * 0.05 ms, a virtual one in up to 1 ms, and while experts are read there are a few ms between the jobs of a layer and the next
- * one's. With fewer cores than threads it sleeps almost at once, and under a quota of processor time it does not stay awake: that
- * time would be taken from the work. Measured round trip of two hot threads: about 0.5 us. */
+ * A worker that waits for a job spins, then yields its core, then sleeps on a futex: waking a sleeping core takes 0.05 ms, a virtual one
+ * up to 1 ms, and while experts are read some ms pass between the jobs of two layers. With fewer cores than threads it sleeps
+ * almost at once, and under a quota of processor time it does not spin, because that time would be taken from the work. Measured
+ * round trip of two spinning threads: about 0.5 us. */
 #include "base/pool.h"
 
 #include "base/clock.h"

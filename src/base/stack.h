@@ -1,7 +1,7 @@
-/* The end of a thread's stack, for recursion that somebody else's text decides: it asks how deep it may go before it goes deeper.
+/* The end of a thread's stack, for recursion whose depth a foreign text decides: each call checks that stack is left before it goes deeper.
  *
- * Counting calls cannot tell: a frame takes three times as much in one build as in another, and whoever called first has used
- * some already. So addresses are compared. */
+ * Counting calls would not do: a frame takes three times as much in one build as in another, and the callers have used some of the
+ * stack already. So addresses are compared. */
 #ifndef BASE_STACK_H
 #define BASE_STACK_H
 
@@ -10,8 +10,8 @@
 /* The smallest stack of a thread that renders templates: of a server's connection. */
 enum { STACK_LEAST = 1 << 20 };
 
-/* The lowest address that recursion which begins here may reach: `most` bytes on, so that what is too deep is so on every thread;
- * less where the thread's stack ends before, whose last `kept` bytes stay free for the functions that do not ask. */
+/* The lowest address that recursion which begins here may reach: `most` bytes further, so that the same text is too deep on every thread;
+ * less where the thread's stack ends before that. Its last `kept` bytes stay free for functions that do not check. */
 uintptr_t stack_limit(uintptr_t most, uintptr_t kept);
 
 /* 1: the caller's frame is beyond the limit. */

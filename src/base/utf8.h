@@ -80,7 +80,7 @@ static inline size_t utf8_write(uint32_t character, void *out)
     return n;
 }
 
-/* The character that a pair of UTF-16 surrogates stands for; 0: they are no pair. */
+/* The character that a pair of UTF-16 surrogates stands for; 0: they do not form a pair. */
 static inline uint32_t utf8_of_pair(uint32_t high, uint32_t low)
 {
     int is_pair = high >= 0xD800 && high <= 0xDBFF && low >= 0xDC00 && low <= 0xDFFF;

@@ -1,4 +1,4 @@
-/* The decoders behind types.c, one for each block type: blocks of the file to the f32 values that they stand for.
+/* The decoders of types.c, one for each block type: from blocks of the file to f32 values.
  *
  *   out     [n]   n is a multiple of the type's block
  *   blocks        n / block blocks, one behind another, aligned to nothing

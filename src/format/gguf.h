@@ -1,8 +1,8 @@
-/* GGUF files: parsed into a checked description first, used afterwards.
+/* GGUF files, parsed into a checked description.
  *
  * Versions 2 and 3, one file or a split set (name-00001-of-0000N.gguf: the first part is opened, the others are found beside
- * it). After gguf_open() every offset, length and count is proven against the size of its file: whoever uses a tensor's
- * [offset, offset + n_bytes) needs no further check. Strings of the file are bytes with a length (a NUL is put behind them).
+ * it). gguf_open() checks every offset, length and count against the size of its file, so [offset, offset + n_bytes) of a tensor
+ * needs no further check. Strings of the file are bytes with a length; a NUL byte is added after them.
  * The description lives in one growing arena (arena.total is its share of the memory plan; about twice the header, which may
  * have 256 MiB); the header is read in 1 MiB buffered reads that are dropped from the page cache. Files stay open until gguf_close().
  * Format: https://github.com/ggml-org/ggml/blob/master/docs/gguf.md */
@@ -86,7 +86,8 @@ struct gguf {
     struct gguf_index *index; /* hash tables of keys and names */
 };
 
-/* ERR_IO, ERR_FORMAT or ERR_UNSUPPORTED with the sentence: which file, which key or tensor, what was found. */
+/* -1: ERR_IO, ERR_FORMAT, ERR_MEMORY or ERR_UNSUPPORTED with the sentence: which file, which key or tensor, what was found. gguf_close()
+ * frees *out and closes the files. Everything that the functions below return belongs to g. */
 int gguf_open(struct gguf **out, const char *path, struct error *err);
 void gguf_close(struct gguf *g);
 
@@ -94,11 +95,11 @@ void gguf_close(struct gguf *g);
 const struct gguf_value *gguf_find(const struct gguf *g, const char *key);
 const struct gguf_tensor *gguf_tensor(const struct gguf *g, const char *name);
 
-/* The N of a tensor's "blk.N.", or -1; *rest is what follows, or the whole name. */
+/* The N of a tensor name "blk.N.REST" and REST in *rest; -1 and the whole name for other names. */
 int gguf_layer_of(const char *name, const char **rest);
 
-/* How many of n_layer layers, the last, only draft tokens (multi-token prediction), where a key says so many. Files of which these
- * layers were left out often keep that key: it is believed of layers that have a draft's tensors, or none. */
+/* How many of the last of n_layer layers only draft tokens (multi-token prediction); n_said: the number that a key gives. Files without
+ * these layers often keep that key, so it is believed only of layers that have a draft's tensors, or none at all. */
 uint64_t gguf_draft_layers(const struct gguf *g, uint64_t n_layer, uint64_t n_said);
 
 /* A number of a key: 1 found, 0 absent, -1 present but of another kind or outside [min, max] (the sentence names all). Any

@@ -450,7 +450,7 @@ static int take_shape(struct gguf_cursor *c, struct gguf_tensor *t)
     return 0;
 }
 
-/* The offset in the data part becomes one in the file; both ends lie within it. */
+/* Make the offset in the data part one in the file, and check that both ends of the tensor are within it. */
 static int check_offset(const struct gguf_cursor *c, const struct gguf_part *p, struct gguf_tensor *t)
 {
     const char *path = c->file->path;

@@ -25,14 +25,14 @@ struct gguf_cursor {
     uint8_t *buffer; /* holds the bytes [start, start + have) of the file; the next one is start + at */
     uint64_t start, end;
     size_t have, at;
-    char *pool; /* room for short strings */
+    char *pool; /* memory for short strings */
     size_t pool_left;
     const char *role; /* what is being read, for sentences: "key NAME", or "key 3" while it has no name */
     struct gguf_string name;
     uint64_t number;
 };
 
-/* What one file says. The arrays lie in the arena. */
+/* The description of one file. The arrays are in the arena. */
 struct gguf_part {
     uint32_t version, alignment;
     struct gguf_value *value;

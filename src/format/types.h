@@ -1,4 +1,4 @@
-/* Block types: how a GGUF tensor's numbers lie in its bytes, and their exact values.
+/* Block types: how the bytes of a GGUF tensor encode its numbers.
  *
  * A row of a tensor is a run of blocks; a block holds `block` values in `bytes` bytes. Decoding to f32 is the definition that
  * every kernel is tested against: plain f32 operations, each product rounded before it is added, no fused multiply-add.

@@ -1,7 +1,7 @@
-/* An architecture is a row of functions, as its paper tells them. Adding one = one file arch/x.c and one row in arch/archs.c.
+/* An architecture is a row of functions. A new one is a file arch/NAME.c and a row in arch/archs.c.
  *
- * Three structs keep three lives apart (after llama2.c): params (numbers of the file), weights (tensors, immutable), and
- * step (the rows being computed now, with the scratch that the plan gave). */
+ * Three structs separate three lifetimes (after llama2.c): params (numbers of the file), weights (tensors, immutable), and step (the rows
+ * being computed now, with the scratch that the plan provides). */
 #ifndef MODEL_ARCH_H
 #define MODEL_ARCH_H
 
@@ -19,10 +19,10 @@ struct step;
 struct arch {
     const char *name; /* general.architecture */
     int (*read_params)(struct params *p, const struct gguf *g,
-                       struct error *err);                             /* keys, checked against each other */
-    int layers_differ;                                                 /* its keys may have a number for each layer */
-    size_t layer_bytes;                                                /* of its own struct of a layer's weights */
-    int (*bind)(struct binder *b, int l, void *layer);                 /* tensors by name and shape */
+                       struct error *err);             /* keys, checked against each other */
+    int layers_differ;                                 /* 1: its keys may have one number a layer */
+    size_t layer_bytes;                                /* size of the architecture's own struct of a layer's weights */
+    int (*bind)(struct binder *b, int l, void *layer); /* tensors by name and shape */
     void (*layer)(struct step *s, int l, const void *layer, float *x); /* x [n_rows][params_row_width()], in place */
 };
 

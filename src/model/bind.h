@@ -1,7 +1,8 @@
-/* Binding tensors by name and shape: what an architecture's bind function is written in.
+/* Binding tensors by name and shape: the functions that an architecture's bind function calls.
  *
- * A tensor that is missing or has another shape fails the whole binding with one sentence; the functions go on returning NULL
- * so that a bind function reads as a table. Names are of layer l: "blk.L.NAME"; l -1: the bare name. */
+ * A tensor that is missing or has another shape fails the whole binding with one sentence in b->err; after that all functions return
+ * NULL, so that a bind function needs no checks. Names: "blk.L.NAME" of layer l, or with l -1 NAME alone. Weights belong to the
+ * model. */
 #ifndef MODEL_BIND_H
 #define MODEL_BIND_H
 
@@ -16,15 +17,15 @@ struct binder {
 struct weight *bind_matrix(struct binder *b, int l, const char *name, int n_out, int n_in);
 struct weight *bind_vector(struct binder *b, int l, const char *name, int n);
 
-/* One whose NAME.scale, if there is one, is not its factor. */
+/* A matrix whose NAME.scale, if the file has one, is not multiplied with the product. */
 struct weight *bind_bare_matrix(struct binder *b, int l, const char *name, int n_out, int n_in);
 
-/* NULL without failing when absent. */
+/* The same; NULL, and no failure, when the tensor is absent. */
 struct weight *bind_matrix_if(struct binder *b, int l, const char *name, int n_out, int n_in);
 struct weight *bind_vector_if(struct binder *b, int l, const char *name, int n);
 
-/* ffn_gate_exps and ffn_up_exps, or ffn_gate_up_exps, or, without gates, ffn_up_exps; and ffn_down_exps: streamed. Where experts see
- * a latent: ffn_latent_down and ffn_latent_up, which are not. */
+/* The experts of a layer, which are streamed: ffn_gate_exps and ffn_up_exps, or ffn_gate_up_exps, or, without gates, ffn_up_exps; and
+ * ffn_down_exps. Where experts see a latent: ffn_latent_down and ffn_latent_up too, which are resident. */
 struct experts *bind_experts(struct binder *b, int l);
 
 /* The small matrix of a convolution, f32 [n_channel][width] or [n_channel][1][width] in the file: kept [width][n_channel]. */
@@ -43,14 +44,14 @@ struct weight *bind_table(struct binder *b, int l, const char *name, int n_rows,
 /* A table of whole numbers, i32 [n_rows][n_cols], each in [0, n): checked when it is loaded. */
 struct weight *bind_ids(struct binder *b, int l, const char *name, int n_rows, int n_cols, int n);
 
-/* This layer keeps rows of this shape (its type is the plan's to choose) for all positions, or the last window (0: all): which
- * layer of its kind it is. A layer may keep several kinds: keys, index keys, compressed rows. */
+/* This layer keeps rows of this shape for all positions, or for the last `window` ones (0: all); the plan chooses the shape's type.
+ * Returns which kind that is and the layer's index in it. A layer may keep several kinds: keys, index keys, compressed rows. */
 struct kv_ref {
     int kind, index;
 };
 struct kv_ref bind_kv(struct binder *b, struct kv_shape shape, int window);
 
-/* This layer keeps n floats of state a sequence: where they begin in its block, in bytes. */
+/* This layer keeps n floats of recurrent state a sequence. Returns their offset in the sequence's block of state, in bytes. */
 size_t bind_state(struct binder *b, size_t n);
 
 #endif

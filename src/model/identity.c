@@ -1,4 +1,5 @@
-/* Which model this is, as far as what it computes goes: for those who keep what it computed. */
+/* A hash that differs between models that compute different things. Files of prefixes record it, so that they are not used with another
+ * model. */
 #include "base/hash.h"
 #include "model/model.h"
 
@@ -25,7 +26,7 @@ static uint64_t hash_value(const struct gguf_value *v, uint64_t h)
     return h;
 }
 
-/* The middle of a matrix: a few KiB, which two trainings of one shape do not share. What cannot be read says nothing. */
+/* Some KiB from the middle of a matrix, which differ between two trained models of one shape. What cannot be read is left out. */
 static uint64_t hash_sample(const struct gguf *g, const struct gguf_tensor *t, uint64_t h)
 {
     uint8_t bytes[4096];

@@ -1,11 +1,10 @@
 /* What a sequence keeps: pages of keys and values, and recurrent state.
  *
- * Layers whose keys and values have one shape and window are of one kind; a model has its own list of kinds, by number. A page
- * of a kind holds 256 positions of every layer of that kind: layer i's part (op/kv.h) begins at i * layer_bytes. Pages
- * are counted: several sequences may share a full one. A sequence has a table of page addresses per kind, by absolute page
- * number; pages that a window has left are given back, their entries are NULL. Recurrent layers have their states in one block
- * a sequence; a pool of blocks as large holds copies of it for those who remember. Memory and tables are sized by the plan;
- * nothing is allocated afterwards. */
+ * Layers whose keys and values have the same shape and window form a kind; a model numbers its kinds. A page of a kind holds 256
+ * positions of every layer of that kind: layer i's part (op/kv.h) begins at i * layer_bytes. Pages count their users, since several
+ * sequences may share a full one. A sequence has a table of page addresses for each kind, by absolute page number; pages that a
+ * window has left are released, and their entries are NULL. The states of recurrent layers are one block a sequence; a pool of
+ * blocks of that size holds copies for the prefix cache. The plan sizes memory and tables; nothing is allocated afterwards. */
 #ifndef MODEL_KV_PAGES_H
 #define MODEL_KV_PAGES_H
 
@@ -37,14 +36,14 @@ struct sequence {
     int n_pos;      /* positions that are committed */
     uint8_t *state; /* [state_bytes], of all recurrent layers after n_pos positions; NULL: none */
     size_t state_bytes;
-    int invalid;          /* its rows left a step midway: layers disagree about the state */
-    atomic_int cancelled; /* set from outside: its rows leave at the next layer boundary */
+    int invalid; /* 1: its rows left in the middle of a step, so some layers have updated the state and others not */
+    atomic_int cancelled; /* set by any thread: its rows leave at the next layer's end */
 };
 
-/* Pages that a sequence of n_ctx positions needs at a time, when steps have at most n_chunk rows. */
+/* The most pages of a kind that a sequence of n_ctx positions needs at a time, when steps have at most n_chunk rows. window 0: none. */
 int kv_pages_needed(int window, int n_ctx, int n_chunk);
 
-/* The first page that the row at n_pos still sees; pages before it are given back. */
+/* The first page that the row at position n_pos sees; pages before it can be released. */
 int kv_first_page(int window, int n_pos);
 
 size_t kv_pool_bytes(const struct kv_shape *s, int n_layer, int n_page);
@@ -56,7 +55,7 @@ int kv_pool_init(struct kv_pool *pool, const struct kv_shape *s, int n_layer, in
 size_t state_pool_bytes(size_t state_bytes, int n);
 int state_pool_init(struct kv_pool *pool, size_t state_bytes, int n, struct arena *states, struct arena *tables);
 
-/* A page with one user; -1: none is free. Each user gives it back once. */
+/* Take a page, with one user; -1: none is free. hold adds a user, give removes one; the page is free when the last is gone. */
 int kv_page_take(struct kv_pool *pool);
 void kv_page_hold(struct kv_pool *pool, int page);
 void kv_page_give(struct kv_pool *pool, int page);
@@ -74,16 +73,16 @@ size_t seq_state_bytes(size_t state_bytes);
 int seq_init(struct sequence *seq, struct kv_pool *pools, int max_page, size_t state_bytes, struct arena *tables,
              struct arena *states);
 
-/* Pages for positions [0, n_pos), as far as windows keep them. -1: a pool has none left; what was taken stays. */
+/* Take the pages that positions below n_pos still lack. -1: a pool has none left; the pages that were taken stay with the sequence. */
 int seq_reserve(struct sequence *seq, int n_pos);
 
-/* The positions below n_pos are computed: pages that windows have left are given back. */
+/* The positions below n_pos are computed. Releases the pages that windows have left. */
 void seq_commit(struct sequence *seq, int n_pos);
 
-/* Give all pages back: the sequence is empty and new. */
+/* Release all pages and zero the state: the sequence is empty, valid and not cancelled. */
 void seq_clear(struct sequence *seq);
 
-/* Its rows left a step midway: positions stay as they were committed, but the state is lost. */
+/* Its rows left in the middle of a step: committed positions stay, but a recurrent state is lost. */
 void seq_invalidate(struct sequence *seq);
 
 #endif

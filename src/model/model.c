@@ -135,7 +135,7 @@ void model_close(struct model *m)
     free(m);
 }
 
-/* Of a vector or a table: what is widened. */
+/* How many numbers of a vector or a table are converted to f32. */
 static uint64_t n_values(const struct weight *w) { return w->tensor->ne[0] * w->tensor->ne[1]; }
 
 size_t weight_bytes(const struct weight *w)
@@ -164,7 +164,8 @@ size_t model_derived_bytes(const struct model *m)
     return sum;
 }
 
-/* Where the bytes of the file go: a vector narrower than f32 to the end of its place, so that it can be widened upwards. */
+/* Where the file's bytes are read to: a vector narrower than f32 to the end of its memory, so that converting it in place, upwards,
+ * overwrites only what has been converted. */
 static uint8_t *raw_bytes(const struct weight *w, uint8_t *at)
 {
     if (!w->is_vector || w->tensor->type == TYPE_F32)
@@ -227,7 +228,7 @@ static int check_ids(const struct model *m, const struct weight *w, struct error
     return 0;
 }
 
-/* Smaller ones, and what is no number, would turn a row further than an angle can say. */
+/* Smaller factors, or NaN, would give angles beyond those that f64_sincos() takes. */
 static int check_factors(const struct model *m, const struct weight *w, struct error *err)
 {
     static const float least = 1e-3f;

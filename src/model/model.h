@@ -1,7 +1,9 @@
-/* A model: the numbers and tensors of its file, bound; then, under a plan, its weights in memory and what it needs to run.
+/* A model: the parameters and tensors of its file; then, under a plan, its weights in memory and what it needs to run.
  *
- *   model_open    metadata and tensor table only: no weight is read; the plan is made from this
- *   model_load    dense weights into the plan's memory; op, store, pages are the session's to set up (struct runtime)
+ *   model_open           reads metadata and the tensor table, no weights; the plan is made from this
+ *   model_measure_step   what a step takes of scratch; for the plan
+ *   model_load           reads the resident weights into the plan's memory; the session sets op, store and kv
+ *   model_forward        one step
  */
 #ifndef MODEL_MODEL_H
 #define MODEL_MODEL_H
@@ -14,18 +16,18 @@
 #include "store/expert_store.h"
 #include "store/weights.h"
 
-/* A matrix, a vector or a table of vectors. A matrix is multiplied as it lies; the others are widened to f32 when they are loaded. */
+/* A matrix, a vector or a table of vectors. A matrix keeps the file's block type; the others are converted to f32 when they are loaded. */
 struct weight {
     const struct gguf_tensor *tensor;
     const struct weight *scale;   /* NAME.scale: multiplies the product, one value, or one an expert; or NULL */
-    struct wmat mat;              /* data NULL until loaded, or for ever where the tensor stays on disk */
+    struct wmat mat;              /* data NULL until loaded; always where the tensor stays on disk */
     const float *vector;          /* [n], of a table [n_rows][n_cols]; NULL of a matrix */
     int is_vector;                /* or a table */
     int transposed;               /* f32 matrix that is kept [n_cols][n_rows]: convolutions */
-    const struct weight *keys_of; /* derived: the key rows of an unsplit kv_b, turned and in f32 */
+    const struct weight *keys_of; /* made from another: the key rows of an unsplit kv_b, transposed, in f32 */
     int ids_below;                /* a table of numbers in [0, ids_below), not of weights; 0: weights */
-    int on_disk;                  /* not loaded: rows are read one by one (tables of embeddings), */
-    struct disk_rows rows;        /* through these */
+    int on_disk;                  /* 1: not loaded, rows are read one by one (tables of embeddings) ... */
+    struct disk_rows rows;        /* ... through these */
 };
 
 /* The expert tensors of a layer; slices of them come from the store. */
@@ -46,13 +48,14 @@ struct hyper_weights {
     const struct weight *fn, *scale, *base;
 };
 
-/* What layers of a kind keep of a sequence; the plan and the session make pools of it. n_layer 0: no such kind. */
+/* What the layers of one kind keep of a sequence; the plan sizes pools by it and the session makes them. n_layer 0: no such kind. */
 struct kv_layout {
     struct kv_shape shape; /* type is the plan's to fill in */
     int n_layer, window;
 };
 
-/* What a layer keeps of a sequence, the last that is true: rows of all positions, of a window, of several positions each. */
+/* What a layer keeps of a sequence; of several the last in this order: a recurrent state, rows of all positions, rows of a window, rows
+ * that stand for several positions each. */
 enum layer_keeps {
     LAYER_KEEPS_NOTHING,
     LAYER_KEEPS_STATE,
@@ -71,8 +74,8 @@ struct model {
     void *layer;        /* [n_layer] of arch->layer_bytes */
     struct weight *weight;
     int n_weight;
-    struct weight *token_embd, *output_norm, *output; /* output is token_embd where tied */
-    struct hyper_weights hyper;                       /* behind the last layer, where there are streams */
+    struct weight *token_embd, *output_norm, *output; /* output is token_embd where the file has no other */
+    struct hyper_weights hyper;                       /* after the last layer, where there are several streams */
     struct {
         struct weight *table; /* embeddings of each layer, a row of all a token; NULL: none */
         const struct weight *proj, *norm;
@@ -92,34 +95,36 @@ struct model {
     /* running: set by the session from memory of the plan */
     struct op op;
     struct expert_store *store;
-    struct traces *traces;        /* NULL: nobody wants any */
+    struct traces *traces;        /* NULL: nothing is recorded */
     struct forced_routes *forced; /* NULL: the routers choose */
     struct kv_pool kv[KV_KINDS];
 
     /* since the start, for statistics */
-    double expert_seconds;       /* computing experts, without waiting for reads */
-    uint64_t calls[MODEL_CALLS]; /* layer calls of few rows, by misses; the last: that many or more */
+    double expert_seconds; /* computing experts, without waiting for reads */
+    uint64_t
+        calls[MODEL_CALLS]; /* layer calls of small batches by their number of misses; the last: that many or more */
 };
 
-/* -1 with the sentence: unknown architecture (and what is close), missing key or tensor, wrong shape. The file outlives the
- * model. */
+/* -1 with the sentence: unknown architecture (and the nearest name), missing key or tensor, wrong shape. g belongs to the caller and
+ * outlives the model; model_close() frees *out. */
 int model_open(struct model **out, const struct gguf *g, struct error *err);
 void model_close(struct model *m);
 
-/* The tensors that are read into memory: bytes each takes there (aligned to 64), and their sum. */
+/* Bytes that a tensor takes in memory, a multiple of 64 (0: it stays on disk), and the sum over all. */
 size_t weight_bytes(const struct weight *w);
 size_t model_weight_bytes(const struct model *m);
-size_t model_derived_bytes(const struct model *m); /* of them, those that no file has: keys_of */
+size_t model_derived_bytes(const struct model *m); /* of them those of weights with keys_of, which no file has */
 
-/* Read them through the reader into mem (model_weight_bytes); bounce: as weights_load. */
+/* Read the weights into mem, which has model_weight_bytes() and belongs to the caller. bounce, progress: as weights_load().
+ * -1 with the sentence: ERR_IO, ERR_MEMORY, or ERR_FORMAT for a table with a number out of range. */
 int model_load(struct model *m, struct reader *r, struct arena *mem, uint8_t *bounce, size_t bounce_bytes,
                void (*progress)(void *arg, uint64_t done, uint64_t total), void *arg, struct error *err);
 
-/* A hash of what makes the model: file sizes, tensor table, the architecture's keys, vectors. It is loaded. */
+/* A hash of what identifies the model: file sizes, tensor table, the architecture's keys, vectors. The model is loaded. */
 uint64_t model_identity(const struct model *m);
 
-/* Rows of a step. Prompt rows come first; rows of one sequence stand together, positions ascending and following on what the
- * sequence holds; its pages are reserved. */
+/* The rows of a step; all arrays are the caller's. Prompt rows come first. Rows of one sequence are neighbours, with consecutive
+ * positions that follow the sequence's last; seq_reserve() has reserved their pages. */
 struct batch {
     int n_rows, n_prompt;
     int capacity;          /* the most rows that it may grow to */
@@ -129,12 +134,12 @@ struct batch {
     const int32_t *wants;  /* [n_wants] rows whose logits are wanted, ascending */
     int n_wants;
     float *logits;           /* [n_wants][n_vocab] out */
-    uint8_t *dead;           /* [n_rows] out: the row left on the way (cancelled, or an expert of it was unreadable) */
-    struct error *row_error; /* the first reason, shared by the rows that left for a failure */
+    uint8_t *dead;           /* [n_rows] out: 1: the row left the step (cancelled, or an expert of it was unreadable) */
+    struct error *row_error; /* out: the first failure that made rows leave; may be NULL */
 };
 
-/* One step: all layers over all rows. -1 only when nothing of it can be used; rows that left are marked dead, their logits
- * are undefined, the others' are right. The caller commits positions afterwards. */
+/* One step: all layers over all rows. -1 with the sentence when nothing of it can be used. Else rows that left are marked dead and their
+ * logits are undefined; those of the others are not affected. The caller commits positions afterwards. */
 int model_forward(struct model *m, struct batch *b, struct error *err);
 
 /* Scratch that the largest step takes, in bytes: of the step as a whole, and of each thread. Measured: steps of at most n_rows rows,

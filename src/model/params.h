@@ -20,10 +20,10 @@ struct params {
     int d_k, d_v;                 /* of a head */
     int n_expert, n_expert_used;  /* 0, 0: dense */
     int n_ff_expert, n_ff_shared; /* n_ff_shared 0: no shared expert */
-    int n_latent_expert;          /* width of the space that experts see; 0: they see rows as they are */
+    int n_latent_expert;          /* width of the latent that experts see; 0: they see rows of n_embd */
     float norm_eps;
     float embd_scale, attn_scale; /* of embeddings and of scores; 0: 1, and 1 / sqrt(d_k) */
-    float attn_cap, logit_cap;    /* soft caps of scores and logits; 0: none */
+    float attn_cap, logit_cap;    /* x becomes cap tanh(x / cap); 0: none */
     int window, window_period;    /* positions that windowed layers see; every window_period-th layer sees all */
     int d_window;                 /* of a head in windowed layers, where it is not d_k */
     struct delta_params {         /* gated delta net: heads of d keys and d values, a convolution before them */
@@ -36,13 +36,13 @@ struct params {
         int q_rank, kv_rank, d_nope, d_rope, d_v; /* q_rank 0: queries are not compressed */
         float scale;
     } latent;
-    struct hyper_params {  /* hyper-connections: n streams of n_embd values are what is left of a row between blocks */
-        int n, iterations; /* n 0: one, plainly added to */
+    struct hyper_params {  /* hyper-connections: between blocks a row is n streams of n_embd values */
+        int n, iterations; /* n 0: one stream, to which blocks add */
         float eps;
     } hyper;
-    struct index_params { /* what chooses among keys: heads of d values, how many keys; top_k 0: nothing does */
+    struct index_params { /* the indexer that chooses keys: heads of d values; top_k keys; 0: there is none */
         int n_head, d, top_k;
-        int rope_at; /* the first value of a head that turns */
+        int rope_at; /* the first rotated value of a head */
     } index;
     struct out_params { /* groups of heads whose outputs have a matrix of their own, each giving rank values */
         int n_group, rank;
@@ -65,17 +65,18 @@ static inline int params_expert_width(const struct params *p)
     return p->n_latent_expert ? p->n_latent_expert : p->n_embd;
 }
 
-/* Width of what is left of a row between layers. */
+/* Floats of a row between layers. */
 static inline int params_row_width(const struct params *p) { return p->n_embd * (p->hyper.n ? p->hyper.n : 1); }
 
-/* The keys that all models share, "ARCH.block_count" and so on; and with them those of attention; pairs: how the architecture rotates. */
+/* Read the keys that all models have ("ARCH.block_count" and so on); params_read() those of attention as well. pairs: how the
+ * architecture rotates. This and all functions below: 0, or -1 with the sentence, which names the file and the key. */
 int params_read_sizes(struct params *p, const struct gguf *g, struct error *err);
 int params_read(struct params *p, const struct gguf *g, enum rope_pairs pairs, struct error *err);
 
 /* The expert keys; -1 also when they are absent. */
 int params_read_experts(struct params *p, const struct gguf *g, struct error *err);
 
-int params_bool(const struct gguf *g, const char *key, int *out, struct error *err); /* absent: *out stays */
+int params_bool(const struct gguf *g, const char *key, int *out, struct error *err); /* absent: *out is not changed */
 int params_real(const struct gguf *g, const char *key, double min, double max, double fallback, double *out,
                 struct error *err);
 

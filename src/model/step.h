@@ -1,7 +1,8 @@
-/* The vocabulary that blocks and arch files are written in: each call is one sentence of a paper, over all rows of a step. Larger
- * sentences, which several papers share, are the blocks: block_NAME.h.
+/* The functions that blocks and architectures are written in: each is one operation over all rows of a step. Larger pieces that several
+ * architectures share are the blocks (block/NAME.h).
  *
- * Shapes are [n_rows][...]. Scratch comes from the step: step_rows() lasts until the step_reset() of the mark taken before. */
+ * Shapes are [n_rows][...]. All scratch is the step's: what was allocated after step_mark() is gone after step_reset() of that mark.
+ * The plan runs a step on a measuring op (op/op.h), so only operations may follow pointers to rows, weights and states. */
 #ifndef MODEL_STEP_H
 #define MODEL_STEP_H
 
@@ -21,10 +22,10 @@ struct step {
     } rope[ROPES];
     struct attn_row *attn_row[KV_KINDS]; /* [n_rows], NULL where the model has no such kind */
     float *layer_embd;                   /* [n_layer][n_rows][d_layer_embd], or NULL */
-    int32_t *chosen;                     /* [n_rows][params.index.top_k] what a layer of latents chose last */
-    struct run *run;                     /* stretches of rows of one sequence */
+    int32_t *chosen;                     /* [n_rows][params.index.top_k] what the last layer with an indexer chose */
+    struct run *run;                     /* [n_run] neighbouring rows of one sequence each */
     int n_run;
-    struct error *err; /* of the step as a whole */
+    struct error *err; /* why the step as a whole failed */
 };
 
 float *step_rows(struct step *s, int n_cols);
@@ -41,22 +42,23 @@ void scale_by(struct step *s, float *x, const struct weight *factor,
               int n_cols);                                      /* x *= a vector of one; NULL: untouched */
 void add(struct step *s, float *x, const float *y, int n_cols); /* x += y */
 
-/* Rows of x, ld apart, are those of the step's tokens, wherever the table is. -1 with the sentence in s->err. */
+/* The embeddings of the step's tokens into rows of x, ld floats apart, from a table in memory or on disk. -1 with the sentence in
+ * s->err. */
 int embed(struct step *s, float *x, size_t ld, struct weight *table);
 
-/* Rotary positions, on the first n_rot values of each head; rope: which of the model's. Its n_rot 0: none. */
+/* Rotate the first n_rot values of each head by their positions. rope: which of params.rope; if its n_rot is 0 nothing is rotated. */
 void rotate_heads(struct step *s, float *x, int n_head, int head_dim, int rope);
 
-/* The same backwards: what was rotated to its position comes back. */
+/* The inverse rotation. */
 void rotate_heads_back(struct step *s, float *x, int n_head, int head_dim, int rope);
 
-/* The runs of the step [n_run], with what their sequences keep at these places of bind_state(). */
+/* The runs of the step [n_run], with the parts of their sequences' state at these offsets, which bind_state() returned. */
 struct run *step_runs(struct step *s, size_t history, size_t state);
 
-/* Every layer ends here: the tap of control vectors and capture; rows of cancelled sequences leave. */
+/* Called at the end of every layer: rows of cancelled sequences leave the step. Control vectors and capture belong here as well. */
 void layer_out(struct step *s, int l, float *x);
 
-/* A row leaves the step, and with it all rows of its sequence: they are routed nowhere from now on. */
+/* A row leaves the step, and with it all rows of its sequence: no expert is asked for them any more. */
 void row_leaves(struct step *s, int row);
 
 #endif

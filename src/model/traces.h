@@ -1,5 +1,5 @@
-/* What research wants to know of a run: which experts each layer used for each row (--route-trace), and what the expert cache
- * decided (--cache-log). For measuring and for tests: buffers come from the heap, beside the plan. */
+/* Recordings of a run: which experts each layer used for each row (--route-trace), and the decisions of the expert cache (--cache-log).
+ * For measurements and tests: buffers are from the heap, outside the plan. */
 #ifndef MODEL_TRACES_H
 #define MODEL_TRACES_H
 
@@ -16,11 +16,11 @@ struct traces_options {
     uint32_t align;             /* reader_align() */
 };
 
-/* *out stays NULL when neither is wanted. ERR_IO: a file cannot be made; ERR_INPUT: the model has no experts. Listens to the
- * store from here on. */
+/* *out stays NULL when no path is given. ERR_IO: a file cannot be created; ERR_INPUT: the model has no experts. Records what the store
+ * decides from here on, until traces_close(). */
 int traces_open(struct traces **out, const struct model *m, const struct traces_options *opt, struct error *err);
 
-/* Writes what is left. */
+/* Writes the rest, closes the files and frees t; NULL: nothing. */
 void traces_close(struct traces *t);
 
 /* A step of n_rows rows begins, the first n_prompt of a prompt. */

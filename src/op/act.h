@@ -1,7 +1,7 @@
 /* Activations on their way into a product: rows of f32, and the int8 copies that block-quantised weights want.
  *
- * A vector is quantised at most once per format, on first use, whoever asks first: q, k and v of a mixed file may want
- * different formats of the same rows and must see the same codes (kernels.md A).
+ * A vector is quantised at most once per format, on first use: q, k and v of a mixed file may need different formats of the same rows, and
+ * all products of one format must see the same codes (kernels.md A).
  *
  *   f32    [n_rows][ld]   the truth, owned by the caller, alive as long as the act
  *   x256   one scale per 256 values         NULL planes until wanted
@@ -21,7 +21,7 @@ struct act {
 
 struct act act_rows(struct op *op, const float *f32, int n_rows, int n_cols, size_t ld);
 
-/* The quantised copy of a family (not ACT_F32), made now if it was not yet. */
+/* The quantised copy of a family (not ACT_F32), made now in op's scratch if there is none yet. */
 const struct xq *act_quantised(struct act *a, enum act_family family);
 
 #endif

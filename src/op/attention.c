@@ -73,12 +73,12 @@ static struct layout layout(const struct attention *a)
     return p;
 }
 
-/* Rows that lie together: u->first and u->last of them for queries [t0, t0 + n_q). */
+/* Contiguous rows of keys and values; queries [t0, t0 + n_q) see rows u->first to u->last of them. */
 struct split_rows {
     const void *k, *v;
     int ld_v;
     enum kv_type type;
-    const uint8_t *at; /* which of their page they are; NULL: as they lie */
+    const uint8_t *at; /* their row numbers in the page; NULL: 0, 1, 2, ... */
 };
 
 static void take_split(const struct op *op, const struct attention *a, struct unit *u, int t0, int n_q,

@@ -11,11 +11,11 @@ struct attn_row {
     uint8_t *const *page; /* pages of the whole sequence up to pos; each is layer_offset into the page's memory */
     int pos;              /* the last visible row: its own position */
     int first;            /* the first one (a window's edge; 0 without) */
-    int seq;              /* rows of one sequence stand together and ascend */
+    int seq;              /* rows of one sequence are neighbours with ascending positions */
 };
 
-/* What a row sees besides, under the same softmax: rows of pages of another shape, one key head as long as the others, whose
- * values are their keys. They come after a row's own pages, ascending, ATTN_PAGE in a split. */
+/* What a row attends to besides its own positions, under the same softmax: rows in pages of another shape, with one key head of the same
+ * d_k, whose values are their keys. They come after the row's own pages, ascending, ATTN_PAGE rows in a split. */
 struct attn_beside {
     struct kv_shape shape;
     size_t layer_offset;
@@ -39,10 +39,10 @@ struct attention {
     const struct attn_beside *beside; /* NULL: nothing */
 };
 
-/* Stores k [n_rows][n_head_kv * d_k] and v [n_rows][n_head_kv * d_v] (none where values are the head of keys). */
+/* Store k [n_rows][n_head_kv * d_k] and v [n_rows][n_head_kv * d_v] in the rows' pages; v NULL where values are the head of the keys. */
 void op_kv_store(struct op *op, const struct attention *a, const float *k, const float *v);
 
-/* out [n_rows][n_head * d_v] from q [n_rows][n_head * d_k]; what the rows see has been stored. */
+/* out [n_rows][n_head * d_v] from q [n_rows][n_head * d_k]. The keys and values that the rows attend to have been stored. */
 void op_attend(struct op *op, const struct attention *a, float *out, const float *q);
 
 #endif

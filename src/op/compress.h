@@ -2,8 +2,8 @@
  *
  *     z_t = Wkv x_t      s_t = Wgate x_t + ape[t mod ratio]      c_b = sum over t of softmax(s_t) z_t, t in block b
  *
- * With overlap rows are twice as wide: the sum is over blocks b - 1 and b, of whose rows the first half serves the block behind
- * and the second half the block itself. Rows of blocks that are not whole wait in the state of their sequence. */
+ * With overlap rows are twice as wide: the sum is over blocks b - 1 and b, of whose rows the first half serves the following
+ * block and the second half the block itself. Rows of incomplete blocks are kept in the state of their sequence. */
 #ifndef OP_COMPRESS_H
 #define OP_COMPRESS_H
 

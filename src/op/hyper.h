@@ -31,7 +31,7 @@ void op_hyper_in(struct op *op, const struct hyper *h, float *out, const float *
 /* x [n_rows][n][n_embd] in place, from y [n_rows][n_embd] and the gates of op_hyper_gates(). */
 void op_hyper_out(struct op *op, const struct hyper *h, float *x, const float *y, const float *mix, int n_rows);
 
-/* Behind the last layer there is only pre: logits [n_rows][n] to gates in place. */
+/* After the last layer there are only the gates pre: logits [n_rows][n] to gates, in place. */
 void op_hyper_pre(struct op *op, const struct hyper *h, float *mix, int n_rows);
 
 #endif

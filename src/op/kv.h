@@ -1,4 +1,4 @@
-/* Keys and values lie in pages of 256 positions: the unit of memory, of attention's sums, of sharing and of the disk cache.
+/* Keys and values are stored in pages of 256 positions: the unit of memory, of attention's sums, of sharing and of the disk cache.
  *
  * A row stands for one position, or, compressed, for several: n = 256 / ratio rows a page. One page of one KV layer:
  * K[n_head_kv][n][d_k], then V[n_head_kv][n][d_v], elements of one type. A page is written by
@@ -29,7 +29,7 @@ static inline size_t kv_page_bytes(const struct kv_shape *s)
     return (size_t)kv_page_rows(s) * (size_t)s->n_head_kv * (size_t)(s->d_k + s->d_v) * kv_element_bytes(s->type);
 }
 
-/* Where a head's keys and values lie in a page of this shape. */
+/* Where a head's keys and values begin in a page of this shape. */
 static inline uint8_t *kv_keys(const struct kv_shape *s, uint8_t *page, int head)
 {
     return page + (size_t)head * (size_t)kv_page_rows(s) * (size_t)s->d_k * kv_element_bytes(s->type);

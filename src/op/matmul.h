@@ -10,8 +10,9 @@ struct wmat wmat_rows(const struct wmat *w, int first, int n);
 /* out[r * ld_out + n] for all rows of a and all rows n of w. */
 void op_matmul(struct op *op, float *out, size_t ld_out, struct act *a, const struct wmat *w);
 
-/* One thread's part of a product: rows [n0, n1) of w for the rows of x (a view; x256, x32 or, for float weights and --exact,
- * f32). then: what this thread reads next, or NULL. out[r * ld_out + n]. */
+/* One thread's part of a product: rows [n0, n1) of w for the rows of x, which are x256, x32 or, for float weights and --exact, f32.
+ * then: the weights that this thread reads next, for prefetching, or NULL. scratch: op_product_scratch() bytes. Writes
+ * out[r * ld_out + n]. */
 struct rows_view {
     const float *f32;
     size_t ld;
@@ -28,13 +29,13 @@ void op_product_pair(const struct op *op, const struct wmat *w, int n0, int n1, 
 /* The family that a product with this type takes its activations as: ACT_F32 for float weights and under --exact. */
 enum act_family op_family(const struct op *op, enum block_type t);
 
-/* The view of all rows of an act for a type. Makes the quantised copy if it must. */
+/* The view of all rows of an act as a type needs them. Makes the quantised copy if there is none yet. */
 struct rows_view op_view(struct act *a, enum block_type t);
 
-/* Scratch that op_product takes, for at most n_rows rows and matrices of at most n_cols columns. */
+/* Bytes of a thread's scratch that op_product() takes, for at most n_rows rows and matrices of at most n_cols columns. */
 size_t op_product_scratch(int n_rows, int n_cols);
 
-/* Few rows are multiplied one by one (dot), more by tile: the crossover on the reference machine lies near 4. */
+/* Fewer rows than this are multiplied one by one (dot), others together (tile): the crossover on the reference machine is near 4. */
 enum { TILE_ROWS = 4 };
 
 #endif

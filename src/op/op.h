@@ -17,7 +17,7 @@ struct op {
     const struct kernels *k;
     struct pool *pool;
     int exact;               /* multiply decoded weights with f32 activations (kernels.md H) */
-    struct arena *scratch;   /* of the step: activations and their copies; reset by whoever took a mark */
+    struct arena *scratch;   /* of the step: activations and their copies; whoever takes a mark resets to it */
     uint8_t *thread_scratch; /* [n_threads][thread_bytes], each part 64-byte aligned */
     size_t thread_bytes;     /* of one thread; while measuring the most that was needed so far */
     void (*poll)(void *arg); /* called by the leader between units of work, to keep the disk busy; may be NULL */

@@ -14,7 +14,7 @@ void op_layer_norm(struct op *op, float *out, const float *x, const float *w, co
 /* n_group norms of n values in each row; w [n_group][n]. */
 void op_group_norm(struct op *op, float *out, const float *x, const float *w, int n_rows, int n_group, int n,
                    float eps);
-/* h from gate and up, either of which it may be: an entry of the kernel table. */
+/* h = act(gate, up), an entry of the kernel table; h may be gate or up. */
 void op_activate(struct op *op, ffn_act_fn *act, float *h, const float *gate, const float *up, int n_rows, int n);
 void op_clamp(struct op *op, float *x, float low, float high, int n_rows, int n);
 void op_sigmoid(struct op *op, float *x, int n_rows, int n); /* x = sigmoid(x) */

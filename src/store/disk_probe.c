@@ -18,7 +18,7 @@ struct probe {
     uint64_t stripe_bytes, places, seed, issued, wanted;
 };
 
-/* Each read goes to a place of its own, round and round a stripe. */
+/* Each read goes to the next part of its stripe of memory, from the end back to the beginning. */
 static void issue(struct probe *p, struct read_request *q)
 {
     uint64_t at = rng_u64(p->seed, p->issued++, 0, 0) % p->places, step = round_up(q->length + 8192, 4096);

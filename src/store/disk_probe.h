@@ -1,4 +1,4 @@
-/* What a drive gives: random aligned reads within a file, through the same reader as the experts. */
+/* Measuring a drive: random aligned reads within a file, through the same reader as the experts. */
 #ifndef STORE_DISK_PROBE_H
 #define STORE_DISK_PROBE_H
 
@@ -13,8 +13,8 @@ struct disk_probe {
     double bytes_per_second, reads_per_second;
 };
 
-/* Where the reads go: memory that is there already (touched), much larger than the caches of the processor. In one small buffer
- * read over and over, which stays in the caches, a fast drive looks faster than it is for expert slots. */
+/* The destination of the reads: prefaulted memory, much larger than the caches of the processor. With one small buffer, which stays in
+ * the caches, a fast drive would look faster than it is for expert slots. */
 struct probe_memory {
     uint8_t *base; /* aligned to 4096 */
     uint64_t bytes;

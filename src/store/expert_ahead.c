@@ -1,6 +1,6 @@
-/* Certain knowledge: layers whose experts are known before the step comes to them (tokens alone decide) are read when it begins, so
- * that reading hides behind the layers before. Half of what may go without harm is taken at most; what a layer will find resident
- * stays until its turn. Decided by the order of calls alone. Rule and figures: streaming.md L of the specification. */
+/* Reading ahead without guessing: where the tokens alone decide a layer's experts, these are read when the step begins, while the layers
+ * before it are computed. At most half of the slots that are free or evictable are taken, and experts of such a layer that are
+ * already resident are held until its turn. Decided by the order of calls alone. Rule: streaming.md L. */
 #include "store/expert_inside.h"
 
 #include <assert.h>
@@ -11,7 +11,7 @@ void store_read_ahead(struct expert_store *st, int layer, const int32_t *id, int
     assert(st->layer[layer].n_expert > 0);
     if (st->sweep)
         return;
-    cache_hold_none(&st->cache, layer); /* of a step that never came there */
+    cache_hold_none(&st->cache, layer); /* held by an earlier step that ended before this layer */
     for (int i = 0; i < n; i++)
         if (cache_slot(&st->cache, layer, id[i]) >= 0)
             cache_hold(&st->cache, layer, id[i], 1);

@@ -42,7 +42,7 @@ void cache_init(struct expert_cache *c, const struct expert_layer *layer, const 
 
 static inline uint64_t score(const struct expert_cache *c, int at) { return 4 * (uint64_t)c->fast[at] + c->slow[at]; }
 
-/* n turns of one expert. Rests under 2 and under 32 no longer decay. */
+/* Decay the scores of one expert by n turns. fast stops at 1 and slow at 31, where the shifts give 0. */
 static void turns(uint32_t *fast, uint32_t *slow, int n)
 {
     uint32_t f = *fast, s = *slow;
@@ -158,7 +158,7 @@ static void find_low(struct expert_cache *c, struct cache_layer *l)
     l->known = 1;
 }
 
-/* From the farthest turn to the nearest: the current layer, the one before it, ... so the first of equals wins. */
+/* Layers from the farthest next turn to the nearest: the current one, the one before it, ... so that the first of equal scores wins. */
 static int layer_at(const struct expert_cache *c, int now, int distance)
 {
     return (now - distance + c->n_layer) % c->n_layer;

@@ -1,4 +1,4 @@
-/* Who is resident and who goes next: the policy alone, no memory of experts and no I/O.
+/* The eviction policy: which experts are resident and which is evicted next. Only tables: no weights and no I/O.
  *
  *     fast, slow [layer][expert]   two integer averages of the uses of every expert, resident or not
  *         turn:  fast -= fast >> 1;  slow -= slow >> 5      all experts of the layer
@@ -9,10 +9,10 @@
  * layer whose next turn is farthest (the current one is the farthest of all), then the smallest id. All integers: the order of
  * victims is a pure function of the routes.
  *
- * Two things stand above the score. Experts of a kept layer (a sweep has not come to it yet: they will be used for certain) go
- * only when no others may; held ones (used later in the very call at hand) go last of all.
+ * Two things override the score. Experts of a kept layer, which the current sweep has not reached and will certainly use, are
+ * evicted only when no others can be. Held experts, which the current layer call uses later, are evicted last of all.
  *
- * The smallest of each layer is remembered, so a victim costs one look at each layer and a scan of one: about a microsecond. */
+ * The smallest score of each layer is remembered, so choosing a victim compares the layers and scans one of them: about a microsecond. */
 #ifndef STORE_EXPERT_CACHE_H
 #define STORE_EXPERT_CACHE_H
 
@@ -23,10 +23,10 @@
 
 struct cache_layer {
     int n_expert, first, class; /* first: index of its expert 0 in the tables */
-    int kept;                   /* goes after the other layers */
-    int n_evictable;            /* that may go and are not held */
-    int known;                  /* low and low_id are true */
-    int low_id;                 /* the one of those to go first, -1: none */
+    int kept;                   /* evicted only when no expert of another layer can be */
+    int n_evictable;            /* evictable and not held */
+    int known;                  /* 1: low and low_id are up to date */
+    int low_id;                 /* the evictable expert with the smallest score; -1: none */
     uint64_t low;
 };
 
@@ -35,12 +35,12 @@ struct expert_cache {
     int n_layer;
     uint32_t *fast, *slow; /* no overflow below 2000 decode rows in a call: slow stays under 32 uses of each */
     int32_t *slot;         /* -1: not resident */
-    uint8_t *evictable;    /* CACHE_EVICTABLE: resident, and may be a victim; CACHE_HELD */
+    uint8_t *evictable;    /* CACHE_EVICTABLE: resident and not pinned; CACHE_HELD: used later in this call */
 };
 
 enum { CACHE_EVICTABLE = 1, CACHE_HELD = 2 };
 
-/* Which victims will do: of layers that are not kept; of any layer; even held ones. */
+/* Which victims are acceptable: of layers that are not kept; of any layer; held ones as well. */
 enum cache_reach { REACH_DONE, REACH_KEPT, REACH_HELD };
 
 /* The tables of a cache, from mem; -1 when mem is too small. Writes nothing but *c, so mem may be a measuring arena. */
@@ -49,7 +49,7 @@ int cache_allocate(struct expert_cache *c, const struct expert_layer *layer, int
 /* A placed cache in which nothing is resident. layer: as placed; class_of [n_layer]: from expert_classes(). */
 void cache_init(struct expert_cache *c, const struct expert_layer *layer, const int *class_of);
 
-/* The layer's turns and uses of one call. */
+/* Age the layer's scores by the turns and uses of one call. */
 void cache_age(struct expert_cache *c, int layer, const struct expert_uses *uses);
 
 static inline int32_t cache_slot(const struct expert_cache *c, int layer, int id)
@@ -57,21 +57,21 @@ static inline int32_t cache_slot(const struct expert_cache *c, int layer, int id
     return c->slot[c->layer[layer].first + id];
 }
 
-/* Resident in a slot, not yet evictable. */
+/* The expert is resident in this slot, not evictable yet; or it is no longer resident. */
 void cache_put(struct expert_cache *c, int layer, int id, int32_t slot);
 void cache_drop(struct expert_cache *c, int layer, int id);
 void cache_set_evictable(struct expert_cache *c, int layer, int id, int evictable);
 
-/* Put off the going of a layer, or of one expert that is resident. */
+/* Delay the eviction of a layer's experts, or of one that is resident. */
 void cache_keep(struct expert_cache *c, int layer, int kept);
 void cache_hold(struct expert_cache *c, int layer, int id, int held);
 void cache_hold_none(struct expert_cache *c, int layer);
 
-/* How many of a class may go with REACH_DONE. */
+/* How many experts of a class can be evicted with REACH_DONE. */
 int cache_evictable(const struct expert_cache *c, int class);
 
-/* The next victim of a class when it is the turn of layer now: its slot, -1 if none is within reach. It stays resident until
- * cache_drop(). */
+/* The next victim of a class while layer `now` is computed: its slot, and which expert that is in *layer and *id; -1: none is
+ * acceptable. It stays resident until cache_drop(). */
 int32_t cache_victim(struct expert_cache *c, int class, int now, enum cache_reach reach, int *layer, int *id);
 
 #endif

@@ -1,5 +1,5 @@
-/* The store's state, shared by its parts: expert_store.c (the protocol), expert_slots.c (what lives in a slot and how it gets
- * there), expert_sweep.c (prompts), expert_ahead.c (what is certain). */
+/* The state of the store, shared by its files: expert_store.c (the calls of a layer), expert_slots.c (states of slots, loading,
+ * eviction), expert_sweep.c (steps of many rows), expert_ahead.c (experts that are known before the step). */
 #ifndef STORE_EXPERT_INSIDE_H
 #define STORE_EXPERT_INSIDE_H
 
@@ -18,7 +18,7 @@ struct slot {
     int32_t next_free;
     int32_t position[WAVES]; /* in an open wave; -1: not in it */
     int32_t pins;
-    int32_t reads; /* requests that are not home */
+    int32_t reads; /* requests that have not completed */
     uint8_t state, evictable, class;
     uint8_t early;                     /* read before its layer's turn, not used yet */
     const struct read_request *failed; /* the first of its reads that failed */
@@ -85,26 +85,26 @@ static inline uint64_t range_slot_bytes(const struct expert_extent *x, int id, u
 
 /* ---- expert_slots.c ---- */
 
-/* After any change of state or pins: what may be taken, what may go. */
+/* After any change of state or pins: counts the slot as free or evictable, and a drained one as free. */
 void slot_settle(struct expert_store *st, struct slot *s);
 
-/* Nobody has it pinned: it leaves the cache, and its slot is free. */
+/* Evict the expert of a slot that nobody has pinned: it leaves the cache, and the slot is free. */
 void slot_drop(struct expert_store *st, struct slot *s);
 
-/* A slot for an expert of this layer: a free one, else a victim's within reach; NULL: none. */
+/* A slot for an expert of this layer: a free one, else that of an acceptable victim; NULL: there is none. */
 struct slot *slot_take(struct expert_store *st, int layer, enum cache_reach reach);
 
-/* Evict into the list of free slots until a class has n that are free or may go with REACH_DONE, or no victim is left. */
+/* Evict until the layer's class has n slots that are free or evictable with REACH_DONE, or no acceptable victim is left. */
 void slot_evict_until(struct expert_store *st, int layer, int n, enum cache_reach reach);
 
-/* Make the slot the home of (layer, id) and add its reads to the batch: how many. */
+/* Assign the slot to (layer, id) and append its reads to batch. Returns how many. */
 int slot_load(struct expert_store *st, struct slot *s, int layer, int id, enum read_rank rank,
               struct read_request **batch);
 
-/* A read came back. */
+/* A read of a slot has completed or failed. */
 void slot_on_completion(struct expert_store *st, const struct read_request *q);
 
-/* Free, or may go without harm. */
+/* How many slots of the layer's class are free or evictable with REACH_DONE. */
 static inline int slots_open(const struct expert_store *st, int layer)
 {
     int c = st->cache.layer[layer].class;
@@ -113,10 +113,10 @@ static inline int slots_open(const struct expert_store *st, int layer)
 
 /* ---- expert_sweep.c ---- */
 
-/* Waves of a layer call within a sweep; before that, room for them. */
+/* Free some slots, then plan the waves of a layer call within a sweep into out. Returns their number. */
 int sweep_plan(struct expert_store *st, const struct expert_uses *uses, struct expert_wave *out);
 
-/* The current layer's last wave has begun, or a wave after that has ended: read on ahead. */
+/* Where the current layer's last wave has begun: read experts of the next layer. Called after each wave begins or ends. */
 void sweep_go_on(struct expert_store *st);
 
 #endif

@@ -1,16 +1,17 @@
-/* What lives in a slot, and how it gets there and out again.
+/* The states of a slot, loading experts into slots, and evicting them.
  *
- * A slot is in one of these conditions; slot_settle() is the one place that moves the counts:
+ * A slot is in one of these states; only slot_settle() changes the counts:
  *
  *     state      pins  in the cache   evictable
  *     FREE        0    no             yes: taken first
- *     LOADING    any   yes            only when read early: then a victim like any other
- *     READY       0    yes            yes: a victim
+ *     LOADING    any   yes            only if it was read early
+ *     READY       0    yes            yes
  *     READY      >0    yes            no
- *     DRAINING   any   no             no; FREE once its last read is home and nobody has it pinned
+ *     DRAINING   any   no             no; FREE once its last read has completed and nobody has it pinned
  *
- * An early slot that goes is FREE at once, although some of its reads may be with the device still: who is resident must not
- * depend on how far they have come. What has not gone out is taken back; slot_take() waits for the rest, if it finds no other. */
+ * An early slot that is evicted is FREE at once, although the device may still be reading into it: which experts are resident must not
+ * depend on the progress of reads. Reads that have not been submitted are withdrawn; slot_take() waits for the others if it finds
+ * no other slot. */
 #include "store/expert_inside.h"
 
 #include "base/clock.h"
@@ -18,7 +19,7 @@
 #include <assert.h>
 #include <time.h>
 
-/* A stalled device holds up a sweep that wants one of its slots for so long; then that slot is left alone. */
+/* So long, at most, is a slot waited for into which a stalled device may still read; after that it is not used until the reads complete. */
 static const uint64_t drain_wait_ns = 2000000000;
 
 static void put_free(struct expert_store *st, struct slot *s)
@@ -50,7 +51,7 @@ static void tell(struct expert_store *st, int evict, int layer, int id)
         st->log(st->log_arg, &(struct store_event){st->turn, evict, layer, id});
 }
 
-/* Take back what has not gone out of a slot's reads. 1: that was all of them. */
+/* Withdraw the reads of a slot that have not been submitted to the device. 1: those were all of them. */
 static int recall(struct expert_store *st, struct slot *s)
 {
     const struct expert_layer *l = &st->layer[s->layer];
@@ -91,7 +92,7 @@ static int evict(struct expert_store *st, int layer, enum cache_reach reach)
     return 1;
 }
 
-/* Out of the list, one that nobody writes into if there is such a one; NULL: the list is empty. */
+/* Remove a slot from the free list, if possible one that no read is in flight into; NULL: the list is empty. */
 static struct slot *unlink_free(struct expert_store *st, struct slot_class *k)
 {
     int32_t *at = &k->free;
@@ -106,7 +107,7 @@ static struct slot *unlink_free(struct expert_store *st, struct slot_class *k)
     return s;
 }
 
-/* Its reads are home: 1. The device keeps them: 0. */
+/* 1: the slot's reads have completed; 0: the device still holds some. */
 static int wait_for_reads(struct expert_store *st, const struct slot *s)
 {
     if (s->reads == 0)
@@ -176,7 +177,7 @@ int slot_load(struct expert_store *st, struct slot *s, int layer, int id, enum r
     return l->n_part;
 }
 
-/* Readable now, or never. */
+/* Append the slot's expert to the readable ones of the waves that wait for it: it has been read, or has failed for good. */
 static void hand_over(struct expert_store *st, struct slot *s)
 {
     for (int w = 0; w < WAVES; w++)

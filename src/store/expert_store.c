@@ -1,7 +1,7 @@
-/* Slots, waves and the protocol: see expert_store.h; slots: expert_slots.c; the policy: expert_cache.h; the disk: reader.h.
+/* Creation of the store and the calls of a layer: see expert_store.h. Slots: expert_slots.c; policy: expert_cache.h; reads: reader.h.
  *
- * A wave holds one pin on each slot it uses. Each slot knows its position in both waves that may be open, so a completion finds
- * who waits for it. readable[] is the order in which experts are handed out: hits at store_begin, then arrivals. */
+ * A wave holds one pin on each slot that it uses. Each slot knows its position in both waves that may be open, so a completion finds
+ * the waves that wait for it. readable[] is the order in which experts are handed out: hits at store_begin, then completions. */
 #include "base/checked.h"
 #include "base/clock.h"
 #include "base/error.h"
@@ -13,7 +13,7 @@
 
 static const uint64_t destroy_wait_ns = 2000000000;
 
-/* Sizes */
+/* ---- sizes ---- */
 
 static uint64_t slot_need(const struct expert_layer *l, uint32_t align)
 {
@@ -112,7 +112,7 @@ uint64_t store_table_bytes(const struct expert_layer *layer, int n_layer, int n_
     return arena_measured(&measure);
 }
 
-/* Life */
+/* ---- creating and destroying ---- */
 
 static int make_slots(struct expert_store *st, const int *slots, struct arena *slot_mem)
 {
@@ -212,10 +212,10 @@ void store_destroy(struct expert_store *st)
                 reader_abandon(st->reader, &st->slot[i].read[p]);
 }
 
-/* Protocol */
+/* ---- the calls of a layer ---- */
 
-/* Read early, and the layer does without it: it goes, and what of it has not been read yet never is; unless all of the class
- * have a slot. */
+/* An expert that was read early and that the layer does not use is evicted, and what of it has not been read yet never is. Where every
+ * expert of the class has a slot it stays. */
 static void wrong_guess(struct expert_store *st, struct slot *s)
 {
     const struct slot_class *k = &st->class[s->class];
@@ -228,7 +228,7 @@ static void wrong_guess(struct expert_store *st, struct slot *s)
     slot_settle(st, s);
 }
 
-/* What this call uses goes last. */
+/* What this call uses is evicted last. */
 static void hold_used(struct expert_store *st, const struct expert_uses *uses)
 {
     int n = st->layer[st->turn].n_expert;
@@ -282,7 +282,7 @@ int store_layer_begin(struct expert_store *st, int layer, const struct expert_us
     return st->n_wave = n;
 }
 
-/* Slots that a wave takes out of the evictable ones. */
+/* How many evictable slots a wave takes. */
 static int evictable_needed(const struct expert_store *st, int layer, const int32_t *id, int n)
 {
     int need = 0;
@@ -307,7 +307,7 @@ static void pin(struct expert_store *st, int wave, int position, struct slot *s)
 
 static enum read_rank demand(const struct expert_store *st) { return st->sweep ? READ_SWEEP : READ_NOW; }
 
-/* It is in the cache: read before, or being read. 1: for this use, ahead of its turn. */
+/* Pin an expert that is resident or being read. 1: it was read ahead of its layer's turn, for this use. */
 static int pin_resident(struct expert_store *st, int wave, int position, struct slot *s)
 {
     int early = s->early;
@@ -438,7 +438,7 @@ void store_end(struct expert_store *st)
         sweep_go_on(st);
 }
 
-/* Telling */
+/* ---- statistics ---- */
 
 void store_log(struct expert_store *st, void (*fn)(void *arg, const struct store_event *e), void *arg)
 {

@@ -1,28 +1,28 @@
-/* Experts of a model that is bigger than memory: a fixed number of slots, and the disk behind them.
+/* The expert store of a model that is bigger than memory: a fixed number of slots in memory, and all experts on disk.
  *
- *     slot   FREE -> LOADING -> READY -> (victim) LOADING ...          a slot with a read in flight is never reused;
- *                       \-> DRAINING -> FREE                           after an error it drains until the device lets go
+ *     slot   FREE -> LOADING -> READY -> (evicted) LOADING ...         a slot is never reused while a read into it is in flight;
+ *                       \-> DRAINING -> FREE                           after a failed read it waits until the device is done with it
  *
  * A layer asks for the distinct experts of its rows, in waves that fit the slots:
  *
- *     store_sweep_begin        once a step: is it one of many rows?
- *     store_read_ahead         layers whose experts are known already
- *       store_layer_begin      scores age once; waves are planned          (a sweep: room is made)
- *         store_begin          hits are pinned, victims chosen, every read of the wave submitted; returns at once
- *         store_next ...       experts as they become readable
- *         store_end            pins go back
+ *     store_sweep_begin        once a step: says whether the step has many rows
+ *     store_read_ahead         for layers whose experts are known before the step begins
+ *       store_layer_begin      scores age once, waves are planned; in a sweep some slots are freed
+ *         store_begin          pins the hits, chooses victims, submits every read of the wave; returns at once
+ *         store_next ...       hands out experts as they become readable
+ *         store_end            releases the pins
  *
- * Who is resident depends on routes and budget, never on timing: victims are chosen in these calls by their order alone, never
- * by what has arrived. Bits never depend on residency: that is the caller's duty (sum in ascending expert id).
+ * Which experts are resident depends on routes and budget, never on timing: victims are chosen in these calls, by the order of
+ * calls alone and never by which reads have completed. The caller sums in ascending expert id, so the results do not depend on
+ * residency either.
  *
- * A class is the set of layers whose experts have equally many bytes (a Q4_K_M file has two). Slots are cut from memory that
- * the plan gives; the tables (scores, slot states) likewise. Nothing is allocated after store_create().
+ * A class is the set of layers whose experts have equally many bytes (a Q4_K_M file has two). Slots and tables (scores, states of
+ * slots) are cut from memory that the plan provides. Nothing is allocated after store_create().
  *
- * In a slot the parts' aligned ranges lie one after another, as the disk wrote them, each from a new page (READER_PAGE): part p
- * begins at offset % A of its range.
- * The victim's rule: expert_cache.h.
+ * A slot holds the aligned ranges of an expert's parts one after another, as the disk wrote them, each on a new page (READER_PAGE).
+ * With A the alignment of reads, part p begins at offset % A in its range. How victims are chosen: expert_cache.h.
  *
- * Engine thread only, but for store_stats(). */
+ * Only the engine thread may call these functions, except store_stats() and store_uses(). */
 #ifndef STORE_EXPERT_STORE_H
 #define STORE_EXPERT_STORE_H
 
@@ -36,7 +36,7 @@ struct reader;
 
 enum { EXPERT_PARTS = 3, EXPERT_CLASSES = 16 }; /* parts: gate, up, down; fused or gateless experts use two */
 
-/* Where a layer's experts lie: part p of expert i is [offset + i * bytes, + bytes) of a file. */
+/* Where one part of a layer's experts is on disk: that of expert i is [offset + i * bytes, + bytes) of a file, in bytes. */
 struct expert_extent {
     const char *tensor;
     int file;
@@ -63,19 +63,20 @@ int expert_classes(const struct expert_layer *layer, int n_layer, uint32_t align
 /* Bytes that store_create() takes of its table_mem for these layers and n_slot slots in all: measured. */
 uint64_t store_table_bytes(const struct expert_layer *layer, int n_layer, int n_slot);
 
-/* slots[c] slots of class c are cut from slot_mem (2 MiB aligned), tables from table_mem. At least two slots a class that has
- * as many experts (ERR_INPUT); the plan gives n_expert_used + 4. The reader outlives the store. */
+/* A store with slots[c] slots of class c, cut from slot_mem (2 MiB aligned), and its tables, cut from table_mem. ERR_INPUT: fewer than
+ * two slots for a class with at least two experts (the plan gives n_expert_used + 4). The reader and the two memories belong to
+ * the caller and outlive the store. */
 int store_create(struct expert_store **out, struct reader *reader, const struct expert_layer *layer, int n_layer,
                  const int *slots, struct arena *slot_mem, struct arena *table_mem, struct error *err);
 
-/* Waits for reads in flight, at most 2 s. What the device still holds then, reader_close() counts. */
+/* Waits at most 2 s for reads in flight. reader_close() tells how many the device still holds after that. */
 void store_destroy(struct expert_store *st);
 
-/* One expert's weights where they lie: block-quantised rows, as in the file, no alignment beyond one byte. */
+/* One expert's weights in its slot: block-quantised rows as in the file, aligned to one byte only. Valid until store_end(). */
 struct expert_view {
     int index; /* into uses->id */
     int id;
-    int failed; /* its read failed: the parts are NULL, the rows that need it must leave, the others go on */
+    int failed; /* its read failed: the parts are NULL, and the rows that need this expert must leave the step */
     const uint8_t *part[EXPERT_PARTS];
 };
 
@@ -85,43 +86,44 @@ struct expert_uses {
     const int32_t *row_start; /* [n + 1] into row: which rows use id[i] */
     const int32_t *row;       /* ascending within an expert */
     int n, n_rows;
-    int n_prompt; /* the first n_prompt rows are prompt rows: each ages the scores by itself; the others do so together */
+    int n_prompt; /* the first n_prompt rows are of prompts: each ages the scores by itself; decode rows do so together */
 };
 
 struct expert_wave {
     int first, n; /* uses.id[first .. first + n) */
 };
 
-/* A step of many rows goes through the layers in ascending order: a sweep (n_rows 0: a step that is none). Experts of layers
- * that it has not come to are kept, since it will want them for certain; the next layer's are read while this one computes,
- * before its routes are known: from 64 rows those used often, from 256 all. */
+/* Once a step. A step of many rows is a sweep: it uses nearly all experts, layer by layer in ascending order. n_rows: its rows; 0: the
+ * step is no sweep. Experts of layers that a sweep has not reached are kept, because it will use them; those of the next layer
+ * are read while the current one is computed, before its routes are known: from 64 rows on those used often, from 256 on all. */
 void store_sweep_begin(struct expert_store *st, int n_rows);
 
-/* A layer of a step that is no sweep will use these experts for certain (ascending, unique): they are read now, as far as slots that
- * may go without harm reach. Before the step's first store_layer_begin(). */
+/* A layer of a step that is no sweep will certainly use these n experts (ascending, unique): they are read now, into at most half of
+ * the slots that are free or evictable. Before the step's first store_layer_begin(). */
 void store_read_ahead(struct expert_store *st, int layer, const int32_t *id, int n);
 
-/* Age the layer's scores by its rows and plan the waves: out[<= uses->n], ascending. Returns their number: 1 if all fit, else
- * waves of half the slots that may be used, so that two can be open. uses stays as it is until the last store_end(). */
+/* Age the layer's scores by its rows and plan the waves into out [uses->n], ascending. Returns their number: 1 if all experts fit,
+ * else waves of half the evictable slots, so that two can be open. The caller leaves *uses alone until the last store_end(). */
 int store_layer_begin(struct expert_store *st, int layer, const struct expert_uses *uses, struct expert_wave *out);
 
-/* Pin the hits of a wave and submit everything of it that is not resident; at most two waves are open at a time, opened and
- * ended in ascending order. -1: only for faults of the store itself (no slot left: ERR_IO). */
+/* Pin the hits of a wave and submit reads for all of its experts that are not resident. At most two waves are open at a time; they
+ * begin and end in ascending order. -1 with ERR_IO: no slot is left, because reads that never came back hold them. */
 int store_begin(struct expert_store *st, const struct expert_wave *w, struct error *err);
 
-/* The next expert of the oldest open wave that can be computed: hits first, ascending, then arrivals as they come.
- * wait 0: 0 also means "nothing readable yet". wait 1: blocks until one is. 1: *out is filled; 0: none left.
- * A failed read is handed out with failed set and the sentence in *err (names file, offset, length, tensor, expert). */
+/* The next readable expert of the oldest open wave: hits first, ascending, then the others as their reads complete. 1: *out is filled;
+ * 0: none is left, or, with wait 0, none is readable yet. wait 1 blocks until one is. A failed read is handed out with failed set
+ * and the sentence in *err (it names file, offset, length, tensor and expert). */
 int store_next(struct expert_store *st, int wait, struct expert_view *out, struct error *err);
 
-/* Unpin the oldest open wave. Reads of experts that were not taken go on; their slots are in use until they are done. */
+/* Unpin the oldest open wave. Reads of experts that were not taken continue, and their slots stay in use until these complete. */
 void store_end(struct expert_store *st);
 
-/* Keep the disk busy while we compute: called between units of work, costs well under a microsecond when idle. */
+/* Take completed reads and submit waiting ones, so that the disk stays busy during computation. Called between units of work; costs well
+ * under a microsecond when there is nothing to do. Never waits. */
 void store_poll(struct expert_store *st);
 
-/* Decisions as they are made: within a layer call misses ascend, each first its victim, if it needs one, then its read.
- * Layers are indices. For tests and for --cache-log; fn NULL: none. */
+/* Report each decision to fn as it is made: within a layer call misses ascend, and each reports its victim, if it needs one, before its
+ * read. Layers are indices. For tests and for --cache-log; fn NULL ends the reports. */
 struct store_event {
     int turn; /* the layer whose call this is */
     int evict, layer, id;
@@ -132,8 +134,8 @@ struct store_stats {
     uint64_t hits, misses, evictions, failed;
     uint64_t bytes_read, reads;              /* of experts, with alignment; one read an extent */
     uint64_t retries, shorts;                /* of the reader, since store_create() */
-    uint64_t draining;                       /* slots now with a read in flight that has failed */
-    uint64_t early, early_used, early_waste; /* experts read before their layer's turn: all, of misses, in vain */
+    uint64_t draining;                       /* slots that wait for the device after a failed read, now */
+    uint64_t early, early_used, early_waste; /* experts read before their layer's turn: all; used; evicted unused */
     double wait_seconds;                     /* blocked in store_next */
     double reading_seconds;                  /* with at least one read in flight */
     double piece_seconds;                    /* the same, times the pieces in flight */
@@ -141,10 +143,10 @@ struct store_stats {
     const char *backend;
 };
 
-/* How many rows have used each expert of a layer so far: out [n_expert]. Any thread. */
+/* How many rows have used each expert of a layer since the start, into out [n_expert]. From any thread. */
 void store_uses(const struct expert_store *st, int layer, uint64_t *out);
 
-/* Misses so far; engine thread. */
+/* Misses since the start. */
 uint64_t store_misses(const struct expert_store *st);
 
 void store_stats(const struct expert_store *st, struct store_stats *out);

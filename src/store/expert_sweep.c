@@ -1,24 +1,25 @@
-/* Sweeps: a chunk of many rows goes layer by layer through nearly all experts, each read at most once.
+/* Sweeps: a chunk of many rows goes layer by layer through nearly all experts and reads each at most once.
  *
- *     layer         0 1 2 3 ... l | l+1 | l+2 ...
- *     its experts   swept: go     | next: read early | kept: will be used for certain
+ *     layer         0 1 2 3 ... l     | l+1              | l+2 ...
+ *     its experts   done: evictable   | next: read early | kept: they will certainly be used
  *
- * A miss takes a free slot, else that of the lowest score among the swept layers; what was just computed is swept too, so what
- * scores low passes through the same few slots again and again and what scores high stays. Where all is kept (a chunk begins)
- * some slots are freed first, from the lowest scores of all.
+ * A miss takes a free slot, else that of the lowest score among the layers that are done. The experts just computed count as done, so
+ * those with low scores pass through the same few slots again and again, and those with high scores stay. When a chunk begins
+ * all layers are kept; then some slots are freed first, from the lowest scores of all.
  *
- * The next layer's experts are chosen when this layer's last wave begins, and again as its waves end: at most half of what may
- * go without harm. All of it is decided by the order of calls alone, never by what has arrived. Reads that nobody waits for yet
- * stand behind the others, and a guess that turns out wrong before its read has gone out is taken back: where the disk is the
- * bottleneck guesses cost next to nothing, where it is not they cost nothing. Rule and figures: streaming.md S of the specification. */
+ * Experts of the next layer are chosen when this layer's last wave begins, and again as its waves end: at most into half of the slots
+ * that are free or evictable. All of it is decided by the order of calls, never by which reads have completed. Reads that
+ * nothing waits for yet have a lower rank than the others, and those for a wrong guess that have not been submitted are
+ * withdrawn. So guesses cost next to nothing where the disk is the bottleneck, and nothing where it is not.
+ * Rule: streaming.md S. */
 #include "store/expert_inside.h"
 
 #include <assert.h>
 
 enum {
-    RESERVE = 8,        /* slots that a sweep has to itself at least: two waves of four */
-    RESERVE_MOST = 128, /* more would not read faster, and costs what it evicts */
-    RESERVE_SHARE = 8,  /* ... of the class */
+    RESERVE = 8,        /* slots that are freed for a sweep at least: two waves of four */
+    RESERVE_MOST = 128, /* ... at most: more would not make reading faster, and would evict more */
+    RESERVE_SHARE = 8,  /* ... this part of the class's slots */
     EARLY_ROWS = 64,    /* from so many rows on the next layer's frequent experts are read early */
     ALL_ROWS = 256,     /* ... all of them */
     FREQUENT = 32768,   /* score slow of such an expert: half a use */

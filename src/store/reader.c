@@ -1,19 +1,19 @@
-/* Requests into pieces, pieces into requests: see reader.h.
+/* The reader: opening, submitting, completing, timeouts. See reader.h.
  *
  *     uncut[rank][drive]  ->  pieces out (with the back end)  ->  list->head, finished
  *                               |    ^
  *                               v    | due
- *                              held: another attempt, after a pause
+ *                              held for another attempt, after a pause
  *
- * Ranks go one before the other, drives take turns within a rank. A piece of a file with a mirror goes to the copy whose drive will
- * be done first, by the bytes it has in flight and its rate; after EIO to the other one.
+ * Requests of a smaller rank are cut and submitted first; within a rank drives take turns. A piece of a file with a mirror goes to the
+ * copy whose drive would be done first, by its rate and the bytes that it has in flight; after EIO to the other copy.
  *
- * ages holds the unfinished requests in the order in which their first piece went out, so the timeout looks at one. What is still
- * uncut is late only when nothing at all has come home from its drive for that long: a slow disk may take its time for a long
- * queue. A failed request is finished at once; its pieces that are still out are "lost": they no longer count for the depth, and
- * the request comes back a second time when the last of them is home.
+ * ages holds the unfinished requests in the order in which their first piece was submitted, so the timeout looks at one of them. A
+ * request that is still uncut is late only when its drive has completed nothing for that long: a slow disk may need long for a
+ * long queue. A failed request finishes at once; its pieces that are still at the device are "lost": they no longer count for the
+ * depth, and the request is returned a second time when the last of them has completed.
  *
- * Pieces: reader_pieces.c; files: reader_files.c; lists: reader_queue.h. */
+ * Completions: reader_pieces.c; files: reader_files.c; lists: reader_queue.h. */
 #include "store/reader.h"
 
 #include "base/clock.h"
@@ -29,7 +29,7 @@
 enum { REAP = 64, CAPACITY = 1024 };
 static const uint64_t close_wait_ns = 2000000000;
 
-/* Options */
+/* ---- options ---- */
 
 static int threads_wanted(const struct reader_options *opt)
 {
@@ -60,7 +60,8 @@ static struct reader *allocate(struct reader *r, const struct reader_options *op
     return r->piece && r->batch ? at : NULL;
 }
 
-/* Beside allocate(): the tables of files, and the state of the back ends, of which one is tried after the other. */
+/* What reader_open() allocates: allocate(), the tables of files, and the states of both back ends, since the second is tried after the
+ * first. */
 uint64_t reader_bytes(const struct reader_options *opt)
 {
     struct reader r;
@@ -72,7 +73,7 @@ uint64_t reader_bytes(const struct reader_options *opt)
     return arena_measured(&measure) + reader_files_bytes(opt);
 }
 
-/* Opening */
+/* ---- opening ---- */
 
 static int try_ops(struct reader *r, const struct reader_ops *ops, int depth, struct arena *mem)
 {
@@ -85,7 +86,7 @@ static int try_ops(struct reader *r, const struct reader_ops *ops, int depth, st
     if (rc == 0) {
         r->ops = ops;
         r->seen = depth;
-        r->depth = ops == &reader_threads ? r->capacity : depth; /* the pool has a queue of its own */
+        r->depth = ops == &reader_threads ? r->capacity : depth; /* the pool queues what its threads cannot take yet */
     }
     return rc;
 }
@@ -138,7 +139,7 @@ const char *reader_backend_name(const struct reader *r)
     return reader_files_any_direct(&r->files) ? r->ops->name : "buffered";
 }
 
-/* Submitting */
+/* ---- submitting ---- */
 
 static struct piece *cut(struct reader *r, struct read_request *q, uint64_t now)
 {
@@ -160,7 +161,7 @@ static struct piece *cut(struct reader *r, struct read_request *q, uint64_t now)
     return p;
 }
 
-/* When a drive would be done with one piece more. */
+/* Seconds until a drive would be done with one piece more. */
 static double done_after(const struct reader *r, int drive)
 {
     return (double)(r->drive[drive].bytes_out + READER_PIECE) / r->files.rate[drive];
@@ -173,7 +174,7 @@ static int better_copy(const struct reader *r, int a, int b)
     return dx < dy || (dx == dy && r->drive[x].given < r->drive[y].given);
 }
 
-/* Which copy of its file a request may be read from now; -1: all windows are full. */
+/* Which copy of its file a request can be read from now; -1: the windows of all are full. */
 static int choose_copy(const struct reader *r, const struct read_request *q)
 {
     int best = -1;
@@ -282,26 +283,26 @@ int reader_withdraw(struct reader *r, struct read_request *q)
     return 1;
 }
 
-/* Reaping */
+/* ---- completing ---- */
 
-/* All that is home: what is not seen here may be taken for late. */
+/* Take all completed pieces from the back end: expire() counts those that were not taken as late. */
 static void collect(struct reader *r, uint64_t wait_ns)
 {
-    struct piece *home[REAP];
-    for (int n; r->out > 0 && (n = r->ops->reap(r->state, home, REAP, (int64_t)wait_ns)) > 0; wait_ns = 0) {
+    struct piece *done[REAP];
+    for (int n; r->out > 0 && (n = r->ops->reap(r->state, done, REAP, (int64_t)wait_ns)) > 0; wait_ns = 0) {
         uint64_t now = clock_ns();
         book_depth(r, now, r->out - n);
         for (int i = 0; i < n; i++)
-            reader_on_completion(r, home[i], now);
+            reader_on_completion(r, done[i], now);
     }
 }
 
-/* The last moment for the request that waits longest for a drive in a rank. */
+/* When the request that has waited longest for a drive in this rank is late. */
 static uint64_t uncut_until(const struct reader *r, int rank, int drive)
 {
     const struct read_request *q = r->uncut[rank][drive].head;
-    uint64_t home = r->drive[drive].completion_ns;
-    return q ? (q->started_ns > home ? q->started_ns : home) + r->timeout_ns : UINT64_MAX;
+    uint64_t last = r->drive[drive].completion_ns;
+    return q ? (q->started_ns > last ? q->started_ns : last) + r->timeout_ns : UINT64_MAX;
 }
 
 static void expire(struct reader *r)
@@ -324,7 +325,7 @@ void reader_poll(struct reader *r)
     expire(r);
 }
 
-/* Until the next thing that happens without a completion: a request is too old, or a held piece is due. */
+/* Nanoseconds until something is to be done even if nothing completes: a request is late, or a held piece is due. */
 static uint64_t wait_time(const struct reader *r)
 {
     uint64_t until = UINT64_MAX, now = clock_ns();
@@ -387,7 +388,7 @@ int reader_close(struct reader *r)
     return left;
 }
 
-/* Telling */
+/* ---- errors and statistics ---- */
 
 int reader_error(const struct reader *r, const struct read_request *q, struct error *err)
 {

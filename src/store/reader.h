@@ -1,13 +1,13 @@
-/* Many reads in flight at once, past the page cache.
+/* The reader: many reads in flight at once, past the page cache.
  *
- * Back ends, chosen at start, the first that works: io_uring with O_DIRECT; a pool of pread threads with O_DIRECT; the same
- * pool with buffered reads whose range is dropped from the page cache afterwards. Where a file refuses O_DIRECT that file
- * alone is read buffered. Requests are cut into pieces of at most 1 MiB; short reads are resubmitted, EINTR and EAGAIN too,
- * EIO is tried three times. Completions come in any order.
+ * The back end is chosen at start, the first of these that works: io_uring with O_DIRECT; a pool of threads that call pread with
+ * O_DIRECT; the same pool with buffered reads whose range is dropped from the page cache afterwards. A file that refuses O_DIRECT
+ * is read buffered, the others are not. Requests are cut into pieces of at most 1 MiB. Short reads, EINTR and EAGAIN are
+ * submitted again; EIO is tried three times. Requests complete in any order.
  *
- * A request reads [offset - offset % A, round_up(offset + length, A)) into a destination aligned to A, better to READER_PAGE;
- * its bytes begin at offset % A there (A = reader_align()). One thread owns the reader: it submits and reaps. Another thread may become the
- * owner while nothing is in flight (open and load in one thread, run in another). */
+ * With A = reader_align(), a request reads [offset - offset % A, round_up(offset + length, A)) into memory aligned to A (READER_PAGE
+ * is faster); the wanted bytes begin at offset % A there. One thread owns the reader: it alone submits and reaps. Another
+ * thread may become the owner while nothing is in flight (one opens and loads, another runs). */
 #ifndef STORE_READER_H
 #define STORE_READER_H
 
@@ -24,28 +24,28 @@ enum reader_backend { READER_AUTO, READER_URING, READER_THREADS, READER_BUFFERED
 
 enum {
     READER_PIECE = 1 << 20,
-    READER_PAGE = 4096, /* A may be less, but into memory that begins inside a page a drive read a fifth slower */
+    READER_PAGE = 4096, /* A may be less, but a drive read a fifth slower into memory that began inside a page */
     READER_MAX_DEPTH = 4096,
     READER_MAX_THREADS = 64,
     READER_MAX_FILES = 1024,
     READER_MAX_DRIVES = 8,       /* more share the last one's queue */
-    READER_WINDOW = 64 << 20,    /* bytes in flight on a drive, of reads that nobody waits for yet */
-    READER_WINDOW_NOW = 96 << 20 /* ... with those that somebody waits for */
+    READER_WINDOW = 64 << 20,    /* the most bytes in flight on a drive when the next read is not READ_NOW */
+    READER_WINDOW_NOW = 96 << 20 /* the same when it is */
 };
 
-/* Who goes first. Reads are handed over while less than a window is in flight on a drive: what has come is computed while the rest
- * is read, and a READ_NOW always finds room beside the others. */
+/* Priority of a request: smaller ranks go to the device first. Requests are submitted only while less than a window of bytes is in flight
+ * on a drive, so that a READ_NOW never waits behind many others that came before it. */
 enum read_rank { READ_NOW, READ_SWEEP, READ_AHEAD, READ_RANKS };
 
 struct reader_options {
     enum reader_backend backend;
     int depth;                    /* pieces in flight; 0: 1024. The pool's threads with the other back ends; 0: 8 */
-    double timeout_seconds;       /* a read that the device does not answer for so long has failed; 0: 120 */
+    double timeout_seconds;       /* a read that takes longer has failed; 0: 120 */
     const char *mirror;           /* a folder with a second copy of every file, read in parallel; NULL: none */
     const struct reader_ops *ops; /* tests only: the back end to use instead (reader_backend.h) */
 };
 
-/* What one owner has submitted comes back to it alone. Starts as all zero. */
+/* Requests that one user of the reader has submitted; reader_reap() returns a user's own requests only. Starts as all zero. */
 struct read_list {
     struct read_request *head, *tail; /* finished, not yet reaped */
     int active;                       /* submitted, not yet finished */
@@ -55,7 +55,7 @@ struct read_list {
 struct read_request {
     int file;
     uint64_t offset, length; /* length > 0 */
-    uint8_t *to;             /* aligned to A (READER_PAGE is faster), room for the whole aligned range */
+    uint8_t *to;             /* aligned to A (READER_PAGE is faster), large enough for the whole aligned range */
     const char *what;        /* for messages: the tensor */
     const char *unit;        /* ... and what of it: "expert", "row"; NULL: no id */
     int id;
@@ -78,11 +78,11 @@ struct read_request {
     int finished;                       /* in list */
 };
 
-/* Bytes of mem that reader_open() will take, whatever back end it ends with. Not in it: the kernel's ring (64 B + 32 B an entry
- * of depth) or the pool's stacks and queue (64 KiB a thread, 128 KiB). */
+/* Bytes that reader_open() takes of mem at most, with any back end. Not included: the kernel's ring (64 + 32 bytes an entry of depth),
+ * or the pool's stacks (64 KiB a thread) and queue (128 KiB). */
 uint64_t reader_bytes(const struct reader_options *opt);
 
-/* ERR_IO or ERR_UNSUPPORTED with the sentence. The files stay the caller's and outlive the reader. */
+/* ERR_IO or ERR_UNSUPPORTED with the sentence. mem and the files belong to the caller and outlive the reader. */
 int reader_open(struct reader **out, const struct gguf_file *file, int n_file, const struct reader_options *opt,
                 struct arena *mem, struct error *err);
 
@@ -90,38 +90,39 @@ int reader_open(struct reader **out, const struct gguf_file *file, int n_file, c
  * fails all drives count as equally fast. Some 0.1 s; before the first request. */
 void reader_measure_drives(struct reader *r);
 
-/* Waits at most 2 s for reads that have not been given up. Returns the pieces that are still with the device: if there are any,
- * memory that they were to fill must be unmapped, not reused. */
+/* Waits at most 2 s for reads in flight that have not been given up. Returns how many pieces the device still holds: if there are any,
+ * the memory that they may still fill must be unmapped and not reused. */
 int reader_close(struct reader *r);
 
-/* The alignment of reads: 512 to 4096, of all files the largest; known before opening. */
+/* The alignment of reads in bytes, the largest of all files': 512 to 4096. The first is known before a reader is opened. */
 uint32_t reader_align_of(const struct gguf_file *file, int n_file);
 uint32_t reader_align(const struct reader *r);
 
-/* Will the file be read past the page cache, as far as one block tells? *align: its own alignment of reads. */
+/* 1: the file can be read past the page cache, as one block read for a test tells. *align: its own alignment of reads, bytes. */
 int reader_file_direct(const struct gguf_file *file, uint32_t *align);
 
 /* "uring", "threads" or "buffered" (no file takes O_DIRECT). */
 const char *reader_backend_name(const struct reader *r);
 
-/* Hand over n requests; everything that fits the queue is with the kernel when this returns, the rest follows as room comes. */
+/* Submit n requests, whose structs belong to the reader until they are reaped. What fits the windows is with the kernel when this
+ * returns; the rest follows as reads complete. */
 void reader_submit(struct reader *r, struct read_list *list, struct read_request *const *req, int n);
 
-/* A request that still waits goes out with this rank from now on. */
+/* Raise the priority of a request that has not gone to the device as a whole; a lower rank than it has changes nothing. */
 void reader_promote(struct reader *r, struct read_request *q, enum read_rank rank);
 
-/* Take back a request of which nothing has gone out: 1; it will not be reaped. 0: too late. */
+/* Take back a request. 1: nothing of it had gone to the device, and it will not be reaped; 0: too late. */
 int reader_withdraw(struct reader *r, struct read_request *q);
 
-/* The next finished request of the list (state READ_DONE or READ_FAILED), or NULL: none yet (wait 0), none active (wait 1). A
- * failed request whose pieces are still with the device is handed out with draining set, and once more without when they are
- * back. */
+/* The next finished request of the list, in state READ_DONE or READ_FAILED. NULL: none has finished yet (wait 0), or none is active
+ * (wait 1, which blocks). A failed request whose pieces are still with the device is returned with draining set, and once more
+ * without it when the device is done with them. */
 struct read_request *reader_reap(struct reader *r, struct read_list *list, int wait);
 
-/* Reap and top up the queue; never waits. */
+/* Take completed reads and submit waiting ones; never waits. */
 void reader_poll(struct reader *r);
 
-/* Forget a request, so that its struct may go away. Its destination stays in danger while pieces are out. */
+/* Forget a request, so that its struct may be freed. The device may still write to its destination. */
 void reader_abandon(struct reader *r, struct read_request *q);
 
 /* The sentence of a failed request. Always returns -1. */
@@ -129,8 +130,8 @@ int reader_error(const struct reader *r, const struct read_request *q, struct er
 
 struct reader_stats {
     uint64_t requests, pieces, bytes, retries, shorts;
-    double busy_seconds;  /* with a piece in flight */
-    double piece_seconds; /* the same, times the pieces in flight: their quotient is the mean depth */
+    double busy_seconds;  /* with at least one piece in flight */
+    double piece_seconds; /* the same time multiplied by the pieces in flight; the quotient is the mean depth */
     int n_drive;
     uint64_t drive_bytes[READER_MAX_DRIVES];
 };
@@ -138,8 +139,8 @@ struct reader_stats {
 /* From any thread. */
 void reader_stats(const struct reader *r, struct reader_stats *out);
 
-/* Has a file changed since it was opened? 0, or -1 with the sentence. A file replaced under its name is one warning: the opened
- * one goes on being used. */
+/* -1 with the sentence: a file has changed since it was opened. A file that was replaced under its name is logged once as a warning, and
+ * the opened one stays in use. */
 int reader_check_files(struct reader *r, struct error *err);
 
 #endif

@@ -1,5 +1,5 @@
-/* What the reader asks of a back end: take pieces, give them back with a result. Cutting, retries, short reads, timeouts and
- * statistics are the reader's; a back end knows only one read each. Tests put a shim between (reader_options.ops). */
+/* The interface of a back end: it takes pieces and gives them back with a result. The reader cuts requests into pieces, handles retries,
+ * short reads and timeouts, and keeps statistics; a back end only carries out reads. Tests put a shim between (reader_options.ops). */
 #ifndef STORE_READER_BACKEND_H
 #define STORE_READER_BACKEND_H
 
@@ -9,7 +9,7 @@
 
 struct read_request;
 
-/* One read of at most READER_PIECE bytes. Its struct outlives the back end; its request may be gone. */
+/* One read of at most READER_PIECE bytes. Its struct outlives the back end; its request may have been given up. */
 struct piece {
     /* the read: set by the reader */
     int fd, copy_index; /* copy_index: index of the registered descriptor */
@@ -22,7 +22,7 @@ struct piece {
     struct read_request *request; /* NULL: abandoned */
     uint64_t need;                /* end of the bytes that are wanted: past it a short read is no fault */
     int tries, busy;              /* failed attempts; EAGAIN in a row */
-    int lost;                     /* its request was given up while it was out */
+    int lost;                     /* its request was given up while the device had the piece */
     uint64_t due_ns;
     struct piece *next;
 };

@@ -1,5 +1,5 @@
-/* How fast the drives of a reader are, where the model lies on several (--mirror): each is probed by a reader of its own (disk_probe.h),
- * and reads are shared out in that proportion. A file apart from reader.c, which the probe calls. */
+/* Measuring the drives of a reader that has a mirror: each is probed by a reader of its own (disk_probe.h), and reads are shared out in the
+ * proportion of the rates. Not in reader.c, because the probe calls that. */
 #include "base/error.h"
 #include "store/disk_probe.h"
 #include "store/reader_inside.h"

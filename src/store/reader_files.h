@@ -1,8 +1,8 @@
 /* The reader's own descriptors of the model's files: one with O_DIRECT, one without, made from the open one, so that a file that
- * was renamed, replaced or unlinked goes on being used.
+ * was renamed, replaced or unlinked stays in use.
  *
- * A file may have a second copy (--mirror). Place = copy * n + file; arrays are by copy_index. Which drive a copy_index lies on is known by
- * st_dev. */
+ * A file may have a second copy (--mirror). Arrays are indexed by copy_index = copy * n + file. Copies with the same st_dev are on the
+ * same drive. */
 #ifndef STORE_READER_FILES_H
 #define STORE_READER_FILES_H
 
@@ -18,10 +18,10 @@ struct reader_files {
     const struct gguf_file *file; /* [n] the caller's */
     struct gguf_file *mirror;     /* [n] */
     int n, n_copy;                /* n_copy: 1, or 2 with mirrors */
-    int *direct;                  /* O_DIRECT; -1: this copy_index is read buffered */
+    int *direct;                  /* O_DIRECT; -1: this copy is read buffered */
     int *buffered;
-    int *refused;  /* O_DIRECT descriptors that are out of use but may still have reads; -1: none */
-    uint8_t *told; /* replaced under its name, and said so */
+    int *refused;  /* O_DIRECT descriptors that are no longer used but may still have reads in flight; -1: none */
+    uint8_t *told; /* replaced under its name, and the warning was logged */
     uint8_t *drive;
     int n_drive;
     dev_t dev[READER_MAX_DRIVES];
@@ -35,11 +35,11 @@ int reader_files_open(struct reader_files *f, const struct gguf_file *file, int 
                       struct arena *mem, struct error *err);
 void reader_files_close(struct reader_files *f);
 
-/* From here on a copy_index is read buffered; one log line. */
+/* From now on this copy is read buffered; logged once. */
 void reader_files_refuse_direct(struct reader_files *f, int copy_index);
 int reader_files_any_direct(const struct reader_files *f);
 
-/* Its size now, and when it was opened. */
+/* Its size now, in bytes; -1: unknown. reader_file()->size is that when it was opened. */
 int reader_file_size(const struct reader_files *f, int copy_index, uint64_t *size);
 
 static inline const struct gguf_file *reader_file(const struct reader_files *f, int copy_index)
@@ -52,8 +52,8 @@ const char *reader_file_name(const struct reader_files *f, int copy_index);
 
 int reader_files_check(struct reader_files *f, struct error *err);
 
-/* reader_mirror.c: find, open and check the second copies in opt->mirror; or the sentence why not. Their strings are on the
- * heap until reader_mirror_close(). */
+/* reader_mirror.c: find, open and compare the second copies in opt->mirror; -1 with the sentence. Their paths are on the heap until
+ * reader_mirror_close(). */
 int reader_mirror_open(struct reader_files *f, const struct reader_options *opt, struct error *err);
 void reader_mirror_close(struct reader_files *f);
 

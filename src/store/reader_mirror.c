@@ -1,7 +1,7 @@
 /* Second copies of the model's files (--mirror DIR): found by their names and compared with the first ones.
  *
  * A copy is one when its size, its header and 64 blocks at random places are the same: what a copy that was broken off, another
- * quantisation or another model fails. It is not a proof; a drive that lies is not found here. Reads for the comparison go through
+ * quantisation or another model fails. This is no proof that all bytes are equal. Reads for the comparison go through
  * the page cache and are dropped from it. */
 #include "base/error.h"
 #include "base/file.h"

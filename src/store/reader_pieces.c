@@ -1,4 +1,4 @@
-/* What becomes of a piece: done, short, to be tried again after a pause, or the end of its request. See reader.h. */
+/* Completions: a piece has been read as a whole or in part, is tried again after a pause, or fails its request. See reader.h. */
 #include "base/clock.h"
 #include "store/reader_inside.h"
 
@@ -88,7 +88,7 @@ static void piece_done(struct reader *r, struct piece *p)
     finish_if_whole(r, q);
 }
 
-/* Once more after a pause, unless the attempts are used up. */
+/* Try again after a pause, or fail the request when its attempts are used up. */
 static void try_again(struct reader *r, struct piece *p, int cause, int number)
 {
     struct read_request *q = p->request;
@@ -103,8 +103,8 @@ static void try_again(struct reader *r, struct piece *p, int cause, int number)
     hold(r, p, r->files.n_copy > 1 && p->tries == 1 ? 0 : pause_ns[p->tries]);
 }
 
-/* Fewer bytes than wanted: the end of a file that has shrunk, or a device that gives them in portions. Go on from the last
- * aligned boundary; a portion without one counts as a failed attempt. */
+/* Fewer bytes than wanted: the file has shrunk, or the device returns them in portions. Then the read continues from the last aligned
+ * boundary; a portion that does not reach one counts as a failed attempt. */
 static void short_read(struct reader *r, struct piece *p)
 {
     struct read_request *q = p->request;
@@ -148,7 +148,7 @@ static void read_error(struct reader *r, struct piece *p)
     }
 }
 
-/* A piece of a request that was given up. */
+/* The device is done with a piece of a request that was given up. */
 static void on_lost_completion(struct reader *r, struct piece *p)
 {
     struct read_request *q = p->request;

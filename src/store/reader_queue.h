@@ -64,7 +64,7 @@ static inline void ages_remove(struct request_ages *a, struct read_request *q)
         a->newest = q->older;
 }
 
-/* Into and out of the list of its owner (its two ends are a queue by another name); twice is once. */
+/* Into and out of its user's list of finished requests; appending twice does nothing. */
 static inline void finished_append(struct read_request *q)
 {
     if (q->finished)

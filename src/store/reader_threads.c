@@ -3,7 +3,7 @@
  *     todo  [head, head + n)  copies of pieces that wait for a thread
  *     done  [head, head + n)  pieces with their result, for the owner
  *
- * A pread cannot be called back, and a dead disk holds it for ever. So nothing of the reader's memory is touched by a thread
+ * A pread cannot be called back, and a dead disk holds it for ever. So nothing of the reader's memory is used by a thread
  * (but the destination): the queue is a block of its own that the last one out frees, and close() leaves a stuck thread alone. */
 #include "base/file.h"
 #include "store/reader_backend.h"

@@ -22,7 +22,7 @@ struct uring {
     int n_fd;
     int out;               /* pieces with the kernel */
     int error;             /* why the ring could not be made anew: -errno */
-    struct piece *refused; /* come home with it */
+    struct piece *refused; /* pieces that the kernel refused, which complete with it */
 };
 
 _Static_assert(sizeof(struct uring) <= READER_URING_BYTES, "the plan counts READER_URING_BYTES");

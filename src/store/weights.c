@@ -1,7 +1,7 @@
-/* Reads of any place into any place, through bounce buffers: see weights.h.
+/* Reads from any offset to any address, through a bounce buffer: see weights.h.
  *
- * O_DIRECT wants addresses and offsets aligned, tensors are aligned to 32 bytes in the file and to 64 in memory: so a job reads
- * the aligned range around its bytes into a cell of the bounce and copies them out. One cell a job in flight:
+ * O_DIRECT needs aligned addresses and offsets, but tensors are aligned to 32 bytes in the file and to 64 in memory. So a job reads
+ * the aligned range around its bytes into a cell of the bounce buffer and copies them out. Each job in flight has a cell:
  *
  *     bounce   [ cell 0 | cell 1 | ... ]     file  --O_DIRECT-->  cell  --memcpy-->  destination
  *
@@ -53,8 +53,8 @@ static void start(struct cells *c, int cell, uint8_t *memory, const struct job *
     reader_submit(c->reader, &c->list, &q, 1);
 }
 
-/* The requests are about to go out of scope, and the bounce belongs to others: wait for the device, at most 2 s. What is in flight
- * then is abandoned, and the device may still write into its cell. */
+/* After a failure, before the requests go out of scope: waits at most 2 s for those in flight. What is in flight after that is
+ * abandoned, and the device may still write into its cell. */
 static void drain(struct cells *c)
 {
     uint64_t until = clock_ns() + 2000000000u;
@@ -69,7 +69,7 @@ static void drain(struct cells *c)
         reader_abandon(c->reader, &c->request[i]);
 }
 
-/* *lost: a cell that was abandoned. */
+/* Run all jobs of the source. -1 with the sentence; *lost: 1 if a cell was abandoned. */
 static int pump(struct reader *r, struct source *s, uint8_t *bounce, uint64_t cell_bytes, int n_cell, int *lost,
                 struct error *err)
 {

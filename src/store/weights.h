@@ -1,5 +1,5 @@
-/* Weights that stay: dense tensors read once, at start, into memory of the plan; and rows of a tensor that stays on disk
- * (the token embedding, when its memory is worth more as expert slots). Both go through the reader: no page cache. */
+/* Reading resident weights, once at start, into memory of the plan; and single rows of a tensor that stays on disk (the token
+ * embedding, where its memory is worth more as expert slots). Both go through the reader, past the page cache. */
 #ifndef STORE_WEIGHTS_H
 #define STORE_WEIGHTS_H
 
@@ -16,8 +16,8 @@ struct weight_read {
     uint8_t *to; /* 64-byte aligned, of the plan's arena */
 };
 
-/* Fill all, many reads in flight. bounce: at least WEIGHTS_BOUNCE bytes, aligned to 4096, free for the time of the call.
- * progress (may be NULL) is called now and then with the bytes done so far, the last time with all. */
+/* Read all n tensors, with many reads in flight. bounce: at least WEIGHTS_BOUNCE bytes, aligned to 4096, used during the call only.
+ * progress (may be NULL) is called now and then with the bytes read so far and in all. -1: ERR_IO with the sentence. */
 enum { WEIGHTS_BOUNCE = 8 << 20 };
 int weights_load(struct reader *r, const struct weight_read *w, int n, uint8_t *bounce, size_t bounce_bytes,
                  void (*progress)(void *arg, uint64_t done, uint64_t total), void *arg, struct error *err);
@@ -30,14 +30,14 @@ struct disk_rows {
     uint64_t offset, row_bytes;
     uint8_t *bounce; /* disk_rows_bounce() bytes, aligned to 4096 */
     int batch;       /* rows in flight at a time; more than DISK_ROWS_BATCH bring nothing */
-    int lost;        /* a read never came back and may still write into the bounce: it is not used again */
+    int lost;        /* 1: a read never came back and may still write into the bounce, which is not used again */
 };
 
 enum { DISK_ROWS_BATCH = 64 };
 
 uint64_t disk_rows_bounce(uint64_t row_bytes, int batch);
 
-/* to[n][row_bytes] = the rows named, in order. -1: ERR_IO. */
+/* Copy the n rows into to [n][row_bytes], in the order of row[]. -1: ERR_IO with the sentence. */
 int disk_rows_read(struct disk_rows *d, const int32_t *row, int n, uint8_t *to, struct error *err);
 
 #endif

@@ -1,4 +1,4 @@
-/* One step of a model over a batch of rows: embed, the layers, norm, logits of the rows that want them. */
+/* One step of a model over a batch of rows: embeddings, layers, norm, logits of the rows that want them; and what scratch that takes. */
 #include "model/block/hyper.h"
 #include "model/block/layer_embd.h"
 #include "model/block/moe.h"
@@ -29,7 +29,7 @@ static int first_visible(const struct kv_pool *kv, int pos)
     return kv->window > 0 && pos >= kv->window ? pos - kv->window + 1 : 0;
 }
 
-/* Stretches of rows of one sequence. */
+/* Group neighbouring rows of one sequence into runs, and mark all rows as alive. */
 static void find_runs(struct step *s)
 {
     struct sequence **seq = s->b->seq;
@@ -46,7 +46,7 @@ static void find_runs(struct step *s)
     }
 }
 
-/* Rows know their pages and what of them they see: of compressed ones those whose positions are all there. */
+/* For each kind of pages, which pages a row has and which rows of them it sees; of compressed rows those whose positions are complete. */
 static void place_rows(struct step *s)
 {
     const struct batch *b = s->b;

@@ -7,7 +7,7 @@
  *     z = scale_l (y + norm(Wo' (gelu(Wg' y) * e_l)))        where the model has e_l and scale_l: block/layer_embd.c
  *
  * Scores are not scaled. Values are normed without weights; without Wv they are the keys before their norm. The last n_shared_kv
- * layers attend to what the last of their kind before them keeps. In full layers most of a head stands still (rope_freqs). Router:
+ * layers attend to what the last of their kind before them keeps. In full layers most of a head is not rotated (rope_freqs). Router:
  * softmax of Wr (s * rms_norm(h)) / sqrt(n_embd), the chosen renormalised; each expert has a factor.
  * Source: Gemma 4 model card (ai.google.dev/gemma/docs/core), its code in transformers. Goldens: gemma4, gemma4-moe. */
 #include "model/block/attention.h"

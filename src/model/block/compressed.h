@@ -13,17 +13,19 @@ struct compressor_weights {
     struct kv_ref rows;
 };
 
-/* Where blocks overlap, the indexer chooses among them with keys of its own; else all are seen. */
+/* Where blocks overlap, the indexer chooses among them with keys of its own; else a row attends to all. */
 struct compressed_weights {
     int ratio, overlap; /* ratio 0: the layer has none */
     struct compressor_weights keys, index_keys;
     struct indexer_weights indexer;
 };
 
-/* low: the compressed query. */
+/* Compress and store the keys of the blocks that this step completes. Returns what rows attend to beside their window. low: the compressed
+ * query. */
 struct attn_beside block_compressed(struct step *s, struct act *n, struct act *low, const struct compressed_weights *w,
                                     int rope);
 
-void bind_compressed(struct binder *b, int l, struct compressed_weights *w, int q_rank); /* also which ratio */
+void bind_compressed(struct binder *b, int l, struct compressed_weights *w,
+                     int q_rank); /* and reads the layer's ratio */
 
 #endif

@@ -1,5 +1,5 @@
-/* The second half of a layer of DeepSeek's kind: the first params.n_layer_dense_lead layers dense, the others with shared experts beside
- * the routed. */
+/* The second half of a layer as in DeepSeek's models: dense in the first params.n_layer_dense_lead layers, in the others routed and
+ * shared experts. */
 #ifndef MODEL_BLOCK_DENSE_OR_MOE_H
 #define MODEL_BLOCK_DENSE_OR_MOE_H
 
@@ -14,7 +14,7 @@ struct dense_or_moe_weights {
 };
 void block_dense_or_moe(struct step *s, int l, float *x, const struct dense_or_moe_weights *w);
 
-/* Experts, leading dense layers, shared experts, the router; gating_absent: where the file does not say. */
+/* Read the keys of experts, leading dense layers, shared experts and the router. gating_absent: the gating where the file has no key. */
 enum router_gating { ROUTER_SOFTMAX = 1, ROUTER_SIGMOID = 2 };
 int params_read_dense_or_moe(struct params *p, const struct gguf *g, enum router_gating gating_absent,
                              struct error *err);

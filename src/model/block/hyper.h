@@ -4,10 +4,11 @@
 
 #include "model/step.h"
 
-/* Returns what hyper_out() takes. */
+/* Before a block: its input u [n_rows][n_embd] from the streams x. Returns the gates for hyper_out(), in scratch of the step. After
+ * the block: hyper_out() updates x with the block's output y. */
 float *hyper_in(struct step *s, float *u, const float *x, const struct hyper_weights *w);
 void hyper_out(struct step *s, float *x, const float *y, const float *gates, const struct hyper_weights *w);
-float *hyper_end(struct step *s, const float *x, int n_rows); /* behind the last layer: u of these rows */
+float *hyper_end(struct step *s, const float *x, int n_rows); /* after the last layer: u of these rows */
 
 int params_read_hyper(struct params *p, const struct gguf *g, struct error *err);
 /* stem: "hc_attn" of a layer; "output_hc" with l -1, the model's. */

@@ -1,4 +1,4 @@
-/* What chooses among keys (op/indexer.h): the queries and the weights of its heads; and index keys of positions. */
+/* The indexer that chooses keys (op/indexer.h): queries and weights of its heads, and index keys of positions. */
 #ifndef MODEL_BLOCK_INDEXER_H
 #define MODEL_BLOCK_INDEXER_H
 
@@ -15,15 +15,16 @@ struct index_keys_weights {
 /* After params_read(). */
 int params_read_indexer(struct params *p, const struct gguf *g, struct error *err);
 void bind_indexer(struct binder *b, int l, struct indexer_weights *w, int q_rank);
-void bind_index_keys(struct binder *b, int l, struct index_keys_weights *w); /* and what the layer keeps of them */
+void bind_index_keys(struct binder *b, int l,
+                     struct index_keys_weights *w); /* and the rows that the layer keeps of them */
 
-/* The params.index.top_k keys of each row, asked with the compressed query low; keys: where they are. Rows that see no more are left
- * alone. chosen: of chosen_rows(), scratch of the step. */
+/* Choose the params.index.top_k keys of each row into chosen, which chosen_rows() allocates in the step's scratch. The queries come
+ * from the compressed query low; keys: where the index keys are stored. Rows that see at most top_k keys are not written. */
 void block_indexer(struct step *s, int32_t *chosen, struct act *n, struct act *low, const struct indexer_weights *w,
                    struct kv_ref keys, int rope);
 int32_t *chosen_rows(struct step *s); /* [n_rows][top_k] */
 
-/* An index key of each position, stored. */
+/* Compute and store an index key of each row's position. */
 void index_keys(struct step *s, struct act *n, const struct index_keys_weights *w, int rope);
 
 #endif

@@ -7,7 +7,7 @@
  *
  * Files hold Wk_b^T and Wv_b by head, or both halves in one kv_b: then the key half is decoded and turned at load. With YaRN the scale
  * of scores grows with the square of its magnitude, and that of rotated values stays 1. Where an indexer chooses, attend() sees the
- * chosen positions; the choice stands until another layer of the step makes its own.
+ * chosen positions; the choice is used until another layer of the step makes its own.
  * Sources: arXiv 2405.04434; 2512.02556 (choosing). */
 #include "model/block/latent.h"
 #include "model/block/attention.h"

@@ -18,6 +18,6 @@ void block_latent(struct step *s, float *x, const struct latent_weights *w);
 /* Ranks and heads, after params_read(). d_rope is the rotated width; scale is 1 / sqrt of a head's. */
 int params_read_latent(struct params *p, const struct gguf *g, struct error *err);
 void bind_latent(struct binder *b, int l, struct latent_weights *w); /* norm, q, latent, output; what the layer keeps */
-void bind_latent_index(struct binder *b, int l, struct latent_weights *w); /* then: the layer chooses for itself */
+void bind_latent_index(struct binder *b, int l, struct latent_weights *w); /* and an indexer of the layer's own */
 
 #endif

@@ -1,11 +1,12 @@
-/* Routed experts: from ids and weights of each row to a sum, through the store. This file alone drives the store.
+/* Routed experts: from the ids and weights of each row to a weighted sum, with weights from the store. No other file uses the store during
+ * a step.
  *
- *     pairs     (expert, row), sorted by expert, rows ascending: the uses of the layer call
- *     few rows  every expert is computed as it comes; the pairs' outputs are added at the end, ascending
- *     many rows a wave's hidden rows are computed as its experts come, their sums when all are there; waves ascend
+ *     pairs          (expert, row), sorted by expert, rows ascending: the uses of the layer call
+ *     small batch    each expert is computed when it is readable; the pairs' outputs are added at the end, ascending
+ *     large batch    a wave's hidden rows are computed as its experts become readable, their sums when all are there; waves ascend
  *
- * While the first wave loads, the shared expert is computed, and the latent where experts see one. An expert whose read failed takes
- * its rows with it; the others go on with the same bits. Definitions: streaming.md P, kernels.md C. */
+ * While the first wave is read, the shared expert is computed, and the latent where experts see one. When the read of an expert fails,
+ * the rows that need it leave the step; the other rows keep the same bits. Definitions: streaming.md P, kernels.md C. */
 #include "model/block/moe.h"
 #include "model/forced_routes.h"
 #include "model/traces.h"
@@ -30,7 +31,7 @@ static const int32_t *ids_of_token(const struct step *s, const struct weight *ta
     return (const int32_t *)table->mat.data + (size_t)s->b->token[row] * (size_t)table->mat.n_cols;
 }
 
-/* The experts of all rows by a table: ascending, each once; returns how many. */
+/* The experts that a table has for the rows' tokens into id: ascending, each once. Returns how many. */
 static int ids_of_tokens(const struct step *s, const struct weight *table, int32_t *id)
 {
     int n = 0;
@@ -48,7 +49,7 @@ static int ids_of_tokens(const struct step *s, const struct weight *table, int32
     return n;
 }
 
-/* Layers whose experts the tokens alone decide. The scratch is less than what routing takes later. */
+/* Tells the store the experts of layers where the tokens alone decide. Takes less scratch than routing, so it is not measured. */
 static void read_ahead(struct step *s)
 {
     size_t mark = step_mark(s);
@@ -72,7 +73,7 @@ void moe_step_begin(struct step *s)
         read_ahead(s);
 }
 
-/* Rows with nobody, or with the experts of a trace. */
+/* Routes without experts yet, or with those of a trace. */
 static struct routes routes_begin(struct step *s, int l, int n_used)
 {
     struct routes r = {.n_used = n_used};
@@ -86,7 +87,7 @@ static struct routes routes_begin(struct step *s, int l, int n_used)
     return r;
 }
 
-/* The rows that have nobody yet get experts, and all of them weights. */
+/* Choose experts for the rows that have none yet, and compute the weights of all. */
 static void routes_end(struct step *s, struct routes *r, struct act *a, const struct weight *router,
                        const struct weight *bias, int n_expert, const struct route_rule *rule)
 {
@@ -210,7 +211,7 @@ static void trace(const struct step *s, int l, const struct routes *r)
             traces_row(s->m->traces, l, row, r->id + (size_t)row * (size_t)r->n_used, r->n_used);
 }
 
-/* Its rows leave, and it adds nothing. */
+/* The rows that need the expert leave the step, and it computes nothing. */
 static void expert_failed(struct step *s, struct moe_expert *e, const struct error *why)
 {
     for (int i = 0; i < e->n; i++)
@@ -220,7 +221,7 @@ static void expert_failed(struct step *s, struct moe_expert *e, const struct err
     e->n = 0;
 }
 
-/* Take one expert from the store: 1 and its place among the pairs' experts, 0 none (now). */
+/* Take one expert from the store. 1: *index is its index in p->expert; 0: there is none, or, without wait, none yet. */
 static int take(struct step *s, struct pairs *p, int wait, int *index)
 {
     struct expert_view v;
@@ -240,7 +241,8 @@ static int take(struct step *s, struct pairs *p, int wait, int *index)
     return 1;
 }
 
-/* All experts that are here, at least one of those left, but for those whose rows have all left the step. Returns how many. */
+/* Take all experts that are readable, at least one of the *left that the wave still lacks. Those that still have rows go to out.
+ * Returns how many. */
 static int take_some(struct step *s, struct pairs *p, struct moe_expert *out, int *left)
 {
     int n = 0, taken = 0, index;
@@ -292,7 +294,7 @@ static void wave_of_large_batch(struct step *s, struct pairs *p, const struct ex
     step_reset(s, mark);
 }
 
-/* The copies of x that the experts will want, made before any scratch that is given back. */
+/* Make the quantised copies of x that the experts need now, since later ones would be freed with the waves' scratch. */
 static void quantise_for(struct act *a, const struct experts *e)
 {
     if (e->gate.n_rows)
@@ -323,14 +325,14 @@ static float *shared_output(struct step *s, struct act *a, const struct shared_e
     return o;
 }
 
-/* How many experts of a layer call were read: the speed model of streaming is evaluated on it. */
+/* Count a layer call by its misses; the speed model of streaming is evaluated on these counts. */
 static void count_call(struct model *m, uint64_t misses_before)
 {
     uint64_t misses = store_misses(m->store) - misses_before;
     m->calls[misses < MODEL_CALLS ? misses : MODEL_CALLS - 1]++;
 }
 
-/* The rows that experts of a latent space see, with the copies that they want; and back. */
+/* Project the rows into the latent space that the experts see, with the quantised copies that they need; and back. */
 static struct act into_latent(struct step *s, struct act *a, const struct experts *e)
 {
     float *z = step_rows(s, e->down.n_rows);
@@ -381,7 +383,7 @@ void block_moe(struct step *s, int l, float *y, struct act *a, const struct rout
 {
     struct op *op = &s->m->op;
     int width = e->down.n_rows;
-    struct act latent = {0}, *x = e->latent_down ? &latent : a; /* what the experts see; sum: what they give */
+    struct act latent = {0}, *x = e->latent_down ? &latent : a; /* x: the experts' input; sum: their output */
     struct act *shared_x = shared && shared->in ? shared->in : a;
     float *sum = e->latent_down ? step_rows(s, width) : y;
     if (e->latent_down)

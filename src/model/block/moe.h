@@ -1,11 +1,11 @@
-/* Routed experts: who computes a row, and the sum of what they give. */
+/* Routed experts: which experts compute a row, and the weighted sum of their outputs. */
 #ifndef MODEL_BLOCK_MOE_H
 #define MODEL_BLOCK_MOE_H
 
 #include "model/block/ffn.h"
 #include "op/rows.h"
 
-/* The experts of each row and their weights, by the rule; the router's bias may be NULL. */
+/* The experts of each row and their weights, in scratch of the step. route_top_k() chooses by the rule; the router's bias may be NULL. */
 struct routes {
     int32_t *id; /* [n_rows][n_used], in order of selection; -1: none */
     float *w;
@@ -14,7 +14,7 @@ struct routes {
 struct routes route_top_k(struct step *s, int l, struct act *a, const struct weight *router, const struct weight *bias,
                           int n_expert, int n_used, const struct route_rule *rule);
 
-/* The experts that a table [n_vocab][n_used] has for each row's token; their weights are still the router's. */
+/* The experts that a table [n_vocab][n_used] has for each row's token; their weights still come from the router. */
 struct routes route_by_token(struct step *s, int l, struct act *a, const struct weight *router,
                              const struct weight *table, const struct route_rule *rule);
 
@@ -23,9 +23,10 @@ struct routes route_by_token(struct step *s, int l, struct act *a, const struct 
 struct shared_expert {
     struct ffn_weights ffn;
     const struct weight *gate; /* [n_embd], or NULL: ungated */
-    struct act *in;            /* what it sees, where that is not what the experts see; else NULL */
+    struct act *in;            /* its input, where that is not the experts' input; else NULL */
 };
-void moe_step_begin(struct step *s); /* before the first layer: the store may read on ahead */
+void moe_step_begin(
+    struct step *s); /* before the first layer: tells the store about the step, so that it can read ahead */
 void block_moe(struct step *s, int l, float *y, struct act *a, const struct routes *r, const struct experts *e,
                const struct shared_expert *shared);
 
@@ -37,7 +38,7 @@ struct moe_weights {
 void block_sparse(struct step *s, int l, float *x, const struct moe_weights *w, const struct route_rule *rule,
                   const struct shared_expert *shared);
 
-/* norm: its name; router, experts. */
+/* Bind the norm of this name, the router and the experts. */
 struct experts *bind_moe(struct binder *b, int l, struct moe_weights *w, const char *norm);
 
 #endif
