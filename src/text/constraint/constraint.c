@@ -1,10 +1,7 @@
 /* Constraints and their states: constraint.h.
  *
  * A state is a number of the matcher, or a state of a phase's triggers: copying is assignment. Governed text goes on as
- * long as the grammar can read it; when it is complete and the next byte does not belong to it, that byte is free text again.
- *
- * Memory: a constraint begins with constraint_start_bytes(), which the plan has for each sequence, and doubles them
- * as far as the budget and its own bounds allow; then it forgets what can be found out again. */
+ * long as the grammar can read it; when it is complete and the next byte does not belong to it, that byte is free text again. */
 #include "text/constraint/inner.h"
 
 #include "base/coroutine.h"
@@ -15,81 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum {
-    MATCHER_START = 512 << 10,
-    MATCHER_MOST = 24 << 20,
-    MASK_START = 512 << 10, /* and 8 bytes a token of the vocabulary */
-    MASK_MOST = 12 << 20,
-    GRAMMAR_MOST = 28 << 20
-};
-
-static size_t mask_start_bytes(const struct token_trie *trie) { return MASK_START + (size_t)trie->n_vocab * 8; }
-
-/* ---- the budget --------------------------------------------------------------------------------------------------------------- */
-
-static int take(struct constraint *c, size_t bytes, size_t *taken)
-{
-    struct constraint_budget *budget = c->budget;
-    for (int more = budget != NULL; more; more = budget->reclaim && budget->reclaim(budget->arg))
-        for (size_t left = atomic_load(&budget->left); left >= bytes;)
-            if (atomic_compare_exchange_weak(&budget->left, &left, left - bytes)) {
-                *taken += bytes;
-                return 0;
-            }
-    if (budget)
-        return -1;
-    *taken += bytes;
-    return 0;
-}
-
-static void give(struct constraint *c, size_t *taken)
-{
-    if (c->budget)
-        atomic_fetch_add(&c->budget->left, *taken);
-    *taken = 0;
-}
-
-/* Twice the memory, where little is left: of the matcher it counts twice, for collections. 0: nothing grew. */
-static int grow(struct constraint *c)
-{
-    struct matcher *m = &c->matcher;
-    struct masks *k = &c->masks;
-    uint32_t words = m->capacity < m->most - m->capacity ? m->capacity : m->most - m->capacity;
-    size_t bytes = k->size < k->most - k->size ? k->size : k->most - k->size;
-    int grew = 0;
-    if ((matcher_low(m) || m->full) && words > 0 && take(c, (size_t)words * 16, &c->more) == 0) {
-        m->capacity += words;
-        grew = 1;
-    }
-    if ((masks_low(k) || m->full) && bytes > 0 && take(c, bytes, &c->more) == 0) {
-        k->size += bytes;
-        grew = 1;
-    }
-    return grew;
-}
-
-/* Without states nothing is kept but what was compiled. */
-static void release(struct constraint *c)
-{
-    memset(c->start, 0, c->grammar->n_entry * sizeof *c->start);
-    matcher_release(&c->matcher, MATCHER_START);
-    masks_release(&c->masks, mask_start_bytes(c->trie));
-    completion_release(c->completion);
-    coroutine_release(c->coroutine);
-    c->epoch++;
-    give(c, &c->more);
-}
-
-static size_t made_bytes(const struct token_trie *trie)
-{
-    return sizeof(struct made) + trie->n_word * sizeof(uint64_t);
-}
-
-size_t constraint_start_bytes(const struct token_trie *trie)
-{
-    return 2 * MATCHER_START + matcher_fixed_bytes() + mask_start_bytes(trie) + masks_fixed_bytes(trie) +
-           completion_scratch_bytes() + coroutine_bytes() + made_bytes(trie);
-}
+enum { GRAMMAR_MOST = 28 << 20 };
 
 /* ---- making ------------------------------------------------------------------------------------------------------------------- */
 
@@ -135,9 +58,49 @@ static int make_matcher(struct constraint *c, struct error *err)
     const struct token_trie *trie = c->trie;
     return matcher_create(&c->matcher, c->grammar, MATCHER_START, MATCHER_MOST, err) ||
                    count(c, matcher_grammar_bytes(c->grammar), err) ||
-                   masks_create(&c->masks, trie, &c->matcher, mask_start_bytes(trie), MASK_MOST, err)
+                   masks_create(&c->masks, trie, &c->matcher, constraint_mask_bytes(trie), MASK_MOST, err)
                ? -1
                : 0;
+}
+
+/* ---- before any text -------------------------------------------------------------------------------------------------------------- */
+
+struct shortest {
+    struct constraint_state *s;
+    int64_t tokens;
+};
+
+static int find_shortest(void *arg)
+{
+    struct shortest *x = arg;
+    x->tokens = completion_of_state(x->s->c->completion, x->s);
+    return 0;
+}
+
+/* The compilation's work, and its end. */
+static void count_work(void *arg)
+{
+    struct constraint *c = arg;
+    c->matcher.meter.until = c->matcher.meter.done + CONSTRAINT_MS;
+    if (compile_work(c->compile, CONSTRAINT_MS))
+        matcher_refuse(&c->matcher);
+}
+
+/* Fills c->shortest, within the limits of the compilation. */
+static int measure_shortest(struct constraint *c, struct error *err)
+{
+    struct constraint_state *s;
+    struct error ambiguous = {0};
+    if (!c->completion)
+        return 0;
+    if (constraint_begin(&s, c, err))
+        return -1;
+    struct shortest m = {s, 0};
+    c->matcher.meter = (struct meter){0, 0, count_work, c};
+    c->shortest = constraint_retry(c, find_shortest, &m, &ambiguous) ? 0 : m.tokens;
+    c->matcher.meter.until = UINT64_MAX;
+    constraint_end(s);
+    return c->compile->end ? compile_refused(c->compile, err) : 0;
 }
 
 int constraint_create(struct constraint **out, const struct token_trie *trie, struct grammar *g,
@@ -164,12 +127,12 @@ int constraint_create(struct constraint **out, const struct token_trie *trie, st
         failed = error_set(err, ERR_INPUT, "the grammar needs %zu MiB of memory: at most %d", grammar_bytes(g) >> 20,
                            GRAMMAR_MOST >> 20);
     if (failed || make_matcher(c, err) || make_phases(c, how, err) || completion_create(&c->completion, c, err) ||
-        coroutine_create(&c->coroutine, err) || constraint_find_shortest(c, err)) {
+        coroutine_create(&c->coroutine, err) || measure_shortest(c, err)) {
         constraint_destroy(c);
         return -1;
     }
     c->masks.with_targets = c->close_at_limit;
-    release(c);
+    constraint_release(c);
     c->compile = g->compile = NULL;
     *out = c;
     return 0;
@@ -180,7 +143,7 @@ void constraint_destroy(struct constraint *c)
     if (!c)
         return;
     struct compile *compile = c->compile;
-    give(c, &c->more);
+    constraint_give_back(c, &c->more);
     compile_give(compile, c->counted);
     for (int i = 0; i < CONSTRAINT_STATES; i++) {
         if (c->state[i])
@@ -202,108 +165,10 @@ void constraint_destroy(struct constraint *c)
 size_t constraint_bytes(const struct constraint *c)
 {
     return sizeof *c + c->matcher.bytes + c->masks.bytes + grammar_bytes(c->grammar) + completion_bytes(c->completion) +
-           coroutine_bytes() + CONSTRAINT_STATES * made_bytes(c->trie);
-}
-
-/* ---- memory ------------------------------------------------------------------------------------------------------------------- */
-
-static int too_deep(const struct constraint *c, struct error *err)
-{
-    return error_set(
-        err, ERR_MEMORY, "a constrained answer is nested too deep: its constraint needs more than %zu KiB%s",
-        (size_t)c->matcher.capacity >> 7,
-        c->matcher.capacity < c->matcher.most ? ", and the plan has no more for it; try a larger --memory" : "");
-}
-
-/* A mask that has paused holds numbers that change: it has to begin anew. */
-static int collect(struct constraint *c, struct error *err)
-{
-    uint32_t *root[CONSTRAINT_STATES];
-    size_t n = 0;
-    if (c->making && !c->running)
-        constraint_drop_mask(c->making);
-    for (int i = 0; i < CONSTRAINT_STATES; i++)
-        if (c->state[i])
-            root[n++] = &c->state[i]->set;
-    memset(c->start, 0, c->grammar->n_entry * sizeof *c->start);
-    masks_forget(&c->masks);
-    completion_forget(c->completion);
-    c->epoch++;
-    return matcher_collect(&c->matcher, root, n) ? too_deep(c, err) : 0;
-}
-
-static int is_low(const struct constraint *c) { return matcher_low(&c->matcher) || masks_low(&c->masks); }
-
-/* More memory, or less in it. */
-static int make_space(struct constraint *c, struct error *err)
-{
-    if (grow(c))
-        return 0;
-    if (collect(c, err))
-        return -1;
-    return matcher_low(&c->matcher) ? too_deep(c, err) : 0;
-}
-
-int constraint_retry(struct constraint *c, int (*what)(void *arg), void *arg, struct error *err)
-{
-    struct matcher *m = &c->matcher;
-    if (is_low(c) && (!c->making || c->running) && make_space(c, err))
-        return -1;
-    matcher_begin(m);
-    int result = what(arg);
-    for (int more = 1; more && m->full && !m->ambiguous;) {
-        more = grow(c); /* what was being made is in pieces: they go in any case */
-        if (collect(c, err))
-            return -1;
-        matcher_begin(m);
-        result = what(arg);
-    }
-    if (m->full) {
-        int ambiguous = m->ambiguous;
-        m->full = m->ambiguous = 0;
-        if (ambiguous && collect(c, err)) /* what was found out on the way would make the next try another one */
-            return -1;
-        if (ambiguous)
-            return error_set(err, ERR_INPUT,
-                             "the grammar is too ambiguous: a text can be read, or ended, in too many ways");
-        return error_set(err, ERR_MEMORY,
-                         "the masks of a constraint need more than %zu KiB, and the plan has no more for them beside "
-                         "other answers: try again, simplify the constraint, or try a larger --memory",
-                         ((size_t)m->capacity * 8 + c->masks.size) >> 10);
-    }
-    return result;
-}
-
-uint32_t constraint_start(struct constraint *c, int entry)
-{
-    if (!c->start[entry]) {
-        uint32_t set = matcher_start(&c->matcher, (uint32_t)entry);
-        if (c->matcher.full)
-            return SET_DEAD;
-        c->start[entry] = set;
-    }
-    return c->start[entry];
+           coroutine_bytes() + CONSTRAINT_STATES * constraint_made_bytes(c->trie);
 }
 
 /* ---- states ------------------------------------------------------------------------------------------------------------------- */
-
-void constraint_enter_phase(struct constraint_state *s, int32_t phase)
-{
-    s->set = SET_DEAD;
-    s->phase = phase == CONSTRAINT_END ? CONSTRAINT_OVER : phase;
-    s->node = phase == CONSTRAINT_END ? 0 : s->c->phase[phase].start;
-}
-
-void constraint_fire(struct constraint_state *s, const struct constraint_trigger *t)
-{
-    if (t->entry < 0) {
-        constraint_enter_phase(s, t->next);
-        return;
-    }
-    s->set = constraint_start(s->c, t->entry);
-    s->phase = CONSTRAINT_GOVERNED;
-    s->next = t->next;
-}
 
 static int begin(void *arg)
 {
@@ -329,7 +194,7 @@ int constraint_begin(struct constraint_state **out, struct constraint *c, struct
     if (!s)
         return error_set(err, ERR_MEMORY, "no memory for a constraint");
     s->c = c;
-    s->made = calloc(1, made_bytes(c->trie));
+    s->made = calloc(1, constraint_made_bytes(c->trie));
     if (!s->made) {
         free(s);
         return error_set(err, ERR_MEMORY, "no memory for a constraint");
@@ -358,7 +223,7 @@ void constraint_end(struct constraint_state *s)
     free(s->made);
     free(s);
     if (!others && c->budget) /* without one nobody else wants the memory */
-        release(c);
+        constraint_release(c);
 }
 
 void constraint_copy(struct constraint_state *dst, const struct constraint_state *src)
@@ -370,64 +235,6 @@ void constraint_copy(struct constraint_state *dst, const struct constraint_state
 }
 
 /* ---- accept ------------------------------------------------------------------------------------------------------------------- */
-
-/* Governed text that is complete and cannot go on is over. */
-static void leave_if_over(struct constraint_state *s)
-{
-    if (s->phase != CONSTRAINT_GOVERNED || s->set == SET_DEAD || s->c->n_phase == 0)
-        return;
-    const struct set *set = set_at(&s->c->matcher, s->set);
-    if (set->n == 0)
-        constraint_enter_phase(s, s->next);
-}
-
-static int feed_governed(struct constraint_state *s, uint8_t byte)
-{
-    struct matcher *m = &s->c->matcher;
-    uint32_t to = matcher_step(m, s->set, byte);
-    if (to != SET_DEAD) {
-        s->set = to;
-        return 0;
-    }
-    if (s->c->n_phase == 0 || !set_at(m, s->set)->accepting || s->next == CONSTRAINT_END)
-        return -1;
-    constraint_enter_phase(s, s->next);
-    return 1;
-}
-
-int constraint_feed(struct constraint_state *s, const char *text, size_t n)
-{
-    for (size_t i = 0; i < n; i++) {
-        uint8_t byte = (uint8_t)text[i];
-        if (s->c->matcher.full || s->phase == CONSTRAINT_OVER)
-            return -1;
-        if (s->phase == CONSTRAINT_GOVERNED) {
-            int left = feed_governed(s, byte);
-            if (left < 0)
-                return -1;
-            if (!left) {
-                leave_if_over(s);
-                continue;
-            }
-        }
-        const struct trigger_machine *t = &s->c->phase[s->phase];
-        s->node = t->next[s->node][byte];
-        if (t->done[s->node] >= 0)
-            constraint_fire(s, &t->trigger[t->done[s->node]]);
-    }
-    return 0;
-}
-
-int constraint_may_end(const struct constraint_state *s)
-{
-    const struct constraint *c = s->c;
-    if (s->phase >= 0)
-        return !c->phase[s->phase].must;
-    if (s->phase == CONSTRAINT_OVER)
-        return 1;
-    return s->set != SET_DEAD && set_at(&c->matcher, s->set)->accepting &&
-           (s->next == CONSTRAINT_END || !c->phase[s->next].must);
-}
 
 struct taking {
     struct constraint_state *s, after; /* s is known to collections, after is not */
@@ -447,7 +254,7 @@ static int take_governed(struct constraint_state *s, int32_t token, const char *
     }
     int both = !failed && by_bytes.phase == CONSTRAINT_GOVERNED;
     s->set = both ? matcher_union(m, whole, by_bytes.set) : whole;
-    leave_if_over(s);
+    constraint_leave_if_over(s);
     return 0;
 }
 
@@ -457,7 +264,7 @@ static int take_free(struct constraint_state *s, int32_t token, const char *text
     for (uint32_t i = 0; i < t->n; i++)
         if (!t->trigger[i].text && t->trigger[i].token == token) {
             constraint_fire(s, &t->trigger[i]);
-            leave_if_over(s);
+            constraint_leave_if_over(s);
             return 0;
         }
     if (token < s->c->trie->n_vocab && bit_of(s->c->trie->is_text, (uint32_t)token))
@@ -504,3 +311,5 @@ int constraint_finished(const struct constraint_state *s)
 
 int constraint_forced(const struct constraint_state *s) { return s->forced; }
 int constraint_phase_of(const struct constraint_state *s) { return s->phase >= 0 ? s->phase : -1; }
+
+int64_t constraint_shortest(const struct constraint *c) { return c->shortest; }

@@ -1,6 +1,7 @@
 /* What the files of a constraint share.
  *
  *   constraint.c   making, states, accept       state_mask.c        masks, with triggers and limit
+ *   advance.c      a state goes on by a byte    memory.c            growing, forgetting, the budget
  *   trigger.c      where triggers are complete  completion.c        how far it is to the end */
 #ifndef TEXT_CONSTRAINT_INNER_H
 #define TEXT_CONSTRAINT_INNER_H
@@ -77,21 +78,29 @@ void trigger_free(struct trigger_machine *t, struct compile *compile);
 size_t trigger_bytes(const struct trigger_machine *t); /* allocated */
 static inline int is_space(uint8_t c) { return c == ' ' || (c >= '\t' && c <= '\r'); }
 
-/* constraint.c */
-uint32_t constraint_start(struct constraint *c, int entry);
+/* memory.c */
+enum { MATCHER_START = 512 << 10, MATCHER_MOST = 24 << 20, MASK_MOST = 12 << 20 }; /* bytes */
+size_t constraint_mask_bytes(const struct token_trie *trie);                       /* of leaf masks, at the beginning */
+size_t constraint_made_bytes(const struct token_trie *trie);                       /* of a state's own mask */
+/* Bytes back to the budget; *taken becomes 0. */
+void constraint_give_back(struct constraint *c, size_t *taken);
+/* Without states nothing is kept but what was compiled. */
+void constraint_release(struct constraint *c);
+/* Forget a state's mask, finished or not. */
+void constraint_drop_mask(struct constraint_state *s);
+/* Run something that may fill the memory: once more after a collection. -1: what it returned, or ERR_INPUT: too ambiguous, or
+ * ERR_MEMORY: there is no more. */
+int constraint_retry(struct constraint *c, int (*what)(void *arg), void *arg, struct error *err);
+
+/* advance.c */
+uint32_t constraint_start(struct constraint *c, int entry); /* the set before any text of an entry */
 void constraint_enter_phase(struct constraint_state *s, int32_t phase);
 void constraint_fire(struct constraint_state *s, const struct constraint_trigger *t);
+/* Governed text that is complete and cannot go on is over. */
+void constraint_leave_if_over(struct constraint_state *s);
 /* Text, byte by byte. -1: it cannot go on so. */
 int constraint_feed(struct constraint_state *s, const char *text, size_t n);
 /* The text may end here. */
 int constraint_may_end(const struct constraint_state *s);
-
-/* state_mask.c: fills c->shortest, within the limits of the compilation. */
-int constraint_find_shortest(struct constraint *c, struct error *err);
-/* Forget a state's mask, finished or not. */
-void constraint_drop_mask(struct constraint_state *s);
-
-/* Run something that may fill the memory: once more after a collection. */
-int constraint_retry(struct constraint *c, int (*what)(void *arg), void *arg, struct error *err);
 
 #endif

@@ -45,6 +45,22 @@ static size_t bytes_of(const struct grammar *g, uint32_t most)
 size_t matcher_fixed_bytes(void) { return bytes_of(&(struct grammar){0}, 0); }
 size_t matcher_grammar_bytes(const struct grammar *g) { return bytes_of(g, 0) - matcher_fixed_bytes(); }
 
+/* The classes of groups of bytes. */
+static void find_groups(struct matcher *m)
+{
+    const uint8_t *class = m->g->byte_class;
+    for (int b = 0; b < 256; b++)
+        m->group_class[b] = class[b];
+    for (uint32_t i = 0; i < BYTE_GROUPS; i++) {
+        struct alive *alive = &m->group_alive[i];
+        *alive = (struct alive){0};
+        for (uint32_t b = byte_group[i].low; b <= byte_group[i].high; b++)
+            alive->bits[class[b] >> 6] |= UINT64_C(1) << (class[b] & 63);
+        if (alive_count(alive) > 1)
+            m->group_class[byte_group[i].low] = (uint16_t)(m->g->n_class + i);
+    }
+}
+
 int matcher_create(struct matcher *m, const struct grammar *g, size_t capacity, size_t most, struct error *err)
 {
     *m = (struct matcher){.g = g, .meter.until = UINT64_MAX};
@@ -56,7 +72,7 @@ int matcher_create(struct matcher *m, const struct grammar *g, size_t capacity, 
         return -1;
     lay_out(m, &m->arena);
     m->used = 8; /* 0 is nobody's number */
-    matcher_find_groups(m);
+    find_groups(m);
     return 0;
 }
 

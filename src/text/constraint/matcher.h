@@ -165,8 +165,6 @@ void matcher_closure(struct matcher *m, uint32_t rule, const uint32_t *seed, uin
 void matcher_read(struct matcher *m, uint32_t states, uint8_t byte, int count, uint32_t out[2]);
 /* ---- matcher_group.c -------------------------------------------------------------------------------------------------------- */
 
-/* Fills group_class and group_alive. */
-void matcher_find_groups(struct matcher *m);
 /* The next byte up to high whose class is another one than that of the byte before it; above high: there is none. */
 uint32_t matcher_next_byte(const struct matcher *m, uint32_t byte, uint32_t high);
 /* One step over a byte of the grouped trie, from states whose steps are remembered: as a closure, or STATES_SPLIT. */

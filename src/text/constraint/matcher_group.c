@@ -1,21 +1,6 @@
 /* Steps of the matcher over the bytes of a group, taken at once where all lead to one place: token_trie.h says which groups. */
 #include "text/constraint/matcher.h"
 
-void matcher_find_groups(struct matcher *m)
-{
-    const uint8_t *class = m->g->byte_class;
-    for (int b = 0; b < 256; b++)
-        m->group_class[b] = class[b];
-    for (uint32_t i = 0; i < BYTE_GROUPS; i++) {
-        struct alive *alive = &m->group_alive[i];
-        *alive = (struct alive){0};
-        for (uint32_t b = byte_group[i].low; b <= byte_group[i].high; b++)
-            alive->bits[class[b] >> 6] |= UINT64_C(1) << (class[b] & 63);
-        if (alive_count(alive) > 1)
-            m->group_class[byte_group[i].low] = (uint16_t)(m->g->n_class + i);
-    }
-}
-
 /* Something has a step for all classes of a group, for none, or for some of them. */
 enum group_alive { NONE, SOME, ALL };
 static enum group_alive alive_in(const struct alive *a, const struct alive *group)

@@ -346,17 +346,6 @@ static int go_on(struct constraint *c, struct constraint_state *begins, uint64_t
     return finished;
 }
 
-void constraint_drop_mask(struct constraint_state *s)
-{
-    struct constraint *c = s->c;
-    s->made->done = 0;
-    if (c->making != s)
-        return;
-    coroutine_abandon(c->coroutine);
-    masks_abandon(&c->masks);
-    c->making = NULL;
-}
-
 static void expand(const struct constraint *c, const uint64_t *bits, uint8_t *allowed)
 {
     uint32_t n = (uint32_t)c->trie->n_vocab, i = 0;
@@ -417,39 +406,3 @@ int constraint_mask(struct constraint_state *s, int64_t left, uint8_t *allowed, 
 }
 
 uint64_t constraint_work(const struct constraint *c) { return c->matcher.meter.done; }
-
-/* ---- before any text -------------------------------------------------------------------------------------------------------------- */
-
-static int shortest(void *arg)
-{
-    struct masking *m = arg;
-    m->left = completion_of_state(m->s->c->completion, m->s);
-    return 0;
-}
-
-/* The compilation's work, and its end. */
-static void count_work(void *arg)
-{
-    struct constraint *c = arg;
-    c->matcher.meter.until = c->matcher.meter.done + CONSTRAINT_MS;
-    if (compile_work(c->compile, CONSTRAINT_MS))
-        matcher_refuse(&c->matcher);
-}
-
-int constraint_find_shortest(struct constraint *c, struct error *err)
-{
-    struct constraint_state *s;
-    struct error ambiguous = {0};
-    if (!c->completion)
-        return 0;
-    if (constraint_begin(&s, c, err))
-        return -1;
-    struct masking m = {.s = s};
-    c->matcher.meter = (struct meter){0, 0, count_work, c};
-    c->shortest = constraint_retry(c, shortest, &m, &ambiguous) ? 0 : m.left;
-    c->matcher.meter.until = UINT64_MAX;
-    constraint_end(s);
-    return c->compile->end ? compile_refused(c->compile, err) : 0;
-}
-
-int64_t constraint_shortest(const struct constraint *c) { return c->shortest; }

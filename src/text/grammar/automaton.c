@@ -5,63 +5,10 @@
  *             of their own, so that equal ones are one, and their masks are computed once
  *
  * Choices between texts are written out as a tree of their bytes: an enum of thousands stays small to step through. */
-#include "text/grammar/inner.h"
+#include "text/grammar/builder.h"
 
 #include <stdlib.h>
 #include <string.h>
-
-struct new_rule {
-    grammar_expr body;
-    struct rule rule;
-};
-
-struct new_edge {
-    uint32_t from;
-    struct edge edge;
-};
-
-struct builder {
-    struct grammar_maker *m;
-    struct expr_facts *fact;
-    struct new_rule *rule;
-    uint32_t n_rule, capacity_rule;
-    struct new_edge *edge;
-    uint32_t n_edge, capacity_edge;
-    uint32_t *owner; /* by state */
-    uint32_t n_state, capacity_state;
-    uint32_t *of_expr; /* rule of an expression + 1: hidden rules; 0 none */
-    uint32_t *of_item; /* counted rule of a repetition + 1 */
-    uint32_t current;
-};
-
-void *build_grow(struct builder *b, void *vector, uint32_t n, uint32_t more, uint32_t *capacity, size_t size)
-{
-    return maker_grow(b->m, vector, n, more, capacity, size);
-}
-
-struct compile *build_compile(const struct builder *b) { return b->m->compile; }
-
-uint32_t build_state(struct builder *b)
-{
-    uint32_t *owner = maker_grow(b->m, b->owner, b->n_state, 1, &b->capacity_state, sizeof *owner);
-    if (!owner || maker_work(b->m, 4) || b->n_state >= GRAMMAR_STATES_MAX) {
-        error_set(&b->m->error, ERR_INPUT, "the grammar is too big: more than %d states", GRAMMAR_STATES_MAX);
-        return 0;
-    }
-    b->owner = owner;
-    owner[b->n_state] = b->current;
-    return b->n_state++;
-}
-
-void build_edge(struct builder *b, uint32_t from, uint32_t to, enum edge_kind kind, uint8_t low, uint8_t high,
-                uint32_t arg)
-{
-    struct new_edge *edge = maker_grow(b->m, b->edge, b->n_edge, 1, &b->capacity_edge, sizeof *edge);
-    if (!edge || maker_work(b->m, 4))
-        return;
-    b->edge = edge;
-    edge[b->n_edge++] = (struct new_edge){from, {(uint8_t)kind, low, high, arg, to}};
-}
 
 static void empty(struct builder *b, uint32_t from, uint32_t to) { build_edge(b, from, to, EDGE_EMPTY, 0, 0, 0); }
 

@@ -6,7 +6,7 @@
  *   value.c          texts of each type          array.c           elements
  *   check.c          does a value fit: enums     write.c           values spelled in one way
  *   values.c         lists of values as sets
- *   ask.c            properties and types
+ *   ask.c            properties and types      common.c          messages, marks, targets of references
  *
  * A value has to fit a list of nodes (terms): a schema with what it refers to, its allOf, and one branch of each anyOf. Equal lists
  * are compiled once. When no union is left the keywords of all terms are put together into a shape: bounds are narrowed, names
@@ -84,7 +84,7 @@ struct shape {
     int64_t min_length, max_length, min_items, max_items, min_properties, max_properties;
 };
 
-/* ---- schema.c ------------------------------------------------------------------------------------------------------------------- */
+/* ---- common.c, schema.c ------------------------------------------------------------------------------------------------------------- */
 
 /* "schema error at #/a/b: ...", once. Returns 0. */
 grammar_expr schema_fail(struct schema *s, const struct schema_node *at, const char *format, ...)
@@ -101,6 +101,8 @@ static inline int schema_failed(const struct schema *s)
 {
     return s->compile->end || (s->m && grammar_problem(s->m) != NULL);
 }
+/* From now on the compilation speaks of this schema; *outside: what it spoke of before, for its location to be put back. */
+void schema_enter(struct schema *s, struct compile_location *outside);
 /* The compilation has ended. Returns 0. */
 grammar_expr schema_ended(struct schema *s);
 /* Count steps; 1: it has ended. */

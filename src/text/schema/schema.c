@@ -15,130 +15,7 @@ enum {
     KEYWORDS = 256 /* steps: all are looked for in each term */
 };
 
-/* ---- messages ------------------------------------------------------------------------------------------------------------------- */
-
-static void location(const struct schema *s, const struct schema_node *at, char *out, size_t capacity)
-{
-    const char *prefix = s->how.location ? s->how.location : "";
-    int n = snprintf(out, capacity, "schema error at %.150s#", prefix);
-    if (at && n > 0 && (size_t)n < capacity)
-        node_pointer(at, out + n, capacity - (size_t)n);
-}
-
-/* The node at hand, for what the compilation has to say when it ends. */
-static void write_location(const void *of, char *out, size_t capacity)
-{
-    const struct schema *s = of;
-    location(s, s->at, out, capacity);
-}
-
-static void enter(struct schema *s, struct compile_location *outside)
-{
-    *outside = s->compile->location;
-    s->compile->location = (struct compile_location){write_location, s};
-}
-
-grammar_expr schema_ended(struct schema *s) { return s->m ? grammar_ended(s->m) : 0; }
-
-grammar_expr schema_fail(struct schema *s, const struct schema_node *at, const char *format, ...)
-{
-    char where[POINTER], what[300];
-    va_list args;
-    va_start(args, format);
-    vsnprintf(what, sizeof what, format, args);
-    va_end(args);
-    location(s, at, where, sizeof where);
-    return s->m ? grammar_fail(s->m, "%s: %s", where, what) : 0;
-}
-
-grammar_expr schema_empty(struct schema *s, const struct schema_node *at, const char *format, ...)
-{
-    if (!s->was_empty) {
-        char what[200];
-        va_list args;
-        va_start(args, format);
-        vsnprintf(what, sizeof what, format, args);
-        va_end(args);
-        location(s, at, s->reason, POINTER < sizeof s->reason ? POINTER : sizeof s->reason);
-        size_t n = strlen(s->reason);
-        snprintf(s->reason + n, sizeof s->reason - n, ": %s", what);
-        s->was_empty = 1;
-    }
-    return grammar_choice(s->m, NULL, 0);
-}
-
-int schema_is_empty(const struct schema *s, grammar_expr e) { return e == grammar_choice(s->m, NULL, 0); }
-
-void schema_warn(struct schema *s, const struct schema_node *at, const char *text)
-{
-    char where[POINTER];
-    for (size_t i = 0; i < s->n_warned; i++)
-        if (s->warned[i] == at)
-            return;
-    if (s->n_warning == s->capacity_warning) {
-        size_t capacity = s->capacity_warning * 2 + 8;
-        const char **grown = compile_grow(s->compile, s->warning, capacity, sizeof *grown);
-        const struct schema_node **seen = grown ? compile_grow(s->compile, s->warned, capacity, sizeof *seen) : NULL;
-        s->warning = grown ? grown : s->warning;
-        if (!seen)
-            return;
-        s->warned = seen;
-        s->capacity_warning = capacity;
-    }
-    location(s, at, where, sizeof where);
-    char *copy = pool_alloc(&s->pool, strlen(where) + strlen(text) + 3, 1);
-    if (!copy)
-        return;
-    sprintf(copy, "%s: %s", where + strlen("schema error "), text);
-    s->warning[s->n_warning++] = copy;
-    s->warned[s->n_warned++] = at;
-}
-
-int schema_refuse(struct schema *s, const struct schema_node *keyword, const char *format, ...)
-{
-    char what[300];
-    va_list args;
-    va_start(args, format);
-    vsnprintf(what, sizeof what, format, args);
-    va_end(args);
-    if (s->how.strict)
-        schema_fail(s, keyword, "%s", what);
-    else
-        schema_warn(s, keyword, what);
-    return s->how.strict;
-}
-
-/* ---- small things --------------------------------------------------------------------------------------------------------------- */
-
-grammar_expr schema_sequence(struct schema *s, grammar_expr a, grammar_expr b)
-{
-    return grammar_sequence(s->m, (grammar_expr[]){a, b}, 2);
-}
-
-grammar_expr schema_word(struct schema *s, const char *text) { return grammar_text(s->m, text, strlen(text)); }
-
-/* Nothing, a space, or one or two newlines and an indentation of at most 64. */
-grammar_expr schema_space(struct schema *s)
-{
-    if (s->space >= 0)
-        return s->space;
-    if (s->how.white != SCHEMA_LOOSE || s->how.syntax == SCHEMA_GEMMA)
-        return s->space = schema_word(s, "");
-    static const struct grammar_range indent[] = {{' ', ' '}, {'\t', '\t'}};
-    grammar_expr newline = grammar_choice(s->m, (grammar_expr[]){schema_word(s, "\n"), schema_word(s, "\r\n")}, 2);
-    grammar_expr lines = schema_sequence(s, grammar_repeat(s->m, newline, 1, 2),
-                                         grammar_repeat(s->m, grammar_class(s->m, indent, 2, 0), 0, 64));
-    int32_t rule = grammar_rule(s->m, "white space");
-    grammar_define(s->m, rule,
-                   grammar_choice(s->m, (grammar_expr[]){schema_word(s, ""), schema_word(s, " "), lines}, 3));
-    return s->space = grammar_call(s->m, rule);
-}
-
-grammar_expr schema_mark(struct schema *s, const char *mark)
-{
-    int blank = s->how.white == SCHEMA_SPACED && s->how.syntax != SCHEMA_GEMMA;
-    return schema_sequence(s, schema_word(s, mark), blank ? schema_word(s, " ") : schema_space(s));
-}
+/* ---- lists of terms --------------------------------------------------------------------------------------------------------------- */
 
 /* Is a term one of those that brought another one here, or that one itself? */
 static int brought(const struct terms *l, int32_t term, int32_t other)
@@ -183,21 +60,6 @@ void terms_add(struct schema *s, struct terms *l, const struct schema_node *node
 }
 
 /* ---- references ------------------------------------------------------------------------------------------------------------------- */
-
-const struct schema_node *schema_target(struct schema *s, const struct schema_node *ref)
-{
-    if (ref->kind != NODE_STRING)
-        return schema_fail(s, ref, "$ref is not a string"), NULL;
-    if (ref->n == 0 || ref->text[0] != '#')
-        return schema_fail(s, ref, "$ref to \"%.100s\": only references into this schema (#/...) are supported",
-                           ref->text),
-               NULL;
-    const struct schema_node *target = node_at(s->root, ref->text + 1, ref->n - 1, 1);
-    schema_work(s, ref->n + (target && target->parent ? target->parent->n : s->root->n)); /* looked at on the way */
-    if (!target)
-        schema_fail(s, ref, "$ref to \"%.100s\", which does not exist", ref->text);
-    return target;
-}
 
 static int is_schema(struct schema *s, const struct schema_node *x)
 {
@@ -424,7 +286,7 @@ int schema_open(struct schema **out, struct grammar_maker *m, const char *text, 
         schema_close(s);
         return -1;
     }
-    enter(s, &outside);
+    schema_enter(s, &outside);
     if (failed)
         error_set(err, ERR_INPUT, "schema error at %s#: it has %zu bytes: at most %zu", where, n, most);
     else if ((failed = schema_read(&s->root, &s->pool, text, n, &why)) != 0 && s->compile->end)
@@ -468,7 +330,7 @@ grammar_expr schema_value(struct schema *s, const char *pointer)
     s->was_empty = 0;
     s->recursive = NULL;
     struct compile_location outside;
-    enter(s, &outside);
+    schema_enter(s, &outside);
     grammar_expr e = schema_terms(s, &l);
     s->compile->location = outside;
     if (schema_failed(s))

@@ -1,0 +1,144 @@
+/* What all files of schemas use: messages with the location in the schema, warnings, marks and words of JSON, targets of references. */
+#include "text/schema/inner.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+enum { POINTER = 300 };
+
+static void location(const struct schema *s, const struct schema_node *at, char *out, size_t capacity)
+{
+    const char *prefix = s->how.location ? s->how.location : "";
+    int n = snprintf(out, capacity, "schema error at %.150s#", prefix);
+    if (at && n > 0 && (size_t)n < capacity)
+        node_pointer(at, out + n, capacity - (size_t)n);
+}
+
+/* The node at hand, for what the compilation has to say when it ends. */
+static void write_location(const void *of, char *out, size_t capacity)
+{
+    const struct schema *s = of;
+    location(s, s->at, out, capacity);
+}
+
+void schema_enter(struct schema *s, struct compile_location *outside)
+{
+    *outside = s->compile->location;
+    s->compile->location = (struct compile_location){write_location, s};
+}
+
+grammar_expr schema_ended(struct schema *s) { return s->m ? grammar_ended(s->m) : 0; }
+
+grammar_expr schema_fail(struct schema *s, const struct schema_node *at, const char *format, ...)
+{
+    char where[POINTER], what[300];
+    va_list args;
+    va_start(args, format);
+    vsnprintf(what, sizeof what, format, args);
+    va_end(args);
+    location(s, at, where, sizeof where);
+    return s->m ? grammar_fail(s->m, "%s: %s", where, what) : 0;
+}
+
+grammar_expr schema_empty(struct schema *s, const struct schema_node *at, const char *format, ...)
+{
+    if (!s->was_empty) {
+        char what[200];
+        va_list args;
+        va_start(args, format);
+        vsnprintf(what, sizeof what, format, args);
+        va_end(args);
+        location(s, at, s->reason, POINTER < sizeof s->reason ? POINTER : sizeof s->reason);
+        size_t n = strlen(s->reason);
+        snprintf(s->reason + n, sizeof s->reason - n, ": %s", what);
+        s->was_empty = 1;
+    }
+    return grammar_choice(s->m, NULL, 0);
+}
+
+int schema_is_empty(const struct schema *s, grammar_expr e) { return e == grammar_choice(s->m, NULL, 0); }
+
+void schema_warn(struct schema *s, const struct schema_node *at, const char *text)
+{
+    char where[POINTER];
+    for (size_t i = 0; i < s->n_warned; i++)
+        if (s->warned[i] == at)
+            return;
+    if (s->n_warning == s->capacity_warning) {
+        size_t capacity = s->capacity_warning * 2 + 8;
+        const char **grown = compile_grow(s->compile, s->warning, capacity, sizeof *grown);
+        const struct schema_node **seen = grown ? compile_grow(s->compile, s->warned, capacity, sizeof *seen) : NULL;
+        s->warning = grown ? grown : s->warning;
+        if (!seen)
+            return;
+        s->warned = seen;
+        s->capacity_warning = capacity;
+    }
+    location(s, at, where, sizeof where);
+    char *copy = pool_alloc(&s->pool, strlen(where) + strlen(text) + 3, 1);
+    if (!copy)
+        return;
+    sprintf(copy, "%s: %s", where + strlen("schema error "), text);
+    s->warning[s->n_warning++] = copy;
+    s->warned[s->n_warned++] = at;
+}
+
+int schema_refuse(struct schema *s, const struct schema_node *keyword, const char *format, ...)
+{
+    char what[300];
+    va_list args;
+    va_start(args, format);
+    vsnprintf(what, sizeof what, format, args);
+    va_end(args);
+    if (s->how.strict)
+        schema_fail(s, keyword, "%s", what);
+    else
+        schema_warn(s, keyword, what);
+    return s->how.strict;
+}
+
+grammar_expr schema_sequence(struct schema *s, grammar_expr a, grammar_expr b)
+{
+    return grammar_sequence(s->m, (grammar_expr[]){a, b}, 2);
+}
+
+grammar_expr schema_word(struct schema *s, const char *text) { return grammar_text(s->m, text, strlen(text)); }
+
+/* Nothing, a space, or one or two newlines and an indentation of at most 64. */
+grammar_expr schema_space(struct schema *s)
+{
+    if (s->space >= 0)
+        return s->space;
+    if (s->how.white != SCHEMA_LOOSE || s->how.syntax == SCHEMA_GEMMA)
+        return s->space = schema_word(s, "");
+    static const struct grammar_range indent[] = {{' ', ' '}, {'\t', '\t'}};
+    grammar_expr newline = grammar_choice(s->m, (grammar_expr[]){schema_word(s, "\n"), schema_word(s, "\r\n")}, 2);
+    grammar_expr lines = schema_sequence(s, grammar_repeat(s->m, newline, 1, 2),
+                                         grammar_repeat(s->m, grammar_class(s->m, indent, 2, 0), 0, 64));
+    int32_t rule = grammar_rule(s->m, "white space");
+    grammar_define(s->m, rule,
+                   grammar_choice(s->m, (grammar_expr[]){schema_word(s, ""), schema_word(s, " "), lines}, 3));
+    return s->space = grammar_call(s->m, rule);
+}
+
+grammar_expr schema_mark(struct schema *s, const char *mark)
+{
+    int blank = s->how.white == SCHEMA_SPACED && s->how.syntax != SCHEMA_GEMMA;
+    return schema_sequence(s, schema_word(s, mark), blank ? schema_word(s, " ") : schema_space(s));
+}
+
+const struct schema_node *schema_target(struct schema *s, const struct schema_node *ref)
+{
+    if (ref->kind != NODE_STRING)
+        return schema_fail(s, ref, "$ref is not a string"), NULL;
+    if (ref->n == 0 || ref->text[0] != '#')
+        return schema_fail(s, ref, "$ref to \"%.100s\": only references into this schema (#/...) are supported",
+                           ref->text),
+               NULL;
+    const struct schema_node *target = node_at(s->root, ref->text + 1, ref->n - 1, 1);
+    schema_work(s, ref->n + (target && target->parent ? target->parent->n : s->root->n)); /* looked at on the way */
+    if (!target)
+        schema_fail(s, ref, "$ref to \"%.100s\", which does not exist", ref->text);
+    return target;
+}
