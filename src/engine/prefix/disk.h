@@ -1,13 +1,14 @@
-/* Known prefixes in files: what the cache in memory knows, kept across restarts and beyond its size.
+/* The prefix cache in files: it outlives the process and holds more than memory does.
  *
- *     engine thread    picks what is not in a file yet, copies it into one of two images, goes on
- *     writer thread    at idle priority: checksums, writes beside, renames
+ *     engine thread    copies a piece that is in no file yet into one of two images, and continues
+ *     writer thread    at idle priority: checksums, writes a temporary file, renames it
  *     engine thread    when a prompt would find more in files than in memory, and reading is faster than computing: reads pieces
- *                      into pages of its own, checks them, hangs them into the tree
+ *                      into pages, checks them, adds them to the tree
  *
- * The index is made by looking at every header in the folder. A file that is damaged is deleted and counted, and was never
- * there: pieces are of use only once their checksums held. One process writes to a folder, by a lock; others only read. The
- * folder is held to a number of bytes and to 19/20 of its file system: the longest unused files go. */
+ * The index is made by looking at every header in the folder. A damaged file is deleted and counted; its
+ * piece is used only after the checksums held. One process writes to a folder, by a lock; others only read. The
+ * folder is held to a number of bytes and to 19/20 of its file system: the least recently used files are deleted. Threads: the engine
+ * thread only. */
 #ifndef ENGINE_PREFIX_DISK_H
 #define ENGINE_PREFIX_DISK_H
 
@@ -16,28 +17,28 @@
 struct error;
 struct prefix_disk;
 
-/* What it takes beside the plan's pages: index, images. */
+/* Bytes of index and images: for the plan. */
 uint64_t prefix_disk_table_bytes(uint64_t page_bytes, uint64_t state_bytes, int max_page);
 
-/* The folder is made if need be. -1: it cannot be used. */
+/* Makes the folder if need be and indexes its files. most: bytes of files. -1: *err; nothing is open. */
 int prefix_disk_open(struct prefix_disk **out, struct prefix_cache *c, const char *path, uint64_t most, int max_page,
                      struct error *err);
-/* Writes what is not written yet. */
+/* Writes what is in no file yet, then closes. NULL is fine. */
 void prefix_disk_close(struct prefix_disk *d);
 
-/* Have something written, if the writer has time. 1: there is more to write. NULL: nothing ever. */
+/* Hands the next piece to the writer, if it is idle. 1: there is more to write. d may be NULL. */
 int prefix_disk_write_behind(struct prefix_disk *d);
 
-/* Read a piece (a page or a state) on the way to where files let ids [n] go on further than the cache does, if reading the way is
- * faster than computing it at rows_per_second (0: not known: it is). root: prefix_root(). Waits for the disk. 1: there may be more
- * to read; 0: there is not, it does not pay, or the file cannot be read. */
+/* If files let ids [n] resume further than memory does, and reading up to there is faster than computing at rows_per_second (0: not known,
+ * taken as slower), reads the next piece (a page or a state). root: prefix_root(). Waits for the disk. 1: there may be more to read; 0:
+ * there is none, it does not pay, or a file cannot be read. */
 int prefix_disk_fetch(struct prefix_disk *d, uint64_t root, const int32_t *ids, int n, double rows_per_second);
 
-/* Forget all files of this model. What the cache still knows is written anew. */
+/* Deletes all files of this model. What memory still has is written anew. */
 void prefix_disk_clear(struct prefix_disk *d);
 
 struct prefix_disk_stats {
-    uint64_t bytes, corrupt;
+    uint64_t bytes, corrupt; /* of files now; damaged files that were deleted */
 };
 struct prefix_disk_stats prefix_disk_stats(const struct prefix_disk *d);
 

@@ -1,39 +1,39 @@
-/* Inside the prefix cache (cache.h): the tree's nodes, the pages and states that they hold, and who goes when room is needed.
- * How sequences come to stand on nodes is cache.c's, what is found elsewhere found.c's. */
+/* Inside the prefix cache (cache.h): the tree's nodes, the pages and states that they hold, and what is evicted.
+ * Cursors of sequences are moved in cache.c; what is read from files is added in found.c. */
 #ifndef ENGINE_PREFIX_TREE_H
 #define ENGINE_PREFIX_TREE_H
 
 #include "engine/prefix/cache.h"
 
-/* Where the list of nodes behind parent (NULL: at the root) begins. */
+/* The head of the list of parent's children (NULL: of the root's). */
 struct prefix_node **tree_list(struct prefix_cache *c, struct prefix_node *parent);
 
-/* A node without ids behind where a sequence stands, for page `depth`; the oldest leaf goes for it. NULL: there is none. */
+/* Adds a node without ids after a cursor, for page `depth`; evicts the oldest leaf if no node is free. NULL: there is none. */
 struct prefix_node *tree_add(struct prefix_cache *c, const struct prefix_cursor *at, int depth);
-/* It and all that it holds; it has no child. */
+/* Frees a node that has no child, with all that it holds. */
 void tree_remove(struct prefix_cache *c, struct prefix_node *n);
 
-/* The node grows to ids [n]; leaves that hold less of the same are not needed beside it. */
+/* Extends the node to ids [n], and removes leaves that hold less of the same ids. */
 void tree_grow(struct prefix_cache *c, struct prefix_node *node, const int32_t *ids, int n);
 
-/* It and those before it are used now. */
+/* Marks the node and its ancestors as used now. */
 void tree_mark_used(struct prefix_cache *c, struct prefix_node *n);
 
-/* Somebody may go on behind the node's first `at` ids: the windows that he sees are lasting. */
+/* A sequence may resume after the node's first `at` ids: marks the windows that it sees there as resumable. */
 void tree_keep_windows(struct prefix_cache *c, struct prefix_node *node, int at);
 
-/* The node has no page of the kind: this one, which gets a user more. */
+/* Gives the node a page of a kind that it lacks; the page has a user more. */
 void tree_hold_page(struct prefix_cache *c, struct prefix_node *n, int kind, int page);
 
-/* A page with one user; what is cached goes for it. -1: nothing could. */
+/* Takes a page, evicting cached ones if none is free. It has one user. -1: none could be evicted. */
 int tree_take_page(struct prefix_cache *c, int kind);
 
-/* A place for a copy of a state that is worth this to a request that began at `since`. -1: all others are worth more. */
+/* Takes the memory of a copy of a state, of this priority to a request that began at `since`. -1: all others have a higher one. */
 int tree_take_state(struct prefix_cache *c, uint64_t since, enum prefix_priority priority);
-/* The node holds the copy from now on: of the state behind its first `at` ids. */
+/* Gives the node the copy of the state after its first `at` ids. */
 struct prefix_state *tree_hold_state(struct prefix_cache *c, struct prefix_node *node, int at, int copy,
                                      enum prefix_priority priority);
-/* A copy of the sequence's state, if there is a place; known ones are not copied again. */
+/* Copies the sequence's state, if there is memory for it and the node does not have it yet. */
 void tree_save_state(struct prefix_cache *c, struct prefix_node *node, int at, uint64_t since,
                      const struct sequence *seq, enum prefix_priority priority);
 
