@@ -35,7 +35,7 @@ cache_trace
 prompts
 soak             10
 serve
-serve_room
+serve_memory
 serve_constraints
 hostile          20
 allocation_failures

@@ -192,7 +192,7 @@ static int wait_and_read(struct client *c, struct reply *r, int is_slow)
             continue;
         if (!is_slow)
             return reply_read(c, r);
-        reply_room(&r->raw, &r->raw_room, r->n_raw + 64);
+        reply_grow(&r->raw, &r->raw_room, r->n_raw + 64);
         ssize_t k = recv(c->fd, r->raw + r->n_raw, 40, 0);
         r->n_raw += k > 0 ? (size_t)k : 0;
         usleep(20000);
@@ -208,7 +208,7 @@ static void read_answer(struct worker *w, struct client *c, struct reply *r, enu
     r->n_raw = 0;
     while (r->n_raw < leave_at && (got = wait_and_read(c, r, manner == READS_SLOWLY)) == 1)
         ;
-    reply_room(&r->raw, &r->raw_room, r->n_raw + 1);
+    reply_grow(&r->raw, &r->raw_room, r->n_raw + 1);
     r->raw[r->n_raw] = 0;
     if (sscanf(r->raw, "HTTP/1.1 %d", &status) == 1 && status >= 100 && status < 600)
         answers[status]++;

@@ -4,7 +4,7 @@
 #define TESTS_HTTP_WORLD_H
 
 #include "base/clock.h"
-#include "base/room.h"
+#include "base/reqmem.h"
 #include "server/answer/answer.h"
 #include "server/dialect/dialect.h"
 #include "server/http/http.h"
@@ -37,7 +37,7 @@ static struct {
 
     enum http_waited leaves; /* HTTP_GONE, HTTP_CUT: what http_wait() says, once there were so many writes: */
     size_t leaves_after;
-    size_t short_after; /* writes; then nobody has room any more. 0: never */
+    size_t short_after; /* writes; then requests have no memory left. 0: never */
     void (*next)(void); /* when the requests are submitted; NULL: nothing */
     size_t n_prompt, n_cached, n_generated;
     int counted, cancelled, rejected;
@@ -73,7 +73,7 @@ int http_answer(struct http_exchange *x, int status, const char *type, const cha
 int http_refuse(struct http_exchange *x, const struct refusal *r)
 {
     struct refusal told = *r;
-    refusal_tell_room(&told);
+    refusal_tell_memory(&told);
     snprintf(http_world.param, sizeof http_world.param, "%s", told.param);
     snprintf(http_world.code, sizeof http_world.code, "%s", told.code ? told.code : "");
     return http_answer(x, told.status, "text/plain", told.text, strlen(told.text));
@@ -103,7 +103,7 @@ int http_stream_write(struct http_exchange *x, const char *text, size_t n)
     (void)x;
     out_bytes(&http_world.text, text, n);
     if (++http_world.n_write == http_world.short_after)
-        room_set(0, 0);
+        reqmem_set(0, 0);
     return 0;
 }
 

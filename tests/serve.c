@@ -397,7 +397,7 @@ static void half_closed_behind_a_relay(int port)
     tcp_relay_close(&relay);
 }
 
-/* --max-conns 20: the next one is told, and when others go there is room again. */
+/* --max-conns 20: the next one is told, and when others go it is served again. */
 static void many_connections(int port)
 {
     int fd[20], refused = 0;
@@ -411,7 +411,7 @@ static void many_connections(int port)
     double began = clock_seconds();
     while (status_of(get(port, "/health")) != 200 && seconds_since(began) < 5)
         poll(NULL, 0, 20);
-    check(seconds_since(began) < 5, "connections that closed leave no room");
+    check(seconds_since(began) < 5, "connections that closed are not given back");
 }
 
 /* ---- routes, keys, the end ------------------------------------------------------------------------------------------------- */
@@ -575,28 +575,28 @@ static const char *chat_with(int port, const char *content)
 static void templates(void)
 {
     static const char source[] =
-        "{%- set wish = messages[-1].content -%}{%- set ns = namespace(v=[], w=[]) -%}"
+        "{%- set want = messages[-1].content -%}{%- set ns = namespace(v=[], w=[]) -%}"
         "{%- macro f() -%}" EIGHT("{%- for x in [1] -%}")
             EIGHT("{%- for x in [1] -%}") "{{ f() }}" EIGHT("{%- endfor -%}")
                 EIGHT("{%- endfor -%}") "{%- endmacro -%}"
-                                        "{%- if wish in ['print', 'same', 'key'] -%}{%- for i in range(30000) -%}{%- "
+                                        "{%- if want in ['print', 'same', 'key'] -%}{%- for i in range(30000) -%}{%- "
                                         "set ns.v = (ns.v,) -%}"
                                         "{%- set ns.w = (ns.w,) -%}{%- endfor -%}{%- endif -%}"
-                                        "{%- if wish == 'call' -%}{{ f() }}{%- elif wish == 'print' -%}{{ ns.v }}{%- "
-                                        "elif wish == 'same' -%}"
-                                        "{{ ns.v == ns.w }}{%- elif wish == 'key' -%}{{ {ns.v: 1} }}{%- elif wish == "
+                                        "{%- if want == 'call' -%}{{ f() }}{%- elif want == 'print' -%}{{ ns.v }}{%- "
+                                        "elif want == 'same' -%}"
+                                        "{{ ns.v == ns.w }}{%- elif want == 'key' -%}{{ {ns.v: 1} }}{%- elif want == "
                                         "'words' -%}"
-                                        "{{ raise_exception('No: ' ~ 'x' * 440 ~ ' whole.') }}{%- endif -%}{{ wish }}";
-    static const char *const wishes[] = {"call", "print", "same", "key"};
+                                        "{{ raise_exception('No: ' ~ 'x' * 440 ~ ' whole.') }}{%- endif -%}{{ want }}";
+    static const char *const wants[] = {"call", "print", "same", "key"};
     char path[] = "/tmp/stoker-serve-XXXXXX";
     int fd = mkstemp(path);
     if (fd < 0 || write(fd, source, sizeof source - 1) != (ssize_t)sizeof source - 1)
         exit(1);
     close(fd);
     struct process p = start((const char *const[]){"--chat-template", path, NULL});
-    for (size_t i = 0; i < sizeof wishes / sizeof *wishes; i++) {
-        const char *answer = chat_with(p.port, wishes[i]);
-        check(status_of(answer) == 400 && strstr(answer, "nested too deeply"), "%s: %.600s", wishes[i], answer);
+    for (size_t i = 0; i < sizeof wants / sizeof *wants; i++) {
+        const char *answer = chat_with(p.port, wants[i]);
+        check(status_of(answer) == 400 && strstr(answer, "nested too deeply"), "%s: %.600s", wants[i], answer);
     }
     const char *answer = chat_with(p.port, "words");
     check(status_of(answer) == 400 && strstr(answer, "No: xxx") && strstr(answer, "xxx whole."), "%.900s", answer);

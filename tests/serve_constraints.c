@@ -376,10 +376,10 @@ static void *send_lines(void *arg)
         "\"response_format\":{\"type\":\"json_schema\",\"json_schema\":{\"name\":\"x\",\"schema\":";
     struct sender *s = arg;
     char *line = NULL;
-    size_t room = 0;
+    size_t capacity = 0;
     for (;;) {
         pthread_mutex_lock(s->lock);
-        ssize_t n = getline(&line, &room, s->file);
+        ssize_t n = getline(&line, &capacity, s->file);
         pthread_mutex_unlock(s->lock);
         if (n <= 0)
             break;

@@ -98,7 +98,7 @@ static inline uint64_t server_memory(const struct server_process *s, const char 
 struct reply {
     int status;
     char *body; /* [n], a zero behind */
-    size_t n, room;
+    size_t n, cap;
     char *raw; /* [n_raw] as it came */
     size_t n_raw, raw_room;
 };
@@ -138,12 +138,12 @@ static inline int client_connect(struct client *c)
     return c->fd < 0 ? -1 : 0;
 }
 
-static inline void reply_room(char **text, size_t *room, size_t n)
+static inline void reply_grow(char **text, size_t *cap, size_t n)
 {
-    if (n < *room)
+    if (n < *cap)
         return;
-    *room = n + n / 2 + 4096;
-    *text = realloc(*text, *room);
+    *cap = n + n / 2 + 4096;
+    *text = realloc(*text, *cap);
     if (!*text)
         abort();
 }
@@ -163,7 +163,7 @@ static inline int client_send(struct client *c, const char *text, size_t n)
 /* More of the raw bytes. 1 there are more, 0 the other side closed, -1 broken or out of patience. */
 static inline int reply_read(struct client *c, struct reply *r)
 {
-    reply_room(&r->raw, &r->raw_room, r->n_raw + 16384);
+    reply_grow(&r->raw, &r->raw_room, r->n_raw + 16384);
     ssize_t k = recv(c->fd, r->raw + r->n_raw, 16384, 0);
     if (k > 0)
         r->n_raw += (size_t)k;
@@ -172,7 +172,7 @@ static inline int reply_read(struct client *c, struct reply *r)
 
 static inline void reply_add(struct reply *r, const char *text, size_t n)
 {
-    reply_room(&r->body, &r->room, r->n + n + 1);
+    reply_grow(&r->body, &r->cap, r->n + n + 1);
     memcpy(r->body + r->n, text, n);
     r->n += n;
     r->body[r->n] = 0;
@@ -286,13 +286,13 @@ static inline int server_ready(const struct server_process *s, double patience_s
 /* The words of an answer in any dialect, streamed or not, without what differs from time to time: ids, times, cached tokens. */
 struct words {
     char *text;
-    size_t n, room;
+    size_t n, cap;
     int failed; /* the stream says that it failed, or does not parse */
 };
 
 static inline void words_add(struct words *w, const char *text, size_t n)
 {
-    reply_room(&w->text, &w->room, w->n + n + 1);
+    reply_grow(&w->text, &w->cap, w->n + n + 1);
     memcpy(w->text + w->n, text, n);
     w->n += n;
     w->text[w->n] = 0;

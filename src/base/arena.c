@@ -2,7 +2,7 @@
 #include "base/arena.h"
 
 #include "base/error.h"
-#include "base/room.h"
+#include "base/reqmem.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -55,7 +55,7 @@ void arena_init_measuring(struct arena *a)
     *a = (struct arena){.base = (uint8_t *)(uintptr_t)MEASURING_BASE, .size = SIZE_MAX / 2, .measuring = 1};
 }
 
-void arena_init_growing(struct arena *a) { *a = (struct arena){.growing = 1, .counted = room_entered()}; }
+void arena_init_growing(struct arena *a) { *a = (struct arena){.growing = 1, .counted = reqmem_entered()}; }
 
 /* Bytes in use that count against a limit (a field of /proc/self/statm); 0: not known. */
 static unsigned long long in_use(int field)
@@ -154,7 +154,7 @@ static void free_block(const struct arena *a, struct arena_block *b)
     UNPOISON(b, size);
     munmap(b, size);
     if (a->counted)
-        room_give(size);
+        reqmem_give(size);
 }
 
 void arena_free(struct arena *a)
@@ -198,11 +198,11 @@ static int grow(struct arena *a, size_t need)
     if (size < need)
         return -1;
     size = size < BLOCK ? BLOCK : (size + 4095) / 4096 * 4096;
-    if (a->counted && room_take(size, ROOM_SMALL))
+    if (a->counted && reqmem_take(size, REQMEM_SMALL))
         return -1;
     struct arena_block *b = map_pages(size);
     if (!b && a->counted)
-        room_give(size);
+        reqmem_give(size);
     if (!b)
         return -1;
     *b = (struct arena_block){.next = a->block, .size = size};

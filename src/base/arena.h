@@ -2,7 +2,7 @@
  *
  *   fixed       a range of somebody else's mapping, sized by the plan; arena_alloc fails when it is full
  *   growing     a chain of blocks of its own, for parsed text and tables whose size is known only afterwards; a thread that works
- *               for a request takes the blocks from the memory of requests (base/room.h)
+ *               for a request takes the blocks from the memory of requests (base/reqmem.h)
  *   measuring   no memory at all: allocations succeed and are counted, but their pointers must not be read or written. Code that
  *               runs on a measuring arena first and on a fixed one afterwards cannot plan one size and allocate another.
  *
@@ -24,7 +24,7 @@ struct arena {
     struct arena_block *block; /* growing arenas: newest first */
     size_t total;              /* bytes mapped: what the plan counts */
     int growing, measuring;
-    int counted; /* its blocks are a request's: base/room.h */
+    int counted; /* its blocks are a request's: base/reqmem.h */
 };
 
 /* A fixed arena over [base, base + size); base is aligned to 64. */

@@ -4,7 +4,7 @@
 
 #include "base/clock.h"
 #include "base/error.h"
-#include "base/room.h"
+#include "base/reqmem.h"
 #include "base/thread.h"
 #include "engine/public_error.h"
 #include "text/tools/format.h"
@@ -364,7 +364,7 @@ int stoker_generate(struct stoker *s, const struct stoker_request *req, int (*on
     return -1;
 }
 
-void stoker_free(void *p) { room_free(p); }
+void stoker_free(void *p) { reqmem_free(p); }
 
 /* ---- text ------------------------------------------------------------------------------------------------------------------ */
 

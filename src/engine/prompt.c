@@ -4,7 +4,7 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "base/log.h"
-#include "base/room.h"
+#include "base/reqmem.h"
 #include "engine/engine.h"
 #include "engine/public_error.h"
 #include "text/tools/format.h"
@@ -131,16 +131,16 @@ static void free_memory(struct prompt_memory *h)
         return;
     template_prompt_free(&h->prompt);
     token_list_free(&h->ids);
-    room_free(h->span);
-    room_free(h->structure);
+    reqmem_free(h->span);
+    reqmem_free(h->structure);
     free(h);
 }
 
 static int show(const struct stoker_templates *v, struct prompt_memory *h, struct stoker_prompt *out, struct error *err)
 {
     const struct jinja_text *text = &h->prompt.text;
-    h->span = room_malloc((text->n_span + 1) * sizeof *h->span);
-    h->structure = room_malloc(h->ids.n + 1);
+    h->span = reqmem_malloc((text->n_span + 1) * sizeof *h->span);
+    h->structure = reqmem_malloc(h->ids.n + 1);
     if (!h->span || !h->structure)
         return error_set(err, ERR_MEMORY, "no memory for a prompt of %zu tokens", h->ids.n);
     for (size_t i = 0; i < text->n_span; i++)

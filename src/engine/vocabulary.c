@@ -1,6 +1,6 @@
 /* A vocabulary without its model: the part of stoker.h that needs no engine. */
 #include "base/error.h"
-#include "base/room.h"
+#include "base/reqmem.h"
 #include "engine/engine.h"
 #include "engine/public_error.h"
 #include "format/gguf.h"
@@ -82,7 +82,7 @@ int stoker_vocab_text(const struct stoker_vocab *v, const stoker_token *ids, siz
             return error_to_public(public, &err);
         }
     *length = 0;
-    *out = room_malloc(text_capacity(t, ids, n));
+    *out = reqmem_malloc(text_capacity(t, ids, n));
     if (!*out) {
         error_set(&err, ERR_MEMORY, "no memory for the text of %zu tokens", n);
         return error_to_public(public, &err);

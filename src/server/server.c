@@ -4,12 +4,12 @@
  *     opener            stoker_open(), while the socket already answers 503
  *     connections       http_accept(), a thread each, detached; server_run() returns when the last has ended
  *
- * Memory: what requests take is counted by base/room.h, the stacks and buffers of --max-conns connections by server_bytes(): the plan
+ * Memory: what requests take is counted by base/reqmem.h, the stacks and buffers of --max-conns connections by server_bytes(): the plan
  * of the engine holds both. */
 #include "server/server.h"
 #include "base/clock.h"
 #include "base/log.h"
-#include "base/room.h"
+#include "base/reqmem.h"
 #include "server/dialect/dialect.h"
 #include "server/http/app.h"
 #include "server/http/refusal.h"
@@ -52,7 +52,7 @@ void server_stop(void)
 /* ---- memory of requests ---------------------------------------------------------------------------------------------------- */
 
 /* A large request is read as JSON beside its body, whose longest string jansson holds in a buffer that doubles: four times its size. What
- * is made of it then takes less, or is refused. Long answers are asked for with few bytes: whatever --max-body, there is room for one. */
+ * is made of it then takes less, or is refused. Long answers are asked for with few bytes: whatever --max-body, there is memory for one. */
 static size_t large_bytes(const struct server_options *o)
 {
     const size_t least = (size_t)32 << 20, large = 4 * (size_t)(o->max_body + 1);
@@ -304,7 +304,7 @@ static int prepare(struct server *s, struct stoker_error *err)
     s->rates = (struct rates){.tps = -1, .prompt_tps = -1, .hit_rate = -1, .read_mbps = -1};
     s->started = server_now();
     s->opt.engine.server = server_bytes(&s->opt);
-    room_set(large_bytes(&s->opt) + kept_bytes(&s->opt), kept_bytes(&s->opt));
+    reqmem_set(large_bytes(&s->opt) + kept_bytes(&s->opt), kept_bytes(&s->opt));
     if (stoker_about(&s->about, s->opt.model, err))
         return -1;
     name_model(s);
@@ -331,7 +331,7 @@ int server_run(const struct server_options *opt, void (*listening)(const char *h
     /* Few arenas, and large pieces given back at once: what one thread freed serves the next. */
     mallopt(M_ARENA_MAX, 4);
     mallopt(M_MMAP_THRESHOLD, 256 << 10);
-    json_set_alloc_funcs(room_malloc, room_free);
+    json_set_alloc_funcs(reqmem_malloc, reqmem_free);
     if (prepare(s, err) == 0 && (listener = open_socket(s, &port, err)) >= 0 && start_opener(&opener, err) == 0) {
         listening(s->opt.host, port);
         rc = serve(s, listener, &opener, err);

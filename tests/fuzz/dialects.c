@@ -5,8 +5,8 @@
 #include "server/dialect/anthropic_request.h"
 #include "server/dialect/ollama_request.h"
 #include "server/dialect/responses_request.h"
+#include "server/request/request.h"
 #include "server/request/service.h"
-#include "server/request/wish.h"
 
 #include "base/utf8.h"
 
@@ -43,7 +43,7 @@ static void assert_refused(const struct refusal *r)
     }
 }
 
-static void render(const struct wish *w)
+static void render(const struct request *w)
 {
     struct out text = {0};
     struct stoker_prompt p;
@@ -63,13 +63,13 @@ static void read_chat(json_t *chat, const json_t *origins, enum stabilize mode, 
 {
     struct server s = {.opt = {.stabilize = mode, .think = -1, .close_at_limit = -1},
                        .plan = {.n_parallel = 4, .n_ctx = 4096}};
-    struct wish w = {.origins = origins};
+    struct request w = {.origins = origins};
     if (chat && !r->status) {
         json_object_del(chat, "logit_bias"); /* asks the engine for its vocabulary, and there is none here */
-        if (wish_read_chat(&w, &s, chat, NULL, 0, r) == 0)
+        if (request_read_chat(&w, &s, chat, NULL, 0, r) == 0)
             render(&w);
     }
-    wish_free(&w);
+    request_free(&w);
 }
 
 static void read_body(json_t *body, int dialect, enum stabilize mode, struct refusal *r)

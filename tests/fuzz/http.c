@@ -2,7 +2,7 @@
  *
  * Fuzz target: the HTTP front. The bytes are what a client sends: first to the parser, whole and in pieces, which must agree; then
  * to a connection of a server whose model never loads, so that every request is read, checked and answered, and no handler runs. */
-#include "base/room.h"
+#include "base/reqmem.h"
 #include "server/dialect/dialect.h"
 #include "server/http/inside.h"
 #include "server/request/service.h"
@@ -94,7 +94,7 @@ static void try_connection(const uint8_t *data, size_t size)
                            .n_key = data[0] & 1,
                            .ready = never_ready,
                            .write_error = error_of_path};
-    size_t taken = room_taken();
+    size_t taken = reqmem_taken();
     int fd[2];
     if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, fd))
         return;
@@ -106,7 +106,7 @@ static void try_connection(const uint8_t *data, size_t size)
     app.first = c;
     app.n_connection = 1;
     http_serve(c);
-    assert(app.n_connection == 0 && app.n_running == 0 && app.large == NULL && room_taken() == taken);
+    assert(app.n_connection == 0 && app.n_running == 0 && app.large == NULL && reqmem_taken() == taken);
     pthread_cond_destroy(&app.changed);
     pthread_mutex_destroy(&app.lock);
     close(fd[1]);

@@ -4,8 +4,8 @@
  * a sentence that is clean UTF-8 and a path that ends. Then the body as a chat: read by its rules, --stabilize included. */
 #include "server/http/json.h"
 #include "base/utf8.h"
+#include "server/request/request.h"
 #include "server/request/service.h"
-#include "server/request/wish.h"
 
 #include <assert.h>
 #include <math.h>
@@ -62,12 +62,12 @@ static void read_chat(json_t *body, const char *text, size_t n, enum stabilize m
 {
     struct server s = {.opt = {.stabilize = mode, .think = -1, .close_at_limit = -1, .queue = 8},
                        .plan = {.n_parallel = 4, .n_ctx = 4096}};
-    struct wish w = {0};
+    struct request w = {0};
     struct refusal r = {0};
     json_object_del(body, "logit_bias"); /* asks the engine for its vocabulary, and there is none here */
-    if (wish_read_chat(&w, &s, body, text, n, &r))
+    if (request_read_chat(&w, &s, body, text, n, &r))
         assert_refused(&r);
-    wish_free(&w);
+    request_free(&w);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

@@ -1,7 +1,7 @@
 /* See buffer.h. Doubling; the text is not terminated. */
 #include "base/json/buffer.h"
 
-#include "base/room.h"
+#include "base/reqmem.h"
 #include "base/utf8.h"
 
 #include <stdio.h>
@@ -15,7 +15,7 @@ void buffer_put(struct buffer *b, const char *text, size_t n)
         size_t cap = b->cap ? b->cap : 64;
         while (cap - b->n < n && cap <= SIZE_MAX / 4)
             cap *= 2;
-        char *grown = cap - b->n < n ? NULL : room_realloc(b->text, cap);
+        char *grown = cap - b->n < n ? NULL : reqmem_realloc(b->text, cap);
         if (!grown) {
             b->failed = 1;
             return;
@@ -65,6 +65,6 @@ void buffer_put_code_point(struct buffer *b, uint32_t c)
 
 void buffer_free(struct buffer *b)
 {
-    room_free(b->text);
+    reqmem_free(b->text);
     *b = (struct buffer){0};
 }

@@ -14,7 +14,7 @@
  * escape has no letters. */
 #include "base/json/load.h"
 
-#include "base/room.h"
+#include "base/reqmem.h"
 
 #include <string.h>
 
@@ -204,13 +204,13 @@ static size_t place_in_text(const char *text, size_t n, size_t at)
 json_t *json_load_reserved(const char *text, size_t n, size_t flags, json_error_t *why)
 {
     struct feed f = {.text = text, .n = n};
-    if (room_reserve(most_bytes(text, n))) {
-        *why = (json_error_t){.line = -1, .column = -1, .text = "no room to load"};
+    if (reqmem_reserve(most_bytes(text, n))) {
+        *why = (json_error_t){.line = -1, .column = -1, .text = "no memory to load"};
         why->text[JSON_ERROR_TEXT_LENGTH - 1] = json_error_out_of_memory; /* where json_error_code() looks */
         return NULL;
     }
     json_t *v = json_load_callback(feed, &f, flags, why);
-    room_release();
+    reqmem_release();
     if (v)
         return v;
     why->position = f.fault ? (int)f.at : (int)place_in_text(text, n, (size_t)why->position);

@@ -1,4 +1,4 @@
-/* Loading JSON from outside: within the memory of a request (base/room.h), and with every number as it was written.
+/* Loading JSON from outside: within the memory of a request (base/reqmem.h), and with every number as it was written.
  *
  * jansson ignores that its buffer for a token could not grow, and then writes behind it; so all that a load can need is reserved before,
  * and the load itself is refused nothing.
@@ -13,7 +13,7 @@
 #include <stddef.h>
 
 /* As json_loadb(), with spelled numbers for all that are not plain integers within int64. A key that is U+0001 alone is refused, as
- * one with a NUL is (json_error_null_byte_in_key). Where there is no room, NULL, and why is json_error_out_of_memory. */
+ * one with a NUL is (json_error_null_byte_in_key). Where the requests have no memory left, NULL, and why is json_error_out_of_memory. */
 json_t *json_load_reserved(const char *text, size_t n, size_t flags, json_error_t *why);
 
 /* The text of a spelled number, valid JSON; NULL: v is something else. */

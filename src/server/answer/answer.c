@@ -7,7 +7,7 @@
 #include "server/request/service.h"
 
 #include "base/clock.h"
-#include "base/room.h"
+#include "base/reqmem.h"
 
 #include <math.h>
 #include <string.h>
@@ -20,7 +20,7 @@ enum { AGAIN_MS = 50 };
 /* 1: done, 0: the queue is full, -1: refused. */
 static int submit(struct run *run, struct task *t)
 {
-    const struct wish *w = run->a.wish;
+    const struct request *w = run->a.request;
     struct stoker_error err;
     if (!t->reply && answer_open_reply(t) < 0)
         return -1;
@@ -60,14 +60,14 @@ static int submit(struct run *run, struct task *t)
 /* In order, no more at a time than run at a time: the queue is for everybody. */
 static int submit_some(struct run *run)
 {
-    int room = run->a.server->plan.n_parallel, done = 1;
+    int n_free = run->a.server->plan.n_parallel, done = 1;
     for (size_t i = 0; i < run->a.n_choice; i++)
-        room -= run->task[i].live;
-    for (size_t i = 0; i < run->a.n_choice && room > 0 && done > 0; i++) {
+        n_free -= run->task[i].live;
+    for (size_t i = 0; i < run->a.n_choice && n_free > 0 && done > 0; i++) {
         if (run->task[i].submitted)
             continue;
         done = submit(run, &run->task[i]);
-        room--;
+        n_free--;
     }
     return done < 0 ? -1 : 0;
 }
@@ -82,7 +82,7 @@ static void forget_told(struct run *run)
         if (c->n_told < c->n_token)
             continue;
         for (size_t k = 0; k < c->n_token; k++)
-            room_free(c->token[k].top);
+            reqmem_free(c->token[k].top);
         c->n_token = c->n_told = 0;
     }
 }
@@ -92,12 +92,12 @@ static void send(struct run *run)
     struct out *out = &run->a.out;
     if (out->failed) {
         answer_no_memory(run);
-    } else if (out->n && run->a.wish->stream) {
+    } else if (out->n && run->a.request->stream) {
         run->gone |= http_stream_write(run->a.http, out->text, out->n) != 0;
         run->said = clock_seconds();
     }
     out->n = 0; /* also what a whole answer was told for its order alone */
-    if (run->a.wish->stream)
+    if (run->a.request->stream)
         forget_told(run);
 }
 
@@ -112,7 +112,7 @@ static void break_silence(struct run *run)
 }
 
 /* The queue is full and no choice runs whose end would be told: only asking again helps. */
-static int waits_for_room(const struct run *run)
+static int waits_for_queue(const struct run *run)
 {
     int left = 0;
     for (size_t i = 0; i < run->a.n_choice; i++) {
@@ -128,17 +128,17 @@ static void wait(struct run *run)
 {
     double left = -1;
     int again = 0;
-    if (run->a.wish->stream) {
+    if (run->a.request->stream) {
         int most = http_streaming(run->a.http) ? SILENCE_MS : FIRST_WORD_MS;
         left = most - 1e3 * (clock_seconds() - run->said);
         left = left < 0 ? 0 : left + 1;
     }
-    if (waits_for_room(run) && (left < 0 || left > AGAIN_MS)) {
+    if (waits_for_queue(run) && (left < 0 || left > AGAIN_MS)) {
         again = 1;
         left = AGAIN_MS;
     }
     enum http_waited w = http_wait(run->a.http, (int)left);
-    if (w == HTTP_TIMEOUT && run->a.wish->stream && !again)
+    if (w == HTTP_TIMEOUT && run->a.request->stream && !again)
         break_silence(run);
     run->gone |= w == HTTP_GONE;
     if (w == HTTP_CUT) {
@@ -202,10 +202,10 @@ static void break_off(struct run *run)
 {
     struct answer *a = &run->a;
     out_free(&a->out);
-    refusal_tell_room(&run->refusal);
-    room_spare(ROOM_REFUSAL);
+    refusal_tell_memory(&run->refusal);
+    reqmem_spare(REQMEM_REFUSAL);
     run->say->failure(a, &run->refusal);
-    room_spare(0);
+    reqmem_spare(0);
     if (a->out.failed)
         return;
     send(run);
@@ -228,12 +228,12 @@ static void speak_last(struct run *run)
     if (run->gone)
         return;
     if (run->failed)
-        wish_rename(a->wish, &run->refusal);
+        request_rename(a->request, &run->refusal);
     if (run->failed && !http_streaming(a->http)) {
         http_refuse(a->http, &run->refusal);
     } else if (run->failed) {
         break_off(run);
-    } else if (a->wish->stream) {
+    } else if (a->request->stream) {
         end_stream(run);
     } else {
         run->say->whole(a);
@@ -245,12 +245,12 @@ static void free_choice(struct choice *c)
 {
     for (size_t i = 0; i < c->n_call; i++) {
         out_free(&c->call[i]->arguments);
-        room_free(c->call[i]);
+        reqmem_free(c->call[i]);
     }
     for (size_t i = 0; i < c->n_token; i++)
-        room_free(c->token[i].top);
-    room_free(c->call);
-    room_free(c->token);
+        reqmem_free(c->token[i].top);
+    reqmem_free(c->call);
+    reqmem_free(c->token);
     out_free(&c->reasoning);
     out_free(&c->content);
 }
@@ -261,16 +261,16 @@ static void free_run(struct run *run)
         stoker_reply_close(run->task[i].reply);
     for (size_t i = 0; run->a.choice && i < run->a.n_choice; i++)
         free_choice(&run->a.choice[i]);
-    room_free(run->task);
-    room_free(run->a.choice);
+    reqmem_free(run->task);
+    reqmem_free(run->a.choice);
     out_free(&run->a.out);
-    room_free(run->chat.token);
+    reqmem_free(run->chat.token);
 }
 
-void answer_run(struct http_exchange *x, const struct dialect_events *d, const struct wish *w, void *own)
+void answer_run(struct http_exchange *x, const struct dialect_events *d, const struct request *w, void *own)
 {
     struct run run = {.say = d, .sampling = w->sampling};
-    run.a = (struct answer){.wish = w, .http = x, .server = x->server, .engine = x->server->engine, .own = own};
+    run.a = (struct answer){.request = w, .http = x, .server = x->server, .engine = x->server->engine, .own = own};
     run.a.created = server_now();
     if (!run.sampling.has_seed)
         run.sampling.seed = stoker_seed(); /* one for all choices */

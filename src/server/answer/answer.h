@@ -1,6 +1,6 @@
-/* From a wish to an answer: the part of generation that all dialects share.
+/* From a request to an answer: the part of generation that all dialects share.
  *
- *     dialect    body -> struct wish
+ *     dialect    body -> struct request
  *     core       prompt, context check, requests to the engine, events of all choices joined, the client watched   (answer*.c)
  *     dialect    told what happens, writes it in its words: struct dialect_events
  *
@@ -17,7 +17,7 @@
 #define SERVER_ANSWER_ANSWER_H
 
 #include "server/http/http.h"
-#include "server/request/wish.h"
+#include "server/request/request.h"
 
 enum finish { FINISH_STOP, FINISH_LENGTH, FINISH_CALLS };
 
@@ -43,7 +43,7 @@ struct choice {
     struct call **call; /* [n_call] */
     size_t n_call;
     size_t n_generated, n_reasoning; /* tokens: all of them, with the end token if it was sampled; of reasoning */
-    struct answer_token *token;      /* [n_token], if the wish has logprobs: without the end token */
+    struct answer_token *token;      /* [n_token], if the request asks for logprobs: without the end token */
     size_t n_token, n_told;          /* n_told: the dialect's: how many of them it has sent */
 
     /* once it has ended */
@@ -55,7 +55,7 @@ struct choice {
 };
 
 struct answer {
-    const struct wish *wish;
+    const struct request *request;
     struct http_exchange *http;
     struct server *server;
     struct stoker *engine;
@@ -78,7 +78,7 @@ struct dialect_events {
     const char *stream_type; /* "text/event-stream" */
     int told_whole;          /* pieces are told in whole answers too, for their order; what is written then is lost */
     void (*begin)(struct answer *a);    /* the prompt is being read */
-    void (*progress)(struct answer *a); /* * prompt rows done; only if the wish wants it */
+    void (*progress)(struct answer *a); /* * prompt rows done; only if the request wants it */
     void (*reasoning)(struct answer *a, struct choice *c, const char *text, size_t n);
     void (*content)(struct answer *a, struct choice *c, const char *text, size_t n);
     void (*call)(struct answer *a, struct choice *c, struct call *call); /* it has its id and name */
@@ -93,12 +93,12 @@ struct dialect_events {
 };
 
 /* Answers x by w, or refuses. Returns when the client has its answer, or is gone. own: for a->own. */
-void answer_run(struct http_exchange *x, const struct dialect_events *d, const struct wish *w, void *own);
+void answer_run(struct http_exchange *x, const struct dialect_events *d, const struct request *w, void *own);
 
 int answer_all_ended(const struct answer *a);
 
-/* The prompt of a wish with a chat as the model reads it, by the server's rules (--stabilize, --think): for counting and showing. Sets
+/* The prompt of a request with a chat as the model reads it, by the server's rules (--stabilize, --think): for counting and showing. Sets
  * headers about what was changed. -1: *r. stoker_prompt_free() it. */
-int answer_prompt(struct http_exchange *x, const struct wish *w, struct stoker_prompt *out, struct refusal *r);
+int answer_prompt(struct http_exchange *x, const struct request *w, struct stoker_prompt *out, struct refusal *r);
 
 #endif

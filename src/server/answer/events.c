@@ -7,7 +7,7 @@
 #include "server/request/service.h"
 
 #include "base/clock.h"
-#include "base/room.h"
+#include "base/reqmem.h"
 
 #include <string.h>
 
@@ -22,8 +22,8 @@ int answer_no_memory(struct run *run)
 static struct call *add_call(struct task *t, const struct stoker_piece *p)
 {
     struct choice *c = t->choice;
-    struct call **grown = room_realloc(c->call, (c->n_call + 1) * sizeof *grown);
-    struct call *call = grown ? room_calloc(1, sizeof *call + strlen(p->name) + 1) : NULL;
+    struct call **grown = reqmem_realloc(c->call, (c->n_call + 1) * sizeof *grown);
+    struct call *call = grown ? reqmem_calloc(1, sizeof *call + strlen(p->name) + 1) : NULL;
     if (grown)
         c->call = grown;
     if (!call)
@@ -74,7 +74,7 @@ void answer_piece(void *arg, const struct stoker_piece *p)
 {
     struct task *t = arg;
     struct choice *c = t->choice;
-    int told = (t->run->a.wish->stream || t->run->say->told_whole) && !t->run->failed;
+    int told = (t->run->a.request->stream || t->run->say->told_whole) && !t->run->failed;
     if (p->kind == STOKER_PIECE_REASONING) {
         c->n_reasoning += c->n_generated - t->mark;
         t->run->a.n_reasoning += c->n_generated - t->mark;
@@ -95,7 +95,7 @@ void answer_piece(void *arg, const struct stoker_piece *p)
 /* The status line of a stream goes out with the first thing that is said. */
 void answer_open_stream(struct run *run)
 {
-    if (run->a.wish->stream && !http_streaming(run->a.http))
+    if (run->a.request->stream && !http_streaming(run->a.http))
         http_stream_begin(run->a.http, run->say->stream_type);
 }
 
@@ -104,7 +104,7 @@ static void begin(struct run *run)
     if (run->begun)
         return;
     run->begun = 1;
-    if (run->a.wish->stream) {
+    if (run->a.request->stream) {
         answer_open_stream(run);
         run->say->begin(&run->a);
     }
@@ -113,15 +113,15 @@ static void begin(struct run *run)
 static int keep_logprobs(struct choice *c, const struct stoker_event *e)
 {
     size_t n_top = e->u.token.n_top < STOKER_TOP ? e->u.token.n_top : STOKER_TOP;
-    if ((c->n_token & (c->n_token - 1)) == 0) { /* room for the next power of two */
-        struct answer_token *grown = room_realloc(c->token, (c->n_token ? 2 * c->n_token : 1) * sizeof *grown);
+    if ((c->n_token & (c->n_token - 1)) == 0) { /* grows to the next power of two */
+        struct answer_token *grown = reqmem_realloc(c->token, (c->n_token ? 2 * c->n_token : 1) * sizeof *grown);
         if (!grown)
             return -1;
         c->token = grown;
     }
     struct answer_token *t = &c->token[c->n_token];
     *t = (struct answer_token){.likely = {e->u.token.id, e->u.token.logprob}, .n_top = n_top};
-    if (n_top && !(t->top = room_malloc(n_top * sizeof *t->top)))
+    if (n_top && !(t->top = reqmem_malloc(n_top * sizeof *t->top)))
         return -1;
     if (n_top)
         memcpy(t->top, e->u.token.top, n_top * sizeof *t->top);
@@ -139,7 +139,7 @@ static void take_token(struct task *t, const struct stoker_event *e)
         run->first_token = clock_seconds();
     t->choice->n_generated++;
     run->a.n_generated++;
-    if (run->a.wish->logprobs && keep_logprobs(t->choice, e))
+    if (run->a.request->logprobs && keep_logprobs(t->choice, e))
         answer_no_memory(run);
     t->over = stoker_reply_token(t->reply, e->u.token.id, &err);
     if (t->over < 0) {
@@ -172,7 +172,7 @@ static void take_end(struct task *t, const struct stoker_event *e)
     }
     int stop = stoker_reply_stop(t->reply);
     if (stop >= 0)
-        c->stop = &a->wish->stop[stop];
+        c->stop = &a->request->stop[stop];
     c->ended = 1;
     c->finish = e->u.end.reason == STOKER_END_LENGTH && !t->over ? FINISH_LENGTH
                 : c->n_call                                      ? FINISH_CALLS
@@ -182,14 +182,14 @@ static void take_end(struct task *t, const struct stoker_event *e)
         a->prompt_seconds = e->u.end.prompt_seconds;
         a->generate_seconds = e->u.end.generate_seconds;
     }
-    if (a->wish->stream && !run->failed)
+    if (a->request->stream && !run->failed)
         run->say->choice_end(a, c);
 }
 
 /* What a prompt's first choice found of it; siblings find more, for they come later. */
 static void note_cached(struct task *t, size_t n_cached)
 {
-    if (t->choice->index % (size_t)t->run->a.wish->n == 0 && t->n_cached == 0)
+    if (t->choice->index % (size_t)t->run->a.request->n == 0 && t->n_cached == 0)
         t->run->a.n_cached += t->n_cached = n_cached;
 }
 
@@ -201,7 +201,7 @@ static void take_progress(struct task *t, const struct stoker_event *e)
     begin(run);
     a->progress_done = e->u.progress.done;
     a->progress_seconds = clock_seconds() - run->submitted;
-    if (t->choice->index == 0 && a->wish->stream && a->wish->wants_progress && run->say->progress)
+    if (t->choice->index == 0 && a->request->stream && a->request->wants_progress && run->say->progress)
         run->say->progress(a);
 }
 

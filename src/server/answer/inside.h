@@ -1,6 +1,6 @@
 /* An answer at work, as its files share it:
  *
- *     prepare.c           the wish -> prompts as tokens, replies that take the answers apart
+ *     prepare.c           the request -> prompts as tokens, replies that take the answers apart
  *     answer.c            requests to the engine, the client, the end
  *     events.c            what the engine tells of a choice -> pieces, for struct choice and the dialect
  *
@@ -17,8 +17,8 @@ struct run;
 struct task {
     struct run *run;
     struct choice *choice;
-    const struct wish_prompt *prompt; /* of its own, or the chat's */
-    struct stoker_reply *reply;       /* from its being submitted to its end */
+    const struct request_prompt *prompt; /* of its own, or the chat's */
+    struct stoker_reply *reply;          /* from its being submitted to its end */
     stoker_id id;
     int submitted, live; /* live: its last event was not taken yet */
     int over;            /* the reply has seen the end: what else comes is not looked at */
@@ -29,7 +29,7 @@ struct task {
 struct run {
     struct answer a;
     const struct dialect_events *say;
-    struct wish_prompt chat; /* of a wish with a chat */
+    struct request_prompt chat; /* of a request with a chat */
     struct stoker_sampling sampling;
     size_t snapshot_at[RESUME_POINTS], n_snapshot;
     struct task *task; /* [a.n_choice] */
@@ -43,12 +43,12 @@ struct run {
  * may be asked for, and few run at a time. -1: run->refusal. */
 int answer_prepare(struct run *run);
 int answer_open_reply(struct task *t);
-int answer_may_be_cut(const struct wish *w);
+int answer_may_be_cut(const struct request *w);
 
 /* events.c */
 void answer_event(struct task *t, const struct stoker_event *e);
 void answer_piece(void *task, const struct stoker_piece *p); /* what its reply tells meanwhile */
-void answer_open_stream(struct run *run);                    /* unless it is open, or no stream is wished */
+void answer_open_stream(struct run *run);                    /* unless it is open, or no stream is asked for */
 int answer_no_memory(struct run *run);                       /* the answer fails; returns -1 */
 
 #endif

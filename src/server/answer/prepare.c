@@ -1,8 +1,8 @@
-/* What an answer begins with: the wish's prompts as tokens, headers about them, replies that fit what is asked for. All that a wish can
- * still be refused for is found here, before anything is sent: what holds for the first choice holds for the others. */
+/* What an answer begins with: the request's prompts as tokens, headers about them, replies that fit what is asked for. All that a
+ * request can still be refused for is found here, before anything is sent: what holds for the first choice holds for the others. */
 #include "server/answer/inside.h"
 
-#include "base/room.h"
+#include "base/reqmem.h"
 #include "server/request/prefix_key.h"
 #include "server/request/service.h"
 
@@ -11,7 +11,7 @@
 
 /* ---- prompts --------------------------------------------------------------------------------------------------------------- */
 
-static void tell_stabilized(struct http_exchange *x, const struct wish *w)
+static void tell_stabilized(struct http_exchange *x, const struct request *w)
 {
     char names[32] = "";
     for (int i = 0; i < STABILIZE_RULES; i++) {
@@ -38,7 +38,7 @@ static int nobody_waits(void *exchange)
 /* Whether it was the client, when the prompt or the reply was given up. */
 static int client_left(struct http_exchange *x) { return nobody_waits(x) && http_wait(x, 0) == HTTP_GONE; }
 
-static int make_prompt(struct http_exchange *x, const struct wish *w, struct stoker_prompt *out, struct refusal *r)
+static int make_prompt(struct http_exchange *x, const struct request *w, struct stoker_prompt *out, struct refusal *r)
 {
     struct stoker_error err;
     struct out written = {0};
@@ -61,17 +61,17 @@ static int make_prompt(struct http_exchange *x, const struct wish *w, struct sto
     return failed ? refuse_error(r, *path ? path : "messages", &err) : 0;
 }
 
-int answer_prompt(struct http_exchange *x, const struct wish *w, struct stoker_prompt *out, struct refusal *r)
+int answer_prompt(struct http_exchange *x, const struct request *w, struct stoker_prompt *out, struct refusal *r)
 {
     if (make_prompt(x, w, out, r) == 0)
         return 0;
-    wish_rename(w, r);
+    request_rename(w, r);
     return -1;
 }
 
 static int too_long(struct run *run, size_t n)
 {
-    const struct wish *w = run->a.wish;
+    const struct request *w = run->a.request;
     const char *param = w->chat ? "messages" : "prompt";
     int n_ctx = run->a.server->plan.n_ctx;
     if (n < (size_t)n_ctx)
@@ -83,7 +83,7 @@ static int too_long(struct run *run, size_t n)
                   "the prompt has %zu tokens, the context %d: shorten it, or serve with a longer --ctx", n, n_ctx);
 }
 
-static void tell_prefix_key(struct http_exchange *x, const struct wish *w)
+static void tell_prefix_key(struct http_exchange *x, const struct request *w)
 {
     uint64_t key = w->chat ? w->prefix_key : prefix_key_tokens(w->prompt[0].token, w->prompt[0].n);
     http_set(x, "x-stoker-prefix-key", "%016" PRIx64, key);
@@ -94,12 +94,12 @@ static int prepare_chat(struct run *run)
 {
     struct answer *a = &run->a;
     struct stoker_prompt p;
-    if (make_prompt(a->http, a->wish, &p, &run->refusal) < 0) {
+    if (make_prompt(a->http, a->request, &p, &run->refusal) < 0) {
         run->gone |= client_left(a->http);
         return -1;
     }
     int rc = too_long(run, p.n_token);
-    if (rc == 0 && !(run->chat.token = room_malloc((p.n_token + 1) * sizeof *p.token)))
+    if (rc == 0 && !(run->chat.token = reqmem_malloc((p.n_token + 1) * sizeof *p.token)))
         rc = refuse_memory(&run->refusal);
     if (rc == 0) {
         memcpy(run->chat.token, p.token, p.n_token * sizeof *p.token);
@@ -114,16 +114,16 @@ static int prepare_chat(struct run *run)
 static int prepare_prompts(struct run *run)
 {
     struct answer *a = &run->a;
-    const struct wish *w = a->wish;
+    const struct request *w = a->request;
     if (w->chat && prepare_chat(run) < 0)
         return -1;
     http_forget_body(a->http);
     tell_prefix_key(a->http, w);
     size_t n_prompt = w->chat ? 1 : w->n_prompt;
-    const struct wish_prompt *prompt = w->chat ? &run->chat : w->prompt;
+    const struct request_prompt *prompt = w->chat ? &run->chat : w->prompt;
     a->n_choice = n_prompt * (size_t)w->n;
-    a->choice = room_calloc(a->n_choice, sizeof *a->choice);
-    run->task = room_calloc(a->n_choice, sizeof *run->task);
+    a->choice = reqmem_calloc(a->n_choice, sizeof *a->choice);
+    run->task = reqmem_calloc(a->n_choice, sizeof *run->task);
     if (!a->choice || !run->task)
         return refuse_memory(&run->refusal);
     for (size_t i = 0; i < n_prompt; i++) {
@@ -153,25 +153,25 @@ static void tell_warnings(struct run *run, const struct stoker_reply *reply)
 
 /* Whether the limit may cut off an answer whose shortest form is longer: a format that an answer must have gives way to the client's
  * max_tokens, as it does with OpenAI's API. A call that was asked for does not: half a call is none. */
-int answer_may_be_cut(const struct wish *w)
+int answer_may_be_cut(const struct request *w)
 {
     return w->reply.answer.language != STOKER_ANY_TEXT && w->reply.choice != STOKER_TOOLS_REQUIRED;
 }
 
-/* An answer that may not be cut needs room for itself. */
-static int check_room(struct run *run, const struct task *t)
+/* An answer that may not be cut needs tokens for itself. */
+static int check_space(struct run *run, const struct task *t)
 {
-    const struct wish *w = run->a.wish;
-    size_t room = (size_t)run->a.server->plan.n_ctx - t->prompt->n, least = stoker_reply_shortest(t->reply);
-    if (w->max_tokens && (size_t)w->max_tokens < room)
-        room = (size_t)w->max_tokens;
-    if (least <= room || (least < SIZE_MAX && answer_may_be_cut(w)))
+    const struct request *w = run->a.request;
+    size_t most = (size_t)run->a.server->plan.n_ctx - t->prompt->n, least = stoker_reply_shortest(t->reply);
+    if (w->max_tokens && (size_t)w->max_tokens < most)
+        most = (size_t)w->max_tokens;
+    if (least <= most || (least < SIZE_MAX && answer_may_be_cut(w)))
         return 0;
     if (least == SIZE_MAX)
         return refuse(&run->refusal, 400, "invalid_value", NULL,
                       "what is asked for is longer than any answer can be; lower the lengths and counts of its schema");
     return refuse(&run->refusal, 400, "invalid_value", "max_tokens",
-                  "max_tokens leaves room for %zu tokens, the shortest answer of what is asked for has %zu", room,
+                  "max_tokens leaves room for %zu tokens, the shortest answer of what is asked for has %zu", most,
                   least);
 }
 
@@ -179,7 +179,7 @@ static int check_room(struct run *run, const struct task *t)
 static int refuse_reply(struct run *run, const struct stoker_error *err)
 {
     static const char schema[] = "schema error at ";
-    const struct stoker_reply_options *o = &run->a.wish->reply;
+    const struct stoker_reply_options *o = &run->a.request->reply;
     const char *at = strncmp(err->text, schema, sizeof schema - 1) ? err->text : err->text + sizeof schema - 1;
     char path[STOKER_PATH];
     if (strncmp(at, "tools[", 6) == 0)
@@ -208,7 +208,7 @@ static int refuse_reply(struct run *run, const struct stoker_error *err)
 int answer_open_reply(struct task *t)
 {
     struct run *run = t->run;
-    const struct wish *w = run->a.wish;
+    const struct request *w = run->a.request;
     struct stoker_error err;
     struct stoker_reply_options o = w->reply;
     o.prompt = t->prompt->token;
@@ -219,7 +219,7 @@ int answer_open_reply(struct task *t)
     o.stopped_arg = run->a.http;
     if (stoker_reply_open(&t->reply, run->a.engine, &o, answer_piece, t, &err) != 0)
         return refuse_reply(run, &err);
-    return check_room(run, t);
+    return check_space(run, t);
 }
 
 int answer_prepare(struct run *run)

@@ -5,14 +5,14 @@
  * A block is open from its first piece until a piece of another kind comes; a whole answer has the blocks of the stream. The body's way
  * in: anthropic_request.c. */
 #include "server/dialect/anthropic.h"
-#include "base/room.h"
+#include "base/reqmem.h"
 #include "server/answer/answer.h"
 #include "server/dialect/anthropic_request.h"
 #include "server/dialect/dialect.h"
 #include "server/http/http.h"
 #include "server/http/new_id.h"
+#include "server/request/request.h"
 #include "server/request/service.h"
-#include "server/request/wish.h"
 
 #include <string.h>
 
@@ -120,7 +120,7 @@ static void close_block(struct answer *a)
 static void add_block(struct message *m, struct block b)
 {
     if (m->n_block == m->block_room) {
-        struct block *grown = room_realloc(m->block, (2 * m->block_room + 4) * sizeof *grown);
+        struct block *grown = reqmem_realloc(m->block, (2 * m->block_room + 4) * sizeof *grown);
         if (!grown) {
             m->failed = 1;
             return;
@@ -281,16 +281,16 @@ static const struct dialect_events events = {.stream_type = "text/event-stream",
                                              .failure = on_failure,
                                              .whole = on_whole};
 
-static void answer_message(struct http_exchange *x, const struct wish *w, struct refusal *r)
+static void answer_message(struct http_exchange *x, const struct request *w, struct refusal *r)
 {
     struct message m = {0};
     (void)r;
     server_new_id(m.id, "msg_", 24);
     answer_run(x, &events, w, &m);
-    room_free(m.block);
+    reqmem_free(m.block);
 }
 
-static void answer_count(struct http_exchange *x, const struct wish *w, struct refusal *r)
+static void answer_count(struct http_exchange *x, const struct request *w, struct refusal *r)
 {
     struct stoker_prompt p;
     struct out o = {0};
@@ -320,25 +320,25 @@ static int model_ok(const struct http_exchange *x, const json_t *body, struct re
     return json_get_text(body, NULL, "model", &name, &n, r) < 0 ? -1 : server_model_ok(x->server, name, n, 1, r);
 }
 
-/* Reads the body and hands its wish on; whoever refuses, now or then, fills *r. */
+/* Reads the body and hands its request on; whoever refuses, now or then, fills *r. */
 static void serve(struct http_exchange *x, int counting,
-                  void (*answer)(struct http_exchange *x, const struct wish *w, struct refusal *r))
+                  void (*answer)(struct http_exchange *x, const struct request *w, struct refusal *r))
 {
     struct refusal r = {0};
     struct anthropic_request request = {0};
-    struct wish w = {.anthropic = 1};
+    struct request w = {.anthropic = 1};
     json_t *body = json_read(x->body, x->n_body, &r);
     if (body && model_ok(x, body, &r) == 0 && anthropic_request_read(&request, body, counting, &r) == 0) {
         w.origins = request.origins;
         json_object_del(body, "messages"); /* the chat has their texts */
-        if (wish_read_chat(&w, x->server, request.chat, NULL, 0, &r) == 0) {
+        if (request_read_chat(&w, x->server, request.chat, NULL, 0, &r) == 0) {
             set_headers(x, request.ignored);
             answer(x, &w, &r);
         }
     }
     if (r.status)
         http_refuse(x, &r);
-    wish_free(&w);
+    request_free(&w);
     anthropic_request_free(&request);
     json_decref(body);
 }

@@ -12,7 +12,7 @@
 #include "server/dialect/anthropic_request.h"
 
 #include "server/request/origin.h"
-#include "server/request/wish.h"
+#include "server/request/request.h"
 
 #include <string.h>
 
@@ -107,9 +107,9 @@ static int read_tool_result(struct conversion *c, const json_t *block, const str
     json_t *content = json_get(block, "content"), *texts = NULL;
     if (there <= 0)
         return there < 0 ? -1 : json_missing(c->r, at, "tool_use_id");
-    if (c->n_result++ == WISH_MESSAGES)
+    if (c->n_result++ == REQUEST_MESSAGES)
         return json_refuse(c->r, "invalid_value", at, NULL,
-                           "is one tool_result block more than the %d that there may be", (int)WISH_MESSAGES);
+                           "is one tool_result block more than the %d that there may be", (int)REQUEST_MESSAGES);
     if (!json_object_get(c->uses, id))
         return json_refuse(c->r, "invalid_value", at, "tool_use_id", "names no tool_use block of an earlier message");
     if (json_get_bool(block, at, "is_error", &is_error, c->r) < 0)
@@ -266,9 +266,9 @@ static int read_messages(struct conversion *c, const json_t *body)
     int there = json_get_array(body, NULL, "messages", &list, c->r);
     if (there <= 0)
         return there < 0 ? -1 : json_missing(c->r, NULL, "messages");
-    if (json_array_size(list) == 0 || json_array_size(list) > WISH_MESSAGES)
+    if (json_array_size(list) == 0 || json_array_size(list) > REQUEST_MESSAGES)
         return json_refuse(c->r, "invalid_value", NULL, "messages", "must hold 1 to %d messages, not %zu",
-                           (int)WISH_MESSAGES, json_array_size(list));
+                           (int)REQUEST_MESSAGES, json_array_size(list));
     json_array_foreach(list, i, message)
     {
         struct json_at place = {&at, NULL, i};

@@ -5,7 +5,7 @@
 #include "server/http/json.h"
 
 struct anthropic_request {
-    json_t *chat;    /* for wish_read_chat() */
+    json_t *chat;    /* for request_read_chat() */
     json_t *origins; /* of its fields: request/origin.h */
     json_t *ignored; /* an array: types of the tools that were left out */
 };

@@ -1,4 +1,4 @@
-/* POST /v1/chat/completions: a wish is its body, field by field; server.md, part 3. */
+/* POST /v1/chat/completions: a request is its body, field by field; server.md, part 3. */
 #include "server/dialect/openai.h"
 #include "server/http/new_id.h"
 #include "server/request/service.h"
@@ -22,7 +22,7 @@ static void open_chunk(struct answer *a)
 static void close_chunk(struct answer *a, struct choice *c, const char *finish)
 {
     struct out *o = &a->out;
-    if (a->wish->logprobs) {
+    if (a->request->logprobs) {
         out_print(o, "},\"logprobs\":{\"content\":[");
         openai_logprobs(o, a, c, c->n_told);
         out_print(o, "],\"refusal\":null}");
@@ -149,7 +149,7 @@ static void on_whole(struct answer *a)
         out_print(o, "%s{\"index\":%zu,\"message\":", i ? "," : "[", i);
         put_message(o, c);
         out_print(o, ",\"logprobs\":");
-        if (a->wish->logprobs) {
+        if (a->request->logprobs) {
             out_print(o, "{\"content\":[");
             openai_logprobs(o, a, c, 0);
             out_print(o, "],\"refusal\":null}");
@@ -178,10 +178,10 @@ static const struct dialect_events events = {.stream_type = "text/event-stream",
 void openai_chat(struct http_exchange *x)
 {
     struct refusal r = {0};
-    struct wish w = {0};
+    struct request w = {0};
     struct chat chat = {0};
     json_t *body = openai_body(x, &r);
-    if (body && wish_read_chat(&w, x->server, body, x->body, x->n_body, &r) == 0) {
+    if (body && request_read_chat(&w, x->server, body, x->body, x->n_body, &r) == 0) {
         server_new_id(chat.id, "chatcmpl-", 24);
         openai_head(&chat.head, x->server, chat.id, w.stream ? "chat.completion.chunk" : "chat.completion", w.stream);
         if (chat.head.failed)
@@ -192,6 +192,6 @@ void openai_chat(struct http_exchange *x)
     if (r.status)
         http_refuse(x, &r);
     out_free(&chat.head);
-    wish_free(&w);
+    request_free(&w);
     json_decref(body);
 }

@@ -5,7 +5,7 @@
 #include "server/http/new_id.h"
 #include "server/request/service.h"
 
-#include "base/room.h"
+#include "base/reqmem.h"
 #include "base/utf8.h"
 
 #include <string.h>
@@ -21,12 +21,12 @@ struct completion {
 
 /* ---- prompts --------------------------------------------------------------------------------------------------------------- */
 
-static int add_text(struct wish *w, const struct server *s, const json_t *v, const struct json_at *at,
+static int add_text(struct request *w, const struct server *s, const json_t *v, const struct json_at *at,
                     struct refusal *r)
 {
     char path[64];
     struct stoker_error err;
-    struct wish_prompt *p = &w->prompt[w->n_prompt];
+    struct request_prompt *p = &w->prompt[w->n_prompt];
     if (!json_is_string(v))
         return json_refuse(r, "invalid_type", at, NULL, "must be a string, not %s", json_kind(v));
     if (stoker_tokenize(s->engine, json_string_value(v), json_string_length(v), 1, 1, &p->token, &p->n, &err) != 0)
@@ -35,14 +35,14 @@ static int add_text(struct wish *w, const struct server *s, const json_t *v, con
     return p->n ? 0 : json_refuse(r, "invalid_value", at, NULL, "is empty: nothing to go on from");
 }
 
-static int add_tokens(struct wish *w, const struct server *s, const json_t *v, const struct json_at *at,
+static int add_tokens(struct request *w, const struct server *s, const json_t *v, const struct json_at *at,
                       struct refusal *r)
 {
     int n_vocab = stoker_n_vocab(s->engine);
-    struct wish_prompt *p = &w->prompt[w->n_prompt];
+    struct request_prompt *p = &w->prompt[w->n_prompt];
     if (json_array_size(v) == 0)
         return json_refuse(r, "invalid_value", at, NULL, "is empty: nothing to go on from");
-    p->token = room_malloc(json_array_size(v) * sizeof *p->token);
+    p->token = reqmem_malloc(json_array_size(v) * sizeof *p->token);
     if (!p->token)
         return refuse_memory(r);
     w->n_prompt++;
@@ -60,7 +60,7 @@ static int add_tokens(struct wish *w, const struct server *s, const json_t *v, c
     return 0;
 }
 
-static int read_prompts(struct wish *w, const struct server *s, const json_t *body, struct refusal *r)
+static int read_prompts(struct request *w, const struct server *s, const json_t *body, struct refusal *r)
 {
     const json_t *v = json_get(body, "prompt");
     const struct json_at at = {NULL, "prompt", 0};
@@ -70,7 +70,7 @@ static int read_prompts(struct wish *w, const struct server *s, const json_t *bo
     size_t n = list ? json_array_size(v) : 1;
     if (n > PROMPTS)
         return json_refuse(r, "invalid_value", NULL, "prompt", "has %zu prompts; it may have %d", n, (int)PROMPTS);
-    w->prompt = room_calloc(n + 1, sizeof *w->prompt);
+    w->prompt = reqmem_calloc(n + 1, sizeof *w->prompt);
     if (!w->prompt)
         return refuse_memory(r);
     if (!list)
@@ -85,11 +85,11 @@ static int read_prompts(struct wish *w, const struct server *s, const json_t *bo
 }
 
 /* A prompt as its client sees it: its string, or the texts of its tokens. */
-static int put_echo(struct completion *c, const struct wish *w, const struct server *s, const json_t *prompt,
+static int put_echo(struct completion *c, const struct request *w, const struct server *s, const json_t *prompt,
                     struct refusal *r)
 {
     const struct stoker_templates *t = stoker_templates_of(s->engine);
-    c->echo = room_calloc(w->n_prompt, sizeof *c->echo);
+    c->echo = reqmem_calloc(w->n_prompt, sizeof *c->echo);
     if (!c->echo)
         return refuse_memory(r);
     for (size_t i = 0; i < w->n_prompt; i++) {
@@ -111,7 +111,7 @@ static int put_echo(struct completion *c, const struct wish *w, const struct ser
 
 /* ---- fields ---------------------------------------------------------------------------------------------------------------- */
 
-static int read_rest(struct wish *w, struct completion *c, const struct server *s, const json_t *body,
+static int read_rest(struct request *w, struct completion *c, const struct server *s, const json_t *body,
                      struct refusal *r)
 {
     int echo = 0;
@@ -132,7 +132,7 @@ static int read_rest(struct wish *w, struct completion *c, const struct server *
     w->reply.plain = 1;
     if (!w->max_tokens)
         w->max_tokens = DEFAULT_TOKENS;
-    c->n_written = room_calloc(w->n_prompt * (size_t)w->n, sizeof *c->n_written);
+    c->n_written = reqmem_calloc(w->n_prompt * (size_t)w->n, sizeof *c->n_written);
     if (!c->n_written)
         return refuse_memory(r);
     return echo ? put_echo(c, w, s, json_get(body, "prompt"), r) : 0;
@@ -198,7 +198,7 @@ static void end_choice(struct answer *a, struct choice *c, const char *finish)
     struct out *o = &a->out;
     struct completion *own = a->own;
     out_print(o, ",\"logprobs\":");
-    if (a->wish->logprobs)
+    if (a->request->logprobs)
         put_logprobs(o, a, c, c->n_told, &own->n_written[c->index]);
     else
         out_print(o, "null");
@@ -212,7 +212,7 @@ static void end_choice(struct answer *a, struct choice *c, const char *finish)
 static const struct out *echo_of(const struct answer *a, const struct choice *c)
 {
     const struct completion *own = a->own;
-    return own->echo ? &own->echo[c->index / (size_t)a->wish->n] : NULL;
+    return own->echo ? &own->echo[c->index / (size_t)a->request->n] : NULL;
 }
 
 /* ---- stream ---------------------------------------------------------------------------------------------------------------- */
@@ -287,10 +287,10 @@ static const struct dialect_events events = {.stream_type = "text/event-stream",
 void openai_completions(struct http_exchange *x)
 {
     struct refusal r = {0};
-    struct wish w = {0};
+    struct request w = {0};
     struct completion c = {0};
     json_t *body = openai_body(x, &r);
-    if (body && wish_read_sampling(&w, x->server, body, &r) == 0 && read_prompts(&w, x->server, body, &r) == 0 &&
+    if (body && request_read_sampling(&w, x->server, body, &r) == 0 && read_prompts(&w, x->server, body, &r) == 0 &&
         read_rest(&w, &c, x->server, body, &r) == 0) {
         server_new_id(c.id, "cmpl-", 24);
         openai_head(&c.head, x->server, c.id, "text_completion", w.stream);
@@ -303,9 +303,9 @@ void openai_completions(struct http_exchange *x)
         http_refuse(x, &r);
     for (size_t i = 0; c.echo && i < w.n_prompt; i++)
         out_free(&c.echo[i]);
-    room_free(c.echo);
-    room_free(c.n_written);
+    reqmem_free(c.echo);
+    reqmem_free(c.n_written);
     out_free(&c.head);
-    wish_free(&w);
+    request_free(&w);
     json_decref(body);
 }

@@ -7,14 +7,14 @@
 #include "server/dialect/ollama.h"
 
 #include "base/clock.h"
-#include "base/room.h"
+#include "base/reqmem.h"
 #include "base/sha256.h"
 #include "server/answer/answer.h"
 #include "server/dialect/dialect.h"
 #include "server/dialect/ollama_request.h"
 #include "server/http/http.h"
+#include "server/request/request.h"
 #include "server/request/service.h"
-#include "server/request/wish.h"
 
 #include <ctype.h>
 #include <string.h>
@@ -207,13 +207,13 @@ static void answer_load(struct http_exchange *x, const struct talk *t)
 }
 
 /* A prompt that no template touches. */
-static int read_raw(struct wish *w, const struct http_exchange *x, const struct ollama_request *o, struct refusal *r)
+static int read_raw(struct request *w, const struct http_exchange *x, const struct ollama_request *o, struct refusal *r)
 {
     struct stoker_error err = {0};
     w->reply.plain = 1;
-    if (wish_read_sampling(w, x->server, o->chat, r) != 0 || wish_read_answer(w, x->server, o->chat, r) != 0)
+    if (request_read_sampling(w, x->server, o->chat, r) != 0 || request_read_answer(w, x->server, o->chat, r) != 0)
         return -1;
-    w->prompt = room_calloc(1, sizeof *w->prompt);
+    w->prompt = reqmem_calloc(1, sizeof *w->prompt);
     if (!w->prompt)
         return refuse_memory(r);
     w->n_prompt = 1;
@@ -226,7 +226,7 @@ static void serve(struct http_exchange *x, int generate)
 {
     struct refusal r = {0};
     struct ollama_request request = {0};
-    struct wish w = {0};
+    struct request w = {0};
     struct talk t = {.generate = generate};
     json_t *body = json_read(x->body, x->n_body, &r);
     int n_ctx = x->server->plan.n_ctx;
@@ -239,12 +239,12 @@ static void serve(struct http_exchange *x, int generate)
         if (request.load)
             answer_load(x, &t);
         else if ((request.raw ? read_raw(&w, x, &request, &r)
-                              : wish_read_chat(&w, x->server, request.chat, NULL, 0, &r)) == 0)
+                              : request_read_chat(&w, x->server, request.chat, NULL, 0, &r)) == 0)
             answer_run(x, &events, &w, &t);
     }
     if (r.status)
         http_refuse(x, &r);
-    wish_free(&w);
+    request_free(&w);
     ollama_request_free(&request);
     json_decref(body);
 }

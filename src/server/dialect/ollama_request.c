@@ -1,7 +1,7 @@
 /* Bodies of Ollama's chat and generate as bodies of OpenAI's chat, which the rest of the server understands.
  *
- *     options      fields of their own: num_predict is max_tokens (below 1: the room), num_ctx is a promise that is checked;
- *                  whole numbers may be written 4096.0; top_p 0 keeps the likeliest token, repeat_penalty 0 is off
+ *     options      fields of their own: num_predict is max_tokens (below 1: what the context has left), num_ctx is a promise that
+ *                  is checked; whole numbers may be written 4096.0; top_p 0 keeps the likeliest token, repeat_penalty 0 is off
  *     format       response_format: "json" or a schema
  *     think        enable_thinking; "low", "medium", "high": reasoning_effort as well
  *     tool_calls   have no ids here and objects as arguments: they get ids in order, and results find theirs by tool_name, else in order
@@ -12,7 +12,7 @@
 #include "server/dialect/ollama_request.h"
 
 #include "server/request/origin.h"
-#include "server/request/wish.h"
+#include "server/request/request.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -292,9 +292,9 @@ static int read_chat(struct conversion *c, struct ollama_request *o, const json_
     if (json_get_array(body, NULL, "messages", &list, c->r) < 0)
         return -1;
     o->load = json_array_size(list) == 0;
-    if (json_array_size(list) > WISH_MESSAGES)
+    if (json_array_size(list) > REQUEST_MESSAGES)
         return json_refuse(c->r, "invalid_value", NULL, "messages", "has %zu messages; it must have 1 to %d",
-                           json_array_size(list), (int)WISH_MESSAGES);
+                           json_array_size(list), (int)REQUEST_MESSAGES);
     json_array_foreach(list, i, message)
     {
         struct json_at place = {&at, NULL, i};

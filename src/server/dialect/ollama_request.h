@@ -5,7 +5,7 @@
 #include "server/http/json.h"
 
 struct ollama_request {
-    json_t *chat;    /* for wish_read_chat(), or wish_read_sampling() and wish_read_answer() where raw */
+    json_t *chat;    /* for request_read_chat(), or request_read_sampling() and request_read_answer() where raw */
     json_t *origins; /* of its fields: request/origin.h */
     const char *raw; /* [n_raw] of the body: the prompt without a template; or NULL */
     size_t n_raw;

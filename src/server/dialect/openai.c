@@ -59,7 +59,7 @@ void openai_end_answer(struct answer *a)
 
 void openai_end_chunk(struct answer *a, int ends_choice)
 {
-    if (a->wish->include_usage)
+    if (a->request->include_usage)
         out_print(&a->out, ",\"usage\":null");
     else if (ends_choice && answer_all_ended(a))
         put_timings(&a->out, a);
@@ -68,7 +68,7 @@ void openai_end_chunk(struct answer *a, int ends_choice)
 
 void openai_end_stream(struct answer *a, const struct out *head)
 {
-    if (a->wish->include_usage) {
+    if (a->request->include_usage) {
         out_bytes(&a->out, head->text, head->n);
         out_print(&a->out, "[]");
         openai_end_answer(a);

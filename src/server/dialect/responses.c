@@ -5,7 +5,7 @@
  * The answer is a list of items in the order in which they came: reasoning, message, call. An item is a stretch of the choice's texts
  * that ends where another kind begins. A whole answer is told the same pieces, so it has the same items. */
 #include "base/json/load.h"
-#include "base/room.h"
+#include "base/reqmem.h"
 #include "server/dialect/openai.h"
 #include "server/dialect/responses_request.h"
 #include "server/http/new_id.h"
@@ -54,7 +54,7 @@ static void put_logprobs(struct out *o, const struct answer *a, const struct ite
     struct choice shown = a->choice[0];
     shown.n_token = it->to_token;
     out_print(o, "[");
-    if (a->wish->logprobs)
+    if (a->request->logprobs)
         openai_logprobs(o, a, &shown, from);
     out_print(o, "]");
 }
@@ -147,7 +147,7 @@ static void put_settings(struct out *o, const struct answer *a, const json_t *bo
     out_print(o, ",\"summary\":");
     out_text(o, word(reasoning, "summary"));
     out_print(o, "},\"store\":false,\"temperature\":");
-    out_real(o, a->wish->sampling.temperature);
+    out_real(o, a->request->sampling.temperature);
     put_field(o, "text", NULL, "{\"format\":");
     if (json_get(text, "format"))
         out_value(o, json_get(text, "format"));
@@ -157,7 +157,7 @@ static void put_settings(struct out *o, const struct answer *a, const json_t *bo
     put_field(o, "tool_choice", json_get(body, "tool_choice"), "\"auto\"");
     put_field(o, "tools", json_get(body, "tools"), "[]");
     out_print(o, ",\"top_p\":");
-    out_real(o, a->wish->sampling.top_p);
+    out_real(o, a->request->sampling.top_p);
     out_print(o, ",\"truncation\":\"disabled\"");
     put_field(o, "metadata", json_get(body, "metadata"), "{}");
 }
@@ -296,7 +296,7 @@ static void end_item(struct answer *a)
     it->done = 1;
     if (it->kind == ITEM_MESSAGE)
         it->to_token = a->choice[0].n_token;
-    if (!a->wish->stream)
+    if (!a->request->stream)
         return;
     if (it->kind == ITEM_CUSTOM) {
         tell_custom(a, it);
@@ -321,7 +321,7 @@ static struct item *item_of(struct answer *a, enum item_kind kind, const struct 
     end_item(a);
     if (own->n_item == own->cap_item) {
         size_t cap = own->cap_item ? 2 * own->cap_item : 8;
-        struct item *grown = room_realloc(own->item, cap * sizeof *grown);
+        struct item *grown = reqmem_realloc(own->item, cap * sizeof *grown);
         a->out.failed |= !grown;
         if (!grown)
             return NULL;
@@ -345,7 +345,7 @@ static void add_text(struct answer *a, enum item_kind kind, size_t end, const ch
         return;
     if (own->n_item > before) {
         it->from = it->to = end - n;
-        if (a->wish->stream) {
+        if (a->request->stream) {
             tell_item(a, "output_item.added", it);
             if (kind == ITEM_MESSAGE)
                 tell_part(a, "content_part.added", it);
@@ -353,7 +353,7 @@ static void add_text(struct answer *a, enum item_kind kind, size_t end, const ch
     }
     it->to = end;
     it->to_token = c->n_token;
-    if (a->wish->stream) {
+    if (a->request->stream) {
         struct out *o = open_inside(a, names[kind]);
         out_print(o, ",\"delta\":");
         out_string(o, text, n);
@@ -388,7 +388,7 @@ static void on_call(struct answer *a, struct choice *c, struct call *call)
     int custom = json_object_get(own->request->custom, call->name) != NULL;
     struct item *it = item_of(a, custom ? ITEM_CUSTOM : ITEM_CALL, call);
     c->n_told = c->n_token;
-    if (it && a->wish->stream)
+    if (it && a->request->stream)
         tell_item(a, "output_item.added", it);
 }
 
@@ -398,7 +398,7 @@ static void on_arguments(struct answer *a, struct choice *c, struct call *call, 
     const struct response *own = a->own;
     (void)call;
     c->n_told = c->n_token;
-    if (!a->wish->stream || !own->n_item || own->item[own->n_item - 1].kind == ITEM_CUSTOM)
+    if (!a->request->stream || !own->n_item || own->item[own->n_item - 1].kind == ITEM_CUSTOM)
         return;
     struct out *o = open_inside(a, "function_call_arguments.delta");
     out_print(o, ",\"delta\":");
@@ -464,7 +464,7 @@ static const struct dialect_events events = {.stream_type = "text/event-stream",
 void openai_responses(struct http_exchange *x)
 {
     struct refusal r = {0};
-    struct wish w = {0};
+    struct request w = {0};
     struct responses_request q = {0};
     struct response response = {.request = &q, .created = server_now()};
     json_t *body = openai_body(x, &r);
@@ -474,15 +474,15 @@ void openai_responses(struct http_exchange *x)
     w.origins = q.origins;
     if (read)
         json_object_del(body, "input"); /* the chat has its texts */
-    if (read && wish_read_chat(&w, x->server, q.chat, NULL, 0, &r) == 0) {
+    if (read && request_read_chat(&w, x->server, q.chat, NULL, 0, &r) == 0) {
         if (q.left.n)
             http_set(x, "x-stoker-ignored-tools", "%.*s", (int)q.left.n, q.left.text);
         answer_run(x, &events, &w, &response);
     }
     if (r.status)
         http_refuse(x, &r);
-    room_free(response.item);
+    reqmem_free(response.item);
     responses_request_free(&q);
-    wish_free(&w);
+    request_free(&w);
     json_decref(body);
 }

@@ -10,7 +10,7 @@
 #include "server/dialect/responses_request.h"
 
 #include "server/request/origin.h"
-#include "server/request/wish.h"
+#include "server/request/request.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -248,9 +248,9 @@ static int add_input(struct conversion *c, const json_t *body)
     if (n == 0)
         return json_refuse(c->r, "invalid_value", NULL, "input", "holds no message to answer");
     n -= got > 0; /* the instructions */
-    if (n > WISH_MESSAGES)
+    if (n > REQUEST_MESSAGES)
         return json_refuse(c->r, "invalid_value", NULL, "input", "holds %zu messages; it may hold %d", n,
-                           (int)WISH_MESSAGES);
+                           (int)REQUEST_MESSAGES);
     return 0;
 }
 
@@ -392,7 +392,7 @@ static int set_effort(struct conversion *c, const json_t *body)
                    : got;
 }
 
-/* Log-probabilities are wished by top_logprobs, or by an entry of include. */
+/* Log-probabilities are asked for by top_logprobs, or by an entry of include. */
 static int set_logprobs(struct conversion *c, const json_t *body)
 {
     int64_t top = 0;

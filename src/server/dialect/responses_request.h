@@ -5,7 +5,7 @@
 #include "server/http/json.h"
 
 struct responses_request {
-    json_t *chat;    /* what wish_read_chat() takes; owned */
+    json_t *chat;    /* what request_read_chat() takes; owned */
     json_t *origins; /* of its fields: request/origin.h; owned */
     json_t *custom;  /* names of custom tools: an object; owned */
     json_t *spaces;  /* name of a namespace's function -> the namespace; owned */

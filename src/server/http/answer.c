@@ -5,7 +5,7 @@
  * nothing. So the time of an answer is bounded by its length. */
 #include "base/clock.h"
 #include "base/log.h"
-#include "base/room.h"
+#include "base/reqmem.h"
 #include "server/http/inside.h"
 #include "server/http/json.h"
 
@@ -69,9 +69,9 @@ static size_t send_some(struct http_connection *c, struct iovec *v, size_t n)
 static void drop_unsent(struct http_connection *c)
 {
     free(c->unsent);
-    room_give(c->room_unsent);
+    reqmem_give(c->unsent_capacity);
     c->unsent = NULL;
-    c->at_unsent = c->n_unsent = c->room_unsent = 0;
+    c->at_unsent = c->n_unsent = c->unsent_capacity = 0;
 }
 
 static void send_unsent(struct http_connection *c)
@@ -129,24 +129,24 @@ static void wait_unsent(struct http_connection *c, size_t most)
         drop_unsent(c);
 }
 
-/* -1: there is no room for n more. */
+/* -1: there is no memory for n more. */
 static int keep(struct http_connection *c, const char *text, size_t n)
 {
-    if (c->at_unsent && c->at_unsent + c->n_unsent + n > c->room_unsent) {
+    if (c->at_unsent && c->at_unsent + c->n_unsent + n > c->unsent_capacity) {
         memmove(c->unsent, c->unsent + c->at_unsent, c->n_unsent);
         c->at_unsent = 0;
     }
-    if (c->n_unsent + n > c->room_unsent) {
-        size_t room = c->n_unsent + n + c->room_unsent / 2 + 4096, more = room - c->room_unsent;
-        if (room_take(more, ROOM_SMALL))
+    if (c->n_unsent + n > c->unsent_capacity) {
+        size_t capacity = c->n_unsent + n + c->unsent_capacity / 2 + 4096, more = capacity - c->unsent_capacity;
+        if (reqmem_take(more, REQMEM_SMALL))
             return -1;
-        char *unsent = realloc(c->unsent, room);
+        char *unsent = realloc(c->unsent, capacity);
         if (!unsent) {
-            room_give(more);
+            reqmem_give(more);
             return -1;
         }
         c->unsent = unsent;
-        c->room_unsent = room;
+        c->unsent_capacity = capacity;
     }
     memcpy(c->unsent + c->at_unsent + c->n_unsent, text, n);
     c->n_unsent += n;
@@ -210,9 +210,9 @@ void http_set(struct http_exchange *x, const char *name, const char *format, ...
     for (char *p = value; *p; p++)
         if (*(unsigned char *)p < 0x20 || *p == 0x7f)
             *p = ' ';
-    size_t room = sizeof c->set - c->n_set;
-    int n = snprintf(c->set + c->n_set, room, "%s: %s\r\n", name, value);
-    c->n_set += n > 0 && (size_t)n < room ? (size_t)n : 0;
+    size_t left = sizeof c->set - c->n_set;
+    int n = snprintf(c->set + c->n_set, left, "%s: %s\r\n", name, value);
+    c->n_set += n > 0 && (size_t)n < left ? (size_t)n : 0;
 }
 
 /* length -1: a stream. Returns the size. */
@@ -270,10 +270,10 @@ int http_refuse(struct http_exchange *x, const struct refusal *refusal)
 {
     struct out o = {0};
     struct refusal told = *refusal, *r = &told;
-    refusal_tell_room(r);
-    room_spare(ROOM_REFUSAL);
+    refusal_tell_memory(r);
+    reqmem_spare(REQMEM_REFUSAL);
     x->connection->app->write_error(&o, x->path, r, x->id);
-    room_spare(0);
+    reqmem_spare(0);
     if (r->retry_after)
         http_set(x, "Retry-After", "%d", r->retry_after);
     if (r->status == 401)

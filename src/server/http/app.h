@@ -38,7 +38,7 @@ struct route {
 };
 
 enum { ROUTES_MOST = 64, STATUS_MOST = 20 };
-enum { HTTP_BODY_FIRST = 16 << 10 /* of a body: whatever others have taken, there is room for that */ };
+enum { HTTP_BODY_FIRST = 16 << 10 /* of a body: whatever others have taken, there is memory for that */ };
 
 struct http_app {
     /* set before the first connection, constant from then on */

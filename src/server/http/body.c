@@ -1,10 +1,10 @@
 /* The body of a request: read whole, before its handler runs (http.h).
  *
- * Its memory comes out of the room of requests (base/room.h) as its bytes come, in steps that double: what a client only declares costs
- * nothing. The first step everybody gets, also where others have filled the room, so that ordinary requests get through:
+ * Its memory comes out of the requests' memory (base/reqmem.h) as its bytes come, in steps that double: what a client only declares costs
+ * nothing. The first step everybody gets, also where others have taken all of it, so that ordinary requests get through:
  *
  *     up to BODY_FIRST    always there
- *     up to BODY_LARGE    of everybody's room, and half of what is kept; who finds none waits a little, then is refused
+ *     up to BODY_LARGE    of everybody's part, and half of what is kept; where there is none the body waits
  *     beyond              what its handler makes of it takes several times as much (claim_of): a step is had when all large bodies can
  *                         still end, one after the other (claims.h). Of a whole one all that it may need is granted before its handler
  *                         runs, and kept for it until what is large is done (http_next)
@@ -17,7 +17,7 @@
  * BODY_FIRST, where somebody waits for memory: a client on a slow line keeps its place as long as nobody needs it. There
  * a body that stood still for STILL_MS is given up too. */
 #include "base/clock.h"
-#include "base/room.h"
+#include "base/reqmem.h"
 #include "server/http/inside.h"
 
 #include <poll.h>
@@ -53,17 +53,17 @@ struct reading {
 /* What a body of n bytes and what is made of it take together: a chat of one message takes 4.4 times its size (measured). */
 static size_t claim_of(size_t n)
 {
-    size_t whole = n / 2 * 9, alone = room_alone();
+    size_t whole = n / 2 * 9, alone = reqmem_alone();
     return whole < alone ? whole : alone;
 }
 
 void http_leave_large(struct http_connection *c)
 {
     struct http_app *app = c->app;
-    room_wait_by(NULL, NULL);
+    reqmem_wait_by(NULL, NULL);
     if (!c->is_large)
         return;
-    room_end_grant();
+    reqmem_end_grant();
     pthread_mutex_lock(&app->lock);
     struct http_connection **at = &app->large;
     while (*at != c)
@@ -79,7 +79,7 @@ void http_next(struct http_exchange *x) { http_leave_large(x->connection); }
 static int take_large(struct http_connection *c, size_t n, size_t most, int (*take)(size_t n))
 {
     struct http_app *app = c->app;
-    struct claim claim[LARGE_MOST], asks = {c->room_body, claim_of(most + 1) - c->room_body};
+    struct claim claim[LARGE_MOST], asks = {c->body_capacity, claim_of(most + 1) - c->body_capacity};
     size_t k = 0;
     if (atomic_load(&app->handlers_waiting))
         return 0;
@@ -91,7 +91,7 @@ static int take_large(struct http_connection *c, size_t n, size_t most, int (*ta
         asks = c->claim;
     else if (!is_full)
         claim[k++] = asks;
-    int taken = !is_full && claims_allow(claim, k, asks, n, room_left(ROOM_LARGE)) && take(n) == 0;
+    int taken = !is_full && claims_allow(claim, k, asks, n, reqmem_left(REQMEM_LARGE)) && take(n) == 0;
     if (taken && !c->is_large) {
         c->next_large = app->large;
         app->large = c;
@@ -103,15 +103,15 @@ static int take_large(struct http_connection *c, size_t n, size_t most, int (*ta
     return taken;
 }
 
-/* ---- room ------------------------------------------------------------------------------------------------------------------ */
+/* ---- memory ---------------------------------------------------------------------------------------------------------------- */
 
-static int take_body(size_t n) { return room_take(n, ROOM_LARGE); }
+static int take_body(size_t n) { return reqmem_take(n, REQMEM_LARGE); }
 
 /* Room for n more bytes of a body that will have at most b->most. */
 static int take_step(struct http_connection *c, size_t n, const struct reading *b)
 {
-    if (c->room_body + n <= BODY_LARGE)
-        return room_take(n, c->room_body ? ROOM_MIDDLE : ROOM_SMALL) == 0;
+    if (c->body_capacity + n <= BODY_LARGE)
+        return reqmem_take(n, c->body_capacity ? REQMEM_MIDDLE : REQMEM_SMALL) == 0;
     return take_large(c, n, b->most, take_body);
 }
 
@@ -121,7 +121,7 @@ static int take_rest(struct http_connection *c, size_t n, const struct reading *
     pthread_mutex_lock(&c->app->lock);
     c->claim.need = n;
     pthread_mutex_unlock(&c->app->lock);
-    return take_large(c, n, b->most, room_grant);
+    return take_large(c, n, b->most, reqmem_grant);
 }
 
 /* 1: all large ones wait, and c is the last that came. */
@@ -188,7 +188,7 @@ static int wait_for(struct http_connection *c, size_t n, struct reading *b,
     return there ? 0 : -1;
 }
 
-/* room_waits: of a handler. */
+/* reqmem_waits: of a handler. */
 static int wait_in_handler(void *connection, int (*try)(const void *of), const void *of)
 {
     struct http_connection *c = connection;
@@ -203,26 +203,26 @@ static int wait_in_handler(void *connection, int (*try)(const void *of), const v
     return there;
 }
 
-void http_wait_for_memory(struct http_connection *c) { room_wait_by(wait_in_handler, c); }
+void http_wait_for_memory(struct http_connection *c) { reqmem_wait_by(wait_in_handler, c); }
 
 /* Memory for n bytes and a zero. */
-static int have_room(struct http_connection *c, size_t n, struct reading *b, struct refusal *r)
+static int grow_body(struct http_connection *c, size_t n, struct reading *b, struct refusal *r)
 {
-    size_t room = c->room_body ? c->room_body : BODY_FIRST;
-    if (n < c->room_body)
+    size_t capacity = c->body_capacity ? c->body_capacity : BODY_FIRST;
+    if (n < c->body_capacity)
         return 0;
-    while (room <= n)
-        room *= 2;
-    room = room > b->most + 1 ? b->most + 1 : room;
-    if (wait_for(c, room - c->room_body, b, take_step, r))
+    while (capacity <= n)
+        capacity *= 2;
+    capacity = capacity > b->most + 1 ? b->most + 1 : capacity;
+    if (wait_for(c, capacity - c->body_capacity, b, take_step, r))
         return -1;
-    char *body = realloc(c->body, room);
+    char *body = realloc(c->body, capacity);
     if (!body) {
-        room_give(room - c->room_body);
+        reqmem_give(capacity - c->body_capacity);
         return refuse_memory(r);
     }
     c->body = body;
-    c->room_body = room;
+    c->body_capacity = capacity;
     return 0;
 }
 
@@ -252,7 +252,7 @@ static int take_in(struct http_connection *c, struct reading *b, struct refusal 
             return -1;
         used = (size_t)k;
     }
-    if (n && have_room(c, c->n_body + n, b, r))
+    if (n && grow_body(c, c->n_body + n, b, r))
         return -1;
     if (n)
         memcpy(c->body + c->n_body, c->in, n);
@@ -265,7 +265,7 @@ static int take_in(struct http_connection *c, struct reading *b, struct refusal 
 /* A body whose memory others could use has to come at a pace. */
 static int check_pace(const struct http_connection *c, const struct reading *b, struct refusal *r)
 {
-    int is_wanted = c->room_body > BODY_FIRST && atomic_load(&c->app->waiting);
+    int is_wanted = c->body_capacity > BODY_FIRST && atomic_load(&c->app->waiting);
     if (clock_ns() < b->slow_ns)
         return 0;
     if (c->is_large)
@@ -300,7 +300,7 @@ static int wait_more(struct http_connection *c, struct reading *b, struct refusa
         if (now >= end)
             return refuse(r, 408, NULL, NULL, "the body was not complete within %.10g s and a second a MiB",
                           c->app->body_timeout);
-        if (now >= still && c->room_body > BODY_FIRST && atomic_load(&c->app->waiting))
+        if (now >= still && c->body_capacity > BODY_FIRST && atomic_load(&c->app->waiting))
             return refuse(r, 408, NULL, NULL, "nothing came of the body for %d s, and others wait for its memory",
                           STILL_MS / 1000);
     }
@@ -319,9 +319,9 @@ int http_read_body(struct http_connection *c, struct refusal *r)
     while (!c->gone && (whole = take_in(c, &b, r)) == 0)
         if (wait_more(c, &b, r))
             return -1;
-    if (c->gone || whole < 0 || have_room(c, c->n_body, &b, r))
+    if (c->gone || whole < 0 || grow_body(c, c->n_body, &b, r))
         return -1;
-    size_t rest = c->is_large ? claim_of(c->room_body) - c->room_body : 0;
+    size_t rest = c->is_large ? claim_of(c->body_capacity) - c->body_capacity : 0;
     if (rest && wait_for(c, rest, &b, take_rest, r))
         return -1;
     c->unread = 0;

@@ -2,7 +2,7 @@
 #include "server/http/inside.h"
 
 #include "base/clock.h"
-#include "base/room.h"
+#include "base/reqmem.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -37,7 +37,7 @@ void http_free(struct http_connection *c)
 {
     assert(!c->is_large); /* the list is under the lock that the caller may hold */
     http_forget_body(&c->x);
-    room_give(c->room_unsent);
+    reqmem_give(c->unsent_capacity);
     free(c->unsent);
     free(c->head_text);
     free(c->in);
@@ -50,9 +50,9 @@ void http_forget_body(struct http_exchange *x)
 {
     struct http_connection *c = x->connection;
     free(c->body);
-    room_give(c->room_body);
+    reqmem_give(c->body_capacity);
     c->body = NULL;
-    c->n_body = c->room_body = 0;
+    c->n_body = c->body_capacity = 0;
     x->body = "";
     x->n_body = 0;
 }

@@ -13,7 +13,7 @@
 #include "server/http/http.h"
 #include "base/clock.h"
 #include "base/log.h"
-#include "base/room.h"
+#include "base/reqmem.h"
 #include "server/http/inside.h"
 #include "server/http/new_id.h"
 
@@ -178,7 +178,7 @@ static int serve_one(struct http_connection *c)
     const char *cors = NULL;
     int answered = 0;
     begin_exchange(c);
-    room_enter(0);
+    reqmem_enter(0);
     int there = read_head(c, &r);
     if (there == 0)
         return 0;
@@ -194,7 +194,7 @@ static int serve_one(struct http_connection *c)
     }
     if (!answered && !r.status && (c->head.chunked || c->head.length > 0))
         http_read_body(c, &r);
-    room_enter(c->room_body);
+    reqmem_enter(c->body_capacity);
     if (!answered && !r.status && !c->gone) {
         c->x.body = c->body ? c->body : "";
         c->x.n_body = c->n_body;
@@ -207,7 +207,7 @@ static int serve_one(struct http_connection *c)
     c->served = 1;
     http_leave_large(c);
     http_forget_body(&c->x);
-    room_leave();
+    reqmem_leave();
     log_exchange(c);
     return !c->gone && !c->close && !c->unread;
 }

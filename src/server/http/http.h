@@ -58,7 +58,7 @@ const char *http_header(const struct http_exchange *x, const char *name);
 const char *http_key(const struct http_exchange *x);
 
 /* A header of the answer, before it begins. The value is cut at 1 KiB and holds no control characters afterwards; all of them together
- * have room for 4 KiB, what does not fit is left out. Content-Type, x-request-id, Cache-Control, CORS are set already. */
+ * have 4 KiB, what does not fit is left out. Content-Type, x-request-id, Cache-Control, CORS are set already. */
 void http_set(struct http_exchange *x, const char *name, const char *format, ...) __attribute__((format(printf, 3, 4)));
 
 /* The whole answer. type: "application/json" ... Returns -1 when the client is gone (which nobody needs to look at). */

@@ -29,12 +29,12 @@ struct http_connection {
     struct http_connection *next, *before; /* the app's list, under its lock */
 
     /* in */
-    char *in; /* [n_in] read and not used yet; room HTTP_IN */
+    char *in; /* [n_in] read and not used yet; of HTTP_IN */
     size_t n_in;
     char *head_text;
     struct http_head head;
     char *body;
-    size_t n_body, room_body;
+    size_t n_body, body_capacity;
     struct http_connection *next_large; /* of those with a large body, under the app's lock, as its claim: */
     struct claim claim;
     int is_large;    /* it is one of them */
@@ -52,7 +52,7 @@ struct http_connection {
     int half_closed;   /* the client sends nothing any more; it may still read */
     uint64_t asked_ns; /* when it was last asked whether it is there */
     char *unsent;      /* [n_unsent] from at_unsent on: what the socket did not take yet */
-    size_t at_unsent, n_unsent, room_unsent;
+    size_t at_unsent, n_unsent, unsent_capacity;
     uint64_t taken_ns; /* when the socket last took something */
     uint64_t pace_ns;  /* since then, the time when nobody waited for it left out, it took: */
     size_t paced;

@@ -1,6 +1,6 @@
 /* Strict JSON: see json.h. One pass over the bytes bounds depth and number of values before jansson builds anything. */
 #include "server/http/json.h"
-#include "base/room.h"
+#include "base/reqmem.h"
 #include "base/utf8.h"
 
 #include <math.h>
@@ -297,7 +297,7 @@ int json_is(const json_t *o, const char *key, const char *text)
 
 void out_free(struct out *o)
 {
-    room_free(o->text);
+    reqmem_free(o->text);
     *o = (struct out){0};
 }
 
@@ -305,14 +305,14 @@ void out_free(struct out *o)
 enum { GROW_MOST = 1 << 20 };
 
 /* Room for n more bytes. */
-static char *out_room(struct out *o, size_t n)
+static char *out_grow(struct out *o, size_t n)
 {
-    if (o->room - o->n < n && !o->failed) {
-        size_t more = o->room / 2 < GROW_MOST ? o->room / 2 : GROW_MOST, room = o->room + more + n + 256;
-        char *text = room > o->room ? room_realloc(o->text, room) : NULL;
+    if (o->cap - o->n < n && !o->failed) {
+        size_t more = o->cap / 2 < GROW_MOST ? o->cap / 2 : GROW_MOST, cap = o->cap + more + n + 256;
+        char *text = cap > o->cap ? reqmem_realloc(o->text, cap) : NULL;
         if (text) {
             o->text = text;
-            o->room = room;
+            o->cap = cap;
         } else {
             o->failed = 1;
         }
@@ -322,7 +322,7 @@ static char *out_room(struct out *o, size_t n)
 
 void out_bytes(struct out *o, const char *text, size_t n)
 {
-    char *to = n ? out_room(o, n) : NULL;
+    char *to = n ? out_grow(o, n) : NULL;
     if (!to)
         return;
     memcpy(to, text, n);
@@ -335,7 +335,7 @@ void out_print(struct out *o, const char *format, ...)
     va_start(args, format);
     int n = vsnprintf(NULL, 0, format, args);
     va_end(args);
-    char *to = n < 0 ? NULL : out_room(o, (size_t)n + 1);
+    char *to = n < 0 ? NULL : out_grow(o, (size_t)n + 1);
     if (!to) {
         o->failed = 1;
         return;

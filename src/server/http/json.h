@@ -77,7 +77,7 @@ int json_is(const json_t *o, const char *key, const char *text);
 
 struct out {
     char *text; /* [n], not terminated; free() it, or out_free() */
-    size_t n, room;
+    size_t n, cap;
     int failed; /* no memory: text is not whole */
 };
 

@@ -180,7 +180,7 @@ static int read_target(struct http_head *h, char *target, struct refusal *r)
         0) { /* as to a proxy: the authority goes before the Host field */
         char *host = target + sizeof scheme - 1, *path = host + strcspn(host, "/");
         h->path = *path ? path : "/";
-        memmove(target, host, (size_t)(path - host)); /* makes room for the zero between them */
+        memmove(target, host, (size_t)(path - host)); /* for the zero between them */
         target[path - host] = 0;
         h->host = target;
     } else if (*target == '/' || strcmp(target, "*") == 0) {

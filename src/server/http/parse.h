@@ -62,7 +62,7 @@ struct http_chunks {
     int done;      /* the last line of the trailers was read */
 };
 
-/* Takes body bytes out of in[n] and puts them to out (room for n; may be in itself): *n_out of them. Returns how many bytes of in were
+/* Takes body bytes out of in[n] and puts them to out (n bytes long; may be in itself): *n_out of them. Returns how many bytes of in were
  * used: all, unless the body ended (done). -1: not chunks, *r. */
 long http_chunks_read(struct http_chunks *c, const char *in, size_t n, char *out, size_t *n_out, struct refusal *r);
 

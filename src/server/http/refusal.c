@@ -1,6 +1,6 @@
 /* Refusals: see refusal.h. */
 #include "server/http/refusal.h"
-#include "base/room.h"
+#include "base/reqmem.h"
 #include "base/utf8.h"
 #include "stoker.h"
 
@@ -71,21 +71,21 @@ int refuse_error(struct refusal *r, const char *param, const struct stoker_error
     }
 }
 
-void refusal_tell_room(struct refusal *r)
+void refusal_tell_memory(struct refusal *r)
 {
-    enum room_short why = room_short();
-    if (!r->of_memory || why == ROOM_ENOUGH)
+    enum reqmem_short why = reqmem_short();
+    if (!r->of_memory || why == REQMEM_ENOUGH)
         return;
     r->status = 0;
-    if (why == ROOM_NEVER)
+    if (why == REQMEM_NEVER)
         refuse(
             r, 413, NULL, NULL,
             "this request takes more memory than the %zu MiB that are kept for one: send less, or serve with a larger "
             "--max-body, which keeps more",
-            room_alone() >> 20);
+            reqmem_alone() >> 20);
     else
         refuse(r, 503, "busy", NULL, "other requests have the memory that is kept for requests; try again");
-    r->retry_after = why == ROOM_BUSY;
+    r->retry_after = why == REQMEM_BUSY;
 }
 
 const char *refusal_type(int status)

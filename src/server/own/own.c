@@ -1,13 +1,13 @@
 /* Small routes of our own and of llama-server: state, models, tokens, templates (server.md, part 7). Statistics: stats.c. */
 #include "server/own/own.h"
 #include "base/hex.h"
-#include "base/room.h"
+#include "base/reqmem.h"
 #include "base/utf8.h"
 #include "server/answer/answer.h"
 #include "server/http/http.h"
 #include "server/http/json.h"
+#include "server/request/request.h"
 #include "server/request/service.h"
-#include "server/request/wish.h"
 
 #include <inttypes.h>
 #include <string.h>
@@ -237,9 +237,9 @@ static int detokenize(struct http_exchange *x, json_t *body, struct out *o, stru
 
 static int apply_template(struct http_exchange *x, json_t *body, struct out *o, struct refusal *r)
 {
-    struct wish w = {0};
+    struct request w = {0};
     struct stoker_prompt p;
-    int rc = wish_read_prompt(&w, x->server, body, x->body, x->n_body, r);
+    int rc = request_read_prompt(&w, x->server, body, x->body, x->n_body, r);
     if (rc == 0 && (rc = answer_prompt(x, &w, &p, r)) == 0) {
         http_forget_body(x);
         out_print(o, "{\"prompt\":");
@@ -247,7 +247,7 @@ static int apply_template(struct http_exchange *x, json_t *body, struct out *o, 
         out_print(o, "}");
         stoker_prompt_free(&p);
     }
-    wish_free(&w);
+    request_free(&w);
     return rc;
 }
 

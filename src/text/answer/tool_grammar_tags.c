@@ -2,7 +2,7 @@
  * (lfm2). Members come in the order of the schema; a string is any text without its closing tag, an enumeration its texts, and
  * everything else JSON that fits the schema. */
 #include "base/json/load.h"
-#include "base/room.h"
+#include "base/reqmem.h"
 #include "text/answer/tool_grammar_inner.h"
 #include "text/schema/schema.h"
 
@@ -33,7 +33,7 @@ static grammar_expr enumeration(struct tool_maker *k, const json_t *schema, int 
         e[n_expr++] = strings ? grammar_text(k->maker, json_string_value(v), json_string_length(v))
                       : text  ? tool_word(k, text)
                               : grammar_fail(k->maker, "no memory for an enumeration");
-        room_free(text); /* of jansson, whose memory in a server is a request's */
+        reqmem_free(text); /* of jansson, whose memory in a server is a request's */
     }
     grammar_expr all = n_expr ? grammar_choice(k->maker, e, n_expr) : -1;
     compile_free(k->compile, e);

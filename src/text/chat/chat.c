@@ -3,7 +3,7 @@
 
 #include "base/error.h"
 #include "base/json/buffer.h"
-#include "base/room.h"
+#include "base/reqmem.h"
 #include "format/gguf.h"
 
 #include <stdio.h>
@@ -299,7 +299,7 @@ int chat_render(const struct chat *c, const struct chat_message *m, size_t n, in
     if (!request)
         return -1;
     int rc = chat_prompt(c, request, length, NULL, NULL, out, &e);
-    room_free(request);
+    reqmem_free(request);
     if (rc == 0)
         return 0;
     return error_set(err, template_error_code(&e), "%s", *e.raised ? e.raised : e.text);

@@ -5,7 +5,7 @@
  *   t and a    markers of the tool format that its row leaves to the assistant, where they are user-defined tokens
  *   everybody  other user-defined tokens: they are vocabulary, e.g. runs of spaces */
 #include "base/error.h"
-#include "base/room.h"
+#include "base/reqmem.h"
 #include "text/chat/template_inner.h"
 #include "text/tools/format.h"
 
@@ -70,7 +70,7 @@ int template_tokens(const struct template_prompt *p, const struct tokenizer *v, 
                     struct token_list *out, struct error *err)
 {
     const struct jinja_text *text = &p->text;
-    uint8_t *same = text->mark ? NULL : room_malloc(text->n + 1);
+    uint8_t *same = text->mark ? NULL : reqmem_malloc(text->n + 1);
     const uint8_t *mark = text->mark ? text->mark : same;
     size_t n;
     if (!mark)
@@ -85,6 +85,6 @@ int template_tokens(const struct template_prompt *p, const struct tokenizer *v, 
         error_set(err, ERR_MEMORY, "no memory to tokenise a prompt of %zu bytes", text->n);
     else
         rc = tokenizer_encode_marked(v, text->bytes, text->n, mark, reach, out, err);
-    room_free(same);
+    reqmem_free(same);
     return rc;
 }

@@ -1,7 +1,7 @@
 /* The merge loop: see merge.h. */
 #include "text/tokenizer/merge.h"
 
-#include "base/room.h"
+#include "base/reqmem.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -11,7 +11,7 @@ enum { FEW = 64 };
 static int heap_room(struct heap *h)
 {
     size_t cap = h->cap ? 2 * h->cap : 64;
-    uint64_t *grown = room_realloc(h->item, cap * sizeof *grown);
+    uint64_t *grown = reqmem_realloc(h->item, cap * sizeof *grown);
     if (!grown)
         return -1;
     h->item = grown;
@@ -102,7 +102,7 @@ int merge_add(struct merger *m, uint32_t start, uint32_t length, int32_t id)
 {
     if (m->n == m->cap) {
         size_t cap = m->cap ? 2 * m->cap : 64;
-        struct symbol *grown = room_realloc(m->symbol, cap * sizeof *grown);
+        struct symbol *grown = reqmem_realloc(m->symbol, cap * sizeof *grown);
         if (!grown)
             return -1;
         m->symbol = grown;
@@ -189,9 +189,9 @@ int merge_run(struct merger *m, merge_rank *rank, const void *context)
 
 void merge_free(struct merger *m)
 {
-    room_free(m->symbol);
+    reqmem_free(m->symbol);
     for (int b = 0; b <= 64; b++)
-        room_free(m->queue.bucket[b].item);
-    room_free(m->queue.early.item);
+        reqmem_free(m->queue.bucket[b].item);
+    reqmem_free(m->queue.early.item);
     *m = (struct merger){0};
 }

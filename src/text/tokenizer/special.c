@@ -9,7 +9,7 @@
  * The automaton (Aho and Corasick, CACM 1975) keeps the children of a node as a list, except the root's: most bytes of a text
  * begin no special token. */
 #include "base/error.h"
-#include "base/room.h"
+#include "base/reqmem.h"
 #include "format/gguf.h"
 #include "text/tokenizer/vocab.h"
 
@@ -254,8 +254,8 @@ int special_cuts(const struct special *s, const char *text, size_t length, const
     *n = 0;
     int rc = s->n_candidate ? find(s, (const uint8_t *)text, length, marks, &queue) : 0;
     size_t cap = queue.n; /* no more cuts than ends */
-    uint8_t *taken = cap ? room_calloc(length, 1) : NULL;
-    if (cap && (!taken || !(*out = room_malloc(cap * sizeof **out))))
+    uint8_t *taken = cap ? reqmem_calloc(length, 1) : NULL;
+    if (cap && (!taken || !(*out = reqmem_malloc(cap * sizeof **out))))
         rc = -1;
     while (rc == 0 && queue.n > 0) {
         rc = take(s, text, length, marks, taken, &queue, &(*out)[*n]);
@@ -264,12 +264,12 @@ int special_cuts(const struct special *s, const char *text, size_t length, const
             rc = 0;
         }
     }
-    room_free(taken);
-    room_free(queue.item);
+    reqmem_free(taken);
+    reqmem_free(queue.item);
     if (rc == 0 && *n > 1)
         qsort(*out, *n, sizeof **out, by_start);
     if (rc != 0) {
-        room_free(*out);
+        reqmem_free(*out);
         *out = NULL;
     }
     return rc;

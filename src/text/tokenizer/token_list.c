@@ -1,7 +1,7 @@
 /* Growing lists of ids, in the requests' memory: see tokenizer.h. */
 #include "text/tokenizer/tokenizer.h"
 
-#include "base/room.h"
+#include "base/reqmem.h"
 
 #include <stddef.h>
 
@@ -14,7 +14,7 @@ int token_list_add(struct token_list *l, int32_t id)
         return 0;
     if (l->n == l->cap) {
         size_t cap = !l->cap ? 64 : l->cap < TOKENS_MORE ? 2 * l->cap : l->cap + TOKENS_MORE;
-        int32_t *grown = room_realloc(l->id, cap * sizeof *grown);
+        int32_t *grown = reqmem_realloc(l->id, cap * sizeof *grown);
         if (!grown)
             return -1;
         l->id = grown;
@@ -26,6 +26,6 @@ int token_list_add(struct token_list *l, int32_t id)
 
 void token_list_free(struct token_list *l)
 {
-    room_free(l->id);
+    reqmem_free(l->id);
     *l = (struct token_list){0};
 }

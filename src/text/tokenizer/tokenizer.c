@@ -4,7 +4,7 @@
 
 #include "base/error.h"
 #include "base/log.h"
-#include "base/room.h"
+#include "base/reqmem.h"
 #include "format/gguf.h"
 #include "text/tokenizer/vocab.h"
 
@@ -153,13 +153,13 @@ static int encode_raw(const struct tokenizer *t, struct workspace *w, const char
     size_t clean = pretokenize_clean((const uint8_t *)text, n, NULL);
     char *cleaned = NULL;
     if (clean != n) { /* a replacement is longer than its byte: equal lengths mean that nothing was replaced */
-        cleaned = room_malloc(clean);
+        cleaned = reqmem_malloc(clean);
         if (!cleaned)
             return -1;
         pretokenize_clean((const uint8_t *)text, n, (uint8_t *)cleaned);
     }
     int rc = (t->model == MODEL_BPE ? bpe_encode : spm_encode)(t, w, cleaned ? cleaned : text, clean, out);
-    room_free(cleaned);
+    reqmem_free(cleaned);
     return rc;
 }
 
@@ -247,7 +247,7 @@ static int encode_text(const struct tokenizer *t, const char *text, size_t lengt
         log_line(LOG_WARN, "the text begins with the bos token that the vocabulary adds anyway: two are kept");
     if (rc == 0 && add_special && t->add_eos)
         rc = token_list_add(out, t->eos);
-    room_free(cut);
+    reqmem_free(cut);
     workspace_give(w, &own);
     return rc == 0 ? 0 : error_set(err, ERR_MEMORY, "no memory to tokenise a text of %zu bytes", length);
 }

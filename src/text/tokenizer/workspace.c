@@ -1,6 +1,6 @@
 /* Memory of callers of tokenizer_encode(): see vocab.h. What a long text needed is given back after it; the tables of words stay. */
 #include "base/error.h"
-#include "base/room.h"
+#include "base/reqmem.h"
 #include "text/tokenizer/vocab.h"
 
 #include <stdlib.h>
@@ -22,7 +22,7 @@ int workspaces_load(struct tokenizer *t, struct error *err)
 static void drop(struct workspace *w)
 {
     merge_free(&w->merger);
-    room_free(w->buffer);
+    reqmem_free(w->buffer);
     w->buffer = NULL;
     w->buffer_size = 0;
 }
@@ -56,8 +56,8 @@ void workspace_give(struct workspace *w, struct workspace *own)
 char *workspace_buffer(struct workspace *w, size_t size)
 {
     if (size > w->buffer_size) {
-        room_free(w->buffer);
-        w->buffer = room_malloc(size);
+        reqmem_free(w->buffer);
+        w->buffer = reqmem_malloc(size);
         w->buffer_size = w->buffer ? size : 0;
     }
     return w->buffer;

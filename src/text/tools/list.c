@@ -4,7 +4,7 @@
 #include "base/error.h"
 #include "base/json/load.h"
 #include "base/json/scan.h"
-#include "base/room.h"
+#include "base/reqmem.h"
 #include "text/tools/format.h"
 
 #include <stdlib.h>
@@ -138,7 +138,7 @@ int tool_list_parse(struct tool_list **out, const char *json, size_t n, const st
         error_set(err, ERR_INPUT, "tools: must be a list of at most %d tools", MAX_TOOLS);
         goto fail;
     }
-    if (!(l->tool = calloc(count + 1, sizeof *l->tool)) || !(l->json = room_malloc(n + 1))) {
+    if (!(l->tool = calloc(count + 1, sizeof *l->tool)) || !(l->json = reqmem_malloc(n + 1))) {
         error_set(err, ERR_MEMORY, "no memory for the tools");
         goto fail;
     }
@@ -163,7 +163,7 @@ void tool_list_free(struct tool_list *l)
         return;
     json_decref(l->root);
     free(l->tool);
-    room_free(l->json);
+    reqmem_free(l->json);
     free(l);
 }
 

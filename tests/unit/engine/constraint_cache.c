@@ -366,7 +366,7 @@ static void unused_ones_are_evicted(void **state)
 }
 
 /* The budget is used up by running ones: the next waits until one is put back. */
-static void who_finds_no_room_waits(void **state)
+static void who_finds_no_memory_waits(void **state)
 {
     (void)state;
     struct constraint_cache *c = create(1, THREADS);
@@ -403,7 +403,7 @@ int main(void)
         cmocka_unit_test(compilations_wait_their_turn),
         cmocka_unit_test(first_come_first_served),
         cmocka_unit_test(unused_ones_are_evicted),
-        cmocka_unit_test(who_finds_no_room_waits),
+        cmocka_unit_test(who_finds_no_memory_waits),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

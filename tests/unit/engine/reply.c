@@ -1,6 +1,6 @@
 /* links: engine text model store op kernel format base */
 /* Answers taken apart, through the public API: stop strings beside reasoning and calls. The formats: tests/tool_cases.c. */
-#include "base/room.h"
+#include "base/reqmem.h"
 #include "stoker.h"
 
 #include <setjmp.h>
@@ -185,11 +185,11 @@ static void memory_comes_back(void **state)
     (void)state;
     struct stoker_error err = {0};
     stoker_token *id = NULL;
-    size_t n, before = room_taken();
+    size_t n, before = reqmem_taken();
     assert_int_equal(stoker_tokenize(engine, tools, strlen(tools), 0, 0, &id, &n, &err), 0);
-    assert_true(room_taken() > before);
+    assert_true(reqmem_taken() > before);
     stoker_free(id);
-    assert_int_equal(room_taken(), before);
+    assert_int_equal(reqmem_taken(), before);
     stoker_free(NULL);
 }
 

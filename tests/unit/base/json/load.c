@@ -1,7 +1,7 @@
 /* links: base */
-/* JSON loaded while the room is nearly full: whole, within what was reserved, or refused, at every size of the room. */
+/* JSON loaded while the requests' memory is nearly full: whole, within what was reserved, or refused, at every size of it. */
 #include "base/json/load.h"
-#include "base/room.h"
+#include "base/reqmem.h"
 
 #include <malloc.h>
 #include <setjmp.h>
@@ -20,7 +20,7 @@ static size_t live, peak;
 
 static void *counted_malloc(size_t n)
 {
-    void *p = room_malloc(n);
+    void *p = reqmem_malloc(n);
     live += p ? malloc_usable_size(p) + 8 : 0;
     peak = live > peak ? live : peak;
     return p;
@@ -29,10 +29,10 @@ static void *counted_malloc(size_t n)
 static void counted_free(void *p)
 {
     live -= p ? malloc_usable_size(p) + 8 : 0;
-    room_free(p);
+    reqmem_free(p);
 }
 
-/* At every size of the room up to one that suffices. */
+/* At every size of it up to one that suffices. */
 static void at_all_sizes(const char *text, size_t n)
 {
     json_error_t why;
@@ -40,23 +40,23 @@ static void at_all_sizes(const char *text, size_t n)
     json_t *whole = json_load_reserved(text, n, FLAGS, &why);
     assert_non_null(whole);
     while (loaded < 3) {
-        room_set(most, 0);
-        room_enter(0);
+        reqmem_set(most, 0);
+        reqmem_enter(0);
         live = peak = 0;
         json_t *v = json_load_reserved(text, n, FLAGS, &why);
         if (!v) {
             assert_int_equal(json_error_code(&why), json_error_out_of_memory);
-            assert_int_not_equal(room_short(), ROOM_ENOUGH);
+            assert_int_not_equal(reqmem_short(), REQMEM_ENOUGH);
             assert_int_equal(loaded, 0);
         } else {
             assert_true(json_equal(v, whole));
-            assert_int_equal(room_taken(), live);
+            assert_int_equal(reqmem_taken(), live);
             assert_in_range(peak, 1, most);
             json_decref(v);
             loaded++;
         }
-        assert_int_equal(room_taken(), 0);
-        room_leave();
+        assert_int_equal(reqmem_taken(), 0);
+        reqmem_leave();
         most += STEP;
         assert_in_range(most, 0, 200 * n + 8192);
     }
@@ -103,7 +103,7 @@ static void many_values(void **state)
     }
 }
 
-/* Many values that fill the room, and a token that grows at its end. */
+/* Many values that fill the memory, and a token that grows at its end. */
 static void values_and_a_token(void **state)
 {
     (void)state;
@@ -111,7 +111,7 @@ static void values_and_a_token(void **state)
     with("{\"x\":[{\"\":{\"\":{\"\":{\"\":{}}}}},1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1],\"s\":\"", "a", 30000, "\"}");
 }
 
-/* What is no JSON is refused as that, or for the room; every beginning of a text is none. */
+/* What is no JSON is refused as that, or for want of memory; every beginning of a text is none. */
 static void cut_off(void **state)
 {
     static const char text[] = "{\"a\\\"b\":[1,-2.5e3,\"\\u00e4\\\\\",{\"k\":null,\"l\":[true,false]}],\"c\":\"\\n\"}";
@@ -123,12 +123,12 @@ static void cut_off(void **state)
             assert_non_null(exact);
             memcpy(exact, text, n);
             exact = realloc(exact, n ? n : 1);
-            room_set(most, 0);
-            room_enter(0);
+            reqmem_set(most, 0);
+            reqmem_enter(0);
             assert_null(json_load_reserved(exact, n, FLAGS, &why));
-            assert_int_equal(room_taken(), 0);
-            assert_int_equal(json_error_code(&why) == json_error_out_of_memory, room_short() != ROOM_ENOUGH);
-            room_leave();
+            assert_int_equal(reqmem_taken(), 0);
+            assert_int_equal(json_error_code(&why) == json_error_out_of_memory, reqmem_short() != REQMEM_ENOUGH);
+            reqmem_leave();
             free(exact);
         }
 }

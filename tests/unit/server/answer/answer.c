@@ -1,5 +1,5 @@
 /* links: server engine text model store op kernel format base */
-/* Answers of every dialect in every amount of room (base/room.h): told that there is none, or what they are told with plenty, word for
+/* Answers of every dialect in every amount of memory (base/reqmem.h): told that there is none, or what they are told with plenty, word for
  * word; a stream that breaks off says so; and nothing is kept of any. */
 #include "server/dialect/anthropic.h"
 #include "server/dialect/ollama.h"
@@ -81,64 +81,64 @@ static json_t *said(const struct asked *a)
     return all;
 }
 
-/* How a request is asked: the room is short from its beginning, or from its being submitted. Prompts take most, and give it back. */
+/* How a request is asked: the memory is short from its beginning, or from its being submitted. Prompts take most, and give it back. */
 static struct {
     int late;
-    size_t room, taken; /* taken: before it was short */
-    size_t kept;        /* afterwards */
+    size_t memory, taken; /* taken: before it was short */
+    size_t kept;          /* afterwards */
 } how;
 
 static void begin_late(void)
 {
-    how.taken = room_taken();
-    room_set(how.room, 0);
+    how.taken = reqmem_taken();
+    reqmem_set(how.memory, 0);
 }
 
 /* 1: told whole. */
-static int ask(const struct asked *a, size_t room)
+static int ask(const struct asked *a, size_t memory)
 {
-    how.room = room;
+    how.memory = memory;
     how.taken = 0;
-    room_set(how.late ? SIZE_MAX / 4 : room, 0);
-    room_enter(0);
+    reqmem_set(how.late ? SIZE_MAX / 4 : memory, 0);
+    reqmem_enter(0);
     http_world.next = how.late ? begin_late : NULL;
     http_ask(a->handle, a->body, strlen(a->body));
     http_world.next = NULL;
-    room_leave();
-    room_take(how.taken, ROOM_SMALL); /* what was there should be gone */
-    how.kept = room_taken();
-    room_give(how.taken);
-    room_set(SIZE_MAX / 4, 0);
+    reqmem_leave();
+    reqmem_take(how.taken, REQMEM_SMALL); /* what was there should be gone */
+    how.kept = reqmem_taken();
+    reqmem_give(how.taken);
+    reqmem_set(SIZE_MAX / 4, 0);
     return http_world.status == 200 && (!a->end || strstr(http_world.text.text, a->end));
 }
 
-/* Refused, or broken off, for want of room. */
-static void assert_told(const struct asked *a, size_t room)
+/* Refused, or broken off, for want of memory. */
+static void assert_told(const struct asked *a, size_t memory)
 {
     const char *text = http_world.text.text;
     int is_broken = http_world.status == 200 && a->end && http_world.ended &&
                     strstr(text, "this request takes more memory");
     if (http_world.status != 413 && !is_broken)
-        fail_msg("%s in %zu bytes: %d %.300s", a->name, room, http_world.status, text);
+        fail_msg("%s in %zu bytes: %d %.300s", a->name, memory, http_world.status, text);
 }
 
 static void in_every_room(const struct asked *a)
 {
-    size_t room = 0, n_short = 0;
+    size_t memory = 0, n_short = 0;
     ask(a, SIZE_MAX / 4); /* may leave something for the next request */
     assert_true(ask(a, SIZE_MAX / 4));
     assert_int_equal(how.kept, 0);
     json_t *plenty = said(a);
-    for (; !ask(a, room); room += SANITIZED ? 64 + room / 16 : 16 + room / 50, n_short++) {
-        assert_told(a, room);
+    for (; !ask(a, memory); memory += SANITIZED ? 64 + memory / 16 : 16 + memory / 50, n_short++) {
+        assert_told(a, memory);
         if (how.kept)
-            fail_msg("%s in %zu bytes: %zu are kept", a->name, room, how.kept);
+            fail_msg("%s in %zu bytes: %zu are kept", a->name, memory, how.kept);
     }
     json_t *told = said(a);
     if (!json_equal(plenty, told) || how.kept)
-        fail_msg("%s in %zu bytes, of which %zu are kept: %s", a->name, room, how.kept, http_world.text.text);
+        fail_msg("%s in %zu bytes, of which %zu are kept: %s", a->name, memory, how.kept, http_world.text.text);
     if (n_short < (SANITIZED ? 5 : 20))
-        fail_msg("%s was short of room %zu times, that is no test", a->name, n_short);
+        fail_msg("%s was short of memory %zu times, that is no test", a->name, n_short);
     json_decref(plenty);
     json_decref(told);
 }
@@ -169,6 +169,6 @@ static int open_with_client(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test(from_the_beginning), cmocka_unit_test(once_submitted)};
-    json_set_alloc_funcs(room_malloc, room_free);
+    json_set_alloc_funcs(reqmem_malloc, reqmem_free);
     return cmocka_run_group_tests(tests, open_with_client, http_world_close);
 }

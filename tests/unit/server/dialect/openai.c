@@ -311,19 +311,19 @@ static void a_stopping_server_breaks_off(void **state)
     assert_int_equal(http_world.status, 503);
 }
 
-/* A stream that finds no more room says so: it must not look whole. */
-static void a_stream_without_room_breaks_off(void **state)
+/* A stream that finds no more memory says so: it must not look whole. */
+static void a_stream_without_memory_breaks_off(void **state)
 {
     (void)state;
     static const char body[] = "{" HELLO ",\"max_tokens\":200,\"ignore_eos\":true,\"logprobs\":true,\"stream\":true}";
-    static const char room[1 << 20];
-    out_bytes(&http_world.text, room, sizeof room); /* the client's, which is not short */
-    room_enter(0);
+    static const char block[1 << 20];
+    out_bytes(&http_world.text, block, sizeof block); /* the client's, which is not short */
+    reqmem_enter(0);
     http_world.short_after = 3;
     http_ask(openai_chat, body, sizeof body - 1);
     http_world.short_after = 0;
-    room_set(SIZE_MAX / 4, 0);
-    room_leave();
+    reqmem_set(SIZE_MAX / 4, 0);
+    reqmem_leave();
     assert_int_equal(http_world.status, 200);
     assert_int_equal(http_world.ended, 1);
     assert_non_null(strstr(http_world.text.text, "data: {\"error\":{\"message\":\"this request takes more memory"));
@@ -753,7 +753,7 @@ int main(void)
         cmocka_unit_test(limits_and_stops),
         cmocka_unit_test(usage_comes_when_asked),
         cmocka_unit_test(the_gone_are_forgotten),
-        cmocka_unit_test(a_stream_without_room_breaks_off),
+        cmocka_unit_test(a_stream_without_memory_breaks_off),
         cmocka_unit_test(a_stopping_server_breaks_off),
         cmocka_unit_test(bad_chats),
         cmocka_unit_test(null_is_absent),

@@ -1,7 +1,7 @@
 /* links: server base */
 /* Answers to readers of every pace: who takes enough gets all of it, who takes a byte now and then is given up, sooner when the server
  * stops. The clock is the test's: it goes on, and the reader reads, whenever somebody looks at it, and nobody waits for anything else. */
-#include "base/room.h"
+#include "base/reqmem.h"
 #include "server/http/inside.h"
 #include "server/http/json.h"
 
@@ -54,12 +54,12 @@ static struct http_connection *connect_reader(int cut)
 {
     static struct http_connection c;
     static struct http_app app;
-    int pair[2], room = 256 << 10;
+    int pair[2], size = 256 << 10;
     memset(&app, 0, sizeof app);
     app.write_error = write_error;
     atomic_store(&app.cut, cut);
     assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, pair), 0);
-    setsockopt(pair[0], SOL_SOCKET, SO_SNDBUF, &room, sizeof room);
+    setsockopt(pair[0], SOL_SOCKET, SO_SNDBUF, &size, sizeof size);
     memset(&c, 0, sizeof c);
     c.app = &app;
     c.fd = pair[0];
@@ -73,7 +73,7 @@ static struct http_connection *connect_reader(int cut)
 static void disconnect(struct http_connection *c)
 {
     free(c->unsent);
-    room_give(c->room_unsent);
+    reqmem_give(c->unsent_capacity);
     close(c->fd);
     close(world.fd);
     world.seconds -= 1000;
@@ -130,23 +130,23 @@ static void only_waiting_counts(void **state)
     disconnect(c);
 }
 
-/* A request that ran out of its room is told so, with all the room taken. */
+/* A request that ran out of memory is told so, with all of it taken. */
 static void refusals_are_not_refused(void **state)
 {
     (void)state;
     char answer[2000];
     struct out o = {0};
-    room_set(2 << 20, 0);
-    room_enter(0);
-    assert_int_equal(room_take(1 << 20, ROOM_SMALL), 0);
+    reqmem_set(2 << 20, 0);
+    reqmem_enter(0);
+    assert_int_equal(reqmem_take(1 << 20, REQMEM_SMALL), 0);
     static const char some[4096];
     while (!o.failed)
         out_bytes(&o, some, sizeof some);
-    assert_int_equal(room_take((2 << 20) - room_taken(), ROOM_SMALL), 0); /* and by others what o gives back */
-    size_t taken = room_taken();
+    assert_int_equal(reqmem_take((2 << 20) - reqmem_taken(), REQMEM_SMALL), 0); /* and by others what o gives back */
+    size_t taken = reqmem_taken();
     struct http_connection *c = connect_reader(0);
     struct refusal late = {0}, short_of = {0};
-    refuse(&late, 408, NULL, NULL, "too late"); /* not everything that goes wrong meanwhile is for want of room */
+    refuse(&late, 408, NULL, NULL, "too late"); /* not everything that goes wrong meanwhile is for want of memory */
     assert_int_equal(http_refuse(&c->x, &late), 0);
     ssize_t n = recv(world.fd, answer, sizeof answer - 1, 0);
     answer[n > 0 ? n : 0] = 0;
@@ -159,7 +159,7 @@ static void refusals_are_not_refused(void **state)
     answer[n > 0 ? n : 0] = 0;
     assert_non_null(strstr(answer, "HTTP/1.1 413"));
     assert_non_null(strstr(answer, "this request takes more memory than the 2 MiB"));
-    assert_int_equal(room_taken(), taken);
+    assert_int_equal(reqmem_taken(), taken);
     disconnect(c);
     c = connect_reader(0);
     assert_int_equal(http_answer_json(&c->x, &o), 0);
@@ -167,8 +167,8 @@ static void refusals_are_not_refused(void **state)
     answer[n > 0 ? n : 0] = 0;
     assert_non_null(strstr(answer, "this request takes more memory"));
     disconnect(c);
-    room_give(room_taken());
-    room_leave();
+    reqmem_give(reqmem_taken());
+    reqmem_leave();
 }
 
 static void a_stopping_server_waits_for_no_sleeper(void **state)

@@ -1,7 +1,7 @@
 /* links: text format base */
 /* What a template may take while it is loaded: steps and memory of all probes together are bounded, whatever it asks for. */
 #include "base/error.h"
-#include "base/room.h"
+#include "base/reqmem.h"
 #include "text/chat/template.h"
 
 #include <setjmp.h>
@@ -42,12 +42,12 @@ static void test_greedy(void **state)
     (void)state;
     for (size_t i = 0; i < sizeof greedy / sizeof *greedy; i++) {
         struct error err = {0}, again = {0};
-        room_set(SLACK, 0);
-        room_enter(0);
+        reqmem_set(SLACK, 0);
+        reqmem_enter(0);
         int rc = create(greedy[i], &err);
         create(greedy[i], &again);
-        room_leave();
-        assert_int_equal(room_taken(), 0);
+        reqmem_leave();
+        assert_int_equal(reqmem_taken(), 0);
         if (rc != -1 || err.code != ERR_FORMAT ||
             !strstr(err.text, "takes too much for a conversation of a few words: line 1"))
             fail_msg("%s: %d %s", greedy[i], err.code, err.text);
@@ -60,10 +60,10 @@ static void test_three_at_a_time(void **state)
 {
     (void)state;
     struct error err = {0};
-    room_set(SLACK, 0);
-    room_enter(0);
+    reqmem_set(SLACK, 0);
+    reqmem_enter(0);
     int rc = create("{% set s = 'a' * 400000 %}" TURNS, &err);
-    room_leave();
+    reqmem_leave();
     if (rc != 0)
         fail_msg("%s", err.text);
 }
@@ -96,15 +96,15 @@ static void test_no_memory(void **state)
     for (size_t most = 0; most < 1 << 20; most += 64 << 10) {
         struct error err = {0};
         struct chat_template *t;
-        room_set(most, 0);
-        room_enter(0);
+        reqmem_set(most, 0);
+        reqmem_enter(0);
         int rc = template_create(&t, source, sizeof source - 1, NULL, NULL, NULL, &err);
         if (rc != 0)
             assert_int_equal(err.code, ERR_MEMORY);
         else
             assert_true(template_caps_of(t)->system);
         template_destroy(t);
-        room_leave();
+        reqmem_leave();
     }
 }
 

@@ -1,8 +1,8 @@
 /* links: text format base */
 /* Tool calls: detection, the tools of a request, JSON and literals, what the parser promises beyond the cases, writing calls. */
 #include "base/error.h"
+#include "base/reqmem.h"
 #include "base/rng.h"
-#include "base/room.h"
 #include "text/tools/list.h"
 #include "text/tools/parser.h"
 #include "text/tools/stream.h"
@@ -300,13 +300,13 @@ static int parse_within(size_t most, const struct tool_options *o, const char *t
     struct tool_parser *p;
     struct error err = {0};
     struct tool_options options = *o;
-    room_set(most, 0);
-    room_enter(0);
+    reqmem_set(most, 0);
+    reqmem_enter(0);
     assert_int_equal(tool_parser_create(&p, &options, collect, &m, &err), 0);
     int rc = tool_parser_text(p, text, strlen(text), &err);
     rc = rc ? rc : tool_parser_end(p, &err);
     tool_parser_destroy(p);
-    room_leave();
+    reqmem_leave();
     assert_int_equal(rc ? err.code : ERR_MEMORY, ERR_MEMORY);
     if (rc == 0 && !m.failed)
         tool_message_json(&m, json);
@@ -317,7 +317,7 @@ static int parse_within(size_t most, const struct tool_options *o, const char *t
 }
 
 /* In a room of any size a call is read as it is, or the want of room is told; nothing of it stays behind. */
-static void tells_want_of_room(void **state)
+static void tells_want_of_memory(void **state)
 {
     (void)state;
     static const struct {
@@ -350,7 +350,7 @@ static void tells_want_of_room(void **state)
             told += rc != 0;
             assert_true(rc == 0 || most < 4000);
             buffer_free(&json);
-            assert_int_equal(room_taken(), 0);
+            assert_int_equal(reqmem_taken(), 0);
         }
         assert_true(told > 8);
         buffer_free(&whole);
@@ -509,7 +509,7 @@ int main(void)
         cmocka_unit_test(splits_agree),
         cmocka_unit_test(writes_calls),
         cmocka_unit_test(keys_lose_their_escapes),
-        cmocka_unit_test(tells_want_of_room),
+        cmocka_unit_test(tells_want_of_memory),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

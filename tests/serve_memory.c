@@ -4,7 +4,7 @@
  * at once, lists that are many times as large as what they were asked for with. Ordinary requests go on meanwhile, everybody is answered,
  * and the process stays below --memory.
  *
- *     build/tests/serve_room [MIB] [MODEL.gguf]      size of the large bodies, default 12; the embedded model */
+ *     build/tests/serve_memory [MIB] [MODEL.gguf]      size of the large bodies, default 12; the embedded model */
 #include "sanitized.h"
 #include "server_client.h"
 
@@ -243,7 +243,7 @@ static void in_nobodys_way(void)
     free(middle);
 }
 
-/* Middle-sized bodies that stand still may fill the room: small requests have theirs. */
+/* Middle-sized bodies that stand still may take all memory: small requests have theirs. */
 static void many_still(void)
 {
     enum { STILL = 200 };
@@ -459,7 +459,7 @@ static void one_long_string(void)
     reply_free(&r);
 }
 
-/* Objects in objects that fill the room, and behind them a number that fills the largest body there may be. */
+/* Objects in objects that take all memory, and behind them a number that fills the largest body there may be. */
 static void full_and_a_number(void)
 {
     enum { BODY = 32 << 20, DEEP = 120, LISTS = 2150 };
@@ -478,7 +478,7 @@ static void full_and_a_number(void)
     }
     memcpy(to, between, sizeof between - 1);
     check(client_ask(&c, "POST", "/tokenize", body, n, &r, NULL, NULL) == 0 && is_answer(&r),
-          "a full room and a long number: %d %.200s", r.status, r.n ? r.body : "");
+          "no memory left, and a long number: %d %.200s", r.status, r.n ? r.body : "");
     client_close(&c);
     reply_free(&r);
     free(body);
@@ -488,7 +488,7 @@ static void full_and_a_number(void)
 int main(int argc, char **argv)
 {
     const char *model = argc > 2 ? argv[2] : "models/ember/ember.gguf";
-    char memory[16], log[] = "/tmp/stoker-room-XXXXXX";
+    char memory[16], log[] = "/tmp/stoker-memory-XXXXXX";
     large = argc > 1 ? (size_t)atoi(argv[1]) << 20 : SANITIZED ? 2 << 20 : large;
     snprintf(memory, sizeof memory, "%dM", MEMORY_MIB);
     int fd = mkstemp(log);

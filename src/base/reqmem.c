@@ -1,5 +1,5 @@
-/* The room of requests: see room.h. A piece counts as much as the allocator says it holds, and its header: so nobody keeps sizes. */
-#include "base/room.h"
+/* The requests' memory: see room.h. A piece counts as much as the allocator says it holds, and its header: so nobody keeps sizes. */
+#include "base/reqmem.h"
 
 #include <malloc.h>
 #include <stdatomic.h>
@@ -10,77 +10,77 @@
 enum { TRIM = 8 << 20, HEADER = 8 };
 
 static struct {
-    atomic_llong taken; /* by all threads; what was taken before room_set() too */
+    atomic_llong taken; /* by all threads; what was taken before reqmem_set() too */
     atomic_llong most, kept;
     atomic_llong before; /* taken when the room was set */
-} room = {.most = INT64_MAX / 2};
+} budget = {.most = INT64_MAX / 2};
 
 static _Thread_local struct {
     int entered;
-    long long mine, peak; /* since room_enter() */
+    long long mine, peak; /* since reqmem_enter() */
     long long granted;    /* so much of the room is taken for mine at least; 0: nothing was granted */
     size_t spare;
-    enum room_short why;
-    room_waits *wait;
+    enum reqmem_short why;
+    reqmem_waits *wait;
     void *wait_arg;
-    int reserving; /* between room_reserve() and room_release() */
+    int reserving; /* between reqmem_reserve() and reqmem_release() */
     long long reserved, paid;
 } here;
 
-void room_set(size_t most, size_t kept)
+void reqmem_set(size_t most, size_t kept)
 {
-    atomic_store(&room.before, atomic_load(&room.taken));
-    atomic_store(&room.kept, (long long)kept);
-    atomic_store(&room.most, (long long)most);
+    atomic_store(&budget.before, atomic_load(&budget.taken));
+    atomic_store(&budget.kept, (long long)kept);
+    atomic_store(&budget.most, (long long)most);
 }
 
 /* What requests of a share may take together. */
-static long long share_bytes(enum room_share share)
+static long long share_bytes(enum reqmem_share share)
 {
-    return atomic_load(&room.most) - atomic_load(&room.kept) * share / ROOM_LARGE;
+    return atomic_load(&budget.most) - atomic_load(&budget.kept) * share / REQMEM_LARGE;
 }
 
-size_t room_alone(void) { return (size_t)share_bytes(ROOM_LARGE); }
+size_t reqmem_alone(void) { return (size_t)share_bytes(REQMEM_LARGE); }
 
-size_t room_left(enum room_share share)
+size_t reqmem_left(enum reqmem_share share)
 {
-    long long left = atomic_load(&room.before) + share_bytes(share) - atomic_load(&room.taken);
+    long long left = atomic_load(&budget.before) + share_bytes(share) - atomic_load(&budget.taken);
     return left > 0 ? (size_t)left : 0;
 }
 
-size_t room_taken(void)
+size_t reqmem_taken(void)
 {
-    long long taken = atomic_load(&room.taken) - atomic_load(&room.before);
+    long long taken = atomic_load(&budget.taken) - atomic_load(&budget.before);
     return taken > 0 ? (size_t)taken : 0;
 }
 
-void room_enter(size_t taken)
+void reqmem_enter(size_t taken)
 {
     here.entered = 1;
     here.mine = here.peak = (long long)taken;
-    here.why = ROOM_ENOUGH;
+    here.why = REQMEM_ENOUGH;
 }
 
-void room_leave(void)
+void reqmem_leave(void)
 {
-    room_end_grant();
-    room_wait_by(NULL, NULL);
+    reqmem_end_grant();
+    reqmem_wait_by(NULL, NULL);
     here.entered = 0;
     if (here.peak > TRIM)
         malloc_trim(0);
 }
 
-void room_wait_by(room_waits *wait, void *arg)
+void reqmem_wait_by(reqmem_waits *wait, void *arg)
 {
     here.wait = wait;
     here.wait_arg = arg;
 }
 
-void room_spare(size_t n) { here.spare = n; }
+void reqmem_spare(size_t n) { here.spare = n; }
 
-int room_entered(void) { return here.entered; }
+int reqmem_entered(void) { return here.entered; }
 
-enum room_short room_short(void) { return here.why; }
+enum reqmem_short reqmem_short(void) { return here.why; }
 
 static void add_mine(long long n)
 {
@@ -97,14 +97,14 @@ static void add(long long n)
         here.paid += n;
         return;
     }
-    atomic_fetch_add(&room.taken, counted(here.mine + n) - counted(here.mine));
+    atomic_fetch_add(&budget.taken, counted(here.mine + n) - counted(here.mine));
     add_mine(n);
 }
 
 static int refused(int never)
 {
-    if (here.why != ROOM_NEVER)
-        here.why = never ? ROOM_NEVER : ROOM_BUSY;
+    if (here.why != REQMEM_NEVER)
+        here.why = never ? REQMEM_NEVER : REQMEM_BUSY;
     return -1;
 }
 
@@ -116,15 +116,15 @@ struct wanted {
 static int try_take(const void *of)
 {
     const struct wanted *w = of;
-    long long taken = atomic_load(&room.taken);
+    long long taken = atomic_load(&budget.taken);
     do
         if (taken + w->more > w->most)
             return 0;
-    while (!atomic_compare_exchange_weak(&room.taken, &taken, taken + w->more));
+    while (!atomic_compare_exchange_weak(&budget.taken, &taken, taken + w->more));
     return 1;
 }
 
-int room_take(size_t n, enum room_share share)
+int reqmem_take(size_t n, enum reqmem_share share)
 {
     if (n > SIZE_MAX / 4)
         return refused(1);
@@ -132,10 +132,10 @@ int room_take(size_t n, enum room_share share)
         here.paid += (long long)n;
         return 0;
     }
-    long long mine = here.mine + (long long)n, alone = share_bytes(mine > ROOM_LARGE_FROM ? ROOM_LARGE : share);
-    struct wanted w = {counted(mine) - counted(here.mine), atomic_load(&room.before) + alone};
+    long long mine = here.mine + (long long)n, alone = share_bytes(mine > REQMEM_LARGE_FROM ? REQMEM_LARGE : share);
+    struct wanted w = {counted(mine) - counted(here.mine), atomic_load(&budget.before) + alone};
     if (!here.entered || !w.more || n <= here.spare)
-        atomic_fetch_add(&room.taken, w.more);
+        atomic_fetch_add(&budget.taken, w.more);
     else if (!try_take(&w) && (mine > alone || !here.wait || !here.wait(here.wait_arg, try_take, &w)))
         return refused(mine > alone);
     here.spare -= n < here.spare ? n : here.spare;
@@ -143,26 +143,26 @@ int room_take(size_t n, enum room_share share)
     return 0;
 }
 
-void room_give(size_t n) { add(-(long long)n); }
+void reqmem_give(size_t n) { add(-(long long)n); }
 
-int room_grant(size_t n)
+int reqmem_grant(size_t n)
 {
-    if (room_take(n, ROOM_LARGE))
+    if (reqmem_take(n, REQMEM_LARGE))
         return -1;
     here.granted = here.mine;
     here.mine -= (long long)n;
     return 0;
 }
 
-void room_end_grant(void)
+void reqmem_end_grant(void)
 {
-    atomic_fetch_sub(&room.taken, counted(here.mine) - here.mine);
+    atomic_fetch_sub(&budget.taken, counted(here.mine) - here.mine);
     here.granted = 0;
 }
 
-int room_reserve(size_t n)
+int reqmem_reserve(size_t n)
 {
-    if (room_take(n, ROOM_SMALL))
+    if (reqmem_take(n, REQMEM_SMALL))
         return -1;
     here.reserving = 1;
     here.reserved = (long long)n;
@@ -170,7 +170,7 @@ int room_reserve(size_t n)
     return 0;
 }
 
-void room_release(void)
+void reqmem_release(void)
 {
     here.reserving = 0;
     add(here.paid - here.reserved);
@@ -185,20 +185,20 @@ static void *settle(void *p, size_t n)
     return p;
 }
 
-void *room_malloc(size_t n) { return room_take(n, ROOM_SMALL) ? NULL : settle(malloc(n), n); }
+void *reqmem_malloc(size_t n) { return reqmem_take(n, REQMEM_SMALL) ? NULL : settle(malloc(n), n); }
 
-void *room_calloc(size_t n, size_t size)
+void *reqmem_calloc(size_t n, size_t size)
 {
     size_t bytes;
-    if (__builtin_mul_overflow(n, size, &bytes) || room_take(bytes, ROOM_SMALL))
+    if (__builtin_mul_overflow(n, size, &bytes) || reqmem_take(bytes, REQMEM_SMALL))
         return NULL;
     return settle(calloc(n, size), bytes);
 }
 
-void *room_realloc(void *p, size_t n)
+void *reqmem_realloc(void *p, size_t n)
 {
     size_t had = size_of(p), more = n > had ? n - had : 0;
-    if (room_take(more, ROOM_SMALL))
+    if (reqmem_take(more, REQMEM_SMALL))
         return NULL;
     void *grown = realloc(p, n);
     if (!grown) {
@@ -208,7 +208,7 @@ void *room_realloc(void *p, size_t n)
     return settle(grown, had + more);
 }
 
-void room_free(void *p)
+void reqmem_free(void *p)
 {
     add(-(long long)size_of(p));
     free(p);

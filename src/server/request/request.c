@@ -1,7 +1,7 @@
-/* Fields of OpenAI's chat as a wish: see wish.h. Every field is checked, used or not. */
-#include "server/request/wish.h"
+/* Fields of OpenAI's chat as a request: see request.h. Every field is checked, used or not. */
+#include "server/request/request.h"
 
-#include "base/room.h"
+#include "base/reqmem.h"
 #include "server/request/origin.h"
 #include "server/request/prefix_key.h"
 #include "server/request/service.h"
@@ -11,34 +11,34 @@
 #include <stdlib.h>
 #include <string.h>
 
-void wish_free(struct wish *w)
+void request_free(struct request *w)
 {
     json_decref(w->chat);
     json_decref(w->places);
     for (size_t i = 0; i < w->n_prompt; i++)
-        room_free(w->prompt[i].token);
-    room_free(w->prompt);
-    room_free(w->bias);
+        reqmem_free(w->prompt[i].token);
+    reqmem_free(w->prompt);
+    reqmem_free(w->bias);
     out_free(&w->tools_text);
     out_free(&w->schema_text);
-    *w = (struct wish){0};
+    *w = (struct request){0};
 }
 
-void wish_rename(const struct wish *w, struct refusal *r)
+void request_rename(const struct request *w, struct refusal *r)
 {
     origin_rename(w->places, r);
     origin_rename(w->origins, r);
 }
 
-static int refused(const struct wish *w, struct refusal *r)
+static int refused(const struct request *w, struct refusal *r)
 {
-    wish_rename(w, r);
+    request_rename(w, r);
     return -1;
 }
 
 /* ---- sampling and limits --------------------------------------------------------------------------------------------------- */
 
-static int read_numbers(struct wish *w, const json_t *body, struct refusal *r)
+static int read_numbers(struct request *w, const json_t *body, struct refusal *r)
 {
     struct stoker_sampling *p = &w->sampling;
     const struct {
@@ -78,7 +78,7 @@ static stoker_token id_of(const char *key, int n_vocab)
     return id < n_vocab ? (stoker_token)id : -1;
 }
 
-static int read_bias(struct wish *w, const struct server *s, const json_t *body, struct refusal *r)
+static int read_bias(struct request *w, const struct server *s, const json_t *body, struct refusal *r)
 {
     const json_t *bias;
     const char *key;
@@ -90,7 +90,7 @@ static int read_bias(struct wish *w, const struct server *s, const json_t *body,
     if (json_object_size(bias) > STOKER_BIAS_MOST)
         return json_refuse(r, "invalid_value", NULL, "logit_bias", "has %zu tokens; it may have %d",
                            json_object_size(bias), (int)STOKER_BIAS_MOST);
-    w->bias = room_malloc((json_object_size(bias) + 1) * sizeof *w->bias);
+    w->bias = reqmem_malloc((json_object_size(bias) + 1) * sizeof *w->bias);
     if (!w->bias)
         return refuse_memory(r);
     json_object_foreach((json_t *)bias, key, value)
@@ -110,19 +110,19 @@ static int read_bias(struct wish *w, const struct server *s, const json_t *body,
     return 0;
 }
 
-static int add_stop(struct wish *w, const json_t *v, const struct json_at *at, struct refusal *r)
+static int add_stop(struct request *w, const json_t *v, const struct json_at *at, struct refusal *r)
 {
     size_t n = json_string_length(v);
     if (!json_is_string(v))
         return json_refuse(r, "invalid_type", at, NULL, "must be a string, not %s", json_kind(v));
-    if (n == 0 || n > WISH_STOP_BYTES)
+    if (n == 0 || n > REQUEST_STOP_BYTES)
         return json_refuse(r, "invalid_value", at, NULL, "has %zu bytes; a stop string has 1 to %d", n,
-                           (int)WISH_STOP_BYTES);
+                           (int)REQUEST_STOP_BYTES);
     w->stop[w->n_stop++] = (struct stoker_string){json_string_value(v), n};
     return 0;
 }
 
-static int read_stop(struct wish *w, const json_t *body, struct refusal *r)
+static int read_stop(struct request *w, const json_t *body, struct refusal *r)
 {
     static const char field[] = "stop";
     const json_t *v = json_get(body, field);
@@ -134,29 +134,29 @@ static int read_stop(struct wish *w, const json_t *body, struct refusal *r)
     if (!json_is_array(v))
         return json_refuse(r, "invalid_type", NULL, field, "must be a string or an array of strings, not %s",
                            json_kind(v));
-    if (json_array_size(v) > WISH_STOPS)
+    if (json_array_size(v) > REQUEST_STOPS)
         return json_refuse(r, "invalid_value", NULL, field, "has %zu strings; it may have %d", json_array_size(v),
-                           (int)WISH_STOPS);
+                           (int)REQUEST_STOPS);
     for (size_t i = 0; i < json_array_size(v); i++)
         if (add_stop(w, json_array_get(v, i), &(struct json_at){&at, NULL, i}, r) < 0)
             return -1;
     return 0;
 }
 
-static int read_limits(struct wish *w, const struct server *s, const json_t *body, struct refusal *r)
+static int read_limits(struct request *w, const struct server *s, const json_t *body, struct refusal *r)
 {
     int64_t most = 0, n = 1;
     if (json_get_int(body, NULL, "max_tokens", 1, INT64_MAX, &most, r) < 0 ||
         json_get_int(body, NULL, "max_completion_tokens", 1, INT64_MAX, &most, r) < 0 ||
-        json_get_int(body, NULL, "n", 1, s->plan.n_parallel < WISH_CHOICES ? s->plan.n_parallel : WISH_CHOICES, &n, r) <
-            0)
+        json_get_int(body, NULL, "n", 1, s->plan.n_parallel < REQUEST_CHOICES ? s->plan.n_parallel : REQUEST_CHOICES,
+                     &n, r) < 0)
         return -1;
     w->max_tokens = (int)(most > INT32_MAX ? INT32_MAX : most);
     w->n = (int)n;
     return read_stop(w, body, r);
 }
 
-static int read_switches(struct wish *w, const json_t *body, struct refusal *r)
+static int read_switches(struct request *w, const json_t *body, struct refusal *r)
 {
     int cache = 1;
     const struct {
@@ -176,7 +176,7 @@ static int read_switches(struct wish *w, const json_t *body, struct refusal *r)
     return got > 0 ? json_get_bool(options, &at, "include_usage", &w->include_usage, r) : got;
 }
 
-static int read_sampling(struct wish *w, const struct server *s, const json_t *body, struct refusal *r)
+static int read_sampling(struct request *w, const struct server *s, const json_t *body, struct refusal *r)
 {
     w->sampling = s->opt.sampling;
     if (read_numbers(w, body, r) < 0 || read_bias(w, s, body, r) < 0 || read_limits(w, s, body, r) < 0 ||
@@ -185,7 +185,7 @@ static int read_sampling(struct wish *w, const struct server *s, const json_t *b
     return 0;
 }
 
-int wish_read_sampling(struct wish *w, const struct server *s, const json_t *body, struct refusal *r)
+int request_read_sampling(struct request *w, const struct server *s, const json_t *body, struct refusal *r)
 {
     return read_sampling(w, s, body, r) < 0 ? refused(w, r) : 0;
 }
@@ -280,7 +280,7 @@ static int check_messages(const json_t *body, size_t most, struct refusal *r)
     size_t n = json_array_size(messages);
     if (n == 0 || (most && n > most))
         return json_refuse(r, "invalid_value", NULL, "messages", "has %zu messages; it must have 1 to %d", n,
-                           (int)WISH_MESSAGES);
+                           (int)REQUEST_MESSAGES);
     for (size_t i = 0; i < n; i++)
         if (check_message(json_array_get(messages, i), &(struct json_at){&at, NULL, i}, r) < 0)
             return -1;
@@ -331,7 +331,7 @@ static int check_tool(const json_t *tool, const struct json_at *at, json_t *name
     return 0;
 }
 
-static int read_tools(struct wish *w, const json_t *body, struct refusal *r)
+static int read_tools(struct request *w, const json_t *body, struct refusal *r)
 {
     const json_t *tools;
     const struct json_at at = {NULL, "tools", 0};
@@ -339,8 +339,8 @@ static int read_tools(struct wish *w, const json_t *body, struct refusal *r)
     size_t n = got > 0 ? json_array_size(tools) : 0;
     if (got < 0 || n == 0)
         return got < 0 ? -1 : 0;
-    if (n > WISH_TOOLS)
-        return json_refuse(r, "invalid_value", NULL, "tools", "has %zu tools; it may have %d", n, (int)WISH_TOOLS);
+    if (n > REQUEST_TOOLS)
+        return json_refuse(r, "invalid_value", NULL, "tools", "has %zu tools; it may have %d", n, (int)REQUEST_TOOLS);
     json_t *names = json_object();
     for (size_t i = 0; got > 0 && i < n; i++)
         if (check_tool(json_array_get(tools, i), &(struct json_at){&at, NULL, i}, names, r) < 0)
@@ -366,7 +366,7 @@ static const json_t *find_tool(const json_t *body, const char *name)
 }
 
 /* {"type": "function", "function": {"name": ..}} */
-static int read_named_choice(struct wish *w, const json_t *body, const json_t *choice, struct refusal *r)
+static int read_named_choice(struct request *w, const json_t *body, const json_t *choice, struct refusal *r)
 {
     static const char *const types[] = {"function"};
     const struct json_at at = {NULL, "tool_choice", 0}, here = {&at, "function", 0};
@@ -390,7 +390,7 @@ static int read_named_choice(struct wish *w, const json_t *body, const json_t *c
     return 0;
 }
 
-static int read_tool_choice(struct wish *w, const json_t *body, struct refusal *r)
+static int read_tool_choice(struct request *w, const json_t *body, struct refusal *r)
 {
     static const char *const words[] = {"none", "auto", "required"};
     static const enum stoker_tool_choice choices[] = {STOKER_TOOLS_NONE, STOKER_TOOLS_AUTO, STOKER_TOOLS_REQUIRED};
@@ -412,7 +412,7 @@ static int read_tool_choice(struct wish *w, const json_t *body, struct refusal *
 /* ---- what the answer must be ----------------------------------------------------------------------------------------------- */
 
 /* "json_schema" {name, schema, strict}. */
-static int read_schema(struct wish *w, const json_t *format, const struct json_at *at, struct refusal *r)
+static int read_schema(struct request *w, const json_t *format, const struct json_at *at, struct refusal *r)
 {
     const struct json_at here = {at, "json_schema", 0};
     const json_t *o, *schema;
@@ -434,7 +434,7 @@ static int read_schema(struct wish *w, const json_t *format, const struct json_a
     return 0;
 }
 
-static int read_format(struct wish *w, const json_t *body, struct refusal *r)
+static int read_format(struct request *w, const json_t *body, struct refusal *r)
 {
     static const char *const types[] = {"text", "json_object", "json_schema"};
     enum { TEXT, OBJECT };
@@ -461,7 +461,7 @@ static int read_format(struct wish *w, const json_t *body, struct refusal *r)
     return 0;
 }
 
-static int read_answer(struct wish *w, const struct server *s, const json_t *body, struct refusal *r)
+static int read_answer(struct request *w, const struct server *s, const json_t *body, struct refusal *r)
 {
     int close = s->opt.close_at_limit != 0;
     if (read_format(w, body, r) < 0 || json_get_bool(body, NULL, "close_at_limit", &close, r) < 0)
@@ -470,12 +470,12 @@ static int read_answer(struct wish *w, const struct server *s, const json_t *bod
     return 0;
 }
 
-int wish_read_answer(struct wish *w, const struct server *s, const json_t *body, struct refusal *r)
+int request_read_answer(struct request *w, const struct server *s, const json_t *body, struct refusal *r)
 {
     return read_answer(w, s, body, r) < 0 ? refused(w, r) : 0;
 }
 
-static int read_logprobs(struct wish *w, const json_t *body, struct refusal *r)
+static int read_logprobs(struct request *w, const json_t *body, struct refusal *r)
 {
     int64_t top = 0;
     int got = json_get_bool(body, NULL, "logprobs", &w->logprobs, r);
@@ -518,7 +518,7 @@ static int check_unused(const json_t *body, struct refusal *r)
 }
 
 /* What the template is told about thinking: the request's word, else that of reasoning_effort "none", else the server's. */
-static int read_thinking(struct wish *w, const struct server *s, json_t *body, struct refusal *r)
+static int read_thinking(struct request *w, const struct server *s, json_t *body, struct refusal *r)
 {
     const struct json_at at = {NULL, "chat_template_kwargs", 0};
     const char *effort = "";
@@ -542,7 +542,7 @@ static int read_thinking(struct wish *w, const struct server *s, json_t *body, s
     return json_put(r, body, "enable_thinking", json_boolean(think));
 }
 
-static int stabilize_chat(struct wish *w, const struct server *s, struct refusal *r)
+static int stabilize_chat(struct request *w, const struct server *s, struct refusal *r)
 {
     json_t *messages = json_object_get(w->chat, "messages");
     uint64_t user = prefix_key_user(messages);
@@ -557,25 +557,26 @@ static int stabilize_chat(struct wish *w, const struct server *s, struct refusal
     return 0;
 }
 
-static int read_prompt(struct wish *w, const struct server *s, json_t *body, const char *text, size_t n,
+static int read_prompt(struct request *w, const struct server *s, json_t *body, const char *text, size_t n,
                        struct refusal *r)
 {
     w->chat = json_incref(body);
     w->body = text;
     w->n_body = n;
-    if (check_messages(body, w->origins ? 0 : WISH_MESSAGES, r) < 0 || read_tools(w, body, r) < 0 ||
+    if (check_messages(body, w->origins ? 0 : REQUEST_MESSAGES, r) < 0 || read_tools(w, body, r) < 0 ||
         read_thinking(w, s, body, r) < 0)
         return -1;
     return stabilize_chat(w, s, r);
 }
 
-int wish_read_prompt(struct wish *w, const struct server *s, json_t *body, const char *text, size_t n,
-                     struct refusal *r)
+int request_read_prompt(struct request *w, const struct server *s, json_t *body, const char *text, size_t n,
+                        struct refusal *r)
 {
     return read_prompt(w, s, body, text, n, r) < 0 ? refused(w, r) : 0;
 }
 
-int wish_read_chat(struct wish *w, const struct server *s, json_t *body, const char *text, size_t n, struct refusal *r)
+int request_read_chat(struct request *w, const struct server *s, json_t *body, const char *text, size_t n,
+                      struct refusal *r)
 {
     w->reply.unchecked = s->opt.no_tool_grammar;
     if (read_prompt(w, s, body, text, n, r) < 0 || read_sampling(w, s, body, r) < 0 ||
