@@ -191,23 +191,7 @@ static float step_any(const struct unpacking *u, const struct step *s, const str
     return acc;
 }
 
-static void dot_any(const struct wmat *w, int n0, int n1, const struct xq *x, int row, float *out, const uint8_t *then)
-{
-    const struct unpacking *u = &unpackings[w->type];
-    const size_t step_bytes = type_row_bytes(type_info(w->type), STEP);
-    struct step s;
-    (void)then; /* bound by unpacking: the hardware's prefetcher keeps up */
-    for (int n = n0; n < n1; n++) {
-        const uint8_t *p = w->data + (size_t)n * w->row_bytes;
-        float acc = 0;
-        for (int b = 0; b < x->n_steps; b++, p += step_bytes) {
-            int values = step_values(w->n_cols, b);
-            u->unpack(&s, p, values);
-            acc = step_any(u, &s, x, (size_t)b * (size_t)x->plane + (size_t)row, values, acc);
-        }
-        out[n] = acc;
-    }
-}
+DOT_ANY(step_any)
 
 static dot_fn *const own[TYPE_COUNT] = {
     [TYPE_Q4_K] = dot_q4_k, [TYPE_Q6_K] = dot_q6_k,     [TYPE_Q8_0] = dot_q8_0,   [TYPE_Q4_0] = dot_q4_0,
