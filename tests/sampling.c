@@ -155,7 +155,7 @@ static float *read_logits(const json_t *x, int *n)
 static struct sampler *make_sampler(int n_vocab)
 {
     void *mem = aligned_alloc(64, (sampler_bytes(n_vocab) + 63) / 64 * 64);
-    return mem ? sampler_place(mem, n_vocab) : NULL;
+    return mem ? sampler_init(mem, n_vocab) : NULL;
 }
 
 static const char *compare(struct sampler *s, int32_t token, double mu, const struct error *err, const json_t *expect)
@@ -200,7 +200,7 @@ static struct sampler_history *read_history(const json_t *c, const struct sampli
         breakers[whole(json_array_get(ids, i))] = 1;
     if (!mem)
         return NULL;
-    struct sampler_history *h = sampler_history_place(mem, how, n_vocab, n, breakers);
+    struct sampler_history *h = sampler_history_init(mem, how, n_vocab, n, breakers);
     for (size_t i = 0; i < n; i++)
         sampler_history_add(h, (int32_t)whole(json_array_get(tokens, i)));
     return h;
@@ -390,7 +390,7 @@ static int bench(int n)
         x.dry_multiplier = 0.8;
         size_t n_token = 100000;
         void *mem = aligned(sampler_history_bytes(&x, n, n_token));
-        struct sampler_history *h = mem ? sampler_history_place(mem, &x, n, n_token, NULL) : NULL;
+        struct sampler_history *h = mem ? sampler_history_init(mem, &x, n, n_token, NULL) : NULL;
         for (uint64_t k = 0; h && k + 100 < n_token; k++)
             sampler_history_add(h, (int32_t)(rng_u64(3, k % 1000, 0, 0) % 500));
         measure("penalties, DRY, 100 K tokens", s, of[i].logits, &x, h);

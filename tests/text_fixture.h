@@ -162,7 +162,7 @@ static inline struct token_list encode(const struct tokenizer *t, const char *te
 static inline char *decode(const struct tokenizer *t, const struct token_list *l, int special, int continues, size_t *n)
 {
     struct detok d;
-    char *text = malloc((l->n + 1) * detok_room(t));
+    char *text = malloc((l->n + 1) * detok_most(t));
     *n = 0;
     detok_begin(&d, t, special, continues);
     for (size_t i = 0; text && i < l->n; i++)

@@ -239,7 +239,7 @@ static void check_stream(const char *file, long line, const json_t *record)
     if (!t)
         return;
     struct detok d;
-    char *out = malloc(detok_room(t));
+    char *out = malloc(detok_most(t));
     const json_t *ids = json_object_get(record, "ids"), *chunks = json_object_get(record, "chunks"),
                  *flush = json_object_get(record, "flush");
     int ok = out != NULL;
@@ -357,7 +357,7 @@ static int comes_back(const struct tokenizer *t, const char *text, size_t n)
     struct token_list l = {0};
     struct error err = {0};
     struct detok d;
-    char *out = malloc(detok_room(t));
+    char *out = malloc(detok_most(t));
     size_t at = 0;
     int ok = out && tokenizer_encode(t, text, n, 0, 0, &l, &err) == 0;
     detok_begin(&d, t, 1, 0);

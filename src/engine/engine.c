@@ -400,7 +400,7 @@ struct stoker_text {
 struct stoker_text *stoker_text_open(const struct stoker *s)
 {
     const struct tokenizer *t = s->session->tokenizer;
-    struct stoker_text *x = t ? malloc(sizeof *x + detok_room(t)) : NULL;
+    struct stoker_text *x = t ? malloc(sizeof *x + detok_most(t)) : NULL;
     if (x)
         detok_begin(&x->detok, t, 0, 1);
     return x;

@@ -224,8 +224,8 @@ static struct sampler_history *history_of(struct stoker *s, const struct job *j)
         return NULL;
     if (history->answer != j->id) {
         const uint8_t *breakers = history_has_dry(how) ? breakers_of(s, &j->pick, history) : NULL;
-        history->sampler = sampler_history_place(history->memory, how, s->session->model->p.n_vocab,
-                                                 (size_t)s->session->plan.n_ctx, breakers);
+        history->sampler = sampler_history_init(history->memory, how, s->session->model->p.n_vocab,
+                                                (size_t)s->session->plan.n_ctx, breakers);
         history->answer = j->id;
         history->n = 0;
     }

@@ -119,7 +119,7 @@ static int init_tables(struct session *s, struct error *err)
     int n_vocab = s->model->p.n_vocab;
     if (session_tables_alloc(t, &s->table_memory, n_vocab, p->n_logits, p->n_chunk, p->n_parallel, p->n_ctx))
         return error_set(err, ERR_BUG, "the plan's tables are too small");
-    s->sampler = sampler_place(t->sampler, n_vocab);
+    s->sampler = sampler_init(t->sampler, n_vocab);
     for (int i = 0; i < p->n_parallel; i++)
         t->sampling_history[i] = (struct sampling_history){.memory = t->history_memory + (size_t)i * t->history_bytes,
                                                            .breakers = t->breakers + (size_t)i * (size_t)n_vocab};

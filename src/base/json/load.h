@@ -13,7 +13,8 @@
 #include <stddef.h>
 
 /* As json_loadb(), with spelled numbers for all that are not plain integers within int64. A key that is U+0001 alone is refused, as
- * one with a NUL is (json_error_null_byte_in_key). Where the requests have no memory left, NULL, and why is json_error_out_of_memory. */
+ * one with a NUL is (json_error_null_byte_in_key). Where there is no memory, NULL, and why is json_error_out_of_memory. The value
+ * is the caller's: json_decref(). why->position is in bytes of text. */
 json_t *json_load_reserved(const char *text, size_t n, size_t flags, json_error_t *why);
 
 /* The text of a spelled number, valid JSON; NULL: v is something else. */

@@ -32,8 +32,9 @@ enum scan json_scan(struct json_scan *s, const char *text, size_t n, size_t *at,
 /* The whole text, white space around it allowed, is one value: its kind, or 0. A number's kind is '0'. */
 char json_whole(const char *text, size_t n);
 
-/* Walk the members of an object or the elements of a list, [text, text + n) being one whole value. *at: 0 before the first. The
- * key of a member keeps its quotes; *key_n is 0 in a list. 1: there was another, 0: no more, or another kind of value. */
+/* Walk the members of an object or the elements of a list, [text, text + n) being one whole value. *at: 0 before the first. Offsets and
+ * lengths are in bytes of text; the key of a member keeps its quotes, and key_n is 0 in a list. 1: there was another, 0: no more, or
+ * another kind of value. */
 struct json_item {
     size_t key, key_n, value, value_n;
 };
@@ -41,7 +42,8 @@ int json_next(const char *text, size_t n, size_t *at, struct json_item *item);
 /* The last member of a name, as json_next() gives it: 1, or 0. */
 int json_member(const char *text, size_t n, const char *name, struct json_item *item);
 
-/* Append the text of a JSON string, [text, text + n) with its quotes, already scanned. Lone surrogates become U+FFFD. */
+/* Append the text of a JSON string, [text, text + n) with its quotes, already scanned. Lone surrogates become U+FFFD. out->failed: no
+ * memory. */
 void json_unescape(struct buffer *out, const char *text, size_t n);
 
 #endif

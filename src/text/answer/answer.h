@@ -36,7 +36,8 @@ struct value_want {
 int value_expr(struct grammar_maker *m, const struct tokenizer *t, const struct value_want *w,
                void (*warning)(void *arg, const char *text), void *arg, grammar_expr *out, struct error *err);
 
-/* warning: called with a sentence for each keyword of a lenient schema that is left out; may be NULL. ERR_INPUT says what is wrong
+/* *out is the caller's: constraint_destroy(); the trie and w's budget outlive it. -1: *out is NULL.
+ * warning: called with a sentence for each keyword of a lenient schema that is left out; may be NULL. ERR_INPUT says what is wrong
  * and where: "schema error at #/...", "grammar, line 1, column 9: ...", "pattern: ...". */
 int value_constraint(struct constraint **out, const struct tokenizer *t, const struct token_trie *trie,
                      const struct value_want *w, void (*warning)(void *arg, const char *text), void *arg,
@@ -62,9 +63,9 @@ struct tool_want {
     void *warning_arg;
 };
 
-/* A constraint for one request. trie is the tokenizer's. *out NULL with 0: nothing is to be constrained (no tools, or choice
- * none). ERR_INPUT names the field: an unknown tool, a schema that cannot be. ERR_UNSUPPORTED: in this format nothing tells a call
- * from such an answer. */
+/* A constraint for one request, the caller's: constraint_destroy(). trie is the tokenizer's; trie and want's budget outlive it. *out NULL
+ * with 0: nothing is to be constrained (no tools, or choice none). -1: *out is NULL. ERR_INPUT names the field: an unknown tool, a schema
+ * that cannot be. ERR_UNSUPPORTED: in this format nothing tells a call from such an answer. */
 int tool_constraint(struct constraint **out, const struct tokenizer *t, const struct token_trie *trie,
                     const struct tool_want *w, struct error *err);
 

@@ -19,7 +19,8 @@ struct stop_text {
     size_t length;
 };
 
-/* Of one request; shared by its answers. Empty strings are refused by ERR_INPUT, as are too many. n may be 0. */
+/* Of one request; shared by its answers, and read-only. The texts are copied. -1: *out is NULL; ERR_INPUT: an empty string, or too many;
+ * ERR_MEMORY. n may be 0. stops_destroy(): s may be NULL. */
 struct stops;
 int stops_create(struct stops **out, const struct stop_text *texts, size_t n, struct error *err);
 void stops_destroy(struct stops *s);
@@ -41,8 +42,8 @@ const char *stopping_next(const struct stops *s, struct stopping *at, const char
 /* 1: this text, coming next, would complete a stop string. Until stopping_next() it may grow from call to call, or begin anew
  * after a call without any. */
 int stopping_would(const struct stops *s, struct stopping *at, const char *text, size_t length);
-/* The text has ended, or goes on behind something else: what was held back. */
+/* The text has ended, or goes on behind something else: what was held back, *n bytes, valid until the next call. */
 const char *stopping_end(const struct stops *s, struct stopping *at, size_t *n);
-void stopping_free(struct stopping *at);
+void stopping_free(struct stopping *at); /* its memory; not *at itself */
 
 #endif

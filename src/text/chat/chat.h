@@ -22,14 +22,14 @@ struct chat_options {
     const char *tool_format;
 };
 
-/* The vocabulary must outlive the chat. A broken template of the file is no error here: chat_prompt() says what is wrong with it.
- * ERR_INPUT: no template or tool format of that name. ERR_FORMAT: the given source is broken. */
+/* The vocabulary must outlive the chat; the file and the options may go. A broken template of the file is no error here: chat_prompt()
+ * says what is wrong with it. ERR_INPUT: no template or tool format of that name. ERR_FORMAT: the given source is broken. */
 int chat_create(struct chat **out, const struct gguf *g, const struct tokenizer *t, const struct chat_options *o,
                 struct error *err);
-void chat_destroy(struct chat *c);
-size_t chat_bytes(const struct chat *c);
+void chat_destroy(struct chat *c);       /* c may be NULL */
+size_t chat_bytes(const struct chat *c); /* memory held, in bytes */
 
-/* What its user should know (the file has no template; it is broken), or NULL. */
+/* What its user should know (the file has no template; it is broken), or NULL. Owned by the chat. */
 const char *chat_notice(const struct chat *c);
 
 /* The template of requests with tools, or without; NULL: the file's is broken. */
@@ -54,7 +54,8 @@ struct chat_message {
  * that is not one of the above. */
 char *chat_request(const struct chat_message *m, size_t n, int think, size_t *length, struct error *err);
 
-/* Ids of a conversation and of the opening of the assistant's turn. */
+/* Ids of a conversation and of the opening of the assistant's turn, appended to *out. -1: *err, with the template's own words where it
+ * refuses; *out may hold a part. */
 int chat_render(const struct chat *c, const struct chat_message *m, size_t n, int think, struct token_list *out,
                 struct error *err);
 

@@ -47,10 +47,10 @@ struct template_caps {
  * much while it is probed; the sentence has line and column. */
 int template_create(struct chat_template **out, const char *source, size_t n, const char *bos, const char *eos,
                     const char *tool_format, struct error *err);
-void template_destroy(struct chat_template *t);
-size_t template_bytes(const struct chat_template *t);
-const struct template_caps *template_caps_of(const struct chat_template *t);
-const char *template_source(const struct chat_template *t, size_t *n);
+void template_destroy(struct chat_template *t);                              /* t may be NULL */
+size_t template_bytes(const struct chat_template *t);                        /* memory held, in bytes */
+const struct template_caps *template_caps_of(const struct chat_template *t); /* owned by t, as its texts are */
+const char *template_source(const struct chat_template *t, size_t *n);       /* [n], owned by t */
 
 struct template_prompt {
     struct arena arena; /* holds all of it */
@@ -88,7 +88,8 @@ enum error_code template_error_code(const struct template_error *e);
 /* [n_vocab] the greatest origin of text in which each token matches as a special token; free() it. NULL: no memory. */
 uint8_t *template_reach(const struct chat_template *t, const struct tokenizer *v);
 
-/* Append the ids of a prompt; bos in front where the vocabulary wants it and the text does not begin with it. */
+/* Append the ids of a prompt; bos in front where the vocabulary wants it and the text does not begin with it. reach: of
+ * template_reach(). -1: as tokenizer_encode(); *out may hold a part. */
 int template_tokens(const struct template_prompt *p, const struct tokenizer *v, const uint8_t *reach,
                     struct token_list *out, struct error *err);
 

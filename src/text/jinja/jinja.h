@@ -50,11 +50,11 @@ struct jinja_clock {
 
 enum { JINJA_SOURCE_MAX = 1 << 20 };
 
-/* -1: err says line and column. The source is copied. */
+/* The source, n bytes, is copied. -1: *out is NULL, and *err has line and column (JINJA_COMPILE), or says that there is no memory. */
 int jinja_compile(struct jinja_template **out, const char *source, size_t n, struct jinja_error *err);
-void jinja_free(struct jinja_template *t);
-size_t jinja_bytes(const struct jinja_template *t); /* memory held */
-/* The source, with \n for every end of line; and whether it mentions a word as a name. */
+void jinja_free(struct jinja_template *t);          /* t may be NULL */
+size_t jinja_bytes(const struct jinja_template *t); /* memory held, in bytes */
+/* The source, with \n for every end of line, owned by the template; and whether it mentions a word as a name. */
 const char *jinja_source(const struct jinja_template *t, size_t *n);
 int jinja_reads(const struct jinja_template *t, const char *name);
 

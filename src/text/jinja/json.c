@@ -77,7 +77,7 @@ static void write_line(struct writer *w)
 
 static void write_number(struct writer *w, struct jvalue v)
 {
-    char text[JFLOAT_ROOM];
+    char text[JFLOAT_BYTES];
     if (v.type == J_NUMBER) {
         jbuffer_add(&w->out, v.u.number->text, v.u.number->n, ORIGIN_TEMPLATE);
         return;

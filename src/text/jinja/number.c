@@ -42,7 +42,7 @@ int jnumber_compare(struct jvalue a, struct jvalue b)
 
 size_t jfloat_text(struct jrun *r, double f, char *out)
 {
-    char digits[JFLOAT_ROOM];
+    char digits[JFLOAT_BYTES];
     jwork(r, 64 * JSTEP); /* up to 17 times there and back */
     if (isnan(f) || isinf(f)) {
         strcpy(out, isnan(f) ? "nan" : f < 0 ? "-inf" : "inf");
@@ -106,7 +106,7 @@ static int parse_integer(const char *text, size_t n, int64_t *out)
 
 struct jvalue jnumber_parse(struct jrun *r, const char *text, size_t n)
 {
-    char short_text[64], usual[JFLOAT_ROOM], *copy = n < sizeof short_text ? short_text : jalloc(r, n + 1);
+    char short_text[64], usual[JFLOAT_BYTES], *copy = n < sizeof short_text ? short_text : jalloc(r, n + 1);
     struct jnumber number = {.text = text, .n = n};
     int is_float = 0;
     jwork(r, n);

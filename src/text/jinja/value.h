@@ -217,7 +217,9 @@ const char *jtype_name(struct jvalue v); /* as Python calls it: "str", "NoneType
 
 /* ---- strings: string.c ---- */
 
-/* A view of bytes that outlive the run, or a copy. */
+/* Everything that these functions return is the run's and lives as long as its arena; none of them fails but by leaving the run.
+ *
+ * A view of bytes that outlive the run, or a copy. */
 const struct jstring *jstring_of(struct jrun *r, const char *bytes, size_t n, enum text_origin origin);
 const struct jstring *jstring_copy(struct jrun *r, const char *bytes, size_t n, enum text_origin origin);
 const struct jstring *jstring_word(struct jrun *r, const char *word); /* a literal of ours, ORIGIN_TEMPLATE */
@@ -286,7 +288,7 @@ int jis_integer(struct jvalue v, int64_t *out); /* booleans too; not those beyon
 double jnumber_double(struct jvalue v);
 struct jvalue jnumber_parse(struct jrun *r, const char *text, size_t n); /* JSON's or ours; keeps the spelling */
 int jnumber_compare(struct jvalue a, struct jvalue b);                   /* -1 0 1; 2: a NaN */
-enum { JFLOAT_ROOM = 40 };
+enum { JFLOAT_BYTES = 40 };
 size_t jfloat_text(struct jrun *r, double f, char *out); /* shortest that reads back; Python's form */
 
 /* ---- comparing: compare.c ---- */

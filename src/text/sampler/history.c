@@ -81,8 +81,8 @@ size_t sampler_history_most(int n_vocab, size_t n_token)
     return sampler_history_bytes(&all, n_vocab, n_token);
 }
 
-struct sampler_history *sampler_history_place(void *mem, const struct sampling *how, int n_vocab, size_t n_token,
-                                              const uint8_t *breakers)
+struct sampler_history *sampler_history_init(void *mem, const struct sampling *how, int n_vocab, size_t n_token,
+                                             const uint8_t *breakers)
 {
     struct sampler_history *h = mem;
     *h = (struct sampler_history){.n_vocab = n_vocab, .cap = (uint32_t)n_token, .breakers = breakers};

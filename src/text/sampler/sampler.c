@@ -39,7 +39,7 @@ static struct parts lay_out(int n_vocab)
 
 size_t sampler_bytes(int n_vocab) { return lay_out(n_vocab).end; }
 
-struct sampler *sampler_place(void *mem, int n_vocab)
+struct sampler *sampler_init(void *mem, int n_vocab)
 {
     struct parts p = lay_out(n_vocab);
     struct sampler *s = mem;

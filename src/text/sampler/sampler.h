@@ -31,7 +31,7 @@ enum sampling_stage {
     STAGE_END
 };
 
-struct sampling {
+struct sampling {       /* sampling_check() says whether all of it is in range */
     double temperature; /* <= 0: greedy */
     int top_k;          /* <= 0: off */
     double top_p;       /* >= 1: off */
@@ -62,7 +62,8 @@ struct sampling_range {
     double min, max;
 };
 
-/* What a number may be; of_request: in requests of the published APIs, which is less for some. -1: no such number. */
+/* What the number of a field's name may be; of_request 1: in requests of the published APIs, which is less for some. -1: no such number,
+ * and *out is as it was. */
 int sampling_range(const char *name, int of_request, struct sampling_range *out);
 
 /* ERR_INPUT names the field and its range. */
@@ -84,15 +85,16 @@ void sampling_read(struct sampling *s, const struct gguf *g);
 /* What penalties and DRY know of one sequence, brought up to date token by token. */
 struct sampler_history;
 
-/* For up to n_token tokens of prompt and answer; 0: these parameters need none. */
+/* Bytes for up to n_token tokens of prompt and answer; 0: these parameters need none. */
 size_t sampler_history_bytes(const struct sampling *how, int n_vocab, size_t n_token);
 /* For any parameters. */
 size_t sampler_history_most(int n_vocab, size_t n_token);
-/* mem: that many bytes, aligned to 64. breakers: [n_vocab] 1 = ends a repetition for DRY, outlives the history; or NULL: none. */
-struct sampler_history *sampler_history_place(void *mem, const struct sampling *how, int n_vocab, size_t n_token,
-                                              const uint8_t *breakers);
-void sampler_history_add(struct sampler_history *h, int32_t token);
-void sampler_history_clear(struct sampler_history *h); /* for a sequence that went back: then add again */
+/* A history in the caller's mem: that many bytes, aligned to 64; nothing to free. breakers: [n_vocab] 1 = ends a repetition for DRY,
+ * outlives the history; or NULL: none. */
+struct sampler_history *sampler_history_init(void *mem, const struct sampling *how, int n_vocab, size_t n_token,
+                                             const uint8_t *breakers);
+void sampler_history_add(struct sampler_history *h, int32_t token); /* at most n_token times since it was empty */
+void sampler_history_clear(struct sampler_history *h);              /* for a sequence that went back: then add again */
 
 /* breakers[id] = 1 where the bytes of a token hold one of the texts; [n_vocab], maybe more or fewer than the tokenizer knows. */
 struct sampler_text {
@@ -104,10 +106,11 @@ void sampler_breakers(const struct tokenizer *t, const struct sampler_text *text
 
 /* ---- picking --------------------------------------------------------------------------------------------------------------- */
 
-/* Scratch for n_vocab candidates: sampler_bytes(n_vocab) of the plan. mem is aligned to 64. */
+/* Scratch for n_vocab candidates in the caller's mem: sampler_bytes(n_vocab) bytes of the plan, aligned to 64; nothing to free. One
+ * thread at a time. */
 struct sampler;
 size_t sampler_bytes(int n_vocab);
-struct sampler *sampler_place(void *mem, int n_vocab);
+struct sampler *sampler_init(void *mem, int n_vocab);
 
 struct logit_bias {
     int32_t id;
@@ -126,7 +129,7 @@ struct sampler_row {
     double *mu;                      /* mirostat: 2 tau before the first token; updated. Else NULL */
 };
 
-/* Returns the id, or -1: "non-finite logits at position N", or nothing allowed. */
+/* Returns the id, or -1 with a sentence: "non-finite logits at position N", or nothing allowed. */
 int32_t sampler_pick(struct sampler *s, const struct sampling *how, const struct sampler_row *row, struct error *err);
 
 /* What the last pick chose from: candidate i in order (value descending, then id) and its weight; probability = weight / sum. */

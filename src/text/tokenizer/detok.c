@@ -16,7 +16,7 @@ void detok_begin(struct detok *d, const struct tokenizer *t, int special, int co
 }
 
 /* Each byte may become three. */
-size_t detok_room(const struct tokenizer *t) { return 3 * (t->longest_piece + 3); }
+size_t detok_most(const struct tokenizer *t) { return 3 * (t->longest_piece + 3); }
 
 static size_t replace(char *out)
 {

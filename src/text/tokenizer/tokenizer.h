@@ -18,12 +18,12 @@ enum token_type { TOKEN_NORMAL = 1, TOKEN_UNKNOWN, TOKEN_CONTROL, TOKEN_USER, TO
 /* pre: overrides tokenizer.ggml.pre, or NULL. The file may be closed afterwards: what is needed was copied. ERR_UNSUPPORTED:
  * a tokenizer that does not exist here yet; ERR_FORMAT: a vocabulary that makes no sense. */
 int tokenizer_create(struct tokenizer **out, const struct gguf *g, const char *pre, struct error *err);
-void tokenizer_destroy(struct tokenizer *t);
+void tokenizer_destroy(struct tokenizer *t); /* t may be NULL */
 
-size_t tokenizer_bytes(const struct tokenizer *t); /* memory held, for the plan */
+size_t tokenizer_bytes(const struct tokenizer *t); /* memory held, in bytes, for the plan */
 int tokenizer_n_vocab(const struct tokenizer *t);
 
-/* Ids, malloc'd and grown; zeroed: empty. */
+/* Ids in the requests' memory, owned by whoever holds the list: token_list_free(). Zeroed: empty. */
 struct token_list {
     int32_t *id;
     size_t n, cap;
@@ -39,7 +39,7 @@ int tokenizer_encode(const struct tokenizer *t, const char *text, size_t length,
 int tokenizer_encode_marked(const struct tokenizer *t, const char *text, size_t length, const uint8_t *mark,
                             const uint8_t *reach, struct token_list *out, struct error *err);
 int token_list_add(struct token_list *l, int32_t id); /* id < 0: adds nothing. -1: no memory */
-void token_list_free(struct token_list *l);
+void token_list_free(struct token_list *l);           /* the list is empty then, and can be used again */
 
 /* The bytes of a token; special 0: plain output, in which control tokens are empty, also those which the file calls so and their
  * family makes user-defined. Lives as long as the tokenizer. */
@@ -62,17 +62,19 @@ int32_t tokenizer_find(const struct tokenizer *t, const char *text,
 const uint8_t *tokenizer_sampleable(const struct tokenizer *t);
 
 /* Streaming detokenizer: ids in, whole UTF-8 characters out. */
-struct detok {
+struct detok { /* nothing to free */
     const struct tokenizer *tokenizer;
     char pending[4];
     int n_pending;
     int first;   /* nothing was emitted yet: SPM drops one leading space */
     int special; /* show control tokens */
 };
+/* The tokenizer must outlive d. special 1: control tokens are shown. continues 1: the text goes on behind other text, so that no leading
+ * space is dropped. */
 void detok_begin(struct detok *d, const struct tokenizer *t, int special, int continues);
-/* Writes at most detok_room(t) bytes of valid UTF-8 to out; returns how many. */
+/* Writes at most detok_most(t) bytes of valid UTF-8, not terminated, to out; returns how many. Cannot fail. */
 size_t detok_next(struct detok *d, int32_t id, char *out);
-size_t detok_end(struct detok *d, char *out);
-size_t detok_room(const struct tokenizer *t);
+size_t detok_end(struct detok *d, char *out); /* what is left of a character: U+FFFD */
+size_t detok_most(const struct tokenizer *t); /* bytes */
 
 #endif

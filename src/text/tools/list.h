@@ -19,22 +19,24 @@ struct tool_def {
 struct tool_list {
     struct tool_def *tool; /* [n] */
     size_t n;
-    json_t *root; /* owns the texts */
-    char *json;
+    json_t *root; /* owns names and parameters */
+    char *json;   /* owns the schemas' texts */
 };
 
 /* A list in OpenAI's form, [{"type": "function", "function": {"name", "parameters", "strict"}}, ..], as JSON text. The names must
- * be ones that the format can carry. ERR_INPUT names the field, as tools[2].function.name. */
+ * be ones that the format can carry. The text is copied. -1: *out is NULL; ERR_INPUT names the field, as tools[2].function.name,
+ * ERR_MEMORY: no memory. tool_list_free() frees it; l may be NULL. */
 int tool_list_parse(struct tool_list **out, const char *json, size_t n, const struct tool_format *f, struct error *err);
 void tool_list_free(struct tool_list *l);
 
-/* The tool of a name, or NULL; l may be NULL. */
+/* The tool of a name of n bytes, owned by the list, or NULL; l may be NULL. */
 const struct tool_def *tool_list_find(const struct tool_list *l, const char *name, size_t n);
 
 /* 1: a legal name of a function. */
 int tool_name_is_legal(const char *name, size_t n);
 
-/* The schema of an argument, references inside the tool's own schema followed; NULL: none. */
+/* The schema of an argument, references inside the tool's own schema followed; NULL: none. Borrowed
+ * from the list: not to be decref'd. */
 json_t *tool_argument_schema(const struct tool_def *t, const char *key, size_t n);
 
 enum tool_type {

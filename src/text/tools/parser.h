@@ -56,6 +56,7 @@ struct tool_options {
     const void *vocabulary;
 };
 
+/* event is called by the functions below. -1: *out is NULL, ERR_MEMORY. */
 int tool_parser_create(struct tool_parser **out, const struct tool_options *o, tool_event_fn *event, void *arg,
                        struct error *err);
 void tool_parser_destroy(struct tool_parser *p);
@@ -63,7 +64,7 @@ void tool_parser_destroy(struct tool_parser *p);
 /* Text of ordinary tokens: any bytes, any split; ill-formed UTF-8 becomes U+FFFD. -1: no memory. */
 int tool_parser_text(struct tool_parser *p, const char *text, size_t n, struct error *err);
 
-/* A token whose text is a marker of the format, or part of one. */
+/* A token whose text is a marker of the format, or part of one. -1: no memory. */
 int tool_parser_token(struct tool_parser *p, const char *text, size_t n, struct error *err);
 
 /* 1: the model ended its turn with a token that the vocabulary does not know as an end; what it says further is not read. */
@@ -72,7 +73,7 @@ int tool_parser_over(const struct tool_parser *p);
 /* White space behind the published content, n bytes: content too, unless something that is none follows. */
 const char *tool_parser_space(const struct tool_parser *p, size_t *n);
 
-/* The answer ended. */
+/* The answer ended: what is undecided is decided. -1: no memory. */
 int tool_parser_end(struct tool_parser *p, struct error *err);
 
 #endif

@@ -17,7 +17,7 @@ struct tool_stream {
     size_t n_marker;
     int32_t end; /* the format's own end of a turn, -1 none */
     struct detok detok;
-    char *text; /* [detok_room()] */
+    char *text; /* [detok_most()] */
 };
 
 int tool_stream_open(struct tool_stream **out, const struct tool_stream_options *o, tool_event_fn *event, void *arg,
@@ -26,7 +26,7 @@ int tool_stream_open(struct tool_stream **out, const struct tool_stream_options 
     struct tool_stream *s = calloc(1, sizeof *s);
     const char *text;
     *out = NULL;
-    if (!s || !(s->text = malloc(detok_room(o->tokenizer)))) {
+    if (!s || !(s->text = malloc(detok_most(o->tokenizer)))) {
         free(s);
         return error_set(err, ERR_MEMORY, "no memory for a stream of text");
     }

@@ -22,15 +22,16 @@ struct tool_stream_options {
     int checked; /* tool_constraint() governs the answer */
 };
 
+/* event is called by tool_stream_token() and tool_stream_end(), in the caller's thread. -1: *out is NULL, ERR_MEMORY. */
 int tool_stream_open(struct tool_stream **out, const struct tool_stream_options *o, tool_event_fn *event, void *arg,
                      struct error *err);
-/* 1: the turn is over, whatever the vocabulary says; 0: go on. */
+/* 1: the turn is over, whatever the vocabulary says; 0: go on; -1: ERR_MEMORY, and the stream is of no use any more. */
 int tool_stream_token(struct tool_stream *s, int32_t id, struct error *err);
 const char *tool_stream_space(const struct tool_stream *s, size_t *n); /* tool_parser_space() */
-int tool_stream_end(struct tool_stream *s, struct error *err);
-void tool_stream_close(struct tool_stream *s);
+int tool_stream_end(struct tool_stream *s, struct error *err);         /* the answer ended. -1: ERR_MEMORY */
+void tool_stream_close(struct tool_stream *s);                         /* s may be NULL */
 
-/* A whole message. Zeroed: empty. */
+/* A whole message, which owns its texts: tool_message_free(). Zeroed: empty. */
 struct tool_message {
     struct buffer content, reasoning, cut; /* cut: what there is of a call that the answer's end cut off */
     struct tool_message_call {
@@ -42,7 +43,8 @@ struct tool_message {
     int failed;       /* no memory */
 };
 
-void tool_message_event(struct tool_message *m, const struct tool_event *e);
+void tool_message_event(struct tool_message *m,
+                        const struct tool_event *e); /* copies; sets failed where there is no memory */
 /* OpenAI's form: role, content (null when there are calls only), reasoning_content, tool_calls with ids "call_N" where the text
  * had none; not terminated. */
 void tool_message_json(const struct tool_message *m, struct buffer *out);

@@ -30,7 +30,7 @@ static struct sampler *make(int n_vocab)
 {
     void *mem = NULL;
     assert_int_equal(posix_memalign(&mem, 64, sampler_bytes(n_vocab)), 0);
-    return sampler_place(mem, n_vocab);
+    return sampler_init(mem, n_vocab);
 }
 
 static int32_t pick(struct sampler *s, const float *logits, const uint8_t *allowed, const struct sampling *how,
@@ -233,7 +233,7 @@ static void test_history(void **state)
         breakers[rnd(VOCAB)] = (uint8_t)rnd(2);
         void *mem = NULL;
         assert_int_equal(posix_memalign(&mem, 64, sampler_history_bytes(&how, n_vocab, MOST)), 0);
-        struct sampler_history *h = sampler_history_place(mem, &how, n_vocab, MOST, breakers);
+        struct sampler_history *h = sampler_history_init(mem, &how, n_vocab, MOST, breakers);
         for (int n = 0; n < MOST; n++) {
             const int32_t *id;
             const uint32_t *count;
