@@ -25,7 +25,7 @@
 
 static struct {
     pthread_mutex_t lock;
-    pthread_cond_t bell;
+    pthread_cond_t changed;
     int notified;
 
     int status; /* 0: no answer yet */
@@ -41,7 +41,7 @@ static struct {
     void (*next)(void); /* when the requests are submitted; NULL: nothing */
     size_t n_prompt, n_cached, n_generated;
     int counted, cancelled, rejected;
-} http_world = {.lock = PTHREAD_MUTEX_INITIALIZER, .bell = PTHREAD_COND_INITIALIZER};
+} http_world = {.lock = PTHREAD_MUTEX_INITIALIZER, .changed = PTHREAD_COND_INITIALIZER};
 
 void http_set(struct http_exchange *x, const char *name, const char *format, ...)
 {
@@ -134,7 +134,7 @@ void http_notify(void *x)
     (void)x;
     pthread_mutex_lock(&http_world.lock);
     http_world.notified = 1;
-    pthread_cond_signal(&http_world.bell);
+    pthread_cond_signal(&http_world.changed);
     pthread_mutex_unlock(&http_world.lock);
 }
 
@@ -152,7 +152,7 @@ enum http_waited http_wait(struct http_exchange *x, int timeout_ms)
     pthread_mutex_lock(&http_world.lock);
     int late = 0;
     while (!http_world.notified && !late)
-        late = pthread_cond_timedwait(&http_world.bell, &http_world.lock, &until);
+        late = pthread_cond_timedwait(&http_world.changed, &http_world.lock, &until);
     int notified = http_world.notified;
     http_world.notified = 0;
     pthread_mutex_unlock(&http_world.lock);

@@ -155,7 +155,7 @@ static unsigned severity(const struct plan *p)
 static void expect_no_worse(const struct plan *less, const struct plan *more, uint64_t page)
 {
     unsigned a = severity(less), b = severity(more);
-    expect(b <= a, "%llu bytes sacrifice %x, %llu sacrifice %x", ull(less->memory), a, ull(more->memory), b);
+    expect(b <= a, "%llu bytes give up %x, %llu give up %x", ull(less->memory), a, ull(more->memory), b);
     expect(b != a || more->n_parallel >= less->n_parallel, "sequences fell from %d to %d", less->n_parallel,
            more->n_parallel);
     expect(b != a || more->n_ctx >= less->n_ctx, "context fell from %d to %d", less->n_ctx, more->n_ctx);
@@ -193,7 +193,7 @@ static void ladder(const char *path, const char *name, uint64_t cache_ram)
     expect(p.part[PLAN_PREFIX] <= cache_ram && p.part[PLAN_PREFIX] >= cache_ram / 2, "%llu bytes for prefixes",
            ull(p.part[PLAN_PREFIX]));
     expect((p.part[PLAN_SERVER] > 0) == (cache_ram > 0), "%llu bytes for the queue", ull(p.part[PLAN_SERVER]));
-    expect(p.degraded == 0 && p.total <= p.memory, "whole sacrifices %x", p.degraded);
+    expect(p.degraded == 0 && p.total <= p.memory, "everything resident gives up %x", p.degraded);
     uint64_t page = 0;
     for (int k = 0; k < KV_KINDS; k++)
         page += kv_page_bytes(&o.model->kv_layout[k].shape) * (uint64_t)o.model->kv_layout[k].n_layer;

@@ -1,4 +1,4 @@
-/* The requests' memory: see room.h. A piece counts as much as the allocator says it holds, and its header: so nobody keeps sizes. */
+/* The requests' memory: see reqmem.h. A piece counts as much as the allocator says it holds, and its header: so nobody keeps sizes. */
 #include "base/reqmem.h"
 
 #include <malloc.h>
@@ -12,13 +12,13 @@ enum { TRIM = 8 << 20, HEADER = 8 };
 static struct {
     atomic_llong taken; /* by all threads; what was taken before reqmem_set() too */
     atomic_llong most, kept;
-    atomic_llong before; /* taken when the room was set */
+    atomic_llong before; /* taken when the limit was set */
 } budget = {.most = INT64_MAX / 2};
 
 static _Thread_local struct {
     int entered;
     long long mine, peak; /* since reqmem_enter() */
-    long long granted;    /* so much of the room is taken for mine at least; 0: nothing was granted */
+    long long granted;    /* at least this much is taken for this request; 0: nothing was granted */
     size_t spare;
     enum reqmem_short why;
     reqmem_waits *wait;
@@ -88,7 +88,7 @@ static void add_mine(long long n)
     here.peak = here.mine > here.peak ? here.mine : here.peak;
 }
 
-/* What of the room is taken for a request that has so much. */
+/* What is taken for a request that has so much. */
 static long long counted(long long mine) { return here.granted && mine < here.granted ? here.granted : mine; }
 
 static void add(long long n)

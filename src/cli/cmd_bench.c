@@ -16,7 +16,7 @@ static const char usage[] =
     "  stoker bench MODEL.gguf --memory 6GiB -p 0 -n 96 --disk-rate 2.5\n\n"
     "Lists: 512,1024 and ranges 1-4, 0-8192+4096, 64-1024*2. Every combination is measured.\n\n";
 
-struct wishes {
+struct options {
     struct text_list model, pair; /* -m, -pg */
     struct int_list prompt, gen, depth, chunk, threads, mmap, direct;
     const char *type_k, *type_v, *flash, *format, *error_format, *mask;
@@ -33,7 +33,7 @@ static int refuse(const char *flag, const char *value, const char *why)
     return 2;
 }
 
-static int check(const struct wishes *w)
+static int check(const struct options *w)
 {
     char number[16];
     int n_prompt, n_gen, end;
@@ -84,7 +84,7 @@ static int add(struct tests *t, int n_prompt, int n_gen, int depth)
     return 0;
 }
 
-static int make_tests(const struct wishes *w, struct tests *t)
+static int make_tests(const struct options *w, struct tests *t)
 {
     int failed = 0, n_prompt = 0, n_gen = 0;
     for (int d = 0; d < w->depth.n; d++) {
@@ -117,7 +117,7 @@ struct outputs {
     struct bench_output out, err;
 };
 
-static int measure(struct bench *b, const struct wishes *w, const struct tests *t, struct outputs *o)
+static int measure(struct bench *b, const struct options *w, const struct tests *t, struct outputs *o)
 {
     struct stoker_error err;
     if (bench_open(b, &err))
@@ -142,17 +142,17 @@ static int measure(struct bench *b, const struct wishes *w, const struct tests *
 }
 
 /* Item i of "f16,f32"; NULL behind the last. */
-static const char *word_of(const char *list, int i, char *out, size_t room)
+static const char *word_of(const char *list, int i, char *out, size_t cap)
 {
     for (; list && i > 0; i--)
         list = strchr(list, ',') ? strchr(list, ',') + 1 : NULL;
     if (list)
-        snprintf(out, room, "%.*s", (int)strcspn(list, ","), list);
+        snprintf(out, cap, "%.*s", (int)strcspn(list, ","), list);
     return list ? out : NULL;
 }
 
 /* Every combination of what an engine is made with. An empty list: one, what the other flags say. */
-static int measure_all(struct bench *b, const struct wishes *w, const struct tests *t, struct outputs *o)
+static int measure_all(struct bench *b, const struct options *w, const struct tests *t, struct outputs *o)
 {
     char word[16];
     const char *types = w->type_k ? w->type_k : w->type_v;
@@ -173,7 +173,7 @@ static int measure_all(struct bench *b, const struct wishes *w, const struct tes
     return status;
 }
 
-static int run(struct bench *b, const struct wishes *w)
+static int run(struct bench *b, const struct options *w)
 {
     struct tests t = {0};
     struct outputs o = {.out = {stdout, w->format, 0}};
@@ -202,11 +202,11 @@ static int run(struct bench *b, const struct wishes *w)
 
 int cmd_bench(int argc, char **argv)
 {
-    static struct wishes w;
+    static struct options w;
     struct bench b = {.options = {.progress = show_loading}, .runs = 5};
     const char *model = NULL;
     int n_rest;
-    w = (struct wishes){.prompt = {{512}, 1}, .gen = {{128}, 1}, .depth = {{0}, 1}, .format = "md", .n_batch = 2048};
+    w = (struct options){.prompt = {{512}, 1}, .gen = {{128}, 1}, .depth = {{0}, 1}, .format = "md", .n_batch = 2048};
     const struct flag mine[] = {
         {"-m", "--model", FLAG_TEXTS, &w.model, 0, 0, "MODEL.gguf", "the model, also without -m; may be repeated"},
         {"-p", NULL, FLAG_LIST, &w.prompt, 0, 0, "N[,N]", "prompt tokens (default 512; 0: none)"},

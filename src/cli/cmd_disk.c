@@ -30,8 +30,8 @@ static int probe_all(const struct drive *drive, uint64_t bytes, json_t *rows, st
             printf("%-9s", show_bytes(blocks[b]));
         for (int d = 0; d < N_DEPTHS && result == 0; d++) {
             struct disk_probe p;
-            result = disk_probe(&drive->file, blocks[b], depths[d], bytes, (uint64_t)(b * N_DEPTHS + d), &drive->room,
-                                &p, err);
+            result = disk_probe(&drive->file, blocks[b], depths[d], bytes, (uint64_t)(b * N_DEPTHS + d),
+                                &drive->scratch, &p, err);
             if (result == 0 && rows)
                 json_array_append_new(rows, json_pack("{s:I, s:i, s:f, s:f}", "block", (json_int_t)blocks[b], "depth",
                                                       depths[d], "bytes_per_second", p.bytes_per_second,

@@ -49,7 +49,7 @@ static int probe_drive(const char *path, uint64_t expert, struct disk_probe *out
         return -1;
     while (block + DRIVE_LEAST > d.file.size)
         block /= 2;
-    int failed = disk_probe(&d.file, block, DEPTH, bytes < d.file.size ? bytes : d.file.size, 1, &d.room, out, &err);
+    int failed = disk_probe(&d.file, block, DEPTH, bytes < d.file.size ? bytes : d.file.size, 1, &d.scratch, out, &err);
     drive_close(&d);
     if (failed)
         fprintf(stderr, "stoker: %s\n", err.text);

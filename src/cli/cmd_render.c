@@ -64,12 +64,12 @@ static int add_tools(json_t *request, const char *path)
     return tools ? json_object_set_new(request, "tools", tools) : -1;
 }
 
-struct wishes {
+struct options {
     const char *system, *tools, *think;
 };
 
 /* The request with what the flags add; numbers keep their spelling. NULL after a sentence. */
-static char *prepare(char *text, size_t *n, const char *path, const struct wishes *w)
+static char *prepare(char *text, size_t *n, const char *path, const struct options *w)
 {
     size_t at = 0;
     while (at < *n && strchr(" \t\r\n", text[at]))
@@ -150,7 +150,7 @@ static int render(struct stoker_templates *t, const char *request, size_t n, int
 
 int cmd_render(int argc, char **argv)
 {
-    struct wishes w = {0};
+    struct options w = {0};
     const char *chat_template = NULL, *tool_format = NULL, *rest[2] = {NULL, "-"};
     int json = 0;
     const struct flag mine[] = {

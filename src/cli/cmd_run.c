@@ -24,8 +24,8 @@ static int converse(struct chat *c)
 {
     int turns = 0, status = 0;
     char *line = NULL;
-    size_t room = 0;
-    for (ssize_t n; status == 0 && (chat_interrupts = 0, n = getline(&line, &room, stdin)) >= 0;) {
+    size_t cap = 0;
+    for (ssize_t n; status == 0 && (chat_interrupts = 0, n = getline(&line, &cap, stdin)) >= 0;) {
         while (n > 0 && (line[n - 1] == '\n' || line[n - 1] == '\r'))
             n--;
         if (n == 0)
@@ -67,7 +67,7 @@ static int parse(struct run *r, struct chat *c, int argc, char **argv)
         {"-p", "--prompt", FLAG_TEXT, &r->prompt, 0, 0, "TEXT", "one prompt; without it: a chat, or lines of stdin"},
         {"--system", NULL, FLAG_TEXT, &r->system, 0, 0, "TEXT", "system message"},
         {"-n", "--max-tokens", FLAG_INT, &c->request.max_tokens, 1, 1 << 30, "N",
-         "longest answer (default: the room that is left)"},
+         "longest answer (default: what the context has left)"},
         {"--stop", NULL, FLAG_TEXTS, &r->stop, 0, 0, "TEXT", "ends the answer, and is not shown; may be repeated"},
         {"--ignore-eos", NULL, FLAG_SWITCH, &c->request.ignore_end, 0, 0, NULL, "go on behind the end of the text"},
         {"--think", NULL, FLAG_TEXT, &c->think, 0, 0, "on|off",

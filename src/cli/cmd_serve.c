@@ -38,14 +38,14 @@ static void listening(const char *host, int port)
 static int read_keys(const char *path, struct text_list *keys)
 {
     char *line = NULL;
-    size_t room = 0;
+    size_t cap = 0;
     ssize_t n;
     FILE *f = fopen(path, "r");
     if (!f) {
         fprintf(stderr, "stoker serve: --api-key-file %s: %s\n", path, strerror(errno));
         return -1;
     }
-    while ((n = getline(&line, &room, f)) > 0) {
+    while ((n = getline(&line, &cap, f)) > 0) {
         if (memchr(line, 0, (size_t)n)) { /* the key would be what stands before it */
             fprintf(stderr, "stoker serve: --api-key-file %s holds a zero byte: it must be text, not UTF-16\n", path);
             fclose(f);

@@ -1,8 +1,8 @@
 /* MemAvailable, and what the cgroups above us leave: see machine_memory.h.
  *
  *     limit = min over our cgroup and its ancestors of  v2: min(memory.max, memory.high), v1: memory.limit_in_bytes
- *     room  = min( MemAvailable, min over those of (limit - current + inactive file pages) ) + own VmRSS
- *     M     = room - max(256 MiB, room / 16)
+ *     usable = min( MemAvailable, min over those of (limit - current + inactive file pages) ) + own VmRSS
+ *     M      = usable - max(256 MiB, usable / 16)
  *
  * Files that are missing or unreadable mean "no limit". Read once: never a control loop. */
 #include "engine/machine_memory.h"
@@ -62,7 +62,7 @@ static uint64_t group_limit(const char *root, const char *dir, int v2)
 }
 
 /* What it leaves us. */
-static uint64_t group_room(const char *root, const char *dir, int v2)
+static uint64_t group_available(const char *root, const char *dir, int v2)
 {
     uint64_t limit = group_limit(root, dir, v2);
     if (v2) {
@@ -128,9 +128,9 @@ uint64_t machine_limit(const char *root) { return cgroup_least(group_limit, root
 uint64_t machine_memory(const char *root, const char **from)
 {
     uint64_t available = read_field(root, "/proc/meminfo", "MemAvailable", 1024, UINT64_C(1) << 32);
-    uint64_t group = cgroup_least(group_room, root), room = group < available ? group : available;
+    uint64_t group = cgroup_least(group_available, root), usable = group < available ? group : available;
     *from = group < available ? "cgroup" : "available";
-    room += read_field(root, "/proc/self/status", "VmRSS", 1024, 0);
-    uint64_t keep = room / 16 > (UINT64_C(256) << 20) ? room / 16 : UINT64_C(256) << 20;
-    return room > keep ? room - keep : 0;
+    usable += read_field(root, "/proc/self/status", "VmRSS", 1024, 0);
+    uint64_t keep = usable / 16 > (UINT64_C(256) << 20) ? usable / 16 : UINT64_C(256) << 20;
+    return usable > keep ? usable - keep : 0;
 }

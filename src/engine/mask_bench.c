@@ -2,7 +2,7 @@
  * ../shared/schema_cases: a folder, a case, a list of tools in OpenAI's form, or a schema. Texts go through twice, token by token:
  * the first time finds what each place needs, the second time is what an answer sees. A list of tools has no texts; random walks
  * take their place. All of it is done three times: without close_at_limit, with it and the limit far away, and with a limit that
- * leaves room for just this text or walk. Times are of this thread's processor. */
+ * suffices for just this text or walk. Times are of this thread's processor. */
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/rng.h"
@@ -73,7 +73,7 @@ static struct stoker_mask_times summary(struct times *t)
     return s;
 }
 
-/* left: tokens, if this is the text that the limit leaves room for. */
+/* left: tokens, if this is the text that just fits the limit. */
 static int timed_mask(struct bench *b, struct constraint_state *s, int64_t left, struct times *t, struct error *err)
 {
     double begin = now();

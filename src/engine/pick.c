@@ -15,7 +15,7 @@
 /* ---- public and internal options ------------------------------------------------------------------------------------- */
 
 _Static_assert(sizeof((struct stoker_sampling *)0)->order == sizeof((struct sampling *)0)->order,
-               "stoker.h has room for every stage");
+               "order of stoker.h holds every stage");
 _Static_assert((int)STOKER_TOP <= (int)SAMPLER_TOP, "the sampler finds that many");
 
 /* Every number has the same name on both sides. */

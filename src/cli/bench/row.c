@@ -240,15 +240,15 @@ static void print_json(FILE *f, const struct bench *b, const struct bench_test *
 
 /* ---- the table -------------------------------------------------------------------------------------------------------------- */
 
-static void name_test(const struct bench_test *t, char *out, size_t room)
+static void name_test(const struct bench_test *t, char *out, size_t cap)
 {
     char depth[24] = "";
     if (t->n_depth)
         snprintf(depth, sizeof depth, " @ d%d", t->n_depth);
     if (t->n_prompt && t->n_gen)
-        snprintf(out, room, "pp%d+tg%d%s", t->n_prompt, t->n_gen, depth);
+        snprintf(out, cap, "pp%d+tg%d%s", t->n_prompt, t->n_gen, depth);
     else
-        snprintf(out, room, t->n_prompt ? "pp%d%s" : "tg%d%s", t->n_prompt ? t->n_prompt : t->n_gen, depth);
+        snprintf(out, cap, t->n_prompt ? "pp%d%s" : "tg%d%s", t->n_prompt ? t->n_prompt : t->n_gen, depth);
 }
 
 static const char *base_name(const char *path) { return strrchr(path, '/') ? strrchr(path, '/') + 1 : path; }

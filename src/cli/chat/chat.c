@@ -36,7 +36,7 @@ void chat_catch_signals(void)
     act.sa_handler = on_end;
     for (int i = 0; i < 3; i++) {
         sigaction(ends[i], &act, &before);
-        if (before.sa_handler == SIG_IGN) /* as its starter wished (nohup) */
+        if (before.sa_handler == SIG_IGN) /* chosen by what started it (nohup) */
             signal(ends[i], SIG_IGN);
     }
 }

@@ -283,7 +283,7 @@ static const char *edit(struct line_editor *e, int *n)
     e->waiting = mask;
     for (int i = 0; i < N_SIGNALS; i++) {
         sigaction(signals[i], &noting, &before[i]);
-        if (before[i].sa_handler == SIG_IGN) /* as its starter wished (nohup) */
+        if (before[i].sa_handler == SIG_IGN) /* chosen by what started it (nohup) */
             sigaction(signals[i], &before[i], NULL);
     }
     e->interrupted = 0;

@@ -11,18 +11,18 @@
 
 struct message {
     char *text;
-    size_t n, room;
+    size_t n, cap;
 };
 
 static int append(struct message *m, const char *text, size_t n)
 {
-    if (m->n + n + 2 > m->room) {
-        size_t room = 2 * (m->n + n + 2);
-        char *grown = realloc(m->text, room);
+    if (m->n + n + 2 > m->cap) {
+        size_t cap = 2 * (m->n + n + 2);
+        char *grown = realloc(m->text, cap);
         if (!grown)
             return -1;
         m->text = grown;
-        m->room = room;
+        m->cap = cap;
     }
     memcpy(m->text + m->n, text, n);
     m->n += n;

@@ -115,9 +115,9 @@ static char *run(const char *command, const char *input, size_t n, size_t *n_res
 static char *typed(const char *question, size_t *n)
 {
     char *line = NULL;
-    size_t room = 0;
+    size_t cap = 0;
     fputs(question, stderr);
-    ssize_t got = getline(&line, &room, stdin);
+    ssize_t got = getline(&line, &cap, stdin);
     if (got < 0) {
         free(line);
         return NULL;

@@ -11,7 +11,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { ROOM = 384 << 20 };
+enum { SCRATCH_BYTES = 384 << 20 };
 
 static int open_file(struct gguf_file *f, const char *path)
 {
@@ -37,9 +37,9 @@ int drive_open(struct drive *d, const char *path)
     struct error err = {0};
     *d = (struct drive){0};
     if (open_file(&d->file, path) == 0) {
-        if (arena_map(&d->memory, ROOM, &err) == 0) {
+        if (arena_map(&d->memory, SCRATCH_BYTES, &err) == 0) {
             arena_prefault(&d->memory, 0, 1);
-            d->room = (struct probe_memory){d->memory.base, ROOM};
+            d->scratch = (struct probe_memory){d->memory.base, SCRATCH_BYTES};
             return 0;
         }
         fprintf(stderr, "stoker: %s\n", err.text);

@@ -9,7 +9,7 @@
 struct drive {
     struct gguf_file file;
     struct arena memory;
-    struct probe_memory room;
+    struct probe_memory scratch;
 };
 
 /* Seconds until a read begins to give bytes, in the overlap model (streaming.md M of the specification). */

@@ -112,7 +112,7 @@ static int copy_part(struct prefix_cache *c, struct sequence *seq, struct prefix
 {
     int copy[KV_KINDS], failed = 0, alone = !node->child && !node->users;
     for (int k = 0; k < KV_KINDS; k++)
-        if (node->page[k] >= 0) { /* nor may they go while room is made */
+        if (node->page[k] >= 0) { /* nor may they be evicted for what follows */
             alone = alone && c->pool[k].users[node->page[k]] == 1;
             kv_page_hold(&c->pool[k], node->page[k]);
         }
@@ -225,7 +225,7 @@ static int same_page(const struct prefix_cache *c, const struct prefix_node *n, 
     return 0;
 }
 
-/* The node of ids [n] behind where the sequence stands, made if it must be; n < 256: what is longer will do. NULL: no room. */
+/* The node of ids [n] behind where the sequence stands, made if it must be; n < 256: what is longer will do. NULL: no memory. */
 static struct prefix_node *know(struct prefix_cache *c, const struct prefix_cursor *at, struct sequence *seq,
                                 const int32_t *ids, int n)
 {
@@ -265,7 +265,7 @@ void prefix_remember(struct prefix_cache *c, struct prefix_cursor *at, struct se
 {
     int whole = seq->n_pos / KV_PAGE * KV_PAGE, part = seq->n_pos - whole;
     if (seq->n_pos == 0 || whole != (at->node ? (at->node->depth + 1) * KV_PAGE : 0))
-        return; /* what is before it found no room */
+        return; /* there is no memory for what precedes it */
     struct prefix_node *node = part ? know(c, at, seq, ids + whole, part) : at->node;
     if (!node)
         return;

@@ -202,7 +202,7 @@ int prefix_disk_write_behind(struct prefix_disk *d)
 
 /* ---- reading ---------------------------------------------------------------------------------------------------------------- */
 
-/* The payload of a file that was looked at, into room of the cache's. */
+/* The payload of a file that was looked at, into pages of the cache. */
 static enum prefix_read read_payload(const struct prefix_cache *c, int fd, const struct prefix_record *r,
                                      const struct prefix_found *f, const int32_t *before)
 {
@@ -229,7 +229,7 @@ static enum prefix_read check_header(int fd, const struct prefix_record *r, int3
     return was == PREFIX_READ_OK && memcmp(&is, r, sizeof is) != 0 ? PREFIX_MISMATCH : was;
 }
 
-/* A file becomes a node, or part of one, of the file's own ids. 0: there is no room, or it cannot be read now. */
+/* A file becomes a node, or part of one, of the file's own ids. 0: there is no memory, or it cannot be read now. */
 static int read_file(struct prefix_disk *d, struct prefix_entry *e, struct prefix_node *parent, const int32_t *before)
 {
     struct prefix_cache *c = d->cache;
@@ -422,7 +422,7 @@ int prefix_disk_fetch(struct prefix_disk *d, uint64_t root, const int32_t *ids, 
         return 0;
     if (!read_file(d, way.first, way.parent, ids))
         return 0;
-    /* the last one, if it could not be gone on from after all, would be read again and again */
+    /* the last one, if nothing could continue from it after all, would be read again and again */
     return way.n > 1 || !way.first->in_use || prefix_reach(d->cache, root, ids, n) > known;
 }
 

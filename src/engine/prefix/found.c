@@ -17,7 +17,7 @@ int prefix_found_reserve(struct prefix_cache *c, struct prefix_found *f, unsigne
         need = 0;
     fits = (kinds & need) == need && (kinds & ~all) == 0 && (!has_state || c->states->page_bytes);
     if (f->parent)
-        f->parent->users++; /* it stays while room is made */
+        f->parent->users++; /* it is not evicted for what follows */
     for (int k = 0; fits && k < KV_KINDS; k++)
         fits = !(kinds >> k & 1) || (f->page[k] = tree_take_page(c, k)) >= 0;
     fits = fits && (!has_state || (f->state = tree_take_state(c, UINT64_MAX, PREFIX_REQUESTED)) >= 0);

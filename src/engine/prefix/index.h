@@ -1,6 +1,6 @@
 /* Which files of known prefixes lie in a folder: an index in memory, made by looking at every header.
  *
- * Entries hang in buckets by the hash of the whole pages before them: what may follow a place is found there, and compared. A file
+ * Entries are in buckets by the hash of the whole pages before them: what may follow a place is found there, and compared. A file
  * that is damaged is deleted and counted. The longest unused files go first, of those behind which nothing else lies: without its
  * beginning a text is not found. The engine thread's alone. */
 #ifndef ENGINE_PREFIX_INDEX_H

@@ -214,7 +214,7 @@ void tree_save_state(struct prefix_cache *c, struct prefix_node *node, int at, u
     tree_hold_state(c, node, at, copy, priority);
 }
 
-/* ---- making room ------------------------------------------------------------------------------------------------------------ */
+/* ---- eviction --------------------------------------------------------------------------------------------------------------- */
 
 /* Window pages go by themselves: those that only lay on the way first. */
 static struct prefix_node *least_window(const struct prefix_cache *c, int kind)

@@ -171,8 +171,7 @@ static int check_space(struct run *run, const struct task *t)
         return refuse(&run->refusal, 400, "invalid_value", NULL,
                       "what is asked for is longer than any answer can be; lower the lengths and counts of its schema");
     return refuse(&run->refusal, 400, "invalid_value", "max_tokens",
-                  "max_tokens leaves room for %zu tokens, the shortest answer of what is asked for has %zu", most,
-                  least);
+                  "max_tokens allows %zu tokens, the shortest answer of what is asked for has %zu", most, least);
 }
 
 /* Why a reply cannot be opened. Sentences about a schema name its field: "schema error at tools[3].function.parameters#/type: ..". */

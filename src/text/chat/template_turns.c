@@ -6,13 +6,13 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { PATH_ROOM = 120 };
+enum { PATH_BYTES = 120 };
 
 void conversation_refuse(struct conversation *t, const char *problem, const char *path, ...)
 {
     va_list args;
     va_start(args, path);
-    vsnprintf(t->path, PATH_ROOM, path, args);
+    vsnprintf(t->path, PATH_BYTES, path, args);
     va_end(args);
     jfail(t->run, JINJA_REQUEST, "%s%s%s", t->path, *t->path ? " " : "", problem);
 }

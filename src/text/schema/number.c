@@ -18,14 +18,21 @@
 
 /* MOST_DIGITS in front of a point, unless a bound has more: up to MOST_FINITE, any of which are a finite double. */
 /* MULTIPLE_DIGITS of a multiple: any of them fit 64 bits. */
-enum { MOST_DIGITS = 19, MULTIPLE_DIGITS = 18, MOST_FINITE = 308, MOST_FRACTION = 20, ROOM = 420, MOST_LIST = 10000 };
+enum {
+    MOST_DIGITS = 19,
+    MULTIPLE_DIGITS = 18,
+    MOST_FINITE = 308,
+    MOST_FRACTION = 20,
+    DIGITS_MOST = 420,
+    MOST_LIST = 10000
+};
 
 /* The largest sizes of integers of 64 bits. */
 static const char most_positive[] = "9223372036854775807", most_negative[] = "9223372036854775808";
 
 struct decimal {
     int negative, n, n_fraction; /* n 0: nothing before the point */
-    char digits[ROOM], fraction[ROOM];
+    char digits[DIGITS_MOST], fraction[DIGITS_MOST];
     int huge; /* more digits before the point than fit: all of these are equal */
 };
 
@@ -43,7 +50,7 @@ static void read_decimal(const char *text, size_t n, struct decimal *d)
 {
     size_t i = 0;
     int at_digits = 0, lost = 0; /* lost: there were digits behind the last that is kept */
-    char all[ROOM];
+    char all[DIGITS_MOST];
     long n_all = 0, point = 0, seen_point = 0;
     memset(d, 0, sizeof *d);
     if (n && text[0] == '-')
@@ -54,23 +61,23 @@ static void read_decimal(const char *text, size_t n, struct decimal *d)
             continue;
         }
         at_digits |= text[i] != '0';
-        if (at_digits && n_all < ROOM)
+        if (at_digits && n_all < DIGITS_MOST)
             all[n_all++] = text[i];
         else
             lost |= text[i] != '0';
         point += !seen_point ? at_digits : at_digits ? 0 : -1;
     }
     long before = point + (i < n ? read_exponent(text + i + 1, n - i - 1) : 0); /* digits before the point */
-    if (n_all && before > ROOM) {
+    if (n_all && before > DIGITS_MOST) {
         d->huge = 1;
-        d->n = ROOM;
-        memset(d->digits, '9', ROOM);
+        d->n = DIGITS_MOST;
+        memset(d->digits, '9', DIGITS_MOST);
         return;
     }
     for (long k = 0; k < before && n_all; k++)
         d->digits[d->n++] = k < n_all ? all[k] : '0';
     for (long k = before; k < n_all; k++) {
-        if (k - before < ROOM)
+        if (k - before < DIGITS_MOST)
             d->fraction[d->n_fraction++] = k < 0 ? '0' : all[k];
         else
             lost = 1;
@@ -78,9 +85,9 @@ static void read_decimal(const char *text, size_t n, struct decimal *d)
     while (d->n_fraction && d->fraction[d->n_fraction - 1] == '0')
         d->n_fraction--;
     if (lost) { /* a little more than what is kept */
-        memset(d->fraction + d->n_fraction, '0', (size_t)(ROOM - d->n_fraction));
-        d->n_fraction = ROOM;
-        d->fraction[ROOM - 1] = '1';
+        memset(d->fraction + d->n_fraction, '0', (size_t)(DIGITS_MOST - d->n_fraction));
+        d->n_fraction = DIGITS_MOST;
+        d->fraction[DIGITS_MOST - 1] = '1';
     }
     if (d->n == 0 && d->n_fraction == 0)
         d->negative = 0;
@@ -181,7 +188,7 @@ static grammar_expr between(struct grammar_maker *m, const char *low, const char
 
 /* Digits of a whole number without sign: no leading zeros, zero is "0". */
 struct size {
-    char digits[ROOM + 2];
+    char digits[DIGITS_MOST + 2];
     int n;
 };
 
@@ -284,7 +291,7 @@ static int side(const struct decimal *least, int least_out, const struct decimal
     *low = least ? size_of(least) : (struct size){"0", 1};
     if (least && (least->n_fraction || least_out))
         add_one(low);
-    *high = (struct size){.n = ROOM};
+    *high = (struct size){.n = DIGITS_MOST};
     if (most) {
         *high = size_of(most);
         if (!most->n_fraction && most_out && !take_one(high))

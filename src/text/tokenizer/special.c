@@ -60,7 +60,7 @@ static void insert(struct special *s, const uint8_t *text, size_t n, int32_t can
         s->node[at].longest = candidate;
 }
 
-/* Breadth first: a node's failure is shallower than the node. queue: room for all nodes. */
+/* Breadth first: a node's failure is shallower than the node. queue: [number of nodes]. */
 static void link_failures(struct special *s, uint32_t *queue)
 {
     size_t n = 0;

@@ -90,8 +90,8 @@ static void diverge_at(size_t n)
 }
 
 /* A request of 30 tokens that may be continued; then one of 50 that shares n of them: how much of it was cached. */
-static size_t continued(const char *path, int n_snapshots, const size_t *wishes, size_t n_wishes, size_t shared,
-                        int cancel_after)
+static size_t continued(const char *path, int n_snapshots, const size_t *snapshot_at, size_t n_snapshot_at,
+                        size_t shared, int cancel_after)
 {
     struct stoker *s = engine(path, n_snapshots, 1);
     diverge_at(shared);
@@ -101,8 +101,8 @@ static size_t continued(const char *path, int n_snapshots, const size_t *wishes,
 
     s = engine(path, n_snapshots, 1);
     struct stoker_request first = request(30);
-    first.snapshot_at = wishes;
-    first.n_snapshot_at = n_wishes;
+    first.snapshot_at = snapshot_at;
+    first.n_snapshot_at = n_snapshot_at;
     collect(s, submit(s, &first), cancel_after);
     diverge_at(shared);
     struct answer b = ask(s, &second);
@@ -117,7 +117,7 @@ static void pages_go_back_anywhere(void **state)
     assert_int_equal(continued(windows, 0, NULL, 0, 30, -1), 30);
     assert_int_equal(continued(windows, 0, NULL, 0, 17, -1), 17);
     assert_int_equal(continued(latent, 0, NULL, 0, 1, -1), 1);
-    assert_int_equal(continued(latent, 0, (size_t[]){7}, 1, 29, -1), 29); /* wishes are for others */
+    assert_int_equal(continued(latent, 0, (size_t[]){7}, 1, 29, -1), 29); /* requested positions matter to others */
 }
 
 static void states_at_the_ends(void **state)
@@ -129,25 +129,25 @@ static void states_at_the_ends(void **state)
     assert_int_equal(continued(recurrent, 1, NULL, 0, 30, -1), 0); /* the end of the answer took its place */
 }
 
-static void states_where_wished(void **state)
+static void states_where_requested(void **state)
 {
     (void)state;
-    static const size_t wishes[] = {5, 16, 21};
-    assert_int_equal(continued(recurrent, 5, wishes, 3, 30, -1),
-                     21); /* so near a wish the prompt's end is not worth a state */
-    assert_int_equal(continued(recurrent, 5, wishes, 1, 30, -1), 30);
-    assert_int_equal(continued(recurrent, 4, wishes, 3, 29, -1), 21);
-    assert_int_equal(continued(recurrent, 4, wishes, 3, 20, -1), 16);
-    assert_int_equal(continued(recurrent, 4, wishes, 3, 5, -1), 5);
-    assert_int_equal(continued(recurrent, 4, wishes, 3, 4, -1), 0);
-    assert_int_equal(continued(recurrent, 3, wishes, 3, 30, -1), 21);
-    assert_int_equal(continued(recurrent, 3, wishes, 3, 20, -1),
+    static const size_t snapshot_at[] = {5, 16, 21};
+    assert_int_equal(continued(recurrent, 5, snapshot_at, 3, 30, -1),
+                     21); /* so close to a requested position the prompt's end is not worth a state */
+    assert_int_equal(continued(recurrent, 5, snapshot_at, 1, 30, -1), 30);
+    assert_int_equal(continued(recurrent, 4, snapshot_at, 3, 29, -1), 21);
+    assert_int_equal(continued(recurrent, 4, snapshot_at, 3, 20, -1), 16);
+    assert_int_equal(continued(recurrent, 4, snapshot_at, 3, 5, -1), 5);
+    assert_int_equal(continued(recurrent, 4, snapshot_at, 3, 4, -1), 0);
+    assert_int_equal(continued(recurrent, 3, snapshot_at, 3, 30, -1), 21);
+    assert_int_equal(continued(recurrent, 3, snapshot_at, 3, 20, -1),
                      5); /* the end of the answer took the place of a passed one */
-    assert_int_equal(continued(recurrent, 2, wishes, 3, 30, -1),
+    assert_int_equal(continued(recurrent, 2, snapshot_at, 3, 30, -1),
                      21); /* the first and the last are worth more than ends */
-    assert_int_equal(continued(recurrent, 2, wishes, 3, 20, -1), 5);
-    assert_int_equal(continued(recurrent, 1, wishes, 3, 30, -1), 21);
-    assert_int_equal(continued(recurrent, 1, wishes, 3, 20, -1), 0);
+    assert_int_equal(continued(recurrent, 2, snapshot_at, 3, 20, -1), 5);
+    assert_int_equal(continued(recurrent, 1, snapshot_at, 3, 30, -1), 21);
+    assert_int_equal(continued(recurrent, 1, snapshot_at, 3, 20, -1), 0);
 }
 
 /* A cancelled request may leave its state invalid; the next goes on from a copy. */
@@ -158,7 +158,7 @@ static void cancelled(void **state)
         assert_int_equal(continued(recurrent, 2, NULL, 0, 30, after), 30);
 }
 
-static void wishes_that_cannot_be(void **state)
+static void requests_that_cannot_be(void **state)
 {
     (void)state;
     static const size_t bad[][2] = {{0, 5}, {5, 5}, {6, 5}, {5, 31}};
@@ -192,9 +192,9 @@ static void neighbours(void **state)
     s = engine(recurrent, 2, N);
     for (int round = 0; round < 3; round++) {
         for (int i = 0; i < N; i++) {
-            static const size_t wishes[] = {3, 13};
+            static const size_t snapshot_at[] = {3, 13};
             struct stoker_request r = request((size_t)(PROMPT - 11 * i));
-            r.snapshot_at = wishes;
+            r.snapshot_at = snapshot_at;
             r.n_snapshot_at = 2;
             id[i] = submit(s, &r);
         }
@@ -376,11 +376,11 @@ static void full_queue(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(pages_go_back_anywhere), cmocka_unit_test(states_at_the_ends),
-        cmocka_unit_test(states_where_wished),    cmocka_unit_test(cancelled),
-        cmocka_unit_test(wishes_that_cannot_be),  cmocka_unit_test(neighbours),
-        cmocka_unit_test(several_readers),        cmocka_unit_test(scripts_have_a_length),
-        cmocka_unit_test(short_ones_overtake),    cmocka_unit_test(full_queue),
+        cmocka_unit_test(pages_go_back_anywhere),  cmocka_unit_test(states_at_the_ends),
+        cmocka_unit_test(states_where_requested),  cmocka_unit_test(cancelled),
+        cmocka_unit_test(requests_that_cannot_be), cmocka_unit_test(neighbours),
+        cmocka_unit_test(several_readers),         cmocka_unit_test(scripts_have_a_length),
+        cmocka_unit_test(short_ones_overtake),     cmocka_unit_test(full_queue),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
