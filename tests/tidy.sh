@@ -1,7 +1,7 @@
 #!/bin/sh
 # Holds the source against its own rules; silent when it keeps them.
 #
-#   1. an #include names its file from src/ on; its room is one that src/LAYERS allows, and its header one that the room publishes
+#   1. an #include names its file from src/ on; its folder is one that src/LAYERS allows, and its header one that the folder publishes
 #   2. src/LAYERS itself goes one way and holds no edge that nobody uses, and no header includes itself in a circle
 #   3. a file that the documents name is there (names with NAME in capitals are patterns), and so is a function: in docs/MAP.md,
 #      `name()` is in the file named last before it in its line
@@ -9,14 +9,15 @@
 #   5. no line is longer than 140 characters: clang-format leaves comments alone
 #   6. clang-format changes nothing (left out, saying so, where clang-format is absent)
 #   7. no folder of src has more than 40 sources
-#   8. private words that the field's words replaced do not come back into the source and the manual
+#   8. docs/MAP.md counts the files of each folder rightly, and its lines within a tenth
+#   9. private words that the field's words replaced do not come back into the source and the manual
 set -u
 cd "$(dirname "$0")/.." || exit 1
 status=0
 
 sources() { find "$@" -name '*.[ch]' 2>/dev/null | LC_ALL=C sort; }
 
-# Rules 1 and 2. A room is a folder with a line in src/LAYERS. An edge is "from to": rooms first, headers after.
+# Rules 1 and 2. An edge is "from to": folders first, headers after.
 sources src include | xargs awk '
     function complain(text) {
         print text
@@ -47,32 +48,32 @@ sources src include | xargs awk '
         while ((getline line < "src/LAYERS") > 0) {
             if (line ~ /^#/ || line !~ /:/)
                 continue
-            room = line
-            sub(/:.*/, "", room)
+            folder = line
+            sub(/:.*/, "", folder)
             sub(/^[^:]*:/, "", line)
             n = split(line, half, "|")
-            known[room] = 1
-            edge["src/" room] = ""
+            known[folder] = 1
+            edge["src/" folder] = ""
             if (n == 2) {
-                closed[room] = 1
+                closed[folder] = 1
                 n = split(half[2], names, " ")
                 for (i = 1; i <= n; i++)
-                    published[room "/" names[i]] = 1
+                    published[folder "/" names[i]] = 1
             }
             n = split(half[1], names, " ")
             for (i = 1; i <= n; i++) {
-                allowed[room, names[i]] = 1
-                edge["src/" room] = edge["src/" room] " src/" names[i]
+                allowed[folder, names[i]] = 1
+                edge["src/" folder] = edge["src/" folder] " src/" names[i]
             }
         }
     }
 
     FNR == 1 {
-        room = ""
+        folder = ""
         if (FILENAME ~ /^src\//) {
-            room = folder_of(substr(FILENAME, 5))
-            if (!known[room] && !told[room]++)
-                complain("src/" room "/ has no line in src/LAYERS")
+            folder = folder_of(substr(FILENAME, 5))
+            if (!known[folder] && !told[folder]++)
+                complain("src/" folder "/ has no line in src/LAYERS")
         } else if (FILENAME != "include/stoker.h") {
             complain(FILENAME ": sources are src/ROOM/FILE and include/stoker.h")
         }
@@ -89,15 +90,15 @@ sources src include | xargs awk '
             to = folder_of(target)
             file = "src/" target
             if (target !~ /^[a-z]+\/([a-z]+\/)?[^\/]+$/)
-                complain(FILENAME ":" FNR ": \"" target "\" must be written \"layer/file.h\" or \"layer/room/file.h\"")
+                complain(FILENAME ":" FNR ": \"" target "\" must be written \"layer/file.h\" or \"layer/folder/file.h\"")
         }
-        if (room == "")
+        if (folder == "")
             complain(FILENAME ":" FNR ": the public header includes \"" target "\"; it must stand alone")
-        else if (to != room && !allowed[room, to])
-            complain(FILENAME ":" FNR ": " room "/ may not include " to "/ (src/LAYERS)")
-        else if (to != room && closed[to] && !published[target])
+        else if (to != folder && !allowed[folder, to])
+            complain(FILENAME ":" FNR ": " folder "/ may not include " to "/ (src/LAYERS)")
+        else if (to != folder && closed[to] && !published[target])
             complain(FILENAME ":" FNR ": " to "/ does not publish " target " (src/LAYERS)")
-        used[room, to] = 1
+        used[folder, to] = 1
         if (FILENAME ~ /\.h$/)
             edge[FILENAME] = edge[FILENAME] " " file
     }
@@ -117,7 +118,7 @@ sources src include | xargs awk '
     }' || status=1
 
 find src -name '*.[ch]' | sed 's,/[^/]*$,,' | sort | uniq -c | awk '
-    $1 > 40 { print $2 "/ has " $1 " sources; 40 fit: divide it into rooms"; bad = 1 }
+    $1 > 40 { print $2 "/ has " $1 " sources; 40 fit: divide it"; bad = 1 }
     END { exit bad }' || status=1
 
 for document in README.md docs/*.md docs/spec/*.md; do
@@ -154,6 +155,16 @@ awk '
     }
 
     END { exit bad }' docs/MAP.md || status=1
+
+# Rule 8. Rows such as "| `src/base/` | 35 | 2050 | ... |".
+sed -nE 's,^\| `(src/[a-z/]*)/` \| ([0-9]+) \| ([0-9]+) \|.*,\1 \2 \3,p' docs/MAP.md | while read -r folder files lines; do
+    echo "$folder $files $lines $(ls "$folder"/*.[ch] | wc -l) $(cat "$folder"/*.[ch] | wc -l)"
+done | awk '
+    $2 != $4 || $3 > 1.1 * $5 || $5 > 1.1 * $3 {
+        print "docs/MAP.md: " $1 "/ has " $4 " files with " $5 " lines, not " $2 " with " $3
+        bad = 1
+    }
+    END { exit bad || NR < 20 }' || status=1
 
 # Rule 4. A file is one text, the marks of comments between its lines taken off: a citation may go over the end of a line.
 {
@@ -236,7 +247,7 @@ sources src include tests examples bench tools | xargs awk '
     length > 140 { print FILENAME ":" FNR ": " length " characters; 140 fit"; bad = 1 }
     END { exit bad }' || status=1
 
-# Rule 8.
+# Rule 9.
 {
     sources src include
     ls packaging/*
