@@ -11,11 +11,12 @@ struct compile *build_compile(const struct builder *b) { return b->m->compile; }
 uint32_t build_state(struct builder *b)
 {
     uint32_t *owner = maker_grow(b->m, b->owner, b->n_state, 1, &b->capacity_state, sizeof *owner);
+    if (owner)
+        b->owner = owner; /* the old one is gone, whatever follows */
     if (!owner || maker_work(b->m, 4) || b->n_state >= GRAMMAR_STATES_MAX) {
         error_set(&b->m->error, ERR_INPUT, "the grammar is too big: more than %d states", GRAMMAR_STATES_MAX);
         return 0;
     }
-    b->owner = owner;
     owner[b->n_state] = b->current;
     return b->n_state++;
 }
@@ -24,8 +25,9 @@ void build_edge(struct builder *b, uint32_t from, uint32_t to, enum edge_kind ki
                 uint32_t arg)
 {
     struct new_edge *edge = maker_grow(b->m, b->edge, b->n_edge, 1, &b->capacity_edge, sizeof *edge);
+    if (edge)
+        b->edge = edge;
     if (!edge || maker_work(b->m, 4))
         return;
-    b->edge = edge;
     edge[b->n_edge++] = (struct new_edge){from, {(uint8_t)kind, low, high, arg, to}};
 }

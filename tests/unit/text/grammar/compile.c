@@ -229,25 +229,25 @@ static const struct input samples[] = {
 };
 
 /* A pattern that is long to compile has no place in a sweep. */
-static struct input in_sweep(size_t i, char *room)
+static struct input in_sweep(size_t i, char *space)
 {
     struct input in = samples[i];
     if (!in.tools)
         return in;
-    strcpy(room, in.tools);
-    char *x = strstr(room, "(((.{0,9}");
+    strcpy(space, in.tools);
+    char *x = strstr(space, "(((.{0,9}");
     memset(x, 'z', strcspn(x, "\""));
     *x = '^';
-    in.tools = room;
+    in.tools = space;
     return in;
 }
 
 static void test_memory_sweep(void **state)
 {
     (void)state;
-    char room[sizeof tools];
+    char space[sizeof tools];
     for (size_t i = 0; i < sizeof samples / sizeof *samples; i++) {
-        struct input in = in_sweep(i, room);
+        struct input in = in_sweep(i, space);
         struct compile whole = {0};
         constraint_destroy(compiled(&in, &whole));
         for (size_t most = 1; most < whole.peak_bytes; most += 1 + most / 50) {
@@ -262,15 +262,29 @@ static void test_memory_sweep(void **state)
 static void test_work_sweep(void **state)
 {
     (void)state;
-    char room[sizeof tools];
+    char space[sizeof tools];
     for (size_t i = 0; i < sizeof samples / sizeof *samples; i++) {
-        struct input in = in_sweep(i, room);
+        struct input in = in_sweep(i, space);
         struct compile whole = {0};
         constraint_destroy(compiled(&in, &whole));
         for (uint64_t most = 1; most < whole.work; most += 1 + most / 40) {
             struct compile c = {.most_work = most};
             refused(&in, &c, COMPILE_WORK_DONE, NULL);
         }
+    }
+}
+
+/* Each state and each edge of a grammar counts 4 steps of work: the compilation ends at every one of them, also where a vector has just
+ * moved. */
+static void test_ends_at_every_state(void **state)
+{
+    (void)state;
+    const struct input in = {VALUE_REGEX, "^(ab|cd){90}$", NULL};
+    struct compile whole = {0};
+    constraint_destroy(compiled(&in, &whole));
+    for (uint64_t most = 1; most < whole.work; most += 3) {
+        struct compile c = {.most_work = most};
+        refused(&in, &c, COMPILE_WORK_DONE, NULL);
     }
 }
 
@@ -310,9 +324,9 @@ static void stops_everywhere(const struct input *in)
 static void test_stopped(void **state)
 {
     (void)state;
-    char room[sizeof tools];
+    char space[sizeof tools];
     for (size_t i = 0; i < sizeof samples / sizeof *samples; i++) {
-        struct input in = in_sweep(i, room);
+        struct input in = in_sweep(i, space);
         stops_everywhere(&in);
     }
 }
@@ -569,25 +583,16 @@ static void test_properties_of_letters(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_counts),
-        cmocka_unit_test(test_without_a_handle),
-        cmocka_unit_test(test_sentences),
-        cmocka_unit_test(test_place),
-        cmocka_unit_test(test_a_retry),
-        cmocka_unit_test(test_memory_sweep),
-        cmocka_unit_test(test_work_sweep),
-        cmocka_unit_test(test_stopped),
-        cmocka_unit_test(test_pattern_properties),
-        cmocka_unit_test(test_patterns_apart),
-        cmocka_unit_test(test_enums),
-        cmocka_unit_test(test_one_of_enums),
-        cmocka_unit_test(test_consts),
-        cmocka_unit_test(test_properties),
-        cmocka_unit_test(test_lengths),
-        cmocka_unit_test(test_large_steps),
-        cmocka_unit_test(test_nested_counts),
-        cmocka_unit_test(test_agent_tools),
-        cmocka_unit_test(test_properties_of_letters),
+        cmocka_unit_test(test_counts),         cmocka_unit_test(test_without_a_handle),
+        cmocka_unit_test(test_sentences),      cmocka_unit_test(test_place),
+        cmocka_unit_test(test_a_retry),        cmocka_unit_test(test_memory_sweep),
+        cmocka_unit_test(test_work_sweep),     cmocka_unit_test(test_ends_at_every_state),
+        cmocka_unit_test(test_stopped),        cmocka_unit_test(test_pattern_properties),
+        cmocka_unit_test(test_patterns_apart), cmocka_unit_test(test_enums),
+        cmocka_unit_test(test_one_of_enums),   cmocka_unit_test(test_consts),
+        cmocka_unit_test(test_properties),     cmocka_unit_test(test_lengths),
+        cmocka_unit_test(test_large_steps),    cmocka_unit_test(test_nested_counts),
+        cmocka_unit_test(test_agent_tools),    cmocka_unit_test(test_properties_of_letters),
     };
     return cmocka_run_group_tests(tests, open_ember, close_ember);
 }
