@@ -90,7 +90,7 @@ void recipient_grammar(struct tool_maker *k)
         buffer_puts(line, "\n");
         buffer_put(line, "", 1);
         if (line->failed) {
-            grammar_fail(k->maker, "no memory for the grammar of the tools");
+            grammar_no_memory(k->maker, "the grammar of the tools");
             return;
         }
         int entry = tool_add_entry(k, k->tool[i].arguments);

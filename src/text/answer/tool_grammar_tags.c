@@ -32,7 +32,7 @@ static grammar_expr enumeration(struct tool_maker *k, const json_t *schema, int 
         char *text = strings ? NULL : json_dump_spelled(v, JSON_ENCODE_ANY);
         e[n_expr++] = strings ? grammar_text(k->maker, json_string_value(v), json_string_length(v))
                       : text  ? tool_word(k, text)
-                              : grammar_fail(k->maker, "no memory for an enumeration");
+                              : grammar_no_memory(k->maker, "an enumeration");
         reqmem_free(text); /* of jansson, whose memory in a server is a request's */
     }
     grammar_expr all = n_expr ? grammar_choice(k->maker, e, n_expr) : -1;

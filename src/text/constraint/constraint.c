@@ -100,7 +100,9 @@ static int measure_shortest(struct constraint *c, struct error *err)
     c->shortest = constraint_retry(c, find_shortest, &m, &ambiguous) ? 0 : m.tokens;
     c->matcher.meter.until = UINT64_MAX;
     constraint_end(s);
-    return c->compile->end ? compile_refused(c->compile, err) : 0;
+    if (c->compile->end)
+        return compile_refused(c->compile, err);
+    return ambiguous.code == ERR_MEMORY ? error_set(err, ERR_MEMORY, "%s", ambiguous.text) : 0;
 }
 
 int constraint_create(struct constraint **out, const struct token_trie *trie, struct grammar *g,

@@ -396,6 +396,8 @@ int grammar_check(struct grammar_maker *m, const grammar_expr *entry, size_t n_e
 int grammar_has_text(struct grammar_maker *m, grammar_expr e)
 {
     struct expr_facts *fact = m->error.code ? NULL : compile_zeroed(m->compile, m->n_expr + 1, sizeof *fact);
+    if (!fact && !m->error.code)
+        maker_refused(m);
     int has = fact && fixed_points(m, fact) == 0 && fact[e].productive;
     compile_free(m->compile, fact);
     return has;

@@ -86,6 +86,8 @@ const char *grammar_problem(const struct grammar_maker *m);
 grammar_expr grammar_ended(struct grammar_maker *m);
 /* Record an error of a front end: the first one stays. Returns an expression that may be passed on. */
 grammar_expr grammar_fail(struct grammar_maker *m, const char *format, ...) __attribute__((format(printf, 2, 3)));
+/* ... for want of memory that the compilation does not count: "no memory for WHAT", ERR_MEMORY, which another try may have. */
+grammar_expr grammar_no_memory(struct grammar_maker *m, const char *what);
 
 /* Compile: entry[i] is the language that a constraint may begin with as number i. ERR_INPUT with a sentence: a rule without a
  * definition, left recursion, a language without a single text, too big; ERR_CANCELLED and ERR_MEMORY: the compilation has ended. Frees

@@ -54,6 +54,12 @@ grammar_expr grammar_fail(struct grammar_maker *m, const char *format, ...)
     return 0;
 }
 
+grammar_expr grammar_no_memory(struct grammar_maker *m, const char *what)
+{
+    error_set(&m->error, ERR_MEMORY, "no memory for %s", what);
+    return 0;
+}
+
 void *maker_grow(struct grammar_maker *m, void *vector, uint32_t n, uint32_t more, uint32_t *capacity, size_t size)
 {
     if (vector && more <= *capacity - n)

@@ -481,9 +481,9 @@ grammar_expr number_decimals(struct grammar_maker *m, const struct number_bound 
     return grammar_choice(m, part, parts);
 }
 
-int number_exists(int integer, const struct number_bound *low, const struct number_bound *high)
+int number_exists(struct compile *compile, int integer, const struct number_bound *low, const struct number_bound *high)
 {
-    struct grammar_maker *m = grammar_begin(NULL);
+    struct grammar_maker *m = grammar_begin(compile);
     int exists = m && grammar_has_text(m, integer ? number_integers(m, low, high) : number_decimals(m, low, high));
     grammar_abandon(m);
     return exists;

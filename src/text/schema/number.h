@@ -24,8 +24,10 @@ grammar_expr number_integers(struct grammar_maker *m, const struct number_bound 
  * only if there is no bound at all. */
 grammar_expr number_decimals(struct grammar_maker *m, const struct number_bound *low, const struct number_bound *high);
 
-/* 1: there is such a number. */
-int number_exists(int integer, const struct number_bound *low, const struct number_bound *high);
+/* 1: there is such a number. Where compile has ended the answer means nothing. */
+struct compile;
+int number_exists(struct compile *compile, int integer, const struct number_bound *low,
+                  const struct number_bound *high);
 
 /* Integers of at most 18 digits that are multiples of a step 2..1000 between bounds; of 1, those of number_integers(). *possible 0: this
  * cannot be written as a grammar. */

@@ -54,7 +54,7 @@ static grammar_expr number(struct shape *x)
     }
     if (!x->low.text && !x->high.text)
         return numbers(s, integer);
-    if (!number_exists(integer, &x->low, &x->high)) /* an integer between 1.2 and 1.8 */
+    if (!number_exists(s->compile, integer, &x->low, &x->high)) /* an integer between 1.2 and 1.8 */
         return schema_empty(s, bound,
                             integer ? "no integer fits these bounds; integers are those of 64 bits, from "
                                       "-9223372036854775808 to 9223372036854775807"

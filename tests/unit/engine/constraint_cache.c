@@ -48,6 +48,7 @@ struct fake {
     enum error_code code; /* and this code; 0: ERR_INPUT */
     atomic_int hold;      /* stopped() does not return */
     atomic_int held;      /* it was called meanwhile */
+    int misread;          /* they take the end of the compilation for an error of the schema */
 };
 
 static void pause_a_moment(void) { nanosleep(&(struct timespec){0, 1000000}, NULL); }
@@ -59,7 +60,7 @@ static int fake_compile(void *arg, struct compile *limits, struct stoker_constra
     atomic_fetch_add(&f->begun, 1);
     while (!atomic_load(&f->open)) {
         if (compile_check_limits(limits) != 0)
-            return compile_refused(limits, err);
+            return f->misread ? error_set(err, ERR_INPUT, "no finite value fits") : compile_refused(limits, err);
         pause_a_moment();
     }
     void *memory = f->needs ? compile_alloc(limits, 1, f->needs) : NULL;
@@ -219,6 +220,21 @@ static void what_may_pass_is_tried_again(void **state)
     refused(c, &f, 1, ERR_MEMORY, "no memory");
     assert_int_equal(f.begun, 2);
     assert_int_equal(constraint_cache_stats(c).n_entry, 0);
+    destroy(c);
+}
+
+/* A compilation that was stopped says so whatever its front end made of that, and is not remembered. */
+static void a_stopped_compilation_is_no_refusal(void **state)
+{
+    (void)state;
+    struct constraint_cache *c = create(1, THREADS);
+    struct fake f = {.stop = 1, .misread = 1};
+    for (int i = 0; i < 2; i++)
+        refused(c, &f, 1, ERR_CANCELLED, "");
+    f.stop = 0;
+    f.open = 1;
+    constraint_cache_release(c, get(c, &f, 1));
+    assert_int_equal(constraint_cache_stats(c).n_entry, 1);
     destroy(c);
 }
 
@@ -397,6 +413,7 @@ int main(void)
         cmocka_unit_test(all_who_wait_are_told_why_it_failed),
         cmocka_unit_test(refusals_are_remembered),
         cmocka_unit_test(what_may_pass_is_tried_again),
+        cmocka_unit_test(a_stopped_compilation_is_no_refusal),
         cmocka_unit_test(a_compilation_that_was_given_up_is_taken_over),
         cmocka_unit_test(a_waiting_asker_may_leave),
         cmocka_unit_test(lanes),
