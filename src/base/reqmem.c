@@ -124,6 +124,15 @@ static int try_take(const void *of)
     return 1;
 }
 
+/* Who has waited in vain once has waited long enough. */
+static int wait_for(const struct wanted *w)
+{
+    int there = here.wait && here.wait(here.wait_arg, try_take, w);
+    if (!there)
+        here.wait = NULL;
+    return there;
+}
+
 int reqmem_take(size_t n, enum reqmem_share share)
 {
     if (n > SIZE_MAX / 4)
@@ -136,7 +145,7 @@ int reqmem_take(size_t n, enum reqmem_share share)
     struct wanted w = {counted(mine) - counted(here.mine), atomic_load(&budget.before) + alone};
     if (!here.entered || !w.more || n <= here.spare)
         atomic_fetch_add(&budget.taken, w.more);
-    else if (!try_take(&w) && (mine > alone || !here.wait || !here.wait(here.wait_arg, try_take, &w)))
+    else if (!try_take(&w) && (mine > alone || !wait_for(&w)))
         return refused(mine > alone);
     here.spare -= n < here.spare ? n : here.spare;
     add_mine((long long)n);

@@ -11,6 +11,9 @@
 #include <unistd.h>
 
 /* A stack is mapped whole (STACK_LEAST) and touched as deep as a request goes; templates and schemas recurse. */
+enum {
+    DRAINED_MOST = 16
+}; /* reads of a client that is refused: it may go on sending, and others wait to be accepted */
 enum { STACK_TOUCHED = 64 << 10 };
 
 size_t http_connection_bytes(void) { return STACK_TOUCHED + HTTP_IN + sizeof(struct http_connection); }
@@ -29,7 +32,7 @@ static void refuse_service(int fd, const char *why)
                             n_body, body);
     ssize_t n = send(fd, answer, (size_t)n_answer, MSG_NOSIGNAL | MSG_DONTWAIT);
     shutdown(fd, SHUT_WR);
-    while (n > 0) /* what came already would make close() a reset */
+    for (int i = 0; i < DRAINED_MOST && n > 0; i++) /* what came already would make close() a reset */
         n = recv(fd, request, sizeof request, MSG_DONTWAIT);
 }
 

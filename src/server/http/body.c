@@ -31,6 +31,7 @@ enum {
     BODY_LARGE = 1 << 20,
     LARGE_MOST = 256, /* large bodies at a time */
     STILL_MS = 5000,
+    HANDLER_SECONDS = 5,
     PACE = 64 << 10,
     PACE_MS = 10000,
     LOOK_MS = 20,
@@ -145,10 +146,10 @@ static int must_give_up(struct http_connection *c, uint64_t began_ns)
 }
 
 /* Waits a moment for memory, since began_ns. 0: not any longer: it was too long, for the others' sake, or the client is gone. */
-static int wait_a_moment(struct http_connection *c, uint64_t began_ns)
+static int wait_a_moment(struct http_connection *c, uint64_t began_ns, double most_seconds)
 {
     struct pollfd p[2] = {{c->fd, http_watch(c), 0}, {c->wake, POLLIN, 0}};
-    uint64_t until = began_ns + (uint64_t)(c->app->body_timeout * 1e9), count;
+    uint64_t until = began_ns + (uint64_t)(most_seconds * 1e9), count;
     if (poll(p, 2, LOOK_MS) > 0)
         http_look(c, p[0].revents);
     if (p[1].revents && read(c->wake, &count, sizeof count) < 0)
@@ -175,7 +176,7 @@ static int wait_for(struct http_connection *c, size_t n, struct reading *b,
     count_waiting(c, 0, 1);
     int was_large = c->is_large;
     while (!there && goes_on) {
-        goes_on = wait_a_moment(c, began);
+        goes_on = wait_a_moment(c, began, c->app->body_timeout);
         there = goes_on && take(c, n, b);
     }
     atomic_fetch_add(&c->app->large_waiting, c->is_large - was_large); /* it was counted as it was */
@@ -189,22 +190,29 @@ static int wait_for(struct http_connection *c, size_t n, struct reading *b,
     return there ? 0 : -1;
 }
 
-/* reqmem_waits: of a handler. */
+/* reqmem_waits: of a handler, in all its waits together. One without a large body waits for a few seconds only: several that have some
+ * memory and wait for more would wait for each other, and large bodies for them. */
 static int wait_in_handler(void *connection, int (*try)(const void *of), const void *of)
 {
     struct http_connection *c = connection;
-    uint64_t began = clock_ns();
+    double most = c->is_large || c->app->body_timeout < HANDLER_SECONDS ? c->app->body_timeout : HANDLER_SECONDS;
+    uint64_t began = clock_ns() - c->handler_waited_ns;
     int there = 0, goes_on = 1;
     count_waiting(c, 1, 1);
     while (!there && goes_on) {
-        goes_on = wait_a_moment(c, began);
+        goes_on = wait_a_moment(c, began, most);
         there = goes_on && try(of);
     }
     count_waiting(c, 1, -1);
+    c->handler_waited_ns = clock_ns() - began;
     return there;
 }
 
-void http_wait_for_memory(struct http_connection *c) { reqmem_wait_by(wait_in_handler, c); }
+void http_wait_for_memory(struct http_connection *c)
+{
+    c->handler_waited_ns = 0;
+    reqmem_wait_by(wait_in_handler, c);
+}
 
 /* Memory for n bytes and a zero. */
 static int grow_body(struct http_connection *c, size_t n, struct reading *b, struct refusal *r)

@@ -37,10 +37,11 @@ struct http_connection {
     size_t n_body, body_capacity;
     struct http_connection *next_large; /* of those with a large body, under the app's lock, as its claim: */
     struct claim claim;
-    int is_large;    /* it is one of them */
-    int served;      /* a request was answered */
-    const char *key; /* that let the request in, or NULL */
-    int unread;      /* the client may still be sending a body that nobody wants */
+    int is_large;               /* it is one of them */
+    uint64_t handler_waited_ns; /* its handler, for memory that others have */
+    int served;                 /* a request was answered */
+    const char *key;            /* that let the request in, or NULL */
+    int unread;                 /* the client may still be sending a body that nobody wants */
 
     /* out */
     struct http_exchange x;
