@@ -502,6 +502,10 @@ int main(int argc, char **argv)
                                argc > 1 ? 1 : scenarios[i].stride);
             n_passed += !failed, n_bad += failed > 0;
         }
+    char remove[sizeof folder + 8];
+    snprintf(remove, sizeof remove, "rm -r %s", folder);
+    if (system(remove))
+        printf("%s is left\n", folder);
     printf("%d passed, %d failed, 0 skipped\n", n_passed, n_bad);
     return n_bad > 0;
 }

@@ -9,8 +9,8 @@ if ! command -v qemu-x86_64 >/dev/null || [ "$(uname -m)" != x86_64 ]; then
 fi
 
 program=$stoker
-if ! qemu-x86_64 "$program" version >/dev/null 2>&1; then
-    skip "other x86-64 CPUs" "the emulator cannot start this build (AddressSanitizer needs too much address space)"
+if grep -q __asan_init "$program"; then
+    skip "other x86-64 CPUs" "AddressSanitizer maps more address space than the emulator can give"
     done_testing
     exit
 fi

@@ -224,7 +224,7 @@ static int render_in(const struct jinja_template *t, struct jrun *r, enum text_o
     if (setjmp(trap))
         return -1;
     r->trap = &trap;
-    r->context = jjson_parse(r, context, sizeof context - 1, kind, &problem, NULL);
+    r->context = jjson_parse(r, context, sizeof context - 1, origin, &problem, NULL);
     if (problem)
         abort();
     return jinja_render(t, r, out);
@@ -241,7 +241,7 @@ static void render(const struct jinja_template *t, enum text_origin origin, stru
     r.memory_limit = 48 << 20;
     r.string_limit = 4 << 20;
     r.work_limit = JMILLION_STEPS;
-    x->rc = render_in(t, &r, kind, &x->text);
+    x->rc = render_in(t, &r, origin, &x->text);
 }
 
 static void check(const struct jinja_template *t)
