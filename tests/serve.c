@@ -3,13 +3,13 @@
  * The server from outside: stoker serve with the embedded model on a free port, raw bytes to its socket. The rules of HTTP, limits,
  * slow and vanished clients, keys, Host and Origin, and how it ends. STOKER names the program (build/stoker). */
 #include "base/clock.h"
+#include "check.h"
 #include "sanitized.h"
 #include "tcp_relay.h"
 
 #include <arpa/inet.h>
 #include <poll.h>
 #include <signal.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -18,23 +18,6 @@
 #include <unistd.h>
 
 #define EIGHT(x) x x x x x x x x
-
-static int passed, failed;
-
-static void check(_Bool ok, const char *format, ...) __attribute__((format(printf, 2, 3)));
-static void check(_Bool ok, const char *format, ...)
-{
-    va_list args;
-    passed += ok;
-    failed += !ok;
-    if (ok)
-        return;
-    va_start(args, format);
-    printf("FAILED: ");
-    vprintf(format, args);
-    printf("\n");
-    va_end(args);
-}
 
 /* ---- a server -------------------------------------------------------------------------------------------------------------- */
 

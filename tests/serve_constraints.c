@@ -10,13 +10,12 @@
  *
  * Data: tests/data/hostile/schemas.jsonl, a schema a line, or a rule that makes a large one; tests/data/tools24.json, an agent's tools;
  * tests/data/schema_cases. Nothing is timed: compilations, steps of work and bytes are counted by the server, in /metrics. */
+#include "check.h"
 #include "sanitized.h"
 #include "server_client.h"
 
 #include <dirent.h>
 #include <pthread.h>
-#include <stdarg.h>
-#include <stdatomic.h>
 
 /* A sanitizer makes masks some twenty times slower. */
 enum {
@@ -28,24 +27,7 @@ enum {
 };
 
 static struct server_process server;
-static int passed;
-static atomic_int failed;
 static const char *model = "models/ember/ember.gguf";
-
-static void check(_Bool ok, const char *format, ...) __attribute__((format(printf, 2, 3)));
-static void check(_Bool ok, const char *format, ...)
-{
-    va_list args;
-    passed += ok;
-    if (ok)
-        return;
-    failed++;
-    va_start(args, format);
-    printf("FAILED: ");
-    vprintf(format, args);
-    printf("\n");
-    va_end(args);
-}
 
 /* ---- requests -------------------------------------------------------------------------------------------------------------- */
 

@@ -5,35 +5,17 @@
  * and the process stays below --memory.
  *
  *     build/tests/serve_memory [MIB] [MODEL.gguf]      size of the large bodies, default 12; the embedded model */
+#include "check.h"
 #include "sanitized.h"
 #include "server_client.h"
 
 #include <poll.h>
 #include <pthread.h>
-#include <stdarg.h>
-#include <stdatomic.h>
 
 enum { MEMORY_MIB = 512, MAX_BODY = 32 << 20, CLIENTS = 4, ORDINARY = 20 };
 
 static struct server_process server;
-static int passed;
-static atomic_int failed;
 static size_t large = (size_t)12 << 20;
-
-static void check(_Bool ok, const char *format, ...) __attribute__((format(printf, 2, 3)));
-static void check(_Bool ok, const char *format, ...)
-{
-    va_list args;
-    passed += ok;
-    if (ok)
-        return;
-    failed++;
-    va_start(args, format);
-    printf("FAILED: ");
-    vprintf(format, args);
-    printf("\n");
-    va_end(args);
-}
 
 /* ---- bodies ---------------------------------------------------------------------------------------------------------------- */
 

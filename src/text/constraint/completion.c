@@ -1,6 +1,6 @@
 /* Distances to the end of a text, counted in tokens: completion.h.
  *
- *     todo stack                   each position waits for those that one token leads to
+ *     pending                      each position waits for those that one token leads to
  *     (frame, state, count)  -->   table: position -> tokens, until it is full, or until another set is counted for the first time
  *
  * Inside a counted rule the weight that is left follows from that of one item:
@@ -94,16 +94,17 @@ static int stopped(const struct completion *k) { return k->c->matcher.full || k-
 static void ask(struct completion *k, uint32_t parent, struct position p, uint32_t more)
 {
     matcher_work(&k->c->matcher, 2);
-    struct todo *from = &k->todo[parent];
+    struct pending_position *from = &k->pending[parent];
     int64_t tokens;
     if (known(k, &p, &tokens)) {
         if (tokens != COMPLETION_NEVER && tokens + more < from->best)
             from->best = tokens + more;
-    } else if (k->n_todo >= COMPLETION_TODO / 2 && from->asked >= COMPLETION_ASKED) {
+    } else if (k->n_pending >= COMPLETION_PENDING / 2 && from->asked >= COMPLETION_ASKED) {
         from->scanned = 0;
-    } else if (k->n_todo < COMPLETION_TODO) {
+    } else if (k->n_pending < COMPLETION_PENDING) {
         from->asked++;
-        k->todo[k->n_todo++] = (struct todo){.p = p, .parent = parent, .more = more, .best = COMPLETION_NEVER};
+        k->pending[k->n_pending++] = (struct pending_position){
+            .p = p, .parent = parent, .more = more, .best = COMPLETION_NEVER};
     } else {
         matcher_refuse(&k->c->matcher);
     }
@@ -113,7 +114,7 @@ static void ask(struct completion *k, uint32_t parent, struct position p, uint32
 static void offer(struct completion *k, uint32_t parent, const struct positions *l, uint32_t more)
 {
     if (l->complete) {
-        k->todo[parent].best = k->todo[parent].best > more ? more : k->todo[parent].best;
+        k->pending[parent].best = k->pending[parent].best > more ? more : k->pending[parent].best;
         return;
     }
     for (uint32_t i = 0; i < l->n; i++)
@@ -243,7 +244,7 @@ static void scan_tokens(struct completion *k, uint32_t parent, const struct posi
 static int cover(struct completion *k, uint32_t parent)
 {
     const struct matcher *m = &k->c->matcher;
-    const struct position *p = &k->todo[parent].p;
+    const struct position *p = &k->pending[parent].p;
     uint32_t rule = m->g->owner[p->state], need = (uint32_t)m->g->rule[rule].min - p->count;
     int64_t *left = k->left, extra = 0;
     int missing = 0;
@@ -260,7 +261,7 @@ static int cover(struct completion *k, uint32_t parent)
     uint32_t longest = COMPLETION_LENGTHS - 1;
     while (longest > 0 && !lengths[longest])
         longest--;
-    k->todo[parent].best = COMPLETION_NEVER;
+    k->pending[parent].best = COMPLETION_NEVER;
     if (longest == 0)
         return 1;
     if (need >= COMPLETION_COVER) {
@@ -275,7 +276,7 @@ static int cover(struct completion *k, uint32_t parent)
             if (lengths[j] && left[n - j] != COMPLETION_NEVER && left[n - j] + 1 < left[n])
                 left[n] = left[n - j] + 1;
     }
-    k->todo[parent].best = left[need] == COMPLETION_NEVER ? COMPLETION_NEVER : left[need] + extra;
+    k->pending[parent].best = left[need] == COMPLETION_NEVER ? COMPLETION_NEVER : left[need] + extra;
     return 1;
 }
 
@@ -284,7 +285,7 @@ static int cover(struct completion *k, uint32_t parent)
 static void scan_code_point(struct completion *k, uint32_t at)
 {
     const struct grammar *g = k->c->matcher.g;
-    struct position p = k->todo[at].p;
+    struct position p = k->pending[at].p;
     uint32_t e = g->first[p.state], weight = completion_rule_weight(k, p.state, p.count);
     while (e + 1 < g->first[p.state + 1] &&
            completion_add(completion_rule_weight(k, g->edge[e].to, p.count), k->weight[e]) != weight)
@@ -295,15 +296,15 @@ static void scan_code_point(struct completion *k, uint32_t at)
 /* What a position needs is asked for; its best is what is known so far. When that is known it is settled, or scanned once more. */
 static void scan(struct completion *k, uint32_t at)
 {
-    struct position p = k->todo[at].p;
+    struct position p = k->pending[at].p;
     uint32_t weight = completion_weight_left(k, &p);
     struct positions from, to;
-    k->todo[at].scanned = 1;
-    k->todo[at].asked = 0;
+    k->pending[at].scanned = 1;
+    k->pending[at].asked = 0;
     if (weight == 0 || weight > COMPLETION_WEIGHT) {
-        k->todo[at].best = completion_bound(k, &p);
+        k->pending[at].best = completion_bound(k, &p);
     } else if (completion_is_covered(k, &p)) {
-        k->todo[at].scanned = cover(k, at);
+        k->pending[at].scanned = cover(k, at);
     } else if (k->in_long_code_point[p.state]) {
         scan_code_point(k, at);
     } else {
@@ -323,13 +324,13 @@ static void scan(struct completion *k, uint32_t at)
 /* The top of the stack is known: it goes, and tells who asked for it. */
 static void resolve(struct completion *k, int64_t tokens)
 {
-    const struct todo *t = &k->todo[--k->n_todo];
-    if (k->n_todo > 0 && tokens != COMPLETION_NEVER && tokens + t->more < k->todo[t->parent].best)
-        k->todo[t->parent].best = tokens + t->more;
+    const struct pending_position *t = &k->pending[--k->n_pending];
+    if (k->n_pending > 0 && tokens != COMPLETION_NEVER && tokens + t->more < k->pending[t->parent].best)
+        k->pending[t->parent].best = tokens + t->more;
 }
 
 /* What the scans of a position found; more positions may have been tied than a list holds, then its bound is a way to the end. */
-static int64_t found(struct completion *k, const struct todo *t)
+static int64_t found(struct completion *k, const struct pending_position *t)
 {
     int64_t bound = k->c->trie->spells ? completion_bound(k, &t->p) : COMPLETION_NEVER;
     return t->best < bound ? t->best : bound;
@@ -340,15 +341,15 @@ static void find_out(struct completion *k, struct position p)
 {
     int64_t tokens;
     k->crowded = 0;
-    k->n_todo = 1;
-    k->todo[0] = (struct todo){.p = p, .best = COMPLETION_NEVER};
-    while (k->n_todo > 0 && !stopped(k) && !k->crowded) {
-        uint32_t at = k->n_todo - 1;
-        if (known(k, &k->todo[at].p, &tokens)) {
+    k->n_pending = 1;
+    k->pending[0] = (struct pending_position){.p = p, .best = COMPLETION_NEVER};
+    while (k->n_pending > 0 && !stopped(k) && !k->crowded) {
+        uint32_t at = k->n_pending - 1;
+        if (known(k, &k->pending[at].p, &tokens)) {
             resolve(k, tokens);
-        } else if (k->todo[at].scanned) {
-            tokens = found(k, &k->todo[at]);
-            note(k, &k->todo[at].p, tokens);
+        } else if (k->pending[at].scanned) {
+            tokens = found(k, &k->pending[at]);
+            note(k, &k->pending[at].p, tokens);
             if (!k->crowded)
                 resolve(k, tokens);
         } else {

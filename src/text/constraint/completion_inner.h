@@ -14,7 +14,7 @@ enum {
     COMPLETION_WEIGHT = 1 << 14, /* weight above which tokens are not counted one by one */
     COMPLETION_TABLE = 1 << 15,
     COMPLETION_FRAMES = 1 << 17,
-    COMPLETION_TODO = 1 << 14,
+    COMPLETION_PENDING = 1 << 14,
     COMPLETION_ASKED = 8,      /* positions that a scan may ask for when the stack is half full */
     COMPLETION_WORK = 1 << 20, /* nodes and positions looked at for one set: some 0.02 s */
     COMPLETION_LISTS = 1 << 12,
@@ -65,7 +65,7 @@ struct list_step {
 
 #define LIST_SPLIT UINT32_MAX
 
-struct todo {
+struct pending_position {
     struct position p;
     uint32_t parent, more; /* who wants to know it, and how many tokens lead to it */
     uint32_t asked;        /* positions that the scan at hand has put on the stack */
@@ -88,10 +88,10 @@ struct completion {
     uint8_t *coverable;          /* [n_rule] of a counted leaf: COVER_NO, COVER_YES; 0 not known */
     uint32_t *frames;            /* [COMPLETION_FRAMES] stack */
     struct entry *table;
-    struct todo *todo;          /* [COMPLETION_TODO] stack */
-    struct position *positions; /* [COMPLETION_DEPTH + 2][COMPLETION_POSITIONS] */
-    int64_t *left;              /* [COMPLETION_COVER + 1] */
-    uint8_t *lengths;           /* [COMPLETION_RULES][COMPLETION_LENGTHS] */
+    struct pending_position *pending; /* [COMPLETION_PENDING] stack */
+    struct position *positions;       /* [COMPLETION_DEPTH + 2][COMPLETION_POSITIONS] */
+    int64_t *left;                    /* [COMPLETION_COVER + 1] */
+    uint8_t *lengths;                 /* [COMPLETION_RULES][COMPLETION_LENGTHS] */
     uint32_t length_rule[COMPLETION_RULES];
     struct level {
         uint32_t states, ticks;
@@ -101,7 +101,7 @@ struct completion {
     struct position *list_position; /* [COMPLETION_LIST_POSITIONS] */
     struct list_step *list_step;    /* [COMPLETION_STEPS] hash table */
     uint32_t n_list, n_list_position, n_step, scan;
-    uint32_t epoch, n_table, n_todo, work;
+    uint32_t epoch, n_table, n_pending, work;
     int crowded; /* the table has no space */
     int passed;  /* work does not count */
     int gave_up; /* it was too much: bounds have to do */

@@ -31,7 +31,7 @@ static void lay_out_scratch(struct completion *k, struct arena *a)
     k->level = arena_alloc_aligned(a, (COMPLETION_DEPTH + 1) * sizeof *k->level, PAGE);
     k->frames = arena_array(a, COMPLETION_FRAMES, sizeof *k->frames);
     k->table = arena_array(a, COMPLETION_TABLE, sizeof *k->table);
-    k->todo = arena_array(a, COMPLETION_TODO, sizeof *k->todo);
+    k->pending = arena_array(a, COMPLETION_PENDING, sizeof *k->pending);
     k->positions = arena_array(a, (size_t)(COMPLETION_DEPTH + 2) * COMPLETION_POSITIONS, sizeof *k->positions);
     k->left = arena_array(a, COMPLETION_COVER + 1, sizeof *k->left);
     k->lengths = arena_array(a, COMPLETION_RULES, COMPLETION_LENGTHS);

@@ -110,7 +110,7 @@ grammar_expr schema_space(struct schema *s)
 {
     if (s->space >= 0)
         return s->space;
-    if (s->how.white != SCHEMA_LOOSE || s->how.syntax == SCHEMA_GEMMA)
+    if (s->how.white != SCHEMA_ANY_SPACE || s->how.syntax == SCHEMA_GEMMA)
         return s->space = schema_word(s, "");
     static const struct grammar_range indent[] = {{' ', ' '}, {'\t', '\t'}};
     grammar_expr newline = grammar_choice(s->m, (grammar_expr[]){schema_word(s, "\n"), schema_word(s, "\r\n")}, 2);

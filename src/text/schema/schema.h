@@ -19,8 +19,8 @@ enum schema_syntax {
 
 /* White space between tokens. */
 enum schema_white {
-    SCHEMA_LOOSE,   /* what JSON allows, within reason */
-    SCHEMA_COMPACT, /* none */
+    SCHEMA_ANY_SPACE, /* what JSON allows, within reason */
+    SCHEMA_COMPACT,   /* none */
     SCHEMA_SPACED /* a blank behind : and , as templates print JSON: an answer that comes back is the tokens that were sampled */
 };
 
