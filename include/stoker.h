@@ -13,14 +13,16 @@
  *
  * Conventions, unless a declaration says otherwise:
  *
- *   errors     A function that can fail returns 0 or -1 and, on -1, fills *err: a code and one sentence for a person. err may be
- *              NULL. A function that creates an object returns it through its first argument, which holds one after 0 only.
- *   threads    Any function may be called from any thread at any time. An object that the caller opened is used by one thread at a
- *              time, and by none any more when it is closed.
- *   ownership  Strings and arrays that the caller passes are read during the call; "copied" means that they may go after it.
+ *   errors     A function that can fail returns 0 or -1 and, on -1, fills *err: a code and one sentence for a person; on 0 it leaves
+ *              *err as it is. err may be NULL. Other outputs are valid after 0 only. Any function may fail with STOKER_ERR_MEMORY.
+ *              A function without err cannot fail.
+ *   threads    Any function may be called from any thread at any time. An object that the caller opened, an engine excepted, is used
+ *              by one thread at a time, and by none any more when it is closed. Close it before what it was opened from.
+ *   ownership  Strings and arrays that the caller passes are read during the call only, and need not exist after it.
  *              Pointers that the library returns stay the library's and live as long as the object they were asked of. Where a
  *              comment says "allocated", the memory is the caller's, who gives it back with stoker_free().
  *   closing    Every close function takes NULL and does nothing with it.
+ *   strings    A const char * without a length ends in NUL; one with a length need not.
  *   units      Sizes are bytes, lengths of prompts and answers are tokens, times are seconds, unless the name says otherwise.
  *              Texts are UTF-8. [n] behind a pointer names how many elements it points to. */
 #ifndef STOKER_H
@@ -41,7 +43,7 @@ enum stoker_error_code {
     STOKER_ERR_IO,          /* a device or the system refused */
     STOKER_ERR_MEMORY,      /* it does not fit in memory */
     STOKER_ERR_UNSUPPORTED, /* stoker cannot do this (yet) */
-    STOKER_ERR_CANCELLED,   /* somebody cancelled it, or closed the engine */
+    STOKER_ERR_CANCELLED,   /* the caller's stopped() returned 1, or the engine was closed */
     STOKER_ERR_BUG,         /* an internal check failed */
     STOKER_ERR_BUSY         /* too many requests wait: try again later */
 };
@@ -51,7 +53,7 @@ struct stoker_error {
     char text[480]; /* one sentence: the object, the value found, the fix. Ends in NUL */
 };
 
-/* Gives back memory that a function of this header allocated for its caller. NULL is fine. */
+/* Frees memory that a function of this header allocated for its caller. NULL: does nothing. */
 void stoker_free(void *p);
 
 /* ---- opening ----------------------------------------------------------------------------------------------------------- */
@@ -60,33 +62,32 @@ enum { STOKER_CLASSES = 16 };              /* most classes of experts: layers wh
 #define STOKER_MEMORY_MIN UINT64_MAX       /* the smallest budget under which the plan works */
 #define STOKER_MEMORY_MAX (UINT64_MAX - 1) /* the budget under which everything is resident */
 
-/* What the plan is made from. 0 or NULL in a field: the default for this model and machine. All strings are copied where they are
- * needed beyond stoker_open(). */
+/* What the plan is made from. 0 or NULL in a field: the default for this model and machine. No number may be negative. */
 struct stoker_options {
     uint64_t memory; /* bytes for the whole process, or STOKER_MEMORY_*; 0: what the machine and its cgroups leave */
     int n_ctx;       /* positions of a sequence: prompt and answer together */
     int n_parallel;  /* sequences at a time, at most 128 */
-    int n_chunk;     /* prompt rows in a step */
-    int n_snapshots; /* copies of its recurrent state that a sequence may keep, for models that have one */
-    int n_threads;   /* 0: the cores that this process may use */
-    /* Starting values of the three above that are 0. The plan lowers them where memory is short; it never changes what the caller gave. */
+    int n_chunk;     /* prompt tokens computed in a step, at most 65536 */
+    int n_snapshots; /* copies of its recurrent state that a sequence may keep, for models that have one; at most 1024 */
+    int n_threads;   /* of computation, at most 256; 0: the cores that this process may use */
+    /* Used where n_ctx, n_parallel or n_snapshots above is 0. The plan lowers these where memory is short, but never those above. */
     struct stoker_defaults {
         int n_ctx;       /* at most what the model was trained on; 0: 8192 */
         int n_parallel;  /* 0: 1 */
         int n_snapshots; /* 0: 4 with cache_ram, else 1 */
     } defaults;
-    int slots[STOKER_CLASSES],
-        n_slots;    /* expert slots of each class instead of the plan's (research); n_slots: classes given, 0: none */
-    const char *kv; /* type of keys and values: "f16" (default) or "f32" */
+    int slots[STOKER_CLASSES]; /* [n_slots] expert slots of each class instead of the plan's (research) */
+    int n_slots;               /* as many as the model has classes; 0: the plan's slots */
+    const char *kv;            /* type of keys and values: "f16" (default) or "f32" */
     const char *cpu_tier;      /* the highest tier of kernels to use: "scalar", "avx2", "avx512" */
     const char *reader;        /* how experts are read: "uring", "threads", "buffered"; NULL: the best that works */
-    int reader_depth;          /* pieces in flight */
-    double read_timeout;       /* seconds until a read counts as lost */
+    int reader_depth;          /* pieces of reads in flight, at most 4096 */
+    double read_timeout;       /* seconds until a read counts as lost, at most 1e6; 0: 120 */
     int exact;                 /* 1: multiply decoded weights with f32 activations (slow; a reference) */
     int lock;                  /* 1: lock the plan's memory, so that it is never swapped out */
     const char *chat_template; /* path of a file, name of one of the model's templates, or "chatml" */
     const char *tool_format;   /* how tool calls are written; NULL: as the chat template shows */
-    /* Called by the opening thread while weights load: bytes read, of all. NULL: not told. */
+    /* Called by the opening thread while weights load, with the bytes that are read and those of all. NULL: not called. */
     void (*progress)(void *arg, uint64_t done, uint64_t total);
     void *progress_arg;
     const char *routes; /* a trace file whose routes replace the model's own (research); excludes cache_dir */
@@ -103,13 +104,14 @@ struct stoker_options {
     uint64_t server;       /* bytes that the caller itself needs (connections, buffers): the plan counts them */
 };
 
-/* Reads the headers of the GGUF file at path, makes the plan, loads what stays resident and starts the engine's thread. opt may be NULL.
- * -1: nothing is left open. STOKER_ERR_MEMORY: no plan fits, and the sentence says which budget or context would; STOKER_ERR_INPUT: an
- * option is out of range; STOKER_ERR_FORMAT, STOKER_ERR_UNSUPPORTED, STOKER_ERR_IO: the file. */
+/* Reads the headers of the GGUF file at path (of a split model: its first part), makes the plan, loads what stays resident and starts the
+ * engine's thread. opt NULL: the defaults. -1: nothing is left open. STOKER_ERR_MEMORY: no plan fits, and the sentence says which budget or
+ * context would; STOKER_ERR_INPUT: an option is out of range; STOKER_ERR_FORMAT, STOKER_ERR_UNSUPPORTED, STOKER_ERR_IO: the file. A file
+ * whose tokenizer stoker does not know opens all the same: functions that turn text into tokens fail with STOKER_ERR_UNSUPPORTED then. */
 int stoker_open(struct stoker **out, const char *path, const struct stoker_options *opt, struct stoker_error *err);
 
-/* Ends the engine: running and waiting requests fail with STOKER_ERR_CANCELLED, prefixes are written to cache_dir, everything is freed.
- * No other call on this engine may be under way, and no object opened from it may be used afterwards. */
+/* Ends the engine: running and waiting requests end and their events are lost, prefixes are written to cache_dir, everything is freed.
+ * No other call on this engine may be under way; close every object that was opened from it before. */
 void stoker_close(struct stoker *s);
 
 /* ---- requests ---------------------------------------------------------------------------------------------------------- */
@@ -126,8 +128,8 @@ struct stoker_logit_bias {
 };
 
 /* How the next token is chosen: mask and bias, penalties, the stages in their order, then the draw. Fill it with
- * stoker_sampling_defaults() or stoker_sampling_of(); zeroed, it always takes the likeliest token. Names, ranges and defaults are those
- * that users of GGUF engines know. */
+ * stoker_sampling_defaults() or stoker_sampling_of(); zeroed, it always takes the likeliest token. Definition of each number:
+ * docs/spec/sampling.md; its range: stoker_sampling_range(). */
 struct stoker_sampling {
     double temperature;                                         /* <= 0: always the likeliest token */
     int top_k;                                                  /* <= 0: off */
@@ -141,18 +143,18 @@ struct stoker_sampling {
     int repeat_last_n;                          /* tokens that the penalties look back on; 0: off, -1: all */
     double dry_multiplier, dry_base;            /* 0, < 1: off */
     int dry_allowed_length, dry_penalty_last_n; /* tokens; of the latter -1: all, 0: off */
-    const struct stoker_string
-        *dry_breakers;     /* [n_dry_breakers] texts that end a repetition, copied by stoker_submit(); */
-    size_t n_dry_breakers; /* NULL: newline, colon, double quote, asterisk */
-    int mirostat;          /* 0: off; 2: instead of the stages behind DRY */
+    /* [n_dry_breakers] texts that end a repetition, copied by stoker_submit(); at most 64 texts, of 4096 bytes together. NULL: newline,
+     * colon, double quote, asterisk. */
+    const struct stoker_string *dry_breakers;
+    size_t n_dry_breakers;
+    int mirostat; /* 0: off; 2: instead of the stages behind DRY */
     double mirostat_tau, mirostat_eta;
     unsigned char order[10];              /* of the stages: set by stoker_sampling_order() */
     const struct stoker_logit_bias *bias; /* [n_bias] copied by stoker_submit(); several entries of one token add up */
     size_t n_bias;                        /* at most STOKER_BIAS_MOST */
     uint64_t seed; /* used where has_seed is 1; else one is drawn, and the end event reports it */
     int has_seed;
-    uint32_t
-        choice; /* number of this answer among several to one prompt with one seed, from 0: each draws other numbers */
+    uint32_t choice; /* number of this answer among several to one prompt with one seed, from 0: each draws its own */
 };
 
 /* The defaults of this library, without a model. */
@@ -161,8 +163,8 @@ struct stoker_sampling stoker_sampling_defaults(void);
 /* The defaults, overridden by what the publisher wrote into the model's file. */
 struct stoker_sampling stoker_sampling_of(const struct stoker *s);
 
-/* Sets a number by the name of its field ("top_k"). STOKER_ERR_INPUT: there is no such name, or the sentence says the range. *s is
- * unchanged then. */
+/* Sets a number by the name of its field ("top_k"). STOKER_ERR_INPUT: there is no such name, or the value is out of the range that the
+ * sentence names; *s is unchanged then. */
 int stoker_sampling_set(struct stoker_sampling *s, const char *name, double value, struct stoker_error *err);
 
 struct stoker_sampling_range {
@@ -172,11 +174,11 @@ struct stoker_sampling_range {
 };
 
 /* The values that such a number may have. of_request 1: in a request of the published HTTP APIs, which allow less of some numbers.
- * -1: there is no such name. */
+ * -1: there is no such name, and *out is unchanged. */
 int stoker_sampling_range(const char *name, int of_request, struct stoker_sampling_range *out);
 
 /* Sets the order of the stages. names: n bytes, names (dry, top_n_sigma, top_k, typical_p, top_p, min_p, xtc, temperature) separated by
- * commas or semicolons; stages that are not named are left out. STOKER_ERR_INPUT names what is unknown or doubled. */
+ * commas or semicolons; stages that are not named are left out. STOKER_ERR_INPUT names what is unknown or doubled; *s is unchanged then. */
 int stoker_sampling_order(struct stoker_sampling *s, const char *names, size_t n, struct stoker_error *err);
 
 /* A random seed from the system, of 53 bits, so that every JSON reader can hold it. For several answers that share one seed. */
@@ -184,31 +186,32 @@ uint64_t stoker_seed(void);
 
 enum { STOKER_TOP = 20 }; /* most entries of a list of likeliest tokens */
 
-/* One request. All of it is copied by stoker_submit() but for the constraint, which must stay open until the request's last event. */
+/* One request. stoker_submit() copies all of it but the constraint, which must be of the same engine and stay open until the request's last
+ * event is taken, and what notify_arg points to. */
 struct stoker_request {
     const stoker_token *prompt; /* [n_prompt] */
     size_t n_prompt;            /* at least 1, less than the plan's n_ctx */
     int max_tokens;             /* most tokens of the answer; 0: as many as the context has left */
     struct stoker_sampling sampling;
-    int wants_logprobs;                         /* 1: token events carry log-probabilities */
-    int n_top_logprobs;                         /* and as many of the likeliest tokens, at most STOKER_TOP */
+    int wants_logprobs; /* 1: token events carry log-probabilities */
+    int n_top_logprobs; /* with wants_logprobs: of so many likeliest tokens too, at most STOKER_TOP */
     const struct stoker_constraint *constraint; /* the language that the answer must belong to; NULL: any text */
-    int may_be_cut; /* if max_tokens is too few for the shortest answer that the constraint allows: 1 the answer is cut off
-                                   there, 0 the request fails with STOKER_ERR_INPUT */
+    /* If max_tokens is too few for the shortest answer that the constraint allows: 1: the answer is cut off there; 0: the request fails
+     * with STOKER_ERR_INPUT. */
+    int may_be_cut;
     int wants_progress;         /* 1: STOKER_PROGRESS events while the prompt is computed */
     int ignore_end;             /* 1: go on after end-of-text tokens (benchmarks) */
-    const stoker_token *script; /* [max_tokens] taken instead of sampled tokens (benchmarks); NULL: sample */
-    const size_t *
-        snapshot_at; /* [n_snapshot_at] ascending positions of the prompt, from 1, where a later request may resume. Models with
-                                   recurrent states can resume only where a copy of the state was kept: here, at the end of the prompt
-                                   and of the answer, and every 2,048 positions; if copies are few, the first and the newest of these
-                                   positions are kept. Other models resume anywhere */
+    const stoker_token *script; /* [max_tokens], above 0: taken instead of sampled tokens (benchmarks); NULL: sample */
+    /* [n_snapshot_at] positions of the prompt, ascending, from 1, where a later request may resume. Models with recurrent states can resume
+     * only where a copy of the state was kept: here, at the end of the prompt and of the answer, and every 2,048 positions; if copies are
+     * few, the first and the newest of these positions are kept. Other models resume anywhere. */
+    const size_t *snapshot_at;
     size_t n_snapshot_at;
     int no_cache;     /* 1: neither uses cached prefixes nor leaves any (benchmarks) */
     const void *salt; /* [n_salt] bytes: prefixes are shared only among requests with the same salt */
     size_t n_salt;
-    /* Called when an event of this request can be taken, by the engine's thread: it must not block nor call the engine. Not called
-     * after the last event was taken. NULL: nobody is told. */
+    /* Called by the engine's thread when an event of this request can be taken. It must neither block nor call a function of this header.
+     * It is not called after the last event was taken. NULL: not called. */
     void (*notify)(void *arg);
     void *notify_arg;
 };
@@ -218,7 +221,7 @@ enum stoker_language {
     STOKER_JSON_SCHEMA,         /* a JSON value that fits the schema; a keyword that cannot be enforced is an error */
     STOKER_JSON_SCHEMA_LENIENT, /* a keyword that cannot be enforced is left out, with a warning */
     STOKER_GBNF,                /* a text of the grammar's rule "root" */
-    STOKER_REGEX                /* a text that matches the pattern from end to end */
+    STOKER_REGEX                /* a text that matches the pattern (of ECMA-262) from end to end */
 };
 
 /* The language that an answer must belong to. */
@@ -229,17 +232,18 @@ struct stoker_answer {
     int free_limit; /* 1: max_tokens may cut the answer anywhere; 0: the answer is steered to a valid end before the limit */
 };
 
-/* Compiles a constraint for requests of this engine; it governs the answer from its first token. Equal constraints are compiled once and
- * kept for a while, within the plan. May wait for a turn. STOKER_ERR_INPUT: the sentence names the location ("schema error at
- * #/properties/x/pattern: ...") or the limit that it exceeds; STOKER_ERR_BUSY: too many others wait for theirs. Answers that may begin
- * with reasoning or hold tool calls: stoker_reply_open(). */
+/* Compiles a constraint for requests of this engine; the answer must belong to it from its first token. Equal constraints are compiled
+ * once and kept for a while, within the plan; any number of requests may use one at a time. Blocks while it compiles, and while earlier
+ * callers compile theirs. STOKER_ERR_INPUT: the sentence names the location ("schema error at #/properties/x/pattern: ...") or the limit
+ * that it exceeds; STOKER_ERR_BUSY: too many callers wait; STOKER_ERR_UNSUPPORTED: stoker cannot enforce it, or does not know the
+ * tokenizer. Answers that may begin with reasoning or hold tool calls: stoker_reply_open(). */
 int stoker_constraint_open(const struct stoker_constraint **out, struct stoker *s, const struct stoker_answer *a,
                            struct stoker_error *err);
 
-/* After the last event of every request that uses it. */
+/* Call it after the last event of every request that uses the constraint. */
 void stoker_constraint_close(struct stoker *s, const struct stoker_constraint *c);
 
-/* The sentence about the i-th schema keyword that was left out, which lives as long as c. NULL: there is none. */
+/* The sentence about the i-th schema keyword that was left out, i from 0. NULL: there is none. */
 const char *stoker_constraint_warning(const struct stoker_constraint *c, size_t i);
 
 enum stoker_event_kind {
@@ -270,10 +274,10 @@ struct stoker_event {
         } progress;
         struct {
             stoker_token id;
-            double logprob; /* where wants_logprobs is 1 */
-            const struct stoker_logprob
-                *top;     /* [n_top] likeliest first, of equals the lower id first; valid until the request's next */
-            size_t n_top; /* event is asked for */
+            double logprob; /* where wants_logprobs is 1; else 0 */
+            /* [n_top] likeliest first, of equals the lower id first; valid until the request's next event is asked for */
+            const struct stoker_logprob *top;
+            size_t n_top;
         } token;
         struct {
             enum stoker_end_reason reason;
@@ -287,18 +291,22 @@ struct stoker_event {
 };
 
 /* Queues a request and sets *id. Does not wait. STOKER_ERR_BUSY: the queue is full; STOKER_ERR_INPUT: a field is out of range, and the
- * sentence names it. After 0 the request lives until its last event is taken: take all events, also after stoker_cancel(). */
+ * sentence names it. After 0 the request keeps its place until its last event is taken: take all events, also after stoker_cancel(). While
+ * 62 events of it wait to be taken, the request pauses. */
 int stoker_submit(struct stoker *s, const struct stoker_request *req, stoker_id *id, struct stoker_error *err);
 
-/* Takes the next event of a request; waits at most timeout_ms milliseconds, -1: without limit. 1: *ev is filled; 0: time is up; -1: there
- * is no such request, or its last event was taken. If several threads take events of one request, each event goes to one of them. */
+/* Takes the next event of a request; waits at most timeout_ms milliseconds, -1: without limit. 1: *ev is filled; 0: no event came in
+ * time; -1: there is no such request, or its last event was taken. If several threads take events of one request, each event goes to one
+ * of them. */
 int stoker_next_event(struct stoker *s, stoker_id id, int timeout_ms, struct stoker_event *ev);
 
-/* Ends the request at the next layer boundary, with STOKER_END_CANCELLED. Nothing happens if it has ended. Not for signal handlers. */
+/* Ends the request at the next layer boundary, with STOKER_END_CANCELLED; does not wait for that. Nothing happens if it has ended or there
+ * is no such request. Must not be called in a signal handler: it takes a lock. */
 void stoker_cancel(struct stoker *s, stoker_id id);
 
-/* Submits a request and waits for its end. Calls on_token for each token in this thread; a non-zero result cancels the request. on_token
- * and end may be NULL; *end is the event STOKER_END. -1: it was refused, or failed. */
+/* Submits a request and waits for its end. Calls on_token with arg for each token in this thread; a non-zero result cancels the request,
+ * which then ends with 0 and STOKER_END_CANCELLED. on_token and end may be NULL; *end is the event STOKER_END. -1: it was refused, as by
+ * stoker_submit(), or failed. */
 int stoker_generate(struct stoker *s, const struct stoker_request *req, int (*on_token)(void *arg, stoker_token t),
                     void *arg, struct stoker_event *end, struct stoker_error *err);
 
@@ -307,9 +315,10 @@ int stoker_generate(struct stoker *s, const struct stoker_request *req, int (*on
 /* Tokens of the model's vocabulary: ids are from 0 to this number - 1. */
 int stoker_n_vocab(const struct stoker *s);
 
-/* Turns length bytes of text into tokens. add_special 1: adds the tokens that the model wants at the beginning and end; parse_special 1:
- * texts of control tokens become those tokens, so never for text of others. *out [*n] is allocated. STOKER_ERR_UNSUPPORTED: stoker does
- * not know this file's tokenizer. */
+/* Turns length bytes of text, at most 256 MiB, into tokens; bytes that are not UTF-8 are allowed. add_special 1: adds the tokens that the
+ * model wants at the beginning and end; parse_special 1: texts of control tokens become those tokens: never for text of others. *out [*n]
+ * is allocated; may be NULL where *n is 0. STOKER_ERR_INPUT: the text is too long; STOKER_ERR_UNSUPPORTED: stoker does not know this file's
+ * tokenizer. */
 int stoker_tokenize(const struct stoker *s, const char *text, size_t length, int add_special, int parse_special,
                     stoker_token **out, size_t *n, struct stoker_error *err);
 
@@ -318,27 +327,30 @@ int stoker_tokenize(const struct stoker *s, const char *text, size_t length, int
 /* A model's tokenizer and chat templates. Any number of threads may use one at a time. */
 struct stoker_templates;
 
-/* Opens those of the file at path, without its weights. chat_template, tool_format: as in struct stoker_options, or NULL. */
+/* Opens those of the file at path, without its weights. chat_template, tool_format: as in struct stoker_options, or NULL. Errors are those
+ * of stoker_open(); STOKER_ERR_UNSUPPORTED also where stoker does not know the tokenizer. A file whose chat template does not work opens:
+ * stoker_prompt() says why then. */
 int stoker_templates_open(struct stoker_templates **out, const char *path, const char *chat_template,
                           const char *tool_format, struct stoker_error *err);
-/* Of what stoker_templates_open() opened only. */
+/* Only for what stoker_templates_open() opened. */
 void stoker_templates_close(struct stoker_templates *t);
 
 /* Those of an engine, which are the engine's and must not be closed. */
 const struct stoker_templates *stoker_templates_of(const struct stoker *s);
 
-/* The *n bytes of a token, control tokens included; not terminated. Of an id outside the vocabulary: none. */
+/* The *n bytes of a token, control tokens included; not terminated, and perhaps a part of a UTF-8 character. An id outside the vocabulary:
+ * *n is 0. t is of a model whose tokenizer stoker knows. */
 const char *stoker_templates_piece(const struct stoker_templates *t, stoker_token id, size_t *n);
 
 /* What the template for requests without tools can do. All is 0 and NULL where no template works. */
 struct stoker_template_caps {
     int system, tools, parallel_calls; /* 1: it shows a system message; tools; several calls in one answer */
     int thinking;                      /* 1: it has a switch for reasoning, or shows reasoning */
-    const char *tool_format;           /* name of the format of its tool calls */
+    const char *tool_format;           /* name of the format of its tool calls; "none": it shows none */
     const char *source;                /* [n_source] bytes of the template */
     size_t n_source;
 };
-/* The texts live as long as t. */
+/* Fills *out, whose texts live as long as t. */
 void stoker_templates_caps(const struct stoker_templates *t, struct stoker_template_caps *out);
 
 /* Who wrote a part of a prompt. */
@@ -349,7 +361,7 @@ struct stoker_span {
 };
 
 /* What the model reads, and who wrote which part of it. Only the template writes control tokens: in a message their texts are
- * ordinary text. All of it lives until stoker_prompt_free(). */
+ * ordinary text. All pointers are valid until stoker_prompt_free(). */
 struct stoker_prompt {
     const char *text; /* [n_text] bytes */
     size_t n_text;
@@ -365,13 +377,14 @@ struct stoker_prompt {
 enum { STOKER_PATH = 120 }; /* bytes of a path, with its NUL */
 
 /* Renders a conversation. request: n bytes of JSON like a request of OpenAI's chat API, of which messages, tools, reasoning_effort,
- * chat_template_kwargs and enable_thinking count. stopped, or NULL: called by this thread every few milliseconds while the template
- * runs; if it returns 1, nobody waits for the prompt any more, and the call fails with STOKER_ERR_CANCELLED. path [STOKER_PATH], or NULL,
- * is set to the part of the request that is at fault, else to "". STOKER_ERR_INPUT: the request is wrong, or the template refuses it in its
- * own words; STOKER_ERR_FORMAT: the template is broken. Free *out with stoker_prompt_free(); after -1 it is empty. */
+ * chat_template_kwargs and enable_thinking count. stopped, or NULL: called with stopped_arg by this thread every few milliseconds while
+ * the template runs; if it returns 1, nobody waits for the prompt any more, and the call fails with STOKER_ERR_CANCELLED. path
+ * [STOKER_PATH], or NULL, is set to the part of the request that is at fault, else to "". STOKER_ERR_INPUT: the request is wrong, or the
+ * template refuses it in its own words; STOKER_ERR_FORMAT: the template is broken; STOKER_ERR_UNSUPPORTED: stoker does not know the
+ * tokenizer. Free *out with stoker_prompt_free(); after -1 it is empty. */
 int stoker_prompt(const struct stoker_templates *t, const char *request, size_t n, int (*stopped)(void *arg),
                   void *stopped_arg, struct stoker_prompt *out, char *path, struct stoker_error *err);
-/* A zeroed prompt may be freed too. */
+/* Frees what p points to, not p itself, and zeroes *p. A zeroed prompt may be freed too; p is not NULL. */
 void stoker_prompt_free(struct stoker_prompt *p);
 
 struct stoker_message {
@@ -381,14 +394,15 @@ struct stoker_message {
 };
 
 /* The n messages as the model reads them, up to the opening of the assistant's turn. think: 0 without reasoning, 1 with it, -1 as the
- * template has it. *out [*n_out] is allocated. */
+ * template has it. *out [*n_out] is allocated. Errors are those of stoker_prompt(). */
 int stoker_chat(const struct stoker *s, const struct stoker_message *m, size_t n, int think, stoker_token **out,
                 size_t *n_out, struct stoker_error *err);
 
 /* A file's vocabulary without its model. Any number of threads may use one at a time. */
 struct stoker_vocab;
 
-/* pre: replaces the file's tokenizer.ggml.pre, or NULL. */
+/* pre: replaces the file's tokenizer.ggml.pre, or NULL. STOKER_ERR_UNSUPPORTED: stoker does not know the tokenizer; STOKER_ERR_FORMAT,
+ * STOKER_ERR_IO: the file. */
 int stoker_vocab_open(struct stoker_vocab **out, const char *path, const char *pre, struct stoker_error *err);
 void stoker_vocab_close(struct stoker_vocab *v);
 
@@ -410,44 +424,45 @@ int stoker_vocab_text(const struct stoker_vocab *v, const stoker_token *ids, siz
 /* Turns tokens into text as they come: whole UTF-8 characters, control tokens hidden. */
 struct stoker_text;
 
-/* NULL: no memory, or stoker does not know this file's tokenizer. Close it before the engine. */
+/* NULL: no memory, or stoker does not know this file's tokenizer. */
 struct stoker_text *stoker_text_open(const struct stoker *s);
 
-/* The text that this token completes. Returns its bytes, perhaps 0; *text is not terminated and valid until the next call with t. */
+/* The text that this token completes. Returns how many bytes that is, perhaps 0; *text is not terminated and valid until the next call
+ * with t. */
 size_t stoker_text_next(struct stoker_text *t, stoker_token id, const char **text);
 
-/* The text of bytes that never became a whole character, after the last token; likewise. */
+/* After the last token: U+FFFD for bytes that never became a whole character. Returns how many bytes of text that is, perhaps 0; *text as
+ * above. */
 size_t stoker_text_end(struct stoker_text *t, const char **text);
 void stoker_text_close(struct stoker_text *t);
 
 /* ---- parsing answers ----------------------------------------------------------------------------------------------------- */
 
 enum stoker_tool_choice {
-    STOKER_TOOLS_AUTO,    /* the model may call tools */
+    STOKER_TOOLS_AUTO,    /* the model may call the tools of the request */
     STOKER_TOOLS_NONE,    /* calls are text like any other */
     STOKER_TOOLS_REQUIRED /* the answer must call a tool */
 };
 
-/* What an answer may hold besides text. Zeroed: text and reasoning. Everything is read during stoker_reply_open() and copied where it
- * is needed afterwards. */
+/* What an answer may hold besides text. Zeroed: text and reasoning. */
 struct stoker_reply_options {
     const char *tools; /* n_tools bytes: a list of tools as JSON, as in OpenAI's API; NULL: none */
     size_t n_tools;
     enum stoker_tool_choice choice;
-    const char *tool;   /* with STOKER_TOOLS_REQUIRED: the tool that must be called; NULL: any */
-    int one_call;       /* 1: at most one call in the answer */
-    const char *format; /* how calls are written; NULL: as the model's template does */
-    int unchecked;      /* 1: calls are recognised, but nothing forces them to be valid */
-    int free_limit;     /* 1: the limit may cut a call off; 0: calls are steered to their end before it */
-    struct stoker_answer
-        answer; /* language of the text behind the reasoning; with STOKER_TOOLS_AUTO where it is no call */
-    const stoker_token *prompt; /* [n_prompt] the prompt, which may end inside the reasoning */
+    const char *tool;            /* with STOKER_TOOLS_REQUIRED: the tool that must be called; NULL: any */
+    int one_call;                /* 1: at most one call in the answer */
+    const char *format;          /* how calls are written; NULL: as the model's template does */
+    int unchecked;               /* 1: calls are recognised, but nothing forces them to be valid */
+    int free_limit;              /* 1: the limit may cut a call off; 0: calls are steered to their end before it */
+    struct stoker_answer answer; /* of the text behind the reasoning; with STOKER_TOOLS_AUTO where it is no call */
+    const stoker_token *prompt;  /* [n_prompt] the prompt, which may end inside the reasoning */
     size_t n_prompt;
-    const struct stoker_string
-        *stop; /* [n_stop] texts that end the answer. Content is given out up to the first of them; what may be
-                                          the beginning of one is held back until it is sure. Reasoning and calls are not searched */
+    /* [n_stop] texts that end the answer: at most 64, none empty, of 65536 bytes together. Content is given out up to the first of them;
+     * what may be the beginning of one is held back until it is sure. Reasoning and calls are not searched. */
+    const struct stoker_string *stop;
     size_t n_stop;
-    int plain; /* 1: all text is content, whatever it looks like: for prompts without a template. Excludes tools */
+    /* 1: all text is content, whatever it looks like: for prompts without a template. tools and format are ignored then. */
+    int plain;
     /* Returns 1 when nobody waits for the answer any more. Called by the thread in stoker_reply_open() while the constraint is compiled or
      * waits for memory; the call fails with STOKER_ERR_CANCELLED then. NULL: somebody always waits. */
     int (*stopped)(void *arg);
@@ -473,17 +488,15 @@ struct stoker_piece {
     const char *name, *id; /* of the call, with STOKER_PIECE_CALL; id may be NULL */
 };
 
-/* Parses one answer: tokens go in, pieces come out as soon as they are certain, and none is taken back. A reply belongs to one thread;
- * only its constraint is used by the engine's thread while the request runs. */
+/* Parses one answer: tokens go in, pieces come out as soon as they are certain, and none is taken back. */
 struct stoker_reply;
 
-/* piece, or NULL, is called with arg in the thread that calls stoker_reply_token() or stoker_reply_end(). May wait while a constraint is
- * compiled. Errors are those of stoker_constraint_open(), and STOKER_ERR_UNSUPPORTED where stoker does not know the tokenizer. Close the
- * reply before the engine. */
+/* piece, or NULL, is called with arg in the thread that calls stoker_reply_token() or stoker_reply_end(). Blocks while a constraint is
+ * compiled. Errors are those of stoker_constraint_open(); STOKER_ERR_INPUT also where tools, stop or format is wrong. */
 int stoker_reply_open(struct stoker_reply **out, struct stoker *s, const struct stoker_reply_options *o,
                       void (*piece)(void *arg, const struct stoker_piece *p), void *arg, struct stoker_error *err);
 
-/* The sentence about the i-th keyword that was left out of the schema of the answer or of a tool. NULL: there is none. */
+/* The sentence about the i-th keyword, from 0, that was left out of the schema of the answer or of a tool. NULL: there is none. */
 const char *stoker_reply_warning(const struct stoker_reply *r, size_t i);
 
 /* For stoker_request.constraint; NULL: the answer needs none. It lives as long as the reply: close that after the request's last event. */
@@ -493,10 +506,11 @@ const struct stoker_constraint *stoker_reply_constraint(const struct stoker_repl
  * anywhere; SIZE_MAX: no answer is short enough. */
 size_t stoker_reply_shortest(const struct stoker_reply *r);
 
-/* Feeds the next token. 0: go on; 1: the answer is over, by a stop string or by an end that is no token: cancel the request; -1: *err. */
+/* Feeds the next token of the answer. 0: go on; 1: the answer is over, by a stop string or by an end that is no token: cancel the request;
+ * -1: *err. */
 int stoker_reply_token(struct stoker_reply *r, stoker_token id, struct stoker_error *err);
 
-/* After the last token: gives out what was held back. */
+/* Call it once, after the last token: gives out what was held back. Errors also cover what earlier calls could not keep. */
 int stoker_reply_end(struct stoker_reply *r, struct stoker_error *err);
 
 /* The number of the stop string that ended the answer, from 0, also where stoker_reply_end() found it; -1: none. */
@@ -506,7 +520,8 @@ int stoker_reply_stop(const struct stoker_reply *r);
  * memory. */
 const char *stoker_reply_message(struct stoker_reply *r);
 
-/* After stoker_reply_end(): how many calls the answer has; the name of the i-th, with *n bytes of its arguments as JSON. */
+/* After stoker_reply_end(): how many calls the answer has; the name of the i-th, 0 <= i < stoker_reply_n_call(), with *n bytes of its
+ * arguments as JSON, not terminated. */
 size_t stoker_reply_n_call(const struct stoker_reply *r);
 const char *stoker_reply_call(const struct stoker_reply *r, size_t i, const char **arguments, size_t *n);
 
@@ -518,7 +533,7 @@ enum { STOKER_PLAN_PARTS = 17 };
 
 /* The memory plan. Sizes are bytes. Strings that are pointers are static. */
 struct stoker_plan {
-    char model[256], arch[64]; /* path of the file, control characters replaced; name of the architecture */
+    char model[256], arch[64]; /* path of the file, cut to fit, control characters replaced; name of the architecture */
     const char *part_name[STOKER_PLAN_PARTS];
     uint64_t part[STOKER_PLAN_PARTS];
     uint64_t memory, total;  /* the budget; what is planned of it */
@@ -533,19 +548,19 @@ struct stoker_plan {
     uint64_t state_bytes_per_sequence;
     int n_moe_layer, n_expert, n_expert_used; /* layers with experts; experts of a layer; of these a token uses */
     int n_class;                              /* classes of experts, which the next four arrays describe */
-    int slots[STOKER_CLASSES], experts[STOKER_CLASSES]; /* experts that memory holds; experts in all */
-    uint64_t slot_bytes[STOKER_CLASSES], expert_bytes[STOKER_CLASSES];
+    int slots[STOKER_CLASSES], experts[STOKER_CLASSES];                /* experts that memory holds; experts in all */
+    uint64_t slot_bytes[STOKER_CLASSES], expert_bytes[STOKER_CLASSES]; /* of one slot; of one expert in the file */
     uint64_t expert_bytes_total, expert_bytes_per_token; /* of all experts; of those that one token uses */
     /* 1: the plan gave this up to fit (docs/spec/memory.md 4). cut_cache: the slots hold fewer than two tokens' experts */
     int cut_embedding, cut_experts, cut_chunk, cut_prefix, cut_sequences, cut_context, cut_cache;
     int n_file; /* files of the model */
 };
 
-/* Makes the plan from the files' headers; loads nothing. opt may be NULL. STOKER_ERR_MEMORY: no plan fits; *out is filled all the same,
- * with fits 0. */
+/* Makes the plan from the files' headers; loads nothing. opt NULL: the defaults. Errors are those of stoker_open(). STOKER_ERR_MEMORY: no
+ * plan fits; *out is filled all the same, with fits 0. After other errors it is zeroed. */
 int stoker_plan(struct stoker_plan *out, const char *path, const struct stoker_options *opt, struct stoker_error *err);
 
-/* The plan of an engine. */
+/* Fills *out with the plan of an engine. */
 void stoker_plan_of(const struct stoker *s, struct stoker_plan *out);
 
 /* What the headers of a model's files say. Texts are cut to fit; 0 or "": the file does not say. */
@@ -558,7 +573,7 @@ struct stoker_about {
     uint64_t hash;     /* differs for other files, and for files written anew */
     uint64_t n_ctx_train, n_layer, n_embd, n_head, n_head_kv, n_expert, n_expert_used;
 };
-/* Reads headers only. */
+/* Reads headers only. STOKER_ERR_FORMAT, STOKER_ERR_UNSUPPORTED, STOKER_ERR_IO: the file. */
 int stoker_about(struct stoker_about *out, const char *path, struct stoker_error *err);
 
 enum { STOKER_CALLS = 65, STOKER_BUCKETS = 16 };
@@ -570,7 +585,7 @@ struct stoker_histogram {
     double sum;                        /* seconds */
 };
 
-/* Sums since the engine was opened, unless "now" is said: the difference of two looks is what happened between them. */
+/* Sums since the engine was opened, but where a comment begins with "now": the difference of two calls is what happened between them. */
 struct stoker_stats {
     uint64_t hits, misses,
         evictions;  /* experts that a layer found resident; that were read for it; that were evicted */
@@ -584,8 +599,8 @@ struct stoker_stats {
     double piece_seconds;             /* the same, each second times the pieces in flight */
     double step_seconds;              /* in forward passes */
     double expert_seconds;            /* of these, computing experts */
-    uint64_t calls[STOKER_CALLS];   /* layers of small batches by their number of misses; the last: that many or more */
-    uint64_t steps, rows;           /* forward passes; their rows */
+    uint64_t calls[STOKER_CALLS]; /* [i]: layers of small batches that missed i experts; the last: that many or more */
+    uint64_t steps, rows;         /* forward passes; their rows */
     const char *backend, *cpu_tier; /* names of the reader and of the kernels in use; static */
 
     int queued, active;           /* now: requests that wait; that run */
@@ -600,10 +615,10 @@ struct stoker_stats {
     uint64_t cache_corrupt;             /* prefix files that were damaged or foreign, and were deleted */
     uint64_t constraint_hits;           /* requests whose constraint had been compiled, or refused, before */
     uint64_t constraints_compiled, constraints_failed;
-    uint64_t constraints_evicted; /* to free memory */
-    uint64_t constraint_bytes;    /* now: held by constraints, within the plan */
-    uint64_t mask_work_most,
-        mask_work_bound;               /* most work on masks between two steps, in units of some 10 ns; its bound */
+    uint64_t constraints_evicted;      /* to free memory */
+    uint64_t constraint_bytes;         /* now: held by constraints, within the plan */
+    uint64_t mask_work_most;           /* the most work on masks between two steps so far, in units of some 10 ns */
+    uint64_t mask_work_bound;          /* its bound */
     struct stoker_histogram step_time; /* of steps */
     struct stoker_histogram first_token_time; /* of requests, from submit to the first token */
 };
@@ -611,7 +626,7 @@ struct stoker_stats {
 /* The upper bound of a bucket in seconds, 0 <= i < STOKER_BUCKETS - 1. */
 double stoker_histogram_bound(int i);
 
-/* This and the functions below answer at once, whatever the engine does. */
+/* Fills *out. This and the functions below, to stoker_cache_clear(), do not wait for a step of the engine. */
 void stoker_stats_of(struct stoker *s, struct stoker_stats *out);
 
 /* What a sequence does, as of the last step. */
@@ -628,9 +643,9 @@ int stoker_slots(struct stoker *s, struct stoker_slot *out, int n);
 /* What a layer keeps of a sequence. */
 enum stoker_layer_kind {
     STOKER_LAYER_FULL,       /* keys and values of all positions */
-    STOKER_LAYER_WINDOW,     /* of the last ones */
-    STOKER_LAYER_COMPRESSED, /* of all, several as one */
-    STOKER_LAYER_RECURRENT,  /* a state */
+    STOKER_LAYER_WINDOW,     /* keys and values of the last positions */
+    STOKER_LAYER_COMPRESSED, /* keys and values of all positions, one row for several of them */
+    STOKER_LAYER_RECURRENT,  /* a state, of one size however long the sequence is */
     STOKER_LAYER_NOTHING     /* nothing: a feed-forward alone */
 };
 struct stoker_layer {
@@ -642,14 +657,15 @@ struct stoker_layer {
 /* Fills out [n] and returns how many layers there are, which may be more. */
 int stoker_layers(const struct stoker *s, struct stoker_layer *out, int n);
 
-/* Fills out [n_expert of the layer] with how often a row was routed to each expert since the engine was opened. Of a layer without
- * experts, or outside the model: nothing. */
+/* Fills out [n_expert of the layer] with how often a row was routed to each expert since the engine was opened. A layer without experts,
+ * or outside the model: *out is unchanged. */
 void stoker_expert_use(const struct stoker *s, int layer, uint64_t *out);
 
-/* Forgets, before the next step, all cached prefixes that no running sequence uses, in memory and on disk. Returns their bytes. */
+/* Deletes, before the next step, all cached prefixes that no running sequence uses, in memory and on disk. Returns the bytes of all cached
+ * prefixes at the last step, those in use included. */
 uint64_t stoker_cache_clear(struct stoker *s);
 
-/* What constraints cost with a file's vocabulary. Seconds of this thread's CPU. */
+/* What constraints cost with a file's vocabulary, in seconds of the calling thread's processor time. */
 struct stoker_mask_times {
     size_t n; /* measurements */
     double median, p99, worst;
@@ -669,10 +685,11 @@ struct stoker_mask_bench {
     } costs[STOKER_MASK_LIMITS];
 };
 /* Measures over the schemas and texts at path: a folder or a file like the project's schema cases, a schema, or a list of tools. model:
- * path of a GGUF file, whose vocabulary is used. Takes as long as it takes. */
+ * path of a GGUF file, whose vocabulary is used. May run for minutes. STOKER_ERR_INPUT: path holds nothing to measure, or no JSON;
+ * STOKER_ERR_FORMAT, STOKER_ERR_UNSUPPORTED, STOKER_ERR_IO: the model's file. */
 int stoker_mask_bench(const char *model, const char *path, struct stoker_mask_bench *out, struct stoker_error *err);
 
-/* "1.2.3"; static. */
+/* The version of this library, such as "1.2.3"; static. */
 const char *stoker_version(void);
 
 #endif
