@@ -52,11 +52,11 @@ void arena_prefault(struct arena *a, int i, int n);
 /* Frees the blocks of a growing arena, which is then empty. */
 void arena_free(struct arena *a);
 
-/* Frees the blocks of a growing arena but those that hold what these n pointers point to. */
+/* Frees the blocks of a growing arena but those that hold what these n pointers point to: other allocations must not be used any more. */
 void arena_keep(struct arena *a, const void *const *p, size_t n);
 
-/* `size` bytes. NULL when a fixed arena is full, or when the system or the memory of requests has none left. align is a power of
- * two. */
+/* `size` bytes, aligned to 64 or to align, a power of two. NULL when a fixed arena is full, or when the system or the memory of requests
+ * has none left. */
 void *arena_alloc_aligned(struct arena *a, size_t size, size_t align);
 void *arena_alloc(struct arena *a, size_t size);
 
@@ -66,7 +66,8 @@ void *arena_array(struct arena *a, size_t n, size_t size);
 /* A copy of [text, text + length) followed by a NUL byte; NULL as arena_alloc. */
 char *arena_copy(struct arena *a, const char *text, size_t length);
 
-/* Scratch memory in a fixed or measuring arena: the reset frees everything that was allocated after the mark was taken. */
+/* Scratch memory in a fixed or measuring arena: the reset frees everything that was allocated after the mark was taken. What is allocated
+ * there next is not zeroed. */
 static inline size_t arena_mark(const struct arena *a) { return a->used; }
 void arena_reset(struct arena *a, size_t mark);
 

@@ -1,4 +1,4 @@
-/* Monotonic time. */
+/* Monotonic time since an unknown moment: only differences mean something. */
 #ifndef BASE_CLOCK_H
 #define BASE_CLOCK_H
 

@@ -14,6 +14,7 @@
 struct coroutine;
 struct error;
 
+/* -1 with ERR_MEMORY. */
 int coroutine_create(struct coroutine **out, struct error *err);
 void coroutine_destroy(struct coroutine *co); /* NULL: nothing; a body that has paused is abandoned */
 /* Bytes of a coroutine's memory at most; the system provides pages as the body uses them. */
@@ -21,12 +22,12 @@ size_t coroutine_bytes(void);
 /* The most bytes of the stack that were in use at a time, since it was created or since coroutine_release(). */
 size_t coroutine_stack_used(const struct coroutine *co);
 
-/* 1: the body has ended; 0: it has paused. No other body may be paused. */
+/* Run the body until it ends (1) or pauses (0). begin: no body of co may be paused; resume: one must be. */
 int coroutine_begin(struct coroutine *co, void (*body)(void *arg), void *arg);
 int coroutine_resume(struct coroutine *co);
-/* Called by the body. */
+/* Called by the body only. */
 void coroutine_pause(struct coroutine *co);
-/* A paused body never continues, and what it holds is lost. Does nothing where no body has paused. */
+/* The paused body never continues, and memory that it holds is leaked. Does nothing where no body has paused. */
 void coroutine_abandon(struct coroutine *co);
 /* Returns the stack's memory to the system. No body may be paused. */
 void coroutine_release(struct coroutine *co);

@@ -8,12 +8,13 @@ enum cpu_tier { TIER_SCALAR, TIER_AVX2, TIER_AVX512, TIER_COUNT };
 /* The best tier that this CPU and the operating system support. */
 enum cpu_tier cpu_best_tier(void);
 
+/* "scalar", "avx2" or "avx512"; static. */
 const char *cpu_tier_name(enum cpu_tier t);
 
-/* -1: no tier of that name. */
+/* enum cpu_tier; -1: no tier of that name. */
 int cpu_tier_by_name(const char *name);
 
-/* Cores that the cgroup's quota of processor time amounts to, rounded up; 0: no quota. */
+/* Cores that the cgroup's quota of processor time amounts to, rounded up; 0: no quota, or it cannot be read. */
 int cpu_quota_cores(void);
 
 /* Cores this process may use: affinity mask and cgroup quota; at least 1. */

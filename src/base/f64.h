@@ -3,9 +3,10 @@
 #ifndef BASE_F64_H
 #define BASE_F64_H
 
-double f64_exp(double x);                        /* |x| < 700; below -700: 0 */
-double f64_ln(double x);                         /* normal positive x */
-double f64_pow(double base, double exponent);    /* exp(exponent ln base), base > 0 */
-void f64_sincos(double x, double *s, double *c); /* |x| < 2^23 */
+/* Outside these ranges the results mean nothing. */
+double f64_exp(double x);                     /* x < 700; below -700: 0 */
+double f64_ln(double x);                      /* normal positive x */
+double f64_pow(double base, double exponent); /* exp(exponent ln base), base > 0; |exponent ln base| as for f64_exp() */
+void f64_sincos(double x, double *s, double *c); /* sine and cosine of x radians, |x| < 2^23 */
 
 #endif

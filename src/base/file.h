@@ -8,16 +8,18 @@
 
 struct error;
 
-/* All *n bytes, at most `most`, and a NUL behind them; free() it. NULL: *err, a sentence that begins with the name. */
+/* All *n bytes, at most `most`, and a NUL behind them; free() it. NULL: *err, which must be clear before, is ERR_IO, ERR_MEMORY or, if the
+ * file is larger, ERR_INPUT; the sentence begins with the name. */
 char *file_read(const char *path, size_t most, size_t *n, struct error *err);
 
-/* The same, for regular files only: reading a pipe or a device by mistake could block for ever. */
+/* The same, for regular files only (else ERR_INPUT): reading a pipe or a device by mistake could block for ever. */
 char *file_read_regular(const char *path, size_t most, size_t *n, struct error *err);
 
-/* The same, for the rest of a stream, which stays open. */
+/* The same, for the rest of a stream, which stays open; name is for the sentence. */
 char *file_read_stream(FILE *f, const char *name, size_t most, size_t *n, struct error *err);
 
-/* Drop [offset, offset + n) of an open file from the page cache, widened to whole pages, since only these go. Advice: no errors. */
+/* Drop the bytes [offset, offset + n) of an open file from the page cache, widened to whole pages, since only these go. Advice: no
+ * errors. */
 void file_drop_cache(int fd, uint64_t offset, uint64_t n);
 
 #endif

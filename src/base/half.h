@@ -1,4 +1,5 @@
-/* 16-bit floats as bits: f16 (IEEE binary16) and bf16. Widening is exact; narrowing rounds to nearest even. */
+/* 16-bit floats as bits: f16 (IEEE 754 binary16) and bf16 (the upper half of an f32). Widening is exact; narrowing rounds to nearest
+ * even. */
 #ifndef BASE_HALF_H
 #define BASE_HALF_H
 
@@ -47,7 +48,7 @@ static inline uint16_t f16_from_f32(float f)
     return (uint16_t)(sign | ((a - 0x38000000 + 0xfff + odd) >> 13));
 }
 
-/* Little-endian bits at any address. */
+/* Little-endian bits at any address, aligned or not. */
 static inline uint16_t load_u16(const void *p)
 {
     uint16_t v;

@@ -5,6 +5,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+/* Of n bytes; data may be NULL where n is 0. Equal bytes with another seed have another hash. */
 uint64_t hash64(const void *data, size_t n, uint64_t seed);
 
 #endif

@@ -11,7 +11,7 @@ static inline int hex_digit(char c)
     return c >= '0' && c <= '9' ? c - '0' : (c | 0x20) >= 'a' && (c | 0x20) <= 'f' ? (c | 0x20) - 'a' + 10 : -1;
 }
 
-/* The digits that the n bytes at p begin with, at most `most` <= 8. How many there are; *out: their number. */
+/* Reads the digits that the n bytes at p begin with, at most `most` <= 8. Returns how many there are, perhaps 0; *out: their value. */
 static inline size_t hex_read(const char *p, size_t n, size_t most, uint32_t *out)
 {
     size_t i = 0;

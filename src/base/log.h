@@ -5,9 +5,13 @@
 
 enum log_level { LOG_INFO, LOG_WARN };
 
+/* line is the caller's during the call only. The sink is called by whichever thread logs, by several at the same time. */
 typedef void log_sink(enum log_level level, const char *line);
 
+/* NULL: lines are dropped. Call it before the first thread is made. */
 void log_to(log_sink *sink);
+
+/* A line of at most 479 bytes; what is longer is cut. Control characters and bytes that are not UTF-8 become "?". */
 void log_line(enum log_level level, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
 #endif

@@ -10,20 +10,21 @@
 struct error;
 struct pool;
 
-enum { POOL_MAX_THREADS = 256, POOL_STACK = 256 << 10 };
+enum { POOL_MAX_THREADS = 256, POOL_STACK = 256 << 10 }; /* POOL_STACK: bytes of a worker's stack */
 
 /* One share of a job, of n_threads: the leader does share 0, worker i share i, and the leader those of workers that have not begun
  * when it has done its own. Shares run at the same time or one after the other: none waits for another. */
 typedef void pool_fn(void *arg, int thread, int n_threads);
 
+/* n_threads: with the leader, 1 to POOL_MAX_THREADS (else ERR_INPUT). ERR_MEMORY: a thread could not be started. */
 int pool_create(struct pool **out, int n_threads, struct error *err);
-void pool_destroy(struct pool *p);
+void pool_destroy(struct pool *p); /* no job may be running */
 int pool_threads(const struct pool *p);
 
-/* Called by the thread that created the pool. */
+/* Calls fn(arg, share, n_threads) for every share. By one thread at a time, which is the leader of this job; not from within a job. */
 void pool_run(struct pool *p, pool_fn *fn, void *arg);
 
-/* This thread's contiguous share of n items handed out in units: [*begin, *end). */
+/* This thread's contiguous share of n items, a whole number of units but for the end: [*begin, *end), perhaps empty. */
 void pool_share(int n, int unit, int thread, int n_threads, int *begin, int *end);
 
 #endif

@@ -13,6 +13,7 @@ struct sha256 {
     uint64_t n; /* bytes so far */
 };
 
+/* begin, any number of add, then end, after which only begin may follow. Nothing to free. data may be NULL where n is 0. */
 void sha256_begin(struct sha256 *s);
 void sha256_add(struct sha256 *s, const void *data, size_t n);
 void sha256_end(struct sha256 *s, uint8_t out[SHA256_BYTES]);

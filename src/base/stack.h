@@ -7,11 +7,12 @@
 
 #include <stdint.h>
 
-/* The smallest stack of a thread that renders templates: of a server's connection. */
+/* Bytes of the smallest stack of a thread that renders templates: of a server's connection. */
 enum { STACK_LEAST = 1 << 20 };
 
-/* The lowest address that recursion which begins here may reach: `most` bytes further, so that the same text is too deep on every thread;
- * less where the thread's stack ends before that. Its last `kept` bytes stay free for functions that do not check. */
+/* The lowest address that recursion which begins here may reach, on this thread only: `most` bytes further, so that the same text is too
+ * deep on every thread; less where the thread's stack ends before that. The stack's last `kept` bytes stay free for functions that do not
+ * check. */
 uintptr_t stack_limit(uintptr_t most, uintptr_t kept);
 
 /* 1: the caller's frame is beyond the limit. */

@@ -1,5 +1,5 @@
-/* Characters as bytes: the one place that decodes and encodes UTF-8 (RFC 3629; Unicode 15, table 3-7). No overlong forms, no
- * surrogates, nothing above U+10FFFF. Inline: masks and tokenizers ask of every byte. */
+/* Code points as bytes: the one place that decodes and encodes UTF-8 (RFC 3629; Unicode 15, table 3-7). No overlong forms, no
+ * surrogates, nothing above U+10FFFF. A character is a code point here. Inline: masks and tokenizers ask of every byte. */
 #ifndef BASE_UTF8_H
 #define BASE_UTF8_H
 
@@ -67,7 +67,8 @@ static inline enum utf8_head utf8_read(const void *text, size_t n, size_t *lengt
     return head;
 }
 
-/* Bytes written to out[4], 1..4. A number that is no character (a surrogate, above U+10FFFF) is written as U+FFFD. */
+/* Writes a character to out [4]; returns its bytes, 1 to 4. A number that is no character (a surrogate, above U+10FFFF) is written as
+ * U+FFFD. */
 static inline size_t utf8_write(uint32_t character, void *out)
 {
     uint8_t *p = out;
@@ -87,7 +88,7 @@ static inline uint32_t utf8_of_pair(uint32_t high, uint32_t low)
     return is_pair ? 0x10000 + ((high - 0xD800) << 10) + (low - 0xDC00) : 0;
 }
 
-/* A byte of well-formed UTF-8 begins a character, or continues one. */
+/* 1: this byte of well-formed UTF-8 begins a character; 0: it continues one. */
 static inline int utf8_begins(char byte) { return ((uint8_t)byte & 0xC0) != 0x80; }
 
 /* Characters of a well-formed text; elsewhere the bytes that continue nothing are not counted. */
@@ -99,7 +100,8 @@ static inline size_t utf8_count(const void *text, size_t n)
     return count;
 }
 
-/* Make a text fit for a line of a terminal and for JSON: control characters and bytes that are not UTF-8 become '?'. */
+/* Make a text that ends in NUL fit for a line of a terminal and for JSON, in place: control characters and bytes that are not UTF-8
+ * become '?'. */
 static inline void utf8_make_plain(char *text)
 {
     size_t left = 0, length;
