@@ -2,7 +2,9 @@
  *
  * Versions 2 and 3, one file or a split set (name-00001-of-0000N.gguf: the first part is opened, the others are found beside
  * it). gguf_open() checks every offset, length and count against the size of its file, so [offset, offset + n_bytes) of a tensor
- * needs no further check. Strings of the file are bytes with a length; a NUL byte is added after them.
+ * needs no further check. Strings of the file are bytes with a length; a NUL byte is added after them. Offsets and sizes are bytes.
+ * After gguf_open() nothing changes, so threads may share a struct gguf; all that it points to, and all that the functions return, lives
+ * until gguf_close().
  * The description lives in one growing arena (arena.total is its share of the memory plan; about twice the header, which may
  * have 256 MiB); the header is read in 1 MiB buffered reads that are dropped from the page cache. Files stay open until gguf_close().
  * Format: https://github.com/ggml-org/ggml/blob/master/docs/gguf.md */
@@ -60,59 +62,60 @@ struct gguf_tensor {
     enum block_type type;
     int n_dims;
     uint64_t ne[GGUF_MAX_DIMS]; /* row length first; 1 beyond n_dims */
-    int file;                   /* which part */
-    uint64_t offset;            /* absolute, in that part */
-    uint64_t n_bytes;
+    int file;                   /* which part: index into gguf.file */
+    uint64_t offset;            /* from the beginning of that part */
+    uint64_t n_bytes;           /* rows of blocks, without gaps (format/types.h) */
 };
 
 struct gguf_file {
     const char *path;
-    int fd; /* buffered, read only */
-    uint64_t size, data_start;
-    dev_t dev;
+    int fd;                    /* buffered, read only */
+    uint64_t size, data_start; /* data_start: offset of the first tensor */
+    dev_t dev;                 /* these three: when it was opened, to see that it has changed */
     ino_t ino;
     struct timespec mtime;
 };
 
 struct gguf {
-    struct gguf_file *file;
+    struct gguf_file *file; /* [n_file] parts in their order */
     int n_file;
-    uint32_t version, alignment;
-    struct gguf_value *value;
+    uint32_t version, alignment; /* alignment of tensors, bytes */
+    struct gguf_value *value;    /* [n_value] of the first part, in file order */
     uint64_t n_value;
-    struct gguf_tensor *tensor; /* in file order, parts one after another */
+    struct gguf_tensor *tensor; /* [n_tensor] in file order, parts one after another */
     uint64_t n_tensor;
     struct arena arena;
     struct gguf_index *index; /* hash tables of keys and names */
 };
 
-/* -1: ERR_IO, ERR_FORMAT, ERR_MEMORY or ERR_UNSUPPORTED with the sentence: which file, which key or tensor, what was found. gguf_close()
- * frees *out and closes the files. Everything that the functions below return belongs to g. */
+/* -1: ERR_IO, ERR_FORMAT, ERR_MEMORY or ERR_UNSUPPORTED with the sentence: which file, which key or tensor, what was found; *out is NULL
+ * then. gguf_close() frees g and closes the files; NULL: nothing. */
 int gguf_open(struct gguf **out, const char *path, struct error *err);
 void gguf_close(struct gguf *g);
 
-/* NULL when absent. */
+/* By name. NULL: the file has none. */
 const struct gguf_value *gguf_find(const struct gguf *g, const char *key);
 const struct gguf_tensor *gguf_tensor(const struct gguf *g, const char *name);
 
-/* The N of a tensor name "blk.N.REST" and REST in *rest; -1 and the whole name for other names. */
+/* The N of a tensor name "blk.N.REST", and *rest: REST, within name; other names: -1, and *rest is the whole name. */
 int gguf_layer_of(const char *name, const char **rest);
 
-/* How many of the last of n_layer layers only draft tokens (multi-token prediction); n_said: the number that a key gives. Files without
- * these layers often keep that key, so it is believed only of layers that have a draft's tensors, or none at all. */
+/* How many of the last of n_layer layers serve multi-token prediction only; n_said: the number that the file's key gives. Files without
+ * these layers often keep that key, so a layer counts only if it has the tensors of such a layer, or none at all. */
 uint64_t gguf_draft_layers(const struct gguf *g, uint64_t n_layer, uint64_t n_said);
 
-/* A number of a key: 1 found, 0 absent, -1 present but of another kind or outside [min, max] (the sentence names all). Any
- * integer kind will do for u64; any integer or float kind for f64. */
+/* The value of a key. 1: found, and *out is set; 0: absent; -1 with ERR_FORMAT: of another kind, or outside [min, max] (the sentence names
+ * all). *out is unchanged but after 1. Any integer kind will do for u64; any integer or float kind for f64. */
 int gguf_u64(const struct gguf *g, const char *key, uint64_t min, uint64_t max, uint64_t *out, struct error *err);
 int gguf_f64(const struct gguf *g, const char *key, double min, double max, double *out, struct error *err);
 int gguf_bool(const struct gguf *g, const char *key, int *out, struct error *err);
 int gguf_str(const struct gguf *g, const char *key, struct gguf_string *out, struct error *err);
 
-/* Item i of an array of integers or of floats; the caller has looked at value->item and value->n. */
+/* Item i < v->n of an array of numbers. int: of integers or bools, else 0; float: of any numbers. */
 int64_t gguf_item_int(const struct gguf_value *v, uint64_t i);
 double gguf_item_float(const struct gguf_value *v, uint64_t i);
 
+/* "u32", "string", ...; static. "unknown": no kind has this number. */
 const char *gguf_kind_name(enum gguf_kind k);
 
 #endif

@@ -17,7 +17,7 @@ extern const uint32_t grid_iq3_s[512];
 extern const int8_t codes_iq4_nl[16]; /* iq4_nl and iq4_xs */
 extern const int8_t codes_e2m1[16];   /* mxfp4 and nvfp4: twice the value of the FP4 code */
 
-/* Eight signs (bit j set: value j is negative) from the seven that are stored: their number is always even. */
+/* Eight signs (bit j set: value j is negative) from the seven that are stored (seven < 128): an even number of them is negative. */
 static inline unsigned grid_signs(unsigned seven)
 {
     unsigned parity = seven ^ seven >> 4;

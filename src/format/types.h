@@ -46,20 +46,20 @@ enum block_type {
 };
 
 struct block_info {
-    const char *name; /* "q4_k"; NULL: a number without a type */
-    int block;        /* values */
-    int bytes;
-    /* n values, a multiple of block; out [n]; NULL: not weights (the integers, f64) */
+    const char *name; /* "q4_k" */
+    int block;        /* values in a block */
+    int bytes;        /* of a block */
+    /* Decodes n values, a multiple of block, to out [n]; blocks is aligned to nothing. NULL: not weights (the integers, f64). */
     void (*decode)(float *out, const uint8_t *blocks, size_t n);
 };
 
-/* NULL when stoker does not know the number. */
+/* The row of a type, static. NULL: stoker does not know the number. */
 const struct block_info *type_info(uint32_t type);
 
-/* The number of a name ("q4_k", case ignored), or -1. */
+/* The enum block_type of a name ("q4_k", case ignored); -1: there is none. */
 int type_by_name(const char *name);
 
-/* Bytes of n values (a multiple of the block). */
+/* Bytes of n values, a multiple of the block. */
 static inline size_t type_row_bytes(const struct block_info *t, size_t n)
 {
     return n / (size_t)t->block * (size_t)t->bytes;
