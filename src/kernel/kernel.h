@@ -6,7 +6,11 @@
  *
  * The definition of the sums is in each family's scalar file; in short: integer dot products are exact, every f32 operation has
  * one defined order, a fused multiply-add is written fmaf and nothing else is fused, an output value is computed whole by one
- * thread, and absent elements take part in nothing. */
+ * thread, and absent elements take part in nothing.
+ *
+ * Memory is the caller's, row-major, aligned to nothing but where a comment says so; ld_*: floats from one row to the next. Inputs and
+ * outputs do not overlap but where a comment says so. Kernels cannot fail, check nothing, and any number of threads may run them at a
+ * time. */
 #ifndef KERNEL_KERNEL_H
 #define KERNEL_KERNEL_H
 
@@ -31,20 +35,22 @@
 enum act_family { ACT_F32, ACT_X256, ACT_X32 }; /* what a weight type wants its activations as */
 
 struct xq {
-    enum act_family family;
+    enum act_family family; /* not ACT_F32 */
     int n_rows, n_cols, n_steps, plane;
     int8_t *code;
     float *scale;
     int16_t *sum16, *sum32;
 };
 
-/* Bytes of memory for n_rows x n_cols, and the planes laid out in it (mem 64-byte aligned). */
+/* Bytes of memory for n_rows x n_cols (ACT_F32: 0), and the planes laid out in it: mem is 64-byte aligned, its contents are not
+ * written. */
 size_t xq_bytes(enum act_family family, int n_rows, int n_cols);
 struct xq xq_place(enum act_family family, int n_rows, int n_cols, void *mem);
 
-/* The same planes, rows [first, first + n). */
+/* A view of rows [first, first + n) of the same planes. */
 struct xq xq_rows(const struct xq *x, int first, int n);
 
+/* What products with weights of this type want; ACT_F32 also of a type without kernels. */
 enum act_family kernel_family(enum block_type t);
 
 /* ---- weights ----------------------------------------------------------------------------------------------------------
@@ -52,26 +58,29 @@ enum act_family kernel_family(enum block_type t);
 struct wmat {
     const uint8_t *data;
     enum block_type type;
-    int n_rows, n_cols; /* output rows (N), row length (K) */
-    size_t row_bytes;
+    int n_rows, n_cols; /* output rows (N), row length in values (K) */
+    size_t row_bytes;   /* from one row to the next */
     const float *scale; /* the product is multiplied by it (op/'s work, not a kernel's); NULL: 1 */
 };
 
-/* out[r * ld_out + n] for all rows r of x and n in [n0, n1). Any n1 - n0 >= 0, any x->n_rows >= 1.
- * scratch: kernel_tile_scratch(n_rows) bytes, 64-byte aligned, this thread's own. */
+/* Products. x has the family of the weights' type and n_cols values a row, as w has.
+ *
+ * out[r * ld_out + n] = row n of w times row r of x, for all rows r of x and n in [n0, n1). Any n1 - n0 >= 0, any x->n_rows >= 1.
+ * scratch: kernel_tile_scratch(x->n_rows) bytes, 64-byte aligned, this thread's own. */
 typedef void tile_fn(const struct wmat *w, int n0, int n1, const struct xq *x, float *out, size_t ld_out,
                      void *scratch);
 
-/* out[n] for row `row` of x and n in [n0, n1). then: what this thread reads next, prefetched towards the end; may be NULL. */
+/* out[n] for row `row` of x and n in [n0, n1). then: the weights that this thread reads next, prefetched towards the end; may be NULL. */
 typedef void dot_fn(const struct wmat *w, int n0, int n1, const struct xq *x, int row, float *out, const uint8_t *then);
 
 /* Two dots, whose weights are unpacked once: out[i][n] for row[i] of x. */
 typedef void pair_fn(const struct wmat *w, int n0, int n1, const struct xq *x, const int row[2], float *const out[2],
                      const uint8_t *then);
 
+/* Bytes. */
 size_t kernel_tile_scratch(int n_rows);
 
-/* Float weights (f32, f16, bf16) times f32 rows: dot16 of each pair. x [n_rows][ld_x]; out[r * ld_out + n]. */
+/* Float weights (f32, f16, bf16) times f32 rows: dot16 of each pair. x [n_rows][ld_x]; out[r * ld_out + n] for n in [n0, n1). */
 typedef void tilef_fn(const struct wmat *w, int n0, int n1, const float *x, size_t ld_x, int n_rows, float *out,
                       size_t ld_out);
 
@@ -92,13 +101,13 @@ struct attn_split {
     int ld_v; /* d_v, or d_k where V is the head of K */
     enum kv_type type;
     const int *first, *last; /* [n_q] */
-    float scale, cap;
-    float *m, *l;      /* [n_q] out */
-    float *a;          /* [n_q][d_v] out */
-    const uint8_t *at; /* [256] ascending, or NULL: row i is position i */
+    float scale, cap;        /* cap 0: none */
+    float *m, *l;            /* [n_q] out */
+    float *a;                /* [n_q][d_v] out */
+    const uint8_t *at;       /* [256] ascending, or NULL: row i is position i */
 };
 
-/* scratch of this thread: kernel_attn_scratch(d_k) bytes, 64-byte aligned. */
+/* scratch of this thread: kernel_attn_scratch() bytes, 64-byte aligned. */
 typedef void attn_split_fn(const struct attn_split *s, void *scratch);
 size_t kernel_attn_scratch(int d_k, int d_v);
 
@@ -106,7 +115,7 @@ size_t kernel_attn_scratch(int d_k, int d_v);
  * The state of a head lies in panels of STATE_PANEL columns, each contiguous: [n_v / panel][n_k][panel]. (A head narrower than
  * a panel is one panel of its width.) Row t: q, k at q + t * ld_k, k + t * ld_k; v and o at v + t * ld_v, o + t * ld_o, from the
  * panel's first column; beta at t * ld_beta; at t * ld_decay one decay for the whole state, or with by_key one for each of its
- * rows, [n_k]. */
+ * rows, [n_k]. The state is read and written; formulas: kernels.md G. */
 enum { STATE_PANEL = 32 };
 
 struct delta_run {
@@ -134,7 +143,7 @@ struct ssm_run {
     float D;
 };
 
-/* The hidden row of a feed-forward, from its products; h may be gate or up. */
+/* The hidden row of a feed-forward, h [n], from its products gate [n] and up [n]; h may be gate or up. */
 typedef void ffn_act_fn(float *h, const float *gate, const float *up, int n);
 
 struct kernels {
@@ -146,25 +155,28 @@ struct kernels {
     tile_fn *tile[TYPE_COUNT];
     tilef_fn *tilef[TYPE_COUNT]; /* f32, f16, bf16 */
 
+    /* Vectors of n values. dot16: sixteen lanes, value i in lane i % 16, added up as a tree. */
     float (*dot16)(const float *a, const float *b, size_t n);
-    void (*rms_norm)(float *y, const float *x, const float *w, int n, float eps); /* w NULL: no weight; y may be x */
+    /* y = x / sqrt(dot16(x, x) / n + eps) * w; w NULL: no weight; y may be x */
+    void (*rms_norm)(float *y, const float *x, const float *w, int n, float eps);
     /* Around the mean: y = fmaf(c / sqrt(dot16(c, c) / n + eps), w, b), c = x - mean; the mean a sum of sixteen lanes. y may be x */
     void (*layer_norm)(float *y, const float *x, const float *w, const float *b, int n, float eps);
-    void (*softmax)(float *x, int n); /* in place */
-    ffn_act_fn *silu_mul;             /* silu(gate) * up */
-    ffn_act_fn *relu2;                /* max(up, 0) squared; there is no gate */
-    void (*sigmoid)(float *y, const float *x, int n);
+    void (*softmax)(float *x, int n);                             /* in place */
+    ffn_act_fn *silu_mul;                                         /* silu(gate) * up */
+    ffn_act_fn *relu2;                                            /* max(up, 0) squared; there is no gate */
+    void (*sigmoid)(float *y, const float *x, int n);             /* y may be x */
     void (*add)(float *x, const float *y, int n);                 /* x += y */
     void (*add_scaled)(float *y, float w, const float *o, int n); /* y = y + w * o: product rounded, then one add */
     void (*scale)(float *x, float s, int n);                      /* x *= s */
     ffn_act_fn *gelu_mul;                                         /* gelu(gate) * up */
     void (*softcap)(float *x, float cap, int n);                  /* x = cap tanh(x / cap) */
-    void (*rope_half)(float *x, const float *c, const float *s, int n_pair); /* pairs (i, i + n_pair), in place */
-    void (*rope_pair)(float *x, const float *c, const float *s, int n_pair); /* pairs (2i, 2i + 1) */
-    void (*f32_to_f16)(uint16_t *y, const float *x, int n);                  /* nearest even, saturating */
+    /* Rotate x [2 * n_pair] in place by cosines c and sines s [n_pair]: pairs (i, i + n_pair), or (2i, 2i + 1). */
+    void (*rope_half)(float *x, const float *c, const float *s, int n_pair);
+    void (*rope_pair)(float *x, const float *c, const float *s, int n_pair);
+    void (*f32_to_f16)(uint16_t *y, const float *x, int n); /* nearest even, saturating */
 
     attn_split_fn *attn_split;
-    /* Merge a split (m, l, a) into the running (M, L, o) of one query; start: M = -Inf, L = 0, o = 0. */
+    /* Merge a split (m, l, a [d_v]) into the running (M, L, o [d_v]) of one query; start: M = -Inf, L = 0, o = 0. */
     void (*attn_merge)(float *M, float *L, float *o, float m, float l, const float *a, int d_v);
     void (*attn_finish)(float *o, float L, int d_v); /* o * (1 / L) */
     /* A head's sink: a score without a value, after the last split. */
@@ -172,8 +184,8 @@ struct kernels {
 
     void (*mul)(float *x, const float *y, int n);                /* x *= y */
     void (*l2_norm)(float *y, const float *x, int n, float eps); /* y = x / sqrt(dot16(x, x) + eps); y may be x */
-    ffn_act_fn *swiglu_oai;                                      /* clamped, as gpt-oss has it */
-    /* y = silu(sum over t ascending of c[t * n + j] x[t][j], + bias [n] or NULL): the oldest row first. */
+    ffn_act_fn *swiglu_oai; /* g = min(gate, 7): silu with slope 1.702 of g, times (up within 7) + 1; gpt-oss */
+    /* y_j = silu(sum over t ascending of c[t * n + j] x[t][j], + bias_j, or bias NULL); x [width] rows of n, the oldest first. */
     void (*conv)(float *y, const float *const *x, const float *c, const float *bias, int width, int n);
     void (*exp)(float *x, int n);                                      /* in place */
     void (*softplus)(float *y, const float *x, const float *b, int n); /* log(1 + exp(x + b)); y may be x */
@@ -182,13 +194,13 @@ struct kernels {
 
     void (*clamp)(float *x, float low, float high, int n);  /* NaN stays */
     void (*sqrt_softplus)(float *y, const float *x, int n); /* y may be x */
-    /* y_j = sum over rows of softmax(score)_j x_j, each column by itself; n_rows >= 1. */
+    /* y_j = sum over rows of softmax(score)_j x_j, each column by itself; x and score [n_rows] rows of n; n_rows >= 1. */
     void (*softmax_sum)(float *y, const float *const *x, const float *const *score, int n_rows, int n);
-    void (*round_fp8)(float *x, int n); /* through e4m3, FP8_BLOCK values with a scale of their own */
+    void (*round_fp8)(float *x, int n); /* through e4m3, in place, FP8_BLOCK values with a scale of their own */
 };
 enum { FP8_BLOCK = 64 };
 
-/* The table of the best tier not above cap. */
+/* The table of the best tier of this CPU that is not above cap; static, from any thread. */
 const struct kernels *kernels_for(enum cpu_tier cap);
 
 #endif

@@ -19,9 +19,10 @@ struct act {
     struct op *op; /* where copies are made */
 };
 
+/* f32 [n_rows][ld], of which n_cols; nothing is copied. */
 struct act act_rows(struct op *op, const float *f32, int n_rows, int n_cols, size_t ld);
 
-/* The quantised copy of a family (not ACT_F32), made now in op's scratch if there is none yet. */
+/* The quantised copy of a family (not ACT_F32), made now in op's scratch if there is none yet: it lives until the scratch is reset. */
 const struct xq *act_quantised(struct act *a, enum act_family family);
 
 #endif

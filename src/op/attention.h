@@ -26,20 +26,20 @@ struct attn_beside {
 
 struct attention {
     struct kv_shape shape;
-    int d_v;             /* of a value: shape.d_v, or, where that is 0, of the head of each key */
-    const float *sinks;  /* [n_head], or NULL */
-    size_t layer_offset; /* of this layer in a page */
-    int n_head;
-    float scale, cap;
-    const struct attn_row *row;
+    int d_v;                    /* of a value: shape.d_v, or, where that is 0, of the head of each key */
+    const float *sinks;         /* [n_head], or NULL */
+    size_t layer_offset;        /* of this layer in a page */
+    int n_head;                 /* of queries: a multiple of shape.n_head_kv */
+    float scale, cap;           /* of scores; cap 0: none */
+    const struct attn_row *row; /* [n_rows] */
     const int32_t
-        *chosen; /* of latents, [n_rows][most], ascending: only these positions, where pos >= most; NULL: all seen */
+        *chosen; /* latents: [n_rows][most] ascending, only these where pos >= most; NULL: all that are seen */
     int most;
     int n_rows;
     const struct attn_beside *beside; /* NULL: nothing */
 };
 
-/* Store k [n_rows][n_head_kv * d_k] and v [n_rows][n_head_kv * d_v] in the rows' pages; v NULL where values are the head of the keys. */
+/* Store k [n_rows][n_head_kv * d_k] and v [n_rows][n_head_kv * d_v] in the rows' pages, as shape.type; v NULL where shape.d_v is 0. */
 void op_kv_store(struct op *op, const struct attention *a, const float *k, const float *v);
 
 /* out [n_rows][n_head * d_v] from q [n_rows][n_head * d_k]. The keys and values that the rows attend to have been stored. */

@@ -13,18 +13,19 @@
 enum { HYPER_STREAMS = 8 }; /* at most */
 
 struct hyper {
-    int n, n_embd;
-    int iterations; /* of sinkhorn: rows, then columns to sum 1, in turn */
-    float eps;
+    int n, n_embd;      /* n: streams, at most HYPER_STREAMS */
+    int iterations;     /* of sinkhorn: rows, then columns to sum 1, in turn */
+    float eps;          /* added to pre, to comb after its softmax, and to sums that are divided by */
     const float *scale; /* s [3] */
     const float *base;  /* b [n | n | n x n] */
 };
+/* Values of a row of gates. */
 static inline int hyper_logits(int n) { return n * (2 + n); }
 
-/* Logits to gates, in place: [n_rows][n | n | n x n], comb by row i. */
+/* Logits a to gates, in place: mix [n_rows][n | n | n x n], comb by row i. */
 void op_hyper_gates(struct op *op, const struct hyper *h, float *mix, int n_rows);
 
-/* out [n_rows][n_embd] from x [n_rows][n][n_embd]; the gates pre are the first n of rows of mix, ld_mix apart. */
+/* out [n_rows][n_embd] = u from x [n_rows][n][n_embd]; the gates pre are the first n values of rows of mix, ld_mix floats apart. */
 void op_hyper_in(struct op *op, const struct hyper *h, float *out, const float *x, const float *mix, int ld_mix,
                  int n_rows);
 

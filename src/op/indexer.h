@@ -7,7 +7,7 @@
 #include "op/attention.h"
 
 struct indexer {
-    int n_head, d, top_k;
+    int n_head, d, top_k;  /* of the indexer; d: values of a query and of a key; top_k: keys that are chosen */
     struct kv_shape shape; /* of the index keys: one head of d values */
     size_t layer_offset;
     const struct attn_row *row; /* [n_rows], over keys 0 .. pos */
@@ -15,7 +15,8 @@ struct indexer {
     const float *q, *w; /* [n_rows][n_head][d], [n_rows][n_head] */
 };
 
-/* chosen [n_rows][top_k]: ascending. Rows that see at most top_k keys attend to all and are left alone. */
+/* chosen [n_rows][top_k]: numbers of keys, ascending. Rows that see at most top_k keys attend to all of them: theirs are not written. A
+ * score that is not a number counts as -Inf. */
 void op_index(struct op *op, const struct indexer *x, int32_t *chosen);
 
 #endif

@@ -4,15 +4,15 @@
 
 #include "op/act.h"
 
-/* Rows [first, first + n) of a matrix alone. */
+/* A view of rows [first, first + n) of a matrix. */
 struct wmat wmat_rows(const struct wmat *w, int first, int n);
 
-/* out[r * ld_out + n] for all rows of a and all rows n of w. */
+/* out[r * ld_out + n] = row n of w times row r of a, times w->scale, for all rows; a->n_cols is w->n_cols. */
 void op_matmul(struct op *op, float *out, size_t ld_out, struct act *a, const struct wmat *w);
 
-/* One thread's part of a product: rows [n0, n1) of w for the rows of x, which are x256, x32 or, for float weights and --exact, f32.
- * then: the weights that this thread reads next, for prefetching, or NULL. scratch: op_product_scratch() bytes. Writes
- * out[r * ld_out + n]. */
+/* One thread's part of a product, called within a job of the pool: rows [n0, n1) of w for the rows of x, which are x256, x32 or, for float
+ * weights and --exact, f32. then: the weights that this thread reads next, for prefetching, or NULL. scratch: op_product_scratch() bytes
+ * of this thread, 64-byte aligned. Writes out[r * ld_out + n]. */
 struct rows_view {
     const float *f32;
     size_t ld;
@@ -22,7 +22,7 @@ struct rows_view {
 void op_product(const struct op *op, const struct wmat *w, int n0, int n1, const struct rows_view *x, float *out,
                 size_t ld_out, const uint8_t *then, void *scratch);
 
-/* The same for two rows of x that need not be neighbours: out[i] for row[i]. */
+/* The same for two rows of x that need not be neighbours: out[i][n] for row[i]. */
 void op_product_pair(const struct op *op, const struct wmat *w, int n0, int n1, const struct xq *x, const int row[2],
                      float *const out[2], const uint8_t *then);
 

@@ -17,8 +17,8 @@
 #include "op/matmul.h"
 
 struct moe_expert {
-    struct wmat gate, up, down;                   /* gate without rows: none */
-    const float *gate_bias, *up_bias, *down_bias; /* NULL: none */
+    struct wmat gate, up, down;                   /* [n_ff][n_embd] twice, [n_embd][n_ff]; gate without rows: none */
+    const float *gate_bias, *up_bias, *down_bias; /* [n_ff], [n_ff], [n_embd]; NULL: none */
     const int32_t *row;                           /* [n] rows of x that use it, ascending */
     const float *w;                               /* [n] their weights */
     int n;
@@ -31,8 +31,8 @@ enum { MOE_SMALL_BATCH = 16 }; /* the most rows of a small batch */
 /* Small batch: what the pairs of a layer call are computed in. begin() allocates it once, before the first expert, in the step's
  * scratch, where it lasts until the caller resets to an earlier mark. */
 struct moe_small_batch {
-    float *gate, *up, *out; /* [n_uses][n_ff], [n_uses][n_ff], [n_uses][n_embd] */
-    int n_uses, n_ff, n_embd;
+    float *gate, *up, *out;   /* [n_uses][n_ff], [n_uses][n_ff], [n_uses][n_embd] */
+    int n_uses, n_ff, n_embd; /* n_uses: (expert, row) pairs of the layer call */
     ffn_act_fn *act;
 };
 struct moe_small_batch op_moe_small_batch_begin(struct op *op, int n_uses, int n_ff, int n_embd, ffn_act_fn *act);
@@ -51,9 +51,9 @@ void op_moe_sum(struct op *op, const struct moe_small_batch *f, const struct moe
  * ascending, in sum(), which adds to y. The caller zeroes y before the first wave. The wave's pairs are
  * [first_use, first_use + n_uses) of the layer call's. begin() allocates in the step's scratch. */
 struct moe_large_batch {
-    struct act *x;
-    struct xq hq; /* [n_uses] planes, where down is quantised */
-    float *h;     /* [n_uses][n_ff], where it is not */
+    struct act *x; /* [n_rows] of n_embd, the caller's, like y [n_rows][n_embd] */
+    struct xq hq;  /* [n_uses] planes, where down is quantised */
+    float *h;      /* [n_uses][n_ff], where it is not */
     float *y;
     int first_use, n_embd, n_ff;
     ffn_act_fn *act;

@@ -1,7 +1,9 @@
 /* What every operation works with: the kernels of this machine, the threads, and scratch memory that the plan sized.
  *
  * Operations take plain pointers, split their work over the pool by output rows, heads or rows of the batch, and know neither
- * files nor models. Their results do not depend on the number of threads.
+ * files nor models. Their results do not depend on the number of threads. Matrices are row-major f32 unless a comment says otherwise, ld
+ * is floats from one row to the next, and outputs overlap inputs only where a comment says so. Operations cannot fail: the plan has
+ * measured what they need, and sizes that make no sense are asserted. Only the leader (base/pool.h) calls them, one at a time.
  *
  * An op whose scratch is a measuring arena (base/arena.h) computes nothing: every operation allocates what it would allocate,
  * states what it needs of a thread's scratch, and leaves all pointers alone. So a step that runs on it finds out what the same
@@ -38,7 +40,8 @@ static inline void op_poll(const struct op *op)
 /* 1: nothing is computed, and no pointer to scratch, weights or pages may be followed. */
 static inline int op_measuring(const struct op *op) { return op->scratch->measuring; }
 
-/* `bytes` of the step's scratch, 64-byte aligned. Never NULL: the plan measured the step (asserted). */
+/* `bytes` of the step's scratch, 64-byte aligned, not zeroed; freed by a reset to an earlier mark. Never NULL: the plan measured the step
+ * (asserted). */
 void *op_alloc(struct op *op, size_t bytes);
 
 /* The operation that is about to run uses so many bytes of each thread's scratch: noted while measuring, else asserted. */
@@ -47,8 +50,8 @@ void op_need_thread(struct op *op, size_t bytes);
 /* fn(arg, thread, n_threads) on every thread of the pool; returns when all have returned. */
 void op_run(struct op *op, pool_fn *fn, void *arg);
 
-/* n items of work over the pool, in whole units: fn(arg, begin, end, thread). At most `alone` items stay on the leader, because
- * waking the others would take longer. */
+/* n items of work over the pool, in whole units: fn(arg, begin, end, thread) for items [begin, end); returns when all are done. At most
+ * `alone` items stay on the leader, because waking the others would take longer. While measuring fn is not called. */
 typedef void op_range_fn(void *arg, int begin, int end, int thread);
 void op_split(struct op *op, int n, int unit, int alone, op_range_fn *fn, void *arg);
 

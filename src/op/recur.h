@@ -12,11 +12,11 @@ struct run {
     float *state;   /* of the recurrence */
 };
 
-/* Short causal convolution and silu: y [n_rows][n_channel] from x, c [width][n_channel], bias [n_channel] or NULL; history takes the
- * last inputs. */
+/* Short causal convolution and silu: y [n_rows][n_channel] from x of that shape, c [width][n_channel], bias [n_channel] or NULL; history
+ * takes the last width - 1 inputs. run [n_run], here and below, covers all rows. 1 <= width <= CONV_MOST. */
 void op_conv(struct op *op, float *y, const float *x, const float *c, const float *bias, int width, int n_channel,
              const struct run *run, int n_run);
-enum { CONV_MOST = 8 }; /* width */
+enum { CONV_MOST = 8 };
 
 /* Gated delta rule (kernels.md G), heads of d keys and d values. q, k [n_head_k][d] and v [n_head_v][d] of a row, rows ld floats
  * apart; beta [n_rows][n_head_v]; decay likewise, or with by_key [n_rows][n_head_v][d]: one a key channel;
@@ -45,10 +45,11 @@ void op_ssm(struct op *op, const struct ssm *m, const struct run *run, int n_run
 /* Its steps: dt = softplus(dt + bias), in place, and decay = exp(A dt); [n_rows][n_head], A and bias [n_head]. */
 void op_ssm_steps(struct op *op, float *decay, float *dt, const float *bias, const float *A, int n_rows, int n_head);
 
-/* What a state keeps, from its logits x [n_rows][n_head][n], in place: exp(A softplus(x + dt)), A [n_head], dt [n_head][n]. */
+/* The share of a state that is kept in a step, from its logits x [n_rows][n_head][n], in place: exp(A softplus(x + dt)), A [n_head],
+ * dt [n_head][n]. */
 void op_decay(struct op *op, float *x, const float *A, const float *dt, int n_rows, int n_head, int n);
 
-/* Each head's n values by itself: x = l2_norm(x) * scale, rows ld apart. */
+/* Each head's n values by itself, in place: x = l2_norm(x) * scale; x [n_rows] of [n_head][n], rows ld floats apart. */
 void op_l2_norm(struct op *op, float *x, int n_rows, size_t ld, int n_head, int n, float eps, float scale);
 
 #endif

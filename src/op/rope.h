@@ -6,7 +6,7 @@
 
 enum rope_pairs { ROPE_HALF, ROPE_ADJACENT }; /* pairs (i, i + n/2), or (2i, 2i + 1) */
 
-/* Frequencies of the pairs, from the file's parameters. */
+/* What the frequencies are made from: the file's parameters. YaRN: Peng et al., arXiv 2309.00071; kernels.md E. */
 enum rope_scaling { ROPE_PLAIN, ROPE_LINEAR, ROPE_YARN };
 struct rope_params {
     int n_rot; /* rotated dims, even */
@@ -16,14 +16,15 @@ struct rope_params {
     double factor, n_orig, beta_fast, beta_slow, attn_factor; /* factor: linear and YaRN; the rest YaRN */
 };
 
-/* freq[n_rot / 2]; factors: the file's rope_freqs [n_rot / 2], or NULL. Returns the magnitude of cos and sin. */
+/* freq [n_rot / 2]: radians a position; factors: the file's rope_freqs [n_rot / 2], which divide them, or NULL. Returns the magnitude that
+ * cos and sin are multiplied by. */
 double rope_frequencies(double *freq, const struct rope_params *p, const float *factors);
 
-/* Rows of cos and of sin [n_rows][n_rot / 2] for the positions. */
+/* cos and sin [n_rows][n_pair] for the positions pos [n_rows], from freq [n_pair]. */
 void op_rope_table(struct op *op, float *cos, float *sin, const double *freq, double magnitude, int n_pair,
                    const int32_t *pos, int n_rows);
 
-/* Rotate the first 2 * n_pair values of each head: x [n_rows][n_head * head_dim]. */
+/* Rotate the first 2 * n_pair values of each head, in place: x [n_rows][n_head][head_dim], cos and sin [n_rows][n_pair]. */
 void op_rope(struct op *op, float *x, int n_rows, int n_head, int head_dim, enum rope_pairs pairs, const float *cos,
              const float *sin, int n_pair);
 

@@ -1,4 +1,5 @@
-/* Operations on rows of f32, each row by itself: norms, activation functions, sums. Shapes are [n_rows][n]. */
+/* Operations on rows of f32, each row by itself: norms, activation functions, sums. Shapes are [n_rows][n], vectors w and b [n]; what has
+ * no output of its own works on x (or y) in place. Formulas: kernels.md E. */
 #ifndef OP_ROWS_H
 #define OP_ROWS_H
 
@@ -14,10 +15,10 @@ void op_layer_norm(struct op *op, float *out, const float *x, const float *w, co
 /* n_group norms of n values in each row; w [n_group][n]. */
 void op_group_norm(struct op *op, float *out, const float *x, const float *w, int n_rows, int n_group, int n,
                    float eps);
-/* h = act(gate, up), an entry of the kernel table; h may be gate or up. */
+/* h = act(gate, up), an entry of the kernel table; h may be gate or up; gate NULL where act has none. */
 void op_activate(struct op *op, ffn_act_fn *act, float *h, const float *gate, const float *up, int n_rows, int n);
-void op_clamp(struct op *op, float *x, float low, float high, int n_rows, int n);
-void op_sigmoid(struct op *op, float *x, int n_rows, int n); /* x = sigmoid(x) */
+void op_clamp(struct op *op, float *x, float low, float high, int n_rows, int n); /* to [low, high]; NaN stays */
+void op_sigmoid(struct op *op, float *x, int n_rows, int n);                      /* x = sigmoid(x) */
 /* x *= sigmoid(gate) */
 void op_sigmoid_mul(struct op *op, float *x, const float *gate, int n_rows, int n);
 
@@ -33,12 +34,13 @@ void op_copy(struct op *op, float *to, size_t ld_to, const float *from, size_t l
 /* y += o, or with gate [n_rows]: y += sigmoid(gate) * o (the product rounded first). */
 void op_add_gated(struct op *op, float *y, const float *o, const float *gate, int n_rows, int n);
 
-/* The first n values of each of n_rows rows, ld apart, through fp8 in blocks of FP8_BLOCK. */
+/* The first n values of each of n_rows rows, ld floats apart, in place, rounded through fp8 in blocks of FP8_BLOCK. */
 void op_round_fp8(struct op *op, float *x, int n_rows, size_t ld, int n);
 
 /* How a router's logits become experts and weights. Probabilities: softmax, or sigmoid or sqrt(softplus) of the logits, each by
  * itself; or, with ROUTE_CHOSEN, the logits choose and the softmax is over the chosen ones. select_bias is added for the choice
- * alone. With groups (n_group > 1) the n_group_used groups of the largest sums of their two best are open. normalise: weights sum to 1.
+ * alone. With groups (n_group > 1) only experts of the n_group_used groups whose two best have the largest sums are chosen. normalise:
+ * weights sum to 1.
  * Then times scale. Ties: the lower id, of experts and of groups. */
 enum route_gate { ROUTE_SOFTMAX, ROUTE_SIGMOID, ROUTE_SQRT_SOFTPLUS, ROUTE_CHOSEN };
 struct route_rule {
@@ -47,10 +49,10 @@ struct route_rule {
     float scale;              /* 0: 1 */
     const float *select_bias; /* [n_expert], or NULL */
     int n_group, n_group_used;
-    int given; /* rows whose first id is not -1 on entry have their experts already, -1 behind the last: only weights are made */
+    int given; /* 1: a row whose first id is not -1 has its experts already, -1 behind the last: only weights are made */
 };
 
-/* id, w [n_rows][n_used] in order of selection, from logits [n_rows][n_expert] (overwritten). work: n_expert floats a row.
+/* id, w [n_rows][n_used] in order of selection, from logits [n_rows][n_expert] (overwritten). work: [n_rows][n_expert], for its use.
  * A row with a logit that is not a number gets ids -1. */
 void op_route(struct op *op, int32_t *id, float *w, float *logits, float *work, int n_rows, int n_expert, int n_used,
               const struct route_rule *rule);
