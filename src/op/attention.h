@@ -32,8 +32,7 @@ struct attention {
     int n_head;                 /* of queries: a multiple of shape.n_head_kv */
     float scale, cap;           /* of scores; cap 0: none */
     const struct attn_row *row; /* [n_rows] */
-    const int32_t
-        *chosen; /* latents: [n_rows][most] ascending, only these where pos >= most; NULL: all that are seen */
+    const int32_t *chosen;      /* latents: [n_rows][most] ascending, only these where pos >= most; NULL: all */
     int most;
     int n_rows;
     const struct attn_beside *beside; /* NULL: nothing */

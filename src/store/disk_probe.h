@@ -20,8 +20,8 @@ struct probe_memory {
     uint64_t bytes;
 };
 
-/* Read `bytes` in all, in blocks of block bytes at random places, depth (at most PROBE_DEPTH) at a time. memory: depth * (block + 12288)
- * bytes at least. */
+/* Read `bytes` in all, in blocks of block bytes at random offsets that seed decides, depth (1 to PROBE_DEPTH) at a time; returns when all
+ * are read. memory: depth * (block + 12288) bytes at least. ERR_INPUT: the file is smaller than a block; ERR_IO: a read failed. */
 int disk_probe(const struct gguf_file *file, uint64_t block, int depth, uint64_t bytes, uint64_t seed,
                const struct probe_memory *memory, struct disk_probe *out, struct error *err);
 

@@ -22,7 +22,8 @@
  * A slot holds the aligned ranges of an expert's parts one after another, as the disk wrote them, each on a new page (READER_PAGE).
  * With A the alignment of reads, part p begins at offset % A in its range. How victims are chosen: expert_cache.h.
  *
- * Only the engine thread may call these functions, except store_stats() and store_uses(). */
+ * Layers are indices into the array that store_create() was given. Only the engine thread may call these functions, except store_stats()
+ * and store_uses(). */
 #ifndef STORE_EXPERT_STORE_H
 #define STORE_EXPERT_STORE_H
 
@@ -49,7 +50,7 @@ struct expert_layer {            /* tensor names are the caller's and outlive th
 };
 
 struct expert_class {
-    uint64_t slot_bytes;
+    uint64_t slot_bytes;   /* of one slot: the largest aligned ranges of an expert's parts */
     int first_layer;       /* index into the layers */
     int n_layer, n_expert; /* n_expert: of all its layers together */
 };
@@ -63,34 +64,35 @@ int expert_classes(const struct expert_layer *layer, int n_layer, uint32_t align
 /* Bytes that store_create() takes of its table_mem for these layers and n_slot slots in all: measured. */
 uint64_t store_table_bytes(const struct expert_layer *layer, int n_layer, int n_slot);
 
-/* A store with slots[c] slots of class c, cut from slot_mem (2 MiB aligned), and its tables, cut from table_mem. ERR_INPUT: fewer than
- * two slots for a class with at least two experts (the plan gives n_expert_used + 4). The reader and the two memories belong to
- * the caller and outlive the store. */
+/* A store with slots[c] slots of class c, cut from slot_mem (2 MiB aligned), and its tables, cut from table_mem; layer [n_layer] is copied.
+ * ERR_INPUT: fewer than two slots for a class with at least two experts (the plan gives n_expert_used + 4); ERR_UNSUPPORTED: more than
+ * EXPERT_CLASSES classes; ERR_BUG: a memory is too small. The reader and the two memories belong to the caller and outlive the store. */
 int store_create(struct expert_store **out, struct reader *reader, const struct expert_layer *layer, int n_layer,
                  const int *slots, struct arena *slot_mem, struct arena *table_mem, struct error *err);
 
-/* Waits at most 2 s for reads in flight. reader_close() tells how many the device still holds after that. */
+/* Waits at most 2 s for reads in flight; NULL: nothing. reader_close() tells how many the device still holds after that. The memories are
+ * the caller's to free. */
 void store_destroy(struct expert_store *st);
 
 /* One expert's weights in its slot: block-quantised rows as in the file, aligned to one byte only. Valid until store_end(). */
 struct expert_view {
     int index; /* into uses->id */
     int id;
-    int failed; /* its read failed: the parts are NULL, and the rows that need this expert must leave the step */
-    const uint8_t *part[EXPERT_PARTS];
+    int failed; /* 1: its read failed: the parts are NULL, and the rows that need this expert must leave the step */
+    const uint8_t *part[EXPERT_PARTS]; /* in the order of expert_layer.part */
 };
 
 /* The distinct experts that one layer call needs. */
 struct expert_uses {
     const int32_t *id;        /* [n] ascending, unique, 0 <= id < n_expert */
-    const int32_t *row_start; /* [n + 1] into row: which rows use id[i] */
-    const int32_t *row;       /* ascending within an expert */
+    const int32_t *row_start; /* [n + 1]: id[i] is used by row[row_start[i] .. row_start[i + 1]) */
+    const int32_t *row;       /* [row_start[n]] rows of the step, ascending within an expert */
     int n, n_rows;
     int n_prompt; /* the first n_prompt rows are of prompts: each ages the scores by itself; decode rows do so together */
 };
 
 struct expert_wave {
-    int first, n; /* uses.id[first .. first + n) */
+    int first, n; /* the experts uses.id[first .. first + n) */
 };
 
 /* Once a step. A step of many rows is a sweep: it uses nearly all experts, layer by layer in ascending order. n_rows: its rows; 0: the
@@ -106,8 +108,9 @@ void store_read_ahead(struct expert_store *st, int layer, const int32_t *id, int
  * else waves of half the evictable slots, so that two can be open. The caller leaves *uses alone until the last store_end(). */
 int store_layer_begin(struct expert_store *st, int layer, const struct expert_uses *uses, struct expert_wave *out);
 
-/* Pin the hits of a wave and submit reads for all of its experts that are not resident. At most two waves are open at a time; they
- * begin and end in ascending order. -1 with ERR_IO: no slot is left, because reads that never came back hold them. */
+/* Pin the hits of a wave of this layer and submit reads for all of its experts that are not resident; does not wait. At most two waves are
+ * open at a time (a third: ERR_BUG); they begin and end in ascending order. -1 with ERR_IO: no slot is left, because reads that never came
+ * back hold them; the wave is not open then. */
 int store_begin(struct expert_store *st, const struct expert_wave *w, struct error *err);
 
 /* The next readable expert of the oldest open wave: hits first, ascending, then the others as their reads complete. 1: *out is filled;
@@ -125,30 +128,32 @@ void store_poll(struct expert_store *st);
 /* Report each decision to fn as it is made: within a layer call misses ascend, and each reports its victim, if it needs one, before its
  * read. Layers are indices. For tests and for --cache-log; fn NULL ends the reports. */
 struct store_event {
-    int turn; /* the layer whose call this is */
-    int evict, layer, id;
+    int turn;             /* the layer whose call this is */
+    int evict, layer, id; /* 1: this expert is evicted; 0: it is read */
 };
 void store_log(struct expert_store *st, void (*fn)(void *arg, const struct store_event *e), void *arg);
 
+/* Sums since store_create(), but for "now". */
 struct store_stats {
-    uint64_t hits, misses, evictions, failed;
-    uint64_t bytes_read, reads;              /* of experts, with alignment; one read an extent */
-    uint64_t retries, shorts;                /* of the reader, since store_create() */
-    uint64_t draining;                       /* slots that wait for the device after a failed read, now */
-    uint64_t early, early_used, early_waste; /* experts read before their layer's turn: all; used; evicted unused */
-    double wait_seconds;                     /* blocked in store_next */
-    double reading_seconds;                  /* with at least one read in flight */
-    double piece_seconds;                    /* the same, times the pieces in flight */
-    int n_class, slots[EXPERT_CLASSES], experts[EXPERT_CLASSES];
-    const char *backend;
+    uint64_t hits, misses, evictions, failed; /* experts; failed: experts whose read failed */
+    uint64_t bytes_read, reads;               /* of experts, with alignment; one read an extent */
+    uint64_t retries, shorts;                 /* of the reader, since store_create() */
+    uint64_t draining;                        /* slots that wait for the device after a failed read, now */
+    uint64_t early, early_used, early_waste;  /* experts read before their layer's turn: all; used; evicted unused */
+    double wait_seconds;                      /* blocked in store_next */
+    double reading_seconds;                   /* with at least one read in flight */
+    double piece_seconds;                     /* the same, times the pieces in flight */
+    int n_class, slots[EXPERT_CLASSES], experts[EXPERT_CLASSES]; /* [n_class] */
+    const char *backend;                                         /* reader_backend_name() */
 };
 
-/* How many rows have used each expert of a layer since the start, into out [n_expert]. From any thread. */
+/* How many rows have used each expert of a layer since store_create(), into out [n_expert of the layer]. From any thread. */
 void store_uses(const struct expert_store *st, int layer, uint64_t *out);
 
-/* Misses since the start. */
+/* Misses since store_create(). */
 uint64_t store_misses(const struct expert_store *st);
 
+/* From any thread. */
 void store_stats(const struct expert_store *st, struct store_stats *out);
 
 #endif

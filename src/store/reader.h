@@ -6,8 +6,9 @@
  * submitted again; EIO is tried three times. Requests complete in any order.
  *
  * With A = reader_align(), a request reads [offset - offset % A, round_up(offset + length, A)) into memory aligned to A (READER_PAGE
- * is faster); the wanted bytes begin at offset % A there. One thread owns the reader: it alone submits and reaps. Another
- * thread may become the owner while nothing is in flight (one opens and loads, another runs). */
+ * is faster); the wanted bytes begin at offset % A there. Offsets, lengths and sizes are bytes. One thread owns the reader: it alone calls
+ * these functions, but for reader_stats(). Another thread may become the owner while nothing is in flight (one opens and loads, another
+ * runs). */
 #ifndef STORE_READER_H
 #define STORE_READER_H
 
@@ -23,8 +24,8 @@ struct reader_ops;
 enum reader_backend { READER_AUTO, READER_URING, READER_THREADS, READER_BUFFERED };
 
 enum {
-    READER_PIECE = 1 << 20,
-    READER_PAGE = 4096, /* A may be less, but a drive read a fifth slower into memory that began inside a page */
+    READER_PIECE = 1 << 20, /* the longest read that goes to the device, bytes */
+    READER_PAGE = 4096,     /* A may be less, but a drive read a fifth slower into memory that began inside a page */
     READER_MAX_DEPTH = 4096,
     READER_MAX_THREADS = 64,
     READER_MAX_FILES = 1024,
@@ -53,17 +54,17 @@ struct read_list {
 
 /* A read in the caller's memory. It belongs to the reader from reader_submit() until reader_reap() gives it back for good. */
 struct read_request {
-    int file;
-    uint64_t offset, length; /* length > 0 */
+    int file;                /* index into what reader_open() was given */
+    uint64_t offset, length; /* of the wanted bytes, within the file; length > 0 */
     uint8_t *to;             /* aligned to A (READER_PAGE is faster), large enough for the whole aligned range */
     const char *what;        /* for messages: the tensor */
     const char *unit;        /* ... and what of it: "expert", "row"; NULL: no id */
     int id;
     enum read_rank rank;
-    void *user;
+    void *user; /* the caller's own */
     /* set by the reader */
     enum { READ_PENDING, READ_DONE, READ_FAILED } state;
-    int draining; /* failed, but pieces are still with the device */
+    int draining; /* 1: failed, but pieces are still with the device, which may write to `to` */
     /* the reader's own */
     enum { FAIL_ERRNO, FAIL_TIMEOUT, FAIL_SHRUNK, FAIL_SHORT } cause;
     int failed_errno, failed_copy; /* failed_copy: which copy of the file, see reader_files.h */
@@ -82,7 +83,9 @@ struct read_request {
  * or the pool's stacks (64 KiB a thread) and queue (128 KiB). */
 uint64_t reader_bytes(const struct reader_options *opt);
 
-/* ERR_IO or ERR_UNSUPPORTED with the sentence. mem and the files belong to the caller and outlive the reader. */
+/* file [n_file], whose order numbers them. ERR_IO: a file cannot be opened; ERR_UNSUPPORTED: the back end that was asked for does not
+ * work, or there are too many files; ERR_MEMORY: its threads cannot be started; ERR_INPUT, ERR_FORMAT: the mirror is the model itself, or
+ * no copy of it; ERR_BUG: mem is too small. mem and the files belong to the caller and outlive the reader. */
 int reader_open(struct reader **out, const struct gguf_file *file, int n_file, const struct reader_options *opt,
                 struct arena *mem, struct error *err);
 
@@ -90,8 +93,8 @@ int reader_open(struct reader **out, const struct gguf_file *file, int n_file, c
  * fails all drives count as equally fast. Some 0.1 s; before the first request. */
 void reader_measure_drives(struct reader *r);
 
-/* Waits at most 2 s for reads in flight that have not been given up. Returns how many pieces the device still holds: if there are any,
- * the memory that they may still fill must be unmapped and not reused. */
+/* Waits at most 2 s for reads in flight that have not been given up; r is not NULL. Returns how many pieces the device still holds: if
+ * there are any, the memory that they may still fill must be unmapped and not reused. */
 int reader_close(struct reader *r);
 
 /* The alignment of reads in bytes, the largest of all files': 512 to 4096. The first is known before a reader is opened. */
@@ -101,7 +104,7 @@ uint32_t reader_align(const struct reader *r);
 /* 1: the file can be read past the page cache, as one block read for a test tells. *align: its own alignment of reads, bytes. */
 int reader_file_direct(const struct gguf_file *file, uint32_t *align);
 
-/* "uring", "threads" or "buffered" (no file takes O_DIRECT). */
+/* "uring", "threads" or "buffered" (no file takes O_DIRECT); static. */
 const char *reader_backend_name(const struct reader *r);
 
 /* Submit n requests, whose structs belong to the reader until they are reaped. What fits the windows is with the kernel when this
@@ -125,15 +128,17 @@ void reader_poll(struct reader *r);
 /* Forget a request, so that its struct may be freed. The device may still write to its destination. */
 void reader_abandon(struct reader *r, struct read_request *q);
 
-/* The sentence of a failed request. Always returns -1. */
+/* The sentence of a failed request, ERR_IO. Always returns -1. */
 int reader_error(const struct reader *r, const struct read_request *q, struct error *err);
 
+/* Sums since reader_open(). */
 struct reader_stats {
-    uint64_t requests, pieces, bytes, retries, shorts;
-    double busy_seconds;  /* with at least one piece in flight */
+    uint64_t requests, pieces, bytes; /* submitted; bytes: read, alignment included */
+    uint64_t retries, shorts;         /* pieces that were tried again; that came back short */
+    double busy_seconds;              /* with at least one piece in flight */
     double piece_seconds; /* the same time multiplied by the pieces in flight; the quotient is the mean depth */
     int n_drive;
-    uint64_t drive_bytes[READER_MAX_DRIVES];
+    uint64_t drive_bytes[READER_MAX_DRIVES]; /* [n_drive] */
 };
 
 /* From any thread. */
