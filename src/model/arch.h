@@ -18,15 +18,17 @@ struct step;
 
 struct arch {
     const char *name; /* general.architecture */
-    int (*read_params)(struct params *p, const struct gguf *g,
-                       struct error *err);             /* keys, checked against each other */
-    int layers_differ;                                 /* 1: its keys may have one number a layer */
-    size_t layer_bytes;                                /* size of the architecture's own struct of a layer's weights */
-    int (*bind)(struct binder *b, int l, void *layer); /* tensors by name and shape */
-    void (*layer)(struct step *s, int l, const void *layer, float *x); /* x [n_rows][params_row_width()], in place */
+    /* Reads keys into *p, which is zeroed, and checks them against each other. */
+    int (*read_params)(struct params *p, const struct gguf *g, struct error *err);
+    int layers_differ;  /* 1: its keys may have one number a layer */
+    size_t layer_bytes; /* size of the architecture's own struct of a layer's weights */
+    /* Finds layer l's tensors by name and shape; layer: the struct, zeroed. 0, or -1 with the sentence in b->err. */
+    int (*bind)(struct binder *b, int l, void *layer);
+    /* Computes layer l of the step: x [n_rows][params_row_width()], in place. */
+    void (*layer)(struct step *s, int l, const void *layer, float *x);
 };
 
-/* NULL: unknown. */
+/* All are static. NULL: unknown. */
 const struct arch *arch_by_name(const char *name);
 
 /* The names, for messages: i from 0 until NULL. */

@@ -1,8 +1,9 @@
 /* Binding tensors by name and shape: the functions that an architecture's bind function calls.
  *
- * A tensor that is missing or has another shape fails the whole binding with one sentence in b->err; after that all functions return
- * NULL, so that a bind function needs no checks. Names: "blk.L.NAME" of layer l, or with l -1 NAME alone. Weights belong to the
- * model. */
+ * A tensor that is missing or has another shape fails the whole binding with one sentence in b->err (ERR_FORMAT, or ERR_UNSUPPORTED); after
+ * that all functions that look for a tensor return NULL, so that a bind function needs no checks but one of b->failed at its end. Names:
+ * "blk.L.NAME" of layer l, or with l -1 NAME alone. Nothing is loaded. What is returned belongs to the model; the same tensor gives the
+ * same weight. */
 #ifndef MODEL_BIND_H
 #define MODEL_BIND_H
 
@@ -11,9 +12,10 @@
 struct binder {
     struct model *m;
     struct error *err;
-    int failed;
+    int failed; /* not 0: *err is set */
 };
 
+/* A matrix of n_out rows of n_in values, in the file's block type; a vector of n values, f32 when it is loaded. */
 struct weight *bind_matrix(struct binder *b, int l, const char *name, int n_out, int n_in);
 struct weight *bind_vector(struct binder *b, int l, const char *name, int n);
 
@@ -25,7 +27,8 @@ struct weight *bind_matrix_if(struct binder *b, int l, const char *name, int n_o
 struct weight *bind_vector_if(struct binder *b, int l, const char *name, int n);
 
 /* The experts of a layer, which are streamed: ffn_gate_exps and ffn_up_exps, or ffn_gate_up_exps, or, without gates, ffn_up_exps; and
- * ffn_down_exps. Where experts see a latent: ffn_latent_down and ffn_latent_up too, which are resident. */
+ * ffn_down_exps. Their sizes: params.n_expert, n_ff_expert and params_expert_width(). Where experts see a latent: ffn_latent_down and
+ * ffn_latent_up too, which are resident. */
 struct experts *bind_experts(struct binder *b, int l);
 
 /* The small matrix of a convolution, f32 [n_channel][width] or [n_channel][1][width] in the file: kept [width][n_channel]. */
@@ -45,13 +48,15 @@ struct weight *bind_table(struct binder *b, int l, const char *name, int n_rows,
 struct weight *bind_ids(struct binder *b, int l, const char *name, int n_rows, int n_cols, int n);
 
 /* This layer keeps rows of this shape for all positions, or for the last `window` ones (0: all); the plan chooses the shape's type.
- * Returns which kind that is and the layer's index in it. A layer may keep several kinds: keys, index keys, compressed rows. */
+ * Returns which kind that is and the layer's index in it. A layer may keep several kinds: keys, index keys, compressed rows. More than
+ * KV_KINDS kinds, or key heads that do not divide the query heads, fail the binding. */
 struct kv_ref {
     int kind, index;
 };
 struct kv_ref bind_kv(struct binder *b, struct kv_shape shape, int window);
 
-/* This layer keeps n floats of recurrent state a sequence. Returns their offset in the sequence's block of state, in bytes. */
+/* This layer keeps n floats of recurrent state a sequence. Returns their offset in the sequence's block of state, in bytes (a multiple of
+ * 64). */
 size_t bind_state(struct binder *b, size_t n);
 
 #endif

@@ -11,11 +11,13 @@ struct error;
 struct forced_routes;
 struct model;
 
-/* ERR_INPUT: the file is not a trace, or does not fit the model: other number of experts, fewer layers, more experts a token. */
+/* Reads the whole file. ERR_INPUT: it cannot be read, is not a trace, or does not fit the model: other number of experts, fewer layers,
+ * more experts a token. */
 int forced_routes_open(struct forced_routes **out, const struct model *m, const char *path, struct error *err);
 void forced_routes_close(struct forced_routes *f);
 
-/* The experts of layer l at position pos into id [n_used], then -1. All -1: the trace has none, and the layer uses its router. */
+/* The experts of layer l at position pos into id [n_used], -1 behind the last. All -1: the trace has none, and the layer uses its
+ * router. */
 void forced_routes_row(const struct forced_routes *f, int l, int pos, int32_t *id, int n_used);
 
 #endif

@@ -4,7 +4,9 @@
  * positions of every layer of that kind: layer i's part (op/kv.h) begins at i * layer_bytes. Pages count their users, since several
  * sequences may share a full one. A sequence has a table of page addresses for each kind, by absolute page number; pages that a
  * window has left are released, and their entries are NULL. The states of recurrent layers are one block a sequence; a pool of
- * blocks of that size holds copies for the prefix cache. The plan sizes memory and tables; nothing is allocated afterwards. */
+ * blocks of that size holds copies for the prefix cache. The plan sizes memory and tables; nothing is allocated afterwards. *_bytes
+ * functions state bytes of the arenas pages, states and tables; *_init functions take them and return 0, or -1 where an arena is too
+ * small. Only the engine thread calls these functions. */
 #ifndef MODEL_KV_PAGES_H
 #define MODEL_KV_PAGES_H
 
@@ -22,10 +24,10 @@ struct kv_pool {
     int window;  /* positions that a row sees; 0: all */
     size_t layer_bytes, page_bytes;
     int n_page;
-    uint8_t *memory;    /* [n_page][page_bytes] */
-    int32_t *free_page; /* stack of free pages */
+    uint8_t *memory;    /* [n_page][page_bytes], of the plan */
+    int32_t *free_page; /* [n_free] stack of free pages */
     int n_free;
-    uint16_t *users; /* [n_page] */
+    uint16_t *users; /* [n_page]; 0: free */
 };
 
 struct sequence {
@@ -55,7 +57,8 @@ int kv_pool_init(struct kv_pool *pool, const struct kv_shape *s, int n_layer, in
 size_t state_pool_bytes(size_t state_bytes, int n);
 int state_pool_init(struct kv_pool *pool, size_t state_bytes, int n, struct arena *states, struct arena *tables);
 
-/* Take a page, with one user; -1: none is free. hold adds a user, give removes one; the page is free when the last is gone. */
+/* Take a page, with one user, and return its number; -1: none is free. hold adds a user, give removes one; the page is free when the last
+ * is gone. */
 int kv_page_take(struct kv_pool *pool);
 void kv_page_hold(struct kv_pool *pool, int page);
 void kv_page_give(struct kv_pool *pool, int page);
@@ -73,7 +76,8 @@ size_t seq_state_bytes(size_t state_bytes);
 int seq_init(struct sequence *seq, struct kv_pool *pools, int max_page, size_t state_bytes, struct arena *tables,
              struct arena *states);
 
-/* Take the pages that positions below n_pos still lack. -1: a pool has none left; the pages that were taken stay with the sequence. */
+/* Take the pages that positions below n_pos still lack. -1: a pool has none left, or n_pos is beyond max_page pages; the pages that were
+ * taken stay with the sequence. */
 int seq_reserve(struct sequence *seq, int n_pos);
 
 /* The positions below n_pos are computed. Releases the pages that windows have left. */
@@ -82,7 +86,7 @@ void seq_commit(struct sequence *seq, int n_pos);
 /* Release all pages and zero the state: the sequence is empty, valid and not cancelled. */
 void seq_clear(struct sequence *seq);
 
-/* Its rows left in the middle of a step: committed positions stay, but a recurrent state is lost. */
+/* Call it when the sequence's rows left in the middle of a step: committed positions stay, but a recurrent state is lost. */
 void seq_invalidate(struct sequence *seq);
 
 #endif

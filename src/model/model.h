@@ -4,7 +4,8 @@
  *   model_measure_step   what a step takes of scratch; for the plan
  *   model_load           reads the resident weights into the plan's memory; the session sets op, store and kv
  *   model_forward        one step
- */
+ *
+ * Only one thread at a time uses a model. */
 #ifndef MODEL_MODEL_H
 #define MODEL_MODEL_H
 
@@ -105,8 +106,8 @@ struct model {
         calls[MODEL_CALLS]; /* layer calls of small batches by their number of misses; the last: that many or more */
 };
 
-/* -1 with the sentence: unknown architecture (and the nearest name), missing key or tensor, wrong shape. g belongs to the caller and
- * outlives the model; model_close() frees *out. */
+/* -1 with the sentence: unknown architecture (ERR_UNSUPPORTED, and the nearest name), missing key or tensor, wrong shape (ERR_FORMAT). g
+ * belongs to the caller and outlives the model; model_close() frees m, but not what the session has set. */
 int model_open(struct model **out, const struct gguf *g, struct error *err);
 void model_close(struct model *m);
 
@@ -127,14 +128,14 @@ uint64_t model_identity(const struct model *m);
  * positions that follow the sequence's last; seq_reserve() has reserved their pages. */
 struct batch {
     int n_rows, n_prompt;
-    int capacity;          /* the most rows that it may grow to */
+    int capacity;          /* the most rows that the arrays hold */
     const int32_t *token;  /* [n_rows], 0 <= id < n_vocab */
     struct sequence **seq; /* [n_rows] */
     const int32_t *pos;    /* [n_rows] */
     const int32_t *wants;  /* [n_wants] rows whose logits are wanted, ascending */
     int n_wants;
-    float *logits;           /* [n_wants][n_vocab] out */
-    uint8_t *dead;           /* [n_rows] out: 1: the row left the step (cancelled, or an expert of it was unreadable) */
+    float *logits;           /* out: [n_wants][n_vocab] */
+    uint8_t *dead;           /* out: [n_rows] 1: the row left the step (cancelled, or an expert of it was unreadable) */
     struct error *row_error; /* out: the first failure that made rows leave; may be NULL */
 };
 

@@ -12,7 +12,7 @@ enum { PARAMS_MAX_LAYERS = 4096, PARAMS_MAX_WIDTH = 1 << 20, ROPES = 2 };
 /* The hidden row of a feed-forward: silu(g) * u; clamped, with a steeper sigmoid (gpt-oss); gelu(g) * u; max(u, 0)^2, without a gate. */
 enum ffn_act { FFN_SILU, FFN_SWIGLU_OAI, FFN_GELU, FFN_RELU2 };
 
-struct params {
+struct params { /* numbers of values, heads, layers or positions */
     int n_layer, n_vocab, n_embd, n_ctx_train;
     int n_ff;                     /* of dense layers */
     enum ffn_act ffn_act;         /* of all feed-forwards, experts too */
@@ -76,24 +76,25 @@ int params_read(struct params *p, const struct gguf *g, enum rope_pairs pairs, s
 /* The expert keys; -1 also when they are absent. */
 int params_read_experts(struct params *p, const struct gguf *g, struct error *err);
 
-int params_bool(const struct gguf *g, const char *key, int *out, struct error *err); /* absent: *out is not changed */
+/* One key, "ARCH.key", whose value must be in [min, max]. bool: absent leaves *out as it is; real: absent sets *out to fallback. */
+int params_bool(const struct gguf *g, const char *key, int *out, struct error *err);
 int params_real(const struct gguf *g, const char *key, double min, double max, double fallback, double *out,
                 struct error *err);
 
 /* A whole number of "ARCH.key" in [min, max]; absent: fallback, or an error if fallback < 0. */
 int params_int(const struct gguf *g, const char *key, int min, int max, int fallback, int *out, struct error *err);
 
-/* The same of a key that has one number for all layers or an array with one a layer (truths count as 0 and 1): that of layer l,
+/* The same of a key that has one number for all layers or an array with one a layer (bools count as 0 and 1): that of layer l,
  * and the largest of n_layer. */
 int params_int_of(const struct gguf *g, const char *key, int l, int min, int max, int fallback, int *out,
                   struct error *err);
 int params_int_most(const struct gguf *g, const char *key, int n_layer, int min, int max, int fallback, int *out,
                     struct error *err);
 
-/* After params_read(): -1 where these keys have another number for one layer than for another. */
+/* After params_read(): -1 where feed_forward_length or attention.head_count_kv has another number for one layer than for another. */
 int params_alike(const struct gguf *g, int n_layer, struct error *err);
 
-/* A real number likewise, of layer l. */
+/* A real number, of layer l, likewise from one number or an array. */
 int params_real_of(const struct gguf *g, const char *key, int l, double min, double max, double fallback, double *out,
                    struct error *err);
 

@@ -1,8 +1,9 @@
 /* The functions that blocks and architectures are written in: each is one operation over all rows of a step. Larger pieces that several
  * architectures share are the blocks (block/NAME.h).
  *
- * Shapes are [n_rows][...]. All scratch is the step's: what was allocated after step_mark() is gone after step_reset() of that mark.
- * The plan runs a step on a measuring op (op/op.h), so only operations may follow pointers to rows, weights and states. */
+ * Shapes are [n_rows][...], row-major f32. All scratch is the step's: what was allocated after step_mark() is gone after step_reset() of
+ * that mark. The plan runs a step on a measuring op (op/op.h), so only operations may follow pointers to rows, weights and states.
+ * Nothing fails but embed(): the plan has measured the step. The engine thread alone calls these functions. */
 #ifndef MODEL_STEP_H
 #define MODEL_STEP_H
 
@@ -22,37 +23,39 @@ struct step {
     } rope[ROPES];
     struct attn_row *attn_row[KV_KINDS]; /* [n_rows], NULL where the model has no such kind */
     float *layer_embd;                   /* [n_layer][n_rows][d_layer_embd], or NULL */
-    int32_t *chosen;                     /* [n_rows][params.index.top_k] what the last layer with an indexer chose */
-    struct run *run;                     /* [n_run] neighbouring rows of one sequence each */
+    int32_t *chosen; /* [n_rows][params.index.top_k] what the last layer with an indexer chose; or NULL */
+    struct run *run; /* [n_run] neighbouring rows of one sequence each */
     int n_run;
     struct error *err; /* why the step as a whole failed */
 };
 
+/* Scratch for rows [n_rows][n_cols], 64-byte aligned, not zeroed. */
 float *step_rows(struct step *s, int n_cols);
 static inline size_t step_mark(const struct step *s) { return arena_mark(s->m->op.scratch); }
 static inline void step_reset(struct step *s, size_t mark) { arena_reset(s->m->op.scratch, mark); }
 
+/* Rows x [n_rows][n_cols] as activations (op/act.h): x is not copied, and lives as long as the act. */
 struct act step_act(struct step *s, const float *x, int n_cols);
+/* Of rows as wide as w; out may be x. */
 void rms_norm(struct step *s, float *out, const float *x, const struct weight *w);
-void matmul(struct step *s, float *out, struct act *a, const struct weight *w); /* out = a w^T */
-void matmul_rows(struct step *s, float *out, struct act *a, const struct weight *w, int first,
-                 int n); /* out [n_rows][n]: rows [first, first + n) of w alone */
-void add_bias(struct step *s, float *x, const struct weight *b); /* x += b on every row; NULL: untouched */
-void scale_by(struct step *s, float *x, const struct weight *factor,
-              int n_cols);                                      /* x *= a vector of one; NULL: untouched */
+/* out [n_rows][rows of w] = a w^T; with rows [first, first + n) of w alone: out [n_rows][n]. */
+void matmul(struct step *s, float *out, struct act *a, const struct weight *w);
+void matmul_rows(struct step *s, float *out, struct act *a, const struct weight *w, int first, int n);
+/* x += b on every row; x *= a vector of one value. b or factor NULL: x stays as it is. */
+void add_bias(struct step *s, float *x, const struct weight *b);
+void scale_by(struct step *s, float *x, const struct weight *factor, int n_cols);
 void add(struct step *s, float *x, const float *y, int n_cols); /* x += y */
 
-/* The embeddings of the step's tokens into rows of x, ld floats apart, from a table in memory or on disk. -1 with the sentence in
- * s->err. */
+/* The embeddings of the step's tokens into rows of x, ld floats apart, from a table in memory or on disk. -1 with ERR_IO in s->err. */
 int embed(struct step *s, float *x, size_t ld, struct weight *table);
 
-/* Rotate the first n_rot values of each head by their positions. rope: which of params.rope; if its n_rot is 0 nothing is rotated. */
+/* Rotate the first n_rot values of each head by their positions, in place: x [n_rows][n_head][head_dim]. rope: which of params.rope; if
+ * its n_rot is 0 nothing is rotated. Then the inverse rotation. */
 void rotate_heads(struct step *s, float *x, int n_head, int head_dim, int rope);
-
-/* The inverse rotation. */
 void rotate_heads_back(struct step *s, float *x, int n_head, int head_dim, int rope);
 
-/* The runs of the step [n_run], with the parts of their sequences' state at these offsets, which bind_state() returned. */
+/* The runs of the step [s->n_run], in its scratch, with the parts of their sequences' state at these offsets, which bind_state()
+ * returned. */
 struct run *step_runs(struct step *s, size_t history, size_t state);
 
 /* Called at the end of every layer: rows of cancelled sequences leave the step. Control vectors and capture belong here as well. */
