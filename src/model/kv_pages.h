@@ -6,7 +6,7 @@
  * window has left are released, and their entries are NULL. The states of recurrent layers are one block a sequence; a pool of
  * blocks of that size holds copies for the prefix cache. The plan sizes memory and tables; nothing is allocated afterwards. *_bytes
  * functions state bytes of the arenas pages, states and tables; *_init functions take them and return 0, or -1 where an arena is too
- * small. Only the engine thread calls these functions. */
+ * small. One thread at a time calls these functions. */
 #ifndef MODEL_KV_PAGES_H
 #define MODEL_KV_PAGES_H
 

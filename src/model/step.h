@@ -3,7 +3,11 @@
  *
  * Shapes are [n_rows][...], row-major f32. All scratch is the step's: what was allocated after step_mark() is gone after step_reset() of
  * that mark. The plan runs a step on a measuring op (op/op.h), so only operations may follow pointers to rows, weights and states.
- * Nothing fails but embed(): the plan has measured the step. The engine thread alone calls these functions. */
+ * Nothing fails but embed(): the plan has measured the step. The thread that runs the step alone calls these functions.
+ *
+ * This holds for blocks too. The header of a block has its weights; bind_*(), which fills in that struct, zeroed by the caller, from the
+ * tensors of layer l (errors: model/bind.h); params_read_*(), which reads the block's keys of the file into *p (0, or -1 with the
+ * sentence); and block_*(), which changes the rows x [n_rows][n_embd] in place, unless a comment says otherwise, and frees its scratch. */
 #ifndef MODEL_STEP_H
 #define MODEL_STEP_H
 

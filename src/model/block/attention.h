@@ -12,26 +12,26 @@ struct attention_weights {
     int rope;                   /* which of the model's */
     const struct weight *sinks; /* [n_head] */
     const struct weight *norm, *wq, *wk, *wv, *wo, *bq, *bk, *bv, *bo, *post_norm;
-    const struct weight *q_norm,
-        *k_norm; /* as wide as a head: each head by itself; as the projection: all heads together */
+    const struct weight *q_norm, *k_norm; /* as wide as a head: each by itself; as the projection: all heads together */
 };
 void block_attention(struct step *s, float *x, const struct attention_weights *w);
 
-/* Norm, q, k, v, output; window 0: none. */
+/* Norm, q, k, v, output, and the rows that the layer keeps; window: positions that it sees, 0: all. */
 void bind_attention(struct binder *b, int l, struct attention_weights *w, int window);
 void bind_qkv_bias(struct binder *b, int l, struct attention_weights *w);
 /* The biases of q, k, v and output that the file has. */
 void bind_attention_biases_if(struct binder *b, int l, struct attention_weights *w);
-void bind_qk_norm(struct binder *b, int l, struct attention_weights *w, int n_q, int n_k); /* their widths */
+/* n_q, n_k: widths of the two norms. */
+void bind_qk_norm(struct binder *b, int l, struct attention_weights *w, int n_q, int n_k);
 
-/* Attention of q [n_rows][n_head * d_k] into out [n_rows][n_head * d_v]. k and v [n_rows][n_head_kv * ...] are stored first; k NULL:
- * another layer has stored them. d_v: values of a head; sinks: [n_head], or NULL. */
+/* Attention of q [n_rows][n_head * d_k] into out [n_rows][n_head * d_v]. k [n_rows][n_head_kv * d_k] and v [n_rows][n_head_kv * d_v] are
+ * stored first; k NULL: another layer has stored them. d_v: values of a head; scale: of scores; sinks: [n_head], or NULL. */
 void attend(struct step *s, struct kv_ref kv, float *out, const float *q, const float *k, const float *v, int d_v,
             float scale, const struct weight *sinks);
 /* The same, and each row attends to the rows beside too (op/attention.h); NULL: none. */
 void attend_beside(struct step *s, struct kv_ref kv, float *out, const float *q, const float *k, const float *v,
                    int d_v, float scale, const struct weight *sinks, const struct attn_beside *beside);
-/* The same over latents, only at the chosen positions [n_rows][params.index.top_k]. */
+/* The same over latents, whose values are the head of the keys, only at the chosen positions [n_rows][params.index.top_k]; NULL: at all. */
 void attend_chosen(struct step *s, struct kv_ref kv, float *out, const float *q, const float *k, int d_v, float scale,
                    const int32_t *chosen);
 

@@ -4,13 +4,14 @@
 
 #include "model/block/indexer.h"
 
-/* One for each ratio positions, normed and rotated to its block's first position; the rows of blocks that end in this step are
- * stored. rounded: through fp8, but for the rotated values. */
+/* One key of d values for each ratio positions, normed and rotated to its block's first position; the rows of blocks that end in this step
+ * are stored. */
 struct compressor_weights {
     const struct weight *kv, *gate, *ape, *norm;
-    int ratio, overlap, d, rounded;
-    size_t state;
-    struct kv_ref rows;
+    int ratio, overlap, d; /* as in op/compress.h */
+    int rounded;           /* 1: through fp8, but for the rotated values */
+    size_t state;          /* what bind_state() returned */
+    struct kv_ref rows;    /* where the keys are kept */
 };
 
 /* Where blocks overlap, the indexer chooses among them with keys of its own; else a row attends to all. */
@@ -20,12 +21,12 @@ struct compressed_weights {
     struct indexer_weights indexer;
 };
 
-/* Compress and store the keys of the blocks that this step completes. Returns what rows attend to beside their window. low: the compressed
- * query. */
+/* Compress and store the keys of the blocks that this step completes. Returns what rows attend to beside their window, in scratch that the
+ * caller resets. n: the normed rows; low: the compressed query; rope: which of params.rope. w->ratio is not 0. */
 struct attn_beside block_compressed(struct step *s, struct act *n, struct act *low, const struct compressed_weights *w,
                                     int rope);
 
-void bind_compressed(struct binder *b, int l, struct compressed_weights *w,
-                     int q_rank); /* and reads the layer's ratio */
+/* Reads the layer's ratio from the file, too. q_rank: width of the compressed query. */
+void bind_compressed(struct binder *b, int l, struct compressed_weights *w, int q_rank);
 
 #endif

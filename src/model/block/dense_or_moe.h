@@ -18,6 +18,7 @@ void block_dense_or_moe(struct step *s, int l, float *x, const struct dense_or_m
 enum router_gating { ROUTER_SOFTMAX = 1, ROUTER_SIGMOID = 2 };
 int params_read_dense_or_moe(struct params *p, const struct gguf *g, enum router_gating gating_absent,
                              struct error *err);
-void bind_dense_or_moe(struct binder *b, int l, struct dense_or_moe_weights *w, const char *norm); /* its name */
+/* norm: name of the norm's tensor. */
+void bind_dense_or_moe(struct binder *b, int l, struct dense_or_moe_weights *w, const char *norm);
 
 #endif

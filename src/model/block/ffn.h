@@ -7,15 +7,17 @@
 /* act is params.ffn_act, which may have no gate; what else a model lacks is NULL. */
 struct ffn_weights {
     const struct weight *gate, *up, *down, *gate_bias, *up_bias, *down_bias, *post_norm;
-    int n_ff;
-    float limit; /* gate a at most, up a within it; 0: none */
+    int n_ff;    /* width of the hidden row */
+    float limit; /* the products of gate are at most this, those of up within it; 0: none */
 };
+/* out [n_rows][n_embd] from a [n_rows][n_embd]. */
 void block_ffn(struct step *s, float *out, struct act *a, const struct ffn_weights *w);
-ffn_act_fn *ffn_kernel(const struct step *s); /* the act of the model */
+ffn_act_fn *ffn_kernel(const struct step *s); /* the kernel of params.ffn_act */
 
 /* The second half of a dense layer: x += ffn(rms_norm(x)). */
 void block_dense(struct step *s, float *x, const struct weight *norm, const struct ffn_weights *w);
 
-void bind_ffn(struct binder *b, int l, struct ffn_weights *w, const char *suffix, int n_ff); /* suffix: "", "_shexp" */
+/* The matrices ffn_gate, ffn_up and ffn_down with a suffix to their names: "", or "_shexp" of a shared expert. */
+void bind_ffn(struct binder *b, int l, struct ffn_weights *w, const char *suffix, int n_ff);
 
 #endif

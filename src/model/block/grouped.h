@@ -7,6 +7,7 @@
 struct grouped_weights {
     const struct weight *a, *b;
 };
+/* y [n_rows][n_embd] from the heads' outputs o [n_rows][n_head * d_v]. */
 void grouped_output(struct step *s, float *y, const float *o, const struct grouped_weights *w);
 
 /* After params_read(). */

@@ -8,7 +8,8 @@
  * the block: hyper_out() updates x with the block's output y. */
 float *hyper_in(struct step *s, float *u, const float *x, const struct hyper_weights *w);
 void hyper_out(struct step *s, float *x, const float *y, const float *gates, const struct hyper_weights *w);
-float *hyper_end(struct step *s, const float *x, int n_rows); /* after the last layer: u of these rows */
+/* After the last layer: u [n_rows][n_embd] of these rows of streams, in scratch of the step. */
+float *hyper_end(struct step *s, const float *x, int n_rows);
 
 int params_read_hyper(struct params *p, const struct gguf *g, struct error *err);
 /* stem: "hc_attn" of a layer; "output_hc" with l -1, the model's. */

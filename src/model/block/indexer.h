@@ -12,14 +12,14 @@ struct index_keys_weights {
     struct kv_ref rows;
 };
 
-/* After params_read(). */
+/* After params_read(). q_rank: width of the compressed query. bind_index_keys(): also the rows that the layer keeps of them. */
 int params_read_indexer(struct params *p, const struct gguf *g, struct error *err);
 void bind_indexer(struct binder *b, int l, struct indexer_weights *w, int q_rank);
-void bind_index_keys(struct binder *b, int l,
-                     struct index_keys_weights *w); /* and the rows that the layer keeps of them */
+void bind_index_keys(struct binder *b, int l, struct index_keys_weights *w);
 
-/* Choose the params.index.top_k keys of each row into chosen, which chosen_rows() allocates in the step's scratch. The queries come
- * from the compressed query low; keys: where the index keys are stored. Rows that see at most top_k keys are not written. */
+/* Choose the params.index.top_k keys of each row into chosen, which chosen_rows() allocates in the step's scratch. n: the normed rows; the
+ * queries come from the compressed query low; keys: where the index keys are stored; rope: which of params.rope. Rows that see at most
+ * top_k keys are not written. */
 void block_indexer(struct step *s, int32_t *chosen, struct act *n, struct act *low, const struct indexer_weights *w,
                    struct kv_ref keys, int rope);
 int32_t *chosen_rows(struct step *s); /* [n_rows][top_k] */

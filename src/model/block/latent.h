@@ -15,7 +15,7 @@ struct latent_weights {
 };
 void block_latent(struct step *s, float *x, const struct latent_weights *w);
 
-/* Ranks and heads, after params_read(). d_rope is the rotated width; scale is 1 / sqrt of a head's. */
+/* Ranks and heads, after params_read(). d_rope is the rotated width; scale is 1 / sqrt of a head's width, with YaRN more. */
 int params_read_latent(struct params *p, const struct gguf *g, struct error *err);
 void bind_latent(struct binder *b, int l, struct latent_weights *w); /* norm, q, latent, output; what the layer keeps */
 void bind_latent_index(struct binder *b, int l, struct latent_weights *w); /* and an indexer of the layer's own */

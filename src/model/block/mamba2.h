@@ -6,7 +6,7 @@
 
 struct mamba2_weights {
     const struct weight *norm, *in, *conv, *conv_bias, *dt_bias, *A, *D, *y_norm, *out;
-    size_t history, state;
+    size_t history, state; /* what bind_state() returned, of the convolution and of the recurrence */
 };
 void block_mamba2(struct step *s, float *x, const struct mamba2_weights *w);
 

@@ -5,10 +5,11 @@
 #include "model/block/ffn.h"
 #include "op/rows.h"
 
-/* The experts of each row and their weights, in scratch of the step. route_top_k() chooses by the rule; the router's bias may be NULL. */
+/* The experts of each row and their weights, in scratch of the step that the caller resets. route_top_k() chooses n_used of n_expert by the
+ * rule, from the products of a with the router; the router's bias may be NULL. */
 struct routes {
     int32_t *id; /* [n_rows][n_used], in order of selection; -1: none */
-    float *w;
+    float *w;    /* [n_rows][n_used] */
     int n_used;
 };
 struct routes route_top_k(struct step *s, int l, struct act *a, const struct weight *router, const struct weight *bias,
@@ -18,15 +19,15 @@ struct routes route_top_k(struct step *s, int l, struct act *a, const struct wei
 struct routes route_by_token(struct step *s, int l, struct act *a, const struct weight *router,
                              const struct weight *table, const struct route_rule *rule);
 
-/* y = post_norm(sum over a row's experts, ascending id), plus the shared expert (gated by a sigmoid where it has a gate); either
- * NULL. */
+/* y [n_rows][n_embd] = post_norm(sum over a row's experts, ascending id), plus the shared expert (gated by a sigmoid where it has a gate);
+ * post_norm and shared may be NULL. a: the experts' input. Waits for reads of experts; rows whose expert is unreadable leave the step. */
 struct shared_expert {
     struct ffn_weights ffn;
     const struct weight *gate; /* [n_embd], or NULL: ungated */
     struct act *in;            /* its input, where that is not the experts' input; else NULL */
 };
-void moe_step_begin(
-    struct step *s); /* before the first layer: tells the store about the step, so that it can read ahead */
+/* Before the first layer: tells the store about the step, so that it can read ahead. */
+void moe_step_begin(struct step *s);
 void block_moe(struct step *s, int l, float *y, struct act *a, const struct routes *r, const struct experts *e,
                const struct shared_expert *shared);
 
@@ -38,7 +39,7 @@ struct moe_weights {
 void block_sparse(struct step *s, int l, float *x, const struct moe_weights *w, const struct route_rule *rule,
                   const struct shared_expert *shared);
 
-/* Bind the norm of this name, the router and the experts. */
+/* Bind the norm of this name, the router and the experts. Returns the experts, w->experts. */
 struct experts *bind_moe(struct binder *b, int l, struct moe_weights *w, const char *norm);
 
 #endif
