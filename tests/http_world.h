@@ -43,6 +43,21 @@ static struct {
     int counted, cancelled, rejected;
 } http_world = {.lock = PTHREAD_MUTEX_INITIALIZER, .changed = PTHREAD_COND_INITIALIZER};
 
+#define HTTP_PLENTY (INT64_MAX / 2)
+static struct reqmem http_memory = {.most = HTTP_PLENTY}; /* of all requests */
+static struct reqmem_account http_account = {.of = &http_memory};
+
+static long long http_memory_before; /* taken when the limit was set */
+
+/* From now on there is so much for requests, beyond what they have. */
+static inline void http_memory_set(long long n)
+{
+    http_memory_before += atomic_exchange(&http_memory.taken, 0);
+    http_memory.most = n;
+}
+
+static inline long long http_memory_taken(void) { return http_memory_before + atomic_load(&http_memory.taken); }
+
 void http_set(struct http_exchange *x, const char *name, const char *format, ...)
 {
     (void)x;
@@ -73,7 +88,7 @@ int http_answer(struct http_exchange *x, int status, const char *type, const cha
 int http_refuse(struct http_exchange *x, const struct refusal *r)
 {
     struct refusal told = *r;
-    refusal_tell_memory(&told);
+    refusal_tell_memory(&told, x->memory);
     snprintf(http_world.param, sizeof http_world.param, "%s", told.param);
     snprintf(http_world.code, sizeof http_world.code, "%s", told.code ? told.code : "");
     return http_answer(x, told.status, "text/plain", told.text, strlen(told.text));
@@ -103,7 +118,7 @@ int http_stream_write(struct http_exchange *x, const char *text, size_t n)
     (void)x;
     out_bytes(&http_world.text, text, n);
     if (++http_world.n_write == http_world.short_after)
-        reqmem_set(0, 0);
+        http_memory_set(0);
     return 0;
 }
 
@@ -239,13 +254,20 @@ static int http_world_close(void **state)
 /* The answer's text, NUL behind, is http_world.text. */
 static void http_ask(void (*handle)(struct http_exchange *x), const char *body, size_t n)
 {
-    struct http_exchange x = {.server = &http_server, .body = body, .n_body = n, .began_ns = clock_ns(), .id = "req"};
+    struct http_exchange x = {.server = &http_server,
+                              .memory = &http_account,
+                              .body = body,
+                              .n_body = n,
+                              .began_ns = clock_ns(),
+                              .id = "req"};
     http_world.status = http_world.streaming = http_world.ended = http_world.notified = 0;
     http_world.counted = http_world.cancelled = http_world.rejected = 0;
     http_world.n_write = 0;
     http_world.header[0] = http_world.param[0] = http_world.code[0] = 0;
     http_world.text.n = 0;
+    reqmem_enter(&http_account, 0);
     handle(&x);
+    reqmem_leave();
     out_bytes(&http_world.text, "", 1);
     http_world.text.n--;
 }

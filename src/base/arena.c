@@ -55,7 +55,7 @@ void arena_init_measuring(struct arena *a)
     *a = (struct arena){.base = (uint8_t *)(uintptr_t)MEASURING_BASE, .size = SIZE_MAX / 2, .measuring = 1};
 }
 
-void arena_init_growing(struct arena *a) { *a = (struct arena){.growing = 1, .counted = reqmem_entered()}; }
+void arena_init_growing(struct arena *a) { *a = (struct arena){.growing = 1, .counted = reqmem_here()}; }
 
 /* Bytes in use that count against a limit (a field of /proc/self/statm); 0: not known. */
 static unsigned long long in_use(int field)
@@ -153,8 +153,7 @@ static void free_block(const struct arena *a, struct arena_block *b)
     size_t size = b->size;
     UNPOISON(b, size);
     munmap(b, size);
-    if (a->counted)
-        reqmem_give(size);
+    reqmem_give_to(a->counted, size);
 }
 
 void arena_free(struct arena *a)
@@ -198,13 +197,13 @@ static int grow(struct arena *a, size_t need)
     if (size < need)
         return -1;
     size = size < BLOCK ? BLOCK : (size + 4095) / 4096 * 4096;
-    if (a->counted && reqmem_take(size, REQMEM_SMALL))
+    if (reqmem_take_of(a->counted, size))
         return -1;
     struct arena_block *b = map_pages(size);
-    if (!b && a->counted)
-        reqmem_give(size);
-    if (!b)
+    if (!b) {
+        reqmem_give_to(a->counted, size);
         return -1;
+    }
     *b = (struct arena_block){.next = a->block, .size = size};
     a->block = b;
     a->base = (uint8_t *)b + 64;

@@ -16,6 +16,7 @@
 
 struct error;
 struct arena_block;
+struct reqmem;
 
 struct arena {
     uint8_t *base;             /* of the current block */
@@ -24,7 +25,7 @@ struct arena {
     struct arena_block *block; /* growing arenas: newest first */
     size_t total;              /* bytes mapped: what the plan counts */
     int growing, measuring;
-    int counted; /* its blocks are a request's: base/reqmem.h */
+    struct reqmem *counted; /* growing: the budget that its blocks are taken of, or NULL */
 };
 
 /* A fixed arena over [base, base + size); base is aligned to 64. */

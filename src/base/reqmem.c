@@ -2,204 +2,199 @@
 #include "base/reqmem.h"
 
 #include <malloc.h>
-#include <stdatomic.h>
 #include <stdint.h>
 #include <stdlib.h>
 
 /* A request that took more leaves holes behind that the next one may not fit: they are given back. */
 enum { TRIM = 8 << 20, HEADER = 8 };
 
-static struct {
-    atomic_llong taken; /* by all threads; what was taken before reqmem_set() too */
-    atomic_llong most, kept;
-    atomic_llong before; /* taken when the limit was set */
-} budget = {.most = INT64_MAX / 2};
+static _Thread_local struct reqmem_account *here; /* NULL: the thread works for no request */
 
-static _Thread_local struct {
-    int entered;
-    long long mine, peak; /* since reqmem_enter() */
-    long long granted;    /* at least this much is taken for this request; 0: nothing was granted */
-    size_t spare;
-    enum reqmem_short why;
-    reqmem_waits *wait;
-    void *wait_arg;
-    int reserving; /* between reqmem_reserve() and reqmem_release() */
-    long long reserved, paid;
-} here;
+/* ---- the budget ------------------------------------------------------------------------------------------------------------ */
 
-void reqmem_set(size_t most, size_t kept)
+void reqmem_init(struct reqmem *m, size_t most, size_t kept)
 {
-    atomic_store(&budget.before, atomic_load(&budget.taken));
-    atomic_store(&budget.kept, (long long)kept);
-    atomic_store(&budget.most, (long long)most);
+    atomic_init(&m->taken, 0);
+    m->most = (long long)most;
+    m->kept = (long long)kept;
 }
 
 /* What requests of a share may take together. */
-static long long share_bytes(enum reqmem_share share)
+static long long share_bytes(const struct reqmem *m, enum reqmem_share share)
 {
-    return atomic_load(&budget.most) - atomic_load(&budget.kept) * share / REQMEM_LARGE;
+    return m->most - m->kept * share / REQMEM_LARGE;
 }
 
-size_t reqmem_alone(void) { return (size_t)share_bytes(REQMEM_LARGE); }
+size_t reqmem_alone(const struct reqmem *m) { return (size_t)share_bytes(m, REQMEM_LARGE); }
 
-size_t reqmem_left(enum reqmem_share share)
+size_t reqmem_left(const struct reqmem *m, enum reqmem_share share)
 {
-    long long left = atomic_load(&budget.before) + share_bytes(share) - atomic_load(&budget.taken);
+    long long left = share_bytes(m, share) - atomic_load(&m->taken);
     return left > 0 ? (size_t)left : 0;
 }
 
-size_t reqmem_taken(void)
+size_t reqmem_taken(const struct reqmem *m) { return (size_t)atomic_load(&m->taken); }
+
+/* Bytes that are wanted, and what of everybody's may be taken then. */
+struct reqmem_wanted {
+    struct reqmem *of;
+    long long more, most;
+};
+
+static int try_take(const struct reqmem_wanted *w)
 {
-    long long taken = atomic_load(&budget.taken) - atomic_load(&budget.before);
-    return taken > 0 ? (size_t)taken : 0;
+    long long taken = atomic_load(&w->of->taken);
+    do
+        if (taken + w->more > w->most)
+            return 0;
+    while (!atomic_compare_exchange_weak(&w->of->taken, &taken, taken + w->more));
+    return 1;
 }
 
-void reqmem_enter(size_t taken)
+/* ---- a request's account --------------------------------------------------------------------------------------------------- */
+
+void reqmem_enter(struct reqmem_account *a, size_t taken)
 {
-    here.entered = 1;
-    here.mine = here.peak = (long long)taken;
-    here.why = REQMEM_ENOUGH;
+    here = a;
+    a->mine = a->peak = (long long)taken;
+    a->why = REQMEM_ENOUGH;
 }
 
 void reqmem_leave(void)
 {
-    reqmem_end_grant();
-    reqmem_wait_by(NULL, NULL);
-    here.entered = 0;
-    if (here.peak > TRIM)
+    struct reqmem_account *a = here;
+    reqmem_end_grant(a);
+    reqmem_wait_by(a, NULL, NULL);
+    here = NULL;
+    if (a->peak > TRIM)
         malloc_trim(0);
 }
 
-void reqmem_wait_by(reqmem_waits *wait, void *arg)
+void reqmem_wait_by(struct reqmem_account *a, reqmem_waits *wait, void *arg)
 {
-    here.wait = wait;
-    here.wait_arg = arg;
+    a->wait = wait;
+    a->wait_arg = arg;
 }
 
-void reqmem_spare(size_t n) { here.spare = n; }
+void reqmem_spare(struct reqmem_account *a, size_t n) { a->spare = n; }
 
-int reqmem_entered(void) { return here.entered; }
+enum reqmem_short reqmem_short(const struct reqmem_account *a) { return a->why; }
 
-enum reqmem_short reqmem_short(void) { return here.why; }
-
-static void add_mine(long long n)
+static void add_mine(struct reqmem_account *a, long long n)
 {
-    here.mine += n;
-    here.peak = here.mine > here.peak ? here.mine : here.peak;
+    a->mine += n;
+    a->peak = a->mine > a->peak ? a->mine : a->peak;
 }
 
 /* What is taken for a request that has so much. */
-static long long counted(long long mine) { return here.granted && mine < here.granted ? here.granted : mine; }
-
-static void add(long long n)
+static long long counted(const struct reqmem_account *a, long long mine)
 {
-    if (here.reserving) {
-        here.paid += n;
-        return;
-    }
-    atomic_fetch_add(&budget.taken, counted(here.mine + n) - counted(here.mine));
-    add_mine(n);
+    return a->granted && mine < a->granted ? a->granted : mine;
 }
 
-static int refused(int never)
+static void add(struct reqmem_account *a, long long n)
 {
-    if (here.why != REQMEM_NEVER)
-        here.why = never ? REQMEM_NEVER : REQMEM_BUSY;
+    if (a->reserving) {
+        a->paid += n;
+        return;
+    }
+    atomic_fetch_add(&a->of->taken, counted(a, a->mine + n) - counted(a, a->mine));
+    add_mine(a, n);
+}
+
+static int refused(struct reqmem_account *a, int never)
+{
+    if (a->why != REQMEM_NEVER)
+        a->why = never ? REQMEM_NEVER : REQMEM_BUSY;
     return -1;
 }
 
-/* Bytes that are wanted, and what of everybody's may be taken then. */
-struct wanted {
-    long long more, most;
-};
-
-static int try_take(const void *of)
-{
-    const struct wanted *w = of;
-    long long taken = atomic_load(&budget.taken);
-    do
-        if (taken + w->more > w->most)
-            return 0;
-    while (!atomic_compare_exchange_weak(&budget.taken, &taken, taken + w->more));
-    return 1;
-}
-
 /* Who has waited in vain once has waited long enough. */
-static int wait_for(const struct wanted *w)
+static int wait_for(struct reqmem_account *a, const struct reqmem_wanted *w)
 {
-    int there = here.wait && here.wait(here.wait_arg, try_take, w);
+    int there = a->wait && a->wait(a->wait_arg, try_take, w);
     if (!there)
-        here.wait = NULL;
+        a->wait = NULL;
     return there;
 }
 
-int reqmem_take(size_t n, enum reqmem_share share)
+int reqmem_take(struct reqmem_account *a, size_t n, enum reqmem_share share)
 {
     if (n > SIZE_MAX / 4)
-        return refused(1);
-    if (here.reserving) {
-        here.paid += (long long)n;
+        return refused(a, 1);
+    if (a->reserving) {
+        a->paid += (long long)n;
         return 0;
     }
-    long long mine = here.mine + (long long)n, alone = share_bytes(mine > REQMEM_LARGE_FROM ? REQMEM_LARGE : share);
-    struct wanted w = {counted(mine) - counted(here.mine), atomic_load(&budget.before) + alone};
-    if (!here.entered || !w.more || n <= here.spare)
-        atomic_fetch_add(&budget.taken, w.more);
-    else if (!try_take(&w) && (mine > alone || !wait_for(&w)))
-        return refused(mine > alone);
-    here.spare -= n < here.spare ? n : here.spare;
-    add_mine((long long)n);
+    long long mine = a->mine + (long long)n;
+    long long alone = share_bytes(a->of, mine > REQMEM_LARGE_FROM ? REQMEM_LARGE : share);
+    struct reqmem_wanted w = {a->of, counted(a, mine) - counted(a, a->mine), alone};
+    if (!w.more || n <= a->spare)
+        atomic_fetch_add(&a->of->taken, w.more);
+    else if (!try_take(&w) && (mine > alone || !wait_for(a, &w)))
+        return refused(a, mine > alone);
+    a->spare -= n < a->spare ? n : a->spare;
+    add_mine(a, (long long)n);
     return 0;
 }
 
-void reqmem_give(size_t n) { add(-(long long)n); }
+void reqmem_give(struct reqmem_account *a, size_t n) { add(a, -(long long)n); }
 
-int reqmem_grant(size_t n)
+int reqmem_grant(struct reqmem_account *a, size_t n)
 {
-    if (reqmem_take(n, REQMEM_LARGE))
+    if (reqmem_take(a, n, REQMEM_LARGE))
         return -1;
-    here.granted = here.mine;
-    here.mine -= (long long)n;
+    a->granted = a->mine;
+    a->mine -= (long long)n;
     return 0;
 }
 
-void reqmem_end_grant(void)
+void reqmem_end_grant(struct reqmem_account *a)
 {
-    atomic_fetch_sub(&budget.taken, counted(here.mine) - here.mine);
-    here.granted = 0;
+    atomic_fetch_sub(&a->of->taken, counted(a, a->mine) - a->mine);
+    a->granted = 0;
 }
+
+/* ---- allocations of the thread's request ----------------------------------------------------------------------------------- */
 
 int reqmem_reserve(size_t n)
 {
-    if (reqmem_take(n, REQMEM_SMALL))
+    if (!here)
+        return 0;
+    if (reqmem_take(here, n, REQMEM_SMALL))
         return -1;
-    here.reserving = 1;
-    here.reserved = (long long)n;
-    here.paid = 0;
+    here->reserving = 1;
+    here->reserved = (long long)n;
+    here->paid = 0;
     return 0;
 }
 
 void reqmem_release(void)
 {
-    here.reserving = 0;
-    add(here.paid - here.reserved);
+    if (!here)
+        return;
+    here->reserving = 0;
+    add(here, here->paid - here->reserved);
 }
 
 static size_t size_of(void *p) { return p ? malloc_usable_size(p) + HEADER : 0; }
 
+static int take_here(size_t n) { return here ? reqmem_take(here, n, REQMEM_SMALL) : 0; }
+
 /* What was taken for n bytes is what the piece holds now. */
 static void *settle(void *p, size_t n)
 {
-    add((long long)size_of(p) - (long long)n);
+    if (here)
+        add(here, (long long)size_of(p) - (long long)n);
     return p;
 }
 
-void *reqmem_malloc(size_t n) { return reqmem_take(n, REQMEM_SMALL) ? NULL : settle(malloc(n), n); }
+void *reqmem_malloc(size_t n) { return take_here(n) ? NULL : settle(malloc(n), n); }
 
 void *reqmem_calloc(size_t n, size_t size)
 {
     size_t bytes;
-    if (__builtin_mul_overflow(n, size, &bytes) || reqmem_take(bytes, REQMEM_SMALL))
+    if (__builtin_mul_overflow(n, size, &bytes) || take_here(bytes))
         return NULL;
     return settle(calloc(n, size), bytes);
 }
@@ -207,18 +202,33 @@ void *reqmem_calloc(size_t n, size_t size)
 void *reqmem_realloc(void *p, size_t n)
 {
     size_t had = size_of(p), more = n > had ? n - had : 0;
-    if (reqmem_take(more, REQMEM_SMALL))
+    if (take_here(more))
         return NULL;
     void *grown = realloc(p, n);
-    if (!grown) {
-        add(-(long long)more);
-        return NULL;
-    }
-    return settle(grown, had + more);
+    return grown ? settle(grown, had + more) : settle(NULL, more);
 }
 
 void reqmem_free(void *p)
 {
-    add(-(long long)size_of(p));
+    settle(NULL, size_of(p));
     free(p);
+}
+
+struct reqmem *reqmem_here(void) { return here ? here->of : NULL; }
+
+int reqmem_take_of(struct reqmem *m, size_t n)
+{
+    if (m && here && here->of == m)
+        return reqmem_take(here, n, REQMEM_SMALL);
+    if (m)
+        atomic_fetch_add(&m->taken, (long long)n);
+    return 0;
+}
+
+void reqmem_give_to(struct reqmem *m, size_t n)
+{
+    if (m && here && here->of == m)
+        reqmem_give(here, n);
+    else if (m)
+        atomic_fetch_sub(&m->taken, (long long)n);
 }

@@ -9,13 +9,13 @@
 #include "server/server.h"
 #include "base/clock.h"
 #include "base/log.h"
-#include "base/reqmem.h"
 #include "server/dialect/dialect.h"
 #include "server/http/app.h"
 #include "server/http/refusal.h"
 #include "server/routes.h"
 
 #include <arpa/inet.h>
+#include <assert.h>
 #include <errno.h>
 #include <jansson.h>
 #include <malloc.h>
@@ -286,6 +286,7 @@ static int prepare(struct server *s, struct stoker_error *err)
     }
     const struct server_options *o = &s->opt;
     *app = (struct http_app){.server = s,
+                             .memory = &s->memory,
                              .host = o->host,
                              .max_conns = o->max_conns,
                              .max_body = o->max_body,
@@ -304,7 +305,7 @@ static int prepare(struct server *s, struct stoker_error *err)
     s->rates = (struct rates){.tps = -1, .prompt_tps = -1, .hit_rate = -1, .read_mbps = -1};
     s->started = server_now();
     s->opt.engine.server = server_bytes(&s->opt);
-    reqmem_set(large_bytes(&s->opt) + kept_bytes(&s->opt), kept_bytes(&s->opt));
+    reqmem_init(&s->memory, large_bytes(&s->opt) + kept_bytes(&s->opt), kept_bytes(&s->opt));
     if (stoker_about(&s->about, s->opt.model, err))
         return -1;
     name_model(s);
@@ -345,7 +346,12 @@ int server_run(const struct server_options *opt, void (*listening)(const char *h
     }
     if (listener >= 0)
         close(listener);
-    if (s->http && (unused || !s->http->n_connection) && s->engine && atomic_load(&opener.done) > 0)
+    if (s->http && (unused || !s->http->n_connection) && s->engine && atomic_load(&opener.done) > 0) {
+        struct reqmem_account last = {.of = &s->memory}; /* of what requests left with the engine */
+        reqmem_enter(&last, 0);
         stoker_close(s->engine);
+        reqmem_leave();
+        assert(reqmem_taken(&s->memory) == 0);
+    }
     return rc;
 }

@@ -2,7 +2,6 @@
  *
  * Fuzz target: the HTTP front. The bytes are what a client sends: first to the parser, whole and in pieces, which must agree; then
  * to a connection of a server whose model never loads, so that every request is read, checked and answered, and no handler runs. */
-#include "base/reqmem.h"
 #include "server/dialect/dialect.h"
 #include "server/http/inside.h"
 #include "server/request/service.h"
@@ -84,6 +83,7 @@ static void try_connection(const uint8_t *data, size_t size)
     static const char *const texts[] = {"https://app.example"};
     struct server s = {.opt = {.no_page = 1}};
     struct http_app app = {.server = &s,
+                           .memory = &s.memory,
                            .host = "127.0.0.1",
                            .loopback = 1,
                            .header_timeout = 1,
@@ -94,10 +94,10 @@ static void try_connection(const uint8_t *data, size_t size)
                            .n_key = data[0] & 1,
                            .ready = never_ready,
                            .write_error = error_of_path};
-    size_t taken = reqmem_taken();
     int fd[2];
     if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, fd))
         return;
+    reqmem_init(&s.memory, 1 << 20, 1 << 18);
     app.route = routes_all(&app.n_route);
     http_app_open(&app);
     struct http_connection *c = http_open(&app, fd[0]);
@@ -106,7 +106,7 @@ static void try_connection(const uint8_t *data, size_t size)
     app.first = c;
     app.n_connection = 1;
     http_serve(c);
-    assert(app.n_connection == 0 && app.n_running == 0 && app.large == NULL && reqmem_taken() == taken);
+    assert(app.n_connection == 0 && app.n_running == 0 && app.large == NULL && reqmem_taken(&s.memory) == 0);
     pthread_cond_destroy(&app.changed);
     pthread_mutex_destroy(&app.lock);
     close(fd[1]);

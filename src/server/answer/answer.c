@@ -202,10 +202,10 @@ static void break_off(struct run *run)
 {
     struct answer *a = &run->a;
     out_free(&a->out);
-    refusal_tell_memory(&run->refusal);
-    reqmem_spare(REQMEM_REFUSAL);
+    refusal_tell_memory(&run->refusal, a->http->memory);
+    reqmem_spare(a->http->memory, REQMEM_REFUSAL);
     run->say->failure(a, &run->refusal);
-    reqmem_spare(0);
+    reqmem_spare(a->http->memory, 0);
     if (a->out.failed)
         return;
     send(run);

@@ -5,7 +5,6 @@
  * nothing. So the time of an answer is bounded by its length. */
 #include "base/clock.h"
 #include "base/log.h"
-#include "base/reqmem.h"
 #include "server/http/inside.h"
 #include "server/http/json.h"
 
@@ -69,7 +68,7 @@ static size_t send_some(struct http_connection *c, struct iovec *v, size_t n)
 static void drop_unsent(struct http_connection *c)
 {
     free(c->unsent);
-    reqmem_give(c->unsent_capacity);
+    reqmem_give(&c->memory, c->unsent_capacity);
     c->unsent = NULL;
     c->at_unsent = c->n_unsent = c->unsent_capacity = 0;
 }
@@ -138,11 +137,11 @@ static int keep(struct http_connection *c, const char *text, size_t n)
     }
     if (c->n_unsent + n > c->unsent_capacity) {
         size_t capacity = c->n_unsent + n + c->unsent_capacity / 2 + 4096, more = capacity - c->unsent_capacity;
-        if (reqmem_take(more, REQMEM_SMALL))
+        if (reqmem_take(&c->memory, more, REQMEM_SMALL))
             return -1;
         char *unsent = realloc(c->unsent, capacity);
         if (!unsent) {
-            reqmem_give(more);
+            reqmem_give(&c->memory, more);
             return -1;
         }
         c->unsent = unsent;
@@ -270,10 +269,10 @@ int http_refuse(struct http_exchange *x, const struct refusal *refusal)
 {
     struct out o = {0};
     struct refusal told = *refusal, *r = &told;
-    refusal_tell_memory(r);
-    reqmem_spare(REQMEM_REFUSAL);
+    refusal_tell_memory(r, x->memory);
+    reqmem_spare(x->memory, REQMEM_REFUSAL);
     x->connection->app->write_error(&o, x->path, r, x->id);
-    reqmem_spare(0);
+    reqmem_spare(x->memory, 0);
     if (r->retry_after)
         http_set(x, "Retry-After", "%d", r->retry_after);
     if (r->status == 401)

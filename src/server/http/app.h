@@ -18,6 +18,7 @@ struct http_connection;
 struct http_exchange;
 struct out;
 struct refusal;
+struct reqmem;
 struct server;
 
 struct http_texts {
@@ -43,6 +44,7 @@ enum { HTTP_BODY_FIRST = 16 << 10 /* of a body: whatever others have taken, ther
 struct http_app {
     /* set before the first connection, constant from then on */
     struct server *server; /* of its handlers */
+    struct reqmem *memory; /* of all its requests */
     const char *host;      /* as it was told to listen */
     int loopback;          /* bound to it */
     int max_conns;

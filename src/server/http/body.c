@@ -17,7 +17,6 @@
  * BODY_FIRST, where somebody waits for memory: a client on a slow line keeps its place as long as nobody needs it. There
  * a body that stood still for STILL_MS is given up too. */
 #include "base/clock.h"
-#include "base/reqmem.h"
 #include "server/http/inside.h"
 
 #include <poll.h>
@@ -53,19 +52,19 @@ struct reading {
 
 /* What a body of n bytes and what is made of it take together: a chat of one message takes 4.4 times its size
  * (measured). An eighth is left for others: what claims everything could not begin beside a single small request. */
-static size_t claim_of(size_t n)
+static size_t claim_of(const struct reqmem *memory, size_t n)
 {
-    size_t whole = n / 2 * 9, most = reqmem_alone() / 8 * 7;
+    size_t whole = n / 2 * 9, most = reqmem_alone(memory) / 8 * 7;
     return whole < most ? whole : most;
 }
 
 void http_leave_large(struct http_connection *c)
 {
     struct http_app *app = c->app;
-    reqmem_wait_by(NULL, NULL);
+    reqmem_wait_by(&c->memory, NULL, NULL);
     if (!c->is_large)
         return;
-    reqmem_end_grant();
+    reqmem_end_grant(&c->memory);
     pthread_mutex_lock(&app->lock);
     struct http_connection **at = &app->large;
     while (*at != c)
@@ -78,10 +77,10 @@ void http_leave_large(struct http_connection *c)
 void http_next(struct http_exchange *x) { http_leave_large(x->connection); }
 
 /* n bytes of its claim, by one of the ways to take them. 1: it has them, and is one of the large ones. */
-static int take_large(struct http_connection *c, size_t n, size_t most, int (*take)(size_t n))
+static int take_large(struct http_connection *c, size_t n, size_t most, int (*take)(struct reqmem_account *a, size_t n))
 {
     struct http_app *app = c->app;
-    struct claim claim[LARGE_MOST], asks = {c->body_capacity, claim_of(most + 1) - c->body_capacity};
+    struct claim claim[LARGE_MOST], asks = {c->body_capacity, claim_of(app->memory, most + 1) - c->body_capacity};
     size_t k = 0;
     if (atomic_load(&app->handlers_waiting))
         return 0;
@@ -93,7 +92,8 @@ static int take_large(struct http_connection *c, size_t n, size_t most, int (*ta
         asks = c->claim;
     else if (!is_full)
         claim[k++] = asks;
-    int taken = !is_full && claims_allow(claim, k, asks, n, reqmem_left(REQMEM_LARGE)) && take(n) == 0;
+    int taken = !is_full && claims_allow(claim, k, asks, n, reqmem_left(app->memory, REQMEM_LARGE)) &&
+                take(&c->memory, n) == 0;
     if (taken && !c->is_large) {
         c->next_large = app->large;
         app->large = c;
@@ -107,13 +107,13 @@ static int take_large(struct http_connection *c, size_t n, size_t most, int (*ta
 
 /* ---- memory ---------------------------------------------------------------------------------------------------------------- */
 
-static int take_body(size_t n) { return reqmem_take(n, REQMEM_LARGE); }
+static int take_body(struct reqmem_account *a, size_t n) { return reqmem_take(a, n, REQMEM_LARGE); }
 
 /* Room for n more bytes of a body that will have at most b->most. */
 static int take_step(struct http_connection *c, size_t n, const struct reading *b)
 {
     if (c->body_capacity + n <= BODY_LARGE)
-        return reqmem_take(n, c->body_capacity ? REQMEM_MIDDLE : REQMEM_SMALL) == 0;
+        return reqmem_take(&c->memory, n, c->body_capacity ? REQMEM_MIDDLE : REQMEM_SMALL) == 0;
     return take_large(c, n, b->most, take_body);
 }
 
@@ -192,7 +192,7 @@ static int wait_for(struct http_connection *c, size_t n, struct reading *b,
 
 /* reqmem_waits: of a handler, in all its waits together. One without a large body waits for a few seconds only: several that have some
  * memory and wait for more would wait for each other, and large bodies for them. */
-static int wait_in_handler(void *connection, int (*try)(const void *of), const void *of)
+static int wait_in_handler(void *connection, int (*try)(const struct reqmem_wanted *of), const struct reqmem_wanted *of)
 {
     struct http_connection *c = connection;
     double most = c->is_large || c->app->body_timeout < HANDLER_SECONDS ? c->app->body_timeout : HANDLER_SECONDS;
@@ -211,7 +211,7 @@ static int wait_in_handler(void *connection, int (*try)(const void *of), const v
 void http_wait_for_memory(struct http_connection *c)
 {
     c->handler_waited_ns = 0;
-    reqmem_wait_by(wait_in_handler, c);
+    reqmem_wait_by(&c->memory, wait_in_handler, c);
 }
 
 /* Memory for n bytes and a zero. */
@@ -227,7 +227,7 @@ static int grow_body(struct http_connection *c, size_t n, struct reading *b, str
         return -1;
     char *body = realloc(c->body, capacity);
     if (!body) {
-        reqmem_give(capacity - c->body_capacity);
+        reqmem_give(&c->memory, capacity - c->body_capacity);
         return refuse_memory(r);
     }
     c->body = body;
@@ -330,7 +330,7 @@ int http_read_body(struct http_connection *c, struct refusal *r)
             return -1;
     if (c->gone || whole < 0 || grow_body(c, c->n_body, &b, r))
         return -1;
-    size_t rest = c->is_large ? claim_of(c->body_capacity) - c->body_capacity : 0;
+    size_t rest = c->is_large ? claim_of(c->app->memory, c->body_capacity) - c->body_capacity : 0;
     if (rest && wait_for(c, rest, &b, take_rest, r))
         return -1;
     c->unread = 0;

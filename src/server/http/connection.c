@@ -2,7 +2,6 @@
 #include "server/http/inside.h"
 
 #include "base/clock.h"
-#include "base/reqmem.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -19,6 +18,7 @@ struct http_connection *http_open(struct http_app *app, int fd)
     if (c) {
         c->app = app;
         c->fd = fd;
+        c->memory.of = app->memory;
         c->x.connection = c;
         c->wake = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
         c->in = malloc(HTTP_IN);
@@ -37,7 +37,7 @@ void http_free(struct http_connection *c)
 {
     assert(!c->is_large); /* the list is under the lock that the caller may hold */
     http_forget_body(&c->x);
-    reqmem_give(c->unsent_capacity);
+    reqmem_give(&c->memory, c->unsent_capacity);
     free(c->unsent);
     free(c->head_text);
     free(c->in);
@@ -50,7 +50,7 @@ void http_forget_body(struct http_exchange *x)
 {
     struct http_connection *c = x->connection;
     free(c->body);
-    reqmem_give(c->body_capacity);
+    reqmem_give(&c->memory, c->body_capacity);
     c->body = NULL;
     c->n_body = c->body_capacity = 0;
     x->body = "";

@@ -13,7 +13,6 @@
 #include "server/http/http.h"
 #include "base/clock.h"
 #include "base/log.h"
-#include "base/reqmem.h"
 #include "server/http/inside.h"
 #include "server/http/new_id.h"
 
@@ -77,8 +76,13 @@ static void name_exchange(struct http_connection *c)
 static void begin_exchange(struct http_connection *c)
 {
     uint64_t began = c->x.began_ns;
-    c->x = (struct http_exchange){
-        .server = c->app->server, .connection = c, .began_ns = began, .method = "", .path = "", .body = ""};
+    c->x = (struct http_exchange){.server = c->app->server,
+                                  .memory = &c->memory,
+                                  .connection = c,
+                                  .began_ns = began,
+                                  .method = "",
+                                  .path = "",
+                                  .body = ""};
     c->head = (struct http_head){.length = -1};
     c->n_set = 0;
     c->key = NULL;
@@ -178,10 +182,12 @@ static int serve_one(struct http_connection *c)
     const char *cors = NULL;
     int answered = 0;
     begin_exchange(c);
-    reqmem_enter(0);
+    reqmem_enter(&c->memory, 0);
     int there = read_head(c, &r);
-    if (there == 0)
+    if (there == 0) {
+        reqmem_leave();
         return 0;
+    }
     name_exchange(c);
     if (there < 0) {
         c->close = c->unread = 1;
@@ -194,7 +200,7 @@ static int serve_one(struct http_connection *c)
     }
     if (!answered && !r.status && (c->head.chunked || c->head.length > 0))
         http_read_body(c, &r);
-    reqmem_enter(c->body_capacity);
+    reqmem_enter(&c->memory, c->body_capacity);
     if (!answered && !r.status && !c->gone) {
         c->x.body = c->body ? c->body : "";
         c->x.n_body = c->n_body;

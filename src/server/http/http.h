@@ -24,6 +24,7 @@
 #include <stdint.h>
 
 struct server;
+struct reqmem_account;
 struct route;
 struct http_connection;
 
@@ -37,8 +38,9 @@ struct http_exchange {
     const char *rest;   /* of a route that ends in "*": what stands there */
     const char *body;   /* [n_body]; a zero byte follows */
     size_t n_body;
-    char id[HTTP_ID];  /* x-request-id, ours or the client's */
-    uint64_t began_ns; /* clock_ns() when its first byte was there */
+    char id[HTTP_ID];              /* x-request-id, ours or the client's */
+    uint64_t began_ns;             /* clock_ns() when its first byte was there */
+    struct reqmem_account *memory; /* the handler's thread works on it */
 
     /* For the log line and /metrics: see server_count(). */
     size_t n_prompt, n_cached, n_generated;

@@ -7,6 +7,7 @@
 #ifndef SERVER_HTTP_INSIDE_H
 #define SERVER_HTTP_INSIDE_H
 
+#include "base/reqmem.h"
 #include "server/http/app.h"
 #include "server/http/claims.h"
 #include "server/http/http.h"
@@ -27,6 +28,7 @@ struct http_connection {
     struct http_app *app;
     int fd, wake;                          /* the socket; an eventfd: http_notify() and http_wake_all() */
     struct http_connection *next, *before; /* the app's list, under its lock */
+    struct reqmem_account memory;          /* of the request that it has, and of what is unsent */
 
     /* in */
     char *in; /* [n_in] read and not used yet; of HTTP_IN */

@@ -71,9 +71,9 @@ int refuse_error(struct refusal *r, const char *param, const struct stoker_error
     }
 }
 
-void refusal_tell_memory(struct refusal *r)
+void refusal_tell_memory(struct refusal *r, const struct reqmem_account *a)
 {
-    enum reqmem_short why = reqmem_short();
+    enum reqmem_short why = reqmem_short(a);
     if (!r->of_memory || why == REQMEM_ENOUGH)
         return;
     r->status = 0;
@@ -82,7 +82,7 @@ void refusal_tell_memory(struct refusal *r)
             r, 413, NULL, NULL,
             "this request takes more memory than the %zu MiB that are kept for one: send less, or serve with a larger "
             "--max-body, which keeps more",
-            reqmem_alone() >> 20);
+            reqmem_alone(a->of) >> 20);
     else
         refuse(r, 503, "busy", NULL, "other requests have the memory that is kept for requests; try again");
     r->retry_after = why == REQMEM_BUSY;

@@ -5,6 +5,7 @@
 #ifndef SERVER_HTTP_REFUSAL_H
 #define SERVER_HTTP_REFUSAL_H
 
+struct reqmem_account;
 struct stoker_error;
 
 struct refusal {
@@ -29,8 +30,8 @@ int refuse_draining(struct refusal *r);
  * rest 500. param may be NULL. Returns -1. */
 int refuse_error(struct refusal *r, const char *param, const struct stoker_error *err);
 
-/* For want of memory because the requests have none left (base/reqmem.h)? Then it is told that: *r is filled anew. */
-void refusal_tell_memory(struct refusal *r);
+/* For want of memory because the requests have none left for this one (base/reqmem.h)? Then it is told that: *r is filled anew. */
+void refusal_tell_memory(struct refusal *r, const struct reqmem_account *a);
 
 /* "invalid_request_error", "rate_limit_error" ...: the type that OpenAI's dialect and our routes give to a status. */
 const char *refusal_type(int status);

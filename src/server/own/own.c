@@ -1,7 +1,6 @@
 /* Small routes of our own and of llama-server: state, models, tokens, templates (server.md, part 7). Statistics: stats.c. */
 #include "server/own/own.h"
 #include "base/hex.h"
-#include "base/reqmem.h"
 #include "base/utf8.h"
 #include "server/answer/answer.h"
 #include "server/http/http.h"

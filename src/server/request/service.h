@@ -3,6 +3,7 @@
 #ifndef SERVER_REQUEST_SERVICE_H
 #define SERVER_REQUEST_SERVICE_H
 
+#include "base/reqmem.h"
 #include "server/http/app.h"
 #include "stoker.h"
 
@@ -65,6 +66,7 @@ struct server {
     struct stoker_plan plan; /* once ready */
 
     struct server_counters count;
+    struct reqmem memory;  /* of all requests */
     struct http_app *http; /* its front */
     struct rates rates;    /* own/stats.c's, under its lock */
 };

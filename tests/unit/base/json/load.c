@@ -16,6 +16,8 @@
 
 enum { STEP = 251, FLAGS = JSON_REJECT_DUPLICATES | JSON_ALLOW_NUL };
 
+static struct reqmem memory;
+static struct reqmem_account account = {.of = &memory};
 static size_t live, peak;
 
 static void *counted_malloc(size_t n)
@@ -40,22 +42,22 @@ static void at_all_sizes(const char *text, size_t n)
     json_t *whole = json_load_reserved(text, n, FLAGS, &why);
     assert_non_null(whole);
     while (loaded < 3) {
-        reqmem_set(most, 0);
-        reqmem_enter(0);
+        reqmem_init(&memory, most, 0);
+        reqmem_enter(&account, 0);
         live = peak = 0;
         json_t *v = json_load_reserved(text, n, FLAGS, &why);
         if (!v) {
             assert_int_equal(json_error_code(&why), json_error_out_of_memory);
-            assert_int_not_equal(reqmem_short(), REQMEM_ENOUGH);
+            assert_int_not_equal(reqmem_short(&account), REQMEM_ENOUGH);
             assert_int_equal(loaded, 0);
         } else {
             assert_true(json_equal(v, whole));
-            assert_int_equal(reqmem_taken(), live);
+            assert_int_equal(reqmem_taken(&memory), live);
             assert_in_range(peak, 1, most);
             json_decref(v);
             loaded++;
         }
-        assert_int_equal(reqmem_taken(), 0);
+        assert_int_equal(reqmem_taken(&memory), 0);
         reqmem_leave();
         most += STEP;
         assert_in_range(most, 0, 200 * n + 8192);
@@ -123,11 +125,12 @@ static void cut_off(void **state)
             assert_non_null(exact);
             memcpy(exact, text, n);
             exact = realloc(exact, n ? n : 1);
-            reqmem_set(most, 0);
-            reqmem_enter(0);
+            reqmem_init(&memory, most, 0);
+            reqmem_enter(&account, 0);
             assert_null(json_load_reserved(exact, n, FLAGS, &why));
-            assert_int_equal(reqmem_taken(), 0);
-            assert_int_equal(json_error_code(&why) == json_error_out_of_memory, reqmem_short() != REQMEM_ENOUGH);
+            assert_int_equal(reqmem_taken(&memory), 0);
+            assert_int_equal(json_error_code(&why) == json_error_out_of_memory,
+                             reqmem_short(&account) != REQMEM_ENOUGH);
             reqmem_leave();
             free(exact);
         }

@@ -84,31 +84,24 @@ static json_t *said(const struct asked *a)
 /* How a request is asked: the memory is short from its beginning, or from its being submitted. Prompts take most, and give it back. */
 static struct {
     int late;
-    size_t memory, taken; /* taken: before it was short */
-    size_t kept;          /* afterwards */
+    size_t memory;
+    size_t kept; /* afterwards */
 } how;
 
-static void begin_late(void)
-{
-    how.taken = reqmem_taken();
-    reqmem_set(how.memory, 0);
-}
+static void begin_late(void) { http_memory_set((long long)how.memory); }
 
 /* 1: told whole. */
 static int ask(const struct asked *a, size_t memory)
 {
+    long long before = http_memory_taken(), behind;
     how.memory = memory;
-    how.taken = 0;
-    reqmem_set(how.late ? SIZE_MAX / 4 : memory, 0);
-    reqmem_enter(0);
+    http_memory_set(how.late ? HTTP_PLENTY : (long long)memory);
     http_world.next = how.late ? begin_late : NULL;
     http_ask(a->handle, a->body, strlen(a->body));
     http_world.next = NULL;
-    reqmem_leave();
-    reqmem_take(how.taken, REQMEM_SMALL); /* what was there should be gone */
-    how.kept = reqmem_taken();
-    reqmem_give(how.taken);
-    reqmem_set(SIZE_MAX / 4, 0);
+    behind = http_memory_taken();
+    how.kept = behind > before ? (size_t)(behind - before) : 0;
+    http_memory_set(HTTP_PLENTY);
     return http_world.status == 200 && (!a->end || strstr(http_world.text.text, a->end));
 }
 

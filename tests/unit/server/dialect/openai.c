@@ -318,12 +318,10 @@ static void a_stream_without_memory_breaks_off(void **state)
     static const char body[] = "{" HELLO ",\"max_tokens\":200,\"ignore_eos\":true,\"logprobs\":true,\"stream\":true}";
     static const char block[1 << 20];
     out_bytes(&http_world.text, block, sizeof block); /* the client's, which is not short */
-    reqmem_enter(0);
     http_world.short_after = 3;
     http_ask(openai_chat, body, sizeof body - 1);
     http_world.short_after = 0;
-    reqmem_set(SIZE_MAX / 4, 0);
-    reqmem_leave();
+    http_memory_set(HTTP_PLENTY);
     assert_int_equal(http_world.status, 200);
     assert_int_equal(http_world.ended, 1);
     assert_non_null(strstr(http_world.text.text, "data: {\"error\":{\"message\":\"this request takes more memory"));

@@ -1,7 +1,6 @@
 /* links: server base */
 /* Answers to readers of every pace: who takes enough gets all of it, who takes a byte now and then is given up, sooner when the server
  * stops. The clock is the test's: it goes on, and the reader reads, whenever somebody looks at it, and nobody waits for anything else. */
-#include "base/reqmem.h"
 #include "server/http/inside.h"
 #include "server/http/json.h"
 
@@ -49,6 +48,9 @@ static void write_error(struct out *o, const char *path, const struct refusal *r
 
 enum { ANSWER = 6 << 20 };
 
+static struct reqmem memory = {.most = INT64_MAX / 2};
+static struct reqmem_account account = {.of = &memory};
+
 /* A connection, and in world.fd its reader's end; cut: the server stops. */
 static struct http_connection *connect_reader(int cut)
 {
@@ -63,7 +65,8 @@ static struct http_connection *connect_reader(int cut)
     memset(&c, 0, sizeof c);
     c.app = &app;
     c.fd = pair[0];
-    c.x = (struct http_exchange){.connection = &c, .method = "GET", .path = "/"};
+    c.memory.of = &memory;
+    c.x = (struct http_exchange){.connection = &c, .memory = &account, .method = "GET", .path = "/"};
     world.seconds = 1000;
     world.fd = pair[1];
     world.got = world.bytes = 0;
@@ -73,7 +76,7 @@ static struct http_connection *connect_reader(int cut)
 static void disconnect(struct http_connection *c)
 {
     free(c->unsent);
-    reqmem_give(c->unsent_capacity);
+    reqmem_give(&c->memory, c->unsent_capacity);
     close(c->fd);
     close(world.fd);
     world.seconds -= 1000;
@@ -136,14 +139,15 @@ static void refusals_are_not_refused(void **state)
     (void)state;
     char answer[2000];
     struct out o = {0};
-    reqmem_set(2 << 20, 0);
-    reqmem_enter(0);
-    assert_int_equal(reqmem_take(1 << 20, REQMEM_SMALL), 0);
+    reqmem_init(&memory, 2 << 20, 0);
+    reqmem_enter(&account, 0);
+    assert_int_equal(reqmem_take(&account, 1 << 20, REQMEM_SMALL), 0);
     static const char some[4096];
     while (!o.failed)
         out_bytes(&o, some, sizeof some);
-    assert_int_equal(reqmem_take((2 << 20) - reqmem_taken(), REQMEM_SMALL), 0); /* and by others what o gives back */
-    size_t taken = reqmem_taken();
+    assert_int_equal(reqmem_take(&account, (2 << 20) - reqmem_taken(&memory), REQMEM_SMALL),
+                     0); /* and by others what o gives back */
+    size_t taken = reqmem_taken(&memory);
     struct http_connection *c = connect_reader(0);
     struct refusal late = {0}, short_of = {0};
     refuse(&late, 408, NULL, NULL, "too late"); /* not everything that goes wrong meanwhile is for want of memory */
@@ -159,7 +163,7 @@ static void refusals_are_not_refused(void **state)
     answer[n > 0 ? n : 0] = 0;
     assert_non_null(strstr(answer, "HTTP/1.1 413"));
     assert_non_null(strstr(answer, "this request takes more memory than the 2 MiB"));
-    assert_int_equal(reqmem_taken(), taken);
+    assert_int_equal(reqmem_taken(&memory), taken);
     disconnect(c);
     c = connect_reader(0);
     assert_int_equal(http_answer_json(&c->x, &o), 0);
@@ -167,7 +171,7 @@ static void refusals_are_not_refused(void **state)
     answer[n > 0 ? n : 0] = 0;
     assert_non_null(strstr(answer, "this request takes more memory"));
     disconnect(c);
-    reqmem_give(reqmem_taken());
+    reqmem_give(&account, reqmem_taken(&memory));
     reqmem_leave();
 }
 

@@ -14,6 +14,9 @@
 /* The least slack of a plan: what is not yet there while a template is loaded. */
 enum { SLACK = 8 << 20 };
 
+static struct reqmem memory;
+static struct reqmem_account account = {.of = &memory};
+
 static int create(const char *source, struct error *err)
 {
     struct chat_template *t;
@@ -42,12 +45,12 @@ static void test_greedy(void **state)
     (void)state;
     for (size_t i = 0; i < sizeof greedy / sizeof *greedy; i++) {
         struct error err = {0}, again = {0};
-        reqmem_set(SLACK, 0);
-        reqmem_enter(0);
+        reqmem_init(&memory, SLACK, 0);
+        reqmem_enter(&account, 0);
         int rc = create(greedy[i], &err);
         create(greedy[i], &again);
         reqmem_leave();
-        assert_int_equal(reqmem_taken(), 0);
+        assert_int_equal(reqmem_taken(&memory), 0);
         if (rc != -1 || err.code != ERR_FORMAT ||
             !strstr(err.text, "takes too much for a conversation of a few words: line 1"))
             fail_msg("%s: %d %s", greedy[i], err.code, err.text);
@@ -60,8 +63,8 @@ static void test_three_at_a_time(void **state)
 {
     (void)state;
     struct error err = {0};
-    reqmem_set(SLACK, 0);
-    reqmem_enter(0);
+    reqmem_init(&memory, SLACK, 0);
+    reqmem_enter(&account, 0);
     int rc = create("{% set s = 'a' * 400000 %}" TURNS, &err);
     reqmem_leave();
     if (rc != 0)
@@ -96,8 +99,8 @@ static void test_no_memory(void **state)
     for (size_t most = 0; most < 1 << 20; most += 64 << 10) {
         struct error err = {0};
         struct chat_template *t;
-        reqmem_set(most, 0);
-        reqmem_enter(0);
+        reqmem_init(&memory, most, 0);
+        reqmem_enter(&account, 0);
         int rc = template_create(&t, source, sizeof source - 1, NULL, NULL, NULL, &err);
         if (rc != 0)
             assert_int_equal(err.code, ERR_MEMORY);

@@ -293,6 +293,8 @@ static void makes_messages(void **state)
     tool_list_free(l);
 }
 
+static struct reqmem memory;
+
 /* In a room of so many bytes: the message as JSON, or -1 where that was told. */
 static int parse_within(size_t most, const struct tool_options *o, const char *text, struct buffer *json)
 {
@@ -300,8 +302,9 @@ static int parse_within(size_t most, const struct tool_options *o, const char *t
     struct tool_parser *p;
     struct error err = {0};
     struct tool_options options = *o;
-    reqmem_set(most, 0);
-    reqmem_enter(0);
+    struct reqmem_account account = {.of = &memory};
+    reqmem_init(&memory, most, 0);
+    reqmem_enter(&account, 0);
     assert_int_equal(tool_parser_create(&p, &options, collect, &m, &err), 0);
     int rc = tool_parser_text(p, text, strlen(text), &err);
     rc = rc ? rc : tool_parser_end(p, &err);
@@ -312,7 +315,9 @@ static int parse_within(size_t most, const struct tool_options *o, const char *t
         tool_message_json(&m, json);
     else
         rc = -1;
+    reqmem_enter(&account, 0);
     tool_message_free(&m);
+    reqmem_leave();
     return rc;
 }
 
@@ -350,7 +355,7 @@ static void tells_want_of_memory(void **state)
             told += rc != 0;
             assert_true(rc == 0 || most < 4000);
             buffer_free(&json);
-            assert_int_equal(reqmem_taken(), 0);
+            assert_int_equal(reqmem_taken(&memory), 0);
         }
         assert_true(told > 8);
         buffer_free(&whole);
