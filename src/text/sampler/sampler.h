@@ -62,18 +62,18 @@ struct sampling_range {
     double min, max;
 };
 
-/* What the number of a field's name may be; of_request 1: in requests of the published APIs, which is less for some. -1: no such number,
- * and *out is as it was. */
+/* The range of the number with a field's name; of_request 1: in requests of the published APIs, which is less for some. -1: there is no
+ * such number, and *out is as it was. */
 int sampling_range(const char *name, int of_request, struct sampling_range *out);
 
 /* ERR_INPUT names the field and its range. */
 int sampling_check(const struct sampling *s, struct error *err);
 
-/* One field by its name. ERR_INPUT: no such field, or its range. */
+/* Set one field by its name. ERR_INPUT: no such field, or its range; *s is as it was. */
 int sampling_set(struct sampling *s, const char *name, double value, struct error *err);
 
 /* The order of a request: names separated by commas or semicolons. "penalties" is allowed and stays where it is. ERR_INPUT names
- * what is unknown or doubled. */
+ * what is unknown or doubled; *s is as it was. */
 int sampling_set_order(struct sampling *s, const char *names, size_t length, struct error *err);
 
 /* The publisher's advice in a file (general.sampling.*) over what s holds; what makes no sense is ignored with a warning, what
@@ -82,12 +82,12 @@ void sampling_read(struct sampling *s, const struct gguf *g);
 
 /* ---- history --------------------------------------------------------------------------------------------------------------- */
 
-/* What penalties and DRY know of one sequence, brought up to date token by token. */
+/* What penalties and DRY know of one sequence, brought up to date token by token. One thread at a time. */
 struct sampler_history;
 
-/* Bytes for up to n_token tokens of prompt and answer; 0: these parameters need none. */
+/* Bytes of a history of up to n_token tokens of prompt and answer; 0: these parameters need none. */
 size_t sampler_history_bytes(const struct sampling *how, int n_vocab, size_t n_token);
-/* For any parameters. */
+/* The most bytes that any parameters need. */
 size_t sampler_history_most(int n_vocab, size_t n_token);
 /* A history in the caller's mem: that many bytes, aligned to 64; nothing to free. breakers: [n_vocab] 1 = ends a repetition for DRY,
  * outlives the history; or NULL: none. */
@@ -129,15 +129,17 @@ struct sampler_row {
     double *mu;                      /* mirostat: 2 tau before the first token; updated. Else NULL */
 };
 
-/* Returns the id, or -1 with a sentence: "non-finite logits at position N", or nothing allowed. */
+/* Returns the id; -1: ERR_FORMAT (logits that are not finite) or ERR_INPUT (no token is allowed). */
 int32_t sampler_pick(struct sampler *s, const struct sampling *how, const struct sampler_row *row, struct error *err);
 
-/* What the last pick chose from: candidate i in order (value descending, then id) and its weight; probability = weight / sum. */
+/* What the last pick chose from: how many candidates; the id of candidate i, from 0, in order (value descending, then id), and its
+ * *weight: probability = weight / sum of all weights. */
 size_t sampler_candidates(const struct sampler *s);
 int32_t sampler_candidate(struct sampler *s, size_t i, uint64_t *weight);
 
-/* Natural logarithms of the softmax of the whole vocabulary: of a token, and of the n_top likeliest in order. logits are finite
- * or -inf. Returns how many are in top, min(n_top, n_vocab, SAMPLER_TOP). What was picked from is forgotten. */
+/* Natural logarithms of the softmax of the whole vocabulary: of token->id, into token->logprob, and of the n_top likeliest in order, into
+ * top [n_top]. logits [n_vocab] are finite or -inf. Returns how many are in top, min(n_top, n_vocab, SAMPLER_TOP). What was picked from is
+ * forgotten. */
 enum { SAMPLER_TOP = 256 };
 struct token_logprob {
     int32_t id;

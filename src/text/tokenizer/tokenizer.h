@@ -21,7 +21,7 @@ int tokenizer_create(struct tokenizer **out, const struct gguf *g, const char *p
 void tokenizer_destroy(struct tokenizer *t); /* t may be NULL */
 
 size_t tokenizer_bytes(const struct tokenizer *t); /* memory held, in bytes, for the plan */
-int tokenizer_n_vocab(const struct tokenizer *t);
+int tokenizer_n_vocab(const struct tokenizer *t);  /* ids are from 0 to this - 1 */
 
 /* Ids in the requests' memory, owned by whoever holds the list: token_list_free(). Zeroed: empty. */
 struct token_list {
@@ -29,36 +29,37 @@ struct token_list {
     size_t n, cap;
 };
 
-/* Append the ids of text to *out. add_special: bos/eos as the vocabulary wants; parse_special: texts of control tokens become
- * those tokens. Scratch is malloc'd and freed again. -1: out of memory, a text above 256 MiB, or ERR_UNSUPPORTED
- * (t5, bert); *out then holds a part. */
+/* Append the ids of length bytes of text to *out. add_special 1: bos and eos as the vocabulary wants; parse_special 1: texts of control
+ * tokens become those tokens. Scratch is of the requests' memory (base/reqmem.h), and freed again. -1: ERR_MEMORY, ERR_INPUT (a text above
+ * 256 MiB) or ERR_UNSUPPORTED (t5, bert); *out may hold a part. */
 int tokenizer_encode(const struct tokenizer *t, const char *text, size_t length, int add_special, int parse_special,
                      struct token_list *out, struct error *err);
-/* The same without bos and eos for a text of several authors: mark [length] says who wrote each byte, reach [n_vocab] up to whom
- * a special token may be written; elsewhere its text is ordinary text, and ordinary text becomes no control token by merges. */
+/* The same without bos and eos, with parse_special, for a text of several authors: mark [length] is the origin of each byte (text_origin
+ * of jinja/jinja.h), reach [n_vocab] the greatest origin that may write a special token. In bytes of a greater origin its text is ordinary
+ * text, and ordinary text becomes no control token by merges. */
 int tokenizer_encode_marked(const struct tokenizer *t, const char *text, size_t length, const uint8_t *mark,
                             const uint8_t *reach, struct token_list *out, struct error *err);
 int token_list_add(struct token_list *l, int32_t id); /* id < 0: adds nothing. -1: no memory */
 void token_list_free(struct token_list *l);           /* the list is empty then, and can be used again */
 
-/* The bytes of a token; special 0: plain output, in which control tokens are empty, also those which the file calls so and their
- * family makes user-defined. Lives as long as the tokenizer. */
+/* The *length bytes of a token, not terminated; special 0: plain output, in which control tokens are empty, also those which the file
+ * calls so and their family makes user-defined. An id that there is not: empty. Lives as long as the tokenizer. */
 const char *tokenizer_piece(const struct tokenizer *t, int32_t id, int special, size_t *length);
-enum token_type tokenizer_type(const struct tokenizer *t, int32_t id);
+enum token_type tokenizer_type(const struct tokenizer *t, int32_t id); /* an id that there is not: TOKEN_UNUSED */
 /* The text of a token as the file stores it, which tokenizer_find() takes: not the bytes it stands for. Lives as long as the
  * tokenizer; an id that there is not: empty. */
 const char *tokenizer_text(const struct tokenizer *t, int32_t id, size_t *length);
 int tokenizer_is_hidden(const struct tokenizer *t, int32_t id); /* 1: no part of plain output, whatever its type */
 
-int tokenizer_is_end(const struct tokenizer *t, int32_t id); /* end of generation */
+int tokenizer_is_end(const struct tokenizer *t, int32_t id); /* 1: it ends the generation */
 int32_t tokenizer_bos(const struct tokenizer *t);            /* -1: none */
-int32_t tokenizer_eos(const struct tokenizer *t);
-int tokenizer_adds_bos(const struct tokenizer *t);
-int32_t tokenizer_separator(const struct tokenizer *t); /* wanted between the two texts of a pair, -1 none */
-int32_t tokenizer_find(const struct tokenizer *t, const char *text,
-                       size_t length); /* id of a token's stored text, -1 none */
+int32_t tokenizer_eos(const struct tokenizer *t);            /* -1: none */
+int tokenizer_adds_bos(const struct tokenizer *t);           /* 1: add_special puts bos in front */
+int32_t tokenizer_separator(const struct tokenizer *t);      /* wanted between the two texts of a pair; -1: none */
+/* The id of a token's stored text; -1: none. */
+int32_t tokenizer_find(const struct tokenizer *t, const char *text, size_t length);
 
-/* Ids that must never be sampled (unused, padding): [n_vocab] bytes, 1 = allowed. */
+/* [n_vocab] 1: may be sampled; 0: unused or padding, never sampled. Lives as long as the tokenizer. */
 const uint8_t *tokenizer_sampleable(const struct tokenizer *t);
 
 /* Streaming detokenizer: ids in, whole UTF-8 characters out. */
@@ -74,7 +75,7 @@ struct detok { /* nothing to free */
 void detok_begin(struct detok *d, const struct tokenizer *t, int special, int continues);
 /* Writes at most detok_most(t) bytes of valid UTF-8, not terminated, to out; returns how many. Cannot fail. */
 size_t detok_next(struct detok *d, int32_t id, char *out);
-size_t detok_end(struct detok *d, char *out); /* what is left of a character: U+FFFD */
+size_t detok_end(struct detok *d, char *out); /* likewise: U+FFFD where a character was never completed */
 size_t detok_most(const struct tokenizer *t); /* bytes */
 
 #endif
