@@ -380,8 +380,8 @@ enum { STOKER_PATH = 120 }; /* bytes of a path, with its NUL */
  * chat_template_kwargs and enable_thinking count. stopped, or NULL: called with stopped_arg by this thread every few milliseconds while
  * the template runs; if it returns 1, nobody waits for the prompt any more, and the call fails with STOKER_ERR_CANCELLED. path
  * [STOKER_PATH], or NULL, is set to the part of the request that is at fault, else to "". STOKER_ERR_INPUT: the request is wrong, or the
- * template refuses it in its own words; STOKER_ERR_FORMAT: the template is broken; STOKER_ERR_UNSUPPORTED: stoker does not know the
- * tokenizer. Free *out with stoker_prompt_free(); after -1 it is empty. */
+ * template refuses it in its own words; STOKER_ERR_FORMAT: the template is broken; STOKER_ERR_UNSUPPORTED: the template takes more steps or
+ * memory than it may, or stoker does not know the tokenizer. Free *out with stoker_prompt_free(); after -1 it is empty. */
 int stoker_prompt(const struct stoker_templates *t, const char *request, size_t n, int (*stopped)(void *arg),
                   void *stopped_arg, struct stoker_prompt *out, char *path, struct stoker_error *err);
 /* Frees what p points to, not p itself, and zeroes *p. A zeroed prompt may be freed too; p is not NULL. */

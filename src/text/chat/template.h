@@ -19,17 +19,17 @@ struct chat_template;
 
 /* What a template can do, found by rendering small conversations. templates.md 5. */
 struct template_caps {
-    const struct tool_format *format;
-    int tools_undefined; /* without tools the variable is left out instead of null */
-    int system, system_later, developer;
-    int parts, string; /* content as parts, as a string */
-    int tools, needs_descriptions;
-    int tool_calls, tool_results;
+    const struct tool_format *format;    /* of its tool calls; never NULL */
+    int tools_undefined;                 /* 1: without tools the variable is left out instead of null */
+    int system, system_later, developer; /* 1: it shows a system message, one that is not the first, role developer */
+    int parts, string;                   /* 1: it takes content as parts, as a string */
+    int tools, needs_descriptions;       /* 1: it shows tools; fails where a tool has no description */
+    int tool_calls, tool_results;        /* 1: it shows calls of messages, and results */
     enum { ARGUMENTS_NONE, ARGUMENTS_OBJECT, ARGUMENTS_STRING } arguments;
-    int call_content_null; /* a call needs content null */
-    int call_with_text, parallel;
-    enum { CALL_ID_ANY, CALL_ID_ALNUM9, CALL_ID_KIMI } id;
-    int id_rendered;
+    int call_content_null;                                 /* 1: a call needs content null */
+    int call_with_text, parallel;                          /* 1: a message may have text and calls; several calls */
+    enum { CALL_ID_ANY, CALL_ID_ALNUM9, CALL_ID_KIMI } id; /* which ids of calls it takes */
+    int id_rendered;                                       /* 1: it shows them */
     enum {
         REASONING_NONE,
         REASONING_CONTENT,  /* the field reasoning_content */
@@ -43,8 +43,8 @@ struct template_caps {
     const char *generation_prompt[3];
 };
 
-/* bos, eos: texts of the tokens, or NULL; tool_format: NULL: detected. ERR_FORMAT: it does not compile, or takes too
- * much while it is probed; the sentence has line and column. */
+/* source: n bytes, copied; bos, eos: texts of the tokens, or NULL; tool_format: a format's name, NULL: detected. ERR_FORMAT: it does not
+ * compile, or takes too much while it is probed; the sentence has line and column; ERR_INPUT: no such format; ERR_MEMORY. */
 int template_create(struct chat_template **out, const char *source, size_t n, const char *bos, const char *eos,
                     const char *tool_format, struct error *err);
 void template_destroy(struct chat_template *t);                              /* t may be NULL */
@@ -55,9 +55,9 @@ const char *template_source(const struct chat_template *t, size_t *n);       /* 
 struct template_prompt {
     struct arena arena; /* holds all of it */
     struct jinja_text text;
-    int joined;                           /* neighbours of one role were joined, because the template refused them */
-    int continues;                        /* the last assistant message is open */
-    const struct chat_template *template; /* that rendered it */
+    int joined;                           /* 1: neighbours of one role were joined, because the template refused them */
+    int continues;                        /* 1: the last message is the assistant's, and the answer continues it */
+    const struct chat_template *template; /* that rendered it, which outlives it */
 };
 
 struct template_error {
@@ -83,9 +83,10 @@ int template_render(const struct chat_template *t, const struct chat_template *w
                     struct template_error *err);
 void template_prompt_free(struct template_prompt *p);
 
+/* The code that an error of a rendering has elsewhere. */
 enum error_code template_error_code(const struct template_error *e);
 
-/* [n_vocab] the greatest origin of text in which each token matches as a special token; free() it. NULL: no memory. */
+/* [n_vocab] of v: for each token the greatest origin of text in which it is recognised as a special token; free() it. NULL: no memory. */
 uint8_t *template_reach(const struct chat_template *t, const struct tokenizer *v);
 
 /* Append the ids of a prompt; bos in front where the vocabulary wants it and the text does not begin with it. reach: of

@@ -50,28 +50,29 @@ struct jinja_clock {
 
 enum { JINJA_SOURCE_MAX = 1 << 20 };
 
-/* The source, n bytes, is copied. -1: *out is NULL, and *err has line and column (JINJA_COMPILE), or says that there is no memory. */
+/* The source, n bytes of UTF-8, at most JINJA_SOURCE_MAX, is copied. -1: *out is NULL, and *err has line and column (JINJA_COMPILE), or
+ * says that there is no memory (JINJA_MEMORY). */
 int jinja_compile(struct jinja_template **out, const char *source, size_t n, struct jinja_error *err);
 void jinja_free(struct jinja_template *t);          /* t may be NULL */
 size_t jinja_bytes(const struct jinja_template *t); /* memory held, in bytes */
-/* The source, with \n for every end of line, owned by the template; and whether it mentions a word as a name. */
+/* The *n bytes of the source, with \n for every end of line, owned by the template. 1: it reads a variable of this name. */
 const char *jinja_source(const struct jinja_template *t, size_t *n);
 int jinja_reads(const struct jinja_template *t, const char *name);
 
 /* Text in stretches of one origin each. */
 struct jinja_span {
     enum text_origin origin;
-    size_t n;
+    size_t n; /* bytes, behind the span before */
 };
 struct jinja_text {
-    const char *bytes;
+    const char *bytes; /* [n] not terminated */
     size_t n;
     const struct jinja_span *span; /* [n_span], neighbours differ */
     size_t n_span;
     const uint8_t *mark; /* [n] the same of each byte; NULL: all are the first span's */
 };
 
-/* Render with run->context; the text is in the run's arena. -1: run->error says why; the run can be used again. */
+/* Render with run->context; *out lies in the run's arena. -1: run->error says why; the run can be used again. */
 int jinja_render(const struct jinja_template *t, struct jrun *run, struct jinja_text *out);
 
 #endif

@@ -8,9 +8,10 @@
  *   jlist   { item[n] }                     lists and tuples
  *   jdict   { entry[n], slot[] }            in order of insertion; hashed beyond a few entries
  *
- * A run is one rendering: its memory, its limits, its way out. Allocations never fail for the caller: what cannot go on leaves
- * through jfail() to the innermost jrun_protect(). Nothing but the arena is owned, so nothing is lost on the way.
- * templates.md 3, 7 and 8. */
+ * A run is one rendering, on one thread: its memory, its limits, its errors. Allocations never fail for the caller: what cannot go on
+ * leaves through jfail() (a longjmp) to the innermost jrun_protect(). All that functions with a run return lies in its arena and lives as
+ * long as that; nothing else is owned, so nothing is leaked on the way. Functions of a type's name (jlist_*, jdict_*) take that type only;
+ * lengths and offsets are bytes. templates.md 3, 7 and 8. */
 #ifndef TEXT_JINJA_VALUE_H
 #define TEXT_JINJA_VALUE_H
 
@@ -163,7 +164,8 @@ struct jrun {
  * caller may lower them, and set stopped. Whatever uses the run is called by jrun_protect(). */
 void jrun_begin(struct jrun *r, struct arena *arena, size_t request_bytes, struct jinja_error *error);
 
-/* Call body. What body returned; or -1 where it, or what it calls, has left the run: run->error says why. Calls may be nested. */
+/* Call body with arg. Returns what body returned; or -1 where it, or what it calls, has left the run: run->error says why. Calls may be
+ * nested. */
 int jrun_protect(struct jrun *r, int (*body)(struct jrun *r, void *arg), void *arg);
 
 void *jalloc(struct jrun *r, size_t size); /* 8-byte aligned, zeroed */
@@ -175,9 +177,9 @@ _Noreturn void jfail(struct jrun *r, enum jinja_error_kind kind, const char *for
 _Noreturn void jraise(struct jrun *r, const struct jstring *message); /* raise_exception() */
 _Noreturn void jrun_leave(struct jrun *r);                            /* with the error that the run has already */
 
-/* Time is counted, never measured: on every machine a template ends at the same place. A step is that of a statement or operator;
- * what goes through bytes or items pays in proportion to them. A unit is what copying 16 bytes takes, 2 to 5 ns. Leave beyond the
- * limit, and when nobody waits any more, which is asked every JCHECK units, some milliseconds. */
+/* Work is counted, not timed, so that on every machine a template ends at the same statement. A statement or operator counts as a step,
+ * a walk over bytes or items in proportion to them. A unit is what copying 16 bytes takes, 2 to 5 ns. jwork() leaves the run beyond
+ * work_limit, or when stopped() returns not 0, which is asked every JCHECK units, some milliseconds. */
 enum { JSTEP = 16, JMILLION_STEPS = JSTEP * 1000000, JCHECK = 1 << 20 };
 void jcheck_limits(struct jrun *r);
 static inline void jwork(struct jrun *r, size_t units)
@@ -188,7 +190,7 @@ static inline void jwork(struct jrun *r, size_t units)
 }
 static inline void jstep(struct jrun *r) { jwork(r, JSTEP); }
 
-/* The first words of every function that may come to call itself, by way of whatever others: a step, and leave before the stack
+/* Called first by every function that may call itself, directly or by way of others: counts a step, and leaves the run before the stack
  * ends. */
 _Noreturn void jfail_deep(struct jrun *r);
 static inline void jdeeper(struct jrun *r)
@@ -217,9 +219,7 @@ const char *jtype_name(struct jvalue v); /* as Python calls it: "str", "NoneType
 
 /* ---- strings: string.c ---- */
 
-/* Everything that these functions return is the run's and lives as long as its arena; none of them fails but by leaving the run.
- *
- * A view of bytes that outlive the run, or a copy. */
+/* n bytes as a string: a view of bytes that outlive the run, or a copy. */
 const struct jstring *jstring_of(struct jrun *r, const char *bytes, size_t n, enum text_origin origin);
 const struct jstring *jstring_copy(struct jrun *r, const char *bytes, size_t n, enum text_origin origin);
 const struct jstring *jstring_word(struct jrun *r, const char *word); /* a literal of ours, ORIGIN_TEMPLATE */
@@ -227,45 +227,52 @@ const struct jstring *jstring_word(struct jrun *r, const char *word); /* a liter
 const struct jstring *jstring_view(struct jrun *r, const struct jstring *s, size_t from, size_t n);
 const struct jstring *jstring_concat(struct jrun *r, const struct jstring *a, const struct jstring *b);
 const struct jstring *jstring_marked(struct jrun *r, const struct jstring *s, enum text_origin origin); /* all of it */
-const struct jstring *jstring_safe(struct jrun *r, const struct jstring *s, int safe);
-const struct jstring *jstring_escape(struct jrun *r, const struct jstring *s); /* & < > ' "; safe */
-enum text_origin jstring_greatest(const struct jstring *s);
-int jstring_is(const struct jstring *s, const char *word);
+const struct jstring *jstring_safe(struct jrun *r, const struct jstring *s, int safe); /* s with that flag */
+const struct jstring *jstring_escape(struct jrun *r, const struct jstring *s);         /* & < > ' " as entities; safe */
+enum text_origin jstring_greatest(const struct jstring *s);                            /* the greatest of its bytes */
+int jstring_is(const struct jstring *s, const char *word); /* 1: equal bytes, whatever their origins */
 int jstring_equal(const struct jstring *a, const struct jstring *b);
-const char *jstring_short(struct jrun *r,
-                          const struct jstring *s); /* for messages: at most 80 characters, NUL behind */
+/* For messages: at most 80 characters, NUL behind. */
+const char *jstring_short(struct jrun *r, const struct jstring *s);
 
+/* A buffer belongs to its run. reserve: memory for n bytes, of an empty buffer. */
 struct jbuffer jbuffer_new(struct jrun *r);
-void jbuffer_reserve(struct jbuffer *b, size_t n); /* of an empty one: n bytes */
+void jbuffer_reserve(struct jbuffer *b, size_t n);
 void jbuffer_add(struct jbuffer *b, const char *bytes, size_t n, enum text_origin origin);
 void jbuffer_word(struct jbuffer *b, const char *word); /* ORIGIN_TEMPLATE */
 void jbuffer_string(struct jbuffer *b, const struct jstring *s);
 const struct jstring *jbuffer_done(struct jbuffer *b); /* b is used up */
 
-/* Characters: a byte and the continuation bytes behind it. */
+/* Characters: a byte and the continuation bytes behind it. How many there are; the offset of the one behind that at `at`; the offset of
+ * character number `character`, from 0, s->n beyond the end; the code point at `at` and its *length in bytes, U+FFFD for ill-formed
+ * ones. */
 size_t jchars(struct jrun *r, const struct jstring *s);
-size_t jchar_next(const struct jstring *s, size_t at);                                   /* offset of the next */
-size_t jchar_offset(struct jrun *r, const struct jstring *s, size_t character);          /* s->n beyond the end */
-uint32_t jchar_code(const struct jstring *s, size_t at, size_t *length);                 /* ill-formed bytes: U+FFFD */
-const char *jfind(struct jrun *r, const char *in, size_t n, const char *what, size_t m); /* NULL: not there */
+size_t jchar_next(const struct jstring *s, size_t at);
+size_t jchar_offset(struct jrun *r, const struct jstring *s, size_t character);
+uint32_t jchar_code(const struct jstring *s, size_t at, size_t *length);
+/* Where the m bytes of what first are in the n bytes of in; NULL: nowhere. */
+const char *jfind(struct jrun *r, const char *in, size_t n, const char *what, size_t m);
 
 /* ---- lists and dicts: container.c ---- */
 
-struct jlist *jlist_new(struct jrun *r, size_t cap);
+struct jlist *jlist_new(struct jrun *r, size_t cap); /* empty; cap: items that it takes before it grows */
 void jlist_add(struct jrun *r, struct jlist *l, struct jvalue v);
 void jlist_insert(struct jrun *r, struct jlist *l, size_t at, struct jvalue v);
 struct jvalue jpair(struct jrun *r, struct jvalue a, struct jvalue b); /* a tuple */
 
+/* Keys are equal as in Python: 1, 1.0 and True are one. jhashable(): 1: it can be a key; another key leaves the run with an error. get
+ * and find: NULL: absent; else valid until the dict changes. put: key is ORIGIN_TEMPLATE and outlives the run. remove: 0: it was not
+ * there. */
 struct jdict *jdict_new(struct jrun *r);
 int jhashable(struct jrun *r, struct jvalue v);
-const struct jvalue *jdict_get(struct jrun *r, const struct jdict *d, struct jvalue key); /* NULL: absent */
+const struct jvalue *jdict_get(struct jrun *r, const struct jdict *d, struct jvalue key);
 const struct jvalue *jdict_find(struct jrun *r, const struct jdict *d, const char *key);
 void jdict_set(struct jrun *r, struct jdict *d, struct jvalue key, struct jvalue value);
-void jdict_put(struct jrun *r, struct jdict *d, const char *key,
-               struct jvalue value);                                  /* key: ORIGIN_TEMPLATE, outlives the run */
-int jdict_remove(struct jrun *r, struct jdict *d, struct jvalue key); /* 0: it was not there */
+void jdict_put(struct jrun *r, struct jdict *d, const char *key, struct jvalue value);
+int jdict_remove(struct jrun *r, struct jdict *d, struct jvalue key);
 
-/* Walks over anything that can be walked: zeroed by jwalk_begin(), then jwalk_next() until 0. Others are an error. */
+/* A walk over the items of a value: jwalk_begin(), then jwalk_next(), which sets *item, until it returns 0. A value that has no items
+ * leaves the run with an error; jiterable() tells, 1: it has. */
 struct jwalk {
     struct jrun *run;
     struct jvalue over;
@@ -275,7 +282,7 @@ struct jwalk jwalk_begin(struct jrun *r, struct jvalue over);
 int jwalk_next(struct jwalk *w, struct jvalue *item);
 int jiterable(struct jvalue v);
 int64_t jlength(struct jrun *r, struct jvalue v);        /* -1: it has none */
-struct jlist *jlist_of(struct jrun *r, struct jvalue v); /* a new list of what a walk gives */
+struct jlist *jlist_of(struct jrun *r, struct jvalue v); /* a new list of the items of v */
 struct jvalue jlist_at(struct jvalue list, int64_t i); /* of a list or tuple; negative: from the end; J_UNSET outside */
 
 /* ---- numbers: number.c ---- */
@@ -289,16 +296,17 @@ double jnumber_double(struct jvalue v);
 struct jvalue jnumber_parse(struct jrun *r, const char *text, size_t n); /* JSON's or ours; keeps the spelling */
 int jnumber_compare(struct jvalue a, struct jvalue b);                   /* -1 0 1; 2: a NaN */
 enum { JFLOAT_BYTES = 40 };
-size_t jfloat_text(struct jrun *r, double f, char *out); /* shortest that reads back; Python's form */
+/* The shortest decimal that reads back as f, in Python's form, into out [JFLOAT_BYTES]; returns its bytes. */
+size_t jfloat_text(struct jrun *r, double f, char *out);
 
 /* ---- comparing: compare.c ---- */
 
 int jtruth(struct jvalue v);
 int jequal(struct jrun *r, struct jvalue a, struct jvalue b);
-int jorder(struct jrun *r, struct jvalue a, struct jvalue b,
-           const char *operator_); /* -1 0 1; 2: none; else an error */
-int jcontains(struct jrun *r, struct jvalue in, struct jvalue what);
-/* Stable; by ascending key, or descending with equal ones in their order. */
+/* -1, 0 or 1; 2: a NaN is among them. Types that have no order leave the run with an error, which names the operator. */
+int jorder(struct jrun *r, struct jvalue a, struct jvalue b, const char *operator_);
+int jcontains(struct jrun *r, struct jvalue in, struct jvalue what); /* 1: `what in in` */
+/* Sorts item [n] in place by key [n]: stable, ascending, or with reverse 1 descending with equal ones in their order. */
 void jsort(struct jrun *r, struct jvalue *item, const struct jvalue *key, size_t n, int reverse);
 struct jvalue jfolded(struct jrun *r, struct jvalue v); /* a string in lower case, others as they are */
 
@@ -308,14 +316,15 @@ const struct jstring *jtext(struct jrun *r, struct jvalue v); /* what {{ v }} pr
 void jrepr(struct jbuffer *b, struct jvalue v); /* a Python literal; ORIGIN_TEMPLATE, the caller marks the whole */
 enum text_origin jgreatest(struct jrun *r, struct jvalue v); /* of all strings inside, keys too */
 
-struct jjson {
-    int indent; /* -1: one line */
+struct jjson {  /* as json.dumps() of Python has them */
+    int indent; /* blanks a level, behind indent_text (or NULL); -1: one line */
     const struct jstring *indent_text, *item_separator, *key_separator;
-    int ascii, sort_keys;
+    int ascii, sort_keys; /* 1: other characters as \uXXXX; keys in order */
 };
 extern const struct jjson jjson_plain;
 const struct jstring *jjson_write(struct jrun *r, struct jvalue v, const struct jjson *how);
-/* The value of a whole JSON text; every string of it has the origin. NULL in *problem, or what is wrong (a static text). */
+/* The value of a whole JSON text of n bytes; every string of it has the origin. *problem: NULL, or what is wrong (a static text), at the
+ * byte *where. */
 struct jvalue jjson_parse(struct jrun *r, const char *text, size_t n, enum text_origin origin, const char **problem,
                           size_t *where);
 
