@@ -49,14 +49,15 @@ struct compile {
 
 enum { COMPILE_CHECK = 1 << 15 };
 
-/* n objects of a size, aligned for anything. NULL: it ends here. compile NULL: not counted, not refused. */
+/* n objects of size bytes, aligned for anything; zeroed: by compile_zeroed() only. Freed by compile_free() alone, NULL: nothing. NULL: the
+ * compilation has ended. compile NULL: not counted, not refused. */
 void *compile_alloc(struct compile *compile, size_t n, size_t size);
 void *compile_zeroed(struct compile *compile, size_t n, size_t size);
-void *compile_grow(struct compile *compile, void *p, size_t n, size_t size); /* as realloc() */
+void *compile_grow(struct compile *compile, void *p, size_t n, size_t size); /* as realloc(); NULL: p stays as it is */
 void compile_free(struct compile *compile, void *p);
-size_t compile_size(const void *p); /* counted for p; NULL: 0 */
+size_t compile_size(const void *p); /* bytes that are counted for p; NULL: 0 */
 
-/* Count bytes that somebody else allocates, and no longer. -1: it ends here, and they are not counted. */
+/* Count bytes that somebody else allocates; no longer count them. -1: the compilation has ended, and they are not counted. */
 int compile_take(struct compile *compile, size_t bytes);
 void compile_give(struct compile *compile, size_t bytes);
 
@@ -69,10 +70,11 @@ static inline int compile_work(struct compile *compile, uint64_t n)
     return compile_check_limits(compile);
 }
 
-/* The sentence of the end into *err. Always -1. */
+/* Copies compile->error into *err. Always -1. */
 int compile_refused(const struct compile *compile, struct error *err);
 
-/* Memory that is given back all at once. Zeroed; aligned for pointers. */
+/* Memory that is freed all at once, by pool_free(); a zeroed struct with compile set is an empty pool. What is allocated is zeroed and
+ * aligned for pointers. NULL: the compilation has ended. */
 struct compile_pool {
     struct compile *compile;
     struct pool_block *block; /* newest first */

@@ -34,8 +34,8 @@ struct grammar_range {
 /* compile: limits (compile.h) of everything up to grammar_finish(), and of the constraint that is made of the grammar; it must live
  * until then. NULL: limits of its own. Returns NULL where there is no memory for it: compile says why. */
 struct grammar_maker *grammar_begin(struct compile *compile);
-struct compile *
-grammar_handle(const struct grammar_maker *m); /* never NULL: for front ends; lives as long as the maker */
+/* The maker's compile, never NULL: for front ends; lives as long as the maker. */
+struct compile *grammar_handle(const struct grammar_maker *m);
 void grammar_abandon(struct grammar_maker *m); /* frees it without a result; NULL: nothing */
 
 /* Expressions are numbers of one maker, which copies what it is given. Where something is wrong the maker keeps the error, and the
@@ -66,13 +66,13 @@ grammar_expr grammar_token(struct grammar_maker *m, int32_t id);
 /* Any one token that is text, except this one. */
 grammar_expr grammar_other_token(struct grammar_maker *m, int32_t id);
 
-/* Any text up to and with the first occurrence of stop: bodies of tagged values. stop is not empty. */
+/* Any text up to and with the first occurrence of stop, 1 to 1024 bytes: bodies of tagged values. */
 grammar_expr grammar_until(struct grammar_maker *m, const char *stop, size_t n);
-/* Any text in which stop does not occur, and which does not end in a way that a stop put behind it would begin earlier. */
+/* Any text in which stop, 1 to 1024 bytes, does not occur, also not across its end when stop follows it. */
 grammar_expr grammar_without(struct grammar_maker *m, const char *stop, size_t n);
 
-/* Rules: for recursion, and so that what is used often is compiled once. The name is for messages, copied; may be NULL. Each is
- * defined once, before or after it is called. */
+/* Rules: for recursion, and so that what is used often is compiled once. grammar_rule() returns a new one's number. The name is for
+ * messages, copied; may be NULL. Each is defined once, before or after it is called. */
 int32_t grammar_rule(struct grammar_maker *m, const char *name);
 void grammar_define(struct grammar_maker *m, int32_t rule, grammar_expr e);
 grammar_expr grammar_call(struct grammar_maker *m, int32_t rule);
@@ -82,11 +82,12 @@ int grammar_has_text(struct grammar_maker *m, grammar_expr e);
 
 /* The sentence of the first error so far, NULL: none. The maker owns it. */
 const char *grammar_problem(const struct grammar_maker *m);
-/* Record that the compilation has ended. Returns an expression that may be passed on. */
+/* These three record an error, unless there is one already, and return an expression that may be passed on. The compilation has ended
+ * (compile.h). */
 grammar_expr grammar_ended(struct grammar_maker *m);
-/* Record an error of a front end: the first one stays. Returns an expression that may be passed on. */
+/* An error of a front end, ERR_INPUT. */
 grammar_expr grammar_fail(struct grammar_maker *m, const char *format, ...) __attribute__((format(printf, 2, 3)));
-/* ... for want of memory that the compilation does not count: "no memory for WHAT", ERR_MEMORY, which another try may have. */
+/* "no memory for WHAT", ERR_MEMORY: of memory that the compilation does not count. */
 grammar_expr grammar_no_memory(struct grammar_maker *m, const char *what);
 
 /* Compile: entry[i] is the language that a constraint may begin with as number i. ERR_INPUT with a sentence: a rule without a

@@ -37,11 +37,11 @@ struct regex {
 int regex_read(struct regex *r, struct compile *compile, const char *pattern, size_t n, struct error *err);
 void regex_free(struct regex *r);
 
-/* Add ranges; 0, or -1: the compilation has ended. negated: all code points but those. */
+/* These append ranges of code points to r->range. 0; -1: the compilation has ended. negated 1: all code points but those. */
 int regex_add(struct regex *r, const struct grammar_range *range, size_t n, int negated);
-/* The class of an escape: d D w W s S; -2: none. */
+/* Those of the escape \d \D \w \W \s \S; letter: what is behind the backslash. -2: it is no class. */
 int regex_escape_class(struct regex *r, int letter);
-/* \p{name}, \P{name}. -1: the compilation has ended, -2: no such property. */
+/* Those of \p{name}, \P{name}; name: n bytes. -2: there is no such property. */
 int regex_property(struct regex *r, const char *name, size_t n, int negated);
 
 /* How one code point is written: raw, or as JSON writes it. */
@@ -55,18 +55,19 @@ extern const struct regex_code_points regex_raw;
 grammar_expr regex_expr(const struct regex *r, struct grammar_maker *m, const struct regex_code_points *code_points,
                         int whole);
 
-/* Where lengths are asked for besides: if one part alone of the pattern may be of any length, and repeats something of a fixed one, its
- * count becomes what the lengths leave, and they are part of the pattern. What the pattern leaves open at an end is such a part too.
- * 1: done; the pattern then stands for the whole text. 0: it is as it was. -1: no text is so long; or the compilation has ended. */
+/* Makes lengths of min to max code points (max -1: no bound) part of the pattern. That works if exactly one part of it may have any
+ * length, and repeats something of fixed length: then only the count of that part changes. An end without an anchor is such a part too.
+ * 1: done; the pattern then stands for the whole text. 0: it does not work, and the pattern is as it was. -1: no text has such a length,
+ * or the compilation has ended. */
 int regex_take_lengths(struct regex *r, int64_t min, int64_t max);
 /* Lengths of matching texts, in code points; *max -1: no bound. A pattern that is searched has no upper bound. */
 void regex_lengths(const struct regex *r, int64_t *min, int64_t *max);
 
-/* 1: the pattern is found in a text. 0 also: the compilation has ended. */
+/* 1: the pattern is found in a text of n bytes. 0: it is not, or the compilation has ended. */
 int regex_holds(struct regex *r, const char *text, size_t n);
 
-/* Texts of some lengths, not among some names. all: those that all patterns are found in. Else those that one pattern is found in or
- * none, each with what follows it. */
+/* The texts of min to max code points, but for some names. all 1: in which all patterns are found. 0: in which one pattern is found, each
+ * followed by only[i], or none, followed by `none`. */
 struct regex_product {
     const struct regex *const *pattern;
     size_t n_pattern;

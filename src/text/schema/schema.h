@@ -19,42 +19,43 @@ enum schema_syntax {
 
 /* White space between tokens. */
 enum schema_white {
-    SCHEMA_ANY_SPACE, /* what JSON allows, within reason */
+    SCHEMA_ANY_SPACE, /* what JSON allows, of bounded length: constraints.md 3 */
     SCHEMA_COMPACT,   /* none */
     SCHEMA_SPACED /* a blank behind : and , as templates print JSON: an answer that comes back is the tokens that were sampled */
 };
 
 struct schema_options {
-    int strict; /* a keyword that cannot be enforced is an error; else it is left out, with a warning */
-    int object; /* whatever the schema says, a value of the whole is an object: arguments of a call */
+    int strict; /* 1: a keyword that cannot be enforced is an error; 0: it is left out, with a warning */
+    int object; /* 1: a value of the whole schema must be an object besides: arguments of a call */
     enum schema_white white;
     enum schema_syntax syntax;
     int32_t quote;        /* SCHEMA_GEMMA: the token of <|"|>, or -1: its text */
     const char *location; /* put before '#' in messages, for example "tools[3].function.parameters"; or NULL */
     size_t most_bytes;    /* of the text; 0: 1 MiB */
     int32_t most_nodes;   /* of the compiled schema; 0: 10000 */
-    struct compile *compile;
+    struct compile
+        *compile; /* limits, which outlive the schema; NULL: those of the maker, or without one the defaults */
 };
 
 /* Reads n bytes of text, which are not kept, and checks their form. schema_close() frees *out; the maker, and how->location, must outlive
- * it. m may be NULL for a schema that is only asked about; how->compile: its limits, NULL: those of m, or of its own. -1: ERR_INPUT:
- * not JSON, not an object or boolean, too long, nested deeper than 2048; or the compilation has ended. */
+ * it. m may be NULL for a schema of which no expressions are made. -1: ERR_INPUT: not JSON, not an object or boolean, too long, nested
+ * deeper than 2048; or the compilation has ended. One thread at a time uses a schema. */
 int schema_open(struct schema **out, struct grammar_maker *m, const char *text, size_t n,
                 const struct schema_options *how, struct error *err);
 void schema_close(struct schema *s); /* NULL: nothing. Expressions stay with the maker */
 
-/* The texts of a value that fits the schema at a pointer into the document ("": the whole), without white space around it.
- * Errors stay in the maker. */
+/* The texts of a value that fits the schema at a JSON pointer into the document ("": the whole), without white space around it, as an
+ * expression of the maker, in which errors stay. */
 grammar_expr schema_value(struct schema *s, const char *pointer);
 
 /* 1: no object fits the schema, and *err says why; 0: one does, or the schema cannot be compiled for another reason. For formats
  * that write the members of an object without the object. */
 int schema_bars_objects(const char *text, size_t n, const struct schema_options *how, struct error *err);
 
-/* Keywords left out, as sentences: warning i, from 0, or NULL. They live as long as the schema. */
+/* The sentence about the i-th keyword, from 0, that was left out so far; NULL: there is none. It lives as long as the schema. */
 const char *schema_warning(const struct schema *s, size_t i);
 
-/* ---- what formats that write parameters as tagged text ask ------------------------------------------------------------------ */
+/* ---- for formats that write parameters as tagged text ----------------------------------------------------------------------- */
 
 enum schema_type {
     SCHEMA_NULL = 1,
@@ -64,7 +65,7 @@ enum schema_type {
     SCHEMA_STRING = 16,
     SCHEMA_ARRAY = 32,
     SCHEMA_OBJECT = 64,
-    SCHEMA_ANY = 127 /* nothing said */
+    SCHEMA_ANY = 127 /* the schema does not say */
 };
 
 struct schema_property {
@@ -75,11 +76,13 @@ struct schema_property {
 };
 
 /* The declared properties of the object schema at a pointer, in order; required names that are not declared behind them (their
- * pointer is NULL: any value, or additionalProperties). allOf and $ref are looked through. Returns how many. */
+ * pointer is NULL: any value, or additionalProperties). allOf and $ref are followed. Returns how many; *out is the schema's, and valid as
+ * long as it. */
 size_t schema_properties(struct schema *s, const char *pointer, const struct schema_property **out);
-/* Types that the schema at a pointer says its value may have (type, else anyOf/oneOf, else enum/const); SCHEMA_ANY: none said. */
+/* Types, enum schema_type, that the value at a pointer may have, by type, else anyOf or oneOf, else enum or const; SCHEMA_ANY: the schema
+ * does not say. */
 unsigned schema_types(struct schema *s, const char *pointer);
-/* 1: other names than the declared are allowed (additionalProperties said so, or nothing is declared). */
+/* 1: other names than the declared ones are allowed: by additionalProperties, or because none is declared. */
 int schema_is_open(struct schema *s, const char *pointer);
 
 #endif
