@@ -2,10 +2,10 @@
  *
  * A value: JSON of a schema, a text of a GBNF grammar, a match of a pattern; reasoning may come before.
  *
- * Calls: the language of a format's calls: what a model may write when the tools of a request govern it (tool_calls.md 8).
+ * Calls: the language of a format's calls (tool_calls.md 8). Markers that are tokens of the vocabulary appear as these tokens only; the
+ * arguments fit the tool's schema; white space is as the template writes it.
  *
- * Markers that are tokens of the vocabulary appear as these tokens only; the arguments are the tool's schema; white space is the
- * template's. */
+ * What a struct *_want points to is read during the call, but for the budget and compile. */
 #ifndef TEXT_ANSWER_ANSWER_H
 #define TEXT_ANSWER_ANSWER_H
 
@@ -26,19 +26,19 @@ struct value_want {
     size_t n;
     const struct tool_format *format; /* whose reasoning tags; NULL: none */
     enum tool_reasoning reasoning;
-    int free_limit;
+    int free_limit;                   /* 1: the text is not steered to its end before the limit */
     struct constraint_budget *budget; /* may be NULL */
     struct compile *compile;          /* limits; NULL: the defaults of grammar/compile.h */
 };
 
-/* The value alone, as an expression of this maker, whose limits it has. -1: *err; what the maker's own errors are, it tells when it is
- * finished. warning as below. */
+/* The value alone, without reasoning, as an expression of this maker, whose limits it has. -1: *err is set; errors that stay in the maker
+ * come out of grammar_finish(). warning as below. */
 int value_expr(struct grammar_maker *m, const struct tokenizer *t, const struct value_want *w,
                void (*warning)(void *arg, const char *text), void *arg, grammar_expr *out, struct error *err);
 
-/* *out is the caller's: constraint_destroy(); the trie and w's budget outlive it. -1: *out is NULL.
- * warning: called with a sentence for each keyword of a lenient schema that is left out; may be NULL. ERR_INPUT says what is wrong
- * and where: "schema error at #/...", "grammar, line 1, column 9: ...", "pattern: ...". */
+/* *out is the caller's: constraint_destroy(); the trie and w's budget outlive it. -1: *out is NULL. warning: called with arg and a sentence
+ * for each keyword of a lenient schema that is left out; may be NULL. ERR_INPUT or ERR_UNSUPPORTED: what is wrong and where: "schema error
+ * at #/...", "grammar, line 1, column 9: ...", "pattern: ..."; else the compilation has ended (grammar/compile.h). */
 int value_constraint(struct constraint **out, const struct tokenizer *t, const struct token_trie *trie,
                      const struct value_want *w, void (*warning)(void *arg, const char *text), void *arg,
                      struct error *err);
@@ -52,10 +52,10 @@ struct tool_want {
     const struct tool_list *tools;
     enum tool_choice choice;
     const char *name;                /* TOOL_CHOICE_REQUIRED: this one; NULL: any */
-    int parallel;                    /* several calls in one answer */
+    int parallel;                    /* 1: several calls in one answer are allowed */
     const struct value_want *answer; /* TOOL_CHOICE_AUTO: what an answer without calls must be; NULL: anything */
     enum tool_reasoning reasoning;
-    int free_limit;                   /* do not close the text in time for the limit */
+    int free_limit;                   /* 1: the text is not steered to its end before the limit */
     struct constraint_budget *budget; /* may be NULL */
     struct compile *compile;          /* limits; NULL: the defaults of grammar/compile.h */
     /* Called with a sentence for each keyword of a tool's lenient schema that is left out; may be NULL. */
@@ -63,9 +63,9 @@ struct tool_want {
     void *warning_arg;
 };
 
-/* A constraint for one request, the caller's: constraint_destroy(). trie is the tokenizer's; trie and want's budget outlive it. *out NULL
- * with 0: nothing is to be constrained (no tools, or choice none). -1: *out is NULL. ERR_INPUT names the field: an unknown tool, a schema
- * that cannot be. ERR_UNSUPPORTED: in this format nothing tells a call from such an answer. */
+/* *out is the caller's: constraint_destroy(). trie is the tokenizer's; trie and w's budget outlive it. 0 with *out NULL: nothing is to be
+ * constrained (no tools, or choice none). -1: *out is NULL. ERR_INPUT names the field: an unknown tool, a schema that nothing fits.
+ * ERR_UNSUPPORTED: in this format a call cannot be told from such an answer. */
 int tool_constraint(struct constraint **out, const struct tokenizer *t, const struct token_trie *trie,
                     const struct tool_want *w, struct error *err);
 

@@ -15,17 +15,17 @@ struct error;
 enum { STOP_MOST = 64, STOP_BYTES = 1 << 16 }; /* stop strings of a request, and bytes of all of them together */
 
 struct stop_text {
-    const char *text;
+    const char *text; /* [length] bytes */
     size_t length;
 };
 
-/* Of one request; shared by its answers, and read-only. The texts are copied. -1: *out is NULL; ERR_INPUT: an empty string, or too many;
- * ERR_MEMORY. n may be 0. stops_destroy(): s may be NULL. */
+/* Of one request; shared by its answers, and read-only: threads may share it. texts [n] are copied; n may be 0. -1: ERR_INPUT: an empty
+ * string, or more than STOP_MOST or STOP_BYTES; ERR_MEMORY. stops_destroy(): s may be NULL. */
 struct stops;
 int stops_create(struct stops **out, const struct stop_text *texts, size_t n, struct error *err);
 void stops_destroy(struct stops *s);
 
-/* Where one answer is. Zeroed: at its beginning. */
+/* Where one answer is, of one thread. Zeroed: at its beginning. */
 struct stopping {
     uint32_t node;
     int found;      /* number of the stop string + 1 */
@@ -44,6 +44,6 @@ const char *stopping_next(const struct stops *s, struct stopping *at, const char
 int stopping_would(const struct stops *s, struct stopping *at, const char *text, size_t length);
 /* The text has ended, or goes on behind something else: what was held back, *n bytes, valid until the next call. */
 const char *stopping_end(const struct stops *s, struct stopping *at, size_t *n);
-void stopping_free(struct stopping *at); /* its memory; not *at itself */
+void stopping_free(struct stopping *at); /* frees its memory and zeroes it */
 
 #endif

@@ -20,7 +20,7 @@ struct error;
 struct tool_block;
 struct tool_parser;
 
-/* What a marker does. Not every format has every role; the two framed formats use some names for their own. */
+/* What a marker does. Not every format has every role; the two formats that frame the whole answer use some roles for other markers. */
 enum tool_role {
     ROLE_OPEN,   /* of reasoning */
     ROLE_CLOSE,  /* of reasoning */
@@ -50,7 +50,7 @@ enum tool_rule {
     RULE_WRAP_AFTER_REASONING = 1 << 2,
     RULE_LATE_REASONING = 1 << 3,    /* reasoning may come anywhere, and more than once */
     RULE_ONE_OBJECT = 1 << 4,        /* one object instead of a list of them */
-    RULE_EMPTY_LIST = 1 << 5,        /* a list without calls is no mistake */
+    RULE_EMPTY_LIST = 1 << 5,        /* a list without calls is allowed */
     RULE_BARE = 1 << 6,              /* content that begins with a call object is a call */
     RULE_ONE_CALL = 1 << 7,          /* an answer holds one call */
     RULE_ASSISTANT_MARKERS = 1 << 8, /* call markers written by an assistant may be tokens again (templates.md 7) */
@@ -104,12 +104,12 @@ struct tool_xml {
 
 struct tool_format {
     const char *name;
-    const char *detect[2]; /* all of these occur in the template */
-    const char *or_detect; /* or this */
-    const char *marker[N_ROLE];
-    const char *end;  /* a token that ends the turn, which files forget to say; or NULL */
-    const char *part; /* markers that hold this text: only this part of them is a token */
-    unsigned rules;
+    const char *detect[2];      /* the format of templates that have both texts (second NULL: the first) */
+    const char *or_detect;      /* or this */
+    const char *marker[N_ROLE]; /* NULL: the format has none of this role */
+    const char *end;            /* a token that ends the turn though files often do not list it as one; or NULL */
+    const char *part;           /* of markers that contain this text only this part is a token; or NULL */
+    unsigned rules;             /* enum tool_rule */
     enum scan (*read)(struct tool_block *b);  /* of ROLE_BEGIN; block.h */
     enum scan (*read2)(struct tool_block *b); /* of ROLE_BEGIN2 */
     void (*advance)(struct tool_parser *p);   /* a machine of its own, or NULL */
@@ -131,10 +131,10 @@ enum tool_reasoning {
     REASONING_OPEN    /* the prompt ends inside it */
 };
 
-/* The format that a template's source speaks; never NULL: "none" where it shows no format. */
+/* All formats are static. The one that a template's source, of length bytes, uses; never NULL: "none" where it shows no format. */
 const struct tool_format *tool_format_detect(const char *source, size_t length);
 
-/* By name (--tool-format). ERR_INPUT with the names there are. */
+/* By name (--tool-format). NULL: ERR_INPUT, which lists the names. */
 const struct tool_format *tool_format_find(const char *name, struct error *err);
 
 /* Row i of the table, or NULL behind the last. */
@@ -149,7 +149,7 @@ int tool_format_assistant_marker(const struct tool_format *f, const char *text, 
 /* 1: the text is one control or user-defined token of the vocabulary, a struct tokenizer; for struct tool_options. */
 int tool_is_token(const void *vocabulary, const char *text, size_t n);
 
-/* The format whose call text teaches a model without one: itself, or hermes for "none". */
+/* The format in which a model is told to write calls: its own, or hermes instead of "none". */
 const struct tool_format *tool_format_taught(const struct tool_format *f);
 
 #endif

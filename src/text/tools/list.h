@@ -1,4 +1,5 @@
-/* The tools of a request: names, and the schemas of their arguments. */
+/* The tools of a request: names, and the schemas of their arguments. Nothing changes once it is parsed: threads may share a list. All
+ * that is returned belongs to the list, and lives as long as it. */
 #ifndef TEXT_TOOLS_LIST_H
 #define TEXT_TOOLS_LIST_H
 
@@ -13,7 +14,7 @@ struct tool_def {
     json_t *parameters; /* schema, or NULL */
     const char *schema; /* the same as it was written, n_schema bytes */
     size_t n_schema;
-    int strict;
+    int strict; /* 1: a keyword of the schema that cannot be enforced is an error */
 };
 
 struct tool_list {
@@ -29,14 +30,14 @@ struct tool_list {
 int tool_list_parse(struct tool_list **out, const char *json, size_t n, const struct tool_format *f, struct error *err);
 void tool_list_free(struct tool_list *l);
 
-/* The tool of a name of n bytes, owned by the list, or NULL; l may be NULL. */
+/* The tool of a name of n bytes; NULL: there is none, or l is NULL. */
 const struct tool_def *tool_list_find(const struct tool_list *l, const char *name, size_t n);
 
-/* 1: a legal name of a function. */
+/* 1: a legal name of a function: 1 to 128 of the characters A-Z a-z 0-9 _ . : - */
 int tool_name_is_legal(const char *name, size_t n);
 
-/* The schema of an argument, references inside the tool's own schema followed; NULL: none. Borrowed
- * from the list: not to be decref'd. */
+/* The schema of the argument of this name of n bytes, references inside the tool's own schema followed; NULL: none, or t is NULL. The
+ * caller does not decref it. */
 json_t *tool_argument_schema(const struct tool_def *t, const char *key, size_t n);
 
 enum tool_type {
@@ -48,7 +49,8 @@ enum tool_type {
     TYPE_ARRAY = 32,
     TYPE_OBJECT = 64
 };
-/* Types that a schema allows by "type", else by its branches, else by its values; 0: it says nothing. root: for references. */
+/* Types, enum tool_type, that a schema allows by type, else by anyOf or oneOf, else by enum or const; 0: it does not say. root: the schema
+ * that references point into. */
 unsigned tool_schema_types(const json_t *schema, const json_t *root);
 
 #endif
