@@ -30,9 +30,9 @@ struct prefix_state {
     struct prefix_state *next; /* of its node */
     struct prefix_node *node;  /* NULL: not in use */
     enum prefix_priority priority;
-    int at; /* after ids [0, at) of the node */
-    uint64_t used;
-    int saved; /* 1: a file has it */
+    int at;        /* after ids [0, at) of the node */
+    uint64_t used; /* time of the last use, by prefix_cache.clock */
+    int saved;     /* 1: a file has it */
 };
 
 struct prefix_node {
@@ -43,8 +43,8 @@ struct prefix_node {
     int depth, n, users;    /* number of its page; ids, 0: not in use; sequences whose cursor is here */
     int resumable;          /* 1: its window pages are seen from a position where a sequence may resume */
     int saved;              /* 1: a file has these ids and pages */
-    int32_t page[KV_KINDS]; /* -1: none */
-    int32_t id[KV_PAGE];
+    int32_t page[KV_KINDS]; /* number in the kind's pool; -1: none */
+    int32_t id[KV_PAGE];    /* [n] */
 };
 
 struct prefix_cache {
@@ -53,47 +53,52 @@ struct prefix_cache {
     int n_node;
     struct prefix_state *state; /* [states->n_page], by number of the copy */
     struct prefix_node **path;  /* [max_page + 1] scratch */
-    uint64_t base, clock;
-    uint64_t bytes;   /* of pages and states that nodes hold */
-    uint64_t changes; /* rises when there may be something new to write to files */
+    uint64_t base;              /* a hash of all that pages depend on besides ids: set by the caller of prefix_init() */
+    uint64_t clock;             /* rises with every use */
+    uint64_t bytes;             /* of pages and states that nodes hold */
+    uint64_t changes;           /* rises when there may be something new to write to files */
 };
 
-/* A sequence's position in the tree. */
+/* A sequence's position in the tree. Zeroed but for root: at the root. */
 struct prefix_cursor {
     uint64_t root, since;     /* since: states used before this belong to other requests */
     struct prefix_node *node; /* its last whole page; NULL: at the root */
 };
 
+/* Bytes of tables for n_node nodes, copies of states in a pool of n_state, and sequences of at most max_page pages. */
 size_t prefix_table_bytes(int n_node, int n_state, int max_page);
-/* The caller sets base: a hash of all that pages depend on besides ids. -1: tables is too small. */
+/* An empty cache over the pools [KV_KINDS] and states, which outlive it; tables is the plan's. -1: tables is too small. */
 int prefix_init(struct prefix_cache *c, struct kv_pool *pools, struct kv_pool *states, int n_node, int max_page,
                 struct arena *tables);
 
 /* The root of prefixes with this salt. From any thread. */
 uint64_t prefix_root(const struct prefix_cache *c, const void *salt, size_t n);
 
-/* Resumes an empty sequence as far as the cache has ids [n]; returns the position, at most n. A requested state there counts as superseded
- * from now on. */
+/* Resumes an empty sequence as far as the cache has ids [n]; returns the position, at most n, 0: it has nothing. at->root is set; at is
+ * moved there. A requested state there counts as superseded from now on. */
 int prefix_resume(struct prefix_cache *c, struct prefix_cursor *at, struct sequence *seq, const int32_t *ids, int n);
 
 /* A sequence that resumed requests a state at position n of these ids, too: if the cache has it, it is treated as taken now. */
 void prefix_renew(struct prefix_cache *c, const struct prefix_cursor *at, const int32_t *ids, int n);
 
-/* Adds whole pages to the tree. Positions below n_pos are computed, and seq still has all their pages that this step saw. */
+/* Adds whole pages to the tree and moves the cursor behind them; where no node is free, fewer than there are. ids [n_pos]. Positions below
+ * n_pos are computed, and seq still has all their pages that this step saw. */
 void prefix_publish(struct prefix_cache *c, struct prefix_cursor *at, struct sequence *seq, const int32_t *ids,
                     int n_pos);
 
-/* Makes seq->n_pos a position to resume at: adds its partly filled page, copies its state, keeps the windows that it sees. */
+/* Makes seq->n_pos a position to resume at, if there is memory for it: adds its partly filled page, copies its state, keeps the windows
+ * that it sees. ids [seq->n_pos]. */
 void prefix_remember(struct prefix_cache *c, struct prefix_cursor *at, struct sequence *seq, const int32_t *ids,
                      enum prefix_priority priority);
 
-/* Before the sequence is cleared. */
+/* Takes the cursor out of the tree; call it before the sequence is cleared. */
 void prefix_leave(struct prefix_cache *c, struct prefix_cursor *at);
 
 /* Pages of a kind that are free, or that only the cache uses. */
 int prefix_available(const struct prefix_cache *c, int kind);
 
-/* Evicts until every pool has a free page, as far as possible. 0: nothing could be evicted. */
+/* For each pool without a free page evicts one leaf, or one page of a window, that no sequence uses. 1: something was evicted; 0: nothing
+ * could be. */
 int prefix_evict(struct prefix_cache *c);
 
 /* Evicts everything that no sequence uses. */

@@ -17,16 +17,19 @@
 struct error;
 struct prefix_disk;
 
-/* Bytes of index and images: for the plan. */
+/* Bytes of the index, the images and the writer's stack, for the plan. page_bytes: of a page of every kind together; state_bytes: of a
+ * copy of a state. */
 uint64_t prefix_disk_table_bytes(uint64_t page_bytes, uint64_t state_bytes, int max_page);
 
-/* Makes the folder if need be and indexes its files. most: bytes of files. -1: *err; nothing is open. */
+/* Makes the folder if need be and indexes its files. most: bytes of files. The cache outlives d. -1: ERR_IO or ERR_MEMORY; nothing is open.
+ * A folder that another process writes to is only read. */
 int prefix_disk_open(struct prefix_disk **out, struct prefix_cache *c, const char *path, uint64_t most, int max_page,
                      struct error *err);
-/* Writes what is in no file yet, then closes. NULL is fine. */
+/* Writes what is in no file yet, waits for that, then closes. NULL: nothing. */
 void prefix_disk_close(struct prefix_disk *d);
 
-/* Hands the next piece to the writer, if it is idle. 1: there is more to write. d may be NULL. */
+/* Copies the next piece into an image for the writer, if one is free; does not wait. 1: there is more to write; 0: there is not, or d is
+ * NULL. */
 int prefix_disk_write_behind(struct prefix_disk *d);
 
 /* If files let ids [n] resume further than memory does, and reading up to there is faster than computing at rows_per_second (0: not known,
