@@ -1,8 +1,8 @@
-/* stoker bench, inside: an engine, the tests it is put to, and rows of figures.
+/* stoker bench: an engine, tests of its speed, and rows of figures. One thread.
  *
  *   cmd_bench.c   flags, and every combination of their lists
  *   run.c         an engine; a test on it: tokens and seconds
- *   model.c what reading and computing would take together at best
+ *   model.c       what reading and computing would take together at best: the overlap model, streaming.md M
  *   row.c         a row: as a table, CSV, JSON, SQL
  *   mask.c        --mask: constraints, without an engine */
 #ifndef CLI_BENCH_BENCH_H
@@ -16,12 +16,12 @@
 enum { BENCH_RUNS = 100 };
 
 struct bench_test {
-    int n_prompt, n_gen, n_depth;
-    double seconds[BENCH_RUNS];       /* [n] */
-    double tokens[BENCH_RUNS];        /* [n] that were computed in them */
-    double model_seconds[BENCH_RUNS]; /* [n] by the overlap model; where there is a disk_rate */
-    int n;
-    time_t begun;
+    int n_prompt, n_gen, n_depth;      /* tokens: of the prompt, of the answer, computed before both */
+    double seconds[BENCH_RUNS];        /* [n] */
+    double tokens[BENCH_RUNS];         /* [n] that were computed in them */
+    double model_seconds[BENCH_RUNS];  /* [n] by the overlap model; where there is a disk_rate */
+    int n;                             /* repetitions that are done */
+    time_t begun;                      /* of the first */
     struct stoker_stats before, after; /* around the last runs on one engine: */
     double counted;                    /* their tokens */
 };
@@ -32,35 +32,37 @@ struct bench {
     struct stoker_options options;
     struct stoker_plan plan;
     struct stoker_about about;
-    int runs, n_batch, warm, cold, stats;
-    double disk_rate; /* bytes/s, 0: not given */
-    const char *text; /* a file: its tokens instead of random ids; or NULL */
-    stoker_token *id; /* [n_id] of the text */
+    int runs;              /* repetitions of a test, at most BENCH_RUNS */
+    int n_batch;           /* the value of -b, which is only shown */
+    int warm, cold, stats; /* 1: a run before the first; a new engine for each; figures of streaming */
+    double disk_rate;      /* bytes/s, 0: not given */
+    const char *text;      /* a file: its tokens instead of random ids; or NULL */
+    stoker_token *id;      /* [n_id] of the text */
     size_t n_id;
     stoker_token bos;          /* -1: prompts begin without one */
     int shows_chunk, shows_kv; /* columns of the table */
 };
 
-/* -1 after filling *err: then nothing is open. */
+/* Opens b->model under b->options and fills in the fields that depend on it. -1 with *err: nothing is open. */
 int bench_open(struct bench *b, struct stoker_error *err);
 void bench_close(struct bench *b);
 
-/* All repetitions of a test. cold: each on an engine of its own. progress: said before each, to stderr; NULL: nothing. */
+/* All repetitions of a test, into t's arrays. progress: what is printed on stderr before each; NULL: nothing. -1 with *err. */
 int bench_test(struct bench *b, struct bench_test *t, const char *progress, struct stoker_error *err);
 
 /* Seconds of the decode steps between two readings of an engine's statistics, by the overlap model. disk_rate: bytes/s. */
 double bench_model_seconds(const struct stoker_stats *before, const struct stoker_stats *after, double disk_rate);
 
-/* Where rows go. */
+/* Where rows go. bench_begin() once an engine, bench_row() once a test, bench_end() once. */
 struct bench_output {
-    FILE *file; /* NULL: nowhere */
+    FILE *file; /* the caller's; NULL: nowhere */
     const char *format;
-    int rows;
+    int rows; /* written so far */
 };
-int bench_format_known(const char *format); /* md, csv, json, jsonl, sql */
+int bench_format_known(const char *format); /* 1: md, csv, json, jsonl, sql */
 void bench_row(struct bench_output *o, const struct bench *b, const struct bench_test *t);
 void bench_end(struct bench_output *o);
-/* The table's head, or a line about the engine that was opened. */
+/* md: a line about the engine that was opened, and the table's head before the first row. Others: nothing. */
 void bench_begin(struct bench_output *o, const struct bench *b);
 
 /* stoker bench --mask PATH. format: "md" or "json". Returns the exit status. */

@@ -1,12 +1,12 @@
-/* A conversation with a model, for `stoker run`: what a person says in, an answer on stdout.
+/* A conversation with a model, for `stoker run`: messages of a person in, answers on stdout.
  *
  *   cmd_run.c      flags; one prompt, or lines of stdin
  *   chat.c         a turn: prompt, events, calls and their results
  *   show.c         what an answer looks like: text, dimmed reasoning, JSON, statistics
  *   terminal.c, command.c               lines edited on a terminal, and what begins with a slash
  *
- * The answer goes to stdout as it comes, everything else to stderr. Earlier turns stay in the sequence: only what is new of the
- * conversation is computed. */
+ * The answer goes to stdout as it comes, everything else to stderr. Earlier turns stay in the prefix cache: only what is new of the
+ * conversation is computed. All by one thread; failures are reported on stderr by one sentence. */
 #ifndef CLI_CHAT_CHAT_H
 #define CLI_CHAT_CHAT_H
 
@@ -21,46 +21,48 @@ struct json_t;
 struct chat {
     struct stoker *engine;
     struct stoker_request request; /* sampling and limits; prompt and constraint are filled per turn */
-    struct json_t *message;        /* the conversation so far: OpenAI's messages */
+    struct json_t *message;        /* the conversation so far: an array of OpenAI's messages, the caller's to decref */
     struct cli_tools tools;
     struct stoker_reply_options reply; /* prompt is filled per turn */
     int n_call;                        /* calls so far, for their ids */
-    int json, stats;
-    const char *think; /* "on", "off"; NULL: as the template has it */
+    int json, stats;                   /* 1: answers as JSON; figures after each answer */
+    const char *think;                 /* "on", "off"; NULL: as the template has it */
 };
 
-/* The system message, in front; NULL or empty: none. -1: no memory, or the text is not UTF-8. */
+/* Makes text, which ends in NUL, the system message, in front; NULL or empty: none. -1: no memory, or the text is not UTF-8. */
 int chat_system(struct chat *c, const char *text);
 
-/* A turn: what the person says, the answer, its calls. 0, or the exit status of a failure, after a sentence; then the turn was
- * never said. */
+/* A turn: the person's message of n bytes, the answer, its calls. 0, or the exit status of a failure, after a sentence; then the
+ * conversation is as it was before. */
 int chat_turn(struct chat *c, const char *text, size_t n);
 
-/* The answer to the last thing said once more, as another choice of its seed. -1: nothing was said. */
+/* Answers the person's last message once more, as another choice of its seed. As chat_turn(); -1: there is no message. */
 int chat_retry(struct chat *c);
 
-/* Ctrl-C: counted; it ends the answer, and a second one before the count is 0 again the program. A program that a signal ends leaves
- * no dim terminal. */
+/* Ctrl-C is counted here: it ends the answer, and a second one before the count is 0 again ends the program. chat_catch_signals() also
+ * ends dimming where a signal ends the program. */
 extern volatile sig_atomic_t chat_interrupts;
 void chat_catch_signals(void);
 
 /* ---- showing an answer (show.c) --------------------------------------------------------------------------------------- */
 
 struct chat_shown {
-    int quiet, terminal;
-    int any;  /* something was shown */
-    int lost; /* errno: nobody reads on, or the disk is full */
+    int quiet, terminal; /* 1: nothing is shown; stdout is a terminal */
+    int any;             /* 1: something was shown */
+    int lost;            /* errno of writing to stdout: nobody reads it any more, or the disk is full; 0: none */
 };
+/* Writes a piece to stdout; failures go to s->lost. */
 void show_piece(struct chat_shown *s, const struct stoker_piece *p);
-void show_end(struct chat_shown *s); /* of its text */
-/* Ends dimming, from a signal handler. */
+void show_end(struct chat_shown *s); /* ends dimming: after the last piece of an answer */
+/* Ends dimming; may be called from a signal handler. */
 void show_plain(void);
 
-/* A token and the likeliest at its place, as OpenAI's logprobs have them; NULL: no memory. */
+/* The token of an event and the likeliest tokens in its place, as OpenAI's logprobs have them: a new reference; NULL: no memory. */
 struct json_t *logprob_json(const struct stoker *s, const struct stoker_event *token);
-/* The answer as one line. logprobs may be NULL; stop: the stop string that ended it, or NULL. */
+/* Writes the answer to stdout as one line. logprobs may be NULL; stop: the stop string that ended it, or NULL. */
 void print_answer_json(const struct json_t *message, const struct json_t *logprobs, const struct stoker_string *stop,
                        const struct stoker_event *end);
+/* Writes the figures of an answer to stderr; before: the engine's when it began. */
 void print_answer_stats(const struct chat *c, const struct stoker_stats *before, const struct stoker_event *end);
 
 /* ---- a person at a terminal ------------------------------------------------------------------------------------------------- */
@@ -69,7 +71,7 @@ void print_answer_stats(const struct chat *c, const struct stoker_stats *before,
 int chat_terminal(struct chat *c);
 
 enum chat_command { CHAT_NO_COMMAND, CHAT_COMMAND_DONE, CHAT_QUIT };
-/* A line that begins with a slash and a word is a command, and is obeyed. */
+/* Runs a line that begins with a slash and a word as a command. CHAT_NO_COMMAND: it is none; CHAT_QUIT: the chat ends. */
 enum chat_command chat_command(struct chat *c, const char *line);
 
 #endif

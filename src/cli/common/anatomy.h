@@ -20,7 +20,7 @@ enum tensor_kind {
     KIND_COUNT
 };
 
-const char *kind_name(enum tensor_kind k);
+const char *kind_name(enum tensor_kind k); /* static */
 
 struct share {
     uint64_t n, bytes; /* tensors, and what they take */
@@ -35,8 +35,8 @@ struct expert_group {
     struct {
         const char *tensor; /* of the first layer */
         enum block_type type;
-        uint64_t bytes; /* of one expert */
-    } part[ANATOMY_PARTS];
+        uint64_t bytes;    /* of one expert */
+    } part[ANATOMY_PARTS]; /* [n_part] */
     int n_part;
 };
 
@@ -53,6 +53,7 @@ struct anatomy {
     struct gguf_string arch;   /* "" when the file names none */
 };
 
+/* Fills *a, whose names are those of g and live as long. Cannot fail. */
 void anatomy_of(struct anatomy *a, const struct gguf *g);
 enum tensor_kind kind_of(const struct anatomy *a, const char *tensor_name);
 

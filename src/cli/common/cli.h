@@ -1,4 +1,5 @@
-/* What the commands share. Each command is one file, cmd_NAME.c, and a row in main.c. */
+/* What the commands share. Each command is one file, cmd_NAME.c, and a row in main.c: argv[0] is its name, and it returns the exit status
+ * of the program: 0, 1 (failure) or 2 (usage, or an impossible plan), after a sentence on stderr. */
 #ifndef CLI_COMMON_CLI_H
 #define CLI_COMMON_CLI_H
 
@@ -20,18 +21,18 @@ int cmd_completion(int argc, char **argv);
  * NULL after a sentence on stderr. */
 const char *embedded_model(void);
 
-/* A sentence on stderr; the exit status that its code means. */
+/* Prints the sentence on stderr; returns the exit status that the code means, 1 or 2. */
 int report(const struct stoker_error *err);
 
-/* Progress of loading on a terminal's stderr: for stoker_options.progress. */
+/* Progress of loading, in bytes, on stderr if that is a terminal: for stoker_options.progress. end_loading() erases the line, if any. */
 void show_loading(void *arg, uint64_t done, uint64_t total);
 void end_loading(void);
 
 /* The plan in one line. */
 void print_plan_line(FILE *f, const struct stoker_plan *p);
 
-/* What streaming did between two looks, over n tokens (stream_stats.c): in one line, the names of streaming.md F with sums and shares
- * of a token as a table, and as members of a JSON object. Nothing where no expert was asked for. */
+/* What streaming did between the statistics a and b, over n_tokens tokens (stream_stats.c): in one line, the names of streaming.md F with
+ * sums and shares of a token as a table, and as members of the JSON object o. Nothing where no expert was asked for. */
 struct json_t;
 void print_stream_line(FILE *f, const struct stoker_stats *a, const struct stoker_stats *b, size_t n_tokens);
 void print_stream_table(FILE *f, const struct stoker_plan *p, const struct stoker_stats *a,
@@ -39,7 +40,7 @@ void print_stream_table(FILE *f, const struct stoker_plan *p, const struct stoke
 void add_stream_json(struct json_t *o, const struct stoker_plan *p, const struct stoker_stats *a,
                      const struct stoker_stats *b, size_t n_tokens);
 
-/* The process's peak resident set so far. */
+/* The process's peak resident set so far, in bytes; 0: not known. */
 uint64_t peak_bytes(void);
 
 #endif

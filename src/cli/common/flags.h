@@ -1,5 +1,5 @@
 /* Command-line flags: one table a command, one parser for all. `--flag V` and `--flag=V` are the same; a flag has one spelling
- * (and sometimes a short one). What is wrong is said in one sentence on stderr, and the program ends with 2. */
+ * (and sometimes a short one). What is wrong is reported in one sentence on stderr. Values that are texts point into argv. */
 #ifndef CLI_COMMON_FLAGS_H
 #define CLI_COMMON_FLAGS_H
 
@@ -34,15 +34,15 @@ struct text_list {
 struct flag {
     const char *name, *other; /* "--ctx", "--context"; other may be NULL */
     enum flag_kind kind;
-    void *to;
-    double min, max;
+    void *to;                 /* where the value goes: see enum flag_kind */
+    double min, max;          /* inclusive */
     const char *value, *help; /* for --help: "N", "positions a sequence"; help NULL: not shown */
 };
 
 enum { FLAGS_DONE = -1 }; /* go on with the command */
 
-/* Parse argv[1...] by the tables; others (at most max) go to *rest. Returns FLAGS_DONE, or the exit status: 0 after --help (usage,
- * then the tables, to stdout), 2 after a sentence. */
+/* Parse argv[1...] by the tables [n_table]; arguments that are no flags, at most max, go to rest [*n_rest]. Returns FLAGS_DONE, or the
+ * exit status: 0 after --help (usage, then the tables, to stdout), 2 after a sentence. */
 struct flag_table {
     const struct flag *flag;
     size_t n;
@@ -50,10 +50,10 @@ struct flag_table {
 int flags_parse(const char *command, const char *usage, const struct flag_table *table, size_t n_table, int argc,
                 char **argv, const char **rest, int max, int *n_rest);
 
-/* "4.10 GiB", "12.5 MiB", "900 B" into one of a few static buffers. */
+/* "4.10 GiB", "12.5 MiB", "900 B" in one of eight static buffers, which are used in turn. One thread. */
 const char *show_bytes(uint64_t n);
 
-/* The flags of every command that opens a model. */
+/* The flags of every command that opens a model, which set fields of *o. Static: of one *o at a time. */
 struct flag_table model_flags(struct stoker_options *o);
 
 #endif

@@ -1,23 +1,23 @@
-/* The flags of sampling: of `run`, and of `serve` for what requests do not say. They go over what a model's file advises, so what
- * was said is kept apart from it until the model is open. */
+/* The flags of sampling: of `run`, and of `serve` for fields that requests leave out. They override what a model's file advises, which is
+ * known only when the model is open; until then their values are kept here. */
 #ifndef CLI_COMMON_SAMPLING_FLAGS_H
 #define CLI_COMMON_SAMPLING_FLAGS_H
 
 #include "cli/common/flags.h"
 
 struct sampling_flags {
-    struct stoker_sampling said; /* numbers that no flag set are NAN, INT_MIN */
-    const char *samplers;
-    struct text_list bias, breakers;
-    struct stoker_logit_bias bias_of[TEXTS_MOST];
-    struct stoker_string breaker_of[TEXTS_MOST];
+    struct stoker_sampling said;                  /* values of the flags; numbers that no flag set are NAN, INT_MIN */
+    const char *samplers;                         /* the value of --samplers, or NULL */
+    struct text_list bias, breakers;              /* values of --logit-bias and --dry-sequence-breakers */
+    struct stoker_logit_bias bias_of[TEXTS_MOST]; /* [bias.n] the same, parsed */
+    struct stoker_string breaker_of[TEXTS_MOST];  /* [breakers.n] */
 };
 
-/* *f is made empty. One at a time. */
+/* The table of flags, which is static and sets fields of *f: of one *f at a time. *f is made empty. */
 struct flag_table sampling_flags(struct sampling_flags *f);
-/* After parsing: lists and names. 0, or 2 after a sentence. */
+/* After flags_parse(): parses lists and names. 0, or the exit status 2 after a sentence on stderr. */
 int sampling_flags_check(const char *command, struct sampling_flags *f);
-/* Over *s, which then points into *f. */
+/* Overrides the fields of *s that flags have set; *s then points into *f, which must outlive it. */
 void sampling_flags_apply(const struct sampling_flags *f, struct stoker_sampling *s);
 
 #endif
