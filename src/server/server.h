@@ -12,11 +12,13 @@
 
 #include "server/request/service.h"
 
-/* Serves until it is told to stop. listening is called once with the port. -1: could not start, or the model could not be opened. */
+/* Serves until server_stop(); one server a process. listening is called once, by this thread, with the address and the port that it listens
+ * at. 0: it has stopped and everything is freed; -1 with *err: it could not start, or the model could not be opened. */
 int server_run(const struct server_options *opt, void (*listening)(const char *host, int port),
                struct stoker_error *err);
 
-/* Async-signal-safe: first call drains, second cuts. */
+/* Ends server_run(); may be called from a signal handler and from any thread. The first call lets running requests end (drain), the second
+ * ends them. */
 void server_stop(void);
 
 #endif

@@ -2,17 +2,18 @@
  *
  *     dialect    body -> struct request
  *     core       prompt, context check, requests to the engine, events of all choices joined, the client watched   (answer*.c)
- *     dialect    told what happens, writes it in its words: struct dialect_events
+ *     dialect    writes each event in its own form: struct dialect_events
  *
- * A stream and a whole answer are made from the same events: what a stream is told piece by piece is what stands in struct choice when it
- * ends, so the joined stream equals the whole answer.
+ * A stream and a whole answer are made from the same events: the pieces of a stream, joined, are what is in struct choice when it ends, so
+ * the joined stream equals the whole answer.
  *
  *     stream     begin  (reasoning | content | call (arguments)* call_end | progress | silence)*  choice_end, for each choice  end
  *                ... failure instead, at any place behind begin or silence: then nothing more
  *     whole      whole, alone (but see told_whole)
  *
  * Callbacks write into a->out; the core sends it when there is nothing more to take from the engine. They run in the exchange's
- * thread, one at a time; choices may be told in any mixture. */
+ * thread, one at a time; events of several choices come mixed. What they are given lives as long as the answer; text is valid during the
+ * call only. */
 #ifndef SERVER_ANSWER_ANSWER_H
 #define SERVER_ANSWER_ANSWER_H
 
@@ -32,7 +33,7 @@ struct call {
 
 /* A sampled token, for answers that want to know how likely it was. */
 struct answer_token {
-    struct stoker_logprob likely, *top; /* [n_top] */
+    struct stoker_logprob likely, *top; /* likely: of the token itself; top: [n_top] likeliest first */
     size_t n_top;
 };
 
@@ -44,7 +45,7 @@ struct choice {
     size_t n_call;
     size_t n_generated, n_reasoning; /* tokens: all of them, with the end token if it was sampled; of reasoning */
     struct answer_token *token;      /* [n_token], if the request asks for logprobs: without the end token */
-    size_t n_token, n_told;          /* n_told: the dialect's: how many of them it has sent */
+    size_t n_token, n_told;          /* n_told: how many of them the dialect has sent: its own field */
 
     /* once it has ended */
     int ended;
@@ -73,10 +74,10 @@ struct answer {
     double progress_seconds;                 /* since the prompt began */
 };
 
-/* A dialect's side. Those marked * may be NULL. */
+/* What a dialect does with events. Those marked * may be NULL. */
 struct dialect_events {
     const char *stream_type; /* "text/event-stream" */
-    int told_whole;          /* pieces are told in whole answers too, for their order; what is written then is lost */
+    int told_whole; /* 1: events of pieces come in whole answers too, for their order; what is written then is dropped */
     void (*begin)(struct answer *a);    /* the prompt is being read */
     void (*progress)(struct answer *a); /* * prompt rows done; only if the request wants it */
     void (*reasoning)(struct answer *a, struct choice *c, const char *text, size_t n);
@@ -85,17 +86,17 @@ struct dialect_events {
     void (*arguments)(struct answer *a, struct choice *c, struct call *call, const char *text, size_t n);
     void (*call_end)(struct answer *a, struct choice *c, struct call *call); /* * */
     void (*choice_end)(struct answer *a, struct choice *c);
-    void (*end)(struct answer *a); /* all choices have ended: the last words */
-    /* * nothing was said for 5 s, or 1 s at the start, maybe before begin; NULL: ": ping" */
+    void (*end)(struct answer *a); /* all choices have ended: the end of the stream */
+    /* * nothing was sent for 5 s, or 1 s at the start, maybe before begin; NULL: ": ping" */
     void (*silence)(struct answer *a);
     void (*failure)(struct answer *a, const struct refusal *r); /* the stream breaks off */
     void (*whole)(struct answer *a);                            /* the whole answer, as JSON, into a->out */
 };
 
-/* Answers x by w, or refuses. Returns when the client has its answer, or is gone. own: for a->own. */
+/* Answers x by w, or refuses. Returns when the client has its answer, or is gone. own: for a->own. All of them are the caller's. */
 void answer_run(struct http_exchange *x, const struct dialect_events *d, const struct request *w, void *own);
 
-int answer_all_ended(const struct answer *a);
+int answer_all_ended(const struct answer *a); /* 1: all choices have ended */
 
 /* The prompt of a request with a chat as the model reads it, by the server's rules (--stabilize, --think): for counting and showing. Sets
  * headers about what was changed. -1: *r. stoker_prompt_free() it. */

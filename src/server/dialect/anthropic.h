@@ -1,4 +1,4 @@
-/* Anthropic's dialect: handlers of its routes. */
+/* Anthropic's dialect: handlers of its routes (http/http.h), each of which answers x. Bodies: docs/API.md. */
 #ifndef SERVER_DIALECT_ANTHROPIC_H
 #define SERVER_DIALECT_ANTHROPIC_H
 

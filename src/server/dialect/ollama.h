@@ -1,4 +1,4 @@
-/* Ollama's dialect: handlers of its routes. */
+/* Ollama's dialect: handlers of its routes (http/http.h), each of which answers x. Bodies: docs/API.md. */
 #ifndef SERVER_DIALECT_OLLAMA_H
 #define SERVER_DIALECT_OLLAMA_H
 

@@ -1,4 +1,5 @@
-/* OpenAI's dialect: handlers of its routes, and what they have in common. */
+/* OpenAI's dialect: handlers of its routes (http/http.h), each of which answers x, and what they have in common. Bodies: docs/API.md.
+ * Functions that write append to o, or to a->out; failed there: no memory. */
 #ifndef SERVER_DIALECT_OPENAI_H
 #define SERVER_DIALECT_OPENAI_H
 
@@ -8,12 +9,12 @@ void openai_chat(struct http_exchange *x);        /* chat.c */
 void openai_completions(struct http_exchange *x); /* completions.c */
 void openai_responses(struct http_exchange *x);   /* responses.c */
 
-/* The body as JSON, its "model" checked. NULL: *r. */
+/* The body of x as JSON, its "model" checked: a new reference. NULL: *r is filled. */
 json_t *openai_body(struct http_exchange *x, struct refusal *r);
 
 /* ---- parts of answers ------------------------------------------------------------------------------------------------------ */
 
-extern const char *const openai_finish[]; /* by enum finish: "stop" and the like, words that need no escapes */
+extern const char *const openai_finish[]; /* by enum finish: "stop" and so on; they need no escapes */
 
 /* What an answer, or each chunk of a stream, begins with, up to its choices: {"id":..,"object":..,..,"choices": */
 void openai_head(struct out *o, const struct server *s, const char *id, const char *object, int stream);
@@ -29,7 +30,7 @@ void openai_token_text(struct out *o, const struct answer *a, stoker_token id);
 /* {"token":..,"logprob":..,"bytes":[..],"top_logprobs":[..]}, .. of tokens [from, c->n_token). */
 void openai_logprobs(struct out *o, const struct answer *a, const struct choice *c, size_t from);
 
-/* data: {"error":{..}} */
+/* The event of a stream that breaks off: data: {"error":{..}} */
 void openai_failure(struct answer *a, const struct refusal *r);
 
 #endif

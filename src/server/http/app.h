@@ -1,5 +1,5 @@
-/* The application behind the HTTP front: what the front asks of it, and what its connections share. The front knows nothing else of the
- * server: handlers get x->server as it is.
+/* The application behind the HTTP front: what the front needs of it, and what its connections share. The front knows nothing else of the
+ * server: handlers get x->server unchanged.
  *
  *     app = {.server, limits, who may ask, .route, .ready, .write_error}    http_app_open()
  *     http_accept(app, socket)...                                          a thread a connection, until it ends
@@ -53,8 +53,8 @@ struct http_app {
     struct http_texts cors, allow_host;
     unsigned char (*key)[SHA256_BYTES]; /* [n_key] hashes; n_key 0: none is needed */
     size_t n_key;
-    const struct route
-        *route; /* [n_route], at most ROUTES_MOST. A path without a row is 404, with other methods only 405 */
+    /* [n_route], at most ROUTES_MOST. A path without a row is 404, one with rows of other methods only 405. */
+    const struct route *route;
     size_t n_route;
     /* A handler begins: -1 and a 503 while the server loads or drains, unless early. Called under the lock. */
     int (*ready)(struct server *s, int early, struct refusal *r);
@@ -76,13 +76,15 @@ struct http_app {
                                  [STATUS_MOST]; /* by row of route (n_route: none) and http_status_at() */
 };
 
+/* Makes lock and changed of an app whose constant fields are set. */
 void http_app_open(struct http_app *app);
 
-/* A connection on this socket, served by a thread of its own; one that cannot be is turned away with 503. */
+/* Serves the connection on this socket, which it owns from now on, by a thread of its own; one that it cannot serve gets a 503 and is
+ * closed. Does not wait. */
 void http_accept(struct http_app *app, int fd);
-size_t http_connection_bytes(void);       /* of memory that a connection takes, body and unsent answer not counted */
-void http_wake_all(struct http_app *app); /* connections look at cut and closing */
+size_t http_connection_bytes(void);       /* bytes that a connection takes, body and unsent answer not counted */
+void http_wake_all(struct http_app *app); /* all connections look at cut and closing; from any thread */
 
-int http_status_at(size_t i); /* of column i of requests; 0: none */
+int http_status_at(size_t i); /* the status of column i of requests; 0: none */
 
 #endif

@@ -12,7 +12,7 @@
  *
  * A handler with a running request loops over: take all events there are, write, http_wait(). When http_wait or a write says gone, it
  * cancels the request, takes its last event and returns: nothing of x may be used by the engine (http_notify) after the return.
- * HEAD needs no thought: the body of the answer is counted and dropped.
+ * A handler treats HEAD as GET: the body of the answer is counted and dropped.
  *
  * Threads: one exchange belongs to its connection's thread; http_notify() may be called from any. */
 #ifndef SERVER_HTTP_HTTP_H
@@ -48,9 +48,10 @@ struct http_exchange {
     struct http_connection *connection; /* http.c's own */
 };
 
-/* The body is not looked at any more: its memory is given back. */
+/* Frees the body, which must not be read any more. */
 void http_forget_body(struct http_exchange *x);
-/* What costs much memory is done: what was kept for a large body goes to others. Said by the beginning of an answer too. */
+/* Call it when what costs much memory is done: memory that was kept for a large body is free for others. The beginning of an answer does it
+ * too. */
 void http_next(struct http_exchange *x);
 
 /* The value of a request's header, name in lower case, or NULL. Lives as long as x. Of several the first. */
@@ -63,10 +64,11 @@ const char *http_key(const struct http_exchange *x);
  * have 4 KiB, what does not fit is left out. Content-Type, x-request-id, Cache-Control, CORS are set already. */
 void http_set(struct http_exchange *x, const char *name, const char *format, ...) __attribute__((format(printf, 3, 4)));
 
-/* The whole answer. type: "application/json" ... Returns -1 when the client is gone (which nobody needs to look at). */
+/* The whole answer, n bytes of body; returns when the client has taken it. type: "application/json" ... -1: the client is gone, or there
+ * was an answer already; a handler may ignore it. These functions return so. */
 int http_answer(struct http_exchange *x, int status, const char *type, const char *body, size_t n);
 
-/* As http_answer with status 200, of any type or of JSON; takes and frees what is in o. 503 if o has failed for want of memory. */
+/* As http_answer with status 200, of any type or of JSON; frees what is in o. 503 if o has failed for want of memory. */
 struct out;
 int http_answer_out(struct http_exchange *x, const char *type, struct out *o);
 int http_answer_json(struct http_exchange *x, struct out *o);
@@ -82,11 +84,11 @@ int http_stream_write(struct http_exchange *x, const char *text, size_t n);
 /* The last chunk. Waits until everything is sent, 64 KiB a minute at least. A stream that is not ended (its handler
  * returns) is cut: the connection closes without the last chunk, which clients notice. */
 int http_stream_end(struct http_exchange *x);
-int http_streaming(const struct http_exchange *x); /* the header is out: too late for http_refuse */
+int http_streaming(const struct http_exchange *x); /* not 0: the header is sent: too late for http_refuse() */
 
 enum http_waited {
     HTTP_NOTIFIED, /* http_notify() was called since the last http_wait() */
-    /* the time is over; or the client has just closed its sending side, and only what a stream says next tells whether it is there */
+    /* the time is over; or the client has just closed its sending side, and only the next write to a stream shows whether it is there */
     HTTP_TIMEOUT,
     /* the client closed both sides: cancel and return; whatever is written now goes nowhere */
     HTTP_GONE,
@@ -94,7 +96,7 @@ enum http_waited {
      * what has not begun gets a 503 */
     HTTP_CUT
 };
-/* Waits up to timeout_ms (-1: no limit); sends on what is kept meanwhile. GONE and CUT come before NOTIFIED. */
+/* Waits up to timeout_ms milliseconds (-1: no limit); sends what is kept meanwhile. GONE and CUT come before NOTIFIED. */
 enum http_waited http_wait(struct http_exchange *x, int timeout_ms);
 
 /* Wakes the exchange's http_wait(), or its next one. x as void *, so that it can be handed over as a callback with its argument. */

@@ -11,7 +11,7 @@
  *     struct json_at m = {NULL, "messages", 0}, item = {&m, NULL, i};                 messages[i]
  *     json_get_text(message, &item, "content", &text, &n, r)                          "messages[2].content must be a string ..."
  *
- * at NULL: the body itself. Texts and values belong to the object they came from.
+ * at NULL: the body itself. Texts and values belong to the object they came from; *out is unchanged but after 1.
  *
  * Out: struct out is a growing text; what fails (no memory) is remembered, so only the end is checked. */
 #ifndef SERVER_HTTP_JSON_H
@@ -26,7 +26,8 @@
 
 enum { JSON_DEPTH = 128, JSON_VALUES = 1 << 18 };
 
-/* A new reference, an object; NULL: *r is filled (invalid_utf8, json_too_deep, duplicate_key, invalid_json, invalid_type). */
+/* n bytes of text as an object: a new reference; NULL: *r is filled (invalid_utf8, json_too_deep, duplicate_key,
+ * invalid_json, invalid_type, or no memory). */
 json_t *json_read(const char *text, size_t n, struct refusal *r);
 
 struct json_at {
@@ -45,10 +46,10 @@ int json_refuse(struct refusal *r, const char *code, const struct json_at *at, c
 /* 400 missing_field. Returns -1. */
 int json_missing(struct refusal *r, const struct json_at *at, const char *key);
 
-/* "a string", "an object", "null" ...: what a value is, for sentences. */
+/* "a string", "an object", "null" ...: the kind of a value, for sentences; static. */
 const char *json_kind(const json_t *v);
 
-/* Any value but null; NULL absent. */
+/* The value of a key, borrowed; NULL: absent or null. */
 json_t *json_get(const json_t *o, const char *key);
 
 int json_get_bool(const json_t *o, const struct json_at *at, const char *key, int *out, struct refusal *r);
@@ -66,7 +67,8 @@ int json_get_object(const json_t *o, const struct json_at *at, const char *key, 
 int json_get_word(const json_t *o, const struct json_at *at, const char *key, const char *const *names, size_t n,
                   int *out, struct refusal *r);
 
-/* Into a value that is being made. v is taken, also where it fails; NULL: there was no memory for it. -1: *r tells of no memory. */
+/* Append to an array or set a key of an object that is being made. The reference v is taken, also on failure; v NULL: there was no memory
+ * for it. -1: *r is a refusal for want of memory. */
 int json_add(struct refusal *r, json_t *array, json_t *v);
 int json_put(struct refusal *r, json_t *object, const char *key, json_t *v);
 
@@ -76,7 +78,7 @@ int json_is(const json_t *o, const char *key, const char *text);
 /* ---- out ------------------------------------------------------------------------------------------------------------------- */
 
 struct out {
-    char *text; /* [n], not terminated; free() it, or out_free() */
+    char *text; /* [n], not terminated; of the requests' memory (base/reqmem.h): out_free() */
     size_t n, cap;
     int failed; /* no memory: text is not whole */
 };
@@ -88,7 +90,7 @@ void out_print(struct out *o, const char *format, ...) __attribute__((format(pri
 void out_string(struct out *o, const char *text, size_t n);
 void out_text(struct out *o, const char *text); /* the same of a text that ends in NUL; NULL: null */
 void out_real(struct out *o, double v);         /* shortest that reads back the same; not finite: null */
-/* In the order it was read, numbers as they were written: what a model is shown is what was meant. */
+/* A value, keys in the order in which they were read, numbers as they were written: a model is shown what the client wrote. */
 void out_value(struct out *o, const json_t *v);
 void out_spaced(struct out *o, const json_t *v); /* {"a": 1, "b": [2, 3]}: the way models write */
 

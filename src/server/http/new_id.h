@@ -4,7 +4,7 @@
 
 #include <stddef.h>
 
-/* Identifiers: prefix and n letters and digits, drawn. out: [strlen(prefix) + n + 1]. */
+/* Writes prefix, n letters and digits drawn at random, and a NUL to out [strlen(prefix) + n + 1]. From any thread. */
 void server_new_id(char *out, const char *prefix, size_t n);
 
 #endif

@@ -1,4 +1,4 @@
-/* What is wrong with a request, before anybody knows in which dialect it will be told.
+/* What is wrong with a request, whatever the dialect in which the error is written later.
  *
  * Status, code and param are those of the table in docs/API.md; the sentence names the field, what came and what is allowed, and never
  * quotes text of a prompt. The first refusal wins, as with struct error. */
@@ -12,9 +12,9 @@ struct refusal {
     int status;       /* 0: none. HTTP's: 400, 404, 413, 429, 500, 501, 503 ... */
     const char *code; /* static: "invalid_value", "queue_full" ...; NULL: none */
     char param[256];  /* path of the field, "messages[2].content"; empty: none */
-    char text[600];
-    int retry_after; /* seconds, for 429 and 503; 0: no such header */
-    int of_memory;   /* for want of memory */
+    char text[600];   /* one sentence, ends in NUL */
+    int retry_after;  /* seconds, for 429 and 503; 0: no such header */
+    int of_memory;    /* 1: for want of memory */
 };
 
 /* Fill *r unless it is filled; param may be NULL. Control characters become "?", bytes that are not UTF-8 too. Returns -1. */
@@ -30,7 +30,8 @@ int refuse_draining(struct refusal *r);
  * rest 500. param may be NULL. Returns -1. */
 int refuse_error(struct refusal *r, const char *param, const struct stoker_error *err);
 
-/* For want of memory because the requests have none left for this one (base/reqmem.h)? Then it is told that: *r is filled anew. */
+/* If *r is for want of memory and the account has run out (base/reqmem.h), fills it anew: 413, where this request can never have so much,
+ * or 503. */
 void refusal_tell_memory(struct refusal *r, const struct reqmem_account *a);
 
 /* "invalid_request_error", "rate_limit_error" ...: the type that OpenAI's dialect and our routes give to a status. */

@@ -1,4 +1,5 @@
-/* Our own routes and llama-server's: server.md, part 7; models, which two dialects share. */
+/* Handlers of our own routes and of llama-server's (server.md, part 7), and of models, which two dialects share. Each answers x
+ * (http/http.h). Bodies: docs/API.md. */
 #ifndef SERVER_OWN_OWN_H
 #define SERVER_OWN_OWN_H
 
@@ -18,6 +19,6 @@ void own_events(struct http_exchange *x);
 void own_plan(struct http_exchange *x);
 void own_anatomy(struct http_exchange *x); /* anatomy.c */
 void own_cache_clear(struct http_exchange *x);
-void own_not_supported(struct http_exchange *x);
+void own_not_supported(struct http_exchange *x); /* 501 */
 
 #endif

@@ -4,7 +4,7 @@
 
 struct http_exchange;
 
-/* With --no-page: 404. */
+/* The handler of "/": answers x with the page; with --no-page: 404. */
 void page_handle(struct http_exchange *x);
 
 #endif

@@ -9,11 +9,12 @@
 
 #include "server/http/json.h"
 
-/* path (as of printf) is the field key of at, in the client's body; either may be NULL. -1: no memory. */
+/* Adds to origins: the field key of at, of the chat (either may be NULL), is path, as printf() writes it, of the client's body. -1: no
+ * memory. */
 int origin_note(json_t *origins, const struct json_at *at, const char *key, const char *path, ...)
     __attribute__((format(printf, 4, 5)));
 
-/* A refusal of the chat's fields in the client's words: its param, and where its sentence names that. origins NULL: they are the same. */
+/* Makes a refusal of the chat's fields one of the client's body: its param, and where its sentence names that. origins NULL: nothing. */
 void origin_rename(const json_t *origins, struct refusal *r);
 
 #endif

@@ -1,12 +1,12 @@
-/* What a client wants of the model, whatever dialect said it.
+/* What a client asks of the model, in whatever dialect.
  *
  *     OpenAI's chat                 request_read_chat(): every field
  *     another dialect of messages   its body rewritten as a chat's, then request_read_chat()
  *     completions                   request_read_sampling(), and the tokens of its prompts
  *
  * Who rewrites a body notes where its fields came from (origin.h): refusals name what the client sent. Everything is checked when the
- * request is read, except what only the template, the tokenizer and the schema compiler know: answer_run() tells that, still before the
- * status line. */
+ * request is read, except what only the template, the tokenizer and the schema compiler know: answer_run() refuses that, still before the
+ * status line. Functions return 0, or -1 with *r filled, in the words of the client's body. */
 #ifndef SERVER_REQUEST_REQUEST_H
 #define SERVER_REQUEST_REQUEST_H
 
@@ -32,7 +32,7 @@ struct request_prompt {
 struct request {
     const json_t *origins; /* of the chat's fields: origin.h; NULL: the body is a chat */
     json_t *places; /* of the messages, where --stabilize took some away, before it did: origin.h; NULL: the same */
-    int anthropic;  /* context overflow is told in Anthropic's words: agents look for them */
+    int anthropic;  /* 1: a prompt too long for the context is refused in Anthropic's words: agents look for them */
 
     /* The prompt. A chat: {"messages", "tools", "reasoning_effort", "enable_thinking", "chat_template_kwargs"} as of stoker_prompt();
      * other members are not looked at. Or tokens, each prompt a choice (n of them). */
@@ -49,7 +49,7 @@ struct request {
     size_t n_bias;
     struct stoker_string stop[REQUEST_STOPS]; /* [n_stop], of a body that lives on */
     size_t n_stop;
-    int ignore_end, no_cache;
+    int ignore_end, no_cache; /* as in struct stoker_request */
 
     uint64_t prefix_key;                  /* of the chat: prefix_key.h */
     unsigned stabilized[STABILIZE_RULES]; /* uses of --stabilize's rules on the chat */
@@ -58,11 +58,11 @@ struct request {
     struct stoker_reply_options reply;
     struct out tools_text, schema_text;
 
-    int stream, wants_progress, include_usage;
-    int logprobs, top_logprobs; /* 0: no; how many alternatives */
+    int stream, wants_progress, include_usage; /* 1: asked for */
+    int logprobs, top_logprobs;                /* 1: asked for; how many alternatives */
 };
 
-/* A refusal of the chat's fields as one of what the client sent. */
+/* Makes a refusal of the chat's fields one of what the client sent. */
 void request_rename(const struct request *w, struct refusal *r);
 
 /* All fields of OpenAI's chat but model. body and text must live as long as w; text: of body, or NULL if body was rewritten. Changes
@@ -82,6 +82,7 @@ int request_read_sampling(struct request *w, const struct server *s, const json_
 /* What the answer must be, for prompts without a template: response_format, close_at_limit. */
 int request_read_answer(struct request *w, const struct server *s, const json_t *body, struct refusal *r);
 
+/* Frees what w holds and zeroes it; a zeroed w is fine. */
 void request_free(struct request *w);
 
 #endif

@@ -12,7 +12,7 @@
 
 enum { RESUME_POINTS = 12 };
 
-/* Ascending, within [1, n_token]. Returns how many. */
+/* Positions of p into at, ascending, within [1, n_token]. Returns how many, at most RESUME_POINTS. */
 size_t resume_points(const struct stoker_templates *t, const struct stoker_prompt *p, size_t at[RESUME_POINTS]);
 
 #endif

@@ -1,5 +1,5 @@
-/* What requests are served with: the options, the model and its engine, sums. What handlers may use of struct server is constant after
- * the start, except what says otherwise. */
+/* What requests are served with: the options, the model and its engine, sums. Fields of struct server are constant once a handler runs,
+ * except atomic ones and where a comment says otherwise; handlers of any thread may read them. */
 #ifndef SERVER_REQUEST_SERVICE_H
 #define SERVER_REQUEST_SERVICE_H
 
@@ -13,7 +13,7 @@
 
 enum stabilize { STABILIZE_OFF, STABILIZE_STRIP, STABILIZE_MOVE };
 
-/* server.md, part 1. Defaults are the command's business: every field is set. */
+/* server.md, part 1. The command line fills in defaults: every field is set. All that is pointed to outlives server_run(). */
 struct server_options {
     const char *host;
     int port; /* 0: any free one */
@@ -25,12 +25,13 @@ struct server_options {
     enum stabilize stabilize;
     const char *model; /* path */
     struct stoker_options engine;
-    /* What a request does not say: the model's advice, changed by set_sampling when the model is open. */
+    /* For fields that a request leaves out: the model's advice, changed by set_sampling, which is called with its arg when the model is
+     * open. */
     struct stoker_sampling sampling;
     void (*set_sampling)(void *arg, struct stoker_sampling *s);
     void *set_sampling_arg;
     int think;           /* 1 on, 0 off, -1 as the template has it */
-    int no_tool_grammar; /* calls are parsed, not governed */
+    int no_tool_grammar; /* 1: calls are parsed, but not constrained */
     int close_at_limit;  /* 1, 0; -1: on for calls and schemas */
 };
 
@@ -45,7 +46,7 @@ struct server_counters {
     _Atomic double ttft_seconds;        /* of the newest answer; 0: none yet */
 };
 
-/* Figures of the panel: differences between two looks at the engine. */
+/* Figures of the page: differences between two readings of the engine's statistics. */
 struct rates {
     struct stoker_stats last;
     uint64_t at_ns;                              /* of last; 0: none */
@@ -78,11 +79,12 @@ struct stoker *server_engine(struct server *s);
  * begin "claude-" too). Else -1 and 404 model_not_found. name NULL: absent, which is fine. */
 int server_model_ok(const struct server *s, const char *name, size_t n, int claude, struct refusal *r);
 
-/* What a request cost, once, before the end of its answer is written (so that who has the answer sees the sums moved). Fills x's figures
- * for the log line too. ttft_seconds < 0: there was no token. cancelled: the client went. */
+/* Adds a request's figures, in tokens, to the sums: once, before the end of its answer is written, so that a client with its answer finds
+ * them there. Fills in x's figures for the log line too. ttft_seconds: to the first token, < 0: there was none. cancelled 1: the client
+ * was gone. From any thread. */
 void server_count(struct http_exchange *x, size_t n_prompt, size_t n_cached, size_t n_generated, double ttft_seconds,
                   int cancelled);
-void server_count_rejected(struct server *s); /* a full queue */
+void server_count_rejected(struct server *s); /* a request was refused because the queue was full */
 
 int64_t server_now(void); /* seconds since 1970 */
 
