@@ -56,7 +56,7 @@ static int probe_drive(const char *path, uint64_t expert, struct disk_probe *out
     return failed;
 }
 
-/* Bytes a second of reads as large as an expert, of the model's largest file. -1: said on stderr. */
+/* Bytes a second of reads as large as an expert, of the model's largest file. -1: after a sentence on stderr. */
 static int measure_disk(const char *model, const struct stoker_plan *p, double *rate)
 {
     struct gguf *g;

@@ -50,7 +50,7 @@ static int check_switch(const char *name, const char *value)
     return 2;
 }
 
-/* What is said on the command line, beside the chat. */
+/* Values of flags that are not fields of struct chat. */
 struct run {
     const char *prompt, *system, *model, *tools, *close;
     int logprobs; /* -1: none */

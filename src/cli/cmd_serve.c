@@ -129,7 +129,7 @@ static void take_signals(void)
 
 static struct http_texts texts(const struct text_list *l) { return (struct http_texts){l->text, (size_t)l->n}; }
 
-/* What flags say in words of their own, not in those of server_options. */
+/* Values of flags whose form is not that of the fields of struct server_options. */
 struct said {
     struct text_list alias, key, cors, allow;
     struct sampling_flags sampling;

@@ -12,8 +12,9 @@
 
 #include "server/request/service.h"
 
-/* Serves until server_stop(); one server a process. listening is called once, by this thread, with the address and the port that it listens
- * at. 0: it has stopped and everything is freed; -1 with *err: it could not start, or the model could not be opened. */
+/* Serves until server_stop(); one server a process. listening is called once, by this thread, with the address and the port that it
+ * listens at. 0: it has stopped; what a thread may still use is left to the end of the process. -1 with *err: it could not start, or the
+ * model could not be opened. */
 int server_run(const struct server_options *opt, void (*listening)(const char *host, int port),
                struct stoker_error *err);
 

@@ -1,12 +1,12 @@
 /* Several demands on one text: patterns that are found in it or not, lengths, names that it must not be.
  *
  * Each pattern becomes a nondeterministic automaton over code points (Thompson). All are run together by the subset construction:
- * a state of the product is a list of their states, the place in the tree of names, and the length as far as it matters. From a
- * state only those kinds of code points (code_points.h) are looked at one by one that something in it reads; all others lead to one
- * place. The product is a grammar_machine(); texts in which different patterns are found end in different states of it, each with
+ * a state of the product is a list of their states, the node in the tree of names, and the length as far as it matters. From a
+ * state only those kinds of code points (code_points.h) that something in it reads have transitions of their own; all others lead to
+ * one state. The product is a grammar_machine(); texts in which different patterns are found end in different states of it, each with
  * what follows such a text.
  *
- * A pattern that begins with ^ is not begun again behind the first code point, so thousands of fixed names are a tree. */
+ * The automaton of a pattern that begins with ^ is started at the first code point only, so that thousands of fixed names give a tree. */
 #include "base/hash.h"
 #include "base/utf8.h"
 #include "text/regex/code_points.h"
@@ -27,9 +27,9 @@ struct name_node {
 
 struct state {
     uint32_t first, n; /* items: states of patterns, ascending */
-    int32_t name;
-    int32_t length;
-    int32_t chain;
+    int32_t name;      /* node in the tree of names, or NO_NAME */
+    int32_t length;    /* code points so far, as far as they matter */
+    int32_t chain;     /* the next one in its bucket; -1: none */
 };
 
 /* A state of a pattern that code points of a kind lead to. */
@@ -39,10 +39,10 @@ struct move {
 };
 
 struct group {
-    uint32_t to, kind; /* kind NOWHERE: all that were not looked at */
+    uint32_t to, kind; /* kind NOWHERE: all kinds that nothing in the state reads */
 };
 
-/* Expressions of kinds of code points that lead to one place. */
+/* Expressions of kinds of code points that lead to one state. */
 struct known {
     uint32_t first, n; /* kinds */
     int others;        /* all but these */
@@ -260,6 +260,7 @@ static uint32_t follow(struct product *x, uint32_t from, uint32_t kind)
 
 /* ---- steps of the product --------------------------------------------------------------------------------------------------------- */
 
+/* Begins the list of moves of a kind, once a state. */
 static void touch(struct product *x, uint32_t kind)
 {
     if (x->head_round[kind] == x->turn)
@@ -335,7 +336,7 @@ static grammar_expr code_points_of(struct product *x, const uint32_t *kind, uint
     if (compile_work(x->compile, 16 * (uint64_t)n_range + (others ? l->n_kind : n)))
         return x->failed = 1, 0;
     qsort(x->range, n_range, sizeof *x->range, by_code);
-    uint32_t kept = 0; /* those that touch are joined */
+    uint32_t kept = 0; /* ranges without a gap between them are joined */
     for (uint32_t k = 0; k < n_range; k++) {
         if (kept && x->range[kept - 1].last + 1 == x->range[k].first)
             x->range[kept - 1].last = x->range[k].last;

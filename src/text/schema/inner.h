@@ -72,7 +72,7 @@ struct schema {
     struct schema_property *asked;
 };
 
-/* A number of something: -1 none said. */
+/* Lengths and counts: -1: no keyword gives one. */
 struct shape {
     struct schema *s;
     const struct terms *terms;

@@ -139,7 +139,7 @@ static int ascending(const void *a, const void *b)
     return (x->first > y->first) - (x->first < y->first);
 }
 
-/* In order, those that touch joined. */
+/* Sorts ranges and joins those without a gap between them. Returns how many are left. */
 static size_t put_in_order(struct grammar_range *r, size_t n)
 {
     size_t kept = 0;
