@@ -52,7 +52,7 @@ static void set_block_scales(enum block_type t, uint8_t *b, enum scales s)
         b[0] = s == SCALES_EDGE ? edge[rnd_below(6)] : (uint8_t)(118 + rnd_below(6));
     } else if (t == TYPE_NVFP4) {
         for (int i = 0; i < 4; i++)
-            b[i] = (uint8_t)(s == SCALES_EDGE ? rnd_below(128) : 40 + rnd_below(16));
+            b[i] = (uint8_t)(s == SCALES_EDGE ? rnd_below(256) : 40 + rnd_below(16));
     } else if (t == TYPE_IQ1_M) {
         uint16_t d = f16_scale(s);
         for (int i = 0; i < 4; i++)

@@ -1,12 +1,9 @@
 /* The dot of one activation row, AVX2: four weight rows at a time (dot_rows.h), each with its eight partial sums, closed
  * together so that the float sums run in four lanes. Every load lies inside its block. */
 #if defined(__x86_64__)
-#include "format/grids.h"
-#include "kernel/dot_rows.h"
-#include "kernel/simd_avx2.h"
+#include "kernel/dot_k.h"
+#include "kernel/small_avx2.h"
 #include "kernel/tiers.h"
-
-#include <math.h>
 
 /* ---- the K family ---- */
 
@@ -91,30 +88,6 @@ INL __m128 step_q6_k(__m128 acc, const uint8_t *p, size_t rs, const struct xq *x
 
 /* ---- small blocks ---- */
 
-enum small { SMALL_Q8_0, SMALL_Q4_0, SMALL_Q5_0, SMALL_IQ4_NL, SMALL_MXFP4 };
-
-/* 32 nibbles: the low ones of 16 bytes, then the high ones. */
-INL __m256i nibbles(const uint8_t *p)
-{
-    __m128i w = load128(p);
-    return _mm256_and_si256(_mm256_inserti128_si256(_mm256_castsi128_si256(w), _mm_srli_epi16(w, 4), 1),
-                            _mm256_set1_epi8(15));
-}
-
-/* Eight partial sums of a block and its activations; q4_0's and q5_0's without their zero points. */
-INL __m256i block_sums(const enum small t, const uint8_t *p, __m256i x)
-{
-    const __m256i ones = _mm256_set1_epi16(1);
-    if (t == SMALL_Q8_0)
-        return _mm256_madd_epi16(signed_pairs(load256(p), x), ones);
-    if (t == SMALL_Q4_0)
-        return _mm256_madd_epi16(_mm256_maddubs_epi16(nibbles(p), x), ones);
-    if (t == SMALL_Q5_0)
-        return _mm256_madd_epi16(_mm256_maddubs_epi16(_mm256_or_si256(nibbles(p), fifth_bits(p - 4)), x), ones);
-    __m256i table = _mm256_broadcastsi128_si256(load128(t == SMALL_MXFP4 ? codes_e2m1 : codes_iq4_nl));
-    return _mm256_madd_epi16(signed_pairs(_mm256_shuffle_epi8(table, nibbles(p)), x), ones);
-}
-
 /* 2^(e - 128) of a byte of four rows. */
 INL __m128 e8m0_half4(const uint8_t *p, size_t rs)
 {
@@ -124,85 +97,103 @@ INL __m128 e8m0_half4(const uint8_t *p, size_t rs)
     return _mm_castsi128_ps(_mm_blendv_epi8(normal, _mm_sllv_epi32(_mm_set1_epi32(0x00200000), e), tiny));
 }
 
-INL __m128 step_small(__m128 acc, const enum small t, const uint8_t *p, size_t rs, const struct xq *x, size_t at, int n)
+/* Half of the UE4M3 in two bytes of four rows: the first bytes in the lower lanes. Its bits are those of an f16 that is 2^7 times
+ * smaller. */
+INL __m256 ue4m3_half8(const uint8_t *p, size_t rs)
 {
-    const size_t bytes = t == SMALL_Q8_0 ? 34 : t == SMALL_Q5_0 ? 22 : t == SMALL_MXFP4 ? 17 : 18;
-    const size_t head = t == SMALL_MXFP4 ? 1 : t == SMALL_Q5_0 ? 6 : 2;
-    const int8_t *q = x->code + at * STEP;
-    for (int g = 0; g < n; g++, p += bytes) {
-        const __m256i xg = load256(q + 32 * g);
-        __m256i v[4];
-        UNROLL for (int r = 0; r < 4; r++) v[r] = block_sums(t, p + (size_t)r * rs + head, xg);
-        __m128i isum = sums4(v);
-        if (t == SMALL_Q4_0 || t == SMALL_Q5_0)
-            isum = _mm_sub_epi32(isum, _mm_set1_epi32((t == SMALL_Q4_0 ? 8 : 16) * x->sum32[at * 8 + (size_t)g]));
-        __m128 d = t == SMALL_MXFP4 ? e8m0_half4(p, rs) : half4(p, rs);
-        d = _mm_mul_ps(d, _mm_set1_ps(x->scale[at * 8 + (size_t)g]));
-        acc = _mm_fmadd_ps(d, _mm_cvtepi32_ps(isum), acc);
-    }
+    const __m128i first_second = _mm_setr_epi8(0, 2, 4, 6, 1, 3, 5, 7, -1, -1, -1, -1, -1, -1, -1, -1);
+    const __m128i nan = _mm_set1_epi16(0x7f);
+    __m128i v = _mm_cvtepu8_epi16(_mm_shuffle_epi8(_mm_cvtsi64_si128((long long)u16x4(p, rs)), first_second));
+    v = _mm_andnot_si128(_mm_cmpeq_epi16(v, nan), _mm_and_si128(v, nan));
+    return _mm256_mul_ps(_mm256_cvtph_ps(_mm_slli_epi16(v, 7)), _mm256_set1_ps(128));
+}
+
+/* Partial sums of 32 values of four rows, their block at p, closed into the float sum of one activation row. */
+INL __m128 close_32(__m128 acc, const enum block_type t, const __m256i v[4], const uint8_t *p, size_t rs, float dx,
+                    int sum)
+{
+    const struct small_type k = small_type(t);
+    __m128i isum = sums4(v);
+    if (k.zero_point && k.zero_point < 128)
+        isum = _mm_sub_epi32(isum, _mm_set1_epi32(k.zero_point * sum));
+    __m128 d = t == TYPE_MXFP4 ? e8m0_half4(p, rs) : half4(p, rs), x = _mm_set1_ps(dx);
+    acc = _mm_fmadd_ps(_mm_mul_ps(d, x), _mm_cvtepi32_ps(isum), acc);
+    if (k.has_min)
+        acc = _mm_fmadd_ps(_mm_mul_ps(half4(p + 2, rs), x), _mm_set1_ps((float)sum), acc);
     return acc;
 }
+
+/* The same of two times sixteen values, each with a scale of its own; p: the scales. */
+INL __m128 close_2x16(__m128 acc, const int zero_point, const __m256i v[4], const uint8_t *p, size_t rs, float dx,
+                      const int16_t sum[2])
+{
+    __m256i isum = _mm256_hadd_epi32(_mm256_hadd_epi32(v[0], v[1]), _mm256_hadd_epi32(v[2], v[3]));
+    isum = _mm256_sub_epi32(isum,
+                            _mm256_set_m128i(_mm_set1_epi32(zero_point * sum[1]), _mm_set1_epi32(zero_point * sum[0])));
+    __m256 d = _mm256_mul_ps(ue4m3_half8(p, rs), _mm256_set1_ps(dx)), s = _mm256_cvtepi32_ps(isum);
+    acc = _mm_fmadd_ps(_mm256_castps256_ps128(d), _mm256_castps256_ps128(s), acc);
+    return _mm_fmadd_ps(_mm256_extractf128_ps(d, 1), _mm256_extractf128_ps(s, 1), acc);
+}
+
+/* m, a constant: the activation rows that share the decoding; n: blocks of 32 values in this step. */
+INL void step_small(__m128 *acc, const enum block_type t, const int m, const uint8_t *p, size_t rs, const struct xq *x,
+                    const size_t *at, int n)
+{
+    const struct small_type k = small_type(t);
+    const int parts = k.values / 32;
+    for (int g = 0; g < n; g++) {
+        const uint8_t *b = p + (size_t)(g / parts) * k.bytes;
+        __m256i v[2][4];
+        UNROLL for (int r = 0; r < 4; r++)
+        {
+            const __m256i c = block_codes(t, b + (size_t)r * rs, g % parts);
+            UNROLL for (int i = 0; i < m; i++)
+            {
+                const __m256i q = load256(x->code + at[i] * STEP + 32 * g);
+                v[i][r] = k.zero_point == 128 ? signed_pairs(c, q) : _mm256_maddubs_epi16(c, q);
+                v[i][r] = _mm256_madd_epi16(v[i][r], _mm256_set1_epi16(1));
+            }
+        }
+        UNROLL for (int i = 0; i < m; i++)
+        {
+            const float dx = x->scale[at[i] * 8 + (size_t)g];
+            if (t == TYPE_NVFP4)
+                acc[i] = close_2x16(acc[i], k.zero_point, v[i], b + 2 * (g % parts), rs, dx,
+                                    x->sum16 + at[i] * 16 + 2 * g);
+            else
+                acc[i] = close_32(acc[i], t, v[i], b, rs, dx, x->sum32[at[i] * 8 + (size_t)g]);
+        }
+    }
+}
+
+#define DOT_SMALL(name, TYPE)                                                                                          \
+    DOT(dot_##name, step_small(acc, TYPE, 1, p, rs, x, at, n))                                                         \
+    PAIR(pair_##name, step_small(acc, TYPE, 2, p, rs, x, at, n))
 
 DOT(dot_q4_k, *acc = step_q4_k(*acc, p, rs, x, *at))
 DOT(dot_q6_k, *acc = step_q6_k(*acc, p, rs, x, *at))
-DOT(dot_q8_0, *acc = step_small(*acc, SMALL_Q8_0, p, rs, x, *at, n))
-DOT(dot_q4_0, *acc = step_small(*acc, SMALL_Q4_0, p, rs, x, *at, n))
-DOT(dot_q5_0, *acc = step_small(*acc, SMALL_Q5_0, p, rs, x, *at, n))
-DOT(dot_iq4_nl, *acc = step_small(*acc, SMALL_IQ4_NL, p, rs, x, *at, n))
-DOT(dot_mxfp4, *acc = step_small(*acc, SMALL_MXFP4, p, rs, x, *at, n))
-
-/* ---- any other type: unpacked by the scalar code, multiplied here ---- */
-
-/* sum[g]: code times activation over sixteen values, for the n / 16 groups that exist (n a multiple of 32). */
-INL void products16(int32_t sum[16], const struct step *s, const int8_t *q, int n)
-{
-    for (int i = 0; i < n; i += 32) {
-        __m256i v = _mm256_madd_epi16(signed_pairs(load256(s->code + i), load256(q + i)), _mm256_set1_epi16(1));
-        v = _mm256_add_epi32(v, _mm256_shuffle_epi32(v, 0x4e));
-        v = _mm256_add_epi32(v, _mm256_shuffle_epi32(v, 0xb1));
-        sum[i / 16] = _mm256_cvtsi256_si32(v);
-        sum[i / 16 + 1] = _mm_cvtsi128_si32(_mm256_extracti128_si256(v, 1));
-    }
-}
-
-static float step_any(const struct unpacking *u, const struct step *s, const struct xq *x, size_t at, int n, float acc)
-{
-    const int16_t *s16 = x->sum16 + at * 16;
-    int32_t sum[16], isum = 0, msum = 0;
-    products16(sum, s, x->code + at * STEP, n);
-    if (u->family == ACT_X256) {
-        float dx = x->scale[at];
-        for (int g = 0; g < 16; g++)
-            isum += sum[g] * s->scale[g];
-        acc = fmaf(s->d[0] * dx, (float)isum, acc);
-        if (u->minima == MIN_NONE)
-            return acc;
-        for (int g = 0; g < 16; g++)
-            msum += s->min[g] * s16[g];
-        return fmaf(-(s->dmin * dx), (float)msum, acc);
-    }
-    const float *dx = x->scale + at * 8;
-    for (int g = 0; g < n / 16; g += u->sub / 16) {
-        int32_t both = u->sub == 32 ? sum[g] + sum[g + 1] : sum[g];
-        acc = fmaf(s->d[g] * dx[g / 2], (float)both, acc);
-        if (u->minima == MIN_FLOAT)
-            acc = fmaf(s->m[g / 2] * dx[g / 2], (float)x->sum32[at * 8 + (size_t)g / 2], acc);
-    }
-    return acc;
-}
-
-DOT_ANY(step_any)
-
-static dot_fn *const own[TYPE_COUNT] = {
-    [TYPE_Q4_K] = dot_q4_k, [TYPE_Q6_K] = dot_q6_k,     [TYPE_Q8_0] = dot_q8_0,   [TYPE_Q4_0] = dot_q4_0,
-    [TYPE_Q5_0] = dot_q5_0, [TYPE_IQ4_NL] = dot_iq4_nl, [TYPE_MXFP4] = dot_mxfp4,
-};
+DOT_SMALL(q8_0, TYPE_Q8_0)
+DOT_SMALL(q4_0, TYPE_Q4_0)
+DOT_SMALL(q4_1, TYPE_Q4_1)
+DOT_SMALL(q5_0, TYPE_Q5_0)
+DOT_SMALL(q5_1, TYPE_Q5_1)
+DOT_SMALL(iq4_nl, TYPE_IQ4_NL)
+DOT_SMALL(mxfp4, TYPE_MXFP4)
+DOT_SMALL(nvfp4, TYPE_NVFP4)
+DOT_SMALL(q1_0, TYPE_Q1_0)
 
 void fill_dot_avx2(struct kernels *k)
 {
-    for (int t = 0; t < TYPE_COUNT; t++)
-        if (unpackings[t].unpack)
-            k->dot[t] = own[t] ? own[t] : dot_any;
+    static const struct own_dot own[] = {
+        {TYPE_Q4_K, dot_q4_k, NULL},         {TYPE_Q6_K, dot_q6_k, NULL},
+        {TYPE_Q8_0, dot_q8_0, pair_q8_0},    {TYPE_Q4_0, dot_q4_0, pair_q4_0},
+        {TYPE_Q4_1, dot_q4_1, pair_q4_1},    {TYPE_Q5_0, dot_q5_0, pair_q5_0},
+        {TYPE_Q5_1, dot_q5_1, pair_q5_1},    {TYPE_IQ4_NL, dot_iq4_nl, pair_iq4_nl},
+        {TYPE_MXFP4, dot_mxfp4, pair_mxfp4}, {TYPE_NVFP4, dot_nvfp4, pair_nvfp4},
+        {TYPE_Q1_0, dot_q1_0, pair_q1_0},
+    };
+    fill_dots(k, own, sizeof own / sizeof own[0]);
+    fill_dot_k(k);
 }
 
 #endif

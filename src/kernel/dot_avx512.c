@@ -6,10 +6,9 @@
 #include "format/grids.h"
 #include "kernel/dot_rows.h"
 #include "kernel/simd_avx512.h"
+#include "kernel/small_block.h"
 #include "kernel/tiers.h"
 #include "kernel/unpack.h"
-
-#include <math.h>
 
 /* Four rows' sums over all slots. */
 INL __m128i fold(__m512i v)
@@ -150,43 +149,32 @@ INL void step_q6_k(__m128 *acc, const int m, const uint8_t *p, size_t rs, const 
     }
 }
 
-/* ---- small blocks: four blocks of four rows become one vector of sums, slot = block, lane = row ---- */
+/* ---- small blocks: four blocks of four rows become one vector of sums, slot = block, lane = row ----
+ *
+ * A block here is what has a scale of its own: sixteen values of nvfp4, 32 of the others. Four of nvfp4's and of q1_0's are one block of
+ * the file. */
 
-enum small { SMALL_Q8_0, SMALL_Q4_0, SMALL_Q5_0, SMALL_IQ4_NL, SMALL_MXFP4 };
+/* Values 0 to 15 of four blocks, a slot each, and values 16 to 31: nvfp4 has none. */
+struct halves {
+    __m512i low, high;
+};
 
-INL size_t small_bytes(const enum small t)
+INL int block_values(const enum block_type t) { return t == TYPE_NVFP4 ? 16 : 32; }
+
+/* From one of the four to the next: q1_0's and nvfp4's lie together. */
+INL size_t block_stride(const enum block_type t) { return t == TYPE_NVFP4 || t == TYPE_Q1_0 ? 0 : small_type(t).bytes; }
+
+INL struct halves load_halves(const enum block_type t, const int8_t *q)
 {
-    return t == SMALL_Q8_0 ? 34 : t == SMALL_Q5_0 ? 22 : t == SMALL_MXFP4 ? 17 : 18;
+    __m512i a = _mm512_loadu_si512(q);
+    if (t == TYPE_NVFP4)
+        return (struct halves){.low = a};
+    __m512i b = _mm512_loadu_si512(q + 64);
+    return (struct halves){_mm512_shuffle_i32x4(a, b, 0x88), _mm512_shuffle_i32x4(a, b, 0xdd)};
 }
 
-INL __m512i block_codes(const enum small t, __m512i nibbles)
-{
-    __m512i n = _mm512_and_si512(nibbles, _mm512_set1_epi8(15));
-    if (t == SMALL_Q4_0 || t == SMALL_Q5_0)
-        return n;
-    const int8_t *codes = t == SMALL_MXFP4 ? codes_e2m1 : codes_iq4_nl;
-    __m128i table = _mm_xor_si128(_mm_loadu_si128((const __m128i *)codes), _mm_set1_epi8((char)0x80));
-    return _mm512_shuffle_epi8(_mm512_broadcast_i32x4(table), n);
-}
-
-INL __m128i half8(const uint8_t *p, const uint8_t *q, size_t rs) /* 16 bits at p of four rows, then at q */
-{
-    __m128i v = _mm_cvtsi32_si128(load_u16(p));
-    v = _mm_insert_epi16(v, load_u16(p + rs), 1);
-    v = _mm_insert_epi16(v, load_u16(p + 2 * rs), 2);
-    v = _mm_insert_epi16(v, load_u16(p + 3 * rs), 3);
-    v = _mm_insert_epi16(v, load_u16(q), 4);
-    v = _mm_insert_epi16(v, load_u16(q + rs), 5);
-    v = _mm_insert_epi16(v, load_u16(q + 2 * rs), 6);
-    return _mm_insert_epi16(v, load_u16(q + 3 * rs), 7);
-}
-
-INL int u8x4(const uint8_t *p, size_t rs) /* a byte of four rows */
-{
-    return (int)(p[0] | (uint32_t)p[rs] << 8 | (uint32_t)p[2 * rs] << 16 | (uint32_t)p[3 * rs] << 24);
-}
-
-/* Four whole blocks of an even size lie in two loads that overlap: which words make slot i, from word `first` of block i on. */
+/* Heads of blocks that begin with f16, and their codes: an even number of bytes. Four whole blocks lie in two loads that overlap: which
+ * words make slot i, from word `first` of block i on. */
 #define WORD(w, lap) ((w) < 32 ? (w) : (w) + 32 - (lap))
 #define SLOT(w, lap)                                                                                                   \
     WORD(w, lap), WORD((w) + 1, lap), WORD((w) + 2, lap), WORD((w) + 3, lap), WORD((w) + 4, lap), WORD((w) + 5, lap),  \
@@ -196,165 +184,250 @@ INL int u8x4(const uint8_t *p, size_t rs) /* a byte of four rows */
         SLOT(first, 4 * (size)-32), SLOT((size) + (first), 4 * (size)-32), SLOT(2 * (size) + (first), 4 * (size)-32),  \
             SLOT(3 * (size) + (first), 4 * (size)-32)                                                                  \
     }
-static const uint16_t heads_9[32] = SLOTS(9, 0), codes_9[32] = SLOTS(9, 1);     /* q4_0, iq4_nl: scale, 16 bytes */
-static const uint16_t heads_11[32] = SLOTS(11, 0), codes_11[32] = SLOTS(11, 3); /* q5_0: scale, fifth bits, 16 bytes */
+static const uint16_t heads_9[32] = SLOTS(9, 0), codes_9[32] = SLOTS(9, 1);     /* q4_0, iq4_nl: scale */
+static const uint16_t heads_10[32] = SLOTS(10, 0), codes_10[32] = SLOTS(10, 2); /* q4_1: scale, minimum */
+static const uint16_t heads_11[32] = SLOTS(11, 0), codes_11[32] = SLOTS(11, 3); /* q5_0: scale, fifth bits */
+static const uint16_t heads_12[32] = SLOTS(12, 0), codes_12[32] = SLOTS(12, 4); /* q5_1: scale, minimum, fifth bits */
 
-/* The fifth bits of four blocks from their heads; from: the byte of a slot that has the first eight. */
-INL __mmask64 bits_of_heads(__m512i heads, const int from)
+INL int has_heads(const enum block_type t)
 {
-    const long long spread = 0x0101010101010101 * from;
-    __m512i byte = _mm512_broadcast_i32x4(_mm_set_epi64x(spread + 0x0101010101010101, spread));
-    return _mm512_test_epi8_mask(_mm512_shuffle_epi8(heads, byte), _mm512_set1_epi64((long long)0x8040201008040201));
+    return t == TYPE_Q4_0 || t == TYPE_IQ4_NL || t == TYPE_Q4_1 || t == TYPE_Q5_0 || t == TYPE_Q5_1;
 }
 
-/* n of four blocks at p, `bytes` apart; the missing ones read the last again and count for nothing. */
-INL __m128 four_blocks(__m128 acc, const enum small t, const uint8_t *p, size_t rs, const int8_t *q, const float *dx,
-                       const int16_t *s32, const int n)
+INL __m512i head_words(const enum block_type t)
 {
-    const size_t bytes = small_bytes(t), head = t == SMALL_MXFP4 ? 1 : t == SMALL_Q5_0 ? 6 : 2;
-    const int five = t == SMALL_Q5_0, heads = five || t == SMALL_Q4_0 || t == SMALL_IQ4_NL;
+    return _mm512_loadu_si512(t == TYPE_Q4_1   ? heads_10
+                              : t == TYPE_Q5_0 ? heads_11
+                              : t == TYPE_Q5_1 ? heads_12
+                                               : heads_9);
+}
+
+INL __m512i code_words(const enum block_type t)
+{
+    return _mm512_loadu_si512(t == TYPE_Q4_1   ? codes_10
+                              : t == TYPE_Q5_0 ? codes_11
+                              : t == TYPE_Q5_1 ? codes_12
+                                               : codes_9);
+}
+
+/* Bits of a slot as a mask of its bytes; from: the byte of the slot that has the first eight. */
+INL __mmask64 bits_of_slots(__m512i v, __m512i from)
+{
+    const __m512i next = _mm512_set4_epi32(0x01010101, 0x01010101, 0, 0);
+    v = _mm512_shuffle_epi8(v, _mm512_add_epi8(from, next));
+    return _mm512_test_epi8_mask(v, _mm512_set1_epi64((long long)0x8040201008040201));
+}
+
+INL __m512i block_codes(const enum block_type t, __m512i nibbles)
+{
+    __m512i n = _mm512_and_si512(nibbles, _mm512_set1_epi8(15));
+    if (t != TYPE_MXFP4 && t != TYPE_NVFP4 && t != TYPE_IQ4_NL)
+        return n;
+    const __m128i zero_point = _mm_set1_epi8((char)small_type(t).zero_point);
+    __m128i table = _mm_loadu_si128((const __m128i *)(t == TYPE_IQ4_NL ? codes_iq4_nl : codes_e2m1));
+    return _mm512_shuffle_epi8(_mm512_broadcast_i32x4(_mm_add_epi8(table, zero_point)), n);
+}
+
+/* Codes of types whose blocks have no f16 head; the blocks begin at p + at[i]. */
+INL struct halves codes_headless(const enum block_type t, const uint8_t *p, const size_t at[4])
+{
+    p += small_type(t).codes;
+    if (t == TYPE_Q8_0) {
+        const __m512i flip = _mm512_set1_epi8((char)0x80);
+        __m512i a = _mm512_xor_si512(load_2x32(p + at[0], p + at[1]), flip);
+        __m512i b = _mm512_xor_si512(load_2x32(p + at[2], p + at[3]), flip);
+        return (struct halves){_mm512_shuffle_i32x4(a, b, 0x88), _mm512_shuffle_i32x4(a, b, 0xdd)};
+    }
+    if (t == TYPE_Q1_0) {
+        const __m512i slot = _mm512_setr_epi64(0, 0, 0x0404040404040404, 0x0404040404040404, 0x0808080808080808,
+                                               0x0808080808080808, 0x0c0c0c0c0c0c0c0c, 0x0c0c0c0c0c0c0c0c);
+        __m512i bits = _mm512_broadcast_i32x4(_mm_loadu_si128((const __m128i *)p)), two = _mm512_set1_epi8(2);
+        return (struct halves){
+            _mm512_maskz_mov_epi8(bits_of_slots(bits, slot), two),
+            _mm512_maskz_mov_epi8(bits_of_slots(bits, _mm512_add_epi8(slot, two)), two),
+        };
+    }
+    if (t == TYPE_NVFP4) { /* eight bytes a slot: low nibbles, then high ones */
+        __m512i w = _mm512_castsi256_si512(_mm256_loadu_si256((const __m256i *)p));
+        w = _mm512_permutexvar_epi64(_mm512_setr_epi64(0, 0, 1, 1, 2, 2, 3, 3), w);
+        return (struct halves){.low = block_codes(t, _mm512_srlv_epi64(w, _mm512_set4_epi64(4, 0, 4, 0)))};
+    }
+    __m512i w = load_4x16(p + at[0], p + at[1], p + at[2], p + at[3]);
+    return (struct halves){block_codes(t, w), block_codes(t, _mm512_srli_epi16(w, 4))};
+}
+
+/* Codes of types with heads, and the heads: dword 0 of a slot is the scale, or scale and minimum. n: all four blocks are there. */
+INL struct halves codes_with_heads(const enum block_type t, const uint8_t *p, const size_t at[4], const int n,
+                                   __m512i *head)
+{
+    const struct small_type k = small_type(t);
+    __m512i w;
+    if (n == 4) {
+        __m512i a = _mm512_loadu_si512(p), b = _mm512_loadu_si512(p + 4 * k.bytes - 64);
+        w = _mm512_permutex2var_epi16(a, code_words(t), b);
+        *head = _mm512_permutex2var_epi16(a, head_words(t), b);
+    } else {
+        const uint8_t *c = p + k.codes;
+        w = load_4x16(c + at[0], c + at[1], c + at[2], c + at[3]);
+        *head = load_4x16(p + at[0], p + at[1], p + at[2], p + at[3]);
+    }
+    struct halves c = {block_codes(t, w), block_codes(t, _mm512_srli_epi16(w, 4))};
+    if (t == TYPE_Q5_0 || t == TYPE_Q5_1) {
+        const __m512i fifths = _mm512_set1_epi8((char)(k.codes - 4)), sixteen = _mm512_set1_epi8(16);
+        c.low = _mm512_mask_add_epi8(c.low, bits_of_slots(*head, fifths), c.low, sixteen);
+        c.high = _mm512_mask_add_epi8(c.high, bits_of_slots(*head, _mm512_add_epi8(fifths, _mm512_set1_epi8(2))),
+                                      c.high, sixteen);
+    }
+    return c;
+}
+
+INL __m128i half8(const uint8_t *p, const uint8_t *q, size_t rs) /* 16 bits at p of four rows, then at q */
+{
+    return _mm_set_epi64x((long long)u16x4(q, rs), (long long)u16x4(p, rs));
+}
+
+INL int u8x4(const uint8_t *p, size_t rs) /* a byte of four rows */
+{
+    return (int)(p[0] | (uint32_t)p[rs] << 8 | (uint32_t)p[2 * rs] << 16 | (uint32_t)p[3 * rs] << 24);
+}
+
+INL __m512 low_halves(__m512i v) { return _mm512_cvtph_ps(_mm512_cvtepi32_epi16(v)); }
+
+/* Scales of the four blocks, slot = block, lane = row; heads: those of types that have them. */
+INL __m512 block_scales(const enum block_type t, const uint8_t *p, size_t rs, const size_t at[4], __m512i heads)
+{
+    if (has_heads(t))
+        return low_halves(heads);
+    if (t == TYPE_MXFP4) {
+        __m128i e = _mm_set_epi32(u8x4(p + at[3], rs), u8x4(p + at[2], rs), u8x4(p + at[1], rs), u8x4(p, rs));
+        return e8m0_half512(_mm512_cvtepu8_epi32(e));
+    }
+    if (t == TYPE_Q1_0)
+        return _mm512_broadcast_f32x4(half4(p, rs));
+    if (t == TYPE_NVFP4) {
+        const __m128i by_group = _mm_setr_epi8(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15);
+        __m128i rows = _mm_setr_epi32((int)load_u32(p), (int)load_u32(p + rs), (int)load_u32(p + 2 * rs),
+                                      (int)load_u32(p + 3 * rs));
+        return ue4m3_half512(_mm512_cvtepu8_epi32(_mm_shuffle_epi8(rows, by_group)));
+    }
+    return _mm512_cvtph_ps(_mm256_set_m128i(half8(p + at[2], p + at[3], rs), half8(p, p + at[1], rs)));
+}
+
+INL __m128 slot_of(__m512 v, const int i)
+{
+    return i == 0   ? _mm512_castps512_ps128(v)
+           : i == 1 ? _mm512_extractf32x4_ps(v, 1)
+           : i == 2 ? _mm512_extractf32x4_ps(v, 2)
+                    : _mm512_extractf32x4_ps(v, 3);
+}
+
+/* The four sums of slots; those of blocks that exist, n, are added to acc. g: the first block in its step; at: its activation row. */
+INL __m128 close_four(__m128 acc, const enum block_type t, __m512i isum, __m512 d, __m512 min, const struct xq *x,
+                      size_t at, int g, const int n)
+{
+    const struct small_type k = small_type(t);
     const __m512i slot = _mm512_setr_epi32(0, 0, 0, 0, 1, 1, 1, 1, 2, 2, 2, 2, 3, 3, 3, 3);
-    const __m512i head_words = _mm512_loadu_si512(five ? heads_11 : heads_9);
-    const __m512i code_words = _mm512_loadu_si512(five ? codes_11 : codes_9);
-    const size_t o1 = (n > 1 ? 1 : 0) * bytes, o2 = (size_t)(n > 2 ? 2 : n - 1) * bytes, o3 = (size_t)(n - 1) * bytes;
-    __m512i x01 = _mm512_loadu_si512(q), x23 = _mm512_loadu_si512(q + 64), v[4], scales = _mm512_setzero_si512();
-    __m512i x_low = _mm512_shuffle_i32x4(x01, x23, 0x88), x_high = _mm512_shuffle_i32x4(x01, x23, 0xdd);
+    const int sixteens = t == TYPE_NVFP4;
+    const int16_t *s = sixteens ? x->sum16 + at * 16 + g : x->sum32 + at * 8 + g;
+    __m512i sum = _mm512_cvtepi16_epi32(_mm256_castsi128_si256(_mm_loadl_epi64((const __m128i *)s)));
+    sum = _mm512_permutexvar_epi32(slot, sum);
+    if (k.zero_point)
+        isum = _mm512_sub_epi32(isum, _mm512_slli_epi32(sum, (unsigned)__builtin_ctz((unsigned)k.zero_point)));
+    const float *scale = x->scale + at * 8 + (sixteens ? g / 2 : g);
+    __m128 dx4 = sixteens ? _mm_castsi128_ps(_mm_loadl_epi64((const __m128i *)scale)) : _mm_loadu_ps(scale);
+    __m512 dx = _mm512_castps128_ps512(dx4);
+    dx = _mm512_permutexvar_ps(sixteens ? _mm512_srli_epi32(slot, 1) : slot, dx);
+    __m512 f = _mm512_cvtepi32_ps(isum), df = _mm512_mul_ps(d, dx);
+    __m512 mf = _mm512_mul_ps(min, dx), sums = _mm512_cvtepi32_ps(sum);
+    UNROLL for (int i = 0; i < 4; i++)
+    {
+        if (i >= n)
+            break;
+        acc = _mm_fmadd_ps(slot_of(df, i), slot_of(f, i), acc);
+        if (k.has_min)
+            acc = _mm_fmadd_ps(slot_of(mf, i), slot_of(sums, i), acc);
+    }
+    return acc;
+}
+
+/* Blocks g .. g + n - 1 of a step, at p, of m activation rows (1 or 2); the missing of four read the last again and count for
+ * nothing. */
+INL void four_blocks(__m128 *acc, const enum block_type t, const int m, const uint8_t *p, size_t rs, const struct xq *x,
+                     const size_t *row, int g, const int n)
+{
+    const size_t stride = block_stride(t);
+    const size_t at[4] = {0, (n > 1 ? 1 : 0) * stride, (size_t)(n > 2 ? 2 : n - 1) * stride, (size_t)(n - 1) * stride};
+    __m512i heads = _mm512_setzero_si512(), v[2][4];
+    struct halves q[2];
+    UNROLL for (int i = 0; i < m; i++) q[i] = load_halves(t, x->code + row[i] * STEP + block_values(t) * g);
     UNROLL for (int r = 0; r < 4; r++)
     {
-        const uint8_t *first = p + (size_t)r * rs, *b = first + head;
-        if (t == SMALL_Q8_0) {
-            const __m512i flip = _mm512_set1_epi8((char)0x80), zero = _mm512_setzero_si512();
-            __m512i a = _mm512_dpbusd_epi32(zero, _mm512_xor_si512(load_2x32(b, b + o1), flip), x01);
-            __m512i c = _mm512_dpbusd_epi32(zero, _mm512_xor_si512(load_2x32(b + o2, b + o3), flip), x23);
-            v[r] = _mm512_add_epi32(_mm512_shuffle_i32x4(a, c, 0x88), _mm512_shuffle_i32x4(a, c, 0xdd));
-            continue;
-        }
-        __m512i w, h = scales;
-        if (heads && n == 4) {
-            __m512i a = _mm512_loadu_si512(first), c = _mm512_loadu_si512(first + 4 * bytes - 64);
-            w = _mm512_permutex2var_epi16(a, code_words, c);
-            h = _mm512_permutex2var_epi16(a, head_words, c);
+        const uint8_t *b = p + (size_t)r * rs;
+        struct halves c;
+        if (has_heads(t)) {
+            __m512i head;
+            c = codes_with_heads(t, b, at, n, &head);
+            heads = _mm512_mask_shuffle_epi32(heads, (__mmask16)(0x1111 << r), head, 0);
         } else {
-            w = load_4x16(b, b + o1, b + o2, b + o3);
-            if (heads)
-                h = load_4x16(first, first + o1, first + o2, first + o3);
+            c = codes_headless(t, b, at);
         }
-        __m512i low = block_codes(t, w), high = block_codes(t, _mm512_srli_epi16(w, 4));
-        if (heads)
-            scales = _mm512_mask_shuffle_epi32(scales, (__mmask16)(0x1111 << r), h, 0);
-        if (five) {
-            low = _mm512_mask_add_epi8(low, bits_of_heads(h, 2), low, _mm512_set1_epi8(16));
-            high = _mm512_mask_add_epi8(high, bits_of_heads(h, 4), high, _mm512_set1_epi8(16));
+        UNROLL for (int i = 0; i < m; i++)
+        {
+            v[i][r] = _mm512_dpbusd_epi32(_mm512_setzero_si512(), c.low, q[i].low);
+            if (block_values(t) == 32)
+                v[i][r] = _mm512_dpbusd_epi32(v[i][r], c.high, q[i].high);
         }
-        v[r] = _mm512_dpbusd_epi32(_mm512_setzero_si512(), low, x_low);
-        v[r] = _mm512_dpbusd_epi32(v[r], high, x_high);
     }
-    __m512i z = _mm512_cvtepi16_epi32(_mm256_castsi128_si256(_mm_loadl_epi64((const __m128i *)s32)));
-    const unsigned zero_point = t == SMALL_Q4_0 ? 3 : five ? 4 : 7; /* 8, 16 or 128 */
-    z = _mm512_slli_epi32(_mm512_permutexvar_epi32(slot, z), zero_point);
-    __m512 isum = _mm512_cvtepi32_ps(_mm512_sub_epi32(rows4(v), z)), d;
-    if (t == SMALL_MXFP4) {
-        __m128i e = _mm_set_epi32(u8x4(p + o3, rs), u8x4(p + o2, rs), u8x4(p + o1, rs), u8x4(p, rs));
-        d = e8m0_half512(_mm512_cvtepu8_epi32(e));
-    } else if (heads) {
-        d = _mm512_cvtph_ps(_mm512_cvtepi32_epi16(scales));
-    } else {
-        d = _mm512_cvtph_ps(_mm256_set_m128i(half8(p + o2, p + o3, rs), half8(p, p + o1, rs)));
-    }
-    d = _mm512_mul_ps(d, _mm512_permutexvar_ps(slot, _mm512_castps128_ps512(_mm_loadu_ps(dx))));
-    acc = _mm_fmadd_ps(_mm512_castps512_ps128(d), _mm512_castps512_ps128(isum), acc);
-    if (n > 1)
-        acc = _mm_fmadd_ps(_mm512_extractf32x4_ps(d, 1), _mm512_extractf32x4_ps(isum, 1), acc);
-    if (n > 2)
-        acc = _mm_fmadd_ps(_mm512_extractf32x4_ps(d, 2), _mm512_extractf32x4_ps(isum, 2), acc);
-    if (n > 3)
-        acc = _mm_fmadd_ps(_mm512_extractf32x4_ps(d, 3), _mm512_extractf32x4_ps(isum, 3), acc);
-    return acc;
+    const __m512 d = block_scales(t, p, rs, at, heads);
+    const __m512 min = low_halves(_mm512_srli_epi32(heads, 16));
+    UNROLL for (int i = 0; i < m; i++) acc[i] = close_four(acc[i], t, rows4(v[i]), d, min, x, row[i], g, n);
 }
 
-INL __m128 step_small(__m128 acc, const enum small t, const uint8_t *p, size_t rs, const struct xq *x, size_t at, int n)
+/* n: blocks of 32 values in this step. */
+INL void step_small(__m128 *acc, const enum block_type t, const int m, const uint8_t *p, size_t rs, const struct xq *x,
+                    const size_t *row, int n)
 {
-    const size_t four = 4 * small_bytes(t);
-    const int8_t *q = x->code + at * STEP;
-    const float *dx = x->scale + at * 8;
-    const int16_t *s32 = x->sum32 + at * 8;
+    const struct small_type k = small_type(t);
+    const size_t four = (size_t)(4 * block_values(t) / k.values) * k.bytes;
+    n *= 32 / block_values(t);
     if (n == 8) {
-        acc = four_blocks(acc, t, p, rs, q, dx, s32, 4);
-        return four_blocks(acc, t, p + four, rs, q + 128, dx + 4, s32 + 4, 4);
+        four_blocks(acc, t, m, p, rs, x, row, 0, 4);
+        four_blocks(acc, t, m, p + four, rs, x, row, 4, 4);
+        return;
     }
-    for (int i = 0; i < n; i += 4, p += four)
-        acc = four_blocks(acc, t, p, rs, q + 32 * i, dx + i, s32 + i, n - i < 4 ? n - i : 4);
-    return acc;
+    for (int g = 0; g < n; g += 4, p += four)
+        four_blocks(acc, t, m, p, rs, x, row, g, n - g < 4 && block_stride(t) ? n - g : 4);
 }
+
+#define DOT_SMALL(name, TYPE)                                                                                          \
+    DOT(dot_##name, step_small(acc, TYPE, 1, p, rs, x, at, n))                                                         \
+    PAIR(pair_##name, step_small(acc, TYPE, 2, p, rs, x, at, n))
 
 DOT(dot_q4_k, step_q4_k(acc, 1, p, rs, x, at))
 DOT(dot_q6_k, step_q6_k(acc, 1, p, rs, x, at))
 PAIR(pair_q4_k, step_q4_k(acc, 2, p, rs, x, at))
 PAIR(pair_q6_k, step_q6_k(acc, 2, p, rs, x, at))
-DOT(dot_q8_0, *acc = step_small(*acc, SMALL_Q8_0, p, rs, x, *at, n))
-DOT(dot_q4_0, *acc = step_small(*acc, SMALL_Q4_0, p, rs, x, *at, n))
-DOT(dot_q5_0, *acc = step_small(*acc, SMALL_Q5_0, p, rs, x, *at, n))
-DOT(dot_iq4_nl, *acc = step_small(*acc, SMALL_IQ4_NL, p, rs, x, *at, n))
-DOT(dot_mxfp4, *acc = step_small(*acc, SMALL_MXFP4, p, rs, x, *at, n))
-
-/* ---- any other type: unpacked by the scalar code, multiplied here ---- */
-
-/* Sums of code times activation over each sixteen values; values beyond n are not looked at. */
-INL __m512i products16(const struct step *s, const int8_t *q, const int16_t *s16, int n)
-{
-    __m512i part[4];
-    UNROLL for (int i = 0; i < 4; i++)
-    {
-        __mmask64 live = n >= 64 * (i + 1) ? ~0ull : n <= 64 * i ? 0 : ~0ull >> (64 * (i + 1) - n);
-        __m512i u = _mm512_xor_si512(_mm512_maskz_loadu_epi8(live, s->code + 64 * i), _mm512_set1_epi8((char)0x80));
-        part[i] = _mm512_dpbusd_epi32(_mm512_setzero_si512(), u, _mm512_loadu_si512(q + 64 * i));
-    }
-    __m512i z = _mm512_cvtepi16_epi32(_mm256_loadu_si256((const __m256i *)s16));
-    return _mm512_sub_epi32(group_sums(part), _mm512_slli_epi32(z, 7));
-}
-
-INL __m512i load_16x16(const int16_t *p) { return _mm512_cvtepi16_epi32(_mm256_loadu_si256((const __m256i *)p)); }
-
-static float step_any(const struct unpacking *u, const struct step *s, const struct xq *x, size_t at, int n, float acc)
-{
-    const int16_t *s16 = x->sum16 + at * 16;
-    __m512i sums = products16(s, x->code + at * STEP, s16, n);
-    if (u->family == ACT_X256) {
-        float dx = x->scale[at];
-        int32_t isum = _mm512_reduce_add_epi32(_mm512_mullo_epi32(sums, load_16x16(s->scale)));
-        acc = fmaf(s->d[0] * dx, (float)isum, acc);
-        if (u->minima == MIN_NONE)
-            return acc;
-        int32_t msum = _mm512_reduce_add_epi32(_mm512_mullo_epi32(load_16x16(s->min), load_16x16(s16)));
-        return fmaf(-(s->dmin * dx), (float)msum, acc);
-    }
-    int32_t sum[16];
-    const float *dx = x->scale + at * 8;
-    if (u->sub == 32)
-        sums = _mm512_add_epi32(sums, _mm512_shuffle_epi32(sums, 0xb1)); /* of 32 values, twice */
-    _mm512_storeu_si512(sum, sums);
-    for (int g = 0; g < n / 16; g += u->sub / 16) {
-        acc = fmaf(s->d[g] * dx[g / 2], (float)sum[g], acc);
-        if (u->minima == MIN_FLOAT)
-            acc = fmaf(s->m[g / 2] * dx[g / 2], (float)x->sum32[at * 8 + (size_t)g / 2], acc);
-    }
-    return acc;
-}
-
-DOT_ANY(step_any)
-
-static dot_fn *const own[TYPE_COUNT] = {
-    [TYPE_Q4_K] = dot_q4_k, [TYPE_Q6_K] = dot_q6_k,     [TYPE_Q8_0] = dot_q8_0,   [TYPE_Q4_0] = dot_q4_0,
-    [TYPE_Q5_0] = dot_q5_0, [TYPE_IQ4_NL] = dot_iq4_nl, [TYPE_MXFP4] = dot_mxfp4,
-};
+DOT_SMALL(q8_0, TYPE_Q8_0)
+DOT_SMALL(q4_0, TYPE_Q4_0)
+DOT_SMALL(q4_1, TYPE_Q4_1)
+DOT_SMALL(q5_0, TYPE_Q5_0)
+DOT_SMALL(q5_1, TYPE_Q5_1)
+DOT_SMALL(iq4_nl, TYPE_IQ4_NL)
+DOT_SMALL(mxfp4, TYPE_MXFP4)
+DOT_SMALL(nvfp4, TYPE_NVFP4)
+DOT_SMALL(q1_0, TYPE_Q1_0)
 
 void fill_dot_avx512(struct kernels *k)
 {
-    for (int t = 0; t < TYPE_COUNT; t++)
-        if (unpackings[t].unpack)
-            k->dot[t] = own[t] ? own[t] : dot_any;
-    k->pair[TYPE_Q4_K] = pair_q4_k;
-    k->pair[TYPE_Q6_K] = pair_q6_k;
+    static const struct own_dot own[] = {
+        {TYPE_Q4_K, dot_q4_k, pair_q4_k},    {TYPE_Q6_K, dot_q6_k, pair_q6_k},
+        {TYPE_Q8_0, dot_q8_0, pair_q8_0},    {TYPE_Q4_0, dot_q4_0, pair_q4_0},
+        {TYPE_Q4_1, dot_q4_1, pair_q4_1},    {TYPE_Q5_0, dot_q5_0, pair_q5_0},
+        {TYPE_Q5_1, dot_q5_1, pair_q5_1},    {TYPE_IQ4_NL, dot_iq4_nl, pair_iq4_nl},
+        {TYPE_MXFP4, dot_mxfp4, pair_mxfp4}, {TYPE_NVFP4, dot_nvfp4, pair_nvfp4},
+        {TYPE_Q1_0, dot_q1_0, pair_q1_0},
+    };
+    fill_dots(k, own, sizeof own / sizeof own[0]);
 }
 
 #endif

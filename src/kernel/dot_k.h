@@ -92,11 +92,7 @@ DOT_K(tq2_0, TYPE_TQ2_0)
 
 static inline void fill_dot_k(struct kernels *k)
 {
-    static const struct {
-        enum block_type type;
-        dot_fn *dot;
-        pair_fn *pair;
-    } own[] = {
+    static const struct own_dot own[] = {
         {TYPE_Q2_K, dot_q2_k, pair_q2_k},          {TYPE_Q3_K, dot_q3_k, pair_q3_k},
         {TYPE_Q5_K, dot_q5_k, pair_q5_k},          {TYPE_IQ4_XS, dot_iq4_xs, pair_iq4_xs},
         {TYPE_IQ3_S, dot_iq3_s, pair_iq3_s},       {TYPE_IQ3_XXS, dot_iq3_xxs, pair_iq3_xxs},
@@ -105,10 +101,7 @@ static inline void fill_dot_k(struct kernels *k)
         {TYPE_IQ1_M, dot_iq1_m, pair_iq1_m},       {TYPE_TQ1_0, dot_tq1_0, pair_tq1_0},
         {TYPE_TQ2_0, dot_tq2_0, pair_tq2_0},
     };
-    for (size_t i = 0; i < sizeof own / sizeof own[0]; i++) {
-        k->dot[own[i].type] = own[i].dot;
-        k->pair[own[i].type] = own[i].pair;
-    }
+    fill_dots(k, own, sizeof own / sizeof own[0]);
 }
 
 #endif

@@ -89,25 +89,19 @@ static inline void dot_rows(const struct wmat *w, int n0, int n1, const struct x
         dot_rows(w, n0, n1, x, 2, row, out, then, name##_4);                                                           \
     }
 
-/* Defines dot_any, the dot of a type that scalar code unpacks. ADD_STEP adds a step to the sum, as ref_step() does. */
-#define DOT_ANY(ADD_STEP)                                                                                              \
-    static void dot_any(const struct wmat *w, int n0, int n1, const struct xq *x, int row, float *out,                 \
-                        const uint8_t *then)                                                                           \
-    {                                                                                                                  \
-        const struct unpacking *u = &unpackings[w->type];                                                              \
-        const size_t step_bytes = type_row_bytes(type_info(w->type), STEP);                                            \
-        struct step s;                                                                                                 \
-        (void)then; /* bound by unpacking: the hardware's prefetcher keeps up */                                       \
-        for (int n = n0; n < n1; n++) {                                                                                \
-            const uint8_t *p = w->data + (size_t)n * w->row_bytes;                                                     \
-            float acc = 0;                                                                                             \
-            for (int b = 0; b < x->n_steps; b++, p += step_bytes) {                                                    \
-                int values = step_values(w->n_cols, b);                                                                \
-                u->unpack(&s, p, values);                                                                              \
-                acc = ADD_STEP(u, &s, x, (size_t)b * (size_t)x->plane + (size_t)row, values, acc);                     \
-            }                                                                                                          \
-            out[n] = acc;                                                                                              \
-        }                                                                                                              \
+/* The dots and pairs that a tier has; what it has no pair for is two dots. */
+struct own_dot {
+    enum block_type type;
+    dot_fn *dot;
+    pair_fn *pair;
+};
+
+static inline void fill_dots(struct kernels *k, const struct own_dot *own, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        k->dot[own[i].type] = own[i].dot;
+        k->pair[own[i].type] = own[i].pair;
     }
+}
 
 #endif

@@ -132,17 +132,22 @@ INL void nibbles(__m512i low[4], __m512i high[4], const uint8_t *p, size_t rs)
     }
 }
 
-void panel_q4_0(struct panel *P, int r, const uint8_t *p, size_t rs, int n_blocks)
+INL void nibble_block(struct panel *P, int r, int g, const uint8_t *p, size_t rs)
 {
     __m512i low[4], high[4];
+    nibbles(low, high, p, rs);
+    UNROLL for (int j = 0; j < 4; j++)
+    {
+        P->code[g * 8 + j][r] = low[j];
+        P->code[g * 8 + 4 + j][r] = high[j];
+    }
+}
+
+void panel_q4_0(struct panel *P, int r, const uint8_t *p, size_t rs, int n_blocks)
+{
     for (int g = 0; g < n_blocks; g++, p += 18) {
         P->d[g][r] = gather_half(p, rs);
-        nibbles(low, high, p + 2, rs);
-        UNROLL for (int j = 0; j < 4; j++)
-        {
-            P->code[g * 8 + j][r] = low[j];
-            P->code[g * 8 + 4 + j][r] = high[j];
-        }
+        nibble_block(P, r, g, p + 2, rs);
     }
 }
 
@@ -153,26 +158,62 @@ INL __m512i gather32(const uint8_t *p, size_t rs) /* 32 bits at p of sixteen row
     return _mm512_loadu_si512(v);
 }
 
-/* Bits i .. i + 3 as the values 0 or 16 of four bytes. */
-INL __m512i fifths(__m512i bits, int i)
+void panel_q4_1(struct panel *P, int r, const uint8_t *p, size_t rs, int n_blocks)
+{
+    for (int g = 0; g < n_blocks; g++, p += 20) {
+        __m512i both = gather32(p, rs);
+        P->d[g][r] = half_low(both);
+        P->m[g][r] = half_low(_mm512_srli_epi32(both, 16));
+        nibble_block(P, r, g, p + 4, rs);
+    }
+}
+
+/* Bits i .. i + 3 as the values 0 or 1 of four bytes. */
+INL __m512i four_bits(__m512i bits, int i)
 {
     __m512i four = _mm512_and_si512(_mm512_srli_epi32(bits, (unsigned)i), _mm512_set1_epi32(15));
     __m512i apart = _mm512_mullo_epi32(four, _mm512_set1_epi32(0x00204081)); /* bit b to bit 8 b */
-    return _mm512_slli_epi32(_mm512_and_si512(apart, _mm512_set1_epi32(0x01010101)), 4);
+    return _mm512_and_si512(apart, _mm512_set1_epi32(0x01010101));
+}
+
+/* The 32 nibbles of block g at p, and fifth bits before them. */
+INL void five_bit_block(struct panel *P, int r, int g, const uint8_t *p, size_t rs)
+{
+    __m512i low[4], high[4], fifth = gather32(p - 4, rs);
+    nibbles(low, high, p, rs);
+    UNROLL for (int j = 0; j < 4; j++)
+    {
+        P->code[g * 8 + j][r] = _mm512_or_si512(low[j], _mm512_slli_epi32(four_bits(fifth, 4 * j), 4));
+        P->code[g * 8 + 4 + j][r] = _mm512_or_si512(high[j], _mm512_slli_epi32(four_bits(fifth, 16 + 4 * j), 4));
+    }
 }
 
 void panel_q5_0(struct panel *P, int r, const uint8_t *p, size_t rs, int n_blocks)
 {
-    __m512i low[4], high[4];
     for (int g = 0; g < n_blocks; g++, p += 22) {
-        __m512i fifth = gather32(p + 2, rs);
         P->d[g][r] = gather_half(p, rs);
-        nibbles(low, high, p + 6, rs);
-        UNROLL for (int j = 0; j < 4; j++)
-        {
-            P->code[g * 8 + j][r] = _mm512_or_si512(low[j], fifths(fifth, 4 * j));
-            P->code[g * 8 + 4 + j][r] = _mm512_or_si512(high[j], fifths(fifth, 16 + 4 * j));
-        }
+        five_bit_block(P, r, g, p + 6, rs);
+    }
+}
+
+void panel_q5_1(struct panel *P, int r, const uint8_t *p, size_t rs, int n_blocks)
+{
+    for (int g = 0; g < n_blocks; g++, p += 24) {
+        __m512i both = gather32(p, rs);
+        P->d[g][r] = half_low(both);
+        P->m[g][r] = half_low(_mm512_srli_epi32(both, 16));
+        five_bit_block(P, r, g, p + 8, rs);
+    }
+}
+
+/* Blocks of 128: codes 0 and 2. */
+void panel_q1_0(struct panel *P, int r, const uint8_t *p, size_t rs, int n_blocks)
+{
+    for (int g = 0; g < n_blocks; g++) {
+        const uint8_t *b = p + g / 4 * 18;
+        __m512i bits = gather32(b + 2 + g % 4 * 4, rs);
+        P->d[g][r] = gather_half(b, rs);
+        UNROLL for (int j = 0; j < 8; j++) P->code[g * 8 + j][r] = _mm512_slli_epi32(four_bits(bits, 4 * j), 1);
     }
 }
 
@@ -211,11 +252,31 @@ void panel_mxfp4(struct panel *P, int r, const uint8_t *p, size_t rs, int n_bloc
     }
 }
 
+/* Blocks of 64: four scales, then eight bytes for each sixteen values, low nibbles first. */
+void panel_nvfp4(struct panel *P, int r, const uint8_t *p, size_t rs, int n_blocks)
+{
+    const __m512i table = table_u8(codes_e2m1);
+    __m512i low[4], high[4];
+    for (int b = 0; b < n_blocks / 2; b++, p += 36) {
+        __m512i scales = gather32(p, rs);
+        UNROLL for (int i = 0; i < 4; i++) P->d[4 * b + i][r] = ue4m3_half512(byte_u(scales, i));
+        for (int k = 0; k < 2; k++) {
+            nibbles(low, high, p + 4 + 16 * k, rs);
+            UNROLL for (int j = 0; j < 4; j++)
+            {
+                __m512i *o = &P->code[16 * b + 8 * k + j / 2 * 4 + j % 2][r];
+                o[0] = _mm512_shuffle_epi8(table, low[j]);
+                o[2 * PANEL_R] = _mm512_shuffle_epi8(table, high[j]);
+            }
+        }
+    }
+}
+
 /* Pairs of int16 of sixteen rows: the first of each pair, and the second, as int32. */
 INL __m512i first_of_pair(__m512i v) { return _mm512_srai_epi32(_mm512_slli_epi32(v, 16), 16); }
 INL __m512i second_of_pair(__m512i v) { return _mm512_srai_epi32(v, 16); }
 
-/* Scales and minima of sixteen unpacked steps at s, of the x256 family. */
+/* Scales and minima of sixteen unpacked steps at s. */
 INL void step_scales(struct panel *P, int r, const struct step *s, const struct unpacking *u)
 {
     __m512i v[4];
@@ -243,38 +304,18 @@ INL void step_scales(struct panel *P, int r, const struct step *s, const struct 
     }
 }
 
-/* The same of the x32 family: a scale for each u->sub values, d[16] of the step has one for each sixteen. */
-INL void block_scales(struct panel *P, int r, const struct step *s, int values, const struct unpacking *u)
+void panel_step(struct panel *P, int r, const uint8_t *p, size_t rs, enum block_type t)
 {
-    __m512i v[4];
-    for (int k = 0; k < (values + 63) / 64; k++) {
-        load_transposed(v, (const uint8_t *)(s->d + 4 * k), sizeof *s);
-        UNROLL for (int j = 0; j < 4; j++) if (u->sub == 16) P->d[4 * k + j][r] = _mm512_castsi512_ps(v[j]);
-        else P->d[2 * k + j / 2][r] = _mm512_castsi512_ps(v[j]);
-    }
-    for (int k = 0; u->minima == MIN_FLOAT && k < (values + 127) / 128; k++) {
-        load_transposed(v, (const uint8_t *)(s->m + 4 * k), sizeof *s);
-        UNROLL for (int j = 0; j < 4; j++) P->m[4 * k + j][r] = _mm512_castsi512_ps(v[j]);
-    }
-}
-
-void panel_any(struct panel *P, int r, const uint8_t *p, size_t rs, int values, enum block_type t)
-{
-    const struct unpacking *u = &unpackings[t];
-    unpack_fn *unpack = unpack_avx2[t] ? unpack_avx2[t] : u->unpack;
-    const __m512i zero_point = _mm512_set1_epi8((char)PANEL_ANY_ZP);
+    const __m512i zero_point = _mm512_set1_epi8((char)PANEL_STEP_ZP);
     struct step s[16];
     __m512i v[4];
     for (int lane = 0; lane < 16; lane++)
-        unpack(&s[lane], p + (size_t)lane * rs, values);
-    for (int k = 0; k < values / 16; k++) {
+        unpack_avx2[t](&s[lane], p + (size_t)lane * rs, STEP);
+    for (int k = 0; k < STEP / 16; k++) {
         load_transposed(v, (const uint8_t *)(s[0].code + 16 * k), sizeof s[0]);
         UNROLL for (int j = 0; j < 4; j++) P->code[4 * k + j][r] = _mm512_add_epi8(v[j], zero_point);
     }
-    if (u->family == ACT_X256)
-        step_scales(P, r, s, u);
-    else
-        block_scales(P, r, s, values, u);
+    step_scales(P, r, s, &unpackings[t]);
 }
 
 #endif

@@ -5,7 +5,7 @@
 #include "kernel/simd_avx512.h"
 #include "kernel/unpack.h"
 
-enum { PANEL_R = 2, PANEL_ROWS = 16 * PANEL_R, PANEL_ANY_ZP = 128 };
+enum { PANEL_R = 2, PANEL_ROWS = 16 * PANEL_R, PANEL_STEP_ZP = 128 };
 
 struct panel {
     __m512i code[64][PANEL_R];  /* four unsigned codes of sixteen rows */
@@ -17,9 +17,10 @@ struct panel {
 
 /* Sixteen rows, rs bytes apart, from p to half r of the panel; n_blocks: blocks of 32 values in this step. */
 typedef void panel_fn(struct panel *P, int r, const uint8_t *p, size_t rs, int n_blocks);
-panel_fn panel_q4_k, panel_q6_k, panel_q8_0, panel_q4_0, panel_q5_0, panel_iq4_nl, panel_mxfp4;
+panel_fn panel_q4_k, panel_q6_k, panel_q8_0, panel_q4_0, panel_q4_1, panel_q5_0, panel_q5_1, panel_iq4_nl, panel_mxfp4,
+    panel_nvfp4, panel_q1_0;
 
-/* Any type, by its unpacker to a step: codes + PANEL_ANY_ZP, minima for each sixteen values. */
-void panel_any(struct panel *P, int r, const uint8_t *p, size_t rs, int values, enum block_type t);
+/* A type of the x256 family, by its unpacker to a step: codes + PANEL_STEP_ZP, minima for each sixteen values. */
+void panel_step(struct panel *P, int r, const uint8_t *p, size_t rs, enum block_type t);
 
 #endif

@@ -32,13 +32,13 @@ INL __m256i broadcast32(const void *p)
     return _mm256_set1_epi32(v);
 }
 
-/* 32 bits at p as 32 bytes of 0 or 16: the fifth bits of a q5_0 block. */
-INL __m256i fifth_bits(const void *p)
+/* 32 bits at p as 32 bytes of 0 or `value`. */
+INL __m256i bits_as(const void *p, const int value)
 {
     const __m256i bytes = _mm256_setr_epi64x(0, 0x0101010101010101, 0x0202020202020202, 0x0303030303030303);
     const __m256i bit = _mm256_set1_epi64x((long long)0x8040201008040201);
     __m256i v = _mm256_and_si256(_mm256_shuffle_epi8(broadcast32(p), bytes), bit);
-    return _mm256_and_si256(_mm256_cmpeq_epi8(v, bit), _mm256_set1_epi8(16));
+    return _mm256_and_si256(_mm256_cmpeq_epi8(v, bit), _mm256_set1_epi8((char)value));
 }
 
 INL __m256 load_half(const void *p) { return _mm256_cvtph_ps(load128(p)); }

@@ -81,6 +81,14 @@ INL __m512 e8m0_half512(__m512i e)
     return _mm512_castsi512_ps(_mm512_mask_sllv_epi32(normal, tiny, _mm512_set1_epi32(0x00200000), e));
 }
 
+/* Half of the UE4M3 of each byte, its NaN as 0: its bits are those of an f16 that is 2^7 times smaller. */
+INL __m512 ue4m3_half512(__m512i v)
+{
+    const __m512i nan = _mm512_set1_epi32(0x7f);
+    v = _mm512_maskz_and_epi32(_mm512_cmpneq_epi32_mask(v, nan), v, nan);
+    return _mm512_mul_ps(_mm512_cvtph_ps(_mm512_cvtepi32_epi16(_mm512_slli_epi32(v, 7))), _mm512_set1_ps(128));
+}
+
 /* ref_expf in every lane. */
 INL __m512 exp512(__m512 x)
 {

@@ -14,7 +14,6 @@ void fill_cache_scalar(struct kernels *k);
 void fill_quantise_avx2(struct kernels *k);
 void fill_tile_avx2(struct kernels *k);
 void fill_dot_avx2(struct kernels *k);
-void fill_dot_k_avx2(struct kernels *k);
 void fill_float_avx2(struct kernels *k);
 void fill_vec_avx2(struct kernels *k);
 void fill_attn_avx2(struct kernels *k);

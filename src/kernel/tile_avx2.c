@@ -8,8 +8,8 @@
  * 2 * 2 * 63 * 127 and 2 * 127 * 127 are below 32768. Other types keep signed codes, at most 128 in magnitude, and widen every
  * pair. The K family's integer scale is the factor of that widening. */
 #if defined(__x86_64__)
-#include "format/grids.h"
 #include "kernel/simd_avx2.h"
+#include "kernel/small_avx2.h"
 #include "kernel/tiers.h"
 #include "kernel/unpack.h"
 
@@ -107,7 +107,7 @@ INL void small_step(const struct panel *P, const struct variant kind, const int 
     for (int g = 0; g < a->n_blocks * (32 / kind.sub); g++) {
         __m256i v[R][TOKENS];
         UNROLL for (int t = 0; t < T; t++) UNROLL for (int r = 0; r < R; r++)
-            v[r][t] = _mm256_set1_epi32(kind.zp ? -kind.zp * a->s32[t * 8 + g] : 0);
+            v[r][t] = _mm256_set1_epi32(-kind.zp * (kind.sub == 16 ? a->s16[t * 16 + g] : a->s32[t * 8 + g]));
         group_products(v, P, kind, T, g, a->q, ones);
         UNROLL for (int t = 0; t < T; t++)
         {
@@ -173,6 +173,11 @@ VARIANT(q4_k_products, ACT_X256, 32, 8, 0, MIN_INT)
 VARIANT(q6_k_products, ACT_X256, 16, 2, 32, MIN_NONE)
 VARIANT(q4_0_products, ACT_X32, 32, 8, 8, MIN_NONE)
 VARIANT(q5_0_products, ACT_X32, 32, 4, 16, MIN_NONE)
+VARIANT(q4_1_products, ACT_X32, 32, 8, 0, MIN_FLOAT)
+VARIANT(q5_1_products, ACT_X32, 32, 4, 0, MIN_FLOAT)
+VARIANT(mxfp4_products, ACT_X32, 32, 4, 16, MIN_NONE)
+VARIANT(nvfp4_products, ACT_X32, 16, 4, 16, MIN_NONE)
+VARIANT(q1_0_products, ACT_X32, 32, 8, 1, MIN_NONE)
 VARIANT(q2_k_products, ACT_X256, 16, 4, 0, MIN_INT)
 VARIANT(q3_k_products, ACT_X256, 16, 4, 4, MIN_NONE)
 VARIANT(q5_k_products, ACT_X256, 32, 4, 0, MIN_INT)
@@ -182,20 +187,9 @@ VARIANT(k16_5_bits, ACT_X256, 16, 4, 16, MIN_NONE)
 VARIANT(k32_7_bits, ACT_X256, 32, 1, 64, MIN_NONE)
 VARIANT(k16_7_bits, ACT_X256, 16, 1, 64, MIN_NONE)
 VARIANT(k32_signed, ACT_X256, 32, 0, 0, MIN_NONE)
-VARIANT(k16_signed, ACT_X256, 16, 0, 0, MIN_NONE)
-VARIANT(k16_signed_min, ACT_X256, 16, 0, 0, MIN_INT)
 VARIANT(b32_signed, ACT_X32, 32, 0, 0, MIN_NONE)
-VARIANT(b32_signed_min, ACT_X32, 32, 0, 0, MIN_FLOAT)
-VARIANT(b16_signed, ACT_X32, 16, 0, 0, MIN_NONE)
 
 typedef void variant_fn(const struct panel *P, const struct part *a);
-
-static variant_fn *variant_of(const struct unpacking *u)
-{
-    if (u->family == ACT_X256)
-        return u->minima == MIN_INT ? k16_signed_min : u->sub == 32 ? k32_signed : k16_signed;
-    return u->minima == MIN_FLOAT ? b32_signed_min : u->sub == 32 ? b32_signed : b16_signed;
-}
 
 /* ---- filling the panel: a row's codes in a line, then eight lines transposed ---- */
 
@@ -228,44 +222,15 @@ static void codes_q6_k(uint8_t *u, const uint8_t *p, int n)
     }
 }
 
-static void codes_q8_0(uint8_t *u, const uint8_t *p, int n)
+/* The x32 types: n codes of a row, + their zero point if that is below 128. */
+INL void codes_small(const enum block_type t, uint8_t *u, const uint8_t *p, int n)
 {
-    for (int i = 0; i < n; i += 32, p += 34)
-        _mm256_storeu_si256((__m256i *)(u + i), load256(p + 2));
-}
-
-static void codes_q4_0(uint8_t *u, const uint8_t *p, int n)
-{
-    const __m128i m4 = _mm_set1_epi8(15);
-    for (int i = 0; i < n; i += 32, p += 18) {
-        __m128i w = load128(p + 2);
-        _mm_storeu_si128((__m128i *)(u + i), _mm_and_si128(w, m4));
-        _mm_storeu_si128((__m128i *)(u + i + 16), _mm_and_si128(_mm_srli_epi16(w, 4), m4));
+    const struct small_type k = small_type(t);
+    for (int i = 0; i < n; i += 32) {
+        const uint8_t *b = p + (size_t)(i / k.values) * k.bytes;
+        _mm256_storeu_si256((__m256i *)(u + i), block_codes(t, b, i % k.values / 32));
     }
 }
-
-static void codes_q5_0(uint8_t *u, const uint8_t *p, int n)
-{
-    const __m256i m4 = _mm256_set1_epi8(15);
-    for (int i = 0; i < n; i += 32, p += 22) {
-        __m128i w = load128(p + 6);
-        __m256i both = _mm256_inserti128_si256(_mm256_castsi128_si256(w), _mm_srli_epi16(w, 4), 1);
-        _mm256_storeu_si256((__m256i *)(u + i), _mm256_or_si256(_mm256_and_si256(both, m4), fifth_bits(p + 2)));
-    }
-}
-
-INL void codes_table(uint8_t *u, const uint8_t *p, int n, const int8_t table[16], size_t bytes, size_t head)
-{
-    const __m256i t = _mm256_broadcastsi128_si256(load128(table)), m4 = _mm256_set1_epi8(15);
-    for (int i = 0; i < n; i += 32, p += bytes) {
-        __m128i w = load128(p + head);
-        __m256i both = _mm256_inserti128_si256(_mm256_castsi128_si256(w), _mm_srli_epi16(w, 4), 1);
-        _mm256_storeu_si256((__m256i *)(u + i), _mm256_shuffle_epi8(t, _mm256_and_si256(both, m4)));
-    }
-}
-
-static void codes_iq4_nl_row(uint8_t *u, const uint8_t *p, int n) { codes_table(u, p, n, codes_iq4_nl, 18, 2); }
-static void codes_mxfp4_row(uint8_t *u, const uint8_t *p, int n) { codes_table(u, p, n, codes_e2m1, 17, 1); }
 
 /* Eight dwords at p of eight rows, rs bytes apart: vector j holds their dword j, lane = row. */
 INL void load_transposed(__m256i o[8], const void *p, size_t rs)
@@ -335,29 +300,37 @@ static void scales_q6_k(struct panel *P, int r, int lane, const uint8_t *p, int 
         put16x2(&P->pair[g][r], lane, s[2 * g], s[2 * g + 1]);
 }
 
-static void scales_q8_0(struct panel *P, int r, int lane, const uint8_t *p, int n)
+INL void scales_small(const enum block_type t, struct panel *P, int r, int lane, const uint8_t *p, int n)
 {
-    for (int g = 0; g < n / 32; g++)
-        put_f32(&P->d[g][r], lane, load_f16(p + 34 * g));
+    const struct small_type k = small_type(t);
+    for (int g = 0; g < n / 32; g++) {
+        const uint8_t *b = p + (size_t)(32 * g / k.values) * k.bytes;
+        if (t == TYPE_NVFP4) {
+            put_f32(&P->d[2 * g][r], lane, ue4m3_half(b[g % 2 * 2]));
+            put_f32(&P->d[2 * g + 1][r], lane, ue4m3_half(b[g % 2 * 2 + 1]));
+            continue;
+        }
+        put_f32(&P->d[g][r], lane, t == TYPE_MXFP4 ? e8m0_half(b[0]) : _cvtsh_ss(load_u16(b)));
+        if (k.has_min)
+            put_f32(&P->m[g][r], lane, _cvtsh_ss(load_u16(b + 2)));
+    }
 }
 
-static void scales_q4_0(struct panel *P, int r, int lane, const uint8_t *p, int n)
-{
-    for (int g = 0; g < n / 32; g++)
-        put_f32(&P->d[g][r], lane, load_f16(p + 18 * g));
-}
-
-static void scales_q5_0(struct panel *P, int r, int lane, const uint8_t *p, int n)
-{
-    for (int g = 0; g < n / 32; g++)
-        put_f32(&P->d[g][r], lane, load_f16(p + 22 * g));
-}
-
-static void scales_mxfp4(struct panel *P, int r, int lane, const uint8_t *p, int n)
-{
-    for (int g = 0; g < n / 32; g++, p += 17)
-        put_f32(&P->d[g][r], lane, f32_from_bits(p[0] < 2 ? 0x00200000u << p[0] : (uint32_t)(p[0] - 1) << 23));
-}
+#define SMALL(name, TYPE)                                                                                              \
+    static void codes_##name##_row(uint8_t *u, const uint8_t *p, int n) { codes_small(TYPE, u, p, n); }                \
+    static void scales_##name(struct panel *P, int r, int lane, const uint8_t *p, int n)                               \
+    {                                                                                                                  \
+        scales_small(TYPE, P, r, lane, p, n);                                                                          \
+    }
+SMALL(q4_0, TYPE_Q4_0)
+SMALL(q4_1, TYPE_Q4_1)
+SMALL(q5_0, TYPE_Q5_0)
+SMALL(q5_1, TYPE_Q5_1)
+SMALL(q8_0, TYPE_Q8_0)
+SMALL(iq4_nl, TYPE_IQ4_NL)
+SMALL(mxfp4, TYPE_MXFP4)
+SMALL(nvfp4, TYPE_NVFP4)
+SMALL(q1_0, TYPE_Q1_0)
 
 static const struct own_panel { /* codes and scales NULL: the panel is filled from unpacked steps */
     void (*codes)(uint8_t *u, const uint8_t *p, int n);
@@ -367,11 +340,15 @@ static const struct own_panel { /* codes and scales NULL: the panel is filled fr
 } own[TYPE_COUNT] = {
     [TYPE_Q4_K] = {codes_q4_k, scales_q4_k, q4_k_products},
     [TYPE_Q6_K] = {codes_q6_k, scales_q6_k, q6_k_products},
-    [TYPE_Q8_0] = {codes_q8_0, scales_q8_0, b32_signed},
-    [TYPE_Q4_0] = {codes_q4_0, scales_q4_0, q4_0_products},
-    [TYPE_Q5_0] = {codes_q5_0, scales_q5_0, q5_0_products},
-    [TYPE_IQ4_NL] = {codes_iq4_nl_row, scales_q4_0, b32_signed},
-    [TYPE_MXFP4] = {codes_mxfp4_row, scales_mxfp4, b32_signed},
+    [TYPE_Q8_0] = {codes_q8_0_row, scales_q8_0, b32_signed},
+    [TYPE_Q4_0] = {codes_q4_0_row, scales_q4_0, q4_0_products},
+    [TYPE_Q4_1] = {codes_q4_1_row, scales_q4_1, q4_1_products},
+    [TYPE_Q5_0] = {codes_q5_0_row, scales_q5_0, q5_0_products},
+    [TYPE_Q5_1] = {codes_q5_1_row, scales_q5_1, q5_1_products},
+    [TYPE_IQ4_NL] = {codes_iq4_nl_row, scales_iq4_nl, b32_signed},
+    [TYPE_MXFP4] = {codes_mxfp4_row, scales_mxfp4, mxfp4_products},
+    [TYPE_NVFP4] = {codes_nvfp4_row, scales_nvfp4, nvfp4_products},
+    [TYPE_Q1_0] = {codes_q1_0_row, scales_q1_0, q1_0_products},
     [TYPE_Q2_K] = {.products = q2_k_products},
     [TYPE_Q3_K] = {.products = q3_k_products, .zero_point = 4},
     [TYPE_Q5_K] = {.products = q5_k_products},
@@ -379,27 +356,13 @@ static const struct own_panel { /* codes and scales NULL: the panel is filled fr
     [TYPE_TQ2_0] = {.products = tq_products, .zero_point = 1},
     [TYPE_IQ1_S] = {.products = k32_5_bits, .zero_point = 16},
     [TYPE_IQ1_M] = {.products = k16_5_bits, .zero_point = 16},
+    [TYPE_IQ4_XS] = {.products = k32_signed},
     [TYPE_IQ3_S] = {.products = k32_5_bits, .zero_point = 16},
     [TYPE_IQ3_XXS] = {.products = k32_7_bits, .zero_point = 64},
     [TYPE_IQ2_XXS] = {.products = k32_7_bits, .zero_point = 64},
     [TYPE_IQ2_XS] = {.products = k16_7_bits, .zero_point = 64},
     [TYPE_IQ2_S] = {.products = k16_7_bits, .zero_point = 64},
 };
-
-/* Float scales of any type's step to a lane. */
-static void float_scales(struct panel *P, int r, int lane, const struct unpacking *u, const struct step *s, int n)
-{
-    if (u->family == ACT_X256) {
-        put_f32(&P->d[0][r], lane, s->d[0]);
-        if (u->minima == MIN_INT)
-            put_f32(&P->dmin[r], lane, s->dmin);
-        return;
-    }
-    for (int g = 0; g < n / u->sub; g++)
-        put_f32(&P->d[g][r], lane, s->d[g * u->sub / 16]);
-    for (int g = 0; u->minima == MIN_FLOAT && g < n / 32; g++)
-        put_f32(&P->m[g][r], lane, s->m[g]);
-}
 
 /* Integer scales and minima of eight steps at s, of the x256 family. */
 static void integer_scales(struct panel *P, int r, const struct step *s, const struct unpacking *u)
@@ -422,19 +385,19 @@ static void integer_scales(struct panel *P, int r, const struct step *s, const s
     }
 }
 
-/* n values of eight rows at p to half r, through unpacked steps. */
-static void fill_from_steps(struct panel *P, int r, const struct wmat *w, const uint8_t *p, int n)
+/* A step of eight rows at p to half r, unpacked first. */
+static void fill_from_steps(struct panel *P, int r, const struct wmat *w, const uint8_t *p)
 {
     const struct unpacking *u = &unpackings[w->type];
-    unpack_fn *unpack = unpack_avx2[w->type] ? unpack_avx2[w->type] : u->unpack;
     struct step s[8];
     for (int lane = 0; lane < 8; lane++) {
-        unpack(&s[lane], p + (size_t)lane * w->row_bytes, n);
-        float_scales(P, r, lane, u, &s[lane], n);
+        unpack_avx2[w->type](&s[lane], p + (size_t)lane * w->row_bytes, STEP);
+        put_f32(&P->d[0][r], lane, s[lane].d[0]);
+        if (u->minima == MIN_INT)
+            put_f32(&P->dmin[r], lane, s[lane].dmin);
     }
-    transpose(P, r, s[0].code, sizeof s[0], n, own[w->type].zero_point);
-    if (u->family == ACT_X256)
-        integer_scales(P, r, s, u);
+    transpose(P, r, s[0].code, sizeof s[0], STEP, own[w->type].zero_point);
+    integer_scales(P, r, s, u);
 }
 
 /* The same through codes and scales of the type's own. */
@@ -451,15 +414,20 @@ static void fill_from_lines(struct panel *P, int r, const struct wmat *w, const 
 
 static void group_rows(const struct wmat *w, const uint8_t *rows, const struct xq *x, struct panel *P, float *acc)
 {
-    variant_fn *products = own[w->type].products ? own[w->type].products : variant_of(&unpackings[w->type]);
+    variant_fn *products = own[w->type].products;
     const size_t step_bytes = type_row_bytes(type_info(w->type), STEP);
     const size_t d_row = x->family == ACT_X256 ? 1 : 8;
     memset(acc, 0, (size_t)x->n_rows * ROWS * sizeof *acc);
     for (int b = 0; b < x->n_steps; b++, rows += step_bytes) {
         const size_t at = (size_t)b * (size_t)x->plane;
         const int n = step_values(w->n_cols, b);
-        for (int r = 0; r < R; r++)
-            (own[w->type].codes ? fill_from_lines : fill_from_steps)(P, r, w, rows + (size_t)r * 8 * w->row_bytes, n);
+        for (int r = 0; r < R; r++) {
+            const uint8_t *p = rows + (size_t)r * 8 * w->row_bytes;
+            if (own[w->type].codes)
+                fill_from_lines(P, r, w, p, n);
+            else
+                fill_from_steps(P, r, w, p);
+        }
         products(P, &(struct part){
                         .m = x->n_rows,
                         .n_blocks = n / 32,
@@ -497,7 +465,7 @@ static void tile(const struct wmat *w, int n0, int n1, const struct xq *x, float
 void fill_tile_avx2(struct kernels *k)
 {
     for (int t = 0; t < TYPE_COUNT; t++)
-        if (unpackings[t].unpack)
+        if (own[t].products)
             k->tile[t] = tile;
 }
 

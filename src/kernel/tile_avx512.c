@@ -157,31 +157,29 @@ VARIANT(k16_signed, ACT_X256, 16, 1, 0, 0)
 VARIANT(k32_signed_min, ACT_X256, 32, 1, 8, 0)
 VARIANT(k16_signed_min, ACT_X256, 16, 1, 8, 0)
 VARIANT(b32_signed, ACT_X32, 32, 1, 0, 0)
-VARIANT(b32_signed_min, ACT_X32, 32, 1, 0, 1)
+VARIANT(b32_unsigned_min, ACT_X32, 32, 0, 0, 1)
 VARIANT(b16_signed, ACT_X32, 16, 1, 0, 0)
 
 typedef void variant_fn(const struct panel *P, const struct part *a);
 
-/* The products of a type without its own way into the panel. */
-static variant_fn *variant_of(const struct unpacking *u)
-{
-    if (u->family == ACT_X256 && u->minima == MIN_INT)
-        return u->sub == 32 ? k32_signed_min : k16_signed_min;
-    if (u->family == ACT_X256)
-        return u->sub == 32 ? k32_signed : k16_signed;
-    return u->minima == MIN_FLOAT ? b32_signed_min : u->sub == 32 ? b32_signed : b16_signed;
-}
-
-/* Types with their own way into the panel. */
+/* How types come into the panel; without a way of their own, as unpacked steps. */
 static const struct own_panel {
     panel_fn *unpack;
     variant_fn *products;
     int zp;
 } own[TYPE_COUNT] = {
-    [TYPE_Q4_K] = {panel_q4_k, k32_unsigned_min, 0}, [TYPE_Q6_K] = {panel_q6_k, k16_signed, 32},
-    [TYPE_Q8_0] = {panel_q8_0, b32_signed, 128},     [TYPE_Q4_0] = {panel_q4_0, b32_signed, 8},
-    [TYPE_Q5_0] = {panel_q5_0, b32_signed, 16},      [TYPE_IQ4_NL] = {panel_iq4_nl, b32_signed, 128},
-    [TYPE_MXFP4] = {panel_mxfp4, b32_signed, 128},
+    [TYPE_Q4_K] = {panel_q4_k, k32_unsigned_min, 0},     [TYPE_Q6_K] = {panel_q6_k, k16_signed, 32},
+    [TYPE_Q8_0] = {panel_q8_0, b32_signed, 128},         [TYPE_Q4_0] = {panel_q4_0, b32_signed, 8},
+    [TYPE_Q5_0] = {panel_q5_0, b32_signed, 16},          [TYPE_IQ4_NL] = {panel_iq4_nl, b32_signed, 128},
+    [TYPE_MXFP4] = {panel_mxfp4, b32_signed, 128},       [TYPE_Q4_1] = {panel_q4_1, b32_unsigned_min, 0},
+    [TYPE_Q5_1] = {panel_q5_1, b32_unsigned_min, 0},     [TYPE_NVFP4] = {panel_nvfp4, b16_signed, 128},
+    [TYPE_Q1_0] = {panel_q1_0, b32_signed, 1},           [TYPE_Q2_K] = {NULL, k16_signed_min, PANEL_STEP_ZP},
+    [TYPE_Q5_K] = {NULL, k32_signed_min, PANEL_STEP_ZP}, [TYPE_Q3_K] = {NULL, k16_signed, PANEL_STEP_ZP},
+    [TYPE_IQ2_XS] = {NULL, k16_signed, PANEL_STEP_ZP},   [TYPE_IQ2_S] = {NULL, k16_signed, PANEL_STEP_ZP},
+    [TYPE_IQ1_M] = {NULL, k16_signed, PANEL_STEP_ZP},    [TYPE_IQ4_XS] = {NULL, k32_signed, PANEL_STEP_ZP},
+    [TYPE_IQ3_S] = {NULL, k32_signed, PANEL_STEP_ZP},    [TYPE_IQ3_XXS] = {NULL, k32_signed, PANEL_STEP_ZP},
+    [TYPE_IQ2_XXS] = {NULL, k32_signed, PANEL_STEP_ZP},  [TYPE_IQ1_S] = {NULL, k32_signed, PANEL_STEP_ZP},
+    [TYPE_TQ1_0] = {NULL, k32_signed, PANEL_STEP_ZP},    [TYPE_TQ2_0] = {NULL, k32_signed, PANEL_STEP_ZP},
 };
 
 /* acc[n_rows][32] of the 32 weight rows at w; next: the bytes that this thread reads after them, prefetched in shares. */
@@ -189,7 +187,6 @@ static void group_rows(const struct wmat *w, const uint8_t *rows, const uint8_t 
                        struct panel *P, float *acc)
 {
     const struct own_panel *o = &own[w->type];
-    variant_fn *products = o->products ? o->products : variant_of(&unpackings[w->type]);
     const size_t step_bytes = type_row_bytes(type_info(w->type), STEP), rs = w->row_bytes;
     const size_t share = (size_t)PANEL_ROWS * rs / (size_t)x->n_steps;
     const size_t d_row = x->family == ACT_X256 ? 1 : 8;
@@ -202,20 +199,20 @@ static void group_rows(const struct wmat *w, const uint8_t *rows, const uint8_t 
             if (o->unpack)
                 o->unpack(P, r, p, rs, values / 32);
             else
-                panel_any(P, r, p, rs, values, w->type);
+                panel_step(P, r, p, rs, w->type);
         }
-        products(P, &(struct part){
-                        .m = x->n_rows,
-                        .n_blocks = values / 32,
-                        .zp = o->unpack ? o->zp : PANEL_ANY_ZP,
-                        .q = x->code + at * STEP,
-                        .dx = x->scale + at * d_row,
-                        .s16 = x->sum16 + at * 16,
-                        .s32 = x->sum32 + at * 8,
-                        .acc = acc,
-                        .ahead = next ? (const char *)next + (size_t)b * share : NULL,
-                        .ahead_lines = next ? (int)(share / 64) + 1 : 0,
-                    });
+        o->products(P, &(struct part){
+                           .m = x->n_rows,
+                           .n_blocks = values / 32,
+                           .zp = o->zp,
+                           .q = x->code + at * STEP,
+                           .dx = x->scale + at * d_row,
+                           .s16 = x->sum16 + at * 16,
+                           .s32 = x->sum32 + at * 8,
+                           .acc = acc,
+                           .ahead = next ? (const char *)next + (size_t)b * share : NULL,
+                           .ahead_lines = next ? (int)(share / 64) + 1 : 0,
+                       });
     }
 }
 
@@ -246,7 +243,7 @@ static void tile(const struct wmat *w, int n0, int n1, const struct xq *x, float
 void fill_tile_avx512(struct kernels *k)
 {
     for (int t = 0; t < TYPE_COUNT; t++)
-        if (unpackings[t].unpack)
+        if (own[t].products)
             k->tile[t] = tile;
 }
 

@@ -8,6 +8,7 @@
 #ifndef KERNEL_UNPACK_H
 #define KERNEL_UNPACK_H
 
+#include "base/half.h"
 #include "kernel/kernel.h"
 
 enum { STEP = 256 };
@@ -39,6 +40,18 @@ extern unpack_fn *const unpack_avx2[TYPE_COUNT];
 
 /* Unpacking costs more than a row of products: by scalar code, and cell by cell out of grids. */
 int unpack_is_slow(enum block_type t);
+
+/* Half of 2^(e - 127), because the code table holds doubled values. */
+static inline float e8m0_half(uint8_t e) { return f32_from_bits(e < 2 ? 0x00200000u << e : (uint32_t)(e - 1) << 23); }
+
+/* Half of an unsigned E4M3; its NaN counts as 0. */
+static inline float ue4m3_half(uint8_t b)
+{
+    int e = b >> 3 & 15, m = b & 7;
+    if (b == 0x7f)
+        return 0;
+    return e == 0 ? (float)m * 0x1p-10f : f32_from_bits((uint32_t)(e + 119) << 23) * (float)(8 + m) * 0.125f;
+}
 
 /* The codebook types (unpack_iq_scalar.c). */
 void unpack_iq2_xxs(struct step *s, const uint8_t *p, int n);

@@ -6,18 +6,6 @@
 
 #include <string.h>
 
-/* Half of 2^(e - 127), because the code table holds doubled values. */
-static float e8m0_half(uint8_t e) { return f32_from_bits(e < 2 ? 0x00200000u << e : (uint32_t)(e - 1) << 23); }
-
-/* Half of an unsigned E4M3; its NaN counts as 0. */
-static float ue4m3_half(uint8_t b)
-{
-    int e = b >> 3 & 15, m = b & 7;
-    if (b == 0x7f)
-        return 0;
-    return e == 0 ? (float)m * 0x1p-10f : f32_from_bits((uint32_t)(e + 119) << 23) * (float)(8 + m) * 0.125f;
-}
-
 /* ---- 256 values: d * scale * code - dmin * min ---- */
 
 static void set32(int16_t *per16, int g, int v) { per16[2 * g] = per16[2 * g + 1] = (int16_t)v; }

@@ -1,8 +1,0 @@
-/* The dots of the x256 types of dot_k.h, AVX2. */
-#if defined(__x86_64__)
-#include "kernel/dot_k.h"
-#include "kernel/tiers.h"
-
-void fill_dot_k_avx2(struct kernels *k) { fill_dot_k(k); }
-
-#endif
