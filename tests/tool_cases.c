@@ -227,7 +227,7 @@ static int check_beginnings(const struct answer *a)
     for (size_t i = 0; i < a->n_call; i++) {
         struct json_scan s;
         size_t at = 0;
-        json_scan_begin(&s);
+        json_scan_begin(&s, JSON_DEPTH);
         if (json_scan(&s, a->call[i].args.text, a->call[i].args.n, &at, 1) == SCAN_BAD)
             return snprintf(why, sizeof why, "call %zu: %.*s begins no JSON", i, (int)a->call[i].args.n,
                             a->call[i].args.text),

@@ -14,6 +14,7 @@
  * escape has no letters. */
 #include "base/json/load.h"
 
+#include "base/json/scan.h"
 #include "base/reqmem.h"
 
 #include <string.h>
@@ -23,29 +24,6 @@ enum { FIRST = 4096, VALUE = 56, OBJECT = 224, LIST = 128, STRING = 144, TOKEN =
 static const char key[] = "\"\\u0001\"", before_number[] = "{\"\\u0001\":\"", behind_number[] = "\"}";
 
 static size_t larger(size_t a, size_t b) { return a > b ? a : b; }
-
-/* Where the token that begins at i ends: behind its last byte, or a little behind the text. */
-static size_t token_end(const char *text, size_t n, size_t i)
-{
-    if (text[i++] != '"') {
-        while (i < n && !memchr(" \t\r\n,:[]{}\"", text[i], 12)) /* a zero too */
-            i++;
-        return i;
-    }
-    while (i < n && text[i] != '"')
-        i += text[i] == '\\' ? 2 : 1;
-    return i + 1;
-}
-
-/* ---- numbers --------------------------------------------------------------------------------------------------------------- */
-
-static size_t digits(const char *text, size_t n, size_t i)
-{
-    size_t from = i;
-    while (i < n && text[i] >= '0' && text[i] <= '9')
-        i++;
-    return i - from;
-}
 
 static int fits_int64(const char *text, size_t n)
 {
@@ -58,59 +36,39 @@ static int fits_int64(const char *text, size_t n)
 /* 1: a number of JSON that jansson would refuse or spell in another way. */
 static int is_spelled(const char *text, size_t n)
 {
-    size_t i = *text == '-', k = digits(text, n, i);
-    if (k == 0 || (k > 1 && text[i] == '0'))
-        return 0;
-    i += k;
-    if (i == n)
-        return !fits_int64(text, n);
-    if (text[i] == '.') {
-        k = digits(text, n, ++i);
-        i += k;
-    }
-    if (k && i < n && (text[i] == 'e' || text[i] == 'E')) {
-        i++;
-        i += i < n && (text[i] == '+' || text[i] == '-');
-        k = digits(text, n, i);
-        i += k;
-    }
-    return k && i == n;
+    return memchr(text, '.', n) || memchr(text, 'e', n) || memchr(text, 'E', n) || !fits_int64(text, n);
 }
 
 /* ---- memory ---------------------------------------------------------------------------------------------------------------- */
 
+static size_t string_bytes(size_t token) { return STRING + token + token / 32; } /* large pieces are whole pages */
+
 static size_t most_bytes(const char *text, size_t n)
 {
-    size_t bytes = FIRST, longest = 0, beside = 0, last = 0, buffer = TOKEN;
-    for (size_t i = 0, end; i < n; i = end) {
-        end = i + 1;
-        if (text[i] == '{') {
-            bytes += OBJECT + VALUE;
-        } else if (text[i] == '[') {
-            bytes += LIST + VALUE;
-        } else if (text[i] == ',') {
-            bytes += VALUE;
-        } else if (text[i] == ':') {
-            beside = larger(beside, last); /* it was a key */
-        } else if (!memchr(" \t\r\n]}", text[i], 6)) {
-            end = token_end(text, n, i);
-            last = end - i;
-            longest = larger(longest, last);
-            int spelled = end <= n && is_spelled(text + i, last);
-            if (text[i] == '"' || spelled)
-                bytes += STRING + last + last / 32; /* large pieces are whole pages */
-            else
-                beside = larger(beside, last);
-            if (spelled) {
-                bytes += OBJECT + VALUE + STRING;
-                longest = larger(longest, last + 2);
-                beside = larger(beside, sizeof key);
-            }
+    size_t bytes = FIRST, longest = 0, beside = 0, buffer = TOKEN, at = 0, last;
+    struct json_scan s;
+    json_scan_begin(&s, JSON_DEEPEST);
+    while (json_token(&s, text, n, &at, 1) == SCAN_OK) {
+        last = at - s.from;
+        longest = larger(longest, last);
+        bytes += s.token == '}' || s.token == ']' || s.token == JSON_KEY ? 0 : VALUE;
+        bytes += s.token == '{' ? OBJECT : s.token == '[' ? LIST : 0;
+        if (s.token == '"' || s.token == JSON_KEY)
+            bytes += string_bytes(last);
+        if (s.token != '"')
+            beside = larger(beside, last);
+        if (s.token == '0' && is_spelled(text + s.from, last)) {
+            bytes += string_bytes(last) + OBJECT + VALUE + STRING;
+            longest = larger(longest, last + 2);
+            beside = larger(beside, sizeof key);
         }
     }
+    /* What is no token is one to jansson: the rest at most, with a word in front that goes on. */
+    last = n - (s.state > JSON_AT_END ? s.from : at) + sizeof "false";
+    longest = larger(longest, last);
     while (buffer < longest + 2)
         buffer *= 2;
-    return bytes + buffer + beside;
+    return bytes + string_bytes(last) + buffer + larger(beside, last);
 }
 
 /* ---- loading --------------------------------------------------------------------------------------------------------------- */
@@ -123,36 +81,39 @@ struct feed {
     size_t n_piece;
     enum { PLAIN, BEFORE, NUMBER, BEHIND } next;
     size_t number; /* bytes of the one that comes next */
+    size_t scanned;
+    struct json_scan scan;
     /* json_error_null_byte_in_key: a key that only spelled numbers have. json_error_invalid_syntax: a zero outside a string, which jansson
      * overlooks behind a number. Nothing more is fed. */
     enum json_error_code fault;
 };
 
-static int is_key(const struct feed *f, size_t i, size_t end)
+static struct feed feed_of(const char *text, size_t n)
 {
-    if (end - i != sizeof key - 1 || memcmp(f->text + i, key, sizeof key - 1) != 0)
-        return 0;
-    while (end < f->n && memchr(" \t\r\n", f->text[end], 4))
-        end++;
-    return end < f->n && f->text[end] == ':';
+    struct feed f = {.text = text, .n = n};
+    json_scan_begin(&f.scan, JSON_DEEPEST);
+    return f;
 }
 
-/* Up to the next number that is to be spelled. */
+/* Up to the next number that is to be spelled. What the scanner refuses is fed as it is: the sentence is jansson's. */
 static size_t plain_bytes(struct feed *f)
 {
-    size_t i = f->at;
     f->number = 0;
-    for (size_t end; i < f->n && !f->number && !f->fault; i = f->number ? i : end) {
-        end = i + 1;
-        if (memchr(" \t\r\n,:[]{}", f->text[i], 10))
-            continue;
-        end = token_end(f->text, f->n, i);
-        end = end < f->n ? end : f->n;
-        if (!f->text[i] || is_key(f, i, end))
-            f->fault = f->text[i] ? json_error_null_byte_in_key : json_error_invalid_syntax;
-        f->number = is_spelled(f->text + i, end - i) ? end - i : 0;
+    while (json_token(&f->scan, f->text, f->n, &f->scanned, 1) == SCAN_OK) {
+        const char *token = f->text + f->scan.from;
+        size_t n = f->scanned - f->scan.from;
+        if (f->scan.token == JSON_KEY && n == sizeof key - 1 && memcmp(token, key, n) == 0)
+            f->fault = json_error_null_byte_in_key;
+        if (f->scan.token == '0' && is_spelled(token, n))
+            f->number = n;
+        if (f->fault || f->number)
+            return f->scan.from - f->at;
     }
-    return i - f->at;
+    if (f->scanned < f->n && !f->text[f->scanned] && f->scan.state != JSON_IN_STRING) {
+        f->fault = json_error_invalid_syntax;
+        f->scanned++; /* places are behind what is wrong, as jansson's */
+    }
+    return f->n - f->at;
 }
 
 /* 0: there is none. */
@@ -191,7 +152,7 @@ static size_t feed(void *buffer, size_t n, void *data)
 /* The byte of the text that was byte at of what was fed. */
 static size_t place_in_text(const char *text, size_t n, size_t at)
 {
-    struct feed f = {.text = text, .n = n};
+    struct feed f = feed_of(text, n);
     for (size_t fed = 0, begin = 0; next_piece(&f); begin = f.at) {
         int is_text = f.next == BEFORE || f.next == BEHIND; /* what was before these */
         if (at <= fed + f.n_piece)
@@ -203,7 +164,7 @@ static size_t place_in_text(const char *text, size_t n, size_t at)
 
 json_t *json_load_reserved(const char *text, size_t n, size_t flags, json_error_t *why)
 {
-    struct feed f = {.text = text, .n = n};
+    struct feed f = feed_of(text, n);
     if (reqmem_reserve(most_bytes(text, n))) {
         *why = (json_error_t){.line = -1, .column = -1, .text = "no memory to load"};
         why->text[JSON_ERROR_TEXT_LENGTH - 1] = json_error_out_of_memory; /* where json_error_code() looks */
@@ -211,11 +172,12 @@ json_t *json_load_reserved(const char *text, size_t n, size_t flags, json_error_
     }
     json_t *v = json_load_callback(feed, &f, flags, why);
     reqmem_release();
-    if (v)
+    if (v && !f.fault)
         return v;
-    why->position = f.fault ? (int)f.at : (int)place_in_text(text, n, (size_t)why->position);
+    why->position = f.fault ? (int)f.scanned : (int)place_in_text(text, n, (size_t)why->position);
     if (f.fault)
         why->text[JSON_ERROR_TEXT_LENGTH - 1] = (char)f.fault;
+    json_decref(v);
     return NULL;
 }
 

@@ -6,87 +6,211 @@
 
 #include <string.h>
 
-enum state {
-    S_VALUE,       /* a value */
-    S_FIRST_VALUE, /* a value or ] */
-    S_FIRST_KEY,   /* a key or } */
-    S_KEY,
-    S_COLON,
-    S_AFTER, /* a comma or the end of the container */
-    S_STRING,
-    S_ESCAPE,
-    S_HEX,
-    S_LITERAL,
-    S_NUMBER
-};
+/* From N_ZERO on the number is whole, and behind that it goes on with every digit. */
+enum number { N_MINUS, N_DOT, N_E, N_SIGN, N_ZERO, N_INT, N_FRACTION, N_EXPONENT, N_NONE };
 
-enum number { N_MINUS, N_ZERO, N_INT, N_DOT, N_FRACTION, N_E, N_SIGN, N_EXPONENT, N_NONE };
+#define EACH_BYTE UINT64_C(0x0101010101010101)
+#define HIGH_BITS (0x80 * EACH_BYTE)
 
-void json_scan_begin(struct json_scan *s)
+void json_scan_begin(struct json_scan *s, unsigned most_depth)
 {
-    memset(s, 0, sizeof *s);
+    s->state = JSON_AT_VALUE;
     s->kind = ' ';
+    s->depth = 0;
+    s->most_depth = (uint16_t)most_depth;
 }
 
-static int is_space(char c) { return c == ' ' || c == '\t' || c == '\n' || c == '\r'; }
+int json_in_object(const struct json_scan *s) { return s->object[(s->depth - 1) / 8] >> (s->depth - 1) % 8 & 1; }
 
-static int in_object(const struct json_scan *s) { return s->object[(s->depth - 1) / 8] >> (s->depth - 1) % 8 & 1; }
+static int is_space(char c) { return c <= ' ' && (c == ' ' || c == '\t' || c == '\n' || c == '\r'); }
+
+static int is_digit(char c) { return c >= '0' && c <= '9'; }
 
 static enum scan open_container(struct json_scan *s, int object)
 {
-    if (s->depth == JSON_DEPTH)
+    if (s->depth == s->most_depth) {
+        s->state = JSON_TOO_DEEP;
         return SCAN_BAD;
+    }
     uint8_t bit = (uint8_t)(1u << s->depth % 8);
     s->object[s->depth / 8] = (uint8_t)(object ? s->object[s->depth / 8] | bit : s->object[s->depth / 8] & ~bit);
     s->depth++;
-    s->state = object ? S_FIRST_KEY : S_FIRST_VALUE;
-    return SCAN_MORE;
+    s->state = object ? JSON_AT_FIRST_KEY : JSON_AT_FIRST_VALUE;
+    return SCAN_OK;
 }
 
 /* A value is complete. */
 static enum scan value_done(struct json_scan *s)
 {
-    s->state = S_AFTER;
-    return s->depth ? SCAN_MORE : SCAN_OK;
+    s->state = s->depth ? JSON_AT_COMMA : JSON_AT_END;
+    return SCAN_OK;
 }
 
-static enum scan close_container(struct json_scan *s)
+static enum scan close_container(struct json_scan *s, char c)
 {
+    s->token = c;
     s->depth--;
     return value_done(s);
 }
 
+static enum scan begin_string(struct json_scan *s, char token)
+{
+    s->token = token;
+    s->plain = 1;
+    s->state = JSON_IN_STRING;
+    return SCAN_MORE;
+}
+
 static enum scan begin_value(struct json_scan *s, char c)
 {
+    int number = c == '-' || is_digit(c);
+    s->token = number ? '0' : c;
     if (s->kind == ' ')
-        s->kind = c == '-' || (c >= '0' && c <= '9') ? '0' : c;
+        s->kind = s->token;
     switch (c) {
     case '{':
     case '[':
         return open_container(s, c == '{');
     case '"':
-        s->state = S_STRING;
-        s->key = 0;
-        return SCAN_MORE;
+        return begin_string(s, c);
     case 't':
     case 'f':
     case 'n':
-        s->literal = c == 't' ? "rue" : c == 'f' ? "alse" : "ull";
-        s->state = S_LITERAL;
+        s->word = c == 't' ? "rue" : c == 'f' ? "alse" : "ull";
+        s->state = JSON_IN_WORD;
         return SCAN_MORE;
     default:
-        if (c != '-' && (c < '0' || c > '9'))
+        if (!number)
             return SCAN_BAD;
-        s->state = S_NUMBER;
+        s->state = JSON_IN_NUMBER;
         s->number = c == '-' ? N_MINUS : c == '0' ? N_ZERO : N_INT;
         return SCAN_MORE;
     }
 }
 
+/* A byte between tokens that is no white space. */
+static enum scan structure_byte(struct json_scan *s, char c)
+{
+    switch (s->state) {
+    case JSON_AT_FIRST_KEY:
+        if (c == '}')
+            return close_container(s, c);
+        /* fall through */
+    case JSON_AT_KEY:
+        return c == '"' ? begin_string(s, JSON_KEY) : SCAN_BAD;
+    case JSON_AT_COLON:
+        if (c != ':')
+            return SCAN_BAD;
+        s->state = JSON_AT_VALUE;
+        return SCAN_MORE;
+    case JSON_AT_COMMA:
+        if (c == (json_in_object(s) ? '}' : ']'))
+            return close_container(s, c);
+        if (c != ',')
+            return SCAN_BAD;
+        s->state = json_in_object(s) ? JSON_AT_KEY : JSON_AT_VALUE;
+        return SCAN_MORE;
+    case JSON_AT_FIRST_VALUE:
+        if (c == ']')
+            return close_container(s, c);
+        /* fall through */
+    case JSON_AT_VALUE:
+        return begin_value(s, c);
+    default:
+        return SCAN_BAD;
+    }
+}
+
+/* Of a backslash and a letter; 0: they mean nothing, or \u. */
+static char meaning_of(char letter)
+{
+    switch (letter) {
+    case '"':
+    case '\\':
+    case '/':
+        return letter;
+    case 'b':
+        return '\b';
+    case 'f':
+        return '\f';
+    case 'n':
+        return '\n';
+    case 'r':
+        return '\r';
+    case 't':
+        return '\t';
+    default:
+        return 0;
+    }
+}
+
+static enum scan escape_byte(struct json_scan *s, char c)
+{
+    if (s->state == JSON_IN_ESCAPE) {
+        if (c != 'u' && !meaning_of(c))
+            return SCAN_BAD;
+        s->state = c == 'u' ? JSON_IN_HEX : JSON_IN_STRING;
+        s->hex = 4;
+        return SCAN_MORE;
+    }
+    if (hex_digit(c) < 0)
+        return SCAN_BAD;
+    if (--s->hex == 0)
+        s->state = JSON_IN_STRING;
+    return SCAN_MORE;
+}
+
+/* Not 0: among these eight bytes are control bytes, quotes or backslashes. */
+static uint64_t have_special(uint64_t x)
+{
+    uint64_t quote = x ^ '"' * EACH_BYTE, backslash = x ^ '\\' * EACH_BYTE;
+    return (((x - ' ' * EACH_BYTE) & ~x) | ((quote - EACH_BYTE) & ~quote) | ((backslash - EACH_BYTE) & ~backslash)) &
+           HIGH_BITS;
+}
+
+static enum scan string_bytes(struct json_scan *s, const char *text, size_t n, size_t *at)
+{
+    size_t i = *at;
+    uint64_t x, all = 0;
+    unsigned char c = 0;
+    for (; n - i >= 8 && (memcpy(&x, text + i, 8), !have_special(x)); i += 8)
+        all |= x;
+    while (i < n && (c = (unsigned char)text[i]) >= 0x20 && c != '"' && c != '\\') {
+        all |= c;
+        i++;
+    }
+    s->plain &= !(all & HIGH_BITS);
+    *at = i;
+    if (i == n)
+        return SCAN_MORE;
+    if (c < 0x20)
+        return SCAN_BAD;
+    ++*at;
+    if (c == '\\') {
+        s->plain = 0;
+        s->state = JSON_IN_ESCAPE;
+        return SCAN_MORE;
+    }
+    if (s->token != JSON_KEY)
+        return value_done(s);
+    s->state = JSON_AT_COLON;
+    return SCAN_OK;
+}
+
+static enum scan word_bytes(struct json_scan *s, const char *text, size_t n, size_t *at)
+{
+    while (*at < n && text[*at] == *s->word) {
+        ++*at;
+        if (!*++s->word)
+            return value_done(s);
+    }
+    return *at < n ? SCAN_BAD : SCAN_MORE;
+}
+
 /* State after c, N_NONE when c is no part of the number. */
 static enum number number_next(enum number n, char c)
 {
-    int digit = c >= '0' && c <= '9', e = c == 'e' || c == 'E';
+    int digit = is_digit(c), e = c == 'e' || c == 'E';
     switch (n) {
     case N_MINUS:
         return c == '0' ? N_ZERO : digit ? N_INT : N_NONE;
@@ -104,150 +228,105 @@ static enum number number_next(enum number n, char c)
     }
 }
 
-static int number_is_whole(enum number n) { return n == N_ZERO || n == N_INT || n == N_FRACTION || n == N_EXPONENT; }
-
-static enum scan string_byte(struct json_scan *s, char c)
+static enum scan number_bytes(struct json_scan *s, const char *text, size_t n, size_t *at)
 {
-    switch (s->state) {
-    case S_STRING:
-        if ((unsigned char)c < 0x20)
-            return SCAN_BAD;
-        if (c == '\\')
-            s->state = S_ESCAPE;
-        if (c != '"')
-            return SCAN_MORE;
-        if (!s->key)
-            return value_done(s);
-        s->state = S_COLON;
-        return SCAN_MORE;
-    case S_ESCAPE:
-        if (!c || !strchr("\"\\/bfnrtu", c))
-            return SCAN_BAD;
-        s->state = c == 'u' ? S_HEX : S_STRING;
-        s->hex = 4;
-        return SCAN_MORE;
-    default:
-        if (hex_digit(c) < 0)
-            return SCAN_BAD;
-        if (--s->hex == 0)
-            s->state = S_STRING;
-        return SCAN_MORE;
+    enum number number = s->number, next = number;
+    size_t i = *at;
+    int digit = 0;
+    for (; i < n; i++, number = next) {
+        digit = is_digit(text[i]);
+        if (digit && number > N_ZERO)
+            continue;
+        next = number_next(number, text[i]);
+        if (next == N_NONE)
+            break;
     }
+    s->number = (uint8_t)number;
+    *at = i;
+    if (i == n)
+        return SCAN_MORE;
+    return number < N_ZERO || digit ? SCAN_BAD : value_done(s); /* 01 is no number */
 }
 
-static enum scan structure_byte(struct json_scan *s, char c)
+enum scan json_token(struct json_scan *s, const char *text, size_t n, size_t *at, int final)
 {
-    switch (s->state) {
-    case S_FIRST_KEY:
-    case S_KEY:
-        if (c == '}' && s->state == S_FIRST_KEY)
-            return close_container(s);
-        s->state = S_STRING;
-        s->key = 1;
-        return c == '"' ? SCAN_MORE : SCAN_BAD;
-    case S_COLON:
-        s->state = S_VALUE;
-        return c == ':' ? SCAN_MORE : SCAN_BAD;
-    case S_AFTER:
-        if (c == ',') {
-            s->state = in_object(s) ? S_KEY : S_VALUE;
-            return SCAN_MORE;
+    while (*at < n) {
+        enum scan r;
+        if (s->state < JSON_IN_STRING) {
+            while (is_space(text[*at]))
+                if (++*at == n)
+                    return SCAN_MORE;
+            s->from = *at;
+            r = structure_byte(s, text[*at]);
+            *at += r != SCAN_BAD;
+        } else if (s->state == JSON_IN_STRING) {
+            r = string_bytes(s, text, n, at);
+        } else if (s->state == JSON_IN_NUMBER) {
+            r = number_bytes(s, text, n, at);
+        } else if (s->state == JSON_IN_WORD) {
+            r = word_bytes(s, text, n, at);
+        } else if (s->state == JSON_TOO_DEEP) {
+            r = SCAN_BAD;
+        } else {
+            r = escape_byte(s, text[*at]);
+            *at += r != SCAN_BAD;
         }
-        return c == (in_object(s) ? '}' : ']') ? close_container(s) : SCAN_BAD;
-    default:
-        if (c == ']' && s->state == S_FIRST_VALUE)
-            return close_container(s);
-        return begin_value(s, c);
+        if (r != SCAN_MORE)
+            return r;
     }
+    return final && s->state == JSON_IN_NUMBER && s->number >= N_ZERO ? value_done(s) : SCAN_MORE;
 }
 
 enum scan json_scan(struct json_scan *s, const char *text, size_t n, size_t *at, int final)
 {
-    for (; *at < n; ++*at) {
-        char c = text[*at];
-        enum scan r = SCAN_MORE;
-        if (s->state == S_NUMBER) {
-            enum number next = number_next(s->number, c);
-            if (next != N_NONE) {
-                s->number = next;
-                continue;
-            }
-            if (!number_is_whole(s->number))
-                return SCAN_BAD;
-            if (value_done(s) == SCAN_OK)
-                return SCAN_OK;
-        }
-        if (s->state == S_LITERAL) {
-            if (c != *s->literal++)
-                return SCAN_BAD;
-            if (!*s->literal)
-                r = value_done(s);
-        } else if (s->state >= S_STRING) {
-            r = string_byte(s, c);
-        } else if (!is_space(c)) {
-            r = structure_byte(s, c);
-        }
-        if (r == SCAN_BAD)
-            return r;
-        if (r == SCAN_OK) {
-            ++*at;
-            return r;
-        }
-    }
-    return final && s->state == S_NUMBER && s->depth == 0 && number_is_whole(s->number) ? SCAN_OK : SCAN_MORE;
+    enum scan r;
+    do
+        r = json_token(s, text, n, at, final);
+    while (r == SCAN_OK && s->state != JSON_AT_END);
+    return r;
 }
 
 char json_whole(const char *text, size_t n)
 {
     struct json_scan s;
     size_t at = 0;
-    json_scan_begin(&s);
-    if (json_scan(&s, text, n, &at, 1) != SCAN_OK)
-        return 0;
-    while (at < n && is_space(text[at]))
-        at++;
-    return at == n ? s.kind : 0;
+    json_scan_begin(&s, JSON_DEPTH);
+    while (json_token(&s, text, n, &at, 1) == SCAN_OK)
+        continue;
+    return at == n && s.state == JSON_AT_END ? s.kind : 0;
 }
 
-/* Past white space and the given byte, if it is there. */
-static size_t skip(const char *text, size_t n, size_t at, char byte)
-{
-    while (at < n && is_space(text[at]))
-        at++;
-    return at < n && text[at] == byte ? at + 1 : at;
-}
+/* ---- members --------------------------------------------------------------------------------------------------------------- */
 
-int json_next(const char *text, size_t n, size_t *at, struct json_item *item)
+int json_next(struct json_scan *s, const char *text, size_t n, size_t *at, struct json_item *item)
 {
-    struct json_scan s;
-    size_t begin = skip(text, n, 0, 0);
-    char open = begin < n ? text[begin] : 0;
-    if (open != '{' && open != '[')
+    if (s->kind == ' ' && (json_token(s, text, n, at, 1) != SCAN_OK || s->depth == 0))
         return 0;
-    *at = skip(text, n, *at <= begin ? begin + 1 : *at, ',');
-    *at = skip(text, n, *at, 0);
-    *item = (struct json_item){.key = *at};
-    json_scan_begin(&s);
-    if (open == '{') {
-        if (*at == n || text[*at] != '"' || json_scan(&s, text, n, at, 1) != SCAN_OK)
+    if (json_token(s, text, n, at, 1) != SCAN_OK || s->depth == 0)
+        return 0;
+    *item = (struct json_item){0};
+    if (s->token == JSON_KEY) {
+        item->key = s->from;
+        item->key_n = *at - s->from;
+        if (json_token(s, text, n, at, 1) != SCAN_OK)
             return 0;
-        item->key_n = *at - item->key;
-        *at = skip(text, n, skip(text, n, *at, ':'), 0);
     }
-    item->value = *at;
-    json_scan_begin(&s);
-    if (json_scan(&s, text, n, at, 1) != SCAN_OK)
-        return 0;
+    item->value = s->from;
+    while (s->depth > 1)
+        if (json_token(s, text, n, at, 1) != SCAN_OK)
+            return 0;
     item->value_n = *at - item->value;
     return 1;
 }
 
 int json_member(const char *text, size_t n, const char *name, struct json_item *item)
 {
+    struct json_scan s;
     struct json_item i;
     size_t at = 0;
     int found = 0;
-    while (json_next(text, n, &at, &i)) {
+    json_scan_begin(&s, JSON_DEEPEST);
+    while (json_next(&s, text, n, &at, &i)) {
         struct buffer key = {0};
         if (i.key_n)
             json_unescape(&key, text + i.key, i.key_n);
@@ -260,30 +339,65 @@ int json_member(const char *text, size_t n, const char *name, struct json_item *
     return found;
 }
 
+/* ---- strings --------------------------------------------------------------------------------------------------------------- */
+
+/* Bytes before the first escape or ill-formed sequence. */
+static size_t bytes_as_written(const char *text, size_t n)
+{
+    size_t i = 0, length;
+    uint64_t x;
+    while (n - i >= 8 && (memcpy(&x, text + i, 8), !((x & HIGH_BITS) | have_special(x))))
+        i += 8;
+    for (; i < n && text[i] != '\\'; i += length)
+        if (utf8_head(text + i, n - i, &length) != UTF8_WHOLE)
+            break;
+    return i;
+}
+
+/* Of n bytes from a backslash on, how many are its escape. */
+static size_t read_escape(const char *text, size_t n, struct json_piece *p)
+{
+    uint32_t code, low = 0;
+    p->text = p->character;
+    p->is = JSON_ESCAPED;
+    if (text[1] != 'u') {
+        p->character[0] = meaning_of(text[1]);
+        p->n = 1;
+        return 2;
+    }
+    hex_read(text + 2, 4, 4, &code);
+    if (n >= 12 && text[6] == '\\' && text[7] == 'u')
+        hex_read(text + 8, 4, 4, &low);
+    uint32_t pair = utf8_of_pair(code, low);
+    if (!pair && code >= 0xD800 && code <= 0xDFFF)
+        p->is = JSON_HALF_PAIR;
+    p->n = utf8_write(pair ? pair : code, p->character);
+    return pair ? 12 : 6;
+}
+
+int json_piece(const char *text, size_t n, size_t *at, struct json_piece *p)
+{
+    size_t left = n - 1 - *at; /* before the closing quote */
+    if (left == 0)
+        return 0;
+    p->text = text + *at;
+    p->n = bytes_as_written(p->text, left);
+    p->is = JSON_AS_WRITTEN;
+    if (p->n == 0 && *p->text == '\\') {
+        *at += read_escape(p->text, left, p);
+        return 1;
+    }
+    if (p->n == 0) {
+        p->is = JSON_NOT_UTF8;
+        utf8_head(p->text, left, &p->n);
+    }
+    *at += p->n;
+    return 1;
+}
+
 void json_unescape(struct buffer *out, const char *text, size_t n)
 {
-    const char *end = text + n - 1; /* the closing quote */
-    for (const char *p = text + 1; p < end;) {
-        const char *plain = p;
-        while (p < end && *p != '\\')
-            p++;
-        buffer_put(out, plain, (size_t)(p - plain));
-        if (p == end)
-            break;
-        static const char from[] = "bfnrt", to[] = "\b\f\n\r\t";
-        char c = p[1];
-        const char *known = strchr(from, c);
-        p += 2;
-        if (c != 'u') {
-            buffer_put(out, known ? &to[known - from] : &c, 1);
-            continue;
-        }
-        uint32_t u, low = 0, pair;
-        p += hex_read(p, (size_t)(end - p), 4, &u);
-        if (end - p >= 6 && p[0] == '\\' && p[1] == 'u')
-            hex_read(p + 2, 4, 4, &low);
-        if ((pair = utf8_of_pair(u, low)) != 0)
-            p += 6;
-        buffer_put_code_point(out, pair ? pair : u);
-    }
+    struct json_piece p;
+    for (size_t at = 1; json_piece(text, n, &at, &p);)
+        buffer_put(out, p.text, p.n);
 }

@@ -18,13 +18,14 @@
 #define SERVER_HTTP_JSON_H
 
 #include "base/json/load.h"
+#include "base/json/scan.h"
 #include "server/http/refusal.h"
 
 #include <jansson.h>
 #include <stddef.h>
 #include <stdint.h>
 
-enum { JSON_DEPTH = 128, JSON_VALUES = 1 << 18 };
+enum { JSON_VALUES = 1 << 18 };
 
 /* n bytes of text as an object: a new reference; NULL: *r is filled (invalid_utf8, json_too_deep, duplicate_key,
  * invalid_json, invalid_type, or no memory). */

@@ -1,9 +1,9 @@
-/* JSON both ways: tojson as Python's json.dumps writes it, and the reader for requests and from_json.
+/* JSON both ways: tojson as Python's json.dumps writes it, and values for requests and from_json out of the scanner's tokens.
  *
  * Numbers that were read and not computed with are written as they were read. A rebuilt text has one origin: the greatest inside.
- * The reader takes RFC 8259 and nothing else; of equal keys the last counts, at the place of the first; a surrogate without its
- * other half becomes U+FFFD. templates.md 1 (tojson), 6.2. */
-#include "base/hex.h"
+ * Of equal keys that are read the last counts, at the place of the first; a surrogate without its other half becomes U+FFFD, and so do
+ * bytes that are not UTF-8. templates.md 1 (tojson), 6.2. */
+#include "base/json/scan.h"
 #include "base/utf8.h"
 #include "text/jinja/tree.h"
 
@@ -206,251 +206,125 @@ const struct jstring *jjson_write(struct jrun *r, struct jvalue v, const struct 
 
 struct reader {
     struct jrun *run;
-    const char *at, *end;
+    const char *text;
+    size_t n, at;
     enum text_origin origin;
-    const char *problem;
-    int depth;
+    struct json_scan scan;
 };
 
-static void skip_space(struct reader *x)
+/* 0: there is none, now and in every later call. */
+static char next_token(struct reader *x)
 {
-    const char *from = x->at;
-    while (x->at < x->end && (*x->at == ' ' || *x->at == '\n' || *x->at == '\r' || *x->at == '\t'))
-        x->at++;
-    jwork(x->run, (size_t)(x->at - from) / 2);
+    size_t before = x->at;
+    enum scan got = json_token(&x->scan, x->text, x->n, &x->at, 1);
+    jwork(x->run, ((got == SCAN_OK ? x->scan.from : x->at) - before) / 2);
+    return got == SCAN_OK ? x->scan.token : 0;
 }
 
-static struct jvalue bad(struct reader *x, const char *problem)
+/* Of a string or a key. What has nothing to decode is copied in one piece. */
+static const struct jstring *decoded(struct reader *x)
 {
-    if (!x->problem)
-        x->problem = problem;
-    return JNONE;
-}
-
-static int read_hex(struct reader *x, uint32_t *code)
-{
-    size_t got = hex_read(x->at, (size_t)(x->end - x->at), 4, code);
-    x->at += got;
-    return got == 4 ? 0 : -1;
-}
-
-/* Behind "\u". */
-static int read_unicode(struct reader *x, struct jbuffer *b)
-{
-    uint32_t code, low;
-    char out[4];
-    if (read_hex(x, &code) != 0)
-        return -1;
-    if (code >= 0xD800 && code < 0xDC00 && x->end - x->at >= 6 && x->at[0] == '\\' && x->at[1] == 'u') {
-        const char *back = x->at;
-        x->at += 2;
-        if (read_hex(x, &low) != 0)
-            return -1;
-        uint32_t pair = utf8_of_pair(code, low);
-        x->at = pair ? x->at : back;
-        code = pair ? pair : code;
-    }
-    jbuffer_add(b, out, utf8_write(code, out), x->origin);
-    return 0;
-}
-
-static int read_escape(struct reader *x, struct jbuffer *b)
-{
-    static const char from[] = "\"\\/bfnrt", to[] = "\"\\/\b\f\n\r\t";
-    if (x->at >= x->end)
-        return -1;
-    char c = *x->at++;
-    if (c == 'u')
-        return read_unicode(x, b);
-    const char *found = c ? strchr(from, c) : NULL;
-    if (!found)
-        return -1;
-    jbuffer_add(b, &to[found - from], 1, x->origin);
-    return 0;
-}
-
-/* Bytes up to the closing quote: no string is longer than its spelling, but for bytes that are not UTF-8. */
-static size_t bytes_to_quote(const struct reader *x)
-{
-    const char *at = x->at;
-    while (at < x->end && *at != '"')
-        at += *at == '\\' && x->end - at > 1 ? 2 : 1;
-    return (size_t)(at - x->at);
-}
-
-/* At the opening quote. Text without escapes is copied in one piece. */
-static const struct jstring *read_string(struct reader *x)
-{
+    const char *token = x->text + x->scan.from;
+    size_t n = x->at - x->scan.from, at = 1;
+    struct json_piece p = {.is = JSON_AS_WRITTEN, .n = n - 2};
+    jwork(x->run, n);
+    if (x->scan.plain || (json_piece(token, n, &at, &p) && p.is == JSON_AS_WRITTEN && p.n == n - 2))
+        return jstring_copy(x->run, token + 1, n - 2, x->origin);
     struct jbuffer b = jbuffer_new(x->run);
-    const char *from = ++x->at, *first = from;
-    while (x->at < x->end && *x->at != '"') {
-        uint8_t c = (uint8_t)*x->at;
-        size_t length = 1;
-        if (c < 0x20) {
-            bad(x, "a control character in a string");
-            return NULL;
-        }
-        if (c >= 0x80 && utf8_head(x->at, (size_t)(x->end - x->at), &length) != UTF8_WHOLE) {
-            jbuffer_add(&b, from, (size_t)(x->at - from), x->origin);
-            jbuffer_add(&b, UTF8_REPLACEMENT, 3, x->origin);
-            x->at += length;
-            from = x->at;
-            continue;
-        }
-        if (c != '\\') {
-            x->at += length;
-            continue;
-        }
-        if (b.cap == 0)
-            jbuffer_reserve(&b, (size_t)(x->at - from) + bytes_to_quote(x));
-        jbuffer_add(&b, from, (size_t)(x->at - from), x->origin);
-        x->at++;
-        if (read_escape(x, &b) != 0) {
-            bad(x, "an unknown escape in a string");
-            return NULL;
-        }
-        from = x->at;
-    }
-    if (x->at >= x->end) {
-        bad(x, "a string without an end");
-        return NULL;
-    }
-    size_t n = (size_t)(x->at++ - from);
-    jwork(x->run, (size_t)(x->at - first));
-    if (b.n == 0)
-        return jstring_copy(x->run, from, n, x->origin);
-    jbuffer_add(&b, from, n, x->origin);
+    jbuffer_reserve(&b, n - 2); /* enough, but for bytes that are not UTF-8 */
+    do
+        jbuffer_add(&b, p.is == JSON_NOT_UTF8 ? UTF8_REPLACEMENT : p.text, p.is == JSON_NOT_UTF8 ? 3 : p.n, x->origin);
+    while (json_piece(token, n, &at, &p));
     return jbuffer_done(&b);
 }
 
-static size_t digits(const char *at, const char *end)
-{
-    const char *from = at;
-    while (at < end && *at >= '0' && *at <= '9')
-        at++;
-    return (size_t)(at - from);
-}
-
-static struct jvalue read_number(struct reader *x)
-{
-    const char *from = x->at, *at = from + (*from == '-');
-    size_t n = digits(at, x->end);
-    if (n == 0 || (n > 1 && *at == '0'))
-        return bad(x, "not a number");
-    at += n;
-    if (at < x->end && *at == '.') {
-        n = digits(++at, x->end);
-        if (n == 0)
-            return bad(x, "a number without digits behind its point");
-        at += n;
-    }
-    if (at < x->end && (*at == 'e' || *at == 'E')) {
-        at++;
-        at += at < x->end && (*at == '+' || *at == '-');
-        n = digits(at, x->end);
-        if (n == 0)
-            return bad(x, "a number without digits in its exponent");
-        at += n;
-    }
-    x->at = at;
-    return jnumber_parse(x->run, from, (size_t)(at - from));
-}
-
-static struct jvalue read_value(struct reader *x);
+static struct jvalue read_value(struct reader *x, char token);
 
 static struct jvalue read_list(struct reader *x)
 {
     struct jlist *l = jlist_new(x->run, 0);
-    x->at++;
-    skip_space(x);
-    if (x->at < x->end && *x->at == ']') {
-        x->at++;
-        return jlistv(l);
-    }
-    for (;;) {
-        jlist_add(x->run, l, read_value(x));
-        skip_space(x);
-        if (x->problem || x->at >= x->end || (*x->at != ',' && *x->at != ']'))
-            return bad(x, "an array without ] or ,");
-        if (*x->at++ == ']')
-            return jlistv(l);
-    }
+    for (char token; (token = next_token(x)) != 0 && token != ']';)
+        jlist_add(x->run, l, read_value(x, token));
+    return jlistv(l);
 }
 
 static struct jvalue read_dict(struct reader *x)
 {
     struct jdict *d = jdict_new(x->run);
-    x->at++;
-    skip_space(x);
-    if (x->at < x->end && *x->at == '}') {
-        x->at++;
-        return jdictv(d);
+    while (next_token(x) == JSON_KEY) {
+        const struct jstring *key = decoded(x);
+        jdict_set(x->run, d, jstr(key), read_value(x, next_token(x)));
     }
-    for (;;) {
-        skip_space(x);
-        const struct jstring *key = x->at < x->end && *x->at == '"' ? read_string(x) : NULL;
-        skip_space(x);
-        if (!key || x->at >= x->end || *x->at != ':')
-            return bad(x, "an object without a name and : where one is due");
-        x->at++;
-        jdict_set(x->run, d, jstr(key), read_value(x));
-        skip_space(x);
-        if (x->problem || x->at >= x->end || (*x->at != ',' && *x->at != '}'))
-            return bad(x, "an object without } or ,");
-        if (*x->at++ == '}')
-            return jdictv(d);
-    }
+    return jdictv(d);
 }
 
-static int read_word(struct reader *x, const char *name)
+/* From its first token on; none: the text is broken there, which ends the callers too. */
+static struct jvalue read_value(struct reader *x, char token)
 {
-    size_t n = strlen(name);
-    if ((size_t)(x->end - x->at) < n || memcmp(x->at, name, n) != 0)
-        return 0;
-    x->at += n;
-    return 1;
-}
-
-static struct jvalue read_value(struct reader *x)
-{
-    struct jvalue v;
-    const struct jstring *s;
     jdeeper(x->run);
-    skip_space(x);
-    if (x->problem || x->at >= x->end)
-        return bad(x, "an unexpected end");
-    switch (*x->at) {
+    switch (token) {
     case '"':
-        s = read_string(x);
-        return s ? jstr(s) : JNONE;
+        return jstr(decoded(x));
+    case '0':
+        return jnumber_parse(x->run, x->text + x->scan.from, x->at - x->scan.from);
     case '[':
+        return read_list(x);
     case '{':
-        if (++x->depth > JSON_NESTING)
-            return bad(x, "nesting that is too deep");
-        v = *x->at == '[' ? read_list(x) : read_dict(x);
-        x->depth--;
-        return v;
+        return read_dict(x);
     case 't':
-        return read_word(x, "true") ? jbool(1) : bad(x, "an unknown word");
     case 'f':
-        return read_word(x, "false") ? jbool(0) : bad(x, "an unknown word");
-    case 'n':
-        return read_word(x, "null") ? JNONE : bad(x, "an unknown word");
+        return jbool(token == 't');
     default:
-        return read_number(x);
+        return JNONE;
     }
+}
+
+/* Why there is no next token; NULL: the value is whole, and all of the text. */
+static const char *find_problem(const struct reader *x, size_t *where)
+{
+    static const char *const due[] = {
+        [JSON_AT_VALUE] = "not a number",
+        [JSON_AT_FIRST_VALUE] = "not a number",
+        [JSON_AT_FIRST_KEY] = "an object without a name and : where one is due",
+        [JSON_AT_KEY] = "an object without a name and : where one is due",
+        [JSON_AT_COLON] = "an object without a name and : where one is due",
+        [JSON_AT_COMMA] = "an array without ] or ,",
+        [JSON_AT_END] = "more text behind its end",
+        [JSON_IN_STRING] = "a control character in a string",
+        [JSON_IN_ESCAPE] = "an unknown escape in a string",
+        [JSON_IN_HEX] = "an unknown escape in a string",
+        [JSON_IN_WORD] = "an unknown word",
+        [JSON_IN_NUMBER] = "not a number",
+        [JSON_TOO_DEEP] = "nesting that is too deep",
+    };
+    enum json_state state = x->scan.state;
+    int ended = x->at == x->n;
+    char last = state == JSON_IN_NUMBER ? x->text[x->at - 1] : ' ';
+    *where = state == JSON_IN_WORD || state == JSON_IN_NUMBER ? x->scan.from
+                                                              : x->at + (state == JSON_IN_ESCAPE && !ended);
+    if (ended && (state == JSON_AT_VALUE || state == JSON_AT_FIRST_VALUE))
+        return "an unexpected end";
+    if (ended && state == JSON_AT_END)
+        return NULL;
+    if (ended && state == JSON_IN_STRING)
+        return "a string without an end";
+    if (state == JSON_AT_COMMA && json_in_object(&x->scan))
+        return "an object without } or ,";
+    if (last == '.')
+        return "a number without digits behind its point";
+    if (strchr("eE+-", last) && x->at - x->scan.from > 1)
+        return "a number without digits in its exponent";
+    return due[state];
 }
 
 struct jvalue jjson_parse(struct jrun *r, const char *text, size_t n, enum text_origin origin, const char **problem,
                           size_t *where)
 {
-    struct reader x = {.run = r, .at = text, .end = text + n, .origin = origin};
-    struct jvalue v = read_value(&x);
-    skip_space(&x);
-    if (!x.problem && x.at < x.end)
-        bad(&x, "more text behind its end");
-    *problem = x.problem;
-    if (where)
-        *where = (size_t)(x.at - text);
+    struct reader x = {.run = r, .text = text, .n = n, .origin = origin};
+    size_t at;
+    json_scan_begin(&x.scan, JSON_NESTING);
+    struct jvalue v = read_value(&x, next_token(&x));
+    next_token(&x);
+    *problem = find_problem(&x, where ? where : &at);
     return v;
 }

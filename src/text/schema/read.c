@@ -1,162 +1,78 @@
-/* Reading JSON: read.h. RFC 8259, nothing more; recursion is bounded by the depth of the text. */
+/* Schemas as trees: read.h. A node for each value that the scanner comes to, without recursion. */
 #include "text/schema/read.h"
 
 #include "base/error.h"
 #include "base/hash.h"
 #include "base/hex.h"
-#include "base/utf8.h"
+#include "base/json/scan.h"
 #include "text/schema/number.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-enum { MOST_DEPTH = 2048 };
-
 struct reader {
     struct compile_pool *pool;
     const char *text;
     size_t n, at;
-    uint32_t ids;
-    int depth;
+    struct json_scan scan;
+    struct schema_node *open, *last; /* the innermost container, and its last child so far */
+    const char *key;                 /* of the member that comes next, or NULL */
+    uint32_t n_key, ids;
     struct error *err;
 };
 
-static int fail(struct reader *r, const char *what)
+static int fail(struct reader *r, size_t at, const char *what)
 {
     size_t line = 1, column = 1;
-    for (size_t i = 0; i < r->at && i < r->n; i++) {
+    for (size_t i = 0; i < at; i++) {
         line += r->text[i] == '\n';
         column = r->text[i] == '\n' ? 1 : column + 1;
     }
     return error_set(r->err, ERR_INPUT, "not JSON, line %zu, column %zu: %s", line, column, what);
 }
 
-static int peek(const struct reader *r) { return r->at < r->n ? (unsigned char)r->text[r->at] : -1; }
-
-static void skip(struct reader *r)
+/* Why there is no next token. */
+static int fail_token(struct reader *r)
 {
-    for (int c; (c = peek(r)) == ' ' || c == '\t' || c == '\n' || c == '\r';)
-        r->at++;
+    static const char *const due[] = {
+        [JSON_AT_VALUE] = "expected a value",       [JSON_AT_FIRST_VALUE] = "expected a value",
+        [JSON_AT_FIRST_KEY] = "expected a key",     [JSON_AT_KEY] = "expected a key",
+        [JSON_AT_COLON] = "expected a colon",       [JSON_AT_COMMA] = "expected a comma or a closing bracket",
+        [JSON_AT_END] = "something behind the end", [JSON_IN_STRING] = "a control character in a string",
+        [JSON_IN_ESCAPE] = "an unknown escape",     [JSON_IN_HEX] = "\\u needs four hexadecimal digits",
+        [JSON_IN_WORD] = "expected a value",        [JSON_IN_NUMBER] = "a bad number",
+    };
+    enum json_state state = r->scan.state;
+    if (state == JSON_TOO_DEEP)
+        return error_set(r->err, ERR_INPUT, "nested deeper than %d brackets", JSON_DEEPEST);
+    if (r->at == r->n && state >= JSON_IN_STRING && state <= JSON_IN_HEX)
+        return fail(r, r->at, "a string is not closed");
+    if (state == JSON_AT_COMMA && json_in_object(&r->scan))
+        return fail(r, r->at, "expected a comma or a closing brace");
+    return fail(r, state == JSON_IN_WORD ? r->scan.from : r->at + (state == JSON_IN_ESCAPE), due[state]);
 }
 
-/* ---- strings ------------------------------------------------------------------------------------------------------------------ */
-
-static int hex4(struct reader *r, uint32_t *out)
+/* The string token into the pool; a text is never longer than its escapes. */
+static int take_string(struct reader *r, const char **out, uint32_t *n_out)
 {
-    size_t got = hex_read(r->text + r->at, r->n - r->at, 4, out);
-    r->at += got;
-    return got < 4 ? fail(r, "\\u needs four hexadecimal digits") : 0;
-}
-
-static int escape(struct reader *r, char *out, size_t *n)
-{
-    static const char plain[] = "\"\\/bfnrt", meant[] = "\"\\/\b\f\n\r\t";
-    int e = peek(r);
-    const char *found = e > 0 ? strchr(plain, e) : NULL;
-    uint32_t c, low;
-    r->at++;
-    if (found) {
-        out[(*n)++] = meant[found - plain];
-        return 0;
-    }
-    if (e != 'u')
-        return fail(r, "an unknown escape");
-    if (hex4(r, &c))
-        return -1;
-    if (c >= 0xD800 && c <= 0xDBFF && r->n - r->at >= 6 && r->text[r->at] == '\\' && r->text[r->at + 1] == 'u') {
-        r->at += 2;
-        if (hex4(r, &low))
-            return -1;
-        uint32_t pair = utf8_of_pair(c, low);
-        c = pair ? pair : c;
-    }
-    if (c >= 0xD800 && c <= 0xDFFF)
-        return fail(r, "half of a surrogate pair");
-    *n += utf8_write(c, out + *n);
-    return 0;
-}
-
-/* Decoded into the pool; a text is never longer than its escapes. */
-static int string(struct reader *r, const char **out, uint32_t *n_out)
-{
-    size_t from = ++r->at, end = from, n = 0, length;
-    while (end < r->n && r->text[end] != '"')
-        end += r->text[end] == '\\' ? 2 : 1;
-    if (end >= r->n)
-        return r->at = r->n, fail(r, "a string is not closed");
-    char *text = pool_alloc(r->pool, end - from + 1, 1);
+    const char *token = r->text + r->scan.from;
+    size_t n_token = r->at - r->scan.from, n = 0;
+    struct json_piece p;
+    char *text = pool_alloc(r->pool, n_token - 1, 1);
     if (!text)
         return compile_refused(r->pool->compile, r->err);
-    while (peek(r) != '"') {
-        int c = peek(r);
-        if (c == '\\') {
-            r->at++;
-            if (escape(r, text, &n))
-                return -1;
-            continue;
-        }
-        if (c < 0x20)
-            return fail(r, "a control character in a string");
-        if (utf8_head(r->text + r->at, r->n - r->at, &length) != UTF8_WHOLE)
-            return fail(r, "not valid UTF-8");
-        memcpy(text + n, r->text + r->at, length);
-        n += length;
-        r->at += length;
+    for (size_t at = 1, from = 1; json_piece(token, n_token, &at, &p); from = at) {
+        if (p.is == JSON_HALF_PAIR)
+            return fail(r, r->scan.from + at, "half of a surrogate pair");
+        if (p.is == JSON_NOT_UTF8)
+            return fail(r, r->scan.from + from, "not valid UTF-8");
+        memcpy(text + n, p.text, p.n);
+        n += p.n;
     }
-    r->at++;
-    text[n] = 0;
     *out = text;
     *n_out = (uint32_t)n;
     return 0;
-}
-
-/* ---- values ------------------------------------------------------------------------------------------------------------------- */
-
-static struct schema_node *value(struct reader *r, struct schema_node *parent);
-
-static int digits(struct reader *r)
-{
-    size_t from = r->at;
-    while (peek(r) >= '0' && peek(r) <= '9')
-        r->at++;
-    return r->at > from;
-}
-
-static int number(struct reader *r, struct schema_node *x)
-{
-    size_t from = r->at;
-    if (peek(r) == '-')
-        r->at++;
-    int good = peek(r) == '0' ? (r->at++, 1) : digits(r);
-    if (good && peek(r) == '.')
-        r->at++, good = digits(r);
-    if (good && (peek(r) | 0x20) == 'e') {
-        r->at++;
-        if (peek(r) == '+' || peek(r) == '-')
-            r->at++;
-        good = digits(r);
-    }
-    if (!good)
-        return fail(r, "a bad number");
-    x->kind = NODE_NUMBER;
-    x->text = r->text + from;
-    x->n = (uint32_t)(r->at - from);
-    return 0;
-}
-
-static int word(struct reader *r, struct schema_node *x)
-{
-    static const char *const names[] = {"null", "false", "true"};
-    for (int i = 0; i < 3; i++) {
-        size_t n = strlen(names[i]);
-        if (r->n - r->at >= n && memcmp(r->text + r->at, names[i], n) == 0) {
-            x->kind = (uint8_t)i;
-            r->at += n;
-            return 0;
-        }
-    }
-    return fail(r, "expected a value");
 }
 
 static int compare_keys(const void *a, const void *b)
@@ -181,81 +97,64 @@ static int check_keys(struct reader *r, struct schema_node *o)
             if (sorted[j]->n_key == sorted[i]->n_key && !memcmp(sorted[j]->key, sorted[i]->key, sorted[i]->n_key)) {
                 char why[120];
                 snprintf(why, sizeof why, "the key \"%.60s\" stands twice in one object", sorted[i]->key);
-                twice = fail(r, why);
+                twice = fail(r, r->at, why);
             }
     compile_free(r->pool->compile, sorted);
     return twice;
 }
 
-/* Elements or members up to the closing bracket. */
-static int children(struct reader *r, struct schema_node *x, int is_object)
+static uint8_t kind_of(char token)
 {
-    struct schema_node **last = &x->child;
-    int close = is_object ? '}' : ']';
-    x->kind = is_object ? NODE_OBJECT : NODE_ARRAY;
-    r->at++;
-    skip(r);
-    if (peek(r) == close) {
-        r->at++;
-        return 0;
+    switch (token) {
+    case '{':
+        return NODE_OBJECT;
+    case '[':
+        return NODE_ARRAY;
+    case '"':
+        return NODE_STRING;
+    case '0':
+        return NODE_NUMBER;
+    default:
+        return token == 't' ? NODE_TRUE : token == 'f' ? NODE_FALSE : NODE_NULL;
     }
-    if (++r->depth > MOST_DEPTH)
-        return error_set(r->err, ERR_INPUT, "nested deeper than %d brackets", MOST_DEPTH);
-    for (;; r->at++) {
-        const char *key = NULL;
-        uint32_t n_key = 0;
-        skip(r);
-        if (is_object && peek(r) != '"')
-            return fail(r, "expected a key");
-        if (is_object && string(r, &key, &n_key))
-            return -1;
-        skip(r);
-        if (is_object && peek(r) != ':')
-            return fail(r, "expected a colon");
-        r->at += (size_t)is_object;
-        struct schema_node *child = value(r, x);
-        if (!child)
-            return -1;
-        child->key = key;
-        child->n_key = n_key;
-        child->hash = key ? (uint32_t)hash64(key, n_key, 0) : 0;
-        child->index = x->n++;
-        *last = child;
-        last = &child->next;
-        skip(r);
-        if (peek(r) == close)
-            break;
-        if (peek(r) != ',')
-            return fail(r, is_object ? "expected a comma or a closing brace" : "expected a comma or a closing bracket");
-    }
-    r->at++;
-    r->depth--;
-    return is_object ? check_keys(r, x) : 0;
 }
 
-static struct schema_node *value(struct reader *r, struct schema_node *parent)
+/* The value that begins here: the next child of the open container, or the root. */
+static int add_node(struct reader *r, struct schema_node **root)
 {
     struct schema_node *x = pool_alloc(r->pool, 1, sizeof *x);
-    if (!x) {
-        compile_refused(r->pool->compile, r->err);
-        return NULL;
-    }
-    x->parent = parent;
-    x->id = r->ids++;
+    if (!x)
+        return compile_refused(r->pool->compile, r->err);
     compile_work(r->pool->compile, 16);
-    skip(r);
-    int c = peek(r), failed;
-    if (c == '"') {
-        x->kind = NODE_STRING;
-        failed = string(r, &x->text, &x->n);
-    } else if (c == '{' || c == '[') {
-        failed = children(r, x, c == '{');
-    } else if (c == '-' || (c >= '0' && c <= '9')) {
-        failed = number(r, x);
-    } else {
-        failed = word(r, x);
+    x->kind = kind_of(r->scan.token);
+    x->id = r->ids++;
+    x->parent = r->open;
+    x->index = r->open ? r->open->n++ : 0;
+    x->key = r->key;
+    x->n_key = r->n_key;
+    x->hash = r->key ? (uint32_t)hash64(r->key, r->n_key, 0) : 0;
+    *(r->last ? &r->last->next : r->open ? &r->open->child : root) = x;
+    r->key = NULL;
+    r->n_key = 0;
+    r->last = x;
+    if (x->kind == NODE_STRING)
+        return take_string(r, &x->text, &x->n);
+    if (x->kind == NODE_NUMBER) {
+        x->text = r->text + r->scan.from;
+        x->n = (uint32_t)(r->at - r->scan.from);
+    } else if (x->kind >= NODE_ARRAY) {
+        r->open = x;
+        r->last = NULL;
     }
-    return failed ? NULL : x;
+    return 0;
+}
+
+static int close_node(struct reader *r)
+{
+    struct schema_node *x = r->open;
+    r->open = x->parent;
+    r->last = x;
+    return x->kind == NODE_OBJECT && x->n ? check_keys(r, x) : 0;
 }
 
 int schema_read(struct schema_node **out, struct compile_pool *pool, const char *text, size_t n, struct error *err)
@@ -264,11 +163,16 @@ int schema_read(struct schema_node **out, struct compile_pool *pool, const char 
     r.text = pool_copy(pool, text, n); /* numbers point into it */
     if (!r.text)
         return compile_refused(pool->compile, err);
-    *out = value(&r, NULL);
-    skip(&r);
-    if (*out && r.at < n)
-        fail(&r, "something behind the end");
-    return *out && r.at == n ? 0 : -1;
+    json_scan_begin(&r.scan, JSON_DEEPEST);
+    while (json_token(&r.scan, r.text, n, &r.at, 1) == SCAN_OK) {
+        char token = r.scan.token;
+        int failed = token == JSON_KEY              ? take_string(&r, &r.key, &r.n_key)
+                     : token == '}' || token == ']' ? close_node(&r)
+                                                    : add_node(&r, out);
+        if (failed)
+            return -1;
+    }
+    return r.scan.state == JSON_AT_END && r.at == n ? 0 : fail_token(&r);
 }
 
 /* ---- looking ------------------------------------------------------------------------------------------------------------------ */

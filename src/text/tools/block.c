@@ -145,7 +145,7 @@ enum scan block_until_word(struct tool_block *b, const char *word)
 
 void block_json_begin(struct tool_block *b)
 {
-    json_scan_begin(&b->json);
+    json_scan_begin(&b->json, JSON_DEPTH);
     b->from = b->at;
 }
 

@@ -102,8 +102,10 @@ static int read_tool(struct tool_list *l, size_t i, const json_t *item, const st
 static int find_schemas(struct tool_list *l, size_t n)
 {
     size_t at = 0;
+    struct json_scan s;
     struct json_item tool, function, schema;
-    for (size_t i = 0; i < l->n && json_next(l->json, n, &at, &tool); i++) {
+    json_scan_begin(&s, JSON_DEEPEST);
+    for (size_t i = 0; i < l->n && json_next(&s, l->json, n, &at, &tool); i++) {
         const char *text = l->json + tool.value;
         if (!l->tool[i].parameters)
             continue;

@@ -203,7 +203,7 @@ static int number(struct cursor *c)
 {
     struct json_scan s;
     size_t at = 0;
-    json_scan_begin(&s);
+    json_scan_begin(&s, JSON_DEPTH);
     if (json_scan(&s, c->at, (size_t)(c->end - c->at), &at, 1) != SCAN_OK || s.kind != '0')
         return -1;
     buffer_put(c->out, c->at, at);

@@ -30,27 +30,18 @@ static void object(const struct tool_writer *w, const struct tool_written *c)
     theirs(w, "}");
 }
 
-/* JSON's words in Python's spelling, outside strings. */
+/* A value of JSON, its words in Python's spelling. */
 static void python_literal(const struct tool_writer *w, const char *text, size_t n)
 {
-    static const char *const words[][2] = {{"true", "True"}, {"false", "False"}, {"null", "None"}};
-    size_t plain = 0;
-    int in_string = 0;
-    for (size_t i = 0; i < n; i++) {
-        if (in_string && text[i] == '\\') {
-            i++;
+    size_t at = 0, plain = 0;
+    struct json_scan s;
+    json_scan_begin(&s, JSON_DEEPEST);
+    while (json_token(&s, text, n, &at, 1) == SCAN_OK) {
+        if (s.token != 't' && s.token != 'f' && s.token != 'n')
             continue;
-        }
-        if (text[i] == '"')
-            in_string = !in_string;
-        for (size_t k = 0; k < 3 && !in_string; k++) {
-            size_t length = strlen(words[k][0]);
-            if (n - i < length || memcmp(text + i, words[k][0], length) != 0)
-                continue;
-            w->put(w->arg, 0, text + plain, i - plain);
-            theirs(w, words[k][1]);
-            plain = i + length;
-        }
+        w->put(w->arg, 0, text + plain, s.from - plain);
+        theirs(w, s.token == 't' ? "True" : s.token == 'f' ? "False" : "None");
+        plain = at;
     }
     w->put(w->arg, 0, text + plain, n - plain);
 }
@@ -58,30 +49,20 @@ static void python_literal(const struct tool_writer *w, const char *text, size_t
 /* The members of an object as k=v, .. */
 static void keywords(const struct tool_writer *w, const char *text, size_t n)
 {
-    size_t at = 1; /* behind { */
+    size_t at = 0;
     int first = 1;
-    while (at < n) {
-        struct json_scan s;
-        while (at < n && strchr(" \t\r\n,", text[at]))
-            at++;
-        size_t key = at;
-        json_scan_begin(&s);
-        if (at >= n || text[at] != '"' || json_scan(&s, text, n, &at, 1) != SCAN_OK)
-            return;
+    struct json_scan s;
+    struct json_item i;
+    json_scan_begin(&s, JSON_DEEPEST);
+    while (json_next(&s, text, n, &at, &i)) {
         struct buffer plain = {.text = w->scratch, .cap = n};
-        json_unescape(&plain, text + key, at - key);
+        json_unescape(&plain, text + i.key, i.key_n);
         if (!first)
             theirs(w, ", ");
         first = 0;
         w->put(w->arg, 0, plain.text, plain.n);
         theirs(w, "=");
-        while (at < n && strchr(" \t\r\n:", text[at]))
-            at++;
-        size_t value = at;
-        json_scan_begin(&s);
-        if (json_scan(&s, text, n, &at, 1) != SCAN_OK)
-            return;
-        python_literal(w, text + value, at - value);
+        python_literal(w, text + i.value, i.value_n);
     }
 }
 

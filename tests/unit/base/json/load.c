@@ -97,6 +97,9 @@ static void many_values(void **state)
         with("[0", ",1", n, "]");
         with("[\"\"", ",\"ab\"", n, "]");
         with("[[]", ",[0]", n, "]");
+        with("[[]", ",[]", n, "]");
+        with("[{}", ",{}", n, "]");
+        with("{\"\":0", ",\"k#\":{}", n, "}");
         with("[0", ",1.5", n, "]");
         with("[1E400", ",{\"\":-0}", n, "]");
         with("[{}", ",{\"\":{\"\":1.5}}", n, "]");
@@ -136,10 +139,28 @@ static void cut_off(void **state)
         }
 }
 
+/* A zero outside a string ends nothing, wherever it stands. */
+static void zeros(void **state)
+{
+    static const struct {
+        const char *text;
+        size_t n, place;
+    } row[] = {{"[1\0]", 4, 3}, {"[1.5\0]", 6, 5}, {"1.5\0", 4, 4}, {"1.5 \0x", 6, 5}, {"{}\0", 3, 3}};
+    json_error_t why;
+    (void)state;
+    for (size_t i = 0; i < sizeof row / sizeof *row; i++) {
+        if (json_load_reserved(row[i].text, row[i].n, FLAGS | JSON_DECODE_ANY, &why))
+            fail_msg("%s and a zero was taken", row[i].text);
+        assert_int_equal(json_error_code(&why), json_error_invalid_syntax);
+        assert_int_equal(why.position, row[i].place);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test(long_tokens), cmocka_unit_test(many_values),
-                                       cmocka_unit_test(values_and_a_token), cmocka_unit_test(cut_off)};
+                                       cmocka_unit_test(values_and_a_token), cmocka_unit_test(cut_off),
+                                       cmocka_unit_test(zeros)};
     json_set_alloc_funcs(counted_malloc, counted_free);
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

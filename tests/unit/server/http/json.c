@@ -161,10 +161,11 @@ static void numbers_as_written(void **state)
 static void places(void **state)
 {
     static const char *const texts[] = {"{\"a\":[1,2,3,4],\"b\":x}", "{\"a\":[1.5,1e99,-0,4],\"b\":x}",
+                                        "{\"a\":1.5,\"b\":[\"long text\", 1e400 135]}",
                                         "{\"a\":1.5,\"b\":[\"long text\", 1e400 1.5]}"},
-                             *const where[] = {"near byte 20", "near byte 26", "near byte 33"};
+                             *const where[] = {"near byte 20", "near byte 26", "near byte 36", "near byte 36"};
     (void)state;
-    for (size_t i = 0; i < 3; i++) {
+    for (size_t i = 0; i < 4; i++) {
         struct refusal r = {0};
         assert_null(json_read(texts[i], strlen(texts[i]), &r));
         if (!strstr(r.text, where[i]))

@@ -303,9 +303,35 @@ static void test_json_text(void **state)
                 {"\"\xFF\xC3\x28\"", "\"\xEF\xBF\xBD\xEF\xBF\xBD(\""},
                 {"9223372036854775808", "9223372036854775808"},
                 {"-9223372036854775808", "-9223372036854775808"}};
-    static const char *const bad[] = {"",        "{",         "[1,]", "01",        "1.",     "1e",  "\"\n\"",
-                                      "\"\\x\"", "{\"a\" 1}", "nul",  "[1]2",      "{1: 2}", "'a'", "NaN",
-                                      "[1 2]",   "+1",        "\"",   "\"\\u12\"", "-"};
+    static const struct {
+        const char *text, *problem;
+        size_t where;
+    } bad[] = {{"", "an unexpected end", 0},
+               {"{", "an object without a name and : where one is due", 1},
+               {"{\"a\" 1}", "an object without a name and : where one is due", 5},
+               {"{1: 2}", "an object without a name and : where one is due", 1},
+               {"{\"a\\nb\": [1}", "an array without ] or ,", 11},
+               {"[{\"a\":[]]", "an object without } or ,", 8},
+               {"[1 2]", "an array without ] or ,", 3},
+               {"[1,]", "not a number", 3},
+               {"01", "not a number", 0},
+               {"[-]", "not a number", 1},
+               {"'a'", "not a number", 0},
+               {"NaN", "not a number", 0},
+               {"+1", "not a number", 0},
+               {" 1.", "a number without digits behind its point", 1},
+               {"[1.e5]", "a number without digits behind its point", 1},
+               {"1e", "a number without digits in its exponent", 0},
+               {"-1.5e- 1", "a number without digits in its exponent", 0},
+               {"[nul]", "an unknown word", 1},
+               {"[1]2", "more text behind its end", 3},
+               {"\"", "a string without an end", 1},
+               {"{\"a", "a string without an end", 3},
+               {"[\"a\n\"]", "a control character in a string", 3},
+               {"\"\\x\"", "an unknown escape in a string", 3},
+               {"\"\\", "an unknown escape in a string", 2},
+               {"[\"\\u12 \"]", "an unknown escape in a string", 6}};
+    char deep[257];
     struct jrun r;
     jmp_buf trap;
     const char *problem;
@@ -322,10 +348,16 @@ static void test_json_text(void **state)
         assert_string_equal(copy_of(&r, s->bytes, s->n), good[i].written);
     }
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
-        jjson_parse(&r, bad[i], strlen(bad[i]), ORIGIN_USER, &problem, NULL);
-        if (!problem)
-            fail_msg("%s was taken", bad[i]);
+        size_t where;
+        jjson_parse(&r, bad[i].text, strlen(bad[i].text), ORIGIN_USER, &problem, &where);
+        if (!problem || strcmp(problem, bad[i].problem) != 0 || where != bad[i].where)
+            fail_msg("%s: %s at %zu", bad[i].text, problem ? problem : "taken", where);
     }
+    memset(deep, '[', sizeof deep);
+    jjson_parse(&r, deep, sizeof deep - 1, ORIGIN_USER, &problem, NULL);
+    assert_string_equal(problem, "an unexpected end");
+    jjson_parse(&r, deep, sizeof deep, ORIGIN_USER, &problem, NULL);
+    assert_string_equal(problem, "nesting that is too deep");
 }
 
 static int tear_down(void **state)

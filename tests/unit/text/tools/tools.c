@@ -131,28 +131,28 @@ static void schema_cycles(void **state)
     tool_list_free(l);
 }
 
-/* ---- JSON and literals --------------------------------------------------------------------------------------------- */
-
-static void scans_json(void **state)
+/* A schema may nest as deep as the loader allows: it is found in the text all the same. */
+static void finds_deep_schemas(void **state)
 {
     (void)state;
-    static const char *const good[] = {"{}", " [1, -0.5e+3, \"a\\u00e9\\n\", true, null, {\"k\": [[]]}] ", "0",
-                                       "\"\\\"\"", "-1.0"};
-    static const char *const bad[] = {
-        "",    "{",   "[1,]",   "{\"a\":1,}", "01",          "1.",    "-",         "+1",  "'a'",  "\"\n\"",
-        "NaN", "tru", "{a: 1}", "\"\\x\"",    "\"\\u00g0\"", "[1 2]", "{\"a\" 1}", "1 2", "// x", "\"a"};
-    for (size_t i = 0; i < sizeof good / sizeof *good; i++)
-        assert_true(json_whole(good[i], strlen(good[i])));
-    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
-        if (json_whole(bad[i], strlen(bad[i])))
-            fail_msg("accepts %s", bad[i]);
-    char deep[2 * JSON_DEPTH + 4];
-    for (int depth = JSON_DEPTH; depth <= JSON_DEPTH + 1; depth++) {
-        memset(deep, '[', (size_t)depth);
-        memset(deep + depth, ']', (size_t)depth);
-        assert_int_equal(json_whole(deep, 2 * (size_t)depth) != 0, depth == JSON_DEPTH);
-    }
+    enum { DEPTH = 1000 };
+    static const char before[] = "[{\"function\": {\"name\": \"f\", \"parameters\": {\"enum\": ", behind[] = "}}}]";
+    char *text = malloc(sizeof before + 2 * DEPTH + sizeof behind);
+    struct error err = {0};
+    assert_non_null(text);
+    strcpy(text, before);
+    memset(text + sizeof before - 1, '[', DEPTH);
+    memset(text + sizeof before - 1 + DEPTH, ']', DEPTH);
+    strcpy(text + sizeof before - 1 + 2 * DEPTH, behind);
+    struct tool_list *l = tools_of(text, "hermes", &err);
+    if (!l)
+        fail_msg("%s", err.text);
+    assert_int_equal(l->tool[0].n_schema, strlen("{\"enum\": ") + 2 * DEPTH + 1);
+    tool_list_free(l);
+    free(text);
 }
+
+/* ---- JSON and literals --------------------------------------------------------------------------------------------- */
 
 static void becomes(int (*convert)(struct buffer *, const char *, size_t), const char *text, const char *json)
 {
@@ -473,6 +473,31 @@ static void keys_lose_their_escapes(void **state)
     buffer_free(&w.ours);
 }
 
+/* Arguments as deep as templates take them, with words in and beside strings. */
+static void writes_deep_arguments(void **state)
+{
+    (void)state;
+    enum { DEPTH = 250 };
+    static const char before[] = "<|tool_call_start|>[f(a=", behind[] = "True, \"null\\\"null\"";
+    char args[2 * DEPTH + 64] = "{\"a\": ", want[2 * DEPTH + 128] = "", room[sizeof args];
+    memset(args + strlen(args), '[', DEPTH);
+    strcat(args, "true, \"null\\\"null\"");
+    memset(args + strlen(args), ']', DEPTH);
+    strcat(args, "}");
+    strcat(want, before);
+    memset(want + strlen(want), '[', DEPTH);
+    strcat(want, behind);
+    memset(want + strlen(want), ']', DEPTH);
+    strcat(want, ")]<|tool_call_end|>");
+    struct tool_written call = {"f", 1, args, strlen(args)};
+    struct written w = {0};
+    tool_write(tool_format_find("lfm2", NULL), &call, 1, room, put, &w);
+    if (!same(&w.all, want))
+        fail_msg("%.*s", (int)w.all.n, w.all.text);
+    buffer_free(&w.all);
+    buffer_free(&w.ours);
+}
+
 static void writes_calls(void **state)
 {
     (void)state;
@@ -505,7 +530,7 @@ int main(void)
         cmocka_unit_test(finds_by_name),
         cmocka_unit_test(reads_tools),
         cmocka_unit_test(schema_cycles),
-        cmocka_unit_test(scans_json),
+        cmocka_unit_test(finds_deep_schemas),
         cmocka_unit_test(converts_literals),
         cmocka_unit_test(types_values),
         cmocka_unit_test(repairs_utf8),
@@ -514,6 +539,7 @@ int main(void)
         cmocka_unit_test(splits_agree),
         cmocka_unit_test(writes_calls),
         cmocka_unit_test(keys_lose_their_escapes),
+        cmocka_unit_test(writes_deep_arguments),
         cmocka_unit_test(tells_want_of_memory),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
