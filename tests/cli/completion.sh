@@ -34,7 +34,12 @@ ask_zsh() {
 }
 ask_fish() {
     "$program" completion fish >"$dir/script"
-    PATH=$(dirname "$program"):$PATH HOME=$dir fish --no-config -c "source $dir/script; complete -C '$(basename "$program") $*' | string split -f1 \t" \
+    line=
+    while [ $# -gt 1 ]; do
+        line="$line '$1'"
+        shift
+    done
+    PATH=$(dirname "$program"):$PATH HOME=$dir fish --no-config -c "source $dir/script; complete -C \"$(basename "$program")$line $1\" | string split -f1 \t" \
         >"$dir/out" 2>"$dir/err"
 }
 
@@ -56,6 +61,11 @@ for shell in bash zsh fish; do
     offers "$shell: values of --think" on off
     ask_$shell run --kv ''
     offers "$shell: values of --kv" f16 f32
+    for path in /a/b.gguf './a|b [c].gguf' -/x; do
+        ask_$shell run "$path" --mem
+        offers "$shell: a flag behind $path" --memory
+        [ -s "$dir/err" ] && fail "$shell: a flag behind $path" "says $(head -n 1 "$dir/err")"
+    done
     ask_$shell completion ''
     offers "$shell: shells" bash zsh fish
 done

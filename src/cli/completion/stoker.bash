@@ -12,7 +12,10 @@ _stoker() {
         COMPREPLY=($(compgen -W 'bash zsh fish --help' -- "$cur"))
         return
     fi
-    value=$("$program" "$command" --help 2>/dev/null | sed -nE "s/^  (-[^ ]+, )?$flag(, -[^ ]+)? ([^ ]+).*/\\3/p")
+    case $flag in # a path is no flag, and no pattern either
+    -*[!A-Za-z0-9_-]*) ;;
+    -*) value=$("$program" "$command" --help 2>/dev/null | sed -nE "s/^  (-[^ ]+, )?$flag(, -[^ ]+)? ([^ ]+).*/\\3/p") ;;
+    esac
     case $flag:$value in
     -*:*FILE*|-*:*DIR*|-*:*PATH*|-*:*.gguf*) ;;
     -*:*'|'*) COMPREPLY=($(compgen -W "$(printf '%s' "$value" | tr '|' '\n' | grep '^[a-z0-9_]*$')" -- "$cur")) ;;
