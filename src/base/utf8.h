@@ -49,6 +49,15 @@ static inline enum utf8_head utf8_head(const void *text, size_t n, size_t *lengt
     return UTF8_WHOLE;
 }
 
+/* Bytes of a text before the first that is not UTF-8; n: there is none. */
+static inline size_t utf8_valid(const char *text, size_t n)
+{
+    size_t at = 0, length;
+    while (at < n && utf8_head(text + at, n - at, &length) == UTF8_WHOLE)
+        at += length;
+    return at;
+}
+
 /* utf8_head(), and which character it is: U+FFFD unless UTF8_WHOLE, one for each ill-formed sequence. */
 static inline enum utf8_head utf8_read(const void *text, size_t n, size_t *length, uint32_t *character)
 {

@@ -203,7 +203,7 @@ static int run(struct bench *b, const struct options *w)
 int cmd_bench(int argc, char **argv)
 {
     static struct options w;
-    struct bench b = {.options = {.progress = show_loading}, .runs = 5};
+    struct bench b = {.runs = 5};
     const char *model = NULL;
     int n_rest;
     w = (struct options){.prompt = {{512}, 1}, .gen = {{128}, 1}, .depth = {{0}, 1}, .format = "md", .n_batch = 2048};

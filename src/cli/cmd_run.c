@@ -1,9 +1,11 @@
-/* stoker run: one prompt, or a chat: on a terminal with line editing, else every line of stdin is a turn. The conversation itself:
+/* stoker run: one prompt, of -p, files and stdin, or a chat: on a terminal with line editing, or a line a turn. The conversation itself:
  * chat/chat.h. */
 #include "cli/chat/chat.h"
+#include "cli/chat/prompt.h"
 #include "cli/common/cli.h"
 #include "cli/common/flags.h"
 #include "cli/common/form.h"
+#include "cli/common/progress.h"
 #include "cli/common/sampling_flags.h"
 
 #include <jansson.h>
@@ -12,14 +14,16 @@
 #include <unistd.h>
 
 static const char usage[] =
-    "stoker run [MODEL.gguf] [flags]: answer a prompt, or chat line by line.\n\n"
+    "stoker run [MODEL.gguf] [flags]: answer a prompt, or chat.\n\n"
     "  stoker run                                     chat with the embedded model; Ctrl-D ends\n"
     "  stoker run -p 'What is the capital of Japan?'  one answer\n"
     "  stoker run MODEL.gguf -p 'Hi' --memory 6GiB    a model that is bigger than the memory it gets\n"
-    "  echo 'Hello' | stoker run --temp 0 --stats     every line of stdin is a turn\n\n"
+    "  stoker run -p 'Summarise this:' -f notes.txt   -p, then files, then stdin, with empty lines between them\n"
+    "  dmesg | stoker run -p 'What went wrong?'\n"
+    "  stoker run --lines <questions.txt              every line is a turn of one chat\n\n"
     "MODEL.gguf: a file, or the first part of a split one; without it the embedded model.\n\n";
 
-/* Lines of stdin, one turn each; an empty line is not a turn. */
+/* --lines: lines of stdin, one turn each; an empty line is not a turn. */
 static int converse(struct chat *c)
 {
     int turns = 0, status = 0;
@@ -35,10 +39,17 @@ static int converse(struct chat *c)
     }
     free(line);
     if (turns == 0) {
-        fprintf(stderr, "stoker: the prompt is empty; give some text with -p or on stdin\n");
+        fprintf(stderr, "stoker: the prompt is empty; give some lines on stdin\n");
         return 1;
     }
     return status;
+}
+
+/* One answer; Ctrl-C that ended it is how the program ends. */
+static int answer_once(struct chat *c, const struct prompt_text *prompt)
+{
+    int status = chat_turn(c, prompt->text, prompt->n);
+    return status == 0 && chat_interrupts ? 128 + SIGINT : status;
 }
 
 /* Flags that are on or off. */
@@ -53,6 +64,9 @@ static int check_switch(const char *name, const char *value)
 /* Values of flags that are not fields of struct chat. */
 struct run {
     const char *prompt, *system, *model, *tools, *close;
+    struct text_list file;
+    struct prompt_text text; /* of one answer; NULL: a chat */
+    int lines;
     int logprobs; /* -1: none */
     struct answer_form form;
     struct sampling_flags sampling;
@@ -64,9 +78,12 @@ struct run {
 static int parse(struct run *r, struct chat *c, int argc, char **argv)
 {
     const struct flag mine[] = {
-        {"-p", "--prompt", FLAG_TEXT, &r->prompt, 0, 0, "TEXT", "one prompt; without it: a chat, or lines of stdin"},
+        {"-p", "--prompt", FLAG_TEXT, &r->prompt, 0, 0, "TEXT", "one prompt; - is stdin; without it: a chat, or stdin"},
+        {"-f", "--file", FLAG_TEXTS, &r->file, 0, 0, "FILE",
+         "a file of the prompt, behind -p; - is stdin; may be repeated"},
+        {"--lines", NULL, FLAG_SWITCH, &r->lines, 0, 0, NULL, "every line of stdin is a turn of a chat"},
         {"--system", NULL, FLAG_TEXT, &r->system, 0, 0, "TEXT", "system message"},
-        {"-n", "--max-tokens", FLAG_INT, &c->request.max_tokens, 1, 1 << 30, "N",
+        {"-n", "--max-tokens", FLAG_LIMIT, &c->request.max_tokens, 0, 1 << 30, "N",
          "longest answer (default: what the context has left)"},
         {"--stop", NULL, FLAG_TEXTS, &r->stop, 0, 0, "TEXT", "ends the answer, and is not shown; may be repeated"},
         {"--ignore-eos", NULL, FLAG_SWITCH, &c->request.ignore_end, 0, 0, NULL, "go on behind the end of the text"},
@@ -103,6 +120,10 @@ static int parse(struct run *r, struct chat *c, int argc, char **argv)
             fprintf(stderr, "stoker run: --stop: a text that is not empty is expected\n");
             return 2;
         }
+    if (r->lines && (r->prompt || r->file.n)) {
+        fprintf(stderr, "stoker run: --lines reads turns from stdin; leave out -p and -f\n");
+        return 2;
+    }
     if (r->logprobs >= 0 && !c->json) {
         fprintf(stderr, "stoker run: --logprobs are shown with --json\n");
         return 2;
@@ -122,6 +143,8 @@ static int prepare(struct run *r, struct chat *c)
         r->stop_of[i] = (struct stoker_string){r->stop.text[i], strlen(r->stop.text[i])};
     c->reply.stop = r->stop_of;
     c->reply.n_stop = (size_t)r->stop.n;
+    if (status == 0 && !r->lines && (r->prompt || r->file.n || !isatty(STDIN_FILENO)))
+        status = prompt_read(&r->text, r->prompt, &r->file);
     if (status == 0 && !r->model && !(r->model = embedded_model()))
         status = 1;
     if (status == 0 && (tools_read(&c->tools, r->tools) || !(c->message = json_array())))
@@ -134,8 +157,12 @@ static int prepare(struct run *r, struct chat *c)
 static int talk(struct run *r, struct chat *c)
 {
     struct stoker_error err;
+    struct progress loading;
+    progress_begin(&loading, "loading", PROGRESS_BYTES, 0);
+    r->options.progress = progress_show_loading;
+    r->options.progress_arg = &loading;
     int failed = stoker_open(&c->engine, r->model, &r->options, &err);
-    end_loading();
+    progress_end(&loading);
     if (failed)
         return report(&err);
     c->request.sampling = stoker_sampling_of(c->engine);
@@ -145,14 +172,12 @@ static int talk(struct run *r, struct chat *c)
         fprintf(stderr, "stoker run: --system is not valid UTF-8\n");
         return 1;
     }
-    return r->prompt              ? chat_turn(c, r->prompt, strlen(r->prompt))
-           : isatty(STDIN_FILENO) ? chat_terminal(c)
-                                  : converse(c);
+    return r->text.text ? answer_once(c, &r->text) : r->lines ? converse(c) : chat_terminal(c);
 }
 
 int cmd_run(int argc, char **argv)
 {
-    static struct run r = {.logprobs = -1, .options = {.progress = show_loading}};
+    static struct run r = {.logprobs = -1};
     struct chat c = {0};
     int status = parse(&r, &c, argc, argv);
     if (status != FLAGS_DONE)
@@ -161,7 +186,9 @@ int cmd_run(int argc, char **argv)
         status = talk(&r, &c);
     stoker_close(c.engine);
     tools_free(&c.tools);
+    prompt_free(&r.text);
     form_free(&r.form);
+    buffer_free(&c.attached);
     json_decref(c.message);
     return status;
 }

@@ -2,6 +2,7 @@
 #include "base/log.h"
 #include "cli/common/cli.h"
 #include "cli/common/flags.h"
+#include "cli/common/suggest.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -66,6 +67,29 @@ static int written(int status)
     return status ? status : 1;
 }
 
+/* Not a command: a mistyped one, or what another program calls it. */
+static int unknown(const char *name)
+{
+    static const char *const elsewhere[][2] = {{"chat", "run"},     {"generate", "run"}, {"cli", "run"},
+                                               {"server", "serve"}, {"start", "serve"},  {"show", "inspect"},
+                                               {"info", "inspect"}};
+    struct suggestion s;
+    suggest_begin(&s, name, strlen(name));
+    for (int i = 0; i < N_COMMANDS; i++)
+        suggest_try(&s, commands[i].name);
+    for (size_t i = 0; i < sizeof elsewhere / sizeof *elsewhere; i++)
+        if (strcmp(name, elsewhere[i][0]) == 0)
+            s.word = elsewhere[i][1];
+    fprintf(stderr, "stoker: \"%s\" is not a command; ", name);
+    if (s.word)
+        fprintf(stderr, "did you mean stoker %s?\n", s.word);
+    else if (strcmp(name, "pull") == 0 || strcmp(name, "download") == 0)
+        fprintf(stderr, "stoker downloads nothing: name a GGUF file, as in stoker run MODEL.gguf\n");
+    else
+        fprintf(stderr, "see stoker --help\n");
+    return 2;
+}
+
 int main(int argc, char **argv)
 {
     log_to(to_stderr);
@@ -82,6 +106,5 @@ int main(int argc, char **argv)
     for (int i = 0; i < N_COMMANDS; i++)
         if (strcmp(argv[1], commands[i].name) == 0)
             return written(commands[i].run(argc - 1, argv + 1));
-    fprintf(stderr, "stoker: \"%s\" is not a command; see stoker --help\n", argv[1]);
-    return 2;
+    return unknown(argv[1]);
 }

@@ -32,16 +32,16 @@ run run -p 'Write a short story about a bear and a drum.' --seed 8 --temp 1
 
 # A chat: a line a turn, in one sequence; empty lines are none.
 printf 'What is 9 + 4?\n\nSpell cat.\r\nWhat is the capital of Japan?' >"$dir/in"
-run run --temp 0
+run run --lines --temp 0
 is "a chat" 0 "=9 + 4 = 13.
 C-A-T.
 The capital of Japan is Tokyo." ""
-run run --temp 0 --memory min --stats
+run run --lines --temp 0 --memory min --stats
 is "a chat with statistics" 0 "9 \+ 4 = 13" "^experts .* % hits, .*/token at .* MB/s, waited .* of .* ms$"
 for figure in misses evictions bytes_read compute_ms; do
     is "a chat with statistics: $figure" 0 "9 \+ 4 = 13" "^$figure +[1-9][0-9.]* +[0-9.]+$"
 done
-run run --temp 0 --json
+run run --lines --temp 0 --json
 is "a chat as JSON" 0 '^\{"text":"C-A-T\.","end":"stop","prompt_tokens":[0-9]+,"cached_tokens":[1-9][0-9]*,"tokens":[0-9]+,' ""
 [ "$(grep -c '^{.*}$' "$dir/out")" -eq 3 ] && pass || fail "a chat as JSON" "not three objects"
 rm "$dir/in"

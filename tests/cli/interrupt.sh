@@ -20,7 +20,7 @@ pid=$!
 wait_for $limit first_output
 kill -INT "$pid"
 ended
-is "Ctrl-C during an answer" 0 . '^\(stopped\)$'
+is "Ctrl-C during an answer" 130 . '^\(stopped\)$'
 [ "$(wc -w <"$dir/out")" -lt 600 ] && pass || fail "Ctrl-C during an answer" "the answer went on"
 
 # Two at once: the second finds the first not yet obeyed. Before the program listens both are lost, so they are sent again; two that it
@@ -40,7 +40,7 @@ is "Ctrl-C twice" 130 "" ""
 rm -f "$dir/lines"
 mkfifo "$dir/lines"
 : >"$dir/out"
-"$stoker" run --temp 0 --ignore-eos --cpu-tier scalar --exact <"$dir/lines" >"$dir/out" 2>"$dir/err" &
+"$stoker" run --lines --temp 0 --ignore-eos --cpu-tier scalar --exact <"$dir/lines" >"$dir/out" 2>"$dir/err" &
 pid=$!
 exec 3>"$dir/lines"
 echo 'What is 9 + 4?' >&3
@@ -80,7 +80,7 @@ chat() { # chat CHANGE FLAGS...: a question, the change, another question
     : >"$dir/out"
     change=$1
     shift
-    "$stoker" run "$dir/model.gguf" --temp 0 "$@" <"$dir/lines" >"$dir/out" 2>"$dir/err" &
+    "$stoker" run "$dir/model.gguf" --lines --temp 0 "$@" <"$dir/lines" >"$dir/out" 2>"$dir/err" &
     pid=$!
     exec 3>"$dir/lines"
     echo 'What is 9 + 4?' >&3

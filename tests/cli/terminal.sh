@@ -6,7 +6,7 @@ if ! script -qec true /dev/null </dev/null >/dev/null 2>&1; then
     done_testing
     exit
 fi
-export XDG_STATE_HOME="$dir/state" TERM=xterm LC_ALL=C.UTF-8
+export XDG_STATE_HOME="$dir/state" TERM=xterm LC_ALL=C.UTF-8 VISUAL="$dir/editor"
 history="$dir/state/stoker/history"
 mkfifo "$dir/keys"
 
@@ -20,9 +20,11 @@ begin() { # begin COMMAND: sh runs it on a terminal whose keys come from descrip
     exec 3>"$dir/keys"
 }
 keys() { printf "$1" >&3; }
-shows() { tr -d '\r' <"$dir/out" | grep -Eq -- "$1"; }
+# As a person sees it: lines of progress are gone, and the asking for brackets around pastes is not seen.
+screen() { sed 's/.*\r\x1b\[K//; s/\x1b\[?2004[hl]//g; s/\r//g' "$dir/out"; }
+shows() { screen | grep -Eq -- "$1"; }
 shown() { # shown N WANT: it is shown at least so often
-    [ "$(tr -d '\r' <"$dir/out" | grep -Eo -- "$2" | wc -l)" -ge "$1" ]
+    [ "$(screen | grep -Eo -- "$2" | wc -l)" -ge "$1" ]
 }
 see() { # see WHAT WANT [N]: it appears (so often)
     wait_for $limit shown "${3:-1}" "$2" && pass || fail "$1" "\"$2\" is not shown"
@@ -30,7 +32,7 @@ see() { # see WHAT WANT [N]: it appears (so often)
 ends() { # ends WHAT WANT: the job is over, and the last thing it shows matches
     exec 3>&-
     wait "$pid"
-    tr -d '\r' <"$dir/out" | tail -n 1 | grep -Eq -- "$2" && pass || fail "$1" "the last line is not \"$2\""
+    screen | tail -n 1 | grep -Eq -- "$2" && pass || fail "$1" "the last line is not \"$2\""
 }
 # After the program the job says how it ended and whether the terminal reads whole lines and shows them.
 after='; echo "ended $?" $(stty -a | grep -Eo -- "-?(icanon|echo|isig)\\b" | sort)'
@@ -126,8 +128,87 @@ grep -q '"content": "a\\nb"' "$dir/saved" && grep -q '"content": "one\\n/two"' "
 cmp -s "$dir/saved" "$dir/loaded" && pass || fail "/load" "what was saved is not what was loaded"
 [ "$(grep -c '"role"' "$dir/cleared")" -eq 1 ] && grep -q '"Be brief."' "$dir/cleared" && pass || fail "/clear" "$(cat "$dir/cleared")"
 [ "$(grep -c '"role"' "$dir/retried")" -eq 3 ] && pass || fail "/retry" "$(cat "$dir/retried")"
-[ "$(tr -d '\r' <"$dir/out" | grep -A 1 -e '^> Tell me a story' -e '^> /retry' | grep -v '^>\|^--' | sort -u | wc -l)" -ge 3 ] && pass ||
+[ "$(screen | grep -A 1 -e '^> Tell me a story' -e '^> /retry' | grep -v '^>\|^--' | sort -u | wc -l)" -ge 3 ] && pass ||
     fail "/retry" "the same answer again"
+
+# ---- messages of many lines ----------------------------------------------------------------------------------------------
+# messages WHAT: those of the user in $dir/many, one a line, as JSON has them, are those of $dir/want
+messages() {
+    sed -n '/"user"/{n;s/^ *"content": //;p}' "$dir/many" >"$dir/got"
+    cmp -s "$dir/want" "$dir/got" && pass || fail "$1" "$(cat "$dir/got")"
+}
+begin "'$stoker' run --temp 0 -n 2$after"
+see "a banner" '^ember.gguf \(llama[a-z-]*\), context [0-9]+, memory [0-9.]+ MiB\. /help lists commands, Ctrl-D ends$|^ember.gguf \('
+see "a prompt" '^> '
+keys '\033[200~int f(void)\r{\r\treturn 1; \\\r}\r\033[201~'
+see "a paste of many lines" '> \[pasted 1: 4 lines\]$'
+keys ' What is it?\r'
+see "a prompt again" '^> ' 2
+keys '\033[200~one line\r\033[201~, edited\r'
+see "a paste of one line" '^> one line, edited$'
+see "a prompt again" '^> ' 3
+keys '\033[200~"""doc"""\rx = 1\033[201~\r'
+see "a prompt again" '^> ' 4
+keys 'a \033[200~1\r2\033[201~ b \033[200~3\r4\033[201~\177\r'
+see "half a mark is text" '\[pasted 2: 2 lines'
+see "a prompt again" '^> ' 5
+keys 'first\033\rsecond\r'
+see "Alt-Enter" '^\.\.\. second$'
+see "a prompt again" '^> ' 6
+keys '"""begin\rmiddle\\\rend"""\r'
+see "a prompt again" '^> ' 7
+keys 'Explain: """\rcode\r""" please\r'
+see "a prompt again" '^> ' 8
+keys '"""all"""\r'
+see "a prompt again" '^> ' 9
+printf 'a file\n```\n' >"$dir/file.c"
+keys "/file $dir/absent\\r"
+see "/file of nothing" 'absent: cannot be opened'
+keys "/file $dir/file.c\\r"
+see "/file" '^file.c, 10 bytes, goes before your next message$'
+see "a prompt again" '^> ' 11
+keys 'Explain it.\r'
+see "a prompt again" '^> ' 12
+printf '#!/bin/sh\necho changed >>"$1"\n' >"$dir/editor"
+chmod +x "$dir/editor"
+keys '/edit draft \r'
+see "/edit" '^draftchanged$'
+see "a prompt again" '^> ' 13
+keys "/save $dir/many\\r"
+see "/save" "^[0-9]+ messages are in $dir/many$"
+keys "/save $dir/many\\r"
+see "/save again" "many is there; overwrite it\\? \\[y/N\\] "
+keys 'n\r'
+see "/save again" '^nothing was saved$'
+keys '/system Be brief.\r/system\r/set temp 0.5\r/set\r/system off\r/system\r'
+see "/system" '^system message: Be brief\.$'
+see "/set" '^  temp 0\.5$'
+see "/set" '^  max_tokens 2$'
+see "/system off" '^there is no system message; /system TEXT sets one$'
+keys '\004'
+ends "messages of many lines" "$sane"
+cat >"$dir/want" <<'END'
+"int f(void)\n{\n\treturn 1; \\\n} What is it?"
+"one line, edited"
+"\"\"\"doc\"\"\"\nx = 1"
+"a 1\n2 b [pasted 2: 2 lines"
+"first\nsecond"
+"begin\nmiddle\\\nend"
+"Explain: \ncode\n please"
+"all"
+"file.c\n````\na file\n```\n````\n\nExplain it."
+"draftchanged"
+END
+messages "messages of many lines"
+grep -q pasted "$history" && fail "the history" "remembers a mark" || pass
+
+# ---- a prompt that takes time ----------------------------------------------------------------------------------------------
+long=$(awk 'BEGIN { for (i = 0; i < 480; i++) printf "word " }')
+begin "'$stoker' run -p '$long' -n 2 --temp 0 --chunk 16 --threads 1 --cpu-tier scalar --exact </dev/null$after"
+raw() { tr '\r' '\n' <"$dir/out" | grep -Eq -- '^reading the prompt: [1-9][0-9]* of [0-9]+ tokens, [0-9.]+ tokens/s, [0-9]+ s left'; }
+wait_for $limit raw && pass || fail "progress" "nothing is said of a prompt being read"
+ends "progress" "$sane"
+shows 'reading the prompt' && fail "progress" "its line stays" || pass
 
 # ---- Ctrl-C, Ctrl-Z, the end ---------------------------------------------------------------------------------------------
 begin "'$stoker' run --temp 0 --ignore-eos --cpu-tier scalar --exact$after"

@@ -6,11 +6,35 @@ run
 [ "$status" -eq 2 ] && grep -q 'commands' "$dir/err" && pass || fail "no command" "does not show the commands"
 run nosuch
 is "an unknown command" 2 "" '^stoker: "nosuch" is not a command; see stoker --help$'
+for pair in "rnu|did you mean stoker run\?" "chat|did you mean stoker run\?" "show|did you mean stoker inspect\?" \
+    "pull|stoker downloads nothing"; do
+    run "${pair%%|*}"
+    is "stoker ${pair%%|*}" 2 "" "^stoker: \"${pair%%|*}\" is not a command; ${pair#*|}"
+done
 while IFS='|' read -r arguments sentence; do
     eval "run $arguments"
     is "stoker $arguments" 2 "" "$sentence"
 done <<'END'
 run --nosuch|--nosuch is not a flag of this command; see stoker run --help
+run --memmory 3G|--memmory is not a flag of this command; did you mean --memory\?
+run --tempp 1|--tempp is not a flag of this command; did you mean --temp\?
+serve --prot 80|--prot is not a flag of this command; did you mean --port\?
+run --lines -p x|--lines reads turns from stdin; leave out -p and -f
+run -p - -f -|stdin is named by more than one -
+run -m|-m needs a value
+run -n -2 -p x|-n -2: whole numbers from 1 to 1073741824 are possible, and -1: no limit
+run -ngl 99 -p x|-ngl: stoker computes on the CPU; leave it out
+run -fa off -p x|-fa: attention always takes one pass over keys and values; leave it out
+run -b 512 -p x|-b: a prompt is always given whole; --chunk N sets how many of its rows a step computes
+run -ctk f16 -ctv f32 -p x|-ctv f32: --kv is already f16, and has one value
+run -np x -p x|--parallel x: whole numbers
+run --mlock=1 -p x|--mlock takes no value
+run -hf some/repo -p x|-hf: stoker downloads nothing; name the GGUF file
+run -np|-np needs a value
+plan -sys x|-sys is not a flag of this command
+run -p x --regex '('|pattern: a group is not closed
+run -p x --grammar /dev/null|grammar, line 1, column 1: no root
+run -p x --json-schema '{"type":3}'|schema error at #/type
 run -p|-p needs a value
 run --temp hot -p x|--temp hot: numbers from -1000000 to 1000000
 run --temp nan -p x|--temp nan: numbers
@@ -44,6 +68,15 @@ bench --nosuch|--nosuch is not a flag
 version x|"x" is one argument too many
 disk --bytes max models/ember/ember.gguf|--bytes min and max mean nothing here
 END
+
+# ---- flags of other programs that have an equal ----------------------------------------------------------------------------
+run run -m "$ember" -c 512 -n5 -s 3 -fa on -np 1 -ub 64 -ctk f16 -ctv f16 -ngl 0 --no-mmap --jinja --temperature 0 --top_k 3 -sys Be\ brief. -p Hello
+is "flags of llama.cpp" 0 . ""
+theirs=$(cat "$dir/out")
+run run "$ember" --ctx 512 -n 5 --seed 3 --parallel 1 --chunk 64 --kv f16 --temp 0 --top-k 3 --system 'Be brief.' -p Hello
+is "the same with ours" 0 "=$theirs" ""
+run run -n -1 --temp 0 -p 'Spell cat.'
+is "-n -1" 0 "=C-A-T." ""
 
 # ---- help: every command teaches by example ------------------------------------------------------------------------------
 run --help
@@ -104,7 +137,7 @@ fi
 
 # ---- prompts: exit 1 -----------------------------------------------------------------------------------------------------
 run run -p ''
-is "an empty prompt" 1 "" "the prompt is empty; give some text with -p or on stdin"
+is "an empty prompt" 1 "" "the prompt is empty; give some text with -p, -f or on stdin"
 run run
 is "an empty stdin" 1 "" "the prompt is empty"
 printf '\n\n\n' >"$dir/in"

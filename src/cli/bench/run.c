@@ -5,6 +5,7 @@
 #include "base/file.h"
 #include "cli/bench/bench.h"
 #include "cli/common/cli.h"
+#include "cli/common/progress.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -59,8 +60,12 @@ static void find_bos(struct bench *b)
 
 int bench_open(struct bench *b, struct stoker_error *err)
 {
+    struct progress loading;
+    progress_begin(&loading, "loading", PROGRESS_BYTES, 0);
+    b->options.progress = progress_show_loading;
+    b->options.progress_arg = &loading;
     int failed = stoker_open(&b->engine, b->model, &b->options, err);
-    end_loading();
+    progress_end(&loading);
     if (failed)
         return -1;
     stoker_plan_of(b->engine, &b->plan);

@@ -4,6 +4,7 @@
 #include "base/json/load.h"
 #include "base/utf8.h"
 #include "cli/common/cli.h"
+#include "cli/common/progress.h"
 
 #include <errno.h>
 #include <jansson.h>
@@ -41,15 +42,6 @@ void chat_catch_signals(void)
     }
 }
 
-/* Where a text stops being UTF-8; n: nowhere. */
-static size_t invalid_utf8(const char *text, size_t n)
-{
-    size_t at = 0, length;
-    while (at < n && utf8_head(text + at, n - at, &length) == UTF8_WHOLE)
-        at += length;
-    return at;
-}
-
 /* message is given away. -1: no memory, or NULL. */
 static int add_message(struct chat *c, json_t *message) { return json_array_append_new(c->message, message); }
 
@@ -76,6 +68,8 @@ int chat_system(struct chat *c, const char *text)
 struct answer {
     struct stoker_reply *reply;
     struct chat_shown shown;
+    struct progress reading; /* the prompt */
+    uint64_t n_read, n_prompt;
     json_t *logprobs; /* of its tokens; NULL: not asked for */
 };
 
@@ -89,6 +83,22 @@ static int take_token(struct chat *c, struct answer *a, const struct stoker_even
         return -1;
     }
     return stoker_reply_token(a->reply, e->u.token.id, err);
+}
+
+/* Shows how much of the prompt was read until an event of another kind comes. e NULL: none came. */
+static void follow_prompt(struct answer *a, const struct stoker_event *e)
+{
+    if (e && e->kind != STOKER_PROGRESS) {
+        progress_end(&a->reading);
+        a->n_prompt = 0;
+        return;
+    }
+    if (e) {
+        a->n_read = e->u.progress.done;
+        a->reading.first = e->u.progress.cached;
+    }
+    if (a->n_prompt > 0)
+        progress_show(&a->reading, a->n_read, a->n_prompt);
 }
 
 /* Take events until the last one. 0, or the exit status of a failure. Tokens behind a stop string are not the answer's. */
@@ -105,6 +115,7 @@ static int follow(struct chat *c, stoker_id id, struct answer *a, struct stoker_
             stoker_cancel(c->engine, id);
             cancelled = 1;
         }
+        follow_prompt(a, got ? end : NULL);
         if (got == 0)
             continue;
         if (end->kind == STOKER_TOKEN && !over) {
@@ -164,7 +175,7 @@ static int begin(struct chat *c, struct answer *a, stoker_id *id)
 {
     struct stoker_error err;
     struct stoker_prompt prompt = {0};
-    int failed = render(c, c->message, &prompt, &err);
+    int failed = render(c, c->message, &prompt, &err), is_usage = 0;
     size_t same = failed ? 0 : lasting(c, &prompt);
     if (!failed) {
         c->request.prompt = c->reply.prompt = prompt.token;
@@ -172,13 +183,19 @@ static int begin(struct chat *c, struct answer *a, stoker_id *id)
         c->request.snapshot_at = &same;
         c->request.n_snapshot_at = same > 0;
         failed = stoker_reply_open(&a->reply, c->engine, &c->reply, on_piece, a, &err);
+        is_usage = failed && err.code == STOKER_ERR_INPUT; /* a schema, a grammar or tools of the command line */
     }
     if (!failed) {
         c->request.constraint = stoker_reply_constraint(a->reply);
+        c->request.wants_progress = 1;
+        a->n_prompt = prompt.n_token;
+        progress_begin(&a->reading, "reading the prompt", PROGRESS_TOKENS, 0);
         failed = stoker_submit(c->engine, &c->request, id, &err);
     }
     stoker_prompt_free(&prompt);
-    return failed ? report(&err), 1 : 0;
+    if (failed)
+        report(&err);
+    return !failed ? 0 : is_usage ? 2 : 1;
 }
 
 /* The answer as a message; its calls get ids of their own, for an answer may repeat those of an earlier one. */
@@ -288,7 +305,7 @@ static int answer_all(struct chat *c)
 
 int chat_turn(struct chat *c, const char *text, size_t n)
 {
-    size_t bad = invalid_utf8(text, n);
+    size_t bad = utf8_valid(text, n);
     if (bad < n) {
         fprintf(stderr,
                 "stoker: the prompt is not valid UTF-8 at byte %zu (0x%02x); convert it, for example with iconv\n", bad,
@@ -296,11 +313,14 @@ int chat_turn(struct chat *c, const char *text, size_t n)
         return 1;
     }
     if (n == 0) {
-        fprintf(stderr, "stoker: the prompt is empty; give some text with -p or on stdin\n");
+        fprintf(stderr, "stoker: the prompt is empty; give some text with -p, -f or on stdin\n");
         return 1;
     }
     size_t before = json_array_size(c->message);
-    if (add_message(c, text_message("user", text, n))) {
+    buffer_put(&c->attached, text, n);
+    int failed = c->attached.failed || add_message(c, text_message("user", c->attached.text, c->attached.n));
+    buffer_free(&c->attached);
+    if (failed) {
         fprintf(stderr, "stoker: no memory for the conversation\n");
         return 1;
     }

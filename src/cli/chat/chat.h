@@ -10,6 +10,7 @@
 #ifndef CLI_CHAT_CHAT_H
 #define CLI_CHAT_CHAT_H
 
+#include "base/json/buffer.h"
 #include "cli/chat/tools.h"
 #include "stoker.h"
 
@@ -23,6 +24,7 @@ struct chat {
     struct stoker_request request; /* sampling and limits; prompt and constraint are filled per turn */
     struct json_t *message;        /* the conversation so far: an array of OpenAI's messages, the caller's to decref */
     struct cli_tools tools;
+    struct buffer attached;            /* files that go before the next message */
     struct stoker_reply_options reply; /* prompt is filled per turn */
     int n_call;                        /* calls so far, for their ids */
     int json, stats;                   /* 1: answers as JSON; figures after each answer */

@@ -1,13 +1,18 @@
 /* What begins with a slash, on a terminal: see chat.h. */
 #include "cli/chat/chat.h"
 
+#include "cli/chat/line_editor.h"
+#include "cli/chat/prompt.h"
 #include "cli/common/cli.h"
 
 #include <errno.h>
 #include <jansson.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 /* argument: what stands behind the name, maybe empty. */
 struct command {
@@ -18,6 +23,7 @@ struct command {
 static enum chat_command clear(struct chat *c, char *argument)
 {
     (void)argument;
+    buffer_free(&c->attached);
     size_t n = json_array_size(c->message);
     json_t *first = json_array_get(c->message, 0);
     const char *role = json_string_value(json_object_get(first, "role"));
@@ -34,9 +40,23 @@ static enum chat_command retry(struct chat *c, char *argument)
     return CHAT_COMMAND_DONE;
 }
 
+/* The system message, as it is. */
+static void show_system(const struct chat *c)
+{
+    const json_t *first = json_array_get(c->message, 0);
+    const char *role = json_string_value(json_object_get(first, "role"));
+    if (role && strcmp(role, "system") == 0)
+        fprintf(stderr, "system message: %s\n(/system off: none)\n",
+                json_string_value(json_object_get(first, "content")));
+    else
+        fprintf(stderr, "there is no system message; /system TEXT sets one\n");
+}
+
 static enum chat_command set_system(struct chat *c, char *argument)
 {
-    if (chat_system(c, argument))
+    if (*argument == 0)
+        show_system(c);
+    else if (chat_system(c, strcmp(argument, "off") ? argument : NULL))
         fprintf(stderr, "the system message is not valid UTF-8\n");
     return CHAT_COMMAND_DONE;
 }
@@ -67,11 +87,42 @@ static void set_seed(struct chat *c, const char *text)
     c->request.sampling.has_seed = 1;
 }
 
+/* What answers are made with. Numbers that are off are not shown. */
+static void show_settings(const struct chat *c)
+{
+    const struct stoker_sampling *s = &c->request.sampling, off = {.top_p = 1, .repeat_penalty = 1, .typical_p = 1};
+    const struct {
+        const char *name;
+        double value, off;
+    } number[] = {{"temp", s->temperature, -1},
+                  {"top_k", s->top_k, off.top_k},
+                  {"top_p", s->top_p, off.top_p},
+                  {"min_p", s->min_p, off.min_p},
+                  {"typical_p", s->typical_p, off.typical_p},
+                  {"repeat_penalty", s->repeat_penalty, off.repeat_penalty},
+                  {"presence_penalty", s->presence_penalty, off.presence_penalty},
+                  {"frequency_penalty", s->frequency_penalty, off.frequency_penalty},
+                  {"xtc_probability", s->xtc_probability, off.xtc_probability},
+                  {"dry_multiplier", s->dry_multiplier, off.dry_multiplier},
+                  {"mirostat", s->mirostat, off.mirostat},
+                  {"max_tokens", c->request.max_tokens, 0}};
+    for (size_t i = 0; i < sizeof number / sizeof *number; i++)
+        if (number[i].value != number[i].off)
+            fprintf(stderr, "  %s %.10g\n", number[i].name, number[i].value);
+    if (s->has_seed)
+        fprintf(stderr, "  seed %llu\n", (unsigned long long)s->seed);
+    fprintf(stderr, "  think %s\n", c->think ? c->think : "as the template has it");
+}
+
 /* Numbers of sampling by their names, those of the flags too: "top-k", "temp". */
 static enum chat_command set(struct chat *c, char *argument)
 {
     struct stoker_error err;
     char *value = argument + strcspn(argument, " ="), *end;
+    if (*argument == 0) {
+        show_settings(c);
+        return CHAT_COMMAND_DONE;
+    }
     if (*value)
         *value++ = 0;
     value += strspn(value, " =");
@@ -100,10 +151,117 @@ static enum chat_command stats(struct chat *c, char *argument)
 
 static enum chat_command save(struct chat *c, char *argument)
 {
+    char question[PATH_MAX + 64], whole[PATH_MAX];
+    snprintf(question, sizeof question, "%s is there; overwrite it? [y/N] ", argument);
     if (*argument == 0)
         fprintf(stderr, "/save FILE\n");
+    else if (access(argument, F_OK) == 0 && !line_ask_yes(question))
+        fprintf(stderr, "nothing was saved\n");
     else if (json_dump_file(c->message, argument, JSON_INDENT(2) | JSON_PRESERVE_ORDER))
         fprintf(stderr, "%s cannot be written: %s\n", argument, strerror(errno));
+    else
+        fprintf(stderr, "%zu messages are in %s\n", json_array_size(c->message),
+                realpath(argument, whole) ? whole : argument);
+    return CHAT_COMMAND_DONE;
+}
+
+/* A fence is longer than any run of its character in the text. */
+static size_t fence_of(const char *text, size_t n)
+{
+    size_t fence = 3, run = 0;
+    for (size_t i = 0; i < n; i++) {
+        run = text[i] == '`' ? run + 1 : 0;
+        fence = run >= fence ? run + 1 : fence;
+    }
+    return fence;
+}
+
+static void put_fence(struct buffer *b, size_t n)
+{
+    while (n-- > 0)
+        buffer_puts(b, "`");
+    buffer_puts(b, "\n");
+}
+
+static enum chat_command attach(struct chat *c, char *argument)
+{
+    size_t n;
+    struct buffer *b = &c->attached;
+    char *text = *argument ? prompt_file(argument, &n) : NULL;
+    if (*argument == 0)
+        fprintf(stderr, "/file PATH\n");
+    if (!text)
+        return CHAT_COMMAND_DONE;
+    const char *slash = strrchr(argument, '/'), *name = slash ? slash + 1 : argument;
+    while (n > 0 && text[n - 1] == '\n')
+        n--;
+    size_t fence = fence_of(text, n);
+    buffer_puts(b, name);
+    buffer_puts(b, "\n");
+    put_fence(b, fence);
+    buffer_put(b, text, n);
+    buffer_puts(b, "\n");
+    put_fence(b, fence);
+    buffer_puts(b, "\n");
+    if (b->failed) {
+        fprintf(stderr, "no memory for %s\n", argument);
+        buffer_free(b);
+    } else {
+        fprintf(stderr, "%s, %zu bytes, goes before your next message\n", name, n);
+    }
+    free(text);
+    return CHAT_COMMAND_DONE;
+}
+
+/* The program that a person edits texts with, on a file of ours. -1: it could not be, or ended otherwise than well. */
+static int edit_file(const char *path)
+{
+    const char *editor = getenv("VISUAL");
+    if (!editor || !*editor)
+        editor = getenv("EDITOR");
+    if (!editor || !*editor)
+        editor = "vi";
+    int status = -1;
+    pid_t child = fork();
+    if (child == 0) {
+        setenv("STOKER_EDITOR", editor, 1);
+        execl("/bin/sh", "sh", "-c", "eval \"$STOKER_EDITOR\" '\"$1\"'", "sh", path, (char *)NULL);
+        _exit(127);
+    }
+    while (child > 0 && waitpid(child, &status, 0) < 0 && errno == EINTR)
+        continue;
+    if (child > 0 && WIFEXITED(status) && WEXITSTATUS(status) == 0)
+        return 0;
+    fprintf(stderr, "the editor (%s) ended with a failure; nothing is sent\n", editor);
+    return -1;
+}
+
+/* A message written in an editor. */
+static enum chat_command edit(struct chat *c, char *argument)
+{
+    char path[PATH_MAX];
+    const char *dir = getenv("TMPDIR");
+    size_t n = 0;
+    snprintf(path, sizeof path, "%s/stoker-XXXXXX", dir && *dir ? dir : "/tmp");
+    int fd = mkstemp(path);
+    if (fd < 0 || write(fd, argument, strlen(argument)) < 0) {
+        fprintf(stderr, "%s cannot be written: %s\n", path, strerror(errno));
+        if (fd >= 0)
+            close(fd);
+        return CHAT_COMMAND_DONE;
+    }
+    close(fd);
+    char *text = edit_file(path) == 0 ? prompt_file(path, &n) : NULL;
+    unlink(path);
+    while (text && n > 0 && text[n - 1] == '\n')
+        n--;
+    if (text && n > 0) {
+        fprintf(stderr, "%.*s\n", (int)n, text);
+        chat_turn(c, text, n);
+    } else if (text) {
+        fprintf(stderr, "the message is empty; nothing is sent\n");
+    }
+    free(text);
     return CHAT_COMMAND_DONE;
 }
 
@@ -139,9 +297,11 @@ static const struct command commands[] = {
     {"help", "", "this list", help},
     {"clear", "", "forget the conversation", clear},
     {"retry", "", "another answer to the last message", retry},
-    {"system", "TEXT", "another system message; without TEXT none", set_system},
+    {"system", "TEXT", "another system message; off: none; without TEXT: shows it", set_system},
+    {"file", "PATH", "a file that goes before the next message", attach},
+    {"edit", "[TEXT]", "write the next message in $VISUAL or $EDITOR", edit},
     {"think", "on|off", "let the model think first; without a word: as its template has it", think},
-    {"set", "NAME VALUE", "a number of sampling (temp, top_k, ..), max_tokens, seed", set},
+    {"set", "NAME VALUE", "a number of sampling (temp, top_k, ..), max_tokens, seed; without: shows them", set},
     {"stats", "", "plan, cache and speed after each answer, or no more", stats},
     {"save", "FILE", "write the conversation as JSON", save},
     {"load", "FILE", "go on with a conversation that was saved", load},
@@ -154,9 +314,10 @@ static enum chat_command help(struct chat *c, char *argument)
     (void)c, (void)argument;
     for (size_t i = 0; i < sizeof commands / sizeof *commands; i++)
         fprintf(stderr, "  /%-7s %-11s %s\n", commands[i].name, commands[i].argument, commands[i].help);
-    fprintf(stderr,
-            "  A backslash at the end of a line goes on in the next; \"\"\" before and behind a text of many lines.\n"
-            "  Ctrl-C ends an answer; at the prompt it drops the line, or ends the program.\n");
+    fprintf(stderr, "  Alt-Enter, or a backslash at the end of a line, goes on in the next; \"\"\" before and behind a "
+                    "text of many\n"
+                    "  lines; what is pasted is one message.\n"
+                    "  Ctrl-C ends an answer; at the prompt it drops the line, or ends the program.\n");
     return CHAT_COMMAND_DONE;
 }
 

@@ -3,6 +3,7 @@
 #include "cli/chat/line_editor.h"
 
 #include "cli/chat/chat.h"
+#include "cli/chat/paste.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -17,17 +18,21 @@
 #include <unistd.h>
 #include <wchar.h>
 
-enum { REMEMBERED = 1000, FILE_MOST = 1 << 20 };
+enum { REMEMBERED = 1000, FILE_MOST = 1 << 20, ESCAPE_PAUSE_MS = 50, PASTE_PAUSE_MS = 2000 };
 
 struct line_editor {
     EditLine *el; /* NULL: plain lines */
     History *history;
     int file; /* of the history, -1: none */
     const char *prompt;
-    mbstate_t state;  /* of the character that keys make up */
-    sigset_t waiting; /* the signals that are let in while waiting */
-    int interrupted;  /* 1: on an empty line, 2: on one with text */
-    char *plain;      /* of getline() */
+    mbstate_t state;             /* of the character that keys make up */
+    sigset_t waiting;            /* the signals that are let in while waiting */
+    int interrupted;             /* 1: on an empty line, 2: on one with text */
+    int joined;                  /* Alt-Enter ended the line */
+    char queue[PASTE_TYPED + 1]; /* bytes that come before those of the terminal: [queue_at, queue_end) */
+    size_t queue_at, queue_end;
+    struct pastes pastes; /* of the line at hand */
+    char *plain;          /* of getline() */
     size_t plain_room;
     char *last; /* the line remembered last */
 };
@@ -121,6 +126,7 @@ static void obey(struct line_editor *e, int sig)
 {
     struct sigaction usual = {.sa_handler = SIG_DFL}, ours;
     sigset_t one;
+    fputs(PASTE_OFF, stderr);
     el_set(e->el, EL_PREP_TERM, 0);
     sigaction(sig, &usual, &ours);
     sigemptyset(&one);
@@ -130,6 +136,7 @@ static void obey(struct line_editor *e, int sig)
     sigprocmask(SIG_BLOCK, &one, NULL);
     sigaction(sig, &ours, NULL);
     el_set(e->el, EL_PREP_TERM, 1);
+    fputs(PASTE_ON, stderr);
     el_set(e->el, EL_REFRESH);
 }
 
@@ -155,6 +162,108 @@ static int take_signals(struct line_editor *e)
 
 /* ---- keys ------------------------------------------------------------------------------------------------------------------- */
 
+/* The next byte; signals are obeyed while it is waited for. 1, 0 at the end of input, -1: the line is over. */
+static int wait_byte(struct line_editor *e, char *byte)
+{
+    struct pollfd in = {.fd = STDIN_FILENO, .events = POLLIN};
+    if (e->queue_at < e->queue_end) {
+        *byte = e->queue[e->queue_at++];
+        return 1;
+    }
+    while (ppoll(&in, 1, NULL, &e->waiting) < 0)
+        if (errno != EINTR || take_signals(e))
+            return -1;
+    ssize_t n = read(STDIN_FILENO, byte, 1);
+    return n < 0 ? -1 : (int)n;
+}
+
+/* A byte that belongs to those before it, if one comes soon. */
+static int next_soon(int milliseconds, char *byte)
+{
+    struct pollfd in = {.fd = STDIN_FILENO, .events = POLLIN};
+    return poll(&in, 1, milliseconds) > 0 && read(STDIN_FILENO, byte, 1) == 1;
+}
+
+static void type(struct line_editor *e, const char *text, size_t n)
+{
+    memcpy(e->queue, text, n);
+    e->queue_at = 0;
+    e->queue_end = n;
+}
+
+/* One byte more of a growing text; -1: it is too long, or there is no memory. */
+static int add_byte(char **text, size_t *n, size_t *cap, char byte)
+{
+    if (*n == *cap) {
+        char *grown = *cap < PASTE_MOST ? realloc(*text, *cap ? 2 * *cap : 4096) : NULL;
+        if (!grown)
+            return -1;
+        *text = grown;
+        *cap = *cap ? 2 * *cap : 4096;
+    }
+    (*text)[(*n)++] = byte;
+    return 0;
+}
+
+/* All of a paste, up to its end or until nothing more comes; one that cannot be kept is read all the same, and NULL. */
+static char *read_paste(size_t *n)
+{
+    static const char end[] = PASTE_END;
+    size_t cap = 0, n_end = sizeof end - 1, matched = 0;
+    char *text = NULL, byte;
+    int lost = 0;
+    *n = 0;
+    while (matched < n_end && next_soon(PASTE_PAUSE_MS, &byte)) {
+        matched = byte == end[matched] ? matched + 1 : byte == end[0];
+        lost = lost || add_byte(&text, n, &cap, byte);
+    }
+    if (matched == n_end && !lost)
+        *n -= n_end;
+    if (lost) {
+        free(text);
+        text = NULL;
+    }
+    return text;
+}
+
+/* Behind the bytes that begin a paste: it is typed, or its mark. */
+static void take_paste(struct line_editor *e)
+{
+    size_t n;
+    char *text = read_paste(&n);
+    if (!text) {
+        fputs("\a", stderr);
+        return;
+    }
+    n = paste_tidy(text, n);
+    if (paste_is_plain(text, n)) {
+        type(e, text, n);
+        free(text);
+        return;
+    }
+    const char *mark = paste_keep(&e->pastes, text, n);
+    if (mark)
+        type(e, mark, strlen(mark));
+}
+
+/* An escape has come: the beginning of a paste, or of a key, whose other bytes are queued. 1: it was a paste. */
+static int is_paste(struct line_editor *e)
+{
+    static const char begin[] = PASTE_BEGIN;
+    size_t n = 0;
+    char byte;
+    while (n + 2 < sizeof begin && next_soon(ESCAPE_PAUSE_MS, &byte)) {
+        e->queue[n++] = byte;
+        if (byte != begin[n])
+            break;
+    }
+    if (n + 2 == sizeof begin && e->queue[n - 1] == begin[n])
+        return 1;
+    e->queue_at = 0;
+    e->queue_end = n;
+    return 0;
+}
+
 /* The next character: for libedit. 1, 0 at the end of input, -1. */
 static int next_key(EditLine *el, wchar_t *key)
 {
@@ -162,17 +271,15 @@ static int next_key(EditLine *el, wchar_t *key)
     el_get(el, EL_CLIENTDATA, &e);
     for (;;) {
         char byte = 0;
-        struct pollfd in = {.fd = STDIN_FILENO, .events = POLLIN};
-        if (ppoll(&in, 1, NULL, &e->waiting) < 0) {
-            if (errno != EINTR || take_signals(e))
-                return -1;
-            continue;
-        }
-        ssize_t n = read(STDIN_FILENO, &byte, 1);
+        int is_typed = e->queue_at == e->queue_end, got = wait_byte(e, &byte);
         const LineInfo *line = el_line(el);
         int is_early_end = byte == 0 && line->lastchar == line->buffer; /* Ctrl-D from before the terminal was ours */
-        if (n <= 0 || is_early_end)
-            return n < 0 ? -1 : 0;
+        if (got <= 0 || is_early_end)
+            return got < 0 ? -1 : 0;
+        if (byte == '\033' && is_typed && is_paste(e)) {
+            take_paste(e);
+            continue;
+        }
         size_t length = mbrtowc(key, &byte, 1, &e->state);
         if (length == (size_t)-2)
             continue;
@@ -184,6 +291,17 @@ static int next_key(EditLine *el, wchar_t *key)
     }
 }
 
+/* Alt-Enter. */
+static unsigned char join_line(EditLine *el, int key)
+{
+    struct line_editor *e;
+    (void)key;
+    el_get(el, EL_CLIENTDATA, &e);
+    e->joined = 1;
+    el_push(el, "\n");
+    return CC_NORM;
+}
+
 static char *show_prompt(EditLine *el)
 {
     struct line_editor *e;
@@ -193,11 +311,11 @@ static char *show_prompt(EditLine *el)
 
 static void bind_keys(EditLine *el)
 {
-    static const char *const keys[][2] = {{"^R", "em-inc-search-prev"},
-                                          {"\\e[3~", "ed-delete-next-char"},
-                                          {"\\e[1;5C", "em-next-word"},
-                                          {"\\e[1;5D", "ed-prev-word"}};
+    static const char *const keys[][2] = {{"^R", "em-inc-search-prev"},   {"\\e[3~", "ed-delete-next-char"},
+                                          {"\\e[1;5C", "em-next-word"},   {"\\e[1;5D", "ed-prev-word"},
+                                          {"\\e\\r", "stoker-join-line"}, {"\\e\\n", "stoker-join-line"}};
     el_set(el, EL_EDITOR, "emacs");
+    el_set(el, EL_ADDFN, "stoker-join-line", "go on in another line", join_line);
     for (size_t i = 0; i < sizeof keys / sizeof *keys; i++)
         el_set(el, EL_BIND, keys[i][0], keys[i][1], NULL);
     el_source(el, NULL); /* the person's .editrc */
@@ -249,6 +367,7 @@ void line_editor_close(struct line_editor *e)
         history_end(e->history);
     if (e->file >= 0)
         close(e->file);
+    paste_forget(&e->pastes);
     free(e->plain);
     free(e->last);
     free(e);
@@ -286,11 +405,16 @@ static const char *edit(struct line_editor *e, int *n)
         if (before[i].sa_handler == SIG_IGN) /* chosen by what started it (nohup) */
             sigaction(signals[i], &before[i], NULL);
     }
-    e->interrupted = 0;
+    e->interrupted = e->joined = 0;
+    e->queue_at = e->queue_end = 0;
+    paste_forget(&e->pastes);
     for (int i = 0; i < N_SIGNALS; i++)
         pending[i] = 0;
     memset(&e->state, 0, sizeof e->state);
+    fputs(PASTE_ON, stderr);
     const char *line = el_gets(e->el, n);
+    fputs(PASTE_OFF, stderr);
+    fflush(stderr);
     for (int i = 0; i < N_SIGNALS; i++)
         sigaction(signals[i], &before[i], NULL);
     sigprocmask(SIG_SETMASK, &mask, NULL);
@@ -310,13 +434,37 @@ enum line_read line_editor_read(struct line_editor *e, const char *prompt, char 
     }
     while (length > 0 && (got[length - 1] == '\n' || got[length - 1] == '\r'))
         length--;
+    int any = 0;
     free(e->plain);
-    e->plain = strndup(got, (size_t)length);
+    e->plain = paste_expand(&e->pastes, got, (size_t)length, n, &any);
     e->plain_room = 0;
     if (!e->plain)
         return LINE_END;
-    keep(e, e->plain, (size_t)length);
+    if (!any)
+        keep(e, e->plain, *n);
     *line = e->plain;
-    *n = (size_t)length;
-    return LINE_READ;
+    return e->joined ? LINE_JOINED : any ? LINE_PASTED : LINE_READ;
+}
+
+char *line_ask(const char *question)
+{
+    char *line = NULL;
+    size_t cap = 0;
+    fputs(question, stderr);
+    fflush(stderr);
+    ssize_t n = getline(&line, &cap, stdin);
+    while (n > 0 && (line[n - 1] == '\n' || line[n - 1] == '\r'))
+        line[--n] = 0;
+    if (n >= 0)
+        return line;
+    free(line);
+    return NULL;
+}
+
+int line_ask_yes(const char *question)
+{
+    char *answer = line_ask(question);
+    int yes = answer && (strcmp(answer, "y") == 0 || strcmp(answer, "yes") == 0);
+    free(answer);
+    return yes;
 }

@@ -10,8 +10,21 @@ struct line_editor;
 struct line_editor *line_editor_open(void);
 void line_editor_close(struct line_editor *e);
 
-/* *line is valid until the next call, without its end. The terminal is as it was when this returns, whatever happens. */
-enum line_read { LINE_READ, LINE_DROPPED /* Ctrl-C on a line with text */, LINE_END };
+enum line_read {
+    LINE_READ,
+    LINE_PASTED,  /* holds text that was pasted: nothing in it has a meaning of its own */
+    LINE_JOINED,  /* ended by Alt-Enter: the message goes on */
+    LINE_DROPPED, /* Ctrl-C on a line with text */
+    LINE_END
+};
+
+/* *line: n bytes and a NUL, without its end, valid until the next call. What was pasted in brackets stands in it whole, maybe with line
+ * ends; while it is edited a mark stands for it. The terminal is as it was when this returns, whatever happens. */
 enum line_read line_editor_read(struct line_editor *e, const char *prompt, char **line, size_t *n);
+
+/* A line typed to answer a question, without its end; free() it. NULL: the input has ended. */
+char *line_ask(const char *question);
+/* 1: the answer is y or yes. */
+int line_ask_yes(const char *question);
 
 #endif

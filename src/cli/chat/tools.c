@@ -5,6 +5,7 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "base/json/load.h"
+#include "cli/chat/line_editor.h"
 
 #include <jansson.h>
 #include <stdio.h>
@@ -111,23 +112,6 @@ static char *run(const char *command, const char *input, size_t n, size_t *n_res
     return result;
 }
 
-/* A line from the terminal without its end; NULL at the end of input. */
-static char *typed(const char *question, size_t *n)
-{
-    char *line = NULL;
-    size_t cap = 0;
-    fputs(question, stderr);
-    ssize_t got = getline(&line, &cap, stdin);
-    if (got < 0) {
-        free(line);
-        return NULL;
-    }
-    while (got > 0 && (line[got - 1] == '\n' || line[got - 1] == '\r'))
-        line[--got] = 0;
-    *n = (size_t)got;
-    return line;
-}
-
 char *tools_ask(const struct cli_tools *t, const char *name, const char *arguments, size_t n, size_t *n_result)
 {
     const char *command = command_of(t, name);
@@ -135,18 +119,16 @@ char *tools_ask(const struct cli_tools *t, const char *name, const char *argumen
     if (!isatty(STDIN_FILENO))
         return NULL;
     if (command) {
-        size_t length;
         fprintf(stderr, "command: %s\n", command);
-        char *said = typed("run it? [y/N] ", &length);
-        int yes = said && (!strcmp(said, "y") || !strcmp(said, "yes"));
-        free(said);
+        int yes = line_ask_yes("run it? [y/N] ");
         char *result = yes ? run(command, arguments, n, n_result) : NULL;
         if (result)
             fprintf(stderr, "result: %.*s\n", (int)*n_result, result);
         if (yes)
             return result;
     }
-    char *result = typed("result (empty: none): ", n_result);
+    char *result = line_ask("result (empty: none): ");
+    *n_result = result ? strlen(result) : 0;
     if (result && *n_result == 0) {
         free(result);
         result = NULL;

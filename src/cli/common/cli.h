@@ -24,10 +24,6 @@ const char *embedded_model(void);
 /* Prints the sentence on stderr; returns the exit status that the code means, 1 or 2. */
 int report(const struct stoker_error *err);
 
-/* Progress of loading, in bytes, on stderr if that is a terminal: for stoker_options.progress. end_loading() erases the line, if any. */
-void show_loading(void *arg, uint64_t done, uint64_t total);
-void end_loading(void);
-
 /* The plan in one line. */
 void print_plan_line(FILE *f, const struct stoker_plan *p);
 

@@ -37,24 +37,6 @@ int report(const struct stoker_error *err)
     return err->code == STOKER_ERR_MEMORY || err->code == STOKER_ERR_INPUT ? 2 : 1;
 }
 
-static int loading_shown;
-
-void show_loading(void *arg, uint64_t done, uint64_t total)
-{
-    (void)arg;
-    if (!isatty(STDERR_FILENO) || total < 64 << 20)
-        return;
-    fprintf(stderr, "\rloading %s of %s ", show_bytes(done), show_bytes(total));
-    loading_shown = 1;
-}
-
-void end_loading(void)
-{
-    if (loading_shown)
-        fprintf(stderr, "\r%*s\r", 48, "");
-    loading_shown = 0;
-}
-
 static uint64_t part(const struct stoker_plan *p, const char *name)
 {
     for (int i = 0; i < STOKER_PLAN_PARTS; i++)

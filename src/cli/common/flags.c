@@ -1,6 +1,9 @@
 /* Parsing flags: see flags.h. */
 #include "cli/common/flags.h"
 
+#include "cli/common/foreign_flags.h"
+#include "cli/common/suggest.h"
+
 #include <errno.h>
 #include <math.h>
 #include <stdio.h>
@@ -81,6 +84,15 @@ static int set_int(const struct flag *f, const char *v)
     if (number_of(v, f->min, f->max, &n) || n != floor(n))
         return -1;
     *(int *)f->to = (int)n;
+    return 0;
+}
+
+static int set_limit(const struct flag *f, const char *v)
+{
+    double n;
+    if (number_of(v, -1, f->max, &n) || n != floor(n) || n == 0)
+        return -1;
+    *(int *)f->to = n < 0 ? 0 : (int)n;
     return 0;
 }
 
@@ -178,6 +190,8 @@ static int set(const struct flag *f, const char *v)
         return 0;
     case FLAG_INT:
         return set_int(f, v);
+    case FLAG_LIMIT:
+        return set_limit(f, v);
     case FLAG_REAL:
         return number_of(v, f->min, f->max, f->to);
     case FLAG_SEED:
@@ -218,6 +232,8 @@ static void say_range(const struct flag *f, const char *command, const char *v)
     else if (f->kind == FLAG_INT || f->kind == FLAG_REAL)
         fprintf(stderr, "%s from %.10g to %.10g are possible\n", f->kind == FLAG_INT ? "whole numbers" : "numbers",
                 f->min, f->max);
+    else if (f->kind == FLAG_LIMIT)
+        fprintf(stderr, "whole numbers from 1 to %.10g are possible, and -1: no limit\n", f->max);
     else if (f->kind == FLAG_SEED)
         fprintf(stderr, "whole numbers from 0 to 18446744073709551615 are possible\n");
     else if (f->kind == FLAG_TEXTS)
@@ -243,42 +259,168 @@ static void help(const char *usage, const struct flag_table *t, size_t n)
         }
 }
 
+/* ---- the command line -------------------------------------------------------------------------------------------------------- */
+
+struct parsing {
+    const char *command;
+    const struct flag_table *table;
+    size_t n_table;
+    const char **rest;
+    int max, *n_rest;
+};
+
+static int unknown(const struct parsing *p, const char *name, size_t n)
+{
+    struct suggestion s;
+    suggest_begin(&s, name, n);
+    for (size_t i = 0; i < p->n_table; i++)
+        for (size_t k = 0; k < p->table[i].n; k++) {
+            suggest_try(&s, p->table[i].flag[k].name);
+            suggest_try(&s, p->table[i].flag[k].other);
+        }
+    fprintf(stderr, "stoker %s: %.*s is not a flag of this command; ", p->command, (int)n, name);
+    if (s.word)
+        fprintf(stderr, "did you mean %s?\n", s.word);
+    else
+        fprintf(stderr, "see stoker %s --help\n", p->command);
+    return 2;
+}
+
+static int add_rest(const struct parsing *p, const char *arg)
+{
+    if (*p->n_rest == p->max) {
+        fprintf(stderr, "stoker %s: \"%s\" is one argument too many; see stoker %s --help\n", p->command, arg,
+                p->command);
+        return 2;
+    }
+    p->rest[(*p->n_rest)++] = arg;
+    return 0;
+}
+
+static int set_flag(const struct parsing *p, const struct flag *f, const char *value)
+{
+    if (set(f, value) == 0)
+        return 0;
+    say_range(f, p->command, value);
+    return 2;
+}
+
+/* An argument that begins with a dash, taken apart. */
+struct argument {
+    const char *name; /* dashes inside, where underscores may have been given */
+    size_t n;
+    const char *value; /* behind "=", or behind a short flag, as in -n5; NULL: none */
+    const char *next;  /* the argument behind it; NULL: none */
+    char dashed[64];
+};
+
+static void take_apart(struct argument *a, const char *arg, const char *next)
+{
+    const char *equals = strchr(arg, '=');
+    int is_long = arg[1] == '-', has_number = arg[1] && (strchr("0123456789", arg[2]) || arg[2] == '-') && arg[2];
+    size_t n = is_long && equals ? (size_t)(equals - arg) : !is_long && has_number ? 2 : strlen(arg);
+    a->name = arg;
+    a->n = n;
+    a->value = arg[n] == 0 ? NULL : arg + n + (arg[n] == '=');
+    a->next = next;
+    if (n >= sizeof a->dashed)
+        return;
+    for (size_t i = 0; i < n; i++)
+        a->dashed[i] = arg[i] == '_' ? '-' : arg[i];
+    a->name = a->dashed;
+}
+
+/* A flag of another program. Sets *used to the arguments that it takes behind itself. */
+static int take_foreign(const struct parsing *p, const struct foreign_flag *o, const struct argument *a, int *used)
+{
+    const char *value = a->value;
+    int takes = o->value == FOREIGN_VALUE || (o->value == FOREIGN_SWITCH && foreign_switch_word(a->next));
+    if (!value && takes) {
+        value = a->next;
+        *used = value != NULL;
+    }
+    if (o->value == FOREIGN_VALUE && !value) {
+        fprintf(stderr, "stoker %s: %.*s needs a value\n", p->command, (int)a->n, a->name);
+        return 2;
+    }
+    if (o->value == FOREIGN_NO_VALUE && value) {
+        fprintf(stderr, "stoker %s: %.*s takes no value\n", p->command, (int)a->n, a->name);
+        return 2;
+    }
+    const struct flag *same = o->same ? find(p->table, p->n_table, o->same, strlen(o->same)) : NULL;
+    const char *before = same && same->kind == FLAG_TEXT ? *(const char **)same->to : NULL;
+    if (before && strcmp(before, value) != 0) { /* two names there are one here: -ctk and -ctv */
+        fprintf(stderr, "stoker %s: %.*s %s: %s is already %s, and has one value\n", p->command, (int)a->n, a->name,
+                value, same->name, before);
+        return 2;
+    }
+    if (same)
+        return set_flag(p, same, value ? value : "");
+    if (foreign_flag_is_always(o, value))
+        return 0;
+    if (!o->why)
+        return unknown(p, a->name, a->n);
+    fprintf(stderr, "stoker %s: %.*s: %s\n", p->command, (int)a->n, a->name, o->why);
+    return 2;
+}
+
+static int needs_value(const struct parsing *p, const char *name)
+{
+    fprintf(stderr, "stoker %s: %s needs a value\n", p->command, name);
+    return 2;
+}
+
+static int is_model(const struct argument *a)
+{
+    return (a->n == 2 && memcmp(a->name, "-m", 2) == 0) || (a->n == 7 && memcmp(a->name, "--model", 7) == 0);
+}
+
+/* One argument. Sets *used to the arguments behind it that belong to it. 0: go on; else the exit status. */
+static int take_argument(const struct parsing *p, const struct argument *a, int *used)
+{
+    const struct flag *f = find(p->table, p->n_table, a->name, a->n);
+    const struct foreign_flag *foreign = f ? NULL : foreign_flag_find(a->name, a->n);
+    if (foreign)
+        return take_foreign(p, foreign, a, used);
+    if (!f && p->max > 0 && is_model(a)) {
+        *used = !a->value && a->next;
+        return a->value ? add_rest(p, a->value) : a->next ? add_rest(p, a->next) : needs_value(p, "-m");
+    }
+    if (!f)
+        return unknown(p, a->name, a->n);
+    int is_switch = f->kind == FLAG_SWITCH;
+    const char *value = a->value ? a->value : is_switch ? "" : a->next;
+    if (!value)
+        return needs_value(p, f->name);
+    if (is_switch && a->value) {
+        fprintf(stderr, "stoker %s: %s takes no value\n", p->command, f->name);
+        return 2;
+    }
+    *used = !is_switch && !a->value;
+    return set_flag(p, f, value);
+}
+
 int flags_parse(const char *command, const char *usage, const struct flag_table *table, size_t n_table, int argc,
                 char **argv, const char **rest, int max, int *n_rest)
 {
+    struct parsing p = {command, table, n_table, rest, max, n_rest};
     *n_rest = 0;
     for (int i = 1; i < argc; i++) {
-        const char *arg = argv[i], *equals = strchr(arg, '=');
-        if (strcmp(arg, "-h") == 0 || strcmp(arg, "--help") == 0) {
+        struct argument a;
+        int used = 0, status;
+        if (strcmp(argv[i], "-h") == 0 || strcmp(argv[i], "--help") == 0) {
             help(usage, table, n_table);
             return 0;
         }
-        if (arg[0] != '-' || arg[1] == 0) {
-            if (*n_rest == max) {
-                fprintf(stderr, "stoker %s: \"%s\" is one argument too many; see stoker %s --help\n", command, arg,
-                        command);
-                return 2;
-            }
-            rest[(*n_rest)++] = arg;
-            continue;
+        if (argv[i][0] != '-' || argv[i][1] == 0) {
+            status = add_rest(&p, argv[i]);
+        } else {
+            take_apart(&a, argv[i], argv[i + 1]);
+            status = take_argument(&p, &a, &used);
         }
-        int has_equals = equals && arg[1] == '-';
-        const struct flag *f = find(table, n_table, arg, has_equals ? (size_t)(equals - arg) : strlen(arg));
-        if (!f) {
-            fprintf(stderr, "stoker %s: %s is not a flag of this command; see stoker %s --help\n", command, arg,
-                    command);
-            return 2;
-        }
-        const char *v = has_equals ? equals + 1 : f->kind == FLAG_SWITCH ? "" : argv[i + 1];
-        if (!v || (f->kind == FLAG_SWITCH && has_equals)) {
-            fprintf(stderr, v ? "stoker %s: %s takes no value\n" : "stoker %s: %s needs a value\n", command, f->name);
-            return 2;
-        }
-        i += f->kind != FLAG_SWITCH && !has_equals;
-        if (set(f, v)) {
-            say_range(f, command, v);
-            return 2;
-        }
+        if (status != 0)
+            return status;
+        i += used;
     }
     return FLAGS_DONE;
 }

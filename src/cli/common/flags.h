@@ -1,5 +1,7 @@
-/* Command-line flags: one table a command, one parser for all. `--flag V` and `--flag=V` are the same; a flag has one spelling
- * (and sometimes a short one). What is wrong is reported in one sentence on stderr. Values that are texts point into argv. */
+/* Command-line flags: one table a command, one parser for all. `--flag V` and `--flag=V` are the same, and `-n5` is `-n 5`; a flag has
+ * one spelling (and sometimes a short one), with underscores for dashes if somebody prefers them. Flags of other programs are taken where
+ * they have an equal (foreign_flags.h), `-m MODEL` as MODEL. What is wrong is reported in one sentence on stderr. Values that are texts
+ * point into argv. */
 #ifndef CLI_COMMON_FLAGS_H
 #define CLI_COMMON_FLAGS_H
 
@@ -10,6 +12,7 @@
 enum flag_kind {
     FLAG_SWITCH, /* int *: set to 1 */
     FLAG_INT,    /* int *, within [min, max] */
+    FLAG_LIMIT,  /* int *, within [1, max], or 0 where -1 is given: no limit */
     FLAG_REAL,   /* double *, within [min, max] */
     FLAG_SEED,   /* struct stoker_sampling * */
     FLAG_TEXT,   /* const char ** */

@@ -1,0 +1,83 @@
+/* See paste.h. */
+#include "cli/chat/paste.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+size_t paste_tidy(char *text, size_t n)
+{
+    size_t to = 0;
+    for (size_t i = 0; i < n; i++) {
+        int is_pair = text[i] == '\r' && i + 1 < n && text[i + 1] == '\n';
+        if (!is_pair)
+            text[to++] = text[i] == '\r' ? '\n' : text[i];
+    }
+    while (to > 0 && text[to - 1] == '\n')
+        to--;
+    return to;
+}
+
+int paste_is_plain(const char *text, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        if ((unsigned char)text[i] < 0x20 || text[i] == 0x7f)
+            return 0;
+    return n <= PASTE_TYPED;
+}
+
+const char *paste_keep(struct pastes *p, char *text, size_t n)
+{
+    size_t n_line = 1;
+    if (p->n == PASTES) {
+        free(text);
+        return NULL;
+    }
+    struct paste *one = &p->of[p->n++];
+    for (size_t i = 0; i < n; i++)
+        n_line += text[i] == '\n';
+    one->text = text;
+    one->n = n;
+    snprintf(one->mark, sizeof one->mark, "[pasted %d: %zu %s]", p->n, n_line, n_line == 1 ? "line" : "lines");
+    return one->mark;
+}
+
+/* The paste whose mark a text begins with. */
+static const struct paste *marked(const struct pastes *p, const char *text, size_t n)
+{
+    for (int i = 0; i < p->n; i++) {
+        size_t length = strlen(p->of[i].mark);
+        if (length <= n && memcmp(p->of[i].mark, text, length) == 0)
+            return &p->of[i];
+    }
+    return NULL;
+}
+
+char *paste_expand(const struct pastes *p, const char *line, size_t n, size_t *n_out, int *any)
+{
+    size_t most = n, at = 0;
+    const struct paste *one;
+    *any = 0;
+    for (size_t i = 0; i < n; i++)
+        if (line[i] == '[' && (one = marked(p, line + i, n - i)))
+            most += one->n;
+    char *out = malloc(most + 1);
+    for (size_t i = 0; out && i < n;) {
+        one = line[i] == '[' ? marked(p, line + i, n - i) : NULL;
+        memcpy(out + at, one ? one->text : line + i, one ? one->n : 1);
+        at += one ? one->n : 1;
+        i += one ? strlen(one->mark) : 1;
+        *any |= one != NULL;
+    }
+    if (out)
+        out[at] = 0;
+    *n_out = at;
+    return out;
+}
+
+void paste_forget(struct pastes *p)
+{
+    for (int i = 0; i < p->n; i++)
+        free(p->of[i].text);
+    p->n = 0;
+}

@@ -1,0 +1,35 @@
+/* What a terminal pastes between brackets (xterm's control sequences, "Bracketed Paste Mode"): many lines at once must neither be taken for
+ * many messages nor for keys of the editor. A short text without line ends is typed; of any other a mark, "[pasted 1: 12 lines]", stands
+ * in the edited line, and the text takes its place when the line is done. */
+#ifndef CLI_CHAT_PASTE_H
+#define CLI_CHAT_PASTE_H
+
+#include <stddef.h>
+
+#define PASTE_ON    "\033[?2004h"
+#define PASTE_OFF   "\033[?2004l"
+#define PASTE_BEGIN "\033[200~"
+#define PASTE_END   "\033[201~"
+
+enum { PASTES = 64, PASTE_MOST = 16 << 20, PASTE_TYPED = 1000 };
+
+struct pastes {
+    struct paste {
+        char *text; /* n bytes */
+        size_t n;
+        char mark[48];
+    } of[PASTES];
+    int n;
+};
+
+/* Makes line ends of a paste "\n" and takes those at its end away; returns what is left of n bytes. */
+size_t paste_tidy(char *text, size_t n);
+/* 1: the text can be typed into a line as it is. */
+int paste_is_plain(const char *text, size_t n);
+/* The mark for a text, which is taken away. NULL: there are too many, and it was freed. */
+const char *paste_keep(struct pastes *p, char *text, size_t n);
+/* A line with each mark replaced by its text: malloc'd, *n_out bytes and a NUL; NULL: no memory. *any: whether there was one. */
+char *paste_expand(const struct pastes *p, const char *line, size_t n, size_t *n_out, int *any);
+void paste_forget(struct pastes *p);
+
+#endif

@@ -1,0 +1,122 @@
+/* See prompt.h. */
+#include "cli/chat/prompt.h"
+
+#include "base/error.h"
+#include "base/file.h"
+#include "base/utf8.h"
+
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+enum { PATIENCE_MS = 3000 };
+
+char *prompt_file(const char *path, size_t *n)
+{
+    struct error err = {0};
+    char *text = file_read(path, PROMPT_MOST, n, &err);
+    size_t good = text ? utf8_valid(text, *n) : 0;
+    if (text && good == *n)
+        return text;
+    if (text)
+        fprintf(stderr, "stoker: %s is not valid UTF-8 at byte %zu (0x%02x); convert it, for example with iconv\n",
+                path, good, (unsigned char)text[good]);
+    else
+        fprintf(stderr, "stoker: %s\n", err.text);
+    free(text);
+    return NULL;
+}
+
+/* All of stdin. Who started the program may have left a pipe open that nobody writes to: then it is said what is waited for. A stdin
+ * that was closed is empty. */
+static char *read_stdin(size_t *n, int is_expected)
+{
+    struct error err = {0};
+    struct pollfd in = {STDIN_FILENO, POLLIN, 0};
+    if (poll(&in, 1, is_expected ? 0 : PATIENCE_MS) == 0 && !is_expected)
+        fprintf(stderr, "stoker: waiting for the end of stdin, which is a part of the prompt (</dev/null: not)\n");
+    if (in.revents & POLLNVAL) {
+        *n = 0;
+        return strdup("");
+    }
+    char *text = file_read_stream(stdin, "stdin", PROMPT_MOST, n, &err);
+    if (!text)
+        fprintf(stderr, "stoker: %s\n", err.text);
+    return text;
+}
+
+/* text is taken away; NULL: it could not be read. 0, or the exit status. */
+static int add(struct prompt_text *out, char *text, size_t n)
+{
+    while (text && n > 0 && (text[n - 1] == '\n' || text[n - 1] == '\r'))
+        n--;
+    size_t gap = out->n > 0 && n > 0 ? 2 : 0;
+    char *grown = text ? realloc(out->text, out->n + gap + n + 1) : NULL;
+    if (grown) {
+        memcpy(grown + out->n, "\n\n", gap);
+        memcpy(grown + out->n + gap, text, n);
+        out->text = grown;
+        out->n += gap + n;
+        out->text[out->n] = 0;
+    } else if (text) {
+        fprintf(stderr, "stoker: no memory for the prompt\n");
+    }
+    free(text);
+    return grown ? 0 : 1;
+}
+
+/* -p: the text itself, or stdin. */
+static int add_text(struct prompt_text *out, const char *text)
+{
+    size_t n = 0;
+    int is_stdin = strcmp(text, "-") == 0;
+    char *part = is_stdin ? read_stdin(&n, 1) : strdup(text);
+    return add(out, part, is_stdin ? n : strlen(text));
+}
+
+static int add_file(struct prompt_text *out, const char *path)
+{
+    size_t n = 0;
+    char *part = strcmp(path, "-") == 0 ? read_stdin(&n, 1) : prompt_file(path, &n);
+    return add(out, part, n);
+}
+
+static int add_all(struct prompt_text *out, const char *text, const struct text_list *file)
+{
+    size_t n = 0;
+    int n_stdin = text && strcmp(text, "-") == 0;
+    for (int i = 0; i < file->n; i++)
+        n_stdin += strcmp(file->text[i], "-") == 0;
+    if (n_stdin > 1) {
+        fprintf(stderr, "stoker run: stdin is named by more than one -\n");
+        return 2;
+    }
+    int status = text ? add_text(out, text) : 0;
+    for (int i = 0; i < file->n && status == 0; i++)
+        status = add_file(out, file->text[i]);
+    if (status || n_stdin || isatty(STDIN_FILENO))
+        return status;
+    char *rest = read_stdin(&n, !text && file->n == 0);
+    return add(out, rest, n);
+}
+
+int prompt_read(struct prompt_text *out, const char *text, const struct text_list *file)
+{
+    *out = (struct prompt_text){0};
+    int status = add_all(out, text, file);
+    if (status == 0 && out->n == 0) {
+        fprintf(stderr, "stoker: the prompt is empty; give some text with -p, -f or on stdin\n");
+        status = 1;
+    }
+    if (status)
+        prompt_free(out);
+    return status;
+}
+
+void prompt_free(struct prompt_text *p)
+{
+    free(p->text);
+    *p = (struct prompt_text){0};
+}

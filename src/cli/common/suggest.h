@@ -1,0 +1,18 @@
+/* "did you mean": the known word that a mistyped one is nearest to. */
+#ifndef CLI_COMMON_SUGGEST_H
+#define CLI_COMMON_SUGGEST_H
+
+#include <stddef.h>
+
+struct suggestion {
+    const char *typed;
+    size_t n;         /* bytes of typed */
+    const char *word; /* the best so far; NULL: none is near */
+    size_t distance;
+};
+
+void suggest_begin(struct suggestion *s, const char *typed, size_t n);
+/* A word that it may have been; it lives as long as the suggestion. NULL is none. */
+void suggest_try(struct suggestion *s, const char *word);
+
+#endif

@@ -1,0 +1,83 @@
+# Where a prompt comes from: -p, files and stdin, in this order.
+. tests/cli/harness
+
+# same WHAT ARGUMENT...: the prompt that they make up is $want
+same() {
+    what=$1
+    shift
+    run run --temp 0 -n 8 --json "$@"
+    theirs=$(sed 's/"\(seed\|prompt_seconds\|seconds\|peak_rss\)":[^,}]*//g' "$dir/out")
+    [ "$status" -eq 0 ] || fail "$what" "exit status $status"
+    rm -f "$dir/in"
+    run run --temp 0 -n 8 --json -p "$want"
+    [ "$(sed 's/"\(seed\|prompt_seconds\|seconds\|peak_rss\)":[^,}]*//g' "$dir/out")" = "$theirs" ] && pass ||
+        fail "$what" "is not the prompt that was expected: $theirs"
+}
+
+printf 'one\ntwo\n\n' >"$dir/a"
+printf 'three' >"$dir/b"
+printf 'in\nput\r\n' >"$dir/stdin"
+give() { cp "$dir/stdin" "$dir/in"; }
+want='one
+two'
+same "a file" -f "$dir/a"
+want='Look:
+
+one
+two
+
+three'
+same "-p and two files" -p Look: -f "$dir/a" --file "$dir/b"
+give
+want='Look:
+
+in
+put'
+same "-p and stdin" -p Look:
+give
+want='Look:
+
+one
+two
+
+in
+put'
+same "-p, a file and stdin" -f "$dir/a" -p Look:
+give
+want='in
+put
+
+three'
+same "stdin before a file" -f - -f "$dir/b"
+give
+same "stdin by -p" -p - -f "$dir/b"
+give
+want='in
+put'
+same "stdin alone"
+want="@$dir/a"
+same "no file is read because of an at sign" -p "@$dir/a"
+
+# What is asked for anyway is waited for; that something else is waited for is said.
+want=Hello
+(sleep 4) | "$stoker" run -p Hello --temp 0 -n 3 >"$dir/out" 2>"$dir/err"
+status=$?
+is "a stdin that does not end" 0 "=Hello! I" "^stoker: waiting for the end of stdin, which is a part of the prompt"
+"$stoker" run -p Hello --temp 0 -n 3 >"$dir/out" 2>"$dir/err" <&-
+status=$?
+is "a closed stdin" 0 "=Hello! I" ""
+"$stoker" run >"$dir/out" 2>"$dir/err" <&-
+status=$?
+is "a closed stdin and no prompt" 1 "" "the prompt is empty"
+
+run run -f "$dir/absent"
+is "a file that is not there" 1 "" "^stoker: $dir/absent: cannot be opened: No such file or directory$"
+run run -f "$dir"
+is "a folder" 1 "" "^stoker: $dir: "
+printf 'ab\377' >"$dir/bytes"
+run run -p x -f "$dir/bytes"
+is "a file of bytes" 1 "" "^stoker: $dir/bytes is not valid UTF-8 at byte 2 \\(0xff\\)"
+run run -f /dev/zero
+is "a file without an end" 1 "" "^stoker: /dev/zero: larger than 64 MiB$"
+
+done_testing
