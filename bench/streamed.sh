@@ -109,7 +109,7 @@ done
 # 14 tokens of a text, the page cache empty: a process from its start to its first token
 words='Tell me about the sea'
 begin=$(now)
-alone "$stoker" run "$model" --memory "$memory" -p "$words" -n 1 --temp 0 --json --stats >"$work/first" 2>"$work/err"
+alone "$stoker" run "$model" --memory "$memory" -p "$words" -n 1 --temp 0 --json --stats=full >"$work/first" 2>"$work/err"
 seconds=$(took "$begin" "$(now)")
 dense=$(echo "$plan" | field weights)
 experts=$(awk '$1 == "bytes_read" { print $2 }' "$work/err")

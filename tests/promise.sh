@@ -67,7 +67,7 @@ kills() {
 
 cached() { fincore --bytes --noheadings --output RES "$model" 2>/dev/null | awk '{ n += $1 } END { print n + 0 }'; }
 slots() { sed -n 's/.*"slots":\[\([0-9,]*\)\].*/\1/p' "$1" | awk -F, '{ for (i = 1; i <= NF; i++) n += $i } END { print n + 0 }'; }
-counted() { awk -v name="$2" '$1 == name { n = $2 } END { print n + 0 }' "$1"; } # of the table of run --stats
+counted() { awk -v name="$2" '$1 == name { n = $2 } END { print n + 0 }' "$1"; } # of the table of run --stats=full
 field() { tr ',{}' '\n\n\n' <"$1" | sed -n "s/^ *\"$2\": *\"\{0,1\}\([^\"]*\)\"\{0,1\}$/\1/p" | head -n 1; }
 
 # serve MEMORY: starts a server in the group, its port in $port, its process in $server; 1: it does not start
@@ -141,7 +141,7 @@ while [ $i -ge 0 ]; do
     limit_group $memory
     before=$(cached)
     sh -c '[ -n "$1" ] && echo $$ >"$1/cgroup.procs"; shift; exec "$@"' sh "$group" "$stoker" run "$model" --memory $memory \
-        --ctx 512 -p 'What is the KV cache?' --temp 0 -n "$tokens" --ignore-eos --json --stats >"$tmp/out" 2>"$tmp/err"
+        --ctx 512 -p 'What is the KV cache?' --temp 0 -n "$tokens" --ignore-eos --json --stats=full >"$tmp/out" 2>"$tmp/err"
     status=$? peak=$(field "$tmp/out" peak_rss) grown=$(($(cached) - before)) killed=$(kills)
     misses=$(counted "$tmp/err" misses) evictions=$(counted "$tmp/err" evictions)
     [ -z "$first" ] && touched=$misses

@@ -26,10 +26,10 @@ echo
 echo "$model is a small chat model with 96 experts. Everything resident takes $(mib "$whole"); the least that works is $(mib "$minimum")."
 echo "Half-way between them is $mebibytes MiB: experts that do not fit are read from the file when a token needs them."
 
-show "$stoker run $model --memory $memory --temp 0 --stats -p '$question'"
+show "$stoker run $model --memory $memory --temp 0 --stats=full -p '$question'"
 stats=$(mktemp) || exit 1
 trap 'rm -f "$stats"' EXIT
-"$stoker" run $model --memory $memory --temp 0 --stats -p "$question" 2>"$stats" || { cat "$stats" >&2 && exit 1; }
+"$stoker" run $model --memory $memory --temp 0 --stats=full -p "$question" 2>"$stats" || { cat "$stats" >&2 && exit 1; }
 echo
 awk '
     /^memory /           { print }

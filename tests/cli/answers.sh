@@ -38,6 +38,8 @@ C-A-T.
 The capital of Japan is Tokyo." ""
 run run --lines --temp 0 --memory min --stats
 is "a chat with statistics" 0 "9 \+ 4 = 13" "^experts .* % hits, .*/token at .* MB/s, waited .* of .* ms$"
+grep -q '^misses ' "$dir/err" && fail "a chat with statistics" "shows all counters" || pass
+run run --lines --temp 0 --memory min --stats=full
 for figure in misses evictions bytes_read compute_ms; do
     is "a chat with statistics: $figure" 0 "9 \+ 4 = 13" "^$figure +[1-9][0-9.]* +[0-9.]+$"
 done

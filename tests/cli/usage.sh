@@ -59,6 +59,7 @@ run --slots x -p x|--slots x: N
 run --slots 1 -p x|--slots 1 for class 1: at least
 run --slots 10,10 -p x|--slots names 2 classes; this model has 1
 run --think maybe -p x|--think maybe: on or off
+run --stats=fool -p x|--stats fool: nothing or =full is possible
 run --json=1 -p x|--json takes no value
 run one two|"two" is one argument too many
 plan --nosuch|--nosuch is not a flag

@@ -27,7 +27,8 @@ struct chat {
     struct buffer attached;            /* files that go before the next message */
     struct stoker_reply_options reply; /* prompt is filled per turn */
     int n_call;                        /* calls so far, for their ids */
-    int json, stats;                   /* 1: answers as JSON; figures after each answer */
+    int json;                          /* 1: answers as JSON */
+    int stats;                         /* after each answer: 0 nothing, 1 speed and memory, 2 all counters */
     const char *think;                 /* "on", "off"; NULL: as the template has it */
 };
 

@@ -302,7 +302,7 @@ static const struct command commands[] = {
     {"edit", "[TEXT]", "write the next message in $VISUAL or $EDITOR", edit},
     {"think", "on|off", "let the model think first; without a word: as its template has it", think},
     {"set", "NAME VALUE", "a number of sampling (temp, top_k, ..), max_tokens, seed; without: shows them", set},
-    {"stats", "", "plan, cache and speed after each answer, or no more", stats},
+    {"stats", "", "speed and memory after each answer, or no more", stats},
     {"save", "FILE", "write the conversation as JSON", save},
     {"load", "FILE", "go on with a conversation that was saved", load},
     {"quit", "", "end; as Ctrl-D", quit},

@@ -141,8 +141,6 @@ void print_answer_stats(const struct chat *c, const struct stoker_stats *before,
     stoker_plan_of(c->engine, &plan);
     size_t computed = end->u.end.n_prompt - end->u.end.n_cached, n = end->u.end.n_generated;
     fputc('\n', stderr);
-    print_plan_line(stderr, &plan);
-    print_stream_table(stderr, &plan, before, &now, computed + n);
     fprintf(stderr, "prompt %zu tokens in %.2f s (%.1f tok/s), answer %zu tokens in %.2f s (%.1f tok/s), %s", computed,
             end->u.end.prompt_seconds, end->u.end.prompt_seconds > 0 ? (double)computed / end->u.end.prompt_seconds : 0,
             n, end->u.end.generate_seconds,
@@ -151,4 +149,7 @@ void print_answer_stats(const struct chat *c, const struct stoker_stats *before,
         fprintf(stderr, ", seed %llu", (unsigned long long)end->u.end.seed);
     fputc('\n', stderr);
     print_stream_line(stderr, before, &now, computed + n);
+    print_plan_line(stderr, &plan);
+    if (c->stats > 1)
+        print_stream_table(stderr, &plan, before, &now, computed + n);
 }

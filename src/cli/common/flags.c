@@ -188,6 +188,9 @@ static int set(const struct flag *f, const char *v)
     case FLAG_SWITCH:
         *(int *)f->to = 1;
         return 0;
+    case FLAG_DETAIL:
+        *(int *)f->to = *v ? 2 : 1;
+        return *v && strcmp(v, "full") ? -1 : 0;
     case FLAG_INT:
         return set_int(f, v);
     case FLAG_LIMIT:
@@ -234,6 +237,8 @@ static void say_range(const struct flag *f, const char *command, const char *v)
                 f->min, f->max);
     else if (f->kind == FLAG_LIMIT)
         fprintf(stderr, "whole numbers from 1 to %.10g are possible, and -1: no limit\n", f->max);
+    else if (f->kind == FLAG_DETAIL)
+        fprintf(stderr, "nothing or =full is possible\n");
     else if (f->kind == FLAG_SEED)
         fprintf(stderr, "whole numbers from 0 to 18446744073709551615 are possible\n");
     else if (f->kind == FLAG_TEXTS)
@@ -388,11 +393,11 @@ static int take_argument(const struct parsing *p, const struct argument *a, int 
     }
     if (!f)
         return unknown(p, a->name, a->n);
-    int is_switch = f->kind == FLAG_SWITCH;
+    int is_switch = f->kind == FLAG_SWITCH || f->kind == FLAG_DETAIL;
     const char *value = a->value ? a->value : is_switch ? "" : a->next;
     if (!value)
         return needs_value(p, f->name);
-    if (is_switch && a->value) {
+    if (f->kind == FLAG_SWITCH && a->value) {
         fprintf(stderr, "stoker %s: %s takes no value\n", p->command, f->name);
         return 2;
     }
