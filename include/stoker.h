@@ -529,7 +529,7 @@ void stoker_reply_close(struct stoker_reply *r);
 
 /* ---- plan and statistics ------------------------------------------------------------------------------------------------- */
 
-enum { STOKER_PLAN_PARTS = 17 };
+enum { STOKER_PLAN_PARTS = 17, STOKER_TYPES = 42 };
 
 /* The memory plan. Sizes are bytes. Strings that are pointers are static. */
 struct stoker_plan {
@@ -554,11 +554,17 @@ struct stoker_plan {
     /* 1: the plan gave this up to fit (docs/spec/memory.md 4). cut_cache: the slots hold fewer than two tokens' experts */
     int cut_embedding, cut_experts, cut_chunk, cut_prefix, cut_sequences, cut_context, cut_cache;
     int n_file; /* files of the model */
+    int n_type; /* block types of the model's weights, most bytes first, and the tier whose kernels multiply with them; static */
+    const char *type[STOKER_TYPES], *kernel[STOKER_TYPES];
 };
 
 /* Makes the plan from the files' headers; loads nothing. opt NULL: the defaults. Errors are those of stoker_open(). STOKER_ERR_MEMORY: no
  * plan fits; *out is filled all the same, with fits 0. After other errors it is zeroed. */
 int stoker_plan(struct stoker_plan *out, const char *path, const struct stoker_options *opt, struct stoker_error *err);
+
+/* The tier whose kernels multiply with weights of a block type, such as "q4_K" in any case, on this CPU: "scalar", "avx2" or "avx512";
+ * static. NULL: nothing multiplies with that type. */
+const char *stoker_kernel_tier(const char *type);
 
 /* Fills *out with the plan of an engine. */
 void stoker_plan_of(const struct stoker *s, struct stoker_plan *out);

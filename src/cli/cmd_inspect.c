@@ -235,11 +235,13 @@ static void print_sizes(const struct anatomy *a)
                    show_bytes(a->kind[k].bytes), percent(a->kind[k].bytes, a->all.bytes));
             print_types_of(a->kind_type[k]);
         }
-    printf("\n%-16s %7s %12s %7s\n", "type", "tensors", "size", "share");
+    printf("\n%-16s %7s %12s %7s  kernel\n", "type", "tensors", "size", "share");
     for (int t = 0; t < TYPE_COUNT; t++)
-        if (a->type[t].n)
-            printf("%-16s %7" PRIu64 " %12s %5.1f %%\n", type_info((uint32_t)t)->name, a->type[t].n,
-                   show_bytes(a->type[t].bytes), percent(a->type[t].bytes, a->all.bytes));
+        if (a->type[t].n) {
+            const char *name = type_info((uint32_t)t)->name, *kernel = stoker_kernel_tier(name);
+            printf("%-16s %7" PRIu64 " %12s %5.1f %%  %s\n", name, a->type[t].n, show_bytes(a->type[t].bytes),
+                   percent(a->type[t].bytes, a->all.bytes), kernel ? kernel : "none");
+        }
 }
 
 /* "gate_up" of "blk.3.ffn_gate_up_exps.weight". */
@@ -394,8 +396,12 @@ static void print_json(const struct gguf *g, const struct anatomy *a)
         if (a->kind[k].n)
             json_object_set_new(kinds, kind_name((enum tensor_kind)k), json_share(&a->kind[k]));
     for (int t = 0; t < TYPE_COUNT; t++)
-        if (a->type[t].n)
-            json_object_set_new(types, type_info((uint32_t)t)->name, json_share(&a->type[t]));
+        if (a->type[t].n) {
+            const char *name = type_info((uint32_t)t)->name, *kernel = stoker_kernel_tier(name);
+            json_t *share = json_share(&a->type[t]);
+            json_object_set_new(share, "kernel", kernel ? json_string(kernel) : json_null());
+            json_object_set_new(types, name, share);
+        }
     json_t *o = json_pack("{s:o, s:i, s:i, s:o, s:i, s:I, s:o, s:o, s:o, s:o}", "arch", json_text(a->arch), "version",
                           (int)g->version, "alignment", (int)g->alignment, "files", json_files(g), "layers", a->n_layer,
                           "bytes", (json_int_t)a->all.bytes, "kinds", kinds, "types", types, "metadata",

@@ -191,6 +191,10 @@ static void print_json(const struct stoker_plan *p, double rate, const char *mod
                                   (json_int_t)((1 - hit) * (double)p->expert_bytes_per_token), "disk_rate",
                                   rate > 0 ? json_real(rate) : json_null(), "tokens_per_s",
                                   most > 0 ? json_real(most) : json_null()));
+    json_t *kernels = json_object();
+    for (int i = 0; i < p->n_type; i++)
+        json_object_set_new(kernels, p->type[i], json_string(p->kernel[i]));
+    json_object_set_new(o, "kernels", kernels);
     json_object_set_new(o, "sacrificed", json_cuts(p));
     json_object_set_new(o, "files", json_files(model, buffered, &direct));
     json_object_set_new(o, "note", json_notes(p, direct, refusal));
@@ -223,6 +227,15 @@ static void print_cuts(const struct stoker_plan *p)
         putchar('\n');
 }
 
+static void print_kernels(const struct stoker_plan *p)
+{
+    for (int i = 0; i < p->n_type; i++)
+        printf("%s%s %s", i ? ", " : "kernels: ", p->type[i], p->kernel[i]);
+    if (p->n_type)
+        putchar('\n');
+    print_scalar_types(stdout, p);
+}
+
 static void print_text(const struct stoker_plan *p, double rate)
 {
     const uint64_t *sorted[STOKER_PLAN_PARTS];
@@ -250,6 +263,7 @@ static void print_text(const struct stoker_plan *p, double rate)
         if (cache_note(p, note, sizeof note))
             printf("  %s\n", note);
     }
+    print_kernels(p);
     if (rate > 0 && most_tokens(p, rate) > 0)
         printf("drive: %.2f GB/s; reading alone allows at most %.1f tokens/s\n", rate / 1e9, most_tokens(p, rate));
     else if (rate > 0)

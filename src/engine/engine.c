@@ -431,7 +431,7 @@ int stoker_plan(struct stoker_plan *out, const char *path, const struct stoker_o
     *out = (struct stoker_plan){0};
     int result = read_options(&o, opt, &err) ? -1 : session_prepare(&s, path, &o, 1, &err);
     if (s)
-        engine_report_plan(s, o.plan_request.kv, out);
+        engine_report_plan(s, o.plan_request.kv, o.tier, out);
     session_close(s);
     return result ? error_to_public(public, &err) : 0;
 }

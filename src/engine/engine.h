@@ -112,7 +112,7 @@ uint64_t engine_queue_bytes(int n_queue, int n_parallel, int n_ctx);
 
 /* report.c: brings slots and counters up to date; fills in what stoker_plan_of() shows. */
 void engine_report(struct stoker *s);
-void engine_report_plan(const struct session *s, enum kv_type kv, struct stoker_plan *out);
+void engine_report_plan(const struct session *s, enum kv_type kv, enum cpu_tier tier, struct stoker_plan *out);
 void histogram_add(struct stoker_histogram *h, double seconds);
 
 /* The engine thread's loop: schedule.c. */

@@ -12,6 +12,7 @@
 
 _Static_assert((int)STOKER_PLAN_PARTS == (int)PLAN_PARTS && (int)STOKER_CLASSES == (int)EXPERT_CLASSES,
                "stoker.h shows all of the plan");
+_Static_assert((int)STOKER_TYPES == (int)TYPE_COUNT, "and all block types");
 _Static_assert((int)STOKER_CALLS == (int)MODEL_CALLS, "and all counts of layer calls");
 
 static uint64_t class_expert_bytes(const struct model *m, const struct expert_class *c)
@@ -23,7 +24,34 @@ static uint64_t class_expert_bytes(const struct model *m, const struct expert_cl
     return sum;
 }
 
-void engine_report_plan(const struct session *s, enum kv_type kv, struct stoker_plan *out)
+/* The types that products meet, by their bytes. */
+static void report_types(const struct gguf *g, enum cpu_tier tier, struct stoker_plan *out)
+{
+    uint64_t bytes[TYPE_COUNT] = {0};
+    for (uint64_t i = 0; i < g->n_tensor; i++)
+        bytes[g->tensor[i].type] += g->tensor[i].n_bytes;
+    for (;;) {
+        int most = 0;
+        for (int t = 1; t < TYPE_COUNT; t++)
+            most = bytes[t] > bytes[most] ? t : most;
+        if (bytes[most] == 0)
+            return;
+        int kernel = kernel_tier_of(tier, (enum block_type)most);
+        bytes[most] = 0;
+        if (kernel < 0)
+            continue;
+        out->type[out->n_type] = type_info((uint32_t)most)->name;
+        out->kernel[out->n_type++] = cpu_tier_name((enum cpu_tier)kernel);
+    }
+}
+
+const char *stoker_kernel_tier(const char *type)
+{
+    int t = type_by_name(type), tier = t < 0 ? -1 : kernel_tier_of(cpu_best_tier(), (enum block_type)t);
+    return tier < 0 ? NULL : cpu_tier_name((enum cpu_tier)tier);
+}
+
+void engine_report_plan(const struct session *s, enum kv_type kv, enum cpu_tier tier, struct stoker_plan *out)
 {
     const struct plan *p = &s->plan;
     const struct model *m = s->model;
@@ -62,6 +90,7 @@ void engine_report_plan(const struct session *s, enum kv_type kv, struct stoker_
         out->slot_bytes[i] = p->class[i].slot_bytes;
         out->expert_bytes[i] = class_expert_bytes(m, &p->class[i]);
     }
+    report_types(s->file, tier, out);
     out->cut_embedding = !!(p->degraded & PLAN_CUT_EMBEDDING);
     out->cut_experts = !!(p->degraded & PLAN_CUT_EXPERTS);
     out->cut_chunk = !!(p->degraded & PLAN_CUT_CHUNK);
@@ -73,7 +102,7 @@ void engine_report_plan(const struct session *s, enum kv_type kv, struct stoker_
 
 void stoker_plan_of(const struct stoker *s, struct stoker_plan *out)
 {
-    engine_report_plan(s->session, s->session->kv, out);
+    engine_report_plan(s->session, s->session->kv, s->session->model->op.k->tier, out);
 }
 
 /* ---- statistics ------------------------------------------------------------------------------------------------------------ */

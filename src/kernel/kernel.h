@@ -203,4 +203,8 @@ enum { FP8_BLOCK = 64 };
 /* The table of the best tier of this CPU that is not above cap; static, from any thread. */
 const struct kernels *kernels_for(enum cpu_tier cap);
 
+/* The tier whose code multiplies with weights of type t in the table of cap: of the dot and the tile the lower one. -1: nothing
+ * multiplies with them. */
+int kernel_tier_of(enum cpu_tier cap, enum block_type t);
+
 #endif

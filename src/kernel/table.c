@@ -40,3 +40,17 @@ const struct kernels *kernels_for(enum cpu_tier cap)
     pthread_once(&once, fill);
     return &tables[cap < best ? cap : best];
 }
+
+int kernel_tier_of(enum cpu_tier cap, enum block_type t)
+{
+    const struct kernels *k = kernels_for(cap);
+    int tier = 0;
+    if (!k->dot[t] && !k->tilef[t])
+        return -1;
+    for (; tier < (int)k->tier; tier++) { /* tables are copies of the lower ones: the first that has it brought it */
+        const struct kernels *low = &tables[tier];
+        if (k->tilef[t] ? low->tilef[t] == k->tilef[t] : low->dot[t] == k->dot[t] || low->tile[t] == k->tile[t])
+            break;
+    }
+    return tier;
+}

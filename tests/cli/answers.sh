@@ -43,6 +43,9 @@ run run --lines --temp 0 --memory min --stats=full
 for figure in misses evictions bytes_read compute_ms; do
     is "a chat with statistics: $figure" 0 "9 \+ 4 = 13" "^$figure +[1-9][0-9.]* +[0-9.]+$"
 done
+run run --lines --temp 0 --cpu-tier scalar --stats
+is "a chat by scalar kernels" 0 "9 \+ 4 = 13" "^[a-z0-9_]+(, [a-z0-9_]+)*: scalar on this CPU$"
+[ "$(grep -c ': scalar on this CPU$' "$dir/err")" -eq 1 ] && pass || fail "a chat by scalar kernels" "not told once"
 run run --lines --temp 0 --json
 is "a chat as JSON" 0 '^\{"text":"C-A-T\.","end":"stop","prompt_tokens":[0-9]+,"cached_tokens":[1-9][0-9]*,"tokens":[0-9]+,' ""
 [ "$(grep -c '^{.*}$' "$dir/out")" -eq 3 ] && pass || fail "a chat as JSON" "not three objects"

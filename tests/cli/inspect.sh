@@ -14,7 +14,7 @@ done <<'END'
 ^  tokenizer gpt2 .*264 tokens
 ^embedding +1 .* f32$
 ^experts +6 .* f32$
-^f32 +27 .* 100\.0 %$
+^f32 +27 .* 100\.0 %  (scalar|avx2|avx512)$
 ^experts: 2 layers, .* in all; a token uses 4 in each: 
 ^  class 1: 2 layers \(0 to 1\), 12 experts of [0-9]+ bytes: down [0-9]+ f32, gate [0-9]+ f32, up [0-9]+ f32$
 ^  in the file they begin at multiples of [0-9]+ bytes$
@@ -80,6 +80,24 @@ run plan "$ember" --memory min --json
 is "plan --json: a small cache" 0 '"note":\["cache holds 0\.[0-9] of one token.s experts: every token reads about [^"]*"' ""
 run plan "$ember" --memory 20M --json
 is "plan --json: too little" 2 '"fits":false,.*"note":\[".*ember.gguf needs at least .* is too small\. Try --memory ' "is too small. Try --memory "
+
+# Which kernels multiply with the types of a file; on a CPU, or under a tier, that has none for them it is said.
+for file in "$golden/mixed-moe.gguf" "$golden/nvfp4.gguf" "$golden/mixed.gguf"; do
+    run plan "$file" --cpu-tier scalar
+    is "plan: scalar kernels" 0 "^kernels: [a-z0-9_]+ scalar(, [a-z0-9_]+ scalar)*$" ""
+    types=$(sed -n 's/^kernels: //p' "$dir/out" | sed 's/ scalar//g')
+    is "plan: scalar kernels are told" 0 "^$types: scalar on this CPU$" ""
+    run plan "$file" --cpu-tier scalar --json
+    is "plan --json: scalar kernels" 0 '"kernels":\{("[a-z0-9_]+":"scalar",?)+\},"sacrificed"' ""
+    for tier in avx2 avx512; do
+        grep -q "$(echo $tier | sed s/512/512_vnni/)" /proc/cpuinfo || continue
+        run plan "$file" --cpu-tier $tier
+        grep -q "scalar" "$dir/out" && fail "plan --cpu-tier $tier" "a type without kernels" || pass
+        is "plan --cpu-tier $tier" 0 "^kernels: .*$tier" ""
+    done
+done
+run plan "$golden/nvfp4.gguf" --cpu-tier scalar
+is "plan names the types" 0 "[ :]nvfp4 scalar" ""
 
 run plan "$ember" --memory min --disk
 is "plan --disk" 0 "^drive: [0-9.]+ GB/s; reading alone allows at most [1-9][0-9.]* tokens/s$" ""

@@ -29,6 +29,7 @@ struct chat {
     int n_call;                        /* calls so far, for their ids */
     int json;                          /* 1: answers as JSON */
     int stats;                         /* after each answer: 0 nothing, 1 speed and memory, 2 all counters */
+    int told_types;                    /* statistics have named the types without fast kernels */
     const char *think;                 /* "on", "off"; NULL: as the template has it */
 };
 
@@ -66,7 +67,7 @@ struct json_t *logprob_json(const struct stoker *s, const struct stoker_event *t
 void print_answer_json(const struct json_t *message, const struct json_t *logprobs, const struct stoker_string *stop,
                        const struct stoker_event *end);
 /* Writes the figures of an answer to stderr; before: the engine's when it began. */
-void print_answer_stats(const struct chat *c, const struct stoker_stats *before, const struct stoker_event *end);
+void print_answer_stats(struct chat *c, const struct stoker_stats *before, const struct stoker_event *end);
 
 /* ---- a person at a terminal ------------------------------------------------------------------------------------------------- */
 

@@ -133,7 +133,7 @@ void print_answer_json(const json_t *message, const json_t *logprobs, const stru
 
 /* ---- statistics ------------------------------------------------------------------------------------------------------------- */
 
-void print_answer_stats(const struct chat *c, const struct stoker_stats *before, const struct stoker_event *end)
+void print_answer_stats(struct chat *c, const struct stoker_stats *before, const struct stoker_event *end)
 {
     struct stoker_stats now;
     struct stoker_plan plan;
@@ -150,6 +150,8 @@ void print_answer_stats(const struct chat *c, const struct stoker_stats *before,
     fputc('\n', stderr);
     print_stream_line(stderr, before, &now, computed + n);
     print_plan_line(stderr, &plan);
+    if (!c->told_types++)
+        print_scalar_types(stderr, &plan);
     if (c->stats > 1)
         print_stream_table(stderr, &plan, before, &now, computed + n);
 }

@@ -27,6 +27,9 @@ int report(const struct stoker_error *err);
 /* The plan in one line. */
 void print_plan_line(FILE *f, const struct stoker_plan *p);
 
+/* The types that no kernel of this CPU is fast for: "q4_k, f32: scalar on this CPU". Nothing where there are none. */
+void print_scalar_types(FILE *f, const struct stoker_plan *p);
+
 /* What streaming did between the statistics a and b, over n_tokens tokens (stream_stats.c): in one line, the names of streaming.md F with
  * sums and shares of a token as a table, and as members of the JSON object o. Nothing where no expert was asked for. */
 struct json_t;

@@ -61,6 +61,16 @@ void print_plan_line(FILE *f, const struct stoker_plan *p)
             show_bytes(p->total - slots - weights - kv - act));
 }
 
+void print_scalar_types(FILE *f, const struct stoker_plan *p)
+{
+    int n = 0;
+    for (int i = 0; i < p->n_type; i++)
+        if (strcmp(p->kernel[i], "scalar") == 0)
+            fprintf(f, "%s%s", n++ ? ", " : "", p->type[i]);
+    if (n)
+        fputs(": scalar on this CPU\n", f);
+}
+
 uint64_t peak_bytes(void)
 {
     struct rusage r;
