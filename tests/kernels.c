@@ -1,7 +1,7 @@
 /* links: kernel format base */
 /* The kernels of every tier that this machine has against the scalar tier, by equality: no tolerance anywhere. The scalar tier
  * itself is held against decoded weights in f64. One hash over all outputs is printed for each tier; they must be equal, here
- * and on every other machine. With --bench [tile | dot | attention [TYPE]]: rates and the roofs
+ * and on every other machine. With --bench [tile | few | dot | attention [TYPE]]: rates and the roofs
  * that they are measured against. */
 #include "kernels_bench.h"
 #include "kernels_products.h"

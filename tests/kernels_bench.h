@@ -86,6 +86,64 @@ static void bench_tile(const struct kernels *k, enum block_type t)
     munmap(x.code, xq_bytes(x.family, 512, cols));
 }
 
+/* ---- few rows: by one dot each, by pairs, by the tile; weights in L2 ---- */
+
+enum way { WAY_DOTS, WAY_PAIRS, WAY_TILE, WAYS };
+
+static void few_rows(const struct kernels *k, enum way way, const struct wmat *w, const struct xq *x, float *out,
+                     void *work)
+{
+    const int n = w->n_rows;
+    int r = 0;
+    if (way == WAY_TILE) {
+        k->tile[w->type](w, 0, n, x, out, (size_t)n, work);
+        return;
+    }
+    for (; way == WAY_PAIRS && k->pair[w->type] && r + 2 <= x->n_rows; r += 2)
+        k->pair[w->type](w, 0, n, x, (const int[]){r, r + 1}, (float *[]){out + r * n, out + (r + 1) * n}, NULL);
+    for (; r < x->n_rows; r++)
+        k->dot[w->type](w, 0, n, x, r, out + r * n, NULL);
+}
+
+static int ascending(const void *a, const void *b)
+{
+    double x = *(const double *)a, y = *(const double *)b;
+    return (x > y) - (x < y);
+}
+
+/* Medians, the ways by turns: the best of so short times is now and then a wrong reading of the clock, twice too fast. */
+static void bench_few(const struct kernels *k, enum block_type t)
+{
+    enum { N = 256, COLS = 2048, M = 32, TIMES = 61 };
+    static const int rows[] = {1, 2, 4, 8, 32};
+    struct wmat w = bench_weights(t, N, COLS);
+    struct xq x = bench_rows(kernel_family(t), M, COLS);
+    float *out = bench_memory(sizeof(float) * N * M);
+    void *work = bench_memory(kernel_tile_scratch(M));
+    printf("few  %-7s %-7s Tops by dots, pairs, tile at", cpu_tier_name(k->tier), type_info(t)->name);
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        struct xq part = xq_rows(&x, 0, rows[i]);
+        double seconds[WAYS][TIMES];
+        for (int z = 0; z < TIMES; z++)
+            for (int way = 0; way < WAYS; way++) {
+                double t0 = cpu_seconds();
+                few_rows(k, (enum way)way, &w, &part, out, work);
+                seconds[way][z] = cpu_seconds() - t0;
+            }
+        printf("  M %d:", rows[i]);
+        for (int way = 0; way < WAYS; way++) {
+            qsort(seconds[way], TIMES, sizeof seconds[way][0], ascending);
+            printf(" %.3f", 2.0 * N * COLS * rows[i] / seconds[way][TIMES / 2] / 1e12);
+        }
+        fflush(stdout);
+    }
+    printf("\n");
+    munmap(work, kernel_tile_scratch(M));
+    munmap(out, sizeof(float) * N * M);
+    munmap((void *)(uintptr_t)w.data, w.row_bytes * N);
+    munmap(x.code, xq_bytes(x.family, M, COLS));
+}
+
 /* ---- dots of one or two cores, against a plain read of the same bytes ---- */
 
 static struct {
@@ -415,11 +473,11 @@ static void bench_peak(void)
 static void bench_peak(void) {}
 #endif
 
-/* only: part of a line's first words ("tile", "dot", "attention"), or "" for all. */
-/* only: tile, dot or attention, or "" for all; type: the block type to measure, or "" for all. */
+/* only: tile, few, dot or attention, or "" for all; type: the block type to measure, or "" for all. */
 static int bench(const char *only, const char *type)
 {
     int wants_tile = strstr("tile", only) != NULL, wants_dot = strstr("dot", only) != NULL;
+    int wants_few = strstr("few", only) != NULL;
     bench_peak();
     for (int tier = (int)cpu_best_tier(); tier > TIER_SCALAR; tier--) {
         const struct kernels *k = kernels_for((enum cpu_tier)tier);
@@ -428,6 +486,8 @@ static int bench(const char *only, const char *type)
                 continue;
             if (wants_tile)
                 bench_tile(k, (enum block_type)t);
+            if (wants_few)
+                bench_few(k, (enum block_type)t);
             if (wants_dot)
                 bench_dot(k, (enum block_type)t);
         }

@@ -19,71 +19,85 @@ INL void header_bytes(const uint8_t *p, uint32_t scale[2], uint32_t min[2])
 
 INL __m128i widen8(const uint32_t bytes[2]) { return _mm_cvtepu8_epi16(_mm_loadl_epi64((const __m128i *)bytes)); }
 
-INL __m128 step_q4_k(__m128 acc, const uint8_t *p, size_t rs, const struct xq *x, size_t at)
+/* m, a constant: the activation rows that share the decoding. */
+INL void step_q4_k(__m128 *acc, const int m, const uint8_t *p, size_t rs, const struct xq *x, const size_t *at)
 {
     const __m256i m4 = _mm256_set1_epi8(15);
-    const __m128i s32 = load128(x->sum32 + at * 8);
-    const int8_t *q = x->code + at * STEP;
-    __m256i v[4];
-    __m128i m[4];
+    __m256i v[2][4];
+    __m128i mins[2][4];
     UNROLL for (int r = 0; r < 4; r++)
     {
         const uint8_t *b = p + (size_t)r * rs;
         uint32_t scale[2], min[2];
         header_bytes(b + 4, scale, min);
-        __m256i scales = _mm256_broadcastsi128_si256(widen8(scale));
-        m[r] = _mm_madd_epi16(widen8(min), s32);
-        v[r] = _mm256_setzero_si256();
+        const __m256i scales = _mm256_broadcastsi128_si256(widen8(scale));
+        UNROLL for (int i = 0; i < m; i++)
+        {
+            mins[i][r] = _mm_madd_epi16(widen8(min), load128(x->sum32 + at[i] * 8));
+            v[i][r] = _mm256_setzero_si256();
+        }
         UNROLL for (int c = 0; c < 4; c++)
         {
-            __m256i w = load256(b + 16 + 32 * c), pick = _mm256_set1_epi16((short)(0x0100 + 0x0404 * c));
-            __m256i low = _mm256_maddubs_epi16(_mm256_and_si256(w, m4), load256(q + 64 * c));
-            __m256i high = _mm256_maddubs_epi16(_mm256_and_si256(_mm256_srli_epi16(w, 4), m4),
-                                                load256(q + 64 * c + 32));
-            v[r] = _mm256_add_epi32(v[r], _mm256_madd_epi16(low, _mm256_shuffle_epi8(scales, pick)));
-            pick = _mm256_add_epi16(pick, _mm256_set1_epi16(0x0202));
-            v[r] = _mm256_add_epi32(v[r], _mm256_madd_epi16(high, _mm256_shuffle_epi8(scales, pick)));
+            const __m256i w = load256(b + 16 + 32 * c), first = _mm256_set1_epi16((short)(0x0100 + 0x0404 * c));
+            const __m256i low = _mm256_and_si256(w, m4), high = _mm256_and_si256(_mm256_srli_epi16(w, 4), m4);
+            const __m256i s0 = _mm256_shuffle_epi8(scales, first);
+            const __m256i s1 = _mm256_shuffle_epi8(scales, _mm256_add_epi16(first, _mm256_set1_epi16(0x0202)));
+            UNROLL for (int i = 0; i < m; i++)
+            {
+                const int8_t *q = x->code + at[i] * STEP + 64 * c;
+                v[i][r] = add_products(v[i][r], _mm256_maddubs_epi16(low, load256(q)), s0);
+                v[i][r] = add_products(v[i][r], _mm256_maddubs_epi16(high, load256(q + 32)), s1);
+            }
         }
     }
-    __m128 dx = _mm_set1_ps(x->scale[at]);
-    __m128i msum = _mm_hadd_epi32(_mm_hadd_epi32(m[0], m[1]), _mm_hadd_epi32(m[2], m[3]));
-    acc = _mm_fmadd_ps(_mm_mul_ps(half4(p, rs), dx), _mm_cvtepi32_ps(sums4(v)), acc);
-    return _mm_fnmadd_ps(_mm_mul_ps(half4(p + 2, rs), dx), _mm_cvtepi32_ps(msum), acc);
+    const __m128 d = half4(p, rs), dmin = half4(p + 2, rs);
+    UNROLL for (int i = 0; i < m; i++)
+    {
+        const __m128 dx = _mm_set1_ps(x->scale[at[i]]);
+        __m128i msum = _mm_hadd_epi32(_mm_hadd_epi32(mins[i][0], mins[i][1]), _mm_hadd_epi32(mins[i][2], mins[i][3]));
+        acc[i] = _mm_fmadd_ps(_mm_mul_ps(d, dx), _mm_cvtepi32_ps(sums4(v[i])), acc[i]);
+        acc[i] = _mm_fnmadd_ps(_mm_mul_ps(dmin, dx), _mm_cvtepi32_ps(msum), acc[i]);
+    }
 }
 
-INL __m128 step_q6_k(__m128 acc, const uint8_t *p, size_t rs, const struct xq *x, size_t at)
+INL void step_q6_k(__m128 *acc, const int m, const uint8_t *p, size_t rs, const struct xq *x, const size_t *at)
 {
     const __m256i m4 = _mm256_set1_epi8(15), m30 = _mm256_set1_epi8(0x30);
-    /* the first scale of a pair to the lower half, the second to the upper */
-    const __m256i pair = _mm256_inserti128_si256(_mm256_set1_epi16(0x0100), _mm_set1_epi16(0x0302), 1);
-    const __m256i sums = load256(x->sum16 + at * 16);
-    const int8_t *q = x->code + at * STEP;
-    __m256i v[4];
+    __m256i v[2][4];
     UNROLL for (int r = 0; r < 4; r++)
     {
         const uint8_t *b = p + (size_t)r * rs;
-        __m256i scale = _mm256_cvtepi8_epi16(load128(b + 192));
-        v[r] = _mm256_sub_epi32(_mm256_setzero_si256(), _mm256_slli_epi32(_mm256_madd_epi16(scale, sums), 5));
+        const __m256i scale = _mm256_cvtepi8_epi16(load128(b + 192));
+        UNROLL for (int i = 0; i < m; i++)
+        {
+            const __m256i sums = _mm256_madd_epi16(scale, load256(x->sum16 + at[i] * 16));
+            v[i][r] = _mm256_sub_epi32(_mm256_setzero_si256(), _mm256_slli_epi32(sums, 5));
+        }
         UNROLL for (int c = 0; c < 2; c++)
         {
             __m256i a = load256(b + 64 * c), d = load256(b + 64 * c + 32), h = load256(b + 128 + 32 * c), code[4];
-            /* its eight scales in both halves */
-            __m256i half = c ? _mm256_permute4x64_epi64(scale, 0xee) : _mm256_permute4x64_epi64(scale, 0x44);
             code[0] = _mm256_or_si256(_mm256_and_si256(a, m4), _mm256_and_si256(_mm256_slli_epi16(h, 4), m30));
             code[1] = _mm256_or_si256(_mm256_and_si256(d, m4), _mm256_and_si256(_mm256_slli_epi16(h, 2), m30));
             code[2] = _mm256_or_si256(_mm256_and_si256(_mm256_srli_epi16(a, 4), m4), _mm256_and_si256(h, m30));
             code[3] = _mm256_or_si256(_mm256_and_si256(_mm256_srli_epi16(d, 4), m4),
                                       _mm256_and_si256(_mm256_srli_epi16(h, 2), m30));
-            UNROLL for (int i = 0; i < 4; i++)
+            UNROLL for (int j = 0; j < 4; j++)
             {
-                __m256i s = _mm256_shuffle_epi8(half, _mm256_add_epi16(pair, _mm256_set1_epi16((short)(0x0404 * i))));
-                __m256i t = _mm256_maddubs_epi16(code[i], load256(q + 128 * c + 32 * i));
-                v[r] = _mm256_add_epi32(v[r], _mm256_madd_epi16(t, s));
+                const __m256i s = spread_scale(scale, 4 * c + j);
+                UNROLL for (int i = 0; i < m; i++)
+                {
+                    const __m256i q = load256(x->code + at[i] * STEP + 128 * c + 32 * j);
+                    v[i][r] = add_products(v[i][r], _mm256_maddubs_epi16(code[j], q), s);
+                }
             }
         }
     }
-    __m128 d = _mm_mul_ps(half4(p + 208, rs), _mm_set1_ps(x->scale[at]));
-    return _mm_fmadd_ps(d, _mm_cvtepi32_ps(sums4(v)), acc);
+    const __m128 half = half4(p + 208, rs);
+    UNROLL for (int i = 0; i < m; i++)
+    {
+        const __m128 d = _mm_mul_ps(half, _mm_set1_ps(x->scale[at[i]]));
+        acc[i] = _mm_fmadd_ps(d, _mm_cvtepi32_ps(sums4(v[i])), acc[i]);
+    }
 }
 
 /* ---- small blocks ---- */
@@ -170,8 +184,10 @@ INL void step_small(__m128 *acc, const enum block_type t, const int m, const uin
     DOT(dot_##name, step_small(acc, TYPE, 1, p, rs, x, at, n))                                                         \
     PAIR(pair_##name, step_small(acc, TYPE, 2, p, rs, x, at, n))
 
-DOT(dot_q4_k, *acc = step_q4_k(*acc, p, rs, x, *at))
-DOT(dot_q6_k, *acc = step_q6_k(*acc, p, rs, x, *at))
+DOT(dot_q4_k, step_q4_k(acc, 1, p, rs, x, at))
+DOT(dot_q6_k, step_q6_k(acc, 1, p, rs, x, at))
+PAIR(pair_q4_k, step_q4_k(acc, 2, p, rs, x, at))
+PAIR(pair_q6_k, step_q6_k(acc, 2, p, rs, x, at))
 DOT_SMALL(q8_0, TYPE_Q8_0)
 DOT_SMALL(q4_0, TYPE_Q4_0)
 DOT_SMALL(q4_1, TYPE_Q4_1)
@@ -185,7 +201,7 @@ DOT_SMALL(q1_0, TYPE_Q1_0)
 void fill_dot_avx2(struct kernels *k)
 {
     static const struct own_dot own[] = {
-        {TYPE_Q4_K, dot_q4_k, NULL},         {TYPE_Q6_K, dot_q6_k, NULL},
+        {TYPE_Q4_K, dot_q4_k, pair_q4_k},    {TYPE_Q6_K, dot_q6_k, pair_q6_k},
         {TYPE_Q8_0, dot_q8_0, pair_q8_0},    {TYPE_Q4_0, dot_q4_0, pair_q4_0},
         {TYPE_Q4_1, dot_q4_1, pair_q4_1},    {TYPE_Q5_0, dot_q5_0, pair_q5_0},
         {TYPE_Q5_1, dot_q5_1, pair_q5_1},    {TYPE_IQ4_NL, dot_iq4_nl, pair_iq4_nl},

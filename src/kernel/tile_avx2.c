@@ -440,17 +440,27 @@ static void group_rows(const struct wmat *w, const uint8_t *rows, const struct x
     }
 }
 
-/* Below this many activation rows the dots are faster. */
-static int tile_rows_min(enum block_type t) { return own[t].codes ? 5 : unpack_is_slow(t) ? 2 : 4; }
+/* Below this many activation rows pairs are faster (AMD family 25): the grids' cells are what is worth keeping in a panel early. */
+static int tile_rows_min(enum block_type t)
+{
+    switch (t) {
+    case TYPE_Q2_K:
+    case TYPE_Q3_K:
+    case TYPE_Q5_K:
+    case TYPE_IQ4_XS:
+    case TYPE_TQ2_0:
+        return 5;
+    default:
+        return own[t].codes ? 5 : 4;
+    }
+}
 
 static void tile(const struct wmat *w, int n0, int n1, const struct xq *x, float *out, size_t ld_out, void *scratch)
 {
     struct panel *P = scratch;
     float *acc = (float *)((char *)scratch + TILE_PANEL_BYTES);
     if (n1 - n0 < ROWS || x->n_rows < tile_rows_min(w->type)) {
-        dot_fn *dot = kernels_for(TIER_AVX2)->dot[w->type];
-        for (int r = 0; r < x->n_rows; r++)
-            dot(w, n0, n1, x, r, out + (size_t)r * ld_out, NULL);
+        tile_by_pairs(kernels_for(TIER_AVX2), w, n0, n1, x, out, ld_out);
         return;
     }
     for (int n = n0; n < n1; n += ROWS) {

@@ -216,17 +216,18 @@ static void group_rows(const struct wmat *w, const uint8_t *rows, const uint8_t 
     }
 }
 
-/* Below this many activation rows the dots are faster (AMD family 26: they cross between 2 and 4). */
-static int tile_rows_min(enum block_type t) { return own[t].unpack || !unpack_is_slow(t) ? 3 : 2; }
+/* Below this many activation rows pairs are faster (AMD family 25). */
+static int tile_rows_min(enum block_type t)
+{
+    return t == TYPE_Q2_K || t == TYPE_Q5_K || t == TYPE_TQ2_0 ? 5 : own[t].unpack ? 3 : 4;
+}
 
 static void tile(const struct wmat *w, int n0, int n1, const struct xq *x, float *out, size_t ld_out, void *scratch)
 {
     struct panel *P = scratch;
     float *acc = (float *)((char *)scratch + TILE_PANEL_BYTES);
     if (n1 - n0 < PANEL_ROWS || x->n_rows < tile_rows_min(w->type)) {
-        dot_fn *dot = kernels_for(TIER_AVX512)->dot[w->type];
-        for (int r = 0; r < x->n_rows; r++)
-            dot(w, n0, n1, x, r, out + (size_t)r * ld_out, NULL);
+        tile_by_pairs(kernels_for(TIER_AVX512), w, n0, n1, x, out, ld_out);
         return;
     }
     for (int n = n0; n < n1; n += PANEL_ROWS) {

@@ -38,9 +38,6 @@ extern const struct unpacking unpackings[TYPE_COUNT];
 /* The same in AVX2 code (unpack_avx2.c); NULL: none for this type. */
 extern unpack_fn *const unpack_avx2[TYPE_COUNT];
 
-/* Unpacking costs more than a row of products: by scalar code, and cell by cell out of grids. */
-int unpack_is_slow(enum block_type t);
-
 /* Half of 2^(e - 127), because the code table holds doubled values. */
 static inline float e8m0_half(uint8_t e) { return f32_from_bits(e < 2 ? 0x00200000u << e : (uint32_t)(e - 1) << 23); }
 

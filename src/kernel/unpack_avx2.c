@@ -51,20 +51,4 @@ unpack_fn *const unpack_avx2[TYPE_COUNT] = {
     [TYPE_TQ2_0] = vector_tq2_0,
 };
 
-int unpack_is_slow(enum block_type t)
-{
-    switch (t) {
-    case TYPE_IQ1_S:
-    case TYPE_IQ1_M:
-    case TYPE_IQ2_XXS:
-    case TYPE_IQ2_XS:
-    case TYPE_IQ2_S:
-    case TYPE_IQ3_XXS:
-    case TYPE_IQ3_S:
-        return 1;
-    default:
-        return !unpack_avx2[t];
-    }
-}
-
 #endif
