@@ -166,8 +166,8 @@ struct jvalue jget_path(struct jrun *r, struct jvalue of, struct jvalue path)
         size_t n = (point ? (size_t)(point - s->bytes) : s->n) - from;
         const struct jstring *name = jstring_view(r, s, from, n);
         int is_index = n > 0 && n < 10;
-        for (size_t i = 0; i < n; i++)
-            is_index &= name->bytes[i] >= '0' && name->bytes[i] <= '9';
+        for (size_t i = 0; i < n && is_index; i++)
+            is_index = name->bytes[i] >= '0' && name->bytes[i] <= '9';
         char digits[10] = {0};
         memcpy(digits, name->bytes, is_index ? n : 0);
         of = jget_item(r, of, is_index ? jint(atoi(digits)) : jstr(name));

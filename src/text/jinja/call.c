@@ -13,7 +13,8 @@ static void bind_keyword(struct jrun *r, const struct jmacro *m, struct jframe *
         f->slot[d->caller] = k->value;
         return;
     }
-    for (size_t i = 0; i < d->n_param; i++)
+    for (size_t i = 0; i < d->n_param; i++) {
+        jwork(r, 1 + k->name->n / 64);
         if (jstring_equal(d->scope->name[i], k->name)) {
             if (f->slot[i].type != J_UNSET)
                 jfail(r, JINJA_RUNTIME, "the macro %.40s got two values for '%s'", d->name->bytes,
@@ -21,6 +22,7 @@ static void bind_keyword(struct jrun *r, const struct jmacro *m, struct jframe *
             f->slot[i] = k->value;
             return;
         }
+    }
     if (!rest)
         jfail(r, JINJA_RUNTIME, "the macro %.40s has no argument named '%s'", d->name->bytes,
               jstring_short(r, k->name));

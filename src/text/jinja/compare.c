@@ -55,8 +55,10 @@ static int equal_dicts(struct jrun *r, const struct jdict *a, const struct jdict
     return 1;
 }
 
-static int equal_big(struct jvalue a, struct jvalue b)
+static int equal_big(struct jrun *r, struct jvalue a, struct jvalue b)
 {
+    if (a.type == J_NUMBER)
+        jwork(r, a.u.number->n / 64);
     return a.type == J_NUMBER && b.type == J_NUMBER && a.u.number->n == b.u.number->n &&
            memcmp(a.u.number->text, b.u.number->text, a.u.number->n) == 0;
 }
@@ -72,7 +74,7 @@ int jequal(struct jrun *r, struct jvalue a, struct jvalue b)
     if (jis_number(a) && jis_number(b)) {
         int big = (a.type == J_NUMBER && a.u.number->is == JNUMBER_BIG) ||
                   (b.type == J_NUMBER && b.u.number->is == JNUMBER_BIG);
-        return big ? equal_big(a, b) : jnumber_compare(a, b) == 0;
+        return big ? equal_big(r, a, b) : jnumber_compare(a, b) == 0;
     }
     if (a.type != b.type)
         return 0;

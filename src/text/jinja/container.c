@@ -1,7 +1,7 @@
 /* Lists, dicts, and walking over whatever can be walked. See value.h.
  *
  * Dict keys follow Python: 1, 1.0 and true are one key. A small dict is searched front to back; beyond FEW entries an index of
- * hashes is kept. */
+ * hashes is kept. A template can choose keys of one hash, so every entry that is looked at counts as work. */
 #include "base/hash.h"
 #include "text/jinja/tree.h"
 
@@ -72,23 +72,47 @@ int jhashable(struct jrun *r, struct jvalue v)
         jdeeper(r);
     if (v.type == J_LIST || v.type == J_DICT)
         return 0;
-    for (size_t i = 0; v.type == J_TUPLE && i < v.u.list->n; i++)
+    for (size_t i = 0; v.type == J_TUPLE && i < v.u.list->n; i++) {
+        jwork(r, 1);
         if (!jhashable(r, v.u.list->item[i]))
             return 0;
+    }
     return 1;
 }
 
-static uint64_t hash_of(struct jrun *r, struct jvalue v)
+static uint64_t hash_number(struct jrun *r, struct jvalue v)
 {
     int64_t i;
+    if (v.type == J_NUMBER && v.u.number->is == JNUMBER_BIG) { /* equal to the same spelling only */
+        jwork(r, v.u.number->n / 16);
+        return hash64(v.u.number->text, v.u.number->n, 3);
+    }
+    double f = jnumber_double(v) + 0.0;                         /* -0.0 is 0.0 */
+    if (jis_integer(v, &i) && (f >= 0x1p63 || (int64_t)f != i)) /* no double is equal to it */
+        return hash64(&i, sizeof i, 4);
+    return hash64(&f, sizeof f, 2);
+}
+
+/* What is equal to itself alone, such as a macro, has one hash for its type: by the address a template would end at another step each
+ * time. */
+static uint64_t hash_of(struct jrun *r, struct jvalue v)
+{
+    jwork(r, 2);
     if (v.type == J_STRING) {
         jwork(r, v.u.s->n / 16);
         return hash64(v.u.s->bytes, v.u.s->n, 1);
     }
-    if (jis_number(v)) {
-        double f = jis_integer(v, &i) ? (double)i : jnumber_double(v);
-        return hash64(&f, sizeof f, 2);
+    if (jis_number(v))
+        return hash_number(r, v);
+    if (v.type == J_RANGE) {
+        const struct jrange *range = v.u.range;
+        int64_t parts[] = {range->n, range->n > 0 ? range->start : 0, range->n > 1 ? range->step : 0};
+        return hash64(parts, sizeof parts, 5);
     }
+    if (v.type == J_FUNCTION)
+        return hash64(v.u.function->name, strlen(v.u.function->name), 6);
+    if (v.type == J_METHOD)
+        return hash64(v.u.method->builtin->name, strlen(v.u.method->builtin->name), 7);
     uint64_t h = (uint64_t)v.type;
     if (v.type == J_TUPLE)
         jdeeper(r);
@@ -97,8 +121,8 @@ static uint64_t hash_of(struct jrun *r, struct jvalue v)
     return h;
 }
 
-/* Index of an entry, or SIZE_MAX. */
-static size_t find(struct jrun *r, const struct jdict *d, struct jvalue key, uint64_t hash)
+/* Index of an entry, or SIZE_MAX; of an indexed dict its slot too. */
+static size_t find_at(struct jrun *r, const struct jdict *d, struct jvalue key, uint64_t hash, size_t *slot)
 {
     if (!d->slot) {
         for (size_t i = 0; i < d->n; i++)
@@ -108,21 +132,30 @@ static size_t find(struct jrun *r, const struct jdict *d, struct jvalue key, uin
     }
     for (size_t at = hash & d->mask; d->slot[at]; at = (at + 1) & d->mask) {
         const struct jentry *e = &d->entry[d->slot[at] - 1];
-        jwork(r, 1);
-        if (e->hash == hash && jequal(r, e->key, key))
+        jwork(r, 2);
+        if (e->hash == hash && jequal(r, e->key, key)) {
+            *slot = at;
             return d->slot[at] - 1;
+        }
     }
     return SIZE_MAX;
 }
 
-static void index_entry(struct jdict *d, size_t i)
+static size_t find(struct jrun *r, const struct jdict *d, struct jvalue key, uint64_t hash)
+{
+    size_t slot;
+    return find_at(r, d, key, hash, &slot);
+}
+
+static void index_entry(struct jrun *r, struct jdict *d, size_t i)
 {
     size_t at = d->entry[i].hash & d->mask;
-    while (d->slot[at])
-        at = (at + 1) & d->mask;
+    for (; d->slot[at]; at = (at + 1) & d->mask)
+        jwork(r, 1);
     d->slot[at] = (uint32_t)i + 1;
 }
 
+/* After it has grown. */
 static void index_all(struct jrun *r, struct jdict *d)
 {
     size_t slots = 16;
@@ -130,13 +163,24 @@ static void index_all(struct jrun *r, struct jdict *d)
         return;
     while (slots < 2 * d->cap)
         slots *= 2;
-    if (!d->slot || slots != d->mask + 1)
-        d->slot = jalloc_array(r, slots, sizeof *d->slot);
-    else
-        memset(d->slot, 0, slots * sizeof *d->slot);
+    d->slot = jalloc_array(r, slots, sizeof *d->slot);
     d->mask = slots - 1;
     for (size_t i = 0; i < d->n; i++)
-        index_entry(d, i);
+        index_entry(r, d, i);
+}
+
+/* The slot is emptied: those behind it, up to the next empty one, move where a search still finds them. */
+static void empty_slot(struct jrun *r, struct jdict *d, size_t slot)
+{
+    for (size_t at = (slot + 1) & d->mask; d->slot[at]; at = (at + 1) & d->mask) {
+        size_t first = d->entry[d->slot[at] - 1].hash & d->mask;
+        jwork(r, 2);
+        if (((at - first) & d->mask) < ((at - slot) & d->mask)) /* its search begins behind the empty one */
+            continue;
+        d->slot[slot] = d->slot[at];
+        slot = at;
+    }
+    d->slot[slot] = 0;
 }
 
 const struct jvalue *jdict_get(struct jrun *r, const struct jdict *d, struct jvalue key)
@@ -178,7 +222,7 @@ void jdict_set(struct jrun *r, struct jdict *d, struct jvalue key, struct jvalue
     }
     d->entry[d->n] = (struct jentry){key, value, hash};
     if (d->slot)
-        index_entry(d, d->n);
+        index_entry(r, d, d->n);
     d->n++;
 }
 
@@ -189,14 +233,19 @@ void jdict_put(struct jrun *r, struct jdict *d, const char *key, struct jvalue v
 
 int jdict_remove(struct jrun *r, struct jdict *d, struct jvalue key)
 {
-    size_t i = jhashable(r, key) && d->n ? find(r, d, key, hash_of(r, key)) : SIZE_MAX;
+    size_t slot = 0, i = jhashable(r, key) && d->n ? find_at(r, d, key, hash_of(r, key), &slot) : SIZE_MAX;
     if (i == SIZE_MAX)
         return 0;
-    d->n--;
-    memmove(d->entry + i, d->entry + i + 1, (d->n - i) * sizeof *d->entry);
-    jwork(r, 4 * d->n);
     if (d->slot)
-        index_all(r, d);
+        empty_slot(r, d, slot);
+    d->n--;
+    if (i == d->n)
+        return 1;
+    memmove(d->entry + i, d->entry + i + 1, (d->n - i) * sizeof *d->entry);
+    jwork(r, 4 * (d->n - i));
+    for (size_t k = 0; d->slot && k <= d->mask; k++) /* those behind it are one entry nearer */
+        d->slot[k] -= (uint32_t)(d->slot[k] > i + 1);
+    jwork(r, d->slot ? d->mask / 4 : 0);
     return 1;
 }
 

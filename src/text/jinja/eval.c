@@ -8,8 +8,10 @@ static struct jvalue eval_name(struct jrun *r, struct jframe *f, const struct jn
 {
     int hops = 0;
     for (size_t i = 0; i < n->n_binding; i++) {
-        for (; hops < n->binding[i].hops; hops++)
+        for (; hops < n->binding[i].hops; hops++) {
+            jwork(r, 1);
             f = f->outer;
+        }
         struct jvalue v = f->slot[n->binding[i].slot];
         if (v.type != J_UNSET)
             return v;

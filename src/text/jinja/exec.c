@@ -16,6 +16,7 @@ struct jframe *jframe_new(struct jrun *r, const struct jscope *scope, struct jfr
     f->outer = outer;
     f->cap = 4 * quarter;
     memset(f->slot, 0, scope->n * sizeof f->slot[0]);
+    jwork(r, scope->n / 4);
     return f;
 }
 

@@ -250,9 +250,11 @@ static struct jvalue filter_slice(struct jcall *c)
 
 static struct jvalue keyword(const struct jcall *c, const char *name)
 {
-    for (size_t i = 0; i < c->n_keyed; i++)
+    for (size_t i = 0; i < c->n_keyed; i++) {
+        jwork(c->run, 1);
         if (jstring_is(c->keyed[i].name, name))
             return c->keyed[i].value;
+    }
     return JUNSET;
 }
 

@@ -45,7 +45,7 @@ static struct jvalue filter_from_json(struct jcall *c)
     const struct jstring *s = jself_string(c);
     const char *problem;
     size_t where;
-    struct jvalue v = jjson_parse(c->run, s->bytes, s->n, jstring_greatest(s), &problem, &where);
+    struct jvalue v = jjson_parse(c->run, s->bytes, s->n, jstring_greatest(c->run, s), &problem, &where);
     if (problem)
         jfail(c->run, JINJA_RUNTIME, "the text is not JSON: %s at byte %zu", problem, where);
     return v;

@@ -112,7 +112,7 @@ static struct spec read_spec(struct jrun *r, const struct jstring *s, size_t *at
 const struct jstring *jformat_percent(struct jrun *r, const struct jstring *s, const struct jvalue *arg, size_t n)
 {
     struct jbuffer b = jbuffer_new(r);
-    enum text_origin most = jstring_greatest(s);
+    enum text_origin most = jstring_greatest(r, s);
     size_t used = 0;
     for (size_t at = 0; at < s->n; at++) {
         if (s->bytes[at] != '%') {
@@ -157,9 +157,11 @@ static struct jvalue field_value(struct jcall *c, const struct jstring *s, size_
         if (at < name->n)
             jfail(c->run, JINJA_RUNTIME, "this field of format is not supported");
     } else {
-        for (size_t i = 0; i < c->n_keyed; i++)
+        for (size_t i = 0; i < c->n_keyed; i++) {
+            jwork(c->run, 1 + name->n / 64);
             if (jstring_equal(c->keyed[i].name, name))
                 return c->keyed[i].value;
+        }
         jfail(c->run, JINJA_RUNTIME, "format: no value '%s'", jstring_short(c->run, name));
     }
     if (index >= c->n)
@@ -197,7 +199,7 @@ struct jvalue jmethod_format(struct jcall *c)
 {
     const struct jstring *s = c->self.u.s;
     struct jbuffer b = jbuffer_new(c->run);
-    enum text_origin most = jstring_greatest(s);
+    enum text_origin most = jstring_greatest(c->run, s);
     size_t next = 0;
     for (size_t at = 0; at < s->n; at++) {
         char ch = s->bytes[at];

@@ -145,6 +145,7 @@ static enum jgo run_loop(struct jrun *r, struct jframe *outer, const struct jnod
     int any = 0;
     for (; advance(l); any = 1) {
         memset(f->slot, 0, scope->n * sizeof f->slot[0]);
+        jwork(r, scope->n / 4);
         jassign(r, f, n->a, l->current);
         f->slot[scope->loop] = scope->uses_loop ? (struct jvalue){J_LOOP, {.loop = l}} : JUNSET;
         if (jexec(r, f, n->list[0], out) == JGO_BREAK) {

@@ -268,6 +268,7 @@ static struct jvalue has_affix(struct jcall *c, int at_end)
     if (what.type != J_TUPLE)
         return jbool(affix(c, jarg_string(c, 0), inside ? from : 0, inside ? to : 0, at_end) && inside);
     for (size_t i = 0; i < what.u.list->n; i++) {
+        jwork(c->run, 1);
         if (what.u.list->item[i].type != J_STRING)
             jfail(c->run, JINJA_RUNTIME, "%s takes texts only", c->builtin->name);
         if (inside && affix(c, what.u.list->item[i].u.s, from, to, at_end))

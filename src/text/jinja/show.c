@@ -27,10 +27,8 @@ static enum text_origin greatest_in(struct jrun *r, struct jvalue v, const struc
     struct inside here = {outer, v.u.list};
     enum text_origin most = ORIGIN_TEMPLATE, one;
     jdeeper(r);
-    if (v.type == J_STRING) {
-        jwork(r, v.u.s->mark ? v.u.s->n / 4 : 0);
-        return jstring_greatest(v.u.s);
-    }
+    if (v.type == J_STRING)
+        return jstring_greatest(r, v.u.s);
     if (v.type == J_VIEW)
         return greatest_in(r, jdictv((struct jdict *)v.u.view->dict), outer);
     if ((v.type != J_LIST && v.type != J_TUPLE && v.type != J_DICT) || is_inside(r, outer, v.u.list))

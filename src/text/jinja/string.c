@@ -56,14 +56,14 @@ const struct jstring *jstring_safe(struct jrun *r, const struct jstring *s, int 
     return new_string(r, v);
 }
 
-enum text_origin jstring_greatest(const struct jstring *s)
+enum text_origin jstring_greatest(struct jrun *r, const struct jstring *s)
 {
-    uint8_t greatest = ORIGIN_TEMPLATE;
     if (!s->mark)
         return s->n ? s->origin : ORIGIN_TEMPLATE;
-    for (size_t i = 0; i < s->n && greatest < ORIGIN_USER; i++)
-        greatest = s->mark[i] > greatest ? s->mark[i] : greatest;
-    return greatest;
+    jwork(r, s->n / 16);
+    if (memchr(s->mark, ORIGIN_USER, s->n))
+        return ORIGIN_USER;
+    return memchr(s->mark, ORIGIN_ASSISTANT, s->n) ? ORIGIN_ASSISTANT : ORIGIN_TEMPLATE;
 }
 
 int jstring_is(const struct jstring *s, const char *word)

@@ -145,7 +145,7 @@ const struct jstring *jrecase(struct jrun *r, const struct jstring *s, enum jcas
     }
     const struct jstring *done = jbuffer_done(&b);
     if (resized)
-        done = jstring_marked(r, done, jstring_greatest(s));
+        done = jstring_marked(r, done, jstring_greatest(r, s));
     return jstring_safe(r, done, s->safe);
 }
 

@@ -229,7 +229,7 @@ const struct jstring *jstring_concat(struct jrun *r, const struct jstring *a, co
 const struct jstring *jstring_marked(struct jrun *r, const struct jstring *s, enum text_origin origin); /* all of it */
 const struct jstring *jstring_safe(struct jrun *r, const struct jstring *s, int safe); /* s with that flag */
 const struct jstring *jstring_escape(struct jrun *r, const struct jstring *s);         /* & < > ' " as entities; safe */
-enum text_origin jstring_greatest(const struct jstring *s);                            /* the greatest of its bytes */
+enum text_origin jstring_greatest(struct jrun *r, const struct jstring *s);            /* the greatest of its bytes */
 int jstring_is(const struct jstring *s, const char *word); /* 1: equal bytes, whatever their origins */
 int jstring_equal(const struct jstring *a, const struct jstring *b);
 /* For messages: at most 80 characters, NUL behind. */

@@ -395,6 +395,80 @@ static void test_work_in_proportion(void **state)
     }
 }
 
+static uint64_t work_of(const char *made, const char *use)
+{
+    char source[700];
+    snprintf(source, sizeof source, "%s%s", made, use);
+    struct job j = on_stack(source, STACK_LEAST);
+    if (j.rc != 0)
+        fail_msg("%s: %s", source, j.error.text);
+    return j.work;
+}
+
+/* A search through 10,000 things that the template made is paid for each time: the second use of two. */
+static void test_work_of_searches(void **state)
+{
+    (void)state;
+#define KEYS "{% set d = {} %}{% for i in range(10000) %}{% set _ = d.update({'k' ~ i: 1}) %}{% endfor %}"
+    static const struct {
+        const char *made, *once, *twice;
+    } row[] = {
+        {"{% set t = ('a',) * 10000 %}", "{{ t in {1: 1} }}", "{{ t in {1: 1} }}{{ t in {1: 1} }}"},
+        {"{% set t = ('a',) * 10000 %}", "{{ 'x'.startswith(t, 5) }}",
+         "{{ 'x'.startswith(t, 5) }}{{ 'x'.startswith(t, 5) }}"},
+        {KEYS, "{{ '{k9999}'.format(**d) }}", "{{ '{k9999}{k9999}'.format(**d) }}"},
+        {KEYS, "{{ [[]]|map('map', **d)|list|length }}", "{{ [[], []]|map('map', **d)|list|length }}"},
+    };
+    for (size_t i = 0; i < sizeof row / sizeof *row; i++) {
+        uint64_t second = work_of(row[i].made, row[i].twice) - work_of(row[i].made, row[i].once);
+        if (second < 10000)
+            fail_msg("%s: %llu units", row[i].once, (unsigned long long)second);
+    }
+}
+
+/* Each name that is handed to a macro is looked for among its parameters. */
+static void test_work_of_parameters(void **state)
+{
+    (void)state;
+    uint64_t work[2];
+    for (int twice = 0; twice < 2; twice++) {
+        char source[9000], *to = source + sprintf(source, "{%% macro m(a0");
+        for (int i = 1; i < 900; i++)
+            to += sprintf(to, ", a%d", i);
+        sprintf(to, ") %%}{{ kwargs|length }}{%% endmacro %%}{{ m(%s) }}", twice ? "x=1, y=1" : "x=1");
+        struct job j = on_stack(source, STACK_LEAST);
+        assert_int_equal(j.rc, 0);
+        work[twice] = j.work;
+    }
+    assert_true(work[1] - work[0] >= 900);
+}
+
+/* Keys that are equal where their parts are have hashes of their parts: n of them take n times one, put in and taken out. Those that are
+ * equal to themselves alone have one hash, and pay for every entry that a search and an insertion look at. */
+static void test_work_of_keys(void **state)
+{
+    (void)state;
+    static const char *const keys[] = {"range(i + 1)",         "range(i, i + 1)", "range(0, 2 * i + 2, i + 1)",
+                                       "9007199254740992 + i", "i / 7",           "('a', range(i + 1))"};
+    for (size_t i = 0; i < sizeof keys / sizeof *keys; i++) {
+        uint64_t work[2];
+        for (int twice = 0; twice < 2; twice++) {
+            char source[400];
+            snprintf(source, sizeof source,
+                     "{%% set d = {} %%}{%% for i in range(%d) %%}{%% set _ = d.update({%s: 1}) %%}{%% endfor %%}"
+                     "{%% for i in range(%d)|reverse %%}{%% set _ = d.pop(%s) %%}{%% endfor %%}",
+                     twice ? 2000 : 1000, keys[i], twice ? 2000 : 1000, keys[i]);
+            work[twice] = work_of(source, "");
+        }
+        if (work[1] > 3 * work[0])
+            fail_msg("%s: %llu units for 1000, %llu for 2000", keys[i], (unsigned long long)work[0],
+                     (unsigned long long)work[1]);
+    }
+    uint64_t work = work_of(
+        "{% set d = {} %}{% for i in range(1000) %}{% set _ = d.update({cycler(1): 1}) %}{% endfor %}", "");
+    assert_true(work > UINT64_C(4) * 1000 * 1000 / 2);
+}
+
 /* A number with a point is looked for in up to 17 lengths; a hash goes through what a tuple holds twice, twice. */
 static void test_work_that_hides(void **state)
 {
@@ -504,6 +578,9 @@ int main(void)
         cmocka_unit_test(test_values),
         cmocka_unit_test(test_same_everywhere),
         cmocka_unit_test(test_work_in_proportion),
+        cmocka_unit_test(test_work_of_searches),
+        cmocka_unit_test(test_work_of_parameters),
+        cmocka_unit_test(test_work_of_keys),
         cmocka_unit_test(test_work_that_hides),
         cmocka_unit_test(test_given_up),
         cmocka_unit_test(test_steps_of_large_requests),
