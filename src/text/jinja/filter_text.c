@@ -294,14 +294,32 @@ static struct jvalue filter_float(struct jcall *c)
 static double round_places(double f, int places)
 {
     char text[400];
-    if (places > 300 || fabs(f) >= 0x1p53 || isnan(f))
+    if (places > 300 || (places >= 0 && fabs(f) >= 0x1p53) || isnan(f) || isinf(f))
         return f;
+    if (places < -308)
+        return copysign(0, f);
     if (places < 0) {
         double unit = pow(10, -places);
         return rint(f / unit) * unit;
     }
     snprintf(text, sizeof text, "%.*f", places, f);
     return strtod(text, NULL);
+}
+
+/* To a multiple of 10 to the power of zeros, at least 1, ties to even. */
+static struct jvalue round_integer(struct jrun *r, int64_t i, int zeros)
+{
+    uint64_t unit = 1, size = i < 0 ? 0 - (uint64_t)i : (uint64_t)i;
+    if (zeros > 19) /* half of it is more than any 64 bits */
+        return jint(0);
+    while (zeros-- > 0)
+        unit *= 10;
+    uint64_t whole = size / unit, rest = size % unit;
+    whole += rest > unit - rest || (rest == unit - rest && whole % 2);
+    uint64_t rounded = whole * unit; /* at most size + 10^18, or 10^19 */
+    if (rounded > (uint64_t)INT64_MAX + (i < 0))
+        jfail(r, JINJA_RUNTIME, "the result is an integer beyond 64 bits");
+    return jint(i < 0 ? (int64_t)(0 - rounded) : (int64_t)rounded);
 }
 
 static struct jvalue filter_round(struct jcall *c)
@@ -313,10 +331,9 @@ static struct jvalue filter_round(struct jcall *c)
         jfail(c->run, JINJA_RUNTIME, "round needs a number, not %s", jtype_name(c->self));
     jwork(c->run, 16 * JSTEP);
     if (!how || jstring_is(how, "common")) {
-        if (jis_integer(c->self, &i) && places >= 0)
-            return jint(i);
-        double f = round_places(jnumber_double(c->self), (int)places);
-        return jis_integer(c->self, &i) ? jint((int64_t)f) : jfloat(f);
+        if (jis_integer(c->self, &i))
+            return places >= 0 ? jint(i) : round_integer(c->run, i, (int)-places);
+        return jfloat(round_places(jnumber_double(c->self), (int)places));
     }
     if (!jstring_is(how, "ceil") && !jstring_is(how, "floor"))
         jfail(c->run, JINJA_RUNTIME, "round rounds common, ceil or floor");

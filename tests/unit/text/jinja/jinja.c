@@ -207,6 +207,41 @@ static void test_extreme_counts(void **state)
         }
 }
 
+/* An integer is rounded exactly, and what leaves 64 bits is an error as everywhere; numbers that are equal are one key, others are not. */
+static void test_numbers_at_the_end(void **state)
+{
+    (void)state;
+    static const char *const row[][2] = {
+        {"{{ 4999999999999999999|round(-19) }}", "0"},
+        {"{{ 5000000000000000000|round(-19) }}", "0"},
+        {"{{ 9223372036854775807|round(-18) }}", "9000000000000000000"},
+        {"{{ (-9223372036854775807 - 1)|round(-18) }}", "-9000000000000000000"},
+        {"{{ 9223372036854775804|round(-1) }}", "9223372036854775800"},
+        {"{{ (-9223372036854775804)|round(-1) }}", "-9223372036854775800"},
+        {"{{ 9223372036854775807|round(-20) }}", "0"},
+        {"{{ 9223372036854775807|round(-400) }}", "0"},
+        {"{{ 9223372036854775807|round(1) }}", "9223372036854775807"},
+        {"{{ 25|round(-1) }} {{ 35|round(-1) }} {{ -25|round(-1) }}", "20 40 -20"},
+        {"{{ 15000000000000001|round(-16) }}", "20000000000000000"},
+        {"{{ 15000000000000001.0|round(-16) }} {{ 1.5|round(-400) }}", "2e+16 0.0"},
+        {"{{ {0.0: 'a'}[-0.0] }}", "a"},
+        {"{{ {9007199254740992: 'a'}[9007199254740992.0] }}", "a"},
+        {"{{ {9007199254740993: 'a'}[9007199254740992.0] is defined }}", "False"},
+        {"{{ {ud.big: 'a'}[ud.big] }}{{ {range(1, 3): 'b'}[range(1, 3, 1)] }}{{ {range(0): 'c'}[range(5, 1)] }}",
+         "abc"},
+    };
+    for (size_t i = 0; i < sizeof row / sizeof *row; i++) {
+        struct jinja_text out;
+        if (render(row[i][0], &out) != 0)
+            fail_msg("%s: %s", row[i][0], e.text);
+        if (out.n != strlen(row[i][1]) || memcmp(out.bytes, row[i][1], out.n) != 0)
+            fail_msg("%s: %.*s", row[i][0], (int)out.n, out.bytes);
+    }
+    fails("{{ 9223372036854775807|round(-19) }}", JINJA_RUNTIME, 1, 24, "an integer beyond 64 bits");
+    fails("{{ 9223372036854775806|round(-1) }}", JINJA_RUNTIME, 1, 24, "an integer beyond 64 bits");
+    fails("{{ (-9223372036854775807 - 1)|round(-19) }}", JINJA_RUNTIME, 1, 31, "an integer beyond 64 bits");
+}
+
 /* Appending in a loop is linear: 90,000 copies of what is there already would be more memory than a template may have. */
 static void test_appending(void **state)
 {
@@ -377,6 +412,7 @@ int main(void)
         cmocka_unit_test(test_long_words),
         cmocka_unit_test(test_limits),
         cmocka_unit_test(test_extreme_counts),
+        cmocka_unit_test(test_numbers_at_the_end),
         cmocka_unit_test(test_appending),
         cmocka_unit_test(test_shared_beginnings),
         cmocka_unit_test(test_threads),
