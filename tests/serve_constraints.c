@@ -23,7 +23,8 @@ enum {
     AT_ONCE = SANITIZED ? 12 : 64,
     MANY = SANITIZED ? 16 : 120,
     HOSTILE = SANITIZED ? 2 : 8,
-    PATIENCE = SANITIZED ? 240 : 60
+    PATIENCE = SANITIZED ? 240 : 60,
+    BIASES = 1000 /* the first tokens: all that an integer can begin with are among them */
 };
 
 static struct server_process server;
@@ -308,6 +309,39 @@ static void limits_below_the_shortest(void)
     check(a.status == 400 && strstr(a.told, "max_tokens"), "a call above max_tokens: %d %.300s", a.status, a.told);
 }
 
+/* Biases that leave no token for the first position: nothing is sent but the refusal, which names them, streamed or not. The token of the
+ * letter a is none that a number begins with. */
+static void biases_of_all(void)
+{
+    static const char tokenize[] = "{\"content\":\"a\"}";
+    struct client c = {server.port, -1};
+    struct reply r = {0};
+    int a_token = -1;
+    if (client_ask(&c, "POST", "/tokenize", tokenize, sizeof tokenize - 1, &r, NULL, NULL) == 0)
+        sscanf(r.body, "{\"tokens\":[%d]}", &a_token);
+    check(a_token >= 0 && a_token < BIASES, "/tokenize: %.200s", r.n ? r.body : "");
+    client_close(&c);
+    reply_free(&r);
+    for (int i = 0; i < 4; i++) {
+        int keeps_a = i / 2;
+        char *text = ask_for_schema(json_pack("{s:s}", "type", "integer"), i % 2);
+        json_t *body = json_loads(text, 0, NULL), *bias = json_object();
+        free(text);
+        for (int id = 0; id < BIASES; id++) {
+            char key[16];
+            snprintf(key, sizeof key, "%d", id);
+            if (!keeps_a || id != a_token)
+                json_object_set_new(bias, key, json_integer(-100));
+        }
+        json_object_set_new(body, "logit_bias", bias);
+        struct asker a = {.body = dump(body)};
+        ask_all(&a, 1);
+        check(a.status == 400 && strstr(a.told, "\"param\":\"logit_bias\"") &&
+                  strstr(a.told, "logit_bias forbids every token that may follow at position 0"),
+              "logit_bias of %s, stream %d: %d %.300s", keeps_a ? "all but a letter" : "all", i % 2, a.status, a.told);
+    }
+}
+
 /* Masks take at most their share of any step. */
 static void neighbours_go_on(void)
 {
@@ -433,6 +467,7 @@ int main(int argc, char **argv)
         tools_are_compiled_once(MANY, "auto", 0);
         tools_are_compiled_once(AT_ONCE, "required", 1);
         limits_below_the_shortest();
+        biases_of_all();
         each_alone(hostile);
         all_at_once(hostile, 3);
         neighbours_go_on();

@@ -173,6 +173,35 @@ static int copy_breakers(struct pick *p, const struct stoker_sampling *how, stru
     return 0;
 }
 
+static int is_forbidden(const struct pick *p, int32_t id)
+{
+    for (size_t i = 0; i < p->n_bias; i++)
+        if (p->bias[i].id == id && p->bias[i].bias == -INFINITY)
+            return 1;
+    return 0;
+}
+
+/* It looks at one token more than there are biases, at most. */
+int pick_check_bias(const struct pick *p, const uint8_t *allowed, int n_vocab, size_t position, struct error *err)
+{
+    int any = 0;
+    for (int32_t id = 0; id < n_vocab; id++) {
+        if (allowed && !allowed[id])
+            continue;
+        any = 1;
+        if (!is_forbidden(p, id))
+            return 0;
+    }
+    return any ? error_set(err, ERR_INPUT, "logit_bias forbids every token that may follow at position %zu", position)
+               : 0;
+}
+
+const uint8_t *pick_allowed(const struct stoker *s)
+{
+    const struct tokenizer *t = s->session->tokenizer;
+    return t && tokenizer_n_vocab(t) >= s->session->model->p.n_vocab ? tokenizer_sampleable(t) : NULL;
+}
+
 int pick_open(struct pick *p, const struct stoker *s, const struct stoker_request *r, struct error *err)
 {
     const struct stoker_sampling *how = &r->sampling;
@@ -185,8 +214,9 @@ int pick_open(struct pick *p, const struct stoker *s, const struct stoker_reques
         return error_set(err, ERR_INPUT, "%d likeliest tokens are asked for; from 0 to %d are possible",
                          r->n_top_logprobs, STOKER_TOP);
     p->n_top = r->wants_logprobs ? (size_t)r->n_top_logprobs : 0;
-    if (sampling_check(&p->how, err) || copy_bias(p, how, s->session->model->p.n_vocab, err) ||
-        copy_breakers(p, how, err)) {
+    int n_vocab = s->session->model->p.n_vocab;
+    if (sampling_check(&p->how, err) || copy_bias(p, how, n_vocab, err) ||
+        pick_check_bias(p, pick_allowed(s), n_vocab, 0, err) || copy_breakers(p, how, err)) {
         pick_close(p);
         return -1;
     }
@@ -245,7 +275,11 @@ int32_t pick_token(struct stoker *s, struct job *j, const float *logits, const u
                               .index = j->n_generated,
                               .choice = p->choice,
                               .mu = &p->mu};
-    return sampler_pick(s->session->sampler, &p->how, &row, err);
+    int32_t id = sampler_pick(s->session->sampler, &p->how, &row, err);
+    struct error why = {0};
+    if (id < 0 && pick_check_bias(p, allowed, s->session->model->p.n_vocab, (size_t)j->n_generated, &why))
+        *err = why;
+    return id;
 }
 
 int pick_event(struct stoker *s, struct job *j, const float *logits, int32_t id, struct stoker_event *e,

@@ -35,6 +35,12 @@ uint64_t pick_begun_bytes(void);
 int pick_open(struct pick *p, const struct stoker *s, const struct stoker_request *r, struct error *err);
 void pick_close(struct pick *p);
 
+/* Of the tokens that are allowed [n_vocab] (NULL: all), the biases forbid every one: -1, and *err says so of the position. 0: one is left,
+ * or none was allowed. */
+int pick_check_bias(const struct pick *p, const uint8_t *allowed, int n_vocab, size_t position, struct error *err);
+/* What may be chosen without a constraint; NULL: all. */
+const uint8_t *pick_allowed(const struct stoker *s);
+
 /* Chooses the job's next token from logits [n_vocab], among allowed [n_vocab] (NULL: all). -1: *err. */
 int32_t pick_token(struct stoker *s, struct job *j, const float *logits, const uint8_t *allowed, struct error *err);
 

@@ -62,6 +62,8 @@ static uint64_t work_on_mask(struct stoker *s, struct job *j, uint64_t work)
     if (n == CONSTRAINT_AGAIN || (n < 0 && may_wait(s, j, &err)))
         return took;
     j->mask_ready = n >= 0;
+    if (n >= 0 && j->n_generated == 0) /* while nothing was told of the answer */
+        n = pick_check_bias(&j->pick, j->mask, s->session->model->p.n_vocab, 0, &err);
     if (n < 0)
         job_fail(s, j, &err);
     return took;
@@ -305,11 +307,7 @@ static void pick(struct stoker *s, struct job *j, const float *logits)
 {
     struct session *ses = s->session;
     struct error err = {0};
-    const uint8_t *allowed = ses->tokenizer ? tokenizer_sampleable(ses->tokenizer) : NULL;
-    if (ses->tokenizer && tokenizer_n_vocab(ses->tokenizer) < ses->model->p.n_vocab)
-        allowed = NULL;
-    if (j->constraint_state)
-        allowed = j->mask;
+    const uint8_t *allowed = j->constraint_state ? j->mask : pick_allowed(s);
     j->mask_ready = 0;
     int32_t id = j->script ? j->script[j->n_generated] : pick_token(s, j, logits, allowed, &err);
     if (id < 0) {

@@ -205,9 +205,17 @@ static void take_progress(struct task *t, const struct stoker_event *e)
         run->say->progress(a);
 }
 
+const char *answer_bias_param(const struct stoker_error *err)
+{
+    static const char bias[] = "logit_bias";
+    return err->code == STOKER_ERR_INPUT && strncmp(err->text, bias, sizeof bias - 1) == 0 ? bias : NULL;
+}
+
 static void take_failure(struct task *t, const struct stoker_event *e)
 {
-    const char *param = e->error.code == STOKER_ERR_INPUT ? "max_tokens" : NULL;
+    const char *param = answer_bias_param(&e->error);
+    if (!param && e->error.code == STOKER_ERR_INPUT)
+        param = "max_tokens";
     refuse_error(&t->run->refusal, param, &e->error);
     t->run->failed = 1;
 }

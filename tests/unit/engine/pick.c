@@ -451,18 +451,22 @@ static void nothing_allowed(void **state)
     (void)state;
     static struct answer a;
     struct stoker_logit_bias bias[N_VOCAB];
-    struct stoker_event e;
+    struct stoker_error err;
+    stoker_id id;
     struct stoker *s = engine(small, 1);
     struct stoker_request r = request(1, 5);
     for (int i = 0; i < N_VOCAB; i++)
         bias[i] = (struct stoker_logit_bias){i, -INFINITY};
     r.sampling.bias = bias;
     r.sampling.n_bias = N_VOCAB;
-    stoker_id id = submit(s, &r);
-    while (stoker_next_event(s, id, -1, &e) == 1 && e.kind == STOKER_PROGRESS)
-        ;
-    assert_int_equal(e.kind, STOKER_FAILED);
-    assert_non_null(strstr(e.error.text, "no token may follow"));
+    assert_int_equal(stoker_submit(s, &r, &id, &err), -1);
+    assert_int_equal(err.code, STOKER_ERR_INPUT);
+    assert_string_equal(err.text, "logit_bias forbids every token that may follow at position 0");
+    bias[7].bias = -1e6;
+    ask(s, &r, &a);
+    assert_int_equal(a.n, 5);
+    for (int i = 0; i < a.n; i++)
+        assert_int_equal(a.id[i], 7);
     r.sampling.n_bias = 0;
     ask(s, &r, &a);
     assert_int_equal(a.n, 5);
