@@ -18,6 +18,7 @@
 
 enum {
     ASK_MS = 50,       /* a waiting asker looks whether its client is still there */
+    MALLOC_MORE = 32,  /* bytes of an allocation beside those that were asked for, at most */
     REFUSALS_KEPT = 64 /* some 0.6 KiB each; counted in the budget like compiled constraints */
 };
 
@@ -223,11 +224,21 @@ static int take_evicting(struct constraint_cache *c, void *bytes)
     return 0;
 }
 
+/* A warning's memory: its text, its place in the list, and what malloc() adds to it. */
+static size_t warning_bytes(const struct stoker_constraint *c)
+{
+    size_t bytes = c->n_warning ? MALLOC_MORE : 0;
+    for (size_t i = 0; i < c->n_warning; i++)
+        bytes += strlen(c->warning[i]) + 1 + MALLOC_MORE + sizeof *c->warning;
+    return bytes;
+}
+
 /* The entry's constraint is compiled: what it holds is counted from now on, once the budget has so much. */
 static int take_bytes(struct constraint_cache *c, const struct constraint_source *source, struct entry *e,
                       struct error *err)
 {
-    size_t bytes = sizeof *e + (e->constraint.constraint ? constraint_held_bytes(e->constraint.constraint) : 0);
+    size_t bytes = sizeof *e + (e->constraint.constraint ? constraint_held_bytes(e->constraint.constraint) : 0) +
+                   warning_bytes(&e->constraint);
     if (bytes > c->how.memory.held)
         return error_set(
             err, ERR_INPUT,

@@ -11,12 +11,13 @@
 #include <stdarg.h>
 #include <stdatomic.h>
 #include <stddef.h>
+#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
 #include <cmocka.h>
 
-enum { SMALL = 1 << 16, LARGE = 1 << 20, HELD = 1 << 14, THREADS = 8 };
+enum { SMALL = 1 << 16, LARGE = 1 << 20, HELD = 1 << 14, THREADS = 8, WARNING_BYTES = 400 };
 
 static struct constraint_budget budget;
 
@@ -49,6 +50,7 @@ struct fake {
     atomic_int hold;      /* stopped() does not return */
     atomic_int held;      /* it was called meanwhile */
     int misread;          /* they take the end of the compilation for an error of the schema */
+    int n_warning;        /* they warn so often, of WARNING_BYTES each */
 };
 
 static void pause_a_moment(void) { nanosleep(&(struct timespec){0, 1000000}, NULL); }
@@ -56,7 +58,11 @@ static void pause_a_moment(void) { nanosleep(&(struct timespec){0, 1000000}, NUL
 static int fake_compile(void *arg, struct compile *limits, struct stoker_constraint *out, struct error *err)
 {
     struct fake *f = arg;
-    (void)out;
+    out->warning = f->n_warning ? calloc((size_t)f->n_warning, sizeof *out->warning) : NULL;
+    for (; out->n_warning < (size_t)f->n_warning; out->n_warning++) {
+        char *text = out->warning[out->n_warning] = calloc(1, WARNING_BYTES);
+        memset(text, 'w', WARNING_BYTES - 1);
+    }
     atomic_fetch_add(&f->begun, 1);
     while (!atomic_load(&f->open)) {
         if (compile_check_limits(limits) != 0)
@@ -406,6 +412,21 @@ static void who_finds_no_memory_waits(void **state)
     destroy(c);
 }
 
+/* What a constraint warns of is memory that it holds. */
+static void warnings_are_counted(void **state)
+{
+    (void)state;
+    struct constraint_cache *c = create(1, 0);
+    struct fake silent = {.open = 1}, loud = {.open = 1, .n_warning = 10}, louder = {.open = 1, .n_warning = 64};
+    constraint_cache_release(c, get(c, &silent, 0));
+    size_t one = constraint_cache_stats(c).held;
+    const struct stoker_constraint *held = get(c, &loud, 1);
+    assert_true(constraint_cache_stats(c).held >= 2 * one + 10 * WARNING_BYTES);
+    constraint_cache_release(c, held);
+    refused(c, &louder, 2, ERR_INPUT, "KiB of memory once it is compiled");
+    destroy(c);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -420,6 +441,7 @@ int main(void)
         cmocka_unit_test(compilations_wait_their_turn),
         cmocka_unit_test(first_come_first_served),
         cmocka_unit_test(unused_ones_are_evicted),
+        cmocka_unit_test(warnings_are_counted),
         cmocka_unit_test(who_finds_no_memory_waits),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
