@@ -10,6 +10,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -85,6 +86,31 @@ static int check_texts(const char *flag, const struct text_list *l)
     return 0;
 }
 
+/* A name is compared as it is: "*" would allow nobody, and mean everybody. */
+static int check_names(const struct text_list *l)
+{
+    for (int i = 0; i < l->n; i++)
+        if (strchr(l->text[i], '*')) {
+            fprintf(stderr,
+                    "stoker serve: --allow-host %s: a name has no *; give each name that this server is reached by\n",
+                    l->text[i]);
+            return -1;
+        }
+    return 0;
+}
+
+/* Every page that is in a sandbox or was opened from a file has the origin "null": whoever writes a page can have it so. */
+static int check_origins(const struct text_list *l)
+{
+    for (int i = 0; i < l->n; i++)
+        if (strcasecmp(l->text[i], "null") == 0) {
+            fprintf(stderr, "stoker serve: --cors null lets every page ask that is in a sandbox or was opened from a "
+                            "file, whoever wrote it: give the page a server, or allow all pages with --cors '*'\n");
+            return -1;
+        }
+    return 0;
+}
+
 /* What of the flags is an engine's: other defaults than those of `run`. */
 static void engine_defaults(struct stoker_options *o)
 {
@@ -139,8 +165,8 @@ struct said {
 /* 0: go on; else the exit status, after a sentence. */
 static int take_words(struct server_options *o, struct said *w)
 {
-    if (check_texts("--api-key", &w->key) || check_texts("--allow-host", &w->allow) ||
-        check_texts("--cors", &w->cors) || check_texts("--alias", &w->alias) ||
+    if (check_texts("--api-key", &w->key) || check_texts("--allow-host", &w->allow) || check_names(&w->allow) ||
+        check_texts("--cors", &w->cors) || check_origins(&w->cors) || check_texts("--alias", &w->alias) ||
         (w->key_file && read_keys(w->key_file, &w->key)) || sampling_flags_check("serve", &w->sampling))
         return 2;
     if (o->max_body >= STOKER_MEMORY_MAX || o->max_body > UINT64_C(1) << 40) {

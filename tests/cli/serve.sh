@@ -36,6 +36,16 @@ for flag in --api-key --allow-host --cors --alias; do
     run serve --port 0 $flag ""
     is "$flag without a text" 2 "" "=stoker serve: $flag is empty: give it a text, or leave the flag out"
 done
+for name in '*' '*.example'; do
+    run serve --port 0 --allow-host box.example --allow-host "$name"
+    is "--allow-host $name" 2 "" "=stoker serve: --allow-host $name: a name has no *; give each name that this server is reached by"
+done
+for origin in null Null; do
+    run serve --port 0 --cors https://app.example --cors $origin
+    is "--cors $origin" 2 "" "^stoker serve: --cors null lets every page ask that is in a sandbox or was opened from a file, "
+done
+starts --cors '*'
+is "--cors of all pages" 0 "^listening on " "^stoker: req_"
 printf '\n \n\n' >"$dir/keys"
 run serve --port 0 --api-key-file "$dir/keys"
 is "a file of empty keys" 2 "" "=stoker serve: --api-key-file $dir/keys holds no key"
