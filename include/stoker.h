@@ -338,8 +338,8 @@ void stoker_templates_close(struct stoker_templates *t);
 /* Those of an engine, which are the engine's and must not be closed. */
 const struct stoker_templates *stoker_templates_of(const struct stoker *s);
 
-/* The *n bytes of a token, control tokens included; not terminated, and perhaps a part of a UTF-8 character. An id outside the vocabulary:
- * *n is 0. t is of a model whose tokenizer stoker knows. */
+/* The *n bytes of a token, control tokens included; not terminated, and perhaps a part of a UTF-8 character. An id outside the vocabulary,
+ * or of a tokenizer that stoker does not know: *n is 0. */
 const char *stoker_templates_piece(const struct stoker_templates *t, stoker_token id, size_t *n);
 
 /* What the template for requests without tools can do. All is 0 and NULL where no template works. */

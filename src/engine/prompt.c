@@ -85,7 +85,8 @@ const struct stoker_templates *stoker_templates_of(const struct stoker *s) { ret
 
 const char *stoker_templates_piece(const struct stoker_templates *v, stoker_token id, size_t *n)
 {
-    return tokenizer_piece(v->tokenizer, id, 1, n);
+    *n = 0;
+    return v->tokenizer ? tokenizer_piece(v->tokenizer, id, 1, n) : "";
 }
 
 void stoker_templates_caps(const struct stoker_templates *v, struct stoker_template_caps *out)

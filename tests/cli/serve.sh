@@ -54,6 +54,29 @@ is "others' requests without a key" 2 "" "^stoker: --host 0\.0\.0\.0 lets other 
 starts --host 0.0.0.0 --allow-host box.example
 is "others' requests with a name" 0 "^listening on " "^stoker: warning: whoever reaches 0\.0\.0\.0 may use this server: "
 
+# a model whose tokenizer stoker does not know: what needs it is refused
+answers() { # answers PATH BODY STATUS TEXT: of the server that runs
+    got=$(curl -s -w ' %{http_code}' -d "$2" "$(sed 's/^listening on //' "$dir/out")/$1")
+    case $got in
+    *"$4"*" $3") pass ;;
+    *) fail "$1 without a tokenizer" "$got" ;;
+    esac
+}
+LC_ALL=C sed 's/gpt2/none/' "$golden/qwen3moe.gguf" >"$dir/unknown.gguf"
+"$stoker" serve "$dir/unknown.gguf" --port 0 --memory min --threads 1 >"$dir/out" 2>"$dir/err" &
+pid=$!
+wait_for 60 grep -q '^listening on ' "$dir/out" || fail "serve without a tokenizer" "does not listen"
+wait_for 60 curl -sf -o /dev/null "$(sed 's/^listening on //' "$dir/out")/health" || fail "serve without a tokenizer" "is not healthy"
+answers detokenize '{"tokens":[1]}' 400 'tokenizer model \"none'
+answers tokenize '{"content":"a"}' 400 'tokenizer model \"none'
+answers apply-template '{"messages":[{"role":"user","content":"a"}]}' 400 'tokenizer model \"none'
+answers v1/completions '{"prompt":[1,2],"max_tokens":2}' 400 'tokenizer model \"none'
+kill -TERM $pid
+wait $pid
+status=$?
+pid=
+is "serve without a tokenizer" 0 "^listening on " "^stoker: req_"
+
 # who may write where prefixes are read from
 mkdir "$dir/cache" && chmod 700 "$dir/cache"
 starts --cache-dir "$dir/cache"

@@ -202,6 +202,9 @@ static int tokenize(struct http_exchange *x, json_t *body, struct out *o, struct
 static int detokenize(struct http_exchange *x, json_t *body, struct out *o, struct refusal *r)
 {
     const struct stoker *s = x->server->engine;
+    struct stoker_error err;
+    stoker_token *none = NULL;
+    size_t n_none;
     const json_t *tokens = NULL;
     const json_t *item;
     struct out text = {0};
@@ -210,6 +213,9 @@ static int detokenize(struct http_exchange *x, json_t *body, struct out *o, stru
     int there = json_get_array(body, NULL, "tokens", &tokens, r);
     if (there <= 0)
         return there ? -1 : json_missing(r, NULL, "tokens");
+    if (stoker_tokenize(s, "", 0, 0, 0, &none, &n_none, &err) != 0) /* stoker does not know the tokenizer */
+        return refuse_error(r, "tokens", &err);
+    stoker_free(none);
     json_array_foreach(tokens, i, item)
     {
         const struct json_at list = {NULL, "tokens", 0}, at = {&list, NULL, i};
