@@ -164,6 +164,58 @@ static grammar_expr pair(struct grammar_maker *m, grammar_expr a, grammar_expr b
 
 static grammar_expr never(struct grammar_maker *m) { return grammar_choice(m, NULL, 0); }
 
+/* States of a machine of digits: i were read, and the bounds of this mask are still equal to them. */
+enum { AT_LOW = 1, AT_HIGH = 2 };
+
+static uint32_t digits_state(int i, int bounds, int n)
+{
+    return i == 0 ? 0 : i == n ? 1 : 2 + (uint32_t)i * 4 + (uint32_t)bounds;
+}
+
+/* Steps from a state; how many. */
+static size_t digits_steps(struct grammar_maker *m, const char *low, const char *high, int i, int bounds, int n,
+                           struct grammar_step *step)
+{
+    int at_low = bounds & AT_LOW, at_high = bounds & AT_HIGH, from = at_low ? low[i] : '0',
+        to = at_high ? high[i] : '9';
+    int first = from + (at_low != 0), last = to - (at_high != 0);
+    uint32_t state = digits_state(i, bounds, n);
+    size_t steps = 0;
+    if (from == to && bounds) {
+        step[steps++] = (struct grammar_step){state, digits_state(i + 1, bounds, n), digit(m, from, to)};
+        return steps;
+    }
+    if (at_low)
+        step[steps++] = (struct grammar_step){state, digits_state(i + 1, AT_LOW, n), digit(m, from, from)};
+    if (first <= last)
+        step[steps++] = (struct grammar_step){state, digits_state(i + 1, 0, n), digit(m, first, last)};
+    if (at_high)
+        step[steps++] = (struct grammar_step){state, digits_state(i + 1, AT_HIGH, n), digit(m, to, to)};
+    return steps;
+}
+
+/* Texts of n digits between two. What follows a digit that is apart from a bound is written once for all of them: written out for each,
+ * 300 digits would be 45,000 states. */
+static grammar_expr between_many(struct grammar_maker *m, const char *low, const char *high, int n)
+{
+    struct grammar_step *step = compile_alloc(grammar_handle(m), (size_t)n * 8, sizeof *step);
+    size_t steps = 0;
+    int together = 0;
+    if (!step)
+        return grammar_ended(m);
+    while (together < n && low[together] == high[together])
+        together++;
+    for (int i = 0; i < n; i++) {
+        if (i <= together)
+            steps += digits_steps(m, low, high, i, AT_LOW | AT_HIGH, n, step + steps);
+        for (int bounds = 0; bounds < 3 && i > together; bounds++)
+            steps += digits_steps(m, low, high, i, bounds, n, step + steps);
+    }
+    grammar_expr e = grammar_machine(m, 2 + (uint32_t)n * 4, step, steps);
+    compile_free(grammar_handle(m), step);
+    return e;
+}
+
 /* Digits i.. of texts between two of the same length; a bound that is NULL was left behind. */
 static grammar_expr between(struct grammar_maker *m, const char *low, const char *high, int i, int n)
 {
@@ -171,6 +223,8 @@ static grammar_expr between(struct grammar_maker *m, const char *low, const char
     size_t parts = 0;
     if (i == n)
         return grammar_text(m, "", 0);
+    if (i == 0 && n > MOST_DIGITS + 1)
+        return between_many(m, low, high, n);
     if (!low && !high)
         return any_digits(m, n - i, n - i);
     int from = low ? low[i] : '0', to = high ? high[i] : '9';
