@@ -75,15 +75,20 @@ void completion_forget(struct completion *k)
 
 /* ---- tokens ------------------------------------------------------------------------------------------------------------------- */
 
-/* Work is bounded. It counts what a scan looks at, whether the steps are remembered or not. Beyond it bounds stand, if there are any. */
-static void count_work(struct completion *k, uint32_t n)
+/* Counting is too much work, or takes too much space. Bounds stand instead, if there are any. */
+static void give_up(struct completion *k)
 {
-    if (k->passed || (k->work += n) <= COMPLETION_WORK)
-        return;
     if (k->c->trie->spells)
         k->gave_up = 1;
     else
         matcher_refuse(&k->c->matcher);
+}
+
+/* Work is bounded. It counts what a scan looks at, whether the steps are remembered or not. */
+static void count_work(struct completion *k, uint32_t n)
+{
+    if (!k->passed && (k->work += n) > COMPLETION_WORK)
+        give_up(k);
 }
 
 /* Nothing that is found out from here on is to be believed. */
@@ -106,7 +111,7 @@ static void ask(struct completion *k, uint32_t parent, struct position p, uint32
         k->pending[k->n_pending++] = (struct pending_position){
             .p = p, .parent = parent, .more = more, .best = COMPLETION_NEVER};
     } else {
-        matcher_refuse(&k->c->matcher);
+        give_up(k);
     }
 }
 
@@ -132,12 +137,37 @@ static void offer_once(struct completion *k, uint32_t parent, struct positions *
     offer(k, parent, l, 1);
 }
 
+/* Tokens that are wanted: behind them the end is at most so many away. */
+struct way {
+    int64_t most;
+    uint64_t *bits; /* [trie->n_word], they are added */
+};
+
+/* Behind these positions, as far as the table knows. */
+static int is_on_way(struct completion *k, const struct way *way, const struct positions *l)
+{
+    int64_t tokens;
+    int fits = l->complete && way->most >= 0;
+    matcher_work(&k->c->matcher, 1 + l->n);
+    for (uint32_t i = 0; i < l->n && !fits; i++)
+        fits = known(k, &l->p[i], &tokens) && tokens <= way->most;
+    return fits;
+}
+
+static void add_tokens(struct completion *k, const struct way *way, const struct trie_node *node)
+{
+    for (uint32_t t = node->token; t < node[1].token; t++)
+        set_bit(way->bits, k->c->trie->token[t]);
+}
+
 /* A scan of the tries for tokens that lead on from a position. */
 struct scanning {
     struct completion *k;
-    uint32_t parent;                           /* the position, on the stack */
+    uint32_t parent;       /* the position, on the stack */
+    const struct way *way; /* NULL: what tokens lead to is offered to the position; else the tokens are added */
     struct positions at[COMPLETION_DEPTH + 2]; /* by depth: where the bytes up to it lead to */
     int32_t of_class[COMPLETION_DEPTH + 2];    /* of the byte that led to at[d]; -1: not known */
+    uint8_t on_way[COMPLETION_DEPTH + 2];      /* at[d] is */
 };
 
 /* Nodes that the scan would look at in the trie of bytes: work is counted alike, whether bytes are taken in groups or not. */
@@ -169,6 +199,7 @@ static enum scan_step scan_step(struct scanning *s, const struct trie_node *node
         s->of_class[d + 1] = -1;
         if (way != SCAN_ON)
             return way;
+        s->on_way[d] = s->way && is_on_way(k, s->way, &s->at[d]);
     }
     return s->at[d].n || s->at[d].complete ? SCAN_ON : SCAN_DEAD;
 }
@@ -215,17 +246,20 @@ static void scan_nodes(struct scanning *s, uint32_t i, uint32_t end)
         }
         if (d > 1 || bit_of(s->at[0].bytes, node->byte))
             count_work(k, nodes_of(trie, i));
-        if (way == SCAN_ON && node->token < node[1].token)
+        if (way == SCAN_ON && node->token < node[1].token && !s->way)
             offer_once(k, s->parent, &s->at[d]);
+        else if (way == SCAN_ON && s->on_way[d])
+            add_tokens(k, s->way, node);
         i = way == SCAN_ON ? i + 1 : node->skip;
     }
 }
 
-static void scan_tokens(struct completion *k, uint32_t parent, const struct positions *from)
+static void scan_tokens(struct completion *k, uint32_t parent, const struct positions *from, const struct way *way)
 {
     struct scanning s;
     s.k = k;
     s.parent = parent;
+    s.way = way;
     s.at[0] = *from;
     s.of_class[1] = -1;
     k->scan++;
@@ -239,15 +273,21 @@ static void scan_tokens(struct completion *k, uint32_t parent, const struct posi
     }
 }
 
-/* A counted leaf at the border of an item, at least two more needed: tokens of whole items down to one or none. 0: what
- * these need has to be found out first. */
-static int cover(struct completion *k, uint32_t parent)
+/* A counted leaf at the border of an item, at least two more needed: k->left is filled, by items. */
+struct cover {
+    uint32_t need;
+    int64_t extra; /* tokens of more items than k->left has */
+};
+
+/* Tokens of whole items down to one or none. 0: what these need has to be found out first. */
+static int cover(struct completion *k, uint32_t parent, struct cover *out)
 {
     const struct matcher *m = &k->c->matcher;
     const struct position *p = &k->pending[parent].p;
     uint32_t rule = m->g->owner[p->state], need = (uint32_t)m->g->rule[rule].min - p->count;
     int64_t *left = k->left, extra = 0;
     int missing = 0;
+    *out = (struct cover){0, 0};
     for (uint32_t n = 0; n < 2; n++) {
         struct position at = {p->frame, m->g->rule[rule].start, p->count + need - n};
         if (!known(k, &at, &left[n])) {
@@ -277,20 +317,26 @@ static int cover(struct completion *k, uint32_t parent)
                 left[n] = left[n - j] + 1;
     }
     k->pending[parent].best = left[need] == COMPLETION_NEVER ? COMPLETION_NEVER : left[need] + extra;
+    *out = (struct cover){need, extra};
     return 1;
 }
 
 /* Inside a long code point: bytes up to its end, the first ones that will do. Tokens that hold several of them are not looked for:
  * there are hundreds of such positions, and texts seldom stop there. */
-static void scan_code_point(struct completion *k, uint32_t at)
+static const struct edge *edge_of_code_point(const struct completion *k, const struct position *p)
 {
     const struct grammar *g = k->c->matcher.g;
-    struct position p = k->pending[at].p;
-    uint32_t e = g->first[p.state], weight = completion_rule_weight(k, p.state, p.count);
-    while (e + 1 < g->first[p.state + 1] &&
-           completion_add(completion_rule_weight(k, g->edge[e].to, p.count), k->weight[e]) != weight)
+    uint32_t e = g->first[p->state], weight = completion_rule_weight(k, p->state, p->count);
+    while (e + 1 < g->first[p->state + 1] &&
+           completion_add(completion_rule_weight(k, g->edge[e].to, p->count), k->weight[e]) != weight)
         e++;
-    ask(k, at, (struct position){p.frame, g->edge[e].to, p.count}, 1);
+    return &g->edge[e];
+}
+
+static void scan_code_point(struct completion *k, uint32_t at)
+{
+    struct position p = k->pending[at].p;
+    ask(k, at, (struct position){p.frame, edge_of_code_point(k, &p)->to, p.count}, 1);
 }
 
 /* What a position needs is asked for; its best is what is known so far. When that is known it is settled, or scanned once more. */
@@ -299,17 +345,18 @@ static void scan(struct completion *k, uint32_t at)
     struct position p = k->pending[at].p;
     uint32_t weight = completion_weight_left(k, &p);
     struct positions from, to;
+    struct cover covered;
     k->pending[at].scanned = 1;
     k->pending[at].asked = 0;
     if (weight == 0 || weight > COMPLETION_WEIGHT) {
         k->pending[at].best = completion_bound(k, &p);
     } else if (completion_is_covered(k, &p)) {
-        k->pending[at].scanned = cover(k, at);
+        k->pending[at].scanned = cover(k, at, &covered);
     } else if (k->in_long_code_point[p.state]) {
         scan_code_point(k, at);
     } else {
         completion_positions_at(k, p, &from);
-        completion_positions_token(k, &from, &to);
+        completion_positions_token(k, &from, COMPLETION_ANY_EDGE, &to);
         matcher_work(&k->c->matcher, 1 + from.n + to.n);
         count_work(k, 1 + from.n + to.n);
         if (to.n || to.complete)
@@ -317,7 +364,7 @@ static void scan(struct completion *k, uint32_t at)
         for (uint32_t i = 0; i < from.n; i++) /* a call may have led to the border of a count */
             if (completion_is_covered(k, &from.p[i]))
                 ask(k, at, from.p[i], 0);
-        scan_tokens(k, at, &from);
+        scan_tokens(k, at, &from, NULL);
     }
 }
 
@@ -358,28 +405,46 @@ static void find_out(struct completion *k, struct position p)
     }
 }
 
-/* Tokens left from a position. */
-static int64_t tokens_left(struct completion *k, struct position p)
+/* What stands for a position in the table. */
+static struct position counted_as(struct completion *k, struct position p)
 {
-    int64_t tokens;
     const struct rule *r = &k->c->matcher.g->rule[k->c->matcher.g->owner[p.state]];
     if (r->counted && p.count > (uint32_t)r->min) /* what may still come does not matter, only what has to */
         p.count = (uint32_t)r->min;
     struct position border = {p.frame, r->start, p.count};
-    if (k->at_begin[p.state] && completion_is_covered(k, &border))
-        p = border;
+    return k->at_begin[p.state] && completion_is_covered(k, &border) ? border : p;
+}
+
+/* Tokens left from a position. */
+static int64_t tokens_left(struct completion *k, struct position p)
+{
+    int64_t tokens;
+    p = counted_as(k, p);
     if (known(k, &p, &tokens))
         return tokens;
     if (completion_lists_low(k))
         completion_lists_forget(k);
+    int others = k->n_table > 0;
     find_out(k, p);
-    if (k->crowded) {
+    if (k->crowded && others) {
         forget_tokens(k);
         find_out(k, p);
     }
     if (k->crowded)
-        matcher_refuse(&k->c->matcher);
+        give_up(k);
     return known(k, &p, &tokens) ? tokens : COMPLETION_NEVER;
+}
+
+/* Tokens are counted for the sake of a set. The first time that begins from nothing: whether it takes too much work depends on the set,
+ * not on what was asked for before. Once it has passed, all that is known is used; once it has not, bounds are. */
+static void begin(struct completion *k, uint32_t set, int passed)
+{
+    k->passed = passed;
+    k->gave_up = 0;
+    k->work = 0;
+    k->counted_for = passed ? SET_DEAD : set;
+    if (!passed)
+        forget_tokens(k);
 }
 
 /* ---- sets --------------------------------------------------------------------------------------------------------------------- */
@@ -437,6 +502,102 @@ static int64_t of_inside(struct completion *k, const struct config *c)
         best = tokens < best ? tokens : best;
     }
     return best;
+}
+
+/* ---- tokens on the way ------------------------------------------------------------------------------------------------------------ */
+
+struct way_of_items {
+    struct completion *k;
+    const struct way *way;
+    struct cover cover;
+};
+
+static void add_items(void *arg, const struct trie_node *node, uint32_t items)
+{
+    const struct way_of_items *w = arg;
+    if (items > 0 && items <= w->cover.need && w->k->left[w->cover.need - items] != COMPLETION_NEVER &&
+        w->k->left[w->cover.need - items] + w->cover.extra <= w->way->most)
+        add_tokens(w->k, w->way, node);
+}
+
+/* Tokens that are whole items of a counted leaf. */
+static void add_covered(struct completion *k, const struct position *p, const struct way *way)
+{
+    struct way_of_items w = {.k = k, .way = way};
+    k->n_pending = 1;
+    k->pending[0] = (struct pending_position){.p = *p, .best = COMPLETION_NEVER};
+    if (cover(k, 0, &w.cover))
+        completion_items(k, k->c->matcher.g->owner[p->state], add_items, &w);
+}
+
+/* Tokens that are one byte. */
+static void add_code_point(struct completion *k, const struct position *p, const struct way *way)
+{
+    const struct token_trie *trie = k->c->trie;
+    const struct edge *e = edge_of_code_point(k, p);
+    for (uint32_t i = 0; i < trie->n_node; i = trie->node[i].skip)
+        if (trie->node[i].byte >= e->low && trie->node[i].byte <= e->high)
+            add_tokens(k, way, &trie->node[i]);
+    matcher_work(&k->c->matcher, 64);
+}
+
+/* Tokens that are read whole. */
+static void add_whole(struct completion *k, const struct positions *from, const struct way *way)
+{
+    const struct grammar *g = k->c->matcher.g;
+    const struct token_trie *trie = k->c->trie;
+    for (uint32_t i = 0; i < from->n; i++)
+        for (uint32_t e = g->first[from->p[i].state]; e < g->first[from->p[i].state + 1]; e++) {
+            const struct edge *edge = &g->edge[e];
+            struct positions to;
+            if (edge->kind != EDGE_TOKEN && edge->kind != EDGE_OTHER)
+                continue;
+            completion_positions_token(k, &(struct positions){.p = &from->p[i], .n = 1}, e, &to);
+            if (!is_on_way(k, way, &to))
+                continue;
+            for (uint32_t w = 0; w < trie->n_word && edge->kind == EDGE_OTHER; w++)
+                way->bits[w] |= trie->is_text[w] & ~(edge->arg >> 6 == w ? UINT64_C(1) << (edge->arg & 63) : 0);
+            if (edge->kind == EDGE_TOKEN && edge->arg < (uint32_t)trie->n_vocab)
+                set_bit(way->bits, edge->arg);
+        }
+}
+
+/* From a position whose tokens are counted: what it needed is in the table as well. */
+static void add_way_from(struct completion *k, const struct position *p, const struct way *way)
+{
+    uint32_t weight = completion_weight_left(k, p);
+    struct positions from;
+    if (weight == 0 || weight > COMPLETION_WEIGHT)
+        return;
+    if (completion_is_covered(k, p)) {
+        add_covered(k, p, way);
+    } else if (k->in_long_code_point[p->state]) {
+        add_code_point(k, p, way);
+    } else {
+        completion_positions_at(k, *p, &from);
+        add_whole(k, &from, way);
+        for (uint32_t i = 0; i < from.n; i++)
+            if (completion_is_covered(k, &from.p[i]))
+                add_covered(k, &from.p[i], way);
+        scan_tokens(k, 0, &from, way);
+    }
+}
+
+/* The tokens that the distance of a set found, where it is too much work to count behind all others. */
+static void add_way(struct completion *k, uint32_t set, const struct way *way)
+{
+    struct matcher *m = &k->c->matcher;
+    begin(k, set, 0);
+    k->passed = 1; /* as its distance has */
+    for (uint32_t i = 0; i < set_at(m, set)->n; i++) {
+        struct config c = set_at(m, set)->config[i];
+        for (uint32_t j = 0; j < states_at(m, c.states)->n && !stopped(k); j++) {
+            struct position p = counted_as(k, (struct position){c.frame, states_at(m, c.states)->state[j], c.count});
+            int64_t tokens = tokens_left(k, p);
+            if (!stopped(k) && tokens != COMPLETION_NEVER && tokens - 1 <= way->most)
+                add_way_from(k, &p, way);
+        }
+    }
 }
 
 /* ---- without counting tokens ---------------------------------------------------------------------------------------------------- */
@@ -509,18 +670,6 @@ int64_t completion_most_bound(struct completion *k, uint32_t set)
 
 /* ---- operations ----------------------------------------------------------------------------------------------------------------- */
 
-/* Tokens are counted for the sake of a set. The first time that begins from nothing: whether it takes too much work depends on the set,
- * not on what was asked for before. Once it has passed, all that is known is used; once it has not, bounds are. */
-static void begin(struct completion *k, uint32_t set, int passed)
-{
-    k->passed = passed;
-    k->gave_up = 0;
-    k->work = 0;
-    k->counted_for = passed ? SET_DEAD : set;
-    if (!passed)
-        forget_tokens(k);
-}
-
 int64_t completion_of_set(struct completion *k, uint32_t set)
 {
     struct matcher *m = &k->c->matcher;
@@ -530,6 +679,10 @@ int64_t completion_of_set(struct completion *k, uint32_t set)
         return completion_bound_of_set(k, set);
     begin(k, set, set_at(m, set)->passed != 0);
     int64_t tokens = of_set(k, set);
+    if (k->gave_up && k->passed) { /* for lack of space, which others have taken */
+        begin(k, set, 0);
+        tokens = of_set(k, set);
+    }
     if (!m->full)
         set_at(m, set)->passed = k->gave_up ? COUNT_GAVE_UP : COUNT_PASSED;
     return k->gave_up ? completion_bound_of_set(k, set) : tokens;
@@ -554,21 +707,35 @@ static int inside_fits(void *arg, const struct config *c)
     return (f->k->c->trie->spells && bound_of(f->k, c) <= f->most) || (!f->k->gave_up && of_inside(f->k, c) <= f->most);
 }
 
+/* Counts for the sake of a set from where its distance is known. */
+static void count_within(struct completion *k, uint32_t set, int passed, uint64_t *bits, const struct masks_judge *j)
+{
+    if (passed || k->counted_for != set) {
+        begin(k, set, passed);
+        of_set(k, set);
+    }
+    memset(bits, 0, k->c->trie->n_word * sizeof *bits);
+    masks_within(&k->c->masks, set, bits, j);
+}
+
 void completion_within(struct completion *k, uint32_t set, int64_t most, uint64_t *bits)
 {
     struct matcher *m = &k->c->matcher;
     struct fitting f = {k, most};
     struct masks_judge judge = {set_fits, inside_fits, &f, 0};
-    uint32_t passed = set_at(m, set)->passed_within; /* the less space, the more has to be counted */
-    int gave_up = set_at(m, set)->passed == COUNT_GAVE_UP;
-    if (k->counted_for != set || passed)
-        begin(k, set, passed && most >= loaded(passed));
-    k->gave_up = gave_up;
-    masks_within(&k->c->masks, set, bits, &judge);
-    if (k->gave_up && !gave_up && !m->full) { /* what was counted before it was too much does not count */
+    uint32_t counted = set_at(m, set)->passed_within; /* the less space, the more has to be counted */
+    int bounds = set_at(m, set)->passed == COUNT_GAVE_UP, passed = counted && most >= loaded(counted);
+    if (!bounds)
+        count_within(k, set, passed, bits, &judge);
+    if (!bounds && k->gave_up && passed && !m->full) /* for lack of space, which others have taken */
+        count_within(k, set, passed = 0, bits, &judge);
+    if ((bounds || k->gave_up) && !m->full) { /* what was counted before it was too much does not count */
         memset(bits, 0, k->c->trie->n_word * sizeof *bits);
+        k->gave_up = 1;
         masks_within(&k->c->masks, set, bits, &judge);
-    } else if (!k->gave_up && !m->full && !k->passed) {
+        if (!bounds && !m->full)
+            add_way(k, set, &(struct way){most, bits});
+    } else if (!passed && !m->full) {
         set_at(m, set)->passed_within = stored(most);
     }
     k->counted_for = SET_DEAD;

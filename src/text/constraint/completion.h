@@ -53,7 +53,8 @@ int64_t completion_of_set(struct completion *k, uint32_t set);
 int64_t completion_bound_of_set(struct completion *k, uint32_t set);
 int64_t completion_most_bound(struct completion *k, uint32_t set);
 
-/* Adds to bits ([n_word] of the trie) the tokens behind which the distance is at most so many. */
+/* bits ([n_word] of the trie, out): the tokens behind which the distance is at most so many. Where it is too much work to count behind
+ * all of them: those whose bounds are, and those that the set's own distance found. */
 void completion_within(struct completion *k, uint32_t set, int64_t most, uint64_t *bits);
 
 /* The distance of an answer's state, with the phases that have to be left. COMPLETION_NEVER: none was found. */

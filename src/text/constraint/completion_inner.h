@@ -145,6 +145,9 @@ uint32_t completion_weight_left(struct completion *k, const struct position *p);
 int64_t completion_bound(struct completion *k, const struct position *p);
 /* The same of any state of the rule of a position, as many items of a count or more having come. */
 int64_t completion_rule_bound(struct completion *k, const struct position *p);
+/* Each node of the trie whose tokens are whole items of a counted leaf, and how many. */
+void completion_items(struct completion *k, uint32_t rule,
+                      void (*of)(void *arg, const struct trie_node *node, uint32_t items), void *arg);
 /* Items that one token can be, of a counted leaf: [j]. */
 const uint8_t *completion_lengths(struct completion *k, uint32_t rule);
 /* Counts of a leaf are covered by lengths, not by walking, while more than one item has to come, if an item can be a token. */
@@ -159,7 +162,10 @@ void completion_positions_read(struct completion *k, const struct positions *fro
  * to tell. */
 int completion_positions_group(struct completion *k, const struct positions *from, uint32_t group, uint32_t depth,
                                struct positions *to);
-void completion_positions_token(struct completion *k, const struct positions *from, struct positions *to);
+/* edge: only that one is read. */
+#define COMPLETION_ANY_EDGE UINT32_MAX
+void completion_positions_token(struct completion *k, const struct positions *from, uint32_t edge,
+                                struct positions *to);
 /* Little space is left for lists. */
 int completion_lists_low(const struct completion *k);
 void completion_lists_forget(struct completion *k);

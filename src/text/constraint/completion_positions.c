@@ -73,15 +73,11 @@ int64_t completion_rule_bound(struct completion *k, const struct position *p)
 
 /* ---- counted leaves --------------------------------------------------------------------------------------------------------------- */
 
-const uint8_t *completion_lengths(struct completion *k, uint32_t rule)
+void completion_items(struct completion *k, uint32_t rule,
+                      void (*of)(void *arg, const struct trie_node *node, uint32_t items), void *arg)
 {
     struct matcher *m = &k->c->matcher;
     const struct token_trie *trie = k->c->trie;
-    uint8_t *lengths = k->lengths + (size_t)COMPLETION_LENGTHS * (rule % COMPLETION_RULES);
-    if (k->length_rule[rule % COMPLETION_RULES] == rule + 1)
-        return lengths;
-    k->length_rule[rule % COMPLETION_RULES] = 0;
-    memset(lengths, 0, COMPLETION_LENGTHS);
     struct level *level = k->level;
     level[0] = (struct level){matcher_begin_states(m, rule), 0};
     for (uint32_t i = 0; i < trie->n_node && !m->full;) {
@@ -97,10 +93,26 @@ const uint8_t *completion_lengths(struct completion *k, uint32_t rule)
         }
         level[d] = (struct level){to, ticks};
         if (node->token < node[1].token && states_at(m, to)->accepts)
-            lengths[ticks] = 1;
+            of(arg, node, ticks);
         i++;
     }
-    k->length_rule[rule % COMPLETION_RULES] = m->full ? 0 : rule + 1;
+}
+
+static void note_length(void *lengths, const struct trie_node *node, uint32_t items)
+{
+    (void)node;
+    ((uint8_t *)lengths)[items] = 1;
+}
+
+const uint8_t *completion_lengths(struct completion *k, uint32_t rule)
+{
+    uint8_t *lengths = k->lengths + (size_t)COMPLETION_LENGTHS * (rule % COMPLETION_RULES);
+    if (k->length_rule[rule % COMPLETION_RULES] == rule + 1)
+        return lengths;
+    k->length_rule[rule % COMPLETION_RULES] = 0;
+    memset(lengths, 0, COMPLETION_LENGTHS);
+    completion_items(k, rule, note_length, lengths);
+    k->length_rule[rule % COMPLETION_RULES] = k->c->matcher.full ? 0 : rule + 1;
     return lengths;
 }
 
@@ -362,13 +374,14 @@ int completion_positions_group(struct completion *k, const struct positions *fro
     return 1;
 }
 
-void completion_positions_token(struct completion *k, const struct positions *from, struct positions *to)
+void completion_positions_token(struct completion *k, const struct positions *from, uint32_t edge, struct positions *to)
 {
     const struct grammar *g = k->c->matcher.g;
     *to = (struct positions){.p = k->positions + (size_t)COMPLETION_POSITIONS * (COMPLETION_DEPTH + 1)};
     for (uint32_t i = 0; i < from->n; i++)
         for (uint32_t e = g->first[from->p[i].state]; e < g->first[from->p[i].state + 1]; e++)
-            if (g->edge[e].kind == EDGE_TOKEN || g->edge[e].kind == EDGE_OTHER)
+            if ((edge == COMPLETION_ANY_EDGE || edge == e) &&
+                (g->edge[e].kind == EDGE_TOKEN || g->edge[e].kind == EDGE_OTHER))
                 go(k, to, (struct position){from->p[i].frame, g->edge[e].to, from->p[i].count},
                    completion_weight_left(k, &from->p[i]) - k->weight[e]);
     close_positions(k, to);

@@ -178,10 +178,9 @@ static void keep_within(struct masking *m, int64_t most)
     const uint64_t *governed = is_lazy(s) ? masks_of(&c->masks, s->set, NULL) : NULL;
     for (uint32_t w = 0; w < c->trie->n_word; w++)
         m->bits[w] &= governed ? ~governed[w] : 0;
-    memset(bits, 0, c->trie->n_word * sizeof *bits);
     completion_within(c->completion, s->set, most, bits);
     /* the way that the distance knew of is lost: more positions were tied than a list holds */
-    if (!is_lazy(s) && !set_at(&c->matcher, s->set)->accepting && !any_of(bits, c->trie->n_word))
+    if (!c->matcher.full && !is_lazy(s) && !set_at(&c->matcher, s->set)->accepting && !any_of(bits, c->trie->n_word))
         matcher_refuse(&c->matcher);
     for (uint32_t w = 0; w < c->trie->n_word; w++)
         m->bits[w] |= bits[w];

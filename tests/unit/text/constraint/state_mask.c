@@ -313,11 +313,57 @@ static void test_ambiguous(void **state)
         }
 }
 
+/* Ends that take too much counting, or too much space to count: bounds stand, and the text is complete at its limit. What masks are does
+ * not depend on what was asked for before. */
+static void test_in_time(void **state)
+{
+    (void)state;
+#define LONG_PATTERN "{\"type\":\"string\",\"pattern\":\"\\\\d\",\"minLength\":100}"
+#define LONG_NUMBER  "{\"type\":\"number\",\"minimum\":1e300}"
+    static const char *const schemas[] = {
+        "{\"properties\":{\"p0\":{\"properties\":{\"p1\":" LONG_PATTERN
+        "}},\"p2\":{\"type\":\"string\",\"minLength\":100}},"
+        "\"required\":[\"p0\",\"p2\"],\"type\":\"object\"}",
+        "{\"prefixItems\":[{\"properties\":{\"p0\":{\"properties\":{\"p1\":" LONG_PATTERN
+        "}},\"p2\":{\"type\":\"string\","
+        "\"minLength\":300}},\"required\":[\"p0\",\"p2\"],\"type\":\"object\"}],\"type\":\"array\"}",
+        "{\"properties\":{\"a\":{\"type\":\"string\"},\"b\":" LONG_NUMBER "},\"required\":[\"a\"],\"type\":\"object\"}",
+        "{\"items\":{\"properties\":{\"a\":" LONG_NUMBER
+        "},\"required\":[\"a\"],\"type\":\"object\"},\"type\":\"array\"}",
+        LONG_NUMBER};
+    static const int64_t limits[] = {20, 60, 100, 300, 320};
+    for (size_t i = 0; i < sizeof schemas / sizeof *schemas; i++) {
+        struct constraint *experienced = from_schema(schemas[i]);
+        assert_in_range(constraint_shortest(experienced), 1, 310);
+        for (uint64_t walk = 0; walk < 10; walk++) {
+            struct constraint *c[2] = {from_schema(schemas[i]), experienced};
+            struct constraint_state *s[2] = {begin(c[0]), begin(c[1])};
+            int64_t left = limits[walk % 5] > constraint_shortest(c[0]) ? limits[walk % 5] : room_for(c[0], walk);
+            for (; left > 0 && !constraint_finished(s[0]); left--) {
+                struct error err[2] = {{0}, {0}};
+                int n[2];
+                for (int k = 0; k < 2; k++)
+                    n[k] = constraint_mask(s[k], left, allowed[k], &err[k]);
+                same(n[0], n[1], &err[0], &err[1]);
+                assert_in_range(n[0], 1, n_vocab);
+                int32_t id = allowed_at(allowed[0], rng_u64(4, walk, (uint64_t)left, i) % (uint64_t)n[0]);
+                for (int k = 0; k < 2; k++)
+                    assert_int_equal(constraint_accept(s[k], id, &err[k]), 0);
+            }
+            assert_true(constraint_complete(s[0]));
+            for (int k = 0; k < 2; k++)
+                constraint_end(s[k]);
+            constraint_destroy(c[0]);
+        }
+        constraint_destroy(experienced);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_pieces), cmocka_unit_test(test_given_up),  cmocka_unit_test(test_interleaved),
-        cmocka_unit_test(test_work),   cmocka_unit_test(test_ambiguous),
+        cmocka_unit_test(test_work),   cmocka_unit_test(test_ambiguous), cmocka_unit_test(test_in_time),
     };
     return cmocka_run_group_tests(tests, open_ember, close_ember);
 }
