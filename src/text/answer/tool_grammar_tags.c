@@ -1,8 +1,6 @@
 /* Arguments that are not one JSON object: values in tags (qwen_xml, seed_oss, minimax_m2, dsml, glm) and keyword arguments
  * (lfm2). Members come in the order of the schema; a string is any text without its closing tag, an enumeration its texts, and
  * everything else JSON that fits the schema. */
-#include "base/json/load.h"
-#include "base/reqmem.h"
 #include "text/answer/tool_grammar_inner.h"
 #include "text/schema/schema.h"
 
@@ -15,48 +13,6 @@ static grammar_expr free_text(struct tool_maker *k)
 {
     const char *stop = k->format->xml->value_end;
     return grammar_without(k->maker, stop, strlen(stop));
-}
-
-/* The values of an enumeration that are strings (or, strings 0, the others), as text; -1: there is none. */
-static grammar_expr enumeration(struct tool_maker *k, const json_t *schema, int strings)
-{
-    const json_t *values = json_object_get(schema, "enum"), *constant = json_object_get(schema, "const");
-    size_t n = constant ? 1 : json_array_size(values), n_expr = 0;
-    grammar_expr *e = n ? compile_zeroed(k->compile, n, sizeof *e) : NULL;
-    if (!e)
-        return n ? grammar_ended(k->maker) : -1;
-    for (size_t i = 0; i < n; i++) {
-        const json_t *v = constant ? constant : json_array_get(values, i);
-        if (json_is_string(v) != strings)
-            continue;
-        char *text = strings ? NULL : json_dump_spelled(v, JSON_ENCODE_ANY);
-        e[n_expr++] = strings ? grammar_text(k->maker, json_string_value(v), json_string_length(v))
-                      : text  ? tool_word(k, text)
-                              : grammar_no_memory(k->maker, "an enumeration");
-        reqmem_free(text); /* of jansson, whose memory in a server is a request's */
-    }
-    grammar_expr all = n_expr ? grammar_choice(k->maker, e, n_expr) : -1;
-    compile_free(k->compile, e);
-    return all;
-}
-
-/* A value that is a string, as text; -1: the schema allows none. */
-static grammar_expr text_value(struct tool_maker *k, const json_t *schema, unsigned types)
-{
-    if (types && !(types & TYPE_STRING))
-        return -1;
-    if (json_object_get(schema, "enum") || json_object_get(schema, "const"))
-        return enumeration(k, schema, 1);
-    return free_text(k);
-}
-
-/* A value that is no string, as JSON; -1: none. A value of no known type is text already. */
-static grammar_expr json_value(struct tool_maker *k, struct schema *s, const char *pointer, const json_t *schema,
-                               unsigned types)
-{
-    if (json_object_get(schema, "enum") || json_object_get(schema, "const"))
-        return enumeration(k, schema, 0);
-    return types && types != TYPE_STRING ? schema_value(s, pointer) : -1;
 }
 
 static grammar_expr opening(struct tool_maker *k, grammar_expr name)
@@ -75,23 +31,131 @@ static grammar_expr close_tag(struct tool_maker *k)
     return x->newlines == XML_STRIP ? JOIN(tool_word(k, "\n"), tag) : tag;
 }
 
+/* An argument whose strings are written. */
+struct argument {
+    struct tool_maker *k;
+    const struct tool_entry *e;
+    const json_t *schema;
+    unsigned types; /* as the reader knows them; 0: any */
+};
+
+/* A closing tag in it is followed by what ends a value, and would end this one. */
+static int closes_inside(const struct tool_format *f, const char *text, size_t n)
+{
+    const struct tool_xml *x = f->xml;
+    const char *const next[] = {x->key, x->call_end ? x->call_end : f->marker[ROLE_END]};
+    size_t n_stop = strlen(x->value_end);
+    for (const char *end = text + n, *at = text; (at = memmem(at, (size_t)(end - at), x->value_end, n_stop)); at++) {
+        const char *behind = at + n_stop;
+        while (behind < end && strchr(" \t\n\r\v\f", *behind) && *behind)
+            behind++;
+        for (int i = 0; i < 2; i++)
+            if ((size_t)(end - behind) >= strlen(next[i]) && memcmp(behind, next[i], strlen(next[i])) == 0)
+                return 1;
+    }
+    return 0;
+}
+
+/* A string that the schema lists, if it is read back as what it is. */
+static grammar_expr listed_string(void *arg, const char *text, size_t n)
+{
+    const struct argument *a = arg;
+    struct tool_maker *k = a->k;
+    const struct tool_xml *x = k->format->xml;
+    int in_pair = x->newlines == XML_STRIP_PAIR && n > 0 &&
+                  (text[0] == '\n' || (n > 1 && memcmp(text, "\r\n", 2) == 0));
+    int stripped = in_pair || x->newlines == XML_STRIP;
+    if ((stripped && n > 0 && text[n - 1] == '\r') || closes_inside(k->format, text, n) ||
+        (!x->string_attribute && !tool_reads_string(a->schema, a->e->def->parameters, text, n)))
+        return -1;
+    grammar_expr e = grammar_text(k->maker, text, n);
+    return in_pair ? JOIN(tool_word(k, "\n"), e, tool_word(k, "\n")) : e;
+}
+
+/* Adds "or more", to a pattern that is not empty. */
+static void add_barred(struct buffer *b, const char *more)
+{
+    buffer_puts(b, b->n ? "|" : "");
+    buffer_puts(b, more);
+}
+
+/* The texts of strings that would be read as something else: newlines that are taken for the tag's own, and where nothing but the text
+ * tells a string from JSON (by_text), what JSON of these types begins with. */
+static void write_barred(struct buffer *b, const struct tool_xml *x, unsigned types, int by_text)
+{
+#define WHITE "[ \\t\\n\\v\\f\\r]*"
+    unsigned any = types ? types : ~0u;
+    if (x->newlines != XML_VERBATIM)
+        add_barred(b, x->newlines == XML_STRIP ? "\\r$" : "^\\r?\\n");
+    if (by_text && any & (TYPE_NUMBER | TYPE_INTEGER))
+        add_barred(b, "^" WHITE "-?(0|[1-9][0-9]*)(\\.[0-9]+)?([eE][+-]?[0-9]+)?" WHITE "$");
+    if (by_text && any & TYPE_BOOLEAN)
+        add_barred(b, "^" WHITE "(true|false|True|False)" WHITE "$");
+    if (by_text && any & TYPE_NULL)
+        add_barred(b, "^" WHITE "(null|None)" WHITE "$");
+    if (by_text && any & TYPE_OBJECT)
+        add_barred(b, "^" WHITE "\\{");
+    if (by_text && any & TYPE_ARRAY)
+        add_barred(b, "^" WHITE "\\[");
+    if (by_text && any & ~(unsigned)(TYPE_NUMBER | TYPE_INTEGER | TYPE_STRING)) /* Python's tuples and brackets */
+        add_barred(b, "^" WHITE "\\(");
+#undef WHITE
+}
+
+/* No type is in one set of types alone: enum tool_type and enum schema_type have the same values. */
+static int same_types(unsigned read, unsigned allowed)
+{
+    unsigned all = read & TYPE_NUMBER ? read | TYPE_INTEGER : read;
+    return (all ? all : SCHEMA_ANY) == allowed;
+}
+
+/* A declared argument: its strings as text, other values as JSON; -1: none. */
+static void argument_values(struct tool_maker *k, struct tool_entry *e, const struct schema_property *p,
+                            grammar_expr *text, grammar_expr *json)
+{
+    const struct tool_xml *x = k->format->xml;
+    const json_t *schema = tool_argument_schema(e->def, p->name, p->n);
+    struct argument a = {k, e, schema, tool_schema_types(schema, e->def->parameters)};
+    *text = *json = -1;
+    if (a.types && !(a.types & TYPE_STRING)) {
+        *json = schema_value(e->schema, p->pointer);
+        return;
+    }
+    /* any text holds all JSON, and whichever type it is read as is allowed */
+    int free = schema_says_types_only(e->schema, p->pointer) &&
+               same_types(a.types, schema_types(e->schema, p->pointer));
+    int only_text = a.types == TYPE_STRING || (free && !x->string_attribute);
+    int by_text = !free && !only_text && !x->string_attribute;
+    struct buffer barred = {0};
+    if (!free)
+        write_barred(&barred, x, a.types, by_text);
+    if (barred.n)
+        buffer_put(&barred, "", 1);
+    if (barred.failed)
+        grammar_no_memory(k->maker, "the values of an argument");
+    struct schema_text how = {.stop = x->value_end,
+                              .barred = barred.n ? barred.text : NULL,
+                              .by_text = by_text,
+                              .never_first = x->newlines == XML_STRIP_PAIR ? "\r\n" : NULL,
+                              .never_last = x->newlines == XML_STRIP ? "\r" : NULL,
+                              .written = listed_string,
+                              .arg = &a};
+    schema_parts(e->schema, p->pointer, &how, text, only_text ? NULL : json);
+    buffer_free(&barred);
+}
+
 static grammar_expr parameter(struct tool_maker *k, struct tool_entry *e, const struct schema_property *p)
 {
-    const json_t *schema = tool_argument_schema(e->def, p->name, p->n);
-    unsigned types = tool_schema_types(schema, e->def->parameters);
-    grammar_expr text = text_value(k, schema, types), open = opening(k, grammar_text(k->maker, p->name, p->n));
-    grammar_expr json = p->pointer ? json_value(k, e->schema, p->pointer, schema, types) : -1;
+    grammar_expr text = free_text(k), json = -1, either[2], open = opening(k, grammar_text(k->maker, p->name, p->n));
+    size_t n = 0;
+    if (p->pointer)
+        argument_values(k, e, p, &text, &json);
     if (k->format->xml->string_attribute) { /* it says which of the two follows */
         if (text >= 0)
             text = JOIN(tool_word(k, " string=\"true\">"), text);
         if (json >= 0)
             json = JOIN(tool_word(k, " string=\"false\">"), json);
-    } else if (text >= 0 && types != TYPE_STRING && !json_object_get(schema, "enum") &&
-               !json_object_get(schema, "const")) {
-        json = -1; /* any text holds all JSON */
     }
-    grammar_expr either[2];
-    size_t n = 0;
     if (text >= 0)
         either[n++] = text;
     if (json >= 0)

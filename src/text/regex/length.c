@@ -83,6 +83,18 @@ void regex_lengths(const struct regex *r, int64_t *min, int64_t *max)
     compile_free(r->compile, of);
 }
 
+int regex_may_hold(const struct regex *r, uint32_t code_point)
+{
+    struct parts p;
+    if (!find_parts(r, &p) || !p.begins || !p.ends)
+        return 1;
+    for (uint32_t i = 0; i < r->n_node; i++)
+        for (uint32_t k = 0; r->node[i].kind == REGEX_CLASS && k < r->node[i].n; k++)
+            if (r->range[r->node[i].range + k].first <= code_point && code_point <= r->range[r->node[i].range + k].last)
+                return 1;
+    return 0;
+}
+
 /* Any text, as a part; -1: the compilation has ended. */
 static int32_t any_text(struct regex *r)
 {

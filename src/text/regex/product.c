@@ -57,9 +57,10 @@ struct product {
     const struct regex_code_points *code_points;
     struct nfa *nfa; /* [n] one a pattern */
     uint32_t n;
-    uint32_t *at;             /* [n + 1] first item of each pattern: its state 0; state 1 is "found" */
-    uint32_t *of;             /* [items] pattern */
-    uint32_t *again, n_again; /* patterns that may begin behind any code point */
+    uint32_t *at;                      /* [n + 1] first item of each pattern: its state 0; state 1 is "found" */
+    uint32_t *of;                      /* [items] pattern */
+    uint32_t *again, n_again;          /* patterns that may begin behind any code point */
+    uint32_t n_wanted, n_wanted_again; /* patterns that are not barred, and those of them that may begin so */
 
     struct code_point_class *class; /* what steps read, each once; and the code points of names */
     uint32_t n_class;
@@ -189,11 +190,14 @@ static int is_dead(const struct product *x)
         return x->n_found > 1 || p->only[x->found[0]] < 0;
     if (!p->all)
         return p->none < 0 && x->n_list == 0 && x->n_again == 0;
+    for (uint32_t k = 0; k < x->n_found; k++)
+        if (x->found[k] >= x->n_wanted)
+            return 1;
     for (uint32_t k = 0; k < x->n_list; k++) {
         uint32_t i = x->of[x->list[k]];
-        patterns += k == 0 || x->of[x->list[k - 1]] != i;
+        patterns += i < x->n_wanted && (k == 0 || x->of[x->list[k - 1]] != i);
     }
-    return patterns < x->n && x->n_again == 0;
+    return patterns < x->n_wanted && x->n_wanted_again == 0;
 }
 
 /* ---- states of the product -------------------------------------------------------------------------------------------------------- */
@@ -373,6 +377,15 @@ static grammar_expr code_points_once(struct product *x, const uint32_t *kind, ui
 static uint32_t machine_state(uint32_t q) { return q == 0 ? 0 : q + 1; }
 static uint32_t tail_state(uint32_t i) { return UINT32_MAX - i; } /* until the number of states is known */
 
+/* All patterns that are wanted were found, and no other. */
+static int all_found(const struct product *x)
+{
+    for (uint32_t k = 0; k < x->n_found; k++)
+        if (x->found[k] >= x->n_wanted)
+            return 0;
+    return x->n_found == x->n_wanted;
+}
+
 /* If the text may end here. */
 static void add_end(struct product *x, uint32_t from)
 {
@@ -385,7 +398,7 @@ static void add_end(struct product *x, uint32_t from)
         put(x, x->item[k]);
     close_list(x, s.length == 0, 1);
     grammar_expr empty = grammar_text(x->m, "", 0);
-    if (p->all && x->n_found == x->n)
+    if (p->all && all_found(x))
         add_step(x, machine_state(from), 1, empty);
     else if (!p->all && x->n_found == 1 && p->only[x->found[0]] >= 0)
         add_step(x, machine_state(from), tail_state(x->found[0]), empty);
@@ -463,6 +476,7 @@ static int add_patterns(struct product *x)
 {
     const struct regex_product *p = x->p;
     x->n = (uint32_t)p->n_pattern;
+    x->n_wanted = x->n - (uint32_t)p->n_barred;
     x->nfa = compile_zeroed(x->compile, p->n_pattern + 1, sizeof *x->nfa);
     x->at = compile_zeroed(x->compile, p->n_pattern + 2, sizeof *x->at);
     if (!x->nfa || !x->at)
@@ -554,6 +568,7 @@ static void find_again(struct product *x)
         tidy_list(x);
         if (x->n_list > 0)
             x->again[x->n_again++] = i;
+        x->n_wanted_again += x->n_list > 0 && i < x->n_wanted;
     }
 }
 

@@ -62,16 +62,20 @@ grammar_expr regex_expr(const struct regex *r, struct grammar_maker *m, const st
 int regex_take_lengths(struct regex *r, int64_t min, int64_t max);
 /* Lengths of matching texts, in code points; *max -1: no bound. A pattern that is searched has no upper bound. */
 void regex_lengths(const struct regex *r, int64_t *min, int64_t *max);
+/* 0: no text in which the pattern is found holds this code point. */
+int regex_may_hold(const struct regex *r, uint32_t code_point);
 
 /* 1: the pattern is found in a text of n bytes. 0: it is not, or the compilation has ended. */
 int regex_holds(struct regex *r, const char *text, size_t n);
 
-/* The texts of min to max code points, but for some names. all 1: in which all patterns are found. 0: in which one pattern is found, each
+/* The texts of min to max code points, but for some names. all 1: in which all patterns are found, but for the last n_barred, which are
+ * not. 0: in which one pattern is found, each
  * followed by only[i], or none, followed by `none`. */
 struct regex_product {
     const struct regex *const *pattern;
     size_t n_pattern;
     int all;
+    size_t n_barred;
     const grammar_expr *only, none; /* [n_pattern]; -1: such texts are left out */
     int64_t min, max;               /* max -1: no bound */
     const struct regex_name {

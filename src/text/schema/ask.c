@@ -119,6 +119,31 @@ unsigned schema_types(struct schema *s, const char *pointer)
     return !pointer || node_terms(s, pointer, &l) ? SCHEMA_ANY : types_of(s, &l, 0);
 }
 
+/* left: branches that may still be looked at. */
+static int says_types_only(struct schema *s, const struct schema_node *node, int *left)
+{
+    static const char *const unions[] = {"anyOf", "oneOf"};
+    struct terms l = {0}, flat;
+    terms_add(s, &l, node, -1);
+    terms_flatten(s, &l, &flat);
+    if (--*left < 0 || schema_failed(s) || schema_says_something(&flat))
+        return 0;
+    for (uint32_t t = 0; t < 2 * flat.n; t++) {
+        const struct schema_node *group = node_member(flat.t[t / 2].node, unions[t % 2]);
+        for (const struct schema_node *b = group && group->kind == NODE_ARRAY ? group->child : NULL; b; b = b->next)
+            if (!says_types_only(s, b, left))
+                return 0;
+    }
+    return 1;
+}
+
+int schema_says_types_only(struct schema *s, const char *pointer)
+{
+    const struct schema_node *node = node_at(s->root, pointer, strlen(pointer), 0);
+    int left = 1000;
+    return node && says_types_only(s, node, &left);
+}
+
 int schema_is_open(struct schema *s, const char *pointer)
 {
     struct terms l;

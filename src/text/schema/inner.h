@@ -36,6 +36,9 @@ struct terms {
     uint32_t n, capacity;
 };
 
+/* What is made of the value at hand: formats with tags write strings as they are, and other values as JSON. */
+enum schema_part { PART_ALL, PART_STRINGS, PART_OTHERS };
+
 struct memo {
     struct memo *next;
     uint64_t hash;
@@ -57,6 +60,8 @@ struct schema {
     struct checked *checked;             /* check.c */
     int32_t nodes;                       /* compiled */
     int level;                           /* arrays and objects that are open */
+    enum schema_part part;               /* of the next shape; values inside it are whole */
+    const struct schema_text *text;      /* PART_STRINGS: how they are written */
     uint32_t brackets;                   /* made so far */
     const struct schema_node *recursive; /* the first that came back to itself */
     int was_empty;                       /* the last empty language has left a reason */
@@ -134,6 +139,8 @@ int64_t shape_count(struct schema *s, const struct schema_node *node, const char
 
 /* value.c */
 grammar_expr shape_value(struct shape *x);
+/* 1: a term has a keyword that tells values of one type apart. */
+int schema_says_something(const struct terms *l);
 grammar_expr schema_free(struct schema *s, int depth);
 
 /* string.c */
@@ -145,6 +152,8 @@ grammar_expr schema_behind_key(struct schema *s, grammar_expr rest);
 grammar_expr schema_any_string(struct schema *s);
 grammar_expr schema_any_key(struct schema *s);
 grammar_expr schema_string(struct shape *x);
+/* The same as s->text says. */
+grammar_expr schema_raw_string(struct shape *x);
 /* A string whose content is this expression of code points. */
 grammar_expr schema_quoted(struct schema *s, grammar_expr content);
 

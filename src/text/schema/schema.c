@@ -343,6 +343,50 @@ grammar_expr schema_value(struct schema *s, const char *pointer)
     return e;
 }
 
+static grammar_expr part_of(struct schema *s, const struct schema_node *node, enum schema_part part)
+{
+    struct terms l = {0}, flat;
+    const struct schema_node *outside = s->at;
+    s->at = node;
+    s->recursive = NULL;
+    terms_add(s, &l, node, -1);
+    terms_flatten(s, &l, &flat);
+    s->part = part;
+    grammar_expr e = schema_failed(s) ? 0 : flat_terms(s, &flat);
+    s->part = PART_ALL;
+    s->at = outside;
+    if (schema_failed(s))
+        return 0;
+    return schema_is_empty(s, e) || (s->recursive && !grammar_has_text(s->m, e)) ? -1 : e;
+}
+
+void schema_parts(struct schema *s, const char *pointer, const struct schema_text *how, grammar_expr *strings,
+                  grammar_expr *others)
+{
+    const struct schema_node *node = node_at(s->root, pointer, strlen(pointer), 0);
+    struct compile_location outside;
+    grammar_expr none = -1;
+    others = others ? others : &none;
+    *strings = *others = 0;
+    if (!node) {
+        schema_fail(s, NULL, "there is nothing at \"%.100s\"", pointer);
+        return;
+    }
+    s->was_empty = 0;
+    s->text = how;
+    schema_enter(s, &outside);
+    *strings = part_of(s, node, PART_STRINGS);
+    *others = others == &none ? -1 : part_of(s, node, PART_OTHERS);
+    s->compile->location = outside;
+    s->text = NULL;
+    if (s->compile->end)
+        schema_ended(s);
+    else if (*strings < 0 && *others < 0 && s->was_empty)
+        grammar_fail(s->m, "%s", s->reason);
+    else if (*strings < 0 && *others < 0)
+        schema_fail(s, s->recursive ? s->recursive : node, "no finite value fits this schema");
+}
+
 int schema_bars_objects(const char *text, size_t n, const struct schema_options *how, struct error *err)
 {
     struct schema_options asked = *how;

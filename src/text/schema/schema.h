@@ -48,6 +48,22 @@ void schema_close(struct schema *s); /* NULL: nothing. Expressions stay with the
  * expression of the maker, in which errors stay. */
 grammar_expr schema_value(struct schema *s, const char *pointer);
 
+/* Strings between tags: their characters as they are, without quotes and escapes. */
+struct schema_text {
+    const char
+        *stop; /* follows the text, and does not occur in it; no character of it means anything else in a pattern */
+    const char *barred; /* pattern of texts that would not be read back as this string; NULL: none */
+    int by_text;        /* 0: those are the texts that begin with one of never_first, or end with one of never_last */
+    const char *never_first, *never_last; /* at most 4 ASCII characters each, or NULL */
+    /* A string of enum or const, which may hold stop. -1: it would not be read back. */
+    grammar_expr (*written)(void *arg, const char *text, size_t n);
+    void *arg;
+};
+/* The values at a pointer in two parts: strings, as how says, and the others as JSON; -1: there is none. others NULL: not made. That
+ * there is neither is an error of the maker. */
+void schema_parts(struct schema *s, const char *pointer, const struct schema_text *how, grammar_expr *strings,
+                  grammar_expr *others);
+
 /* 1: no object fits the schema, and *err says why; 0: one does, or the schema cannot be compiled for another reason. For formats
  * that write the members of an object without the object. */
 int schema_bars_objects(const char *text, size_t n, const struct schema_options *how, struct error *err);
@@ -82,6 +98,8 @@ size_t schema_properties(struct schema *s, const char *pointer, const struct sch
 /* Types, enum schema_type, that the value at a pointer may have, by type, else anyOf or oneOf, else enum or const; SCHEMA_ANY: the schema
  * does not say. */
 unsigned schema_types(struct schema *s, const char *pointer);
+/* 1: whether a value fits the schema at a pointer depends on nothing but its type. */
+int schema_says_types_only(struct schema *s, const char *pointer);
 /* 1: other names than the declared ones are allowed: by additionalProperties, or because none is declared. */
 int schema_is_open(struct schema *s, const char *pointer);
 

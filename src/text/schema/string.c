@@ -2,6 +2,7 @@
  *
  * A code point is one code point of the decoded text. In JSON it is written raw, by a short escape, or as \uXXXX (two of them above
  * U+FFFF), so a pattern reads escapes and raw characters alike, and a length counts each once. */
+#include "base/utf8.h"
 #include "text/schema/inner.h"
 
 #include <stdio.h>
@@ -332,16 +333,18 @@ struct patterns {
     struct regex *r;
     const struct regex **list;
     const struct schema_node **at;
-    size_t n;
+    size_t n, n_barred; /* the barred ones, which the schema does not have, are behind the n others */
 };
+
+enum { BARRED = 2 };
 
 /* The patterns and formats of all terms, once each. -1: an error. */
 static int collect(struct shape *x, struct patterns *p)
 {
     struct schema *s = x->s;
     size_t most = 2 * (size_t)x->terms->n;
-    p->r = pool_alloc(&s->pool, most + 1, sizeof *p->r);
-    p->list = pool_alloc(&s->pool, most + 1, sizeof *p->list);
+    p->r = pool_alloc(&s->pool, most + BARRED, sizeof *p->r);
+    p->list = pool_alloc(&s->pool, most + BARRED, sizeof *p->list);
     p->at = pool_alloc(&s->pool, most + 1, sizeof *p->at);
     if (!p->r || !p->list || !p->at)
         return schema_ended(s), -1;
@@ -377,56 +380,251 @@ static grammar_expr code_points_repeated(struct schema *s, grammar_expr code_poi
     return grammar_repeat(s->m, code_point, (int32_t)min, max < 0 ? GRAMMAR_MANY : (int32_t)max);
 }
 
-static grammar_expr content(struct shape *x, struct patterns *p)
+/* -1: more than REGEX_STATES states. */
+static grammar_expr product(struct shape *x, struct patterns *p, const struct regex_code_points *code_points)
+{
+    struct regex_product product = {.pattern = p->list,
+                                    .n_pattern = p->n + p->n_barred,
+                                    .n_barred = p->n_barred,
+                                    .all = 1,
+                                    .min = x->min_length,
+                                    .max = x->max_length};
+    return regex_product(&product, x->s->m, code_points);
+}
+
+/* code_point: any of them, as it is written; -1: there are patterns. */
+static grammar_expr content(struct shape *x, struct patterns *p, const struct regex_code_points *code_points,
+                            grammar_expr code_point)
 {
     struct schema *s = x->s;
-    struct regex_code_points code_points = schema_code_points(s);
     int64_t shortest, longest;
     if (p->n == 0)
-        return code_points_repeated(s, any_code_point(s), x->min_length, x->max_length);
+        return code_points_repeated(s, code_point, x->min_length, x->max_length);
     regex_lengths(p->list[0], &shortest, &longest);
     int long_enough = shortest >= x->min_length,
         short_enough = x->max_length < 0 || (longest >= 0 && longest <= x->max_length);
     if (p->n == 1 && long_enough && short_enough)
-        return regex_expr(p->list[0], s->m, &code_points, 0);
+        return regex_expr(p->list[0], s->m, code_points, 0);
     int taken = p->n == 1 ? regex_take_lengths(&p->r[0], x->min_length, x->max_length) : 0;
     if (s->compile->end)
         return schema_ended(s);
     if (taken)
-        return taken < 0 ? grammar_choice(s->m, NULL, 0) : regex_expr(p->list[0], s->m, &code_points, 0);
-    struct regex_product product = {
-        .pattern = p->list, .n_pattern = p->n, .all = 1, .min = x->min_length, .max = x->max_length};
-    grammar_expr e = regex_product(&product, s->m, &code_points);
+        return taken < 0 ? grammar_choice(s->m, NULL, 0) : regex_expr(p->list[0], s->m, code_points, 0);
+    grammar_expr e = product(x, p, code_points);
     return e >= 0 || s->compile->end
                ? e
                : schema_fail(s, p->at[0], "patterns and lengths together need more than %d states", REGEX_STATES);
+}
+
+/* 1: no length is between those of the schemas of the place. */
+static int no_length(const struct shape *x) { return x->max_length >= 0 && x->min_length > x->max_length; }
+
+static grammar_expr no_length_left(struct shape *x)
+{
+    return schema_empty(x->s, x->terms->t[0].node,
+                        "minLength %lld and maxLength %lld of the schemas of this place leave no string",
+                        (long long)x->min_length, (long long)x->max_length);
+}
+
+/* A rule of the content with what stands around it. */
+static grammar_expr string_rule(struct shape *x, const struct patterns *p, grammar_expr inside, int quoted)
+{
+    struct schema *s = x->s;
+    if (schema_is_empty(s, inside))
+        return schema_empty(s, p->n ? p->at[0] : x->terms->t[0].node,
+                            "no string fits the pattern and the other keywords");
+    int32_t rule = grammar_rule(s->m, "string with a pattern or a length");
+    grammar_define(s->m, rule, quoted ? schema_quoted(s, inside) : inside);
+    return grammar_call(s->m, rule);
+}
+
+static void forget(struct patterns *p)
+{
+    for (size_t i = 0; i < p->n + p->n_barred; i++)
+        regex_free(&p->r[i]);
 }
 
 grammar_expr schema_string(struct shape *x)
 {
     struct schema *s = x->s;
     struct patterns p = {0};
-    const struct schema_node *first = x->terms->t[0].node;
-    if (x->max_length >= 0 && x->min_length > x->max_length)
-        return schema_empty(s, first, "minLength %lld and maxLength %lld of the schemas of this place leave no string",
-                            (long long)x->min_length, (long long)x->max_length);
+    if (no_length(x))
+        return no_length_left(x);
     const struct schema_node *outside = s->at;
+    struct regex_code_points code_points = schema_code_points(s);
     int failed = collect(x, &p);
     grammar_expr e = 0;
-    if (!failed && p.n == 0 && x->min_length <= 0 && x->max_length < 0) {
+    if (!failed && p.n == 0 && x->min_length <= 0 && x->max_length < 0)
         e = schema_any_string(s);
+    else if (!failed)
+        e = string_rule(x, &p, content(x, &p, &code_points, p.n ? -1 : any_code_point(s)), 1);
+    s->at = outside;
+    forget(&p);
+    return e;
+}
+
+/* ---- between tags --------------------------------------------------------------------------------------------------------------- */
+
+/* A length of text that may hold the beginning of a tag is counted in copies of the tag's automaton. */
+enum { TAG_STATES = 4000, FEW_TAG_STATES = 1200, PIECE = 4 };
+
+/* Code points of pieces that do not make the tag: all but the first of the tag; that one and what does not go on with the tag; and so
+ * on. */
+struct pieces {
+    struct schema *s;
+    uint32_t stop[PIECE];     /* the tag's first code points */
+    const char *never, *also; /* ASCII that is in no piece, and that no text begins with; or NULL */
+};
+
+static size_t add_text(struct grammar_range *range, const char *text)
+{
+    size_t n = text ? strlen(text) : 0;
+    for (size_t i = 0; i < n; i++)
+        range[i] = (struct grammar_range){(unsigned char)text[i], (unsigned char)text[i]};
+    return n;
+}
+
+/* A code point but these two and those that are in no piece. */
+static grammar_expr any_but(const struct pieces *c, uint32_t a, uint32_t b, int is_first)
+{
+    struct grammar_range range[2 + 4 + 4] = {{a, a}, {b, b}};
+    size_t n = 2 + add_text(range + 2, c->never);
+    n += add_text(range + n, is_first ? c->also : NULL);
+    return grammar_class(c->s->m, range, n, 1);
+}
+
+static grammar_expr just(const struct pieces *c, uint32_t code_point)
+{
+    return grammar_class(c->s->m, &(struct grammar_range){code_point, code_point}, 1, 0);
+}
+
+/* A piece of at most so many code points. */
+static grammar_expr piece(const struct pieces *c, int longest)
+{
+    struct grammar_maker *m = c->s->m;
+    grammar_expr e[PIECE + 1], begin = grammar_text(m, "", 0);
+    size_t n = 0;
+    for (int i = 0; i < longest; i++) {
+        e[n++] = two(m, begin, any_but(c, c->stop[0], c->stop[i], i == 0));
+        begin = two(m, begin, just(c, c->stop[i]));
+    }
+    if (longest > 2) /* the first one twice: << */
+        e[n++] = two(m, two(m, just(c, c->stop[0]), just(c, c->stop[0])), any_but(c, c->stop[0], c->stop[1], 0));
+    return grammar_choice(m, e, n);
+}
+
+/* So many pieces that their code points are within the bounds, whatever lengths they have. -1: there is no such number. */
+static grammar_expr counted(const struct shape *x, const struct pieces *c, int longest)
+{
+    struct grammar_maker *m = x->s->m;
+    struct pieces behind = *c;
+    int64_t min = x->min_length, max = x->max_length < 0 ? -1 : x->max_length / longest;
+    if (max >= 0 && (max < min || max == 0))
+        return -1;
+    behind.also = NULL;
+    grammar_expr more = code_points_repeated(x->s, piece(&behind, longest), min > 0 ? min - 1 : 0,
+                                             max < 0 ? -1 : max - 1);
+    grammar_expr some = two(m, piece(c, longest), more);
+    return min == 0 ? grammar_optional(m, some) : some;
+}
+
+/* Long lengths are counted in pieces. Text without the tag's first character has all of them, other text those that it has in any case,
+ * however long its pieces are. */
+static grammar_expr long_text(const struct shape *x)
+{
+    const struct schema_text *t = x->s->text;
+    struct pieces c = {.s = x->s, .never = t->never_last, .also = t->never_first};
+    grammar_expr e[3];
+    size_t n = 0, at = 0, length;
+    for (int i = 0; i < PIECE; i++, at += length)
+        utf8_read(t->stop + at, strlen(t->stop + at), &length, &c.stop[i]);
+    for (int longest = 1; longest <= PIECE; longest *= 2) {
+        e[n] = counted(x, &c, longest);
+        n += e[n] >= 0;
+    }
+    return grammar_choice(x->s->m, e, n);
+}
+
+static int bar(struct shape *x, struct patterns *p, const char *pattern)
+{
+    struct error err = {0};
+    size_t at = p->n + p->n_barred;
+    if (regex_read(&p->r[at], x->s->compile, pattern, strlen(pattern), &err))
+        return x->s->compile->end ? schema_ended(x->s) : grammar_fail(x->s->m, "%s", err.text), -1;
+    p->list[at] = &p->r[at];
+    p->n_barred++;
+    return 0;
+}
+
+/* A pattern that never reads the tag's first character keeps the tag out by itself. */
+static int may_hold_tag(const struct patterns *p, const char *stop)
+{
+    for (size_t i = 0; i < p->n; i++)
+        if (!regex_may_hold(p->list[i], (unsigned char)*stop))
+            return 0;
+    return 1;
+}
+
+static int is_long(const struct shape *x, size_t n_stop, int most)
+{
+    return (x->max_length >= 0 ? x->max_length : x->min_length) > most / (int64_t)n_stop;
+}
+
+/* Lengths that are too long to be counted so are left out. -1: the schema is strict. */
+static int leave_lengths(struct shape *x, size_t n_stop)
+{
+    static const char *const keywords[] = {"minLength", "maxLength"};
+    if (!is_long(x, n_stop, TAG_STATES))
+        return 0;
+    for (uint32_t i = 0; i < 2 * x->terms->n; i++) {
+        const struct schema_node *keyword = node_member(x->terms->t[i / 2].node, keywords[i % 2]);
+        if (keyword && schema_refuse(x->s, keyword, "a length above %d cannot be enforced in text between tags",
+                                     TAG_STATES / (int)n_stop))
+            return -1;
+    }
+    x->min_length = 0;
+    x->max_length = -1;
+    return 0;
+}
+
+/* Patterns that have too many states together with what is barred are left out. */
+static grammar_expr leave_patterns(struct shape *x, struct patterns *p, int tag)
+{
+    const char *stop = x->s->text->stop;
+    for (size_t i = 0; i < p->n; i++)
+        if (schema_refuse(x->s, p->at[i], "%s needs more than %d states in text between tags", p->at[i]->key,
+                          REGEX_STATES))
+            return 0;
+    if (leave_lengths(x, strlen(stop)) || (!tag && bar(x, p, stop)))
+        return 0;
+    struct patterns bars = {.list = p->list + p->n, .n_barred = p->n_barred};
+    return product(x, &bars, &regex_raw);
+}
+
+grammar_expr schema_raw_string(struct shape *x)
+{
+    struct schema *s = x->s;
+    const struct schema_text *t = s->text;
+    struct patterns p = {0};
+    if (no_length(x))
+        return no_length_left(x);
+    const struct schema_node *outside = s->at;
+    int failed = collect(x, &p), tag = !failed && may_hold_tag(&p, t->stop);
+    grammar_expr e = 0;
+    int counts = tag && p.n == 0 && !t->by_text && is_long(x, strlen(t->stop), FEW_TAG_STATES);
+    failed = failed || (tag && !counts && leave_lengths(x, strlen(t->stop))) || (tag && bar(x, &p, t->stop)) ||
+             (t->barred && bar(x, &p, t->barred));
+    if (!failed && p.n == 0 && x->min_length <= 0 && x->max_length < 0 && !t->barred) {
+        e = grammar_without(s->m, t->stop, strlen(t->stop));
+    } else if (!failed && counts) {
+        e = string_rule(x, &p, long_text(x), 0);
     } else if (!failed) {
-        grammar_expr inside = content(x, &p);
-        if (schema_is_empty(s, inside)) {
-            e = schema_empty(s, p.n ? p.at[0] : first, "no string fits the pattern and the other keywords");
-        } else {
-            int32_t rule = grammar_rule(s->m, "string with a pattern or a length");
-            grammar_define(s->m, rule, schema_quoted(s, inside));
-            e = grammar_call(s->m, rule);
-        }
+        grammar_expr inside = p.n_barred ? product(x, &p, &regex_raw) : content(x, &p, &regex_raw, -1);
+        if (inside < 0 && !s->compile->end)
+            inside = leave_patterns(x, &p, tag);
+        e = string_rule(x, &p, inside, 0);
     }
     s->at = outside;
-    for (size_t i = 0; i < p.n; i++)
-        regex_free(&p.r[i]);
+    forget(&p);
     return e;
 }

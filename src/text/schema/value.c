@@ -103,7 +103,7 @@ grammar_expr schema_free(struct schema *s, int depth)
 
 /* ---- all types -------------------------------------------------------------------------------------------------------------------- */
 
-static int says_something(const struct shape *x)
+int schema_says_something(const struct terms *l)
 {
     static const char *const words[] = {"minimum",    "maximum",         "exclusiveMinimum", "exclusiveMaximum",
                                         "multipleOf", "minLength",       "maxLength",        "pattern",
@@ -111,14 +111,22 @@ static int says_something(const struct shape *x)
                                         "maxItems",   "properties",      "required",         "additionalProperties",
                                         "enum",       "minProperties",   "maxProperties",    "patternProperties",
                                         "const",      "additionalItems", "unevaluatedItems", "unevaluatedProperties"};
-    for (uint32_t i = 0; i < x->terms->n; i++)
+    for (uint32_t i = 0; i < l->n; i++)
         for (size_t w = 0; w < sizeof words / sizeof *words; w++)
-            if (node_member(x->terms->t[i].node, words[w]))
+            if (node_member(l->t[i].node, words[w]))
                 return 1;
     return 0;
 }
 
-static grammar_expr one_of_values(struct shape *x)
+/* A value of a list; -1: it is not of the part that is made, or cannot be written there. */
+static grammar_expr listed(struct schema *s, const struct schema_node *value, enum schema_part part)
+{
+    if (part != PART_ALL && (part == PART_STRINGS) != (value->kind == NODE_STRING))
+        return -1;
+    return part == PART_STRINGS ? s->text->written(s->text->arg, value->text, value->n) : schema_written(s, value);
+}
+
+static grammar_expr one_of_values(struct shape *x, enum schema_part part)
 {
     struct schema *s = x->s;
     const struct schema_node *list = NULL;
@@ -129,27 +137,35 @@ static grammar_expr one_of_values(struct shape *x)
     int single = list->n_key == 5; /* const */
     const struct schema_node *value = single ? list : list->child;
     grammar_expr *e = compile_alloc(s->compile, list->n + 2, sizeof *e);
-    size_t n = 0;
+    size_t n = 0, fitting = 0;
     if (!e)
         return schema_ended(s);
     for (; value && !schema_failed(s); value = single ? NULL : value->next)
-        if (schema_fits(s, x->terms, value))
-            e[n++] = schema_written(s, value);
-    grammar_expr all = n ? grammar_choice(s->m, e, n)
-                         : schema_empty(s, list, "no value of this list fits the other keywords");
+        if (schema_fits(s, x->terms, value)) {
+            fitting++;
+            e[n] = listed(s, value, part);
+            n += e[n] >= 0;
+        }
+    grammar_expr all = n         ? grammar_choice(s->m, e, n)
+                       : fitting ? schema_empty(s, list, "no value of this list can be written between the tags")
+                                 : schema_empty(s, list, "no value of this list fits the other keywords");
     compile_free(s->compile, e);
     return all;
 }
 
-grammar_expr shape_value(struct shape *x)
+static grammar_expr value_of(struct shape *x, enum schema_part part)
 {
     struct schema *s = x->s;
     grammar_expr e[6];
     size_t n = 0;
     if (x->has_enum)
-        return one_of_values(x);
-    if (x->types == SCHEMA_ANY && !says_something(x))
+        return one_of_values(x, part);
+    if (part == PART_ALL && x->types == SCHEMA_ANY && !schema_says_something(x->terms))
         return schema_free(s, 0);
+    if (part == PART_STRINGS)
+        return x->types & SCHEMA_STRING ? schema_raw_string(x) : grammar_choice(s->m, NULL, 0);
+    if (part == PART_OTHERS)
+        x->types &= ~(unsigned)SCHEMA_STRING;
     if (x->types & SCHEMA_STRING)
         e[n++] = schema_string(x);
     if (x->types & SCHEMA_INTEGER)
@@ -167,4 +183,14 @@ grammar_expr shape_value(struct shape *x)
         if (!schema_is_empty(s, e[i]))
             e[kept++] = e[i];
     return schema_failed(s) ? 0 : grammar_choice(s->m, e, kept);
+}
+
+grammar_expr shape_value(struct shape *x)
+{
+    struct schema *s = x->s;
+    enum schema_part part = s->part;
+    s->part = PART_ALL;
+    grammar_expr e = value_of(x, part);
+    s->part = part;
+    return e;
 }

@@ -209,12 +209,27 @@ static const json_t *resolve(const json_t *schema, const json_t *root)
     return NULL;
 }
 
+/* The first declaration of an argument, in the schema or the parts of its allOf. left: schemas that may still be looked at. */
+static const json_t *declared(const json_t *schema, const json_t *root, const char *key, size_t n, int *left)
+{
+    size_t i;
+    json_t *part;
+    schema = resolve(schema, root);
+    if (--*left < 0)
+        return NULL;
+    const json_t *found = json_object_getn(json_object_get(schema, "properties"), key, n);
+    if (!found)
+        json_array_foreach(json_object_get(schema, "allOf"), i,
+                           part) if ((found = declared(part, root, key, n, left))) break;
+    return found;
+}
+
 json_t *tool_argument_schema(const struct tool_def *t, const char *key, size_t n)
 {
+    int left = MAX_BRANCHES;
     if (!t || !t->parameters)
         return NULL;
-    const json_t *all = resolve(t->parameters, t->parameters);
-    return (json_t *)resolve(json_object_getn(json_object_get(all, "properties"), key, n), t->parameters);
+    return (json_t *)resolve(declared(t->parameters, t->parameters, key, n, &left), t->parameters);
 }
 
 static unsigned named_type(const json_t *x)
@@ -246,27 +261,64 @@ static unsigned value_type(const json_t *x)
     }
 }
 
-/* left: branches that may still be looked at, so that branches that refer to each other come to an end. */
+/* Types that both allow, 0: it does not say. An integer is a number too. */
+static unsigned both(unsigned a, unsigned b)
+{
+    unsigned all_a = a & TYPE_NUMBER ? a | TYPE_INTEGER : a, all_b = b & TYPE_NUMBER ? b | TYPE_INTEGER : b;
+    if (!a || !b)
+        return a | b;
+    unsigned common = (a & all_b) | (b & all_a);
+    return common ? common : a; /* no value fits both */
+}
+
+static unsigned types_of_values(const json_t *schema)
+{
+    const json_t *constant = json_object_get(schema, "const");
+    unsigned types = constant ? value_type(constant) : 0;
+    size_t i;
+    json_t *x;
+    if (!constant)
+        json_array_foreach(json_object_get(schema, "enum"), i, x) types |= value_type(x);
+    return types;
+}
+
+static unsigned types_within(const json_t *schema, const json_t *root, int *left);
+
+/* A branch that does not say its types allows any. */
+static unsigned types_of_branches(const json_t *branches, const json_t *root, int *left)
+{
+    unsigned types = 0, one;
+    size_t i;
+    json_t *x;
+    json_array_foreach(branches, i, x)
+    {
+        if (json_is_false(x))
+            continue;
+        if (!(one = types_within(x, root, left)))
+            return 0;
+        types |= one;
+    }
+    return types;
+}
+
+/* left: schemas that may still be looked at, so that those that refer to each other come to an end. */
 static unsigned types_within(const json_t *schema, const json_t *root, int *left)
 {
-    static const char *const unions[] = {"anyOf", "oneOf"};
     unsigned types = 0;
-    size_t i, k;
+    size_t i;
     json_t *x;
     schema = resolve(schema, root);
     if (!json_is_dict(schema) || --*left < 0)
         return 0;
-    const json_t *type = json_object_get(schema, "type"), *values = json_object_get(schema, "enum");
+    const json_t *type = json_object_get(schema, "type");
     json_array_foreach(type, i, x) types |= named_type(x);
     types |= named_type(type);
     if (types && json_is_true(json_object_get(schema, "nullable")))
         types |= TYPE_NULL;
-    for (k = 0; k < 2 && !types; k++)
-        json_array_foreach(json_object_get(schema, unions[k]), i, x) types |= types_within(x, root, left);
-    if (!types)
-        json_array_foreach(values, i, x) types |= value_type(x);
-    if (!types && json_object_get(schema, "const"))
-        types = value_type(json_object_get(schema, "const"));
+    types = both(types, types_of_values(schema));
+    types = both(types, types_of_branches(json_object_get(schema, "anyOf"), root, left));
+    types = both(types, types_of_branches(json_object_get(schema, "oneOf"), root, left));
+    json_array_foreach(json_object_get(schema, "allOf"), i, x) types = both(types, types_within(x, root, left));
     return types;
 }
 

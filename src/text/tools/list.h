@@ -49,8 +49,11 @@ enum tool_type {
     TYPE_ARRAY = 32,
     TYPE_OBJECT = 64
 };
-/* Types, enum tool_type, that a schema allows by type, else by anyOf or oneOf, else by enum or const; 0: it does not say. root: the schema
+/* Types, enum tool_type, that a schema allows by type, enum, const, anyOf, oneOf and allOf together; 0: it does not say. root: the schema
  * that references point into. */
 unsigned tool_schema_types(const json_t *schema, const json_t *root);
+
+/* 1: where tags do not name the type of a value, this text of n bytes is read as a string. */
+int tool_reads_string(const json_t *schema, const json_t *root, const char *text, size_t n);
 
 #endif

@@ -302,7 +302,7 @@ static unsigned types_of(char kind, const char *text, size_t n)
 
 int value_is_text(const json_t *schema, const json_t *root) { return tool_schema_types(schema, root) == TYPE_STRING; }
 
-void value_typed(struct buffer *out, const json_t *schema, const json_t *root, const char *text, size_t n)
+int value_typed(struct buffer *out, const json_t *schema, const json_t *root, const char *text, size_t n)
 {
     unsigned allowed = tool_schema_types(schema, root);
     const char *from = text, *end = text + n;
@@ -315,14 +315,24 @@ void value_typed(struct buffer *out, const json_t *schema, const json_t *root, c
     char kind = json_whole(from, trimmed);
     if (kind && kind != '"' && (!allowed || types_of(kind, from, trimmed) & allowed)) {
         buffer_put(out, from, trimmed);
-        return;
+        return 0;
     }
     if (!kind && allowed && trimmed && value_python(out, from, trimmed) == 0 && !out->failed) {
         char first = out->text[mark];
         int literal = *from == 'T' || *from == 'F' || *from == 'N' || *from == '[' || *from == '{' || *from == '(';
         if (literal && types_of(first, "", 0) & allowed)
-            return;
+            return 0;
     }
     out->n = mark;
     buffer_put_string(out, text, n);
+    return 1;
+}
+
+int tool_reads_string(const json_t *schema, const json_t *root, const char *text, size_t n)
+{
+    struct buffer out = {0};
+    int is_string = value_is_text(schema, root) || value_typed(&out, schema, root, text, n);
+    is_string &= !out.failed;
+    buffer_free(&out);
+    return is_string;
 }

@@ -15,8 +15,8 @@ int value_python(struct buffer *out, const char *text, size_t n);
 int value_gemma_member(struct buffer *out, const char *text, size_t n);
 
 /* A value written as text, typed by its schema (tool_calls.md 4); NULL: no schema. python: lists and objects may be Python
- * literals. */
-void value_typed(struct buffer *out, const json_t *schema, const json_t *root, const char *text, size_t n);
+ * literals. 1: it is written as a string. */
+int value_typed(struct buffer *out, const json_t *schema, const json_t *root, const char *text, size_t n);
 
 /* 1: by its schema the value is text, whatever it looks like. */
 int value_is_text(const json_t *schema, const json_t *root);

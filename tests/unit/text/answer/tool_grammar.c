@@ -2,11 +2,13 @@
 /* What governs an answer with tools: where text is free, where a call begins, what must come then. Languages of whole calls are
  * tested by tests/tool_cases.c. */
 #include "base/rng.h"
+#include "base/utf8.h"
 #include "text/answer/answer.h"
 #include "text/tools/stream.h"
 
 #include "text_fixture.h"
 
+#include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
 
@@ -290,8 +292,11 @@ static int32_t pick(uint64_t *count, int n)
 enum walk {
     WALK_FITS,    /* arguments fit their schemas */
     WALK_OBJECTS, /* they are objects; their numbers may be beyond doubles, so that the parser's word is taken */
-    WALK_MIXED    /* as WALK_FITS, or an object instead of calls */
+    WALK_MIXED,   /* as WALK_FITS, or an object instead of calls */
+    WALK_VALUES   /* their member x is a value that value_is_valid() takes */
 };
+
+static int (*value_is_valid)(const json_t *v);
 
 static int is_object(const char *text, size_t n)
 {
@@ -338,7 +343,9 @@ static void walk(const struct tool_format *f, uint64_t *count, enum walk kind)
         json_t *v = json_loadb(m.call[i].arguments.text, m.call[i].arguments.n,
                                JSON_ALLOW_NUL | JSON_DECODE_INT_AS_REAL, NULL);
         fine = t && m.call[i].ended &&
-               (kind == WALK_OBJECTS ? m.call[i].arguments.text[0] == '{' : v && value_fits(t->parameters, v));
+               (kind == WALK_VALUES    ? value_is_valid(json_object_get(v, "x"))
+                : kind == WALK_OBJECTS ? m.call[i].arguments.text[0] == '{'
+                                       : v && value_fits(t->parameters, v));
         json_decref(v);
     }
     if (!fine)
@@ -474,6 +481,191 @@ static void enumerated_numbers(void **s)
     }
 }
 
+/* ---- strings between tags ---------------------------------------------------------------------------------------------------- */
+
+static const char *const tag_formats[] = {"qwen_xml", "seed_oss", "glm", "minimax_m2", "dsml"};
+
+/* A tool f with an argument x. */
+static int begin_argument(const char *format, const char *schema, int strict, struct error *err)
+{
+    char json[1024];
+    snprintf(json, sizeof json,
+             "[{\"function\": {\"name\": \"f\", \"strict\": %s, \"parameters\": {\"type\": \"object\", \"properties\": "
+             "{\"x\": %s}, \"required\": [\"x\"], \"additionalProperties\": false}}}]",
+             strict ? "true" : "false", schema);
+    return begin_with(format, json, &(struct tool_want){.choice = TOOL_CHOICE_REQUIRED, .parallel = 1}, err);
+}
+
+static size_t length_of(const json_t *v)
+{
+    return json_is_string(v) ? utf8_count(json_string_value(v), json_string_length(v)) : 0;
+}
+static int is(const json_t *v, const char *text) { return json_is_string(v) && !strcmp(json_string_value(v), text); }
+static int is_integer(const json_t *v) { return json_is_real(v) && fmod(json_real_value(v), 1) == 0; }
+
+static int valid_length(const json_t *v) { return length_of(v) >= 2 && length_of(v) <= 4; }
+static int valid_long(const json_t *v) { return length_of(v) >= 110 && length_of(v) <= 130; }
+static int valid_date(const json_t *v)
+{
+    return length_of(v) == 10 && json_string_value(v)[4] == '-' && strspn(json_string_value(v), "0123456789-") == 10;
+}
+static int valid_a_or_b(const json_t *v) { return is(v, "a") || is(v, "b"); }
+static int valid_yyyy(const json_t *v) { return is(v, "yyyy"); }
+static int valid_one_or_two(const json_t *v) { return is(v, "1") || (is_integer(v) && json_real_value(v) == 2); }
+static int valid_one(const json_t *v) { return is(v, "1"); }
+static int valid_newline(const json_t *v) { return is(v, "\nx") || is(v, "\n\nx\n\n") || is(v, "x\n"); }
+static int valid_integer_or_a(const json_t *v) { return is_integer(v) || is(v, "a"); }
+static int valid_unless_short(const json_t *v) { return v && (!json_is_string(v) || length_of(v) >= 3); }
+static int valid_small(const json_t *v)
+{
+    return (is_integer(v) && json_real_value(v) <= 5) ||
+           (length_of(v) == 2 && strspn(json_string_value(v), "0123a") == 2);
+}
+static int valid_blank(const json_t *v)
+{
+    return length_of(v) > 0 && strspn(json_string_value(v), "\r\n") == length_of(v);
+}
+static int valid_tag(const json_t *v) { return length_of(v) >= 2 && *json_string_value(v) == '<'; }
+static int valid_object(const json_t *v)
+{
+    return json_is_object(v) ? is_integer(json_object_get(v, "k")) : length_of(v) >= 2;
+}
+
+static const struct tag_case {
+    const char *schema;
+    int (*valid)(const json_t *v);
+} tag_cases[] = {
+    {"{\"type\": \"string\", \"minLength\": 2, \"maxLength\": 4}", valid_length},
+    {"{\"type\": \"string\", \"minLength\": 110, \"maxLength\": 130}", valid_long},
+    {"{\"type\": \"string\", \"format\": \"date\"}", valid_date},
+    {"{\"anyOf\": [{\"enum\": [\"a\"]}, {\"enum\": [\"b\"]}]}", valid_a_or_b},
+    {"{\"allOf\": [{\"type\": \"string\"}, {\"enum\": [\"a\", \"b\"]}]}", valid_a_or_b},
+    {"{\"type\": \"string\", \"pattern\": \"^[ab]$\"}", valid_a_or_b},
+    {"{\"allOf\": [{\"enum\": [\"x\", \"yyyy\"]}, {\"minLength\": 3}]}", valid_yyyy},
+    {"{\"enum\": [\"x\", \"yyyy\"], \"minLength\": 3}", valid_yyyy},
+    {"{\"anyOf\": [{\"type\": \"integer\"}, {\"type\": \"string\", \"enum\": [\"a\"]}]}", valid_integer_or_a},
+    {"{\"type\": [\"string\", \"integer\"], \"enum\": [\"1\"]}", valid_one},
+    {"{\"allOf\": [{\"const\": \"1\"}, {}]}", valid_one},
+    {"{\"type\": [\"string\", \"integer\"], \"enum\": [\"1\", 2]}", valid_one_or_two},
+    {"{\"enum\": [\"\\nx\", \"\\n\\nx\\n\\n\", \"x\\n\"]}", valid_newline},
+    {"{\"minLength\": 3}", valid_unless_short},
+    {"{\"type\": [\"string\", \"integer\"], \"pattern\": \"^[0-3a]{2}$\", \"maximum\": 5}", valid_small},
+    {"{\"type\": \"string\", \"pattern\": \"^[\\r\\n]+$\"}", valid_blank},
+    {"{\"type\": \"string\", \"pattern\": \"^<.\"}", valid_tag},
+    {"{\"anyOf\": [{\"type\": \"string\", \"minLength\": 2}, {\"type\": \"object\", \"properties\": {\"k\": {\"type\": "
+     "\"integer\"}}, \"required\": [\"k\"]}]}",
+     valid_object},
+};
+
+/* Text drawn from the masks is read back as a value that fits, whatever the keywords and unions of a string. */
+static void strings_in_tags_fit(void **s)
+{
+    uint64_t count = 0;
+    for (size_t f = 0; f < sizeof tag_formats / sizeof *tag_formats; f++)
+        for (size_t i = 0; i < sizeof tag_cases / sizeof *tag_cases; i++) {
+            struct error err = {0};
+            value_is_valid = tag_cases[i].valid;
+            if (begin_argument(tag_formats[f], tag_cases[i].schema, 1, &err))
+                fail_msg("%s: %s: %s", tag_formats[f], tag_cases[i].schema, err.text);
+            for (int w = 0; w < 30; w++) {
+                constraint_end(state);
+                assert_int_equal(constraint_begin(&state, constraint, &err), 0);
+                walk(tool_format_find(tag_formats[f], &err), &count, WALK_VALUES);
+            }
+            end(s);
+        }
+}
+
+#define TEN "0123456789"
+
+/* Which texts of qwen_xml stand for an argument. */
+static void texts_between_tags(void **s)
+{
+    static const struct {
+        const char *schema, *text;
+        int fits;
+    } cases[] = {
+        {"{\"type\": \"string\", \"maxLength\": 9}", "</p>\n</q>", 1},
+        {"{\"type\": \"string\", \"maxLength\": 9}", "0123456789", 0},
+        {"{\"type\": \"string\", \"maxLength\": 9}", "\r", 0}, /* the tag's newline would take it along */
+        {"{\"type\": \"string\", \"maxLength\": 90}", "a</parameter>b", 0},
+        {"{\"type\": \"string\", \"maxLength\": 120}", "a < b <= c, <p>d</p> << 1", 1},
+        {"{\"type\": \"string\", \"maxLength\": 120}", "a</parameter>b", 0},
+        {"{\"type\": \"string\", \"maxLength\": 120}", TEN TEN TEN TEN TEN TEN TEN TEN TEN TEN TEN TEN, 1},
+        {"{\"type\": \"string\", \"maxLength\": 120}", TEN TEN TEN TEN TEN TEN TEN TEN TEN TEN TEN TEN "x", 0},
+        {"{\"type\": \"string\", \"maxLength\": 120}", "<" TEN TEN TEN TEN TEN TEN, 1},
+        {"{\"type\": \"string\", \"maxLength\": 120}", "<" TEN TEN TEN TEN TEN TEN "xx", 0},
+        {"{\"type\": \"string\", \"pattern\": \"a\"}", "b\r", 0},
+        {"{\"type\": \"string\", \"pattern\": \"a\"}", "</parametera", 1},
+        {"{\"type\": \"string\", \"pattern\": \"a\"}", "</parameter>a", 0},
+        {"{\"enum\": [\"a</parameter>b\", \"b\"]}", "a</parameter>b", 1},
+        {"{\"enum\": [\"a</parameter> <parameter=y>\", \"b\"]}", "a</parameter> <parameter=y>", 0},
+        {"{\"type\": [\"string\", \"null\"]}", "null", 1},
+        {"{\"type\": [\"string\", \"null\"]}", "[a]", 1},
+        {"{\"type\": [\"string\", \"null\"], \"minLength\": 3}", "null", 1},
+        {"{\"type\": [\"string\", \"null\"], \"minLength\": 3}", " null ", 0},
+        {"{\"type\": [\"string\", \"null\"], \"minLength\": 3}", "nulls", 1},
+        {"{\"type\": [\"string\", \"null\"], \"minLength\": 3}", "12", 0},
+        {"{\"type\": [\"string\", \"integer\"], \"enum\": [\"1\", 2]}", "1", 0},
+        {"{\"type\": [\"string\", \"integer\"], \"enum\": [\"1\", 2]}", "2", 1},
+        {"{\"type\": [\"string\", \"array\"], \"maxLength\": 9}", "[true]", 1},
+        {"{\"type\": [\"string\", \"array\"], \"maxLength\": 9}", "[true", 0},
+        {"{}", "(1)", 1},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct error err = {0};
+        char text[400];
+        snprintf(text, sizeof text, "{{<tool_call>}}\n<function=f>\n<parameter=x>\n%s\n</parameter>\n</function>",
+                 cases[i].text);
+        if (begin_argument("qwen_xml", cases[i].schema, 1, &err))
+            fail_msg("%s: %s", cases[i].schema, err.text);
+        if (goes(text) != cases[i].fits)
+            fail_msg("%s: %s %s", cases[i].schema, cases[i].fits ? "does not take" : "takes", cases[i].text);
+        end(s);
+    }
+}
+
+static size_t n_warning;
+
+static void count_warning(void *arg, const char *text)
+{
+    (void)arg;
+    n_warning += strstr(text, "#/properties/x/") != NULL;
+}
+
+/* What cannot be enforced is refused where the schema is strict, and warned of where it is not. */
+static void tags_leave_nothing_out_silently(void **s)
+{
+    static const char *const schemas[] = {
+        "{\"type\": \"string\", \"pattern\": \"a\", \"maxLength\": 100000}",
+        "{\"type\": \"string\", \"pattern\": \"a\", \"minLength\": 100000}",
+        "{\"type\": \"string\", \"pattern\": \"^a.{9000}$\"}",
+        "{\"type\": \"string\", \"pattern\": \"(?=a)\"}",
+        "{\"type\": [\"string\", \"null\"], \"not\": {\"const\": \"a\"}}",
+        "{\"anyOf\": [{\"type\": \"string\", \"pattern\": \"a\\\\b\"}, {\"const\": 1}]}"};
+    for (size_t f = 0; f < sizeof tag_formats / sizeof *tag_formats; f++)
+        for (size_t i = 0; i < sizeof schemas / sizeof *schemas; i++) {
+            struct error err = {0};
+            struct constraint *c = NULL;
+            if (begin_argument(tag_formats[f], schemas[i], 1, &err) == 0)
+                fail_msg("%s takes %s", tag_formats[f], schemas[i]);
+            if (!strstr(err.text, "tools[0].function.parameters#/properties/x"))
+                fail_msg("%s: %s: %s", tag_formats[f], schemas[i], err.text);
+            end(s);
+            assert_int_equal(begin_argument(tag_formats[f], schemas[i], 0, &err), 0);
+            struct tool_want want = {.format = tool_format_find(tag_formats[f], &err),
+                                     .tools = list,
+                                     .choice = TOOL_CHOICE_REQUIRED,
+                                     .warning = count_warning};
+            n_warning = 0;
+            assert_int_equal(tool_constraint(&c, vocabulary, trie, &want, &err), 0);
+            constraint_destroy(c);
+            if (n_warning != 1)
+                fail_msg("%s: %s: %zu warnings", tag_formats[f], schemas[i], n_warning);
+            end(s);
+        }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -488,6 +680,9 @@ int main(void)
         cmocka_unit_test_teardown(other_schemas_are_refused, end),
         cmocka_unit_test_teardown(calls_or_values, end),
         cmocka_unit_test_teardown(enumerated_numbers, end),
+        cmocka_unit_test_teardown(strings_in_tags_fit, end),
+        cmocka_unit_test_teardown(texts_between_tags, end),
+        cmocka_unit_test_teardown(tags_leave_nothing_out_silently, end),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
