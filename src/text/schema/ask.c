@@ -16,14 +16,17 @@ static int node_terms(struct schema *s, const char *pointer, struct terms *out)
 
 struct asked {
     struct schema_property *list;
+    struct name_list names; /* in the order of the list */
     size_t n, capacity;
 };
 
 static struct schema_property *find(struct schema *s, struct asked *a, const char *name, size_t n)
 {
-    for (size_t i = 0; i < a->n; i++)
-        if (a->list[i].n == n && memcmp(a->list[i].name, name, n) == 0)
-            return &a->list[i];
+    int64_t i = schema_name(s, &a->names, name, n);
+    if (i < 0)
+        return NULL;
+    if ((size_t)i < a->n)
+        return &a->list[i];
     if (a->n == a->capacity) {
         size_t capacity = a->capacity * 2 + 16;
         struct schema_property *grown = pool_alloc(&s->pool, capacity, sizeof *grown);
@@ -41,6 +44,11 @@ static struct schema_property *find(struct schema *s, struct asked *a, const cha
 static const char *pointer_of(struct schema *s, const struct schema_node *node)
 {
     char pointer[4096];
+    uint64_t steps = 16;
+    for (const struct schema_node *x = node; x; x = x->parent)
+        steps += 2 + x->n_key / 4;
+    if (schema_work(s, steps))
+        return NULL;
     node_pointer(node, pointer, sizeof pointer);
     return pool_copy(&s->pool, pointer, strlen(pointer));
 }
@@ -54,8 +62,8 @@ size_t schema_properties(struct schema *s, const char *pointer, const struct sch
         return 0;
     for (uint32_t t = 0; t < l.n; t++) {
         const struct schema_node *properties = node_member(l.t[t].node, "properties");
-        for (const struct schema_node *p = properties && properties->kind == NODE_OBJECT ? properties->child : NULL; p;
-             p = p->next) {
+        for (const struct schema_node *p = properties && properties->kind == NODE_OBJECT ? properties->child : NULL;
+             p && !schema_failed(s); p = p->next) {
             struct schema_property *found = find(s, &a, p->key, p->n_key);
             if (found && !found->pointer)
                 found->pointer = pointer_of(s, p);
@@ -63,12 +71,15 @@ size_t schema_properties(struct schema *s, const char *pointer, const struct sch
     }
     for (uint32_t t = 0; t < l.n; t++) {
         const struct schema_node *names = node_member(l.t[t].node, "required");
-        for (const struct schema_node *x = names && names->kind == NODE_ARRAY ? names->child : NULL; x; x = x->next) {
+        for (const struct schema_node *x = names && names->kind == NODE_ARRAY ? names->child : NULL;
+             x && !schema_failed(s); x = x->next) {
             struct schema_property *found = x->kind == NODE_STRING ? find(s, &a, x->text, x->n) : NULL;
             if (found)
                 found->required = 1;
         }
     }
+    compile_free(s->compile, a.names.name);
+    compile_free(s->compile, a.names.slot);
     *out = a.list;
     return a.n;
 }
@@ -78,7 +89,8 @@ static unsigned types_of(struct schema *s, const struct terms *l, int depth);
 static unsigned types_of_branches(struct schema *s, const struct schema_node *group, int depth)
 {
     unsigned types = 0;
-    for (const struct schema_node *b = group->kind == NODE_ARRAY ? group->child : NULL; b; b = b->next) {
+    for (const struct schema_node *b = group->kind == NODE_ARRAY ? group->child : NULL; b && !schema_failed(s);
+         b = b->next) {
         struct terms one = {0}, flat;
         terms_add(s, &one, b, -1);
         terms_flatten(s, &one, &flat);
@@ -101,6 +113,7 @@ static unsigned types_of(struct schema *s, const struct terms *l, int depth)
         const struct schema_node *node = l->t[t].node, *any = node_member(node, "anyOf"),
                                  *one = node_member(node, "oneOf");
         const struct schema_node *list = node_member(node, "enum"), *fixed = node_member(node, "const");
+        schema_work(s, 16 + (list ? list->n / 4 : 0));
         unsigned declared = node_member(node, "type") ? shape_types(s, node) : SCHEMA_ANY;
         if (declared == SCHEMA_ANY && (any || one))
             declared = types_of_branches(s, any ? any : one, depth);

@@ -1,4 +1,5 @@
-/* Does a value fit? For the values of enum and const, which other keywords may narrow. */
+/* Does a value fit? For the values of enum and const, which other keywords may narrow. Thousands of values are held against one
+ * schema, so what a look at it takes is counted as it is: by bytes, members and probes. */
 #include "base/utf8.h"
 #include "text/schema/inner.h"
 
@@ -7,7 +8,15 @@
 static int fits_node(struct schema *s, const struct schema_node *node, uint32_t done, const struct schema_node *v,
                      int depth);
 
-static unsigned type_of(const struct schema_node *v)
+static int is_integer(struct schema *s, const struct schema_node *v)
+{
+    size_t n;
+    const char *text = node_number(v, &n);
+    schema_work(s, 4 + n / 4);
+    return number_is_integer(text, n);
+}
+
+static unsigned type_of(struct schema *s, const struct schema_node *v)
 {
     switch (v->kind) {
     case NODE_NULL:
@@ -16,7 +25,7 @@ static unsigned type_of(const struct schema_node *v)
     case NODE_FALSE:
         return SCHEMA_BOOLEAN;
     case NODE_NUMBER:
-        return number_is_integer(v->text, v->n) ? SCHEMA_INTEGER : SCHEMA_NUMBER;
+        return is_integer(s, v) ? SCHEMA_INTEGER : SCHEMA_NUMBER;
     case NODE_STRING:
         return SCHEMA_STRING;
     case NODE_ARRAY:
@@ -26,19 +35,20 @@ static unsigned type_of(const struct schema_node *v)
     }
 }
 
-static int is_above(const struct schema_node *v, const struct schema_node *bound, int sign, int or_equal)
+static int is_above(struct schema *s, const struct schema_node *v, const struct schema_node *bound, int sign,
+                    int or_equal)
 {
     if (!bound || bound->kind != NODE_NUMBER)
         return 1;
-    int order = sign * number_compare(v->text, v->n, bound->text, bound->n);
+    int order = sign * node_compare_numbers(s->compile, v, bound);
     return or_equal ? order >= 0 : order > 0;
 }
 
-static int fits_number(const struct schema_node *node, const struct schema_node *v)
+static int fits_number(struct schema *s, const struct schema_node *node, const struct schema_node *v)
 {
-    return is_above(v, node_member(node, "minimum"), 1, 1) && is_above(v, node_member(node, "maximum"), -1, 1) &&
-           is_above(v, node_member(node, "exclusiveMinimum"), 1, 0) &&
-           is_above(v, node_member(node, "exclusiveMaximum"), -1, 0);
+    return is_above(s, v, node_member(node, "minimum"), 1, 1) && is_above(s, v, node_member(node, "maximum"), -1, 1) &&
+           is_above(s, v, node_member(node, "exclusiveMinimum"), 1, 0) &&
+           is_above(s, v, node_member(node, "exclusiveMaximum"), -1, 0);
 }
 
 static int within(struct schema *s, const struct schema_node *node, const char *least, const char *most, int64_t n)
@@ -59,8 +69,8 @@ static struct checked *check_with(struct schema *s, const struct schema_node *pa
 {
     struct checked *c = s->checked;
     struct error ignored = {0};
-    while (c && c->at != pattern)
-        c = c->next;
+    for (; c && c->at != pattern; c = c->next)
+        schema_work(s, 1);
     if (c || !(c = pool_alloc(&s->pool, 1, sizeof *c)))
         return c;
     c->at = pattern;
@@ -79,9 +89,11 @@ void schema_forget_patterns(struct schema *s)
 static int fits_string(struct schema *s, const struct schema_node *node, const struct schema_node *v)
 {
     const struct schema_node *pattern = node_member(node, "pattern");
-    int64_t code_points = (int64_t)utf8_count(v->text, v->n);
-    if (!within(s, node, "minLength", "maxLength", code_points))
-        return 0;
+    if (node_member(node, "minLength") || node_member(node, "maxLength")) {
+        schema_work(s, v->n / 8);
+        if (!within(s, node, "minLength", "maxLength", (int64_t)utf8_count(v->text, v->n)))
+            return 0;
+    }
     struct checked *known = pattern && pattern->kind == NODE_STRING ? check_with(s, pattern) : NULL;
     return !known || known->bad || regex_holds(&known->pattern, v->text, v->n);
 }
@@ -94,7 +106,8 @@ static int fits_array(struct schema *s, const struct schema_node *node, const st
         prefix = items;
         rest = node_member(node, "additionalItems");
     }
-    const struct schema_node *next = prefix ? prefix->child : NULL;
+    const struct schema_node *next = prefix && prefix->kind == NODE_ARRAY ? prefix->child : NULL;
+    schema_work(s, v->n);
     if (!within(s, node, "minItems", "maxItems", v->n))
         return 0;
     for (const struct schema_node *e = v->child; e; e = e->next) {
@@ -110,15 +123,17 @@ static int fits_object(struct schema *s, const struct schema_node *node, const s
 {
     const struct schema_node *properties = node_member(node, "properties"), *required = node_member(node, "required");
     const struct schema_node *more = node_member(node, "additionalProperties");
+    if (node_member(node, "patternProperties"))
+        more = NULL;
     if (!within(s, node, "minProperties", "maxProperties", v->n))
         return 0;
     for (const struct schema_node *r = required && required->kind == NODE_ARRAY ? required->child : NULL; r;
          r = r->next)
-        if (r->kind == NODE_STRING && !node_member_n(v, r->text, r->n))
+        if (schema_failed(s) || (r->kind == NODE_STRING && !schema_member(s, v, r->text, r->n)))
             return 0;
     for (const struct schema_node *m = v->child; m; m = m->next) {
-        const struct schema_node *want = node_member_n(properties, m->key, m->n_key);
-        want = want ? want : node_member(node, "patternProperties") ? NULL : more;
+        const struct schema_node *want = schema_member(s, properties, m->key, m->n_key);
+        want = want ? want : more;
         if (want && !fits_node(s, want, 0, m, depth + 1))
             return 0;
     }
@@ -129,14 +144,14 @@ static int fits_list(struct schema *s, const struct schema_node *node, const str
 {
     const struct schema_node *list = node_member(node, "enum"), *fixed = node_member(node, "const");
     int found = !list || list->kind != NODE_ARRAY || v->parent == list || schema_lists(s, list, v);
-    return found && (!fixed || node_equal(fixed, v));
+    return found && (!fixed || node_equal(s->compile, fixed, v));
 }
 
 static int fits_some(struct schema *s, const struct schema_node *group, const struct schema_node *v, int depth, int all)
 {
     if (!group || group->kind != NODE_ARRAY)
         return 1;
-    for (const struct schema_node *b = group->child; b; b = b->next)
+    for (const struct schema_node *b = group->child; b && !schema_failed(s); b = b->next)
         if (fits_node(s, b, 0, v, depth + 1) != all)
             return !all;
     return all;
@@ -145,15 +160,15 @@ static int fits_some(struct schema *s, const struct schema_node *group, const st
 static int fits_node(struct schema *s, const struct schema_node *node, uint32_t done, const struct schema_node *v,
                      int depth)
 {
-    schema_work(s, 64);
+    schema_work(s, 64 + 8 * (uint64_t)node_probes(node)); /* some 15 keywords are looked for */
     if (node->kind != NODE_OBJECT || depth > SCHEMA_DEPTH)
         return node->kind != NODE_FALSE;
     const struct schema_node *ref = node_member(node, "$ref");
     const struct schema_node *target = ref && !(done & TERM_REF) ? schema_target(s, ref) : NULL;
-    unsigned type = type_of(v);
+    unsigned type = type_of(s, v);
     if (schema_failed(s) || !(shape_types(s, node) & type) || !fits_list(s, node, v))
         return 0;
-    if ((type & (SCHEMA_INTEGER | SCHEMA_NUMBER) && !fits_number(node, v)) ||
+    if ((type & (SCHEMA_INTEGER | SCHEMA_NUMBER) && !fits_number(s, node, v)) ||
         (type == SCHEMA_STRING && !fits_string(s, node, v)) ||
         (type == SCHEMA_ARRAY && !fits_array(s, node, v, depth)) ||
         (type == SCHEMA_OBJECT && !fits_object(s, node, v, depth)))
@@ -168,7 +183,7 @@ static int fits_node(struct schema *s, const struct schema_node *node, uint32_t 
 int schema_fits(struct schema *s, const struct terms *l, const struct schema_node *value)
 {
     for (uint32_t i = 0; i < l->n; i++)
-        if (!fits_node(s, l->t[i].node, l->t[i].done, value, 0))
+        if (schema_failed(s) || !fits_node(s, l->t[i].node, l->t[i].done, value, 0))
             return 0;
     return 1;
 }

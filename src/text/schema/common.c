@@ -59,20 +59,52 @@ grammar_expr schema_empty(struct schema *s, const struct schema_node *at, const 
 
 int schema_is_empty(const struct schema *s, grammar_expr e) { return e == grammar_choice(s->m, NULL, 0); }
 
+/* Only nodes of the schema's text are marked, so their numbers tell them apart. */
+static uint8_t *mark_of(struct schema *s, const struct schema_node *node)
+{
+    if (node->id < s->n_mark)
+        return &s->mark[node->id];
+    uint32_t n = node->id * 2 + 256;
+    uint8_t *grown = compile_grow(s->compile, s->mark, n, 1);
+    if (!grown)
+        return NULL;
+    memset(grown + s->n_mark, 0, n - s->n_mark);
+    s->mark = grown;
+    s->n_mark = n;
+    return &grown[node->id];
+}
+
+int schema_mark_node(struct schema *s, const struct schema_node *node, enum node_mark mark)
+{
+    uint8_t *marks = mark_of(s, node);
+    int had = !marks || *marks & mark;
+    if (marks)
+        *marks |= (uint8_t)mark;
+    return had;
+}
+
+const struct schema_node *schema_member(struct schema *s, const struct schema_node *o, const char *name, size_t n)
+{
+    schema_work(s, 4 + n / 16 + 2 * (uint64_t)node_probes(o));
+    return node_member_n(o, name, n);
+}
+
 void schema_warn(struct schema *s, const struct schema_node *at, const char *text)
 {
     char where[POINTER];
-    for (size_t i = 0; i < s->n_warned; i++)
-        if (s->warned[i] == at)
-            return;
+    uint64_t depth = 0;
+    if (schema_mark_node(s, at, MARK_WARNED))
+        return;
+    for (const struct schema_node *x = at; x; x = x->parent)
+        depth++;
+    if (schema_work(s, 64 + depth)) /* the pointer is written from its beginning */
+        return;
     if (s->n_warning == s->capacity_warning) {
         size_t capacity = s->capacity_warning * 2 + 8;
         const char **grown = compile_grow(s->compile, s->warning, capacity, sizeof *grown);
-        const struct schema_node **seen = grown ? compile_grow(s->compile, s->warned, capacity, sizeof *seen) : NULL;
-        s->warning = grown ? grown : s->warning;
-        if (!seen)
+        if (!grown)
             return;
-        s->warned = seen;
+        s->warning = grown;
         s->capacity_warning = capacity;
     }
     location(s, at, where, sizeof where);
@@ -81,13 +113,14 @@ void schema_warn(struct schema *s, const struct schema_node *at, const char *tex
         return;
     sprintf(copy, "%s: %s", where + strlen("schema error "), text);
     s->warning[s->n_warning++] = copy;
-    s->warned[s->n_warned++] = at;
 }
 
 int schema_refuse(struct schema *s, const struct schema_node *keyword, const char *format, ...)
 {
     char what[300];
     va_list args;
+    if (!s->how.strict && keyword->id < s->n_mark && s->mark[keyword->id] & MARK_WARNED)
+        return 0;
     va_start(args, format);
     vsnprintf(what, sizeof what, format, args);
     va_end(args);
@@ -137,7 +170,10 @@ const struct schema_node *schema_target(struct schema *s, const struct schema_no
                            ref->text),
                NULL;
     const struct schema_node *target = node_at(s->root, ref->text + 1, ref->n - 1, 1);
-    schema_work(s, ref->n + (target && target->parent ? target->parent->n : s->root->n)); /* looked at on the way */
+    uint64_t steps = 16 + ref->n;
+    for (const struct schema_node *x = target; x && x->parent; x = x->parent) /* elements are gone through */
+        steps += 4 + (x->parent->kind == NODE_ARRAY ? x->index : 2 * node_probes(x->parent));
+    schema_work(s, steps);
     if (!target)
         schema_fail(s, ref, "$ref to \"%.100s\", which does not exist", ref->text);
     return target;

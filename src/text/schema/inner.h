@@ -1,11 +1,11 @@
 /* What the files of schemas share.
  *
- *   read.c           JSON to nodes               number.c          ranges of numbers
+ *   read.c, node.c   JSON to nodes, members      number.c          ranges of numbers
  *   schema.c         refs, unions, rules         string.c          code points, lengths, patterns, formats
  *   shape.c          keywords put together       object.c          members
  *   value.c          texts of each type          array.c           elements
  *   check.c          does a value fit: enums     write.c           values spelled in one way
- *   values.c         lists of values as sets
+ *   values.c         lists of values as sets   names.c           lists of names
  *   ask.c            properties and types      common.c          messages, marks, targets of references
  *
  * A value has to fit a list of nodes (terms): a schema with what it refers to, its allOf, and one branch of each anyOf. Equal lists
@@ -21,6 +21,9 @@
 #include "text/schema/schema.h"
 
 enum { SCHEMA_DEPTH = 256, SCHEMA_FREE_DEPTH = 64, SCHEMA_TERMS = 4096 };
+
+/* What is done once for a node of the text. */
+enum node_mark { MARK_WARNED = 1, MARK_ONE_OF = 2 };
 
 /* What of a node has been taken care of. */
 enum { TERM_REF = 1, TERM_ALL = 2, TERM_ANY = 4, TERM_ONE = 8 };
@@ -69,8 +72,8 @@ struct schema {
     char reason[400];
     const char **warning;
     size_t n_warning, capacity_warning;
-    const struct schema_node **warned; /* a keyword is warned of once */
-    size_t n_warned, capacity_warned;
+    uint8_t *mark; /* by node: enum node_mark; no longer than was needed */
+    uint32_t n_mark;
 
     /* expressions made once; -1 not yet */
     grammar_expr space, string, code_point, free_value[SCHEMA_FREE_DEPTH + 1], integer, number, quote;
@@ -112,6 +115,11 @@ void schema_enter(struct schema *s, struct compile_location *outside);
 grammar_expr schema_ended(struct schema *s);
 /* Count steps; 1: it has ended. */
 static inline int schema_work(struct schema *s, uint64_t n) { return compile_work(s->compile, n) != 0; }
+
+/* Looks at a member whose name comes from the schema, and counts it. */
+const struct schema_node *schema_member(struct schema *s, const struct schema_node *o, const char *name, size_t n);
+/* 1: the node has this mark; where it had not, it has it now. 1 also: the compilation has ended. */
+int schema_mark_node(struct schema *s, const struct schema_node *node, enum node_mark mark);
 
 /* from: index of the term that brings it, -1 none. A term that brings itself again: an error. */
 void terms_add(struct schema *s, struct terms *l, const struct schema_node *node, int32_t from);
@@ -168,6 +176,19 @@ grammar_expr schema_key(struct schema *s, const char *text, size_t n);
 /* check.c: 1 fits, 0 does not. Unions, refs and patterns included. */
 int schema_fits(struct schema *s, const struct terms *l, const struct schema_node *value);
 void schema_forget_patterns(struct schema *s); /* that values were held against */
+
+/* names.c: names in the order in which they came, each once. */
+struct name {
+    const char *text; /* UTF-8, n bytes, somebody else's */
+    size_t n;
+};
+struct name_list {
+    struct name *name; /* both by compile_free() */
+    uint32_t *slot;    /* a hash table: index + 1 */
+    uint32_t n, n_slot;
+};
+/* Index of a name, a new one behind the others; -1: the compilation has ended. */
+int64_t schema_name(struct schema *s, struct name_list *l, const char *text, size_t n);
 
 /* values.c: 1: the list (of enum) holds a value. 0 also: the compilation has ended. */
 int schema_lists(struct schema *s, const struct schema_node *list, const struct schema_node *value);

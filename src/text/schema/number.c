@@ -76,11 +76,13 @@ static void read_decimal(const char *text, size_t n, struct decimal *d)
     }
     for (long k = 0; k < before && n_all; k++)
         d->digits[d->n++] = k < n_all ? all[k] : '0';
-    for (long k = before; k < n_all; k++) {
+    for (long k = before; k < n_all && n_all; k++) {
         if (k - before < DIGITS_MOST)
             d->fraction[d->n_fraction++] = k < 0 ? '0' : all[k];
+        else if (k < 0)
+            k = -1; /* zeros in front of the digits: an exponent makes as many as it likes */
         else
-            lost = 1;
+            lost |= all[k] != '0';
     }
     while (d->n_fraction && d->fraction[d->n_fraction - 1] == '0')
         d->n_fraction--;
@@ -116,9 +118,27 @@ static int compare(const struct decimal *a, const struct decimal *b)
     return a->negative ? compare_size(b, a) : compare_size(a, b);
 }
 
+/* Digits alone behind the sign, which a comparison takes as they are; 0 of anything else. */
+static size_t plain_digits(const char *text, size_t n, int *negative)
+{
+    size_t i = *negative = n && text[0] == '-';
+    if (i == n || text[i] == '0')
+        return 0;
+    while (i < n && text[i] >= '0' && text[i] <= '9')
+        i++;
+    return i == n && n <= DIGITS_MOST ? n - (size_t)*negative : 0;
+}
+
 int number_compare(const char *a, size_t n_a, const char *b, size_t n_b)
 {
     struct decimal x, y;
+    int minus_a, minus_b;
+    size_t digits_a = plain_digits(a, n_a, &minus_a), digits_b = digits_a ? plain_digits(b, n_b, &minus_b) : 0;
+    if (digits_b) {
+        int order = digits_a != digits_b ? (digits_a < digits_b ? -1 : 1) : memcmp(a + minus_a, b + minus_b, digits_a);
+        order = (order > 0) - (order < 0);
+        return minus_a != minus_b ? (minus_a ? -1 : 1) : minus_a ? -order : order;
+    }
     read_decimal(a, n_a, &x);
     read_decimal(b, n_b, &y);
     return compare(&x, &y);
@@ -140,8 +160,21 @@ uint64_t number_hash(const char *text, size_t n)
 int number_is_integer(const char *text, size_t n)
 {
     struct decimal d;
+    int minus;
+    if (plain_digits(text, n, &minus))
+        return 1;
     read_decimal(text, n, &d);
     return d.n_fraction == 0;
+}
+
+size_t number_shorten(const char *text, size_t n, char out[NUMBER_SHORT])
+{
+    struct decimal d;
+    read_decimal(text, n, &d);
+    if (d.huge)
+        return (size_t)sprintf(out, d.negative ? "-1e999" : "1e999");
+    return (size_t)sprintf(out, "%s%.*s%s%.*s", d.negative ? "-" : "", d.n ? d.n : 1, d.n ? d.digits : "0",
+                           d.n_fraction ? "." : "", d.n_fraction, d.fraction);
 }
 
 /* ---- texts of digits ------------------------------------------------------------------------------------------------------------ */

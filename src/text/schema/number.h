@@ -12,6 +12,10 @@ int number_compare(const char *a, size_t n_a, const char *b, size_t n_b);
 uint64_t number_hash(const char *text, size_t n);
 int number_is_integer(const char *text, size_t n);
 
+/* A text of the same value that is not longer than it has to be, with a NUL behind it. Returns its bytes. */
+enum { NUMBER_SHORT = 848 };
+size_t number_shorten(const char *text, size_t n, char out[NUMBER_SHORT]);
+
 struct number_bound {
     const char *text; /* as in JSON; NULL: none */
     size_t n;

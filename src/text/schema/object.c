@@ -23,53 +23,31 @@ struct members {
     struct shape *x;
     struct member *m;
     uint32_t n, capacity;
-    uint32_t *slot; /* hash table: index + 1 */
-    uint32_t n_slot;
+    struct name_list names;  /* of m, in its order while they are collected */
     int declares, says_more; /* some term has properties; some term allows others */
     struct regex *pattern;   /* of patternProperties */
     const struct schema_node **pattern_node;
     size_t n_pattern;
 };
 
-static uint32_t hash_name(const char *text, size_t n)
-{
-    uint32_t h = 2166136261u;
-    for (size_t i = 0; i < n; i++)
-        h = (h ^ (uint8_t)text[i]) * 16777619u;
-    return h;
-}
-
-/* Index of a name; new ones are added. */
+/* Of a name; new ones are added. NULL: the compilation has ended. */
 static struct member *member_of(struct members *o, const char *name, size_t n, const struct schema_node *at)
 {
-    if (o->n * 2 >= o->n_slot) {
-        uint32_t slots = o->n_slot ? o->n_slot * 2 : 64;
-        uint32_t *grown = compile_zeroed(o->x->s->compile, slots, sizeof *grown);
-        struct member *m = compile_grow(o->x->s->compile, o->m, slots, sizeof *m);
-        o->m = m ? m : o->m;
-        if (!grown || !m) {
-            compile_free(o->x->s->compile, grown);
-            return schema_ended(o->x->s), NULL;
-        }
-        compile_free(o->x->s->compile, o->slot);
-        o->slot = grown;
-        o->n_slot = slots;
-        for (uint32_t i = 0; i < o->n; i++) {
-            uint32_t k = hash_name(m[i].name, m[i].n) & (slots - 1);
-            while (grown[k])
-                k = (k + 1) & (slots - 1);
-            grown[k] = i + 1;
-        }
+    struct schema *s = o->x->s;
+    int64_t i = schema_name(s, &o->names, name, n);
+    if (i < 0)
+        return NULL;
+    if (i == o->n && o->n == o->capacity) {
+        uint32_t capacity = o->capacity * 2 + 32;
+        struct member *grown = compile_grow(s->compile, o->m, capacity, sizeof *grown);
+        if (!grown)
+            return schema_ended(s), NULL;
+        o->m = grown;
+        o->capacity = capacity;
     }
-    uint32_t k = hash_name(name, n) & (o->n_slot - 1);
-    for (; o->slot[k]; k = (k + 1) & (o->n_slot - 1)) {
-        struct member *m = &o->m[o->slot[k] - 1];
-        if (m->n == n && memcmp(m->name, name, n) == 0)
-            return m;
-    }
-    o->m[o->n] = (struct member){name, n, 0, at, 0, 0};
-    o->slot[k] = ++o->n;
-    return &o->m[o->n - 1];
+    if (i == o->n)
+        o->m[o->n++] = (struct member){name, n, 0, at, 0, 0};
+    return &o->m[i];
 }
 
 /* ---- what is declared --------------------------------------------------------------------------------------------------------------- */
@@ -89,20 +67,21 @@ static int declare_in_order(struct members *o, uint32_t t, uint8_t *seen)
 {
     const struct terms *l = o->x->terms;
     const struct schema_node *node = l->t[t].node;
+    const struct schema_node *own = node_member(node, "properties"), *ref = node_member(node, "$ref");
+    const struct schema_node *all = node_member(node, "allOf"), *any = node_member(node, "anyOf"),
+                             *one = node_member(node, "oneOf");
     seen[t] = 1;
     for (const struct schema_node *k = node->kind == NODE_OBJECT ? node->child : NULL; k; k = k->next) {
-        if (k == node_member(node, "properties") && declare_own(o, k))
+        if (schema_work(o->x->s, 1) || (k == own && declare_own(o, k)))
             return -1;
-        int is_ref = k == node_member(node, "$ref");
+        int is_ref = k == ref;
         if (!is_ref && k->kind != NODE_ARRAY)
             continue;
         schema_work(o->x->s, 64 + 8 * (uint64_t)l->n);
         for (uint32_t i = t + 1; i < l->n; i++) { /* parts and branches are children of the keyword, a target is not */
             int brought = l->t[i].from == (int32_t)t && !seen[i];
-            int here = is_ref ? l->t[i].node->parent != node_member(node, "allOf") &&
-                                    l->t[i].node->parent != node_member(node, "anyOf") &&
-                                    l->t[i].node->parent != node_member(node, "oneOf")
-                              : l->t[i].node->parent == k;
+            const struct schema_node *parent = l->t[i].node->parent;
+            int here = is_ref ? parent != all && parent != any && parent != one : parent == k;
             if (brought && here && declare_in_order(o, i, seen))
                 return -1;
         }
@@ -118,6 +97,8 @@ static int declare_required(struct members *o, const struct schema_node *require
         return schema_fail(o->x->s, required, "required is not a list of names"), -1;
     for (const struct schema_node *name = required->child; name; name = name->next) {
         struct member *m = name->kind == NODE_STRING ? member_of(o, name->text, name->n, name) : NULL;
+        if (o->x->s->compile->end)
+            return -1;
         if (!m)
             return schema_fail(o->x->s, name, "required is not a list of names"), -1;
         m->required = 1;
@@ -220,8 +201,8 @@ static grammar_expr value_of(struct members *o, const struct member *m)
     for (uint32_t t = 0; t < o->x->terms->n && !schema_failed(s); t++) {
         const struct schema_node *node = o->x->terms->t[t].node;
         const struct schema_node *declared = node_member(node, "properties"),
-                                 *own = node_member_n(declared, m->name, m->n), *more = NULL;
-        schema_work(s, 64 + (declared ? declared->n : 0));
+                                 *own = schema_member(s, declared, m->name, m->n), *more = NULL;
+        schema_work(s, 64 + 4 * (uint64_t)node_probes(node));
         if (own)
             terms_add(s, &l, own, -1);
         int ignored = 0, *out = own ? &ignored : &closed;
@@ -465,7 +446,8 @@ grammar_expr schema_object(struct shape *x)
     compile_free(s->compile, o->pattern);
     compile_free(s->compile, o->pattern_node);
     compile_free(s->compile, o->m);
-    compile_free(s->compile, o->slot);
+    compile_free(s->compile, o->names.name);
+    compile_free(s->compile, o->names.slot);
     compile_free(s->compile, o);
     s->level--;
     return e;

@@ -3,12 +3,9 @@
 
 #include "base/error.h"
 #include "base/hash.h"
-#include "base/hex.h"
 #include "base/json/scan.h"
-#include "text/schema/number.h"
 
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 struct reader {
@@ -75,32 +72,16 @@ static int take_string(struct reader *r, const char **out, uint32_t *n_out)
     return 0;
 }
 
-static int compare_keys(const void *a, const void *b)
-{
-    const struct schema_node *x = *(struct schema_node *const *)a, *y = *(struct schema_node *const *)b;
-    return x->hash != y->hash ? (x->hash < y->hash ? -1 : 1) : (x->id > y->id) - (x->id < y->id);
-}
-
 static int check_keys(struct reader *r, struct schema_node *o)
 {
-    struct schema_node **sorted = compile_alloc(r->pool->compile, o->n + 1, sizeof *sorted);
-    int twice = 0;
-    uint32_t n = 0;
-    if (!sorted)
+    char why[120];
+    const struct schema_node *twice = node_index(r->pool, o);
+    if (r->pool->compile->end)
         return compile_refused(r->pool->compile, r->err);
-    for (struct schema_node *m = o->child; m; m = m->next)
-        sorted[n++] = m;
-    compile_work(r->pool->compile, 16 * (uint64_t)n);
-    qsort(sorted, n, sizeof *sorted, compare_keys);
-    for (uint32_t i = 0; i < n && !twice; i++)
-        for (uint32_t j = i + 1; j < n && sorted[j]->hash == sorted[i]->hash && !twice; j++)
-            if (sorted[j]->n_key == sorted[i]->n_key && !memcmp(sorted[j]->key, sorted[i]->key, sorted[i]->n_key)) {
-                char why[120];
-                snprintf(why, sizeof why, "the key \"%.60s\" stands twice in one object", sorted[i]->key);
-                twice = fail(r, r->at, why);
-            }
-    compile_free(r->pool->compile, sorted);
-    return twice;
+    if (!twice)
+        return 0;
+    snprintf(why, sizeof why, "the key \"%.60s\" stands twice in one object", twice->key);
+    return fail(r, r->at, why);
 }
 
 static uint8_t kind_of(char token)
@@ -142,7 +123,9 @@ static int add_node(struct reader *r, struct schema_node **root)
     if (x->kind == NODE_NUMBER) {
         x->text = r->text + r->scan.from;
         x->n = (uint32_t)(r->at - r->scan.from);
-    } else if (x->kind >= NODE_ARRAY) {
+        return node_shorten(r->pool, x) ? compile_refused(r->pool->compile, r->err) : 0;
+    }
+    if (x->kind >= NODE_ARRAY) {
         r->open = x;
         r->last = NULL;
     }
@@ -173,140 +156,4 @@ int schema_read(struct schema_node **out, struct compile_pool *pool, const char 
             return -1;
     }
     return r.scan.state == JSON_AT_END && r.at == n ? 0 : fail_token(&r);
-}
-
-/* ---- looking ------------------------------------------------------------------------------------------------------------------ */
-
-struct schema_node *node_member_n(const struct schema_node *o, const char *key, size_t n)
-{
-    uint32_t hash = (uint32_t)hash64(key, n, 0);
-    for (struct schema_node *m = o && o->kind == NODE_OBJECT ? o->child : NULL; m; m = m->next)
-        if (m->hash == hash && m->n_key == n && memcmp(m->key, key, n) == 0)
-            return m;
-    return NULL;
-}
-
-struct schema_node *node_member(const struct schema_node *o, const char *key)
-{
-    return node_member_n(o, key, strlen(key));
-}
-
-int node_is_text(const struct schema_node *x, const char *text)
-{
-    return x && x->kind == NODE_STRING && x->n == strlen(text) && memcmp(x->text, text, x->n) == 0;
-}
-
-int node_equal(const struct schema_node *x, const struct schema_node *y)
-{
-    if (x->kind != y->kind)
-        return 0;
-    if (x->kind == NODE_NUMBER && x->n == y->n && memcmp(x->text, y->text, x->n) == 0)
-        return 1;
-    if (x->kind == NODE_NUMBER)
-        return number_compare(x->text, x->n, y->text, y->n) == 0;
-    if (x->kind == NODE_STRING)
-        return x->n == y->n && memcmp(x->text, y->text, x->n) == 0;
-    if (x->n != y->n)
-        return 0;
-    const struct schema_node *b = y->child;
-    for (const struct schema_node *a = x->child; a; a = a->next) {
-        const struct schema_node *other = x->kind == NODE_ARRAY ? b : node_member_n(y, a->key, a->n_key);
-        if (!other || !node_equal(a, other))
-            return 0;
-        b = b ? b->next : NULL;
-    }
-    return 1;
-}
-
-uint64_t node_hash(const struct schema_node *x)
-{
-    uint64_t hash = x->kind;
-    if (x->kind == NODE_NUMBER)
-        return number_hash(x->text, x->n);
-    if (x->kind == NODE_STRING)
-        return hash64(x->text, x->n, hash);
-    for (const struct schema_node *c = x->child; c; c = c->next) {
-        uint64_t one = node_hash(c);
-        if (x->kind == NODE_OBJECT)
-            hash += hash64(c->key, c->n_key, one); /* in any order */
-        else
-            hash = hash64(&one, sizeof one, hash);
-    }
-    return hash;
-}
-
-void node_pointer(const struct schema_node *x, char *out, size_t capacity)
-{
-    if (!x->parent) {
-        out[0] = 0;
-        return;
-    }
-    node_pointer(x->parent, out, capacity);
-    size_t n = strlen(out);
-    if (x->parent->kind == NODE_ARRAY) {
-        snprintf(out + n, capacity - n, "/%u", x->index);
-        return;
-    }
-    if (n + 1 < capacity)
-        out[n++] = '/';
-    for (uint32_t i = 0; i < x->n_key && n + 3 < capacity; i++) {
-        char c = x->key[i];
-        if (c == '~' || c == '/') {
-            out[n++] = '~';
-            out[n++] = c == '~' ? '0' : '1';
-        } else {
-            out[n++] = c ? c : '?';
-        }
-    }
-    out[n < capacity ? n : capacity - 1] = 0;
-}
-
-/* One step of a pointer, decoded. */
-static size_t decode(const char *p, size_t n, int percent, char *out)
-{
-    size_t used = 0;
-    char plain[512];
-    for (size_t i = 0; i < n && used < sizeof plain; i++) {
-        int high = percent && p[i] == '%' && i + 2 < n ? hex_digit(p[i + 1]) : -1;
-        int low = high >= 0 ? hex_digit(p[i + 2]) : -1;
-        plain[used++] = low >= 0 ? (char)(high << 4 | low) : p[i];
-        i += low >= 0 ? 2 : 0;
-    }
-    n = used;
-    used = 0;
-    for (size_t i = 0; i < n; i++) {
-        int tilde = plain[i] == '~' && i + 1 < n && (plain[i + 1] == '0' || plain[i + 1] == '1');
-        out[used++] = tilde ? (plain[i + 1] == '0' ? '~' : '/') : plain[i];
-        i += (size_t)tilde;
-    }
-    return used;
-}
-
-struct schema_node *node_at(struct schema_node *root, const char *pointer, size_t n, int percent)
-{
-    struct schema_node *x = root;
-    char key[512];
-    for (size_t i = 0; i < n && x;) {
-        if (pointer[i] != '/')
-            return NULL;
-        size_t end = ++i;
-        while (end < n && pointer[end] != '/')
-            end++;
-        size_t length = end - i <= 500 ? decode(pointer + i, end - i, percent, key) : 0;
-        i = end;
-        if (x->kind == NODE_OBJECT) {
-            x = node_member_n(x, key, length);
-            continue;
-        }
-        uint32_t index = 0;
-        int good = x->kind == NODE_ARRAY && length > 0 && length < 9;
-        for (size_t k = 0; k < length && good; k++) {
-            good = key[k] >= '0' && key[k] <= '9';
-            index = index * 10 + (uint32_t)(key[k] - '0');
-        }
-        x = good ? x->child : NULL;
-        while (x && x->index != index)
-            x = x->next;
-    }
-    return x;
 }

@@ -12,7 +12,8 @@ enum {
     MOST_BYTES = 1 << 20,
     MOST_NODES = 10000,
     POINTER = 300,
-    KEYWORDS = 256 /* steps: all are looked for in each term */
+    KEYWORDS = 256,    /* steps: all are looked for in each term */
+    KEYWORDS_WIDE = 32 /* and for each probe that a lookup takes */
 };
 
 /* ---- lists of terms --------------------------------------------------------------------------------------------------------------- */
@@ -78,6 +79,7 @@ void terms_flatten(struct schema *s, const struct terms *in, struct terms *out)
         const struct schema_node *node = out->t[i].node, *ref = node_member(node, "$ref"),
                                  *all = node_member(node, "allOf");
         uint32_t done = out->t[i].done;
+        schema_work(s, 8 + 2 * (uint64_t)node_probes(node));
         out->t[i].done |= TERM_REF | TERM_ALL;
         if (!is_schema(s, node))
             return;
@@ -103,11 +105,13 @@ static int apart(struct schema *s, const struct schema_node *x, const struct sch
     if (!(shape_types(s, x) & shape_types(s, y)) || schema_values_apart(s, x, y))
         return 1;
     const struct schema_node *names = node_member(x, "required");
-    for (const struct schema_node *name = names && names->kind == NODE_ARRAY ? names->child : NULL; name;
-         name = name->next) {
-        const struct schema_node *v = node_member_n(node_member(x, "properties"), name->text, name->n);
-        const struct schema_node *w = node_member_n(node_member(y, "properties"), name->text, name->n);
-        if (name->kind == NODE_STRING && v && w && schema_values_apart(s, v, w))
+    const struct schema_node *of_x = node_member(x, "properties"), *of_y = node_member(y, "properties");
+    schema_work(s, 32 + 4 * (uint64_t)(node_probes(x) + node_probes(y)));
+    for (const struct schema_node *name = names && names->kind == NODE_ARRAY ? names->child : NULL;
+         name && !schema_failed(s); name = name->next) {
+        const struct schema_node *v, *w;
+        if (name->kind == NODE_STRING && (v = schema_member(s, of_x, name->text, name->n)) &&
+            (w = schema_member(s, of_y, name->text, name->n)) && schema_values_apart(s, v, w))
             return 1;
     }
     return 0;
@@ -115,8 +119,10 @@ static int apart(struct schema *s, const struct schema_node *x, const struct sch
 
 static void check_one_of(struct schema *s, const struct schema_node *group)
 {
+    if (schema_mark_node(s, group, MARK_ONE_OF))
+        return;
     for (const struct schema_node *x = group->child; x && group->n <= 100; x = x->next)
-        for (const struct schema_node *y = x->next; y; y = y->next)
+        for (const struct schema_node *y = x->next; y && !schema_failed(s); y = y->next)
             if (!apart(s, x, y)) {
                 schema_warn(s, group, "oneOf is treated as anyOf: a value may fit more than one branch");
                 return;
@@ -160,7 +166,8 @@ static grammar_expr union_of(struct schema *s, const struct terms *l, uint32_t o
 static grammar_expr flat_terms(struct schema *s, struct terms *l)
 {
     int32_t most = s->how.most_nodes ? s->how.most_nodes : MOST_NODES;
-    schema_work(s, KEYWORDS * (uint64_t)l->n);
+    for (uint32_t i = 0; i < l->n; i++)
+        schema_work(s, KEYWORDS + KEYWORDS_WIDE * node_probes(l->t[i].node));
     if (++s->nodes > most)
         return schema_fail(s, l->t[0].node, "the schema has more than %d parts when it is compiled", (int)most);
     for (uint32_t i = 0; i < l->n; i++) {
@@ -186,7 +193,9 @@ static struct memo *find_memo(struct schema *s, const struct terms *l)
     for (uint32_t i = 0; i < l->n; i++)
         hash = (hash ^ l->t[i].node->id * 16 ^ l->t[i].done) * UINT64_C(0x9e3779b97f4a7c15) >> 3;
     struct memo **bucket = &s->memo[hash % 1024], *m = *bucket;
+    schema_work(s, 8 + l->n);
     for (; m; m = m->next) {
+        schema_work(s, 2);
         int same = m->hash == hash && m->key.n == l->n;
         for (uint32_t i = 0; i < l->n && same; i++)
             same = m->key.t[i].node == l->t[i].node && m->key.t[i].done == l->t[i].done;
@@ -311,7 +320,7 @@ void schema_close(struct schema *s)
     schema_forget_patterns(s);
     pool_free(&s->pool);
     compile_free(s->compile, s->warning);
-    compile_free(s->compile, s->warned);
+    compile_free(s->compile, s->mark);
     compile_free(s->compile == &s->own ? NULL : s->compile, s);
 }
 

@@ -31,6 +31,7 @@ unsigned shape_types(struct schema *s, const struct schema_node *node)
         return schema_fail(s, type, "type is not a name or a list of names"), 0;
     for (const struct schema_node *x = type->kind == NODE_ARRAY ? type->child : type; x; x = x->next) {
         unsigned one = type_of_name(x);
+        schema_work(s, 4);
         if (!one)
             return schema_fail(s, type, "unknown type \"%.60s\"", x->kind == NODE_STRING ? x->text : "?"), 0;
         types |= one;
@@ -45,11 +46,14 @@ int64_t shape_count(struct schema *s, const struct schema_node *node, const char
     const struct schema_node *x = node_member(node, keyword);
     if (!x)
         return -1;
-    if (x->kind != NODE_NUMBER || x->text[0] == '-' || !number_is_integer(x->text, x->n))
+    size_t n;
+    const char *text = node_number(x, &n);
+    schema_work(s, 16 + n / 2);
+    if (x->kind != NODE_NUMBER || x->text[0] == '-' || !number_is_integer(text, n))
         return schema_fail(s, x, "%s is not a count", keyword), -2;
-    if (number_compare(x->text, x->n, "1000000000", 10) > 0)
+    if (number_compare(text, n, "1000000000", 10) > 0)
         return 1000000000;
-    return (int64_t)strtod(x->text, NULL);
+    return (int64_t)strtod(text, NULL);
 }
 
 /* ---- what cannot be enforced -------------------------------------------------------------------------------------------------------- */
@@ -97,15 +101,17 @@ static void refuse_keywords(struct schema *s, const struct schema_node *node, un
 static void narrow(struct shape *x, const struct schema_node *keyword, int is_low, int exclusive)
 {
     struct number_bound *b = is_low ? &x->low : &x->high;
-    int order = b->text ? number_compare(keyword->text, keyword->n, b->text, b->n) : 0;
+    const struct schema_node **of = is_low ? &x->low_node : &x->high_node;
+    int order = b->text ? node_compare_numbers(x->s->compile, keyword, *of) : 0;
     if (b->text && (is_low ? order < 0 : order > 0))
         return;
     if (b->text && order == 0) {
         b->exclusive |= exclusive;
         return;
     }
-    *b = (struct number_bound){keyword->text, keyword->n, exclusive};
-    *(is_low ? &x->low_node : &x->high_node) = keyword;
+    b->text = node_number(keyword, &b->n);
+    b->exclusive = exclusive;
+    *of = keyword;
 }
 
 static void narrow_numbers(struct shape *x, const struct schema_node *node)
@@ -130,12 +136,15 @@ static void narrow_step(struct shape *x, const struct schema_node *node)
     const struct schema_node *of = node_member(node, "multipleOf");
     if (!of)
         return;
-    if (of->kind != NODE_NUMBER || number_compare(of->text, of->n, "0", 1) <= 0) {
+    size_t n;
+    const char *text = node_number(of, &n);
+    schema_work(x->s, 16 + n / 2);
+    if (of->kind != NODE_NUMBER || number_compare(text, n, "0", 1) <= 0) {
         schema_fail(x->s, of, "multipleOf is not a number above 0");
         return;
     }
-    int small = number_is_integer(of->text, of->n) && number_compare(of->text, of->n, "1000", 4) <= 0;
-    uint64_t step = small ? (uint64_t)strtod(of->text, NULL) : 0, a = x->step, b = step;
+    int small = number_is_integer(text, n) && number_compare(text, n, "1000", 4) <= 0;
+    uint64_t step = small ? (uint64_t)strtod(text, NULL) : 0, a = x->step, b = step;
     while (a && b) { /* the least common multiple */
         uint64_t rest = a % b;
         a = b;
@@ -178,16 +187,17 @@ static int check_numbers(struct shape *x)
 {
     if (!x->low.text || !x->high.text || !(x->types & SCHEMA_INTEGER))
         return 0;
-    int order = number_compare(x->low.text, x->low.n, x->high.text, x->high.n);
+    const struct schema_node *least = x->low_node, *most = x->high_node;
+    int order = node_compare_numbers(x->s->compile, least, most);
     if (order < 0 || (order == 0 && !x->low.exclusive && !x->high.exclusive))
         return 0;
-    const char *low = x->low_node->key, *high = x->high_node->key;
-    if (x->low_node->parent == x->high_node->parent)
-        schema_fail(x->s, x->low_node, "%s %.*s leaves nothing below %s %.*s", low, (int)x->low.n, x->low.text, high,
-                    (int)x->high.n, x->high.text);
+    const char *low = least->key, *high = most->key;
+    if (least->parent == most->parent)
+        schema_fail(x->s, least, "%s %.*s leaves nothing below %s %.*s", low, (int)least->n, least->text, high,
+                    (int)most->n, most->text);
     else if (x->types == SCHEMA_INTEGER || x->types == (SCHEMA_INTEGER | SCHEMA_NUMBER))
-        schema_empty(x->s, x->low_node, "%s %.*s leaves nothing below another schema's %s", low, (int)x->low.n,
-                     x->low.text, high);
+        schema_empty(x->s, least, "%s %.*s leaves nothing below another schema's %s", low, (int)least->n, least->text,
+                     high);
     x->types &= ~(unsigned)(SCHEMA_INTEGER | SCHEMA_NUMBER);
     return x->types ? 0 : -1;
 }

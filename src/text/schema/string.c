@@ -356,7 +356,7 @@ static int collect(struct shape *x, struct patterns *p)
         const char *pattern = keyword && i % 2 ? format_pattern(keyword) : keyword ? keyword->text : NULL;
         int known = !pattern;
         for (size_t j = 0; j < p->n && !known; j++)
-            known = node_equal(p->at[j], keyword) && (p->at[j]->n_key == keyword->n_key);
+            known = node_equal(s->compile, p->at[j], keyword) && (p->at[j]->n_key == keyword->n_key);
         if (known)
             continue;
         s->at = keyword;

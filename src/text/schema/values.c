@@ -12,18 +12,20 @@ struct value_set {
 static const struct schema_node **slot_of(struct schema *s, const struct value_set *set,
                                           const struct schema_node *value)
 {
-    uint32_t at = (uint32_t)(node_hash(value) >> 32) & (set->n_slot - 1), steps = 16 + value->n / 8;
-    for (; set->slot[at] && !node_equal(set->slot[at], value); at = (at + 1) & (set->n_slot - 1))
-        steps += 8;
-    schema_work(s, steps);
+    uint32_t at = (uint32_t)(node_hash(s->compile, value) >> 32) & (set->n_slot - 1);
+    schema_work(s, 8);
+    while (set->slot[at] && !schema_failed(s) && !node_equal(s->compile, set->slot[at], value)) {
+        at = (at + 1) & (set->n_slot - 1);
+        schema_work(s, 4);
+    }
     return &set->slot[at];
 }
 
 static const struct value_set *set_of(struct schema *s, const struct schema_node *list)
 {
     struct value_set **bucket = &s->values[list->id % (sizeof s->values / sizeof *s->values)], *set = *bucket;
-    while (set && set->list != list)
-        set = set->next;
+    for (; set && set->list != list; set = set->next)
+        schema_work(s, 1);
     if (set)
         return set;
     uint32_t n_slot = 4;
@@ -34,7 +36,7 @@ static const struct value_set *set_of(struct schema *s, const struct schema_node
     if (!slot)
         return schema_ended(s), NULL;
     *set = (struct value_set){*bucket, list, slot, n_slot};
-    for (const struct schema_node *v = list->child; v; v = v->next)
+    for (const struct schema_node *v = list->child; v && !schema_failed(s); v = v->next)
         *slot_of(s, set, v) = v;
     return *bucket = set;
 }
@@ -56,12 +58,13 @@ static const struct schema_node *named(const struct schema_node *x, const struct
 static int holds(struct schema *s, const struct schema_node *list, const struct schema_node *first,
                  const struct schema_node *value)
 {
-    return list ? schema_lists(s, list, value) : node_equal(first, value);
+    return list ? schema_lists(s, list, value) : node_equal(s->compile, first, value);
 }
 
 int schema_values_apart(struct schema *s, const struct schema_node *x, const struct schema_node *y)
 {
     const struct schema_node *of_x, *of_y, *v = named(x, &of_x), *w = named(y, &of_y);
+    schema_work(s, 16);
     if (!v || !w)
         return 0;
     if (of_x && (!of_y || of_x->n > of_y->n)) /* the shorter list is gone through */

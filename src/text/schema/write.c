@@ -17,6 +17,10 @@ struct writer {
 
 static void put(struct writer *w, const char *text, size_t n)
 {
+    if (w->failed || schema_work(w->s, 1 + n / 16)) {
+        w->failed = 1;
+        return;
+    }
     if (w->n + n > w->capacity) {
         size_t capacity = (w->n + n) * 2 + 64;
         char *grown = compile_grow(w->s->compile, w->text, capacity, 1);
@@ -59,7 +63,7 @@ static void put_json_string(struct writer *w, const char *text, size_t n)
 {
     static const char plain[] = "\"\\bfnrt", meant[] = "\"\\\b\f\n\r\t";
     put_word(w, "\"");
-    for (size_t i = 0; i < n; i++) {
+    for (size_t i = 0; i < n && !w->failed; i++) {
         char c = text[i], escape[8];
         const char *found = c ? strchr(meant, c) : NULL;
         if (found) {
@@ -131,7 +135,7 @@ static void put_value(struct writer *w, const struct schema_node *x)
         break;
     default:
         put_word(w, is_object ? "{" : "[");
-        for (const struct schema_node *c = x->child; c; c = c->next) {
+        for (const struct schema_node *c = x->child; c && !w->failed; c = c->next) {
             if (is_object) {
                 put_key(w, c->key, c->n_key);
                 put_word(w, spaced ? ": " : ":");
