@@ -73,6 +73,19 @@ static json_t *numbers_from(int first, int n)
     return json_pack("{s:o}", "enum", all);
 }
 
+/* An object is held against another one, which has its members in another order, by each of 600 branches. */
+static json_t *objects_held(int n)
+{
+    json_t *up = json_object(), *down = json_object(), *branches = json_array();
+    for (int i = 0; i < n; i++) {
+        numbered("%d", i, json_integer(0), up);
+        numbered("%d", n - 1 - i, json_integer(i == n - 1), down);
+    }
+    for (int i = 0; i < 600; i++)
+        json_array_append_new(branches, json_pack("{s:[{s:s}]}", "allOf", "$ref", "#/$defs/c"));
+    return json_pack("{s:{s:{s:o}},s:[o],s:o}", "$defs", "c", "const", down, "enum", up, "anyOf", branches);
+}
+
 /* Large schemas, by a rule. */
 static json_t *make_schema(const char *rule, int n)
 {
@@ -86,6 +99,17 @@ static json_t *make_schema(const char *rule, int n)
         some = json_pack("{s:s}", "const", long_one);
         free(long_one);
         return some;
+    }
+    if (strcmp(rule, "keywords") == 0) {
+        json_decref(some);
+        some = numbers_from(0, n);
+        for (int i = 0; i < n; i++)
+            numbered("j%d", i, json_integer(0), some);
+        return some;
+    }
+    if (strcmp(rule, "objects") == 0) {
+        json_decref(some);
+        return objects_held(n);
     }
     for (int i = 0; i < n; i++) {
         snprintf(text, sizeof text, "value number %d", i);
