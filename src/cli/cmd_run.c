@@ -148,7 +148,9 @@ static int prepare(struct run *r, struct chat *c)
         status = prompt_read(&r->text, r->prompt, &r->file);
     if (status == 0 && !r->model && !(r->model = embedded_model()))
         status = 1;
-    if (status == 0 && (tools_read(&c->tools, r->tools) || !(c->message = json_array())))
+    if (status == 0)
+        status = tools_read(&c->tools, r->tools);
+    if (status == 0 && !(c->message = json_array()))
         status = 1;
     c->reply.tools = c->tools.json;
     c->reply.n_tools = c->tools.n;

@@ -92,7 +92,7 @@ is "--stop at once" 0 '^\{"text":"","end":"stop",.*"tokens":1,.*"stopped_by":"9"
 run run -p 'What is 9 + 4?' --temp 0 --think on --stop 9
 is "--stop, reasoning" 0 "=" ""
 printf 'What is 9 + 4?\nSpell cat.\n' >"$dir/in"
-run run --temp 0 --stop ' ='
+run run --lines --temp 0 --stop ' ='
 is "--stop in a chat" 0 "=9 + 4
 C-A-T." ""
 rm "$dir/in"

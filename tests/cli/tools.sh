@@ -29,7 +29,7 @@ done
 refuses() { # refuses WHAT FILE-CONTENT SENTENCE
     printf '%s' "$2" >"$dir/tools"
     run run -p 'Hello' --tools "$dir/tools"
-    is "$1" 1 "" "$3"
+    is "$1" 2 "" "$3"
 }
 refuses "no JSON" '[{' '^stoker run: --tools .*tools: '
 refuses "no list" '{"a": 1}' '^stoker run: --tools .*tools: must be a list'

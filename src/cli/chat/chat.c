@@ -175,7 +175,8 @@ static int begin(struct chat *c, struct answer *a, stoker_id *id)
 {
     struct stoker_error err;
     struct stoker_prompt prompt = {0};
-    int failed = render(c, c->message, &prompt, &err), is_usage = 0;
+    int failed = render(c, c->message, &prompt, &err);
+    int is_usage = failed && strncmp(err.text, "tools[", 6) == 0; /* sentences about tools begin with which */
     size_t same = failed ? 0 : lasting(c, &prompt);
     if (!failed) {
         c->request.prompt = c->reply.prompt = prompt.token;

@@ -42,16 +42,16 @@ int tools_read(struct cli_tools *t, const char *path)
     if (!path)
         return 0;
     if (read_file(t, path))
-        return -1;
+        return 1;
     t->list = json_load_reserved(t->json, t->n, JSON_ALLOW_NUL, &why);
     if (!json_is_array(t->list)) {
         fprintf(stderr, "stoker run: --tools %s: %s\n", path,
                 t->list ? "must be a list: [{\"type\": \"function\", \"function\": {..}}, ..]" : why.text);
-        return -1;
+        return 2;
     }
     if (declare(t)) {
         fprintf(stderr, "stoker run: no memory for the tools\n");
-        return -1;
+        return 1;
     }
     return 0;
 }

@@ -13,7 +13,7 @@ struct cli_tools {
     struct json_t *shown; /* the list as the model is told of it */
 };
 
-/* Zeroed *t without a path. -1 after a sentence on stderr. */
+/* Zeroed *t without a path. 0, or the exit status after a sentence on stderr. */
 int tools_read(struct cli_tools *t, const char *path);
 void tools_free(struct cli_tools *t);
 
