@@ -282,7 +282,7 @@ static uint64_t undo_hash(uint64_t hash)
 }
 
 /* The next key of 8 letters and signs whose hash ends in these bits. */
-static void next_key(uint64_t *high, uint32_t low, char key[9])
+static void next_key(uint64_t *high, uint32_t low, char *key)
 {
     const uint64_t secret = undo_hash(hash64("any word", 8, 0)) ^ word_of("any word");
     for (int good = 0; !good;) {
@@ -300,7 +300,7 @@ static void next_key(uint64_t *high, uint32_t low, char key[9])
 static void put_names(int n, int same)
 {
     uint64_t high = 0;
-    char key[9];
+    char key[16];
     for (int i = 0; i < n; i++) {
         snprintf(key, sizeof key, "key%05d", i);
         if (same)
