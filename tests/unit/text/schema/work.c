@@ -253,7 +253,7 @@ static void test_members_held(void **state)
 
 /* ---- names of one hash -------------------------------------------------------------------------------------------------------- */
 
-static uint64_t rotated(uint64_t x, int n) { return x << n | x >> (64 - n); }
+static uint64_t rotated(uint64_t x, int n) { return x << n | x >> ((64 - n) % 64); }
 
 static uint64_t word_of(const char key[8])
 {
