@@ -246,8 +246,14 @@ static void take_paste(struct line_editor *e)
         type(e, mark, strlen(mark));
 }
 
-/* An escape has come: the beginning of a paste, or of a key, whose other bytes are queued. 1: it was a paste. */
-static int is_paste(struct line_editor *e)
+enum escape {
+    ESCAPE_PASTE,
+    ESCAPE_ENTER, /* Alt-Enter: the line ends, and the message goes on */
+    ESCAPE_KEY
+};
+
+/* An escape has come: what does it begin? What came behind it is queued, unless that was the beginning of a paste. */
+static enum escape escape_of(struct line_editor *e)
 {
     static const char begin[] = PASTE_BEGIN;
     size_t n = 0;
@@ -258,10 +264,12 @@ static int is_paste(struct line_editor *e)
             break;
     }
     if (n + 2 == sizeof begin && e->queue[n - 1] == begin[n])
-        return 1;
+        return ESCAPE_PASTE;
+    int is_enter = n == 1 && (e->queue[0] == '\r' || e->queue[0] == '\n');
+    e->joined |= is_enter;
     e->queue_at = 0;
     e->queue_end = n;
-    return 0;
+    return is_enter ? ESCAPE_ENTER : ESCAPE_KEY;
 }
 
 /* The next character: for libedit. 1, 0 at the end of input, -1. */
@@ -276,10 +284,11 @@ static int next_key(EditLine *el, wchar_t *key)
         int is_early_end = byte == 0 && line->lastchar == line->buffer; /* Ctrl-D from before the terminal was ours */
         if (got <= 0 || is_early_end)
             return got < 0 ? -1 : 0;
-        if (byte == '\033' && is_typed && is_paste(e)) {
+        enum escape escape = byte == '\033' && is_typed ? escape_of(e) : ESCAPE_KEY;
+        if (escape == ESCAPE_PASTE)
             take_paste(e);
+        if (escape != ESCAPE_KEY)
             continue;
-        }
         size_t length = mbrtowc(key, &byte, 1, &e->state);
         if (length == (size_t)-2)
             continue;
@@ -291,17 +300,6 @@ static int next_key(EditLine *el, wchar_t *key)
     }
 }
 
-/* Alt-Enter. */
-static unsigned char join_line(EditLine *el, int key)
-{
-    struct line_editor *e;
-    (void)key;
-    el_get(el, EL_CLIENTDATA, &e);
-    e->joined = 1;
-    el_push(el, "\n");
-    return CC_NORM;
-}
-
 static char *show_prompt(EditLine *el)
 {
     struct line_editor *e;
@@ -311,11 +309,11 @@ static char *show_prompt(EditLine *el)
 
 static void bind_keys(EditLine *el)
 {
-    static const char *const keys[][2] = {{"^R", "em-inc-search-prev"},   {"\\e[3~", "ed-delete-next-char"},
-                                          {"\\e[1;5C", "em-next-word"},   {"\\e[1;5D", "ed-prev-word"},
-                                          {"\\e\\r", "stoker-join-line"}, {"\\e\\n", "stoker-join-line"}};
+    static const char *const keys[][2] = {{"^R", "em-inc-search-prev"},
+                                          {"\\e[3~", "ed-delete-next-char"},
+                                          {"\\e[1;5C", "em-next-word"},
+                                          {"\\e[1;5D", "ed-prev-word"}};
     el_set(el, EL_EDITOR, "emacs");
-    el_set(el, EL_ADDFN, "stoker-join-line", "go on in another line", join_line);
     for (size_t i = 0; i < sizeof keys / sizeof *keys; i++)
         el_set(el, EL_BIND, keys[i][0], keys[i][1], NULL);
     el_source(el, NULL); /* the person's .editrc */
