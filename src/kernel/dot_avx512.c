@@ -399,34 +399,15 @@ INL void step_small(__m128 *acc, const enum block_type t, const int m, const uin
         four_blocks(acc, t, m, p, rs, x, row, g, n - g < 4 && block_stride(t) ? n - g : 4);
 }
 
-#define DOT_SMALL(name, TYPE)                                                                                          \
-    DOT(dot_##name, step_small(acc, TYPE, 1, p, rs, x, at, n))                                                         \
-    PAIR(pair_##name, step_small(acc, TYPE, 2, p, rs, x, at, n))
-
 DOT(dot_q4_k, step_q4_k(acc, 1, p, rs, x, at))
 DOT(dot_q6_k, step_q6_k(acc, 1, p, rs, x, at))
 PAIR(pair_q4_k, step_q4_k(acc, 2, p, rs, x, at))
 PAIR(pair_q6_k, step_q6_k(acc, 2, p, rs, x, at))
-DOT_SMALL(q8_0, TYPE_Q8_0)
-DOT_SMALL(q4_0, TYPE_Q4_0)
-DOT_SMALL(q4_1, TYPE_Q4_1)
-DOT_SMALL(q5_0, TYPE_Q5_0)
-DOT_SMALL(q5_1, TYPE_Q5_1)
-DOT_SMALL(iq4_nl, TYPE_IQ4_NL)
-DOT_SMALL(mxfp4, TYPE_MXFP4)
-DOT_SMALL(nvfp4, TYPE_NVFP4)
-DOT_SMALL(q1_0, TYPE_Q1_0)
+SMALL_TYPES(DOT_SMALL)
 
 void fill_dot_avx512(struct kernels *k)
 {
-    static const struct own_dot own[] = {
-        {TYPE_Q4_K, dot_q4_k, pair_q4_k},    {TYPE_Q6_K, dot_q6_k, pair_q6_k},
-        {TYPE_Q8_0, dot_q8_0, pair_q8_0},    {TYPE_Q4_0, dot_q4_0, pair_q4_0},
-        {TYPE_Q4_1, dot_q4_1, pair_q4_1},    {TYPE_Q5_0, dot_q5_0, pair_q5_0},
-        {TYPE_Q5_1, dot_q5_1, pair_q5_1},    {TYPE_IQ4_NL, dot_iq4_nl, pair_iq4_nl},
-        {TYPE_MXFP4, dot_mxfp4, pair_mxfp4}, {TYPE_NVFP4, dot_nvfp4, pair_nvfp4},
-        {TYPE_Q1_0, dot_q1_0, pair_q1_0},
-    };
+    static const struct own_dot own[] = {OWN_DOT(q4_k, TYPE_Q4_K) OWN_DOT(q6_k, TYPE_Q6_K) SMALL_TYPES(OWN_DOT)};
     fill_dots(k, own, sizeof own / sizeof own[0]);
 }
 

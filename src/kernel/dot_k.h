@@ -76,31 +76,26 @@ INL void step_k(__m128 *acc, const enum block_type t, const int m, const uint8_t
     DOT(dot_##name, step_k(acc, TYPE, 1, p, rs, x, at))                                                                \
     PAIR(pair_##name, step_k(acc, TYPE, 2, p, rs, x, at))
 
-DOT_K(q2_k, TYPE_Q2_K)
-DOT_K(q3_k, TYPE_Q3_K)
-DOT_K(q5_k, TYPE_Q5_K)
-DOT_K(iq4_xs, TYPE_IQ4_XS)
-DOT_K(iq3_s, TYPE_IQ3_S)
-DOT_K(iq3_xxs, TYPE_IQ3_XXS)
-DOT_K(iq2_s, TYPE_IQ2_S)
-DOT_K(iq2_xs, TYPE_IQ2_XS)
-DOT_K(iq2_xxs, TYPE_IQ2_XXS)
-DOT_K(iq1_s, TYPE_IQ1_S)
-DOT_K(iq1_m, TYPE_IQ1_M)
-DOT_K(tq1_0, TYPE_TQ1_0)
-DOT_K(tq2_0, TYPE_TQ2_0)
+#define K_TYPES(X)                                                                                                     \
+    X(q2_k, TYPE_Q2_K)                                                                                                 \
+    X(q3_k, TYPE_Q3_K)                                                                                                 \
+    X(q5_k, TYPE_Q5_K)                                                                                                 \
+    X(iq4_xs, TYPE_IQ4_XS)                                                                                             \
+    X(iq3_s, TYPE_IQ3_S)                                                                                               \
+    X(iq3_xxs, TYPE_IQ3_XXS)                                                                                           \
+    X(iq2_s, TYPE_IQ2_S)                                                                                               \
+    X(iq2_xs, TYPE_IQ2_XS)                                                                                             \
+    X(iq2_xxs, TYPE_IQ2_XXS)                                                                                           \
+    X(iq1_s, TYPE_IQ1_S)                                                                                               \
+    X(iq1_m, TYPE_IQ1_M)                                                                                               \
+    X(tq1_0, TYPE_TQ1_0)                                                                                               \
+    X(tq2_0, TYPE_TQ2_0)
+
+K_TYPES(DOT_K)
 
 static inline void fill_dot_k(struct kernels *k)
 {
-    static const struct own_dot own[] = {
-        {TYPE_Q2_K, dot_q2_k, pair_q2_k},          {TYPE_Q3_K, dot_q3_k, pair_q3_k},
-        {TYPE_Q5_K, dot_q5_k, pair_q5_k},          {TYPE_IQ4_XS, dot_iq4_xs, pair_iq4_xs},
-        {TYPE_IQ3_S, dot_iq3_s, pair_iq3_s},       {TYPE_IQ3_XXS, dot_iq3_xxs, pair_iq3_xxs},
-        {TYPE_IQ2_S, dot_iq2_s, pair_iq2_s},       {TYPE_IQ2_XS, dot_iq2_xs, pair_iq2_xs},
-        {TYPE_IQ2_XXS, dot_iq2_xxs, pair_iq2_xxs}, {TYPE_IQ1_S, dot_iq1_s, pair_iq1_s},
-        {TYPE_IQ1_M, dot_iq1_m, pair_iq1_m},       {TYPE_TQ1_0, dot_tq1_0, pair_tq1_0},
-        {TYPE_TQ2_0, dot_tq2_0, pair_tq2_0},
-    };
+    static const struct own_dot own[] = {K_TYPES(OWN_DOT)};
     fill_dots(k, own, sizeof own / sizeof own[0]);
 }
 

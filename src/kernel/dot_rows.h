@@ -89,7 +89,25 @@ static inline void dot_rows(const struct wmat *w, int n0, int n1, const struct x
         dot_rows(w, n0, n1, x, 2, row, out, then, name##_4);                                                           \
     }
 
-/* The dots and pairs that a tier has; what it has no pair for is two dots. */
+/* Types whose dots a tier makes of one step by the layout of their small blocks. X(name, type). */
+#define SMALL_TYPES(X)                                                                                                 \
+    X(q8_0, TYPE_Q8_0)                                                                                                 \
+    X(q4_0, TYPE_Q4_0)                                                                                                 \
+    X(q4_1, TYPE_Q4_1)                                                                                                 \
+    X(q5_0, TYPE_Q5_0)                                                                                                 \
+    X(q5_1, TYPE_Q5_1)                                                                                                 \
+    X(iq4_nl, TYPE_IQ4_NL)                                                                                             \
+    X(mxfp4, TYPE_MXFP4)                                                                                               \
+    X(nvfp4, TYPE_NVFP4)                                                                                               \
+    X(q1_0, TYPE_Q1_0)
+
+#define DOT_SMALL(name, TYPE)                                                                                          \
+    DOT(dot_##name, step_small(acc, TYPE, 1, p, rs, x, at, n))                                                         \
+    PAIR(pair_##name, step_small(acc, TYPE, 2, p, rs, x, at, n))
+
+/* The dot and the pair that a tier has for a type. */
+#define OWN_DOT(name, TYPE) {TYPE, dot_##name, pair_##name},
+
 struct own_dot {
     enum block_type type;
     dot_fn *dot;
