@@ -5,30 +5,14 @@
  * the prompt holds the arguments as they were written, and all dialects count the same tokens and answer the same, as they do to one
  * prompt. Then the same with numbers that no model writes and that are JSON. */
 #include "base/clock.h"
+#include "check.h"
 #include "server_client.h"
 #include "shuffled_model.h"
 
-#include <stdarg.h>
-
 enum { SEEDS = 50, DIALECTS = 4 };
 
-static int n_passed, n_failed;
 static struct client client;
 static struct reply reply;
-
-__attribute__((format(printf, 2, 3))) static void check(int ok, const char *format, ...)
-{
-    va_list args;
-    n_passed += ok;
-    n_failed += !ok;
-    if (ok)
-        return;
-    va_start(args, format);
-    printf("FAIL ");
-    vprintf(format, args);
-    printf("\n");
-    va_end(args);
-}
 
 /* The answer as JSON; NULL unless the status is 200. */
 static json_t *ask(const char *path, const char *body)
@@ -222,12 +206,12 @@ int main(int argc, char **argv)
     }
     int status = server.pid > 0 ? server_end(&server, SIGTERM, 60) : 0;
     check(status == 0, "the server ended with status %d; its log is %s", status, log);
-    if (!n_failed)
+    if (!failed)
         unlink(log);
     unlink(copy);
     close(fd);
     close(log_fd);
     reply_free(&reply);
-    printf("%d passed, %d failed, 0 skipped\n", n_passed, n_failed);
-    return n_failed != 0;
+    printf("%d passed, %d failed, 0 skipped\n", passed, failed);
+    return failed != 0;
 }
