@@ -128,7 +128,7 @@ asan:
 # threads share: a model takes a minute or two.
 TSAN_TESTS = unit/base/pool unit/base/queue unit/base/coroutine unit/text/constraint/state_mask unit/store/reader \
              unit/store/reader_drives unit/store/expert_store unit/store/expert_sweep unit/engine/prefix/disk unit/engine/schedule \
-             unit/engine/constraint_cache prefix serve serve_memory serve_constraints
+             unit/engine/constraint_cache unit/server/server prefix serve serve_memory serve_constraints
 TSAN_LAWS  = qwen3moe gpt-oss-mxfp4 qwen35moe deepseek2-v3 deepseek4 glm-dsa-sparse kimi-linear nemotron_h_moe-latent gemma4-moe
 tsan:
 	@$(MAKE) --no-print-directory $(PARALLEL) BUILD=build-tsan OPT=-O1 SAN=-fsanitize=thread \

@@ -321,13 +321,14 @@ static void prefixes_on_disk(void)
 /* ---- a server ------------------------------------------------------------------------------------------------------------------- */
 
 static atomic_int port;
-static void listening(const char *host, int p) { (void)host, port = p; }
+static struct server_stopper stopper;
+static void listening(void *arg, const char *host, int p) { (void)arg, (void)host, port = p; }
 
 static void *serve(void *arg)
 {
     struct server_options *o = arg;
     struct stoker_error err = {0};
-    if (server_run(o, listening, &err))
+    if (server_run(o, &stopper, listening, NULL, &err))
         complain("server", err.text), port = -1;
     return NULL;
 }
@@ -400,6 +401,9 @@ static void server(void)
     o.sampling = stoker_sampling_defaults();
     o.set_sampling = keep_sampling;
     pthread_t thread;
+    struct stoker_error err;
+    if (server_stopper_open(&stopper, &err))
+        complain("server", err.text);
     if (pthread_create(&thread, NULL, serve, &o))
         complain("server", "no thread");
     while (!port || (port > 0 && ask("/health", NULL) != 200))
@@ -410,9 +414,10 @@ static void server(void)
         ask_all(0);
         counting = 0;
         ask_all(1);
-        server_stop();
+        server_stop(&stopper);
     }
     pthread_join(thread, NULL);
+    server_stopper_close(&stopper);
 }
 
 /* ---- cases ---------------------------------------------------------------------------------------------------------------------- */

@@ -23,14 +23,17 @@ static const char usage[] =
     "The page at / needs only a browser. SIGTERM, SIGHUP or Ctrl-C: running answers may end (--drain); again: at "
     "once.\n\n";
 
+static struct server_stopper stopper; /* of the process, as signals are */
+
 static void on_signal(int sig)
 {
     (void)sig;
-    server_stop();
+    server_stop(&stopper);
 }
 
-static void listening(const char *host, int port)
+static void listening(void *arg, const char *host, int port)
 {
+    (void)arg;
     printf(strchr(host, ':') ? "listening on http://[%s]:%d\n" : "listening on http://%s:%d\n", host, port);
     fflush(stdout);
 }
@@ -247,6 +250,8 @@ int cmd_serve(int argc, char **argv)
         return status;
     if ((status = take_words(&o, &w)) != 0)
         return status;
+    if (server_stopper_open(&stopper, &err))
+        return report(&err);
     take_signals();
-    return server_run(&o, listening, &err) ? report(&err) : 0;
+    return server_run(&o, &stopper, listening, NULL, &err) ? report(&err) : 0;
 }

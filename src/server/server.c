@@ -1,8 +1,11 @@
-/* The life of the server: socket, model, connections, signals, end (server.h).
+/* The life of a server: socket, model, connections, end (server.h).
  *
  *     caller's thread   accepts; after server_stop() drains: waits for handlers, cuts them when --drain is over, closes connections
  *     opener            stoker_open(), while the socket already answers 503
- *     connections       http_accept(), a thread each, detached; server_run() returns when the last has ended
+ *     connections       http_accept(), a thread each, detached; server_run() returns when the last has ended, or will not end
+ *
+ * All three hold the server, and the last one closes it: a model that is still loading, or a handler that does not end, does not keep
+ * server_run() from returning.
  *
  * Memory: what requests take is counted by base/reqmem.h, the stacks and buffers of --max-conns connections by server_bytes(): the plan
  * of the engine holds both. */
@@ -32,21 +35,56 @@
 
 enum { CLOSE_SECONDS = 10 };
 
-static atomic_int stops;           /* calls of server_stop() */
-static atomic_int stop_event = -1; /* an eventfd; server_stop() and the opener write to it */
+/* A server, and what it holds alone. */
+struct running {
+    struct server server;
+    struct http_app http;
+    struct server_stopper *stopper;
+    int wake; /* an eventfd: the opener has ended */
+    pthread_t opener;
+    struct stoker_error error; /* why the model cannot be opened */
+    atomic_int opened;         /* 1: open, -1: error */
+    atomic_int holders;        /* server_run(), the opener, the connections together */
+};
 
-static void ring(void)
+static int fail(struct stoker_error *err, int code, const char *format, ...) __attribute__((format(printf, 3, 4)));
+static int fail(struct stoker_error *err, int code, const char *format, ...)
+{
+    va_list args;
+    va_start(args, format);
+    vsnprintf(err->text, sizeof err->text, format, args);
+    va_end(args);
+    err->code = code;
+    return -1;
+}
+
+/* ---- stopping -------------------------------------------------------------------------------------------------------------- */
+
+static void ring(int event)
 {
     uint64_t one = 1;
-    int fd = atomic_load(&stop_event);
-    if (fd >= 0 && write(fd, &one, sizeof one) < 0)
+    if (write(event, &one, sizeof one) < 0)
         return; /* full: rung enough */
 }
 
-void server_stop(void)
+static int open_event(int *event, struct stoker_error *err)
 {
-    atomic_fetch_add(&stops, 1);
-    ring();
+    *event = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    return *event < 0 ? fail(err, STOKER_ERR_IO, "no eventfd: %s", strerror(errno)) : 0;
+}
+
+int server_stopper_open(struct server_stopper *p, struct stoker_error *err)
+{
+    atomic_init(&p->calls, 0);
+    return open_event(&p->event, err);
+}
+
+void server_stopper_close(struct server_stopper *p) { close(p->event); }
+
+void server_stop(struct server_stopper *p)
+{
+    atomic_fetch_add(&p->calls, 1);
+    ring(p->event);
 }
 
 /* ---- memory of requests ---------------------------------------------------------------------------------------------------- */
@@ -91,18 +129,28 @@ static void error_of_path(struct out *o, const char *path, const struct refusal 
     write_error(o, dialect_of(path), r, request_id);
 }
 
-/* ---- opening --------------------------------------------------------------------------------------------------------------- */
+/* ---- the end --------------------------------------------------------------------------------------------------------------- */
 
-static int fail(struct stoker_error *err, int code, const char *format, ...) __attribute__((format(printf, 3, 4)));
-static int fail(struct stoker_error *err, int code, const char *format, ...)
+/* Whoever lets go of the server last closes it. */
+static void release(struct running *r)
 {
-    va_list args;
-    va_start(args, format);
-    vsnprintf(err->text, sizeof err->text, format, args);
-    va_end(args);
-    err->code = code;
-    return -1;
+    if (atomic_fetch_sub(&r->holders, 1) > 1)
+        return;
+    if (r->server.engine) {
+        struct reqmem_account last = {.of = &r->server.memory}; /* of what requests left with the engine */
+        reqmem_enter(&last, 0);
+        stoker_close(r->server.engine);
+        reqmem_leave();
+    }
+    assert(reqmem_taken(&r->server.memory) == 0);
+    http_app_free(&r->http);
+    free(r->http.key);
+    if (r->wake >= 0)
+        close(r->wake);
+    free(r);
 }
+
+/* ---- opening --------------------------------------------------------------------------------------------------------------- */
 
 static int is_loopback(const struct sockaddr *a)
 {
@@ -175,39 +223,42 @@ static void name_model(struct server *s)
     snprintf(s->fingerprint, sizeof s->fingerprint, "stoker-%s-%08x", stoker_version(), (unsigned)s->about.hash);
 }
 
-struct opener {
-    struct server *server;
-    struct stoker_error error;
-    atomic_int done; /* 1: open, -1: error */
-    pthread_t thread;
-};
-
 static void *open_model(void *arg)
 {
-    struct opener *o = arg;
-    struct server *s = o->server;
-    if (stoker_open(&s->engine, s->opt.model, &s->opt.engine, &o->error)) {
-        atomic_store(&o->done, -1);
-    } else {
+    struct running *r = arg;
+    struct server *s = &r->server;
+    int opened = -1;
+    if (stoker_open(&s->engine, s->opt.model, &s->opt.engine, &r->error) == 0) {
         stoker_plan_of(s->engine, &s->plan);
         s->opt.sampling = stoker_sampling_of(s->engine);
         s->opt.set_sampling(s->opt.set_sampling_arg, &s->opt.sampling);
         int loading = SERVER_LOADING;
         atomic_compare_exchange_strong(&s->state, &loading, SERVER_READY);
-        atomic_store(&o->done, 1);
+        opened = 1;
     }
-    ring();
+    atomic_store(&r->opened, opened);
+    ring(r->wake);
+    release(r);
     return NULL;
+}
+
+static int start_opener(struct running *r, struct stoker_error *err)
+{
+    atomic_fetch_add(&r->holders, 1);
+    int bad = pthread_create(&r->opener, NULL, open_model, r);
+    if (bad)
+        atomic_fetch_sub(&r->holders, 1);
+    return bad ? fail(err, STOKER_ERR_IO, "no thread to open the model: %s", strerror(bad)) : 0;
 }
 
 /* ---- serving --------------------------------------------------------------------------------------------------------------- */
 
-static void accept_all(struct server *s, int listener)
+static void accept_all(struct http_app *app, int listener)
 {
     for (int i = 0; i < 64; i++) {
         int fd = accept4(listener, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
         if (fd >= 0) {
-            http_accept(s->http, fd);
+            http_accept(app, fd);
             continue;
         }
         if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) {
@@ -220,86 +271,89 @@ static void accept_all(struct server *s, int listener)
 }
 
 /* Until server_stop(), or the model cannot be opened: then -1. */
-static int serve(struct server *s, int listener, struct opener *o, struct stoker_error *err)
+static int serve(struct running *r, int listener, struct stoker_error *err)
 {
-    while (!atomic_load(&stops)) {
+    while (!atomic_load(&r->stopper->calls)) {
         uint64_t count;
-        struct pollfd p[2] = {{listener, POLLIN, 0}, {atomic_load(&stop_event), POLLIN, 0}};
-        if (poll(p, 2, -1) <= 0)
+        struct pollfd p[3] = {{listener, POLLIN, 0}, {r->stopper->event, POLLIN, 0}, {r->wake, POLLIN, 0}};
+        if (poll(p, 3, -1) <= 0)
             continue;
-        if (p[1].revents && read(p[1].fd, &count, sizeof count) > 0 && atomic_load(&o->done) < 0) {
-            *err = o->error;
+        if (p[2].revents && read(r->wake, &count, sizeof count) > 0 && atomic_load(&r->opened) < 0) {
+            *err = r->error;
             return -1;
         }
         if (p[0].revents)
-            accept_all(s, listener);
+            accept_all(&r->http, listener);
     }
     return 0;
 }
 
-/* 1: no more than most of *n are left. Until a time, or (stops) until the next call of server_stop(). */
-static int wait_for(struct server *s, const size_t *n, uint64_t until_ns, int n_stops)
+/* 1: none of *n are left. Until a time, or (stops) until the next call of server_stop(). */
+static int wait_for(struct running *r, const size_t *n, uint64_t until_ns, int n_stops)
 {
-    pthread_mutex_lock(&s->http->lock);
-    while (*n && clock_ns() < until_ns && atomic_load(&stops) <= n_stops) {
+    pthread_mutex_lock(&r->http.lock);
+    while (*n && clock_ns() < until_ns && atomic_load(&r->stopper->calls) <= n_stops) {
         struct timespec at;
         clock_gettime(CLOCK_REALTIME, &at);
         at.tv_nsec += 50000000; /* signals do not wake us */
         at.tv_sec += at.tv_nsec / 1000000000;
         at.tv_nsec %= 1000000000;
-        pthread_cond_timedwait(&s->http->changed, &s->http->lock, &at);
+        pthread_cond_timedwait(&r->http.changed, &r->http.lock, &at);
     }
     int none = *n == 0;
-    pthread_mutex_unlock(&s->http->lock);
+    pthread_mutex_unlock(&r->http.lock);
     return none;
 }
 
-/* 1: nobody uses the server any more. */
-static int drain(struct server *s)
+static void drain(struct running *r)
 {
     uint64_t second = 1000000000;
-    atomic_store(&s->state, SERVER_DRAINING);
-    pthread_mutex_lock(&s->http->lock);
-    size_t n_running = s->http->n_running;
-    pthread_mutex_unlock(&s->http->lock);
+    struct http_app *app = &r->http;
+    double seconds = r->server.opt.drain;
+    atomic_store(&r->server.state, SERVER_DRAINING);
+    pthread_mutex_lock(&app->lock);
+    size_t n_running = app->n_running;
+    pthread_mutex_unlock(&app->lock);
     if (n_running)
-        log_line(LOG_INFO, "stopping: running requests have %.10g s to end", s->opt.drain);
-    if (!wait_for(s, &s->http->n_running, clock_ns() + (uint64_t)(s->opt.drain * 1e9), 1)) {
-        atomic_store(&s->http->cut, 1);
-        http_wake_all(s->http);
-        wait_for(s, &s->http->n_running, clock_ns() + CLOSE_SECONDS * second, INT32_MAX);
+        log_line(LOG_INFO, "stopping: running requests have %.10g s to end", seconds);
+    if (!wait_for(r, &app->n_running, clock_ns() + (uint64_t)(seconds * 1e9), 1)) {
+        atomic_store(&app->cut, 1);
+        http_wake_all(app);
+        wait_for(r, &app->n_running, clock_ns() + CLOSE_SECONDS * second, INT32_MAX);
     }
-    atomic_store(&s->http->cut, 1);
-    atomic_store(&s->http->closing, 1);
-    http_wake_all(s->http);
-    return wait_for(s, &s->http->n_connection, clock_ns() + CLOSE_SECONDS * second, INT32_MAX);
+    atomic_store(&app->cut, 1);
+    atomic_store(&app->closing, 1);
+    http_wake_all(app);
+    wait_for(r, &app->n_connection, clock_ns() + CLOSE_SECONDS * second, INT32_MAX);
 }
 
-static int prepare(struct server *s, struct stoker_error *err)
+/* ---- life ------------------------------------------------------------------------------------------------------------------ */
+
+static void release_server(struct server *s) { release((struct running *)s); }
+
+static int prepare(struct running *r, const struct server_options *o, struct stoker_error *err)
 {
-    struct http_app *app = calloc(1, sizeof *app);
-    unsigned char(*key)[SHA256_BYTES] = calloc(s->opt.key.n + 1, sizeof *key);
-    s->http = app;
-    if (!app || !key) {
-        free(key);
+    struct server *s = &r->server;
+    unsigned char(*key)[SHA256_BYTES] = calloc(o->key.n + 1, sizeof *key);
+    *s = (struct server){.opt = *o, .http = &r->http};
+    r->http = (struct http_app){.server = s,
+                                .memory = &s->memory,
+                                .host = o->host,
+                                .max_conns = o->max_conns,
+                                .max_body = o->max_body,
+                                .header_timeout = o->header_timeout,
+                                .body_timeout = o->body_timeout,
+                                .cors = o->cors,
+                                .allow_host = o->allow_host,
+                                .key = key,
+                                .n_key = o->key.n,
+                                .ready = ready,
+                                .write_error = error_of_path,
+                                .ended = release_server};
+    r->http.route = routes_all(&r->http.n_route);
+    http_app_open(&r->http);
+    if (!key)
         return fail(err, STOKER_ERR_MEMORY, "no memory for the server");
-    }
-    const struct server_options *o = &s->opt;
-    *app = (struct http_app){.server = s,
-                             .memory = &s->memory,
-                             .host = o->host,
-                             .max_conns = o->max_conns,
-                             .max_body = o->max_body,
-                             .header_timeout = o->header_timeout,
-                             .body_timeout = o->body_timeout,
-                             .cors = o->cors,
-                             .allow_host = o->allow_host,
-                             .key = key,
-                             .n_key = o->key.n,
-                             .ready = ready,
-                             .write_error = error_of_path};
-    app->route = routes_all(&app->n_route);
-    http_app_open(app);
     for (size_t i = 0; i < o->key.n; i++)
         sha256(o->key.text[i], strlen(o->key.text[i]), key[i]);
     s->rates = (struct rates){.tps = -1, .prompt_tps = -1, .hit_rate = -1, .read_mbps = -1};
@@ -309,49 +363,52 @@ static int prepare(struct server *s, struct stoker_error *err)
     if (stoker_about(&s->about, s->opt.model, err))
         return -1;
     name_model(s);
-    atomic_store(&stop_event, eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
-    return atomic_load(&stop_event) < 0 ? fail(err, STOKER_ERR_IO, "no eventfd: %s", strerror(errno)) : 0;
+    return open_event(&r->wake, err);
 }
 
-/* Threads take the signal mask of who starts them: signals are for the caller's thread alone. */
-static int start_opener(struct opener *o, struct stoker_error *err)
+/* The caller's hold: 0, when it was told to stop, or -1. */
+static int run(struct running *r, const struct server_options *o,
+               void (*listening)(void *arg, const char *host, int port), void *arg, struct stoker_error *err)
 {
-    int bad = pthread_create(&o->thread, NULL, open_model, o);
-    return bad ? fail(err, STOKER_ERR_IO, "no thread to open the model: %s", strerror(bad)) : 0;
+    int port = 0, rc = -1, listener = prepare(r, o, err) ? -1 : open_socket(&r->server, &port, err);
+    if (listener < 0)
+        return -1;
+    if (start_opener(r, err)) {
+        close(listener);
+        return -1;
+    }
+    listening(arg, r->server.opt.host, port);
+    rc = serve(r, listener, err);
+    close(listener);
+    drain(r);
+    if (rc || atomic_load(&r->opened))
+        pthread_join(r->opener, NULL);
+    else /* stopped while the model was loading */
+        pthread_detach(r->opener);
+    return rc;
 }
 
-int server_run(const struct server_options *opt, void (*listening)(const char *host, int port),
-               struct stoker_error *err)
+/* Of the process, and for every server in it the same. Few arenas, and large pieces given back at once: what one thread freed serves the
+ * next. */
+static void set_allocators(void)
 {
-    static struct server server; /* for the life of the process: who is still at work at the end may look at it */
-    struct server *s = &server;
-    static struct opener opener;
-    int port = 0, listener = -1, rc = -1, unused = 0;
-    *s = (struct server){.opt = *opt};
-    opener = (struct opener){.server = s};
-    /* Few arenas, and large pieces given back at once: what one thread freed serves the next. */
     mallopt(M_ARENA_MAX, 4);
     mallopt(M_MMAP_THRESHOLD, 256 << 10);
     json_set_alloc_funcs(reqmem_malloc, reqmem_free);
-    if (prepare(s, err) == 0 && (listener = open_socket(s, &port, err)) >= 0 && start_opener(&opener, err) == 0) {
-        listening(s->opt.host, port);
-        rc = serve(s, listener, &opener, err);
-        close(listener);
-        listener = -1;
-        unused = drain(s);
-        if (rc || atomic_load(&opener.done))
-            pthread_join(opener.thread, NULL);
-        else
-            unused = 0; /* stopped while the model was loading: the process ends without it */
-    }
-    if (listener >= 0)
-        close(listener);
-    if (s->http && (unused || !s->http->n_connection) && s->engine && atomic_load(&opener.done) > 0) {
-        struct reqmem_account last = {.of = &s->memory}; /* of what requests left with the engine */
-        reqmem_enter(&last, 0);
-        stoker_close(s->engine);
-        reqmem_leave();
-        assert(reqmem_taken(&s->memory) == 0);
-    }
+}
+
+int server_run(const struct server_options *opt, struct server_stopper *stopper,
+               void (*listening)(void *arg, const char *host, int port), void *arg, struct stoker_error *err)
+{
+    struct running *r = calloc(1, sizeof *r);
+    if (!r)
+        return fail(err, STOKER_ERR_MEMORY, "no memory for the server");
+    set_allocators();
+    r->stopper = stopper;
+    r->wake = -1;
+    atomic_init(&r->holders, 2);
+    int rc = run(r, opt, listening, arg, err);
+    http_app_close(&r->http);
+    release(r);
     return rc;
 }

@@ -1,6 +1,6 @@
-/* The server: one process, one model, one engine thread, a thread a connection.
+/* A server: one model, one engine thread, a thread a connection.
  *
- *     server_run()       opens the socket, then the model in a thread of its own; serves until a signal; drains; closes
+ *     server_run()       opens the socket, then the model in a thread of its own; serves until it is told to stop; drains; closes
  *     http/http.c        a connection: parse, check (host, origin, key, limits), find the route, run its handler
  *     routes.c           the table of routes
  *     request/service.h  what handlers are given: options, model, engine, sums
@@ -12,14 +12,25 @@
 
 #include "server/request/service.h"
 
-/* Serves until server_stop(); one server a process. listening is called once, by this thread, with the address and the port that it
- * listens at. 0: it has stopped; what a thread may still use is left to the end of the process. -1 with *err: it could not start, or the
- * model could not be opened. */
-int server_run(const struct server_options *opt, void (*listening)(const char *host, int port),
-               struct stoker_error *err);
+/* What stops a server. It is the caller's, so that a signal handler may use it before the server is there and after it has gone. */
+struct server_stopper {
+    atomic_int calls; /* of server_stop() */
+    int event;        /* an eventfd */
+};
+
+/* -1 with *err: the system has no file handle for it. */
+int server_stopper_open(struct server_stopper *p, struct stoker_error *err);
+void server_stopper_close(struct server_stopper *p);
 
 /* Ends server_run(); may be called from a signal handler and from any thread. The first call lets running requests end (drain), the second
  * ends them. */
-void server_stop(void);
+void server_stop(struct server_stopper *p);
+
+/* Serves until server_stop(). Several may run in a process, each with its memory. listening is called once, by this thread, with arg, the
+ * address and the port that it listens at. 0: it has stopped. -1 with *err: it could not start, or the model could not be opened.
+ * What opt points to stays for the life of the process: where the model was still loading, or a handler did not end within seconds, they
+ * go on behind the caller's back, and the last of them closes the engine. */
+int server_run(const struct server_options *opt, struct server_stopper *stopper,
+               void (*listening)(void *arg, const char *host, int port), void *arg, struct stoker_error *err);
 
 #endif

@@ -12,6 +12,22 @@ void http_app_open(struct http_app *app)
     pthread_cond_init(&app->changed, NULL);
 }
 
+void http_app_close(struct http_app *app)
+{
+    pthread_mutex_lock(&app->lock);
+    app->closed = 1;
+    int none = !app->n_connection;
+    pthread_mutex_unlock(&app->lock);
+    if (none)
+        app->ended(app->server);
+}
+
+void http_app_free(struct http_app *app)
+{
+    pthread_cond_destroy(&app->changed);
+    pthread_mutex_destroy(&app->lock);
+}
+
 /* ---- routes ---------------------------------------------------------------------------------------------------------------- */
 
 static int matches(const char *pattern, const char *path)
@@ -85,8 +101,11 @@ void http_forget(struct http_connection *c)
         c->next->before = c->before;
     http_free(c);
     app->n_connection--;
+    int is_last = app->closed && !app->n_connection;
     pthread_cond_broadcast(&app->changed);
     pthread_mutex_unlock(&app->lock);
+    if (is_last)
+        app->ended(app->server);
 }
 
 void http_wake_all(struct http_app *app)

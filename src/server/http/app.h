@@ -3,7 +3,8 @@
  *
  *     app = {.server, limits, who may ask, .route, .ready, .write_error}    http_app_open()
  *     http_accept(app, socket)...                                          a thread a connection, until it ends
- *     cut, closing, http_wake_all(), then wait for n_running and n_connection */
+ *     cut, closing, http_wake_all(), then wait for n_running and n_connection
+ *     http_app_close(), and http_app_free() once ended() was called */
 #ifndef SERVER_HTTP_APP_H
 #define SERVER_HTTP_APP_H
 
@@ -60,11 +61,14 @@ struct http_app {
     int (*ready)(struct server *s, int early, struct refusal *r);
     /* The error object of a path, as JSON. */
     void (*write_error)(struct out *o, const char *path, const struct refusal *r, const char *request_id);
+    /* Called once after http_app_close(), by whoever is last: no connection looks at the application or the server any more. */
+    void (*ended)(struct server *s);
 
     pthread_mutex_t lock;
     pthread_cond_t changed;         /* a connection or a handler ended */
     struct http_connection *first;  /* under lock */
     size_t n_connection, n_running; /* under lock; running: handlers at work */
+    int closed;                     /* under lock */
     atomic_int cut;                 /* running handlers end now */
     atomic_int closing;             /* connections end now */
     struct http_connection *large;  /* those with large bodies, under lock: body.c */
@@ -78,6 +82,9 @@ struct http_app {
 
 /* Makes lock and changed of an app whose constant fields are set. */
 void http_app_open(struct http_app *app);
+/* No connection will be accepted any more: ended() is called when none is left, now or by the thread of the last one. */
+void http_app_close(struct http_app *app);
+void http_app_free(struct http_app *app); /* after ended() */
 
 /* Serves the connection on this socket, which it owns from now on, by a thread of its own; one that it cannot serve gets a 503 and is
  * closed. Does not wait. */

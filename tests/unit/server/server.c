@@ -1,0 +1,141 @@
+/* links: server engine text model store op kernel format base */
+/* The life of servers: two in a process answer beside each other and end one by one; one that is stopped while its model loads goes. */
+#include "server/server.h"
+
+#include "server_client.h"
+
+#include <pthread.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#define MODEL "models/ember/ember.gguf"
+
+struct instance {
+    struct server_options opt;
+    struct server_stopper stopper;
+    pthread_t thread;
+    atomic_int port;
+    int stops_at_once; /* as soon as it listens */
+    int rc;
+};
+
+static void keep_sampling(void *arg, struct stoker_sampling *s) { (void)arg, (void)s; }
+
+static void listening(void *arg, const char *host, int port)
+{
+    struct instance *i = arg;
+    (void)host;
+    atomic_store(&i->port, port);
+    if (i->stops_at_once)
+        server_stop(&i->stopper);
+}
+
+static void *run(void *arg)
+{
+    struct instance *i = arg;
+    struct stoker_error err = {0};
+    i->rc = server_run(&i->opt, &i->stopper, listening, i, &err);
+    return NULL;
+}
+
+static void begin(struct instance *i, const char *model, uint64_t memory, int stops_at_once)
+{
+    struct stoker_error err;
+    *i = (struct instance){.stops_at_once = stops_at_once, .rc = 1};
+    i->opt = (struct server_options){.host = "127.0.0.1",
+                                     .max_conns = 8,
+                                     .queue = 8,
+                                     .max_body = 1 << 20,
+                                     .header_timeout = 20,
+                                     .body_timeout = 20,
+                                     .drain = 20,
+                                     .model = model,
+                                     .sampling = stoker_sampling_defaults(),
+                                     .set_sampling = keep_sampling,
+                                     .think = -1,
+                                     .close_at_limit = -1};
+    /* rings of one reader after the other, at the same address, look like a race to ThreadSanitizer */
+    i->opt.engine = (struct stoker_options){.memory = memory, .n_ctx = 512, .n_threads = 1, .reader = "threads"};
+    assert_int_equal(server_stopper_open(&i->stopper, &err), 0);
+    assert_int_equal(pthread_create(&i->thread, NULL, run, i), 0);
+}
+
+static int end(struct instance *i)
+{
+    pthread_join(i->thread, NULL);
+    server_stopper_close(&i->stopper);
+    return i->rc;
+}
+
+/* 1: a chat is answered. */
+static int answers(struct instance *i)
+{
+    static const char chat[] =
+        "{\"messages\":[{\"role\":\"user\",\"content\":\"Hi\"}],\"max_tokens\":3,\"ignore_eos\":true}";
+    struct server_process where = {.port = atomic_load(&i->port)};
+    struct client c = {where.port, -1};
+    struct reply r = {0};
+    int up = server_ready(&where, 60) == 0 &&
+             client_ask(&c, "POST", "/v1/chat/completions", chat, sizeof chat - 1, &r, NULL, NULL) == 0 &&
+             r.status == 200 && strstr(r.body, "\"completion_tokens\":3");
+    client_close(&c);
+    reply_free(&r);
+    return up;
+}
+
+static void wait_for_port(const struct instance *i)
+{
+    while (!atomic_load(&i->port))
+        usleep(1000);
+}
+
+static void two_beside_each_other(void **state)
+{
+    (void)state;
+    static struct instance one, other;
+    begin(&one, MODEL, STOKER_MEMORY_MIN, 0);
+    begin(&other, MODEL, STOKER_MEMORY_MIN, 0);
+    wait_for_port(&one);
+    wait_for_port(&other);
+    assert_true(answers(&one) && answers(&other));
+    server_stop(&one.stopper);
+    assert_int_equal(end(&one), 0);
+    assert_true(answers(&other)); /* told nothing */
+    server_stop(&other.stopper);
+    assert_int_equal(end(&other), 0);
+}
+
+/* Its model is closed by whoever is last: the sanitizers see what is left, and what is used afterwards. */
+static void stopped_while_loading(void **state)
+{
+    (void)state;
+    static struct instance i[16];
+    for (size_t k = 0; k < sizeof i / sizeof *i; k++) {
+        begin(&i[k], MODEL, STOKER_MEMORY_MIN, 1);
+        assert_int_equal(end(&i[k]), 0);
+    }
+}
+
+/* Found out before anybody listens, and afterwards. */
+static void without_a_model(void **state)
+{
+    (void)state;
+    static struct instance i;
+    begin(&i, "models/ember/none.gguf", STOKER_MEMORY_MIN, 0);
+    assert_int_equal(end(&i), -1);
+    assert_int_equal(i.port, 0);
+    begin(&i, MODEL, 1 << 20, 0);
+    assert_int_equal(end(&i), -1);
+    assert_int_not_equal(i.port, 0);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {cmocka_unit_test(two_beside_each_other), cmocka_unit_test(stopped_while_loading),
+                                       cmocka_unit_test(without_a_model)};
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
