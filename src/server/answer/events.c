@@ -214,7 +214,7 @@ const char *answer_bias_param(const struct stoker_error *err)
 static void take_failure(struct task *t, const struct stoker_event *e)
 {
     const char *param = answer_bias_param(&e->error);
-    const char *field = answer_constraint_field(t->run->a.request);
+    const char *field = request_constraint_field(t->run->a.request);
     if (!param && e->error.code == STOKER_ERR_INPUT)
         param = field ? field : "max_tokens";
     refuse_error(&t->run->refusal, param, &e->error);

@@ -44,8 +44,6 @@ struct run {
 int answer_prepare(struct run *run);
 int answer_open_reply(struct task *t);
 int answer_may_be_cut(const struct request *w);
-/* The field that a constraint is made of; NULL: there is none. */
-const char *answer_constraint_field(const struct request *w);
 
 /* events.c */
 void answer_event(struct task *t, const struct stoker_event *e);

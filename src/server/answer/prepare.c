@@ -174,17 +174,12 @@ static int check_space(struct run *run, const struct task *t)
                   "max_tokens allows %zu tokens, the shortest answer of what is asked for has %zu", most, least);
 }
 
-const char *answer_constraint_field(const struct request *w)
-{
-    return w->reply.answer.language != STOKER_ANY_TEXT ? "response_format" : w->reply.tools ? "tools" : NULL;
-}
-
 /* Why a reply cannot be opened. Sentences about a schema name its field: "schema error at tools[3].function.parameters#/type: ..". */
 static int refuse_reply(struct run *run, const struct stoker_error *err)
 {
     static const char schema[] = "schema error at ";
     const char *at = strncmp(err->text, schema, sizeof schema - 1) ? err->text : err->text + sizeof schema - 1,
-               *field = answer_constraint_field(run->a.request);
+               *field = request_constraint_field(run->a.request);
     char path[STOKER_PATH];
     if (strncmp(at, "tools[", 6) == 0)
         snprintf(path, sizeof path, "%.*s", (int)strcspn(at, "# :"), at);

@@ -24,6 +24,11 @@ void request_free(struct request *w)
     *w = (struct request){0};
 }
 
+const char *request_constraint_field(const struct request *w)
+{
+    return w->reply.answer.language != STOKER_ANY_TEXT ? "response_format" : w->reply.tools ? "tools" : NULL;
+}
+
 void request_rename(const struct request *w, struct refusal *r)
 {
     origin_rename(w->places, r);

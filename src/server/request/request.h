@@ -62,6 +62,9 @@ struct request {
     int logprobs, top_logprobs;                /* 1: asked for; how many alternatives */
 };
 
+/* The field that the answer's constraint is made of; NULL: there is none. */
+const char *request_constraint_field(const struct request *w);
+
 /* Makes a refusal of the chat's fields one of what the client sent. */
 void request_rename(const struct request *w, struct refusal *r);
 
