@@ -1,7 +1,8 @@
 /* What the files of completion share.
  *
- *   completion.c            tokens of positions and sets           completion_positions.c  positions that bytes lead to
- *   completion_weight.c     weights of states                      completion_state.c      making, and distances of whole states */
+ *   completion.c            tokens of sets                         completion_count.c      tokens of positions
+ *   completion_weight.c     weights of states                      completion_positions.c  positions that bytes lead to
+ *   completion_state.c      making, and distances of whole states */
 #ifndef TEXT_CONSTRAINT_COMPLETION_INNER_H
 #define TEXT_CONSTRAINT_COMPLETION_INNER_H
 
@@ -135,6 +136,24 @@ static inline uint32_t completion_rule_weight(const struct completion *k, uint32
     uint64_t items = more > 0 ? (uint64_t)more * k->item[rule] : 0;
     return completion_add(k->base[state], items > COMPLETION_NONE ? COMPLETION_NONE : (uint32_t)items);
 }
+
+/* ---- completion_count.c -------------------------------------------------------------------------------------------------------------- */
+
+/* Tokens are counted for the sake of a set. The first time that begins from nothing: whether it takes too much work depends on the set,
+ * not on what was asked for before. Once it has passed, all that is known is used; once it has not, bounds are. */
+void completion_begin(struct completion *k, uint32_t set, int passed);
+/* Nothing that is found out from here on is to be believed. */
+int completion_stopped(const struct completion *k);
+/* Tokens from a position to the end; COMPLETION_NEVER: none lead there. */
+int64_t completion_tokens_left(struct completion *k, struct position p);
+
+/* Tokens that are wanted: behind them the end is at most so many away. */
+struct way {
+    int64_t most;
+    uint64_t *bits; /* [trie->n_word], they are added */
+};
+/* Adds the tokens that the distance of a set found, where it is too much work to count behind all others. */
+void completion_add_way(struct completion *k, uint32_t set, const struct way *way);
 
 /* ---- completion_positions.c ---------------------------------------------------------------------------------------------------------- */
 
