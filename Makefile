@@ -33,10 +33,10 @@ LIBS    = $(LDFLAGS) -luring -lpcre2-8 -ljansson -lxxhash -lz -lm
 TIER =
 # Fuzzing is about what parses: it takes the kernels without instrumentation (clang needs half an hour for them with it).
 $(BUILD)/obj/kernel/%.o: SANITIZE = $(or $(SAN_KERNEL),$(SAN))
-$(BUILD)/obj/kernel/%_scalar.o: TIER = -O2 -fno-tree-vectorize -fno-tree-slp-vectorize
+$(BUILD)/obj/kernel/scalar/%.o: TIER = -O2 -fno-tree-vectorize -fno-tree-slp-vectorize
 ifeq ($(shell uname -m),x86_64)
-$(BUILD)/obj/kernel/%_avx2.o:   TIER = -O3 -mavx2 -mfma -mf16c
-$(BUILD)/obj/kernel/%_avx512.o: TIER = -O3 -mavx512f -mavx512bw -mavx512dq -mavx512vl -mavx512vnni -mavx2 -mfma -mf16c
+$(BUILD)/obj/kernel/avx2/%.o:   TIER = -O3 -mavx2 -mfma -mf16c
+$(BUILD)/obj/kernel/avx512/%.o: TIER = -O3 -mavx512f -mavx512bw -mavx512dq -mavx512vl -mavx512vnni -mavx2 -mfma -mf16c
 endif
 
 LAYERS  = cli server engine text model store op kernel format base

@@ -177,7 +177,7 @@ static void products_equal(const struct product *c)
         struct xq x = activations(k, f, c->m, c->k, above, below, c->values, seed);
         float *out = guarded_end(mem_out, n_out * 4);
         sentinel_fill(out, n_out);
-        k->tile[c->t](&w, c->n0, c->n1, &x, out, (size_t)ld, scratch);
+        k->tile[c->t](k, &w, c->n0, c->n1, &x, out, (size_t)ld, scratch);
         if (tier == 0)
             memcpy(ref_out, out, n_out * 4);
         long at = first_difference(out, ref_out, n_out);

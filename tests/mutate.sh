@@ -106,9 +106,9 @@ mutate chunk-dependence "laws -l chunks $small" src/op/rows.c \
 
 # a product and a sum where the law has one fused operation
 if grep -q avx2 /proc/cpuinfo; then
-    mutate tier-bits "laws -l tiers $small" src/kernel/vec_avx2.c \
+    mutate tier-bits "laws -l tiers $small" src/kernel/avx2/vec.c \
         's|_mm256_fmadd_ps(v, v, l\[h\])|_mm256_add_ps(_mm256_mul_ps(v, v), l[h])|'
-    mutate tier-bits-kernels "kernels" src/kernel/vec_avx2.c \
+    mutate tier-bits-kernels "kernels" src/kernel/avx2/vec.c \
         's|_mm256_fmadd_ps(v, v, l\[h\])|_mm256_add_ps(_mm256_mul_ps(v, v), l[h])|'
 else
     skip tier-bits "this machine has one tier"

@@ -1,6 +1,6 @@
 /* The kernels: pure functions of pointers and counts, one table of them per CPU tier.
  *
- * The scalar tier defines every result (*_scalar.c, written as in the definition); a faster tier replaces entries and must
+ * The scalar tier defines every result (scalar/, written as in the definition); a faster tier replaces entries and must
  * give the same bits. Tables are filled upward: avx512 starts as a copy of avx2, avx2 as a copy of scalar, so an entry that a
  * tier lacks is the next lower one. No allocation, no thread, no lock in here.
  *
@@ -66,9 +66,11 @@ struct wmat {
 /* Products. x has the family of the weights' type and n_cols values a row, as w has.
  *
  * out[r * ld_out + n] = row n of w times row r of x, for all rows r of x and n in [n0, n1). Any n1 - n0 >= 0, any x->n_rows >= 1.
+ * k: the table that the tile is of, whose pairs and dots it takes for few rows.
  * scratch: kernel_tile_scratch(x->n_rows) bytes, 64-byte aligned, this thread's own. */
-typedef void tile_fn(const struct wmat *w, int n0, int n1, const struct xq *x, float *out, size_t ld_out,
-                     void *scratch);
+struct kernels;
+typedef void tile_fn(const struct kernels *k, const struct wmat *w, int n0, int n1, const struct xq *x, float *out,
+                     size_t ld_out, void *scratch);
 
 /* out[n] for row `row` of x and n in [n0, n1). then: the weights that this thread reads next, prefetched towards the end; may be NULL. */
 typedef void dot_fn(const struct wmat *w, int n0, int n1, const struct xq *x, int row, float *out, const uint8_t *then);

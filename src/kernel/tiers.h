@@ -45,7 +45,7 @@ static inline void tile_by_pairs(const struct kernels *k, const struct wmat *w, 
     }
 }
 
-/* f32 functions of one value, each operation as kernels.md E has it (vec_scalar.c). NaN in, NaN out. */
+/* f32 functions of one value, each operation as kernels.md E has it (scalar/vec.c). NaN in, NaN out. */
 float ref_expf(float x); /* 0 below -87, that of 88 above */
 float ref_logf(float x);
 extern const float ref_logf_coefficients[9]; /* its polynomial, highest power first */

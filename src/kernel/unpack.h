@@ -1,5 +1,5 @@
 /* One form for every block type: a step of 256 weights of one row as signed codes, integer scales and float scales. The definition of
- * the products (dot_scalar.c) is written once, on this form; a faster kernel may decode differently, but to the same integers.
+ * the products (scalar/dot.c) is written once, on this form; a faster kernel may decode differently, but to the same integers.
  *
  *   K family (x256):      w_i = d[0] * scale[i / 16] * code_i - dmin * min[i / 16]
  *   small blocks (x32):   w_i = d[i / 16] * code_i + m[i / 32]
@@ -35,7 +35,7 @@ struct unpacking {
 
 extern const struct unpacking unpackings[TYPE_COUNT];
 
-/* The same in AVX2 code (unpack_avx2.c); NULL: none for this type. */
+/* The same in AVX2 code (avx2/unpack.c); NULL: none for this type. */
 extern unpack_fn *const unpack_avx2[TYPE_COUNT];
 
 /* Half of 2^(e - 127), because the code table holds doubled values. */
@@ -50,7 +50,7 @@ static inline float ue4m3_half(uint8_t b)
     return e == 0 ? (float)m * 0x1p-10f : f32_from_bits((uint32_t)(e + 119) << 23) * (float)(8 + m) * 0.125f;
 }
 
-/* The codebook types (unpack_iq_scalar.c). */
+/* The codebook types (scalar/unpack_iq.c). */
 void unpack_iq2_xxs(struct step *s, const uint8_t *p, int n);
 void unpack_iq2_xs(struct step *s, const uint8_t *p, int n);
 void unpack_iq2_s(struct step *s, const uint8_t *p, int n);

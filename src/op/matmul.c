@@ -85,7 +85,7 @@ static void product(const struct op *op, const struct wmat *w, int n0, int n1, c
                     size_t ld_out, const uint8_t *then, void *scratch)
 {
     if (x->xq && x->n_rows >= TILE_ROWS)
-        op->k->tile[w->type](w, n0, n1, x->xq, out, ld_out, scratch);
+        op->k->tile[w->type](op->k, w, n0, n1, x->xq, out, ld_out, scratch);
     else if (x->xq)
         product_dots(op, w, n0, n1, x, out, ld_out, then);
     else if (op->k->tilef[w->type])

@@ -1,8 +1,8 @@
 /* The dot of one activation row, AVX2: four weight rows at a time (dot_rows.h), each with its eight partial sums, closed
  * together so that the float sums run in four lanes. Every load lies inside its block. */
 #if defined(__x86_64__)
-#include "kernel/dot_k.h"
-#include "kernel/small_avx2.h"
+#include "kernel/avx2/dot_k.h"
+#include "kernel/avx2/small.h"
 #include "kernel/tiers.h"
 
 /* ---- the K family ---- */

@@ -1,7 +1,7 @@
 /* dot16 and the products of float weights, AVX-512: one zmm is the sixteen lanes of the definition. Four weight rows meet four
  * activation rows in sixteen accumulators, whose trees close together. */
 #if defined(__x86_64__)
-#include "kernel/simd_avx512.h"
+#include "kernel/avx512/simd.h"
 #include "kernel/tiers.h"
 
 static float dot16(const float *a, const float *b, size_t n)

@@ -1,7 +1,7 @@
-/* Recurrences and the functions of hybrid models, AVX2: as defined in recur_scalar.c. Columns of the state are lanes, so the sums
+/* Recurrences and the functions of hybrid models, AVX2: as defined in scalar/recur.c. Columns of the state are lanes, so the sums
  * over its rows run down the lanes. */
 #if defined(__x86_64__)
-#include "kernel/simd_avx2.h"
+#include "kernel/avx2/simd.h"
 #include "kernel/tiers.h"
 
 #include <math.h>

@@ -1,5 +1,5 @@
 /* A step of 256 weights of the x256 family in AVX2 registers, decoded to the integers of unpack.h. A type is a row of k_type(), a
- * case of load_head() and a case of load_codes(); products (dot_k.h) and lines for tiles (unpack_avx2.c) are loops over these. The
+ * case of load_head() and a case of load_codes(); products (dot_k.h) and lines for tiles (unpack.c) are loops over these. The
  * type is a constant everywhere, so every case folds. AVX-512 uses this header as well.
  *
  *   head      what is decoded once a step: int16 scale[16] and min[16], each of sixteen values; high bits; signs
@@ -7,10 +7,10 @@
  *             itself. Where it has signs apart, u is the magnitude of the code.
  *
  * Every load lies inside its block. The layouts are drawn in format/decode_k.c and format/decode_iq.c. */
-#ifndef KERNEL_STEP_AVX2_H
-#define KERNEL_STEP_AVX2_H
+#ifndef KERNEL_AVX2_STEP_H
+#define KERNEL_AVX2_STEP_H
 
-#include "kernel/codebook_avx2.h"
+#include "kernel/avx2/codebook.h"
 #include "kernel/unpack.h"
 
 struct k_type {

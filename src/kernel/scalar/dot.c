@@ -129,8 +129,10 @@ static void dot(const struct wmat *w, int n0, int n1, const struct xq *x, int ro
         ref_row(w, n, &one, out + n);
 }
 
-static void tile(const struct wmat *w, int n0, int n1, const struct xq *x, float *out, size_t ld_out, void *scratch)
+static void tile(const struct kernels *k, const struct wmat *w, int n0, int n1, const struct xq *x, float *out,
+                 size_t ld_out, void *scratch)
 {
+    (void)k;
     float *acc = scratch;
     for (int n = n0; n < n1; n++) {
         ref_row(w, n, x, acc);

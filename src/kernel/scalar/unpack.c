@@ -1,8 +1,8 @@
-/* Block types to integers: the table of them, and all but the codebook types (unpack_iq_scalar.c). Layouts are those of the
+/* Block types to integers: the table of them, and all but the codebook types (scalar/unpack_iq.c). Layouts are those of the
  * GGUF block types as format/ decodes them; tests/kernels.c holds both against each other. */
+#include "kernel/unpack.h"
 #include "base/half.h"
 #include "format/grids.h"
-#include "kernel/unpack.h"
 
 #include <string.h>
 

@@ -1,8 +1,8 @@
-/* Filling the panel (panel_avx512.h) from blocks as they lie in the file. All types consist of pieces of 16 bytes: a piece of
+/* Filling the panel (avx512/panel.h) from blocks as they lie in the file. All types consist of pieces of 16 bytes: a piece of
  * sixteen rows is loaded and transposed, and only then split into nibbles, which halves the shuffles. Every load lies inside its
  * block. */
 #if defined(__x86_64__)
-#include "kernel/panel_avx512.h"
+#include "kernel/avx512/panel.h"
 
 #include "format/grids.h"
 

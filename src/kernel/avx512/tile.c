@@ -7,9 +7,9 @@
  * accumulator of a group starts at -zp times the sum of its activations, which makes the integer sum exact again. The weights
  * stay as the file has them: unpacking is paid once for 32 rows and all activation rows.
  *
- * panel_avx512.c fills the panel. */
+ * avx512/panel.c fills the panel. */
 #if defined(__x86_64__)
-#include "kernel/panel_avx512.h"
+#include "kernel/avx512/panel.h"
 #include "kernel/tiers.h"
 #include "kernel/unpack.h"
 
@@ -222,12 +222,13 @@ static int tile_rows_min(enum block_type t)
     return t == TYPE_Q2_K || t == TYPE_Q5_K || t == TYPE_TQ2_0 ? 5 : own[t].unpack ? 3 : 4;
 }
 
-static void tile(const struct wmat *w, int n0, int n1, const struct xq *x, float *out, size_t ld_out, void *scratch)
+static void tile(const struct kernels *k, const struct wmat *w, int n0, int n1, const struct xq *x, float *out,
+                 size_t ld_out, void *scratch)
 {
     struct panel *P = scratch;
     float *acc = (float *)((char *)scratch + TILE_PANEL_BYTES);
     if (n1 - n0 < PANEL_ROWS || x->n_rows < tile_rows_min(w->type)) {
-        tile_by_pairs(kernels_for(TIER_AVX512), w, n0, n1, x, out, ld_out);
+        tile_by_pairs(k, w, n0, n1, x, out, ld_out);
         return;
     }
     for (int n = n0; n < n1; n += PANEL_ROWS) {

@@ -1,5 +1,5 @@
 /* The tile, AVX2: sixteen weight rows are unpacked one step at a time to a panel in L1, which meets the activation rows three at
- * a time. Lanes are rows, as in tile_avx512.c.
+ * a time. Lanes are rows, as in avx512/tile.c.
  *
  *   panel vector (k4, r): four codes, 4 k4 .. 4 k4 + 3, of eight weight rows, one row a lane
  *
@@ -8,8 +8,8 @@
  * 2 * 2 * 63 * 127 and 2 * 127 * 127 are below 32768. Other types keep signed codes, at most 128 in magnitude, and widen every
  * pair. The K family's integer scale is the factor of that widening. */
 #if defined(__x86_64__)
-#include "kernel/simd_avx2.h"
-#include "kernel/small_avx2.h"
+#include "kernel/avx2/simd.h"
+#include "kernel/avx2/small.h"
 #include "kernel/tiers.h"
 #include "kernel/unpack.h"
 
@@ -455,12 +455,13 @@ static int tile_rows_min(enum block_type t)
     }
 }
 
-static void tile(const struct wmat *w, int n0, int n1, const struct xq *x, float *out, size_t ld_out, void *scratch)
+static void tile(const struct kernels *k, const struct wmat *w, int n0, int n1, const struct xq *x, float *out,
+                 size_t ld_out, void *scratch)
 {
     struct panel *P = scratch;
     float *acc = (float *)((char *)scratch + TILE_PANEL_BYTES);
     if (n1 - n0 < ROWS || x->n_rows < tile_rows_min(w->type)) {
-        tile_by_pairs(kernels_for(TIER_AVX2), w, n0, n1, x, out, ld_out);
+        tile_by_pairs(k, w, n0, n1, x, out, ld_out);
         return;
     }
     for (int n = n0; n < n1; n += ROWS) {

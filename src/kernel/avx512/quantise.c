@@ -1,6 +1,6 @@
-/* Quantising activations, AVX-512: as defined in dot_scalar.c. */
+/* Quantising activations, AVX-512: as defined in scalar/dot.c. */
 #if defined(__x86_64__)
-#include "kernel/simd_avx512.h"
+#include "kernel/avx512/simd.h"
 #include "kernel/tiers.h"
 #include "kernel/unpack.h"
 

@@ -1,7 +1,7 @@
-/* Functions of vectors, AVX-512: as defined in vec_scalar.c, sixteen lanes at a time. Odd ends go through masks, so that absent
+/* Functions of vectors, AVX-512: as defined in scalar/vec.c, sixteen lanes at a time. Odd ends go through masks, so that absent
  * lanes take part in nothing. */
 #if defined(__x86_64__)
-#include "kernel/simd_avx512.h"
+#include "kernel/avx512/simd.h"
 #include "kernel/tiers.h"
 
 #include <math.h>

@@ -1,8 +1,8 @@
-/* Attention of up to eight queries to a page, AVX-512: as defined in attn_scalar.c in the passes of attn_work.h. Two queries against
+/* Attention of up to eight queries to a page, AVX-512: as defined in scalar/attn.c in the passes of attn_work.h. Two queries against
  * eight rows of K are sixteen accumulators, whose trees close together; K of 16 bits is widened once, to an L1 block. */
 #if defined(__x86_64__)
 #include "kernel/attn_work.h"
-#include "kernel/simd_avx512.h"
+#include "kernel/avx512/simd.h"
 
 #include <math.h>
 

@@ -1,10 +1,10 @@
-/* The codebook types' part of step_avx2.h. Cells of grids come by scalar loads, four or eight to a register; signs and scales of a whole
+/* The codebook types' part of avx2/step.h. Cells of grids come by scalar loads, four or eight to a register; signs and scales of a whole
  * step by vectors. */
-#ifndef KERNEL_CODEBOOK_AVX2_H
-#define KERNEL_CODEBOOK_AVX2_H
+#ifndef KERNEL_AVX2_CODEBOOK_H
+#define KERNEL_AVX2_CODEBOOK_H
 
 #include "format/grids.h"
-#include "kernel/simd_avx2.h"
+#include "kernel/avx2/simd.h"
 
 struct head {
     __m256i scale, min, high;

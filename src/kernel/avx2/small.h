@@ -1,9 +1,9 @@
 /* Blocks of the x32 family in AVX2 registers, for dots and tiles; small_block.h says where things lie. */
-#ifndef KERNEL_SMALL_AVX2_H
-#define KERNEL_SMALL_AVX2_H
+#ifndef KERNEL_AVX2_SMALL_H
+#define KERNEL_AVX2_SMALL_H
 
 #include "format/grids.h"
-#include "kernel/simd_avx2.h"
+#include "kernel/avx2/simd.h"
 #include "kernel/small_block.h"
 
 /* 32 nibbles: the low ones of 16 bytes, then the high ones. */

@@ -1,6 +1,6 @@
 /* The words that the AVX2 files share. The sixteen lanes of the definition are two ymm: lanes 0..7 and 8..15. */
-#ifndef KERNEL_SIMD_AVX2_H
-#define KERNEL_SIMD_AVX2_H
+#ifndef KERNEL_AVX2_SIMD_H
+#define KERNEL_AVX2_SIMD_H
 
 #include "base/half.h"
 

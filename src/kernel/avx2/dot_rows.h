@@ -3,8 +3,8 @@
  * Weights are read once and prefetched, about 12 KB ahead in file order and on into what the thread reads next: with tens of
  * instructions a cache line the core's own window holds too few misses (22 to 60 GB/s without it, all of DRAM with it, on two
  * cores of AMD family 26). A prefetch may point anywhere; it never faults. */
-#ifndef KERNEL_DOT_ROWS_H
-#define KERNEL_DOT_ROWS_H
+#ifndef KERNEL_AVX2_DOT_ROWS_H
+#define KERNEL_AVX2_DOT_ROWS_H
 
 #include "kernel/unpack.h"
 

@@ -1,8 +1,8 @@
-/* The panel of the AVX-512 tile: one step of 32 weight rows, lanes = rows. See tile_avx512.c. */
-#ifndef KERNEL_PANEL_AVX512_H
-#define KERNEL_PANEL_AVX512_H
+/* The panel of the AVX-512 tile: one step of 32 weight rows, lanes = rows. See avx512/tile.c. */
+#ifndef KERNEL_AVX512_PANEL_H
+#define KERNEL_AVX512_PANEL_H
 
-#include "kernel/simd_avx512.h"
+#include "kernel/avx512/simd.h"
 #include "kernel/unpack.h"
 
 enum { PANEL_R = 2, PANEL_ROWS = 16 * PANEL_R, PANEL_STEP_ZP = 128 };

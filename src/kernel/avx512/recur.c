@@ -1,8 +1,8 @@
-/* Recurrences and the functions of hybrid models, AVX-512: as defined in recur_scalar.c. Columns of the state are lanes, so the
+/* Recurrences and the functions of hybrid models, AVX-512: as defined in scalar/recur.c. Columns of the state are lanes, so the
  * sums over its rows run down the lanes; a panel of 32 columns (16 KB at 128 rows) stays in L1 while all rows of the prompt
  * pass. */
 #if defined(__x86_64__)
-#include "kernel/simd_avx512.h"
+#include "kernel/avx512/simd.h"
 #include "kernel/tiers.h"
 
 #include <math.h>

@@ -1,13 +1,13 @@
-/* The dot and the pair of the x256 types that step_avx2.h decodes, for AVX2 and, with the instruction that adds two products of
+/* The dot and the pair of the x256 types that avx2/step.h decodes, for AVX2 and, with the instruction that adds two products of
  * 16-bit numbers, for AVX-512 VNNI: four weight rows at a time, their float sums in four lanes.
  *
  * A code + its zero point times a whole scale is exact; what the zero points added comes off by the sums of the activations. Two
  * products of bytes are at most 2 * 127 * 127, which 16 bits hold. */
-#ifndef KERNEL_DOT_K_H
-#define KERNEL_DOT_K_H
+#ifndef KERNEL_AVX2_DOT_K_H
+#define KERNEL_AVX2_DOT_K_H
 
-#include "kernel/dot_rows.h"
-#include "kernel/step_avx2.h"
+#include "kernel/avx2/dot_rows.h"
+#include "kernel/avx2/step.h"
 
 /* v + a * b in pairs of int16. */
 INL __m256i add_products(__m256i v, __m256i a, __m256i b)

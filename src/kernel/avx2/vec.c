@@ -1,6 +1,6 @@
-/* Functions of vectors, AVX2: as defined in vec_scalar.c, eight lanes at a time. Odd ends go through masks. */
+/* Functions of vectors, AVX2: as defined in scalar/vec.c, eight lanes at a time. Odd ends go through masks. */
 #if defined(__x86_64__)
-#include "kernel/simd_avx2.h"
+#include "kernel/avx2/simd.h"
 #include "kernel/tiers.h"
 
 #include <math.h>

@@ -1,6 +1,6 @@
-/* Quantising activations, AVX2: as defined in dot_scalar.c. */
+/* Quantising activations, AVX2: as defined in scalar/dot.c. */
 #if defined(__x86_64__)
-#include "kernel/simd_avx2.h"
+#include "kernel/avx2/simd.h"
 #include "kernel/tiers.h"
 #include "kernel/unpack.h"
 

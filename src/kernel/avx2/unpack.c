@@ -1,6 +1,6 @@
 /* Vector code in place of the scalar unpackers: a step to the same integers (unpack.h), for the tiles of AVX2 and AVX-512. */
 #if defined(__x86_64__)
-#include "kernel/step_avx2.h"
+#include "kernel/avx2/step.h"
 
 INL void unpack_k(const enum block_type t, struct step *s, const uint8_t *p)
 {

@@ -1,7 +1,7 @@
 /* The words that the AVX-512 files share. A zmm holds sixteen floats, or sixteen int32 lanes of four int8 products each; a slot
  * is one of its four 128-bit quarters. */
-#ifndef KERNEL_SIMD_AVX512_H
-#define KERNEL_SIMD_AVX512_H
+#ifndef KERNEL_AVX512_SIMD_H
+#define KERNEL_AVX512_SIMD_H
 
 #include "base/half.h"
 

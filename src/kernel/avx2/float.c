@@ -1,6 +1,6 @@
 /* dot16 and the products of float weights, AVX2: the sixteen lanes of the definition are two ymm. */
 #if defined(__x86_64__)
-#include "kernel/simd_avx2.h"
+#include "kernel/avx2/simd.h"
 #include "kernel/tiers.h"
 
 /* l[0], l[1] with the last n < 16 products added; lanes beyond take no part. */
