@@ -108,9 +108,6 @@ static struct constraint *compile(unsigned kind, const char *text, size_t n, int
             grammar_abandon(m);
             return NULL;
         }
-        const struct schema_property *p;
-        schema_properties(s, "", &p);
-        schema_types(s, "");
         e = schema_value(s, "");
         schema_close(s);
     }

@@ -177,8 +177,6 @@ static int open_schemas(struct tool_maker *k)
         if (syntax == SCHEMA_GEMMA)
             how.quote = tool_token(k, k->format->marker[ROLE_SEP]);
         struct tool_entry *e = &k->tool[k->n];
-        if (by_member && t->schema && schema_bars_objects(t->schema, t->n_schema, &how, k->err))
-            return -1;
         if (schema_open(&e->schema, k->maker, t->schema ? t->schema : nothing,
                         t->schema ? t->n_schema : sizeof nothing - 1, &how, k->err) != 0)
             return -1;

@@ -15,13 +15,14 @@ static grammar_expr free_text(struct tool_maker *k)
     return grammar_without(k->maker, stop, strlen(stop));
 }
 
-static grammar_expr opening(struct tool_maker *k, grammar_expr name)
+/* Between the name of an argument and its value. */
+static grammar_expr name_end(struct tool_maker *k)
 {
     const struct tool_xml *x = k->format->xml;
-    grammar_expr key = JOIN(tool_marked(k, x->key), name, tool_word(k, x->key_end));
+    grammar_expr end = tool_word(k, x->key_end);
     if (x->value)
-        return JOIN(key, tool_word(k, "\n"), tool_word(k, x->value));
-    return x->newlines == XML_STRIP ? JOIN(key, tool_word(k, "\n")) : key;
+        return JOIN(end, tool_word(k, "\n"), tool_word(k, x->value));
+    return x->newlines == XML_STRIP ? JOIN(end, tool_word(k, "\n")) : end;
 }
 
 static grammar_expr close_tag(struct tool_maker *k)
@@ -109,21 +110,20 @@ static int same_types(unsigned read, unsigned allowed)
     return (all ? all : SCHEMA_ANY) == allowed;
 }
 
-/* A declared argument: its strings as text, other values as JSON; -1: none. */
-static void argument_values(struct tool_maker *k, struct tool_entry *e, const struct schema_property *p,
-                            grammar_expr *text, grammar_expr *json)
+/* The schema's argument, or others: its strings as text, other values as JSON; -1: none. */
+static void argument_values(struct tool_maker *k, struct tool_entry *e, const char *name, size_t n,
+                            const struct terms *value, grammar_expr *text, grammar_expr *json)
 {
     const struct tool_xml *x = k->format->xml;
-    const json_t *schema = tool_argument_schema(e->def, p->name, p->n);
+    const json_t *schema = name ? tool_argument_schema(e->def, name, n) : NULL;
     struct argument a = {k, e, schema, tool_schema_types(schema, e->def->parameters)};
     *text = *json = -1;
     if (a.types && !(a.types & TYPE_STRING)) {
-        *json = schema_value(e->schema, p->pointer);
+        *json = schema_terms(e->schema, value);
         return;
     }
     /* any text holds all JSON, and whichever type it is read as is allowed */
-    int free = schema_says_types_only(e->schema, p->pointer) &&
-               same_types(a.types, schema_types(e->schema, p->pointer));
+    int free = schema_says_types_only(e->schema, value) && same_types(a.types, schema_types(e->schema, value));
     int only_text = a.types == TYPE_STRING || (free && !x->string_attribute);
     int by_text = !free && !only_text && !x->string_attribute;
     struct buffer barred = {0};
@@ -140,55 +140,42 @@ static void argument_values(struct tool_maker *k, struct tool_entry *e, const st
                               .never_last = x->newlines == XML_STRIP ? "\r" : NULL,
                               .written = listed_string,
                               .arg = &a};
-    schema_parts(e->schema, p->pointer, &how, text, only_text ? NULL : json);
+    schema_parts(e->schema, value, &how, text, only_text ? NULL : json);
     buffer_free(&barred);
 }
 
-static grammar_expr parameter(struct tool_maker *k, struct tool_entry *e, const struct schema_property *p)
-{
-    grammar_expr text = free_text(k), json = -1, either[2], open = opening(k, grammar_text(k->maker, p->name, p->n));
-    size_t n = 0;
-    if (p->pointer)
-        argument_values(k, e, p, &text, &json);
-    if (k->format->xml->string_attribute) { /* it says which of the two follows */
-        if (text >= 0)
-            text = JOIN(tool_word(k, " string=\"true\">"), text);
-        if (json >= 0)
-            json = JOIN(tool_word(k, " string=\"false\">"), json);
-    }
-    if (text >= 0)
-        either[n++] = text;
-    if (json >= 0)
-        either[n++] = json;
-    return JOIN(open, grammar_choice(k->maker, either, n), close_tag(k));
-}
+/* The arguments of a tool, while they are made. */
+struct arguments {
+    struct tool_maker *k;
+    struct tool_entry *e;
+};
 
-/* A parameter that the schema does not name. */
-static grammar_expr other_parameter(struct tool_maker *k)
+static grammar_expr xml_behind_name(void *arg, const char *name, size_t n, const struct terms *value)
 {
-    static const struct grammar_range letters[] = {{'a', 'z'}, {'A', 'Z'}, {'0', '9'}, {'_', '_'}, {'-', '-'}};
-    grammar_expr name = grammar_repeat(k->maker, grammar_class(k->maker, letters, 5, 0), 1, 64);
-    return JOIN(opening(k, name), tool_word(k, k->format->xml->string_attribute ? " string=\"true\">" : ""),
-                free_text(k), close_tag(k));
+    const struct arguments *a = arg;
+    struct tool_maker *k = a->k;
+    const struct tool_xml *x = k->format->xml;
+    grammar_expr text = -1, json = -1, either[2];
+    size_t parts = 0;
+    if (value)
+        argument_values(k, a->e, name, n, value, &text, &json);
+    else
+        text = free_text(k);
+    if (text >= 0)
+        either[parts++] = x->string_attribute ? JOIN(tool_word(k, " string=\"true\">"), text) : text;
+    if (json >= 0 && json != grammar_choice(k->maker, NULL, 0))
+        either[parts++] = x->string_attribute ? JOIN(tool_word(k, " string=\"false\">"), json) : json;
+    grammar_expr values = grammar_choice(k->maker, either, parts);
+    return parts ? JOIN(name_end(k), values, close_tag(k)) : values;
 }
 
 grammar_expr xml_arguments(struct tool_maker *k, struct tool_entry *e)
 {
-    const struct schema_property *p;
-    size_t n = schema_properties(e->schema, "", &p);
-    grammar_expr *part = compile_zeroed(k->compile, n + 1, sizeof *part);
-    if (!part)
-        return grammar_ended(k->maker);
-    for (size_t i = 0; i < n; i++) {
-        part[i] = parameter(k, e, &p[i]);
-        if (!p[i].required)
-            part[i] = grammar_optional(k->maker, part[i]);
-    }
-    if (e->def->schema && schema_is_open(e->schema, ""))
-        part[n++] = grammar_repeat(k->maker, other_parameter(k), 0, GRAMMAR_MANY);
-    grammar_expr all = tool_join(k, part, n);
-    compile_free(k->compile, part);
-    return all;
+    return schema_object_members(e->schema, &(struct schema_members){.between = "",
+                                                                     .others = 1,
+                                                                     .begin = tool_marked(k, k->format->xml->key),
+                                                                     .behind = xml_behind_name,
+                                                                     .arg = &(struct arguments){k, e}});
 }
 
 static grammar_expr xml_call(struct tool_maker *k, size_t i)
@@ -215,33 +202,22 @@ grammar_expr glm_grammar(struct tool_maker *k) { return tool_any(k, glm_call); }
 
 /* ---- keyword arguments ------------------------------------------------------------------------------------------------- */
 
-static grammar_expr keyword(struct tool_maker *k, struct tool_entry *e, const struct schema_property *p)
+static grammar_expr keyword_behind_name(void *arg, const char *name, size_t n, const struct terms *value)
 {
-    if (!p->pointer)
-        return grammar_fail(k->maker, "tools: %s requires an argument that its schema does not describe", e->def->name);
-    return JOIN(grammar_text(k->maker, p->name, p->n), tool_word(k, "="), schema_value(e->schema, p->pointer));
+    const struct arguments *a = arg;
+    (void)name, (void)n;
+    grammar_expr e = value ? schema_terms(a->e->schema, value) : schema_value(a->e->schema, NULL);
+    return e == grammar_choice(a->k->maker, NULL, 0)
+               ? e
+               : grammar_sequence(a->k->maker, (grammar_expr[]){tool_word(a->k, "="), e}, 2);
 }
 
-/* Optional members and commas between those that are there: from the last one to the first, each with what may follow it, when
- * something stands before (1) and when not (0). Rules, so that what follows is compiled once. */
 grammar_expr lfm2_arguments(struct tool_maker *k, struct tool_entry *e)
 {
-    const struct schema_property *p;
-    size_t n = schema_properties(e->schema, "", &p);
-    grammar_expr rest[2] = {tool_word(k, ""), tool_word(k, "")};
-    for (size_t i = n; i-- > 0;) {
-        grammar_expr member = keyword(k, e, &p[i]), here[2];
-        here[0] = JOIN(member, rest[1]);
-        here[1] = JOIN(tool_word(k, ", "), member, rest[1]);
-        for (int s = 0; s < 2; s++) {
-            int32_t rule = grammar_rule(k->maker, e->def->name);
-            if (!p[i].required)
-                here[s] = grammar_choice(k->maker, (grammar_expr[]){here[s], rest[s]}, 2);
-            grammar_define(k->maker, rule, here[s]);
-            rest[s] = grammar_call(k->maker, rule);
-        }
-    }
-    return rest[0];
+    return schema_object_members(e->schema, &(struct schema_members){.between = ", ",
+                                                                     .begin = tool_word(k, ""),
+                                                                     .behind = keyword_behind_name,
+                                                                     .arg = &(struct arguments){k, e}});
 }
 
 static grammar_expr lfm2_call(struct tool_maker *k, size_t i)

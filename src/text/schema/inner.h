@@ -6,7 +6,7 @@
  *   value.c          texts of each type          array.c           elements
  *   check.c          does a value fit: enums     write.c           values spelled in one way
  *   values.c         lists of values as sets   names.c           lists of names
- *   ask.c            properties and types      common.c          messages, marks, targets of references
+ *   ask.c            types of a value          common.c          messages, marks, targets of references
  *
  * A value has to fit a list of nodes (terms): a schema with what it refers to, its allOf, and one branch of each anyOf. Equal lists
  * are compiled once. When no union is left the keywords of all terms are put together into a shape: bounds are narrowed, names
@@ -39,13 +39,17 @@ struct terms {
     uint32_t n, capacity;
 };
 
-/* What is made of the value at hand: formats with tags write strings as they are, and other values as JSON. */
-enum schema_part { PART_ALL, PART_STRINGS, PART_OTHERS };
+/* What is made of the value at hand: formats with tags write strings as they are, other values as JSON, and the arguments' own object
+ * member by member. */
+enum schema_part { PART_ALL, PART_STRINGS, PART_OTHERS, PART_MEMBERS };
 
 struct memo {
     struct memo *next;
     uint64_t hash;
     struct terms key;
+    const char *name; /* of a member that is written by itself; NULL: it has none */
+    size_t n_name;
+    int is_member;
     grammar_expr e; /* -1: under way */
     int32_t rule;   /* -1: none yet */
 };
@@ -59,16 +63,16 @@ struct schema {
     struct compile_location outside;   /* of the maker, while a value is compiled */
     struct schema_node *root, *object; /* object: {"type": "object"}, where that is demanded besides */
     struct memo *memo[1024];
-    struct value_set *values[64];        /* values.c */
-    struct checked *checked;             /* check.c */
-    int32_t nodes;                       /* compiled */
-    int level;                           /* arrays and objects that are open */
-    enum schema_part part;               /* of the next shape; values inside it are whole */
-    const struct schema_text *text;      /* PART_STRINGS: how they are written */
-    uint32_t brackets;                   /* made so far */
-    const struct schema_node *recursive; /* the first that came back to itself */
-    int was_empty;                       /* the last empty language has left a reason */
-    int impossible;                      /* that was the answer of schema_value() */
+    struct value_set *values[64];         /* values.c */
+    struct checked *checked;              /* check.c */
+    int32_t nodes;                        /* compiled */
+    int level;                            /* arrays and objects that are open */
+    enum schema_part part;                /* of the next shape; values inside it are whole */
+    const struct schema_text *text;       /* PART_STRINGS: how they are written */
+    const struct schema_members *members; /* PART_MEMBERS: likewise */
+    uint32_t brackets;                    /* made so far */
+    const struct schema_node *recursive;  /* the first that came back to itself */
+    int was_empty;                        /* the last empty language has left a reason */
     char reason[400];
     const char **warning;
     size_t n_warning, capacity_warning;
@@ -77,13 +81,13 @@ struct schema {
 
     /* expressions made once; -1 not yet */
     grammar_expr space, string, code_point, free_value[SCHEMA_FREE_DEPTH + 1], integer, number, quote;
-    struct schema_property *asked;
 };
 
 /* Lengths and counts: -1: no keyword gives one. */
 struct shape {
     struct schema *s;
     const struct terms *terms;
+    const struct schema_members *members; /* how those of an object are written; NULL: as JSON */
     unsigned types;
     int has_enum;
     struct number_bound low, high;
@@ -123,8 +127,9 @@ int schema_mark_node(struct schema *s, const struct schema_node *node, enum node
 
 /* from: index of the term that brings it, -1 none. A term that brings itself again: an error. */
 void terms_add(struct schema *s, struct terms *l, const struct schema_node *node, int32_t from);
-/* A value that fits all terms. */
-grammar_expr schema_terms(struct schema *s, const struct terms *l);
+/* What follows a name, once for each name and list of terms. */
+grammar_expr schema_behind_name(struct schema *s, const struct schema_members *how, const char *name, size_t n,
+                                const struct terms *l);
 /* With everything that the terms refer to and the parts of their allOf. */
 void terms_flatten(struct schema *s, const struct terms *in, struct terms *out);
 /* The target of a $ref; NULL: an error was recorded. */
@@ -153,7 +158,8 @@ grammar_expr schema_free(struct schema *s, int depth);
 
 /* string.c */
 struct regex_code_points schema_code_points(struct schema *s);
-struct regex_code_points schema_key_code_points(struct schema *s); /* of keys that are not declared */
+struct regex_code_points schema_key_code_points(struct schema *s, int is_bare); /* of keys that are not declared */
+grammar_expr schema_bare_key(struct schema *s);
 /* The quote before the code points of such a key, and the one behind them. */
 grammar_expr schema_before_key(struct schema *s, grammar_expr code_points);
 grammar_expr schema_behind_key(struct schema *s, grammar_expr rest);

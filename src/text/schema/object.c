@@ -30,6 +30,43 @@ struct members {
     size_t n_pattern;
 };
 
+/* ---- marks ------------------------------------------------------------------------------------------------------------------------- */
+
+static grammar_expr open(const struct members *o)
+{
+    struct schema *s = o->x->s;
+    return o->x->members ? schema_word(s, "") : schema_sequence(s, schema_word(s, "{"), schema_space(s));
+}
+
+/* is_empty: there are no members. */
+static grammar_expr close(const struct members *o, int is_empty)
+{
+    struct schema *s = o->x->s;
+    if (o->x->members)
+        return schema_word(s, "");
+    return is_empty ? schema_word(s, "}") : schema_sequence(s, schema_space(s), schema_word(s, "}"));
+}
+
+static grammar_expr comma(const struct members *o)
+{
+    struct schema *s = o->x->s;
+    return o->x->members ? schema_word(s, o->x->members->between) : schema_mark(s, ",");
+}
+
+static grammar_expr colon(const struct members *o)
+{
+    return o->x->members ? schema_word(o->x->s, "") : schema_mark(o->x->s, ":");
+}
+
+static grammar_expr key_of(const struct members *o, const struct member *m)
+{
+    struct schema *s = o->x->s;
+    return o->x->members ? schema_sequence(s, o->x->members->begin, grammar_text(s->m, m->name, m->n))
+                         : schema_key(s, m->name, m->n);
+}
+
+/* ---- what is declared --------------------------------------------------------------------------------------------------------------- */
+
 /* Of a name; new ones are added. NULL: the compilation has ended. */
 static struct member *member_of(struct members *o, const char *name, size_t n, const struct schema_node *at)
 {
@@ -49,8 +86,6 @@ static struct member *member_of(struct members *o, const char *name, size_t n, c
         o->m[o->n++] = (struct member){name, n, 0, at, 0, 0};
     return &o->m[i];
 }
-
-/* ---- what is declared --------------------------------------------------------------------------------------------------------------- */
 
 static int declare_own(struct members *o, const struct schema_node *properties)
 {
@@ -192,6 +227,15 @@ static const struct schema_node *undeclared(const struct members *o, const struc
     return more;
 }
 
+/* A value behind a name, which is NULL where it is not declared; as JSON without a mark between them. */
+static grammar_expr behind_name(const struct members *o, const char *name, size_t n, const struct terms *l)
+{
+    struct schema *s = o->x->s;
+    if (o->x->members)
+        return schema_behind_name(s, o->x->members, name, n, l);
+    return l->n ? schema_terms(s, l) : schema_free(s, 1);
+}
+
 /* The value of a declared member: all that the terms say of its name. */
 static grammar_expr value_of(struct members *o, const struct member *m)
 {
@@ -212,7 +256,7 @@ static grammar_expr value_of(struct members *o, const struct member *m)
     }
     if (closed)
         return schema_empty(s, m->at, "another schema of this place does not allow the property \"%.80s\"", m->name);
-    return l.n ? schema_terms(s, &l) : schema_free(s, 1);
+    return behind_name(o, m->name, m->n, &l);
 }
 
 /* ---- other keys --------------------------------------------------------------------------------------------------------------------- */
@@ -231,9 +275,9 @@ static grammar_expr behind_key(struct members *o, int64_t pattern)
     if (closed || schema_failed(s))
         return -1;
     int was_empty = s->was_empty;
-    grammar_expr value = l.n ? schema_terms(s, &l) : schema_free(s, 1);
+    grammar_expr value = behind_name(o, NULL, 0, &l);
     s->was_empty = was_empty;
-    return schema_is_empty(s, value) ? -1 : schema_sequence(s, schema_mark(s, ":"), value);
+    return schema_is_empty(s, value) ? -1 : schema_sequence(s, colon(o), value);
 }
 
 /* Keys that are not declared, told apart by the patterns, each with what follows it. */
@@ -243,6 +287,7 @@ static grammar_expr keys_and_values(struct members *o, const grammar_expr *only,
     const struct regex **list = compile_alloc(s->compile, o->n_pattern + 1, sizeof *list);
     struct regex_name *name = compile_alloc(s->compile, o->n + 1, sizeof *name);
     grammar_expr e = -1;
+    int bare = o->x->members || s->how.syntax == SCHEMA_GEMMA; /* a word, which is not empty */
     if (list && name) {
         for (size_t i = 0; i < o->n_pattern; i++)
             list[i] = &o->pattern[i];
@@ -252,10 +297,11 @@ static grammar_expr keys_and_values(struct members *o, const grammar_expr *only,
                                   .n_pattern = o->n_pattern,
                                   .only = only,
                                   .none = none,
+                                  .min = bare,
                                   .max = -1,
                                   .name = name,
                                   .n_name = o->n};
-        struct regex_code_points code_points = schema_key_code_points(s);
+        struct regex_code_points code_points = schema_key_code_points(s, bare);
         e = regex_product(&p, s->m, &code_points);
     }
     compile_free(s->compile, list);
@@ -265,13 +311,18 @@ static grammar_expr keys_and_values(struct members *o, const grammar_expr *only,
     if (e < 0)
         return schema_fail(s, o->x->terms->t[0].node, "the names of other properties need more than %d states",
                            REGEX_STATES);
-    return schema_is_empty(s, e) ? e : schema_before_key(s, e);
+    if (schema_is_empty(s, e))
+        return e;
+    return o->x->members ? schema_sequence(s, o->x->members->begin, e) : schema_before_key(s, e);
 }
 
 /* Members that are not declared. An expression without texts: there are none. */
 static grammar_expr others(struct members *o)
 {
     struct schema *s = o->x->s;
+    const struct schema_members *bare = o->x->members;
+    if (bare && !bare->others)
+        return grammar_choice(s->m, NULL, 0);
     grammar_expr *only = compile_alloc(s->compile, o->n_pattern + 1, sizeof *only);
     if (!only)
         return schema_ended(s);
@@ -279,14 +330,16 @@ static grammar_expr others(struct members *o)
     int some = none >= 0;
     for (size_t i = 0; i < o->n_pattern && !schema_failed(s); i++) {
         only[i] = behind_key(o, (int64_t)i);
-        if (only[i] >= 0)
+        if (only[i] >= 0 && !bare)
             only[i] = schema_behind_key(s, only[i]);
         some |= only[i] >= 0;
     }
     if (schema_failed(s) || !some)
         all = grammar_choice(s->m, NULL, 0);
     else if (o->n || o->n_pattern)
-        all = keys_and_values(o, only, none < 0 ? none : schema_behind_key(s, none));
+        all = keys_and_values(o, only, none < 0 || bare ? none : schema_behind_key(s, none));
+    else if (bare)
+        all = grammar_sequence(s->m, (grammar_expr[]){bare->begin, schema_bare_key(s), none}, 3);
     else
         all = schema_sequence(s, schema_any_key(s), none);
     compile_free(s->compile, only);
@@ -299,8 +352,6 @@ static grammar_expr others(struct members *o)
 
 /* ---- the automaton ------------------------------------------------------------------------------------------------------------ */
 
-static grammar_expr close(struct schema *s) { return schema_sequence(s, schema_space(s), schema_word(s, "}")); }
-
 /* An object without declared members: a counted list. */
 static grammar_expr map(struct members *o, grammar_expr other)
 {
@@ -309,11 +360,11 @@ static grammar_expr map(struct members *o, grammar_expr other)
     grammar_expr part[2];
     size_t parts = 0;
     if (min == 0)
-        part[parts++] = schema_word(s, "}");
+        part[parts++] = close(o, 1);
     if (!schema_is_empty(s, other) && max != 0) {
-        grammar_expr more = grammar_repeat(s->m, schema_sequence(s, schema_mark(s, ","), other),
-                                           (int32_t)(min ? min - 1 : 0), max < 0 ? GRAMMAR_MANY : (int32_t)max - 1);
-        part[parts++] = grammar_sequence(s->m, (grammar_expr[]){other, more, close(s)}, 3);
+        grammar_expr more = grammar_repeat(s->m, schema_sequence(s, comma(o), other), (int32_t)(min ? min - 1 : 0),
+                                           max < 0 ? GRAMMAR_MANY : (int32_t)max - 1);
+        part[parts++] = grammar_sequence(s->m, (grammar_expr[]){other, more, close(o, 0)}, 3);
     }
     return parts ? grammar_choice(s->m, part, parts)
                  : schema_empty(s, o->x->terms->t[0].node,
@@ -372,9 +423,8 @@ static grammar_expr automaton(struct members *o, grammar_expr other)
         if (!schema_is_empty(s, m->value) && o->x->max_properties != 0) {
             add(&l, none + i, member + i, empty);
             if (!most_one)
-                add(&l, some + i, member + i, schema_mark(s, ","));
-            add(&l, member + i, some + i + 1,
-                grammar_sequence(s->m, (grammar_expr[]){m->key, schema_mark(s, ":"), m->value}, 3));
+                add(&l, some + i, member + i, comma(o));
+            add(&l, member + i, some + i + 1, grammar_sequence(s->m, (grammar_expr[]){m->key, colon(o), m->value}, 3));
         }
         if (!m->required) {
             add(&l, none + i, none + i + 1, empty);
@@ -384,11 +434,11 @@ static grammar_expr automaton(struct members *o, grammar_expr other)
     if (has_others && o->x->max_properties != 0) {
         add(&l, none + n, some + n, other);
         if (!most_one)
-            add(&l, some + n, some + n, schema_sequence(s, schema_mark(s, ","), other));
+            add(&l, some + n, some + n, schema_sequence(s, comma(o), other));
     }
     if (!need_one)
-        add(&l, none + n, 1, schema_word(s, "}"));
-    add(&l, some + n, 1, close(s));
+        add(&l, none + n, 1, close(o, 1));
+    add(&l, some + n, 1, close(o, 0));
     grammar_expr e = grammar_machine(s->m, member + n, l.step, l.n);
     compile_free(s->compile, l.step);
     return e;
@@ -409,7 +459,7 @@ static grammar_expr members(struct members *o)
     for (uint32_t i = 0; i < o->n && !schema_failed(s); i++) {
         struct member *m = &o->m[i];
         int was_empty = s->was_empty;
-        m->key = schema_key(s, m->name, m->n);
+        m->key = key_of(o, m);
         m->value = value_of(o, m);
         if (!schema_is_empty(s, m->value))
             continue;
@@ -425,7 +475,7 @@ static grammar_expr members(struct members *o)
     grammar_expr inside = o->n ? automaton(o, other) : map(o, other);
     if (schema_failed(s) || schema_is_empty(s, inside))
         return inside;
-    return grammar_sequence(s->m, (grammar_expr[]){schema_word(s, "{"), schema_space(s), inside}, 3);
+    return schema_sequence(s, open(o), inside);
 }
 
 grammar_expr schema_object(struct shape *x)

@@ -187,16 +187,18 @@ static grammar_expr flat_terms(struct schema *s, struct terms *l)
 
 /* ---- each list of terms once -------------------------------------------------------------------------------------------------------- */
 
-static struct memo *find_memo(struct schema *s, const struct terms *l)
+/* member: of a value that stands behind a name, with what belongs to the name; else n is 0. */
+static struct memo *find_memo(struct schema *s, const struct terms *l, int member, const char *name, size_t n)
 {
-    uint64_t hash = l->n;
+    uint64_t hash = (name ? hash64(name, n, 0) : 0) ^ l->n * 2 ^ (uint64_t)member;
     for (uint32_t i = 0; i < l->n; i++)
         hash = (hash ^ l->t[i].node->id * 16 ^ l->t[i].done) * UINT64_C(0x9e3779b97f4a7c15) >> 3;
     struct memo **bucket = &s->memo[hash % 1024], *m = *bucket;
-    schema_work(s, 8 + l->n);
+    schema_work(s, 8 + l->n + n / 8);
     for (; m; m = m->next) {
         schema_work(s, 2);
-        int same = m->hash == hash && m->key.n == l->n;
+        int same = m->hash == hash && m->key.n == l->n && m->is_member == member && !m->name == !name && m->n_name == n;
+        same = same && (n == 0 || memcmp(m->name, name, n) == 0);
         for (uint32_t i = 0; i < l->n && same; i++)
             same = m->key.t[i].node == l->t[i].node && m->key.t[i].done == l->t[i].done;
         if (same)
@@ -205,7 +207,7 @@ static struct memo *find_memo(struct schema *s, const struct terms *l)
     m = pool_alloc(&s->pool, 1, sizeof *m);
     if (!m)
         return schema_ended(s), NULL;
-    *m = (struct memo){*bucket, hash, *l, -2, -1};
+    *m = (struct memo){*bucket, hash, *l, name, n, member, -2, -1};
     return *bucket = m;
 }
 
@@ -237,7 +239,7 @@ grammar_expr schema_terms(struct schema *s, const struct terms *l)
         terms_add(s, &target, ref, -1);
         l = &target;
     }
-    struct memo *m = schema_failed(s) ? NULL : find_memo(s, l);
+    struct memo *m = schema_failed(s) ? NULL : find_memo(s, l, 0, NULL, 0);
     if (!m || schema_failed(s))
         return 0;
     if (m->e == -1) { /* it is inside itself */
@@ -263,6 +265,17 @@ grammar_expr schema_terms(struct schema *s, const struct terms *l)
         e = schema_is_empty(s, e) ? e : grammar_call(s->m, m->rule);
     }
     return m->e = e;
+}
+
+grammar_expr schema_behind_name(struct schema *s, const struct schema_members *how, const char *name, size_t n,
+                                const struct terms *l)
+{
+    struct memo *m = schema_failed(s) ? NULL : find_memo(s, l, 1, name, n);
+    if (!m || schema_failed(s))
+        return 0;
+    if (m->e < 0)
+        m->e = how->behind(how->arg, name, n, l->n ? l : NULL);
+    return m->e;
 }
 
 /* ---- the whole -------------------------------------------------------------------------------------------------------------------- */
@@ -324,6 +337,31 @@ void schema_close(struct schema *s)
     compile_free(s->compile == &s->own ? NULL : s->compile, s);
 }
 
+/* The terms of a node. 1: an object is demanded besides. */
+static int begin_value(struct schema *s, struct terms *l, const struct schema_node *node)
+{
+    int arguments = s->object && node == s->root;
+    *l = (struct terms){0};
+    terms_add(s, l, node, -1);
+    if (arguments && !node_is_text(node_member(node, "type"), "object"))
+        terms_add(s, l, s->object, -1);
+    s->was_empty = 0;
+    s->recursive = NULL;
+    return arguments;
+}
+
+/* An error where the value has no text. */
+static grammar_expr end_value(struct schema *s, const struct schema_node *node, int arguments, grammar_expr e)
+{
+    if (schema_failed(s))
+        return s->compile->end ? schema_ended(s) : 0;
+    if (schema_is_empty(s, e) && s->was_empty)
+        return grammar_fail(s->m, "%s%s", s->reason, arguments ? "; the arguments of a call are an object" : "");
+    if (schema_is_empty(s, e) || (s->recursive && !grammar_has_text(s->m, e)))
+        return schema_fail(s, s->recursive ? s->recursive : node, "no finite value fits this schema");
+    return e;
+}
+
 grammar_expr schema_value(struct schema *s, const char *pointer)
 {
     if (!pointer)
@@ -331,88 +369,58 @@ grammar_expr schema_value(struct schema *s, const char *pointer)
     const struct schema_node *node = node_at(s->root, pointer, strlen(pointer), 0);
     if (!node)
         return schema_fail(s, NULL, "there is nothing at \"%.100s\"", pointer);
-    struct terms l = {0};
-    int arguments = s->object && node == s->root;
-    terms_add(s, &l, node, -1);
-    if (arguments && !node_is_text(node_member(node, "type"), "object"))
-        terms_add(s, &l, s->object, -1);
-    s->was_empty = 0;
-    s->recursive = NULL;
+    struct terms l;
+    int arguments = begin_value(s, &l, node);
     struct compile_location outside;
     schema_enter(s, &outside);
     grammar_expr e = schema_terms(s, &l);
     s->compile->location = outside;
-    if (schema_failed(s))
-        return s->compile->end ? schema_ended(s) : 0;
-    s->impossible = schema_is_empty(s, e);
-    if (s->impossible && s->was_empty)
-        return grammar_fail(s->m, "%s%s", s->reason, arguments ? "; the arguments of a call are an object" : "");
-    if (schema_is_empty(s, e) || (s->recursive && !grammar_has_text(s->m, e)))
-        return schema_fail(s, s->recursive ? s->recursive : node, "no finite value fits this schema");
+    return end_value(s, node, arguments, e);
+}
+
+/* The part of a value that is made of the shapes at its place, and of those alone. */
+static grammar_expr part_of(struct schema *s, const struct terms *l, enum schema_part part)
+{
+    struct terms flat;
+    const struct schema_node *outside = s->at;
+    enum schema_part whole = s->part;
+    s->at = l->t[0].node;
+    terms_flatten(s, l, &flat);
+    s->part = part;
+    grammar_expr e = schema_failed(s) ? 0 : flat_terms(s, &flat);
+    s->part = whole;
+    s->at = outside;
     return e;
 }
 
-static grammar_expr part_of(struct schema *s, const struct schema_node *node, enum schema_part part)
+grammar_expr schema_object_members(struct schema *s, const struct schema_members *how)
 {
-    struct terms l = {0}, flat;
-    const struct schema_node *outside = s->at;
-    s->at = node;
-    s->recursive = NULL;
-    terms_add(s, &l, node, -1);
-    terms_flatten(s, &l, &flat);
-    s->part = part;
-    grammar_expr e = schema_failed(s) ? 0 : flat_terms(s, &flat);
-    s->part = PART_ALL;
-    s->at = outside;
-    if (schema_failed(s))
-        return 0;
-    return schema_is_empty(s, e) || (s->recursive && !grammar_has_text(s->m, e)) ? -1 : e;
+    struct compile_location outside;
+    struct terms l;
+    int arguments = begin_value(s, &l, s->root);
+    schema_enter(s, &outside);
+    s->members = how;
+    grammar_expr e = schema_failed(s) ? 0 : part_of(s, &l, PART_MEMBERS);
+    s->members = NULL;
+    s->compile->location = outside;
+    return end_value(s, s->root, arguments, e);
 }
 
-void schema_parts(struct schema *s, const char *pointer, const struct schema_text *how, grammar_expr *strings,
+void schema_parts(struct schema *s, const struct terms *value, const struct schema_text *how, grammar_expr *strings,
                   grammar_expr *others)
 {
-    const struct schema_node *node = node_at(s->root, pointer, strlen(pointer), 0);
-    struct compile_location outside;
-    grammar_expr none = -1;
-    others = others ? others : &none;
-    *strings = *others = 0;
-    if (!node) {
-        schema_fail(s, NULL, "there is nothing at \"%.100s\"", pointer);
-        return;
-    }
-    s->was_empty = 0;
+    const struct schema_node *recursive = s->recursive;
+    grammar_expr *out[] = {strings, others};
     s->text = how;
-    schema_enter(s, &outside);
-    *strings = part_of(s, node, PART_STRINGS);
-    *others = others == &none ? -1 : part_of(s, node, PART_OTHERS);
-    s->compile->location = outside;
+    for (int i = 0; i < 2 && out[i]; i++) {
+        s->recursive = NULL;
+        *out[i] = schema_failed(s) ? 0 : part_of(s, value, i == 0 ? PART_STRINGS : PART_OTHERS);
+        if (!schema_failed(s) && (schema_is_empty(s, *out[i]) || (s->recursive && !grammar_has_text(s->m, *out[i]))))
+            *out[i] = -1;
+        recursive = recursive ? recursive : s->recursive;
+    }
+    s->recursive = recursive;
     s->text = NULL;
-    if (s->compile->end)
-        schema_ended(s);
-    else if (*strings < 0 && *others < 0 && s->was_empty)
-        grammar_fail(s->m, "%s", s->reason);
-    else if (*strings < 0 && *others < 0)
-        schema_fail(s, s->recursive ? s->recursive : node, "no finite value fits this schema");
-}
-
-int schema_bars_objects(const char *text, size_t n, const struct schema_options *how, struct error *err)
-{
-    struct schema_options asked = *how;
-    struct grammar_maker *m = grammar_begin(how->compile);
-    struct schema *s = NULL;
-    struct error other = {0};
-    asked.strict = 0;
-    asked.object = 1;
-    if (m && schema_open(&s, m, text, n, &asked, &other) == 0)
-        schema_value(s, "");
-    int barred = s && s->impossible && !s->compile->end;
-    if (barred)
-        error_set(err, ERR_INPUT, "%s", grammar_problem(m));
-    schema_close(s);
-    if (m)
-        grammar_abandon(m);
-    return barred;
 }
 
 const char *schema_warning(const struct schema *s, size_t i) { return i < s->n_warning ? s->warning[i] : NULL; }

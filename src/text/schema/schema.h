@@ -9,6 +9,7 @@
 
 struct compile;
 struct schema;
+struct terms; /* the schemas that one value has to fit, all of them */
 
 /* How values are written. The languages of numbers and the order of keys are the same in all. */
 enum schema_syntax {
@@ -48,6 +49,24 @@ void schema_close(struct schema *s); /* NULL: nothing. Expressions stay with the
  * expression of the maker, in which errors stay. */
 grammar_expr schema_value(struct schema *s, const char *pointer);
 
+/* ---- for formats that write the members of an object one by one -------------------------------------------------------------- */
+
+struct schema_members {
+    const char *between; /* two members */
+    int others;          /* 0: no member is written that is not declared or required */
+    grammar_expr begin;  /* what stands before a name */
+    /* What follows a name: its value, and what ends the member. name NULL: one that is not declared. value NULL: any. The expression
+     * without texts: there is no such member. */
+    grammar_expr (*behind)(void *arg, const char *name, size_t n, const struct terms *value);
+    void *arg;
+};
+/* The members of the objects that fit the whole schema, which was opened with `object`: as schema_value(), but without brackets, names
+ * as they are, and with what struct schema_members says instead of JSON's marks. Names that are not declared are of A-Z a-z 0-9 _ - and
+ * the point. */
+grammar_expr schema_object_members(struct schema *s, const struct schema_members *how);
+/* A value, as schema_value() writes it; the expression without texts: there is none. */
+grammar_expr schema_terms(struct schema *s, const struct terms *value);
+
 /* Strings between tags: their characters as they are, without quotes and escapes. */
 struct schema_text {
     const char
@@ -59,19 +78,12 @@ struct schema_text {
     grammar_expr (*written)(void *arg, const char *text, size_t n);
     void *arg;
 };
-/* The values at a pointer in two parts: strings, as how says, and the others as JSON; -1: there is none. others NULL: not made. That
- * there is neither is an error of the maker. */
-void schema_parts(struct schema *s, const char *pointer, const struct schema_text *how, grammar_expr *strings,
+/* A value in two parts: strings, as how says, and the others as JSON; -1: there is none. others NULL: not made. */
+void schema_parts(struct schema *s, const struct terms *value, const struct schema_text *how, grammar_expr *strings,
                   grammar_expr *others);
-
-/* 1: no object fits the schema, and *err says why; 0: one does, or the schema cannot be compiled for another reason. For formats
- * that write the members of an object without the object. */
-int schema_bars_objects(const char *text, size_t n, const struct schema_options *how, struct error *err);
 
 /* The sentence about the i-th keyword, from 0, that was left out so far; NULL: there is none. It lives as long as the schema. */
 const char *schema_warning(const struct schema *s, size_t i);
-
-/* ---- for formats that write parameters as tagged text ----------------------------------------------------------------------- */
 
 enum schema_type {
     SCHEMA_NULL = 1,
@@ -84,23 +96,10 @@ enum schema_type {
     SCHEMA_ANY = 127 /* the schema does not say */
 };
 
-struct schema_property {
-    const char *name; /* UTF-8, n bytes; lives as long as the schema */
-    size_t n;
-    const char *pointer; /* for schema_value(); likewise */
-    int required;
-};
-
-/* The declared properties of the object schema at a pointer, in order; required names that are not declared behind them (their
- * pointer is NULL: any value, or additionalProperties). allOf and $ref are followed. Returns how many; *out is the schema's, and valid as
- * long as it. */
-size_t schema_properties(struct schema *s, const char *pointer, const struct schema_property **out);
-/* Types, enum schema_type, that the value at a pointer may have, by type, else anyOf or oneOf, else enum or const; SCHEMA_ANY: the schema
- * does not say. */
-unsigned schema_types(struct schema *s, const char *pointer);
-/* 1: whether a value fits the schema at a pointer depends on nothing but its type. */
-int schema_says_types_only(struct schema *s, const char *pointer);
-/* 1: other names than the declared ones are allowed: by additionalProperties, or because none is declared. */
-int schema_is_open(struct schema *s, const char *pointer);
+/* Types, enum schema_type, that a value may have, by type, else anyOf or oneOf, else enum or const; SCHEMA_ANY: the schema does not
+ * say. */
+unsigned schema_types(struct schema *s, const struct terms *value);
+/* 1: whether a value fits depends on nothing but its type. */
+int schema_says_types_only(struct schema *s, const struct terms *value);
 
 #endif

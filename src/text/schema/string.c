@@ -257,9 +257,14 @@ static grammar_expr one_of_bare(void *arg, struct grammar_maker *m, const struct
     return e;
 }
 
-struct regex_code_points schema_key_code_points(struct schema *s)
+struct regex_code_points schema_key_code_points(struct schema *s, int is_bare)
 {
-    return (struct regex_code_points){s->how.syntax == SCHEMA_GEMMA ? one_of_bare : one_of, s};
+    return (struct regex_code_points){is_bare ? one_of_bare : one_of, s};
+}
+
+grammar_expr schema_bare_key(struct schema *s)
+{
+    return grammar_repeat(s->m, grammar_class(s->m, bare, BARE, 0), 1, GRAMMAR_MANY);
 }
 
 grammar_expr schema_before_key(struct schema *s, grammar_expr code_points)
@@ -276,8 +281,7 @@ grammar_expr schema_any_key(struct schema *s)
 {
     if (s->how.syntax != SCHEMA_GEMMA)
         return schema_any_string(s);
-    grammar_expr word = grammar_repeat(s->m, grammar_class(s->m, bare, BARE, 0), 1, GRAMMAR_MANY);
-    return grammar_choice(s->m, (grammar_expr[]){word, schema_any_string(s)}, 2);
+    return grammar_choice(s->m, (grammar_expr[]){schema_bare_key(s), schema_any_string(s)}, 2);
 }
 
 /* ---- formats -------------------------------------------------------------------------------------------------------------------- */

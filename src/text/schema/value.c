@@ -153,11 +153,30 @@ static grammar_expr one_of_values(struct shape *x, enum schema_part part)
     return all;
 }
 
+/* The object whose members are written one by one. Values of enum and const are whole. */
+static grammar_expr by_member(struct shape *x)
+{
+    static const char *const lists[] = {"enum", "const"};
+    struct schema *s = x->s;
+    if (x->has_enum && schema_is_empty(s, one_of_values(x, PART_ALL)))
+        return schema_failed(s) ? 0 : grammar_choice(s->m, NULL, 0);
+    for (uint32_t i = 0; i < 2 * x->terms->n && x->has_enum; i++) {
+        const struct schema_node *list = node_member(x->terms->t[i / 2].node, lists[i % 2]);
+        if (list &&
+            schema_refuse(s, list, "%s cannot be enforced for arguments that are written one by one", list->key))
+            return 0;
+    }
+    x->members = s->members;
+    return schema_object(x);
+}
+
 static grammar_expr value_of(struct shape *x, enum schema_part part)
 {
     struct schema *s = x->s;
     grammar_expr e[6];
     size_t n = 0;
+    if (part == PART_MEMBERS)
+        return by_member(x);
     if (x->has_enum)
         return one_of_values(x, part);
     if (part == PART_ALL && x->types == SCHEMA_ANY && !schema_says_something(x->terms))

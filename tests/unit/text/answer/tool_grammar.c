@@ -293,7 +293,8 @@ enum walk {
     WALK_FITS,    /* arguments fit their schemas */
     WALK_OBJECTS, /* they are objects; their numbers may be beyond doubles, so that the parser's word is taken */
     WALK_MIXED,   /* as WALK_FITS, or an object instead of calls */
-    WALK_VALUES   /* their member x is a value that value_is_valid() takes */
+    WALK_VALUES,  /* their member x is a value that value_is_valid() takes */
+    WALK_VALID    /* value_is_valid() takes them whole */
 };
 
 static int (*value_is_valid)(const json_t *v);
@@ -344,6 +345,7 @@ static void walk(const struct tool_format *f, uint64_t *count, enum walk kind)
                                JSON_ALLOW_NUL | JSON_DECODE_INT_AS_REAL, NULL);
         fine = t && m.call[i].ended &&
                (kind == WALK_VALUES    ? value_is_valid(json_object_get(v, "x"))
+                : kind == WALK_VALID   ? v && value_is_valid(v)
                 : kind == WALK_OBJECTS ? m.call[i].arguments.text[0] == '{'
                                        : v && value_fits(t->parameters, v));
         json_decref(v);
@@ -485,15 +487,24 @@ static void enumerated_numbers(void **s)
 
 static const char *const tag_formats[] = {"qwen_xml", "seed_oss", "glm", "minimax_m2", "dsml"};
 
-/* A tool f with an argument x. */
-static int begin_argument(const char *format, const char *schema, int strict, struct error *err)
+/* A tool f. */
+static int begin_arguments(const char *format, const char *schema, int strict, struct error *err)
 {
     char json[1024];
-    snprintf(json, sizeof json,
-             "[{\"function\": {\"name\": \"f\", \"strict\": %s, \"parameters\": {\"type\": \"object\", \"properties\": "
-             "{\"x\": %s}, \"required\": [\"x\"], \"additionalProperties\": false}}}]",
+    snprintf(json, sizeof json, "[{\"function\": {\"name\": \"f\", \"strict\": %s, \"parameters\": %s}}]",
              strict ? "true" : "false", schema);
     return begin_with(format, json, &(struct tool_want){.choice = TOOL_CHOICE_REQUIRED, .parallel = 1}, err);
+}
+
+/* With an argument x. */
+static int begin_argument(const char *format, const char *schema, int strict, struct error *err)
+{
+    char whole[900];
+    snprintf(whole, sizeof whole,
+             "{\"type\": \"object\", \"properties\": {\"x\": %s}, \"required\": [\"x\"], "
+             "\"additionalProperties\": false}",
+             schema);
+    return begin_arguments(format, whole, strict, err);
 }
 
 static size_t length_of(const json_t *v)
@@ -627,15 +638,39 @@ static void texts_between_tags(void **s)
 
 static size_t n_warning;
 
-static void count_warning(void *arg, const char *text)
+static void count_warning(void *arg, const char *text) { n_warning += strstr(text, arg) != NULL; }
+
+/* Refused with this location where the schema is strict, else warned of once. */
+static void is_left_out(const char *format, const char *schema, const char *where,
+                        int (*begin_schema)(const char *, const char *, int, struct error *))
 {
-    (void)arg;
-    n_warning += strstr(text, "#/properties/x/") != NULL;
+    struct error err = {0};
+    struct constraint *c = NULL;
+    if (begin_schema(format, schema, 1, &err) == 0)
+        fail_msg("%s takes %s", format, schema);
+    if (!strstr(err.text, "tools[0].function.parameters#") || !strstr(err.text, where))
+        fail_msg("%s: %s: %s", format, schema, err.text);
+    end(NULL);
+    err = (struct error){0};
+    if (begin_schema(format, schema, 0, &err))
+        fail_msg("%s: %s: %s", format, schema, err.text);
+    struct tool_want want = {.format = tool_format_find(format, &err),
+                             .tools = list,
+                             .choice = TOOL_CHOICE_REQUIRED,
+                             .warning = count_warning,
+                             .warning_arg = (void *)where};
+    n_warning = 0;
+    assert_int_equal(tool_constraint(&c, vocabulary, trie, &want, &err), 0);
+    constraint_destroy(c);
+    if (n_warning != 1)
+        fail_msg("%s: %s: %zu warnings", format, schema, n_warning);
+    end(NULL);
 }
 
 /* What cannot be enforced is refused where the schema is strict, and warned of where it is not. */
 static void tags_leave_nothing_out_silently(void **s)
 {
+    (void)s;
     static const char *const schemas[] = {
         "{\"type\": \"string\", \"pattern\": \"a\", \"maxLength\": 100000}",
         "{\"type\": \"string\", \"pattern\": \"a\", \"minLength\": 100000}",
@@ -644,26 +679,189 @@ static void tags_leave_nothing_out_silently(void **s)
         "{\"type\": [\"string\", \"null\"], \"not\": {\"const\": \"a\"}}",
         "{\"anyOf\": [{\"type\": \"string\", \"pattern\": \"a\\\\b\"}, {\"const\": 1}]}"};
     for (size_t f = 0; f < sizeof tag_formats / sizeof *tag_formats; f++)
-        for (size_t i = 0; i < sizeof schemas / sizeof *schemas; i++) {
+        for (size_t i = 0; i < sizeof schemas / sizeof *schemas; i++)
+            is_left_out(tag_formats[f], schemas[i], "#/properties/x/", begin_argument);
+}
+
+/* ---- the object of the arguments, where they are written one by one ------------------------------------------------------------ */
+
+static int n_of(const json_t *v, const char *key)
+{
+    const json_t *x = json_object_get(v, key);
+    return x ? (int)json_real_value(x) : -1;
+}
+static int has(const json_t *v, const char *key) { return json_object_get(v, key) != NULL; }
+static int text_at(const json_t *v, const char *key) { return json_is_string(json_object_get(v, key)); }
+
+static int valid_some(const json_t *v)
+{
+    return (has(v, "a") || has(v, "b")) && (!has(v, "a") || is_integer(json_object_get(v, "a"))) &&
+           (!has(v, "b") || text_at(v, "b"));
+}
+static int valid_branch(const json_t *v)
+{
+    const json_t *kind = json_object_get(v, "kind");
+    int left = is(kind, "l") && json_object_size(v) == 2 && n_of(v, "n") >= 5 && n_of(v, "n") <= 9;
+    return left || (is(kind, "r") && json_object_size(v) == 2 && text_at(v, "t"));
+}
+static int valid_narrow(const json_t *v)
+{
+    return json_object_size(v) == 1 && (n_of(v, "x") == 3 || n_of(v, "x") == 4);
+}
+static int valid_either(const json_t *v)
+{
+    return json_object_size(v) == 1 && (text_at(v, "a") || is_integer(json_object_get(v, "b")));
+}
+static int valid_map(const json_t *v)
+{
+    const char *key;
+    json_t *x;
+    json_object_foreach((json_t *)v, key, x) if (!is_integer(x)) return 0;
+    return 1;
+}
+static int valid_names(const json_t *v)
+{
+    const char *key;
+    json_t *x;
+    json_object_foreach((json_t *)v, key, x)
+    {
+        int numbered = key[0] == 'n';
+        if (strcmp(key, "a") == 0 ? !json_is_boolean(x) : numbered ? !is_integer(x) : key[0] != 't' || !is(x, "u"))
+            return 0;
+    }
+    return 1;
+}
+
+/* A schema of arguments, and those that fit. others: members that are not declared are asked for, which keyword arguments have not. */
+static const struct {
+    const char *schema;
+    int (*valid)(const json_t *v);
+    int others;
+} object_cases[] = {
+    {"{\"properties\": {\"a\": {\"type\": \"integer\"}, \"b\": {\"type\": \"string\", \"maxLength\": 5}}, "
+     "\"anyOf\": [{\"required\": [\"a\"]}, {\"required\": [\"b\"]}]}",
+     valid_some, 0},
+    {"{\"properties\": {\"kind\": {\"enum\": [\"l\", \"r\"]}}, \"required\": [\"kind\"], \"oneOf\": [{\"properties\": "
+     "{\"kind\": {\"const\": \"l\"}, \"n\": {\"type\": \"integer\", \"minimum\": 5, \"maximum\": 9}}, \"required\": "
+     "[\"n\"]}, {\"properties\": {\"kind\": {\"const\": \"r\"}, \"t\": {\"type\": \"string\"}}, \"required\": "
+     "[\"t\"]}]}",
+     valid_branch, 0},
+    {"{\"allOf\": [{\"properties\": {\"x\": {\"type\": \"integer\", \"minimum\": 3}}}, {\"properties\": {\"x\": "
+     "{\"maximum\": 4}}}, {\"required\": [\"x\"]}]}",
+     valid_narrow, 0},
+    {"{\"$ref\": \"#/$defs/o\", \"$defs\": {\"o\": {\"properties\": {\"a\": {\"type\": \"string\"}, \"b\": {\"type\": "
+     "\"integer\"}}, \"minProperties\": 1, \"maxProperties\": 1}}}",
+     valid_either, 0},
+    {"{\"additionalProperties\": {\"type\": \"integer\"}, \"minProperties\": 1, \"maxProperties\": 2}", valid_map, 1},
+    {"{\"properties\": {\"a\": {\"type\": \"boolean\"}}, \"patternProperties\": {\"^n\": {\"type\": \"integer\"}, "
+     "\"^t\": {\"const\": \"u\"}}, \"additionalProperties\": false, \"maxProperties\": 1}",
+     valid_names, 0},
+    {"{\"properties\": {\"a\": {\"type\": \"integer\"}}, \"additionalProperties\": {\"type\": \"integer\"}, "
+     "\"maxProperties\": 1}",
+     valid_map, 0},
+};
+
+static void arguments_fit_their_object(void **s)
+{
+    uint64_t count = 0;
+    const struct tool_format *f;
+    for (size_t i = 0; (f = tool_format_at(i)); i++)
+        for (size_t k = 0; k < sizeof object_cases / sizeof *object_cases && strcmp(f->name, "none"); k++) {
             struct error err = {0};
-            struct constraint *c = NULL;
-            if (begin_argument(tag_formats[f], schemas[i], 1, &err) == 0)
-                fail_msg("%s takes %s", tag_formats[f], schemas[i]);
-            if (!strstr(err.text, "tools[0].function.parameters#/properties/x"))
-                fail_msg("%s: %s: %s", tag_formats[f], schemas[i], err.text);
-            end(s);
-            assert_int_equal(begin_argument(tag_formats[f], schemas[i], 0, &err), 0);
-            struct tool_want want = {.format = tool_format_find(tag_formats[f], &err),
-                                     .tools = list,
-                                     .choice = TOOL_CHOICE_REQUIRED,
-                                     .warning = count_warning};
-            n_warning = 0;
-            assert_int_equal(tool_constraint(&c, vocabulary, trie, &want, &err), 0);
-            constraint_destroy(c);
-            if (n_warning != 1)
-                fail_msg("%s: %s: %zu warnings", tag_formats[f], schemas[i], n_warning);
+            if (object_cases[k].others && f->arguments == ARGS_PYTHON)
+                continue;
+            value_is_valid = object_cases[k].valid;
+            if (begin_arguments(f->name, object_cases[k].schema, 1, &err))
+                fail_msg("%s: %s: %s", f->name, object_cases[k].schema, err.text);
+            for (int w = 0; w < 30; w++) {
+                constraint_end(state);
+                assert_int_equal(constraint_begin(&state, constraint, &err), 0);
+                walk(f, &count, WALK_VALID);
+            }
             end(s);
         }
+}
+
+/* Which members of qwen_xml make the arguments. */
+static void members_between_tags(void **s)
+{
+#define ONE(name, value) "<parameter=" name ">\n" value "\n</parameter>\n"
+    static const char open_schema[] = "{\"properties\": {\"a\": {\"type\": \"integer\"}}, \"additionalProperties\": "
+                                      "{\"type\": [\"string\", \"boolean\"]}, \"patternProperties\": {\"^n_\": "
+                                      "{\"type\": \"integer\"}}}";
+    static const char counted[] =
+        "{\"properties\": {\"a\": {\"type\": \"integer\"}, \"b\": {\"type\": \"integer\"}}, \"minProperties\": 1}";
+    static const char map[] = "{\"minProperties\": 2, \"maxProperties\": 2, \"additionalProperties\": {\"type\": "
+                              "\"integer\"}}";
+    static const char either[] = "{\"properties\": {\"a\": {\"type\": \"integer\"}, \"b\": {\"type\": \"integer\"}}, "
+                                 "\"anyOf\": [{\"required\": [\"a\"]}, {\"properties\": {\"b\": {\"minimum\": 5}}, "
+                                 "\"required\": [\"b\"]}]}";
+    static const struct {
+        const char *schema, *text;
+        int fits;
+    } cases[] = {
+        {open_schema, "", 1},
+        {open_schema, ONE("a", "1") ONE("x.y-Z_0", "text"), 1},
+        {open_schema, ONE("ab", "text"), 1},
+        {open_schema, ONE("a", "text"), 0},
+        {open_schema, ONE("a", "1") ONE("a", "text"), 0}, /* no declared member comes twice */
+        {open_schema, ONE("x", "12"), 0},                 /* it would be read as a number */
+        {open_schema, ONE("x", "true"), 1},
+        {open_schema, ONE("n_x", "12"), 1},
+        {open_schema, ONE("n_x", "text"), 0},
+        {counted, "", 0},
+        {counted, ONE("a", "1"), 1},
+        {counted, ONE("b", "1"), 1},
+        {counted, ONE("a", "1") ONE("b", "1"), 1},
+        {map, ONE("p", "1"), 0},
+        {map, ONE("p", "1") ONE("q", "2"), 1},
+        {map, ONE("p", "1") ONE("q", "2") ONE("r", "3"), 0},
+        {either, ONE("a", "1") ONE("b", "1"), 1},
+        {either, ONE("b", "1"), 0},
+        {either, ONE("b", "5"), 1},
+    };
+#undef ONE
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct error err = {0};
+        char text[400];
+        snprintf(text, sizeof text, "{{<tool_call>}}\n<function=f>\n%s</function>", cases[i].text);
+        if (begin_arguments("qwen_xml", cases[i].schema, 1, &err))
+            fail_msg("%s: %s", cases[i].schema, err.text);
+        if (goes(text) != cases[i].fits)
+            fail_msg("%s: %s %s", cases[i].schema, cases[i].fits ? "does not take" : "takes", cases[i].text);
+        end(s);
+    }
+}
+
+static void objects_leave_nothing_out_silently(void **s)
+{
+    (void)s;
+#define TWO "\"properties\": {\"a\": {\"type\": \"integer\"}, \"b\": {\"type\": \"string\"}, \"c\": {}}"
+    static const struct {
+        const char *schema, *where;
+    } cases[] = {
+        {"{" TWO ", \"not\": {\"required\": [\"a\"]}}", "#/not:"},
+        {"{" TWO ", \"if\": {\"required\": [\"a\"]}, \"then\": {\"required\": [\"b\"]}}", "#/if:"},
+        {"{" TWO ", \"dependentRequired\": {\"a\": [\"b\"]}}", "#/dependentRequired:"},
+        {"{" TWO ", \"dependentSchemas\": {\"a\": {\"required\": [\"b\"]}}}", "#/dependentSchemas:"},
+        {"{" TWO ", \"propertyNames\": {\"maxLength\": 1}}", "#/propertyNames:"},
+        {"{" TWO ", \"minProperties\": 2}", "#/minProperties:"},
+        {"{" TWO ", \"maxProperties\": 2}", "#/maxProperties:"},
+        {"{\"allOf\": [{" TWO "}, {\"maxProperties\": 2}]}", "#/allOf/1/maxProperties:"},
+        {"{\"anyOf\": [{" TWO ", \"maxProperties\": 2}, {" TWO "}]}", "#/anyOf/0/maxProperties:"},
+        {"{\"patternProperties\": {\"(?=a)\": {\"type\": \"integer\"}}, \"additionalProperties\": false}",
+         "#/patternProperties/(?=a):"},
+        {"{" TWO ", \"unevaluatedProperties\": {\"type\": \"integer\"}}", "#/unevaluatedProperties:"},
+    };
+    static const char *const lists[] = {"{" TWO ", \"enum\": [{\"a\": 1}, 2]}", "{" TWO ", \"const\": {\"a\": 1}}"};
+#undef TWO
+    const struct tool_format *f;
+    for (size_t i = 0; (f = tool_format_at(i)); i++)
+        for (size_t k = 0; k < sizeof cases / sizeof *cases && strcmp(f->name, "none"); k++)
+            is_left_out(f->name, cases[k].schema, cases[k].where, begin_arguments);
+    for (size_t i = 0; i < sizeof tag_formats / sizeof *tag_formats; i++)
+        for (size_t k = 0; k < sizeof lists / sizeof *lists; k++)
+            is_left_out(tag_formats[i], lists[k], k ? "#/const:" : "#/enum:", begin_arguments);
 }
 
 int main(void)
@@ -683,6 +881,9 @@ int main(void)
         cmocka_unit_test_teardown(strings_in_tags_fit, end),
         cmocka_unit_test_teardown(texts_between_tags, end),
         cmocka_unit_test_teardown(tags_leave_nothing_out_silently, end),
+        cmocka_unit_test_teardown(arguments_fit_their_object, end),
+        cmocka_unit_test_teardown(members_between_tags, end),
+        cmocka_unit_test_teardown(objects_leave_nothing_out_silently, end),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
