@@ -396,7 +396,7 @@ static grammar_expr product(struct shape *x, struct patterns *p, const struct re
     return regex_product(&product, x->s->m, code_points);
 }
 
-/* code_point: any of them, as it is written; -1: there are patterns. */
+/* code_point: any of them, as it is written; -1: there are patterns. Returns -1: more than REGEX_STATES states. */
 static grammar_expr content(struct shape *x, struct patterns *p, const struct regex_code_points *code_points,
                             grammar_expr code_point)
 {
@@ -414,10 +414,7 @@ static grammar_expr content(struct shape *x, struct patterns *p, const struct re
         return schema_ended(s);
     if (taken)
         return taken < 0 ? grammar_choice(s->m, NULL, 0) : regex_expr(p->list[0], s->m, code_points, 0);
-    grammar_expr e = product(x, p, code_points);
-    return e >= 0 || s->compile->end
-               ? e
-               : schema_fail(s, p->at[0], "patterns and lengths together need more than %d states", REGEX_STATES);
+    return product(x, p, code_points);
 }
 
 /* 1: no length is between those of the schemas of the place. */
@@ -457,11 +454,16 @@ grammar_expr schema_string(struct shape *x)
     const struct schema_node *outside = s->at;
     struct regex_code_points code_points = schema_code_points(s);
     int failed = collect(x, &p);
+    int is_any = !failed && p.n == 0 && x->min_length <= 0 && x->max_length < 0;
     grammar_expr e = 0;
-    if (!failed && p.n == 0 && x->min_length <= 0 && x->max_length < 0)
+    if (is_any)
         e = schema_any_string(s);
     else if (!failed)
-        e = string_rule(x, &p, content(x, &p, &code_points, p.n ? -1 : any_code_point(s)), 1);
+        e = content(x, &p, &code_points, p.n ? -1 : any_code_point(s));
+    if (e < 0)
+        e = schema_fail(s, p.at[0], "patterns and lengths together need more than %d states", REGEX_STATES);
+    else if (!failed && !is_any)
+        e = string_rule(x, &p, e, 1);
     s->at = outside;
     forget(&p);
     return e;

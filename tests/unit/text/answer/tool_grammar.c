@@ -675,6 +675,7 @@ static void tags_leave_nothing_out_silently(void **s)
         "{\"type\": \"string\", \"pattern\": \"a\", \"maxLength\": 100000}",
         "{\"type\": \"string\", \"pattern\": \"a\", \"minLength\": 100000}",
         "{\"type\": \"string\", \"pattern\": \"^a.{9000}$\"}",
+        "{\"type\": \"string\", \"pattern\": \"^(a|b)*a(a|b){15}c*$\", \"minLength\": 20}", /* too many states */
         "{\"type\": \"string\", \"pattern\": \"(?=a)\"}",
         "{\"type\": [\"string\", \"null\"], \"not\": {\"const\": \"a\"}}",
         "{\"anyOf\": [{\"type\": \"string\", \"pattern\": \"a\\\\b\"}, {\"const\": 1}]}"};
