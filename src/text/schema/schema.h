@@ -72,7 +72,9 @@ struct schema_text {
     const char
         *stop; /* follows the text, and does not occur in it; no character of it means anything else in a pattern */
     const char *barred; /* pattern of texts that would not be read back as this string; NULL: none */
-    int by_text;        /* 0: those are the texts that begin with one of never_first, or end with one of never_last */
+    /* 1: barred texts are recognised by more than their ends, so long lengths cannot be counted in pieces; 0: they are among those
+     * that begin with one of never_first or end with one of never_last. */
+    int by_text;
     const char *never_first, *never_last; /* at most 4 ASCII characters each, or NULL */
     /* A string of enum or const, which may hold stop. -1: it would not be read back. */
     grammar_expr (*written)(void *arg, const char *text, size_t n);

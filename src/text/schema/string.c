@@ -562,13 +562,29 @@ static int bar(struct shape *x, struct patterns *p, const char *pattern)
     return 0;
 }
 
-/* A pattern that never reads the tag's first character keeps the tag out by itself. */
-static int may_hold_tag(const struct patterns *p, const char *stop)
+/* 0: one of the patterns keeps all of these characters out of the text. */
+static int may_hold(const struct patterns *p, const char *ascii, size_t n)
 {
-    for (size_t i = 0; i < p->n; i++)
-        if (!regex_may_hold(p->list[i], (unsigned char)*stop))
+    for (size_t i = 0; i < p->n; i++) {
+        int holds = 0;
+        for (size_t k = 0; k < n; k++)
+            holds |= regex_may_hold(p->list[i], (unsigned char)ascii[k]);
+        if (!holds)
             return 0;
+    }
     return 1;
+}
+
+/* What is to be kept out of a text besides what its patterns keep out: the tag, and the texts that t->barred matches. */
+struct kept_out {
+    int tag, barred;
+};
+
+static struct kept_out keep_out(const struct patterns *p, const struct schema_text *t)
+{
+    const char *first = t->never_first ? t->never_first : "", *last = t->never_last ? t->never_last : "";
+    int by_ends = may_hold(p, first, strlen(first)) || may_hold(p, last, strlen(last));
+    return (struct kept_out){may_hold(p, t->stop, 1), t->barred && (t->by_text || by_ends)};
 }
 
 static int is_long(const struct shape *x, size_t n_stop, int most)
@@ -593,15 +609,16 @@ static int leave_lengths(struct shape *x, size_t n_stop)
     return 0;
 }
 
-/* Patterns that have too many states together with what is barred are left out. */
-static grammar_expr leave_patterns(struct shape *x, struct patterns *p, int tag)
+/* Patterns that have too many states are left out, and what they kept out is barred. */
+static grammar_expr leave_patterns(struct shape *x, struct patterns *p, struct kept_out have)
 {
-    const char *stop = x->s->text->stop;
+    const struct schema_text *t = x->s->text;
     for (size_t i = 0; i < p->n; i++)
         if (schema_refuse(x->s, p->at[i], "%s needs more than %d states in text between tags", p->at[i]->key,
                           REGEX_STATES))
             return 0;
-    if (leave_lengths(x, strlen(stop)) || (!tag && bar(x, p, stop)))
+    if (leave_lengths(x, strlen(t->stop)) || (!have.tag && bar(x, p, t->stop)) ||
+        (t->barred && !have.barred && bar(x, p, t->barred)))
         return 0;
     struct patterns bars = {.list = p->list + p->n, .n_barred = p->n_barred};
     return product(x, &bars, &regex_raw);
@@ -615,20 +632,22 @@ grammar_expr schema_raw_string(struct shape *x)
     if (no_length(x))
         return no_length_left(x);
     const struct schema_node *outside = s->at;
-    int failed = collect(x, &p), tag = !failed && may_hold_tag(&p, t->stop);
+    int failed = collect(x, &p);
+    struct kept_out out = keep_out(&p, t);
+    int counts = out.tag && p.n == 0 && !t->by_text && is_long(x, strlen(t->stop), FEW_TAG_STATES);
     grammar_expr e = 0;
-    int counts = tag && p.n == 0 && !t->by_text && is_long(x, strlen(t->stop), FEW_TAG_STATES);
-    failed = failed || (tag && !counts && leave_lengths(x, strlen(t->stop))) || (tag && bar(x, &p, t->stop)) ||
-             (t->barred && bar(x, &p, t->barred));
+    if (!failed && !counts)
+        failed = (out.tag && (leave_lengths(x, strlen(t->stop)) || bar(x, &p, t->stop))) ||
+                 (out.barred && bar(x, &p, t->barred));
     if (!failed && p.n == 0 && x->min_length <= 0 && x->max_length < 0 && !t->barred) {
         e = grammar_without(s->m, t->stop, strlen(t->stop));
     } else if (!failed && counts) {
         e = string_rule(x, &p, long_text(x), 0);
     } else if (!failed) {
-        grammar_expr inside = p.n_barred ? product(x, &p, &regex_raw) : content(x, &p, &regex_raw, -1);
-        if (inside < 0 && !s->compile->end)
-            inside = leave_patterns(x, &p, tag);
-        e = string_rule(x, &p, inside, 0);
+        e = p.n_barred ? product(x, &p, &regex_raw) : content(x, &p, &regex_raw, -1);
+        if (e < 0)
+            e = leave_patterns(x, &p, out);
+        e = string_rule(x, &p, e, 0);
     }
     s->at = outside;
     forget(&p);

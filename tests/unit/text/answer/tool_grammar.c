@@ -537,6 +537,11 @@ static int valid_blank(const json_t *v)
     return length_of(v) > 0 && strspn(json_string_value(v), "\r\n") == length_of(v);
 }
 static int valid_tag(const json_t *v) { return length_of(v) >= 2 && *json_string_value(v) == '<'; }
+static int valid_a_and_14(const json_t *v)
+{
+    size_t n = length_of(v);
+    return n >= 15 && n <= 20 && strspn(json_string_value(v), "ab") == n && json_string_value(v)[n - 15] == 'a';
+}
 static int valid_object(const json_t *v)
 {
     return json_is_object(v) ? is_integer(json_object_get(v, "k")) : length_of(v) >= 2;
@@ -563,6 +568,7 @@ static const struct tag_case {
     {"{\"type\": [\"string\", \"integer\"], \"pattern\": \"^[0-3a]{2}$\", \"maximum\": 5}", valid_small},
     {"{\"type\": \"string\", \"pattern\": \"^[\\r\\n]+$\"}", valid_blank},
     {"{\"type\": \"string\", \"pattern\": \"^<.\"}", valid_tag},
+    {"{\"type\": \"string\", \"pattern\": \"^(a|b)*a(a|b){14}$\", \"maxLength\": 20}", valid_a_and_14},
     {"{\"anyOf\": [{\"type\": \"string\", \"minLength\": 2}, {\"type\": \"object\", \"properties\": {\"k\": {\"type\": "
      "\"integer\"}}, \"required\": [\"k\"]}]}",
      valid_object},
@@ -609,6 +615,8 @@ static void texts_between_tags(void **s)
         {"{\"type\": \"string\", \"pattern\": \"a\"}", "b\r", 0},
         {"{\"type\": \"string\", \"pattern\": \"a\"}", "</parametera", 1},
         {"{\"type\": \"string\", \"pattern\": \"a\"}", "</parameter>a", 0},
+        {"{\"type\": \"string\", \"pattern\": \"^[a-z]*$\", \"maxLength\": 50000}", "a", 1},
+        {"{\"type\": \"string\", \"pattern\": \"^[a-z]*$\", \"maxLength\": 50000}", "a\r", 0},
         {"{\"enum\": [\"a</parameter>b\", \"b\"]}", "a</parameter>b", 1},
         {"{\"enum\": [\"a</parameter> <parameter=y>\", \"b\"]}", "a</parameter> <parameter=y>", 0},
         {"{\"type\": [\"string\", \"null\"]}", "null", 1},
