@@ -169,12 +169,12 @@ const struct schema_node *schema_target(struct schema *s, const struct schema_no
         return schema_fail(s, ref, "$ref to \"%.100s\": only references into this schema (#/...) are supported",
                            ref->text),
                NULL;
-    const struct schema_node *target = node_at(s->root, ref->text + 1, ref->n - 1, 1);
+    const struct schema_node *target = node_at(s->compile, s->root, ref->text + 1, ref->n - 1, 1);
     uint64_t steps = 16 + ref->n;
     for (const struct schema_node *x = target; x && x->parent; x = x->parent) /* elements are gone through */
         steps += 4 + (x->parent->kind == NODE_ARRAY ? x->index : 2 * node_probes(x->parent));
     schema_work(s, steps);
-    if (!target)
+    if (!target && !s->compile->end)
         schema_fail(s, ref, "$ref to \"%.100s\", which does not exist", ref->text);
     return target;
 }

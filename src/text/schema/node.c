@@ -223,52 +223,56 @@ static size_t write_pointer(const struct schema_node *x, char *out, size_t capac
 
 void node_pointer(const struct schema_node *x, char *out, size_t capacity) { out[write_pointer(x, out, capacity)] = 0; }
 
-/* One step of a pointer, decoded. */
+/* One step of a pointer, decoded: no longer than it was. */
 static size_t decode(const char *p, size_t n, int percent, char *out)
 {
-    size_t used = 0;
-    char plain[512];
-    for (size_t i = 0; i < n && used < sizeof plain; i++) {
+    size_t n_plain = 0, used = 0;
+    for (size_t i = 0; i < n; i++) {
         int high = percent && p[i] == '%' && i + 2 < n ? hex_digit(p[i + 1]) : -1;
         int low = high >= 0 ? hex_digit(p[i + 2]) : -1;
-        plain[used++] = low >= 0 ? (char)(high << 4 | low) : p[i];
+        out[n_plain++] = low >= 0 ? (char)(high << 4 | low) : p[i];
         i += low >= 0 ? 2 : 0;
     }
-    n = used;
-    used = 0;
-    for (size_t i = 0; i < n; i++) {
-        int tilde = plain[i] == '~' && i + 1 < n && (plain[i + 1] == '0' || plain[i + 1] == '1');
-        out[used++] = tilde ? (plain[i + 1] == '0' ? '~' : '/') : plain[i];
+    for (size_t i = 0; i < n_plain; i++) {
+        int tilde = out[i] == '~' && i + 1 < n_plain && (out[i + 1] == '0' || out[i + 1] == '1');
+        out[used++] = tilde ? (out[i + 1] == '0' ? '~' : '/') : out[i];
         i += (size_t)tilde;
     }
     return used;
 }
 
-struct schema_node *node_at(struct schema_node *root, const char *pointer, size_t n, int percent)
+static struct schema_node *element(const struct schema_node *x, const char *digits, size_t n)
+{
+    uint32_t index = 0;
+    int good = x->kind == NODE_ARRAY && n > 0 && n < 9;
+    for (size_t k = 0; k < n && good; k++) {
+        good = digits[k] >= '0' && digits[k] <= '9';
+        index = index * 10 + (uint32_t)(digits[k] - '0');
+    }
+    struct schema_node *c = good ? x->child : NULL;
+    while (c && c->index != index)
+        c = c->next;
+    return c;
+}
+
+struct schema_node *node_at(struct compile *compile, struct schema_node *root, const char *pointer, size_t n,
+                            int percent)
 {
     struct schema_node *x = root;
-    char key[512];
+    char *step = n ? compile_alloc(compile, n, 1) : NULL;
+    if (n && !step)
+        return NULL;
     for (size_t i = 0; i < n && x;) {
-        if (pointer[i] != '/')
-            return NULL;
-        size_t end = ++i;
+        size_t end = i + 1;
         while (end < n && pointer[end] != '/')
             end++;
-        size_t length = end - i <= 500 ? decode(pointer + i, end - i, percent, key) : 0;
+        size_t length = decode(pointer + i + 1, end - i - 1, percent, step);
+        if (pointer[i] != '/')
+            x = NULL;
+        else
+            x = x->kind == NODE_OBJECT ? node_member_n(x, step, length) : element(x, step, length);
         i = end;
-        if (x->kind == NODE_OBJECT) {
-            x = node_member_n(x, key, length);
-            continue;
-        }
-        uint32_t index = 0;
-        int good = x->kind == NODE_ARRAY && length > 0 && length < 9;
-        for (size_t k = 0; k < length && good; k++) {
-            good = key[k] >= '0' && key[k] <= '9';
-            index = index * 10 + (uint32_t)(key[k] - '0');
-        }
-        x = good ? x->child : NULL;
-        while (x && x->index != index)
-            x = x->next;
     }
+    compile_free(compile, step);
     return x;
 }

@@ -366,9 +366,9 @@ grammar_expr schema_value(struct schema *s, const char *pointer)
 {
     if (!pointer)
         return schema_free(s, 0);
-    const struct schema_node *node = node_at(s->root, pointer, strlen(pointer), 0);
+    const struct schema_node *node = node_at(s->compile, s->root, pointer, strlen(pointer), 0);
     if (!node)
-        return schema_fail(s, NULL, "there is nothing at \"%.100s\"", pointer);
+        return s->compile->end ? schema_ended(s) : schema_fail(s, NULL, "there is nothing at \"%.100s\"", pointer);
     struct terms l;
     int arguments = begin_value(s, &l, node);
     struct compile_location outside;

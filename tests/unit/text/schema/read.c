@@ -51,13 +51,43 @@ static void trees(void **state)
     assert_null(c->key);
     node_pointer(c, pointer, sizeof pointer);
     assert_string_equal(pointer, "/b~1c/3");
-    c = node_at(x, "/a/b", 4, 0);
+    c = node_at(&compile, x, "/a/b", 4, 0);
     assert_int_equal(c->kind, NODE_NULL);
     assert_int_equal(c->next->kind, NODE_TRUE);
     assert_null(c->next->next);
     assert_ptr_equal(c->parent, x->child->next);
     assert_memory_equal(node_member(x, "n")->text, "-0", 2);
     pool_free(&pool);
+}
+
+/* Steps of any length, in whatever way they are written; what is nearly the same leads nowhere. */
+static void pointers(void **state)
+{
+    (void)state;
+    static char text[4000], pointer[9000];
+    for (size_t n = 1; n < 1000; n = n * 7 / 4 + 1) {
+        struct schema_node *x;
+        size_t n_text = (size_t)snprintf(text, sizeof text, "{\"\": 1, \"a~/%0*d\": [2, {\"%%41\": 3}]}", (int)n, 0);
+        assert_non_null(x = tree_of(text, n_text));
+        for (int escaped = 0; escaped < 2; escaped++) {
+            size_t at = (size_t)sprintf(pointer, escaped ? "/%%61~%%30~1" : "/a~0~1");
+            for (size_t i = 0; i < n; i++)
+                at += (size_t)sprintf(pointer + at, escaped ? "%%30" : "0");
+            assert_ptr_equal(node_at(&compile, x, pointer, at, escaped), x->child->next);
+            assert_null(node_at(&compile, x, pointer, at - (escaped ? 3 : 1), escaped));
+            pointer[at] = 'x';
+            assert_null(node_at(&compile, x, pointer, at + 1, escaped));
+            sprintf(pointer + at, "/1/%s", escaped ? "%2541" : "%41");
+            assert_ptr_equal(node_at(&compile, x, pointer, strlen(pointer), escaped),
+                             x->child->next->child->next->child);
+            sprintf(pointer + at, "/%0*d", (int)n, 1);
+            assert_ptr_equal(node_at(&compile, x, pointer, strlen(pointer), escaped),
+                             n < 9 ? x->child->next->child->next : NULL);
+        }
+        assert_ptr_equal(node_at(&compile, x, "/", 1, 0), x->child);
+        assert_null(node_at(&compile, x, "/a", 2, 0));
+        pool_free(&pool);
+    }
 }
 
 static void refusals(void **state)
@@ -115,6 +145,7 @@ static void nesting(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(trees), cmocka_unit_test(refusals), cmocka_unit_test(nesting)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(trees), cmocka_unit_test(pointers), cmocka_unit_test(refusals),
+                                       cmocka_unit_test(nesting)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
