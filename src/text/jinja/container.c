@@ -125,6 +125,7 @@ static uint64_t hash_of(struct jrun *r, struct jvalue v)
 static size_t find_at(struct jrun *r, const struct jdict *d, struct jvalue key, uint64_t hash, size_t *slot)
 {
     if (!d->slot) {
+        jwork(r, d->n);
         for (size_t i = 0; i < d->n; i++)
             if (d->entry[i].hash == hash && jequal(r, d->entry[i].key, key))
                 return i;

@@ -102,8 +102,39 @@ static void test_dict(void **state)
     }
 }
 
+/* Work of looking for what is not there, in a dict of n entries. */
+static int lookup(struct jrun *r, void *arg)
+{
+    int64_t n = *(const int64_t *)arg;
+    struct jdict *d = jdict_new(r);
+    for (int64_t i = 0; i < n; i++)
+        jdict_set(r, d, jint(i), jint(i));
+    uint64_t before = r->work;
+    assert_null(jdict_get(r, d, jint(n)));
+    return (int)(r->work - before);
+}
+
+/* Whether their hashes differ or not. */
+static void test_every_entry_counts(void **state)
+{
+    (void)state;
+    int64_t few[] = {1, 8};
+    int work[2];
+    for (size_t i = 0; i < 2; i++) {
+        struct arena arena;
+        struct jinja_error e;
+        struct jrun r;
+        arena_init_growing(&arena);
+        jrun_begin(&r, &arena, 0, &e);
+        work[i] = jrun_protect(&r, lookup, &few[i]);
+        arena_free(&arena);
+    }
+    assert_true(work[0] > 0);
+    assert_true(work[1] >= work[0] + 7);
+}
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_dict)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_dict), cmocka_unit_test(test_every_entry_counts)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
