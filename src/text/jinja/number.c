@@ -31,11 +31,30 @@ double jnumber_double(struct jvalue v)
     return jis_integer(v, &i) ? (double)i : v.type == J_FLOAT ? v.u.f : v.u.number->f;
 }
 
+/* By value: a double does not hold every integer of 64 bits. */
+static int compare_exactly(int64_t i, double f)
+{
+    if (isnan(f))
+        return 2;
+    if (f >= 0x1p63 || f < -0x1p63)
+        return f < 0 ? 1 : -1;
+    int64_t whole = (int64_t)f;
+    double rest = f - (double)whole;
+    return i != whole ? (i < whole ? -1 : 1) : rest < 0 ? 1 : -(rest > 0);
+}
+
 int jnumber_compare(struct jvalue a, struct jvalue b)
 {
     int64_t x, y;
-    if (jis_integer(a, &x) && jis_integer(b, &y))
+    int a_is_integer = jis_integer(a, &x), b_is_integer = jis_integer(b, &y);
+    if (a_is_integer && b_is_integer)
         return x < y ? -1 : x > y;
+    if (a_is_integer)
+        return compare_exactly(x, jnumber_double(b));
+    if (b_is_integer) {
+        int order = compare_exactly(y, jnumber_double(a));
+        return order == 2 ? 2 : -order;
+    }
     double f = jnumber_double(a), g = jnumber_double(b);
     return f < g ? -1 : f > g ? 1 : f == g ? 0 : 2;
 }
