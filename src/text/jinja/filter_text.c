@@ -2,6 +2,7 @@
 #include "text/jinja/tree.h"
 
 #include <errno.h>
+#include <float.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -290,8 +291,15 @@ static struct jvalue filter_float(struct jcall *c)
     return c->arg[0].type == J_UNSET ? jfloat(0) : c->arg[0];
 }
 
+static double within_doubles(struct jrun *r, double rounded)
+{
+    if (isinf(rounded))
+        jfail(r, JINJA_RUNTIME, "the result is beyond the largest number");
+    return rounded;
+}
+
 /* To so many places, ties to even as Python's round(): by decimal digits, which are exact. */
-static double round_places(double f, int places)
+static double round_places(struct jrun *r, double f, int places)
 {
     char text[400];
     if (places > 300 || (places >= 0 && fabs(f) >= 0x1p53) || isnan(f) || isinf(f))
@@ -300,10 +308,21 @@ static double round_places(double f, int places)
         return copysign(0, f);
     if (places < 0) {
         double unit = pow(10, -places);
-        return rint(f / unit) * unit;
+        return within_doubles(r, rint(f / unit) * unit);
     }
     snprintf(text, sizeof text, "%.*f", places, f);
     return strtod(text, NULL);
+}
+
+/* To so many places, by ceil() or floor(). Places beyond the digits of a double change nothing; a unit beyond all doubles leaves zero, or
+ * what is no double. */
+static double round_towards(struct jrun *r, double f, int places, double (*whole)(double))
+{
+    double unit = pow(10, places), scaled = f * unit;
+    if (!isfinite(f) || !isfinite(scaled))
+        return f;
+    scaled = whole(scaled == 0 && f != 0 ? copysign(DBL_MIN, f) : scaled);
+    return scaled == 0 ? scaled : within_doubles(r, scaled / unit);
 }
 
 /* To a multiple of 10 to the power of zeros, at least 1, ties to even. */
@@ -333,12 +352,11 @@ static struct jvalue filter_round(struct jcall *c)
     if (!how || jstring_is(how, "common")) {
         if (jis_integer(c->self, &i))
             return places >= 0 ? jint(i) : round_integer(c->run, i, (int)-places);
-        return jfloat(round_places(jnumber_double(c->self), (int)places));
+        return jfloat(round_places(c->run, jnumber_double(c->self), (int)places));
     }
     if (!jstring_is(how, "ceil") && !jstring_is(how, "floor"))
         jfail(c->run, JINJA_RUNTIME, "round rounds common, ceil or floor");
-    double unit = pow(10, (double)places), f = jnumber_double(c->self) * unit;
-    return jfloat((jstring_is(how, "ceil") ? ceil(f) : floor(f)) / unit);
+    return jfloat(round_towards(c->run, jnumber_double(c->self), (int)places, jstring_is(how, "ceil") ? ceil : floor));
 }
 
 const struct jbuiltin jfilter_text[] = {

@@ -234,6 +234,12 @@ static void test_numbers_at_the_end(void **state)
         {"{{ 9223372036854775807 == 9223372036854775808.0 }} {{ 9223372036854775807 < 9223372036854775808.0 }} "
          "{{ (-9223372036854775807 - 1) == -9223372036854775808.0 }} {{ 5 > -1e300 }} {{ -5 < -4.5 }} {{ 5 >= 5.5 }}",
          "False True True True True False"},
+        {"{{ 5|round(400, 'ceil') }} {{ 5|round(-400, 'floor') }} {{ -5|round(-400, 'ceil') }} "
+         "{{ 0|round(-400, 'ceil') }} {{ 0|round(400, 'floor') }} {{ 1e300|round(100, 'ceil') }}",
+         "5.0 0.0 -0.0 0.0 0.0 1e+300"},
+        {"{{ 51|round(-1, 'ceil') }} {{ -51|round(-1, 'floor') }} {{ 1.25|round(1, 'ceil') }} {{ 5|round(-308, 'ceil') "
+         "}}",
+         "60.0 -60.0 1.3 1e+308"},
         {"{{ {ud.big: 'a'}[ud.big] }}{{ {range(1, 3): 'b'}[range(1, 3, 1)] }}{{ {range(0): 'c'}[range(5, 1)] }}",
          "abc"},
     };
@@ -244,6 +250,9 @@ static void test_numbers_at_the_end(void **state)
         if (out.n != strlen(row[i][1]) || memcmp(out.bytes, row[i][1], out.n) != 0)
             fail_msg("%s: %.*s", row[i][0], (int)out.n, out.bytes);
     }
+    fails("{{ 5|round(-400, 'ceil') }}", JINJA_RUNTIME, 1, 6, "beyond the largest number");
+    fails("{{ -5|round(-310, 'floor') }}", JINJA_RUNTIME, 1, 7, "beyond the largest number");
+    fails("{{ 1.7e308|round(-308) }}", JINJA_RUNTIME, 1, 12, "beyond the largest number");
     fails("{{ 9223372036854775807|round(-19) }}", JINJA_RUNTIME, 1, 24, "an integer beyond 64 bits");
     fails("{{ 9223372036854775806|round(-1) }}", JINJA_RUNTIME, 1, 24, "an integer beyond 64 bits");
     fails("{{ (-9223372036854775807 - 1)|round(-19) }}", JINJA_RUNTIME, 1, 31, "an integer beyond 64 bits");
