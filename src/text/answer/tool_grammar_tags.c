@@ -66,9 +66,11 @@ static grammar_expr listed_string(void *arg, const char *text, size_t n)
     int in_pair = x->newlines == XML_STRIP_PAIR && n > 0 &&
                   (text[0] == '\n' || (n > 1 && memcmp(text, "\r\n", 2) == 0));
     int stripped = in_pair || x->newlines == XML_STRIP;
-    if ((stripped && n > 0 && text[n - 1] == '\r') || closes_inside(k->format, text, n) ||
-        (!x->string_attribute && !tool_reads_string(a->schema, a->e->def->parameters, text, n)))
+    if ((stripped && n > 0 && text[n - 1] == '\r') || closes_inside(k->format, text, n))
         return -1;
+    int is_string = x->string_attribute ? 1 : tool_reads_string(a->schema, a->e->def->parameters, text, n);
+    if (is_string <= 0)
+        return is_string < 0 ? grammar_no_memory(k->maker, "the values of an argument") : -1;
     grammar_expr e = grammar_text(k->maker, text, n);
     return in_pair ? JOIN(tool_word(k, "\n"), e, tool_word(k, "\n")) : e;
 }

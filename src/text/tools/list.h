@@ -53,7 +53,7 @@ enum tool_type {
  * that references point into. */
 unsigned tool_schema_types(const json_t *schema, const json_t *root);
 
-/* 1: where tags do not name the type of a value, this text of n bytes is read as a string. */
+/* 1: where tags do not name the type of a value, this text of n bytes is read as a string; 0: it is not. -1: no memory. */
 int tool_reads_string(const json_t *schema, const json_t *root, const char *text, size_t n);
 
 #endif

@@ -332,7 +332,7 @@ int tool_reads_string(const json_t *schema, const json_t *root, const char *text
 {
     struct buffer out = {0};
     int is_string = value_is_text(schema, root) || value_typed(&out, schema, root, text, n);
-    is_string &= !out.failed;
+    is_string = out.failed ? -1 : is_string;
     buffer_free(&out);
     return is_string;
 }

@@ -1,6 +1,7 @@
 /* links: text format base */
 /* What governs an answer with tools: where text is free, where a call begins, what must come then. Languages of whole calls are
  * tested by tests/tool_cases.c. */
+#include "base/reqmem.h"
 #include "base/rng.h"
 #include "base/utf8.h"
 #include "text/answer/answer.h"
@@ -873,6 +874,44 @@ static void objects_leave_nothing_out_silently(void **s)
             is_left_out(tag_formats[i], lists[k], k ? "#/const:" : "#/enum:", begin_arguments);
 }
 
+/* Whatever memory a request has: its tools are compiled as they are, or that there is none is told. */
+static void tells_want_of_memory(void **s)
+{
+    (void)s;
+    char schema[700], text[700];
+    struct error err = {0};
+    struct tool_want want = {.choice = TOOL_CHOICE_REQUIRED};
+    int refused = -1, n = 0;
+    snprintf(schema, sizeof schema, "{\"enum\": [\"x%0600d\", 1]}", 0);
+    snprintf(text, sizeof text, "{{<tool_call>}}\n<function=f>\n<parameter=x>\nx%0600d\n</parameter>", 0);
+    assert_int_equal(begin_argument("qwen_xml", schema, 1, &err), 0);
+    want.format = tool_format_find("qwen_xml", &err);
+    want.tools = list;
+    for (size_t most = 0; refused && n < 1000; most += 16, n++) {
+        struct reqmem memory;
+        struct reqmem_account account = {.of = &memory};
+        struct constraint *c = NULL;
+        err = (struct error){0};
+        reqmem_init(&memory, most, 0);
+        reqmem_enter(&account, 0);
+        refused = tool_constraint(&c, vocabulary, trie, &want, &err);
+        reqmem_leave();
+        assert_int_equal(reqmem_taken(&memory), 0);
+        if (refused && err.code != ERR_MEMORY)
+            fail_msg("%zu bytes: %s", most, err.text);
+        if (refused)
+            continue;
+        constraint_end(state);
+        constraint_destroy(constraint);
+        constraint = c;
+        assert_int_equal(constraint_begin(&state, constraint, &err), 0);
+        if (!goes(text))
+            fail_msg("%zu bytes: a value is missing", most);
+    }
+    assert_false(refused);
+    assert_true(n > 4);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -890,6 +929,7 @@ int main(void)
         cmocka_unit_test_teardown(strings_in_tags_fit, end),
         cmocka_unit_test_teardown(texts_between_tags, end),
         cmocka_unit_test_teardown(tags_leave_nothing_out_silently, end),
+        cmocka_unit_test_teardown(tells_want_of_memory, end),
         cmocka_unit_test_teardown(arguments_fit_their_object, end),
         cmocka_unit_test_teardown(members_between_tags, end),
         cmocka_unit_test_teardown(objects_leave_nothing_out_silently, end),
