@@ -1,6 +1,6 @@
 /* Arguments that are not one JSON object: values in tags (qwen_xml, seed_oss, minimax_m2, dsml, glm) and keyword arguments
- * (lfm2). Members come in the order of the schema; a string is any text without its closing tag, an enumeration its texts, and
- * everything else JSON that fits the schema. */
+ * (lfm2). Members come in the order of the schema. In tags, strings are as the schema has them, without what would be read as
+ * something else, and other values are JSON. */
 #include "text/answer/tool_grammar_inner.h"
 #include "text/schema/schema.h"
 
@@ -105,7 +105,15 @@ static void write_barred(struct buffer *b, const struct tool_xml *x, unsigned ty
 #undef WHITE
 }
 
-/* No type is in one set of types alone: enum tool_type and enum schema_type have the same values. */
+_Static_assert((int)TYPE_NULL == (int)SCHEMA_NULL, "a set of types means the same in both");
+_Static_assert((int)TYPE_BOOLEAN == (int)SCHEMA_BOOLEAN, "a set of types means the same in both");
+_Static_assert((int)TYPE_INTEGER == (int)SCHEMA_INTEGER, "a set of types means the same in both");
+_Static_assert((int)TYPE_NUMBER == (int)SCHEMA_NUMBER, "a set of types means the same in both");
+_Static_assert((int)TYPE_STRING == (int)SCHEMA_STRING, "a set of types means the same in both");
+_Static_assert((int)TYPE_ARRAY == (int)SCHEMA_ARRAY, "a set of types means the same in both");
+_Static_assert((int)TYPE_OBJECT == (int)SCHEMA_OBJECT, "a set of types means the same in both");
+
+/* No type is in one set of types alone. */
 static int same_types(unsigned read, unsigned allowed)
 {
     unsigned all = read & TYPE_NUMBER ? read | TYPE_INTEGER : read;
