@@ -302,8 +302,8 @@ static int compile_in(struct constraint_cache *c, struct lane *lane, const struc
         .most_bytes = lane->bytes, .most_work = lane->work, .stopped = source->stopped, .arg = source->stopped_arg};
     int failed = source->compile(source->arg, &limits, &e->constraint, err);
     int outgrew = failed && (limits.end == COMPILE_MEMORY || limits.end == COMPILE_WORK_DONE);
-    int passes = limits.error.code == ERR_CANCELLED || limits.error.code == ERR_MEMORY;
-    if (failed && passes) { /* whatever the compiler made of it */
+    int is_transient = limits.error.code == ERR_CANCELLED || limits.error.code == ERR_MEMORY;
+    if (failed && is_transient) { /* whatever the compiler made of it */
         *err = (struct error){0};
         compile_refused(&limits, err);
     }

@@ -112,7 +112,7 @@ struct completion {
     size_t tables_bytes;
 };
 
-/* completion_weight.c: fills weight, base, rule, item, rest, most, begun, in_letter, at_begin. */
+/* completion_weight.c: fills weight, base, rule, item, rest, most, begun, in_long_code_point, at_begin. */
 int completion_measure(struct completion *k, struct error *err);
 /* Fewest tokens that spell a text, COMPLETION_NEVER: none do, or the compilation has ended (NULL: there is none). spelled: [n + 1] out, the
  * same for what is behind byte i. */

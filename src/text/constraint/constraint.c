@@ -90,19 +90,19 @@ static void count_work(void *arg)
 static int measure_shortest(struct constraint *c, struct error *err)
 {
     struct constraint_state *s;
-    struct error ambiguous = {0};
+    struct error why = {0};
     if (!c->completion)
         return 0;
     if (constraint_begin(&s, c, err))
         return -1;
     struct shortest m = {s, 0};
     c->matcher.meter = (struct meter){0, 0, count_work, c};
-    c->shortest = constraint_retry(c, find_shortest, &m, &ambiguous) ? 0 : m.tokens;
+    c->shortest = constraint_retry(c, find_shortest, &m, &why) ? 0 : m.tokens;
     c->matcher.meter.until = UINT64_MAX;
     constraint_end(s);
     if (c->compile->end)
         return compile_refused(c->compile, err);
-    return ambiguous.code == ERR_MEMORY ? error_set(err, ERR_MEMORY, "%s", ambiguous.text) : 0;
+    return why.code == ERR_MEMORY ? error_set(err, ERR_MEMORY, "%s", why.text) : 0;
 }
 
 int constraint_create(struct constraint **out, const struct token_trie *trie, struct grammar *g,
