@@ -75,7 +75,7 @@ void reqmem_give(struct reqmem_account *a, size_t n);
 int reqmem_grant(struct reqmem_account *a, size_t n);
 void reqmem_end_grant(struct reqmem_account *a);
 
-/* How the request waits. Until reqmem_leave(), or another call; NULL: allocations are refused at once. */
+/* How the request waits. Until reqmem_leave(), another call, or until it has waited in vain once; NULL: allocations are refused at once. */
 void reqmem_wait_by(struct reqmem_account *a, reqmem_waits *wait, void *arg);
 
 enum reqmem_short reqmem_short(const struct reqmem_account *a);

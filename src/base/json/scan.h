@@ -46,7 +46,7 @@ struct json_scan {
     char kind;           /* first token of the whole value; ' ': not yet there */
     char token;          /* { } [ ] " t f n, 0 for a number, JSON_KEY */
     uint16_t depth, most_depth;
-    size_t from;                      /* where the token begins, if the text still lies where it lay then */
+    size_t from;                      /* where the token begins: an offset into the text of the call that began it */
     const char *word;                 /* rest of true, false, null */
     uint8_t object[JSON_DEEPEST / 8]; /* by depth: 1 an object, 0 an array */
 };

@@ -68,14 +68,13 @@ int regex_may_hold(const struct regex *r, uint32_t code_point);
 /* 1: the pattern is found in a text of n bytes. 0: it is not, or the compilation has ended. */
 int regex_holds(struct regex *r, const char *text, size_t n);
 
-/* The texts of min to max code points, but for some names. all 1: in which all patterns are found, but for the last n_barred, which are
- * not. 0: in which one pattern is found, each
- * followed by only[i], or none, followed by `none`. */
+/* The texts of min to max code points, but for some names. all 1: those in which all patterns are found, but for the last n_barred, which
+ * are not. all 0: those in which one pattern is found, each followed by only[i], and those in which none is, followed by `none`. */
 struct regex_product {
     const struct regex *const *pattern;
     size_t n_pattern;
     int all;
-    size_t n_barred;
+    size_t n_barred;                /* 0 where all is 0 */
     const grammar_expr *only, none; /* [n_pattern]; -1: such texts are left out */
     int64_t min, max;               /* max -1: no bound */
     const struct regex_name {
