@@ -14,6 +14,7 @@
 #include "test_lines.h"
 
 #include <fcntl.h>
+#include <limits.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 
@@ -772,6 +773,43 @@ static void sparse_models(void)
     }
 }
 
+/* Numbers that no plan can have, asked for or as defaults. */
+static void numbers_out_of_range(void)
+{
+    struct error err = {0};
+    struct opened o;
+    struct plan_request w;
+    const struct {
+        int *number;
+        const char *flag;
+    } row[] = {{&w.n_ctx, "--ctx "},
+               {&w.n_parallel, "--parallel "},
+               {&w.n_snapshots, "--snapshots "},
+               {&w.n_chunk, "--chunk "},
+               {&w.n_threads, "--threads "},
+               {&w.defaults.n_ctx, "--ctx "},
+               {&w.defaults.n_parallel, "--parallel "},
+               {&w.defaults.n_snapshots, "--snapshots "}};
+    if (open_headers(&o, "models/ember/ember.gguf", &err)) {
+        expect(0, "%s", err.text);
+        verdict("numbers", "out of range");
+        return;
+    }
+    for (size_t i = 0; i < 2 * sizeof row / sizeof *row; i++) {
+        struct plan p;
+        char sentence[200];
+        w = (struct plan_request){.how = PLAN_MINIMUM};
+        *row[i / 2].number = i % 2 ? INT_MAX : -5;
+        err = (struct error){0};
+        int n = snprintf(sentence, sizeof sentence, "%s%d: at least", row[i / 2].flag, *row[i / 2].number);
+        expect(plan_make(&p, o.model, &w, &err) != 0 && err.code == ERR_INPUT &&
+                   !strncmp(err.text, sentence, (size_t)n),
+               "%s %s", sentence, err.text);
+    }
+    close_headers(&o);
+    verdict("numbers", "out of range");
+}
+
 int main(int argc, char **argv)
 {
     if (argc == 4 && strcmp(argv[1], "--child") == 0)
@@ -786,6 +824,7 @@ int main(int argc, char **argv)
     machine_trees();
     hostile_keys();
     hostile_shapes();
+    numbers_out_of_range();
     default_context();
     default_sequences();
     char command[100];

@@ -597,8 +597,11 @@ static int check_request(const struct planner *pl, struct error *err)
                          "use a smaller --max-conns or --max-body",
                          (unsigned long long)w->server);
     if (check_number("--ctx", w->n_ctx, CTX_MAX, err) || check_number("--ctx", w->defaults.n_ctx, CTX_MAX, err) ||
-        check_number("--parallel", w->n_parallel, 1 << 12, err) || check_number("--chunk", w->n_chunk, 1 << 16, err) ||
+        check_number("--parallel", w->n_parallel, 1 << 12, err) ||
+        check_number("--parallel", w->defaults.n_parallel, 1 << 12, err) ||
+        check_number("--chunk", w->n_chunk, 1 << 16, err) ||
         check_number("--snapshots", w->n_snapshots, 1 << 10, err) ||
+        check_number("--snapshots", w->defaults.n_snapshots, 1 << 10, err) ||
         check_number("--threads", w->n_threads, POOL_MAX_THREADS, err) || check_sequences(pl, err))
         return -1;
     if (w->n_slots && w->n_slots != pl->base.n_class)
