@@ -81,11 +81,7 @@ INL void step_k(__m128 *acc, const enum block_type t, const int m, const uint8_t
     X(q3_k, TYPE_Q3_K)                                                                                                 \
     X(q5_k, TYPE_Q5_K)                                                                                                 \
     X(iq4_xs, TYPE_IQ4_XS)                                                                                             \
-    X(iq3_s, TYPE_IQ3_S)                                                                                               \
-    X(iq3_xxs, TYPE_IQ3_XXS)                                                                                           \
     X(iq2_s, TYPE_IQ2_S)                                                                                               \
-    X(iq2_xs, TYPE_IQ2_XS)                                                                                             \
-    X(iq2_xxs, TYPE_IQ2_XXS)                                                                                           \
     X(iq1_s, TYPE_IQ1_S)                                                                                               \
     X(iq1_m, TYPE_IQ1_M)                                                                                               \
     X(tq1_0, TYPE_TQ1_0)                                                                                               \

@@ -101,6 +101,13 @@ static inline void dot_rows(const struct wmat *w, int n0, int n1, const struct x
     X(nvfp4, TYPE_NVFP4)                                                                                               \
     X(q1_0, TYPE_Q1_0)
 
+/* Those whose indices choose cells of grids of at most 512. */
+#define CODEBOOK_TYPES(X)                                                                                              \
+    X(iq3_s, TYPE_IQ3_S)                                                                                               \
+    X(iq3_xxs, TYPE_IQ3_XXS)                                                                                           \
+    X(iq2_xs, TYPE_IQ2_XS)                                                                                             \
+    X(iq2_xxs, TYPE_IQ2_XXS)
+
 #define DOT_SMALL(name, TYPE)                                                                                          \
     DOT(dot_##name, step_small(acc, TYPE, 1, p, rs, x, at, n))                                                         \
     PAIR(pair_##name, step_small(acc, TYPE, 2, p, rs, x, at, n))

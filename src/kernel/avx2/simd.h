@@ -3,18 +3,12 @@
 #define KERNEL_AVX2_SIMD_H
 
 #include "base/half.h"
+#include "kernel/inline.h"
 
 #include <immintrin.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
-
-#define INL static inline __attribute__((always_inline))
-#if defined(__clang__)
-#define UNROLL _Pragma("clang loop unroll(full)")
-#else
-#define UNROLL _Pragma("GCC unroll 16")
-#endif
 
 /* All bits of the first n lanes; n may be negative or beyond 8. */
 INL __m256i first_lanes(int n)

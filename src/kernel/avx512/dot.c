@@ -10,13 +10,6 @@
 #include "kernel/tiers.h"
 #include "kernel/unpack.h"
 
-/* Four rows' sums over all slots. */
-INL __m128i fold(__m512i v)
-{
-    __m256i h = _mm256_add_epi32(_mm512_castsi512_si256(v), _mm512_extracti64x4_epi64(v, 1));
-    return _mm_add_epi32(_mm256_castsi256_si128(h), _mm256_extracti128_si256(h, 1));
-}
-
 INL __m512i load_2x32(const void *a, const void *b)
 {
     return _mm512_inserti64x4(_mm512_castsi256_si512(_mm256_loadu_si256((const __m256i *)a)),

@@ -1,0 +1,31 @@
+/* Sums of int32 lanes across registers, AVX-512: what the dots close with. A slot is one of a zmm's four 128-bit quarters. */
+#ifndef KERNEL_AVX512_SUMS_H
+#define KERNEL_AVX512_SUMS_H
+
+#include "kernel/inline.h"
+
+#include <immintrin.h>
+
+/* Lane i of a slot of the result: the sum over that slot of p[i]. */
+INL __m512i rows4(const __m512i p[4])
+{
+    __m512i a = _mm512_add_epi32(_mm512_unpacklo_epi32(p[0], p[1]), _mm512_unpackhi_epi32(p[0], p[1]));
+    __m512i b = _mm512_add_epi32(_mm512_unpacklo_epi32(p[2], p[3]), _mm512_unpackhi_epi32(p[2], p[3]));
+    return _mm512_add_epi32(_mm512_unpacklo_epi64(a, b), _mm512_unpackhi_epi64(a, b));
+}
+
+/* Lane i: the sum of lanes i of all slots. */
+INL __m128i fold(__m512i v)
+{
+    __m256i h = _mm256_add_epi32(_mm512_castsi512_si256(v), _mm512_extracti64x4_epi64(v, 1));
+    return _mm_add_epi32(_mm256_castsi256_si128(h), _mm256_extracti128_si256(h, 1));
+}
+
+/* The sums of four vectors, one a slot each time: lane g of the result is the sum of slot g % 4 of p[g / 4]. */
+INL __m512i group_sums(const __m512i p[4])
+{
+    const __m512i order = _mm512_setr_epi32(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15);
+    return _mm512_permutexvar_epi32(order, rows4(p));
+}
+
+#endif
