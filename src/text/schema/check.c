@@ -13,7 +13,7 @@ static int is_integer(struct schema *s, const struct schema_node *v)
     size_t n;
     const char *text = node_number(v, &n);
     schema_work(s, 4 + n / 4);
-    return number_is_integer(text, n);
+    return decimal_is_integer(text, n);
 }
 
 static unsigned type_of(struct schema *s, const struct schema_node *v)

@@ -5,8 +5,9 @@
  *   shape.c          keywords put together       object.c          members
  *   value.c          texts of each type          array.c           elements
  *   check.c          does a value fit: enums     write.c           values spelled in one way
- *   values.c         lists of values as sets   names.c           lists of names
- *   ask.c            types of a value          common.c          messages, marks, targets of references
+ *   values.c         lists of values as sets     names.c           lists of names
+ *   ask.c            types of a value            common.c          messages, marks, targets of references
+ *   decimal.c        numbers by value
  *
  * A value has to fit a list of nodes (terms): a schema with what it refers to, its allOf, and one branch of each anyOf. Equal lists
  * are compiled once. When no union is left the keywords of all terms are put together into a shape: bounds are narrowed, names
@@ -16,6 +17,7 @@
 
 #include "base/error.h"
 #include "text/regex/tree.h"
+#include "text/schema/decimal.h"
 #include "text/schema/number.h"
 #include "text/schema/read.h"
 #include "text/schema/schema.h"

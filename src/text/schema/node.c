@@ -4,7 +4,7 @@
 
 #include "base/hash.h"
 #include "base/hex.h"
-#include "text/schema/number.h"
+#include "text/schema/decimal.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -100,7 +100,7 @@ int node_is_text(const struct schema_node *x, const char *text)
 
 int node_shorten(struct compile_pool *pool, struct schema_node *x)
 {
-    char text[NUMBER_SHORT];
+    char text[DECIMAL_SHORT];
     if (x->n <= NODE_DIGITS)
         return 0;
     if (compile_work(pool->compile, x->n / 4)) /* a digit takes some 2 ns */
@@ -108,7 +108,7 @@ int node_shorten(struct compile_pool *pool, struct schema_node *x)
     struct node_digits *d = pool_alloc(pool, 1, sizeof *d);
     if (!d)
         return -1;
-    d->n = (uint32_t)number_shorten(x->text, x->n, text);
+    d->n = (uint32_t)decimal_shorten(x->text, x->n, text);
     d->text = pool_copy(pool, text, d->n);
     x->digits = d;
     return d->text ? 0 : -1;
@@ -126,7 +126,7 @@ int node_compare_numbers(struct compile *compile, const struct schema_node *x, c
     size_t n_x, n_y;
     const char *a = node_number(x, &n_x), *b = node_number(y, &n_y);
     compile_work(compile, 16 + (n_x + n_y) / 4);
-    return number_compare(a, n_x, b, n_y);
+    return decimal_compare(a, n_x, b, n_y);
 }
 
 static int same_bytes(const struct schema_node *x, const struct schema_node *y)
@@ -179,7 +179,7 @@ uint64_t node_hash(struct compile *compile, const struct schema_node *x)
     if (x->kind == NODE_NUMBER) {
         const char *text = node_number(x, &n);
         compile_work(compile, 4 + n / 4);
-        return number_hash(text, n);
+        return decimal_hash(text, n);
     }
     if (compile_work(compile, 4 + (x->kind == NODE_STRING ? n / 32 : 0)))
         return 0;

@@ -1,7 +1,6 @@
 /* Ranges of numbers: number.h.
  *
- * A bound becomes a plain decimal: digits before the point, digits behind it, no zeros at the ends. A range of equally long texts
- * is cut at the first digit that differs, as one does on paper:
+ * A bound becomes a plain decimal (decimal.h). A range of equally long texts is cut at the first digit that differs, as one does on paper:
  *
  *     127..243    1 2 [7-9] | 1 [3-9] any | 2 [0-3] any | 2 4 [0-3]
  *
@@ -9,8 +8,8 @@
  * double. So digits alone stay within 64 bits; more of them need a point or an exponent; and an exponent leaves every number finite. */
 #include "text/schema/number.h"
 
-#include "base/hash.h"
 #include "text/grammar/compile.h"
+#include "text/schema/decimal.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -18,164 +17,10 @@
 
 /* MOST_DIGITS in front of a point, unless a bound has more: up to MOST_FINITE, any of which are a finite double. */
 /* MULTIPLE_DIGITS of a multiple: any of them fit 64 bits. */
-enum {
-    MOST_DIGITS = 19,
-    MULTIPLE_DIGITS = 18,
-    MOST_FINITE = 308,
-    MOST_FRACTION = 20,
-    DIGITS_MOST = 420,
-    MOST_LIST = 10000
-};
+enum { MOST_DIGITS = 19, MULTIPLE_DIGITS = 18, MOST_FINITE = 308, MOST_FRACTION = 20, MOST_LIST = 10000 };
 
 /* The largest sizes of integers of 64 bits. */
 static const char most_positive[] = "9223372036854775807", most_negative[] = "9223372036854775808";
-
-struct decimal {
-    int negative, n, n_fraction; /* n 0: nothing before the point */
-    char digits[DIGITS_MOST], fraction[DIGITS_MOST];
-    int huge; /* more digits before the point than fit: all of these are equal */
-};
-
-/* Of the text behind an "e", clipped: whatever is beyond that is beyond every number that matters. */
-static long read_exponent(const char *text, size_t n)
-{
-    size_t i = n && (text[0] == '-' || text[0] == '+');
-    long exponent = 0;
-    for (; i < n && exponent < 99999; i++)
-        exponent = exponent * 10 + (text[i] - '0');
-    return n && text[0] == '-' ? -exponent : exponent;
-}
-
-static void read_decimal(const char *text, size_t n, struct decimal *d)
-{
-    size_t i = 0;
-    int at_digits = 0, lost = 0; /* lost: there were digits behind the last that is kept */
-    char all[DIGITS_MOST];
-    long n_all = 0, point = 0, seen_point = 0;
-    memset(d, 0, sizeof *d);
-    if (n && text[0] == '-')
-        d->negative = 1, i++;
-    for (; i < n && (text[i] | 0x20) != 'e'; i++) {
-        if (text[i] == '.') {
-            seen_point = 1;
-            continue;
-        }
-        at_digits |= text[i] != '0';
-        if (at_digits && n_all < DIGITS_MOST)
-            all[n_all++] = text[i];
-        else
-            lost |= text[i] != '0';
-        point += !seen_point ? at_digits : at_digits ? 0 : -1;
-    }
-    long before = point + (i < n ? read_exponent(text + i + 1, n - i - 1) : 0); /* digits before the point */
-    if (n_all && before > DIGITS_MOST) {
-        d->huge = 1;
-        d->n = DIGITS_MOST;
-        memset(d->digits, '9', DIGITS_MOST);
-        return;
-    }
-    for (long k = 0; k < before && n_all; k++)
-        d->digits[d->n++] = k < n_all ? all[k] : '0';
-    for (long k = before; k < n_all && n_all; k++) {
-        if (k - before < DIGITS_MOST)
-            d->fraction[d->n_fraction++] = k < 0 ? '0' : all[k];
-        else if (k < 0)
-            k = -1; /* zeros in front of the digits: an exponent makes as many as it likes */
-        else
-            lost |= all[k] != '0';
-    }
-    while (d->n_fraction && d->fraction[d->n_fraction - 1] == '0')
-        d->n_fraction--;
-    if (lost) { /* a little more than what is kept */
-        memset(d->fraction + d->n_fraction, '0', (size_t)(DIGITS_MOST - d->n_fraction));
-        d->n_fraction = DIGITS_MOST;
-        d->fraction[DIGITS_MOST - 1] = '1';
-    }
-    if (d->n == 0 && d->n_fraction == 0)
-        d->negative = 0;
-}
-
-static int compare_size(const struct decimal *a, const struct decimal *b)
-{
-    if (a->huge != b->huge)
-        return a->huge ? 1 : -1;
-    if (a->n != b->n)
-        return a->n < b->n ? -1 : 1;
-    int order = memcmp(a->digits, b->digits, (size_t)a->n);
-    if (order)
-        return order < 0 ? -1 : 1;
-    int n = a->n_fraction < b->n_fraction ? a->n_fraction : b->n_fraction;
-    order = memcmp(a->fraction, b->fraction, (size_t)n);
-    if (order)
-        return order < 0 ? -1 : 1;
-    return (a->n_fraction > b->n_fraction) - (a->n_fraction < b->n_fraction);
-}
-
-static int compare(const struct decimal *a, const struct decimal *b)
-{
-    if (a->negative != b->negative)
-        return a->negative ? -1 : 1;
-    return a->negative ? compare_size(b, a) : compare_size(a, b);
-}
-
-/* Digits alone behind the sign, which a comparison takes as they are; 0 of anything else. */
-static size_t plain_digits(const char *text, size_t n, int *negative)
-{
-    size_t i = *negative = n && text[0] == '-';
-    if (i == n || text[i] == '0')
-        return 0;
-    while (i < n && text[i] >= '0' && text[i] <= '9')
-        i++;
-    return i == n && n <= DIGITS_MOST ? n - (size_t)*negative : 0;
-}
-
-int number_compare(const char *a, size_t n_a, const char *b, size_t n_b)
-{
-    struct decimal x, y;
-    int minus_a, minus_b;
-    size_t digits_a = plain_digits(a, n_a, &minus_a), digits_b = digits_a ? plain_digits(b, n_b, &minus_b) : 0;
-    if (digits_b) {
-        int order = digits_a != digits_b ? (digits_a < digits_b ? -1 : 1) : memcmp(a + minus_a, b + minus_b, digits_a);
-        order = (order > 0) - (order < 0);
-        return minus_a != minus_b ? (minus_a ? -1 : 1) : minus_a ? -order : order;
-    }
-    read_decimal(a, n_a, &x);
-    read_decimal(b, n_b, &y);
-    return compare(&x, &y);
-}
-
-uint64_t number_hash(const char *text, size_t n)
-{
-    struct decimal d;
-    size_t minus = n && text[0] == '-', digits = minus;
-    while (digits < n && text[digits] >= '0' && text[digits] <= '9')
-        digits++;
-    if (digits == n && n - minus < 100 && text[minus] != '0') /* as the bytes that a decimal would have */
-        return hash64(text + minus, n - minus, minus);
-    read_decimal(text, n, &d);
-    uint64_t hash = hash64(d.digits, (size_t)d.n, (uint64_t)d.negative);
-    return d.n_fraction ? hash64(d.fraction, (size_t)d.n_fraction, hash) : hash;
-}
-
-int number_is_integer(const char *text, size_t n)
-{
-    struct decimal d;
-    int minus;
-    if (plain_digits(text, n, &minus))
-        return 1;
-    read_decimal(text, n, &d);
-    return d.n_fraction == 0;
-}
-
-size_t number_shorten(const char *text, size_t n, char out[NUMBER_SHORT])
-{
-    struct decimal d;
-    read_decimal(text, n, &d);
-    if (d.huge)
-        return (size_t)sprintf(out, d.negative ? "-1e999" : "1e999");
-    return (size_t)sprintf(out, "%s%.*s%s%.*s", d.negative ? "-" : "", d.n ? d.n : 1, d.n ? d.digits : "0",
-                           d.n_fraction ? "." : "", d.n_fraction, d.fraction);
-}
 
 /* ---- texts of digits ------------------------------------------------------------------------------------------------------------ */
 
@@ -275,7 +120,7 @@ static grammar_expr between(struct grammar_maker *m, const char *low, const char
 
 /* Digits of a whole number without sign: no leading zeros, zero is "0". */
 struct size {
-    char digits[DIGITS_MOST + 2];
+    char digits[DECIMAL_MOST + 2];
     int n;
 };
 
@@ -378,7 +223,7 @@ static int side(const struct decimal *least, int least_out, const struct decimal
     *low = least ? size_of(least) : (struct size){"0", 1};
     if (least && (least->n_fraction || least_out))
         add_one(low);
-    *high = (struct size){.n = DIGITS_MOST};
+    *high = (struct size){.n = DECIMAL_MOST};
     if (most) {
         *high = size_of(most);
         if (!most->n_fraction && most_out && !take_one(high))
@@ -403,9 +248,9 @@ grammar_expr number_integers(struct grammar_maker *m, const struct number_bound 
     size_t parts = 0;
     if (d && s) {
         if (low->text)
-            read_decimal(low->text, low->n, &d[0]);
+            decimal_read(low->text, low->n, &d[0]);
         if (high->text)
-            read_decimal(high->text, high->n, &d[1]);
+            decimal_read(high->text, high->n, &d[1]);
         int low_below = !low->text || d[0].negative, high_above = !high->text || !d[1].negative;
         int zero = low_below || (d[0].n == 0 && d[0].n_fraction == 0 && !low->exclusive);
         zero = zero && (!high->text || (!d[1].negative && (d[1].n || d[1].n_fraction || !high->exclusive)));
@@ -500,7 +345,7 @@ static grammar_expr sizes(struct grammar_maker *m, const struct decimal *low, in
     struct size s[2] = {size_of(low)}, fits = size_of_text(limit);
     grammar_expr part[3];
     size_t parts = 0;
-    if (s[0].n > MOST_FINITE || (high && compare_size(low, high) > 0))
+    if (s[0].n > MOST_FINITE || (high && decimal_compare_size(low, high) > 0))
         return never(m);
     const struct size most = nines(s[0].n > MOST_DIGITS ? s[0].n : MOST_DIGITS);
     s[1] = high ? size_of(high) : most;
@@ -552,9 +397,9 @@ grammar_expr number_decimals(struct grammar_maker *m, const struct number_bound 
     if (!d)
         return grammar_ended(m);
     if (low->text)
-        read_decimal(low->text, low->n, &d[0]);
+        decimal_read(low->text, low->n, &d[0]);
     if (high->text)
-        read_decimal(high->text, high->n, &d[1]);
+        decimal_read(high->text, high->n, &d[1]);
     int low_below = !low->text || d[0].negative;
     int high_below = high->text && (d[1].negative || (!d[1].n && !d[1].n_fraction && high->exclusive));
     if (low_below)
@@ -582,7 +427,7 @@ int number_exists(struct compile *compile, int integer, const struct number_boun
 static int small_bound(const struct number_bound *b, int is_low, int64_t *out)
 {
     struct decimal d;
-    read_decimal(b->text, b->n, &d);
+    decimal_read(b->text, b->n, &d);
     *out = d.negative ? -1 : 1;
     if (d.n > MULTIPLE_DIGITS)
         return 0;

@@ -1,20 +1,10 @@
-/* Ranges of numbers as grammars: decimal texts are compared digit by digit, exactly, whatever their length.
+/* Ranges of numbers as grammars.
  *
  * Every text is a number that JSON readers hold: digits alone are an integer within int64, anything else a finite double. */
 #ifndef TEXT_SCHEMA_NUMBER_H
 #define TEXT_SCHEMA_NUMBER_H
 
 #include "text/grammar/grammar.h"
-
-/* By value: -1, 0, 1. Numbers of more than 420 digits before the point count as equal, and so does what differs behind the 420th. */
-int number_compare(const char *a, size_t n_a, const char *b, size_t n_b);
-/* Equal for equal numbers. */
-uint64_t number_hash(const char *text, size_t n);
-int number_is_integer(const char *text, size_t n);
-
-/* A text of the same value that is not longer than it has to be, with a NUL behind it. Returns its bytes. */
-enum { NUMBER_SHORT = 848 };
-size_t number_shorten(const char *text, size_t n, char out[NUMBER_SHORT]);
 
 struct number_bound {
     const char *text; /* as in JSON; NULL: none */

@@ -49,9 +49,9 @@ int64_t shape_count(struct schema *s, const struct schema_node *node, const char
     size_t n;
     const char *text = node_number(x, &n);
     schema_work(s, 16 + n / 2);
-    if (x->kind != NODE_NUMBER || x->text[0] == '-' || !number_is_integer(text, n))
+    if (x->kind != NODE_NUMBER || x->text[0] == '-' || !decimal_is_integer(text, n))
         return schema_fail(s, x, "%s is not a count", keyword), -2;
-    if (number_compare(text, n, "1000000000", 10) > 0)
+    if (decimal_compare(text, n, "1000000000", 10) > 0)
         return 1000000000;
     return (int64_t)strtod(text, NULL);
 }
@@ -139,11 +139,11 @@ static void narrow_step(struct shape *x, const struct schema_node *node)
     size_t n;
     const char *text = node_number(of, &n);
     schema_work(x->s, 16 + n / 2);
-    if (of->kind != NODE_NUMBER || number_compare(text, n, "0", 1) <= 0) {
+    if (of->kind != NODE_NUMBER || decimal_compare(text, n, "0", 1) <= 0) {
         schema_fail(x->s, of, "multipleOf is not a number above 0");
         return;
     }
-    int small = number_is_integer(text, n) && number_compare(text, n, "1000", 4) <= 0;
+    int small = decimal_is_integer(text, n) && decimal_compare(text, n, "1000", 4) <= 0;
     uint64_t step = small ? (uint64_t)strtod(text, NULL) : 0, a = x->step, b = step;
     while (a && b) { /* the least common multiple */
         uint64_t rest = a % b;
