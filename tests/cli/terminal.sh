@@ -180,6 +180,19 @@ keys "/save $dir/many\\r"
 see "/save again" "many is there; overwrite it\\? \\[y/N\\] "
 keys 'n\r'
 see "/save again" '^nothing was saved$'
+question='many is there; overwrite it\? \[y/N\] '
+keys "/save $dir/many\\r"
+see "/save again" "$question" 2
+keys '\004'
+see "Ctrl-D at a question" '^nothing was saved$' 2
+keys "/save $dir/many\\r"
+see "a question behind Ctrl-D" "$question" 3
+keys '\003'
+see "Ctrl-C at a question" '^nothing was saved$' 3
+keys "/save $dir/many\\r"
+see "a question behind Ctrl-C" "$question" 4
+keys 'y\r'
+see "a question behind Ctrl-C" "^[0-9]+ messages are in $dir/many$" 2
 keys '/system Be brief.\r/system\r/set temp 0.5\r/set\r/system off\r/system\r'
 see "/system" '^system message: Be brief\.$'
 see "/set" '^  temp 0\.5$'

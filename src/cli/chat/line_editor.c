@@ -450,11 +450,13 @@ char *line_ask(const char *question)
     size_t cap = 0;
     fputs(question, stderr);
     fflush(stderr);
+    clearerr(stdin); /* Ctrl-C or Ctrl-D at an earlier question ended that one only */
     ssize_t n = getline(&line, &cap, stdin);
     while (n > 0 && (line[n - 1] == '\n' || line[n - 1] == '\r'))
         line[--n] = 0;
     if (n >= 0)
         return line;
+    fputc('\n', stderr);
     free(line);
     return NULL;
 }

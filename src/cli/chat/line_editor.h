@@ -22,7 +22,7 @@ enum line_read {
  * ends; while it is edited a mark stands for it. The terminal is as it was when this returns, whatever happens. */
 enum line_read line_editor_read(struct line_editor *e, const char *prompt, char **line, size_t *n);
 
-/* A line typed to answer a question, without its end; free() it. NULL: the input has ended. */
+/* A line typed to answer a question, without its end; free() it. NULL: Ctrl-C, Ctrl-D, or the input has ended. */
 char *line_ask(const char *question);
 /* 1: the answer is y or yes. */
 int line_ask_yes(const char *question);
