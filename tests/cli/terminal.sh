@@ -6,7 +6,8 @@ if ! script -qec true /dev/null </dev/null >/dev/null 2>&1; then
     done_testing
     exit
 fi
-export XDG_STATE_HOME="$dir/state" TERM=xterm LC_ALL=C.UTF-8 VISUAL="$dir/editor"
+export XDG_STATE_HOME="$dir/state" TERM=xterm LC_ALL=C.UTF-8 VISUAL="$dir/editor" TMPDIR="$dir/drafts"
+mkdir "$TMPDIR"
 history="$dir/state/stoker/history"
 mkfifo "$dir/keys"
 
@@ -169,11 +170,36 @@ see "/file" '^file.c, 10 bytes, goes before your next message$'
 see "a prompt again" '^> ' 11
 keys 'Explain it.\r'
 see "a prompt again" '^> ' 12
-printf '#!/bin/sh\necho changed >>"$1"\n' >"$dir/editor"
+cat >"$dir/editor" <<'END'
+#!/bin/sh
+case $(cat "$1") in
+wait*)
+    n=0
+    trap 'n=$((n + 1)); echo "the editor had $n"' INT
+    echo "the editor waits"
+    while [ $n -lt 2 ]; do read -r line; done
+    ;;
+fail*) echo written >>"$1" && exit 1 ;;
+esac
+echo changed >>"$1"
+END
 chmod +x "$dir/editor"
 keys '/edit draft \r'
 see "/edit" '^draftchanged$'
 see "a prompt again" '^> ' 13
+keys '/edit wait \r'
+see "/edit" '^the editor waits$'
+keys '\003'
+see "Ctrl-C in the editor" 'the editor had 1$'
+keys '\003'
+see "Ctrl-C in the editor, twice" 'the editor had 2$'
+see "Ctrl-C in the editor" '^waitchanged$'
+see "a prompt again" '^> ' 14
+[ -z "$(ls "$TMPDIR")" ] && pass || fail "/edit" "leaves $(ls "$TMPDIR")"
+keys '/edit fail \r'
+see "an editor that fails" '^the editor \(.*/editor\) ended with a failure$'
+see "an editor that fails" "^nothing is sent; the text is in $TMPDIR/stoker-"
+[ "$(cat "$TMPDIR"/stoker-*)" = failwritten ] && pass || fail "an editor that fails" "the text is lost"
 keys "/save $dir/many\\r"
 see "/save" "^[0-9]+ messages are in $dir/many$"
 keys "/save $dir/many\\r"
@@ -211,6 +237,7 @@ cat >"$dir/want" <<'END'
 "all"
 "file.c\n````\na file\n```\n````\n\nExplain it."
 "draftchanged"
+"waitchanged"
 END
 messages "messages of many lines"
 grep -q pasted "$history" && fail "the history" "remembers a mark" || pass

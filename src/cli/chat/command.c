@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -213,35 +214,69 @@ static enum chat_command attach(struct chat *c, char *argument)
     return CHAT_COMMAND_DONE;
 }
 
-/* The program that a person edits texts with, on a file of ours. -1: it could not be, or ended otherwise than well. */
-static int edit_file(const char *path)
+/* The program that a person edits texts with, on a file of ours; until it ends Ctrl-C is its own. -1: it could not be, or ended otherwise
+ * than well. */
+static int edit_file(const char *editor, const char *path)
 {
-    const char *editor = getenv("VISUAL");
-    if (!editor || !*editor)
-        editor = getenv("EDITOR");
-    if (!editor || !*editor)
-        editor = "vi";
+    static const int theirs[] = {SIGINT, SIGQUIT};
+    struct sigaction ignored = {.sa_handler = SIG_IGN}, before[2];
     int status = -1;
+    for (int i = 0; i < 2; i++)
+        sigaction(theirs[i], &ignored, &before[i]);
     pid_t child = fork();
     if (child == 0) {
+        for (int i = 0; i < 2; i++)
+            sigaction(theirs[i], &before[i], NULL);
         setenv("STOKER_EDITOR", editor, 1);
-        execl("/bin/sh", "sh", "-c", "eval \"$STOKER_EDITOR\" '\"$1\"'", "sh", path, (char *)NULL);
+        execl("/bin/sh", "sh", "-c", "trap : INT QUIT; eval \"$STOKER_EDITOR\" '\"$1\"'", "sh", path, (char *)NULL);
         _exit(127);
     }
     while (child > 0 && waitpid(child, &status, 0) < 0 && errno == EINTR)
         continue;
-    if (child > 0 && WIFEXITED(status) && WEXITSTATUS(status) == 0)
-        return 0;
-    fprintf(stderr, "the editor (%s) ended with a failure; nothing is sent\n", editor);
-    return -1;
+    for (int i = 0; i < 2; i++)
+        sigaction(theirs[i], &before[i], NULL);
+    return child > 0 && WIFEXITED(status) && WEXITSTATUS(status) == 0 ? 0 : -1;
+}
+
+/* What was written but is not sent stays where it is. */
+static void keep_draft(const char *path)
+{
+    struct stat st;
+    if (stat(path, &st) == 0 && st.st_size > 0)
+        fprintf(stderr, "nothing is sent; the text is in %s\n", path);
+    else
+        unlink(path);
+}
+
+static void send_draft(struct chat *c, const char *path)
+{
+    size_t n;
+    char *text = prompt_file(path, &n);
+    if (!text) {
+        keep_draft(path);
+        return;
+    }
+    unlink(path);
+    while (n > 0 && text[n - 1] == '\n')
+        n--;
+    if (n > 0) {
+        fprintf(stderr, "%.*s\n", (int)n, text);
+        chat_turn(c, text, n);
+    } else {
+        fprintf(stderr, "the message is empty; nothing is sent\n");
+    }
+    free(text);
 }
 
 /* A message written in an editor. */
 static enum chat_command edit(struct chat *c, char *argument)
 {
     char path[PATH_MAX];
-    const char *dir = getenv("TMPDIR");
-    size_t n = 0;
+    const char *dir = getenv("TMPDIR"), *editor = getenv("VISUAL");
+    if (!editor || !*editor)
+        editor = getenv("EDITOR");
+    if (!editor || !*editor)
+        editor = "vi";
     snprintf(path, sizeof path, "%s/stoker-XXXXXX", dir && *dir ? dir : "/tmp");
     int fd = mkstemp(path);
     if (fd < 0 || write(fd, argument, strlen(argument)) < 0) {
@@ -251,17 +286,12 @@ static enum chat_command edit(struct chat *c, char *argument)
         return CHAT_COMMAND_DONE;
     }
     close(fd);
-    char *text = edit_file(path) == 0 ? prompt_file(path, &n) : NULL;
-    unlink(path);
-    while (text && n > 0 && text[n - 1] == '\n')
-        n--;
-    if (text && n > 0) {
-        fprintf(stderr, "%.*s\n", (int)n, text);
-        chat_turn(c, text, n);
-    } else if (text) {
-        fprintf(stderr, "the message is empty; nothing is sent\n");
+    if (edit_file(editor, path) == 0) {
+        send_draft(c, path);
+    } else {
+        fprintf(stderr, "the editor (%s) ended with a failure\n", editor);
+        keep_draft(path);
     }
-    free(text);
     return CHAT_COMMAND_DONE;
 }
 
