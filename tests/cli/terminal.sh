@@ -242,6 +242,39 @@ END
 messages "messages of many lines"
 grep -q pasted "$history" && fail "the history" "remembers a mark" || pass
 
+# ---- what was pasted means nothing, what was typed around it does ----------------------------------------------------------
+prompts=1
+# says TEXT: keys, and then there is another prompt
+says() {
+    prompts=$((prompts + 1))
+    keys "$1"
+    see "a prompt behind $1" '^> ' $prompts
+}
+paste() { printf '%s' "\\033[200~$1\\033[201~"; }
+begin "'$stoker' run --temp 0 -n 2$after"
+see "a prompt" '^> '
+says "$(paste '"""doc"""\rx = 1')\\033\\rmore\\r"
+says "$(paste '"""Docstring."""')\\r"
+says "$(paste 'C:\\dir\\')\\r"
+says "Look at $(paste 'D:\\dir\\')\\r"
+says "$(paste '/usr is a folder')\\r"
+says "$(paste '"""')\\025\"\"\"two\\rlines\"\"\"\\r"
+says "\"\"\"$(paste '"""a\rb"""')\"\"\"\\r"
+rm -f "$dir/many"
+says "/save $(paste "$dir/many")\\r"
+keys '\004'
+ends "pastes" "$sane"
+cat >"$dir/want" <<'END'
+"\"\"\"doc\"\"\"\nx = 1\nmore"
+"\"\"\"Docstring.\"\"\""
+"C:\\dir\\"
+"Look at D:\\dir\\"
+"/usr is a folder"
+"two\nlines"
+"\"\"\"a\nb\"\"\""
+END
+messages "pastes"
+
 # ---- a prompt that takes time ----------------------------------------------------------------------------------------------
 long=$(awk 'BEGIN { for (i = 0; i < 480; i++) printf "word " }')
 begin "'$stoker' run -p '$long' -n 2 --temp 0 --chunk 16 --threads 1 --cpu-tier scalar --exact </dev/null$after"

@@ -226,7 +226,15 @@ static char *read_paste(size_t *n)
     return text;
 }
 
-/* Behind the bytes that begin a paste: it is typed, or its mark. */
+/* The editor types a paste, or its mark, where the cursor is. */
+static void insert(struct line_editor *e, const char *text, size_t n)
+{
+    const LineInfo *line = el_line(e->el);
+    paste_inserted(&e->pastes, text, n, (size_t)(line->cursor - line->buffer), line->cursor == line->lastchar);
+    type(e, text, n);
+}
+
+/* Behind the bytes that begin a paste. */
 static void take_paste(struct line_editor *e)
 {
     size_t n;
@@ -237,13 +245,13 @@ static void take_paste(struct line_editor *e)
     }
     n = paste_tidy(text, n);
     if (paste_is_plain(text, n)) {
-        type(e, text, n);
+        insert(e, text, n);
         free(text);
         return;
     }
     const char *mark = paste_keep(&e->pastes, text, n);
     if (mark)
-        type(e, mark, strlen(mark));
+        insert(e, mark, strlen(mark));
 }
 
 enum escape {
@@ -281,9 +289,12 @@ static int next_key(EditLine *el, wchar_t *key)
         char byte = 0;
         int is_typed = e->queue_at == e->queue_end, got = wait_byte(e, &byte);
         const LineInfo *line = el_line(el);
-        int is_early_end = byte == 0 && line->lastchar == line->buffer; /* Ctrl-D from before the terminal was ours */
+        int is_empty = line->lastchar == line->buffer,
+            is_early_end = byte == 0 && is_empty; /* Ctrl-D from before the terminal was ours */
         if (got <= 0 || is_early_end)
             return got < 0 ? -1 : 0;
+        if (is_empty && is_typed)
+            paste_forget_edges(&e->pastes);
         enum escape escape = byte == '\033' && is_typed ? escape_of(e) : ESCAPE_KEY;
         if (escape == ESCAPE_PASTE)
             take_paste(e);
@@ -373,7 +384,7 @@ void line_editor_close(struct line_editor *e)
 
 /* ---- reading ---------------------------------------------------------------------------------------------------------------- */
 
-static enum line_read read_plain(struct line_editor *e, const char *prompt, char **line, size_t *n)
+static enum line_read read_plain(struct line_editor *e, const char *prompt, struct line *out)
 {
     fputs(prompt, stderr);
     fflush(stderr);
@@ -384,8 +395,7 @@ static enum line_read read_plain(struct line_editor *e, const char *prompt, char
         fputc('\n', stderr);
         return LINE_END;
     }
-    *line = e->plain;
-    *n = (size_t)got;
+    *out = (struct line){.text = e->plain, .n = (size_t)got, .typed = (size_t)got};
     return LINE_READ;
 }
 
@@ -419,11 +429,11 @@ static const char *edit(struct line_editor *e, int *n)
     return line;
 }
 
-enum line_read line_editor_read(struct line_editor *e, const char *prompt, char **line, size_t *n)
+enum line_read line_editor_read(struct line_editor *e, const char *prompt, struct line *out)
 {
     int length = 0;
     if (!e->el)
-        return read_plain(e, prompt, line, n);
+        return read_plain(e, prompt, out);
     e->prompt = prompt;
     const char *got = edit(e, &length);
     if (e->interrupted || !got || length <= 0) {
@@ -433,15 +443,18 @@ enum line_read line_editor_read(struct line_editor *e, const char *prompt, char 
     while (length > 0 && (got[length - 1] == '\n' || got[length - 1] == '\r'))
         length--;
     int any = 0;
+    size_t n = (size_t)length;
+    *out = (struct line){.joined = e->joined,
+                         .typed = paste_first(&e->pastes, got, n),
+                         .ends_pasted = paste_is_last(&e->pastes, got, n)};
     free(e->plain);
-    e->plain = paste_expand(&e->pastes, got, (size_t)length, n, &any);
+    e->plain = out->text = paste_expand(&e->pastes, got, n, &out->n, &any);
     e->plain_room = 0;
     if (!e->plain)
         return LINE_END;
     if (!any)
-        keep(e, e->plain, *n);
-    *line = e->plain;
-    return e->joined ? LINE_JOINED : any ? LINE_PASTED : LINE_READ;
+        keep(e, e->plain, out->n);
+    return LINE_READ;
 }
 
 char *line_ask(const char *question)

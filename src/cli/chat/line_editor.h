@@ -12,15 +12,21 @@ void line_editor_close(struct line_editor *e);
 
 enum line_read {
     LINE_READ,
-    LINE_PASTED,  /* holds text that was pasted: nothing in it has a meaning of its own */
-    LINE_JOINED,  /* ended by Alt-Enter: the message goes on */
-    LINE_DROPPED, /* Ctrl-C on a line with text */
+    LINE_DROPPED, /* Ctrl-C on a line with text, or the mark of a paste was edited, as a sentence on stderr says */
     LINE_END
 };
 
-/* *line: n bytes and a NUL, without its end, valid until the next call. What was pasted in brackets stands in it whole, maybe with line
- * ends; while it is edited a mark stands for it. The terminal is as it was when this returns, whatever happens. */
-enum line_read line_editor_read(struct line_editor *e, const char *prompt, char **line, size_t *n);
+/* In what was pasted nothing has a meaning of its own: only what was typed at the beginning and at the end of a line can have one. */
+struct line {
+    char *text;      /* n bytes and a NUL, without its end, valid until the next call */
+    size_t n, typed; /* bytes; those before what was pasted first */
+    int ends_pasted; /* what was pasted stands at its end */
+    int joined;      /* ended by Alt-Enter: the message goes on */
+};
+
+/* What was pasted in brackets stands in the line whole, maybe with line ends; while it is edited a mark may stand for it. The terminal is as
+ * it was when this returns, whatever happens. */
+enum line_read line_editor_read(struct line_editor *e, const char *prompt, struct line *out);
 
 /* A line typed to answer a question, without its end; free() it. NULL: Ctrl-C, Ctrl-D, or the input has ended. */
 char *line_ask(const char *question);

@@ -80,4 +80,40 @@ void paste_forget(struct pastes *p)
     for (int i = 0; i < p->n; i++)
         free(p->of[i].text);
     p->n = 0;
+    paste_forget_edges(p);
 }
+
+/* ---- where pastes stand in the line ----------------------------------------------------------------------------------------- */
+
+static struct paste_edge edge(const char *text, size_t n)
+{
+    struct paste_edge e = {.n = n};
+    memcpy(e.text, text, n);
+    return e;
+}
+
+void paste_inserted(struct pastes *p, const char *text, size_t n, size_t at, int is_end)
+{
+    size_t known = n < sizeof p->first.text ? n : sizeof p->first.text;
+    if (p->first.n == 0 || at <= p->first_at) {
+        p->first = edge(text, known);
+        p->first_at = at;
+    }
+    if (is_end)
+        p->last = edge(text + n - known, known);
+}
+
+size_t paste_first(const struct pastes *p, const char *line, size_t n)
+{
+    const struct paste_edge *e = &p->first;
+    int is_there = e->n > 0 && p->first_at + e->n <= n && memcmp(line + p->first_at, e->text, e->n) == 0;
+    return is_there ? p->first_at : n;
+}
+
+int paste_is_last(const struct pastes *p, const char *line, size_t n)
+{
+    const struct paste_edge *e = &p->last;
+    return e->n > 0 && e->n <= n && memcmp(line + n - e->n, e->text, e->n) == 0;
+}
+
+void paste_forget_edges(struct pastes *p) { p->first.n = p->last.n = 0; }

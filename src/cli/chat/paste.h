@@ -20,6 +20,11 @@ struct pastes {
         char mark[48];
     } of[PASTES];
     int n;
+    struct paste_edge { /* some bytes, by which a paste, or its mark, is known again in the edited line; n 0: none */
+        char text[8];
+        size_t n;
+    } first, last; /* of what was pasted first in the line, and at its end */
+    size_t first_at;
 };
 
 /* Makes line ends of a paste "\n" and takes those at its end away; returns what is left of n bytes. */
@@ -31,5 +36,14 @@ const char *paste_keep(struct pastes *p, char *text, size_t n);
 /* A line with each mark replaced by its text: malloc'd, *n_out bytes and a NUL; NULL: no memory. *any: whether there was one. */
 char *paste_expand(const struct pastes *p, const char *line, size_t n, size_t *n_out, int *any);
 void paste_forget(struct pastes *p);
+
+/* A paste, or its mark, goes into the line at byte `at`, which is its end or not. */
+void paste_inserted(struct pastes *p, const char *text, size_t n, size_t at, int is_end);
+/* How many bytes of a line stand before all that was pasted: n if nothing was, or if it was edited since. */
+size_t paste_first(const struct pastes *p, const char *line, size_t n);
+/* 1: what was pasted stands at the end of a line. */
+int paste_is_last(const struct pastes *p, const char *line, size_t n);
+/* The line is empty again. */
+void paste_forget_edges(struct pastes *p);
 
 #endif

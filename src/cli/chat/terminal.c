@@ -1,5 +1,6 @@
 /* A person at a terminal: see chat.h. A message is a line. One that ends with a backslash, or by Alt-Enter, goes on in the next; """ at
- * the beginning or the end of a line opens a text of many lines, and closes it. In what was pasted nothing of this has a meaning. */
+ * the beginning or the end of a line opens a text of many lines, and closes it. What was pasted has none of these meanings, and a message
+ * that begins with it, or with quotes, is no command. */
 #include "cli/chat/chat.h"
 
 #include "cli/chat/line_editor.h"
@@ -12,6 +13,7 @@
 struct message {
     char *text;
     size_t n, cap;
+    int is_text; /* no command, whatever it begins with */
 };
 
 static int append(struct message *m, const char *text, size_t n)
@@ -33,45 +35,50 @@ static int append(struct message *m, const char *text, size_t n)
 #define QUOTES "\"\"\""
 enum { N_QUOTES = 3 };
 
-static int begins_with_quotes(const char *line, size_t n)
+static int begins_with_quotes(const struct line *l)
 {
-    return n >= N_QUOTES && memcmp(line, QUOTES, N_QUOTES) == 0;
-}
-static int ends_with_quotes(const char *line, size_t n)
-{
-    return n >= N_QUOTES && memcmp(line + n - N_QUOTES, QUOTES, N_QUOTES) == 0;
+    return l->typed >= N_QUOTES && memcmp(l->text, QUOTES, N_QUOTES) == 0;
 }
 
-/* Takes marks of quotes off a line, and the backslash at its end. 1: the message goes on. */
-static int take_marks(char **line, size_t *n, int *quoted)
+static int ends_with_quotes(const struct line *l)
 {
-    for (int side = 0; side < 2; side++) {
-        int is_mark = side == 0 ? begins_with_quotes(*line, *n) : ends_with_quotes(*line, *n);
-        if (!is_mark)
-            continue;
+    return l->n >= N_QUOTES && memcmp(l->text + l->n - N_QUOTES, QUOTES, N_QUOTES) == 0;
+}
+
+/* Takes marks of quotes off a line, and the backslash at its end, where they were typed. 1: the message goes on. */
+static int take_marks(struct line *l, int *quoted)
+{
+    if (begins_with_quotes(l)) {
         *quoted = !*quoted;
-        *line += side == 0 ? N_QUOTES : 0;
-        *n -= N_QUOTES;
+        l->text += N_QUOTES;
+        l->n -= N_QUOTES;
+        l->typed -= N_QUOTES;
     }
-    int joins = !*quoted && *n > 0 && (*line)[*n - 1] == '\\';
-    *n -= (size_t)joins;
+    if (l->ends_pasted)
+        return *quoted;
+    if (ends_with_quotes(l)) {
+        *quoted = !*quoted;
+        l->n -= N_QUOTES;
+    }
+    int joins = !*quoted && l->n > 0 && l->text[l->n - 1] == '\\';
+    l->n -= (size_t)joins;
     return *quoted || joins;
 }
 
 /* All lines of a message. */
 static enum line_read read_message(struct line_editor *e, struct message *m)
 {
-    char *line;
-    size_t n;
+    struct line line;
     int quoted = 0, more = 0;
     m->n = 0;
     do {
-        enum line_read got = line_editor_read(e, more ? "... " : "> ", &line, &n);
-        if (got == LINE_DROPPED || got == LINE_END)
+        enum line_read got = line_editor_read(e, more ? "... " : "> ", &line);
+        if (got != LINE_READ)
             return more ? LINE_DROPPED : got;
-        more = got == LINE_PASTED ? quoted : take_marks(&line, &n, &quoted);
-        more |= got == LINE_JOINED;
-        if (append(m, line, n) || append(m, "\n", 1))
+        if (!more)
+            m->is_text = line.typed == 0 || begins_with_quotes(&line);
+        more = take_marks(&line, &quoted) | line.joined;
+        if (append(m, line.text, line.n) || append(m, "\n", 1))
             return LINE_END;
     } while (more);
     while (m->n > 0 && m->text[m->n - 1] == '\n')
@@ -84,7 +91,7 @@ static enum line_read read_message(struct line_editor *e, struct message *m)
 
 static int obeyed(struct chat *c, const struct message *m, int *quit)
 {
-    enum chat_command what = strchr(m->text, '\n') ? CHAT_NO_COMMAND : chat_command(c, m->text);
+    enum chat_command what = m->is_text || strchr(m->text, '\n') ? CHAT_NO_COMMAND : chat_command(c, m->text);
     *quit = what == CHAT_QUIT;
     return what != CHAT_NO_COMMAND;
 }
