@@ -261,6 +261,19 @@ says "$(paste '/usr is a folder')\\r"
 says "$(paste '"""')\\025\"\"\"two\\rlines\"\"\"\\r"
 says "\"\"\"$(paste '"""a\rb"""')\"\"\"\\r"
 rm -f "$dir/many"
+says '"""/quit"""\r'
+says "/system $(paste 'Be\rbrief.')\\r"
+says '/system\r'
+see "/system and a paste" '^system message: Be$'
+says '/system """\r  Be kind\rand brief.\r"""\r'
+says '/system\r'
+see "/system and quotes" '^system message: Be kind$'
+says '/system """Be\rbold."""\r'
+says '/system\r'
+see "/system and quotes on its line" '^bold\.$'
+says '/stats \\\rnow\r'
+see "a command of two lines" '^/stats takes one line; /help lists them$'
+says '/nosuch \\\rb\r'
 says "/save $(paste "$dir/many")\\r"
 keys '\004'
 ends "pastes" "$sane"
@@ -272,6 +285,8 @@ cat >"$dir/want" <<'END'
 "/usr is a folder"
 "two\nlines"
 "\"\"\"a\nb\"\"\""
+"/quit"
+"/nosuch \nb"
 END
 messages "pastes"
 

@@ -75,7 +75,8 @@ void print_answer_stats(struct chat *c, const struct stoker_stats *before, const
 int chat_terminal(struct chat *c);
 
 enum chat_command { CHAT_NO_COMMAND, CHAT_COMMAND_DONE, CHAT_QUIT };
-/* Runs a line that begins with a slash and a word as a command. CHAT_NO_COMMAND: it is none; CHAT_QUIT: the chat ends. */
-enum chat_command chat_command(struct chat *c, const char *line);
+/* Runs a message that begins with a slash and a word as a command; one of several lines if the word names a command. CHAT_NO_COMMAND: it is
+ * none; CHAT_QUIT: the chat ends. */
+enum chat_command chat_command(struct chat *c, const char *message);
 
 #endif

@@ -15,10 +15,11 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-/* argument: what stands behind the name, maybe empty. */
+/* argument: what stands behind the name, maybe empty; of several lines where takes_lines is 1. */
 struct command {
     const char *name, *argument, *help;
     enum chat_command (*run)(struct chat *c, char *argument);
+    int takes_lines;
 };
 
 static enum chat_command clear(struct chat *c, char *argument)
@@ -327,9 +328,9 @@ static const struct command commands[] = {
     {"help", "", "this list", help},
     {"clear", "", "forget the conversation", clear},
     {"retry", "", "another answer to the last message", retry},
-    {"system", "TEXT", "another system message; off: none; without TEXT: shows it", set_system},
+    {"system", "TEXT", "another system message; off: none; without TEXT: shows it", set_system, 1},
     {"file", "PATH", "a file that goes before the next message", attach},
-    {"edit", "[TEXT]", "write the next message in $VISUAL or $EDITOR", edit},
+    {"edit", "[TEXT]", "write the next message in $VISUAL or $EDITOR", edit, 1},
     {"think", "on|off", "let the model think first; without a word: as its template has it", think},
     {"set", "NAME VALUE", "a number of sampling (temp, top_k, ..), max_tokens, seed; without: shows them", set},
     {"stats", "", "speed and memory after each answer, or no more", stats},
@@ -351,23 +352,36 @@ static enum chat_command help(struct chat *c, char *argument)
     return CHAT_COMMAND_DONE;
 }
 
-enum chat_command chat_command(struct chat *c, const char *line)
+static const struct command *find(const char *name, size_t n)
 {
-    size_t n = strspn(line + 1, "abcdefghijklmnopqrstuvwxyz");
-    if (*line != '/' || n == 0 || (line[1 + n] && line[1 + n] != ' '))
+    for (size_t i = 0; i < sizeof commands / sizeof *commands; i++)
+        if (strlen(commands[i].name) == n && memcmp(commands[i].name, name, n) == 0)
+            return &commands[i];
+    return NULL;
+}
+
+enum chat_command chat_command(struct chat *c, const char *message)
+{
+    static const char space[] = " \n";
+    size_t n = strspn(message + 1, "abcdefghijklmnopqrstuvwxyz");
+    if (*message != '/' || n == 0 || !strchr(space, message[1 + n]))
         return CHAT_NO_COMMAND;
-    char *text = strdup(line + 1);
+    const struct command *command = find(message + 1, n);
+    int has_lines = strchr(message, '\n') != NULL;
+    if (!command && has_lines)
+        return CHAT_NO_COMMAND;
+    if (!command || (has_lines && !command->takes_lines)) {
+        fprintf(stderr, "/%.*s %s; /help lists them\n", (int)n, message + 1,
+                command ? "takes one line" : "is no command");
+        return CHAT_COMMAND_DONE;
+    }
+    char *text = strdup(message + 1);
     enum chat_command what = CHAT_COMMAND_DONE;
-    size_t i = 0, end = sizeof commands / sizeof *commands;
-    while (i < end && !(strlen(commands[i].name) == n && memcmp(commands[i].name, line + 1, n) == 0))
-        i++;
-    if (i == end) {
-        fprintf(stderr, "/%.*s is no command; /help lists them\n", (int)n, line + 1);
-    } else if (text) {
-        char *argument = text + n + strspn(text + n, " ");
-        for (size_t k = strlen(argument); k > 0 && argument[k - 1] == ' ';)
+    if (text) {
+        char *argument = text + n + strspn(text + n, space);
+        for (size_t k = strlen(argument); k > 0 && strchr(space, argument[k - 1]);)
             argument[--k] = 0;
-        what = commands[i].run(c, argument);
+        what = command->run(c, argument);
     }
     free(text);
     return what;

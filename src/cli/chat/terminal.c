@@ -1,6 +1,6 @@
 /* A person at a terminal: see chat.h. A message is a line. One that ends with a backslash, or by Alt-Enter, goes on in the next; """ at
- * the beginning or the end of a line opens a text of many lines, and closes it. What was pasted has none of these meanings, and a message
- * that begins with it, or with quotes, is no command. */
+ * the beginning of a line, behind the name of a command or at the end of a line opens a text of many lines, and closes it. What was pasted
+ * has none of these meanings, and a message that begins with it, or with quotes, is no command. */
 #include "cli/chat/chat.h"
 
 #include "cli/chat/line_editor.h"
@@ -35,9 +35,16 @@ static int append(struct message *m, const char *text, size_t n)
 #define QUOTES "\"\"\""
 enum { N_QUOTES = 3 };
 
-static int begins_with_quotes(const struct line *l)
+static int has_quotes(const struct line *l, size_t at)
 {
-    return l->typed >= N_QUOTES && memcmp(l->text, QUOTES, N_QUOTES) == 0;
+    return l->typed >= at + N_QUOTES && memcmp(l->text + at, QUOTES, N_QUOTES) == 0;
+}
+
+/* Where a text may begin: at the beginning of a line, or behind the name of a command. */
+static size_t begin_of_text(const struct line *l)
+{
+    size_t name = *l->text == '/' ? strcspn(l->text, " ") : 0;
+    return name + strspn(l->text + name, " ");
 }
 
 static int ends_with_quotes(const struct line *l)
@@ -48,11 +55,11 @@ static int ends_with_quotes(const struct line *l)
 /* Takes marks of quotes off a line, and the backslash at its end, where they were typed. 1: the message goes on. */
 static int take_marks(struct line *l, int *quoted)
 {
-    if (begins_with_quotes(l)) {
+    size_t at = *quoted ? 0 : begin_of_text(l);
+    if (has_quotes(l, at)) {
         *quoted = !*quoted;
-        l->text += N_QUOTES;
+        memmove(l->text + at, l->text + at + N_QUOTES, l->n - at - N_QUOTES + 1);
         l->n -= N_QUOTES;
-        l->typed -= N_QUOTES;
     }
     if (l->ends_pasted)
         return *quoted;
@@ -76,7 +83,7 @@ static enum line_read read_message(struct line_editor *e, struct message *m)
         if (got != LINE_READ)
             return more ? LINE_DROPPED : got;
         if (!more)
-            m->is_text = line.typed == 0 || begins_with_quotes(&line);
+            m->is_text = line.typed == 0 || has_quotes(&line, 0);
         more = take_marks(&line, &quoted) | line.joined;
         if (append(m, line.text, line.n) || append(m, "\n", 1))
             return LINE_END;
@@ -91,7 +98,7 @@ static enum line_read read_message(struct line_editor *e, struct message *m)
 
 static int obeyed(struct chat *c, const struct message *m, int *quit)
 {
-    enum chat_command what = m->is_text || strchr(m->text, '\n') ? CHAT_NO_COMMAND : chat_command(c, m->text);
+    enum chat_command what = m->is_text ? CHAT_NO_COMMAND : chat_command(c, m->text);
     *quit = what == CHAT_QUIT;
     return what != CHAT_NO_COMMAND;
 }
