@@ -150,8 +150,8 @@ see "a paste of one line" '^> one line, edited$'
 see "a prompt again" '^> ' 3
 keys '\033[200~"""doc"""\rx = 1\033[201~\r'
 see "a prompt again" '^> ' 4
-keys 'a \033[200~1\r2\033[201~ b \033[200~3\r4\033[201~\177\r'
-see "half a mark is text" '\[pasted 2: 2 lines'
+keys 'a \033[200~1\r2\033[201~ b \033[200~3\r4\033[201~\r'
+see "two pastes" '\[pasted 2: 2 lines\]$'
 see "a prompt again" '^> ' 5
 keys 'first\033\rsecond\r'
 see "Alt-Enter" '^\.\.\. second$'
@@ -230,7 +230,7 @@ cat >"$dir/want" <<'END'
 "int f(void)\n{\n\treturn 1; \\\n} What is it?"
 "one line, edited"
 "\"\"\"doc\"\"\"\nx = 1"
-"a 1\n2 b [pasted 2: 2 lines"
+"a 1\n2 b 3\n4"
 "first\nsecond"
 "begin\nmiddle\\\nend"
 "Explain: \ncode\n please"
@@ -261,6 +261,11 @@ says "$(paste '/usr is a folder')\\r"
 says "$(paste '"""')\\025\"\"\"two\\rlines\"\"\"\\r"
 says "\"\"\"$(paste '"""a\rb"""')\"\"\"\\r"
 rm -f "$dir/many"
+says "a $(paste '1\r2') b $(paste '3\r4')\\177\\r"
+see "the mark of a paste, its end gone" '^the mark of a paste was edited, so nothing is sent; paste again$'
+says "$(paste '1\r2') b\\001\\004\\r"
+see "the mark of a paste, its beginning gone" '^the mark of a paste was edited, so nothing is sent; paste again$' 2
+says "$(paste '1\r2')\\025no paste\\r"
 says '"""/quit"""\r'
 says "/system $(paste 'Be\rbrief.')\\r"
 says '/system\r'
@@ -285,6 +290,7 @@ cat >"$dir/want" <<'END'
 "/usr is a folder"
 "two\nlines"
 "\"\"\"a\nb\"\"\""
+"no paste"
 "/quit"
 "/nosuch \nb"
 END

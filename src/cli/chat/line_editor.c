@@ -444,6 +444,10 @@ enum line_read line_editor_read(struct line_editor *e, const char *prompt, struc
         length--;
     int any = 0;
     size_t n = (size_t)length;
+    if (paste_is_cut(&e->pastes, got, n)) {
+        fprintf(stderr, "the mark of a paste was edited, so nothing is sent; paste again\n");
+        return LINE_DROPPED;
+    }
     *out = (struct line){.joined = e->joined,
                          .typed = paste_first(&e->pastes, got, n),
                          .ends_pasted = paste_is_last(&e->pastes, got, n)};

@@ -75,6 +75,26 @@ char *paste_expand(const struct pastes *p, const char *line, size_t n, size_t *n
     return out;
 }
 
+/* 1: a mark of a paste begins or ends here. */
+static int is_piece(const struct paste *p, const char *text)
+{
+    enum { PIECE = 4 };
+    return strncmp(text, p->mark, PIECE) == 0 || strncmp(text, p->mark + strlen(p->mark) - PIECE, PIECE) == 0;
+}
+
+int paste_is_cut(const struct pastes *p, const char *line, size_t n)
+{
+    const struct paste *whole;
+    for (int k = 0; k < p->n; k++) {
+        if (memmem(line, n, p->of[k].mark, strlen(p->of[k].mark)))
+            continue;
+        for (size_t i = 0; i < n; i += whole ? strlen(whole->mark) : 1)
+            if (!(whole = marked(p, line + i, n - i)) && is_piece(&p->of[k], line + i))
+                return 1;
+    }
+    return 0;
+}
+
 void paste_forget(struct pastes *p)
 {
     for (int i = 0; i < p->n; i++)

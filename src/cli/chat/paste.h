@@ -35,6 +35,8 @@ int paste_is_plain(const char *text, size_t n);
 const char *paste_keep(struct pastes *p, char *text, size_t n);
 /* A line with each mark replaced by its text: malloc'd, *n_out bytes and a NUL; NULL: no memory. *any: whether there was one. */
 char *paste_expand(const struct pastes *p, const char *line, size_t n, size_t *n_out, int *any);
+/* 1: a mark stands in the line in part: it was edited, and its text would be lost. */
+int paste_is_cut(const struct pastes *p, const char *line, size_t n);
 void paste_forget(struct pastes *p);
 
 /* A paste, or its mark, goes into the line at byte `at`, which is its end or not. */
