@@ -296,6 +296,29 @@ cat >"$dir/want" <<'END'
 END
 messages "pastes"
 
+# ---- a context that is full ------------------------------------------------------------------------------------------------
+prompts=1
+begin "'$stoker' run --temp 0 -n 2 --ctx 128$after"
+see "a prompt" '^> '
+printf 'a file' >"$dir/small"
+says "/file $dir/small\\r"
+says "$(awk 'BEGIN { for (i = 0; i < 150; i++) printf "word " }')\\r"
+see "a message that is too long" 'the prompt has [0-9]+ tokens, the context 128; try --ctx'
+see "a file before a message that failed" '^what /file attached waits for the next message; /file off drops it$'
+says 'Explain it.\r'
+says "/file $dir/small\\r"
+says '/file off\r'
+says 'Spell cat.\r'
+rm -f "$dir/many"
+says "/save $dir/many\\r"
+keys '\004'
+ends "a context that is full" "$sane"
+cat >"$dir/want" <<'END'
+"small\n```\na file\n```\n\nExplain it."
+"Spell cat."
+END
+messages "a file before a message that failed"
+
 # ---- a prompt that takes time ----------------------------------------------------------------------------------------------
 long=$(awk 'BEGIN { for (i = 0; i < 480; i++) printf "word " }')
 begin "'$stoker' run -p '$long' -n 2 --temp 0 --chunk 16 --threads 1 --cpu-tier scalar --exact </dev/null$after"

@@ -317,18 +317,23 @@ int chat_turn(struct chat *c, const char *text, size_t n)
         fprintf(stderr, "stoker: the prompt is empty; give some text with -p, -f or on stdin\n");
         return 1;
     }
-    size_t before = json_array_size(c->message);
+    size_t before = json_array_size(c->message), n_attached = c->attached.n;
     buffer_put(&c->attached, text, n);
-    int failed = c->attached.failed || add_message(c, text_message("user", c->attached.text, c->attached.n));
-    buffer_free(&c->attached);
-    if (failed) {
+    if (c->attached.failed || add_message(c, text_message("user", c->attached.text, c->attached.n))) {
         fprintf(stderr, "stoker: no memory for the conversation\n");
+        buffer_free(&c->attached);
         return 1;
     }
     c->request.sampling.choice = 0;
     int status = answer_all(c);
-    if (status != 0)
-        forget_behind(c, before);
+    if (status == 0) {
+        buffer_free(&c->attached);
+        return 0;
+    }
+    forget_behind(c, before);
+    c->attached.n = n_attached;
+    if (n_attached > 0)
+        fprintf(stderr, "what /file attached waits for the next message; /file off drops it\n");
     return status;
 }
 

@@ -37,7 +37,7 @@ struct chat {
 int chat_system(struct chat *c, const char *text);
 
 /* A turn: the person's message of n bytes, the answer, its calls. 0, or the exit status of a failure, after a sentence; then the
- * conversation is as it was before. */
+ * conversation is as it was before, and what was attached still is. */
 int chat_turn(struct chat *c, const char *text, size_t n);
 
 /* Answers the person's last message once more, as another choice of its seed. As chat_turn(); -1: there is no message. */

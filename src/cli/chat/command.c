@@ -189,6 +189,10 @@ static enum chat_command attach(struct chat *c, char *argument)
 {
     size_t n;
     struct buffer *b = &c->attached;
+    if (strcmp(argument, "off") == 0) {
+        buffer_free(b);
+        return CHAT_COMMAND_DONE;
+    }
     char *text = *argument ? prompt_file(argument, &n) : NULL;
     if (*argument == 0)
         fprintf(stderr, "/file PATH\n");
@@ -329,7 +333,7 @@ static const struct command commands[] = {
     {"clear", "", "forget the conversation", clear},
     {"retry", "", "another answer to the last message", retry},
     {"system", "TEXT", "another system message; off: none; without TEXT: shows it", set_system, 1},
-    {"file", "PATH", "a file that goes before the next message", attach},
+    {"file", "PATH", "a file that goes before the next message; off: none does", attach},
     {"edit", "[TEXT]", "write the next message in $VISUAL or $EDITOR", edit, 1},
     {"think", "on|off", "let the model think first; without a word: as its template has it", think},
     {"set", "NAME VALUE", "a number of sampling (temp, top_k, ..), max_tokens, seed; without: shows them", set},
