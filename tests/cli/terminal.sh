@@ -305,14 +305,17 @@ says "/file $dir/small\\r"
 says "$(awk 'BEGIN { for (i = 0; i < 150; i++) printf "word " }')\\r"
 see "a message that is too long" 'the prompt has [0-9]+ tokens, the context 128; try --ctx'
 see "a file before a message that failed" '^what /file attached waits for the next message; /file off drops it$'
+shows '^/clear forgets' && fail "a first message that is too long" "is told of /clear" || pass
 says 'Explain it.\r'
 says "/file $dir/small\\r"
 says '/file off\r'
 says 'Spell cat.\r'
+says "$(awk 'BEGIN { for (i = 0; i < 100; i++) printf "word " }')\\r"
+see "a conversation that is too long" '^/clear forgets the conversation; to keep it: /save FILE, start again with --ctx N, /load FILE$'
 rm -f "$dir/many"
 says "/save $dir/many\\r"
 keys '\004'
-ends "a context that is full" "$sane"
+ends "a context that is full" '^ended 1 echo icanon isig$'
 cat >"$dir/want" <<'END'
 "small\n```\na file\n```\n\nExplain it."
 "Spell cat."

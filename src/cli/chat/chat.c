@@ -170,6 +170,17 @@ static size_t lasting(const struct chat *c, const struct stoker_prompt *p)
     return same;
 }
 
+/* What to do where a conversation does not fit in the context any more. */
+static void advise(const struct chat *c, size_t n_prompt)
+{
+    struct stoker_plan plan;
+    stoker_plan_of(c->engine, &plan);
+    size_t n_before = json_array_size(c->message) - 1 - (strcmp(role_of(c, 0), "system") == 0);
+    if (c->has_commands && n_prompt >= (size_t)plan.n_ctx && n_before > 0)
+        fprintf(stderr,
+                "/clear forgets the conversation; to keep it: /save FILE, start again with --ctx N, /load FILE\n");
+}
+
 /* Hand the conversation over; the reply will take its answer apart. */
 static int begin(struct chat *c, struct answer *a, stoker_id *id)
 {
@@ -193,9 +204,11 @@ static int begin(struct chat *c, struct answer *a, stoker_id *id)
         progress_begin(&a->reading, "reading the prompt", PROGRESS_TOKENS, 0);
         failed = stoker_submit(c->engine, &c->request, id, &err);
     }
-    stoker_prompt_free(&prompt);
-    if (failed)
+    if (failed) {
         report(&err);
+        advise(c, prompt.n_token);
+    }
+    stoker_prompt_free(&prompt);
     return !failed ? 0 : is_usage ? 2 : 1;
 }
 

@@ -27,6 +27,7 @@ struct chat {
     struct buffer attached;            /* files that go before the next message */
     struct stoker_reply_options reply; /* prompt is filled per turn */
     int n_call;                        /* calls so far, for their ids */
+    int has_commands;                  /* 1: a person types, who can be told of commands */
     int json;                          /* 1: answers as JSON */
     int stats;                         /* after each answer: 0 nothing, 1 speed and memory, 2 all counters */
     int told_types;                    /* statistics have named the types without fast kernels */

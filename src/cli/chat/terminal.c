@@ -123,6 +123,7 @@ int chat_terminal(struct chat *c)
         fprintf(stderr, "stoker: no memory for the line editor\n");
         return 1;
     }
+    c->has_commands = 1;
     greet(c);
     while (!quit && (chat_interrupts = 0, got = read_message(e, &m)) != LINE_END)
         if (got == LINE_READ && m.n > 0 && !obeyed(c, &m, &quit))
