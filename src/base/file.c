@@ -31,7 +31,7 @@ char *file_read_stream(FILE *f, const char *name, size_t most, size_t *n, struct
             error_set(err, ERR_IO, "%s: cannot be read: %s", name, strerror(errno));
         else if (*n > most)
             error_set(err, ERR_INPUT, "%s: larger than %zu MiB", name, most >> 20);
-    } while (!err->code && got > 0);
+    } while (!err->code && got > 0 && !feof(f)); /* a terminal could be read on */
     if (err->code) {
         free(text);
         return NULL;

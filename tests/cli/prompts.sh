@@ -59,10 +59,23 @@ want="@$dir/a"
 same "no file is read because of an at sign" -p "@$dir/a"
 
 # What is asked for anyway is waited for; that something else is waited for is said.
-want=Hello
-(sleep 4) | "$stoker" run -p Hello --temp 0 -n 3 >"$dir/out" 2>"$dir/err"
-status=$?
-is "a stdin that does not end" 0 "=Hello! I" "^stoker: waiting for the end of stdin, which is a part of the prompt"
+mkfifo "$dir/fifo"
+# patient WHAT STDIN ARGUMENT...: STDIN comes only after the sentence, and with the arguments it makes up the prompt Hello
+patient() {
+    what=$1 text=$2
+    shift 2
+    timeout $limit "$stoker" run --temp 0 -n 3 "$@" <"$dir/fifo" >"$dir/out" 2>"$dir/err" &
+    exec 4>"$dir/fifo"
+    wait_for $limit grep -q '^stoker: waiting for the end of stdin, which is a part of the prompt' "$dir/err" && pass ||
+        fail "$what" "is waited for in silence"
+    printf %s "$text" >&4
+    exec 4>&-
+    wait $!
+    status=$?
+    is "$what" 0 "=Hello! I" .
+}
+patient "a stdin that does not end" "" -p Hello
+patient "a prompt that does not end" Hello
 "$stoker" run -p Hello --temp 0 -n 3 >"$dir/out" 2>"$dir/err" <&-
 status=$?
 is "a closed stdin" 0 "=Hello! I" ""
@@ -77,6 +90,12 @@ is "a folder" 1 "" "^stoker: $dir: "
 printf 'ab\377' >"$dir/bytes"
 run run -p x -f "$dir/bytes"
 is "a file of bytes" 1 "" "^stoker: $dir/bytes is not valid UTF-8 at byte 2 \\(0xff\\)"
+printf 'ab\377' >"$dir/in"
+run run -p x "$dir/absent.gguf"
+is "a stdin of bytes, before the model is opened" 1 "" "^stoker: stdin is not valid UTF-8 at byte 2 \\(0xff\\)"
+rm "$dir/in"
+run run -p "$(printf 'a\377')" "$dir/absent.gguf"
+is "bytes of -p" 1 "" "^stoker: -p is not valid UTF-8 at byte 1 \\(0xff\\)"
 run run -f /dev/zero
 is "a file without an end" 1 "" "^stoker: /dev/zero: larger than 64 MiB$"
 

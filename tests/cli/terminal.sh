@@ -322,6 +322,13 @@ cat >"$dir/want" <<'END'
 END
 messages "a file before a message that failed"
 
+# ---- one prompt ------------------------------------------------------------------------------------------------------------
+begin "'$stoker' run -p - --temp 0$after"
+see "what is waited for" '^type the prompt; Ctrl-D ends it$'
+keys 'Spell cat.\r\004'
+see "a prompt that one Ctrl-D ends" '^C-A-T\.$'
+ends "a prompt typed" "$sane"
+
 # ---- a prompt that takes time ----------------------------------------------------------------------------------------------
 long=$(awk 'BEGIN { for (i = 0; i < 480; i++) printf "word " }')
 begin "'$stoker' run -p '$long' -n 2 --temp 0 --chunk 16 --threads 1 --cpu-tier scalar --exact </dev/null$after"

@@ -147,7 +147,7 @@ is "empty lines" 1 "" "the prompt is empty"
 for bytes in '\377' 'a\300\257' '\355\240\200' '\364\220\200\200' 'abc\342\202'; do
     printf "$bytes\n" >"$dir/in"
     run run
-    is "invalid UTF-8 $bytes" 1 "" "the prompt is not valid UTF-8 at byte [0-9]* \(0x"
+    is "invalid UTF-8 $bytes" 1 "" "^stoker: stdin is not valid UTF-8 at byte [0-9]* \(0x"
 done
 rm "$dir/in"
 run run -p "$(printf 'gr\303\274n \360\237\231\202')" --temp 0

@@ -24,8 +24,8 @@ struct line {
     int joined;      /* ended by Alt-Enter: the message goes on */
 };
 
-/* What was pasted in brackets stands in the line whole, maybe with line ends; while it is edited a mark may stand for it. The terminal is as
- * it was when this returns, whatever happens. */
+/* What was pasted in brackets stands in the line whole, maybe with line ends; while it is edited a mark may stand for it. The terminal is
+ * as it was when this returns, whatever happens. */
 enum line_read line_editor_read(struct line_editor *e, const char *prompt, struct line *out);
 
 /* A line typed to answer a question, without its end; free() it. NULL: Ctrl-C, Ctrl-D, or the input has ended. */

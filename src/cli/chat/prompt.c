@@ -13,38 +13,48 @@
 
 enum { PATIENCE_MS = 3000 };
 
-char *prompt_file(const char *path, size_t *n)
+/* The text, or NULL, freed and after a sentence. */
+static char *check_utf8(const char *name, char *text, size_t n)
 {
-    struct error err = {0};
-    char *text = file_read(path, PROMPT_MOST, n, &err);
-    size_t good = text ? utf8_valid(text, *n) : 0;
-    if (text && good == *n)
+    size_t good = utf8_valid(text, n);
+    if (good == n)
         return text;
-    if (text)
-        fprintf(stderr, "stoker: %s is not valid UTF-8 at byte %zu (0x%02x); convert it, for example with iconv\n",
-                path, good, (unsigned char)text[good]);
-    else
-        fprintf(stderr, "stoker: %s\n", err.text);
+    fprintf(stderr, "stoker: %s is not valid UTF-8 at byte %zu (0x%02x); convert it, for example with iconv\n", name,
+            good, (unsigned char)text[good]);
     free(text);
     return NULL;
 }
 
-/* All of stdin. Who started the program may have left a pipe open that nobody writes to: then it is said what is waited for. A stdin
- * that was closed is empty. */
-static char *read_stdin(size_t *n, int is_expected)
+char *prompt_file(const char *path, size_t *n)
+{
+    struct error err = {0};
+    char *text = file_read(path, PROMPT_MOST, n, &err);
+    if (text)
+        return check_utf8(path, text, *n);
+    fprintf(stderr, "stoker: %s\n", err.text);
+    return NULL;
+}
+
+/* All of stdin; is_named: by a "-". Who started the program may have left a pipe open that nobody writes to: then it is said what is waited
+ * for. A stdin that was closed is empty. */
+static char *read_stdin(size_t *n, int is_named)
 {
     struct error err = {0};
     struct pollfd in = {STDIN_FILENO, POLLIN, 0};
-    if (poll(&in, 1, is_expected ? 0 : PATIENCE_MS) == 0 && !is_expected)
+    if (isatty(STDIN_FILENO))
+        fprintf(stderr, "type the prompt; Ctrl-D ends it\n");
+    else if (poll(&in, 1, is_named ? 0 : PATIENCE_MS) == 0 && !is_named)
         fprintf(stderr, "stoker: waiting for the end of stdin, which is a part of the prompt (</dev/null: not)\n");
     if (in.revents & POLLNVAL) {
         *n = 0;
         return strdup("");
     }
     char *text = file_read_stream(stdin, "stdin", PROMPT_MOST, n, &err);
-    if (!text)
+    if (text && (text = check_utf8("stdin", text, *n)))
+        return text;
+    if (err.code)
         fprintf(stderr, "stoker: %s\n", err.text);
-    return text;
+    return NULL;
 }
 
 /* text is taken away; NULL: it could not be read. 0, or the exit status. */
@@ -73,7 +83,9 @@ static int add_text(struct prompt_text *out, const char *text)
     size_t n = 0;
     int is_stdin = strcmp(text, "-") == 0;
     char *part = is_stdin ? read_stdin(&n, 1) : strdup(text);
-    return add(out, part, is_stdin ? n : strlen(text));
+    if (part && !is_stdin)
+        part = check_utf8("-p", part, n = strlen(text));
+    return add(out, part, n);
 }
 
 static int add_file(struct prompt_text *out, const char *path)
@@ -98,7 +110,7 @@ static int add_all(struct prompt_text *out, const char *text, const struct text_
         status = add_file(out, file->text[i]);
     if (status || n_stdin || isatty(STDIN_FILENO))
         return status;
-    char *rest = read_stdin(&n, !text && file->n == 0);
+    char *rest = read_stdin(&n, 0);
     return add(out, rest, n);
 }
 
