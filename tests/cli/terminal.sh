@@ -337,6 +337,14 @@ wait_for $limit raw && pass || fail "progress" "nothing is said of a prompt bein
 ends "progress" "$sane"
 shows 'reading the prompt' && fail "progress" "its line stays" || pass
 
+begin "stty cols 30; '$stoker' run -p '$long' -n 2 --temp 0 --chunk 16 --threads 1 --cpu-tier scalar --exact </dev/null$after"
+lines() { tr '\r' '\n' <"$dir/out" | sed -n 's/\x1b\[K.*//; /^reading the prompt/p'; }
+narrow() { lines | grep -q '^reading the prompt: [1-9]'; }
+wait_for $limit narrow && pass || fail "progress on a narrow terminal" "nothing is said of a prompt being read"
+ends "progress on a narrow terminal" "$sane"
+[ "$(lines | awk 'length > n { n = length } END { print n }')" -eq 29 ] && pass ||
+    fail "progress on a narrow terminal" "its line is not cut at 29 columns"
+
 # ---- Ctrl-C, Ctrl-Z, the end ---------------------------------------------------------------------------------------------
 begin "'$stoker' run --temp 0 --ignore-eos --cpu-tier scalar --exact$after"
 see "a prompt" '^> '

@@ -5,6 +5,8 @@
 #include "cli/common/flags.h"
 
 #include <stdio.h>
+#include <string.h>
+#include <sys/ioctl.h>
 #include <unistd.h>
 
 void progress_begin(struct progress *p, const char *what, enum progress_unit unit, uint64_t first)
@@ -22,35 +24,45 @@ static void show_amount(char *out, size_t n, enum progress_unit unit, double amo
         snprintf(out, n, amount < 10 ? "%.1f tokens" : "%.0f tokens", amount);
 }
 
-static void show_left(double seconds)
+static void show_left(char *out, size_t n, double seconds)
 {
     if (seconds < 90)
-        fprintf(stderr, ", %.0f s left", seconds);
+        snprintf(out, n, "%.0f s", seconds);
     else if (seconds < 5400)
-        fprintf(stderr, ", %.0f min left", seconds / 60);
+        snprintf(out, n, "%.0f min", seconds / 60);
     else
-        fprintf(stderr, ", %.1f h left", seconds / 3600);
+        snprintf(out, n, "%.1f h", seconds / 3600);
+}
+
+/* A line that the terminal wraps could not be taken away: it ends before. */
+static void cut(char *line)
+{
+    struct winsize size;
+    size_t most = ioctl(STDERR_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 0 ? size.ws_col - 1u : SIZE_MAX;
+    if (strlen(line) > most)
+        line[most] = 0;
 }
 
 void progress_show(struct progress *p, uint64_t done, uint64_t total)
 {
     double now = clock_seconds(), seconds = now - p->begun;
-    char rate[32];
+    char line[200], rate[32], left[32];
     if (!p->is_terminal || seconds < PROGRESS_AFTER || (p->is_shown && now - p->shown_at < PROGRESS_EVERY))
         return;
     p->shown_at = now;
     p->is_shown = 1;
-    if (p->unit == PROGRESS_BYTES)
-        fprintf(stderr, "\r%s: %s of %s", p->what, show_bytes(done), show_bytes(total));
-    else
-        fprintf(stderr, "\r%s: %llu of %llu tokens", p->what, (unsigned long long)done, (unsigned long long)total);
-    if (done > p->first) {
+    int n = p->unit == PROGRESS_BYTES
+                ? snprintf(line, sizeof line, "%s: %s of %s", p->what, show_bytes(done), show_bytes(total))
+                : snprintf(line, sizeof line, "%s: %llu of %llu tokens", p->what, (unsigned long long)done,
+                           (unsigned long long)total);
+    if (done > p->first && n > 0 && (size_t)n < sizeof line) {
         double per_second = (double)(done - p->first) / seconds;
         show_amount(rate, sizeof rate, p->unit, per_second);
-        fprintf(stderr, ", %s/s", rate);
-        show_left((double)(total - done) / per_second);
+        show_left(left, sizeof left, (double)(total - done) / per_second);
+        snprintf(line + n, sizeof line - (size_t)n, ", %s/s, %s left", rate, left);
     }
-    fprintf(stderr, "\033[K");
+    cut(line);
+    fprintf(stderr, "\r%s\033[K", line);
     fflush(stderr);
 }
 
