@@ -6,8 +6,8 @@ if ! script -qec true /dev/null </dev/null >/dev/null 2>&1; then
     done_testing
     exit
 fi
-export XDG_STATE_HOME="$dir/state" TERM=xterm LC_ALL=C.UTF-8 VISUAL="$dir/editor" TMPDIR="$dir/drafts"
-mkdir "$TMPDIR"
+export XDG_STATE_HOME="$dir/state" TERM=xterm LC_ALL=C.UTF-8 VISUAL="$dir/editor" TMPDIR="$dir/drafts" HOME="$dir/home"
+mkdir "$TMPDIR" "$HOME"
 history="$dir/state/stoker/history"
 mkfifo "$dir/keys"
 
@@ -279,6 +279,12 @@ see "/system and quotes on its line" '^bold\.$'
 says '/stats \\\rnow\r'
 see "a command of two lines" '^/stats takes one line; /help lists them$'
 says '/nosuch \\\rb\r'
+says '/save ~/a file\r'
+see "a file in the home folder" "messages are in $HOME/a file$"
+says '/load "~/a file"\r'
+says "/file '$HOME/a file'\\r"
+see "a file in quotes" '^a file, [0-9]+ bytes, goes before your next message$'
+shows 'unable to open|no list' && fail "a file in quotes" "cannot be loaded" || pass
 says "/save $(paste "$dir/many")\\r"
 keys '\004'
 ends "pastes" "$sane"

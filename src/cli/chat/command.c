@@ -151,19 +151,32 @@ static enum chat_command stats(struct chat *c, char *argument)
     return CHAT_COMMAND_DONE;
 }
 
+/* A path as a person types it or a file manager drops it: maybe in quotes, maybe with ~/ for the home folder. */
+static void take_path(char out[PATH_MAX], const char *typed)
+{
+    const char *home = getenv("HOME");
+    size_t n = strlen(typed);
+    if (n >= 2 && (*typed == '\'' || *typed == '"') && typed[n - 1] == *typed) {
+        typed++;
+        n -= 2;
+    }
+    int has_home = n >= 2 && memcmp(typed, "~/", 2) == 0 && home;
+    snprintf(out, PATH_MAX, "%s%.*s", has_home ? home : "", (int)n - has_home, typed + has_home);
+}
+
 static enum chat_command save(struct chat *c, char *argument)
 {
-    char question[PATH_MAX + 64], whole[PATH_MAX];
-    snprintf(question, sizeof question, "%s is there; overwrite it? [y/N] ", argument);
-    if (*argument == 0)
+    char question[PATH_MAX + 64], whole[PATH_MAX], path[PATH_MAX];
+    take_path(path, argument);
+    snprintf(question, sizeof question, "%s is there; overwrite it? [y/N] ", path);
+    if (*path == 0)
         fprintf(stderr, "/save FILE\n");
-    else if (access(argument, F_OK) == 0 && !line_ask_yes(question))
+    else if (access(path, F_OK) == 0 && !line_ask_yes(question))
         fprintf(stderr, "nothing was saved\n");
-    else if (json_dump_file(c->message, argument, JSON_INDENT(2) | JSON_PRESERVE_ORDER))
-        fprintf(stderr, "%s cannot be written: %s\n", argument, strerror(errno));
+    else if (json_dump_file(c->message, path, JSON_INDENT(2) | JSON_PRESERVE_ORDER))
+        fprintf(stderr, "%s cannot be written: %s\n", path, strerror(errno));
     else
-        fprintf(stderr, "%zu messages are in %s\n", json_array_size(c->message),
-                realpath(argument, whole) ? whole : argument);
+        fprintf(stderr, "%zu messages are in %s\n", json_array_size(c->message), realpath(path, whole) ? whole : path);
     return CHAT_COMMAND_DONE;
 }
 
@@ -187,18 +200,20 @@ static void put_fence(struct buffer *b, size_t n)
 
 static enum chat_command attach(struct chat *c, char *argument)
 {
+    char path[PATH_MAX];
     size_t n;
     struct buffer *b = &c->attached;
     if (strcmp(argument, "off") == 0) {
         buffer_free(b);
         return CHAT_COMMAND_DONE;
     }
-    char *text = *argument ? prompt_file(argument, &n) : NULL;
-    if (*argument == 0)
+    take_path(path, argument);
+    char *text = *path ? prompt_file(path, &n) : NULL;
+    if (*path == 0)
         fprintf(stderr, "/file PATH\n");
     if (!text)
         return CHAT_COMMAND_DONE;
-    const char *slash = strrchr(argument, '/'), *name = slash ? slash + 1 : argument;
+    const char *slash = strrchr(path, '/'), *name = slash ? slash + 1 : path;
     while (n > 0 && text[n - 1] == '\n')
         n--;
     size_t fence = fence_of(text, n);
@@ -210,7 +225,7 @@ static enum chat_command attach(struct chat *c, char *argument)
     put_fence(b, fence);
     buffer_puts(b, "\n");
     if (b->failed) {
-        fprintf(stderr, "no memory for %s\n", argument);
+        fprintf(stderr, "no memory for %s\n", path);
         buffer_free(b);
     } else {
         fprintf(stderr, "%s, %zu bytes, goes before your next message\n", name, n);
@@ -303,15 +318,17 @@ static enum chat_command edit(struct chat *c, char *argument)
 static enum chat_command load(struct chat *c, char *argument)
 {
     json_error_t why;
-    json_t *m = *argument ? json_load_file(argument, JSON_ALLOW_NUL, &why) : NULL;
+    char path[PATH_MAX];
+    take_path(path, argument);
+    json_t *m = *path ? json_load_file(path, JSON_ALLOW_NUL, &why) : NULL;
     size_t i;
     json_t *one;
     int good = json_is_array(m);
     json_array_foreach(m, i, one) good = good && json_is_string(json_object_get(one, "role"));
-    if (*argument == 0)
+    if (*path == 0)
         fprintf(stderr, "/load FILE\n");
     else if (!good)
-        fprintf(stderr, "%s: %s\n", argument, m ? "is no list of messages as /save writes it" : why.text);
+        fprintf(stderr, "%s: %s\n", path, m ? "is no list of messages as /save writes it" : why.text);
     else {
         json_decref(c->message);
         c->message = json_incref(m);
