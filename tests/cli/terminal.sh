@@ -219,10 +219,16 @@ keys "/save $dir/many\\r"
 see "a question behind Ctrl-C" "$question" 4
 keys 'y\r'
 see "a question behind Ctrl-C" "^[0-9]+ messages are in $dir/many$" 2
-keys '/system Be brief.\r/system\r/set temp 0.5\r/set\r/system off\r/system\r'
+keys '/system Be brief.\r/system\r/set temp 0.5\r/set top_n_sigma 1.5\r/set repeat-last-n 9\r/set\r/system off\r/system\r'
 see "/system" '^system message: Be brief\.$'
 see "/set" '^  temp 0\.5$'
+see "/set" '^  top_n_sigma 1\.5$'
+see "/set" '^  repeat_last_n 9$'
 see "/set" '^  max_tokens 2$'
+keys '/set max_tokens 0\r/set max_tokens 1.5\r/set max_tokens -1\r/set\r'
+see "/set max_tokens 0" '^/set max_tokens 0: whole numbers from 1 to 1073741824 are possible, and -1: no limit$'
+see "/set max_tokens 1.5" '^/set max_tokens 1\.5: whole numbers'
+see "/set max_tokens -1" '^  max_tokens -1$'
 see "/system off" '^there is no system message; /system TEXT sets one$'
 keys '\004'
 ends "messages of many lines" "$sane"

@@ -4,6 +4,7 @@
 #include "cli/chat/line_editor.h"
 #include "cli/chat/prompt.h"
 #include "cli/common/cli.h"
+#include "cli/common/sampling_flags.h"
 
 #include <errno.h>
 #include <jansson.h>
@@ -89,28 +90,21 @@ static void set_seed(struct chat *c, const char *text)
     c->request.sampling.has_seed = 1;
 }
 
-/* What answers are made with. Numbers that are off are not shown. */
+static void set_max_tokens(struct chat *c, const char *text, double number)
+{
+    enum { MOST = 1 << 30 };
+    if (number != -1 && !(number >= 1 && number <= MOST && number == (int)number))
+        fprintf(stderr, "/set max_tokens %s: whole numbers from 1 to %d are possible, and -1: no limit\n", text, MOST);
+    else
+        c->request.max_tokens = number < 0 ? 0 : (int)number;
+}
+
+/* What answers are made with. */
 static void show_settings(const struct chat *c)
 {
-    const struct stoker_sampling *s = &c->request.sampling, off = {.top_p = 1, .repeat_penalty = 1, .typical_p = 1};
-    const struct {
-        const char *name;
-        double value, off;
-    } number[] = {{"temp", s->temperature, -1},
-                  {"top_k", s->top_k, off.top_k},
-                  {"top_p", s->top_p, off.top_p},
-                  {"min_p", s->min_p, off.min_p},
-                  {"typical_p", s->typical_p, off.typical_p},
-                  {"repeat_penalty", s->repeat_penalty, off.repeat_penalty},
-                  {"presence_penalty", s->presence_penalty, off.presence_penalty},
-                  {"frequency_penalty", s->frequency_penalty, off.frequency_penalty},
-                  {"xtc_probability", s->xtc_probability, off.xtc_probability},
-                  {"dry_multiplier", s->dry_multiplier, off.dry_multiplier},
-                  {"mirostat", s->mirostat, off.mirostat},
-                  {"max_tokens", c->request.max_tokens, 0}};
-    for (size_t i = 0; i < sizeof number / sizeof *number; i++)
-        if (number[i].value != number[i].off)
-            fprintf(stderr, "  %s %.10g\n", number[i].name, number[i].value);
+    const struct stoker_sampling *s = &c->request.sampling;
+    sampling_flags_show(s);
+    fprintf(stderr, "  max_tokens %d\n", c->request.max_tokens > 0 ? c->request.max_tokens : -1);
     if (s->has_seed)
         fprintf(stderr, "  seed %llu\n", (unsigned long long)s->seed);
     fprintf(stderr, "  think %s\n", c->think ? c->think : "as the template has it");
@@ -135,8 +129,8 @@ static enum chat_command set(struct chat *c, char *argument)
         set_seed(c, value);
     else if (*value == 0 || *end)
         fprintf(stderr, "/set NAME VALUE, for example: /set temp 0.3\n");
-    else if (strcmp(argument, "max_tokens") == 0 && number >= 0 && number <= 1 << 30)
-        c->request.max_tokens = (int)number;
+    else if (strcmp(argument, "max_tokens") == 0)
+        set_max_tokens(c, value, number);
     else if (stoker_sampling_set(&c->request.sampling, strcmp(argument, "temp") ? argument : "temperature", number,
                                  &err))
         fprintf(stderr, "%s\n", err.text);

@@ -10,15 +10,24 @@
 enum { N_NUMBERS = 22, N_OTHERS = 4 };
 
 static struct flag table[N_NUMBERS + N_OTHERS];
+static const struct stoker_sampling *said; /* what the table sets */
+
+static size_t offset_of(const struct flag *f) { return (size_t)((const char *)f->to - (const char *)said); }
+
+/* "--top-k" is top_k. */
+static void name_of(char name[40], const struct flag *f)
+{
+    snprintf(name, 40, "%s", f->name + 2);
+    for (char *c = name; *c; c++)
+        *c = *c == '-' ? '_' : *c;
+}
 
 /* "--top-k" may be what top_k may be. */
 static void set_range(struct flag *f)
 {
     char name[40];
     struct stoker_sampling_range range = {0};
-    snprintf(name, sizeof name, "%s", f->name + 2);
-    for (char *c = name; *c; c++)
-        *c = *c == '-' ? '_' : *c;
+    name_of(name, f);
     stoker_sampling_range(strcmp(name, "temp") ? name : "temperature", 0, &range);
     f->min = range.min;
     f->max = range.max;
@@ -28,6 +37,7 @@ struct flag_table sampling_flags(struct sampling_flags *f)
 {
     struct stoker_sampling *s = &f->said;
     *f = (struct sampling_flags){0};
+    said = s;
     const struct flag numbers[N_NUMBERS] = {
         {"--temp", NULL, FLAG_REAL, &s->temperature, 0, 0, "T",
          "temperature (default 0.8; 0: always the likeliest token)"},
@@ -124,12 +134,12 @@ int sampling_flags_check(const char *command, struct sampling_flags *f)
 void sampling_flags_apply(const struct sampling_flags *f, struct stoker_sampling *s)
 {
     for (int i = 0; i < N_NUMBERS; i++) {
-        size_t at = (size_t)((const char *)table[i].to - (const char *)&f->said);
-        const void *said = (const char *)&f->said + at;
-        if (table[i].kind == FLAG_INT && *(const int *)said != INT_MIN)
-            memcpy((char *)s + at, said, sizeof(int));
-        else if (table[i].kind == FLAG_REAL && !isnan(*(const double *)said))
-            memcpy((char *)s + at, said, sizeof(double));
+        size_t at = offset_of(&table[i]);
+        const void *value = (const char *)&f->said + at;
+        if (table[i].kind == FLAG_INT && *(const int *)value != INT_MIN)
+            memcpy((char *)s + at, value, sizeof(int));
+        else if (table[i].kind == FLAG_REAL && !isnan(*(const double *)value))
+            memcpy((char *)s + at, value, sizeof(double));
     }
     if (f->samplers)
         memcpy(s->order, f->said.order, sizeof s->order);
@@ -144,5 +154,15 @@ void sampling_flags_apply(const struct sampling_flags *f, struct stoker_sampling
     if (f->said.has_seed) {
         s->seed = f->said.seed;
         s->has_seed = 1;
+    }
+}
+
+void sampling_flags_show(const struct stoker_sampling *s)
+{
+    for (int i = 0; i < N_NUMBERS; i++) {
+        char name[40];
+        const void *at = (const char *)s + offset_of(&table[i]);
+        name_of(name, &table[i]);
+        fprintf(stderr, "  %s %.10g\n", name, table[i].kind == FLAG_INT ? *(const int *)at : *(const double *)at);
     }
 }
