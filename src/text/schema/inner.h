@@ -7,7 +7,7 @@
  *   check.c          does a value fit: enums     write.c           values spelled in one way
  *   values.c         lists of values as sets     names.c           lists of names
  *   ask.c            types of a value            common.c          messages, marks, targets of references
- *   decimal.c        numbers by value
+ *   decimal.c        numbers by value            tagged_string.c   text between tags
  *
  * A value has to fit a list of nodes (terms): a schema with what it refers to, its allOf, and one branch of each anyOf. Equal lists
  * are compiled once. When no union is left the keywords of all terms are put together into a shape: bounds are narrowed, names
@@ -168,10 +168,11 @@ grammar_expr schema_behind_key(struct schema *s, grammar_expr rest);
 grammar_expr schema_any_string(struct schema *s);
 grammar_expr schema_any_key(struct schema *s);
 grammar_expr schema_string(struct shape *x);
-/* The same as s->text says. */
-grammar_expr schema_raw_string(struct shape *x);
 /* A string whose content is this expression of code points. */
 grammar_expr schema_quoted(struct schema *s, grammar_expr content);
+
+/* tagged_string.c: a string as s->text says. */
+grammar_expr schema_raw_string(struct shape *x);
 
 /* object.c, array.c */
 grammar_expr schema_object(struct shape *x);

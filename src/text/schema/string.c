@@ -2,10 +2,8 @@
  *
  * A code point is one code point of the decoded text. In JSON it is written raw, by a short escape, or as \uXXXX (two of them above
  * U+FFFF), so a pattern reads escapes and raw characters alike, and a length counts each once. */
-#include "base/utf8.h"
-#include "text/schema/inner.h"
+#include "text/schema/string.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -333,22 +331,12 @@ static const char *format_pattern(const struct schema_node *format)
 
 /* ---- a string ------------------------------------------------------------------------------------------------------------------- */
 
-struct patterns {
-    struct regex *r;
-    const struct regex **list;
-    const struct schema_node **at;
-    size_t n, n_barred; /* the barred ones, which the schema does not have, are behind the n others */
-};
-
-enum { BARRED = 2 };
-
-/* The patterns and formats of all terms, once each. -1: an error. */
-static int collect(struct shape *x, struct patterns *p)
+int string_collect(struct shape *x, struct string_patterns *p)
 {
     struct schema *s = x->s;
     size_t most = 2 * (size_t)x->terms->n;
-    p->r = pool_alloc(&s->pool, most + BARRED, sizeof *p->r);
-    p->list = pool_alloc(&s->pool, most + BARRED, sizeof *p->list);
+    p->r = pool_alloc(&s->pool, most + STRING_BARRED, sizeof *p->r);
+    p->list = pool_alloc(&s->pool, most + STRING_BARRED, sizeof *p->list);
     p->at = pool_alloc(&s->pool, most + 1, sizeof *p->at);
     if (!p->r || !p->list || !p->at)
         return schema_ended(s), -1;
@@ -379,13 +367,12 @@ static int collect(struct shape *x, struct patterns *p)
     return 0;
 }
 
-static grammar_expr code_points_repeated(struct schema *s, grammar_expr code_point, int64_t min, int64_t max)
+grammar_expr string_repeated(struct schema *s, grammar_expr code_point, int64_t min, int64_t max)
 {
     return grammar_repeat(s->m, code_point, (int32_t)min, max < 0 ? GRAMMAR_MANY : (int32_t)max);
 }
 
-/* -1: more than REGEX_STATES states. */
-static grammar_expr product(struct shape *x, struct patterns *p, const struct regex_code_points *code_points)
+grammar_expr string_product(struct shape *x, struct string_patterns *p, const struct regex_code_points *code_points)
 {
     struct regex_product product = {.pattern = p->list,
                                     .n_pattern = p->n + p->n_barred,
@@ -396,14 +383,13 @@ static grammar_expr product(struct shape *x, struct patterns *p, const struct re
     return regex_product(&product, x->s->m, code_points);
 }
 
-/* code_point: any of them, as it is written; -1: there are patterns. Returns -1: more than REGEX_STATES states. */
-static grammar_expr content(struct shape *x, struct patterns *p, const struct regex_code_points *code_points,
+grammar_expr string_content(struct shape *x, struct string_patterns *p, const struct regex_code_points *code_points,
                             grammar_expr code_point)
 {
     struct schema *s = x->s;
     int64_t shortest, longest;
     if (p->n == 0)
-        return code_points_repeated(s, code_point, x->min_length, x->max_length);
+        return string_repeated(s, code_point, x->min_length, x->max_length);
     regex_lengths(p->list[0], &shortest, &longest);
     int long_enough = shortest >= x->min_length,
         short_enough = x->max_length < 0 || (longest >= 0 && longest <= x->max_length);
@@ -414,21 +400,19 @@ static grammar_expr content(struct shape *x, struct patterns *p, const struct re
         return schema_ended(s);
     if (taken)
         return taken < 0 ? grammar_choice(s->m, NULL, 0) : regex_expr(p->list[0], s->m, code_points, 0);
-    return product(x, p, code_points);
+    return string_product(x, p, code_points);
 }
 
-/* 1: no length is between those of the schemas of the place. */
-static int no_length(const struct shape *x) { return x->max_length >= 0 && x->min_length > x->max_length; }
+int string_no_length(const struct shape *x) { return x->max_length >= 0 && x->min_length > x->max_length; }
 
-static grammar_expr no_length_left(struct shape *x)
+grammar_expr string_no_length_left(struct shape *x)
 {
     return schema_empty(x->s, x->terms->t[0].node,
                         "minLength %lld and maxLength %lld of the schemas of this place leave no string",
                         (long long)x->min_length, (long long)x->max_length);
 }
 
-/* A rule of the content with what stands around it. */
-static grammar_expr string_rule(struct shape *x, const struct patterns *p, grammar_expr inside, int quoted)
+grammar_expr string_rule(struct shape *x, const struct string_patterns *p, grammar_expr inside, int quoted)
 {
     struct schema *s = x->s;
     if (schema_is_empty(s, inside))
@@ -439,7 +423,7 @@ static grammar_expr string_rule(struct shape *x, const struct patterns *p, gramm
     return grammar_call(s->m, rule);
 }
 
-static void forget(struct patterns *p)
+void string_forget(struct string_patterns *p)
 {
     for (size_t i = 0; i < p->n + p->n_barred; i++)
         regex_free(&p->r[i]);
@@ -448,208 +432,23 @@ static void forget(struct patterns *p)
 grammar_expr schema_string(struct shape *x)
 {
     struct schema *s = x->s;
-    struct patterns p = {0};
-    if (no_length(x))
-        return no_length_left(x);
+    struct string_patterns p = {0};
+    if (string_no_length(x))
+        return string_no_length_left(x);
     const struct schema_node *outside = s->at;
     struct regex_code_points code_points = schema_code_points(s);
-    int failed = collect(x, &p);
+    int failed = string_collect(x, &p);
     int is_any = !failed && p.n == 0 && x->min_length <= 0 && x->max_length < 0;
     grammar_expr e = 0;
     if (is_any)
         e = schema_any_string(s);
     else if (!failed)
-        e = content(x, &p, &code_points, p.n ? -1 : any_code_point(s));
+        e = string_content(x, &p, &code_points, p.n ? -1 : any_code_point(s));
     if (e < 0)
         e = schema_fail(s, p.at[0], "patterns and lengths together need more than %d states", REGEX_STATES);
     else if (!failed && !is_any)
         e = string_rule(x, &p, e, 1);
     s->at = outside;
-    forget(&p);
-    return e;
-}
-
-/* ---- between tags --------------------------------------------------------------------------------------------------------------- */
-
-/* A length of text that may hold the beginning of a tag is counted in copies of the tag's automaton. */
-enum { TAG_STATES = 4000, FEW_TAG_STATES = 1200, PIECE = 4 };
-
-/* Code points of pieces that do not make the tag: all but the first of the tag; that one and what does not go on with the tag; and so
- * on. */
-struct pieces {
-    struct schema *s;
-    uint32_t stop[PIECE];     /* the tag's first code points */
-    const char *never, *also; /* ASCII that is in no piece, and that no text begins with; or NULL */
-};
-
-static size_t add_text(struct grammar_range *range, const char *text)
-{
-    size_t n = text ? strlen(text) : 0;
-    for (size_t i = 0; i < n; i++)
-        range[i] = (struct grammar_range){(unsigned char)text[i], (unsigned char)text[i]};
-    return n;
-}
-
-/* A code point but these two and those that are in no piece. */
-static grammar_expr any_but(const struct pieces *c, uint32_t a, uint32_t b, int is_first)
-{
-    struct grammar_range range[2 + 4 + 4] = {{a, a}, {b, b}};
-    size_t n = 2 + add_text(range + 2, c->never);
-    n += add_text(range + n, is_first ? c->also : NULL);
-    return grammar_class(c->s->m, range, n, 1);
-}
-
-static grammar_expr just(const struct pieces *c, uint32_t code_point)
-{
-    return grammar_class(c->s->m, &(struct grammar_range){code_point, code_point}, 1, 0);
-}
-
-/* A piece of at most so many code points. */
-static grammar_expr piece(const struct pieces *c, int longest)
-{
-    struct grammar_maker *m = c->s->m;
-    grammar_expr e[PIECE + 1], begin = grammar_text(m, "", 0);
-    size_t n = 0;
-    for (int i = 0; i < longest; i++) {
-        e[n++] = two(m, begin, any_but(c, c->stop[0], c->stop[i], i == 0));
-        begin = two(m, begin, just(c, c->stop[i]));
-    }
-    if (longest > 2) /* the first one twice: << */
-        e[n++] = two(m, two(m, just(c, c->stop[0]), just(c, c->stop[0])), any_but(c, c->stop[0], c->stop[1], 0));
-    return grammar_choice(m, e, n);
-}
-
-/* So many pieces that their code points are within the bounds, whatever lengths they have. -1: there is no such number. */
-static grammar_expr counted(const struct shape *x, const struct pieces *c, int longest)
-{
-    struct grammar_maker *m = x->s->m;
-    struct pieces behind = *c;
-    int64_t min = x->min_length, max = x->max_length < 0 ? -1 : x->max_length / longest;
-    if (max >= 0 && (max < min || max == 0))
-        return -1;
-    behind.also = NULL;
-    grammar_expr more = code_points_repeated(x->s, piece(&behind, longest), min > 0 ? min - 1 : 0,
-                                             max < 0 ? -1 : max - 1);
-    grammar_expr some = two(m, piece(c, longest), more);
-    return min == 0 ? grammar_optional(m, some) : some;
-}
-
-/* Long lengths are counted in pieces. Text without the tag's first character has all of them, other text those that it has in any case,
- * however long its pieces are. */
-static grammar_expr long_text(const struct shape *x)
-{
-    const struct schema_text *t = x->s->text;
-    struct pieces c = {.s = x->s, .never = t->never_last, .also = t->never_first};
-    grammar_expr e[3];
-    size_t n = 0, at = 0, length;
-    for (int i = 0; i < PIECE; i++, at += length)
-        utf8_read(t->stop + at, strlen(t->stop + at), &length, &c.stop[i]);
-    for (int longest = 1; longest <= PIECE; longest *= 2) {
-        e[n] = counted(x, &c, longest);
-        n += e[n] >= 0;
-    }
-    return grammar_choice(x->s->m, e, n);
-}
-
-static int bar(struct shape *x, struct patterns *p, const char *pattern)
-{
-    struct error err = {0};
-    size_t at = p->n + p->n_barred;
-    if (regex_read(&p->r[at], x->s->compile, pattern, strlen(pattern), &err))
-        return x->s->compile->end ? schema_ended(x->s) : grammar_fail(x->s->m, "%s", err.text), -1;
-    p->list[at] = &p->r[at];
-    p->n_barred++;
-    return 0;
-}
-
-/* 0: one of the patterns keeps all of these characters out of the text. */
-static int may_hold(const struct patterns *p, const char *ascii, size_t n)
-{
-    for (size_t i = 0; i < p->n; i++) {
-        int holds = 0;
-        for (size_t k = 0; k < n; k++)
-            holds |= regex_may_hold(p->list[i], (unsigned char)ascii[k]);
-        if (!holds)
-            return 0;
-    }
-    return 1;
-}
-
-/* What is to be kept out of a text besides what its patterns keep out: the tag, and the texts that t->barred matches. */
-struct kept_out {
-    int tag, barred;
-};
-
-static struct kept_out keep_out(const struct patterns *p, const struct schema_text *t)
-{
-    const char *first = t->never_first ? t->never_first : "", *last = t->never_last ? t->never_last : "";
-    int by_ends = may_hold(p, first, strlen(first)) || may_hold(p, last, strlen(last));
-    return (struct kept_out){may_hold(p, t->stop, 1), t->barred && (t->by_text || by_ends)};
-}
-
-static int is_long(const struct shape *x, size_t n_stop, int most)
-{
-    return (x->max_length >= 0 ? x->max_length : x->min_length) > most / (int64_t)n_stop;
-}
-
-/* Lengths that are too long to be counted so are left out. -1: the schema is strict. */
-static int leave_lengths(struct shape *x, size_t n_stop)
-{
-    static const char *const keywords[] = {"minLength", "maxLength"};
-    if (!is_long(x, n_stop, TAG_STATES))
-        return 0;
-    for (uint32_t i = 0; i < 2 * x->terms->n; i++) {
-        const struct schema_node *keyword = node_member(x->terms->t[i / 2].node, keywords[i % 2]);
-        if (keyword && schema_refuse(x->s, keyword, "a length above %d cannot be enforced in text between tags",
-                                     TAG_STATES / (int)n_stop))
-            return -1;
-    }
-    x->min_length = 0;
-    x->max_length = -1;
-    return 0;
-}
-
-/* Patterns that have too many states are left out, and what they kept out is barred. */
-static grammar_expr leave_patterns(struct shape *x, struct patterns *p, struct kept_out have)
-{
-    const struct schema_text *t = x->s->text;
-    for (size_t i = 0; i < p->n; i++)
-        if (schema_refuse(x->s, p->at[i], "%s needs more than %d states in text between tags", p->at[i]->key,
-                          REGEX_STATES))
-            return 0;
-    if (leave_lengths(x, strlen(t->stop)) || (!have.tag && bar(x, p, t->stop)) ||
-        (t->barred && !have.barred && bar(x, p, t->barred)))
-        return 0;
-    struct patterns bars = {.list = p->list + p->n, .n_barred = p->n_barred};
-    return product(x, &bars, &regex_raw);
-}
-
-grammar_expr schema_raw_string(struct shape *x)
-{
-    struct schema *s = x->s;
-    const struct schema_text *t = s->text;
-    struct patterns p = {0};
-    if (no_length(x))
-        return no_length_left(x);
-    const struct schema_node *outside = s->at;
-    int failed = collect(x, &p);
-    struct kept_out out = keep_out(&p, t);
-    int counts = out.tag && p.n == 0 && !t->by_text && is_long(x, strlen(t->stop), FEW_TAG_STATES);
-    grammar_expr e = 0;
-    if (!failed && !counts)
-        failed = (out.tag && (leave_lengths(x, strlen(t->stop)) || bar(x, &p, t->stop))) ||
-                 (out.barred && bar(x, &p, t->barred));
-    if (!failed && p.n == 0 && x->min_length <= 0 && x->max_length < 0 && !t->barred) {
-        e = grammar_without(s->m, t->stop, strlen(t->stop));
-    } else if (!failed && counts) {
-        e = string_rule(x, &p, long_text(x), 0);
-    } else if (!failed) {
-        e = p.n_barred ? product(x, &p, &regex_raw) : content(x, &p, &regex_raw, -1);
-        if (e < 0)
-            e = leave_patterns(x, &p, out);
-        e = string_rule(x, &p, e, 0);
-    }
-    s->at = outside;
-    forget(&p);
+    string_forget(&p);
     return e;
 }
