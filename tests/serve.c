@@ -618,7 +618,9 @@ static void renderings_are_given_up(void)
         poll(NULL, 0, 10);
     check(seconds_since(began) < 20, "a rendering whose client left was not given up");
     fd = start_slow(p.port);
-    poll(NULL, 0, 50);
+    for (began = clock_seconds(); !strstr(get(p.port, "/metrics"), "\nstoker_requests_running 1\n");)
+        if (seconds_since(began) > 20)
+            break;
     kill(p.pid, SIGTERM);
     poll(NULL, 0, 20);
     kill(p.pid, SIGTERM);

@@ -89,6 +89,14 @@ void http_leave(struct http_app *app)
     pthread_mutex_unlock(&app->lock);
 }
 
+size_t http_n_running(struct http_app *app)
+{
+    pthread_mutex_lock(&app->lock);
+    size_t n = app->n_running;
+    pthread_mutex_unlock(&app->lock);
+    return n;
+}
+
 void http_forget(struct http_connection *c)
 {
     struct http_app *app = c->app;

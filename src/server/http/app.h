@@ -92,6 +92,7 @@ void http_accept(struct http_app *app, int fd);
 size_t http_connection_bytes(void);       /* bytes that a connection takes, body and unsent answer not counted */
 void http_wake_all(struct http_app *app); /* all connections look at cut and closing; from any thread */
 
-int http_status_at(size_t i); /* the status of column i of requests; 0: none */
+int http_status_at(size_t i);                /* the status of column i of requests; 0: none */
+size_t http_n_running(struct http_app *app); /* handlers at work, the caller's among them */
 
 #endif

@@ -229,6 +229,7 @@ void own_metrics(struct http_exchange *x)
     put_counter(&o, "cancelled_total", atomic_load(&c->cancelled), "Requests whose client went.");
     put_counter(&o, "rejected_total", atomic_load(&c->rejected), "Requests that found the queue full.");
     put_counter(&o, "preempted_total", now.preempted, "Sequences that gave their memory to others and began again.");
+    put_gauge(&o, "requests_running", http_n_running(s->http) - 1, "Requests at work, but this one; waiting ones too.");
     put_gauge(&o, "queue_depth", (uint64_t)now.queued, "Requests that wait for a sequence.");
     put_gauge(&o, "sequences_active", (uint64_t)now.active, "Sequences that run.");
     put_histogram(&o, "step_seconds", &now.step_time, "Time of a step.");
