@@ -72,7 +72,7 @@ static void bench_tile(const struct kernels *k, enum block_type t)
         double best = 1e9, begin = clock_seconds();
         for (int z = 0; z < 12 && (z < 2 || clock_seconds() - begin < 1); z++) {
             double t0 = cpu_seconds();
-            k->tile[t](k, &w, 0, n, &part, out, ld, work);
+            k->tile[t](k, &w, 0, n, &part, out, ld, NULL, work);
             t0 = cpu_seconds() - t0;
             best = t0 < best ? t0 : best;
         }
@@ -96,10 +96,10 @@ static void few_rows(const struct kernels *k, enum way way, const struct wmat *w
     const int n = w->n_rows;
     int r = 0;
     if (way == WAY_TILE) {
-        k->tile[w->type](k, w, 0, n, x, out, (size_t)n, work);
+        k->tile[w->type](k, w, 0, n, x, out, (size_t)n, NULL, work);
         return;
     }
-    for (; way == WAY_PAIRS && k->pair[w->type] && r + 2 <= x->n_rows; r += 2)
+    for (; way == WAY_PAIRS && r + 2 <= x->n_rows; r += 2)
         k->pair[w->type](w, 0, n, x, (const int[]){r, r + 1}, (float *[]){out + r * n, out + (r + 1) * n}, NULL);
     for (; r < x->n_rows; r++)
         k->dot[w->type](w, 0, n, x, r, out + r * n, NULL);

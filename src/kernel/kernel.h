@@ -66,13 +66,14 @@ struct wmat {
 /* Products. x has the family of the weights' type and n_cols values a row, as w has.
  *
  * out[r * ld_out + n] = row n of w times row r of x, for all rows r of x and n in [n0, n1). Any n1 - n0 >= 0, any x->n_rows >= 1.
- * k: the table that the tile is of, whose pairs and dots it takes for few rows.
+ * k: the table that the tile is of, whose pairs and dots it takes where rows are too few for unpacking weights to memory. then: the weights
+ * that this thread reads next, prefetched towards the end; may be NULL.
  * scratch: kernel_tile_scratch(x->n_rows) bytes, 64-byte aligned, this thread's own. */
 struct kernels;
 typedef void tile_fn(const struct kernels *k, const struct wmat *w, int n0, int n1, const struct xq *x, float *out,
-                     size_t ld_out, void *scratch);
+                     size_t ld_out, const uint8_t *then, void *scratch);
 
-/* out[n] for row `row` of x and n in [n0, n1). then: the weights that this thread reads next, prefetched towards the end; may be NULL. */
+/* out[n] for row `row` of x and n in [n0, n1). */
 typedef void dot_fn(const struct wmat *w, int n0, int n1, const struct xq *x, int row, float *out, const uint8_t *then);
 
 /* Two dots, whose weights are unpacked once: out[i][n] for row[i] of x. */
@@ -153,7 +154,7 @@ struct kernels {
 
     void (*quantise)(struct xq *x, int row, const float *v); /* one row of n_cols values */
     dot_fn *dot[TYPE_COUNT];                                 /* block types of the families x256 and x32 */
-    pair_fn *pair[TYPE_COUNT];                               /* NULL: two dots are as good */
+    pair_fn *pair[TYPE_COUNT];
     tile_fn *tile[TYPE_COUNT];
     tilef_fn *tilef[TYPE_COUNT]; /* f32, f16, bf16 */
 

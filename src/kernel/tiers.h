@@ -31,18 +31,19 @@ void fill_recur_avx512(struct kernels *k);
 /* The thread's scratch of a tile: the unpacked panel, then for each row the sums of a group of weight rows. */
 enum { TILE_PANEL_BYTES = 16384, TILE_GROUP = 32 };
 
-/* A tile of too few rows for unpacking to a panel: by pairs, and a dot for the odd one, over weights that stay in L1 meanwhile. */
+/* A tile of too few rows for unpacking to a panel: by pairs, and a dot for the odd one, over weights that stay in L2 meanwhile. */
 static inline void tile_by_pairs(const struct kernels *k, const struct wmat *w, int n0, int n1, const struct xq *x,
-                                 float *out, size_t ld_out)
+                                 float *out, size_t ld_out, const uint8_t *then)
 {
     for (int n = n0; n < n1; n += TILE_GROUP) {
         int end = n1 - n < TILE_GROUP ? n1 : n + TILE_GROUP, r = 0;
+        const uint8_t *next = end < n1 ? w->data + (size_t)end * w->row_bytes : then;
         for (; r + 2 <= x->n_rows; r += 2) {
             float *const to[2] = {out + (size_t)r * ld_out, out + (size_t)(r + 1) * ld_out};
-            k->pair[w->type](w, n, end, x, (const int[]){r, r + 1}, to, NULL);
+            k->pair[w->type](w, n, end, x, (const int[]){r, r + 1}, to, next);
         }
         if (r < x->n_rows)
-            k->dot[w->type](w, n, end, x, r, out + (size_t)r * ld_out, NULL);
+            k->dot[w->type](w, n, end, x, r, out + (size_t)r * ld_out, next);
     }
 }
 

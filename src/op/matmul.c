@@ -3,7 +3,7 @@
 
 #include <assert.h>
 
-enum { EXACT_ROWS = 4, DOT_ROWS = 32, POLL_WORK = 400 << 20 };
+enum { EXACT_ROWS = 4, POLL_WORK = 400 << 20 };
 
 enum act_family op_family(const struct op *op, enum block_type t) { return op->exact ? ACT_F32 : kernel_family(t); }
 
@@ -52,42 +52,13 @@ static void product_exact(const struct op *op, const struct wmat *w, int n0, int
     }
 }
 
-static void dot_pair(const struct op *op, const struct wmat *w, int n0, int n1, const struct xq *x, const int row[2],
-                     float *const out[2], const uint8_t *then)
-{
-    if (op->k->pair[w->type]) {
-        op->k->pair[w->type](w, n0, n1, x, row, out, then);
-        return;
-    }
-    for (int i = 0; i < 2; i++)
-        op->k->dot[w->type](w, n0, n1, x, row[i], out[i], i ? then : NULL);
-}
-
-static void product_dots(const struct op *op, const struct wmat *w, int n0, int n1, const struct rows_view *x,
-                         float *out, size_t ld_out, const uint8_t *then)
-{
-    if (x->n_rows == 1) {
-        op->k->dot[w->type](w, n0, n1, x->xq, 0, out, then);
-        return;
-    }
-    for (int n = n0; n < n1; n += DOT_ROWS) { /* the rows stay in L1 while all activations pass */
-        int end = n1 - n < DOT_ROWS ? n1 : n + DOT_ROWS, r = 0;
-        const uint8_t *next = end < n1 ? w->data + (size_t)end * w->row_bytes : then;
-        for (; r + 2 <= x->n_rows; r += 2)
-            dot_pair(op, w, n, end, x->xq, (const int[]){r, r + 1},
-                     (float *[]){out + (size_t)r * ld_out, out + (size_t)(r + 1) * ld_out}, next);
-        if (r < x->n_rows)
-            op->k->dot[w->type](w, n, end, x->xq, r, out + (size_t)r * ld_out, next);
-    }
-}
-
 static void product(const struct op *op, const struct wmat *w, int n0, int n1, const struct rows_view *x, float *out,
                     size_t ld_out, const uint8_t *then, void *scratch)
 {
-    if (x->xq && x->n_rows >= TILE_ROWS)
-        op->k->tile[w->type](op->k, w, n0, n1, x->xq, out, ld_out, scratch);
+    if (x->xq && x->n_rows == 1)
+        op->k->dot[w->type](w, n0, n1, x->xq, 0, out, then);
     else if (x->xq)
-        product_dots(op, w, n0, n1, x, out, ld_out, then);
+        op->k->tile[w->type](op->k, w, n0, n1, x->xq, out, ld_out, then, scratch);
     else if (op->k->tilef[w->type])
         op->k->tilef[w->type](w, n0, n1, x->f32, x->ld, x->n_rows, out, ld_out);
     else
@@ -109,7 +80,7 @@ void op_product_pair(const struct op *op, const struct wmat *w, int n0, int n1, 
 {
     if (n0 >= n1)
         return;
-    dot_pair(op, w, n0, n1, x, row, out, then);
+    op->k->pair[w->type](w, n0, n1, x, row, out, then);
     for (int i = 0; i < 2; i++)
         scale(op, w, n0, n1, out[i]);
 }

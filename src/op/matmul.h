@@ -35,7 +35,4 @@ struct rows_view op_view(struct act *a, enum block_type t);
 /* Bytes of a thread's scratch that op_product() takes, for at most n_rows rows and matrices of at most n_cols columns. */
 size_t op_product_scratch(int n_rows, int n_cols);
 
-/* Fewer rows than this are multiplied one by one (dot), others together (tile): the crossover on the reference machine is near 4. */
-enum { TILE_ROWS = 4 };
-
 #endif

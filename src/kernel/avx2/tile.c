@@ -440,7 +440,7 @@ static void group_rows(const struct wmat *w, const uint8_t *rows, const struct x
     }
 }
 
-/* Below this many activation rows pairs are faster (AMD family 25): the grids' cells are what is worth keeping in a panel early. */
+/* Below this many activation rows pairs are faster (AMD family 25). */
 static int tile_rows_min(enum block_type t)
 {
     switch (t) {
@@ -456,12 +456,12 @@ static int tile_rows_min(enum block_type t)
 }
 
 static void tile(const struct kernels *k, const struct wmat *w, int n0, int n1, const struct xq *x, float *out,
-                 size_t ld_out, void *scratch)
+                 size_t ld_out, const uint8_t *then, void *scratch)
 {
     struct panel *P = scratch;
     float *acc = (float *)((char *)scratch + TILE_PANEL_BYTES);
     if (n1 - n0 < ROWS || x->n_rows < tile_rows_min(w->type)) {
-        tile_by_pairs(k, w, n0, n1, x, out, ld_out);
+        tile_by_pairs(k, w, n0, n1, x, out, ld_out, then);
         return;
     }
     for (int n = n0; n < n1; n += ROWS) {

@@ -223,19 +223,19 @@ static int tile_rows_min(enum block_type t)
 }
 
 static void tile(const struct kernels *k, const struct wmat *w, int n0, int n1, const struct xq *x, float *out,
-                 size_t ld_out, void *scratch)
+                 size_t ld_out, const uint8_t *then, void *scratch)
 {
     struct panel *P = scratch;
     float *acc = (float *)((char *)scratch + TILE_PANEL_BYTES);
     if (n1 - n0 < PANEL_ROWS || x->n_rows < tile_rows_min(w->type)) {
-        tile_by_pairs(k, w, n0, n1, x, out, ld_out);
+        tile_by_pairs(k, w, n0, n1, x, out, ld_out, then);
         return;
     }
     for (int n = n0; n < n1; n += PANEL_ROWS) {
         if (n + PANEL_ROWS > n1)
             n = n1 - PANEL_ROWS; /* overlaps the group before: the same bits, written twice */
         const uint8_t *rows = w->data + (size_t)n * w->row_bytes;
-        const uint8_t *next = n + PANEL_ROWS < n1 ? rows + PANEL_ROWS * w->row_bytes : NULL;
+        const uint8_t *next = n + PANEL_ROWS < n1 ? rows + PANEL_ROWS * w->row_bytes : then;
         group_rows(w, rows, next, x, P, acc);
         for (int r = 0; r < x->n_rows; r++)
             memcpy(out + (size_t)r * ld_out + n, acc + (size_t)r * PANEL_ROWS, PANEL_ROWS * sizeof *acc);

@@ -129,10 +129,18 @@ static void dot(const struct wmat *w, int n0, int n1, const struct xq *x, int ro
         ref_row(w, n, &one, out + n);
 }
 
+static void pair(const struct wmat *w, int n0, int n1, const struct xq *x, const int row[2], float *const out[2],
+                 const uint8_t *then)
+{
+    for (int i = 0; i < 2; i++)
+        dot(w, n0, n1, x, row[i], out[i], then);
+}
+
 static void tile(const struct kernels *k, const struct wmat *w, int n0, int n1, const struct xq *x, float *out,
-                 size_t ld_out, void *scratch)
+                 size_t ld_out, const uint8_t *then, void *scratch)
 {
     (void)k;
+    (void)then;
     float *acc = scratch;
     for (int n = n0; n < n1; n++) {
         ref_row(w, n, x, acc);
@@ -147,6 +155,7 @@ void fill_dot_scalar(struct kernels *k)
     for (int t = 0; t < TYPE_COUNT; t++)
         if (unpackings[t].unpack) {
             k->dot[t] = dot;
+            k->pair[t] = pair;
             k->tile[t] = tile;
         }
 }
