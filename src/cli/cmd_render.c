@@ -157,7 +157,7 @@ int cmd_render(int argc, char **argv)
         {"--system", NULL, FLAG_TEXT, &w.system, 0, 0, "TEXT", "a system message in front"},
         {"--tools", NULL, FLAG_TEXT, &w.tools, 0, 0, "FILE",
          "tools (a list, as of OpenAI's API) instead of the request's"},
-        {"--think", NULL, FLAG_TEXT, &w.think, 0, 0, "on|off", "the thinking switch (default: the request's)"},
+        {"--think", NULL, FLAG_ON_OFF, &w.think, 0, 0, "on|off", "the thinking switch (default: the request's)"},
         {"--chat-template", NULL, FLAG_TEXT, &chat_template, 0, 0, "FILE|NAME",
          "this template (default: the model's; chatml is built in)"},
         {"--tool-format", NULL, FLAG_TEXT, &tool_format, 0, 0, "NAME",
@@ -170,10 +170,6 @@ int cmd_render(int argc, char **argv)
         return status;
     if (n_rest == 0) {
         fprintf(stderr, "stoker render: which model? stoker render MODEL.gguf request.json\n");
-        return 2;
-    }
-    if (w.think && strcmp(w.think, "on") != 0 && strcmp(w.think, "off") != 0) {
-        fprintf(stderr, "stoker render: --think %s: on or off\n", w.think);
         return 2;
     }
     struct stoker_templates *t;

@@ -52,15 +52,6 @@ static int answer_once(struct chat *c, const struct prompt_text *prompt)
     return status == 0 && chat_interrupts ? 128 + SIGINT : status;
 }
 
-/* Flags that are on or off. */
-static int check_switch(const char *name, const char *value)
-{
-    if (!value || strcmp(value, "on") == 0 || strcmp(value, "off") == 0)
-        return 0;
-    fprintf(stderr, "stoker run: %s %s: on or off\n", name, value);
-    return 2;
-}
-
 /* Values of flags that are not fields of struct chat. */
 struct run {
     const char *prompt, *system, *model, *tools, *close;
@@ -87,7 +78,7 @@ static int parse(struct run *r, struct chat *c, int argc, char **argv)
          "longest answer (default: what the context has left)"},
         {"--stop", NULL, FLAG_TEXTS, &r->stop, 0, 0, "TEXT", "ends the answer, and is not shown; may be repeated"},
         {"--ignore-eos", NULL, FLAG_SWITCH, &c->request.ignore_end, 0, 0, NULL, "go on behind the end of the text"},
-        {"--think", NULL, FLAG_TEXT, &c->think, 0, 0, "on|off",
+        {"--think", NULL, FLAG_ON_OFF, &c->think, 0, 0, "on|off",
          "let the model think first (default: as its template has it)"},
         {"--chat-template", NULL, FLAG_TEXT, &r->options.chat_template, 0, 0, "FILE|NAME",
          "chat template (default: the model's own)"},
@@ -100,7 +91,7 @@ static int parse(struct run *r, struct chat *c, int argc, char **argv)
          "answer with JSON that fits this schema"},
         {"--grammar", NULL, FLAG_TEXT, &r->form.grammar, 0, 0, "FILE", "answer with a text of this GBNF grammar"},
         {"--regex", NULL, FLAG_TEXT, &r->form.regex, 0, 0, "PATTERN", "answer with a text that matches"},
-        {"--close-at-limit", NULL, FLAG_TEXT, &r->close, 0, 0, "on|off",
+        {"--close-at-limit", NULL, FLAG_ON_OFF, &r->close, 0, 0, "on|off",
          "end calls and JSON well before the limit cuts them (default on; off for --grammar and --regex)"},
         {"--stats", NULL, FLAG_DETAIL, &c->stats, 0, 0, NULL,
          "speed and memory after each answer; --stats=full: all counters too"},
@@ -113,8 +104,7 @@ static int parse(struct run *r, struct chat *c, int argc, char **argv)
     int n_rest, status = flags_parse("run", usage, tables, 3, argc, argv, &r->model, 1, &n_rest);
     if (status != FLAGS_DONE)
         return status;
-    if (check_switch("--think", c->think) || check_switch("--close-at-limit", r->close) ||
-        sampling_flags_check("run", &r->sampling))
+    if (sampling_flags_check("run", &r->sampling))
         return 2;
     for (int i = 0; i < r->stop.n; i++)
         if (*r->stop.text[i] == 0) {

@@ -39,9 +39,16 @@ run -p|-p needs a value
 run --temp hot -p x|--temp hot: numbers from -1000000 to 1000000
 run --temp nan -p x|--temp nan: numbers
 run --top-p 1.5 -p x|--top-p 1.5: numbers from 0 to 1
-run --seed -1 -p x|--seed -1: whole numbers from 0 to
+run --seed -2 -p x|--seed -2: whole numbers from 0 to
 run -n 0 -p x|-n 0: whole numbers from 1
-run --ctx 0 -p x|--ctx 0: whole numbers from 1
+run --ctx -1 -p x|--ctx -1: whole numbers from 1
+run -st|-st: without -p a chat begins, with it there is one answer; leave it out
+run -no-cnv -p x|-no-cnv: with -p there is one answer, and the chat template is always applied; leave it out
+run -e -p x|-e: texts are taken as they are; leave it out
+run -sysf system.txt -p x|-sysf: --system "\$\(cat FILE\)" gives a file's text
+run --temperture 1 -p x|--temperture is not a flag of this command; did you mean --temp\?
+run --ctx-sizes 512 -p x|--ctx-sizes is not a flag of this command; did you mean --ctx\?
+run -l 7*2 -p x|--logit-bias 7\*2: ID=B is expected
 run --ctx 1.5 -p x|--ctx 1.5: whole numbers
 run --threads 0 -p x|--threads 0: whole numbers from 1
 run --parallel 1000 -p x|--parallel 1000: whole numbers from 1
@@ -76,6 +83,14 @@ is "flags of llama.cpp" 0 . ""
 theirs=$(cat "$dir/out")
 run run "$ember" --ctx 512 -n 5 --seed 3 --parallel 1 --chunk 64 --kv f16 --temp 0 --top-k 3 --system 'Be brief.' -p Hello
 is "the same with ours" 0 "=$theirs" ""
+run run -s -1 --seed -1 -t -1 -c 0 --temp 0 -st --no-escape --no-warmup --mirostat-lr 0.2 --mirostat-ent 4 --dynatemp-exp 2 \
+    --dry-sequence-breaker x --think=false -p 'Spell cat.'
+is "flags of llama.cpp that say what is usual" 0 "=C-A-T." ""
+token=$("$stoker" tokenize "$ember" A)
+run run --temp 0 -n 1 -p Hello -l "$token+1e5"
+is "a bias of llama.cpp" 0 "=A" ""
+run run --temp 0 -n 1 -p Hello --logit-bias "$token=1e5" -l "$token-2e5"
+is "two biases of one token" 0 "=Hello" ""
 run run -n -1 --temp 0 -p 'Spell cat.'
 is "-n -1" 0 "=C-A-T." ""
 

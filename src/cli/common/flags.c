@@ -78,9 +78,15 @@ static int number_of(const char *text, double min, double max, double *out)
     return *end == 0 && isfinite(*out) && *out >= min && *out <= max ? 0 : -1;
 }
 
+static int is_usual(const struct flag *f, const char *v) { return f->usual && strcmp(v, f->usual) == 0; }
+
 static int set_int(const struct flag *f, const char *v)
 {
     double n;
+    if (is_usual(f, v)) {
+        *(int *)f->to = 0;
+        return 0;
+    }
     if (number_of(v, f->min, f->max, &n) || n != floor(n))
         return -1;
     *(int *)f->to = (int)n;
@@ -114,7 +120,9 @@ static int set_seed(const struct flag *f, const char *v)
     char *end;
     errno = 0;
     s->seed = strtoull(v, &end, 10);
-    s->has_seed = 1;
+    s->has_seed = !is_usual(f, v);
+    if (!s->has_seed)
+        return 0;
     return *v >= '0' && *v <= '9' && *end == 0 && !errno ? 0 : -1;
 }
 
@@ -182,6 +190,13 @@ static int set_word(const struct flag *f, const char *v)
     return -1;
 }
 
+static int set_on_off(const struct flag *f, const char *v)
+{
+    int on = strcmp(v, "on") == 0 || strcmp(v, "true") == 0, off = strcmp(v, "off") == 0 || strcmp(v, "false") == 0;
+    *(const char **)f->to = on ? "on" : "off";
+    return on || off ? 0 : -1;
+}
+
 static int set(const struct flag *f, const char *v)
 {
     switch (f->kind) {
@@ -204,6 +219,8 @@ static int set(const struct flag *f, const char *v)
         return 0;
     case FLAG_WORD:
         return set_word(f, v);
+    case FLAG_ON_OFF:
+        return set_on_off(f, v);
     case FLAG_BYTES:
         return set_bytes(f, v);
     case FLAG_SLOTS:
@@ -243,6 +260,8 @@ static void say_range(const struct flag *f, const char *command, const char *v)
         fprintf(stderr, "whole numbers from 0 to 18446744073709551615 are possible\n");
     else if (f->kind == FLAG_TEXTS)
         fprintf(stderr, "at most %d of this flag are possible\n", TEXTS_MOST);
+    else if (f->kind == FLAG_ON_OFF)
+        fprintf(stderr, "on or off\n");
     else if (f->kind == FLAG_WORD)
         fprintf(stderr, "%s is expected\n", f->value);
     else
@@ -272,6 +291,8 @@ struct parsing {
     size_t n_table;
     const char **rest;
     int max, *n_rest;
+    int argc;
+    char **argv;
 };
 
 static int unknown(const struct parsing *p, const char *name, size_t n)
@@ -283,6 +304,13 @@ static int unknown(const struct parsing *p, const char *name, size_t n)
             suggest_try(&s, p->table[i].flag[k].name);
             suggest_try(&s, p->table[i].flag[k].other);
         }
+    for (size_t i = 0; i < foreign_flags_n; i++) {
+        const struct foreign_flag *o = &foreign_flags[i];
+        const struct flag *same = o->same ? find(p->table, p->n_table, o->same, strlen(o->same)) : NULL;
+        size_t length;
+        for (const char *at = o->names; same && (length = strcspn(at, "|")) > 0; at += length + (at[length] == '|'))
+            suggest_name(&s, at, length, same->name);
+    }
     fprintf(stderr, "stoker %s: %.*s is not a flag of this command; ", p->command, (int)n, name);
     if (s.word)
         fprintf(stderr, "did you mean %s?\n", s.word);
@@ -335,6 +363,15 @@ static void take_apart(struct argument *a, const char *arg, const char *next)
     a->name = a->dashed;
 }
 
+/* 1: one of these flags is on the command line. */
+static int is_given(const struct parsing *p, const char *names)
+{
+    for (int i = 1; i < p->argc; i++)
+        if (foreign_names_hold(names, p->argv[i], strcspn(p->argv[i], "=")))
+            return 1;
+    return 0;
+}
+
 /* A flag of another program. Sets *used to the arguments that it takes behind itself. */
 static int take_foreign(const struct parsing *p, const struct foreign_flag *o, const struct argument *a, int *used)
 {
@@ -361,7 +398,7 @@ static int take_foreign(const struct parsing *p, const struct foreign_flag *o, c
     }
     if (same)
         return set_flag(p, same, value ? value : "");
-    if (foreign_flag_is_always(o, value))
+    if (foreign_flag_is_always(o, value) && (!o->beside || is_given(p, o->beside)))
         return 0;
     if (!o->why)
         return unknown(p, a->name, a->n);
@@ -408,7 +445,7 @@ static int take_argument(const struct parsing *p, const struct argument *a, int 
 int flags_parse(const char *command, const char *usage, const struct flag_table *table, size_t n_table, int argc,
                 char **argv, const char **rest, int max, int *n_rest)
 {
-    struct parsing p = {command, table, n_table, rest, max, n_rest};
+    struct parsing p = {command, table, n_table, rest, max, n_rest, argc, argv};
     *n_rest = 0;
     for (int i = 1; i < argc; i++) {
         struct argument a;
@@ -437,14 +474,14 @@ struct flag_table model_flags(struct stoker_options *o)
         {"--memory", NULL, FLAG_BYTES, &o->memory, 1, 0, "BYTES|min|max",
          "bound on the whole process (default: what the machine has left)"},
         {"--ctx", "--context", FLAG_INT, &o->n_ctx, 1, 1 << 28, "N",
-         "positions a sequence (default: trained, at most 8192; serve: at most 32768)"},
+         "positions a sequence (default: trained, at most 8192; serve: at most 32768)", "0"},
         {"--parallel", NULL, FLAG_INT, &o->n_parallel, 1, 128, "N",
          "sequences at a time (default 1; serve: 4, as memory allows)"},
         {"--chunk", NULL, FLAG_INT, &o->n_chunk, 1, 1 << 16, "N", "prompt rows a step (default 512, adapted)"},
         {"--snapshots", NULL, FLAG_INT, &o->n_snapshots, 1, 1 << 10, "N",
          "recurrent states kept a sequence, besides its own (default 1; serve: 4)"},
         {"--kv", NULL, FLAG_TEXT, &o->kv, 0, 0, "f16|f32", "element of keys and values (default f16)"},
-        {"--threads", "-t", FLAG_INT, &o->n_threads, 1, 256, "N", "compute threads (default: usable cores)"},
+        {"--threads", "-t", FLAG_INT, &o->n_threads, 1, 256, "N", "compute threads (default: usable cores)", "-1"},
         {"--cpu-tier", NULL, FLAG_TEXT, &o->cpu_tier, 0, 0, "scalar|avx2|avx512", "caps the tier of kernels"},
         {"--exact", NULL, FLAG_SWITCH, &o->exact, 0, 0, NULL, "decoded weights, f32 activations (slow)"},
         {"--lock", NULL, FLAG_SWITCH, &o->lock, 0, 0, NULL, "the plan's memory may not be swapped out (mlock)"},

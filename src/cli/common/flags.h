@@ -17,7 +17,8 @@ enum flag_kind {
     FLAG_REAL,   /* double *, within [min, max] */
     FLAG_SEED,   /* struct stoker_sampling * */
     FLAG_TEXT,   /* const char ** */
-    FLAG_WORD,   /* const char **: one of value's words, "on|off" */
+    FLAG_WORD,   /* const char **: one of value's words, "strip|move|off" */
+    FLAG_ON_OFF, /* const char **: "on" or "off", for which true and false are taken too */
     FLAG_BYTES,  /* uint64_t *, at least min: 6G, 5.5GiB, 800MB, min, max */
     FLAG_SLOTS,  /* struct stoker_options *: N[,N] */
     FLAG_LIST,   /* struct int_list *: 512,1024 or 16-64, 16-64+16, 16-64*2 */
@@ -41,6 +42,7 @@ struct flag {
     void *to;                 /* where the value goes: see enum flag_kind */
     double min, max;          /* inclusive */
     const char *value, *help; /* for --help: "N", "positions a sequence"; help NULL: not shown */
+    const char *usual; /* FLAG_INT, FLAG_SEED: what other programs' scripts write for the default; NULL: nothing */
 };
 
 enum { FLAGS_DONE = -1 }; /* go on with the command */

@@ -16,7 +16,7 @@ static const char whole_prompt[] =
 static const char chats[] = "without -p a chat begins, with it there is one answer; leave it out";
 static const char as_typed[] = "texts are taken as they are; leave it out";
 
-static const struct foreign_flag table[] = {
+const struct foreign_flag foreign_flags[] = {
     /* the same under another name */
     {"-c|--ctx-size|--num-ctx", FOREIGN_VALUE, "--ctx", NULL, NULL},
     {"-np", FOREIGN_VALUE, "--parallel", NULL, NULL},
@@ -29,6 +29,10 @@ static const struct foreign_flag table[] = {
     {"--temperature", FOREIGN_VALUE, "--temp", NULL, NULL},
     {"--typical", FOREIGN_VALUE, "--typical-p", NULL, NULL},
     {"-l", FOREIGN_VALUE, "--logit-bias", NULL, NULL},
+    {"--mirostat-ent", FOREIGN_VALUE, "--mirostat-tau", NULL, NULL},
+    {"--mirostat-lr", FOREIGN_VALUE, "--mirostat-eta", NULL, NULL},
+    {"--dynatemp-exp", FOREIGN_VALUE, "--dynatemp-exponent", NULL, NULL},
+    {"--dry-sequence-breaker", FOREIGN_VALUE, "--dry-sequence-breakers", NULL, NULL},
     {"-r|--reverse-prompt", FOREIGN_VALUE, "--stop", NULL, NULL},
     {"-j", FOREIGN_VALUE, "--json-schema", NULL, NULL},
     {"-jf|--json-schema-file", FOREIGN_VALUE, "--json-schema", NULL, NULL},
@@ -55,7 +59,9 @@ static const struct foreign_flag table[] = {
     {"--context-shift", FOREIGN_NO_VALUE, NULL, NULL, "an answer ends where the context ends; --ctx N makes it larger"},
     {"--metrics|--props|--slots-endpoint", FOREIGN_NO_VALUE, NULL, "||", NULL},
     {"--log-disable|--no-display-prompt|--simple-io", FOREIGN_NO_VALUE, NULL, "||", NULL},
-    {"-st|--single-turn|-no-cnv|--no-conversation", FOREIGN_NO_VALUE, NULL, NULL, chats},
+    {"-st|--single-turn", FOREIGN_NO_VALUE, NULL, "||", chats, "-p|--prompt|-f|--file"},
+    {"-no-cnv|--no-conversation", FOREIGN_NO_VALUE, NULL, NULL,
+     "with -p there is one answer, and the chat template is always applied; leave it out"},
     {"-cnv|--conversation|-i|--interactive|-if|--interactive-first|-ins", FOREIGN_NO_VALUE, NULL, NULL, chats},
     {"-co|--color", FOREIGN_SWITCH, NULL, "||on|1|auto|true|", "colours are shown on a terminal only; leave it out"},
     {"-ngl|--gpu-layers|--n-gpu-layers", FOREIGN_VALUE, NULL, "|0|", cpu_only},
@@ -74,7 +80,9 @@ static const struct foreign_flag table[] = {
     {"--lora|--lora-scaled|--control-vector", FOREIGN_VALUE, NULL, NULL, no_adapter},
     {"--mmproj|--image|-mm", FOREIGN_VALUE, NULL, NULL, no_image},
     {"-hf|-hfr|--hf-repo|-hff|--hf-file|-mu|--model-url|-hft|--hf-token", FOREIGN_VALUE, NULL, NULL, no_download},
-    {"-e|--escape|--no-escape", FOREIGN_NO_VALUE, NULL, NULL, as_typed},
+    {"-e|--escape", FOREIGN_NO_VALUE, NULL, NULL, as_typed},
+    {"--no-escape", FOREIGN_NO_VALUE, NULL, "||", NULL},
+    {"-sysf|--system-prompt-file", FOREIGN_VALUE, NULL, NULL, "--system \"$(cat FILE)\" gives a file's text"},
     {"--keep", FOREIGN_VALUE, NULL, NULL,
      "an answer ends where the context ends, so nothing of it is dropped; leave it out"},
     {"--prompt-cache", FOREIGN_VALUE, NULL, NULL,
@@ -88,15 +96,24 @@ static const struct foreign_flag table[] = {
     {"--embedding|--embeddings|--reranking|--rerank", FOREIGN_NO_VALUE, NULL, NULL, "stoker serves no embeddings yet"},
     {"--keepalive|--keep-alive", FOREIGN_VALUE, NULL, NULL, "a model stays loaded until stoker ends; leave it out"},
     {"--format", FOREIGN_VALUE, NULL, NULL, "--json-schema FILE|JSON says what an answer may be"},
-    {"--warmup", FOREIGN_NO_VALUE, NULL, "||", NULL},
+    {"--warmup|--no-warmup", FOREIGN_NO_VALUE, NULL, "||", NULL},
 };
+
+const size_t foreign_flags_n = sizeof foreign_flags / sizeof *foreign_flags;
+
+int foreign_names_hold(const char *names, const char *name, size_t n)
+{
+    for (const char *at = names; *at; at += strcspn(at, "|"), at += *at == '|')
+        if (strcspn(at, "|") == n && memcmp(at, name, n) == 0)
+            return 1;
+    return 0;
+}
 
 const struct foreign_flag *foreign_flag_find(const char *name, size_t n)
 {
-    for (size_t i = 0; i < sizeof table / sizeof *table; i++)
-        for (const char *at = table[i].names; *at; at += strcspn(at, "|"), at += *at == '|')
-            if (strcspn(at, "|") == n && memcmp(at, name, n) == 0)
-                return &table[i];
+    for (size_t i = 0; i < foreign_flags_n; i++)
+        if (foreign_names_hold(foreign_flags[i].names, name, n))
+            return &foreign_flags[i];
     return NULL;
 }
 

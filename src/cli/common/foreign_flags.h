@@ -16,10 +16,15 @@ struct foreign_flag {
     enum foreign_value value;
     const char *same;   /* the flag that it is here; NULL: none */
     const char *always; /* "|on|1|": values that ask for what stoker does anyway, "|" for none given; NULL: none does */
-    const char *
-        why; /* the end of a sentence "NAME: ...", for all other values; NULL where there is a flag of the same meaning */
+    const char *why;    /* the end of a sentence "NAME: ...", for all other values; NULL: there is an equal */
+    const char *beside; /* "-p|--prompt": flags of which one must be there too for what `always` says; NULL: none */
 };
 
+extern const struct foreign_flag foreign_flags[];
+extern const size_t foreign_flags_n;
+
+/* 1: names, "-c|--ctx-size", hold this one. */
+int foreign_names_hold(const char *names, const char *name, size_t n);
 /* A static row; NULL: no such name. */
 const struct foreign_flag *foreign_flag_find(const char *name, size_t n);
 /* 1: value (NULL: none) asks for what stoker does anyway. */

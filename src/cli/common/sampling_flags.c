@@ -82,8 +82,8 @@ struct flag_table sampling_flags(struct sampling_flags *f)
          "stages and their order: dry,top_n_sigma,top_k,typical_p,top_p,min_p,xtc,temperature"},
         {"--logit-bias", NULL, FLAG_TEXTS, &f->bias, 0, 0, "ID=B",
          "adds B to a token's logit; -inf: never; may be repeated"},
-        {"--seed", NULL, FLAG_SEED, s, 0, 0, "N",
-         "same seed, same answer (default: drawn; --stats and --json show it)"},
+        {"--seed", NULL, FLAG_SEED, s, 0, 0, "N", "same seed, same answer (default: drawn; --stats and --json show it)",
+         "-1"},
     };
     memcpy(table, numbers, sizeof numbers);
     memcpy(table + N_NUMBERS, others, sizeof others);
@@ -101,9 +101,9 @@ static int read_bias(const char *text, struct stoker_logit_bias *b)
 {
     char *end;
     long id = strtol(text, &end, 10);
-    if (*text < '0' || *text > '9' || *end != '=' || id > INT_MAX)
+    if (*text < '0' || *text > '9' || *end == 0 || !strchr("=+-", *end) || id > INT_MAX)
         return -1;
-    const char *value = end + 1;
+    const char *value = end + (*end == '='); /* llama.cpp has "7+1.5" and "7-1.5" */
     *b = (struct stoker_logit_bias){(stoker_token)id, strtod(value, &end)};
     return end > value && *end == 0 && (b->bias == -INFINITY || fabs(b->bias) <= 1e6) ? 0 : -1;
 }

@@ -30,14 +30,15 @@ void suggest_begin(struct suggestion *s, const char *typed, size_t n)
     *s = (struct suggestion){typed, n, NULL, n / 3 + 1};
 }
 
-void suggest_try(struct suggestion *s, const char *word)
+void suggest_name(struct suggestion *s, const char *name, size_t n, const char *word)
 {
-    size_t m = word ? strlen(word) : 0;
-    if (m == 0 || m > WORD_MOST || s->n > WORD_MOST)
+    if (n == 0 || n > WORD_MOST || s->n > WORD_MOST)
         return;
-    size_t d = distance(s->typed, s->n, word, m);
+    size_t d = distance(s->typed, s->n, name, n);
     if (d < s->distance) {
         s->distance = d;
         s->word = word;
     }
 }
+
+void suggest_try(struct suggestion *s, const char *word) { suggest_name(s, word, word ? strlen(word) : 0, word); }

@@ -14,5 +14,7 @@ struct suggestion {
 void suggest_begin(struct suggestion *s, const char *typed, size_t n);
 /* A word that it may have been; it lives as long as the suggestion. NULL is none. */
 void suggest_try(struct suggestion *s, const char *word);
+/* Another name for a word, of n bytes, that it may have been. */
+void suggest_name(struct suggestion *s, const char *name, size_t n, const char *word);
 
 #endif
