@@ -24,7 +24,7 @@ static const struct {
     int (*run)(int argc, char **argv);
     const char *help;
 } commands[] = {
-    {"run", cmd_run, "answer a prompt, or chat line by line"},
+    {"run", cmd_run, "answer a prompt, or chat"},
     {"serve", cmd_serve, "an HTTP server: the APIs of OpenAI, Anthropic and Ollama, and a page"},
     {"plan", cmd_plan, "what a model needs, from its headers alone"},
     {"inspect", cmd_inspect, "what is in a GGUF file: keys, tensors, sizes, experts"},
@@ -73,6 +73,8 @@ static int unknown(const char *name)
     static const char *const elsewhere[][2] = {{"chat", "run"},     {"generate", "run"}, {"cli", "run"},
                                                {"server", "serve"}, {"start", "serve"},  {"show", "inspect"},
                                                {"info", "inspect"}};
+    size_t n = strlen(name);
+    int is_model = n > 5 && strcmp(name + n - 5, ".gguf") == 0;
     struct suggestion s;
     suggest_begin(&s, name, strlen(name));
     for (int i = 0; i < N_COMMANDS; i++)
@@ -81,7 +83,13 @@ static int unknown(const char *name)
         if (strcmp(name, elsewhere[i][0]) == 0)
             s.word = elsewhere[i][1];
     fprintf(stderr, "stoker: \"%s\" is not a command; ", name);
-    if (s.word)
+    if (is_model)
+        fprintf(stderr, "did you mean stoker run %s?\n", name);
+    else if (strcmp(name, "list") == 0 || strcmp(name, "ls") == 0)
+        fprintf(stderr, "stoker keeps no list of models: they are files, as in stoker run MODEL.gguf\n");
+    else if (strcmp(name, "ps") == 0)
+        fprintf(stderr, "stoker serve answers GET /api/ps with the model that is loaded\n");
+    else if (s.word)
         fprintf(stderr, "did you mean stoker %s?\n", s.word);
     else if (strcmp(name, "pull") == 0 || strcmp(name, "download") == 0)
         fprintf(stderr, "stoker downloads nothing: name a GGUF file, as in stoker run MODEL.gguf\n");
@@ -96,6 +104,12 @@ int main(int argc, char **argv)
     if (argc < 2) {
         usage(stderr);
         return 2;
+    }
+    if (strcmp(argv[1], "help") == 0 && argc > 2) { /* stoker help run is stoker run --help */
+        static char flag[] = "--help";
+        argv[1] = argv[2];
+        argv[2] = flag;
+        argc = 3;
     }
     if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0 || strcmp(argv[1], "help") == 0) {
         usage(stdout);

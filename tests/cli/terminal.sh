@@ -75,6 +75,11 @@ ends "/quit" "$sane"
 
 begin "'$stoker' run --temp 0$after"
 see "a prompt" '^> '
+keys '/bye\r'
+ends "/bye" "$sane"
+
+begin "'$stoker' run --temp 0$after"
+see "a prompt" '^> '
 keys 'Spell cat.\r'
 see "an answer" '^C-A-T'
 keys '\004'
@@ -94,31 +99,33 @@ begin "'$stoker' run --temp 0$after"
 see "a prompt" '^> '
 keys '/help\r'
 see "/help" '^  /retry '
+keys '/?\r'
+see "/?" '^  /retry ' 2
 keys '/nosuch\r'
 see "an unknown command" '^/nosuch is no command; /help lists them$'
 keys '/retry\r'
 see "/retry too early" '^nothing was said yet$'
 keys 'a\\\rb\r'
 see "a line that goes on" '^\.\.\. b$'
-see "a prompt again" '^> ' 5
-keys '"""\rone\r/two\r"""\r'
 see "a prompt again" '^> ' 6
-keys "/save $dir/saved\\r"
+keys '"""\rone\r/two\r"""\r'
 see "a prompt again" '^> ' 7
+keys "/save $dir/saved\\r"
+see "a prompt again" '^> ' 8
 keys '/clear\r/system Be brief.\r/retry\r'
 see "/clear" '^nothing was said yet$' 2
 keys "/save $dir/cleared\\r"
-see "a prompt again" '^> ' 11
+see "a prompt again" '^> ' 12
 keys '/set top-k 1.5\r'
 see "/set of what cannot be" '^top_k is 1\.5; it must be a whole number'
 keys '/set nosuch 1\r/set temp\r/set temp 1.5\r/set seed 7\r/set max-tokens 12\r/think off\r'
 see "/set of nothing" '^nosuch is not a number of sampling$'
 see "/set without a value" '^/set NAME VALUE'
-see "a prompt again" '^> ' 18
-keys 'Tell me a story.\r'
 see "a prompt again" '^> ' 19
-keys '/retry\r'
+keys 'Tell me a story.\r'
 see "a prompt again" '^> ' 20
+keys '/retry\r'
+see "a prompt again" '^> ' 21
 keys "/save $dir/retried\\r/load $dir/saved\\r/save $dir/loaded\\r/load $dir/absent\\r"
 see "/load of nothing" 'absent: unable to open'
 keys '/stats\r'

@@ -7,7 +7,8 @@ run
 run nosuch
 is "an unknown command" 2 "" '^stoker: "nosuch" is not a command; see stoker --help$'
 for pair in "rnu|did you mean stoker run\?" "chat|did you mean stoker run\?" "show|did you mean stoker inspect\?" \
-    "pull|stoker downloads nothing"; do
+    "pull|stoker downloads nothing" "list|stoker keeps no list of models" "ps|stoker serve answers GET /api/ps" \
+    "some.gguf|did you mean stoker run some.gguf\?"; do
     run "${pair%%|*}"
     is "stoker ${pair%%|*}" 2 "" "^stoker: \"${pair%%|*}\" is not a command; ${pair#*|}"
 done
@@ -68,7 +69,10 @@ run --slots 10,10 -p x|--slots names 2 classes; this model has 1
 run --think maybe -p x|--think maybe: on or off
 run --stats=fool -p x|--stats fool: nothing or =full is possible
 run --json=1 -p x|--json takes no value
-run one two|"two" is one argument too many
+run one two|"two" is one argument too many; a prompt stands behind -p; see stoker run --help
+run --host 0.0.0.0 -p x|--host: the server is stoker serve
+run --port 80|--port: the server is stoker serve
+help nosuch|"nosuch" is not a command
 plan --nosuch|--nosuch is not a flag
 inspect --nosuch|--nosuch is not a flag
 inspect a b|"b" is one argument too many
@@ -105,6 +109,12 @@ for command in $commands; do
     done
 done
 [ "$(echo "$commands" | wc -l)" -ge 5 ] && pass || fail "--help" "names too few commands: $commands"
+run run --help
+help=$(cat "$dir/out")
+run help run
+is "help run" 0 "=$help" ""
+run run --stats full --temp 0 -p 'Spell cat.'
+is "--stats full" 0 "=C-A-T." "^backend"
 run version
 is version 0 '^stoker [0-9]+\.[0-9]+\.[0-9]+$' ""
 run --version

@@ -16,7 +16,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-/* argument: what stands behind the name, maybe empty; of several lines where takes_lines is 1. */
+/* argument: what stands behind the name, maybe empty; of several lines where takes_lines is 1. help NULL: not shown, and last. */
 struct command {
     const char *name, *argument, *help;
     enum chat_command (*run)(struct chat *c, char *argument);
@@ -353,12 +353,14 @@ static const struct command commands[] = {
     {"load", "FILE", "go on with a conversation that was saved", load},
     {"quit", "", "end; as Ctrl-D", quit},
     {"exit", "", "end", quit},
+    {"bye", "", NULL, quit}, /* as ollama calls them */
+    {"?", "", NULL, help},
 };
 
 static enum chat_command help(struct chat *c, char *argument)
 {
     (void)c, (void)argument;
-    for (size_t i = 0; i < sizeof commands / sizeof *commands; i++)
+    for (size_t i = 0; i < sizeof commands / sizeof *commands && commands[i].help; i++)
         fprintf(stderr, "  /%-7s %-11s %s\n", commands[i].name, commands[i].argument, commands[i].help);
     fprintf(stderr, "  Alt-Enter, or a backslash at the end of a line, goes on in the next; \"\"\" before and behind a "
                     "text of many\n"
@@ -378,7 +380,7 @@ static const struct command *find(const char *name, size_t n)
 enum chat_command chat_command(struct chat *c, const char *message)
 {
     static const char space[] = " \n";
-    size_t n = strspn(message + 1, "abcdefghijklmnopqrstuvwxyz");
+    size_t n = message[1] == '?' ? 1 : strspn(message + 1, "abcdefghijklmnopqrstuvwxyz");
     if (*message != '/' || n == 0 || !strchr(space, message[1 + n]))
         return CHAT_NO_COMMAND;
     const struct command *command = find(message + 1, n);

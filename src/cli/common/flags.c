@@ -322,8 +322,8 @@ static int unknown(const struct parsing *p, const char *name, size_t n)
 static int add_rest(const struct parsing *p, const char *arg)
 {
     if (*p->n_rest == p->max) {
-        fprintf(stderr, "stoker %s: \"%s\" is one argument too many; see stoker %s --help\n", p->command, arg,
-                p->command);
+        fprintf(stderr, "stoker %s: \"%s\" is one argument too many; %ssee stoker %s --help\n", p->command, arg,
+                find(p->table, p->n_table, "--prompt", 8) ? "a prompt stands behind -p; " : "", p->command);
         return 2;
     }
     p->rest[(*p->n_rest)++] = arg;
@@ -430,7 +430,8 @@ static int take_argument(const struct parsing *p, const struct argument *a, int 
     }
     if (!f)
         return unknown(p, a->name, a->n);
-    int is_switch = f->kind == FLAG_SWITCH || f->kind == FLAG_DETAIL;
+    int has_word = f->kind == FLAG_DETAIL && !a->value && a->next && strcmp(a->next, "full") == 0,
+        is_switch = f->kind == FLAG_SWITCH || (f->kind == FLAG_DETAIL && !has_word);
     const char *value = a->value ? a->value : is_switch ? "" : a->next;
     if (!value)
         return needs_value(p, f->name);

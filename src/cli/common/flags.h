@@ -11,7 +11,7 @@
 
 enum flag_kind {
     FLAG_SWITCH, /* int *: set to 1 */
-    FLAG_DETAIL, /* int *: set to 1, or to 2 where =full is given */
+    FLAG_DETAIL, /* int *: set to 1, or to 2 where =full is given, or "full" behind it */
     FLAG_INT,    /* int *, within [min, max] */
     FLAG_LIMIT,  /* int *, within [1, max], or 0 where -1 is given: no limit */
     FLAG_REAL,   /* double *, within [min, max] */

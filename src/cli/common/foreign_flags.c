@@ -93,6 +93,7 @@ const struct foreign_flag foreign_flags[] = {
      "reasoning is a field of its own in every answer; leave it out"},
     {"-tc|--threads-http|-threads-http", FOREIGN_VALUE, NULL, NULL,
      "each connection has a thread; --max-conns bounds them"},
+    {"--host|--port", FOREIGN_VALUE, NULL, NULL, "the server is stoker serve"},
     {"--embedding|--embeddings|--reranking|--rerank", FOREIGN_NO_VALUE, NULL, NULL, "stoker serves no embeddings yet"},
     {"--keepalive|--keep-alive", FOREIGN_VALUE, NULL, NULL, "a model stays loaded until stoker ends; leave it out"},
     {"--format", FOREIGN_VALUE, NULL, NULL, "--json-schema FILE|JSON says what an answer may be"},
