@@ -146,7 +146,7 @@ messages() {
     cmp -s "$dir/want" "$dir/got" && pass || fail "$1" "$(cat "$dir/got")"
 }
 begin "'$stoker' run --temp 0 -n 2$after"
-see "a banner" '^ember.gguf \(llama[a-z-]*\), context [0-9]+, memory [0-9.]+ MiB\. /help lists commands, Ctrl-D ends$|^ember.gguf \('
+see "a banner" '^ember\.gguf \([a-z0-9]+\), context [0-9]+, memory [0-9.]+ MiB\. /help lists commands, Ctrl-D ends$'
 see "a prompt" '^> '
 keys '\033[200~int f(void)\r{\r\treturn 1; \\\r}\r\033[201~'
 see "a paste of many lines" '> \[pasted 1: 4 lines\]$'
