@@ -160,7 +160,18 @@ static void build_words(struct builder *b, const struct expr *e, uint32_t from, 
 
 /* ---- expressions ------------------------------------------------------------------------------------------------------------ */
 
-static void build(struct builder *b, grammar_expr x, uint32_t from, uint32_t to);
+/* x is to be written out from a state to another one. Foreign expressions are nested as deep as they are long, so what is in them waits
+ * in a list of the builder's, and nothing calls itself. */
+static void build(struct builder *b, grammar_expr x, uint32_t from, uint32_t to)
+{
+    if (!b->fact[x].productive || b->m->error.code)
+        return;
+    struct part *waiting = maker_grow(b->m, b->waiting, b->n_waiting, 1, &b->capacity_waiting, sizeof *waiting);
+    if (!waiting)
+        return;
+    b->waiting = waiting;
+    waiting[b->n_waiting++] = (struct part){x, from, to};
+}
 
 static void build_text(struct builder *b, const struct expr *e, uint32_t from, uint32_t to)
 {
@@ -176,10 +187,10 @@ static void build_text(struct builder *b, const struct expr *e, uint32_t from, u
 
 static void build_sequence(struct builder *b, const struct expr *e, uint32_t from, uint32_t to)
 {
-    for (uint32_t i = 0; i < e->n && !b->m->error.code; i++) {
-        uint32_t next = i + 1 < e->n ? build_state(b) : to;
-        build(b, (grammar_expr)maker_list(b->m, e)[i], from, next);
-        from = next;
+    for (uint32_t i = e->n; i-- > 0 && !b->m->error.code;) { /* what waits last is written first */
+        uint32_t begin = i > 0 ? build_state(b) : from;
+        build(b, (grammar_expr)maker_list(b->m, e)[i], begin, to);
+        to = begin;
     }
 }
 
@@ -322,11 +333,9 @@ static void build_call(struct builder *b, const struct expr *e, uint32_t from, u
         call(b, rule_of(b, body), from, to);
 }
 
-static void build(struct builder *b, grammar_expr x, uint32_t from, uint32_t to)
+static void build_part(struct builder *b, grammar_expr x, uint32_t from, uint32_t to)
 {
     const struct expr *e = &b->m->expr[x];
-    if (!b->fact[x].productive || b->m->error.code || maker_work(b->m, 4))
-        return;
     switch (e->kind) {
     case EXPR_TEXT:
         build_text(b, e, from, to);
@@ -367,6 +376,16 @@ static void build(struct builder *b, grammar_expr x, uint32_t from, uint32_t to)
     }
 }
 
+/* x and all that is in it. */
+static void build_whole(struct builder *b, grammar_expr x, uint32_t from, uint32_t to)
+{
+    build(b, x, from, to);
+    while (b->n_waiting > 0 && !maker_work(b->m, 4)) {
+        struct part p = b->waiting[--b->n_waiting];
+        build_part(b, p.x, p.from, p.to);
+    }
+}
+
 static void build_rule(struct builder *b, uint32_t r)
 {
     b->current = r;
@@ -374,14 +393,14 @@ static void build_rule(struct builder *b, uint32_t r)
     b->rule[r].rule.start = start;
     b->rule[r].rule.accept = accept;
     if (!b->rule[r].rule.counted) {
-        build(b, b->rule[r].body, start, accept);
+        build_whole(b, b->rule[r].body, start, accept);
         return;
     }
     uint32_t begin = build_state(b), end = build_state(b);
     build_edge(b, start, begin, EDGE_ENTER, 0, 0, 0);
     build_edge(b, end, start, EDGE_TICK, 0, 0, 0);
     build_edge(b, start, accept, EDGE_LEAVE, 0, 0, 0);
-    build(b, b->rule[r].body, begin, end);
+    build_whole(b, b->rule[r].body, begin, end);
 }
 
 /* ---- the result --------------------------------------------------------------------------------------------------------------- */
@@ -519,8 +538,10 @@ static void forget_facts(struct builder *b)
     compile_free(b->m->compile, b->fact);
     compile_free(b->m->compile, b->of_expr);
     compile_free(b->m->compile, b->of_item);
+    compile_free(b->m->compile, b->waiting);
     b->fact = NULL;
     b->of_expr = b->of_item = NULL;
+    b->waiting = NULL;
 }
 
 static int compile_rules(struct builder *b, const grammar_expr *entry, size_t n_entry, struct grammar **out)

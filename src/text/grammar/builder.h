@@ -14,6 +14,12 @@ struct new_edge {
     struct edge edge;
 };
 
+/* An expression that is to be written out, and its states. */
+struct part {
+    grammar_expr x;
+    uint32_t from, to;
+};
+
 struct builder {
     struct grammar_maker *m;
     struct expr_facts *fact;
@@ -26,6 +32,8 @@ struct builder {
     uint32_t *of_expr; /* rule of an expression + 1: hidden rules; 0 none */
     uint32_t *of_item; /* counted rule of a repetition + 1 */
     uint32_t current;
+    struct part *waiting; /* of the current rule */
+    uint32_t n_waiting, capacity_waiting;
 };
 
 #endif

@@ -2,6 +2,7 @@
 /* Limits of compilations: what is counted, what is refused and why, that nothing leaks wherever it ends, and that small inputs which
  * once compiled without end are cheap, or refused in time, and mean what they did. */
 #include "text/grammar/compile.h"
+#include "base/stack.h"
 #include "text/answer/answer.h"
 #include "text/constraint/constraint.h"
 #include "text/regex/tree.h"
@@ -9,6 +10,7 @@
 
 #include "text_fixture.h"
 
+#include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -529,6 +531,55 @@ static void test_nested_counts(void **state)
     }
 }
 
+/* ---- expressions that are nested as deep as they are long ------------------------------------------------------------------- */
+
+static void put_places(void)
+{
+    put("{\"type\":\"array\",\"items\":false,\"prefixItems\":[");
+    for (int i = 0; i < 3000; i++)
+        put("%s{\"type\":\"integer\"}", i ? "," : "");
+    put("]}");
+}
+
+static void put_letters(void) { put("{\"type\":\"string\",\"pattern\":\"^%019000d$\"}", 0); }
+
+struct deep {
+    struct input in;
+    int compiled;
+    struct error err;
+};
+
+static void *compile_deep(void *arg)
+{
+    struct deep *d = arg;
+    struct compile c = {0};
+    struct constraint *made = compile(&d->in, &c, &d->err);
+    d->compiled = made != NULL;
+    constraint_destroy(made);
+    return NULL;
+}
+
+/* On the smallest stack of a thread that compiles, a connection's. */
+static void test_deep_expressions(void **state)
+{
+    (void)state;
+    static void (*const writers[])(void) = {put_places, put_letters};
+    for (size_t i = 0; i < sizeof writers / sizeof *writers; i++) {
+        struct deep d = {.in = written};
+        pthread_attr_t attr;
+        pthread_t thread;
+        n_text = 0;
+        writers[i]();
+        assert_int_equal(pthread_attr_init(&attr), 0);
+        assert_int_equal(pthread_attr_setstacksize(&attr, STACK_LEAST), 0);
+        assert_int_equal(pthread_create(&thread, &attr, compile_deep, &d), 0);
+        pthread_join(thread, NULL);
+        pthread_attr_destroy(&attr);
+        if (!d.compiled)
+            fail_msg("%zu: %s", i, d.err.text);
+    }
+}
+
 /* A set of tools as agents have it: the bounds are what a server may count on for such a request. */
 static void test_agent_tools(void **state)
 {
@@ -583,16 +634,17 @@ static void test_properties_of_letters(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_counts),         cmocka_unit_test(test_without_a_handle),
-        cmocka_unit_test(test_sentences),      cmocka_unit_test(test_place),
-        cmocka_unit_test(test_a_retry),        cmocka_unit_test(test_memory_sweep),
-        cmocka_unit_test(test_work_sweep),     cmocka_unit_test(test_ends_at_every_state),
-        cmocka_unit_test(test_stopped),        cmocka_unit_test(test_pattern_properties),
-        cmocka_unit_test(test_patterns_apart), cmocka_unit_test(test_enums),
-        cmocka_unit_test(test_one_of_enums),   cmocka_unit_test(test_consts),
-        cmocka_unit_test(test_properties),     cmocka_unit_test(test_lengths),
-        cmocka_unit_test(test_large_steps),    cmocka_unit_test(test_nested_counts),
-        cmocka_unit_test(test_agent_tools),    cmocka_unit_test(test_properties_of_letters),
+        cmocka_unit_test(test_counts),           cmocka_unit_test(test_without_a_handle),
+        cmocka_unit_test(test_sentences),        cmocka_unit_test(test_place),
+        cmocka_unit_test(test_a_retry),          cmocka_unit_test(test_memory_sweep),
+        cmocka_unit_test(test_work_sweep),       cmocka_unit_test(test_ends_at_every_state),
+        cmocka_unit_test(test_stopped),          cmocka_unit_test(test_pattern_properties),
+        cmocka_unit_test(test_patterns_apart),   cmocka_unit_test(test_enums),
+        cmocka_unit_test(test_one_of_enums),     cmocka_unit_test(test_consts),
+        cmocka_unit_test(test_properties),       cmocka_unit_test(test_lengths),
+        cmocka_unit_test(test_large_steps),      cmocka_unit_test(test_nested_counts),
+        cmocka_unit_test(test_agent_tools),      cmocka_unit_test(test_properties_of_letters),
+        cmocka_unit_test(test_deep_expressions),
     };
     return cmocka_run_group_tests(tests, open_ember, close_ember);
 }
