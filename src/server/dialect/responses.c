@@ -178,7 +178,7 @@ static void put_response(struct out *o, const struct answer *a, const char *stat
               own->created, status);
     out_print(o, ",\"background\":false,\"error\":");
     if (failed) {
-        out_print(o, "{\"code\":\"server_error\",\"message\":");
+        out_print(o, "{\"code\":\"%s\",\"message\":", failed->status / 100 == 4 ? "invalid_prompt" : "server_error");
         out_text(o, failed->text);
         out_print(o, "}");
     } else {

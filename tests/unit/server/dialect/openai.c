@@ -647,6 +647,28 @@ static void responses_stream_is_whole(void **state)
     }
 }
 
+#define AMBIGUOUS                                                                                                      \
+    "{\"type\":\"string\",\"pattern\":\"^((((([a-z]{0,9}[0-9]{0,9}){0,9}[A-Z]{0,9}){0,9}"                              \
+    "(x|yy|zzz){0,9}){0,9}([ab]{0,9}c{0,9}){0,9}){0,9}(k|l|mm){0,9}(n{0,9}o{0,9}){0,9}q{0,9}){0,9}$\"}"
+
+/* A constraint that is refused while it runs is the request's fault. */
+static void responses_fail_by_their_schema(void **state)
+{
+    (void)state;
+    int done;
+    json_t *s = stream(
+        openai_responses,
+        "\"input\":\"x\",\"max_output_tokens\":300,\"temperature\":1.5,\"seed\":1,\"text\":{\"format\":{\"type\":"
+        "\"json_schema\",\"name\":\"a\",\"strict\":true,\"schema\":" AMBIGUOUS "}}",
+        &done);
+    const json_t *last = json_array_get(s, json_array_size(s) - 1);
+    assert_string_equal(text_of(last, "type"), "response.failed");
+    const json_t *error = json_object_get(json_object_get(last, "response"), "error");
+    assert_string_equal(text_of(error, "code"), "invalid_prompt");
+    assert_non_null(strstr(text_of(error, "message"), "too ambiguous"));
+    json_decref(s);
+}
+
 static json_t *first_call(const json_t *w)
 {
     size_t i;
@@ -765,6 +787,7 @@ int main(void)
         cmocka_unit_test(completions),
         cmocka_unit_test(bad_completions),
         cmocka_unit_test(responses_stream_is_whole),
+        cmocka_unit_test(responses_fail_by_their_schema),
         cmocka_unit_test(responses_tools),
         cmocka_unit_test(responses_items_are_turns),
         cmocka_unit_test(bad_responses),
