@@ -146,15 +146,15 @@ static int must_give_up(struct http_connection *c, uint64_t began_ns)
 }
 
 /* Waits a moment for memory, since began_ns. 0: not any longer: it was too long, for the others' sake, or the client is gone. */
-static int wait_a_moment(struct http_connection *c, uint64_t began_ns, double most_seconds)
+static int wait_a_moment(struct http_connection *c, uint64_t began_ns, uint64_t until_ns)
 {
     struct pollfd p[2] = {{c->fd, http_watch(c), 0}, {c->wake, POLLIN, 0}};
-    uint64_t until = began_ns + (uint64_t)(most_seconds * 1e9), count;
+    uint64_t count;
     if (poll(p, 2, LOOK_MS) > 0)
         http_look(c, p[0].revents);
     if (p[1].revents && read(c->wake, &count, sizeof count) < 0)
         return 1;
-    return !c->gone && clock_ns() < until && !atomic_load(&c->app->closing) && !atomic_load(&c->app->cut) &&
+    return !c->gone && clock_ns() < until_ns && !atomic_load(&c->app->closing) && !atomic_load(&c->app->cut) &&
            !must_give_up(c, began_ns);
 }
 
@@ -169,14 +169,14 @@ static void count_waiting(struct http_connection *c, int handlers, int n)
 static int wait_for(struct http_connection *c, size_t n, struct reading *b,
                     int (*take)(struct http_connection *c, size_t n, const struct reading *b), struct refusal *r)
 {
-    uint64_t began = clock_ns();
+    uint64_t began = clock_ns(), until = began + (uint64_t)(c->app->body_timeout * 1e9);
     int there = take(c, n, b), goes_on = 1;
     if (there)
         return 0;
     count_waiting(c, 0, 1);
     int was_large = c->is_large;
     while (!there && goes_on) {
-        goes_on = wait_a_moment(c, began, c->app->body_timeout);
+        goes_on = wait_a_moment(c, began, until);
         there = goes_on && take(c, n, b);
     }
     atomic_fetch_add(&c->app->large_waiting, c->is_large - was_large); /* it was counted as it was */
@@ -196,15 +196,15 @@ static int wait_in_handler(void *connection, int (*try)(const struct reqmem_want
 {
     struct http_connection *c = connection;
     double most = c->is_large || c->app->body_timeout < HANDLER_SECONDS ? c->app->body_timeout : HANDLER_SECONDS;
-    uint64_t began = clock_ns() - c->handler_waited_ns;
+    uint64_t began = clock_ns(), until = began + (uint64_t)(most * 1e9) - c->handler_waited_ns;
     int there = 0, goes_on = 1;
     count_waiting(c, 1, 1);
     while (!there && goes_on) {
-        goes_on = wait_a_moment(c, began, most);
+        goes_on = wait_a_moment(c, began, until);
         there = goes_on && try(of);
     }
     count_waiting(c, 1, -1);
-    c->handler_waited_ns = clock_ns() - began;
+    c->handler_waited_ns += clock_ns() - began;
     return there;
 }
 
