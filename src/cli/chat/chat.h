@@ -1,9 +1,13 @@
 /* A conversation with a model, for `stoker run`: messages of a person in, answers on stdout.
  *
- *   cmd_run.c      flags; one prompt, or lines of stdin
- *   chat.c         a turn: prompt, events, calls and their results
- *   show.c         what an answer looks like: text, dimmed reasoning, JSON, statistics
- *   terminal.c, command.c               lines edited on a terminal, and what begins with a slash
+ *   cmd_run.c              flags; one prompt, or lines of stdin
+ *   prompt.c               one prompt: -p, files, stdin
+ *   chat.c                 a turn: prompt, events, calls and their results
+ *   tools.c                tools that the model may call, and their results
+ *   show.c                 what an answer looks like: text, dimmed reasoning, JSON, statistics
+ *   terminal.c             a person's messages, of one line or many
+ *   line_editor.c, paste.c a line edited on a terminal, and what is pasted into it
+ *   command.c              what begins with a slash
  *
  * The answer goes to stdout as it comes, everything else to stderr. Earlier turns stay in the prefix cache: only what is new of the
  * conversation is computed. All by one thread; failures are reported on stderr by one sentence. */

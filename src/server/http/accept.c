@@ -11,10 +11,9 @@
 #include <unistd.h>
 
 /* A stack is mapped whole (STACK_LEAST) and touched as deep as a request goes; templates and schemas recurse. */
-enum {
-    DRAINED_MOST = 16
-}; /* reads of a client that is refused: it may go on sending, and others wait to be accepted */
 enum { STACK_TOUCHED = 64 << 10 };
+/* Reads of a client that is refused: it may go on sending, and others wait to be accepted. */
+enum { DRAINED_MOST = 16 };
 
 size_t http_connection_bytes(void) { return STACK_TOUCHED + HTTP_IN + sizeof(struct http_connection); }
 
