@@ -390,17 +390,17 @@ static int take_foreign(const struct parsing *p, const struct foreign_flag *o, c
         return 2;
     }
     const struct flag *same = o->same ? find(p->table, p->n_table, o->same, strlen(o->same)) : NULL;
-    const char *before = same && same->kind == FLAG_TEXT ? *(const char **)same->to : NULL;
-    if (before && strcmp(before, value) != 0) { /* two names there are one here: -ctk and -ctv */
-        fprintf(stderr, "stoker %s: %.*s %s: %s is already %s, and has one value\n", p->command, (int)a->n, a->name,
-                value, same->name, before);
+    const char *before = same && o->why ? *(const char **)same->to : NULL;
+    if (before && strcmp(before, value) != 0) {
+        fprintf(stderr, "stoker %s: %.*s %s: %s is already %s, %s\n", p->command, (int)a->n, a->name, value, same->name,
+                before, o->why);
         return 2;
     }
     if (same)
         return set_flag(p, same, value ? value : "");
     if (foreign_flag_is_always(o, value) && (!o->beside || is_given(p, o->beside)))
         return 0;
-    if (!o->why)
+    if (!o->why || o->same) /* of another command */
         return unknown(p, a->name, a->n);
     fprintf(stderr, "stoker %s: %.*s: %s\n", p->command, (int)a->n, a->name, o->why);
     return 2;

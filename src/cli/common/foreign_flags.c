@@ -21,7 +21,7 @@ const struct foreign_flag foreign_flags[] = {
     {"-c|--ctx-size|--num-ctx", FOREIGN_VALUE, "--ctx", NULL, NULL},
     {"-np", FOREIGN_VALUE, "--parallel", NULL, NULL},
     {"-ub|--ubatch-size", FOREIGN_VALUE, "--chunk", NULL, NULL},
-    {"-ctk|--cache-type-k|-ctv|--cache-type-v", FOREIGN_VALUE, "--kv", NULL, NULL},
+    {"-ctk|--cache-type-k|-ctv|--cache-type-v", FOREIGN_VALUE, "--kv", NULL, "and has one value"},
     {"--mlock", FOREIGN_NO_VALUE, "--lock", NULL, NULL},
     {"-s", FOREIGN_VALUE, "--seed", NULL, NULL},
     {"-sys|--system-prompt", FOREIGN_VALUE, "--system", NULL, NULL},

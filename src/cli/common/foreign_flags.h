@@ -16,7 +16,9 @@ struct foreign_flag {
     enum foreign_value value;
     const char *same;   /* the flag that it is here; NULL: none */
     const char *always; /* "|on|1|": values that ask for what stoker does anyway, "|" for none given; NULL: none does */
-    const char *why;    /* the end of a sentence "NAME: ...", for all other values; NULL: there is an equal */
+    /* The end of a sentence "NAME: ...", for all other values; NULL: there is an equal. With `same`, a FLAG_TEXT: the names are two flags
+     * there, and why these cannot have two values. */
+    const char *why;
     const char *beside; /* "-p|--prompt": flags of which one must be there too for what `always` says; NULL: none */
 };
 
