@@ -69,7 +69,7 @@ done <<'END'
 --logprobs 3|--logprobs are shown with --json
 END
 run run -p x --logit-bias 4096=1
-is "a token that is not there" 1 "" "logit_bias names token 4096; the vocabulary has ids 0 to 4095"
+is "a token that is not there" 2 "" "logit_bias names token 4096; the vocabulary has ids 0 to 4095"
 
 # ---- seeds ---------------------------------------------------------------------------------------------------------------
 run run -p 'Hello' -n 3 --json --seed 18446744073709551615

@@ -49,7 +49,6 @@ run -e -p x|-e: texts are taken as they are; leave it out
 run -sysf system.txt -p x|-sysf: --system "\$\(cat FILE\)" gives a file's text
 run --temperture 1 -p x|--temperture is not a flag of this command; did you mean --temp\?
 run --ctx-sizes 512 -p x|--ctx-sizes is not a flag of this command; did you mean --ctx\?
-run --logit-bias 999999=1 -p x|logit_bias names token 999999
 run -sys a -sys b --system c --temp hot -p x|--temp hot
 inspect -ctk f16|-ctk is not a flag of this command
 run -l 7*2 -p x|--logit-bias 7\*2: ID=B is expected
