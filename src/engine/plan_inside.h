@@ -1,0 +1,61 @@
+/* What the files of the plan share: a configuration, and what all configurations of a plan have in common.
+ *
+ *     plan.c          the request is checked, limits are found, a plan that does not fit is refused
+ *     plan_choose.c   which configuration: what is given up, and what grows
+ *     plan_price.c    what a configuration takes
+ *
+ * A configuration says how large everything may be: context, chunk, where the tables of embeddings are, slots of each class. */
+#ifndef ENGINE_PLAN_INSIDE_H
+#define ENGINE_PLAN_INSIDE_H
+
+#include "engine/plan.h"
+
+#define MIB       (UINT64_C(1) << 20)
+#define GIB       (UINT64_C(1) << 30)
+#define MAX_BYTES (UINT64_C(1) << 60)
+
+struct config {
+    int n_ctx, n_parallel, n_chunk, n_snapshots;
+    uint64_t cache_ram;
+    int embedding_on_disk; /* tables of embeddings stay on disk, where they may: see struct view */
+    int least_constraints; /* constraints get only what they need to work at all */
+    int slots[EXPERT_CLASSES];
+};
+
+/* What every configuration has in common. */
+struct planner {
+    struct model *m;
+    const struct plan_request *request;
+    struct plan base; /* what does not depend on the configuration */
+    int floor[EXPERT_CLASSES], knee[EXPERT_CLASSES], all[EXPERT_CLASSES]; /* slots of a class */
+    int can_stream;                                                       /* tables of embeddings on disk save memory */
+    int buffered;                                                         /* some file is read through the page cache */
+};
+
+/* ---- the price (plan_price.c) ---- */
+
+/* What a configuration takes: all parts but slack; total is their sum. A function of model, request and configuration that changes none
+ * of them, so that searches may ask it as often as they like. */
+struct plan plan_price(const struct planner *pl, const struct config *c);
+uint64_t plan_slack(uint64_t memory);
+int plan_fits(const struct planner *pl, const struct config *c, uint64_t memory);
+uint64_t plan_memory_for(uint64_t sum); /* the smallest M with sum + slack(M) <= M */
+int plan_pages_of(int n_ctx);
+/* The model becomes as the plan has it. */
+void plan_apply(struct model *m, int embedding_on_disk);
+
+/* ---- the choice (plan_choose.c) ---- */
+
+/* Sets floor, knee and all. */
+void plan_slot_limits(struct planner *pl);
+/* Nothing is given up; everything is that may be. */
+struct config plan_full_config(const struct planner *pl);
+struct config plan_minimal_config(const struct planner *pl);
+/* Do tables of embeddings on disk, with the buffers that read their rows, take less than resident ones? */
+int plan_may_stream(const struct planner *pl);
+/* The configuration for this memory. 0: none fits. */
+int plan_choose(const struct planner *pl, struct config *c, uint64_t memory);
+/* PLAN_CUT_* of what a configuration gives up. */
+unsigned plan_cuts(const struct planner *pl, const struct config *c);
+
+#endif

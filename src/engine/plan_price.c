@@ -1,0 +1,234 @@
+/* What a configuration takes: every part's owner states its size, and this is the one place that adds up. Formulas: memory.md 3. */
+#include "engine/plan_inside.h"
+
+#include "base/checked.h"
+#include "engine/engine.h"
+#include "engine/prefix/cache.h"
+#include "engine/session_tables.h"
+
+#include <limits.h>
+
+enum {
+    WINDOW_SHARE = 4, /* pages of other kinds that the cache holds for each page of a window */
+    MAX_NODES = 1 << 22
+};
+
+/* The model as a configuration has it: a copy, because tables that are on disk and exact weights change what parts take. */
+struct view {
+    struct model model;
+    struct weight token_embd, layer_table;
+};
+
+/* The tokens' table stays resident where there is no store to gain from it, or where it is the output as well. */
+static int token_table_on_disk(const struct model *m, int on_disk)
+{
+    return on_disk && m->n_moe_layer && m->output != m->token_embd;
+}
+
+static void view_model(struct view *v, const struct planner *pl, const struct config *c)
+{
+    const struct model *m = pl->m;
+    v->model = *m;
+    v->model.op.exact = pl->request->exact;
+    v->token_embd = *m->token_embd;
+    v->token_embd.on_disk = token_table_on_disk(m, c->embedding_on_disk);
+    v->model.token_embd = &v->token_embd;
+    if (!m->layer_embd.table)
+        return;
+    v->layer_table = *m->layer_embd.table;
+    v->layer_table.on_disk = c->embedding_on_disk;
+    v->model.layer_embd.table = &v->layer_table;
+}
+
+void plan_apply(struct model *m, int embedding_on_disk)
+{
+    m->token_embd->on_disk = token_table_on_disk(m, embedding_on_disk);
+    if (m->layer_embd.table)
+        m->layer_embd.table->on_disk = embedding_on_disk;
+}
+
+int plan_pages_of(int n_ctx) { return n_ctx / KV_PAGE + (n_ctx % KV_PAGE != 0); }
+
+/* Pages of a kind for the sequences: a whole context for each. If the caller asked for fewer, those, but one whole context at least. */
+static int sequence_pages(const struct planner *pl, const struct config *c, int kind)
+{
+    const struct kv_layout *kv = &pl->m->kv_layout[kind];
+    int one = kv->n_layer ? kv_pages_needed(kv->window, c->n_ctx, c->n_chunk) : 0, all = one * c->n_parallel,
+        asked = pl->request->n_pages > one ? pl->request->n_pages : one;
+    return pl->request->n_pages && !kv->window && asked < all ? asked : all;
+}
+
+static size_t page_bytes(const struct planner *pl, int kind)
+{
+    struct kv_shape shape = pl->m->kv_layout[kind].shape;
+    shape.type = pl->request->kv;
+    return kv_page_bytes(&shape) * (size_t)pl->m->kv_layout[kind].n_layer;
+}
+
+static int at_most_max_nodes(uint64_t n) { return n < MAX_NODES ? (int)n : MAX_NODES; }
+
+/* Adds the pages, states and nodes of the prefix cache. Half of its bytes are for states, where there are any. It needs fewer pages of
+ * windows than of other kinds, because windows are kept only at the ends of turns. */
+static void price_prefix(const struct planner *pl, const struct config *c, struct plan *p)
+{
+    size_t state = state_pool_bytes(pl->m->state_bytes, 1), page = 0;
+    int n_state = state ? at_most_max_nodes(c->cache_ram / 2 / state) : 0;
+    for (int k = 0; k < KV_KINDS; k++)
+        page += page_bytes(pl, k) / (pl->m->kv_layout[k].window ? WINDOW_SHARE : 1);
+    uint64_t rest = c->cache_ram - n_state * (uint64_t)state;
+    uint64_t nodes = rest / (page + prefix_table_bytes(1, 0, 0) + KV_KINDS * kv_pool_table_bytes(1));
+    if (!page && nodes > n_state * (uint64_t)p->max_page) /* states alone: the other nodes only lead to one */
+        nodes = n_state * (uint64_t)p->max_page;
+    int n = at_most_max_nodes(nodes);
+    p->prefix_bytes = state_pool_bytes(pl->m->state_bytes, n_state);
+    p->prefix_table_bytes = 0;
+    for (int k = 0; k < KV_KINDS; k++) {
+        int more = pl->m->kv_layout[k].window ? n / WINDOW_SHARE : n;
+        if (!pl->m->kv_layout[k].n_layer)
+            continue;
+        p->n_page[k] += more;
+        p->prefix_bytes += page_bytes(pl, k) * (uint64_t)more;
+        p->prefix_table_bytes += kv_pool_table_bytes(more);
+    }
+    p->n_state += n_state;
+    p->n_node += n;
+    p->prefix_table_bytes += n_state + n ? prefix_table_bytes(n, n_state, 0) : 0;
+    p->part[PLAN_PREFIX] = n_state + n ? p->prefix_bytes + p->prefix_table_bytes : 0;
+}
+
+static void price_pages(const struct planner *pl, const struct config *c, struct plan *p)
+{
+    const struct model *m = pl->m;
+    uint64_t n = (uint64_t)p->n_parallel;
+    p->max_page = plan_pages_of(c->n_ctx);
+    p->n_snapshots = m->state_bytes ? c->n_snapshots : 0;
+    p->n_state = p->n_node = p->n_snapshots * p->n_parallel;
+    p->kv_table_bytes = n * seq_table_bytes(p->max_page);
+    p->kv_bytes_per_token = p->kv_fixed_bytes = p->kv_bytes = 0;
+    for (int k = 0; k < KV_KINDS; k++) {
+        const struct kv_layout *kv = &m->kv_layout[k];
+        size_t page = page_bytes(pl, k);
+        p->n_page[k] = sequence_pages(pl, c, k);
+        p->n_node = p->n_page[k] > p->n_node ? p->n_page[k] : p->n_node;
+        p->kv_table_bytes += kv_pool_table_bytes(p->n_page[k]);
+        p->kv_bytes += page * (uint64_t)p->n_page[k];
+        if (kv->window)
+            p->kv_fixed_bytes += page * (uint64_t)kv_pages_needed(kv->window, INT_MAX, c->n_chunk);
+        else
+            p->kv_bytes_per_token += page;
+    }
+    if (!p->kv_bytes) /* states alone: every 256 positions have a node all the same */
+        p->n_node += p->n_parallel * p->max_page;
+    p->kv_bytes_per_token /= KV_PAGE;
+    p->kv_table_bytes += prefix_table_bytes(p->n_node, p->n_state, p->max_page);
+    p->part[PLAN_KV] = p->kv_bytes + p->kv_table_bytes;
+    p->state_bytes_per_sequence = m->state_floats * sizeof(float);
+    p->part[PLAN_STATE] = n * seq_state_bytes(m->state_bytes) + state_pool_bytes(m->state_bytes, p->n_state);
+    price_prefix(pl, c, p);
+}
+
+static uint64_t disk_bytes(const struct planner *pl, int max_page)
+{
+    uint64_t page = 0;
+    for (int k = 0; k < KV_KINDS; k++)
+        page += page_bytes(pl, k);
+    return pl->request->cache_dir ? prefix_disk_table_bytes(page, pl->m->state_bytes + 64, max_page) : 0;
+}
+
+static void price_slots(const struct planner *pl, const struct config *c, struct plan *p)
+{
+    int n = 0;
+    for (int i = 0; i < p->n_class; i++) {
+        n += p->slots[i] = c->slots[i];
+        p->part[PLAN_SLOTS] += (uint64_t)c->slots[i] * p->class[i].slot_bytes;
+    }
+    p->table_bytes = p->n_class ? store_table_bytes(pl->m->expert_layer, pl->m->p.n_layer, n) : 0;
+    p->part[PLAN_SLOTS] += p->table_bytes;
+}
+
+/* A server compiles for many clients: two ordinary constraints at a time, beside a large one. */
+static struct constraint_memory constraint_memory(const struct plan_request *w, const struct config *c)
+{
+    uint64_t n = (uint64_t)c->n_parallel, running = n < 16 ? n * 4 * MIB : 64 * MIB;
+    if (!w->has_text)
+        return (struct constraint_memory){0};
+    if (!w->server)
+        return (struct constraint_memory){running, 0, 8 * MIB, 0};
+    if (c->least_constraints)
+        return (struct constraint_memory){running, 4 * MIB, 8 * MIB, 1};
+    return (struct constraint_memory){running + 24 * MIB, 4 * MIB, 32 * MIB, 2};
+}
+
+static void price_text(const struct planner *pl, const struct config *c, struct plan *p)
+{
+    const struct plan_request *w = pl->request;
+    const struct constraint_memory m = p->constraints = constraint_memory(w, c);
+    /* A compilation computes the shortest answer in a state of its own. In a server it does so while other answers run. */
+    uint64_t n_lane = m.n_small ? (uint64_t)m.n_small + 1 : 0;
+    p->part[PLAN_TEXT] = w->text_bytes + ((uint64_t)c->n_parallel + n_lane) * w->constraint_state_bytes + m.held +
+                         (uint64_t)m.n_small * m.small + m.large;
+}
+
+static uint64_t rows_bounce(const struct weight *w)
+{
+    return w && w->on_disk ? disk_rows_bounce(w->mat.row_bytes, DISK_ROWS_BATCH) : 0;
+}
+
+/* Weights, and the scratch of steps. */
+static void price_model(const struct planner *pl, const struct config *c, struct plan *p)
+{
+    struct view v;
+    view_model(&v, pl, c);
+    const struct weight *token = v.model.token_embd, *layer = v.model.layer_embd.table;
+    p->embedding_on_disk = c->embedding_on_disk;
+    p->part[PLAN_EMBEDDING] = weight_bytes(token) + (layer ? weight_bytes(layer) : 0);
+    p->embedding_bounce = rows_bounce(token) + rows_bounce(layer);
+    struct step_scratch scratch = model_measure_step(&v.model, c->n_chunk, p->n_logits);
+    p->step_bytes = scratch.step_bytes;
+    if (p->step_bytes < WEIGHTS_BOUNCE + 4096) /* weights are loaded through the same memory */
+        p->step_bytes = WEIGHTS_BOUNCE + 4096;
+    p->thread_bytes = scratch.thread_bytes;
+    p->part[PLAN_ACT] = p->step_bytes + p->thread_bytes * (uint64_t)p->n_threads;
+}
+
+struct plan plan_price(const struct planner *pl, const struct config *c)
+{
+    const struct plan_request *w = pl->request;
+    struct plan p = pl->base;
+    p.n_ctx = c->n_ctx;
+    p.n_parallel = c->n_parallel;
+    p.n_chunk = c->n_chunk;
+    p.n_logits = w->all_logits ? c->n_chunk : c->n_parallel;
+    price_pages(pl, c, &p);
+    price_slots(pl, c, &p);
+    price_text(pl, c, &p);
+    price_model(pl, c, &p);
+    p.part[PLAN_LOGITS] = session_tables_bytes(pl->m->p.n_vocab, p.n_logits, c->n_chunk, c->n_parallel, c->n_ctx);
+    p.part[PLAN_READER] = reader_bytes(&w->reader) + p.embedding_bounce;
+    p.part[PLAN_SERVER] = w->server + engine_queue_bytes(w->n_queue, c->n_parallel, c->n_ctx) +
+                          disk_bytes(pl, p.max_page);
+    p.part[PLAN_STACKS] = (uint64_t)p.n_threads * POOL_STACK + 8 * 64 * 1024 + 256 * 1024;
+    for (int i = 0; i < PLAN_KERNEL; i++)
+        p.total += p.part[i];
+    p.part[PLAN_KERNEL] = round_up(p.total / 512 + 256 * 1024, 4096) + (pl->buffered ? 64 * MIB : 0);
+    p.part[PLAN_SLOTS] += 2 * MIB; /* the mapping is rounded up to huge pages */
+    p.total += p.part[PLAN_KERNEL] + 2 * MIB;
+    return p;
+}
+
+uint64_t plan_slack(uint64_t memory) { return memory / 128 > 8 * MIB ? memory / 128 : 8 * MIB; }
+
+int plan_fits(const struct planner *pl, const struct config *c, uint64_t memory)
+{
+    return plan_price(pl, c).total + plan_slack(memory) <= memory;
+}
+
+uint64_t plan_memory_for(uint64_t sum)
+{
+    uint64_t m = sum + 8 * MIB;
+    if (m / 128 > 8 * MIB)
+        m = sum + sum / 127 + 1;
+    while (sum + plan_slack(m) > m)
+        m++;
+    return m;
+}
