@@ -70,11 +70,13 @@ struct stoker_options {
     int n_chunk;     /* prompt tokens computed in a step, at most 65536 */
     int n_snapshots; /* copies of its recurrent state that a sequence may keep, for models that have one; at most 1024 */
     int n_threads;   /* of computation, at most 256; 0: the cores that this process may use */
-    /* Used where n_ctx, n_parallel or n_snapshots above is 0. The plan lowers these where memory is short, but never those above. */
+    /* Used where n_ctx, n_parallel or n_snapshots above, or cache_ram below, is 0. The plan lowers these where memory is short, or where
+     * less of them makes answers come sooner, but never what was given. */
     struct stoker_defaults {
         int n_ctx;       /* at most what the model was trained on; 0: 8192 */
         int n_parallel;  /* 0: 1 */
         int n_snapshots; /* 0: 4 with cache_ram, else 1 */
+        uint64_t cache_ram;
     } defaults;
     int slots[STOKER_CLASSES]; /* [n_slots] expert slots of each class instead of the plan's (research) */
     int n_slots;               /* as many as the model has classes; 0: the plan's slots */
@@ -92,13 +94,16 @@ struct stoker_options {
     void *progress_arg;
     const char *routes; /* a trace file whose routes replace the model's own (research); excludes cache_dir */
     const char *route_trace,
-        *cache_log;     /* files to write: the routes of every row; decisions of the expert cache (research) */
+        *cache_log; /* files to write: the routes of every row; decisions of the expert cache (research) */
+    double
+        drive_rate; /* bytes a second of the model's drive, for the speed that a plan shows; it decides nothing. 0: a usual one */
     const char *mirror; /* a folder with a second copy of the model's files, which is read in parallel */
 
     int n_queue; /* requests that may wait for a sequence, at most 4096; one more gets STOKER_ERR_BUSY. 0: 128 */
     int n_pages; /* pages of 256 positions for keys and values, for all sequences together. 0: n_ctx positions for each sequence.
                     With fewer, a sequence that finds no page waits until another ends */
-    uint64_t cache_ram;    /* bytes for cached prefixes beside what the sequences leave free; 0: none */
+    uint64_t
+        cache_ram; /* bytes for cached prefixes beside what the sequences leave free; as many of them as fit. 0: none */
     const char *cache_dir; /* a folder of prefix files that outlives the engine; it is made if need be. NULL: none */
     uint64_t cache_disk;   /* most bytes of files in cache_dir; 0: 8 GiB */
     uint64_t server;       /* bytes that the caller itself needs (connections, buffers): the plan counts them */
@@ -553,7 +558,14 @@ struct stoker_plan {
     uint64_t expert_bytes_total, expert_bytes_per_token; /* of all experts; of those that one token uses */
     /* 1: the plan gave this up to fit (docs/spec/memory.md 4). cut_cache: the slots hold fewer than two tokens' experts */
     int cut_embedding, cut_experts, cut_chunk, cut_prefix, cut_sequences, cut_context, cut_cache;
-    int n_file; /* files of the model */
+    int asked_ctx, asked_parallel; /* what was asked for, or the defaults */
+    uint64_t asked_cache;          /* bytes for cached prefixes, likewise */
+    /* Predicted (docs/spec/memory.md 10) for prompts of prompt_tokens, and answers of answer_tokens, n_parallel of them at a time.
+     * The rates of cores and memory are constants, drive_rate is that of the options or a constant. */
+    int prompt_tokens, answer_tokens;
+    double drive_rate, prompt_seconds, step_seconds; /* bytes/s; of a prompt; of a token for each sequence */
+    double hit_rate, read_bytes;                     /* of experts, in such a step; bytes that it reads */
+    int n_file;                                      /* files of the model */
     int n_type; /* block types of the model's weights, most bytes first, and the tier whose kernels multiply with them; static */
     const char *type[STOKER_TYPES], *kernel[STOKER_TYPES];
 };

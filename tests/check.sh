@@ -27,6 +27,7 @@ hostile_models
 unsaid
 laws
 plan
+plan_speed
 plan_models      $data/cases/plan_models.json
 prefix
 state

@@ -114,11 +114,13 @@ static int check_origins(const struct text_list *l)
     return 0;
 }
 
+#define NOT_GIVEN UINT64_MAX
+
 /* What of the flags is an engine's: other defaults than those of `run`. */
 static void engine_defaults(struct stoker_options *o)
 {
     o->defaults = (struct stoker_defaults){.n_ctx = 32768, .n_parallel = 4, .n_snapshots = 4};
-    o->cache_ram = 512 << 20;
+    o->cache_ram = NOT_GIVEN;
     o->cache_disk = UINT64_C(8) << 30;
 }
 
@@ -186,6 +188,10 @@ static int take_words(struct server_options *o, struct said *w)
     o->think = switch_of(w->think);
     o->close_at_limit = switch_of(w->close);
     o->engine.n_queue = o->queue;
+    if (o->engine.cache_ram == NOT_GIVEN) { /* 0 means none */
+        o->engine.cache_ram = 0;
+        o->engine.defaults.cache_ram = 512 << 20;
+    }
     check_cache_dir(o->engine.cache_dir);
     return 0;
 }

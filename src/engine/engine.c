@@ -65,7 +65,9 @@ static int read_options(struct session_options *to, const struct stoker_options 
                                               : PLAN_BYTES;
     w->memory = o->memory;
     w->n_ctx = o->n_ctx;
-    w->defaults = (struct plan_defaults){o->defaults.n_ctx, o->defaults.n_parallel, o->defaults.n_snapshots};
+    w->defaults = (struct plan_defaults){o->defaults.n_ctx, o->defaults.n_parallel, o->defaults.n_snapshots,
+                                         o->defaults.cache_ram};
+    w->drive_rate = o->drive_rate;
     w->n_parallel = o->n_parallel;
     w->n_chunk = o->n_chunk;
     w->n_snapshots = o->n_snapshots;

@@ -222,6 +222,8 @@ static void begin_plan(struct planner *pl)
     p->part[PLAN_KV_B] = model_derived_bytes(m);
     p->part[PLAN_WEIGHTS] = model_weight_bytes(m) - p->part[PLAN_KV_B] - weight_bytes(m->token_embd) -
                             (m->layer_embd.table ? weight_bytes(m->layer_embd.table) : 0);
+    speed_describe(&pl->speed, m, pl->request->kv);
+    pl->rates = speed_usual_rates(p->n_threads);
     pl->can_stream = plan_may_stream(pl);
     pl->buffered = reads_buffered(m, pl->request);
     struct config c = plan_minimal_config(pl);
@@ -229,12 +231,23 @@ static void begin_plan(struct planner *pl)
     c = plan_full_config(pl);
     p->whole = plan_memory_for(plan_price(pl, &c).total);
     p->minimum = minimum;
+    p->asked_ctx = c.n_ctx;
+    p->asked_parallel = c.n_parallel;
+    p->asked_cache = c.cache_ram;
     p->memory = choose_memory(pl->request, p->minimum, p->whole, &p->memory_from);
+}
+
+static void predict(const struct planner *pl, struct plan *p)
+{
+    struct speed_rates r = pl->rates;
+    p->drive_rate = r.drive = pl->request->drive_rate > 0 ? pl->request->drive_rate : r.drive;
+    p->speed = plan_speed(p, pl->m, &pl->speed, p->asked_parallel, &r);
 }
 
 int plan_make(struct plan *out, struct model *m, const struct plan_request *request, struct error *err)
 {
-    struct planner pl = {.m = m, .request = request};
+    struct scratch_memo memo[SCRATCH_MEMOS] = {{0}};
+    struct planner pl = {.m = m, .request = request, .memo = memo};
     struct config c;
     pl.base.n_threads = request->n_threads ? request->n_threads : cpu_usable_cores();
     *out = pl.base;
@@ -250,6 +263,7 @@ int plan_make(struct plan *out, struct model *m, const struct plan_request *requ
     out->part[PLAN_SLACK] = plan_slack(out->memory);
     out->total += out->part[PLAN_SLACK];
     out->degraded = plan_cuts(&pl, &c);
+    predict(&pl, out);
     plan_apply(m, out->embedding_on_disk);
     return 0;
 }

@@ -6,7 +6,7 @@
 #ifndef ENGINE_PLAN_H
 #define ENGINE_PLAN_H
 
-#include "model/model.h"
+#include "engine/speed.h"
 #include "store/reader.h"
 
 #include <stdint.h>
@@ -35,15 +35,15 @@ enum plan_part {
 };
 const char *plan_part_name(enum plan_part p);
 
-/* What the plan gave up, in the degradation order. */
+/* What the plan gave up: the dearer, the larger. */
 enum {
     PLAN_CUT_EMBEDDING = 1,
     PLAN_CUT_EXPERTS = 2,
-    PLAN_CUT_CHUNK = 4,
+    PLAN_CUT_CACHE = 4,
     PLAN_CUT_PREFIX = 8,
     PLAN_CUT_SEQUENCES = 16,
-    PLAN_CUT_CONTEXT = 32,
-    PLAN_CUT_CACHE = 64
+    PLAN_CUT_CHUNK = 32,
+    PLAN_CUT_CONTEXT = 64
 };
 
 /* Memory of constraints (constraint_cache.h), bytes. */
@@ -62,7 +62,9 @@ struct plan_request {
     int n_ctx, n_parallel, n_chunk, n_threads, n_snapshots, n_pages;
     struct plan_defaults {
         int n_ctx, n_parallel, n_snapshots; /* of stoker_options.defaults */
+        uint64_t cache_ram;
     } defaults;
+    double drive_rate;                  /* bytes a second, for the plan's figures; it decides nothing */
     uint64_t cache_ram, server;         /* bytes */
     int cache_dir;                      /* 1: prefixes are kept in files too */
     int n_queue;                        /* requests that may wait; 0: so few that they are in the slack */
@@ -97,10 +99,18 @@ struct plan {
     uint64_t prefix_bytes, prefix_table_bytes;   /* of pages and states beside theirs; and of tables for them */
     uint64_t kv_bytes_per_token, kv_fixed_bytes; /* of layers that see everything; of windows, a sequence */
     uint64_t state_bytes_per_sequence;
+    int asked_ctx, asked_parallel; /* what was asked for, or the defaults */
+    uint64_t asked_cache;          /* bytes of prefixes, likewise */
+    double drive_rate;             /* with which speed was predicted */
+    struct speed speed;
 };
 
 /* From headers only. -1 with ERR_MEMORY and the sentence that names the smallest memory and the context that would work; then
  * minimum and whole are filled in all the same. Sets on_disk of tables of embeddings as planned. */
 int plan_make(struct plan *out, struct model *m, const struct plan_request *request, struct error *err);
+
+/* How fast a plan is for so many clients at a time, by the sizes that s has of the same model. */
+struct speed plan_speed(const struct plan *p, const struct model *m, const struct speed_model *s, int n_client,
+                        const struct speed_rates *r);
 
 #endif

@@ -1,21 +1,26 @@
-/* Which configuration a plan takes: the first that fits, in the degradation order (memory.md 4):
+/* Which configuration a plan takes (memory.md 4). What the caller asked for is never changed, but for a prefix cache that fits beside
+ * nothing else.
  *
- *     everything resident
- *     embeddings on disk; experts from all down to the knee (the experts of two tokens)
- *     constraints at their least; chunk down to 64; prefix cache, sequences, copies of states; context down to 4096;
- *     experts from the knee down to the floor; chunk down to 16
- *
- * Where experts stream and slots are left over, the chunk grows up to 4096 as long as every class keeps its knee. What the caller
- * asked for is never changed. */
+ *     what fits     everything, if it does. Else tables of embeddings go to disk, and everything that nobody asked for to its least; then
+ *                   the context is the largest, from the default halved down to 4096, beside which 512 rows and the experts of two
+ *                   tokens (the knee) fit. A prefix cache that was asked for goes last, and before rows and experts go below these.
+ *     what grows    memory of constraints and copies of states, if they fit beside a chunk of 512 rows and the knee
+ *     what is best  of chunk, sequences and the share of prefixes, each filled up with experts, those by which a request is answered
+ *                   soonest (speed.h)
+ */
 #include "engine/plan_inside.h"
 
+#include <math.h>
 #include <string.h>
+
+#define NO_DIFFERENCE 1.01 /* plans as close as this are equally fast: the one that gives up less is taken */
 
 enum {
     CHUNK = 512,
-    CHUNK_MAX = 4096,
-    CHUNK_LOW = 64,
+    CHUNK_MAX = 2048, /* beyond a prompt of SPEED_PROMPT nothing is gained */
     CHUNK_MIN = 16,
+    CHUNK_STEPS = 8, /* sizes between a power of two and the next */
+    CACHE_STEPS = 4, /* shares of the prefix cache that are tried: quarters */
     CTX = 8192,
     CTX_LOW = 4096,
     SPARE_SLOTS = 4, /* beyond the experts that a layer uses: some can load while others compute */
@@ -72,10 +77,16 @@ static int snapshots_of(const struct planner *pl)
 {
     const struct plan_request *w = pl->request;
     int asked = w->n_snapshots ? w->n_snapshots : w->defaults.n_snapshots;
-    return asked ? asked : w->cache_ram ? SNAPSHOTS : 1;
+    return asked ? asked : plan_asked_cache(pl) ? SNAPSHOTS : 1;
 }
 
-/* ---- the degradation order --------------------------------------------------------------------------------------------------- */
+/* ---- the limits ---------------------------------------------------------------------------------------------------------------- */
+
+uint64_t plan_asked_cache(const struct planner *pl)
+{
+    const struct plan_request *w = pl->request;
+    return w->cache_ram ? w->cache_ram : w->defaults.cache_ram;
+}
 
 struct config plan_full_config(const struct planner *pl)
 {
@@ -88,7 +99,7 @@ struct config plan_full_config(const struct planner *pl)
                        .n_parallel = parallel ? parallel : 1,
                        .n_chunk = w->n_chunk ? w->n_chunk : CHUNK,
                        .n_snapshots = snapshots_of(pl),
-                       .cache_ram = w->cache_ram};
+                       .cache_ram = plan_asked_cache(pl)};
     memcpy(c.slots, pl->all, sizeof c.slots);
     return c;
 }
@@ -119,14 +130,31 @@ int plan_may_stream(const struct planner *pl)
     return plan_price(pl, &c).total < resident;
 }
 
-/* The largest prefix cache, below the one that did not fit, beside `least` slots in each class; 0 if none fits. */
-static void shrink_cache(const struct planner *pl, struct config *c, uint64_t memory, const int *least)
+/* ---- what fits ---------------------------------------------------------------------------------------------------------------- */
+
+static void take_slots(const struct planner *pl, struct config *c, const int *slots)
 {
-    uint64_t low = 0, high = c->cache_ram - 1;
-    distribute_slots(pl, c, pl->request->n_slots ? pl->request->slots : least, 0, 0);
+    memcpy(c->slots, pl->request->n_slots ? pl->request->slots : slots, sizeof c->slots);
+}
+
+static int chunk_of(const struct planner *pl, int n) { return pl->request->n_chunk ? pl->request->n_chunk : n; }
+
+/* Are a usual chunk and the knee there beside the rest? */
+static int fits_well(const struct planner *pl, const struct config *c, uint64_t memory)
+{
+    struct config up = *c;
+    up.n_chunk = chunk_of(pl, CHUNK);
+    take_slots(pl, &up, pl->knee);
+    return plan_fits(pl, &up, memory);
+}
+
+/* The largest prefix cache, up to what it is, beside which the rest fits well; 0 if none does. */
+static void shrink_cache(const struct planner *pl, struct config *c, uint64_t memory)
+{
+    uint64_t low = 0, high = c->cache_ram;
     while (low < high) {
         c->cache_ram = low + (high - low + 1) / 2;
-        if (plan_fits(pl, c, memory))
+        if (fits_well(pl, c, memory))
             low = c->cache_ram;
         else
             high = c->cache_ram - 1;
@@ -134,13 +162,166 @@ static void shrink_cache(const struct planner *pl, struct config *c, uint64_t me
     c->cache_ram = low;
 }
 
-/* A larger chunk reads each expert for more rows: as large as fits beside the knee. */
-static void grow_chunk(const struct planner *pl, struct config *c, uint64_t memory, const int *knee)
+/* The context, and what has to be given up for the least of it. 0: nothing fits. */
+static int fit(const struct planner *pl, struct config *c, uint64_t memory)
 {
-    for (struct config up = *c; up.n_chunk < CHUNK_MAX; *c = up) {
-        up.n_chunk *= 2;
-        if (!fill_slots(pl, &up, memory, knee))
-            return;
+    const struct plan_request *w = pl->request;
+    int least_ctx = w->n_ctx || c->n_ctx < CTX_LOW ? c->n_ctx : CTX_LOW;
+    for (; c->n_ctx > least_ctx && !fits_well(pl, c, memory);)
+        c->n_ctx = c->n_ctx / 2 > least_ctx ? c->n_ctx / 2 : least_ctx;
+    shrink_cache(pl, c, memory);
+    return plan_fits(pl, c, memory);
+}
+
+/* ---- what grows ---------------------------------------------------------------------------------------------------------------- */
+
+static void grow(const struct planner *pl, struct config *c, uint64_t memory)
+{
+    struct config up = *c;
+    if (c->cache_ram < pl->request->cache_ram) /* that was asked for */
+        return;
+    up.least_constraints = 0;
+    if (fits_well(pl, &up, memory))
+        *c = up;
+    up = *c;
+    up.n_snapshots = plan_full_config(pl).n_snapshots;
+    if (fits_well(pl, &up, memory))
+        *c = up;
+}
+
+/* ---- what is best -------------------------------------------------------------------------------------------------------------- */
+
+/* The share of earlier conversations that is still known when their next turns come, if each client has one. */
+static double known_share(const struct plan *p, const struct model *m, int n_client)
+{
+    int conversation = SPEED_PROMPT + SPEED_ANSWER < p->n_ctx ? SPEED_PROMPT + SPEED_ANSWER : p->n_ctx;
+    double known = 1;
+    for (int k = 0; k < KV_KINDS; k++)
+        if (m->kv_layout[k].n_layer)
+            known = fmin(known, (double)p->n_page[k] /
+                                    ((double)n_client * kv_pages_needed(m->kv_layout[k].window, conversation, 1)));
+    return m->state_bytes ? fmin(known, (double)p->n_state / n_client) : known;
+}
+
+/* Slots that a sweep frees for its reads (streaming.md S 2). */
+static double freed(int n_slot)
+{
+    double n = n_slot / 8.0;
+    return n < 8 ? fmin(8, n_slot) : fmin(n, 128);
+}
+
+struct speed plan_speed(const struct plan *p, const struct model *m, const struct speed_model *s, int n_client,
+                        const struct speed_rates *r)
+{
+    struct speed_config c = {.n_chunk = p->n_chunk,
+                             .n_parallel = p->n_parallel < n_client ? p->n_parallel : n_client,
+                             .embedding_on_disk = m->n_moe_layer > 0 && p->embedding_on_disk,
+                             .known = known_share(p, m, n_client)};
+    double all = 0;
+    for (int i = 0; i < p->n_class; i++) {
+        double bytes = (double)p->class[i].slot_bytes;
+        int whole = p->slots[i] == p->class[i].n_expert;
+        all += bytes * p->class[i].n_expert;
+        c.held += bytes * p->slots[i];
+        c.held_in_sweeps += bytes * (p->slots[i] - (whole ? 0 : freed(p->slots[i])));
+    }
+    c.held = all > 0 ? c.held / all : 1;
+    c.held_in_sweeps = all > 0 ? c.held_in_sweeps / all : 1;
+    return speed_predict(s, &c, r);
+}
+
+static double seconds_of(const struct planner *pl, const struct config *c)
+{
+    struct plan p = plan_price(pl, c);
+    return plan_speed(&p, pl->m, &pl->speed, pl->base.asked_parallel, &pl->rates).seconds;
+}
+
+/* What is tried: [0] the first, which is preferred where the others make no difference, to [1] the last. */
+struct trials {
+    int n_parallel[2]; /* downwards */
+    int cache[2];      /* quarters of what was asked, downwards; {-1, -1}: stays as it is */
+    int n_chunk[2];    /* upwards */
+};
+
+static struct trials trials_of(const struct planner *pl, const struct config *c)
+{
+    const struct plan_request *w = pl->request;
+    const struct config full = plan_full_config(pl);
+    struct trials t = {{c->n_parallel, c->n_parallel}, {-1, -1}, {c->n_chunk, c->n_chunk}};
+    if (!w->n_parallel)
+        t.n_parallel[0] = full.n_parallel;
+    if (!w->cache_ram && full.cache_ram)
+        t.cache[0] = CACHE_STEPS, t.cache[1] = 0;
+    if (!w->n_chunk) {
+        t.n_chunk[0] = CHUNK_MIN;
+        t.n_chunk[1] = CHUNK_MAX;
+    }
+    return t;
+}
+
+/* An eighth of a power of two more. */
+static int chunk_after(int n)
+{
+    int power = CHUNK_MIN;
+    while (power * 2 <= n)
+        power *= 2;
+    return n + power / CHUNK_STEPS;
+}
+
+/* Of chunks alone, upwards: the least seconds. Ends with the first that takes at most `enough` seconds, which becomes *c. */
+static double try_chunks(const struct planner *pl, struct config *c, uint64_t memory, const int *n_chunk, double enough)
+{
+    double best = INFINITY;
+    struct config tried = *c;
+    for (tried.n_chunk = n_chunk[0]; tried.n_chunk <= n_chunk[1] && best > enough;
+         tried.n_chunk = chunk_after(tried.n_chunk)) {
+        if (!fill_slots(pl, &tried, memory, pl->floor))
+            break;
+        best = fmin(best, seconds_of(pl, &tried));
+        if (best <= enough)
+            *c = tried;
+    }
+    return best;
+}
+
+static double try_all(const struct planner *pl, struct config *c, uint64_t memory, const struct trials *t,
+                      double enough)
+{
+    double best = INFINITY;
+    const struct config least = *c;
+    for (int n = t->n_parallel[0]; n >= t->n_parallel[1]; n -= n > 4 ? n / 4 : 1)
+        for (int k = t->cache[0]; k >= t->cache[1]; k--) {
+            struct config tried = least;
+            tried.n_parallel = n;
+            if (k >= 0)
+                tried.cache_ram = plan_asked_cache(pl) / CACHE_STEPS * (uint64_t)k;
+            best = fmin(best, try_chunks(pl, &tried, memory, t->n_chunk, enough));
+            if (best <= enough) {
+                *c = tried;
+                return best;
+            }
+        }
+    return best;
+}
+
+static void choose_best(const struct planner *pl, struct config *c, uint64_t memory)
+{
+    const struct trials t = trials_of(pl, c);
+    double best = try_all(pl, c, memory, &t, 0);
+    try_all(pl, c, memory, &t, best * NO_DIFFERENCE);
+}
+
+/* Nothing is given up for rows: all experts stay resident. */
+static void grow_chunk(const struct planner *pl, struct config *c, uint64_t memory)
+{
+    double best = seconds_of(pl, c);
+    struct config up = *c;
+    while (!pl->request->n_chunk && (up.n_chunk = chunk_after(up.n_chunk)) <= CHUNK_MAX && plan_fits(pl, &up, memory)) {
+        double seconds = seconds_of(pl, &up);
+        if (seconds * NO_DIFFERENCE < best) {
+            best = seconds;
+            *c = up;
+        }
     }
 }
 
@@ -148,38 +329,22 @@ int plan_choose(const struct planner *pl, struct config *c, uint64_t memory)
 {
     const struct plan_request *w = pl->request;
     *c = plan_full_config(pl);
-    if (!w->n_slots && plan_fits(pl, c, memory))
+    if (!w->n_slots && plan_fits(pl, c, memory)) {
+        grow_chunk(pl, c, memory);
         return 1;
-    c->embedding_on_disk = pl->can_stream;
-    int chunk_floor = w->n_chunk ? w->n_chunk : CHUNK_LOW,
-        ctx_floor = w->n_ctx || c->n_ctx < CTX_LOW ? c->n_ctx : CTX_LOW;
-    const int *knee = pl->knee;
-    for (;;) {
-        if (fill_slots(pl, c, memory, knee)) {
-            if (w->n_chunk == 0 && c->n_chunk == CHUNK && pl->base.n_class)
-                grow_chunk(pl, c, memory, knee);
-            return 1;
-        }
-        if (!c->least_constraints)
-            c->least_constraints = 1;
-        else if (c->n_chunk > chunk_floor)
-            c->n_chunk /= 2;
-        else if (c->cache_ram)
-            shrink_cache(pl, c, memory, knee);
-        else if (!w->n_parallel && c->n_parallel > 1)
-            c->n_parallel--;
-        else if (!w->n_snapshots && c->n_snapshots > 1)
-            c->n_snapshots = 1;
-        else if (c->n_ctx > ctx_floor)
-            c->n_ctx = c->n_ctx / 2 > ctx_floor ? c->n_ctx / 2 : ctx_floor;
-        else if (knee == pl->knee && pl->base.n_class)
-            knee = pl->floor;
-        else if (!w->n_chunk && c->n_chunk > CHUNK_MIN)
-            c->n_chunk /= 2;
-        else
-            return 0;
     }
+    struct config least = plan_minimal_config(pl);
+    least.n_ctx = c->n_ctx;
+    least.cache_ram = w->cache_ram;
+    *c = least;
+    if (!fit(pl, c, memory))
+        return 0;
+    grow(pl, c, memory);
+    choose_best(pl, c, memory);
+    return 1;
 }
+
+/* ---- what was given up --------------------------------------------------------------------------------------------------------- */
 
 unsigned plan_cuts(const struct planner *pl, const struct config *c)
 {

@@ -22,6 +22,12 @@ struct config {
     int slots[EXPERT_CLASSES];
 };
 
+enum { SCRATCH_MEMOS = 256 };
+struct scratch_memo {
+    int n_chunk, n_logits, on_disk; /* n_chunk 0: empty */
+    struct step_scratch scratch;
+};
+
 /* What every configuration has in common. */
 struct planner {
     struct model *m;
@@ -29,7 +35,10 @@ struct planner {
     struct plan base; /* what does not depend on the configuration */
     int floor[EXPERT_CLASSES], knee[EXPERT_CLASSES], all[EXPERT_CLASSES]; /* slots of a class */
     int can_stream;                                                       /* tables of embeddings on disk save memory */
-    int buffered;                                                         /* some file is read through the page cache */
+    struct speed_model speed;
+    struct speed_rates rates;
+    struct scratch_memo *memo; /* [SCRATCH_MEMOS]: steps that were measured */
+    int buffered;              /* some file is read through the page cache */
 };
 
 /* ---- the price (plan_price.c) ---- */
@@ -55,6 +64,8 @@ struct config plan_minimal_config(const struct planner *pl);
 int plan_may_stream(const struct planner *pl);
 /* The configuration for this memory. 0: none fits. */
 int plan_choose(const struct planner *pl, struct config *c, uint64_t memory);
+/* Bytes of prefixes that are kept where there is memory for them. */
+uint64_t plan_asked_cache(const struct planner *pl);
 /* PLAN_CUT_* of what a configuration gives up. */
 unsigned plan_cuts(const struct planner *pl, const struct config *c);
 

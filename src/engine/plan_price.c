@@ -174,6 +174,18 @@ static uint64_t rows_bounce(const struct weight *w)
     return w && w->on_disk ? disk_rows_bounce(w->mat.row_bytes, DISK_ROWS_BATCH) : 0;
 }
 
+/* A step takes as much each time it is measured, and searches ask for the same few steps again and again. */
+static struct step_scratch measure(const struct planner *pl, const struct model *m, const struct config *c,
+                                   int n_logits)
+{
+    unsigned at = (unsigned)c->n_chunk * 7 + (unsigned)n_logits * 131 + (unsigned)c->embedding_on_disk;
+    struct scratch_memo *memo = &pl->memo[at % SCRATCH_MEMOS];
+    if (memo->n_chunk != c->n_chunk || memo->n_logits != n_logits || memo->on_disk != c->embedding_on_disk)
+        *memo = (struct scratch_memo){c->n_chunk, n_logits, c->embedding_on_disk,
+                                      model_measure_step(m, c->n_chunk, n_logits)};
+    return memo->scratch;
+}
+
 /* Weights, and the scratch of steps. */
 static void price_model(const struct planner *pl, const struct config *c, struct plan *p)
 {
@@ -183,7 +195,7 @@ static void price_model(const struct planner *pl, const struct config *c, struct
     p->embedding_on_disk = c->embedding_on_disk;
     p->part[PLAN_EMBEDDING] = weight_bytes(token) + (layer ? weight_bytes(layer) : 0);
     p->embedding_bounce = rows_bounce(token) + rows_bounce(layer);
-    struct step_scratch scratch = model_measure_step(&v.model, c->n_chunk, p->n_logits);
+    struct step_scratch scratch = measure(pl, &v.model, c, p->n_logits);
     p->step_bytes = scratch.step_bytes;
     if (p->step_bytes < WEIGHTS_BOUNCE + 4096) /* weights are loaded through the same memory */
         p->step_bytes = WEIGHTS_BOUNCE + 4096;

@@ -76,6 +76,16 @@ void engine_report_plan(const struct session *s, enum kv_type kv, enum cpu_tier 
                                 .n_class = p->n_class,
                                 .expert_bytes_total = p->expert_bytes_total,
                                 .expert_bytes_per_token = p->expert_bytes_per_token,
+                                .asked_ctx = p->asked_ctx,
+                                .asked_parallel = p->asked_parallel,
+                                .asked_cache = p->asked_cache,
+                                .prompt_tokens = SPEED_PROMPT,
+                                .answer_tokens = SPEED_ANSWER,
+                                .drive_rate = p->drive_rate,
+                                .prompt_seconds = p->speed.prompt_seconds,
+                                .step_seconds = p->speed.step_seconds,
+                                .hit_rate = p->speed.hits,
+                                .read_bytes = p->speed.read_bytes,
                                 .n_file = s->file->n_file};
     snprintf(out->model, sizeof out->model, "%s", s->file->file->path);
     utf8_make_plain(out->model);

@@ -1,0 +1,60 @@
+/* How long a request takes, predicted from headers: the figure by which plans are chosen, and which `stoker plan` shows.
+ *
+ *     request            SPEED_PROMPT tokens are read, then SPEED_ANSWER are answered
+ *     prompt             chunk by chunk; of each, computing and reading overlap (streaming.md S)
+ *     token              a step with one row for each sequence that runs; the overlap model of streaming.md M
+ *
+ * A function of sizes and of rates that are constants, so the same headers and memory give the same plan on every machine with as many
+ * threads; a measured rate of the drive may take the place of the constant where a figure is only shown. Formulas: memory.md 10. */
+#ifndef ENGINE_SPEED_H
+#define ENGINE_SPEED_H
+
+#include "model/model.h"
+
+enum { SPEED_PROMPT = 2000, SPEED_ANSWER = 200 };
+
+struct speed_rates {
+    double drive;   /* bytes a second */
+    double memory;  /* bytes a second, of all threads together */
+    double product; /* weights x rows a second, of a core */
+    double attend;  /* multiplications of attention a second, of a core */
+    double state;   /* floats of recurrent states x rows a second, of a core */
+    int n_thread;
+};
+
+/* Of a drive, memory and cores as people have them: speed.c says where the numbers are from. */
+struct speed_rates speed_usual_rates(int n_thread);
+
+/* What of a model takes time. Weights are counted as numbers and in bytes. */
+struct speed_model {
+    double dense_weights, dense_bytes;   /* of the matrices that every row meets; without the output's */
+    double output_weights, output_bytes; /* only rows that want logits meet it */
+    double expert_weights, expert_bytes; /* of all experts of all layers */
+    double pair_products;   /* multiplications for a row and a position that it sees: layers that see all */
+    double window_products; /* the same in layers that see at most `window` positions */
+    double kv_bytes;        /* of a position, in layers that see all */
+    double state_floats;
+    int window, n_moe_layer, n_expert, n_expert_used;
+};
+void speed_describe(struct speed_model *out, const struct model *m, enum kv_type kv);
+
+/* What of a plan decides about time. Shares are of the experts' bytes. */
+struct speed_config {
+    int n_chunk, n_parallel, embedding_on_disk;
+    double held, held_in_sweeps; /* by the slots; by those that a sweep does not free for its reads */
+    double known;                /* share of earlier conversations that memory still has when their next turns come */
+};
+
+struct speed {
+    double prompt_seconds; /* of SPEED_PROMPT rows, nothing of which is known */
+    double step_seconds;   /* a token for each of n_parallel sequences */
+    double hits;           /* share of the uses of experts that find them in memory, while answering */
+    double read_bytes;     /* of a step */
+    double seconds; /* of a request, on average over n_parallel at a time, prompts that are computed again included */
+};
+struct speed speed_predict(const struct speed_model *m, const struct speed_config *c, const struct speed_rates *r);
+
+/* Share of uses that hit when so large a share of the experts is held: measured on recorded routes, between them lines. */
+double speed_hits(double held);
+
+#endif
