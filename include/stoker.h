@@ -62,6 +62,8 @@ enum { STOKER_CLASSES = 16 };              /* most classes of experts: layers wh
 #define STOKER_MEMORY_MIN UINT64_MAX       /* the smallest budget under which the plan works */
 #define STOKER_MEMORY_MAX (UINT64_MAX - 1) /* the budget under which everything is resident */
 
+struct stoker_plan;
+
 /* What the plan is made from. 0 or NULL in a field: the default for this model and machine. No number may be negative. */
 struct stoker_options {
     uint64_t memory; /* bytes for the whole process, or STOKER_MEMORY_*; 0: what the machine and its cgroups leave */
@@ -92,6 +94,9 @@ struct stoker_options {
     /* Called by the opening thread while weights load, with the bytes that are read and those of all. NULL: not called. */
     void (*progress)(void *arg, uint64_t done, uint64_t total);
     void *progress_arg;
+    /* Called once by the opening thread when the plan is made, before weights load; *plan is valid during the call. NULL: not called. */
+    void (*planned)(void *arg, const struct stoker_plan *plan);
+    void *planned_arg;
     const char *routes; /* a trace file whose routes replace the model's own (research); excludes cache_dir */
     const char *route_trace,
         *cache_log; /* files to write: the routes of every row; decisions of the expert cache (research) */
@@ -560,6 +565,8 @@ struct stoker_plan {
     int cut_embedding, cut_experts, cut_chunk, cut_prefix, cut_sequences, cut_context, cut_cache;
     int asked_ctx, asked_parallel; /* what was asked for, or the defaults */
     uint64_t asked_cache;          /* bytes for cached prefixes, likewise */
+    /* The smallest budgets that work when asked_ctx, asked_parallel, asked_cache, or 512 for n_chunk, are given as options. */
+    uint64_t ctx_minimum, parallel_minimum, cache_minimum, chunk_minimum;
     /* Predicted (docs/spec/memory.md 10) for prompts of prompt_tokens, and answers of answer_tokens, n_parallel of them at a time.
      * The rates of cores and memory are constants, drive_rate is that of the options or a constant. */
     int prompt_tokens, answer_tokens;

@@ -20,15 +20,6 @@ static const char usage[] =
     "  stoker plan MODEL.gguf --json               for programs\n\n"
     "Exit status: 0 it fits, 2 it does not.\n\n";
 
-static double typical_hit_rate(double share)
-{
-    static const double at[] = {0, 0.03, 0.06, 0.125, 0.25, 0.5, 1}, hit[] = {0, 0.28, 0.44, 0.63, 0.81, 0.94, 1};
-    for (int i = 1; i < 7; i++)
-        if (share <= at[i])
-            return hit[i - 1] + (hit[i] - hit[i - 1]) * (share - at[i - 1]) / (at[i] - at[i - 1]);
-    return 1;
-}
-
 /* Share of the experts' bytes that the slots hold. */
 static double share_held(const struct stoker_plan *p)
 {
@@ -81,7 +72,7 @@ static int measure_disk(const char *model, const struct stoker_plan *p, double *
 /* By the overlap model with compute left out: an upper bound. Each layer waits once for a read to begin, if it reads at all. */
 static double most_tokens(const struct stoker_plan *p, double rate)
 {
-    double miss = 1 - typical_hit_rate(share_held(p)), reads = miss * (double)p->n_expert_used;
+    double miss = 1 - p->hit_rate, reads = miss * (double)p->n_expert_used;
     double seconds = miss * (double)p->expert_bytes_per_token / rate +
                      READ_LATENCY * p->n_moe_layer * (reads < 1 ? reads : 1);
     return seconds > 0 ? 1 / seconds : 0;
@@ -113,7 +104,7 @@ static json_t *json_cuts(const struct stoker_plan *p)
 /* Below one token's experts. */
 static const char *cache_note(const struct stoker_plan *p, char *out, size_t n)
 {
-    double held = share_held(p) * (double)p->expert_bytes_total, miss = 1 - typical_hit_rate(share_held(p));
+    double held = share_held(p) * (double)p->expert_bytes_total, miss = 1 - p->hit_rate;
     if (!p->cut_cache || held >= (double)p->expert_bytes_per_token)
         return NULL;
     snprintf(out, n, "cache holds %.1f of one token's experts: every token reads about %s",
@@ -163,7 +154,7 @@ static json_t *json_notes(const struct stoker_plan *p, int direct, const char *r
 static void print_json(const struct stoker_plan *p, double rate, const char *model, int buffered, const char *refusal)
 {
     int direct;
-    double share = share_held(p), hit = typical_hit_rate(share);
+    double share = share_held(p), hit = p->hit_rate;
     json_t *parts = json_object();
     for (int i = 0; i < STOKER_PLAN_PARTS; i++)
         json_object_set_new(parts, p->part_name[i], json_integer((json_int_t)p->part[i]));
@@ -187,9 +178,10 @@ static void print_json(const struct stoker_plan *p, double rate, const char *mod
                                           : 0.0));
     double most = rate > 0 ? most_tokens(p, rate) : 0;
     json_object_set_new(o, "predicted",
-                        json_pack("{s:f, s:I, s:o, s:o}", "hit", hit, "read_per_token",
-                                  (json_int_t)((1 - hit) * (double)p->expert_bytes_per_token), "disk_rate",
-                                  rate > 0 ? json_real(rate) : json_null(), "tokens_per_s",
+                        json_pack("{s:f, s:I, s:f, s:f, s:o, s:o}", "hit", hit, "read_per_token",
+                                  (json_int_t)((1 - hit) * (double)p->expert_bytes_per_token), "prompt_per_s",
+                                  p->prompt_tokens / p->prompt_seconds, "answer_per_s", p->n_parallel / p->step_seconds,
+                                  "disk_rate", rate > 0 ? json_real(rate) : json_null(), "tokens_per_s",
                                   most > 0 ? json_real(most) : json_null()));
     json_t *kernels = json_object();
     for (int i = 0; i < p->n_type; i++)
@@ -250,7 +242,7 @@ static void print_text(const struct stoker_plan *p, double rate)
            p->n_ctx, p->n_ctx_train, p->n_parallel, p->n_parallel == 1 ? "" : "s", p->n_chunk, p->n_threads, p->kv,
            show_bytes(p->kv_bytes_per_token));
     if (p->n_class) {
-        double share = share_held(p), hit = typical_hit_rate(share);
+        double share = share_held(p), hit = p->hit_rate;
         printf("experts: %d layers of %d, %d a token; %s in all, %s a token\n", p->n_moe_layer, p->n_expert,
                p->n_expert_used, show_bytes(p->expert_bytes_total), show_bytes(p->expert_bytes_per_token));
         for (int c = 0; c < p->n_class; c++)
@@ -264,6 +256,10 @@ static void print_text(const struct stoker_plan *p, double rate)
             printf("  %s\n", note);
     }
     print_kernels(p);
+    printf("predicted: a prompt of %d tokens in %.1f s, %.1f tokens/s; answers %.1f tokens/s%s, with a drive of %.2f "
+           "GB/s\n",
+           p->prompt_tokens, p->prompt_seconds, p->prompt_tokens / p->prompt_seconds, p->n_parallel / p->step_seconds,
+           p->n_parallel > 1 ? " in all" : "", p->drive_rate / 1e9);
     if (rate > 0 && most_tokens(p, rate) > 0)
         printf("drive: %.2f GB/s; reading alone allows at most %.1f tokens/s\n", rate / 1e9, most_tokens(p, rate));
     else if (rate > 0)
@@ -292,8 +288,12 @@ int cmd_plan(int argc, char **argv)
     int failed = stoker_plan(&p, model, &o, &err);
     if (failed && !(json && p.minimum))
         return report(&err);
-    if (disk && !failed && measure_disk(model, &p, &rate))
-        return 1;
+    if (disk && !failed) {
+        if (measure_disk(model, &p, &rate))
+            return 1;
+        o.drive_rate = rate;
+        failed = stoker_plan(&p, model, &o, &err);
+    }
     if (json)
         print_json(&p, rate, model, o.reader && strcmp(o.reader, "buffered") == 0, failed ? err.text : NULL);
     else

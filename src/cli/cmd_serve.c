@@ -31,6 +31,12 @@ static void on_signal(int sig)
     server_stop(&stopper);
 }
 
+static void planned(void *arg, const struct stoker_plan *p)
+{
+    (void)arg;
+    log_plan(p);
+}
+
 static void listening(void *arg, const char *host, int port)
 {
     (void)arg;
@@ -121,6 +127,7 @@ static void engine_defaults(struct stoker_options *o)
 {
     o->defaults = (struct stoker_defaults){.n_ctx = 32768, .n_parallel = 4, .n_snapshots = 4};
     o->cache_ram = NOT_GIVEN;
+    o->planned = planned;
     o->cache_disk = UINT64_C(8) << 30;
 }
 

@@ -143,6 +143,17 @@ static void dispose(struct stoker *s)
     free(s);
 }
 
+/* 0, always. */
+static int show_plan(const struct stoker *s, const struct stoker_options *opt, const struct session_options *o)
+{
+    struct stoker_plan p;
+    if (!opt || !opt->planned)
+        return 0;
+    engine_report_plan(s->session, o->plan_request.kv, o->tier, &p);
+    opt->planned(opt->planned_arg, &p);
+    return 0;
+}
+
 int stoker_open(struct stoker **out, const char *path, const struct stoker_options *opt, struct stoker_error *public)
 {
     struct error err = {0};
@@ -154,7 +165,7 @@ int stoker_open(struct stoker **out, const char *path, const struct stoker_optio
     }
     pthread_mutex_init(&s->lock, NULL);
     s->n_queue = opt && opt->n_queue ? opt->n_queue : QUEUE;
-    if (read_options(&o, opt, &err) || session_prepare(&s->session, path, &o, 0, &err) ||
+    if (read_options(&o, opt, &err) || session_prepare(&s->session, path, &o, 0, &err) || show_plan(s, opt, &o) ||
         session_load(s->session, &o, &err) || open_disk(s, opt, &err) || start(s, &err)) {
         dispose(s);
         return error_to_public(public, &err);

@@ -78,6 +78,13 @@ static struct size_text size_text(uint64_t n)
     return s;
 }
 
+static void predict(const struct planner *pl, struct plan *p)
+{
+    struct speed_rates r = pl->rates;
+    p->drive_rate = r.drive = pl->request->drive_rate > 0 ? pl->request->drive_rate : r.drive;
+    p->speed = plan_speed(p, pl->m, &pl->speed, p->asked_parallel, &r);
+}
+
 /* Fills in what the smallest configuration takes, and the sentence. */
 static int refuse(const struct planner *pl, struct plan *out, struct error *err)
 {
@@ -86,6 +93,7 @@ static int refuse(const struct planner *pl, struct plan *out, struct error *err)
     int ctx = pl->request->n_ctx || c.n_ctx > KV_PAGE ? context_that_fits(pl, memory) : 0;
     *out = plan_price(pl, &c);
     out->total = 0;
+    predict(pl, out);
     const struct plan *p = out;
     int big = biggest_part(p);
     char other[64] = "";
@@ -211,6 +219,24 @@ static uint64_t choose_memory(const struct plan_request *w, uint64_t minimum, ui
     return free_memory < whole ? free_memory : whole;
 }
 
+/* With what was asked for by default given instead. A prefix cache is kept beside a usual chunk and the knee. */
+static void least_memories(const struct planner *pl, struct plan *p)
+{
+    const struct config least = plan_minimal_config(pl);
+    struct config c = least;
+    c.n_ctx = p->asked_ctx;
+    p->ctx_minimum = plan_memory_for(plan_price(pl, &c).total);
+    c = least;
+    c.n_parallel = p->asked_parallel;
+    p->parallel_minimum = plan_memory_for(plan_price(pl, &c).total);
+    c = plan_usual(pl, &least);
+    memcpy(c.slots, least.slots, sizeof c.slots);
+    p->chunk_minimum = plan_memory_for(plan_price(pl, &c).total);
+    c = plan_usual(pl, &least);
+    c.cache_ram = p->asked_cache;
+    p->cache_minimum = plan_memory_for(plan_price(pl, &c).total);
+}
+
 /* What all configurations have in common, and the limits between which they are. */
 static void begin_plan(struct planner *pl)
 {
@@ -234,14 +260,8 @@ static void begin_plan(struct planner *pl)
     p->asked_ctx = c.n_ctx;
     p->asked_parallel = c.n_parallel;
     p->asked_cache = c.cache_ram;
+    least_memories(pl, p);
     p->memory = choose_memory(pl->request, p->minimum, p->whole, &p->memory_from);
-}
-
-static void predict(const struct planner *pl, struct plan *p)
-{
-    struct speed_rates r = pl->rates;
-    p->drive_rate = r.drive = pl->request->drive_rate > 0 ? pl->request->drive_rate : r.drive;
-    p->speed = plan_speed(p, pl->m, &pl->speed, p->asked_parallel, &r);
 }
 
 int plan_make(struct plan *out, struct model *m, const struct plan_request *request, struct error *err)

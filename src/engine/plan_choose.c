@@ -139,12 +139,17 @@ static void take_slots(const struct planner *pl, struct config *c, const int *sl
 
 static int chunk_of(const struct planner *pl, int n) { return pl->request->n_chunk ? pl->request->n_chunk : n; }
 
-/* Are a usual chunk and the knee there beside the rest? */
-static int fits_well(const struct planner *pl, const struct config *c, uint64_t memory)
+struct config plan_usual(const struct planner *pl, const struct config *c)
 {
     struct config up = *c;
     up.n_chunk = chunk_of(pl, CHUNK);
     take_slots(pl, &up, pl->knee);
+    return up;
+}
+
+static int fits_well(const struct planner *pl, const struct config *c, uint64_t memory)
+{
+    const struct config up = plan_usual(pl, c);
     return plan_fits(pl, &up, memory);
 }
 

@@ -60,6 +60,8 @@ void plan_slot_limits(struct planner *pl);
 /* Nothing is given up; everything is that may be. */
 struct config plan_full_config(const struct planner *pl);
 struct config plan_minimal_config(const struct planner *pl);
+/* The same with a usual chunk and the knee: a plan without which sequences, prefixes and the context do not grow. */
+struct config plan_usual(const struct planner *pl, const struct config *c);
 /* Do tables of embeddings on disk, with the buffers that read their rows, take less than resident ones? */
 int plan_may_stream(const struct planner *pl);
 /* The configuration for this memory. 0: none fits. */

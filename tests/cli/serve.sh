@@ -25,7 +25,25 @@ starts() {
 
 starts
 is "serve" 0 "^listening on http://127\.0\.0\.1:[0-9]+$" "^stoker: req_[A-Za-z0-9]+ GET /health 200 "
+lines=$(grep -Ec '^stoker: plan: (context 1024, 1 sequence, chunks of 16 rows; predicted: a prompt of 2000 tokens in [0-9.]+ s, then [0-9.]+ tokens/s$|memory [0-9.]+ MiB \(flag\); [0-9]+ of 96 experts held, |given up: 1 of 4 sequences \(--parallel 4 --memory [0-9]+MiB\); 0 B of 512\.0 MiB for prefixes \(--cache-ram 512M --memory [0-9]+MiB\); 16 of 512 rows \(--chunk 512 --memory [0-9]+MiB\); experts stream \(not with --memory [0-9]+MiB\)$)' "$dir/err")
+[ "$lines" -eq 3 ] && pass || fail "serve: the plan" "$lines of its 3 lines: $(grep plan: "$dir/err")"
 grep -q warning "$dir/err" && fail "serve" "warns of what nobody gave" || pass
+# what the plan offers brings back what it gave up
+grep -o '[(]\(not with \|\)--[^)]*[)]' "$dir/err" | sed 's/not with //' | tr -d '()' >"$dir/offers"
+while read -r offer; do
+    : >"$dir/err" # not what the last one said
+    # shellcheck disable=SC2086 # flags
+    "$stoker" serve --port 0 --threads 1 $offer >"$dir/out" 2>"$dir/err" &
+    pid=$!
+    wait_for 60 grep -Eq "plan: (given up|nothing is)" "$dir/err" || fail "$offer" "no plan"
+    kill -TERM $pid
+    wait $pid
+    pid=
+    lost="(${offer%% --memory*}"
+    [ "${offer#--memory}" = "$offer" ] || lost="(not with"
+    grep -Fq -e "$lost" "$dir/err" && fail "$offer" "does not bring it back" || pass
+done <"$dir/offers"
+[ "$(wc -l <"$dir/offers")" -eq 4 ] && pass || fail "serve: the plan" "does not make four offers"
 starts --ctx 2000
 is "serve with a context longer than trained" 0 "^listening on " "^stoker: warning: .*trained on 1024 positions; with --ctx 2000 "
 starts --cache-ram 0

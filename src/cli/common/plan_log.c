@@ -1,0 +1,118 @@
+/* The plan as `serve` tells it when it starts: see cli.h. */
+#include "base/log.h"
+#include "cli/common/cli.h"
+#include "cli/common/flags.h"
+
+#include <inttypes.h>
+#include <stdarg.h>
+#include <string.h>
+
+#define MIB UINT64_C(1048576)
+
+/* A list that grows; what does not fit is left out. */
+struct list {
+    char text[400];
+    size_t n;
+};
+
+static void __attribute__((format(printf, 2, 3))) add(struct list *l, const char *format, ...)
+{
+    va_list args;
+    const char *comma = l->n ? "; " : "";
+    l->n += (size_t)snprintf(l->text + l->n, sizeof l->text - l->n, "%s", comma);
+    va_start(args, format);
+    if (l->n < sizeof l->text)
+        l->n += (size_t)vsnprintf(l->text + l->n, sizeof l->text - l->n, format, args);
+    va_end(args);
+    l->n = l->n < sizeof l->text ? l->n : sizeof l->text - 1;
+}
+
+static uint64_t part(const struct stoker_plan *p, const char *name)
+{
+    for (int i = 0; i < STOKER_PLAN_PARTS; i++)
+        if (strcmp(p->part_name[i], name) == 0)
+            return p->part[i];
+    return 0;
+}
+
+/* " --memory N" where a flag would be refused without it. */
+static const char *with_memory(const struct stoker_plan *p, uint64_t least, char *out, size_t n)
+{
+    out[0] = 0;
+    if (least > p->memory)
+        snprintf(out, n, " --memory %" PRIu64 "MiB", least / MIB + 1);
+    return out;
+}
+
+/* Digits behind the point. */
+static int digits(double n) { return n < 10 ? 2 : n < 100 ? 1 : 0; }
+
+static void log_speed(const struct stoker_plan *p)
+{
+    double rate = p->n_parallel / p->step_seconds;
+    log_line(
+        LOG_INFO,
+        "plan: context %d, %d sequence%s, chunks of %d rows; predicted: a prompt of %d tokens in %.*f s, then %.*f "
+        "tokens/s%s",
+        p->n_ctx, p->n_parallel, p->n_parallel == 1 ? "" : "s", p->n_chunk, p->prompt_tokens, digits(p->prompt_seconds),
+        p->prompt_seconds, digits(rate), rate, p->n_parallel == 1 ? "" : " in all");
+}
+
+static void log_memory(const struct stoker_plan *p)
+{
+    struct list l = {{0}, 0};
+    int held = 0, all = 0;
+    for (int i = 0; i < p->n_class; i++) {
+        held += p->slots[i];
+        all += p->experts[i];
+    }
+    add(&l, "memory %s (%s)", show_bytes(p->memory), p->memory_from);
+    if (all)
+        add(&l, "%d of %d experts held, %s", held, all, show_bytes(part(p, "slots")));
+    add(&l, "keys, values and states %s", show_bytes(part(p, "kv") + part(p, "state")));
+    add(&l, "known prefixes beside them %s", show_bytes(part(p, "prefix")));
+    log_line(LOG_INFO, "plan: %s", l.text);
+}
+
+/* The cache, or the copies of states beside it. */
+static void add_prefixes(struct list *l, const struct stoker_plan *p)
+{
+    char more[40];
+    if (part(p, "prefix") >= p->asked_cache / 16 * 15)
+        add(l, "copies of states (--snapshots 4)");
+    else
+        add(l, "%s of %s for prefixes (--cache-ram %" PRIu64 "M%s)", show_bytes(part(p, "prefix")),
+            show_bytes(p->asked_cache), (p->asked_cache + MIB - 1) / MIB,
+            with_memory(p, p->cache_minimum, more, sizeof more));
+}
+
+static void log_cuts(const struct stoker_plan *p)
+{
+    struct list l = {{0}, 0};
+    char more[40];
+    if (p->cut_context)
+        add(&l, "context %d of %d (back with --ctx %d%s)", p->n_ctx, p->asked_ctx, p->asked_ctx,
+            with_memory(p, p->ctx_minimum, more, sizeof more));
+    if (p->cut_sequences)
+        add(&l, "%d of %d sequences (--parallel %d%s)", p->n_parallel, p->asked_parallel, p->asked_parallel,
+            with_memory(p, p->parallel_minimum, more, sizeof more));
+    if (p->cut_prefix)
+        add_prefixes(&l, p);
+    if (p->cut_chunk)
+        add(&l, "%d of 512 rows (--chunk 512%s)", p->n_chunk, with_memory(p, p->chunk_minimum, more, sizeof more));
+    if (p->cut_experts)
+        add(&l, "experts stream (not with --memory %" PRIu64 "MiB)", p->whole / MIB + 1);
+    else if (p->cut_embedding)
+        add(&l, "embeddings are on the drive (not with --memory %" PRIu64 "MiB)", p->whole / MIB + 1);
+    if (l.n)
+        log_line(LOG_INFO, "plan: given up: %s", l.text);
+    else
+        log_line(LOG_INFO, "plan: nothing is given up: whatever is read once stays in memory");
+}
+
+void log_plan(const struct stoker_plan *p)
+{
+    log_speed(p);
+    log_memory(p);
+    log_cuts(p);
+}
