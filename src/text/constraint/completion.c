@@ -123,14 +123,22 @@ int64_t completion_most_bound(struct completion *k, uint32_t set)
     struct matcher *m = &k->c->matcher;
     if (!k->c->trie->spells)
         return COMPLETION_NEVER;
-    if (!set_at(m, set)->most_bound) {
-        struct most most = {k, 0};
-        masks_within(&k->c->masks, set, NULL, &(struct masks_judge){bound_set, bound_inside, &most, 1});
-        if (m->full)
-            return COMPLETION_NEVER;
+    int all = k->c->masks.longest == MASK_ANY_LENGTH; /* only what all tokens lead to is remembered */
+    if (all && set_at(m, set)->refused)
+        matcher_refuse(m);
+    if (m->full)
+        return COMPLETION_NEVER;
+    if (all && set_at(m, set)->most_bound)
+        return loaded(set_at(m, set)->most_bound);
+    struct most most = {k, 0};
+    masks_within(&k->c->masks, set, NULL, &(struct masks_judge){bound_set, bound_inside, &most, 1});
+    if (all)
+        set_at(m, set)->refused = (uint32_t)m->ambiguous;
+    if (m->full)
+        return COMPLETION_NEVER;
+    if (all)
         set_at(m, set)->most_bound = stored(most.most);
-    }
-    return loaded(set_at(m, set)->most_bound);
+    return most.most;
 }
 
 /* ---- operations ----------------------------------------------------------------------------------------------------------------- */
@@ -200,7 +208,7 @@ void completion_within(struct completion *k, uint32_t set, int64_t most, uint64_
         masks_within(&k->c->masks, set, bits, &judge);
         if (!bounds && !m->full)
             completion_add_way(k, set, &(struct way){most, bits});
-    } else if (!passed && !m->full) {
+    } else if (!passed && !m->full && k->c->masks.longest == MASK_ANY_LENGTH) {
         set_at(m, set)->passed_within = stored(most);
     }
     k->counted_for = SET_DEAD;

@@ -49,7 +49,12 @@ size_t masks_fixed_bytes(const struct token_trie *trie) { return bytes_of(trie, 
 int masks_create(struct masks *k, const struct token_trie *trie, struct matcher *m, size_t capacity, size_t most,
                  struct error *err)
 {
-    *k = (struct masks){.trie = trie, .matcher = m, .size = capacity, .most = most, .bytes = bytes_of(trie, most)};
+    *k = (struct masks){.trie = trie,
+                        .matcher = m,
+                        .longest = MASK_ANY_LENGTH,
+                        .size = capacity,
+                        .most = most,
+                        .bytes = bytes_of(trie, most)};
     if (reserve(&k->arena, k->bytes, err))
         return -1;
     lay_out(k, trie, &k->arena);
@@ -81,7 +86,7 @@ static uint64_t *slot_for(struct masks *k, uint32_t kind, uint32_t a, uint32_t b
     k->clock++;
     for (uint32_t i = 0; i < MASK_SLOTS; i++) {
         struct slot *s = &k->slot[i];
-        if (s->used && s->kind == kind && s->a == a && s->b == b) {
+        if (s->used && s->kind == kind && s->a == a && s->b == b && s->longest == k->longest) {
             s->used = k->clock;
             *fresh = 0;
             return k->slot_bits + (size_t)i * k->trie->n_word;
@@ -89,7 +94,7 @@ static uint64_t *slot_for(struct masks *k, uint32_t kind, uint32_t a, uint32_t b
         if (s->used < k->slot[oldest].used)
             oldest = i;
     }
-    k->slot[oldest] = (struct slot){kind, a, b, k->clock};
+    k->slot[oldest] = (struct slot){kind, a, b, k->longest, k->clock};
     k->filling = &k->slot[oldest];
     *fresh = 1;
     uint64_t *bits = k->slot_bits + (size_t)oldest * k->trie->n_word;
@@ -219,8 +224,8 @@ static void fill(struct masks *k, uint32_t set, uint64_t *bits)
     struct matcher *m = k->matcher;
     const struct set *s = set_at(m, set);
     struct config walked[MASK_APART];
-    uint32_t n = 0;
-    for (uint32_t i = 0; i < s->n && s->n <= MASK_APART && !m->full; i++) {
+    uint32_t n = 0, most = k->longest == MASK_ANY_LENGTH ? MASK_APART : 0;
+    for (uint32_t i = 0; i < s->n && s->n <= most && !m->full; i++) {
         const struct leaf_mask *leaf = is_counted(m, &s->config[i]) ? NULL : leaf_of(k, &s->config[i]);
         if (leaf) {
             masks_add_inside(k, leaf, UINT32_MAX, bits);
@@ -230,7 +235,7 @@ static void fill(struct masks *k, uint32_t set, uint64_t *bits)
             walked[n++] = s->config[i];
         }
     }
-    uint32_t rest = s->n > MASK_APART ? set : matcher_part(m, walked, n);
+    uint32_t rest = s->n > most ? set : matcher_part(m, walked, n);
     if (!m->full && rest != SET_DEAD)
         masks_walk(k, rest, bits, NULL);
 }
@@ -258,7 +263,7 @@ const uint64_t *masks_of(struct masks *k, uint32_t set, const struct masks_leavi
     int counted = 0;
     k->leaving = leaving;
     k->work = 0;
-    for (uint32_t i = 0; i < s->n && s->n <= MASK_APART; i++)
+    for (uint32_t i = 0; i < s->n && s->n <= MASK_APART && k->longest == MASK_ANY_LENGTH; i++)
         counted |= is_counted(m, &s->config[i]);
     if (!counted)
         return kept(k, set, set);

@@ -22,10 +22,13 @@ enum {
     MASK_EXITS = 1 << 13,
     MASK_MANY = 4,
     MASK_APART = 64,     /* configurations of a set that are looked at one by one; more: the whole set is walked */
-    MASK_WORK = 1 << 22, /* of the walks of one mask: some 0.1 s if nothing of it is remembered, in slices */
-    MASK_FREE = 16,      /* steps that take no more are not counted */
-    MASK_PLAIN = 8       /* tokens below a node that are worth asking whether they can be taken at once */
+    MASK_WORK = 3 << 20, /* of the walks of one mask: some 0.1 s if nothing of it is remembered, in slices */
+    MASK_SHORT_WORK = MASK_WORK / 8,    /* of one of short tokens */
+    MASK_REFUSED = MASK_SHORT_WORK / 8, /* of a step in it that was refused */
+    MASK_FREE = 16,                     /* steps that take no more are not counted */
+    MASK_PLAIN = 8 /* tokens below a node that are worth asking whether they can be taken at once */
 };
+#define MASK_ANY_LENGTH UINT32_MAX
 
 /* Behind the end of a leaf: a small trie of what tokens hold there, laid out like token_trie. */
 struct rest_node {
@@ -75,7 +78,7 @@ struct leaf_mask {
 };
 
 struct slot {
-    uint32_t kind, a, b;
+    uint32_t kind, a, b, longest;
     uint64_t used; /* time of the last use; 0 empty */
 };
 
@@ -113,8 +116,11 @@ struct masks {
     uint32_t *stack;      /* [longest + 2] walks */
     uint32_t *ticks;      /* [longest + 2] */
     uint32_t work;        /* what steps took, whether they are remembered or not */
-    uint64_t *part;       /* [n_word] scratch */
-    uint64_t *whole;      /* [n_word] the mask handed out, where no slot keeps it */
+    uint32_t
+        longest; /* bytes of the tokens that are looked at; not MASK_ANY_LENGTH: the whole set is walked, as an answer does that
+                       * takes the token, and what is too ambiguous to be read is left out */
+    uint64_t *part;  /* [n_word] scratch */
+    uint64_t *whole; /* [n_word] the mask handed out, where no slot keeps it */
 
     char *memory;            /* leaf masks lie here */
     size_t used, size, most; /* size: of space, may be raised to most */

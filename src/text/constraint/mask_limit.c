@@ -87,10 +87,10 @@ void masks_within(struct masks *k, uint32_t set, uint64_t *bits, const struct ma
     struct matcher *m = k->matcher;
     const struct set *s = set_at(m, set);
     struct config walked[MASK_APART];
-    uint32_t n = 0;
+    uint32_t n = 0, apart = k->longest == MASK_ANY_LENGTH ? MASK_APART : 0;
     k->leaving = NULL;
     k->work = 0;
-    for (uint32_t i = 0; i < s->n && s->n <= MASK_APART && !m->full; i++) {
+    for (uint32_t i = 0; i < s->n && s->n <= apart && !m->full; i++) {
         struct config c = s->config[i];
         int is_leaf = m->g->rule[states_at(m, c.states)->rule].leaf;
         const struct leaf_mask *leaf = is_leaf ? masks_leaf(k, c.states, !j->once) : NULL;
@@ -102,7 +102,7 @@ void masks_within(struct masks *k, uint32_t set, uint64_t *bits, const struct ma
         struct ticks_range ticks = {masks_count_needed(m, &c), masks_count_left(m, &c)};
         masks_walk_rests(k, leaf, c.frame, ticks, bits, j);
     }
-    uint32_t rest = s->n > MASK_APART ? set : matcher_part(m, walked, n);
+    uint32_t rest = s->n > apart ? set : matcher_part(m, walked, n);
     if (!m->full && rest != SET_DEAD)
         masks_walk(k, rest, bits, j);
 }

@@ -111,6 +111,9 @@ int masks_set_loops(struct matcher *m, uint32_t set)
         struct plain_targets only = {1, {set}};
         struct looping l = {m, step_set, &only, 1, 0};
         int loops = spaces_stay(&l, set) && plain_stays(&l, set);
+        if (m->ambiguous) /* some text can be read in too many ways to be known */
+            matcher_begin(m);
+        matcher_work(m, 0);
         if (m->full)
             return 0;
         set_at(m, set)->plain = loops ? STAYS : LEADS_ON;

@@ -48,27 +48,50 @@ static void offer(struct masks *k, uint32_t set, const uint32_t *token, uint32_t
     }
 }
 
+static void count_work(struct masks *k, uint32_t n)
+{
+    if ((k->work += n) > (k->longest == MASK_ANY_LENGTH ? MASK_WORK : MASK_SHORT_WORK))
+        matcher_refuse(k->matcher);
+}
+
 /* A step counts by the set that it is taken from or, if that is more, by what it took, also where it is remembered: so whether a mask
- * is refused does not depend on what was asked for before. */
+ * is left_out does not depend on what was asked for before. */
 static void count_step(struct masks *k, uint32_t from, uint32_t cost)
 {
     uint32_t size = set_at(k->matcher, from)->size;
     cost = cost > size ? cost : size;
-    if (cost > MASK_FREE && (k->work += cost) > MASK_WORK)
-        matcher_refuse(k->matcher);
+    if (cost > MASK_FREE)
+        count_work(k, cost);
 }
 
-static uint32_t step(struct masks *k, uint32_t from, uint8_t byte)
+/* Of short tokens those that are too ambiguous to be read are left out, and the walk goes on. */
+static int is_left_out(struct masks *k)
+{
+    struct matcher *m = k->matcher;
+    if (!m->ambiguous || k->longest == MASK_ANY_LENGTH)
+        return 0;
+    matcher_begin(m);
+    matcher_work(m, 0);
+    count_work(k, MASK_REFUSED);
+    return 1;
+}
+
+/* *left_out: it may be read, but in too many ways. */
+static uint32_t step(struct masks *k, uint32_t from, uint8_t byte, int *left_out)
 {
     uint32_t cost, to = matcher_step_cost(k->matcher, from, byte, &cost);
+    if ((*left_out = is_left_out(k)) != 0)
+        return SET_DEAD;
     if (to != SET_DEAD)
         count_step(k, from, cost);
     return to;
 }
 
-static uint32_t step_group(struct masks *k, uint32_t from, uint8_t byte)
+static uint32_t step_group(struct masks *k, uint32_t from, uint8_t byte, int *left_out)
 {
     uint32_t cost, to = matcher_step_group(k->matcher, from, byte, &cost);
+    if ((*left_out = is_left_out(k)) != 0)
+        return SET_DEAD;
     if (to != SET_DEAD && to != SET_SPLIT)
         count_step(k, from, cost);
     return to;
@@ -78,6 +101,7 @@ static uint32_t step_group(struct masks *k, uint32_t from, uint8_t byte)
 static uint32_t next_node(const struct masks *k, uint32_t at, uint32_t set)
 {
     const struct trie_node *node = &k->trie->node[at];
+    matcher_work(k->matcher, 0); /* between the step that led here and those that are tried out */
     int worth = node->plain && k->trie->node[node->skip].token - node->token >= MASK_PLAIN;
     return worth && masks_set_loops(k->matcher, set) ? node->skip : at + 1;
 }
@@ -92,8 +116,13 @@ static void walk(struct masks *k, uint32_t i, uint32_t end, uint64_t *bits, cons
     while (i < end && !m->full) {
         matcher_work_node(m, &n);
         const struct trie_node *node = &trie->node[i];
+        if (node->depth > k->longest) {
+            i = node->skip;
+            continue;
+        }
+        int left_out;
         uint32_t from = k->stack[node->depth - 1],
-                 to = grouped ? step_group(k, from, node->byte) : step(k, from, node->byte);
+                 to = grouped ? step_group(k, from, node->byte, &left_out) : step(k, from, node->byte, &left_out);
         if (to == SET_SPLIT) {
             const uint32_t *first = trie->first_member + (i - trie->grouped);
             for (uint32_t x = first[0]; x < first[1]; x++)
@@ -102,7 +131,7 @@ static void walk(struct masks *k, uint32_t i, uint32_t end, uint64_t *bits, cons
             continue;
         }
         if (to == SET_DEAD) {
-            if (node->depth > 1 && bits)
+            if (node->depth > 1 && bits && !left_out)
                 offer(k, from, trie->token + node->token, trie->node[node->skip].token - node->token, bits);
             i = node->skip;
             continue;
@@ -167,7 +196,8 @@ void masks_walk_rests(struct masks *k, const struct leaf_mask *leaf, uint32_t fr
     for (uint32_t i = 0; i < leaf->n_node && !m->full && behind != SET_DEAD;) {
         const struct rest_node *node = &leaf->node[i];
         matcher_work_node(m, &n);
-        uint32_t from = k->stack[node->depth - 1], to = step(k, from, node->byte);
+        int left_out;
+        uint32_t from = k->stack[node->depth - 1], to = step(k, from, node->byte, &left_out);
         if (to == SET_DEAD) {
             if (bits)
                 offer_rests(k, from, leaf->rest + node->first, leaf->node[node->skip].first - node->first, ticks, bits);

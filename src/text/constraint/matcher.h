@@ -26,7 +26,7 @@ struct error;
 
 enum { SET_DEAD = 0 };
 /* Bounds of one step, some 2 ms: whether it is refused depends on the set and the byte alone, not on what is remembered. */
-enum { MATCHER_CONFIGS = 4096, MATCHER_SLOTS = 2 * MATCHER_CONFIGS, MATCHER_CALLS = 1 << 15, MATCHER_WORK = 1 << 16 };
+enum { MATCHER_CONFIGS = 4096, MATCHER_SLOTS = 2 * MATCHER_CONFIGS, MATCHER_CALLS = 1 << 15, MATCHER_WORK = 3 << 14 };
 
 struct link {
     uint32_t frame, state, count;
@@ -76,6 +76,7 @@ struct set {
     uint32_t tokens_left, tokens_epoch; /* of the shortest text from here + 1, as of an epoch of completion.c */
     uint32_t passed, passed_within;     /* this was counted, or too much; behind each token, with this much space + 1 */
     uint32_t bound, most_bound;         /* no less than that, from weights alone + 1; behind any one more token */
+    uint32_t refused;                   /* 1: that one is too ambiguous to be found out */
     uint32_t size; /* configurations, and positions that they return to: what a step costs, about */
     struct config config[];
 };
@@ -93,7 +94,7 @@ enum { MATCHER_COST = 64, STEP_SET_BITS = 22, STEP_SET = (1 << STEP_SET_BITS) - 
 
 /* Groups of bytes (token_trie.h) have classes of their own, behind those of the grammar. A step over a group is that of each of its
  * bytes, where all lead to one place; else the group is split. */
-enum { SET_SPLIT = STEP_SET - 1 };
+enum { SET_SPLIT = STEP_SET - 1, STEP_REFUSED = STEP_SET }; /* a step of one byte that was refused */
 #define STATES_SPLIT UINT32_MAX
 
 struct matcher {
@@ -232,6 +233,14 @@ static inline int matcher_low(const struct matcher *m) { return m->used > m->cap
 
 static inline int alive_class(const struct alive *a, uint32_t c) { return a->bits[c >> 6] >> (c & 63) & 1; }
 
+static inline uint32_t matcher_known_step(struct matcher *m, uint32_t memo)
+{
+    if (memo != STEP_REFUSED)
+        return (memo & STEP_SET) - 1;
+    matcher_refuse(m);
+    return SET_DEAD;
+}
+
 static inline uint32_t matcher_step_cost(struct matcher *m, uint32_t set, uint8_t byte, uint32_t *cost)
 {
     const struct set *s = set_at(m, set);
@@ -243,7 +252,7 @@ static inline uint32_t matcher_step_cost(struct matcher *m, uint32_t set, uint8_
     if (!*memo && (matcher_step(m, set, byte), m->full))
         return SET_DEAD;
     *cost = (*memo >> STEP_SET_BITS) * MATCHER_COST;
-    return (*memo & STEP_SET) - 1;
+    return matcher_known_step(m, *memo);
 }
 
 static inline uint32_t matcher_step_group(struct matcher *m, uint32_t set, uint8_t byte, uint32_t *cost)

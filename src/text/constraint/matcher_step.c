@@ -293,11 +293,11 @@ uint32_t matcher_step(struct matcher *m, uint32_t set, uint8_t byte)
 {
     const struct set *s = set_at(m, set);
     uint32_t c = m->g->byte_class[byte];
-    if (set == SET_DEAD || !alive_class(&s->alive, c))
+    if (set == SET_DEAD || m->full || !alive_class(&s->alive, c))
         return SET_DEAD;
     uint32_t *memo = (uint32_t *)(m->word + s->memo) + c;
     if (*memo)
-        return (*memo & STEP_SET) - 1;
+        return matcher_known_step(m, *memo);
     begin(m);
     for (uint32_t i = 0; i < s->n && !m->full; i++) {
         struct config x = s->config[i];
@@ -310,7 +310,9 @@ uint32_t matcher_step(struct matcher *m, uint32_t set, uint8_t byte)
     }
     uint32_t to = finish(m);
     uint32_t cost = m->work / MATCHER_COST;
-    if (!m->full)
+    if (m->ambiguous)
+        *memo = STEP_REFUSED;
+    else if (!m->full)
         *memo = (to + 1) | (cost < STEP_COST ? cost : STEP_COST) << STEP_SET_BITS;
     return to;
 }

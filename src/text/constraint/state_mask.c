@@ -17,6 +17,7 @@ struct masking {
     int64_t left;
     uint64_t *bits; /* [trie->n_word] */
     int forced;
+    int without_limit;
 };
 
 static void clear_bit(uint64_t *bits, uint32_t i) { bits[i >> 6] &= ~(UINT64_C(1) << (i & 63)); }
@@ -42,7 +43,11 @@ static int goes_on(const struct constraint_state *from, uint32_t token)
     struct constraint_state s = *from;
     size_t n;
     const char *text = text_of(s.c, token, &n);
-    return constraint_feed(&s, text, n) == 0;
+    int goes = constraint_feed(&s, text, n) == 0;
+    if (!s.c->matcher.ambiguous)
+        return goes;
+    matcher_begin(&s.c->matcher); /* it cannot be followed */
+    return 0;
 }
 
 /* Tokens below a node of the trie: found[] gets those that a trigger makes illegal, and with all set also the others. */
@@ -137,6 +142,10 @@ static int add_free(struct constraint_state *s, uint64_t *bits)
         matcher_work(&c->matcher, 1);
         if (matcher_step(&c->matcher, s->set, trie->node[i].byte) != SET_DEAD)
             continue;
+        if (c->matcher.ambiguous) { /* it is read, in too many ways */
+            matcher_begin(&c->matcher);
+            continue;
+        }
         uint32_t from = trie->node[i].token, to = trie->node[trie->node[i].skip].token;
         for (uint32_t t = from; t < to; t++)
             if (bit_of(free_text, trie->token[t]))
@@ -293,9 +302,8 @@ static int finish_mask(struct masking *m)
     return 0;
 }
 
-static int make(void *arg)
+static int make_once(struct masking *m)
 {
-    struct masking *m = arg;
     struct constraint_state *s = m->s;
     struct constraint *c = s->c;
     const struct token_trie *trie = c->trie;
@@ -305,7 +313,7 @@ static int make(void *arg)
         return finish_mask(m);
     c->masks.with_targets = c->completion && s->phase < 0 &&
                             m->left - LIMIT_MARGIN <= completion_bound_of_set(c->completion, s->set);
-    int64_t most = limit(m);
+    int64_t most = m->without_limit ? ANY_TOKEN : limit(m);
     if (c->matcher.full)
         return -1;
     if (s->phase >= 0)
@@ -313,6 +321,32 @@ static int make(void *arg)
     else
         make_governed(m, most);
     return c->matcher.full ? -1 : finish_mask(m);
+}
+
+/* Where all tokens are too much work, short ones are let through, each of which is legal: an answer goes on in small pieces rather than
+ * not at all. Where none of them ends in time, the limit cuts the answer. */
+static int make(void *arg)
+{
+    static const struct attempt {
+        uint32_t longest;
+        int without_limit;
+    } attempts[] = {{MASK_ANY_LENGTH, 0}, {4, 0}, {1, 0}, {4, 1}, {1, 1}};
+    struct masking *m = arg;
+    struct constraint *c = m->s->c;
+    int failed = -1;
+    for (size_t i = 0; i < sizeof attempts / sizeof *attempts; i++) {
+        c->masks.longest = attempts[i].longest;
+        m->without_limit = attempts[i].without_limit;
+        if (i > 0)
+            matcher_begin(&c->matcher);
+        matcher_work(&c->matcher, 0);
+        failed = make_once(m);
+        masks_abandon(&c->masks);
+        if (!failed || !c->matcher.ambiguous)
+            break;
+    }
+    c->masks.longest = MASK_ANY_LENGTH;
+    return failed;
 }
 
 /* ---- pieces --------------------------------------------------------------------------------------------------------------------- */

@@ -22,11 +22,10 @@ static uint8_t *allowed[2];
 static size_t n_vocab;
 static uint64_t n_again;
 
-static int open_ember(void **state)
+static int open_vocabulary(const char *path)
 {
-    (void)state;
     struct error err = {0};
-    tokenizer = load_file(EMBER);
+    tokenizer = load_file(path);
     if (!tokenizer || token_trie_create(&trie, tokenizer, &err))
         return -1;
     n_vocab = (size_t)tokenizer_n_vocab(tokenizer);
@@ -35,7 +34,13 @@ static int open_ember(void **state)
     return 0;
 }
 
-static int close_ember(void **state)
+static int open_ember(void **state)
+{
+    (void)state;
+    return open_vocabulary(EMBER);
+}
+
+static int close_vocabulary(void **state)
 {
     (void)state;
     free(allowed[0]);
@@ -359,11 +364,62 @@ static void test_in_time(void **state)
     }
 }
 
+/* A token without the end of a string, if there is one. */
+static int32_t inside_string(const uint8_t *mask, uint64_t seed, int n)
+{
+    int32_t id = 0;
+    for (uint64_t i = 0; i < 100; i++) {
+        size_t n_text;
+        id = allowed_at(mask, rng_u64(6, seed, i, 0) % (uint64_t)n);
+        const char *text = tokenizer_piece(tokenizer, id, 1, &n_text);
+        if (text && !tokenizer_is_end(tokenizer, id) && !memchr(text, '"', n_text))
+            return id;
+    }
+    return id;
+}
+
+/* Counts inside counts, which each letter may be the end of: a walk of the whole vocabulary is too much, and the answer goes on all the
+ * same, in the same way whatever was asked for before. */
+static void test_counts_of_counts(void **state)
+{
+    static const char *const schemas[] = {"{\"type\":\"string\",\"pattern\":\"^(\\\\p{L}{1,30} ?){2,60}$\"}",
+                                          "{\"type\":\"string\",\"pattern\":\"^(\\\\p{L}{1,60} ?){2,90}$\"}"};
+    enum { TOKENS = 20 };
+    close_vocabulary(state);
+    assert_int_equal(open_vocabulary(TEST_DATA "/tokenizers/vocab/gpt-2.gguf"), 0);
+    for (size_t i = 0; i < sizeof schemas / sizeof *schemas; i++) {
+        struct constraint *experienced = from_schema(schemas[i]);
+        for (uint64_t seed = 0; seed < 2; seed++) {
+            struct constraint *c[2] = {from_schema(schemas[i]), experienced};
+            struct constraint_state *s[2] = {begin(c[0]), begin(c[1])};
+            int64_t left = seed ? TOKENS + (int64_t)seed : 1 << 20;
+            for (int step = 0; step < TOKENS && !constraint_finished(s[0]); step++, left--) {
+                struct error err[2] = {{0}, {0}};
+                int n = constraint_mask(s[0], left, allowed[0], &err[0]);
+                same(n, in_pieces(c[1], s[1], left, 50000, allowed[1], &err[1]), &err[0], &err[1]);
+                assert_in_range(n, 1, n_vocab);
+                assert_in_range(constraint_work(c[0]), 0, 60 * CONSTRAINT_MS);
+                int32_t id = inside_string(allowed[0], seed << 32 | (uint64_t)step, n);
+                for (int k = 0; k < 2; k++)
+                    assert_int_equal(constraint_accept(s[k], id, &err[k]), 0);
+            }
+            for (int k = 0; k < 2; k++)
+                constraint_end(s[k]);
+            constraint_destroy(c[0]);
+        }
+        constraint_destroy(experienced);
+    }
+    close_vocabulary(state);
+    assert_int_equal(open_ember(state), 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_pieces), cmocka_unit_test(test_given_up),  cmocka_unit_test(test_interleaved),
-        cmocka_unit_test(test_work),   cmocka_unit_test(test_ambiguous), cmocka_unit_test(test_in_time),
+        cmocka_unit_test(test_pieces),           cmocka_unit_test(test_given_up),
+        cmocka_unit_test(test_interleaved),      cmocka_unit_test(test_work),
+        cmocka_unit_test(test_ambiguous),        cmocka_unit_test(test_in_time),
+        cmocka_unit_test(test_counts_of_counts),
     };
-    return cmocka_run_group_tests(tests, open_ember, close_ember);
+    return cmocka_run_group_tests(tests, open_ember, close_vocabulary);
 }
