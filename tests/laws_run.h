@@ -1,4 +1,4 @@
-/* Driving sessions for the laws: settings that must not matter, lines of ids that are run under them, and what came out.
+/* Driving sessions for the laws: settings that must not matter, lines of ids that are run under them, and the results.
  *
  * A line is a sequence: a prompt, then greedy decode. Every position's logits are hashed; two runs of a line are equal when
  * all these hashes are. Lines are fed alone, so many rows at a time, or together by a schedule drawn from a seed. */
@@ -25,7 +25,7 @@ struct setting {
     int budget, slots_only;
     enum reader_backend backend;
     int depth;
-    int shim; /* completions come as order says */
+    int shim; /* completions come in the order of `order` */
     enum fault_order order;
     int n_ctx, room, last_logits; /* room: rows of a step, where more than chunk */
 };
@@ -65,7 +65,7 @@ static inline void options_of(const struct setting *s, struct session_options *o
     }
 }
 
-/* Looks at the plan first where the budget is a share of it. */
+/* Computes the plan first where the budget is a share of it. */
 static inline int choose_budget(const char *path, const struct setting *s, struct session_options *opt,
                                 struct error *err)
 {
@@ -128,7 +128,7 @@ static inline void line_again(struct line *l)
 
 static inline int line_runs(const struct line *l) { return !l->dead && l->at < l->n_ids; }
 
-/* Position of the first difference, -1: equal. What a run did not ask for is not compared. */
+/* Position of the first difference, -1: equal. Positions without logits are not compared. */
 static inline int line_differs(const struct line *a, const struct line *b)
 {
     if (a->n_ids != b->n_ids || a->at != b->at)
@@ -150,7 +150,7 @@ static inline int32_t largest_logit(const float *x, int n)
 
 /* ---- steps ------------------------------------------------------------------------------------------------------------------ */
 
-/* Rows of one line, as many as the step has room for. owner[row]: whose. */
+/* Rows of one line, as many as fit the step. owner[row]: the index of its line. */
 static inline int add_rows(struct session *s, struct batch *b, struct line *line, int which, int rows, int *owner)
 {
     struct line *l = &line[which];
@@ -163,20 +163,20 @@ static inline int add_rows(struct session *s, struct batch *b, struct line *line
     return 0;
 }
 
-/* What came of the rows: hashes, the next ids, who is dead. */
+/* The results of the rows: hashes, the next ids, dead lines. */
 static inline void take_rows(struct session *s, const struct batch *b, struct line *line, const int *owner)
 {
     size_t n_vocab = (size_t)s->model->p.n_vocab;
-    for (int r = 0, want = 0; r < b->n_rows; r++) {
+    for (int r = 0, n = 0; r < b->n_rows; r++) {
         struct line *l = &line[owner[r]];
-        int wanted = want < b->n_wants && b->wants[want] == r, pos = b->pos[r];
-        const float *logits = b->logits + (size_t)want * n_vocab;
-        want += wanted;
+        int has_logits = n < b->n_logits && b->logit_row[n] == r, pos = b->pos[r];
+        const float *logits = b->logits + (size_t)n * n_vocab;
+        n += has_logits;
         l->dead |= b->dead[r];
         if (b->dead[r])
             continue;
         l->at = pos + 1;
-        if (!wanted)
+        if (!has_logits)
             continue;
         l->hash[pos] = hash64(logits, n_vocab * sizeof(float), 0) | 1;
         if (pos >= l->n_prompt - 1 && pos + 1 < l->n_ids)
@@ -233,7 +233,7 @@ static inline int run_alone(struct session *s, struct line *l, int chunk, struct
 }
 
 /* All lines, in steps whose rows the seed decides: none to a dozen of a prompt, none or one of a line that decodes; or prompts
- * whole, as far as the step has room. Lines that die stop; the others go on to their ends. */
+ * whole, as far as they fit the step. Lines that die stop; the others continue to their ends. */
 static inline int run_together(struct session *s, struct line *line, int n, int whole, uint64_t seed,
                                struct error *row_error, struct error *err)
 {

@@ -82,22 +82,22 @@ static void key_of(const struct constraint_request *w, uint8_t key[SHA256_BYTES]
 
 struct recipe {
     struct session *session;
-    const struct constraint_request *wanted;
+    const struct constraint_request *request;
 };
 
 static int compile(void *arg, struct compile *limits, struct stoker_constraint *out, struct error *err)
 {
     const struct recipe *r = arg;
     const struct session *s = r->session;
-    struct value_want value = r->wanted->value ? *r->wanted->value : (struct value_want){0};
+    struct value_want value = r->request->value ? *r->request->value : (struct value_want){0};
     value.budget = &r->session->constraint_budget;
     value.compile = limits;
-    if (!r->wanted->tools) {
+    if (!r->request->tools) {
         out->close_at_limit = !value.free_limit;
         return value_constraint(&out->constraint, s->tokenizer, s->trie, &value, keep_warning, out, err);
     }
-    struct tool_want tools = *r->wanted->tools;
-    tools.answer = r->wanted->value ? &value : NULL;
+    struct tool_want tools = *r->request->tools;
+    tools.answer = r->request->value ? &value : NULL;
     tools.budget = &r->session->constraint_budget;
     tools.compile = limits;
     tools.warning = keep_warning;

@@ -21,8 +21,8 @@ static const double longest_fetch = 0.2;
 /* A job's rows in a step. */
 struct share {
     struct job *job;
-    int rows, first; /* the first of them in the batch */
-    int wants;       /* index of its last row's logits; -1: none are computed */
+    int rows, first;  /* the first of them in the batch */
+    int logits_index; /* index of its last row's logits; -1: none are computed */
 };
 
 struct step {
@@ -107,7 +107,7 @@ static int is_requested(const struct stoker *s, const struct job *j, size_t pos)
                            : at + 1 == j->snapshot_at + n);
 }
 
-/* A sequence can resume anywhere in a page, but with a state only where that was copied: a step ends where a copy is wanted. */
+/* A sequence can resume anywhere in a page, but with a state only where that was copied: a step ends where a copy is to be kept. */
 static int is_cut(const struct stoker *s, const struct job *j, size_t pos)
 {
     return j->seq->state && !j->no_cache && s->session->states.n_page &&
@@ -258,7 +258,7 @@ static void add_rows(struct stoker *s, struct step *p, struct share *e)
 {
     struct job *j = e->job;
     e->first = p->batch.n_rows;
-    e->wants = -1;
+    e->logits_index = -1;
     for (int i = 0; i < e->rows; i++) {
         size_t at = j->n_done + (size_t)i;
         int last = at + 1 == j->n_history;
@@ -267,7 +267,7 @@ static void add_rows(struct stoker *s, struct step *p, struct share *e)
             return;
         }
         if (last)
-            e->wants = p->batch.n_wants - 1;
+            e->logits_index = p->batch.n_logits - 1;
     }
 }
 
@@ -413,8 +413,8 @@ static void finish_step(struct stoker *s, struct step *p, const struct error *wh
             continue;
         if (!p->batch.dead[e->first]) {
             advance(s, e->job, e->rows);
-            if (e->wants >= 0)
-                pick(s, e->job, p->batch.logits + (size_t)e->wants * (size_t)s->session->model->p.n_vocab);
+            if (e->logits_index >= 0)
+                pick(s, e->job, p->batch.logits + (size_t)e->logits_index * (size_t)s->session->model->p.n_vocab);
         } else if (atomic_load(&e->job->cancelled))
             job_end(s, e->job, STOKER_END_CANCELLED);
         else

@@ -267,21 +267,21 @@ struct batch session_batch(struct session *s)
     return (struct batch){.token = s->tables.token,
                           .seq = s->tables.row_seq,
                           .pos = s->tables.pos,
-                          .wants = s->tables.wants,
+                          .logit_row = s->tables.logit_row,
                           .logits = s->tables.logits,
                           .capacity = s->plan.n_chunk,
                           .dead = s->tables.dead};
 }
 
-int batch_add(struct session *s, struct batch *b, struct sequence *seq, int32_t token, int pos, int wants_logits)
+int batch_add(struct session *s, struct batch *b, struct sequence *seq, int32_t token, int pos, int with_logits)
 {
-    if (b->n_rows >= b->capacity || (wants_logits && b->n_wants >= s->plan.n_logits) || seq_reserve(seq, pos + 1))
+    if (b->n_rows >= b->capacity || (with_logits && b->n_logits >= s->plan.n_logits) || seq_reserve(seq, pos + 1))
         return -1;
     s->tables.token[b->n_rows] = token;
     s->tables.pos[b->n_rows] = pos;
     s->tables.row_seq[b->n_rows] = seq;
-    if (wants_logits)
-        s->tables.wants[b->n_wants++] = b->n_rows;
+    if (with_logits)
+        s->tables.logit_row[b->n_logits++] = b->n_rows;
     b->n_rows++;
     return 0;
 }

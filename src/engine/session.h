@@ -69,9 +69,9 @@ void session_close(struct session *s);
 /* An empty batch in the session's tables: one at a time. */
 struct batch session_batch(struct session *s);
 
-/* Appends a row and reserves the page of its position. wants_logits: it is one of at most plan.n_logits rows whose logits are computed.
+/* Appends a row and reserves the page of its position. with_logits: it is one of at most plan.n_logits rows whose logits are computed.
  * -1: the batch is full, or no page is free. */
-int batch_add(struct session *s, struct batch *b, struct sequence *seq, int32_t token, int pos, int wants_logits);
+int batch_add(struct session *s, struct batch *b, struct sequence *seq, int32_t token, int pos, int with_logits);
 
 /* After model_forward(): the positions of rows that were computed become their sequences' own; sequences whose rows left the step are
  * invalid. Pages that no window sees any more are given back. */

@@ -32,7 +32,7 @@
  *
  * plane is the number of rows that memory was made for; a view of rows [r, r + n) keeps plane and advances the pointers.
  * x32 needs n_cols % 32 == 0 and fills the last step with zero codes and scale 0; x256 needs n_cols % 256 == 0. */
-enum act_family { ACT_F32, ACT_X256, ACT_X32 }; /* what a weight type wants its activations as */
+enum act_family { ACT_F32, ACT_X256, ACT_X32 }; /* the form of activations that a weight type is multiplied with */
 
 struct xq {
     enum act_family family; /* not ACT_F32 */

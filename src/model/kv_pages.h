@@ -48,6 +48,8 @@ int kv_pages_needed(int window, int n_ctx, int n_chunk);
 /* The first page that the row at position n_pos sees; pages before it can be released. */
 int kv_first_page(int window, int n_pos);
 
+/* A pool of n_page pages of one shape for n_layer layers: bytes of the pages, and of the tables. kv_pool_init() takes just these of the
+ * two arenas, which outlive the pool; all pages are free. window: positions that the layers see, 0: all. -1: an arena is too small. */
 size_t kv_pool_bytes(const struct kv_shape *s, int n_layer, int n_page);
 size_t kv_pool_table_bytes(int n_page);
 int kv_pool_init(struct kv_pool *pool, const struct kv_shape *s, int n_layer, int window, int n_page,
@@ -71,6 +73,8 @@ static inline int kv_page_number(const struct kv_pool *pool, const uint8_t *page
     return (int)((size_t)(page - pool->memory) / pool->page_bytes);
 }
 
+/* A sequence of at most max_page pages of each kind, and a state of state_bytes: bytes of its tables, and of its state with padding.
+ * seq_init() takes just these of the two arenas; the sequence is empty. pools [KV_KINDS] outlive it. -1: an arena is too small. */
 size_t seq_table_bytes(int max_page);
 size_t seq_state_bytes(size_t state_bytes);
 int seq_init(struct sequence *seq, struct kv_pool *pools, int max_page, size_t state_bytes, struct arena *tables,

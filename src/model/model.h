@@ -128,13 +128,13 @@ uint64_t model_identity(const struct model *m);
  * positions that follow the sequence's last; seq_reserve() has reserved their pages. */
 struct batch {
     int n_rows, n_prompt;
-    int capacity;          /* the most rows that the arrays hold */
-    const int32_t *token;  /* [n_rows], 0 <= id < n_vocab */
-    struct sequence **seq; /* [n_rows] */
-    const int32_t *pos;    /* [n_rows] */
-    const int32_t *wants;  /* [n_wants] rows whose logits are wanted, ascending */
-    int n_wants;
-    float *logits;           /* out: [n_wants][n_vocab] */
+    int capacity;             /* the most rows that the arrays hold */
+    const int32_t *token;     /* [n_rows], 0 <= id < n_vocab */
+    struct sequence **seq;    /* [n_rows] */
+    const int32_t *pos;       /* [n_rows] */
+    const int32_t *logit_row; /* [n_logits] rows whose logits are computed, ascending */
+    int n_logits;
+    float *logits;           /* out: [n_logits][n_vocab] */
     uint8_t *dead;           /* out: [n_rows] 1: the row left the step (cancelled, or an expert of it was unreadable) */
     struct error *row_error; /* out: the first failure that made rows leave; may be NULL */
 };
@@ -144,10 +144,10 @@ struct batch {
 int model_forward(struct model *m, struct batch *b, struct error *err);
 
 /* Scratch that the largest step takes, in bytes: of the step as a whole, and of each thread. Measured: steps of at most n_rows rows,
- * of which at most n_wants want logits, run without computing (op/op.h). The model need not be loaded. */
+ * with the logits of at most n_logits of them, run without computing (op/op.h). The model need not be loaded. */
 struct step_scratch {
     size_t step_bytes, thread_bytes;
 };
-struct step_scratch model_measure_step(const struct model *m, int n_rows, int n_wants);
+struct step_scratch model_measure_step(const struct model *m, int n_rows, int n_logits);
 
 #endif

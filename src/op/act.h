@@ -1,10 +1,10 @@
-/* Activations on their way into a product: rows of f32, and the int8 copies that block-quantised weights want.
+/* Activations on their way into a product: rows of f32, and the int8 copies that block-quantised weights are multiplied with.
  *
  * A vector is quantised at most once per format, on first use: q, k and v of a mixed file may need different formats of the same rows, and
  * all products of one format must see the same codes (kernels.md A).
  *
- *   f32    [n_rows][ld]   the truth, owned by the caller, alive as long as the act
- *   x256   one scale per 256 values         NULL planes until wanted
+ *   f32    [n_rows][ld]   the values themselves, owned by the caller, valid as long as the act
+ *   x256   one scale per 256 values         code NULL until first used
  *   x32    one scale per 32 values          likewise */
 #ifndef OP_ACT_H
 #define OP_ACT_H

@@ -138,7 +138,7 @@ static void attend_seen(const struct op *op, const struct attention *a, struct u
     }
 }
 
-/* What row r, that of queries [t0, t0 + n_q), has chosen of its pages: of each page the chosen positions are brought together. */
+/* The chosen positions of the row of queries [t0, t0 + n_q): the rows of each page are gathered into contiguous memory. */
 static void attend_chosen(const struct op *op, const struct attention *a, struct unit *u, int t0, int n_q,
                           uint8_t *gathered, void *scratch)
 {
@@ -185,7 +185,7 @@ static void attend_pages(const struct op *op, const struct attention *a, struct 
     }
 }
 
-/* Rows [first, first + n) of those that a row of the batch sees besides, brought together. */
+/* Rows [first, first + n) of the additional rows that a row of the batch sees, gathered into contiguous memory. */
 static void gather_beside(const struct attn_beside *b, int r, int first, int n, uint8_t *to)
 {
     const struct attn_row *row = &b->row[r];
@@ -286,7 +286,7 @@ static void attend_thread(void *arg, int thread, int n_threads)
     u->o = (float *)(base + p.o);
     int n = at->a->shape.n_head_kv * at->head_parts * at->row_parts;
     for (int i; (i = atomic_fetch_add(&at->next, 1)) < n;) {
-        /* the last rows see most, so they are first and the threads end together */
+        /* the last rows see most positions: taken first, so that the threads end at about the same time */
         attend_unit(at, n - 1 - i, u, base + p.gathered, base + p.kernel);
         if (thread == 0)
             op_poll(at->op);

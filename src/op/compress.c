@@ -1,5 +1,5 @@
 /* Compressed keys: see compress.h. A unit is a run and a range of columns: columns are independent, so any split gives the same
- * bits, and a prompt the same as its rows one by one. */
+ * bits, and a prompt gives the same bits as its rows one by one. */
 #include "op/compress.h"
 
 #include <assert.h>
@@ -18,7 +18,7 @@ struct work {
 /* Row of the state that holds a position. */
 static size_t state_row(const struct compress *c, int pos) { return (size_t)(pos % (c->ratio * (1 + c->overlap))); }
 
-/* Columns [c0, c0 + n) of a row wait for the end of their block, in both halves. */
+/* Keep columns [c0, c0 + n) of a row in the state until their block is complete; of overlapping blocks both halves. */
 static void keep(const struct work *a, float *z, float *s, int row, int c0, int n)
 {
     const struct compress *c = a->c;

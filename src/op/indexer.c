@@ -1,5 +1,6 @@
-/* The indexer on the pool: see indexer.h. Many rows: units are rows. Few: the pages of a row are shared out, each thread keeps the
- * best of its pages, and the leader the best of those. The order (score, then number) is total, so who looked where is no matter. */
+/* The indexer on the pool: see indexer.h. Many rows: units are rows. Few rows: the pages of each are divided among the threads, which
+ * keep the best of their pages; the leader keeps the best of those. The order (score, then number) is total, so the result does not
+ * depend on the division. */
 #include "op/indexer.h"
 
 #include <math.h>
@@ -65,7 +66,7 @@ struct work {
     const struct op *op;
     const struct indexer *x;
     int32_t *chosen;
-    int row; /* whose pages are shared out */
+    int row; /* whose pages are divided */
     atomic_int next;
 };
 
@@ -133,7 +134,7 @@ static void shared_row(void *arg, int thread, int n_threads)
     pool_share(n_page(a->x, a->row), 1, thread, n_threads, &begin, &end);
     for (int page = begin; page < end; page++)
         score_page(a, a->row, page, thread, &b);
-    while (b.n < b.most) /* what loses against every key, so that all threads have as many */
+    while (b.n < b.most) /* fill up with the worst possible score, so that all threads have as many */
         offer(&b, (struct found){-INFINITY, INT32_MAX});
 }
 

@@ -93,7 +93,7 @@ struct matmul {
     size_t ld_out;
 };
 
-/* The leader looks after the disk every POLL_WORK products: about a millisecond. */
+/* The leader polls the disk every POLL_WORK products: about a millisecond. */
 static void matmul_rows(void *arg, int begin, int end, int thread)
 {
     struct matmul *m = arg;

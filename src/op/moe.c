@@ -267,7 +267,7 @@ static struct xq gather_codes(const struct xq *x, const int32_t *row, int n, voi
     return g;
 }
 
-/* The rows of a block as the weights of a type want them. */
+/* The rows of a block in the form that a weight type is multiplied with. */
 static struct rows_view gather(const struct large_batch *a, enum block_type type, const int32_t *row, int n,
                                const struct block_scratch *s, struct xq *view)
 {

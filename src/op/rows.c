@@ -4,7 +4,7 @@
 #include <math.h>
 #include <string.h>
 
-enum { ALONE = 4 }; /* rows that are not worth waking anybody for */
+enum { ALONE = 4 }; /* the most rows that the leader computes alone: waking workers would take longer */
 
 struct rows {
     struct op *op;
@@ -289,8 +289,8 @@ struct route {
     const struct route_rule *rule;
 };
 
-/* Sum of the two best of each group; the groups that are not among the best are closed. */
-static void close_groups(const struct route_rule *r, float *p, int n_expert)
+/* Sum of the two best of each group; the experts of all other groups are excluded. */
+static void exclude_groups(const struct route_rule *r, float *p, int n_expert)
 {
     enum { MOST = 256 };
     float score[MOST];
@@ -349,7 +349,7 @@ static void route_row(const struct route *a, int32_t *id, float *w, float *p, fl
         a->op->k->sigmoid(p, p, a->n_expert);
     else if (r->gate == ROUTE_SQRT_SOFTPLUS)
         a->op->k->sqrt_softplus(p, p, a->n_expert);
-    if (!all_finite(p, a->n_expert)) { /* caught at the logits; here it must not choose anybody */
+    if (!all_finite(p, a->n_expert)) { /* the logits of the step will fail; here the row must choose no expert */
         for (int k = 0; k < a->n_used; k++) {
             id[k] = -1;
             w[k] = 0.0f;
@@ -364,7 +364,7 @@ static void route_row(const struct route *a, int32_t *id, float *w, float *p, fl
     if (r->select_bias)
         a->op->k->add(choice, r->select_bias, a->n_expert);
     if (r->n_group > 1)
-        close_groups(r, choice, a->n_expert);
+        exclude_groups(r, choice, a->n_expert);
     top_k(id, choice, a->n_expert, a->n_used);
     weigh(a, id, w, p);
 }

@@ -2,7 +2,7 @@
  *
  *     h = x + latent_attention(rms_norm(x));   y = h + ffn(m), or experts(m) + shared(m)       m = rms_norm(h)
  *
- * The first layers are dense. Router: softmax, or sigmoid with a bias for the choice and the best groups open. rope in adjacent
+ * The first layers are dense. Router: softmax, or sigmoid with a bias for the choice, from the experts of the best groups. rope in adjacent
  * pairs.
  * Sources: arXiv 2405.04434, 2412.19437. Goldens: deepseek2-lite, -v3, -unabsorbed, -lite-long. */
 #include "model/block/dense_or_moe.h"

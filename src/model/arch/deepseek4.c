@@ -2,15 +2,15 @@
  *
  *     u = streams in (block/hyper.c);  y = attention(rms_norm(u));  streams out;  then the same with experts
  *     q_h = rope(norm(Wq_b rms_norm(Wq_a n)))        k = v = fp8(rope(rms_norm(Wkv n)))             one key head of all d_k values
- *     o_h = attend(q_h, the window's k and compressed k) under one softmax with a sink, its rotated part turned back
+ *     o_h = attend(q_h, the window's k and compressed k) under one softmax with a sink, its rotated part rotated back
  *     y = Wb [Wa,g (the heads of group g)]
  *
  * Layers have no compressed keys, or one for 128 positions (all are seen), or one for 4, each of 8 (op/compress.h): of those an
  * indexer with keys of its own chooses the top_k. Layers with compressed keys rotate with another base and YaRN, without its
- * magnitude; only the last n_rot values of a head turn, in adjacent pairs. Keys are kept as models were trained to see them:
+ * magnitude; only the last n_rot values of a head are rotated, in adjacent pairs. Keys are kept as models were trained to see them:
  * through fp8, but for the rotated values. Router: sqrt(softplus), a bias for the choice; the first layers take the experts that a
  * table has for the token. Hidden values of experts are clamped, those of shared experts where the file says so.
- * Source: DeepSeek-V4's report and inference code. Index keys are not rounded (to fp4 there), nor turned before that (Hadamard),
+ * Source: DeepSeek-V4's report and inference code. Index keys are not rounded (to fp4 there), nor rotated before that (Hadamard),
  * which changes no product. Goldens: deepseek4, deepseek4-long, deepseek4-pages. */
 #include "model/block/attention.h"
 #include "model/block/compressed.h"
@@ -98,7 +98,7 @@ static float limit_of(struct binder *b, const char *key, int l, float absent)
     return (float)limit;
 }
 
-/* The shared expert of the published models, told by their layers, is clamped as the others are; their files do not say so. */
+/* The shared expert of the published models (recognised by their layers) is clamped as the others are; their files do not say so. */
 static int shared_is_clamped(const struct params *p)
 {
     enum { FLASH = 43, PRO = 61 };

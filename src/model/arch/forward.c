@@ -1,4 +1,4 @@
-/* One step of a model over a batch of rows: embeddings, layers, norm, logits of the rows that want them; and what scratch that takes. */
+/* One step of a model over a batch of rows: embeddings, layers, norm, logits of the rows that need them; and what scratch that takes. */
 #include "model/block/hyper.h"
 #include "model/block/layer_embd.h"
 #include "model/block/moe.h"
@@ -87,18 +87,18 @@ static void write_logits(struct step *s, const float *x)
     const struct model *m = s->m;
     const struct batch *b = s->b;
     size_t n_embd = (size_t)m->p.n_embd, width = (size_t)params_row_width(&m->p);
-    if (b->n_wants == 0)
+    if (b->n_logits == 0)
         return;
-    float *wanted = op_alloc(&s->m->op, (size_t)b->n_wants * width * sizeof(float));
-    for (int i = 0; i < b->n_wants && !op_measuring(&s->m->op); i++)
-        memcpy(wanted + (size_t)i * width, x + (size_t)b->wants[i] * width, width * sizeof(float));
+    float *x_out = op_alloc(&s->m->op, (size_t)b->n_logits * width * sizeof(float));
+    for (int i = 0; i < b->n_logits && !op_measuring(&s->m->op); i++)
+        memcpy(x_out + (size_t)i * width, x + (size_t)b->logit_row[i] * width, width * sizeof(float));
     if (m->p.hyper.n)
-        wanted = hyper_end(s, wanted, b->n_wants);
-    op_rms_norm(&s->m->op, wanted, wanted, m->output_norm->vector, b->n_wants, m->p.n_embd, m->p.norm_eps);
-    struct act a = act_rows(&s->m->op, wanted, b->n_wants, m->p.n_embd, n_embd);
+        x_out = hyper_end(s, x_out, b->n_logits);
+    op_rms_norm(&s->m->op, x_out, x_out, m->output_norm->vector, b->n_logits, m->p.n_embd, m->p.norm_eps);
+    struct act a = act_rows(&s->m->op, x_out, b->n_logits, m->p.n_embd, n_embd);
     op_matmul(&s->m->op, b->logits, (size_t)m->p.n_vocab, &a, &m->output->mat);
     if (m->p.logit_cap > 0)
-        op_softcap(&s->m->op, b->logits, m->p.logit_cap, b->n_wants, m->p.n_vocab);
+        op_softcap(&s->m->op, b->logits, m->p.logit_cap, b->n_logits, m->p.n_vocab);
 }
 
 int model_forward(struct model *m, struct batch *b, struct error *err)
@@ -122,14 +122,14 @@ int model_forward(struct model *m, struct batch *b, struct error *err)
 }
 
 /* The scratch of one step, in op's measuring arena. */
-static void measure(struct model *m, int n_rows, int n_wants)
+static void measure(struct model *m, int n_rows, int n_logits)
 {
-    struct batch b = {.n_rows = n_rows, .n_wants = n_wants};
+    struct batch b = {.n_rows = n_rows, .n_logits = n_logits};
     struct error none = {0};
     model_forward(m, &b, &none);
 }
 
-struct step_scratch model_measure_step(const struct model *m, int n_rows, int n_wants)
+struct step_scratch model_measure_step(const struct model *m, int n_rows, int n_logits)
 {
     struct model measured = *m; /* with an op and pools of its own: the model itself is not changed */
     struct arena scratch;
@@ -142,8 +142,8 @@ struct step_scratch model_measure_step(const struct model *m, int n_rows, int n_
         const struct kv_layout *kv = &m->kv_layout[k];
         measured.kv[k] = (struct kv_pool){.shape = kv->shape, .n_layer = kv->n_layer, .window = kv->window};
     }
-    measure(&measured, n_rows, n_wants);
+    measure(&measured, n_rows, n_logits);
     if (m->n_moe_layer && n_rows > MOE_SMALL_BATCH) /* small batches take more for each row */
-        measure(&measured, MOE_SMALL_BATCH, n_wants < MOE_SMALL_BATCH ? n_wants : MOE_SMALL_BATCH);
+        measure(&measured, MOE_SMALL_BATCH, n_logits < MOE_SMALL_BATCH ? n_logits : MOE_SMALL_BATCH);
     return (struct step_scratch){.step_bytes = scratch.peak, .thread_bytes = measured.op.thread_bytes};
 }

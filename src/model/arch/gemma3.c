@@ -4,7 +4,7 @@
  *     h = x + norm(Wo attend(rope(norm(Wq n)), rope(norm(Wk n)), Wv n))        n = rms_norm(x)
  *     y = h + norm(down(gelu(gate m) * up m))        m = rms_norm(h)
  *
- * Of window_period layers the last sees everything, the others `window` positions. Gemma 3 turns the latter by a base of their
+ * Of window_period layers the last sees everything, the others `window` positions. Gemma 3 rotates the latter with a base of their
  * own, without scaling, and norms each head of q and k; Gemma 2 does neither, but caps scores and logits.
  * Sources: arXiv 2408.00118, section 2; arXiv 2503.19786, section 2. Goldens: gemma3, gemma2. */
 #include "model/block/attention.h"

@@ -21,7 +21,7 @@
 
 struct layer {
     struct kv_ref kv;
-    int windowed; /* 1: and turns by the second rope */
+    int windowed; /* 1: a window, and the second rope */
     const struct weight *attn_norm, *wq, *wk, *wv, *wo, *q_norm, *k_norm, *attn_post_norm; /* wk NULL: of kv */
     const struct weight *ffn_norm;
     struct ffn_weights ffn;
@@ -84,7 +84,7 @@ static int read_heads(struct binder *b, int l, struct heads *h)
     return 0;
 }
 
-/* What the last layer of this kind that keeps anything does keep. */
+/* The rows that the last layer of this kind with keys of its own keeps. */
 static struct kv_ref kept(struct binder *b, int l, int windowed)
 {
     const struct layer *all = b->m->layer;

@@ -4,7 +4,7 @@
  *     h = x + Wo attend(rope(norm(Wq n + bq)), rope(norm(Wk n + bk)), Wv n + bv)        n = rms_norm(x)
  *     y = h + ffn(m), or experts(m) + shared(m)        m = rms_norm(h)
  *
- * The first layers are dense. Router: sigmoid with a bias for the choice. Half of each head turns; the smaller model norms no
+ * The first layers are dense. Router: sigmoid with a bias for the choice. Half of each head is rotated; the smaller model norms no
  * heads, Solar Open has no biases either. Layers that predict further tokens come last in the file and are not run (params_read()).
  * Source: GLM-4.5, arXiv 2508.06471, section 2.1. Goldens: glm4moe, glm4moe-106b-a12b. */
 #include "model/block/attention.h"

@@ -3,7 +3,7 @@
  *     h = x + latent_attention(rms_norm(x), to chosen positions);   y = h + ffn(m), or experts(m) + shared(m)   m = rms_norm(h)
  *
  * A layer with an indexer chooses top_k positions (block/indexer.c); one without attends to what the layer before it chose. Which
- * have one: attention.indexer.types, 1 or true; without that key, from 5.2 on, which is told by its context, layers 0, 1 and every
+ * have one: attention.indexer.types, 1 or true; without that key, from 5.2 on, which is recognised by its context, layers 0, 1 and every
  * fourth from 2 on; before it all. Files may hold more indexers than are used. A choice of less than a page would save nothing: at
  * least 256 are chosen (DECISIONS.md). The first layers are dense. Router: sigmoid with a bias for the choice. rope in adjacent
  * pairs, in an indexer on the first values of a head.

@@ -4,7 +4,7 @@
  *                          S = D S + k (v - (D S)^T k)^T beta;  o = S^T q       beta = sigmoid(Wb n), one a head
  *                          D = exp(A softplus(Wf2 Wf1 n + dt))                  one a key channel
  *                          h = x + Wo (rms_norm(o) * sigmoid(Wg2 Wg1 n))        each head by itself
- *   latent attention       as block/latent.c has it, with what others rotate left as it is
+ *   latent attention       as block/latent.c has it, without rotation
  *   then                   y = h + ffn(m), or experts(m) + shared(m)            n = rms_norm(x), m = rms_norm(h)
  *
  * Which layers attend: those whose attention.head_count_kv is not 0. The router is a sigmoid with a bias for the choice; the
@@ -35,7 +35,7 @@ struct layer {
     struct dense_or_moe_weights ffn;
 };
 
-/* Of the norms of q and k: the model's own; what files say is of its rms norms. */
+/* The epsilon of q's and k's norms in the published model; the key in files is that of its rms norms. */
 static const float qk_eps = 1e-6f;
 
 static int n_value(const struct params *p) { return p->n_head * p->delta.d; }

@@ -3,7 +3,7 @@
  *     h = x + Wo attend(rope(norm(Wq n)), rope(norm(Wk n)), Wv n)        n = rms_norm(x)
  *     y = h + sum over the top-k experts of  w_e down_e(silu(gate_e m) * up_e m)        m = rms_norm(h)
  *
- * p = sigmoid of the router's logits; p + bias chooses, w are the chosen p made to sum to 1. Half of each head turns; no shared
+ * p = sigmoid of the router's logits; p + bias chooses, w are the chosen p made to sum to 1. Half of each head is rotated; no shared
  * expert. Source: MiniMaxAI/MiniMax-M2, config.json and its modeling file. Golden: minimax-m2. */
 #include "model/block/attention.h"
 #include "model/block/moe.h"

@@ -7,7 +7,7 @@
  *   then                   y = h + ffn(m), or experts(m) + sigmoid(gs m) shared(m)      n = rms_norm(x), m = rms_norm(h)
  *
  * Value heads share key heads: neighbours in qwen3next, every n-th in qwen35 and qwen35moe. rope in halves of the first n_rot
- * values (the sections of multi-modal rope coincide on text). Draft layers are left alone.
+ * values (the sections of multi-modal rope coincide on text). Draft layers are not run.
  * Sources: Yang et al., arXiv 2412.06464; Qwen3-Next and Qwen3.5 model cards. Goldens: qwen3next, qwen35, qwen35moe, nvfp4. */
 #include "model/block/attention.h"
 #include "model/block/moe.h"

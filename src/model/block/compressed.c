@@ -41,7 +41,7 @@ static struct done blocks_done(struct step *s, const struct compressor_weights *
     }
     for (int r = 0; r < s->n_rows; r++)
         if ((s->b->pos[r] + 1) % w->ratio == 0) {
-            d.row[d.n] = s->attn_row[w->rows.kind][r]; /* the last that it sees is the one that it completes */
+            d.row[d.n] = s->attn_row[w->rows.kind][r]; /* the last row that it sees is the one that it completes */
             d.first[d.n++] = s->b->pos[r] + 1 - w->ratio;
         }
     return d;

@@ -11,6 +11,7 @@ void hyper_out(struct step *s, float *x, const float *y, const float *gates, con
 /* After the last layer: u [n_rows][n_embd] of these rows of streams, in scratch of the step. */
 float *hyper_end(struct step *s, const float *x, int n_rows);
 
+/* After params_read(): the keys of the streams. -1: ERR_FORMAT, and the sentence names the key. */
 int params_read_hyper(struct params *p, const struct gguf *g, struct error *err);
 /* stem: "hc_attn" of a layer; "output_hc" with l -1, the model's. */
 void bind_hyper(struct binder *b, int l, struct hyper_weights *w, const char *stem);

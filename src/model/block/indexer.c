@@ -1,5 +1,6 @@
-/* Which keys each row attends to: see indexer.h and op/indexer.h. The indexer's heads ask with the compressed query, one weight
- * a head comes from the row itself. What they ask are index keys: of compressed rows (compressed.c), or of positions:
+/* Which keys each row attends to: see indexer.h and op/indexer.h. The queries of the indexer's heads are products of the compressed
+ * query, and each head has a weight from the row itself. They are multiplied with index keys: of compressed rows (compressed.c), or of
+ * positions:
  *
  *     k = rope(layer_norm(Wk n))        one a position, for all heads
  *
@@ -71,7 +72,7 @@ int32_t *chosen_rows(struct step *s)
     return op_alloc(&s->m->op, (size_t)s->n_rows * (size_t)s->m->p.index.top_k * sizeof(int32_t));
 }
 
-/* Of the norm of index keys: the models' own; what files say is of their rms norms. */
+/* The epsilon of index keys' norm in the published models; the key in files is that of their rms norms. */
 static const float key_eps = 1e-6f;
 
 void bind_index_keys(struct binder *b, int l, struct index_keys_weights *w)

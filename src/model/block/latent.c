@@ -5,7 +5,7 @@
  *     o_h = Wv_b,h attend([Wk_b,h^T q_nope | rope(q_pe)], [c | k_pe], c)            always in this absorbed form
  *     x += Wo [o_h]                                                   n = rms_norm(x)
  *
- * Files hold Wk_b^T and Wv_b by head, or both halves in one kv_b: then the key half is decoded and turned at load. With YaRN the scale
+ * Files hold Wk_b^T and Wv_b by head, or both halves in one kv_b: then the key half is decoded and transposed at load. With YaRN the scale
  * of scores grows with the square of its magnitude, and that of rotated values stays 1. Where an indexer chooses, attend() sees the
  * chosen positions; the choice is used until another layer of the step makes its own.
  * Sources: arXiv 2405.04434; 2512.02556 (choosing). */
@@ -82,7 +82,7 @@ void bind_latent_index(struct binder *b, int l, struct latent_weights *w)
     bind_indexer(b, l, &w->indexer, b->m->p.latent.q_rank);
 }
 
-/* With an indexer: what the layer attends to, asked with the compressed query. */
+/* With an indexer: choose the positions that the layer attends to, by the compressed query. */
 static void choose(struct step *s, struct act *n, struct act *low, const struct latent_weights *w)
 {
     index_keys(s, n, &w->index_keys, 0);
@@ -107,7 +107,7 @@ static float *queries(struct step *s, struct act *n, const struct latent_weights
     return q;
 }
 
-/* Rows [latent | k_pe], the latent normed, k_pe turned. */
+/* Rows [latent | k_pe], the latent normed, k_pe rotated. */
 static float *keys(struct step *s, struct act *n, const struct latent_weights *w)
 {
     const struct latent_params *m = &s->m->p.latent;

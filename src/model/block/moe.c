@@ -49,7 +49,7 @@ static int ids_of_tokens(const struct step *s, const struct weight *table, int32
     return n;
 }
 
-/* Tells the store the experts of layers where the tokens alone decide. Takes less scratch than routing, so it is not measured. */
+/* Announce to the store the experts of layers where the tokens alone decide. Takes less scratch than routing, so it is not measured. */
 static void read_ahead(struct step *s)
 {
     size_t mark = step_mark(s);
