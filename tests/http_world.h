@@ -1,4 +1,4 @@
-/* Handlers of the server without its sockets: an exchange whose answer is kept, and a client that may go at any time. Defines what
+/* Handlers of the server without its sockets: an exchange whose answer is kept, and a client that may disconnect at any time. Defines what
  * server/http/http.h and server/server.h declare, so that neither is linked. */
 #ifndef TESTS_HTTP_WORLD_H
 #define TESTS_HTTP_WORLD_H
@@ -35,7 +35,7 @@ static struct {
     char param[300], code[60];
     size_t n_write;
 
-    enum http_waited leaves; /* HTTP_GONE, HTTP_CUT: what http_wait() says, once there were so many writes: */
+    enum http_waited leaves; /* HTTP_DISCONNECTED, HTTP_CUT: what http_wait() returns after this many writes: */
     size_t leaves_after;
     size_t short_after; /* writes; then requests have no memory left. 0: never */
     void (*next)(void); /* when the requests are submitted; NULL: nothing */
@@ -49,7 +49,7 @@ static struct reqmem_account http_account = {.of = &http_memory};
 
 static long long http_memory_before; /* taken when the limit was set */
 
-/* From now on there is so much for requests, beyond what they have. */
+/* From now on requests may take this much more than they hold. */
 static inline void http_memory_set(long long n)
 {
     http_memory_before += atomic_exchange(&http_memory.taken, 0);
@@ -87,11 +87,11 @@ int http_answer(struct http_exchange *x, int status, const char *type, const cha
 
 int http_refuse(struct http_exchange *x, const struct refusal *r)
 {
-    struct refusal told = *r;
-    refusal_tell_memory(&told, x->memory);
-    snprintf(http_world.param, sizeof http_world.param, "%s", told.param);
-    snprintf(http_world.code, sizeof http_world.code, "%s", told.code ? told.code : "");
-    return http_answer(x, told.status, "text/plain", told.text, strlen(told.text));
+    struct refusal copy = *r;
+    refusal_tell_memory(&copy, x->memory);
+    snprintf(http_world.param, sizeof http_world.param, "%s", copy.param);
+    snprintf(http_world.code, sizeof http_world.code, "%s", copy.code ? copy.code : "");
+    return http_answer(x, copy.status, "text/plain", copy.text, strlen(copy.text));
 }
 
 int http_answer_json(struct http_exchange *x, struct out *o)
@@ -99,9 +99,9 @@ int http_answer_json(struct http_exchange *x, struct out *o)
     struct refusal r = {0};
     if (o->failed)
         refuse_memory(&r);
-    int gone = r.status ? http_refuse(x, &r) : http_answer(x, 200, "application/json", o->text, o->n);
+    int rc = r.status ? http_refuse(x, &r) : http_answer(x, 200, "application/json", o->text, o->n);
     out_free(o);
-    return gone;
+    return rc;
 }
 
 int http_stream_begin(struct http_exchange *x, const char *type)

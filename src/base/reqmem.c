@@ -36,12 +36,12 @@ size_t reqmem_left(const struct reqmem *m, enum reqmem_share share)
 size_t reqmem_taken(const struct reqmem *m) { return (size_t)atomic_load(&m->taken); }
 
 /* Bytes that are wanted, and what of everybody's may be taken then. */
-struct reqmem_wanted {
+struct reqmem_demand {
     struct reqmem *of;
     long long more, most;
 };
 
-static int try_take(const struct reqmem_wanted *w)
+static int try_take(const struct reqmem_demand *w)
 {
     long long taken = atomic_load(&w->of->taken);
     do
@@ -110,7 +110,7 @@ static int refused(struct reqmem_account *a, int never)
 }
 
 /* Who has waited in vain once has waited long enough. */
-static int wait_for(struct reqmem_account *a, const struct reqmem_wanted *w)
+static int wait_for(struct reqmem_account *a, const struct reqmem_demand *w)
 {
     int there = a->wait && a->wait(a->wait_arg, try_take, w);
     if (!there)
@@ -128,7 +128,7 @@ int reqmem_take(struct reqmem_account *a, size_t n, enum reqmem_share share)
     }
     long long mine = a->mine + (long long)n;
     long long alone = share_bytes(a->of, mine > REQMEM_LARGE_FROM ? REQMEM_LARGE : share);
-    struct reqmem_wanted w = {a->of, counted(a, mine) - counted(a, a->mine), alone};
+    struct reqmem_demand w = {a->of, counted(a, mine) - counted(a, a->mine), alone};
     if (!w.more || n <= a->spare)
         atomic_fetch_add(&a->of->taken, w.more);
     else if (!try_take(&w) && (mine > alone || !wait_for(a, &w)))
@@ -181,22 +181,22 @@ static size_t size_of(void *p) { return p ? malloc_usable_size(p) + HEADER : 0; 
 
 static int take_here(size_t n) { return here ? reqmem_take(here, n, REQMEM_SMALL) : 0; }
 
-/* What was taken for n bytes is what the piece holds now. */
-static void *settle(void *p, size_t n)
+/* Correct the account by the difference between n, which was taken before the allocation, and the allocated size. */
+static void *correct_taken(void *p, size_t n)
 {
     if (here)
         add(here, (long long)size_of(p) - (long long)n);
     return p;
 }
 
-void *reqmem_malloc(size_t n) { return take_here(n) ? NULL : settle(malloc(n), n); }
+void *reqmem_malloc(size_t n) { return take_here(n) ? NULL : correct_taken(malloc(n), n); }
 
 void *reqmem_calloc(size_t n, size_t size)
 {
     size_t bytes;
     if (__builtin_mul_overflow(n, size, &bytes) || take_here(bytes))
         return NULL;
-    return settle(calloc(n, size), bytes);
+    return correct_taken(calloc(n, size), bytes);
 }
 
 void *reqmem_realloc(void *p, size_t n)
@@ -205,12 +205,12 @@ void *reqmem_realloc(void *p, size_t n)
     if (take_here(more))
         return NULL;
     void *grown = realloc(p, n);
-    return grown ? settle(grown, had + more) : settle(NULL, more);
+    return grown ? correct_taken(grown, had + more) : correct_taken(NULL, more);
 }
 
 void reqmem_free(void *p)
 {
-    settle(NULL, size_of(p));
+    correct_taken(NULL, size_of(p));
     free(p);
 }
 

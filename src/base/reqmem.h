@@ -30,6 +30,7 @@ struct reqmem {
     long long most, kept; /* of most bytes, kept are for small requests */
 };
 
+/* Nothing is taken. most: bytes of all requests together; kept: of these, bytes that only small requests may take. */
 void reqmem_init(struct reqmem *m, size_t most, size_t kept);
 size_t reqmem_alone(const struct reqmem *m); /* the most that a large request may take, where there is no other */
 size_t reqmem_taken(const struct reqmem *m); /* now, by all */
@@ -46,8 +47,8 @@ enum reqmem_short { REQMEM_ENOUGH, REQMEM_BUSY /* others have it: try again */, 
 
 /* What is done where others have the memory that a request needs: it waits until try(of) is 1, which takes the memory, or gives up (0),
  * and the allocation is refused. */
-struct reqmem_wanted;
-typedef int reqmem_waits(void *arg, int (*try)(const struct reqmem_wanted *of), const struct reqmem_wanted *of);
+struct reqmem_demand;
+typedef int reqmem_waits(void *arg, int (*try)(const struct reqmem_demand *of), const struct reqmem_demand *of);
 
 /* Zeroed, but for its budget. The rest is reqmem.c's. */
 struct reqmem_account {

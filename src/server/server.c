@@ -60,7 +60,7 @@ static int fail(struct stoker_error *err, int code, const char *format, ...)
 
 /* ---- stopping -------------------------------------------------------------------------------------------------------------- */
 
-static void ring(int event)
+static void signal_event(int event)
 {
     uint64_t one = 1;
     if (write(event, &one, sizeof one) < 0)
@@ -84,7 +84,7 @@ void server_stopper_close(struct server_stopper *p) { close(p->event); }
 void server_stop(struct server_stopper *p)
 {
     atomic_fetch_add(&p->calls, 1);
-    ring(p->event);
+    signal_event(p->event);
 }
 
 /* ---- memory of requests ---------------------------------------------------------------------------------------------------- */
@@ -237,7 +237,7 @@ static void *open_model(void *arg)
         opened = 1;
     }
     atomic_store(&r->opened, opened);
-    ring(r->wake);
+    signal_event(r->wake);
     release(r);
     return NULL;
 }

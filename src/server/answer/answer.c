@@ -1,8 +1,8 @@
 /* The generation core: see answer.h; the struct behind it: inside.h.
  *
- *     answer_run    refusals while nothing is said; then follow()
- *     follow        take all events -> out -> client, wait for either; until all choices have ended or the client is gone
- *     settle        every request's last event is taken: nothing of this call is used by the engine afterwards */
+ *     answer_run    refuses as long as nothing was sent; then follow()
+ *     follow        take all events -> out -> client, wait for either; until all choices have ended or the client has disconnected
+ *     end_requests  takes the last event of every request: after that the engine uses nothing of this call */
 #include "server/answer/inside.h"
 #include "server/request/service.h"
 
@@ -74,16 +74,16 @@ static int submit_some(struct run *run)
 
 /* ---- the client ------------------------------------------------------------------------------------------------------------ */
 
-/* What a stream has been told of log-probabilities is not needed any more, unless its end says it all again. */
-static void forget_told(struct run *run)
+/* Free the log-probabilities of tokens that a stream has sent, unless its last event repeats the whole answer. */
+static void free_sent(struct run *run)
 {
-    for (size_t i = 0; i < run->a.n_choice && !run->say->told_whole; i++) {
+    for (size_t i = 0; i < run->a.n_choice && !run->say->whole_in_pieces; i++) {
         struct choice *c = &run->a.choice[i];
-        if (c->n_told < c->n_token)
+        if (c->n_sent < c->n_token)
             continue;
         for (size_t k = 0; k < c->n_token; k++)
             reqmem_free(c->token[k].top);
-        c->n_token = c->n_told = 0;
+        c->n_token = c->n_sent = 0;
     }
 }
 
@@ -93,12 +93,12 @@ static void send(struct run *run)
     if (out->failed) {
         answer_no_memory(run);
     } else if (out->n && run->a.request->stream) {
-        run->gone |= http_stream_write(run->a.http, out->text, out->n) != 0;
-        run->said = clock_seconds();
+        run->disconnected |= http_stream_write(run->a.http, out->text, out->n) != 0;
+        run->last_write = clock_seconds();
     }
-    out->n = 0; /* also what a whole answer was told for its order alone */
+    out->n = 0; /* also what the events of a whole answer wrote (whole_in_pieces) */
     if (run->a.request->stream)
-        forget_told(run);
+        free_sent(run);
 }
 
 static void break_silence(struct run *run)
@@ -111,7 +111,7 @@ static void break_silence(struct run *run)
     send(run);
 }
 
-/* The queue is full and no choice runs whose end would be told: only asking again helps. */
+/* 1: the queue is full, and no choice runs whose end would be an event to wait for: the request must be submitted again later. */
 static int waits_for_queue(const struct run *run)
 {
     int left = 0;
@@ -123,14 +123,14 @@ static int waits_for_queue(const struct run *run)
     return left > 0;
 }
 
-/* Until there is something to do. */
+/* Wait until there is an event, a change of the connection, or a deadline. */
 static void wait(struct run *run)
 {
     double left = -1;
     int again = 0;
     if (run->a.request->stream) {
         int most = http_streaming(run->a.http) ? SILENCE_MS : FIRST_WORD_MS;
-        left = most - 1e3 * (clock_seconds() - run->said);
+        left = most - 1e3 * (clock_seconds() - run->last_write);
         left = left < 0 ? 0 : left + 1;
     }
     if (waits_for_queue(run) && (left < 0 || left > AGAIN_MS)) {
@@ -140,7 +140,7 @@ static void wait(struct run *run)
     enum http_waited w = http_wait(run->a.http, (int)left);
     if (w == HTTP_TIMEOUT && run->a.request->stream && !again)
         break_silence(run);
-    run->gone |= w == HTTP_GONE;
+    run->disconnected |= w == HTTP_DISCONNECTED;
     if (w == HTTP_CUT) {
         refuse_draining(&run->refusal);
         run->failed = 1;
@@ -170,11 +170,11 @@ int answer_all_ended(const struct answer *a)
 
 static void follow(struct run *run)
 {
-    while (!run->failed && !run->gone) {
+    while (!run->failed && !run->disconnected) {
         take_events(run);
         if (!run->failed)
             send(run);
-        if (run->failed || run->gone || answer_all_ended(&run->a))
+        if (run->failed || run->disconnected || answer_all_ended(&run->a))
             return;
         if (submit_some(run) < 0)
             run->failed = 1;
@@ -185,8 +185,8 @@ static void follow(struct run *run)
 
 /* ---- the end --------------------------------------------------------------------------------------------------------------- */
 
-/* Requests that still run are cancelled, and their last events taken: then the engine knows this exchange no more. */
-static void settle(struct run *run)
+/* Cancel the requests that still run and take their last events. After that the engine has no reference to this exchange. */
+static void end_requests(struct run *run)
 {
     struct stoker_event e;
     for (size_t i = 0; run->task && i < run->a.n_choice; i++)
@@ -197,7 +197,7 @@ static void settle(struct run *run)
             run->task[i].live = e.kind == STOKER_PROGRESS || e.kind == STOKER_TOKEN;
 }
 
-/* What is not whole must not look so: a stream ends with a failure, or without its end. */
+/* An incomplete answer must not look complete: the stream ends with a failure event or, without memory for one, without its end. */
 static void break_off(struct run *run)
 {
     struct answer *a = &run->a;
@@ -222,10 +222,10 @@ static void end_stream(struct run *run)
         http_stream_end(run->a.http);
 }
 
-static void speak_last(struct run *run)
+static void write_end(struct run *run)
 {
     struct answer *a = &run->a;
-    if (run->gone)
+    if (run->disconnected)
         return;
     if (run->failed)
         request_rename(a->request, &run->refusal);
@@ -275,14 +275,14 @@ void answer_run(struct http_exchange *x, const struct dialect_events *d, const s
     if (!run.sampling.has_seed)
         run.sampling.seed = stoker_seed(); /* one for all choices */
     run.sampling.has_seed = 1;
-    run.submitted = run.said = clock_seconds();
+    run.submitted = run.last_write = clock_seconds();
     run.failed = answer_prepare(&run) < 0 || submit_some(&run) < 0;
     http_next(x);
     follow(&run);
-    settle(&run);
+    end_requests(&run);
     double first = run.first_token > 0 ? run.first_token - 1e-9 * (double)x->began_ns : -1;
-    if (run.begun || run.gone)
-        server_count(x, run.a.n_prompt, run.a.n_cached, run.a.n_generated, first, run.gone);
-    speak_last(&run);
+    if (run.begun || run.disconnected)
+        server_count(x, run.a.n_prompt, run.a.n_cached, run.a.n_generated, first, run.disconnected);
+    write_end(&run);
     free_run(&run);
 }

@@ -9,7 +9,7 @@
  *
  *     stream     begin  (reasoning | content | call (arguments)* call_end | progress | silence)*  choice_end, for each choice  end
  *                ... failure instead, at any place behind begin or silence: then nothing more
- *     whole      whole, alone (but see told_whole)
+ *     whole      whole, alone (but see whole_in_pieces)
  *
  * Callbacks write into a->out; the core sends it when there is nothing more to take from the engine. They run in the exchange's
  * thread, one at a time; events of several choices come mixed. What they are given lives as long as the answer; text is valid during the
@@ -45,7 +45,7 @@ struct choice {
     size_t n_call;
     size_t n_generated, n_reasoning; /* tokens: all of them, with the end token if it was sampled; of reasoning */
     struct answer_token *token;      /* [n_token], if the request asks for logprobs: without the end token */
-    size_t n_token, n_told;          /* n_told: how many of them the dialect has sent: its own field */
+    size_t n_token, n_sent;          /* n_sent: how many of them the dialect has sent: its own field */
 
     /* once it has ended */
     int ended;
@@ -70,14 +70,14 @@ struct answer {
     size_t n_generated, n_reasoning; /* of all choices so far */
     uint64_t seed;                   /* once all have ended: of choice 0 */
     double prompt_seconds, generate_seconds; /* likewise */
-    size_t progress_done;                    /* prompt tokens done, cached ones included: when progress is told */
+    size_t progress_done;                    /* prompt tokens done, cached ones included: at the last progress event */
     double progress_seconds;                 /* since the prompt began */
 };
 
 /* What a dialect does with events. Those marked * may be NULL. */
 struct dialect_events {
     const char *stream_type; /* "text/event-stream" */
-    int told_whole; /* 1: events of pieces come in whole answers too, for their order; what is written then is dropped */
+    int whole_in_pieces; /* 1: whole answers get the events of pieces too, to know their order; what these write is dropped */
     void (*begin)(struct answer *a);    /* the prompt is being read */
     void (*progress)(struct answer *a); /* * prompt rows done; only if the request wants it */
     void (*reasoning)(struct answer *a, struct choice *c, const char *text, size_t n);

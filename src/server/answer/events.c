@@ -1,4 +1,4 @@
-/* What the engine tells of a choice, taken apart: its tokens go through the reply, whose pieces become struct choice, and are told to the
+/* Events of the engine for a choice: its tokens go through the reply, whose pieces are added to struct choice and handed to the
  * dialect.
  *
  *     answer_event    token -> reply -> answer_piece -> struct choice and the dialect;  the end, a failure, progress */
@@ -34,7 +34,7 @@ static struct call *add_call(struct task *t, const struct stoker_piece *p)
     return call;
 }
 
-static void take_call(struct task *t, const struct stoker_piece *p, int told)
+static void take_call(struct task *t, const struct stoker_piece *p, int to_dialect)
 {
     struct answer *a = &t->run->a;
     const struct dialect_events *say = t->run->say;
@@ -49,15 +49,15 @@ static void take_call(struct task *t, const struct stoker_piece *p, int told)
     call->ended |= p->kind == STOKER_PIECE_CALL_END;
     if (call->arguments.failed)
         answer_no_memory(t->run);
-    else if (told && p->kind == STOKER_PIECE_CALL)
+    else if (to_dialect && p->kind == STOKER_PIECE_CALL)
         say->call(a, c, call);
-    else if (told && p->kind == STOKER_PIECE_ARGUMENTS)
+    else if (to_dialect && p->kind == STOKER_PIECE_ARGUMENTS)
         say->arguments(a, c, call, p->text, p->n);
-    else if (told && say->call_end)
+    else if (to_dialect && say->call_end)
         say->call_end(a, c, call);
 }
 
-static void take_text(struct task *t, const struct stoker_piece *p, int told)
+static void take_text(struct task *t, const struct stoker_piece *p, int to_dialect)
 {
     struct answer *a = &t->run->a;
     struct choice *c = t->choice;
@@ -66,7 +66,7 @@ static void take_text(struct task *t, const struct stoker_piece *p, int told)
     out_bytes(text, p->text, p->n);
     if (text->failed)
         answer_no_memory(t->run);
-    else if (told)
+    else if (to_dialect)
         (thought ? t->run->say->reasoning : t->run->say->content)(a, c, p->text, p->n);
 }
 
@@ -74,7 +74,7 @@ void answer_piece(void *arg, const struct stoker_piece *p)
 {
     struct task *t = arg;
     struct choice *c = t->choice;
-    int told = (t->run->a.request->stream || t->run->say->told_whole) && !t->run->failed;
+    int to_dialect = (t->run->a.request->stream || t->run->say->whole_in_pieces) && !t->run->failed;
     if (p->kind == STOKER_PIECE_REASONING) {
         c->n_reasoning += c->n_generated - t->mark;
         t->run->a.n_reasoning += c->n_generated - t->mark;
@@ -82,17 +82,17 @@ void answer_piece(void *arg, const struct stoker_piece *p)
     t->mark = c->n_generated;
     if (p->kind == STOKER_PIECE_REASONING || p->kind == STOKER_PIECE_CONTENT) {
         if (p->n)
-            take_text(t, p, told);
+            take_text(t, p, to_dialect);
     } else if (p->kind == STOKER_PIECE_BAD_CALL) {
         c->parse_error = 1;
     } else if (p->kind != STOKER_PIECE_CUT_CALL) { /* what a cut call had is with it already */
-        take_call(t, p, told);
+        take_call(t, p, to_dialect);
     }
 }
 
 /* ---- events ---------------------------------------------------------------------------------------------------------------- */
 
-/* The status line of a stream goes out with the first thing that is said. */
+/* The status line of a stream is sent with its first event. */
 void answer_open_stream(struct run *run)
 {
     if (run->a.request->stream && !http_streaming(run->a.http))

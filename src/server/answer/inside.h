@@ -34,9 +34,9 @@ struct run {
     size_t snapshot_at[RESUME_POINTS], n_snapshot;
     struct task *task; /* [a.n_choice] */
     struct refusal refusal;
-    int begun, failed;                   /* begin was told; refusal is to be */
-    int gone;                            /* the client */
-    double submitted, first_token, said; /* seconds of the clock; first_token 0: none yet */
+    int begun, failed;                         /* begin() was called; failure() must be, with refusal */
+    int disconnected;                          /* the client */
+    double submitted, first_token, last_write; /* seconds of the clock; first_token 0: none yet */
 };
 
 /* prepare.c. Prompts, choices, a task for each; a reply of the first, the others' when they are submitted: a thousand choices

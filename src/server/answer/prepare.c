@@ -32,11 +32,11 @@ static int nobody_waits(void *exchange)
     enum http_waited waited = http_wait(x, 0);
     if (waited == HTTP_NOTIFIED)
         http_notify(x); /* it was meant for somebody else */
-    return waited == HTTP_GONE || waited == HTTP_CUT;
+    return waited == HTTP_DISCONNECTED || waited == HTTP_CUT;
 }
 
 /* Whether it was the client, when the prompt or the reply was given up. */
-static int client_left(struct http_exchange *x) { return nobody_waits(x) && http_wait(x, 0) == HTTP_GONE; }
+static int client_left(struct http_exchange *x) { return nobody_waits(x) && http_wait(x, 0) == HTTP_DISCONNECTED; }
 
 static int make_prompt(struct http_exchange *x, const struct request *w, struct stoker_prompt *out, struct refusal *r)
 {
@@ -95,7 +95,7 @@ static int prepare_chat(struct run *run)
     struct answer *a = &run->a;
     struct stoker_prompt p;
     if (make_prompt(a->http, a->request, &p, &run->refusal) < 0) {
-        run->gone |= client_left(a->http);
+        run->disconnected |= client_left(a->http);
         return -1;
     }
     int rc = too_long(run, p.n_token);
@@ -185,9 +185,9 @@ static int refuse_reply(struct run *run, const struct stoker_error *err)
         snprintf(path, sizeof path, "%.*s", (int)strcspn(at, "# :"), at);
     else
         snprintf(path, sizeof path, "%s", field ? field : "stop");
-    struct stoker_error told = *err;
+    struct stoker_error cause = *err;
     if (err->code == STOKER_ERR_CANCELLED) {
-        run->gone |= client_left(run->a.http);
+        run->disconnected |= client_left(run->a.http);
         return refuse_draining(&run->refusal);
     }
     if (err->code == STOKER_ERR_BUSY) {
@@ -197,8 +197,8 @@ static int refuse_reply(struct run *run, const struct stoker_error *err)
         return -1;
     }
     if (*at == '#')
-        snprintf(told.text, sizeof told.text, "%s%s%.300s", schema, path, at);
-    return refuse_error(&run->refusal, path, &told);
+        snprintf(cause.text, sizeof cause.text, "%s%s%.300s", schema, path, at);
+    return refuse_error(&run->refusal, path, &cause);
 }
 
 int answer_open_reply(struct task *t)

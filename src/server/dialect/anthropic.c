@@ -32,7 +32,7 @@ struct message {
     int begun;
     enum block_kind open;
     struct block *block; /* [n_block], so far, with the open one */
-    size_t n_block, block_room;
+    size_t n_block, block_capacity;
     int failed; /* no memory for one */
 };
 
@@ -119,14 +119,14 @@ static void close_block(struct answer *a)
 
 static void add_block(struct message *m, struct block b)
 {
-    if (m->n_block == m->block_room) {
-        struct block *grown = reqmem_realloc(m->block, (2 * m->block_room + 4) * sizeof *grown);
+    if (m->n_block == m->block_capacity) {
+        struct block *grown = reqmem_realloc(m->block, (2 * m->block_capacity + 4) * sizeof *grown);
         if (!grown) {
             m->failed = 1;
             return;
         }
         m->block = grown;
-        m->block_room = 2 * m->block_room + 4;
+        m->block_capacity = 2 * m->block_capacity + 4;
     }
     m->block[m->n_block++] = b;
 }
@@ -269,7 +269,7 @@ static void on_whole(struct answer *a)
 /* ---- routes ---------------------------------------------------------------------------------------------------------------- */
 
 static const struct dialect_events events = {.stream_type = "text/event-stream",
-                                             .told_whole = 1,
+                                             .whole_in_pieces = 1,
                                              .begin = on_begin,
                                              .reasoning = on_reasoning,
                                              .content = on_content,

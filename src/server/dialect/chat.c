@@ -24,9 +24,9 @@ static void close_chunk(struct answer *a, struct choice *c, const char *finish)
     struct out *o = &a->out;
     if (a->request->logprobs) {
         out_print(o, "},\"logprobs\":{\"content\":[");
-        openai_logprobs(o, a, c, c->n_told);
+        openai_logprobs(o, a, c, c->n_sent);
         out_print(o, "],\"refusal\":null}");
-        c->n_told = c->n_token;
+        c->n_sent = c->n_token;
     } else {
         out_print(o, "},\"logprobs\":null");
     }

@@ -16,7 +16,7 @@ struct completion {
     char id[40];
     struct out head;   /* what every chunk begins with */
     struct out *echo;  /* [n_prompt] what comes first in each choice; NULL: nothing does */
-    size_t *n_written; /* [n_choice] code points of the tokens that were told: where the next one's text begins */
+    size_t *n_written; /* [n_choice] code points of the tokens that were sent: where the next one's text begins */
 };
 
 /* ---- prompts --------------------------------------------------------------------------------------------------------------- */
@@ -199,10 +199,10 @@ static void end_choice(struct answer *a, struct choice *c, const char *finish)
     struct completion *own = a->own;
     out_print(o, ",\"logprobs\":");
     if (a->request->logprobs)
-        put_logprobs(o, a, c, c->n_told, &own->n_written[c->index]);
+        put_logprobs(o, a, c, c->n_sent, &own->n_written[c->index]);
     else
         out_print(o, "null");
-    c->n_told = c->n_token;
+    c->n_sent = c->n_token;
     if (finish)
         out_print(o, ",\"finish_reason\":\"%s\"}", finish);
     else

@@ -25,7 +25,7 @@
 
 enum { STAMP = 48, DIGEST = 65 };
 
-struct talk {
+struct request_info {
     const char *model; /* [n_model] as the client named it */
     size_t n_model;
     int generate; /* else chat */
@@ -45,7 +45,7 @@ static const char *stamp(char *out, struct timespec t)
 /* ---- lines of an answer ---------------------------------------------------------------------------------------------------- */
 
 /* {"model", "created_at", with a comma behind. */
-static void put_head(struct out *o, const struct talk *t)
+static void put_head(struct out *o, const struct request_info *t)
 {
     struct timespec now;
     char text[STAMP];
@@ -67,12 +67,12 @@ static void put_call(struct out *o, const struct call *call)
 struct piece {
     const char *text, *thinking;
     size_t n_text, n_thinking;
-    struct call *const *call; /* [n_call] those that ended are said */
+    struct call *const *call; /* [n_call] the ended ones are written */
     size_t n_call;
 };
 
 /* "message": {..} or "response": "..", without a comma. */
-static void put_piece(struct out *o, const struct talk *t, const struct piece *p)
+static void put_piece(struct out *o, const struct request_info *t, const struct piece *p)
 {
     size_t n = 0;
     out_print(o, t->generate ? "\"response\":" : "\"message\":{\"role\":\"assistant\",\"content\":");
@@ -128,7 +128,7 @@ static void on_content(struct answer *a, struct choice *c, const char *text, siz
     put_line(a, &(struct piece){.text = text, .n_text = n});
 }
 
-/* A call is one object: it is said when it is whole. */
+/* A call is one object: it is written when it is complete. */
 static void on_call(struct answer *a, struct choice *c, struct call *call) { (void)a, (void)c, (void)call; }
 
 static void on_arguments(struct answer *a, struct choice *c, struct call *call, const char *text, size_t n)
@@ -185,7 +185,7 @@ static const struct dialect_events events = {.stream_type = "application/x-ndjso
 /* ---- chat and generate ----------------------------------------------------------------------------------------------------- */
 
 /* "model", or "name" as some clients say. */
-static int read_model(const struct http_exchange *x, const json_t *body, struct talk *t, struct refusal *r)
+static int read_model(const struct http_exchange *x, const json_t *body, struct request_info *t, struct refusal *r)
 {
     const char *name = NULL;
     size_t n = 0;
@@ -197,7 +197,7 @@ static int read_model(const struct http_exchange *x, const json_t *body, struct 
     return there < 0 ? -1 : server_model_ok(x->server, name, n, 0, r);
 }
 
-static void answer_load(struct http_exchange *x, const struct talk *t)
+static void answer_load(struct http_exchange *x, const struct request_info *t)
 {
     struct out o = {0};
     put_head(&o, t);
@@ -227,7 +227,7 @@ static void serve(struct http_exchange *x, int generate)
     struct refusal r = {0};
     struct ollama_request request = {0};
     struct request w = {0};
-    struct talk t = {.generate = generate};
+    struct request_info t = {.generate = generate};
     json_t *body = json_read(x->body, x->n_body, &r);
     int n_ctx = x->server->plan.n_ctx;
     if (body && read_model(x, body, &t, &r) == 0 &&
@@ -334,7 +334,7 @@ void ollama_show(struct http_exchange *x)
 {
     const struct server *s = x->server;
     struct refusal r = {0};
-    struct talk t;
+    struct request_info t;
     struct stoker_template_caps caps;
     struct out o = {0};
     json_t *body = json_read(x->body, x->n_body, &r);

@@ -135,7 +135,7 @@ static void put_field(struct out *o, const char *name, const json_t *v, const ch
         out_print(o, "%s", otherwise);
 }
 
-/* What the request said, or what holds where it said nothing. */
+/* The fields of the request that an answer repeats, with the defaults of those that are absent. */
 static void put_settings(struct out *o, const struct answer *a, const json_t *body)
 {
     const json_t *text = json_get(body, "text"), *reasoning = json_get(body, "reasoning");
@@ -329,7 +329,7 @@ static struct item *item_of(struct answer *a, enum item_kind kind, const struct 
         own->cap_item = cap;
     }
     struct item *it = &own->item[own->n_item++];
-    *it = (struct item){.kind = kind, .call = call, .from_token = c->n_told, .to_token = c->n_told};
+    *it = (struct item){.kind = kind, .call = call, .from_token = c->n_sent, .to_token = c->n_sent};
     server_new_id(it->id, prefixes[kind], 24);
     return it;
 }
@@ -359,11 +359,11 @@ static void add_text(struct answer *a, enum item_kind kind, size_t end, const ch
         out_string(o, text, n);
         if (kind == ITEM_MESSAGE) {
             out_print(o, ",\"logprobs\":");
-            put_logprobs(o, a, it, c->n_told);
+            put_logprobs(o, a, it, c->n_sent);
         }
         close_event(a);
     }
-    c->n_told = c->n_token;
+    c->n_sent = c->n_token;
 }
 
 static void on_begin(struct answer *a)
@@ -387,7 +387,7 @@ static void on_call(struct answer *a, struct choice *c, struct call *call)
     const struct response *own = a->own;
     int custom = json_object_get(own->request->custom, call->name) != NULL;
     struct item *it = item_of(a, custom ? ITEM_CUSTOM : ITEM_CALL, call);
-    c->n_told = c->n_token;
+    c->n_sent = c->n_token;
     if (it && a->request->stream)
         tell_item(a, "output_item.added", it);
 }
@@ -397,7 +397,7 @@ static void on_arguments(struct answer *a, struct choice *c, struct call *call, 
 {
     const struct response *own = a->own;
     (void)call;
-    c->n_told = c->n_token;
+    c->n_sent = c->n_token;
     if (!a->request->stream || !own->n_item || own->item[own->n_item - 1].kind == ITEM_CUSTOM)
         return;
     struct out *o = open_inside(a, "function_call_arguments.delta");
@@ -449,7 +449,7 @@ static void on_whole(struct answer *a)
 }
 
 static const struct dialect_events events = {.stream_type = "text/event-stream",
-                                             .told_whole = 1,
+                                             .whole_in_pieces = 1,
                                              .begin = on_begin,
                                              .reasoning = on_reasoning,
                                              .content = on_content,

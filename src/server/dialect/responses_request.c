@@ -121,8 +121,8 @@ static int add_item_message(struct conversion *c, const json_t *item, const stru
     }
     if (!content)
         return -1;
-    const json_t *said = json_object_get(c->turn, "content");
-    if (json_object_get(c->turn, "tool_calls") || json_string_length(said) || json_array_size(said))
+    const json_t *before = json_object_get(c->turn, "content");
+    if (json_object_get(c->turn, "tool_calls") || json_string_length(before) || json_array_size(before))
         c->turn = NULL; /* it has spoken, or called: this is the next one */
     if (!turn_of(c, at) || note_turn(c, at, "content", ".content") < 0) {
         json_decref(content);

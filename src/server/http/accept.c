@@ -10,7 +10,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-/* A stack is mapped whole (STACK_LEAST) and touched as deep as a request goes; templates and schemas recurse. */
+/* A stack is mapped whole (STACK_LEAST), but takes memory only as deep as a request uses it; templates and schemas recurse. */
 enum { STACK_TOUCHED = 64 << 10 };
 /* Reads of a client that is refused: it may go on sending, and others wait to be accepted. */
 enum { DRAINED_MOST = 16 };

@@ -57,7 +57,7 @@ static size_t send_some(struct http_connection *c, struct iovec *v, size_t n)
         k = sendmsg(c->fd, &m, MSG_NOSIGNAL | MSG_DONTWAIT);
     while (k < 0 && errno == EINTR);
     if (k < 0 && errno != EAGAIN && errno != EWOULDBLOCK)
-        c->gone = 1;
+        c->disconnected = 1;
     if (k <= 0)
         return 0;
     c->taken_ns = clock_ns();
@@ -81,7 +81,7 @@ static void send_unsent(struct http_connection *c)
     size_t k = send_some(c, &v, 1);
     c->at_unsent += k;
     c->n_unsent -= k;
-    if (c->n_unsent == 0 || c->gone)
+    if (c->n_unsent == 0 || c->disconnected)
         drop_unsent(c);
 }
 
@@ -112,19 +112,19 @@ static int wait_writable(struct http_connection *c)
         c->paced = 0;
     }
     c->waited_ns = now;
-    c->gone |= stops || atomic_load(&c->app->closing);
-    return !c->gone && poll(&p, 1, 250) > 0;
+    c->disconnected |= stops || atomic_load(&c->app->closing);
+    return !c->disconnected && poll(&p, 1, 250) > 0;
 }
 
 /* Until at most most bytes are unsent. */
 static void wait_unsent(struct http_connection *c, size_t most)
 {
-    if (!c->gone && c->n_unsent > most)
+    if (!c->disconnected && c->n_unsent > most)
         resume_pace(c);
-    while (!c->gone && c->n_unsent > most)
+    while (!c->disconnected && c->n_unsent > most)
         if (wait_writable(c))
             send_unsent(c);
-    if (c->gone)
+    if (c->disconnected)
         drop_unsent(c);
 }
 
@@ -156,7 +156,7 @@ static int keep(struct http_connection *c, const char *text, size_t n)
 static int put(struct http_connection *c, struct iovec *v, size_t n)
 {
     size_t sent = 0;
-    if (c->gone)
+    if (c->disconnected)
         return -1;
     if (c->n_unsent == 0) {
         begin_pace(c);
@@ -164,29 +164,29 @@ static int put(struct http_connection *c, struct iovec *v, size_t n)
     } else {
         send_unsent(c);
     }
-    for (size_t i = 0; i < n && !c->gone; i++) {
+    for (size_t i = 0; i < n && !c->disconnected; i++) {
         size_t skip = sent < v[i].iov_len ? sent : v[i].iov_len, left = v[i].iov_len - skip;
         const char *text = (const char *)v[i].iov_base + skip;
         sent -= skip;
-        while (left && !c->gone) { /* in pieces: a large answer is not kept whole */
+        while (left && !c->disconnected) { /* in pieces: a large answer is not kept whole */
             size_t piece = left < HTTP_UNSENT ? left : HTTP_UNSENT;
             wait_unsent(c, HTTP_UNSENT);
-            if (c->gone)
+            if (c->disconnected)
                 break;
             if (keep(c, text, piece)) {
                 wait_unsent(c, 0); /* no memory to keep it: give the socket time, then give the client up */
                 struct iovec one = {(char *)text, left};
-                while (!c->gone && !wait_writable(c))
+                while (!c->disconnected && !wait_writable(c))
                     continue;
-                piece = c->gone ? 0 : send_some(c, &one, 1);
+                piece = c->disconnected ? 0 : send_some(c, &one, 1);
             }
             text += piece;
             left -= piece;
         }
     }
-    if (!c->gone && c->n_unsent > HTTP_UNSENT)
+    if (!c->disconnected && c->n_unsent > HTTP_UNSENT)
         wait_unsent(c, HTTP_UNSENT);
-    return c->gone ? -1 : 0;
+    return c->disconnected ? -1 : 0;
 }
 
 /* ---- headers --------------------------------------------------------------------------------------------------------------- */
@@ -249,16 +249,16 @@ int http_answer(struct http_exchange *x, int status, const char *type, const cha
     struct iovec v[2] = {{head, write_head(c, head, sizeof head, status, type, (int64_t)n)}, {(char *)body, n}};
     put(c, v, n && strcmp(x->method, "HEAD") != 0 ? 2 : 1);
     wait_unsent(c, 0);
-    return c->gone ? -1 : 0;
+    return c->disconnected ? -1 : 0;
 }
 
 int http_answer_out(struct http_exchange *x, const char *type, struct out *o)
 {
     struct refusal r = {0};
-    int failed = o->failed, gone = failed ? 0 : http_answer(x, 200, type, o->text, o->n);
+    int failed = o->failed, rc = failed ? 0 : http_answer(x, 200, type, o->text, o->n);
     out_free(o);
     if (!failed)
-        return gone;
+        return rc;
     refuse_memory(&r);
     return http_refuse(x, &r);
 }
@@ -268,7 +268,7 @@ int http_answer_json(struct http_exchange *x, struct out *o) { return http_answe
 int http_refuse(struct http_exchange *x, const struct refusal *refusal)
 {
     struct out o = {0};
-    struct refusal told = *refusal, *r = &told;
+    struct refusal copy = *refusal, *r = &copy;
     refusal_tell_memory(r, x->memory);
     reqmem_spare(x->memory, REQMEM_REFUSAL);
     x->connection->app->write_error(&o, x->path, r, x->id);
@@ -279,9 +279,9 @@ int http_refuse(struct http_exchange *x, const struct refusal *refusal)
         http_set(x, "WWW-Authenticate", "Bearer");
     if (r->status >= 500 && r->status != 501 && r->status != 503)
         log_line(LOG_WARN, "%s: %s", x->id, r->text);
-    int gone = http_answer(x, r->status, "application/json", o.text, o.failed ? 0 : o.n);
+    int rc = http_answer(x, r->status, "application/json", o.text, o.failed ? 0 : o.n);
     out_free(&o);
-    return gone;
+    return rc;
 }
 
 /* ---- streams --------------------------------------------------------------------------------------------------------------- */
@@ -310,7 +310,7 @@ int http_stream_write(struct http_exchange *x, const char *text, size_t n)
 {
     struct http_connection *c = x->connection;
     char size[24];
-    if (c->streaming != 1 || c->gone)
+    if (c->streaming != 1 || c->disconnected)
         return -1;
     if (n == 0)
         return 0;
@@ -329,7 +329,7 @@ int http_stream_end(struct http_exchange *x)
             put(c, &(struct iovec){"0\r\n\r\n", 5}, 1);
         wait_unsent(c, 0);
     }
-    return c->gone ? -1 : 0;
+    return c->disconnected ? -1 : 0;
 }
 
 /* ---- waiting --------------------------------------------------------------------------------------------------------------- */
@@ -354,15 +354,15 @@ enum http_waited http_wait(struct http_exchange *x, int timeout_ms)
         int again = http_ask_again_ms(c);
         struct pollfd p[2] = {{c->fd, http_watch(c) | (c->n_unsent ? POLLOUT : 0), 0}, {c->wake, POLLIN, 0}};
         left = again >= 0 && again < left ? again : left;
-        if (c->gone || poll(p, 2, left) < 0)
+        if (c->disconnected || poll(p, 2, left) < 0)
             p[0].revents = p[1].revents = 0;
         if (p[1].revents && read(c->wake, &count, sizeof count) < 0)
             p[1].revents = 0;
         int closed = http_look(c, p[0].revents);
-        if (!c->gone && p[0].revents & POLLOUT)
+        if (!c->disconnected && p[0].revents & POLLOUT)
             send_unsent(c);
-        if (c->gone)
-            return HTTP_GONE;
+        if (c->disconnected)
+            return HTTP_DISCONNECTED;
         if (atomic_load(&c->app->cut))
             return HTTP_CUT;
         if (atomic_exchange(&c->notified, 0))

@@ -154,7 +154,7 @@ static int wait_a_moment(struct http_connection *c, uint64_t began_ns, uint64_t 
         http_look(c, p[0].revents);
     if (p[1].revents && read(c->wake, &count, sizeof count) < 0)
         return 1;
-    return !c->gone && clock_ns() < until_ns && !atomic_load(&c->app->closing) && !atomic_load(&c->app->cut) &&
+    return !c->disconnected && clock_ns() < until_ns && !atomic_load(&c->app->closing) && !atomic_load(&c->app->cut) &&
            !must_give_up(c, began_ns);
 }
 
@@ -181,7 +181,7 @@ static int wait_for(struct http_connection *c, size_t n, struct reading *b,
     }
     atomic_fetch_add(&c->app->large_waiting, c->is_large - was_large); /* it was counted as it was */
     count_waiting(c, 0, -1);
-    if (!there && !c->gone) {
+    if (!there && !c->disconnected) {
         refuse(r, 503, "busy", NULL, "other requests have the memory that is kept for requests; try again");
         r->retry_after = 1;
     }
@@ -192,7 +192,7 @@ static int wait_for(struct http_connection *c, size_t n, struct reading *b,
 
 /* reqmem_waits: of a handler, in all its waits together. One without a large body waits for a few seconds only: several that have some
  * memory and wait for more would wait for each other, and large bodies for them. */
-static int wait_in_handler(void *connection, int (*try)(const struct reqmem_wanted *of), const struct reqmem_wanted *of)
+static int wait_in_handler(void *connection, int (*try)(const struct reqmem_demand *of), const struct reqmem_demand *of)
 {
     struct http_connection *c = connection;
     double most = c->is_large || c->app->body_timeout < HANDLER_SECONDS ? c->app->body_timeout : HANDLER_SECONDS;
@@ -274,7 +274,7 @@ static int take_in(struct http_connection *c, struct reading *b, struct refusal 
 /* A body whose memory others could use has to come at a pace. */
 static int check_pace(const struct http_connection *c, const struct reading *b, struct refusal *r)
 {
-    int is_wanted = c->body_capacity > BODY_FIRST && atomic_load(&c->app->waiting);
+    int others_wait = c->body_capacity > BODY_FIRST && atomic_load(&c->app->waiting);
     if (clock_ns() < b->slow_ns)
         return 0;
     if (c->is_large)
@@ -282,7 +282,7 @@ static int check_pace(const struct http_connection *c, const struct reading *b, 
                       "the body came too slowly: one above %d MiB has to bring %d KiB in %d s, for its memory is kept "
                       "from others",
                       BODY_LARGE >> 20, PACE >> 10, PACE_MS / 1000);
-    if (is_wanted)
+    if (others_wait)
         return refuse(r, 408, NULL, NULL,
                       "the body came too slowly: where others wait for memory, one above %d KiB has to bring %d KiB in "
                       "%d s",
@@ -302,7 +302,7 @@ static int wait_more(struct http_connection *c, struct reading *b, struct refusa
         if (came == HTTP_CAME)
             return 0;
         if (came == HTTP_CAME_END) {
-            c->gone = 1;
+            c->disconnected = 1;
             return -1;
         }
         now = clock_ns();
@@ -323,12 +323,12 @@ int http_read_body(struct http_connection *c, struct refusal *r)
                         .until_ns = in_ms(1e3 * c->app->body_timeout),
                         .slow_ns = in_ms(PACE_MS)};
     if (c->head.expects_continue && c->n_in == 0 && send(c->fd, go_on, sizeof go_on - 1, MSG_NOSIGNAL) < 0)
-        c->gone = 1;
+        c->disconnected = 1;
     int whole = 0;
-    while (!c->gone && (whole = take_in(c, &b, r)) == 0)
+    while (!c->disconnected && (whole = take_in(c, &b, r)) == 0)
         if (wait_more(c, &b, r))
             return -1;
-    if (c->gone || whole < 0 || grow_body(c, c->n_body, &b, r))
+    if (c->disconnected || whole < 0 || grow_body(c, c->n_body, &b, r))
         return -1;
     size_t rest = c->is_large ? claim_of(c->app->memory, c->body_capacity) - c->body_capacity : 0;
     if (rest && wait_for(c, rest, &b, take_rest, r))

@@ -74,9 +74,9 @@ static void ask_whether_there(struct http_connection *c)
     c->half_closed = 1;
     c->asked_ns = clock_ns();
     if (c->head.minor == 0)
-        c->gone = 1;
+        c->disconnected = 1;
     else if (!c->status && send(c->fd, go_on, sizeof go_on - 1, MSG_NOSIGNAL | MSG_DONTWAIT) < 0)
-        c->gone |= errno != EAGAIN && errno != EINTR;
+        c->disconnected |= errno != EAGAIN && errno != EINTR;
 }
 
 int http_ask_again_ms(const struct http_connection *c)
@@ -93,7 +93,7 @@ int http_look(struct http_connection *c, short came)
 {
     int closed = came & POLLRDHUP && !c->half_closed;
     if (came & (POLLHUP | POLLERR | POLLNVAL))
-        c->gone = 1;
+        c->disconnected = 1;
     else if (closed || http_ask_again_ms(c) == 0)
         ask_whether_there(c);
     return closed;

@@ -158,7 +158,7 @@ static void run_handler(struct http_connection *c, struct refusal *r)
         return;
     http_wait_for_memory(c);
     x->route->handle(x);
-    if (!c->status && !c->gone)
+    if (!c->status && !c->disconnected)
         refuse(r, 500, NULL, NULL, "the server did not answer this request: please report it");
     if (c->streaming == 1) /* cut: without its end nobody takes it for whole */
         c->close = 1;
@@ -172,7 +172,7 @@ static void log_exchange(const struct http_connection *c)
     http_count(c->app, x->route, c->status);
     log_line(LOG_INFO, "%s %s %s %d prompt %zu cached %zu generated %zu %.1f ms%s", x->id, *x->method ? x->method : "-",
              x->route ? x->route->path : "-", c->status, x->n_prompt, x->n_cached, x->n_generated, ms,
-             c->gone ? ", client gone" : "");
+             c->disconnected ? ", client gone" : "");
 }
 
 /* One request. 0: the connection is to be closed. */
@@ -201,12 +201,12 @@ static int serve_one(struct http_connection *c)
     if (!answered && !r.status && (c->head.chunked || c->head.length > 0))
         http_read_body(c, &r);
     reqmem_enter(&c->memory, c->body_capacity);
-    if (!answered && !r.status && !c->gone) {
+    if (!answered && !r.status && !c->disconnected) {
         c->x.body = c->body ? c->body : "";
         c->x.n_body = c->n_body;
         run_handler(c, &r);
     }
-    if (r.status && !c->status && !c->gone) {
+    if (r.status && !c->status && !c->disconnected) {
         c->close |= c->unread || r.status == 503;
         http_refuse(&c->x, &r);
     }
@@ -215,7 +215,7 @@ static int serve_one(struct http_connection *c)
     http_forget_body(&c->x);
     reqmem_leave();
     log_exchange(c);
-    return !c->gone && !c->close && !c->unread;
+    return !c->disconnected && !c->close && !c->unread;
 }
 
 /* A client that still sends must be able to read our answer: closing at once would reset the connection. */
@@ -233,7 +233,7 @@ void *http_serve(void *connection)
     struct http_connection *c = connection;
     while (serve_one(c))
         continue;
-    if (c->unread && !c->gone)
+    if (c->unread && !c->disconnected)
         linger(c);
     http_forget(c);
     return NULL;

@@ -8,10 +8,11 @@
  *     refuse  http_refuse()                                                the error object of the route's dialect
  *     answer  http_answer()                                                one piece, with Content-Length
  *     or      http_stream_begin() http_stream_write()... http_stream_end() chunked; to HTTP/1.0 until the connection closes
- *     wait    http_wait()                                                  for the engine (http_notify) or the client's going
+ *     wait    http_wait()                                                  for the engine (http_notify) or the end of the client
  *
- * A handler with a running request loops over: take all events there are, write, http_wait(). When http_wait or a write says gone, it
- * cancels the request, takes its last event and returns: nothing of x may be used by the engine (http_notify) after the return.
+ * A handler with a running request loops over: take all events there are, write, http_wait(). When one of these reports that
+ * the client has disconnected, it cancels the request, takes its last event and returns: nothing of x may be used by the engine
+ * (http_notify) after the return.
  * A handler treats HEAD as GET: the body of the answer is counted and dropped.
  *
  * Threads: one exchange belongs to its connection's thread; http_notify() may be called from any. */
@@ -90,13 +91,13 @@ enum http_waited {
     HTTP_NOTIFIED, /* http_notify() was called since the last http_wait() */
     /* the time is over; or the client has just closed its sending side, and only the next write to a stream shows whether it is there */
     HTTP_TIMEOUT,
-    /* the client closed both sides: cancel and return; whatever is written now goes nowhere */
-    HTTP_GONE,
+    /* the client closed both sides: cancel and return; what is written now is dropped */
+    HTTP_DISCONNECTED,
     /* the server stops now: cancel; a stream gets the dialect's error event, then http_stream_end(), without [DONE] and the like;
      * what has not begun gets a 503 */
     HTTP_CUT
 };
-/* Waits up to timeout_ms milliseconds (-1: no limit); sends what is kept meanwhile. GONE and CUT come before NOTIFIED. */
+/* Waits up to timeout_ms milliseconds (-1: no limit); sends what is kept meanwhile. DISCONNECTED and CUT come before NOTIFIED. */
 enum http_waited http_wait(struct http_exchange *x, int timeout_ms);
 
 /* Wakes the exchange's http_wait(), or its next one. x as void *, so that it can be handed over as a callback with its argument. */

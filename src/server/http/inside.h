@@ -51,7 +51,7 @@ struct http_connection {
     size_t n_set;
     int status;    /* 0: nothing was answered yet */
     int streaming; /* 1: its header is out; 2: its end too */
-    int chunked, close, gone;
+    int chunked, close, disconnected;
     int half_closed;   /* the client sends nothing any more; it may still read */
     uint64_t asked_ns; /* when it was last asked whether it is there */
     char *unsent;      /* [n_unsent] from at_unsent on: what the socket did not take yet */
@@ -73,7 +73,7 @@ void http_wake(struct http_connection *c); /* look at cut and closing again */
 
 /* Milliseconds until a half-closed client is asked again whether it is there, by http_look(); -1: it is not. */
 int http_ask_again_ms(const struct http_connection *c);
-/* What to ask poll() about the client, and what is made of its answer: c->gone. 1: it has just closed its sending side. */
+/* What to ask poll() about the client, and what is made of its answer: c->disconnected. 1: it has just closed its sending side. */
 short http_watch(const struct http_connection *c);
 int http_look(struct http_connection *c, short came);
 

@@ -53,6 +53,7 @@ const char *json_kind(const json_t *v);
 /* The value of a key, borrowed; NULL: absent or null. */
 json_t *json_get(const json_t *o, const char *key);
 
+/* Getters: 1: *out is the value of key; 0: absent or null, and *out is unchanged; -1: *r refuses it by the path of at and key. */
 int json_get_bool(const json_t *o, const struct json_at *at, const char *key, int *out, struct refusal *r);
 /* An integer (1.0 is none) within [low, high]. */
 int json_get_int(const json_t *o, const struct json_at *at, const char *key, int64_t low, int64_t high, int64_t *out,
@@ -84,6 +85,7 @@ struct out {
     int failed; /* no memory: text is not whole */
 };
 
+/* Frees the text and empties *o. The others append; where memory is short they set failed and append nothing any more. */
 void out_free(struct out *o);
 void out_bytes(struct out *o, const char *text, size_t n);
 void out_print(struct out *o, const char *format, ...) __attribute__((format(printf, 2, 3)));

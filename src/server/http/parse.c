@@ -137,7 +137,7 @@ static int read_length(struct http_head *h, const char *value, struct refusal *r
 }
 
 /* What the fields mean for reading on. */
-static int understand(struct http_head *h, struct refusal *r)
+static int check_fields(struct http_head *h, struct refusal *r)
 {
     int hosts = 0;
     for (size_t i = 0; i < h->n_field; i++) {
@@ -223,7 +223,7 @@ int http_head_parse(struct http_head *h, char *text, size_t n, struct refusal *r
             return -1;
         line = end + 1;
     }
-    return understand(h, r);
+    return check_fields(h, r);
 }
 
 /* ---- chunks ---------------------------------------------------------------------------------------------------------------- */
@@ -271,10 +271,10 @@ static int begin_chunk(struct http_chunks *c, struct refusal *r)
 {
     c->line = 0, c->digits = 0;
     c->state = c->left ? DATA : TRAILER;
-    if (c->left > c->most - c->said)
+    if (c->left > c->most - c->total)
         return refuse(r, 413, NULL, NULL, "the body is larger than %llu bytes, the limit of --max-body",
                       (unsigned long long)c->most);
-    c->said += c->left;
+    c->total += c->left;
     return 0;
 }
 

@@ -53,8 +53,8 @@ int http_names_ok(const char *list);
 
 /* Zeroed, but for most: at the beginning of a chunked body. */
 struct http_chunks {
-    uint64_t most; /* bytes that the body may have: 413 as soon as a chunk's size says more */
-    uint64_t said; /* bytes of the chunks so far, by their sizes */
+    uint64_t most;  /* bytes that the body may have: 413 as soon as a chunk's size says more */
+    uint64_t total; /* bytes of the chunks so far, by their sizes */
     int state;
     int digits;    /* of the size that is being read */
     uint64_t left; /* bytes of the chunk that is being read */

@@ -150,9 +150,9 @@ static int send_pieces(struct http_exchange *x, struct out *o, size_t piece)
         return o->failed ? -1 : 0;
     if (!http_streaming(x))
         http_stream_begin(x, "application/json");
-    int gone = http_stream_write(x, o->text, o->n);
+    int rc = http_stream_write(x, o->text, o->n);
     o->n = 0;
-    return gone;
+    return rc;
 }
 
 static void put_tokens(struct http_exchange *x, struct out *o, const stoker_token *id, size_t n, int pieces)

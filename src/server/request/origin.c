@@ -43,8 +43,8 @@ void origin_rename(const json_t *origins, struct refusal *r)
     if (!name)
         return;
     snprintf(r->param, sizeof r->param, "%s%s", name, old.param + n);
-    const char *said = strstr(old.text, old.param);
-    if (said)
-        snprintf(r->text, sizeof r->text, "%.*s%s%s", (int)(said - old.text), old.text, r->param,
-                 said + strlen(old.param));
+    const char *found = strstr(old.text, old.param);
+    if (found)
+        snprintf(r->text, sizeof r->text, "%.*s%s%s", (int)(found - old.text), old.text, r->param,
+                 found + strlen(old.param));
 }

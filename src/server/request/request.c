@@ -530,18 +530,18 @@ static int read_thinking(struct request *w, const struct server *s, json_t *body
     const json_t *variables;
     size_t n;
     int on, think = s->opt.think;
-    int said = json_get_bool(body, NULL, "enable_thinking", &on, r);
-    int got = said < 0 ? -1 : json_get_text(body, NULL, "reasoning_effort", &effort, &n, r);
+    int given = json_get_bool(body, NULL, "enable_thinking", &on, r);
+    int got = given < 0 ? -1 : json_get_text(body, NULL, "reasoning_effort", &effort, &n, r);
     if (got < 0)
         return -1;
     if (got > 0 && strcmp(effort, "none") == 0)
         think = 0;
     got = json_get_object(body, NULL, "chat_template_kwargs", &variables, r);
     if (got > 0 && (got = json_get_bool(variables, &at, "enable_thinking", &on, r)) > 0)
-        said = 1;
+        given = 1;
     if (got < 0)
         return -1;
-    if (said || think < 0)
+    if (given || think < 0)
         return 0;
     w->body = NULL;
     return json_put(r, body, "enable_thinking", json_boolean(think));

@@ -8,7 +8,7 @@
  *          outside code fences
  *
  * A block is a text part, or a content that is a string. Only texts in front of the first message that is no system message are moved
- * from: what is said later must not change what was said before. Without a user message nothing is moved.
+ * from: later messages must not change earlier ones. Without a user message nothing is moved.
  *
  * A function of the messages alone, never of earlier requests. */
 #ifndef SERVER_REQUEST_STABILIZE_H

@@ -1,6 +1,6 @@
 /* links: base */
-/* The requests' memory: what is kept for small ones, what is told to who finds none, that all of it comes back,
- * and that each server has its own. */
+/* The requests' memory: the share of small requests, the reason of a refusal, that all of it is given back, and that each
+ * server has its own. */
 #include "base/reqmem.h"
 #include "base/arena.h"
 
@@ -35,8 +35,8 @@ static int end(void **state)
     return reqmem_taken(&memory) == 0 ? 0 : -1;
 }
 
-/* The third try takes it; or nobody waits any longer. */
-static int wait_thrice(void *tries, int (*try)(const struct reqmem_wanted *of), const struct reqmem_wanted *of)
+/* Two ways to wait: until the third try takes the memory; or not at all. */
+static int wait_thrice(void *tries, int (*try)(const struct reqmem_demand *of), const struct reqmem_demand *of)
 {
     int *n = tries;
     while (++*n < 3)
@@ -45,7 +45,7 @@ static int wait_thrice(void *tries, int (*try)(const struct reqmem_wanted *of), 
     return try(of);
 }
 
-static int wait_never(void *tries, int (*try)(const struct reqmem_wanted *of), const struct reqmem_wanted *of)
+static int wait_never(void *tries, int (*try)(const struct reqmem_demand *of), const struct reqmem_demand *of)
 {
     (void)try;
     (void)of;
@@ -53,7 +53,7 @@ static int wait_never(void *tries, int (*try)(const struct reqmem_wanted *of), c
     return 0;
 }
 
-/* A request may wait for what others have, not for what there never is. */
+/* A request may wait for memory that others hold, but not for more than there is in all. */
 static void waiting_for_others(void **state)
 {
     (void)state;
@@ -79,7 +79,7 @@ static void small_beside_large(void **state)
     void *large = reqmem_malloc(MOST - KEPT - MIB);
     assert_non_null(large);
     assert_null(reqmem_malloc(2 * MIB));
-    assert_int_equal(reqmem_short(&account), REQMEM_NEVER); /* it alone wants more than there is */
+    assert_int_equal(reqmem_short(&account), REQMEM_NEVER); /* it alone needs more than there is */
     reqmem_enter(&account, 0);
     assert_int_equal(reqmem_short(&account), REQMEM_ENOUGH);
     void *small = reqmem_malloc(3 * MIB), *more;
@@ -92,7 +92,7 @@ static void small_beside_large(void **state)
     reqmem_free(small);
 }
 
-/* What was granted is had whatever others take, used twice, and comes back. */
+/* A grant holds whatever others take, can be used twice, and is given back. */
 static void grants_are_kept(void **state)
 {
     (void)state;
@@ -141,7 +141,7 @@ static void half_is_for_middle_ones(void **state)
     reqmem_give(&account, MOST - KEPT / 2 + MIB);
 }
 
-/* Nobody's own doing: what a small request finds taken by others may come back. */
+/* A small request that finds no memory because others hold it may try again. */
 static void small_ones_may_try_again(void **state)
 {
     (void)state;
@@ -161,7 +161,7 @@ static void refusals_have_memory(void **state)
     assert_int_equal(reqmem_take(&account, 100, REQMEM_SMALL), -1);
     reqmem_spare(&account, 100);
     assert_int_equal(reqmem_take(&account, 60, REQMEM_SMALL), 0);
-    assert_int_equal(reqmem_take(&account, 60, REQMEM_SMALL), -1); /* that much was not said */
+    assert_int_equal(reqmem_take(&account, 60, REQMEM_SMALL), -1); /* more than the grant */
     assert_int_equal(reqmem_take(&account, 40, REQMEM_SMALL), 0);
     reqmem_spare(&account, 100);
     reqmem_spare(&account, 0);

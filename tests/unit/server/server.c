@@ -1,5 +1,5 @@
 /* links: server engine text model store op kernel format base */
-/* The life of servers: two in a process answer beside each other and end one by one; one that is stopped while its model loads goes. */
+/* The life of servers: two in a process answer beside each other and end one by one; one that is stopped while its model loads ends. */
 #include "server/server.h"
 
 #include "server_client.h"
@@ -104,7 +104,7 @@ static void two_beside_each_other(void **state)
     assert_true(answers(&one) && answers(&other));
     server_stop(&one.stopper);
     assert_int_equal(end(&one), 0);
-    assert_true(answers(&other)); /* told nothing */
+    assert_true(answers(&other)); /* the other server is not affected */
     server_stop(&other.stopper);
     assert_int_equal(end(&other), 0);
 }
@@ -120,7 +120,7 @@ static void stopped_while_loading(void **state)
     }
 }
 
-/* Found out before anybody listens, and afterwards. */
+/* Errors that are found before the server listens, and after. */
 static void without_a_model(void **state)
 {
     (void)state;

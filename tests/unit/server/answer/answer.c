@@ -1,6 +1,6 @@
 /* links: server engine text model store op kernel format base */
-/* Answers of every dialect in every amount of memory (base/reqmem.h): told that there is none, or what they are told with plenty, word for
- * word; a stream that breaks off says so; and nothing is kept of any. */
+/* Answers of every dialect in every amount of memory (base/reqmem.h): a refusal for lack of memory, or word for word the answer of a
+ * server with plenty; a stream that breaks off ends with an error; and all memory is given back. */
 #include "server/dialect/anthropic.h"
 #include "server/dialect/ollama.h"
 #include "server/dialect/openai.h"
@@ -71,8 +71,8 @@ static void forget(json_t *v)
     json_array_foreach(v, i, member) forget(member);
 }
 
-/* What was said, without what differs: the whole answer, or a list of what stands in the lines of a stream. */
-static json_t *said(const struct asked *a)
+/* The content of an answer, without what differs from time to time: the whole answer, or a list of the events of a stream. */
+static json_t *content_of(const struct asked *a)
 {
     json_t *all = a->end ? json_array() : parse(http_world.text.text, http_world.text.n);
     for (char *at = http_world.text.text; a->end && (at = strstr(at, "data: {")); at += 6)
@@ -90,7 +90,7 @@ static struct {
 
 static void begin_late(void) { http_memory_set((long long)how.memory); }
 
-/* 1: told whole. */
+/* 1: answered completely. */
 static int ask(const struct asked *a, size_t memory)
 {
     long long before = http_memory_taken(), behind;
@@ -105,8 +105,8 @@ static int ask(const struct asked *a, size_t memory)
     return http_world.status == 200 && (!a->end || strstr(http_world.text.text, a->end));
 }
 
-/* Refused, or broken off, for want of memory. */
-static void assert_told(const struct asked *a, size_t memory)
+/* Refused, or broken off, for lack of memory. */
+static void assert_refused(const struct asked *a, size_t memory)
 {
     const char *text = http_world.text.text;
     int is_broken = http_world.status == 200 && a->end && http_world.ended &&
@@ -115,32 +115,32 @@ static void assert_told(const struct asked *a, size_t memory)
         fail_msg("%s in %zu bytes: %d %.300s", a->name, memory, http_world.status, text);
 }
 
-static void in_every_room(const struct asked *a)
+static void in_every_amount_of_memory(const struct asked *a)
 {
     size_t memory = 0, n_short = 0;
     ask(a, SIZE_MAX / 4); /* may leave something for the next request */
     assert_true(ask(a, SIZE_MAX / 4));
     assert_int_equal(how.kept, 0);
-    json_t *plenty = said(a);
+    json_t *plenty = content_of(a);
     for (; !ask(a, memory); memory += SANITIZED ? 64 + memory / 16 : 16 + memory / 50, n_short++) {
-        assert_told(a, memory);
+        assert_refused(a, memory);
         if (how.kept)
             fail_msg("%s in %zu bytes: %zu are kept", a->name, memory, how.kept);
     }
-    json_t *told = said(a);
-    if (!json_equal(plenty, told) || how.kept)
+    json_t *actual = content_of(a);
+    if (!json_equal(plenty, actual) || how.kept)
         fail_msg("%s in %zu bytes, of which %zu are kept: %s", a->name, memory, how.kept, http_world.text.text);
     if (n_short < (SANITIZED ? 5 : 20))
         fail_msg("%s was short of memory %zu times, that is no test", a->name, n_short);
     json_decref(plenty);
-    json_decref(told);
+    json_decref(actual);
 }
 
 static void from_the_beginning(void **state)
 {
     (void)state;
     for (size_t i = 0; i < sizeof asked / sizeof *asked; i++)
-        in_every_room(&asked[i]);
+        in_every_amount_of_memory(&asked[i]);
 }
 
 static void once_submitted(void **state)
@@ -148,7 +148,7 @@ static void once_submitted(void **state)
     (void)state;
     how.late = 1;
     for (size_t i = 0; i < sizeof asked / sizeof *asked; i++)
-        in_every_room(&asked[i]);
+        in_every_amount_of_memory(&asked[i]);
     how.late = 0;
 }
 

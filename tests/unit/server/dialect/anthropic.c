@@ -1,6 +1,6 @@
 /* links: server engine text model store op kernel format base */
 /* Anthropic's dialect over the embedded model, without sockets: a stream says what the whole answer says, its events come in their
- * order, the count is what a message costs, a client that goes is forgotten. */
+ * order, the count is what a message costs, a client that disconnects is cleaned up after. */
 #include "server/dialect/anthropic.h"
 
 #include "http_world.h"
@@ -194,7 +194,7 @@ static void the_count_is_the_cost(void **state)
     }
 }
 
-static void too_long_in_the_words_that_agents_know(void **state)
+static void too_long_is_reported_as_agents_expect(void **state)
 {
     (void)state;
     struct out body = {0};
@@ -261,10 +261,10 @@ static void left_out_tools_are_named(void **state)
     assert_non_null(strstr(http_world.header, "x-stoker-ignored-tools: web_search_20250305,bash_20250124\n"));
 }
 
-static void the_gone_are_forgotten(void **state)
+static void requests_of_disconnected_clients_end(void **state)
 {
     (void)state;
-    http_world.leaves = HTTP_GONE;
+    http_world.leaves = HTTP_DISCONNECTED;
     http_world.leaves_after = 1;
     ask(anthropic_messages, "\"max_tokens\":1500,\"temperature\":1," ASK("Tell me a long story."), 1);
     http_world.leaves = 0;
@@ -290,11 +290,11 @@ int main(void)
         cmocka_unit_test(thinking_comes_first),
         cmocka_unit_test(a_call_fits_its_schema),
         cmocka_unit_test(the_count_is_the_cost),
-        cmocka_unit_test(too_long_in_the_words_that_agents_know),
+        cmocka_unit_test(too_long_is_reported_as_agents_expect),
         cmocka_unit_test(refusals_name_what_was_sent),
         cmocka_unit_test(messages_are_counted_as_sent),
         cmocka_unit_test(left_out_tools_are_named),
-        cmocka_unit_test(the_gone_are_forgotten),
+        cmocka_unit_test(requests_of_disconnected_clients_end),
         cmocka_unit_test(a_stopping_server_says_so),
     };
     return cmocka_run_group_tests(tests, http_world_open, http_world_close);

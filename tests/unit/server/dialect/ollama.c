@@ -123,9 +123,9 @@ static void raw_keeps_its_format(void **state)
             "\"boolean\"}},\"required\":[\"ok\"]},\"options\":{\"num_predict\":40,\"temperature\":1,\"seed\":%d}",
             seed);
         json_t *a = whole(ollama_generate, fields);
-        json_t *said = parse(text_of(a, "response"), strlen(text_of(a, "response")));
-        assert_true(json_is_boolean(json_object_get(said, "ok")));
-        json_decref(said);
+        json_t *value = parse(text_of(a, "response"), strlen(text_of(a, "response")));
+        assert_true(json_is_boolean(json_object_get(value, "ok")));
+        json_decref(value);
         json_decref(a);
     }
 }

@@ -1,6 +1,6 @@
 /* links: server engine text model store op kernel format base */
 /* OpenAI's dialect over the embedded model, without sockets: a stream says what the whole answer says, events come in their order,
- * clients that go are forgotten, bad fields are refused by name. */
+ * requests of clients that disconnect are cancelled, bad fields are refused by name. */
 #include "server/dialect/openai.h"
 
 #include "http_world.h"
@@ -184,7 +184,7 @@ static json_t *choice_of(const json_t *w) { return json_array_get(json_object_ge
     "\"x\","                                                                                                           \
     "\"b\"]}},\"required\":[\"a\",\"o\"]}}}"
 
-/* An agent sends the call back: the template prints it as it was said. */
+/* An agent sends the call back: the template prints it as the model wrote it. */
 static void calls_come_back(void **state)
 {
     (void)state;
@@ -268,12 +268,12 @@ static int busy(void)
     return running;
 }
 
-static void the_gone_are_forgotten(void **state)
+static void requests_of_disconnected_clients_end(void **state)
 {
     (void)state;
     static const char body[] = "{" HELLO ",\"max_tokens\":1500,\"ignore_eos\":true,\"n\":2,\"stream\":true}";
     for (size_t after = 0; after < 3; after++) {
-        http_world.leaves = HTTP_GONE;
+        http_world.leaves = HTTP_DISCONNECTED;
         http_world.leaves_after = after;
         http_ask(openai_chat, body, sizeof body - 1);
         http_world.leaves = 0;
@@ -304,14 +304,14 @@ static void a_stopping_server_breaks_off(void **state)
     assert_broken_off();
     http_world.leaves_after = 0;
     for (http_ask(openai_chat, body, sizeof body - 1); http_world.status != 503 && begun < 50; begun++) {
-        assert_broken_off(); /* the engine was so quick that the stream had begun */
+        assert_broken_off(); /* the engine was so fast that the stream had begun */
         http_ask(openai_chat, body, sizeof body - 1);
     }
     http_world.leaves = 0;
     assert_int_equal(http_world.status, 503);
 }
 
-/* A stream that finds no more memory says so: it must not look whole. */
+/* A stream that runs out of memory ends with an error: it must not look complete. */
 static void a_stream_without_memory_breaks_off(void **state)
 {
     (void)state;
@@ -408,7 +408,7 @@ static void bad_chats(void **state)
         refused(openai_chat, &bad[i]);
 }
 
-/* response_format beside tools: the model calls, or (here the marker of a call is made unlikely) says what the format wants; forced
+/* response_format beside tools: the model calls, or (here the marker of a call is made unlikely) writes what the format asks for; forced
  * calls are calls. */
 static void formats_beside_tools(void **state)
 {
@@ -416,7 +416,7 @@ static void formats_beside_tools(void **state)
     static const char *const choices[] = {"", ",\"tool_choice\":\"required\"", ",\"logit_bias\":{\"%d\":-99}"};
     struct stoker_error err;
     stoker_token *marker;
-    size_t n, n_said = 0;
+    size_t n, n_values = 0;
     assert_int_equal(stoker_tokenize(http_server.engine, "<tool_call>", 11, 0, 1, &marker, &n, &err), 0);
     for (int k = 0; k < 24; k++) {
         char fields[1500], choice[60];
@@ -433,12 +433,12 @@ static void formats_beside_tools(void **state)
         assert_true(json_is_boolean(json_object_get(v, call ? "on" : "ok")));
         assert_true(!call || json_is_null(json_object_get(m, "content")));
         assert_true(call || k % 3 != 1);
-        n_said += !call;
+        n_values += !call;
         json_decref(v);
         json_decref(w);
     }
     free(marker);
-    assert_true(n_said > 0);
+    assert_true(n_values > 0);
 }
 
 static void null_is_absent(void **state)
@@ -454,21 +454,21 @@ static void top_k_minus_one_is_off(void **state)
 {
     (void)state;
     static const char *const top_k[] = {"-1", "0", "1"};
-    json_t *said[3];
+    json_t *message[3];
     for (int i = 0; i < 3; i++) {
         struct out fields = {0};
         out_print(&fields, HELLO ",\"max_tokens\":40,\"seed\":3,\"temperature\":3,\"top_p\":1,\"min_p\":0,\"top_k\":%s",
                   top_k[i]);
         out_bytes(&fields, "", 1);
         json_t *answer = whole(openai_chat, fields.text);
-        said[i] = json_incref(json_object_get(json_array_get(json_object_get(answer, "choices"), 0), "message"));
+        message[i] = json_incref(json_object_get(json_array_get(json_object_get(answer, "choices"), 0), "message"));
         json_decref(answer);
         out_free(&fields);
     }
-    assert_true(json_equal(said[0], said[1]));
-    assert_false(json_equal(said[0], said[2]));
+    assert_true(json_equal(message[0], message[1]));
+    assert_false(json_equal(message[0], message[2]));
     for (int i = 0; i < 3; i++)
-        json_decref(said[i]);
+        json_decref(message[i]);
 }
 
 static void long_prompts_are_refused(void **state)
@@ -772,7 +772,7 @@ int main(void)
         cmocka_unit_test(calls_come_back),
         cmocka_unit_test(limits_and_stops),
         cmocka_unit_test(usage_comes_when_asked),
-        cmocka_unit_test(the_gone_are_forgotten),
+        cmocka_unit_test(requests_of_disconnected_clients_end),
         cmocka_unit_test(a_stream_without_memory_breaks_off),
         cmocka_unit_test(a_stopping_server_breaks_off),
         cmocka_unit_test(bad_chats),

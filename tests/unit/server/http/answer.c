@@ -1,6 +1,6 @@
 /* links: server base */
-/* Answers to readers of every pace: who takes enough gets all of it, who takes a byte now and then is given up, sooner when the server
- * stops. The clock is the test's: it goes on, and the reader reads, whenever somebody looks at it, and nobody waits for anything else. */
+/* Answers to readers of every speed: a client that reads fast enough gets all of it, one that reads single bytes is given up, sooner when
+ * the server stops. The clock is simulated: each look at it advances the time and lets the reader read, so nothing really waits. */
 #include "server/http/inside.h"
 #include "server/http/json.h"
 
@@ -90,12 +90,12 @@ static int answer_to(size_t bytes, double step, int cut)
     struct http_connection *c = connect_reader(cut);
     world.step = step;
     world.bytes = bytes;
-    int gone = http_answer(&c->x, 200, "text/plain", body, sizeof body);
+    int rc = http_answer(&c->x, 200, "text/plain", body, sizeof body);
     disconnect(c);
-    return gone;
+    return rc;
 }
 
-static void who_takes_enough_gets_all(void **state)
+static void a_steady_reader_gets_all(void **state)
 {
     (void)state;
     assert_int_equal(answer_to(1 << 20, 0.01, 0), 0);
@@ -104,7 +104,7 @@ static void who_takes_enough_gets_all(void **state)
     assert_int_equal(answer_to(1 << 20, 0.2, 1), 0); /* also while the server stops */
 }
 
-static void who_takes_next_to_nothing_is_given_up(void **state)
+static void a_too_slow_reader_is_given_up(void **state)
 {
     (void)state;
     assert_int_equal(answer_to(0, 5, 0), -1);
@@ -133,7 +133,7 @@ static void only_waiting_counts(void **state)
     disconnect(c);
 }
 
-/* A request that ran out of memory is told so, with all of it taken. */
+/* A request that ran out of memory gets its refusal although no memory is left. */
 static void refusals_are_not_refused(void **state)
 {
     (void)state;
@@ -150,7 +150,7 @@ static void refusals_are_not_refused(void **state)
     size_t taken = reqmem_taken(&memory);
     struct http_connection *c = connect_reader(0);
     struct refusal late = {0}, short_of = {0};
-    refuse(&late, 408, NULL, NULL, "too late"); /* not everything that goes wrong meanwhile is for want of memory */
+    refuse(&late, 408, NULL, NULL, "too late"); /* other errors in this state keep their own reason */
     assert_int_equal(http_refuse(&c->x, &late), 0);
     ssize_t n = recv(world.fd, answer, sizeof answer - 1, 0);
     answer[n > 0 ? n : 0] = 0;
@@ -175,7 +175,7 @@ static void refusals_are_not_refused(void **state)
     reqmem_leave();
 }
 
-static void a_stopping_server_waits_for_no_sleeper(void **state)
+static void a_stopping_server_waits_for_no_slow_reader(void **state)
 {
     (void)state;
     assert_int_equal(answer_to(0, 0.1, 1), -1);
@@ -185,8 +185,8 @@ static void a_stopping_server_waits_for_no_sleeper(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(who_takes_enough_gets_all), cmocka_unit_test(who_takes_next_to_nothing_is_given_up),
+        cmocka_unit_test(a_steady_reader_gets_all), cmocka_unit_test(a_too_slow_reader_is_given_up),
         cmocka_unit_test(only_waiting_counts), cmocka_unit_test(refusals_are_not_refused),
-        cmocka_unit_test(a_stopping_server_waits_for_no_sleeper)};
+        cmocka_unit_test(a_stopping_server_waits_for_no_slow_reader)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,5 +1,5 @@
 /* links: server base */
-/* The end of an application: told once, by whoever is last. */
+/* The end of an application: notified once, by the last connection. */
 #include "server/http/app.h"
 
 #include "server/http/inside.h"
@@ -59,7 +59,7 @@ static void nobody_is_left(void **state)
     assert_int_equal(n_ended, 1);
 }
 
-static void the_last_connection_tells(void **state)
+static void the_last_connection_notifies(void **state)
 {
     (void)state;
     int fd[3];
@@ -68,7 +68,7 @@ static void the_last_connection_tells(void **state)
     http_app_close(&app);
     usleep(20000);
     assert_int_equal(n_ended, 0);
-    close(fd[0]); /* a client that goes */
+    close(fd[0]); /* a client that disconnects */
     for (int left = 3; left > 2; usleep(1000)) {
         pthread_mutex_lock(&app.lock);
         left = (int)app.n_connection;
@@ -88,7 +88,8 @@ static void the_last_connection_tells(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test_setup_teardown(nobody_is_left, open_app, free_app),
-                                       cmocka_unit_test_setup_teardown(the_last_connection_tells, open_app, free_app)};
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(nobody_is_left, open_app, free_app),
+        cmocka_unit_test_setup_teardown(the_last_connection_notifies, open_app, free_app)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

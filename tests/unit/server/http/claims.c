@@ -1,6 +1,6 @@
 /* links: server base */
-/* The banker's rule: what it allows can be done, what it forbids cannot, against every order there is; and that whoever keeps to it
- * never comes to a standstill. */
+/* The banker's algorithm: what it allows can be completed and what it forbids cannot, compared with all orders; and requests that
+ * follow it never deadlock. */
 #include "server/http/claims.h"
 
 #include <setjmp.h>
@@ -22,7 +22,7 @@ static size_t draw(size_t below)
     return (drawn >> 8) % below;
 }
 
-/* Those that can end, as a set of bits: whoever can begins, in every order. */
+/* The claims that can be completed, as a set of bits, found by trying every order. */
 static unsigned can_end(const struct claim *c, size_t n, unsigned left, size_t free)
 {
     unsigned best = 0;
@@ -30,7 +30,8 @@ static unsigned can_end(const struct claim *c, size_t n, unsigned left, size_t f
         if (!(left >> i & 1) || c[i].need > free)
             continue;
         unsigned set = 1u << i | can_end(c, n, left & ~(1u << i), free + c[i].held);
-        assert_true((set & best) == set || (set & best) == best); /* one order is as good as another, or goes further */
+        assert_true((set & best) == set ||
+                    (set & best) == best); /* every order completes the same set, or a part of it */
         best |= set;
     }
     return best;
@@ -58,7 +59,7 @@ static void as_every_order_tried(void **state)
     assert_true(can > 1000 && cannot > 1000);
 }
 
-/* 1: w may take so much of what is free, and has it. */
+/* 1: w may take this much of what is free, and took it. */
 static int take(struct claim *c, struct claim *w, size_t piece, size_t *free)
 {
     struct claim list[MOST];
@@ -71,9 +72,9 @@ static int take(struct claim *c, struct claim *w, size_t piece, size_t *free)
     return 1;
 }
 
-/* Many that want much, by pieces, in any order, while others take some and give it back: once these have, there is always one that gets
- * his next piece, until all have ended. */
-static void never_a_standstill(void **state)
+/* Many large claims that take memory in pieces, in any order, while others take some and give it back: once these have, there is always
+ * a claim that gets its next piece, until all have ended. */
+static void never_a_deadlock(void **state)
 {
     (void)state;
     enum { ROUNDS = 1000, ALL = 100 };
@@ -103,9 +104,9 @@ static void never_a_standstill(void **state)
     }
 }
 
-/* Of 128: nine that have brought 2 of a claim of 112 hold up none that wants 14, also where others have so much that they cannot end
- * themselves; a tenth that wants 112 waits. */
-static void little_passes_much(void **state)
+/* Of 128: nine that have brought 2 of a claim of 112 do not delay one of 14, also where others have so much that they cannot end
+ * themselves; a tenth claim of 112 waits. */
+static void small_claims_pass_large_ones(void **state)
 {
     (void)state;
     const struct claim slow = {2, 110}, honest = {0, 14}, greedy = {0, 112};
@@ -120,7 +121,7 @@ static void little_passes_much(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(as_every_order_tried), cmocka_unit_test(never_a_standstill),
-                                       cmocka_unit_test(little_passes_much)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(as_every_order_tried), cmocka_unit_test(never_a_deadlock),
+                                       cmocka_unit_test(small_claims_pass_large_ones)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -47,7 +47,7 @@ static void check(const char *text, enum stabilize mode, const char *kept, const
 
 static const char billing[] = "x-anthropic-billing-header: cc_version=2.1.197.3fa; cch=01f2e;";
 
-static void billing_lines_go(void **state)
+static void billing_lines_are_removed(void **state)
 {
     (void)state;
     char text[200];
@@ -180,7 +180,7 @@ static void blocks_and_messages(void **state)
     chat(parts, STABILIZE_STRIP,
          "[{\"role\":\"system\",\"content\":[{\"type\":\"text\",\"text\":\"A\\nPlatform: x\"}]},"
          "{\"role\":\"user\",\"content\":\"U\"},{\"role\":\"system\",\"content\":\"later\\nPlatform: y\\n\"}]");
-    /* later system texts keep their lines: what was said before must not change */
+    /* later system texts keep their lines: earlier text must not change */
     chat(parts, STABILIZE_MOVE,
          "[{\"role\":\"system\",\"content\":[{\"type\":\"text\",\"text\":\"A\\n\"}]},"
          "{\"role\":\"user\",\"content\":\"<system-reminder>\\nPlatform: x\\n</system-reminder>\\nU\"},"
@@ -189,7 +189,7 @@ static void blocks_and_messages(void **state)
     assert_int_equal(used[2], 1);
 }
 
-static void empty_messages_go(void **state)
+static void empty_messages_are_removed(void **state)
 {
     (void)state;
     chat("[{\"role\":\"system\",\"content\":\"" BILLING "\"},{\"role\":\"user\",\"content\":\"U\"}]", STABILIZE_STRIP,
@@ -226,7 +226,7 @@ static void moved_lines_open_the_user_message(void **state)
          "[{\"role\":\"user\",\"content\":[{\"type\":\"text\",\"text\":\"<system-reminder>\\nShell: "
          "a\\n</system-reminder>\\n\"}]}]");
     assert_string_equal(places, "{\"messages[0]\":\"messages[1]\"}");
-    /* nobody to tell it to */
+    /* there is no user message to move it to */
     chat("[{\"role\":\"system\",\"content\":\"Shell: a\\n" BILLING "\"},{\"role\":\"assistant\",\"content\":\"x\"}]",
          STABILIZE_MOVE,
          "[{\"role\":\"system\",\"content\":\"Shell: a\\n\"},{\"role\":\"assistant\",\"content\":\"x\"}]");
@@ -234,10 +234,13 @@ static void moved_lines_open_the_user_message(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(billing_lines_go),  cmocka_unit_test(git_status_moves_to_the_end),
-        cmocka_unit_test(environment_moves), cmocka_unit_test(stamps_move),
-        cmocka_unit_test(kept_stays),        cmocka_unit_test(blocks_and_messages),
-        cmocka_unit_test(empty_messages_go), cmocka_unit_test(moved_lines_open_the_user_message)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(billing_lines_are_removed),
+                                       cmocka_unit_test(git_status_moves_to_the_end),
+                                       cmocka_unit_test(environment_moves),
+                                       cmocka_unit_test(stamps_move),
+                                       cmocka_unit_test(kept_stays),
+                                       cmocka_unit_test(blocks_and_messages),
+                                       cmocka_unit_test(empty_messages_are_removed),
+                                       cmocka_unit_test(moved_lines_open_the_user_message)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
