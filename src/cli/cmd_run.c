@@ -147,7 +147,7 @@ static int prepare(struct run *r, struct chat *c)
     return status;
 }
 
-static int talk(struct run *r, struct chat *c)
+static int run_model(struct run *r, struct chat *c)
 {
     struct stoker_error err;
     struct progress loading;
@@ -176,7 +176,7 @@ int cmd_run(int argc, char **argv)
     if (status != FLAGS_DONE)
         return status;
     if ((status = prepare(&r, &c)) == 0)
-        status = talk(&r, &c);
+        status = run_model(&r, &c);
     stoker_close(c.engine);
     tools_free(&c.tools);
     prompt_free(&r.text);

@@ -168,14 +168,14 @@ static void take_signals(void)
 static struct http_texts texts(const struct text_list *l) { return (struct http_texts){l->text, (size_t)l->n}; }
 
 /* Values of flags whose form is not that of the fields of struct server_options. */
-struct said {
+struct raw_flags {
     struct text_list alias, key, cors, allow;
     struct sampling_flags sampling;
     const char *key_file, *stabilize, *think, *close;
 };
 
 /* 0: go on; else the exit status, after a sentence. */
-static int take_words(struct server_options *o, struct said *w)
+static int take_words(struct server_options *o, struct raw_flags *w)
 {
     if (check_texts("--api-key", &w->key) || check_texts("--allow-host", &w->allow) || check_names(&w->allow) ||
         check_texts("--cors", &w->cors) || check_origins(&w->cors) || check_texts("--alias", &w->alias) ||
@@ -205,7 +205,7 @@ static int take_words(struct server_options *o, struct said *w)
 
 int cmd_serve(int argc, char **argv)
 {
-    static struct said w = {.stabilize = "strip"};
+    static struct raw_flags w = {.stabilize = "strip"};
     struct server_options o = {.host = "127.0.0.1",
                                .port = 8080,
                                .max_conns = 512,

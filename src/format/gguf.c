@@ -99,11 +99,11 @@ static int layer_has(const struct gguf *g, uint64_t layer, const char *name)
     return gguf_tensor(g, full) != NULL;
 }
 
-uint64_t gguf_draft_layers(const struct gguf *g, uint64_t n_layer, uint64_t n_said)
+uint64_t gguf_draft_layers(const struct gguf *g, uint64_t n_layer, uint64_t n_stated)
 {
     uint64_t n = 0;
     while (
-        n < n_said && n < n_layer &&
+        n < n_stated && n < n_layer &&
         (layer_has(g, n_layer - n - 1, "nextn.eh_proj.weight") || !layer_has(g, n_layer - n - 1, "attn_norm.weight")))
         n++;
     return n;
@@ -239,17 +239,17 @@ static int read_part(struct gguf *g, struct gguf_part *p, int i, struct error *e
 /* All parts' tensors in one table. */
 static int join_tensors(struct gguf *g, const struct gguf_part *part, struct error *err)
 {
-    uint64_t told, n = 0;
+    uint64_t stated, n = 0;
     for (int i = 0; i < g->n_file; i++)
         n += part[i].n_tensor;
-    int has = part_u64(g->file[0].path, &part[0], "split.tensors.count", INT64_MAX, &told, err);
+    int has = part_u64(g->file[0].path, &part[0], "split.tensors.count", INT64_MAX, &stated, err);
     if (has < 0)
         return -1;
-    if (has && g->n_file > 1 && told != n)
+    if (has && g->n_file > 1 && stated != n)
         return error_set(err, ERR_FORMAT,
                          "%s: split.tensors.count is %" PRIu64 ", but the %d parts hold %" PRIu64
                          " tensors; fetch the set again",
-                         g->file[0].path, told, g->n_file, n);
+                         g->file[0].path, stated, g->n_file, n);
     g->n_tensor = n;
     g->tensor = part[0].tensor;
     if (g->n_file == 1)
@@ -266,8 +266,8 @@ static int join_tensors(struct gguf *g, const struct gguf_part *part, struct err
     return 0;
 }
 
-/* Room for n files and what they say, the first of each taken over. */
-static struct gguf_part *make_room(struct gguf *g, const struct gguf_part *first, int n, struct error *err)
+/* Memory for n files and the contents of their headers; the first of each is copied from what is already read. */
+static struct gguf_part *allocate_parts(struct gguf *g, const struct gguf_part *first, int n, struct error *err)
 {
     struct gguf_file *file = arena_array(&g->arena, (size_t)n, sizeof *file);
     struct gguf_part *part = arena_array(&g->arena, (size_t)n, sizeof *part);
@@ -297,7 +297,7 @@ static int read_set(struct gguf *g, struct gguf_cursor *c, struct error *err)
     if (make_table(g, &g->index->keys, key_name, g->n_value, "key", err) != 0 ||
         count_parts(g, &first, &n_parts, err) != 0 || gguf_read_tensors(c, &first) != 0)
         return -1;
-    if (n_parts > 1 && !(part = make_room(g, &first, n_parts, err)))
+    if (n_parts > 1 && !(part = allocate_parts(g, &first, n_parts, err)))
         return -1;
     for (int i = 1; i < n_parts; i++)
         if (read_part(g, &part[i], i, err) != 0)

@@ -100,9 +100,9 @@ const struct gguf_tensor *gguf_tensor(const struct gguf *g, const char *name);
 /* The N of a tensor name "blk.N.REST", and *rest: REST, within name; other names: -1, and *rest is the whole name. */
 int gguf_layer_of(const char *name, const char **rest);
 
-/* How many of the last of n_layer layers serve multi-token prediction only; n_said: the number that the file's key gives. Files without
+/* How many of the last of n_layer layers serve multi-token prediction only; n_stated: the number that the file's key gives. Files without
  * these layers often keep that key, so a layer counts only if it has the tensors of such a layer, or none at all. */
-uint64_t gguf_draft_layers(const struct gguf *g, uint64_t n_layer, uint64_t n_said);
+uint64_t gguf_draft_layers(const struct gguf *g, uint64_t n_layer, uint64_t n_stated);
 
 /* The value of a key. 1: found, and *out is set; 0: absent; -1 with ERR_FORMAT: of another kind, or outside [min, max] (the sentence names
  * all). *out is unchanged but after 1. Any integer kind will do for u64; any integer or float kind for f64. */

@@ -15,7 +15,7 @@ struct probe {
     struct read_list list;
     struct read_request request[PROBE_DEPTH];
     uint8_t *stripe[PROBE_DEPTH]; /* of the memory, one a request */
-    uint64_t stripe_bytes, places, seed, issued, wanted;
+    uint64_t stripe_bytes, places, seed, issued, n_reads;
 };
 
 /* Each read goes to the next part of its stripe of memory, from the end back to the beginning. */
@@ -33,14 +33,14 @@ static void issue(struct probe *p, struct read_request *q)
 static int run(struct probe *p, int depth, struct error *err)
 {
     uint64_t done = 0;
-    for (int i = 0; i < depth && p->issued < p->wanted; i++)
+    for (int i = 0; i < depth && p->issued < p->n_reads; i++)
         issue(p, &p->request[i]);
-    while (done < p->wanted) {
+    while (done < p->n_reads) {
         struct read_request *q = reader_reap(p->reader, &p->list, 1);
         if (!q || q->state == READ_FAILED)
             return q ? reader_error(p->reader, q, err) : error_set(err, ERR_BUG, "the probe lost a read");
         done++;
-        if (p->issued < p->wanted)
+        if (p->issued < p->n_reads)
             issue(p, q);
     }
     return 0;
@@ -58,7 +58,7 @@ int disk_probe(const struct gguf_file *file, uint64_t block, int depth, uint64_t
     struct probe p = {.places = (file->size - block) / 4096,
                       .stripe_bytes = round_down(memory->bytes / (uint64_t)depth, 4096),
                       .seed = seed,
-                      .wanted = bytes / block + 1};
+                      .n_reads = bytes / block + 1};
     struct reader_options opt = {0};
     struct arena arena;
     if (arena_map(&arena, reader_bytes(&opt) + 65536, err))
@@ -72,7 +72,7 @@ int disk_probe(const struct gguf_file *file, uint64_t block, int depth, uint64_t
         double begin = clock_seconds();
         result = run(&p, depth, err);
         double seconds = clock_seconds() - begin;
-        *out = (struct disk_probe){(double)(p.wanted * block) / seconds, (double)p.wanted / seconds};
+        *out = (struct disk_probe){(double)(p.n_reads * block) / seconds, (double)p.n_reads / seconds};
         reader_close(p.reader);
     }
     arena_unmap(&arena);

@@ -23,7 +23,7 @@ void store_read_ahead(struct expert_store *st, int layer, const int32_t *id, int
             continue;
         n_read += slot_load(st, s, layer, id[i], READ_AHEAD, st->batch + n_read);
         s->early = 1;
-        slot_settle(st, s);
+        slot_update(st, s);
         cache_hold(&st->cache, layer, id[i], 1);
         count(&st->early, 1);
     }

@@ -86,7 +86,7 @@ static inline uint64_t range_slot_bytes(const struct expert_extent *x, int id, u
 /* ---- expert_slots.c ---- */
 
 /* After any change of state or pins: counts the slot as free or evictable, and a drained one as free. */
-void slot_settle(struct expert_store *st, struct slot *s);
+void slot_update(struct expert_store *st, struct slot *s);
 
 /* Evict the expert of a slot that nobody has pinned: it leaves the cache, and the slot is free. */
 void slot_drop(struct expert_store *st, struct slot *s);

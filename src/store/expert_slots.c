@@ -1,6 +1,6 @@
 /* The states of a slot, loading experts into slots, and evicting them.
  *
- * A slot is in one of these states; only slot_settle() changes the counts:
+ * A slot is in one of these states; only slot_update() changes the counts:
  *
  *     state      pins  in the cache   evictable
  *     FREE        0    no             yes: taken first
@@ -31,7 +31,7 @@ static void put_free(struct expert_store *st, struct slot *s)
     k->n_free++;
 }
 
-void slot_settle(struct expert_store *st, struct slot *s)
+void slot_update(struct expert_store *st, struct slot *s)
 {
     struct slot_class *k = &st->class[s->class];
     if (s->state == SLOT_DRAINING && s->reads == 0 && s->pins == 0) {
@@ -45,14 +45,14 @@ void slot_settle(struct expert_store *st, struct slot *s)
         cache_set_evictable(&st->cache, s->layer, s->id, victim);
 }
 
-static void tell(struct expert_store *st, int evict, int layer, int id)
+static void log_event(struct expert_store *st, int evict, int layer, int id)
 {
     if (st->log)
         st->log(st->log_arg, &(struct store_event){st->turn, evict, layer, id});
 }
 
 /* Withdraw the reads of a slot that have not been submitted to the device. 1: those were all of them. */
-static int recall(struct expert_store *st, struct slot *s)
+static int withdraw_reads(struct expert_store *st, struct slot *s)
 {
     const struct expert_layer *l = &st->layer[s->layer];
     int n = 0;
@@ -69,13 +69,13 @@ static int recall(struct expert_store *st, struct slot *s)
 
 void slot_drop(struct expert_store *st, struct slot *s)
 {
-    int unread = s->state == SLOT_LOADING && recall(st, s);
+    int unread = s->state == SLOT_LOADING && withdraw_reads(st, s);
     if (s->early && unread)
         count(&st->early, (uint64_t)-1);
     else
         count(&st->early_waste, s->early);
     s->early = 0;
-    tell(st, 1, s->layer, s->id);
+    log_event(st, 1, s->layer, s->id);
     cache_drop(&st->cache, s->layer, s->id);
     put_free(st, s);
 }
@@ -133,7 +133,7 @@ struct slot *slot_take(struct expert_store *st, int layer, enum cache_reach reac
         if (s) {
             s->state = SLOT_DRAINING;
             count(&st->draining, 1);
-            slot_settle(st, s);
+            slot_update(st, s);
         } else if (!evict(st, layer, reach))
             return NULL;
     }
@@ -172,7 +172,7 @@ int slot_load(struct expert_store *st, struct slot *s, int layer, int id, enum r
     s->failed = NULL;
     s->reads = l->n_part;
     cache_put(&st->cache, layer, id, (int32_t)(s - st->slot));
-    tell(st, 0, layer, id);
+    log_event(st, 0, layer, id);
     count(&st->reads, (uint64_t)l->n_part);
     return l->n_part;
 }
@@ -204,5 +204,5 @@ void slot_on_completion(struct expert_store *st, const struct read_request *q)
     }
     int draining = s->state == SLOT_DRAINING && s->reads > 0;
     count(&st->draining, (uint64_t)(draining - was_draining));
-    slot_settle(st, s);
+    slot_update(st, s);
 }

@@ -225,7 +225,7 @@ static void wrong_guess(struct expert_store *st, struct slot *s)
     }
     count(&st->early_waste, 1);
     s->early = 0;
-    slot_settle(st, s);
+    slot_update(st, s);
 }
 
 /* What this call uses is evicted last. */
@@ -302,7 +302,7 @@ static void pin(struct expert_store *st, int wave, int position, struct slot *s)
     if (s->state == SLOT_READY)
         w->readable[w->n_readable++] = position;
     cache_hold(&st->cache, w->layer, w->id[position], 0);
-    slot_settle(st, s);
+    slot_update(st, s);
 }
 
 static enum read_rank demand(const struct expert_store *st) { return st->sweep ? READ_SWEEP : READ_NOW; }
@@ -327,7 +327,7 @@ static void unpin(struct expert_store *st, int wave)
             continue;
         s->position[wave] = -1;
         s->pins--;
-        slot_settle(st, s);
+        slot_update(st, s);
     }
 }
 
@@ -388,8 +388,8 @@ int store_begin(struct expert_store *st, const struct expert_wave *plan, struct 
     return 0;
 }
 
-static void show(const struct expert_store *st, const struct wave *w, int position, struct expert_view *out,
-                 struct error *err)
+static void fill_view(const struct expert_store *st, const struct wave *w, int position, struct expert_view *out,
+                      struct error *err)
 {
     const struct slot *s = &st->slot[w->slot[position]];
     const struct expert_layer *l = &st->layer[w->layer];
@@ -423,7 +423,7 @@ int store_next(struct expert_store *st, int wait, struct expert_view *out, struc
     }
     if (w->n_taken == w->n_readable)
         return 0;
-    show(st, w, w->readable[w->n_taken++], out, err);
+    fill_view(st, w, w->readable[w->n_taken++], out, err);
     return 1;
 }
 

@@ -84,7 +84,7 @@ static void read_ahead(struct expert_store *st, int layer)
             break;
         n_read += slot_load(st, s, layer, st->order[i], READ_AHEAD, st->batch + n_read);
         s->early = 1;
-        slot_settle(st, s);
+        slot_update(st, s);
         count(&st->early, 1);
     }
     if (n_read > 0)

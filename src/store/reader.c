@@ -31,21 +31,21 @@ static const uint64_t close_wait_ns = 2000000000;
 
 /* ---- options ---- */
 
-static int threads_wanted(const struct reader_options *opt)
+static int n_threads(const struct reader_options *opt)
 {
     int n = opt->depth > 0 ? opt->depth : 8;
     return n < READER_MAX_THREADS ? n : READER_MAX_THREADS;
 }
 
-static int ring_wanted(const struct reader_options *opt)
+static int ring_depth(const struct reader_options *opt)
 {
     int n = opt->depth > 0 ? opt->depth : 1024;
     return n < READER_MAX_DEPTH ? n : READER_MAX_DEPTH;
 }
 
-static int pieces_wanted(const struct reader_options *opt)
+static int n_pieces(const struct reader_options *opt)
 {
-    int n = ring_wanted(opt);
+    int n = ring_depth(opt);
     return n > CAPACITY ? n : CAPACITY;
 }
 
@@ -54,7 +54,7 @@ static int pieces_wanted(const struct reader_options *opt)
 static struct reader *allocate(struct reader *r, const struct reader_options *opt, struct arena *mem)
 {
     struct reader *at = arena_alloc(mem, sizeof *at);
-    r->capacity = pieces_wanted(opt);
+    r->capacity = n_pieces(opt);
     r->piece = arena_array(mem, (size_t)r->capacity, sizeof *r->piece);
     r->batch = arena_array(mem, (size_t)r->capacity, sizeof *r->batch);
     return r->piece && r->batch ? at : NULL;
@@ -95,15 +95,15 @@ static int choose_ops(struct reader *r, const struct reader_options *opt, struct
 {
     int rc = -ENOSYS;
     if (opt->ops)
-        return try_ops(r, opt->ops, ring_wanted(opt), mem) == 0
+        return try_ops(r, opt->ops, ring_depth(opt), mem) == 0
                    ? 0
                    : error_set(err, ERR_BUG, "the test's reader does not open");
     if (opt->backend == READER_AUTO || opt->backend == READER_URING)
-        rc = try_ops(r, &reader_uring, ring_wanted(opt), mem);
+        rc = try_ops(r, &reader_uring, ring_depth(opt), mem);
     if (rc != 0 && opt->backend == READER_URING)
         return error_set(err, ERR_UNSUPPORTED, "io_uring does not work here: %s; try --reader threads", strerror(-rc));
     if (rc != 0)
-        rc = try_ops(r, &reader_threads, threads_wanted(opt), mem);
+        rc = try_ops(r, &reader_threads, n_threads(opt), mem);
     if (rc != 0)
         return error_set(err, ERR_MEMORY, "starting the reader's threads failed: %s", strerror(-rc));
     return 0;
@@ -209,7 +209,7 @@ static struct piece *next_uncut(struct reader *r, uint64_t now)
     return NULL;
 }
 
-static void book_depth(struct reader *r, uint64_t now, int out)
+static void count_depth(struct reader *r, uint64_t now, int out)
 {
     if (r->out > 0) {
         int seen = r->out < r->seen ? r->out : r->seen;
@@ -238,7 +238,7 @@ static void top_up(struct reader *r)
     }
     if (n == 0)
         return;
-    book_depth(r, now, r->out + n);
+    count_depth(r, now, r->out + n);
     count(&r->pieces, (uint64_t)n);
     r->ops->submit(r->state, r->batch, n);
 }
@@ -291,7 +291,7 @@ static void collect(struct reader *r, uint64_t wait_ns)
     struct piece *done[REAP];
     for (int n; r->out > 0 && (n = r->ops->reap(r->state, done, REAP, (int64_t)wait_ns)) > 0; wait_ns = 0) {
         uint64_t now = clock_ns();
-        book_depth(r, now, r->out - n);
+        count_depth(r, now, r->out - n);
         for (int i = 0; i < n; i++)
             reader_on_completion(r, done[i], now);
     }

@@ -26,10 +26,10 @@ static int place_tables(struct reader_files *f, const struct reader_options *opt
     f->direct = arena_array(mem, n, sizeof(int));
     f->buffered = arena_array(mem, n, sizeof(int));
     f->refused = arena_array(mem, n, sizeof(int));
-    f->told = arena_array(mem, n, 1);
+    f->warned = arena_array(mem, n, 1);
     f->drive = arena_array(mem, n, 1);
     f->mirror = opt->mirror ? arena_array(mem, (size_t)f->n, sizeof *f->mirror) : NULL;
-    return f->direct && f->buffered && f->refused && f->told && f->drive && (f->mirror || !opt->mirror) ? 0 : -1;
+    return f->direct && f->buffered && f->refused && f->warned && f->drive && (f->mirror || !opt->mirror) ? 0 : -1;
 }
 
 uint64_t reader_files_bytes(const struct reader_options *opt)
@@ -98,7 +98,7 @@ int reader_file_direct(const struct gguf_file *file, uint32_t *align)
         return 0;
     int fd = reopen(file, O_DIRECT);
     if (fd < 0)
-        return errno != EINVAL; /* what else is wrong is said when it is opened */
+        return errno != EINVAL; /* other errors are reported when it is opened */
     int direct = pread(fd, block, sizeof block, 0) >= 0 || errno != EINVAL;
     close(fd);
     return direct;
@@ -123,12 +123,12 @@ static int open_copy_of(struct reader_files *f, int copy_index, int buffered_onl
         return 0;
     /* slots are laid out by the first copies' alignment: a second one that wants more is read buffered */
     uint32_t most = copy_index < f->n ? LARGEST : reader_align_of(f->file, f->n);
-    uint32_t wants = stated_align(f->buffered[copy_index]);
-    if (wants > most) {
+    uint32_t align = stated_align(f->buffered[copy_index]);
+    if (align > most) {
         log_line(LOG_WARN,
                  "%s: O_DIRECT wants reads aligned to %u bytes here, so reads go through the page cache; each "
                  "range is dropped after use",
-                 reader_file_name(f, copy_index), wants);
+                 reader_file_name(f, copy_index), align);
         return 0;
     }
     f->direct[copy_index] = reopen(file, O_DIRECT);
@@ -167,7 +167,7 @@ int reader_files_open(struct reader_files *f, const struct gguf_file *file, int 
         return error_set(err, ERR_BUG, "the plan gave the reader less than it asked for");
     for (int i = 0; i < n * (opt->mirror ? 2 : 1); i++) {
         f->direct[i] = f->buffered[i] = f->refused[i] = -1;
-        f->told[i] = 0;
+        f->warned[i] = 0;
     }
     int rc = opt->mirror ? reader_mirror_open(f, opt, err) : 0;
     for (int i = 0; i < f->n * f->n_copy && rc == 0; i++) {
@@ -234,9 +234,9 @@ static void check_name(struct reader_files *f, int copy_index)
     const struct gguf_file *file = reader_file(f, copy_index);
     struct stat st;
     int there = stat(file->path, &st) == 0;
-    if (f->told[copy_index] || (there && st.st_dev == file->dev && st.st_ino == file->ino))
+    if (f->warned[copy_index] || (there && st.st_dev == file->dev && st.st_ino == file->ino))
         return;
-    f->told[copy_index] = 1;
+    f->warned[copy_index] = 1;
     log_line(LOG_WARN, "%s was %s while in use; the opened file goes on being used", file->path,
              there ? "replaced" : "removed");
 }

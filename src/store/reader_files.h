@@ -20,8 +20,8 @@ struct reader_files {
     int n, n_copy;                /* n_copy: 1, or 2 with mirrors */
     int *direct;                  /* O_DIRECT; -1: this copy is read buffered */
     int *buffered;
-    int *refused;  /* O_DIRECT descriptors that are no longer used but may still have reads in flight; -1: none */
-    uint8_t *told; /* replaced under its name, and the warning was logged */
+    int *refused;    /* O_DIRECT descriptors that are no longer used but may still have reads in flight; -1: none */
+    uint8_t *warned; /* replaced under its name, and the warning was logged */
     uint8_t *drive;
     int n_drive;
     dev_t dev[READER_MAX_DRIVES];

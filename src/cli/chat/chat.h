@@ -34,7 +34,7 @@ struct chat {
     int has_commands;                  /* 1: a person types, who can be told of commands */
     int json;                          /* 1: answers as JSON */
     int stats;                         /* after each answer: 0 nothing, 1 speed and memory, 2 all counters */
-    int told_types;                    /* statistics have named the types without fast kernels */
+    int named_types;                   /* statistics have named the types without fast kernels */
     const char *think;                 /* "on", "off"; NULL: as the template has it */
 };
 

@@ -33,7 +33,7 @@ struct line_editor {
     size_t queue_at, queue_end;
     struct pastes pastes; /* of the line at hand */
     char *plain;          /* of getline() */
-    size_t plain_room;
+    size_t plain_capacity;
     char *last; /* the line remembered last */
 };
 
@@ -122,7 +122,7 @@ static void note(int sig)
 }
 
 /* The terminal as it was, then what the signal does by itself; back here only from a stop. */
-static void obey(struct line_editor *e, int sig)
+static void handle_signal(struct line_editor *e, int sig)
 {
     struct sigaction usual = {.sa_handler = SIG_DFL}, ours;
     sigset_t one;
@@ -155,7 +155,7 @@ static int take_signals(struct line_editor *e)
         if (signals[i] == SIGWINCH)
             el_resize(e->el);
         else
-            obey(e, signals[i]);
+            handle_signal(e, signals[i]);
     }
     return 0;
 }
@@ -388,7 +388,7 @@ static enum line_read read_plain(struct line_editor *e, const char *prompt, stru
 {
     fputs(prompt, stderr);
     fflush(stderr);
-    ssize_t got = getline(&e->plain, &e->plain_room, stdin);
+    ssize_t got = getline(&e->plain, &e->plain_capacity, stdin);
     while (got > 0 && (e->plain[got - 1] == '\n' || e->plain[got - 1] == '\r'))
         e->plain[--got] = 0;
     if (got < 0) {
@@ -453,7 +453,7 @@ enum line_read line_editor_read(struct line_editor *e, const char *prompt, struc
                          .ends_pasted = paste_is_last(&e->pastes, got, n)};
     free(e->plain);
     e->plain = out->text = paste_expand(&e->pastes, got, n, &out->n, &any);
-    e->plain_room = 0;
+    e->plain_capacity = 0;
     if (!e->plain)
         return LINE_END;
     if (!any)

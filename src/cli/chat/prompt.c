@@ -35,8 +35,8 @@ char *prompt_file(const char *path, size_t *n)
     return NULL;
 }
 
-/* All of stdin; is_named: by a "-". Who started the program may have left a pipe open that nobody writes to: then it is said what is waited
- * for. A stdin that was closed is empty. */
+/* All of stdin; is_named: by a "-". It may be a pipe that nobody writes to: then a line on stderr says that the program waits for it. A
+ * stdin that was closed is empty. */
 static char *read_stdin(size_t *n, int is_named)
 {
     struct error err = {0};

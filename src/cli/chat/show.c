@@ -150,7 +150,7 @@ void print_answer_stats(struct chat *c, const struct stoker_stats *before, const
     fputc('\n', stderr);
     print_stream_line(stderr, before, &now, computed + n);
     print_plan_line(stderr, &plan);
-    if (!c->told_types++)
+    if (!c->named_types++)
         print_scalar_types(stderr, &plan);
     if (c->stats > 1)
         print_stream_table(stderr, &plan, before, &now, computed + n);

@@ -1,5 +1,5 @@
-/* One line on a terminal's stderr that says how far long work has come: how much of how much, how fast, and for how much longer. It is
- * gone when the work is done. Nothing is shown where stderr is no terminal, and nothing of work that takes less than PROGRESS_AFTER. */
+/* One line on a terminal's stderr with the progress of long work: how much of how much, how fast, and for how much longer. It is
+ * removed when the work is done. Nothing is shown where stderr is no terminal, and nothing of work that takes less than PROGRESS_AFTER. */
 #ifndef CLI_COMMON_PROGRESS_H
 #define CLI_COMMON_PROGRESS_H
 
@@ -18,6 +18,7 @@ struct progress {
     int is_terminal, is_shown;
 };
 
+/* Begins work of which `first` is done already (bytes or tokens, by unit). what: "loading"; it outlives p. Prints nothing yet. */
 void progress_begin(struct progress *p, const char *what, enum progress_unit unit, uint64_t first);
 /* So much of total is done. Call it at least twice a second, also where nothing has changed. */
 void progress_show(struct progress *p, uint64_t done, uint64_t total);

@@ -10,9 +10,9 @@
 enum { N_NUMBERS = 22, N_OTHERS = 4 };
 
 static struct flag table[N_NUMBERS + N_OTHERS];
-static const struct stoker_sampling *said; /* what the table sets */
+static const struct stoker_sampling *given; /* the struct whose fields the table sets */
 
-static size_t offset_of(const struct flag *f) { return (size_t)((const char *)f->to - (const char *)said); }
+static size_t offset_of(const struct flag *f) { return (size_t)((const char *)f->to - (const char *)given); }
 
 /* "--top-k" is top_k. */
 static void name_of(char name[40], const struct flag *f)
@@ -35,9 +35,9 @@ static void set_range(struct flag *f)
 
 struct flag_table sampling_flags(struct sampling_flags *f)
 {
-    struct stoker_sampling *s = &f->said;
+    struct stoker_sampling *s = &f->given;
     *f = (struct sampling_flags){0};
-    said = s;
+    given = s;
     const struct flag numbers[N_NUMBERS] = {
         {"--temp", NULL, FLAG_REAL, &s->temperature, 0, 0, "T",
          "temperature (default 0.8; 0: always the likeliest token)"},
@@ -57,13 +57,13 @@ struct flag_table sampling_flags(struct sampling_flags *f)
         {"--dynatemp-exponent", NULL, FLAG_REAL, &s->dynatemp_exponent, 0, 0, "E", "... its curve (default 1)"},
         {"--min-keep", NULL, FLAG_INT, &s->min_keep, 0, 0, "N", "tokens that every stage leaves (default 1)"},
         {"--repeat-penalty", NULL, FLAG_REAL, &s->repeat_penalty, 0, 0, "R",
-         "divides logits of tokens that were said (default 1: off)"},
+         "divides logits of tokens that occurred (default 1: off)"},
         {"--repeat-last-n", NULL, FLAG_INT, &s->repeat_last_n, 0, 0, "N",
          "tokens that penalties look back on (default 64; -1: all)"},
         {"--presence-penalty", NULL, FLAG_REAL, &s->presence_penalty, 0, 0, "X",
-         "off the logits of tokens that were said (default 0)"},
+         "off the logits of tokens that occurred (default 0)"},
         {"--frequency-penalty", NULL, FLAG_REAL, &s->frequency_penalty, 0, 0, "X",
-         "... each time they were said (default 0)"},
+         "... each time they occurred (default 0)"},
         {"--dry-multiplier", NULL, FLAG_REAL, &s->dry_multiplier, 0, 0, "X",
          "penalty of tokens that repeat a passage (default 0: off)"},
         {"--dry-base", NULL, FLAG_REAL, &s->dry_base, 0, 0, "B", "... its growth by length (default 1.75)"},
@@ -120,11 +120,11 @@ int sampling_flags_check(const char *command, struct sampling_flags *f)
     int none = f->breakers.n == 1 && strcmp(f->breakers.text[0], "none") == 0;
     for (int i = 0; i < f->breakers.n; i++)
         f->breaker_of[i] = (struct stoker_string){f->breakers.text[i], none ? 0 : strlen(f->breakers.text[i])};
-    if (f->said.mirostat == 1) {
+    if (f->given.mirostat == 1) {
         fprintf(stderr, "stoker %s: --mirostat 1: only 2 (the second version) and 0 (off) are possible\n", command);
         return 2;
     }
-    if (f->samplers && stoker_sampling_order(&f->said, f->samplers, strlen(f->samplers), &err)) {
+    if (f->samplers && stoker_sampling_order(&f->given, f->samplers, strlen(f->samplers), &err)) {
         fprintf(stderr, "stoker %s: --%s\n", command, err.text);
         return 2;
     }
@@ -135,14 +135,14 @@ void sampling_flags_apply(const struct sampling_flags *f, struct stoker_sampling
 {
     for (int i = 0; i < N_NUMBERS; i++) {
         size_t at = offset_of(&table[i]);
-        const void *value = (const char *)&f->said + at;
+        const void *value = (const char *)&f->given + at;
         if (table[i].kind == FLAG_INT && *(const int *)value != INT_MIN)
             memcpy((char *)s + at, value, sizeof(int));
         else if (table[i].kind == FLAG_REAL && !isnan(*(const double *)value))
             memcpy((char *)s + at, value, sizeof(double));
     }
     if (f->samplers)
-        memcpy(s->order, f->said.order, sizeof s->order);
+        memcpy(s->order, f->given.order, sizeof s->order);
     if (f->breakers.n) {
         s->dry_breakers = f->breaker_of;
         s->n_dry_breakers = (size_t)f->breakers.n;
@@ -151,8 +151,8 @@ void sampling_flags_apply(const struct sampling_flags *f, struct stoker_sampling
         s->bias = f->bias_of;
         s->n_bias = (size_t)f->bias.n;
     }
-    if (f->said.has_seed) {
-        s->seed = f->said.seed;
+    if (f->given.has_seed) {
+        s->seed = f->given.seed;
         s->has_seed = 1;
     }
 }

@@ -6,7 +6,7 @@
 #include "cli/common/flags.h"
 
 struct sampling_flags {
-    struct stoker_sampling said;                  /* values of the flags; numbers that no flag set are NAN, INT_MIN */
+    struct stoker_sampling given;                 /* values of the flags; numbers that no flag set are NAN, INT_MIN */
     const char *samplers;                         /* the value of --samplers, or NULL */
     struct text_list bias, breakers;              /* values of --logit-bias and --dry-sequence-breakers */
     struct stoker_logit_bias bias_of[TEXTS_MOST]; /* [bias.n] the same, parsed */

@@ -1,4 +1,4 @@
-/* "did you mean": the known word that a mistyped one is nearest to. */
+/* "did you mean": the known word that is nearest to a mistyped one. */
 #ifndef CLI_COMMON_SUGGEST_H
 #define CLI_COMMON_SUGGEST_H
 
@@ -11,6 +11,7 @@ struct suggestion {
     size_t distance;
 };
 
+/* Begins a search for the word typed [n], which outlives s and need not end in NUL. */
 void suggest_begin(struct suggestion *s, const char *typed, size_t n);
 /* A word that it may have been; it lives as long as the suggestion. NULL is none. */
 void suggest_try(struct suggestion *s, const char *word);

@@ -1,4 +1,4 @@
-/* Turns that the template can render: what it cannot is said in other words. Steps 5 to 12 of templates.md 6, in their order,
+/* Turns that the template can render: what it cannot render is expressed in another form. Steps 5 to 12 of templates.md 6, in their order,
  * and the joining of step 13. */
 #include "text/chat/template_inner.h"
 #include "text/tools/write.h"
@@ -24,7 +24,7 @@ static void join_leading_systems(struct conversation *t)
 }
 
 /* Later ones as text of the user. */
-static void remind(struct conversation *t)
+static void system_as_reminders(struct conversation *t)
 {
     static const char open[] = "<system-reminder>\n", close[] = "\n</system-reminder>\n";
     struct jbuffer waiting = jbuffer_new(t->run);
@@ -270,7 +270,7 @@ void conversation_shape(struct conversation *t)
     const struct template_caps *caps = t->caps;
     join_leading_systems(t);
     if (!caps->system_later)
-        remind(t);
+        system_as_reminders(t);
     if (t->tools.type == J_LIST && !caps->tools)
         teach_tools(t);
     if (!caps->parallel)

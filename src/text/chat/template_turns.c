@@ -201,7 +201,7 @@ static int is_alnum9(const struct jstring *s)
 }
 
 /* The id as the template wants it. */
-static void settle_id(struct conversation *t, struct turn_call *c)
+static void resolve_id(struct conversation *t, struct turn_call *c)
 {
     char text[32];
     if (t->caps->id == CALL_ID_ALNUM9 && !(c->id && is_alnum9(c->id))) {
@@ -280,7 +280,7 @@ void conversation_read(struct conversation *t)
     link_results(t);
     for (size_t i = 0; i < t->n; i++)
         for (size_t k = 0; k < t->turn[i].n_call; k++)
-            settle_id(t, &t->turn[i].call[k]);
+            resolve_id(t, &t->turn[i].call[k]);
     for (size_t i = 0; i < t->n; i++) {
         struct turn *turn = &t->turn[i];
         if (!turn->of)

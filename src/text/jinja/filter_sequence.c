@@ -288,7 +288,7 @@ static struct jvalue filter_map(struct jcall *c)
 }
 
 /* Those whose truth, or the answer of whose test, is wanted; of the attribute that arg[0] names when by_path. */
-static struct jvalue choose(struct jcall *c, int by_path, int wanted)
+static struct jvalue choose(struct jcall *c, int by_path, int expected)
 {
     struct jlist *l = jlist_new(c->run, 0);
     size_t first = (size_t)by_path;
@@ -310,7 +310,7 @@ static struct jvalue choose(struct jcall *c, int by_path, int wanted)
         struct jvalue v = by_path ? jget_path(c->run, item, c->arg[0]) : item;
         if (b)
             v = jbuiltin_call(c->run, b, v, c->arg + first + 1, c->n - first - 1, c->keyed, c->n_keyed);
-        if (jtruth(v) == wanted)
+        if (jtruth(v) == expected)
             jlist_add(c->run, l, item);
     }
     return jlazyv(l);

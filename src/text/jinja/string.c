@@ -97,7 +97,7 @@ void jbuffer_reserve(struct jbuffer *b, size_t n)
     b->cap = n;
 }
 
-static void buffer_room(struct jbuffer *b, size_t more)
+static void buffer_grow(struct jbuffer *b, size_t more)
 {
     struct jrun *r = b->run;
     if (more > r->string_limit || b->n > r->string_limit - more)
@@ -130,7 +130,7 @@ static void add(struct jbuffer *b, const char *bytes, size_t n, uint8_t origin, 
 {
     if (n == 0)
         return;
-    buffer_room(b, n);
+    buffer_grow(b, n);
     jwork(b->run, 2 + n / 16);
     if (b->n == 0 && !mark && !b->mark)
         b->origin = origin;

@@ -301,7 +301,9 @@ size_t jfloat_text(struct jrun *r, double f, char *out);
 
 /* ---- comparing: compare.c ---- */
 
+/* 1: v is true as a condition, as in Python: not undefined, none, false, zero or empty. */
 int jtruth(struct jvalue v);
+/* 1: a == b, as in Python. Leaves the run with an error where values are nested too deeply. */
 int jequal(struct jrun *r, struct jvalue a, struct jvalue b);
 /* -1, 0 or 1; 2: a NaN is among them. Types that have no order leave the run with an error, which names the operator. */
 int jorder(struct jrun *r, struct jvalue a, struct jvalue b, const char *operator_);

@@ -57,10 +57,10 @@ struct product {
     const struct regex_code_points *code_points;
     struct nfa *nfa; /* [n] one a pattern */
     uint32_t n;
-    uint32_t *at;                      /* [n + 1] first item of each pattern: its state 0; state 1 is "found" */
-    uint32_t *of;                      /* [items] pattern */
-    uint32_t *again, n_again;          /* patterns that may begin behind any code point */
-    uint32_t n_wanted, n_wanted_again; /* patterns that are not barred, and those of them that may begin so */
+    uint32_t *at;                          /* [n + 1] first item of each pattern: its state 0; state 1 is "found" */
+    uint32_t *of;                          /* [items] pattern */
+    uint32_t *again, n_again;              /* patterns that may begin behind any code point */
+    uint32_t n_required, n_required_again; /* patterns that are not barred, and those of them that may begin so */
 
     struct code_point_class *class; /* what steps read, each once; and the code points of names */
     uint32_t n_class;
@@ -89,7 +89,7 @@ struct product {
     uint32_t n_move, capacity_move;
     uint32_t *head, *head_round; /* [n_kind] moves */
     uint32_t turn;
-    uint32_t *touched, n_touched;
+    uint32_t *read_kind, n_read_kind;
     struct group *group;
     struct grammar_range *range;
     struct known *known;
@@ -191,13 +191,13 @@ static int is_dead(const struct product *x)
     if (!p->all)
         return p->none < 0 && x->n_list == 0 && x->n_again == 0;
     for (uint32_t k = 0; k < x->n_found; k++)
-        if (x->found[k] >= x->n_wanted)
+        if (x->found[k] >= x->n_required)
             return 1;
     for (uint32_t k = 0; k < x->n_list; k++) {
         uint32_t i = x->of[x->list[k]];
-        patterns += i < x->n_wanted && (k == 0 || x->of[x->list[k - 1]] != i);
+        patterns += i < x->n_required && (k == 0 || x->of[x->list[k - 1]] != i);
     }
-    return patterns < x->n_wanted && x->n_wanted_again == 0;
+    return patterns < x->n_required && x->n_required_again == 0;
 }
 
 /* ---- states of the product -------------------------------------------------------------------------------------------------------- */
@@ -265,20 +265,20 @@ static uint32_t follow(struct product *x, uint32_t from, uint32_t kind)
 /* ---- steps of the product --------------------------------------------------------------------------------------------------------- */
 
 /* Begins the list of moves of a kind, once a state. */
-static void touch(struct product *x, uint32_t kind)
+static void begin_moves(struct product *x, uint32_t kind)
 {
     if (x->head_round[kind] == x->turn)
         return;
     x->head_round[kind] = x->turn;
     x->head[kind] = 0;
-    x->touched[x->n_touched++] = kind;
+    x->read_kind[x->n_read_kind++] = kind;
 }
 
 /* What a state reads, by kind. */
 static void read_code_points(struct product *x, const struct state *s)
 {
     x->turn++;
-    x->n_touched = x->n_move = 0;
+    x->n_read_kind = x->n_move = 0;
     for (uint32_t k = s->first; k < s->first + s->n; k++) {
         uint32_t i = x->of[x->item[k]];
         const struct nfa *a = &x->nfa[i];
@@ -293,14 +293,14 @@ static void read_code_points(struct product *x, const struct state *s)
             }
             for (uint32_t j = x->first_kind[class]; j < x->first_kind[class + 1]; j++) {
                 uint32_t kind = x->kind[j];
-                touch(x, kind);
+                begin_moves(x, kind);
                 x->move[x->n_move] = (struct move){x->at[i] + a->step[e].to, x->head[kind]};
                 x->head[kind] = ++x->n_move;
             }
         }
     }
     for (int32_t c = s->name == NO_NAME ? -1 : x->name[s->name].child; c >= 0; c = x->name[c].sibling)
-        touch(x, x->name[c].kind);
+        begin_moves(x, x->name[c].kind);
 }
 
 static int by_target(const void *a, const void *b)
@@ -327,7 +327,7 @@ static grammar_expr code_points_of(struct product *x, const uint32_t *kind, uint
 {
     const struct code_point_kinds *l = &x->kinds;
     uint32_t n_range = 0;
-    x->turn++; /* of marks, as kinds are touched */
+    x->turn++; /* as read_kind[] is begun anew */
     for (uint32_t k = 0; k < n; k++)
         x->head_round[kind[k]] = x->turn;
     for (uint32_t k = 0, i = 0; others ? k < l->n_kind : i < n; k++, i++) {
@@ -381,9 +381,9 @@ static uint32_t tail_state(uint32_t i) { return UINT32_MAX - i; } /* until the n
 static int all_found(const struct product *x)
 {
     for (uint32_t k = 0; k < x->n_found; k++)
-        if (x->found[k] >= x->n_wanted)
+        if (x->found[k] >= x->n_required)
             return 0;
-    return x->n_found == x->n_wanted;
+    return x->n_found == x->n_required;
 }
 
 /* If the text may end here. */
@@ -415,16 +415,16 @@ static void steps_of(struct product *x, uint32_t from)
     if (x->failed || (x->p->max >= 0 && s.length >= x->p->max))
         return;
     read_code_points(x, &s);
-    uint32_t n_touched = x->n_touched;
-    uint32_t rest = n_touched < x->kinds.n_kind ? follow(x, from, NOWHERE) : NOWHERE;
-    for (uint32_t k = 0; k < n_touched && !x->failed; k++)
-        x->group[n++] = (struct group){follow(x, from, x->touched[k]), x->touched[k]};
+    uint32_t n_read_kind = x->n_read_kind;
+    uint32_t rest = n_read_kind < x->kinds.n_kind ? follow(x, from, NOWHERE) : NOWHERE;
+    for (uint32_t k = 0; k < n_read_kind && !x->failed; k++)
+        x->group[n++] = (struct group){follow(x, from, x->read_kind[k]), x->read_kind[k]};
     if (x->failed || compile_work(x->compile, 8 * (uint64_t)n)) {
         x->failed = 1;
         return;
     }
     qsort(x->group, n, sizeof *x->group, by_target);
-    uint32_t apart = 0, *kind = x->touched; /* what does not lead where the rest leads */
+    uint32_t apart = 0, *kind = x->read_kind; /* what does not lead where the rest leads */
     for (uint32_t i = 0, k; i < n && !x->failed; i = k) {
         for (k = i; k < n && x->group[k].to == x->group[i].to; k++)
             kind[k - i] = x->group[k].kind;
@@ -476,7 +476,7 @@ static int add_patterns(struct product *x)
 {
     const struct regex_product *p = x->p;
     x->n = (uint32_t)p->n_pattern;
-    x->n_wanted = x->n - (uint32_t)p->n_barred;
+    x->n_required = x->n - (uint32_t)p->n_barred;
     x->nfa = compile_zeroed(x->compile, p->n_pattern + 1, sizeof *x->nfa);
     x->at = compile_zeroed(x->compile, p->n_pattern + 2, sizeof *x->at);
     if (!x->nfa || !x->at)
@@ -539,16 +539,16 @@ static int add_kinds(struct product *x)
     uint32_t n = 0, capacity = 0;
     x->head = compile_alloc(x->compile, l->n_kind + 1, sizeof *x->head);
     x->head_round = compile_zeroed(x->compile, l->n_kind + 1, sizeof *x->head_round);
-    x->touched = compile_alloc(x->compile, l->n_kind + 1, sizeof *x->touched);
+    x->read_kind = compile_alloc(x->compile, l->n_kind + 1, sizeof *x->read_kind);
     x->group = compile_alloc(x->compile, l->n_kind + 1, sizeof *x->group);
     x->first_kind = compile_zeroed(x->compile, x->n_class + 1, sizeof *x->first_kind);
-    if (!x->head || !x->head_round || !x->touched || !x->group || !x->first_kind)
+    if (!x->head || !x->head_round || !x->read_kind || !x->group || !x->first_kind)
         return -1;
     for (uint32_t c = 0; c < x->n_class; c++) {
-        int64_t more = code_points_of_class(l, &x->class[c], x -> touched);
+        int64_t more = code_points_of_class(l, &x->class[c], x -> read_kind);
         if (more < 0 || space_for(x, &x->kind, n, (uint32_t)more + 1, &capacity, sizeof *x->kind))
             return -1;
-        memcpy(x->kind + n, x->touched, (size_t)more * sizeof *x->kind);
+        memcpy(x->kind + n, x->read_kind, (size_t)more * sizeof *x->kind);
         x->first_kind[c + 1] = n += (uint32_t)more;
     }
     for (int32_t k = 1; k < x->n_name; k++)
@@ -568,7 +568,7 @@ static void find_again(struct product *x)
         tidy_list(x);
         if (x->n_list > 0)
             x->again[x->n_again++] = i;
-        x->n_wanted_again += x->n_list > 0 && i < x->n_wanted;
+        x->n_required_again += x->n_list > 0 && i < x->n_required;
     }
 }
 
@@ -645,7 +645,7 @@ static void product_free(struct product *x)
     code_points_free(&x->kinds);
     void *const all[] = {x->nfa,   x->at,    x->of,    x->again,      x->class,       x->class_of,    x->first_kind,
                          x->kind,  x->name,  x->state, x->item,       x->step,        x->first_step,  x->list,
-                         x->seen,  x->found, x->move,  x->head,       x->head_round,  x->found_round, x->touched,
+                         x->seen,  x->found, x->move,  x->head,       x->head_round,  x->found_round, x->read_kind,
                          x->group, x->range, x->known, x->known_kind, x->known_bucket};
     for (size_t i = 0; i < sizeof all / sizeof *all; i++)
         compile_free(c, all[i]);

@@ -46,14 +46,14 @@ int source_is_finite(const float *logits, int n)
 static int is_candidate(const struct source *from, int i)
 {
     return from->logits[i] > -INFINITY && (!from->allowed || from->allowed[i]) &&
-           !(from->n_touched && from->is_touched[i]);
+           !(from->n_changed && from->is_changed[i]);
 }
 
-/* The next touched candidate from number *k on. */
-static int next_touched(const struct source *from, size_t *k, struct candidate *c)
+/* The next changed candidate from number *k on. */
+static int next_changed(const struct source *from, size_t *k, struct candidate *c)
 {
-    while (*k < from->n_touched) {
-        int32_t id = from->touched[(*k)++];
+    while (*k < from->n_changed) {
+        int32_t id = from->changed[(*k)++];
         *c = (struct candidate){from->value[id], id};
         if (c->value > -INFINITY)
             return 1;
@@ -245,7 +245,7 @@ void candidates_first(struct candidates *l, const struct source *from, size_t k)
         insert_block(l, from, i, i + BLOCK, k);
     }
     insert_block(l, from, i, from->n_vocab, k);
-    for (size_t t = 0; next_touched(from, &t, &c);)
+    for (size_t t = 0; next_changed(from, &t, &c);)
         insert(l, &c, k);
     one_bucket(l, 1);
 }
@@ -266,7 +266,7 @@ static void find_range(struct candidates *l, const struct source *from)
             top = x > top ? x : top;
             low = x < low ? x : low;
         }
-    for (size_t t = 0; next_touched(from, &t, &c);) {
+    for (size_t t = 0; next_changed(from, &t, &c);) {
         top = c.value > top ? c.value : top;
         low = c.value < low ? c.value : low;
     }
@@ -284,7 +284,7 @@ void candidates_all(struct candidates *l, const struct source *from)
     for (int i = 0; i < from->n_vocab; i++)
         if (is_candidate(from, i))
             next[bucket_of(l, from->logits[i])]++;
-    for (size_t t = 0; next_touched(from, &t, &c);)
+    for (size_t t = 0; next_changed(from, &t, &c);)
         next[bucket_of(l, c.value)]++;
     for (int b = 0; b < BUCKETS; b++) {
         uint32_t count = next[b];
@@ -294,7 +294,7 @@ void candidates_all(struct candidates *l, const struct source *from)
     for (int i = 0; i < from->n_vocab; i++)
         if (is_candidate(from, i))
             l->c[next[bucket_of(l, from->logits[i])]++] = (struct candidate){from->logits[i], i};
-    for (size_t t = 0; next_touched(from, &t, &c);)
+    for (size_t t = 0; next_changed(from, &t, &c);)
         l->c[next[bucket_of(l, c.value)]++] = c;
     memset(l->in_order, 0, sizeof l->in_order);
     l->n_bucket = BUCKETS;

@@ -22,11 +22,11 @@ struct source {
     const float *logits;
     const uint8_t *allowed; /* [n_vocab] or NULL */
     int n_vocab;
-    /* tokens whose value is not their logit: at the head of `touched`, marked, with their value; removed ones are -INFINITY */
-    int32_t *touched;    /* [n_vocab] */
-    uint8_t *is_touched; /* [n_vocab] */
+    /* tokens whose value is not their logit: at the head of `changed`, marked, with their value; removed ones are -INFINITY */
+    int32_t *changed;    /* [n_vocab] */
+    uint8_t *is_changed; /* [n_vocab] */
     double *value;       /* [n_vocab] */
-    size_t n_touched;
+    size_t n_changed;
 };
 
 struct candidates {

@@ -55,9 +55,9 @@ static size_t lay_out(struct sampler_history *h, char *base, const struct sampli
     size_t at = round_up(sizeof *h, 64), vocab = round_up((size_t)h->n_vocab * 4, 64), all = round_up(n_token * 4, 64);
     uint32_t **parts[8] = {&h->token, &h->before, &h->same, &h->count, &h->present_index, &h->last, &h->longest};
     int has_penalties = history_has_penalties(how), has_dry = history_has_dry(how);
-    int wanted[8] = {1, has_dry, has_dry, has_penalties, has_penalties, has_dry, has_dry};
+    int is_used[8] = {1, has_dry, has_dry, has_penalties, has_penalties, has_dry, has_dry};
     for (int i = 0; i < 7; i++) {
-        if (!wanted[i])
+        if (!is_used[i])
             continue;
         if (base)
             *parts[i] = (uint32_t *)(base + at);

@@ -23,7 +23,7 @@ struct sampler {
 /* ---- memory ---------------------------------------------------------------------------------------------------------------- */
 
 struct parts {
-    size_t candidates, values, touched, marks, end;
+    size_t candidates, values, changed, marks, end;
 };
 
 static struct parts lay_out(int n_vocab)
@@ -31,8 +31,8 @@ static struct parts lay_out(int n_vocab)
     size_t n = (size_t)n_vocab;
     struct parts p = {.candidates = round_up(sizeof(struct sampler), 64)};
     p.values = p.candidates + round_up(n * sizeof(struct candidate), 64);
-    p.touched = p.values + round_up(n * sizeof(double), 64);
-    p.marks = p.touched + round_up(n * sizeof(int32_t), 64);
+    p.changed = p.values + round_up(n * sizeof(double), 64);
+    p.marks = p.changed + round_up(n * sizeof(int32_t), 64);
     p.end = p.marks + round_up(n, 64);
     return p;
 }
@@ -47,39 +47,39 @@ struct sampler *sampler_init(void *mem, int n_vocab)
     memset(s, 0, sizeof *s);
     s->list.c = (struct candidate *)(base + p.candidates);
     s->source = (struct source){.n_vocab = n_vocab,
-                                .touched = (int32_t *)(base + p.touched),
-                                .is_touched = (uint8_t *)base + p.marks,
+                                .changed = (int32_t *)(base + p.changed),
+                                .is_changed = (uint8_t *)base + p.marks,
                                 .value = (double *)(base + p.values)};
-    memset(s->source.is_touched, 0, (size_t)n_vocab);
+    memset(s->source.is_changed, 0, (size_t)n_vocab);
     return s;
 }
 
 /* ---- values that are not the logits: bias, penalties, DRY ------------------------------------------------------------------- */
 
 /* The value of a token, to be changed; NULL where it is no candidate. */
-static double *touch(struct source *from, int32_t id)
+static double *change_value(struct source *from, int32_t id)
 {
-    if (!from->is_touched[id]) {
+    if (!from->is_changed[id]) {
         if (!(from->logits[id] > -INFINITY) || (from->allowed && !from->allowed[id]))
             return NULL;
-        from->is_touched[id] = 1;
-        from->touched[from->n_touched++] = id;
+        from->is_changed[id] = 1;
+        from->changed[from->n_changed++] = id;
         from->value[id] = from->logits[id];
     }
     return &from->value[id];
 }
 
-static void untouch(struct source *from)
+static void forget_changed(struct source *from)
 {
-    for (size_t i = 0; i < from->n_touched; i++)
-        from->is_touched[from->touched[i]] = 0;
-    from->n_touched = 0;
+    for (size_t i = 0; i < from->n_changed; i++)
+        from->is_changed[from->changed[i]] = 0;
+    from->n_changed = 0;
 }
 
 static void apply_bias(struct source *from, const struct logit_bias *bias, size_t n)
 {
     for (size_t i = 0; i < n; i++) {
-        double *value = bias[i].id >= 0 && bias[i].id < from->n_vocab ? touch(from, bias[i].id) : NULL;
+        double *value = bias[i].id >= 0 && bias[i].id < from->n_vocab ? change_value(from, bias[i].id) : NULL;
         if (value)
             *value += bias[i].bias;
     }
@@ -91,7 +91,7 @@ static void apply_penalties(struct source *from, const struct sampler_history *h
     const uint32_t *count;
     uint32_t n = h && history_has_penalties(how) ? history_repeated(h, &id, &count) : 0;
     for (uint32_t i = 0; i < n; i++) {
-        double *value = touch(from, id[i]), r = how->repeat_penalty;
+        double *value = change_value(from, id[i]), r = how->repeat_penalty;
         if (!value || *value == -INFINITY)
             continue;
         *value = *value > 0 ? *value / r : *value * r;
@@ -118,7 +118,7 @@ struct dry {
 static void dry_before(void *arg, int32_t id, uint32_t length)
 {
     const struct dry *d = arg;
-    double *value = touch(&d->sampler->source, id);
+    double *value = change_value(&d->sampler->source, id);
     if (value)
         *value -= dry_penalty(d->how, length);
 }
@@ -128,8 +128,8 @@ static void dry_among(void *arg, int32_t id, uint32_t length)
 {
     const struct dry *d = arg;
     struct source *from = &d->sampler->source;
-    from->is_touched[id] = 1;
-    from->touched[from->n_touched++] = id;
+    from->is_changed[id] = 1;
+    from->changed[from->n_changed++] = id;
     from->value[id] = dry_penalty(d->how, length);
 }
 
@@ -139,14 +139,14 @@ static void cut_dry(struct sampler *s, const struct sampling *how, struct sample
     struct source *from = &s->source;
     if (!h || !history_has_dry(how))
         return;
-    untouch(from);
+    forget_changed(from);
     history_matches(h, how, dry_among, &(struct dry){s, how});
-    for (size_t i = l->begin; from->n_touched && i < l->end; i++)
-        if (from->is_touched[l->c[i].id])
+    for (size_t i = l->begin; from->n_changed && i < l->end; i++)
+        if (from->is_changed[l->c[i].id])
             l->c[i].value -= from->value[l->c[i].id];
-    if (from->n_touched)
+    if (from->n_changed)
         candidates_changed(l);
-    untouch(from);
+    forget_changed(from);
 }
 
 /* ---- stages ---------------------------------------------------------------------------------------------------------------- */
@@ -403,7 +403,7 @@ int32_t sampler_pick(struct sampler *s, const struct sampling *how, const struct
     apply_bias(&s->source, row->bias, row->n_bias);
     apply_penalties(&s->source, row->history, how);
     int n = chain_of(how, row, chain), done = collect(s, how, row, chain, n);
-    untouch(&s->source);
+    forget_changed(&s->source);
     if (candidates_count(&s->list) == 0)
         return no_candidate(row, err);
     for (; done < n; done++)

@@ -55,6 +55,7 @@ struct sampling {       /* sampling_check() says whether all of it is in range *
     uint8_t order[STAGE_END + 1]; /* enum sampling_stage, up to STAGE_END */
 };
 
+/* The defaults, the same for every model: docs/spec/sampling.md. */
 struct sampling sampling_defaults(void);
 
 struct sampling_range {

@@ -6,9 +6,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { FEW = 64 };
+enum { SHORT = 64 };
 
-static int heap_room(struct heap *h)
+static int heap_grow(struct heap *h)
 {
     size_t cap = h->cap ? 2 * h->cap : 64;
     uint64_t *grown = reqmem_realloc(h->item, cap * sizeof *grown);
@@ -21,7 +21,7 @@ static int heap_room(struct heap *h)
 
 int heap_push(struct heap *h, uint64_t item)
 {
-    if (h->n == h->cap && heap_room(h) != 0)
+    if (h->n == h->cap && heap_grow(h) != 0)
         return -1;
     size_t at = h->n++;
     for (; at > 0 && h->item[(at - 1) / 2] > item; at = (at - 1) / 2)
@@ -49,7 +49,7 @@ uint64_t heap_pop(struct heap *h)
 
 static int append(struct heap *h, uint64_t item)
 {
-    if (h->n == h->cap && heap_room(h) != 0)
+    if (h->n == h->cap && heap_grow(h) != 0)
         return -1;
     h->item[h->n++] = item;
     return 0;
@@ -62,8 +62,8 @@ static int queue_push(struct rank_queue *q, uint64_t item)
     return append(&q->bucket[item == q->last ? 0 : 64 - __builtin_clzll(item ^ q->last)], item);
 }
 
-/* Deal the first bucket that holds anything out to those before it. 1: bucket 0 holds the least items; 0: there are none. */
-static int queue_deal(struct rank_queue *q)
+/* Distribute the first non-empty bucket over those before it. 1: bucket 0 holds the least items; 0: there are none. */
+static int queue_distribute(struct rank_queue *q)
 {
     int b = 0;
     while (b <= 64 && q->bucket[b].n == 0)
@@ -84,7 +84,7 @@ static int queue_deal(struct rank_queue *q)
 /* 1 and the least item; 0: empty; -1: no memory. */
 static int queue_pop(struct rank_queue *q, uint64_t *item)
 {
-    int rc = queue_deal(q);
+    int rc = queue_distribute(q);
     if (rc < 0 || (rc == 0 && q->early.n == 0))
         return rc;
     if (q->early.n > 0 && (rc == 0 || q->early.item[0] < q->last)) {
@@ -123,10 +123,10 @@ static int rank_pair(struct merger *m, int32_t at, merge_rank *rank, const void 
 }
 
 /* Words are short: then looking at every rank again is faster than a heap. */
-static void run_few(struct merger *m, merge_rank *rank, const void *context)
+static void run_short(struct merger *m, merge_rank *rank, const void *context)
 {
     struct symbol *s = m->symbol;
-    uint32_t ranks[FEW];
+    uint32_t ranks[SHORT];
     size_t n = m->n;
     for (size_t i = 0; i + 1 < n; i++)
         ranks[i] = rank(context, &s[i], &s[i + 1], &s[i].joined);
@@ -181,9 +181,9 @@ static int run_many(struct merger *m, merge_rank *rank, const void *context)
 
 int merge_run(struct merger *m, merge_rank *rank, const void *context)
 {
-    if (m->n > FEW)
+    if (m->n > SHORT)
         return run_many(m, rank, context);
-    run_few(m, rank, context);
+    run_short(m, rank, context);
     return 0;
 }
 

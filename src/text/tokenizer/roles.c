@@ -124,7 +124,7 @@ static void remove_end(struct tokenizer *t, int32_t id)
 }
 
 /* Families in which one of the names above means something else. */
-static void settle_families(struct tokenizer *t)
+static void resolve_families(struct tokenizer *t)
 {
     int32_t end = named(t, "<|end|>");
     int calls = named(t, "<|call|>") >= 0 || named(t, "<|calls|>") >= 0;
@@ -145,7 +145,7 @@ static void settle_families(struct tokenizer *t)
     }
 }
 
-static void settle_ends(struct tokenizer *t, const struct gguf *g)
+static void resolve_ends(struct tokenizer *t, const struct gguf *g)
 {
     add_end(t, t->eos);
     for (size_t i = 0; i < sizeof roles / sizeof *roles; i++) {
@@ -166,12 +166,12 @@ static void settle_ends(struct tokenizer *t, const struct gguf *g)
     }
     for (int i = 0; i < t->n_vocab; i++) /* before families change what the file says */
         t->hidden[i] = t->type[i] == TOKEN_CONTROL || t->type[i] == TOKEN_UNKNOWN;
-    settle_families(t);
+    resolve_families(t);
 }
 
 static int holds(const char *text, size_t n, const char *what) { return memmem(text, n, what, strlen(what)) != NULL; }
 
-static void settle_sampleable(struct tokenizer *t)
+static void resolve_sampleable(struct tokenizer *t)
 {
     for (int i = 0; i < t->n_vocab; i++) {
         const uint32_t *start = &t->text.start[i];
@@ -218,8 +218,8 @@ int roles_load(struct tokenizer *t, const struct gguf *g, struct error *err)
         t->add_bos = forced;
         t->add_space_prefix = 0;
     }
-    settle_ends(t, g);
-    settle_sampleable(t);
+    resolve_ends(t, g);
+    resolve_sampleable(t);
     return 0;
 }
 

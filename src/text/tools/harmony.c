@@ -143,7 +143,7 @@ static int header(struct tool_parser *p)
     }
     flow_gap(&p->content);
     flow_gap(&p->reasoning);
-    if (s != SCAN_OK || which != 0) { /* cut off: nothing was said */
+    if (s != SCAN_OK || which != 0) { /* cut off before any arguments */
         p->head = at;
         p->state = BETWEEN;
         return s == SCAN_OK;
