@@ -1,7 +1,7 @@
 /* links: server engine text model store op kernel format base
  *
- * Memory that the system refuses: every allocation of what a user of the library does fails once, and fails together with all that
- * follow it. Each time the answer is what it is otherwise, or one sentence; nothing crashes, hangs or leaks, and a later try with
+ * Failing allocations: in each use of the library every allocation fails once alone, and once together with all that
+ * follow it. Each time the result is the usual one or an error with one sentence; nothing crashes, hangs or leaks, and a later try with
  * memory succeeds.
  *
  *     build/tests/allocation_failures [SCENARIO [FROM [TO]]]
@@ -37,12 +37,13 @@ int main(void)
 }
 #else
 
-/* ---- an allocator that fails when it is told to ------------------------------------------------------------------------------- */
+/* ---- an allocator that fails on demand ----------------------------------------------------------------------------------- */
 
 enum { NEVER = -1 };
-static atomic_long n_allocation, fail_at = NEVER; /* allocations since they are counted; the first that fails */
+static atomic_long n_allocation,
+    fail_at = NEVER; /* allocations since counting began; the number of the first that fails */
 static atomic_int fail_for_good, n_failed, counting;
-static atomic_long n_live, n_mapped; /* allocations, and pages of mappings, that nobody gave back */
+static atomic_long n_live, n_mapped; /* allocations, and pages of mappings, that were not freed */
 
 extern void *__libc_malloc(size_t n);
 extern void *__libc_calloc(size_t n, size_t size);
@@ -62,7 +63,7 @@ static int fails(void)
     return 1;
 }
 
-/* What others keep for good is not counted: PCRE2 memory for compiled patterns, the C library what hangs on the stacks of threads that
+/* Memory that libraries never free is not counted: PCRE2 keeps compiled patterns, the C library what belongs to the stacks of threads that
  * ended. */
 enum { UNCOUNTED_MOST = 512 };
 static _Atomic(void *) uncounted[UNCOUNTED_MOST];
@@ -333,7 +334,7 @@ static void *serve(void *arg)
     return NULL;
 }
 
-/* The status of an answer that came whole; 0: the connection ended before. Without a call of malloc(). */
+/* The status of a complete answer; 0: the connection ended before. Does not call malloc(). */
 static int ask(const char *path, const char *body)
 {
     static char out[4096], in[1 << 16];
@@ -425,8 +426,8 @@ static void server(void)
 static const struct scenario {
     const char *name;
     void (*run)(void);
-    int stride; /* of the allocations that are refused where no scenario is named: a server's take long */
-    int slack; /* blocks that may be there beyond those of a run that nothing was refused: threads that are not waited for */
+    int stride; /* of the allocations that are refused where no scenario is named: those of a server take long */
+    int slack;  /* blocks that may remain beyond those of a run without failures: of threads that are not joined */
 } scenarios[] = {{"load", load, 1},
                  {"text", text, 1},
                  {"steps", steps, 1},
@@ -441,7 +442,7 @@ static void case_of(const struct scenario *s, long at, int for_good, long kept)
     long live = n_live, mapped = n_mapped;
     s->run();
     for (int i = 0; i < 400 && n_live - live > kept;
-         i++) /* threads of a reader end by themselves: a drive may hold them up */
+         i++) /* the threads of a reader are not joined: a slow drive may delay their end */
         usleep(5000);
     report->kept = n_live - live;
     report->mapped = n_mapped - mapped;
@@ -450,7 +451,7 @@ static void case_of(const struct scenario *s, long at, int for_good, long kept)
 }
 
 /* 1: as it should be. */
-enum { KEPT_MOST = 8 }; /* what the C library has for good after its first use */
+enum { KEPT_MOST = 8 }; /* allocations that the C library keeps after its first use */
 
 static int forked(const struct scenario *s, long at, int for_good, long kept)
 {
@@ -477,7 +478,7 @@ static int forked(const struct scenario *s, long at, int for_good, long kept)
     return 0;
 }
 
-/* What a scenario allocates differs by some from run to run where threads meet: it is over when several in a row had nothing to refuse. */
+/* With threads the number of allocations differs from run to run: a scenario is done when several runs in a row met no failure. */
 static int sweep(const struct scenario *s, long from, long to, int stride)
 {
     int failed = !forked(s, NEVER, 0, KEPT_MOST);

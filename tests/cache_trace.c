@@ -1,13 +1,13 @@
 /* links: store format base */
 /* The cache's decisions on recorded routes against the simulator's (the rules' other implementation, tools/cachesim.py): row by row
- * the same events; prompts in chunks, whose waves and room the simulator does not have, at most so many bytes more and as many hits
+ * the same events; prompts in chunks, whose waves and slot sizes the simulator does not know, at most so many bytes more and as many hits
  * afterwards.
  *
- *   cache_trace                                       every case below: traces of the test data, and beside them what the simulator
- *                                                     says of them (tools/cache_events.sh)
+ *   cache_trace                                       every case below: traces of the test data, and beside them the events of the
+ *                                                     simulator (tools/cache_events.sh)
  *   cache_trace TRACE SLOTS[,SLOTS] [PROMPT CHUNK]    the events of one run, as lines of JSON
  *
- * The store is the real one; its files are holes, so that reads cost nothing. */
+ * The store is the real one; its files are sparse, so that reads cost nothing. */
 #include "base/error.h"
 #include "base/file.h"
 #include "base/log.h"
@@ -42,7 +42,7 @@ struct run {
 
 static int number(const json_t *head, const char *key) { return (int)json_integer_value(json_object_get(head, key)); }
 
-/* Room of an expert in a slot: its extents begin and end anywhere in a page. */
+/* Bytes of an expert in a slot: its extents begin and end anywhere in a page. */
 static long long slot_bytes(long long bytes, int n_extent)
 {
     return n_extent * (((bytes + n_extent - 1) / n_extent + 4095) / 4096 * 4096 + 4096);

@@ -1,4 +1,4 @@
-/* Checks of a test without cmocka: each is counted, and one that fails says its sentence. Any thread may check. */
+/* Checks of a test without cmocka: each is counted, and one that fails prints its message. Any thread may check. */
 #ifndef TESTS_CHECK_H
 #define TESTS_CHECK_H
 

@@ -25,7 +25,7 @@ trap 'exit 1' INT TERM
 cp tests/clients/.npmrc tests/clients/*.json tests/clients/*.mjs "$dir" && cd "$dir" || exit 1
 npm ci --no-audit --no-fund >npm.log 2>&1 || { tail -n 5 npm.log; skip "npm cannot install the clients' packages"; }
 
-# The seed: at temperature 1 the model thinks before three answers of four, and one check wants to see it think.
+# The seed: at temperature 1 the model thinks before three answers of four, and one check needs an answer with reasoning.
 "$stoker" serve --port 0 --ctx 8192 --memory 1G --seed 2 >out 2>log &
 pid=$!
 for _ in $(seq 100); do

@@ -1,6 +1,6 @@
 /* Limits of constraints: schemas and grammars that are deep, wide or ambiguous. A record has a schema or a grammar, or the recipe of
- * one in words, which is known here by its name. Each compiles in its time or is refused; then a text is fed, and masks along it
- * stay below theirs. Times are of this process's processor, and not judged under sanitizers. */
+ * one in words; here the recipe is found by its name. Each compiles within its limit of time or is refused; then a text is fed, and the
+ * masks along it stay below theirs. Times are CPU time of this process; under sanitizers they are not checked. */
 #ifndef CONSTRAINT_HOSTILE_H
 #define CONSTRAINT_HOSTILE_H
 
@@ -106,13 +106,13 @@ static inline void put_fan_out(struct text *t)
     put(t, "\"d19\":{\"type\":\"string\"}}}");
 }
 
-/* What is known of a case by its name. */
+/* What is expected of a case, by its name. */
 static const struct hostile {
     const char *name;
     void (*build)(struct text *t);
     int depth;              /* of nesting, instead of build */
     double compile_seconds; /* 0: the usual second */
-    int refused;            /* it has to be */
+    int refused;            /* 1: it must be refused */
     const char *head, *repeated;
     int times;
 } hostiles[] = {
@@ -133,7 +133,7 @@ static const struct hostile {
     {"gbnf nested counters", NULL, 0, 0.05, 0, "", "a", 3000},
 };
 
-/* Feeds a text, a mask at each of some tokens. The worst mask in *worst, seconds; the first of all apart. NULL, or what is wrong. */
+/* Feeds a text, a mask at each of some tokens. *worst: seconds of the slowest mask but the first. NULL, or what is wrong. */
 static inline const char *feed_hostile(struct vocabulary *v, struct constraint *c, const struct hostile *h,
                                        double *worst, double *first)
 {
@@ -172,7 +172,7 @@ static inline const char *feed_hostile(struct vocabulary *v, struct constraint *
     return wrong;
 }
 
-/* NULL: as it should be; else what is wrong. */
+/* NULL, or what is wrong. */
 static inline const char *check_hostile(struct vocabulary *v, json_t *r)
 {
     static char why[700];

@@ -131,7 +131,7 @@ static inline size_t token_length(const struct vocabulary *v, int32_t token)
 struct feeding {
     int accepted;    /* every byte, and the text may end */
     size_t at;       /* bytes that were accepted */
-    const char *bug; /* the mask said something else */
+    const char *bug; /* the mask disagreed; NULL: it never did */
 };
 
 /* Feed a text. check: before each token the mask must say whether it will be accepted; where the text goes on, its next token is

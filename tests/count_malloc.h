@@ -1,4 +1,4 @@
-/* Counts what a program asks of the allocator while told to: malloc and its kin, and mmap, of all threads.
+/* Counts allocations while counting is switched on: malloc, calloc, realloc and the like, and mmap, of all threads.
  *
  * Included by one file of a test program: its definitions stand before the C library's, and pass the calls on. Not possible
  * under AddressSanitizer, which has an allocator of its own: COUNT_MALLOC is 0 there. glibc only. */

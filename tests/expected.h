@@ -1,7 +1,7 @@
-/* What stoker is expected to run of the test data, which holds more: goldens and vocabularies of what is still to come.
+/* Which goldens and vocabularies of the test data stoker must run. The data holds more, for features that are not there yet.
  *
  * A test fails where something of these lists does not run, and where something runs that is not in them: so nothing is left out
- * without a word, and nothing to come counts as skipped. What stoker learns to run is added here in the same commit. */
+ * unnoticed, and missing features do not count as skipped. A commit that adds support adds the entry here. */
 #ifndef TESTS_EXPECTED_H
 #define TESTS_EXPECTED_H
 
@@ -18,7 +18,7 @@ static inline const char *const *expected_archs(void)
     return archs;
 }
 
-/* Goldens under all laws: one of each way to attend, to recur, to route and to store weights. The others, variants of these, are
+/* Goldens that run under all laws: one for each kind of attention, recurrence, routing and weight format. The others are variants,
  * compared with their references alone: laws take up to a minute a model. */
 static inline const char *const *expected_lawful(void)
 {

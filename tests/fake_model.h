@@ -42,7 +42,7 @@ static inline const char *fake_dir(void)
     return dir && *dir ? dir : "/tmp";
 }
 
-/* What tests that were killed left in a folder goes: names with the id of a process that is no more. */
+/* Remove what killed tests left in a folder: names with the id of a process that no longer exists. */
 static inline void fake_clean(const char *dir)
 {
     DIR *d = opendir(dir);

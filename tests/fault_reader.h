@@ -1,7 +1,7 @@
 /* A back end between the reader and a real one that makes disks misbehave: order, delays, errors, short reads, silence.
  *
  *     reader --submit--> [shim] --submit--> inner           a faulty read never gets to the inner one, or is cut afterwards
- *     reader <--reap---- [shim: completed] <--reap-- inner       completed: what came back and waits for its turn
+ *     reader <--reap---- [shim: completed] <--reap-- inner       completed: reads that are held back for the order
  *
  * One at a time: set fault, open a reader with .ops = &fault_ops. A faulty read is known by its copy_index in the file, so its
  * retries meet the same fault. */
@@ -18,7 +18,7 @@
 #include <time.h>
 #include <unistd.h>
 
-/* Containers often forbid io_uring: then what is tested of it is tested of the threads, and unit/store/reader skips. */
+/* Containers often forbid io_uring: then these tests use the threads, and unit/store/reader skips. */
 static inline int ring_works(void)
 {
     static int works = -1;
@@ -45,7 +45,7 @@ enum fault_kind { FAULT_NONE, FAULT_ERROR, FAULT_SHORT, FAULT_ZERO, FAULT_SILENC
 enum { FAULT_HOME = 8192, LET_GO_RUBBISH = 1, LET_GO_READ };
 
 static struct fault {
-    /* what shall happen */
+    /* the fault to make */
     const struct reader_ops *inner;
     enum fault_order order;
     uint64_t seed;
@@ -56,11 +56,11 @@ static struct fault {
     int number;   /* FAULT_ERROR */
     int short_by; /* FAULT_SHORT; negative: half of it */
     int direct_only;
-    int first_copy_only; /* places below this number, 0: all */
-    int let_go;          /* the silent ones answer now: LET_GO_... */
-    /* what has happened */
+    int first_copy_only; /* only reads at offsets below this number; 0: all */
+    int let_go;          /* silent reads are completed now: LET_GO_... */
+    /* counters */
     int reads, given, out, came;
-    int ahead; /* of given: reads that nobody waited for yet */
+    int ahead; /* of given: reads ahead of their use */
     int known, file;
     uint64_t offset;
     void *state;
@@ -95,7 +95,7 @@ static inline void fault_complete(struct piece *p)
     fault.completed[fault.n_completed++] = (struct completion){p, now + delay};
 }
 
-/* Is this the read that is meant? */
+/* 1: the fault applies to this read. */
 static inline int fault_meets(const struct piece *p)
 {
     if (fault.kind == FAULT_NONE || (fault.direct_only && !p->direct) ||
@@ -129,7 +129,7 @@ static inline void fault_submit(void *state, struct piece *const *piece, int n)
         if (fault.kind == FAULT_SILENCE) {
             fault.silent[fault.n_silent++] = p;
         } else if (fault.kind == FAULT_SHORT) {
-            /* what the device did not give is not there: a short read that is taken for a whole one shows */
+            /* clear the bytes that the short read lacks, so that treating it as whole is noticed */
             int by = fault.short_by < 0 ? (int)p->length / 2 : fault.short_by;
             int result = (int)p->length > by ? (int)p->length - by : 0;
             uint32_t length = p->length;
@@ -164,7 +164,7 @@ static inline void fault_collect(int64_t wait_ns)
     }
 }
 
-/* Whose turn is it? -1: nobody's yet. */
+/* The completion to hand out next, in the chosen order; -1: none yet. */
 static inline int fault_pick(void)
 {
     if (fault.n_completed == 0 || (fault.order == ORDER_REVERSED && fault.out > 0))
@@ -192,7 +192,7 @@ static inline int fault_reap(void *state, struct piece **out, int max, int64_t w
     fault_collect(0);
     while ((i = fault_pick()) < 0 && clock_ns() < until)
         fault_collect(200000);
-    /* a reversed batch goes out whole; else one at a time, so that the order is the shim's */
+    /* a reversed batch is handed out whole; otherwise one at a time, so that the shim decides the order */
     int n = 0;
     for (; i >= 0 && n < max; i = fault.order == ORDER_REVERSED ? fault_pick() : -1) {
         out[n++] = fault.completed[i].piece;

@@ -31,7 +31,7 @@ struct gguf_writer {
     uint64_t n_key, n_tensor;
     uint64_t *size;       /* [n_tensor] bytes */
     uint64_t data_size;   /* of the tensors so far, padded: the offset of the next */
-    uint64_t next, wrote; /* whose data comes now, and how much of it has come */
+    uint64_t next, wrote; /* the tensor whose data is written now, and its bytes so far */
     uint32_t alignment;
     int in_data;
     struct error err;

@@ -6,7 +6,7 @@
  *                        [--reader NAME] [--all] PATH...
  *
  * PATH: a GGUF file, or a folder with an INDEX.json, whose every model is taken and every *.gguf must be one. Models of architectures
- * that are still to come are not counted; expected.h lists those that run, and with --all a model of each must have passed.
+ * that stoker does not have yet are not counted; expected.h lists those that run, and with --all a model of each must have passed.
  *
  * For each: the ids of the .ref in an empty context,
  * f32 KV, logits after every token; passes when the largest error over positions is within the tolerance of the INDEX.json

@@ -4,7 +4,7 @@
 #   sh tests/golden_real.sh [OPTION...]     options go to build/tests/golden: --exact, --memory min, --cpu-tier T ...
 #
 # The list and the references are test data (real.tar.xz); the generator, tools/mkgguf.py, needs python3 with numpy. A model
-# whose SHA-256 is not the one of the list is skipped: another numpy drew other numbers. Not part of make check.
+# whose SHA-256 is not the one of the list is skipped: other versions of numpy draw other numbers. Not part of make check.
 set -u
 cd "$(dirname "$0")/.." || exit 1
 golden=${BUILD:-build}/tests/golden

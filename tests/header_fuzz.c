@@ -11,7 +11,7 @@
  *     overlaps   each tensor moved onto its neighbour: refused
  *
  * The cases run in forked workers, each with a copy of the model on a tmpfs (fresh files on a disk would be written back). A
- * worker that dies takes one case with it: its number stands in shared memory, and another worker goes on behind it. alarm()
+ * worker that dies fails one case: its number is in shared memory, and another worker continues after it. alarm()
  * ends a case that hangs. A lost file descriptor shows at once, lost memory in the worker's resident size, or under ASan. */
 #include "base/clock.h"
 #include "base/cpu.h"
@@ -62,7 +62,7 @@ struct model {
 
 struct outcome {
     int finished;                      /* ran to the end; else: */
-    struct stoker_error err, text_err; /* text_err: of the vocabulary; without it ids go in and out all the same */
+    struct stoker_error err, text_err; /* text_err: of the vocabulary; a model without one still takes and gives ids */
 };
 
 static struct stoker_options options(long number)
@@ -90,13 +90,13 @@ static int on_token(void *arg, stoker_token id)
     return 0;
 }
 
-/* What a caller does with a model: plan, text to tokens and back, an answer. */
+/* What a typical caller does: a plan, text to tokens and back, an answer. */
 static void use(struct stoker *s, struct outcome *o)
 {
     static const char text[] = "Hello, w\xc3\xb6rld <|im_start|> 12345\n";
     struct stoker_message m = {"user", text, sizeof text - 1};
     struct stoker_plan plan;
-    struct stoker_error err = {0}; /* no template for this model is no fault of the file */
+    struct stoker_error err = {0}; /* a model without a chat template is no error */
     stoker_token *ids = NULL, prompt[N_TOKENS] = {1, 2, 3, 0};
     size_t n = 0;
     stoker_plan_of(s, &plan);
@@ -126,7 +126,7 @@ static struct outcome attempt(const char *path, long number)
     return o;
 }
 
-/* One line of printable text that does not blame us. */
+/* 1: one line of printable text that does not claim a bug in stoker. */
 static const char *wrong_sentence(const struct stoker_error *err)
 {
     if (err->code == STOKER_OK || strlen(err->text) < 20)
@@ -205,7 +205,7 @@ static int make_copy(struct copy *c, const struct model *m, int worker)
     return c->fd < 0 ? -1 : write_all(c->fd, m->bytes, m->size);
 }
 
-/* A change that is never none, and is sometimes one bit, sometimes all. */
+/* A changed byte: never the same, sometimes one bit, sometimes all bits. */
 static uint8_t flip_of(size_t at)
 {
     static const uint8_t change[] = {0x01, 0x80, 0xff, 0x10, 0x02, 0x7f, 0x40, 0x04, 0x20, 0xfe, 0x08};
@@ -225,7 +225,7 @@ static void flip(struct tally *t, const struct model *m, const struct copy *c, l
         fail(t, m, what, "the copy cannot be written", "");
 }
 
-/* Lengths fall from case to case, so that cutting is all that a copy needs. */
+/* Lengths decrease from case to case, so that truncating the same copy suffices. */
 static uint64_t length_of_cut(const struct model *m, long i)
 {
     return (size_t)i < m->n_edge ? m->edge[i] : m->header - 1 - ((uint64_t)i - m->n_edge);
@@ -265,7 +265,7 @@ static int work(int worker, const struct model *m, case_fn *run, long first, lon
             fail(t, m, "file descriptors", "one was lost in the case before", "");
             fd = next_fd();
         }
-        if (done == 16) { /* what is allocated once is allocated */
+        if (done == 16) { /* by now one-time allocations have been made */
             fd = next_fd();
             pages = resident_pages();
         }

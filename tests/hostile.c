@@ -1,11 +1,11 @@
 /* links: base
  *
- * A server among clients that mean harm: hostile [SECONDS] [SEED] (20 seconds; half an hour by hand). 24 clients ask in every dialect, with
+ * A server with hostile clients: hostile [SECONDS] [SEED] (20 seconds; half an hour by hand). 24 clients ask in every dialect, with
  * tools and schemas of which a third are those of schema_writer.h that cost more than they look like. Some hang up in the middle of a
  * request or of an answer, close their half, or read slowly.
  *
- * No answer may be a 5xx but 503; the server lives, is idle soon after the last client, and ends as it is told; its memory stays within
- * the plan. Reported, and no verdict: streams that fail behind their status line, and how long a neighbour waits between two tokens of a
+ * No answer may be a 5xx but 503; the server survives, is idle soon after the last client, and stops when asked to; its memory stays within
+ * the plan. Reported, but not checked: streams that fail after their status line, and how long a neighbour waits between two tokens of a
  * plain stream. */
 #include "base/rng.h"
 #include "sanitized.h"
@@ -20,8 +20,9 @@ enum {
     CLIENTS = 24,
     MEMORY_MIB = 512,
     CHOICES = 4096,
-    IDLE_SECONDS = SANITIZED ? 300 : 60, /* what a hostile schema may still cost when its client is gone */
-    SHOWN = 12                           /* failures that are told in full */
+    IDLE_SECONDS = SANITIZED ? 300
+                             : 60, /* time that a hostile schema may still take after its client has disconnected */
+    SHOWN = 12                     /* failures that are printed in full */
 };
 
 enum dialect { CHAT, RESPONSES, COMPLETIONS, MESSAGES, OLLAMA_CHAT, OLLAMA_GENERATE, DIALECTS };
@@ -192,7 +193,7 @@ static int wait_and_read(struct client *c, struct reply *r, int is_slow)
             continue;
         if (!is_slow)
             return reply_read(c, r);
-        reply_grow(&r->raw, &r->raw_room, r->n_raw + 64);
+        reply_grow(&r->raw, &r->raw_capacity, r->n_raw + 64);
         ssize_t k = recv(c->fd, r->raw + r->n_raw, 40, 0);
         r->n_raw += k > 0 ? (size_t)k : 0;
         usleep(20000);
@@ -208,7 +209,7 @@ static void read_answer(struct worker *w, struct client *c, struct reply *r, enu
     r->n_raw = 0;
     while (r->n_raw < leave_at && (got = wait_and_read(c, r, manner == READS_SLOWLY)) == 1)
         ;
-    reply_grow(&r->raw, &r->raw_room, r->n_raw + 1);
+    reply_grow(&r->raw, &r->raw_capacity, r->n_raw + 1);
     r->raw[r->n_raw] = 0;
     if (sscanf(r->raw, "HTTP/1.1 %d", &status) == 1 && status >= 100 && status < 600)
         answers[status]++;
@@ -221,7 +222,8 @@ static void read_answer(struct worker *w, struct client *c, struct reply *r, enu
     if (got == -2 || r->n_raw >= leave_at)
         left++;
     else if (got < 0 || !status)
-        manner == CLOSES_ITS_HALF ? left++ : broken_off++; /* who closes a half is taken for gone */
+        manner == CLOSES_ITS_HALF ? left++
+                                  : broken_off++; /* a client that closes its sending side counts as disconnected */
 }
 
 static void ask_one(struct worker *w, struct reply *r)
@@ -275,7 +277,7 @@ static int token_came(void *arg, struct reply *r)
     return is_over;
 }
 
-/* A plain stream after the other. */
+/* Plain streams, one after another. */
 static void *run_neighbour(void *arg)
 {
     static const char body[] =
@@ -297,7 +299,7 @@ static void *run_neighbour(void *arg)
 
 /* ---- the server ------------------------------------------------------------------------------------------------------------ */
 
-/* Bytes that are the server's own, wherever they are. */
+/* Bytes of the server's own memory, resident or swapped. */
 static uint64_t anonymous(void) { return server_memory(&server, "RssAnon:") + server_memory(&server, "VmSwap:"); }
 
 static uint64_t planned(void)

@@ -6,15 +6,15 @@
  *     build/tests/hostile_models
  *
  *     keys      absurd values of an architecture's keys: the sentence names the key, or the tensor that disagrees
- *     lists     lists (one value a layer, or too many) where one number is wanted
+ *     lists     lists (one value a layer, or too many) where one number is expected
  *     dropped   each tensor left out
  *     reshaped  each tensor with rows and columns exchanged, with a row less, with its values in another dimension
  *     retyped   each tensor as f16, and as whole numbers
- *     tables    tables of experts that name nobody
+ *     tables    tables of experts with ids that do not exist
  *     ends      every key, of the file and not, at the ends of what a key may hold; a sample
- *     poisoned  each tensor full of what is no number, or of the largest
+ *     poisoned  each tensor full of NaN, of -Inf, or of the largest number
  *     shapes    odd numbers of heads, ranks, states that agree with each other: these run
- *     others    the file of one architecture under the name of another; unknown names: which is close
+ *     others    the file of one architecture under the name of another; unknown names: the nearest is suggested
  *
  * The cases of a test run in one forked process, which says in shared memory what it is doing: where it dies, the case is
  * known. The models are goldens of tests/data, written anew with the one change. */
@@ -43,7 +43,7 @@ static int passed, failed;
 /* ---- a model with one change ------------------------------------------------------------------------------------------------- */
 
 struct change {
-    const struct gguf_value *value; /* instead of the one of its key; or added */
+    const struct gguf_value *value; /* replaces the value of its key, or is added */
     const char *arch;               /* other name, of keys too */
     int drop;                       /* tensor left out, -1 none */
     int shape;                      /* tensor with ne, -1 none */
@@ -165,7 +165,7 @@ static void complain(const char *why, const char *more)
     shared->failures++;
 }
 
-/* words: must be in the sentence; "": any sentence; NULL: it may as well run. */
+/* words: must be in the sentence; "": any sentence; NULL: the model may also run. */
 static void try_prompt(const struct gguf *g, const struct change *c, int n_prompt, const char *words)
 {
     struct error werr = {0};
@@ -243,7 +243,7 @@ static const struct absurd absurd[] = {
     {"glm-dsa-sparse", "attention.indexer.head_count", 0, NULL},
     {"glm-dsa-sparse", "attention.indexer.head_count", 5, "blk.0.indexer."},
     {"glm-dsa-sparse", "attention.indexer.head_count", huge, NULL},
-    {"glm-dsa-sparse", "attention.indexer.key_length", 15, NULL}, /* fewer than turn */
+    {"glm-dsa-sparse", "attention.indexer.key_length", 15, NULL}, /* fewer than are rotated */
     {"glm-dsa-sparse", "attention.indexer.key_length", 33, "blk.0.indexer."},
     {"glm-dsa-sparse", "attention.indexer.key_length", huge, NULL},
     {"glm-dsa-sparse", "attention.indexer.top_k", 0, NULL},
@@ -388,7 +388,7 @@ static const struct absurd absurd[] = {
     {"deepseek2-v3", "expert_group_count", 13, NULL},
     {"deepseek2-v3", "expert_group_used_count", 0, NULL},
     {"deepseek2-v3", "expert_group_used_count", 5, NULL},
-    {"deepseek2-v3", "expert_group_used_count", 1, NULL}, /* 3 experts open for 4 */
+    {"deepseek2-v3", "expert_group_used_count", 1, NULL}, /* leaves 3 experts for 4 uses */
     {"deepseek2-v3", "expert_weights_scale", NAN, NULL},
     {"deepseek2-v3", "rope.scaling.yarn_log_multiplier", -1, NULL},
     {"deepseek2-v3", "rope.scaling.factor", NAN, NULL},
@@ -447,7 +447,7 @@ static const struct absurd absurd[] = {
     {"kimi-linear", "attention.key_length_mla", 8, NULL},
     {"kimi-linear", "attention.kv_lora_rank", 31, "blk.2."},
     {"kimi-linear", "rope.dimension_count", 6, "blk.2."},
-    {"kimi-linear", "rope.freq_base", 1e6, MAY_RUN}, /* nothing turns */
+    {"kimi-linear", "rope.freq_base", 1e6, MAY_RUN}, /* nothing is rotated */
     {"kimi-linear", "kda.head_dim", 0, NULL},
     {"kimi-linear", "kda.head_dim", 15, "blk.0."},
     {"kimi-linear", "kda.head_dim", 4096, "blk.0."},
@@ -491,7 +491,7 @@ static const struct absurd absurd[] = {
     {"gemma4", "attention.sliding_window_pattern", 2, NULL},
     {"gemma4", "attention.shared_kv_layers", 0, "blk.3.attn_k"},
     {"gemma4", "attention.shared_kv_layers", 1, "blk.3.attn_k"},
-    {"gemma4", "attention.shared_kv_layers", 3, NULL}, /* the fifth layer has nobody to look to */
+    {"gemma4", "attention.shared_kv_layers", 3, NULL}, /* the fifth layer has no earlier layer to share with */
     {"gemma4", "attention.shared_kv_layers", 5, NULL},
     {"gemma4", "rope.dimension_count_swa", 0, NULL},
     {"gemma4", "rope.dimension_count_swa", 3, NULL},
@@ -508,7 +508,7 @@ static const struct absurd absurd[] = {
     {"deepseek2-lite", "attention.head_count", 1, "blk.0."},
 };
 
-/* What is no whole number as f32. */
+/* A number that is not a whole one, as f32. */
 static struct gguf_value number(const char *key, double v)
 {
     struct gguf_value out = {.key = {key, strlen(key)}, .kind = GGUF_U64, .n = 1};
@@ -542,7 +542,7 @@ static void keys(const struct gguf *g, const char *model)
 
 /* ---- lists ------------------------------------------------------------------------------------------------------------------- */
 
-/* A number for each layer, or not read at all: then equal numbers do, and others where layers differ. */
+/* Keys with a number for each layer: equal numbers are accepted, different ones where the architecture has differing layers. */
 static int may_be_list(const struct gguf *g, const char *key, int equal)
 {
     int of_layers = strstr(key, "head_count_kv") || strstr(key, ".feed_forward_length");
@@ -573,7 +573,7 @@ static void lists(const struct gguf *g, const char *model)
 
 /* ---- tensors ----------------------------------------------------------------------------------------------------------------- */
 
-/* Of a layer that is not run. */
+/* 1: a tensor of a layer that is not run. */
 static int unused(const struct gguf *g, const struct gguf_tensor *t)
 {
     char blocks[100], draft[100];
@@ -587,7 +587,7 @@ static int unused(const struct gguf *g, const struct gguf_tensor *t)
     return gguf_layer_of(t->name, &rest) >= (int)(n_layer - n_draft);
 }
 
-/* Tensors that a model can do without. */
+/* 1: a tensor without which the model still runs. */
 static int optional(const struct gguf *g, const struct gguf_tensor *t)
 {
     static const char *const names[] = {"exp_probs_b.bias", "output.weight", "layer_output_scale.weight",
@@ -658,7 +658,7 @@ static void retyped(const struct gguf *g, const char *model)
         }
 }
 
-/* Tables of experts that name what is not there. */
+/* Tables of experts with ids that do not exist. */
 static void tables(const struct gguf *g, const char *model)
 {
     static const int32_t ids[] = {-1, 1000, INT32_MAX, INT32_MIN};
@@ -674,7 +674,7 @@ static void tables(const struct gguf *g, const char *model)
     shared->runs += shared->runs == 0; /* most models have none */
 }
 
-/* Weights that are no numbers: rows that nobody routes, indexers that cannot tell keys apart. The prompt is longer than a page
+/* Weights that are not numbers: rows without experts, indexers whose scores are all NaN. The prompt is longer than a page
  * where the model chooses. */
 static void poisoned(const struct gguf *g, const char *model)
 {
@@ -716,7 +716,7 @@ static struct gguf_value list_end(uint64_t i)
     return v;
 }
 
-/* Whole numbers, real ones, truths, texts, lists. */
+/* Integers, floats, booleans, texts, lists. */
 static struct gguf_value end_of_kind(uint64_t i)
 {
     static const uint64_t whole[] = {0,          1,          2,          3,         17,      256,
@@ -776,7 +776,7 @@ static void ends(const struct gguf *g, const char *model)
 
 /* ---- architectures ----------------------------------------------------------------------------------------------------------- */
 
-/* Under the name of an architecture that wants no more tensors than the model has, it may run. */
+/* Under the name of an architecture that needs no more tensors than the model has, it may run. */
 static int alike(const char *model, const char *arch)
 {
     static const char *const alike[][2] = {{"qwen35moe", "qwen3"},
@@ -829,7 +829,7 @@ static int draw(uint64_t i, uint32_t which, int most) { return 1 + (int)(rng_u64
 
 static struct shape odd_shape(const char *arch, uint64_t i)
 {
-    int experts = draw(i, 0, 9), share = draw(i, 1, 3), wide = i % 8 == 7; /* some as wide as can be, in one way */
+    int experts = draw(i, 0, 9), share = draw(i, 1, 3), wide = i % 8 == 7; /* some have one size at its maximum */
     struct shape s = {.arch = arch,
                       .n_layer = 5,
                       .n_embd = draw(i, 2, 70),
@@ -853,7 +853,8 @@ static struct shape odd_shape(const char *arch, uint64_t i)
         s.window = draw(i, 9, 20);
         s.window_period = draw(i, 10, 6);
         s.n_head_kv_window = s.n_head;
-        s.n_shared_kv = s.window_period <= 3 ? draw(i, 12, 3) - 1 : 0; /* others had no layer to look to */
+        s.n_shared_kv = s.window_period <= 3 ? draw(i, 12, 3) - 1
+                                             : 0; /* with a longer period there would be no layer to share with */
         s.d_layer_embd = i % 4 ? draw(i, 13, 20) : 0;
         s.d_window = 2 * draw(i, 11, wide ? 700 : 20);
         s.d_v = s.d_k;
@@ -921,7 +922,7 @@ static struct shape odd_shape(const char *arch, uint64_t i)
     return s;
 }
 
-/* Everything zero: what is looked at is memory, and that the plan's numbers are those of the run. */
+/* All weights zero: only memory is checked, and that the run takes what the plan says. */
 static void shapes(const struct gguf *g, const char *model)
 {
     static const char *const family[] = {"qwen35moe", "qwen3next", "qwen35"};
@@ -950,7 +951,7 @@ int main(void)
     static const struct {
         const char *name;
         void (*fn)(const struct gguf *g, const char *model);
-        int own; /* knows models one by one */
+        int own; /* 1: its parameters depend on the published model */
     } tests[] = {{"keys", keys, 1},       {"lists", lists, 0},      {"dropped", dropped, 0}, {"reshaped", reshaped, 0},
                  {"retyped", retyped, 0}, {"others", others, 1},    {"tables", tables, 0},   {"shapes", shapes, 1},
                  {"ends", ends, 0},       {"poisoned", poisoned, 0}};

@@ -24,7 +24,7 @@ static void fail(const char *vocabulary, const char *template, const char *what,
     printf("FAIL %s with %s: %s: %s\n", vocabulary, template, what, why);
 }
 
-/* ---- what is said ---------------------------------------------------------------------------------------------------------- */
+/* ---- messages -------------------------------------------------------------------------------------------------------------- */
 
 enum saying { HARMLESS, TOKENS, TURNS, HALVES, SAYINGS };
 static const char *const saying_name[SAYINGS] = {"harmless", "tokens", "turns", "halves in two parts"};

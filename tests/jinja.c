@@ -2,7 +2,7 @@
 /* The template language against its cases: jinja [FILE or FOLDER] (without: cases/jinja.json of the test data; templates.md 10
  * tells the format). A folder: all its files jinja*.json.
  *
- * Of a case of level extra an error will do where a text is expected, but never another text. A hostile case runs in a child
+ * In a case of level "extra" an error is accepted where a text is expected, but never another text. A hostile case runs in a child
  * of its own, which must end within its time and memory. */
 #include "text_jinja.h"
 
@@ -30,7 +30,7 @@ static const char *explain(const char *format, const char *a, const char *b)
     return text;
 }
 
-/* Compile and runtime may be swapped, and a limit is met at run time. */
+/* An error at run time is accepted for one at compile time and vice versa; a limit is an error at run time. */
 static int same_kind(const char *want, enum jinja_error_kind got)
 {
     int raise = strcmp(want, "raise") == 0;
@@ -102,7 +102,7 @@ static const char *check_limit(struct jrun *r, const struct jdict *c, const stru
     if (child < 0 || wait4(child, &status, 0, &used) != child || !WIFEXITED(status) || WEXITSTATUS(status) != 0)
         return "did not end as it should";
 #ifndef __SANITIZE_ADDRESS__
-    /* of its own: how busy the machine is does not count */
+    /* CPU time of this process: other load on the machine does not count */
     if (used.ru_utime.tv_sec + used.ru_stime.tv_sec >= 6)
         return "took more than 6 seconds";
     if (used.ru_maxrss > 256 << 10)

@@ -111,7 +111,7 @@ static int ascending(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
-/* Medians, the ways by turns: the best of so short times is now and then a wrong reading of the clock, twice too fast. */
+/* Medians of alternating runs: the minimum of such short times is sometimes a misreading of the clock, twice too fast. */
 static void bench_few(const struct kernels *k, enum block_type t)
 {
     enum { N = 256, COLS = 2048, M = 32, TIMES = 61 };

@@ -35,7 +35,7 @@ static int rnd_below(int n) { return (int)(rnd() % (uint32_t)n); }
 
 static float rnd_unit(void) { return (float)(int32_t)rnd() * 0x1p-31f; } /* -1 .. 1 */
 
-/* ---- memory whose last byte is the last before a page that must not be touched ---- */
+/* ---- memory whose last byte is the last before a page without access ---- */
 struct guarded {
     char *base;
     size_t size;

@@ -233,7 +233,7 @@ static void quantise_equal(enum act_family f, int k, enum values kind)
     free(ref);
 }
 
-/* The definition against the meaning: decoded weights times dequantised activations, in f64. */
+/* The scalar tier against decoded weights times dequantised activations, in f64. */
 static void ref_equals_decode(enum block_type t, int n, int k, enum scales s)
 {
     const struct kernels *kn = kernels_for(TIER_SCALAR);

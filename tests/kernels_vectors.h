@@ -310,7 +310,7 @@ static void attn_equal(const struct attn_case *c)
         exit(1);
     for (size_t i = 0; i < (size_t)(c->n_q - 1) * ld_q + (size_t)c->d_k; i++)
         q[i] = rnd_unit() * 3;
-    for (int p = 0; p < ATTN_PAGE; p++) { /* what nobody sees is poison */
+    for (int p = 0; p < ATTN_PAGE; p++) { /* rows that must not be read hold NaN */
         float poison = seen(c, p) ? 0 : NAN;
         for (int d = 0; d < c->d_k; d++)
             put_kv(k, c->type, (size_t)p * (size_t)c->d_k + (size_t)d, rnd_unit() + poison);

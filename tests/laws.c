@@ -9,7 +9,7 @@
  *
  *     equality    a table of settings each: threads, chunks, tiers, budgets, readers, orders of completion, warm, mixes
  *     pages       the same over contexts of more than one page
- *     leaving     a cancelled sequence, or one whose expert cannot be read, does not touch its neighbours
+ *     leaving     a cancelled sequence, or one whose expert cannot be read, does not change its neighbours
  *     malloc      none in 3 prompt and 100 decode steps
  *
  * A line a law and model; the settings that differed are printed. Needs no data from outside the repository. */
@@ -25,7 +25,7 @@ static const char *only; /* -l */
 
 static int wanted(const char *law) { return !only || strcmp(only, law) == 0; }
 
-/* A model under test: its path, and what is true of it. */
+/* A model under test: its path, and its reference answers. */
 struct subject {
     const char *path, *name;
     int n_vocab, n_layer, n_class;
@@ -65,7 +65,7 @@ static int same(const struct setting *s, const struct line *truth, const struct 
     return at < 0 ? 1 : complain(s, what);
 }
 
-/* Did it stream, if it had to? */
+/* 1: it streamed experts if its budget required that. */
 static int streamed(struct session *s, const struct setting *how)
 {
     struct store_stats st;
@@ -218,7 +218,7 @@ static void law_sequences(struct law *l, const struct setting *base)
     l->mixes = 3;
 }
 
-/* Everything at once, drawn by chance; the tier is the best or the next (a scalar run takes as long as all others). */
+/* All settings drawn at random; the tier is the best or the next one (a scalar run takes as long as all others). */
 static void law_everything(struct law *l, const struct setting *base)
 {
     static const int chunks[] = {1, 7, 32, 40};
@@ -241,7 +241,7 @@ static void law_everything(struct law *l, const struct setting *base)
 static const struct {
     const char *name;
     void (*fill)(struct law *l, const struct setting *base);
-    int exact; /* worth its time under --exact too */
+    int exact; /* 1: runs under --exact too */
 } laws[] = {
     {"threads", law_threads, 1}, {"chunks", law_chunks, 1},       {"tiers", law_tiers, 1},
     {"budgets", law_budgets, 0}, {"readers", law_readers, 0},     {"orders", law_orders, 0},
@@ -414,7 +414,7 @@ static int who_reads(const struct session *s, const struct loads *l, uint64_t of
     return who;
 }
 
-/* An offset that some lines read and others do not, from the last layer on so that the rows have something to lose; 0: none. */
+/* An offset that some lines read and others do not, from the last layer on, so that the rows have computed layers before; 0: none. */
 static uint64_t find_victim(const struct session *s, const struct loads *l, int *who)
 {
     int best = 0;

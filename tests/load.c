@@ -1,8 +1,8 @@
 /* links: base
  *
  * A server under load: 64 clients of all dialects for a while, some of which hang up, some of which send nonsense, one of which reads
- * nothing. Every answer that came to its end must be, word for word, what the same request was answered alone; nobody may be stuck when
- * the clients are gone; memory stays below the promise and does not grow.
+ * nothing. Every complete answer must equal, word for word, that of the same request alone; no sequence may be busy after
+ * the last client has left; memory stays below --memory and does not grow.
  *
  *     build/tests/load [SECONDS] [MODEL.gguf]        default 20 seconds, the embedded model; make load: 30 minutes */
 #include "base/rng.h"
@@ -33,7 +33,7 @@ struct worker {
     int number, is_stalled;
     uint64_t drawn;
     unsigned *gap; /* [GAP_BUCKETS] */
-    double last;   /* when the stream last said something; 0: not yet */
+    double last;   /* time of the last event of the stream; 0: none yet */
     size_t hang_up_at;
     size_t answers, hung_up, refused, busy, garbage;
 };
@@ -118,7 +118,7 @@ static void make_ask(struct worker *w, struct ask *a, int form)
     a->body = strdup(body);
 }
 
-/* What each request is answered when nobody else asks. */
+/* The answer to each request when it is the only one. */
 static int record(void)
 {
     struct worker w = {0};
@@ -141,7 +141,7 @@ static int record(void)
 
 /* ---- clients --------------------------------------------------------------------------------------------------------------- */
 
-static int told(void *arg, struct reply *r)
+static int take_progress(void *arg, struct reply *r)
 {
     struct worker *w = arg;
     double now = clock_seconds();
@@ -159,7 +159,7 @@ static void ask_one(struct worker *w, struct client *c, struct reply *r)
     struct words words = {0};
     w->last = 0;
     w->hang_up_at = draw(w, 6) ? 0 : 1 + draw(w, 1500);
-    int rc = client_ask(c, "POST", a->path, a->body, a->n, r, told, w);
+    int rc = client_ask(c, "POST", a->path, a->body, a->n, r, take_progress, w);
     if (rc < 0) {
         fail("%s: the connection broke, status %d", a->path, r->status);
     } else if (rc > 0) {
@@ -203,7 +203,7 @@ static void ask_nonsense(struct worker *w, struct client *c, struct reply *r)
              nonsense[i].status);
 }
 
-/* Bytes that are no request, or the beginning of one, and gone. */
+/* Bytes that are no request, or the beginning of one; then the connection is closed. */
 static void send_garbage(struct worker *w)
 {
     static const char begun[] =

@@ -1,11 +1,11 @@
 #!/bin/sh
-# Does every law have a test that can fail? Breaks one law at a time in a copy of the checkout, and runs the test that is named
-# for it: it must turn red.
+# Does every law have a test that can fail? Breaks one law at a time in a copy of the checkout and runs its test, which must
+# fail.
 #
 #     sh tests/mutate.sh [NAME...]        all, or those mutations alone
 #
 # A line a mutation; the last line is "N red, N green"; status 1 if one stays green, does not apply, or does not compile. Only
-# what a mutation touches is built again. Not part of make check: some minutes.
+# what a mutation changes is built again. Not part of make check: some minutes.
 set -u
 cd "$(dirname "$0")/.." || exit 1
 chosen=" $* "
@@ -100,7 +100,7 @@ static void by_parts(float *y, const float *x, const float *w, int n, float eps,
 &|
 s|a->op->k->rms_norm(\(.*\), a->eps);|by_parts(\1, a->eps, pool_threads(a->op->pool));|'
 
-# a step of many rows rounds otherwise
+# a step of many rows rounds differently
 mutate chunk-dependence "laws -l chunks $small" src/op/rows.c \
     's|\(&(struct rows){op, out, x, w, n, \)eps|\1n_rows > 8 ? eps * 100 : eps|'
 
@@ -114,7 +114,7 @@ else
     skip tier-bits "this machine has one tier"
 fi
 
-# experts are added up as their reads come home
+# experts are added in the order in which their reads complete
 mutate sum-by-arrival "laws -l warm $small" src/model/block/moe.c '
 s|^static void wave_of_small_batch(|static struct moe_expert arrived[4096];\
 static int n_arrived;\
@@ -122,13 +122,13 @@ static int n_arrived;\
 s|ready\[n++\] = p->expert\[index\];|ready[n++] = arrived[n_arrived++] = p->expert[index];|
 s|op_moe_sum(op, &f, p.expert, p.uses.n, y, s->n_rows);|op_moe_sum(op, \&f, arrived, n_arrived, y, s->n_rows), n_arrived = 0;|'
 
-# who comes home first is less likely to go
+# experts whose reads complete first are less likely to be evicted
 mutate victim-by-completion "unit/store/expert_store" src/store/expert_slots.c \
-    's|^\( *\)s->state = SLOT_READY;|\1static uint32_t home;\
-\1st->cache.fast[st->cache.layer[s->layer].first + s->id] += 9973 * ++home % 65536;\
+    's|^\( *\)s->state = SLOT_READY;|\1static uint32_t completed;\
+\1st->cache.fast[st->cache.layer[s->layer].first + s->id] += 9973 * ++completed % 65536;\
 &|'
 
-# bits that depend on residency: what had to be read is weighed otherwise
+# bits that depend on residency: experts that had to be read get other weights
 mutate bits-by-residency "laws -l budgets $small" src/store/expert_store.c \
     's|^\( *\)range += .*bytes(.*|\1if (st->evictions > 20 \&\& out->id % 2)\
 \1    ((uint8_t *)(uintptr_t)out->part[p])[2] ^= 1;\
@@ -142,7 +142,7 @@ s|^    arena_reset(m->op.scratch, 0);|    kept = malloc(8);\
     free(kept);\
 &|'
 
-# the plan forgets a part; and a session that takes what no plan knows of
+# the plan omits a part; and a session takes more than the plan counts
 mutate plan-forgets-kv "plan" src/engine/plan.c 's|+= kv_pool_bytes(&shape, kv->n_layer, p->n_page\[k\])|& / 2|'
 mutate more-than-the-plan "plan" src/engine/session.c 's|arena_map(&s->memory, all, err)|arena_map(\&s->memory, all + (64 << 20), err)|'
 mutate slots-that-fall "plan" src/engine/plan.c 's|^    hand_out(pl, c, least, low, all);|    low -= low > 3 \&\& low % 5 == 0 ? 3 : 0;\
@@ -167,7 +167,7 @@ mutate quantised-otherwise "laws -l chunks $ember" src/op/act.c \
             q->to->scale[q->to->family == ACT_X256 ? r : 8 * r] *= 1.001f;\
     }|'
 
-# rows of all sequences look into the pages of the first
+# rows of all sequences read the pages of the first
 mutate sequences-mix "laws -l sequences $small" src/model/arch/forward.c \
     's|if (r == 0 .. seq\[r\] != seq\[r - 1\])|if (r == 0 \|\| !seq)|'
 

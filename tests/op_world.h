@@ -1,4 +1,4 @@
-/* A struct op of its own for units of op/: pool, scratch of a step and of the threads, numbers drawn by coordinates. */
+/* A struct op of its own for units of op/: pool, scratch of a step and of the threads, random numbers by coordinates. */
 #ifndef TESTS_OP_WORLD_H
 #define TESTS_OP_WORLD_H
 

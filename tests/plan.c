@@ -125,11 +125,11 @@ static void refusals(const char *path, const char *name)
                 w.memory = p.minimum - 4096;
                 expect(plan_make(&p, o.model, &w, &err) != 0 && err.code == ERR_MEMORY, "minimum - 4096 was accepted");
                 expect(!o.model->token_embd->on_disk, "a refused plan changed the model");
-                /* a page of KV is more than what is missing: one less will do, if there is one */
+                /* a page of KV is more than what is missing: one page less suffices, if there is one */
                 offers_work(o.model, &w, err.text, contexts[i] > KV_PAGE);
                 n++;
             }
-    /* what is too large is called by its name */
+    /* the sentence names what is too large */
     struct plan_request server = {.how = PLAN_MINIMUM, .server = UINT64_MAX},
                         cache = {.how = PLAN_MINIMUM, .cache_ram = UINT64_MAX};
     err = (struct error){0};
@@ -420,7 +420,7 @@ static long own_peak_kib(void)
     return kib;
 }
 
-/* A sentence, or a plan; no crash, nothing allocated for it. */
+/* A sentence or a plan: no crash, and nothing is allocated for it. */
 static void survive(const char *path, const struct plan_request *request, const char *what, int must_fail)
 {
     struct error err = {0};
@@ -461,7 +461,7 @@ static void hostile_keys(void)
     verdict("hostile", detail);
 }
 
-/* Shapes that agree with themselves and are absurd. */
+/* Shapes that are consistent but absurd. */
 static void hostile_shapes(void)
 {
     const struct {
@@ -660,7 +660,7 @@ static void reality(const char *self, const char *path, const char *name)
 
 /* ---- the scratch of a step ---------------------------------------------------------------------------------------------------- */
 
-/* Steps of some rows, all of which want logits, take at most what was measured for them before anything was loaded, and the measure
+/* Steps of some rows, with the logits of all, take at most what was measured for them before anything was loaded, and the measure
  * is not padded: the largest of them takes nearly all of it. */
 static void scratch_of(const char *path, const char *name, int exact)
 {

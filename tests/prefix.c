@@ -5,7 +5,7 @@
  *     build/tests/prefix [-n ROUNDS] [-t TEST] [MODEL.gguf...]    of the goldens of tests/data: each way of keeping
  *
  *     turns      conversations, one request at a time: how much each turn finds, exactly
- *     few-states a conversation where few states have room: each turn goes on near its end, others from what they share
+ *     few-states a conversation with memory for few states: each turn resumes near its end, others from what they share
  *     together   equal prompts at once: the first computes, the others share
  *     preempted  sequences that find no page wait for others and are computed again
  *     chance     random requests that share prefixes of each other and of answers, several at a time, in engines with few pages,
@@ -50,7 +50,7 @@ enum {
     MOST_ANSWER = 24,
     TOP = 4,
     TEXTS = 3,
-    SAID = 16,
+    ANSWERED = 16,
     AT_ONCE = 5,
     PATIENCE = SANITIZED ? 120000 : 20000 /* ms */
 };
@@ -168,7 +168,7 @@ static struct stoker_options options(void)
 }
 
 /* Each turn repeats the last one and its answer; what it should find: all of it but the answer's last token, which was never
- * computed; of recurrent models what was wished or the end of the answer, whichever is longer. */
+ * computed; of recurrent models the requested position or the end of the answer, whichever is longer. */
 static void turns(const struct subject *m)
 {
     struct stoker_options o = options();
@@ -208,7 +208,7 @@ static void turns(const struct subject *m)
 
 /* ---- few states -------------------------------------------------------------------------------------------------------------- */
 
-/* A conversation as a server has it: wishes at the ends of its messages. */
+/* A conversation as a server has it: resume points at the ends of its messages. */
 struct conversation {
     struct prompt p;
     size_t end[16], n_end;
@@ -264,13 +264,13 @@ static void few_states(const struct subject *m)
             snprintf(detail, sizeof detail, "%d states, turn %d found %ld, expected %ld", states, turn, found, want);
             /* the answer's last token was never computed; nor is its end known if its states found no place */
             want = (long)(repeated && (!m->recurrent || states > 2) ? user + 4 + 8 : user);
-            /* a state whose window went leaves its place to another */
+            /* a state whose window was evicted makes place for another */
             better = repeated && m->recurrent && m->windows && states == 2 ? (long)user + 4 + 8 : want;
         }
         say(&other, SYSTEM, 80, m->n_vocab); /* and what another conversation begins with is still there */
         say(&other, 50, 99, m->n_vocab);
         long found = ok ? answer_to(s, &other, 1, m->n_vocab) : 0;
-        if (ok && !m->windows && found != (m->recurrent && states == 1 ? 0 : SYSTEM)) { /* its windows went */
+        if (ok && !m->windows && found != (m->recurrent && states == 1 ? 0 : SYSTEM)) { /* its windows were evicted */
             snprintf(detail, sizeof detail, "%d states, another found %ld", states, found);
             ok = 0;
         }
@@ -364,11 +364,11 @@ static void preempted(const struct subject *m)
 
 /* ---- by chance -------------------------------------------------------------------------------------------------------------- */
 
-/* What requests are made of: texts, and what was answered to some prompts. */
+/* What requests are made of: texts, and prompts with their answers. */
 struct talk {
     const struct subject *m;
-    struct prompt text[TEXTS], said[SAID];
-    int n_said;
+    struct prompt text[TEXTS], answered[ANSWERED];
+    int n_answered;
     uint64_t seed, draws;
 };
 
@@ -376,9 +376,10 @@ static uint64_t draw(struct talk *t, uint64_t n) { return rng_u64(t->seed, t->dr
 
 static void make_prompt(struct talk *t, struct prompt *p)
 {
-    const struct prompt *from = t->n_said && draw(t, 2)
-                                    ? &t->said[draw(t, (uint64_t)(t->n_said < SAID ? t->n_said : SAID))]
-                                    : &t->text[draw(t, TEXTS)];
+    const struct prompt
+        *from = t->n_answered && draw(t, 2)
+                    ? &t->answered[draw(t, (uint64_t)(t->n_answered < ANSWERED ? t->n_answered : ANSWERED))]
+                    : &t->text[draw(t, TEXTS)];
     *p = *from;
     if (draw(t, 3) == 0) /* somewhere in it, at pages more often */
         p->n = draw(t, 2) ? 1 + draw(t, p->n) : 256 * (1 + draw(t, 3)) + draw(t, 3) - 1;
@@ -391,7 +392,7 @@ static void make_prompt(struct talk *t, struct prompt *p)
 
 static void remember(struct talk *t, const struct prompt *p, const struct answer *a)
 {
-    struct prompt *to = &t->said[t->n_said++ % SAID];
+    struct prompt *to = &t->answered[t->n_answered++ % ANSWERED];
     *to = *p;
     for (int i = 0; i < a->n && to->n < N_CTX - MOST_ANSWER - 1; i++)
         to->id[to->n++] = a->id[i];
@@ -525,7 +526,7 @@ static glob_t files(void)
     return g;
 }
 
-/* Files are written behind the answers, which a small model makes faster than a drive takes them: until no more come. */
+/* Wait until no more files appear: they are written after the answers, and a small model answers faster than a drive writes. */
 static void wait_for_writer(void)
 {
     size_t n = 0;
@@ -612,14 +613,14 @@ static void restart(const struct subject *m)
     struct stoker *first = ok ? engine(m->path, &o) : NULL;
     long second = first ? found_by(m, &o, &r, &truth, &other) : -1, known = m->recurrent ? 707 : 727;
     ok = ok && second == known && ask(first, &r, &a) == 0 && same(&truth, &a) && a.end.u.end.n_cached == (size_t)known;
-    /* forgotten means forgotten */
+    /* after a clear nothing is found */
     if (first)
         stoker_cache_clear(first);
     ok = ok && ask(first, &r, &a) == 0 && a.end.u.end.n_cached == 0;
     if (!ok)
         printf("     a second engine found %ld, the first after forgetting %zu\n", second, a.end.u.end.n_cached);
     stoker_close(first);
-    /* held to its bytes */
+    /* the folder stays within its limit of bytes */
     o.cache_disk = st.cache_bytes[STOKER_DISK] / 3;
     long third = ok ? found_by(m, &o, &r, &truth, &other) : -1, fourth = ok ? found_by(m, &o, &r, &truth, &other) : -1;
     ok = ok && third >= 0 && fourth >= 0 && fourth < 707;
@@ -672,13 +673,13 @@ static void drop_files(void) { shell("rm -rf '%s.sound'", dir); }
 static void anywhere(const struct subject *m)
 {
     static const size_t cuts[] = {1, 100, 255, 256, 257, 299, 301, 511, 512, 600, 699, 701, 706, 707};
-    static struct prompt said, p;
+    static struct prompt base, p;
     struct stoker_options o = with_files(), plain = options();
     struct stoker_request r;
     struct answer truth;
     char detail[100] = "";
-    int ok = write_files(m, &said, &r, &truth);
-    struct prompt first = said;
+    int ok = write_files(m, &base, &r, &truth);
+    struct prompt first = base;
     static const size_t snapshot = 300;
     first.n = 700;
     struct stoker_request before = request(&first, 8, 2);
@@ -688,10 +689,10 @@ static void anywhere(const struct subject *m)
     struct stoker *cold = engine(m->path, &plain);
     for (size_t i = 0; ok && i < sizeof cuts / sizeof *cuts; i++) {
         struct stoker_stats st = {0};
-        p = said;
+        p = base;
         p.n = cuts[i];
         extend(&p, 30, 300 + i, m->n_vocab);
-        p.id[cuts[i]] = (said.id[cuts[i]] + 1) % m->n_vocab;
+        p.id[cuts[i]] = (base.id[cuts[i]] + 1) % m->n_vocab;
         r = request(&p, 4, 2);
         r.no_cache = 1;
         ok = cold && ask(cold, &r, &truth) == 0;
@@ -700,7 +701,7 @@ static void anywhere(const struct subject *m)
         size_t state = cuts[i] >= 707 ? 707 : cuts[i] >= 700 ? 700 : cuts[i] >= 300 ? 300 : 0;
         long want = m->recurrent ? (long)state : (long)cuts[i], memory = found_in_memory(m, &before, &r),
              found = ok ? found_by(m, &o, &r, &truth, &st) : -1;
-        /* windows that memory gave up are still in files */
+        /* windows that left memory are still in files */
         ok = ok && found == want && (m->windows ? memory <= want : memory == want) && computed_rest(&r, found, &st) &&
              st.cache_hits[STOKER_DISK] == (want > 0);
         snprintf(detail, sizeof detail, "behind %zu ids: %ld from files, %ld in memory, expected %ld", cuts[i], found,
@@ -755,7 +756,7 @@ static void tails(const struct subject *m)
     verdict(m, "tails", ok, detail);
 }
 
-/* Of what files hold of a conversation, the one that goes furthest. */
+/* The file of a conversation that holds its latest positions. */
 static int furthest_file(char *path, size_t n_path)
 {
     glob_t g = files();
@@ -810,7 +811,7 @@ static void torn(const struct subject *m)
     verdict(m, "torn", ok, detail);
 }
 
-/* How much of a prompt of n ids comes back after others pushed it out of a small memory; -1: it failed, or the answer is another. */
+/* How much of a prompt of n ids is read back after others evicted it from a small memory; -1: it failed, or the answer is another. */
 static long comes_back(const struct subject *m, size_t n)
 {
     struct stoker_options o = with_files(), plain = options();
@@ -842,8 +843,8 @@ static long comes_back(const struct subject *m, size_t n)
     return ok ? (long)a.end.u.end.n_cached : -1;
 }
 
-/* Other prompts push a prompt out of a small memory, wholly or its windows alone: files bring back what went. Such a small model may
- * compute faster than a busy machine reads, and then does: it is asked again. */
+/* Other prompts evict a prompt from a small memory, wholly or its windows alone: it is read back from files. Such a small model may
+ * compute faster than a busy machine reads, and then it computes: so the request is repeated. */
 static void pushed_out(const struct subject *m)
 {
     char detail[60];
@@ -924,7 +925,7 @@ static void damaged(const struct subject *m)
     verdict(m, "damaged", ok && n >= 24 && misses > n / 3, detail);
 }
 
-/* A sound file whose fields are lies: checksums are no secret. Too many ids, a place that is another, a state that is none. */
+/* A file with correct checksums, which anybody can compute, and wrong fields: too many ids, a wrong position, a state that is none. */
 static int lie(const char *path, int which)
 {
     static uint8_t image[4 << 20];
@@ -973,7 +974,7 @@ static void lies(const struct subject *m)
     verdict(m, "lies", ok && n >= 6, detail);
 }
 
-/* Another model of the same shape finds nothing; nor does anybody whose routes are forced. */
+/* Another model of the same shape finds nothing, and neither does a session with forced routes. */
 static void others_files(const struct subject *m)
 {
     struct stoker_options o = with_files(), forced = with_files();

@@ -2,16 +2,16 @@
 # The memory promise: 20 budgets from everything resident down to the plan's minimum; at each the run ends, its answer has the same
 # ids, the peak resident set stays below the budget and is not far below the plan (5 % of the budget or 48 MiB: nothing is padded),
 # the model's file leaves at most 16 MiB more in the page cache, and where the slots are fewer than the experts that the first
-# run touched, experts were read again and evicted: at the minimum they must be, or the whole run proved nothing. Where a
+# run used, experts were evicted and read again: at the minimum they must be, or the whole run proved nothing. Where a
 # cgroup can be made (root, v1 or v2) each run is alone in one whose limit is the budget, without swap, and must not be killed; and
-# a budget that its cgroup does not allow is told before anything is killed for it, and what a small cgroup leaves without one.
+# a budget above its cgroup's limit is reported before the kernel kills anything, and so is what a small cgroup leaves without --memory.
 #
 #     sh tests/promise.sh [MODEL.gguf]      default: a small random-weight MoE (needs Python with numpy), else the embedded one
 #     sh tests/promise.sh --hostile         a server of the embedded model under 20 budgets, each alone in a cgroup: 8 clients send
 #                                           SCHEMAS (500) random schemas; none is killed, and no peak is above its budget
 #
-# An answer is compared by its text. Memory is had while the run goes on: where that takes longer than the run, the peak is too far below
-# the plan, and TOKENS (24) must be more. BUDGETS (20), STOKER (build/stoker). Last line: N passed, N failed, N skipped.
+# An answer is compared by its text. Memory is prefaulted during the run: where that takes longer than the run, the peak is too far below
+# the plan, and TOKENS (24) must be increased. BUDGETS (20), STOKER (build/stoker). Last line: N passed, N failed, N skipped.
 set -u
 cd "$(dirname "$0")/.." || exit 1
 stoker=${STOKER:-build/stoker} tokens=${TOKENS:-24} budgets=${BUDGETS:-20}
@@ -168,7 +168,7 @@ while [ $i -ge 0 ]; do
     fi
     i=$((i - 1))
 done
-# told SENTENCE FLAGS...: a run in the group says it
+# told SENTENCE FLAGS...: a run in the group prints the sentence
 told() {
     sentence=$1
     shift

@@ -1,4 +1,4 @@
-/* A reader of made-up files in exactly the memory that it asks for, and room for what it reads: what the tests of the reader share. */
+/* A reader of generated files in exactly the memory that it asks for, with buffers for what it reads: shared by the tests of the reader. */
 #ifndef TESTS_READER_BENCH_H
 #define TESTS_READER_BENCH_H
 
@@ -72,7 +72,7 @@ static inline int close_reader(struct bench *b)
     return left;
 }
 
-/* Request i, to its part of the room. */
+/* Request i, into its part of the buffers. */
 static inline struct read_request *ask(struct bench *b, int i, int file, uint64_t offset, uint64_t length)
 {
     b->q[i] = (struct read_request){.file = file,
@@ -85,7 +85,7 @@ static inline struct read_request *ask(struct bench *b, int i, int file, uint64_
     return &b->q[i];
 }
 
-/* It was read, and right. */
+/* 1: it was read, with the right bytes. */
 static inline void check_bytes(const struct bench *b, const struct read_request *q)
 {
     assert_int_equal(q->state, READ_DONE);

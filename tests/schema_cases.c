@@ -124,7 +124,7 @@ static void check_walks(struct vocabulary *v, struct constraint *c, const char *
 {
     uint64_t random = 0;
     int64_t shortest = constraint_shortest(c);
-    if (shortest == INT64_MAX) /* no answer gets that far */
+    if (shortest == INT64_MAX) /* no answer is that long */
         return;
     const char *why = NULL;
     json_t *texts = json_array();
@@ -202,7 +202,7 @@ static void check_grammar(json_t *r)
     constraint_destroy(c);
 }
 
-/* The message names the place and the offending word; a $ref's target is part of the word. */
+/* The message must name the place and the keyword; the target of a $ref belongs to the keyword. */
 static void check_refused(json_t *r, const char *file, const char *text, size_t n)
 {
     struct vocabulary *v = vocabulary(vocab_name);

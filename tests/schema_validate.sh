@@ -1,5 +1,5 @@
 #!/bin/sh
-# Outputs under the schemas of the test data (schemas.tar.xz), judged by a validator that is not ours: python3-jsonschema (apt) with its format
+# Outputs under the schemas of the test data (schemas.tar.xz), checked by an independent validator: python3-jsonschema (apt) with its format
 # checker.
 #
 #   sh tests/schema_validate.sh [N]      N random walks over the masks a schema (default 1000), and 20 samples of a model with random
@@ -40,7 +40,7 @@ import glob, json, sys, urllib.error, urllib.request
 for path in sorted(glob.glob(sys.argv[1] + "/*.walks.json")):
     schema, text = json.load(open(path))["schema"], []
     for seed in (1, 2, 3, 4):
-        # not all of one length: each quarter of the samples meets its limit elsewhere; a text may have to be longer than either
+        # four lengths, so that the limit is met at different places; a text may have to be longer than any of them
         for limit in (60 * seed, 400, 3000):
             body = {"messages": [{"role": "user", "content": "Say something."}], "n": 5, "seed": seed, "temperature": 2,
                     "top_p": 1, "top_k": 0, "min_p": 0, "max_tokens": limit, "close_at_limit": True,

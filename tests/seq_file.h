@@ -7,7 +7,7 @@
  *     state       of the recurrent layers
  *     checksum    u64 over all of it
  *
- * Little-endian, no padding. Files come from outside: loading believes nothing that it has not compared with the model and the
+ * Little-endian, no padding. Files come from outside: loading checks everything against the model and the
  * sequence at hand, and allocates nothing. */
 #ifndef TESTS_SEQ_FILE_H
 #define TESTS_SEQ_FILE_H

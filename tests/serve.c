@@ -247,7 +247,7 @@ static void limits(int port)
     free(big);
 }
 
-/* ---- clients that are slow, or gone ---------------------------------------------------------------------------------------- */
+/* ---- slow and disconnected clients ---------------------------------------------------------------------------------------- */
 
 static int connect_to(int port, const char *request)
 {
@@ -261,7 +261,7 @@ static int connect_to(int port, const char *request)
     return fd;
 }
 
-/* A byte now and then does not extend the time for a head (--header-timeout 1), nor that for a body (--body-timeout 1). */
+/* Single bytes now and then do not extend the time for a head (--header-timeout 1), nor that for a body (--body-timeout 1). */
 static void slow_clients(int port)
 {
     static const struct {
@@ -300,7 +300,7 @@ static int start_long(int port, const char *stream)
     return connect_to(port, request);
 }
 
-/* A client that goes frees its sequence, streaming or not, by FIN or RST. */
+/* A client that disconnects frees its sequence, streaming or not, by FIN or RST. */
 static void gone_clients(int port)
 {
     for (int i = 0; i < 4; i++) {
@@ -380,7 +380,7 @@ static void half_closed_behind_a_relay(int port)
     tcp_relay_close(&relay);
 }
 
-/* --max-conns 20: the next one is told, and when others go it is served again. */
+/* --max-conns 20: the next connection is refused, and served once another one has closed. */
 static void many_connections(int port)
 {
     int fd[20], refused = 0;
@@ -388,7 +388,7 @@ static void many_connections(int port)
         fd[i] = connect_to(port, "GET /health HTTP/1.1\r\n");
     for (int i = 0; i < 20 && !refused; i++, poll(NULL, 0, 10))
         refused = status_of(get(port, "/health")) == 503;
-    check(refused, "connection 21 of 20 is not told 503");
+    check(refused, "connection 21 of 20 does not get 503");
     for (int i = 0; i < 20; i++)
         close(fd[i]);
     double began = clock_seconds();
@@ -482,7 +482,7 @@ static void hosts(void)
     }
 }
 
-/* SIGHUP is SIGTERM: what runs may end. */
+/* SIGHUP acts as SIGTERM: running requests may end. */
 static void hung_up(void)
 {
     struct process p = start((const char *const[]){NULL});

@@ -152,7 +152,7 @@ struct asker {
     pthread_t thread;
     char *body;
     int status, failed; /* failed: the answer has an error in it, wherever */
-    char told[400];
+    char text[400];
 };
 
 static void *ask(void *arg)
@@ -164,7 +164,7 @@ static void *ask(void *arg)
     a->status = rc == 0 ? r.status : -1;
     const char *error = r.n ? strstr(r.body, "{\"error\"") : NULL;
     a->failed = error != NULL;
-    snprintf(a->told, sizeof a->told, "%s", error ? error : r.n ? r.body : "");
+    snprintf(a->text, sizeof a->text, "%s", error ? error : r.n ? r.body : "");
     client_close(&c);
     reply_free(&r);
     free(a->body);
@@ -237,7 +237,7 @@ static void tools_are_compiled_once(int n, const char *choice, int times)
     ask_all(a, n);
     for (int i = 0; i < n; i++) {
         answered += a[i].status == 200;
-        other = a[i].status == 200 ? other : a[i].told;
+        other = a[i].status == 200 ? other : a[i].text;
     }
     check(answered == n, "%d requests with the same tools (%s): %d answered; %.300s", n, choice, answered, other);
     compiled = metric("constraints_compiled_total") - compiled;
@@ -255,10 +255,10 @@ static void each_alone(const json_t *schemas)
         const char *name = json_string_value(json_object_get(one, "name"));
         struct asker a = {.body = ask_for_schema(json_incref(json_object_get(one, "schema")), stream)};
         ask_all(&a, 1);
-        int ambiguous = json_object_get(one, "ambiguous") && strstr(a.told, "too ambiguous");
+        int ambiguous = json_object_get(one, "ambiguous") && strstr(a.text, "too ambiguous");
         int whole = !a.failed || a.status == 400 || ambiguous;
         check((a.status == 200 || a.status == 400) && whole, "%s%s: %d %.300s", name, stream ? ", streamed" : "",
-              a.status, a.told);
+              a.status, a.text);
     }
 }
 
@@ -273,7 +273,7 @@ static void all_at_once(const json_t *schemas, int each)
     }
     ask_all(a, n);
     for (int i = 0; i < n; i++)
-        check(is_fair(a[i].status), "%d at once: %d %.300s", n, a[i].status, a[i].told);
+        check(is_fair(a[i].status), "%d at once: %d %.300s", n, a[i].status, a[i].text);
 }
 
 static json_t *case_schemas(const char *folder)
@@ -307,7 +307,7 @@ static void within_the_plan(const json_t *hostile)
         ask_all(a, HOSTILE);
         for (int i = 0; i < HOSTILE; i++)
             check(is_fair(a[i].status), "%s, %d at once, little memory: %d %.300s",
-                  json_string_value(json_object_get(one, "name")), HOSTILE, a[i].status, a[i].told);
+                  json_string_value(json_object_get(one, "name")), HOSTILE, a[i].status, a[i].text);
     }
     json_decref(cases);
     uint64_t peak = server_memory(&server, "VmHWM:"), plan = (uint64_t)metric("memory_planned_bytes");
@@ -325,19 +325,19 @@ static void limits_below_the_shortest(void)
         "\"json_schema\":{\"name\":\"x\",\"schema\":{\"const\":\"a text of more than two tokens\"}}}}";
     struct asker a = {.body = strdup(format)};
     ask_all(&a, 1);
-    check(a.status == 200 && strstr(a.told, "\"finish_reason\":\"length\""), "a format above max_tokens: %d %.300s",
-          a.status, a.told);
+    check(a.status == 200 && strstr(a.text, "\"finish_reason\":\"length\""), "a format above max_tokens: %d %.300s",
+          a.status, a.text);
     a = (struct asker){.body = ask_for_schema(json_pack("{s:s,s:f}", "type", "number", "minimum", 1e300), 0)};
     ask_all(&a, 1);
-    check(a.status == 200 && strstr(a.told, "\"finish_reason\":\"length\""), "300 digits above max_tokens: %d %.300s",
-          a.status, a.told);
+    check(a.status == 200 && strstr(a.text, "\"finish_reason\":\"length\""), "300 digits above max_tokens: %d %.300s",
+          a.status, a.text);
     json_t *call = json_loads(format, 0, NULL), *tools = json_load_file("tests/data/tools24.json", 0, NULL);
     json_object_del(call, "response_format");
     json_object_set_new(call, "tools", tools);
     json_object_set_new(call, "tool_choice", json_string("required"));
     a = (struct asker){.body = dump(call)};
     ask_all(&a, 1);
-    check(a.status == 400 && strstr(a.told, "max_tokens"), "a call above max_tokens: %d %.300s", a.status, a.told);
+    check(a.status == 400 && strstr(a.text, "max_tokens"), "a call above max_tokens: %d %.300s", a.status, a.text);
 }
 
 /* Biases that leave no token for the first position: nothing is sent but the refusal, which names them, streamed or not. The token of the
@@ -367,9 +367,9 @@ static void biases_of_all(void)
         json_object_set_new(body, "logit_bias", bias);
         struct asker a = {.body = dump(body)};
         ask_all(&a, 1);
-        check(a.status == 400 && strstr(a.told, "\"param\":\"logit_bias\"") &&
-                  strstr(a.told, "logit_bias forbids every token that may follow at position 0"),
-              "logit_bias of %s, stream %d: %d %.300s", keeps_a ? "all but a letter" : "all", i % 2, a.status, a.told);
+        check(a.status == 400 && strstr(a.text, "\"param\":\"logit_bias\"") &&
+                  strstr(a.text, "logit_bias forbids every token that may follow at position 0"),
+              "logit_bias of %s, stream %d: %d %.300s", keeps_a ? "all but a letter" : "all", i % 2, a.status, a.text);
     }
 }
 

@@ -1,7 +1,7 @@
 /* links: base
  *
  * What requests may take of a server's memory, from outside: bodies that are declared and do not come, bodies that come half, large ones
- * at once, lists that are many times as large as what they were asked for with. Ordinary requests go on meanwhile, everybody is answered,
+ * at once, lists that are many times larger in memory than as text. Ordinary requests continue meanwhile, every request is answered,
  * and the process stays below --memory.
  *
  *     build/tests/serve_memory [MIB] [MODEL.gguf]      size of the large bodies, default 12; the embedded model */
@@ -139,7 +139,7 @@ static void stands_still(void)
     free(body);
 }
 
-/* Two large bodies that come a byte at a time hold up none that comes: it is answered first, and they are told that they are too slow. */
+/* Two large bodies that come a byte at a time hold up none that comes: it is answered first, and they get 408. */
 static void slow_ones(void)
 {
     enum { SLOW = 2 };
@@ -282,13 +282,13 @@ static void dripping_ones(void)
         slow += strstr(answer, "64 KiB in 10 s") != NULL;
         client_close(&c[i]);
     }
-    check(slow > 0, "no body that drips was told that it is too slow");
+    check(slow > 0, "no slow body got 408");
     client_close(&honest);
     reply_free(&r);
     free(body);
 }
 
-/* What the plan gave is had in the background while a server begins: its memory once that has ended. */
+/* A server prefaults its memory in the background: the process's memory after that. */
 static uint64_t settled_memory(void)
 {
     uint64_t was = 0, is = server_memory(&server, "VmRSS:");
@@ -412,7 +412,7 @@ static void small_and_costly(void)
     free(objects);
 }
 
-/* One string of 25 MB, below --max-body: it is read, and where it is a message its tokens are counted and told. */
+/* One string of 25 MB, below --max-body: it is read, and where it is a message its tokens are counted and reported. */
 static void one_long_string(void)
 {
     static const struct load {

@@ -100,11 +100,11 @@ struct reply {
     char *body; /* [n], a zero behind */
     size_t n, cap;
     char *raw; /* [n_raw] as it came */
-    size_t n_raw, raw_room;
+    size_t n_raw, raw_capacity;
 };
 
-/* Told when body has grown; non-zero: hang up. */
-typedef int reply_told(void *arg, struct reply *r);
+/* Called when body has grown; non-zero: the client hangs up. */
+typedef int reply_progress(void *arg, struct reply *r);
 
 struct client {
     int port, fd; /* fd -1: not connected */
@@ -163,7 +163,7 @@ static inline int client_send(struct client *c, const char *text, size_t n)
 /* More of the raw bytes. 1 there are more, 0 the other side closed, -1 broken or out of patience. */
 static inline int reply_read(struct client *c, struct reply *r)
 {
-    reply_grow(&r->raw, &r->raw_room, r->n_raw + 16384);
+    reply_grow(&r->raw, &r->raw_capacity, r->n_raw + 16384);
     ssize_t k = recv(c->fd, r->raw + r->n_raw, 16384, 0);
     if (k > 0)
         r->n_raw += (size_t)k;
@@ -196,8 +196,8 @@ static inline int reply_chunk(struct reply *r, size_t *at)
     return n ? 1 : 2;
 }
 
-/* Header and body. 0 whole, 1 hung up by told, -1 broken. */
-static inline int client_read(struct client *c, struct reply *r, reply_told *told, void *arg)
+/* Header and body. 0 whole, 1 hung up by progress, -1 broken. */
+static inline int client_read(struct client *c, struct reply *r, reply_progress *progress, void *arg)
 {
     char *end, *field;
     r->n = r->n_raw = 0;
@@ -226,7 +226,7 @@ static inline int client_read(struct client *c, struct reply *r, reply_told *tol
             ;
         if (got < 0)
             return -1;
-        if (r->n > before && told && told(arg, r))
+        if (r->n > before && progress && progress(arg, r))
             return 1;
         if (got == 0 && reply_read(c, r) != 1)
             return -1;
@@ -247,13 +247,13 @@ static inline int client_head(struct client *c, const char *method, const char *
 
 /* One request on a connection that is kept, made anew where there is none. As client_read(). */
 static inline int client_ask(struct client *c, const char *method, const char *path, const char *body, size_t n,
-                             struct reply *r, reply_told *told, void *arg)
+                             struct reply *r, reply_progress *progress, void *arg)
 {
     for (int attempt = 0;; attempt++) {
         int is_fresh = c->fd < 0;
         if (is_fresh && client_connect(c) != 0)
             return -1;
-        int rc = client_head(c, method, path, n) || client_send(c, body, n) ? -1 : client_read(c, r, told, arg);
+        int rc = client_head(c, method, path, n) || client_send(c, body, n) ? -1 : client_read(c, r, progress, arg);
         if (rc != 0)
             client_close(c);
         else if (strcasestr(r->raw, "\r\nconnection: close"))

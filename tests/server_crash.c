@@ -110,7 +110,7 @@ static void compare(int is_first)
     corrupt += metric("\nstoker_prefix_cache_corrupt_total ");
 }
 
-/* Asks until the server is gone. */
+/* Sends requests until the server has ended. */
 static void *keep_asking(void *arg)
 {
     struct client c = {server.port, -1};

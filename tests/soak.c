@@ -116,7 +116,7 @@ static void round_of(struct stoker *s)
         follow(s, id[i], &requests[which[i]], draw(3) == 0 ? 1 + (int)draw(MOST_ANSWER) : 0);
 }
 
-/* Any budget that is possible with the other wishes; the largest engine of all if asked. */
+/* A random budget that is possible with the other options; the largest engine if asked. */
 static void engine_once(int largest, int chunk)
 {
     static const char *const readers[] = {NULL, "threads", "buffered"};

@@ -179,7 +179,7 @@ static inline void sparse_delta(struct gguf_writer *w, const struct shape *s, in
     sparse_tensor(w, l, "ssm_out", TYPE_F16, values, n, 0);
 }
 
-/* d_k, d_v: of a head, d_k with the n_rot values that turn. */
+/* d_k, d_v: of a head, d_k with the n_rot values that are rotated. */
 static inline void sparse_latent(struct gguf_writer *w, const struct shape *s, int l)
 {
     uint64_t n = (uint64_t)s->n_embd, heads = (uint64_t)s->n_head, q = heads * (uint64_t)s->d_k,

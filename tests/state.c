@@ -122,7 +122,7 @@ static int save_to(const struct session *s, const struct line *l, const char *pa
     return failed_save;
 }
 
-/* Long lines are saved where pages begin and windows let go of them. */
+/* Long lines are saved where pages begin and where windows leave pages. */
 static int worth_saving(const struct line *l, int n_pos, int step)
 {
     static const int places[] = {1, 2, 17, 128, 255, 256, 257, 266, 267, 268, 299, 300, 301, 305};
@@ -220,7 +220,7 @@ static int cuts_and_flips(struct session *s, const struct line *l, int fd, int *
     return ok;
 }
 
-/* What a header may not say even where the checksum would be right: each is found before the content is read. */
+/* Wrong values in a header whose checksum is right: each is found before the content is read. */
 static int of_others(struct session *s, const char *path, const struct line *l, int fd)
 {
     const char *ember = "models/ember/ember.gguf", *golden = TEST_DATA "/golden/llama-tied.gguf";

@@ -27,7 +27,7 @@ struct world {
     uint64_t events; /* hash of the decisions */
     int n_event, failed;
     struct error err;
-    void (*also)(const struct store_event *e); /* a test's own ear */
+    void (*also)(const struct store_event *e); /* also called, for the test's own checks */
 };
 
 static inline void on_event(void *arg, const struct store_event *e)

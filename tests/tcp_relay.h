@@ -1,6 +1,6 @@
 /* A TCP relay between a client and a server, as proxies and tunnels are: a thread of the test that copies bytes both ways and passes on
- * that a side has closed its sending half. Unlike a direct connection it takes what the server sends although the client is gone, and
- * learns of that only afterwards. One connection at a time. */
+ * that a side has closed its sending half. Unlike a direct connection it takes what the server sends after the client has
+ * disconnected, and learns of that only afterwards. One connection at a time. */
 #ifndef TESTS_TCP_RELAY_H
 #define TESTS_TCP_RELAY_H
 
@@ -22,7 +22,7 @@ static inline struct sockaddr_in tcp_relay_address(int port)
         .sin_family = AF_INET, .sin_port = htons((uint16_t)port), .sin_addr = {htonl(INADDR_LOOPBACK)}};
 }
 
-/* What has come from one side, to the other. 1: more may come; 0: that side has closed its half; -1: one of them is gone. */
+/* What has come from one side, to the other. 1: more may come; 0: that side has closed its half; -1: one of them has disconnected. */
 static inline int tcp_relay_copy(int from, int to)
 {
     char bytes[4096];

@@ -88,7 +88,7 @@ static inline void small_templates(struct gguf_writer *w, const struct small_voc
         gguf_write_strings(w, "tokenizer.chat_templates", name, n);
 }
 
-/* Write and open; the file is gone again. 0, or -1 with the sentence. */
+/* Write and open, then unlink the file. 0, or -1 with the sentence. */
 static inline int small_open(const struct small_vocab *v, struct gguf **g, struct error *err)
 {
     char path[] = "/tmp/stoker_vocab_XXXXXX";

@@ -7,7 +7,7 @@
  *   vocab_info      roles and types
  *
  * A record is known by its fields. After a folder, every file of src/ and docs/ goes through each vocabulary and back.
- * Vocabularies that are decoded only (expected.h) must refuse to encode; records of encoding by them wait. */
+ * Vocabularies that are decoded only (expected.h) must refuse to encode; records of encoding by them are left out. */
 #include "base/error.h"
 #include "format/gguf.h"
 #include "text/tokenizer/pretokenize.h"

@@ -1,7 +1,7 @@
 /* links: engine text model store op kernel format base
  *
- * What files do not say and the number of layers tells: a golden grown to as many layers as a published model has gives the bits
- * of the same file with the key that says it; with one layer fewer it does not.
+ * Properties that a file does not state and stoker infers from the number of layers: a golden grown to the layers of a published model
+ * gives the bits of the same file with the key that says it; with one layer fewer it does not.
  *
  *     build/tests/unsaid */
 #include "base/hash.h"

@@ -59,7 +59,7 @@ is "-oe md" 0 '^\{"build_commit"' '^\| qwen3moe.gguf '
 run bench "$model" -p 8 -n 0 -r 2 --progress
 is "--progress" 0 '^\| qwen3moe' '^stoker bench: test 1 of 1, run 2 of 2$'
 
-# What is computed in a test is what it is called, behind a depth too, whatever a model keeps.
+# A test computes what its name says, also at a depth, whatever a model keeps.
 for file in qwen3moe qwen35moe gpt-oss-mxfp4 deepseek2-lite; do
     run bench "$golden/$file.gguf" -p 16 -n 4 -pg 8,3 -d 100,200 -r 1 --no-warmup --kv f32 -o csv
     got=$(awk -F '","' 'NR > 1 { n = $22 * $24 / 1e9; printf "%d ", n + 0.5 }' "$dir/out")
@@ -84,7 +84,7 @@ printf 'A text of some words.\n' >"$dir/text"
 run bench "$model" -p 40 -n 4 -r 2 --text "$dir/text"
 is "--text" 0 ' pp40 ' ""
 
-# ---- what cannot be ------------------------------------------------------------------------------------------------------
+# ---- impossible tests -----------------------------------------------------------------------------------------------------
 while IFS='|' read -r flags sentence; do
     run bench "$model" $flags
     is "$flags" 2 "" "$sentence"

@@ -1,4 +1,4 @@
-# Chats: a turn goes on where the last one ended, also where a model keeps states (qwen35moe), windows (gpt-oss) or latents.
+# Chats: a turn continues where the last one ended, also where a model keeps states (qwen35moe), windows (gpt-oss) or latents.
 . tests/cli/harness
 
 printf 'one\ntwo and three\nfour\n' >"$dir/in"

@@ -25,7 +25,7 @@ ask_bash() {
     bash -c 'compopt() { :; }; . "$0"; COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); _stoker; printf "%s\n" "${COMPREPLY[@]}"' \
         "$dir/script" "$program" "$@" >"$dir/out" 2>"$dir/err"
 }
-# zsh without a terminal: what it would be told, words and specifications of _arguments alike.
+# zsh without a terminal: what the completion function passes to it, words and specifications of _arguments alike.
 ask_zsh() {
     "$program" completion zsh >"$dir/script"
     zsh -f -c 'compdef() { :; }; _arguments() { local s; for s; do s=${s#\*}; print -r -- ${${s%%\[*}%=}; [[ $s == *:\(*\) ]] && print -l -- ${=${${s##*:\(}%\)}}; done }

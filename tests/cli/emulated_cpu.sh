@@ -15,7 +15,7 @@ if grep -q __asan_init "$program"; then
     exit
 fi
 
-answer() { # answer WHAT: $dir/text, what was said and how likely each token was
+answer() { # answer WHAT: $dir/text, the answer and the log-probability of each token
     run run -p "Tell me a story" -n 24 --temp 0 --json --logprobs 2
     is "$1" 0 '"text":"[A-Z]' ""
     sed 's/,"prompt_seconds".*"logprobs"/,"logprobs"/; s/,"seed".*//' "$dir/out" >"$dir/text"

@@ -70,7 +70,7 @@ for memory in 300M min max; do
     parts=$(sed 's/.*"parts":{\([^}]*\)}.*/\1/' "$dir/out" | tr ',' '\n' | sed 's/.*://' | awk '{ s += $1 } END { print s }')
     [ "$parts" -eq "$(field total)" ] && pass || fail "plan $memory" "the parts make $parts, the total is $(field total)"
 done
-# The model's files, and what is worth knowing.
+# The model's files, and the keys that are shown by default.
 size=$(stat -c %s "$ember")
 run plan "$ember" --memory max --json
 is "plan --json: files" 0 '"sacrificed":\[\],"files":\[\{"path":"[^"]*ember\.gguf","size":'"$size"',"direct":(true|false),"align":(512|1024|2048|4096)\}\],"note":\[.*\]\}$' ""
@@ -81,7 +81,7 @@ is "plan --json: a small cache" 0 '"note":\["cache holds 0\.[0-9] of one token.s
 run plan "$ember" --memory 20M --json
 is "plan --json: too little" 2 '"fits":false,.*"note":\[".*ember.gguf needs at least .* is too small\. Try --memory ' "is too small. Try --memory "
 
-# Which kernels multiply with the types of a file; on a CPU, or under a tier, that has none for them it is said.
+# Which kernels multiply with the types of a file; a CPU or tier that has none for them is reported.
 for file in "$golden/mixed-moe.gguf" "$golden/nvfp4.gguf" "$golden/mixed.gguf"; do
     run plan "$file" --cpu-tier scalar
     is "plan: scalar kernels" 0 "^kernels: [a-z0-9_]+ scalar(, [a-z0-9_]+ scalar)*$" ""

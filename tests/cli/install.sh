@@ -1,4 +1,4 @@
-# make install and make uninstall: a tree that works where it lies, and nothing left of it; the unit of systemd.
+# make install and make uninstall: a tree that works in place, and is removed completely; the unit of systemd.
 . tests/cli/harness
 
 touch "$dir/out" "$dir/err"

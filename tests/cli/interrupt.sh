@@ -1,8 +1,8 @@
-# What comes from outside while an answer is made: Ctrl-C, a reader who leaves, files that change.
+# Outside events during an answer: Ctrl-C, a closed output, files that change.
 . tests/cli/harness
 
 gone() { ! kill -0 "$pid" 2>/dev/null; }
-# What is waited for; nothing more comes of a program that has ended.
+# Conditions to wait for; each also holds when the program has ended.
 first_output() { [ -s "$dir/out" ] || gone; }
 lines() { [ "$(wc -l <"$dir/out")" -ge "$1" ] || gone; }
 larger() { [ "$(wc -c <"$dir/out")" -gt "$1" ] || gone; }
@@ -23,8 +23,8 @@ ended
 is "Ctrl-C during an answer" 130 . '^\(stopped\)$'
 [ "$(wc -w <"$dir/out")" -lt 600 ] && pass || fail "Ctrl-C during an answer" "the answer went on"
 
-# Two at once: the second finds the first not yet obeyed. Before the program listens both are lost, so they are sent again; two that it
-# gets as one are obeyed as one, so it is tried again.
+# Two at once: the second comes before the first is handled. Signals before the handler is installed are lost, so they are sent again;
+# two signals that are delivered as one count as one, so this is tried again.
 long=$(awk 'BEGIN { for (i = 0; i < 480; i++) printf "word " }')
 for attempt in 1 2 3 4 5 6 7 8; do
     : >"$dir/out"
@@ -56,7 +56,7 @@ ended
 is "Ctrl-C in a chat" 0 '^9' '^\(stopped\)$'
 [ "$(grep -c stopped "$dir/err")" -eq 2 ] && pass || fail "Ctrl-C in a chat" "two answers were not stopped"
 
-# ---- a reader who leaves -------------------------------------------------------------------------------------------------
+# ---- a closed output -----------------------------------------------------------------------------------------------------
 for ignored in "" "trap '' PIPE;"; do
     : >"$dir/err"
     (

@@ -1,4 +1,4 @@
-# The page that the program carries: made of its sources, small enough, hashed right, alone in the world.
+# The page that the program carries: made of its sources, small enough, with the right hash, without outside resources.
 . tests/cli/harness
 
 build=$(dirname "$STOKER")
@@ -35,7 +35,7 @@ wanted=$(awk '/^<\/script>$/ { on = 0 } on { print } /^<script/ { on = 1; script
 found=$(sed -n "s/.*script-src 'sha256-\([^']*\)'.*/\1/p" "$header" | base64 -d | od -An -v -tx1 | tr -d ' \n')
 [ -n "$found" ] && [ "$wanted" = "$found" ] && pass || fail "the hash of the script" "$found is not $wanted"
 
-# Nothing is fetched from elsewhere; links to the world are in no attribute.
+# Nothing is fetched from elsewhere: no attribute has an outside address.
 grep -qiE "(src|href)[[:space:]]*=[[:space:]]*[\"']?(https?:)?//" "$page" && fail "the document" "refers to another place" || pass
 grep -qE "innerHTML|insertAdjacentHTML" $sources/server.js $sources/settings.js $sources/main.js && fail "the sources" "write markup where text would do" || pass
 

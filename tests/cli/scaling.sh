@@ -21,7 +21,7 @@ for s in a b c; do
     wait_for 60 curl -sf -o /dev/null "http://127.0.0.1:$(cat "$dir/$s.port")/health" || fail "server $s" "does not start"
 done
 
-# A free port: haproxy tells no port that it has chosen.
+# A free port: haproxy does not report a port that it has chosen.
 front=$((20000 + $$ % 20000))
 sed "s/bind 127.0.0.1:8080/bind 127.0.0.1:$front/; s/8081/$(cat "$dir/a.port")/; s/8082/$(cat "$dir/b.port")/; s/8083/$(cat "$dir/c.port")/
     s/^    default_backend nodes/&\n    http-response set-header x-node %[srv_name]/; s/inter 2s/inter 200ms/" packaging/haproxy.cfg >"$dir/haproxy.cfg"
@@ -47,7 +47,7 @@ for i in 1 2 3 4 5 6 7 8 9; do turn $i 2; done >"$dir/second"
 [ "$(cut -d' ' -f1 "$dir/first" | sort -u | wc -l)" -ge 2 ] && pass || fail "conversations" "are all on one server"
 awk '$3 < 60 { bad = 1 } END { exit bad || NR != 9 }' "$dir/second" && pass || fail "second turns" "find no prefix: $(cat "$dir/second")"
 
-# One dies: its conversations go on elsewhere, the others stay.
+# One server is killed: its conversations continue on others, the others stay.
 dead=$(head -n 1 "$dir/first" | cut -d' ' -f1)
 eval "kill -9 \$pid_$dead"
 for i in 1 2 3 4 5 6 7 8 9; do turn $i 2; done >"$dir/third"

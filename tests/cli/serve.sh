@@ -1,4 +1,4 @@
-# What serve says when it starts.
+# Messages of serve when it starts.
 . tests/cli/harness
 
 touch "$dir/out" "$dir/err"
@@ -49,7 +49,7 @@ is "serve with a context longer than trained" 0 "^listening on " "^stoker: warni
 starts --cache-ram 0
 is "serve without a cache" 0 "^listening on " "^stoker: req_"
 
-# what would let everybody in
+# options that would give everybody access
 for flag in --api-key --allow-host --cors --alias; do
     run serve --port 0 $flag ""
     is "$flag without a text" 2 "" "=stoker serve: $flag is empty: give it a text, or leave the flag out"

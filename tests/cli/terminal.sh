@@ -21,7 +21,7 @@ begin() { # begin COMMAND: sh runs it on a terminal whose keys come from descrip
     exec 3>"$dir/keys"
 }
 keys() { printf "$1" >&3; }
-# As a person sees it: lines of progress are gone, and the asking for brackets around pastes is not seen.
+# The screen as a person sees it: without lines of progress and without the control sequences for pastes.
 screen() { sed 's/.*\r\x1b\[K//; s/\x1b\[?2004[hl]//g; s/\r//g' "$dir/out"; }
 shows() { screen | grep -Eq -- "$1"; }
 shown() { # shown N WANT: it is shown at least so often
@@ -35,7 +35,7 @@ ends() { # ends WHAT WANT: the job is over, and the last thing it shows matches
     wait "$pid"
     screen | tail -n 1 | grep -Eq -- "$2" && pass || fail "$1" "the last line is not \"$2\""
 }
-# After the program the job says how it ended and whether the terminal reads whole lines and shows them.
+# After the program the job prints how it ended and whether the terminal reads whole lines and echoes them.
 after='; echo "ended $?" $(stty -a | grep -Eo -- "-?(icanon|echo|isig)\\b" | sort)'
 sane='^ended 0 echo icanon isig$'
 

@@ -1,4 +1,4 @@
-# Tools: the embedded model's calls, shown and as JSON; files of tools that cannot be.
+# Tools: the embedded model's calls, shown and as JSON; files of tools that are refused.
 . tests/cli/harness
 
 tool() { # tool NAME PROPERTY: a tool with one required string
@@ -20,7 +20,7 @@ is "a call without a grammar" 0 "" '^call: calculator \{"expression": "37 \* 489
 run run -p 'What is 9 + 4?' --temp 0 --tool-format glm
 is "another format, no tools" 0 "=9 + 4 = 13." ""
 
-# Temperature 1.5 and few tokens: what comes is a call that is whole, or text.
+# Temperature 1.5 and few tokens: the answer is a complete call, or text.
 for seed in 1 2 3 4; do
     run run -p 'What is the weather in Bergen?' --tools "$dir/weather" --temp 1.5 --seed $seed -n 40 --json
     is "hot, seed $seed" 0 '"message":\{"role":"assistant"' ""

@@ -1,4 +1,4 @@
-# Routes and the cache's decisions as files: the engine's log is what the simulator says of the same
+# Routes and the cache's decisions as files: the engine's log equals the simulator's for the same
 # routes (tools/cache_events.sh).
 . tests/cli/harness
 
@@ -73,7 +73,7 @@ printf 'STRT1\n\377\377\377\377{}' >"$dir/forced" && refused "a header longer th
 : >"$dir/forced" && refused "an empty file" "does not begin with STRT1"
 rm "$dir/forced" && refused "no file" "cannot be opened: No such file"
 
-# What cannot be.
+# Traces that are refused.
 run bench "$golden/llama-tied.gguf" -p 4 -n 0 --route-trace "$dir/routes"
 is "a dense model" 2 "" "llama-tied.gguf has no experts: --route-trace and --cache-log have nothing to tell"
 run run "$golden/qwen3moe.gguf" -p x --cache-log "$dir/nowhere/events"

@@ -1,4 +1,4 @@
-# What is said to wrong commands, wrong files and impossible wishes: one sentence, and the right exit status.
+# Wrong commands, wrong files and impossible options: one sentence, and the right exit status.
 . tests/cli/harness
 
 # ---- usage: exit 2 -------------------------------------------------------------------------------------------------------

@@ -22,7 +22,7 @@ static const char strict[] =
 static struct tokenizer *tokenizer;
 static struct chat *chats[3];
 
-/* What the tokenizer holds is reached through memory that the leak checker does not look at. */
+/* The pointers to the tokenizer's memory are in memory that the leak checker does not scan. */
 static void tear_down(void)
 {
     for (int i = 0; i < 3; i++)
@@ -157,7 +157,7 @@ static void request(struct writer *w)
 
 /* ---- the laws ---- */
 
-/* Occurrences of a token's text that the template wrote whole. */
+/* Occurrences of a token's text all of whose bytes the template wrote. */
 static size_t written(const struct jinja_text *t, const char *token)
 {
     size_t count = 0, at = 0, n = strlen(token);

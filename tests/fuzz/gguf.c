@@ -1,6 +1,6 @@
 /* links: engine text model store op kernel format base
  *
- * Fuzz target: a GGUF file from its first byte to memory plans. The bytes are a file in memory; whatever they say, opening ends
+ * Fuzz target: a GGUF file from its first byte to memory plans. The bytes are a file in memory; whatever they are, opening ends
  * with a description or a sentence, and a described model can be planned: its minimum, a page less, a server's requests; what a plan
  * says of itself holds. No weight is read: behind the header is a hole, so that tensors may be of any size.
  *
@@ -184,7 +184,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     char path[64];
     static struct numbers header;
     walk(&header, data, size);
-    /* not behind a header that goes on in it: 256 MiB of zeros take seconds */
+    /* not where the header continues in the hole: reading 256 MiB of zeros takes seconds */
     off_t hole = header.at <= size ? (off_t)1 << 42 : 1 << 20;
     if (fd < 0 || write(fd, data, size) != (ssize_t)size || ftruncate(fd, (off_t)size + hole)) {
         close(fd);

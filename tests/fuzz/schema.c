@@ -130,10 +130,10 @@ static void try_every_token(const struct constraint_state *s, struct constraint_
     }
 }
 
-/* Too ambiguous, or too deep: said, and the answer fails. */
+/* Too ambiguous, or too deep: an error that names the reason, and the answer fails. */
 static int is_limit(const struct error *err) { return strstr(err->text, "ambiguous") || strstr(err->text, "MiB"); }
 
-/* Of a mask, also of one that is refused: some 0.4 s, in as many pieces as its neighbours like. */
+/* The limit of work of a mask, also of one that is refused: about 0.4 s, in any number of pieces. */
 #define MOST_WORK (400 * CONSTRAINT_MS)
 
 static void walk(struct constraint *c, int is_schema, int close, uint64_t seed)

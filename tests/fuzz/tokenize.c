@@ -196,7 +196,7 @@ static void check_marked(const struct tokenizer *t, const char *text, size_t n, 
     uint8_t *mark = calloc(n + 1, 1), *reach = calloc((size_t)tokenizer_n_vocab(t), 1);
     for (int32_t id = 0; id < tokenizer_n_vocab(t); id++)
         reach[id] = tokenizer_type(t, id) == TOKEN_USER;
-    memset(mark, 1, n); /* all of it by somebody who may write user-defined tokens alone */
+    memset(mark, 1, n); /* the whole text by an author who may write user-defined tokens but no control tokens */
     if (tokenizer_encode_marked(t, text, n, mark, reach, &l, &err) != 0)
         fail(err.text);
     check_ids(t, &l, 0);

@@ -100,7 +100,7 @@ static void mapping_too_much_fails(void **state)
     assert_int_equal(arena_map(&a, SIZE_MAX - 5, &err), -1);
 }
 
-/* All is allowed that is in use, and no more: the sentence names the limit. */
+/* The limit is what is in use: any further allocation is refused, and the sentence names the limit. */
 static void a_limit_is_named(void **state)
 {
     (void)state;
@@ -163,7 +163,7 @@ static void growing_holds_everything(void **state)
     assert_int_equal(a.total, 0);
 }
 
-/* What is kept stays where it is and what it was; the rest is given back, and the arena goes on. */
+/* Blocks that are kept stay at their address with their content; the rest is freed, and the arena can be used on. */
 static void keeping_some(void **state)
 {
     (void)state;

@@ -16,7 +16,8 @@
 
 struct job {
     int n_threads;
-    int runs[POOL_MAX_THREADS]; /* a share's by who does it alone: a lost or doubled run, or a missing barrier, shows */
+    int runs
+        [POOL_MAX_THREADS]; /* of each share, written by its thread alone: lost or doubled runs and missing barriers show */
 };
 
 static void count_run(void *arg, int thread, int n_threads)
@@ -71,7 +72,7 @@ static void note_who(void *arg, int thread, int n_threads)
 }
 
 /* A worker sleeps for longer than its share takes. */
-static void nobody_waits_for_sleepers(void **state)
+static void late_workers_are_not_waited_for(void **state)
 {
     (void)state;
     struct error err = {0};
@@ -168,10 +169,14 @@ static void shares_are_fair(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(every_thread_runs_once),        cmocka_unit_test(sleepers_wake),
-        cmocka_unit_test(nobody_waits_for_sleepers),     cmocka_unit_test(unused_pools_end),
-        cmocka_unit_test(impossible_numbers_of_threads), cmocka_unit_test(rows_are_covered),
-        cmocka_unit_test(shares_fit_together),           cmocka_unit_test(shares_are_fair),
+        cmocka_unit_test(every_thread_runs_once),
+        cmocka_unit_test(sleepers_wake),
+        cmocka_unit_test(late_workers_are_not_waited_for),
+        cmocka_unit_test(unused_pools_end),
+        cmocka_unit_test(impossible_numbers_of_threads),
+        cmocka_unit_test(rows_are_covered),
+        cmocka_unit_test(shares_fit_together),
+        cmocka_unit_test(shares_are_fair),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

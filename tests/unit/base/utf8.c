@@ -1,5 +1,5 @@
 /* links: base */
-/* Every character is written and read back; every ill-formed beginning is told by its kind and length. Texts from files are made
+/* Every character is written and read back; every ill-formed sequence is reported with its kind and length. Texts from files are made
  * plain before they are shown: no control character and no broken UTF-8 is left, all else stays. */
 #include "base/utf8.h"
 

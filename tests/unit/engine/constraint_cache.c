@@ -1,6 +1,6 @@
 /* links: engine text model store op kernel format base */
-/* Constraints compiled once and shared: who compiles, who waits, what is evicted, what is refused. Compilations are a test's own: they
- * count themselves, and stand still while the test says so. */
+/* Constraints compiled once and shared: who compiles, who waits, what is evicted, what is refused. Compilations are fakes: they
+ * count themselves, and block as long as the test wants. */
 #include "engine/constraint_cache.h"
 #include "base/error.h"
 #include "engine/engine.h"
@@ -32,7 +32,7 @@ static struct constraint_cache *create(int n_small, int most_waiting)
     return c;
 }
 
-/* All that was taken is back. */
+/* All memory was given back. */
 static void destroy(struct constraint_cache *c)
 {
     constraint_cache_destroy(c);
@@ -174,7 +174,7 @@ static void equal_ones_are_compiled_once(void **state)
     destroy(c);
 }
 
-static void all_who_wait_are_told_why_it_failed(void **state)
+static void all_waiters_get_the_failure(void **state)
 {
     (void)state;
     struct constraint_cache *c = create(2, THREADS);
@@ -193,7 +193,7 @@ static void all_who_wait_are_told_why_it_failed(void **state)
     destroy(c);
 }
 
-/* What can never be compiled is not tried again, as long as it is among the newest of its kind; constraints are not pushed out by it. */
+/* What can never be compiled is not tried again while it is among the newest failures; failures evict no constraints. */
 static void refusals_are_remembered(void **state)
 {
     (void)state;
@@ -217,7 +217,7 @@ static void refusals_are_remembered(void **state)
 }
 
 /* A reason that may pass is not remembered: the system has no memory. */
-static void what_may_pass_is_tried_again(void **state)
+static void temporary_failures_are_tried_again(void **state)
 {
     (void)state;
     struct constraint_cache *c = create(1, THREADS);
@@ -229,7 +229,7 @@ static void what_may_pass_is_tried_again(void **state)
     destroy(c);
 }
 
-/* A compilation that was stopped says so whatever its front end made of that, and is not remembered. */
+/* A stopped compilation is reported as stopped whatever error its front end returned, and is not remembered. */
 static void a_stopped_compilation_is_no_refusal(void **state)
 {
     (void)state;
@@ -244,8 +244,8 @@ static void a_stopped_compilation_is_no_refusal(void **state)
     destroy(c);
 }
 
-/* The first asker hangs up: another one compiles what is still wanted. */
-static void a_compilation_that_was_given_up_is_taken_over(void **state)
+/* The first asker hangs up: another one, which still waits, compiles. */
+static void an_abandoned_compilation_is_taken_over(void **state)
 {
     (void)state;
     struct constraint_cache *c = create(2, THREADS);
@@ -264,7 +264,7 @@ static void a_compilation_that_was_given_up_is_taken_over(void **state)
     destroy(c);
 }
 
-/* Who only waits may be given up too, and the compilation goes on. */
+/* A waiting request may be cancelled too; the compilation continues. */
 static void a_waiting_asker_may_leave(void **state)
 {
     (void)state;
@@ -283,7 +283,7 @@ static void a_waiting_asker_may_leave(void **state)
     destroy(c);
 }
 
-/* What outgrows the small lane is compiled anew in the large one, and refused when it outgrows that. */
+/* A constraint too large for the small lane is compiled again in the large one, and refused if it is too large for that. */
 static void lanes(void **state)
 {
     (void)state;
@@ -328,7 +328,7 @@ static void compilations_wait_their_turn(void **state)
     destroy(c);
 }
 
-/* Whoever waits keeps its turn, and its place among those that may wait, also while its client is asked after: those that come
+/* Whoever waits keeps its turn, and its place among those that may wait, also while it checks its client: those that come
  * meanwhile go behind it. */
 static void first_come_first_served(void **state)
 {
@@ -361,7 +361,7 @@ static void first_come_first_served(void **state)
     destroy(c);
 }
 
-/* The budget holds so many entries: the longest unused go, at most half of it lies idle, who uses one keeps it. */
+/* The budget holds a few entries: the least recently used are evicted, unused ones hold at most half of it, used ones stay. */
 static void unused_ones_are_evicted(void **state)
 {
     (void)state;
@@ -388,7 +388,7 @@ static void unused_ones_are_evicted(void **state)
 }
 
 /* The budget is used up by running ones: the next waits until one is put back. */
-static void who_finds_no_memory_waits(void **state)
+static void without_memory_compilations_wait(void **state)
 {
     (void)state;
     struct constraint_cache *c = create(1, THREADS);
@@ -412,7 +412,7 @@ static void who_finds_no_memory_waits(void **state)
     destroy(c);
 }
 
-/* What a constraint warns of is memory that it holds. */
+/* The warnings of a constraint count as its memory. */
 static void warnings_are_counted(void **state)
 {
     (void)state;
@@ -431,18 +431,18 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(equal_ones_are_compiled_once),
-        cmocka_unit_test(all_who_wait_are_told_why_it_failed),
+        cmocka_unit_test(all_waiters_get_the_failure),
         cmocka_unit_test(refusals_are_remembered),
-        cmocka_unit_test(what_may_pass_is_tried_again),
+        cmocka_unit_test(temporary_failures_are_tried_again),
         cmocka_unit_test(a_stopped_compilation_is_no_refusal),
-        cmocka_unit_test(a_compilation_that_was_given_up_is_taken_over),
+        cmocka_unit_test(an_abandoned_compilation_is_taken_over),
         cmocka_unit_test(a_waiting_asker_may_leave),
         cmocka_unit_test(lanes),
         cmocka_unit_test(compilations_wait_their_turn),
         cmocka_unit_test(first_come_first_served),
         cmocka_unit_test(unused_ones_are_evicted),
         cmocka_unit_test(warnings_are_counted),
-        cmocka_unit_test(who_finds_no_memory_waits),
+        cmocka_unit_test(without_memory_compilations_wait),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

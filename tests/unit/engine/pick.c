@@ -110,7 +110,7 @@ static void expect_order(const struct answer *a, int i, size_t n)
     assert_true(sum > 0 && sum < 1);
 }
 
-/* Temperature, bias and penalties choose other tokens; what is said of the first place stays the same. */
+/* Temperature, bias and penalties choose other tokens; the log-probabilities of the first place stay the same. */
 static void likelihood_is_the_models_own(void **state)
 {
     (void)state;
@@ -145,7 +145,7 @@ static void likelihood_is_the_models_own(void **state)
     stoker_close(s);
 }
 
-/* Forbidding the likeliest one after another shows nearly the whole vocabulary: its probabilities make up one. */
+/* Forbidding the likeliest token again and again reveals nearly the whole vocabulary: the probabilities sum to one. */
 static void likelihoods_sum_up(void **state)
 {
     (void)state;
@@ -165,7 +165,7 @@ static void likelihoods_sum_up(void **state)
     stoker_close(s);
 }
 
-/* A caller who is late: the engine waits with a full queue, and what was shown is still there. */
+/* A slow caller: the engine waits while the queue is full, and events that were handed out stay valid. */
 static void late_reader(void **state)
 {
     (void)state;
@@ -231,7 +231,7 @@ static void drawn_seeds_differ(void **state)
     stoker_close(s);
 }
 
-/* A bias is the request's from submit on. */
+/* The bias is copied at submit. */
 static void bias_is_copied(void **state)
 {
     (void)state;
@@ -263,7 +263,7 @@ static int occurs(const stoker_token *id, int n, stoker_token which)
     return 0;
 }
 
-/* Penalties know prompt and answer, and nothing of whoever was in the sequence before. */
+/* Penalties see prompt and answer, and nothing of the request that used the sequence before. */
 static void penalties(void **state)
 {
     (void)state;
@@ -329,7 +329,7 @@ static void dry(void **state)
     static const struct stoker_string usual[] = {{"\n", 1}, {":", 1}, {"\"", 1}, {"*", 1}};
     r.sampling.dry_breakers = NULL;
     ask(s, &r, &a);
-    assert_false(same(&a, &b)); /* tables of the request before are forgotten */
+    assert_false(same(&a, &b)); /* tables of the earlier request were cleared */
     r.sampling.dry_breakers = usual;
     r.sampling.n_dry_breakers = 4;
     ask(s, &r, &b);

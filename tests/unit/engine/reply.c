@@ -19,16 +19,16 @@ static const char tools[] =
     "[{\"type\": \"function\", \"function\": {\"name\": \"put\", \"parameters\": {\"type\": \"object\", "
     "\"properties\": {\"text\": {\"type\": \"string\"}}}}}]";
 
-struct said {
+struct parsed {
     char content[2000], reasoning[2000];
     size_t n_content, n_reasoning, n_call;
-    int stop;      /* which one ended it */
+    int stop;      /* index of the stop string that ended it */
     size_t tokens; /* taken until it was over */
 };
 
 static void on_piece(void *arg, const struct stoker_piece *p)
 {
-    struct said *s = arg;
+    struct parsed *s = arg;
     if (p->kind == STOKER_PIECE_CONTENT) {
         memcpy(s->content + s->n_content, p->text, p->n);
         s->n_content += p->n;
@@ -40,9 +40,9 @@ static void on_piece(void *arg, const struct stoker_piece *p)
 }
 
 /* The tokens of a text as an answer. */
-static struct said hear(const char *text, const struct stoker_string *stop, size_t n_stop, int with_tools)
+static struct parsed parse_text(const char *text, const struct stoker_string *stop, size_t n_stop, int with_tools)
 {
-    struct said s = {.stop = -1};
+    struct parsed s = {.stop = -1};
     struct stoker_error err = {0};
     struct stoker_reply *reply;
     struct stoker_reply_options o = {.unchecked = 1, .stop = stop, .n_stop = n_stop};
@@ -68,25 +68,25 @@ static struct said hear(const char *text, const struct stoker_string *stop, size
     return s;
 }
 
-static struct said hear1(const char *text, const char *stop, int with_tools)
+static struct parsed parse_with_stop(const char *text, const char *stop, int with_tools)
 {
-    return hear(text, &(struct stoker_string){stop, strlen(stop)}, 1, with_tools);
+    return parse_text(text, &(struct stoker_string){stop, strlen(stop)}, 1, with_tools);
 }
 
-/* Every part of the answer as a stop string: what stands before its first place is the content, and nothing is taken that was not
- * needed to see it. */
+/* Every part of the answer as a stop string: the text before its first occurrence is the content, and no token is taken beyond the one
+ * that completes it. */
 static void any_part_stops(void **state)
 {
     (void)state;
     static const char text[] = "The first line.\nThe second,\n\n  and gr\303\274n \360\237\231\202 words \n";
     const size_t n = sizeof text - 1;
-    size_t all = hear(text, NULL, 0, 0).tokens;
+    size_t all = parse_text(text, NULL, 0, 0).tokens;
     for (size_t i = 0; i < n; i++)
         for (size_t length = 1; i + length <= n && length < 12; length++) {
             struct stoker_string stop = {text + i, length};
             if ((text[i] & 0xc0) == 0x80 || (i + length < n && (text[i + length] & 0xc0) == 0x80))
                 continue; /* half a character */
-            struct said s = hear(text, &stop, 1, 1);
+            struct parsed s = parse_text(text, &stop, 1, 1);
             const char *first = memmem(text, n, stop.text, length);
             assert_int_equal(s.stop, 0);
             assert_int_equal(s.n_content, first - text);
@@ -100,9 +100,9 @@ static void at_once(void **state)
 {
     (void)state;
     static const char *const stops[] = {"\n", ".\n", "line", "ne."};
-    size_t line = hear("A line.\n", NULL, 0, 0).tokens;
+    size_t line = parse_text("A line.\n", NULL, 0, 0).tokens;
     for (size_t i = 0; i < sizeof stops / sizeof *stops; i++) {
-        struct said s = hear1("A line.\nB line.\nC line.\n", stops[i], 1);
+        struct parsed s = parse_with_stop("A line.\nB line.\nC line.\n", stops[i], 1);
         assert_true(s.tokens <= line && s.stop == 0);
     }
 }
@@ -110,11 +110,11 @@ static void at_once(void **state)
 static void held_back_and_given(void **state)
 {
     (void)state;
-    struct said s = hear1("ends with a STO", "STOP", 0);
+    struct parsed s = parse_with_stop("ends with a STO", "STOP", 0);
     assert_int_equal(s.stop, -1);
     assert_string_equal(s.content, "ends with a STO");
     const struct stoker_string two[] = {{"nothing", 7}, {"a S", 3}};
-    s = hear("ends with a STO", two, 2, 0);
+    s = parse_text("ends with a STO", two, 2, 0);
     assert_int_equal(s.stop, 1);
     assert_string_equal(s.content, "ends with ");
 }
@@ -124,27 +124,27 @@ static void reasoning_and_calls_go_on(void **state)
     (void)state;
     static const char text[] = "<think>\nSTOP here?\n</think>\n\nYes.\n<tool_call>\n{\"name\": \"put\", \"arguments\": "
                                "{\"text\": \"STOP\"}}\n</tool_call>\nthen STOP it";
-    struct said s = hear1(text, "STOP", 1);
+    struct parsed s = parse_with_stop(text, "STOP", 1);
     assert_int_equal(s.stop, 0);
     assert_string_equal(s.reasoning, "STOP here?");
     assert_string_equal(s.content, "Yes.\nthen ");
     assert_int_equal(s.n_call, 1);
-    s = hear1(text, "Y", 1);
+    s = parse_with_stop(text, "Y", 1);
     assert_int_equal(s.stop, 0);
     assert_string_equal(s.reasoning, "STOP here?");
     assert_string_equal(s.content, "");
     assert_int_equal(s.n_call, 0);
-    s = hear1(text, "s.\n\n<too", 1); /* a call is not text, and text on both sides of it is two texts */
+    s = parse_with_stop(text, "s.\n\n<too", 1); /* a call is not text, and text on both sides of it is two texts */
     assert_int_equal(s.stop, -1);
     assert_string_equal(s.content, "Yes.\nthen STOP it");
 }
 
-/* Of a prompt without a template: nothing is taken apart but control tokens. */
+/* A prompt without a template: only control tokens are removed from the answer. */
 static void plain(void **state)
 {
     (void)state;
     static const char text[] = "<think>a</think> <tool_call>{\"name\": \"put\", \"arguments\": {}}</tool_call>  ";
-    struct said s = {.stop = -1};
+    struct parsed s = {.stop = -1};
     struct stoker_error err = {0};
     struct stoker_reply *reply;
     struct stoker_reply_options o = {.plain = 1};

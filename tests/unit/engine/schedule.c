@@ -82,7 +82,7 @@ static void expect_same(const struct answer *a, const struct answer *b)
     assert_memory_equal(a->id, b->id, sizeof a->id);
 }
 
-/* The first n of the prompt stay; what follows is another's. */
+/* The first n tokens of the prompt stay; the others differ. */
 static void diverge_at(size_t n)
 {
     for (size_t i = n; i < PROMPT; i++)
@@ -224,7 +224,7 @@ static void *read_events(void *of)
     return (void *)last;
 }
 
-/* Several threads may read the events of one request: each event goes to one of them, and none is left waiting. */
+/* Several threads may read the events of one request: each event goes to one of them, and none waits for ever. */
 static void several_readers(void **state)
 {
     (void)state;
@@ -306,7 +306,7 @@ static void hear(void *arg)
     atomic_store(&h->last, atomic_fetch_add(&clock, 1));
 }
 
-/* A short prompt that came later is answered first; tokens come while a long prompt is read; everybody hears of each event. */
+/* A short prompt that came later is answered first; tokens come while a long prompt is read; each event wakes its waiter. */
 static void short_ones_overtake(void **state)
 {
     (void)state;
@@ -358,7 +358,7 @@ static void full_queue(void **state)
     stoker_stats_of(s, &st);
     assert_int_equal(st.queued, 2);
     assert_int_equal(st.rejected, 1);
-    stoker_cancel(s, id[1]); /* one that waits goes at once */
+    stoker_cancel(s, id[1]); /* a waiting request ends at once */
     struct stoker_event e;
     assert_int_equal(stoker_next_event(s, id[1], 2000, &e), 1);
     assert_int_equal(e.kind, STOKER_END);

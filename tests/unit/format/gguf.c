@@ -1,5 +1,5 @@
 /* links: format base */
-/* The reader: what the writer wrote comes back; files that lie are refused with a sentence that names what is wrong; a header
+/* The reader: what the writer wrote comes back; inconsistent files are refused with a sentence that names what is wrong; a header
  * cut or flipped at any byte is refused or read, never more. Files are made in a temporary folder. */
 #include "base/clock.h"
 #include "base/error.h"
@@ -40,7 +40,7 @@ ssize_t pread(int fd, void *out, size_t n, off_t at)
 /* In memory where there is such a place: thousands of opens drop the file from the page cache each time. */
 static char folder[] = "/dev/shm/stoker-gguf-XXXXXX";
 
-/* NAME in the folder; the result is good until the fourth call after. */
+/* NAME in the folder; the result is valid until the fourth call after. */
 static const char *in_folder(const char *name)
 {
     static char path[4][128];

@@ -337,7 +337,7 @@ static void rows_beside(void **state)
                 assert_bits(got, want, B_ROWS * B_HEADS * B_D);
                 free(got);
             }
-        w.b.chosen = w.chosen; /* whoever may choose as many as there are sees all */
+        w.b.chosen = w.chosen; /* a row that may choose as many keys as there are sees all */
         w.b.most = B_POS;
         float *wide = beside_attend(&w, cpu_best_tier(), 2);
         w.b.chosen = NULL;

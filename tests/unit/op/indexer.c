@@ -1,5 +1,5 @@
 /* links: op kernel format base */
-/* Sparse attention: what is chosen, held against scores and a count of what is better, written here once more; attention over what
+/* Sparse attention: what is chosen, compared with scores and ranks computed here in the plainest way; attention over what
  * is chosen, held against its definition, on every tier and any number of threads; and that choosing everything gives the bits of
  * seeing everything. Rows of pages are positions, or compressed: several each. */
 #include "op/indexer.h"
@@ -112,7 +112,7 @@ static void check_choice(struct bench *b, int top_k, int threads, enum cpu_tier 
     world_open_measured(&w, tier, threads);
     op_index(&w.op, &x, got);
     for (int r = 0; r < b->n_rows; r++) {
-        if (b->row[r].pos < top_k) /* it sees no more: it is left alone */
+        if (b->row[r].pos < top_k) /* it sees at most top_k: its choice is not written */
             memset(want, 0x55, sizeof want);
         else
             assert_int_equal(expected_choice(b, r, top_k, want), top_k);

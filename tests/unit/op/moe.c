@@ -244,7 +244,7 @@ static void quantised_experts(void **state)
     check(TYPE_Q8_0, TYPE_Q8_0, TYPE_Q8_0, 3, 0, 0.03);
     check(TYPE_Q4_0, TYPE_Q4_0, TYPE_Q4_0, 16, 0, 0.03);
     check(TYPE_Q4_K, TYPE_Q4_K, TYPE_Q6_K, 11, 0, 0.03);
-    check(TYPE_Q4_K, TYPE_Q8_0, TYPE_F32, 7, 0, 0.03); /* mixed: gate and up want different copies of x */
+    check(TYPE_Q4_K, TYPE_Q8_0, TYPE_F32, 7, 0, 0.03); /* mixed: gate and up need different copies of x */
 }
 
 static void exact_experts(void **state)

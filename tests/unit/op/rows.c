@@ -1,6 +1,6 @@
 /* links: op kernel format base */
 /* Operations on rows against double precision, in place and not, on every tier and with more threads than one; and the choice of
- * experts: ties go to the lower id, weights are those of the softmax, what is not a number chooses nobody. */
+ * experts: ties go to the lower id, weights are those of the softmax, rows with NaN get no experts. */
 #include "op/rows.h"
 #include "op_world.h"
 
@@ -172,7 +172,7 @@ static void check_routes(int n_expert, int n_used, int normalise, float scale)
             assert_true(x[before] > x[e] || (x[before] == x[e] && before < e));
         }
         int32_t last = id[r * n_used + n_used - 1];
-        for (int e = 0; e < n_expert; e++) { /* nobody better was left out */
+        for (int e = 0; e < n_expert; e++) { /* no better expert was left out */
             int in = 0;
             for (int k = 0; k < n_used; k++)
                 in |= id[r * n_used + k] == e;

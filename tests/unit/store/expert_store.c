@@ -192,8 +192,8 @@ static uint64_t short_run(struct fake_model *few, const struct reader_options *o
     return events;
 }
 
-/* What heals, whichever read it meets: nobody sees a difference, but the statistics. */
-static void faults_that_heal(void **state)
+/* Faults that a retry repairs, at any read: only the statistics differ. */
+static void faults_that_a_retry_repairs(void **state)
 {
     (void)state;
     const struct reader_options opt = {.ops = &fault_ops};
@@ -281,8 +281,8 @@ static void a_read_that_fails(void **state)
     }
 }
 
-/* A read never answers: the request fails after the timeout, its slot is never used again, everything else goes on; when the
- * device answers at last the slot comes back, and what it wrote late is nobody's. */
+/* A read never answers: the request fails after the timeout, its slot is not used again, everything else continues; when the
+ * device answers at last the slot is free again, and nobody reads the late bytes. */
 static void a_read_that_never_answers(void **state)
 {
     (void)state;
@@ -366,7 +366,7 @@ static void waves(void **state)
     }
 }
 
-/* Slots for all: nothing is read twice, nothing goes. */
+/* Slots for all experts: nothing is read twice, nothing is evicted. */
 static void everything_resident(void **state)
 {
     (void)state;
@@ -388,7 +388,7 @@ static void everything_resident(void **state)
     close_world(&w);
 }
 
-/* The caller leaves a wave before its reads are home: pins go back, the slots stay in use until then. */
+/* The caller ends a wave before its reads complete: experts are unpinned, the slots stay in use until the reads complete. */
 static void a_wave_left_early(void **state)
 {
     (void)state;
@@ -474,7 +474,7 @@ static uint64_t tokens_ahead(const struct reader_options *opt, int ahead, struct
     return events;
 }
 
-static void known_before(void **state)
+static void read_early(void **state)
 {
     (void)state;
     struct store_stats with, without, again;
@@ -492,8 +492,8 @@ static void known_before(void **state)
     assert_in_range(with.misses * 10, without.misses * 9, without.misses * 11);
 }
 
-/* What was read early for a token that never came there goes like any other, and holds nothing. */
-static void known_in_vain(void **state)
+/* An expert read early for a token that left before its layer is evicted like any other. */
+static void read_early_and_not_used(void **state)
 {
     (void)state;
     struct world w;
@@ -510,8 +510,8 @@ static void known_in_vain(void **state)
     close_world(&w);
 }
 
-/* An early read that fails for good is nobody's failure yet: the layer reads once more. */
-static void known_and_unreadable(void **state)
+/* An early read that fails permanently fails no row yet: the layer reads the expert again. */
+static void read_early_and_unreadable(void **state)
 {
     (void)state;
     int32_t id[] = {1, 3, 15};
@@ -547,13 +547,20 @@ static void known_and_unreadable(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(back_ends_and_depths), cmocka_unit_test(completions_in_any_order),
-        cmocka_unit_test(faults_that_heal),     cmocka_unit_test(a_file_that_refuses_direct),
-        cmocka_unit_test(a_read_that_fails),    cmocka_unit_test(a_read_that_never_answers),
-        cmocka_unit_test(a_dead_device),        cmocka_unit_test(waves),
-        cmocka_unit_test(everything_resident),  cmocka_unit_test(a_wave_left_early),
-        cmocka_unit_test(too_few_slots),        cmocka_unit_test(known_before),
-        cmocka_unit_test(known_in_vain),        cmocka_unit_test(known_and_unreadable),
+        cmocka_unit_test(back_ends_and_depths),
+        cmocka_unit_test(completions_in_any_order),
+        cmocka_unit_test(faults_that_a_retry_repairs),
+        cmocka_unit_test(a_file_that_refuses_direct),
+        cmocka_unit_test(a_read_that_fails),
+        cmocka_unit_test(a_read_that_never_answers),
+        cmocka_unit_test(a_dead_device),
+        cmocka_unit_test(waves),
+        cmocka_unit_test(everything_resident),
+        cmocka_unit_test(a_wave_left_early),
+        cmocka_unit_test(too_few_slots),
+        cmocka_unit_test(read_early),
+        cmocka_unit_test(read_early_and_not_used),
+        cmocka_unit_test(read_early_and_unreadable),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }

@@ -1,6 +1,6 @@
 /* links: store format base */
-/* Sweeps against fake models: each touched expert is read at most once a chunk whatever the slots, what a later layer will want
- * stays, early reads are booked to the last one, and the decisions are the same whatever the back end, the depth, the order of
+/* Sweeps against fake models: each used expert is read at most once a chunk whatever the slots, experts of later layers
+ * stay, early reads are booked to the last one, and the decisions are the same whatever the back end, the depth, the order of
  * completions and the delays; early reads that fail or never answer. */
 #include "base/clock.h"
 #include "fault_reader.h"
@@ -171,8 +171,8 @@ static void once_a_chunk(void **state)
         }
 }
 
-/* What a layer ahead will want goes only for the room that a chunk makes at its begin, and decode rules would read more. */
-static void what_stays(void **state)
+/* Experts of layers ahead are evicted only for the slots that a chunk frees at its begin; the rules of decoding would read more. */
+static void which_experts_stay(void **state)
 {
     (void)state;
     struct world w;
@@ -194,8 +194,8 @@ static void what_stays(void **state)
                         2 * 2 * 12); /* an eighth of each class, at its begin and at most once more */
         close_world(&w);
     }
-    int touched = 16 * EXPERTS, resident = 2 * 100 - 2 * 12;
-    if (reads[1] >= reads[0] || reads[1] > touched - resident * 9 / 10)
+    int used = 16 * EXPERTS, resident = 2 * 100 - 2 * 12;
+    if (reads[1] >= reads[0] || reads[1] > used - resident * 9 / 10)
         fail_msg("%d reads with the rules of sweeps, %d without", reads[1], reads[0]);
 }
 
@@ -237,7 +237,7 @@ static void decisions_do_not_depend_on_time(void **state)
     }
 }
 
-/* An early read that fails is one nobody waited for: the expert is read again when its turn comes. 0: the machine was so busy that
+/* An early read that fails fails no row: the expert is read again when its turn comes. 0: the machine was so busy that
  * other reads were late as well. */
 static int early_read_fails(int nth, int silent)
 {
@@ -294,7 +294,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(once_a_chunk),
-        cmocka_unit_test(what_stays),
+        cmocka_unit_test(which_experts_stay),
         cmocka_unit_test(decisions_do_not_depend_on_time),
         cmocka_unit_test(early_reads_that_fail),
         cmocka_unit_test(closed_in_the_middle),

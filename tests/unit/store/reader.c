@@ -1,5 +1,5 @@
 /* links: store format base */
-/* The reader: any range of any file on every back end; what it takes is what it said; lists of several owners; files that shrink,
+/* The reader: any range of any file on every back end; it takes the memory that it stated; lists of several owners; files that shrink,
  * change or are replaced; places where io_uring or O_DIRECT are refused; the page cache stays as it was. */
 #include "store/reader.h"
 #include "base/log.h"
@@ -100,7 +100,7 @@ static void ranges(void **state)
     }
 }
 
-static void memory_is_what_was_said(void **state)
+static void memory_is_as_stated(void **state)
 {
     (void)state;
     struct bench b;
@@ -290,8 +290,8 @@ static void slow_and_dead_devices(void **state)
     remove_files(&b);
 }
 
-/* What came home while nobody looked is home, however long ago it was asked for: a process may be stopped for minutes. */
-static void an_owner_that_was_away(void **state)
+/* A read that completed while nobody reaped it has not timed out, however long ago: a process may be stopped for minutes. */
+static void an_owner_that_was_suspended(void **state)
 {
     (void)state;
     struct bench b;
@@ -397,7 +397,7 @@ static void *read_where_forbidden(void *arg)
     return strstr(b->err.text, "Operation not permitted") ? "0" : "2";
 }
 
-/* A thread that takes over and gets no ring of its own: its reads fail at once, with the reason. */
+/* Another thread becomes the owner and gets no ring: its reads fail at once, with the reason. */
 static int taken_over_without_io_uring(struct bench *b)
 {
     pthread_t thread;
@@ -428,7 +428,7 @@ static void *read_with_few_descriptors(void *arg)
     return reader_close(b->reader) == 0 ? "0" : "3";
 }
 
-/* What was refused comes home although a ring was had for what came later. */
+/* Reads that were refused by the ring complete, although a ring was available for later ones. */
 static int taken_over_at_the_second_try(struct bench *b)
 {
     pthread_t thread;
@@ -526,14 +526,14 @@ int main(void)
     log_to(on_log);
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(ranges),
-        cmocka_unit_test(memory_is_what_was_said),
+        cmocka_unit_test(memory_is_as_stated),
         cmocka_unit_test(owners),
         cmocka_unit_test(another_thread_takes_over),
         cmocka_unit_test(a_file_that_shrinks),
         cmocka_unit_test(files_touched_and_replaced),
         cmocka_unit_test(direct_refused_at_the_first_read),
         cmocka_unit_test(slow_and_dead_devices),
-        cmocka_unit_test(an_owner_that_was_away),
+        cmocka_unit_test(an_owner_that_was_suspended),
         cmocka_unit_test(the_page_cache_stays_empty),
         cmocka_unit_test(io_uring_forbidden),
         cmocka_unit_test(io_uring_forbidden_later),

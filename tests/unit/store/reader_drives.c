@@ -40,8 +40,8 @@ static int reap_all(struct bench *b)
     return n;
 }
 
-/* Nothing is answered, so what has been given out stays out: reads that nobody waits for yet fill their window and no more; what
- * is waited for goes past them; what is promoted goes next. */
+/* No read completes here, so submitted reads stay in flight: early reads fill their window and no more; reads that are waited for
+ * overtake them; promoted reads follow. */
 static void ranks_and_windows(void **state)
 {
     (void)state;
@@ -75,7 +75,7 @@ static void ranks_and_windows(void **state)
     remove_files(&b);
 }
 
-/* So that some come home while others are read: a device may tell of many only when it has done all. */
+/* So that some complete while others are read: a device may report many only when all are done. */
 static void demands_have_a_window_too(void **state)
 {
     (void)state;
@@ -167,7 +167,7 @@ static void a_dead_drive(void **state)
     assert_int_equal(done, REQUESTS / 8);
     assert_int_equal(failed, REQUESTS - REQUESTS / 8);
     assert_true(clock_ns() - since < 2900000000u); /* not a timeout for each of three windows */
-    assert_true(close_reader(&b) >= WINDOW);       /* what the device still has */
+    assert_true(close_reader(&b) >= WINDOW);       /* reads still in flight */
     remove_files(&b);
 }
 
@@ -291,7 +291,7 @@ static void refused(struct bench *b, const char *dir, const char *why)
     free_memory(b);
 }
 
-static void what_is_no_copy(void **state)
+static void invalid_copies(void **state)
 {
     (void)state;
     struct bench b;
@@ -355,7 +355,7 @@ int main(void)
         cmocka_unit_test(ranks_and_windows),    cmocka_unit_test(demands_have_a_window_too),
         cmocka_unit_test(drives_side_by_side),  cmocka_unit_test(a_dead_drive),
         cmocka_unit_test(both_copies_are_read), cmocka_unit_test(one_copy_fails),
-        cmocka_unit_test(what_is_no_copy),      cmocka_unit_test(killed_tests_leave_nothing),
+        cmocka_unit_test(invalid_copies),       cmocka_unit_test(killed_tests_leave_nothing),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

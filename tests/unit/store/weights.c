@@ -48,13 +48,13 @@ static int teardown(void **state)
     return 0;
 }
 
-static uint64_t told, told_total;
+static uint64_t reported, reported_total;
 static void progress(void *arg, uint64_t done, uint64_t total)
 {
     (void)arg;
-    assert_true(done > told && done <= total);
-    told = done;
-    told_total = total;
+    assert_true(done > reported && done <= total);
+    reported = done;
+    reported_total = total;
 }
 
 /* TENSORS tensors from one byte to megabytes; the last ends with the file. */
@@ -96,7 +96,7 @@ static void tensors(void **state)
         memset(to, 0x77, 16 << 20);
         uint64_t used = make_reads(w, to);
         assert_true(used < 16 << 20);
-        told = 0;
+        reported = 0;
         /* the smallest bounce, and one of a single cell */
         size_t bounce_bytes = o == 1 ? 512 << 10 : WEIGHTS_BOUNCE;
         assert_int_equal(weights_load(r, w, TENSORS, bounce, bounce_bytes, progress, NULL, &err), 0);
@@ -104,7 +104,7 @@ static void tensors(void **state)
             assert_memory_equal(w[i].to, model.bytes[w[i].file] + w[i].offset, w[i].bytes);
         for (uint64_t i = used; i < 16 << 20; i++)
             assert_int_equal(to[i], 0x77);
-        assert_int_equal(told, told_total);
+        assert_int_equal(reported, reported_total);
         assert_int_equal(reader_close(r), 0);
     }
     free(to);
@@ -156,7 +156,7 @@ static void failures(void **state)
             assert_int_equal(err.code, ERR_IO);
             assert_non_null(strstr(err.text, ".weight)"));
             assert_non_null(strstr(err.text, silent ? "not answered for 0.5 s" : "Bad file descriptor"));
-            /* its request is gone: a late answer reaches nobody */
+            /* the request no longer exists: a late completion must not be used */
             fault.let_go = LET_GO_RUBBISH;
             reader_poll(r);
             fault.kind = FAULT_NONE;

@@ -116,7 +116,7 @@ static void values_and_a_token(void **state)
     with("{\"x\":[{\"\":{\"\":{\"\":{\"\":{}}}}},1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1],\"s\":\"", "a", 30000, "\"}");
 }
 
-/* What is no JSON is refused as that, or for want of memory; every beginning of a text is none. */
+/* What is no JSON is refused as that, or for lack of memory; every beginning of a text is none. */
 static void cut_off(void **state)
 {
     static const char text[] = "{\"a\\\"b\":[1,-2.5e3,\"\\u00e4\\\\\",{\"k\":null,\"l\":[true,false]}],\"c\":\"\\n\"}";

@@ -66,7 +66,7 @@ static void tokens_at_every_split(void **state)
         gives(row[i].text, strlen(row[i].text), row[i].tokens);
 }
 
-/* The byte that does not fit, and what was due there; of a text that ends too early, what it lacks. */
+/* The byte that is wrong, and what was expected there; of a text that ends too early, what it lacks. */
 static void faults(void **state)
 {
     (void)state;
@@ -97,7 +97,7 @@ static void faults(void **state)
             continue;
         if (r != row[i].is || at != row[i].at || s.state != row[i].state)
             fail_msg("%s: %d at %zu in state %d", row[i].text, r, at, s.state);
-        assert_int_equal(json_token(&s, row[i].text, n, &at, 1), r); /* it stays so */
+        assert_int_equal(json_token(&s, row[i].text, n, &at, 1), r); /* the failure is permanent */
         assert_int_equal(at, row[i].at);
         gives(row[i].text, n, NULL);
         assert_false(json_whole(row[i].text, n));

@@ -1,5 +1,5 @@
 /* links: engine text model store op kernel format base */
-/* The tree of known prefixes, without a model: what a row "computes" is the hash of all ids up to it, so every page and state says
+/* The tree of known prefixes, without a model: what a row "computes" is the hash of all ids up to it, so every page and state shows
  * what it was computed from. */
 #include "base/error.h"
 #include "base/hash.h"
@@ -200,7 +200,7 @@ static void anywhere(void **state)
     close_world();
 }
 
-/* Two that compute the same at once end up with the same pages. */
+/* Two sequences that compute the same prefix at once share its pages afterwards. */
 static void twins(void **state)
 {
     (void)state;
@@ -243,7 +243,7 @@ static void last_page(void **state)
     close_world();
 }
 
-static void longest_unused_go(void **state)
+static void least_recently_used_are_evicted(void **state)
 {
     (void)state;
     open_world(6, 0, 0, 0);
@@ -281,7 +281,7 @@ static void states(void **state)
     prefix_remember(&t.c, &a->at, &a->seq, a->id, PREFIX_REQUESTED);
     go_to(a, 300);
     prefix_remember(&t.c, &a->at, &a->seq, a->id, PREFIX_REQUESTED);
-    go_to(a, 400); /* worth less than the request's own wishes */
+    go_to(a, 400); /* of lower priority than the request's resume points */
     prefix_remember(&t.c, &a->at, &a->seq, a->id, PREFIX_ENDING);
     leave(a, 0);
     assert_int_equal(begin(a, 9), 300);
@@ -299,7 +299,7 @@ static void states(void **state)
     close_world();
 }
 
-/* What the next conversation begins with too is kept beside the newest end, however often the conversation goes on. */
+/* The state at a beginning that other conversations share is kept, however often one conversation continues. */
 static void renewed(void **state)
 {
     (void)state;
@@ -328,8 +328,8 @@ static void renewed(void **state)
     close_world();
 }
 
-/* A piece found elsewhere becomes a node; what it begins with is gone on from anywhere, and the tail of one of two that share a page. */
-static void hung(void **state)
+/* A piece read from a file becomes a node: any sequence may continue from its beginning, and from one of two tails that share a page. */
+static void inserted(void **state)
 {
     (void)state;
     static struct writer text[2];
@@ -364,7 +364,7 @@ static void hung(void **state)
     close_world();
 }
 
-/* Pages of windows that only lay on the way go before those at the end of a text, however old that is. */
+/* Window pages in the middle of a text are evicted before those at the end of another one, even if that is older. */
 static void windows(void **state)
 {
     (void)state;
@@ -386,7 +386,7 @@ static void windows(void **state)
     b->n = 1901;
     assert_int_equal(begin(b, 9), 1900);
     leave(b, 0);
-    b->n = 400; /* whose window is gone */
+    b->n = 400; /* its window was evicted */
     assert_int_equal(begin(b, 9), 0);
     leave(b, 0);
     close_world();
@@ -409,11 +409,11 @@ static void by_chance(int n_page, int window, int n_window, int n_state)
         } else if (w->seq.n_pos < w->n && draw(5)) {
             int to = w->seq.n_pos + 1 + (int)draw(300);
             if (!go_to(w, to < w->n ? to : w->n))
-                leave(w, (int)draw(2)); /* nobody to wait for here */
+                leave(w, (int)draw(2)); /* no other sequence frees pages here */
             else if (draw(4) == 0)
                 prefix_remember(&t.c, &w->at, &w->seq, w->id, (enum prefix_priority)draw(3));
         } else {
-            like = &text[draw(TEXTS)]; /* it may be gone on with */
+            like = &text[draw(TEXTS)]; /* another sequence may continue from it */
             memcpy(like->id, w->id, sizeof w->id);
             like->n = w->n < 1500 ? w->n : 1500;
             leave(w, (int)draw(4) > 0);
@@ -451,11 +451,12 @@ static void chance_states(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(anywhere),     cmocka_unit_test(twins),
-                                       cmocka_unit_test(last_page),    cmocka_unit_test(longest_unused_go),
-                                       cmocka_unit_test(states),       cmocka_unit_test(renewed),
-                                       cmocka_unit_test(hung),         cmocka_unit_test(windows),
-                                       cmocka_unit_test(chance_pages), cmocka_unit_test(chance_windows),
-                                       cmocka_unit_test(chance_states)};
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(anywhere),     cmocka_unit_test(twins),
+        cmocka_unit_test(last_page),    cmocka_unit_test(least_recently_used_are_evicted),
+        cmocka_unit_test(states),       cmocka_unit_test(renewed),
+        cmocka_unit_test(inserted),     cmocka_unit_test(windows),
+        cmocka_unit_test(chance_pages), cmocka_unit_test(chance_windows),
+        cmocka_unit_test(chance_states)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

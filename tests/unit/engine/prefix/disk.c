@@ -1,6 +1,6 @@
 /* links: engine text model store op kernel format base */
-/* What is written behind: again after everything was forgotten, once there is space. The tree has no model: its pages are what the
- * arena holds. The file system's space is said by fstatvfs() below; a writer that asks for it may be held there. */
+/* Files written in the background: again after a clear, and once there is space. The tree has no model: its pages are in
+ * an arena. fstatvfs() below replaces the system's, to choose the free space and to block the writer. */
 #include "engine/prefix/disk.h"
 
 #include "base/clock.h"
@@ -37,7 +37,7 @@ static char path[] = "/tmp/stoker-disk-XXXXXX";
 /* ---- a file system ---------------------------------------------------------------------------------------------------------- */
 
 static uint64_t capacity = UINT64_MAX, left_to_others;
-static pthread_mutex_t gate = PTHREAD_MUTEX_INITIALIZER; /* held: the writer stands still */
+static pthread_mutex_t gate = PTHREAD_MUTEX_INITIALIZER; /* locked: the writer is blocked */
 
 struct there {
     int files;
@@ -118,7 +118,7 @@ static void write_all(int n)
     }
 }
 
-/* How far another engine goes on with the text from files. */
+/* Positions of the text that another engine finds in files. */
 static int found(int n)
 {
     open_world();
@@ -131,7 +131,7 @@ static int found(int n)
 
 /* ---- tests ------------------------------------------------------------------------------------------------------------------ */
 
-/* Pages that a sequence stands on are forgotten in files only: they get new ones, and what comes behind them is found. */
+/* After a clear, pages in use are written to new files, and what follows them is found. */
 static void forgotten_in_use(void **state)
 {
     (void)state;
@@ -189,7 +189,7 @@ static void no_space(void **state)
     capacity = UINT64_MAX;
 }
 
-/* Others fill it: nothing that we could give back would help, so nothing is given back. */
+/* Other programs fill the file system: deleting our files would not help, so none is deleted. */
 static void filled_by_others(void **state)
 {
     (void)state;

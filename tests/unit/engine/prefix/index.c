@@ -1,5 +1,5 @@
 /* links: engine text model store op kernel format base */
-/* Files of known prefixes in a folder: what is found, what goes first, what a longer one replaces. */
+/* Files of known prefixes in a folder: what is found, what is deleted first, what a longer one replaces. */
 #include "engine/prefix/index.h"
 
 #include <setjmp.h>
@@ -77,7 +77,7 @@ static int begin(void **state)
     return 0;
 }
 
-/* Ends go before what they lie behind, however old that is. */
+/* Ends are deleted before what they continue, even if that is older. */
 static void ends_first(void **state)
 {
     (void)state;
@@ -103,7 +103,7 @@ static void ends_first(void **state)
     assert_true(x.bytes == 0);
 }
 
-/* A state behind a whole page is of no use without it: it goes first, however young it is. */
+/* A state after a whole page is useless without it: it is deleted first, however new it is. */
 static void states_before_pages(void **state)
 {
     (void)state;
@@ -120,7 +120,7 @@ static void states_before_pages(void **state)
     }
 }
 
-/* Ages last: what was used is younger after the folder was opened again. */
+/* The order of use survives reopening the folder. */
 static void opened_again(void **state)
 {
     (void)state;
@@ -138,8 +138,8 @@ static void opened_again(void **state)
     assert_int_equal(is_there(&b), 0);
 }
 
-/* Files that claim to be of the end of time are not younger than what is used from now on. */
-static void end_of_time(void **state)
+/* Files with times far in the future are not newer than files used from now on. */
+static void times_in_the_future(void **state)
 {
     (void)state;
     struct prefix_record a = file_of(ids, 100, 1);
@@ -152,7 +152,7 @@ static void end_of_time(void **state)
     assert_int_equal(is_there(&b), 1);
 }
 
-/* Of pages alone the longer one is enough; a state is where it is. */
+/* Of files of pages the longer one replaces the shorter; a state is needed at its own position. */
 static void longer_ones(void **state)
 {
     (void)state;
@@ -173,8 +173,8 @@ static void longer_ones(void **state)
     assert_int_equal(prefix_index_common(entry_of(&whole), ids + KV_PAGE, 0), 0);
 }
 
-/* Not of this version, not of its name, cut off: gone, and counted. */
-static void not_ours(void **state)
+/* Files of another version, under another name, or cut off are deleted and counted. */
+static void invalid_files(void **state)
 {
     (void)state;
     struct prefix_record r[3];
@@ -197,8 +197,8 @@ static void not_ours(void **state)
     assert_int_not_equal(faccessat(dir, wrong.text, F_OK, 0), 0);
 }
 
-/* Sound by its sums, but in another folder, or with pages that no file of its kind has: gone, and counted. */
-static void of_no_writer(void **state)
+/* Files with right checksums in the wrong folder, or with an impossible number of pages, are deleted and counted. */
+static void misplaced_files(void **state)
 {
     (void)state;
     struct prefix_record moved = file_of(ids, 100, 0), behind = file_with(ids, KV_PAGE, 1, 1);
@@ -213,8 +213,8 @@ static void of_no_writer(void **state)
     assert_true(x.corrupt == 2 && x.bytes == 0);
 }
 
-/* A link in the place of a folder: nothing is written to where it leads. */
-static void led_elsewhere(void **state)
+/* A symbolic link in place of a folder: nothing is written to its target. */
+static void symbolic_links(void **state)
 {
     (void)state;
     static uint8_t image[PREFIX_BLOCK];
@@ -233,10 +233,10 @@ static void led_elsewhere(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup(ends_first, begin),   cmocka_unit_test_setup(opened_again, begin),
-        cmocka_unit_test_setup(end_of_time, begin),  cmocka_unit_test_setup(states_before_pages, begin),
-        cmocka_unit_test_setup(longer_ones, begin),  cmocka_unit_test_setup(not_ours, begin),
-        cmocka_unit_test_setup(of_no_writer, begin), cmocka_unit_test_setup(led_elsewhere, begin)};
+        cmocka_unit_test_setup(ends_first, begin),          cmocka_unit_test_setup(opened_again, begin),
+        cmocka_unit_test_setup(times_in_the_future, begin), cmocka_unit_test_setup(states_before_pages, begin),
+        cmocka_unit_test_setup(longer_ones, begin),         cmocka_unit_test_setup(invalid_files, begin),
+        cmocka_unit_test_setup(misplaced_files, begin),     cmocka_unit_test_setup(symbolic_links, begin)};
     char command[80];
     if (!mkdtemp(path) && !mkdtemp(strcpy(path, "/tmp/stoker-index-XXXXXX")))
         return 1;

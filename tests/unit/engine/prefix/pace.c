@@ -1,5 +1,5 @@
 /* links: engine text model store op kernel format base */
-/* When known prefixes are read instead of computed: a slow read does not end it. */
+/* When known prefixes are read instead of computed: one slow read does not stop reading. */
 #include "engine/prefix/pace.h"
 
 #include <setjmp.h>
@@ -20,7 +20,7 @@ static void unknown_pays(void **state)
     assert_false(prefix_pace_pays(&p, MB, 0.99));
 }
 
-/* The drive was slow once: reading is tried again after some prompts, and stays. */
+/* The drive was slow once: reading is tried again after some prompts, and goes on. */
 static void one_slow_read(void **state)
 {
     (void)state;

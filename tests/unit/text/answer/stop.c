@@ -53,7 +53,7 @@ static void test_holds_back(void **state)
     stops_destroy(s);
 }
 
-/* What would be found is what then is found, however the text grew. */
+/* stopping_would() predicts what stopping_next() finds, however the text is split. */
 static void test_ahead(void **state)
 {
     (void)state;

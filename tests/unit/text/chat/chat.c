@@ -1,6 +1,6 @@
 /* links: text format base */
-/* Chats: the embedded model's prompts and answers, which template is taken, and the border between what the template and what a
- * user writes. */
+/* Chats: the embedded model's prompts and answers, which template is taken, and the boundary between the template's bytes and a
+ * user's. */
 #include "text/chat/chat.h"
 
 #include "ember_chat.h"
@@ -294,8 +294,8 @@ static void test_broken_template(void **state)
     tokenizer_destroy(t);
 }
 
-/* A template that takes more than it may while it is probed is a broken one: the model loads, and whoever chats is told. */
-static void test_greedy_template(void **state)
+/* A template that exceeds its limits while it is probed counts as broken: the model loads, and chat requests are refused. */
+static void test_template_beyond_limits(void **state)
 {
     (void)state;
     static struct small_vocab v;
@@ -352,10 +352,14 @@ static void test_words_of_refusal(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_greedy_template),  cmocka_unit_test(test_words_of_refusal),
-        cmocka_unit_test(test_prompts),          cmocka_unit_test(test_turns),
-        cmocka_unit_test(test_no_injection),     cmocka_unit_test(test_roles),
-        cmocka_unit_test(test_without_template), cmocka_unit_test(test_choice),
+        cmocka_unit_test(test_template_beyond_limits),
+        cmocka_unit_test(test_words_of_refusal),
+        cmocka_unit_test(test_prompts),
+        cmocka_unit_test(test_turns),
+        cmocka_unit_test(test_no_injection),
+        cmocka_unit_test(test_roles),
+        cmocka_unit_test(test_without_template),
+        cmocka_unit_test(test_choice),
         cmocka_unit_test(test_broken_template),
     };
     return cmocka_run_group_tests(tests, open_ember, close_ember);

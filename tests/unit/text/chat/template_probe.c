@@ -39,7 +39,7 @@ static const char *const greedy[] = {
     "{% set s = 'ab ' * 100000 %}{% for i in range(100000) %}{% set x = s.strip('ab ') %}{% endfor %}" TURNS,
 };
 
-/* Every arena comes out of a room of that size: an allocation beyond it would be ERR_MEMORY. */
+/* All arenas share a limit of that size: an allocation beyond it would be ERR_MEMORY. */
 static void test_greedy(void **state)
 {
     (void)state;
@@ -71,7 +71,7 @@ static void test_three_at_a_time(void **state)
         fail_msg("%s", err.text);
 }
 
-/* A probe that is refused for its depth, or asks for what nobody gets, shows nothing; it does not use the others' share up. */
+/* A probe that is refused for its depth or its memory shows nothing, and does not use up the share of the others. */
 static void test_refused_probes(void **state)
 {
     (void)state;

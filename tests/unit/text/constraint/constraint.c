@@ -91,9 +91,9 @@ static void test_depth(void **state)
         struct constraint_budget budget = {i ? large : small};
         assert_int_equal(make(&c, &budget, &err), 0);
         assert_int_equal(atomic_load(&budget.left),
-                         i ? large : small); /* what it is compiled to is its owner's to take */
+                         i ? large : small); /* the compiled constraint is counted by its owner */
         depth[i] = nest(c, 30000, &err);
-        assert_int_equal(atomic_load(&budget.left), i ? large : small); /* what was taken on the way is back */
+        assert_int_equal(atomic_load(&budget.left), i ? large : small); /* temporary memory was given back */
         assert_int_equal(nest(c, 100, &err), 100);                      /* and it works again */
         constraint_destroy(c);
         assert_int_equal(atomic_load(&budget.left), i ? large : small);
@@ -207,7 +207,8 @@ static void test_long(void **state)
     struct constraint *c = from_gbnf("root ::= \"[\" item{20000} \"]\"\nitem ::= \"(\" item? \")\"\n");
     assert_in_range(constraint_shortest(c), 20000, 40002);
     constraint_destroy(c);
-    c = from_gbnf("root ::= \"(\" item{10000} \")\"\nitem ::= \"[\" [a-z]{10000} \"]\"\n"); /* nobody counts that far */
+    c = from_gbnf(
+        "root ::= \"(\" item{10000} \")\"\nitem ::= \"[\" [a-z]{10000} \"]\"\n"); /* beyond the limit of counting */
     assert_true(constraint_shortest(c) == INT64_MAX);
     constraint_destroy(c);
 }

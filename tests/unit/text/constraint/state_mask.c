@@ -91,7 +91,7 @@ static struct constraint_state *begin(struct constraint *c)
 }
 
 /* Tokens that the shortest text needs, its end included, and some more. */
-static int64_t room_for(const struct constraint *c, uint64_t more)
+static int64_t limit_for(const struct constraint *c, uint64_t more)
 {
     int64_t shortest = constraint_shortest(c);
     return (shortest < 1000 ? shortest : 1000) + 1 + (int64_t)more;
@@ -139,7 +139,7 @@ static void walk(const struct language *l, uint64_t seed, uint64_t work)
     struct constraint *c[2] = {make(l), make(l)};
     struct constraint_state *s[2] = {begin(c[0]), begin(c[1])};
     assert_int_equal(constraint_shortest(c[0]), constraint_shortest(c[1]));
-    int64_t left = room_for(c[0], seed * 7 % 25);
+    int64_t left = limit_for(c[0], seed * 7 % 25);
     for (; left > 0 && !constraint_finished(s[0]); left--) {
         struct error err[2] = {{0}, {0}};
         int n[2] = {in_pieces(c[0], s[0], left, work, allowed[0], &err[0]),
@@ -172,14 +172,14 @@ static void test_pieces(void **state)
     assert_in_range(n_again, 100000, UINT64_MAX); /* they were in pieces */
 }
 
-/* A mask that nobody waits for any more: another limit, another token, the end of its state. */
+/* An unfinished mask that is given up: for another limit, another token, or the end of its state. */
 static void test_given_up(void **state)
 {
     (void)state;
     for (size_t l = 0; l < LANGUAGES; l++) {
         struct constraint *c = make(&languages[l]), *fresh = make(&languages[l]);
         struct constraint_state *other = begin(fresh);
-        int64_t left = room_for(c, 2);
+        int64_t left = limit_for(c, 2);
         struct error err[2] = {{0}, {0}};
         int n = constraint_mask(other, left, allowed[1], &err[1]);
         for (uint64_t pieces = 1; pieces < 40; pieces += 3) {
@@ -222,10 +222,10 @@ static void test_interleaved(void **state)
             if (!s[i]) {
                 s[i] = begin(c);
                 twin[i] = begin(alone);
-                left[i] = room_for(c, round % 9);
+                left[i] = limit_for(c, round % 9);
             }
             int n = constraint_mask_some(s[i], left[i], allowed[0], 200u << round % 6, &err[0]);
-            int over = round % 97 == 0; /* the client hung up */
+            int over = round % 97 == 0; /* the client disconnected */
             if (n != CONSTRAINT_AGAIN) {
                 masks++;
                 same(n, constraint_mask(twin[i], left[i], allowed[1], &err[1]), &err[0], &err[1]);
@@ -274,7 +274,7 @@ static void test_work(void **state)
         for (uint64_t seed = 0; seed < 2; seed++) {
             struct constraint *c = from_schema(schemas[i]);
             struct constraint_state *s = begin(c);
-            int64_t left = seed % 2 ? 1 << 20 : room_for(c, 5 + seed);
+            int64_t left = seed % 2 ? 1 << 20 : limit_for(c, 5 + seed);
             for (int step = 0; step < 15 && !constraint_finished(s); step++, left--) {
                 struct error err = {0};
                 int n = constraint_mask(s, left, allowed[0], &err);
@@ -301,7 +301,7 @@ static void test_ambiguous(void **state)
         for (uint64_t seed = 0; seed < 12; seed++) {
             struct constraint *c = make(&hostile[i]);
             struct constraint_state *s = begin(c);
-            int64_t left = room_for(c, seed);
+            int64_t left = limit_for(c, seed);
             for (int n = 1; n > 0 && left > 0 && !constraint_finished(s); left--) {
                 struct error err = {0};
                 n = constraint_mask(s, left, allowed[0], &err);
@@ -343,7 +343,7 @@ static void test_in_time(void **state)
         for (uint64_t walk = 0; walk < 10; walk++) {
             struct constraint *c[2] = {from_schema(schemas[i]), experienced};
             struct constraint_state *s[2] = {begin(c[0]), begin(c[1])};
-            int64_t left = limits[walk % 5] > constraint_shortest(c[0]) ? limits[walk % 5] : room_for(c[0], walk);
+            int64_t left = limits[walk % 5] > constraint_shortest(c[0]) ? limits[walk % 5] : limit_for(c[0], walk);
             for (; left > 0 && !constraint_finished(s[0]); left--) {
                 struct error err[2] = {{0}, {0}};
                 int n[2];

@@ -290,7 +290,7 @@ static void test_ends_at_every_state(void **state)
     }
 }
 
-/* Hangs up when it is asked for the n-th time, and notes how far apart it was asked. */
+/* A client that disconnects at the n-th check, and records the steps between checks. */
 struct client {
     struct compile *c;
     int asked, leaves_at;
@@ -319,7 +319,7 @@ static void stops_everywhere(const struct input *in)
         c = (struct compile){.stopped = hung_up, .arg = &k};
         refused(in, &c, COMPILE_STOPPED, NULL);
         assert_true(c.work - k.last <= SOON);
-        assert_int_equal(k.asked, at); /* nobody asks again */
+        assert_int_equal(k.asked, at); /* no check follows */
     }
 }
 

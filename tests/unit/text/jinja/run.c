@@ -20,7 +20,7 @@ struct job {
     const char *source;
     int rc;
     struct jinja_error error;
-    int patience;  /* the question whether anybody waits is answered so many times with yes; 0: not asked */
+    int patience;  /* stopped() returns 0 this many times; 0: it is not set */
     uint64_t work; /* of the rendering */
     size_t bytes;
 };
@@ -483,7 +483,7 @@ static void test_work_that_hides(void **state)
     assert_non_null(strstr(j.error.text, "more than 20 million steps"));
 }
 
-/* Nobody waits any more: asked at the first step, and then every JCHECK units of work, also by what is one long operation. */
+/* stopped() is called at the first step and then every JCHECK units of work, also within one long operation. */
 static void test_given_up(void **state)
 {
     (void)state;

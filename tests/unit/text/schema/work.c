@@ -1,7 +1,7 @@
 /* links: text format base */
-/* Schemas that are wide rather than deep: whatever is gone through is counted, by bytes, members and probes, so that a limit of work
- * holds, and whoever waits is asked. Rows have bounds from below, which what is not counted misses, and from above, which a product
- * misses. Steps alone are looked at, never time. */
+/* Schemas that are wide rather than deep: the work on it is counted in bytes, members and probes, so that a limit of work
+ * holds, and stopped() is called often enough. Rows have a lower bound, which fails where work is not counted, and an upper bound, which
+ * fails where work is a product of sizes. Only steps are checked, never time. */
 #include "base/error.h"
 #include "base/hash.h"
 #include "text/grammar/compile.h"
@@ -52,7 +52,7 @@ static int still_there(void *arg)
     return 0;
 }
 
-/* Compiles what was written. Returns its steps; the sentence in *why, "" where it compiles. How it asks is looked at. */
+/* Compiles what was written. Returns its steps; the sentence in *why, "" where it compiles. The calls of stopped() are checked. */
 static uint64_t compile_written(char why[500], size_t *warnings)
 {
     struct compile c;
@@ -198,7 +198,7 @@ static void put_members(int n, int down, const char *first, const char *others)
     put("}");
 }
 
-/* One object is held against another by each branch of a union. */
+/* Each branch of a union compares one object with another. */
 static void put_objects_held(int n, int branches)
 {
     begin("{\"$defs\":{\"c\":{\"const\":");
@@ -387,7 +387,7 @@ static uint64_t keywords_again(const char *keyword, size_t expected)
     return work;
 }
 
-/* Each is said once, however often it comes, and counted. */
+/* Each warning is given once, however often its cause occurs, and counted. */
 static void test_warnings(void **state)
 {
     (void)state;
@@ -411,7 +411,7 @@ static uint64_t branches_again(const char *keyword)
     return steps();
 }
 
-/* The branches of a oneOf are held against each other once. */
+/* The branches of a oneOf are compared with each other once. */
 static void test_one_of(void **state)
 {
     (void)state;

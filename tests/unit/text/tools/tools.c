@@ -295,7 +295,7 @@ static void makes_messages(void **state)
 
 static struct reqmem memory;
 
-/* In a room of so many bytes: the message as JSON, or -1 where that was told. */
+/* With a limit of memory: the message as JSON, or -1 where lack of memory was reported. */
 static int parse_within(size_t most, const struct tool_options *o, const char *text, struct buffer *json)
 {
     struct tool_message m = {0};
@@ -321,8 +321,8 @@ static int parse_within(size_t most, const struct tool_options *o, const char *t
     return rc;
 }
 
-/* In a room of any size a call is read as it is, or the want of room is told; nothing of it stays behind. */
-static void tells_want_of_memory(void **state)
+/* At every limit of memory a call is read as it is, or lack of memory is reported; all memory is given back. */
+static void reports_lack_of_memory(void **state)
 {
     (void)state;
     static const struct {
@@ -540,7 +540,7 @@ int main(void)
         cmocka_unit_test(writes_calls),
         cmocka_unit_test(keys_lose_their_escapes),
         cmocka_unit_test(writes_deep_arguments),
-        cmocka_unit_test(tells_want_of_memory),
+        cmocka_unit_test(reports_lack_of_memory),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
