@@ -172,15 +172,30 @@ static int remember(struct regex *r, const char *pattern, uint32_t range)
     return 0;
 }
 
+static int is_letter(char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_'; }
+
+/* "Script=Greek": PCRE2 knows kinds of properties of that form, but not that of categories, whose names it knows alone. */
+static size_t without_category(const char *name, size_t n)
+{
+    static const char *const kinds[] = {"General_Category=", "gc="};
+    for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++)
+        if (n > strlen(kinds[i]) && memcmp(name, kinds[i], strlen(kinds[i])) == 0)
+            return strlen(kinds[i]);
+    return 0;
+}
+
 int regex_property(struct regex *r, const char *name, size_t n, int negated)
 {
     char pattern[64];
     int error;
     PCRE2_SIZE where;
+    size_t kind = without_category(name, n);
+    name += kind;
+    n -= kind;
     if (n == 0 || n > 48)
         return -2;
     for (size_t i = 0; i < n; i++)
-        if (!((name[i] >= 'a' && name[i] <= 'z') || (name[i] >= 'A' && name[i] <= 'Z') || name[i] == '_'))
+        if (!is_letter(name[i]) && name[i] != '=')
             return -2;
     snprintf(pattern, sizeof pattern, "\\%c{%.*s}+", negated ? 'P' : 'p', (int)n, name);
     int known = add_known(r, pattern);

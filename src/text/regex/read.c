@@ -1,5 +1,5 @@
-/* Patterns to trees: recursive descent. What ECMA-262 allows but no grammar can hold is ERR_UNSUPPORTED, with the text of the place;
- * what is no pattern is ERR_INPUT. */
+/* Patterns to trees: recursive descent. What ECMA-262 allows but no grammar can hold, and what only other dialects have (\A, \012, a++,
+ * \pL), is ERR_UNSUPPORTED, with the text of the place; what is no pattern is ERR_INPUT. */
 #include "base/error.h"
 #include "base/hex.h"
 #include "base/utf8.h"
@@ -140,10 +140,10 @@ static int escaped_class(struct reader *x)
         while (close < x->n && x->text[close] != '}')
             close++;
         if (open >= x->n || x->text[open] != '{' || close == x->n)
-            return fail(x, from, ERR_INPUT, "a property is written \\p{Name}");
+            return fail(x, from, ERR_UNSUPPORTED, "a property is written \\p{Name}");
         added = regex_property(x->r, x->text + open + 1, close - open - 1, e == 'P');
         if (added == -2)
-            return fail(x, from, ERR_INPUT, "an unknown Unicode property");
+            return fail(x, from, ERR_UNSUPPORTED, "an unknown Unicode property");
         x->at = close + 1;
     } else {
         added = e < 0 ? -2 : regex_escape_class(x->r, e);
@@ -178,7 +178,7 @@ static int class_atom(struct reader *x, uint32_t *c)
     if (class <= 0)
         return class < 0 ? -1 : 1;
     int one = escaped_char(x, 1, c);
-    return one == 1 ? fail(x, from, ERR_INPUT, "an unknown escape in a class") : one;
+    return one == 1 ? fail(x, from, ERR_UNSUPPORTED, "an unknown escape in a class") : one;
 }
 
 static int32_t class(struct reader *x)
@@ -276,7 +276,7 @@ static int32_t escape(struct reader *x)
         return fail(x, from, ERR_UNSUPPORTED, "back references are not supported");
     int one = escaped_char(x, 0, &c);
     if (one)
-        return one == 1 ? fail(x, from, ERR_INPUT, "an unknown escape") : -1;
+        return one == 1 ? fail(x, from, ERR_UNSUPPORTED, "an unknown escape") : -1;
     return one_class(x, &(struct grammar_range){c, c}, 1, 0);
 }
 
@@ -362,7 +362,9 @@ static int32_t repeated(struct reader *x, int32_t item)
     if (peek(x) == '?') /* lazy or greedy is the same set of texts */
         x->at++;
     c = peek(x);
-    if (c == '*' || c == '+' || c == '?')
+    if (c == '+')
+        return fail(x, from, ERR_UNSUPPORTED, "possessive repetitions are not supported");
+    if (c == '*' || c == '?')
         return fail(x, x->at, ERR_INPUT, "nothing to repeat");
     return node(x, (struct regex_node){.kind = REGEX_REPEAT, .child = item, .min = min, .max = max});
 }
