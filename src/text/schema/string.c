@@ -429,6 +429,39 @@ void string_forget(struct string_patterns *p)
         regex_free(&p->r[i]);
 }
 
+static int leave(struct shape *x, const char *keyword)
+{
+    for (uint32_t i = 0; i < x->terms->n; i++) {
+        const struct schema_node *at = node_member(x->terms->t[i].node, keyword);
+        if (at && schema_refuse(x->s, at, "%s beside the patterns of this place needs more than %d states", keyword,
+                                REGEX_STATES))
+            return -1;
+    }
+    return 0;
+}
+
+/* Too many states. Where the schema is lenient the longest length is left out, else both lengths, else the patterns. */
+static grammar_expr with_less(struct shape *x, struct string_patterns *p, const struct regex_code_points *code_points)
+{
+    struct schema *s = x->s;
+    struct string_patterns none = {0};
+    int64_t min = x->min_length, max = x->max_length;
+    if (s->how.strict)
+        return schema_fail(s, p->at[0], "patterns and lengths together need more than %d states", REGEX_STATES);
+    x->max_length = -1;
+    grammar_expr e = max < 0 ? -1 : string_content(x, p, code_points, -1);
+    if (e < 0 && min > 0) {
+        x->min_length = 0;
+        e = string_content(x, p, code_points, -1);
+    }
+    int lengths = e >= 0, both = lengths && x->min_length != min;
+    x->min_length = min;
+    x->max_length = max;
+    if (lengths)
+        return leave(x, "maxLength") || (both && leave(x, "minLength")) ? 0 : e;
+    return leave(x, "pattern") || leave(x, "format") ? 0 : string_content(x, &none, code_points, any_code_point(s));
+}
+
 grammar_expr schema_string(struct shape *x)
 {
     struct schema *s = x->s;
@@ -445,8 +478,8 @@ grammar_expr schema_string(struct shape *x)
     else if (!failed)
         e = string_content(x, &p, &code_points, p.n ? -1 : any_code_point(s));
     if (e < 0)
-        e = schema_fail(s, p.at[0], "patterns and lengths together need more than %d states", REGEX_STATES);
-    else if (!failed && !is_any)
+        e = with_less(x, &p, &code_points);
+    if (!failed && !is_any && !schema_failed(s))
         e = string_rule(x, &p, e, 1);
     s->at = outside;
     string_forget(&p);

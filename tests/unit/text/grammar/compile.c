@@ -580,6 +580,37 @@ static void test_deep_expressions(void **state)
     }
 }
 
+/* ---- what has too many states ------------------------------------------------------------------------------------------------- */
+
+/* In a lenient schema as little as possible is left out: the greatest length, both, or the patterns. */
+static void test_too_many_states(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *schema, *fits, *fits_too, *does_not;
+    } rows[] = {
+        {"{\"type\":\"string\",\"format\":\"hostname\",\"minLength\":2,\"maxLength\":3}", "\"a.b\"", "\"ab\"",
+         "\"abcd\""},
+        {"{\"type\":\"string\",\"format\":\"email\",\"minLength\":3,\"maxLength\":254}", "\"a@b\"", "\"a@b.c\"",
+         "\"ab\""},
+        {"{\"type\":\"string\",\"pattern\":\"[0-9]{2}\",\"minLength\":9,\"maxLength\":100000}", "\"1234567890\"",
+         "\"a b c d 12\"", "\"a b c d 1\""},
+        {"{\"type\":\"string\",\"pattern\":\"[0-9]{2}\",\"minLength\":30000}", "\"12\"", "\"a12\"", "\"1a2\""},
+        {"{\"type\":\"string\",\"minLength\":2,\"maxLength\":40,\"allOf\":[{\"pattern\":\"a.{12}b\"},{\"pattern\":"
+         "\"c.{12}d\"}]}",
+         "\"xy\"", "\"acacacacacacacacacacacacacacacacacacacac\"", "\"x\""},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        const struct input in = {VALUE_SCHEMA_LENIENT, rows[i].schema, NULL};
+        struct compile c = {0};
+        struct constraint *made = compiled(&in, &c);
+        if (!allows_text(made, rows[i].fits) || !allows_text(made, rows[i].fits_too) ||
+            allows_text(made, rows[i].does_not))
+            fail_msg("%s", rows[i].schema);
+        constraint_destroy(made);
+    }
+}
+
 /* A set of tools as agents have it: the bounds are what a server may count on for such a request. */
 static void test_agent_tools(void **state)
 {
@@ -644,7 +675,7 @@ int main(void)
         cmocka_unit_test(test_properties),       cmocka_unit_test(test_lengths),
         cmocka_unit_test(test_large_steps),      cmocka_unit_test(test_nested_counts),
         cmocka_unit_test(test_agent_tools),      cmocka_unit_test(test_properties_of_letters),
-        cmocka_unit_test(test_deep_expressions),
+        cmocka_unit_test(test_deep_expressions), cmocka_unit_test(test_too_many_states),
     };
     return cmocka_run_group_tests(tests, open_ember, close_ember);
 }
