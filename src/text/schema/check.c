@@ -1,7 +1,8 @@
 /* Does a value fit? For the values of enum and const, which other keywords may narrow. Thousands of values are held against one
  * schema, so what a look at it takes is counted as it is: by bytes, members and probes. */
 #include "base/utf8.h"
-#include "text/schema/inner.h"
+#include "text/schema/decimal.h"
+#include "text/schema/string.h"
 
 #include <string.h>
 
@@ -44,9 +45,21 @@ static int is_above(struct schema *s, const struct schema_node *v, const struct 
     return or_equal ? order >= 0 : order > 0;
 }
 
+static int is_multiple(struct schema *s, const struct schema_node *v, const struct schema_node *step)
+{
+    size_t n, n_step;
+    const char *text = node_number(v, &n),
+               *step_text = step && step->kind == NODE_NUMBER ? node_number(step, &n_step) : NULL;
+    if (!step_text || decimal_compare(step_text, n_step, "0", 1) <= 0) /* what no step is, is told elsewhere */
+        return 1;
+    schema_work(s, 16 + (n + n_step) / 2);
+    return decimal_is_multiple(text, n, step_text, n_step);
+}
+
 static int fits_number(struct schema *s, const struct schema_node *node, const struct schema_node *v)
 {
-    return is_above(s, v, node_member(node, "minimum"), 1, 1) && is_above(s, v, node_member(node, "maximum"), -1, 1) &&
+    return is_multiple(s, v, node_member(node, "multipleOf")) && is_above(s, v, node_member(node, "minimum"), 1, 1) &&
+           is_above(s, v, node_member(node, "maximum"), -1, 1) &&
            is_above(s, v, node_member(node, "exclusiveMinimum"), 1, 0) &&
            is_above(s, v, node_member(node, "exclusiveMaximum"), -1, 0);
 }
@@ -62,27 +75,34 @@ struct checked {
     struct checked *next;
     const struct schema_node *at;
     struct regex pattern;
-    int bad; /* reported where strings are made */
+    int left_out;
 };
 
-static struct checked *check_with(struct schema *s, const struct schema_node *pattern)
+/* The pattern that a keyword, or a key of patternProperties, has. NULL: it cannot be enforced, or the schema is refused. */
+static struct regex *check_with(struct schema *s, const struct schema_node *at, const char *text, size_t n)
 {
     struct checked *c = s->checked;
-    struct error ignored = {0};
-    for (; c && c->at != pattern; c = c->next)
+    struct error err = {0};
+    for (; c && c->at != at; c = c->next)
         schema_work(s, 1);
-    if (c || !(c = pool_alloc(&s->pool, 1, sizeof *c)))
-        return c;
-    c->at = pattern;
-    c->next = s->checked;
-    c->bad = regex_read(&c->pattern, s->compile, pattern->text, pattern->n, &ignored) != 0;
-    return s->checked = c;
+    if (c)
+        return c->left_out ? NULL : &c->pattern;
+    if (!(c = pool_alloc(&s->pool, 1, sizeof *c)))
+        return NULL;
+    *c = (struct checked){.next = s->checked, .at = at};
+    c->left_out = regex_read(&c->pattern, s->compile, text, n, &err) != 0;
+    if (c->left_out && !s->compile->end && err.code == ERR_UNSUPPORTED)
+        schema_refuse(s, at, "%s", err.text);
+    else if (c->left_out && !s->compile->end)
+        schema_fail(s, at, "%s", err.text);
+    s->checked = c;
+    return c->left_out ? NULL : &c->pattern;
 }
 
 void schema_forget_patterns(struct schema *s)
 {
     for (struct checked *c = s->checked; c; c = c->next)
-        if (!c->bad)
+        if (!c->left_out)
             regex_free(&c->pattern);
 }
 
@@ -94,8 +114,14 @@ static int fits_string(struct schema *s, const struct schema_node *node, const s
         if (!within(s, node, "minLength", "maxLength", (int64_t)utf8_count(v->text, v->n)))
             return 0;
     }
-    struct checked *known = pattern && pattern->kind == NODE_STRING ? check_with(s, pattern) : NULL;
-    return !known || known->bad || regex_holds(&known->pattern, v->text, v->n);
+    const struct schema_node *format = node_member(node, "format");
+    const char *meant = format && format->kind == NODE_STRING ? string_format(format) : NULL;
+    struct regex *of_pattern = pattern && pattern->kind == NODE_STRING
+                                   ? check_with(s, pattern, pattern->text, pattern->n)
+                                   : NULL,
+                 *of_format = meant ? check_with(s, format, meant, strlen(meant)) : NULL;
+    return (!of_pattern || regex_holds(of_pattern, v->text, v->n)) &&
+           (!of_format || regex_holds(of_format, v->text, v->n));
 }
 
 static int fits_array(struct schema *s, const struct schema_node *node, const struct schema_node *v, int depth)
@@ -119,12 +145,25 @@ static int fits_array(struct schema *s, const struct schema_node *node, const st
     return 1;
 }
 
+/* A member of an object under the patterns that its key matches: 1, 0, or -1 where it matches none. */
+static int fits_patterns(struct schema *s, const struct schema_node *patterns, const struct schema_node *member,
+                         int depth)
+{
+    int fits = -1;
+    for (const struct schema_node *p = patterns && patterns->kind == NODE_OBJECT ? patterns->child : NULL;
+         p && fits != 0 && !schema_failed(s); p = p->next) {
+        struct regex *r = check_with(s, p, p->key, p->n_key);
+        if (r && regex_holds(r, member->key, member->n_key))
+            fits = fits_node(s, p, 0, member, depth + 1);
+    }
+    return fits;
+}
+
 static int fits_object(struct schema *s, const struct schema_node *node, const struct schema_node *v, int depth)
 {
     const struct schema_node *properties = node_member(node, "properties"), *required = node_member(node, "required");
-    const struct schema_node *more = node_member(node, "additionalProperties");
-    if (node_member(node, "patternProperties"))
-        more = NULL;
+    const struct schema_node *more = node_member(node, "additionalProperties"),
+                             *patterns = node_member(node, "patternProperties");
     if (!within(s, node, "minProperties", "maxProperties", v->n))
         return 0;
     for (const struct schema_node *r = required && required->kind == NODE_ARRAY ? required->child : NULL; r;
@@ -133,8 +172,9 @@ static int fits_object(struct schema *s, const struct schema_node *node, const s
             return 0;
     for (const struct schema_node *m = v->child; m; m = m->next) {
         const struct schema_node *want = schema_member(s, properties, m->key, m->n_key);
-        want = want ? want : more;
-        if (want && !fits_node(s, want, 0, m, depth + 1))
+        int by_pattern = fits_patterns(s, patterns, m, depth);
+        want = want || by_pattern >= 0 ? want : more;
+        if (by_pattern == 0 || (want && !fits_node(s, want, 0, m, depth + 1)))
             return 0;
     }
     return 1;

@@ -137,6 +137,31 @@ int decimal_is_integer(const char *text, size_t n)
     return d.n_fraction == 0;
 }
 
+/* Digit i of a decimal, from the first before the point on. */
+static unsigned digit(const struct decimal *d, int i)
+{
+    return i < d->n                   ? (unsigned)(d->digits[i] - '0')
+           : i - d->n < d->n_fraction ? (unsigned)(d->fraction[i - d->n] - '0')
+                                      : 0;
+}
+
+int decimal_is_multiple(const char *text, size_t n, const char *step, size_t n_step)
+{
+    static const uint64_t most = 1000000000000000000; /* ten times that fits in 64 bits */
+    struct decimal a, b;
+    uint64_t unit = 0, rest = 0;
+    decimal_read(text, n, &a);
+    decimal_read(step, n_step, &b);
+    int behind = a.n_fraction > b.n_fraction ? a.n_fraction : b.n_fraction;
+    for (int i = 0; i < b.n + behind && unit < most; i++)
+        unit = unit * 10 + digit(&b, i);
+    if (unit == 0 || unit >= most || a.huge)
+        return 0;
+    for (int i = 0; i < a.n + behind; i++)
+        rest = (rest * 10 + digit(&a, i)) % unit;
+    return rest == 0;
+}
+
 size_t decimal_shorten(const char *text, size_t n, char out[DECIMAL_SHORT])
 {
     struct decimal d;

@@ -28,6 +28,9 @@ int decimal_compare(const char *a, size_t n_a, const char *b, size_t n_b);
 /* Equal for equal numbers. */
 uint64_t decimal_hash(const char *text, size_t n);
 int decimal_is_integer(const char *text, size_t n);
+/* 1: a whole number of times a step above 0. Not where the step has more than 18 digits in the unit that both are written in, or the number
+ * more than DECIMAL_MOST. */
+int decimal_is_multiple(const char *text, size_t n, const char *step, size_t n_step);
 
 /* A text of the same value that is not longer than it has to be, with a NUL behind it. Returns its bytes. */
 enum { DECIMAL_SHORT = 848 };

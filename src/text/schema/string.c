@@ -321,12 +321,12 @@ static const struct {
             "*)*)?(\\?(" PCHAR "|[/?])*)?(#(" PCHAR "|[/?])*)?$"},
 };
 
-static const char *format_pattern(const struct schema_node *format)
+const char *string_format(const struct schema_node *format)
 {
     for (size_t i = 0; i < sizeof formats / sizeof *formats; i++)
         if (node_is_text(format, formats[i].name))
             return formats[i].pattern;
-    return NULL; /* an annotation */
+    return NULL;
 }
 
 /* ---- a string ------------------------------------------------------------------------------------------------------------------- */
@@ -345,7 +345,7 @@ int string_collect(struct shape *x, struct string_patterns *p)
         struct error err = {0};
         if (keyword && keyword->kind != NODE_STRING)
             return schema_fail(s, keyword, "%s is not a string", i % 2 ? "format" : "pattern"), -1;
-        const char *pattern = keyword && i % 2 ? format_pattern(keyword) : keyword ? keyword->text : NULL;
+        const char *pattern = keyword && i % 2 ? string_format(keyword) : keyword ? keyword->text : NULL;
         int known = !pattern;
         for (size_t j = 0; j < p->n && !known; j++)
             known = node_equal(s->compile, p->at[j], keyword) && (p->at[j]->n_key == keyword->n_key);

@@ -13,6 +13,9 @@ struct string_patterns {
 
 enum { STRING_BARRED = 2 };
 
+/* What a format is as a pattern; NULL: an annotation. */
+const char *string_format(const struct schema_node *format);
+
 /* The patterns and formats of all terms, once each, and space for STRING_BARRED more. -1: an error. string_forget() in any case. */
 int string_collect(struct shape *x, struct string_patterns *p);
 void string_forget(struct string_patterns *p);
