@@ -6,24 +6,21 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* The schema of element i that one term asks for; NULL: none. *closed: the term allows no element there. */
-static const struct schema_node *element(const struct schema_node *node, uint32_t i, int *closed)
+/* The schema of element i that one term asks for; NULL: none. */
+static const struct schema_node *element(const struct schema_node *node, uint32_t i)
 {
     const struct schema_node *prefix = node_member(node, "prefixItems"), *items = node_member(node, "items");
-    const struct schema_node *rest = items, *unevaluated = node_member(node, "unevaluatedItems");
+    const struct schema_node *rest = items;
     if (items && items->kind == NODE_ARRAY) { /* draft 7 */
         prefix = items;
         rest = node_member(node, "additionalItems");
     }
-    *closed = 0;
-    if (prefix && prefix->kind == NODE_ARRAY && i < prefix->n) {
-        const struct schema_node *x = prefix->child;
-        while (i-- > 0)
-            x = x->next;
-        return x;
-    }
-    *closed = !rest && unevaluated && unevaluated->kind == NODE_FALSE;
-    return rest;
+    if (!prefix || prefix->kind != NODE_ARRAY || i >= prefix->n)
+        return rest;
+    const struct schema_node *x = prefix->child;
+    while (i-- > 0)
+        x = x->next;
+    return x;
 }
 
 static uint32_t prefix_length(const struct schema_node *node)
@@ -33,23 +30,21 @@ static uint32_t prefix_length(const struct schema_node *node)
     return prefix && prefix->kind == NODE_ARRAY ? prefix->n : 0;
 }
 
-/* Element i of all terms. */
-static grammar_expr element_value(struct shape *x, uint32_t i)
+/* Element i of all terms. says[terms]: scratch. */
+static grammar_expr element_value(struct shape *x, uint32_t i, uint8_t *says)
 {
     struct schema *s = x->s;
     struct terms l = {0};
-    const struct schema_node *completion = NULL;
     for (uint32_t t = 0; t < x->terms->n; t++) {
-        int closed;
         schema_work(s, 64 + i); /* elements are gone through */
-        const struct schema_node *node = element(x->terms->t[t].node, i, &closed);
+        const struct schema_node *node = element(x->terms->t[t].node, i);
+        says[t] = node != NULL;
         if (node)
             terms_add(s, &l, node, -1);
-        if (closed)
-            completion = x->terms->t[t].node;
     }
-    if (completion)
-        return schema_empty(s, completion, "no more elements are allowed");
+    const struct schema_node *closes = terms_unevaluated(s, x->terms, "unevaluatedItems", says);
+    if (closes)
+        return schema_empty(s, closes, "no more elements are allowed");
     return l.n ? schema_terms(s, &l) : schema_free(s, 1);
 }
 
@@ -94,12 +89,16 @@ static int64_t fixed_items(const struct shape *x)
 /* value[most]: what may stand at each place. How many can stand in a row. */
 static int64_t read_values(struct shape *x, grammar_expr *value, int64_t most)
 {
+    uint8_t *says = compile_alloc(x->s->compile, x->terms->n + 1, 1);
     int64_t n = 0;
+    if (!says)
+        return schema_ended(x->s), 0;
     for (; n < most && !schema_failed(x->s) && (x->max_items < 0 || n < x->max_items); n++) {
-        value[n] = element_value(x, (uint32_t)n);
+        value[n] = element_value(x, (uint32_t)n, says);
         if (schema_is_empty(x->s, value[n]))
             break;
     }
+    compile_free(x->s->compile, says);
     return n;
 }
 

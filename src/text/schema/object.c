@@ -28,6 +28,7 @@ struct members {
     struct regex *pattern;   /* of patternProperties */
     const struct schema_node **pattern_node;
     size_t n_pattern;
+    uint8_t *says; /* [terms] scratch: something of the key at hand */
 };
 
 /* ---- marks ------------------------------------------------------------------------------------------------------------------------- */
@@ -206,12 +207,11 @@ static int read_patterns(struct members *o)
 
 /* ---- values ----------------------------------------------------------------------------------------------------------------------- */
 
-/* What one term asks of a key that it does not declare: its schema (NULL none), or *closed. pattern -1: of a key that matches none. */
-static const struct schema_node *undeclared(const struct members *o, const struct schema_node *node, const char *name,
-                                            size_t n, int64_t pattern, int *closed, struct terms *l)
+/* What a term asks of a key that it does not declare: its schema (NULL none), or *closed. pattern -1: of a key that matches none. */
+static const struct schema_node *undeclared(const struct members *o, uint32_t t, const char *name, size_t n,
+                                            int64_t pattern, int *closed, struct terms *l)
 {
-    const struct schema_node *more = node_member(node, "additionalProperties");
-    const struct schema_node *unevaluated = node_member(node, "unevaluatedProperties");
+    const struct schema_node *node = o->x->terms->t[t].node, *more = node_member(node, "additionalProperties");
     const struct schema_node *own = node_member(node, "patternProperties");
     size_t from = name || pattern < 0 ? 0 : (size_t)pattern, to = name ? o->n_pattern : from + (pattern >= 0);
     int matched = 0;
@@ -221,9 +221,10 @@ static const struct schema_node *undeclared(const struct members *o, const struc
             terms_add(o->x->s, l, o->pattern_node[i], -1);
             matched = 1;
         }
+    o->says[t] = matched || more;
     if (matched)
         return NULL;
-    *closed |= (more && more->kind == NODE_FALSE) || (!name && !more && unevaluated && unevaluated->kind == NODE_FALSE);
+    *closed |= more && more->kind == NODE_FALSE;
     return more;
 }
 
@@ -250,11 +251,12 @@ static grammar_expr value_of(struct members *o, const struct member *m)
         if (own)
             terms_add(s, &l, own, -1);
         int ignored = 0, *out = own ? &ignored : &closed;
-        more = undeclared(o, node, m->name, m->n, -1, out, &l);
+        more = undeclared(o, t, m->name, m->n, -1, out, &l);
+        o->says[t] |= own != NULL;
         if (more && !own && more->kind == NODE_OBJECT)
             terms_add(s, &l, more, -1);
     }
-    if (closed)
+    if (closed || (!schema_failed(s) && terms_unevaluated(s, o->x->terms, "unevaluatedProperties", o->says)))
         return schema_empty(s, m->at, "another schema of this place does not allow the property \"%.80s\"", m->name);
     return behind_name(o, m->name, m->n, &l);
 }
@@ -268,11 +270,11 @@ static grammar_expr behind_key(struct members *o, int64_t pattern)
     struct terms l = {0};
     int closed = pattern < 0 && !o->says_more && (o->declares || o->n_pattern);
     for (uint32_t t = 0; t < o->x->terms->n && !schema_failed(s); t++) {
-        const struct schema_node *more = undeclared(o, o->x->terms->t[t].node, NULL, 0, pattern, &closed, &l);
+        const struct schema_node *more = undeclared(o, t, NULL, 0, pattern, &closed, &l);
         if (more && more->kind == NODE_OBJECT)
             terms_add(s, &l, more, -1);
     }
-    if (closed || schema_failed(s))
+    if (closed || schema_failed(s) || terms_unevaluated(s, o->x->terms, "unevaluatedProperties", o->says))
         return -1;
     int was_empty = s->was_empty;
     grammar_expr value = behind_name(o, NULL, 0, &l);
@@ -487,9 +489,14 @@ grammar_expr schema_object(struct shape *x)
         return schema_fail(s, x->terms->t[0].node, "nested deeper than %d", SCHEMA_DEPTH);
     s->brackets++;
     struct members *o = compile_zeroed(s->compile, 1, sizeof *o);
-    if (!o)
+    uint8_t *says = compile_alloc(s->compile, x->terms->n + 1, 1);
+    if (!o || !says) {
+        compile_free(s->compile, o);
+        compile_free(s->compile, says);
         return schema_ended(s);
+    }
     o->x = x;
+    o->says = says;
     grammar_expr e = members(o);
     for (size_t i = 0; i < o->n_pattern; i++)
         regex_free(&o->pattern[i]);
@@ -498,6 +505,7 @@ grammar_expr schema_object(struct shape *x)
     compile_free(s->compile, o->m);
     compile_free(s->compile, o->names.name);
     compile_free(s->compile, o->names.slot);
+    compile_free(s->compile, says);
     compile_free(s->compile, o);
     s->level--;
     return e;
