@@ -129,10 +129,10 @@ int schema_mark_node(struct schema *s, const struct schema_node *node, enum node
 
 /* from: index of the term that brings it, -1 none. A term that brings itself again: an error. */
 void terms_add(struct schema *s, struct terms *l, const struct schema_node *node, int32_t from);
-/* says[terms]: what says something of a member or an element. NULL, or a term whose `unevaluated` (a keyword) is false although neither it
- * nor what it brought says anything. */
+/* says[terms]: what says something of a member or an element; who brought it is marked too. NULL, or a term whose `unevaluated` (a keyword)
+ * is false although neither it nor what it brought says anything. */
 const struct schema_node *terms_unevaluated(struct schema *s, const struct terms *l, const char *unevaluated,
-                                            const uint8_t *says);
+                                            uint8_t *says);
 /* What follows a name, once for each name and list of terms. */
 grammar_expr schema_behind_name(struct schema *s, const struct schema_members *how, const char *name, size_t n,
                                 const struct terms *l);

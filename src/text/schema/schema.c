@@ -60,25 +60,15 @@ void terms_add(struct schema *s, struct terms *l, const struct schema_node *node
     append(s, l, (struct term){node, 0, from});
 }
 
-/* 1: a term is another one, or was brought by it. */
-static int is_of(const struct terms *l, uint32_t t, uint32_t other)
-{
-    int32_t i = (int32_t)t;
-    while (i >= 0 && i != (int32_t)other)
-        i = l->t[i].from;
-    return i >= 0;
-}
-
 const struct schema_node *terms_unevaluated(struct schema *s, const struct terms *l, const char *unevaluated,
-                                            const uint8_t *says)
+                                            uint8_t *says)
 {
-    schema_work(s, 4 * (uint64_t)l->n);
-    for (uint32_t t = 0; t < l->n; t++) {
+    schema_work(s, 8 * (uint64_t)l->n);
+    for (uint32_t t = l->n; t-- > 0;) { /* who brings a term stands before it */
         const struct schema_node *closes = node_member(l->t[t].node, unevaluated);
-        int said = !closes || closes->kind != NODE_FALSE;
-        for (uint32_t i = 0; i < l->n && !said && !schema_work(s, 8); i++)
-            said = says[i] && is_of(l, i, t);
-        if (!said)
+        if (says[t] && l->t[t].from >= 0)
+            says[l->t[t].from] = 1;
+        if (!says[t] && closes && closes->kind == NODE_FALSE)
             return l->t[t].node;
     }
     return NULL;
