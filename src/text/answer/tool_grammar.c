@@ -172,7 +172,8 @@ static int open_schemas(struct tool_maker *k)
                                      .white = SCHEMA_SPACED,
                                      .syntax = syntax,
                                      .location = location,
-                                     .quote = -1};
+                                     .quote = -1,
+                                     .large = &k->large};
         int by_member = k->format->xml || syntax == SCHEMA_PYTHON;
         if (syntax == SCHEMA_GEMMA)
             how.quote = tool_token(k, k->format->marker[ROLE_SEP]);

@@ -9,6 +9,7 @@
 #include "base/json/buffer.h"
 #include "text/answer/answer.h"
 #include "text/grammar/compile.h"
+#include "text/schema/schema.h"
 
 struct schema;
 struct tokenizer;
@@ -32,6 +33,7 @@ struct tool_maker {
     struct error *err;
     struct tool_entry *tool; /* [n] */
     size_t n;
+    struct schema_large large;
     int brace_taken; /* objects are written from behind their "{" */
 
     grammar_expr *entry; /* [n_entry] */

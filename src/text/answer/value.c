@@ -52,7 +52,8 @@ static int schema_expr(struct grammar_maker *m, const struct value_want *w,
                        void (*warning)(void *arg, const char *text), void *arg, grammar_expr *out, struct error *err)
 {
     struct schema *s;
-    struct schema_options how = {.strict = w->kind == VALUE_SCHEMA, .quote = -1};
+    struct schema_large large = {.n = 0};
+    struct schema_options how = {.strict = w->kind == VALUE_SCHEMA, .quote = -1, .large = &large};
     if (schema_open(&s, m, w->text, w->n, &how, err))
         return -1;
     *out = schema_value(s, "");

@@ -25,6 +25,16 @@ enum schema_white {
     SCHEMA_SPACED /* a blank behind : and , as templates print JSON: an answer that comes back is the tokens that were sampled */
 };
 
+/* Strings that had too many states; the schemas of a request's tools ask for the same ones again. Begins empty; the oldest goes. */
+enum { SCHEMA_LARGE = 64 };
+struct schema_large {
+    struct {
+        uint64_t key;
+        int64_t max_length;
+    } at[SCHEMA_LARGE];
+    uint32_t n; /* that were put there */
+};
+
 struct schema_options {
     int strict; /* 1: a keyword that cannot be enforced is an error; 0: it is left out, with a warning */
     int object; /* 1: a value of the whole schema must be an object besides: arguments of a call */
@@ -36,6 +46,7 @@ struct schema_options {
     int32_t most_nodes;   /* of the compiled schema; 0: 10000 */
     struct compile
         *compile; /* limits, which outlive the schema; NULL: those of the maker, or without one the defaults */
+    struct schema_large *large; /* of several schemas, which it outlives; NULL: nothing is remembered */
 };
 
 /* Reads n bytes of text, which are not kept, and checks their form. schema_close() frees *out; the maker, and how->location, must outlive

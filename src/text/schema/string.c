@@ -4,6 +4,8 @@
  * U+FFFF), so a pattern reads escapes and raw characters alike, and a length counts each once. */
 #include "text/schema/string.h"
 
+#include "base/hash.h"
+
 #include <stdlib.h>
 #include <string.h>
 
@@ -429,6 +431,36 @@ void string_forget(struct string_patterns *p)
         regex_free(&p->r[i]);
 }
 
+/* Of the patterns and the minLength. What had too many states has too many with any greater maxLength. */
+static uint64_t key_of(const struct shape *x, const struct string_patterns *p)
+{
+    uint64_t key = (uint64_t)x->min_length;
+    for (size_t i = 0; i < p->n; i++)
+        if (schema_work(x->s, 16 + p->at[i]->n / 8) == 0)
+            key = hash64(p->at[i]->text, p->at[i]->n, hash64(p->at[i]->key, p->at[i]->n_key, key));
+    return key;
+}
+
+/* string_content(), but what is known to have too many states. */
+static grammar_expr content(struct shape *x, struct string_patterns *p, const struct regex_code_points *code_points,
+                            grammar_expr code_point)
+{
+    struct schema *s = x->s;
+    struct schema_large *large = s->how.large;
+    uint64_t key = key_of(x, p);
+    int64_t max = x->max_length < 0 ? INT64_MAX : x->max_length;
+    for (uint32_t i = 0; large && i < large->n && i < SCHEMA_LARGE; i++)
+        if (large->at[i].key == key && large->at[i].max_length <= max)
+            return -1;
+    grammar_expr e = string_content(x, p, code_points, code_point);
+    if (e < 0 && large) {
+        uint32_t at = large->n++ % SCHEMA_LARGE;
+        large->at[at].key = key;
+        large->at[at].max_length = max;
+    }
+    return e;
+}
+
 static int leave(struct shape *x, const char *keyword)
 {
     for (uint32_t i = 0; i < x->terms->n; i++) {
@@ -449,10 +481,10 @@ static grammar_expr with_less(struct shape *x, struct string_patterns *p, const 
     if (s->how.strict)
         return schema_fail(s, p->at[0], "patterns and lengths together need more than %d states", REGEX_STATES);
     x->max_length = -1;
-    grammar_expr e = max < 0 ? -1 : string_content(x, p, code_points, -1);
+    grammar_expr e = max < 0 ? -1 : content(x, p, code_points, -1);
     if (e < 0 && min > 0) {
         x->min_length = 0;
-        e = string_content(x, p, code_points, -1);
+        e = content(x, p, code_points, -1);
     }
     int lengths = e >= 0, both = lengths && x->min_length != min;
     x->min_length = min;
@@ -476,7 +508,7 @@ grammar_expr schema_string(struct shape *x)
     if (is_any)
         e = schema_any_string(s);
     else if (!failed)
-        e = string_content(x, &p, &code_points, p.n ? -1 : any_code_point(s));
+        e = content(x, &p, &code_points, p.n ? -1 : any_code_point(s));
     if (e < 0)
         e = with_less(x, &p, &code_points);
     if (!failed && !is_any && !schema_failed(s))

@@ -611,6 +611,24 @@ static void test_too_many_states(void **state)
     }
 }
 
+/* It is found out once for all tools of a request. */
+static void test_tools_of_too_many_states(void **state)
+{
+    (void)state;
+    struct compile c = {.most_work = 40 << 20};
+    n_text = 0;
+    for (int i = 0; i < 24; i++) {
+        put("%s{\"function\":{\"name\":\"t%d\",\"parameters\":{\"type\":\"object\",\"properties\":{", i ? "," : "[", i);
+        for (int k = 0; k < 4; k++)
+            put("%s\"p%d\":{\"type\":\"string\",\"format\":\"uri\",\"maxLength\":%d,\"description\":\"%d\"}",
+                k ? "," : "", k, 2048 + i * k, i);
+        put("}}}}");
+    }
+    put("]");
+    const struct input in = {VALUE_NONE, "hermes", text};
+    constraint_destroy(compiled(&in, &c));
+}
+
 /* A set of tools as agents have it: the bounds are what a server may count on for such a request. */
 static void test_agent_tools(void **state)
 {
@@ -665,17 +683,29 @@ static void test_properties_of_letters(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_counts),           cmocka_unit_test(test_without_a_handle),
-        cmocka_unit_test(test_sentences),        cmocka_unit_test(test_place),
-        cmocka_unit_test(test_a_retry),          cmocka_unit_test(test_memory_sweep),
-        cmocka_unit_test(test_work_sweep),       cmocka_unit_test(test_ends_at_every_state),
-        cmocka_unit_test(test_stopped),          cmocka_unit_test(test_pattern_properties),
-        cmocka_unit_test(test_patterns_apart),   cmocka_unit_test(test_enums),
-        cmocka_unit_test(test_one_of_enums),     cmocka_unit_test(test_consts),
-        cmocka_unit_test(test_properties),       cmocka_unit_test(test_lengths),
-        cmocka_unit_test(test_large_steps),      cmocka_unit_test(test_nested_counts),
-        cmocka_unit_test(test_agent_tools),      cmocka_unit_test(test_properties_of_letters),
-        cmocka_unit_test(test_deep_expressions), cmocka_unit_test(test_too_many_states),
+        cmocka_unit_test(test_counts),
+        cmocka_unit_test(test_without_a_handle),
+        cmocka_unit_test(test_sentences),
+        cmocka_unit_test(test_place),
+        cmocka_unit_test(test_a_retry),
+        cmocka_unit_test(test_memory_sweep),
+        cmocka_unit_test(test_work_sweep),
+        cmocka_unit_test(test_ends_at_every_state),
+        cmocka_unit_test(test_stopped),
+        cmocka_unit_test(test_pattern_properties),
+        cmocka_unit_test(test_patterns_apart),
+        cmocka_unit_test(test_enums),
+        cmocka_unit_test(test_one_of_enums),
+        cmocka_unit_test(test_consts),
+        cmocka_unit_test(test_properties),
+        cmocka_unit_test(test_lengths),
+        cmocka_unit_test(test_large_steps),
+        cmocka_unit_test(test_nested_counts),
+        cmocka_unit_test(test_agent_tools),
+        cmocka_unit_test(test_properties_of_letters),
+        cmocka_unit_test(test_deep_expressions),
+        cmocka_unit_test(test_too_many_states),
+        cmocka_unit_test(test_tools_of_too_many_states),
     };
     return cmocka_run_group_tests(tests, open_ember, close_ember);
 }
