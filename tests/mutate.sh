@@ -143,10 +143,49 @@ s|^    arena_reset(m->op.scratch, 0);|    kept = malloc(8);\
 &|'
 
 # the plan omits a part; and a session takes more than the plan counts
-mutate plan-forgets-kv "plan" src/engine/plan.c 's|+= kv_pool_bytes(&shape, kv->n_layer, p->n_page\[k\])|& / 2|'
+mutate plan-forgets-kv "plan" src/engine/plan_price.c 's|p->kv_bytes += page \* |&1 / 2 * |'
 mutate more-than-the-plan "plan" src/engine/session.c 's|arena_map(&s->memory, all, err)|arena_map(\&s->memory, all + (64 << 20), err)|'
-mutate slots-that-fall "plan" src/engine/plan.c 's|^    hand_out(pl, c, least, low, all);|    low -= low > 3 \&\& low % 5 == 0 ? 3 : 0;\
+mutate slots-that-fall "plan" src/engine/plan_choose.c 's|^    distribute_slots(pl, c, least, low, all);|    low -= low > 3 \&\& low % 5 == 0 ? 3 : 0;\
 &|'
+
+# one wrong bit in a kernel: of a mask, a shift, a table's place, a zero point
+if grep -q avx2 /proc/cpuinfo; then
+    mutate bit-q4_k-avx2 kernels src/kernel/avx2/dot.c 's|(b >> 6 & 0x03030303)|(b >> 6 \& 0x03030302)|'
+    mutate bit-nvfp4-scale-avx2 kernels src/kernel/avx2/dot.c 's|nan = _mm_set1_epi16(0x7f)|nan = _mm_set1_epi16(0x6f)|'
+    mutate bit-small-sum-avx2 kernels src/kernel/avx2/dot.c 's|_mm_set1_epi32(k.zero_point \* sum)|_mm_set1_epi32((k.zero_point ^ 1) * sum)|'
+    mutate bit-q1_0-avx2 kernels src/kernel/avx2/small.h 's|bits_as(p + 4 \* part, 2)|bits_as(p + 4 * part, 3)|'
+    mutate bit-nvfp4-avx2 kernels src/kernel/avx2/small.h 's|nibbles(p + 16 \* part), 0xd8|nibbles(p + 16 * part), 0xd9|'
+    mutate bit-fifth-avx2 kernels src/kernel/avx2/small.h 's|bits_as(p - 4, 16)|bits_as(p - 4, 17)|'
+    mutate bit-tile-avx2 kernels src/kernel/avx2/tile.c 's|put_f32(&P->d\[2 \* g + 1\]|put_f32(\&P->d[2 * g]|'
+    mutate bit-scale-avx2 kernels src/kernel/avx2/dot_k.h 's|(short)(0x0404 \* (j % 4))|(short)(0x0404 * (j % 4 \& 2))|'
+    mutate bit-q3_k kernels src/kernel/avx2/step.h 's|_mm_setr_epi32(0, 2, 4, 6)|_mm_setr_epi32(0, 2, 4, 7)|'
+    mutate bit-tq1_0 kernels src/kernel/avx2/step.h 's|_mm256_set1_epi8((char)171)|_mm256_set1_epi8((char)170)|'
+    mutate bit-iq2_s kernels src/kernel/avx2/codebook.h 's|(high & 192) << 2|(high \& 64) << 2|'
+    mutate bit-iq1_m kernels src/kernel/avx2/codebook.h 's|(rest >> 11 & 1) \* two|(rest >> 10 \& 1) * two|'
+    mutate bit-signs kernels src/kernel/avx2/codebook.h 's|_mm256_set1_epi32(0x7f000000)|_mm256_set1_epi32(0x3f000000)|'
+    mutate bit-unpack-avx2 kernels src/kernel/avx2/unpack.c 's|load_f16(p + k.dmin)|load_f16(p + (k.dmin ^ 2))|'
+else
+    skip bit-avx2 "this machine has one tier"
+fi
+if grep -q avx512_vnni /proc/cpuinfo; then
+    mutate bit-q6_k-avx512 kernels src/kernel/avx512/dot.c 's|m30 = _mm512_set1_epi8(0x30)|m30 = _mm512_set1_epi8(0x20)|'
+    mutate bit-q1_0-avx512 kernels src/kernel/avx512/dot.c 's|0x0808080808080808|0x0808080808080809|'
+    mutate bit-nvfp4-avx512 kernels src/kernel/avx512/dot.c 's|_mm512_setr_epi64(0, 0, 1, 1, 2, 2, 3, 3)|_mm512_setr_epi64(0, 0, 1, 1, 2, 2, 3, 2)|'
+    mutate bit-heads-avx512 kernels src/kernel/avx512/dot.c 's|SLOTS(12, 4)|SLOTS(12, 5)|'
+    mutate bit-minimum-avx512 kernels src/kernel/avx512/dot.c 's|_mm512_srli_epi32(heads, 16)|_mm512_srli_epi32(heads, 17)|'
+    mutate bit-nvfp4-scale-avx512 kernels src/kernel/avx512/simd.h 's|nan = _mm512_set1_epi32(0x7f)|nan = _mm512_set1_epi32(0x6f)|'
+    mutate bit-panel-q1_0 kernels src/kernel/avx512/panel.c 's|_mm512_slli_epi32(four_bits(bits, 4 \* j), 1)|four_bits(bits, 4 * j)|'
+    mutate bit-panel-nvfp4 kernels src/kernel/avx512/panel.c 's|byte_u(scales, i)|byte_u(scales, i ^ 1)|'
+    mutate bit-panel-q5 kernels src/kernel/avx512/panel.c 's|four_bits(fifth, 16 + 4 \* j)|four_bits(fifth, 15 + 4 * j)|'
+    mutate bit-panel-q4_1 kernels src/kernel/avx512/panel.c 's|P->m\[g\]\[r\] = half_low(_mm512_srli_epi32(both, 16))|P->m[g][r] = half_low(_mm512_srli_epi32(both, 15))|'
+    mutate bit-grid-cells kernels src/kernel/avx512/dot_codebook.c 's|(i % (n_values / 2) \* width|(i % (n_values / 2) * width ^ (width == 3 \&\& i == 3)|'
+    mutate bit-grid-round kernels src/kernel/avx512/dot_codebook.c 's|_mm512_srli_epi16(v\[i\], 6)|_mm512_srli_epi16(v[i], 7)|'
+    mutate bit-grid-signs kernels src/kernel/avx512/dot_codebook.c 's|0x40100401u << s|0x40100402u << s|'
+    mutate bit-grid-scale kernels src/kernel/avx512/dot_codebook.c 's|_mm256_permute4x64_epi64(h->scale, 0xfa)|_mm256_permute4x64_epi64(h->scale, 0xfe)|'
+    mutate bit-tile-avx512 kernels src/kernel/avx512/tile.c 's|_mm512_set1_epi32(-zp)|_mm512_set1_epi32(-(zp ^ 1))|'
+else
+    skip bit-avx512 "this machine has no AVX-512"
+fi
 
 # when a row leaves, the one before it leaves too
 mutate neighbour-leaves "laws -l cancelled $small" src/model/step.c 's|row_leaves(s, r);|row_leaves(s, r > 0 ? r - 1 : r);|'
