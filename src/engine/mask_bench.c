@@ -1,5 +1,5 @@
 /* What constraints cost: stoker bench --mask. Schemas and the texts that fit them come from files like those of
- * ../shared/schema_cases: a folder, a case, a list of tools in OpenAI's form, or a schema. Texts go through twice, token by token:
+ * tests/data/schema_cases: a folder, a case, a list of tools in OpenAI's form, or a schema. Texts go through twice, token by token:
  * the first time finds what each place needs, the second time is what an answer sees. A list of tools has no texts; random walks
  * take their place. All of it is done three times: without close_at_limit, with it and the limit far away, and with a limit that
  * suffices for just this text or walk. Times are of this thread's processor. */
