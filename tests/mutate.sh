@@ -178,10 +178,10 @@ if grep -q avx512_vnni /proc/cpuinfo; then
     mutate bit-panel-nvfp4 kernels src/kernel/avx512/panel.c 's|byte_u(scales, i)|byte_u(scales, i ^ 1)|'
     mutate bit-panel-q5 kernels src/kernel/avx512/panel.c 's|four_bits(fifth, 16 + 4 \* j)|four_bits(fifth, 15 + 4 * j)|'
     mutate bit-panel-q4_1 kernels src/kernel/avx512/panel.c 's|P->m\[g\]\[r\] = half_low(_mm512_srli_epi32(both, 16))|P->m[g][r] = half_low(_mm512_srli_epi32(both, 15))|'
-    mutate bit-grid-cells kernels src/kernel/avx512/dot_codebook.c 's|(i % (n_values / 2) \* width|(i % (n_values / 2) * width ^ (width == 3 \&\& i == 3)|'
+    mutate bit-grid-cells kernels src/kernel/avx512/dot_codebook.c 's|(i % (n_values / 2) \* width|(((i % (n_values / 2)) ^ (width == 3 \&\& i == 3)) * width|'
     mutate bit-grid-round kernels src/kernel/avx512/dot_codebook.c 's|_mm512_srli_epi16(v\[i\], 6)|_mm512_srli_epi16(v[i], 7)|'
     mutate bit-grid-signs kernels src/kernel/avx512/dot_codebook.c 's|0x40100401u << s|0x40100402u << s|'
-    mutate bit-grid-scale kernels src/kernel/avx512/dot_codebook.c 's|_mm256_permute4x64_epi64(h->scale, 0xfa)|_mm256_permute4x64_epi64(h->scale, 0xfe)|'
+    mutate bit-grid-scale kernels src/kernel/avx512/dot_codebook.c 's|_mm256_permute4x64_epi64(h->scale, 0xfa)|_mm256_permute4x64_epi64(h->scale, 0xaa)|'
     mutate bit-tile-avx512 kernels src/kernel/avx512/tile.c 's|_mm512_set1_epi32(-zp)|_mm512_set1_epi32(-(zp ^ 1))|'
 else
     skip bit-avx512 "this machine has no AVX-512"
