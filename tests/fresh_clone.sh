@@ -23,7 +23,11 @@ done
 
 passed=0 failed=0
 pass() { passed=$((passed + 1)) && echo "ok     $1"; }
-fail() { failed=$((failed + 1)) && echo "FAILED $1" && sed 's/^/    | /' "$dir/log" | tail -n 60; }
+fail() { # the lines that tell what failed, wherever they stand, then the end
+    failed=$((failed + 1)) && echo "FAILED $1"
+    grep -E 'FAILED|^fail ' "$dir/log" | head -n 20 | sed 's/^/    ! /'
+    sed 's/^/    | /' "$dir/log" | tail -n 60
+}
 expect_nothing() { # expect_nothing WHAT: the log is empty
     if [ -s "$dir/log" ]; then fail "$1"; else pass "$1"; fi
 }
