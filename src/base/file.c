@@ -15,10 +15,15 @@ char *file_read_stream(FILE *f, const char *name, size_t most, size_t *n, struct
 {
     char *text = NULL;
     size_t size = 0, got;
+    struct stat st;
     *n = 0;
+    if (fstat(fileno(f), &st) == 0 && S_ISREG(st.st_mode) && (uint64_t)st.st_size > most && ftello(f) == 0) {
+        error_set(err, ERR_INPUT, "%s: larger than %zu MiB", name, most >> 20);
+        return NULL;
+    }
     do {
         if (size - *n < 2) { /* for a byte and the NUL */
-            size = size ? 2 * size : 1 << 16;
+            size = !size ? 1 << 16 : size < most / 2 ? 2 * size : most + 2;
             char *grown = realloc(text, size);
             if (!grown) {
                 error_set(err, ERR_MEMORY, "%s: no memory to read it", name);

@@ -23,7 +23,7 @@ static const char usage[] =
 
 /* ---- the request --------------------------------------------------------------------------------------------------------- */
 
-enum { REQUEST_MOST = 1 << 30 };
+enum { REQUEST_MOST = 256 << 20 };
 
 /* All of a file, or of stdin for "-"; NULL after a sentence. */
 static char *read_all(const char *path, size_t *n)

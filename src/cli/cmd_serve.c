@@ -1,4 +1,6 @@
 /* stoker serve: flags to server_options, signals to server_stop(). The server itself: src/server/. */
+#include "base/error.h"
+#include "base/file.h"
 #include "base/log.h"
 #include "cli/common/cli.h"
 #include "cli/common/flags.h"
@@ -6,7 +8,6 @@
 #include "server/server.h"
 
 #include <ctype.h>
-#include <errno.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -44,44 +45,41 @@ static void listening(void *arg, const char *host, int port)
     fflush(stdout);
 }
 
-/* The lines of a file are keys. They stay in memory for the life of the process. */
-static int read_keys(const char *path, struct text_list *keys)
+/* The lines of a text are keys: 0, or -1 where there are too many. */
+static int split_keys(char *text, struct text_list *keys)
 {
-    char *line = NULL;
-    size_t cap = 0;
-    ssize_t n;
-    FILE *f = fopen(path, "r");
-    if (!f) {
-        fprintf(stderr, "stoker serve: --api-key-file %s: %s\n", path, strerror(errno));
-        return -1;
-    }
-    while ((n = getline(&line, &cap, f)) > 0) {
-        if (memchr(line, 0, (size_t)n)) { /* the key would be what stands before it */
-            fprintf(stderr, "stoker serve: --api-key-file %s holds a zero byte: it must be text, not UTF-16\n", path);
-            fclose(f);
-            free(line);
-            return -1;
-        }
+    for (char *line; (line = strsep(&text, "\n"));) {
+        size_t n = strlen(line);
         while (n > 0 && isspace((unsigned char)line[n - 1]))
             line[--n] = 0;
-        char *key = line + strspn(line, " \t");
-        if (*key == 0)
-            continue;
-        if (keys->n == TEXTS_MOST || !(key = strdup(key))) {
-            fprintf(stderr, "stoker serve: --api-key-file %s: more than %d keys\n", path, TEXTS_MOST);
-            fclose(f);
-            free(line);
+        line += strspn(line, " \t");
+        if (*line && keys->n == TEXTS_MOST)
             return -1;
-        }
-        keys->text[keys->n++] = key;
-    }
-    fclose(f);
-    free(line);
-    if (keys->n == 0) {
-        fprintf(stderr, "stoker serve: --api-key-file %s holds no key\n", path);
-        return -1;
+        if (*line)
+            keys->text[keys->n++] = line;
     }
     return 0;
+}
+
+/* The lines of a file are keys. It stays in memory for the life of the process. */
+static int read_keys(const char *path, struct text_list *keys)
+{
+    enum { MOST = 1 << 20 };
+    struct error err = {0};
+    size_t n;
+    char *text = file_read(path, MOST, &n, &err);
+    if (!text)
+        fprintf(stderr, "stoker serve: --api-key-file %s\n", err.text);
+    else if (memchr(text, 0, n)) /* the key would be what stands before it */
+        fprintf(stderr, "stoker serve: --api-key-file %s holds a zero byte: it must be text, not UTF-16\n", path);
+    else if (split_keys(text, keys))
+        fprintf(stderr, "stoker serve: --api-key-file %s: more than %d keys\n", path, TEXTS_MOST);
+    else if (keys->n == 0)
+        fprintf(stderr, "stoker serve: --api-key-file %s holds no key\n", path);
+    else
+        return 0;
+    free(text);
+    return -1;
 }
 
 /* An empty text is what a variable that is not set becomes: it must neither be a key nor stand for one. */

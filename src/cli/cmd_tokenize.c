@@ -21,7 +21,7 @@ struct text {
     size_t n;
 };
 
-enum { TEXT_MOST = 1 << 30 };
+enum { TEXT_MOST = 256 << 20 }; /* of stoker_tokenize() */
 
 /* All of stdin; bytes NULL after a sentence. */
 static struct text read_stdin(void)

@@ -5,6 +5,7 @@
  * suffices for just this text or walk. Times are of this thread's processor. */
 #include "base/clock.h"
 #include "base/error.h"
+#include "base/file.h"
 #include "base/rng.h"
 #include "engine/engine.h"
 #include "engine/public_error.h"
@@ -189,9 +190,15 @@ static int run_tools(struct bench *b, json_t *tools, struct error *err)
 
 static int run_file(struct bench *b, const char *path, int alone, struct error *err)
 {
+    enum { MOST = 64 << 20 };
     json_error_t why;
-    json_t *doc = json_load_file(path, JSON_ALLOW_NUL | JSON_DECODE_ANY, &why);
+    size_t n;
+    char *text = file_read(path, MOST, &n, err);
+    json_t *doc = text ? json_loadb(text, n, JSON_ALLOW_NUL | JSON_DECODE_ANY, &why) : NULL;
     int failed = 0;
+    free(text);
+    if (!text)
+        return -1;
     if (!doc)
         return error_set(err, ERR_INPUT, "%s: %s (line %d)", path, why.text, why.line);
     json_t *schema = json_object_get(doc, "schema"), *valid = json_object_get(doc, "valid");

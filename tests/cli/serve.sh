@@ -67,6 +67,10 @@ is "--cors of all pages" 0 "^listening on " "^stoker: req_"
 printf '\n \n\n' >"$dir/keys"
 run serve --port 0 --api-key-file "$dir/keys"
 is "a file of empty keys" 2 "" "=stoker serve: --api-key-file $dir/keys holds no key"
+run serve --port 0 --api-key-file /dev/zero
+is "a file of keys without end" 2 "" "=stoker serve: --api-key-file /dev/zero: larger than 1 MiB"
+run serve --port 0 --api-key-file "$dir/absent"
+is "no file of keys" 2 "" "=stoker serve: --api-key-file $dir/absent: cannot be opened: No such file or directory"
 run serve --port 0 --host 0.0.0.0
 is "others' requests without a key" 2 "" "^stoker: --host 0\.0\.0\.0 lets other machines ask: give --api-key-file, or --allow-host with each name "
 starts --host 0.0.0.0 --allow-host box.example

@@ -127,7 +127,7 @@ see "a prompt again" '^> ' 20
 keys '/retry\r'
 see "a prompt again" '^> ' 21
 keys "/save $dir/retried\\r/load $dir/saved\\r/save $dir/loaded\\r/load $dir/absent\\r"
-see "/load of nothing" 'absent: unable to open'
+see "/load of nothing" 'absent: cannot be opened: No such file or directory'
 keys '/stats\r'
 see "/stats" '^statistics after answers: on$'
 keys '\004'

@@ -36,6 +36,8 @@ plan -sys x|-sys is not a flag of this command
 run -p x --regex '('|pattern: a group is not closed
 run -p x --grammar /dev/null|grammar, line 1, column 1: no root
 run -p x --json-schema '{"type":3}'|schema error at #/type
+run -p x --json-schema /dev/zero|--json-schema /dev/zero: larger than 2 MiB
+run -p x --grammar /dev/zero|--grammar /dev/zero: larger than 2 MiB
 run -p|-p needs a value
 run --temp hot -p x|--temp hot: numbers from -1000000 to 1000000
 run --temp nan -p x|--temp nan: numbers

@@ -1,6 +1,8 @@
 /* What begins with a slash, on a terminal: see chat.h. */
 #include "cli/chat/chat.h"
 
+#include "base/error.h"
+#include "base/file.h"
 #include "cli/chat/line_editor.h"
 #include "cli/chat/prompt.h"
 #include "cli/common/cli.h"
@@ -314,13 +316,16 @@ static enum chat_command load(struct chat *c, char *argument)
     json_error_t why;
     char path[PATH_MAX];
     take_path(path, argument);
-    json_t *m = *path ? json_load_file(path, JSON_ALLOW_NUL, &why) : NULL;
-    size_t i;
-    json_t *one;
+    struct error err = {0};
+    size_t i, n = 0;
+    char *text = *path ? file_read(path, PROMPT_MOST, &n, &err) : NULL;
+    json_t *m = text ? json_loadb(text, n, JSON_ALLOW_NUL, &why) : NULL, *one;
     int good = json_is_array(m);
     json_array_foreach(m, i, one) good = good && json_is_string(json_object_get(one, "role"));
     if (*path == 0)
         fprintf(stderr, "/load FILE\n");
+    else if (!text)
+        fprintf(stderr, "%s\n", err.text);
     else if (!good)
         fprintf(stderr, "%s: %s\n", path, m ? "is no list of messages as /save writes it" : why.text);
     else {
@@ -328,6 +333,7 @@ static enum chat_command load(struct chat *c, char *argument)
         c->message = json_incref(m);
     }
     json_decref(m);
+    free(text);
     return CHAT_COMMAND_DONE;
 }
 

@@ -1,6 +1,8 @@
 /* See known_hash.h. Lists of hashes are as sha256sum writes them: a line a file, "HASH  NAME" or "HASH *NAME". */
 #include "cli/check/known_hash.h"
 
+#include "base/error.h"
+#include "base/file.h"
 #include "base/hex.h"
 
 #include <limits.h>
@@ -8,7 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { DIGITS = 2 * SHA256_BYTES, LINE = PATH_MAX + DIGITS + 8 };
+enum { DIGITS = 2 * SHA256_BYTES };
 
 int hash_read(const char *text, uint8_t hash[SHA256_BYTES])
 {
@@ -30,19 +32,19 @@ static const char *name_of(const char *path)
 /* The hash of `name` in the list at path; alone: a line with a hash alone will do. */
 static int in_list(const char *path, const char *name, int alone, uint8_t hash[SHA256_BYTES])
 {
-    char line[LINE];
+    enum { MOST = 16 << 20 };
+    struct error none = {0};
+    size_t n;
     int found = 0;
-    FILE *f = fopen(path, "re");
-    if (!f)
-        return 0;
-    while (!found && fgets(line, sizeof line, f)) {
-        line[strcspn(line, "\r\n")] = 0;
+    char *text = file_read_regular(path, MOST, &n, &none);
+    for (char *rest_of = text, *line; !found && (line = strsep(&rest_of, "\n"));) {
+        line[strcspn(line, "\r")] = 0;
         if (strlen(line) < DIGITS || !hash_read(line, hash))
             continue;
         const char *rest = line + DIGITS + strspn(line + DIGITS, " \t*");
         found = *rest ? strcmp(name_of(rest), name) == 0 : alone;
     }
-    fclose(f);
+    free(text);
     return found;
 }
 
