@@ -207,15 +207,19 @@ int json_get_real(const json_t *o, const struct json_at *at, const char *key, do
     if (!spelled && !json_is_integer(v))
         return wrong_kind(r, at, key, "a number", v);
     double n = spelled ? strtod(spelled, NULL) : json_number_value(v);
-    if (isinf(n))
-        return json_refuse(r, "invalid_value", at, key, "must be a number within those of 64 bits, not %.40s", spelled);
+    char text[44]; /* rounded, what is beyond a bound could look like it */
+    snprintf(text, sizeof text, "%.40s", spelled ? spelled : "");
+    if (!spelled)
+        snprintf(text, sizeof text, "%lld", (long long)json_integer_value(v));
     int below = low_open ? !(n > low) : !(n >= low);
     if (below && isinf(high))
-        return json_refuse(r, "invalid_value", at, key, "must be %s %.10g, not %.10g", low_open ? "above" : "at least",
-                           low, n);
+        return json_refuse(r, "invalid_value", at, key, "must be %s %.10g, not %s", low_open ? "above" : "at least",
+                           low, text);
     if (below || !(n <= high))
-        return json_refuse(r, "invalid_value", at, key, "must be %s %.10g and at most %.10g, not %.10g",
-                           low_open ? "above" : "at least", low, high, n);
+        return json_refuse(r, "invalid_value", at, key, "must be %s %.10g and at most %.10g, not %s",
+                           low_open ? "above" : "at least", low, high, text);
+    if (isinf(n))
+        return json_refuse(r, "invalid_value", at, key, "must be a number within those of 64 bits, not %s", text);
     *out = n;
     return 1;
 }

@@ -77,7 +77,7 @@ static const struct {
     const char *name;
     struct sampling_range range;
 } asked[] = {{"temperature", {.min = 0, .max = 1e6}},        {"top_k", {.is_int = 1, .min = 0, .max = INT32_MAX}},
-             {"top_p", {.min_open = 1, .min = 0, .max = 1}}, {"repeat_penalty", {.min_open = 1, .min = 0, .max = 10}},
+             {"top_p", {.min_open = 1, .min = 0, .max = 1}}, {"repeat_penalty", {.min = 1e-6, .max = 10}},
              {"presence_penalty", {.min = -2, .max = 2}},    {"frequency_penalty", {.min = -2, .max = 2}}};
 
 int sampling_range(const char *name, int of_request, struct sampling_range *out)
@@ -203,7 +203,7 @@ static void read_field(struct sampling *s, const struct gguf *g, const struct fi
     if (found == 0)
         return;
     if (found < 0 || check_field(f, v, &odd)) {
-        log_line(LOG_WARN, "%s of the file makes no sense and is ignored", key);
+        log_line(LOG_WARN, "%s of the file is ignored: %s", key, odd.text);
         return;
     }
     set_field(s, f, v);

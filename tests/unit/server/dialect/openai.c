@@ -373,6 +373,8 @@ static void bad_chats(void **state)
          "invalid_value", "tools[1].function.parameters"},
         {HELLO ",\"top_p\":0", "invalid_value", "top_p"},
         {HELLO ",\"repeat_penalty\":0", "invalid_value", "repeat_penalty"},
+        {HELLO ",\"repeat_penalty\":1e-300", "invalid_value", "repeat_penalty"},
+        {HELLO ",\"repeat_penalty\":1e999", "invalid_value", "repeat_penalty"},
         {HELLO ",\"n\":5", "invalid_value", "n"},
         {HELLO ",\"stop\":5", "invalid_type", "stop"},
         {HELLO ",\"stop\":[\"a\",\"\"]", "invalid_value", "stop[1]"},
