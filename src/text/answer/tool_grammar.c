@@ -374,13 +374,15 @@ static void warn(const struct tool_maker *k)
             k->want->warning(k->want->warning_arg, text);
 }
 
-/* Where no schema says it: all tools together. */
+/* Where no schema says it: the only one, or all tools together. */
 static void write_place(const void *of, char *out, size_t size)
 {
     const struct tool_maker *k = of;
-    const struct tool_def *only = k->n == 1 ? k->tool[0].def : NULL;
-    snprintf(out, size, only ? "the grammar of the tool \"%.64s\"" : "the grammar of the tools",
-             only ? only->name : "");
+    if (k->n == 1)
+        snprintf(out, size, "schema error at tools[%zu].function.parameters#",
+                 (size_t)(k->tool[0].def - k->want->tools->tool));
+    else
+        snprintf(out, size, "the grammar of the tools");
 }
 
 int tool_constraint(struct constraint **out, const struct tokenizer *t, const struct token_trie *trie,

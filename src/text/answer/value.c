@@ -79,8 +79,8 @@ int value_expr(struct grammar_maker *m, const struct tokenizer *t, const struct 
 static void write_place(const void *of, char *out, size_t size)
 {
     static const char *const names[] = {[VALUE_NONE] = "",
-                                        [VALUE_SCHEMA] = "schema",
-                                        [VALUE_SCHEMA_LENIENT] = "schema",
+                                        [VALUE_SCHEMA] = "schema error at #",
+                                        [VALUE_SCHEMA_LENIENT] = "schema error at #",
                                         [VALUE_GBNF] = "grammar",
                                         [VALUE_REGEX] = "pattern"};
     const struct value_want *w = of;

@@ -26,16 +26,25 @@ static uint64_t most_work(const struct compile *compile)
     return compile->most_work ? compile->most_work : COMPILE_WORK;
 }
 
+enum { LOCATION = 320 };
+
+/* "schema error at #/properties/x: ", or nothing. */
+static void locate(const struct compile *compile, char location[LOCATION])
+{
+    location[0] = 0;
+    if (compile->location.write)
+        compile->location.write(compile->location.of, location, LOCATION - 2);
+    if (location[0])
+        strcat(location, ": ");
+}
+
 static int end(struct compile *compile, enum compile_end why)
 {
-    char location[320] = "";
+    char location[LOCATION];
     if (compile->end)
         return -1;
     compile->end = why;
-    if (compile->location.write)
-        compile->location.write(compile->location.of, location, sizeof location - 2);
-    if (location[0])
-        strcat(location, ": ");
+    locate(compile, location);
     if (why == COMPILE_STOPPED)
         return error_set(&compile->error, ERR_CANCELLED, "%scompiling it was stopped: nobody waits for it", location);
     if (why == COMPILE_WORK_DONE)
@@ -98,8 +107,10 @@ static size_t block_bytes(size_t n, size_t size)
 static void *no_memory(struct compile *compile)
 {
     if (compile && !compile->end) {
+        char location[LOCATION];
         compile->end = COMPILE_MEMORY;
-        error_set(&compile->error, ERR_MEMORY, "no memory to compile a constraint");
+        locate(compile, location);
+        error_set(&compile->error, ERR_MEMORY, "%sno memory to compile it", location);
     }
     return NULL;
 }

@@ -279,6 +279,9 @@ grammar_expr grammar_sequence(struct grammar_maker *m, const grammar_expr *part,
         return grammar_text(m, "", 0);
     if (n > MOST_PARTS)
         return grammar_fail(m, "a sequence of %zu parts: at most %d", n, MOST_PARTS);
+    for (size_t i = 0; i < n; i++)
+        if (m->expr[part[i]].kind == EXPR_NEVER)
+            return part[i];
     return n == 1 ? part[0] : store(m, (struct expr){.kind = EXPR_SEQUENCE, .n = (uint32_t)n}, part);
 }
 
@@ -290,7 +293,10 @@ grammar_expr grammar_choice(struct grammar_maker *m, const grammar_expr *part, s
         return store(m, (struct expr){.kind = EXPR_NEVER}, NULL);
     if (n > MOST_PARTS)
         return grammar_fail(m, "a choice of %zu parts: at most %d", n, MOST_PARTS);
-    return n == 1 ? part[0] : store(m, (struct expr){.kind = EXPR_CHOICE, .n = (uint32_t)n}, part);
+    size_t never = 0;
+    while (never < n && m->expr[part[never]].kind == EXPR_NEVER)
+        never++;
+    return n == 1 || never == n ? part[0] : store(m, (struct expr){.kind = EXPR_CHOICE, .n = (uint32_t)n}, part);
 }
 
 grammar_expr grammar_repeat(struct grammar_maker *m, grammar_expr e, int32_t min, int32_t max)
@@ -304,6 +310,8 @@ grammar_expr grammar_repeat(struct grammar_maker *m, grammar_expr e, int32_t min
     if (min == 1 && max == 1)
         return e;
     const struct expr *item = &m->expr[e];
+    if (item->kind == EXPR_NEVER)
+        return min ? e : grammar_text(m, "", 0);
     if (item->kind == EXPR_REPEAT &&
         item->min <= 1) { /* x{0,a}{m,n} is x{0,an}, x{1,a}{m,n} is x{m,an}: no counter in a counter */
         int64_t most = (int64_t)item->max * max;

@@ -169,10 +169,9 @@ grammar_expr schema_array(struct shape *x)
                             "minItems and maxItems of the schemas of this place leave no array");
     if (check_keywords(x))
         return 0;
-    if (++s->level > SCHEMA_DEPTH)
-        return schema_fail(s, x->terms->t[0].node, "nested deeper than %d", SCHEMA_DEPTH);
-    s->brackets++;
+    if (schema_nest(x))
+        return 0;
     grammar_expr e = elements(x);
-    s->level--;
+    schema_leave(x);
     return e;
 }

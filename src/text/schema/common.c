@@ -131,6 +131,45 @@ int schema_refuse(struct schema *s, const struct schema_node *keyword, const cha
     return s->how.strict;
 }
 
+/* A schema of this place that is open further out too. A schema alone that comes back to itself is a rule, so here it came back with
+ * others, and each time with other ones. NULL: none. */
+static const struct schema_node *comes_back(const struct shape *x)
+{
+    for (const struct shape *o = x->outside; o; o = o->outside)
+        for (uint32_t i = 0; i < x->terms->n && schema_work(x->s, o->terms->n) == 0; i++)
+            for (uint32_t k = 0; k < o->terms->n; k++)
+                if (x->terms->t[i].node == o->terms->t[k].node)
+                    return x->terms->t[i].node;
+    return NULL;
+}
+
+int schema_nest(struct shape *x)
+{
+    struct schema *s = x->s;
+    x->outside = s->inside;
+    if (s->level == SCHEMA_DEPTH) {
+        const struct schema_node *again = x->terms->n > 1 ? comes_back(x) : NULL;
+        if (again)
+            schema_fail(s, again,
+                        "this schema contains itself through allOf, each time beside other schemas: more than %d "
+                        "such combinations are inside each other",
+                        SCHEMA_DEPTH);
+        else
+            schema_fail(s, x->terms->t[0].node, "nested deeper than %d", SCHEMA_DEPTH);
+        return -1;
+    }
+    s->inside = x;
+    s->level++;
+    s->brackets++;
+    return 0;
+}
+
+void schema_leave(struct shape *x)
+{
+    x->s->inside = x->outside;
+    x->s->level--;
+}
+
 grammar_expr schema_sequence(struct schema *s, grammar_expr a, grammar_expr b)
 {
     return grammar_sequence(s->m, (grammar_expr[]){a, b}, 2);

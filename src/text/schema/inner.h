@@ -69,6 +69,7 @@ struct schema {
     struct checked *checked;              /* check.c */
     int32_t nodes;                        /* compiled */
     int level;                            /* arrays and objects that are open */
+    const struct shape *inside;           /* the innermost of them */
     enum schema_part part;                /* of the next shape; values inside it are whole */
     const struct schema_text *text;       /* PART_STRINGS: how they are written */
     const struct schema_members *members; /* PART_MEMBERS: likewise */
@@ -89,6 +90,7 @@ struct schema {
 struct shape {
     struct schema *s;
     const struct terms *terms;
+    const struct shape *outside;          /* the array or object that it is in */
     const struct schema_members *members; /* how those of an object are written; NULL: as JSON */
     unsigned types;
     int has_enum;
@@ -177,6 +179,10 @@ grammar_expr schema_quoted(struct schema *s, grammar_expr content);
 
 /* tagged_string.c: a string as s->text says. */
 grammar_expr schema_raw_string(struct shape *x);
+
+/* An array or an object is begun, and over. -1: too many are open. */
+int schema_nest(struct shape *x);
+void schema_leave(struct shape *x);
 
 /* object.c, array.c */
 grammar_expr schema_object(struct shape *x);

@@ -485,9 +485,8 @@ grammar_expr schema_object(struct shape *x)
     struct schema *s = x->s;
     if (x->max_properties >= 0 && x->min_properties > x->max_properties)
         return schema_empty(s, x->terms->t[0].node, "minProperties and maxProperties leave no object");
-    if (++s->level > SCHEMA_DEPTH)
-        return schema_fail(s, x->terms->t[0].node, "nested deeper than %d", SCHEMA_DEPTH);
-    s->brackets++;
+    if (schema_nest(x))
+        return 0;
     struct members *o = compile_zeroed(s->compile, 1, sizeof *o);
     uint8_t *says = compile_alloc(s->compile, x->terms->n + 1, 1);
     if (!o || !says) {
@@ -507,6 +506,6 @@ grammar_expr schema_object(struct shape *x)
     compile_free(s->compile, o->names.slot);
     compile_free(s->compile, says);
     compile_free(s->compile, o);
-    s->level--;
+    schema_leave(x);
     return e;
 }

@@ -157,6 +157,12 @@ static void test_without_a_handle(void **state)
                         "million steps): simplify it");
 }
 
+static void write_here(const void *of, char *out, size_t size)
+{
+    (void)of;
+    snprintf(out, size, "schema error at #/x");
+}
+
 static void test_sentences(void **state)
 {
     (void)state;
@@ -178,6 +184,32 @@ static void test_sentences(void **state)
     c = (struct compile){.most_bytes = 1200};
     refused(&grammar, &c, COMPILE_MEMORY,
             "grammar, line 1, column 5: compiling it needs more than 1 KiB of memory: simplify it");
+}
+
+/* Behind the schemas, where all of it becomes one automaton; and where the system has none. */
+static void test_memory_for_the_whole(void **state)
+{
+    (void)state;
+    const struct input schema = {VALUE_SCHEMA, "{\"type\": \"string\", \"minLength\": 3}", NULL};
+    const struct input call = {VALUE_NONE, "hermes",
+                               "[{\"type\":\"function\",\"function\":{\"name\":\"f\",\"parameters\":{}}}]"};
+    static const char *const place[] = {"schema error at #: ", "schema error at tools[0].function.parameters#: "};
+    const struct input *of[] = {&schema, &call};
+    for (int i = 0; i < 2; i++) {
+        struct compile whole = {0}, c;
+        constraint_destroy(compiled(of[i], &whole));
+        struct error err = {0};
+        c = (struct compile){.most_bytes = whole.peak_bytes - 1};
+        assert_null(compile(of[i], &c, &err));
+        if (strncmp(err.text, place[i], strlen(place[i])) != 0)
+            fail_msg("%s", err.text);
+    }
+    struct compile none = {.most_bytes = SIZE_MAX, .location = {write_here, NULL}};
+    struct error err = {0};
+    assert_null(compile_alloc(&none, SIZE_MAX / 4, 1));
+    compile_refused(&none, &err);
+    assert_int_equal(err.code, ERR_MEMORY);
+    assert_string_equal(err.text, "schema error at #/x: no memory to compile it");
 }
 
 /* The innermost schema, not the whole. */
@@ -686,6 +718,7 @@ int main(void)
         cmocka_unit_test(test_counts),
         cmocka_unit_test(test_without_a_handle),
         cmocka_unit_test(test_sentences),
+        cmocka_unit_test(test_memory_for_the_whole),
         cmocka_unit_test(test_place),
         cmocka_unit_test(test_a_retry),
         cmocka_unit_test(test_memory_sweep),
