@@ -354,6 +354,20 @@ static grammar_expr others(struct members *o)
 
 /* ---- the automaton ------------------------------------------------------------------------------------------------------------ */
 
+/* Keys of such a list may repeat each other, and whoever reads the object counts a key once. */
+static int check_distinct(struct members *o)
+{
+    struct schema *s = o->x->s;
+    for (uint32_t t = 0; t < o->x->terms->n; t++) {
+        const struct schema_node *node = o->x->terms->t[t].node;
+        if (shape_count(s, node, "minProperties") > 1 &&
+            schema_refuse(s, node_member(node, "minProperties"),
+                          "minProperties above 1 cannot be enforced where no property is declared: keys may repeat"))
+            return -1;
+    }
+    return 0;
+}
+
 /* An object without declared members: a counted list. */
 static grammar_expr map(struct members *o, grammar_expr other)
 {
@@ -361,6 +375,8 @@ static grammar_expr map(struct members *o, grammar_expr other)
     int64_t min = o->x->min_properties > 0 ? o->x->min_properties : 0, max = o->x->max_properties;
     grammar_expr part[2];
     size_t parts = 0;
+    if (min > 1 && !schema_is_empty(s, other) && check_distinct(o))
+        return 0;
     if (min == 0)
         part[parts++] = close(o, 1);
     if (!schema_is_empty(s, other) && max != 0) {

@@ -801,8 +801,10 @@ static void members_between_tags(void **s)
                                       "{\"type\": \"integer\"}}}";
     static const char counted[] =
         "{\"properties\": {\"a\": {\"type\": \"integer\"}, \"b\": {\"type\": \"integer\"}}, \"minProperties\": 1}";
-    static const char map[] = "{\"minProperties\": 2, \"maxProperties\": 2, \"additionalProperties\": {\"type\": "
+    static const char map[] = "{\"minProperties\": 1, \"maxProperties\": 2, \"additionalProperties\": {\"type\": "
                               "\"integer\"}}";
+    static const char two[] =
+        "{\"minProperties\": 2, \"additionalProperties\": {\"type\": \"integer\"}}"; /* not strict */
     static const char either[] = "{\"properties\": {\"a\": {\"type\": \"integer\"}, \"b\": {\"type\": \"integer\"}}, "
                                  "\"anyOf\": [{\"required\": [\"a\"]}, {\"properties\": {\"b\": {\"minimum\": 5}}, "
                                  "\"required\": [\"b\"]}]}";
@@ -823,9 +825,12 @@ static void members_between_tags(void **s)
         {counted, ONE("a", "1"), 1},
         {counted, ONE("b", "1"), 1},
         {counted, ONE("a", "1") ONE("b", "1"), 1},
-        {map, ONE("p", "1"), 0},
+        {map, "", 0},
+        {map, ONE("p", "1"), 1},
         {map, ONE("p", "1") ONE("q", "2"), 1},
         {map, ONE("p", "1") ONE("q", "2") ONE("r", "3"), 0},
+        {two, ONE("p", "1"), 0}, /* a member is not enough for two properties */
+        {two, ONE("p", "1") ONE("q", "1"), 1},
         {either, ONE("a", "1") ONE("b", "1"), 1},
         {either, ONE("b", "1"), 0},
         {either, ONE("b", "5"), 1},
@@ -835,7 +840,7 @@ static void members_between_tags(void **s)
         struct error err = {0};
         char text[400];
         snprintf(text, sizeof text, "{{<tool_call>}}\n<function=f>\n%s</function>", cases[i].text);
-        if (begin_arguments("qwen_xml", cases[i].schema, 1, &err))
+        if (begin_arguments("qwen_xml", cases[i].schema, cases[i].schema != two, &err))
             fail_msg("%s: %s", cases[i].schema, err.text);
         if (goes(text) != cases[i].fits)
             fail_msg("%s: %s %s", cases[i].schema, cases[i].fits ? "does not take" : "takes", cases[i].text);
