@@ -4,6 +4,7 @@
 #include "text/schema/decimal.h"
 #include "text/schema/string.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 static int fits_node(struct schema *s, const struct schema_node *node, uint32_t done, const struct schema_node *v,
@@ -36,13 +37,22 @@ static unsigned type_of(struct schema *s, const struct schema_node *v)
     }
 }
 
+/* Numbers that differ: whether they do so as doubles, or the first is of digits alone, which are read as they are. */
+static int is_read_apart(struct schema *s, const struct schema_node *x, const struct schema_node *y)
+{
+    size_t n, n_y;
+    const char *text = node_number(x, &n), *of_y = node_number(y, &n_y);
+    schema_work(s, (n + n_y) / 2);
+    return !text[strcspn(text, ".eE")] || strtod(text, NULL) != strtod(of_y, NULL);
+}
+
 static int is_above(struct schema *s, const struct schema_node *v, const struct schema_node *bound, int sign,
                     int or_equal)
 {
     if (!bound || bound->kind != NODE_NUMBER)
         return 1;
     int order = sign * node_compare_numbers(s->compile, v, bound);
-    return or_equal ? order >= 0 : order > 0;
+    return or_equal ? order >= 0 : order > 0 && is_read_apart(s, v, bound);
 }
 
 static int is_multiple(struct schema *s, const struct schema_node *v, const struct schema_node *step)

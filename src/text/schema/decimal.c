@@ -3,7 +3,9 @@
 
 #include "base/hash.h"
 
+#include <math.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 /* Of the text behind an "e", clipped: whatever is beyond that is beyond every number that matters. */
@@ -81,11 +83,28 @@ int decimal_compare_size(const struct decimal *a, const struct decimal *b)
     return (a->n_fraction > b->n_fraction) - (a->n_fraction < b->n_fraction);
 }
 
-static int compare(const struct decimal *a, const struct decimal *b)
+int decimal_order(const struct decimal *a, const struct decimal *b)
 {
     if (a->negative != b->negative)
         return a->negative ? -1 : 1;
     return a->negative ? decimal_compare_size(b, a) : decimal_compare_size(a, b);
+}
+
+int decimal_beyond_double(const char *text, int up, struct decimal *d)
+{
+    enum {
+        EXACT = 1075,
+        LONGEST = 309 + EXACT + 3
+    }; /* digits behind the point of half the smallest double; any such text */
+    char half[LONGEST];
+    double at = strtod(text, NULL), next = nextafter(at, up ? INFINITY : -INFINITY);
+    uint64_t bits;
+    if (!isfinite(at) || !isfinite(next))
+        return -1;
+    int n = snprintf(half, sizeof half, "%.*Lf", (int)EXACT, ((long double)at + next) / 2); /* 54 bits: exact */
+    decimal_read(half, (size_t)n, d);
+    memcpy(&bits, &at, sizeof bits);
+    return bits & 1; /* halfway goes to the even one */
 }
 
 /* Digits alone behind the sign, which a comparison takes as they are; 0 of anything else. */
@@ -111,7 +130,7 @@ int decimal_compare(const char *a, size_t n_a, const char *b, size_t n_b)
     }
     decimal_read(a, n_a, &x);
     decimal_read(b, n_b, &y);
-    return compare(&x, &y);
+    return decimal_order(&x, &y);
 }
 
 uint64_t decimal_hash(const char *text, size_t n)

@@ -22,6 +22,13 @@ void decimal_read(const char *text, size_t n, struct decimal *d);
 /* Without their signs: -1, 0, 1. */
 int decimal_compare_size(const struct decimal *a, const struct decimal *b);
 
+/* With their signs. */
+int decimal_order(const struct decimal *a, const struct decimal *b);
+
+/* *d: halfway from the double that a text (which ends in NUL) is read as to the next one up, or down where up is 0. Decimals beyond *d, and
+ * it itself where 1 is returned, are read as another double. -1: one of the two is not finite. */
+int decimal_beyond_double(const char *text, int up, struct decimal *d);
+
 /* By value: -1, 0, 1. Numbers of more than DECIMAL_MOST digits before the point count as equal, and so does what differs behind as many
  * others. */
 int decimal_compare(const char *a, size_t n_a, const char *b, size_t n_b);

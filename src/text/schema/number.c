@@ -387,28 +387,47 @@ static grammar_expr unbounded(struct grammar_maker *m)
     return grammar_choice(m, (grammar_expr[]){number, last}, 2);
 }
 
+/* A bound d, which its text may lie on unless *out, narrowed to what is read as a double beyond the exclusive ones. */
+static void narrow_to_doubles(struct grammar_maker *m, const struct number_bound *b, int is_low, struct decimal *d,
+                              int *out, struct decimal *scratch)
+{
+    enum { STEPS = 1000 }; /* a double written out */
+    compile_work(grammar_handle(m), b->beyond ? STEPS : 0);
+    int on_it = b->beyond ? decimal_beyond_double(b->beyond, is_low, scratch) : -1;
+    int order = on_it < 0 ? 0 : decimal_order(scratch, d);
+    if (on_it < 0 || (is_low ? order < 0 : order > 0))
+        return;
+    *out = order ? !on_it : *out || !on_it;
+    *d = *scratch;
+}
+
 grammar_expr number_decimals(struct grammar_maker *m, const struct number_bound *low, const struct number_bound *high)
 {
     if (!low->text && !high->text)
         return unbounded(m);
-    struct decimal *d = compile_zeroed(grammar_handle(m), 3, sizeof *d); /* the last one is zero */
+    struct decimal *d = compile_zeroed(grammar_handle(m), 4, sizeof *d); /* the third is zero, the last one scratch */
     grammar_expr part[2];
     size_t parts = 0;
+    int low_out = low->exclusive, high_out = high->exclusive;
     if (!d)
         return grammar_ended(m);
-    if (low->text)
+    if (low->text) {
         decimal_read(low->text, low->n, &d[0]);
-    if (high->text)
+        narrow_to_doubles(m, low, 1, &d[0], &low_out, &d[3]);
+    }
+    if (high->text) {
         decimal_read(high->text, high->n, &d[1]);
+        narrow_to_doubles(m, high, 0, &d[1], &high_out, &d[3]);
+    }
     int low_below = !low->text || d[0].negative;
-    int high_below = high->text && (d[1].negative || (!d[1].n && !d[1].n_fraction && high->exclusive));
+    int high_below = high->text && (d[1].negative || (!d[1].n && !d[1].n_fraction && high_out));
     if (low_below)
         part[parts++] = pair(m, grammar_text(m, "-", 1),
-                             sizes(m, high_below ? &d[1] : &d[2], high_below && high->exclusive,
-                                   low->text ? &d[0] : NULL, low->exclusive, most_negative));
+                             sizes(m, high_below ? &d[1] : &d[2], high_below && high_out, low->text ? &d[0] : NULL,
+                                   low_out, most_negative));
     if (!high_below)
-        part[parts++] = sizes(m, low_below ? &d[2] : &d[0], !low_below && low->exclusive, high->text ? &d[1] : NULL,
-                              high->exclusive, most_positive);
+        part[parts++] = sizes(m, low_below ? &d[2] : &d[0], !low_below && low_out, high->text ? &d[1] : NULL, high_out,
+                              most_positive);
     compile_free(grammar_handle(m), d);
     return grammar_choice(m, part, parts);
 }

@@ -10,12 +10,15 @@ struct number_bound {
     const char *text; /* as in JSON; NULL: none */
     size_t n;
     int exclusive;
+    const char
+        *beyond; /* the narrowest of the exclusive bounds, which the text may lie inside of; NULL: none is exclusive */
+    size_t n_beyond;
 };
 
 /* Integers low..high within int64. No such number: an expression without texts. */
 grammar_expr number_integers(struct grammar_maker *m, const struct number_bound *low, const struct number_bound *high);
 /* Decimals of at most 19 digits before the point, or as many as the bound next to zero has (308), and 20 behind it; with an exponent
- * only if there is no bound at all. */
+ * only if there is no bound at all. They fit the bounds as they are and as doubles: 5.00000000000000000001 is not above 5 then. */
 grammar_expr number_decimals(struct grammar_maker *m, const struct number_bound *low, const struct number_bound *high);
 
 /* 1: there is such a number. Where compile has ended the answer means nothing. */

@@ -98,10 +98,24 @@ static void refuse_keywords(struct schema *s, const struct schema_node *node, un
 
 /* ---- numbers -------------------------------------------------------------------------------------------------------------------- */
 
+static void narrow_beyond(struct shape *x, struct number_bound *b, const struct schema_node *keyword, int is_low)
+{
+    size_t n;
+    const char *text = node_number(keyword, &n);
+    schema_work(x->s, 16 + (n + b->n_beyond) / 2);
+    int order = b->beyond ? decimal_compare(text, n, b->beyond, b->n_beyond) : 0;
+    if (b->beyond && (is_low ? order <= 0 : order >= 0))
+        return;
+    b->beyond = text;
+    b->n_beyond = n;
+}
+
 static void narrow(struct shape *x, const struct schema_node *keyword, int is_low, int exclusive)
 {
     struct number_bound *b = is_low ? &x->low : &x->high;
     const struct schema_node **of = is_low ? &x->low_node : &x->high_node;
+    if (exclusive)
+        narrow_beyond(x, b, keyword, is_low);
     int order = b->text ? node_compare_numbers(x->s->compile, keyword, *of) : 0;
     if (b->text && (is_low ? order < 0 : order > 0))
         return;
