@@ -111,6 +111,7 @@ struct stoker_options {
         cache_ram; /* bytes for cached prefixes beside what the sequences leave free; as many of them as fit. 0: none */
     const char *cache_dir; /* a folder of prefix files that outlives the engine; it is made if need be. NULL: none */
     uint64_t cache_disk;   /* most bytes of files in cache_dir; 0: 8 GiB */
+    int cache_on_request;  /* 1: nothing is written to cache_dir until stoker_cache_keep() */
     uint64_t server;       /* bytes that the caller itself needs (connections, buffers): the plan counts them */
 };
 
@@ -689,6 +690,9 @@ void stoker_expert_use(const struct stoker *s, int layer, uint64_t *out);
 /* Deletes, before the next step, all cached prefixes that no running sequence uses, in memory and on disk. Returns the bytes of all cached
  * prefixes at the last step, those in use included. */
 uint64_t stoker_cache_clear(struct stoker *s);
+
+/* With cache_on_request: from now on prefixes are written to cache_dir, those that memory has included. */
+void stoker_cache_keep(struct stoker *s);
 
 /* What constraints cost with a file's vocabulary, in seconds of the calling thread's processor time. */
 struct stoker_mask_times {

@@ -7,10 +7,13 @@
 #include "cli/common/form.h"
 #include "cli/common/progress.h"
 #include "cli/common/sampling_flags.h"
+#include "cli/common/user_folder.h"
 
+#include <errno.h>
 #include <jansson.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 static const char usage[] =
@@ -54,7 +57,8 @@ static int answer_once(struct chat *c, const struct prompt_text *prompt)
 
 /* Values of flags that are not fields of struct chat. */
 struct run {
-    const char *prompt, *system, *model, *tools, *close;
+    const char *prompt, *system, *model, *tools, *close, *session;
+    char cache_dir[PATH_MAX];
     struct text_list file;
     struct prompt_text text; /* of one answer; NULL: a chat */
     int lines;
@@ -93,6 +97,11 @@ static int parse(struct run *r, struct chat *c, int argc, char **argv)
         {"--regex", NULL, FLAG_TEXT, &r->form.regex, 0, 0, "PATTERN", "answer with a text that matches"},
         {"--close-at-limit", NULL, FLAG_ON_OFF, &r->close, 0, 0, "on|off",
          "end calls and JSON well before the limit cuts them (default on; off for --grammar and --regex)"},
+        {"--session", NULL, FLAG_TEXT, &r->session, 0, 0, "NAME",
+         "go on with the conversation of this name, and keep it and what was computed of it"},
+        {"--cache-dir", NULL, FLAG_TEXT, &r->options.cache_dir, 0, 0, "DIR",
+         "keep what was computed of prompts there (default: of --session and /save, in ~/.cache/stoker)"},
+        {"--cache-disk", NULL, FLAG_BYTES, &r->options.cache_disk, 1, 0, "BYTES", "of files there (default 8G)"},
         {"--stats", NULL, FLAG_DETAIL, &c->stats, 0, 0, NULL,
          "speed and memory after each answer; --stats=full: all counters too"},
         {"--json", NULL, FLAG_SWITCH, &c->json, 0, 0, NULL, "each answer as a JSON object"},
@@ -142,30 +151,57 @@ static int prepare(struct run *r, struct chat *c)
         status = tools_read(&c->tools, r->tools);
     if (status == 0 && !(c->message = json_array()))
         status = 1;
+    if (status == 0 && r->session)
+        status = conversation_open(&c->conversation, c, r->session);
     c->reply.tools = c->tools.json;
     c->reply.n_tools = c->tools.n;
     return status;
 }
 
-static int run_model(struct run *r, struct chat *c)
+static int is_chat(const struct run *r) { return !r->text.text && !r->lines; }
+
+/* Where a person may come back to a conversation, what was computed of it can be kept: of a session always, else once /save asks for it.
+ * 1: a folder was chosen here. */
+static int choose_cache_dir(struct run *r)
+{
+    if (r->options.cache_dir || (!r->session && !is_chat(r)) || user_path(r->cache_dir, USER_CACHE, "prefixes") ||
+        (mkdir(r->cache_dir, 0700) && errno != EEXIST))
+        return 0;
+    r->options.cache_dir = r->cache_dir;
+    r->options.cache_on_request = !r->session;
+    return 1;
+}
+
+static int open_engine(struct run *r, struct chat *c)
 {
     struct stoker_error err;
     struct progress loading;
     progress_begin(&loading, "loading", PROGRESS_BYTES, 0);
     r->options.progress = progress_show_loading;
     r->options.progress_arg = &loading;
-    int failed = stoker_open(&c->engine, r->model, &r->options, &err);
+    int chosen = choose_cache_dir(r), failed = stoker_open(&c->engine, r->model, &r->options, &err);
+    if (failed && chosen && err.code == STOKER_ERR_MEMORY) { /* what nobody asked for gives way */
+        r->options.cache_dir = NULL;
+        failed = stoker_open(&c->engine, r->model, &r->options, &err);
+    }
     progress_end(&loading);
-    if (failed)
-        return report(&err);
+    c->can_keep = !failed && r->options.cache_dir;
+    return failed ? report(&err) : 0;
+}
+
+static int run_model(struct run *r, struct chat *c)
+{
+    int status = open_engine(r, c);
+    if (status != 0)
+        return status;
     c->request.sampling = stoker_sampling_of(c->engine);
     sampling_flags_apply(&r->sampling, &c->request.sampling);
     chat_catch_signals();
-    if (chat_system(c, r->system)) {
+    if (r->system && chat_system(c, r->system)) {
         fprintf(stderr, "stoker run: --system is not valid UTF-8\n");
         return 1;
     }
-    return r->text.text ? answer_once(c, &r->text) : r->lines ? converse(c) : chat_terminal(c);
+    return is_chat(r) ? chat_terminal(c) : r->lines ? converse(c) : answer_once(c, &r->text);
 }
 
 int cmd_run(int argc, char **argv)
@@ -178,6 +214,7 @@ int cmd_run(int argc, char **argv)
     if ((status = prepare(&r, &c)) == 0)
         status = run_model(&r, &c);
     stoker_close(c.engine);
+    conversation_close(&c.conversation);
     tools_free(&c.tools);
     prompt_free(&r.text);
     form_free(&r.form);

@@ -3,6 +3,7 @@
 
 #include "base/clock.h"
 #include "base/error.h"
+#include "base/log.h"
 #include "engine/public_error.h"
 
 #include <stdlib.h>
@@ -247,6 +248,13 @@ static void clear_prefixes(struct stoker *s)
         prefix_disk_clear(s->disk);
 }
 
+void keep_prefixes_if_asked(struct stoker *s)
+{
+    struct error err = {0};
+    if (atomic_exchange(&s->keeps, 0) && prefix_disk_begin_writing(s->disk, &err))
+        log_line(LOG_WARN, "prefixes are not kept: %s", err.text);
+}
+
 void admit_all(struct stoker *s)
 {
     int ring, again = 1;
@@ -255,6 +263,7 @@ void admit_all(struct stoker *s)
         if (atomic_exchange(&s->clears,
                             0)) /* after the look at the queue: jobs submitted after the call find nothing cached */
             clear_prefixes(s);
+        keep_prefixes_if_asked(s);
         int writing = prefix_disk_write_behind(s->disk);
         engine_report(s);
         again = j ? admit(s, j) : !any_active(s) && (queue_pop(s->submit_wakeup, &ring, writing ? 2 : 100) || writing);

@@ -8,6 +8,9 @@
  * waits up to 100 ms for one. */
 void admit_all(struct stoker *s);
 
+/* Begins to write prefixes to files where stoker_cache_keep() asked for it. */
+void keep_prefixes_if_asked(struct stoker *s);
+
 /* Looks again how far the prefix cache can take a job that has computed nothing yet. */
 void job_resume(struct stoker *s, struct job *j);
 

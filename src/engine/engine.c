@@ -111,8 +111,12 @@ static int open_disk(struct stoker *s, const struct stoker_options *o, struct er
         return error_set(err, ERR_INPUT,
                          "forced routes (routes) and a folder of known prefixes (cache_dir) exclude each "
                          "other: leave one of them out");
-    return prefix_disk_open(&s->disk, &s->session->prefix, o->cache_dir, o->cache_disk ? o->cache_disk : CACHE_DISK,
-                            s->session->plan.max_page, err);
+    return prefix_disk_open(&s->disk, &s->session->prefix,
+                            &(struct prefix_disk_options){.path = o->cache_dir,
+                                                          .most = o->cache_disk ? o->cache_disk : CACHE_DISK,
+                                                          .max_page = s->session->plan.max_page,
+                                                          .writes = !o->cache_on_request},
+                            err);
 }
 
 static int start(struct stoker *s, struct error *err)

@@ -89,7 +89,8 @@ struct stoker {
     pthread_t thread;
     struct queue *
         submit_wakeup; /* of one entry: wakes the engine thread when a job was queued; if it is full, the thread will wake anyway */
-    atomic_int stop, clears; /* clears: empty the prefix cache before the next step */
+    atomic_int stop, clears,
+        keeps; /* what to do before the next step: empty the prefix cache; write it to files from now on */
 
     pthread_mutex_t lock; /* guards states and ids of the table, counters and slots */
     struct job *job;      /* [n_job] n_queue that wait, n_parallel that run, n_parallel that are done but not taken */

@@ -268,3 +268,10 @@ uint64_t stoker_cache_clear(struct stoker *s)
     queue_push(s->submit_wakeup, &ring);
     return bytes;
 }
+
+void stoker_cache_keep(struct stoker *s)
+{
+    const int ring = 0;
+    atomic_store(&s->keeps, 1);
+    queue_push(s->submit_wakeup, &ring);
+}

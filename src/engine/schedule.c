@@ -471,6 +471,7 @@ void *engine_run(void *engine)
             step(s);
     }
     fail_all(s, &closing);
+    keep_prefixes_if_asked(s);
     prefix_disk_close(s->disk);
     s->disk = NULL;
     session_end_reading(s->session);

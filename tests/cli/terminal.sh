@@ -435,6 +435,63 @@ else
     skip "Ctrl-Z" "there is no bash"
 fi
 
+# ---- what was computed of a conversation that is saved -------------------------------------------------------------------
+export XDG_CACHE_HOME="$dir/cache"
+begin "'$stoker' run --temp 0$after"
+see "a prompt" '^> '
+keys 'What is 9 + 4?\r'
+see "an answer" '^9 \+ 4 = 13\.$'
+see "a prompt again" '^> ' 2
+keys '\004'
+ends "a chat that is not saved" "$sane"
+[ -z "$(find "$dir/cache" -name '*.sk')" ] && pass || fail "a chat that is not saved" "what was computed of it was written"
+
+begin "'$stoker' run --temp 0$after"
+see "a prompt" '^> '
+keys 'What is 9 + 4?\r'
+see "an answer" '^9 \+ 4 = 13\.$'
+see "a prompt again" '^> ' 2
+keys "/save $dir/kept\\r"
+see "/save" '2 messages are in'
+keys '\004'
+ends "a chat that is saved" "$sane"
+[ -n "$(find "$dir/cache" -name '*.sk')" ] && pass || fail "/save" "nothing that was computed was written"
+
+computed() { screen | sed -n 's/^prompt \([0-9]*\) tokens in.*/\1/p' | tail -n 1; }
+for folder in "$dir/cache" "$dir/none"; do
+    export XDG_CACHE_HOME="$folder"
+    begin "'$stoker' run --temp 0 --stats$after"
+    see "a prompt" '^> '
+    keys "/load $dir/kept\\r"
+    see "/load" '^2 messages$'
+    keys 'Spell cat.\r'
+    see "an answer" '^C-A-T\.$'
+    see "statistics" '^prompt [0-9]+ tokens'
+    keys '\004'
+    ends "after /load" "$sane"
+    echo "$(computed)" >>"$dir/computed"
+done
+awk 'NR == 1 { known = $1 } NR == 2 { exit !(known + 16 <= $1) }' "$dir/computed" && pass ||
+    fail "/load" "computes $(head -n 1 "$dir/computed") tokens, without files $(tail -n 1 "$dir/computed")"
+
+begin "'$stoker' run --temp 0 --session chat$after"
+see "a prompt" '^> '
+keys 'Spell cat.\r'
+see "an answer" '^C-A-T\.$'
+see "a prompt again" '^> ' 2
+keys '\004'
+ends "a conversation with a name" "$sane"
+begin "'$stoker' run --temp 0 --session chat$after"
+see "what was said" '^2 messages so far are in .*/sessions/chat.json$'
+keys '/retry\r'
+see "/retry" '^C-A-T\.$'
+see "a prompt again" '^> ' 2
+keys '/clear\r'
+see "a prompt again" '^> ' 3
+keys '\004'
+ends "a conversation with a name" "$sane"
+grep -q role "$dir/state/stoker/sessions/chat.json" && fail "/clear" "the conversation is kept" || pass
+
 # ---- terminals that cannot edit ------------------------------------------------------------------------------------------
 begin "TERM=dumb '$stoker' run --temp 0$after"
 see "a prompt" '^> '

@@ -341,6 +341,7 @@ int chat_turn(struct chat *c, const char *text, size_t n)
     c->request.sampling.choice = 0;
     int status = answer_all(c);
     if (status == 0) {
+        conversation_write(&c->conversation, c);
         buffer_free(&c->attached);
         return 0;
     }
@@ -360,5 +361,8 @@ int chat_retry(struct chat *c)
         return -1;
     forget_behind(c, n);
     c->request.sampling.choice++;
-    return answer_all(c);
+    int status = answer_all(c);
+    if (status == 0)
+        conversation_write(&c->conversation, c);
+    return status;
 }

@@ -3,6 +3,7 @@
  *   cmd_run.c              flags; one prompt, or lines of stdin
  *   prompt.c               one prompt: -p, files, stdin
  *   chat.c                 a turn: prompt, events, calls and their results
+ *   saved.c                conversations in files, and those that have a name
  *   tools.c                tools that the model may call, and their results
  *   show.c                 what an answer looks like: text, dimmed reasoning, JSON, statistics
  *   terminal.c             a person's messages, of one line or many
@@ -15,6 +16,7 @@
 #define CLI_CHAT_CHAT_H
 
 #include "base/json/buffer.h"
+#include "cli/chat/saved.h"
 #include "cli/chat/tools.h"
 #include "stoker.h"
 
@@ -30,6 +32,8 @@ struct chat {
     struct cli_tools tools;
     struct buffer attached;            /* files that go before the next message */
     struct stoker_reply_options reply; /* prompt is filled per turn */
+    struct conversation conversation;  /* where the conversation is kept; none: its path is empty */
+    int can_keep;                      /* 1: the engine keeps computed prefixes in files when asked */
     int n_call;                        /* calls so far, for their ids */
     int has_commands;                  /* 1: a person types, who can be told of commands */
     int json;                          /* 1: answers as JSON */

@@ -169,10 +169,11 @@ static enum chat_command save(struct chat *c, char *argument)
         fprintf(stderr, "/save FILE\n");
     else if (access(path, F_OK) == 0 && !line_ask_yes(question))
         fprintf(stderr, "nothing was saved\n");
-    else if (json_dump_file(c->message, path, JSON_INDENT(2) | JSON_PRESERVE_ORDER))
-        fprintf(stderr, "%s cannot be written: %s\n", path, strerror(errno));
-    else
+    else if (saved_write(c, path) == 0) {
         fprintf(stderr, "%zu messages are in %s\n", json_array_size(c->message), realpath(path, whole) ? whole : path);
+        if (c->can_keep)
+            stoker_cache_keep(c->engine);
+    }
     return CHAT_COMMAND_DONE;
 }
 
@@ -313,27 +314,12 @@ static enum chat_command edit(struct chat *c, char *argument)
 
 static enum chat_command load(struct chat *c, char *argument)
 {
-    json_error_t why;
     char path[PATH_MAX];
     take_path(path, argument);
-    struct error err = {0};
-    size_t i, n = 0;
-    char *text = *path ? file_read(path, PROMPT_MOST, &n, &err) : NULL;
-    json_t *m = text ? json_loadb(text, n, JSON_ALLOW_NUL, &why) : NULL, *one;
-    int good = json_is_array(m);
-    json_array_foreach(m, i, one) good = good && json_is_string(json_object_get(one, "role"));
     if (*path == 0)
         fprintf(stderr, "/load FILE\n");
-    else if (!text)
-        fprintf(stderr, "%s\n", err.text);
-    else if (!good)
-        fprintf(stderr, "%s: %s\n", path, m ? "is no list of messages as /save writes it" : why.text);
-    else {
-        json_decref(c->message);
-        c->message = json_incref(m);
-    }
-    json_decref(m);
-    free(text);
+    else if (saved_read(c, path) == 0)
+        fprintf(stderr, "%zu messages\n", json_array_size(c->message));
     return CHAT_COMMAND_DONE;
 }
 
@@ -355,7 +341,7 @@ static const struct command commands[] = {
     {"think", "on|off", "let the model think first; without a word: as its template has it", think},
     {"set", "NAME VALUE", "a number of sampling (temp, top_k, ..), max_tokens, seed; without: shows them", set},
     {"stats", "", "speed and memory after each answer, or no more", stats},
-    {"save", "FILE", "write the conversation as JSON", save},
+    {"save", "FILE", "write the conversation as JSON, and keep what was computed of it", save},
     {"load", "FILE", "go on with a conversation that was saved", load},
     {"quit", "", "end; as Ctrl-D", quit},
     {"exit", "", "end", quit},

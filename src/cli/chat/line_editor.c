@@ -4,6 +4,7 @@
 
 #include "cli/chat/chat.h"
 #include "cli/chat/paste.h"
+#include "cli/common/user_folder.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -39,26 +40,11 @@ struct line_editor {
 
 /* ---- the history's file ----------------------------------------------------------------------------------------------------- */
 
-/* Makes the folders of a path. */
-static void make_folders(char *path)
-{
-    for (char *p = strchr(path + 1, '/'); p; p = strchr(p + 1, '/')) {
-        *p = 0;
-        mkdir(path, 0700);
-        *p = '/';
-    }
-}
-
 static int open_file(void)
 {
     char path[PATH_MAX];
-    const char *state = getenv("XDG_STATE_HOME"), *home = getenv("HOME");
-    int n = state && *state == '/' ? snprintf(path, sizeof path, "%s/stoker/history", state)
-            : home && *home == '/' ? snprintf(path, sizeof path, "%s/.local/state/stoker/history", home)
-                                   : -1;
-    if (n < 0 || (size_t)n >= sizeof path)
+    if (user_path(path, USER_STATE, "history"))
         return -1;
-    make_folders(path);
     return open(path, O_RDWR | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
 }
 

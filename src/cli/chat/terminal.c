@@ -6,6 +6,7 @@
 #include "cli/chat/line_editor.h"
 #include "cli/common/flags.h"
 
+#include <jansson.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -111,6 +112,8 @@ static void greet(const struct chat *c)
     const char *slash = strrchr(plan.model, '/');
     fprintf(stderr, "%s (%s), context %d, memory %s. /help lists commands, Ctrl-D ends\n",
             slash ? slash + 1 : plan.model, plan.arch, plan.n_ctx, show_bytes(plan.total));
+    if (*c->conversation.path)
+        fprintf(stderr, "%zu messages so far are in %s\n", json_array_size(c->message), c->conversation.path);
 }
 
 int chat_terminal(struct chat *c)
@@ -128,6 +131,7 @@ int chat_terminal(struct chat *c)
     while (!quit && (chat_interrupts = 0, got = read_message(e, &m)) != LINE_END)
         if (got == LINE_READ && m.n > 0 && !obeyed(c, &m, &quit))
             status = chat_turn(c, m.text, m.n);
+    conversation_write(&c->conversation, c);
     line_editor_close(e);
     free(m.text);
     return status;

@@ -447,14 +447,26 @@ static int open_folder(struct prefix_disk *d, const char *path, struct error *er
     d->dir = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (d->dir < 0)
         return error_set(err, ERR_IO, "--cache-dir %.200s cannot be opened: %s", path, strerror(errno));
-    d->lock_file = openat(d->dir, "lock", O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
-    if (d->lock_file >= 0 && flock(d->lock_file, LOCK_EX | LOCK_NB) == 0)
-        return prefix_writer_open(&d->writer, d->dir, d->image_bytes, err);
-    log_line(LOG_INFO, "--cache-dir %.200s is another process's to write, or cannot be written: it is read only", path);
     return 0;
 }
 
-int prefix_disk_open(struct prefix_disk **out, struct prefix_cache *c, const char *path, uint64_t most, int max_page,
+int prefix_disk_begin_writing(struct prefix_disk *d, struct error *err)
+{
+    if (!d || d->index.writes || d->lock_file >= 0)
+        return 0;
+    d->lock_file = openat(d->dir, "lock", O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+    if (d->lock_file < 0 || flock(d->lock_file, LOCK_EX | LOCK_NB)) {
+        log_line(LOG_INFO, "--cache-dir is another process's to write, or cannot be written: it is read only");
+        return 0;
+    }
+    if (prefix_writer_open(&d->writer, d->dir, d->image_bytes, err))
+        return -1;
+    prefix_index_open(&d->index, d->dir, 1, d->cache->base); /* anew: others may have written until now */
+    prefix_index_shrink(&d->index, d->most);
+    return 0;
+}
+
+int prefix_disk_open(struct prefix_disk **out, struct prefix_cache *c, const struct prefix_disk_options *o,
                      struct error *err)
 {
     struct prefix_disk *d = calloc(1, sizeof *d);
@@ -464,16 +476,15 @@ int prefix_disk_open(struct prefix_disk **out, struct prefix_cache *c, const cha
     for (int k = 0; k < KV_KINDS; k++)
         page += c->pool[k].page_bytes;
     d->cache = c;
-    d->most = most;
+    d->most = o->most;
     d->dir = d->lock_file = -1;
-    d->image_bytes = image_bytes(page, c->states->page_bytes, max_page);
-    if (open_folder(d, path, err)) {
+    d->image_bytes = image_bytes(page, c->states->page_bytes, o->max_page);
+    if (open_folder(d, o->path, err) || (o->writes && prefix_disk_begin_writing(d, err))) {
         prefix_disk_close(d);
         return -1;
     }
-    prefix_index_open(&d->index, d->dir, d->writer.runs, c->base);
-    if (d->index.writes)
-        prefix_index_shrink(&d->index, d->most);
+    if (!d->index.writes)
+        prefix_index_open(&d->index, d->dir, 0, c->base);
     *out = d;
     return 0;
 }

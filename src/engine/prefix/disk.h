@@ -21,10 +21,18 @@ struct prefix_disk;
  * copy of a state. */
 uint64_t prefix_disk_table_bytes(uint64_t page_bytes, uint64_t state_bytes, int max_page);
 
-/* Makes the folder if need be and indexes its files. most: bytes of files. The cache outlives d. -1: ERR_IO or ERR_MEMORY; nothing is open.
+struct prefix_disk_options {
+    const char *path; /* of the folder */
+    uint64_t most;    /* bytes of files */
+    int max_page;     /* of a text */
+    int writes;       /* 0: it is only read until prefix_disk_begin_writing() */
+};
+/* Makes the folder if need be and indexes its files. The cache outlives d. -1: ERR_IO or ERR_MEMORY; nothing is open.
  * A folder that another process writes to is only read. */
-int prefix_disk_open(struct prefix_disk **out, struct prefix_cache *c, const char *path, uint64_t most, int max_page,
+int prefix_disk_open(struct prefix_disk **out, struct prefix_cache *c, const struct prefix_disk_options *o,
                      struct error *err);
+/* What is in no file yet is written from now on. Again, or d NULL: nothing. -1: ERR_MEMORY; it stays as it was. */
+int prefix_disk_begin_writing(struct prefix_disk *d, struct error *err);
 /* Writes what is in no file yet, waits for that, then closes. NULL: nothing. */
 void prefix_disk_close(struct prefix_disk *d);
 

@@ -69,7 +69,7 @@ int fstatvfs(int fd, struct statvfs *out)
 
 /* ---- an engine -------------------------------------------------------------------------------------------------------------- */
 
-static void open_world(void)
+static void open_world_that(int writes)
 {
     struct error err = {0};
     struct kv_shape shape = {.n_head_kv = 1, .d_k = 2, .d_v = 0, .type = KV_F32};
@@ -81,8 +81,14 @@ static void open_world(void)
     assert_int_equal(seq_init(&t.seq, t.pools, MOST, 0, &t.tables, &t.memory), 0);
     assert_int_equal(prefix_init(&t.c, t.pools, &t.states, N_PAGE, MOST, &t.tables), 0);
     t.c.base = 1;
-    assert_int_equal(prefix_disk_open(&t.d, &t.c, path, UINT64_MAX, MOST, &err), 0);
+    assert_int_equal(
+        prefix_disk_open(
+            &t.d, &t.c,
+            &(struct prefix_disk_options){.path = path, .most = UINT64_MAX, .max_page = MOST, .writes = writes}, &err),
+        0);
 }
+
+static void open_world(void) { open_world_that(1); }
 
 static void close_world(void)
 {
@@ -212,6 +218,29 @@ static void filled_by_others(void **state)
     left_to_others = 0;
 }
 
+/* A folder that is only read, until somebody asks to keep what is known: then all of that is written, and what another process wrote
+ * meanwhile is known too. */
+static void written_on_request(void **state)
+{
+    (void)state;
+    struct error err = {0};
+    open_world_that(0);
+    compute(2 * KV_PAGE, 7);
+    assert_int_equal(prefix_disk_write_behind(t.d), 0);
+    assert_int_equal(there().files, 0);
+    assert_int_equal(prefix_disk_begin_writing(t.d, &err), 0);
+    write_all(2);
+    assert_int_equal(prefix_disk_begin_writing(t.d, &err), 0);
+    leave();
+    close_world();
+    assert_int_equal(found(2 * KV_PAGE), 2 * KV_PAGE);
+    open_world_that(0);
+    compute(KV_PAGE, 8);
+    leave();
+    close_world();
+    assert_int_equal(there().files, 2);
+}
+
 static int empty(void **state)
 {
     (void)state;
@@ -224,7 +253,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup(forgotten_in_use, empty), cmocka_unit_test_setup(forgotten_on_the_way, empty),
-        cmocka_unit_test_setup(no_space, empty), cmocka_unit_test_setup(filled_by_others, empty)};
+        cmocka_unit_test_setup(no_space, empty), cmocka_unit_test_setup(filled_by_others, empty),
+        cmocka_unit_test_setup(written_on_request, empty)};
     if (!mkdtemp(path))
         return 1;
     int failed = cmocka_run_group_tests(tests, NULL, NULL);

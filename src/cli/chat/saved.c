@@ -1,0 +1,149 @@
+/* Conversations in files: see saved.h. */
+#include "cli/chat/saved.h"
+
+#include "base/error.h"
+#include "base/file.h"
+#include "cli/chat/chat.h"
+#include "cli/common/user_folder.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <jansson.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+enum { SAVED_MOST = 256 << 20, NAME_MOST = 100 };
+
+static int is_conversation(const json_t *m)
+{
+    size_t i;
+    const json_t *one;
+    int good = json_is_array(m);
+    json_array_foreach(m, i, one) good = good && json_is_string(json_object_get(one, "role"));
+    return good;
+}
+
+/* Calls of earlier answers, whose ids those of later ones may not repeat. */
+static int count_calls(const json_t *messages)
+{
+    size_t i, n = 0;
+    const json_t *one;
+    json_array_foreach(messages, i, one) n += json_array_size(json_object_get(one, "tool_calls"));
+    return (int)n;
+}
+
+int saved_read(struct chat *c, const char *path)
+{
+    struct error err = {0};
+    json_error_t why = {0};
+    size_t n;
+    char *text = file_read_regular(path, SAVED_MOST, &n, &err);
+    json_t *m = text ? json_loadb(text, n, JSON_ALLOW_NUL, &why) : NULL;
+    int good = is_conversation(m);
+    if (!text)
+        fprintf(stderr, "%s\n", err.text);
+    else if (!good)
+        fprintf(stderr, "%s: %s\n", path, m ? "is no list of messages as /save writes it" : why.text);
+    if (good) {
+        json_decref(c->message);
+        c->message = json_incref(m);
+        c->n_call = count_calls(m);
+    }
+    json_decref(m);
+    free(text);
+    return good ? 0 : -1;
+}
+
+/* A whole file in place of the one at path, which may be none yet. */
+static int replace_file(const json_t *m, const char *path, mode_t mode)
+{
+    char part[PATH_MAX + 8];
+    snprintf(part, sizeof part, "%s.part", path);
+    int fd = open(part, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, mode);
+    FILE *f = fd >= 0 ? fdopen(fd, "w") : NULL;
+    int failed = !f || json_dumpf(m, f, JSON_INDENT(2) | JSON_PRESERVE_ORDER) || fflush(f) || fsync(fd);
+    int why = errno;
+    if (f)
+        fclose(f);
+    else if (fd >= 0)
+        close(fd);
+    if (!failed && rename(part, path)) {
+        failed = 1;
+        why = errno;
+    }
+    if (failed && fd >= 0)
+        unlink(part);
+    errno = why;
+    return failed ? -1 : 0;
+}
+
+int saved_write(const struct chat *c, const char *path)
+{
+    struct stat st;
+    char whole[PATH_MAX];
+    int is_there = stat(path, &st) == 0; /* a link stays one: what it leads to is replaced */
+    int failed = is_there && !S_ISREG(st.st_mode) ? json_dump_file(c->message, path, JSON_PRESERVE_ORDER)
+                                                  : replace_file(c->message, realpath(path, whole) ? whole : path,
+                                                                 is_there ? st.st_mode & 0777 : 0666);
+    if (failed)
+        fprintf(stderr, "%s cannot be written: %s\n", path, strerror(errno));
+    return failed ? -1 : 0;
+}
+
+/* ---- conversations that have a name ---------------------------------------------------------------------------------------- */
+
+static int is_name(const char *name)
+{
+    static const char allowed[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-";
+    size_t n = strlen(name);
+    return n > 0 && n <= NAME_MOST && *name != '.' && strspn(name, allowed) == n;
+}
+
+int conversation_open(struct conversation *s, struct chat *c, const char *name)
+{
+    char file[NAME_MOST + 32], lock[PATH_MAX + 8];
+    struct stat st;
+    *s->path = 0;
+    if (!is_name(name)) {
+        fprintf(
+            stderr,
+            "stoker run: --session is a name of at most %d letters, digits, '.', '_' and '-' that does not begin with "
+            "'.'; files of your own: /save and /load\n",
+            NAME_MOST);
+        return 2;
+    }
+    snprintf(file, sizeof file, "sessions/%s.json", name);
+    if (user_path(s->path, USER_STATE, file)) {
+        *s->path = 0;
+        fprintf(stderr, "stoker run: --session needs a place: set HOME or XDG_STATE_HOME\n");
+        return 1;
+    }
+    snprintf(lock, sizeof lock, "%s.lock", s->path);
+    s->lock = open(lock, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+    if (s->lock < 0)
+        fprintf(stderr, "stoker run: --session %s: %s cannot be written: %s\n", name, lock, strerror(errno));
+    else if (flock(s->lock, LOCK_EX | LOCK_NB))
+        fprintf(stderr, "stoker run: --session %s is open in another stoker; end that one, or take another name\n",
+                name);
+    else if (stat(s->path, &st) != 0 || saved_read(c, s->path) == 0)
+        return 0;
+    conversation_close(s);
+    return 1;
+}
+
+void conversation_write(struct conversation *s, struct chat *c)
+{
+    if (*s->path && saved_write(c, s->path))
+        conversation_close(s);
+}
+
+void conversation_close(struct conversation *s)
+{
+    if (*s->path && s->lock >= 0)
+        close(s->lock);
+    *s->path = 0;
+}

@@ -1,0 +1,28 @@
+/* Conversations in files: a JSON array of OpenAI's messages. One that has a name (--session) is read when the chat begins and written
+ * after each answer; only one chat at a time has it. */
+#ifndef CLI_CHAT_SAVED_H
+#define CLI_CHAT_SAVED_H
+
+#include <limits.h>
+
+struct chat;
+
+/* The file's conversation in place of c's. -1: it stays as it was, and a sentence is on stderr. */
+int saved_read(struct chat *c, const char *path);
+
+/* Writes c's conversation; what was in a regular file stays there until the new one is whole. -1: after a sentence on stderr. */
+int saved_write(const struct chat *c, const char *path);
+
+struct conversation {
+    char path[PATH_MAX]; /* empty: none is open */
+    int lock;            /* descriptor of the file beside it */
+};
+
+/* Opens the one of this name, new if there is none yet, and puts its messages into c. 0, or the exit status of a failure after a
+ * sentence on stderr; then conversation_close() has nothing to do. */
+int conversation_open(struct conversation *s, struct chat *c, const char *name);
+/* Writes c's conversation into it. A failure is said once a chat. */
+void conversation_write(struct conversation *s, struct chat *c);
+void conversation_close(struct conversation *s);
+
+#endif

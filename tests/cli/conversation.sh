@@ -1,0 +1,88 @@
+# Conversations that have a name: kept after each answer, continued by the next run, with what was computed of them.
+. tests/cli/harness
+
+export XDG_STATE_HOME="$dir/state" XDG_CACHE_HOME="$dir/cache" HOME="$dir/home"
+mkdir "$HOME"
+file="$dir/state/stoker/sessions/one.json"
+figure() { sed -n "s/.*\"$1\":\([0-9]*\).*/\1/p" "$dir/out"; }
+messages() { grep -c '"role"' "$file"; }
+
+run run --session one --temp 0 --json -p 'What is 9 + 4?'
+is "a new one" 0 '"cached_tokens":0,' ""
+run run --session one --temp 0 --json -p 'Spell cat.'
+is "goes on" 0 'C-A-T' ""
+[ "$(figure prompt_tokens)" -gt 30 ] && pass || fail "goes on" "the prompt has $(figure prompt_tokens) tokens"
+[ "$(figure cached_tokens)" -ge 16 ] && pass || fail "goes on" "only $(figure cached_tokens) tokens were known"
+[ "$(messages)" -eq 4 ] && pass || fail "goes on" "$(messages) messages are kept"
+[ "$(stat -c %a "$dir/state/stoker/sessions")" = 700 ] && pass || fail "the folder" "others may read it"
+
+printf 'What is 9 + 4?\nSpell cat.\n' >"$dir/in"
+run run --session one --lines --temp 0
+rm "$dir/in"
+is "lines" 0 '^C-A-T\.$' ""
+[ "$(messages)" -eq 8 ] && pass || fail "lines" "$(messages) messages are kept"
+
+run run --session one --system 'Be brief.' --temp 0 -p 'Spell cat.'
+[ "$(messages)" -eq 11 ] && grep -q 'Be brief' "$file" && pass || fail "a system message" "$(messages) messages are kept"
+run run --session one --temp 0 -p 'Spell cat.'
+[ "$(grep -c '"system"' "$file")" -eq 1 ] && pass || fail "a system message" "is not kept as it was"
+
+# What fails changes nothing.
+cp "$file" "$dir/before"
+run run --session one --temp 0 -p ''
+cmp -s "$file" "$dir/before" && pass || fail "an empty prompt" "the conversation was changed"
+
+# Memory for keeping what was computed was not asked for: it gives way.
+least=$("$stoker" plan --memory min --json | sed -n 's/.*"total": *\([0-9]*\).*/\1/p')
+run run --session one --memory "$least" --temp 0 --json -p 'Spell cat.'
+is "the least memory" 0 '"cached_tokens":0,' ""
+XDG_CACHE_HOME=/proc/none run run --session one --temp 0 --json -p 'Spell cat.'
+is "no folder for what was computed" 0 '"cached_tokens":0,' ""
+
+# ---- refusals ------------------------------------------------------------------------------------------------------------
+for name in ../a a/b .a '' "$(printf %0101d 0)" "a b"; do
+    run run --session "$name" -p x
+    is "name $name" 2 "" "^stoker run: --session is a name of at most 100 letters"
+done
+env -u HOME -u XDG_STATE_HOME "$stoker" run --session one -p x </dev/null >"$dir/out" 2>"$dir/err"
+status=$?
+is "no place" 1 "" "^stoker run: --session needs a place: set HOME or XDG_STATE_HOME$"
+XDG_STATE_HOME=/proc/none run run --session one -p x
+is "a place that cannot be" 1 "" "^stoker run: --session one: /proc/none/stoker/sessions/one.json.lock cannot be written: "
+
+exec 9>"$file.lock"
+if flock -n 9 2>/dev/null; then
+    run run --session one -p x
+    is "two at a time" 1 "" "^stoker run: --session one is open in another stoker; end that one, or take another name$"
+else
+    skip "two at a time" "there is no flock"
+fi
+exec 9>&-
+
+for text in '' '[' '{}' '[1]' '[{"role":1}]' '{"messages":[]}'; do
+    printf %s "$text" >"$file"
+    run run --session one -p x
+    is "damaged: $text" 1 "" 'one\.json: '
+    [ "$(cat "$file")" = "$text" ] && pass || fail "damaged: $text" "was overwritten"
+done
+rm "$file"
+mkdir "$file"
+run run --session one -p x
+is "a folder in its place" 1 "" 'one\.json'
+rmdir "$file"
+
+# ---- it is there whole whatever happens to the program -----------------------------------------------------------------
+run run --session two --temp 0 -p 'Spell cat.'
+two="$dir/state/stoker/sessions/two.json"
+for i in 1 2 3 4 5 6 7 8 9 10; do
+    "$stoker" run --session two --temp 0 -n 4 -p "Number $i" </dev/null >/dev/null 2>&1 &
+    sleep 0.0$i
+    kill -9 $! 2>/dev/null
+    wait $! 2>/dev/null
+    tail -c 2 "$two" | grep -q ']' && head -c 1 "$two" | grep -q '\[' || fail "killed" "the conversation is not whole"
+done
+run run --session two --temp 0 -p 'Spell cat.'
+is "after all that" 0 '.' ""
+[ "$(find "$dir/state" -name '*.part' | wc -l)" -le 1 ] && pass || fail "parts" "$(find "$dir/state")"
+
+done_testing
