@@ -582,6 +582,10 @@ struct stoker_plan {
  * plan fits; *out is filled all the same, with fits 0. After other errors it is zeroed. */
 int stoker_plan(struct stoker_plan *out, const char *path, const struct stoker_options *opt, struct stoker_error *err);
 
+/* Bytes that the machine and the cgroups of this process leave it now: the budget where none is given. *from: which of them leaves the
+ * least, "available" or "cgroup". */
+uint64_t stoker_memory_left(const char **from);
+
 /* The tier whose kernels multiply with weights of a block type, such as "q4_K" in any case, on this CPU: "scalar", "avx2" or "avx512";
  * static. NULL: nothing multiplies with that type. */
 const char *stoker_kernel_tier(const char *type);

@@ -17,6 +17,7 @@ static const char usage[] =
     "  stoker plan MODEL.gguf --memory 6GiB --ctx 32768\n"
     "  stoker plan MODEL.gguf --memory min         the smallest that works\n"
     "  stoker plan MODEL.gguf --disk               reads a little of the file: how fast may tokens come at best\n"
+    "  stoker plan MODEL.gguf --memory 64G --strict   may this machine run it with so much?\n"
     "  stoker plan MODEL.gguf --json               for programs\n\n"
     "Exit status: 0 it fits, 2 it does not.\n\n";
 
@@ -139,11 +140,32 @@ static json_t *json_files(const char *model, int buffered, int *direct)
     return list;
 }
 
+/* A budget above what is left here. */
+static const char *memory_note(const struct stoker_plan *p, char *out, size_t n)
+{
+    const char *from;
+    uint64_t left = stoker_memory_left(&from);
+    if (p->total <= left)
+        return NULL;
+    snprintf(out, n, "the plan takes %s, and %s %s: the kernel would swap it out or end it", show_bytes(p->total),
+             strcmp(from, "cgroup") == 0 ? "the cgroup leaves" : "this machine has left", show_bytes(left));
+    return out;
+}
+
+static const char *context_note(const struct stoker_plan *p, char *out, size_t n)
+{
+    if (p->n_ctx <= p->n_ctx_train)
+        return NULL;
+    snprintf(out, n, "the model was trained on %d positions: answers get worse behind that", p->n_ctx_train);
+    return out;
+}
+
 /* refusal: the sentence why it does not fit, or NULL. */
 static json_t *json_notes(const struct stoker_plan *p, int direct, const char *refusal)
 {
-    char cache[200];
-    const char *note[] = {refusal, cache_note(p, cache, sizeof cache), direct ? NULL : buffered_note};
+    char cache[200], memory[200], context[200];
+    const char *note[] = {refusal, memory_note(p, memory, sizeof memory), context_note(p, context, sizeof context),
+                          cache_note(p, cache, sizeof cache), direct ? NULL : buffered_note};
     json_t *list = json_array();
     for (size_t i = 0; i < sizeof note / sizeof *note; i++)
         if (note[i])
@@ -265,19 +287,26 @@ static void print_text(const struct stoker_plan *p, double rate)
     else if (rate > 0)
         printf("drive: %.2f GB/s; nothing is read for a token\n", rate / 1e9);
     print_cuts(p);
+    char memory[200], context[200];
+    const char *warning[] = {memory_note(p, memory, sizeof memory), context_note(p, context, sizeof context)};
+    for (size_t i = 0; i < sizeof warning / sizeof *warning; i++)
+        if (warning[i])
+            printf("warning: %s\n", warning[i]);
 }
 
 int cmd_plan(int argc, char **argv)
 {
     struct stoker_options o = {0};
-    int json = 0, disk = 0, n_rest;
+    int json = 0, disk = 0, strict = 0, n_rest;
     double rate = 0;
     const char *model = NULL;
     const struct flag mine[] = {
         {"--json", NULL, FLAG_SWITCH, &json, 0, 0, NULL, "for programs: stable names, integers in bytes"},
         {"--disk", NULL, FLAG_SWITCH, &disk, 0, 0, NULL,
-         "measure the drive, and tell the tokens a second that it allows"}};
-    const struct flag_table tables[] = {{mine, 2}, model_flags(&o)};
+         "measure the drive, and tell the tokens a second that it allows"},
+        {"--strict", NULL, FLAG_SWITCH, &strict, 0, 0, NULL,
+         "exit 2 as well where the plan takes more than is left here"}};
+    const struct flag_table tables[] = {{mine, sizeof mine / sizeof *mine}, model_flags(&o)};
     int status = flags_parse("plan", usage, tables, 2, argc, argv, &model, 1, &n_rest);
     if (status != FLAGS_DONE)
         return status;
@@ -298,5 +327,6 @@ int cmd_plan(int argc, char **argv)
         print_json(&p, rate, model, o.reader && strcmp(o.reader, "buffered") == 0, failed ? err.text : NULL);
     else
         print_text(&p, rate);
-    return failed ? report(&err) : 0;
+    char ignored[200];
+    return failed ? report(&err) : strict && memory_note(&p, ignored, sizeof ignored) ? 2 : 0;
 }

@@ -4,6 +4,7 @@
 #include "base/utf8.h"
 #include "engine/constraint_cache.h"
 #include "engine/engine.h"
+#include "engine/machine_memory.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -257,6 +258,8 @@ int stoker_slots(struct stoker *s, struct stoker_slot *out, int n)
     pthread_mutex_unlock(&s->lock);
     return all;
 }
+
+uint64_t stoker_memory_left(const char **from) { return machine_memory("", from); }
 
 uint64_t stoker_cache_clear(struct stoker *s)
 {

@@ -81,6 +81,19 @@ is "plan --json: a small cache" 0 '"note":\["cache holds 0\.[0-9] of one token.s
 run plan "$ember" --memory 20M --json
 is "plan --json: too little" 2 '"fits":false,.*"note":\[".*ember.gguf needs at least .* is too small\. Try --memory ' "is too small. Try --memory "
 
+# More than any machine has, and more than the model was trained on.
+much='the plan takes [0-9.]+ GiB, and (the cgroup leaves|this machine has left) [0-9.]+ [MG]iB: the kernel would swap it out or end it'
+run plan "$ember" --memory max --ctx 268435456
+is "plan of more than there is" 0 "^warning: $much$" ""
+is "plan of a long context" 0 "^warning: the model was trained on 1024 positions: answers get worse behind that$" ""
+run plan "$ember" --memory max --ctx 268435456 --strict
+is "plan --strict of more than there is" 2 "^warning: $much$" ""
+run plan "$ember" --memory max --ctx 268435456 --strict --json
+is "plan --strict --json" 2 "\"note\":\\[\"$much\",\"the model was trained" ""
+run plan "$ember" --memory max --strict
+is "plan --strict of what is there" 0 "^predicted: " ""
+grep -q "^warning: " "$dir/out" && fail "plan --strict" "warns of what is there" || pass
+
 # Which kernels multiply with the types of a file; a CPU or tier that has none for them is reported.
 for file in "$golden/mixed-moe.gguf" "$golden/nvfp4.gguf" "$golden/mixed.gguf"; do
     run plan "$file" --cpu-tier scalar
