@@ -264,9 +264,10 @@ void admit_all(struct stoker *s)
                             0)) /* after the look at the queue: jobs submitted after the call find nothing cached */
             clear_prefixes(s);
         keep_prefixes_if_asked(s);
-        int writing = prefix_disk_write_behind(s->disk);
+        int busy = prefix_disk_write_behind(s->disk);
+        busy |= !j && !any_active(s) && session_read_idle(s->session);
         engine_report(s);
-        again = j ? admit(s, j) : !any_active(s) && (queue_pop(s->submit_wakeup, &ring, writing ? 2 : 100) || writing);
+        again = j ? admit(s, j) : !any_active(s) && (queue_pop(s->submit_wakeup, &ring, busy ? 2 : 100) || busy);
     }
 }
 

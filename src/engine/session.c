@@ -161,7 +161,19 @@ static int init_op(struct session *s, const struct session_options *opt, struct 
     return 0;
 }
 
-static void poll_store(void *store) { store_poll(store); }
+static void poll_store(void *store)
+{
+    store_poll(store);
+    store_fill(store);
+}
+
+int session_read_idle(struct session *s)
+{
+    if (!s->model->store)
+        return 0;
+    store_poll(s->model->store);
+    return store_fill(s->model->store);
+}
 
 static int init_disk_rows(struct session *s, struct weight *w, struct error *err)
 {

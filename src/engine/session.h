@@ -59,6 +59,9 @@ int session_prepare(struct session **out, const char *path, const struct session
 /* Loads what session_prepare() planned, with the same options. -1: close the session. */
 int session_load(struct session *s, const struct session_options *opt, struct error *err);
 
+/* Between steps: reads experts that nothing has asked for yet, where all have a slot. 1: there is more to read. */
+int session_read_idle(struct session *s);
+
 /* Closes store and reader. Call it on the thread that ran the steps: that thread owns the ring, and only it is told of completions at
  * once. If it was not called, session_close() does it. */
 void session_end_reading(struct session *s);

@@ -1,5 +1,5 @@
 /* The state of the store, shared by its files: expert_store.c (the calls of a layer), expert_slots.c (states of slots, loading,
- * eviction), expert_sweep.c (steps of many rows), expert_ahead.c (experts that are known before the step). */
+ * eviction), expert_sweep.c (steps of many rows), expert_ahead.c (experts that are read before they are asked for). */
 #ifndef STORE_EXPERT_INSIDE_H
 #define STORE_EXPERT_INSIDE_H
 
@@ -53,6 +53,7 @@ struct expert_store {
     const struct expert_uses *uses; /* of store_layer_begin */
     int n_wave, n_begun;            /* its waves: planned, begun */
     int sweep;                      /* rows of the sweep that is on; 0: none */
+    int fill_layer, fill_id;        /* the expert that store_fill() looks at next */
     struct read_list list;
     struct read_request **batch; /* [largest n_expert * parts] */
     int32_t *order;              /* [largest n_expert] candidates of a sweep */

@@ -104,6 +104,11 @@ void store_sweep_begin(struct expert_store *st, int n_rows);
  * the slots that are free or evictable. Before the step's first store_layer_begin(). */
 void store_read_ahead(struct expert_store *st, int layer, const int32_t *id, int n);
 
+/* Of classes in which every expert has a slot: while no read is under way, reads the next experts that nothing has asked for yet. Never
+ * waits. Call it wherever store_poll() may be called between units of work, and while nothing is computed. What a log is told would
+ * depend on the drive's speed, so nothing is read while there is one. 1: some are left to read. */
+int store_fill(struct expert_store *st);
+
 /* Age the layer's scores by its rows and plan the waves into out [uses->n], ascending. Returns their number: 1 if all experts fit,
  * else waves of half the evictable slots, so that two can be open. The caller leaves *uses alone until the last store_end(). */
 int store_layer_begin(struct expert_store *st, int layer, const struct expert_uses *uses, struct expert_wave *out);

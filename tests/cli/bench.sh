@@ -57,7 +57,7 @@ fi
 run bench "$model" $small -o jsonl -oe md
 is "-oe md" 0 '^\{"build_commit"' '^\| qwen3moe.gguf '
 run bench "$model" -p 8 -n 0 -r 2 --progress
-is "--progress" 0 '^\| qwen3moe' '^stoker bench: test 1 of 1, run 2 of 2$'
+is "--progress" 0 '^\| qwen3moe' '^stoker bench: test 1 of 1, run 2 of 2, [0-9]+ s left$'
 
 # A test computes what its name says, also at a depth, whatever a model keeps.
 for file in qwen3moe qwen35moe gpt-oss-mxfp4 deepseek2-lite; do
@@ -67,8 +67,13 @@ for file in qwen3moe qwen35moe gpt-oss-mxfp4 deepseek2-lite; do
 done
 
 # Cold: every run reads its experts; otherwise the warm-up did.
+# A cache that fills would make each repetition faster than the last: generation warms up until its hit rate stays.
+run bench --memory min -p 0 -n 32 -r 1 --progress
+is "warming up" 0 ' tg32 ' '^stoker bench: test 1 of 1, warming up, 64 tokens$'
+run bench --memory min -p 0 -n 32 -r 1 --progress --no-warmup
+grep -q 'warming up' "$dir/err" && fail "--no-warmup" "warms up" || pass
 run bench "$model" -p 64 -n 0 -r 2 --cold -o jsonl
-is "--cold" 0 '"misses":[1-9]' ""
+is "--cold" 0 '"reads":[1-9]' ""
 run bench "$model" -p 64 -n 0 -r 2 -o jsonl
 is "warm" 0 '"misses":0,' ""
 

@@ -47,7 +47,8 @@ struct bench {
 int bench_open(struct bench *b, struct stoker_error *err);
 void bench_close(struct bench *b);
 
-/* All repetitions of a test, into t's arrays. progress: what is printed on stderr before each; NULL: nothing. -1 with *err. */
+/* All repetitions of a test, into t's arrays. progress: what is printed on stderr before each, with the time that this test's others take;
+ * NULL: nothing. -1 with *err. */
 int bench_test(struct bench *b, struct bench_test *t, const char *progress, struct stoker_error *err);
 
 /* Seconds of the decode steps between two readings of an engine's statistics, by the overlap model. disk_rate: bytes/s. */

@@ -17,6 +17,8 @@ static void on_log(enum log_level level, const char *line)
     warnings += level == LOG_WARN;
 }
 
+static int fills; /* 1: each layer call lets the store read what nothing has asked for */
+
 /* One layer call for ids (ascending), all in one row: begins wave w + 1 before wave w is taken, as a caller does. */
 static int call(struct world *w, int layer, const int32_t *id, int n)
 {
@@ -32,6 +34,8 @@ static int call(struct world *w, int layer, const int32_t *id, int n)
             assert_int_equal(store_begin(w->store, &wave[0], &w->err), 0);
         if (k + 1 < n_wave)
             assert_int_equal(store_begin(w->store, &wave[k + 1], &w->err), 0);
+        if (fills)
+            store_fill(w->store);
         struct expert_view v;
         while (store_next(w->store, 1, &v, &w->err)) {
             assert_true(v.index >= wave[k].first && v.index < wave[k].first + wave[k].n);
@@ -388,6 +392,64 @@ static void everything_resident(void **state)
     close_world(&w);
 }
 
+/* Reads all that a store with slots for all has not read yet. */
+static void fill(struct world *w)
+{
+    uint64_t until = clock_ns() + 20000000000;
+    while (store_fill(w->store) && clock_ns() < until) {
+        nanosleep(&(struct timespec){0, 20000}, NULL);
+        store_poll(w->store);
+    }
+    assert_true(clock_ns() < until);
+}
+
+/* Slots for all experts: they are read while nothing else is, also while a layer waits for its own, and a read that fails is the next
+ * layer's to repeat. With fewer slots nothing is read unasked; nor for a log. */
+static void filled_unasked(void **state)
+{
+    (void)state;
+    struct expert_class class[EXPERT_CLASSES];
+    int all[EXPERT_CLASSES], n_read = 0;
+    int n = expert_classes(model.layer, model.n_layer, reader_align_of(model.file, model.n_file), class, NULL);
+    for (int c = 0; c < n; c++)
+        all[c] = class[c].n_expert;
+    for (int l = 0; l < model.n_layer; l++)
+        n_read += model.layer[l].n_expert * model.layer[l].n_part;
+    for (int begun = 0; begun < 3; begun++) { /* nothing was asked for before; something was; a read fails */
+        struct world w;
+        struct store_stats s;
+        fault_reset(first_ops());
+        fault.kind = begun == 2 ? FAULT_ERROR : FAULT_NONE;
+        fault.number = EIO;
+        fault.times = 3;
+        fault.nth = 20;
+        open_world(&w, &model, &(struct reader_options){.ops = &fault_ops}, all);
+        assert_int_equal(store_fill(w.store), 0);
+        store_log(w.store, NULL, NULL);
+        fills = begun == 1;
+        if (begun == 1)
+            run(&w, 1, 6);
+        fills = 0;
+        fill(&w);
+        store_stats(w.store, &s);
+        uint64_t misses = s.misses;
+        run(&w, 6, 16);
+        store_stats(w.store, &s);
+        assert_int_equal(w.failed, 0);
+        assert_int_equal(s.evictions, 0);
+        assert_in_range(s.misses - misses, 0, begun == 2);
+        assert_int_equal(s.failed, begun == 2);
+        assert_in_range(s.reads, n_read + 2 * (begun == 2), n_read + 3 * (begun == 2));
+        close_world(&w);
+    }
+    fault_reset(first_ops());
+    struct world w;
+    open_world(&w, &model, &(struct reader_options){0}, slots);
+    store_log(w.store, NULL, NULL);
+    assert_int_equal(store_fill(w.store), 0);
+    close_world(&w);
+}
+
 /* The caller ends a wave before its reads complete: experts are unpinned, the slots stay in use until the reads complete. */
 static void a_wave_left_early(void **state)
 {
@@ -556,6 +618,7 @@ int main(void)
         cmocka_unit_test(a_dead_device),
         cmocka_unit_test(waves),
         cmocka_unit_test(everything_resident),
+        cmocka_unit_test(filled_unasked),
         cmocka_unit_test(a_wave_left_early),
         cmocka_unit_test(too_few_slots),
         cmocka_unit_test(read_early),
