@@ -1,8 +1,6 @@
 /* What begins with a slash, on a terminal: see chat.h. */
 #include "cli/chat/chat.h"
 
-#include "base/error.h"
-#include "base/file.h"
 #include "cli/chat/line_editor.h"
 #include "cli/chat/prompt.h"
 #include "cli/common/cli.h"

@@ -4,6 +4,7 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "cli/chat/chat.h"
+#include "cli/chat/prompt.h"
 #include "cli/common/user_folder.h"
 
 #include <errno.h>
@@ -16,7 +17,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { SAVED_MOST = 256 << 20, NAME_MOST = 100 };
+enum { NAME_MOST = 100 };
 
 static int is_conversation(const json_t *m)
 {
@@ -41,7 +42,7 @@ int saved_read(struct chat *c, const char *path)
     struct error err = {0};
     json_error_t why = {0};
     size_t n;
-    char *text = file_read_regular(path, SAVED_MOST, &n, &err);
+    char *text = file_read_regular(path, PROMPT_MOST, &n, &err);
     json_t *m = text ? json_loadb(text, n, JSON_ALLOW_NUL, &why) : NULL;
     int good = is_conversation(m);
     if (!text)
