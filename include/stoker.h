@@ -48,9 +48,13 @@ enum stoker_error_code {
     STOKER_ERR_BUSY         /* too many requests wait: try again later */
 };
 
+enum { STOKER_PATH = 120 }; /* bytes of a path, with its NUL */
+
 struct stoker_error {
     int code;       /* enum stoker_error_code */
     char text[480]; /* one sentence: the object, the value found, the fix. Ends in NUL */
+    char field
+        [STOKER_PATH]; /* path of the part of the request that it is about: "tools[2].function.name"; "": none is known */
 };
 
 /* Frees memory that a function of this header allocated for its caller. NULL: does nothing. */
@@ -241,6 +245,8 @@ struct stoker_answer {
     const char *text; /* n bytes: the schema, the grammar or the pattern */
     size_t n;
     int free_limit; /* 1: max_tokens may cut the answer anywhere; 0: the answer is steered to a valid end before the limit */
+    const char *
+        field; /* what the caller's request calls the schema, for errors and warnings: "response_format"; NULL: nothing */
 };
 
 /* Compiles a constraint for requests of this engine; the answer must belong to it from its first token. Equal constraints are compiled
@@ -384,8 +390,6 @@ struct stoker_prompt {
     int continues;                  /* 1: the last message is the assistant's, and the answer continues it */
     void *owner;                    /* internal */
 };
-
-enum { STOKER_PATH = 120 }; /* bytes of a path, with its NUL */
 
 /* Renders a conversation. request: n bytes of JSON like a request of OpenAI's chat API, of which messages, tools, reasoning_effort,
  * chat_template_kwargs and enable_thinking count. stopped, or NULL: called with stopped_arg by this thread every few milliseconds while

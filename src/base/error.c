@@ -24,3 +24,15 @@ int error_set(struct error *err, enum error_code code, const char *format, ...)
     make_printable(err->text);
     return -1;
 }
+
+int error_field(struct error *err, const char *format, ...)
+{
+    if (!err || !err->code || *err->field)
+        return -1;
+    va_list ap;
+    va_start(ap, format);
+    vsnprintf(err->field, sizeof err->field, format, ap);
+    va_end(ap);
+    make_printable(err->field);
+    return -1;
+}

@@ -32,7 +32,8 @@ int value_want_of(struct value_want *want, const struct stoker_answer *a, struct
                                            [STOKER_GBNF] = VALUE_GBNF,
                                            [STOKER_REGEX] = VALUE_REGEX};
     _Static_assert(sizeof kind / sizeof *kind == VALUE_REGEX + 1, "every language of stoker.h is a kind of value");
-    *want = (struct value_want){.kind = kind[a->language], .text = a->text, .n = a->n, .free_limit = a->free_limit};
+    *want = (struct value_want){
+        .kind = kind[a->language], .text = a->text, .n = a->n, .free_limit = a->free_limit, .field = a->field};
     if (want->kind == VALUE_NONE || !a->text)
         return error_set(err, ERR_INPUT, "a constraint needs a schema, a grammar or a pattern");
     return 0;
@@ -56,6 +57,7 @@ static void add_value(struct sha256 *h, const struct value_want *w)
     const int32_t number[] = {w->kind, w->reasoning, w->free_limit};
     sha256_add(h, number, sizeof number);
     add_name(h, w->format ? w->format->name : NULL);
+    add_name(h, w->field); /* it is in the sentences */
     add_text(h, w->text, w->n);
 }
 

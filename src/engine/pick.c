@@ -128,20 +128,22 @@ uint64_t pick_begun_bytes(void) { return (EVENTS + 1) * STOKER_TOP * sizeof(stru
 
 static int copy_bias(struct pick *p, const struct stoker_sampling *how, int n_vocab, struct error *err)
 {
-    if (how->n_bias > STOKER_BIAS_MOST)
-        return error_set(err, ERR_INPUT, "logit_bias has %zu entries; at most %d are possible", how->n_bias,
-                         STOKER_BIAS_MOST);
+    if (how->n_bias > STOKER_BIAS_MOST) {
+        error_set(err, ERR_INPUT, "logit_bias has %zu entries; at most %d are possible", how->n_bias, STOKER_BIAS_MOST);
+        return error_field(err, "logit_bias");
+    }
     p->bias = malloc((how->n_bias + 1) * sizeof *p->bias);
     if (!p->bias)
         return error_set(err, ERR_MEMORY, "no memory for %zu logit biases", how->n_bias);
     for (; p->n_bias < how->n_bias; p->n_bias++) {
         const struct stoker_logit_bias *b = &how->bias[p->n_bias];
         if (b->id < 0 || b->id >= n_vocab)
-            return error_set(err, ERR_INPUT, "logit_bias names token %d; the vocabulary has ids 0 to %d", b->id,
-                             n_vocab - 1);
-        if (!(b->bias == -INFINITY || fabs(b->bias) <= 1e6))
-            return error_set(err, ERR_INPUT, "logit_bias of token %d is %g; from -1000000 to 1000000 is possible",
-                             b->id, b->bias);
+            error_set(err, ERR_INPUT, "logit_bias names token %d; the vocabulary has ids 0 to %d", b->id, n_vocab - 1);
+        else if (!(b->bias == -INFINITY || fabs(b->bias) <= 1e6))
+            error_set(err, ERR_INPUT, "logit_bias of token %d is %g; from -1000000 to 1000000 is possible", b->id,
+                      b->bias);
+        if (err->code)
+            return error_field(err, "logit_bias");
         p->bias[p->n_bias] = (struct logit_bias){b->id, b->bias};
     }
     return 0;
@@ -192,8 +194,10 @@ int pick_check_bias(const struct pick *p, const uint8_t *allowed, int n_vocab, s
         if (!is_forbidden(p, id))
             return 0;
     }
-    return any ? error_set(err, ERR_INPUT, "logit_bias forbids every token that may follow at position %zu", position)
-               : 0;
+    if (!any)
+        return 0;
+    error_set(err, ERR_INPUT, "logit_bias forbids every token that may follow at position %zu", position);
+    return error_field(err, "logit_bias");
 }
 
 const uint8_t *pick_allowed(const struct stoker *s)

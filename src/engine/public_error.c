@@ -18,7 +18,9 @@ static const int code[] = {[ERR_NONE] = STOKER_ERR_BUG,
 
 _Static_assert(sizeof code / sizeof *code == ERR_BUG + 1 && (int)ERR_BUG == (int)STOKER_ERR_BUSY,
                "every code of base/error.h has one in stoker.h: extend the table with the enums");
-_Static_assert(sizeof((struct error *)0)->text == sizeof((struct stoker_error *)0)->text, "no sentence is cut");
+_Static_assert(sizeof((struct error *)0)->text == sizeof((struct stoker_error *)0)->text &&
+                   sizeof((struct error *)0)->field == sizeof((struct stoker_error *)0)->field,
+               "no sentence is cut, and no path");
 
 int error_to_public(struct stoker_error *to, const struct error *from)
 {
@@ -26,5 +28,6 @@ int error_to_public(struct stoker_error *to, const struct error *from)
         return -1;
     to->code = code[from->code];
     snprintf(to->text, sizeof to->text, "%s", from->code ? from->text : "failed without a reason: a bug in stoker");
+    snprintf(to->field, sizeof to->field, "%s", from->field);
     return -1;
 }

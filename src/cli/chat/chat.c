@@ -203,7 +203,7 @@ static int begin(struct chat *c, struct answer *a, stoker_id *id)
         a->n_prompt = prompt.n_token;
         progress_begin(&a->reading, "reading the prompt", PROGRESS_TOKENS, 0);
         failed = stoker_submit(c->engine, &c->request, id, &err);
-        is_usage = failed && err.code == STOKER_ERR_INPUT && strncmp(err.text, "logit_bias", 10) == 0;
+        is_usage = failed && err.code == STOKER_ERR_INPUT && strcmp(err.field, "logit_bias") == 0;
     }
     if (failed) {
         report(&err);

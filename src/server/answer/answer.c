@@ -46,7 +46,7 @@ static int submit(struct run *run, struct task *t)
         return t->submitted = t->live = 1;
     if (err.code == STOKER_ERR_BUSY && t->choice->index > 0)
         return 0; /* its turn comes when one of its siblings has ended */
-    refuse_error(&run->refusal, answer_bias_param(&err), &err);
+    refuse_error(&run->refusal, NULL, &err);
     if (err.code == STOKER_ERR_BUSY) {
         struct stoker_stats now;
         stoker_stats_of(run->a.engine, &now);

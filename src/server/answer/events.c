@@ -205,19 +205,10 @@ static void take_progress(struct task *t, const struct stoker_event *e)
         run->say->progress(a);
 }
 
-const char *answer_bias_param(const struct stoker_error *err)
-{
-    static const char bias[] = "logit_bias";
-    return err->code == STOKER_ERR_INPUT && strncmp(err->text, bias, sizeof bias - 1) == 0 ? bias : NULL;
-}
-
 static void take_failure(struct task *t, const struct stoker_event *e)
 {
-    const char *param = answer_bias_param(&e->error);
     const char *field = request_constraint_field(t->run->a.request);
-    if (!param && e->error.code == STOKER_ERR_INPUT)
-        param = field ? field : "max_tokens";
-    refuse_error(&t->run->refusal, param, &e->error);
+    refuse_error(&t->run->refusal, e->error.code == STOKER_ERR_INPUT ? field ? field : "max_tokens" : NULL, &e->error);
     t->run->failed = 1;
 }
 

@@ -50,7 +50,5 @@ void answer_event(struct task *t, const struct stoker_event *e);
 void answer_piece(void *task, const struct stoker_piece *p); /* what its reply tells meanwhile */
 void answer_open_stream(struct run *run);                    /* unless it is open, or no stream is asked for */
 int answer_no_memory(struct run *run);                       /* the answer fails; returns -1 */
-/* "logit_bias" where the engine's sentence is about that; else NULL. */
-const char *answer_bias_param(const struct stoker_error *err);
 
 #endif

@@ -174,18 +174,10 @@ static int check_space(struct run *run, const struct task *t)
                   "max_tokens allows %zu tokens, the shortest answer of what is asked for has %zu", most, least);
 }
 
-/* Why a reply cannot be opened. Sentences about a schema name its field: "schema error at tools[3].function.parameters#/type: ..". */
+/* Why a reply cannot be opened. */
 static int refuse_reply(struct run *run, const struct stoker_error *err)
 {
-    static const char schema[] = "schema error at ";
-    const char *at = strncmp(err->text, schema, sizeof schema - 1) ? err->text : err->text + sizeof schema - 1,
-               *field = request_constraint_field(run->a.request);
-    char path[STOKER_PATH];
-    if (strncmp(at, "tools[", 6) == 0)
-        snprintf(path, sizeof path, "%.*s", (int)strcspn(at, "# :"), at);
-    else
-        snprintf(path, sizeof path, "%s", field ? field : "stop");
-    struct stoker_error cause = *err;
+    const char *field = request_constraint_field(run->a.request);
     if (err->code == STOKER_ERR_CANCELLED) {
         run->disconnected |= client_left(run->a.http);
         return refuse_draining(&run->refusal);
@@ -196,9 +188,7 @@ static int refuse_reply(struct run *run, const struct stoker_error *err)
         server_count_rejected(run->a.server);
         return -1;
     }
-    if (*at == '#')
-        snprintf(cause.text, sizeof cause.text, "%s%s%.300s", schema, path, at);
-    return refuse_error(&run->refusal, path, &cause);
+    return refuse_error(&run->refusal, field ? field : "stop", err);
 }
 
 int answer_open_reply(struct task *t)

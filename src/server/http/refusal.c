@@ -55,6 +55,7 @@ int refuse_error(struct refusal *r, const char *param, const struct stoker_error
 {
     if (r->status)
         return -1;
+    param = *err->field ? err->field : param;
     switch (err->code) {
     case STOKER_ERR_INPUT:
         return refuse(r, 400, "invalid_value", param, "%s", err->text);

@@ -27,7 +27,7 @@ int refuse_memory(struct refusal *r);
 int refuse_draining(struct refusal *r);
 
 /* An engine's error as a refusal: INPUT and UNSUPPORTED are 400 (invalid_value, unsupported), BUSY 429 queue_full, MEMORY 503 busy, the
- * rest 500. param may be NULL. Returns -1. */
+ * rest 500. param: where the error names no field; may be NULL. Returns -1. */
 int refuse_error(struct refusal *r, const char *param, const struct stoker_error *err);
 
 /* If *r is for want of memory and the account has run out (base/reqmem.h), fills it anew: 413, where this request can never have so much,

@@ -463,6 +463,7 @@ static int read_format(struct request *w, const json_t *body, struct refusal *r)
         return refuse_memory(r);
     w->reply.answer.text = w->schema_text.text;
     w->reply.answer.n = w->schema_text.n;
+    w->reply.answer.field = at.key;
     return 0;
 }
 

@@ -27,6 +27,7 @@ struct value_want {
     const struct tool_format *format; /* whose reasoning tags; NULL: none */
     enum tool_reasoning reasoning;
     int free_limit;                   /* 1: the text is not steered to its end before the limit */
+    const char *field;                /* what the request calls the schema, for sentences; NULL: nothing */
     struct constraint_budget *budget; /* may be NULL */
     struct compile *compile;          /* limits; NULL: the defaults of grammar/compile.h */
 };

@@ -166,6 +166,7 @@ static int open_schemas(struct tool_maker *k)
         if (w->name && strcmp(w->name, t->name) != 0)
             continue;
         snprintf(location, sizeof location, "tools[%zu].function.parameters", i);
+        snprintf(k->field, sizeof k->field, "%s", k->n ? "tools" : location);
         struct schema_options how = {.compile = k->compile,
                                      .strict = t->strict,
                                      .object = 1,
@@ -378,11 +379,7 @@ static void warn(const struct tool_maker *k)
 static void write_place(const void *of, char *out, size_t size)
 {
     const struct tool_maker *k = of;
-    if (k->n == 1)
-        snprintf(out, size, "schema error at tools[%zu].function.parameters#",
-                 (size_t)(k->tool[0].def - k->want->tools->tool));
-    else
-        snprintf(out, size, "the grammar of the tools");
+    snprintf(out, size, k->n == 1 ? "schema error at %s#" : "the grammar of the %s", k->field);
 }
 
 int tool_constraint(struct constraint **out, const struct tokenizer *t, const struct token_trie *trie,
@@ -397,7 +394,8 @@ int tool_constraint(struct constraint **out, const struct tokenizer *t, const st
     struct tool_maker *k = compile_zeroed(compile, 1, sizeof *k);
     if (!k)
         return compile_refused(compile, err);
-    compile->location = (struct compile_location){write_place, k};
+    strcpy(k->field, "tools");
+    compile->location = (struct compile_location){write_place, k, k->field};
     k->compile = compile;
     if (!(k->maker = grammar_begin(compile)) || make_arrays(k, w->tools->n) != 0) {
         compile_refused(compile, err);

@@ -53,7 +53,7 @@ static int schema_expr(struct grammar_maker *m, const struct value_want *w,
 {
     struct schema *s;
     struct schema_large large = {.n = 0};
-    struct schema_options how = {.strict = w->kind == VALUE_SCHEMA, .quote = -1, .large = &large};
+    struct schema_options how = {.strict = w->kind == VALUE_SCHEMA, .location = w->field, .quote = -1, .large = &large};
     if (schema_open(&s, m, w->text, w->n, &how, err))
         return -1;
     *out = schema_value(s, "");
@@ -79,12 +79,13 @@ int value_expr(struct grammar_maker *m, const struct tokenizer *t, const struct 
 static void write_place(const void *of, char *out, size_t size)
 {
     static const char *const names[] = {[VALUE_NONE] = "",
-                                        [VALUE_SCHEMA] = "schema error at #",
-                                        [VALUE_SCHEMA_LENIENT] = "schema error at #",
+                                        [VALUE_SCHEMA] = "schema error at ",
+                                        [VALUE_SCHEMA_LENIENT] = "schema error at ",
                                         [VALUE_GBNF] = "grammar",
                                         [VALUE_REGEX] = "pattern"};
     const struct value_want *w = of;
-    snprintf(out, size, "%s", names[w->kind]);
+    int is_schema = w->kind == VALUE_SCHEMA || w->kind == VALUE_SCHEMA_LENIENT;
+    snprintf(out, size, "%s%.150s%s", names[w->kind], is_schema && w->field ? w->field : "", is_schema ? "#" : "");
 }
 
 static int make(struct constraint **out, const struct tokenizer *t, const struct token_trie *trie,
@@ -113,7 +114,7 @@ int value_constraint(struct constraint **out, const struct tokenizer *t, const s
 {
     struct compile own = {0}, *compile = w->compile ? w->compile : &own;
     struct compile_location outside = compile->location;
-    compile->location = (struct compile_location){write_place, w};
+    compile->location = (struct compile_location){write_place, w, w->field};
     int failed = make(out, t, trie, w, warning, arg, compile, err);
     compile->location = outside;
     return failed;

@@ -571,8 +571,10 @@ int grammar_finish(struct grammar_maker *m, const grammar_expr *entry, size_t n_
 {
     struct builder b = {.m = m};
     int failed = m->error.code ? -1 : compile_rules(&b, entry, n_entry, out);
-    if (failed)
+    if (failed) {
         error_set(err, m->error.code, "%s", m->error.text);
+        error_field(err, "%s", m->error.field);
+    }
     forget_facts(&b);
     compile_free(m->compile, b.rule);
     compile_free(m->compile, b.edge);

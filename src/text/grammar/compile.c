@@ -38,6 +38,11 @@ static void locate(const struct compile *compile, char location[LOCATION])
         strcat(location, ": ");
 }
 
+static int name_field(struct compile *compile)
+{
+    return error_field(&compile->error, "%s", compile->location.field ? compile->location.field : "");
+}
+
 static int end(struct compile *compile, enum compile_end why)
 {
     char location[LOCATION];
@@ -46,18 +51,21 @@ static int end(struct compile *compile, enum compile_end why)
     compile->end = why;
     locate(compile, location);
     if (why == COMPILE_STOPPED)
-        return error_set(&compile->error, ERR_CANCELLED, "%scompiling it was stopped: nobody waits for it", location);
-    if (why == COMPILE_WORK_DONE)
-        return error_set(&compile->error, ERR_INPUT,
-                         "%scompiling it is too much work (more than %llu million steps): simplify it", location,
-                         (unsigned long long)(most_work(compile) / 1000000));
-    return error_set(&compile->error, ERR_INPUT, "%scompiling it needs more than %zu KiB of memory: simplify it",
-                     location, most_bytes(compile) >> 10);
+        error_set(&compile->error, ERR_CANCELLED, "%scompiling it was stopped: nobody waits for it", location);
+    else if (why == COMPILE_WORK_DONE)
+        error_set(&compile->error, ERR_INPUT,
+                  "%scompiling it is too much work (more than %llu million steps): simplify it", location,
+                  (unsigned long long)(most_work(compile) / 1000000));
+    else
+        error_set(&compile->error, ERR_INPUT, "%scompiling it needs more than %zu KiB of memory: simplify it", location,
+                  most_bytes(compile) >> 10);
+    return name_field(compile);
 }
 
 int compile_refused(const struct compile *compile, struct error *err)
 {
-    return error_set(err, compile->error.code, "%s", compile->error.text);
+    error_set(err, compile->error.code, "%s", compile->error.text);
+    return error_field(err, "%s", compile->error.field);
 }
 
 /* ---- work --------------------------------------------------------------------------------------------------------------------- */
@@ -111,6 +119,7 @@ static void *no_memory(struct compile *compile)
         compile->end = COMPILE_MEMORY;
         locate(compile, location);
         error_set(&compile->error, ERR_MEMORY, "%sno memory to compile it", location);
+        name_field(compile);
     }
     return NULL;
 }

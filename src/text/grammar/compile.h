@@ -29,6 +29,7 @@ enum compile_end { COMPILE_GOES_ON, COMPILE_MEMORY, COMPILE_WORK_DONE, COMPILE_S
 struct compile_location {
     void (*write)(const void *of, char *out, size_t capacity);
     const void *of;
+    const char *field; /* of the error (base/error.h); NULL: none */
 };
 
 struct compile {

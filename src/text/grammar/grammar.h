@@ -87,6 +87,8 @@ const char *grammar_problem(const struct grammar_maker *m);
 grammar_expr grammar_ended(struct grammar_maker *m);
 /* An error of a front end, ERR_INPUT. */
 grammar_expr grammar_fail(struct grammar_maker *m, const char *format, ...) __attribute__((format(printf, 2, 3)));
+/* The field of the error, as error_field(); nothing where there is no error. */
+void grammar_error_field(struct grammar_maker *m, const char *field);
 /* "no memory for WHAT", ERR_MEMORY: of memory that the compilation does not count. */
 grammar_expr grammar_no_memory(struct grammar_maker *m, const char *what);
 

@@ -54,6 +54,8 @@ grammar_expr grammar_fail(struct grammar_maker *m, const char *format, ...)
     return 0;
 }
 
+void grammar_error_field(struct grammar_maker *m, const char *field) { error_field(&m->error, "%s", field); }
+
 grammar_expr grammar_no_memory(struct grammar_maker *m, const char *what)
 {
     error_set(&m->error, ERR_MEMORY, "no memory for %s", what);

@@ -25,10 +25,16 @@ static void write_location(const void *of, char *out, size_t capacity)
 void schema_enter(struct schema *s, struct compile_location *outside)
 {
     *outside = s->compile->location;
-    s->compile->location = (struct compile_location){write_location, s};
+    s->compile->location = (struct compile_location){write_location, s, s->how.location};
 }
 
 grammar_expr schema_ended(struct schema *s) { return s->m ? grammar_ended(s->m) : 0; }
+
+grammar_expr schema_name_field(struct schema *s)
+{
+    grammar_error_field(s->m, s->how.location ? s->how.location : "");
+    return 0;
+}
 
 grammar_expr schema_fail(struct schema *s, const struct schema_node *at, const char *format, ...)
 {
@@ -38,7 +44,10 @@ grammar_expr schema_fail(struct schema *s, const struct schema_node *at, const c
     vsnprintf(what, sizeof what, format, args);
     va_end(args);
     location(s, at, where, sizeof where);
-    return s->m ? grammar_fail(s->m, "%s: %s", where, what) : 0;
+    if (!s->m)
+        return 0;
+    grammar_fail(s->m, "%s: %s", where, what);
+    return schema_name_field(s);
 }
 
 grammar_expr schema_empty(struct schema *s, const struct schema_node *at, const char *format, ...)

@@ -105,6 +105,8 @@ struct shape {
 /* "schema error at #/a/b: ...", once. Returns 0. */
 grammar_expr schema_fail(struct schema *s, const struct schema_node *at, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
+/* The error that was just set is about the field that has the schema. Returns 0. */
+grammar_expr schema_name_field(struct schema *s);
 /* Nothing fits here: the expression without texts; the first reason is kept for the case that somebody needs a value. */
 grammar_expr schema_empty(struct schema *s, const struct schema_node *at, const char *format, ...)
     __attribute__((format(printf, 3, 4)));

@@ -334,7 +334,7 @@ int schema_open(struct schema **out, struct grammar_maker *m, const char *text, 
     s->compile->location = outside;
     if (failed) {
         schema_close(s);
-        return -1;
+        return error_field(err, "%s", where);
     }
     *out = s;
     return 0;
@@ -369,8 +369,10 @@ static grammar_expr end_value(struct schema *s, const struct schema_node *node, 
 {
     if (schema_failed(s))
         return s->compile->end ? schema_ended(s) : 0;
-    if (schema_is_empty(s, e) && s->was_empty)
-        return grammar_fail(s->m, "%s%s", s->reason, arguments ? "; the arguments of a call are an object" : "");
+    if (schema_is_empty(s, e) && s->was_empty) {
+        grammar_fail(s->m, "%s%s", s->reason, arguments ? "; the arguments of a call are an object" : "");
+        return schema_name_field(s);
+    }
     if (schema_is_empty(s, e) || (s->recursive && !grammar_has_text(s->m, e)))
         return schema_fail(s, s->recursive ? s->recursive : node, "no finite value fits this schema");
     return e;

@@ -7,10 +7,25 @@
 #include "base/reqmem.h"
 #include "text/tools/format.h"
 
+#include <stdarg.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 enum { MAX_REFERENCES = 16, MAX_BRANCHES = 1000, MAX_TOOLS = 1024 };
+
+/* Of the i-th tool. part: what it is about, ".function.name"; the sentence goes on behind it. Always -1. */
+__attribute__((format(printf, 4, 5))) static int refuse(struct error *err, size_t i, const char *part,
+                                                        const char *format, ...)
+{
+    char rest[300];
+    va_list args;
+    va_start(args, format);
+    vsnprintf(rest, sizeof rest, format, args);
+    va_end(args);
+    error_set(err, ERR_INPUT, "tools[%zu]%s%s", i, part, rest);
+    return error_field(err, "tools[%zu]%s", i, part);
+}
 
 int tool_name_is_legal(const char *name, size_t n)
 {
@@ -45,10 +60,8 @@ static int check_keys(const struct tool_def *t, size_t i, const struct tool_form
     json_object_foreach(json_object_get(t->parameters, "properties"), key, value)
     {
         if (!key_fits(f, key))
-            return error_set(err, ERR_INPUT,
-                             "tools[%zu].function.parameters.properties: the format %s cannot carry an argument named "
-                             "'%.60s'; rename it",
-                             i, f->name, key);
+            return refuse(err, i, ".function.parameters.properties",
+                          ": the format %s cannot carry an argument named '%.60s'; rename it", f->name, key);
     }
     return 0;
 }
@@ -58,20 +71,16 @@ static int check_name(const struct tool_list *l, size_t i, const json_t *name, c
 {
     const char *s = json_string_value(name);
     if (!s)
-        return error_set(err, ERR_INPUT, "tools[%zu].function.name is %s; it must be a string", i,
-                         name ? "not a string" : "missing");
+        return refuse(err, i, ".function.name", " is %s; it must be a string", name ? "not a string" : "missing");
     if (!tool_name_is_legal(s, json_string_length(name)))
-        return error_set(
-            err, ERR_INPUT,
-            "tools[%zu].function.name is '%.60s'; a name has 1 to 128 of the characters A-Z a-z 0-9 _ . : -", i, s);
+        return refuse(err, i, ".function.name",
+                      " is '%.60s'; a name has 1 to 128 of the characters A-Z a-z 0-9 _ . : -", s);
     for (size_t k = 0; k < i; k++)
         if (!strcmp(l->tool[k].name, s))
-            return error_set(err, ERR_INPUT, "tools[%zu].function.name is '%.60s', the name of tools[%zu]; rename one",
-                             i, s, k);
+            return refuse(err, i, ".function.name", " is '%.60s', the name of tools[%zu]; rename one", s, k);
     if (f->rules & RULE_RECIPIENTS && (!strcmp(s, "all") || !strcmp(s, "python")))
-        return error_set(err, ERR_INPUT,
-                         "tools[%zu].function.name is '%s', which the format %s reads as something else; rename it", i,
-                         s, f->name);
+        return refuse(err, i, ".function.name", " is '%s', which the format %s reads as something else; rename it", s,
+                      f->name);
     return 0;
 }
 
@@ -80,10 +89,9 @@ static int read_tool(struct tool_list *l, size_t i, const json_t *item, const st
     const json_t *function = json_object_get(item, "function"), *name, *type = json_object_get(item, "type");
     struct tool_def *t = &l->tool[i];
     if (type && (!json_is_string(type) || strcmp(json_string_value(type), "function")))
-        return error_set(err, ERR_INPUT, "tools[%zu].type is not 'function', the only kind there is", i);
+        return refuse(err, i, ".type", " is not 'function', the only kind there is");
     if (!json_is_dict(function))
-        return error_set(err, ERR_INPUT, "tools[%zu].function is %s; it must be an object", i,
-                         function ? "no object" : "missing");
+        return refuse(err, i, ".function", " is %s; it must be an object", function ? "no object" : "missing");
     name = json_object_get(function, "name");
     if (check_name(l, i, name, f, err) != 0)
         return -1;
@@ -93,7 +101,7 @@ static int read_tool(struct tool_list *l, size_t i, const json_t *item, const st
     if (json_is_null(t->parameters))
         t->parameters = NULL;
     if (t->parameters && !json_is_dict(t->parameters))
-        return error_set(err, ERR_INPUT, "tools[%zu].function.parameters is no object; it must be a JSON schema", i);
+        return refuse(err, i, ".function.parameters", " is no object; it must be a JSON schema");
     l->n = i + 1;
     return check_keys(t, i, f, err);
 }

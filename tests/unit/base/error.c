@@ -39,6 +39,20 @@ static void names_cannot_break_the_line(void **state)
     assert_string_equal(err.text, "m\xc3\xb6hre.gguf: \"a??[2Jb?\" is no name");
 }
 
+static void the_field_belongs_to_the_error(void **state)
+{
+    (void)state;
+    struct error none = {0}, err = {0};
+    assert_int_equal(error_field(&none, "a"), -1);
+    assert_string_equal(none.field, ""); /* there is no error */
+    error_set(&err, ERR_INPUT, "wrong");
+    assert_int_equal(error_field(&err, "%s", ""), -1);
+    assert_int_equal(error_field(&err, "tools[%d].\n", 7), -1);
+    error_field(&err, "later");
+    assert_string_equal(err.field, "tools[7].?");
+    assert_int_equal(error_field(NULL, "dropped"), -1);
+}
+
 static void nobody_listens(void **state)
 {
     (void)state;
@@ -51,6 +65,7 @@ int main(void)
         cmocka_unit_test(first_error_wins),
         cmocka_unit_test(long_sentences_are_cut),
         cmocka_unit_test(names_cannot_break_the_line),
+        cmocka_unit_test(the_field_belongs_to_the_error),
         cmocka_unit_test(nobody_listens),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

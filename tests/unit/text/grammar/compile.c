@@ -181,7 +181,7 @@ static void test_sentences(void **state)
         &schema, &c, COMPILE_WORK_DONE,
         "schema error at #/properties/x/pattern: compiling it is too much work (more than 5 million steps): simplify "
         "it");
-    c = (struct compile){.most_bytes = 1200};
+    c = (struct compile){.most_bytes = 1440};
     refused(&grammar, &c, COMPILE_MEMORY,
             "grammar, line 1, column 5: compiling it needs more than 1 KiB of memory: simplify it");
 }
