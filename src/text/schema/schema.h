@@ -25,14 +25,25 @@ enum schema_white {
     SCHEMA_SPACED /* a blank behind : and , as templates print JSON: an answer that comes back is the tokens that were sampled */
 };
 
-/* Strings that had too many states; the schemas of a request's tools ask for the same ones again. Begins empty; the oldest goes. */
+/* Strings that had too many states, and those that were made; the schemas of a request's tools ask for the same ones again. For schemas
+ * of one maker that are open together. Begins empty; the oldest goes. */
 enum { SCHEMA_LARGE = 64 };
 struct schema_large {
     struct {
         uint64_t key;
         int64_t max_length;
     } at[SCHEMA_LARGE];
-    uint32_t n; /* that were put there */
+    struct {
+        const struct schema_node *const *at; /* [n] patterns and formats */
+        size_t n;
+        int64_t min, max;
+        grammar_expr e;
+    } content[SCHEMA_LARGE];
+    struct {
+        grammar_expr inside, call;
+        int quoted;
+    } rule[SCHEMA_LARGE];
+    uint32_t n, n_content, n_rule; /* that were put there */
 };
 
 struct schema_options {

@@ -420,9 +420,20 @@ grammar_expr string_rule(struct shape *x, const struct string_patterns *p, gramm
     if (schema_is_empty(s, inside))
         return schema_empty(s, p->n ? p->at[0] : x->terms->t[0].node,
                             "no string fits the pattern and the other keywords");
+    struct schema_large *known = s->how.large;
+    for (uint32_t i = 0; known && i < known->n_rule && i < SCHEMA_LARGE; i++)
+        if (known->rule[i].inside == inside && known->rule[i].quoted == quoted)
+            return known->rule[i].call;
     int32_t rule = grammar_rule(s->m, "string with a pattern or a length");
     grammar_define(s->m, rule, quoted ? schema_quoted(s, inside) : inside);
-    return grammar_call(s->m, rule);
+    grammar_expr call = grammar_call(s->m, rule);
+    if (known && !schema_failed(s)) {
+        uint32_t at = known->n_rule++ % SCHEMA_LARGE;
+        known->rule[at].inside = inside;
+        known->rule[at].quoted = quoted;
+        known->rule[at].call = call;
+    }
+    return call;
 }
 
 void string_forget(struct string_patterns *p)
@@ -441,7 +452,38 @@ static uint64_t key_of(const struct shape *x, const struct string_patterns *p)
     return key;
 }
 
-/* string_content(), but what is known to have too many states. */
+/* What was made of the same patterns and lengths; -1: nothing, or it is forgotten. */
+static grammar_expr made_before(const struct shape *x, const struct string_patterns *p)
+{
+    const struct schema_large *known = x->s->how.large;
+    for (uint32_t i = 0; known && i < known->n_content && i < SCHEMA_LARGE; i++) {
+        int same = known->content[i].n == p->n && known->content[i].min == x->min_length &&
+                   known->content[i].max == x->max_length;
+        for (size_t k = 0; k < p->n && same; k++) {
+            const struct schema_node *a = known->content[i].at[k], *b = p->at[k];
+            schema_work(x->s, 4 + b->n / 16);
+            same = a->n_key == b->n_key && a->n == b->n && memcmp(a->text, b->text, b->n) == 0;
+        }
+        if (same)
+            return known->content[i].e;
+    }
+    return -1;
+}
+
+static void remember(const struct shape *x, const struct string_patterns *p, grammar_expr e)
+{
+    struct schema_large *known = x->s->how.large;
+    if (!known || !p->n || schema_failed(x->s))
+        return;
+    uint32_t at = known->n_content++ % SCHEMA_LARGE;
+    known->content[at].at = p->at;
+    known->content[at].n = p->n;
+    known->content[at].min = x->min_length;
+    known->content[at].max = x->max_length;
+    known->content[at].e = e;
+}
+
+/* string_content(), but what is known to have too many states, and what was made before. */
 static grammar_expr content(struct shape *x, struct string_patterns *p, const struct regex_code_points *code_points,
                             grammar_expr code_point)
 {
@@ -452,7 +494,12 @@ static grammar_expr content(struct shape *x, struct string_patterns *p, const st
     for (uint32_t i = 0; large && i < large->n && i < SCHEMA_LARGE; i++)
         if (large->at[i].key == key && large->at[i].max_length <= max)
             return -1;
-    grammar_expr e = string_content(x, p, code_points, code_point);
+    grammar_expr e = p->n ? made_before(x, p) : -1;
+    if (e >= 0)
+        return e;
+    e = string_content(x, p, code_points, code_point);
+    if (e >= 0)
+        remember(x, p, e);
     if (e < 0 && large) {
         uint32_t at = large->n++ % SCHEMA_LARGE;
         large->at[at].key = key;

@@ -643,22 +643,30 @@ static void test_too_many_states(void **state)
     }
 }
 
-/* It is found out once for all tools of a request. */
-static void test_tools_of_too_many_states(void **state)
+/* 24 tools; the lengths of their fields differ by at most more. */
+static void write_tools(int fields, int length, int more)
 {
-    (void)state;
-    struct compile c = {.most_work = 40 << 20};
     n_text = 0;
     for (int i = 0; i < 24; i++) {
         put("%s{\"function\":{\"name\":\"t%d\",\"parameters\":{\"type\":\"object\",\"properties\":{", i ? "," : "[", i);
-        for (int k = 0; k < 4; k++)
+        for (int k = 0; k < fields; k++)
             put("%s\"p%d\":{\"type\":\"string\",\"format\":\"uri\",\"maxLength\":%d,\"description\":\"%d\"}",
-                k ? "," : "", k, 2048 + i * k, i);
+                k ? "," : "", k, length + more * i * k, i);
         put("}}}}");
     }
     put("]");
+}
+
+/* It is found out once for all tools of a request, and what is left of such a string is made once. */
+static void test_tools_of_too_many_states(void **state)
+{
+    (void)state;
+    struct compile c = {.most_work = 40 << 20}, whole = {0};
     const struct input in = {VALUE_NONE, "hermes", text};
+    write_tools(4, 2048, 1);
     constraint_destroy(compiled(&in, &c));
+    write_tools(12, 254, 0);
+    constraint_destroy(compiled(&in, &whole));
 }
 
 /* A set of tools as agents have it: the bounds are what a server may count on for such a request. */
