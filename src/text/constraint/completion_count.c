@@ -176,16 +176,12 @@ static enum scan_step scan_step(struct scanning *s, const struct trie_node *node
     struct completion *k = s->k;
     const struct matcher *m = &k->c->matcher;
     uint32_t d = node->depth, class = grouped ? m->group_class[node->byte] : m->g->byte_class[node->byte];
-    if (d > COMPLETION_DEPTH)
-        return SCAN_DEAD;
     if (s->of_class[d] != (int32_t) class) {
         enum scan_step way = SCAN_ON;
         if (class >= m->g->n_class)
             way = (enum scan_step)completion_positions_group(k, &s->at[d - 1], class - m->g->n_class, d, &s->at[d]);
-        else if (bit_of(s->at[d - 1].bytes, node->byte))
-            completion_positions_read(k, &s->at[d - 1], node->byte, d, &s->at[d]);
         else
-            return SCAN_DEAD;
+            completion_positions_read(k, &s->at[d - 1], node->byte, d, &s->at[d]);
         s->of_class[d] = way == SCAN_ON ? (int32_t) class : -1;
         s->of_class[d + 1] = -1;
         if (way != SCAN_ON)
@@ -193,6 +189,33 @@ static enum scan_step scan_step(struct scanning *s, const struct trie_node *node
         s->on_way[d] = s->way && is_on_way(k, s->way, &s->at[d]);
     }
     return s->at[d].n || s->at[d].complete ? SCAN_ON : SCAN_DEAD;
+}
+
+/* Does the byte of a node, or one of its group, go on? */
+static inline int goes_on(const struct scanning *s, const struct trie_node *node, int grouped)
+{
+    const struct matcher *m = &s->k->c->matcher;
+    if (node->depth > COMPLETION_DEPTH)
+        return 0;
+    const struct positions *from = &s->at[node->depth - 1];
+    uint32_t class = grouped ? m->group_class[node->byte] : 0;
+    return class < m->g->n_class ? bit_of(from->bytes, node->byte)
+                                 : completion_group_read(from, class - m->g->n_class) != 0;
+}
+
+/* Passes over nodes whose bytes lead nowhere, which most are that are looked at. Returns the first one from i on whose byte goes on. */
+static uint32_t pass_dead(const struct scanning *s, uint32_t i, uint32_t end)
+{
+    struct completion *k = s->k;
+    const struct token_trie *trie = k->c->trie;
+    const struct trie_node *node = trie->node;
+    uint32_t n = 0;
+    int grouped = i >= trie->grouped;
+    for (; i < end && !goes_on(s, &node[i], grouped); i = node[i].skip)
+        n += nodes_of(trie, i);
+    k->c->matcher.meter.done += n / 2;
+    count_work(k, n);
+    return i;
 }
 
 static void scan_nodes(struct scanning *s, uint32_t i, uint32_t end);
@@ -218,7 +241,7 @@ static void scan_members(struct scanning *s, uint32_t i)
         count_work(k, n_dead);
 }
 
-/* Nodes [i, end) of one of the tries. At depth 1 nodes that are not read do not count. */
+/* Nodes [i, end) of one of the tries, from one whose byte goes on. Those of depth 1 do not count. */
 static void scan_nodes(struct scanning *s, uint32_t i, uint32_t end)
 {
     struct completion *k = s->k;
@@ -230,19 +253,30 @@ static void scan_nodes(struct scanning *s, uint32_t i, uint32_t end)
         uint32_t d = node->depth;
         matcher_work_node(&k->c->matcher, &n);
         enum scan_step way = scan_step(s, node, grouped);
-        if (way == SCAN_SPLIT) {
+        if (way == SCAN_SPLIT)
             scan_members(s, i);
-            i = node->skip;
-            continue;
-        }
-        if (d > 1 || bit_of(s->at[0].bytes, node->byte))
+        else if (d > 1)
             count_work(k, nodes_of(trie, i));
         if (way == SCAN_ON && node->token < node[1].token && !s->way)
             offer_once(k, s->parent, &s->at[d]);
         else if (way == SCAN_ON && s->on_way[d])
             add_tokens(k, s->way, node);
-        i = way == SCAN_ON ? i + 1 : node->skip;
+        i = pass_dead(s, way == SCAN_ON ? i + 1 : node->skip, end);
     }
+}
+
+/* Where a scan begins for a byte: at the node of its group, or at its own if the group cannot be taken at once. */
+static uint32_t first_node(const struct completion *k, const struct positions *from, uint32_t byte)
+{
+    const struct matcher *m = &k->c->matcher;
+    const struct token_trie *trie = k->c->trie;
+    uint32_t i = trie->grouped_first[byte];
+    if (i == trie->grouped_end)
+        return i;
+    uint32_t class = m->group_class[trie->node[i].byte], group = class - m->g->n_class;
+    if (class < m->g->n_class || completion_group_read(from, group) == completion_group_bytes(group))
+        return i;
+    return trie->first[byte] == trie->n_node ? trie->grouped_end : trie->first[byte];
 }
 
 static void scan_tokens(struct completion *k, uint32_t parent, const struct positions *from, const struct way *way)
@@ -254,14 +288,15 @@ static void scan_tokens(struct completion *k, uint32_t parent, const struct posi
     s.at[0] = *from;
     s.of_class[1] = -1;
     k->scan++;
+    count_work(k, completion_bytes_read(k, from));
     const struct token_trie *trie = k->c->trie;
-    for (uint32_t b = 0, last = trie->grouped_end; b < 256; b++) {
-        uint32_t i = trie->grouped_first[b];
-        if (bit_of(from->bytes, b) && i != last && i != trie->grouped_end)
-            scan_nodes(&s, last = i, trie->node[i].skip);
-        else if (from->bytes[b >> 6] >> (b & 63) == 0)
-            b |= 63;
-    }
+    uint32_t last = trie->grouped_end;
+    for (uint32_t w = 0; w < 4; w++)
+        for (uint64_t left = from->bytes[w]; left; left &= left - 1) {
+            uint32_t i = first_node(k, from, w * 64 + (uint32_t)__builtin_ctzll(left));
+            if (i != last && i != trie->grouped_end)
+                scan_nodes(&s, last = i, trie->node[i].skip);
+        }
 }
 
 /* A counted leaf at the border of an item, at least two more needed: k->left is filled, by items. */

@@ -48,7 +48,7 @@ struct positions {
     uint32_t id;       /* of the list that holds them; 0: none */
     int complete;      /* the end of the text is here */
     int offered;       /* where there is no list to say it */
-    uint64_t bytes[4]; /* what one of them reads */
+    uint64_t bytes[4]; /* what one of them reads on a shortest path */
 };
 
 struct position_list {
@@ -157,9 +157,18 @@ void completion_add_way(struct completion *k, uint32_t set, const struct way *wa
 
 /* ---- completion_positions.c ---------------------------------------------------------------------------------------------------------- */
 
-uint32_t completion_frame_weight(struct completion *k, uint32_t frame);
+/* Weight from behind a call to the end; find: where it is not known yet. */
+uint32_t completion_find_frame_weight(struct completion *k, uint32_t frame);
+static inline uint32_t completion_frame_weight(struct completion *k, uint32_t frame)
+{
+    uint32_t weight_left = frame ? frame_at(&k->c->matcher, frame)->weight_left : 1;
+    return weight_left ? weight_left - 1 : completion_find_frame_weight(k, frame);
+}
 /* Weight of the lightest text from a position to the end. */
-uint32_t completion_weight_left(struct completion *k, const struct position *p);
+static inline uint32_t completion_weight_left(struct completion *k, const struct position *p)
+{
+    return completion_add(completion_rule_weight(k, p->state, p->count), completion_frame_weight(k, p->frame));
+}
 /* No less than the tokens from a position to the end, if every text can be spelled: those of its parts, each for itself. */
 int64_t completion_bound(struct completion *k, const struct position *p);
 /* The same of any state of the rule of a position, as many items of a count or more having come. */
@@ -169,18 +178,35 @@ void completion_items(struct completion *k, uint32_t rule,
                       void (*of)(void *arg, const struct trie_node *node, uint32_t items), void *arg);
 /* Items that one token can be, of a counted leaf: [j]. */
 const uint8_t *completion_lengths(struct completion *k, uint32_t rule);
-/* Counts of a leaf are covered by lengths, not by walking, while more than one item has to come, if an item can be a token. */
-int completion_is_covered(struct completion *k, const struct position *p);
+/* Counts of a leaf are covered by lengths, not by walking, while more than one item has to come, if an item can be a token. find: at the
+ * border of an item. */
+int completion_find_covered(struct completion *k, const struct position *p);
+static inline int completion_is_covered(struct completion *k, const struct position *p)
+{
+    return k->at_begin[p->state] && completion_find_covered(k, p);
+}
 
 /* Where a text may be that has come to a position; that has read one more byte, the depth'th of a token; one more whole token.
  * Filled lists are valid until the next call for the same depth, and until they are forgotten. */
 void completion_positions_at(struct completion *k, struct position p, struct positions *l);
 void completion_positions_read(struct completion *k, const struct positions *from, uint8_t byte, uint32_t depth,
                                struct positions *to);
+/* The bytes of a group, its first one as bit 0; those of them that go on. */
+static inline uint64_t completion_group_bytes(uint32_t group)
+{
+    return (UINT64_C(1) << (byte_group[group].high - byte_group[group].low + 1)) - 1;
+}
+static inline uint64_t completion_group_read(const struct positions *from, uint32_t group)
+{
+    uint32_t low = byte_group[group].low;
+    return from->bytes[low >> 6] >> (low & 63) & completion_group_bytes(group);
+}
 /* Behind the bytes of a group, which are several classes. 0: none is read; 1: all lead to one list; 2: to several, or there is no space
  * to tell. */
 int completion_positions_group(struct completion *k, const struct positions *from, uint32_t group, uint32_t depth,
                                struct positions *to);
+/* Bytes that one of these positions reads, on a shortest path or not: how many that tokens begin with. */
+uint32_t completion_bytes_read(struct completion *k, const struct positions *l);
 /* edge: only that one is read. */
 #define COMPLETION_ANY_EDGE UINT32_MAX
 void completion_positions_token(struct completion *k, const struct positions *from, uint32_t edge,

@@ -14,12 +14,10 @@
 
 /* ---- weights -------------------------------------------------------------------------------------------------------------------- */
 
-uint32_t completion_frame_weight(struct completion *k, uint32_t frame)
+uint32_t completion_find_frame_weight(struct completion *k, uint32_t frame)
 {
     struct matcher *m = &k->c->matcher;
     uint32_t n = 0;
-    if (frame == 0)
-        return 0;
     k->frames[n++] = frame;
     while (n > 0) {
         struct frame *f = frame_at(m, k->frames[n - 1]);
@@ -46,11 +44,6 @@ uint32_t completion_frame_weight(struct completion *k, uint32_t frame)
         n--;
     }
     return frame_at(m, frame)->weight_left - 1;
-}
-
-uint32_t completion_weight_left(struct completion *k, const struct position *p)
-{
-    return completion_add(completion_rule_weight(k, p->state, p->count), completion_frame_weight(k, p->frame));
 }
 
 static int64_t tokens_of(int64_t weight)
@@ -116,12 +109,12 @@ const uint8_t *completion_lengths(struct completion *k, uint32_t rule)
     return lengths;
 }
 
-int completion_is_covered(struct completion *k, const struct position *p)
+int completion_find_covered(struct completion *k, const struct position *p)
 {
     const struct matcher *m = &k->c->matcher;
     uint32_t rule = m->g->owner[p->state];
     const struct rule *r = &m->g->rule[rule];
-    if (!r->counted || !r->leaf || !k->at_begin[p->state] || (int64_t)r->min - p->count < 2)
+    if (!r->counted || !r->leaf || (int64_t)r->min - p->count < 2)
         return 0;
     if (!k->coverable[rule]) {
         int single = completion_lengths(k, rule)[1];
@@ -241,18 +234,36 @@ static void keep_readers(struct completion *k, struct positions *l)
     uint32_t n = 0;
     memset(l->bytes, 0, sizeof l->bytes);
     for (uint32_t i = 0; i < l->n; i++) {
-        int covered = completion_is_covered(k, &l->p[i]), reads = covered;
-        k->c->matcher.meter.done += 2 + (g->first[l->p[i].state + 1] - g->first[l->p[i].state]) / 2;
-        for (uint32_t e = g->first[l->p[i].state]; e < g->first[l->p[i].state + 1] && !covered; e++) {
+        struct position p = l->p[i];
+        int covered = completion_is_covered(k, &p), reads = covered;
+        uint32_t frame = completion_frame_weight(k, p.frame),
+                 weight = completion_add(completion_rule_weight(k, p.state, p.count), frame);
+        k->c->matcher.meter.done += 2 + (g->first[p.state + 1] - g->first[p.state]) / 2;
+        for (uint32_t e = g->first[p.state]; e < g->first[p.state + 1] && !covered; e++) {
             const struct edge *edge = &g->edge[e];
             reads |= edge->kind < EDGE_EMPTY && edge->kind != EDGE_CALL;
-            if (edge->kind == EDGE_BYTES)
+            if (edge->kind == EDGE_BYTES && weight >= k->weight[e] &&
+                completion_add(completion_rule_weight(k, edge->to, p.count), frame) == weight - k->weight[e])
                 allow_bytes(l->bytes, edge->low, edge->high);
         }
         if (reads)
-            l->p[n++] = l->p[i];
+            l->p[n++] = p;
     }
     l->n = n;
+}
+
+uint32_t completion_bytes_read(struct completion *k, const struct positions *l)
+{
+    const struct grammar *g = k->c->matcher.g;
+    uint64_t read[4] = {0};
+    uint32_t n = 0;
+    for (uint32_t i = 0; i < l->n; i++)
+        for (uint32_t e = g->first[l->p[i].state]; e < g->first[l->p[i].state + 1]; e++)
+            if (g->edge[e].kind == EDGE_BYTES && !completion_is_covered(k, &l->p[i]))
+                allow_bytes(read, g->edge[e].low, g->edge[e].high);
+    for (int w = 0; w < 4; w++)
+        n += (uint32_t)__builtin_popcountll(read[w] & k->c->trie->begins[w]);
+    return n;
 }
 
 /* ---- lists ---------------------------------------------------------------------------------------------------------------------- */
@@ -348,7 +359,7 @@ int completion_positions_group(struct completion *k, const struct positions *fro
 {
     const struct matcher *m = &k->c->matcher;
     uint32_t low = byte_group[group].low, high = byte_group[group].high, class = m->g->n_class + group, id = 0;
-    uint64_t all = (UINT64_C(1) << (high - low + 1)) - 1, read = from->bytes[low >> 6] >> (low & 63) & all;
+    uint64_t all = completion_group_bytes(group), read = completion_group_read(from, group);
     if (!read)
         return 0;
     if (read != all || !from->id)

@@ -117,8 +117,10 @@ static void lay_out(struct token_trie *trie, const struct sorted *s, uint32_t *o
     trie->node[trie->n_node] = (struct trie_node){.skip = trie->n_node, .token = trie->n_token};
     for (int b = 0; b < 256; b++)
         trie->first[b] = trie->n_node;
-    for (uint32_t i = 0; i < trie->n_node; i = trie->node[i].skip)
+    for (uint32_t i = 0; i < trie->n_node; i = trie->node[i].skip) {
         trie->first[trie->node[i].byte] = i;
+        set_bit(trie->begins, trie->node[i].byte);
+    }
     trie->spells = 1;
     for (int b = 0; b <= 0xF4; b++) {
         uint32_t i = trie->first[b];

@@ -38,6 +38,7 @@ struct token_trie {
     uint32_t *first_member;        /* [grouped_end - grouped + 1] by grouped node: where its members begin */
     uint32_t *member;              /* [n_node] */
     uint32_t first[256];           /* the node of depth 1 by its byte; n_node: none */
+    uint64_t begins[4];            /* bits: bytes that have one */
     int spells;          /* every byte of UTF-8 is a token: any text can be spelled, in no more tokens than bytes */
     uint32_t *token;     /* [2 * n_token] those of the trie of bytes, those of the grouped trie */
     uint8_t *characters; /* [2 * n_token] of each: bytes that begin one; UINT8_MAX also: more */
