@@ -5,6 +5,7 @@
 
 #include "base/half.h"
 #include "base/hash.h"
+#include "base/page.h"
 #include "kernel/kernel.h"
 
 #include <math.h>
@@ -41,13 +42,12 @@ struct guarded {
     size_t size;
 };
 
-enum { PAGE = 4096 };
-
 static struct guarded guarded_new(size_t size)
 {
-    size = (size + PAGE - 1) / PAGE * PAGE;
-    char *p = mmap(NULL, size + PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    if (p == MAP_FAILED || mprotect(p + size, PAGE, PROT_NONE) != 0) {
+    const size_t page = page_bytes();
+    size = (size + page - 1) / page * page;
+    char *p = mmap(NULL, size + page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (p == MAP_FAILED || mprotect(p + size, page, PROT_NONE) != 0) {
         perror("kernels: no memory for the test");
         exit(1);
     }

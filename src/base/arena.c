@@ -2,6 +2,7 @@
 #include "base/arena.h"
 
 #include "base/error.h"
+#include "base/page.h"
 #include "base/reqmem.h"
 
 #include <errno.h>
@@ -69,7 +70,7 @@ static unsigned long long in_use(int field)
     char *at = text;
     for (int i = 0; i < field; i++)
         strtoull(at, &at, 10);
-    return strtoull(at, NULL, 10) * (unsigned long long)sysconf(_SC_PAGESIZE);
+    return strtoull(at, NULL, 10) * page_bytes();
 }
 
 /* Which limit forbade a mapping: the kernel reports the same errno for all. */

@@ -3,6 +3,7 @@
 #include "base/coroutine.h"
 
 #include "base/error.h"
+#include "base/page.h"
 
 #include <assert.h>
 #include <stdint.h>
@@ -36,8 +37,6 @@ enum { STACK = 1 << 20 };
 #else
 enum { STACK = 192 << 10 };
 #endif
-enum { GUARD = 4096 };
-
 enum { IDLE, PAUSED, RUNNING };
 
 struct coroutine {
@@ -56,16 +55,17 @@ size_t coroutine_bytes(void) { return STACK + sizeof(struct coroutine); }
 
 int coroutine_create(struct coroutine **out, struct error *err)
 {
+    const size_t guard = page_bytes();
     struct coroutine *co = calloc(1, sizeof *co);
-    char *p = co ? mmap(NULL, GUARD + STACK, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0)
+    char *p = co ? mmap(NULL, guard + STACK, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0)
                  : MAP_FAILED;
-    if (p == MAP_FAILED || mprotect(p, GUARD, PROT_NONE) != 0) {
+    if (p == MAP_FAILED || mprotect(p, guard, PROT_NONE) != 0) {
         if (p != MAP_FAILED)
-            munmap(p, GUARD + STACK);
+            munmap(p, guard + STACK);
         free(co);
         return error_set(err, ERR_MEMORY, "no memory for a stack of %d bytes", STACK);
     }
-    co->stack = p + GUARD;
+    co->stack = p + guard;
     *out = co;
     return 0;
 }
@@ -75,7 +75,7 @@ void coroutine_destroy(struct coroutine *co)
     if (!co)
         return;
     coroutine_abandon(co);
-    munmap(co->stack - GUARD, GUARD + STACK);
+    munmap(co->stack - page_bytes(), page_bytes() + STACK);
     free(co);
 }
 

@@ -3,6 +3,7 @@
 
 #include "base/checked.h"
 #include "base/error.h"
+#include "base/page.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -79,7 +80,6 @@ char *file_read_regular(const char *path, size_t most, size_t *n, struct error *
 
 void file_drop_cache(int fd, uint64_t offset, uint64_t n)
 {
-    enum { PAGE = 4096 };
-    uint64_t begin = round_down(offset, PAGE);
-    posix_fadvise(fd, (off_t)begin, (off_t)(round_up(offset + n, PAGE) - begin), POSIX_FADV_DONTNEED);
+    const uint64_t page = page_bytes(), begin = round_down(offset, page);
+    posix_fadvise(fd, (off_t)begin, (off_t)(round_up(offset + n, page) - begin), POSIX_FADV_DONTNEED);
 }

@@ -5,6 +5,7 @@
 #include "base/checked.h"
 #include "base/cpu.h"
 #include "base/error.h"
+#include "base/page.h"
 #include "base/pool.h"
 #include "engine/machine_memory.h"
 
@@ -29,7 +30,7 @@ static int add_segments(struct dl_phdr_info *info, size_t size, void *sum)
     (void)size;
     for (int i = 0; i < info->dlpi_phnum; i++)
         if (info->dlpi_phdr[i].p_type == PT_LOAD)
-            *(uint64_t *)sum += round_up(info->dlpi_phdr[i].p_memsz, 4096);
+            *(uint64_t *)sum += round_up(info->dlpi_phdr[i].p_memsz, page_bytes());
     return 0;
 }
 

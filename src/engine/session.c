@@ -5,6 +5,7 @@
 #include "base/error.h"
 #include "base/hash.h"
 #include "base/log.h"
+#include "base/page.h"
 #include "engine/machine_memory.h"
 #include "engine/prompt.h"
 #include "model/forced_routes.h"
@@ -80,8 +81,8 @@ static int lock_memory(const struct session *s, struct error *err)
 /* The user may set a budget above the cgroup's limit. The warning comes before the kernel swaps stoker out or kills it. */
 static void compare_with_limit(const struct plan *p)
 {
-    uint64_t limit = machine_limit("");
-    if (p->total / 4096 > limit / 4096) /* limits are whole pages */
+    uint64_t limit = machine_limit(""), page = page_bytes();
+    if (p->total / page > limit / page) /* limits are whole pages */
         log_line(LOG_WARN,
                  "the plan takes %llu bytes and the cgroup allows %llu: the kernel may swap stoker out or kill it; %s "
                  "%llu",

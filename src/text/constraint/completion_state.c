@@ -1,14 +1,14 @@
 /* Makes the tables of completion, and finds the distances of whole states: governed text, and phases that have to be left. */
 #include "text/constraint/completion_inner.h"
 
+#include "base/checked.h"
 #include "base/error.h"
+#include "base/page.h"
 #include "text/constraint/reserve.h"
 #include "text/tokenizer/tokenizer.h"
 
 #include <stdlib.h>
 #include <string.h>
-
-enum { PAGE = 4096 };
 
 /* What is known of the grammar, in a fixed arena or in one that measures. */
 static void lay_out_tables(struct completion *k, const struct grammar *g, struct arena *a)
@@ -28,7 +28,7 @@ static void lay_out_tables(struct completion *k, const struct grammar *g, struct
 /* What counting needs besides, from the next page on. */
 static void lay_out_scratch(struct completion *k, struct arena *a)
 {
-    k->level = arena_alloc_aligned(a, (COMPLETION_DEPTH + 1) * sizeof *k->level, PAGE);
+    k->level = arena_alloc_aligned(a, (COMPLETION_DEPTH + 1) * sizeof *k->level, page_bytes());
     k->frames = arena_array(a, COMPLETION_FRAMES, sizeof *k->frames);
     k->table = arena_array(a, COMPLETION_TABLE, sizeof *k->table);
     k->pending = arena_array(a, COMPLETION_PENDING, sizeof *k->pending);
@@ -48,7 +48,7 @@ static size_t measure(const struct grammar *g, size_t *tables)
     struct arena a;
     arena_init_measuring(&a);
     lay_out_tables(&k, g, &a);
-    *tables = (a.peak + PAGE - 1) / PAGE * PAGE;
+    *tables = round_up(a.peak, page_bytes());
     lay_out_scratch(&k, &a);
     return arena_measured(&a);
 }

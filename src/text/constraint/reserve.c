@@ -2,10 +2,9 @@
 #include "text/constraint/reserve.h"
 
 #include "base/error.h"
+#include "base/page.h"
 
 #include <sys/mman.h>
-
-enum { PAGE = 4096 };
 
 int reserve(struct arena *a, size_t bytes, struct error *err)
 {
@@ -18,7 +17,8 @@ int reserve(struct arena *a, size_t bytes, struct error *err)
 
 void reserve_discard(const struct arena *a, const void *from)
 {
-    uint8_t *end = a->base + a->size, *page = (uint8_t *)(((uintptr_t)from + PAGE - 1) / PAGE * PAGE);
+    const size_t size = page_bytes();
+    uint8_t *end = a->base + a->size, *page = (uint8_t *)(((uintptr_t)from + size - 1) / size * size);
     if (page < end)
         madvise(page, (size_t)(end - page), MADV_DONTNEED);
 }
