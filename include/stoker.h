@@ -87,7 +87,7 @@ struct stoker_options {
     int slots[STOKER_CLASSES]; /* [n_slots] expert slots of each class instead of the plan's (research) */
     int n_slots;               /* as many as the model has classes; 0: the plan's slots */
     const char *kv;            /* type of keys and values: "f16" (default) or "f32" */
-    const char *cpu_tier;      /* the highest tier of kernels to use: "scalar", "avx2", "avx512" */
+    const char *cpu_tier;      /* highest tier of kernels: "scalar"; "avx2", "avx512"; arm64: "neon", "i8mm" */
     const char *reader;        /* how experts are read: "uring", "threads", "buffered"; NULL: the best that works */
     int reader_depth;          /* pieces of reads in flight, at most 4096 */
     double read_timeout;       /* seconds until a read counts as lost, at most 1e6; 0: 120 */
@@ -590,8 +590,8 @@ int stoker_plan(struct stoker_plan *out, const char *path, const struct stoker_o
  * least, "available" or "cgroup". */
 uint64_t stoker_memory_left(const char **from);
 
-/* The tier whose kernels multiply with weights of a block type, such as "q4_K" in any case, on this CPU: "scalar", "avx2" or "avx512";
- * static. NULL: nothing multiplies with that type. */
+/* The tier whose kernels multiply with weights of a block type, such as "q4_K" in any case, on this CPU: "scalar", "avx2", "avx512",
+ * "neon" or "i8mm"; static. NULL: nothing multiplies with that type. */
 const char *stoker_kernel_tier(const char *type);
 
 /* Fills *out with the plan of an engine. */

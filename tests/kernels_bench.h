@@ -51,7 +51,7 @@ static struct xq bench_rows(enum act_family f, int m, int k)
     float *v = malloc((size_t)k * 4);
     for (int r = 0; v && r < m; r++) {
         activation_row(v, k, VALUES_RANDOM, r);
-        kernels_for(TIER_AVX512)->quantise(&x, r, v);
+        kernels_for(cpu_best_tier())->quantise(&x, r, v);
     }
     free(v);
     return x;
@@ -210,7 +210,7 @@ static void read_narrow(const uint8_t *p, size_t bytes)
 
 static void plain_read(const uint8_t *p, size_t bytes)
 {
-    (cpu_best_tier() == TIER_AVX512 ? read_wide : read_narrow)(p, bytes);
+    (cpu_best_tier() == TIER_COUNT - 1 ? read_wide : read_narrow)(p, bytes);
 }
 
 static void *dot_run(void *p)

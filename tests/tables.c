@@ -93,8 +93,12 @@ static void check(const char *model, int tokens, int layers)
     else {
         expect(!on_disk[0] && !on_disk[1], "a table is on disk though all is resident");
         for (int i = 0; i < 3; i++) {
-            struct setting s = {
-                .tier = TIER_AVX512, .threads = 2, .chunk = 7 + 13 * i, .backend = backend[i], .depth = 8, .n_ctx = 64};
+            struct setting s = {.tier = TIER_COUNT - 1,
+                                .threads = 2,
+                                .chunk = 7 + 13 * i,
+                                .backend = backend[i],
+                                .depth = 8,
+                                .n_ctx = 64};
             if (learn(&s, &l, on_disk, &left, &err))
                 expect(0, "%s: %s", describe(&s), err.text);
             expect(on_disk[0] == tokens && on_disk[1] == layers, "%s: not the tables that should be on disk",

@@ -4,12 +4,25 @@
 #include <sched.h>
 #include <stdio.h>
 #include <string.h>
+#if defined(__aarch64__)
+#include <asm/hwcap.h>
+#include <sys/auxv.h>
+#endif
 
+#if defined(__aarch64__)
+static const char *const names[TIER_COUNT] = {"scalar", "neon", "i8mm"};
+static const char list[] = "scalar, neon and i8mm";
+#else
 static const char *const names[TIER_COUNT] = {"scalar", "avx2", "avx512"};
+static const char list[] = "scalar, avx2 and avx512";
+#endif
 
 enum cpu_tier cpu_best_tier(void)
 {
-#if defined(__x86_64__)
+#if defined(__aarch64__)
+    if (getauxval(AT_HWCAP) & HWCAP_ASIMDDP)
+        return getauxval(AT_HWCAP2) & HWCAP2_I8MM ? TIER_I8MM : TIER_NEON;
+#elif defined(__x86_64__)
     __builtin_cpu_init();
     int avx2 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
 #if !defined(__clang__) || __clang_major__ >= 16
@@ -26,6 +39,8 @@ enum cpu_tier cpu_best_tier(void)
 }
 
 const char *cpu_tier_name(enum cpu_tier t) { return names[t]; }
+
+const char *cpu_tier_list(void) { return list; }
 
 int cpu_tier_by_name(const char *name)
 {

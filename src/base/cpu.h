@@ -2,17 +2,25 @@
 #ifndef BASE_CPU_H
 #define BASE_CPU_H
 
-/* Ascending: a higher tier may use everything of a lower one of its architecture. */
+/* Those of the architecture that we are compiled for, ascending: a higher tier may use everything of a lower one. */
+#if defined(__aarch64__)
+/* neon: with dot products of bytes, as most CPUs since 2018; i8mm: with products of byte matrices */
+enum cpu_tier { TIER_SCALAR, TIER_NEON, TIER_I8MM, TIER_COUNT };
+#else
 enum cpu_tier { TIER_SCALAR, TIER_AVX2, TIER_AVX512, TIER_COUNT };
+#endif
 
 /* The best tier that this CPU and the operating system support. */
 enum cpu_tier cpu_best_tier(void);
 
-/* "scalar", "avx2" or "avx512"; static. */
+/* "scalar", "avx2", "avx512", "neon", "i8mm"; static. */
 const char *cpu_tier_name(enum cpu_tier t);
 
 /* enum cpu_tier; -1: no tier of that name. */
 int cpu_tier_by_name(const char *name);
+
+/* The names of all of them, as in "scalar, avx2 and avx512"; static. */
+const char *cpu_tier_list(void);
 
 /* Cores that the cgroup's quota of processor time amounts to, rounded up; 0: no quota, or it cannot be read. */
 int cpu_quota_cores(void);

@@ -34,7 +34,7 @@ static int read_names(struct session_options *to, const struct stoker_options *o
     if (o->cpu_tier) {
         int t = cpu_tier_by_name(o->cpu_tier);
         if (t < 0)
-            return error_set(err, ERR_INPUT, "--cpu-tier %.40s: scalar, avx2 and avx512 are possible", o->cpu_tier);
+            return error_set(err, ERR_INPUT, "--cpu-tier %.40s: %s are possible", o->cpu_tier, cpu_tier_list());
         to->tier = (enum cpu_tier)t < to->tier ? (enum cpu_tier)t : to->tier;
     }
     if (!o->reader)

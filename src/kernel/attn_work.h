@@ -11,7 +11,6 @@
 
 #include "kernel/tiers.h"
 
-#include <immintrin.h>
 #include <string.h>
 
 enum { ROWS_V = 32 };
@@ -54,7 +53,7 @@ static inline void prefetch_rows(const struct attn_split *s, const void *base, i
         return;
     const char *a = row_at(s, base, p, d), *end = row_at(s, base, p + n, d);
     for (; a < end; a += 64)
-        _mm_prefetch(a, _MM_HINT_T0);
+        __builtin_prefetch(a);
 }
 
 /* The sum of the weights of query j over its rows, which were gathered: each in the lane of its position. */

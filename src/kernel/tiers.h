@@ -27,6 +27,14 @@ void fill_float_avx512(struct kernels *k);
 void fill_vec_avx512(struct kernels *k);
 void fill_attn_avx512(struct kernels *k);
 void fill_recur_avx512(struct kernels *k);
+void fill_quantise_neon(struct kernels *k);
+void fill_tile_neon(struct kernels *k);
+void fill_dot_neon(struct kernels *k);
+void fill_float_neon(struct kernels *k);
+void fill_vec_neon(struct kernels *k);
+void fill_attn_neon(struct kernels *k);
+void fill_recur_neon(struct kernels *k);
+void fill_tile_i8mm(struct kernels *k);
 
 /* The thread's scratch of a tile: the unpacked panel, then for each row the sums of a group of weight rows. */
 enum { TILE_PANEL_BYTES = 16384, TILE_GROUP = 32 };

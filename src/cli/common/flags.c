@@ -483,7 +483,7 @@ struct flag_table model_flags(struct stoker_options *o)
          "recurrent states kept a sequence, besides its own (default 1; serve: 4)"},
         {"--kv", NULL, FLAG_TEXT, &o->kv, 0, 0, "f16|f32", "element of keys and values (default f16)"},
         {"--threads", "-t", FLAG_INT, &o->n_threads, 1, 256, "N", "compute threads (default: usable cores)", "-1"},
-        {"--cpu-tier", NULL, FLAG_TEXT, &o->cpu_tier, 0, 0, "scalar|avx2|avx512", "caps the tier of kernels"},
+        {"--cpu-tier", NULL, FLAG_TEXT, &o->cpu_tier, 0, 0, "scalar|avx2|avx512|neon|i8mm", "caps the tier of kernels"},
         {"--exact", NULL, FLAG_SWITCH, &o->exact, 0, 0, NULL, "decoded weights, f32 activations (slow)"},
         {"--lock", NULL, FLAG_SWITCH, &o->lock, 0, 0, NULL, "the plan's memory may not be swapped out (mlock)"},
         {"--slots", NULL, FLAG_SLOTS, o, 0, 0, "N[,N]", "expert slots per class (tests, research)"},

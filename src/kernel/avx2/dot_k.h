@@ -6,8 +6,8 @@
 #ifndef KERNEL_AVX2_DOT_K_H
 #define KERNEL_AVX2_DOT_K_H
 
-#include "kernel/avx2/dot_rows.h"
 #include "kernel/avx2/step.h"
+#include "kernel/dot_rows.h"
 
 /* v + a * b in pairs of int16. */
 INL __m256i add_products(__m256i v, __m256i a, __m256i b)

@@ -4,8 +4,8 @@
  * Every load lies inside its block. The loop over rows and the prefetching are in dot_rows.h. */
 #if defined(__x86_64__)
 #include "format/grids.h"
-#include "kernel/avx2/dot_rows.h"
 #include "kernel/avx512/simd.h"
+#include "kernel/dot_rows.h"
 #include "kernel/small_block.h"
 #include "kernel/tiers.h"
 #include "kernel/unpack.h"

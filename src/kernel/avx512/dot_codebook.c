@@ -10,9 +10,9 @@
  * What is summed is that of avx2/dot_k.h, so are the bits. Every load lies inside its block. */
 #if defined(__x86_64__)
 #include "format/grids.h"
-#include "kernel/avx2/dot_rows.h"
 #include "kernel/avx2/step.h"
 #include "kernel/avx512/sums.h"
+#include "kernel/dot_rows.h"
 #include "kernel/tiers.h"
 
 enum { ENTRIES = 64 /* of a grid, in two registers */ };

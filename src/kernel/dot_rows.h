@@ -3,30 +3,39 @@
  * Weights are read once and prefetched, about 12 KB ahead in file order and on into what the thread reads next: with tens of
  * instructions a cache line the core's own window holds too few misses (22 to 60 GB/s without it, all of DRAM with it, on two
  * cores of AMD family 26). A prefetch may point anywhere; it never faults. */
-#ifndef KERNEL_AVX2_DOT_ROWS_H
-#define KERNEL_AVX2_DOT_ROWS_H
+#ifndef KERNEL_DOT_ROWS_H
+#define KERNEL_DOT_ROWS_H
 
 #include "kernel/unpack.h"
 
+#include <string.h>
+
+/* A float sum of each of four weight rows. */
+#if defined(__x86_64__)
 #include <immintrin.h>
+typedef __m128 sums_t;
+#elif defined(__aarch64__)
+#include <arm_neon.h>
+typedef float32x4_t sums_t;
+#endif
 
 enum { AHEAD = 12288 };
 
 /* Some activation rows times the four weight rows at p, rs bytes apart: sum[i] for row[i]; next: where to prefetch. */
 typedef void four_rows_fn(const uint8_t *p, size_t rs, size_t step_bytes, const struct xq *x, const int *row,
-                          uintptr_t next, __m128 *sum);
+                          uintptr_t next, sums_t *sum);
 
 static inline void prefetch_lines(uintptr_t p, size_t n)
 {
     for (size_t i = 0; i < n; i += 64)
-        _mm_prefetch((const char *)(p + i), _MM_HINT_T0);
+        __builtin_prefetch((const char *)(p + i));
 }
 
 /* m activation rows, 1 or 2. Fewer than four weight rows are done one at a time, as four rows that are the same one. */
 static inline void dot_rows(const struct wmat *w, int n0, int n1, const struct xq *x, const int m, const int *row,
                             float *const *out, const uint8_t *then, four_rows_fn *four_rows)
 {
-    __m128 sum[2];
+    sums_t sum[2];
     const size_t rs = w->row_bytes, step_bytes = type_row_bytes(type_info(w->type), STEP);
     const size_t ahead = (4 + AHEAD / (4 * rs) * 4) * rs;
     const uintptr_t base = (uintptr_t)w->data, end = base + (size_t)n1 * rs;
@@ -34,7 +43,7 @@ static inline void dot_rows(const struct wmat *w, int n0, int n1, const struct x
         for (int n = n0; n < n1; n++) {
             four_rows(w->data + (size_t)n * rs, 0, step_bytes, x, row, base + (size_t)n * rs, sum);
             for (int i = 0; i < m; i++)
-                _mm_store_ss(out[i] + n, sum[i]);
+                out[i][n] = sum[i][0];
         }
         return;
     }
@@ -46,19 +55,19 @@ static inline void dot_rows(const struct wmat *w, int n0, int n1, const struct x
             next = (then ? (uintptr_t)then : base + (size_t)n0 * rs) + (next - end);
         four_rows(w->data + (size_t)n * rs, rs, step_bytes, x, row, next, sum);
         for (int i = 0; i < m; i++)
-            _mm_storeu_ps(out[i] + n, sum[i]);
+            memcpy(out[i] + n, &sum[i], sizeof sum[i]);
     }
 }
 
 /* Walks the steps of the four rows: STEP_CALL adds the step at p (n blocks of 32, activations at at[i]) to acc[i]. */
 #define FOUR_ROWS(name, m, STEP_CALL)                                                                                  \
     static __attribute__((noinline)) void name(const uint8_t *p, size_t rs, size_t step_bytes, const struct xq *x,     \
-                                               const int *row, uintptr_t next, __m128 *sum)                            \
+                                               const int *row, uintptr_t next, sums_t *sum)                            \
     {                                                                                                                  \
-        __m128 acc[m];                                                                                                 \
+        sums_t acc[m];                                                                                                 \
         size_t at[m];                                                                                                  \
         for (int i = 0; i < (m); i++)                                                                                  \
-            acc[i] = _mm_setzero_ps();                                                                                 \
+            acc[i] = (sums_t){0};                                                                                      \
         for (int b = 0; b < x->n_steps; b++, p += step_bytes, next += 4 * step_bytes) {                                \
             const int n = step_values(x->n_cols, b) / 32;                                                              \
             (void)n;                                                                                                   \
