@@ -5,6 +5,7 @@
 #   make check      installs what is missing, builds, runs all tests
 #   make bench      kernel rates and the roofs of this machine
 #   make asan       everything again under AddressSanitizer and UBSan, tests included
+#   make check-arm  the program for arm64, emulated: the same bits as here
 #   make fuzz-NAME  tests/fuzz/NAME.c for ten minutes; fuzz-build: builds all of them
 #   make tidy       include layers, include circles, formatting
 #   make install    PREFIX=/usr/local DESTDIR=: program, model, manual, completions, unit of systemd; make uninstall
@@ -16,6 +17,9 @@
 ifeq ($(origin CC),default)
 CC := $(notdir $(or $(shell command -v gcc),$(shell command -v clang),cc))
 endif
+# What the compiler compiles for: x86_64, aarch64. Tools that run while we build are compiled for this machine.
+MACHINE := $(firstword $(subst -, ,$(shell $(CC) -dumpmachine)))
+HOST_CC ?= $(CC)
 BUILD  ?= build
 PREFIX ?= /usr/local
 OPT    ?= -O2
@@ -34,9 +38,13 @@ TIER =
 # Fuzzing is about what parses: it takes the kernels without instrumentation (clang needs half an hour for them with it).
 $(BUILD)/obj/kernel/%.o: SANITIZE = $(or $(SAN_KERNEL),$(SAN))
 $(BUILD)/obj/kernel/scalar/%.o: TIER = -O2 -fno-tree-vectorize -fno-tree-slp-vectorize
-ifeq ($(shell uname -m),x86_64)
+ifeq ($(MACHINE),x86_64)
 $(BUILD)/obj/kernel/avx2/%.o:   TIER = -O3 -mavx2 -mfma -mf16c
 $(BUILD)/obj/kernel/avx512/%.o: TIER = -O3 -mavx512f -mavx512bw -mavx512dq -mavx512vl -mavx512vnni -mavx2 -mfma -mf16c
+endif
+ifeq ($(MACHINE),aarch64)
+$(BUILD)/obj/kernel/neon/%.o:   TIER = -O3 -march=armv8.2-a+dotprod
+$(BUILD)/obj/kernel/i8mm/%.o:   TIER = -O3 -march=armv8.2-a+dotprod+i8mm
 endif
 
 LAYERS  = cli server engine text model store op kernel format base
@@ -64,7 +72,7 @@ $(BUILD)/obj/%.o: src/%.c Makefile | deps-check
 # The page at /: one document in a header, made by a tool that runs while we build.
 $(BUILD)/tools/page: tools/page.c src/base/sha256.c src/base/sha256.h | deps-check
 	@mkdir -p $(@D)
-	$(call say,cc) $(CC) -std=c11 -Isrc $(WARN) -O1 -o $@ tools/page.c src/base/sha256.c
+	$(call say,cc) $(HOST_CC) -std=c11 -Isrc $(WARN) -O1 -o $@ tools/page.c src/base/sha256.c
 $(BUILD)/gen/server/own/page_data.h: $(BUILD)/tools/page $(wildcard src/server/own/page/*)
 	@mkdir -p $(@D)
 	$(call say,make) $< src/server/own/page/index.html >$@.part && mv $@.part $@
@@ -123,6 +131,17 @@ bench: $(BUILD)/tests/kernels
 asan:
 	@WALKS=20 $(MAKE) --no-print-directory BUILD=build-asan OPT="-O1 -fno-omit-frame-pointer" \
 	    SAN="-fsanitize=address,undefined -fno-sanitize-recover=all" check
+
+# The program and its kernels for arm64 on Debian, by its cross compiler, and run by qemu.
+ARM_UNITS = unit/base/coroutine unit/base/cpu unit/base/file unit/base/half unit/base/sha256 unit/op/attention unit/op/moe \
+            unit/op/recur unit/op/rows unit/store/reader unit/store/weights
+ARM_TESTS = tests/kernels tests/golden
+check-arm: deps
+	@sh tools/deps.sh arm
+	@$(MAKE) --no-print-directory $(PARALLEL) $(BUILD)/stoker $(ARM_TESTS:%=$(BUILD)/%)
+	@$(MAKE) --no-print-directory $(PARALLEL) BUILD=build-arm CC=aarch64-linux-gnu-gcc HOST_CC="$(CC)" \
+	    build-arm/stoker $(ARM_TESTS:%=build-arm/%) $(ARM_UNITS:%=build-arm/tests/%)
+	@UNITS="$(ARM_UNITS)" sh tests/check_arm.sh $(BUILD) build-arm
 
 # The store, the queues and the laws under ThreadSanitizer: all of them, whatever fails. Laws of one model for each kind of loop that
 # threads share: a model takes a minute or two.
@@ -196,7 +215,7 @@ deb: all
 	@sh tools/deb.sh $(BUILD)
 
 clean:
-	rm -rf build build-asan build-clang build-fuzz build-tsan
+	rm -rf build build-arm build-asan build-clang build-fuzz build-tsan
 
 -include $(foreach l,$(LAYERS),$(patsubst %.o,%.d,$(call objects,$l))) $(patsubst %,%.d,$(UNITS) $(DRIVERS) $(EXAMPLES) $(FUZZ_TARGETS))
-.PHONY: all tests fuzz-build fuzz-targets deps deps-check demo check bench asan tsan soak load tidy install uninstall deb clean
+.PHONY: all tests fuzz-build fuzz-targets deps deps-check demo check check-arm bench asan tsan soak load tidy install uninstall deb clean

@@ -3,19 +3,20 @@
 #
 #   sh tools/deps.sh           installs what is missing (apt; sudo only when needed); silent when nothing is
 #   sh tools/deps.sh --check   installs nothing; one sentence and status 1 when something is missing
+#   sh tools/deps.sh arm       what compiling for arm64 and running that needs besides (Debian, Ubuntu)
 #
 # Present means: the compiler finds the header, the shell the program. The package manager is asked only when one is not found.
 set -u
 
-# header                  Debian, Ubuntu   Fedora           Arch
+# header                  Debian, Ubuntu   Fedora           Arch            library
 needs='
-liburing.h                liburing-dev     liburing-devel   liburing
-pcre2.h                   libpcre2-dev     pcre2-devel      pcre2
-jansson.h                 libjansson-dev   jansson-devel    jansson
-xxhash.h                  libxxhash-dev    xxhash-devel     xxhash
-zlib.h                    zlib1g-dev       zlib-devel       zlib
-histedit.h                libedit-dev      libedit-devel    libedit
-cmocka.h                  libcmocka-dev    libcmocka-devel  cmocka
+liburing.h                liburing-dev     liburing-devel   liburing        uring
+pcre2.h                   libpcre2-dev     pcre2-devel      pcre2           pcre2-8
+jansson.h                 libjansson-dev   jansson-devel    jansson         jansson
+xxhash.h                  libxxhash-dev    xxhash-devel     xxhash          xxhash
+zlib.h                    zlib1g-dev       zlib-devel       zlib            z
+histedit.h                libedit-dev      libedit-devel    libedit         edit
+cmocka.h                  libcmocka-dev    libcmocka-devel  cmocka          cmocka
 '
 
 has_programs() { command -v make >/dev/null 2>&1 && command -v xz >/dev/null 2>&1; }
@@ -42,6 +43,41 @@ for m in apt-get:2 dnf:3 pacman:4; do
     command -v "${m%:*}" >/dev/null 2>&1 && manager=${m%:*} column=${m#*:} && break
 done
 
+# apt-get as root; as_root says with what
+become_root() {
+    as_root=
+    [ "$(id -u)" -eq 0 ] && return
+    as_root=sudo
+    if ! command -v sudo >/dev/null 2>&1; then
+        echo "stoker needs$missing and there is no sudo; run as root: apt-get install$missing" >&2
+        exit 1
+    fi
+}
+apt() { $as_root env DEBIAN_FRONTEND=noninteractive apt-get -qq -o=Dpkg::Use-Pty=0 "$@" >/dev/null; }
+
+# The cross compiler, the libraries of arm64 beside ours, and the emulator.
+if [ "${1:-}" = arm ]; then
+    cc=aarch64-linux-gnu-gcc
+    emulator() { command -v qemu-aarch64 >/dev/null 2>&1 || command -v qemu-aarch64-static >/dev/null 2>&1; }
+    # headers of this machine's libraries are found too: only the linker knows whether those of arm64 are there
+    complete() {
+        libraries=$(echo "$needs" | awk 'NF { print "-l" $5 }')
+        finds $headers && echo 'int main(void) { return 0; }' | $cc -x c -o /dev/null - $libraries >/dev/null 2>&1
+    }
+    command -v $cc >/dev/null 2>&1 && complete && emulator && exit 0
+    missing=" gcc-aarch64-linux-gnu libc6-dev-arm64-cross$(echo "$needs" | awk 'NF { printf " %s:arm64", $2 }')"
+    emulator || missing="$missing qemu-user"
+    if [ $manager != apt-get ]; then
+        echo "compiling for arm64 needs$missing (Debian's names), which only apt-get installs here" >&2
+        exit 1
+    fi
+    become_root
+    echo "installing$missing" >&2
+    $as_root dpkg --add-architecture arm64 && apt update && apt install -y --no-install-recommends $missing && complete && exit 0
+    echo "installing$missing failed; see apt's messages above" >&2
+    exit 1
+fi
+
 missing=
 if cc=$(compiler) && finds; then
     finds $headers && has_programs && exit 0
@@ -66,16 +102,7 @@ pacman) echo "stoker needs$missing; run: sudo pacman -S --needed$missing" >&2 &&
 *) echo "stoker needs$missing (Debian's names); install them with this system's package manager" >&2 && exit 1 ;;
 esac
 
-as_root=
-if [ "$(id -u)" -ne 0 ]; then
-    as_root=sudo
-    if ! command -v sudo >/dev/null 2>&1; then
-        echo "stoker needs$missing and there is no sudo; run as root: apt-get install$missing" >&2
-        exit 1
-    fi
-fi
-apt() { $as_root env DEBIAN_FRONTEND=noninteractive apt-get -qq -o=Dpkg::Use-Pty=0 "$@" >/dev/null; }
-
+become_root
 echo "installing$missing" >&2
 # Lists that are empty do not know the packages; lists that are old name files that are gone.
 apt-cache show $missing >/dev/null 2>&1 || apt update
