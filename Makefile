@@ -69,13 +69,15 @@ $(BUILD)/obj/%.o: src/%.c Makefile | deps-check
 	@mkdir -p $(@D)
 	$(call say,cc) $(COMPILE) $(TIER) -MMD -MP -c -o $@ $<
 
-# The page at /: one document in a header, made by a tool that runs while we build.
+# The page at /: one document in a header, made by a tool that runs while we build, and the parts that it loads when it needs them.
+PAGE_PARTS = third_party/katex/katex.min.js third_party/katex/katex.min.css third_party/highlight.js/highlight.min.js \
+             $(sort $(wildcard third_party/katex/fonts/*.woff2 src/server/own/page/later/*.js))
 $(BUILD)/tools/page: tools/page.c src/base/sha256.c src/base/sha256.h | deps-check
 	@mkdir -p $(@D)
 	$(call say,cc) $(HOST_CC) -std=c11 -Isrc $(WARN) -O1 -o $@ tools/page.c src/base/sha256.c
-$(BUILD)/gen/server/own/page_data.h: $(BUILD)/tools/page $(wildcard src/server/own/page/*)
+$(BUILD)/gen/server/own/page_data.h: $(BUILD)/tools/page $(wildcard src/server/own/page/*) $(PAGE_PARTS)
 	@mkdir -p $(@D)
-	$(call say,make) $< src/server/own/page/index.html >$@.part && mv $@.part $@
+	$(call say,make) $< src/server/own/page/index.html $(PAGE_PARTS) >$@.part && mv $@.part $@
 $(BUILD)/obj/server/own/page.o: $(BUILD)/gen/server/own/page_data.h
 
 # Scripts of shells as C literals.
@@ -192,12 +194,16 @@ tidy:
 BIN   = $(PREFIX)/bin
 SHARE = $(PREFIX)/share
 UNIT  = $(PREFIX)/lib/systemd/system
-INSTALLED = $(BIN)/stoker $(SHARE)/stoker/ember.gguf $(SHARE)/man/man1/stoker.1 $(SHARE)/bash-completion/completions/stoker \
+INSTALLED = $(BIN)/stoker $(SHARE)/stoker/ember.gguf $(SHARE)/doc/stoker/copyright $(SHARE)/man/man1/stoker.1 $(SHARE)/bash-completion/completions/stoker \
             $(SHARE)/zsh/site-functions/_stoker $(SHARE)/fish/vendor_completions.d/stoker.fish $(UNIT)/stoker.service
 
 install: all
 	install -D -m 755 $(BUILD)/stoker $(DESTDIR)$(BIN)/stoker
 	install -D -m 644 models/ember/ember.gguf $(DESTDIR)$(SHARE)/stoker/ember.gguf
+	install -d $(DESTDIR)$(SHARE)/doc/stoker
+	(cat LICENSE && for l in katex highlight.js; do printf '\n%s, a part of the page:\n\n' $$l && cat third_party/$$l/LICENSE || exit 1; done) \
+	    >$(DESTDIR)$(SHARE)/doc/stoker/copyright
+	chmod 644 $(DESTDIR)$(SHARE)/doc/stoker/copyright
 	install -D -m 644 packaging/stoker.1 $(DESTDIR)$(SHARE)/man/man1/stoker.1
 	install -D -m 644 src/cli/completion/stoker.bash $(DESTDIR)$(SHARE)/bash-completion/completions/stoker
 	install -D -m 644 src/cli/completion/stoker.zsh $(DESTDIR)$(SHARE)/zsh/site-functions/_stoker
@@ -208,7 +214,7 @@ install: all
 
 uninstall:
 	rm -f $(addprefix $(DESTDIR),$(INSTALLED))
-	-rmdir $(DESTDIR)$(SHARE)/stoker
+	-rmdir $(DESTDIR)$(SHARE)/stoker $(DESTDIR)$(SHARE)/doc/stoker
 
 # build/stoker_VERSION_ARCH.deb
 deb: all

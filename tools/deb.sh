@@ -19,7 +19,6 @@ mkdir "$root/usr/share/zsh/vendor-completions"
 mv "$root/usr/share/zsh/site-functions/_stoker" "$root/usr/share/zsh/vendor-completions/_stoker"
 rmdir "$root/usr/share/zsh/site-functions"
 gzip -9n "$root/usr/share/man/man1/stoker.1"
-install -D -m 644 LICENSE "$root/usr/share/doc/stoker/copyright"
 mkdir -p "$root/DEBIAN"
 
 # dpkg-shlibdeps wants to stand in a source package.

@@ -8,6 +8,7 @@
 
 static const struct route routes[] = {
     {"GET", "/", page_handle, ROUTE_OPEN | ROUTE_EARLY},
+    {"GET", "/page/*", page_handle_part, ROUTE_OPEN | ROUTE_EARLY},
     {"GET", "/health", own_health, ROUTE_OPEN},
     {"GET", "/props", own_props, 0},
     {"GET", "/slots", own_slots, 0},
