@@ -1,4 +1,4 @@
-// The page as a whole: theme, panel, keys of the keyboard, and the beginning.
+// The page as a whole: theme, and the beginning.
 
 /* ---- theme ---- */
 
@@ -13,7 +13,7 @@ const theme = (() => {
     b.querySelector('use').setAttribute('href', '#i-' + choice);
     b.title = label;
     b.setAttribute('aria-label', label);
-    anatomy.paint();
+    anatomy.now()?.paint();
     panel.redraw();
   }
   dark.addEventListener('change', apply);
@@ -25,43 +25,8 @@ const theme = (() => {
   apply();
 })();
 
-/* ---- the panel: beside the conversation, or a sheet over it ---- */
-
-const sheet = (() => {
-  const narrow = matchMedia('(max-width: 62rem)'), b = $('open-panel');
-  let open = !narrow.matches;
-  function apply() {
-    document.body.classList.toggle('no-panel', !open);
-    b.setAttribute('aria-expanded', String(open));
-    $('shade').hidden = !(open && narrow.matches);
-    if (open) { anatomy.paint(); panel.redraw(); }
-  }
-  function set(now) {
-    open = now;
-    apply();
-    if (narrow.matches) (open ? $('close-panel') : b).focus();
-  }
-  narrow.addEventListener('change', () => { open = !narrow.matches; apply(); });
-  b.addEventListener('click', () => set(!open));
-  $('close-panel').addEventListener('click', () => set(false));
-  $('shade').addEventListener('click', () => set(false));
-  apply();
-  return { toggle: () => set(!open), over: () => open && narrow.matches, close: () => set(false) };
-})();
-
-$('new-chat').addEventListener('click', () => chat.begin());
+$('new-chat').addEventListener('click', () => { if (sheets.over()) sheets.close(); chat.begin(); });
 $('open-settings').addEventListener('click', () => settings.open());
-
-document.addEventListener('keydown', e => {
-  const typing = /^(INPUT|TEXTAREA|SELECT)$/.test(e.target.tagName);
-  if (e.key === 'Escape' && !$('settings').open) {
-    if (sheet.over()) sheet.close(); else if (chat.running()) chat.stop(); else if (chat.editing()) $('stop-editing').click();
-  } else if (e.key === '/' && !typing && !e.ctrlKey && !e.metaKey && !e.altKey) { e.preventDefault(); $('chat-input').focus(); }
-  else if (e.altKey && !e.ctrlKey && !e.metaKey && !$('settings').open) {
-    const does = { KeyN: () => chat.begin(), KeyS: () => settings.open(), KeyE: () => sheet.toggle() }[e.code];
-    if (does) { e.preventDefault(); does(); }
-  }
-});
 
 /* ---- the beginning: a key if the server wants one, then the model's name ---- */
 
@@ -84,26 +49,25 @@ askForKey = why => {
 };
 
 async function begin() {
-  let models;
+  let all;
   for (;;) {
-    try { models = await getJson('v1/models'); break; } catch (e) {
+    try { all = (await getJson('v1/models')).data; break; } catch (e) {
       if (e.status === 401) return;
       problem(e.status === 503 ? 'The model is being loaded; this page goes on by itself.' : e.message);
       await new Promise(r => { setTimeout(r, 1500); });
     }
   }
-  const m = models.data[0];
   problem('');
   begun = true;
-  chat.setModel(m.id);
-  document.querySelector('[data-testid=model-name]').textContent = m.display_name || m.id;
-  document.title = `${m.display_name || m.id} · stoker`;
+  models.show(all);
   $('key-form').hidden = true;
   $('composer').hidden = false;
   $('hello').hidden = $('messages').childElementCount > 0;
-  if (!matchMedia('(pointer: coarse)').matches) $('chat-input').focus();
+  if (!matchMedia('(pointer: coarse)').matches) composer.focus();
+  if (chat.address()) chat.open(chat.address()); else composer.load('', () => undefined);
   panel.start();
-  anatomy.load();
+  setTimeout(store.words, 200); // what takes long in a search begins before somebody searches
+  anatomy.use(a => a.load());
   getJson('props').then(settings.defaults, () => {});
 }
 
@@ -113,5 +77,5 @@ $('key-form').addEventListener('submit', e => {
   if (apiKey && !begun) begin();
 });
 
-window.stoker = { renderMarkdown };
+window.stoker.renderMarkdown = renderMarkdown;
 if (document.documentElement.dataset.keys === '1') askForKey(''); else begin();

@@ -2,7 +2,8 @@
 // to http and https only, and nothing else of the text becomes an attribute. Every prefix of a document gives a result, in time
 // linear in its length, since answers are shown while they grow.
 //
-// Blocks: headings, paragraphs, fences, lists (nested, tasks), tables, quotes, rules. Inline: code, strong, emphasis, strike, links.
+// Blocks: headings, paragraphs, fences, lists (nested, tasks), tables, quotes, rules, formulas. Inline: code, strong, emphasis, strike, links,
+// formulas. A formula becomes its own source in an element of the class "math": maths.js sets it.
 
 const DEEPEST = 12; // lists and quotes within each other
 const ENTITY = { '&': '&amp;', '<': '&lt;', '>': '&gt;', '"': '&quot;', "'": '&#39;' };
@@ -12,6 +13,7 @@ const FENCE = /^ {0,3}(`{3,}|~{3,})[ \t]*([^`\n]*)$/;
 const HEADING = /^ {0,3}(#{1,6})(?:[ \t]+(.*))?$/;
 const RULE = /^ {0,3}(?:(?:\*[ \t]*){3,}|(?:-[ \t]*){3,}|(?:_[ \t]*){3,})$/;
 const QUOTE = /^ {0,3}> ?/;
+const FORMULA = /^ {0,3}(\$\$|\\\[)/;
 const ITEM = /^( {0,3})([-*+]|\d{1,9}[.)])(?:( +)(.*))?$/;
 
 /* ---- inline ---- */
@@ -21,6 +23,18 @@ const SPACE = /\s/;
 const LINK = /!?\[((?:[^[\]\\]|\\.){0,1000})\]\(\s*(https?:\/\/(?:[^\s()<>"]|\([^\s()<>"]{0,500}\)){1,2000})(?:\s+"[^"]{0,300}")?\s*\)/iy;
 const BARE = /https?:\/\/[^\s<>"'`*]{1,2000}/iy;
 const TAGS = { 1: 'em', 2: 'strong' };
+
+// A formula that begins at i: $..$ (no space inside its signs, no word against them: prices are none), $$..$$, \(..\), \[..\]; '' if
+// there is none. missing: closing signs that do not come any more.
+function formulaAt(s, i, missing) {
+  const two = s.slice(i, i + 2), close = { $$: '$$', '\\(': '\\)', '\\[': '\\]' }[two] || (s[i] === '$' ? '$' : '');
+  if (!close || missing.has(close)) return '';
+  const from = i + (close === '$' ? 1 : 2), to = s.indexOf(close, from);
+  if (to < 0) missing.set(close, true);
+  if (to <= from || to - from > 5000) return '';
+  if (close === '$' && (SPACE.test(s[from]) || SPACE.test(s[to - 1]) || s[to - 1] === '\\' || WORD.test(s[i - 1] || '') || WORD.test(s[to + 1] || ''))) return '';
+  return s.slice(i, to + close.length);
+}
 
 const link = (url, html) => `<a href="${escape(url)}" target="_blank" rel="noopener noreferrer nofollow">${html}</a>`;
 
@@ -57,7 +71,9 @@ function inline(s, links = true) {
   const put = (html, n) => { flush(); e.text(html); i += n; plain = i; };
   while (i < s.length) {
     const c = s[i];
-    if (c === '\\' && /[\\`*_~#|<>!&{}+.-]/.test(s[i + 1] || '')) put(escape(s[i + 1]), 2);
+    const formula = c === '$' || c === '\\' ? formulaAt(s, i, closers) : '';
+    if (formula) put(`<span class="math">${escape(formula)}</span>`, formula.length);
+    else if (c === '\\' && /[\\`*_~#|<>!&{}$+.-]/.test(s[i + 1] || '')) put(escape(s[i + 1]), 2);
     else if (c === '\\' && s[i + 1] === '\n') put('<br>', 2);
     else if (c === '\n') put('<br>', 1);
     else if (c === '`') {
@@ -95,7 +111,7 @@ function closing(s, from, n, missing) {
 /* ---- blocks ---- */
 
 const indentOf = l => /^ */.exec(l)[0].length;
-const startsBlock = l => FENCE.test(l) || HEADING.test(l) || RULE.test(l) || QUOTE.test(l) || ITEM.test(l);
+const startsBlock = l => FENCE.test(l) || HEADING.test(l) || RULE.test(l) || QUOTE.test(l) || ITEM.test(l) || FORMULA.test(l);
 
 function fence(lines, i, out) {
   const m = FENCE.exec(lines[i]), indent = indentOf(lines[i]), body = [], end = new RegExp(`^ {0,3}${m[1][0] === '`' ? '`' : '~'}{${m[1].length},}[ \\t]*$`);
@@ -159,6 +175,16 @@ function table(lines, i, out) {
   return i;
 }
 
+// $$..$$ or \[..\] that has its lines for itself; 0: it has not, and is a paragraph.
+function formula(lines, i, out) {
+  const open = FORMULA.exec(lines[i])[1], close = open === '$$' ? '$$' : '\\]', MOST = 200;
+  let text = lines[i].trim();
+  for (let k = i + 1; text.indexOf(close, 2) < 0 && k < lines.length && k < i + MOST && lines[k].trim(); k++) text += '\n' + lines[k].trim();
+  if (text.length < 5 || text.indexOf(close, 2) !== text.length - 2) return 0;
+  out.push(`<div class="math">${escape(text)}</div>`);
+  return i + text.split('\n').length;
+}
+
 function paragraph(lines, i, out) {
   const body = [];
   for (; i < lines.length && lines[i].trim() && !(body.length && (startsBlock(lines[i]) || (lines[i].includes('|') && isDivider(lines[i + 1])))); i++) body.push(lines[i].trim());
@@ -174,6 +200,7 @@ function blocks(lines, depth) {
     if (!l.trim()) i++;
     else if (depth > DEEPEST) i = paragraph(lines, i, out);
     else if (FENCE.test(l)) i = fence(lines, i, out);
+    else if (FORMULA.test(l)) i = formula(lines, i, out) || paragraph(lines, i, out);
     else if ((m = HEADING.exec(l))) { out.push(`<h${m[1].length}>${inline((m[2] || '').replace(/[ \t]+#+[ \t]*$/, ''))}</h${m[1].length}>`); i++; }
     else if (RULE.test(l)) { out.push('<hr>'); i++; }
     else if (QUOTE.test(l)) i = quote(lines, i, out, depth);

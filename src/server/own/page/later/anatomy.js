@@ -1,6 +1,6 @@
 // The model's layers: what each is, and how often each of its experts was used since the server began (a heat map, a row a layer).
 
-const anatomy = (() => {
+window.stoker.parts.anatomy = ({ $, bytesText, escape, getJson }) => {
   const NAMES = { full: 'full attention', window: 'window attention', compressed: 'compressed attention', recurrent: 'recurrent', moe: 'experts', dense: 'dense' };
   const ORDER = ['full', 'window', 'compressed', 'recurrent', 'moe', 'dense'];
   const SHADES = { full: 'var(--p0)', window: 'var(--p1)', compressed: 'var(--p6)', recurrent: 'var(--p2)', moe: 'var(--p0)', dense: 'var(--p8)' };
@@ -101,4 +101,4 @@ const anatomy = (() => {
   document.addEventListener('answered', () => { if (rows.length) load(); });
 
   return { load, paint };
-})();
+};

@@ -1,0 +1,136 @@
+// Conversations as this browser keeps them, and nobody else: IndexedDB, in four tables.
+//
+//   heads   {id, title, named, created, changed}     what the list shows: small, read whole
+//   bodies  {id, turns, leaf}                        one a conversation; turns as tree.js has them
+//   words   {id, words}                              the different words of it, for the search: read whole when somebody searches
+//   drafts  {id, text, files, editing}               what is not sent yet; id '' for a new chat
+//
+// Two tabs may have one conversation open: saving adds to the turns that are there and takes none away. A browser that keeps nothing, or has
+// no space left, is told in one sentence, once; the page goes on without.
+
+const store = (() => {
+  const NONE = 'This browser keeps no conversations for this page (a private window?): they are gone when the tab is closed.';
+  const FULL = 'This browser has no space left: what is written from now on is gone when the tab is closed. Delete or export conversations.';
+  const channel = typeof BroadcastChannel === 'function' ? new BroadcastChannel('stoker.conversations') : null;
+  let keeps = true, heads = null, words = null, told = ''; // heads, words: promises of the tables as they are
+  try { keeps = localStorage.getItem('stoker.keep') !== 'no'; } catch { /* keeps, if it can */ }
+
+  const done = request => new Promise((resolve, reject) => {
+    request.onsuccess = () => resolve(request.result);
+    request.onerror = () => reject(request.error);
+  });
+  const opened = new Promise((resolve, reject) => {
+    const request = indexedDB.open('stoker', 1);
+    request.onupgradeneeded = () => { for (const table of ['heads', 'bodies', 'words', 'drafts']) request.result.createObjectStore(table, { keyPath: 'id' }); };
+    request.onsuccess = () => resolve(request.result);
+    request.onerror = request.onblocked = () => reject(request.error);
+  });
+  opened.then(db => { db.onversionchange = () => db.close(); }, () => {});
+
+  // Runs work(table...) in one transaction; what it returns, once that is complete.
+  async function within(tables, mode, work) {
+    const db = await opened, transaction = db.transaction(tables, mode);
+    const ended = new Promise((resolve, reject) => {
+      transaction.oncomplete = resolve;
+      transaction.onabort = transaction.onerror = () => reject(transaction.error || new Error('aborted'));
+    });
+    ended.catch(() => {});
+    const result = await work(...tables.map(t => transaction.objectStore(t)));
+    await ended;
+    return result;
+  }
+
+  const whole = (table, make) => within([table], 'readonly', t => done(t.getAll())).then(make).catch(e => { heads = words = null; throw e; });
+
+  function tell(e) {
+    const sentence = e?.name === 'QuotaExceededError' ? FULL : NONE;
+    if (sentence !== told) notice(sentence);
+    told = sentence;
+  }
+  // otherwise where the browser cannot: the caller goes on with it.
+  const trying = async (otherwise, work) => { try { return await work(); } catch (e) { tell(e); return otherwise; } };
+
+  // elsewhere: another tab did it.
+  function changed(ids, elsewhere) {
+    heads = null;
+    if (!elsewhere) channel?.postMessage(ids);
+    document.dispatchEvent(new CustomEvent('kept', { detail: { ids, elsewhere } }));
+  }
+  channel?.addEventListener('message', e => { words = null; changed(e.data, true); });
+
+  const textsOf = (head, body) => [head.title, ...body.turns.flatMap(t => [t.text, ...(t.files || []).flatMap(f => [f.name, f.text])])];
+  // A fourth of the text, and every search for a piece of a word finds in it what it would find in the text.
+  const wordsOf = (head, body) => [...new Set(textsOf(head, body).join('\n').toLowerCase().split(/\s+/))].join(' ');
+
+  // Puts conversations into the tables of one transaction, each together with the turns that are there already.
+  async function put(list, heads, bodies, index) {
+    for (const { head, body } of list) {
+      const before = await done(bodies.get(head.id)), old = before && await done(heads.get(head.id));
+      const known = new Set(body.turns.map(t => t.id));
+      const merged = before ? { ...body, turns: [...before.turns.filter(t => !known.has(t.id)), ...body.turns] } : body;
+      const kept = { ...head, ...(old?.named && { title: old.title, named: true }), changed: Math.max(head.changed, old?.changed || 0) };
+      merged.turns = Tree.inOrder(merged.turns);
+      heads.put(kept);
+      bodies.put(merged);
+      const all = wordsOf(kept, merged);
+      index.put({ id: head.id, words: all });
+      words?.then(known => known.set(head.id, all), () => {});
+    }
+  }
+
+  const ALL = ['heads', 'bodies', 'words'];
+  async function write(list) {
+    await within(ALL, 'readwrite', (...tables) => put(list, ...tables));
+    changed(list.map(c => c.head.id), false);
+  }
+
+  return {
+    keeps: () => keeps,
+    // Without: nothing more is kept, and drafts go; conversations stay until they are deleted.
+    setKeeps(on) {
+      keeps = on;
+      if (!on) trying(undefined, () => within(['drafts'], 'readwrite', t => { t.clear(); }));
+      try { localStorage.setItem('stoker.keep', on ? 'yes' : 'no'); } catch { /* for this visit then */ }
+    },
+
+    // Newest first.
+    heads: () => trying([], () => (heads ||= whole('heads', all => all.sort((a, b) => b.changed - a.changed)))),
+    body: id => trying(undefined, () => within(['bodies'], 'readonly', t => done(t.get(id)))),
+    save: (head, body) => trying(undefined, async () => { if (keeps) await write([{ head, body }]); }),
+    // For imports, whatever the switch says: who imports wants to keep. Throws.
+    async add(list) {
+      try { await write(list); } catch (e) { throw new Problem(e?.name === 'QuotaExceededError' ? 'This browser has no space for so many conversations.' : NONE); }
+    },
+    rename: (id, title) => trying(undefined, async () => {
+      await within(['heads'], 'readwrite', async t => { const head = await done(t.get(id)); if (head) t.put({ ...head, title, named: true }); });
+      changed([id], false);
+    }),
+    // Gives back what was there, for who wants to undo it.
+    remove: ids => trying([], async () => {
+      const gone = await within([...ALL, 'drafts'], 'readwrite', async (heads, bodies, index, drafts) => {
+        const list = [];
+        for (const id of ids) {
+          const head = await done(heads.get(id)), body = await done(bodies.get(id));
+          if (head && body) list.push({ head, body });
+          for (const t of [heads, bodies, index, drafts]) t.delete(id);
+        }
+        return list;
+      });
+      words?.then(known => { for (const id of ids) known.delete(id); }, () => {});
+      changed(ids, false);
+      return gone;
+    }),
+
+    // Map of id to the words, in small letters.
+    words: () => trying(new Map(), () => (words ||= whole('words', all => new Map(all.map(r => [r.id, r.words]))))),
+    // What was said in a conversation, one string a message.
+    texts: head => trying([], async () => { const body = await within(['bodies'], 'readonly', t => done(t.get(head.id))); return body ? textsOf(head, body) : []; }),
+
+    draft: id => trying(undefined, () => within(['drafts'], 'readonly', t => done(t.get(id)))),
+    // Without text and files: none.
+    setDraft: draft => trying(undefined, async () => {
+      if (!keeps) return;
+      await within(['drafts'], 'readwrite', t => { if (draft.text || draft.files.length) t.put(draft); else t.delete(draft.id); });
+    }),
+  };
+})();
