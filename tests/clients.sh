@@ -1,6 +1,6 @@
 #!/bin/bash
 # Real clients against stoker serve with the embedded model: the suites of tests/clients, the official SDKs in a browser among them
-# (browser.mjs).
+# (browser.mjs), and the page (web.mjs).
 #
 # Needs node >= 18, npm, the packages of the suites' lock file, which npm installs outside the repository, and Chromium
 # (CHROMIUM=path). Where one is absent, says so and counts one skipped test.
@@ -36,7 +36,9 @@ done
 [ -n "$url" ] || { tail -n 3 log; echo "stoker serve does not listen"; exit 1; }
 
 BASE_URL=$url node run.mjs openai anthropic ollama raw >suites.log 2>&1
-grep -E '^FAIL|: [0-9]+ passed' suites.log
+: >web.log
+[ ! -x "$chromium" ] || BASE_URL=$url CHROMIUM=$chromium PATIENCE=5 node run.mjs web >web.log 2>&1 # a machine that runs other tests is slow
+cat suites.log web.log | grep -E '^FAIL|: [0-9]+ passed'
 kill "$pid" && wait "$pid"
 status=$?
 pid=
@@ -49,12 +51,12 @@ if [ -x "$chromium" ]; then
     echo "browser: $(tail -n 1 browser.log)"
 else
     echo "skipped: $chromium is absent (apt-get install chromium)"
-    echo "0 passed, 0 failed" >browser.log
+    echo "0 passed, 0 failed" | tee browser.log >web.log
     skipped=1
 fi
 # Each log ends with its counts; one that does not has broken off.
 passed=0 failed=0
-for log in suites.log browser.log; do
+for log in suites.log web.log browser.log; do
     set -- $(tail -n 1 $log | sed -n 's/^\([0-9]*\) passed, \([0-9]*\) failed$/\1 \2/p')
     passed=$((passed + ${1:-0})) failed=$((failed + ${2:-1}))
 done
