@@ -25,7 +25,10 @@ cd "$copy" || exit 1
 red=0 green=0 skipped=0
 small=build/data/golden/qwen3moe.gguf ember=models/ember/ember.gguf
 
-build() { make -j"$jobs" --no-print-directory "build/tests/$1" >"$log" 2>&1; }
+# Where programs are built, with what settings of make, and what they are run by: another architecture has its own.
+folder=build settings= emulator=
+build() { make -j"$jobs" --no-print-directory $settings "$folder/tests/$1" >"$log" 2>&1; }
+run() { timeout 300 sh -c "$emulator $folder/tests/$1" >"$log" 2>&1; }
 
 complain() { # complain NAME WORDS: counts as green
     printf 'GREEN  %-22s %s\n' "$1" "$2"
@@ -43,7 +46,7 @@ mutate() {
     esac
     : >"$log"
     program=${test%% *}
-    if ! build "$program" || ! timeout 300 sh -c "build/tests/$test" >"$log" 2>&1; then
+    if ! build "$program" || ! run "$test"; then
         complain "$name" "$test fails without any mutation"
         return
     fi
@@ -61,7 +64,7 @@ mutate() {
         complain "$name" "does not apply any more:$files"
     elif ! build "$program"; then
         complain "$name" "does not compile:$files"
-    elif timeout 300 sh -c "build/tests/$test" >"$log" 2>&1; then
+    elif run "$test"; then
         complain "$name" "survives $test"
     else
         printf 'red    %-22s %s\n' "$name" "$test"
@@ -185,6 +188,29 @@ if grep -q avx512_vnni /proc/cpuinfo; then
     mutate bit-tile-avx512 kernels src/kernel/avx512/tile.c 's|_mm512_set1_epi32(-zp)|_mm512_set1_epi32(-(zp ^ 1))|'
 else
     skip bit-avx512 "this machine has no AVX-512"
+fi
+if command -v aarch64-linux-gnu-gcc >/dev/null && command -v qemu-aarch64 >/dev/null; then
+    folder=build-arm settings="BUILD=build-arm CC=aarch64-linux-gnu-gcc HOST_CC=${CC:-gcc}" emulator="qemu-aarch64 -cpu max"
+    mutate bit-q3_k-neon kernels src/kernel/neon/step.h 's|right\[4\] = {0, -2, -4, -6}|right[4] = {0, -2, -4, -7}|'
+    mutate bit-q5_k-neon kernels src/kernel/neon/step.h 's|shift32(high, 4 - j), 16)|shift32(high, 4 - j), 48)|'
+    mutate bit-q6_k-neon kernels src/kernel/neon/step.h 's|4 - 2 \* r), 0x30)|4 - 2 * r), 0x20)|'
+    mutate bit-tq1_0-neon kernels src/kernel/neon/step.h 's|vdupq_n_u8(171)|vdupq_n_u8(170)|'
+    mutate bit-signs-neon kernels src/kernel/neon/codebook.h 's|0x7f000000|0x3f000000|'
+    mutate bit-iq2_s-neon kernels src/kernel/neon/codebook.h 's|(high & 192) << 2|(high \& 64) << 2|'
+    mutate bit-iq1_m-neon kernels src/kernel/neon/codebook.h 's|delta(rest >> 11 & 1)|delta(rest >> 10 \& 1)|'
+    mutate bit-fifth-neon kernels src/kernel/neon/small.h 's|bits_as(p - 4, 16)|bits_as(p - 4, 17)|'
+    mutate bit-nvfp4-neon kernels src/kernel/neon/dot.c 's|scales4(t, scales + 1, rs)|scales4(t, scales, rs)|'
+    mutate bit-unpack-neon kernels src/kernel/neon/unpack.c 's|load_f16(p + k.dmin)|load_f16(p + (k.dmin ^ 2))|'
+    mutate bit-tile-neon kernels src/kernel/neon/tile.h 's|a->s16\[t \* 16 + g\]|a->s16[t * 16 + (g ^ 1)]|'
+    mutate bit-tile-i8mm kernels src/kernel/neon/tile.h 's|lane % 2 \* 2 + 1\] = s|lane % 2 * 2 + 1] = s ^ 1|'
+    mutate bit-exp-neon kernels src/kernel/neon/simd.h 's|f32x4(0x1.fffffcp-2f)|f32x4(0x1.fffffep-2f)|'
+    mutate bit-attention-neon kernels src/kernel/neon/attn.c 's|vcleq_s32(at, vdupq_n_s32(last))|vcltq_s32(at, vdupq_n_s32(last))|'
+    mutate bit-quantise-neon kernels src/kernel/neon/quantise.c 's|vpaddq_s16(sixteen, sixteen)|sixteen|'
+    mutate bit-tree-neon kernels src/kernel/neon/simd.h 's|vaddq_f32(vaddq_f32(l\[0\], l\[2\]), vaddq_f32(l\[1\], l\[3\]))|vaddq_f32(vaddq_f32(l[0], l[1]), vaddq_f32(l[2], l[3]))|'
+    mutate bit-recur-neon kernels src/kernel/neon/recur.c 's|vaddq_f32(vaddq_f32(p\[0\], p\[1\]), vaddq_f32(p\[2\], p\[3\]))|vaddq_f32(vaddq_f32(p[0], p[2]), vaddq_f32(p[1], p[3]))|'
+    folder=build settings= emulator=
+else
+    skip bit-neon "no compiler or no emulator for arm64: sh tools/deps.sh arm"
 fi
 
 # when a row leaves, the one before it leaves too
