@@ -108,6 +108,11 @@ export function registerPageTests({ browser, open, outside, errors, OUT }) {
     await settled(() => titles(p), ['Name a frog', 'What burns longest?']);
     await p.getByText('What burns longest?').first().click();
     await settled(async () => (await texts(p)).length, 4);
+    await p.getByTestId('chat-input').fill('not sent');
+    await p.locator('[data-testid=conversation] [aria-current=page]').click();
+    await sleep(100);
+    eq(await p.getByTestId('chat-input').inputValue(), 'not sent', 'the open one, opened again');
+    await p.getByTestId('chat-input').fill('');
     await p.goBack();
     await settled(() => texts(p), ['Name a frog', 'Quasimodo the Zwerg.']);
   });
@@ -118,6 +123,8 @@ export function registerPageTests({ browser, open, outside, errors, OUT }) {
     await p.getByTestId('chat-search').fill('nobody said this');
     await settled(() => titles(p), []);
     ok((await p.locator('#chats-hint').textContent()).includes('0 found'));
+    await p.getByTestId('chat-search').fill('zwerg straw');
+    await settled(() => titles(p), [], 'words of two conversations');
     await p.getByTestId('chat-search').fill('.*(');
     await settled(() => titles(p), [], 'a pattern');
     await p.getByTestId('chat-search').fill('');
@@ -184,6 +191,18 @@ export function registerPageTests({ browser, open, outside, errors, OUT }) {
     ok((await versions.textContent()).includes('of 2'), await versions.textContent());
   });
 
+  page('address: of no conversation, and of nonsense', async () => {
+    const q = await fresh(), says = /not in this browser/;
+    for (const hash of ['#nobody', '#%E0%A4%A']) {
+      await q.goto('about:blank');
+      await go(q, '/' + hash);
+      await q.getByTestId('notice').getByText(says).waitFor();
+      await ask(q, 'Hello', 'Hello.');
+      await q.getByTestId('new-chat').click();
+    }
+    await q.context().close();
+  });
+
   /* ---- branches and drafts ---- */
 
   page('branches: an edit and another try keep what was', async () => {
@@ -233,6 +252,10 @@ export function registerPageTests({ browser, open, outside, errors, OUT }) {
     await settled(() => p.getByTestId('chat-input').inputValue(), '');
     await p.getByTestId('new-chat').click();
     await settled(() => p.getByTestId('chat-input').inputValue(), 'half a thought\non two lines');
+    await p.getByTestId('chat-input').fill('the last key at once');
+    await p.reload({ waitUntil: 'domcontentloaded' });
+    if (KEY) { await p.getByTestId('api-key').fill(KEY); await p.getByTestId('api-key').press('Enter'); }
+    await settled(() => p.getByTestId('chat-input').inputValue(), 'the last key at once');
     await ask(p, 'sent', 'Yes.');
     await reload(p);
     await sleep(200);
@@ -268,6 +291,8 @@ export function registerPageTests({ browser, open, outside, errors, OUT }) {
   page('attachments: what is no text or too large is refused in one sentence', async () => {
     await p.getByTestId('attach-file').setInputFiles({ name: 'photo.png', mimeType: 'image/png', buffer: Buffer.from([0x89, 0x50, 0, 0xff, 0xfe]) });
     await noticeSays(p, 'photo.png is not text');
+    await p.getByTestId('attach-file').setInputFiles({ name: 'zeros.txt', mimeType: 'text/plain', buffer: Buffer.from('a\0b') });
+    await noticeSays(p, 'zeros.txt is not text');
     await p.getByTestId('attach-file').setInputFiles({ name: 'big.log', mimeType: 'text/plain', buffer: Buffer.alloc(5 << 20, 97) });
     await noticeSays(p, 'big.log has 5.00 MiB');
     eq(await p.getByTestId('file').count(), 0);
@@ -288,6 +313,15 @@ export function registerPageTests({ browser, open, outside, errors, OUT }) {
     eq(again, all, 'what comes out again');
     await importFile(q, file);
     await settled(async () => (await titles(q)).length, all.conversations.length, 'twice the same');
+    await q.getByTestId('delete-all').click();
+    await q.getByTestId('delete-all').click();
+    await settled(() => titles(q), []);
+    await q.evaluate(text => {
+      const data = new DataTransfer();
+      data.items.add(new File([text], 'dropped.json'));
+      document.querySelector('[data-testid=conversations]').dispatchEvent(new DragEvent('drop', { dataTransfer: data, bubbles: true, cancelable: true }));
+    }, fs.readFileSync(file, 'utf8'));
+    await settled(async () => (await titles(q)).length, all.conversations.length, 'dropped on the list');
     await q.context().close();
   });
   page('export and import: Markdown', async () => {

@@ -105,6 +105,7 @@ const chat = (() => {
   }
 
   async function open(wanted) {
+    if (wanted === id && tree.turns.length) return;
     const mine = ++opening, body = await store.body(wanted), head = body && (await store.heads()).find(h => h.id === wanted);
     if (mine !== opening) return;
     if (!head) {
@@ -118,7 +119,7 @@ const chat = (() => {
     show(wanted, new Tree(body.turns, body.leaf), head.created);
     say(`Conversation: ${head.title}`);
   }
-  const address = () => decodeURIComponent(location.hash.slice(1));
+  const address = () => location.hash.slice(1);
   addEventListener('popstate', () => { if (address() !== id) { if (address()) open(address()); else begin(); } });
 
   /* ---- answers ---- */
@@ -148,6 +149,7 @@ const chat = (() => {
       if (running === mine && performance.now() - saved > SAVE_MS) { saved = performance.now(); save(); }
     });
     cancelAnimationFrame(frame);
+    view.progress(null);
     if (running !== mine) return; // another conversation was opened meanwhile, which has kept this one as it was
     running = null;
     view.show();
@@ -174,7 +176,6 @@ const chat = (() => {
     const b = e.target.closest('button[data-copy=code]');
     if (b) copy(b.closest('.code').querySelector('code').textContent.replace(/\n$/, ''), b);
   });
-  addEventListener('pagehide', () => { if (running) save(); });
 
   return {
     stop, begin, open, address, save,

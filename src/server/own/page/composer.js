@@ -15,8 +15,21 @@ const composer = (() => {
     store.setDraft(draft());
   }
   const save = () => { timer ||= setTimeout(saveNow, 150); };
-  addEventListener('pagehide', () => { if (timer) saveNow(); });
   document.addEventListener('visibilitychange', () => { if (document.hidden && timer) saveNow(); });
+
+  // A page that goes writes no database any more: its last keys wait in the tab's own storage.
+  const LAST = 'stoker.draft';
+  addEventListener('pagehide', () => {
+    if (timer && store.keeps()) try { sessionStorage.setItem(LAST, JSON.stringify(draft())); } catch { /* too large: as it was 150 ms before */ }
+  });
+  function last(conversation) {
+    try {
+      const kept = JSON.parse(sessionStorage.getItem(LAST));
+      if (kept?.id !== conversation) return null;
+      sessionStorage.removeItem(LAST);
+      return kept;
+    } catch { return null; }
+  }
 
   // Shows what was being written in a conversation; find gives the turn of an id.
   async function load(conversation, find) {
@@ -24,13 +37,14 @@ const composer = (() => {
     id = conversation;
     if (loaded) reset(); // who types while the page begins goes on
     loaded = true;
-    const kept = await store.draft(conversation);
+    const kept = last(conversation) || await store.draft(conversation);
     if (!kept || id !== conversation || input.value || files.length) return;
     input.value = kept.text;
     files = kept.files;
     if (kept.editing && find(kept.editing)) setEditing(find(kept.editing));
     showFiles();
     fit();
+    save();
   }
 
   /* ---- attachments ---- */
@@ -79,7 +93,8 @@ const composer = (() => {
   addEventListener('dragleave', e => { if (!e.relatedTarget) over(false)(e); });
   addEventListener('drop', e => {
     over(false)(e);
-    if (e.dataTransfer?.files.length && !$('composer').hidden && !document.querySelector('dialog[open]')) attach([...e.dataTransfer.files]);
+    if (!e.dataTransfer?.files.length || $('composer').hidden || document.querySelector('dialog[open]')) return;
+    if ($('chats').contains(e.target)) conversations.take([...e.dataTransfer.files]); else attach([...e.dataTransfer.files]);
   });
 
   /* ---- the message ---- */

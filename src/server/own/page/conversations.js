@@ -7,8 +7,8 @@ const conversations = (() => {
 
   /* ---- rows ---- */
 
-  const midnight = new Date().setHours(0, 0, 0, 0);
   function when(changed) {
+    const midnight = new Date().setHours(0, 0, 0, 0);
     if (changed >= midnight) return 'Today';
     if (changed >= midnight - DAY) return 'Yesterday';
     if (changed >= midnight - 6 * DAY) return 'This week';
@@ -168,15 +168,14 @@ const conversations = (() => {
     remove([...ids, '']);
   });
   $('import').addEventListener('click', () => $('import-file').click());
-  $('import-file').addEventListener('change', async e => {
-    const files = [...e.target.files];
+  $('import-file').addEventListener('change', e => { take([...e.target.files]); e.target.value = ''; });
+  async function take(files) {
     let n = 0;
     for (const f of files) {
-      try { n += await (await portable.get()).take(f); } catch (problem) { notice(problem instanceof Problem ? problem.message : `${f.name} cannot be imported.`); e.target.value = ''; return; }
+      try { n += await (await portable.get()).take(f); } catch (e) { notice(e instanceof Problem ? e.message : `${f.name} cannot be imported.`); return; }
     }
-    e.target.value = '';
     notice(`${n} conversation${n === 1 ? '' : 's'} imported.`);
-  });
+  }
   function showKeeps() {
     $('keep').checked = store.keeps();
     $('where-kept').textContent = store.keeps() ? 'Conversations stay in this browser; the list at the top left finds them again.' : 'Conversations are gone when the tab is closed.';
@@ -194,5 +193,6 @@ const conversations = (() => {
   return {
     start() { wanted = true; refresh(); },
     find() { search.focus(); search.select(); },
+    take,
   };
 })();

@@ -66,7 +66,7 @@ async function begin() {
   if (!matchMedia('(pointer: coarse)').matches) composer.focus();
   if (chat.address()) chat.open(chat.address()); else composer.load('', () => undefined);
   panel.start();
-  setTimeout(store.words, 200); // what takes long in a search begins before somebody searches
+  store.heads().then(() => setTimeout(store.words, 200)); // what takes long in a list and a search begins before somebody wants it
   anatomy.use(a => a.load());
   getJson('props').then(settings.defaults, () => {});
 }

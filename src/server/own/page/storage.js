@@ -58,7 +58,8 @@ const store = (() => {
   }
   channel?.addEventListener('message', e => { words = null; changed(e.data, true); });
 
-  const textsOf = (head, body) => [head.title, ...body.turns.flatMap(t => [t.text, ...(t.files || []).flatMap(f => [f.name, f.text])])];
+  const INDEXED = 100000; // characters of an attachment that the search reads
+  const textsOf = (head, body) => [head.title, ...body.turns.flatMap(t => [t.text, ...(t.files || []).flatMap(f => [f.name, f.text.slice(0, INDEXED)])])];
   // A fourth of the text, and every search for a piece of a word finds in it what it would find in the text.
   const wordsOf = (head, body) => [...new Set(textsOf(head, body).join('\n').toLowerCase().split(/\s+/))].join(' ');
 
@@ -96,7 +97,7 @@ const store = (() => {
     // Newest first.
     heads: () => trying([], () => (heads ||= whole('heads', all => all.sort((a, b) => b.changed - a.changed)))),
     body: id => trying(undefined, () => within(['bodies'], 'readonly', t => done(t.get(id)))),
-    save: (head, body) => trying(undefined, async () => { if (keeps) await write([{ head, body }]); }),
+    save: (head, body) => trying(undefined, () => write([{ head, body }])),
     // For imports, whatever the switch says: who imports wants to keep. Throws.
     async add(list) {
       try { await write(list); } catch (e) { throw new Problem(e?.name === 'QuotaExceededError' ? 'This browser has no space for so many conversations.' : NONE); }
