@@ -17,13 +17,14 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { FAILURES = 8 }; /* of writing, one after the other */
+enum { PAUSE = 60 }; /* seconds without writing after a write that failed: what fills a disk may go */
 
 struct prefix_disk {
     struct prefix_cache *cache;
-    int dir, lock_file, failures;
+    int dir, lock_file;
     uint64_t most, image_bytes;
     uint64_t seen; /* the cache's changes when it had nothing left to write */
+    double paused_until;
     struct prefix_pace pace;
     struct prefix_writer writer;
     struct prefix_index index; /* its writes: this process may */
@@ -148,6 +149,25 @@ static int free_space(struct prefix_disk *d, struct prefix_image *m)
     return 1;
 }
 
+/* Everything is written that no file has. */
+static void write_anew(struct prefix_disk *d)
+{
+    struct prefix_cache *c = d->cache;
+    for (struct prefix_node *n = c->node; n < c->node + c->n_node; n++)
+        n->saved = 0;
+    for (struct prefix_state *s = c->state; s < c->state + c->states->n_page; s++)
+        s->saved = 0;
+    c->changes++;
+}
+
+static void pause_writing(struct prefix_disk *d, const char *why)
+{
+    if (clock_seconds() >= d->paused_until)
+        log_line(LOG_WARN, "--cache-dir: %s; no prefix is written for %d s", why, PAUSE);
+    d->paused_until = clock_seconds() + PAUSE;
+    write_anew(d);
+}
+
 /* What became of an image. */
 static void collect_image(struct prefix_disk *d, const struct prefix_image *m)
 {
@@ -155,12 +175,10 @@ static void collect_image(struct prefix_disk *d, const struct prefix_image *m)
     if (m->state == IMAGE_WRITTEN && m->stale)
         unlinkat(d->dir, prefix_file_name(m->r.hash).text, 0);
     else if (m->state == IMAGE_WRITTEN) {
-        d->failures = 0;
         prefix_index_add(x, &m->r, prefix_image_own(m->data));
         prefix_index_shrink(x, d->most);
-    } else if (m->state == IMAGE_FAILED && ++d->failures == FAILURES)
-        log_line(LOG_WARN,
-                 "the folder of known prefixes (--cache-dir) cannot be written any more: nothing is added to it");
+    } else if (!m->stale)
+        pause_writing(d, m->state == IMAGE_NO_SPACE ? "the disk is full" : "the folder cannot be written");
 }
 
 static void collect_images(struct prefix_disk *d)
@@ -176,9 +194,11 @@ static void collect_images(struct prefix_disk *d)
 int prefix_disk_write_behind(struct prefix_disk *d)
 {
     struct prefix_state *state;
-    if (!d || !d->index.writes || d->failures >= FAILURES)
+    if (!d || !d->index.writes)
         return 0;
     collect_images(d);
+    if (clock_seconds() < d->paused_until)
+        return 0;
     struct prefix_image *m = prefix_writer_image(&d->writer);
     if (!m || d->seen == d->cache->changes)
         return !m;
@@ -430,14 +450,9 @@ int prefix_disk_fetch(struct prefix_disk *d, uint64_t root, const int32_t *ids, 
 
 void prefix_disk_clear(struct prefix_disk *d)
 {
-    struct prefix_cache *c = d->cache;
     prefix_writer_forget(&d->writer);
     prefix_index_clear(&d->index);
-    for (struct prefix_node *n = c->node; n < c->node + c->n_node; n++)
-        n->saved = 0;
-    for (struct prefix_state *s = c->state; s < c->state + c->states->n_page; s++)
-        s->saved = 0;
-    c->changes++;
+    write_anew(d);
 }
 
 static int open_folder(struct prefix_disk *d, const char *path, struct error *err)

@@ -1,10 +1,12 @@
 /* links: engine text model store op kernel format base */
 /* Files written in the background: again after a clear, and once there is space. The tree has no model: its pages are in
- * an arena. fstatvfs() below replaces the system's, to choose the free space and to block the writer. */
+ * an arena. fstatvfs() below replaces the system's, to choose the free space and to block the writer; clock_gettime() too, to let time
+ * pass. */
 #include "engine/prefix/disk.h"
 
 #include "base/clock.h"
 #include "base/error.h"
+#include "base/log.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -19,6 +21,7 @@
 #include <pthread.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 enum { MOST = 4, N_PAGE = 8, ROOT = 9 };
@@ -65,6 +68,23 @@ int fstatvfs(int fd, struct statvfs *out)
     *out = (struct statvfs){.f_frsize = 1, .f_bavail = capacity - there().bytes, .f_blocks = 20 * left_to_others};
     pthread_mutex_unlock(&gate);
     return 0;
+}
+
+static time_t passed; /* seconds that are added to the clock */
+
+int clock_gettime(clockid_t id, struct timespec *out)
+{
+    long failed = syscall(SYS_clock_gettime, id, out);
+    out->tv_sec += passed;
+    return (int)failed;
+}
+
+static int n_line;
+
+static void on_log(enum log_level level, const char *line)
+{
+    (void)level;
+    n_line += strstr(line, "the disk is full; no prefix is written for 60 s") != NULL;
 }
 
 /* ---- an engine -------------------------------------------------------------------------------------------------------------- */
@@ -218,6 +238,41 @@ static void filled_by_others(void **state)
     left_to_others = 0;
 }
 
+static void write_what_can_be(void)
+{
+    for (int i = 0; i < 50 || prefix_disk_write_behind(t.d); i++) {
+        prefix_disk_write_behind(t.d);
+        usleep(1000);
+    }
+}
+
+/* A disk that stays full is told of once a minute; when what filled it is gone, everything is written, from its beginning. */
+static void tried_again(void **state)
+{
+    (void)state;
+    open_world();
+    n_line = 0;
+    left_to_others = 1 << 20;
+    capacity = 0;
+    compute(2 * KV_PAGE, 9);
+    write_what_can_be();
+    assert_int_equal(n_line, 1);
+    passed += 59;
+    write_what_can_be();
+    assert_int_equal(n_line, 1);
+    passed += 2;
+    write_what_can_be();
+    assert_int_equal(n_line, 2);
+    capacity = UINT64_MAX;
+    left_to_others = 0;
+    passed += 61;
+    write_all(2);
+    assert_int_equal(n_line, 2);
+    leave();
+    close_world();
+    assert_int_equal(found(2 * KV_PAGE), 2 * KV_PAGE);
+}
+
 /* A folder that is only read, until somebody asks to keep what is known: then all of that is written, and what another process wrote
  * meanwhile is known too. */
 static void written_on_request(void **state)
@@ -252,11 +307,12 @@ static int empty(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup(forgotten_in_use, empty), cmocka_unit_test_setup(forgotten_on_the_way, empty),
-        cmocka_unit_test_setup(no_space, empty), cmocka_unit_test_setup(filled_by_others, empty),
-        cmocka_unit_test_setup(written_on_request, empty)};
+        cmocka_unit_test_setup(forgotten_in_use, empty),   cmocka_unit_test_setup(forgotten_on_the_way, empty),
+        cmocka_unit_test_setup(no_space, empty),           cmocka_unit_test_setup(filled_by_others, empty),
+        cmocka_unit_test_setup(written_on_request, empty), cmocka_unit_test_setup(tried_again, empty)};
     if (!mkdtemp(path))
         return 1;
+    log_to(on_log);
     int failed = cmocka_run_group_tests(tests, NULL, NULL);
     empty(NULL);
     return rmdir(path) || failed;
