@@ -467,6 +467,51 @@ static void full_and_a_number(void)
     ordinary("a long number");
 }
 
+/* ---- handlers that need much ------------------------------------------------------------------------------------------------ */
+
+static void *ask_costly(void *arg)
+{
+    static const char body[] = "{\"messages\":[{\"role\":\"user\",\"content\":\"Hi\"}],\"max_tokens\":1,"
+                               "\"chat_template_kwargs\":{\"x\":1}}";
+    struct client c = {server.port, -1};
+    struct reply r = {0};
+    int rc = client_ask(&c, "POST", "/v1/chat/completions", body, sizeof body - 1, &r, NULL, NULL);
+    *(int *)arg = rc ? rc : r.status;
+    client_close(&c);
+    reply_free(&r);
+    return NULL;
+}
+
+/* A template that takes up to 32 MiB for a small request, by more clients than there is memory for: those who came last give up, the
+ * others are answered. */
+static void handlers_wait_for_each_other(const char *model, const char *log)
+{
+    enum { N = 12 };
+    static const char text[] = "{% if x is defined %}{{ ('a'*1000000).split('a',-1)|length }}"
+                               "{{ ('a'*100000).rsplit('aa',9223372036854775807)|length }}{% else %}hi{% endif %}";
+    char path[] = "/tmp/stoker-template-XXXXXX";
+    const char *const arguments[] = {model, "--memory", "min", "--ctx", "1024", "--chat-template", path, NULL};
+    int fd = mkstemp(path), status[N], answered = 0;
+    pthread_t thread[N];
+    if (fd < 0 || write(fd, text, sizeof text - 1) < 0 || server_start(&server, arguments, log) != 0 ||
+        server_ready(&server, 60) != 0) {
+        check(0, "the server does not start; its log is %s", log);
+    } else {
+        for (int i = 0; i < N; i++)
+            if (pthread_create(&thread[i], NULL, ask_costly, &status[i]) != 0)
+                abort();
+        for (int i = 0; i < N; i++) {
+            pthread_join(thread[i], NULL);
+            check(status[i] == 400 || status[i] == 503, "a costly template: %d", status[i]);
+            answered += status[i] == 400;
+        }
+        check(answered > 0, "of %d costly templates none was rendered to its end", N);
+    }
+    check(server.pid > 0 && server_end(&server, SIGTERM, 60) == 0, "the server did not end well; its log is %s", log);
+    unlink(path);
+    close(fd);
+}
+
 int main(int argc, char **argv)
 {
     const char *model = argc > 2 ? argv[2] : "models/ember/ember.gguf";
@@ -498,6 +543,7 @@ int main(int argc, char **argv)
     }
     int status = server.pid > 0 ? server_end(&server, SIGTERM, 60) : 0;
     check(status == 0, "the server ended with status %d; its log is %s", status, log);
+    handlers_wait_for_each_other(model, log);
     if (!failed)
         unlink(log);
     close(fd);

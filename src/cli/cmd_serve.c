@@ -82,12 +82,15 @@ static int read_keys(const char *path, struct text_list *keys)
     return -1;
 }
 
-/* An empty text is what a variable that is not set becomes: it must neither be a key nor stand for one. */
+/* An empty text is what a variable that is not set becomes: it must neither be a key nor stand for one. No header carries a line's end. */
 static int check_texts(const char *flag, const struct text_list *l)
 {
     for (int i = 0; i < l->n; i++)
-        if (l->text[i][strspn(l->text[i], " \t")] == 0) {
+        if (l->text[i][strspn(l->text[i], " \t\r\n")] == 0) {
             fprintf(stderr, "stoker serve: %s is empty: give it a text, or leave the flag out\n", flag);
+            return -1;
+        } else if (strpbrk(l->text[i], "\r\n")) {
+            fprintf(stderr, "stoker serve: %s has a line's end in it: give one line\n", flag);
             return -1;
         }
     return 0;
@@ -106,11 +109,24 @@ static int check_names(const struct text_list *l)
     return 0;
 }
 
+/* Browsers send scheme, host and port: RFC 6454, 6.2. */
+static int is_origin(const char *text)
+{
+    const char *host = strstr(text, "://");
+    return host && host > text && host[3] && !strpbrk(host + 3, "/?#@ ");
+}
+
 /* Every page that is in a sandbox or was opened from a file has the origin "null": whoever writes a page can have it so. */
 static int check_origins(const struct text_list *l)
 {
     for (int i = 0; i < l->n; i++)
-        if (strcasecmp(l->text[i], "null") == 0) {
+        if (strcmp(l->text[i], "*") != 0 && strcasecmp(l->text[i], "null") != 0 && !is_origin(l->text[i])) {
+            fprintf(
+                stderr,
+                "stoker serve: --cors %s: an origin is scheme://host or scheme://host:port, nothing behind, or '*'\n",
+                l->text[i]);
+            return -1;
+        } else if (strcasecmp(l->text[i], "null") == 0) {
             fprintf(stderr, "stoker serve: --cors null lets every page ask that is in a sandbox or was opened from a "
                             "file, whoever wrote it: give the page a server, or allow all pages with --cors '*'\n");
             return -1;

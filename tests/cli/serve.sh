@@ -53,6 +53,10 @@ is "serve without a cache" 0 "^listening on " "^stoker: req_"
 for flag in --api-key --allow-host --cors --alias; do
     run serve --port 0 $flag ""
     is "$flag without a text" 2 "" "=stoker serve: $flag is empty: give it a text, or leave the flag out"
+    run serve --port 0 $flag "$(printf '\n ')"
+    is "$flag with a line's end" 2 "" "=stoker serve: $flag is empty: give it a text, or leave the flag out"
+    run serve --port 0 $flag "$(printf 'a\n ')"
+    is "$flag of two lines" 2 "" "=stoker serve: $flag has a line's end in it: give one line"
 done
 for name in '*' '*.example'; do
     run serve --port 0 --allow-host box.example --allow-host "$name"
@@ -61,6 +65,10 @@ done
 for origin in null Null; do
     run serve --port 0 --cors https://app.example --cors $origin
     is "--cors $origin" 2 "" "^stoker serve: --cors null lets every page ask that is in a sandbox or was opened from a file, "
+done
+for origin in http://a/b app.example http:// ://a http://u@a; do
+    run serve --port 0 --cors $origin
+    is "--cors $origin" 2 "" "=stoker serve: --cors $origin: an origin is scheme://host or scheme://host:port, nothing behind, or '*'"
 done
 starts --cors '*'
 is "--cors of all pages" 0 "^listening on " "^stoker: req_"

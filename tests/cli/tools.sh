@@ -37,6 +37,10 @@ refuses "no name" '[{"type": "function", "function": {}}]' '^stoker: tools\[0\]\
 refuses "a doubled name" "[$weather, $weather]" "^stoker: tools\[1\]\.function\.name is 'get_weather', the name of tools\[0\]"
 refuses "a name with a space" '[{"type": "function", "function": {"name": "a b"}}]' "^stoker: tools\[0\]\.function\.name is 'a b'"
 refuses "arguments that are no object" '[{"function": {"name": "f", "parameters": {"type": "string"}}}]' '^stoker: schema error at tools\[0\]\.function\.parameters#.*; the arguments of a call are an object$'
+for type in '"type": "object", "nullable": true' '"type": ["object", "null"]'; do
+    refuses "arguments that nothing fits but null" '[{"function": {"name": "f", "parameters": {'"$type"', "required": ["a"],
+        "properties": {"a": {"allOf": [{"type": "number"}, {"type": "string"}]}}}}}]' '^stoker: schema error at tools\[0\]\.function\.parameters#'
+done
 run run -p 'Hello' --tools "$dir/absent"
 is "no file" 1 "" '^stoker run: --tools .*absent: cannot be opened: No such file or directory$'
 head -c 8400000 /dev/zero | tr '\0' ' ' >"$dir/tools"

@@ -10,7 +10,8 @@
  *                         runs, and kept for it until what is large is done (http_next)
  *
  * A handler that needs more than that waits for it, before all bodies. What large ones hold while all of them wait is a deadlock that
- * the claims did not foresee: after STUCK_MS the one that came last gives up.
+ * the claims did not foresee: after STUCK_MS the one that came last gives up. Handlers without a large body may hold as much (a template
+ * may take 32 MiB): where all that run wait, the one whose request came last gives up, and the first goes on.
  *
  * Nobody waits for ever. The body has to be whole within --body-timeout and a second a MiB, its own waiting not counted, and waits for
  * memory at most --body-timeout. A large one that brings less than PACE bytes in PACE_MS is given up; so is one that has more than
@@ -35,7 +36,8 @@ enum {
     PACE_MS = 10000,
     LOOK_MS = 20,
     GLANCE_MS = 1000,
-    STUCK_MS = 1000
+    STUCK_MS = 1000,
+    HANDLERS_STUCK_MS = 100
 };
 
 static uint64_t in_ms(double ms) { return clock_ns() + (uint64_t)(ms * 1e6); }
@@ -145,6 +147,31 @@ static int must_give_up(struct http_connection *c, uint64_t began_ns)
     return must;
 }
 
+/* 1: all handlers that run wait for memory, and the request of c came last. */
+static int handler_must_give_up(struct http_connection *c)
+{
+    const uint64_t pause = HANDLERS_STUCK_MS * UINT64_C(1000000);
+    struct http_app *app = c->app;
+    size_t n = 0, later = 0;
+    pthread_mutex_lock(&app->lock);
+    for (const struct http_connection *l = app->first; l; l = l->next) {
+        n += l->waits_since > 0;
+        later += l->waits_since > c->waits_since;
+    }
+    int must = n > 1 && n == app->n_running && later == 0 && c->waits_since > 0 && clock_ns() > app->gave_up_ns + pause;
+    if (must)
+        app->gave_up_ns = clock_ns();
+    pthread_mutex_unlock(&app->lock);
+    return must;
+}
+
+static void set_waiting(struct http_connection *c, uint64_t since)
+{
+    pthread_mutex_lock(&c->app->lock);
+    c->waits_since = since;
+    pthread_mutex_unlock(&c->app->lock);
+}
+
 /* Waits a moment for memory, since began_ns. 0: not any longer: it was too long, for the others' sake, or the client is gone. */
 static int wait_a_moment(struct http_connection *c, uint64_t began_ns, uint64_t until_ns)
 {
@@ -199,10 +226,14 @@ static int wait_in_handler(void *connection, int (*try)(const struct reqmem_dema
     uint64_t began = clock_ns(), until = began + (uint64_t)(most * 1e9) - c->handler_waited_ns;
     int there = 0, goes_on = 1;
     count_waiting(c, 1, 1);
+    set_waiting(c, c->x.began_ns);
     while (!there && goes_on) {
         goes_on = wait_a_moment(c, began, until);
         there = goes_on && try(of);
+        if (!there && goes_on)
+            goes_on = !handler_must_give_up(c);
     }
+    set_waiting(c, 0);
     count_waiting(c, 1, -1);
     c->handler_waited_ns += clock_ns() - began;
     return there;

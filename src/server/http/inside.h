@@ -41,9 +41,10 @@ struct http_connection {
     struct claim claim;
     int is_large;               /* it is one of them */
     uint64_t handler_waited_ns; /* its handler, for memory that others have */
-    int served;                 /* a request was answered */
-    const char *key;            /* that let the request in, or NULL */
-    int unread;                 /* the client may still be sending a body that nobody wants */
+    uint64_t waits_since; /* when the request came whose handler waits for memory, under the app's lock; 0: none does */
+    int served;           /* a request was answered */
+    const char *key;      /* that let the request in, or NULL */
+    int unread;           /* the client may still be sending a body that nobody wants */
 
     /* out */
     struct http_exchange x;

@@ -209,6 +209,21 @@ grammar_expr schema_mark(struct schema *s, const char *mark)
     return schema_sequence(s, schema_word(s, mark), blank ? schema_word(s, " ") : schema_space(s));
 }
 
+/* The part of the document into which a reference leads: the nearest that has a name of its own, else the whole. */
+static const struct schema_node *resource_of(struct schema *s, const struct schema_node *ref)
+{
+    uint64_t steps = 0;
+    const struct schema_node *x = ref->parent, *id = NULL;
+    for (; x && x->parent; x = x->parent) {
+        id = x->kind == NODE_OBJECT ? node_member(x, "$id") : NULL;
+        steps += 8;
+        if (id && id->kind == NODE_STRING && id->n > 0 && id->text[0] != '#')
+            break;
+    }
+    schema_work(s, steps);
+    return x ? x : s->root;
+}
+
 const struct schema_node *schema_target(struct schema *s, const struct schema_node *ref)
 {
     if (ref->kind != NODE_STRING)
@@ -217,7 +232,7 @@ const struct schema_node *schema_target(struct schema *s, const struct schema_no
         return schema_fail(s, ref, "$ref to \"%.100s\": only references into this schema (#/...) are supported",
                            ref->text),
                NULL;
-    const struct schema_node *target = node_at(s->compile, s->root, ref->text + 1, ref->n - 1, 1);
+    const struct schema_node *target = node_at(s->compile, resource_of(s, ref), ref->text + 1, ref->n - 1, 1);
     uint64_t steps = 16 + ref->n;
     for (const struct schema_node *x = target; x && x->parent; x = x->parent) /* elements are gone through */
         steps += 4 + (x->parent->kind == NODE_ARRAY ? x->index : 2 * node_probes(x->parent));

@@ -255,10 +255,10 @@ static struct schema_node *element(const struct schema_node *x, const char *digi
     return c;
 }
 
-struct schema_node *node_at(struct compile *compile, struct schema_node *root, const char *pointer, size_t n,
-                            int percent)
+const struct schema_node *node_at(struct compile *compile, const struct schema_node *root, const char *pointer,
+                                  size_t n, int percent)
 {
-    struct schema_node *x = root;
+    const struct schema_node *x = root;
     char *step = n ? compile_alloc(compile, n, 1) : NULL;
     if (n && !step)
         return NULL;

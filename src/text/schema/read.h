@@ -69,7 +69,7 @@ const char *node_number(const struct schema_node *x, size_t *n);
 /* JSON pointer as a URI fragment without its #: "/properties/a~1b". At most capacity - 1 bytes, cut. */
 void node_pointer(const struct schema_node *x, char *out, size_t capacity);
 /* The node at a pointer from here (~0 ~1; percent 1: also %XX); NULL: none, or the compilation has ended. */
-struct schema_node *node_at(struct compile *compile, struct schema_node *root, const char *pointer, size_t n,
-                            int percent);
+const struct schema_node *node_at(struct compile *compile, const struct schema_node *root, const char *pointer,
+                                  size_t n, int percent);
 
 #endif

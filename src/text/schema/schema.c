@@ -357,7 +357,7 @@ static int begin_value(struct schema *s, struct terms *l, const struct schema_no
     int arguments = s->object && node == s->root;
     *l = (struct terms){0};
     terms_add(s, l, node, -1);
-    if (arguments && !node_is_text(node_member(node, "type"), "object"))
+    if (arguments && (!node_is_text(node_member(node, "type"), "object") || node_member(node, "nullable")))
         terms_add(s, l, s->object, -1);
     s->was_empty = 0;
     s->recursive = NULL;

@@ -31,7 +31,7 @@ static void trees(void **state)
     static const char text[] =
         " {\"b/c\": [1.50, [], {}, \"\\u00e4\\ud83d\\ude00\"], \"a\": {\"\\u0062\": null, \"z\": true}, \"n\": -0} ";
     char pointer[40];
-    struct schema_node *x = tree_of(text, strlen(text)), *c;
+    const struct schema_node *x = tree_of(text, strlen(text)), *c;
     assert_non_null(x);
     assert_int_equal(x->kind, NODE_OBJECT);
     assert_int_equal(x->n, 3);
