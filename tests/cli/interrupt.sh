@@ -14,7 +14,7 @@ ended() { # ended: waits for the program, its status to $status
 }
 
 # ---- Ctrl-C --------------------------------------------------------------------------------------------------------------
-: >"$dir/out"
+: >"$dir/out" >"$dir/err"
 "$stoker" run -p 'Tell me a story' --ignore-eos --cpu-tier scalar --exact >"$dir/out" 2>"$dir/err" </dev/null &
 pid=$!
 wait_for $limit first_output
@@ -27,7 +27,7 @@ is "Ctrl-C during an answer" 130 . '^\(stopped\)$'
 # two signals that are delivered as one count as one, so this is tried again.
 long=$(awk 'BEGIN { for (i = 0; i < 480; i++) printf "word " }')
 for attempt in 1 2 3 4 5 6 7 8; do
-    : >"$dir/out"
+    : >"$dir/out" >"$dir/err"
     "$stoker" run -p "$long" --chunk 512 --threads 1 --cpu-tier scalar --exact >"$dir/out" 2>"$dir/err" </dev/null &
     pid=$!
     wait_for $limit eval 'kill -INT "$pid" 2>/dev/null; kill -INT "$pid" 2>/dev/null; gone'
@@ -39,7 +39,7 @@ is "Ctrl-C twice" 130 "" ""
 # In a chat it ends the answer, and the next line is answered.
 rm -f "$dir/lines"
 mkfifo "$dir/lines"
-: >"$dir/out"
+: >"$dir/out" >"$dir/err"
 "$stoker" run --lines --temp 0 --ignore-eos --cpu-tier scalar --exact <"$dir/lines" >"$dir/out" 2>"$dir/err" &
 pid=$!
 exec 3>"$dir/lines"
@@ -77,7 +77,7 @@ chat() { # chat CHANGE FLAGS...: a question, the change, another question
     cp "$ember" "$dir/model.gguf"
     rm -f "$dir/lines"
     mkfifo "$dir/lines"
-    : >"$dir/out"
+    : >"$dir/out" >"$dir/err"
     change=$1
     shift
     "$stoker" run "$dir/model.gguf" --lines --temp 0 "$@" <"$dir/lines" >"$dir/out" 2>"$dir/err" &

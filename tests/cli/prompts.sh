@@ -64,6 +64,7 @@ mkfifo "$dir/fifo"
 patient() {
     what=$1 text=$2
     shift 2
+    : >"$dir/err" # not what the last one said
     timeout $limit "$stoker" run --temp 0 -n 3 "$@" <"$dir/fifo" >"$dir/out" 2>"$dir/err" &
     exec 4>"$dir/fifo"
     wait_for $limit grep -q '^stoker: waiting for the end of stdin, which is a part of the prompt' "$dir/err" && pass ||

@@ -93,6 +93,7 @@ answers() { # answers PATH BODY STATUS TEXT: of the server that runs
     esac
 }
 LC_ALL=C sed 's/gpt2/none/' "$golden/qwen3moe.gguf" >"$dir/unknown.gguf"
+: >"$dir/out" # not what the last one said
 "$stoker" serve "$dir/unknown.gguf" --port 0 --memory min --threads 1 >"$dir/out" 2>"$dir/err" &
 pid=$!
 wait_for 60 grep -q '^listening on ' "$dir/out" || fail "serve without a tokenizer" "does not listen"
