@@ -37,7 +37,7 @@ done
 
 BASE_URL=$url node run.mjs openai anthropic ollama raw >suites.log 2>&1
 : >web.log
-[ ! -x "$chromium" ] || BASE_URL=$url CHROMIUM=$chromium PATIENCE=5 node run.mjs web >web.log 2>&1 # a machine that runs other tests is slow
+[ ! -x "$chromium" ] || BASE_URL=$url CHROMIUM=$chromium OUT=pictures PATIENCE=5 node run.mjs web >web.log 2>&1 # a machine that runs other tests is slow
 cat suites.log web.log | grep -E '^FAIL|: [0-9]+ passed'
 kill "$pid" && wait "$pid"
 status=$?
