@@ -6,7 +6,7 @@
 #   kernels   every output of every tier: one hash
 #   golden    of every model the logits' hash, with quantised activations and exact
 #   units     what differs between CPUs and kernels of Linux: memory, files, coroutines, readers
-#   program   text, log-probabilities, hashes of tensors; also where a page of memory has 64 KiB
+#   program   text, log-probabilities, hashes of tensors; with each tier; also where a page of memory has 64 KiB
 #
 # The last line is "N passed, N failed, N skipped"; status 1 on any failure. Emulation says nothing about speed.
 set -u
@@ -36,9 +36,9 @@ verdict() {
     fi
 }
 
-# PROGRAM ARGUMENT... on this machine, and emulated, where PAGE is the size of a page
+# PROGRAM ARGUMENT... on this machine; and emulated, with the CPU and the size of a page that are set
 native() { "$here/$@" >"$work/out" 2>&1 </dev/null; }
-emulated() { "$emulator" -cpu max ${PAGE:+-p $PAGE} "$arm/$@" >"$work/out" 2>&1 </dev/null; }
+emulated() { "$emulator" -cpu "${CPU:-max}" ${PAGE:+-p $PAGE} "$arm/$@" >"$work/out" 2>&1 </dev/null; }
 
 # The lines that must be equal, behind a sed script; of lines that are equal to others one.
 lines() { sed -E "$1" "$work/out" | sort -u; }
@@ -67,11 +67,18 @@ done
 
 words='s/,"prompt_seconds".*"logprobs"/,"logprobs"/; s/"seconds":[^,]*,//'
 answer="run -p Story: -n 32 --seed 7 --temp 0.8 --json --logprobs 2"
-same "run" "$words" stoker $answer
 same "run --memory min" "$words" stoker $answer --memory min
 PAGE=65536
 same "run, pages of 64 KiB" "$words" stoker $answer
 PAGE=
+for CPU in cortex-a72:scalar cortex-a76:neon max:i8mm; do
+    tier=${CPU#*:} CPU=${CPU%:*}
+    same "run on $CPU" "$words" stoker $answer
+    emulated stoker bench $ember -p 2 -n 2 -r 1 --no-warmup -o json
+    grep -q "\"backends\": *\"$tier\"" "$work/out"
+    verdict $? "bench on $CPU names $tier"
+done
+CPU=
 same "check" "$words" stoker check $ember --json
 
 # plan and inspect name the tier of each type
