@@ -207,8 +207,7 @@ static int render(struct jrun *run, void *arg)
 enum error_code template_error_code(const struct template_error *e)
 {
     switch (e->kind) {
-    case JINJA_COMPILE:
-        return ERR_FORMAT;
+    case JINJA_COMPILE: /* the file's template is broken */
     case JINJA_LIMIT:
         return ERR_UNSUPPORTED;
     case JINJA_MEMORY:
