@@ -43,7 +43,10 @@ static int is_read_apart(struct schema *s, const struct schema_node *x, const st
     size_t n, n_y;
     const char *text = node_number(x, &n), *of_y = node_number(y, &n_y);
     schema_work(s, (n + n_y) / 2);
-    return !text[strcspn(text, ".eE")] || strtod(text, NULL) != strtod(of_y, NULL);
+    size_t digits = 0; /* what stands behind the number belongs to something else */
+    while (digits < n && !strchr(".eE", text[digits]))
+        digits++;
+    return digits == n || strtod(text, NULL) != strtod(of_y, NULL);
 }
 
 static int is_above(struct schema *s, const struct schema_node *v, const struct schema_node *bound, int sign,

@@ -10,8 +10,8 @@ struct number_bound {
     const char *text; /* as in JSON; NULL: none */
     size_t n;
     int exclusive;
-    const char
-        *beyond; /* the narrowest of the exclusive bounds, which the text may lie inside of; NULL: none is exclusive */
+    /* the narrowest of the exclusive bounds, which the text may lie inside of; NULL: none is exclusive */
+    const char *beyond;
     size_t n_beyond;
 };
 

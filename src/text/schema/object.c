@@ -508,6 +508,7 @@ grammar_expr schema_object(struct shape *x)
     if (!o || !says) {
         compile_free(s->compile, o);
         compile_free(s->compile, says);
+        schema_leave(x);
         return schema_ended(s);
     }
     o->x = x;

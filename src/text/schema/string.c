@@ -420,7 +420,7 @@ grammar_expr string_rule(struct shape *x, const struct string_patterns *p, gramm
     if (schema_is_empty(s, inside))
         return schema_empty(s, p->n ? p->at[0] : x->terms->t[0].node,
                             "no string fits the pattern and the other keywords");
-    struct schema_large *known = s->how.large;
+    struct schema_large *known = p->n ? s->how.large : NULL; /* others are a new expression each time */
     for (uint32_t i = 0; known && i < known->n_rule && i < SCHEMA_LARGE; i++)
         if (known->rule[i].inside == inside && known->rule[i].quoted == quoted)
             return known->rule[i].call;
