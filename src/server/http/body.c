@@ -11,7 +11,7 @@
  *
  * A handler that needs more than that waits for it, before all bodies. What large ones hold while all of them wait is a deadlock that
  * the claims did not foresee: after STUCK_MS the one that came last gives up. Handlers without a large body may hold as much (a template
- * may take 32 MiB): where all that run wait, the one whose request came last gives up, and the first goes on.
+ * may take 32 MiB): where all that run wait for HANDLERS_STUCK_MS, the one whose request came last gives up, and the first goes on.
  *
  * Nobody waits for ever. The body has to be whole within --body-timeout and a second a MiB, its own waiting not counted, and waits for
  * memory at most --body-timeout. A large one that brings less than PACE bytes in PACE_MS is given up; so is one that has more than
@@ -147,10 +147,9 @@ static int must_give_up(struct http_connection *c, uint64_t began_ns)
     return must;
 }
 
-/* 1: all handlers that run wait for memory, and the request of c came last. */
-static int handler_must_give_up(struct http_connection *c)
+/* 1: all handlers that run wait for memory that no large body has, and the request of c came last. */
+static int is_last_of_all(struct http_connection *c)
 {
-    const uint64_t pause = HANDLERS_STUCK_MS * UINT64_C(1000000);
     struct http_app *app = c->app;
     size_t n = 0, later = 0;
     pthread_mutex_lock(&app->lock);
@@ -158,11 +157,19 @@ static int handler_must_give_up(struct http_connection *c)
         n += l->waits_since > 0;
         later += l->waits_since > c->waits_since;
     }
-    int must = n > 1 && n == app->n_running && later == 0 && c->waits_since > 0 && clock_ns() > app->gave_up_ns + pause;
-    if (must)
-        app->gave_up_ns = clock_ns();
+    int is = n > 1 && n == app->n_running && later == 0 && !app->large;
     pthread_mutex_unlock(&app->lock);
-    return must;
+    return is;
+}
+
+/* The same for a while: who was given memory meanwhile has gone on. *since: 0 at first. */
+static int handler_must_give_up(struct http_connection *c, uint64_t *since)
+{
+    if (!is_last_of_all(c))
+        *since = 0;
+    else if (*since == 0)
+        *since = clock_ns();
+    return *since > 0 && clock_ns() > *since + HANDLERS_STUCK_MS * UINT64_C(1000000);
 }
 
 static void set_waiting(struct http_connection *c, uint64_t since)
@@ -223,7 +230,7 @@ static int wait_in_handler(void *connection, int (*try)(const struct reqmem_dema
 {
     struct http_connection *c = connection;
     double most = c->is_large || c->app->body_timeout < HANDLER_SECONDS ? c->app->body_timeout : HANDLER_SECONDS;
-    uint64_t began = clock_ns(), until = began + (uint64_t)(most * 1e9) - c->handler_waited_ns;
+    uint64_t began = clock_ns(), until = began + (uint64_t)(most * 1e9) - c->handler_waited_ns, stuck = 0;
     int there = 0, goes_on = 1;
     count_waiting(c, 1, 1);
     set_waiting(c, c->x.began_ns);
@@ -231,7 +238,7 @@ static int wait_in_handler(void *connection, int (*try)(const struct reqmem_dema
         goes_on = wait_a_moment(c, began, until);
         there = goes_on && try(of);
         if (!there && goes_on)
-            goes_on = !handler_must_give_up(c);
+            goes_on = !handler_must_give_up(c, &stuck);
     }
     set_waiting(c, 0);
     count_waiting(c, 1, -1);
