@@ -465,17 +465,29 @@ static int open_folder(struct prefix_disk *d, const char *path, struct error *er
     return 0;
 }
 
+static void unlock(struct prefix_disk *d)
+{
+    if (d->lock_file >= 0)
+        close(d->lock_file);
+    d->lock_file = -1;
+}
+
 int prefix_disk_begin_writing(struct prefix_disk *d, struct error *err)
 {
-    if (!d || d->index.writes || d->lock_file >= 0)
+    if (!d || d->index.writes)
         return 0;
     d->lock_file = openat(d->dir, "lock", O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
     if (d->lock_file < 0 || flock(d->lock_file, LOCK_EX | LOCK_NB)) {
         log_line(LOG_INFO, "--cache-dir is another process's to write, or cannot be written: it is read only");
+        unlock(d);
         return 0;
     }
-    if (prefix_writer_open(&d->writer, d->dir, d->image_bytes, err))
+    if (prefix_writer_open(&d->writer, d->dir, d->image_bytes, err)) {
+        prefix_writer_close(&d->writer);
+        d->writer = (struct prefix_writer){0};
+        unlock(d);
         return -1;
+    }
     prefix_index_open(&d->index, d->dir, 1, d->cache->base); /* anew: others may have written until now */
     prefix_index_shrink(&d->index, d->most);
     return 0;
@@ -516,8 +528,7 @@ void prefix_disk_close(struct prefix_disk *d)
         collect_images(d);
     }
     prefix_writer_close(&d->writer);
-    if (d->lock_file >= 0)
-        close(d->lock_file);
+    unlock(d);
     if (d->dir >= 0)
         close(d->dir);
     free(d);

@@ -22,6 +22,7 @@
 #include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <sys/syscall.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 enum { MOST = 4, N_PAGE = 8, ROOT = 9 };
@@ -273,6 +274,22 @@ static void tried_again(void **state)
     assert_int_equal(found(2 * KV_PAGE), 2 * KV_PAGE);
 }
 
+/* Another process computes n ids of a text and keeps them. */
+static void written_by_another(int n, int text)
+{
+    int status;
+    pid_t other = fork();
+    assert_true(other >= 0);
+    if (other == 0) {
+        open_world();
+        compute(n, text);
+        leave();
+        close_world();
+        _exit(0);
+    }
+    assert_true(waitpid(other, &status, 0) == other && WIFEXITED(status) && WEXITSTATUS(status) == 0);
+}
+
 /* A folder that is only read, until somebody asks to keep what is known: then all of that is written, and what another process wrote
  * meanwhile is known too. */
 static void written_on_request(void **state)
@@ -283,17 +300,26 @@ static void written_on_request(void **state)
     compute(2 * KV_PAGE, 7);
     assert_int_equal(prefix_disk_write_behind(t.d), 0);
     assert_int_equal(there().files, 0);
+    written_by_another(3 * KV_PAGE, 10);
+    assert_int_equal(there().files, 3);
     assert_int_equal(prefix_disk_begin_writing(t.d, &err), 0);
-    write_all(2);
+    write_all(5);
     assert_int_equal(prefix_disk_begin_writing(t.d, &err), 0);
     leave();
+    for (int i = 0; i < 3 * KV_PAGE; i++)
+        ids[i] = 10 * 100000 + i;
+    while (prefix_disk_fetch(t.d, ROOT, ids, 3 * KV_PAGE, 0))
+        ;
+    assert_int_equal(prefix_reach(&t.c, ROOT, ids, 3 * KV_PAGE), 3 * KV_PAGE);
     close_world();
+    for (int i = 0; i < 2 * KV_PAGE; i++)
+        ids[i] = 7 * 100000 + i;
     assert_int_equal(found(2 * KV_PAGE), 2 * KV_PAGE);
     open_world_that(0);
     compute(KV_PAGE, 8);
     leave();
     close_world();
-    assert_int_equal(there().files, 2);
+    assert_int_equal(there().files, 5);
 }
 
 static int empty(void **state)
