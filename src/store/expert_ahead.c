@@ -35,10 +35,11 @@ void store_read_ahead(struct expert_store *st, int layer, const int32_t *id, int
         reader_submit(st->reader, &st->list, st->batch, n_read);
 }
 
+/* A slot that waits for the device after a failed read is missing: what nothing asks for must not evict another. */
 static int has_slots_for_all(const struct expert_store *st, int layer)
 {
     const struct slot_class *k = st->layer[layer].n_expert ? &st->class[st->cache.layer[layer].class] : NULL;
-    return k && k->n_slot >= k->shape.n_expert;
+    return k && k->n_slot >= k->shape.n_expert && k->n_free > 0;
 }
 
 /* The next expert to read, in ascending order of layers and ids. 0: there is none left. */
