@@ -1,6 +1,7 @@
 /* A test of `stoker bench`: see bench.h. As llama-bench measures: prompts (pp) until the first token is chosen, generation (tg) of
  * ids that are given, so that nothing is sampled. Depth is a prefix that was computed before: what the engine does not find of it
  * again counts as tokens of the test. */
+#include "base/clock.h"
 #include "base/error.h"
 #include "base/file.h"
 #include "cli/bench/bench.h"
@@ -142,15 +143,16 @@ static int run_once(struct bench *b, const struct bench_test *t, int n_gen, uint
     return 0;
 }
 
-enum { WARM_TOKENS = 64, WARM_MOST = 32 }; /* of a pass; passes */
+enum { WARM_TOKENS = 64, WARM_MOST = 32, WARM_SECONDS = 120 }; /* of a pass; passes; of all, at most */
 
 /* Generates until the hit rate of WARM_TOKENS tokens is within a point of that of those before them: a cache that fills would make each
  * repetition faster than the last. Where no expert streams, or all are there, one pass shows it. */
 static int warm_experts(struct bench *b, const struct bench_test *t, const char *progress, struct stoker_error *err)
 {
     struct bench_test pass = {.n_depth = t->n_depth};
-    double rate = -1, before = -1;
-    for (int i = 0; i < WARM_MOST; i++) {
+    double rate = -1, before = -1, until = clock_seconds() + WARM_SECONDS;
+    int i = 0;
+    for (; i < WARM_MOST && clock_seconds() < until; i++) {
         struct stoker_stats begin, end;
         if (progress)
             fprintf(stderr, "stoker bench: %s, warming up, %d tokens\n", progress, i * WARM_TOKENS);
@@ -171,7 +173,7 @@ static int warm_experts(struct bench *b, const struct bench_test *t, const char 
     }
     fprintf(stderr,
             "stoker bench: warming up was cut after %d tokens: the hit rate still went from %.1f %% to %.1f %%\n",
-            WARM_MOST * WARM_TOKENS, before * 100, rate * 100);
+            i * WARM_TOKENS, before * 100, rate * 100);
     return 0;
 }
 
