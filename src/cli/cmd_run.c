@@ -180,7 +180,8 @@ static int open_engine(struct run *r, struct chat *c)
     r->options.progress = progress_show_loading;
     r->options.progress_arg = &loading;
     int chosen = choose_cache_dir(r), failed = stoker_open(&c->engine, r->model, &r->options, &err);
-    if (failed && chosen && err.code == STOKER_ERR_MEMORY) { /* what nobody asked for gives way */
+    if (failed && chosen &&
+        (err.code == STOKER_ERR_MEMORY || err.code == STOKER_ERR_IO)) { /* nobody asked for the folder */
         r->options.cache_dir = NULL;
         failed = stoker_open(&c->engine, r->model, &r->options, &err);
     }

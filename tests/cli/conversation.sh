@@ -39,6 +39,11 @@ is "the least memory" 0 '"cached_tokens":0,' ""
 XDG_CACHE_HOME=/proc/none run run --session one --temp 0 --json -p 'Spell cat.'
 is "no folder for what was computed" 0 '"cached_tokens":0,' ""
 
+mkdir "$dir/odd" "$dir/odd/stoker"
+: >"$dir/odd/stoker/prefixes"
+XDG_CACHE_HOME=$dir/odd run run --session one --temp 0 --json -p 'Spell cat.'
+is "a file in that folder's place" 0 '"cached_tokens":0,' ""
+
 # ---- refusals ------------------------------------------------------------------------------------------------------------
 for name in ../a a/b .a '' "$(printf %0101d 0)" "a b"; do
     run run --session "$name" -p x
@@ -83,6 +88,6 @@ for i in 1 2 3 4 5 6 7 8 9 10; do
 done
 run run --session two --temp 0 -p 'Spell cat.'
 is "after all that" 0 '.' ""
-[ "$(find "$dir/state" -name '*.part' | wc -l)" -le 1 ] && pass || fail "parts" "$(find "$dir/state")"
+[ "$(stat -c %a "$two")" = 600 ] && pass || fail "the conversation" "others may read it"
 
 done_testing

@@ -28,13 +28,20 @@ static int is_conversation(const json_t *m)
     return good;
 }
 
-/* Calls of earlier answers, whose ids those of later ones may not repeat. */
-static int count_calls(const json_t *messages)
+/* The number behind the greatest of the ids that calls of earlier answers have from us: those of later ones must be others. */
+static int next_call(const json_t *messages)
 {
-    size_t i, n = 0;
-    const json_t *one;
-    json_array_foreach(messages, i, one) n += json_array_size(json_object_get(one, "tool_calls"));
-    return (int)n;
+    size_t i, k;
+    const json_t *one, *call;
+    int next = 0;
+    json_array_foreach(messages, i, one) json_array_foreach(json_object_get(one, "tool_calls"), k, call)
+    {
+        const char *id = json_string_value(json_object_get(call, "id"));
+        int number, end = 0;
+        if (id && sscanf(id, "call_%9d%n", &number, &end) == 1 && !id[end] && number >= next)
+            next = number + 1;
+    }
+    return next;
 }
 
 int saved_read(struct chat *c, const char *path)
@@ -52,7 +59,7 @@ int saved_read(struct chat *c, const char *path)
     if (good) {
         json_decref(c->message);
         c->message = json_incref(m);
-        c->n_call = count_calls(m);
+        c->n_call = next_call(m);
     }
     json_decref(m);
     free(text);
@@ -63,33 +70,33 @@ int saved_read(struct chat *c, const char *path)
 static int replace_file(const json_t *m, const char *path, mode_t mode)
 {
     char part[PATH_MAX + 8];
-    snprintf(part, sizeof part, "%s.part", path);
-    int fd = open(part, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, mode);
+    snprintf(part, sizeof part, "%s.XXXXXX", path);
+    int fd = mkstemp(part);
     FILE *f = fd >= 0 ? fdopen(fd, "w") : NULL;
-    int failed = !f || json_dumpf(m, f, JSON_INDENT(2) | JSON_PRESERVE_ORDER) || fflush(f) || fsync(fd);
+    int failed = !f || fchmod(fd, mode) || json_dumpf(m, f, JSON_INDENT(2) | JSON_PRESERVE_ORDER) || fflush(f) ||
+                 fsync(fd) || rename(part, path);
     int why = errno;
     if (f)
         fclose(f);
     else if (fd >= 0)
         close(fd);
-    if (!failed && rename(part, path)) {
-        failed = 1;
-        why = errno;
-    }
     if (failed && fd >= 0)
         unlink(part);
     errno = why;
     return failed ? -1 : 0;
 }
 
+/* Only what is a file can be replaced; what a link leads to is, not the link. */
 int saved_write(const struct chat *c, const char *path)
 {
-    struct stat st;
+    struct stat st, link;
     char whole[PATH_MAX];
-    int is_there = stat(path, &st) == 0; /* a link stays one: what it leads to is replaced */
-    int failed = is_there && !S_ISREG(st.st_mode) ? json_dump_file(c->message, path, JSON_PRESERVE_ORDER)
-                                                  : replace_file(c->message, realpath(path, whole) ? whole : path,
-                                                                 is_there ? st.st_mode & 0777 : 0666);
+    int is_there = stat(path, &st) == 0, is_other = is_there ? !S_ISREG(st.st_mode) : lstat(path, &link) == 0;
+    int failed = is_there && access(path, W_OK) != 0;
+    if (!failed && is_other)
+        failed = json_dump_file(c->message, path, JSON_INDENT(2) | JSON_PRESERVE_ORDER);
+    else if (!failed)
+        failed = replace_file(c->message, realpath(path, whole) ? whole : path, is_there ? st.st_mode & 0777 : 0600);
     if (failed)
         fprintf(stderr, "%s cannot be written: %s\n", path, strerror(errno));
     return failed ? -1 : 0;
@@ -138,8 +145,8 @@ int conversation_open(struct conversation *s, struct chat *c, const char *name)
 
 void conversation_write(struct conversation *s, struct chat *c)
 {
-    if (*s->path && saved_write(c, s->path))
-        conversation_close(s);
+    if (*s->path)
+        saved_write(c, s->path);
 }
 
 void conversation_close(struct conversation *s)

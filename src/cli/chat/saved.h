@@ -10,7 +10,8 @@ struct chat;
 /* The file's conversation in place of c's. -1: it stays as it was, and a sentence is on stderr. */
 int saved_read(struct chat *c, const char *path);
 
-/* Writes c's conversation; what was in a regular file stays there until the new one is whole. -1: after a sentence on stderr. */
+/* Writes c's conversation; what was in a regular file stays there until the new one is whole. A new file is the user's alone. -1: after a
+ * sentence on stderr. */
 int saved_write(const struct chat *c, const char *path);
 
 struct conversation {
@@ -21,7 +22,7 @@ struct conversation {
 /* Opens the one of this name, new if there is none yet, and puts its messages into c. 0, or the exit status of a failure after a
  * sentence on stderr; then conversation_close() has nothing to do. */
 int conversation_open(struct conversation *s, struct chat *c, const char *name);
-/* Writes c's conversation into it. A failure is said once a chat. */
+/* Writes c's conversation into it; a failure is said on stderr. */
 void conversation_write(struct conversation *s, struct chat *c);
 void conversation_close(struct conversation *s);
 
