@@ -53,8 +53,8 @@ enum { STOKER_PATH = 120 }; /* bytes of a path, with its NUL */
 struct stoker_error {
     int code;       /* enum stoker_error_code */
     char text[480]; /* one sentence: the object, the value found, the fix. Ends in NUL */
-    char field
-        [STOKER_PATH]; /* path of the part of the request that it is about: "tools[2].function.name"; "": none is known */
+    /* path of the part of the request that it is about: "tools[2].function.name"; "": none is known */
+    char field[STOKER_PATH];
 };
 
 /* Frees memory that a function of this header allocated for its caller. NULL: does nothing. */
@@ -245,8 +245,8 @@ struct stoker_answer {
     const char *text; /* n bytes: the schema, the grammar or the pattern */
     size_t n;
     int free_limit; /* 1: max_tokens may cut the answer anywhere; 0: the answer is steered to a valid end before the limit */
-    const char *
-        field; /* what the caller's request calls the schema, for errors and warnings: "response_format"; NULL: nothing */
+    /* what the caller's request calls the schema, for errors and warnings: "response_format"; NULL: nothing */
+    const char *field;
 };
 
 /* Compiles a constraint for requests of this engine; the answer must belong to it from its first token. Equal constraints are compiled
