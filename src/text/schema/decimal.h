@@ -25,9 +25,9 @@ int decimal_compare_size(const struct decimal *a, const struct decimal *b);
 /* With their signs. */
 int decimal_order(const struct decimal *a, const struct decimal *b);
 
-/* *d: halfway from the double that the number at text is read as to the next one up, or down where up is 0. Decimals beyond *d, and it itself
- * where 1 is returned, are read as another double. Behind the number stands what does not belong to it, or NUL. -1: one of the two is not
- * finite. */
+/* *d: halfway from the double that the number at text is read as to the next one up, or down where up is 0. Decimals beyond *d, and it
+ * itself where 1 is returned, are read as another double. Behind the number stands what does not belong to it, or NUL. -1: one of the two
+ * is not finite. */
 int decimal_beyond_double(const char *text, int up, struct decimal *d);
 
 /* By value: -1, 0, 1. Numbers of more than DECIMAL_MOST digits before the point count as equal, and so does what differs behind as many

@@ -517,7 +517,9 @@ grammar_expr number_multiples(struct grammar_maker *m, uint32_t step, const stru
         power *= 10;
         digits++;
     }
-    *possible = digits < 4;
+    /* not with a bound on the other side of zero than the open end, or a list that would be too long */
+    *possible = digits < 4 && (has_low || to >= -(int64_t)step || !has_high) && (has_high || from <= (int64_t)step) &&
+                (!has_low || from >= -(int64_t)step * MOST_LIST) && (!has_high || to <= (int64_t)step * MOST_LIST);
     if (!*possible)
         return 0;
     grammar_expr size = by_last_digits(m, step, digits, power), part[3];
@@ -532,8 +534,5 @@ grammar_expr number_multiples(struct grammar_maker *m, uint32_t step, const stru
         part[parts++] = size;
     else if (to > 0)
         part[parts++] = listed(m, step, from > 1 ? from : 1, to);
-    /* a bound on the other side of zero than the open end, or a list that would be too long */
-    *possible = (has_low || to >= -(int64_t)step || !has_high) && (has_high || from <= (int64_t)step) &&
-                (!has_low || from >= -(int64_t)step * MOST_LIST) && (!has_high || to <= (int64_t)step * MOST_LIST);
     return grammar_choice(m, part, parts);
 }
