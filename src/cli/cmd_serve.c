@@ -82,15 +82,24 @@ static int read_keys(const char *path, struct text_list *keys)
     return -1;
 }
 
-/* An empty text is what a variable that is not set becomes: it must neither be a key nor stand for one. No header carries a line's end. */
+static int has_control(const char *text)
+{
+    while (*text && (unsigned char)*text >= 0x20 && *text != 0x7f)
+        text++;
+    return *text != 0;
+}
+
+/* An empty text is what a variable that is not set becomes: it must neither be a key nor stand for one. No header carries a control
+ * character. */
 static int check_texts(const char *flag, const struct text_list *l)
 {
     for (int i = 0; i < l->n; i++)
         if (l->text[i][strspn(l->text[i], " \t\r\n")] == 0) {
             fprintf(stderr, "stoker serve: %s is empty: give it a text, or leave the flag out\n", flag);
             return -1;
-        } else if (strpbrk(l->text[i], "\r\n")) {
-            fprintf(stderr, "stoker serve: %s has a line's end in it: give one line\n", flag);
+        } else if (has_control(l->text[i])) {
+            fprintf(stderr, "stoker serve: %s has a line's end or another control character in it: give one line\n",
+                    flag);
             return -1;
         }
     return 0;
@@ -100,9 +109,10 @@ static int check_texts(const char *flag, const struct text_list *l)
 static int check_names(const struct text_list *l)
 {
     for (int i = 0; i < l->n; i++)
-        if (strchr(l->text[i], '*')) {
+        if (strpbrk(l->text[i], "*/ @")) {
             fprintf(stderr,
-                    "stoker serve: --allow-host %s: a name has no *; give each name that this server is reached by\n",
+                    "stoker serve: --allow-host %s: a name has no *, / or blank; give each name that this server is "
+                    "reached by\n",
                     l->text[i]);
             return -1;
         }

@@ -56,11 +56,11 @@ for flag in --api-key --allow-host --cors --alias; do
     run serve --port 0 $flag "$(printf '\n ')"
     is "$flag with a line's end" 2 "" "=stoker serve: $flag is empty: give it a text, or leave the flag out"
     run serve --port 0 $flag "$(printf 'a\n ')"
-    is "$flag of two lines" 2 "" "=stoker serve: $flag has a line's end in it: give one line"
+    is "$flag of two lines" 2 "" "=stoker serve: $flag has a line's end or another control character in it: give one line"
 done
-for name in '*' '*.example'; do
+for name in '*' '*.example' http://a 'a b'; do
     run serve --port 0 --allow-host box.example --allow-host "$name"
-    is "--allow-host $name" 2 "" "=stoker serve: --allow-host $name: a name has no *; give each name that this server is reached by"
+    is "--allow-host $name" 2 "" "=stoker serve: --allow-host $name: a name has no *, / or blank; give each name that this server is reached by"
 done
 for origin in null Null; do
     run serve --port 0 --cors https://app.example --cors $origin

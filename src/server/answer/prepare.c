@@ -140,12 +140,21 @@ static int prepare_prompts(struct run *run)
 
 /* ---- replies --------------------------------------------------------------------------------------------------------------- */
 
+enum { WARNINGS_MOST = 960 }; /* bytes; a header's value is cut at 1,023 */
+
+/* As many whole sentences as there is room for, and how many are left. */
 static void tell_warnings(struct run *run, const struct stoker_reply *reply)
 {
     struct out all = {0};
     const char *warning;
+    size_t more = 0;
     for (size_t i = 0; (warning = stoker_reply_warning(reply, i)); i++)
-        out_print(&all, "%s%s", i ? "; " : "", warning);
+        if (more == 0 && all.n + strlen(warning) + 2 <= WARNINGS_MOST)
+            out_print(&all, "%s%s", i ? "; " : "", warning);
+        else
+            more++;
+    if (more)
+        out_print(&all, "; and %zu more", more);
     if (all.n && !all.failed)
         http_set(run->a.http, "x-stoker-schema-warnings", "%.*s", (int)all.n, all.text);
     out_free(&all);

@@ -558,6 +558,30 @@ static void what_is_not_enforced_is_named(void **state)
     assert_non_null(strstr(http_world.header, "x-stoker-schema-warnings: "));
 }
 
+/* Of many sentences those that fit stand whole in the header, with the number of the others. */
+static void many_are_counted(void **state)
+{
+    (void)state;
+    enum { N = 30 };
+    char body[4000];
+    int n = snprintf(body, sizeof body, "%s",
+                     HELLO
+                     ",\"max_tokens\":60,\"response_format\":{\"type\":\"json_schema\",\"json_schema\":{\"name\":\"x\","
+                     "\"schema\":{\"type\":\"object\",\"properties\":{");
+    for (int i = 0; i < N; i++)
+        n += snprintf(body + n, sizeof body - (size_t)n, "%s\"\u00e4%d\":{\"type\":\"boolean\",\"not\":{}}",
+                      i ? "," : "", i);
+    snprintf(body + n, sizeof body - (size_t)n, "}}}}");
+    json_decref(whole(openai_chat, body));
+    const char *at = strstr(http_world.header, "x-stoker-schema-warnings: "), *and = at ? strstr(at, "; and ") : NULL;
+    assert_non_null(and);
+    int named = 0, more = atoi(and+strlen("; and "));
+    for (const char *p = at; (p = strstr(p, "response_format#/properties/")) && p < and; p++)
+        named++;
+    assert_true(named > 2 && more > 2);
+    assert_int_equal(named + more, N);
+}
+
 /* ---- completions ----------------------------------------------------------------------------------------------------------- */
 
 static void completions(void **state)
@@ -786,6 +810,7 @@ int main(void)
         cmocka_unit_test(unstable_lines_are_named),
         cmocka_unit_test(stabilized_messages_are_named),
         cmocka_unit_test(what_is_not_enforced_is_named),
+        cmocka_unit_test(many_are_counted),
         cmocka_unit_test(completions),
         cmocka_unit_test(bad_completions),
         cmocka_unit_test(responses_stream_is_whole),
