@@ -386,7 +386,8 @@ int completion_measure(struct completion *k, struct error *err)
         if (!failed)
             prepare_counted(&w);
         failed = failed || weigh(&w);
-        seed(&w);
+        if (!failed) /* who has called whom is known */
+            seed(&w);
         while (w.n_heap > 0 && !failed) {
             failed = compile_work(compile, 16);
             struct waiting next = pop(&w);
@@ -397,7 +398,7 @@ int completion_measure(struct completion *k, struct error *err)
         }
         if (!failed)
             mark_long_code_points(&w);
-        for (uint32_t q = 0; q < g->n_state; q++)
+        for (uint32_t q = 0; q < g->n_state && !failed; q++)
             if (k->base[q] < COMPLETION_NONE && (int64_t)k->base[q] + k->rest[q] > k->most[g->owner[q]])
                 k->most[g->owner[q]] = (int64_t)k->base[q] + k->rest[q];
     }
