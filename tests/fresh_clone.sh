@@ -2,7 +2,8 @@
 # The README's two commands in a new clone, outside this folder, as a newcomer has it: nothing beside it, and a PATH in which every
 # Python records the call and fails.
 #
-# What is committed is tested, not what lies in the working tree. Called by .ci/run; takes as long as make check.
+# What is committed is tested, not what lies in the working tree. Called by .ci/run, whose run of make check this is. Last line: N passed,
+# N failed, N skipped: those of make check and these checks.
 set -u
 cd "$(dirname "$0")/.." || exit 1
 dir=$(mktemp -d "${TMPDIR:-/tmp}/fresh-clone.XXXXXX") || exit 1
@@ -21,7 +22,7 @@ for name in python python2 python3 pypy3 pip pip3; do
     chmod +x "$dir/no-python/$name"
 done
 
-passed=0 failed=0
+passed=0 failed=0 skipped=0
 pass() { passed=$((passed + 1)) && echo "ok     $1"; }
 fail() { # the lines that tell what failed, wherever they stand, then the end
     failed=$((failed + 1)) && echo "FAILED $1"
@@ -55,10 +56,17 @@ run "make demo" "$streamed" env "$no_python" make demo
 (cd "$work" && env -u MAKEFLAGS -u MAKELEVEL -u BUILD make all) >"$dir/log" 2>&1
 expect_nothing "a second make builds nothing"
 run "make check" "$result" env "$no_python" make check
+counts=$(sed -nE 's/^([0-9]+) passed, ([0-9]+) failed, ([0-9]+) skipped$/\1 \2 \3/p' "$dir/log" | tail -n 1)
+if [ -n "$counts" ]; then
+    grep -Ei '^(ok|FAILED) +[0-9]+\.|^ +\|.*skip' "$dir/log" | sed 's/^/    /'
+    # shellcheck disable=SC2086 # three numbers
+    set -- $counts
+    passed=$((passed + $1)) failed=$((failed + $2)) skipped=$((skipped + $3))
+fi
 cat "$dir/python-calls" >"$dir/log" 2>/dev/null
 expect_nothing "no Python is called"
 (cd "$work" && git status --porcelain) >"$dir/log"
 expect_nothing "building leaves the clone clean"
 
-echo "$passed passed, $failed failed"
+echo "$passed passed, $failed failed, $skipped skipped"
 [ "$failed" -eq 0 ]
