@@ -47,9 +47,9 @@ $(BUILD)/obj/kernel/neon/%.o:   TIER = -O3 -march=armv8.2-a+dotprod
 $(BUILD)/obj/kernel/i8mm/%.o:   TIER = -O3 -march=armv8.2-a+dotprod+i8mm
 endif
 
-LAYERS  = cli server engine text model store op kernel format base
+LAYERS  = cli server engine text model store op machine kernel format base
 # link order: every layer before the layers it uses
-ENGINE  = $(call archive,engine text model store op kernel format base)
+ENGINE  = $(call archive,engine text model store op machine kernel format base)
 archive = $(foreach l,$1,$(BUILD)/lib$l.a)
 objects = $(patsubst src/%.c,$(BUILD)/obj/%.o,$(wildcard src/$1/*.c src/$1/*/*.c))
 

@@ -68,6 +68,15 @@ enum { STOKER_CLASSES = 16 };              /* most classes of experts: layers wh
 
 struct stoker_plan;
 
+/* What a machine does in a second, all threads together. Plans show the speed that follows from it; it decides nothing. 0 in a field: what
+ * is usual. */
+struct stoker_rates {
+    double drive, memory; /* bytes read, from the model's drive and from DRAM */
+    double product; /* weights times rows that they are multiplied with, without what unpacking the weights takes: */
+    double unpack_rows;   /* as long as the products with so many rows */
+    double attend, state; /* multiplications of attention; floats of recurrent states times rows */
+};
+
 /* What the plan is made from. 0 or NULL in a field: the default for this model and machine. No number may be negative. */
 struct stoker_options {
     uint64_t memory; /* bytes for the whole process, or STOKER_MEMORY_*; 0: what the machine and its cgroups leave */
@@ -103,10 +112,9 @@ struct stoker_options {
     void *planned_arg;
     const char *routes; /* a trace file whose routes replace the model's own (research); excludes cache_dir */
     const char *route_trace,
-        *cache_log; /* files to write: the routes of every row; decisions of the expert cache (research) */
-    double
-        drive_rate; /* bytes a second of the model's drive, for the speed that a plan shows; it decides nothing. 0: a usual one */
-    const char *mirror; /* a folder with a second copy of the model's files, which is read in parallel */
+        *cache_log;            /* files to write: the routes of every row; decisions of the expert cache (research) */
+    struct stoker_rates rates; /* of the machine, for the speed that a plan shows */
+    const char *mirror;        /* a folder with a second copy of the model's files, which is read in parallel */
 
     int n_queue; /* requests that may wait for a sequence, at most 4096; one more gets STOKER_ERR_BUSY. 0: 128 */
     int n_pages; /* pages of 256 positions for keys and values, for all sequences together. 0: n_ctx positions for each sequence.
@@ -573,11 +581,12 @@ struct stoker_plan {
     /* The smallest budgets that work when asked_ctx, asked_parallel, asked_cache, or 512 for n_chunk, are given as options. */
     uint64_t ctx_minimum, parallel_minimum, cache_minimum, chunk_minimum;
     /* Predicted (docs/spec/memory.md 10) for prompts of prompt_tokens, and answers of answer_tokens, n_parallel of them at a time.
-     * The rates of cores and memory are constants, drive_rate is that of the options or a constant. */
+     * Rates are those of the options, or usual ones. */
+    struct stoker_rates rates;
     int prompt_tokens, answer_tokens;
-    double drive_rate, prompt_seconds, step_seconds; /* bytes/s; of a prompt; of a token for each sequence */
-    double hit_rate, read_bytes;                     /* of experts, in such a step; bytes that it reads */
-    int n_file;                                      /* files of the model */
+    double prompt_seconds, step_seconds; /* of a prompt; of a token for each sequence */
+    double hit_rate, read_bytes;         /* of experts, in such a step; bytes that it reads */
+    int n_file;                          /* files of the model */
     int n_type; /* block types of the model's weights, most bytes first, and the tier whose kernels multiply with them; static */
     const char *type[STOKER_TYPES], *kernel[STOKER_TYPES];
 };
@@ -585,6 +594,12 @@ struct stoker_plan {
 /* Makes the plan from the files' headers; loads nothing. opt NULL: the defaults. Errors are those of stoker_open(). STOKER_ERR_MEMORY: no
  * plan fits; *out is filled all the same, with fits 0. After other errors it is zeroed. */
 int stoker_plan(struct stoker_plan *out, const char *path, const struct stoker_options *opt, struct stoker_error *err);
+
+/* Measures what this machine's cores and memory do for a model, with the options' threads, kernels and kv, in about two seconds and
+ * 256 MiB: a budget is not kept. Reads headers only. drive, and what the model has none of, is 0. Errors are those of stoker_plan(), but a
+ * plan that does not fit is none. */
+int stoker_measure(struct stoker_rates *out, const char *path, const struct stoker_options *opt,
+                   struct stoker_error *err);
 
 /* Bytes that the machine and the cgroups of this process leave it now: the budget where none is given. *from: which of them leaves the
  * least, "available" or "cgroup". */

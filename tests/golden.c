@@ -1,4 +1,4 @@
-/* links: engine text model store op kernel format base
+/* links: engine text model store op machine kernel format base
  *
  * Golden models: an independent engine's logits and greedy continuations.
  *

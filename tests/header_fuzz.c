@@ -1,4 +1,4 @@
-/* links: engine text model store op kernel format base
+/* links: engine text model store op machine kernel format base
  *
  * Hostile files, in process: whatever a file's header says, opening it and running four tokens ends with one sentence or with a
  * finished run; never with a crash, a hang, a leak or a claim of a bug in stoker.

@@ -1,4 +1,4 @@
-/* links: engine text model store op kernel format base
+/* links: engine text model store op machine kernel format base
  *
  * Models whose metadata and tensors contradict each other, or mean nothing: one sentence, or a finished run; never a crash, a
  * hang, or a claim of a bug in stoker. What header_fuzz cannot know: which key of which architecture means what.

@@ -1,4 +1,4 @@
-/* links: engine text model store op kernel format base
+/* links: engine text model store op machine kernel format base
  *
  * The memory plan against its definition (memory.md 9 of the specification), and against what a process really takes.
  *

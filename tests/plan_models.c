@@ -1,4 +1,4 @@
-/* links: engine text model store op kernel format base
+/* links: engine text model store op machine kernel format base
  *
  * The plan's figures for well-known models: keys and values at some contexts, states, windows, experts.
  *

@@ -1,4 +1,4 @@
-/* links: engine text model store op kernel format base
+/* links: engine text model store op machine kernel format base
  *
  * Plans against search: models of known shapes (headers only, sparse_model.h), eight budgets each, as `run` and as `serve` plan. No plan on
  * a grid over the same knobs (rows of a chunk, sequences, share of prefixes, each filled up with experts) may be more than 10 % faster, by

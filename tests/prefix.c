@@ -1,4 +1,4 @@
-/* links: engine text model store op kernel format base
+/* links: engine text model store op machine kernel format base
  *
  * Known prefixes, shared steps, preemption: none of it changes an answer.
  *

@@ -1,4 +1,4 @@
-/* links: engine text model store op kernel format base
+/* links: engine text model store op machine kernel format base
  *
  * Every prompt of models/ember/prompts.json gives its recorded ids, greedily and with f32 keys and values: on every tier of this
  * machine, with quantised activations and exact, everything resident and under the smallest budget, one after another and all

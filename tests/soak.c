@@ -1,4 +1,4 @@
-/* links: engine text model store op kernel format base
+/* links: engine text model store op machine kernel format base
  *
  * A soak: engines under random budgets, random prompts, several at a time, some cancelled; every answer that was not cancelled
  * must have the ids that the same request had alone in a resident engine, and at the end nothing has leaked: neither memory nor

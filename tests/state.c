@@ -1,4 +1,4 @@
-/* links: engine text model store op kernel format base
+/* links: engine text model store op machine kernel format base
  *
  * What a sequence keeps can be put away and taken up again: the positions after it have the same bits.
  *

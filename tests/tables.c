@@ -1,4 +1,4 @@
-/* links: engine text model store op kernel format base
+/* links: engine text model store op machine kernel format base
  *
  * Tables of embeddings whose rows are read from disk: the same bits, and no bytes of them in memory.
  *

@@ -1,4 +1,4 @@
-/* links: engine text model store op kernel format base */
+/* links: engine text model store op machine kernel format base */
 /* Tool calls of a model that does not know what it says: tool_calls_model [--runs N] [FOLDER] (without: 50 runs, models/ember).
  *
  * The embedded model at temperature 1.5, and the same model with its weights shuffled, must make calls that parse and fit their

@@ -1,4 +1,4 @@
-/* links: engine text model store op kernel format base
+/* links: engine text model store op machine kernel format base
  *
  * Properties that a file does not state and stoker infers from the number of layers: a golden grown to the layers of a published model
  * gives the bits of the same file with the key that says it; with one layer fewer it does not.

@@ -17,6 +17,7 @@ static const char usage[] =
     "  stoker plan MODEL.gguf --memory 6GiB --ctx 32768\n"
     "  stoker plan MODEL.gguf --memory min         the smallest that works\n"
     "  stoker plan MODEL.gguf --disk               reads a little of the file: how fast may tokens come at best\n"
+    "  stoker plan MODEL.gguf --measure            the same of memory and cores: how fast will this machine be\n"
     "  stoker plan MODEL.gguf --memory 64G --strict   may this machine run it with so much?\n"
     "  stoker plan MODEL.gguf --json               for programs\n\n"
     "Exit status: 0 it fits, 2 it does not.\n\n";
@@ -205,6 +206,10 @@ static void print_json(const struct stoker_plan *p, double rate, const char *mod
                                   p->prompt_tokens / p->prompt_seconds, "answer_per_s", p->n_parallel / p->step_seconds,
                                   "disk_rate", rate > 0 ? json_real(rate) : json_null(), "tokens_per_s",
                                   most > 0 ? json_real(most) : json_null()));
+    json_object_set_new(o, "rates",
+                        json_pack("{s:f, s:f, s:f, s:f, s:f, s:f}", "drive", p->rates.drive, "memory", p->rates.memory,
+                                  "product", p->rates.product, "unpack_rows", p->rates.unpack_rows, "attend",
+                                  p->rates.attend, "state", p->rates.state));
     json_t *kernels = json_object();
     for (int i = 0; i < p->n_type; i++)
         json_object_set_new(kernels, p->type[i], json_string(p->kernel[i]));
@@ -279,9 +284,10 @@ static void print_text(const struct stoker_plan *p, double rate)
     }
     print_kernels(p);
     printf("predicted: a prompt of %d tokens in %.1f s, %.1f tokens/s; answers %.1f tokens/s%s, with a drive of %.2f "
-           "GB/s\n",
+           "GB/s, memory of %.1f GB/s, %.2f Tops of products\n",
            p->prompt_tokens, p->prompt_seconds, p->prompt_tokens / p->prompt_seconds, p->n_parallel / p->step_seconds,
-           p->n_parallel > 1 ? " in all" : "", p->drive_rate / 1e9);
+           p->n_parallel > 1 ? " in all" : "", p->rates.drive / 1e9, p->rates.memory / 1e9,
+           2 * p->rates.product / 1e12);
     if (rate > 0 && most_tokens(p, rate) > 0)
         printf("drive: %.2f GB/s; reading alone allows at most %.1f tokens/s\n", rate / 1e9, most_tokens(p, rate));
     else if (rate > 0)
@@ -297,13 +303,15 @@ static void print_text(const struct stoker_plan *p, double rate)
 int cmd_plan(int argc, char **argv)
 {
     struct stoker_options o = {0};
-    int json = 0, disk = 0, strict = 0, n_rest;
+    int json = 0, disk = 0, measure = 0, strict = 0, n_rest;
     double rate = 0;
     const char *model = NULL;
     const struct flag mine[] = {
         {"--json", NULL, FLAG_SWITCH, &json, 0, 0, NULL, "for programs: stable names, integers in bytes"},
         {"--disk", NULL, FLAG_SWITCH, &disk, 0, 0, NULL,
          "measure the drive, and tell the tokens a second that it allows"},
+        {"--measure", NULL, FLAG_SWITCH, &measure, 0, 0, NULL,
+         "measure drive, memory and cores, some seconds, and predict with that"},
         {"--strict", NULL, FLAG_SWITCH, &strict, 0, 0, NULL,
          "exit 2 as well where the plan takes more than is left here"}};
     const struct flag_table tables[] = {{mine, sizeof mine / sizeof *mine}, model_flags(&o)};
@@ -317,10 +325,12 @@ int cmd_plan(int argc, char **argv)
     int failed = stoker_plan(&p, model, &o, &err);
     if (failed && !(json && p.minimum))
         return report(&err);
-    if (disk && !failed) {
+    if ((disk || measure) && !failed) {
+        if (measure && stoker_measure(&o.rates, model, &o, &err))
+            return report(&err);
         if (measure_disk(model, &p, &rate))
             return 1;
-        o.drive_rate = rate;
+        o.rates.drive = rate;
         failed = stoker_plan(&p, model, &o, &err);
     }
     if (json)

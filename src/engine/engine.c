@@ -7,6 +7,7 @@
 #include "base/reqmem.h"
 #include "base/thread.h"
 #include "engine/public_error.h"
+#include "engine/rates.h"
 #include "text/tools/format.h"
 
 #include <stdio.h>
@@ -67,7 +68,8 @@ static int read_options(struct session_options *to, const struct stoker_options 
     w->n_ctx = o->n_ctx;
     w->defaults = (struct plan_defaults){o->defaults.n_ctx, o->defaults.n_parallel, o->defaults.n_snapshots,
                                          o->defaults.cache_ram};
-    w->drive_rate = o->drive_rate;
+    w->rates = (struct speed_rates){o->rates.drive,       o->rates.memory, o->rates.product,
+                                    o->rates.unpack_rows, o->rates.attend, o->rates.state};
     w->n_parallel = o->n_parallel;
     w->n_chunk = o->n_chunk;
     w->n_snapshots = o->n_snapshots;
@@ -451,4 +453,21 @@ int stoker_plan(struct stoker_plan *out, const char *path, const struct stoker_o
         engine_report_plan(s, o.plan_request.kv, o.tier, out);
     session_close(s);
     return result ? error_to_public(public, &err) : 0;
+}
+
+int stoker_measure(struct stoker_rates *out, const char *path, const struct stoker_options *opt,
+                   struct stoker_error *public)
+{
+    struct error err = {0};
+    struct session_options o;
+    struct session *s = NULL;
+    struct speed_rates r;
+    *out = (struct stoker_rates){0};
+    int result = read_options(&o, opt, &err) || (session_prepare(&s, path, &o, 1, &err) && !s) ||
+                 rates_measure(&r, s->model, o.plan_request.kv, o.tier, s->plan.n_threads, &err);
+    session_close(s);
+    if (result)
+        return error_to_public(public, &err);
+    *out = (struct stoker_rates){r.drive, r.memory, r.product, r.unpack_rows, r.attend, r.state};
+    return 0;
 }

@@ -81,9 +81,8 @@ static struct size_text size_text(uint64_t n)
 
 static void predict(const struct planner *pl, struct plan *p)
 {
-    struct speed_rates r = pl->rates;
-    p->drive_rate = r.drive = pl->request->drive_rate > 0 ? pl->request->drive_rate : r.drive;
-    p->speed = plan_speed(p, pl->m, &pl->speed, p->asked_parallel, &r);
+    p->rates = speed_known_rates(p->n_threads, &pl->request->rates);
+    p->speed = plan_speed(p, pl->m, &pl->speed, p->asked_parallel, &p->rates);
 }
 
 /* Fills in what the smallest configuration takes, and the sentence. */

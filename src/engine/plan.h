@@ -64,7 +64,7 @@ struct plan_request {
         int n_ctx, n_parallel, n_snapshots; /* of stoker_options.defaults */
         uint64_t cache_ram;
     } defaults;
-    double drive_rate;                  /* bytes a second, for the plan's figures; it decides nothing */
+    struct speed_rates rates;           /* of the machine, for the plan's figures; they decide nothing. 0: usual ones */
     uint64_t cache_ram, server;         /* bytes */
     int cache_dir;                      /* 1: prefixes are kept in files too */
     int n_queue;                        /* requests that may wait; 0: so few that they are in the slack */
@@ -102,7 +102,7 @@ struct plan {
     int asked_ctx, asked_parallel;                                        /* what was asked for, or the defaults */
     uint64_t asked_cache;                                                 /* bytes of prefixes, likewise */
     uint64_t ctx_minimum, parallel_minimum, cache_minimum, chunk_minimum; /* the smallest memory with each given */
-    double drive_rate;                                                    /* with which speed was predicted */
+    struct speed_rates rates;                                             /* with which speed was predicted */
     struct speed speed;
 };
 

@@ -23,7 +23,20 @@ enum { EARLY_ROWS = 64 }; /* from so many rows on the next layer's experts are r
 
 struct speed_rates speed_usual_rates(int n_thread)
 {
-    return (struct speed_rates){DRIVE_RATE, MEMORY_RATE, PRODUCT_RATE, ATTEND_RATE, STATE_RATE, n_thread};
+    double cores = n_thread > 1 ? n_thread : 1;
+    return (struct speed_rates){DRIVE_RATE,  MEMORY_RATE,         PRODUCT_RATE * cores,
+                                UNPACK_ROWS, ATTEND_RATE * cores, STATE_RATE * cores};
+}
+
+struct speed_rates speed_known_rates(int n_thread, const struct speed_rates *known)
+{
+    struct speed_rates r = speed_usual_rates(n_thread);
+    double *const field[] = {&r.drive, &r.memory, &r.product, &r.unpack_rows, &r.attend, &r.state};
+    const double of[] = {known->drive, known->memory, known->product, known->unpack_rows, known->attend, known->state};
+    for (size_t i = 0; i < sizeof of / sizeof *of; i++)
+        if (of[i] > 0)
+            *field[i] = of[i];
+    return r;
 }
 
 /* ---- the model ---------------------------------------------------------------------------------------------------------------- */
@@ -44,6 +57,7 @@ static void describe_dense(struct speed_model *s, const struct model *m)
             w == m->layer_embd.table)
             continue;
         s->dense_weights += n_weights(w->tensor);
+        s->of_type[w->tensor->type] += n_weights(w->tensor);
         s->dense_bytes += (double)w->tensor->n_bytes;
     }
     s->output_weights = n_weights(m->output->tensor);
@@ -58,6 +72,8 @@ static void describe_experts(struct speed_model *s, const struct model *m)
             const struct gguf_tensor *t = gguf_tensor(m->file, e->part[i].tensor);
             s->expert_bytes += (double)e->part[i].bytes * e->n_expert;
             s->expert_weights += t ? n_weights(t) : 0;
+            if (t)
+                s->of_type[t->type] += n_weights(t) * m->p.n_expert_used / e->n_expert;
         }
     s->n_moe_layer = m->n_moe_layer;
     s->n_expert = m->p.n_expert;
@@ -93,8 +109,6 @@ void speed_describe(struct speed_model *out, const struct model *m, enum kv_type
 
 /* ---- computing ---------------------------------------------------------------------------------------------------------------- */
 
-static double cores(const struct speed_rates *r) { return r->n_thread > 1 ? r->n_thread : 1; }
-
 /* A layer's distinct experts of n rows, as a share of all, if routes know nothing of each other. */
 static double touched(const struct speed_model *m, double n_rows)
 {
@@ -104,7 +118,7 @@ static double touched(const struct speed_model *m, double n_rows)
 /* Products of n rows with matrices that hold so many numbers in so many bytes, each unpacked and fetched once. */
 static double product_seconds(const struct speed_rates *r, double weights, double n_rows, double bytes)
 {
-    return fmax(weights * (n_rows + UNPACK_ROWS) / (r->product * cores(r)), bytes / r->memory);
+    return fmax(weights * (n_rows + r->unpack_rows) / r->product, bytes / r->memory);
 }
 
 static double expert_seconds(const struct speed_model *m, const struct speed_rates *r, double n_rows)
@@ -117,8 +131,7 @@ static double expert_seconds(const struct speed_model *m, const struct speed_rat
 static double sequence_seconds(const struct speed_model *m, const struct speed_rates *r, double n_rows, double pairs,
                                double near)
 {
-    return (m->pair_products * pairs + m->window_products * near) / (r->attend * cores(r)) +
-           m->state_floats * n_rows / (r->state * cores(r));
+    return (m->pair_products * pairs + m->window_products * near) / r->attend + m->state_floats * n_rows / r->state;
 }
 
 /* ---- prompt and answer --------------------------------------------------------------------------------------------------------- */

@@ -5,7 +5,7 @@
  *     token              a step with one row for each sequence that runs; the overlap model of streaming.md M
  *
  * A function of sizes and of rates that are constants, so the same headers and memory give the same plan on every machine with as many
- * threads; a measured rate of the drive may take the place of the constant where a figure is only shown. Formulas: memory.md 10. */
+ * threads; measured rates may take the place of the constants where a figure is only shown. Formulas: memory.md 10. */
 #ifndef ENGINE_SPEED_H
 #define ENGINE_SPEED_H
 
@@ -13,17 +13,18 @@
 
 enum { SPEED_PROMPT = 2000, SPEED_ANSWER = 200 };
 
-struct speed_rates {
-    double drive;   /* bytes a second */
-    double memory;  /* bytes a second, of all threads together */
-    double product; /* weights x rows a second, of a core */
-    double attend;  /* multiplications of attention a second, of a core */
-    double state;   /* floats of recurrent states x rows a second, of a core */
-    int n_thread;
+struct speed_rates {      /* a second, of all threads together */
+    double drive, memory; /* bytes */
+    double product;       /* weights x rows, without what unpacking takes */
+    double unpack_rows;   /* unpacking a weight takes as long as its products with so many rows */
+    double attend;        /* multiplications of attention */
+    double state;         /* floats of recurrent states x rows */
 };
 
 /* Of a drive, memory and cores as people have them: speed.c says where the numbers are from. */
 struct speed_rates speed_usual_rates(int n_thread);
+/* The same, but for what is known of a machine: fields of `known` above 0. */
+struct speed_rates speed_known_rates(int n_thread, const struct speed_rates *known);
 
 /* What of a model takes time. Weights are counted as numbers and in bytes. */
 struct speed_model {
@@ -35,6 +36,7 @@ struct speed_model {
     double kv_bytes;        /* of a position, in layers that see all */
     double state_floats;
     int window, n_moe_layer, n_expert, n_expert_used;
+    double of_type[TYPE_COUNT]; /* weights that a row meets, by their block type */
 };
 void speed_describe(struct speed_model *out, const struct model *m, enum kv_type kv);
 

@@ -1,4 +1,4 @@
-/* links: engine text model store op kernel format base
+/* links: engine text model store op machine kernel format base
  *
  * Fuzz target: a GGUF file from its first byte to memory plans. The bytes are a file in memory; whatever they are, opening ends
  * with a description or a sentence, and a described model can be planned: its minimum, a page less, a server's requests; what a plan

@@ -1,4 +1,4 @@
-/* links: engine text model store op kernel format base */
+/* links: engine text model store op machine kernel format base */
 /* Constraints compiled once and shared: who compiles, who waits, what is evicted, what is refused. Compilations are fakes: they
  * count themselves, and block as long as the test wants. */
 #include "engine/constraint_cache.h"

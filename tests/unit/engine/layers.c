@@ -1,4 +1,4 @@
-/* links: engine text model store op kernel format base */
+/* links: engine text model store op machine kernel format base */
 /* Layers as they can be seen from outside: kinds, bytes, types, and how often each expert was used. */
 #include "stoker.h"
 

@@ -1,4 +1,4 @@
-/* links: engine text model store op kernel format base */
+/* links: engine text model store op machine kernel format base */
 /* Sampling as a request asks for it, through the public API; the chain itself: tests/sampling.c, tests/unit/text/sampler/sampler.c. */
 #include "stoker.h"
 

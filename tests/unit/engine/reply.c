@@ -1,4 +1,4 @@
-/* links: engine text model store op kernel format base */
+/* links: engine text model store op machine kernel format base */
 /* Answers taken apart, through the public API: stop strings beside reasoning and calls. The formats: tests/tool_cases.c. */
 #include "base/reqmem.h"
 #include "stoker.h"

@@ -1,4 +1,4 @@
-/* links: engine text model store op kernel format base */
+/* links: engine text model store op machine kernel format base */
 /* Requests that continue others: what is not computed again, and that nothing else changes. */
 #include "base/rng.h"
 #include "stoker.h"

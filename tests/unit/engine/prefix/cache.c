@@ -1,4 +1,4 @@
-/* links: engine text model store op kernel format base */
+/* links: engine text model store op machine kernel format base */
 /* The tree of known prefixes, without a model: what a row "computes" is the hash of all ids up to it, so every page and state shows
  * what it was computed from. */
 #include "base/error.h"

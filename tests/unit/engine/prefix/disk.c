@@ -1,4 +1,4 @@
-/* links: engine text model store op kernel format base */
+/* links: engine text model store op machine kernel format base */
 /* Files written in the background: again after a clear, and once there is space. The tree has no model: its pages are in
  * an arena. fstatvfs() below replaces the system's, to choose the free space and to block the writer; clock_gettime() too, to let time
  * pass. */

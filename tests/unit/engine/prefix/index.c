@@ -1,4 +1,4 @@
-/* links: engine text model store op kernel format base */
+/* links: engine text model store op machine kernel format base */
 /* Files of known prefixes in a folder: what is found, what is deleted first, what a longer one replaces. */
 #include "engine/prefix/index.h"
 

@@ -1,4 +1,4 @@
-/* links: engine text model store op kernel format base */
+/* links: engine text model store op machine kernel format base */
 /* When known prefixes are read instead of computed: one slow read does not stop reading. */
 #include "engine/prefix/pace.h"
 

@@ -1,0 +1,244 @@
+/* Measuring this machine: see machine.h. Contents do not matter to the time of a kernel, as long as they are ordinary numbers: all memory
+ * holds PATTERN, a small one as a code, a scale of any format, or a float. */
+#include "machine/machine.h"
+
+#include "base/arena.h"
+#include "base/clock.h"
+#include "base/error.h"
+#include "base/pool.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+enum {
+    PATTERN = 0x3c,
+    RUNS = 9,
+    N_COLS = 2048, /* of weights that are measured, 256 rows of them: they stay in a core's own cache */
+    N_WEIGHT_ROWS = 256,
+    STATE_D = 128,
+    STATE_ROWS = 64
+};
+#define READ_BYTES   ((size_t)256 << 20) /* of all threads: more than caches hold */
+#define THREAD_BYTES ((size_t)8 << 20)   /* the least of a thread: any of the works below fits */
+#define RUN_SECONDS  8e-3
+
+/* What a thread's share does, `times` times; mem: THREAD_BYTES or more of its own. */
+typedef void share_fn(const struct machine *m, uint8_t *mem, int times);
+
+struct machine {
+    const struct kernels *k;
+    struct pool *pool;
+    struct arena memory;
+    size_t share; /* bytes of a thread */
+    /* the work at hand */
+    share_fn *fn;
+    int times;
+    enum block_type type;
+    enum kv_type kv;
+    int n_rows, d_k, d_v;
+};
+
+static volatile float sink; /* results that nobody wants */
+
+int machine_open(struct machine **out, const struct kernels *k, int n_threads, struct error *err)
+{
+    struct machine *m = calloc(1, sizeof *m);
+    if (!m)
+        return error_set(err, ERR_MEMORY, "no memory for measuring this machine");
+    m->k = k;
+    m->share = READ_BYTES / (size_t)(n_threads > 0 ? n_threads : 1) / 4096 * 4096;
+    if (m->share < THREAD_BYTES)
+        m->share = THREAD_BYTES;
+    if (pool_create(&m->pool, n_threads, err) || arena_map(&m->memory, m->share * (size_t)n_threads, err)) {
+        machine_close(m);
+        return -1;
+    }
+    *out = m;
+    return 0;
+}
+
+void machine_close(struct machine *m)
+{
+    if (!m)
+        return;
+    if (m->pool)
+        pool_destroy(m->pool);
+    if (m->memory.base)
+        arena_unmap(&m->memory);
+    free(m);
+}
+
+/* ---- runs ------------------------------------------------------------------------------------------------------------------------- */
+
+static void run_share(void *arg, int thread, int n_threads)
+{
+    (void)n_threads;
+    const struct machine *m = arg;
+    m->fn(m, (uint8_t *)m->memory.base + m->share * (size_t)thread, m->times);
+}
+
+static double run(struct machine *m, int times)
+{
+    double begin = clock_seconds();
+    m->times = times;
+    pool_run(m->pool, run_share, m);
+    return clock_seconds() - begin;
+}
+
+static int ascending(const void *a, const void *b)
+{
+    double x = *(const double *)a, y = *(const double *)b;
+    return (x > y) - (x < y);
+}
+
+/* Seconds of fn once on every thread: the median of RUNS of at least RUN_SECONDS each. The first ones wake threads and touch memory. */
+static double seconds_of(struct machine *m, share_fn *fn)
+{
+    double seconds[RUNS];
+    int times = 1;
+    m->fn = fn;
+    run(m, 1);
+    while (run(m, times) < RUN_SECONDS && times < 1 << 20)
+        times *= 2;
+    for (int i = 0; i < RUNS; i++)
+        seconds[i] = run(m, times) / times;
+    qsort(seconds, RUNS, sizeof *seconds, ascending);
+    return seconds[RUNS / 2];
+}
+
+static void fill(const struct machine *m, uint8_t *mem, int times)
+{
+    (void)times;
+    memset(mem, PATTERN, m->share);
+}
+
+static void filled(struct machine *m)
+{
+    m->fn = fill;
+    run(m, 1);
+}
+
+static double n_threads(const struct machine *m) { return pool_threads(m->pool); }
+
+/* ---- works ------------------------------------------------------------------------------------------------------------------------ */
+
+static void read_memory(const struct machine *m, uint8_t *mem, int times)
+{
+    enum { N = 4096 };
+    const float *v = (const float *)(void *)mem;
+    float sum = 0;
+    for (int i = 0; i < times; i++)
+        for (size_t n = 0; n + 2 * N <= m->share / sizeof *v; n += 2 * N)
+            sum += m->k->dot16(v + n, v + n + N, N);
+    sink = sum;
+}
+
+double machine_read_rate(struct machine *m)
+{
+    filled(m);
+    return (double)m->share * n_threads(m) / seconds_of(m, read_memory);
+}
+
+static void multiply(const struct machine *m, uint8_t *mem, int times)
+{
+    size_t row = type_row_bytes(type_info(m->type), N_COLS);
+    struct wmat w = {mem, m->type, N_WEIGHT_ROWS, N_COLS, row, NULL};
+    float *out = (float *)(void *)(mem + ((row * N_WEIGHT_ROWS + 63) & ~(size_t)63));
+    uint8_t *x = (uint8_t *)(out + MACHINE_ROWS * N_WEIGHT_ROWS), *scratch = x + MACHINE_ROWS * N_COLS * sizeof(float);
+    enum act_family family = kernel_family(m->type);
+    for (int i = 0; i < times; i++)
+        if (family == ACT_F32) {
+            m->k->tilef[m->type](&w, 0, N_WEIGHT_ROWS, (const float *)(const void *)x, N_COLS, m->n_rows, out,
+                                 N_WEIGHT_ROWS);
+        } else {
+            struct xq q = xq_place(family, m->n_rows, N_COLS, x);
+            m->k->tile[m->type](m->k, &w, 0, N_WEIGHT_ROWS, &q, out, N_WEIGHT_ROWS, NULL, scratch);
+        }
+}
+
+_Static_assert(N_WEIGHT_ROWS *N_COLS * sizeof(float) + MACHINE_ROWS * (N_WEIGHT_ROWS + N_COLS) * sizeof(float) <
+                   ((size_t)4 << 20),
+               "weights, outputs and activations leave half of a thread's memory to a tile's scratch");
+
+double machine_product_rate(struct machine *m, enum block_type t, int n_rows)
+{
+    int floats = kernel_family(t) == ACT_F32;
+    if (n_rows < 1 || n_rows > MACHINE_ROWS || !(floats ? (void *)m->k->tilef[t] : (void *)m->k->tile[t]) ||
+        kernel_tile_scratch(MACHINE_ROWS) > THREAD_BYTES / 2 ||
+        xq_bytes(kernel_family(t), MACHINE_ROWS, N_COLS) > MACHINE_ROWS * N_COLS * sizeof(float))
+        return 0;
+    m->type = t;
+    m->n_rows = n_rows;
+    filled(m);
+    return (double)N_WEIGHT_ROWS * N_COLS * n_rows * n_threads(m) / seconds_of(m, multiply);
+}
+
+static void attend(const struct machine *m, uint8_t *mem, int times)
+{
+    float max[ATTN_QUERIES], sum[ATTN_QUERIES];
+    int first[ATTN_QUERIES] = {0}, last[ATTN_QUERIES];
+    size_t k = (size_t)ATTN_PAGE * (size_t)m->d_k * sizeof(float),
+           v = (size_t)ATTN_PAGE * (size_t)m->d_v * sizeof(float);
+    struct attn_split s = {.k = mem,
+                           .v = mem + k,
+                           .d_k = m->d_k,
+                           .d_v = m->d_v,
+                           .ld_v = m->d_v,
+                           .type = m->kv,
+                           .n_q = ATTN_QUERIES,
+                           .ld_q = (size_t)m->d_k,
+                           .q = (const float *)(void *)(mem + k + v),
+                           .scale = 1e-3f,
+                           .m = max,
+                           .l = sum,
+                           .first = first,
+                           .last = last};
+    s.a = (float *)(void *)(mem + k + v + ATTN_QUERIES * sizeof(float) * (size_t)m->d_k);
+    for (int i = 0; i < ATTN_QUERIES; i++)
+        last[i] = ATTN_PAGE - 1;
+    for (int i = 0; i < times; i++)
+        m->k->attn_split(&s, mem + THREAD_BYTES / 2);
+}
+
+_Static_assert((ATTN_PAGE + ATTN_QUERIES) * 2 * MACHINE_HEAD * sizeof(float) <= THREAD_BYTES / 2,
+               "keys, values, queries and sums leave half of a thread's memory to a split's scratch");
+
+double machine_attend_rate(struct machine *m, enum kv_type type, int d_k, int d_v)
+{
+    if (d_k < 1 || d_v < 1 || d_k > MACHINE_HEAD || d_v > MACHINE_HEAD ||
+        kernel_attn_scratch(d_k, d_v) > THREAD_BYTES / 2)
+        return 0;
+    m->kv = type;
+    m->d_k = d_k;
+    m->d_v = d_v;
+    filled(m);
+    return (double)ATTN_QUERIES * ATTN_PAGE * (d_k + d_v) * n_threads(m) / seconds_of(m, attend);
+}
+
+static void recur(const struct machine *m, uint8_t *mem, int times)
+{
+    float *state = (float *)(void *)mem, *in = state + STATE_D * STATE_D;
+    for (int i = 0; i < times; i++)
+        for (int c = 0; c < STATE_D; c += STATE_PANEL)
+            m->k->delta(&(struct delta_run){.state = state + c * STATE_D,
+                                            .n_k = STATE_D,
+                                            .panel = STATE_PANEL,
+                                            .n_rows = STATE_ROWS,
+                                            .q = in,
+                                            .k = in,
+                                            .v = in + c,
+                                            .o = in + 2 * STATE_ROWS * STATE_D + c,
+                                            .decay = in,
+                                            .beta = in,
+                                            .ld_k = STATE_D,
+                                            .ld_v = STATE_D,
+                                            .ld_o = STATE_D,
+                                            .ld_decay = 1,
+                                            .ld_beta = 1});
+}
+
+double machine_state_rate(struct machine *m)
+{
+    filled(m);
+    return (double)STATE_D * STATE_D * STATE_ROWS * n_threads(m) / seconds_of(m, recur);
+}

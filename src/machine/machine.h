@@ -1,0 +1,35 @@
+/* What this machine does in a second, measured with the kernels that a model's steps take: reading memory, products with weights of a
+ * block type, attention, recurrent states.
+ *
+ * Each figure takes some tenths of a second of all threads together, so that cores which share a unit, or a clock that falls under
+ * load, are in it; it is the median of several runs. All figures are of one thread's calls at a time; memory is the machine's own,
+ * machine_bytes() of it. */
+#ifndef MACHINE_MACHINE_H
+#define MACHINE_MACHINE_H
+
+#include "kernel/kernel.h"
+
+struct error;
+struct machine;
+
+/* Starts the threads and maps the memory. k: the tier that is measured. -1 with ERR_INPUT, ERR_MEMORY. */
+int machine_open(struct machine **out, const struct kernels *k, int n_threads, struct error *err);
+void machine_close(struct machine *m); /* NULL is fine */
+
+/* Bytes a second from DRAM, each thread reading its part. */
+double machine_read_rate(struct machine *m);
+
+/* Weights of type t times rows a second, where weights of the last level of cache meet n_rows rows each, 1 to MACHINE_ROWS. 0: nothing
+ * multiplies with them. */
+enum { MACHINE_ROWS = 128 };
+double machine_product_rate(struct machine *m, enum block_type t, int n_rows);
+
+/* Products of scores and of values a second: pages of keys of d_k and values of d_v each against ATTN_QUERIES queries. 0: heads are wider
+ * than MACHINE_HEAD. */
+enum { MACHINE_HEAD = 1024 };
+double machine_attend_rate(struct machine *m, enum kv_type type, int d_k, int d_v);
+
+/* Floats of recurrent states x rows a second. */
+double machine_state_rate(struct machine *m);
+
+#endif

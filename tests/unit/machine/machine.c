@@ -1,0 +1,83 @@
+/* links: machine kernel format base */
+/* Measuring the machine: figures are numbers above 0 for every type, head and tier that has kernels, with few and with many threads;
+ * what cannot be measured is 0. */
+#include "machine/machine.h"
+#include "base/error.h"
+
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+static void is_rate(double r) { assert_true(isfinite(r) && r > 1e3); }
+
+static struct machine *opened(enum cpu_tier tier, int n_threads)
+{
+    struct machine *m;
+    struct error err = {0};
+    assert_int_equal(machine_open(&m, kernels_for(tier), n_threads, &err), 0);
+    return m;
+}
+
+static void test_every_type(void **state)
+{
+    (void)state;
+    struct machine *m = opened(cpu_best_tier(), 1);
+    const struct kernels *k = kernels_for(cpu_best_tier());
+    for (int t = 0; t < TYPE_COUNT; t++) {
+        double r = machine_product_rate(m, (enum block_type)t, MACHINE_ROWS);
+        if (k->tile[t] || k->tilef[t])
+            is_rate(r);
+        else
+            assert_true(r == 0);
+    }
+    machine_close(m);
+    m = opened(TIER_SCALAR, 1);
+    is_rate(machine_product_rate(m, TYPE_Q4_K, 1));
+    is_rate(machine_product_rate(m, TYPE_F16, 1));
+    machine_close(m);
+}
+
+static void test_heads_and_states(void **state)
+{
+    (void)state;
+    static const int d_k[] = {1, 64, 128, 576, MACHINE_HEAD}, d_v[] = {1, 64, 128, 512, MACHINE_HEAD};
+    struct machine *m = opened(cpu_best_tier(), 3);
+    for (size_t i = 0; i < sizeof d_k / sizeof *d_k; i++) {
+        is_rate(machine_attend_rate(m, KV_F16, d_k[i], d_v[i]));
+        is_rate(machine_attend_rate(m, KV_F32, d_k[i], d_v[i]));
+    }
+    assert_true(machine_attend_rate(m, KV_F16, 0, 64) == 0);
+    assert_true(machine_attend_rate(m, KV_F16, 64, MACHINE_HEAD + 1) == 0);
+    is_rate(machine_state_rate(m));
+    is_rate(machine_read_rate(m));
+    machine_close(m);
+}
+
+static void test_rows_and_threads(void **state)
+{
+    (void)state;
+    struct machine *m = opened(cpu_best_tier(), 40);
+    is_rate(machine_read_rate(m));
+    is_rate(machine_product_rate(m, TYPE_Q4_K, MACHINE_ROWS));
+    assert_true(machine_product_rate(m, TYPE_Q4_K, 0) == 0);
+    assert_true(machine_product_rate(m, TYPE_Q4_K, MACHINE_ROWS + 1) == 0);
+    machine_close(m);
+    struct error err = {0};
+    assert_int_equal(machine_open(&m, kernels_for(cpu_best_tier()), 0, &err), -1);
+    assert_int_equal(err.code, ERR_INPUT);
+    machine_close(NULL);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_every_type),
+        cmocka_unit_test(test_heads_and_states),
+        cmocka_unit_test(test_rows_and_threads),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
