@@ -4,6 +4,7 @@
 #include "base/error.h"
 #include "base/page.h"
 #include "base/reqmem.h"
+#include "base/topology.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -97,6 +98,15 @@ static int cannot_map(size_t size, size_t with_alignment, struct error *err)
                      strerror(why));
 }
 
+/* Over the memory nodes of the cores that we may use, where there are several. */
+static void spread(uint8_t *base, size_t size)
+{
+    struct topology_set allowed, nodes;
+    topology_allowed(&allowed);
+    if (topology_memory_nodes("", &allowed, &nodes) > 1)
+        topology_interleave(base, size, &nodes);
+}
+
 int arena_map(struct arena *a, size_t size, struct error *err)
 {
     size_t whole = (size + HUGE_PAGE - 1) / HUGE_PAGE * HUGE_PAGE;
@@ -109,6 +119,7 @@ int arena_map(struct arena *a, size_t size, struct error *err)
         munmap(p, (size_t)(base - p));
     munmap(base + whole, (size_t)(p + HUGE_PAGE - base));
     madvise(base, whole, MADV_HUGEPAGE);
+    spread(base, whole);
     arena_init(a, base, whole);
     return 0;
 }

@@ -1,7 +1,8 @@
 /* CPU features and usable cores: see cpu.h. */
 #include "base/cpu.h"
 
-#include <sched.h>
+#include "base/topology.h"
+
 #include <stdio.h>
 #include <string.h>
 #if defined(__aarch64__)
@@ -71,12 +72,22 @@ int cpu_quota_cores(void)
     return quota > 0 && period > 0 ? (int)((quota + period - 1) / period) : 0;
 }
 
+static int within_quota(int n)
+{
+    int quota = cpu_quota_cores();
+    return quota > 0 && quota < n ? quota : n;
+}
+
 int cpu_usable_cores(void)
 {
-    cpu_set_t set;
-    int n = sched_getaffinity(0, sizeof set, &set) == 0 ? CPU_COUNT(&set) : 1;
-    int quota = cpu_quota_cores();
-    if (quota > 0 && quota < n)
-        n = quota;
-    return n < 1 ? 1 : n;
+    struct topology_set allowed;
+    topology_allowed(&allowed);
+    return within_quota(topology_count(&allowed));
+}
+
+int cpu_compute_threads(void)
+{
+    struct topology_set allowed;
+    topology_allowed(&allowed);
+    return within_quota(topology_compute_threads("", &allowed));
 }

@@ -28,4 +28,8 @@ int cpu_quota_cores(void);
 /* Cores this process may use: affinity mask and cgroup quota; at least 1. */
 int cpu_usable_cores(void);
 
+/* Threads that compute best on them: one for each core, not for each of its hardware threads, and none for the slow cores of a hybrid CPU
+ * (topology.h); at most the quota. */
+int cpu_compute_threads(void);
+
 #endif

@@ -264,12 +264,18 @@ static void begin_plan(struct planner *pl)
     p->memory = choose_memory(pl->request, p->minimum, p->whole, &p->memory_from);
 }
 
+static int usual_threads(void)
+{
+    int n = cpu_compute_threads();
+    return n < POOL_MAX_THREADS ? n : POOL_MAX_THREADS;
+}
+
 int plan_make(struct plan *out, struct model *m, const struct plan_request *request, struct error *err)
 {
     struct scratch_memo memo[SCRATCH_MEMOS] = {{0}};
     struct planner pl = {.m = m, .request = request, .memo = memo};
     struct config c;
-    pl.base.n_threads = request->n_threads ? request->n_threads : cpu_usable_cores();
+    pl.base.n_threads = request->n_threads ? request->n_threads : usual_threads();
     *out = pl.base;
     if (describe_experts(&pl.base, m, err))
         return -1;

@@ -94,6 +94,7 @@ static void cores_follow_the_affinity_mask(void **state)
         if (!CPU_ISSET(i, &mask))
             continue;
         assert_int_equal(cpu_usable_cores(), smaller(CPU_COUNT(&mask), cpu_quota_cores()));
+        assert_in_range(cpu_compute_threads(), 1, cpu_usable_cores());
         CPU_CLR(i, &mask);
         if (CPU_COUNT(&mask) > 0)
             assert_int_equal(sched_setaffinity(0, sizeof mask, &mask), 0);
