@@ -150,6 +150,8 @@ int64_t completion_of_set(struct completion *k, uint32_t set)
         return COMPLETION_NEVER;
     if (set_at(m, set)->passed == COUNT_GAVE_UP)
         return completion_bound_of_set(k, set);
+    if (set_at(m, set)->passed && set_at(m, set)->tokens_left) /* what the table was counted for stays in it */
+        return loaded(set_at(m, set)->tokens_left);
     completion_begin(k, set, set_at(m, set)->passed != 0);
     int64_t tokens = of_set(k, set);
     if (k->gave_up && k->passed) { /* for lack of space, which others have taken */
