@@ -11,6 +11,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+static const char all_tools[] = "tools"; /* the field of errors that are about no single one */
+
 static grammar_expr identifier(struct tool_maker *k)
 {
     static const struct grammar_range letters[] = {{'a', 'z'}, {'A', 'Z'}, {'0', '9'}, {'_', '_'}, {'-', '-'}};
@@ -166,7 +168,7 @@ static int open_schemas(struct tool_maker *k)
         if (w->name && strcmp(w->name, t->name) != 0)
             continue;
         snprintf(location, sizeof location, "tools[%zu].function.parameters", i);
-        snprintf(k->field, sizeof k->field, "%s", k->n ? "tools" : location);
+        snprintf(k->field, sizeof k->field, "%s", location);
         struct schema_options how = {.compile = k->compile,
                                      .strict = t->strict,
                                      .object = 1,
@@ -191,6 +193,8 @@ static int open_schemas(struct tool_maker *k)
             grammar_define(k->maker, rule, schema_value(e->schema, ""));
         e->arguments = grammar_call(k->maker, rule);
     }
+    if (k->n > 1)
+        strcpy(k->field, all_tools);
     if (k->n == 0)
         return error_set(k->err, ERR_INPUT, "tool_choice names '%.60s', which is none of the tools",
                          w->name ? w->name : "");
@@ -375,11 +379,11 @@ static void warn(const struct tool_maker *k)
             k->want->warning(k->want->warning_arg, text);
 }
 
-/* Where no schema says it: the only one, or all tools together. */
+/* Where no schema says it: the one that is being compiled, or the only one, or all tools together. */
 static void write_place(const void *of, char *out, size_t size)
 {
     const struct tool_maker *k = of;
-    snprintf(out, size, k->n == 1 ? "schema error at %s#" : "the grammar of the %s", k->field);
+    snprintf(out, size, strcmp(k->field, all_tools) ? "schema error at %s#" : "the grammar of the %s", k->field);
 }
 
 int tool_constraint(struct constraint **out, const struct tokenizer *t, const struct token_trie *trie,
@@ -394,7 +398,7 @@ int tool_constraint(struct constraint **out, const struct tokenizer *t, const st
     struct tool_maker *k = compile_zeroed(compile, 1, sizeof *k);
     if (!k)
         return compile_refused(compile, err);
-    strcpy(k->field, "tools");
+    strcpy(k->field, all_tools);
     compile->location = (struct compile_location){write_place, k, k->field};
     k->compile = compile;
     if (!(k->maker = grammar_begin(compile)) || make_arrays(k, w->tools->n) != 0) {

@@ -29,7 +29,7 @@ struct tool_maker {
     struct grammar_maker *maker;
     const struct tool_format *format;
     const struct tool_want *want;
-    char field[64]; /* what errors are about behind the schemas: the only tool's, or all */
+    char field[64]; /* what errors are about: the schema at hand or, behind the schemas, the only tool's or all tools */
     const struct tokenizer *tokenizer;
     struct error *err;
     struct tool_entry *tool; /* [n] */

@@ -252,7 +252,10 @@ static uint32_t stop_next(struct stop_machine *s, uint32_t j, int u, uint8_t c)
     if (k == s->n)
         return s->until ? s->to : UINT32_MAX;
     if (!s->state[k][v]) {
-        s->state[k][v] = build_state(s->b);
+        uint32_t made = build_state(s->b);
+        if (!made) /* the grammar has ended: there is no end to states that cannot be made */
+            return UINT32_MAX;
+        s->state[k][v] = made;
         s->todo[s->n_todo][0] = (uint16_t)k;
         s->todo[s->n_todo++][1] = (uint16_t)v;
     }

@@ -229,6 +229,37 @@ static void test_place(void **state)
             "schema error at #/properties/a~1b/items: compiling it needs more than 450 KiB of memory: simplify it");
 }
 
+/* Wherever it ends, the sentence and the field are about one schema or about all tools. */
+static void test_places_of_tools(void **state)
+{
+    (void)state;
+    static const char one[] = "[{\"function\":{\"name\":\"f\",\"parameters\":{}}}]",
+                      two[] = "[{\"function\":{\"name\":\"f\",\"parameters\":{}}},{\"function\":{\"name\":\"g\"}}]";
+    static const char *const formats[] = {"hermes", "qwen_xml"};
+    for (int i = 0; i < 4; i++) {
+        const struct input in = {VALUE_NONE, formats[i / 2], i % 2 ? two : one};
+        struct compile whole = {0};
+        constraint_destroy(compiled(&in, &whole));
+        int seen[3] = {0};
+        for (uint64_t most = 1; most < whole.work; most += 1 + most / 100) {
+            struct compile c = {.most_work = most};
+            struct error err = {0};
+            char schema[80];
+            assert_null(compile(&in, &c, &err));
+            if (!err.field[0] && !seen[0] && !seen[2]) /* nothing has begun */
+                continue;
+            int place = strcmp(err.field, "tools") == 0 ? 2 : err.field[6] - '0';
+            assert_in_range(place, 0, 2);
+            snprintf(schema, sizeof schema, "schema error at tools[%d].function.parameters#", place);
+            const char *begin = place == 2 ? "the grammar of the tools: " : schema;
+            if (strncmp(err.text, begin, strlen(begin)) != 0)
+                fail_msg("%s: %s", err.field, err.text);
+            seen[place]++;
+        }
+        assert_true(seen[0] && !seen[1] == !(i % 2) && (seen[2] > 1 || i % 2 == 0));
+    }
+}
+
 static void test_a_retry(void **state)
 {
     (void)state;
@@ -731,6 +762,7 @@ int main(void)
         cmocka_unit_test(test_sentences),
         cmocka_unit_test(test_memory_for_the_whole),
         cmocka_unit_test(test_place),
+        cmocka_unit_test(test_places_of_tools),
         cmocka_unit_test(test_a_retry),
         cmocka_unit_test(test_memory_sweep),
         cmocka_unit_test(test_work_sweep),
