@@ -3,13 +3,14 @@
  * What a model wrote comes back: round_trip [SEEDS] (50). A server of the embedded model with shuffled weights must call a function with
  * an integer and a number, at a high temperature. The call is read as clients read JSON, sent back as history in every dialect, and taken:
  * the prompt holds the arguments as they were written, and all dialects count the same tokens and answer the same, as they do to one
- * prompt. Then the same with numbers that no model writes and that are JSON. */
+ * prompt. Then the same with objects that repeat keys or have keys with a NUL, for clients that keep what they get as it is, and with
+ * numbers that no model writes and that are JSON. */
 #include "base/clock.h"
 #include "check.h"
 #include "server_client.h"
 #include "shuffled_model.h"
 
-enum { SEEDS = 50, DIALECTS = 4 };
+enum { SEEDS = 50, ODD_SEEDS = 6, DIALECTS = 4 };
 
 static struct client client;
 static struct reply reply;
@@ -38,19 +39,34 @@ static char *quoted(const char *text)
     "\"count\":{\"type\":\"integer\"},\"size\":{\"type\":\"number\"},\"any\":{\"type\":[\"number\",\"integer\"]}},"    \
     "\"required\":[\"count\",\"size\",\"any\"],\"additionalProperties\":false}}}"
 
+/* The server may write what clients seldom read: keys that repeat where they are not declared, keys with a NUL, the key U+0001. */
+#define ODD(ITEMS)                                                                                                     \
+    "{\"type\":\"function\",\"function\":{\"name\":\"measure\",\"strict\":true,\"parameters\":{\"type\":\"object\","   \
+    "\"properties\":{\"o\":{\"type\":\"array\",\"minItems\":8,\"maxItems\":8,\"items\":{\"type\":\"object\"," ITEMS    \
+    "}}},\"required\":[\"o\"],\"additionalProperties\":false}}}"
+static const struct odd {
+    const char *what, *function, *has; /* has: what some answer must have */
+} odd[] = {
+    {"keys that repeat", ODD("\"patternProperties\":{\"^a$\":{\"enum\":[7,true]}},\"additionalProperties\":false"),
+     ", \"a\": "},
+    {"the key U+0001", ODD("\"required\":[\"\\u0001\"],\"additionalProperties\":{\"enum\":[7,true]}"), "{\"\\u0001\":"},
+    {"a key with a NUL", ODD("\"required\":[\"a\\u0000\"],\"additionalProperties\":{\"enum\":[7,true]}"),
+     "\\u0000\": "},
+};
+
 /* The arguments that the model wrote; to be freed. */
-static char *arguments_of(int seed)
+static char *arguments_of(const char *function, int seed)
 {
-    char body[1024];
+    char body[2048];
     snprintf(body, sizeof body,
-             "{\"messages\":[{\"role\":\"user\",\"content\":\"Measure.\"}],\"tools\":[" FUNCTION
-             "],\"tool_choice\":\"required\",\"parallel_tool_calls\":false,\"temperature\":1.5,\"top_p\":1,\"top_k\":0,"
-             "\"min_p\":0,\"max_tokens\":200,\"seed\":%d}",
-             seed);
+             "{\"messages\":[{\"role\":\"user\",\"content\":\"Measure.\"}],\"tools\":[%s],\"tool_choice\":\"required\","
+             "\"parallel_tool_calls\":false,\"temperature\":1.5,\"top_p\":1,\"top_k\":0,\"min_p\":0,\"max_tokens\":200,"
+             "\"seed\":%d}",
+             function, seed);
     json_t *answer = ask("/v1/chat/completions", body), *choice = json_array_get(json_object_get(answer, "choices"), 0);
     json_t *calls = json_object_get(json_object_get(choice, "message"), "tool_calls");
-    json_t *function = json_object_get(json_array_get(calls, 0), "function");
-    const char *text = json_string_value(json_object_get(function, "arguments"));
+    json_t *function_called = json_object_get(json_array_get(calls, 0), "function");
+    const char *text = json_string_value(json_object_get(function_called, "arguments"));
     char *copy = text ? strdup(text) : NULL;
     json_decref(answer);
     return copy;
@@ -128,14 +144,15 @@ static void fill(char *body, size_t size, const char *format, const char *argume
 }
 #pragma GCC diagnostic pop
 
-static void send_back(const char *what, const char *arguments)
+/* is_shown: the prompt has them as they are written. The template reads them: of a key that repeats it knows one member. */
+static void send_back(const char *what, const char *arguments, int is_shown)
 {
     char body[8192], first[1024] = "", text[1024];
     long long tokens = 0;
     fill(body, sizeof body, "{" CHAT "}", arguments, 1);
     json_t *answer = ask("/apply-template", body);
     const char *prompt = json_string_value(json_object_get(answer, "prompt"));
-    check(prompt && strstr(prompt, arguments), "%s %s: the prompt is %s", what, arguments,
+    check(prompt && (!is_shown || strstr(prompt, arguments)), "%s %s: the prompt is %s", what, arguments,
           prompt       ? prompt
           : reply.body ? reply.body
                        : "none");
@@ -163,7 +180,7 @@ static void written_by_the_model(int seeds)
     char what[40];
     for (int seed = 1; seed <= seeds; seed++) {
         snprintf(what, sizeof what, "seed %d", seed);
-        char *arguments = arguments_of(seed);
+        char *arguments = arguments_of(FUNCTION, seed);
         json_t *read = arguments ? json_loads(arguments, 0, NULL) : NULL;
         check(json_is_integer(json_object_get(read, "count")) && json_is_number(json_object_get(read, "size")) &&
                   json_is_number(json_object_get(read, "any")),
@@ -172,9 +189,25 @@ static void written_by_the_model(int seeds)
               : reply.body ? reply.body
                            : "no answer");
         if (arguments)
-            send_back(what, arguments);
+            send_back(what, arguments, 1);
         json_decref(read);
         free(arguments);
+    }
+}
+
+static void odd_objects(int seeds)
+{
+    for (size_t i = 0; i < sizeof odd / sizeof *odd; i++) {
+        int n_odd = 0;
+        for (int seed = 1; seed <= seeds; seed++) {
+            char *arguments = arguments_of(odd[i].function, seed);
+            check(arguments != NULL, "%s, seed %d: %s", odd[i].what, seed, reply.body ? reply.body : "no answer");
+            n_odd += arguments && strstr(arguments, odd[i].has);
+            if (arguments)
+                send_back(odd[i].what, arguments, 0);
+            free(arguments);
+        }
+        check(n_odd > 0, "%s: none of %d answers has them", odd[i].what, seeds);
     }
 }
 
@@ -184,9 +217,11 @@ static void written_by_others(void)
         "{\"count\": 123456789012345678901234567890, \"size\": 9E999}",
         "{\"count\": 9223372036854775808, \"size\": -1e400, \"any\": [1.50, {\"x\": -0, \"y\": 1e-999}]}",
         "{\"count\": 18446744073709551616, \"size\": 1.000000000000000000000000000000000000001}",
-        "{\"count\": -9223372036854775809, \"size\": 0.10}"};
+        "{\"count\": -9223372036854775809, \"size\": 0.10}",
+        "{\"a\": {\"b\": 1, \"b\": [{\"\\u0000\": \"\\\"\", \"\\u0001\": {\"\\u0001\": \"}\"}}]}, \"\": 1e400, \"a\": "
+        "{}}"};
     for (size_t i = 0; i < sizeof arguments / sizeof *arguments; i++)
-        send_back("written", arguments[i]);
+        send_back("written", arguments[i], i < 4);
 }
 
 int main(int argc, char **argv)
@@ -201,6 +236,7 @@ int main(int argc, char **argv)
     } else {
         client = (struct client){server.port, -1};
         written_by_the_model(argc > 1 ? atoi(argv[1]) : SEEDS);
+        odd_objects(argc > 1 ? atoi(argv[1]) : ODD_SEEDS);
         written_by_others();
         client_close(&client);
     }

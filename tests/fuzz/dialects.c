@@ -95,7 +95,8 @@ static void read_body(json_t *body, int dialect, enum stabilize mode, struct ref
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     struct refusal r = {0};
-    json_t *body = size ? json_read((const char *)data + 1, size - 1, &r) : NULL;
+    const struct json_place *keep[5] = {[2] = &anthropic_kept, [3] = &ollama_kept};
+    json_t *body = size ? json_read_keeping((const char *)data + 1, size - 1, keep[data[0] % 5], &r) : NULL;
     if (body)
         read_body(body, data[0] % 5, (enum stabilize)(data[0] / 5 % 3), &r);
     if (r.status)

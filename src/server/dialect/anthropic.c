@@ -327,7 +327,7 @@ static void serve(struct http_exchange *x, int counting,
     struct refusal r = {0};
     struct anthropic_request request = {0};
     struct request w = {.anthropic = 1};
-    json_t *body = json_read(x->body, x->n_body, &r);
+    json_t *body = json_read_keeping(x->body, x->n_body, &anthropic_kept, &r);
     if (body && model_ok(x, body, &r) == 0 && anthropic_request_read(&request, body, counting, &r) == 0) {
         w.origins = request.origins;
         json_object_del(body, "messages"); /* the chat has their texts */

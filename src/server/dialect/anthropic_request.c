@@ -16,6 +16,9 @@
 
 #include <string.h>
 
+static const char *const way[] = {"messages", NULL, "content", NULL, "input"};
+const struct json_place anthropic_kept = {way, 5};
+
 struct conversion {
     json_t *chat, *messages; /* messages: of chat */
     json_t *uses;            /* an object: ids of the tool_use blocks so far */
@@ -130,7 +133,7 @@ static int read_tool_use(struct conversion *c, json_t *calls, const json_t *bloc
     const json_t *input = NULL;
     int has_id = json_get_text(block, at, "id", &id, &n, c->r);
     int has_name = has_id < 0 ? -1 : json_get_text(block, at, "name", &name, &n, c->r);
-    int has_input = has_name < 0 ? -1 : json_get_object(block, at, "input", &input, c->r);
+    int has_input = has_name < 0 ? -1 : json_get_kept(block, at, "input", &input, c->r);
     if (has_input < 0)
         return -1;
     if (!has_id || !has_name || !has_input)

@@ -10,6 +10,9 @@ struct anthropic_request {
     json_t *ignored; /* an array: types of the tools that were left out */
 };
 
+/* Where a body has the input of a call that the model made: its body is read with json_read_keeping(). */
+extern const struct json_place anthropic_kept;
+
 /* counting: max_tokens may be absent. -1: *r. Free it in any case. */
 int anthropic_request_read(struct anthropic_request *a, const json_t *body, int counting, struct refusal *r);
 void anthropic_request_free(struct anthropic_request *a);

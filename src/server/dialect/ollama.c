@@ -228,7 +228,7 @@ static void serve(struct http_exchange *x, int generate)
     struct ollama_request request = {0};
     struct request w = {0};
     struct request_info t = {.generate = generate};
-    json_t *body = json_read(x->body, x->n_body, &r);
+    json_t *body = json_read_keeping(x->body, x->n_body, &ollama_kept, &r);
     int n_ctx = x->server->plan.n_ctx;
     if (body && read_model(x, body, &t, &r) == 0 &&
         (generate ? ollama_generate_read(&request, body, n_ctx, &r) : ollama_chat_read(&request, body, n_ctx, &r)) ==

@@ -22,6 +22,9 @@
 /* A result looks through the calls that are open. */
 enum { OLLAMA_ID = 24, OPEN_CALLS = 1024 };
 
+static const char *const way[] = {"messages", NULL, "tool_calls", NULL, "function", "arguments"};
+const struct json_place ollama_kept = {way, 6};
+
 struct conversion {
     json_t *chat, *messages; /* messages: of chat */
     json_t *origins;         /* of the chat's fields */
@@ -67,7 +70,7 @@ static int read_call(struct conversion *c, json_t *calls, json_t *call, const st
         return there < 0 ? -1 : json_missing(c->r, at, "function");
     if ((there = json_get_text(function, &place, "name", &name, &n, c->r)) <= 0)
         return there < 0 ? -1 : json_missing(c->r, &place, "name");
-    if (json_get_object(function, &place, "arguments", &arguments, c->r) < 0)
+    if (json_get_kept(function, &place, "arguments", &arguments, c->r) < 0)
         return -1;
     struct out text = {0};
     if (arguments)

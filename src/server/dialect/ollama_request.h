@@ -13,6 +13,9 @@ struct ollama_request {
     int load; /* there is nothing to answer: the model should only be there */
 };
 
+/* Where a body has the arguments of a call that the model made: its body is read with json_read_keeping(). */
+extern const struct json_place ollama_kept;
+
 /* n_ctx: what the server has; more must not be promised. -1: *r. Free it in any case. */
 int ollama_chat_read(struct ollama_request *o, const json_t *body, int n_ctx, struct refusal *r);
 int ollama_generate_read(struct ollama_request *o, const json_t *body, int n_ctx, struct refusal *r);

@@ -1,5 +1,6 @@
 /* Strict JSON: see json.h. One pass over the bytes bounds depth and number of values before jansson builds anything. */
 #include "server/http/json.h"
+#include "base/json/buffer.h"
 #include "base/reqmem.h"
 #include "base/utf8.h"
 
@@ -68,7 +69,9 @@ static int refuse_parse(struct refusal *r, const json_error_t *e)
     }
 }
 
-json_t *json_read(const char *text, size_t n, struct refusal *r)
+json_t *json_read(const char *text, size_t n, struct refusal *r) { return json_read_keeping(text, n, NULL, r); }
+
+json_t *json_read_keeping(const char *text, size_t n, const struct json_place *keep, struct refusal *r)
 {
     json_error_t e;
     if (n == 0) {
@@ -77,7 +80,7 @@ json_t *json_read(const char *text, size_t n, struct refusal *r)
     }
     if (check_size(text, n, r))
         return NULL;
-    json_t *v = json_load_reserved(text, n, JSON_REJECT_DUPLICATES | JSON_ALLOW_NUL | JSON_DECODE_ANY, &e);
+    json_t *v = json_load_keeping(text, n, JSON_REJECT_DUPLICATES | JSON_ALLOW_NUL | JSON_DECODE_ANY, keep, &e);
     if (!v) {
         refuse_parse(r, &e);
         return NULL;
@@ -131,7 +134,7 @@ const char *json_kind(const json_t *v)
 {
     switch (v ? json_typeof(v) : JSON_NULL) {
     case JSON_OBJECT:
-        return json_spelled(v) ? "a number" : "an object";
+        return json_spelled(v) && !json_is_kept(v) ? "a number" : "an object";
     case JSON_ARRAY:
         return "an array";
     case JSON_STRING:
@@ -255,6 +258,15 @@ int json_get_object(const json_t *o, const struct json_at *at, const char *key, 
         return 0;
     if (!json_is_dict(v))
         return wrong_kind(r, at, key, "an object", v);
+    *out = v;
+    return 1;
+}
+
+int json_get_kept(const json_t *o, const struct json_at *at, const char *key, const json_t **out, struct refusal *r)
+{
+    const json_t *v = json_get(o, key);
+    if (!v || !json_is_kept(v))
+        return json_get_object(o, at, key, out, r);
     *out = v;
     return 1;
 }
@@ -437,12 +449,48 @@ static void put_array(struct out *o, const json_t *v, const char *comma, const c
     out_bytes(o, "]", 1);
 }
 
+/* A string as it was written, [text, text + n) with its quotes. */
+static void put_string(struct out *o, const char *text, size_t n)
+{
+    struct buffer b = {0};
+    if (!memchr(text, '\\', n)) {
+        out_bytes(o, text, n);
+        return;
+    }
+    json_unescape(&b, text, n);
+    out_string(o, b.text, b.n);
+    o->failed |= b.failed;
+    buffer_free(&b);
+}
+
+static void put_kept(struct out *o, const char *text, const char *comma, const char *colon)
+{
+    struct json_scan s;
+    size_t n = strlen(text), at = 0;
+    int due = 0; /* a comma, before what is not the end */
+    json_scan_begin(&s, JSON_DEEPEST);
+    while (json_token(&s, text, n, &at, 1) == SCAN_OK) {
+        int is_string = s.token == '"' || s.token == JSON_KEY, ends = s.token == '}' || s.token == ']';
+        if (due && !ends)
+            out_print(o, "%s", comma);
+        if (is_string)
+            put_string(o, text + s.from, at - s.from);
+        else
+            out_bytes(o, text + s.from, at - s.from);
+        if (s.token == JSON_KEY)
+            out_print(o, "%s", colon);
+        due = s.token != JSON_KEY && s.token != '{' && s.token != '[';
+    }
+}
+
 /* As deep as the value, which json_read() bounds. */
 static void put_value(struct out *o, const json_t *v, const char *comma, const char *colon)
 {
     switch (json_typeof(v)) {
     case JSON_OBJECT:
-        if (json_spelled(v))
+        if (json_is_kept(v))
+            put_kept(o, json_spelled(v), comma, colon);
+        else if (json_spelled(v))
             out_print(o, "%s", json_spelled(v));
         else
             put_object(o, v, comma, colon);

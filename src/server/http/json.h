@@ -30,6 +30,8 @@ enum { JSON_VALUES = 1 << 18 };
 /* n bytes of text as an object: a new reference; NULL: *r is filled (invalid_utf8, json_too_deep, duplicate_key,
  * invalid_json, invalid_type, or no memory). */
 json_t *json_read(const char *text, size_t n, struct refusal *r);
+/* The same; objects at a place may have any keys, and are kept as text (json_get_kept()). */
+json_t *json_read_keeping(const char *text, size_t n, const struct json_place *keep, struct refusal *r);
 
 struct json_at {
     const struct json_at *up;
@@ -65,6 +67,8 @@ int json_get_text(const json_t *o, const struct json_at *at, const char *key, co
                   struct refusal *r);
 int json_get_array(const json_t *o, const struct json_at *at, const char *key, const json_t **out, struct refusal *r);
 int json_get_object(const json_t *o, const struct json_at *at, const char *key, const json_t **out, struct refusal *r);
+/* An object, or one that is kept as text: for out_value() and out_spaced() alone. */
+int json_get_kept(const json_t *o, const struct json_at *at, const char *key, const json_t **out, struct refusal *r);
 /* A string that is one of names (n of them): its index. invalid_value names them all. */
 int json_get_word(const json_t *o, const struct json_at *at, const char *key, const char *const *names, size_t n,
                   int *out, struct refusal *r);
@@ -93,7 +97,8 @@ void out_print(struct out *o, const char *format, ...) __attribute__((format(pri
 void out_string(struct out *o, const char *text, size_t n);
 void out_text(struct out *o, const char *text); /* the same of a text that ends in NUL; NULL: null */
 void out_real(struct out *o, double v);         /* shortest that reads back the same; not finite: null */
-/* A value, keys in the order in which they were read, numbers as they were written: a model is shown what the client wrote. */
+/* A value, keys in the order in which they were read, numbers as they were written: a model is shown what the client wrote. What is kept as
+ * text is written as others are, each of its keys as often as it has it. */
 void out_value(struct out *o, const json_t *v);
 void out_spaced(struct out *o, const json_t *v); /* {"a": 1, "b": [2, 3]}: the way models write */
 

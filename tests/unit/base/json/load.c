@@ -34,18 +34,22 @@ static void counted_free(void *p)
     reqmem_free(p);
 }
 
+/* Objects that are kept as text: "i" of each element of "m". */
+static const char *const way[] = {"m", NULL, "i"};
+static const struct json_place kept = {way, 3};
+
 /* At every size of it up to one that suffices. */
 static void at_all_sizes(const char *text, size_t n)
 {
     json_error_t why;
     size_t loaded = 0, most = 0;
-    json_t *whole = json_load_reserved(text, n, FLAGS, &why);
+    json_t *whole = json_load_keeping(text, n, FLAGS, &kept, &why);
     assert_non_null(whole);
     while (loaded < 3) {
         reqmem_init(&memory, most, 0);
         reqmem_enter(&account, 0);
         live = peak = 0;
-        json_t *v = json_load_reserved(text, n, FLAGS, &why);
+        json_t *v = json_load_keeping(text, n, FLAGS, &kept, &why);
         if (!v) {
             assert_int_equal(json_error_code(&why), json_error_out_of_memory);
             assert_int_not_equal(reqmem_short(&account), REQMEM_ENOUGH);
@@ -108,6 +112,18 @@ static void many_values(void **state)
     }
 }
 
+static void kept_objects(void **state)
+{
+    (void)state;
+    for (size_t n = 1; n <= 12000; n = n * 5 + 3) {
+        with("{\"m\":[{\"i\":{\"s\":\"", "x", n, "\"}}]}");
+        with("{\"m\":[{\"i\":{\"s\":\"", "\\\"", n / 4, "\"}}]}");
+        with("{\"m\":[{\"i\":{", "\n", n, "}}]}");
+        with("{\"m\":[{\"i\":{\"\\u0000\":0", ",\"\":[1.5]", n / 8, "}}]}");
+        with("{\"m\":[{}", ",{\"i\":{\"\\u0001\":1,\"\":{},\"\":1.5},\"j\":[{}]}", n / 16, "]}");
+    }
+}
+
 /* Many values that fill the memory, and a token that grows at its end. */
 static void values_and_a_token(void **state)
 {
@@ -119,7 +135,8 @@ static void values_and_a_token(void **state)
 /* What is no JSON is refused as that, or for lack of memory; every beginning of a text is none. */
 static void cut_off(void **state)
 {
-    static const char text[] = "{\"a\\\"b\":[1,-2.5e3,\"\\u00e4\\\\\",{\"k\":null,\"l\":[true,false]}],\"c\":\"\\n\"}";
+    static const char text[] = "{\"a\\\"b\":[1,-2.5e3,\"\\u00e4\\\\\",{\"k\":null,\"l\":[true,false]}],\"c\":\"\\n\","
+                               "\"m\":[{\"i\":{\"x\":[{}, 1.5],\"x\":1}}]}";
     json_error_t why;
     (void)state;
     for (size_t n = 0; n < sizeof text - 1; n++)
@@ -130,7 +147,7 @@ static void cut_off(void **state)
             exact = realloc(exact, n ? n : 1);
             reqmem_init(&memory, most, 0);
             reqmem_enter(&account, 0);
-            assert_null(json_load_reserved(exact, n, FLAGS, &why));
+            assert_null(json_load_keeping(exact, n, FLAGS, &kept, &why));
             assert_int_equal(reqmem_taken(&memory), 0);
             assert_int_equal(json_error_code(&why) == json_error_out_of_memory,
                              reqmem_short(&account) != REQMEM_ENOUGH);
@@ -158,9 +175,9 @@ static void zeros(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(long_tokens), cmocka_unit_test(many_values),
-                                       cmocka_unit_test(values_and_a_token), cmocka_unit_test(cut_off),
-                                       cmocka_unit_test(zeros)};
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(long_tokens),  cmocka_unit_test(many_values), cmocka_unit_test(values_and_a_token),
+        cmocka_unit_test(kept_objects), cmocka_unit_test(cut_off),     cmocka_unit_test(zeros)};
     json_set_alloc_funcs(counted_malloc, counted_free);
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -173,6 +173,67 @@ static void places(void **state)
     }
 }
 
+/* Objects that are only passed on keep what jansson has no place for; others do not, wherever they are and however deep. */
+static void kept_objects(void **state)
+{
+    static const char *const way[] = {"m", NULL, "i"};
+    static const struct json_place place = {way, 3};
+    static const struct {
+        const char *text, *out; /* out: with spaces; NULL: refused, with code */
+        const char *code;
+    } cases[] = {
+        {"{\"m\":[{\"i\":{\"a\":1,\"a\":[2,{}]}}]}", "{\"m\": [{\"i\": {\"a\": 1, \"a\": [2, {}]}}]}", NULL},
+        {"{\"x\":{\"m\":1},\"m\":[0,{\"j\":{},\"i\":{\"\\u0001\":\"\\/\\u00e9\"}}, {\"i\":{\"\\u0000\":1.50,\n\"b\" "
+         ":\t[ ]}}]}",
+         "{\"x\": {\"m\": 1}, \"m\": [0, {\"j\": {}, \"i\": {\"\\u0001\": \"/\xc3\xa9\"}}, {\"i\": {\"\\u0000\": 1.50, "
+         "\"b\": []}}]}",
+         NULL},
+        {"{\"m\":[{\"i\":{\"m\":[{\"i\":{\"i\":1,\"i\":\"}\"}}]}},{\"i\":[{\"i\":1}]}]}",
+         "{\"m\": [{\"i\": {\"m\": [{\"i\": {\"i\": 1, \"i\": \"}\"}}]}}, {\"i\": [{\"i\": 1}]}]}", NULL},
+        {"{\"m\":[{\"j\":{\"a\":1,\"a\":2}}]}", NULL, "duplicate_key"},
+        {"{\"m\":{\"i\":{\"a\":1,\"a\":2}}}", NULL, "duplicate_key"},
+        {"{\"m\":[[{\"i\":{\"a\":1,\"a\":2}}]]}", NULL, "duplicate_key"},
+        {"{\"m\":[{\"x\":{\"i\":{\"a\":1,\"a\":2}}}]}", NULL, "duplicate_key"},
+        {"{\"m\":[{\"i\":[{\"a\":1,\"a\":2}]}]}", NULL, "duplicate_key"},
+        {"{\"m\":[],\"i\":{\"a\":1,\"a\":2}}", NULL, "duplicate_key"},
+        {"{\"m\":[{\"i\":{}}],\"x\":[{\"i\":{\"\\u0000\":1}}]}", NULL, "invalid_json"},
+        {"{\"m\":[{\"i\":{\"a\":1},\"i\":{\"a\":1}}]}", NULL, "duplicate_key"},
+        {"{\"m\":[{\"i\":{\"a\":\"\\ud800\"}}]}", NULL, "invalid_json"},
+        {"{\"m\":[{\"i\":{\"\\udc00\":1}}]}", NULL, "invalid_json"},
+        {"{\"m\":[{\"i\":{\"a\":\"\xff\"}}]}", NULL, "invalid_utf8"},
+        {"{\"m\":[{\"i\":{\"a\":01}}]}", NULL, "invalid_json"},
+        {"{\"m\":[{\"i\":{\"a\":1]}]}", NULL, "invalid_json"},
+        {"{\"m\":[{\"i\":{\"a\":1.5", NULL, "invalid_json"},
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct refusal r = {0};
+        struct out o = {0};
+        json_t *v = json_read_keeping(cases[i].text, strlen(cases[i].text), &place, &r);
+        if (!v != !cases[i].out)
+            fail_msg("%s: %s", cases[i].text, v ? "was taken" : r.text);
+        if (!v) {
+            assert_string_equal(r.code, cases[i].code);
+            continue;
+        }
+        out_spaced(&o, v);
+        out_bytes(&o, "", 1);
+        assert_string_equal(o.text, cases[i].out);
+        const json_t *first = json_array_get(json_object_get(v, "m"), i == 1), *got = NULL;
+        assert_int_equal(json_get_kept(first, NULL, "i", &got, &r), 1);
+        assert_int_equal(json_get_object(first, NULL, "i", &got, &r), -1);
+        out_free(&o);
+        json_decref(v);
+    }
+    static const char wrong[] = "{\"m\":[{\"i\":{\"a\":\"\\\\\",\n\"a\":1.5}}],\"b\":x}";
+    struct refusal r = {0};
+    char where[40];
+    assert_null(json_read_keeping(wrong, sizeof wrong - 1, &place, &r));
+    snprintf(where, sizeof where, "near byte %zu", sizeof wrong - 2);
+    if (!strstr(r.text, where))
+        fail_msg("%s", r.text);
+}
+
 /* A number that the server itself reads: what does not fit is refused by the name of its field. */
 static void large_numbers(void **state)
 {
@@ -296,6 +357,6 @@ int main(void)
         cmocka_unit_test(refused),         cmocka_unit_test(raw_zeros),    cmocka_unit_test(depth_and_size),
         cmocka_unit_test(zero_characters), cmocka_unit_test(paths),        cmocka_unit_test(fields),
         cmocka_unit_test(strings_out),     cmocka_unit_test(numbers_out),  cmocka_unit_test(numbers_as_written),
-        cmocka_unit_test(places),          cmocka_unit_test(large_numbers)};
+        cmocka_unit_test(places),          cmocka_unit_test(kept_objects), cmocka_unit_test(large_numbers)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
