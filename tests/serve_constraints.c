@@ -24,6 +24,7 @@ enum {
     MANY = SANITIZED ? 16 : 120,
     HOSTILE = SANITIZED ? 2 : 8,
     PATIENCE = SANITIZED ? 240 : 60,
+    LONG_ANSWER = SANITIZED ? 300 : 2000,
     BIASES = 1000 /* the first tokens: all that an integer can begin with are among them */
 };
 
@@ -373,6 +374,42 @@ static void biases_of_all(void)
     }
 }
 
+/* The same while all sequences are at work for longer than a stream is silent: nothing is sent before the first mask was looked at. */
+static void biases_behind_others(int n)
+{
+    enum { OTHERS = 8 };
+    struct asker a[OTHERS] = {{0}}, late = {0};
+    double until = clock_seconds() + PATIENCE;
+    char *text = ask_for_schema(json_pack("{s:s}", "type", "integer"), 1);
+    json_t *body = json_loads(text, 0, NULL), *bias = json_object();
+    free(text);
+    for (int id = 0; id < BIASES; id++) {
+        char key[16];
+        snprintf(key, sizeof key, "%d", id);
+        json_object_set_new(bias, key, json_integer(-100));
+    }
+    json_object_set_new(body, "logit_bias", bias);
+    late.body = dump(body);
+    for (int i = 0; i < n; i++) {
+        a[i].body = dump(json_pack("{s:[{s:s,s:s}],s:i,s:b}", "messages", "role", "user", "content", "Hi", "max_tokens",
+                                   LONG_ANSWER, "ignore_eos", 1));
+        if (pthread_create(&a[i].thread, NULL, ask, &a[i]) != 0)
+            abort();
+    }
+    while (metric("queue_depth") < n - 4 && clock_seconds() < until)
+        usleep(1000);
+    double began = clock_seconds();
+    ask_all(&late, 1);
+    double took = clock_seconds() - began;
+    check(late.status == 400 && strstr(late.text, "at position 0"), "logit_bias of all, behind others: %d %.300s",
+          late.status, late.text);
+    check(took > 1.2, "it waited for %.1f s only: nothing would have been sent to any stream", took);
+    for (int i = 0; i < n; i++) {
+        pthread_join(a[i].thread, NULL);
+        check(a[i].status == 200, "a long answer: %d %.200s", a[i].status, a[i].text);
+    }
+}
+
 /* Masks take at most their share of any step. */
 static void neighbours_go_on(void)
 {
@@ -499,6 +536,7 @@ int main(int argc, char **argv)
         tools_are_compiled_once(AT_ONCE, "required", 1);
         limits_below_the_shortest();
         biases_of_all();
+        biases_behind_others(8);
         each_alone(hostile);
         all_at_once(hostile, 3);
         neighbours_go_on();

@@ -145,6 +145,7 @@ static int copy_bias(struct pick *p, const struct stoker_sampling *how, int n_vo
         if (err->code)
             return error_field(err, "logit_bias");
         p->bias[p->n_bias] = (struct logit_bias){b->id, b->bias};
+        p->forbids |= b->bias == -INFINITY;
     }
     return 0;
 }

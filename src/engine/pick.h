@@ -17,6 +17,7 @@ struct pick {
     double mu;               /* state of mirostat */
     struct logit_bias *bias; /* [n_bias]: malloc'd */
     size_t n_bias;
+    int forbids; /* a bias is -inf */
     struct sampler_text
         *breaker; /* [n_breaker] texts that end a repetition for DRY: malloc'd, in one piece with them */
     size_t n_breaker;

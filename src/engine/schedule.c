@@ -380,13 +380,19 @@ static void remember(struct stoker *s, struct job *j)
         prefix_remember(c, &j->cursor, j->seq, j->history, PREFIX_ENDING);
 }
 
+/* Until the first mask is there biases may turn out to leave no token, and a caller who was told of progress may have told others. */
+static int may_tell_progress(const struct job *j)
+{
+    return j->wants_progress && j->n_generated == 0 && !(j->pick.forbids && awaits_mask(j)) && job_may_send(j);
+}
+
 static void advance(struct stoker *s, struct job *j, int rows)
 {
     j->n_done += (size_t)rows;
     remember(s, j);
     if (j->state == JOB_DECODE)
         return;
-    if (j->wants_progress && j->n_generated == 0 && job_may_send(j))
+    if (may_tell_progress(j))
         send_progress(j);
     if (j->n_done < j->n_history)
         return;

@@ -17,6 +17,14 @@ enum { AGAIN_MS = 50 };
 
 /* ---- requests -------------------------------------------------------------------------------------------------------------- */
 
+static int forbids(const struct stoker_sampling *how)
+{
+    for (size_t i = 0; i < how->n_bias; i++)
+        if (how->bias[i].bias == -INFINITY)
+            return 1;
+    return 0;
+}
+
 /* 1: done, 0: the queue is full, -1: refused. */
 static int submit(struct run *run, struct task *t)
 {
@@ -41,6 +49,7 @@ static int submit(struct run *run, struct task *t)
                                .notify_arg = run->a.http};
     if (run->a.server->opt.cache_per_key && (q.salt = http_key(run->a.http)))
         q.n_salt = strlen(q.salt);
+    run->undecided |= q.constraint && forbids(&run->sampling);
     q.sampling.choice = (uint32_t)(t->choice->index % (size_t)w->n);
     if (stoker_submit(run->a.engine, &q, &t->id, &err) == 0)
         return t->submitted = t->live = 1;
@@ -128,7 +137,7 @@ static void wait(struct run *run)
 {
     double left = -1;
     int again = 0;
-    if (run->a.request->stream) {
+    if (run->a.request->stream && (http_streaming(run->a.http) || !run->undecided)) {
         int most = http_streaming(run->a.http) ? SILENCE_MS : FIRST_WORD_MS;
         left = most - 1e3 * (clock_seconds() - run->last_write);
         left = left < 0 ? 0 : left + 1;

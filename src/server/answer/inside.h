@@ -34,8 +34,9 @@ struct run {
     size_t snapshot_at[RESUME_POINTS], n_snapshot;
     struct task *task; /* [a.n_choice] */
     struct refusal refusal;
-    int begun, failed;                         /* begin() was called; failure() must be, with refusal */
-    int disconnected;                          /* the client */
+    int undecided;     /* biases may leave no first token, which the first event tells: a stream is not opened before */
+    int begun, failed; /* begin() was called; failure() must be, with refusal */
+    int disconnected;  /* the client */
     double submitted, first_token, last_write; /* seconds of the clock; first_token 0: none yet */
 };
 
