@@ -290,7 +290,7 @@ static void test_work(void **state)
         }
 }
 
-/* Near the limit each place of the names that still have to come is counted once a mask, for its distance and for what tokens leave of it. */
+/* Near the limit each place in names that still have to come is counted once a mask: for the distance, and for the tokens that keep it. */
 static void test_counted_once(void **state)
 {
     (void)state;
