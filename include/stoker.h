@@ -95,7 +95,7 @@ struct stoker_options {
     } defaults;
     int slots[STOKER_CLASSES]; /* [n_slots] expert slots of each class instead of the plan's (research) */
     int n_slots;               /* as many as the model has classes; 0: the plan's slots */
-    const char *kv;            /* type of keys and values: "f16" (default) or "f32" */
+    const char *kv;            /* type of keys and values: "f16" (default), "f32" or "q8_0" */
     const char *cpu_tier;      /* highest tier of kernels: "scalar"; "avx2", "avx512"; arm64: "neon", "i8mm" */
     const char *reader;        /* how experts are read: "uring", "threads", "buffered"; NULL: the best that works */
     int reader_depth;          /* pieces of reads in flight, at most 4096 */
@@ -565,7 +565,7 @@ struct stoker_plan {
     int fits;                /* 1: total is at most memory */
     int n_ctx, n_ctx_train, n_parallel, n_chunk,
         n_threads;               /* as planned; n_ctx_train: positions that the model was trained on */
-    const char *kv;              /* "f16" or "f32" */
+    const char *kv;              /* "f16", "f32" or "q8_0" */
     uint64_t kv_bytes_per_token; /* keys and values of a position in the layers that see all positions */
     uint64_t kv_fixed_bytes;     /* of a sequence, in layers with a window, however long it is */
     uint64_t state_bytes_per_sequence;

@@ -43,6 +43,8 @@ allocation_failures
 load             20
 server_crash     10
 golden           --exact --all $data/golden models/ember
+golden           --exact --kv f16 --all $data/golden models/ember
+golden           --exact --kv q8_0 --all $data/golden models/ember
 golden           --memory min --all $data/golden models/ember
 quants           $data/quants
 tokenizers       $data/tokenizers

@@ -58,6 +58,7 @@ same() {
 
 same "kernels" '/hash of all outputs/!d; s/.*hash/hash/' tests/kernels
 same "golden" 's/ misses .*//' tests/golden --all "$here/data/golden" models/ember
+same "golden --kv q8_0" 's/ misses .*//' tests/golden --kv q8_0 --all "$here/data/golden" models/ember
 same "golden --exact" 's/ misses .*//' tests/golden --exact --all "$here/data/golden" models/ember
 
 for unit in $UNITS; do

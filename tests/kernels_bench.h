@@ -307,13 +307,19 @@ static void bench_tilef(const struct kernels *k, enum block_type t, int m)
 static void bench_attention(const struct kernels *k, enum kv_type type, int d, int n_q)
 {
     enum { PAGES = 32 };
-    size_t page = (size_t)ATTN_PAGE * (size_t)d * (type == KV_F16 ? 2 : 4);
+    const int coded = type == KV_Q8_0;
+    size_t rows = (size_t)ATTN_PAGE * (size_t)d *
+                  (coded            ? 1
+                   : type == KV_F16 ? 2
+                                    : 4),
+           page = rows + (coded ? (size_t)(ATTN_PAGE * kv_groups(d)) * 2 : 0);
+    struct xq x = bench_rows(ACT_X32, n_q, d);
     char *kv = bench_memory(2 * PAGES * page);
     float q[ATTN_QUERIES * 256], a[ATTN_QUERIES * 256], m[ATTN_QUERIES], l[ATTN_QUERIES];
     int first[ATTN_QUERIES] = {0}, last[ATTN_QUERIES];
     void *work = aligned_alloc(64, (kernel_attn_scratch(d, d) + 63) / 64 * 64);
     for (size_t i = 0; i < 2 * PAGES * page / 4; i++)
-        ((uint32_t *)kv)[i] = type == KV_F16 ? 0x30003000 + (rnd() & 0x0fff0fff) : f32_bits(rnd_unit());
+        ((uint32_t *)kv)[i] = type != KV_F32 ? 0x30003000 + (rnd() & 0x0fff0fff) : f32_bits(rnd_unit());
     for (int i = 0; i < n_q * d; i++)
         q[i] = rnd_unit();
     for (int t = 0; t < n_q; t++)
@@ -337,16 +343,25 @@ static void bench_attention(const struct kernels *k, enum kv_type type, int d, i
                                    0,
                                    m,
                                    l,
-                                   a};
+                                   a,
+                                   .ld_scale = ATTN_PAGE,
+                                   .codes = &x};
+            s.k_scale = (const uint16_t *)(const void *)((const char *)s.k + rows);
+            s.v_scale = (const uint16_t *)(const void *)((const char *)s.v + rows);
             k->attn_split(&s, work);
         }
         t0 = cpu_seconds() - t0;
         best = t0 < best ? t0 : best;
     }
     printf("attention %s, %s, d %d, %d queries x %d positions: %.0f GFlop/s per core, KV %.1f GB/s\n",
-           cpu_tier_name(k->tier), type == KV_F16 ? "f16" : "f32", d, n_q, PAGES * ATTN_PAGE,
-           4.0 * n_q * PAGES * ATTN_PAGE * d / best / 1e9, 2.0 * PAGES * (double)page / best / 1e9);
+           cpu_tier_name(k->tier),
+           coded            ? "q8_0"
+           : type == KV_F16 ? "f16"
+                            : "f32",
+           d, n_q, PAGES * ATTN_PAGE, 4.0 * n_q * PAGES * ATTN_PAGE * d / best / 1e9,
+           2.0 * PAGES * (double)page / best / 1e9);
     free(work);
+    munmap(x.code, xq_bytes(ACT_X32, n_q, d));
     munmap(kv, 2 * PAGES * page);
 }
 
@@ -495,6 +510,8 @@ static int bench(const char *only, const char *type)
             continue;
         for (int n_q = 1; n_q <= 8; n_q *= 2)
             bench_attention(k, KV_F16, 128, n_q);
+        for (int n_q = 1; n_q <= 8; n_q *= 2)
+            bench_attention(k, KV_Q8_0, 128, n_q);
         bench_attention(k, KV_F32, 128, 1);
         bench_attention(k, KV_F32, 128, 8);
         bench_attention(k, KV_F16, 64, 8);

@@ -271,7 +271,7 @@ static void check_fp8(void)
 
 /* ---- attention ---- */
 
-static struct guarded mem_q, mem_k, mem_v;
+static struct guarded mem_q, mem_k, mem_v, mem_k_scale, mem_v_scale;
 
 struct attn_case {
     int d_k, d_v, ld_v, n_q;
@@ -298,16 +298,96 @@ static int seen(const struct attn_case *c, int p)
     return 0;
 }
 
-static void attn_equal(const struct attn_case *c)
+/* Codes of all values, the largest among them often; scales, subnormal, 0 and the largest among them. Those of padding are 0; the last row
+ * has `last` codes. */
+static void put_codes(int8_t *rows, uint16_t *scale, const struct attn_case *c, int d, int ld, int last)
+{
+    for (int p = 0; p < ATTN_PAGE; p++) {
+        for (int i = 0; i < (p < ATTN_PAGE - 1 ? ld : last); i++)
+            rows[p * ld + i] = (int8_t)(i >= d ? 0 : rnd_below(8) ? rnd_below(255) - 127 : rnd_below(2) * 254 - 127);
+        for (int g = 0; g < kv_groups(d); g++) {
+            static const uint16_t edge[] = {0, 1, 0x03ff, 0x7bff};
+            uint16_t h = rnd_below(16) ? f16_from_f32(fabsf(rnd_unit()) * 0x1p-6f) : edge[rnd_below(4)];
+            scale[g * ATTN_PAGE + p] = seen(c, p) ? h : 0x7e01;
+        }
+    }
+}
+
+/* The queries as x32, in planes with room for one more; the memory is freed by the caller. */
+static struct xq coded_queries(const struct attn_case *c)
+{
+    const int d = kv_codes(c->d_k);
+    static float v[1024];
+    void *mem = aligned_alloc(64, xq_bytes(ACT_X32, c->n_q + 1, d));
+    if (!mem || d > 1024)
+        exit(1);
+    struct xq x = xq_place(ACT_X32, c->n_q + 1, d, mem);
+    for (int t = 0; t < c->n_q; t++) {
+        for (int i = 0; i < d; i++)
+            v[i] = i >= c->d_k ? 0 : rnd_below(5) ? rnd_unit() * 3 : rnd_unit() < 0 ? -3.0f : 3.0f;
+        kernels_for(TIER_SCALAR)->quantise(&x, t, v);
+    }
+    return x;
+}
+
+static void attn_compare(const struct attn_case *c, const struct attn_split *base, const char *type)
 {
     static float m[2][ATTN_QUERIES], l[2][ATTN_QUERIES], a[2][ATTN_QUERIES * 600];
+    const size_t na = (size_t)c->n_q * (size_t)c->d_v;
+    void *work = aligned_alloc(64, (kernel_attn_scratch(c->d_k, c->d_v) + 63) / 64 * 64);
+    for (int tier = 0; work && tier <= (int)cpu_best_tier(); tier++) {
+        int o = tier > 0;
+        memset(m[o], 0x55, sizeof m[o]);
+        memset(l[o], 0x55, sizeof l[o]);
+        memset(a[o], 0x55, sizeof a[o]);
+        struct attn_split s = *base;
+        s.m = m[o];
+        s.l = l[o];
+        s.a = a[o];
+        kernels_for((enum cpu_tier)tier)->attn_split(&s, work);
+        long at = first_difference(a[o], a[0], na + 16);
+        int same = memcmp(m[o], m[0], sizeof m[o]) == 0 && memcmp(l[o], l[0], sizeof l[o]) == 0 && at < 0;
+        check(same, "attention %s, %s d_k %d d_v %d, %d queries, cap %g, [%d, %d]: differs at %ld", cpu_tier_name(tier),
+              type, c->d_k, c->d_v, c->n_q, (double)c->cap, c->first[0], c->last[0], at);
+        hash_floats(tier, a[o], na);
+        hash_bytes(tier, m[o], sizeof m[o]);
+        hash_bytes(tier, l[o], sizeof l[o]);
+    }
+    free(work);
+}
+
+static void attn_codes_equal(const struct attn_case *c)
+{
+    const int ld_v = kv_codes(c->ld_v);
+    struct xq x = coded_queries(c);
+    struct attn_split s = {.n_q = c->n_q,
+                           .k = guarded_end(mem_k, (size_t)ATTN_PAGE * (size_t)kv_codes(c->d_k)),
+                           .v = guarded_end(mem_v, (size_t)(ATTN_PAGE - 1) * (size_t)ld_v + (size_t)c->d_v),
+                           .d_k = c->d_k,
+                           .d_v = c->d_v,
+                           .ld_v = ld_v,
+                           .type = KV_Q8_0,
+                           .first = c->first,
+                           .last = c->last,
+                           .scale = 0.0883f,
+                           .cap = c->cap,
+                           .at = c->at,
+                           .k_scale = guarded_end(mem_k_scale, (size_t)(ATTN_PAGE * kv_groups(c->d_k)) * 2),
+                           .v_scale = guarded_end(mem_v_scale, (size_t)(ATTN_PAGE * kv_groups(c->d_v)) * 2),
+                           .ld_scale = ATTN_PAGE,
+                           .codes = &x};
+    put_codes((int8_t *)s.k, (uint16_t *)s.k_scale, c, c->d_k, kv_codes(c->d_k), kv_codes(c->d_k));
+    put_codes((int8_t *)s.v, (uint16_t *)s.v_scale, c, c->d_v, ld_v, c->d_v);
+    attn_compare(c, &s, "q8_0");
+    free(x.code);
+}
+
+static void attn_equal(const struct attn_case *c)
+{
     size_t width = c->type == KV_F16 ? 2 : 4, ld_q = (size_t)c->d_k + 7;
     float *q = guarded_end(mem_q, ((size_t)(c->n_q - 1) * ld_q + (size_t)c->d_k) * 4);
     void *k = guarded_end(mem_k, (size_t)ATTN_PAGE * (size_t)c->d_k * width);
     void *v = guarded_end(mem_v, ((size_t)(ATTN_PAGE - 1) * (size_t)c->ld_v + (size_t)c->d_v) * width);
-    void *work = aligned_alloc(64, (kernel_attn_scratch(c->d_k, c->d_v) + 63) / 64 * 64);
-    if (!work)
-        exit(1);
     for (size_t i = 0; i < (size_t)(c->n_q - 1) * ld_q + (size_t)c->d_k; i++)
         q[i] = rnd_unit() * 3;
     for (int p = 0; p < ATTN_PAGE; p++) { /* rows that must not be read hold NaN */
@@ -317,24 +397,9 @@ static void attn_equal(const struct attn_case *c)
         for (int d = 0; d < c->d_v; d++)
             put_kv(v, c->type, (size_t)p * (size_t)c->ld_v + (size_t)d, (p & 1 ? rnd_unit() : -0.0f) + poison);
     }
-    size_t na = (size_t)c->n_q * (size_t)c->d_v;
-    for (int tier = 0; tier <= (int)cpu_best_tier(); tier++) {
-        int o = tier > 0;
-        memset(m[o], 0x55, sizeof m[o]);
-        memset(l[o], 0x55, sizeof l[o]);
-        memset(a[o], 0x55, sizeof a[o]);
-        struct attn_split s = {q,        ld_q,    c->n_q,  k,      v,    c->d_k, c->d_v, c->ld_v, c->type,
-                               c->first, c->last, 0.0883f, c->cap, m[o], l[o],   a[o],   c->at};
-        kernels_for((enum cpu_tier)tier)->attn_split(&s, work);
-        long at = first_difference(a[o], a[0], na + 16);
-        int same = memcmp(m[o], m[0], sizeof m[o]) == 0 && memcmp(l[o], l[0], sizeof l[o]) == 0 && at < 0;
-        check(same, "attention %s, %s d_k %d d_v %d, %d queries, cap %g, [%d, %d]: differs at %ld", cpu_tier_name(tier),
-              c->type == KV_F16 ? "f16" : "f32", c->d_k, c->d_v, c->n_q, (double)c->cap, c->first[0], c->last[0], at);
-        hash_floats(tier, a[o], na);
-        hash_bytes(tier, m[o], sizeof m[o]);
-        hash_bytes(tier, l[o], sizeof l[o]);
-    }
-    free(work);
+    struct attn_split s = {q,        ld_q,    c->n_q,  k,      v,    c->d_k, c->d_v, c->ld_v, c->type,
+                           c->first, c->last, 0.0883f, c->cap, NULL, NULL,   NULL,   c->at};
+    attn_compare(c, &s, c->type == KV_F16 ? "f16" : "f32");
 }
 
 /* Visible ranges: a prompt's diagonal, a window's two edges, all alike (heads of one row), or any. */
@@ -375,6 +440,8 @@ static void check_attention(void)
     mem_q = guarded_new((size_t)ATTN_QUERIES * 600 * 4);
     mem_k = guarded_new((size_t)ATTN_PAGE * 600 * 4);
     mem_v = guarded_new((size_t)ATTN_PAGE * 640 * 4);
+    mem_k_scale = guarded_new((size_t)ATTN_PAGE * 20 * 2);
+    mem_v_scale = guarded_new((size_t)ATTN_PAGE * 20 * 2);
     for (size_t i = 0; i < sizeof dims / sizeof dims[0]; i++)
         for (int n_q = 1; n_q <= ATTN_QUERIES; n_q++)
             for (int kind = 0; kind < 5; kind++) {
@@ -386,8 +453,10 @@ static void check_attention(void)
                 c.cap = kind % 3 == 1 ? 2.5f : 0;
                 visible(&c, kind);
                 attn_equal(&c);
+                attn_codes_equal(&c);
                 c.at = some_positions();
                 attn_equal(&c);
+                attn_codes_equal(&c);
             }
 }
 

@@ -254,12 +254,12 @@ static void equality(struct subject *m)
     static const struct {
         enum kv_type kv;
         int exact;
-    } kinds[] = {{KV_F16, 0}, {KV_F32, 0}, {KV_F32, 1}};
+    } kinds[] = {{KV_F16, 0}, {KV_Q8_0, 0}, {KV_F32, 0}, {KV_F32, 1}};
     int ok[N_LAWS], runs[N_LAWS] = {0};
     double seconds[N_LAWS] = {0};
     for (int i = 0; i < N_LAWS; i++)
         ok[i] = 1;
-    for (int k = 0; k < 3; k++) {
+    for (size_t k = 0; k < sizeof kinds / sizeof *kinds; k++) {
         struct setting base = reference;
         base.kv = kinds[k].kv;
         base.exact = kinds[k].exact;
@@ -294,7 +294,7 @@ static void pages(struct subject *m)
     static const int lengths[LINES] = {310, 3, 262, 250}; /* the last passes into its second page while it decodes */
     struct setting base = {.tier = cpu_best_tier(), .threads = 2, .chunk = 310, .budget = 100, .n_ctx = 320};
     int ok = 1;
-    for (int kv = KV_F16; kv <= KV_F32; kv++) {
+    for (int kv = KV_F16; kv < KV_TYPES; kv++) {
         base.kv = (enum kv_type)kv;
         ok = learn_truth(m, &base, lengths) && ok;
         const struct setting variants[] = {
@@ -307,7 +307,7 @@ static void pages(struct subject *m)
         for (size_t i = 0; i < sizeof variants / sizeof *variants; i++)
             ok = holds(m, &variants[i], 0, i == 3) && ok;
     }
-    verdict(m, "pages", ok, "8 settings");
+    verdict(m, "pages", ok, "12 settings");
 }
 
 /* ---- rows that leave -------------------------------------------------------------------------------------------------------- */

@@ -35,10 +35,10 @@ static inline const char *describe(const struct setting *s)
     static const char *const backend[] = {"auto", "uring", "threads", "buffered"};
     static const char *const order[] = {"", " reversed", " random"};
     static char text[200];
-    snprintf(text, sizeof text, "kv %s%s, %s, %d threads, chunk %d, %s %d %%, %s depth %d%s%s",
-             s->kv == KV_F16 ? "f16" : "f32", s->exact ? " exact" : "", cpu_tier_name(s->tier), s->threads, s->chunk,
-             s->slots_only ? "slots" : "budget", s->budget, backend[s->backend], s->depth,
-             s->shim ? order[s->order] : "", s->last_logits ? ", last logits" : "");
+    snprintf(text, sizeof text, "kv %s%s, %s, %d threads, chunk %d, %s %d %%, %s depth %d%s%s", kv_type_name(s->kv),
+             s->exact ? " exact" : "", cpu_tier_name(s->tier), s->threads, s->chunk, s->slots_only ? "slots" : "budget",
+             s->budget, backend[s->backend], s->depth, s->shim ? order[s->order] : "",
+             s->last_logits ? ", last logits" : "");
     return text;
 }
 

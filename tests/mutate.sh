@@ -145,6 +145,12 @@ s|^    arena_reset(m->op.scratch, 0);|    kept = malloc(8);\
     free(kept);\
 &|'
 
+# keys and values of q8_0: a scale of another group; a piece of a page that is not copied; files of another type; scratch of another type
+mutate kv-scale-of-another "unit/op/attention" src/op/attention.c 's|x.scale + g, 1)|x.scale + (g ^ 1), 1)|'
+mutate kv-scale-not-saved "state build/data/golden/qwen3moe.gguf" src/op/kv.h 's|(plane - 1) \* rows|(plane ^ 1) * rows|'
+mutate kv-type-not-in-key "prefix -t others build/data/golden/qwen3moe.gguf" src/engine/session.c 's|(uint64_t)s->kv, (uint64_t)opt|0, (uint64_t)opt|'
+mutate kv-measured-as-f16 "golden --kv q8_0 build/data/golden/kimi-linear.gguf" src/model/arch/forward.c 's|kv_shape_as(kv->shape, type)|kv_shape_as(kv->shape, KV_F16)|'
+
 # the plan omits a part; and a session takes more than the plan counts
 mutate plan-forgets-kv "plan" src/engine/plan_price.c 's|p->kv_bytes += page \* |&1 / 2 * |'
 mutate more-than-the-plan "plan" src/engine/session.c 's|arena_map(&s->memory, all, err)|arena_map(\&s->memory, all + (64 << 20), err)|'
@@ -159,6 +165,8 @@ if grep -q avx2 /proc/cpuinfo; then
     mutate bit-q1_0-avx2 kernels src/kernel/avx2/small.h 's|bits_as(p + 4 \* part, 2)|bits_as(p + 4 * part, 3)|'
     mutate bit-nvfp4-avx2 kernels src/kernel/avx2/small.h 's|nibbles(p + 16 \* part), 0xd8|nibbles(p + 16 * part), 0xd9|'
     mutate bit-fifth-avx2 kernels src/kernel/avx2/small.h 's|bits_as(p - 4, 16)|bits_as(p - 4, 17)|'
+    mutate bit-attention-codes-avx2 kernels src/kernel/avx2/attn.c 's|broadcast32(code\[i\] + 4 \* c)|broadcast32(code[i] + 4 * (c ^ 1))|'
+    mutate bit-attention-scale-avx2 kernels src/kernel/avx2/attn.c 's|w->v_groups + c / 4)|w->v_groups + c / 8)|'
     mutate bit-tile-avx2 kernels src/kernel/avx2/tile.c 's|put_f32(&P->d\[2 \* g + 1\]|put_f32(\&P->d[2 * g]|'
     mutate bit-scale-avx2 kernels src/kernel/avx2/dot_k.h 's|(short)(0x0404 \* (j % 4))|(short)(0x0404 * (j % 4 \& 2))|'
     mutate bit-q3_k kernels src/kernel/avx2/step.h 's|_mm_setr_epi32(0, 2, 4, 6)|_mm_setr_epi32(0, 2, 4, 7)|'
@@ -185,6 +193,8 @@ if grep -q avx512_vnni /proc/cpuinfo; then
     mutate bit-grid-round kernels src/kernel/avx512/dot_codebook.c 's|_mm512_srli_epi16(v\[i\], 6)|_mm512_srli_epi16(v[i], 7)|'
     mutate bit-grid-signs kernels src/kernel/avx512/dot_codebook.c 's|0x40100401u << s|0x40100402u << s|'
     mutate bit-grid-scale kernels src/kernel/avx512/dot_codebook.c 's|_mm256_permute4x64_epi64(h->scale, 0xfa)|_mm256_permute4x64_epi64(h->scale, 0xaa)|'
+    mutate bit-attention-codes-avx512 kernels src/kernel/avx512/attn.c 's|-128 \* q->sum32|-127 * q->sum32|'
+    mutate bit-attention-scale-avx512 kernels src/kernel/avx512/attn.c 's|w->v_groups + c / 2)|w->v_groups + c / 4)|'
     mutate bit-tile-avx512 kernels src/kernel/avx512/tile.c 's|_mm512_set1_epi32(-zp)|_mm512_set1_epi32(-(zp ^ 1))|'
 else
     skip bit-avx512 "this machine has no AVX-512"
@@ -205,6 +215,8 @@ if command -v aarch64-linux-gnu-gcc >/dev/null && command -v qemu-aarch64 >/dev/
     mutate bit-tile-i8mm kernels src/kernel/neon/tile.h 's|lane % 2 \* 2 + 1\] = s|lane % 2 * 2 + 1] = s ^ 1|'
     mutate bit-exp-neon kernels src/kernel/neon/simd.h 's|f32x4(0x1.fffffcp-2f)|f32x4(0x1.fffffep-2f)|'
     mutate bit-attention-neon kernels src/kernel/neon/attn.c 's|vcleq_s32(at, vdupq_n_s32(last))|vcltq_s32(at, vdupq_n_s32(last))|'
+    mutate bit-attention-codes-neon kernels src/kernel/neon/attn.c 's|vzip2q_s64(low, low2)|vzip2q_s64(low2, low)|'
+    mutate bit-attention-scale-neon kernels src/kernel/neon/attn.c 's|(j \* w->v_groups + d / KV_GROUP)|(j * w->v_groups)|'
     mutate bit-quantise-neon kernels src/kernel/neon/quantise.c 's|vpaddq_s16(sixteen, sixteen)|sixteen|'
     mutate bit-tree-neon kernels src/kernel/neon/simd.h 's|vaddq_f32(vaddq_f32(l\[0\], l\[2\]), vaddq_f32(l\[1\], l\[3\]))|vaddq_f32(vaddq_f32(l[0], l[1]), vaddq_f32(l[2], l[3]))|'
     mutate bit-recur-neon kernels src/kernel/neon/recur.c 's|vaddq_f32(vaddq_f32(p\[0\], p\[1\]), vaddq_f32(p\[2\], p\[3\]))|vaddq_f32(vaddq_f32(p[0], p[2]), vaddq_f32(p[1], p[3]))|'

@@ -685,7 +685,7 @@ static void scratch_of(const char *path, const char *name, int exact)
         line_make(&l, 0, 2 * CHUNK, s->model->p.n_vocab);
         s->scratch.peak = 0;
         expect(run_alone(s, &l, rows[i], &err) == 0, "%s", err.text);
-        struct step_scratch need = model_measure_step(s->model, rows[i], rows[i]);
+        struct step_scratch need = model_measure_step(s->model, s->kv, rows[i], rows[i]);
         peak = s->scratch.peak;
         all = need.step_bytes;
         expect(peak <= all, "%d rows take %zu bytes, measured were %zu", rows[i], peak, all);

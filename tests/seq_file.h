@@ -2,8 +2,8 @@
  * that pages and state are all there is; the product keeps prefixes in files of its own (src/engine/prefix/file.h).
  *
  *     header      what follows, and of which model, numerics and ids (struct seq_file_header of seq_file.c)
- *     pages       kind by kind, page by page, layer by layer: keys [n_head_kv][n][d_k], then values [n_head_kv][n][d_v] of the n
- *                 rows that are computed; pages that a window has left are absent
+ *     pages       kind by kind, page by page, layer by layer: what the n rows that are computed have
+ *                 (kv_piece()); pages that a window has left are absent
  *     state       of the recurrent layers
  *     checksum    u64 over all of it
  *
@@ -55,7 +55,7 @@ static inline struct seq_file_header seq_file_describe(const struct sequence *se
         const struct kv_shape *s = &pool->shape;
         if (pool->n_layer == 0)
             continue;
-        h.kv_type = (uint32_t)s->type;
+        h.kv_type = s->index ? h.kv_type : (uint32_t)s->type;
         h.n_kind++;
         h.kind[k] = (struct seq_file_kind){(uint32_t)pool->n_layer, (uint32_t)pool->window, (uint32_t)s->n_head_kv,
                                            (uint32_t)s->d_k,        (uint32_t)s->d_v,       (uint32_t)kv_ratio(s)};
@@ -107,14 +107,12 @@ static inline int seq_file_pass_page(struct seq_file_stream *s, const struct seq
     const struct kv_pool *pool = &seq->pool[k];
     const struct kv_shape *shape = &pool->shape;
     int left = seq->n_pos - page * KV_PAGE;
-    size_t row = (size_t)((left < KV_PAGE ? left : KV_PAGE) / kv_ratio(shape)) * kv_element_bytes(shape->type);
+    int n = (left < KV_PAGE ? left : KV_PAGE) / kv_ratio(shape);
+    struct kv_piece piece;
     for (int l = 0; l < pool->n_layer; l++) {
         uint8_t *layer = seq->page[k][page] + (size_t)l * pool->layer_bytes;
-        for (int head = 0; head < shape->n_head_kv; head++)
-            if (seq_file_pass(s, kv_keys(shape, layer, head), row * (size_t)shape->d_k))
-                return -1;
-        for (int head = 0; head < shape->n_head_kv; head++)
-            if (seq_file_pass(s, kv_values(shape, layer, head), row * (size_t)shape->d_v))
+        for (int i = 0; kv_piece(shape, n, i, &piece); i++)
+            if (seq_file_pass(s, layer + piece.at, piece.bytes))
                 return -1;
     }
     return 0;
@@ -155,7 +153,6 @@ static inline int seq_save(const struct sequence *seq, const struct model *m, co
 static inline int seq_file_check_header(const struct seq_file_header *h, const struct sequence *seq,
                                         const struct model *m, const int32_t *ids, int n_ids, struct error *err)
 {
-    static const char *const kv[] = {[KV_F16] = "f16", [KV_F32] = "f32"};
     const struct seq_file_header mine = seq_file_describe(seq, m);
     if (memcmp(h->magic, mine.magic, sizeof seq_file_magic) != 0)
         return error_set(err, ERR_FORMAT, "the saved sequence is none: it does not begin with %.8s", seq_file_magic);
@@ -171,8 +168,8 @@ static inline int seq_file_check_header(const struct seq_file_header *h, const s
     if (h->kv_type != mine.kv_type || h->exact != mine.exact)
         return error_set(err, ERR_FORMAT,
                          "the saved sequence was computed with --kv %s%s, this one is to go on with --kv %s%s",
-                         h->kv_type <= KV_F32 ? kv[h->kv_type] : "of an unknown type", h->exact ? " --exact" : "",
-                         kv[mine.kv_type], mine.exact ? " --exact" : "");
+                         h->kv_type < KV_TYPES ? kv_type_name(h->kv_type) : "of an unknown type",
+                         h->exact ? " --exact" : "", kv_type_name(mine.kv_type), mine.exact ? " --exact" : "");
     if (h->state_bytes != mine.state_bytes || h->n_kind != mine.n_kind ||
         memcmp(h->kind, mine.kind, sizeof mine.kind) != 0)
         return error_set(err, ERR_FORMAT,

@@ -169,6 +169,9 @@ static void saved(const char *path, const char *name)
     how.kv = KV_F32;
     how.exact = 1;
     ok = saved_once(path, &how, is_long ? 300 : 24, 7, &n) && ok;
+    how.kv = KV_Q8_0;
+    how.exact = 0;
+    ok = saved_once(path, &how, is_long ? 300 : 24, is_long ? 1 : 5, &n) && ok;
     char detail[40];
     snprintf(detail, sizeof detail, "%d files", n);
     verdict("saved", name, ok, detail);
@@ -231,11 +234,11 @@ static int of_others(struct session *s, const char *path, const struct line *l, 
     memcpy(ids, l->id, sizeof ids);
     ids[3] ^= 1;
     int ok = refused(s, ids, l->n_ids, fd, "other ids") && refused(s, l->id, 3, fd, "other ids");
-    for (int i = 0; i < 3; i++) {
-        static const char *const words[] = {"another model", "--kv f16", "--exact"};
-        if (i == 1 && !s->plan.kv_bytes) /* states alone */
+    for (int i = 0; i < 4; i++) {
+        static const char *const words[] = {"another model", "--kv f16", "--exact", "--kv f16"};
+        if (i % 2 && !s->plan.kv_bytes) /* states alone */
             continue;
-        how.kv = i == 1 ? KV_F32 : KV_F16;
+        how.kv = i == 1 ? KV_F32 : i == 3 ? KV_Q8_0 : KV_F16;
         how.exact = i == 2;
         struct session *other = open_session(i == 0 ? other_path : path, &how, &err);
         ok = other && refused(other, l->id, l->n_ids, fd, words[i]) && ok;

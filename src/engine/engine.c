@@ -28,9 +28,9 @@ static int read_names(struct session_options *to, const struct stoker_options *o
 {
     static const char *const readers[] = {
         [READER_AUTO] = "auto", [READER_URING] = "uring", [READER_THREADS] = "threads", [READER_BUFFERED] = "buffered"};
-    if (o->kv && strcmp(o->kv, "f16") != 0 && strcmp(o->kv, "f32") != 0)
-        return error_set(err, ERR_INPUT, "--kv %.40s: f16 and f32 are possible", o->kv);
-    to->plan_request.kv = o->kv && strcmp(o->kv, "f32") == 0 ? KV_F32 : KV_F16;
+    while (o->kv && strcmp(o->kv, kv_type_name(to->plan_request.kv)) != 0)
+        if (++to->plan_request.kv == KV_TYPES)
+            return error_set(err, ERR_INPUT, "--kv %.40s: f16, f32 and q8_0 are possible", o->kv);
     to->tier = cpu_best_tier();
     if (o->cpu_tier) {
         int t = cpu_tier_by_name(o->cpu_tier);

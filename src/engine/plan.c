@@ -129,8 +129,7 @@ static int check_sequences(const struct planner *pl, struct error *err)
     uint64_t pages = (uint64_t)plan_pages_of(c.n_ctx) * (uint64_t)c.n_parallel, bytes;
     for (int k = 0; k < KV_KINDS; k++) {
         const struct kv_layout *kv = &pl->m->kv_layout[k];
-        struct kv_shape shape = kv->shape;
-        shape.type = pl->request->kv;
+        struct kv_shape shape = kv_shape_as(kv->shape, pl->request->kv);
         if (!checked_mul(kv_page_bytes(&shape) * (uint64_t)kv->n_layer, pages, &bytes) || bytes > MAX_BYTES ||
             pages > INT_MAX)
             return error_set(err, ERR_MEMORY,

@@ -60,8 +60,7 @@ static int sequence_pages(const struct planner *pl, const struct config *c, int 
 
 static size_t page_bytes(const struct planner *pl, int kind)
 {
-    struct kv_shape shape = pl->m->kv_layout[kind].shape;
-    shape.type = pl->request->kv;
+    struct kv_shape shape = kv_shape_as(pl->m->kv_layout[kind].shape, pl->request->kv);
     return kv_page_bytes(&shape) * (size_t)pl->m->kv_layout[kind].n_layer;
 }
 
@@ -182,7 +181,7 @@ static struct step_scratch measure(const struct planner *pl, const struct model 
     struct scratch_memo *memo = &pl->memo[at % SCRATCH_MEMOS];
     if (memo->n_chunk != c->n_chunk || memo->n_logits != n_logits || memo->on_disk != c->embedding_on_disk)
         *memo = (struct scratch_memo){c->n_chunk, n_logits, c->embedding_on_disk,
-                                      model_measure_step(m, c->n_chunk, n_logits)};
+                                      model_measure_step(m, pl->request->kv, c->n_chunk, n_logits)};
     return memo->scratch;
 }
 

@@ -67,7 +67,7 @@ void engine_report_plan(const struct session *s, enum kv_type kv, enum cpu_tier 
                                 .n_parallel = p->n_parallel,
                                 .n_chunk = p->n_chunk,
                                 .n_threads = p->n_threads,
-                                .kv = kv == KV_F16 ? "f16" : "f32",
+                                .kv = kv_type_name(kv),
                                 .kv_bytes_per_token = p->kv_bytes_per_token,
                                 .kv_fixed_bytes = p->kv_fixed_bytes,
                                 .state_bytes_per_sequence = p->state_bytes_per_sequence,

@@ -133,8 +133,7 @@ static int init_pages(struct session *s, enum kv_type type, struct error *err)
     const struct plan *p = &s->plan;
     for (int k = 0; k < KV_KINDS; k++) {
         const struct kv_layout *kv = &m->kv_layout[k];
-        struct kv_shape shape = kv->shape;
-        shape.type = type;
+        struct kv_shape shape = kv_shape_as(kv->shape, type);
         if (kv_pool_init(&m->kv[k], &shape, kv->n_layer, kv->window, p->n_page[k], &s->pages, &s->table_memory))
             return error_set(err, ERR_BUG, "the plan's pages are too small");
     }

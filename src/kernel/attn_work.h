@@ -4,6 +4,9 @@
  *   weights  exp of a page, lanes = positions
  *   values   32 rows of V at a time, all queries; columns in accumulators, weights broadcast
  *
+ * Keys of q8_0 are turned instead of widened: 32 bits of sixteen rows side by side, so that a product of codes leaves each lane the sum of
+ * one position.
+ *
  * Positions that all queries see go through the wide loop; the ragged ends (a prompt's diagonal, a window's edge) one query at a
  * time, so an invisible position meets no sum. Head sizes that are not multiples of 16 are left to the scalar code. */
 #ifndef KERNEL_ATTN_WORK_H
@@ -21,14 +24,20 @@ struct attn_work {
     int low, high;               /* seen by any */
     int common_low, common_high; /* seen by all; empty if low > high */
     float *e;                    /* [n][ATTN_PAGE] scores, then weights */
-    float *block;                /* [16][d_k] */
+    void *block;                 /* of 16 rows of K: f32 [16][d_k], or codes [row of codes / 4][16][4] */
+    size_t ld_k;                 /* elements of a row of K */
+    int v_groups;                /* q8_0: groups of a value */
+    float *scaled;               /* q8_0: [n][v_groups][ROWS_V] weights times the scales of values */
 };
 
 static inline struct attn_work attn_work(const struct attn_split *s, void *scratch)
 {
     struct attn_work w = {.s = s, .low = ATTN_PAGE, .high = -1, .common_low = 0, .common_high = ATTN_PAGE};
     w.e = scratch;
-    w.block = w.e + ATTN_QUERIES * ATTN_PAGE;
+    w.scaled = w.e + ATTN_QUERIES * ATTN_PAGE;
+    w.block = w.scaled + ATTN_QUERIES * kv_codes(s->d_v);
+    w.ld_k = (size_t)(s->type == KV_Q8_0 ? kv_codes(s->d_k) : s->d_k);
+    w.v_groups = kv_groups(s->d_v);
     for (int t = 0; t < s->n_q; t++) {
         int first = s->first[t], last = s->last[t];
         if (first > last)
@@ -42,16 +51,30 @@ static inline struct attn_work attn_work(const struct attn_split *s, void *scrat
     return w;
 }
 
-static inline const char *row_at(const struct attn_split *s, const void *base, int p, int d)
+static inline size_t element_bytes(enum kv_type t) { return t == KV_Q8_0 ? 1 : t == KV_F16 ? 2 : 4; }
+
+static inline const char *row_at(const struct attn_split *s, const void *base, int p, size_t ld)
 {
-    return (const char *)base + (size_t)p * (size_t)d * (s->type == KV_F16 ? 2 : 4);
+    return (const char *)base + (size_t)p * ld * element_bytes(s->type);
 }
 
-static inline void prefetch_rows(const struct attn_split *s, const void *base, int p, int n, int d)
+/* Where in the planes of s->codes group g of query t is, in groups. */
+static inline size_t group_at(const struct attn_split *s, int t, int g)
+{
+    return ((size_t)(g / 8) * (size_t)s->codes->plane + (size_t)t) * 8 + (size_t)(g % 8);
+}
+
+/* Vector code takes whole vectors of sixteen values; rows of codes are padded. */
+static inline int takes_vectors(const struct attn_split *s)
+{
+    return (s->type == KV_Q8_0 || s->d_k % 16 == 0) && s->d_v % 16 == 0;
+}
+
+static inline void prefetch_rows(const struct attn_split *s, const void *base, int p, int n, size_t ld)
 {
     if (p >= ATTN_PAGE)
         return;
-    const char *a = row_at(s, base, p, d), *end = row_at(s, base, p + n, d);
+    const char *a = row_at(s, base, p, ld), *end = row_at(s, base, p + n, ld);
     for (; a < end; a += 64)
         __builtin_prefetch(a);
 }
@@ -65,15 +88,16 @@ static inline float gathered_sum(const struct attn_work *w, int j, int first, in
     return tree16(l);
 }
 
-/* a += weights x V for queries j .. j + n - 1 and positions p0 .. p1, at most ROWS_V of them. */
+/* a += weights x V for queries j .. j + n - 1 and positions p0 .. p1, which lie between two multiples of ROWS_V. */
 typedef void values_fn(const struct attn_work *w, int j, int n, int p0, int p1);
 
 /* In blocks of rows that stay in L1 for all passes over columns. */
 static inline void values_in_blocks(const struct attn_work *w, values_fn *values, int j, int n, int p0, int p1)
 {
-    for (int p = p0; p <= p1; p += ROWS_V) {
-        prefetch_rows(w->s, w->s->v, p + ROWS_V, ROWS_V, w->s->ld_v);
-        values(w, j, n, p, p + ROWS_V - 1 < p1 ? p + ROWS_V - 1 : p1);
+    for (int p = p0, end; p <= p1; p = end + 1) {
+        end = p | (ROWS_V - 1);
+        prefetch_rows(w->s, w->s->v, end + 1, ROWS_V, (size_t)w->s->ld_v);
+        values(w, j, n, p, end < p1 ? end : p1);
     }
 }
 

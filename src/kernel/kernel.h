@@ -91,23 +91,36 @@ typedef void tilef_fn(const struct wmat *w, int n0, int n1, const float *x, size
  * Up to ATTN_QUERIES queries (heads that share the KV head, rows of a prompt) against positions 0..255 of a page. Query t
  * sees positions [first[t], last[t]] of the page (first > last: none; the query takes no part and its outputs are left
  * alone). x_p = dot16(q, K_p) * scale, then the soft cap if cap > 0. Results: the split's own maximum m, sum l and
- * a[d_v] = sum of exp(x_p - m) V_p. Where rows were gathered, at[i] says which position of the page row i is. */
-enum { ATTN_QUERIES = 8, ATTN_PAGE = 256 };
-enum kv_type { KV_F16, KV_F32 };
+ * a[d_v] = sum of exp(x_p - m) V_p. Where rows were gathered, at[i] says which position of the page row i is.
+ *
+ * q8_0: a group of KV_GROUP values (the last of a row may be shorter) has int8 codes and one f16 scale. A row of codes is padded to whole
+ * groups by zeros. x_p is the sum over groups, ascending, of fmaf(k_scale * q's scale, (float)isum, .), with q quantised to x32; the
+ * weight of a value is exp(x_p - m) * v_scale, a rounded product. */
+enum { ATTN_QUERIES = 8, ATTN_PAGE = 256, KV_GROUP = 32 };
+enum kv_type { KV_F16, KV_F32, KV_Q8_0, KV_TYPES };
+
+/* Groups of d values; codes of a row of them. */
+static inline int kv_groups(int d) { return (d + KV_GROUP - 1) / KV_GROUP; }
+static inline int kv_codes(int d) { return kv_groups(d) * KV_GROUP; }
 
 struct attn_split {
     const float *q; /* query t at q + t * ld_q, d_k values */
     size_t ld_q;
     int n_q;
-    const void *k, *v; /* [256][d_k], [256][ld_v] of which d_v */
+    const void *k, *v; /* [256][d_k], [256][ld_v] of which d_v; q8_0: codes, K of kv_codes(d_k) a row */
     int d_k, d_v;
-    int ld_v; /* d_v, or d_k where V is the head of K */
+    int ld_v; /* d_v, or d_k where V is the head of K; q8_0: kv_codes() of that */
     enum kv_type type;
     const int *first, *last; /* [n_q] */
     float scale, cap;        /* cap 0: none */
     float *m, *l;            /* [n_q] out */
     float *a;                /* [n_q][d_v] out */
     const uint8_t *at;       /* [256] ascending, or NULL: row i is position i */
+
+    /* q8_0 only */
+    const uint16_t *k_scale, *v_scale; /* f16, of group g and row p at g * ld_scale + p */
+    int ld_scale;                      /* at least 16 */
+    const struct xq *codes;            /* the queries as x32, row t query t, kv_codes(d_k) columns; q is not read */
 };
 
 /* scratch of this thread: kernel_attn_scratch() bytes, 64-byte aligned. */

@@ -167,7 +167,7 @@ static int same_kind(const struct kv_layout *k, const struct kv_shape *s, int wi
 {
     const struct kv_shape *t = &k->shape;
     return t->n_head_kv == s->n_head_kv && t->d_k == s->d_k && t->d_v == s->d_v && kv_ratio(t) == kv_ratio(s) &&
-           k->window == window;
+           t->index == s->index && k->window == window;
 }
 
 struct kv_ref bind_kv(struct binder *b, struct kv_shape shape, int window)

@@ -148,6 +148,6 @@ int model_forward(struct model *m, struct batch *b, struct error *err);
 struct step_scratch {
     size_t step_bytes, thread_bytes;
 };
-struct step_scratch model_measure_step(const struct model *m, int n_rows, int n_logits);
+struct step_scratch model_measure_step(const struct model *m, enum kv_type kv, int n_rows, int n_logits);
 
 #endif

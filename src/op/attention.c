@@ -8,13 +8,42 @@
 #include <stdatomic.h>
 #include <string.h>
 
-static void store_head(const struct op *op, const struct kv_shape *s, uint8_t *to, int slot, int width,
-                       const float *from)
+static size_t align64(size_t n) { return (n + 63) / 64 * 64; }
+
+static size_t padded_bytes(int d) { return align64((size_t)kv_codes(d) * sizeof(float)); }
+
+/* A row for q8_0 in a thread's scratch: padded, then its codes. */
+static size_t store_scratch(const struct kv_shape *s)
 {
-    if (s->type == KV_F16)
-        op->k->f32_to_f16((uint16_t *)to + (size_t)slot * (size_t)width, from, width);
+    int d = s->d_k > s->d_v ? s->d_k : s->d_v;
+    return s->type == KV_Q8_0 ? padded_bytes(d) + xq_bytes(ACT_X32, 1, kv_codes(d)) : 0;
+}
+
+/* The scale of 32 values is rounded to f16 after they were divided by it. */
+static void store_codes(const struct op *op, const struct kv_shape *s, uint8_t *to, int slot, int d, const float *from,
+                        uint8_t *scratch)
+{
+    struct xq x = xq_place(ACT_X32, 1, kv_codes(d), scratch + padded_bytes(d));
+    float *padded = (float *)(void *)scratch;
+    uint16_t *scale = kv_scales(s, to, d);
+    memset(padded + d, 0, (size_t)(kv_codes(d) - d) * sizeof *padded);
+    memcpy(padded, from, (size_t)d * sizeof *padded);
+    op->k->quantise(&x, 0, padded);
+    memcpy(to + (size_t)slot * kv_row_bytes(s->type, d), x.code,
+           (size_t)kv_codes(d)); /* of one row steps are neighbours */
+    for (int g = 0; g < kv_groups(d); g++)
+        op->k->f32_to_f16(scale + (size_t)g * (size_t)kv_page_rows(s) + slot, x.scale + g, 1);
+}
+
+static void store_head(const struct op *op, const struct kv_shape *s, uint8_t *to, int slot, int d, const float *from,
+                       uint8_t *scratch)
+{
+    if (s->type == KV_Q8_0)
+        store_codes(op, s, to, slot, d, from, scratch);
+    else if (s->type == KV_F16)
+        op->k->f32_to_f16((uint16_t *)to + (size_t)slot * (size_t)d, from, d);
     else
-        memcpy((float *)to + (size_t)slot * (size_t)width, from, (size_t)width * sizeof(float));
+        memcpy((float *)to + (size_t)slot * (size_t)d, from, (size_t)d * sizeof(float));
 }
 
 struct store {
@@ -25,8 +54,8 @@ struct store {
 
 static void store_rows(void *arg, int begin, int end, int thread)
 {
-    (void)thread;
     const struct store *st = arg;
+    uint8_t *scratch = op_thread_scratch(st->op, thread);
     const struct kv_shape *s = &st->a->shape;
     for (int r = begin; r < end; r++) {
         const struct attn_row *row = &st->a->row[r];
@@ -34,15 +63,16 @@ static void store_rows(void *arg, int begin, int end, int thread)
         uint8_t *page = row->page[row->pos / kv_page_rows(s)] + st->a->layer_offset;
         for (int h = 0; h < s->n_head_kv; h++) {
             size_t at = (size_t)r * (size_t)s->n_head_kv + (size_t)h;
-            store_head(st->op, s, kv_keys(s, page, h), slot, s->d_k, st->k + at * (size_t)s->d_k);
+            store_head(st->op, s, kv_keys(s, page, h), slot, s->d_k, st->k + at * (size_t)s->d_k, scratch);
             if (s->d_v)
-                store_head(st->op, s, kv_values(s, page, h), slot, s->d_v, st->v + at * (size_t)s->d_v);
+                store_head(st->op, s, kv_values(s, page, h), slot, s->d_v, st->v + at * (size_t)s->d_v, scratch);
         }
     }
 }
 
 void op_kv_store(struct op *op, const struct attention *a, const float *k, const float *v)
 {
+    op_need_thread(op, store_scratch(&a->shape));
     op_split(op, a->n_rows, 1, 4, store_rows, &(struct store){op, a, k, v});
 }
 
@@ -51,49 +81,69 @@ struct unit {
     int n_q, first[ATTN_QUERIES], last[ATTN_QUERIES];
     int row[ATTN_QUERIES], head[ATTN_QUERIES];
     float m[ATTN_QUERIES], l[ATTN_QUERIES], M[ATTN_QUERIES], L[ATTN_QUERIES];
-    float *q, *acc, *o; /* [ATTN_QUERIES][d_k], [..][d_v], [..][d_v] */
+    float *q, *acc, *o; /* [ATTN_QUERIES][kv_codes(d_k)], padded by zeros; [..][d_v], [..][d_v] */
+    struct xq codes;    /* the queries as x32; only where keys are q8_0 */
 };
-
-static size_t align64(size_t n) { return (n + 63) / 64 * 64; }
 
 /* Where a thread's scratch has what: byte offsets, each 64-byte aligned. The unit comes first. */
 struct layout {
-    size_t q, acc, o, gathered, kernel, end;
+    size_t q, acc, o, codes, gathered, kernel, end;
 };
+
+static int has_codes(const struct attention *a)
+{
+    return a->shape.type == KV_Q8_0 || (a->beside && a->beside->shape.type == KV_Q8_0);
+}
+
+/* Rows brought together are a page of one head. */
+static struct kv_shape gathered_shape(const struct kv_shape *s)
+{
+    return (struct kv_shape){.n_head_kv = 1, .d_k = s->d_k, .type = s->type};
+}
+
+static size_t gathered_bytes(const struct attention *a)
+{
+    struct kv_shape s = gathered_shape(a->beside ? &a->beside->shape : &a->shape), own = gathered_shape(&a->shape);
+    size_t n = a->beside ? kv_page_bytes(&s) : 0, m = a->chosen ? kv_page_bytes(&own) : 0;
+    return align64(n > m ? n : m);
+}
 
 static struct layout layout(const struct attention *a)
 {
     struct layout p = {.q = align64(sizeof(struct unit))};
-    size_t d_k = (size_t)a->shape.d_k, d_v = (size_t)a->d_v;
+    size_t d_k = (size_t)kv_codes(a->shape.d_k), d_v = (size_t)a->d_v;
     p.acc = p.q + align64(ATTN_QUERIES * d_k * sizeof(float));
     p.o = p.acc + align64(ATTN_QUERIES * d_v * sizeof(float));
-    p.gathered = p.o + align64(ATTN_QUERIES * d_v * sizeof(float));
-    p.kernel = p.gathered + (a->beside || a->chosen ? align64(ATTN_PAGE * d_k * sizeof(float)) : 0);
+    p.codes = p.o + align64(ATTN_QUERIES * d_v * sizeof(float));
+    p.gathered = p.codes + (has_codes(a) ? xq_bytes(ACT_X32, ATTN_QUERIES, (int)d_k) : 0);
+    p.kernel = p.gathered + gathered_bytes(a);
     p.end = p.kernel + kernel_attn_scratch(a->shape.d_k, a->d_v);
     return p;
 }
 
-/* Contiguous rows of keys and values; queries [t0, t0 + n_q) see rows u->first to u->last of them. */
+/* Contiguous rows of keys and values, as heads of a page of this shape; queries [t0, t0 + n_q) see rows u->first to u->last of them. */
 struct split_rows {
-    const void *k, *v;
-    int ld_v;
-    enum kv_type type;
+    const struct kv_shape *shape;
+    uint8_t *k, *v;    /* the same where values are the heads of keys */
     const uint8_t *at; /* their row numbers in the page; NULL: 0, 1, 2, ... */
 };
 
 static void take_split(const struct op *op, const struct attention *a, struct unit *u, int t0, int n_q,
                        const struct split_rows *rows, void *scratch)
 {
-    size_t d_v = (size_t)a->d_v;
-    struct attn_split split = {.q = u->q + (size_t)t0 * (size_t)a->shape.d_k,
-                               .ld_q = (size_t)a->shape.d_k,
+    const struct kv_shape *s = rows->shape;
+    size_t d_v = (size_t)a->d_v, ld_q = (size_t)kv_codes(a->shape.d_k);
+    int values = s->d_v ? s->d_v : s->d_k;
+    struct xq codes;
+    struct attn_split split = {.q = u->q + (size_t)t0 * ld_q,
+                               .ld_q = ld_q,
                                .n_q = n_q,
                                .k = rows->k,
                                .v = rows->v,
                                .d_k = a->shape.d_k,
                                .d_v = a->d_v,
-                               .ld_v = rows->ld_v,
-                               .type = rows->type,
+                               .ld_v = s->type == KV_Q8_0 ? kv_codes(values) : values,
+                               .type = s->type,
                                .first = u->first + t0,
                                .last = u->last + t0,
                                .scale = a->scale,
@@ -102,6 +152,13 @@ static void take_split(const struct op *op, const struct attention *a, struct un
                                .l = u->l + t0,
                                .a = u->acc + (size_t)t0 * d_v,
                                .at = rows->at};
+    if (s->type == KV_Q8_0) {
+        codes = xq_rows(&u->codes, t0, n_q);
+        split.codes = &codes;
+        split.k_scale = kv_scales(s, rows->k, s->d_k);
+        split.v_scale = kv_scales(s, rows->v, values);
+        split.ld_scale = kv_page_rows(s);
+    }
     op->k->attn_split(&split, scratch);
     for (int t = t0; t < t0 + n_q; t++)
         if (u->first[t] <= u->last[t])
@@ -130,12 +187,24 @@ static void attend_seen(const struct op *op, const struct attention *a, struct u
             u->last[t] = row->pos - start < n - 1 ? row->pos - start : n - 1;
         }
         uint8_t *memory = any->page[page] + a->layer_offset;
-        struct split_rows rows = {.k = kv_keys(s, memory, kv_head),
-                                  .v = s->d_v ? kv_values(s, memory, kv_head) : kv_keys(s, memory, kv_head),
-                                  .ld_v = s->d_v ? s->d_v : s->d_k,
-                                  .type = s->type};
+        struct split_rows rows = {.shape = s,
+                                  .k = kv_keys(s, memory, kv_head),
+                                  .v = s->d_v ? kv_values(s, memory, kv_head) : kv_keys(s, memory, kv_head)};
         take_split(op, a, u, t0, n_q, &rows, scratch);
     }
+}
+
+/* Row `from` of the keys at `keys`, a head of a page of shape s, becomes row `to` of gathered rows. */
+static void gather_row(const struct kv_shape *s, uint8_t *gathered, int to, uint8_t *keys, int from)
+{
+    const struct kv_shape g = gathered_shape(s);
+    size_t bytes = kv_row_bytes(s->type, s->d_k);
+    memcpy(gathered + (size_t)to * bytes, keys + (size_t)from * bytes, bytes);
+    if (s->type != KV_Q8_0)
+        return;
+    uint16_t *scale = kv_scales(&g, gathered, s->d_k), *of = kv_scales(s, keys, s->d_k);
+    for (int i = 0; i < kv_groups(s->d_k); i++)
+        scale[i * kv_page_rows(&g) + to] = of[i * kv_page_rows(s) + from];
 }
 
 /* The chosen positions of the row of queries [t0, t0 + n_q): the rows of each page are gathered into contiguous memory. */
@@ -145,20 +214,20 @@ static void attend_chosen(const struct op *op, const struct attention *a, struct
     const struct kv_shape *s = &a->shape;
     const struct attn_row *row = &a->row[u->row[t0]];
     const int32_t *chosen = a->chosen + (size_t)u->row[t0] * (size_t)a->most;
-    size_t bytes = (size_t)s->d_k * kv_element_bytes(s->type);
+    const struct kv_shape shape = gathered_shape(s);
     for (int i = 0; i < a->most;) {
         uint8_t at[ATTN_PAGE];
         int page = chosen[i] / KV_PAGE, n = 0;
-        const uint8_t *keys = kv_keys(s, row->page[page] + a->layer_offset, 0);
+        uint8_t *keys = kv_keys(s, row->page[page] + a->layer_offset, 0);
         for (; i < a->most && chosen[i] / KV_PAGE == page; i++, n++) {
             at[n] = (uint8_t)(chosen[i] % KV_PAGE);
-            memcpy(gathered + (size_t)n * bytes, keys + at[n] * bytes, bytes);
+            gather_row(s, gathered, n, keys, at[n]);
         }
         for (int t = t0; t < t0 + n_q; t++) {
             u->first[t] = 0;
             u->last[t] = n - 1;
         }
-        struct split_rows rows = {.k = gathered, .v = gathered, .ld_v = s->d_k, .type = s->type, .at = at};
+        struct split_rows rows = {.shape = &shape, .k = gathered, .v = gathered, .at = at};
         take_split(op, a, u, t0, n_q, &rows, scratch);
     }
 }
@@ -190,12 +259,10 @@ static void gather_beside(const struct attn_beside *b, int r, int first, int n, 
 {
     const struct attn_row *row = &b->row[r];
     const int32_t *chosen = b->chosen && row->pos >= b->most ? b->chosen + (size_t)r * (size_t)b->most + first : NULL;
-    size_t bytes = (size_t)b->shape.d_k * kv_element_bytes(b->shape.type);
     int rows = kv_page_rows(&b->shape);
     for (int i = 0; i < n; i++) {
         int at = chosen ? chosen[i] : first + i;
-        memcpy(to + (size_t)i * bytes,
-               kv_keys(&b->shape, row->page[at / rows] + b->layer_offset, 0) + (size_t)(at % rows) * bytes, bytes);
+        gather_row(&b->shape, to, i, kv_keys(&b->shape, row->page[at / rows] + b->layer_offset, 0), at % rows);
     }
 }
 
@@ -203,6 +270,7 @@ static void attend_beside(const struct op *op, const struct attention *a, struct
                           void *scratch)
 {
     const struct attn_beside *b = a->beside;
+    const struct kv_shape shape = gathered_shape(&b->shape);
     for (int t = 0, end; t < u->n_q; t = end) {
         int r = u->row[t], n = b->row[r].pos + 1;
         for (end = t + 1; end < u->n_q && u->row[end] == r; end++)
@@ -216,7 +284,7 @@ static void attend_beside(const struct op *op, const struct attention *a, struct
                 u->first[i] = 0;
                 u->last[i] = here - 1;
             }
-            struct split_rows rows = {.k = gathered, .v = gathered, .ld_v = b->shape.d_k, .type = b->shape.type};
+            struct split_rows rows = {.shape = &shape, .k = gathered, .v = gathered};
             take_split(op, a, u, t, end - t, &rows, scratch);
         }
     }
@@ -237,7 +305,7 @@ struct attend {
 static int fill_unit(const struct attend *at, struct unit *u, int kv_head, int head0, int row0, int row_end)
 {
     const struct attention *a = at->a;
-    size_t d_k = (size_t)a->shape.d_k;
+    size_t d_k = (size_t)a->shape.d_k, ld_q = (size_t)kv_codes(a->shape.d_k);
     int r = row0;
     u->n_q = 0;
     for (; r < row_end && a->row[r].seq == a->row[row0].seq; r++)
@@ -245,8 +313,11 @@ static int fill_unit(const struct attend *at, struct unit *u, int kv_head, int h
             int head = kv_head * at->group + h, t = u->n_q++;
             u->row[t] = r;
             u->head[t] = head;
-            memcpy(u->q + (size_t)t * d_k, at->q + ((size_t)r * (size_t)a->n_head + (size_t)head) * d_k,
-                   d_k * sizeof(float));
+            float *q = u->q + (size_t)t * ld_q;
+            memcpy(q, at->q + ((size_t)r * (size_t)a->n_head + (size_t)head) * d_k, d_k * sizeof *q);
+            memset(q + d_k, 0, (ld_q - d_k) * sizeof *q);
+            if (has_codes(a))
+                at->op->k->quantise(&u->codes, t, q);
         }
     return r;
 }
@@ -284,6 +355,8 @@ static void attend_thread(void *arg, int thread, int n_threads)
     u->q = (float *)(base + p.q);
     u->acc = (float *)(base + p.acc);
     u->o = (float *)(base + p.o);
+    if (has_codes(at->a))
+        u->codes = xq_place(ACT_X32, ATTN_QUERIES, kv_codes(at->a->shape.d_k), base + p.codes);
     int n = at->a->shape.n_head_kv * at->head_parts * at->row_parts;
     for (int i; (i = atomic_fetch_add(&at->next, 1)) < n;) {
         /* the last rows see most positions: taken first, so that the threads end at about the same time */

@@ -3,6 +3,7 @@
  * depend on the division. */
 #include "op/indexer.h"
 
+#include <assert.h>
 #include <math.h>
 #include <stdatomic.h>
 #include <string.h>
@@ -87,7 +88,7 @@ static void score_page(const struct work *a, int row, int page, int thread, stru
 {
     const struct indexer *x = a->x;
     const struct attn_row *r = &x->row[row];
-    size_t row_bytes = (size_t)x->d * kv_element_bytes(x->shape.type);
+    size_t row_bytes = kv_row_bytes(x->shape.type, x->d);
     int rows = kv_page_rows(&x->shape), first = page * rows, n = r->pos + 1 - first < rows ? r->pos + 1 - first : rows;
     float *score = (float *)((uint8_t *)op_thread_scratch(a->op, thread) + best_bytes(x->top_k)), *dot = score + rows;
     struct wmat keys = {.data = kv_keys(&x->shape, r->page[page] + x->layer_offset, 0),
@@ -141,6 +142,7 @@ static void shared_row(void *arg, int thread, int n_threads)
 void op_index(struct op *op, const struct indexer *x, int32_t *chosen)
 {
     struct work a = {.op = op, .x = x, .chosen = chosen};
+    assert(x->shape.type != KV_Q8_0);
     op_need_thread(op, thread_bytes(x));
     if (op_measuring(op))
         return;

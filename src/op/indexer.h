@@ -8,7 +8,7 @@
 
 struct indexer {
     int n_head, d, top_k;  /* of the indexer; d: values of a query and of a key; top_k: keys that are chosen */
-    struct kv_shape shape; /* of the index keys: one head of d values */
+    struct kv_shape shape; /* of the index keys: one head of d values, f16 or f32 */
     size_t layer_offset;
     const struct attn_row *row; /* [n_rows], over keys 0 .. pos */
     int n_rows;

@@ -64,7 +64,9 @@ run --memory 0 -p x|--memory 0: bytes
 run --memory 4611686018427387905 -p x|--memory 4611686018427387905: bytes
 run --memory 4194305T -p x|--memory 4194305T: bytes
 run --memory 18446744073709551617 -p x|--memory 18446744073709551617: bytes
-run --kv q3 -p x|--kv q3: f16 and f32
+run --kv q3 -p x|--kv q3: f16, f32 and q8_0 are possible
+run -ctk q5_1 -ctv q5_1 -p x|--kv q5_1: f16, f32 and q8_0 are possible
+run -ctk q8_0 -ctv f16 -p x|-ctv f16: --kv is already q8_0, and has one value
 run --cpu-tier mmx -p x|--cpu-tier mmx: scalar, avx2 and avx512
 run --reader floppy -p x|--reader floppy: uring, threads and buffered
 run --slots x -p x|--slots x: N

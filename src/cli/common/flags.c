@@ -481,7 +481,7 @@ struct flag_table model_flags(struct stoker_options *o)
         {"--chunk", NULL, FLAG_INT, &o->n_chunk, 1, 1 << 16, "N", "prompt rows a step (default 512, adapted)"},
         {"--snapshots", NULL, FLAG_INT, &o->n_snapshots, 1, 1 << 10, "N",
          "recurrent states kept a sequence, besides its own (default 1; serve: 4)"},
-        {"--kv", NULL, FLAG_TEXT, &o->kv, 0, 0, "f16|f32", "element of keys and values (default f16)"},
+        {"--kv", NULL, FLAG_TEXT, &o->kv, 0, 0, "f16|f32|q8_0", "element of keys and values (default f16)"},
         {"--threads", "-t", FLAG_INT, &o->n_threads, 1, 256, "N", "compute threads (default: one for each fast core)",
          "-1"},
         {"--cpu-tier", NULL, FLAG_TEXT, &o->cpu_tier, 0, 0, "scalar|avx2|avx512|neon|i8mm", "caps the tier of kernels"},

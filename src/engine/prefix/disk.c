@@ -52,19 +52,16 @@ struct prefix_disk_stats prefix_disk_stats(const struct prefix_disk *d)
 static void copy_rows(const struct kv_pool *pool, uint8_t *to, const uint8_t *from, int n)
 {
     const struct kv_shape *s = &pool->shape;
-    size_t rows = (size_t)(n / kv_ratio(s)) * kv_element_bytes(s->type), k = rows * (size_t)s->d_k,
-           v = rows * (size_t)s->d_v;
+    struct kv_piece piece;
     if (n == KV_PAGE) {
         memcpy(to, from, pool->page_bytes);
         return;
     }
     memset(to, 0, pool->page_bytes); /* what is behind may be another's */
     for (int l = 0; l < pool->n_layer; l++)
-        for (int head = 0; head < s->n_head_kv; head++) {
-            size_t at = (size_t)l * pool->layer_bytes, keys = at + (size_t)(kv_keys(s, to, head) - to),
-                   values = at + (size_t)(kv_values(s, to, head) - to);
-            memcpy(to + keys, from + keys, k);
-            memcpy(to + values, from + values, v);
+        for (int i = 0; kv_piece(s, n / kv_ratio(s), i, &piece); i++) {
+            size_t at = (size_t)l * pool->layer_bytes + piece.at;
+            memcpy(to + at, from + at, piece.bytes);
         }
 }
 

@@ -8,6 +8,8 @@
 
 INL __m256 load_kv(const enum kv_type t, const char *row, int i)
 {
+    if (t == KV_Q8_0)
+        return _mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(_mm_loadl_epi64((const __m128i *)(const void *)(row + i))));
     return t == KV_F16 ? load_half(row + 2 * i) : _mm256_loadu_ps((const float *)(const void *)row + i);
 }
 
@@ -58,12 +60,13 @@ INL void scores_one(const struct attn_split *s, const float *q, const float *k, 
 static void scores_block(const struct attn_work *w, int p)
 {
     const struct attn_split *s = w->s;
-    const float *k = (const float *)(const void *)row_at(s, s->k, p, s->d_k);
+    const float *k = (const float *)(const void *)row_at(s, s->k, p, w->ld_k);
     if (s->type == KV_F16) {
-        const char *h = row_at(s, s->k, p, s->d_k);
+        const char *h = row_at(s, s->k, p, w->ld_k);
+        float *block = w->block;
         for (int i = 0; i < 16 * s->d_k; i += 8)
-            _mm256_storeu_ps(w->block + i, load_half(h + 2 * i));
-        k = w->block;
+            _mm256_storeu_ps(block + i, load_half(h + 2 * i));
+        k = block;
     }
     int j = 0;
     for (; j + 2 <= w->n; j += 2) {
@@ -77,11 +80,94 @@ static void scores_block(const struct attn_work *w, int p)
                    w->e + j * ATTN_PAGE + p + i);
 }
 
+/* Codes of sixteen rows from p on to the block: its line i, of 64 bytes, has values 4 i to 4 i + 3 of each row. */
+static void turn(const struct attn_work *w, int p)
+{
+    const char *k = row_at(w->s, w->s->k, p, w->ld_k);
+    char *to = w->block;
+    for (size_t d = 0; d < w->ld_k; d += 16, to += 256)
+        for (size_t half = 0; half < 2; half++) {
+            __m256i row[4], pair[4];
+            UNROLL for (size_t i = 0; i < 4; i++) /* rows i and i + 4 of the half */
+            {
+                const char *r = k + (8 * half + i) * w->ld_k + d;
+                row[i] = _mm256_inserti128_si256(_mm256_castsi128_si256(load128(r)), load128(r + 4 * w->ld_k), 1);
+            }
+            pair[0] = _mm256_unpacklo_epi32(row[0], row[1]);
+            pair[1] = _mm256_unpackhi_epi32(row[0], row[1]);
+            pair[2] = _mm256_unpacklo_epi32(row[2], row[3]);
+            pair[3] = _mm256_unpackhi_epi32(row[2], row[3]);
+            UNROLL for (size_t i = 0; i < 2; i++)
+            {
+                char *line = to + 128 * i + 32 * half;
+                _mm256_storeu_si256((__m256i *)(void *)line, _mm256_unpacklo_epi64(pair[i], pair[i + 2]));
+                _mm256_storeu_si256((__m256i *)(void *)(line + 64), _mm256_unpackhi_epi64(pair[i], pair[i + 2]));
+            }
+        }
+}
+
+/* T queries from j on, eight of the turned rows; T a constant. */
+INL void scores_turned(const struct attn_work *w, int j, const int T, int p, int half)
+{
+    const struct attn_split *s = w->s;
+    const struct xq *q = s->codes;
+    const char *k = (const char *)w->block + 32 * half;
+    const __m256i ones = _mm256_set1_epi16(1);
+    __m256 x[4];
+    UNROLL for (int i = 0; i < T; i++) x[i] = _mm256_setzero_ps();
+    for (int g = 0; g < kv_groups(s->d_k); g++, k += 512) {
+        __m256i sum[4];
+        const int8_t *code[4];
+        __m256 d = load_half(s->k_scale + (size_t)g * (size_t)s->ld_scale + p);
+        UNROLL for (int i = 0; i < T; i++)
+        {
+            code[i] = q->code + group_at(s, w->index[j + i], g) * KV_GROUP;
+            sum[i] = _mm256_setzero_si256();
+        }
+        UNROLL for (int c = 0; c < 8; c++)
+        {
+            __m256i y = load256(k + 64 * c);
+            UNROLL for (int i = 0; i < T; i++)
+            {
+                __m256i pairs = signed_pairs(y, broadcast32(code[i] + 4 * c));
+                sum[i] = _mm256_add_epi32(sum[i], _mm256_madd_epi16(pairs, ones));
+            }
+        }
+        UNROLL for (int i = 0; i < T; i++)
+        {
+            __m256 both = _mm256_mul_ps(d, _mm256_set1_ps(q->scale[group_at(s, w->index[j + i], g)]));
+            x[i] = _mm256_fmadd_ps(both, _mm256_cvtepi32_ps(sum[i]), x[i]);
+        }
+    }
+    UNROLL for (int i = 0; i < T; i++)
+    {
+        x[i] = _mm256_mul_ps(x[i], _mm256_set1_ps(s->scale));
+        _mm256_storeu_ps(w->e + (j + i) * ATTN_PAGE + p, s->cap > 0 ? softcap256(x[i], s->cap) : x[i]);
+    }
+}
+
+static void scores_codes(const struct attn_work *w, int p)
+{
+    turn(w, p);
+    for (int half = 0; half < 2; half++, p += 8) {
+        int j = 0;
+        for (; j + 4 <= w->n; j += 4)
+            scores_turned(w, j, 4, p, half);
+        for (; j + 2 <= w->n; j += 2)
+            scores_turned(w, j, 2, p, half);
+        for (; j < w->n; j++)
+            scores_turned(w, j, 1, p, half);
+    }
+}
+
 static void scores(const struct attn_work *w)
 {
     for (int p = w->low & ~15; p <= w->high; p += 16) {
-        prefetch_rows(w->s, w->s->k, p + 32, 16, w->s->d_k);
-        scores_block(w, p);
+        prefetch_rows(w->s, w->s->k, p + 32, 16, w->ld_k);
+        if (w->s->type == KV_Q8_0)
+            scores_codes(w, p);
+        else
+            scores_block(w, p);
     }
 }
 
@@ -119,8 +205,9 @@ INL void columns(const enum kv_type t, const struct attn_work *w, int j, const i
                  int d)
 {
     const struct attn_split *s = w->s;
-    const size_t row = (size_t)s->ld_v * (t == KV_F16 ? 2 : 4);
-    const char *v = row_at(s, s->v, p0, s->ld_v);
+    const size_t row = (size_t)s->ld_v * element_bytes(t);
+    const char *v = row_at(s, s->v, p0, (size_t)s->ld_v);
+    const float *scaled = w->scaled + d / KV_GROUP * ROWS_V - (p0 & ~(ROWS_V - 1));
     const float *e = w->e + j * ATTN_PAGE;
     __m256 a[8];
     UNROLL for (int i = 0; i < T; i++) UNROLL for (int c = 0; c < C; c++)
@@ -130,8 +217,15 @@ INL void columns(const enum kv_type t, const struct attn_work *w, int j, const i
         UNROLL for (int c = 0; c < C; c++) y[c] = load_kv(t, v, d + c * 8);
         UNROLL for (int i = 0; i < T; i++)
         {
-            __m256 x = _mm256_set1_ps(e[i * ATTN_PAGE + p]);
-            UNROLL for (int c = 0; c < C; c++) a[i * C + c] = _mm256_fmadd_ps(x, y[c], a[i * C + c]);
+            __m256 x = _mm256_setzero_ps();
+            UNROLL for (int c = 0; c < C; c++)
+            {
+                if (t != KV_Q8_0 && c == 0)
+                    x = _mm256_set1_ps(e[i * ATTN_PAGE + p]);
+                if (t == KV_Q8_0 && c % 4 == 0)
+                    x = _mm256_set1_ps(scaled[((j + i) * w->v_groups + c / 4) * ROWS_V + p]);
+                a[i * C + c] = _mm256_fmadd_ps(x, y[c], a[i * C + c]);
+            }
         }
     }
     UNROLL for (int i = 0; i < T; i++) UNROLL for (int c = 0; c < C; c++)
@@ -171,9 +265,24 @@ INL void queries(const enum kv_type t, const struct attn_work *w, int j, int n, 
 static void values_f16(const struct attn_work *w, int j, int n, int p0, int p1) { queries(KV_F16, w, j, n, p0, p1); }
 static void values_f32(const struct attn_work *w, int j, int n, int p0, int p1) { queries(KV_F32, w, j, n, p0, p1); }
 
+static void values_codes(const struct attn_work *w, int j, int n, int p0, int p1)
+{
+    const struct attn_split *s = w->s;
+    const int begin = p0 & ~(ROWS_V - 1);
+    for (int i = 0; i < n; i++)
+        for (int g = 0; g < w->v_groups; g++)
+            UNROLL for (int h = 0; h < ROWS_V; h += 8)
+            {
+                __m256 d = load_half(s->v_scale + (size_t)g * (size_t)s->ld_scale + begin + h);
+                __m256 e = _mm256_loadu_ps(w->e + (j + i) * ATTN_PAGE + begin + h);
+                _mm256_storeu_ps(w->scaled + ((j + i) * w->v_groups + g) * ROWS_V + h, _mm256_mul_ps(e, d));
+            }
+    queries(KV_Q8_0, w, j, n, p0, p1);
+}
+
 static void attn_split(const struct attn_split *s, void *scratch)
 {
-    if (s->d_k % 16 || s->d_v % 16) {
+    if (!takes_vectors(s)) {
         attn_split_scalar(s, scratch);
         return;
     }
@@ -181,7 +290,7 @@ static void attn_split(const struct attn_split *s, void *scratch)
     scores(&w);
     for (int j = 0; j < w.n; j++)
         weights(&w, j);
-    all_values(&w, s->type == KV_F16 ? values_f16 : values_f32);
+    all_values(&w, s->type == KV_Q8_0 ? values_codes : s->type == KV_F16 ? values_f16 : values_f32);
 }
 
 void fill_attn_avx2(struct kernels *k) { k->attn_split = attn_split; }

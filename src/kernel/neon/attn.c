@@ -8,6 +8,12 @@
 
 INL float32x4_t load_kv(const enum kv_type t, const char *row, int i)
 {
+    if (t == KV_Q8_0) {
+        uint32_t four;
+        memcpy(&four, row + i, 4);
+        int16x8_t wide = vmovl_s8(vreinterpret_s8_u32(vdup_n_u32(four)));
+        return vcvtq_f32_s32(vmovl_s16(vget_low_s16(wide)));
+    }
     return t == KV_F16 ? load_half(row + 2 * i) : vld1q_f32((const float *)(const void *)row + i);
 }
 
@@ -48,12 +54,13 @@ static void scores_block(const struct attn_work *w, int p)
 {
     const struct attn_split *s = w->s;
     const size_t d_k = (size_t)s->d_k;
-    const float *k = (const float *)(const void *)row_at(s, s->k, p, s->d_k);
+    const float *k = (const float *)(const void *)row_at(s, s->k, p, w->ld_k);
     if (s->type == KV_F16) {
-        const char *h = row_at(s, s->k, p, s->d_k);
+        const char *h = row_at(s, s->k, p, w->ld_k);
+        float *block = w->block;
         for (int i = 0; i < 16 * s->d_k; i += 4)
-            vst1q_f32(w->block + i, load_half(h + 2 * i));
-        k = w->block;
+            vst1q_f32(block + i, load_half(h + 2 * i));
+        k = block;
     }
     for (int j = 0; j < w->n; j += 2) {
         const float *q[2] = {s->q + (size_t)w->index[j] * s->ld_q, NULL};
@@ -69,11 +76,84 @@ static void scores_block(const struct attn_work *w, int p)
     }
 }
 
+/* Codes of sixteen rows from p on to the block: its line i, of 64 bytes, has values 4 i to 4 i + 3 of each row. */
+static void turn(const struct attn_work *w, int p)
+{
+    const char *k = row_at(w->s, w->s->k, p, w->ld_k);
+    int32_t *to = w->block;
+    for (size_t d = 0; d < w->ld_k; d += 16, to += 64)
+        UNROLL for (size_t four = 0; four < 4; four++)
+        {
+            int32x4_t row[4];
+            UNROLL for (size_t i = 0; i < 4; i++)
+                row[i] = vreinterpretq_s32_u8(vld1q_u8((const uint8_t *)k + (4 * four + i) * w->ld_k + d));
+            int64x2_t low = vreinterpretq_s64_s32(vzip1q_s32(row[0], row[1])),
+                      low2 = vreinterpretq_s64_s32(vzip1q_s32(row[2], row[3])),
+                      high = vreinterpretq_s64_s32(vzip2q_s32(row[0], row[1])),
+                      high2 = vreinterpretq_s64_s32(vzip2q_s32(row[2], row[3]));
+            vst1q_s32(to + 4 * four, vreinterpretq_s32_s64(vzip1q_s64(low, low2)));
+            vst1q_s32(to + 4 * four + 16, vreinterpretq_s32_s64(vzip2q_s64(low, low2)));
+            vst1q_s32(to + 4 * four + 32, vreinterpretq_s32_s64(vzip1q_s64(high, high2)));
+            vst1q_s32(to + 4 * four + 48, vreinterpretq_s32_s64(vzip2q_s64(high, high2)));
+        }
+}
+
+/* T queries from j on, the sixteen turned rows; T a constant. */
+INL void scores_turned(const struct attn_work *w, int j, const int T, int p)
+{
+    const struct attn_split *s = w->s;
+    const struct xq *q = s->codes;
+    const int8_t *k = w->block;
+    float32x4_t x[2][4];
+    UNROLL for (int i = 0; i < T; i++) UNROLL for (int h = 0; h < 4; h++) x[i][h] = f32x4(0);
+    for (int g = 0; g < kv_groups(s->d_k); g++, k += 512) {
+        int32x4_t sum[2][4];
+        UNROLL for (int i = 0; i < T; i++) UNROLL for (int h = 0; h < 4; h++) sum[i][h] = vdupq_n_s32(0);
+        UNROLL for (int c = 0; c < 8; c++) UNROLL for (int h = 0; h < 4; h++)
+        {
+            int8x16_t y = vld1q_s8(k + 64 * c + 16 * h);
+            UNROLL for (int i = 0; i < T; i++)
+            {
+                int32_t four;
+                memcpy(&four, q->code + group_at(s, w->index[j + i], g) * KV_GROUP + 4 * c, 4);
+                sum[i][h] = vdotq_s32(sum[i][h], y, vreinterpretq_s8_s32(vdupq_n_s32(four)));
+            }
+        }
+        UNROLL for (int h = 0; h < 4; h++)
+        {
+            float32x4_t d = load_half(s->k_scale + (size_t)g * (size_t)s->ld_scale + p + 4 * h);
+            UNROLL for (int i = 0; i < T; i++)
+            {
+                float32x4_t both = vmulq_f32(d, f32x4(q->scale[group_at(s, w->index[j + i], g)]));
+                x[i][h] = vfmaq_f32(x[i][h], both, vcvtq_f32_s32(sum[i][h]));
+            }
+        }
+    }
+    UNROLL for (int i = 0; i < T; i++) UNROLL for (int h = 0; h < 4; h++)
+    {
+        float32x4_t y = vmulq_f32(x[i][h], f32x4(s->scale));
+        vst1q_f32(w->e + (j + i) * ATTN_PAGE + p + 4 * h, s->cap > 0 ? softcap4(y, s->cap) : y);
+    }
+}
+
+static void scores_codes(const struct attn_work *w, int p)
+{
+    int j = 0;
+    turn(w, p);
+    for (; j + 2 <= w->n; j += 2)
+        scores_turned(w, j, 2, p);
+    for (; j < w->n; j++)
+        scores_turned(w, j, 1, p);
+}
+
 static void scores(const struct attn_work *w)
 {
     for (int p = w->low & ~15; p <= w->high; p += 16) {
-        prefetch_rows(w->s, w->s->k, p + 32, 16, w->s->d_k);
-        scores_block(w, p);
+        prefetch_rows(w->s, w->s->k, p + 32, 16, w->ld_k);
+        if (w->s->type == KV_Q8_0)
+            scores_codes(w, p);
+        else
+            scores_block(w, p);
     }
 }
 
@@ -110,9 +190,12 @@ INL void columns(const enum kv_type t, const struct attn_work *w, int j, const i
                  int d)
 {
     const struct attn_split *s = w->s;
-    const size_t row = (size_t)s->ld_v * (t == KV_F16 ? 2 : 4);
-    const char *v = row_at(s, s->v, p0, s->ld_v);
+    const size_t row = (size_t)s->ld_v * element_bytes(t);
+    const char *v = row_at(s, s->v, p0, (size_t)s->ld_v);
+    const int ld_e = t == KV_Q8_0 ? w->v_groups * ROWS_V : ATTN_PAGE;
     const float *e = w->e + j * ATTN_PAGE;
+    if (t == KV_Q8_0) /* at most one group's columns */
+        e = w->scaled + (j * w->v_groups + d / KV_GROUP) * ROWS_V - (p0 & ~(ROWS_V - 1));
     float32x4_t a[16];
     UNROLL for (int i = 0; i < T; i++) UNROLL for (int c = 0; c < C; c++)
         a[i * C + c] = vld1q_f32(s->a + (size_t)w->index[j + i] * (size_t)s->d_v + d + c * 4);
@@ -120,7 +203,7 @@ INL void columns(const enum kv_type t, const struct attn_work *w, int j, const i
         UNROLL for (int c = 0; c < C; c++)
         {
             float32x4_t y = load_kv(t, v, d + c * 4);
-            UNROLL for (int i = 0; i < T; i++) a[i * C + c] = vfmaq_f32(a[i * C + c], f32x4(e[i * ATTN_PAGE + p]), y);
+            UNROLL for (int i = 0; i < T; i++) a[i * C + c] = vfmaq_f32(a[i * C + c], f32x4(e[i * ld_e + p]), y);
         }
     UNROLL for (int i = 0; i < T; i++) UNROLL for (int c = 0; c < C; c++)
         vst1q_f32(s->a + (size_t)w->index[j + i] * (size_t)s->d_v + d + c * 4, a[i * C + c]);
@@ -159,9 +242,24 @@ INL void queries(const enum kv_type t, const struct attn_work *w, int j, int n, 
 static void values_f16(const struct attn_work *w, int j, int n, int p0, int p1) { queries(KV_F16, w, j, n, p0, p1); }
 static void values_f32(const struct attn_work *w, int j, int n, int p0, int p1) { queries(KV_F32, w, j, n, p0, p1); }
 
+static void values_codes(const struct attn_work *w, int j, int n, int p0, int p1)
+{
+    const struct attn_split *s = w->s;
+    const int begin = p0 & ~(ROWS_V - 1);
+    for (int i = 0; i < n; i++)
+        for (int g = 0; g < w->v_groups; g++)
+            UNROLL for (int h = 0; h < ROWS_V; h += 4)
+            {
+                float32x4_t d = load_half(s->v_scale + (size_t)g * (size_t)s->ld_scale + begin + h);
+                float32x4_t e = vld1q_f32(w->e + (j + i) * ATTN_PAGE + begin + h);
+                vst1q_f32(w->scaled + ((j + i) * w->v_groups + g) * ROWS_V + h, vmulq_f32(e, d));
+            }
+    queries(KV_Q8_0, w, j, n, p0, p1);
+}
+
 static void attn_split(const struct attn_split *s, void *scratch)
 {
-    if (s->d_k % 16 || s->d_v % 16) {
+    if (!takes_vectors(s)) {
         attn_split_scalar(s, scratch);
         return;
     }
@@ -169,7 +267,7 @@ static void attn_split(const struct attn_split *s, void *scratch)
     scores(&w);
     for (int j = 0; j < w.n; j++)
         weights(&w, j);
-    all_values(&w, s->type == KV_F16 ? values_f16 : values_f32);
+    all_values(&w, s->type == KV_Q8_0 ? values_codes : s->type == KV_F16 ? values_f16 : values_f32);
 }
 
 static void attn_merge(float *M, float *L, float *o, float m, float l, const float *a, int d_v)

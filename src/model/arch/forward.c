@@ -129,7 +129,7 @@ static void measure(struct model *m, int n_rows, int n_logits)
     model_forward(m, &b, &none);
 }
 
-struct step_scratch model_measure_step(const struct model *m, int n_rows, int n_logits)
+struct step_scratch model_measure_step(const struct model *m, enum kv_type type, int n_rows, int n_logits)
 {
     struct model measured = *m; /* with an op and pools of its own: the model itself is not changed */
     struct arena scratch;
@@ -140,7 +140,8 @@ struct step_scratch model_measure_step(const struct model *m, int n_rows, int n_
     measured.forced = NULL;
     for (int k = 0; k < KV_KINDS; k++) {
         const struct kv_layout *kv = &m->kv_layout[k];
-        measured.kv[k] = (struct kv_pool){.shape = kv->shape, .n_layer = kv->n_layer, .window = kv->window};
+        struct kv_shape shape = kv_shape_as(kv->shape, type);
+        measured.kv[k] = (struct kv_pool){.shape = shape, .n_layer = kv->n_layer, .window = kv->window};
     }
     measure(&measured, n_rows, n_logits);
     if (m->n_moe_layer && n_rows > MOE_SMALL_BATCH) /* small batches take more for each row */

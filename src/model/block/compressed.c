@@ -21,7 +21,7 @@ static void bind_compressor(struct binder *b, int l, struct compressor_weights *
     snprintf(name, sizeof name, "%s_compressor_norm.weight", stem);
     w->norm = bind_vector(b, l, name, w->d);
     w->state = bind_state(b, compress_state(w->ratio, w->overlap, w->d));
-    w->rows = bind_kv(b, (struct kv_shape){.n_head_kv = 1, .d_k = w->d, .ratio = w->ratio}, 0);
+    w->rows = bind_kv(b, (struct kv_shape){.n_head_kv = 1, .d_k = w->d, .ratio = w->ratio, .index = w->index}, 0);
 }
 
 /* The compressed rows of a step: where each is kept, and its block's first position. */
@@ -110,7 +110,7 @@ void bind_compressed(struct binder *b, int l, struct compressed_weights *w, int 
     bind_compressor(b, l, &w->keys, "attn");
     if (!w->overlap)
         return;
-    w->index_keys = (struct compressor_weights){.ratio = w->ratio, .overlap = w->overlap, .d = p->index.d};
+    w->index_keys = (struct compressor_weights){.ratio = w->ratio, .overlap = w->overlap, .d = p->index.d, .index = 1};
     bind_compressor(b, l, &w->index_keys, "indexer");
     bind_indexer(b, l, &w->indexer, q_rank);
 }

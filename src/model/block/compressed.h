@@ -10,6 +10,7 @@ struct compressor_weights {
     const struct weight *kv, *gate, *ape, *norm;
     int ratio, overlap, d; /* as in op/compress.h */
     int rounded;           /* 1: through fp8, but for the rotated values */
+    int index;             /* 1: the keys are an indexer's */
     size_t state;          /* what bind_state() returned */
     struct kv_ref rows;    /* where the keys are kept */
 };

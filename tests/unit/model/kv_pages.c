@@ -248,13 +248,44 @@ static void shapes(void **state)
     (void)state;
     const struct kv_shape plain = {.n_head_kv = 2, .d_k = 8, .d_v = 4, .type = KV_F16},
                           compressed = {.n_head_kv = 1, .d_k = 512, .ratio = 128, .type = KV_F16},
-                          index = {.n_head_kv = 1, .d_k = 128, .ratio = 4, .type = KV_F32};
-    static uint8_t page[256 * 2 * (8 + 4) * 2];
+                          index = {.n_head_kv = 1, .d_k = 128, .ratio = 4, .index = 1, .type = KV_F32},
+                          coded = kv_shape_as((struct kv_shape){.n_head_kv = 2, .d_k = 64, .d_v = 40}, KV_Q8_0);
+    static uint8_t page[256 * 2 * (68 + 68)];
     assert_int_equal(kv_page_bytes(&plain), 256 * 2 * (8 + 4) * 2);
     assert_int_equal(kv_page_bytes(&compressed), 2 * 512 * 2);
     assert_int_equal(kv_page_bytes(&index), 64 * 128 * 4);
+    assert_int_equal(kv_page_bytes(&coded), 256 * 2 * (68 + 68)); /* 34 bytes for 32 values, rows of whole groups */
+    assert_int_equal(kv_shape_as(index, KV_Q8_0).type, KV_F16);
+    assert_ptr_equal(kv_keys(&coded, page, 1), page + 256 * 68);
+    assert_ptr_equal(kv_values(&coded, page, 1), page + 256 * 3 * 68);
+    assert_ptr_equal(kv_scales(&coded, kv_values(&coded, page, 1), 40), page + 256 * (3 * 68 + 64));
     assert_ptr_equal(kv_keys(&plain, page, 1), page + 256 * 8 * 2);
     assert_ptr_equal(kv_values(&plain, page, 1), page + 256 * (2 * 8 + 4) * 2);
+}
+
+/* All rows of a page are all of it; of fewer rows the pieces are disjoint, in order, and hold the elements and scales of just those. */
+static void pieces(void **state)
+{
+    (void)state;
+    const struct kv_shape shapes[] = {{.n_head_kv = 2, .d_k = 8, .d_v = 4, .type = KV_F16},
+                                      {.n_head_kv = 3, .d_k = 40, .ratio = 4, .type = KV_F32},
+                                      {.n_head_kv = 2, .d_k = 96, .d_v = 32, .type = KV_Q8_0},
+                                      {.n_head_kv = 1, .d_k = 576, .ratio = 128, .type = KV_Q8_0}};
+    for (size_t i = 0; i < sizeof shapes / sizeof *shapes; i++) {
+        const struct kv_shape *s = &shapes[i];
+        const int all = kv_page_rows(s);
+        for (int n = 0; n <= all; n++) {
+            struct kv_piece p;
+            size_t end = 0, sum = 0;
+            for (int k = 0; kv_piece(s, n, k, &p); k++) {
+                assert_true(p.at >= end);
+                end = p.at + p.bytes;
+                sum += p.bytes;
+            }
+            assert_true(end <= kv_page_bytes(s));
+            assert_int_equal(sum, kv_page_bytes(s) / (size_t)all * (size_t)n);
+        }
+    }
 }
 
 /* Layers with the same numbers share a kind, others do not; there are at most KV_KINDS, and a file that asks for more is told so. */
@@ -304,6 +335,7 @@ int main(void)
                                        MIXED(windows_give_pages_back),
                                        MIXED(copies_of_states),
                                        cmocka_unit_test(shapes),
+                                       cmocka_unit_test(pieces),
                                        cmocka_unit_test(listed)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

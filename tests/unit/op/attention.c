@@ -86,17 +86,65 @@ static float *attend(struct bench *b, enum cpu_tier tier, int threads)
     return out;
 }
 
-static float stored(const struct bench *b, float x)
+/* A row of d values as codes and a scale for each 32 of them: of q8_0, and of queries against it. */
+struct coded {
+    float code[256], scale[8];
+};
+
+static struct coded coded(const float *v, int d)
 {
-    return b->a.shape.type == KV_F16 ? f16_to_f32(f16_from_f32(x)) : x;
+    struct coded c = {.code = {0}};
+    for (int g = 0; g * 32 < d; g++) {
+        int end = g * 32 + 32 < d ? g * 32 + 32 : d;
+        float most = 0;
+        for (int i = g * 32; i < end; i++)
+            most = fabsf(v[i]) > most ? fabsf(v[i]) : most;
+        c.scale[g] = most / 127;
+        for (int i = g * 32; i < end; i++)
+            c.code[i] = nearbyintf(v[i] * (127 / most));
+    }
+    return c;
+}
+
+/* A row of d values as it is kept. */
+static void stored(enum kv_type type, float *to, const float *v, int d)
+{
+    struct coded c = coded(v, d);
+    for (int i = 0; i < d; i++)
+        to[i] = type == KV_F32   ? v[i]
+                : type == KV_F16 ? f16_to_f32(f16_from_f32(v[i]))
+                                 : c.code[i] * f16_to_f32(f16_from_f32(c.scale[i / 32]));
 }
 
 static float dot(const struct bench *b, const float *q, const float *k)
 {
-    float lane[16] = {0};
-    for (int d = 0; d < b->a.shape.d_k; d++)
-        lane[d % 16] = fmaf(q[d], stored(b, k[d]), lane[d % 16]);
-    return tree16(lane);
+    const int n = b->a.shape.d_k;
+    float lane[16] = {0}, kept[256], sum = 0;
+    if (b->a.shape.type != KV_Q8_0) {
+        stored(b->a.shape.type, kept, k, n);
+        for (int d = 0; d < n; d++)
+            lane[d % 16] = fmaf(q[d], kept[d], lane[d % 16]);
+        return tree16(lane);
+    }
+    struct coded x = coded(q, n), y = coded(k, n);
+    for (int g = 0; g * 32 < n; g++) {
+        float codes = 0; /* exact */
+        for (int d = g * 32; d < g * 32 + 32; d++)
+            codes += x.code[d] * y.code[d];
+        sum = fmaf(f16_to_f32(f16_from_f32(y.scale[g])) * x.scale[g], codes, sum);
+    }
+    return sum;
+}
+
+static void add_values(const struct bench *b, float *a, float e, const float *v)
+{
+    const int n = b->a.shape.d_v;
+    struct coded c = coded(v, n);
+    float kept[256];
+    stored(b->a.shape.type, kept, v, n);
+    for (int d = 0; d < n; d++)
+        a[d] = b->a.shape.type == KV_Q8_0 ? fmaf(e * f16_to_f32(f16_from_f32(c.scale[d / 32])), c.code[d], a[d])
+                                          : fmaf(e, kept[d], a[d]);
 }
 
 /* One row and head, as F says. */
@@ -118,8 +166,7 @@ static void by_definition(const struct bench *b, int r, int head, float *o)
         for (int p = from; p <= to; p++) {
             float e = ref_expf(x[p - start] - m);
             lane[p % 16] += e;
-            for (int d = 0; d < d_v; d++)
-                a[d] = fmaf(e, stored(b, b->v[row->seq][(p * b->a.shape.n_head_kv + h) * d_v + d]), a[d]);
+            add_values(b, a, e, b->v[row->seq] + (p * b->a.shape.n_head_kv + h) * d_v);
         }
         float N = m > M ? m : M, co = ref_expf(M - N), cn = ref_expf(m - N);
         L = fmaf(L, co, tree16(lane) * cn);
@@ -135,17 +182,23 @@ static void by_softmax(const struct bench *b, int r, int head, double *o)
 {
     const struct attn_row *row = &b->row[r];
     int h = head / (b->a.n_head / b->a.shape.n_head_kv), d_k = b->a.shape.d_k, d_v = b->a.shape.d_v;
+    const float *query = b->q + (r * b->a.n_head + head) * d_k;
+    struct coded c = coded(query, d_k);
+    float q[256], k[256], v[256];
+    for (int d = 0; d < d_k; d++)
+        q[d] = b->a.shape.type == KV_Q8_0 ? c.code[d] * c.scale[d / 32] : query[d];
     double sum = 0;
     memset(o, 0, (size_t)d_v * sizeof *o);
     for (int p = row->first; p <= row->pos; p++) {
         double x = 0;
+        stored(b->a.shape.type, k, b->k[row->seq] + (p * b->a.shape.n_head_kv + h) * d_k, d_k);
+        stored(b->a.shape.type, v, b->v[row->seq] + (p * b->a.shape.n_head_kv + h) * d_v, d_v);
         for (int d = 0; d < d_k; d++)
-            x += (double)b->q[(r * b->a.n_head + head) * d_k + d] *
-                 (double)stored(b, b->k[row->seq][(p * b->a.shape.n_head_kv + h) * d_k + d]);
+            x += (double)q[d] * (double)k[d];
         double e = exp(x / sqrt(d_k));
         sum += e;
         for (int d = 0; d < d_v; d++)
-            o[d] += e * (double)stored(b, b->v[row->seq][(p * b->a.shape.n_head_kv + h) * d_v + d]);
+            o[d] += e * (double)v[d];
     }
     for (int d = 0; d < d_v; d++)
         o[d] /= sum;
@@ -180,6 +233,7 @@ static void heads_of_their_own(void **state)
     (void)state;
     check(KV_F32, 2, 2, 64, 64, 0);
     check(KV_F16, 3, 3, 16, 16, 0);
+    check(KV_Q8_0, 3, 3, 32, 32, 0);
 }
 
 static void heads_that_share(void **state)
@@ -188,6 +242,8 @@ static void heads_that_share(void **state)
     check(KV_F16, 8, 1, 32, 32, 0);
     check(KV_F16, 12, 1, 32, 32, 0); /* more than a unit takes */
     check(KV_F32, 4, 2, 10, 10, 0);
+    check(KV_Q8_0, 4, 2, 10, 10, 0);
+    check(KV_Q8_0, 12, 1, 64, 64, 0);
 }
 
 static void other_width_of_values(void **state)
@@ -195,6 +251,8 @@ static void other_width_of_values(void **state)
     (void)state;
     check(KV_F16, 4, 2, 48, 20, 0);
     check(KV_F32, 2, 1, 20, 48, 0);
+    check(KV_Q8_0, 2, 1, 20, 48, 0);
+    check(KV_Q8_0, 2, 1, 80, 36, 0);
 }
 
 static void windows(void **state)
@@ -203,6 +261,7 @@ static void windows(void **state)
     check(KV_F16, 4, 2, 32, 32, 1);
     check(KV_F32, 4, 2, 32, 32, 100);
     check(KV_F16, 4, 2, 32, 32, 300);
+    check(KV_Q8_0, 4, 2, 32, 32, 300);
 }
 
 /* ---- rows beside --------------------------------------------------------------------------------------------------------------- */
@@ -296,20 +355,26 @@ static float *beside_attend(struct beside *w, enum cpu_tier tier, int threads)
 
 static void take_key(const struct beside *w, const float *q, const float *k, double *sum, double *o)
 {
-    double x = 0, f16 = w->a.shape.type == KV_F16;
+    float kept[B_D];
+    double x = 0;
+    stored(w->a.shape.type, kept, k, B_D);
     for (int d = 0; d < B_D; d++)
-        x += (double)q[d] * (double)(f16 ? f16_to_f32(f16_from_f32(k[d])) : k[d]);
+        x += (double)q[d] * (double)kept[d];
     double e = exp(x * (double)w->a.scale);
     *sum += e;
     for (int d = 0; d < B_D; d++)
-        o[d] += e * (double)(f16 ? f16_to_f32(f16_from_f32(k[d])) : k[d]);
+        o[d] += e * (double)kept[d];
 }
 
 static void beside_near(const struct beside *w, const float *out)
 {
     for (int r = 0; r < B_ROWS; r++)
         for (int h = 0; h < B_HEADS; h++) {
-            const float *q = w->q + (r * B_HEADS + h) * B_D;
+            const float *own = w->q + (r * B_HEADS + h) * B_D;
+            struct coded c = coded(own, B_D);
+            float q[B_D];
+            for (int d = 0; d < B_D; d++)
+                q[d] = w->a.shape.type == KV_Q8_0 ? c.code[d] * c.scale[d / 32] : own[d];
             double sum = exp((double)w->sinks[h]), o[B_D] = {0};
             int seen = w->compressed[r].pos + 1, few = w->b.chosen && seen > w->b.most;
             for (int p = w->row[r].first; p <= w->row[r].pos; p++)
@@ -325,9 +390,9 @@ static void rows_beside(void **state)
 {
     (void)state;
     static struct beside w;
-    for (int kind = 0; kind < 8; kind++) {
-        beside_open(&w, kind % 2 ? KV_F16 : KV_F32, kind & 2 ? 4 : 128);
-        if (kind & 4)
+    for (int kind = 0; kind < 4 * KV_TYPES; kind++) {
+        beside_open(&w, (enum kv_type)(kind / 4), kind & 1 ? 4 : 128);
+        if (kind & 2)
             beside_choose(&w, B_MOST);
         float *want = beside_attend(&w, TIER_SCALAR, 1);
         beside_near(&w, want);
