@@ -57,8 +57,8 @@ static inline struct seq_file_header seq_file_describe(const struct sequence *se
             continue;
         h.kv_type = s->index ? h.kv_type : (uint32_t)s->type;
         h.n_kind++;
-        h.kind[k] = (struct seq_file_kind){(uint32_t)pool->n_layer, (uint32_t)pool->window, (uint32_t)s->n_head_kv,
-                                           (uint32_t)s->d_k,        (uint32_t)s->d_v,       (uint32_t)kv_ratio(s)};
+        h.kind[k] = (struct seq_file_kind){(uint32_t)pool->n_layer, (uint32_t)pool->window.n, (uint32_t)s->n_head_kv,
+                                           (uint32_t)s->d_k,        (uint32_t)s->d_v,         (uint32_t)kv_ratio(s)};
     }
     return h;
 }

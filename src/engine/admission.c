@@ -189,7 +189,7 @@ static int has_pages(const struct stoker *s, const struct job *j)
     for (int k = 0; k < KV_KINDS; k++) {
         const struct kv_pool *pool = &s->session->model->kv[k];
         int needed = (int)(j->n_history / KV_PAGE) + 1 - j->seq->n_page[k];
-        if (pool->n_layer && pool->window <= 0 && prefix_available(&s->session->prefix, k) < needed)
+        if (pool->n_layer && pool->window.n <= 0 && prefix_available(&s->session->prefix, k) < needed)
             return 0;
     }
     return 1;

@@ -55,7 +55,7 @@ static int sequence_pages(const struct planner *pl, const struct config *c, int 
     const struct kv_layout *kv = &pl->m->kv_layout[kind];
     int one = kv->n_layer ? kv_pages_needed(kv->window, c->n_ctx, c->n_chunk) : 0, all = one * c->n_parallel,
         asked = pl->request->n_pages > one ? pl->request->n_pages : one;
-    return pl->request->n_pages && !kv->window && asked < all ? asked : all;
+    return pl->request->n_pages && !kv->window.n && asked < all ? asked : all;
 }
 
 static size_t page_bytes(const struct planner *pl, int kind)
@@ -73,7 +73,7 @@ static void price_prefix(const struct planner *pl, const struct config *c, struc
     size_t state = state_pool_bytes(pl->m->state_bytes, 1), page = 0;
     int n_state = state ? at_most_max_nodes(c->cache_ram / 2 / state) : 0;
     for (int k = 0; k < KV_KINDS; k++)
-        page += page_bytes(pl, k) / (pl->m->kv_layout[k].window ? WINDOW_SHARE : 1);
+        page += page_bytes(pl, k) / (pl->m->kv_layout[k].window.n ? WINDOW_SHARE : 1);
     uint64_t rest = c->cache_ram - n_state * (uint64_t)state;
     uint64_t nodes = rest / (page + prefix_table_bytes(1, 0, 0) + KV_KINDS * kv_pool_table_bytes(1));
     if (!page && nodes > n_state * (uint64_t)p->max_page) /* states alone: the other nodes only lead to one */
@@ -82,7 +82,7 @@ static void price_prefix(const struct planner *pl, const struct config *c, struc
     p->prefix_bytes = state_pool_bytes(pl->m->state_bytes, n_state);
     p->prefix_table_bytes = 0;
     for (int k = 0; k < KV_KINDS; k++) {
-        int more = pl->m->kv_layout[k].window ? n / WINDOW_SHARE : n;
+        int more = pl->m->kv_layout[k].window.n ? n / WINDOW_SHARE : n;
         if (!pl->m->kv_layout[k].n_layer)
             continue;
         p->n_page[k] += more;
@@ -111,7 +111,7 @@ static void price_pages(const struct planner *pl, const struct config *c, struct
         p->n_node = p->n_page[k] > p->n_node ? p->n_page[k] : p->n_node;
         p->kv_table_bytes += kv_pool_table_bytes(p->n_page[k]);
         p->kv_bytes += page * (uint64_t)p->n_page[k];
-        if (kv->window)
+        if (kv->window.n)
             p->kv_fixed_bytes += page * (uint64_t)kv_pages_needed(kv->window, INT_MAX, c->n_chunk);
         else
             p->kv_bytes_per_token += page;

@@ -101,7 +101,7 @@ void speed_describe(struct speed_model *out, const struct model *m, enum kv_type
     }
     for (int k = 0; k < KV_KINDS; k++) {
         struct kv_shape shape = kv_shape_as(m->kv_layout[k].shape, kv);
-        if (!m->kv_layout[k].window)
+        if (!m->kv_layout[k].window.n)
             out->kv_bytes += (double)kv_page_bytes(&shape) / KV_PAGE * m->kv_layout[k].n_layer;
     }
 }

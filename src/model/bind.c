@@ -163,14 +163,14 @@ struct weight *bind_ids(struct binder *b, int l, const char *name, int n_rows, i
     return w;
 }
 
-static int same_kind(const struct kv_layout *k, const struct kv_shape *s, int window)
+static int same_kind(const struct kv_layout *k, const struct kv_shape *s, struct kv_window window)
 {
     const struct kv_shape *t = &k->shape;
     return t->n_head_kv == s->n_head_kv && t->d_k == s->d_k && t->d_v == s->d_v && kv_ratio(t) == kv_ratio(s) &&
-           t->index == s->index && k->window == window;
+           t->index == s->index && k->window.n == window.n && k->window.chunked == window.chunked;
 }
 
-struct kv_ref bind_kv(struct binder *b, struct kv_shape shape, int window)
+struct kv_ref bind_kv(struct binder *b, struct kv_shape shape, struct kv_window window)
 {
     struct kv_layout *all = b->m->kv_layout;
     int kind = 0;

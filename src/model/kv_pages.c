@@ -5,17 +5,17 @@
 
 static int pages_of(int n_pos) { return n_pos / KV_PAGE + (n_pos % KV_PAGE != 0); }
 
-int kv_pages_needed(int window, int n_ctx, int n_chunk)
+/* Of a chunk at most as many positions are seen as of a window of its length. */
+int kv_pages_needed(struct kv_window window, int n_ctx, int n_chunk)
 {
     int all = pages_of(n_ctx);
-    if (window <= 0 || window >= n_ctx)
+    if (window.n <= 0 || window.n >= n_ctx)
         return all;
-    long long kept = ((long long)window + n_chunk - 1 + KV_PAGE - 1) / KV_PAGE + 1;
+    long long kept = ((long long)window.n + n_chunk - 1 + KV_PAGE - 1) / KV_PAGE + 1;
     return kept < all ? (int)kept : all;
 }
 
-/* It sees positions from n_pos - window + 1 on. */
-int kv_first_page(int window, int n_pos) { return window > 0 && n_pos >= window ? (n_pos - window + 1) / KV_PAGE : 0; }
+int kv_first_page(struct kv_window window, int n_pos) { return kv_first_position(window, n_pos) / KV_PAGE; }
 
 size_t kv_pool_bytes(const struct kv_shape *s, int n_layer, int n_page)
 {
@@ -53,7 +53,7 @@ static int make_pages(struct kv_pool *pool, struct arena *pages, struct arena *t
     return 0;
 }
 
-int kv_pool_init(struct kv_pool *pool, const struct kv_shape *s, int n_layer, int window, int n_page,
+int kv_pool_init(struct kv_pool *pool, const struct kv_shape *s, int n_layer, struct kv_window window, int n_page,
                  struct arena *pages, struct arena *tables)
 {
     *pool = (struct kv_pool){

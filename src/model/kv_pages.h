@@ -18,10 +18,26 @@
 
 enum { KV_KINDS = 6 }; /* at most, of a model */
 
+/* The positions that a row sees, itself included: all (n 0), the last n, or, chunked, those from the last multiple of n on. */
+struct kv_window {
+    int n, chunked;
+};
+static inline struct kv_window see_all(void) { return (struct kv_window){0}; }
+static inline struct kv_window see_last(int n) { return (struct kv_window){.n = n}; } /* n 0: all */
+static inline struct kv_window see_chunk(int n) { return (struct kv_window){.n = n, .chunked = 1}; }
+
+/* The first position that the row at pos sees. */
+static inline int kv_first_position(struct kv_window w, int pos)
+{
+    if (w.n <= 0 || pos < w.n)
+        return 0;
+    return w.chunked ? pos - pos % w.n : pos - w.n + 1;
+}
+
 struct kv_pool {
     struct kv_shape shape;
     int n_layer; /* 0: the model has no such kind */
-    int window;  /* positions that a row sees; 0: all */
+    struct kv_window window;
     size_t layer_bytes, page_bytes;
     int n_page;
     uint8_t *memory;    /* [n_page][page_bytes], of the plan */
@@ -42,17 +58,17 @@ struct sequence {
     atomic_int cancelled; /* set by any thread: its rows leave at the next layer's end */
 };
 
-/* The most pages of a kind that a sequence of n_ctx positions needs at a time, when steps have at most n_chunk rows. window 0: none. */
-int kv_pages_needed(int window, int n_ctx, int n_chunk);
+/* The most pages of a kind that a sequence of n_ctx positions needs at a time, when steps have at most n_chunk rows. */
+int kv_pages_needed(struct kv_window window, int n_ctx, int n_chunk);
 
 /* The first page that the row at position n_pos sees; pages before it can be released. */
-int kv_first_page(int window, int n_pos);
+int kv_first_page(struct kv_window window, int n_pos);
 
 /* A pool of n_page pages of one shape for n_layer layers: bytes of the pages, and of the tables. kv_pool_init() takes just these of the
- * two arenas, which outlive the pool; all pages are free. window: positions that the layers see, 0: all. -1: an arena is too small. */
+ * two arenas, which outlive the pool; all pages are free. window: what rows of the layers see. -1: an arena is too small. */
 size_t kv_pool_bytes(const struct kv_shape *s, int n_layer, int n_page);
 size_t kv_pool_table_bytes(int n_page);
-int kv_pool_init(struct kv_pool *pool, const struct kv_shape *s, int n_layer, int window, int n_page,
+int kv_pool_init(struct kv_pool *pool, const struct kv_shape *s, int n_layer, struct kv_window window, int n_page,
                  struct arena *pages, struct arena *tables);
 
 /* A pool of n blocks for copies of states; n 0: none. */

@@ -23,7 +23,7 @@ static int bind_ends(struct binder *b)
 
 static enum layer_keeps keeps_of(const struct kv_layout *k)
 {
-    return kv_ratio(&k->shape) > 1 ? LAYER_KEEPS_COMPRESSED : k->window ? LAYER_KEEPS_WINDOW : LAYER_KEEPS_ALL;
+    return kv_ratio(&k->shape) > 1 ? LAYER_KEEPS_COMPRESSED : k->window.n ? LAYER_KEEPS_WINDOW : LAYER_KEEPS_ALL;
 }
 
 static int bind_layer(struct binder *b, int l)

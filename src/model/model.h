@@ -52,7 +52,8 @@ struct hyper_weights {
 /* What the layers of one kind keep of a sequence; the plan sizes pools by it and the session makes them. n_layer 0: no such kind. */
 struct kv_layout {
     struct kv_shape shape; /* type is the plan's to fill in */
-    int n_layer, window;
+    int n_layer;
+    struct kv_window window;
 };
 
 /* What a layer keeps of a sequence; of several the last in this order: a recurrent state, rows of all positions, rows of a window, rows

@@ -49,7 +49,7 @@ static int windows_hold(const struct prefix_cache *c, const struct prefix_node *
 {
     for (int k = 0; k < KV_KINDS; k++) {
         const struct kv_pool *pool = &c->pool[k];
-        if (!pool->n_layer || pool->window <= 0)
+        if (!pool->n_layer || pool->window.n <= 0)
             continue;
         for (int i = kv_first_page(pool->window, node->depth * KV_PAGE + at); i <= node->depth; i++)
             if ((i == node->depth ? node : c->path[i])->page[k] < 0)

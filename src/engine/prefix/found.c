@@ -9,7 +9,7 @@ int prefix_found_reserve(struct prefix_cache *c, struct prefix_found *f, unsigne
     int fits;
     for (int k = 0; k < KV_KINDS; k++) {
         all |= c->pool[k].n_layer ? 1u << k : 0;
-        need |= c->pool[k].n_layer && c->pool[k].window <= 0 ? 1u << k : 0;
+        need |= c->pool[k].n_layer && c->pool[k].window.n <= 0 ? 1u << k : 0;
         f->page[k] = -1;
     }
     f->state = -1;

@@ -141,7 +141,7 @@ void tree_keep_windows(struct prefix_cache *c, struct prefix_node *node, int at)
 {
     int first = node->depth;
     for (int k = 0; k < KV_KINDS; k++)
-        if (c->pool[k].n_layer && c->pool[k].window > 0) {
+        if (c->pool[k].n_layer && c->pool[k].window.n > 0) {
             int i = kv_first_page(c->pool[k].window, node->depth * KV_PAGE + at);
             first = i < first ? i : first;
         }
@@ -233,10 +233,10 @@ int prefix_evict(struct prefix_cache *c)
     for (int k = 0; k < KV_KINDS; k++) {
         if (!c->pool[k].n_layer || c->pool[k].n_free > 0)
             continue;
-        struct prefix_node *n = c->pool[k].window > 0 ? least_window(c, k) : oldest_leaf(c, k);
+        struct prefix_node *n = c->pool[k].window.n > 0 ? least_window(c, k) : oldest_leaf(c, k);
         if (!n)
             continue;
-        if (c->pool[k].window > 0)
+        if (c->pool[k].window.n > 0)
             release_page(c, n, k);
         else
             tree_remove(c, n);

@@ -122,7 +122,7 @@ static void bind_attention_of(struct binder *b, int l, struct layer *w)
     w->kv_norm = bind_vector(b, l, "attn_kv_a_norm.weight", p->d_k);
     w->sinks = bind_vector(b, l, "attn_sinks.weight", p->n_head);
     bind_grouped_output(b, l, &w->out);
-    w->kv = bind_kv(b, (struct kv_shape){.n_head_kv = 1, .d_k = p->d_k}, p->window);
+    w->kv = bind_kv(b, (struct kv_shape){.n_head_kv = 1, .d_k = p->d_k}, see_last(p->window));
     bind_compressed(b, l, &w->compressed, p->latent.q_rank);
 }
 

@@ -23,12 +23,6 @@ static int first_rows(struct step *s, float *x)
     return m->layer_embd.table ? make_layer_embd(s, x) : 0;
 }
 
-/* First position that a row at pos sees. */
-static int first_visible(const struct kv_pool *kv, int pos)
-{
-    return kv->window > 0 && pos >= kv->window ? pos - kv->window + 1 : 0;
-}
-
 /* Group neighbouring rows of one sequence into runs, and mark all rows as alive. */
 static void find_runs(struct step *s)
 {
@@ -59,7 +53,7 @@ static void place_rows(struct step *s)
             for (int r = s->run[i].first; r < s->run[i].first + s->run[i].n; r++)
                 s->attn_row[k][r] = (struct attn_row){.page = b->seq[r]->page[k],
                                                       .pos = (b->pos[r] + 1) / kv_ratio(&kv->shape) - 1,
-                                                      .first = first_visible(kv, b->pos[r]),
+                                                      .first = kv_first_position(kv->window, b->pos[r]),
                                                       .seq = i};
     }
 }

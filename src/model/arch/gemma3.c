@@ -62,7 +62,7 @@ static int bind_2(struct binder *b, int l, void *layer)
 {
     struct layer *w = layer;
     const struct params *p = &b->m->p;
-    bind_attention(b, l, &w->attention, windowed(p, l) ? p->window : 0);
+    bind_attention(b, l, &w->attention, see_last(windowed(p, l) ? p->window : 0));
     w->attention.post_norm = bind_vector(b, l, "post_attention_norm.weight", p->n_embd);
     w->ffn_norm = bind_vector(b, l, "ffn_norm.weight", p->n_embd);
     bind_ffn(b, l, &w->ffn, "", p->n_ff);

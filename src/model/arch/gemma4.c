@@ -109,7 +109,7 @@ static void bind_heads_of(struct binder *b, int l, struct layer *w, const struct
         w->kv = kept(b, l, h->windowed);
     else {
         w->kv = bind_kv(b, (struct kv_shape){.n_head_kv = h->n_kv, .d_k = h->d, .d_v = h->d},
-                        h->windowed ? p->window : 0);
+                        see_last(h->windowed ? p->window : 0));
         w->wk = bind_matrix(b, l, "attn_k.weight", h->n_kv * h->d, p->n_embd);
         w->wv = bind_matrix_if(b, l, "attn_v.weight", h->n_kv * h->d, p->n_embd);
         w->k_norm = bind_vector(b, l, "attn_k_norm.weight", h->d);

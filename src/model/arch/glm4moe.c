@@ -25,7 +25,7 @@ static int bind(struct binder *b, int l, void *layer)
     struct layer *w = layer;
     const struct params *p = &b->m->p;
     int d = p->d_k;
-    bind_attention(b, l, &w->attention, 0);
+    bind_attention(b, l, &w->attention, see_all());
     if (bind_vector_if(b, l, "attn_q.bias", p->n_head * d) ||
         bind_vector_if(b, l, "attn_v.bias", p->n_head_kv * p->d_v))
         bind_qkv_bias(b, l, &w->attention);

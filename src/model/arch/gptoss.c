@@ -26,7 +26,7 @@ static int bind(struct binder *b, int l, void *layer)
 {
     struct layer *w = layer;
     const struct params *p = &b->m->p;
-    bind_attention(b, l, &w->attention, l % 2 == 0 ? p->window : 0);
+    bind_attention(b, l, &w->attention, see_last(l % 2 == 0 ? p->window : 0));
     bind_qkv_bias(b, l, &w->attention);
     w->attention.bo = bind_vector(b, l, "attn_output.bias", p->n_embd);
     w->attention.sinks = bind_vector(b, l, "attn_sinks.weight", p->n_head);

@@ -37,7 +37,7 @@ static int bind(struct binder *b, int l, void *layer)
     const struct params *p = &b->m->p;
     if (l == 0)
         b->m->rope[0].factors = bind_vector_if(b, -1, "rope_freqs.weight", p->rope[0].n_rot / 2);
-    bind_attention(b, l, &w->attention, 0);
+    bind_attention(b, l, &w->attention, see_all());
     bind_biases(b, l, w);
     if (p->n_expert)
         bind_moe(b, l, &w->moe, "ffn_norm.weight");

@@ -55,7 +55,7 @@ static int bind_attention_alone(struct binder *b, int l, struct layer *w, int n_
                          "%s: layer %d has %d key heads and another one %d (attention.head_count_kv); stoker takes one "
                          "number for all that attend",
                          b->m->file->file->path, l, n_head_kv, p->n_head_kv);
-    bind_attention(b, l, &w->attention, 0);
+    bind_attention(b, l, &w->attention, see_all());
     bind_attention_biases_if(b, l, &w->attention);
     return 0;
 }

@@ -21,7 +21,7 @@ static int read_params(struct params *p, const struct gguf *g, struct error *err
 static int bind(struct binder *b, int l, void *layer)
 {
     struct layer *w = layer;
-    bind_attention(b, l, &w->attention, 0);
+    bind_attention(b, l, &w->attention, see_all());
     bind_qkv_bias(b, l, &w->attention);
     w->ffn_norm = bind_vector(b, l, "ffn_norm.weight", b->m->p.n_embd);
     bind_ffn(b, l, &w->ffn, "", b->m->p.n_ff);

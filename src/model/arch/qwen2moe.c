@@ -24,7 +24,7 @@ static int read_params(struct params *p, const struct gguf *g, struct error *err
 static int bind(struct binder *b, int l, void *layer)
 {
     struct layer *w = layer;
-    bind_attention(b, l, &w->attention, 0);
+    bind_attention(b, l, &w->attention, see_all());
     bind_qkv_bias(b, l, &w->attention);
     bind_moe(b, l, &w->moe, "ffn_norm.weight");
     w->shared.gate = bind_vector(b, l, "ffn_gate_inp_shexp.weight", b->m->p.n_embd);

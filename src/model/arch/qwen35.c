@@ -99,7 +99,7 @@ static void bind_gated_attention(struct binder *b, int l, struct layer *w)
     w->wo = bind_matrix(b, l, "attn_output.weight", p->n_embd, p->n_head * p->d_v);
     w->q_norm = bind_vector(b, l, "attn_q_norm.weight", p->d_k);
     w->k_norm = bind_vector(b, l, "attn_k_norm.weight", p->d_k);
-    w->kv = bind_kv(b, (struct kv_shape){.n_head_kv = p->n_head_kv, .d_k = p->d_k, .d_v = p->d_v}, 0);
+    w->kv = bind_kv(b, (struct kv_shape){.n_head_kv = p->n_head_kv, .d_k = p->d_k, .d_v = p->d_v}, see_all());
 }
 
 static int bind(struct binder *b, int l, void *layer)

@@ -21,7 +21,7 @@ static int read_params(struct params *p, const struct gguf *g, struct error *err
 static int bind(struct binder *b, int l, void *layer)
 {
     struct layer *w = layer;
-    bind_attention(b, l, &w->attention, 0);
+    bind_attention(b, l, &w->attention, see_all());
     bind_qk_norm(b, l, &w->attention, b->m->p.d_k, b->m->p.d_k);
     bind_moe(b, l, &w->moe, "ffn_norm.weight");
     return b->failed;

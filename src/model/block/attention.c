@@ -84,7 +84,7 @@ void block_attention(struct step *s, float *x, const struct attention_weights *w
     step_reset(s, mark);
 }
 
-void bind_attention(struct binder *b, int l, struct attention_weights *w, int window)
+void bind_attention(struct binder *b, int l, struct attention_weights *w, struct kv_window window)
 {
     const struct params *p = &b->m->p;
     w->kv = bind_kv(b, (struct kv_shape){.n_head_kv = p->n_head_kv, .d_k = p->d_k, .d_v = p->d_v}, window);

@@ -16,8 +16,8 @@ struct attention_weights {
 };
 void block_attention(struct step *s, float *x, const struct attention_weights *w);
 
-/* Norm, q, k, v, output, and the rows that the layer keeps; window: positions that it sees, 0: all. */
-void bind_attention(struct binder *b, int l, struct attention_weights *w, int window);
+/* Norm, q, k, v, output, and the rows that the layer keeps; window: those that it sees. */
+void bind_attention(struct binder *b, int l, struct attention_weights *w, struct kv_window window);
 void bind_qkv_bias(struct binder *b, int l, struct attention_weights *w);
 /* The biases of q, k, v and output that the file has. */
 void bind_attention_biases_if(struct binder *b, int l, struct attention_weights *w);

@@ -73,7 +73,7 @@ void bind_latent(struct binder *b, int l, struct latent_weights *w)
         w->wk_b = bind_keys_of(b, w->wv_b, n_head, m->d_nope);
     }
     w->wo = bind_matrix(b, l, "attn_output.weight", p->n_embd, n_head * m->d_v);
-    w->kv = bind_kv(b, (struct kv_shape){.n_head_kv = 1, .d_k = m->kv_rank + m->d_rope}, 0);
+    w->kv = bind_kv(b, (struct kv_shape){.n_head_kv = 1, .d_k = m->kv_rank + m->d_rope}, see_all());
 }
 
 void bind_latent_index(struct binder *b, int l, struct latent_weights *w)

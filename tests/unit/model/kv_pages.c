@@ -30,7 +30,7 @@ static int open_pool(void **state)
     /* as much as the plan would give, no more */
     assert_int_equal(arena_map(&w.pages, kv_pool_bytes(&shape, LAYERS, PAGES), &err), 0);
     assert_int_equal(arena_map(&w.tables, kv_pool_table_bytes(PAGES) + SEQUENCES * seq_table_bytes(MOST), &err), 0);
-    assert_int_equal(kv_pool_init(&w.pools[KV_FULL], &shape, LAYERS, 0, PAGES, &w.pages, &w.tables), 0);
+    assert_int_equal(kv_pool_init(&w.pools[KV_FULL], &shape, LAYERS, see_all(), PAGES, &w.pages, &w.tables), 0);
     for (int i = 0; i < SEQUENCES; i++)
         assert_int_equal(seq_init(&w.seq[i], w.pools, MOST, 0, &w.tables, &w.pages), 0);
     return 0;
@@ -170,15 +170,15 @@ static int open_mixed(void **state)
     struct error err = {0};
     struct kv_shape shape = {.n_head_kv = 1, .d_k = 8, .d_v = 8, .type = KV_F16};
     memset(&v, 0, sizeof v);
-    int n = kv_pages_needed(WINDOW, MOST * 256, 64);
+    int n = kv_pages_needed(see_last(WINDOW), MOST * 256, 64);
     size_t pages = kv_pool_bytes(&shape, LAYERS, MOST) + kv_pool_bytes(&shape, LAYERS, n);
     assert_int_equal(arena_map(&v.memory, pages + seq_state_bytes(STATE) + state_pool_bytes(STATE, COPIES) + 64, &err),
                      0);
     assert_int_equal(
         arena_map(&v.tables, 2 * kv_pool_table_bytes(MOST) + kv_pool_table_bytes(COPIES) + seq_table_bytes(MOST), &err),
         0);
-    assert_int_equal(kv_pool_init(&v.pools[KV_FULL], &shape, LAYERS, 0, MOST, &v.memory, &v.tables), 0);
-    assert_int_equal(kv_pool_init(&v.pools[KV_WINDOW], &shape, LAYERS, WINDOW, n, &v.memory, &v.tables), 0);
+    assert_int_equal(kv_pool_init(&v.pools[KV_FULL], &shape, LAYERS, see_all(), MOST, &v.memory, &v.tables), 0);
+    assert_int_equal(kv_pool_init(&v.pools[KV_WINDOW], &shape, LAYERS, see_last(WINDOW), n, &v.memory, &v.tables), 0);
     assert_int_equal(seq_init(&v.seq, v.pools, MOST, STATE, &v.tables, &v.memory), 0);
     assert_int_equal(state_pool_init(&v.states, STATE, COPIES, &v.memory, &v.tables), 0);
     return 0;
@@ -207,10 +207,10 @@ static void go_to(int pos)
 static void windows_give_pages_back(void **state)
 {
     (void)state;
-    assert_int_equal(kv_first_page(WINDOW, 354), 0); /* the next row sees 255 and up */
-    assert_int_equal(kv_first_page(WINDOW, 355), 1);
-    assert_int_equal(kv_first_page(0, 5000), 0);
-    assert_int_equal(kv_first_page(1 << 30, 5000), 0);
+    assert_int_equal(kv_first_page(see_last(WINDOW), 354), 0); /* the next row sees 255 and up */
+    assert_int_equal(kv_first_page(see_last(WINDOW), 355), 1);
+    assert_int_equal(kv_first_page(see_all(), 5000), 0);
+    assert_int_equal(kv_first_page(see_last(1 << 30), 5000), 0);
     go_to(MOST * 256); /* with no more pages of the window than the plan has */
     assert_int_equal(v.seq.first_page[KV_WINDOW], 5);
     assert_null(v.seq.page[KV_WINDOW][4]);
@@ -219,6 +219,22 @@ static void windows_give_pages_back(void **state)
     seq_clear(&v.seq);
     assert_int_equal(v.pools[KV_WINDOW].n_free, v.pools[KV_WINDOW].n_page);
     assert_int_equal(v.pools[KV_FULL].n_free, MOST);
+}
+
+/* Each row sees its own chunk from the chunk's first position on, and pages of earlier chunks are given back. */
+static void chunks_give_pages_back(void **state)
+{
+    (void)state;
+    static const int pos[] = {0, 299, 300, 301, 599, 600, 5000}, first[] = {0, 0, 300, 300, 300, 600, 4800};
+    for (int i = 0; i < 7; i++)
+        assert_int_equal(kv_first_position(see_chunk(300), pos[i]), first[i]);
+    assert_int_equal(kv_first_page(see_chunk(300), 599), 1);
+    assert_int_equal(kv_first_page(see_chunk(300), 600), 2);
+    v.pools[KV_WINDOW].window = see_chunk(WINDOW); /* no more pages than those of a window */
+    for (int at = 64; at <= MOST * 256; at += 64) {
+        go_to(at);
+        assert_int_equal(v.seq.first_page[KV_WINDOW], at / WINDOW * WINDOW / 256);
+    }
 }
 
 static void copies_of_states(void **state)
@@ -307,16 +323,17 @@ static void listed(void **state)
     } layers[] = {{plain, 0, 0, 0},   {plain, 100, 1, 0}, {plain, 0, 0, 1},   {index, 0, 2, 0},
                   {several, 0, 3, 0}, {index, 0, 2, 1},   {plain, 100, 1, 1}, {plain, 101, 4, 0}};
     for (size_t i = 0; i < sizeof layers / sizeof *layers; i++) {
-        struct kv_ref at = bind_kv(&b, layers[i].shape, layers[i].window);
+        struct kv_ref at = bind_kv(&b, layers[i].shape, see_last(layers[i].window));
         assert_int_equal(at.kind, layers[i].kind);
         assert_int_equal(at.index, layers[i].index);
     }
-    for (int i = 5; i < KV_KINDS; i++)
-        bind_kv(&b, plain, 1000 + i);
+    assert_int_equal(bind_kv(&b, plain, see_chunk(100)).kind, 5);
+    for (int i = 6; i < KV_KINDS; i++)
+        bind_kv(&b, plain, see_last(1000 + i));
     assert_int_equal(b.failed, 0);
-    bind_kv(&b, plain, 100); /* one of those that there are */
+    bind_kv(&b, plain, see_last(100)); /* one of those that there are */
     assert_int_equal(b.failed, 0);
-    bind_kv(&b, plain, 2000);
+    bind_kv(&b, plain, see_last(2000));
     assert_int_not_equal(b.failed, 0);
     assert_non_null(strstr(err.text, "many.gguf"));
 }
@@ -333,6 +350,7 @@ int main(void)
                                        TEST(by_chance),
                                        TEST(written_pages_are_apart),
                                        MIXED(windows_give_pages_back),
+                                       MIXED(chunks_give_pages_back),
                                        MIXED(copies_of_states),
                                        cmocka_unit_test(shapes),
                                        cmocka_unit_test(pieces),

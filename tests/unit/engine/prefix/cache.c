@@ -34,7 +34,7 @@ static struct {
 
 static uint64_t draw(uint64_t n) { return rng_u64(41, t.draws++, 4, 4) % n; }
 
-static void open_world(int n_page, int window, int n_window, int n_state)
+static void open_world(int n_page, struct kv_window window, int n_window, int n_state)
 {
     struct error err = {0};
     struct kv_shape shape = {.n_head_kv = 1, .d_k = 2, .d_v = 0, .type = KV_F32};
@@ -42,8 +42,8 @@ static void open_world(int n_page, int window, int n_window, int n_state)
     memset(&t, 0, sizeof t);
     assert_int_equal(arena_map(&t.memory, 1 << 20, &err), 0);
     assert_int_equal(arena_map(&t.tables, 1 << 20, &err), 0);
-    assert_int_equal(kv_pool_init(&t.pools[KV_FULL], &shape, 1, 0, n_page, &t.memory, &t.tables), 0);
-    if (window)
+    assert_int_equal(kv_pool_init(&t.pools[KV_FULL], &shape, 1, see_all(), n_page, &t.memory, &t.tables), 0);
+    if (window.n)
         assert_int_equal(kv_pool_init(&t.pools[KV_WINDOW], &shape, 1, window, n_window, &t.memory, &t.tables), 0);
     assert_int_equal(state_pool_init(&t.states, state, n_state, &t.memory, &t.tables), 0);
     for (int i = 0; i < SEQUENCES; i++)
@@ -75,7 +75,7 @@ static void expect_sound(const struct writer *w)
 {
     for (int k = 0; k < KV_KINDS; k++) {
         const struct kv_pool *pool = &t.pools[k];
-        int first = pool->window && w->seq.n_pos >= pool->window ? w->seq.n_pos - pool->window + 1 : 0;
+        int first = kv_first_position(pool->window, w->seq.n_pos);
         for (int pos = first; pool->n_layer && pos < w->seq.n_pos; pos += pos % 7 ? 1 : 5) {
             uint64_t is, should = computed(w, pos);
             memcpy(&is, row_at(w, k, pos), sizeof is);
@@ -174,7 +174,7 @@ static void anywhere(void **state)
 {
     (void)state;
     static const int cuts[] = {0, 1, 255, 256, 257, 511, 512, 513, 700, 767, 768, 899};
-    open_world(20, 0, 0, 0);
+    open_world(20, see_all(), 0, 0);
     struct writer *a = &t.w[0], *b = &t.w[1];
     say(a, a, 0, 1000, 1);
     assert_int_equal(begin(a, 9), 0);
@@ -204,7 +204,7 @@ static void anywhere(void **state)
 static void twins(void **state)
 {
     (void)state;
-    open_world(20, 0, 0, 0);
+    open_world(20, see_all(), 0, 0);
     for (int i = 0; i < 2; i++) {
         say(&t.w[i], &t.w[i], 0, 800, 7);
         assert_int_equal(begin(&t.w[i], 9), 0);
@@ -226,7 +226,7 @@ static void twins(void **state)
 static void last_page(void **state)
 {
     (void)state;
-    open_world(3, 0, 0, 0);
+    open_world(3, see_all(), 0, 0);
     struct writer *a = &t.w[0];
     say(a, a, 0, 760, 1);
     begin(a, 9);
@@ -246,7 +246,7 @@ static void last_page(void **state)
 static void least_recently_used_are_evicted(void **state)
 {
     (void)state;
-    open_world(6, 0, 0, 0);
+    open_world(6, see_all(), 0, 0);
     struct writer *a = &t.w[0], *b = &t.w[1];
     for (int i = 0; i < 3; i++) { /* three texts of two pages */
         say(a, a, 0, 513, i);
@@ -273,7 +273,7 @@ static void least_recently_used_are_evicted(void **state)
 static void states(void **state)
 {
     (void)state;
-    open_world(20, 0, 0, 2);
+    open_world(20, see_all(), 0, 2);
     struct writer *a = &t.w[0];
     say(a, a, 0, 900, 1);
     begin(a, 9);
@@ -303,7 +303,7 @@ static void states(void **state)
 static void renewed(void **state)
 {
     (void)state;
-    open_world(20, 0, 0, 2);
+    open_world(20, see_all(), 0, 2);
     struct writer *a = &t.w[0], *b = &t.w[1];
     say(a, a, 0, 1500, 1);
     for (int turn = 0; turn < 4; turn++) {
@@ -333,7 +333,7 @@ static void inserted(void **state)
 {
     (void)state;
     static struct writer text[2];
-    open_world(20, 0, 0, 0);
+    open_world(20, see_all(), 0, 0);
     say(&text[0], &text[0], 0, 456, 1);
     say(&text[1], &text[0], 356, 456, 2);
     for (int i = 0; i < 2; i++) {
@@ -368,7 +368,7 @@ static void inserted(void **state)
 static void windows(void **state)
 {
     (void)state;
-    open_world(20, 100, 6, 0);
+    open_world(20, see_last(100), 6, 0);
     struct writer *a = &t.w[0], *b = &t.w[1];
     say(a, a, 0, 1010, 1);
     begin(a, 9);
@@ -393,7 +393,7 @@ static void windows(void **state)
 }
 
 /* Random texts that begin alike, several at a time, few pages and states: what is found was computed from the same ids. */
-static void by_chance(int n_page, int window, int n_window, int n_state)
+static void by_chance(int n_page, struct kv_window window, int n_window, int n_state)
 {
     static struct writer text[TEXTS];
     uint64_t found = 0;
@@ -432,31 +432,38 @@ static void by_chance(int n_page, int window, int n_window, int n_state)
 static void chance_pages(void **state)
 {
     (void)state;
-    by_chance(14, 0, 0, 0);
+    by_chance(14, see_all(), 0, 0);
 }
 
 static void chance_windows(void **state)
 {
     (void)state;
-    by_chance(20, 100, 10, 0);
-    by_chance(22, 300, 13, 0);
+    by_chance(20, see_last(100), 10, 0);
+    by_chance(22, see_last(300), 13, 0);
+}
+
+static void chance_chunks(void **state)
+{
+    (void)state;
+    by_chance(20, see_chunk(100), 10, 0);
+    by_chance(22, see_chunk(512), 13, 0);
 }
 
 static void chance_states(void **state)
 {
     (void)state;
-    by_chance(20, 0, 0, 5);
-    by_chance(18, 200, 11, 9);
+    by_chance(20, see_all(), 0, 5);
+    by_chance(18, see_last(200), 11, 9);
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(anywhere),     cmocka_unit_test(twins),
-        cmocka_unit_test(last_page),    cmocka_unit_test(least_recently_used_are_evicted),
-        cmocka_unit_test(states),       cmocka_unit_test(renewed),
-        cmocka_unit_test(inserted),     cmocka_unit_test(windows),
-        cmocka_unit_test(chance_pages), cmocka_unit_test(chance_windows),
-        cmocka_unit_test(chance_states)};
+        cmocka_unit_test(anywhere),      cmocka_unit_test(twins),
+        cmocka_unit_test(last_page),     cmocka_unit_test(least_recently_used_are_evicted),
+        cmocka_unit_test(states),        cmocka_unit_test(renewed),
+        cmocka_unit_test(inserted),      cmocka_unit_test(windows),
+        cmocka_unit_test(chance_pages),  cmocka_unit_test(chance_windows),
+        cmocka_unit_test(chance_chunks), cmocka_unit_test(chance_states)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -97,7 +97,7 @@ static void open_world_that(int writes)
     memset(&t, 0, sizeof t);
     assert_int_equal(arena_map(&t.memory, 1 << 20, &err), 0);
     assert_int_equal(arena_map(&t.tables, 1 << 20, &err), 0);
-    assert_int_equal(kv_pool_init(&t.pools[0], &shape, 1, 0, N_PAGE, &t.memory, &t.tables), 0);
+    assert_int_equal(kv_pool_init(&t.pools[0], &shape, 1, see_all(), N_PAGE, &t.memory, &t.tables), 0);
     assert_int_equal(state_pool_init(&t.states, 0, 0, &t.memory, &t.tables), 0);
     assert_int_equal(seq_init(&t.seq, t.pools, MOST, 0, &t.tables, &t.memory), 0);
     assert_int_equal(prefix_init(&t.c, t.pools, &t.states, N_PAGE, MOST, &t.tables), 0);
