@@ -545,7 +545,7 @@ static void keys(const struct gguf *g, const char *model)
 /* Keys with a number for each layer: equal numbers are accepted, different ones where the architecture has differing layers. */
 static int may_be_list(const struct gguf *g, const char *key, int equal)
 {
-    int of_layers = strstr(key, "head_count_kv") || strstr(key, ".feed_forward_length");
+    int of_layers = strstr(key, ".attention.head_count") || strstr(key, ".feed_forward_length");
     return (of_layers && (equal || arch_by_name(arch_of(g))->layers_differ)) || strstr(key, "vocab_size");
 }
 

@@ -170,15 +170,15 @@ static int same_kind(const struct kv_layout *k, const struct kv_shape *s, struct
            t->index == s->index && k->window.n == window.n && k->window.chunked == window.chunked;
 }
 
-struct kv_ref bind_kv(struct binder *b, struct kv_shape shape, struct kv_window window)
+struct kv_ref bind_kv(struct binder *b, int n_head, struct kv_shape shape, struct kv_window window)
 {
     struct kv_layout *all = b->m->kv_layout;
     int kind = 0;
     assert(KV_PAGE % kv_ratio(&shape) == 0);
-    if (b->m->p.n_head % shape.n_head_kv)
+    if (n_head % shape.n_head_kv)
         b->failed = error_set(b->err, ERR_FORMAT,
                               "%s: %d attention heads cannot share %d key heads evenly (attention.head_count_kv)",
-                              b->m->file->file->path, b->m->p.n_head, shape.n_head_kv);
+                              b->m->file->file->path, n_head, shape.n_head_kv);
     while (kind < KV_KINDS && all[kind].n_layer && !same_kind(&all[kind], &shape, window))
         kind++;
     if (kind == KV_KINDS) {

@@ -47,13 +47,13 @@ struct weight *bind_table(struct binder *b, int l, const char *name, int n_rows,
 /* A table of whole numbers, i32 [n_rows][n_cols], each in [0, n): checked when it is loaded. */
 struct weight *bind_ids(struct binder *b, int l, const char *name, int n_rows, int n_cols, int n);
 
-/* This layer keeps rows of this shape for all positions, or for those that a later row may see; the plan chooses the shape's type.
- * Returns which kind that is and the layer's index in it. A layer may keep several kinds: keys, index keys, compressed rows. More than
- * KV_KINDS kinds, or key heads that do not divide the query heads, fail the binding. */
+/* This layer keeps, for n_head query heads, rows of this shape for all positions, or for those that a later row may see; the plan chooses
+ * the shape's type. Returns which kind that is and the layer's index in it. A layer may keep several kinds: keys, index keys, compressed
+ * rows. More than KV_KINDS kinds, or key heads that do not divide the query heads, fail the binding. */
 struct kv_ref {
     int kind, index;
 };
-struct kv_ref bind_kv(struct binder *b, struct kv_shape shape, struct kv_window window);
+struct kv_ref bind_kv(struct binder *b, int n_head, struct kv_shape shape, struct kv_window window);
 
 /* This layer keeps n floats of recurrent state a sequence. Returns their offset in the sequence's block of state, in bytes (a multiple of
  * 64). */

@@ -72,7 +72,7 @@ int params_int_most(const struct gguf *g, const char *key, int n_layer, int min,
 
 int params_alike(const struct gguf *g, int n_layer, struct error *err)
 {
-    static const char *const keys[] = {"feed_forward_length", "attention.head_count_kv"};
+    static const char *const keys[] = {"feed_forward_length", "attention.head_count", "attention.head_count_kv"};
     for (size_t i = 0; i < sizeof keys / sizeof *keys; i++) {
         char name[KEY];
         const struct gguf_value *v = gguf_find(g, arch_key(g, keys[i], name));
@@ -179,7 +179,8 @@ int params_read_sizes(struct params *p, const struct gguf *g, struct error *err)
 
 int params_read(struct params *p, const struct gguf *g, enum rope_pairs pairs, struct error *err)
 {
-    if (params_read_sizes(p, g, err) || params_int(g, "attention.head_count", 1, MAX_HEADS, -1, &p->n_head, err) ||
+    if (params_read_sizes(p, g, err) ||
+        params_int_most(g, "attention.head_count", p->n_layer, 1, MAX_HEADS, -1, &p->n_head, err) ||
         params_int_most(g, "attention.head_count_kv", p->n_layer, 0, MAX_HEADS, p->n_head, &p->n_head_kv, err))
         return -1;
     if (p->n_head_kv == 0 || p->n_head % p->n_head_kv)

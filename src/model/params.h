@@ -91,7 +91,8 @@ int params_int_of(const struct gguf *g, const char *key, int l, int min, int max
 int params_int_most(const struct gguf *g, const char *key, int n_layer, int min, int max, int fallback, int *out,
                     struct error *err);
 
-/* After params_read(): -1 where feed_forward_length or attention.head_count_kv has another number for one layer than for another. */
+/* After params_read(): -1 where feed_forward_length, attention.head_count or attention.head_count_kv has another number for
+ * one layer than for another. */
 int params_alike(const struct gguf *g, int n_layer, struct error *err);
 
 /* A real number, of layer l, likewise from one number or an array. */

@@ -122,7 +122,7 @@ static void bind_attention_of(struct binder *b, int l, struct layer *w)
     w->kv_norm = bind_vector(b, l, "attn_kv_a_norm.weight", p->d_k);
     w->sinks = bind_vector(b, l, "attn_sinks.weight", p->n_head);
     bind_grouped_output(b, l, &w->out);
-    w->kv = bind_kv(b, (struct kv_shape){.n_head_kv = 1, .d_k = p->d_k}, see_last(p->window));
+    w->kv = bind_kv(b, p->n_head, (struct kv_shape){.n_head_kv = 1, .d_k = p->d_k}, see_last(p->window));
     bind_compressed(b, l, &w->compressed, p->latent.q_rank);
 }
 
@@ -187,7 +187,7 @@ static void attention(struct step *s, float *y, const float *u, const struct lay
     struct attn_beside beside;
     if (w->compressed.ratio)
         beside = block_compressed(s, &a, &low, &w->compressed, FAR);
-    attend_beside(s, w->kv, o, q, k, NULL, p->d_k, 1.0f / sqrtf((float)p->d_k), w->sinks,
+    attend_beside(s, w->kv, p->n_head, o, q, k, NULL, p->d_k, 1.0f / sqrtf((float)p->d_k), w->sinks,
                   w->compressed.ratio ? &beside : NULL);
     rotate_heads_back(s, o + p->d_k - p->rope[PLAIN].n_rot, p->n_head, p->d_k, rope_of(w));
     grouped_output(s, y, o, &w->out);

@@ -108,7 +108,7 @@ static void bind_heads_of(struct binder *b, int l, struct layer *w, const struct
     if (l >= p->n_layer - p->n_shared_kv)
         w->kv = kept(b, l, h->windowed);
     else {
-        w->kv = bind_kv(b, (struct kv_shape){.n_head_kv = h->n_kv, .d_k = h->d, .d_v = h->d},
+        w->kv = bind_kv(b, p->n_head, (struct kv_shape){.n_head_kv = h->n_kv, .d_k = h->d, .d_v = h->d},
                         see_last(h->windowed ? p->window : 0));
         w->wk = bind_matrix(b, l, "attn_k.weight", h->n_kv * h->d, p->n_embd);
         w->wv = bind_matrix_if(b, l, "attn_v.weight", h->n_kv * h->d, p->n_embd);
@@ -186,7 +186,7 @@ static void attention(struct step *s, float *x, const struct layer *w)
         rotate_heads(s, k, kv->n_head_kv, d, w->windowed);
     }
     float *o = step_rows(s, n_q);
-    attend(s, w->kv, o, q, k, v, d, p->attn_scale, NULL);
+    attend(s, w->kv, p->n_head, o, q, k, v, d, p->attn_scale, NULL);
     struct act b = step_act(s, o, n_q);
     matmul(s, n, &b, w->wo);
     rms_norm(s, n, n, w->attn_post_norm);

@@ -99,7 +99,8 @@ static void bind_gated_attention(struct binder *b, int l, struct layer *w)
     w->wo = bind_matrix(b, l, "attn_output.weight", p->n_embd, p->n_head * p->d_v);
     w->q_norm = bind_vector(b, l, "attn_q_norm.weight", p->d_k);
     w->k_norm = bind_vector(b, l, "attn_k_norm.weight", p->d_k);
-    w->kv = bind_kv(b, (struct kv_shape){.n_head_kv = p->n_head_kv, .d_k = p->d_k, .d_v = p->d_v}, see_all());
+    w->kv = bind_kv(b, p->n_head, (struct kv_shape){.n_head_kv = p->n_head_kv, .d_k = p->d_k, .d_v = p->d_v},
+                    see_all());
 }
 
 static int bind(struct binder *b, int l, void *layer)
@@ -201,7 +202,7 @@ static void gated_attention(struct step *s, float *x, const struct layer *w)
     op_rms_norm(&s->m->op, k, k, w->k_norm->vector, s->n_rows * p->n_head_kv, p->d_k, p->norm_eps);
     rotate_heads(s, q, p->n_head, p->d_k, 0);
     rotate_heads(s, k, p->n_head_kv, p->d_k, 0);
-    attend(s, w->kv, o, q, k, v, p->d_v, 1.0f / sqrtf((float)p->d_k), NULL);
+    attend(s, w->kv, p->n_head, o, q, k, v, p->d_v, 1.0f / sqrtf((float)p->d_k), NULL);
     op_sigmoid_mul(&s->m->op, o, g, s->n_rows, p->n_head * p->d_v);
     struct act b = step_act(s, o, p->n_head * p->d_v);
     matmul(s, n, &b, w->wo);

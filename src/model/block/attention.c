@@ -11,23 +11,23 @@ static void norm_projection(struct step *s, float *x, int n_cols, const struct w
         op_rms_norm(&s->m->op, x, x, w->vector, s->n_rows * (n_cols / w->mat.n_cols), w->mat.n_cols, s->m->p.norm_eps);
 }
 
-static struct attention attention_of(const struct step *s, struct kv_ref ref, int d_v, float scale)
+static struct attention attention_of(const struct step *s, struct kv_ref ref, int n_head, int d_v, float scale)
 {
     const struct kv_pool *kv = &s->m->kv[ref.kind];
     return (struct attention){.shape = kv->shape,
                               .d_v = d_v,
                               .layer_offset = (size_t)ref.index * kv->layer_bytes,
-                              .n_head = s->m->p.n_head,
+                              .n_head = n_head,
                               .scale = scale,
                               .cap = s->m->p.attn_cap,
                               .row = s->attn_row[ref.kind],
                               .n_rows = s->n_rows};
 }
 
-void attend_beside(struct step *s, struct kv_ref ref, float *out, const float *q, const float *k, const float *v,
-                   int d_v, float scale, const struct weight *sinks, const struct attn_beside *beside)
+void attend_beside(struct step *s, struct kv_ref ref, int n_head, float *out, const float *q, const float *k,
+                   const float *v, int d_v, float scale, const struct weight *sinks, const struct attn_beside *beside)
 {
-    struct attention at = attention_of(s, ref, d_v, scale);
+    struct attention at = attention_of(s, ref, n_head, d_v, scale);
     at.sinks = sinks ? sinks->vector : NULL;
     at.beside = beside;
     if (k)
@@ -35,45 +35,46 @@ void attend_beside(struct step *s, struct kv_ref ref, float *out, const float *q
     op_attend(&s->m->op, &at, out, q);
 }
 
-void attend_chosen(struct step *s, struct kv_ref ref, float *out, const float *q, const float *k, int d_v, float scale,
-                   const int32_t *chosen)
+void attend_chosen(struct step *s, struct kv_ref ref, int n_head, float *out, const float *q, const float *k, int d_v,
+                   float scale, const int32_t *chosen)
 {
-    struct attention at = attention_of(s, ref, d_v, scale);
+    struct attention at = attention_of(s, ref, n_head, d_v, scale);
     at.chosen = chosen;
     at.most = s->m->p.index.top_k;
     op_kv_store(&s->m->op, &at, k, NULL);
     op_attend(&s->m->op, &at, out, q);
 }
 
-void attend(struct step *s, struct kv_ref ref, float *out, const float *q, const float *k, const float *v, int d_v,
-            float scale, const struct weight *sinks)
+void attend(struct step *s, struct kv_ref ref, int n_head, float *out, const float *q, const float *k, const float *v,
+            int d_v, float scale, const struct weight *sinks)
 {
-    attend_beside(s, ref, out, q, k, v, d_v, scale, sinks, NULL);
+    attend_beside(s, ref, n_head, out, q, k, v, d_v, scale, sinks, NULL);
 }
 
 void block_attention(struct step *s, float *x, const struct attention_weights *w)
 {
     const struct params *p = &s->m->p;
-    int n_q = p->n_head * p->d_k, n_k = p->n_head_kv * p->d_k, n_v = p->n_head_kv * p->d_v, n_o = p->n_head * p->d_v;
+    int n_head_kv = s->m->kv[w->kv.kind].shape.n_head_kv;
+    int n_q = w->n_head * p->d_k, n_k = n_head_kv * p->d_k, n_v = n_head_kv * p->d_v, n_o = w->n_head * p->d_v;
     size_t mark = step_mark(s);
     float *n = step_rows(s, p->n_embd), *q = step_rows(s, n_q), *k = step_rows(s, n_k), *v = step_rows(s, n_v);
 
     rms_norm(s, n, x, w->norm);
     struct act a = step_act(s, n, p->n_embd);
-    matmul(s, q, &a, w->wq);
-    matmul(s, k, &a, w->wk);
-    matmul(s, v, &a, w->wv);
+    matmul_rows(s, q, &a, w->wq, 0, n_q);
+    matmul_rows(s, k, &a, w->wk, w->k_first, n_k);
+    matmul_rows(s, v, &a, w->wv, w->v_first, n_v);
     add_bias(s, q, w->bq);
     add_bias(s, k, w->bk);
     add_bias(s, v, w->bv);
     norm_projection(s, q, n_q, w->q_norm);
     norm_projection(s, k, n_k, w->k_norm);
-    rotate_heads(s, q, p->n_head, p->d_k, w->rope);
-    rotate_heads(s, k, p->n_head_kv, p->d_k, w->rope);
+    rotate_heads(s, q, w->n_head, p->d_k, w->rope);
+    rotate_heads(s, k, n_head_kv, p->d_k, w->rope);
 
     float *o = step_rows(s, n_o);
     float scale = p->attn_scale > 0 ? p->attn_scale : 1.0f / sqrtf((float)p->d_k);
-    attend(s, w->kv, o, q, k, v, p->d_v, scale, w->sinks);
+    attend(s, w->kv, w->n_head, o, q, k, v, p->d_v, scale, w->sinks);
 
     struct act b = step_act(s, o, n_o);
     matmul(s, n, &b, w->wo);
@@ -84,15 +85,29 @@ void block_attention(struct step *s, float *x, const struct attention_weights *w
     step_reset(s, mark);
 }
 
-void bind_attention(struct binder *b, int l, struct attention_weights *w, struct kv_window window)
+void bind_attention_heads(struct binder *b, int l, struct attention_weights *w, int n_head, int n_head_kv,
+                          struct kv_window window)
 {
     const struct params *p = &b->m->p;
-    w->kv = bind_kv(b, (struct kv_shape){.n_head_kv = p->n_head_kv, .d_k = p->d_k, .d_v = p->d_v}, window);
+    int n_q = n_head * p->d_k, n_k = n_head_kv * p->d_k, n_v = n_head_kv * p->d_v;
+    w->n_head = n_head;
+    w->kv = bind_kv(b, n_head, (struct kv_shape){.n_head_kv = n_head_kv, .d_k = p->d_k, .d_v = p->d_v}, window);
     w->norm = bind_vector(b, l, "attn_norm.weight", p->n_embd);
-    w->wq = bind_matrix(b, l, "attn_q.weight", p->n_head * p->d_k, p->n_embd);
-    w->wk = bind_matrix(b, l, "attn_k.weight", p->n_head_kv * p->d_k, p->n_embd);
-    w->wv = bind_matrix(b, l, "attn_v.weight", p->n_head_kv * p->d_v, p->n_embd);
-    w->wo = bind_matrix(b, l, "attn_output.weight", p->n_embd, p->n_head * p->d_v);
+    w->wq = w->wk = w->wv = bind_matrix_if(b, l, "attn_qkv.weight", n_q + n_k + n_v, p->n_embd);
+    if (w->wq) {
+        w->k_first = n_q;
+        w->v_first = n_q + n_k;
+    } else {
+        w->wq = bind_matrix(b, l, "attn_q.weight", n_q, p->n_embd);
+        w->wk = bind_matrix(b, l, "attn_k.weight", n_k, p->n_embd);
+        w->wv = bind_matrix(b, l, "attn_v.weight", n_v, p->n_embd);
+    }
+    w->wo = bind_matrix(b, l, "attn_output.weight", p->n_embd, n_head * p->d_v);
+}
+
+void bind_attention(struct binder *b, int l, struct attention_weights *w, struct kv_window window)
+{
+    bind_attention_heads(b, l, w, b->m->p.n_head, b->m->p.n_head_kv, window);
 }
 
 void bind_qkv_bias(struct binder *b, int l, struct attention_weights *w)

@@ -9,30 +9,36 @@
  *     x += post_norm(Wo attend(rope(norm(Wq n + bq)), rope(norm(Wk n + bk)), Wv n + bv) + bo)        n = rms_norm(x) */
 struct attention_weights {
     struct kv_ref kv;
+    int n_head;                 /* of queries; those of keys and values: of the rows that the layer keeps */
     int rope;                   /* which of the model's */
     const struct weight *sinks; /* [n_head] */
     const struct weight *norm, *wq, *wk, *wv, *wo, *bq, *bk, *bv, *bo, *post_norm;
+    int k_first, v_first;                 /* where their rows begin in a matrix of q, k and v; 0: each has its own */
     const struct weight *q_norm, *k_norm; /* as wide as a head: each by itself; as the projection: all heads together */
 };
 void block_attention(struct step *s, float *x, const struct attention_weights *w);
 
-/* Norm, q, k, v, output, and the rows that the layer keeps; window: those that it sees. */
+/* Norm, q, k, v (or attn_qkv, all three), output, and the rows that the layer keeps; window: those that it sees. of: a layer with heads
+ * of its own number. */
 void bind_attention(struct binder *b, int l, struct attention_weights *w, struct kv_window window);
+void bind_attention_heads(struct binder *b, int l, struct attention_weights *w, int n_head, int n_head_kv,
+                          struct kv_window window);
 void bind_qkv_bias(struct binder *b, int l, struct attention_weights *w);
 /* The biases of q, k, v and output that the file has. */
 void bind_attention_biases_if(struct binder *b, int l, struct attention_weights *w);
 /* n_q, n_k: widths of the two norms. */
 void bind_qk_norm(struct binder *b, int l, struct attention_weights *w, int n_q, int n_k);
 
-/* Attention of q [n_rows][n_head * d_k] into out [n_rows][n_head * d_v]. k [n_rows][n_head_kv * d_k] and v [n_rows][n_head_kv * d_v] are
- * stored first; k NULL: another layer has stored them. d_v: values of a head; scale: of scores; sinks: [n_head], or NULL. */
-void attend(struct step *s, struct kv_ref kv, float *out, const float *q, const float *k, const float *v, int d_v,
-            float scale, const struct weight *sinks);
+/* Attention of n_head heads q [n_rows][n_head * d_k] into out [n_rows][n_head * d_v]. k [n_rows][n_head_kv * d_k] and v
+ * [n_rows][n_head_kv * d_v] are stored first; k NULL: another layer has stored them. d_v: values of a head; scale: of scores; sinks:
+ * [n_head], or NULL. */
+void attend(struct step *s, struct kv_ref kv, int n_head, float *out, const float *q, const float *k, const float *v,
+            int d_v, float scale, const struct weight *sinks);
 /* The same, and each row attends to the rows beside too (op/attention.h); NULL: none. */
-void attend_beside(struct step *s, struct kv_ref kv, float *out, const float *q, const float *k, const float *v,
-                   int d_v, float scale, const struct weight *sinks, const struct attn_beside *beside);
+void attend_beside(struct step *s, struct kv_ref kv, int n_head, float *out, const float *q, const float *k,
+                   const float *v, int d_v, float scale, const struct weight *sinks, const struct attn_beside *beside);
 /* The same over latents, whose values are the head of the keys, only at the chosen positions [n_rows][params.index.top_k]; NULL: at all. */
-void attend_chosen(struct step *s, struct kv_ref kv, float *out, const float *q, const float *k, int d_v, float scale,
-                   const int32_t *chosen);
+void attend_chosen(struct step *s, struct kv_ref kv, int n_head, float *out, const float *q, const float *k, int d_v,
+                   float scale, const int32_t *chosen);
 
 #endif

@@ -21,8 +21,8 @@ static void bind_compressor(struct binder *b, int l, struct compressor_weights *
     snprintf(name, sizeof name, "%s_compressor_norm.weight", stem);
     w->norm = bind_vector(b, l, name, w->d);
     w->state = bind_state(b, compress_state(w->ratio, w->overlap, w->d));
-    w->rows =
-        bind_kv(b, (struct kv_shape){.n_head_kv = 1, .d_k = w->d, .ratio = w->ratio, .index = w->index}, see_all());
+    w->rows = bind_kv(b, b->m->p.n_head,
+                      (struct kv_shape){.n_head_kv = 1, .d_k = w->d, .ratio = w->ratio, .index = w->index}, see_all());
 }
 
 /* The compressed rows of a step: where each is kept, and its block's first position. */

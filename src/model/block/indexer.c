@@ -81,7 +81,7 @@ void bind_index_keys(struct binder *b, int l, struct index_keys_weights *w)
     w->k = bind_matrix(b, l, "indexer.attn_k.weight", p->index.d, p->n_embd);
     w->norm = bind_vector(b, l, "indexer.k_norm.weight", p->index.d);
     w->norm_bias = bind_vector(b, l, "indexer.k_norm.bias", p->index.d);
-    w->rows = bind_kv(b, (struct kv_shape){.n_head_kv = 1, .d_k = p->index.d, .index = 1}, see_all());
+    w->rows = bind_kv(b, p->index.n_head, (struct kv_shape){.n_head_kv = 1, .d_k = p->index.d, .index = 1}, see_all());
 }
 
 void index_keys(struct step *s, struct act *n, const struct index_keys_weights *w, int rope)

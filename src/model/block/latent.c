@@ -73,7 +73,7 @@ void bind_latent(struct binder *b, int l, struct latent_weights *w)
         w->wk_b = bind_keys_of(b, w->wv_b, n_head, m->d_nope);
     }
     w->wo = bind_matrix(b, l, "attn_output.weight", p->n_embd, n_head * m->d_v);
-    w->kv = bind_kv(b, (struct kv_shape){.n_head_kv = 1, .d_k = m->kv_rank + m->d_rope}, see_all());
+    w->kv = bind_kv(b, n_head, (struct kv_shape){.n_head_kv = 1, .d_k = m->kv_rank + m->d_rope}, see_all());
 }
 
 void bind_latent_index(struct binder *b, int l, struct latent_weights *w)
@@ -144,7 +144,7 @@ void block_latent(struct step *s, float *x, const struct latent_weights *w)
     rms_norm(s, n, x, w->norm);
     struct act a = step_act(s, n, p->n_embd);
     float *q = absorb(s, queries(s, &a, w), w), *k = keys(s, &a, w);
-    attend_chosen(s, w->kv, c, q, k, m->kv_rank, m->scale, s->chosen);
+    attend_chosen(s, w->kv, p->n_head, c, q, k, m->kv_rank, m->scale, s->chosen);
 
     struct wmat v = wmat_rows(&w->wv_b->mat, w->v_first, w->wv_b->mat.n_rows - w->v_first);
     op_matmul_heads(&s->m->op, o, (size_t)(p->n_head * m->d_v), (size_t)m->d_v, c, (size_t)(p->n_head * m->kv_rank),

@@ -323,17 +323,17 @@ static void listed(void **state)
     } layers[] = {{plain, 0, 0, 0},   {plain, 100, 1, 0}, {plain, 0, 0, 1},   {index, 0, 2, 0},
                   {several, 0, 3, 0}, {index, 0, 2, 1},   {plain, 100, 1, 1}, {plain, 101, 4, 0}};
     for (size_t i = 0; i < sizeof layers / sizeof *layers; i++) {
-        struct kv_ref at = bind_kv(&b, layers[i].shape, see_last(layers[i].window));
+        struct kv_ref at = bind_kv(&b, 2, layers[i].shape, see_last(layers[i].window));
         assert_int_equal(at.kind, layers[i].kind);
         assert_int_equal(at.index, layers[i].index);
     }
-    assert_int_equal(bind_kv(&b, plain, see_chunk(100)).kind, 5);
+    assert_int_equal(bind_kv(&b, 2, plain, see_chunk(100)).kind, 5);
     for (int i = 6; i < KV_KINDS; i++)
-        bind_kv(&b, plain, see_last(1000 + i));
+        bind_kv(&b, 2, plain, see_last(1000 + i));
     assert_int_equal(b.failed, 0);
-    bind_kv(&b, plain, see_last(100)); /* one of those that there are */
+    bind_kv(&b, 2, plain, see_last(100)); /* one of those that there are */
     assert_int_equal(b.failed, 0);
-    bind_kv(&b, plain, see_last(2000));
+    bind_kv(&b, 2, plain, see_last(2000));
     assert_int_not_equal(b.failed, 0);
     assert_non_null(strstr(err.text, "many.gguf"));
 }
