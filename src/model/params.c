@@ -198,6 +198,15 @@ int params_read(struct params *p, const struct gguf *g, enum rope_pairs pairs, s
     return read_rope(p, g, pairs, err);
 }
 
+int params_read_temper(struct params *p, const struct gguf *g, int length_absent, struct error *err)
+{
+    if (params_real(g, "attention.temperature_scale", 0, 1e3, 0, &p->temper.scale, err))
+        return -1;
+    if (p->temper.scale == 0)
+        return 0;
+    return params_int(g, "attention.temperature_length", 1, 1 << 30, length_absent, &p->temper.n, err);
+}
+
 int params_read_experts(struct params *p, const struct gguf *g, struct error *err)
 {
     if (params_int(g, "expert_count", 1, MAX_EXPERTS, -1, &p->n_expert, err) ||

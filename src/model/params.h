@@ -47,6 +47,11 @@ struct params { /* numbers of values, heads, layers or positions */
     struct out_params { /* groups of heads whose outputs have a matrix of their own, each giving rank values */
         int n_group, rank;
     } out;
+    struct
+        temper_params { /* the temperature of queries at position p: 1 + scale ln(1 + floor((p + first) / n)); scale 0: none */
+        double scale;
+        int n, first;
+    } temper;
     int n_token_routed;     /* leading layers whose experts the token alone decides */
     int n_shared_kv;        /* last layers that attend to what an earlier one of their kind keeps */
     int d_layer_embd;       /* width of a layer's own embeddings; 0: none */
@@ -83,6 +88,10 @@ int params_real(const struct gguf *g, const char *key, double min, double max, d
 
 /* A whole number of "ARCH.key" in [min, max]; absent: fallback, or an error if fallback < 0. */
 int params_int(const struct gguf *g, const char *key, int min, int max, int fallback, int *out, struct error *err);
+
+/* After params_read(): attention.temperature_scale, and where it is not 0 attention.temperature_length, which is length_absent where the
+ * file has none (-1: the key is missing). */
+int params_read_temper(struct params *p, const struct gguf *g, int length_absent, struct error *err);
 
 /* The same of a key that has one number for all layers or an array with one a layer (bools count as 0 and 1): that of layer l,
  * and the largest of n_layer. */

@@ -248,6 +248,19 @@ void op_scale(struct op *op, float *x, float factor, int n_rows, int n)
     op_split(op, n_rows, 1, ALONE, scale_rows, &(struct rows){op, x, NULL, NULL, n, factor});
 }
 
+static void scale_each_row(void *arg, int begin, int end, int thread)
+{
+    (void)thread;
+    const struct rows *a = arg;
+    for (int r = begin; r < end; r++)
+        a->op->k->scale(a->out + (size_t)r * (size_t)a->n, a->w[r], a->n);
+}
+
+void op_scale_rows(struct op *op, float *x, const float *factor, int n_rows, int n)
+{
+    op_split(op, n_rows, 1, n >= 512 ? ALONE : 512, scale_each_row, &(struct rows){op, x, NULL, factor, n, 0});
+}
+
 static void add_gated_rows(void *arg, int begin, int end, int thread)
 {
     (void)thread;

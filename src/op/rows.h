@@ -25,8 +25,9 @@ void op_sigmoid_mul(struct op *op, float *x, const float *gate, int n_rows, int 
 void op_add(struct op *op, float *x, const float *y, int n_rows, int n);        /* x += y */
 void op_add_vector(struct op *op, float *x, const float *b, int n_rows, int n); /* x += b on every row */
 
-void op_softcap(struct op *op, float *x, float cap, int n_rows, int n);  /* x = cap tanh(x / cap) */
-void op_scale(struct op *op, float *x, float factor, int n_rows, int n); /* x *= factor */
+void op_softcap(struct op *op, float *x, float cap, int n_rows, int n);              /* x = cap tanh(x / cap) */
+void op_scale(struct op *op, float *x, float factor, int n_rows, int n);             /* x *= factor */
+void op_scale_rows(struct op *op, float *x, const float *factor, int n_rows, int n); /* row r *= factor[r] */
 
 /* n values of each of n_rows rows: rows of `to` are ld_to floats apart, rows of `from` ld_from. They do not overlap. */
 void op_copy(struct op *op, float *to, size_t ld_to, const float *from, size_t ld_from, int n_rows, int n);

@@ -4,6 +4,7 @@
 #include "model/block/moe.h"
 
 #include "base/error.h"
+#include "base/f64.h"
 #include "op/matmul.h"
 #include "op/moe.h"
 
@@ -71,6 +72,16 @@ static void make_rope(struct step *s)
     }
 }
 
+static void make_temper(struct step *s)
+{
+    const struct temper_params *t = &s->m->p.temper;
+    if (t->scale == 0)
+        return;
+    s->temper = step_rows(s, 1);
+    for (int r = 0; r < s->n_rows && !op_measuring(&s->m->op); r++)
+        s->temper[r] = (float)(1 + t->scale * f64_ln(1 + (double)((s->b->pos[r] + t->first) / t->n)));
+}
+
 static int all_left(const struct step *s)
 {
     return !op_measuring(&s->m->op) && memchr(s->b->dead, 0, (size_t)s->n_rows) == NULL;
@@ -102,6 +113,7 @@ int model_forward(struct model *m, struct batch *b, struct error *err)
     find_runs(&s);
     place_rows(&s);
     make_rope(&s);
+    make_temper(&s);
     moe_step_begin(&s);
     float *x = step_rows(&s, params_row_width(&m->p));
     if (first_rows(&s, x))

@@ -1,5 +1,6 @@
 /* Grouped-query attention with rotary positions, as llama, qwen and olmoe have it: see attention.h.
- * Sources: Ainslie et al., arXiv 2305.13245 (grouped queries); Su et al., arXiv 2104.09864 (rotary positions). */
+ * Sources: Ainslie et al., arXiv 2305.13245 (grouped queries); Su et al., arXiv 2104.09864 (rotary positions); Qiu et al., arXiv
+ * 2505.06708 (output gates). */
 #include "model/block/attention.h"
 
 #include <math.h>
@@ -9,6 +10,29 @@ static void norm_projection(struct step *s, float *x, int n_cols, const struct w
 {
     if (w)
         op_rms_norm(&s->m->op, x, x, w->vector, s->n_rows * (n_cols / w->mat.n_cols), w->mat.n_cols, s->m->p.norm_eps);
+}
+
+/* n_head heads, normed and rotated in the order of the model. */
+static void turn(struct step *s, float *x, int n_head, const struct attention_weights *w, const struct weight *norm)
+{
+    int d = s->m->p.d_k;
+    if (w->order == QK_NORM_ROPE)
+        norm_projection(s, x, n_head * d, norm);
+    rotate_heads(s, x, n_head, d, w->rope);
+    if (w->order == QK_ROPE_NORM)
+        norm_projection(s, x, n_head * d, norm);
+    if (w->order == QK_ROPE_UNIT)
+        op_rms_norm(&s->m->op, x, x, NULL, s->n_rows * n_head, d, s->m->p.norm_eps);
+}
+
+/* o [n_rows][n_head][d_v] times its gates. */
+static void gate_output(struct step *s, float *o, float *gate, int n_head, int d_v, int n_gate)
+{
+    if (n_gate == n_head) {
+        op_sigmoid(&s->m->op, gate, s->n_rows, n_gate);
+        op_scale_rows(&s->m->op, o, gate, s->n_rows * n_head, d_v);
+    } else
+        op_sigmoid_mul(&s->m->op, o, gate, s->n_rows, n_gate);
 }
 
 static struct attention attention_of(const struct step *s, struct kv_ref ref, int n_head, int d_v, float scale)
@@ -67,14 +91,20 @@ void block_attention(struct step *s, float *x, const struct attention_weights *w
     add_bias(s, q, w->bq);
     add_bias(s, k, w->bk);
     add_bias(s, v, w->bv);
-    norm_projection(s, q, n_q, w->q_norm);
-    norm_projection(s, k, n_k, w->k_norm);
-    rotate_heads(s, q, w->n_head, p->d_k, w->rope);
-    rotate_heads(s, k, n_head_kv, p->d_k, w->rope);
+    turn(s, q, w->n_head, w, w->q_norm);
+    turn(s, k, n_head_kv, w, w->k_norm);
+    if (w->tempered)
+        temper(s, q, n_q);
 
-    float *o = step_rows(s, n_o);
+    float *o = step_rows(s, n_o), *gate = NULL;
+    if (w->gate) {
+        gate = step_rows(s, w->gate->mat.n_rows);
+        matmul(s, gate, &a, w->gate);
+    }
     float scale = p->attn_scale > 0 ? p->attn_scale : 1.0f / sqrtf((float)p->d_k);
     attend(s, w->kv, w->n_head, o, q, k, v, p->d_v, scale, w->sinks);
+    if (gate)
+        gate_output(s, o, gate, w->n_head, p->d_v, w->gate->mat.n_rows);
 
     struct act b = step_act(s, o, n_o);
     matmul(s, n, &b, w->wo);
@@ -125,6 +155,11 @@ void bind_attention_biases_if(struct binder *b, int l, struct attention_weights 
     w->bk = bind_vector_if(b, l, "attn_k.bias", p->n_head_kv * p->d_k);
     w->bv = bind_vector_if(b, l, "attn_v.bias", p->n_head_kv * p->d_v);
     w->bo = bind_vector_if(b, l, "attn_output.bias", p->n_embd);
+}
+
+void bind_output_gate(struct binder *b, int l, struct attention_weights *w, int n)
+{
+    w->gate = bind_matrix(b, l, "attn_gate.weight", n, b->m->p.n_embd);
 }
 
 void bind_qk_norm(struct binder *b, int l, struct attention_weights *w, int n_q, int n_k)

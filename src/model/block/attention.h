@@ -5,15 +5,21 @@
 #include "model/step.h"
 #include "op/attention.h"
 
+/* When heads are normed: by q_norm and k_norm before they are rotated, or behind that; or behind it without weights, each by itself. */
+enum qk_order { QK_NORM_ROPE, QK_ROPE_NORM, QK_ROPE_UNIT };
+
 /* Weights that a model lacks are NULL.
- *     x += post_norm(Wo attend(rope(norm(Wq n + bq)), rope(norm(Wk n + bk)), Wv n + bv) + bo)        n = rms_norm(x) */
+ *     x += post_norm(Wo (sigmoid(Wg n) * attend(rope(norm(Wq n + bq)), rope(norm(Wk n + bk)), Wv n + bv)) + bo)        n = rms_norm(x) */
 struct attention_weights {
     struct kv_ref kv;
-    int n_head;                 /* of queries; those of keys and values: of the rows that the layer keeps */
-    int rope;                   /* which of the model's */
+    int n_head;   /* of queries; those of keys and values: of the rows that the layer keeps */
+    int rope;     /* which of the model's */
+    int tempered; /* 1: queries are multiplied by the temperature of their position */
+    enum qk_order order;
     const struct weight *sinks; /* [n_head] */
     const struct weight *norm, *wq, *wk, *wv, *wo, *bq, *bk, *bv, *bo, *post_norm;
     int k_first, v_first;                 /* where their rows begin in a matrix of q, k and v; 0: each has its own */
+    const struct weight *gate;            /* of the output: a row for each head, or for each of its values */
     const struct weight *q_norm, *k_norm; /* as wide as a head: each by itself; as the projection: all heads together */
 };
 void block_attention(struct step *s, float *x, const struct attention_weights *w);
@@ -26,6 +32,8 @@ void bind_attention_heads(struct binder *b, int l, struct attention_weights *w, 
 void bind_qkv_bias(struct binder *b, int l, struct attention_weights *w);
 /* The biases of q, k, v and output that the file has. */
 void bind_attention_biases_if(struct binder *b, int l, struct attention_weights *w);
+/* n: gates of a row, one for each head or one for each value. */
+void bind_output_gate(struct binder *b, int l, struct attention_weights *w, int n);
 /* n_q, n_k: widths of the two norms. */
 void bind_qk_norm(struct binder *b, int l, struct attention_weights *w, int n_q, int n_k);
 

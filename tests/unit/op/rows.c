@@ -97,6 +97,12 @@ static void check_sums(int n)
     op_scale(&world.op, a, 1.5f, N_ROWS, n);
     for (size_t i = 0; i < all; i++)
         assert_true(f32_bits(a[i]) == f32_bits(x[i] * 1.5f));
+    memcpy(a, x, all * sizeof *a);
+    op_scale_rows(&world.op, a, gate, N_ROWS, n);
+    for (size_t i = 0; i < all; i++)
+        assert_true(f32_bits(a[i]) == f32_bits(x[i] * gate[i / (size_t)n]));
+    memcpy(a, x, all * sizeof *a);
+    op_scale(&world.op, a, 1.5f, N_ROWS, n);
     op_clamp(&world.op, a, -0.5f, 1.25f, N_ROWS, n);
     for (size_t i = 0; i < all; i++) {
         float t = x[i] * 1.5f;
