@@ -39,7 +39,7 @@ struct experts {
     size_t up_offset;                             /* of up's rows in its part: 0, or behind gate's */
     const struct weight *latent_down, *latent_up; /* into the space that they see and back, or NULL */
     const struct weight *post_norm;               /* of their sum, or NULL */
-    float limit;                                  /* of hidden values, as op/moe.h has it; 0: none */
+    float gate_limit, up_limit;                   /* of hidden values, as op/moe.h has them; 0: none */
     const struct weight *gate_bias, *up_bias, *down_bias;    /* [n_expert][n], or NULL */
     const struct weight *gate_scale, *up_scale, *down_scale; /* [n_expert], or NULL */
 };

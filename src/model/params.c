@@ -4,6 +4,7 @@
 #include "base/error.h"
 #include "format/gguf.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -18,6 +19,12 @@ static const char *arch_key(const struct gguf *g, const char *key, char out[KEY]
     return out;
 }
 
+static int missing(const struct gguf *g, const char *name, struct error *err)
+{
+    return error_set(err, ERR_FORMAT, "%s: the key %s is missing; the file is incomplete or of another architecture",
+                     g->file->path, name);
+}
+
 int params_int(const struct gguf *g, const char *key, int min, int max, int fallback, int *out, struct error *err)
 {
     char name[KEY];
@@ -26,9 +33,7 @@ int params_int(const struct gguf *g, const char *key, int min, int max, int fall
     if (found < 0)
         return -1;
     if (found == 0 && fallback < 0)
-        return error_set(err, ERR_FORMAT,
-                         "%s: the key %s is missing; the file is incomplete or of another architecture", g->file->path,
-                         name);
+        return missing(g, name, err);
     *out = found ? (int)v : fallback;
     return 0;
 }
@@ -92,7 +97,10 @@ int params_real(const struct gguf *g, const char *key, double min, double max, d
 {
     char name[KEY];
     *out = fallback;
-    return gguf_f64(g, arch_key(g, key, name), min, max, out, err) < 0 ? -1 : 0;
+    int found = gguf_f64(g, arch_key(g, key, name), min, max, out, err);
+    if (found == 0 && isnan(fallback))
+        return missing(g, name, err);
+    return found < 0 ? -1 : 0;
 }
 
 int params_real_of(const struct gguf *g, const char *key, int l, double min, double max, double fallback, double *out,
@@ -196,6 +204,16 @@ int params_read(struct params *p, const struct gguf *g, enum rope_pairs pairs, s
         return error_set(err, ERR_FORMAT, "%s: %d heads of %d values are more than stoker takes (%d)", g->file->path,
                          p->n_head, p->d_k, MAX_WIDTH);
     return read_rope(p, g, pairs, err);
+}
+
+int params_read_window_rope(struct params *p, const struct gguf *g, struct error *err)
+{
+    struct rope_params *r = &p->rope[1];
+    *r = (struct rope_params){.n_rot = p->rope[0].n_rot, .pairs = p->rope[0].pairs};
+    return params_int(g, "attention.sliding_window", 1, 1 << 28, -1, &p->window, err) ||
+                   params_real(g, "rope.freq_base_swa", 1.5, 1e12, NAN, &r->base, err)
+               ? -1
+               : 0;
 }
 
 int params_read_temper(struct params *p, const struct gguf *g, int length_absent, struct error *err)

@@ -22,11 +22,12 @@ struct params { /* numbers of values, heads, layers or positions */
     int n_ff_expert, n_ff_shared; /* n_ff_shared 0: no shared expert */
     int n_latent_expert;          /* width of the latent that experts see; 0: they see rows of n_embd */
     float norm_eps;
-    float embd_scale, attn_scale; /* of embeddings and of scores; 0: 1, and 1 / sqrt(d_k) */
-    float attn_cap, logit_cap;    /* x becomes cap tanh(x / cap); 0: none */
-    int window, window_period;    /* positions that windowed layers see; every window_period-th layer sees all */
-    int d_window;                 /* of a head in windowed layers, where it is not d_k */
-    struct delta_params {         /* gated delta net: heads of d keys and d values, a convolution before them */
+    float embd_scale, attn_scale;      /* of embeddings and of scores; 0: 1, and 1 / sqrt(d_k) */
+    float residual_scale, logit_scale; /* of what blocks add to a row, and of logits; 0: 1 */
+    float attn_cap, logit_cap;         /* x becomes cap tanh(x / cap); 0: none */
+    int window, window_period;         /* positions that windowed layers see; every window_period-th layer sees all */
+    int d_window;                      /* of a head in windowed layers, where it is not d_k */
+    struct delta_params {              /* gated delta net: heads of d keys and d values, a convolution before them */
         int n_head_k, n_head_v, d, conv, interval; /* every interval-th layer attends instead */
     } delta;
     struct ssm_params { /* Mamba-2: heads of d values, groups of B and C, a convolution before them */
@@ -56,6 +57,7 @@ struct params { /* numbers of values, heads, layers or positions */
     int n_shared_kv;        /* last layers that attend to what an earlier one of their kind keeps */
     int d_layer_embd;       /* width of a layer's own embeddings; 0: none */
     int n_layer_dense_lead; /* leading layers without experts */
+    int moe_step;           /* of the others only every moe_step-th layer has some; 0: all */
     int router_sigmoid, router_normalise, n_group, n_group_used;
     float router_scale;
     struct rope_params rope[ROPES]; /* n_rot 0: there is none; layers take the first unless they say otherwise */
@@ -81,7 +83,8 @@ int params_read(struct params *p, const struct gguf *g, enum rope_pairs pairs, s
 /* The expert keys; -1 also when they are absent. */
 int params_read_experts(struct params *p, const struct gguf *g, struct error *err);
 
-/* One key, "ARCH.key", whose value must be in [min, max]. bool: absent leaves *out as it is; real: absent sets *out to fallback. */
+/* One key, "ARCH.key", whose value must be in [min, max]. bool: absent leaves *out as it is; real: absent sets *out to
+ * fallback, or is an error where that is NaN. */
 int params_bool(const struct gguf *g, const char *key, int *out, struct error *err);
 int params_real(const struct gguf *g, const char *key, double min, double max, double fallback, double *out,
                 struct error *err);
@@ -92,6 +95,10 @@ int params_int(const struct gguf *g, const char *key, int min, int max, int fall
 /* After params_read(): attention.temperature_scale, and where it is not 0 attention.temperature_length, which is length_absent where the
  * file has none (-1: the key is missing). */
 int params_read_temper(struct params *p, const struct gguf *g, int length_absent, struct error *err);
+
+/* After params_read(): attention.sliding_window, which the file must have, and params.rope[1], that of layers with a window: as the first,
+ * but without scaling and with the base rope.freq_base_swa. */
+int params_read_window_rope(struct params *p, const struct gguf *g, struct error *err);
 
 /* The same of a key that has one number for all layers or an array with one a layer (bools count as 0 and 1): that of layer l,
  * and the largest of n_layer. */

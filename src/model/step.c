@@ -43,6 +43,14 @@ void scale_by(struct step *s, float *x, const struct weight *factor, int n_cols)
 
 void add(struct step *s, float *x, const float *y, int n_cols) { op_add(&s->m->op, x, y, s->n_rows, n_cols); }
 
+void add_output(struct step *s, float *x, float *y)
+{
+    const struct params *p = &s->m->p;
+    if (p->residual_scale > 0)
+        op_scale(&s->m->op, y, p->residual_scale, s->n_rows, p->n_embd);
+    add(s, x, y, p->n_embd);
+}
+
 void rotate_heads(struct step *s, float *x, int n_head, int head_dim, int rope)
 {
     const struct rope_params *r = &s->m->p.rope[rope];

@@ -50,6 +50,8 @@ void matmul_rows(struct step *s, float *out, struct act *a, const struct weight 
 void add_bias(struct step *s, float *x, const struct weight *b);
 void scale_by(struct step *s, float *x, const struct weight *factor, int n_cols);
 void add(struct step *s, float *x, const float *y, int n_cols); /* x += y */
+/* A block's output y [n_rows][n_embd] is added to the rows x, times params.residual_scale; y is overwritten. */
+void add_output(struct step *s, float *x, float *y);
 
 /* The embeddings of the step's tokens into rows of x, ld floats apart, from a table in memory or on disk. -1 with ERR_IO in s->err. */
 int embed(struct step *s, float *x, size_t ld, struct weight *table);

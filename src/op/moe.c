@@ -139,9 +139,9 @@ static void activate(const struct op *op, const struct moe_expert *e, ffn_act_fn
         op->k->add(gate, e->gate_bias, n_ff);
     if (e->up_bias)
         op->k->add(up, e->up_bias, n_ff);
-    if (e->limit > 0) {
-        op->k->clamp(gate, -INFINITY, e->limit, n_ff);
-        op->k->clamp(up, -e->limit, e->limit, n_ff);
+    if (e->up_limit > 0) {
+        op->k->clamp(gate, -INFINITY, e->gate_limit, n_ff);
+        op->k->clamp(up, -e->up_limit, e->up_limit, n_ff);
     }
     act(h, gate, up, n_ff);
 }

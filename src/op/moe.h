@@ -22,7 +22,7 @@ struct moe_expert {
     const int32_t *row;                           /* [n] rows of x that use it, ascending */
     const float *w;                               /* [n] their weights */
     int n;
-    float limit;   /* of gate from above, of up from both sides; 0: none */
+    float gate_limit, up_limit; /* of gate from above, of up from both sides; 0: none */
     int first_use; /* index of its first (expert, row) pair among all pairs of the layer call, experts ascending */
 };
 

@@ -107,8 +107,10 @@ static int shared_is_clamped(const struct params *p)
 
 static void bind_limits(struct binder *b, int l, struct layer *w, struct experts *e)
 {
-    e->limit = limit_of(b, "swiglu_clamp_exp", l, 0);
-    w->shared.ffn.limit = limit_of(b, "swiglu_clamp_shexp", l, shared_is_clamped(&b->m->p) ? e->limit : 0);
+    struct ffn_weights *shared = &w->shared.ffn;
+    e->gate_limit = e->up_limit = limit_of(b, "swiglu_clamp_exp", l, 0);
+    shared->gate_limit = shared->up_limit = limit_of(b, "swiglu_clamp_shexp", l,
+                                                     shared_is_clamped(&b->m->p) ? e->up_limit : 0);
 }
 
 static void bind_attention_of(struct binder *b, int l, struct layer *w)

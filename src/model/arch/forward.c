@@ -102,6 +102,8 @@ static void write_logits(struct step *s, const float *x)
     op_rms_norm(&s->m->op, x_out, x_out, m->output_norm->vector, b->n_logits, m->p.n_embd, m->p.norm_eps);
     struct act a = act_rows(&s->m->op, x_out, b->n_logits, m->p.n_embd, n_embd);
     op_matmul(&s->m->op, b->logits, (size_t)m->p.n_vocab, &a, &m->output->mat);
+    if (m->p.logit_scale > 0)
+        op_scale(&s->m->op, b->logits, m->p.logit_scale, b->n_logits, m->p.n_vocab);
     if (m->p.logit_cap > 0)
         op_softcap(&s->m->op, b->logits, m->p.logit_cap, b->n_logits, m->p.n_vocab);
 }

@@ -111,7 +111,7 @@ void block_attention(struct step *s, float *x, const struct attention_weights *w
     add_bias(s, n, w->bo);
     if (w->post_norm)
         rms_norm(s, n, n, w->post_norm);
-    add(s, x, n, p->n_embd);
+    add_output(s, x, n);
     step_reset(s, mark);
 }
 

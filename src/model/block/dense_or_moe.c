@@ -33,24 +33,59 @@ int params_read_dense_or_moe(struct params *p, const struct gguf *g, enum router
     return 0;
 }
 
-void bind_dense_or_moe(struct binder *b, int l, struct dense_or_moe_weights *w, const char *norm)
+int params_read_shared_width(struct params *p, const struct gguf *g, struct error *err)
+{
+    int n_shared, width;
+    if (params_int(g, "expert_shared_count", 0, 64, 1, &n_shared, err) ||
+        params_int(g, "expert_shared_feed_forward_length", 0, PARAMS_MAX_WIDTH, 0, &width, err))
+        return -1;
+    if (width)
+        p->n_ff_shared = n_shared * width;
+    return 0;
+}
+
+int params_read_softmax_moe(struct params *p, const struct gguf *g, struct error *err)
+{
+    if (params_int(g, "expert_count", 0, 1 << 14, 0, &p->n_expert, err))
+        return -1;
+    p->router_normalise = 1;
+    p->n_layer_dense_lead = p->n_expert ? 0 : p->n_layer;
+    return p->n_expert ? params_read_experts(p, g, err) : 0;
+}
+
+void bind_dense_half(struct binder *b, int l, struct dense_or_moe_weights *w, const char *norm)
+{
+    w->norm = bind_vector(b, l, norm, b->m->p.n_embd);
+    bind_ffn(b, l, &w->ffn, "", b->m->p.n_ff);
+}
+
+struct experts *bind_sparse_half(struct binder *b, int l, struct dense_or_moe_weights *w, const char *norm)
 {
     const struct params *p = &b->m->p;
-    if (l < p->n_layer_dense_lead) {
-        w->norm = bind_vector(b, l, norm, p->n_embd);
-        bind_ffn(b, l, &w->ffn, "", p->n_ff);
-        return;
-    }
-    bind_moe(b, l, &w->moe, norm);
+    struct experts *e = bind_moe(b, l, &w->moe, norm);
     w->select_bias = bind_vector_if(b, l, "exp_probs_b.bias", p->n_expert);
     if (p->n_ff_shared)
         bind_ffn(b, l, &w->shared.ffn, "_shexp", p->n_ff_shared);
+    return e;
+}
+
+static int is_dense(const struct params *p, int l)
+{
+    return l < p->n_layer_dense_lead || (p->moe_step > 1 && (l + 1) % p->moe_step);
+}
+
+struct experts *bind_dense_or_moe(struct binder *b, int l, struct dense_or_moe_weights *w, const char *norm)
+{
+    if (!is_dense(&b->m->p, l))
+        return bind_sparse_half(b, l, w, norm);
+    bind_dense_half(b, l, w, norm);
+    return NULL;
 }
 
 void block_dense_or_moe(struct step *s, int l, float *x, const struct dense_or_moe_weights *w)
 {
     const struct params *p = &s->m->p;
-    if (l < p->n_layer_dense_lead)
+    if (!w->moe.router)
         block_dense(s, x, w->norm, &w->ffn);
     else
         block_sparse(s, l, x, &w->moe,

@@ -1,5 +1,5 @@
-/* The second half of a layer as in DeepSeek's models: dense in the first params.n_layer_dense_lead layers, in the others routed and
- * shared experts. */
+/* The second half of a layer as in DeepSeek's models: dense in the first params.n_layer_dense_lead layers, in the others (or every
+ * params.moe_step-th of them) routed and shared experts. */
 #ifndef MODEL_BLOCK_DENSE_OR_MOE_H
 #define MODEL_BLOCK_DENSE_OR_MOE_H
 
@@ -8,17 +8,25 @@
 struct dense_or_moe_weights {
     const struct weight *norm; /* of a dense layer */
     struct ffn_weights ffn;
-    struct moe_weights moe; /* of one with experts */
+    struct moe_weights moe; /* of one with experts; without a router: a dense one */
     const struct weight *select_bias;
     struct shared_expert shared;
 };
 void block_dense_or_moe(struct step *s, int l, float *x, const struct dense_or_moe_weights *w);
 
-/* Read the keys of experts, leading dense layers, shared experts and the router. gating_absent: the gating where the file has no key. */
-enum router_gating { ROUTER_SOFTMAX = 1, ROUTER_SIGMOID = 2 };
+/* Read the keys of experts, leading dense layers, shared experts and the router. gating_absent: the gating where the file has no key;
+ * ROUTER_BY_KEY: it must have one. */
+enum router_gating { ROUTER_BY_KEY = -1, ROUTER_SOFTMAX = 1, ROUTER_SIGMOID = 2 };
 int params_read_dense_or_moe(struct params *p, const struct gguf *g, enum router_gating gating_absent,
                              struct error *err);
-/* norm: name of the norm's tensor. */
-void bind_dense_or_moe(struct binder *b, int l, struct dense_or_moe_weights *w, const char *norm);
+/* After it: the width of shared experts where a key says it (expert_shared_feed_forward_length), times expert_shared_count if given. */
+int params_read_shared_width(struct params *p, const struct gguf *g, struct error *err);
+/* Of models whose every layer has experts, or none (expert_count): a softmax, normalised over the chosen. */
+int params_read_softmax_moe(struct params *p, const struct gguf *g, struct error *err);
+
+/* norm: name of the norm's tensor. The others leave the choice to the caller. Return the experts, NULL where there are none. */
+struct experts *bind_dense_or_moe(struct binder *b, int l, struct dense_or_moe_weights *w, const char *norm);
+struct experts *bind_sparse_half(struct binder *b, int l, struct dense_or_moe_weights *w, const char *norm);
+void bind_dense_half(struct binder *b, int l, struct dense_or_moe_weights *w, const char *norm);
 
 #endif

@@ -35,9 +35,9 @@ void block_ffn(struct step *s, float *out, struct act *a, const struct ffn_weigh
     }
     matmul(s, up, a, w->up);
     add_bias(s, up, w->up_bias);
-    if (w->limit > 0) {
-        op_clamp(&s->m->op, gate, -INFINITY, w->limit, s->n_rows, w->n_ff);
-        op_clamp(&s->m->op, up, -w->limit, w->limit, s->n_rows, w->n_ff);
+    if (w->up_limit > 0) {
+        op_clamp(&s->m->op, gate, -INFINITY, w->gate_limit, s->n_rows, w->n_ff);
+        op_clamp(&s->m->op, up, -w->up_limit, w->up_limit, s->n_rows, w->n_ff);
     }
     op_activate(&s->m->op, ffn_kernel(s), up, gate, up, s->n_rows, w->n_ff);
     struct act h = step_act(s, up, w->n_ff);
@@ -56,7 +56,7 @@ void block_dense(struct step *s, float *x, const struct weight *norm, const stru
     rms_norm(s, n, x, norm);
     struct act a = step_act(s, n, n_embd);
     block_ffn(s, y, &a, w);
-    add(s, x, y, n_embd);
+    add_output(s, x, y);
     step_reset(s, mark);
 }
 

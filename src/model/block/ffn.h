@@ -7,8 +7,9 @@
 /* act is params.ffn_act, which may have no gate; what else a model lacks is NULL. */
 struct ffn_weights {
     const struct weight *gate, *up, *down, *gate_bias, *up_bias, *down_bias, *post_norm;
-    int n_ff;    /* width of the hidden row */
-    float limit; /* the products of gate are at most this, those of up within it; 0: none */
+    int n_ff; /* width of the hidden row */
+    float gate_limit,
+        up_limit; /* the products of gate are at most gate_limit, those of up within up_limit; 0: no limits */
 };
 /* out [n_rows][n_embd] from a [n_rows][n_embd]. */
 void block_ffn(struct step *s, float *out, struct act *a, const struct ffn_weights *w);

@@ -78,6 +78,6 @@ void block_mamba2(struct step *s, float *x, const struct mamba2_weights *w)
     op_group_norm(op, y, y, table(w->y_norm), s->n_rows, m->n_group, values / m->n_group, p->norm_eps);
     struct act b = step_act(s, y, values);
     matmul(s, n, &b, w->out);
-    add(s, x, n, p->n_embd);
+    add_output(s, x, n);
     step_reset(s, mark);
 }

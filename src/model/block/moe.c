@@ -134,7 +134,8 @@ static const float *bias_row(const struct weight *b, int id)
 /* An expert of a layer: its matrices without data, its biases, no rows. */
 static struct moe_expert shape_of(const struct experts *e)
 {
-    return (struct moe_expert){.gate = e->gate, .up = e->up, .down = e->down, .limit = e->limit};
+    return (struct moe_expert){
+        .gate = e->gate, .up = e->up, .down = e->down, .gate_limit = e->gate_limit, .up_limit = e->up_limit};
 }
 
 static struct moe_expert moe_expert(const struct experts *e, int id, int first, int end, const int32_t *rows,
@@ -444,7 +445,9 @@ void block_sparse(struct step *s, int l, float *x, const struct moe_weights *w, 
     struct act a = step_act(s, n, p->n_embd);
     struct routes r = route_top_k(s, l, &a, w->router, w->router_bias, p->n_expert, p->n_expert_used, rule);
     block_moe(s, l, y, &a, &r, w->experts, shared);
-    add(s, x, y, p->n_embd);
+    if (w->post_norm)
+        rms_norm(s, y, y, w->post_norm);
+    add_output(s, x, y);
     step_reset(s, mark);
 }
 

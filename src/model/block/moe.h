@@ -31,9 +31,9 @@ void moe_step_begin(struct step *s);
 void block_moe(struct step *s, int l, float *y, struct act *a, const struct routes *r, const struct experts *e,
                const struct shared_expert *shared);
 
-/* The second half of a layer with experts: x += experts(rms_norm(x)), with the router on the same norm. */
+/* The second half of a layer with experts: x += post_norm(experts(rms_norm(x)) + shared), with the router on the same norm. */
 struct moe_weights {
-    const struct weight *norm, *router, *router_bias;
+    const struct weight *norm, *router, *router_bias, *post_norm;
     const struct experts *experts;
 };
 void block_sparse(struct step *s, int l, float *x, const struct moe_weights *w, const struct route_rule *rule,
