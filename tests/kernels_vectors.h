@@ -51,6 +51,7 @@ enum vec {
     V_SOFTCAP,
     V_RELU2,
     V_CONV,
+    V_CONV_PLAIN,
     V_EXP,
     V_SOFTPLUS,
     V_CLAMP,
@@ -60,16 +61,16 @@ enum vec {
     V_LAYER_NORM,
     V_COUNT
 };
-static const char *const vec_name[V_COUNT] = {"dot16",      "rms_norm",      "rms_norm without weight",
-                                              "softmax",    "silu_mul",      "sigmoid",
-                                              "add",        "add_scaled",    "scale",
-                                              "rope_half",  "rope_pair",     "f32_to_f16",
-                                              "attn_merge", "attn_finish",   "attn_sink",
-                                              "mul",        "l2_norm",       "swiglu_oai",
-                                              "gelu_mul",   "softcap",       "relu2",
-                                              "conv",       "exp",           "softplus",
-                                              "clamp",      "sqrt_softplus", "softmax_sum",
-                                              "round_fp8",  "layer_norm"};
+static const char *const vec_name[V_COUNT] = {"dot16",       "rms_norm",    "rms_norm without weight",
+                                              "softmax",     "silu_mul",    "sigmoid",
+                                              "add",         "add_scaled",  "scale",
+                                              "rope_half",   "rope_pair",   "f32_to_f16",
+                                              "attn_merge",  "attn_finish", "attn_sink",
+                                              "mul",         "l2_norm",     "swiglu_oai",
+                                              "gelu_mul",    "softcap",     "relu2",
+                                              "conv",        "conv_plain",  "exp",
+                                              "softplus",    "clamp",       "sqrt_softplus",
+                                              "softmax_sum", "round_fp8",   "layer_norm"};
 
 /* Writes its outputs, as floats, to out; returns how many. a and b are scratch copies ending at guard pages. */
 static int vec_run(const struct kernels *k, enum vec v, float *a, float *b, float *out, int n, int alias)
@@ -157,6 +158,13 @@ static int vec_run(const struct kernels *k, enum vec v, float *a, float *b, floa
         int w = n / 3;
         const float *rows[3] = {a + w, a + 2 * w, a};
         k->conv(c, rows, b, n & 2 ? a : NULL, 3, w);
+        memcpy(out, c, (size_t)w * 4);
+        return w;
+    }
+    case V_CONV_PLAIN: {
+        int w = n / 3;
+        const float *rows[3] = {a + w, a + 2 * w, a};
+        k->conv_plain(c, rows, b, 3, w);
         memcpy(out, c, (size_t)w * 4);
         return w;
     }

@@ -203,7 +203,8 @@ struct kernels {
     ffn_act_fn *swiglu_oai; /* g = min(gate, 7): silu with slope 1.702 of g, times (up within 7) + 1; gpt-oss */
     /* y_j = silu(sum over t ascending of c[t * n + j] x[t][j], + bias_j, or bias NULL); x [width] rows of n, the oldest first. */
     void (*conv)(float *y, const float *const *x, const float *c, const float *bias, int width, int n);
-    void (*exp)(float *x, int n);                                      /* in place */
+    void (*conv_plain)(float *y, const float *const *x, const float *c, int width, int n); /* the sum alone */
+    void (*exp)(float *x, int n);                                                          /* in place */
     void (*softplus)(float *y, const float *x, const float *b, int n); /* log(1 + exp(x + b)); y may be x */
     void (*delta)(const struct delta_run *r);
     void (*ssm)(const struct ssm_run *r);

@@ -37,6 +37,7 @@ struct params { /* numbers of values, heads, layers or positions */
         int q_rank, kv_rank, d_nope, d_rope, d_v; /* q_rank 0: queries are not compressed */
         float scale;
     } latent;
+    int n_conv;            /* positions of a short convolution */
     struct hyper_params {  /* hyper-connections: between blocks a row is n streams of n_embd values */
         int n, iterations; /* n 0: one stream, to which blocks add */
         float eps;

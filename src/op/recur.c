@@ -12,7 +12,7 @@ struct conv {
     const struct op *op;
     float *y;
     const float *x, *c, *bias;
-    int width, n_channel, parts;
+    int width, n_channel, parts, plain;
     const struct run *run;
 };
 
@@ -32,7 +32,11 @@ static void conv_part(const struct conv *a, const struct run *r, int c0, int n)
             int row = i + t - past;
             x[t] = row < 0 ? before + (size_t)(row + past) * (size_t)n : a->x + (size_t)(r->first + row) * ld + c0;
         }
-        a->op->k->conv(a->y + (size_t)(r->first + i) * ld + c0, x, weights, a->bias ? a->bias + c0 : NULL, a->width, n);
+        float *y = a->y + (size_t)(r->first + i) * ld + c0;
+        if (a->plain)
+            a->op->k->conv_plain(y, x, weights, a->width, n);
+        else
+            a->op->k->conv(y, x, weights, a->bias ? a->bias + c0 : NULL, a->width, n);
     }
     for (int t = 0; t < past; t++) {
         int row = r->n + t - past;
@@ -52,12 +56,26 @@ static void conv_units(void *arg, int begin, int end, int thread)
     }
 }
 
+static void run_conv(struct op *op, struct conv *a, int n_run)
+{
+    assert(a->width >= 1 && a->width <= CONV_MOST);
+    a->op = op;
+    a->parts = (a->n_channel + CHANNELS - 1) / CHANNELS;
+    op_split(op, n_run * a->parts, 1, 1, conv_units, a);
+}
+
 void op_conv(struct op *op, float *y, const float *x, const float *c, const float *bias, int width, int n_channel,
              const struct run *run, int n_run)
 {
-    assert(width >= 1 && width <= CONV_MOST);
-    int parts = (n_channel + CHANNELS - 1) / CHANNELS;
-    op_split(op, n_run * parts, 1, 1, conv_units, &(struct conv){op, y, x, c, bias, width, n_channel, parts, run});
+    struct conv a = {.y = y, .x = x, .c = c, .bias = bias, .width = width, .n_channel = n_channel, .run = run};
+    run_conv(op, &a, n_run);
+}
+
+void op_conv_plain(struct op *op, float *y, const float *x, const float *c, int width, int n_channel,
+                   const struct run *run, int n_run)
+{
+    struct conv a = {.y = y, .x = x, .c = c, .width = width, .n_channel = n_channel, .plain = 1, .run = run};
+    run_conv(op, &a, n_run);
 }
 
 /* Columns of a panel of a head of d. */

@@ -16,6 +16,9 @@ struct run {
  * takes the last width - 1 inputs. run [n_run], here and below, covers all rows. 1 <= width <= CONV_MOST. */
 void op_conv(struct op *op, float *y, const float *x, const float *c, const float *bias, int width, int n_channel,
              const struct run *run, int n_run);
+/* The same without bias and silu. */
+void op_conv_plain(struct op *op, float *y, const float *x, const float *c, int width, int n_channel,
+                   const struct run *run, int n_run);
 enum { CONV_MOST = 8 };
 
 /* Gated delta rule (kernels.md G), heads of d keys and d values. q, k [n_head_k][d] and v [n_head_v][d] of a row, rows ld floats

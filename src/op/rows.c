@@ -209,6 +209,19 @@ void op_add(struct op *op, float *x, const float *y, int n_rows, int n)
     op_split(op, n_rows, 1, ALONE, add_rows, &(struct rows){op, x, y, NULL, n, 0});
 }
 
+static void mul_rows(void *arg, int begin, int end, int thread)
+{
+    (void)thread;
+    const struct rows *a = arg;
+    size_t at = (size_t)begin * (size_t)a->n;
+    a->op->k->mul(a->out + at, a->x + at, (end - begin) * a->n);
+}
+
+void op_mul(struct op *op, float *x, const float *y, int n_rows, int n)
+{
+    op_split(op, n_rows, 1, ALONE, mul_rows, &(struct rows){op, x, y, NULL, n, 0});
+}
+
 static void add_vector_rows(void *arg, int begin, int end, int thread)
 {
     (void)thread;

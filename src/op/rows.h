@@ -23,6 +23,7 @@ void op_sigmoid(struct op *op, float *x, int n_rows, int n);                    
 void op_sigmoid_mul(struct op *op, float *x, const float *gate, int n_rows, int n);
 
 void op_add(struct op *op, float *x, const float *y, int n_rows, int n);        /* x += y */
+void op_mul(struct op *op, float *x, const float *y, int n_rows, int n);        /* x *= y */
 void op_add_vector(struct op *op, float *x, const float *b, int n_rows, int n); /* x += b on every row */
 
 void op_softcap(struct op *op, float *x, float cap, int n_rows, int n);              /* x = cap tanh(x / cap) */

@@ -172,6 +172,16 @@ static void conv(float *y, const float *const *x, const float *c, const float *b
     }
 }
 
+static void conv_plain(float *y, const float *const *x, const float *c, int width, int n)
+{
+    for (int i = 0; i < n; i += 8) {
+        __m256 sum = _mm256_setzero_ps();
+        for (int t = 0; t < width; t++)
+            sum = _mm256_fmadd_ps(load(c + (size_t)t * (size_t)n, i, n), load(x[t], i, n), sum);
+        store(y, i, n, sum);
+    }
+}
+
 static void attn_sink(float *M, float *L, float *o, float sink, int d_v)
 {
     float n = sink > *M ? sink : *M, co = ref_expf(*M - n);
@@ -188,6 +198,7 @@ void fill_recur_avx2(struct kernels *k)
     k->swiglu_oai = swiglu_oai;
     k->clamp = clamp;
     k->conv = conv;
+    k->conv_plain = conv_plain;
     k->attn_sink = attn_sink;
     k->exp = exp_all;
     k->softplus = softplus;

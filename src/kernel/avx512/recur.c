@@ -188,6 +188,17 @@ static void conv(float *y, const float *const *x, const float *c, const float *b
     }
 }
 
+static void conv_plain(float *y, const float *const *x, const float *c, int width, int n)
+{
+    LANES(n)
+    {
+        __m512 sum = _mm512_setzero_ps();
+        for (int t = 0; t < width; t++)
+            sum = _mm512_fmadd_ps(LOAD(c + (size_t)t * (size_t)n), LOAD(x[t]), sum);
+        STORE(y, sum);
+    }
+}
+
 static void attn_sink(float *M, float *L, float *o, float sink, int d_v)
 {
     float n = sink > *M ? sink : *M, co = ref_expf(*M - n);
@@ -203,6 +214,7 @@ void fill_recur_avx512(struct kernels *k)
     k->swiglu_oai = swiglu_oai;
     k->clamp = clamp;
     k->conv = conv;
+    k->conv_plain = conv_plain;
     k->attn_sink = attn_sink;
     k->exp = exp_all;
     k->softplus = softplus;

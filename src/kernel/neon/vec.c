@@ -249,6 +249,16 @@ static void conv(float *y, const float *const *x, const float *c, const float *b
     }
 }
 
+static void conv_plain(float *y, const float *const *x, const float *c, int width, int n)
+{
+    for (int i = 0; i < n; i += 4) {
+        float32x4_t sum = f32x4(0);
+        for (int t = 0; t < width; t++)
+            sum = vfmaq_f32(sum, load(c + (size_t)t * (size_t)n, i, n), load(x[t], i, n));
+        store(y, i, n, sum);
+    }
+}
+
 void fill_vec_neon(struct kernels *k)
 {
     k->rms_norm = rms_norm;
@@ -273,6 +283,7 @@ void fill_vec_neon(struct kernels *k)
     k->rope_pair = rope_pair;
     k->f32_to_f16 = f32_to_f16;
     k->conv = conv;
+    k->conv_plain = conv_plain;
 }
 
 #endif

@@ -101,6 +101,16 @@ static void conv(float *y, const float *const *x, const float *c, const float *b
     }
 }
 
+static void conv_plain(float *y, const float *const *x, const float *c, int width, int n)
+{
+    for (int j = 0; j < n; j++) {
+        float sum = 0.0f;
+        for (int t = 0; t < width; t++)
+            sum = fmaf(c[t * n + j], x[t][j], sum);
+        y[j] = sum;
+    }
+}
+
 static void exp_all(float *x, int n)
 {
     for (int i = 0; i < n; i++)
@@ -167,6 +177,7 @@ void fill_recur_scalar(struct kernels *k)
     k->clamp = clamp;
     k->sqrt_softplus = sqrt_softplus;
     k->conv = conv;
+    k->conv_plain = conv_plain;
     k->exp = exp_all;
     k->softplus = softplus;
     k->delta = delta_scalar;

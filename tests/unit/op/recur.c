@@ -153,9 +153,13 @@ static void mamba2(void **state)
     }
 }
 
+enum { WITH_BIAS = 1, PLAIN };
+
 /* ---- the convolution ---------------------------------------------------------------------------------------------------------- */
 
-static void conv_run(float *y, const float *x, const float *c, const float *bias, int width, int n_channel, int n)
+/* bias: NULL where how is not WITH_BIAS. */
+static void conv_run(float *y, const float *x, const float *c, const float *bias, int how, int width, int n_channel,
+                     int n)
 {
     size_t channels = (size_t)n_channel, past = (size_t)(width - 1) * channels;
     float *history = calloc(N_SEQ * past + 1, sizeof *history), *in = malloc(N_SEQ * N_ROWS * channels * sizeof *in),
@@ -165,7 +169,10 @@ static void conv_run(float *y, const float *x, const float *c, const float *bias
         m = N_ROWS - first < n ? N_ROWS - first : n;
         two_runs(run, m, history, past, NULL, 0);
         gather(in, x, first, m, channels);
-        op_conv(&world.op, out, in, c, bias, width, n_channel, run, N_SEQ);
+        if (how == PLAIN)
+            op_conv_plain(&world.op, out, in, c, width, n_channel, run, N_SEQ);
+        else
+            op_conv(&world.op, out, in, c, bias, width, n_channel, run, N_SEQ);
         scatter(y, out, first, m, channels);
     }
     free(history);
@@ -173,13 +180,14 @@ static void conv_run(float *y, const float *x, const float *c, const float *bias
     free(out);
 }
 
-static double conv_formula(const float *x, const float *c, const float *bias, int width, int n_channel, int row, int j)
+static double conv_formula(const float *x, const float *c, const float *bias, int how, int width, int n_channel,
+                           int row, int j)
 {
     double sum = bias ? (double)bias[j] : 0;
     for (int t = 0; t < width; t++)
         if (row % N_ROWS + t - width + 1 >= 0)
             sum += (double)c[t * n_channel + j] * (double)x[(row + t - width + 1) * n_channel + j];
-    return sum / (1 + exp(-sum));
+    return how == PLAIN ? sum : sum / (1 + exp(-sum));
 }
 
 static void convolution(void **state)
@@ -190,21 +198,21 @@ static void convolution(void **state)
     float *x = world_floats(6, VALUES), *c = world_floats(7, CONV_MOST * MOST), *bias = world_floats(8, MOST);
     (void)state;
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
-        for (int with = 0; with < 2; with++) {
+        for (int how = 0; how <= PLAIN; how++) {
+            const float *with = how == WITH_BIAS ? bias : NULL;
             int width = cases[i][0], n = cases[i][1];
             for (int tier = 0; tier <= (int)cpu_best_tier(); tier++)
                 for (int threads = 1; threads <= 3; threads++) {
                     int first = tier == 0 && threads == 1;
                     world_open(&world, (enum cpu_tier)tier, threads, 4096, 64);
-                    conv_run(first ? truth : y, x, c, with ? bias : NULL, width, n, first ? N_ROWS : threads);
+                    conv_run(first ? truth : y, x, c, with, how, width, n, first ? N_ROWS : threads);
                     if (!first)
                         assert_bits(y, truth, (size_t)(N_SEQ * N_ROWS * n));
                     world_close(&world);
                 }
             for (int row = 0; row < N_SEQ * N_ROWS; row++)
                 for (int j = 0; j < n; j++)
-                    assert_near((double)truth[row * n + j], conv_formula(x, c, with ? bias : NULL, width, n, row, j),
-                                1e-6);
+                    assert_near((double)truth[row * n + j], conv_formula(x, c, with, how, width, n, row, j), 1e-6);
         }
     free(x);
     free(c);

@@ -80,6 +80,10 @@ static void check_sums(int n)
     for (size_t i = 0; i < all; i++)
         assert_true(f32_bits(a[i]) == f32_bits(x[i] + y[i]));
     memcpy(a, x, all * sizeof *a);
+    op_mul(&world.op, a, y, N_ROWS, n);
+    for (size_t i = 0; i < all; i++)
+        assert_true(f32_bits(a[i]) == f32_bits(x[i] * y[i]));
+    memcpy(a, x, all * sizeof *a);
     op_add_vector(&world.op, a, y, N_ROWS, n);
     for (size_t i = 0; i < all; i++)
         assert_true(f32_bits(a[i]) == f32_bits(x[i] + y[i % (size_t)n]));
