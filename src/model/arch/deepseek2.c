@@ -1,10 +1,10 @@
-/* DeepSeek V2 and V3: attention over a latent instead of keys and values, experts in groups, shared experts.
+/* DeepSeek V2 and V3, Mistral 4: attention over a latent instead of keys and values, experts in groups, shared experts.
  *
  *     h = x + latent_attention(rms_norm(x));   y = h + ffn(m), or experts(m) + shared(m)       m = rms_norm(h)
  *
  * The first layers are dense. Router: softmax, or sigmoid with a bias for the choice, from the experts of the best groups. rope in adjacent
- * pairs.
- * Sources: arXiv 2405.04434, 2412.19437. Goldens: deepseek2-lite, -v3, -unabsorbed, -lite-long. */
+ * pairs. Queries grow with their position where the file says so (attention.temperature_scale): Mistral's do.
+ * Sources: arXiv 2405.04434, 2412.19437. Goldens: deepseek2-lite, -v3, -unabsorbed, -lite-long, mistral4. */
 #include "model/block/dense_or_moe.h"
 #include "model/block/latent.h"
 
@@ -16,7 +16,7 @@ struct layer {
 static int read_params(struct params *p, const struct gguf *g, struct error *err)
 {
     return params_read(p, g, ROPE_ADJACENT, err) || params_read_latent(p, g, err) ||
-                   params_read_dense_or_moe(p, g, ROUTER_SOFTMAX, err)
+                   params_read_temper(p, g, -1, err) || params_read_dense_or_moe(p, g, ROUTER_SOFTMAX, err)
                ? -1
                : 0;
 }
@@ -37,5 +37,8 @@ static void layer(struct step *s, int l, const void *weights, float *x)
     layer_out(s, l, x);
 }
 
-const struct arch arch_deepseek2 = {
-    .name = "deepseek2", .read_params = read_params, .layer_bytes = sizeof(struct layer), .bind = bind, .layer = layer};
+#define ROW(id, text)                                                                                                  \
+    const struct arch id = {                                                                                           \
+        .name = text, .read_params = read_params, .layer_bytes = sizeof(struct layer), .bind = bind, .layer = layer}
+ROW(arch_deepseek2, "deepseek2");
+ROW(arch_mistral4, "mistral4");
