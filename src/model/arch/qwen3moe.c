@@ -1,10 +1,11 @@
-/* Qwen3 MoE: Qwen3's attention, and experts without a shared one.
+/* Qwen3 MoE, and the text model of Qwen3-VL MoE: Qwen3's attention, and experts without a shared one.
  *
  *     h = x + Wo attend(rope(norm(Wq n)), rope(norm(Wk n)), Wv n)        n = rms_norm(x)
  *     y = h + sum over the top-k experts of  w_e down_e(silu(gate_e m) * up_e m)        m = rms_norm(h)
  *
- * w = softmax over all experts, the chosen ones renormalised to sum 1. No biases, no window.
- * Source: Qwen3 Technical Report, arXiv 2505.09388, section 2. Goldens: qwen3moe, mixed-moe, ember. */
+ * w = softmax over all experts, the chosen ones renormalised to sum 1. No biases, no window. Qwen3-VL's positions
+ * have three axes, alike for text; pairs that no axis has (rope.dimension_sections) do not turn (architectures.md 2).
+ * Source: Qwen3 Technical Report, arXiv 2505.09388, section 2. Goldens: qwen3moe, mixed-moe, ember, qwen3vlmoe. */
 #include "model/block/attention.h"
 #include "model/block/moe.h"
 
@@ -16,6 +17,16 @@ struct layer {
 static int read_params(struct params *p, const struct gguf *g, struct error *err)
 {
     return params_read(p, g, ROPE_HALF, err) || params_read_experts(p, g, err) ? -1 : 0;
+}
+
+static int read_vl(struct params *p, const struct gguf *g, struct error *err)
+{
+    if (read_params(p, g, err))
+        return -1;
+    for (int i = 0; i < 3; i++)
+        if (params_int_of(g, "rope.dimension_sections", i, 0, p->rope[0].n_rot / 2, -1, &p->rope[0].section[i], err))
+            return -1;
+    return 0;
 }
 
 static int bind(struct binder *b, int l, void *layer)
@@ -37,5 +48,8 @@ static void layer(struct step *s, int l, const void *weights, float *x)
     layer_out(s, l, x);
 }
 
-const struct arch arch_qwen3moe = {
-    .name = "qwen3moe", .read_params = read_params, .layer_bytes = sizeof(struct layer), .bind = bind, .layer = layer};
+#define ROW(id, text, read)                                                                                            \
+    const struct arch id = {                                                                                           \
+        .name = text, .read_params = read, .layer_bytes = sizeof(struct layer), .bind = bind, .layer = layer}
+ROW(arch_qwen3moe, "qwen3moe", read_params);
+ROW(arch_qwen3vlmoe, "qwen3vlmoe", read_vl);

@@ -45,6 +45,13 @@ static double yarn(const struct rope_params *p, int i, double f)
     return f / p->factor * ramp + f * (1 - ramp);
 }
 
+/* Of eight pairs the last is the third of axis 1, which has two. */
+static double of_axes(const struct rope_params *p, int i, double f)
+{
+    (void)p;
+    return i < 7 ? f : 0;
+}
+
 static void frequencies(void **state)
 {
     (void)state;
@@ -60,6 +67,7 @@ static void frequencies(void **state)
     p.scaling = ROPE_LINEAR;
     p.factor = 4;
     check_frequencies(&p, NULL, divided, 1);
+    check_frequencies(&(struct rope_params){.n_rot = 16, .base = 5e6, .section = {4, 2, 2}}, NULL, of_axes, 1);
 }
 
 static void yarn_frequencies(void **state)
