@@ -17,7 +17,7 @@ static inline const char *const *expected_archs(void)
         "hunyuan-moe", "kimi-linear", "lfm2",      "lfm2moe",    "llama",          "llama4",        "mamba2",
         "minimax-m2",  "mistral3",    "mistral4",  "nemotron_h", "nemotron_h_moe", "olmoe",         "qwen2",
         "qwen2moe",    "qwen3",       "qwen35",    "qwen35moe",  "qwen3moe",       "qwen3next",     "qwen3vlmoe",
-        "smollm3",     NULL};
+        "smollm3",     "step35",      NULL};
     return archs;
 }
 

@@ -1,0 +1,94 @@
+/* Step 3.5: heads and windows that differ by layer, an output gate for each head, clamped feed-forwards.
+ *
+ *     h = x + Wo (attend(rope(norm(Wq n)), rope(norm(Wk n)), Wv n) * sigmoid(Wg n), one gate a head)        n = rms_norm(x)
+ *     y = h + ffn(m), or experts(m) + shared(m)        m = rms_norm(h)
+ *     ffn: down (min(silu(gate m), c) * clamp(up m, -c, c)), c by layer, of experts and of the others; 0: none
+ *
+ * Layers with a window (attention.sliding_window_pattern) rotate rope.dimension_count values with a base of their own; the others half as
+ * many, divided by rope_freqs: no key says so (architectures.md 2). The first layers are dense. Router: sigmoid, a bias for the choice.
+ * silu rises where it is positive: min(silu(g), c) = silu(min(g, t)), silu(t) = c, so that gates are clamped before it like those of
+ * other models.
+ * Source: Step 3.5 Flash model card and its code in transformers. Golden: step35. */
+#include "model/block/attention.h"
+#include "model/block/dense_or_moe.h"
+
+#include "base/error.h"
+#include "base/f64.h"
+#include "format/gguf.h"
+
+enum { FULL, WINDOW }; /* ropes */
+
+struct layer {
+    struct attention_weights attention;
+    struct dense_or_moe_weights ffn;
+};
+
+static int read_params(struct params *p, const struct gguf *g, struct error *err)
+{
+    if (params_read(p, g, ROPE_HALF, err) || params_read_dense_or_moe(p, g, ROUTER_SIGMOID, err) ||
+        params_read_shared_width(p, g, err) || params_read_window_rope(p, g, err))
+        return -1;
+    p->rope[FULL].n_rot /= 2;
+    if (p->rope[FULL].n_rot % 2)
+        return error_set(err, ERR_FORMAT, "%s: rope.dimension_count is %d; half of it must be even", g->file->path,
+                         p->rope[WINDOW].n_rot);
+    return 0;
+}
+
+/* t, for which silu(t) is c: t = c (1 + exp(-t)) closes in by more than half with each step. */
+static float before_silu(double c)
+{
+    double t = c;
+    for (int i = 0; i < 60; i++)
+        t = c * (1 + f64_exp(-t));
+    return (float)t;
+}
+
+static void read_limits(struct binder *b, int l, const char *key, float *gate, float *up)
+{
+    double c = 0;
+    if (params_real_of(b->m->file, key, l, 0, 1e6, 0, &c, b->err))
+        b->failed = -1;
+    *up = (float)c;
+    *gate = c > 0 ? before_silu(c) : 0;
+}
+
+static int bind(struct binder *b, int l, void *layer)
+{
+    struct layer *w = layer;
+    const struct params *p = &b->m->p;
+    const struct gguf *g = b->m->file;
+    int n_head, n_head_kv, windowed;
+    if (params_int_of(g, "attention.head_count", l, 1, p->n_head, -1, &n_head, b->err) ||
+        params_int_of(g, "attention.head_count_kv", l, 1, p->n_head, n_head, &n_head_kv, b->err) ||
+        params_int_of(g, "attention.sliding_window_pattern", l, 0, 1, -1, &windowed, b->err))
+        return -1;
+    if (l == 0)
+        b->m->rope[FULL].factors = bind_vector_if(b, -1, "rope_freqs.weight", p->d_k / 2);
+    bind_attention_heads(b, l, &w->attention, n_head, n_head_kv, see_last(windowed ? p->window : 0));
+    bind_qk_norm(b, l, &w->attention, p->d_k, p->d_k);
+    bind_output_gate(b, l, &w->attention, n_head);
+    w->attention.rope = windowed ? WINDOW : FULL;
+    struct experts *e = bind_dense_or_moe(b, l, &w->ffn, "ffn_norm.weight");
+    if (e)
+        read_limits(b, l, "swiglu_clamp_exp", &e->gate_limit, &e->up_limit);
+    read_limits(b, l, "swiglu_clamp_shexp", &w->ffn.ffn.gate_limit, &w->ffn.ffn.up_limit);
+    w->ffn.shared.ffn.gate_limit = w->ffn.ffn.gate_limit;
+    w->ffn.shared.ffn.up_limit = w->ffn.ffn.up_limit;
+    return b->failed;
+}
+
+static void layer(struct step *s, int l, const void *weights, float *x)
+{
+    const struct layer *w = weights;
+    block_attention(s, x, &w->attention);
+    block_dense_or_moe(s, l, x, &w->ffn);
+    layer_out(s, l, x);
+}
+
+const struct arch arch_step35 = {.name = "step35",
+                                 .read_params = read_params,
+                                 .layers_differ = 1,
+                                 .layer_bytes = sizeof(struct layer),
+                                 .bind = bind,
+                                 .layer = layer};
