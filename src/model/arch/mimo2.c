@@ -1,0 +1,61 @@
+/* MiMo-V2: windows with sinks on most layers, keys wider than values, experts without a shared one.
+ *
+ *     h = x + Wo attend(rope(Wq n), rope(Wk n), Wv n; sinks)        n = rms_norm(x)
+ *     y = h + ffn(m), or experts(m)        m = rms_norm(h)
+ *
+ * Layers with a window (attention.sliding_window_pattern) have key heads of their own number, a rope base of their own, and sinks where
+ * the file has them. A part of each head is rotated. Layers without a router are dense. Router: sigmoid with a bias for the choice, the
+ * chosen renormalised.
+ * Source: MiMo-V2-Flash technical report (github.com/XiaomiMiMo/MiMo-V2-Flash). Golden: mimo2. */
+#include "model/block/attention.h"
+#include "model/block/dense_or_moe.h"
+
+enum { FULL, WINDOW }; /* ropes */
+
+struct layer {
+    struct attention_weights attention;
+    struct dense_or_moe_weights ffn;
+};
+
+static int read_params(struct params *p, const struct gguf *g, struct error *err)
+{
+    if (params_read(p, g, ROPE_HALF, err) || params_read_dense_or_moe(p, g, ROUTER_SIGMOID, err) ||
+        params_read_window_rope(p, g, err))
+        return -1;
+    p->router_normalise = 1;
+    return 0;
+}
+
+static int bind(struct binder *b, int l, void *layer)
+{
+    struct layer *w = layer;
+    const struct params *p = &b->m->p;
+    const struct gguf *g = b->m->file;
+    int n_head_kv, windowed;
+    if (params_int_of(g, "attention.head_count_kv", l, 1, p->n_head, p->n_head, &n_head_kv, b->err) ||
+        params_int_of(g, "attention.sliding_window_pattern", l, 0, 1, -1, &windowed, b->err))
+        return -1;
+    bind_attention_heads(b, l, &w->attention, p->n_head, n_head_kv, see_last(windowed ? p->window : 0));
+    w->attention.rope = windowed ? WINDOW : FULL;
+    w->attention.sinks = bind_vector_if(b, l, "attn_sinks.weight", p->n_head);
+    if (bind_matrix_if(b, l, "ffn_gate_inp.weight", p->n_expert, p->n_embd))
+        bind_sparse_half(b, l, &w->ffn, "ffn_norm.weight");
+    else
+        bind_dense_half(b, l, &w->ffn, "ffn_norm.weight");
+    return b->failed;
+}
+
+static void layer(struct step *s, int l, const void *weights, float *x)
+{
+    const struct layer *w = weights;
+    block_attention(s, x, &w->attention);
+    block_dense_or_moe(s, l, x, &w->ffn);
+    layer_out(s, l, x);
+}
+
+const struct arch arch_mimo2 = {.name = "mimo2",
+                                .read_params = read_params,
+                                .layers_differ = 1,
+                                .layer_bytes = sizeof(struct layer),
+                                .bind = bind,
+                                .layer = layer};
