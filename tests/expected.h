@@ -11,13 +11,14 @@
 /* Architectures, as models name them; the list ends with NULL. */
 static inline const char *const *expected_archs(void)
 {
-    static const char *const archs[] = {
-        "bailingmoe2", "deepseek2",   "deepseek4", "ernie4_5", "ernie4_5-moe", "gemma2",         "gemma3",
-        "gemma4",      "glm-dsa",     "glm4moe",   "gpt-oss",  "granite",      "granitehybrid",  "granitemoe",
-        "hunyuan-moe", "kimi-linear", "lfm2",      "lfm2moe",  "llama",        "llama4",         "mamba2",
-        "mimo2",       "minimax-m2",  "mistral3",  "mistral4", "nemotron_h",   "nemotron_h_moe", "olmoe",
-        "qwen2",       "qwen2moe",    "qwen3",     "qwen35",   "qwen35moe",    "qwen3moe",       "qwen3next",
-        "qwen3vlmoe",  "smollm3",     "step35",    NULL};
+    static const char *const archs[] = {"bailingmoe2", "deepseek2",   "deepseek4",      "ernie4_5",      "ernie4_5-moe",
+                                        "exaone-moe",  "gemma2",      "gemma3",         "gemma4",        "glm-dsa",
+                                        "glm4moe",     "gpt-oss",     "granite",        "granitehybrid", "granitemoe",
+                                        "hunyuan-moe", "kimi-linear", "lfm2",           "lfm2moe",       "llama",
+                                        "llama4",      "mamba2",      "mimo2",          "minimax-m2",    "mistral3",
+                                        "mistral4",    "nemotron_h",  "nemotron_h_moe", "olmoe",         "qwen2",
+                                        "qwen2moe",    "qwen3",       "qwen35",         "qwen35moe",     "qwen3moe",
+                                        "qwen3next",   "qwen3vlmoe",  "smollm3",        "step35",        NULL};
     return archs;
 }
 

@@ -1,0 +1,53 @@
+/* K-EXAONE: windows with rope on three of four layers, full attention without, and experts behind the leading dense layers.
+ *
+ *     h = x + Wo attend(rope(norm(Wq n)), rope(norm(Wk n)), Wv n)        n = rms_norm(x); no rope in full layers
+ *     y = h + ffn(m), or experts(m) + shared(m)        m = rms_norm(h)
+ *
+ * Which layers see everything is in no key (architectures.md 2). Router: sigmoid, a bias for the choice. Layers that predict further
+ * tokens come last in the file and are not run (params_read()).
+ * Source: K-EXAONE technical report (github.com/LG-AI-EXAONE/K-EXAONE). Golden: exaone-moe. */
+#include "model/block/attention.h"
+#include "model/block/dense_or_moe.h"
+
+enum { PERIOD = 4, ROPE = 0, NO_ROPE = 1 };
+
+struct layer {
+    struct attention_weights attention;
+    struct dense_or_moe_weights ffn;
+};
+
+static int read_params(struct params *p, const struct gguf *g, struct error *err)
+{
+    if (params_read(p, g, ROPE_HALF, err) || params_read_dense_or_moe(p, g, ROUTER_SIGMOID, err) ||
+        params_read_shared_width(p, g, err))
+        return -1;
+    return params_int(g, "attention.sliding_window", 1, 1 << 28, -1, &p->window, err);
+}
+
+static int bind(struct binder *b, int l, void *layer)
+{
+    struct layer *w = layer;
+    const struct params *p = &b->m->p;
+    int windowed = (l + 1) % PERIOD != 0;
+    if (l == 0)
+        b->m->rope[ROPE].factors = bind_vector_if(b, -1, "rope_freqs.weight", p->rope[ROPE].n_rot / 2);
+    bind_attention(b, l, &w->attention, see_last(windowed ? p->window : 0));
+    bind_qk_norm(b, l, &w->attention, p->d_k, p->d_k);
+    w->attention.rope = windowed ? ROPE : NO_ROPE;
+    bind_dense_or_moe(b, l, &w->ffn, "ffn_norm.weight");
+    return b->failed;
+}
+
+static void layer(struct step *s, int l, const void *weights, float *x)
+{
+    const struct layer *w = weights;
+    block_attention(s, x, &w->attention);
+    block_dense_or_moe(s, l, x, &w->ffn);
+    layer_out(s, l, x);
+}
+
+const struct arch arch_exaone_moe = {.name = "exaone-moe",
+                                     .read_params = read_params,
+                                     .layer_bytes = sizeof(struct layer),
+                                     .bind = bind,
+                                     .layer = layer};
