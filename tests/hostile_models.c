@@ -6,6 +6,7 @@
  *     build/tests/hostile_models
  *
  *     keys      absurd values of an architecture's keys: the sentence names the key, or the tensor that disagrees
+ *     absent    a key left out without which the others mean nothing: it is named; lists that end after one layer
  *     lists     lists (one value a layer, or too many) where one number is expected
  *     dropped   each tensor left out
  *     reshaped  each tensor with rows and columns exchanged, with a row less, with its values in another dimension
@@ -45,6 +46,7 @@ static int passed, failed;
 struct change {
     const struct gguf_value *value; /* replaces the value of its key, or is added */
     const char *arch;               /* other name, of keys too */
+    const char *without;            /* the key that is left out */
     int drop;                       /* tensor left out, -1 none */
     int shape;                      /* tensor with ne, -1 none */
     uint64_t ne[GGUF_MAX_DIMS];
@@ -118,7 +120,8 @@ static int write_model(const struct gguf *g, const struct change *c, struct erro
     int known = 0;
     for (uint64_t i = 0; i < g->n_value; i++) {
         known |= same_key(&g->value[i], c->value);
-        write_key(&w, g, &g->value[i], c);
+        if (!c->without || strcmp(g->value[i].key.text, c->without) != 0)
+            write_key(&w, g, &g->value[i], c);
     }
     if (c->value && !known)
         gguf_write_value(&w, c->value);
@@ -330,7 +333,7 @@ static const struct absurd absurd[] = {
     {NULL, "expert_count", 100, "blk."},
     {NULL, "expert_count", huge, NULL},
     {NULL, "expert_used_count", 0, NULL},
-    {NULL, "expert_used_count", 13, NULL},
+    {NULL, "expert_used_count", 17, NULL},
     {NULL, "expert_feed_forward_length", 0, NULL},
     {NULL, "expert_feed_forward_length", 1000, "blk."},
     {NULL, "nextn_predict_layers", 9, NULL},
@@ -506,6 +509,116 @@ static const struct absurd absurd[] = {
     {"gemma4-moe", "expert_feed_forward_length", 8, "blk.0.ffn_"},
     {"deepseek2-lite", "attention.kv_lora_rank", 31, "blk.0."},
     {"deepseek2-lite", "attention.head_count", 1, "blk.0."},
+    {"llama4", "interleave_moe_layer_step", 0, NULL},
+    {"llama4", "interleave_moe_layer_step", 1, "blk.0.ffn_"},
+    {"llama4", "interleave_moe_layer_step", 3, "blk.1.ffn_"},
+    {"llama4", "interleave_moe_layer_step", 5, NULL},
+    {"llama4", "attention.sliding_window", 0, NULL}, /* no chunks */
+    {"llama4", "attention.sliding_window", 4096, NULL},
+    {"llama4", "attention.sliding_window", 8192, MAY_RUN},
+    {"llama4", "expert_used_count", 2, NULL},
+    {"mistral3", "attention.temperature_scale", -1, NULL},
+    {"mistral3", "attention.temperature_scale", NAN, NULL},
+    {"mistral3", "attention.temperature_scale", 0, MAY_RUN},
+    {"mistral3", "attention.temperature_length", 0, NULL},
+    {"mistral3", "attention.temperature_length", huge, NULL},
+    {"mistral3", "rope.scaling.yarn_log_multiplier", -1, NULL},
+    {"mistral3", "rope.scaling.yarn_log_multiplier", NAN, NULL},
+    {"mistral3", "rope.scaling.original_context_length", 0, NULL},
+    {"mistral3", "expert_count", 8, ""},
+    {"mistral4", "attention.temperature_scale", -1, NULL},
+    {"mistral4", "attention.temperature_scale", INFINITY, NULL},
+    {"mistral4", "attention.temperature_length", 0, NULL},
+    {"mistral4", "attention.temperature_length", huge, NULL},
+    {"mistral4", "attention.kv_lora_rank", 0, NULL},
+    {"qwen3vlmoe", "rope.dimension_sections", 9, NULL}, /* more than there are pairs */
+    {"qwen3vlmoe", "rope.dimension_sections", 0, MAY_RUN},
+    {"granitehybrid", "embedding_scale", 0, NULL},
+    {"granitehybrid", "embedding_scale", NAN, NULL},
+    {"granitehybrid", "residual_scale", -1, NULL},
+    {"granitehybrid", "residual_scale", INFINITY, NULL},
+    {"granitehybrid", "logit_scale", 0, NULL},
+    {"granitehybrid", "logit_scale", NAN, NULL},
+    {"granitehybrid", "attention.scale", -1, NULL},
+    {"granitehybrid", "ssm.conv_kernel", 0, NULL},
+    {"granitehybrid", "ssm.conv_kernel", 3, "ssm_conv1d.weight"},
+    {"granitehybrid", "ssm.time_step_rank", 0, NULL},
+    {"granitehybrid", "ssm.group_count", 0, NULL},
+    {"granitehybrid", "attention.head_count_kv", 2, "blk.0.attn_q"},
+    {"granitehybrid", "attention.head_count_kv", 3, NULL},
+    {"granitehybrid", "feed_forward_length", 13, "blk.0.ffn_"},
+    {"granitehybrid", "expert_shared_feed_forward_length", 17, "shexp"},
+    {"granitehybrid", "expert_shared_feed_forward_length", 0, MAY_RUN},
+    {"granitehybrid", "rope.scaling.finetuned", 1, NULL}, /* not a truth value */
+    {"lfm2moe", "shortconv.l_cache", 0, NULL},
+    {"lfm2moe", "shortconv.l_cache", 1, NULL},
+    {"lfm2moe", "shortconv.l_cache", 4, "shortconv.conv.weight"},
+    {"lfm2moe", "shortconv.l_cache", 9, NULL},
+    {"lfm2moe", "shortconv.l_cache", huge, NULL},
+    {"lfm2moe", "attention.head_count_kv", 2, "blk.0.attn_q"},
+    {"lfm2moe", "leading_dense_block_count", 0, "blk.0.ffn_"},
+    {"lfm2moe", "leading_dense_block_count", 3, "blk.2.ffn_"},
+    {"lfm2moe", "leading_dense_block_count", 5, NULL},
+    {"lfm2moe", "expert_gating_func", 0, NULL},
+    {"lfm2moe", "expert_gating_func", 3, NULL},
+    {"ernie4_5-moe", "interleave_moe_layer_step", 0, NULL},
+    {"ernie4_5-moe", "interleave_moe_layer_step", 3, NULL},
+    {"ernie4_5-moe", "interleave_moe_layer_step", 2, MAY_RUN},
+    {"ernie4_5-moe", "leading_dense_block_count", 0, "blk.0.ffn_"},
+    {"ernie4_5-moe", "leading_dense_block_count", 2, "blk.1.ffn_"},
+    {"ernie4_5-moe", "expert_shared_feed_forward_length", 33, "shexp"},
+    {"ernie4_5-moe", "expert_shared_feed_forward_length", huge, NULL},
+    {"bailingmoe2", "attention.head_count_kv", 1, "attn_qkv.weight"},
+    {"bailingmoe2", "attention.key_length", 12, "attn_qkv.weight"},
+    {"bailingmoe2", "attention.value_length", 12, "attn_qkv.weight"},
+    {"bailingmoe2", "expert_group_count", 5, NULL},
+    {"bailingmoe2", "expert_group_count", 17, NULL},
+    {"bailingmoe2", "expert_group_used_count", 0, NULL},
+    {"bailingmoe2", "expert_group_used_count", 5, NULL},
+    {"bailingmoe2", "expert_group_used_count", 1, MAY_RUN},
+    {"bailingmoe2", "expert_shared_count", 2, "shexp"},
+    {"bailingmoe2", "expert_shared_count", 65, NULL},
+    {"bailingmoe2", "expert_gating_func", 3, NULL},
+    {"hunyuan-moe", "expert_shared_feed_forward_length", 0, NULL},
+    {"hunyuan-moe", "expert_shared_feed_forward_length", 33, "shexp"},
+    {"step35", "attention.head_count", 4, "blk.1.attn_q"},
+    {"step35", "attention.head_count", 6, "blk.0.attn_q"},
+    {"step35", "attention.head_count_kv", 3, NULL},
+    {"step35", "attention.head_count_kv", 1, "blk.0.attn_k"},
+    {"step35", "attention.sliding_window", 0, NULL},
+    {"step35", "attention.sliding_window_pattern", 2, NULL},
+    {"step35", "attention.sliding_window_pattern", 0, MAY_RUN},
+    {"step35", "rope.freq_base_swa", 0, NULL},
+    {"step35", "rope.freq_base_swa", NAN, NULL},
+    {"step35", "rope.dimension_count", 6, NULL}, /* half of it is odd */
+    {"step35", "swiglu_clamp_exp", -1, NULL},
+    {"step35", "swiglu_clamp_exp", NAN, NULL},
+    {"step35", "swiglu_clamp_exp", 7, MAY_RUN},
+    {"step35", "swiglu_clamp_shexp", -1, NULL},
+    {"step35", "swiglu_clamp_shexp", 100000, MAY_RUN},
+    {"step35", "expert_shared_feed_forward_length", 17, "shexp"},
+    {"mimo2", "attention.head_count_kv", 2, "blk.0.attn_k"},
+    {"mimo2", "attention.head_count_kv", 3, NULL},
+    {"mimo2", "attention.value_length", 9, "blk.0.attn_v"},
+    {"mimo2", "attention.sliding_window", 0, NULL},
+    {"mimo2", "attention.sliding_window_pattern", 2, NULL},
+    {"mimo2", "attention.sliding_window_pattern", 1, MAY_RUN},
+    {"mimo2", "rope.freq_base_swa", -1, NULL},
+    {"mimo2", "expert_count", 9, "blk.1.ffn_gate_inp"},
+    {"exaone-moe", "attention.sliding_window", 0, NULL},
+    {"exaone-moe", "attention.sliding_window", huge, NULL},
+    {"exaone-moe", "leading_dense_block_count", 0, "blk.0.ffn_"},
+    {"exaone-moe", "expert_shared_feed_forward_length", 17, "shexp"},
+    {"exaone-moe", "expert_gating_func", 3, NULL},
+    {"afmoe", "attention.sliding_window", 0, MAY_RUN},
+    {"afmoe", "attention.sliding_window", huge, NULL},
+    {"afmoe", "expert_shared_count", 2, "shexp"},
+    {"afmoe", "leading_dense_block_count", 2, "blk.1.ffn_"},
+    {"dots1", "expert_gating_func", 0, NULL},
+    {"dots1", "expert_gating_func", 3, NULL},
+    {"dots1", "expert_shared_count", 3, "shexp"},
+    {"dots1", "leading_dense_block_count", 0, "blk.0.ffn_"},
+    {"dots1", "expert_weights_scale", -1, NULL},
 };
 
 /* A number that is not a whole one, as f32. */
@@ -538,6 +651,58 @@ static void keys(const struct gguf *g, const char *model)
         c.value = &v;
         try(g, &c, !a->words ? a->key : strcmp(a->words, MAY_RUN) == 0 ? NULL : a->words);
     }
+}
+
+/* ---- keys that are not there -------------------------------------------------------------------------------------------------- */
+
+static const struct {
+    const char *model, *key;
+} needed[] = {
+    {"llama4", "interleave_moe_layer_step"},
+    {"mistral4", "attention.temperature_length"},
+    {"qwen3vlmoe", "rope.dimension_sections"},
+    {"lfm2moe", "shortconv.l_cache"},
+    {"lfm2moe", "expert_gating_func"},
+    {"ernie4_5-moe", "interleave_moe_layer_step"},
+    {"bailingmoe2", "expert_gating_func"},
+    {"hunyuan-moe", "expert_shared_feed_forward_length"},
+    {"step35", "attention.sliding_window"},
+    {"step35", "attention.sliding_window_pattern"},
+    {"step35", "rope.freq_base_swa"},
+    {"mimo2", "attention.sliding_window"},
+    {"mimo2", "attention.sliding_window_pattern"},
+    {"mimo2", "rope.freq_base_swa"},
+    {"exaone-moe", "attention.sliding_window"},
+    {"dots1", "expert_gating_func"},
+};
+
+/* Lists have a number for each layer, those of sections one for each axis. */
+static void absent(const struct gguf *g, const char *model)
+{
+    size_t n = strlen(arch_of(g));
+    for (size_t i = 0; i < sizeof needed / sizeof *needed; i++) {
+        struct change c = NO_CHANGE;
+        char key[200];
+        if (strcmp(needed[i].model, model) != 0)
+            continue;
+        snprintf(key, sizeof key, "%s.%s", arch_of(g), needed[i].key);
+        snprintf(shared->what, sizeof shared->what, "without %s", key);
+        c.without = key;
+        try(g, &c, needed[i].key);
+    }
+    for (uint64_t i = 0; i < g->n_value; i++) {
+        struct change c = NO_CHANGE;
+        struct gguf_value one = g->value[i];
+        if (strncmp(one.key.text, arch_of(g), n) != 0 || one.key.text[n] != '.' || one.kind != GGUF_ARRAY)
+            continue;
+        one.n = 1;
+        if (strstr(one.key.text, "sections") && strcmp(model, "qwen3vlmoe") != 0)
+            continue; /* of the others only text is run, whose positions do not depend on them */
+        c.value = &one;
+        snprintf(shared->what, sizeof shared->what, "%s for one layer", one.key.text);
+        try(g, &c, one.key.text + n + 1);
+    }
+    shared->runs += shared->runs == 0; /* some models need none */
 }
 
 /* ---- lists ------------------------------------------------------------------------------------------------------------------- */
@@ -593,6 +758,8 @@ static int optional(const struct gguf *g, const struct gguf_tensor *t)
     static const char *const names[] = {"exp_probs_b.bias", "output.weight", "layer_output_scale.weight",
                                         "ffn_down_exps.scale"};
     if (strcmp(arch_of(g), "gemma4") == 0 && strstr(t->name, "attn_v.weight")) /* values may be the keys */
+        return 1;
+    if (strcmp(arch_of(g), "mimo2") == 0 && strstr(t->name, "attn_sinks.weight"))
         return 1;
     for (size_t i = 0; i < sizeof names / sizeof *names; i++)
         if (strlen(t->name) >= strlen(names[i]) && strcmp(t->name + strlen(t->name) - strlen(names[i]), names[i]) == 0)
@@ -753,13 +920,28 @@ static void ends_of(const struct gguf *g, const char *key, uint32_t which)
 
 static void ends(const struct gguf *g, const char *model)
 {
-    static const char *const others[] = {"attention.indexer.types", "attention.scale",
-                                         "attn_logit_softcapping",  "attention.sliding_window",
-                                         "final_logit_softcapping", "moe_latent_size",
-                                         "expert_group_count",      "expert_group_used_count",
-                                         "expert_gating_func",      "expert_weights_scale",
-                                         "rope.scaling.factor",     "leading_dense_block_count",
-                                         "swiglu_clamp_exp",        "attention.sliding_window_pattern"};
+    static const char *const others[] = {"attention.indexer.types",
+                                         "attention.scale",
+                                         "attn_logit_softcapping",
+                                         "attention.sliding_window",
+                                         "final_logit_softcapping",
+                                         "moe_latent_size",
+                                         "expert_group_count",
+                                         "expert_group_used_count",
+                                         "expert_gating_func",
+                                         "expert_weights_scale",
+                                         "rope.scaling.factor",
+                                         "leading_dense_block_count",
+                                         "swiglu_clamp_exp",
+                                         "attention.sliding_window_pattern",
+                                         "attention.temperature_scale",
+                                         "attention.temperature_length",
+                                         "rope.freq_base_swa",
+                                         "interleave_moe_layer_step",
+                                         "expert_shared_feed_forward_length",
+                                         "residual_scale",
+                                         "logit_scale",
+                                         "rope.dimension_sections"};
     const char *arch = arch_of(g);
     size_t n = strlen(arch);
     (void)model;
@@ -780,6 +962,15 @@ static void ends(const struct gguf *g, const char *model)
 static int alike(const char *model, const char *arch)
 {
     static const char *const alike[][2] = {{"qwen35moe", "qwen3"},
+                                           {"deepseek2-v3", "mistral4"},
+                                           {"deepseek2-lite", "mistral4"},
+                                           {"glm-dsa-sparse", "mistral4"},
+                                           {"minimax-m2", "mistral3"},
+                                           {"minimax-m2", "granite"},
+                                           {"gemma3", "mistral3"},
+                                           {"gemma3", "smollm3"},
+                                           {"gemma3", "granite"},
+                                           {"gemma3", "ernie4_5"},
                                            {"minimax-m2", "llama"},
                                            {"minimax-m2", "olmoe"},
                                            {"gpt-oss-mxfp4", "glm4moe"},
@@ -948,13 +1139,16 @@ int main(void)
                                          "gemma4",        "gemma4-moe",    "nemotron_h",   "nemotron_h_moe-latent",
                                          "deepseek4",     "glm-dsa-sparse"};
     static const char *const others_too[] = {"gemma2", "mamba2"}; /* without keys and shapes of their own here */
+    static const char *const without_shapes[] = {
+        "llama4",      "mistral3",    "mistral4", "qwen3vlmoe", "granitehybrid", "lfm2moe", "ernie4_5-moe",
+        "bailingmoe2", "hunyuan-moe", "step35",   "mimo2",      "exaone-moe",    "afmoe",   "dots1"};
     static const struct {
         const char *name;
         void (*fn)(const struct gguf *g, const char *model);
         int own; /* 1: its parameters depend on the published model */
-    } tests[] = {{"keys", keys, 1},       {"lists", lists, 0},      {"dropped", dropped, 0}, {"reshaped", reshaped, 0},
-                 {"retyped", retyped, 0}, {"others", others, 1},    {"tables", tables, 0},   {"shapes", shapes, 1},
-                 {"ends", ends, 0},       {"poisoned", poisoned, 0}};
+    } tests[] = {{"keys", keys, 1},         {"absent", absent, 0},   {"lists", lists, 0},      {"dropped", dropped, 0},
+                 {"reshaped", reshaped, 0}, {"retyped", retyped, 0}, {"others", others, 1},    {"tables", tables, 0},
+                 {"shapes", shapes, 1},     {"ends", ends, 0},       {"poisoned", poisoned, 0}};
     shared = mmap(NULL, sizeof *shared, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     int fd = mkstemp(path);
     if (shared == MAP_FAILED || fd < 0) {
@@ -969,6 +1163,10 @@ int main(void)
         for (size_t t = 0; t < sizeof tests / sizeof *tests; t++)
             if (!tests[t].own)
                 test(tests[t].name, others_too[m], tests[t].fn);
+    for (size_t m = 0; m < sizeof without_shapes / sizeof *without_shapes; m++)
+        for (size_t t = 0; t < sizeof tests / sizeof *tests; t++)
+            if (!tests[t].own || tests[t].fn == keys)
+                test(tests[t].name, without_shapes[m], tests[t].fn);
     unlink(path);
     printf("%d passed, %d failed, 0 skipped\n", passed, failed);
     return failed > 0;
