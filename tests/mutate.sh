@@ -145,8 +145,10 @@ s|^    arena_reset(m->op.scratch, 0);|    kept = malloc(8);\
     free(kept);\
 &|'
 
-# keys and values of q8_0: a scale of another group; a piece of a page that is not copied; files of another type; scratch of another type
+# keys and values of q8_0: a scale of another group; shared splits in another order, the round before forgotten; a piece of a page that is not copied; files of another type; scratch of another type
 mutate kv-scale-of-another "unit/op/attention" src/op/attention.c 's|x.scale + g, 1)|x.scale + (g ^ 1), 1)|'
+mutate splits-out-of-order "unit/op/attention" src/op/attention.c 's|kept_split(b, k, i / ATTN_QUERIES)|kept_split(b, k ^ (k + 1 < b->n \&\& k < 2), i / ATTN_QUERIES)|'
+mutate splits-forget-a-round "unit/op/attention" src/op/attention.c 's|if (b->first == 0)|if (b->first >= 0)|'
 mutate kv-scale-not-saved "state build/data/golden/qwen3moe.gguf" src/op/kv.h 's|(plane - 1) \* rows|(plane ^ 1) * rows|'
 mutate kv-type-not-in-key "prefix -t others build/data/golden/qwen3moe.gguf" src/engine/session.c 's|(uint64_t)s->kv, (uint64_t)opt|0, (uint64_t)opt|'
 mutate kv-measured-as-f16 "golden --kv q8_0 build/data/golden/kimi-linear.gguf" src/model/arch/forward.c 's|kv_shape_as(kv->shape, type)|kv_shape_as(kv->shape, KV_F16)|'

@@ -1,6 +1,7 @@
 /* Work split of attention: a unit is one KV head and a few neighbouring rows of one sequence, all their query heads that share
  * it. A unit walks the pages in ascending order and merges each split into the running sums (kernels.md F), so the order of
- * every sum is that of the definition, whatever the units and threads. See attention.h. */
+ * every sum is that of the definition, whatever the units and threads. Where units are too few for the threads (decode with one KV head),
+ * threads share the pages of each: splits are kept, and merged in the same order. See attention.h. */
 #include "op/attention.h"
 
 #include <assert.h>
@@ -128,11 +129,16 @@ struct split_rows {
     const uint8_t *at; /* their row numbers in the page; NULL: 0, 1, 2, ... */
 };
 
-static void take_split(const struct op *op, const struct attention *a, struct unit *u, int t0, int n_q,
-                       const struct split_rows *rows, void *scratch)
+/* Where a split's results go: of query t0 + i its maximum m[i], sum l[i] and values acc [i][d_v]. */
+struct split_out {
+    float *m, *l, *acc;
+};
+
+static void run_split(const struct op *op, const struct attention *a, const struct unit *u, int t0, int n_q,
+                      const struct split_rows *rows, struct split_out out, void *scratch)
 {
     const struct kv_shape *s = rows->shape;
-    size_t d_v = (size_t)a->d_v, ld_q = (size_t)kv_codes(a->shape.d_k);
+    size_t ld_q = (size_t)kv_codes(a->shape.d_k);
     int values = s->d_v ? s->d_v : s->d_k;
     struct xq codes;
     struct attn_split split = {.q = u->q + (size_t)t0 * ld_q,
@@ -148,9 +154,9 @@ static void take_split(const struct op *op, const struct attention *a, struct un
                                .last = u->last + t0,
                                .scale = a->scale,
                                .cap = a->cap,
-                               .m = u->m + t0,
-                               .l = u->l + t0,
-                               .a = u->acc + (size_t)t0 * d_v,
+                               .m = out.m,
+                               .l = out.l,
+                               .a = out.acc,
                                .at = rows->at};
     if (s->type == KV_Q8_0) {
         codes = xq_rows(&u->codes, t0, n_q);
@@ -160,36 +166,48 @@ static void take_split(const struct op *op, const struct attention *a, struct un
         split.ld_scale = kv_page_rows(s);
     }
     op->k->attn_split(&split, scratch);
+}
+
+static void take_split(const struct op *op, const struct attention *a, struct unit *u, int t0, int n_q,
+                       const struct split_rows *rows, void *scratch)
+{
+    size_t d_v = (size_t)a->d_v;
+    run_split(op, a, u, t0, n_q, rows, (struct split_out){u->m + t0, u->l + t0, u->acc + (size_t)t0 * d_v}, scratch);
     for (int t = t0; t < t0 + n_q; t++)
         if (u->first[t] <= u->last[t])
             op->k->attn_merge(&u->M[t], &u->L[t], u->o + (size_t)t * d_v, u->m[t], u->l[t], u->acc + (size_t)t * d_v,
                               a->d_v);
 }
 
+/* What the rows of queries [t0, t0 + n_q), of one sequence, see of a page. */
+static struct split_rows see_page(const struct attention *a, struct unit *u, int t0, int n_q, int kv_head, int page)
+{
+    const struct kv_shape *s = &a->shape;
+    const int n = kv_page_rows(s), start = page * n;
+    for (int t = t0; t < t0 + n_q; t++) {
+        const struct attn_row *row = &a->row[u->row[t]];
+        u->first[t] = row->first > start ? row->first - start : 0;
+        u->last[t] = row->pos - start < n - 1 ? row->pos - start : n - 1;
+    }
+    uint8_t *memory = a->row[u->row[t0]].page[page] + a->layer_offset;
+    return (struct split_rows){.shape = s,
+                               .k = kv_keys(s, memory, kv_head),
+                               .v = s->d_v ? kv_values(s, memory, kv_head) : kv_keys(s, memory, kv_head)};
+}
+
 /* All that the rows of queries [t0, t0 + n_q) see in their pages. */
 static void attend_seen(const struct op *op, const struct attention *a, struct unit *u, int t0, int n_q, int kv_head,
                         void *scratch)
 {
-    const struct kv_shape *s = &a->shape;
-    const struct attn_row *any = &a->row[u->row[t0]];
-    const int n = kv_page_rows(s);
-    int begin = any->first, end = 0;
+    const int n = kv_page_rows(&a->shape);
+    int begin = a->row[u->row[t0]].first, end = 0;
     for (int t = t0; t < t0 + n_q; t++) {
         const struct attn_row *row = &a->row[u->row[t]];
         begin = row->first < begin ? row->first : begin;
         end = row->pos > end ? row->pos : end;
     }
     for (int page = begin / n; page <= end / n; page++) {
-        int start = page * n;
-        for (int t = t0; t < t0 + n_q; t++) {
-            const struct attn_row *row = &a->row[u->row[t]];
-            u->first[t] = row->first > start ? row->first - start : 0;
-            u->last[t] = row->pos - start < n - 1 ? row->pos - start : n - 1;
-        }
-        uint8_t *memory = any->page[page] + a->layer_offset;
-        struct split_rows rows = {.shape = s,
-                                  .k = kv_keys(s, memory, kv_head),
-                                  .v = s->d_v ? kv_values(s, memory, kv_head) : kv_keys(s, memory, kv_head)};
+        struct split_rows rows = see_page(a, u, t0, n_q, kv_head, page);
         take_split(op, a, u, t0, n_q, &rows, scratch);
     }
 }
@@ -322,6 +340,14 @@ static int fill_unit(const struct attend *at, struct unit *u, int kv_head, int h
     return r;
 }
 
+static void finish_query(const struct attend *at, float *o, float *M, float *L, int head)
+{
+    const struct attention *a = at->a;
+    if (a->sinks)
+        at->op->k->attn_sink(M, L, o, a->sinks[head], a->d_v);
+    at->op->k->attn_finish(o, *L, a->d_v);
+}
+
 static void attend_unit(const struct attend *at, int i, struct unit *u, uint8_t *gathered, void *scratch)
 {
     const struct attention *a = at->a;
@@ -336,19 +362,16 @@ static void attend_unit(const struct attend *at, int i, struct unit *u, uint8_t 
             attend_beside(at->op, a, u, gathered, scratch);
         for (int t = 0; t < u->n_q; t++) {
             float *o = u->o + (size_t)t * d_v;
-            if (a->sinks)
-                at->op->k->attn_sink(&u->M[t], &u->L[t], o, a->sinks[u->head[t]], (int)d_v);
-            at->op->k->attn_finish(o, u->L[t], (int)d_v);
+            finish_query(at, o, &u->M[t], &u->L[t], u->head[t]);
             memcpy(at->out + ((size_t)u->row[t] * (size_t)a->n_head + (size_t)u->head[t]) * d_v, o,
                    d_v * sizeof(float));
         }
     }
 }
 
-static void attend_thread(void *arg, int thread, int n_threads)
+/* A thread's unit, without queries. */
+static struct unit *thread_unit(const struct attend *at, int thread)
 {
-    (void)n_threads;
-    struct attend *at = arg;
     uint8_t *base = op_thread_scratch(at->op, thread);
     struct layout p = layout(at->a);
     struct unit *u = (struct unit *)base;
@@ -357,6 +380,16 @@ static void attend_thread(void *arg, int thread, int n_threads)
     u->o = (float *)(base + p.o);
     if (has_codes(at->a))
         u->codes = xq_place(ACT_X32, ATTN_QUERIES, kv_codes(at->a->shape.d_k), base + p.codes);
+    return u;
+}
+
+static void attend_thread(void *arg, int thread, int n_threads)
+{
+    (void)n_threads;
+    struct attend *at = arg;
+    uint8_t *base = op_thread_scratch(at->op, thread);
+    struct layout p = layout(at->a);
+    struct unit *u = thread_unit(at, thread);
     int n = at->a->shape.n_head_kv * at->head_parts * at->row_parts;
     for (int i; (i = atomic_fetch_add(&at->next, 1)) < n;) {
         /* the last rows see most positions: taken first, so that the threads end at about the same time */
@@ -364,6 +397,144 @@ static void attend_thread(void *arg, int thread, int n_threads)
         if (thread == 0)
             op_poll(at->op);
     }
+}
+
+/* ---- by pages --------------------------------------------------------------------------------------------------------------------
+ * In rounds, so that the splits that are kept have bounded memory: all splits of some pages of every unit, then their merge. */
+
+enum { BY_PAGES_UNITS = 32, BY_PAGES_BYTES = 1 << 20, BY_PAGES_MOST = 64 };
+
+struct by_pages {
+    const struct attend *at;
+    int part[BY_PAGES_UNITS + 1], n_part;           /* part i: rows [part[i], part[i + 1]), of one sequence */
+    int begin[BY_PAGES_UNITS], end[BY_PAGES_UNITS]; /* the pages that a part sees */
+    int n_unit;                                     /* of each part, KV head and part of its heads, in this order */
+    int first, n;                                   /* pages of this round, counted from a part's first */
+    float *kept;                                    /* [n][n_unit] splits of split_floats() */
+    float M[BY_PAGES_UNITS * ATTN_QUERIES], L[BY_PAGES_UNITS * ATTN_QUERIES];
+    atomic_int next;
+};
+
+static size_t split_floats(const struct attention *a) { return (size_t)ATTN_QUERIES * (size_t)(a->d_v + 2); }
+
+static struct split_out kept_split(const struct by_pages *b, int page, int unit)
+{
+    float *m = b->kept + (size_t)(page * b->n_unit + unit) * split_floats(b->at->a);
+    return (struct split_out){m, m + ATTN_QUERIES, m + 2 * ATTN_QUERIES};
+}
+
+/* Which rows and heads a unit has. */
+struct place {
+    int part, kv_head, head0, n_head;
+};
+
+static struct place place_of(const struct attend *at, int unit)
+{
+    struct place p = {.head0 = unit % at->head_parts * at->heads};
+    p.n_head = at->group - p.head0 < at->heads ? at->group - p.head0 : at->heads;
+    p.kv_head = unit / at->head_parts % at->a->shape.n_head_kv;
+    p.part = unit / at->head_parts / at->a->shape.n_head_kv;
+    return p;
+}
+
+static void splits_thread(void *arg, int thread, int n_threads)
+{
+    (void)n_threads;
+    struct by_pages *b = arg;
+    const struct attend *at = b->at;
+    struct unit *u = thread_unit(at, thread);
+    uint8_t *scratch = (uint8_t *)u + layout(at->a).kernel;
+    for (int i; (i = atomic_fetch_add(&b->next, 1)) < b->n * b->n_unit;) {
+        struct place p = place_of(at, i % b->n_unit);
+        int page = b->begin[p.part] + b->first + i / b->n_unit;
+        if (page > b->end[p.part])
+            continue;
+        fill_unit(at, u, p.kv_head, p.head0, b->part[p.part], b->part[p.part + 1]);
+        struct split_rows rows = see_page(at->a, u, 0, u->n_q, p.kv_head, page);
+        run_split(at->op, at->a, u, 0, u->n_q, &rows, kept_split(b, i / b->n_unit, i % b->n_unit), scratch);
+        if (thread == 0)
+            op_poll(at->op);
+    }
+}
+
+/* Queries [begin, end), ATTN_QUERIES of each unit; some units have fewer. */
+static void merge_queries(void *arg, int begin, int end, int thread)
+{
+    (void)thread;
+    struct by_pages *b = arg;
+    const struct attend *at = b->at;
+    const struct attention *a = at->a;
+    const size_t d_v = (size_t)a->d_v;
+    for (int i = begin; i < end; i++) {
+        struct place p = place_of(at, i / ATTN_QUERIES);
+        int t = i % ATTN_QUERIES, r = b->part[p.part] + t / p.n_head;
+        int head = p.kv_head * at->group + p.head0 + t % p.n_head, n = kv_page_rows(&a->shape);
+        if (r >= b->part[p.part + 1])
+            continue;
+        float *o = at->out + ((size_t)r * (size_t)a->n_head + (size_t)head) * d_v;
+        if (b->first == 0) {
+            b->M[i] = -INFINITY;
+            b->L[i] = 0.0f;
+            memset(o, 0, d_v * sizeof *o);
+        }
+        for (int k = 0; k < b->n; k++) {
+            int start = (b->begin[p.part] + b->first + k) * n;
+            struct split_out s = kept_split(b, k, i / ATTN_QUERIES);
+            if (a->row[r].pos >= start && a->row[r].first < start + n)
+                at->op->k->attn_merge(&b->M[i], &b->L[i], o, s.m[t], s.l[t], s.acc + (size_t)t * d_v, a->d_v);
+        }
+        if (b->begin[p.part] + b->first <= b->end[p.part] && b->begin[p.part] + b->first + b->n > b->end[p.part])
+            finish_query(at, o, &b->M[i], &b->L[i], head);
+    }
+}
+
+static size_t by_pages_bytes(const struct attend *at)
+{
+    const struct attention *a = at->a;
+    size_t n = (size_t)(a->n_rows < BY_PAGES_UNITS ? a->n_rows : BY_PAGES_UNITS),
+           bytes = n * (size_t)(a->shape.n_head_kv * at->head_parts) * BY_PAGES_MOST * split_floats(a) * sizeof(float);
+    return a->chosen || a->beside ? 0 : bytes < BY_PAGES_BYTES ? bytes : BY_PAGES_BYTES;
+}
+
+/* Which rows go together, and the pages that they see. 0: units are enough for the threads, or there is one page. */
+static int find_parts(struct by_pages *b, int n_threads)
+{
+    const struct attend *at = b->at;
+    const struct attention *a = at->a;
+    const int n = kv_page_rows(&a->shape), of_part = a->shape.n_head_kv * at->head_parts;
+    int most = 0;
+    for (int r = 0, end; r < a->n_rows; r = end) {
+        int i = b->n_part++;
+        if (b->n_part * of_part > BY_PAGES_UNITS)
+            return 0;
+        b->part[i] = r;
+        b->begin[i] = a->row[r].first / n;
+        for (end = r; end < a->n_rows && end < r + at->rows && a->row[end].seq == a->row[r].seq; end++) {
+            b->begin[i] = a->row[end].first / n < b->begin[i] ? a->row[end].first / n : b->begin[i];
+            b->end[i] = a->row[end].pos / n;
+        }
+        b->part[i + 1] = end;
+        most = b->end[i] - b->begin[i] + 1 > most ? b->end[i] - b->begin[i] + 1 : most;
+    }
+    b->n_unit = b->n_part * of_part;
+    return b->n_unit % n_threads && b->n_unit < 4 * n_threads ? most : 0;
+}
+
+/* 0: nothing was computed. */
+static int attend_by_pages(struct op *op, const struct attend *at, float *kept, size_t bytes)
+{
+    struct by_pages b = {.at = at, .kept = kept};
+    int most = bytes ? find_parts(&b, pool_threads(op->pool)) : 0;
+    size_t fit = most ? bytes / sizeof(float) / ((size_t)b.n_unit * split_floats(at->a)) : 0;
+    if (most < 2 || fit < 2)
+        return 0;
+    for (; b.first < most; b.first += b.n) {
+        b.n = most - b.first < (int)fit ? most - b.first : (int)fit;
+        atomic_store(&b.next, 0);
+        op_run(op, splits_thread, &b);
+        op_split(op, b.n_unit * ATTN_QUERIES, 1, 0, merge_queries, &b);
+    }
+    return 1;
 }
 
 void op_attend(struct op *op, const struct attention *a, float *out, const float *q)
@@ -375,6 +546,10 @@ void op_attend(struct op *op, const struct attention *a, float *out, const float
     at.rows = ATTN_QUERIES / at.heads;
     at.head_parts = (at.group + at.heads - 1) / at.heads;
     at.row_parts = (a->n_rows + at.rows - 1) / at.rows;
+    size_t mark = arena_mark(op->scratch), bytes = by_pages_bytes(&at);
+    float *kept = bytes ? op_alloc(op, bytes) : NULL;
     op_need_thread(op, layout(a).end);
-    op_run(op, attend_thread, &at);
+    if (op_measuring(op) || !attend_by_pages(op, &at, kept, bytes))
+        op_run(op, attend_thread, &at);
+    arena_reset(op->scratch, mark);
 }

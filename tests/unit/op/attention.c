@@ -264,6 +264,49 @@ static void windows(void **state)
     check(KV_Q8_0, 4, 2, 32, 32, 300);
 }
 
+/* ---- by pages ------------------------------------------------------------------------------------------------------------------- */
+
+/* Rows [first, first + n) alone, on many threads: what they are among all rows, where each unit walks its pages by itself. */
+static void rows_alone(struct bench *b, const float *all, int first, int n)
+{
+    static const int threads[] = {2, 3, 5, 7};
+    const size_t d_q = (size_t)(b->a.n_head * b->a.shape.d_k), d_o = (size_t)(b->a.n_head * b->a.shape.d_v);
+    struct bench some = *b;
+    some.a.row += first;
+    some.a.n_rows = n;
+    some.q += (size_t)first * d_q;
+    for (size_t i = 0; i < sizeof threads / sizeof *threads; i++) {
+        float *out = attend(&some, cpu_best_tier(), threads[i]);
+        assert_bits(out, all + (size_t)first * d_o, (size_t)n * d_o);
+        free(out);
+    }
+}
+
+static void check_by_pages(enum kv_type type, int n_head, int n_head_kv, int d_k, int d_v, int window)
+{
+    static const int cuts[][2] = {{25, 1}, {23, 2}, {23, 3}, {22, 3}, {0, 1}, {8, 7}, {0, 26}};
+    struct bench b;
+    bench_open(&b, type, n_head, n_head_kv, d_k, d_v, window);
+    float *sinks = world_floats(70, (size_t)n_head);
+    b.a.sinks = window ? sinks : NULL;
+    float *all = attend(&b, TIER_SCALAR, 1);
+    for (size_t i = 0; i < sizeof cuts / sizeof *cuts; i++)
+        rows_alone(&b, all, cuts[i][0], cuts[i][1]);
+    free(all);
+    free(sinks);
+    bench_close(&b);
+}
+
+static void pages_are_shared(void **state)
+{
+    (void)state;
+    check_by_pages(KV_F16, 8, 1, 32, 32, 0);
+    check_by_pages(KV_Q8_0, 12, 1, 64, 48, 0);
+    check_by_pages(KV_F32, 3, 3, 16, 10, 300);
+    check_by_pages(KV_F16, 6, 1, 16, 16, 260);
+    check_by_pages(KV_F16, 8, 1, 16, 512, 0); /* more than is kept at a time */
+}
+
 /* ---- rows beside --------------------------------------------------------------------------------------------------------------- */
 
 enum { B_HEADS = 11, B_D = 24, B_ROWS = 20, B_POS = 1300, B_PAGES = B_POS / KV_PAGE + 1, B_WINDOW = 40, B_MOST = 70 };
@@ -417,8 +460,8 @@ static void rows_beside(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(heads_of_their_own), cmocka_unit_test(heads_that_share),
+    const struct CMUnitTest tests[] = {cmocka_unit_test(heads_of_their_own),    cmocka_unit_test(heads_that_share),
                                        cmocka_unit_test(other_width_of_values), cmocka_unit_test(windows),
-                                       cmocka_unit_test(rows_beside)};
+                                       cmocka_unit_test(pages_are_shared),      cmocka_unit_test(rows_beside)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
