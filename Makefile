@@ -40,6 +40,8 @@ $(BUILD)/obj/kernel/%.o: SANITIZE = $(or $(SAN_KERNEL),$(SAN))
 $(BUILD)/obj/kernel/scalar/%.o: TIER = -O2 -fno-tree-vectorize -fno-tree-slp-vectorize
 ifeq ($(MACHINE),x86_64)
 $(BUILD)/obj/kernel/avx2/%.o:   TIER = -O3 -mavx2 -mfma -mf16c
+$(BUILD)/obj/kernel/avxvnni/tile.o: TIER = -O3 -mavx2 -mfma -mf16c -mavxvnni
+$(BUILD)/obj/kernel/avxvnni/evex.o: TIER = -O3 -mavx2 -mfma -mf16c -mavx512f -mavx512vl -mavx512vnni
 $(BUILD)/obj/kernel/avx512/%.o: TIER = -O3 -mavx512f -mavx512bw -mavx512dq -mavx512vl -mavx512vnni -mavx2 -mfma -mf16c
 endif
 ifeq ($(MACHINE),aarch64)

@@ -96,12 +96,12 @@ struct stoker_options {
     int slots[STOKER_CLASSES]; /* [n_slots] expert slots of each class instead of the plan's (research) */
     int n_slots;               /* as many as the model has classes; 0: the plan's slots */
     const char *kv;            /* type of keys and values: "f16" (default), "f32" or "q8_0" */
-    const char *cpu_tier;      /* highest tier of kernels: "scalar"; "avx2", "avx512"; arm64: "neon", "i8mm" */
-    const char *reader;        /* how experts are read: "uring", "threads", "buffered"; NULL: the best that works */
-    int reader_depth;          /* pieces of reads in flight, at most 4096 */
-    double read_timeout;       /* seconds until a read counts as lost, at most 1e6; 0: 120 */
-    int exact;                 /* 1: multiply decoded weights with f32 activations (slow; a reference) */
-    int lock;                  /* 1: lock the plan's memory, so that it is never swapped out */
+    const char *cpu_tier; /* highest tier of kernels: "scalar"; "avx2", "avxvnni", "avx512"; arm64: "neon", "i8mm" */
+    const char *reader;   /* how experts are read: "uring", "threads", "buffered"; NULL: the best that works */
+    int reader_depth;     /* pieces of reads in flight, at most 4096 */
+    double read_timeout;  /* seconds until a read counts as lost, at most 1e6; 0: 120 */
+    int exact;            /* 1: multiply decoded weights with f32 activations (slow; a reference) */
+    int lock;             /* 1: lock the plan's memory, so that it is never swapped out */
     const char *chat_template; /* path of a file, name of one of the model's templates, or "chatml" */
     const char *tool_format;   /* how tool calls are written; NULL: as the chat template shows */
     /* Called by the opening thread while weights load, with the bytes that are read and those of all. NULL: not called. */
@@ -605,8 +605,8 @@ int stoker_measure(struct stoker_rates *out, const char *path, const struct stok
  * least, "available" or "cgroup". */
 uint64_t stoker_memory_left(const char **from);
 
-/* The tier whose kernels multiply with weights of a block type, such as "q4_K" in any case, on this CPU: "scalar", "avx2", "avx512",
- * "neon" or "i8mm"; static. NULL: nothing multiplies with that type. */
+/* The tier whose kernels multiply with weights of a block type, such as "q4_K" in any case, on this CPU: "scalar", "avx2", "avxvnni",
+ * "avx512", "neon" or "i8mm"; static. NULL: nothing multiplies with that type. */
 const char *stoker_kernel_tier(const char *type);
 
 /* Fills *out with the plan of an engine. */

@@ -169,7 +169,7 @@ if grep -q avx2 /proc/cpuinfo; then
     mutate bit-fifth-avx2 kernels src/kernel/avx2/small.h 's|bits_as(p - 4, 16)|bits_as(p - 4, 17)|'
     mutate bit-attention-codes-avx2 kernels src/kernel/avx2/attn.c 's|broadcast32(code\[i\] + 4 \* c)|broadcast32(code[i] + 4 * (c ^ 1))|'
     mutate bit-attention-scale-avx2 kernels src/kernel/avx2/attn.c 's|w->v_groups + c / 4)|w->v_groups + c / 8)|'
-    mutate bit-tile-avx2 kernels src/kernel/avx2/tile.c 's|put_f32(&P->d\[2 \* g + 1\]|put_f32(\&P->d[2 * g]|'
+    mutate bit-tile-avx2 kernels src/kernel/avx2/tile.h 's|put_f32(&P->d\[2 \* g + 1\]|put_f32(\&P->d[2 * g]|'
     mutate bit-scale-avx2 kernels src/kernel/avx2/dot_k.h 's|(short)(0x0404 \* (j % 4))|(short)(0x0404 * (j % 4 \& 2))|'
     mutate bit-q3_k kernels src/kernel/avx2/step.h 's|_mm_setr_epi32(0, 2, 4, 6)|_mm_setr_epi32(0, 2, 4, 7)|'
     mutate bit-tq1_0 kernels src/kernel/avx2/step.h 's|_mm256_set1_epi8((char)171)|_mm256_set1_epi8((char)170)|'
@@ -179,6 +179,12 @@ if grep -q avx2 /proc/cpuinfo; then
     mutate bit-unpack-avx2 kernels src/kernel/avx2/unpack.c 's|load_f16(p + k.dmin)|load_f16(p + (k.dmin ^ 2))|'
 else
     skip bit-avx2 "this machine has one tier"
+fi
+if grep -Eq 'avx512_vnni|avx_vnni' /proc/cpuinfo; then
+    mutate bit-avxvnni-zero kernels src/kernel/avx2/tile.h 's|SIGNED_ZERO = 128|SIGNED_ZERO = 127|'
+    mutate bit-avxvnni-scale kernels src/kernel/avx2/tile.h 's|_mm256_srai_epi32(factor\[r\], 16)|_mm256_srai_epi32(factor[r], 15)|'
+else
+    skip bit-avxvnni "this machine has no VNNI"
 fi
 if grep -q avx512_vnni /proc/cpuinfo; then
     mutate bit-q6_k-avx512 kernels src/kernel/avx512/dot.c 's|m30 = _mm512_set1_epi8(0x30)|m30 = _mm512_set1_epi8(0x20)|'

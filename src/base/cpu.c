@@ -8,14 +8,24 @@
 #if defined(__aarch64__)
 #include <asm/hwcap.h>
 #include <sys/auxv.h>
+#elif defined(__x86_64__)
+#include <cpuid.h>
 #endif
 
 #if defined(__aarch64__)
 static const char *const names[TIER_COUNT] = {"scalar", "neon", "i8mm"};
 static const char list[] = "scalar, neon and i8mm";
 #else
-static const char *const names[TIER_COUNT] = {"scalar", "avx2", "avx512"};
-static const char list[] = "scalar, avx2 and avx512";
+static const char *const names[TIER_COUNT] = {"scalar", "avx2", "avxvnni", "avx512"};
+static const char list[] = "scalar, avx2, avxvnni and avx512";
+#endif
+
+#if defined(__x86_64__)
+int cpu_has_avxvnni(void)
+{
+    unsigned a = 0, b, c, d;
+    return __get_cpuid_count(7, 1, &a, &b, &c, &d) && (a >> 4 & 1); /* CPUID.(7,1):EAX.AVX-VNNI */
+}
 #endif
 
 enum cpu_tier cpu_best_tier(void)
@@ -34,7 +44,7 @@ enum cpu_tier cpu_best_tier(void)
         __builtin_cpu_supports("avx512vnni"))
         return TIER_AVX512;
     if (avx2)
-        return TIER_AVX2;
+        return cpu_has_avxvnni() ? TIER_AVXVNNI : TIER_AVX2;
 #endif
     return TIER_SCALAR;
 }

@@ -7,13 +7,19 @@
 /* neon: with dot products of bytes, as most CPUs since 2018; i8mm: with products of byte matrices */
 enum cpu_tier { TIER_SCALAR, TIER_NEON, TIER_I8MM, TIER_COUNT };
 #else
-enum cpu_tier { TIER_SCALAR, TIER_AVX2, TIER_AVX512, TIER_COUNT };
+/* avxvnni: AVX2 with 256-bit VNNI, as CPUs with AVX-512 have it too */
+enum cpu_tier { TIER_SCALAR, TIER_AVX2, TIER_AVXVNNI, TIER_AVX512, TIER_COUNT };
 #endif
 
 /* The best tier that this CPU and the operating system support. */
 enum cpu_tier cpu_best_tier(void);
 
-/* "scalar", "avx2", "avx512", "neon", "i8mm"; static. */
+#if defined(__x86_64__)
+/* Has this CPU the VNNI instructions that need no AVX-512? */
+int cpu_has_avxvnni(void);
+#endif
+
+/* "scalar", "avx2", "avxvnni", "avx512", "neon", "i8mm"; static. */
 const char *cpu_tier_name(enum cpu_tier t);
 
 /* enum cpu_tier; -1: no tier of that name. */

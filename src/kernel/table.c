@@ -10,12 +10,23 @@ size_t kernel_tile_scratch(int n_rows) { return TILE_PANEL_BYTES + (size_t)n_row
 
 typedef void fill_fn(struct kernels *k);
 
+#if defined(__x86_64__)
+static void fill_avxvnni(struct kernels *k)
+{
+    if (cpu_has_avxvnni())
+        fill_tile_avxvnni(k);
+    else /* the CPU has AVX-512 */
+        fill_tile_avxvnni_evex(k);
+}
+#endif
+
 static fill_fn *const fills[TIER_COUNT][10] = {
     [TIER_SCALAR] = {fill_dot_scalar, fill_float_scalar, fill_vec_scalar, fill_attn_scalar, fill_recur_scalar,
                      fill_cache_scalar},
 #if defined(__x86_64__)
     [TIER_AVX2] = {fill_quantise_avx2, fill_tile_avx2, fill_dot_avx2, fill_float_avx2, fill_vec_avx2, fill_attn_avx2,
                    fill_recur_avx2},
+    [TIER_AVXVNNI] = {fill_avxvnni},
     [TIER_AVX512] = {fill_quantise_avx512, fill_tile_avx512, fill_dot_avx512, fill_dot_k_avx512,
                      fill_dot_codebook_avx512, fill_float_avx512, fill_vec_avx512, fill_attn_avx512, fill_recur_avx512},
 #elif defined(__aarch64__)

@@ -18,6 +18,8 @@ void fill_float_avx2(struct kernels *k);
 void fill_vec_avx2(struct kernels *k);
 void fill_attn_avx2(struct kernels *k);
 void fill_recur_avx2(struct kernels *k);
+void fill_tile_avxvnni(struct kernels *k);
+void fill_tile_avxvnni_evex(struct kernels *k);
 void fill_quantise_avx512(struct kernels *k);
 void fill_tile_avx512(struct kernels *k);
 void fill_dot_avx512(struct kernels *k);

@@ -14,7 +14,7 @@ done <<'END'
 ^  tokenizer gpt2 .*264 tokens
 ^embedding +1 .* f32$
 ^experts +6 .* f32$
-^f32 +27 .* 100\.0 %  (scalar|avx2|avx512)$
+^f32 +27 .* 100\.0 %  (scalar|avx2|avxvnni|avx512)$
 ^experts: 2 layers, .* in all; a token uses 4 in each: 
 ^  class 1: 2 layers \(0 to 1\), 12 experts of [0-9]+ bytes: down [0-9]+ f32, gate [0-9]+ f32, up [0-9]+ f32$
 ^  in the file they begin at multiples of [0-9]+ bytes$
@@ -102,10 +102,12 @@ for file in "$golden/mixed-moe.gguf" "$golden/nvfp4.gguf" "$golden/mixed.gguf"; 
     is "plan: scalar kernels are told" 0 "^$types: scalar on this CPU$" ""
     run plan "$file" --cpu-tier scalar --json
     is "plan --json: scalar kernels" 0 '"kernels":\{("[a-z0-9_]+":"scalar",?)+\},"sacrificed"' ""
-    for tier in avx2 avx512; do
-        grep -q "$(echo $tier | sed s/512/512_vnni/)" /proc/cpuinfo || continue
+    for tier in avx2 avxvnni avx512; do
+        case $tier in avx2) flag=avx2 ;; avxvnni) flag='avx_vnni|avx512_vnni' ;; avx512) flag=avx512_vnni ;; esac
+        grep -Eq "$flag" /proc/cpuinfo || continue
         run plan "$file" --cpu-tier $tier
         grep -q "scalar" "$dir/out" && fail "plan --cpu-tier $tier" "a type without kernels" || pass
+        [ $tier != avxvnni ] || tier=avx2 # whose dots it has: the lower one of dot and tile is shown
         is "plan --cpu-tier $tier" 0 "^kernels: .*$tier" ""
     done
 done

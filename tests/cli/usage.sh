@@ -67,7 +67,7 @@ run --memory 18446744073709551617 -p x|--memory 18446744073709551617: bytes
 run --kv q3 -p x|--kv q3: f16, f32 and q8_0 are possible
 run -ctk q5_1 -ctv q5_1 -p x|--kv q5_1: f16, f32 and q8_0 are possible
 run -ctk q8_0 -ctv f16 -p x|-ctv f16: --kv is already q8_0, and has one value
-run --cpu-tier mmx -p x|--cpu-tier mmx: scalar, avx2 and avx512
+run --cpu-tier mmx -p x|--cpu-tier mmx: scalar, avx2, avxvnni and avx512
 run --reader floppy -p x|--reader floppy: uring, threads and buffered
 run --slots x -p x|--slots x: N
 run --slots 1 -p x|--slots 1 for class 1: at least

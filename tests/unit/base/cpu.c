@@ -27,6 +27,7 @@ static void names_go_both_ways(void **state)
     assert_string_equal(cpu_tier_name(TIER_I8MM), "i8mm");
 #else
     assert_string_equal(cpu_tier_name(TIER_AVX2), "avx2");
+    assert_string_equal(cpu_tier_name(TIER_AVXVNNI), "avxvnni");
     assert_string_equal(cpu_tier_name(TIER_AVX512), "avx512");
 #endif
     for (int t = 0; t < TIER_COUNT; t++)
@@ -76,8 +77,13 @@ static void best_tier_is_what_the_flags_allow(void **state)
     enum cpu_tier want = flags_hold(word, 2) ? TIER_I8MM : flags_hold(word, 1) ? TIER_NEON : TIER_SCALAR;
 #else
     static const char *const word[] = {"avx2",     "fma",      "f16c",     "avx512f",
-                                       "avx512bw", "avx512dq", "avx512vl", "avx512_vnni"};
-    enum cpu_tier want = flags_hold(word, 8) ? TIER_AVX512 : flags_hold(word, 3) ? TIER_AVX2 : TIER_SCALAR;
+                                       "avx512bw", "avx512dq", "avx512vl", "avx512_vnni"},
+                             *const vnni = "avx_vnni";
+    enum cpu_tier want = flags_hold(word, 8)                           ? TIER_AVX512
+                         : flags_hold(word, 3) && flags_hold(&vnni, 1) ? TIER_AVXVNNI
+                         : flags_hold(word, 3)                         ? TIER_AVX2
+                                                                       : TIER_SCALAR;
+    assert_int_equal(cpu_has_avxvnni(), flags_hold(&vnni, 1));
 #endif
     assert_int_equal(cpu_best_tier(), want);
 }
