@@ -270,6 +270,36 @@ mutate decode-by-hand "unit/format/types" src/format/decode_small.c 's|(float)(n
 
 mutate short-read-is-whole "unit/store/reader" src/store/reader_pieces.c 's|^\( *\)else if (p->offset + (uint32_t)p->result >= p->need)|\1else if (p->result >= 0)|'
 
+# ---- what architectures are made of ---------------------------------------------------------------------------------------------
+
+golden() { echo "golden --exact build/data/golden/$1.gguf"; }
+
+# a chunk is a window
+mutate chunk-is-window "unit/model/kv_pages" src/model/kv_pages.h 's|return w.chunked ? pos - pos % w.n|return 0 ? 0|'
+mutate chunk-in-prefixes "unit/engine/prefix/cache" src/model/kv_pages.c 's|kv_first_position(window, n_pos) / KV_PAGE;|kv_first_position(window, n_pos) / KV_PAGE + (window.chunked \&\& n_pos % KV_PAGE > 200);|'
+mutate chunk-of-llama4 "unsaid" src/model/arch/llama4.c 's|all ? see_all() : see_chunk(CHUNK)|see_all()|'
+mutate all-of-llama4 "unsaid" src/model/arch/llama4.c 's|all ? see_all() : see_chunk(CHUNK)|see_chunk(CHUNK)|'
+mutate temperature "$(golden mistral3)" src/model/arch/forward.c 's|(s->b->pos\[r\] + t->first) / t->n|(s->b->pos[r] + 1) / t->n|'
+mutate temperature-of-latents "$(golden mistral4)" src/model/block/latent.c 's|^    temper(s, q, n_head \* d);||'
+mutate rope-of-layers "$(golden smollm3)" src/model/arch/smollm3.c 's|PERIOD = 4|PERIOD = 3|'
+mutate axes-of-rope "$(golden qwen3vlmoe)" src/op/rope.c 's|turns(p, i) ? f : 0|turns(p, i) ? f : f|'
+mutate weight-before-expert "$(golden llama4)" src/model/arch/llama4.c 's|op_clamp(&s->m->op, r.w, 1, 1, s->n_rows, 1);||'
+mutate step-of-experts "unsaid" src/model/block/dense_or_moe.c 's|(l + 1) % p->moe_step)|l % p->moe_step)|'
+mutate range-of-keys "$(golden bailingmoe2)" src/model/block/attention.c 's|w->k_first = n_q;|w->k_first = n_k;|'
+mutate norm-behind-rope "$(golden hunyuan-moe)" src/model/block/attention.c 's|if (w->order == QK_NORM_ROPE)|if (w->order != QK_ROPE_UNIT)|;s|if (w->order == QK_ROPE_NORM)|if (0)|'
+mutate unit-behind-rope "$(golden llama4)" src/model/block/attention.c 's|if (w->order == QK_ROPE_UNIT)|if (0)|'
+mutate gate-by-head "$(golden step35)" src/model/block/attention.c 's|op_sigmoid(&s->m->op, gate, s->n_rows, n_gate);||'
+mutate gate-by-value "$(golden afmoe)" src/model/block/attention.c 's|op_sigmoid_mul(&s->m->op, o, gate, s->n_rows, n_gate);|(void)o;|'
+mutate heads-of-layer "$(golden step35)" src/model/arch/step35.c 's|bind_output_gate(b, l, &w->attention, n_head)|w->attention.gate = NULL|'
+mutate limit-of-gate "$(golden step35)" src/model/arch/step35.c 's|c > 0 ? before_silu(c) : 0|c > 0 ? before_silu(2 * c) : 0|'
+mutate sinks-of-windows "$(golden mimo2)" src/model/arch/mimo2.c 's|w->attention.sinks = |(void)|'
+mutate norm-over-experts "$(golden afmoe)" src/model/block/moe.c 's|^    if (w->post_norm)|    if (0)|'
+mutate residual-scale "$(golden granitemoe)" src/model/step.c 's|if (p->residual_scale > 0)|if (0)|'
+mutate residual-of-mamba "$(golden granitehybrid)" src/model/block/mamba2.c 's|add_output(s, x, n);|add(s, x, n, p->n_embd);|'
+mutate logit-scale "$(golden granite)" src/model/arch/forward.c 's|if (m->p.logit_scale > 0)|if (0)|'
+mutate plain-convolution "$(golden lfm2moe)" src/op/recur.c 's|if (a->plain)|if (0)|'
+mutate history-of-convolution "state build/data/golden/lfm2moe.gguf" src/model/arch/lfm2.c 's|bind_state(b, (size_t)(p->n_conv - 1) \* (size_t)p->n_embd)|bind_state(b, 0)|'
+
 [ $skipped -eq 0 ] || echo "$skipped skipped"
 echo "$red red, $green green"
 [ $green -eq 0 ] && [ $red -gt 0 ]

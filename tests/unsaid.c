@@ -1,7 +1,13 @@
 /* links: engine text model store op machine kernel format base
  *
- * Properties that a file does not state and stoker infers from the number of layers: a golden grown to the layers of a published model
- * gives the bits of the same file with the key that says it; with one layer fewer it does not.
+ * Properties that a file does not state and a golden of a few layers and tokens cannot show (docs/spec/architectures.md, part 2).
+ *
+ *     keys      inferred from the number of layers: a golden grown to the layers of a published model gives the bits of the same file
+ *               with the key that says it; with one layer fewer it does not
+ *     experts   inferred from their number: a golden with each expert several times gives the same bits, but at that number
+ *     chunks    llama4's: of its first three layers no row sees positions before its chunk of 8192, and the fourth sees them all
+ *     steps     ernie4_5-moe's first layer is dense because it leads, or because every second layer has experts: the same bits
+ *     temper    llama4's temperature, as its parameters have it
  *
  *     build/tests/unsaid */
 #include "base/hash.h"
@@ -20,16 +26,37 @@ static char path[] = "/tmp/stoker-unsaid-XXXXXX";
 
 /* ---- a golden with more layers ------------------------------------------------------------------------------------------------ */
 
+struct unsaid {
+    const char *golden, *key;
+    int n_layer; /* of a published model */
+    double value;
+    int is_list; /* one a layer */
+    int times;   /* how often the file has each expert; 0: once */
+    int step;    /* of layers with experts, instead of one that leads; 0: as in the file */
+};
+
 /* A list of one number a layer becomes longer, its last number repeated. */
-static void write_key(struct gguf_writer *w, const struct gguf *g, const struct gguf_value *v, int have, int n_layer)
+static void write_key(struct gguf_writer *w, const struct gguf *g, const struct gguf_value *v, int have, int n_layer,
+                      const struct unsaid *c)
 {
-    char blocks[100];
+    const char *arch = gguf_find(g, "general.architecture")->as.string.text;
+    const struct {
+        const char *key;
+        int is_other;
+        uint64_t number;
+    } other[] = {{"block_count", 1, (uint64_t)n_layer},
+                 {"expert_count", c->times > 0, v->as.u * (uint64_t)c->times},
+                 {"leading_dense_block_count", c->step > 0, 0},
+                 {"interleave_moe_layer_step", c->step > 0, (uint64_t)c->step}};
     float real[MOST_LAYERS];
     int32_t whole[MOST_LAYERS];
-    snprintf(blocks, sizeof blocks, "%s.block_count", gguf_find(g, "general.architecture")->as.string.text);
-    if (strcmp(v->key.text, blocks) == 0) {
-        gguf_write_u32(w, blocks, (uint32_t)n_layer);
-        return;
+    for (size_t i = 0; i < sizeof other / sizeof *other; i++) {
+        char key[100];
+        snprintf(key, sizeof key, "%s.%s", arch, other[i].key);
+        if (other[i].is_other && strcmp(v->key.text, key) == 0) {
+            gguf_write_u32(w, key, (uint32_t)other[i].number);
+            return;
+        }
     }
     if (v->kind != GGUF_ARRAY || v->item == GGUF_STRING || v->n != (uint64_t)have) {
         gguf_write_value(w, v);
@@ -45,26 +72,36 @@ static void write_key(struct gguf_writer *w, const struct gguf *g, const struct 
                        (uint64_t)n_layer);
 }
 
-/* Tensor t of the file as the one of layer l; l -1: of no layer. */
-static void write_tensor(struct gguf_writer *w, const struct gguf_tensor *t, int l)
+/* Experts and the rows of routers are the last dimension. */
+static int is_of_experts(const struct gguf_tensor *t)
 {
+    return strstr(t->name, "_exps.") || strstr(t->name, "ffn_gate_inp.");
+}
+
+/* Tensor t of the file as the one of layer l; l -1: of no layer. times: how often it has each expert. */
+static void write_tensor(struct gguf_writer *w, const struct gguf_tensor *t, int l, int times)
+{
+    uint64_t ne[GGUF_MAX_DIMS];
+    memcpy(ne, t->ne, sizeof ne);
+    ne[t->n_dims - 1] *= is_of_experts(t) ? (uint64_t)times : 1;
     char name[120];
     const char *rest;
     gguf_layer_of(t->name, &rest);
     snprintf(name, sizeof name, "blk.%d.%s", l, rest);
-    gguf_write_tensor(w, l < 0 ? t->name : name, t->type, t->n_dims, t->ne);
+    gguf_write_tensor(w, l < 0 ? t->name : name, t->type, t->n_dims, ne);
 }
 
-static void write_data(struct gguf_writer *w, const struct gguf *g, const struct gguf_tensor *t)
+static void write_data(struct gguf_writer *w, const struct gguf *g, const struct gguf_tensor *t, int times)
 {
     void *bytes = malloc(t->n_bytes);
     if (bytes && pread(g->file[t->file].fd, bytes, t->n_bytes, (off_t)t->offset) == (ssize_t)t->n_bytes)
-        gguf_write_data(w, bytes, t->n_bytes);
+        for (int i = 0; i < (is_of_experts(t) ? times : 1); i++)
+            gguf_write_data(w, bytes, t->n_bytes);
     free(bytes);
 }
 
 /* The tensors of no layer, then each layer's: beyond those of the file its last layer again. */
-static void write_tensors(struct gguf_writer *w, const struct gguf *g, int have, int n_layer, int data)
+static void write_tensors(struct gguf_writer *w, const struct gguf *g, int have, int n_layer, int times, int data)
 {
     for (int l = -1; l < n_layer; l++)
         for (uint64_t i = 0; i < g->n_tensor; i++) {
@@ -73,25 +110,18 @@ static void write_tensors(struct gguf_writer *w, const struct gguf *g, int have,
             if (gguf_layer_of(t->name, &rest) != (l < have ? l : have - 1))
                 continue;
             if (data)
-                write_data(w, g, t);
+                write_data(w, g, t, times);
             else
-                write_tensor(w, t, l);
+                write_tensor(w, t, l, times);
         }
 }
-
-struct unsaid {
-    const char *golden, *key;
-    int n_layer; /* of a published model */
-    double value;
-    int is_list; /* one a layer */
-};
 
 static int grow(const struct unsaid *c, int n_layer, int say, struct error *err)
 {
     char from[200], key[100];
     struct gguf *g;
     struct gguf_writer w;
-    int have = 0;
+    int have = 0, times = c->times ? c->times : 1;
     snprintf(from, sizeof from, TEST_DATA "/golden/%s.gguf", c->golden);
     if (gguf_open(&g, from, err))
         return -1;
@@ -102,8 +132,8 @@ static int grow(const struct unsaid *c, int n_layer, int say, struct error *err)
     }
     gguf_write_begin(&w, path, 32);
     for (uint64_t i = 0; i < g->n_value; i++)
-        write_key(&w, g, &g->value[i], have, n_layer);
-    snprintf(key, sizeof key, "%s.%s", gguf_find(g, "general.architecture")->as.string.text, c->key);
+        write_key(&w, g, &g->value[i], have, n_layer, c);
+    snprintf(key, sizeof key, "%s.%s", gguf_find(g, "general.architecture")->as.string.text, say ? c->key : "");
     float list[MOST_LAYERS];
     for (int l = 0; l < n_layer; l++)
         list[l] = (float)c->value;
@@ -111,8 +141,8 @@ static int grow(const struct unsaid *c, int n_layer, int say, struct error *err)
         gguf_write_numbers(&w, key, GGUF_F32, list, (uint64_t)n_layer);
     else if (say)
         gguf_write_f32(&w, key, (float)c->value);
-    write_tensors(&w, g, have, n_layer, 0);
-    write_tensors(&w, g, have, n_layer, 1);
+    write_tensors(&w, g, have, n_layer, times, 0);
+    write_tensors(&w, g, have, n_layer, times, 1);
     int status = gguf_write_end(&w, err);
     gguf_close(g);
     return status;
@@ -120,19 +150,28 @@ static int grow(const struct unsaid *c, int n_layer, int say, struct error *err)
 
 /* ---- its logits ---------------------------------------------------------------------------------------------------------------- */
 
-static int run(uint64_t *hash, struct error *err)
+/* N_TOKENS tokens behind pos positions, whose keys and values are not computed but zero, those of pages [first, end) some number. */
+static int run_behind(int pos, int first, int end, uint64_t *hash, struct error *err)
 {
     const struct session_options o = {
-        .plan_request = {.how = PLAN_WHOLE, .n_ctx = 32, .n_chunk = N_TOKENS, .n_threads = 1}};
+        .plan_request = {.how = PLAN_WHOLE, .n_ctx = pos + 32, .n_chunk = N_TOKENS, .n_threads = 1}};
     struct session *s = NULL;
     if (session_prepare(&s, path, &o, 0, err))
         return -1;
     int status = session_load(s, &o, err);
+    struct sequence *seq = s->tables.seq;
+    if (!status && seq_reserve(seq, pos))
+        status = error_set(err, ERR_BUG, "no pages");
+    for (int k = 0; k < KV_KINDS && !status; k++)
+        for (int page = 0; page < seq->n_page[k]; page++)
+            memset(seq->page[k][page], page >= first && page < end ? 0x2c : 0, seq->pool[k].page_bytes);
     struct batch b = {0};
-    if (!status)
+    if (!status) {
+        seq->n_pos = pos;
         b = session_batch(s);
+    }
     for (int i = 0; i < N_TOKENS && !status; i++)
-        status = batch_add(s, &b, &s->tables.seq[0], 3 + 17 * i, i, i + 1 == N_TOKENS);
+        status = batch_add(s, &b, seq, 3 + 17 * i, pos + i, i + 1 == N_TOKENS);
     b.n_prompt = b.n_rows;
     if (!status)
         status = session_forward(s, &b, err);
@@ -141,6 +180,8 @@ static int run(uint64_t *hash, struct error *err)
     session_close(s);
     return status;
 }
+
+static int run(uint64_t *hash, struct error *err) { return run_behind(0, 0, 0, hash, err); }
 
 /* 1: the bits are those of the file that says it; 0: they are not; -1 with the sentence. */
 static int says(const struct unsaid *c, int n_layer, struct error *err)
@@ -152,6 +193,68 @@ static int says(const struct unsaid *c, int n_layer, struct error *err)
     return hash[0] == hash[1];
 }
 
+static int failed;
+static void verdict(const char *what, int ok, const struct error *err)
+{
+    printf("%s %s%s%s\n", ok ? "ok  " : "FAIL", what, err->code ? ": " : "", err->code ? err->text : "");
+    failed += !ok;
+}
+
+/* 1: with each expert so many times the bits are those of the golden. */
+static int same_with(const char *golden, int n_layer, int times, struct error *err)
+{
+    uint64_t hash[2];
+    for (int i = 0; i <= 1; i++)
+        if (grow(&(struct unsaid){.golden = golden, .times = i ? times : 1}, n_layer, 0, err) || run(&hash[i], err))
+            return -1;
+    return hash[0] == hash[1];
+}
+
+/* 1: the row at pos sees the page. */
+static int sees(int n_layer, int pos, int page, struct error *err)
+{
+    uint64_t hash[2];
+    int before = pos + 1 - N_TOKENS;
+    if (grow(&(struct unsaid){.golden = "llama4"}, n_layer, 0, err) || run_behind(before, 0, 0, &hash[0], err) ||
+        run_behind(before, page, page + 1, &hash[1], err))
+        return -1;
+    return hash[0] != hash[1];
+}
+
+static int temper_of_llama4(struct error *err)
+{
+    const struct session_options o = {.plan_request = {.how = PLAN_WHOLE, .n_ctx = 32, .n_chunk = 32, .n_threads = 1}};
+    struct session *s = NULL;
+    if (grow(&(struct unsaid){.golden = "llama4"}, 4, 0, err) || session_prepare(&s, path, &o, 0, err))
+        return -1;
+    struct temper_params t = s->model->p.temper;
+    session_close(s);
+    return t.scale > 0.0999 && t.scale < 0.1001 && t.n == 8192 && t.first == 1;
+}
+
+static int same_by_step(struct error *err)
+{
+    uint64_t hash[2];
+    for (int i = 0; i <= 1; i++)
+        if (grow(&(struct unsaid){.golden = "ernie4_5-moe", .step = 2 * i}, 2, 0, err) || run(&hash[i], err))
+            return -1;
+    return hash[0] == hash[1];
+}
+
+static void of_llama4(void)
+{
+    struct error err = {0};
+    enum { EDGE = 8192, PAGES = EDGE / KV_PAGE };
+    verdict("llama4: 64 experts, heads normed", same_with("llama4", 4, 16, &err) == 1, &err);
+    verdict("llama4: 128 experts, heads not normed", same_with("llama4", 4, 32, &err) == 0, &err);
+    verdict("llama4: the last row of a chunk sees its first page", sees(3, EDGE - 1, 0, &err) == 1, &err);
+    verdict("llama4: rows of a chunk do not see the one before it", sees(3, EDGE + KV_PAGE, PAGES - 1, &err) == 0,
+            &err);
+    verdict("llama4: they see their own", sees(3, EDGE + KV_PAGE, PAGES, &err) == 1, &err);
+    verdict("llama4: the fourth layer sees all", sees(4, EDGE + KV_PAGE, 0, &err) == 1, &err);
+    verdict("llama4: temperature", temper_of_llama4(&err) == 1, &err);
+}
+
 int main(void)
 {
     const struct unsaid cases[] = {
@@ -160,7 +263,8 @@ int main(void)
         {"deepseek4", "swiglu_clamp_shexp", 43, 1, 1},
         {"deepseek4", "swiglu_clamp_shexp", 61, 1, 1},
     };
-    int failed = 0, n = (int)(sizeof cases / sizeof *cases), fd = mkstemp(path);
+    enum { OTHERS = 8 };
+    int n = (int)(sizeof cases / sizeof *cases), fd = mkstemp(path);
     for (int i = 0; i < n && fd >= 0; i++) {
         struct error err = {0};
         int same = says(&cases[i], cases[i].n_layer, &err),
@@ -173,9 +277,13 @@ int main(void)
                           : "other bits");
         failed += !ok;
     }
-    if (fd >= 0)
+    if (fd >= 0) {
+        struct error err = {0};
+        verdict("ernie4_5-moe: a leading layer, or a step", same_by_step(&err) == 1, &err);
+        of_llama4();
         close(fd);
+    }
     unlink(path);
-    printf("%d passed, %d failed, 0 skipped\n", n - failed, failed);
+    printf("%d passed, %d failed, 0 skipped\n", n + OTHERS - failed, failed);
     return failed || fd < 0;
 }
