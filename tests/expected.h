@@ -25,31 +25,17 @@ static inline const char *const *expected_archs(void)
  * compared with their references alone: laws take up to a minute a model. */
 static inline const char *const *expected_lawful(void)
 {
-    static const char *const models[] = {"deepseek2-lite",
-                                         "deepseek2-v3",
-                                         "deepseek4-pages",
-                                         "deepseek4",
-                                         "gemma2",
-                                         "gemma3",
-                                         "gemma4-moe",
-                                         "gemma4",
-                                         "glm-dsa-sparse",
-                                         "glm4moe",
-                                         "gpt-oss-mxfp4",
-                                         "kimi-linear",
-                                         "llama-tied",
-                                         "mamba2",
-                                         "minimax-m2",
-                                         "mixed-moe",
-                                         "mixtral",
-                                         "nemotron_h",
-                                         "nemotron_h_moe-latent",
-                                         "nemotron_h_moe",
-                                         "olmoe",
-                                         "qwen2moe",
-                                         "qwen35moe",
-                                         "qwen3moe",
-                                         NULL};
+    static const char *const models[] = {"afmoe",         "bailingmoe2",    "deepseek2-lite",
+                                         "deepseek2-v3",  "deepseek4",      "deepseek4-pages",
+                                         "gemma2",        "gemma3",         "gemma4",
+                                         "gemma4-moe",    "glm-dsa-sparse", "glm4moe",
+                                         "gpt-oss-mxfp4", "granitehybrid",  "kimi-linear",
+                                         "lfm2moe",       "llama-tied",     "llama4",
+                                         "mamba2",        "mimo2",          "minimax-m2",
+                                         "mistral4",      "mixed-moe",      "mixtral",
+                                         "nemotron_h",    "nemotron_h_moe", "nemotron_h_moe-latent",
+                                         "olmoe",         "qwen2moe",       "qwen35moe",
+                                         "qwen3moe",      "step35",         NULL};
     return models;
 }
 
