@@ -18,7 +18,7 @@
 
 #include <cmocka.h>
 
-enum { ROOM = 2 << 20 };
+enum { ROOM = 2 << 20, STOPS_MOST = 70 << 20 };
 
 static struct tokenizer *tokenizer;
 static struct token_trie *trie;
@@ -354,6 +354,75 @@ static void test_ends_at_every_state(void **state)
         struct compile c = {.most_work = most};
         refused(&in, &c, COMPILE_WORK_DONE, NULL);
     }
+}
+
+/* Small inputs, one for each thing that is made while somebody may leave. */
+static const char few_tools[] =
+    "[{\"function\":{\"name\":\"f\",\"parameters\":{\"type\":\"object\",\"properties\":{\"s\":{"
+    "\"type\":\"string\"}},\"required\":[\"s\"]}}},{\"function\":{\"name\":\"g\"}}]";
+static const struct input small[] = {
+    {VALUE_SCHEMA, "{\"type\":\"array\",\"items\":{\"enum\":[1,\"xy\",null]},\"minItems\":2,\"maxItems\":40}", NULL},
+    {VALUE_SCHEMA,
+     "{\"anyOf\":[{\"type\":\"string\",\"minLength\":2},{\"$ref\":\"#/$defs/n\"}],\"$defs\":{\"n\":{\"const\":1.5}}}",
+     NULL},
+    {VALUE_SCHEMA_LENIENT,
+     "{\"type\":\"object\",\"properties\":{\"a\":{\"uniqueItems\":true,\"type\":\"boolean\"}},\"minProperties\":1}",
+     NULL},
+    {VALUE_SCHEMA, "{\"type\":\"string\",\"pattern\":\"^(ab|\\\\d){2}x$\",\"maxLength\":9}", NULL},
+    {VALUE_GBNF,
+     "root ::= e a{0,900} | \"x\" root e b{0,700} \"y\"\ne ::= \"z\"*\na ::= [^b-d] \"\\u00e9\"?\nb ::= a \"-\" e\n",
+     NULL},
+    {VALUE_REGEX, "^(ab|cd){90}$", NULL},
+};
+
+/* A client that is asked wherever steps are counted: their number is kept so high that the one at which to ask again wraps round. */
+struct watcher {
+    struct compile *c;
+    uint64_t asked, leaves_at;
+};
+
+static const uint64_t high = UINT64_MAX - COMPILE_CHECK + 100;
+
+static int asked_always(void *arg)
+{
+    struct watcher *k = arg;
+    k->c->work = high;
+    return ++k->asked >= k->leaves_at;
+}
+
+static struct compile watched(struct watcher *k)
+{
+    return (struct compile){.work = high, .most_work = UINT64_MAX, .stopped = asked_always, .arg = k};
+}
+
+/* Where steps are counted it ends, and at every size of memory. */
+static void ends_at_every_step(const struct input *in)
+{
+    struct compile c, whole = {0};
+    struct watcher k = {&c, 0, UINT64_MAX};
+    c = watched(&k);
+    constraint_destroy(compiled(in, &c));
+    for (uint64_t at = 1, all = k.asked; at <= all; at += 1 + all * all / STOPS_MOST) {
+        k = (struct watcher){&c, 0, at};
+        c = watched(&k);
+        refused(in, &c, COMPILE_STOPPED, NULL);
+        assert_int_equal(k.asked, at);
+    }
+    constraint_destroy(compiled(in, &whole));
+    for (size_t most = 1; most < whole.peak_bytes; most += 1 + most / 200) {
+        c = (struct compile){.most_bytes = most};
+        refused(in, &c, COMPILE_MEMORY, NULL);
+    }
+}
+
+static void test_ends_at_every_step(void **state)
+{
+    (void)state;
+    static const char *const formats[] = {"hermes", "qwen_xml", "lfm2", "gemma4", "harmony"};
+    for (size_t i = 0; i < sizeof small / sizeof *small; i++)
+        ends_at_every_step(&small[i]);
+    for (size_t i = 0; i < sizeof formats / sizeof *formats; i++)
+        ends_at_every_step(&(struct input){VALUE_NONE, formats[i], few_tools});
 }
 
 /* A client that disconnects at the n-th check, and records the steps between checks. */
@@ -767,6 +836,7 @@ int main(void)
         cmocka_unit_test(test_memory_sweep),
         cmocka_unit_test(test_work_sweep),
         cmocka_unit_test(test_ends_at_every_state),
+        cmocka_unit_test(test_ends_at_every_step),
         cmocka_unit_test(test_stopped),
         cmocka_unit_test(test_pattern_properties),
         cmocka_unit_test(test_patterns_apart),
