@@ -79,6 +79,27 @@ static inline void prefetch_rows(const struct attn_split *s, const void *base, i
         __builtin_prefetch(a);
 }
 
+/* Scales lie in planes of their own: all of a page, before its scores. */
+static inline void prefetch_scales(const struct attn_work *w)
+{
+    const struct attn_split *s = w->s;
+    if (s->type != KV_Q8_0)
+        return;
+    for (int i = 0; i < kv_groups(s->d_k) * s->ld_scale; i += 32)
+        __builtin_prefetch(s->k_scale + i);
+    for (int i = 0; i < w->v_groups * s->ld_scale; i += 32)
+        __builtin_prefetch(s->v_scale + i);
+}
+
+/* What is wanted 32 rows after sixteen rows of K from p on: rows of K, then of V. As many bytes from here are prefetched a few at a time
+ * while those are scored, and rows of V while those ROWS_V before them are summed: all at once they hold up loads (AVX-512, 8 queries, from
+ * DRAM: f16 3.6 for 3.9, q8_0 4.1 for 5.4 billion values a second). */
+static inline const char *after_keys(const struct attn_work *w, int p)
+{
+    const struct attn_split *s = w->s;
+    return p + 32 < ATTN_PAGE ? row_at(s, s->k, p + 32, w->ld_k) : row_at(s, s->v, p + 32 - ATTN_PAGE, (size_t)s->ld_v);
+}
+
 /* The sum of the weights of query j over its rows, which were gathered: each in the lane of its position. */
 static inline float gathered_sum(const struct attn_work *w, int j, int first, int last)
 {
@@ -91,12 +112,17 @@ static inline float gathered_sum(const struct attn_work *w, int j, int first, in
 /* a += weights x V for queries j .. j + n - 1 and positions p0 .. p1, which lie between two multiples of ROWS_V. */
 typedef void values_fn(const struct attn_work *w, int j, int n, int p0, int p1);
 
+/* From a row of V at p, in columns from d on, to what is prefetched meanwhile. */
+static inline size_t after_values(const struct attn_split *s, int p, int d)
+{
+    return p + ROWS_V < ATTN_PAGE ? ((size_t)ROWS_V * (size_t)s->ld_v + (size_t)d) * element_bytes(s->type) : 0;
+}
+
 /* In blocks of rows that stay in L1 for all passes over columns. */
 static inline void values_in_blocks(const struct attn_work *w, values_fn *values, int j, int n, int p0, int p1)
 {
     for (int p = p0, end; p <= p1; p = end + 1) {
         end = p | (ROWS_V - 1);
-        prefetch_rows(w->s, w->s->v, end + 1, ROWS_V, (size_t)w->s->ld_v);
         values(w, j, n, p, end < p1 ? end : p1);
     }
 }

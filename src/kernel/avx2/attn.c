@@ -162,6 +162,7 @@ static void scores_codes(const struct attn_work *w, int p)
 
 static void scores(const struct attn_work *w)
 {
+    prefetch_scales(w);
     for (int p = w->low & ~15; p <= w->high; p += 16) {
         prefetch_rows(w->s, w->s->k, p + 32, 16, w->ld_k);
         if (w->s->type == KV_Q8_0)
@@ -212,8 +213,10 @@ INL void columns(const enum kv_type t, const struct attn_work *w, int j, const i
     __m256 a[8];
     UNROLL for (int i = 0; i < T; i++) UNROLL for (int c = 0; c < C; c++)
         a[i * C + c] = _mm256_loadu_ps(s->a + (size_t)w->index[j + i] * (size_t)s->d_v + d + c * 8);
+    const size_t ahead = after_values(s, p0, d);
     for (int p = p0; p <= p1; p++, v += row) {
         __m256 y[8];
+        UNROLL for (size_t i = 0; i < 8 * (size_t)C * element_bytes(t); i += 64) __builtin_prefetch(v + ahead + i);
         UNROLL for (int c = 0; c < C; c++) y[c] = load_kv(t, v, d + c * 8);
         UNROLL for (int i = 0; i < T; i++)
         {

@@ -27,10 +27,14 @@ INL void scores_one(const enum kv_type t, const struct attn_work *w, int p)
     const float *q = s->q + (size_t)w->index[0] * s->ld_q;
     const char *k = row_at(s, s->k, p, w->ld_k);
     const size_t row = (size_t)s->d_k * (t == KV_F16 ? 2 : 4);
+    const char *ahead = after_keys(w, p);
     __m512 v[16];
     UNROLL for (int i = 0; i < 16; i++) v[i] = _mm512_setzero_ps();
     for (int d = 0; d < s->d_k; d += 16) {
         __m512 x = _mm512_loadu_ps(q + d);
+        const int bytes = t == KV_F16 ? 512 : 1024;
+        UNROLL for (int i = 0; i < bytes; i += 64) __builtin_prefetch(ahead + i);
+        ahead += bytes;
         UNROLL for (int i = 0; i < 16; i++) v[i] = _mm512_fmadd_ps(x, load_kv(t, k + (size_t)i * row, d), v[i]);
     }
     _mm512_storeu_ps(w->e + p, finish_scores(s, tree16x(v)));
@@ -63,9 +67,12 @@ static void scores_block(const struct attn_work *w, int p)
     const float *k = (const float *)row_at(s, s->k, p, w->ld_k);
     if (s->type == KV_F16) {
         const uint16_t *h = (const uint16_t *)row_at(s, s->k, p, w->ld_k);
+        const char *ahead = after_keys(w, p);
         float *block = w->block;
-        for (int i = 0; i < 16 * s->d_k; i += 16)
+        for (int i = 0; i < 16 * s->d_k; i += 16) {
+            __builtin_prefetch(ahead + 2 * i);
             _mm512_store_ps(block + i, load_half(h + i));
+        }
         k = block;
     }
     for (int j = 0; j < w->n; j += 2) {
@@ -81,8 +88,10 @@ static void scores_block(const struct attn_work *w, int p)
 static void turn(const struct attn_work *w, int p)
 {
     const char *k = row_at(w->s, w->s->k, p, w->ld_k);
+    const char *ahead = after_keys(w, p);
     char *to = w->block;
-    for (size_t d = 0; d < w->ld_k; d += 16, to += 256) {
+    for (size_t d = 0; d < w->ld_k; d += 16, to += 256, ahead += 256) {
+        UNROLL for (int i = 0; i < 256; i += 64) __builtin_prefetch(ahead + i);
         __m512i row[4], pair[4];
         UNROLL for (size_t i = 0; i < 4; i++) /* slot j: row 4 j + i */
         {
@@ -154,8 +163,8 @@ static void scores_codes(const struct attn_work *w, int p)
 static void scores(const struct attn_work *w)
 {
     const struct attn_split *s = w->s;
+    prefetch_scales(w);
     for (int p = w->low & ~15; p <= w->high; p += 16) {
-        prefetch_rows(s, s->k, p + 32, 16, w->ld_k);
         if (s->type == KV_Q8_0)
             scores_codes(w, p);
         else if (w->n > 1)
@@ -204,8 +213,10 @@ INL void columns(const enum kv_type t, const struct attn_work *w, int j, const i
     UNROLL for (int i = 0; i < T; i++) UNROLL for (int c = 0; c < C; c++)
         a[i * C + c] = _mm512_loadu_ps(s->a + (size_t)w->index[j + i] * (size_t)s->d_v + d + c * 16);
     const float *e = w->e + j * ATTN_PAGE;
+    const size_t ahead = after_values(s, p0, d);
     for (int p = p0; p <= p1; p++, v += row) {
         __m512 y[8];
+        UNROLL for (size_t i = 0; i < 16 * (size_t)C * element_bytes(t); i += 64) __builtin_prefetch(v + ahead + i);
         UNROLL for (int c = 0; c < C; c++) y[c] = load_kv(t, v, d + c * 16);
         UNROLL for (int i = 0; i < T; i++)
         {

@@ -148,6 +148,7 @@ static void scores_codes(const struct attn_work *w, int p)
 
 static void scores(const struct attn_work *w)
 {
+    prefetch_scales(w);
     for (int p = w->low & ~15; p <= w->high; p += 16) {
         prefetch_rows(w->s, w->s->k, p + 32, 16, w->ld_k);
         if (w->s->type == KV_Q8_0)
@@ -199,12 +200,15 @@ INL void columns(const enum kv_type t, const struct attn_work *w, int j, const i
     float32x4_t a[16];
     UNROLL for (int i = 0; i < T; i++) UNROLL for (int c = 0; c < C; c++)
         a[i * C + c] = vld1q_f32(s->a + (size_t)w->index[j + i] * (size_t)s->d_v + d + c * 4);
-    for (int p = p0; p <= p1; p++, v += row)
+    const size_t ahead = after_values(s, p0, d);
+    for (int p = p0; p <= p1; p++, v += row) {
+        UNROLL for (size_t i = 0; i < 4 * (size_t)C * element_bytes(t); i += 64) __builtin_prefetch(v + ahead + i);
         UNROLL for (int c = 0; c < C; c++)
         {
             float32x4_t y = load_kv(t, v, d + c * 4);
             UNROLL for (int i = 0; i < T; i++) a[i * C + c] = vfmaq_f32(a[i * C + c], f32x4(e[i * ld_e + p]), y);
         }
+    }
     UNROLL for (int i = 0; i < T; i++) UNROLL for (int c = 0; c < C; c++)
         vst1q_f32(s->a + (size_t)w->index[j + i] * (size_t)s->d_v + d + c * 4, a[i * C + c]);
 }
