@@ -1000,7 +1000,7 @@ static void others_files(const struct subject *m)
     stoker_close(s);
     o.kv = strcmp(kv, "f16") == 0 ? "q8_0" : "f16";
     s = m->pages && ok ? engine(m->path, &o) : NULL; /* states alone have no type */
-    ok = ok && (!m->pages || (s && ask(s, &r, &a) == 0 && a.end.u.end.n_cached == 0));
+    ok = ok && (!m->pages || (s && ask(s, &r, &a) == 0 && a.end.u.end.n_cached == 0 && stats_of(s).cache_corrupt == 0));
     stoker_close(s);
     forced.routes = "none";
     s = NULL;
