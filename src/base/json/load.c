@@ -81,8 +81,9 @@ static char escape_of(char c)
 
 static int has_half_pair(const char *text, size_t n)
 {
+    const char *first = memchr(text, '\\', n);
     struct json_piece piece;
-    for (size_t at = 1; memchr(text, '\\', n) && json_piece(text, n, &at, &piece);)
+    for (size_t at = first ? (size_t)(first - text) : n; at < n && json_piece(text, n, &at, &piece);)
         if (piece.is == JSON_HALF_PAIR)
             return 1;
     return 0;

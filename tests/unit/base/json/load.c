@@ -132,6 +132,26 @@ static void values_and_a_token(void **state)
     with("{\"x\":[{\"\":{\"\":{\"\":{\"\":{}}}}},1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1],\"s\":\"", "a", 30000, "\"}");
 }
 
+/* Escapes behind a long head are looked at once: head times escapes would take hours. */
+static void many_escapes_behind_a_long_head(void **state)
+{
+    static const char before[] = "{\"m\":[{\"i\":{\"s\":\"", behind[] = "\"}}]}";
+    enum { HEAD = 8 << 20, ESCAPES = 4 << 20, N = sizeof before - 1 + HEAD + 2 * ESCAPES + sizeof behind - 1 };
+    char *text = malloc(N), *to = text;
+    json_error_t why;
+    (void)state;
+    assert_non_null(text);
+    to = (char *)memcpy(to, before, sizeof before - 1) + sizeof before - 1;
+    to = (char *)memset(to, 'a', HEAD) + HEAD;
+    for (int i = 0; i < ESCAPES; i++, to += 2)
+        memcpy(to, "\\n", 2);
+    memcpy(to, behind, sizeof behind - 1);
+    json_t *v = json_load_keeping(text, N, FLAGS, &kept, &why);
+    assert_non_null(v);
+    json_decref(v);
+    free(text);
+}
+
 /* What is no JSON is refused as that, or for lack of memory; every beginning of a text is none. */
 static void cut_off(void **state)
 {
@@ -175,9 +195,13 @@ static void zeros(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(long_tokens),  cmocka_unit_test(many_values), cmocka_unit_test(values_and_a_token),
-        cmocka_unit_test(kept_objects), cmocka_unit_test(cut_off),     cmocka_unit_test(zeros)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(long_tokens),
+                                       cmocka_unit_test(many_values),
+                                       cmocka_unit_test(values_and_a_token),
+                                       cmocka_unit_test(kept_objects),
+                                       cmocka_unit_test(cut_off),
+                                       cmocka_unit_test(zeros),
+                                       cmocka_unit_test(many_escapes_behind_a_long_head)};
     json_set_alloc_funcs(counted_malloc, counted_free);
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
