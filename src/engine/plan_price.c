@@ -71,6 +71,8 @@ static int at_most_max_nodes(uint64_t n) { return n < MAX_NODES ? (int)n : MAX_N
 static void price_prefix(const struct planner *pl, const struct config *c, struct plan *p)
 {
     size_t state = state_pool_bytes(pl->m->state_bytes, 1), page = 0;
+    if (state)
+        state += prefix_table_bytes(0, 1, 0);
     int n_state = state ? at_most_max_nodes(c->cache_ram / 2 / state) : 0;
     for (int k = 0; k < KV_KINDS; k++)
         page += page_bytes(pl, k) / (pl->m->kv_layout[k].window.n ? WINDOW_SHARE : 1);
