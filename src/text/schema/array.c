@@ -9,11 +9,11 @@
 /* The schema of element i that one term asks for; NULL: none. */
 static const struct schema_node *element(const struct schema_node *node, uint32_t i)
 {
-    const struct schema_node *prefix = node_member(node, "prefixItems"), *items = node_member(node, "items");
+    const struct schema_node *prefix = node_keyword(node, "prefixItems"), *items = node_keyword(node, "items");
     const struct schema_node *rest = items;
     if (items && items->kind == NODE_ARRAY) { /* draft 7 */
         prefix = items;
-        rest = node_member(node, "additionalItems");
+        rest = node_keyword(node, "additionalItems");
     }
     if (!prefix || prefix->kind != NODE_ARRAY || i >= prefix->n)
         return rest;
@@ -25,7 +25,7 @@ static const struct schema_node *element(const struct schema_node *node, uint32_
 
 static uint32_t prefix_length(const struct schema_node *node)
 {
-    const struct schema_node *items = node_member(node, "items"), *prefix = node_member(node, "prefixItems");
+    const struct schema_node *items = node_keyword(node, "items"), *prefix = node_keyword(node, "prefixItems");
     prefix = items && items->kind == NODE_ARRAY ? items : prefix;
     return prefix && prefix->kind == NODE_ARRAY ? prefix->n : 0;
 }
@@ -152,7 +152,7 @@ static int check_keywords(struct shape *x)
     static const char *const names[] = {"items", "prefixItems", "additionalItems"};
     for (uint32_t t = 0; t < x->terms->n; t++)
         for (int i = 0; i < 3; i++) {
-            const struct schema_node *k = node_member(x->terms->t[t].node, names[i]);
+            const struct schema_node *k = node_keyword(x->terms->t[t].node, names[i]);
             int schema = k && (k->kind == NODE_OBJECT || k->kind == NODE_TRUE || k->kind == NODE_FALSE);
             int list = k && k->kind == NODE_ARRAY && i < 2;
             if (k && !(i == 1 ? list : schema || list))

@@ -29,11 +29,11 @@ static unsigned types_of(struct schema *s, const struct terms *l, int depth)
 {
     unsigned types = SCHEMA_ANY, named = 0;
     for (uint32_t t = 0; t < l->n && depth < 32; t++) {
-        const struct schema_node *node = l->t[t].node, *any = node_member(node, "anyOf"),
-                                 *one = node_member(node, "oneOf");
-        const struct schema_node *list = node_member(node, "enum"), *fixed = node_member(node, "const");
+        const struct schema_node *node = l->t[t].node, *any = node_keyword(node, "anyOf"),
+                                 *one = node_keyword(node, "oneOf");
+        const struct schema_node *list = node_keyword(node, "enum"), *fixed = node_keyword(node, "const");
         schema_work(s, 16 + (list ? list->n / 4 : 0));
-        unsigned declared = node_member(node, "type") ? shape_types(s, node) : SCHEMA_ANY;
+        unsigned declared = node_keyword(node, "type") ? shape_types(s, node) : SCHEMA_ANY;
         if (declared == SCHEMA_ANY && (any || one))
             declared = types_of_branches(s, any ? any : one, depth);
         for (const struct schema_node *v = list && list->kind == NODE_ARRAY ? list->child : NULL; v; v = v->next)
@@ -61,7 +61,7 @@ static int says_types_only(struct schema *s, const struct terms *value, int *lef
     if (--*left < 0 || schema_failed(s) || schema_says_something(&flat))
         return 0;
     for (uint32_t t = 0; t < 2 * flat.n; t++) {
-        const struct schema_node *group = node_member(flat.t[t / 2].node, unions[t % 2]);
+        const struct schema_node *group = node_keyword(flat.t[t / 2].node, unions[t % 2]);
         for (const struct schema_node *b = group && group->kind == NODE_ARRAY ? group->child : NULL; b; b = b->next) {
             struct terms branch = {0};
             terms_add(s, &branch, b, -1);

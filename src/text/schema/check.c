@@ -71,10 +71,10 @@ static int is_multiple(struct schema *s, const struct schema_node *v, const stru
 
 static int fits_number(struct schema *s, const struct schema_node *node, const struct schema_node *v)
 {
-    return is_multiple(s, v, node_member(node, "multipleOf")) && is_above(s, v, node_member(node, "minimum"), 1, 1) &&
-           is_above(s, v, node_member(node, "maximum"), -1, 1) &&
-           is_above(s, v, node_member(node, "exclusiveMinimum"), 1, 0) &&
-           is_above(s, v, node_member(node, "exclusiveMaximum"), -1, 0);
+    return is_multiple(s, v, node_keyword(node, "multipleOf")) && is_above(s, v, node_keyword(node, "minimum"), 1, 1) &&
+           is_above(s, v, node_keyword(node, "maximum"), -1, 1) &&
+           is_above(s, v, node_keyword(node, "exclusiveMinimum"), 1, 0) &&
+           is_above(s, v, node_keyword(node, "exclusiveMaximum"), -1, 0);
 }
 
 static int within(struct schema *s, const struct schema_node *node, const char *least, const char *most, int64_t n)
@@ -121,13 +121,13 @@ void schema_forget_patterns(struct schema *s)
 
 static int fits_string(struct schema *s, const struct schema_node *node, const struct schema_node *v)
 {
-    const struct schema_node *pattern = node_member(node, "pattern");
-    if (node_member(node, "minLength") || node_member(node, "maxLength")) {
+    const struct schema_node *pattern = node_keyword(node, "pattern");
+    if (node_keyword(node, "minLength") || node_keyword(node, "maxLength")) {
         schema_work(s, v->n / 8);
         if (!within(s, node, "minLength", "maxLength", (int64_t)utf8_count(v->text, v->n)))
             return 0;
     }
-    const struct schema_node *format = node_member(node, "format");
+    const struct schema_node *format = node_keyword(node, "format");
     const char *meant = format && format->kind == NODE_STRING ? string_format(format) : NULL;
     struct regex *of_pattern = pattern && pattern->kind == NODE_STRING
                                    ? check_with(s, pattern, pattern->text, pattern->n)
@@ -139,11 +139,11 @@ static int fits_string(struct schema *s, const struct schema_node *node, const s
 
 static int fits_array(struct schema *s, const struct schema_node *node, const struct schema_node *v, int depth)
 {
-    const struct schema_node *prefix = node_member(node, "prefixItems"), *items = node_member(node, "items");
+    const struct schema_node *prefix = node_keyword(node, "prefixItems"), *items = node_keyword(node, "items");
     const struct schema_node *rest = items;
     if (items && items->kind == NODE_ARRAY) {
         prefix = items;
-        rest = node_member(node, "additionalItems");
+        rest = node_keyword(node, "additionalItems");
     }
     const struct schema_node *next = prefix && prefix->kind == NODE_ARRAY ? prefix->child : NULL;
     schema_work(s, v->n);
@@ -174,9 +174,9 @@ static int fits_patterns(struct schema *s, const struct schema_node *patterns, c
 
 static int fits_object(struct schema *s, const struct schema_node *node, const struct schema_node *v, int depth)
 {
-    const struct schema_node *properties = node_member(node, "properties"), *required = node_member(node, "required");
-    const struct schema_node *more = node_member(node, "additionalProperties"),
-                             *patterns = node_member(node, "patternProperties");
+    const struct schema_node *properties = node_keyword(node, "properties"), *required = node_keyword(node, "required");
+    const struct schema_node *more = node_keyword(node, "additionalProperties"),
+                             *patterns = node_keyword(node, "patternProperties");
     if (!within(s, node, "minProperties", "maxProperties", v->n))
         return 0;
     for (const struct schema_node *r = required && required->kind == NODE_ARRAY ? required->child : NULL; r;
@@ -193,9 +193,74 @@ static int fits_object(struct schema *s, const struct schema_node *node, const s
     return 1;
 }
 
+/* ---- unevaluatedProperties, unevaluatedItems: JSON Schema 2020-12, Core 11 -------------------------------------------------------- */
+
+/* A member or element, number `at`, of v. */
+struct part {
+    const struct schema_node *v, *x;
+    uint32_t at;
+};
+
+static const struct schema_node *unevaluated(const struct schema_node *node, const struct schema_node *v)
+{
+    return node_keyword(node, v->kind == NODE_OBJECT ? "unevaluatedProperties" : "unevaluatedItems");
+}
+
+static int own_evaluates(struct schema *s, const struct schema_node *node, const struct part *p, int depth)
+{
+    const struct schema_node *items = node_keyword(node, "items"), *prefix = node_keyword(node, "prefixItems");
+    if (p->v->kind == NODE_OBJECT)
+        return schema_member(s, node_keyword(node, "properties"), p->x->key, p->x->n_key) ||
+               fits_patterns(s, node_keyword(node, "patternProperties"), p->x, depth) >= 0 ||
+               node_keyword(node, "additionalProperties");
+    if (items && items->kind == NODE_ARRAY)
+        return p->at < items->n || node_keyword(node, "additionalItems");
+    return items || (prefix && prefix->kind == NODE_ARRAY && p->at < prefix->n);
+}
+
+static int beside_evaluates(struct schema *s, const struct schema_node *node, const struct part *p, int depth);
+
+static int branch_evaluates(struct schema *s, const struct schema_node *b, const struct part *p, int depth)
+{
+    return b->kind == NODE_OBJECT && (unevaluated(b, p->v) || beside_evaluates(s, b, p, depth + 1)) &&
+           fits_node(s, b, 0, p->v, depth + 1);
+}
+
+static int some_evaluates(struct schema *s, const struct schema_node *group, const struct part *p, int depth)
+{
+    for (const struct schema_node *b = group && group->kind == NODE_ARRAY ? group->child : NULL; b && !schema_failed(s);
+         b = b->next)
+        if (branch_evaluates(s, b, p, depth))
+            return 1;
+    return 0;
+}
+
+/* Does a keyword beside the node's unevaluated... evaluate the part? Of branches those count that the value fits. */
+static int beside_evaluates(struct schema *s, const struct schema_node *node, const struct part *p, int depth)
+{
+    schema_work(s, 64 + 8 * (uint64_t)node_probes(node));
+    if (depth > SCHEMA_DEPTH || schema_failed(s))
+        return 0;
+    const struct schema_node *ref = node_keyword(node, "$ref"), *target = ref ? schema_target(s, ref) : NULL;
+    return own_evaluates(s, node, p, depth) || (target && branch_evaluates(s, target, p, depth)) ||
+           some_evaluates(s, node_keyword(node, "allOf"), p, depth) ||
+           some_evaluates(s, node_keyword(node, "anyOf"), p, depth) ||
+           some_evaluates(s, node_keyword(node, "oneOf"), p, depth);
+}
+
+static int fits_unevaluated(struct schema *s, const struct schema_node *node, const struct schema_node *v, int depth)
+{
+    const struct schema_node *rest = unevaluated(node, v);
+    struct part p = {v, v->child, 0};
+    for (; rest && p.x && !schema_failed(s); p.x = p.x->next, p.at++)
+        if (!beside_evaluates(s, node, &p, depth) && !fits_node(s, rest, 0, p.x, depth + 1))
+            return 0;
+    return 1;
+}
+
 static int fits_list(struct schema *s, const struct schema_node *node, const struct schema_node *v)
 {
-    const struct schema_node *list = node_member(node, "enum"), *fixed = node_member(node, "const");
+    const struct schema_node *list = node_keyword(node, "enum"), *fixed = node_keyword(node, "const");
     int found = !list || list->kind != NODE_ARRAY || v->parent == list || schema_lists(s, list, v);
     return found && (!fixed || node_equal(s->compile, fixed, v));
 }
@@ -216,7 +281,7 @@ static int fits_node(struct schema *s, const struct schema_node *node, uint32_t 
     schema_work(s, 64 + 8 * (uint64_t)node_probes(node)); /* some 15 keywords are looked for */
     if (node->kind != NODE_OBJECT || depth > SCHEMA_DEPTH)
         return node->kind != NODE_FALSE;
-    const struct schema_node *ref = node_member(node, "$ref");
+    const struct schema_node *ref = node_keyword(node, "$ref");
     const struct schema_node *target = ref && !(done & TERM_REF) ? schema_target(s, ref) : NULL;
     unsigned type = type_of(s, v);
     if (schema_failed(s) || !(shape_types(s, node) & type) || !fits_list(s, node, v))
@@ -224,13 +289,14 @@ static int fits_node(struct schema *s, const struct schema_node *node, uint32_t 
     if ((type & (SCHEMA_INTEGER | SCHEMA_NUMBER) && !fits_number(s, node, v)) ||
         (type == SCHEMA_STRING && !fits_string(s, node, v)) ||
         (type == SCHEMA_ARRAY && !fits_array(s, node, v, depth)) ||
-        (type == SCHEMA_OBJECT && !fits_object(s, node, v, depth)))
+        (type == SCHEMA_OBJECT && !fits_object(s, node, v, depth)) ||
+        (type & (SCHEMA_ARRAY | SCHEMA_OBJECT) && !fits_unevaluated(s, node, v, depth)))
         return 0;
     if (target && !fits_node(s, target, 0, v, depth + 1))
         return 0;
-    return (done & TERM_ALL || fits_some(s, node_member(node, "allOf"), v, depth, 1)) &&
-           (done & TERM_ANY || fits_some(s, node_member(node, "anyOf"), v, depth, 0)) &&
-           (done & TERM_ONE || fits_some(s, node_member(node, "oneOf"), v, depth, 0));
+    return (done & TERM_ALL || fits_some(s, node_keyword(node, "allOf"), v, depth, 1)) &&
+           (done & TERM_ANY || fits_some(s, node_keyword(node, "anyOf"), v, depth, 0)) &&
+           (done & TERM_ONE || fits_some(s, node_keyword(node, "oneOf"), v, depth, 0));
 }
 
 int schema_fits(struct schema *s, const struct terms *l, const struct schema_node *value)

@@ -215,7 +215,7 @@ static const struct schema_node *resource_of(struct schema *s, const struct sche
     uint64_t steps = 0;
     const struct schema_node *x = ref->parent, *id = NULL;
     for (; x && x->parent; x = x->parent) {
-        id = x->kind == NODE_OBJECT ? node_member(x, "$id") : NULL;
+        id = x->kind == NODE_OBJECT ? node_keyword(x, "$id") : NULL;
         steps += 8;
         if (id && id->kind == NODE_STRING && id->n > 0 && id->text[0] != '#')
             break;

@@ -78,9 +78,10 @@ struct schema_node *node_member_n(const struct schema_node *o, const char *key, 
     return o && o->kind == NODE_OBJECT && o->n ? find(o, (uint32_t)hash64(key, n, 0), key, n) : NULL;
 }
 
-struct schema_node *node_member(const struct schema_node *o, const char *key)
+struct schema_node *node_keyword(const struct schema_node *o, const char *name)
 {
-    return node_member_n(o, key, strlen(key));
+    struct schema_node *x = node_member_n(o, name, strlen(name));
+    return x && x->kind == NODE_NULL && strcmp(name, "const") != 0 ? NULL : x;
 }
 
 uint32_t node_probes(const struct schema_node *o)

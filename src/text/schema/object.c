@@ -103,9 +103,9 @@ static int declare_in_order(struct members *o, uint32_t t, uint8_t *seen)
 {
     const struct terms *l = o->x->terms;
     const struct schema_node *node = l->t[t].node;
-    const struct schema_node *own = node_member(node, "properties"), *ref = node_member(node, "$ref");
-    const struct schema_node *all = node_member(node, "allOf"), *any = node_member(node, "anyOf"),
-                             *one = node_member(node, "oneOf");
+    const struct schema_node *own = node_keyword(node, "properties"), *ref = node_keyword(node, "$ref");
+    const struct schema_node *all = node_keyword(node, "allOf"), *any = node_keyword(node, "anyOf"),
+                             *one = node_keyword(node, "oneOf");
     seen[t] = 1;
     for (const struct schema_node *k = node->kind == NODE_OBJECT ? node->child : NULL; k; k = k->next) {
         if (schema_work(o->x->s, 1) || (k == own && declare_own(o, k)))
@@ -153,7 +153,7 @@ static int declare(struct members *o)
         if (!seen[t] && declare_in_order(o, t, seen))
             return -1;
     for (uint32_t t = 0; t < l->n; t++)
-        if (declare_required(o, node_member(l->t[t].node, "required")))
+        if (declare_required(o, node_keyword(l->t[t].node, "required")))
             return -1;
     return 0;
 }
@@ -162,11 +162,11 @@ static int read_more(struct members *o)
 {
     const struct terms *l = o->x->terms;
     for (uint32_t t = 0; t < l->n; t++) {
-        const struct schema_node *more = node_member(l->t[t].node, "additionalProperties");
+        const struct schema_node *more = node_keyword(l->t[t].node, "additionalProperties");
         if (more && more->kind != NODE_OBJECT && more->kind != NODE_TRUE && more->kind != NODE_FALSE)
             return schema_fail(o->x->s, more, "additionalProperties is not a schema"), -1;
         o->says_more |= more && more->kind != NODE_FALSE;
-        o->declares |= node_member(l->t[t].node, "properties") != NULL;
+        o->declares |= node_keyword(l->t[t].node, "properties") != NULL;
     }
     return 0;
 }
@@ -177,7 +177,7 @@ static int read_patterns(struct members *o)
     const struct terms *l = o->x->terms;
     size_t most = 0;
     for (uint32_t t = 0; t < l->n; t++) {
-        const struct schema_node *p = node_member(l->t[t].node, "patternProperties");
+        const struct schema_node *p = node_keyword(l->t[t].node, "patternProperties");
         if (p && p->kind != NODE_OBJECT)
             return schema_fail(s, p, "patternProperties is not an object"), -1;
         most += p ? p->n : 0;
@@ -187,7 +187,7 @@ static int read_patterns(struct members *o)
     if (!o->pattern || !o->pattern_node)
         return schema_ended(s), -1;
     for (uint32_t t = 0; t < l->n; t++) {
-        const struct schema_node *p = node_member(l->t[t].node, "patternProperties");
+        const struct schema_node *p = node_keyword(l->t[t].node, "patternProperties");
         for (const struct schema_node *m = p ? p->child : NULL; m; m = m->next) {
             struct error err = {0};
             if (regex_read(&o->pattern[o->n_pattern], s->compile, m->key, m->n_key, &err)) {
@@ -211,8 +211,8 @@ static int read_patterns(struct members *o)
 static const struct schema_node *undeclared(const struct members *o, uint32_t t, const char *name, size_t n,
                                             int64_t pattern, int *closed, struct terms *l)
 {
-    const struct schema_node *node = o->x->terms->t[t].node, *more = node_member(node, "additionalProperties");
-    const struct schema_node *own = node_member(node, "patternProperties");
+    const struct schema_node *node = o->x->terms->t[t].node, *more = node_keyword(node, "additionalProperties");
+    const struct schema_node *own = node_keyword(node, "patternProperties");
     size_t from = name || pattern < 0 ? 0 : (size_t)pattern, to = name ? o->n_pattern : from + (pattern >= 0);
     int matched = 0;
     schema_work(o->x->s, 64 + 4 * (uint64_t)(to - from));
@@ -245,7 +245,7 @@ static grammar_expr value_of(struct members *o, const struct member *m)
     int closed = 0;
     for (uint32_t t = 0; t < o->x->terms->n && !schema_failed(s); t++) {
         const struct schema_node *node = o->x->terms->t[t].node;
-        const struct schema_node *declared = node_member(node, "properties"),
+        const struct schema_node *declared = node_keyword(node, "properties"),
                                  *own = schema_member(s, declared, m->name, m->n), *more = NULL;
         schema_work(s, 64 + 4 * (uint64_t)node_probes(node));
         if (own)
@@ -361,7 +361,7 @@ static int check_distinct(struct members *o)
     for (uint32_t t = 0; t < o->x->terms->n; t++) {
         const struct schema_node *node = o->x->terms->t[t].node;
         if (shape_count(s, node, "minProperties") > 1 &&
-            schema_refuse(s, node_member(node, "minProperties"),
+            schema_refuse(s, node_keyword(node, "minProperties"),
                           "minProperties above 1 cannot be enforced where no property is declared: keys may repeat"))
             return -1;
     }
@@ -405,7 +405,7 @@ static int check_counts(struct members *o, int has_others, int *need_one, int *m
     if (x->max_properties >= 0 && required > x->max_properties)
         return schema_empty(s, x->terms->t[0].node, "more properties are required than maxProperties allows"), -1;
     for (uint32_t t = 0; t < x->terms->n && (!low || !high); t++) {
-        const struct schema_node *k = node_member(x->terms->t[t].node, low ? "maxProperties" : "minProperties");
+        const struct schema_node *k = node_keyword(x->terms->t[t].node, low ? "maxProperties" : "minProperties");
         if (k && schema_refuse(s, k, "%s cannot be enforced together with declared properties", k->key))
             return -1;
     }

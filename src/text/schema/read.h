@@ -48,8 +48,10 @@ const struct schema_node *node_index(struct compile_pool *pool, struct schema_no
 int node_shorten(struct compile_pool *pool, struct schema_node *number);
 
 /* Member of an object by name, NULL: none. Takes time for the bytes of the name and node_probes(). */
-struct schema_node *node_member(const struct schema_node *o, const char *key);
 struct schema_node *node_member_n(const struct schema_node *o, const char *key, size_t n);
+/* A keyword of a schema, likewise. One that is null is absent: clients write lists and objects that they have not so. "const" may be
+ * null. */
+struct schema_node *node_keyword(const struct schema_node *o, const char *name);
 /* Halvings of a lookup beyond those among NODE_FEW members, which the caller counts; 0 of what is no object. */
 uint32_t node_probes(const struct schema_node *o);
 int node_is_text(const struct schema_node *x, const char *text);

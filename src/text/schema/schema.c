@@ -65,7 +65,7 @@ const struct schema_node *terms_unevaluated(struct schema *s, const struct terms
 {
     schema_work(s, 8 * (uint64_t)l->n);
     for (uint32_t t = l->n; t-- > 0;) { /* who brings a term stands before it */
-        const struct schema_node *closes = node_member(l->t[t].node, unevaluated);
+        const struct schema_node *closes = node_keyword(l->t[t].node, unevaluated);
         if (says[t] && l->t[t].from >= 0)
             says[l->t[t].from] = 1;
         if (!says[t] && closes && closes->kind == NODE_FALSE)
@@ -90,8 +90,8 @@ void terms_flatten(struct schema *s, const struct terms *in, struct terms *out)
     for (uint32_t i = 0; i < in->n; i++)
         append(s, out, in->t[i]);
     for (uint32_t i = 0; i < out->n && !schema_failed(s); i++) {
-        const struct schema_node *node = out->t[i].node, *ref = node_member(node, "$ref"),
-                                 *all = node_member(node, "allOf");
+        const struct schema_node *node = out->t[i].node, *ref = node_keyword(node, "$ref"),
+                                 *all = node_keyword(node, "allOf");
         uint32_t done = out->t[i].done;
         schema_work(s, 8 + 2 * (uint64_t)node_probes(node));
         out->t[i].done |= TERM_REF | TERM_ALL;
@@ -118,8 +118,8 @@ static int apart(struct schema *s, const struct schema_node *x, const struct sch
 {
     if (!(shape_types(s, x) & shape_types(s, y)) || schema_values_apart(s, x, y))
         return 1;
-    const struct schema_node *names = node_member(x, "required");
-    const struct schema_node *of_x = node_member(x, "properties"), *of_y = node_member(y, "properties");
+    const struct schema_node *names = node_keyword(x, "required");
+    const struct schema_node *of_x = node_keyword(x, "properties"), *of_y = node_keyword(y, "properties");
     schema_work(s, 32 + 4 * (uint64_t)(node_probes(x) + node_probes(y)));
     for (const struct schema_node *name = names && names->kind == NODE_ARRAY ? names->child : NULL;
          name && !schema_failed(s); name = name->next) {
@@ -185,7 +185,7 @@ static grammar_expr flat_terms(struct schema *s, struct terms *l)
     if (++s->nodes > most)
         return schema_fail(s, l->t[0].node, "the schema has more than %d parts when it is compiled", (int)most);
     for (uint32_t i = 0; i < l->n; i++) {
-        const struct schema_node *any = node_member(l->t[i].node, "anyOf"), *one = node_member(l->t[i].node, "oneOf");
+        const struct schema_node *any = node_keyword(l->t[i].node, "anyOf"), *one = node_keyword(l->t[i].node, "oneOf");
         if (any && !(l->t[i].done & TERM_ANY))
             return union_of(s, l, i, any, TERM_ANY);
         if (one && !(l->t[i].done & TERM_ONE))
@@ -237,10 +237,10 @@ static void name_rule(struct schema *s, struct memo *m)
 static const struct schema_node *referred(struct schema *s, const struct terms *l)
 {
     const struct schema_node *node = l->n == 1 && !l->t[0].done ? l->t[0].node : NULL, *found = NULL;
-    for (int hops = 0; node && node->kind == NODE_OBJECT && node->n == 1 && node_member(node, "$ref"); hops++) {
+    for (int hops = 0; node && node->kind == NODE_OBJECT && node->n == 1 && node_keyword(node, "$ref"); hops++) {
         if (hops == SCHEMA_DEPTH)
             return schema_fail(s, node, "a $ref cycle without progress"), NULL;
-        found = node = schema_target(s, node_member(node, "$ref"));
+        found = node = schema_target(s, node_keyword(node, "$ref"));
     }
     return found;
 }
@@ -357,7 +357,7 @@ static int begin_value(struct schema *s, struct terms *l, const struct schema_no
     int arguments = s->object && node == s->root;
     *l = (struct terms){0};
     terms_add(s, l, node, -1);
-    if (arguments && (!node_is_text(node_member(node, "type"), "object") || node_member(node, "nullable")))
+    if (arguments && (!node_is_text(node_keyword(node, "type"), "object") || node_keyword(node, "nullable")))
         terms_add(s, l, s->object, -1);
     s->was_empty = 0;
     s->recursive = NULL;

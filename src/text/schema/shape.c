@@ -23,7 +23,7 @@ static unsigned type_of_name(const struct schema_node *x)
 
 unsigned shape_types(struct schema *s, const struct schema_node *node)
 {
-    const struct schema_node *type = node_member(node, "type"), *nullable = node_member(node, "nullable");
+    const struct schema_node *type = node_keyword(node, "type"), *nullable = node_keyword(node, "nullable");
     unsigned types = 0;
     if (!type)
         return SCHEMA_ANY;
@@ -43,7 +43,7 @@ unsigned shape_types(struct schema *s, const struct schema_node *node)
 
 int64_t shape_count(struct schema *s, const struct schema_node *node, const char *keyword)
 {
-    const struct schema_node *x = node_member(node, keyword);
+    const struct schema_node *x = node_keyword(node, keyword);
     if (!x)
         return -1;
     size_t n;
@@ -76,7 +76,7 @@ static void refuse_keywords(struct schema *s, const struct schema_node *node, un
                    {"dependentSchemas", SCHEMA_OBJECT},
                    {"dependencies", SCHEMA_OBJECT}};
     for (size_t i = 0; i < sizeof refused / sizeof *refused; i++) {
-        const struct schema_node *x = node_member(node, refused[i].name);
+        const struct schema_node *x = node_keyword(node, refused[i].name);
         if (x && types & refused[i].types && schema_refuse(s, x, "%s cannot be enforced", refused[i].name))
             return;
     }
@@ -88,7 +88,7 @@ static void refuse_keywords(struct schema *s, const struct schema_node *node, un
                 {"unevaluatedItems", SCHEMA_ARRAY, NODE_TRUE},
                 {"unevaluatedProperties", SCHEMA_OBJECT, NODE_TRUE}};
     for (int i = 0; i < 3; i++) {
-        const struct schema_node *x = node_member(node, some[i].name);
+        const struct schema_node *x = node_keyword(node, some[i].name);
         int closes = i > 0 && x && x->kind == NODE_FALSE; /* closed arrays and objects see to it */
         if (x && types & some[i].types && x->kind != some[i].harmless && !closes &&
             schema_refuse(s, x, "%s cannot be enforced", some[i].name))
@@ -132,7 +132,7 @@ static void narrow_numbers(struct shape *x, const struct schema_node *node)
 {
     static const char *const names[2][2] = {{"maximum", "exclusiveMaximum"}, {"minimum", "exclusiveMinimum"}};
     for (int low = 0; low < 2; low++) {
-        const struct schema_node *plain = node_member(node, names[low][0]), *out = node_member(node, names[low][1]);
+        const struct schema_node *plain = node_keyword(node, names[low][0]), *out = node_keyword(node, names[low][1]);
         int old = out && out->kind == NODE_TRUE; /* draft 4: a flag of the other keyword */
         if (plain && plain->kind != NODE_NUMBER)
             schema_fail(x->s, plain, "%s is not a number", names[low][0]);
@@ -147,7 +147,7 @@ static void narrow_numbers(struct shape *x, const struct schema_node *node)
 
 static void narrow_step(struct shape *x, const struct schema_node *node)
 {
-    const struct schema_node *of = node_member(node, "multipleOf");
+    const struct schema_node *of = node_keyword(node, "multipleOf");
     if (!of)
         return;
     size_t n;
@@ -179,7 +179,7 @@ static void narrow_count(struct shape *x, const struct schema_node *node, const 
 {
     int64_t a = shape_count(x->s, node, least), b = shape_count(x->s, node, most);
     if (a >= 0 && b >= 0 && a > b)
-        schema_fail(x->s, node_member(node, least), "%s %lld is above %s %lld", least, (long long)a, most,
+        schema_fail(x->s, node_keyword(node, least), "%s %lld is above %s %lld", least, (long long)a, most,
                     (long long)b);
     if (a > *min)
         *min = a;
@@ -189,8 +189,8 @@ static void narrow_count(struct shape *x, const struct schema_node *node, const 
 
 static void check_enum(struct shape *x, const struct schema_node *node)
 {
-    const struct schema_node *list = node_member(node, "enum");
-    x->has_enum |= list || node_member(node, "const");
+    const struct schema_node *list = node_keyword(node, "enum");
+    x->has_enum |= list || node_keyword(node, "const");
     if (list && list->kind != NODE_ARRAY)
         schema_fail(x->s, list, "enum is not a list");
     else if (list && list->n == 0)

@@ -343,7 +343,7 @@ int string_collect(struct shape *x, struct string_patterns *p)
     if (!p->r || !p->list || !p->at)
         return schema_ended(s), -1;
     for (uint32_t i = 0; i < 2 * x->terms->n; i++) {
-        const struct schema_node *keyword = node_member(x->terms->t[i / 2].node, i % 2 ? "format" : "pattern");
+        const struct schema_node *keyword = node_keyword(x->terms->t[i / 2].node, i % 2 ? "format" : "pattern");
         struct error err = {0};
         if (keyword && keyword->kind != NODE_STRING)
             return schema_fail(s, keyword, "%s is not a string", i % 2 ? "format" : "pattern"), -1;
@@ -511,7 +511,7 @@ static grammar_expr content(struct shape *x, struct string_patterns *p, const st
 static int leave(struct shape *x, const char *keyword)
 {
     for (uint32_t i = 0; i < x->terms->n; i++) {
-        const struct schema_node *at = node_member(x->terms->t[i].node, keyword);
+        const struct schema_node *at = node_keyword(x->terms->t[i].node, keyword);
         if (at && schema_refuse(x->s, at, "%s beside the patterns of this place needs more than %d states", keyword,
                                 REGEX_STATES))
             return -1;

@@ -137,7 +137,7 @@ static int leave_lengths(struct shape *x, size_t n_stop)
     if (!is_long(x, n_stop, TAG_STATES))
         return 0;
     for (uint32_t i = 0; i < 2 * x->terms->n; i++) {
-        const struct schema_node *keyword = node_member(x->terms->t[i / 2].node, keywords[i % 2]);
+        const struct schema_node *keyword = node_keyword(x->terms->t[i / 2].node, keywords[i % 2]);
         if (keyword && schema_refuse(x->s, keyword, "a length above %d cannot be enforced in text between tags",
                                      TAG_STATES / (int)n_stop))
             return -1;

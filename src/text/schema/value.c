@@ -47,7 +47,7 @@ static grammar_expr number(struct shape *x)
         if (possible)
             return schema_is_empty(s, e) ? schema_empty(s, bound, "no multiple of %u fits these bounds", x->step) : e;
         for (uint32_t i = 0; i < x->terms->n; i++) {
-            const struct schema_node *of = node_member(x->terms->t[i].node, "multipleOf");
+            const struct schema_node *of = node_keyword(x->terms->t[i].node, "multipleOf");
             if (of && schema_refuse(s, of, "multipleOf cannot be enforced together with these bounds"))
                 return 0;
         }
@@ -113,7 +113,7 @@ int schema_says_something(const struct terms *l)
                                         "const",      "additionalItems", "unevaluatedItems", "unevaluatedProperties"};
     for (uint32_t i = 0; i < l->n; i++)
         for (size_t w = 0; w < sizeof words / sizeof *words; w++)
-            if (node_member(l->t[i].node, words[w]))
+            if (node_keyword(l->t[i].node, words[w]))
                 return 1;
     return 0;
 }
@@ -131,8 +131,8 @@ static grammar_expr one_of_values(struct shape *x, enum schema_part part)
     struct schema *s = x->s;
     const struct schema_node *list = NULL;
     for (uint32_t i = 0; i < x->terms->n && !list; i++) {
-        const struct schema_node *value = node_member(x->terms->t[i].node, "const");
-        list = value ? value : node_member(x->terms->t[i].node, "enum");
+        const struct schema_node *value = node_keyword(x->terms->t[i].node, "const");
+        list = value ? value : node_keyword(x->terms->t[i].node, "enum");
     }
     int single = list->n_key == 5; /* const */
     const struct schema_node *value = single ? list : list->child;
@@ -161,7 +161,7 @@ static grammar_expr by_member(struct shape *x)
     if (x->has_enum && schema_is_empty(s, one_of_values(x, PART_ALL)))
         return schema_failed(s) ? 0 : grammar_choice(s->m, NULL, 0);
     for (uint32_t i = 0; i < 2 * x->terms->n && x->has_enum; i++) {
-        const struct schema_node *list = node_member(x->terms->t[i / 2].node, lists[i % 2]);
+        const struct schema_node *list = node_keyword(x->terms->t[i / 2].node, lists[i % 2]);
         if (list &&
             schema_refuse(s, list, "%s cannot be enforced for arguments that are written one by one", list->key))
             return 0;

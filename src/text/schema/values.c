@@ -50,7 +50,7 @@ int schema_lists(struct schema *s, const struct schema_node *list, const struct 
 /* The values that a schema names; NULL: it does not. A single one is a list without siblings. */
 static const struct schema_node *named(const struct schema_node *x, const struct schema_node **list)
 {
-    const struct schema_node *value = node_member(x, "const"), *many = node_member(x, "enum");
+    const struct schema_node *value = node_keyword(x, "const"), *many = node_keyword(x, "enum");
     *list = !value && many && many->kind == NODE_ARRAY ? many : NULL;
     return value ? value : *list ? many->child : NULL;
 }

@@ -56,7 +56,7 @@ static void trees(void **state)
     assert_int_equal(c->next->kind, NODE_TRUE);
     assert_null(c->next->next);
     assert_ptr_equal(c->parent, x->child->next);
-    assert_memory_equal(node_member(x, "n")->text, "-0", 2);
+    assert_memory_equal(node_keyword(x, "n")->text, "-0", 2);
     pool_free(&pool);
 }
 
