@@ -49,8 +49,8 @@ static int note_turn(struct conversion *c, const struct json_at *at, const char 
 
 /* ---- input ----------------------------------------------------------------------------------------------------------------- */
 
-/* Text parts of Responses as text parts of the chat; NULL: *c->r. */
-static json_t *parts_of(struct conversion *c, const json_t *list, const struct json_at *at)
+/* Text parts of Responses as text parts of the chat, pictures as a remark where they may be; NULL: *c->r. */
+static json_t *parts_of(struct conversion *c, const json_t *list, const struct json_at *at, json_t *picture)
 {
     json_t *parts = json_array();
     if (!parts)
@@ -62,6 +62,8 @@ static json_t *parts_of(struct conversion *c, const json_t *list, const struct j
             json_refuse(c->r, "invalid_type", &here, NULL, "must be an object, not %s", json_kind(part));
         else if (json_is(part, "type", "refusal"))
             text = text_of(c, part, &here, "refusal");
+        else if (picture && json_is(part, "type", "input_image"))
+            text = picture;
         else if (!json_is(part, "type", "input_text") && !json_is(part, "type", "output_text") &&
                  !json_is(part, "type", "text"))
             json_refuse(c->r, "unsupported", &here, NULL, "must be of type input_text or output_text");
@@ -75,8 +77,9 @@ static json_t *parts_of(struct conversion *c, const json_t *list, const struct j
     return parts;
 }
 
-/* A string, or text parts. A new reference; NULL: *c->r. */
-static json_t *content_of(struct conversion *c, const json_t *item, const struct json_at *at, const char *key)
+/* A string, or parts, as above. A new reference; NULL: *c->r. */
+static json_t *content_of(struct conversion *c, const json_t *item, const struct json_at *at, const char *key,
+                          json_t *picture)
 {
     json_t *v = json_get(item, key);
     const struct json_at here = {at, key, 0};
@@ -85,7 +88,7 @@ static json_t *content_of(struct conversion *c, const json_t *item, const struct
     else if (json_is_string(v))
         return json_incref(v);
     else if (json_is_array(v))
-        return parts_of(c, v, &here);
+        return parts_of(c, v, &here, picture);
     else
         json_refuse(c->r, "invalid_type", at, key, "must be a string or an array of parts, not %s", json_kind(v));
     return NULL;
@@ -113,7 +116,7 @@ static int add_item_message(struct conversion *c, const json_t *item, const stru
     int role, got = json_get_word(item, at, "role", roles, sizeof roles / sizeof *roles, &role, c->r);
     if (got <= 0)
         return got < 0 ? -1 : json_missing(c->r, at, "role");
-    json_t *content = content_of(c, item, at, "content");
+    json_t *content = content_of(c, item, at, "content", NULL);
     if (role != ASSISTANT) {
         c->turn = NULL;
         note(c, at, NULL, "");
@@ -174,7 +177,12 @@ static int add_result(struct conversion *c, const json_t *item, const struct jso
     c->turn = NULL;
     json_t *id = text_of(c, item, at, "call_id");
     if (!id || note(c, at, NULL, "") < 0 || note(c, at, "call_id", ".tool_call_id") < 0 ||
-        note(c, at, "output", ".content") < 0 || add_message(c, "tool", content_of(c, item, at, "output")) < 0)
+        note(c, at, "output", ".content") < 0)
+        return -1;
+    json_t *picture = json_string("[image omitted]"); /* what a tool has shown: the conversation goes on */
+    int failed = !picture ? refuse_memory(c->r) : add_message(c, "tool", content_of(c, item, at, "output", picture));
+    json_decref(picture);
+    if (failed)
         return -1;
     json_t *m = json_array_get(c->messages, json_array_size(c->messages) - 1);
     return json_put(c->r, m, "tool_call_id", json_incref(id));

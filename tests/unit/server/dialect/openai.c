@@ -751,6 +751,16 @@ static void responses_items_are_turns(void **state)
         "{\"type\":\"message\",\"role\":\"assistant\",\"content\":[{\"type\":\"output_text\",\"text\":\"On.\"}]},"
         "{\"type\":\"message\",\"role\":\"user\",\"content\":[{\"type\":\"input_text\",\"text\":\"Thanks.\"}]}]"));
     assert_int_equal(http_world.n_prompt, n);
+#define SHOWN(output)                                                                                                  \
+    "\"max_output_tokens\":1,\"input\":[{\"role\":\"user\",\"content\":\"a\"},{\"type\":\"function_call\",\"call_"     \
+    "id\":\"c\","                                                                                                      \
+    "\"name\":\"f\",\"arguments\":\"{}\"},{\"type\":\"function_call_output\",\"call_id\":\"c\",\"output\":" output     \
+    "}]"
+    json_decref(whole(openai_responses, SHOWN("\"[image omitted]\"")));
+    n = http_world.n_prompt;
+    json_decref(
+        whole(openai_responses, SHOWN("[{\"type\":\"input_image\",\"image_url\":\"data:image/png;base64,AA==\"}]")));
+    assert_int_equal(http_world.n_prompt, n);
 }
 
 static void bad_responses(void **state)
