@@ -5,6 +5,8 @@
 #ifndef TESTS_EXPECTED_H
 #define TESTS_EXPECTED_H
 
+#include "sanitized.h"
+
 #include <stddef.h>
 #include <string.h>
 
@@ -22,9 +24,16 @@ static inline const char *const *expected_archs(void)
 }
 
 /* Goldens that run under all laws: one for each kind of attention, recurrence, routing and weight format. The others are variants,
- * compared with their references alone: laws take up to a minute a model. */
+ * compared with their references alone: laws take up to a minute a model. Sanitizers take one for each loop over rows, pages and states,
+ * or they would take an hour: bits are not what they look for. */
 static inline const char *const *expected_lawful(void)
 {
+#if SANITIZED
+    static const char *const models[] = {
+        "deepseek2-v3", "deepseek4", "gemma4-moe", "glm-dsa-sparse", "gpt-oss-mxfp4",
+        "kimi-linear",  "lfm2moe",   "llama4",     "mixed-moe",      "nemotron_h_moe-latent",
+        "qwen35moe",    "step35",    NULL};
+#else
     static const char *const models[] = {"afmoe",         "bailingmoe2",    "deepseek2-lite",
                                          "deepseek2-v3",  "deepseek4",      "deepseek4-pages",
                                          "gemma2",        "gemma3",         "gemma4",
@@ -36,6 +45,7 @@ static inline const char *const *expected_lawful(void)
                                          "nemotron_h",    "nemotron_h_moe", "nemotron_h_moe-latent",
                                          "olmoe",         "qwen2moe",       "qwen35moe",
                                          "qwen3moe",      "step35",         NULL};
+#endif
     return models;
 }
 
