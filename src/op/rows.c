@@ -360,6 +360,8 @@ static void weigh(const struct route *a, const int32_t *id, float *w, const floa
     }
     if (r->gate == ROUTE_CHOSEN)
         a->op->k->softmax(w, chosen);
+    if (r->gate == ROUTE_CHOSEN_SIGMOID)
+        a->op->k->sigmoid(w, w, chosen);
     for (int k = 0; r->normalise && k < a->n_used; k++)
         w[k] = w[k] / sum;
     for (int k = 0; r->scale != 0 && r->scale != 1.0f && k < a->n_used; k++)

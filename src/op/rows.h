@@ -40,11 +40,11 @@ void op_add_gated(struct op *op, float *y, const float *o, const float *gate, in
 void op_round_fp8(struct op *op, float *x, int n_rows, size_t ld, int n);
 
 /* How a router's logits become experts and weights. Probabilities: softmax, or sigmoid or sqrt(softplus) of the logits, each by
- * itself; or, with ROUTE_CHOSEN, the logits choose and the softmax is over the chosen ones. select_bias is added for the choice
- * alone. With groups (n_group > 1) only experts of the n_group_used groups whose two best have the largest sums are chosen. normalise:
- * weights sum to 1.
- * Then times scale. Ties: the lower id, of experts and of groups. */
-enum route_gate { ROUTE_SOFTMAX, ROUTE_SIGMOID, ROUTE_SQRT_SOFTPLUS, ROUTE_CHOSEN };
+ * itself; or the logits choose, and the weights are the softmax over the chosen ones (ROUTE_CHOSEN) or each one's sigmoid
+ * (ROUTE_CHOSEN_SIGMOID: where sigmoids are nearly 1 different logits would be ties). select_bias is added for the choice alone.
+ * With groups (n_group > 1) only experts of the n_group_used groups whose two best have the largest sums are chosen.
+ * normalise: weights sum to 1. Then times scale. Ties: the lower id, of experts and of groups. */
+enum route_gate { ROUTE_SOFTMAX, ROUTE_SIGMOID, ROUTE_SQRT_SOFTPLUS, ROUTE_CHOSEN, ROUTE_CHOSEN_SIGMOID };
 struct route_rule {
     enum route_gate gate;
     int normalise;

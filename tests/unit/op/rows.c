@@ -241,6 +241,27 @@ static void not_a_number(void **state)
     world_close(&world);
 }
 
+/* Sigmoids that are all 1: the logits choose. Each weight is the sigmoid of its own logit. */
+static void saturated(void **state)
+{
+    (void)state;
+    enum { EXPERTS = 5, USED = 2 };
+    const struct route_rule rule = {.gate = ROUTE_CHOSEN_SIGMOID};
+    float logits[2 * EXPERTS] = {20, 25, 24, 30, 29, -1, -3, 0.5f, -2, -4}, was[2 * EXPERTS], work[2 * EXPERTS];
+    float w[2 * USED];
+    int32_t id[2 * USED];
+    memcpy(was, logits, sizeof was);
+    for (int tier = 0; tier <= (int)cpu_best_tier(); tier++) {
+        memcpy(logits, was, sizeof was);
+        world_open(&world, (enum cpu_tier)tier, 1, 64, 64);
+        op_route(&world.op, id, w, logits, work, 2, EXPERTS, USED, &rule);
+        world_close(&world);
+        assert_true(id[0] == 3 && id[1] == 4 && id[2] == 2 && id[3] == 0);
+        for (int k = 0; k < 2 * USED; k++)
+            assert_near((double)w[k], 1 / (1 + exp(-(double)was[k / USED * EXPERTS + id[k]])), 1e-6);
+    }
+}
+
 /* Each logit by itself, and given experts: only their weights are made. */
 static void soft_roots(void **state)
 {
@@ -271,6 +292,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test(norms),        cmocka_unit_test(sums),
                                        cmocka_unit_test(routes),       cmocka_unit_test(equal_logits),
-                                       cmocka_unit_test(not_a_number), cmocka_unit_test(soft_roots)};
+                                       cmocka_unit_test(not_a_number), cmocka_unit_test(saturated),
+                                       cmocka_unit_test(soft_roots)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
