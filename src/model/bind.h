@@ -12,7 +12,8 @@
 struct binder {
     struct model *m;
     struct error *err;
-    int failed; /* not 0: *err is set */
+    int failed;           /* not 0: *err is set */
+    unsigned char *known; /* [n_tensor of the file]: 1 where a tensor has been asked for, or is left alone on purpose */
 };
 
 /* A matrix of n_out rows of n_in values, in the file's block type; a vector of n values, f32 when it is loaded. */
@@ -46,6 +47,13 @@ struct weight *bind_table(struct binder *b, int l, const char *name, int n_rows,
 
 /* A table of whole numbers, i32 [n_rows][n_cols], each in [0, n): checked when it is loaded. */
 struct weight *bind_ids(struct binder *b, int l, const char *name, int n_rows, int n_cols, int n);
+
+/* The file may hold this tensor, and it changes nothing: the model does not use it. */
+void bind_unused(struct binder *b, int l, const char *name);
+
+/* After all others: -1 with the sentence where the file has a tensor, of a layer that is run or of none, that nothing has asked for: a bias
+ * or a norm that was left out in silence would make it another model. */
+int bind_rest(struct binder *b);
 
 /* This layer keeps, for n_head query heads, rows of this shape for all positions, or for those that a later row may see; the plan chooses
  * the shape's type. Returns which kind that is and the layer's index in it. A layer may keep several kinds: keys, index keys, compressed

@@ -44,13 +44,15 @@ static int bind_layer(struct binder *b, int l)
 
 static int bind_all(struct model *m, struct error *err)
 {
-    struct binder b = {.m = m, .err = err};
+    struct binder b = {.m = m, .err = err, .known = arena_array(&m->arena, m->file->n_tensor, 1)};
+    if (!b.known)
+        return error_set(err, ERR_MEMORY, "no memory for the description of the model");
     if (bind_ends(&b))
         return -1;
     for (int l = 0; l < m->p.n_layer && !b.failed; l++)
         if (bind_layer(&b, l))
             return -1;
-    return b.failed ? -1 : 0;
+    return bind_rest(&b);
 }
 
 static int read_vocab(struct model *m, struct error *err)

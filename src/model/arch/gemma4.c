@@ -105,9 +105,12 @@ static void bind_heads_of(struct binder *b, int l, struct layer *w, const struct
     w->attn_norm = bind_vector(b, l, "attn_norm.weight", p->n_embd);
     w->wq = bind_matrix(b, l, "attn_q.weight", p->n_head * h->d, p->n_embd);
     w->q_norm = bind_vector(b, l, "attn_q_norm.weight", h->d);
-    if (l >= p->n_layer - p->n_shared_kv)
+    if (l >= p->n_layer - p->n_shared_kv) {
         w->kv = kept(b, l, h->windowed);
-    else {
+        bind_unused(b, l, "attn_k.weight");
+        bind_unused(b, l, "attn_v.weight");
+        bind_unused(b, l, "attn_k_norm.weight");
+    } else {
         w->kv = bind_kv(b, p->n_head, (struct kv_shape){.n_head_kv = h->n_kv, .d_k = h->d, .d_v = h->d},
                         see_last(h->windowed ? p->window : 0));
         w->wk = bind_matrix(b, l, "attn_k.weight", h->n_kv * h->d, p->n_embd);
@@ -146,10 +149,8 @@ static int bind(struct binder *b, int l, void *layer)
     bind_ffn(b, l, &w->ffn, "", h.n_ff);
     if (p->n_expert)
         bind_moe_of(b, l, w);
-    else {
+    else
         w->ffn.post_norm = bind_vector(b, l, "post_ffw_norm.weight", p->n_embd);
-        bind_matrix_if(b, l, "ffn_gate_inp.weight", 0, p->n_embd); /* experts that no key counts have no shape */
-    }
     if (p->d_layer_embd)
         bind_layer_embd(b, l, &w->layer_embd);
     w->scale = bind_vector_if(b, l, "layer_output_scale.weight", 1);

@@ -54,6 +54,8 @@ static int bind(struct binder *b, int l, void *layer)
     bind_latent(b, l, &w->attention);
     if (chooses(b, l))
         bind_latent_index(b, l, &w->attention);
+    else
+        bind_latent_index_unused(b, l);
     bind_dense_or_moe(b, l, &w->ffn, "ffn_norm.weight");
     return b->failed;
 }

@@ -140,20 +140,25 @@ void bind_attention(struct binder *b, int l, struct attention_weights *w, struct
     bind_attention_heads(b, l, w, b->m->p.n_head, b->m->p.n_head_kv, window);
 }
 
+static int key_heads(const struct binder *b, const struct attention_weights *w)
+{
+    return b->m->kv_layout[w->kv.kind].shape.n_head_kv;
+}
+
 void bind_qkv_bias(struct binder *b, int l, struct attention_weights *w)
 {
     const struct params *p = &b->m->p;
-    w->bq = bind_vector(b, l, "attn_q.bias", p->n_head * p->d_k);
-    w->bk = bind_vector(b, l, "attn_k.bias", p->n_head_kv * p->d_k);
-    w->bv = bind_vector(b, l, "attn_v.bias", p->n_head_kv * p->d_v);
+    w->bq = bind_vector(b, l, "attn_q.bias", w->n_head * p->d_k);
+    w->bk = bind_vector(b, l, "attn_k.bias", key_heads(b, w) * p->d_k);
+    w->bv = bind_vector(b, l, "attn_v.bias", key_heads(b, w) * p->d_v);
 }
 
 void bind_attention_biases_if(struct binder *b, int l, struct attention_weights *w)
 {
     const struct params *p = &b->m->p;
-    w->bq = bind_vector_if(b, l, "attn_q.bias", p->n_head * p->d_k);
-    w->bk = bind_vector_if(b, l, "attn_k.bias", p->n_head_kv * p->d_k);
-    w->bv = bind_vector_if(b, l, "attn_v.bias", p->n_head_kv * p->d_v);
+    w->bq = bind_vector_if(b, l, "attn_q.bias", w->n_head * p->d_k);
+    w->bk = bind_vector_if(b, l, "attn_k.bias", key_heads(b, w) * p->d_k);
+    w->bv = bind_vector_if(b, l, "attn_v.bias", key_heads(b, w) * p->d_v);
     w->bo = bind_vector_if(b, l, "attn_output.bias", p->n_embd);
 }
 

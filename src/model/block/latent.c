@@ -18,6 +18,7 @@
 #include "op/heads.h"
 
 #include <math.h>
+#include <stdio.h>
 
 static int read_scale(struct params *p, const struct gguf *g, int d_head, struct error *err)
 {
@@ -65,9 +66,10 @@ void bind_latent(struct binder *b, int l, struct latent_weights *w)
     w->kv_a_norm = bind_vector(b, l, "attn_kv_a_norm.weight", m->kv_rank);
     w->v_rows = m->d_v;
     w->wk_b = bind_heads_if(b, l, "attn_k_b.weight", n_head, m->kv_rank, m->d_nope);
-    if (w->wk_b)
+    if (w->wk_b) {
         w->wv_b = bind_heads(b, l, "attn_v_b.weight", n_head, m->d_v, m->kv_rank);
-    else {
+        bind_unused(b, l, "attn_kv_b.weight"); /* the same numbers once more */
+    } else {
         w->v_first = m->d_nope;
         w->v_rows = m->d_nope + m->d_v;
         w->wv_b = bind_matrix(b, l, "attn_kv_b.weight", n_head * w->v_rows, m->kv_rank);
@@ -81,6 +83,17 @@ void bind_latent_index(struct binder *b, int l, struct latent_weights *w)
 {
     bind_index_keys(b, l, &w->index_keys);
     bind_indexer(b, l, &w->indexer, b->m->p.latent.q_rank);
+}
+
+void bind_latent_index_unused(struct binder *b, int l)
+{
+    static const char *const names[] = {"attn_q_b.weight", "proj.weight", "attn_k.weight", "k_norm.weight",
+                                        "k_norm.bias"};
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        char name[40];
+        snprintf(name, sizeof name, "indexer.%s", names[i]);
+        bind_unused(b, l, name);
+    }
 }
 
 /* With an indexer: choose the positions that the layer attends to, by the compressed query. */

@@ -19,5 +19,6 @@ void block_latent(struct step *s, float *x, const struct latent_weights *w);
 int params_read_latent(struct params *p, const struct gguf *g, struct error *err);
 void bind_latent(struct binder *b, int l, struct latent_weights *w); /* norm, q, latent, output; what the layer keeps */
 void bind_latent_index(struct binder *b, int l, struct latent_weights *w); /* and an indexer of the layer's own */
+void bind_latent_index_unused(struct binder *b, int l); /* the file may hold one, which is not asked */
 
 #endif
