@@ -25,6 +25,7 @@ kernels
 header_fuzz
 hostile_models
 unsaid
+equivalent
 laws
 plan
 plan_speed

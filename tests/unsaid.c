@@ -22,7 +22,7 @@
 
 enum { N_TOKENS = 6, MOST_LAYERS = 64 };
 
-static char path[] = "/tmp/stoker-unsaid-XXXXXX";
+static char path[] = "/dev/shm/stoker-unsaid-XXXXXX";
 
 /* ---- a golden with more layers ------------------------------------------------------------------------------------------------ */
 

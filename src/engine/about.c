@@ -17,13 +17,18 @@ static void copy_text(char *out, size_t size, const struct gguf *g, const char *
     snprintf(out, size, "%.*s", (int)(s.length < size ? s.length : size - 1), s.text);
 }
 
-/* The number of "ARCH.key", 0 where it is not one. */
+/* The number of "ARCH.key", of a list (a number for each layer) the largest; 0 where it is neither. */
 static uint64_t number(const struct gguf *g, const char *arch, const char *key)
 {
     struct error ignored = {0};
     char name[160];
     uint64_t n = 0;
     snprintf(name, sizeof name, "%s.%s", arch, key);
+    const struct gguf_value *v = gguf_find(g, name);
+    for (uint64_t i = 0; v && v->kind == GGUF_ARRAY && i < v->n; i++) {
+        int64_t item = gguf_item_int(v, i);
+        n = item > (int64_t)n ? (uint64_t)item : n;
+    }
     gguf_u64(g, name, 0, UINT32_MAX, &n, &ignored);
     return n;
 }

@@ -154,6 +154,9 @@ static int read_rope_scaling(struct params *p, const struct gguf *g, struct erro
     else
         return error_set(err, ERR_UNSUPPORTED, "%s: %s is \"%.40s\"; stoker knows none, linear and yarn here",
                          g->file->path, name, type.text);
+    if (r->scaling == ROPE_YARN && r->factor < 1)
+        return error_set(err, ERR_FORMAT, "%s: rope.scaling.factor is %g; YaRN stretches a context, by 1 or more",
+                         g->file->path, r->factor);
     return 0;
 }
 
@@ -180,6 +183,14 @@ int params_read_sizes(struct params *p, const struct gguf *g, struct error *err)
         params_real(g, "attention.layer_norm_rms_epsilon", 1e-30, 1, 1e-6, &eps, err) ||
         params_int(g, "nextn_predict_layers", 0, p->n_layer - 1, 0, &n_draft, err))
         return -1;
+    int causal = 1;
+    if (params_bool(g, "attention.causal", &causal, err))
+        return -1;
+    if (!causal)
+        return error_set(
+            err, ERR_UNSUPPORTED,
+            "%s: attention.causal is false: its rows see later ones; stoker runs models that generate text",
+            g->file->path);
     p->norm_eps = (float)eps;
     p->n_layer -= (int)gguf_draft_layers(g, (uint64_t)p->n_layer, (uint64_t)n_draft);
     return 0;
@@ -209,11 +220,32 @@ int params_read(struct params *p, const struct gguf *g, enum rope_pairs pairs, s
 int params_read_window_rope(struct params *p, const struct gguf *g, struct error *err)
 {
     struct rope_params *r = &p->rope[1];
-    *r = (struct rope_params){.n_rot = p->rope[0].n_rot, .pairs = p->rope[0].pairs};
-    return params_int(g, "attention.sliding_window", 1, 1 << 28, -1, &p->window, err) ||
-                   params_real(g, "rope.freq_base_swa", 1.5, 1e12, NAN, &r->base, err)
-               ? -1
-               : 0;
+    int n_rot = p->rope[0].n_rot;
+    *r = (struct rope_params){.n_rot = n_rot, .pairs = p->rope[0].pairs};
+    if (params_int(g, "attention.sliding_window", 1, 1 << 28, -1, &p->window, err) ||
+        params_real(g, "rope.freq_base_swa", 1.5, 1e12, NAN, &r->base, err) ||
+        params_int(g, "rope.dimension_count_swa", n_rot, n_rot, n_rot, &r->n_rot, err))
+        return -1;
+    if (p->rope[0].scaling != ROPE_PLAIN)
+        return error_set(err, ERR_UNSUPPORTED,
+                         "%s: rope.scaling.type does not say whether layers with a window are scaled too; stoker takes "
+                         "such a model without scaling",
+                         g->file->path);
+    return 0;
+}
+
+int params_windowed(const struct gguf *g, int l, int period_absent, int *windowed, struct error *err)
+{
+    static const char key[] = "attention.sliding_window_pattern";
+    char name[KEY];
+    int period;
+    const struct gguf_value *v = gguf_find(g, arch_key(g, key, name));
+    if (v && v->kind == GGUF_ARRAY)
+        return params_int_of(g, key, l, 0, 1, -1, windowed, err);
+    if (params_int(g, key, 1, PARAMS_MAX_LAYERS, period_absent, &period, err))
+        return -1;
+    *windowed = (l + 1) % period != 0;
+    return 0;
 }
 
 int params_read_temper(struct params *p, const struct gguf *g, int length_absent, struct error *err)

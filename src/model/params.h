@@ -24,6 +24,7 @@ struct params { /* numbers of values, heads, layers or positions */
     float norm_eps;
     float embd_scale, attn_scale;      /* of embeddings and of scores; 0: 1, and 1 / sqrt(d_k) */
     float residual_scale, logit_scale; /* of what blocks add to a row, and of logits; 0: 1 */
+    float value_scale;                 /* of values, and so of what attention adds to a row; 0: 1 */
     float attn_cap, logit_cap;         /* x becomes cap tanh(x / cap); 0: none */
     int window, window_period;         /* positions that windowed layers see; every window_period-th layer sees all */
     int d_window;                      /* of a head in windowed layers, where it is not d_k */
@@ -98,8 +99,12 @@ int params_int(const struct gguf *g, const char *key, int min, int max, int fall
 int params_read_temper(struct params *p, const struct gguf *g, int length_absent, struct error *err);
 
 /* After params_read(): attention.sliding_window, which the file must have, and params.rope[1], that of layers with a window: as the first,
- * but without scaling and with the base rope.freq_base_swa. */
+ * but with the base rope.freq_base_swa. Files that scale the first are refused. */
 int params_read_window_rope(struct params *p, const struct gguf *g, struct error *err);
+
+/* Whether layer l has a window: attention.sliding_window_pattern, a truth for each layer or a period whose last layer sees everything;
+ * where the file has none, period_absent. */
+int params_windowed(const struct gguf *g, int l, int period_absent, int *windowed, struct error *err);
 
 /* The same of a key that has one number for all layers or an array with one a layer (bools count as 0 and 1): that of layer l,
  * and the largest of n_layer. */

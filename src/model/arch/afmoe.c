@@ -31,7 +31,9 @@ static int bind(struct binder *b, int l, void *layer)
 {
     struct layer *w = layer;
     const struct params *p = &b->m->p;
-    int windowed = (l + 1) % PERIOD != 0;
+    int windowed;
+    if (params_windowed(b->m->file, l, PERIOD, &windowed, b->err))
+        return -1;
     bind_attention(b, l, &w->attention, see_last(windowed ? p->window : 0));
     bind_qk_norm(b, l, &w->attention, p->d_k, p->d_k);
     bind_output_gate(b, l, &w->attention, p->n_head * p->d_v);

@@ -14,12 +14,17 @@ struct layer {
     struct dense_or_moe_weights ffn;
 };
 
+/* expert_shared_feed_forward_length is the width of one shared expert, in other architectures that of all (architectures.md 2). */
 static int read_params(struct params *p, const struct gguf *g, struct error *err)
 {
-    return params_read(p, g, ROPE_HALF, err) || params_read_dense_or_moe(p, g, ROUTER_BY_KEY, err) ||
-                   params_read_shared_width(p, g, err)
-               ? -1
-               : 0;
+    int n_shared, width;
+    if (params_read(p, g, ROPE_HALF, err) || params_read_dense_or_moe(p, g, ROUTER_BY_KEY, err) ||
+        params_int(g, "expert_shared_count", 0, 64, 1, &n_shared, err) ||
+        params_int(g, "expert_shared_feed_forward_length", 0, PARAMS_MAX_WIDTH, 0, &width, err))
+        return -1;
+    if (width)
+        p->n_ff_shared = n_shared * width;
+    return 0;
 }
 
 static int bind(struct binder *b, int l, void *layer)

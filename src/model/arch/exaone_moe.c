@@ -3,8 +3,8 @@
  *     h = x + Wo attend(rope(norm(Wq n)), rope(norm(Wk n)), Wv n)        n = rms_norm(x); no rope in full layers
  *     y = h + ffn(m), or experts(m) + shared(m)        m = rms_norm(h)
  *
- * Which layers see everything is in no key (architectures.md 2). Router: sigmoid, a bias for the choice. Layers that predict further
- * tokens come last in the file and are not run (params_read()).
+ * Every fourth layer sees everything where no key says which do (attention.sliding_window_pattern; architectures.md 2). Router: sigmoid,
+ * a bias for the choice. Layers that predict further tokens come last in the file and are not run (params_read()).
  * Source: K-EXAONE technical report (github.com/LG-AI-EXAONE/K-EXAONE). Golden: exaone-moe. */
 #include "model/block/attention.h"
 #include "model/block/dense_or_moe.h"
@@ -28,7 +28,9 @@ static int bind(struct binder *b, int l, void *layer)
 {
     struct layer *w = layer;
     const struct params *p = &b->m->p;
-    int windowed = (l + 1) % PERIOD != 0;
+    int windowed;
+    if (params_windowed(b->m->file, l, PERIOD, &windowed, b->err))
+        return -1;
     if (l == 0)
         b->m->rope[ROPE].factors = bind_vector_if(b, -1, "rope_freqs.weight", p->rope[ROPE].n_rot / 2);
     bind_attention(b, l, &w->attention, see_last(windowed ? p->window : 0));

@@ -4,7 +4,8 @@
  *     attention      h = x + Wo attend(rope(norm(Wq n)), rope(norm(Wk n)), Wv n)
  *     y = h + ffn(m), or experts(m)        m = rms_norm(h)
  *
- * A layer without key heads (attention.head_count_kv) is a convolution over shortconv.l_cache positions. The first layers are dense;
+ * A layer without key heads (attention.head_count_kv) is a convolution over shortconv.l_cache positions; the others have the window
+ * attention.sliding_window, where the file has one. The first layers are dense;
  * router by key, a bias for the choice, the chosen renormalised. The norm before the output matrix is named token_embd_norm
  * (architectures.md 2).
  * Source: LFM2 technical report, arXiv 2511.23404. Goldens: lfm2, lfm2moe. */
@@ -23,7 +24,8 @@ struct layer {
 
 static int read_params(struct params *p, const struct gguf *g, struct error *err)
 {
-    if (params_read(p, g, ROPE_HALF, err) || params_int(g, "shortconv.l_cache", 2, CONV_MOST, -1, &p->n_conv, err))
+    if (params_read(p, g, ROPE_HALF, err) || params_int(g, "shortconv.l_cache", 2, CONV_MOST, -1, &p->n_conv, err) ||
+        params_int(g, "attention.sliding_window", 0, 1 << 28, 0, &p->window, err))
         return -1;
     p->n_layer_dense_lead = p->n_layer;
     return 0;
@@ -56,7 +58,7 @@ static int bind(struct binder *b, int l, void *layer)
         return -1;
     w->attends = n_head_kv > 0;
     if (w->attends) {
-        bind_attention_heads(b, l, &w->attention, p->n_head, n_head_kv, see_all());
+        bind_attention_heads(b, l, &w->attention, p->n_head, n_head_kv, see_last(p->window));
         bind_qk_norm(b, l, &w->attention, p->d_k, p->d_k);
     } else
         bind_short_conv(b, l, &w->conv);

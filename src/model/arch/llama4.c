@@ -42,11 +42,15 @@ static int read_params(struct params *p, const struct gguf *g, struct error *err
 
 static void bind_attention_of(struct binder *b, int l, struct attention_weights *w)
 {
-    int all = (l + 1) % PERIOD == 0;
-    bind_attention(b, l, w, all ? see_all() : see_chunk(CHUNK));
-    w->rope = all ? NO_ROPE : ROPE;
-    w->tempered = all;
-    if (!all && b->m->p.n_expert != NOT_NORMED)
+    int chunked;
+    if (params_windowed(b->m->file, l, PERIOD, &chunked, b->err)) {
+        b->failed = -1;
+        return;
+    }
+    bind_attention(b, l, w, chunked ? see_chunk(CHUNK) : see_all());
+    w->rope = chunked ? ROPE : NO_ROPE;
+    w->tempered = !chunked;
+    if (chunked && b->m->p.n_expert != NOT_NORMED)
         w->order = QK_ROPE_UNIT;
 }
 
@@ -67,7 +71,7 @@ static int bind(struct binder *b, int l, void *layer)
     return b->failed;
 }
 
-static const struct route_rule route = {.gate = ROUTE_SIGMOID};
+static const struct route_rule route = {.gate = ROUTE_CHOSEN_SIGMOID};
 
 /* The weights are used up by the experts' input: their outputs are summed as they are. */
 static void experts(struct step *s, int l, float *x, const struct layer *w)

@@ -1,11 +1,11 @@
 /* MiMo-V2: windows with sinks on most layers, keys wider than values, experts without a shared one.
  *
- *     h = x + Wo attend(rope(Wq n), rope(Wk n), Wv n; sinks)        n = rms_norm(x)
+ *     h = x + Wo attend(rope(Wq n), rope(Wk n), c Wv n; sinks)        n = rms_norm(x)
  *     y = h + ffn(m), or experts(m)        m = rms_norm(h)
  *
  * Layers with a window (attention.sliding_window_pattern) have key heads of their own number, a rope base of their own, and sinks where
- * the file has them. A part of each head is rotated. Layers without a router are dense. Router: sigmoid with a bias for the choice, the
- * chosen renormalised.
+ * the file has them. c: attention.value_scale, 1 where the file has none. A part of each head is rotated. Layers without a router are
+ * dense. Router: sigmoid with a bias for the choice, the chosen renormalised.
  * Source: MiMo-V2-Flash technical report (github.com/XiaomiMiMo/MiMo-V2-Flash). Golden: mimo2. */
 #include "model/block/attention.h"
 #include "model/block/dense_or_moe.h"
@@ -19,9 +19,11 @@ struct layer {
 
 static int read_params(struct params *p, const struct gguf *g, struct error *err)
 {
+    double value_scale;
     if (params_read(p, g, ROPE_HALF, err) || params_read_dense_or_moe(p, g, ROUTER_SIGMOID, err) ||
-        params_read_window_rope(p, g, err))
+        params_read_window_rope(p, g, err) || params_real(g, "attention.value_scale", 1e-6, 1e6, 1, &value_scale, err))
         return -1;
+    p->value_scale = (float)value_scale;
     p->router_normalise = 1;
     return 0;
 }

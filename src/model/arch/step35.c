@@ -47,7 +47,7 @@ static float before_silu(double c)
 static void read_limits(struct binder *b, int l, const char *key, float *gate, float *up)
 {
     double c = 0;
-    if (params_real_of(b->m->file, key, l, 0, 1e6, 0, &c, b->err))
+    if (!b->failed && params_real_of(b->m->file, key, l, 0, 1e6, 0, &c, b->err))
         b->failed = -1;
     *up = (float)c;
     *gate = c > 0 ? before_silu(c) : 0;
@@ -64,7 +64,7 @@ static int bind(struct binder *b, int l, void *layer)
         params_int_of(g, "attention.sliding_window_pattern", l, 0, 1, -1, &windowed, b->err))
         return -1;
     if (l == 0)
-        b->m->rope[FULL].factors = bind_vector_if(b, -1, "rope_freqs.weight", p->d_k / 2);
+        b->m->rope[FULL].factors = bind_vector_if(b, -1, "rope_freqs.weight", p->rope[WINDOW].n_rot / 2);
     bind_attention_heads(b, l, &w->attention, n_head, n_head_kv, see_last(windowed ? p->window : 0));
     bind_qk_norm(b, l, &w->attention, p->d_k, p->d_k);
     bind_output_gate(b, l, &w->attention, n_head);

@@ -108,6 +108,8 @@ void block_attention(struct step *s, float *x, const struct attention_weights *w
 
     struct act b = step_act(s, o, n_o);
     matmul(s, n, &b, w->wo);
+    if (p->value_scale > 0)
+        op_scale(&s->m->op, n, p->value_scale, s->n_rows, p->n_embd);
     add_bias(s, n, w->bo);
     if (w->post_norm)
         rms_norm(s, n, n, w->post_norm);

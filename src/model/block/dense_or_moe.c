@@ -35,12 +35,11 @@ int params_read_dense_or_moe(struct params *p, const struct gguf *g, enum router
 
 int params_read_shared_width(struct params *p, const struct gguf *g, struct error *err)
 {
-    int n_shared, width;
-    if (params_int(g, "expert_shared_count", 0, 64, 1, &n_shared, err) ||
-        params_int(g, "expert_shared_feed_forward_length", 0, PARAMS_MAX_WIDTH, 0, &width, err))
+    int width;
+    if (params_int(g, "expert_shared_feed_forward_length", 0, PARAMS_MAX_WIDTH, 0, &width, err))
         return -1;
     if (width)
-        p->n_ff_shared = n_shared * width;
+        p->n_ff_shared = width;
     return 0;
 }
 

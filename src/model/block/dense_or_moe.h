@@ -19,7 +19,7 @@ void block_dense_or_moe(struct step *s, int l, float *x, const struct dense_or_m
 enum router_gating { ROUTER_BY_KEY = -1, ROUTER_SOFTMAX = 1, ROUTER_SIGMOID = 2 };
 int params_read_dense_or_moe(struct params *p, const struct gguf *g, enum router_gating gating_absent,
                              struct error *err);
-/* After it: the width of shared experts where a key says it (expert_shared_feed_forward_length), times expert_shared_count if given. */
+/* After it: the width of all shared experts together, where a key says it (expert_shared_feed_forward_length), whatever their count. */
 int params_read_shared_width(struct params *p, const struct gguf *g, struct error *err);
 /* Of models whose every layer has experts, or none (expert_count): a softmax, normalised over the chosen. */
 int params_read_softmax_moe(struct params *p, const struct gguf *g, struct error *err);

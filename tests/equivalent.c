@@ -1,0 +1,274 @@
+/* links: engine text model store op machine kernel format base
+ *
+ * Goldens with other keys or tensors: what must not change the logits does not, to the bit, what must does, and what stoker does not
+ * know is refused by its name.
+ *
+ *     build/tests/equivalent */
+#include "base/hash.h"
+#include "gguf_write.h"
+#include "session_step.h"
+#include "stoker.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+enum { N_TOKENS = 12, MOST = 2 };
+
+static char path[] = "/dev/shm/stoker-equivalent-XXXXXX";
+
+/* ---- a golden with changes ----------------------------------------------------------------------------------------------------- */
+
+/* A key without its architecture: replaced or added. */
+#define WHOLE(text, x)                                                                                                 \
+    {                                                                                                                  \
+        .key = {text, sizeof text - 1}, .kind = GGUF_U32, .n = 1, .as.u = x                                            \
+    }
+#define REAL(text, x)                                                                                                  \
+    {                                                                                                                  \
+        .key = {text, sizeof text - 1}, .kind = GGUF_F32, .n = 1, .as.f = x                                            \
+    }
+#define FALSE(text)                                                                                                    \
+    {                                                                                                                  \
+        .key = {text, sizeof text - 1}, .kind = GGUF_BOOL, .n = 1                                                      \
+    }
+#define WORD(text, x)                                                                                                  \
+    {                                                                                                                  \
+        .key = {text, sizeof text - 1}, .kind = GGUF_STRING, .n = 1, .as.string = { x, sizeof x - 1 }                  \
+    }
+#define TRUTHS(text, a)                                                                                                \
+    {                                                                                                                  \
+        .key = {text, sizeof text - 1}, .kind = GGUF_ARRAY, .item = GGUF_BOOL, .n = sizeof a, .as.items = a            \
+    }
+
+struct model_change {
+    struct gguf_value key[MOST];
+    const char *ones; /* a tensor of n_ones ones more */
+    int n_ones;
+    float router; /* its weights times this; 0: as they are */
+    int reversed; /* 1: experts in the opposite order */
+};
+#define AS_IS                                                                                                          \
+    {                                                                                                                  \
+        .ones = NULL                                                                                                   \
+    }
+
+static const struct gguf_value *changed(const struct model_change *c, const char *name)
+{
+    for (int i = 0; i < MOST; i++)
+        if (c->key[i].key.text && strcmp(name, c->key[i].key.text) == 0)
+            return &c->key[i];
+    return NULL;
+}
+
+static void write_value(struct gguf_writer *w, const char *arch, const struct gguf_value *v)
+{
+    char key[100];
+    struct gguf_value named = *v;
+    snprintf(key, sizeof key, "%s.%s", arch, v->key.text);
+    named.key = gguf_name_of(key);
+    gguf_write_value(w, &named);
+}
+
+static void write_keys(struct gguf_writer *w, const struct gguf *g, const struct model_change *c)
+{
+    const char *arch = gguf_find(g, "general.architecture")->as.string.text;
+    size_t n = strlen(arch);
+    for (uint64_t i = 0; i < g->n_value; i++) {
+        const char *key = g->value[i].key.text;
+        if (strncmp(key, arch, n) != 0 || key[n] != '.' || !changed(c, key + n + 1))
+            gguf_write_value(w, &g->value[i]);
+    }
+    for (int i = 0; i < MOST; i++)
+        if (c->key[i].n)
+            write_value(w, arch, &c->key[i]);
+}
+
+/* Experts and the rows of routers are the last dimension. */
+static void write_data(struct gguf_writer *w, const struct gguf *g, const struct gguf_tensor *t,
+                       const struct model_change *c)
+{
+    uint8_t *bytes = malloc(t->n_bytes);
+    int is_router = strstr(t->name, "ffn_gate_inp.") != NULL;
+    uint64_t n = is_router || strstr(t->name, "_exps.") ? t->ne[t->n_dims - 1] : 1, part = t->n_bytes / n;
+    if (bytes && pread(g->file[t->file].fd, bytes, t->n_bytes, (off_t)t->offset) == (ssize_t)t->n_bytes) {
+        for (uint64_t i = 0; is_router && c->router != 0 && i < t->n_bytes / sizeof(float); i++)
+            ((float *)(void *)bytes)[i] *= c->router;
+        for (uint64_t i = 0; i < n; i++)
+            gguf_write_data(w, bytes + (c->reversed ? n - 1 - i : i) * part, part);
+    }
+    free(bytes);
+}
+
+static int write_model(const char *golden, const struct model_change *c, struct error *err)
+{
+    static const float one = 1;
+    char from[200];
+    struct gguf *g;
+    struct gguf_writer w;
+    snprintf(from, sizeof from, TEST_DATA "/golden/%s.gguf", golden);
+    if (gguf_open(&g, from, err))
+        return -1;
+    gguf_write_begin(&w, path, 32);
+    write_keys(&w, g, c);
+    for (uint64_t i = 0; i < g->n_tensor; i++)
+        gguf_write_tensor(&w, g->tensor[i].name, g->tensor[i].type, g->tensor[i].n_dims, g->tensor[i].ne);
+    if (c->ones)
+        gguf_write_tensor(&w, c->ones, TYPE_F32, 1, (uint64_t[]){(uint64_t)c->n_ones});
+    for (uint64_t i = 0; i < g->n_tensor; i++)
+        write_data(&w, g, &g->tensor[i], c);
+    for (int i = 0; i < c->n_ones; i++)
+        gguf_write_data(&w, &one, sizeof one);
+    gguf_close(g);
+    return gguf_write_end(&w, err);
+}
+
+/* ---- its logits ---------------------------------------------------------------------------------------------------------------- */
+
+static int logits_of(const char *golden, const struct model_change *c, uint64_t *hash, struct error *err)
+{
+    const struct session_options o = {
+        .plan_request = {.how = PLAN_WHOLE, .n_ctx = 32, .n_chunk = N_TOKENS, .n_threads = 1}};
+    struct session *s = NULL;
+    if (write_model(golden, c, err) || session_prepare(&s, path, &o, 0, err))
+        return -1;
+    struct batch b = {0};
+    int status = session_load(s, &o, err);
+    if (!status && seq_reserve(s->tables.seq, N_TOKENS))
+        status = error_set(err, ERR_BUG, "no pages");
+    if (!status)
+        b = session_batch(s);
+    for (int i = 0; i < N_TOKENS && !status; i++)
+        status = batch_add(s, &b, s->tables.seq, 3 + 17 * i, i, i + 1 == N_TOKENS);
+    b.n_prompt = b.n_rows;
+    if (!status)
+        status = session_forward(s, &b, err);
+    if (!status)
+        *hash = hash64(b.logits, (size_t)s->model->p.n_vocab * sizeof(float), 0);
+    session_close(s);
+    return status;
+}
+
+/* ---- cases ----------------------------------------------------------------------------------------------------------------------- */
+
+static const uint8_t three_of_four[] = {1, 1, 1, 0}, every_second[] = {1, 0, 1, 0};
+
+static const struct pair {
+    const char *golden, *what;
+    const char *words; /* SAME, OTHER, or what the sentence that refuses it says */
+    struct model_change before, after;
+} pairs[] = {
+#define SAME  "="
+#define OTHER "!="
+    /* The width of shared experts is that of all: tensors, not a count, say how many there are. */
+    {"ernie4_5-moe", "2 shared experts of a width", SAME, AS_IS, {.key = {WHOLE("expert_shared_count", 2)}}},
+    {"ernie4_5-moe", "0 shared experts of a width", SAME, AS_IS, {.key = {WHOLE("expert_shared_count", 0)}}},
+    {"exaone-moe", "2 shared experts of a width", SAME, AS_IS, {.key = {WHOLE("expert_shared_count", 2)}}},
+    {"exaone-moe", "0 shared experts of a width", SAME, AS_IS, {.key = {WHOLE("expert_shared_count", 0)}}},
+    {"step35", "2 shared experts of a width", SAME, AS_IS, {.key = {WHOLE("expert_shared_count", 2)}}},
+    {"bailingmoe2", "0 shared experts, each of a width", "shexp", AS_IS, {.key = {WHOLE("expert_shared_count", 0)}}},
+    /* Layers with windows. */
+    {"exaone-moe", "every fourth layer", SAME, AS_IS, {.key = {WHOLE("attention.sliding_window_pattern", 4)}}},
+    {"exaone-moe",
+     "three layers of four",
+     SAME,
+     AS_IS,
+     {.key = {TRUTHS("attention.sliding_window_pattern", three_of_four)}}},
+    {"exaone-moe", "every second layer", OTHER, AS_IS, {.key = {WHOLE("attention.sliding_window_pattern", 2)}}},
+    {"exaone-moe",
+     "two layers of four",
+     SAME,
+     {.key = {WHOLE("attention.sliding_window_pattern", 2)}},
+     {.key = {TRUTHS("attention.sliding_window_pattern", every_second)}}},
+    {"afmoe", "every second layer", OTHER, AS_IS, {.key = {WHOLE("attention.sliding_window_pattern", 2)}}},
+    {"llama4", "every fourth layer", SAME, AS_IS, {.key = {WHOLE("attention.sliding_window_pattern", 4)}}},
+    {"llama4", "every second layer", OTHER, AS_IS, {.key = {WHOLE("attention.sliding_window_pattern", 2)}}},
+    {"lfm2", "a window of 3", OTHER, AS_IS, {.key = {WHOLE("attention.sliding_window", 3)}}},
+    {"lfm2", "a window of all tokens", SAME, AS_IS, {.key = {WHOLE("attention.sliding_window", N_TOKENS)}}},
+    {"lfm2moe", "a window of 3", OTHER, AS_IS, {.key = {WHOLE("attention.sliding_window", 3)}}},
+    /* Multipliers of attention. */
+    {"mimo2", "values times 0.707", OTHER, AS_IS, {.key = {REAL("attention.value_scale", 0.707)}}},
+    {"mimo2", "values times 1", SAME, AS_IS, {.key = {REAL("attention.value_scale", 1)}}},
+    /* Routers: logits so large that sigmoids are all 1 still differ, whatever the order of the experts. */
+    {"llama4", "experts in another order", SAME, {.router = 1}, {.router = 1, .reversed = 1}},
+    {"llama4", "the same, sigmoids near 1", SAME, {.router = 64}, {.router = 64, .reversed = 1}},
+    /* Rope. */
+    {"step35",
+     "factors of half the rotated pairs",
+     SAME,
+     {.key = {WHOLE("rope.dimension_count", 4)}},
+     {.key = {WHOLE("rope.dimension_count", 4)}, .ones = "rope_freqs.weight", .n_ones = 2}},
+    {"granite", "factors of 1", SAME, AS_IS, {.ones = "rope_freqs.weight", .n_ones = 6}},
+    {"mimo2",
+     "scaled rope",
+     "rope.scaling.type",
+     AS_IS,
+     {.key = {WORD("rope.scaling.type", "linear"), REAL("rope.scaling.factor", 2)}}},
+    {"mimo2",
+     "fewer values rotated by window",
+     "rope.dimension_count_swa",
+     AS_IS,
+     {.key = {WHOLE("rope.dimension_count_swa", 2)}}},
+    {"mistral3",
+     "YaRN that shrinks",
+     "rope.scaling.factor",
+     AS_IS,
+     {.key = {WORD("rope.scaling.type", "yarn"), REAL("rope.scaling.factor", 0.5)}}},
+    {"deepseek2-v3",
+     "YaRN that shrinks",
+     "rope.scaling.factor",
+     AS_IS,
+     {.key = {WORD("rope.scaling.type", "yarn"), REAL("rope.scaling.factor", 0.5)}}},
+    /* What is not known. */
+    {"lfm2", "rows that see later ones", "attention.causal", AS_IS, {.key = {FALSE("attention.causal")}}},
+    {"mimo2", "a bias of queries", "blk.0.attn_q.bias", AS_IS, {.ones = "blk.0.attn_q.bias", .n_ones = 48}},
+    {"qwen3moe", "a norm", "blk.1.attn_sub_norm.weight", AS_IS, {.ones = "blk.1.attn_sub_norm.weight", .n_ones = 1}},
+    {"qwen3moe", "factors of rope", "rope_freqs.weight", AS_IS, {.ones = "rope_freqs.weight", .n_ones = 8}},
+    {"qwen3moe", "a tower", SAME, AS_IS, {.ones = "v.blk.0.attn_q.bias", .n_ones = 8}},
+    {"qwen3moe", "a projector", SAME, AS_IS, {.ones = "mm.0.bias", .n_ones = 8}},
+    {"qwen3moe", "a tensor of a draft layer", SAME, AS_IS, {.ones = "blk.0.nextn.enorm.weight", .n_ones = 8}},
+    {"qwen3moe", "a scale of activations", SAME, AS_IS, {.ones = "blk.0.attn_q.input_scale", .n_ones = 1}},
+};
+
+/* 1: as the pair says; else 0, *err has a sentence or is empty. */
+static int holds(const struct pair *p, struct error *err)
+{
+    uint64_t before, after;
+    if (logits_of(p->golden, &p->before, &before, err))
+        return 0;
+    int refused = logits_of(p->golden, &p->after, &after, err);
+    if (p->words[0] != '=' && p->words[0] != '!')
+        return refused && strstr(err->text, p->words) != NULL;
+    return !refused && (before == after) == (p->words[0] == '=');
+}
+
+/* Lists of heads by layer: what is shown is the largest. */
+static int about(void)
+{
+    struct stoker_about a;
+    struct stoker_error err = {0};
+    return stoker_about(&a, TEST_DATA "/golden/step35.gguf", &err) == 0 && a.n_head == 6 && a.n_head_kv == 2 &&
+           stoker_about(&a, TEST_DATA "/golden/lfm2.gguf", &err) == 0 && a.n_head == 4 && a.n_head_kv == 2;
+}
+
+int main(void)
+{
+    int n = (int)(sizeof pairs / sizeof *pairs), failed = 0, fd = mkstemp(path);
+    for (int i = 0; i < n && fd >= 0; i++) {
+        struct error err = {0};
+        int ok = holds(&pairs[i], &err);
+        printf("%s %-13s %s: %s%s\n", ok ? "ok  " : "FAIL", pairs[i].golden, pairs[i].what, pairs[i].words,
+               ok         ? ""
+               : err.code ? err.text
+                          : " not so");
+        failed += !ok;
+    }
+    int shown = about();
+    printf("%s heads of lists are shown\n", shown ? "ok  " : "FAIL");
+    failed += !shown;
+    close(fd);
+    unlink(path);
+    printf("%d passed, %d failed, 0 skipped\n", n + 1 - failed, failed);
+    return failed || fd < 0;
+}
