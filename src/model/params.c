@@ -2,6 +2,7 @@
 #include "model/params.h"
 
 #include "base/error.h"
+#include "base/f64.h"
 #include "format/gguf.h"
 
 #include <math.h>
@@ -255,6 +256,11 @@ int params_read_temper(struct params *p, const struct gguf *g, int length_absent
     if (p->temper.scale == 0)
         return 0;
     return params_int(g, "attention.temperature_length", 1, 1 << 30, length_absent, &p->temper.n, err);
+}
+
+float params_temperature(const struct temper_params *t, int pos)
+{
+    return (float)(1 + t->scale * f64_ln(1 + (double)((pos + t->first) / t->n)));
 }
 
 int params_read_experts(struct params *p, const struct gguf *g, struct error *err)

@@ -98,6 +98,9 @@ int params_int(const struct gguf *g, const char *key, int min, int max, int fall
  * file has none (-1: the key is missing). */
 int params_read_temper(struct params *p, const struct gguf *g, int length_absent, struct error *err);
 
+/* The temperature of queries at a position; scale is not 0. */
+float params_temperature(const struct temper_params *t, int pos);
+
 /* After params_read(): attention.sliding_window, which the file must have, and params.rope[1], that of layers with a window: as the first,
  * but with the base rope.freq_base_swa. Files that scale the first are refused. */
 int params_read_window_rope(struct params *p, const struct gguf *g, struct error *err);

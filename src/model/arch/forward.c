@@ -4,7 +4,6 @@
 #include "model/block/moe.h"
 
 #include "base/error.h"
-#include "base/f64.h"
 #include "op/matmul.h"
 #include "op/moe.h"
 
@@ -74,12 +73,11 @@ static void make_rope(struct step *s)
 
 static void make_temper(struct step *s)
 {
-    const struct temper_params *t = &s->m->p.temper;
-    if (t->scale == 0)
+    if (s->m->p.temper.scale == 0)
         return;
     s->temper = step_rows(s, 1);
     for (int r = 0; r < s->n_rows && !op_measuring(&s->m->op); r++)
-        s->temper[r] = (float)(1 + t->scale * f64_ln(1 + (double)((s->b->pos[r] + t->first) / t->n)));
+        s->temper[r] = params_temperature(&s->m->p.temper, s->b->pos[r]);
 }
 
 static int all_left(const struct step *s)

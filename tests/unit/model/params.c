@@ -5,6 +5,7 @@
 #include "base/error.h"
 #include "gguf_write.h"
 
+#include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -278,6 +279,20 @@ static void too_many_experts_a_row(void **state)
     assert_non_null(strstr(err.text, "expert_used_count"));
 }
 
+/* Steps of n positions, the first of llama4's one position early. */
+static void temperatures(void **state)
+{
+    (void)state;
+    static const struct {
+        int first, pos, floor;
+    } at[] = {{1, 0, 0},    {1, 8190, 0}, {1, 8191, 1}, {1, 8192, 1},  {1, 16382, 1}, {1, 16383, 2},
+              {0, 8190, 0}, {0, 8191, 0}, {0, 8192, 1}, {0, 16383, 1}, {0, 16384, 2}, {1, 1048575, 128}};
+    for (size_t i = 0; i < sizeof at / sizeof *at; i++) {
+        const struct temper_params t = {.scale = 0.1, .n = 8192, .first = at[i].first};
+        assert_float_equal(params_temperature(&t, at[i].pos), 1 + 0.1 * log(1 + at[i].floor), 1e-7);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test(as_written),
@@ -286,6 +301,7 @@ int main(void)
                                        cmocka_unit_test(drafts),
                                        cmocka_unit_test(scalings),
                                        cmocka_unit_test(refusals),
-                                       cmocka_unit_test(too_many_experts_a_row)};
+                                       cmocka_unit_test(too_many_experts_a_row),
+                                       cmocka_unit_test(temperatures)};
     return cmocka_run_group_tests(tests, make_path, remove_path);
 }
