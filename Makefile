@@ -37,16 +37,18 @@ LIBS    = $(LDFLAGS) -luring -lpcre2-8 -ljansson -lxxhash -lz -lm
 TIER =
 # Fuzzing is about what parses: it takes the kernels without instrumentation (clang needs half an hour for them with it).
 $(BUILD)/obj/kernel/%.o: SANITIZE = $(or $(SAN_KERNEL),$(SAN))
+# Sanitizers on vector code at -O3 take minutes a file to compile.
+FAST = $(if $(SAN),-O1,-O3)
 $(BUILD)/obj/kernel/scalar/%.o: TIER = -O2 -fno-tree-vectorize -fno-tree-slp-vectorize
 ifeq ($(MACHINE),x86_64)
-$(BUILD)/obj/kernel/avx2/%.o:   TIER = -O3 -mavx2 -mfma -mf16c
-$(BUILD)/obj/kernel/avxvnni/tile.o: TIER = -O3 -mavx2 -mfma -mf16c -mavxvnni
-$(BUILD)/obj/kernel/avxvnni/evex.o: TIER = -O3 -mavx2 -mfma -mf16c -mavx512f -mavx512vl -mavx512vnni
-$(BUILD)/obj/kernel/avx512/%.o: TIER = -O3 -mavx512f -mavx512bw -mavx512dq -mavx512vl -mavx512vnni -mavx2 -mfma -mf16c
+$(BUILD)/obj/kernel/avx2/%.o:   TIER = $(FAST) -mavx2 -mfma -mf16c
+$(BUILD)/obj/kernel/avxvnni/tile.o: TIER = $(FAST) -mavx2 -mfma -mf16c -mavxvnni
+$(BUILD)/obj/kernel/avxvnni/evex.o: TIER = $(FAST) -mavx2 -mfma -mf16c -mavx512f -mavx512vl -mavx512vnni
+$(BUILD)/obj/kernel/avx512/%.o: TIER = $(FAST) -mavx512f -mavx512bw -mavx512dq -mavx512vl -mavx512vnni -mavx2 -mfma -mf16c
 endif
 ifeq ($(MACHINE),aarch64)
-$(BUILD)/obj/kernel/neon/%.o:   TIER = -O3 -march=armv8.2-a+dotprod
-$(BUILD)/obj/kernel/i8mm/%.o:   TIER = -O3 -march=armv8.2-a+dotprod+i8mm
+$(BUILD)/obj/kernel/neon/%.o:   TIER = $(FAST) -march=armv8.2-a+dotprod
+$(BUILD)/obj/kernel/i8mm/%.o:   TIER = $(FAST) -march=armv8.2-a+dotprod+i8mm
 endif
 
 LAYERS  = cli server engine text model store op machine kernel format base
