@@ -29,7 +29,8 @@ struct machine {
     const struct kernels *k;
     struct pool *pool;
     struct arena memory;
-    size_t share; /* bytes of a thread */
+    uint8_t *shares; /* all of memory: that of thread i begins at i * share */
+    size_t share;    /* bytes */
     /* the work at hand */
     share_fn *fn;
     int times;
@@ -53,6 +54,7 @@ int machine_open(struct machine **out, const struct kernels *k, int n_threads, s
         machine_close(m);
         return -1;
     }
+    m->shares = arena_alloc(&m->memory, m->share * (size_t)n_threads);
     *out = m;
     return 0;
 }
@@ -74,7 +76,7 @@ static void run_share(void *arg, int thread, int n_threads)
 {
     (void)n_threads;
     const struct machine *m = arg;
-    m->fn(m, (uint8_t *)m->memory.base + m->share * (size_t)thread, m->times);
+    m->fn(m, m->shares + m->share * (size_t)thread, m->times);
 }
 
 static double run(struct machine *m, int times)
