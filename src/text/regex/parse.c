@@ -45,15 +45,16 @@ static struct ways join(struct maker *k, const struct ways *x, const struct ways
 {
     struct ways w = nothing;
     for (int a = 0; a < 2; a++)
-        for (int b = 0; b < 2; b++) {
+        for (int b = 0; b < 2; b++)
             if (x->e[a][0] >= 0 && y->e[0][b] >= 0)
                 unite(k, &w, a, b, grammar_sequence(k->m, (grammar_expr[]){x->e[a][0], y->e[0][b]}, 2),
                       x->nullable[a][0] && y->nullable[0][b]);
-            if (x->nullable[a][0] || x->nullable[0][0] || x->nullable[1][0])
-                unite(k, &w, 1, b, y->e[1][b], y->nullable[1][b]);
-            if (y->nullable[0][0] || y->nullable[0][1])
-                unite(k, &w, a, 1, x->e[a][1], x->nullable[a][1]);
-        }
+    for (int b = 0; b < 2 && (x->nullable[0][0] || x->nullable[1][0]); b++) /* ^ behind it */
+        unite(k, &w, 1, b, y->e[1][b], y->nullable[1][b]);
+    for (int a = 0; a < 2 && (y->nullable[0][0] || y->nullable[0][1]); a++) /* $ before it */
+        unite(k, &w, a, 1, x->e[a][1], x->nullable[a][1]);
+    if ((x->nullable[0][1] || x->nullable[1][1]) && (y->nullable[1][0] || y->nullable[1][1]))
+        unite(k, &w, 1, 1, grammar_text(k->m, "", 0), 1); /* both: the empty text */
     return w;
 }
 
