@@ -16,8 +16,8 @@
 #include <string.h>
 
 /* MOST_DIGITS in front of a point, unless a bound has more: up to MOST_FINITE, any of which are a finite double. */
-/* MULTIPLE_DIGITS of a multiple: any of them fit 64 bits. */
-enum { MOST_DIGITS = 19, MULTIPLE_DIGITS = 18, MOST_FINITE = 308, MOST_FRACTION = 20, MOST_LIST = 10000 };
+/* BOUND_DIGITS: more than any number of 64 bits has. LAST_DIGITS decide about a multiple, at most. */
+enum { MOST_DIGITS = 19, BOUND_DIGITS = 20, LAST_DIGITS = 3, MOST_FINITE = 308, MOST_FRACTION = 20, MOST_LIST = 10000 };
 
 /* The largest sizes of integers of 64 bits. */
 static const char most_positive[] = "9223372036854775807", most_negative[] = "9223372036854775808";
@@ -442,37 +442,47 @@ int number_exists(struct compile *compile, int integer, const struct number_boun
 
 /* ---- multiples -------------------------------------------------------------------------------------------------------------------- */
 
-/* The bound as a 64-bit number within +-10^18, rounded towards the inside; 0: it is beyond that, on the side of *out's sign. */
-static int small_bound(const struct number_bound *b, int is_low, int64_t *out)
+/* The bound as a whole number, rounded towards the inside. One beyond 64 bits stays beyond them. */
+static __int128 whole_bound(const struct number_bound *b, int is_low)
 {
     struct decimal d;
+    __int128 v = 0;
     decimal_read(b->text, b->n, &d);
-    *out = d.negative ? -1 : 1;
-    if (d.n > MULTIPLE_DIGITS)
-        return 0;
-    int64_t v = 0;
-    for (int i = 0; i < d.n; i++)
+    for (int i = 0; i < d.n && i < BOUND_DIGITS; i++)
         v = v * 10 + (d.digits[i] - '0');
     v = d.negative ? -v : v;
     if (d.n_fraction)
-        v += is_low ? !d.negative : d.negative ? -1 : 0;
+        v += is_low ? !d.negative : -d.negative;
     else if (b->exclusive)
         v += is_low ? 1 : -1;
-    *out = v;
-    return 1;
+    return v;
 }
 
-static grammar_expr listed(struct grammar_maker *m, uint32_t step, int64_t low, int64_t high)
+/* Sizes of numbers on one side of zero, which is not among them; low above high: none. */
+struct sizes {
+    uint64_t low, high;
+};
+
+static struct sizes sizes_between(__int128 low, __int128 high, __int128 most)
 {
-    int64_t first = low / step * step;
-    first += first < low ? step : 0;
+    low = low > 1 ? low : 1;
+    high = high < most ? high : most;
+    return low <= high ? (struct sizes){(uint64_t)low, (uint64_t)high} : (struct sizes){1, 0};
+}
+
+static uint64_t n_multiples(struct sizes s, uint32_t step) { return s.high / step - (s.low - 1) / step; }
+
+/* All of them, with zeros in front where they have fewer digits. */
+static grammar_expr listed(struct grammar_maker *m, uint32_t step, uint64_t low, uint64_t high, int digits)
+{
+    uint64_t first = (low + step - 1) / step * step;
     size_t n = 0, most = first <= high ? (size_t)((high - first) / step) + 1 : 0;
     grammar_expr *e = compile_alloc(grammar_handle(m), most + 1, sizeof *e);
     if (!e)
         return grammar_ended(m);
-    for (int64_t v = first; n < most; v += step) {
+    for (uint64_t v = first; n < most; v += step) {
         char text[24];
-        int length = snprintf(text, sizeof text, "%lld", (long long)v);
+        int length = snprintf(text, sizeof text, "%0*llu", digits, (unsigned long long)v);
         e[n++] = grammar_text(m, text, (size_t)length);
     }
     grammar_expr all = grammar_choice(m, e, n);
@@ -480,59 +490,68 @@ static grammar_expr listed(struct grammar_maker *m, uint32_t step, int64_t low, 
     return all;
 }
 
-/* Multiples above zero of a step that divides a power of ten: the last digits decide. */
-static grammar_expr by_last_digits(struct grammar_maker *m, uint32_t step, int digits, int64_t power)
+/* Numbers head * power + low..high, of a step that divides the power of ten: the last digits decide. */
+struct last_digits {
+    uint32_t step;
+    int digits;
+    uint64_t power;
+};
+
+static grammar_expr behind_head(struct grammar_maker *m, const struct last_digits *l, uint64_t head, uint64_t low,
+                                uint64_t high)
 {
-    grammar_expr part[2], *e = compile_alloc(grammar_handle(m), (size_t)(power / step + 1), sizeof *e);
-    size_t n = 0;
-    if (!e)
-        return grammar_ended(m);
-    for (int64_t v = 0; v < power; v += step) {
-        char text[24];
-        int length = snprintf(text, sizeof text, "%0*lld", digits, (long long)v);
-        e[n++] = grammar_text(m, text, (size_t)length);
+    char text[24];
+    int length = snprintf(text, sizeof text, "%llu", (unsigned long long)head);
+    if (head == 0)
+        return listed(m, l->step, low, high, 1);
+    return pair(m, grammar_text(m, text, (size_t)length), listed(m, l->step, low, high, l->digits));
+}
+
+static struct size size_of_number(uint64_t n)
+{
+    char text[24];
+    snprintf(text, sizeof text, "%llu", (unsigned long long)n);
+    return size_of_text(text);
+}
+
+static grammar_expr by_last_digits(struct grammar_maker *m, const struct last_digits *l, struct sizes s)
+{
+    uint64_t first = s.low / l->power, last = s.high / l->power;
+    grammar_expr part[3];
+    size_t parts = 0;
+    if (first == last)
+        return behind_head(m, l, first, s.low % l->power, s.high % l->power);
+    part[parts++] = behind_head(m, l, first, s.low % l->power, l->power - 1);
+    if (first + 1 < last) {
+        const struct size low = size_of_number(first + 1), high = size_of_number(last - 1);
+        part[parts++] = pair(m, whole(m, &low, &high), listed(m, l->step, 0, l->power - 1, l->digits));
     }
-    grammar_expr last = grammar_choice(m, e, n);
-    compile_free(grammar_handle(m), e);
-    part[0] = listed(m, step, 1, power - 1);
-    part[1] = grammar_sequence(
-        m, (grammar_expr[]){digit(m, '1', '9'), any_digits(m, 0, MULTIPLE_DIGITS - 1 - digits), last}, 3);
-    return grammar_choice(m, part, 2);
+    part[parts++] = behind_head(m, l, last, 0, s.high % l->power);
+    return grammar_choice(m, part, parts);
 }
 
 grammar_expr number_multiples(struct grammar_maker *m, uint32_t step, const struct number_bound *low,
                               const struct number_bound *high, int *possible)
 {
-    int64_t from = 0, to = 0, power = 1;
     if (step == 1)
         return *possible = 1, number_integers(m, low, high);
-    int digits = 0, has_low = low->text && small_bound(low, 1, &from),
-        has_high = high->text && small_bound(high, 0, &to);
-    *possible = 1;
-    if ((low->text && !has_low && from > 0) || (high->text && !has_high && to < 0))
-        return never(m); /* beyond all that is written */
-    if (has_low && has_high && (to < from || (to - from) / step <= MOST_LIST))
-        return listed(m, step, from, to);
-    while (digits < 4 && power % step != 0) {
-        power *= 10;
-        digits++;
-    }
-    /* not with a bound on the other side of zero than the open end, or a list that would be too long */
-    *possible = digits < 4 && (has_low || to >= -(int64_t)step || !has_high) && (has_high || from <= (int64_t)step) &&
-                (!has_low || from >= -(int64_t)step * MOST_LIST) && (!has_high || to <= (int64_t)step * MOST_LIST);
+    __int128 from = low->text ? whole_bound(low, 1) : INT64_MIN, to = high->text ? whole_bound(high, 0) : INT64_MAX;
+    struct sizes below = sizes_between(-to, -from, (__int128)INT64_MAX + 1), above = sizes_between(from, to, INT64_MAX);
+    struct last_digits l = {step, 0, 1};
+    grammar_expr part[3];
+    size_t parts = 0;
+    for (; l.digits < LAST_DIGITS && l.power % step != 0; l.power *= 10)
+        l.digits++;
+    int by_digits = l.power % step == 0;
+    *possible = by_digits || n_multiples(below, step) + n_multiples(above, step) <= MOST_LIST;
     if (!*possible)
         return 0;
-    grammar_expr size = by_last_digits(m, step, digits, power), part[3];
-    size_t parts = 0;
-    if (!has_low)
-        part[parts++] = pair(m, grammar_text(m, "-", 1), size);
-    else if (from < 0)
-        part[parts++] = listed(m, step, from, has_high && to < -1 ? to : -1);
-    if ((!has_low || from <= 0) && (!has_high || to >= 0))
+    if (below.low <= below.high)
+        part[parts++] = pair(m, grammar_text(m, "-", 1),
+                             by_digits ? by_last_digits(m, &l, below) : listed(m, step, below.low, below.high, 1));
+    if (from <= 0 && to >= 0)
         part[parts++] = grammar_text(m, "0", 1);
-    if (!has_high)
-        part[parts++] = size;
-    else if (to > 0)
-        part[parts++] = listed(m, step, from > 1 ? from : 1, to);
+    if (above.low <= above.high)
+        part[parts++] = by_digits ? by_last_digits(m, &l, above) : listed(m, step, above.low, above.high, 1);
     return grammar_choice(m, part, parts);
 }

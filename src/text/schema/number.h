@@ -26,8 +26,7 @@ struct compile;
 int number_exists(struct compile *compile, int integer, const struct number_bound *low,
                   const struct number_bound *high);
 
-/* Integers of at most 18 digits that are multiples of a step 2..1000 between bounds; of 1, those of number_integers(). *possible 0: this
- * cannot be written as a grammar. */
+/* Integers within int64 that are multiples of a step 1..1000 between bounds. *possible 0: this cannot be written as a grammar. */
 grammar_expr number_multiples(struct grammar_maker *m, uint32_t step, const struct number_bound *low,
                               const struct number_bound *high, int *possible);
 
