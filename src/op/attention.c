@@ -99,7 +99,7 @@ static int has_codes(const struct attention *a)
 /* Rows brought together are a page of one head. */
 static struct kv_shape gathered_shape(const struct kv_shape *s)
 {
-    return (struct kv_shape){.n_head_kv = 1, .d_k = s->d_k, .type = s->type};
+    return (struct kv_shape){.n_head_kv = 1, .d_k = s->d_k, .d_v = s->d_v, .type = s->type};
 }
 
 static size_t gathered_bytes(const struct attention *a)
@@ -212,40 +212,52 @@ static void attend_seen(const struct op *op, const struct attention *a, struct u
     }
 }
 
-/* Row `from` of the keys at `keys`, a head of a page of shape s, becomes row `to` of gathered rows. */
-static void gather_row(const struct kv_shape *s, uint8_t *gathered, int to, uint8_t *keys, int from)
+/* Row `from` of a head of d values in a page of shape s becomes row `to` of gathered rows. */
+static void gather_row(const struct kv_shape *s, int d, uint8_t *gathered, int to, uint8_t *head, int from)
 {
     const struct kv_shape g = gathered_shape(s);
-    size_t bytes = kv_row_bytes(s->type, s->d_k);
-    memcpy(gathered + (size_t)to * bytes, keys + (size_t)from * bytes, bytes);
+    size_t bytes = kv_row_bytes(s->type, d);
+    memcpy(gathered + (size_t)to * bytes, head + (size_t)from * bytes, bytes);
     if (s->type != KV_Q8_0)
         return;
-    uint16_t *scale = kv_scales(&g, gathered, s->d_k), *of = kv_scales(s, keys, s->d_k);
-    for (int i = 0; i < kv_groups(s->d_k); i++)
+    uint16_t *scale = kv_scales(&g, gathered, d), *of = kv_scales(s, head, d);
+    for (int i = 0; i < kv_groups(d); i++)
         scale[i * kv_page_rows(&g) + to] = of[i * kv_page_rows(s) + from];
 }
 
+static int chosen_ratio(const struct attention *a) { return a->chosen_ratio ? a->chosen_ratio : 1; }
+
+/* Has the row chosen? Else it attends to all that it sees. */
+static int has_chosen(const struct attention *a, int row) { return (a->row[row].pos + 1) / chosen_ratio(a) > a->most; }
+
 /* The chosen positions of the row of queries [t0, t0 + n_q): the rows of each page are gathered into contiguous memory. */
-static void attend_chosen(const struct op *op, const struct attention *a, struct unit *u, int t0, int n_q,
+static void attend_chosen(const struct op *op, const struct attention *a, struct unit *u, int t0, int n_q, int kv_head,
                           uint8_t *gathered, void *scratch)
 {
     const struct kv_shape *s = &a->shape;
     const struct attn_row *row = &a->row[u->row[t0]];
     const int32_t *chosen = a->chosen + (size_t)u->row[t0] * (size_t)a->most;
     const struct kv_shape shape = gathered_shape(s);
-    for (int i = 0; i < a->most;) {
+    const int ratio = chosen_ratio(a), of_page = KV_PAGE / ratio, open = (row->pos + 1) / ratio;
+    const int n_group = a->most + ((row->pos + 1) % ratio > 0); /* the incomplete one is the last */
+    uint8_t *v = s->d_v ? kv_values(&shape, gathered, 0) : gathered;
+    for (int i = 0; i < n_group;) {
         uint8_t at[ATTN_PAGE];
-        int page = chosen[i] / KV_PAGE, n = 0;
-        uint8_t *keys = kv_keys(s, row->page[page] + a->layer_offset, 0);
-        for (; i < a->most && chosen[i] / KV_PAGE == page; i++, n++) {
-            at[n] = (uint8_t)(chosen[i] % KV_PAGE);
-            gather_row(s, gathered, n, keys, at[n]);
-        }
+        int page = (i < a->most ? chosen[i] : open) / of_page, n = 0;
+        uint8_t *memory = row->page[page] + a->layer_offset, *keys = kv_keys(s, memory, kv_head);
+        uint8_t *values = kv_values(s, memory, kv_head);
+        for (int group; i < n_group && (group = i < a->most ? chosen[i] : open) / of_page == page; i++)
+            for (int pos = group * ratio; pos < (group + 1) * ratio && pos <= row->pos; pos++, n++) {
+                at[n] = (uint8_t)(pos % KV_PAGE);
+                gather_row(s, s->d_k, gathered, n, keys, at[n]);
+                if (s->d_v)
+                    gather_row(s, s->d_v, v, n, values, at[n]);
+            }
         for (int t = t0; t < t0 + n_q; t++) {
             u->first[t] = 0;
             u->last[t] = n - 1;
         }
-        struct split_rows rows = {.shape = &shape, .k = gathered, .v = gathered, .at = at};
+        struct split_rows rows = {.shape = &shape, .k = gathered, .v = v, .at = at};
         take_split(op, a, u, t0, n_q, &rows, scratch);
     }
 }
@@ -265,10 +277,10 @@ static void attend_pages(const struct op *op, const struct attention *a, struct 
     for (int t = 0, end; t < u->n_q; t = end) { /* each row has chosen its own */
         for (end = t + 1; end < u->n_q && u->row[end] == u->row[t]; end++)
             ;
-        if (a->row[u->row[t]].pos < a->most)
-            attend_seen(op, a, u, t, end - t, kv_head, scratch);
+        if (has_chosen(a, u->row[t]))
+            attend_chosen(op, a, u, t, end - t, kv_head, gathered, scratch);
         else
-            attend_chosen(op, a, u, t, end - t, gathered, scratch);
+            attend_seen(op, a, u, t, end - t, kv_head, scratch);
     }
 }
 
@@ -280,7 +292,8 @@ static void gather_beside(const struct attn_beside *b, int r, int first, int n, 
     int rows = kv_page_rows(&b->shape);
     for (int i = 0; i < n; i++) {
         int at = chosen ? chosen[i] : first + i;
-        gather_row(&b->shape, to, i, kv_keys(&b->shape, row->page[at / rows] + b->layer_offset, 0), at % rows);
+        gather_row(&b->shape, b->shape.d_k, to, i, kv_keys(&b->shape, row->page[at / rows] + b->layer_offset, 0),
+                   at % rows);
     }
 }
 
@@ -541,7 +554,7 @@ void op_attend(struct op *op, const struct attention *a, float *out, const float
 {
     struct attend at = {.op = op, .a = a, .out = out, .q = q, .group = a->n_head / a->shape.n_head_kv};
     assert(at.group * a->shape.n_head_kv == a->n_head);
-    assert(!a->chosen || (a->shape.d_v == 0 && a->shape.n_head_kv == 1 && kv_ratio(&a->shape) == 1));
+    assert(!a->chosen || (kv_ratio(&a->shape) == 1 && KV_PAGE % chosen_ratio(a) == 0));
     at.heads = at.group < ATTN_QUERIES ? at.group : ATTN_QUERIES;
     at.rows = ATTN_QUERIES / at.heads;
     at.head_parts = (at.group + at.heads - 1) / at.heads;

@@ -32,8 +32,10 @@ struct attention {
     int n_head;                 /* of queries: a multiple of shape.n_head_kv */
     float scale, cap;           /* of scores; cap 0: none */
     const struct attn_row *row; /* [n_rows] */
-    const int32_t *chosen;      /* latents: [n_rows][most] ascending, only these where pos >= most; NULL: all */
-    int most;
+    const int32_t *
+        chosen; /* [n_rows][most] ascending; NULL: all. Groups of chosen_ratio positions: where more than most are complete,
+                            * only these, and the incomplete last one */
+    int most, chosen_ratio; /* chosen_ratio: a divisor of ATTN_PAGE; 0: 1 */
     int n_rows;
     const struct attn_beside *beside; /* NULL: nothing */
 };

@@ -147,6 +147,19 @@ static void add_values(const struct bench *b, float *a, float e, const float *v)
                                           : fmaf(e, kept[d], a[d]);
 }
 
+/* Does the row attend to this position of those before it? */
+static int is_seen(const struct bench *b, int r, int p)
+{
+    const struct attention *a = &b->a;
+    int ratio = a->chosen_ratio ? a->chosen_ratio : 1, complete = (b->row[r].pos + 1) / ratio;
+    if (!a->chosen || complete <= a->most || p / ratio == complete)
+        return 1;
+    for (int i = 0; i < a->most; i++)
+        if (a->chosen[r * a->most + i] == p / ratio)
+            return 1;
+    return 0;
+}
+
 /* One row and head, as F says. */
 static void by_definition(const struct bench *b, int r, int head, float *o)
 {
@@ -160,14 +173,20 @@ static void by_definition(const struct bench *b, int r, int head, float *o)
         int from = row->first > start ? row->first : start, to = row->pos < start + 255 ? row->pos : start + 255;
         memset(a, 0, sizeof a);
         for (int p = from; p <= to; p++) {
+            if (!is_seen(b, r, p))
+                continue;
             x[p - start] = dot(b, q, b->k[row->seq] + (p * b->a.shape.n_head_kv + h) * d_k) * b->a.scale;
             m = x[p - start] > m ? x[p - start] : m;
         }
         for (int p = from; p <= to; p++) {
+            if (!is_seen(b, r, p))
+                continue;
             float e = ref_expf(x[p - start] - m);
             lane[p % 16] += e;
             add_values(b, a, e, b->v[row->seq] + (p * b->a.shape.n_head_kv + h) * d_v);
         }
+        if (m == -INFINITY) /* nothing of this page was chosen */
+            continue;
         float N = m > M ? m : M, co = ref_expf(M - N), cn = ref_expf(m - N);
         L = fmaf(L, co, tree16(lane) * cn);
         for (int d = 0; d < d_v; d++)
@@ -191,6 +210,8 @@ static void by_softmax(const struct bench *b, int r, int head, double *o)
     memset(o, 0, (size_t)d_v * sizeof *o);
     for (int p = row->first; p <= row->pos; p++) {
         double x = 0;
+        if (!is_seen(b, r, p))
+            continue;
         stored(b->a.shape.type, k, b->k[row->seq] + (p * b->a.shape.n_head_kv + h) * d_k, d_k);
         stored(b->a.shape.type, v, b->v[row->seq] + (p * b->a.shape.n_head_kv + h) * d_v, d_v);
         for (int d = 0; d < d_k; d++)
@@ -204,27 +225,33 @@ static void by_softmax(const struct bench *b, int r, int head, double *o)
         o[d] /= sum;
 }
 
-static void check(enum kv_type type, int n_head, int n_head_kv, int d_k, int d_v, int window)
+static void check_bench(struct bench *b)
 {
-    struct bench b;
-    bench_open(&b, type, n_head, n_head_kv, d_k, d_v, window);
-    float *out = attend(&b, TIER_SCALAR, 1), o[256];
+    const int n_head = b->a.n_head, d_v = b->a.shape.d_v;
+    float *out = attend(b, TIER_SCALAR, 1), o[256];
     double exact[256];
-    for (int r = 0; r < b.a.n_rows; r++)
+    for (int r = 0; r < b->a.n_rows; r++)
         for (int head = 0; head < n_head; head++) {
             const float *got = out + (r * n_head + head) * d_v;
-            by_definition(&b, r, head, o);
+            by_definition(b, r, head, o);
             assert_bits(got, o, (size_t)d_v);
-            by_softmax(&b, r, head, exact);
+            by_softmax(b, r, head, exact);
             for (int d = 0; d < d_v; d++)
                 assert_near((double)got[d], exact[d], 1e-5);
         }
     for (int tier = 0; tier <= (int)cpu_best_tier(); tier++) {
-        float *other = attend(&b, (enum cpu_tier)tier, 3);
-        assert_bits(other, out, (size_t)(b.a.n_rows * n_head * d_v));
+        float *other = attend(b, (enum cpu_tier)tier, 3);
+        assert_bits(other, out, (size_t)(b->a.n_rows * n_head * d_v));
         free(other);
     }
     free(out);
+}
+
+static void check(enum kv_type type, int n_head, int n_head_kv, int d_k, int d_v, int window)
+{
+    struct bench b;
+    bench_open(&b, type, n_head, n_head_kv, d_k, d_v, window);
+    check_bench(&b);
     bench_close(&b);
 }
 
@@ -262,6 +289,36 @@ static void windows(void **state)
     check(KV_F32, 4, 2, 32, 32, 100);
     check(KV_F16, 4, 2, 32, 32, 300);
     check(KV_Q8_0, 4, 2, 32, 32, 300);
+}
+
+/* Groups all over the positions, others for each row; some pages may have none. */
+static void check_chosen(enum kv_type type, int n_head, int n_head_kv, int d_v, int ratio, int most)
+{
+    struct bench b;
+    int32_t *chosen = calloc((size_t)(MOST_ROWS * most), sizeof *chosen);
+    bench_open(&b, type, n_head, n_head_kv, 40, d_v, 0);
+    b.a.chosen = chosen;
+    b.a.chosen_ratio = ratio;
+    b.a.most = most;
+    for (int r = 0; r < b.a.n_rows; r++) {
+        int step = (b.row[r].pos + 1) / (ratio ? ratio : 1) / most;
+        for (int i = 0; i < most && step > 0; i++)
+            chosen[r * most + i] = i * step + r % step;
+    }
+    check_bench(&b);
+    bench_close(&b);
+    free(chosen);
+}
+
+static void chosen_groups(void **state)
+{
+    (void)state;
+    check_chosen(KV_F32, 4, 2, 24, 4, 3);
+    check_chosen(KV_F16, 12, 1, 40, 4, 50);
+    check_chosen(KV_Q8_0, 6, 3, 36, 32, 2);
+    check_chosen(KV_Q8_0, 2, 2, 20, 128, 1);
+    check_chosen(KV_F16, 4, 2, 40, 0, 70); /* each position by itself */
+    check_chosen(KV_F32, 4, 2, 40, 256, 1);
 }
 
 /* ---- by pages ------------------------------------------------------------------------------------------------------------------- */
@@ -462,6 +519,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test(heads_of_their_own),    cmocka_unit_test(heads_that_share),
                                        cmocka_unit_test(other_width_of_values), cmocka_unit_test(windows),
-                                       cmocka_unit_test(pages_are_shared),      cmocka_unit_test(rows_beside)};
+                                       cmocka_unit_test(pages_are_shared),      cmocka_unit_test(rows_beside),
+                                       cmocka_unit_test(chosen_groups)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
