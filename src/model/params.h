@@ -46,6 +46,7 @@ struct params { /* numbers of values, heads, layers or positions */
     struct index_params { /* the indexer that chooses keys: heads of d values; top_k keys; 0: there is none */
         int n_head, d, top_k;
         int rope_at; /* the first rotated value of a head */
+        int ratio;   /* positions that a key stands for, where plain keys are chosen by it; 0: 1 */
     } index;
     struct out_params { /* groups of heads whose outputs have a matrix of their own, each giving rank values */
         int n_group, rank;

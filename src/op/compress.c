@@ -26,9 +26,19 @@ static void keep(const struct work *a, float *z, float *s, int row, int c0, int 
     for (int half = 0; half <= c->overlap; half++) {
         size_t column = (size_t)(half * c->d + c0), to = state_row(c, c->pos[row]) * width + column;
         memcpy(z + to, c->z + from + column, (size_t)n * sizeof *z);
+        if (!c->s)
+            continue;
         memcpy(s + to, c->s + from + column, (size_t)n * sizeof *s);
         a->op->k->add(s + to, c->ape + (size_t)(c->pos[row] % c->ratio) * width + column, n);
     }
+}
+
+static void mean(const struct op *op, float *out, const float *const *z, int n_pos, int n)
+{
+    memset(out, 0, (size_t)n * sizeof *out);
+    for (int i = 0; i < n_pos; i++)
+        op->k->add(out, z[i], n);
+    op->k->scale(out, 1.0f / (float)n_pos, n);
 }
 
 static void close_block(const struct work *a, const float *z, const float *s, int pos, int c0, int n, float *out)
@@ -40,9 +50,12 @@ static void close_block(const struct work *a, const float *z, const float *s, in
     for (int t = first; t <= pos; t++, n_pos++) {
         size_t at = state_row(c, t) * width + (size_t)((c->overlap && t >= block ? c->d : 0) + c0);
         zs[n_pos] = z + at;
-        ss[n_pos] = s + at;
+        ss[n_pos] = c->s ? s + at : NULL;
     }
-    a->op->k->softmax_sum(out + c0, zs, ss, n_pos, n);
+    if (c->s)
+        a->op->k->softmax_sum(out + c0, zs, ss, n_pos, n);
+    else
+        mean(a->op, out + c0, zs, n_pos, n);
 }
 
 static int ends_block(const struct compress *c, int row) { return (c->pos[row] + 1) % c->ratio == 0; }
@@ -55,7 +68,7 @@ static void units(void *arg, int begin, int end, int thread)
     for (int u = begin; u < end; u++) {
         const struct run *r = &a->run[u / a->parts];
         int c0 = u % a->parts * COLUMNS, n = c->d - c0 < COLUMNS ? c->d - c0 : COLUMNS;
-        float *z = r->state, *s = z + compress_state(c->ratio, c->overlap, c->d) / 2, *out = a->out;
+        float *z = r->state, *s = c->s ? z + compress_state(c->ratio, c->overlap, c->d) / 2 : NULL, *out = a->out;
         for (int row = 0; row < r->first; row++)
             out += ends_block(c, row) ? c->d : 0;
         for (int row = r->first; row < r->first + r->n; row++) {
@@ -70,7 +83,7 @@ static void units(void *arg, int begin, int end, int thread)
 
 void op_compress(struct op *op, const struct compress *c, const struct run *run, int n_run, float *out)
 {
-    assert(c->ratio * (1 + c->overlap) <= COMPRESS_MOST);
+    assert(c->ratio * (1 + c->overlap) <= COMPRESS_MOST && (c->s || !c->overlap));
     int parts = (c->d + COLUMNS - 1) / COLUMNS;
     op_split(op, n_run * parts, 1, 1, units, &(struct work){op, c, run, parts, out});
 }

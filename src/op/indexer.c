@@ -102,7 +102,7 @@ static void score_page(const struct work *a, int row, int page, int thread, stru
     for (int h = 0; h < x->n_head; h++) {
         float *d = dot + (size_t)h * (size_t)n;
         a->op->k->clamp(d, 0.0f, INFINITY, n);
-        a->op->k->add_scaled(score, x->w[(size_t)row * (size_t)x->n_head + (size_t)h], d, n);
+        a->op->k->add_scaled(score, x->w ? x->w[(size_t)row * (size_t)x->n_head + (size_t)h] : 1.0f, d, n);
     }
     for (int i = 0; i < n; i++)
         offer(b, (struct found){score[i] == score[i] ? score[i] : -INFINITY, first + i});

@@ -12,7 +12,7 @@ struct indexer {
     size_t layer_offset;
     const struct attn_row *row; /* [n_rows], over keys 0 .. pos */
     int n_rows;
-    const float *q, *w; /* [n_rows][n_head][d], [n_rows][n_head] */
+    const float *q, *w; /* [n_rows][n_head][d], [n_rows][n_head]; w NULL: all 1 */
 };
 
 /* chosen [n_rows][top_k]: numbers of keys, ascending. Rows that see at most top_k keys attend to all of them: theirs are not written. A

@@ -68,7 +68,7 @@ static void layer(struct step *s, int l, const void *weights, float *x)
     float *n = step_rows(s, n_embd);
     rms_norm(s, n, x, w->norm);
     if (attends(&s->m->p, l))
-        gated_attention(s, n, n, &w->attention);
+        gated_attention(s, n, n, &w->attention, NULL);
     else
         delta_net(s, n, n, &w->delta);
     add(s, x, n, n_embd);

@@ -59,13 +59,14 @@ void attend_beside(struct step *s, struct kv_ref ref, int n_head, float *out, co
     op_attend(&s->m->op, &at, out, q);
 }
 
-void attend_chosen(struct step *s, struct kv_ref ref, int n_head, float *out, const float *q, const float *k, int d_v,
-                   float scale, const int32_t *chosen)
+void attend_chosen(struct step *s, struct kv_ref ref, int n_head, float *out, const float *q, const float *k,
+                   const float *v, int d_v, float scale, const int32_t *chosen)
 {
     struct attention at = attention_of(s, ref, n_head, d_v, scale);
     at.chosen = chosen;
     at.most = s->m->p.index.top_k;
-    op_kv_store(&s->m->op, &at, k, NULL);
+    at.chosen_ratio = s->m->p.index.ratio;
+    op_kv_store(&s->m->op, &at, k, v);
     op_attend(&s->m->op, &at, out, q);
 }
 

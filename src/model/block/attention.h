@@ -45,8 +45,9 @@ void attend(struct step *s, struct kv_ref kv, int n_head, float *out, const floa
 /* The same, and each row attends to the rows beside too (op/attention.h); NULL: none. */
 void attend_beside(struct step *s, struct kv_ref kv, int n_head, float *out, const float *q, const float *k,
                    const float *v, int d_v, float scale, const struct weight *sinks, const struct attn_beside *beside);
-/* The same over latents, whose values are the head of the keys, only at the chosen positions [n_rows][params.index.top_k]; NULL: at all. */
-void attend_chosen(struct step *s, struct kv_ref kv, int n_head, float *out, const float *q, const float *k, int d_v,
-                   float scale, const int32_t *chosen);
+/* The same only at what is chosen [n_rows][params.index.top_k]: positions, or groups of params.index.ratio of them; NULL: at all. v NULL:
+ * latents, whose values are the head of the keys. */
+void attend_chosen(struct step *s, struct kv_ref kv, int n_head, float *out, const float *q, const float *k,
+                   const float *v, int d_v, float scale, const int32_t *chosen);
 
 #endif

@@ -20,7 +20,13 @@ static void bind_compressor(struct binder *b, int l, struct compressor_weights *
     w->ape = bind_table(b, l, name, w->ratio, width);
     snprintf(name, sizeof name, "%s_compressor_norm.weight", stem);
     w->norm = bind_vector(b, l, name, w->d);
-    w->state = bind_state(b, compress_state(w->ratio, w->overlap, w->d));
+    w->rope_at = w->d - b->m->p.rope[0].n_rot;
+    bind_compressed_rows(b, w);
+}
+
+void bind_compressed_rows(struct binder *b, struct compressor_weights *w)
+{
+    w->state = bind_state(b, w->gate ? compress_state(w->ratio, w->overlap, w->d) : mean_state(w->ratio, w->d));
     w->rows = bind_kv(b, b->m->p.n_head,
                       (struct kv_shape){.n_head_kv = 1, .d_k = w->d, .ratio = w->ratio, .index = w->index}, see_all());
 }
@@ -53,14 +59,14 @@ static void finish(struct step *s, const struct compressor_weights *w, const str
     struct op *op = &s->m->op;
     const struct rope_params *p = &s->m->p.rope[rope];
     const struct model_rope *from = &s->m->rope[rope];
-    int n_pair = p->n_rot / 2, d_plain = w->d - p->n_rot;
+    int n_pair = p->n_rot / 2;
     float *cosine = op_alloc(op, (size_t)done->n * (size_t)n_pair * sizeof *cosine),
           *sine = op_alloc(op, (size_t)done->n * (size_t)n_pair * sizeof *sine);
     op_rms_norm(op, c, c, w->norm->vector, done->n, w->d, s->m->p.norm_eps);
     op_rope_table(op, cosine, sine, from->freq, from->magnitude, n_pair, done->first, done->n);
-    op_rope(op, c + d_plain, done->n, 1, w->d, p->pairs, cosine, sine, n_pair);
+    op_rope(op, c + w->rope_at, done->n, 1, w->d, p->pairs, cosine, sine, n_pair);
     if (w->rounded)
-        op_round_fp8(op, c, done->n, (size_t)w->d, d_plain);
+        op_round_fp8(op, c, done->n, (size_t)w->d, w->rope_at);
     const struct kv_pool *kv = &s->m->kv[w->rows.kind];
     struct attention at = {.shape = kv->shape,
                            .layer_offset = (size_t)w->rows.index * kv->layer_bytes,
@@ -69,18 +75,21 @@ static void finish(struct step *s, const struct compressor_weights *w, const str
     op_kv_store(op, &at, c, NULL);
 }
 
-static void compress(struct step *s, struct act *n, const struct compressor_weights *w, int rope)
+void compress_keys(struct step *s, struct act *n, const struct compressor_weights *w, int rope)
 {
     op_view(n, w->kv->mat.type); /* copies of n live as long as n: made before the mark */
-    op_view(n, w->gate->mat.type);
+    if (w->gate)
+        op_view(n, w->gate->mat.type);
     size_t mark = step_mark(s);
     int width = w->d * (1 + w->overlap);
-    float *z = step_rows(s, width), *score = step_rows(s, width), *c = step_rows(s, w->d);
+    float *z = step_rows(s, width), *score = w->gate ? step_rows(s, width) : NULL, *c = step_rows(s, w->d);
     struct done done = blocks_done(s, w);
     struct compress how = {.ratio = w->ratio, .overlap = w->overlap, .d = w->d, .z = z, .s = score, .pos = s->b->pos};
-    how.ape = w->ape->vector;
     matmul(s, z, n, w->kv);
-    matmul(s, score, n, w->gate);
+    if (w->gate) {
+        how.ape = w->ape->vector;
+        matmul(s, score, n, w->gate);
+    }
     op_compress(&s->m->op, &how, step_runs(s, 0, w->state), s->n_run, c);
     finish(s, w, &done, c, rope);
     step_reset(s, mark);
@@ -123,9 +132,9 @@ struct attn_beside block_compressed(struct step *s, struct act *n, struct act *l
     const struct kv_pool *kv = &s->m->kv[at->kind];
     struct attn_beside b = {
         .shape = kv->shape, .layer_offset = (size_t)at->index * kv->layer_bytes, .row = s->attn_row[at->kind]};
-    compress(s, n, &w->keys, rope);
+    compress_keys(s, n, &w->keys, rope);
     if (w->overlap) {
-        compress(s, n, &w->index_keys, rope);
+        compress_keys(s, n, &w->index_keys, rope);
         int32_t *chosen = chosen_rows(s);
         block_indexer(s, chosen, n, low, &w->indexer, w->index_keys.rows, rope);
         b.chosen = chosen;

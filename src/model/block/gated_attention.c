@@ -35,7 +35,8 @@ void bind_gated_attention(struct binder *b, int l, struct gated_attention_weight
                     see_all());
 }
 
-void gated_attention(struct step *s, float *y, const float *n, const struct gated_attention_weights *w)
+void gated_attention(struct step *s, float *y, const float *n, const struct gated_attention_weights *w,
+                     const int32_t *chosen)
 {
     const struct params *p = &s->m->p;
     struct op *op = &s->m->op;
@@ -54,7 +55,7 @@ void gated_attention(struct step *s, float *y, const float *n, const struct gate
     op_rms_norm(op, k, k, w->k_norm->vector, s->n_rows * p->n_head_kv, p->d_k, p->norm_eps);
     rotate_heads(s, q, p->n_head, p->d_k, 0);
     rotate_heads(s, k, p->n_head_kv, p->d_k, 0);
-    attend(s, w->kv, p->n_head, o, q, k, v, p->d_v, 1.0f / sqrtf((float)p->d_k), NULL);
+    attend_chosen(s, w->kv, p->n_head, o, q, k, v, p->d_v, 1.0f / sqrtf((float)p->d_k), chosen);
     op_sigmoid_mul(op, o, g, s->n_rows, n_q);
     struct act b = step_act(s, o, n_q);
     matmul(s, y, &b, w->wo);

@@ -9,8 +9,9 @@ struct gated_attention_weights {
     struct kv_ref kv;
 };
 
-/* y [n_rows][n_embd] from the normed rows n, which y may be. */
-void gated_attention(struct step *s, float *y, const float *n, const struct gated_attention_weights *w);
+/* y [n_rows][n_embd] from the normed rows n, which y may be. chosen: as attend_chosen() has it; NULL: all positions. */
+void gated_attention(struct step *s, float *y, const float *n, const struct gated_attention_weights *w,
+                     const int32_t *chosen);
 
 /* After params_read(): -1 where keys and values are not equally wide. */
 int params_check_gated_attention(const struct params *p, const struct gguf *g, struct error *err);

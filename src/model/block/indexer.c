@@ -46,13 +46,18 @@ void block_indexer(struct step *s, int32_t *chosen, struct act *n, struct act *l
     if (!op_measuring(&s->m->op) && !sees_more(s->attn_row[keys.kind], s->n_rows, x->top_k))
         return;
     op_view(low, w->q->mat.type); /* copies live as long as what they are of: made before the mark */
-    op_view(n, w->w->mat.type);
+    if (w->w)
+        op_view(n, w->w->mat.type);
     size_t mark = step_mark(s);
-    float *q = step_rows(s, x->n_head * x->d), *weight = step_rows(s, x->n_head);
+    float *q = step_rows(s, x->n_head * x->d), *weight = w->w ? step_rows(s, x->n_head) : NULL;
     matmul(s, q, low, w->q);
+    if (w->norm)
+        op_rms_norm(&s->m->op, q, q, w->norm->vector, s->n_rows * x->n_head, x->d, s->m->p.norm_eps);
     rotate_heads(s, q + x->rope_at, x->n_head, x->d, rope);
-    matmul(s, weight, n, w->w);
-    op_scale(&s->m->op, weight, 1.0f / sqrtf((float)(x->d * x->n_head)), s->n_rows, x->n_head);
+    if (weight) {
+        matmul(s, weight, n, w->w);
+        op_scale(&s->m->op, weight, 1.0f / sqrtf((float)(x->d * x->n_head)), s->n_rows, x->n_head);
+    }
     op_index(&s->m->op,
              &(struct indexer){.n_head = x->n_head,
                                .d = x->d,

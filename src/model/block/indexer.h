@@ -5,7 +5,8 @@
 #include "model/step.h"
 
 struct indexer_weights {
-    const struct weight *q, *w;
+    const struct weight *q, *w; /* w NULL: each head weighs 1 */
+    const struct weight *norm;  /* of each head's query, or NULL */
 };
 struct index_keys_weights {
     const struct weight *k, *norm, *norm_bias;

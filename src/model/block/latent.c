@@ -159,7 +159,7 @@ void block_latent(struct step *s, float *x, const struct latent_weights *w)
     rms_norm(s, n, x, w->norm);
     struct act a = step_act(s, n, p->n_embd);
     float *q = absorb(s, queries(s, &a, w), w), *k = keys(s, &a, w);
-    attend_chosen(s, w->kv, p->n_head, c, q, k, m->kv_rank, m->scale, s->chosen);
+    attend_chosen(s, w->kv, p->n_head, c, q, k, NULL, m->kv_rank, m->scale, s->chosen);
 
     struct wmat v = wmat_rows(&w->wv_b->mat, w->v_first, w->wv_b->mat.n_rows - w->v_first);
     op_matmul_heads(&s->m->op, o, (size_t)(p->n_head * m->d_v), (size_t)m->d_v, c, (size_t)(p->n_head * m->kv_rank),

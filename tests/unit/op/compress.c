@@ -12,6 +12,8 @@ struct bench {
     int32_t pos[N];
 };
 
+static int means; /* 1: without weights */
+
 static void bench_open(struct bench *b, int ratio, int overlap, uint32_t seed)
 {
     size_t width = (size_t)(D * (1 + overlap));
@@ -41,8 +43,9 @@ static double by_definition(const struct bench *b, int block, int j)
         size_t column = (size_t)j + (c->overlap && t >= block * c->ratio ? D : 0);
         if (t < 0)
             continue;
-        double w = exp((double)b->s[(size_t)t * width + column] +
-                       (double)b->ape[(size_t)(t % c->ratio) * width + column]);
+        double w = means ? 1
+                         : exp((double)b->s[(size_t)t * width + column] +
+                               (double)b->ape[(size_t)(t % c->ratio) * width + column]);
         sum += w * (double)b->z[(size_t)t * width + column];
         weights += w;
     }
@@ -58,7 +61,7 @@ static void in_steps(const struct bench *b, int n_seq, int n, enum cpu_tier tier
     float *state[2], *rows = malloc(4 * N * width * sizeof *rows), *made = malloc(2 * N * D * sizeof *made);
     world_open(&w, tier, threads, 64, 64);
     for (int q = 0; q < n_seq; q++)
-        state[q] = calloc(compress_state(ratio, overlap, D), sizeof(float));
+        state[q] = calloc(means ? mean_state(ratio, D) : compress_state(ratio, overlap, D), sizeof(float));
     for (int at = 0; at < N; at += n) {
         int here = N - at < n ? N - at : n, n_made = 0;
         int32_t pos[2 * N];
@@ -72,7 +75,7 @@ static void in_steps(const struct bench *b, int n_seq, int n, enum cpu_tier tier
             memcpy(pos + q * here, b[q].pos + at, (size_t)here * sizeof *pos);
         }
         c.z = z;
-        c.s = s;
+        c.s = means ? NULL : s;
         c.pos = pos;
         op_compress(&w.op, &c, run, n_seq, made);
         for (int q = 0; q < n_seq; q++)
@@ -132,8 +135,19 @@ static void apart(void **state)
     check(1, 0);
 }
 
+static void mean_of_blocks(void **state)
+{
+    (void)state;
+    means = 1;
+    check(4, 0);
+    check(3, 0);
+    check(128, 0);
+    means = 0;
+}
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(overlapping), cmocka_unit_test(apart)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(overlapping), cmocka_unit_test(apart),
+                                       cmocka_unit_test(mean_of_blocks)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
