@@ -68,32 +68,43 @@ static int written(int status)
     return status ? status : 1;
 }
 
+/* What other programs call a command, and what there is here instead. */
+static const struct {
+    const char *names, *instead;
+} elsewhere[] = {
+    {"|chat|generate|cli|", "did you mean stoker run?"},
+    {"|server|start|", "did you mean stoker serve?"},
+    {"|show|info|", "did you mean stoker inspect?"},
+    {"|list|ls|", "stoker keeps no list of models: they are files, as in stoker run MODEL.gguf"},
+    {"|ps|", "stoker serve answers GET /api/ps with the model that is loaded"},
+    {"|pull|download|get|", "stoker downloads nothing: name a GGUF file, as in stoker run MODEL.gguf"},
+    {"|rm|cp|import|", "models are files: rm, cp and mv do"},
+    {"|create|push|", "stoker makes and uploads no models; run and serve take GGUF files as they are"},
+    {"|load|unload|stop|",
+     "a model stays loaded as long as its stoker run or stoker serve; Ctrl-C or SIGTERM ends that"},
+};
+
 /* Not a command: a mistyped one, or what another program calls it. */
 static int unknown(const char *name)
 {
-    static const char *const elsewhere[][2] = {{"chat", "run"},     {"generate", "run"}, {"cli", "run"},
-                                               {"server", "serve"}, {"start", "serve"},  {"show", "inspect"},
-                                               {"info", "inspect"}};
     size_t n = strlen(name);
-    int is_model = n > 5 && strcmp(name + n - 5, ".gguf") == 0;
+    char word[24];
     struct suggestion s;
-    suggest_begin(&s, name, strlen(name));
+    const char *instead = NULL;
+    snprintf(word, sizeof word, "|%s|", name);
+    for (size_t i = 0; n + 2 < sizeof word && i < sizeof elsewhere / sizeof *elsewhere; i++)
+        if (strstr(elsewhere[i].names, word))
+            instead = elsewhere[i].instead;
+    suggest_begin(&s, name, n);
     for (int i = 0; i < N_COMMANDS; i++)
         suggest_try(&s, commands[i].name);
-    for (size_t i = 0; i < sizeof elsewhere / sizeof *elsewhere; i++)
-        if (strcmp(name, elsewhere[i][0]) == 0)
-            s.word = elsewhere[i][1];
     fprintf(stderr, "stoker: \"%s\" is not a command; ", name);
-    if (is_model)
+    if ((n > 5 && strcmp(name + n - 5, ".gguf") == 0) || (n > 1 && *name == '-'))
         fprintf(stderr, "did you mean stoker run %s?\n", name);
-    else if (strcmp(name, "list") == 0 || strcmp(name, "ls") == 0)
-        fprintf(stderr, "stoker keeps no list of models: they are files, as in stoker run MODEL.gguf\n");
-    else if (strcmp(name, "ps") == 0)
-        fprintf(stderr, "stoker serve answers GET /api/ps with the model that is loaded\n");
+    else if (instead)
+        fprintf(stderr, "%s\n", instead);
     else if (s.word)
         fprintf(stderr, "did you mean stoker %s?\n", s.word);
-    else if (strcmp(name, "pull") == 0 || strcmp(name, "download") == 0)
-        fprintf(stderr, "stoker downloads nothing: name a GGUF file, as in stoker run MODEL.gguf\n");
     else
         fprintf(stderr, "see stoker --help\n");
     return 2;

@@ -315,6 +315,49 @@ cat >"$dir/want" <<'END'
 END
 messages "pastes"
 
+# ---- what people type who know other programs -----------------------------------------------------------------------------
+prompts=1
+begin "'$stoker' run --temp 0$after"
+see "a prompt" '^> '
+says '/set parameter temperature 0.5\r'
+says '/set parameter num_predict 20\r'
+says '/set parameter\r'
+see "/set parameter" '^  temp 0\.5$'
+see "/set parameter" '^  max_tokens 20$'
+says '/set system Be brief.\r'
+says '/show system\r'
+see "/set system" '^system message: Be brief\.$'
+says '/set system """Be kind.\rBe bold."""\r'
+says '/show system\r'
+see "/set system and quotes" '^system message: Be kind\.$'
+see "/set system and quotes" '^Be bold\.$'
+says '/set verbose\r'
+see "/set verbose" '^statistics after answers: on$'
+says '/set quiet\r'
+see "/set quiet" '^statistics after answers: off$'
+says '/set think\r'
+says '/show parameters\r'
+see "/set think" '^  think on$'
+says '/set nothink\r'
+says '/set\r'
+see "/set nothink" '^  think off$'
+says '/set parameter num_ctx 4096\r'
+see "/set parameter num_ctx" '^num_ctx is what stoker began with; start it again with --ctx N$'
+says '/set format json\r'
+see "/set format" '^format is a flag: --json-schema FILE\|JSON$'
+says '/set wordwrap\r'
+see "/set wordwrap" '^wordwrap has no meaning here$'
+says '/set system\r'
+see "/set system without a text" '^system message: Be kind\.$' 2
+says '/show info\r'
+see "/show info" 'stoker inspect MODEL\.gguf what is in a file$'
+says '/regen\r'
+see "/regen too early" '^nothing was said yet$'
+says "/read $dir/absent\\r"
+see "/read of nothing" 'absent: cannot be opened'
+keys '/bye\r'
+ends "words of other programs" "$sane"
+
 # ---- a context that is full ------------------------------------------------------------------------------------------------
 prompts=1
 begin "'$stoker' run --temp 0 -n 2 --ctx 128$after"
@@ -475,6 +518,7 @@ awk 'NR == 1 { known = $1 } NR == 2 { exit !(known + 16 <= $1) }' "$dir/computed
     fail "/load" "computes $(head -n 1 "$dir/computed") tokens, without files $(tail -n 1 "$dir/computed")"
 
 begin "'$stoker' run --temp 0 --session chat$after"
+see "a new conversation" '^a new conversation, kept in .*/sessions/chat.json$'
 see "a prompt" '^> '
 keys 'Spell cat.\r'
 see "an answer" '^C-A-T\.$'

@@ -8,7 +8,8 @@ run nosuch
 is "an unknown command" 2 "" '^stoker: "nosuch" is not a command; see stoker --help$'
 for pair in "rnu|did you mean stoker run\?" "chat|did you mean stoker run\?" "show|did you mean stoker inspect\?" \
     "pull|stoker downloads nothing" "list|stoker keeps no list of models" "ps|stoker serve answers GET /api/ps" \
-    "some.gguf|did you mean stoker run some.gguf\?"; do
+    "some.gguf|did you mean stoker run some.gguf\?" "-m|did you mean stoker run -m\?" "rm|models are files: rm, cp and mv do$" \
+    "create|stoker makes and uploads no models" "stop|a model stays loaded as long as its stoker run" "server|did you mean stoker serve\?"; do
     run "${pair%%|*}"
     is "stoker ${pair%%|*}" 2 "" "^stoker: \"${pair%%|*}\" is not a command; ${pair#*|}"
 done
@@ -52,6 +53,15 @@ run -sysf system.txt -p x|-sysf: --system "\$\(cat FILE\)" gives a file's text
 run --temperture 1 -p x|--temperture is not a flag of this command; did you mean --temp\?
 run --ctx-sizes 512 -p x|--ctx-sizes is not a flag of this command; did you mean --ctx\?
 run -sys a -sys b --system c --temp hot -p x|--temp hot
+run --numa distribute -p x|--numa: memory lies by turns over the nodes
+run --hidethinking -p x|--hidethinking: reasoning is shown on a terminal only
+run --verbose-prompt -p x|--verbose-prompt: stoker render and stoker tokenize
+run --in-prefix x -p x|--in-prefix: the chat template
+run --override-kv a=int:1 -p x|--override-kv: the model is what its file says
+run --prio 2 -p x|--prio: taskset\(1\) and nice\(1\)
+run --check-tensors -p x|--check-tensors: stoker check
+serve --ssl-cert-file x|--ssl-cert-file: a proxy in front speaks TLS
+serve --cache-reuse 256|--cache-reuse: prompts that begin alike
 inspect -ctk f16|-ctk is not a flag of this command
 run -l 7*2 -p x|--logit-bias 7\*2: ID=B is expected
 run --ctx 1.5 -p x|--ctx 1.5: whole numbers
@@ -94,7 +104,7 @@ theirs=$(cat "$dir/out")
 run run "$ember" --ctx 512 -n 5 --seed 3 --parallel 1 --chunk 64 --kv f16 --temp 0 --top-k 3 --system 'Be brief.' -p Hello
 is "the same with ours" 0 "=$theirs" ""
 run run -s -1 --seed -1 -t -1 -c 0 --temp 0 -st --no-escape --no-warmup --mirostat-lr 0.2 --mirostat-ent 4 --dynatemp-exp 2 \
-    --dry-sequence-breaker x --think=false -p 'Spell cat.'
+    --dry-sequence-breaker x --think=false --top-nsigma -1 -kvu --swa-full --no-perf --nowordwrap --offline -p 'Spell cat.'
 is "flags of llama.cpp that say what is usual" 0 "=C-A-T." ""
 token=$("$stoker" tokenize "$ember" A)
 run run --temp 0 -n 1 -p Hello -l "$token+1e5"
@@ -142,6 +152,10 @@ head -c 300000 "$golden/qwen3moe.gguf" >"$dir/data.gguf"
 mkfifo "$dir/fifo"
 cp "$golden/qwen3moe.gguf" "$dir/x-00001-of-00003.gguf"
 bad "missing" "$dir/absent.gguf" "^stoker: $dir/absent.gguf: cannot be opened: No such file or directory$"
+for command in "run -p x" serve; do
+    run ${command%% *} llama3.2:3b ${command#"${command%% *}"}
+    is "a name that others download by: $command" 1 "" "^stoker: there is no file llama3\.2:3b; stoker downloads nothing and keeps no list of models: name a GGUF file"
+done
 bad "a folder" "$dir/folder" "^stoker: $dir/folder: a folder, not a GGUF file$"
 bad "a fifo" "$dir/fifo" "not a regular file"
 bad "a text" "$dir/text.gguf" "not a GGUF file"

@@ -110,29 +110,80 @@ static void show_settings(const struct chat *c)
     fprintf(stderr, "  think %s\n", c->think ? c->think : "as the template has it");
 }
 
+static void set_stats(struct chat *c, int on)
+{
+    c->stats = on;
+    fprintf(stderr, "statistics after answers: %s\n", on ? "on" : "off");
+}
+
+/* What /set of ollama does that has a command of its own here, or is no number. 1: it was that. */
+static int set_as_ollama(struct chat *c, const char *name, char *value)
+{
+    static const struct {
+        const char *names, *why;
+    } without[] = {
+        {"|num_ctx|ctx|", "is what stoker began with; start it again with --ctx N"},
+        {"|stop|", "is a flag: --stop TEXT"},
+        {"|format|", "is a flag: --json-schema FILE|JSON"},
+        {"|noformat|history|nohistory|wordwrap|nowordwrap|", "has no meaning here"},
+    };
+    char word[32];
+    int n = snprintf(word, sizeof word, "|%s|", name);
+    if (strcmp(name, "system") == 0)
+        set_system(c, value);
+    else if (strcmp(name, "verbose") == 0 || strcmp(name, "quiet") == 0)
+        set_stats(c, *name == 'v');
+    else if (strcmp(name, "think") == 0 || strcmp(name, "nothink") == 0)
+        c->think = *name == 't' ? "on" : "off";
+    else {
+        for (size_t i = 0; n < (int)sizeof word && i < sizeof without / sizeof *without; i++)
+            if (strstr(without[i].names, word))
+                return fprintf(stderr, "%s %s\n", name, without[i].why) > 0;
+        return 0;
+    }
+    return 1;
+}
+
+/* The name that this program has for it: "num_predict" is "max_tokens". */
+static const char *set_name(const char *name)
+{
+    static const char *const other[][2] = {
+        {"temp", "temperature"}, {"num_predict", "max_tokens"}, {"n_predict", "max_tokens"}};
+    for (size_t i = 0; i < sizeof other / sizeof *other; i++)
+        if (strcmp(name, other[i][0]) == 0)
+            return other[i][1];
+    return name;
+}
+
 /* Numbers of sampling by their names, those of the flags too: "top-k", "temp". */
 static enum chat_command set(struct chat *c, char *argument)
 {
+    static const char parameter[] = "parameter", between[] = " =\n";
     struct stoker_error err;
-    char *value = argument + strcspn(argument, " ="), *end;
+    size_t n = sizeof parameter - 1;
+    if (strncmp(argument, parameter, n) == 0 && strchr(between, argument[n]))
+        argument += n + strspn(argument + n, between);
+    char *value = argument + strcspn(argument, between), *end;
     if (*argument == 0) {
         show_settings(c);
         return CHAT_COMMAND_DONE;
     }
     if (*value)
         *value++ = 0;
-    value += strspn(value, " =");
+    value += strspn(value, between);
     for (char *p = argument; *p; p++)
         *p = *p == '-' ? '_' : *p;
+    if (set_as_ollama(c, argument, value))
+        return CHAT_COMMAND_DONE;
+    const char *name = set_name(argument);
     double number = strtod(value, &end);
-    if (strcmp(argument, "seed") == 0)
+    if (strcmp(name, "seed") == 0)
         set_seed(c, value);
     else if (*value == 0 || *end)
         fprintf(stderr, "/set NAME VALUE, for example: /set temp 0.3\n");
-    else if (strcmp(argument, "max_tokens") == 0)
+    else if (strcmp(name, "max_tokens") == 0)
         set_max_tokens(c, value, number);
-    else if (stoker_sampling_set(&c->request.sampling, strcmp(argument, "temp") ? argument : "temperature", number,
-                                 &err))
+    else if (stoker_sampling_set(&c->request.sampling, name, number, &err))
         fprintf(stderr, "%s\n", err.text);
     return CHAT_COMMAND_DONE;
 }
@@ -140,8 +191,20 @@ static enum chat_command set(struct chat *c, char *argument)
 static enum chat_command stats(struct chat *c, char *argument)
 {
     (void)argument;
-    c->stats = !c->stats;
-    fprintf(stderr, "statistics after answers: %s\n", c->stats ? "on" : "off");
+    set_stats(c, !c->stats);
+    return CHAT_COMMAND_DONE;
+}
+
+/* What ollama shows of a model and of a conversation. */
+static enum chat_command show(struct chat *c, char *argument)
+{
+    if (strcmp(argument, "system") == 0)
+        show_system(c);
+    else if (strcmp(argument, "parameters") == 0)
+        show_settings(c);
+    else
+        fprintf(stderr, "/set shows what answers are made with, /system the system message; stoker inspect MODEL.gguf "
+                        "what is in a file\n");
     return CHAT_COMMAND_DONE;
 }
 
@@ -337,14 +400,17 @@ static const struct command commands[] = {
     {"file", "PATH", "a file that goes before the next message; off: none does", attach},
     {"edit", "[TEXT]", "write the next message in $VISUAL or $EDITOR", edit, 1},
     {"think", "on|off", "let the model think first; without a word: as its template has it", think},
-    {"set", "NAME VALUE", "a number of sampling (temp, top_k, ..), max_tokens, seed; without: shows them", set},
+    {"set", "NAME VALUE", "a number of sampling (temp, top_k, ..), max_tokens, seed; without: shows them", set, 1},
     {"stats", "", "speed and memory after each answer, or no more", stats},
     {"save", "FILE", "write the conversation as JSON, and keep what was computed of it", save},
     {"load", "FILE", "go on with a conversation that was saved", load},
     {"quit", "", "end; as Ctrl-D", quit},
-    {"exit", "", "end", quit},
+    {"exit", "", "end; /bye too", quit},
     {"bye", "", NULL, quit}, /* as ollama calls them */
     {"?", "", NULL, help},
+    {"show", "", NULL, show},
+    {"regen", "", NULL, retry}, /* as llama.cpp calls them */
+    {"read", "PATH", NULL, attach},
 };
 
 static enum chat_command help(struct chat *c, char *argument)

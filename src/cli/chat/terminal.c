@@ -44,7 +44,8 @@ static int has_quotes(const struct line *l, size_t at)
 /* Where a text may begin: at the beginning of a line, or behind the name of a command. */
 static size_t begin_of_text(const struct line *l)
 {
-    size_t name = *l->text == '/' ? strcspn(l->text, " ") : 0;
+    static const char two[] = "/set system "; /* as ollama calls /system */
+    size_t name = *l->text != '/' ? 0 : strncmp(l->text, two, sizeof two - 1) ? strcspn(l->text, " ") : sizeof two - 1;
     return name + strspn(l->text + name, " ");
 }
 
@@ -112,8 +113,11 @@ static void greet(const struct chat *c)
     const char *slash = strrchr(plan.model, '/');
     fprintf(stderr, "%s (%s), context %d, memory %s. /help lists commands, Ctrl-D ends\n",
             slash ? slash + 1 : plan.model, plan.arch, plan.n_ctx, show_bytes(plan.total));
-    if (*c->conversation.path)
-        fprintf(stderr, "%zu messages so far are in %s\n", json_array_size(c->message), c->conversation.path);
+    size_t n = json_array_size(c->message);
+    if (*c->conversation.path && n > 0)
+        fprintf(stderr, "%zu messages so far are in %s\n", n, c->conversation.path);
+    else if (*c->conversation.path)
+        fprintf(stderr, "a new conversation, kept in %s\n", c->conversation.path);
 }
 
 int chat_terminal(struct chat *c)

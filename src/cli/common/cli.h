@@ -22,6 +22,9 @@ int cmd_completion(int argc, char **argv);
  * NULL after a sentence on stderr. */
 const char *embedded_model(void);
 
+/* 1, after a sentence on stderr: it is a name such as other programs download models by, "llama3.2:3b", and no file. */
+int model_is_a_name(const char *model);
+
 /* Prints the sentence on stderr; returns the exit status that the code means, 1 or 2. */
 int report(const struct stoker_error *err);
 

@@ -31,6 +31,19 @@ const char *embedded_model(void)
     return NULL;
 }
 
+int model_is_a_name(const char *model)
+{
+    size_t n = strlen(model);
+    if (strchr(model, '/') || (n > 5 && strcmp(model + n - 5, ".gguf") == 0) || access(model, F_OK) == 0)
+        return 0;
+    fprintf(
+        stderr,
+        "stoker: there is no file %s; stoker downloads nothing and keeps no list of models: name a GGUF file, as in "
+        "stoker run MODEL.gguf\n",
+        model);
+    return 1;
+}
+
 int report(const struct stoker_error *err)
 {
     fprintf(stderr, "stoker: %s\n", err->text);
