@@ -8,6 +8,7 @@
 #include "gguf_write.h"
 #include "session_step.h"
 #include "stoker.h"
+#include "temporary.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -16,7 +17,7 @@
 
 enum { N_TOKENS = 12, MOST = 2 };
 
-static char path[] = "/dev/shm/stoker-equivalent-XXXXXX";
+static char path[TEMPORARY_PATH];
 
 /* ---- a golden with changes ----------------------------------------------------------------------------------------------------- */
 
@@ -254,7 +255,7 @@ static int about(void)
 
 int main(void)
 {
-    int n = (int)(sizeof pairs / sizeof *pairs), failed = 0, fd = mkstemp(path);
+    int n = (int)(sizeof pairs / sizeof *pairs), failed = 0, fd = temporary_file(path, "equivalent");
     for (int i = 0; i < n && fd >= 0; i++) {
         struct error err = {0};
         int ok = holds(&pairs[i], &err);

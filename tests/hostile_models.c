@@ -24,6 +24,7 @@
 #include "model/arch.h"
 #include "sparse_model.h"
 #include "stoker.h"
+#include "temporary.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -38,8 +39,7 @@ static struct shared {
     char what[300];
     volatile int runs, sentences, failures;
 } * shared;
-/* In memory: a file that is written and then read past the page cache waits for the drive. */
-static char path[] = "/dev/shm/stoker-hostile-XXXXXX";
+static char path[TEMPORARY_PATH];
 static int passed, failed;
 
 /* ---- a model with one change ------------------------------------------------------------------------------------------------- */
@@ -680,7 +680,6 @@ static const struct {
     {"lfm2moe", "expert_gating_func"},
     {"ernie4_5-moe", "interleave_moe_layer_step"},
     {"bailingmoe2", "expert_gating_func"},
-    {"hunyuan-moe", "expert_shared_feed_forward_length"},
     {"step35", "attention.sliding_window"},
     {"step35", "attention.sliding_window_pattern"},
     {"step35", "rope.freq_base_swa"},
@@ -1165,7 +1164,7 @@ int main(void)
                  {"reshaped", reshaped, 0}, {"retyped", retyped, 0}, {"others", others, 1},    {"tables", tables, 0},
                  {"shapes", shapes, 1},     {"ends", ends, 0},       {"poisoned", poisoned, 0}};
     shared = mmap(NULL, sizeof *shared, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-    int fd = mkstemp(path);
+    int fd = temporary_file(path, "hostile");
     if (shared == MAP_FAILED || fd < 0) {
         printf("no place for temporary files\n");
         return 1;

@@ -24,13 +24,25 @@ const char *stoker_version(void) { return STOKER_VERSION; }
 
 /* ---- options --------------------------------------------------------------------------------------------------------------- */
 
+/* -1: there is none of this name. */
+static int kv_type_by_name(const char *name)
+{
+    for (int t = 0; t < KV_TYPES; t++)
+        if (strcmp(name, kv_type_name((enum kv_type)t)) == 0)
+            return t;
+    return -1;
+}
+
 static int read_names(struct session_options *to, const struct stoker_options *o, struct error *err)
 {
     static const char *const readers[] = {
         [READER_AUTO] = "auto", [READER_URING] = "uring", [READER_THREADS] = "threads", [READER_BUFFERED] = "buffered"};
-    while (o->kv && strcmp(o->kv, kv_type_name(to->plan_request.kv)) != 0)
-        if (++to->plan_request.kv == KV_TYPES)
+    if (o->kv) {
+        int t = kv_type_by_name(o->kv);
+        if (t < 0)
             return error_set(err, ERR_INPUT, "--kv %.40s: f16, f32 and q8_0 are possible", o->kv);
+        to->plan_request.kv = (enum kv_type)t;
+    }
     to->tier = cpu_best_tier();
     if (o->cpu_tier) {
         int t = cpu_tier_by_name(o->cpu_tier);
