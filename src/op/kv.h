@@ -15,8 +15,8 @@ enum { KV_PAGE = ATTN_PAGE };
 
 struct kv_shape {
     int n_head_kv;
-    int d_k,
-        d_v;   /* values of a head's key and value; d_v 0: a value is the head of its key (latents), or there is none */
+    /* Values of a head's key and value; d_v 0: a value is the head of its key (latents), or there is none. */
+    int d_k, d_v;
     int ratio; /* positions of a row, a divisor of 256; 0: 1 */
     int index; /* 1: an indexer's keys, which are never quantised: f16 where the others are q8_0 */
     enum kv_type type;

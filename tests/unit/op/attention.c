@@ -18,10 +18,11 @@ struct bench {
 
 static const int first_pos[3] = {0, 250, 520}; /* where the rows of each sequence begin: pages 1, 1 to 2, 3 */
 
+/* d_v < 0: latents, whose values are the first -d_v of their keys. */
 static void bench_open(struct bench *b, enum kv_type type, int n_head, int n_head_kv, int d_k, int d_v, int window)
 {
-    *b = (struct bench){.a = {.d_v = d_v,
-                              .shape = {.n_head_kv = n_head_kv, .d_k = d_k, .d_v = d_v, .type = type},
+    *b = (struct bench){.a = {.d_v = abs(d_v),
+                              .shape = {.n_head_kv = n_head_kv, .d_k = d_k, .d_v = d_v > 0 ? d_v : 0, .type = type},
                               .layer_offset = 64,
                               .n_head = n_head,
                               .scale = 1.0f / sqrtf((float)d_k),
@@ -29,7 +30,7 @@ static void bench_open(struct bench *b, enum kv_type type, int n_head, int n_hea
     size_t page = kv_page_bytes(&b->a.shape) + b->a.layer_offset;
     for (int s = 0; s < 3; s++) {
         b->k[s] = world_floats((uint32_t)(10 + s), (size_t)(MOST_POS * n_head_kv * d_k));
-        b->v[s] = world_floats((uint32_t)(20 + s), (size_t)(MOST_POS * n_head_kv * d_v));
+        b->v[s] = world_floats((uint32_t)(20 + s), (size_t)(MOST_POS * n_head_kv * abs(d_v)));
         for (int i = 0; i < MOST_PAGES; i++) {
             b->page[s][i] = aligned_alloc(64, (page + 63) / 64 * 64);
             memset(b->page[s][i], 0xFF, page); /* what was not stored is not a number */
@@ -69,7 +70,7 @@ static void store_all(struct op *op, struct bench *b)
         for (int at = 0; at < n; at += 100) {
             a.row = row + at;
             a.n_rows = n - at < 100 ? n - at : 100;
-            op_kv_store(op, &a, b->k[s] + (size_t)at * wide_k, b->v[s] + (size_t)at * wide_v);
+            op_kv_store(op, &a, b->k[s] + (size_t)at * wide_k, wide_v ? b->v[s] + (size_t)at * wide_v : NULL);
         }
     }
 }
@@ -80,7 +81,7 @@ static float *attend(struct bench *b, enum cpu_tier tier, int threads)
     op_attend(world_measure(&w, 0), &b->a, NULL, b->q);
     world_open_measured(&w, tier, threads);
     store_all(&w.op, b);
-    float *out = malloc((size_t)(b->a.n_rows * b->a.n_head * b->a.shape.d_v) * sizeof *out);
+    float *out = malloc((size_t)(b->a.n_rows * b->a.n_head * b->a.d_v) * sizeof *out);
     op_attend(&w.op, &b->a, out, b->q);
     world_close(&w);
     return out;
@@ -327,7 +328,7 @@ static void chosen_groups(void **state)
 static void rows_alone(struct bench *b, const float *all, int first, int n)
 {
     static const int threads[] = {2, 3, 5, 7};
-    const size_t d_q = (size_t)(b->a.n_head * b->a.shape.d_k), d_o = (size_t)(b->a.n_head * b->a.shape.d_v);
+    const size_t d_q = (size_t)(b->a.n_head * b->a.shape.d_k), d_o = (size_t)(b->a.n_head * b->a.d_v);
     struct bench some = *b;
     some.a.row += first;
     some.a.n_rows = n;
@@ -361,7 +362,8 @@ static void pages_are_shared(void **state)
     check_by_pages(KV_Q8_0, 12, 1, 64, 48, 0);
     check_by_pages(KV_F32, 3, 3, 16, 10, 300);
     check_by_pages(KV_F16, 6, 1, 16, 16, 260);
-    check_by_pages(KV_F16, 8, 1, 16, 512, 0); /* more than is kept at a time */
+    check_by_pages(KV_F16, 8, 1, 16, 512, 0);   /* more than is kept at a time */
+    check_by_pages(KV_F16, 128, 1, 72, -64, 0); /* latents */
 }
 
 /* ---- rows beside --------------------------------------------------------------------------------------------------------------- */
