@@ -7,12 +7,13 @@
  *     experts   inferred from their number: a golden with each expert several times gives the same bits, but at that number
  *     chunks    llama4's: of its first three layers no row sees positions before its chunk of 8192, and the fourth sees them all
  *     steps     ernie4_5-moe's first layer is dense because it leads, or because every second layer has experts: the same bits
- *     temper    llama4's temperature, as its parameters have it
+ *     scales    llama4's temperature of queries, as its parameters have it
  *
  *     build/tests/unsaid */
 #include "base/hash.h"
 #include "gguf_write.h"
 #include "session_step.h"
+#include "temporary.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -22,7 +23,7 @@
 
 enum { N_TOKENS = 6, MOST_LAYERS = 64 };
 
-static char path[] = "/dev/shm/stoker-unsaid-XXXXXX";
+static char path[TEMPORARY_PATH];
 
 /* ---- a golden with more layers ------------------------------------------------------------------------------------------------ */
 
@@ -221,13 +222,13 @@ static int sees(int n_layer, int pos, int page, struct error *err)
     return hash[0] != hash[1];
 }
 
-static int temper_of_llama4(struct error *err)
+static int temperature_of_llama4(struct error *err)
 {
     const struct session_options o = {.plan_request = {.how = PLAN_WHOLE, .n_ctx = 32, .n_chunk = 32, .n_threads = 1}};
     struct session *s = NULL;
     if (grow(&(struct unsaid){.golden = "llama4"}, 4, 0, err) || session_prepare(&s, path, &o, 0, err))
         return -1;
-    struct temper_params t = s->model->p.temper;
+    struct temperature_params t = s->model->p.temperature;
     session_close(s);
     return t.scale > 0.0999 && t.scale < 0.1001 && t.n == 8192 && t.first == 1;
 }
@@ -252,7 +253,7 @@ static void of_llama4(void)
             &err);
     verdict("llama4: they see their own", sees(3, EDGE + KV_PAGE, PAGES, &err) == 1, &err);
     verdict("llama4: the fourth layer sees all", sees(4, EDGE + KV_PAGE, 0, &err) == 1, &err);
-    verdict("llama4: temperature", temper_of_llama4(&err) == 1, &err);
+    verdict("llama4: temperature", temperature_of_llama4(&err) == 1, &err);
 }
 
 int main(void)
@@ -264,7 +265,7 @@ int main(void)
         {"deepseek4", "swiglu_clamp_shexp", 61, 1, 1},
     };
     enum { OTHERS = 8 };
-    int n = (int)(sizeof cases / sizeof *cases), fd = mkstemp(path);
+    int n = (int)(sizeof cases / sizeof *cases), fd = temporary_file(path, "unsaid");
     for (int i = 0; i < n && fd >= 0; i++) {
         struct error err = {0};
         int same = says(&cases[i], cases[i].n_layer, &err),

@@ -164,6 +164,12 @@ struct weight *bind_ids(struct binder *b, int l, const char *name, int n_rows, i
     return w;
 }
 
+void bind_rope_factors(struct binder *b, int l, int rope, int n_rot)
+{
+    if (l == 0)
+        b->m->rope[rope].factors = bind_vector_if(b, -1, "rope_freqs.weight", n_rot / 2);
+}
+
 void bind_unused(struct binder *b, int l, const char *name)
 {
     char full[NAME];

@@ -48,6 +48,9 @@ struct weight *bind_table(struct binder *b, int l, const char *name, int n_rows,
 /* A table of whole numbers, i32 [n_rows][n_cols], each in [0, n): checked when it is loaded. */
 struct weight *bind_ids(struct binder *b, int l, const char *name, int n_rows, int n_cols, int n);
 
+/* The factors of params.rope[rope], which rotates n_rot values: rope_freqs.weight, which the file may have once for all layers. */
+void bind_rope_factors(struct binder *b, int l, int rope, int n_rot);
+
 /* The file may hold this tensor, and it changes nothing: the model does not use it. */
 void bind_unused(struct binder *b, int l, const char *name);
 

@@ -191,7 +191,7 @@ static int transpose(struct weight *w, struct error *err)
     size_t n_rows = (size_t)w->mat.n_rows, n_cols = (size_t)w->mat.n_cols;
     float *at = (float *)(uintptr_t)w->mat.data, *copy = malloc(n_rows * n_cols * sizeof *copy);
     if (!copy)
-        return error_set(err, ERR_MEMORY, "no memory to turn %s", w->tensor->name);
+        return error_set(err, ERR_MEMORY, "no memory to transpose %s", w->tensor->name);
     memcpy(copy, at, n_rows * n_cols * sizeof *copy);
     for (size_t i = 0; i < n_rows; i++)
         for (size_t j = 0; j < n_cols; j++)
@@ -201,7 +201,7 @@ static int transpose(struct weight *w, struct error *err)
 }
 
 /* Row i of head h of kv_b becomes column i of head h here. */
-static void turn_keys(struct weight *w)
+static void transpose_keys(struct weight *w)
 {
     const struct wmat *from = &w->keys_of->mat;
     const struct block_info *type = type_info(from->type);
@@ -268,7 +268,7 @@ int model_load(struct model *m, struct reader *r, struct arena *mem, uint8_t *bo
     for (int i = 0; i < m->n_weight; i++) {
         struct weight *w = &m->weight[i];
         if (w->keys_of)
-            turn_keys(w);
+            transpose_keys(w);
         if (w->transposed && transpose(w, err))
             goto done;
         if (w->ids_below && check_ids(m, w, err))

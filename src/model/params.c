@@ -218,21 +218,25 @@ int params_read(struct params *p, const struct gguf *g, enum rope_pairs pairs, s
     return read_rope(p, g, pairs, err);
 }
 
-int params_read_window_rope(struct params *p, const struct gguf *g, struct error *err)
+int params_read_window_rope(struct params *p, const struct gguf *g, double base_absent, struct error *err)
 {
-    struct rope_params *r = &p->rope[1];
-    int n_rot = p->rope[0].n_rot;
-    *r = (struct rope_params){.n_rot = n_rot, .pairs = p->rope[0].pairs};
-    if (params_int(g, "attention.sliding_window", 1, 1 << 28, -1, &p->window, err) ||
-        params_real(g, "rope.freq_base_swa", 1.5, 1e12, NAN, &r->base, err) ||
-        params_int(g, "rope.dimension_count_swa", n_rot, n_rot, n_rot, &r->n_rot, err))
-        return -1;
-    if (p->rope[0].scaling != ROPE_PLAIN)
-        return error_set(err, ERR_UNSUPPORTED,
-                         "%s: rope.scaling.type does not say whether layers with a window are scaled too; stoker takes "
-                         "such a model without scaling",
-                         g->file->path);
-    return 0;
+    struct rope_params *r = &p->rope[WINDOW_ROPE];
+    int n_rot = p->rope[ROPE].n_rot;
+    *r = (struct rope_params){.n_rot = n_rot, .pairs = p->rope[ROPE].pairs};
+    return params_real(g, "rope.freq_base_swa", 1.5, 1e12, base_absent, &r->base, err) ||
+                   params_int(g, "rope.dimension_count_swa", n_rot, n_rot, n_rot, &r->n_rot, err)
+               ? -1
+               : 0;
+}
+
+int params_unscaled(const struct params *p, const struct gguf *g, struct error *err)
+{
+    if (p->rope[ROPE].scaling == ROPE_PLAIN)
+        return 0;
+    return error_set(err, ERR_UNSUPPORTED,
+                     "%s: rope.scaling.type does not say whether layers with a window are scaled too; stoker takes "
+                     "such a model without scaling",
+                     g->file->path);
 }
 
 int params_windowed(const struct gguf *g, int l, int period_absent, int *windowed, struct error *err)
@@ -249,16 +253,16 @@ int params_windowed(const struct gguf *g, int l, int period_absent, int *windowe
     return 0;
 }
 
-int params_read_temper(struct params *p, const struct gguf *g, int length_absent, struct error *err)
+int params_read_temperature(struct params *p, const struct gguf *g, int length_absent, struct error *err)
 {
-    if (params_real(g, "attention.temperature_scale", 0, 1e3, 0, &p->temper.scale, err))
+    if (params_real(g, "attention.temperature_scale", 0, 1e3, 0, &p->temperature.scale, err))
         return -1;
-    if (p->temper.scale == 0)
+    if (p->temperature.scale == 0)
         return 0;
-    return params_int(g, "attention.temperature_length", 1, 1 << 30, length_absent, &p->temper.n, err);
+    return params_int(g, "attention.temperature_length", 1, 1 << 30, length_absent, &p->temperature.n, err);
 }
 
-float params_temperature(const struct temper_params *t, int pos)
+float params_temperature(const struct temperature_params *t, int pos)
 {
     return (float)(1 + t->scale * f64_ln(1 + (double)((pos + t->first) / t->n)));
 }

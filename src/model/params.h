@@ -3,11 +3,19 @@
 #define MODEL_PARAMS_H
 
 #include "op/rope.h"
+#include "op/rows.h"
 
 struct error;
 struct gguf;
 
-enum { PARAMS_MAX_LAYERS = 4096, PARAMS_MAX_WIDTH = 1 << 20, ROPES = 2 };
+enum { PARAMS_MAX_LAYERS = 4096, PARAMS_MAX_WIDTH = 1 << 20 };
+
+/* Which of params.rope a layer takes: the first unless it says otherwise. The second is that of layers with a window, or, where no
+ * architecture fills it in, none. */
+enum { ROPE, WINDOW_ROPE, NO_ROPE = WINDOW_ROPE, ROPES };
+
+/* Of so many layers the last sees everything, or knows no positions, where no key says which does (architectures.md 2). */
+enum { PERIOD_UNSAID = 4 };
 
 /* The hidden row of a feed-forward: silu(g) * u; clamped, with a steeper sigmoid (gpt-oss); gelu(g) * u; max(u, 0)^2, without a gate. */
 enum ffn_act { FFN_SILU, FFN_SWIGLU_OAI, FFN_GELU, FFN_RELU2 };
@@ -51,19 +59,21 @@ struct params { /* numbers of values, heads, layers or positions */
     struct out_params { /* groups of heads whose outputs have a matrix of their own, each giving rank values */
         int n_group, rank;
     } out;
-    struct
-        temper_params { /* the temperature of queries at position p: 1 + scale ln(1 + floor((p + first) / n)); scale 0: none */
+    /* Of attention: queries at position p are multiplied by 1 + scale ln(1 + floor((p + first) / n)). scale 0: they are not. */
+    struct temperature_params {
         double scale;
         int n, first;
-    } temper;
+    } temperature;
     int n_token_routed;     /* leading layers whose experts the token alone decides */
     int n_shared_kv;        /* last layers that attend to what an earlier one of their kind keeps */
     int d_layer_embd;       /* width of a layer's own embeddings; 0: none */
     int n_layer_dense_lead; /* leading layers without experts */
     int moe_step;           /* of the others only every moe_step-th layer has some; 0: all */
-    int router_sigmoid, router_normalise, n_group, n_group_used;
+    /* How a router's logits become experts and weights: struct route_rule. */
+    enum route_gate router_gate;
+    int router_normalise, n_group, n_group_used;
     float router_scale;
-    struct rope_params rope[ROPES]; /* n_rot 0: there is none; layers take the first unless they say otherwise */
+    struct rope_params rope[ROPES]; /* n_rot 0: nothing is rotated */
 };
 
 /* Matrices between a row and the hidden row: gate and up, or up alone. */
@@ -97,14 +107,16 @@ int params_int(const struct gguf *g, const char *key, int min, int max, int fall
 
 /* After params_read(): attention.temperature_scale, and where it is not 0 attention.temperature_length, which is length_absent where the
  * file has none (-1: the key is missing). */
-int params_read_temper(struct params *p, const struct gguf *g, int length_absent, struct error *err);
+int params_read_temperature(struct params *p, const struct gguf *g, int length_absent, struct error *err);
 
 /* The temperature of queries at a position; scale is not 0. */
-float params_temperature(const struct temper_params *t, int pos);
+float params_temperature(const struct temperature_params *t, int pos);
 
-/* After params_read(): attention.sliding_window, which the file must have, and params.rope[1], that of layers with a window: as the first,
- * but with the base rope.freq_base_swa. Files that scale the first are refused. */
-int params_read_window_rope(struct params *p, const struct gguf *g, struct error *err);
+/* After params_read(): params.rope[WINDOW_ROPE], that of layers with a window: as the first, but unscaled, with the base
+ * rope.freq_base_swa; base_absent, or an error where that is NaN, if the file has none. params_unscaled(): the first must be unscaled
+ * too, since the file does not say what its scaling means for layers with a window. */
+int params_read_window_rope(struct params *p, const struct gguf *g, double base_absent, struct error *err);
+int params_unscaled(const struct params *p, const struct gguf *g, struct error *err);
 
 /* Whether layer l has a window: attention.sliding_window_pattern, a truth for each layer or a period whose last layer sees everything;
  * where the file has none, period_absent. */

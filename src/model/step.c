@@ -72,10 +72,10 @@ void rotate_heads_back(struct step *s, float *x, int n_head, int head_dim, int r
     step_reset(s, mark);
 }
 
-void temper(struct step *s, float *x, int n_cols)
+void apply_temperature(struct step *s, float *x, int n_cols)
 {
-    if (s->temper)
-        op_scale_rows(&s->m->op, x, s->temper, s->n_rows, n_cols);
+    if (s->temperature)
+        op_scale_rows(&s->m->op, x, s->temperature, s->n_rows, n_cols);
 }
 
 int embed(struct step *s, float *x, size_t ld, struct weight *table)

@@ -26,7 +26,7 @@ struct step {
         float *cos, *sin; /* [n_rows][n_rot / 2] */
     } rope[ROPES];
     struct attn_row *attn_row[KV_KINDS]; /* [n_rows], NULL where the model has no such kind */
-    float *temper;                       /* [n_rows] temperatures of queries, or NULL where the model has none */
+    float *temperature;                  /* [n_rows] temperatures of queries, or NULL where the model has none */
     float *layer_embd;                   /* [n_layer][n_rows][d_layer_embd], or NULL */
     int32_t *chosen; /* [n_rows][params.index.top_k] what the last layer with an indexer chose; or NULL */
     struct run *run; /* [n_run] neighbouring rows of one sequence each */
@@ -61,8 +61,8 @@ int embed(struct step *s, float *x, size_t ld, struct weight *table);
 void rotate_heads(struct step *s, float *x, int n_head, int head_dim, int rope);
 void rotate_heads_back(struct step *s, float *x, int n_head, int head_dim, int rope);
 
-/* x [n_rows][n_cols] times the temperature of each row's position, where the model has one. */
-void temper(struct step *s, float *x, int n_cols);
+/* Queries x [n_rows][n_cols] times the temperature of each row's position, where the model has one. */
+void apply_temperature(struct step *s, float *x, int n_cols);
 
 /* The runs of the step [s->n_run], in its scratch, with the parts of their sequences' state at these offsets, which bind_state()
  * returned. */

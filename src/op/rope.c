@@ -13,8 +13,8 @@ static double yarn_pair(const struct rope_params *p, double beta)
     return p->n_rot * f64_ln(p->n_orig / (two_pi * beta)) / (2 * f64_ln(p->base));
 }
 
-/* Text has the same position on each axis. */
-static int turns(const struct rope_params *p, int i)
+/* Is pair i rotated by an axis? Text has the same position on each. */
+static int is_rotated(const struct rope_params *p, int i)
 {
     int one_axis = p->section[0] + p->section[1] + p->section[2] == 0;
     return one_axis || i / 3 < p->section[i % 3];
@@ -37,7 +37,7 @@ double rope_frequencies(double *freq, const struct rope_params *p, const float *
             double u = fmin(1, fmax(0, (i - low) / fmax(0.001, high - low)));
             f = f * (1 - u) + (f / p->factor) * u;
         }
-        freq[i] = turns(p, i) ? f : 0;
+        freq[i] = is_rotated(p, i) ? f : 0;
     }
     return p->scaling == ROPE_YARN ? p->attn_factor * (1 + 0.1 * f64_ln(p->factor)) : 1;
 }

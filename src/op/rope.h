@@ -11,8 +11,8 @@ enum rope_scaling { ROPE_PLAIN, ROPE_LINEAR, ROPE_YARN };
 struct rope_params {
     int n_rot; /* rotated dims, even */
     enum rope_pairs pairs;
-    int section
-        [3]; /* positions of three axes: pair i turns with axis i % 3, if that has more than i / 3 pairs; all 0: one axis */
+    /* Positions of three axes: pair i is rotated by axis i % 3, if that has more than i / 3 pairs; all 0: one axis. */
+    int section[3];
     double base;
     enum rope_scaling scaling;
     double factor, n_orig, beta_fast, beta_slow, attn_factor; /* factor: linear and YaRN; the rest YaRN */

@@ -261,6 +261,19 @@ void op_scale(struct op *op, float *x, float factor, int n_rows, int n)
     op_split(op, n_rows, 1, ALONE, scale_rows, &(struct rows){op, x, NULL, NULL, n, factor});
 }
 
+static void fill_rows(void *arg, int begin, int end, int thread)
+{
+    (void)thread;
+    const struct rows *a = arg;
+    for (size_t i = (size_t)begin * (size_t)a->n; i < (size_t)end * (size_t)a->n; i++)
+        a->out[i] = a->number;
+}
+
+void op_fill(struct op *op, float *x, float value, int n_rows, int n)
+{
+    op_split(op, n_rows, 1, n_rows, fill_rows, &(struct rows){op, x, NULL, NULL, n, value});
+}
+
 static void scale_each_row(void *arg, int begin, int end, int thread)
 {
     (void)thread;

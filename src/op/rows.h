@@ -27,6 +27,7 @@ void op_mul(struct op *op, float *x, const float *y, int n_rows, int n);        
 void op_add_vector(struct op *op, float *x, const float *b, int n_rows, int n); /* x += b on every row */
 
 void op_softcap(struct op *op, float *x, float cap, int n_rows, int n);              /* x = cap tanh(x / cap) */
+void op_fill(struct op *op, float *x, float value, int n_rows, int n);               /* x = value */
 void op_scale(struct op *op, float *x, float factor, int n_rows, int n);             /* x *= factor */
 void op_scale_rows(struct op *op, float *x, const float *factor, int n_rows, int n); /* row r *= factor[r] */
 

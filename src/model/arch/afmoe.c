@@ -7,17 +7,9 @@
  * Three of four layers have a window, where the file gives one, and rope; the fourth sees all and has none: the four is in no key
  * (architectures.md 2). Router: sigmoid, a bias for the choice.
  * Source: Arcee Trinity technical report (arcee.ai/trinity), its code in transformers. Golden: afmoe. */
-#include "model/block/attention.h"
-#include "model/block/dense_or_moe.h"
+#include "model/block/decoder.h"
 
 #include <math.h>
-
-enum { PERIOD = 4, ROPE = 0, NO_ROPE = 1 };
-
-struct layer {
-    struct attention_weights attention;
-    struct dense_or_moe_weights ffn;
-};
 
 static int read_params(struct params *p, const struct gguf *g, struct error *err)
 {
@@ -29,10 +21,10 @@ static int read_params(struct params *p, const struct gguf *g, struct error *err
 
 static int bind(struct binder *b, int l, void *layer)
 {
-    struct layer *w = layer;
+    struct decoder_weights *w = layer;
     const struct params *p = &b->m->p;
     int windowed;
-    if (params_windowed(b->m->file, l, PERIOD, &windowed, b->err))
+    if (params_windowed(b->m->file, l, PERIOD_UNSAID, &windowed, b->err))
         return -1;
     bind_attention(b, l, &w->attention, see_last(windowed ? p->window : 0));
     bind_qk_norm(b, l, &w->attention, p->d_k, p->d_k);
@@ -44,13 +36,4 @@ static int bind(struct binder *b, int l, void *layer)
     return b->failed;
 }
 
-static void layer(struct step *s, int l, const void *weights, float *x)
-{
-    const struct layer *w = weights;
-    block_attention(s, x, &w->attention);
-    block_dense_or_moe(s, l, x, &w->ffn);
-    layer_out(s, l, x);
-}
-
-const struct arch arch_afmoe = {
-    .name = "afmoe", .read_params = read_params, .layer_bytes = sizeof(struct layer), .bind = bind, .layer = layer};
+const struct arch arch_afmoe = {DECODER_LAYERS, .name = "afmoe", .read_params = read_params, .bind = bind};

@@ -6,13 +6,7 @@
  * The first layers are dense. Router by key, a bias for the choice, from the experts of the best groups. A part of each head is rotated.
  * Layers that predict further tokens come last in the file and are not run (params_read()).
  * Source: Ling 2.0, arXiv 2510.22115, section 2. Golden: bailingmoe2. */
-#include "model/block/attention.h"
-#include "model/block/dense_or_moe.h"
-
-struct layer {
-    struct attention_weights attention;
-    struct dense_or_moe_weights ffn;
-};
+#include "model/block/decoder.h"
 
 /* expert_shared_feed_forward_length is the width of one shared expert, in other architectures that of all (architectures.md 2). */
 static int read_params(struct params *p, const struct gguf *g, struct error *err)
@@ -29,23 +23,11 @@ static int read_params(struct params *p, const struct gguf *g, struct error *err
 
 static int bind(struct binder *b, int l, void *layer)
 {
-    struct layer *w = layer;
+    struct decoder_weights *w = layer;
     bind_attention(b, l, &w->attention, see_all());
     bind_qk_norm(b, l, &w->attention, b->m->p.d_k, b->m->p.d_k);
     bind_dense_or_moe(b, l, &w->ffn, "ffn_norm.weight");
     return b->failed;
 }
 
-static void layer(struct step *s, int l, const void *weights, float *x)
-{
-    const struct layer *w = weights;
-    block_attention(s, x, &w->attention);
-    block_dense_or_moe(s, l, x, &w->ffn);
-    layer_out(s, l, x);
-}
-
-const struct arch arch_bailingmoe2 = {.name = "bailingmoe2",
-                                      .read_params = read_params,
-                                      .layer_bytes = sizeof(struct layer),
-                                      .bind = bind,
-                                      .layer = layer};
+const struct arch arch_bailingmoe2 = {DECODER_LAYERS, .name = "bailingmoe2", .read_params = read_params, .bind = bind};

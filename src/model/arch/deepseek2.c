@@ -16,7 +16,7 @@ struct layer {
 static int read_params(struct params *p, const struct gguf *g, struct error *err)
 {
     return params_read(p, g, ROPE_ADJACENT, err) || params_read_latent(p, g, err) ||
-                   params_read_temper(p, g, -1, err) || params_read_dense_or_moe(p, g, ROUTER_SOFTMAX, err)
+                   params_read_temperature(p, g, -1, err) || params_read_dense_or_moe(p, g, ROUTER_SOFTMAX, err)
                ? -1
                : 0;
 }
@@ -25,6 +25,7 @@ static int bind(struct binder *b, int l, void *layer)
 {
     struct layer *w = layer;
     bind_latent(b, l, &w->attention);
+    w->attention.temperature = 1;
     bind_dense_or_moe(b, l, &w->ffn, "ffn_norm.weight");
     return b->failed;
 }

@@ -6,13 +6,7 @@
  * Experts in every interleave_moe_layer_step-th layer behind the leading dense ones. Router: softmax with a bias for the choice, the
  * chosen renormalised. Biases where the file has them; rope in adjacent pairs.
  * Source: ERNIE 4.5 technical report (ernie.baidu.com/blog/publication). Goldens: ernie4_5, ernie4_5-moe. */
-#include "model/block/attention.h"
-#include "model/block/dense_or_moe.h"
-
-struct layer {
-    struct attention_weights attention;
-    struct dense_or_moe_weights ffn;
-};
+#include "model/block/decoder.h"
 
 static int read_params(struct params *p, const struct gguf *g, struct error *err)
 {
@@ -34,23 +28,13 @@ static int read_moe(struct params *p, const struct gguf *g, struct error *err)
 
 static int bind(struct binder *b, int l, void *layer)
 {
-    struct layer *w = layer;
+    struct decoder_weights *w = layer;
     bind_attention(b, l, &w->attention, see_all());
     bind_attention_biases_if(b, l, &w->attention);
     bind_dense_or_moe(b, l, &w->ffn, "ffn_norm.weight");
     return b->failed;
 }
 
-static void layer(struct step *s, int l, const void *weights, float *x)
-{
-    const struct layer *w = weights;
-    block_attention(s, x, &w->attention);
-    block_dense_or_moe(s, l, x, &w->ffn);
-    layer_out(s, l, x);
-}
+const struct arch arch_ernie4_5 = {DECODER_LAYERS, .name = "ernie4_5", .read_params = read_params, .bind = bind};
 
-const struct arch arch_ernie4_5 = {
-    .name = "ernie4_5", .read_params = read_params, .layer_bytes = sizeof(struct layer), .bind = bind, .layer = layer};
-
-const struct arch arch_ernie4_5_moe = {
-    .name = "ernie4_5-moe", .read_params = read_moe, .layer_bytes = sizeof(struct layer), .bind = bind, .layer = layer};
+const struct arch arch_ernie4_5_moe = {DECODER_LAYERS, .name = "ernie4_5-moe", .read_params = read_moe, .bind = bind};

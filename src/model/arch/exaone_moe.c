@@ -6,15 +6,7 @@
  * Every fourth layer sees everything where no key says which do (attention.sliding_window_pattern; architectures.md 2). Router: sigmoid,
  * a bias for the choice. Layers that predict further tokens come last in the file and are not run (params_read()).
  * Source: K-EXAONE technical report (github.com/LG-AI-EXAONE/K-EXAONE). Golden: exaone-moe. */
-#include "model/block/attention.h"
-#include "model/block/dense_or_moe.h"
-
-enum { PERIOD = 4, ROPE = 0, NO_ROPE = 1 };
-
-struct layer {
-    struct attention_weights attention;
-    struct dense_or_moe_weights ffn;
-};
+#include "model/block/decoder.h"
 
 static int read_params(struct params *p, const struct gguf *g, struct error *err)
 {
@@ -26,13 +18,12 @@ static int read_params(struct params *p, const struct gguf *g, struct error *err
 
 static int bind(struct binder *b, int l, void *layer)
 {
-    struct layer *w = layer;
+    struct decoder_weights *w = layer;
     const struct params *p = &b->m->p;
     int windowed;
-    if (params_windowed(b->m->file, l, PERIOD, &windowed, b->err))
+    if (params_windowed(b->m->file, l, PERIOD_UNSAID, &windowed, b->err))
         return -1;
-    if (l == 0)
-        b->m->rope[ROPE].factors = bind_vector_if(b, -1, "rope_freqs.weight", p->rope[ROPE].n_rot / 2);
+    bind_rope_factors(b, l, ROPE, p->rope[ROPE].n_rot);
     bind_attention(b, l, &w->attention, see_last(windowed ? p->window : 0));
     bind_qk_norm(b, l, &w->attention, p->d_k, p->d_k);
     w->attention.rope = windowed ? ROPE : NO_ROPE;
@@ -40,16 +31,4 @@ static int bind(struct binder *b, int l, void *layer)
     return b->failed;
 }
 
-static void layer(struct step *s, int l, const void *weights, float *x)
-{
-    const struct layer *w = weights;
-    block_attention(s, x, &w->attention);
-    block_dense_or_moe(s, l, x, &w->ffn);
-    layer_out(s, l, x);
-}
-
-const struct arch arch_exaone_moe = {.name = "exaone-moe",
-                                     .read_params = read_params,
-                                     .layer_bytes = sizeof(struct layer),
-                                     .bind = bind,
-                                     .layer = layer};
+const struct arch arch_exaone_moe = {DECODER_LAYERS, .name = "exaone-moe", .read_params = read_params, .bind = bind};

@@ -71,13 +71,13 @@ static void make_rope(struct step *s)
     }
 }
 
-static void make_temper(struct step *s)
+static void make_temperature(struct step *s)
 {
-    if (s->m->p.temper.scale == 0)
+    if (s->m->p.temperature.scale == 0)
         return;
-    s->temper = step_rows(s, 1);
+    s->temperature = step_rows(s, 1);
     for (int r = 0; r < s->n_rows && !op_measuring(&s->m->op); r++)
-        s->temper[r] = params_temperature(&s->m->p.temper, s->b->pos[r]);
+        s->temperature[r] = params_temperature(&s->m->p.temperature, s->b->pos[r]);
 }
 
 static int all_left(const struct step *s)
@@ -113,7 +113,7 @@ int model_forward(struct model *m, struct batch *b, struct error *err)
     find_runs(&s);
     place_rows(&s);
     make_rope(&s);
-    make_temper(&s);
+    make_temperature(&s);
     moe_step_begin(&s);
     float *x = step_rows(&s, params_row_width(&m->p));
     if (first_rows(&s, x))

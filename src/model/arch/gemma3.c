@@ -7,16 +7,9 @@
  * Of window_period layers the last sees everything, the others `window` positions. Gemma 3 rotates the latter with a base of their
  * own, without scaling, and norms each head of q and k; Gemma 2 does neither, but caps scores and logits.
  * Sources: arXiv 2408.00118, section 2; arXiv 2503.19786, section 2. Goldens: gemma3, gemma2. */
-#include "model/block/attention.h"
-#include "model/block/ffn.h"
+#include "model/block/decoder.h"
 
 #include <math.h>
-
-struct layer {
-    struct attention_weights attention;
-    const struct weight *ffn_norm;
-    struct ffn_weights ffn;
-};
 
 /* Scores of the 27B models are divided by the root of a head's share of the width; the file does not say so. */
 static int read_scales(struct params *p, const struct gguf *g, int n_layer_27b, double attn_cap, double logit_cap,
@@ -52,49 +45,31 @@ static int read_params_3(struct params *p, const struct gguf *g, struct error *e
         read_scales(p, g, 62, 0, p->window ? 0 : 30, err) ||
         params_int(g, "attention.sliding_window_pattern", 1, PARAMS_MAX_LAYERS, 6, &p->window_period, err))
         return -1;
-    p->rope[1] = (struct rope_params){.n_rot = p->rope[0].n_rot, .pairs = ROPE_HALF};
-    return params_real(g, "rope.freq_base_swa", 1.5, 1e12, 10000, &p->rope[1].base, err);
+    return params_read_window_rope(p, g, 10000, err);
 }
 
 static int windowed(const struct params *p, int l) { return p->window && (l + 1) % p->window_period != 0; }
 
 static int bind_2(struct binder *b, int l, void *layer)
 {
-    struct layer *w = layer;
+    struct decoder_weights *w = layer;
     const struct params *p = &b->m->p;
     bind_attention(b, l, &w->attention, see_last(windowed(p, l) ? p->window : 0));
     w->attention.post_norm = bind_vector(b, l, "post_attention_norm.weight", p->n_embd);
-    w->ffn_norm = bind_vector(b, l, "ffn_norm.weight", p->n_embd);
-    bind_ffn(b, l, &w->ffn, "", p->n_ff);
-    w->ffn.post_norm = bind_vector(b, l, "post_ffw_norm.weight", p->n_embd);
+    bind_dense_half(b, l, &w->ffn, "ffn_norm.weight");
+    w->ffn.ffn.post_norm = bind_vector(b, l, "post_ffw_norm.weight", p->n_embd);
     return b->failed;
 }
 
 static int bind_3(struct binder *b, int l, void *layer)
 {
-    struct layer *w = layer;
+    struct decoder_weights *w = layer;
     const struct params *p = &b->m->p;
     bind_qk_norm(b, l, &w->attention, p->d_k, p->d_k);
     w->attention.rope = windowed(p, l);
     return bind_2(b, l, layer);
 }
 
-static void layer(struct step *s, int l, const void *weights, float *x)
-{
-    const struct layer *w = weights;
-    block_attention(s, x, &w->attention);
-    block_dense(s, x, w->ffn_norm, &w->ffn);
-    layer_out(s, l, x);
-}
+const struct arch arch_gemma2 = {DECODER_LAYERS, .name = "gemma2", .read_params = read_params_2, .bind = bind_2};
 
-const struct arch arch_gemma2 = {.name = "gemma2",
-                                 .read_params = read_params_2,
-                                 .layer_bytes = sizeof(struct layer),
-                                 .bind = bind_2,
-                                 .layer = layer};
-
-const struct arch arch_gemma3 = {.name = "gemma3",
-                                 .read_params = read_params_3,
-                                 .layer_bytes = sizeof(struct layer),
-                                 .bind = bind_3,
-                                 .layer = layer};
+const struct arch arch_gemma3 = {DECODER_LAYERS, .name = "gemma3", .read_params = read_params_3, .bind = bind_3};

@@ -7,13 +7,7 @@
  * The first layers are dense. Router: sigmoid with a bias for the choice. Half of each head is rotated; the smaller model norms no
  * heads, Solar Open has no biases either. Layers that predict further tokens come last in the file and are not run (params_read()).
  * Source: GLM-4.5, arXiv 2508.06471, section 2.1. Goldens: glm4moe, glm4moe-106b-a12b. */
-#include "model/block/attention.h"
-#include "model/block/dense_or_moe.h"
-
-struct layer {
-    struct attention_weights attention;
-    struct dense_or_moe_weights ffn;
-};
+#include "model/block/decoder.h"
 
 static int read_params(struct params *p, const struct gguf *g, struct error *err)
 {
@@ -22,7 +16,7 @@ static int read_params(struct params *p, const struct gguf *g, struct error *err
 
 static int bind(struct binder *b, int l, void *layer)
 {
-    struct layer *w = layer;
+    struct decoder_weights *w = layer;
     const struct params *p = &b->m->p;
     int d = p->d_k;
     bind_attention(b, l, &w->attention, see_all());
@@ -35,13 +29,4 @@ static int bind(struct binder *b, int l, void *layer)
     return b->failed;
 }
 
-static void layer(struct step *s, int l, const void *weights, float *x)
-{
-    const struct layer *w = weights;
-    block_attention(s, x, &w->attention);
-    block_dense_or_moe(s, l, x, &w->ffn);
-    layer_out(s, l, x);
-}
-
-const struct arch arch_glm4moe = {
-    .name = "glm4moe", .read_params = read_params, .layer_bytes = sizeof(struct layer), .bind = bind, .layer = layer};
+const struct arch arch_glm4moe = {DECODER_LAYERS, .name = "glm4moe", .read_params = read_params, .bind = bind};

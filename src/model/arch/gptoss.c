@@ -6,17 +6,12 @@
  *
  * Even layers see `window` positions. The router's logits choose, w = softmax over the chosen. rope in halves, YaRN.
  * Source: gpt-oss model card, arXiv 2508.10925. Goldens: gpt-oss, gpt-oss-mxfp4, gpt-oss-long. */
-#include "model/block/attention.h"
-#include "model/block/moe.h"
-
-struct layer {
-    struct attention_weights attention;
-    struct moe_weights moe;
-};
+#include "model/block/decoder.h"
 
 static int read_params(struct params *p, const struct gguf *g, struct error *err)
 {
     p->ffn_act = FFN_SWIGLU_OAI;
+    p->router_gate = ROUTE_CHOSEN;
     if (params_read(p, g, ROPE_HALF, err) || params_read_experts(p, g, err))
         return -1;
     return params_int(g, "attention.sliding_window", 1, 1 << 28, -1, &p->window, err);
@@ -24,14 +19,14 @@ static int read_params(struct params *p, const struct gguf *g, struct error *err
 
 static int bind(struct binder *b, int l, void *layer)
 {
-    struct layer *w = layer;
+    struct decoder_weights *w = layer;
     const struct params *p = &b->m->p;
     bind_attention(b, l, &w->attention, see_last(l % 2 == 0 ? p->window : 0));
     bind_qkv_bias(b, l, &w->attention);
     w->attention.bo = bind_vector(b, l, "attn_output.bias", p->n_embd);
     w->attention.sinks = bind_vector(b, l, "attn_sinks.weight", p->n_head);
-    struct experts *e = bind_moe(b, l, &w->moe, "post_attention_norm.weight");
-    w->moe.router_bias = bind_vector(b, l, "ffn_gate_inp.bias", p->n_expert);
+    struct experts *e = bind_sparse_half(b, l, &w->ffn, "post_attention_norm.weight");
+    w->ffn.moe.router_bias = bind_vector(b, l, "ffn_gate_inp.bias", p->n_expert);
     if (!e)
         return -1;
     e->gate_bias = bind_table(b, l, "ffn_gate_exps.bias", p->n_expert, p->n_ff_expert);
@@ -40,15 +35,4 @@ static int bind(struct binder *b, int l, void *layer)
     return b->failed;
 }
 
-static const struct route_rule route = {.gate = ROUTE_CHOSEN};
-
-static void layer(struct step *s, int l, const void *weights, float *x)
-{
-    const struct layer *w = weights;
-    block_attention(s, x, &w->attention);
-    block_sparse(s, l, x, &w->moe, &route, NULL);
-    layer_out(s, l, x);
-}
-
-const struct arch arch_gptoss = {
-    .name = "gpt-oss", .read_params = read_params, .layer_bytes = sizeof(struct layer), .bind = bind, .layer = layer};
+const struct arch arch_gptoss = {DECODER_LAYERS, .name = "gpt-oss", .read_params = read_params, .bind = bind};

@@ -57,8 +57,7 @@ static int bind(struct binder *b, int l, void *layer)
     struct layer *w = layer;
     const struct params *p = &b->m->p;
     int n_head_kv;
-    if (l == 0)
-        b->m->rope[0].factors = bind_vector_if(b, -1, "rope_freqs.weight", p->rope[0].n_rot / 2);
+    bind_rope_factors(b, l, ROPE, p->rope[ROPE].n_rot);
     if (params_int_of(b->m->file, "attention.head_count_kv", l, p->ssm.n_head ? 0 : 1, p->n_head, p->n_head, &n_head_kv,
                       b->err))
         return -1;

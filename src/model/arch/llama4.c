@@ -14,7 +14,7 @@
 #include "base/error.h"
 #include "format/gguf.h"
 
-enum { CHUNK = 8192, PERIOD = 4, NOT_NORMED = 128 /* experts */, ROPE = 0, NO_ROPE = 1 };
+enum { CHUNK = 8192, NOT_NORMED = 128 /* experts */ };
 
 struct layer {
     struct attention_weights attention;
@@ -30,7 +30,7 @@ static int read_params(struct params *p, const struct gguf *g, struct error *err
         params_int(g, "attention.sliding_window", CHUNK, CHUNK, CHUNK, &p->window, err) ||
         params_int(g, "interleave_moe_layer_step", 1, p->n_layer, -1, &p->moe_step, err))
         return -1;
-    p->temper = (struct temper_params){.scale = 0.1, .n = CHUNK, .first = 1};
+    p->temperature = (struct temperature_params){.scale = 0.1, .n = CHUNK, .first = 1};
     if (p->n_expert_used != 1)
         return error_set(
             err, ERR_UNSUPPORTED,
@@ -43,23 +43,22 @@ static int read_params(struct params *p, const struct gguf *g, struct error *err
 static void bind_attention_of(struct binder *b, int l, struct attention_weights *w)
 {
     int chunked;
-    if (params_windowed(b->m->file, l, PERIOD, &chunked, b->err)) {
+    if (params_windowed(b->m->file, l, PERIOD_UNSAID, &chunked, b->err)) {
         b->failed = -1;
         return;
     }
     bind_attention(b, l, w, chunked ? see_chunk(CHUNK) : see_all());
     w->rope = chunked ? ROPE : NO_ROPE;
-    w->tempered = !chunked;
+    w->temperature = !chunked;
     if (chunked && b->m->p.n_expert != NOT_NORMED)
-        w->order = QK_ROPE_UNIT;
+        w->order = QK_ROPE_RMS;
 }
 
 static int bind(struct binder *b, int l, void *layer)
 {
     struct layer *w = layer;
     const struct params *p = &b->m->p;
-    if (l == 0)
-        b->m->rope[ROPE].factors = bind_vector_if(b, -1, "rope_freqs.weight", p->rope[ROPE].n_rot / 2);
+    bind_rope_factors(b, l, ROPE, p->rope[ROPE].n_rot);
     bind_attention_of(b, l, &w->attention);
     if ((l + 1) % p->moe_step == 0) {
         bind_moe(b, l, &w->moe, "ffn_norm.weight");
@@ -74,7 +73,7 @@ static int bind(struct binder *b, int l, void *layer)
 static const struct route_rule route = {.gate = ROUTE_CHOSEN_SIGMOID};
 
 /* The weights are used up by the experts' input: their outputs are summed as they are. */
-static void experts(struct step *s, int l, float *x, const struct layer *w)
+static void sparse_half(struct step *s, int l, float *x, const struct layer *w)
 {
     const struct params *p = &s->m->p;
     size_t mark = step_mark(s);
@@ -84,9 +83,9 @@ static void experts(struct step *s, int l, float *x, const struct layer *w)
     struct routes r = route_top_k(s, l, &a, w->moe.router, NULL, p->n_expert, 1, &route);
     op_copy(&s->m->op, scaled, (size_t)p->n_embd, n, (size_t)p->n_embd, s->n_rows, p->n_embd);
     op_scale_rows(&s->m->op, scaled, r.w, s->n_rows, p->n_embd);
-    op_clamp(&s->m->op, r.w, 1, 1, s->n_rows, 1);
+    op_fill(&s->m->op, r.w, 1, s->n_rows, 1);
     block_moe(s, l, y, &b, &r, w->moe.experts, &(struct shared_expert){.ffn = w->shared, .in = &a});
-    add(s, x, y, p->n_embd);
+    add_output(s, x, y);
     step_reset(s, mark);
 }
 
@@ -95,7 +94,7 @@ static void layer(struct step *s, int l, const void *weights, float *x)
     const struct layer *w = weights;
     block_attention(s, x, &w->attention);
     if (w->moe.router)
-        experts(s, l, x, w);
+        sparse_half(s, l, x, w);
     else
         block_dense(s, x, w->ffn_norm, &w->ffn);
     layer_out(s, l, x);

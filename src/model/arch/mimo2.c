@@ -7,21 +7,17 @@
  * the file has them. c: attention.value_scale, 1 where the file has none. A part of each head is rotated. Layers without a router are
  * dense. Router: sigmoid with a bias for the choice, the chosen renormalised.
  * Source: MiMo-V2-Flash technical report (github.com/XiaomiMiMo/MiMo-V2-Flash). Golden: mimo2. */
-#include "model/block/attention.h"
-#include "model/block/dense_or_moe.h"
+#include "model/block/decoder.h"
 
-enum { FULL, WINDOW }; /* ropes */
-
-struct layer {
-    struct attention_weights attention;
-    struct dense_or_moe_weights ffn;
-};
+#include <math.h>
 
 static int read_params(struct params *p, const struct gguf *g, struct error *err)
 {
     double value_scale;
     if (params_read(p, g, ROPE_HALF, err) || params_read_dense_or_moe(p, g, ROUTER_SIGMOID, err) ||
-        params_read_window_rope(p, g, err) || params_real(g, "attention.value_scale", 1e-6, 1e6, 1, &value_scale, err))
+        params_int(g, "attention.sliding_window", 1, 1 << 28, -1, &p->window, err) ||
+        params_read_window_rope(p, g, NAN, err) || params_unscaled(p, g, err) ||
+        params_real(g, "attention.value_scale", 1e-6, 1e6, 1, &value_scale, err))
         return -1;
     p->value_scale = (float)value_scale;
     p->router_normalise = 1;
@@ -30,7 +26,7 @@ static int read_params(struct params *p, const struct gguf *g, struct error *err
 
 static int bind(struct binder *b, int l, void *layer)
 {
-    struct layer *w = layer;
+    struct decoder_weights *w = layer;
     const struct params *p = &b->m->p;
     const struct gguf *g = b->m->file;
     int n_head_kv, windowed;
@@ -38,7 +34,7 @@ static int bind(struct binder *b, int l, void *layer)
         params_int_of(g, "attention.sliding_window_pattern", l, 0, 1, -1, &windowed, b->err))
         return -1;
     bind_attention_heads(b, l, &w->attention, p->n_head, n_head_kv, see_last(windowed ? p->window : 0));
-    w->attention.rope = windowed ? WINDOW : FULL;
+    w->attention.rope = windowed ? WINDOW_ROPE : ROPE;
     w->attention.sinks = bind_vector_if(b, l, "attn_sinks.weight", p->n_head);
     if (bind_matrix_if(b, l, "ffn_gate_inp.weight", p->n_expert, p->n_embd))
         bind_sparse_half(b, l, &w->ffn, "ffn_norm.weight");
@@ -47,17 +43,5 @@ static int bind(struct binder *b, int l, void *layer)
     return b->failed;
 }
 
-static void layer(struct step *s, int l, const void *weights, float *x)
-{
-    const struct layer *w = weights;
-    block_attention(s, x, &w->attention);
-    block_dense_or_moe(s, l, x, &w->ffn);
-    layer_out(s, l, x);
-}
-
-const struct arch arch_mimo2 = {.name = "mimo2",
-                                .read_params = read_params,
-                                .layers_differ = 1,
-                                .layer_bytes = sizeof(struct layer),
-                                .bind = bind,
-                                .layer = layer};
+const struct arch arch_mimo2 = {DECODER_LAYERS, .name = "mimo2", .layers_differ = 1, .read_params = read_params,
+                                .bind = bind};

@@ -5,18 +5,13 @@
  *
  * p = sigmoid of the router's logits; p + bias chooses, w are the chosen p made to sum to 1. Half of each head is rotated; no shared
  * expert. Source: MiniMaxAI/MiniMax-M2, config.json and its modeling file. Golden: minimax-m2. */
-#include "model/block/attention.h"
-#include "model/block/moe.h"
-
-struct layer {
-    struct attention_weights attention;
-    struct moe_weights moe;
-    const struct weight *select_bias;
-};
+#include "model/block/decoder.h"
 
 static int read_params(struct params *p, const struct gguf *g, struct error *err)
 {
     int gating; /* 2: sigmoid */
+    p->router_gate = ROUTE_SIGMOID;
+    p->router_normalise = 1;
     if (params_read(p, g, ROPE_HALF, err) || params_read_experts(p, g, err))
         return -1;
     return params_int(g, "expert_gating_func", 2, 2, 2, &gating, err);
@@ -24,27 +19,13 @@ static int read_params(struct params *p, const struct gguf *g, struct error *err
 
 static int bind(struct binder *b, int l, void *layer)
 {
-    struct layer *w = layer;
+    struct decoder_weights *w = layer;
     const struct params *p = &b->m->p;
     bind_attention(b, l, &w->attention, see_all());
     bind_qk_norm(b, l, &w->attention, p->n_head * p->d_k, p->n_head_kv * p->d_k);
-    bind_moe(b, l, &w->moe, "ffn_norm.weight");
-    w->select_bias = bind_vector(b, l, "exp_probs_b.bias", p->n_expert);
+    bind_sparse_half(b, l, &w->ffn, "ffn_norm.weight");
+    bind_vector(b, l, "exp_probs_b.bias", p->n_expert); /* which it must have */
     return b->failed;
 }
 
-static void layer(struct step *s, int l, const void *weights, float *x)
-{
-    const struct layer *w = weights;
-    block_attention(s, x, &w->attention);
-    block_sparse(s, l, x, &w->moe,
-                 &(struct route_rule){.gate = ROUTE_SIGMOID, .normalise = 1, .select_bias = w->select_bias->vector},
-                 NULL);
-    layer_out(s, l, x);
-}
-
-const struct arch arch_minimax_m2 = {.name = "minimax-m2",
-                                     .read_params = read_params,
-                                     .layer_bytes = sizeof(struct layer),
-                                     .bind = bind,
-                                     .layer = layer};
+const struct arch arch_minimax_m2 = {DECODER_LAYERS, .name = "minimax-m2", .read_params = read_params, .bind = bind};

@@ -6,15 +6,9 @@
  * t_p = 1 + s ln(1 + floor(p / original context)), where the file has s (attention.temperature_scale). YaRN, whose rotated values have
  * the magnitude m(1) / m(a): m(a) = 1 + 0.1 a ln factor, a the key rope.scaling.yarn_log_multiplier (architectures.md 2).
  * Sources: Ministral 3 model card, its code in transformers. Golden: mistral3. */
-#include "model/block/attention.h"
-#include "model/block/dense_or_moe.h"
+#include "model/block/decoder.h"
 
 #include "base/f64.h"
-
-struct layer {
-    struct attention_weights attention;
-    struct dense_or_moe_weights ffn;
-};
 
 /* rope_frequencies() gives the magnitude m(1). */
 static int read_magnitude(struct rope_params *r, const struct gguf *g, struct error *err)
@@ -30,30 +24,20 @@ static int read_magnitude(struct rope_params *r, const struct gguf *g, struct er
 static int read_params(struct params *p, const struct gguf *g, struct error *err)
 {
     if (params_read(p, g, ROPE_ADJACENT, err) || read_magnitude(&p->rope[0], g, err) ||
-        params_read_temper(p, g, (int)p->rope[0].n_orig, err) || params_read_softmax_moe(p, g, err))
+        params_read_temperature(p, g, (int)p->rope[0].n_orig, err) || params_read_softmax_moe(p, g, err))
         return -1;
     return 0;
 }
 
 static int bind(struct binder *b, int l, void *layer)
 {
-    struct layer *w = layer;
-    if (l == 0)
-        b->m->rope[0].factors = bind_vector_if(b, -1, "rope_freqs.weight", b->m->p.rope[0].n_rot / 2);
+    struct decoder_weights *w = layer;
+    bind_rope_factors(b, l, ROPE, b->m->p.rope[ROPE].n_rot);
     bind_attention(b, l, &w->attention, see_all());
     bind_attention_biases_if(b, l, &w->attention);
-    w->attention.tempered = 1;
+    w->attention.temperature = 1;
     bind_dense_or_moe(b, l, &w->ffn, "ffn_norm.weight");
     return b->failed;
 }
 
-static void layer(struct step *s, int l, const void *weights, float *x)
-{
-    const struct layer *w = weights;
-    block_attention(s, x, &w->attention);
-    block_dense_or_moe(s, l, x, &w->ffn);
-    layer_out(s, l, x);
-}
-
-const struct arch arch_mistral3 = {
-    .name = "mistral3", .read_params = read_params, .layer_bytes = sizeof(struct layer), .bind = bind, .layer = layer};
+const struct arch arch_mistral3 = {DECODER_LAYERS, .name = "mistral3", .read_params = read_params, .bind = bind};

@@ -4,13 +4,7 @@
  *     y = h + sum over the top-k experts of  w_e ffn_e(m)                m = rms_norm(h)
  *
  * Source: Muennighoff et al., arXiv 2409.02060. Golden: olmoe. */
-#include "model/block/attention.h"
-#include "model/block/moe.h"
-
-struct layer {
-    struct attention_weights attention;
-    struct moe_weights moe;
-};
+#include "model/block/decoder.h"
 
 static int read_params(struct params *p, const struct gguf *g, struct error *err)
 {
@@ -19,23 +13,12 @@ static int read_params(struct params *p, const struct gguf *g, struct error *err
 
 static int bind(struct binder *b, int l, void *layer)
 {
-    struct layer *w = layer;
+    struct decoder_weights *w = layer;
     const struct params *p = &b->m->p;
     bind_attention(b, l, &w->attention, see_all());
     bind_qk_norm(b, l, &w->attention, p->n_head * p->d_k, p->n_head_kv * p->d_k);
-    bind_moe(b, l, &w->moe, "ffn_norm.weight");
+    bind_sparse_half(b, l, &w->ffn, "ffn_norm.weight");
     return b->failed;
 }
 
-static const struct route_rule route = {.gate = ROUTE_SOFTMAX};
-
-static void layer(struct step *s, int l, const void *weights, float *x)
-{
-    const struct layer *w = weights;
-    block_attention(s, x, &w->attention);
-    block_sparse(s, l, x, &w->moe, &route, NULL);
-    layer_out(s, l, x);
-}
-
-const struct arch arch_olmoe = {
-    .name = "olmoe", .read_params = read_params, .layer_bytes = sizeof(struct layer), .bind = bind, .layer = layer};
+const struct arch arch_olmoe = {DECODER_LAYERS, .name = "olmoe", .read_params = read_params, .bind = bind};

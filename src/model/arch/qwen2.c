@@ -4,14 +4,7 @@
  *     y = h + ffn(rms_norm(h))
  *
  * Source: Qwen2 Technical Report, arXiv 2407.10671. Golden: qwen2. */
-#include "model/block/attention.h"
-#include "model/block/ffn.h"
-
-struct layer {
-    struct attention_weights attention;
-    const struct weight *ffn_norm;
-    struct ffn_weights ffn;
-};
+#include "model/block/decoder.h"
 
 static int read_params(struct params *p, const struct gguf *g, struct error *err)
 {
@@ -20,21 +13,11 @@ static int read_params(struct params *p, const struct gguf *g, struct error *err
 
 static int bind(struct binder *b, int l, void *layer)
 {
-    struct layer *w = layer;
+    struct decoder_weights *w = layer;
     bind_attention(b, l, &w->attention, see_all());
     bind_qkv_bias(b, l, &w->attention);
-    w->ffn_norm = bind_vector(b, l, "ffn_norm.weight", b->m->p.n_embd);
-    bind_ffn(b, l, &w->ffn, "", b->m->p.n_ff);
+    bind_dense_half(b, l, &w->ffn, "ffn_norm.weight");
     return b->failed;
 }
 
-static void layer(struct step *s, int l, const void *weights, float *x)
-{
-    const struct layer *w = weights;
-    block_attention(s, x, &w->attention);
-    block_dense(s, x, w->ffn_norm, &w->ffn);
-    layer_out(s, l, x);
-}
-
-const struct arch arch_qwen2 = {
-    .name = "qwen2", .read_params = read_params, .layer_bytes = sizeof(struct layer), .bind = bind, .layer = layer};
+const struct arch arch_qwen2 = {DECODER_LAYERS, .name = "qwen2", .read_params = read_params, .bind = bind};

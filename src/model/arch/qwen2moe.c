@@ -4,14 +4,7 @@
  *     y = h + sum over the top-k experts of  w_e ffn_e(m) + sigmoid(g m) ffn_shared(m)        m = rms_norm(h)
  *
  * Source: Qwen2 Technical Report, arXiv 2407.10671, section 2.2. Golden: qwen2moe. */
-#include "model/block/attention.h"
-#include "model/block/moe.h"
-
-struct layer {
-    struct attention_weights attention;
-    struct moe_weights moe;
-    struct shared_expert shared;
-};
+#include "model/block/decoder.h"
 
 static int read_params(struct params *p, const struct gguf *g, struct error *err)
 {
@@ -23,24 +16,12 @@ static int read_params(struct params *p, const struct gguf *g, struct error *err
 
 static int bind(struct binder *b, int l, void *layer)
 {
-    struct layer *w = layer;
+    struct decoder_weights *w = layer;
     bind_attention(b, l, &w->attention, see_all());
     bind_qkv_bias(b, l, &w->attention);
-    bind_moe(b, l, &w->moe, "ffn_norm.weight");
-    w->shared.gate = bind_vector(b, l, "ffn_gate_inp_shexp.weight", b->m->p.n_embd);
-    bind_ffn(b, l, &w->shared.ffn, "_shexp", b->m->p.n_ff_shared);
+    bind_sparse_half(b, l, &w->ffn, "ffn_norm.weight");
+    w->ffn.shared.gate = bind_vector(b, l, "ffn_gate_inp_shexp.weight", b->m->p.n_embd);
     return b->failed;
 }
 
-static const struct route_rule route = {.gate = ROUTE_SOFTMAX};
-
-static void layer(struct step *s, int l, const void *weights, float *x)
-{
-    const struct layer *w = weights;
-    block_attention(s, x, &w->attention);
-    block_sparse(s, l, x, &w->moe, &route, &w->shared);
-    layer_out(s, l, x);
-}
-
-const struct arch arch_qwen2moe = {
-    .name = "qwen2moe", .read_params = read_params, .layer_bytes = sizeof(struct layer), .bind = bind, .layer = layer};
+const struct arch arch_qwen2moe = {DECODER_LAYERS, .name = "qwen2moe", .read_params = read_params, .bind = bind};

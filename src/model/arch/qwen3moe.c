@@ -6,16 +6,11 @@
  * w = softmax over all experts, the chosen ones renormalised to sum 1. No biases, no window. Qwen3-VL's positions
  * have three axes, alike for text; pairs that no axis has (rope.dimension_sections) do not turn (architectures.md 2).
  * Source: Qwen3 Technical Report, arXiv 2505.09388, section 2. Goldens: qwen3moe, mixed-moe, ember, qwen3vlmoe. */
-#include "model/block/attention.h"
-#include "model/block/moe.h"
-
-struct layer {
-    struct attention_weights attention;
-    struct moe_weights moe;
-};
+#include "model/block/decoder.h"
 
 static int read_params(struct params *p, const struct gguf *g, struct error *err)
 {
+    p->router_normalise = 1;
     return params_read(p, g, ROPE_HALF, err) || params_read_experts(p, g, err) ? -1 : 0;
 }
 
@@ -31,25 +26,13 @@ static int read_vl(struct params *p, const struct gguf *g, struct error *err)
 
 static int bind(struct binder *b, int l, void *layer)
 {
-    struct layer *w = layer;
+    struct decoder_weights *w = layer;
     bind_attention(b, l, &w->attention, see_all());
     bind_qk_norm(b, l, &w->attention, b->m->p.d_k, b->m->p.d_k);
-    bind_moe(b, l, &w->moe, "ffn_norm.weight");
+    bind_sparse_half(b, l, &w->ffn, "ffn_norm.weight");
     return b->failed;
 }
 
-static const struct route_rule route = {.gate = ROUTE_SOFTMAX, .normalise = 1};
+const struct arch arch_qwen3moe = {DECODER_LAYERS, .name = "qwen3moe", .read_params = read_params, .bind = bind};
 
-static void layer(struct step *s, int l, const void *weights, float *x)
-{
-    const struct layer *w = weights;
-    block_attention(s, x, &w->attention);
-    block_sparse(s, l, x, &w->moe, &route, NULL);
-    layer_out(s, l, x);
-}
-
-#define ROW(id, text, read)                                                                                            \
-    const struct arch id = {                                                                                           \
-        .name = text, .read_params = read, .layer_bytes = sizeof(struct layer), .bind = bind, .layer = layer}
-ROW(arch_qwen3moe, "qwen3moe", read_params);
-ROW(arch_qwen3vlmoe, "qwen3vlmoe", read_vl);
+const struct arch arch_qwen3vlmoe = {DECODER_LAYERS, .name = "qwen3vlmoe", .read_params = read_vl, .bind = bind};

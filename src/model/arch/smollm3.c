@@ -5,16 +5,7 @@
  *
  * The four is in no key (architectures.md 2). rope in adjacent pairs.
  * Sources: SmolLM3 model card (huggingface.co/blog/smollm3); Yang et al., arXiv 2501.18795 (layers without rope). Golden: smollm3. */
-#include "model/block/attention.h"
-#include "model/block/ffn.h"
-
-enum { PERIOD = 4, ROPE = 0, NO_ROPE = 1 };
-
-struct layer {
-    struct attention_weights attention;
-    const struct weight *ffn_norm;
-    struct ffn_weights ffn;
-};
+#include "model/block/decoder.h"
 
 static int read_params(struct params *p, const struct gguf *g, struct error *err)
 {
@@ -23,21 +14,11 @@ static int read_params(struct params *p, const struct gguf *g, struct error *err
 
 static int bind(struct binder *b, int l, void *layer)
 {
-    struct layer *w = layer;
+    struct decoder_weights *w = layer;
     bind_attention(b, l, &w->attention, see_all());
-    w->attention.rope = (l + 1) % PERIOD ? ROPE : NO_ROPE;
-    w->ffn_norm = bind_vector(b, l, "ffn_norm.weight", b->m->p.n_embd);
-    bind_ffn(b, l, &w->ffn, "", b->m->p.n_ff);
+    w->attention.rope = (l + 1) % PERIOD_UNSAID ? ROPE : NO_ROPE;
+    bind_dense_half(b, l, &w->ffn, "ffn_norm.weight");
     return b->failed;
 }
 
-static void layer(struct step *s, int l, const void *weights, float *x)
-{
-    const struct layer *w = weights;
-    block_attention(s, x, &w->attention);
-    block_dense(s, x, w->ffn_norm, &w->ffn);
-    layer_out(s, l, x);
-}
-
-const struct arch arch_smollm3 = {
-    .name = "smollm3", .read_params = read_params, .layer_bytes = sizeof(struct layer), .bind = bind, .layer = layer};
+const struct arch arch_smollm3 = {DECODER_LAYERS, .name = "smollm3", .read_params = read_params, .bind = bind};

@@ -9,29 +9,25 @@
  * silu rises where it is positive: min(silu(g), c) = silu(min(g, t)), silu(t) = c, so that gates are clamped before it like those of
  * other models.
  * Source: Step 3.5 Flash model card and its code in transformers. Golden: step35. */
-#include "model/block/attention.h"
-#include "model/block/dense_or_moe.h"
+#include "model/block/decoder.h"
 
 #include "base/error.h"
 #include "base/f64.h"
 #include "format/gguf.h"
 
-enum { FULL, WINDOW }; /* ropes */
-
-struct layer {
-    struct attention_weights attention;
-    struct dense_or_moe_weights ffn;
-};
+#include <math.h>
 
 static int read_params(struct params *p, const struct gguf *g, struct error *err)
 {
     if (params_read(p, g, ROPE_HALF, err) || params_read_dense_or_moe(p, g, ROUTER_SIGMOID, err) ||
-        params_read_shared_width(p, g, err) || params_read_window_rope(p, g, err))
+        params_read_shared_width(p, g, err) ||
+        params_int(g, "attention.sliding_window", 1, 1 << 28, -1, &p->window, err) ||
+        params_read_window_rope(p, g, NAN, err) || params_unscaled(p, g, err))
         return -1;
-    p->rope[FULL].n_rot /= 2;
-    if (p->rope[FULL].n_rot % 2)
+    p->rope[ROPE].n_rot /= 2;
+    if (p->rope[ROPE].n_rot % 2)
         return error_set(err, ERR_FORMAT, "%s: rope.dimension_count is %d; half of it must be even", g->file->path,
-                         p->rope[WINDOW].n_rot);
+                         p->rope[WINDOW_ROPE].n_rot);
     return 0;
 }
 
@@ -55,7 +51,7 @@ static void read_limits(struct binder *b, int l, const char *key, float *gate, f
 
 static int bind(struct binder *b, int l, void *layer)
 {
-    struct layer *w = layer;
+    struct decoder_weights *w = layer;
     const struct params *p = &b->m->p;
     const struct gguf *g = b->m->file;
     int n_head, n_head_kv, windowed;
@@ -63,12 +59,11 @@ static int bind(struct binder *b, int l, void *layer)
         params_int_of(g, "attention.head_count_kv", l, 1, p->n_head, n_head, &n_head_kv, b->err) ||
         params_int_of(g, "attention.sliding_window_pattern", l, 0, 1, -1, &windowed, b->err))
         return -1;
-    if (l == 0)
-        b->m->rope[FULL].factors = bind_vector_if(b, -1, "rope_freqs.weight", p->rope[WINDOW].n_rot / 2);
+    bind_rope_factors(b, l, ROPE, p->rope[WINDOW_ROPE].n_rot); /* of which half are used */
     bind_attention_heads(b, l, &w->attention, n_head, n_head_kv, see_last(windowed ? p->window : 0));
     bind_qk_norm(b, l, &w->attention, p->d_k, p->d_k);
     bind_output_gate(b, l, &w->attention, n_head);
-    w->attention.rope = windowed ? WINDOW : FULL;
+    w->attention.rope = windowed ? WINDOW_ROPE : ROPE;
     struct experts *e = bind_dense_or_moe(b, l, &w->ffn, "ffn_norm.weight");
     if (e)
         read_limits(b, l, "swiglu_clamp_exp", &e->gate_limit, &e->up_limit);
@@ -78,17 +73,5 @@ static int bind(struct binder *b, int l, void *layer)
     return b->failed;
 }
 
-static void layer(struct step *s, int l, const void *weights, float *x)
-{
-    const struct layer *w = weights;
-    block_attention(s, x, &w->attention);
-    block_dense_or_moe(s, l, x, &w->ffn);
-    layer_out(s, l, x);
-}
-
-const struct arch arch_step35 = {.name = "step35",
-                                 .read_params = read_params,
-                                 .layers_differ = 1,
-                                 .layer_bytes = sizeof(struct layer),
-                                 .bind = bind,
-                                 .layer = layer};
+const struct arch arch_step35 = {DECODER_LAYERS, .name = "step35", .layers_differ = 1, .read_params = read_params,
+                                 .bind = bind};

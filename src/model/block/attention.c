@@ -13,7 +13,8 @@ static void norm_projection(struct step *s, float *x, int n_cols, const struct w
 }
 
 /* n_head heads, normed and rotated in the order of the model. */
-static void turn(struct step *s, float *x, int n_head, const struct attention_weights *w, const struct weight *norm)
+static void norm_and_rotate(struct step *s, float *x, int n_head, const struct attention_weights *w,
+                            const struct weight *norm)
 {
     int d = s->m->p.d_k;
     if (w->order == QK_NORM_ROPE)
@@ -21,7 +22,7 @@ static void turn(struct step *s, float *x, int n_head, const struct attention_we
     rotate_heads(s, x, n_head, d, w->rope);
     if (w->order == QK_ROPE_NORM)
         norm_projection(s, x, n_head * d, norm);
-    if (w->order == QK_ROPE_UNIT)
+    if (w->order == QK_ROPE_RMS)
         op_rms_norm(&s->m->op, x, x, NULL, s->n_rows * n_head, d, s->m->p.norm_eps);
 }
 
@@ -92,10 +93,10 @@ void block_attention(struct step *s, float *x, const struct attention_weights *w
     add_bias(s, q, w->bq);
     add_bias(s, k, w->bk);
     add_bias(s, v, w->bv);
-    turn(s, q, w->n_head, w, w->q_norm);
-    turn(s, k, n_head_kv, w, w->k_norm);
-    if (w->tempered)
-        temper(s, q, n_q);
+    norm_and_rotate(s, q, w->n_head, w, w->q_norm);
+    norm_and_rotate(s, k, n_head_kv, w, w->k_norm);
+    if (w->temperature)
+        apply_temperature(s, q, n_q);
 
     float *o = step_rows(s, n_o), *gate = NULL;
     if (w->gate) {

@@ -6,15 +6,15 @@
 #include "op/attention.h"
 
 /* When heads are normed: by q_norm and k_norm before they are rotated, or behind that; or behind it without weights, each by itself. */
-enum qk_order { QK_NORM_ROPE, QK_ROPE_NORM, QK_ROPE_UNIT };
+enum qk_order { QK_NORM_ROPE, QK_ROPE_NORM, QK_ROPE_RMS };
 
 /* Weights that a model lacks are NULL.
  *     x += post_norm(Wo (sigmoid(Wg n) * attend(rope(norm(Wq n + bq)), rope(norm(Wk n + bk)), Wv n + bv)) + bo)        n = rms_norm(x) */
 struct attention_weights {
     struct kv_ref kv;
-    int n_head;   /* of queries; those of keys and values: of the rows that the layer keeps */
-    int rope;     /* which of the model's */
-    int tempered; /* 1: queries are multiplied by the temperature of their position */
+    int n_head;      /* of queries; those of keys and values: of the rows that the layer keeps */
+    int rope;        /* which of the model's */
+    int temperature; /* 1: queries are multiplied by the temperature of their position */
     enum qk_order order;
     const struct weight *sinks; /* [n_head] */
     const struct weight *norm, *wq, *wk, *wv, *wo, *bq, *bk, *bv, *bo, *post_norm;

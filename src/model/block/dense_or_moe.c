@@ -21,7 +21,7 @@ int params_read_dense_or_moe(struct params *p, const struct gguf *g, enum router
         params_bool(g, "expert_weights_norm", &normalise, err))
         return -1;
     p->n_ff_shared = n_shared * p->n_ff_expert;
-    p->router_sigmoid = gating == ROUTER_SIGMOID;
+    p->router_gate = gating == ROUTER_SIGMOID ? ROUTE_SIGMOID : ROUTE_SOFTMAX;
     p->router_normalise = normalise;
     p->router_scale = (float)scale;
     if (p->n_group > 1 && (p->n_expert % p->n_group || p->n_group_used < 1 ||
@@ -88,7 +88,7 @@ void block_dense_or_moe(struct step *s, int l, float *x, const struct dense_or_m
         block_dense(s, x, w->norm, &w->ffn);
     else
         block_sparse(s, l, x, &w->moe,
-                     &(struct route_rule){.gate = p->router_sigmoid ? ROUTE_SIGMOID : ROUTE_SOFTMAX,
+                     &(struct route_rule){.gate = p->router_gate,
                                           .normalise = p->router_normalise,
                                           .scale = p->router_scale,
                                           .select_bias = w->select_bias ? w->select_bias->vector : NULL,

@@ -8,8 +8,8 @@
 struct ffn_weights {
     const struct weight *gate, *up, *down, *gate_bias, *up_bias, *down_bias, *post_norm;
     int n_ff; /* width of the hidden row */
-    float gate_limit,
-        up_limit; /* the products of gate are at most gate_limit, those of up within up_limit; 0: no limits */
+    /* The products of gate are at most gate_limit, those of up within up_limit; 0: no limits. */
+    float gate_limit, up_limit;
 };
 /* out [n_rows][n_embd] from a [n_rows][n_embd]. */
 void block_ffn(struct step *s, float *out, struct act *a, const struct ffn_weights *w);

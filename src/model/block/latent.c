@@ -8,7 +8,7 @@
  * Files hold Wk_b^T and Wv_b by head, or both halves in one kv_b: then the key half is decoded and transposed at load. With YaRN the scale
  * of scores grows with the square of its magnitude, and that of rotated values stays 1. Where an indexer chooses, attend() sees the
  * chosen positions; the choice is used until another layer of the step makes its own.
- * Queries are multiplied by the temperature of their position before all that, where the model has one.
+ * Queries are multiplied by the temperature of their position before all that, where the layer says so.
  * Sources: arXiv 2405.04434; 2512.02556 (choosing). */
 #include "model/block/latent.h"
 #include "model/block/attention.h"
@@ -140,7 +140,8 @@ static float *absorb(struct step *s, float *q, const struct latent_weights *w)
     int n_head = s->m->p.n_head, d = m->d_nope + m->d_rope, row = m->kv_rank + m->d_rope;
     float *a = step_rows(s, n_head * row);
     rotate_heads(s, q + m->d_nope, n_head, d, 0);
-    temper(s, q, n_head * d);
+    if (w->temperature)
+        apply_temperature(s, q, n_head * d);
     op_matmul_heads(&s->m->op, a, (size_t)(n_head * row), (size_t)row, q, (size_t)(n_head * d), (size_t)d, s->n_rows,
                     &w->wk_b->mat, n_head, m->kv_rank, m->kv_rank);
     op_copy(&s->m->op, a + m->kv_rank, (size_t)row, q + m->d_nope, (size_t)d, s->n_rows * n_head, m->d_rope);
@@ -166,6 +167,6 @@ void block_latent(struct step *s, float *x, const struct latent_weights *w)
                     (size_t)m->kv_rank, s->n_rows, &v, p->n_head, m->d_v, w->v_rows);
     struct act b = step_act(s, o, p->n_head * m->d_v);
     matmul(s, n, &b, w->wo);
-    add(s, x, n, p->n_embd);
+    add_output(s, x, n);
     step_reset(s, mark);
 }

@@ -11,6 +11,7 @@ struct latent_weights {
     struct indexer_weights indexer; /* q NULL: none */
     struct kv_ref kv;
     const struct weight *norm, *wq, *wq_a, *q_a_norm, *wq_b, *wkv_a, *kv_a_norm, *wk_b, *wv_b, *wo;
+    int temperature;     /* 1: queries are multiplied by the temperature of their position */
     int v_first, v_rows; /* a head's rows of wv_b begin here; rows from head to head */
 };
 void block_latent(struct step *s, float *x, const struct latent_weights *w);

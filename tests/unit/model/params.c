@@ -288,7 +288,7 @@ static void temperatures(void **state)
     } at[] = {{1, 0, 0},    {1, 8190, 0}, {1, 8191, 1}, {1, 8192, 1},  {1, 16382, 1}, {1, 16383, 2},
               {0, 8190, 0}, {0, 8191, 0}, {0, 8192, 1}, {0, 16383, 1}, {0, 16384, 2}, {1, 1048575, 128}};
     for (size_t i = 0; i < sizeof at / sizeof *at; i++) {
-        const struct temper_params t = {.scale = 0.1, .n = 8192, .first = at[i].first};
+        const struct temperature_params t = {.scale = 0.1, .n = 8192, .first = at[i].first};
         assert_float_equal(params_temperature(&t, at[i].pos), 1 + 0.1 * log(1 + at[i].floor), 1e-7);
     }
 }
