@@ -12,7 +12,7 @@ struct conv {
     const struct op *op;
     float *y;
     const float *x, *c, *bias;
-    int width, n_channel, parts, plain;
+    int width, apart, n_channel, parts, plain; /* apart: rows from tap to tap */
     const struct run *run;
 };
 
@@ -20,8 +20,8 @@ struct conv {
 static void conv_part(const struct conv *a, const struct run *r, int c0, int n)
 {
     size_t ld = (size_t)a->n_channel;
-    int past = a->width - 1;
-    float weights[CONV_MOST * CHANNELS], before[(CONV_MOST - 1) * CHANNELS];
+    int past = (a->width - 1) * a->apart;
+    float weights[CONV_MOST * CHANNELS], before[CONV_PAST * CHANNELS];
     for (int t = 0; t < a->width; t++)
         memcpy(weights + (size_t)t * (size_t)n, a->c + (size_t)t * ld + c0, (size_t)n * sizeof(float));
     for (int t = 0; t < past; t++)
@@ -29,7 +29,7 @@ static void conv_part(const struct conv *a, const struct run *r, int c0, int n)
     for (int i = 0; i < r->n; i++) {
         const float *x[CONV_MOST];
         for (int t = 0; t < a->width; t++) {
-            int row = i + t - past;
+            int row = i + t * a->apart - past;
             x[t] = row < 0 ? before + (size_t)(row + past) * (size_t)n : a->x + (size_t)(r->first + row) * ld + c0;
         }
         float *y = a->y + (size_t)(r->first + i) * ld + c0;
@@ -58,7 +58,7 @@ static void conv_units(void *arg, int begin, int end, int thread)
 
 static void run_conv(struct op *op, struct conv *a, int n_run)
 {
-    assert(a->width >= 1 && a->width <= CONV_MOST);
+    assert(a->width >= 1 && a->width <= CONV_MOST && (a->width - 1) * a->apart <= CONV_PAST);
     a->op = op;
     a->parts = (a->n_channel + CHANNELS - 1) / CHANNELS;
     op_split(op, n_run * a->parts, 1, 1, conv_units, a);
@@ -67,14 +67,23 @@ static void run_conv(struct op *op, struct conv *a, int n_run)
 void op_conv(struct op *op, float *y, const float *x, const float *c, const float *bias, int width, int n_channel,
              const struct run *run, int n_run)
 {
-    struct conv a = {.y = y, .x = x, .c = c, .bias = bias, .width = width, .n_channel = n_channel, .run = run};
+    struct conv a = {
+        .y = y, .x = x, .c = c, .bias = bias, .width = width, .apart = 1, .n_channel = n_channel, .run = run};
+    run_conv(op, &a, n_run);
+}
+
+void op_conv_apart(struct op *op, float *y, const float *x, const float *c, int width, int apart, int n_channel,
+                   const struct run *run, int n_run)
+{
+    struct conv a = {.y = y, .x = x, .c = c, .width = width, .apart = apart, .n_channel = n_channel, .run = run};
     run_conv(op, &a, n_run);
 }
 
 void op_conv_plain(struct op *op, float *y, const float *x, const float *c, int width, int n_channel,
                    const struct run *run, int n_run)
 {
-    struct conv a = {.y = y, .x = x, .c = c, .width = width, .n_channel = n_channel, .plain = 1, .run = run};
+    struct conv a = {
+        .y = y, .x = x, .c = c, .width = width, .apart = 1, .n_channel = n_channel, .plain = 1, .run = run};
     run_conv(op, &a, n_run);
 }
 

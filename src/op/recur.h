@@ -19,7 +19,11 @@ void op_conv(struct op *op, float *y, const float *x, const float *c, const floa
 /* The same without bias and silu. */
 void op_conv_plain(struct op *op, float *y, const float *x, const float *c, int width, int n_channel,
                    const struct run *run, int n_run);
-enum { CONV_MOST = 8 };
+/* Taps that are `apart` rows apart, and silu: y_t = silu(sum over k of c[k] x_(t - (width - 1 - k) apart)). history [(width - 1) apart]
+ * [n_channel]; (width - 1) apart <= CONV_PAST. */
+void op_conv_apart(struct op *op, float *y, const float *x, const float *c, int width, int apart, int n_channel,
+                   const struct run *run, int n_run);
+enum { CONV_MOST = 8, CONV_PAST = 32 };
 
 /* Gated delta rule (kernels.md G), heads of d keys and d values. q, k [n_head_k][d] and v [n_head_v][d] of a row, rows ld floats
  * apart; beta [n_rows][n_head_v]; decay likewise, or with by_key [n_rows][n_head_v][d]: one a key channel;

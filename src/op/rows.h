@@ -19,7 +19,7 @@ void op_group_norm(struct op *op, float *out, const float *x, const float *w, in
 void op_activate(struct op *op, ffn_act_fn *act, float *h, const float *gate, const float *up, int n_rows, int n);
 void op_clamp(struct op *op, float *x, float low, float high, int n_rows, int n); /* to [low, high]; NaN stays */
 void op_sigmoid(struct op *op, float *x, int n_rows, int n);                      /* x = sigmoid(x) */
-/* x *= sigmoid(gate) */
+/* x *= sigmoid(gate); gate may be x */
 void op_sigmoid_mul(struct op *op, float *x, const float *gate, int n_rows, int n);
 
 void op_add(struct op *op, float *x, const float *y, int n_rows, int n);        /* x += y */

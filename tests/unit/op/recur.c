@@ -190,6 +190,44 @@ static double conv_formula(const float *x, const float *c, const float *bias, in
     return how == PLAIN ? sum : sum / (1 + exp(-sum));
 }
 
+/* Taps three rows apart are each third row's own convolution. */
+static void taps_apart(void **state)
+{
+    enum { APART = 3, WIDTH = 4, PAST = (WIDTH - 1) * APART, N = 270, VALUES = N_SEQ * N_ROWS * N };
+    float *x = world_floats(6, VALUES), *c = world_floats(7, WIDTH * N), *y = malloc(VALUES * sizeof *y);
+    float *in = malloc(VALUES * sizeof *in), *out = malloc(VALUES * sizeof *out), *truth = malloc(VALUES * sizeof *out);
+    (void)state;
+    for (int n = N_ROWS; n > 0; n -= n == N_ROWS ? N_ROWS - 4 : 1) {
+        float *history = calloc(N_SEQ * PAST * N, sizeof *history);
+        world_open(&world, n % 2 ? TIER_SCALAR : cpu_best_tier(), 1 + n % 3, 4096, 64);
+        for (int first = 0, m; first < N_ROWS; first += m) {
+            struct run run[N_SEQ];
+            m = N_ROWS - first < n ? N_ROWS - first : n;
+            two_runs(run, m, history, PAST * N, NULL, 0);
+            gather(in, x, first, m, N);
+            op_conv_apart(&world.op, out, in, c, WIDTH, APART, N, run, N_SEQ);
+            scatter(n == N_ROWS ? truth : y, out, first, m, N);
+        }
+        if (n < N_ROWS)
+            assert_bits(y, truth, VALUES);
+        world_close(&world);
+        free(history);
+    }
+    for (int i = 0; i < VALUES; i++) {
+        double sum = 0;
+        for (int t = 0, back; t < WIDTH; t++)
+            if (i / N % N_ROWS >= (back = (WIDTH - 1 - t) * APART))
+                sum += (double)c[t * N + i % N] * (double)x[i - back * N];
+        assert_near((double)truth[i], sum / (1 + exp(-sum)), 1e-6);
+    }
+    free(x);
+    free(c);
+    free(y);
+    free(in);
+    free(out);
+    free(truth);
+}
+
 static void convolution(void **state)
 {
     enum { MOST = 300, VALUES = N_SEQ * N_ROWS * MOST };
@@ -242,6 +280,6 @@ static void norms_of_groups(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test(mamba2), cmocka_unit_test(convolution),
-                                       cmocka_unit_test(norms_of_groups)};
+                                       cmocka_unit_test(taps_apart), cmocka_unit_test(norms_of_groups)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
