@@ -298,8 +298,11 @@ static int compile_in(struct constraint_cache *c, struct lane *lane, const struc
 {
     if (enter_lane(c, lane, source, err))
         return -1;
-    struct compile limits = {
-        .most_bytes = lane->bytes, .most_work = lane->work, .stopped = source->stopped, .arg = source->stopped_arg};
+    struct compile limits = {.most_bytes = lane->bytes,
+                             .most_work = lane->work,
+                             .stopped = source->stopped,
+                             .arg = source->stopped_arg,
+                             .is_last = lane == &c->large};
     int failed = source->compile(source->arg, &limits, &e->constraint, err);
     int outgrew = failed && (limits.end == COMPILE_MEMORY || limits.end == COMPILE_WORK_DONE);
     int is_transient = limits.error.code == ERR_CANCELLED || limits.error.code == ERR_MEMORY;

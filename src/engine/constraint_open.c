@@ -14,6 +14,9 @@ enum { WARNINGS = 64 }; /* more are not kept: a header of an answer shows some t
 static void keep_warning(void *arg, const char *text)
 {
     struct stoker_constraint *c = arg;
+    for (size_t i = 0; i < c->n_warning; i++) /* who compiles in two attempts says it twice */
+        if (strcmp(c->warning[i], text) == 0)
+            return;
     char *copy = c->n_warning < WARNINGS ? strdup(text) : NULL,
          **grown = copy ? realloc(c->warning, (c->n_warning + 1) * sizeof *grown) : NULL;
     if (grown) {

@@ -155,9 +155,19 @@ static grammar_expr block_rest(struct tool_maker *k)
 
 /* ---- arguments ------------------------------------------------------------------------------------------------------- */
 
+/* The text of a tool's schema. */
+static const char *schema_of(const struct tool_maker *k, size_t i, size_t *n)
+{
+    static const char nothing[] = "{\"type\": \"object\", \"properties\": {}, \"additionalProperties\": false}",
+                      any[] = "{}";
+    const struct tool_def *t = &k->want->tools->tool[i];
+    const char *fixed = k->left_out && k->left_out[i] ? any : !t->schema ? nothing : NULL;
+    *n = fixed ? strlen(fixed) : t->n_schema;
+    return fixed ? fixed : t->schema;
+}
+
 static int open_schemas(struct tool_maker *k)
 {
-    static const char nothing[] = "{\"type\": \"object\", \"properties\": {}, \"additionalProperties\": false}";
     const struct tool_want *w = k->want;
     static const enum schema_syntax syntaxes[] = {
         [ARGS_JSON] = SCHEMA_JSON, [ARGS_PYTHON] = SCHEMA_PYTHON, [ARGS_GEMMA] = SCHEMA_GEMMA};
@@ -165,6 +175,7 @@ static int open_schemas(struct tool_maker *k)
     for (size_t i = 0; i < w->tools->n; i++) {
         const struct tool_def *t = &w->tools->tool[i];
         char location[64];
+        size_t n;
         if (w->name && strcmp(w->name, t->name) != 0)
             continue;
         snprintf(location, sizeof location, "tools[%zu].function.parameters", i);
@@ -181,8 +192,8 @@ static int open_schemas(struct tool_maker *k)
         if (syntax == SCHEMA_GEMMA)
             how.quote = tool_token(k, k->format->marker[ROLE_SEP]);
         struct tool_entry *e = &k->tool[k->n];
-        if (schema_open(&e->schema, k->maker, t->schema ? t->schema : nothing,
-                        t->schema ? t->n_schema : sizeof nothing - 1, &how, k->err) != 0)
+        const char *text = schema_of(k, i, &n);
+        if (schema_open(&e->schema, k->maker, text, n, &how, k->err) != 0)
             return -1;
         e->def = t;
         k->n++;
@@ -354,10 +365,36 @@ static int make_arrays(struct tool_maker *k, size_t n_tool)
     return k->tool && k->entry ? 0 : -1;
 }
 
+static void warn(const struct tool_maker *k)
+{
+    const struct tool_want *w = k->want;
+    const char *text;
+    char left_out[160];
+    for (size_t i = 0; w->warning && k->left_out && i < w->tools->n; i++) {
+        snprintf(left_out, sizeof left_out,
+                 "at tools[%zu].function.parameters#: compiling it beside the other tools is too much work or memory: "
+                 "it is left out",
+                 i);
+        if (k->left_out[i])
+            w->warning(w->warning_arg, left_out);
+    }
+    for (size_t t = 0; w->warning && t < k->n; t++)
+        for (size_t i = 0; (text = schema_warning(k->tool[t].schema, i)); i++)
+            w->warning(w->warning_arg, text);
+}
+
+/* Where no schema says it: the one that is being compiled, or the only one, or all tools together. */
+static void write_place(const void *of, char *out, size_t size)
+{
+    const struct tool_maker *k = of;
+    snprintf(out, size, strcmp(k->field, all_tools) ? "schema error at %s#" : "the grammar of the %s", k->field);
+}
+
 static void maker_free(struct tool_maker *k)
 {
     if (!k)
         return;
+    k->compile->location = k->outside;
     for (size_t i = 0; i < k->n; i++) {
         schema_close(k->tool[i].schema);
         buffer_free(&k->tool[i].line);
@@ -371,60 +408,92 @@ static void maker_free(struct tool_maker *k)
     compile_free(k->compile, k);
 }
 
-static void warn(const struct tool_maker *k)
+static struct tool_maker *maker_begin(struct compile *compile, const struct tokenizer *t, const struct tool_want *w,
+                                      struct error *err)
 {
-    const char *text;
-    for (size_t t = 0; k->want->warning && t < k->n; t++)
-        for (size_t i = 0; (text = schema_warning(k->tool[t].schema, i)); i++)
-            k->want->warning(k->want->warning_arg, text);
-}
-
-/* Where no schema says it: the one that is being compiled, or the only one, or all tools together. */
-static void write_place(const void *of, char *out, size_t size)
-{
-    const struct tool_maker *k = of;
-    snprintf(out, size, strcmp(k->field, all_tools) ? "schema error at %s#" : "the grammar of the %s", k->field);
-}
-
-int tool_constraint(struct constraint **out, const struct tokenizer *t, const struct token_trie *trie,
-                    const struct tool_want *w, struct error *err)
-{
-    int rc = -1;
-    *out = NULL;
-    if (!w->tools || w->tools->n == 0 || w->choice == TOOL_CHOICE_NONE)
-        return 0;
-    struct compile own = {0}, *compile = w->compile ? w->compile : &own;
-    struct compile_location outside = compile->location;
     struct tool_maker *k = compile_zeroed(compile, 1, sizeof *k);
     if (!k)
-        return compile_refused(compile, err);
+        return compile_refused(compile, err), NULL;
     strcpy(k->field, all_tools);
-    compile->location = (struct compile_location){write_place, k, k->field};
     k->compile = compile;
+    k->outside = compile->location;
+    compile->location = (struct compile_location){write_place, k, k->field};
     if (!(k->maker = grammar_begin(compile)) || make_arrays(k, w->tools->n) != 0) {
         compile_refused(compile, err);
-        goto done;
+        maker_free(k);
+        return NULL;
     }
     k->format = w->format;
     k->want = w;
     k->tokenizer = t;
     k->err = err;
-    if (open_schemas(k) != 0)
-        goto done;
-    if (w->choice == TOOL_CHOICE_AUTO && w->answer) {
-        if (call_or_value(k) != 0)
-            goto done;
-    } else if (language_of(k)->answer)
+    return k;
+}
+
+int tool_make(struct constraint **out, const struct tokenizer *t, const struct token_trie *trie,
+              const struct tool_want *w, const uint8_t *left_out, struct compile *compile, struct error *err)
+{
+    struct tool_maker *k = maker_begin(compile, t, w, err);
+    if (!k)
+        return -1;
+    k->left_out = left_out;
+    int failed = open_schemas(k);
+    if (failed == 0 && w->choice == TOOL_CHOICE_AUTO && w->answer)
+        failed = call_or_value(k);
+    else if (failed == 0 && language_of(k)->answer)
         language_of(k)->answer(k);
-    else if (w->choice == TOOL_CHOICE_AUTO)
+    else if (failed == 0 && w->choice == TOOL_CHOICE_AUTO)
         lazy(k);
-    else
+    else if (failed == 0)
         tool_add_entry(k, governed(k, -1));
-    rc = finish(k, trie, out);
-    if (rc == 0)
+    failed = failed || finish(k, trie, out);
+    if (!failed)
         warn(k);
-done:
-    compile->location = outside;
     maker_free(k);
-    return rc;
+    return failed ? -1 : 0;
+}
+
+static int is_too_much(const struct compile *compile)
+{
+    return compile->end == COMPILE_WORK_DONE || (compile->end == COMPILE_MEMORY && compile->error.code == ERR_INPUT);
+}
+
+/* Anew, without the schemas that are too much; *compile, which has ended, becomes the handle of it. -1 without an error: none can be
+ * left out. */
+static int make_lighter(struct constraint **out, const struct tokenizer *t, const struct token_trie *trie,
+                        const struct tool_want *w, struct compile *compile, struct error *err)
+{
+    struct compile again = {.most_bytes = compile->most_bytes,
+                            .most_work = compile->most_work,
+                            .stopped = compile->stopped,
+                            .arg = compile->arg,
+                            .location = compile->location};
+    uint8_t *left_out = compile_zeroed(&again, w->tools->n, 1);
+    int n = left_out ? tool_leave_out(&again, t, trie, w, left_out) : -1, failed = -1;
+    if (n > 0)
+        failed = tool_make(out, t, trie, w, left_out, &again, err);
+    compile_free(&again, left_out);
+    if (n < 0)
+        compile_refused(&again, err);
+    if (n != 0)
+        *compile = again;
+    return failed;
+}
+
+int tool_constraint(struct constraint **out, const struct tokenizer *t, const struct token_trie *trie,
+                    const struct tool_want *w, struct error *err)
+{
+    struct compile own = {.is_last = 1}, *compile = w->compile ? w->compile : &own;
+    struct error whole = {0}, lighter = {0};
+    *out = NULL;
+    if (!w->tools || w->tools->n == 0 || w->choice == TOOL_CHOICE_NONE)
+        return 0;
+    int failed = tool_make(out, t, trie, w, NULL, compile, &whole);
+    if (failed && is_too_much(compile) && compile->is_last)
+        failed = make_lighter(out, t, trie, w, compile, &lighter);
+    if (!failed)
+        return 0;
+    const struct error *why = lighter.code && !is_too_much(compile) ? &lighter : &whole;
+    error_set(err, why->code, "%s", why->text);
+    return error_field(err, "%s", why->field);
 }

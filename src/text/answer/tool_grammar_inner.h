@@ -2,6 +2,7 @@
  *
  *   tool_grammar.c         the whole: objects, names and objects     tool_grammar_tags.c    values in tags, keyword arguments
  *   tool_grammar_parts.c   words, markers, tools, triggers           tool_grammar_framed.c  harmony and functionary v3.2
+ *   tool_grammar_heavy.c   schemas that are left out
  */
 #ifndef TEXT_ANSWER_TOOL_GRAMMAR_INNER_H
 #define TEXT_ANSWER_TOOL_GRAMMAR_INNER_H
@@ -26,9 +27,11 @@ enum { MAX_PHASE = 3 };
 
 struct tool_maker {
     struct compile *compile;
+    struct compile_location outside; /* put back at the end */
     struct grammar_maker *maker;
     const struct tool_format *format;
     const struct tool_want *want;
+    const uint8_t *left_out; /* by the number in the list: its schema is any object; NULL: none is */
     char field[64]; /* what errors are about: the schema at hand or, behind the schemas, the only tool's or all tools */
     const struct tokenizer *tokenizer;
     struct error *err;
@@ -74,6 +77,14 @@ grammar_expr lfm2_grammar(struct tool_maker *k);
 /* Arguments that are written member by member. */
 grammar_expr xml_arguments(struct tool_maker *k, struct tool_entry *e);
 grammar_expr lfm2_arguments(struct tool_maker *k, struct tool_entry *e);
+
+/* tool_constraint(), without the schemas of left_out ([tools], or NULL), in this compilation. */
+int tool_make(struct constraint **out, const struct tokenizer *t, const struct token_trie *trie,
+              const struct tool_want *w, const uint8_t *left_out, struct compile *compile, struct error *err);
+/* Where all are too much together: says in left_out ([tools], zeroed) which lenient schemas are to be left out. Returns how many.
+ * -1: *again, a new compilation of the same limits, has ended. */
+int tool_leave_out(struct compile *again, const struct tokenizer *t, const struct token_trie *trie,
+                   const struct tool_want *w, uint8_t *left_out);
 
 /* Entries and phases of the framed formats. */
 void harmony_grammar(struct tool_maker *k);

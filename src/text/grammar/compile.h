@@ -37,6 +37,8 @@ struct compile {
     uint64_t most_work;        /* steps; 0: COMPILE_WORK */
     int (*stopped)(void *arg); /* asked every COMPILE_CHECK steps; not 0: nobody waits any more. NULL: never asked */
     void *arg;
+    /* 1: it is not compiled anew with higher limits, so a front end may leave out what is too much, where it may leave anything out */
+    int is_last;
 
     /* Results. All zero at the beginning. */
     size_t bytes, peak_bytes; /* now, at most */

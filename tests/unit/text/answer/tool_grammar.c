@@ -5,6 +5,7 @@
 #include "base/rng.h"
 #include "base/utf8.h"
 #include "text/answer/answer.h"
+#include "text/grammar/compile.h"
 #include "text/tools/stream.h"
 
 #include "text_fixture.h"
@@ -917,6 +918,151 @@ static void tells_want_of_memory(void **s)
     assert_true(n > 4);
 }
 
+/* ---- schemas that are left out ------------------------------------------------------------------------------------------ */
+
+static char left_out[4000];
+
+static void note(void *arg, const char *text)
+{
+    (void)arg;
+    size_t n = strlen(left_out);
+    snprintf(left_out + n, sizeof left_out - n, "%s\n", text);
+}
+
+/* Tools of which the letters of a pattern, of so many states, are given: 'a' for those of a and b. A capital letter: strict. '.': one of
+ * two words. */
+static int compile_tools(const char *kinds, struct compile *c, struct error *err)
+{
+    char json[8000] = "[";
+    for (const char *at = kinds; *at; at++) {
+        size_t n = strlen(json);
+        int strict = *at >= 'A' && *at <= 'Z', letter = *at | 0x20;
+        n += (size_t)snprintf(
+            json + n, sizeof json - n,
+            "%s{\"function\": {\"name\": \"t%d\", \"strict\": %s, \"parameters\": {\"type\": \"object\", "
+            "\"required\": [\"p\"], \"properties\": {\"p\": {\"type\": \"string\", ",
+            at > kinds ? "," : "", (int)(at - kinds), strict ? "true" : "false");
+        if (*at == '.')
+            snprintf(json + n, sizeof json - n, "\"enum\": [\"x\", \"y\"]}}}}}");
+        else
+            snprintf(json + n, sizeof json - n, "\"minLength\": 20, \"pattern\": \"^[%c%c]*%c[%c%c]{7}z*$\"}}}}}",
+                     letter, letter + 1, letter, letter, letter + 1);
+    }
+    strcat(json, "]");
+    left_out[0] = 0;
+    return begin_with("hermes", json,
+                      &(struct tool_want){.choice = TOOL_CHOICE_REQUIRED, .warning = note, .compile = c}, err);
+}
+
+static int is_left_out_of(int tool)
+{
+    char what[100];
+    snprintf(what, sizeof what, "at tools[%d].function.parameters#: compiling it beside the other tools is too much",
+             tool);
+    return strstr(left_out, what) != NULL;
+}
+
+/* What this tool's argument may be. */
+static int takes(const char *tool, const char *value)
+{
+    char text[200];
+    struct error err = {0};
+    constraint_end(state);
+    assert_int_equal(constraint_begin(&state, constraint, &err), 0);
+    snprintf(text, sizeof text, "{{<tool_call>}}\n{\"name\": \"%s\", \"arguments\": {\"p\": %s}}\n{{</tool_call>}}",
+             tool, value);
+    return goes(text);
+}
+
+static uint64_t work_of_one(size_t *peak)
+{
+    struct error err = {0};
+    struct compile c = {0};
+    assert_int_equal(compile_tools("a", &c, &err), 0);
+    end(NULL);
+    *peak = c.peak_bytes;
+    return c.work;
+}
+
+static void heavy_schemas_are_left_out(void **s)
+{
+    (void)s;
+    size_t peak;
+    uint64_t work = work_of_one(&peak);
+    struct error err = {0};
+    struct compile c = {.most_work = 6 * work, .is_last = 1};
+    if (compile_tools("a.c.e.g.i.k.m", &c, &err))
+        fail_msg("%s", err.text);
+    assert_false(is_left_out_of(0) || is_left_out_of(1) || is_left_out_of(2) || is_left_out_of(11));
+    assert_true(is_left_out_of(10) && is_left_out_of(12));
+    assert_true(takes("t0", "\"bbbbbbbbbbbbabbbbbbb\""));
+    assert_false(takes("t0", "\"b\""));
+    assert_true(takes("t1", "\"x\""));
+    assert_false(takes("t1", "\"z\""));
+    assert_true(takes("t12", "\"z\"") && takes("t12", "{\"k\": 1}"));
+    end(NULL);
+    c = (struct compile){.most_work = 6 * work}; /* there may be a larger lane */
+    assert_int_equal(compile_tools("a.c.e.g.i.k.m", &c, &err), -1);
+    assert_int_equal(c.end, COMPILE_WORK_DONE);
+    assert_non_null(strstr(err.text, "too much work"));
+    assert_int_equal(c.bytes, 0);
+    end(NULL);
+    c = (struct compile){.most_bytes = peak + peak / 4, .is_last = 1};
+    err = (struct error){0};
+    if (compile_tools(".aceg", &c, &err))
+        fail_msg("%s", err.text);
+    assert_true(is_left_out_of(4));
+    assert_false(is_left_out_of(0) || takes("t0", "\"z\""));
+}
+
+static void strict_schemas_are_kept(void **s)
+{
+    (void)s;
+    size_t peak;
+    uint64_t work = work_of_one(&peak);
+    struct error err = {0};
+    struct compile c = {.most_work = work / 2, .is_last = 1};
+    assert_int_equal(compile_tools("A.", &c, &err), -1);
+    assert_non_null(strstr(err.text, "too much work"));
+    assert_int_equal(c.bytes, 0);
+    end(NULL);
+    c = (struct compile){.most_work = 5 * work / 2, .is_last = 1};
+    err = (struct error){0};
+    if (compile_tools("ceA.", &c, &err))
+        fail_msg("%s", err.text);
+    assert_true(is_left_out_of(0) && is_left_out_of(1));
+    assert_false(is_left_out_of(2) || is_left_out_of(3));
+    assert_true(takes("t2", "\"bbbbbbbbbbbbabbbbbbb\""));
+    assert_false(takes("t2", "\"b\""));
+}
+
+static int is_stopped(void *calls) { return --*(int *)calls < 0; }
+
+/* At every question whether anybody waits: in the first attempt, while looking for what is too much, and in the second. */
+static void looking_for_heavy_schemas_is_given_up(void **s)
+{
+    (void)s;
+    size_t peak;
+    uint64_t work = work_of_one(&peak);
+    int most = 1 << 30, calls = most;
+    struct error err = {0};
+    struct compile c = {.most_work = 5 * work / 2, .is_last = 1, .stopped = is_stopped, .arg = &calls};
+    assert_int_equal(compile_tools("a.ce", &c, &err), 0);
+    int asked = most - calls;
+    end(NULL);
+    assert_true(asked > 30);
+    for (int i = 0; i < asked; i += asked / 30) {
+        calls = i;
+        c = (struct compile){.most_work = 5 * work / 2, .is_last = 1, .stopped = is_stopped, .arg = &calls};
+        err = (struct error){0};
+        assert_int_equal(compile_tools("a.ce", &c, &err), -1);
+        assert_int_equal(err.code, ERR_CANCELLED);
+        assert_int_equal(c.error.code, ERR_CANCELLED);
+        assert_int_equal(c.bytes, 0);
+        end(NULL);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -938,6 +1084,9 @@ int main(void)
         cmocka_unit_test_teardown(arguments_fit_their_object, end),
         cmocka_unit_test_teardown(members_between_tags, end),
         cmocka_unit_test_teardown(objects_leave_nothing_out_silently, end),
+        cmocka_unit_test_teardown(heavy_schemas_are_left_out, end),
+        cmocka_unit_test_teardown(strict_schemas_are_kept, end),
+        cmocka_unit_test_teardown(looking_for_heavy_schemas_is_given_up, end),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
