@@ -205,8 +205,8 @@ static inline int run_step(struct session *s, struct line *line, int n, const in
     }
     if (b.n_rows == 0)
         return 0;
-    if (session_forward(s, &b, err))
-        return -1;
+    model_forward(s->model, &b);
+    session_commit(&b);
     take_rows(s, &b, line, owner);
     return 0;
 }

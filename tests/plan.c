@@ -124,7 +124,7 @@ static void refusals(const char *path, const char *name)
                 w.how = PLAN_BYTES;
                 w.memory = p.minimum - 4096;
                 expect(plan_make(&p, o.model, &w, &err) != 0 && err.code == ERR_MEMORY, "minimum - 4096 was accepted");
-                expect(!o.model->token_embd->on_disk, "a refused plan changed the model");
+                expect(!o.model->table[TABLE_TOKENS].weight->on_disk, "a refused plan changed the model");
                 /* a page of KV is more than what is missing: one page less suffices, if there is one */
                 offers_work(o.model, &w, err.text, contexts[i] > KV_PAGE);
                 n++;

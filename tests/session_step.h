@@ -4,13 +4,13 @@
 
 #include "engine/session.h"
 
-/* 0, or -1 with the sentence in *err; then nothing is committed. */
+/* 0, or -1 with the sentence in *err: rows left because something could not be read. */
 static inline int session_forward(struct session *s, struct batch *b, struct error *err)
 {
-    if (model_forward(s->model, b, err))
-        return -1;
+    b->row_error = err;
+    model_forward(s->model, b);
     session_commit(b);
-    return 0;
+    return err->code == ERR_NONE ? 0 : -1;
 }
 
 #endif

@@ -67,9 +67,9 @@ static int learn(const struct setting *how, struct line *l, int *on_disk, uint64
     if (!s)
         return -1;
     const struct model *m = s->model;
-    on_disk[0] = m->token_embd->on_disk;
-    on_disk[1] = m->layer_embd.table && m->layer_embd.table->on_disk;
-    *bytes = s->plan.part[PLAN_EMBEDDING];
+    on_disk[0] = m->table[TABLE_TOKENS].weight->on_disk;
+    on_disk[1] = m->layer_embd.table && m->table[m->layer_embd.table].weight->on_disk;
+    *bytes = s->plan.part[PLAN_ROWS] - s->plan.row_store_bytes;
     line_make(l, 1, 33, m->p.n_vocab);
     int result = run_alone(s, l, how->chunk, err);
     session_close(s);

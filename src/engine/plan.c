@@ -17,8 +17,8 @@
 enum { CTX_MAX = 1 << 30 };
 
 static const char *const part_names[PLAN_PARTS] = {
-    "code",   "index", "text",   "weights", "kv_b",   "embedding", "kv",     "state", "act",
-    "logits", "slots", "reader", "stacks",  "prefix", "server",    "kernel", "slack",
+    "code",   "index", "text",   "weights", "kv_b",   "rows",   "kv",     "state", "act",
+    "logits", "slots", "reader", "stacks",  "prefix", "server", "kernel", "slack",
 };
 
 const char *plan_part_name(enum plan_part p) { return part_names[p]; }
@@ -241,12 +241,13 @@ static void begin_plan(struct planner *pl)
 {
     struct plan *p = &pl->base;
     const struct model *m = pl->m;
-    plan_apply(pl->m, 0); /* an earlier plan of the same model may have left tables on disk */
+    plan_apply(pl->m, NULL); /* an earlier plan of the same model may have left tables on disk */
     p->part[PLAN_CODE] = code_bytes();
     p->part[PLAN_INDEX] = m->file->arena.total + m->arena.total;
     p->part[PLAN_KV_B] = model_derived_bytes(m);
-    p->part[PLAN_WEIGHTS] = model_weight_bytes(m) - p->part[PLAN_KV_B] - weight_bytes(m->token_embd) -
-                            (m->layer_embd.table ? weight_bytes(m->layer_embd.table) : 0);
+    p->part[PLAN_WEIGHTS] = model_weight_bytes(m) - p->part[PLAN_KV_B];
+    for (int i = 0; i < m->n_table; i++)
+        p->part[PLAN_WEIGHTS] -= weight_bytes(m->table[i].weight);
     speed_describe(&pl->speed, m, pl->request->kv);
     pl->rates = speed_usual_rates(p->n_threads);
     pl->can_stream = plan_may_stream(pl);
@@ -289,6 +290,6 @@ int plan_make(struct plan *out, struct model *m, const struct plan_request *requ
     out->total += out->part[PLAN_SLACK];
     out->degraded = plan_cuts(&pl, &c);
     predict(&pl, out);
-    plan_apply(m, out->embedding_on_disk);
+    plan_apply(m, out);
     return 0;
 }

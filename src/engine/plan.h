@@ -19,7 +19,7 @@ enum plan_part {
     PLAN_TEXT,
     PLAN_WEIGHTS,
     PLAN_KV_B, /* key halves of latent attention, made while loading */
-    PLAN_EMBEDDING,
+    PLAN_ROWS, /* tables of which tokens take rows: resident, or what reads them from disk */
     PLAN_KV,
     PLAN_STATE,
     PLAN_ACT,
@@ -92,9 +92,11 @@ struct plan {
     int n_class, slots[EXPERT_CLASSES];
     struct expert_class class[EXPERT_CLASSES];
     uint64_t expert_bytes_total, expert_bytes_per_token; /* bytes of all experts; of one token's */
-    int embedding_on_disk;
-    unsigned degraded; /* PLAN_CUT_* */
-    uint64_t step_bytes, thread_bytes, table_bytes, kv_table_bytes, embedding_bounce;
+    int tables_on_disk;                                  /* tables are left on disk where that saves memory ... */
+    int table_cells[MODEL_TABLES]; /* ... with so many rows of each in memory; -1: it is resident */
+    unsigned degraded;             /* PLAN_CUT_* */
+    uint64_t step_bytes, thread_bytes, table_bytes, kv_table_bytes;
+    uint64_t row_store_bytes;                    /* of PLAN_ROWS: of tables on disk; the rest is resident */
     uint64_t kv_bytes;                           /* of the sequences' pages */
     uint64_t prefix_bytes, prefix_table_bytes;   /* of pages and states beside theirs; and of tables for them */
     uint64_t kv_bytes_per_token, kv_fixed_bytes; /* of layers that see everything; of windows, a sequence */
@@ -107,7 +109,7 @@ struct plan {
 };
 
 /* From headers only. -1 with ERR_MEMORY and the sentence that names the smallest memory and the context that would work; then
- * minimum and whole are filled in all the same. Sets on_disk of tables of embeddings as planned. */
+ * minimum and whole are filled in all the same. Sets on_disk of tables as planned. */
 int plan_make(struct plan *out, struct model *m, const struct plan_request *request, struct error *err);
 
 /* How fast a plan is for so many clients at a time, by the sizes that s has of the same model. */

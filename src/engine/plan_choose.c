@@ -1,10 +1,10 @@
 /* Which configuration a plan takes (memory.md 4). What the caller asked for is never changed, but for a prefix cache that fits beside
  * nothing else.
  *
- *     what fits     everything, if it does. Else tables of embeddings go to disk, and everything that nobody asked for to its least; then
+ *     what fits     everything, if it does. Else tables of rows go to disk, and everything that nobody asked for to its least; then
  *                   the context is the largest, from the default halved down to 4096, beside which 512 rows and the experts of two
  *                   tokens (the knee) fit. A prefix cache that was asked for goes last, and before rows and experts go below these.
- *     what grows    memory of constraints and copies of states, if they fit beside a chunk of 512 rows and the knee
+ *     what grows    memory of constraints, copies of states and the cache of rows, if they fit beside a chunk of 512 rows and the knee
  *     what is best  of chunk, sequences and the share of prefixes, each filled up with experts, those by which a request is answered
  *                   soonest (speed.h)
  */
@@ -23,8 +23,10 @@ enum {
     CACHE_STEPS = 4, /* shares of the prefix cache that are tried: quarters */
     CTX = 8192,
     CTX_LOW = 4096,
-    SPARE_SLOTS = 4, /* beyond the experts that a layer uses: some can load while others compute */
-    SNAPSHOTS = 4    /* copies of a sequence's state beside a prefix cache */
+    SPARE_SLOTS = 4,           /* beyond the experts that a layer uses: some can load while others compute */
+    SNAPSHOTS = 4,             /* copies of a sequence's state beside a prefix cache */
+    ROW_CACHE_SHARE = 64,      /* of the budget, for rows of tables on disk: a token takes few bytes of them ... */
+    ROW_CACHE_MOST = 256 << 20 /* ... and much fewer than of experts */
 };
 
 /* ---- slots ------------------------------------------------------------------------------------------------------------------ */
@@ -117,7 +119,7 @@ struct config plan_minimal_config(const struct planner *pl)
         c.n_snapshots = 1;
     c.cache_ram = 0;
     c.least_constraints = 1;
-    c.embedding_on_disk = pl->can_stream;
+    c.tables_on_disk = pl->can_stream;
     memcpy(c.slots, pl->request->n_slots ? pl->request->slots : pl->floor, sizeof c.slots);
     return c;
 }
@@ -126,7 +128,7 @@ int plan_may_stream(const struct planner *pl)
 {
     struct config c = plan_full_config(pl);
     uint64_t resident = plan_price(pl, &c).total;
-    c.embedding_on_disk = 1;
+    c.tables_on_disk = 1;
     return plan_price(pl, &c).total < resident;
 }
 
@@ -180,6 +182,23 @@ static int fit(const struct planner *pl, struct config *c, uint64_t memory)
 
 /* ---- what grows ---------------------------------------------------------------------------------------------------------------- */
 
+/* Rows of tables on disk take what is left beside the rest, up to their share. */
+static void grow_row_cache(const struct planner *pl, struct config *c, uint64_t memory)
+{
+    const struct config usual = plan_usual(pl, c);
+    uint64_t share = memory / ROW_CACHE_SHARE, taken = plan_price(pl, &usual).total + plan_slack(memory);
+    struct config up = *c;
+    if (!c->tables_on_disk || taken >= memory)
+        return;
+    up.row_cache = (memory - taken) / 256 * 255; /* of all parts the kernel keeps tables */
+    if (up.row_cache > share)
+        up.row_cache = share;
+    if (up.row_cache > ROW_CACHE_MOST)
+        up.row_cache = ROW_CACHE_MOST;
+    if (fits_well(pl, &up, memory))
+        *c = up;
+}
+
 static void grow(const struct planner *pl, struct config *c, uint64_t memory)
 {
     struct config up = *c;
@@ -192,6 +211,7 @@ static void grow(const struct planner *pl, struct config *c, uint64_t memory)
     up.n_snapshots = plan_full_config(pl).n_snapshots;
     if (fits_well(pl, &up, memory))
         *c = up;
+    grow_row_cache(pl, c, memory);
 }
 
 /* ---- what is best -------------------------------------------------------------------------------------------------------------- */
@@ -220,7 +240,7 @@ struct speed plan_speed(const struct plan *p, const struct model *m, const struc
 {
     struct speed_config c = {.n_chunk = p->n_chunk,
                              .n_parallel = p->n_parallel < n_client ? p->n_parallel : n_client,
-                             .embedding_on_disk = m->n_moe_layer > 0 && p->embedding_on_disk,
+                             .tables_on_disk = m->n_moe_layer > 0 && p->tables_on_disk,
                              .known = known_share(p, m, n_client)};
     double all = 0;
     for (int i = 0; i < p->n_class; i++) {
@@ -354,7 +374,7 @@ int plan_choose(const struct planner *pl, struct config *c, uint64_t memory)
 unsigned plan_cuts(const struct planner *pl, const struct config *c)
 {
     const struct config full = plan_full_config(pl);
-    unsigned cut = c->embedding_on_disk ? PLAN_CUT_EMBEDDING : 0;
+    unsigned cut = c->tables_on_disk ? PLAN_CUT_EMBEDDING : 0;
     for (int i = 0; i < pl->base.n_class; i++) {
         cut |= c->slots[i] < pl->all[i] ? PLAN_CUT_EXPERTS : 0;
         cut |= c->slots[i] < pl->knee[i] ? PLAN_CUT_CACHE : 0;

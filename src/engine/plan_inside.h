@@ -4,7 +4,7 @@
  *     plan_choose.c   which configuration: what is given up, and what grows
  *     plan_price.c    what a configuration takes
  *
- * A configuration says how large everything may be: context, chunk, where the tables of embeddings are, slots of each class. */
+ * A configuration says how large everything may be: context, chunk, where tables of rows are, slots of each class. */
 #ifndef ENGINE_PLAN_INSIDE_H
 #define ENGINE_PLAN_INSIDE_H
 
@@ -17,14 +17,15 @@
 struct config {
     int n_ctx, n_parallel, n_chunk, n_snapshots;
     uint64_t cache_ram;
-    int embedding_on_disk; /* tables of embeddings stay on disk, where they may: see struct view */
+    int tables_on_disk;    /* tables of rows stay on disk, where they may and that saves memory: see struct view */
+    uint64_t row_cache;    /* bytes for rows of these, beyond what a small step takes */
     int least_constraints; /* constraints get only what they need to work at all */
     int slots[EXPERT_CLASSES];
 };
 
 enum { SCRATCH_MEMOS = 256 };
 struct scratch_memo {
-    int n_chunk, n_logits, on_disk; /* n_chunk 0: empty */
+    int n_chunk, n_logits, on_disk; /* n_chunk 0: empty; on_disk: a bit a table */
     struct step_scratch scratch;
 };
 
@@ -34,7 +35,7 @@ struct planner {
     const struct plan_request *request;
     struct plan base; /* what does not depend on the configuration */
     int floor[EXPERT_CLASSES], knee[EXPERT_CLASSES], all[EXPERT_CLASSES]; /* slots of a class */
-    int can_stream;                                                       /* tables of embeddings on disk save memory */
+    int can_stream;                                                       /* tables of rows on disk save memory */
     struct speed_model speed;
     struct speed_rates rates;
     struct scratch_memo *memo; /* [SCRATCH_MEMOS]: steps that were measured */
@@ -51,7 +52,7 @@ int plan_fits(const struct planner *pl, const struct config *c, uint64_t memory)
 uint64_t plan_memory_for(uint64_t sum); /* the smallest M with sum + slack(M) <= M */
 int plan_pages_of(int n_ctx);
 /* The model becomes as the plan has it. */
-void plan_apply(struct model *m, int embedding_on_disk);
+void plan_apply(struct model *m, const struct plan *p);
 
 /* ---- the choice (plan_choose.c) ---- */
 
@@ -62,7 +63,7 @@ struct config plan_full_config(const struct planner *pl);
 struct config plan_minimal_config(const struct planner *pl);
 /* The same with a usual chunk and the knee: a plan without which sequences, prefixes and the context do not grow. */
 struct config plan_usual(const struct planner *pl, const struct config *c);
-/* Do tables of embeddings on disk, with the buffers that read their rows, take less than resident ones? */
+/* Do tables of rows on disk, with what reads them, take less than resident ones? */
 int plan_may_stream(const struct planner *pl);
 /* The configuration for this memory. 0: none fits. */
 int plan_choose(const struct planner *pl, struct config *c, uint64_t memory);

@@ -10,19 +10,52 @@
 
 enum {
     WINDOW_SHARE = 4, /* pages of other kinds that the cache holds for each page of a window */
-    MAX_NODES = 1 << 22
+    MAX_NODES = 1 << 22,
+    DECODE_ROWS = 16 /* rows of a step in which somebody waits for each */
 };
 
 /* The model as a configuration has it: a copy, because tables that are on disk and exact weights change what parts take. */
 struct view {
     struct model model;
-    struct weight token_embd, layer_table;
+    struct weight table[MODEL_TABLES];
 };
 
-/* The tokens' table stays resident where there is no store to gain from it, or where it is the output as well. */
-static int token_table_on_disk(const struct model *m, int on_disk)
+/* Rows of a table that are in memory at least, so that decoding reads them while a layer is computed. */
+static int least_cells(const struct row_table *t, const struct config *c)
 {
-    return on_disk && m->n_moe_layer && m->output != m->token_embd;
+    int rows = c->n_parallel > DECODE_ROWS ? c->n_parallel : DECODE_ROWS;
+    return rows < t->weight->mat.n_rows / t->n_take ? rows * t->n_take : t->weight->mat.n_rows;
+}
+
+static uint64_t store_bytes(const struct row_table *t, const struct config *c, int n_cell)
+{
+    return row_store_bytes(t->weight->mat.row_bytes, c->n_chunk * t->n_take, n_cell);
+}
+
+/* The tokens' table stays resident where it is the output as well, or where there is no store to gain from it; any table where what reads
+ * it would take as much. */
+static int on_disk(const struct model *m, const struct config *c, int table)
+{
+    const struct row_table *t = &m->table[table];
+    if (!c->tables_on_disk || (table == TABLE_TOKENS && (!m->n_moe_layer || m->output == t->weight)))
+        return 0;
+    struct weight resident = *t->weight;
+    resident.on_disk = 0;
+    return store_bytes(t, c, least_cells(t, c)) < weight_bytes(&resident);
+}
+
+static uint64_t bytes_a_token(const struct row_table *t) { return t->weight->mat.row_bytes * (uint64_t)t->n_take; }
+
+/* Rows of a table on disk that are in memory: its share of the cache, by the bytes that a token takes. */
+static int cells_of(const struct model *m, const struct config *c, int table)
+{
+    const struct row_table *t = &m->table[table];
+    uint64_t all = 0;
+    for (int i = 0; i < m->n_table; i++)
+        all += on_disk(m, c, i) ? bytes_a_token(&m->table[i]) : 0;
+    uint64_t share = (uint64_t)((double)c->row_cache * (double)bytes_a_token(t) / (double)all);
+    uint64_t n = (uint64_t)least_cells(t, c) + share / row_store_cell_bytes(t->weight->mat.row_bytes);
+    return n < (uint64_t)t->weight->mat.n_rows ? (int)n : t->weight->mat.n_rows;
 }
 
 static void view_model(struct view *v, const struct planner *pl, const struct config *c)
@@ -30,21 +63,17 @@ static void view_model(struct view *v, const struct planner *pl, const struct co
     const struct model *m = pl->m;
     v->model = *m;
     v->model.op.exact = pl->request->exact;
-    v->token_embd = *m->token_embd;
-    v->token_embd.on_disk = token_table_on_disk(m, c->embedding_on_disk);
-    v->model.token_embd = &v->token_embd;
-    if (!m->layer_embd.table)
-        return;
-    v->layer_table = *m->layer_embd.table;
-    v->layer_table.on_disk = c->embedding_on_disk;
-    v->model.layer_embd.table = &v->layer_table;
+    for (int i = 0; i < m->n_table; i++) {
+        v->table[i] = *m->table[i].weight;
+        v->table[i].on_disk = on_disk(m, c, i);
+        v->model.table[i].weight = &v->table[i];
+    }
 }
 
-void plan_apply(struct model *m, int embedding_on_disk)
+void plan_apply(struct model *m, const struct plan *p)
 {
-    m->token_embd->on_disk = token_table_on_disk(m, embedding_on_disk);
-    if (m->layer_embd.table)
-        m->layer_embd.table->on_disk = embedding_on_disk;
+    for (int i = 0; i < m->n_table; i++)
+        m->table[i].weight->on_disk = p && p->table_cells[i] >= 0;
 }
 
 int plan_pages_of(int n_ctx) { return n_ctx / KV_PAGE + (n_ctx % KV_PAGE != 0); }
@@ -170,21 +199,36 @@ static void price_text(const struct planner *pl, const struct config *c, struct 
                          (uint64_t)m.n_small * m.small + m.large;
 }
 
-static uint64_t rows_bounce(const struct weight *w)
-{
-    return w && w->on_disk ? disk_rows_bounce(w->mat.row_bytes, DISK_ROWS_BATCH) : 0;
-}
-
 /* A step takes as much each time it is measured, and searches ask for the same few steps again and again. */
 static struct step_scratch measure(const struct planner *pl, const struct model *m, const struct config *c,
                                    int n_logits)
 {
-    unsigned at = (unsigned)c->n_chunk * 7 + (unsigned)n_logits * 131 + (unsigned)c->embedding_on_disk;
+    int on_disk = 0;
+    for (int i = 0; i < m->n_table; i++)
+        on_disk |= m->table[i].weight->on_disk << i;
+    unsigned at = (unsigned)c->n_chunk * 7 + (unsigned)n_logits * 131 + (unsigned)on_disk;
     struct scratch_memo *memo = &pl->memo[at % SCRATCH_MEMOS];
-    if (memo->n_chunk != c->n_chunk || memo->n_logits != n_logits || memo->on_disk != c->embedding_on_disk)
-        *memo = (struct scratch_memo){c->n_chunk, n_logits, c->embedding_on_disk,
+    if (memo->n_chunk != c->n_chunk || memo->n_logits != n_logits || memo->on_disk != on_disk)
+        *memo = (struct scratch_memo){c->n_chunk, n_logits, on_disk,
                                       model_measure_step(m, pl->request->kv, c->n_chunk, n_logits)};
     return memo->scratch;
+}
+
+/* Tables of rows. */
+static void price_tables(const struct planner *pl, const struct config *c, const struct view *v, struct plan *p)
+{
+    p->tables_on_disk = 0;
+    p->row_store_bytes = 0;
+    for (int i = 0; i < MODEL_TABLES; i++) {
+        int disk = i < pl->m->n_table && v->table[i].on_disk;
+        p->table_cells[i] = disk ? cells_of(pl->m, c, i) : -1;
+        p->tables_on_disk |= disk;
+        if (disk)
+            p->row_store_bytes += store_bytes(&pl->m->table[i], c, p->table_cells[i]);
+        else if (i < pl->m->n_table)
+            p->part[PLAN_ROWS] += weight_bytes(&v->table[i]);
+    }
+    p->part[PLAN_ROWS] += p->row_store_bytes;
 }
 
 /* Weights, and the scratch of steps. */
@@ -192,10 +236,7 @@ static void price_model(const struct planner *pl, const struct config *c, struct
 {
     struct view v;
     view_model(&v, pl, c);
-    const struct weight *token = v.model.token_embd, *layer = v.model.layer_embd.table;
-    p->embedding_on_disk = c->embedding_on_disk;
-    p->part[PLAN_EMBEDDING] = weight_bytes(token) + (layer ? weight_bytes(layer) : 0);
-    p->embedding_bounce = rows_bounce(token) + rows_bounce(layer);
+    price_tables(pl, c, &v, p);
     struct step_scratch scratch = measure(pl, &v.model, c, p->n_logits);
     p->step_bytes = scratch.step_bytes;
     if (p->step_bytes < WEIGHTS_BOUNCE + 4096) /* weights are loaded through the same memory */
@@ -217,7 +258,7 @@ struct plan plan_price(const struct planner *pl, const struct config *c)
     price_text(pl, c, &p);
     price_model(pl, c, &p);
     p.part[PLAN_LOGITS] = session_tables_bytes(pl->m->p.n_vocab, p.n_logits, c->n_chunk, c->n_parallel, c->n_ctx);
-    p.part[PLAN_READER] = reader_bytes(&w->reader) + p.embedding_bounce;
+    p.part[PLAN_READER] = reader_bytes(&w->reader);
     p.part[PLAN_SERVER] = w->server + engine_queue_bytes(w->n_queue, c->n_parallel, c->n_ctx) +
                           disk_bytes(pl, p.max_page);
     p.part[PLAN_STACKS] = (uint64_t)p.n_threads * POOL_STACK + 8 * 64 * 1024 + 256 * 1024;

@@ -7,6 +7,7 @@
 #include "base/clock.h"
 #include "base/error.h"
 #include "engine/admission.h"
+#include "model/tables.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -287,6 +288,19 @@ static void prepare_step(struct stoker *s, struct step *p)
     }
 }
 
+/* Rows of tables that this step takes, and those that prompts take in the next one: read while this one computes. */
+static void want_rows(struct model *m, const struct step *p)
+{
+    for (int i = 0; i < p->n; i++)
+        model_want(m, p->share[i].job->history, p->share[i].job->n_done, (size_t)p->share[i].rows,
+                   p->share[i].rows > 1 ? READ_SWEEP : READ_NOW);
+    for (int i = 0; i < p->n; i++) {
+        const struct job *j = p->share[i].job;
+        size_t rows = (size_t)p->share[i].rows, next = j->n_done + rows, left = j->n_history - next;
+        model_want(m, j->history, next, left < rows ? left : rows, READ_AHEAD);
+    }
+}
+
 /* ---- finishing a step ------------------------------------------------------------------------------------------------------- */
 
 /* An answer that was steered to its end before the limit was ended by the limit, even if its text is complete. */
@@ -335,6 +349,7 @@ static void pick(struct stoker *s, struct job *j, const float *logits)
     s->counters.generated_tokens++;
     pthread_mutex_unlock(&s->lock);
     j->history[j->n_history++] = id;
+    model_want(ses->model, j->history, j->n_history - 1, 1, READ_NOW);
     job_send(j, &e);
     if (j->constraint_state && constraint_finished(j->constraint_state))
         job_end(s, j, text_end(j));
@@ -446,7 +461,7 @@ static void count_step(struct stoker *s, const struct batch *b, double seconds)
 
 static void step(struct stoker *s)
 {
-    struct error err = {0}, row_error = {0};
+    struct error row_error = {0};
     struct step p;
     prepare_step(s, &p);
     if (p.batch.n_rows == 0) {
@@ -457,10 +472,8 @@ static void step(struct stoker *s)
     }
     p.batch.row_error = &row_error;
     double begin = clock_seconds();
-    if (model_forward(s->session->model, &p.batch, &err)) {
-        memset(p.batch.dead, 1, (size_t)p.batch.n_rows);
-        row_error = err;
-    }
+    want_rows(s->session->model, &p);
+    model_forward(s->session->model, &p.batch);
     count_step(s, &p.batch, clock_seconds() - begin);
     finish_step(s, &p, &row_error);
 }

@@ -9,6 +9,7 @@
 #include "engine/machine_memory.h"
 #include "engine/prompt.h"
 #include "model/forced_routes.h"
+#include "model/tables.h"
 #include "model/traces.h"
 
 #include <errno.h>
@@ -98,8 +99,8 @@ static int map_memory(struct session *s, const struct plan_request *request, str
     for (int i = 0; i < p->n_class; i++)
         slots += (uint64_t)p->slots[i] * p->class[i].slot_bytes;
     uint64_t tables = p->table_bytes + p->kv_table_bytes + p->prefix_table_bytes + reader_bytes(&request->reader) +
-                      p->embedding_bounce + p->part[PLAN_LOGITS] + p->thread_bytes * (uint64_t)p->n_threads + 16 * 4096;
-    uint64_t weights = p->part[PLAN_WEIGHTS] + p->part[PLAN_KV_B] + p->part[PLAN_EMBEDDING];
+                      p->row_store_bytes + p->part[PLAN_LOGITS] + p->thread_bytes * (uint64_t)p->n_threads + 16 * 4096;
+    uint64_t weights = p->part[PLAN_WEIGHTS] + p->part[PLAN_KV_B] + p->part[PLAN_ROWS] - p->row_store_bytes;
     uint64_t all = slots + pages + tables + weights + p->step_bytes + 8 * 4096;
     compare_with_limit(p);
     if (arena_map(&s->memory, all, err))
@@ -161,50 +162,50 @@ static int init_op(struct session *s, const struct session_options *opt, struct 
     return 0;
 }
 
-static void poll_store(void *store)
+static void poll_reads(void *model)
 {
-    store_poll(store);
-    store_fill(store);
+    struct model *m = model;
+    tables_poll(m);
+    if (!m->store)
+        return;
+    store_poll(m->store);
+    store_fill(m->store);
 }
 
 int session_read_idle(struct session *s)
 {
+    tables_poll(s->model);
     if (!s->model->store)
         return 0;
     store_poll(s->model->store);
     return store_fill(s->model->store);
 }
 
-static int init_disk_rows(struct session *s, struct weight *w, struct error *err)
+static int init_tables_on_disk(struct session *s, struct error *err)
 {
-    if (!w || !w->on_disk)
-        return 0;
-    uint8_t *bounce = arena_alloc_aligned(&s->table_memory, disk_rows_bounce(w->mat.row_bytes, DISK_ROWS_BATCH), 4096);
-    if (!bounce)
-        return error_set(err, ERR_BUG, "the plan's reader buffers are too small");
-    w->rows = (struct disk_rows){.reader = s->reader,
-                                 .tensor = w->tensor->name,
-                                 .file = w->tensor->file,
-                                 .offset = w->tensor->offset,
-                                 .row_bytes = w->mat.row_bytes,
-                                 .bounce = bounce,
-                                 .batch = DISK_ROWS_BATCH};
+    struct model *m = s->model;
+    for (int i = 0; i < m->n_table; i++) {
+        struct row_table *t = &m->table[i];
+        const struct gguf_tensor *x = t->weight->tensor;
+        const struct row_source source = {x->name, x->file, x->offset, t->weight->mat.row_bytes,
+                                          (uint64_t)t->weight->mat.n_rows};
+        if (t->weight->on_disk && row_store_create(&t->rows, &s->table_memory, s->reader, &source,
+                                                   s->plan.n_chunk * t->n_take, s->plan.table_cells[i], err))
+            return -1;
+    }
     return 0;
 }
 
 static int init_store(struct session *s, struct error *err)
 {
     struct model *m = s->model;
-    if (init_disk_rows(s, m->token_embd, err) || init_disk_rows(s, m->layer_embd.table, err))
+    m->op.poll = poll_reads;
+    m->op.poll_arg = m;
+    if (init_tables_on_disk(s, err))
         return -1;
-    if (!s->plan.n_class)
-        return 0;
-    if (store_create(&m->store, s->reader, m->expert_layer, m->p.n_layer, s->plan.slots, &s->slots, &s->table_memory,
-                     err))
-        return -1;
-    m->op.poll = poll_store;
-    m->op.poll_arg = m->store;
-    return 0;
+    return s->plan.n_class ? store_create(&m->store, s->reader, m->expert_layer, m->p.n_layer, s->plan.slots, &s->slots,
+                                          &s->table_memory, err)
+                           : 0;
 }
 
 static void warn_of_context(const struct session *s)
@@ -246,6 +247,10 @@ void session_end_reading(struct session *s)
     if (s->model) {
         store_destroy(s->model->store);
         s->model->store = NULL;
+        for (int t = 0; t < s->model->n_table; t++) {
+            row_store_destroy(s->model->table[t].rows);
+            s->model->table[t].rows = NULL;
+        }
     }
     if (s->reader)
         reader_close(s->reader);

@@ -49,12 +49,19 @@ static double n_weights(const struct gguf_tensor *t)
     return n;
 }
 
+static int is_table(const struct model *m, const struct weight *w)
+{
+    int n = 0;
+    for (int i = 0; i < m->n_table; i++)
+        n += m->table[i].weight == w;
+    return n;
+}
+
 static void describe_dense(struct speed_model *s, const struct model *m)
 {
     for (int i = 0; i < m->n_weight; i++) {
         const struct weight *w = &m->weight[i];
-        if (!w->tensor || w->keys_of || w->is_vector || w->ids_below || w == m->token_embd || w == m->output ||
-            w == m->layer_embd.table)
+        if (!w->tensor || w->keys_of || w->is_vector || w->ids_below || w == m->output || is_table(m, w))
             continue;
         s->dense_weights += n_weights(w->tensor);
         s->of_type[w->tensor->type] += n_weights(w->tensor);
@@ -177,7 +184,7 @@ static double step_seconds(const struct speed_model *m, const struct speed_confi
            rest = product_seconds(r, m->dense_weights, n, m->dense_bytes) +
                   product_seconds(r, m->output_weights, n, m->output_bytes) +
                   sequence_seconds(m, r, n, sees, fmin(sees, n * m->window)) + sees * m->kv_bytes / r->memory;
-    return rest + (c->embedding_on_disk ? READ_LATENCY : 0) +
+    return rest + (c->tables_on_disk ? READ_LATENCY : 0) +
            fmax(experts, some * READ_LATENCY * m->n_moe_layer + s->read_bytes / r->drive + behind);
 }
 

@@ -42,7 +42,7 @@ void speed_describe(struct speed_model *out, const struct model *m, enum kv_type
 
 /* What of a plan decides about time. Shares are of the experts' bytes. */
 struct speed_config {
-    int n_chunk, n_parallel, embedding_on_disk;
+    int n_chunk, n_parallel, tables_on_disk;
     double held, held_in_sweeps; /* by the slots; by those that a sweep does not free for its reads */
     double known;                /* share of earlier conversations that memory still has when their next turns come */
 };

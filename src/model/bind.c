@@ -243,6 +243,30 @@ size_t bind_state(struct binder *b, size_t n)
     return at;
 }
 
+int bind_rows(struct binder *b, struct weight *matrix, int n_take)
+{
+    struct model *m = b->m;
+    if (!matrix)
+        return 0;
+    assert(m->n_table < MODEL_TABLES && n_take > 0);
+    m->table[m->n_table] = (struct row_table){.weight = matrix, .n_take = n_take};
+    return m->n_table++;
+}
+
+int bind_rows_by_text(struct binder *b, struct weight *matrix, int n_take, int n_before, row_ids_fn *ids)
+{
+    struct model *m = b->m;
+    int table = bind_rows(b, matrix, n_take);
+    if (!matrix)
+        return 0;
+    assert(n_before > 0 && n_before <= MODEL_BEFORE && (m->n_before == 0 || m->n_before == n_before));
+    if (m->n_before == 0)
+        m->before_at = bind_state(b, (size_t)n_before);
+    m->n_before = n_before;
+    m->table[table].ids = ids;
+    return table;
+}
+
 static struct weight *heads(struct binder *b, int l, const char *name, int required, int n_head, int n_out, int n_in)
 {
     uint64_t ne[] = {(uint64_t)n_in, (uint64_t)n_out, (uint64_t)n_head};

@@ -51,6 +51,12 @@ struct weight *bind_ids(struct binder *b, int l, const char *name, int n_rows, i
 /* The factors of params.rope[rope], which rotates n_rot values: rope_freqs.weight, which the file may have once for all layers. */
 void bind_rope_factors(struct binder *b, int l, int rope, int n_rot);
 
+/* A table of which a token takes n_take rows (model.h): returns its number, for take_rows(). By text: the rows follow from the token and
+ * the n_before tokens before it, which the sequence keeps in its state. At most MODEL_TABLES tables, with one n_before for all. */
+typedef void row_ids_fn(const struct model *m, const int32_t *last, int32_t *id);
+int bind_rows(struct binder *b, struct weight *matrix, int n_take);
+int bind_rows_by_text(struct binder *b, struct weight *matrix, int n_take, int n_before, row_ids_fn *ids);
+
 /* The file may hold this tensor, and it changes nothing: the model does not use it. */
 void bind_unused(struct binder *b, int l, const char *name);
 

@@ -13,11 +13,12 @@ static int bind_ends(struct binder *b)
 {
     struct model *m = b->m;
     const struct params *p = &m->p;
-    m->token_embd = bind_matrix(b, -1, "token_embd.weight", p->n_vocab, p->n_embd);
+    struct weight *tokens = bind_matrix(b, -1, "token_embd.weight", p->n_vocab, p->n_embd);
+    bind_rows(b, tokens, 1);
     m->output_norm = bind_vector(b, -1, m->arch->output_norm ? m->arch->output_norm : "output_norm.weight", p->n_embd);
     m->output = bind_matrix_if(b, -1, "output.weight", p->n_vocab, p->n_embd);
     if (!m->output)
-        m->output = m->token_embd;
+        m->output = tokens;
     return b->failed ? -1 : 0;
 }
 

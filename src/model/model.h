@@ -15,6 +15,7 @@
 #include "model/params.h"
 #include "op/op.h"
 #include "store/expert_store.h"
+#include "store/row_store.h"
 #include "store/weights.h"
 
 /* A matrix, a vector or a table of vectors. A matrix keeps the file's block type; the others are converted to f32 when they are loaded. */
@@ -27,8 +28,7 @@ struct weight {
     int transposed;               /* f32 matrix that is kept [n_cols][n_rows]: convolutions */
     const struct weight *keys_of; /* made from another: the key rows of an unsplit kv_b, transposed, in f32 */
     int ids_below;                /* a table of numbers in [0, ids_below), not of weights; 0: weights */
-    int on_disk;                  /* 1: not loaded, rows are read one by one (tables of embeddings) ... */
-    struct disk_rows rows;        /* ... through these */
+    int on_disk;                  /* 1: a table of which rows are read (struct row_table); not loaded */
 };
 
 /* The expert tensors of a layer; slices of them come from the store. */
@@ -66,6 +66,19 @@ enum layer_keeps {
     LAYER_KEEPS_COMPRESSED
 };
 
+/* A table of which a token takes rows. */
+struct row_table {
+    struct weight *weight; /* its matrix: on disk, if the plan says so */
+    int n_take;            /* rows that a token takes */
+    /* Their numbers into id [n_take], each below weight->mat.n_rows: a function of last[0], the token, and last[1 .. m->n_before], those
+     * before it in its sequence (-1: there was none). NULL: the token is the number. */
+    void (*ids)(const struct model *m, const int32_t *last, int32_t *id);
+    struct row_store *rows; /* running, where the matrix is on disk */
+};
+
+enum { MODEL_TABLES = 4, TABLE_TOKENS = 0 }; /* the first is that of token embeddings */
+enum { MODEL_BEFORE = 7 };                   /* the most tokens before a token that decide its rows */
+
 enum { MODEL_CALLS = 65 };
 
 struct model {
@@ -76,10 +89,14 @@ struct model {
     void *layer;        /* [n_layer] of arch->layer_bytes */
     struct weight *weight;
     int n_weight;
-    struct weight *token_embd, *output_norm, *output; /* output is token_embd where the file has no other */
-    struct hyper_weights hyper;                       /* after the last layer, where there are several streams */
+    struct weight *output_norm, *output; /* output is the tokens' table where the file has no other */
+    struct row_table table[MODEL_TABLES];
+    int n_table;
+    int n_before;               /* tokens before a token that tables go by ... */
+    size_t before_at;           /* ... which the sequence keeps here in its state */
+    struct hyper_weights hyper; /* after the last layer, where there are several streams */
     struct {
-        struct weight *table; /* embeddings of each layer, a row of all a token; NULL: none */
+        int table; /* embeddings of each layer, a row of all a token; 0: none */
         const struct weight *proj, *norm;
     } layer_embd;
     struct model_rope {
@@ -136,13 +153,13 @@ struct batch {
     const int32_t *logit_row; /* [n_logits] rows whose logits are computed, ascending */
     int n_logits;
     float *logits;           /* out: [n_logits][n_vocab] */
-    uint8_t *dead;           /* out: [n_rows] 1: the row left the step (cancelled, or an expert of it was unreadable) */
+    uint8_t *dead;           /* out: [n_rows] 1: the row left the step (cancelled, or something of it was unreadable) */
     struct error *row_error; /* out: the first failure that made rows leave; may be NULL */
 };
 
-/* One step: all layers over all rows. -1 with the sentence when nothing of it can be used. Else rows that left are marked dead and their
- * logits are undefined; those of the others are not affected. The caller commits positions afterwards. */
-int model_forward(struct model *m, struct batch *b, struct error *err);
+/* One step: all layers over all rows. Rows that left are marked dead and their logits are undefined; those of the others are not affected.
+ * The caller commits positions afterwards. */
+void model_forward(struct model *m, struct batch *b);
 
 /* Scratch that the largest step takes, in bytes: of the step as a whole, and of each thread. Measured: steps of at most n_rows rows,
  * with the logits of at most n_logits of them, run without computing (op/op.h). The model need not be loaded. */

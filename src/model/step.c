@@ -78,26 +78,6 @@ void apply_temperature(struct step *s, float *x, int n_cols)
         op_scale_rows(&s->m->op, x, s->temperature, s->n_rows, n_cols);
 }
 
-int embed(struct step *s, float *x, size_t ld, struct weight *table)
-{
-    struct op *op = &s->m->op;
-    const struct wmat *w = &table->mat;
-    const struct block_info *type = type_info(w->type);
-    size_t mark = step_mark(s);
-    uint8_t *raw = NULL;
-    if (table->on_disk) {
-        raw = op_alloc(op, (size_t)s->n_rows * w->row_bytes);
-        if (!op_measuring(op) && disk_rows_read(&table->rows, s->b->token, s->n_rows, raw, s->err))
-            return -1;
-    }
-    for (int r = 0; r < s->n_rows && !op_measuring(op); r++) {
-        size_t row = raw ? (size_t)r : (size_t)s->b->token[r];
-        type->decode(x + (size_t)r * ld, (raw ? raw : w->data) + row * w->row_bytes, (size_t)w->n_cols);
-    }
-    step_reset(s, mark);
-    return 0;
-}
-
 static float *state_at(const struct step *s, int i, size_t offset)
 {
     return (float *)(s->b->seq[s->run[i].first]->state + offset);

@@ -3,7 +3,7 @@
  *
  * Shapes are [n_rows][...], row-major f32. All scratch is the step's: what was allocated after step_mark() is gone after step_reset() of
  * that mark. The plan runs a step on a measuring op (op/op.h), so only operations may follow pointers to rows, weights and states.
- * Nothing fails but embed(): the plan has measured the step. The thread that runs the step alone calls these functions.
+ * Nothing fails: the plan has measured the step. The thread that runs the step alone calls these functions.
  *
  * This holds for blocks too. The header of a block has its weights; bind_*(), which fills in that struct, zeroed by the caller, from the
  * tensors of layer l (errors: model/bind.h); params_read_*(), which reads the block's keys of the file into *p (0, or -1 with the
@@ -28,10 +28,11 @@ struct step {
     struct attn_row *attn_row[KV_KINDS]; /* [n_rows], NULL where the model has no such kind */
     float *temperature;                  /* [n_rows] temperatures of queries, or NULL where the model has none */
     float *layer_embd;                   /* [n_layer][n_rows][d_layer_embd], or NULL */
-    int32_t *chosen; /* [n_rows][params.index.top_k] what the last layer with an indexer chose; or NULL */
-    struct run *run; /* [n_run] neighbouring rows of one sequence each */
+    int32_t *chosen;               /* [n_rows][params.index.top_k] what the last layer with an indexer chose; or NULL */
+    int32_t *row_id[MODEL_TABLES]; /* [n_rows][n_take] of tables with ids() */
+    struct run *run;               /* [n_run] neighbouring rows of one sequence each */
     int n_run;
-    struct error *err; /* why the step as a whole failed */
+    struct error *err; /* why experts had no slots */
 };
 
 /* Scratch for rows [n_rows][n_cols], 64-byte aligned, not zeroed. */
@@ -53,8 +54,9 @@ void add(struct step *s, float *x, const float *y, int n_cols); /* x += y */
 /* A block's output y [n_rows][n_embd] is added to the rows x, times params.residual_scale; y is overwritten. */
 void add_output(struct step *s, float *x, float *y);
 
-/* The embeddings of the step's tokens into rows of x, ld floats apart, from a table in memory or on disk. -1 with ERR_IO in s->err. */
-int embed(struct step *s, float *x, size_t ld, struct weight *table);
+/* The rows of m->table[table] that each row of the step takes, side by side, into rows of x, ld floats apart. A row that cannot be read
+ * makes its sequence leave. */
+void take_rows(struct step *s, int table, float *x, size_t ld);
 
 /* Rotate the first n_rot values of each head by their positions, in place: x [n_rows][n_head][head_dim]. rope: which of params.rope; if
  * its n_rot is 0 nothing is rotated. Then the inverse rotation. */

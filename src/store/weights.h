@@ -1,5 +1,4 @@
-/* Reading resident weights, once at start, into memory of the plan; and single rows of a tensor that stays on disk (the token
- * embedding, where its memory is worth more as expert slots). Both go through the reader, past the page cache. */
+/* Reading resident weights, once at start, into memory of the plan: through the reader, past the page cache. */
 #ifndef STORE_WEIGHTS_H
 #define STORE_WEIGHTS_H
 
@@ -22,25 +21,5 @@ struct weight_read {
 enum { WEIGHTS_BOUNCE = 8 << 20 };
 int weights_load(struct reader *r, const struct weight_read *w, int n, uint8_t *bounce, size_t bounce_bytes,
                  void (*progress)(void *arg, uint64_t done, uint64_t total), void *arg, struct error *err);
-
-/* Rows of a tensor on disk: row i is the bytes [offset + i * row_bytes, + row_bytes) of the file. The owner of the reader alone reads. */
-struct disk_rows {
-    struct reader *reader;
-    const char *tensor;
-    int file;
-    uint64_t offset, row_bytes;
-    uint8_t *bounce; /* disk_rows_bounce() bytes, aligned to 4096 */
-    int batch;       /* rows in flight at a time; more than DISK_ROWS_BATCH bring nothing */
-    int lost;        /* 1: a read never came back and may still write into the bounce, which is not used again */
-};
-
-enum { DISK_ROWS_BATCH = 64 };
-
-/* Bytes. */
-uint64_t disk_rows_bounce(uint64_t row_bytes, int batch);
-
-/* Read the n rows into to [n][row_bytes], in the order of row[n]; the caller knows that they are in the tensor. -1: ERR_IO with the
- * sentence; what to holds means nothing then. */
-int disk_rows_read(struct disk_rows *d, const int32_t *row, int n, uint8_t *to, struct error *err);
 
 #endif

@@ -60,7 +60,7 @@ static uint64_t part(const struct stoker_plan *p, const char *name)
 
 void print_plan_line(FILE *f, const struct stoker_plan *p)
 {
-    uint64_t slots = part(p, "slots"), weights = part(p, "weights") + part(p, "embedding"), kv = part(p, "kv"),
+    uint64_t slots = part(p, "slots"), weights = part(p, "weights") + part(p, "rows"), kv = part(p, "kv"),
              act = part(p, "act");
     long long held = 0, all = 0;
     for (int c = 0; c < p->n_class; c++) {

@@ -2,6 +2,7 @@
 #include "model/block/hyper.h"
 #include "model/block/layer_embd.h"
 #include "model/block/moe.h"
+#include "model/tables.h"
 
 #include "base/error.h"
 #include "op/matmul.h"
@@ -10,17 +11,17 @@
 #include <string.h>
 
 /* x [n_rows][row width]: embeddings, all streams alike. */
-static int first_rows(struct step *s, float *x)
+static void first_rows(struct step *s, float *x)
 {
     struct model *m = s->m;
     size_t n_embd = (size_t)m->p.n_embd, width = (size_t)params_row_width(&m->p);
-    if (embed(s, x, width, m->token_embd))
-        return -1;
+    take_rows(s, TABLE_TOKENS, x, width);
     for (size_t i = n_embd; i < width; i += n_embd)
         op_copy(&m->op, x + i, width, x, width, s->n_rows, m->p.n_embd);
     if (m->p.embd_scale > 0)
         op_scale(&m->op, x, m->p.embd_scale, s->n_rows, (int)width);
-    return m->layer_embd.table ? make_layer_embd(s, x) : 0;
+    if (m->layer_embd.table)
+        make_layer_embd(s, x);
 }
 
 /* Group neighbouring rows of one sequence into runs, and mark all rows as alive. */
@@ -106,33 +107,38 @@ static void write_logits(struct step *s, const float *x)
         op_softcap(&s->m->op, b->logits, m->p.logit_cap, b->n_logits, m->p.n_vocab);
 }
 
-int model_forward(struct model *m, struct batch *b, struct error *err)
+/* All layers, as long as a row is left. */
+static void run_layers(struct step *s, float *x)
 {
-    struct step s = {.m = m, .b = b, .n_rows = b->n_rows, .err = err};
+    const struct model *m = s->m;
+    for (int l = 0; l < m->p.n_layer && !all_left(s); l++)
+        m->arch->layer(s, l, (char *)m->layer + (size_t)l * m->arch->layer_bytes, x);
+    if (!all_left(s))
+        write_logits(s, x);
+}
+
+void model_forward(struct model *m, struct batch *b)
+{
+    struct error no_slots = {0};
+    struct step s = {.m = m, .b = b, .n_rows = b->n_rows, .err = &no_slots};
     arena_reset(m->op.scratch, 0);
     find_runs(&s);
+    tables_step_begin(&s);
     place_rows(&s);
     make_rope(&s);
     make_temperature(&s);
     moe_step_begin(&s);
     float *x = step_rows(&s, params_row_width(&m->p));
-    if (first_rows(&s, x))
-        return -1;
-    for (int l = 0; l < m->p.n_layer; l++) {
-        m->arch->layer(&s, l, (char *)m->layer + (size_t)l * m->arch->layer_bytes, x);
-        if (all_left(&s))
-            return 0;
-    }
-    write_logits(&s, x);
-    return 0;
+    first_rows(&s, x);
+    run_layers(&s, x);
+    tables_step_end(&s);
 }
 
 /* The scratch of one step, in op's measuring arena. */
 static void measure(struct model *m, int n_rows, int n_logits)
 {
     struct batch b = {.n_rows = n_rows, .n_logits = n_logits};
-    struct error none = {0};
-    model_forward(m, &b, &none);
+    model_forward(m, &b);
 }
 
 struct step_scratch model_measure_step(const struct model *m, enum kv_type type, int n_rows, int n_logits)
@@ -142,6 +148,8 @@ struct step_scratch model_measure_step(const struct model *m, enum kv_type type,
     arena_init_measuring(&scratch);
     measured.op = (struct op){.k = kernels_for(TIER_SCALAR), .exact = m->op.exact, .scratch = &scratch};
     measured.store = NULL;
+    for (int t = 0; t < measured.n_table; t++)
+        measured.table[t].rows = NULL;
     measured.traces = NULL;
     measured.forced = NULL;
     for (int k = 0; k < KV_KINDS; k++) {

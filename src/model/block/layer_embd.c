@@ -18,7 +18,7 @@ static void by_layer(const struct step *s, const float *mixed, size_t n_layer, s
         op_copy(&s->m->op, s->layer_embd + l * (size_t)s->n_rows * d, d, mixed + l * d, n_layer * d, s->n_rows, (int)d);
 }
 
-int make_layer_embd(struct step *s, const float *x)
+void make_layer_embd(struct step *s, const float *x)
 {
     const struct params *p = &s->m->p;
     struct op *op = &s->m->op;
@@ -26,8 +26,7 @@ int make_layer_embd(struct step *s, const float *x)
     s->layer_embd = step_rows(s, n);
     size_t mark = step_mark(s);
     float *own = step_rows(s, n), *mixed = step_rows(s, n);
-    if (embed(s, own, (size_t)n, s->m->layer_embd.table))
-        return -1;
+    take_rows(s, s->m->layer_embd.table, own, (size_t)n);
     struct act a = step_act(s, x, p->n_embd);
     matmul(s, mixed, &a, s->m->layer_embd.proj);
     op_scale(op, mixed, 1.0f / sqrtf((float)p->n_embd), s->n_rows, n);
@@ -37,7 +36,6 @@ int make_layer_embd(struct step *s, const float *x)
     op_scale(op, mixed, 1.0f / sqrtf(2.0f), s->n_rows, n);
     by_layer(s, mixed, (size_t)p->n_layer, (size_t)d);
     step_reset(s, mark);
-    return 0;
 }
 
 void block_layer_embd(struct step *s, int l, float *x, const struct layer_embd_weights *w)
@@ -61,7 +59,7 @@ void bind_layer_embd(struct binder *b, int l, struct layer_embd_weights *w)
     const struct params *p = &b->m->p;
     int n = p->n_layer * p->d_layer_embd;
     if (l == 0) {
-        b->m->layer_embd.table = bind_matrix(b, -1, "per_layer_token_embd.weight", p->n_vocab, n);
+        b->m->layer_embd.table = bind_rows(b, bind_matrix(b, -1, "per_layer_token_embd.weight", p->n_vocab, n), 1);
         b->m->layer_embd.proj = bind_matrix(b, -1, "per_layer_model_proj.weight", n, p->n_embd);
         b->m->layer_embd.norm = bind_vector(b, -1, "per_layer_proj_norm.weight", p->d_layer_embd);
     }

@@ -7,8 +7,8 @@
 struct layer_embd_weights {
     const struct weight *gate, *out, *post_norm;
 };
-/* s->layer_embd of all layers, in scratch of the step, from the embeddings x. -1 with ERR_IO in s->err. */
-int make_layer_embd(struct step *s, const float *x);
+/* s->layer_embd of all layers, in scratch of the step, from the embeddings x. */
+void make_layer_embd(struct step *s, const float *x);
 void block_layer_embd(struct step *s, int l, float *x, const struct layer_embd_weights *w);
 
 void bind_layer_embd(struct binder *b, int l, struct layer_embd_weights *w); /* with layer 0 the table too */

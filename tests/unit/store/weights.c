@@ -1,5 +1,5 @@
 /* links: store format base */
-/* Dense tensors and single rows come into memory as they are in the file, whatever their offsets and sizes; a failed read is a
+/* Dense tensors come into memory as they are in the file, whatever their offsets and sizes; a failed read is a
  * sentence, and nobody's memory is written after the call. */
 #include "store/weights.h"
 #include "base/log.h"
@@ -110,34 +110,6 @@ static void tensors(void **state)
     free(to);
 }
 
-static void rows(void **state)
-{
-    (void)state;
-    static const uint64_t row_bytes[] = {1, 17, 34, 512, 4096, 5001, 70001};
-    for (size_t k = 0; k < sizeof row_bytes / sizeof *row_bytes; k++) {
-        int n_row = (int)((SIZE + 13 - 32) / row_bytes[k]), n = 200;
-        uint64_t base = SIZE + 13 - (uint64_t)n_row * row_bytes[k]; /* the last row ends with the file */
-        if (n_row > 100000)
-            n_row = 100000;
-        int batch = k % 2 ? 3 : 100;
-        struct reader *r = open_reader(&(struct reader_options){0});
-        struct disk_rows d = {r, "token_embd.weight", 0, base, row_bytes[k], NULL, batch, 0};
-        d.bounce = aligned_alloc(4096, disk_rows_bounce(row_bytes[k], batch));
-        uint8_t *to = malloc((size_t)n * row_bytes[k]);
-        int32_t row[200];
-        for (int i = 0; i < n; i++)
-            row[i] = i < 2 ? n_row - 1 - i : (int)(fake_random(k, (uint64_t)i) % (uint64_t)n_row);
-        struct error err = {0};
-        assert_int_equal(disk_rows_read(&d, row, n, to, &err), 0);
-        for (int i = 0; i < n; i++)
-            assert_memory_equal(to + (size_t)i * row_bytes[k], model.bytes[0] + base + (uint64_t)row[i] * row_bytes[k],
-                                row_bytes[k]);
-        reader_close(r);
-        free(d.bounce);
-        free(to);
-    }
-}
-
 static void failures(void **state)
 {
     (void)state;
@@ -159,59 +131,16 @@ static void failures(void **state)
             /* the request no longer exists: a late completion must not be used */
             fault.let_go = LET_GO_RUBBISH;
             reader_poll(r);
-            fault.kind = FAULT_NONE;
-            err = (struct error){0};
-            struct disk_rows d = {r, "token_embd.weight", 0, 40, 100, bounce, 4, 0};
-            uint8_t row_to[100];
-            if (disk_rows_read(&d, &(int32_t){7}, 1, row_to, &err) != 0)
-                fail_msg("%s", err.text);
-            assert_memory_equal(row_to, model.bytes[0] + 740, 100);
             assert_int_equal(reader_close(r), 0);
         }
-    struct error err = {0};
-    fault_reset(&reader_threads);
-    fault.kind = FAULT_ERROR;
-    fault.number = EIO;
-    fault.times = 3;
-    fault.nth = 1;
-    struct reader *r = open_reader(&(struct reader_options){.ops = &fault_ops});
-    struct disk_rows d = {r, "token_embd.weight", 0, 40, 100, bounce, 4, 0};
-    uint8_t row_to[100];
-    assert_int_equal(disk_rows_read(&d, &(int32_t){7}, 1, row_to, &err), -1);
-    assert_non_null(strstr(err.text, "reading 100 bytes at 740 failed: Input/output error (token_embd.weight, row 7)"));
-    reader_close(r);
     free(to);
-}
-
-/* The device may still write into the cell of a row that was given up: no other row goes there. */
-static void a_lost_row_keeps_its_cell(void **state)
-{
-    (void)state;
-    struct error err = {0};
-    uint8_t to[100];
-    fault_reset(&reader_threads);
-    fault.kind = FAULT_SILENCE;
-    fault.nth = 1;
-    struct reader *r = open_reader(&(struct reader_options){.ops = &fault_ops, .timeout_seconds = 0.05});
-    struct disk_rows d = {r, "token_embd.weight", 0, 40, 100, bounce, 4, 0};
-    assert_int_equal(disk_rows_read(&d, &(int32_t){7}, 1, to, &err), -1);
-    assert_non_null(strstr(err.text, "not answered for 0.05 s"));
-    fault.kind = FAULT_NONE;
-    err = (struct error){0};
-    assert_int_equal(disk_rows_read(&d, &(int32_t){8}, 1, to, &err), -1);
-    assert_non_null(strstr(err.text, "token_embd.weight never came back"));
-    fault.let_go = LET_GO_RUBBISH;
-    reader_poll(r);
-    reader_close(r);
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(tensors),
-        cmocka_unit_test(rows),
         cmocka_unit_test(failures),
-        cmocka_unit_test(a_lost_row_keeps_its_cell),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }
