@@ -30,6 +30,7 @@ struct params { /* numbers of values, heads, layers or positions */
     int n_ff_expert, n_ff_shared; /* n_ff_shared 0: no shared expert */
     int n_latent_expert;          /* width of the latent that experts see; 0: they see rows of n_embd */
     float norm_eps;
+    int layer_norm;                    /* 1: norms are around the mean, without bias */
     float embd_scale, attn_scale;      /* of embeddings and of scores; 0: 1, and 1 / sqrt(d_k) */
     float residual_scale, logit_scale; /* of what blocks add to a row, and of logits; 0: 1 */
     float value_scale;                 /* of values, and so of what attention adds to a row; 0: 1 */

@@ -18,6 +18,16 @@ void rms_norm(struct step *s, float *out, const float *x, const struct weight *w
     op_rms_norm(&s->m->op, out, x, w->vector, s->n_rows, w->mat.n_cols, s->m->p.norm_eps);
 }
 
+void layer_norm(struct step *s, float *out, const float *x, const struct weight *w, int n_rows)
+{
+    size_t mark = step_mark(s);
+    int n = w->mat.n_cols;
+    float *no_bias = op_alloc(&s->m->op, (size_t)n * sizeof *no_bias);
+    op_fill(&s->m->op, no_bias, 0, 1, n);
+    op_layer_norm(&s->m->op, out, x, w->vector, no_bias, n_rows, n, s->m->p.norm_eps);
+    step_reset(s, mark);
+}
+
 void matmul(struct step *s, float *out, struct act *a, const struct weight *w)
 {
     op_matmul(&s->m->op, out, (size_t)w->mat.n_rows, a, &w->mat);

@@ -44,6 +44,8 @@ static inline void step_reset(struct step *s, size_t mark) { arena_reset(s->m->o
 struct act step_act(struct step *s, const float *x, int n_cols);
 /* Of rows as wide as w; out may be x. */
 void rms_norm(struct step *s, float *out, const float *x, const struct weight *w);
+/* Around the mean, without bias, of n_rows rows. */
+void layer_norm(struct step *s, float *out, const float *x, const struct weight *w, int n_rows);
 /* out [n_rows][rows of w] = a w^T; with rows [first, first + n) of w alone: out [n_rows][n]. */
 void matmul(struct step *s, float *out, struct act *a, const struct weight *w);
 void matmul_rows(struct step *s, float *out, struct act *a, const struct weight *w, int first, int n);

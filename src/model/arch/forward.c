@@ -98,7 +98,10 @@ static void write_logits(struct step *s, const float *x)
         memcpy(x_out + (size_t)i * width, x + (size_t)b->logit_row[i] * width, width * sizeof(float));
     if (m->p.hyper.n)
         x_out = hyper_end(s, x_out, b->n_logits);
-    op_rms_norm(&s->m->op, x_out, x_out, m->output_norm->vector, b->n_logits, m->p.n_embd, m->p.norm_eps);
+    if (m->p.layer_norm)
+        layer_norm(s, x_out, x_out, m->output_norm, b->n_logits);
+    else
+        op_rms_norm(&s->m->op, x_out, x_out, m->output_norm->vector, b->n_logits, m->p.n_embd, m->p.norm_eps);
     struct act a = act_rows(&s->m->op, x_out, b->n_logits, m->p.n_embd, n_embd);
     op_matmul(&s->m->op, b->logits, (size_t)m->p.n_vocab, &a, &m->output->mat);
     if (m->p.logit_scale > 0)

@@ -3,6 +3,8 @@
  * 2505.06708 (output gates). */
 #include "model/block/attention.h"
 
+#include "op/matmul.h"
+
 #include <math.h>
 
 /* A norm as wide as a head treats each head by itself, one as wide as the projection all heads together. */
@@ -36,7 +38,7 @@ static void gate_output(struct step *s, float *o, float *gate, int n_head, int d
         op_sigmoid_mul(&s->m->op, o, gate, s->n_rows, n_gate);
 }
 
-static struct attention attention_of(const struct step *s, struct kv_ref ref, int n_head, int d_v, float scale)
+static struct attention describe(const struct step *s, struct kv_ref ref, int n_head, int d_v, float scale)
 {
     const struct kv_pool *kv = &s->m->kv[ref.kind];
     return (struct attention){.shape = kv->shape,
@@ -52,7 +54,7 @@ static struct attention attention_of(const struct step *s, struct kv_ref ref, in
 void attend_beside(struct step *s, struct kv_ref ref, int n_head, float *out, const float *q, const float *k,
                    const float *v, int d_v, float scale, const struct weight *sinks, const struct attn_beside *beside)
 {
-    struct attention at = attention_of(s, ref, n_head, d_v, scale);
+    struct attention at = describe(s, ref, n_head, d_v, scale);
     at.sinks = sinks ? sinks->vector : NULL;
     at.beside = beside;
     if (k)
@@ -63,7 +65,7 @@ void attend_beside(struct step *s, struct kv_ref ref, int n_head, float *out, co
 void attend_chosen(struct step *s, struct kv_ref ref, int n_head, float *out, const float *q, const float *k,
                    const float *v, int d_v, float scale, const int32_t *chosen)
 {
-    struct attention at = attention_of(s, ref, n_head, d_v, scale);
+    struct attention at = describe(s, ref, n_head, d_v, scale);
     at.chosen = chosen;
     at.most = s->m->p.index.top_k;
     at.chosen_ratio = s->m->p.index.ratio;
@@ -77,19 +79,20 @@ void attend(struct step *s, struct kv_ref ref, int n_head, float *out, const flo
     attend_beside(s, ref, n_head, out, q, k, v, d_v, scale, sinks, NULL);
 }
 
-void block_attention(struct step *s, float *x, const struct attention_weights *w)
+void attention_of(struct step *s, float *y, struct act *a, const struct attention_weights *w)
 {
     const struct params *p = &s->m->p;
     int n_head_kv = s->m->kv[w->kv.kind].shape.n_head_kv;
     int n_q = w->n_head * p->d_k, n_k = n_head_kv * p->d_k, n_v = n_head_kv * p->d_v, n_o = w->n_head * p->d_v;
+    const struct weight *const inputs[] = {w->wq, w->wk, w->wv, w->gate};
+    for (size_t i = 0; i < sizeof inputs / sizeof *inputs; i++)
+        if (inputs[i])
+            op_view(a, inputs[i]->mat.type); /* copies of a live as long as a: made before the mark */
     size_t mark = step_mark(s);
-    float *n = step_rows(s, p->n_embd), *q = step_rows(s, n_q), *k = step_rows(s, n_k), *v = step_rows(s, n_v);
-
-    rms_norm(s, n, x, w->norm);
-    struct act a = step_act(s, n, p->n_embd);
-    matmul_rows(s, q, &a, w->wq, 0, n_q);
-    matmul_rows(s, k, &a, w->wk, w->k_first, n_k);
-    matmul_rows(s, v, &a, w->wv, w->v_first, n_v);
+    float *q = step_rows(s, n_q), *k = step_rows(s, n_k), *v = step_rows(s, n_v);
+    matmul_rows(s, q, a, w->wq, 0, n_q);
+    matmul_rows(s, k, a, w->wk, w->k_first, n_k);
+    matmul_rows(s, v, a, w->wv, w->v_first, n_v);
     add_bias(s, q, w->bq);
     add_bias(s, k, w->bk);
     add_bias(s, v, w->bv);
@@ -101,7 +104,7 @@ void block_attention(struct step *s, float *x, const struct attention_weights *w
     float *o = step_rows(s, n_o), *gate = NULL;
     if (w->gate) {
         gate = step_rows(s, w->gate->mat.n_rows);
-        matmul(s, gate, &a, w->gate);
+        matmul(s, gate, a, w->gate);
     }
     float scale = p->attn_scale > 0 ? p->attn_scale : 1.0f / sqrtf((float)p->d_k);
     attend(s, w->kv, w->n_head, o, q, k, v, p->d_v, scale, w->sinks);
@@ -109,24 +112,35 @@ void block_attention(struct step *s, float *x, const struct attention_weights *w
         gate_output(s, o, gate, w->n_head, p->d_v, w->gate->mat.n_rows);
 
     struct act b = step_act(s, o, n_o);
-    matmul(s, n, &b, w->wo);
+    matmul(s, y, &b, w->wo);
     if (p->value_scale > 0)
-        op_scale(&s->m->op, n, p->value_scale, s->n_rows, p->n_embd);
-    add_bias(s, n, w->bo);
+        op_scale(&s->m->op, y, p->value_scale, s->n_rows, p->n_embd);
+    add_bias(s, y, w->bo);
     if (w->post_norm)
-        rms_norm(s, n, n, w->post_norm);
+        rms_norm(s, y, y, w->post_norm);
+    step_reset(s, mark);
+}
+
+void block_attention(struct step *s, float *x, const struct attention_weights *w)
+{
+    int n_embd = s->m->p.n_embd;
+    size_t mark = step_mark(s);
+    float *n = step_rows(s, n_embd);
+    if (w->norm)
+        rms_norm(s, n, x, w->norm);
+    struct act a = step_act(s, w->norm ? n : x, n_embd);
+    attention_of(s, n, &a, w);
     add_output(s, x, n);
     step_reset(s, mark);
 }
 
-void bind_attention_heads(struct binder *b, int l, struct attention_weights *w, int n_head, int n_head_kv,
-                          struct kv_window window)
+static void bind_projections(struct binder *b, int l, struct attention_weights *w, int n_head, int n_head_kv,
+                             struct kv_window window)
 {
     const struct params *p = &b->m->p;
     int n_q = n_head * p->d_k, n_k = n_head_kv * p->d_k, n_v = n_head_kv * p->d_v;
     w->n_head = n_head;
     w->kv = bind_kv(b, n_head, (struct kv_shape){.n_head_kv = n_head_kv, .d_k = p->d_k, .d_v = p->d_v}, window);
-    w->norm = bind_vector(b, l, "attn_norm.weight", p->n_embd);
     w->wq = w->wk = w->wv = bind_matrix_if(b, l, "attn_qkv.weight", n_q + n_k + n_v, p->n_embd);
     if (w->wq) {
         w->k_first = n_q;
@@ -139,9 +153,22 @@ void bind_attention_heads(struct binder *b, int l, struct attention_weights *w, 
     w->wo = bind_matrix(b, l, "attn_output.weight", p->n_embd, n_head * p->d_v);
 }
 
+void bind_attention_heads(struct binder *b, int l, struct attention_weights *w, int n_head, int n_head_kv,
+                          struct kv_window window)
+{
+    w->norm = bind_vector(b, l, "attn_norm.weight", b->m->p.n_embd);
+    bind_projections(b, l, w, n_head, n_head_kv, window);
+}
+
 void bind_attention(struct binder *b, int l, struct attention_weights *w, struct kv_window window)
 {
     bind_attention_heads(b, l, w, b->m->p.n_head, b->m->p.n_head_kv, window);
+}
+
+void bind_attention_post_norm(struct binder *b, int l, struct attention_weights *w, struct kv_window window)
+{
+    bind_projections(b, l, w, b->m->p.n_head, b->m->p.n_head_kv, window);
+    w->post_norm = bind_vector(b, l, "post_attention_norm.weight", b->m->p.n_embd);
 }
 
 static int key_heads(const struct binder *b, const struct attention_weights *w)

@@ -23,12 +23,16 @@ struct attention_weights {
     const struct weight *q_norm, *k_norm; /* as wide as a head: each by itself; as the projection: all heads together */
 };
 void block_attention(struct step *s, float *x, const struct attention_weights *w);
+/* What it adds to x, y [n_rows][n_embd], from rows a that are normed already: w->norm is not used. */
+void attention_of(struct step *s, float *y, struct act *a, const struct attention_weights *w);
 
 /* Norm, q, k, v (or attn_qkv, all three), output, and the rows that the layer keeps; window: those that it sees. of: a layer with heads
  * of its own number. */
 void bind_attention(struct binder *b, int l, struct attention_weights *w, struct kv_window window);
 void bind_attention_heads(struct binder *b, int l, struct attention_weights *w, int n_head, int n_head_kv,
                           struct kv_window window);
+/* Without a norm before it, but with one behind it (post_attention_norm). */
+void bind_attention_post_norm(struct binder *b, int l, struct attention_weights *w, struct kv_window window);
 void bind_qkv_bias(struct binder *b, int l, struct attention_weights *w);
 /* The biases of q, k, v and output that the file has. */
 void bind_attention_biases_if(struct binder *b, int l, struct attention_weights *w);

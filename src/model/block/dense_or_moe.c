@@ -54,8 +54,14 @@ int params_read_softmax_moe(struct params *p, const struct gguf *g, struct error
 
 void bind_dense_half(struct binder *b, int l, struct dense_or_moe_weights *w, const char *norm)
 {
-    w->norm = bind_vector(b, l, norm, b->m->p.n_embd);
+    w->norm = norm ? bind_vector(b, l, norm, b->m->p.n_embd) : NULL;
     bind_ffn(b, l, &w->ffn, "", b->m->p.n_ff);
+}
+
+void bind_dense_half_post_norm(struct binder *b, int l, struct dense_or_moe_weights *w)
+{
+    bind_dense_half(b, l, w, NULL);
+    w->ffn.post_norm = bind_vector(b, l, "post_ffw_norm.weight", b->m->p.n_embd);
 }
 
 struct experts *bind_sparse_half(struct binder *b, int l, struct dense_or_moe_weights *w, const char *norm)

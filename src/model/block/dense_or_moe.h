@@ -24,9 +24,11 @@ int params_read_shared_width(struct params *p, const struct gguf *g, struct erro
 /* Of models whose every layer has experts, or none (expert_count): a softmax, normalised over the chosen. */
 int params_read_softmax_moe(struct params *p, const struct gguf *g, struct error *err);
 
-/* norm: name of the norm's tensor. The others leave the choice to the caller. Return the experts, NULL where there are none. */
+/* norm: name of the norm's tensor, NULL: none. The others leave the choice to the caller. Return the experts, NULL where there are none. */
 struct experts *bind_dense_or_moe(struct binder *b, int l, struct dense_or_moe_weights *w, const char *norm);
 struct experts *bind_sparse_half(struct binder *b, int l, struct dense_or_moe_weights *w, const char *norm);
 void bind_dense_half(struct binder *b, int l, struct dense_or_moe_weights *w, const char *norm);
+/* Without a norm before it, but with one behind it (post_ffw_norm). */
+void bind_dense_half_post_norm(struct binder *b, int l, struct dense_or_moe_weights *w);
 
 #endif

@@ -30,10 +30,10 @@ void block_ffn(struct step *s, float *out, struct act *a, const struct ffn_weigh
     size_t mark = step_mark(s);
     float *gate = w->gate ? step_rows(s, w->n_ff) : NULL, *up = step_rows(s, w->n_ff);
     if (gate) {
-        matmul(s, gate, a, w->gate);
+        matmul_rows(s, gate, a, w->gate, 0, w->n_ff);
         add_bias(s, gate, w->gate_bias);
     }
-    matmul(s, up, a, w->up);
+    matmul_rows(s, up, a, w->up, w->up_first, w->n_ff);
     add_bias(s, up, w->up_bias);
     if (w->up_limit > 0) {
         op_clamp(&s->m->op, gate, -INFINITY, w->gate_limit, s->n_rows, w->n_ff);
@@ -53,8 +53,9 @@ void block_dense(struct step *s, float *x, const struct weight *norm, const stru
     int n_embd = s->m->p.n_embd;
     size_t mark = step_mark(s);
     float *n = step_rows(s, n_embd), *y = step_rows(s, n_embd);
-    rms_norm(s, n, x, norm);
-    struct act a = step_act(s, n, n_embd);
+    if (norm)
+        rms_norm(s, n, x, norm);
+    struct act a = step_act(s, norm ? n : x, n_embd);
     block_ffn(s, y, &a, w);
     add_output(s, x, y);
     step_reset(s, mark);
@@ -72,4 +73,12 @@ void bind_ffn(struct binder *b, int l, struct ffn_weights *w, const char *suffix
     w->up = bind_matrix(b, l, name, n_ff, p->n_embd);
     snprintf(name, sizeof name, "ffn_down%s.weight", suffix);
     w->down = bind_matrix(b, l, name, p->n_embd, n_ff);
+}
+
+void bind_ffn_fused(struct binder *b, int l, struct ffn_weights *w, int n_ff)
+{
+    const struct params *p = &b->m->p;
+    w->n_ff = w->up_first = n_ff;
+    w->gate = w->up = bind_matrix(b, l, "ffn_up.weight", 2 * n_ff, p->n_embd);
+    w->down = bind_matrix(b, l, "ffn_down.weight", p->n_embd, n_ff);
 }
