@@ -43,6 +43,11 @@ static char path[TEMPORARY_PATH];
         .key = {text, sizeof text - 1}, .kind = GGUF_ARRAY, .item = GGUF_BOOL, .n = sizeof a, .as.items = a            \
     }
 
+#define SECTIONS(text, a)                                                                                              \
+    {                                                                                                                  \
+        .key = {text, sizeof text - 1}, .kind = GGUF_ARRAY, .item = GGUF_I32, .n = 4, .as.items = a                    \
+    }
+
 struct model_change {
     struct gguf_value key[MOST];
     const char *ones; /* a tensor of n_ones ones more */
@@ -154,6 +159,7 @@ static int logits_of(const char *golden, const struct model_change *c, uint64_t 
 /* ---- cases ----------------------------------------------------------------------------------------------------------------------- */
 
 static const uint8_t three_of_four[] = {1, 1, 1, 0}, every_second[] = {1, 0, 1, 0};
+static const int32_t axes[] = {2, 1, 1, 0};
 
 static const struct pair {
     const char *golden, *what;
@@ -185,6 +191,26 @@ static const struct pair {
     {"afmoe", "every second layer", OTHER, AS_IS, {.key = {WHOLE("attention.sliding_window_pattern", 2)}}},
     {"llama4", "every fourth layer", SAME, AS_IS, {.key = {WHOLE("attention.sliding_window_pattern", 4)}}},
     {"llama4", "every second layer", OTHER, AS_IS, {.key = {WHOLE("attention.sliding_window_pattern", 2)}}},
+    {"olmo3", "every fourth layer", SAME, AS_IS, {.key = {WHOLE("attention.sliding_window_pattern", 4)}}},
+    {"olmo3", "every second layer", OTHER, AS_IS, {.key = {WHOLE("attention.sliding_window_pattern", 2)}}},
+    {"olmo3",
+     "three layers of four",
+     SAME,
+     AS_IS,
+     {.key = {TRUTHS("attention.sliding_window_pattern", three_of_four)}}},
+    {"cohere2", "every fourth layer", SAME, AS_IS, {.key = {WHOLE("attention.sliding_window_pattern", 4)}}},
+    {"cohere2", "every second layer", OTHER, AS_IS, {.key = {WHOLE("attention.sliding_window_pattern", 2)}}},
+    {"exaone4", "no window", SAME, AS_IS, {.key = {WHOLE("attention.sliding_window", 0)}}},
+    {"exaone4",
+     "windows of all tokens on all layers",
+     SAME,
+     AS_IS,
+     {.key = {WHOLE("attention.sliding_window", N_TOKENS), WHOLE("attention.sliding_window_pattern", 4)}}},
+    {"exaone4",
+     "a layer without window or rope",
+     OTHER,
+     AS_IS,
+     {.key = {WHOLE("attention.sliding_window", N_TOKENS), WHOLE("attention.sliding_window_pattern", 2)}}},
     {"lfm2", "a window of 3", OTHER, AS_IS, {.key = {WHOLE("attention.sliding_window", 3)}}},
     {"lfm2", "a window of all tokens", SAME, AS_IS, {.key = {WHOLE("attention.sliding_window", N_TOKENS)}}},
     {"lfm2moe", "a window of 3", OTHER, AS_IS, {.key = {WHOLE("attention.sliding_window", 3)}}},
@@ -200,6 +226,19 @@ static const struct pair {
      SAME,
      {.key = {WHOLE("rope.dimension_count", 4)}},
      {.key = {WHOLE("rope.dimension_count", 4)}, .ones = "rope_freqs.weight", .n_ones = 2}},
+    {"olmo3",
+     "scaled rope in layers without window",
+     OTHER,
+     AS_IS,
+     {.key = {WORD("rope.scaling.type", "linear"), REAL("rope.scaling.factor", 2)}}},
+    {"olmo3",
+     "scaled rope, no layer without window",
+     SAME,
+     {.key = {WHOLE("attention.sliding_window_pattern", 5)}},
+     {.key = {WHOLE("attention.sliding_window_pattern", 5), REAL("rope.scale_linear", 2)}}},
+    {"olmo3", "a base of windows", OTHER, AS_IS, {.key = {REAL("rope.freq_base_swa", 500)}}},
+    {"glm4", "axes", OTHER, AS_IS, {.key = {SECTIONS("rope.dimension_sections", axes)}}},
+    {"command-r", "norms of heads", "attn_q_norm.weight", AS_IS, {.ones = "blk.0.attn_q_norm.weight", .n_ones = 12}},
     {"granite", "factors of 1", SAME, AS_IS, {.ones = "rope_freqs.weight", .n_ones = 6}},
     {"mimo2",
      "scaled rope",

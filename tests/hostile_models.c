@@ -634,6 +634,39 @@ static const struct absurd absurd[] = {
     {"dots1", "expert_shared_count", 3, "shexp"},
     {"dots1", "leading_dense_block_count", 0, "blk.0.ffn_"},
     {"dots1", "expert_weights_scale", -1, NULL},
+    {"seed_oss", "attention.head_count_kv", 1, "blk.0.attn_k"},
+    {"seed_oss", "feed_forward_length", 97, "blk.0.ffn_"},
+    {"olmo3", "attention.head_count_kv", 1, "blk.0.attn_k"},
+    {"olmo3", "attention.sliding_window", huge, NULL},
+    {"olmo3", "attention.sliding_window", 0, MAY_RUN},
+    {"olmo3", "attention.sliding_window_pattern", 0, NULL},
+    {"olmo3", "attention.sliding_window_pattern", huge, NULL},
+    {"olmo3", "rope.freq_base_swa", 0, NULL},
+    {"olmo3", "rope.freq_base_swa", NAN, NULL},
+    {"olmo3", "rope.dimension_count_swa", 2, NULL},
+    {"exaone4", "attention.sliding_window", huge, NULL},
+    {"exaone4", "attention.sliding_window", 4, MAY_RUN},
+    {"exaone4", "attention.sliding_window_pattern", 0, NULL},
+    {"exaone4", "rope.dimension_count", 4, "rope_freqs.weight"},
+    {"glm4", "feed_forward_length", 97, "blk.0.ffn_up.weight"},
+    {"glm4", "feed_forward_length", 0, "blk.0.ffn_up.weight"},
+    {"glm4", "rope.dimension_count", 18, NULL},
+    {"glm4", "rope.dimension_sections", huge, NULL},
+    {"bailingmoe", "expert_shared_count", 3, "shexp"},
+    {"bailingmoe", "expert_gating_func", 3, NULL},
+    {"bailingmoe", "rope.dimension_count", 14, NULL},
+    {"deepseek", "leading_dense_block_count", 0, "blk.0.ffn_"},
+    {"deepseek", "expert_shared_count", 0, "shexp"},
+    {"deepseek", "expert_weights_scale", NAN, NULL},
+    {"cohere2", "logit_scale", 0, NULL},
+    {"cohere2", "logit_scale", NAN, NULL},
+    {"cohere2", "attention.layer_norm_epsilon", 0, NULL},
+    {"cohere2", "attention.layer_norm_epsilon", -1, NULL},
+    {"cohere2", "attention.sliding_window", 0, NULL},
+    {"cohere2", "attention.sliding_window", huge, NULL},
+    {"cohere2", "attention.sliding_window_pattern", 0, NULL},
+    {"command-r", "logit_scale", -1, NULL},
+    {"command-r", "attention.layer_norm_epsilon", INFINITY, NULL},
 };
 
 /* A number that is not a whole one, as f32. */
@@ -688,6 +721,9 @@ static const struct {
     {"mimo2", "rope.freq_base_swa"},
     {"exaone-moe", "attention.sliding_window"},
     {"dots1", "expert_gating_func"},
+    {"cohere2", "attention.sliding_window"},
+    {"cohere2", "attention.layer_norm_epsilon"},
+    {"command-r", "logit_scale"},
 };
 
 /* Lists have a number for each layer, those of sections one for each axis. */
@@ -772,6 +808,10 @@ static int optional(const struct gguf *g, const struct gguf_tensor *t)
     static const char *const names[] = {"exp_probs_b.bias", "output.weight", "layer_output_scale.weight",
                                         "ffn_down_exps.scale"};
     if (strcmp(arch_of(g), "gemma4") == 0 && strstr(t->name, "attn_v.weight")) /* values may be the keys */
+        return 1;
+    if (strcmp(arch_of(g), "glm4") == 0 && strstr(t->name, ".bias"))
+        return 1;
+    if (strcmp(arch_of(g), "exaone4") == 0 && strcmp(t->name, "rope_freqs.weight") == 0)
         return 1;
     if (strcmp(arch_of(g), "mimo2") == 0 && strstr(t->name, "attn_sinks.weight"))
         return 1;
@@ -1154,8 +1194,10 @@ int main(void)
                                          "deepseek4",     "glm-dsa-sparse"};
     static const char *const others_too[] = {"gemma2", "mamba2"}; /* without keys and shapes of their own here */
     static const char *const without_shapes[] = {
-        "llama4",      "mistral3",    "mistral4", "qwen3vlmoe", "granitehybrid", "lfm2moe", "ernie4_5-moe",
-        "bailingmoe2", "hunyuan-moe", "step35",   "mimo2",      "exaone-moe",    "afmoe",   "dots1"};
+        "llama4",       "mistral3",    "mistral4",    "qwen3vlmoe", "granitehybrid", "lfm2moe",
+        "ernie4_5-moe", "bailingmoe2", "hunyuan-moe", "step35",     "mimo2",         "exaone-moe",
+        "afmoe",        "dots1",       "seed_oss",    "olmo3",      "exaone4",       "glm4",
+        "bailingmoe",   "deepseek",    "cohere2",     "command-r"};
     static const struct {
         const char *name;
         void (*fn)(const struct gguf *g, const char *model);

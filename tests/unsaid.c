@@ -7,7 +7,7 @@
  *     experts   inferred from their number: a golden with each expert several times gives the same bits, but at that number
  *     chunks    llama4's: of its first three layers no row sees positions before its chunk of 8192, and the fourth sees them all
  *     steps     ernie4_5-moe's first layer is dense because it leads, or because every second layer has experts: the same bits
- *     scales    llama4's temperature of queries, as its parameters have it
+ *     scales    llama4's temperature of queries, Ling's scale of scores, EXAONE 4's window, as their parameters have them
  *
  *     build/tests/unsaid */
 #include "base/hash.h"
@@ -34,6 +34,8 @@ struct unsaid {
     int is_list; /* one a layer */
     int times;   /* how often the file has each expert; 0: once */
     int step;    /* of layers with experts, instead of one that leads; 0: as in the file */
+    int n_rot;   /* rotated values of a head; 0: as in the file */
+    int whole;   /* 1: value is a whole number */
 };
 
 /* A list of one number a layer becomes longer, its last number repeated. */
@@ -48,6 +50,7 @@ static void write_key(struct gguf_writer *w, const struct gguf *g, const struct 
     } other[] = {{"block_count", 1, (uint64_t)n_layer},
                  {"expert_count", c->times > 0, v->as.u * (uint64_t)c->times},
                  {"leading_dense_block_count", c->step > 0, 0},
+                 {"rope.dimension_count", c->n_rot > 0, (uint64_t)c->n_rot},
                  {"interleave_moe_layer_step", c->step > 0, (uint64_t)c->step}};
     float real[MOST_LAYERS];
     int32_t whole[MOST_LAYERS];
@@ -140,6 +143,8 @@ static int grow(const struct unsaid *c, int n_layer, int say, struct error *err)
         list[l] = (float)c->value;
     if (say && c->is_list)
         gguf_write_numbers(&w, key, GGUF_F32, list, (uint64_t)n_layer);
+    else if (say && c->whole)
+        gguf_write_u32(&w, key, (uint32_t)c->value);
     else if (say)
         gguf_write_f32(&w, key, (float)c->value);
     write_tensors(&w, g, have, n_layer, times, 0);
@@ -222,14 +227,38 @@ static int sees(int n_layer, int pos, int page, struct error *err)
     return hash[0] != hash[1];
 }
 
-static int temperature_of_llama4(struct error *err)
+static int params_of(struct params *p, const struct unsaid *c, struct error *err)
 {
     const struct session_options o = {.plan_request = {.how = PLAN_WHOLE, .n_ctx = 32, .n_chunk = 32, .n_threads = 1}};
     struct session *s = NULL;
-    if (grow(&(struct unsaid){.golden = "llama4"}, 4, 0, err) || session_prepare(&s, path, &o, 0, err))
+    if (grow(c, c->n_layer, 0, err) || session_prepare(&s, path, &o, 0, err))
         return -1;
-    struct temperature_params t = s->model->p.temperature;
+    *p = s->model->p;
     session_close(s);
+    return 0;
+}
+
+static int window_of_exaone4(int n_layer, struct error *err)
+{
+    struct params p;
+    return params_of(&p, &(struct unsaid){.golden = "exaone4", .n_layer = n_layer}, err) ? -1 : p.window;
+}
+
+/* Half of each head is rotated. */
+static int scale_of_ling(struct error *err)
+{
+    struct params p;
+    if (params_of(&p, &(struct unsaid){.golden = "bailingmoe", .n_layer = 2, .n_rot = 6}, err))
+        return -1;
+    return p.d_k == 12 && p.attn_scale == 1 / sqrtf(6);
+}
+
+static int temperature_of_llama4(struct error *err)
+{
+    struct params p;
+    if (params_of(&p, &(struct unsaid){.golden = "llama4", .n_layer = 4}, err))
+        return -1;
+    struct temperature_params t = p.temperature;
     return t.scale > 0.0999 && t.scale < 0.1001 && t.n == 8192 && t.first == 1;
 }
 
@@ -263,8 +292,9 @@ int main(void)
         {"gemma3", "attention.scale", 62, 1 / sqrt(32 / 4), 0},
         {"deepseek4", "swiglu_clamp_shexp", 43, 1, 1},
         {"deepseek4", "swiglu_clamp_shexp", 61, 1, 1},
+        {"exaone4", "attention.sliding_window", 64, 4096, 0, .whole = 1},
     };
-    enum { OTHERS = 8 };
+    enum { OTHERS = 10 };
     int n = (int)(sizeof cases / sizeof *cases), fd = temporary_file(path, "unsaid");
     for (int i = 0; i < n && fd >= 0; i++) {
         struct error err = {0};
@@ -281,6 +311,9 @@ int main(void)
     if (fd >= 0) {
         struct error err = {0};
         verdict("ernie4_5-moe: a leading layer, or a step", same_by_step(&err) == 1, &err);
+        verdict("exaone4: the window of 64 layers, none of 63",
+                window_of_exaone4(64, &err) == 4096 && window_of_exaone4(63, &err) == 0, &err);
+        verdict("bailingmoe: scores by the rotated values", scale_of_ling(&err) == 1, &err);
         of_llama4();
         close(fd);
     }
