@@ -137,8 +137,16 @@ mutate bits-by-residency "laws -l budgets $small" src/store/expert_store.c \
 \1    ((uint8_t *)(uintptr_t)out->part[p])[2] ^= 1;\
 &|'
 
+# rows of tables: the newest leaves first; a row is handed out before it was read; another row's cell; a buffer that the device still has;
+# what has arrived counts as cached
+mutate rows-newest-leaves "unit/store/row_store" src/store/row_cache.c 's|row_cache_drop(c, c->unpinned.oldest)|row_cache_drop(c, c->unpinned.newest)|'
+mutate rows-before-read "tables" src/store/row_store.c 's#^\( *\)while (x->state == ROW_QUEUED || x->state == ROW_READING)#\1while (x->state == ROW_QUEUED)#'
+mutate rows-bits-by-cache "tables" src/store/row_store.c 's|x->state == ROW_READY ? row_cache_at(&rs->cache, at)|x->state == ROW_READY ? row_cache_at(\&rs->cache, at / 2 * 2)|'
+mutate rows-of-lost-buffer "unit/store/row_store" src/store/row_store.c 's|q->draining ? READ_LOST : READ_FREE|READ_FREE|'
+mutate rows-by-arrival "unit/store/row_store" src/store/row_store.c 's/cached += !x->fresh;/cached += !x->fresh || x->state == ROW_READY;/'
+
 mutate malloc-in-a-step "laws -l malloc $small" src/model/arch/forward.c '
-s|^int model_forward(|#include <stdlib.h>\
+s|^void model_forward(|#include <stdlib.h>\
 static void *volatile kept;\
 &|
 s|^    arena_reset(m->op.scratch, 0);|    kept = malloc(8);\

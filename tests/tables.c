@@ -1,12 +1,13 @@
 /* links: engine text model store op machine kernel format base
  *
- * Tables of embeddings whose rows are read from disk: the same bits, and no bytes of them in memory.
+ * Tables whose rows are read from disk: the same bits as with everything resident, whatever the cache, the reader, the chunk and the
+ * threads, and however late reads come; no bytes of them in memory; counts that the drive's speed does not change; faults that end one
+ * answer.
  *
  *     build/tests/tables
  *
- * A golden with many times its vocabulary is written (the copies of a row differ): then its tables take more than the buffers that
- * read their rows, and the plan's minimum leaves them on disk. Its answers are those of the model that is resident, whatever the
- * reader, the chunk and the threads. */
+ * A golden with many times its vocabulary is written (the copies of a row differ): then its tables take more than what reads their rows,
+ * and the plan's minimum leaves them on disk. */
 #include "base/error.h"
 #include "gguf_write.h"
 #include "laws_run.h"
@@ -61,55 +62,182 @@ static int enlarge(const struct gguf *g, struct error *err)
     return gguf_write_end(&w, err);
 }
 
-static int learn(const struct setting *how, struct line *l, int *on_disk, uint64_t *bytes, struct error *err)
+/* Cells of each table on disk instead of those of the plan; AS_PLANNED: these. */
+enum { AS_PLANNED = -1 };
+
+static void set_cells(struct session *s, int n_cell)
 {
-    struct session *s = open_session(path, how, err);
+    struct plan *p = &s->plan;
+    for (int i = 0; i < s->model->n_table && n_cell != AS_PLANNED; i++) {
+        const struct row_table *t = &s->model->table[i];
+        uint64_t row = t->weight->mat.row_bytes;
+        if (p->table_cells[i] < 0)
+            continue;
+        uint64_t planned = row_store_bytes(row, p->n_chunk * t->n_take, p->table_cells[i]),
+                 now = row_store_bytes(row, p->n_chunk * t->n_take, n_cell);
+        p->table_cells[i] = n_cell;
+        p->row_store_bytes += now - planned;
+        p->part[PLAN_ROWS] += now - planned;
+    }
+}
+
+static int late_by; /* microseconds at most, with a shim */
+
+static struct session *open_tables(const struct setting *how, int n_cell, double timeout, struct error *err)
+{
+    struct session *s = NULL;
+    struct session_options opt;
+    options_of(how, &opt);
+    opt.plan_request.reader.timeout_seconds = timeout;
+    if (choose_budget(path, how, &opt, err) || session_prepare(&s, path, &opt, 0, err))
+        return NULL;
+    set_cells(s, n_cell);
+    fault.delay_us = late_by;
+    if (session_load(s, &opt, err) == 0)
+        return s;
+    session_close(s);
+    return NULL;
+}
+
+struct result {
+    struct line line;
+    int on_disk[2];
+    uint64_t resident; /* bytes of tables */
+    struct rows_stats rows;
+};
+
+static int learn(const struct setting *how, int n_cell, struct result *r, struct error *err)
+{
+    struct session *s = open_tables(how, n_cell, 0, err);
     if (!s)
         return -1;
     const struct model *m = s->model;
-    on_disk[0] = m->table[TABLE_TOKENS].weight->on_disk;
-    on_disk[1] = m->layer_embd.table && m->table[m->layer_embd.table].weight->on_disk;
-    *bytes = s->plan.part[PLAN_ROWS] - s->plan.row_store_bytes;
-    line_make(l, 1, 33, m->p.n_vocab);
-    int result = run_alone(s, l, how->chunk, err);
+    const struct row_table *layers = m->layer_embd.table ? &m->table[m->layer_embd.table] : NULL;
+    *r = (struct result){.on_disk = {m->table[TABLE_TOKENS].weight->on_disk, layers && layers->weight->on_disk},
+                         .resident = s->plan.part[PLAN_ROWS] - s->plan.row_store_bytes};
+    line_make(&r->line, 1, 33, m->p.n_vocab);
+    memcpy(r->line.id + 20, r->line.id, 10 * sizeof r->line.id[0]); /* rows that come again */
+    int result = run_alone(s, &r->line, how->chunk, err);
+    for (int i = 0; i < m->n_table; i++)
+        if (m->table[i].rows)
+            rows_stats(m->table[i].rows, &r->rows);
     session_close(s);
     return result;
+}
+
+static int same_counts(const struct rows_stats *a, const struct rows_stats *b)
+{
+    return a->wanted == b->wanted && a->unique == b->unique && a->cached == b->cached && a->reads == b->reads &&
+           a->bytes == b->bytes && a->takes == b->takes;
+}
+
+static void check_place(const struct setting *how, int n_cell, const struct result *truth, int tokens, int layers)
+{
+    struct result r = {.resident = 0}, late;
+    struct setting slow = *how;
+    struct error err = {0};
+    const struct rows_stats *n = &r.rows;
+    if (learn(how, n_cell, &r, &err))
+        expect(0, "%s: %s", describe(how), err.text);
+    expect(r.on_disk[0] == tokens && r.on_disk[1] == layers, "%s: not the tables that should be on disk",
+           describe(how));
+    expect(r.resident < truth->resident / 2, "%s: %llu of %llu bytes of tables are in memory", describe(how),
+           (unsigned long long)r.resident, (unsigned long long)truth->resident);
+    expect(line_differs(&truth->line, &r.line) < 0, "%s, %d cells: differs at position %d", describe(how), n_cell,
+           line_differs(&truth->line, &r.line));
+    expect(n->reads > 0 && n->reads <= n->unique - n->cached, "%s, %d cells: %llu reads of %llu rows, %llu cached",
+           describe(how), n_cell, (unsigned long long)n->reads, (unsigned long long)n->unique,
+           (unsigned long long)n->cached);
+    expect(n_cell != 0 || n->cached == 0, "without cells %llu rows were cached", (unsigned long long)n->cached);
+    expect(n_cell < 1000 || n->cached >= 10, "%llu rows were cached", (unsigned long long)n->cached);
+    expect(n->wanted == 33 + N_DECODE && n->failed == 0, "%llu rows wanted", (unsigned long long)n->wanted);
+    slow.shim = 1;
+    slow.order = ORDER_RANDOM;
+    late_by = 3000;
+    if (learn(&slow, n_cell, &late, &err))
+        expect(0, "%s: %s", describe(&slow), err.text);
+    late_by = 0;
+    expect(line_differs(&truth->line, &late.line) < 0, "late reads, %d cells: differs", n_cell);
+    expect(same_counts(n, &late.rows), "late reads, %d cells: other counts", n_cell);
 }
 
 /* tokens, layers: which of the tables goes to disk. */
 static void check(const char *model, int tokens, int layers)
 {
     static const struct setting resident = {.tier = TIER_SCALAR, .threads = 1, .chunk = 40, .budget = 100, .n_ctx = 64};
-    static const enum reader_backend backend[] = {READER_URING, READER_THREADS, READER_BUFFERED};
+    static const enum reader_backend backend[] = {READER_URING, READER_THREADS, READER_BUFFERED, READER_AUTO};
+    static const int cells[] = {AS_PLANNED, 7, 33, 1000, 0};
+    struct error err = {0};
+    struct result truth;
+    if (learn(&resident, AS_PLANNED, &truth, &err)) {
+        expect(0, "%s", err.text);
+    } else {
+        expect(!truth.on_disk[0] && !truth.on_disk[1], "a table is on disk though all is resident");
+        for (int i = 0; i < 5; i++) {
+            struct setting s = {.tier = TIER_COUNT - 1,
+                                .threads = 2,
+                                .chunk = 7 + 13 * (i % 3),
+                                .backend = backend[i % 4],
+                                .depth = 8,
+                                .n_ctx = 64};
+            check_place(&s, cells[i], &truth, tokens, layers);
+        }
+    }
+    verdict(model, tokens ? "the tokens' table on disk" : "the layers' table on disk");
+}
+
+/* One row cannot be read, or is never answered: its line ends with the sentence, the others have the bits that they have alone. Afterwards
+ * all lines run. */
+static void check_fault(enum fault_kind kind, int n_cell)
+{
+    static const struct setting resident = {.tier = TIER_SCALAR, .threads = 1, .chunk = 40, .budget = 100, .n_ctx = 64};
+    struct setting how = {.tier = TIER_COUNT - 1, .threads = 2, .chunk = 40, .shim = 1, .n_ctx = 64};
+    struct line truth[LINES], line[LINES];
+    struct error err = {0}, why = {0};
+    int dead = 0;
+    struct session *s = open_tables(&resident, AS_PLANNED, 0, &err);
+    for (int i = 0; s && i < LINES; i++) {
+        line_make(&truth[i], i, 20 + i, s->model->p.n_vocab);
+        line[i] = truth[i];
+        expect(run_alone(s, &truth[i], 40, &err) == 0, "%s", err.text);
+    }
+    session_close(s);
+    s = s ? open_tables(&how, n_cell, 0.7, &err) : NULL;
+    if (!s) {
+        expect(0, "%s", err.text);
+        return;
+    }
+    fault.reads = 0;
+    fault.nth = 9;
+    fault.number = EBADF;
+    fault.kind = kind;
+    expect(run_mixed(s, line, LINES, 5, &why, &err) == 0, "%s", err.text);
+    fault.kind = FAULT_NONE;
+    fault.let_go = LET_GO_RUBBISH;
+    for (int i = 0; i < LINES; i++) {
+        dead += line[i].dead;
+        expect(line[i].dead || line_differs(&truth[i], &line[i]) < 0, "line %d is another beside one that fails", i);
+    }
+    expect(dead == 1, "%d of %d lines ended", dead, LINES);
+    expect(strstr(why.text, kind == FAULT_ERROR ? "Bad file descriptor (per_layer_token_embd.weight, row "
+                                                : "not answered for 0.7 s (per_layer_token_embd.weight, row ") != NULL,
+           "the sentence is: %s", why.text);
+    expect(run_mixed(s, line, LINES, 6, &why, &err) == 0, "%s", err.text);
+    for (int i = 0; i < LINES; i++)
+        expect(line_differs(&truth[i], &line[i]) < 0, "line %d differs after the fault", i);
+    session_close(s);
+}
+
+/* The golden with larger tables, at `path`. */
+static void enlarge_golden(const char *model)
+{
     char file[200];
     struct error err = {0};
     struct gguf *g = NULL;
-    struct line truth, l;
-    int on_disk[2];
-    uint64_t all = 0, left = 0;
     snprintf(file, sizeof file, TEST_DATA "/golden/%s.gguf", model);
-    if (gguf_open(&g, file, &err) || enlarge(g, &err) || learn(&resident, &truth, on_disk, &all, &err))
+    if (gguf_open(&g, file, &err) || enlarge(g, &err))
         expect(0, "%s", err.text);
-    else {
-        expect(!on_disk[0] && !on_disk[1], "a table is on disk though all is resident");
-        for (int i = 0; i < 3; i++) {
-            struct setting s = {.tier = TIER_COUNT - 1,
-                                .threads = 2,
-                                .chunk = 7 + 13 * i,
-                                .backend = backend[i],
-                                .depth = 8,
-                                .n_ctx = 64};
-            if (learn(&s, &l, on_disk, &left, &err))
-                expect(0, "%s: %s", describe(&s), err.text);
-            expect(on_disk[0] == tokens && on_disk[1] == layers, "%s: not the tables that should be on disk",
-                   describe(&s));
-            expect(left < all / 2, "%s: %llu of %llu bytes of embeddings are in memory", describe(&s),
-                   (unsigned long long)left, (unsigned long long)all);
-            expect(line_differs(&truth, &l) < 0, "%s: differs at position %d", describe(&s), line_differs(&truth, &l));
-        }
-    }
     gguf_close(g);
-    verdict(model, tokens ? "the tokens' table on disk" : "the layers' table on disk");
 }
 
 int main(void)
@@ -120,8 +248,15 @@ int main(void)
         return 1;
     }
     close(fd);
+    enlarge_golden("qwen3moe");
     check("qwen3moe", 1, 0);
+    enlarge_golden("gemma4");
     check("gemma4", 0, 1);
+    for (int n_cell = 0; n_cell <= 100; n_cell += 50) {
+        check_fault(FAULT_ERROR, n_cell);
+        check_fault(FAULT_SILENCE, n_cell);
+    }
+    verdict("gemma4", "a row that cannot be read ends one answer");
     unlink(path);
     printf("%d passed, %d failed, %d skipped\n", passed, failed, skipped);
     return failed > 0;
