@@ -1,119 +1,25 @@
-/* dot16 and the products of float weights, NEON: the sixteen lanes of the definition are four vectors. */
+/* The words of float products, NEON: loops in kernel/float_rows.h. The sixteen lanes of the definition are four vectors. */
 #if defined(__aarch64__)
 #include "kernel/neon/simd.h"
 #include "kernel/tiers.h"
 
-/* l + the last n < 16 products; lanes beyond take no part. */
-INL void tail(float32x4_t l[4], const float *a, const float *b, int n)
-{
-    UNROLL for (int h = 0; h < 4; h++) if (4 * h < n)
-    {
-        float32x4_t v = vfmaq_f32(l[h], load(a, 4 * h, n), load(b, 4 * h, n));
-        l[h] = present(l[h], v, 4 * h, n);
-    }
-}
+typedef float32x4_t lanes_t;
+enum { LANES = 4 };
 
-static float dot16(const float *a, const float *b, size_t n)
-{
-    float32x4_t l[4] = {f32x4(0), f32x4(0), f32x4(0), f32x4(0)};
-    size_t i = 0;
-    for (; i + 16 <= n; i += 16)
-        UNROLL for (int h = 0; h < 4; h++) l[h] = vfmaq_f32(l[h], vld1q_f32(a + i + 4 * h), vld1q_f32(b + i + 4 * h));
-    if (i < n)
-        tail(l, a + i, b + i, (int)(n - i));
-    return tree(l);
-}
+INL lanes_t zeros(void) { return f32x4(0); }
+INL lanes_t whole(const float *p) { return vld1q_f32(p); }
+INL lanes_t products(lanes_t a, lanes_t b, lanes_t c) { return vfmaq_f32(c, a, b); }
+INL float tree_of(const lanes_t l[4]) { return tree(l); }
 
-INL size_t width(const enum block_type t) { return t == TYPE_F32 ? 4 : 2; }
-
-/* Four weights from value i of a row on, as f32. */
-INL float32x4_t load_weights(const enum block_type t, const uint8_t *row, size_t i)
+INL lanes_t load_weights(const enum block_type t, const uint8_t *row, size_t i)
 {
-    const uint8_t *p = row + width(t) * i;
     if (t == TYPE_F32)
-        return vreinterpretq_f32_u8(vld1q_u8(p));
-    return t == TYPE_F16 ? load_half(p) : load_bf16(p);
+        return vreinterpretq_f32_u8(vld1q_u8(row + 4 * i));
+    return t == TYPE_F16 ? load_half(row + 2 * i) : load_bf16(row + 2 * i);
 }
 
-/* The n < 16 last weights of a row, from value i on. */
-INL void last_weights(const enum block_type t, float w[16], const uint8_t *row, size_t i, size_t n)
-{
-    for (size_t j = 0; j < n; j++) {
-        const uint8_t *p = row + width(t) * (i + j);
-        w[j] = t == TYPE_F32 ? f32_from_bits(load_u32(p)) : t == TYPE_F16 ? load_f16(p) : bf16_to_f32(load_u16(p));
-    }
-}
+#include "kernel/float_rows.h"
 
-/* R weight rows times T activation rows, both constants, R * T <= 6: their sums are 24 of 32 registers. */
-INL void block(const enum block_type t, const int R, const int T, const uint8_t *rows, size_t rs, const float *x,
-               size_t ld_x, size_t n, float *out, size_t ld_out)
-{
-    float32x4_t l[6][4];
-    UNROLL for (int i = 0; i < R * T; i++) UNROLL for (int h = 0; h < 4; h++) l[i][h] = f32x4(0);
-    size_t i = 0;
-    for (; i + 16 <= n; i += 16)
-        UNROLL for (int h = 0; h < 4; h++)
-        {
-            float32x4_t w[4];
-            UNROLL for (int r = 0; r < R; r++) w[r] = load_weights(t, rows + (size_t)r * rs, i + 4 * (size_t)h);
-            UNROLL for (int k = 0; k < T; k++)
-            {
-                float32x4_t v = vld1q_f32(x + (size_t)k * ld_x + i + 4 * h);
-                UNROLL for (int r = 0; r < R; r++) l[k * R + r][h] = vfmaq_f32(l[k * R + r][h], w[r], v);
-            }
-        }
-    if (i < n)
-        for (int r = 0; r < R; r++) {
-            float w[16] = {0};
-            last_weights(t, w, rows + (size_t)r * rs, i, n - i);
-            for (int k = 0; k < T; k++)
-                tail(l[k * R + r], w, x + (size_t)k * ld_x + i, (int)(n - i));
-        }
-    UNROLL for (int k = 0; k < T; k++) UNROLL for (int r = 0; r < R; r++)
-        out[(size_t)k * ld_out + (size_t)r] = tree(l[k * R + r]);
-}
-
-/* All activation rows against R weight rows, three at a time. */
-INL void rows_of(const enum block_type t, const int R, const uint8_t *rows, size_t rs, const float *x, size_t ld_x,
-                 int n_rows, size_t n, float *out, size_t ld_out)
-{
-    for (; n_rows >= 3; n_rows -= 3, x += 3 * ld_x, out += 3 * ld_out)
-        block(t, R, 3, rows, rs, x, ld_x, n, out, ld_out);
-    if (n_rows == 2)
-        block(t, R, 2, rows, rs, x, ld_x, n, out, ld_out);
-    else if (n_rows == 1)
-        block(t, R, 1, rows, rs, x, ld_x, n, out, ld_out);
-}
-
-INL void tilef(const enum block_type t, const struct wmat *w, int n0, int n1, const float *x, size_t ld_x, int n_rows,
-               float *out, size_t ld_out)
-{
-    const size_t rs = w->row_bytes, n = (size_t)w->n_cols;
-    int j = n0;
-    for (; n_rows == 1 && j + 4 <= n1; j += 4) /* few accumulators a row: more rows */
-        block(t, 4, 1, w->data + (size_t)j * rs, rs, x, ld_x, n, out + j, ld_out);
-    for (; j + 2 <= n1; j += 2)
-        rows_of(t, 2, w->data + (size_t)j * rs, rs, x, ld_x, n_rows, n, out + j, ld_out);
-    if (j < n1)
-        rows_of(t, 1, w->data + (size_t)j * rs, rs, x, ld_x, n_rows, n, out + j, ld_out);
-}
-
-#define TILEF(name, type)                                                                                              \
-    static void name(const struct wmat *w, int n0, int n1, const float *x, size_t ld_x, int n_rows, float *out,        \
-                     size_t ld_out)                                                                                    \
-    {                                                                                                                  \
-        tilef(type, w, n0, n1, x, ld_x, n_rows, out, ld_out);                                                          \
-    }
-TILEF(tilef_f32, TYPE_F32)
-TILEF(tilef_f16, TYPE_F16)
-TILEF(tilef_bf16, TYPE_BF16)
-
-void fill_float_neon(struct kernels *k)
-{
-    k->dot16 = dot16;
-    k->tilef[TYPE_F32] = tilef_f32;
-    k->tilef[TYPE_F16] = tilef_f16;
-    k->tilef[TYPE_BF16] = tilef_bf16;
-}
+void fill_float_neon(struct kernels *k) { fill_float(k); }
 
 #endif

@@ -1,10 +1,8 @@
-/* Quantising activations, NEON: as defined in scalar/dot.c. */
+/* The vectors of quantising activations, NEON: loops in kernel/quantise.h. */
 #if defined(__aarch64__)
 #include "kernel/neon/simd.h"
 #include "kernel/tiers.h"
-#include "kernel/unpack.h"
 
-/* Largest magnitude of n x 32 values, as bits. */
 INL uint32_t most_bits(const float *v, const int n)
 {
     const uint32x4_t magnitude = vdupq_n_u32(0x7fffffff);
@@ -24,22 +22,14 @@ INL int16x8_t rounded(const float *v, float32x4_t inverse)
     return vcombine_s16(vmovn_s32(low), vmovn_s32(high));
 }
 
-/* n x 32 values at v: codes to q, the group's scale returned. */
-INL float group(int8_t *q, const float *v, const int n)
+INL void put_codes(int8_t *q, const float *v, float inverse, const int n)
 {
-    uint32_t a = most_bits(v, n);
-    if (a >= 0x7f800000 || a < 0x0d800000) { /* not finite; below 2^-100 */
-        memset(q, 0, (size_t)n * 32);
-        return a >= 0x7f800000 ? f32_from_bits(0x7fc00000) : 0.0f;
-    }
-    float amax = f32_from_bits(a);
-    const float32x4_t inverse = f32x4(127.0f / amax);
+    const float32x4_t by = f32x4(inverse);
     for (int i = 0; i < n * 32; i += 16)
-        vst1q_s8(q + i, vcombine_s8(vmovn_s16(rounded(v + i, inverse)), vmovn_s16(rounded(v + i + 8, inverse))));
-    return amax / 127.0f;
+        vst1q_s8(q + i, vcombine_s8(vmovn_s16(rounded(v + i, by)), vmovn_s16(rounded(v + i + 8, by))));
 }
 
-static void sums(const int8_t *q, int16_t *s16, int16_t *s32)
+INL void sums(const int8_t *q, int16_t *s16, int16_t *s32)
 {
     int16x8_t two[8]; /* sums of two codes, of four, of eight, of sixteen: neighbours are added */
     for (int g = 0; g < 16; g += 8) {
@@ -52,26 +42,7 @@ static void sums(const int8_t *q, int16_t *s16, int16_t *s32)
     }
 }
 
-static void quantise(struct xq *x, int row, const float *v)
-{
-    for (int b = 0; b < x->n_steps; b++, v += STEP) {
-        size_t at = (size_t)b * (size_t)x->plane + (size_t)row;
-        int8_t *q = x->code + at * STEP;
-        if (x->family == ACT_X256) {
-            x->scale[at] = group(q, v, 8);
-        } else {
-            float *d = x->scale + at * 8;
-            int n = step_values(x->n_cols, b) / 32;
-            for (int g = 0; g < n; g++)
-                d[g] = group(q + 32 * g, v + 32 * g, 1);
-            for (int g = n; g < 8; g++) {
-                memset(q + 32 * g, 0, 32);
-                d[g] = 0;
-            }
-        }
-        sums(q, x->sum16 + at * 16, x->sum32 + at * 8);
-    }
-}
+#include "kernel/quantise.h"
 
 void fill_quantise_neon(struct kernels *k) { k->quantise = quantise; }
 
