@@ -634,6 +634,18 @@ struct stoker_histogram {
     double sum;                        /* seconds */
 };
 
+enum { STOKER_TABLES = 4 }; /* the most tables of which tokens take rows */
+
+/* A table that is left on disk: sums since the engine was opened. */
+struct stoker_table_stats {
+    const char *name; /* of its tensor; valid while the engine is open */
+    uint64_t wanted, unique,
+        cached; /* rows that steps took; each once a step; of these, in memory before the step asked for them */
+    uint64_t reads, bytes; /* bytes: with alignment */
+    uint64_t takes, late;  /* times that a step took its rows; of these, that it had to wait */
+    double wait_seconds;
+};
+
 /* Sums since the engine was opened, but where a comment begins with "now": the difference of two calls is what happened between them. */
 struct stoker_stats {
     uint64_t hits, misses,
@@ -650,7 +662,9 @@ struct stoker_stats {
     double expert_seconds;            /* of these, computing experts */
     uint64_t calls[STOKER_CALLS]; /* [i]: layers of small batches that missed i experts; the last: that many or more */
     uint64_t steps, rows;         /* forward passes; their rows */
-    const char *backend, *cpu_tier; /* names of the reader and of the kernels in use; static */
+    int n_table;
+    struct stoker_table_stats table[STOKER_TABLES]; /* [n_table] */
+    const char *backend, *cpu_tier;                 /* names of the reader and of the kernels in use; static */
 
     int queued, active;           /* now: requests that wait; that run */
     double expected_wait_seconds; /* now: until a request submitted now would begin, as far as measured */

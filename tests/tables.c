@@ -5,6 +5,7 @@
  * answer.
  *
  *     build/tests/tables
+ *     build/tests/tables --make MODEL FILE     the enlarged golden alone
  *
  * A golden with many times its vocabulary is written (the copies of a row differ): then its tables take more than what reads their rows,
  * and the plan's minimum leaves them on disk. */
@@ -17,7 +18,8 @@
 
 enum { COPIES = 64 };
 
-static char path[] = "/tmp/stoker-tables-XXXXXX";
+static char made[] = "/tmp/stoker-tables-XXXXXX";
+static const char *path = made;
 
 /* A row a token. */
 static int is_table(const struct gguf_tensor *t)
@@ -240,9 +242,14 @@ static void enlarge_golden(const char *model)
     gguf_close(g);
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
-    int fd = mkstemp(path);
+    if (argc == 4 && strcmp(argv[1], "--make") == 0) {
+        path = argv[3];
+        enlarge_golden(argv[2]);
+        return !line_ok;
+    }
+    int fd = mkstemp(made);
     if (fd < 0) {
         printf("no place for temporary files\n");
         return 1;
@@ -257,7 +264,7 @@ int main(void)
         check_fault(FAULT_SILENCE, n_cell);
     }
     verdict("gemma4", "a row that cannot be read ends one answer");
-    unlink(path);
+    unlink(made);
     printf("%d passed, %d failed, %d skipped\n", passed, failed, skipped);
     return failed > 0;
 }

@@ -179,6 +179,27 @@ static void report_requests(struct stoker *s, struct stoker_stats *out)
     out->first_token_time = t->first_token_time;
 }
 
+_Static_assert((int)STOKER_TABLES == (int)MODEL_TABLES, "a model's tables");
+
+static void report_tables(const struct model *m, struct stoker_stats *out)
+{
+    for (int i = 0; i < m->n_table; i++) {
+        struct rows_stats r;
+        if (!m->table[i].rows)
+            continue;
+        rows_stats(m->table[i].rows, &r);
+        out->table[out->n_table++] = (struct stoker_table_stats){.name = m->table[i].weight->tensor->name,
+                                                                 .wanted = r.wanted,
+                                                                 .unique = r.unique,
+                                                                 .cached = r.cached,
+                                                                 .reads = r.reads,
+                                                                 .bytes = r.bytes,
+                                                                 .takes = r.takes,
+                                                                 .late = r.late,
+                                                                 .wait_seconds = r.wait_seconds};
+    }
+}
+
 void stoker_stats_of(struct stoker *s, struct stoker_stats *out)
 {
     struct store_stats st = {.backend = reader_backend_name(s->session->reader)};
@@ -208,6 +229,7 @@ void stoker_stats_of(struct stoker *s, struct stoker_stats *out)
                                  .backend = st.backend,
                                  .cpu_tier = cpu_tier_name(s->session->model->op.k->tier)};
     memcpy(out->calls, t->calls, sizeof out->calls);
+    report_tables(s->session->model, out);
     report_requests(s, out);
     pthread_mutex_unlock(&s->lock);
     const struct constraint_cache_stats c = constraint_cache_stats(s->constraints);

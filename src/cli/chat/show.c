@@ -149,6 +149,7 @@ void print_answer_stats(struct chat *c, const struct stoker_stats *before, const
         fprintf(stderr, ", seed %llu", (unsigned long long)end->u.end.seed);
     fputc('\n', stderr);
     print_stream_line(stderr, before, &now, computed + n);
+    print_table_lines(stderr, before, &now);
     print_plan_line(stderr, &plan);
     if (!c->named_types++)
         print_scalar_types(stderr, &plan);

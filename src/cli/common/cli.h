@@ -41,6 +41,8 @@ void print_scalar_types(FILE *f, const struct stoker_plan *p);
  * sums and shares of a token as a table, and as members of the JSON object o. Nothing where no expert was asked for. */
 struct json_t;
 void print_stream_line(FILE *f, const struct stoker_stats *a, const struct stoker_stats *b, size_t n_tokens);
+/* The same of each table whose rows are read from disk: a line. */
+void print_table_lines(FILE *f, const struct stoker_stats *a, const struct stoker_stats *b);
 void print_stream_table(FILE *f, const struct stoker_plan *p, const struct stoker_stats *a,
                         const struct stoker_stats *b, size_t n_tokens);
 void add_stream_json(struct json_t *o, const struct stoker_plan *p, const struct stoker_stats *a,

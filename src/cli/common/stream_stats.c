@@ -3,10 +3,13 @@
  *     hits misses evictions early early_used early_waste       experts
  *     reads bytes_read retries short failed draining            reads
  *     read_MBps depth_mean                                      while at least one is in flight
- *     wait_ms compute_ms disk_idle_ms                           blocked on a read; the rest; no read in flight */
+ *     wait_ms compute_ms disk_idle_ms                           blocked on a read; the rest; no read in flight
+ *
+ * And what each table on disk did: wanted, unique, cached, reads, bytes, late, wait_ms. */
 #include "cli/common/cli.h"
 #include "cli/common/flags.h"
 
+#include <inttypes.h>
 #include <jansson.h>
 #include <string.h>
 
@@ -66,6 +69,47 @@ void print_stream_line(FILE *f, const struct stoker_stats *a, const struct stoke
             (b->step_seconds - a->step_seconds) * ms);
 }
 
+/* What table i on disk did between a and b. */
+static struct stoker_table_stats table_between(const struct stoker_stats *a, const struct stoker_stats *b, int i)
+{
+    const struct stoker_table_stats *x = &a->table[i], *y = &b->table[i];
+    return (struct stoker_table_stats){.name = y->name,
+                                       .wanted = y->wanted - x->wanted,
+                                       .unique = y->unique - x->unique,
+                                       .cached = y->cached - x->cached,
+                                       .reads = y->reads - x->reads,
+                                       .bytes = y->bytes - x->bytes,
+                                       .takes = y->takes - x->takes,
+                                       .late = y->late - x->late,
+                                       .wait_seconds = y->wait_seconds - x->wait_seconds};
+}
+
+void print_table_lines(FILE *f, const struct stoker_stats *a, const struct stoker_stats *b)
+{
+    for (int i = 0; i < b->n_table; i++) {
+        const struct stoker_table_stats t = table_between(a, b, i);
+        fprintf(f,
+                "rows of %s: wanted %" PRIu64 ", unique %" PRIu64 ", cached %" PRIu64 ", reads %" PRIu64
+                ", %s, waited %.3g ms (%" PRIu64 " of %" PRIu64 " times)\n",
+                t.name, t.wanted, t.unique, t.cached, t.reads, show_bytes(t.bytes), t.wait_seconds * 1e3, t.late,
+                t.takes);
+    }
+}
+
+static void add_tables_json(json_t *o, const struct stoker_stats *a, const struct stoker_stats *b)
+{
+    json_t *all = json_array();
+    for (int i = 0; i < b->n_table; i++) {
+        const struct stoker_table_stats t = table_between(a, b, i);
+        json_array_append_new(all, json_pack("{s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:f}", "name", t.name, "wanted",
+                                             (json_int_t)t.wanted, "unique", (json_int_t)t.unique, "cached",
+                                             (json_int_t)t.cached, "reads", (json_int_t)t.reads, "bytes",
+                                             (json_int_t)t.bytes, "takes", (json_int_t)t.takes, "late",
+                                             (json_int_t)t.late, "wait_ms", t.wait_seconds * 1e3));
+    }
+    json_object_set_new(o, "tables", all);
+}
+
 void print_stream_table(FILE *f, const struct stoker_plan *p, const struct stoker_stats *a,
                         const struct stoker_stats *b, size_t n_tokens)
 {
@@ -101,4 +145,5 @@ void add_stream_json(struct json_t *o, const struct stoker_plan *p, const struct
         json_array_append_new(slots, json_integer(p->slots[c]));
     json_object_set_new(o, "slots", slots);
     json_object_set_new(o, "backend", json_string(b->backend));
+    add_tables_json(o, a, b);
 }
