@@ -3,8 +3,8 @@
  * which a schema or a grammar is written. The second byte steers the walk over the masks.
  *
  * Laws: what compiles has a text and every walk ends within its limit; the text of a schema's walk is JSON; a mask says of each
- * token what trying it says, but where it is of short tokens only; a state that was copied goes the same way. Walks of ambiguous grammars stop after a while: the masks
- * are right, but the instrumentation makes them some forty times slower. */
+ * token what trying it says, but where it is of short tokens only; a state that was copied goes the same way. Walks of ambiguous
+ * grammars stop after a while: the masks are right, but the instrumentation makes them some forty times slower. */
 #include "text/schema/schema.h"
 #include "base/clock.h"
 #include "base/error.h"
