@@ -370,6 +370,54 @@ static const struct absurd absurd[] = {
     {"qwen35moe", "full_attention_interval", 3, "blk.1."},
     {"qwen35moe", "expert_shared_feed_forward_length", 0, NULL},
     {"qwen35moe", "expert_shared_feed_forward_length", 25, "shexp"},
+    {"qwen4exp", "attention.value_length", 32, "attention.key_length"},
+    {"qwen4exp", "attention.recurrent_layers", 1, "blk.3."}, /* a number, not a list: all layers alike */
+    {"qwen4exp", "attention.recurrent_layers", 0, "ple.layers"},
+    {"qwen4exp", "full_attention_interval", 0, NULL},
+    {"qwen4exp", "full_attention_interval", 2, "ple.layers"},
+    {"qwen4exp", "hyper_connection.count", 0, NULL},
+    {"qwen4exp", "hyper_connection.count", 1, NULL},
+    {"qwen4exp", "hyper_connection.count", 3, "output_hc_norm.weight"},
+    {"qwen4exp", "hyper_connection.count", 9, NULL},
+    {"qwen4exp", "hyper_connection.low_rank", 0, NULL},
+    {"qwen4exp", "hyper_connection.low_rank", 13, "output_hc_down.weight"},
+    {"qwen4exp", "hyper_connection.low_rank", huge, NULL},
+    {"qwen4exp", "attention.indexer.head_count", 0, NULL},
+    {"qwen4exp", "attention.indexer.head_count", 5, "blk.3.indexer.q_proj.weight"},
+    {"qwen4exp", "attention.indexer.key_length", 7, NULL}, /* fewer than are rotated */
+    {"qwen4exp", "attention.indexer.key_length", 13, "blk.3.indexer.k_proj.weight"},
+    {"qwen4exp", "attention.indexer.top_k", 0, NULL},
+    {"qwen4exp", "attention.indexer.top_k", 21, NULL}, /* not whole blocks */
+    {"qwen4exp", "attention.indexer.top_k", huge, NULL},
+    {"qwen4exp", "attention.indexer.top_k", 65536, MAY_RUN},
+    {"qwen4exp", "attention.compress_ratios", 0, MAY_RUN},
+    {"qwen4exp", "attention.compress_ratios", 3, NULL},
+    {"qwen4exp", "attention.compress_ratios", 256, NULL},
+    {"qwen4exp", "attention.compress_ratios", 10, NULL},
+    {"qwen4exp", "ple.layers", 1, "no array"},
+    {"qwen4exp", "ple.ngram_size", 0, NULL},
+    {"qwen4exp", "ple.ngram_size", 1, NULL},
+    {"qwen4exp", "ple.ngram_size", 2, "ple.layer_multipliers"},
+    {"qwen4exp", "ple.ngram_size", 9, NULL},
+    {"qwen4exp", "ple.heads_per_ngram", 0, NULL},
+    {"qwen4exp", "ple.heads_per_ngram", 3, "ple.head_offsets"},
+    {"qwen4exp", "ple.heads_per_ngram", huge, NULL},
+    {"qwen4exp", "ple.conv_kernel", 0, NULL},
+    {"qwen4exp", "ple.conv_kernel", 3, "blk.1.ple_conv1d.weight"},
+    {"qwen4exp", "ple.conv_kernel", 9, NULL},
+    {"qwen4exp", "ple.eos_token_id", 264, NULL},
+    {"qwen4exp", "ple.eos_token_id", huge, NULL},
+    {"qwen4exp", "ple.eos_token_id", 0, MAY_RUN},
+    {"qwen4exp", "ple.layer_multipliers", 3, "no array"},
+    {"qwen4exp", "ple.head_offsets", 0, "no array"},
+    {"qwen4exp", "ple.head_vocab_sizes", 29, "no array"},
+    {"qwen4exp", "embedding_length_per_layer_input", 0, NULL},
+    {"qwen4exp", "embedding_length_per_layer_input", 5, "per_layer_token_embd.weight"},
+    {"qwen4exp", "embedding_length_per_layer_input", huge, NULL},
+    {"qwen4exp", "expert_shared_feed_forward_length", 0, NULL},
+    {"qwen4exp", "expert_shared_feed_forward_length", 25, "shexp"},
+    {"qwen4exp", "nextn_predict_layers", 4, NULL},
+    {"qwen4exp-long", "nextn_predict_layers", 0, MAY_RUN}, /* its tensors say what the last layer is */
     {"deepseek2-v3", "attention.q_lora_rank", 0, "attn_q.weight"},
     {"deepseek2-v3", "attention.q_lora_rank", 25, "attn_q_a.weight"},
     {"deepseek2-v3", "attention.q_lora_rank", huge, NULL},
@@ -724,6 +772,16 @@ static const struct {
     {"cohere2", "attention.sliding_window"},
     {"cohere2", "attention.layer_norm_epsilon"},
     {"command-r", "logit_scale"},
+    {"qwen4exp", "hyper_connection.count"},
+    {"qwen4exp", "hyper_connection.low_rank"},
+    {"qwen4exp", "ple.ngram_size"},
+    {"qwen4exp", "ple.heads_per_ngram"},
+    {"qwen4exp", "ple.conv_kernel"},
+    {"qwen4exp", "ple.eos_token_id"},
+    {"qwen4exp", "embedding_length_per_layer_input"},
+    {"qwen4exp", "ple.layer_multipliers"},
+    {"qwen4exp", "ple.head_offsets"},
+    {"qwen4exp", "ple.head_vocab_sizes"},
 };
 
 /* Lists have a number for each layer, those of sections one for each axis. */
@@ -748,6 +806,8 @@ static void absent(const struct gguf *g, const char *model)
         one.n = 1;
         if (strstr(one.key.text, "sections") && strcmp(model, "qwen3vlmoe") != 0)
             continue; /* of the others only text is run, whose positions do not depend on them */
+        if (g->value[i].n == 1)
+            continue;
         c.value = &one;
         snprintf(shared->what, sizeof shared->what, "%s for one layer", one.key.text);
         try(g, &c, one.key.text + n + 1);
@@ -761,6 +821,8 @@ static void absent(const struct gguf *g, const char *model)
 static int may_be_list(const struct gguf *g, const char *key, int equal)
 {
     int of_layers = strstr(key, ".attention.head_count") || strstr(key, ".feed_forward_length");
+    if (equal && strstr(key, "qwen4exp.expert_feed_forward_length"))
+        return 1;
     return (of_layers && (equal || arch_by_name(arch_of(g))->layers_differ)) || strstr(key, "vocab_size");
 }
 
@@ -858,7 +920,9 @@ static void reshaped(const struct gguf *g, const char *model)
                 continue;
             snprintf(shared->what, sizeof shared->what, "%s reshaped (%d)", t->name, how);
             int tied = strcmp(t->name, "token_embd.weight") == 0 && !gguf_tensor(g, "output.weight");
-            try(g, &c, unused(g, t) || (tied && how == 1) ? NULL : ""); /* a smaller vocabulary is one, too */
+            int padded = strcmp(arch_of(g), "qwen4exp") == 0 && strcmp(t->name, "per_layer_token_embd.weight") == 0;
+            /* a smaller vocabulary is one, too, and a table may have rows that nothing takes */
+            try(g, &c, unused(g, t) || ((tied || padded) && how == 1) ? NULL : "");
         }
     }
 }
@@ -1197,7 +1261,7 @@ int main(void)
         "llama4",       "mistral3",    "mistral4",    "qwen3vlmoe", "granitehybrid", "lfm2moe",
         "ernie4_5-moe", "bailingmoe2", "hunyuan-moe", "step35",     "mimo2",         "exaone-moe",
         "afmoe",        "dots1",       "seed_oss",    "olmo3",      "exaone4",       "glm4",
-        "bailingmoe",   "deepseek",    "cohere2",     "command-r"};
+        "bailingmoe",   "deepseek",    "cohere2",     "command-r",  "qwen4exp",      "qwen4exp-long"};
     static const struct {
         const char *name;
         void (*fn)(const struct gguf *g, const char *model);

@@ -319,6 +319,24 @@ mutate logit-scale "$(golden granite)" src/model/arch/forward.c 's|if (m->p.logi
 mutate plain-convolution "$(golden lfm2moe)" src/op/recur.c 's|if (a->plain)|if (0)|'
 mutate history-of-convolution "state build/data/golden/lfm2moe.gguf" src/model/arch/lfm2.c 's|bind_state(b, (size_t)(p->n_conv - 1) \* (size_t)p->n_embd)|bind_state(b, 0)|'
 
+# qwen4exp
+mutate gate-of-delta-net "$(golden qwen4exp)" src/model/block/delta_net.c 's|if (w->sigmoid)|if (0)|'
+mutate chosen-blocks "$(golden qwen4exp)" src/model/block/gated_attention.c 's|p->d_k), chosen);|p->d_k), NULL);|'
+mutate open-block "$(golden qwen4exp)" src/op/attention.c 's|a->most + ((row->pos + 1) % ratio > 0)|a->most|'
+mutate values-of-chosen "unit/op/attention" src/op/attention.c 's|gather_row(s, s->d_v, v, n, values, at\[n\]);|gather_row(s, s->d_v, v, n, keys, at[n]);|'
+mutate mean-of-keys "unit/op/compress" src/op/compress.c 's|1.0f / (float)n_pos|0.5f / (float)n_pos|'
+mutate keys-of-open-block "state build/data/golden/qwen4exp.gguf" src/model/block/compressed.c 's|: mean_state(w->ratio, w->d)|: 0|'
+mutate norm-of-index-queries "$(golden qwen4exp)" src/model/block/indexer.c 's|if (w->norm)|if (0)|'
+mutate rope-of-pooled-keys "$(golden qwen4exp)" src/model/block/compressed.c 's|s->b->pos\[r\] + 1 - w->ratio|s->b->pos[r]|'
+mutate silu-of-streams "$(golden qwen4exp)" src/model/block/hyper_mix.c 's|^    op_sigmoid_mul(op, low, low, n_rows, rank);||'
+mutate inject-of-streams "$(golden qwen4exp)" src/model/block/hyper_mix.c 's|op_scale(op, gates, 2.0f, n_rows, n);||'
+mutate end-of-streams "$(golden qwen4exp)" src/model/arch/forward.c 's|m->p.hyper.rank ? hyper_mix_end(s, x_out, b->n_logits)|m->p.hyper.rank ? x_out|'
+mutate ngram-order "$(golden qwen4exp)" src/model/block/ngram.c 's|n->times\[i\];|n->times[n->size - i];|'
+mutate ngram-over-eos "$(golden qwen4exp)" src/model/block/ngram.c 's#last\[i\] < 0 || last\[i\] == n->eos#last[i] < 0#'
+mutate ngram-taps "$(golden qwen4exp)" src/model/block/ngram.c 's|n->conv, n->size, wide, run|n->conv, 1, wide, run|'
+mutate ngram-gate "unit/op/streams" src/op/streams.c 's|size < 1e-6f ? 1e-6f : size|size|'
+mutate ngram-history "state build/data/golden/qwen4exp.gguf" src/model/block/ngram.c 's|bind_state(b, (size_t)((n->conv - 1) \* n->size) \* (size_t)wide)|bind_state(b, 0)|'
+
 [ $skipped -eq 0 ] || echo "$skipped skipped"
 echo "$red red, $green green"
 [ $green -eq 0 ] && [ $red -gt 0 ]

@@ -20,9 +20,10 @@ struct arch {
     const char *name; /* general.architecture */
     /* Reads keys into *p, which is zeroed, and checks them against each other. */
     int (*read_params)(struct params *p, const struct gguf *g, struct error *err);
-    const char *output_norm; /* name of the norm before the output matrix; NULL: output_norm.weight */
-    int layers_differ;       /* 1: its keys may have one number a layer */
-    size_t layer_bytes;      /* size of the architecture's own struct of a layer's weights */
+    const char
+        *output_norm;   /* name of the norm before the output matrix; NULL: output_norm.weight; "": there is none */
+    int layers_differ;  /* 1: its keys may have one number a layer */
+    size_t layer_bytes; /* size of the architecture's own struct of a layer's weights */
     /* Finds layer l's tensors by name and shape; layer: the struct, zeroed. 0, or -1 with the sentence in b->err. */
     int (*bind)(struct binder *b, int l, void *layer);
     /* Computes layer l of the step: x [n_rows][params_row_width()], in place. */

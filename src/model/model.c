@@ -15,7 +15,8 @@ static int bind_ends(struct binder *b)
     const struct params *p = &m->p;
     struct weight *tokens = bind_matrix(b, -1, "token_embd.weight", p->n_vocab, p->n_embd);
     bind_rows(b, tokens, 1);
-    m->output_norm = bind_vector(b, -1, m->arch->output_norm ? m->arch->output_norm : "output_norm.weight", p->n_embd);
+    const char *norm = m->arch->output_norm ? m->arch->output_norm : "output_norm.weight";
+    m->output_norm = *norm ? bind_vector(b, -1, norm, p->n_embd) : NULL;
     m->output = bind_matrix_if(b, -1, "output.weight", p->n_vocab, p->n_embd);
     if (!m->output)
         m->output = tokens;

@@ -49,6 +49,11 @@ struct hyper_weights {
     const struct weight *fn, *scale, *base;
 };
 
+/* Low-rank hyper-connections (block/hyper_mix.h). */
+struct hyper_mix_weights {
+    const struct weight *norm, *down, *up, *inject; /* inject NULL: nothing goes back into the streams */
+};
+
 /* What the layers of one kind keep of a sequence; the plan sizes pools by it and the session makes them. n_layer 0: no such kind. */
 struct kv_layout {
     struct kv_shape shape; /* type is the plan's to fill in */
@@ -92,9 +97,10 @@ struct model {
     struct weight *output_norm, *output; /* output is the tokens' table where the file has no other */
     struct row_table table[MODEL_TABLES];
     int n_table;
-    int n_before;               /* tokens before a token that tables go by ... */
-    size_t before_at;           /* ... which the sequence keeps here in its state */
-    struct hyper_weights hyper; /* after the last layer, where there are several streams */
+    int n_before;                       /* tokens before a token that tables go by ... */
+    size_t before_at;                   /* ... which the sequence keeps here in its state */
+    struct hyper_weights hyper;         /* after the last layer, where there are several streams */
+    struct hyper_mix_weights hyper_mix; /* ... or these, without an output_norm */
     struct {
         int table; /* embeddings of each layer, a row of all a token; 0: none */
         const struct weight *proj, *norm;

@@ -76,6 +76,29 @@ int params_int_most(const struct gguf *g, const char *key, int n_layer, int min,
     return largest_of(g, key, 0, n_layer, min, max, fallback, out, err);
 }
 
+int params_has(const struct gguf *g, const char *key)
+{
+    char name[KEY];
+    return gguf_find(g, arch_key(g, key, name)) != NULL;
+}
+
+int params_list(const struct gguf *g, const char *key, int n, uint64_t *out, struct error *err)
+{
+    char name[KEY];
+    const struct gguf_value *v = gguf_find(g, arch_key(g, key, name));
+    if (!v)
+        return missing(g, name, err);
+    if (v->kind != GGUF_ARRAY || v->item == GGUF_STRING || v->item == GGUF_ARRAY || v->item == GGUF_F32 ||
+        v->item == GGUF_F64)
+        return error_set(err, ERR_FORMAT, "%s: the key %s is no array of whole numbers", g->file->path, name);
+    if (v->n != (uint64_t)n)
+        return error_set(err, ERR_FORMAT, "%s: the key %s has %llu numbers where there must be %d", g->file->path, name,
+                         (unsigned long long)v->n, n);
+    for (int i = 0; i < n; i++)
+        out[i] = (uint64_t)gguf_item_int(v, (uint64_t)i);
+    return 0;
+}
+
 int params_alike(const struct gguf *g, int n_layer, struct error *err)
 {
     static const char *const keys[] = {"feed_forward_length", "attention.head_count", "attention.head_count_kv"};
@@ -267,12 +290,33 @@ float params_temperature(const struct temperature_params *t, int pos)
     return (float)(1 + t->scale * f64_ln(1 + (double)((pos + t->first) / t->n)));
 }
 
-int params_read_experts(struct params *p, const struct gguf *g, struct error *err)
+static int read_experts(struct params *p, const struct gguf *g, int n_list, struct error *err)
 {
+    static const char width[] = "expert_feed_forward_length";
+    int absent = p->n_ff > 0 ? p->n_ff : -1;
     if (params_int(g, "expert_count", 1, MAX_EXPERTS, -1, &p->n_expert, err) ||
         params_int(g, "expert_used_count", 1, p->n_expert < MAX_USED ? p->n_expert : MAX_USED, -1, &p->n_expert_used,
                    err) ||
-        params_int(g, "expert_feed_forward_length", 1, MAX_WIDTH, p->n_ff > 0 ? p->n_ff : -1, &p->n_ff_expert, err))
+        (n_list ? params_int_most(g, width, n_list, 1, MAX_WIDTH, absent, &p->n_ff_expert, err)
+                : params_int(g, width, 1, MAX_WIDTH, absent, &p->n_ff_expert, err)))
         return -1;
+    for (int l = 0, n; l < n_list; l++) {
+        if (params_int_of(g, width, l, 1, MAX_WIDTH, absent, &n, err))
+            return -1;
+        if (n != p->n_ff_expert)
+            return error_set(err, ERR_FORMAT,
+                             "%s: %s is %d for layer %d and %d for another, but experts of this architecture are alike",
+                             g->file->path, width, n, l, p->n_ff_expert);
+    }
     return 0;
+}
+
+int params_read_experts(struct params *p, const struct gguf *g, struct error *err)
+{
+    return read_experts(p, g, 0, err);
+}
+
+int params_read_experts_listed(struct params *p, const struct gguf *g, struct error *err)
+{
+    return read_experts(p, g, p->n_layer, err);
 }

@@ -5,10 +5,13 @@
 #include "op/rope.h"
 #include "op/rows.h"
 
+#include <stdint.h>
+
 struct error;
 struct gguf;
 
 enum { PARAMS_MAX_LAYERS = 4096, PARAMS_MAX_WIDTH = 1 << 20 };
+enum { NGRAM_SIZE = 8, NGRAM_HEADS = 64 }; /* at most: tokens of an n-gram; rows that a token takes */
 
 /* Which of params.rope a layer takes: the first unless it says otherwise. The second is that of layers with a window, or, where no
  * architecture fills it in, none. */
@@ -50,6 +53,7 @@ struct params { /* numbers of values, heads, layers or positions */
     int n_conv;            /* positions of a short convolution */
     struct hyper_params {  /* hyper-connections: between blocks a row is n streams of n_embd values */
         int n, iterations; /* n 0: one stream, to which blocks add */
+        int rank;          /* of low-rank ones; 0: the others */
         float eps;
     } hyper;
     struct index_params { /* the indexer that chooses keys: heads of d values; top_k keys; 0: there is none */
@@ -57,6 +61,12 @@ struct params { /* numbers of values, heads, layers or positions */
         int rope_at; /* the first rotated value of a head */
         int ratio;   /* positions that a key stands for, where plain keys are chosen by it; 0: 1 */
     } index;
+    struct ngram_params { /* rows of a table that the last tokens choose; size 0: there is none */
+        int layer, size, per_size, n_head, d, conv,
+            eos; /* n-grams of 2 to size tokens, per_size heads of each, rows of d */
+        uint64_t times[NGRAM_SIZE];
+        int32_t first[NGRAM_HEADS], n_row[NGRAM_HEADS]; /* the rows of each head */
+    } ngram;
     struct out_params { /* groups of heads whose outputs have a matrix of their own, each giving rank values */
         int n_group, rank;
     } out;
@@ -96,6 +106,8 @@ int params_read(struct params *p, const struct gguf *g, enum rope_pairs pairs, s
 
 /* The expert keys; -1 also when they are absent. */
 int params_read_experts(struct params *p, const struct gguf *g, struct error *err);
+/* The same; their width may be a list of equal numbers. */
+int params_read_experts_listed(struct params *p, const struct gguf *g, struct error *err);
 
 /* One key, "ARCH.key", whose value must be in [min, max]. bool: absent leaves *out as it is; real: absent sets *out to
  * fallback, or is an error where that is NaN. */
@@ -129,6 +141,10 @@ int params_int_of(const struct gguf *g, const char *key, int l, int min, int max
                   struct error *err);
 int params_int_most(const struct gguf *g, const char *key, int n_layer, int min, int max, int fallback, int *out,
                     struct error *err);
+
+/* An array of exactly n whole numbers; signed ones are taken as u64. Absent: -1 with the sentence. */
+int params_list(const struct gguf *g, const char *key, int n, uint64_t *out, struct error *err);
+int params_has(const struct gguf *g, const char *key);
 
 /* After params_read(): -1 where feed_forward_length, attention.head_count or attention.head_count_kv has another number for
  * one layer than for another. */

@@ -1,5 +1,6 @@
 /* One step of a model over a batch of rows: embeddings, layers, norm, logits of the rows that need them; and what scratch that takes. */
 #include "model/block/hyper.h"
+#include "model/block/hyper_mix.h"
 #include "model/block/layer_embd.h"
 #include "model/block/moe.h"
 #include "model/tables.h"
@@ -97,10 +98,10 @@ static void write_logits(struct step *s, const float *x)
     for (int i = 0; i < b->n_logits && !op_measuring(&s->m->op); i++)
         memcpy(x_out + (size_t)i * width, x + (size_t)b->logit_row[i] * width, width * sizeof(float));
     if (m->p.hyper.n)
-        x_out = hyper_end(s, x_out, b->n_logits);
+        x_out = m->p.hyper.rank ? hyper_mix_end(s, x_out, b->n_logits) : hyper_end(s, x_out, b->n_logits);
     if (m->p.layer_norm)
         layer_norm(s, x_out, x_out, m->output_norm, b->n_logits);
-    else
+    else if (m->output_norm)
         op_rms_norm(&s->m->op, x_out, x_out, m->output_norm->vector, b->n_logits, m->p.n_embd, m->p.norm_eps);
     struct act a = act_rows(&s->m->op, x_out, b->n_logits, m->p.n_embd, n_embd);
     op_matmul(&s->m->op, b->logits, (size_t)m->p.n_vocab, &a, &m->output->mat);

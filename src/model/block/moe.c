@@ -454,7 +454,7 @@ void block_sparse(struct step *s, int l, float *x, const struct moe_weights *w, 
 struct experts *bind_moe(struct binder *b, int l, struct moe_weights *w, const char *norm)
 {
     const struct params *p = &b->m->p;
-    w->norm = bind_vector(b, l, norm, p->n_embd);
+    w->norm = norm ? bind_vector(b, l, norm, p->n_embd) : NULL;
     w->router = bind_matrix(b, l, "ffn_gate_inp.weight", p->n_expert, p->n_embd);
     struct experts *e = bind_experts(b, l);
     w->experts = e;

@@ -39,7 +39,7 @@ struct moe_weights {
 void block_sparse(struct step *s, int l, float *x, const struct moe_weights *w, const struct route_rule *rule,
                   const struct shared_expert *shared);
 
-/* Bind the norm of this name, the router and the experts. Returns the experts, w->experts. */
+/* Bind the norm of this name (NULL: there is none), the router and the experts. Returns the experts, w->experts. */
 struct experts *bind_moe(struct binder *b, int l, struct moe_weights *w, const char *norm);
 
 #endif
