@@ -260,6 +260,15 @@ static const struct pair {
      "rope.scaling.factor",
      AS_IS,
      {.key = {WORD("rope.scaling.type", "yarn"), REAL("rope.scaling.factor", 0.5)}}},
+    /* Layers by list; blocks that are chosen, and all of them. */
+    {"qwen4exp",
+     "recurrent layers by list",
+     SAME,
+     AS_IS,
+     {.key = {TRUTHS("attention.recurrent_layers", three_of_four)}}},
+    {"qwen4exp", "an index that takes all blocks", SAME, AS_IS, {.key = {WHOLE("attention.compress_ratios", 0)}}},
+    {"qwen4exp", "an index that takes one", OTHER, AS_IS, {.key = {WHOLE("attention.indexer.top_k", 4)}}},
+    {"qwen4exp", "a token for images", SAME, AS_IS, {.key = {WHOLE("ple.image_token_id", 7)}}},
     /* What is not known. */
     {"lfm2", "rows that see later ones", "attention.causal", AS_IS, {.key = {FALSE("attention.causal")}}},
     {"mimo2", "a bias of queries", "blk.0.attn_q.bias", AS_IS, {.ones = "blk.0.attn_q.bias", .n_ones = 48}},
