@@ -27,7 +27,7 @@ struct server_process {
     int port;
 };
 
-enum { SERVER_ARGUMENTS = 40, CLIENT_SECONDS = SANITIZED ? 1800 : 300 };
+enum { SERVER_ARGUMENTS = 40, CLIENT_SECONDS = SANITIZED ? 1800 : 1200 };
 
 /* Start `stoker serve arguments...` (NULL at the end) with its log in a file, and wait until it listens. -1: it does not. */
 static inline int server_start(struct server_process *s, const char *const *arguments, const char *log)
