@@ -72,8 +72,10 @@ struct stoker_plan;
  * is usual. */
 struct stoker_rates {
     double drive, memory; /* bytes read, from the model's drive and from DRAM */
-    double product; /* weights times rows that they are multiplied with, without what unpacking the weights takes: */
+    double
+        product; /* weights times rows that they are multiplied with, many, without what unpacking the weights takes: */
     double unpack_rows;   /* as long as the products with so many rows */
+    double dot, vector;   /* weights multiplied with one row; floats that norms, activations and sums read or write */
     double attend, state; /* multiplications of attention; floats of recurrent states times rows */
 };
 

@@ -207,9 +207,10 @@ static void print_json(const struct stoker_plan *p, double rate, const char *mod
                                   "disk_rate", rate > 0 ? json_real(rate) : json_null(), "tokens_per_s",
                                   most > 0 ? json_real(most) : json_null()));
     json_object_set_new(o, "rates",
-                        json_pack("{s:f, s:f, s:f, s:f, s:f, s:f}", "drive", p->rates.drive, "memory", p->rates.memory,
-                                  "product", p->rates.product, "unpack_rows", p->rates.unpack_rows, "attend",
-                                  p->rates.attend, "state", p->rates.state));
+                        json_pack("{s:f, s:f, s:f, s:f, s:f, s:f, s:f, s:f}", "drive", p->rates.drive, "memory",
+                                  p->rates.memory, "product", p->rates.product, "unpack_rows", p->rates.unpack_rows,
+                                  "dot", p->rates.dot, "vector", p->rates.vector, "attend", p->rates.attend, "state",
+                                  p->rates.state));
     json_t *kernels = json_object();
     for (int i = 0; i < p->n_type; i++)
         json_object_set_new(kernels, p->type[i], json_string(p->kernel[i]));

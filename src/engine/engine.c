@@ -80,8 +80,8 @@ static int read_options(struct session_options *to, const struct stoker_options 
     w->n_ctx = o->n_ctx;
     w->defaults = (struct plan_defaults){o->defaults.n_ctx, o->defaults.n_parallel, o->defaults.n_snapshots,
                                          o->defaults.cache_ram};
-    w->rates = (struct speed_rates){o->rates.drive,       o->rates.memory, o->rates.product,
-                                    o->rates.unpack_rows, o->rates.attend, o->rates.state};
+    w->rates = (struct speed_rates){o->rates.drive, o->rates.memory, o->rates.product, o->rates.unpack_rows,
+                                    o->rates.dot,   o->rates.vector, o->rates.attend,  o->rates.state};
     w->n_parallel = o->n_parallel;
     w->n_chunk = o->n_chunk;
     w->n_snapshots = o->n_snapshots;
@@ -480,6 +480,6 @@ int stoker_measure(struct stoker_rates *out, const char *path, const struct stok
     session_close(s);
     if (result)
         return error_to_public(public, &err);
-    *out = (struct stoker_rates){r.drive, r.memory, r.product, r.unpack_rows, r.attend, r.state};
+    *out = (struct stoker_rates){r.drive, r.memory, r.product, r.unpack_rows, r.dot, r.vector, r.attend, r.state};
     return 0;
 }

@@ -87,7 +87,7 @@ void engine_report_plan(const struct session *s, enum kv_type kv, enum cpu_tier 
                                 .prompt_tokens = SPEED_PROMPT,
                                 .answer_tokens = SPEED_ANSWER,
                                 .rates = {p->rates.drive, p->rates.memory, p->rates.product, p->rates.unpack_rows,
-                                          p->rates.attend, p->rates.state},
+                                          p->rates.dot, p->rates.vector, p->rates.attend, p->rates.state},
                                 .prompt_seconds = p->speed.prompt_seconds,
                                 .step_seconds = p->speed.step_seconds,
                                 .hit_rate = p->speed.hits,

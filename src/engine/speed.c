@@ -1,7 +1,7 @@
 /* Predicting how long a request takes: see speed.h; the formulas are those of memory.md 10.
  *
- * What is left out is the same in all plans of a model, or small: norms, routing, sampling, the time in which memory is prefaulted. The
- * cache is as earlier requests left it. */
+ * What is left out is the same in all plans of a model, or small: routing, sampling, the time in which memory is prefaulted. The cache is
+ * as earlier requests left it. */
 #include "engine/speed.h"
 
 #include <math.h>
@@ -12,6 +12,8 @@
     50e9 /* bytes/s: dots of two cores from DRAM in PERFORMANCE.md "Kernels", a slow minute: 53 to 56 GB/s */
 #define PRODUCT_RATE                                                                                                   \
     300e9 /* weights x rows/s of a core, 0.6 Tops: prompts of 4,096 of the 30B shape took 37.9 s of two cores */
+#define DOT_RATE     60e9 /* weights/s of a core with one row: 0.12 Tops; PERFORMANCE.md "Kernels" has 0.10 to 0.19 */
+#define VECTOR_RATE  4e9  /* floats/s of a core: all functions of rows together, by perf (memory.md 10) */
 #define ATTEND_RATE  80e9 /* products/s of a core: 161 GFlop/s, f16, PERFORMANCE.md "Kernels" */
 #define STATE_RATE   23e9 /* floats/s of a core: 0.70 us a row and head of 128 x 128 in the delta rule, the same place */
 #define READ_LATENCY 0.15e-3 /* seconds until a read begins to give bytes (streaming.md M) */
@@ -24,15 +26,22 @@ enum { EARLY_ROWS = 64 }; /* from so many rows on the next layer's experts are r
 struct speed_rates speed_usual_rates(int n_thread)
 {
     double cores = n_thread > 1 ? n_thread : 1;
-    return (struct speed_rates){DRIVE_RATE,  MEMORY_RATE,         PRODUCT_RATE * cores,
-                                UNPACK_ROWS, ATTEND_RATE * cores, STATE_RATE * cores};
+    return (struct speed_rates){.drive = DRIVE_RATE,
+                                .memory = MEMORY_RATE,
+                                .product = PRODUCT_RATE * cores,
+                                .unpack_rows = UNPACK_ROWS,
+                                .dot = DOT_RATE * cores,
+                                .vector = VECTOR_RATE * cores,
+                                .attend = ATTEND_RATE * cores,
+                                .state = STATE_RATE * cores};
 }
 
 struct speed_rates speed_known_rates(int n_thread, const struct speed_rates *known)
 {
     struct speed_rates r = speed_usual_rates(n_thread);
-    double *const field[] = {&r.drive, &r.memory, &r.product, &r.unpack_rows, &r.attend, &r.state};
-    const double of[] = {known->drive, known->memory, known->product, known->unpack_rows, known->attend, known->state};
+    double *const field[] = {&r.drive, &r.memory, &r.product, &r.unpack_rows, &r.dot, &r.vector, &r.attend, &r.state};
+    const double of[] = {known->drive, known->memory, known->product, known->unpack_rows,
+                         known->dot,   known->vector, known->attend,  known->state};
     for (size_t i = 0; i < sizeof of / sizeof *of; i++)
         if (of[i] > 0)
             *field[i] = of[i];
@@ -57,6 +66,9 @@ static int is_table(const struct model *m, const struct weight *w)
     return n;
 }
 
+/* What a product takes and gives of a row is written once and read once by the functions before and behind it. */
+static double n_floats(const struct gguf_tensor *t) { return 2.0 * ((double)t->ne[0] + (double)t->ne[1]); }
+
 static void describe_dense(struct speed_model *s, const struct model *m)
 {
     for (int i = 0; i < m->n_weight; i++) {
@@ -65,6 +77,7 @@ static void describe_dense(struct speed_model *s, const struct model *m)
             continue;
         s->dense_weights += n_weights(w->tensor);
         s->of_type[w->tensor->type] += n_weights(w->tensor);
+        s->row_floats += n_floats(w->tensor);
         s->dense_bytes += (double)w->tensor->n_bytes;
     }
     s->output_weights = n_weights(m->output->tensor);
@@ -81,6 +94,8 @@ static void describe_experts(struct speed_model *s, const struct model *m)
             s->expert_weights += t ? n_weights(t) : 0;
             if (t)
                 s->of_type[t->type] += n_weights(t) * m->p.n_expert_used / e->n_expert;
+            if (t)
+                s->row_floats += n_floats(t) * m->p.n_expert_used;
         }
     s->n_moe_layer = m->n_moe_layer;
     s->n_expert = m->p.n_expert;
@@ -121,10 +136,12 @@ static double touched(const struct speed_model *m, double n_rows)
     return m->n_expert ? 1 - pow(1 - (double)m->n_expert_used / m->n_expert, n_rows) : 0;
 }
 
-/* Products of n rows with matrices that hold so many numbers in so many bytes, each unpacked and fetched once. */
+/* Products of n rows with matrices that hold so many numbers in so many bytes, each fetched once: unpacked for all rows, or, where rows
+ * are few, row by row. */
 static double product_seconds(const struct speed_rates *r, double weights, double n_rows, double bytes)
 {
-    return fmax(weights * (n_rows + r->unpack_rows) / r->product, bytes / r->memory);
+    double unpacked = weights * (n_rows + r->unpack_rows) / r->product, by_dots = weights * n_rows / r->dot;
+    return fmax(fmin(unpacked, by_dots), bytes / r->memory);
 }
 
 static double expert_seconds(const struct speed_model *m, const struct speed_rates *r, double n_rows)
@@ -133,11 +150,12 @@ static double expert_seconds(const struct speed_model *m, const struct speed_rat
     return product_seconds(r, share * m->expert_weights, each, share * m->expert_bytes);
 }
 
-/* Attention and states of rows that see `pairs` positions in all, `near` of them in layers with a window. */
+/* Attention, states and functions of rows that see `pairs` positions in all, `near` of them in layers with a window. */
 static double sequence_seconds(const struct speed_model *m, const struct speed_rates *r, double n_rows, double pairs,
                                double near)
 {
-    return (m->pair_products * pairs + m->window_products * near) / r->attend + m->state_floats * n_rows / r->state;
+    return (m->pair_products * pairs + m->window_products * near) / r->attend + m->state_floats * n_rows / r->state +
+           m->row_floats * n_rows / r->vector;
 }
 
 /* ---- prompt and answer --------------------------------------------------------------------------------------------------------- */

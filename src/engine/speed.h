@@ -15,8 +15,10 @@ enum { SPEED_PROMPT = 2000, SPEED_ANSWER = 200 };
 
 struct speed_rates {      /* a second, of all threads together */
     double drive, memory; /* bytes */
-    double product;       /* weights x rows, without what unpacking takes */
+    double product;       /* weights x rows, of many rows, without what unpacking takes */
     double unpack_rows;   /* unpacking a weight takes as long as its products with so many rows */
+    double dot;           /* weights, with one row */
+    double vector;        /* floats that functions of rows read or write */
     double attend;        /* multiplications of attention */
     double state;         /* floats of recurrent states x rows */
 };
@@ -35,6 +37,7 @@ struct speed_model {
     double window_products; /* the same in layers that see at most `window` positions */
     double kv_bytes;        /* of a position, in layers that see all */
     double state_floats;
+    double row_floats; /* that norms, quantising, activations and sums read or write of a row */
     int window, n_moe_layer, n_expert, n_expert_used;
     double of_type[TYPE_COUNT]; /* weights that a row meets, by their block type */
 };

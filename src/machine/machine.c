@@ -13,7 +13,7 @@
 enum {
     PATTERN = 0x3c,
     RUNS = 9,
-    N_COLS = 2048, /* of weights that are measured, 256 rows of them: they stay in a core's own cache */
+    N_COLS = 2048, /* of weights that are measured, 256 rows of them at a time */
     N_WEIGHT_ROWS = 256,
     STATE_D = 128,
     STATE_ROWS = 64
@@ -36,7 +36,7 @@ struct machine {
     int times;
     enum block_type type;
     enum kv_type kv;
-    int n_rows, d_k, d_v;
+    int n_rows, d_k, d_v, n_page;
 };
 
 static volatile float sink; /* results that nobody wants */
@@ -141,32 +141,41 @@ double machine_read_rate(struct machine *m)
     return (double)m->share * n_threads(m) / seconds_of(m, read_memory);
 }
 
+/* Weights come from DRAM, as those of a layer do: each has been left for all others since it was last used. They lie behind what a tile
+ * works in. */
 static void multiply(const struct machine *m, uint8_t *mem, int times)
 {
-    size_t row = type_row_bytes(type_info(m->type), N_COLS);
-    struct wmat w = {mem, m->type, N_WEIGHT_ROWS, N_COLS, row, NULL};
-    float *out = (float *)(void *)(mem + ((row * N_WEIGHT_ROWS + 63) & ~(size_t)63));
+    size_t row = type_row_bytes(type_info(m->type), N_COLS), some = row * N_WEIGHT_ROWS,
+           n = (m->share - THREAD_BYTES / 2) / some;
+    uint8_t *weights = mem + THREAD_BYTES / 2;
+    float *out = (float *)(void *)mem;
     uint8_t *x = (uint8_t *)(out + MACHINE_ROWS * N_WEIGHT_ROWS), *scratch = x + MACHINE_ROWS * N_COLS * sizeof(float);
     enum act_family family = kernel_family(m->type);
-    for (int i = 0; i < times; i++)
+    for (int i = 0; i < times; i++) {
+        struct wmat w = {weights + (size_t)i % n * some, m->type, N_WEIGHT_ROWS, N_COLS, row, NULL};
         if (family == ACT_F32) {
             m->k->tilef[m->type](&w, 0, N_WEIGHT_ROWS, (const float *)(const void *)x, N_COLS, m->n_rows, out,
                                  N_WEIGHT_ROWS);
         } else {
             struct xq q = xq_place(family, m->n_rows, N_COLS, x);
-            m->k->tile[m->type](m->k, &w, 0, N_WEIGHT_ROWS, &q, out, N_WEIGHT_ROWS, NULL, scratch);
+            const uint8_t *then = weights + (size_t)(i + 1) % n * some;
+            if (m->n_rows == 1)
+                m->k->dot[m->type](&w, 0, N_WEIGHT_ROWS, &q, 0, out, then);
+            else
+                m->k->tile[m->type](m->k, &w, 0, N_WEIGHT_ROWS, &q, out, N_WEIGHT_ROWS, then, scratch);
         }
+    }
 }
 
-_Static_assert(N_WEIGHT_ROWS *N_COLS * sizeof(float) + MACHINE_ROWS * (N_WEIGHT_ROWS + N_COLS) * sizeof(float) <
-                   ((size_t)4 << 20),
-               "weights, outputs and activations leave half of a thread's memory to a tile's scratch");
+_Static_assert(N_WEIGHT_ROWS *N_COLS * sizeof(float) <= THREAD_BYTES / 2 &&
+                   MACHINE_ROWS * (N_WEIGHT_ROWS + N_COLS) * sizeof(float) <= THREAD_BYTES / 4,
+               "outputs, activations and a tile's scratch take half of a thread's memory, weights fit into the other");
 
 double machine_product_rate(struct machine *m, enum block_type t, int n_rows)
 {
     int floats = kernel_family(t) == ACT_F32;
     if (n_rows < 1 || n_rows > MACHINE_ROWS || !(floats ? (void *)m->k->tilef[t] : (void *)m->k->tile[t]) ||
-        kernel_tile_scratch(MACHINE_ROWS) > THREAD_BYTES / 2 ||
+        kernel_tile_scratch(MACHINE_ROWS) > THREAD_BYTES / 4 ||
         xq_bytes(kernel_family(t), MACHINE_ROWS, N_COLS) > MACHINE_ROWS * N_COLS * sizeof(float))
         return 0;
     m->type = t;
@@ -175,44 +184,54 @@ double machine_product_rate(struct machine *m, enum block_type t, int n_rows)
     return (double)N_WEIGHT_ROWS * N_COLS * n_rows * n_threads(m) / seconds_of(m, multiply);
 }
 
+/* Of keys and values of one head, a page. */
+static size_t page_bytes(const struct machine *m)
+{
+    return ((size_t)ATTN_PAGE * (size_t)(m->d_k + m->d_v) * sizeof(float) + 63) & ~(size_t)63;
+}
+
+/* Page after page of what a layer keeps: a row walks through all of it before the next one does. */
 static void attend(const struct machine *m, uint8_t *mem, int times)
 {
     float max[ATTN_QUERIES], sum[ATTN_QUERIES];
     int first[ATTN_QUERIES] = {0}, last[ATTN_QUERIES];
-    size_t k = (size_t)ATTN_PAGE * (size_t)m->d_k * sizeof(float),
-           v = (size_t)ATTN_PAGE * (size_t)m->d_v * sizeof(float);
-    struct attn_split s = {.k = mem,
-                           .v = mem + k,
-                           .d_k = m->d_k,
+    size_t fit = (m->share - THREAD_BYTES / 2) / page_bytes(m), n = (size_t)m->n_page < fit ? (size_t)m->n_page : fit;
+    struct attn_split s = {.d_k = m->d_k,
                            .d_v = m->d_v,
                            .ld_v = m->d_v,
                            .type = m->kv,
                            .n_q = ATTN_QUERIES,
                            .ld_q = (size_t)m->d_k,
-                           .q = (const float *)(void *)(mem + k + v),
+                           .q = (const float *)(void *)mem,
                            .scale = 1e-3f,
                            .m = max,
                            .l = sum,
                            .first = first,
                            .last = last};
-    s.a = (float *)(void *)(mem + k + v + ATTN_QUERIES * sizeof(float) * (size_t)m->d_k);
+    s.a = (float *)(void *)(mem + ATTN_QUERIES * sizeof(float) * (size_t)m->d_k);
     for (int i = 0; i < ATTN_QUERIES; i++)
         last[i] = ATTN_PAGE - 1;
-    for (int i = 0; i < times; i++)
-        m->k->attn_split(&s, mem + THREAD_BYTES / 2);
+    for (int i = 0; i < times; i++) {
+        uint8_t *page = mem + THREAD_BYTES / 2 + (size_t)i % n * page_bytes(m);
+        s.k = page;
+        s.v = page + (size_t)ATTN_PAGE * (size_t)m->d_k * sizeof(float);
+        m->k->attn_split(&s, mem + THREAD_BYTES / 4);
+    }
 }
 
-_Static_assert((ATTN_PAGE + ATTN_QUERIES) * 2 * MACHINE_HEAD * sizeof(float) <= THREAD_BYTES / 2,
-               "keys, values, queries and sums leave half of a thread's memory to a split's scratch");
+_Static_assert((size_t)ATTN_PAGE * 2 * MACHINE_HEAD * sizeof(float) <= THREAD_BYTES / 2 &&
+                   (size_t)ATTN_QUERIES * 2 * MACHINE_HEAD * sizeof(float) <= THREAD_BYTES / 4,
+               "a page fits into half of a thread's memory, queries and sums into a quarter");
 
-double machine_attend_rate(struct machine *m, enum kv_type type, int d_k, int d_v)
+double machine_attend_rate(struct machine *m, enum kv_type type, int d_k, int d_v, int n_page)
 {
-    if (d_k < 1 || d_v < 1 || d_k > MACHINE_HEAD || d_v > MACHINE_HEAD ||
-        kernel_attn_scratch(d_k, d_v) > THREAD_BYTES / 2)
+    if (d_k < 1 || d_v < 1 || n_page < 1 || d_k > MACHINE_HEAD || d_v > MACHINE_HEAD ||
+        kernel_attn_scratch(d_k, d_v) > THREAD_BYTES / 4)
         return 0;
     m->kv = type;
     m->d_k = d_k;
     m->d_v = d_v;
+    m->n_page = n_page;
     filled(m);
     return (double)ATTN_QUERIES * ATTN_PAGE * (d_k + d_v) * n_threads(m) / seconds_of(m, attend);
 }

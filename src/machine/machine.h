@@ -19,15 +19,15 @@ void machine_close(struct machine *m); /* NULL is fine */
 /* Bytes a second from DRAM, each thread reading its part. */
 double machine_read_rate(struct machine *m);
 
-/* Weights of type t times rows a second, where weights of the last level of cache meet n_rows rows each, 1 to MACHINE_ROWS. 0: nothing
- * multiplies with them. */
+/* Weights of type t times rows a second, where weights from DRAM meet n_rows rows each, 1 to MACHINE_ROWS. 0: nothing multiplies with
+ * them. */
 enum { MACHINE_ROWS = 128 };
 double machine_product_rate(struct machine *m, enum block_type t, int n_rows);
 
-/* Products of scores and of values a second: pages of keys of d_k and values of d_v each against ATTN_QUERIES queries. 0: heads are wider
- * than MACHINE_HEAD. */
+/* Products of scores and of values a second: n_page pages, of keys of d_k and values of d_v each, against ATTN_QUERIES queries, one page
+ * after another and again. 0: heads are wider than MACHINE_HEAD. */
 enum { MACHINE_HEAD = 1024 };
-double machine_attend_rate(struct machine *m, enum kv_type type, int d_k, int d_v);
+double machine_attend_rate(struct machine *m, enum kv_type type, int d_k, int d_v, int n_page);
 
 /* Floats of recurrent states x rows a second. */
 double machine_state_rate(struct machine *m);

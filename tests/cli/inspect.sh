@@ -121,7 +121,7 @@ is "plan --disk --json" 0 '"disk_rate":[1-9][0-9.]+,"tokens_per_s":[1-9][0-9.]+\
 run plan "$ember" --memory min --measure
 is "plan --measure" 0 "^predicted: .* with a drive of [0-9.]+ GB/s, memory of [0-9.]+ GB/s, [0-9.]+ Tops of products$" ""
 run plan "$ember" --memory min --measure --json
-is "plan --measure --json" 0 '"rates":\{"drive":[1-9][0-9.]+,"memory":[1-9][0-9.]+,"product":[1-9][0-9.]+,"unpack_rows":[0-9.]+,"attend":[1-9]' ""
+is "plan --measure --json" 0 '"rates":\{"drive":[1-9][0-9.]+,"memory":[1-9][0-9.]+,"product":[1-9][0-9.]+,"unpack_rows":[0-9.]+,"dot":[1-9][0-9.]+,"vector":[1-9][0-9.]+,"attend":[1-9]' ""
 sed 's/,"predicted":.*"kernels"//' "$dir/out" >"$dir/want"
 run plan "$ember" --memory min --json
 sed 's/,"predicted":.*"kernels"//' "$dir/out" | cmp -s - "$dir/want" && pass || fail "plan --measure" "is another plan"

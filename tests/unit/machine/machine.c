@@ -47,11 +47,12 @@ static void test_heads_and_states(void **state)
     static const int d_k[] = {1, 64, 128, 576, MACHINE_HEAD}, d_v[] = {1, 64, 128, 512, MACHINE_HEAD};
     struct machine *m = opened(cpu_best_tier(), 3);
     for (size_t i = 0; i < sizeof d_k / sizeof *d_k; i++) {
-        is_rate(machine_attend_rate(m, KV_F16, d_k[i], d_v[i]));
-        is_rate(machine_attend_rate(m, KV_F32, d_k[i], d_v[i]));
+        is_rate(machine_attend_rate(m, KV_F16, d_k[i], d_v[i], 1));
+        is_rate(machine_attend_rate(m, KV_F32, d_k[i], d_v[i], 1000));
     }
-    assert_true(machine_attend_rate(m, KV_F16, 0, 64) == 0);
-    assert_true(machine_attend_rate(m, KV_F16, 64, MACHINE_HEAD + 1) == 0);
+    assert_true(machine_attend_rate(m, KV_F16, 0, 64, 1) == 0);
+    assert_true(machine_attend_rate(m, KV_F16, 64, MACHINE_HEAD + 1, 1) == 0);
+    assert_true(machine_attend_rate(m, KV_F16, 64, 64, 0) == 0);
     is_rate(machine_state_rate(m));
     is_rate(machine_read_rate(m));
     machine_close(m);
