@@ -261,12 +261,17 @@ static void left_out_tools_are_named(void **state)
     assert_non_null(strstr(http_world.header, "x-stoker-ignored-tools: web_search_20250305,bash_20250124\n"));
 }
 
+/* An answer that is not over before the client leaves. */
+#define LONG                                                                                                           \
+    "\"max_tokens\":900,\"output_config\":{\"format\":{\"type\":\"json_schema\",\"schema\":{\"type\":\"string\","      \
+    "\"minLength\":800}}}," ASK("Tell me a long story.")
+
 static void requests_of_disconnected_clients_end(void **state)
 {
     (void)state;
     http_world.leaves = HTTP_DISCONNECTED;
     http_world.leaves_after = 1;
-    ask(anthropic_messages, "\"max_tokens\":1500,\"temperature\":1," ASK("Tell me a long story."), 1);
+    ask(anthropic_messages, LONG, 1);
     http_world.leaves = 0;
     assert_false(http_world.ended);
     assert_int_equal(http_world.counted, 1);
@@ -277,8 +282,9 @@ static void a_stopping_server_says_so(void **state)
     (void)state;
     http_world.leaves = HTTP_CUT;
     http_world.leaves_after = 1;
-    ask(anthropic_messages, "\"max_tokens\":1500,\"temperature\":1," ASK("Tell me a long story."), 1);
+    ask(anthropic_messages, LONG, 1);
     http_world.leaves = 0;
+    assert_non_null(strstr(http_world.text.text, "event: message_start\n"));
     assert_non_null(strstr(http_world.text.text, "event: error\ndata: {"));
     assert_null(strstr(http_world.text.text, "message_stop"));
 }
