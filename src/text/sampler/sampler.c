@@ -9,6 +9,7 @@
 #include "base/rng.h"
 #include "text/sampler/candidates.h"
 #include "text/sampler/history.h"
+#include "text/sampler/logprobs.h"
 
 #include <math.h>
 #include <string.h>
@@ -425,17 +426,7 @@ int32_t sampler_candidate(struct sampler *s, size_t i, uint64_t *weight)
 size_t sampler_logprobs(struct sampler *s, const float *logits, struct token_logprob *token, struct token_logprob *top,
                         size_t n_top)
 {
-    struct candidates *l = &s->list;
     s->source.logits = logits;
     s->source.allowed = NULL;
-    candidates_first(l, &s->source, n_top > 0 ? (n_top < SAMPLER_TOP ? n_top : SAMPLER_TOP) : 1);
-    double best = candidates_count(l) ? l->c[0].value : 0, sum = 0;
-    for (int i = 0; i < s->source.n_vocab; i++)
-        sum += f64_exp(logits[i] - best);
-    double all = best + f64_ln(sum);
-    token->logprob = logits[token->id] - all;
-    n_top = n_top < candidates_count(l) ? n_top : candidates_count(l);
-    for (size_t i = 0; i < n_top; i++)
-        top[i] = (struct token_logprob){l->c[i].id, l->c[i].value - all};
-    return n_top;
+    return logprobs_of(&s->list, &s->source, token, top, n_top);
 }

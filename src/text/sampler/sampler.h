@@ -6,7 +6,8 @@
  * token. Definition: sampling.md of the specification.
  *
  *   sampling.c         parameters: defaults, ranges, a file's advice     candidates.c   the list that stages cut
- *   history.c          the sampling history                              sampler.c      the stages */
+ *   history.c          the sampling history                              sampler.c      the stages
+ *   logprobs.c         log-probabilities */
 #ifndef TEXT_SAMPLER_SAMPLER_H
 #define TEXT_SAMPLER_SAMPLER_H
 
@@ -148,5 +149,15 @@ struct token_logprob {
 };
 size_t sampler_logprobs(struct sampler *s, const float *logits, struct token_logprob *token, struct token_logprob *top,
                         size_t n_top);
+
+/* The same without a sampler, by any number of threads at a time, of a token that is given: its log-probability has the same bits. top has
+ * [n_top], at most SAMPLER_TOP. -1: a NaN or +inf is among the logits, and *out is unchanged. */
+struct token_score {
+    double logprob;
+    int rank;  /* 1 and the tokens before it: those of a larger logit, and of its own with a lower id */
+    int n_top; /* entries in top */
+};
+int sampler_score(const float *logits, int n_vocab, int32_t id, struct token_score *out, struct token_logprob *top,
+                  size_t n_top);
 
 #endif
