@@ -220,6 +220,7 @@ int session_load(struct session *s, const struct session_options *opt, struct er
     const struct reader_options *how = &opt->plan_request.reader;
     warn_of_context(s);
     s->kv = opt->plan_request.kv;
+    s->score_rows = MODEL_SCORE_ROWS;
     if (pool_create(&s->pool, s->plan.n_threads, err) || map_memory(s, &opt->plan_request, err) ||
         reader_open(&s->reader, s->file->file, s->file->n_file, how, &s->table_memory, err))
         return -1;
@@ -285,6 +286,8 @@ struct batch session_batch(struct session *s)
                           .seq = s->tables.row_seq,
                           .pos = s->tables.pos,
                           .logit_row = s->tables.logit_row,
+                          .scored_row = s->tables.scored_row,
+                          .score_rows = s->score_rows,
                           .logits = s->tables.logits,
                           .capacity = s->plan.n_chunk,
                           .dead = s->tables.dead};
@@ -302,6 +305,8 @@ int batch_add(struct session *s, struct batch *b, struct sequence *seq, int32_t 
     b->n_rows++;
     return 0;
 }
+
+void batch_score(struct session *s, struct batch *b) { s->tables.scored_row[b->n_scored++] = b->n_rows - 1; }
 
 void session_commit(struct batch *b)
 {

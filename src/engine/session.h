@@ -31,6 +31,7 @@ struct session {
     struct reader *reader;
 
     enum kv_type kv;
+    int score_rows;        /* of a batch: how many logits of scored rows are made at a time */
     struct kv_pool states; /* copies of recurrent state */
     struct prefix_cache prefix;
     struct sampler *sampler;
@@ -75,6 +76,9 @@ struct batch session_batch(struct session *s);
 /* Appends a row and reserves the page of its position. with_logits: it is one of at most plan.n_logits rows whose logits are computed.
  * -1: the batch is full, or no page is free. */
 int batch_add(struct session *s, struct batch *b, struct sequence *seq, int32_t token, int pos, int with_logits);
+
+/* The row that was added last is scored: struct batch. Its caller sets on_row. */
+void batch_score(struct session *s, struct batch *b);
 
 /* After model_forward(): the positions of rows that were computed become their sequences' own; sequences whose rows left the step are
  * invalid. Pages that no window sees any more are given back. */

@@ -14,13 +14,14 @@ int session_tables_alloc(struct session_tables *t, struct arena *a, int n_vocab,
     t->token = arena_array(a, rows, sizeof *t->token);
     t->pos = arena_array(a, rows, sizeof *t->pos);
     t->logit_row = arena_array(a, rows, sizeof *t->logit_row);
+    t->scored_row = arena_array(a, rows, sizeof *t->scored_row);
     t->row_seq = arena_array(a, rows, sizeof(struct sequence *));
     t->dead = arena_array(a, rows, 1);
     t->history_bytes = round_up(sampler_history_most(n_vocab, (size_t)n_ctx), 64);
     t->history_memory = arena_array(a, n, t->history_bytes);
     t->breakers = arena_array(a, n, vocab);
     return t->seq && t->sampling_history && t->logits && t->sampler && t->token && t->pos && t->logit_row &&
-                   t->row_seq && t->dead && t->history_memory && t->breakers
+                   t->scored_row && t->row_seq && t->dead && t->history_memory && t->breakers
                ? 0
                : -1;
 }

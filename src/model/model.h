@@ -84,7 +84,7 @@ struct row_table {
 enum { MODEL_TABLES = 4, TABLE_TOKENS = 0 }; /* the first is that of token embeddings */
 enum { MODEL_BEFORE = 7 };                   /* the most tokens before a token that decide its rows */
 
-enum { MODEL_CALLS = 65 };
+enum { MODEL_CALLS = 65, MODEL_SCORE_ROWS = 32 };
 
 struct model {
     const struct gguf *file;
@@ -158,7 +158,14 @@ struct batch {
     const int32_t *pos;       /* [n_rows] */
     const int32_t *logit_row; /* [n_logits] rows whose logits are computed, ascending */
     int n_logits;
-    float *logits;           /* out: [n_logits][n_vocab] */
+    float *logits; /* out: [n_logits][n_vocab] */
+    /* Rows whose logits are handed to on_row and not kept; a row may be both. on_row is called once for each that did not leave, by the
+     * threads of the pool: several rows at a time, those of a later group after those of an earlier one. It must not block. */
+    const int32_t *scored_row; /* [n_scored] ascending */
+    int n_scored;
+    int score_rows; /* most rows of a group, from 1 to MODEL_SCORE_ROWS; fewer where the scratch is small */
+    void (*on_row)(void *arg, int row, const float *logits); /* logits [n_vocab], during the call */
+    void *on_row_arg;
     uint8_t *dead;           /* out: [n_rows] 1: the row left the step (cancelled, or something of it was unreadable) */
     struct error *row_error; /* out: the first failure that made rows leave; may be NULL */
 };
@@ -167,8 +174,8 @@ struct batch {
  * The caller commits positions afterwards. */
 void model_forward(struct model *m, struct batch *b);
 
-/* Scratch that the largest step takes, in bytes: of the step as a whole, and of each thread. Measured: steps of at most n_rows rows,
- * with the logits of at most n_logits of them, run without computing (op/op.h). The model need not be loaded. */
+/* Scratch that the largest step takes, in bytes: of the step as a whole, and of each thread. Measured: steps of at most n_rows rows, all
+ * of them scored, with the logits of at most n_logits of them, run without computing (op/op.h). The model need not be loaded. */
 struct step_scratch {
     size_t step_bytes, thread_bytes;
 };

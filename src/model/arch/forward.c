@@ -5,6 +5,7 @@
 #include "model/block/moe.h"
 #include "model/tables.h"
 
+#include "base/checked.h"
 #include "base/error.h"
 #include "op/matmul.h"
 #include "op/moe.h"
@@ -87,29 +88,112 @@ static int all_left(const struct step *s)
     return !op_measuring(&s->m->op) && memchr(s->b->dead, 0, (size_t)s->n_rows) == NULL;
 }
 
-static void write_logits(struct step *s, const float *x)
+/* Logits of n rows of x, those with the numbers row [n], into out [n][n_vocab]. */
+static void logits_of(struct step *s, float *out, const float *x, const int32_t *row, int n)
 {
     const struct model *m = s->m;
-    const struct batch *b = s->b;
     size_t n_embd = (size_t)m->p.n_embd, width = (size_t)params_row_width(&m->p);
-    if (b->n_logits == 0)
-        return;
-    float *x_out = op_alloc(&s->m->op, (size_t)b->n_logits * width * sizeof(float));
-    for (int i = 0; i < b->n_logits && !op_measuring(&s->m->op); i++)
-        memcpy(x_out + (size_t)i * width, x + (size_t)b->logit_row[i] * width, width * sizeof(float));
+    float *x_out = op_alloc(&s->m->op, (size_t)n * width * sizeof(float));
+    for (int i = 0; i < n && !op_measuring(&s->m->op); i++)
+        memcpy(x_out + (size_t)i * width, x + (size_t)row[i] * width, width * sizeof(float));
     if (m->p.hyper.n)
-        x_out = m->p.hyper.rank ? hyper_mix_end(s, x_out, b->n_logits) : hyper_end(s, x_out, b->n_logits);
+        x_out = m->p.hyper.rank ? hyper_mix_end(s, x_out, n) : hyper_end(s, x_out, n);
     if (m->p.layer_norm)
-        layer_norm(s, x_out, x_out, m->output_norm, b->n_logits);
+        layer_norm(s, x_out, x_out, m->output_norm, n);
     else if (m->output_norm)
-        op_rms_norm(&s->m->op, x_out, x_out, m->output_norm->vector, b->n_logits, m->p.n_embd, m->p.norm_eps);
-    struct act a = act_rows(&s->m->op, x_out, b->n_logits, m->p.n_embd, n_embd);
-    op_matmul(&s->m->op, b->logits, (size_t)m->p.n_vocab, &a, &m->output->mat);
+        op_rms_norm(&s->m->op, x_out, x_out, m->output_norm->vector, n, m->p.n_embd, m->p.norm_eps);
+    struct act a = act_rows(&s->m->op, x_out, n, m->p.n_embd, n_embd);
+    op_matmul(&s->m->op, out, (size_t)m->p.n_vocab, &a, &m->output->mat);
     if (m->p.logit_scale > 0)
-        op_scale(&s->m->op, b->logits, m->p.logit_scale, b->n_logits, m->p.n_vocab);
+        op_scale(&s->m->op, out, m->p.logit_scale, n, m->p.n_vocab);
     if (m->p.logit_cap > 0)
-        op_softcap(&s->m->op, b->logits, m->p.logit_cap, b->n_logits, m->p.n_vocab);
+        op_softcap(&s->m->op, out, m->p.logit_cap, n, m->p.n_vocab);
 }
+
+/* ---- scored rows ------------------------------------------------------------------------------------------------------------ */
+
+/* Of a group of n scored rows: their logits stand in the step's scratch, which no layer needs any more. */
+static float *group_logits(struct step *s, const float *x, const int32_t *row, int n)
+{
+    float *out = op_alloc(&s->m->op, (size_t)n * (size_t)s->m->p.n_vocab * sizeof *out);
+    logits_of(s, out, x, row, n);
+    return out;
+}
+
+/* What a group takes, run on an op of its own that measures. */
+static struct step_scratch group_scratch(struct step *s, int n)
+{
+    const struct op op = s->m->op;
+    struct arena measured;
+    arena_init_measuring(&measured);
+    s->m->op.scratch = &measured;
+    group_logits(s, NULL, NULL, n);
+    struct step_scratch scratch = {measured.peak, s->m->op.thread_bytes};
+    s->m->op = op;
+    return scratch;
+}
+
+/* As many rows at a time as the rest of the scratch holds: nothing is planned for them but for one. */
+static int group_rows(struct step *s)
+{
+    const struct arena *a = s->m->op.scratch;
+    int n = s->b->score_rows < s->b->n_scored ? s->b->score_rows : s->b->n_scored;
+    while (n > 1 && group_scratch(s, n).step_bytes > a->size - round_up(a->used, 64))
+        n--;
+    return n;
+}
+
+struct group {
+    const struct batch *b;
+    const int32_t *row;
+    const float *logits;
+    size_t n_vocab;
+};
+
+static void give_rows(void *arg, int begin, int end, int thread)
+{
+    const struct group *g = arg;
+    (void)thread;
+    for (int i = begin; i < end; i++)
+        if (!g->b->dead[g->row[i]])
+            g->b->on_row(g->b->on_row_arg, g->row[i], g->logits + (size_t)i * g->n_vocab);
+}
+
+static void score_rows(struct step *s, const float *x)
+{
+    const struct batch *b = s->b;
+    size_t mark = step_mark(s);
+    for (int at = 0, most = group_rows(s), n; at < b->n_scored; at += n) {
+        n = most < b->n_scored - at ? most : b->n_scored - at;
+        struct group g = {b, b->scored_row + at, group_logits(s, x, b->scored_row + at, n), (size_t)s->m->p.n_vocab};
+        op_split(&s->m->op, n, 1, 1, give_rows, &g);
+        step_reset(s, mark);
+    }
+}
+
+/* One row must find place in the scratch; threads must be ready for a whole group. */
+static void measure_scores(struct step *s)
+{
+    size_t mark = step_mark(s);
+    int most = s->n_rows < MODEL_SCORE_ROWS ? s->n_rows : MODEL_SCORE_ROWS;
+    op_need_thread(&s->m->op, group_scratch(s, most).thread_bytes);
+    group_logits(s, NULL, NULL, 1);
+    step_reset(s, mark);
+}
+
+/* Those that are scored, group by group; then those that are kept. */
+static void write_logits(struct step *s, const float *x)
+{
+    const struct batch *b = s->b;
+    if (op_measuring(&s->m->op))
+        measure_scores(s);
+    else if (b->n_scored)
+        score_rows(s, x);
+    if (b->n_logits)
+        logits_of(s, b->logits, x, b->logit_row, b->n_logits);
+}
+
+/* ---- the step --------------------------------------------------------------------------------------------------------------- */
 
 /* All layers, as long as a row is left. */
 static void run_layers(struct step *s, float *x)
