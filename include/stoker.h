@@ -211,11 +211,25 @@ uint64_t stoker_seed(void);
 
 enum { STOKER_TOP = 20 }; /* most entries of a list of likeliest tokens */
 
+/* A token and the natural logarithm of its probability: softmax of the model's own logits over the whole vocabulary, before bias,
+ * penalties, constraint and temperature. */
+struct stoker_logprob {
+    stoker_token id;
+    double logprob;
+};
+
+/* How likely a token of a prompt was behind those before it. */
+struct stoker_score {
+    double logprob; /* as above: the bits that a token event has of the same token at the same place */
+    int rank;       /* 1 and the tokens that are likelier; of equals the lower id counts as likelier */
+    int n_top;      /* entries of score_top that are filled in: n_score_top, or the whole vocabulary */
+};
+
 /* One request. stoker_submit() copies all of it but the constraint, which must be of the same engine and stay open until the request's last
  * event is taken, and what notify_arg points to. */
 struct stoker_request {
     const stoker_token *prompt; /* [n_prompt] */
-    size_t n_prompt;            /* at least 1, less than the plan's n_ctx */
+    size_t n_prompt;            /* at least 1, less than the plan's n_ctx; with only_score it may be n_ctx */
     int max_tokens;             /* most tokens of the answer; 0: as many as the context has left */
     struct stoker_sampling sampling;
     int wants_logprobs; /* 1: token events carry log-probabilities */
@@ -224,6 +238,19 @@ struct stoker_request {
     /* If max_tokens is too few for the shortest answer that the constraint allows: 1: the answer is cut off there; 0: the request fails
      * with STOKER_ERR_INPUT. */
     int may_be_cut;
+    /* Scores of the prompt's tokens [score_from, n_prompt), in the caller's memory, which lives until the request's last event was taken:
+     * score [n_prompt], score_top [n_prompt][n_score_top], likeliest first. STOKER_SCORES tells what is filled in. What comes before the
+     * token at score_from - 1 may be taken from cached prefixes. */
+    size_t score_from; /* from 1: the first token has no score; 0: none have */
+    struct stoker_score *score;
+    struct stoker_logprob *score_top; /* NULL where n_score_top is 0 */
+    int n_score_top;                  /* at most STOKER_TOP */
+    int only_score; /* 1: the request ends behind its prompt; max_tokens and constraint are not looked at */
+    /* Called once for each scored token at position pos with the logits [n_vocab] that predict it, by threads of the engine, for several
+     * positions at a time; those of a step come after those of earlier steps. It must neither block nor call a function of this header.
+     * NULL: not called. */
+    void (*on_score)(void *arg, size_t pos, const float *logits);
+    void *on_score_arg;
     int wants_progress;         /* 1: STOKER_PROGRESS events while the prompt is computed */
     int ignore_end;             /* 1: go on after end-of-text tokens (benchmarks) */
     const stoker_token *script; /* [max_tokens], above 0: taken instead of sampled tokens (benchmarks); NULL: sample */
@@ -275,6 +302,7 @@ const char *stoker_constraint_warning(const struct stoker_constraint *c, size_t 
 
 enum stoker_event_kind {
     STOKER_PROGRESS, /* rows of the prompt were computed: u.progress */
+    STOKER_SCORES,   /* tokens of the prompt have their scores: u.scores */
     STOKER_TOKEN,    /* u.token */
     STOKER_END,      /* the last event of a request that ended: u.end */
     STOKER_FAILED    /* the last event of a request that failed: error */
@@ -286,19 +314,15 @@ enum stoker_end_reason {
     STOKER_END_CANCELLED /* by stoker_cancel() */
 };
 
-/* A token and the natural logarithm of its probability: softmax of the model's own logits over the whole vocabulary, before bias,
- * penalties, constraint and temperature. */
-struct stoker_logprob {
-    stoker_token id;
-    double logprob;
-};
-
 struct stoker_event {
     enum stoker_event_kind kind;
     union {
         struct {
             size_t done, cached, total; /* tokens of the prompt: known by now; of these from the cache; all */
         } progress;
+        struct {
+            size_t first, n; /* positions [first, first + n): they ascend from event to event, without a gap */
+        } scores;
         struct {
             stoker_token id;
             double logprob; /* where wants_logprobs is 1; else 0 */
@@ -310,6 +334,7 @@ struct stoker_event {
             enum stoker_end_reason reason;
             size_t n_prompt, n_cached, n_generated;  /* tokens: of the prompt; of these from the cache; of the answer */
             int end_sampled;                         /* 1: an end-of-text token ended it, which is not in n_generated */
+            struct stoker_logprob end_token;         /* which, where wants_logprobs is 1 */
             uint64_t seed;                           /* the one that was used */
             double prompt_seconds, generate_seconds; /* from admission to the first token; from there to the end */
         } end;
@@ -674,11 +699,11 @@ struct stoker_stats {
     uint64_t cancelled, failed_requests;
     uint64_t preempted;                    /* times that a running request went back to the queue to free its pages */
     uint64_t prompt_tokens, cached_tokens; /* of prompts; of these taken from the prefix cache */
-    uint64_t generated_tokens;
-    uint64_t cache_bytes[STOKER_TIERS]; /* now */
-    uint64_t cache_hits[STOKER_TIERS];  /* requests that resumed from a cached prefix */
-    uint64_t cache_corrupt;             /* prefix files that were damaged or foreign, and were deleted */
-    uint64_t constraint_hits;           /* requests whose constraint had been compiled, or refused, before */
+    uint64_t generated_tokens, scored_tokens; /* of answers; of prompts, with their log-probabilities */
+    uint64_t cache_bytes[STOKER_TIERS];       /* now */
+    uint64_t cache_hits[STOKER_TIERS];        /* requests that resumed from a cached prefix */
+    uint64_t cache_corrupt;                   /* prefix files that were damaged or foreign, and were deleted */
+    uint64_t constraint_hits;                 /* requests whose constraint had been compiled, or refused, before */
     uint64_t constraints_compiled, constraints_failed;
     uint64_t constraints_evicted;      /* to free memory */
     uint64_t constraint_bytes;         /* now: held by constraints, within the plan */

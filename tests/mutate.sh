@@ -153,6 +153,13 @@ s|^    arena_reset(m->op.scratch, 0);|    kept = malloc(8);\
     free(kept);\
 &|'
 
+# scores of prompts: of the row's own token; told twice after a preemption; the row that predicts the first of them comes from the cache
+mutate score-of-the-row "prompt_logprobs -t answers $small" src/engine/score.c 's|j->history\[at\], &s|j->history[pos], \&s|'
+mutate score-told-twice "prompt_logprobs -t preempted $small" src/engine/admission.c \
+    's|^    release_sequence(s, j, known);|&\
+    j->score.next = j->score.out ? 1 : j->score.next;|'
+mutate score-resumed-too-far "prompt_logprobs -t cache $small" src/engine/score.c 's|j->score.next - 1 : most;|j->score.next : most;|'
+
 # keys and values of q8_0: a scale of another group; shared splits in another order, the round before forgotten; a piece of a page that is not copied; files of another type; scratch of another type
 mutate kv-scale-of-another "unit/op/attention" src/op/attention.c 's|x.scale + g, 1)|x.scale + (g ^ 1), 1)|'
 mutate splits-out-of-order "unit/op/attention" src/op/attention.c 's|kept_split(b, k, i / ATTN_QUERIES)|kept_split(b, k ^ (k + 1 < b->n \&\& k < 2), i / ATTN_QUERIES)|'

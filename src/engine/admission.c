@@ -71,6 +71,7 @@ void job_end(struct stoker *s, struct job *j, enum stoker_end_reason reason)
     e.u.end.n_cached = j->n_cached;
     e.u.end.n_generated = j->n_generated;
     e.u.end.end_sampled = j->end_sampled;
+    e.u.end.end_token = j->pick.end_token;
     e.u.end.seed = j->pick.how.seed;
     e.u.end.prompt_seconds = j->started > 0 ? first - j->started : 0; /* 0: it never began */
     e.u.end.generate_seconds = now - first;
@@ -176,19 +177,19 @@ void job_resume(struct stoker *s, struct job *j)
     j->waits = 0;
     j->n_done = 0;
     if (!j->no_cache)
-        j->n_done = (size_t)prefix_resume(c, &j->cursor, j->seq, j->history, (int)j->n_history - 1);
+        j->n_done = (size_t)prefix_resume(c, &j->cursor, j->seq, j->history, (int)score_resumable(j));
     renew_requested_states(c, j);
     j->n_resumed = j->n_done;
     if (j->n_generated == 0)
         j->n_cached = j->n_done;
 }
 
-/* Are there pages for all positions up to the job's next token? Windows always have theirs. */
+/* Are there pages for all positions up to the job's next token, if it makes any? Windows always have theirs. */
 static int has_pages(const struct stoker *s, const struct job *j)
 {
     for (int k = 0; k < KV_KINDS; k++) {
         const struct kv_pool *pool = &s->session->model->kv[k];
-        int needed = (int)(j->n_history / KV_PAGE) + 1 - j->seq->n_page[k];
+        int needed = (int)((j->n_history - (size_t)j->score.only) / KV_PAGE) + 1 - j->seq->n_page[k];
         if (pool->n_layer && pool->window.n <= 0 && prefix_available(&s->session->prefix, k) < needed)
             return 0;
     }

@@ -226,9 +226,10 @@ void stoker_close(struct stoker *s)
 static int check_request(const struct stoker *s, const struct stoker_request *r, struct error *err)
 {
     int n_ctx = s->session->plan.n_ctx, n_vocab = s->session->model->p.n_vocab;
+    size_t most = (size_t)n_ctx - !r->only_score; /* an answer needs a position */
     if (r->n_prompt == 0)
         return error_set(err, ERR_INPUT, "the prompt is empty: nothing to answer");
-    if (r->n_prompt >= (size_t)n_ctx)
+    if (r->n_prompt > most)
         return error_set(err, ERR_INPUT, "the prompt has %zu tokens, the context %d; try --ctx %zu", r->n_prompt, n_ctx,
                          r->n_prompt + 512);
     for (size_t i = 0; i < r->n_snapshot_at; i++)
@@ -259,15 +260,16 @@ static struct job *unused_job(struct stoker *s)
 
 /* The job owns pick from now on. */
 static int fill_job(const struct stoker *s, struct job *j, const struct stoker_request *r, const struct pick *pick,
-                    struct error *err)
+                    const struct score *score, struct error *err)
 {
-    size_t max_history = (size_t)s->session->plan.n_ctx;
+    size_t max_history = r->only_score ? r->n_prompt : (size_t)s->session->plan.n_ctx;
     if (r->max_tokens > 0 && (size_t)r->max_tokens < max_history - r->n_prompt)
         max_history = r->n_prompt + (size_t)r->max_tokens;
     *j = (struct job){.n_history = r->n_prompt,
                       .n_prompt = r->n_prompt,
                       .max_history = max_history,
                       .pick = *pick,
+                      .score = *score,
                       .ignore_end = r->ignore_end,
                       .no_cache = r->no_cache,
                       .may_be_cut = r->may_be_cut,
@@ -276,7 +278,7 @@ static int fill_job(const struct stoker *s, struct job *j, const struct stoker_r
                       .notify = r->notify,
                       .notify_arg = r->notify_arg,
                       .submitted = clock_seconds(),
-                      .constraint = r->constraint};
+                      .constraint = r->only_score ? NULL : r->constraint};
     size_t answer = max_history - r->n_prompt;
     j->history = malloc((max_history + (r->script ? answer : 0)) * sizeof *j->history);
     j->events = queue_create(EVENTS, sizeof(struct stoker_event));
@@ -299,12 +301,13 @@ int stoker_submit(struct stoker *s, const struct stoker_request *r, stoker_id *i
 {
     struct error err = {0};
     struct pick pick;
-    if (check_request(s, r, &err) || pick_open(&pick, s, r, &err))
+    struct score score;
+    if (check_request(s, r, &err) || score_open(&score, r, &err) || pick_open(&pick, s, r, &err))
         return error_to_public(public, &err);
     pthread_mutex_lock(&s->lock);
     int waits = engine_queued(s) >= s->n_queue;
     struct job *j = waits ? NULL : unused_job(s);
-    int filled = j ? fill_job(s, j, r, &pick, &err) : -1;
+    int filled = j ? fill_job(s, j, r, &pick, &score, &err) : -1;
     if (filled == 0) {
         j->state = JOB_QUEUED;
         *id = j->id = ++s->next_id;

@@ -11,6 +11,7 @@
 #include "engine/pick.h"
 #include "engine/prefix/disk.h"
 #include "engine/prompt.h"
+#include "engine/score.h"
 #include "engine/session.h"
 #include "stoker.h"
 #include "text/answer/answer.h"
@@ -41,6 +42,7 @@ struct job {
     size_t *snapshot_at;                          /* [n_snapshot_at] as requested; malloc'd */
     size_t n_snapshot_at;
     struct pick pick;
+    struct score score;
     int ignore_end, wants_progress, no_cache, may_be_cut;
     int fetches, fetched;        /* pieces of prefix files that may still be read for it; 1: some were read */
     int waits;                   /* 1: an older job is computing a prefix that this one will share */
@@ -73,7 +75,7 @@ struct counters {
     uint64_t steps, rows, calls[STOKER_CALLS];
     double step_seconds, expert_seconds;
     uint64_t requests, rejected, cancelled, failed, preempted;
-    uint64_t prompt_tokens, cached_tokens, generated_tokens;
+    uint64_t prompt_tokens, cached_tokens, generated_tokens, scored_tokens;
     struct stoker_histogram step_time, first_token_time;
     uint64_t cache_hits[STOKER_TIERS], cache_bytes[STOKER_TIERS], cache_corrupt;
     uint64_t mask_work_most; /* most work on masks between two steps, in units of text/constraint/constraint.h */

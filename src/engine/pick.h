@@ -26,6 +26,7 @@ struct pick {
     struct stoker_logprob
         *top; /* [EVENTS + 1][n_top]: of the events in the queue and the one that was taken last. malloc'd */
     size_t n_top;
+    struct stoker_logprob end_token; /* that ended the answer, with wants_logprobs */
 };
 
 /* Most bytes that a waiting job owns for this; and those that a job which has begun owns besides. For the plan. */

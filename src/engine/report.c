@@ -172,6 +172,7 @@ static void report_requests(struct stoker *s, struct stoker_stats *out)
     out->prompt_tokens = t->prompt_tokens;
     out->cached_tokens = t->cached_tokens;
     out->generated_tokens = t->generated_tokens;
+    out->scored_tokens = t->scored_tokens;
     memcpy(out->cache_bytes, t->cache_bytes, sizeof out->cache_bytes);
     out->cache_corrupt = t->cache_corrupt;
     memcpy(out->cache_hits, t->cache_hits, sizeof out->cache_hits);

@@ -29,7 +29,7 @@ struct share {
 struct step {
     struct batch batch;
     struct share share[MAX_PARALLEL]; /* [n] oldest job first */
-    int n;
+    int n, n_vocab;
 };
 
 /* ---- masks of constraints ---------------------------------------------------------------------------------------------------- */
@@ -156,7 +156,7 @@ static int awaits_other(const struct stoker *s, const struct job *j)
         size_t same = 0;
         if (!o || o->id >= j->id || o->no_cache || o->state != JOB_PROMPT || o->cursor.root != j->cursor.root)
             continue;
-        while (same < o->n_prompt && same + 1 < j->n_history && o->history[same] == j->history[same])
+        while (same < o->n_prompt && same < score_resumable(j) && o->history[same] == j->history[same])
             same++;
         same = leaves_at(s, o, same);
         if (o->n_done < same && same >= j->n_done + KV_PAGE)
@@ -171,7 +171,7 @@ static int fetches(struct stoker *s, struct job *j)
     double begin = clock_seconds();
     int fetched = 0;
     while (j->fetches && clock_seconds() - begin < longest_fetch) {
-        int more = prefix_disk_fetch(s->disk, j->cursor.root, j->history, (int)j->n_history - 1, s->rows_per_second);
+        int more = prefix_disk_fetch(s->disk, j->cursor.root, j->history, (int)score_resumable(j), s->rows_per_second);
         fetched |= more;
         j->fetches = more ? j->fetches - 1 : 0;
     }
@@ -185,6 +185,8 @@ static int is_ready(struct stoker *s, struct job *j)
 {
     if (j->state == JOB_DECODE)
         return job_may_send(j) && !awaits_mask(j);
+    if (score_is_left(j) && !job_may_send(j))
+        return 0;
     if (j->fetches && fetches(s, j))
         return 0;
     int waited = j->waits;
@@ -262,13 +264,15 @@ static void add_rows(struct stoker *s, struct step *p, struct share *e)
     e->logits_index = -1;
     for (int i = 0; i < e->rows; i++) {
         size_t at = j->n_done + (size_t)i;
-        int last = at + 1 == j->n_history;
+        int last = at + 1 == j->n_history && !j->score.only;
         if (batch_add(s->session, &p->batch, j->seq, j->history[at], (int)at, last)) {
             e->rows = i;
             return;
         }
         if (last)
             e->logits_index = p->batch.n_logits - 1;
+        if (score_wants(j, at))
+            batch_score(s->session, &p->batch);
     }
 }
 
@@ -330,18 +334,20 @@ static void pick(struct stoker *s, struct job *j, const float *logits)
     }
     if (j->n_generated == 0)
         first_token(s, j);
-    if (!j->ignore_end && ses->tokenizer && tokenizer_is_end(ses->tokenizer, id)) {
-        j->end_sampled = 1;
-        job_end(s, j, text_end(j));
-        return;
-    }
-    if (j->constraint_state && constraint_accept(j->constraint_state, id, &err)) {
+    int ends = !j->ignore_end && ses->tokenizer && tokenizer_is_end(ses->tokenizer, id);
+    if (!ends && j->constraint_state && constraint_accept(j->constraint_state, id, &err)) {
         job_fail(s, j, &err);
         return;
     }
     struct stoker_event e;
     if (pick_event(s, j, logits, id, &e, &err)) {
         job_fail(s, j, &err);
+        return;
+    }
+    if (ends) {
+        j->end_sampled = 1;
+        j->pick.end_token = (struct stoker_logprob){id, e.u.token.logprob};
+        job_end(s, j, text_end(j));
         return;
     }
     j->n_generated++;
@@ -401,6 +407,23 @@ static int may_tell_progress(const struct job *j)
     return j->wants_progress && j->n_generated == 0 && !(j->pick.forbids && awaits_mask(j)) && job_may_send(j);
 }
 
+/* 1: the job has failed. */
+static int tell_scores(struct stoker *s, struct job *j, int rows)
+{
+    struct error err = {0};
+    struct stoker_event e;
+    int n = score_finish(j, j->n_done + (size_t)rows, &e, &err);
+    if (n < 0)
+        job_fail(s, j, &err);
+    if (n <= 0)
+        return n < 0;
+    pthread_mutex_lock(&s->lock);
+    s->counters.scored_tokens += e.u.scores.n;
+    pthread_mutex_unlock(&s->lock);
+    job_send(j, &e);
+    return 0;
+}
+
 static void advance(struct stoker *s, struct job *j, int rows)
 {
     j->n_done += (size_t)rows;
@@ -433,9 +456,13 @@ static void finish_step(struct stoker *s, struct step *p, const struct error *wh
         if (e->rows == 0)
             continue;
         if (!p->batch.dead[e->first]) {
+            if (tell_scores(s, e->job, e->rows))
+                continue;
             advance(s, e->job, e->rows);
             if (e->logits_index >= 0)
                 pick(s, e->job, p->batch.logits + (size_t)e->logits_index * (size_t)s->session->model->p.n_vocab);
+            else if (e->job->score.only && e->job->n_done == e->job->n_history)
+                job_end(s, e->job, STOKER_END_LENGTH);
         } else if (atomic_load(&e->job->cancelled))
             job_end(s, e->job, STOKER_END_CANCELLED);
         else
@@ -459,6 +486,16 @@ static void count_step(struct stoker *s, const struct batch *b, double seconds)
     pthread_mutex_unlock(&s->lock);
 }
 
+/* A scored row, in a thread of the pool. */
+static void on_row(void *arg, int row, const float *logits)
+{
+    const struct step *p = arg;
+    const struct share *e = p->share;
+    while (e->rows == 0 || row < e->first || row >= e->first + e->rows)
+        e++;
+    score_row(e->job, e->job->n_done + (size_t)(row - e->first), logits, p->n_vocab);
+}
+
 static void step(struct stoker *s)
 {
     struct error row_error = {0};
@@ -470,7 +507,10 @@ static void step(struct stoker *s)
             nanosleep(&ms, NULL);
         return;
     }
+    p.n_vocab = s->session->model->p.n_vocab;
     p.batch.row_error = &row_error;
+    p.batch.on_row = on_row;
+    p.batch.on_row_arg = &p;
     double begin = clock_seconds();
     want_rows(s->session->model, &p);
     model_forward(s->session->model, &p.batch);
