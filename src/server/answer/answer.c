@@ -25,6 +25,23 @@ static int forbids(const struct stoker_sampling *how)
     return 0;
 }
 
+/* The scores of a choice's prompt; its first choice computes them, once for all. */
+static struct answer_scores *scores_of(const struct run *run, const struct task *t)
+{
+    return run->a.scores ? &run->a.scores[t->choice->index / (size_t)run->a.request->n] : NULL;
+}
+
+static int is_scored(const struct run *run, const struct task *t)
+{
+    return run->a.scores && t->choice->index % (size_t)run->a.request->n == 0;
+}
+
+/* 1: the choice tells of scores that another one still computes. */
+static int awaits_scores(const struct run *run, const struct task *t)
+{
+    return run->a.scores && !is_scored(run, t) && !scores_of(run, t)->whole;
+}
+
 /* 1: done, 0: the queue is full, -1: refused. */
 static int submit(struct run *run, struct task *t)
 {
@@ -35,6 +52,7 @@ static int submit(struct run *run, struct task *t)
     struct stoker_request q = {.prompt = t->prompt->token,
                                .n_prompt = t->prompt->n,
                                .max_tokens = w->max_tokens,
+                               .only_score = w->only_score,
                                .sampling = run->sampling,
                                .wants_logprobs = w->logprobs,
                                .n_top_logprobs = w->top_logprobs,
@@ -49,6 +67,13 @@ static int submit(struct run *run, struct task *t)
                                .notify_arg = run->a.http};
     if (run->a.server->opt.cache_per_key && (q.salt = http_key(run->a.http)))
         q.n_salt = strlen(q.salt);
+    if (is_scored(run, t)) {
+        const struct answer_scores *scores = scores_of(run, t);
+        q.score_from = 1;
+        q.score = scores->score;
+        q.score_top = scores->top;
+        q.n_score_top = w->top_scores;
+    }
     run->undecided |= q.constraint && forbids(&run->sampling);
     q.sampling.choice = (uint32_t)(t->choice->index % (size_t)w->n);
     if (stoker_submit(run->a.engine, &q, &t->id, &err) == 0)
@@ -73,7 +98,7 @@ static int submit_some(struct run *run)
     for (size_t i = 0; i < run->a.n_choice; i++)
         n_free -= run->task[i].live;
     for (size_t i = 0; i < run->a.n_choice && n_free > 0 && done > 0; i++) {
-        if (run->task[i].submitted)
+        if (run->task[i].submitted || awaits_scores(run, &run->task[i]))
             continue;
         done = submit(run, &run->task[i]);
         n_free--;
@@ -203,7 +228,7 @@ static void end_requests(struct run *run)
             stoker_cancel(run->a.engine, run->task[i].id);
     for (size_t i = 0; run->task && i < run->a.n_choice; i++)
         while (run->task[i].live && stoker_next_event(run->a.engine, run->task[i].id, -1, &e) == 1)
-            run->task[i].live = e.kind == STOKER_PROGRESS || e.kind == STOKER_TOKEN;
+            run->task[i].live = e.kind != STOKER_END && e.kind != STOKER_FAILED;
 }
 
 /* An incomplete answer must not look complete: the stream ends with a failure event or, without memory for one, without its end. */
@@ -270,6 +295,11 @@ static void free_run(struct run *run)
         stoker_reply_close(run->task[i].reply);
     for (size_t i = 0; run->a.choice && i < run->a.n_choice; i++)
         free_choice(&run->a.choice[i]);
+    for (size_t i = 0; run->a.scores && i < run->a.n_choice / (size_t)run->a.request->n; i++) {
+        reqmem_free(run->a.scores[i].score);
+        reqmem_free(run->a.scores[i].top);
+    }
+    reqmem_free(run->a.scores);
     reqmem_free(run->task);
     reqmem_free(run->a.choice);
     out_free(&run->a.out);

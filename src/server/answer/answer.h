@@ -7,7 +7,7 @@
  * A stream and a whole answer are made from the same events: the pieces of a stream, joined, are what is in struct choice when it ends, so
  * the joined stream equals the whole answer.
  *
- *     stream     begin  (reasoning | content | call (arguments)* call_end | progress | silence)*  choice_end, for each choice  end
+ *     stream     begin  (scored | reasoning | content | call (arguments)* call_end | progress | silence)*  choice_end, for each choice  end
  *                ... failure instead, at any place behind begin or silence: then nothing more
  *     whole      whole, alone (but see whole_in_pieces)
  *
@@ -37,6 +37,13 @@ struct answer_token {
     size_t n_top;
 };
 
+/* How likely a prompt's tokens were. */
+struct answer_scores {
+    struct stoker_score *score; /* [n] tokens of the prompt; nothing of the first */
+    struct stoker_logprob *top; /* [n][request.top_scores] likeliest first */
+    int whole;                  /* 1: they are all there */
+};
+
 /* One answer, so far. */
 struct choice {
     size_t index;
@@ -44,8 +51,9 @@ struct choice {
     struct call **call; /* [n_call] */
     size_t n_call;
     size_t n_generated, n_reasoning; /* tokens: all of them, with the end token if it was sampled; of reasoning */
-    struct answer_token *token;      /* [n_token], if the request asks for logprobs: without the end token */
-    size_t n_token, n_sent;          /* n_sent: how many of them the dialect has sent: its own field */
+    struct answer_token *
+        token; /* [n_token], if the request asks for logprobs: without the end token, but where the prompt has scores */
+    size_t n_token, n_sent; /* n_sent: how many of them the dialect has sent: its own field */
 
     /* once it has ended */
     int ended;
@@ -66,6 +74,8 @@ struct answer {
 
     struct choice *choice; /* [n_choice] by prompt, then by choice */
     size_t n_choice;
+    const struct request_prompt *prompt; /* [n_choice / request.n] */
+    struct answer_scores *scores;        /* beside prompt; NULL: not asked for */
     size_t n_prompt, n_cached;       /* tokens: P; K. Of several choices of a prompt counted once. K from begin on */
     size_t n_generated, n_reasoning; /* of all choices so far */
     uint64_t seed;                   /* once all have ended: of choice 0 */
@@ -78,8 +88,9 @@ struct answer {
 struct dialect_events {
     const char *stream_type; /* "text/event-stream" */
     int whole_in_pieces; /* 1: whole answers get the events of pieces too, to know their order; what these write is dropped */
-    void (*begin)(struct answer *a);    /* the prompt is being read */
-    void (*progress)(struct answer *a); /* * prompt rows done; only if the request wants it */
+    void (*begin)(struct answer *a);                 /* the prompt is being read */
+    void (*progress)(struct answer *a);              /* * prompt rows done; only if the request wants it */
+    void (*scored)(struct answer *a, size_t prompt); /* * behind begin: the scores of a prompt are whole */
     void (*reasoning)(struct answer *a, struct choice *c, const char *text, size_t n);
     void (*content)(struct answer *a, struct choice *c, const char *text, size_t n);
     void (*call)(struct answer *a, struct choice *c, struct call *call); /* it has its id and name */

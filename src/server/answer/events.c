@@ -110,9 +110,9 @@ static void begin(struct run *run)
     }
 }
 
-static int keep_logprobs(struct choice *c, const struct stoker_event *e)
+static int keep_logprobs(struct choice *c, struct stoker_logprob likely, const struct stoker_logprob *top, size_t n_top)
 {
-    size_t n_top = e->u.token.n_top < STOKER_TOP ? e->u.token.n_top : STOKER_TOP;
+    n_top = n_top < STOKER_TOP ? n_top : STOKER_TOP;
     if ((c->n_token & (c->n_token - 1)) == 0) { /* grows to the next power of two */
         struct answer_token *grown = reqmem_realloc(c->token, (c->n_token ? 2 * c->n_token : 1) * sizeof *grown);
         if (!grown)
@@ -120,11 +120,11 @@ static int keep_logprobs(struct choice *c, const struct stoker_event *e)
         c->token = grown;
     }
     struct answer_token *t = &c->token[c->n_token];
-    *t = (struct answer_token){.likely = {e->u.token.id, e->u.token.logprob}, .n_top = n_top};
+    *t = (struct answer_token){.likely = likely, .n_top = n_top};
     if (n_top && !(t->top = reqmem_malloc(n_top * sizeof *t->top)))
         return -1;
     if (n_top)
-        memcpy(t->top, e->u.token.top, n_top * sizeof *t->top);
+        memcpy(t->top, top, n_top * sizeof *t->top);
     c->n_token++;
     return 0;
 }
@@ -139,7 +139,8 @@ static void take_token(struct task *t, const struct stoker_event *e)
         run->first_token = clock_seconds();
     t->choice->n_generated++;
     run->a.n_generated++;
-    if (run->a.request->logprobs && keep_logprobs(t->choice, e))
+    const struct stoker_logprob likely = {e->u.token.id, e->u.token.logprob};
+    if (run->a.request->logprobs && keep_logprobs(t->choice, likely, e->u.token.top, e->u.token.n_top))
         answer_no_memory(run);
     t->over = stoker_reply_token(t->reply, e->u.token.id, &err);
     if (t->over < 0) {
@@ -164,6 +165,10 @@ static void take_end(struct task *t, const struct stoker_event *e)
     if (!t->over && e->u.end.end_sampled) {
         c->n_generated++;
         a->n_generated++;
+        /* who counts tokens of prompt and answer in one list counts this one */
+        if (a->request->scores && a->request->logprobs &&
+            keep_logprobs(c, e->u.end.end_token, &e->u.end.end_token, a->request->top_logprobs > 0))
+            answer_no_memory(run);
     }
     if (stoker_reply_end(t->reply, &err) != 0) {
         refuse_error(&run->refusal, NULL, &err);
@@ -205,6 +210,17 @@ static void take_progress(struct task *t, const struct stoker_event *e)
         run->say->progress(a);
 }
 
+static void take_scores(struct task *t, const struct stoker_event *e)
+{
+    struct run *run = t->run;
+    size_t prompt = t->choice->index / (size_t)run->a.request->n;
+    if (e->u.scores.first + e->u.scores.n < t->prompt->n)
+        return;
+    run->a.scores[prompt].whole = 1;
+    if (run->begun && run->a.request->stream && run->say->scored)
+        run->say->scored(&run->a, prompt);
+}
+
 static void take_failure(struct task *t, const struct stoker_event *e)
 {
     const char *field = request_constraint_field(t->run->a.request);
@@ -220,13 +236,15 @@ void answer_event(struct task *t, const struct stoker_event *e)
         begin(t->run);
     if (e->kind == STOKER_PROGRESS)
         take_progress(t, e);
+    else if (e->kind == STOKER_SCORES)
+        take_scores(t, e);
     else if (e->kind == STOKER_TOKEN)
         take_token(t, e);
     else if (e->kind == STOKER_END)
         take_end(t, e);
     else
         take_failure(t, e);
-    t->live = e->kind == STOKER_PROGRESS || e->kind == STOKER_TOKEN;
+    t->live = e->kind != STOKER_END && e->kind != STOKER_FAILED;
     if (!t->live) {
         stoker_reply_close(t->reply);
         t->reply = NULL;

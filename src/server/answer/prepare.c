@@ -110,6 +110,27 @@ static int prepare_chat(struct run *run)
     return rc;
 }
 
+/* Memory for the scores of all prompts: what does not fit is refused before anything is computed. */
+static int prepare_scores(struct run *run, size_t n_prompt)
+{
+    struct answer *a = &run->a;
+    size_t n_top = (size_t)a->request->top_scores;
+    if (!a->request->scores)
+        return 0;
+    if (!(a->scores = reqmem_calloc(n_prompt, sizeof *a->scores)))
+        return refuse_memory(&run->refusal);
+    for (size_t i = 0; i < n_prompt; i++) {
+        struct answer_scores *s = &a->scores[i];
+        size_t n = a->prompt[i].n;
+        s->whole = n == 1;
+        s->score = reqmem_malloc(n * sizeof *s->score);
+        s->top = reqmem_malloc((n * n_top + 1) * sizeof *s->top); /* one more: it is never NULL */
+        if (!s->score || !s->top)
+            return refuse_memory(&run->refusal);
+    }
+    return 0;
+}
+
 /* Prompts as tokens, and how many choices there are of each. */
 static int prepare_prompts(struct run *run)
 {
@@ -135,7 +156,8 @@ static int prepare_prompts(struct run *run)
         a->choice[i].index = i;
         run->task[i] = (struct task){.run = run, .choice = &a->choice[i], .prompt = &prompt[i / (size_t)w->n]};
     }
-    return 0;
+    a->prompt = prompt;
+    return prepare_scores(run, n_prompt);
 }
 
 /* ---- replies --------------------------------------------------------------------------------------------------------------- */

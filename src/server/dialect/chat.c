@@ -160,6 +160,7 @@ static void on_whole(struct answer *a)
                   c->parse_error ? ",\"parse_error\":true" : "");
     }
     out_print(o, "]");
+    openai_prompt_logprobs(o, a, 0);
     openai_end_answer(a);
 }
 
@@ -181,7 +182,8 @@ void openai_chat(struct http_exchange *x)
     struct request w = {0};
     struct chat chat = {0};
     json_t *body = openai_body(x, &r);
-    if (body && request_read_chat(&w, x->server, body, x->body, x->n_body, &r) == 0) {
+    if (body && request_read_scores(&w, body, &r) == 0 &&
+        request_read_chat(&w, x->server, body, x->body, x->n_body, &r) == 0) {
         server_new_id(chat.id, "chatcmpl-", 24);
         openai_head(&chat.head, x->server, chat.id, w.stream ? "chat.completion.chunk" : "chat.completion", w.stream);
         if (chat.head.failed)

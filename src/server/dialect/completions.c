@@ -16,6 +16,8 @@ struct completion {
     char id[40];
     struct out head;   /* what every chunk begins with */
     struct out *echo;  /* [n_prompt] what comes first in each choice; NULL: nothing does */
+    int echoes;        /* 1: something does */
+    int echo_scores;   /* 1: with the log-probabilities of its tokens */
     size_t *n_written; /* [n_choice] code points of the tokens that were sent: where the next one's text begins */
 };
 
@@ -111,27 +113,38 @@ static int put_echo(struct completion *c, const struct request *w, const struct 
 
 /* ---- fields ---------------------------------------------------------------------------------------------------------------- */
 
+/* Before the limits: where the prompt is told again, an answer may have no tokens. */
+static int read_echo(struct request *w, struct completion *c, const json_t *body, struct refusal *r)
+{
+    if (json_get_bool(body, NULL, "echo", &c->echoes, r) < 0 || request_read_scores(w, body, r) < 0)
+        return -1;
+    w->may_score_only |= c->echoes;
+    return 0;
+}
+
 static int read_rest(struct request *w, struct completion *c, const struct server *s, const json_t *body,
                      struct refusal *r)
 {
-    int echo = 0;
+    int echo = c->echoes;
     int64_t top = 0, best_of = 1;
     int has_top = json_get_int(body, NULL, "logprobs", 0, TOP, &top, r);
-    if (has_top < 0 || json_get_bool(body, NULL, "echo", &echo, r) < 0 ||
-        json_get_int(body, NULL, "best_of", 1, 20, &best_of, r) < 0)
+    if (has_top < 0 || json_get_int(body, NULL, "best_of", 1, 20, &best_of, r) < 0)
         return -1;
     if (best_of > 1)
         return json_refuse(r, "unsupported", NULL, "best_of", "must be 1");
     const char *suffix = json_string_value(json_get(body, "suffix"));
     if (json_get(body, "suffix") && !(suffix && !*suffix))
         return json_refuse(r, "unsupported", NULL, "suffix", "is not supported");
-    if (echo && has_top)
-        return json_refuse(r, "unsupported", NULL, "logprobs", "cannot be had together with echo");
     w->logprobs = has_top;
     w->top_logprobs = (int)top;
     w->reply.plain = 1;
-    if (!w->max_tokens)
+    if (!w->max_tokens && !w->only_score)
         w->max_tokens = DEFAULT_TOKENS;
+    c->echo_scores = echo && has_top;
+    if (c->echo_scores) {
+        w->scores = 1;
+        w->top_scores = w->top_scores > (int)top ? w->top_scores : (int)top;
+    }
     c->n_written = reqmem_calloc(w->n_prompt * (size_t)w->n, sizeof *c->n_written);
     if (!c->n_written)
         return refuse_memory(r);
@@ -141,13 +154,13 @@ static int read_rest(struct request *w, struct completion *c, const struct serve
 /* ---- choices --------------------------------------------------------------------------------------------------------------- */
 
 /* Alternatives by their texts; of those that look the same the likeliest. */
-static void put_alternatives(struct out *o, const struct answer *a, const struct answer_token *t)
+static void put_alternatives(struct out *o, const struct answer *a, const struct stoker_logprob *top, size_t n)
 {
     struct out seen[TOP] = {0};
     out_print(o, "{");
-    for (size_t k = 0; k < t->n_top && k < TOP; k++) {
+    for (size_t k = 0; k < n && k < TOP; k++) {
         int twice = 0;
-        openai_token_text(&seen[k], a, t->top[k].id);
+        openai_token_text(&seen[k], a, top[k].id);
         if (seen[k].failed) {
             o->failed = 1;
             break;
@@ -157,56 +170,11 @@ static void put_alternatives(struct out *o, const struct answer *a, const struct
         if (twice)
             continue;
         out_print(o, "%s%.*s:", k ? "," : "", (int)seen[k].n, seen[k].text);
-        out_real(o, t->top[k].logprob);
+        out_real(o, top[k].logprob);
     }
     out_print(o, "}");
     for (size_t k = 0; k < TOP; k++)
         out_free(&seen[k]);
-}
-
-/* Of the tokens from `from` on; *offset: code points before the first. */
-static void put_logprobs(struct out *o, const struct answer *a, const struct choice *c, size_t from, size_t *offset)
-{
-    out_print(o, "{\"tokens\":[");
-    for (size_t i = from; i < c->n_token; i++) {
-        out_print(o, i > from ? "," : "");
-        openai_token_text(o, a, c->token[i].likely.id);
-    }
-    out_print(o, "],\"token_logprobs\":[");
-    for (size_t i = from; i < c->n_token; i++) {
-        out_print(o, i > from ? "," : "");
-        out_real(o, c->token[i].likely.logprob);
-    }
-    out_print(o, "],\"top_logprobs\":[");
-    for (size_t i = from; i < c->n_token; i++) {
-        out_print(o, i > from ? "," : "");
-        put_alternatives(o, a, &c->token[i]);
-    }
-    out_print(o, "],\"text_offset\":[");
-    for (size_t i = from; i < c->n_token; i++) {
-        size_t n;
-        const char *text = stoker_templates_piece(stoker_templates_of(a->engine), c->token[i].likely.id, &n);
-        out_print(o, "%s%zu", i > from ? "," : "", *offset);
-        *offset += utf8_count(text, n);
-    }
-    out_print(o, "]}");
-}
-
-/* finish: NULL: not yet. Ends the array of choices. */
-static void end_choice(struct answer *a, struct choice *c, const char *finish)
-{
-    struct out *o = &a->out;
-    struct completion *own = a->own;
-    out_print(o, ",\"logprobs\":");
-    if (a->request->logprobs)
-        put_logprobs(o, a, c, c->n_sent, &own->n_written[c->index]);
-    else
-        out_print(o, "null");
-    c->n_sent = c->n_token;
-    if (finish)
-        out_print(o, ",\"finish_reason\":\"%s\"}", finish);
-    else
-        out_print(o, ",\"finish_reason\":null}");
 }
 
 static const struct out *echo_of(const struct answer *a, const struct choice *c)
@@ -215,35 +183,166 @@ static const struct out *echo_of(const struct answer *a, const struct choice *c)
     return own->echo ? &own->echo[c->index / (size_t)a->request->n] : NULL;
 }
 
+/* A token whose log-probability is told: of the prompt, or of the answer. */
+struct listed_token {
+    stoker_token id;
+    int has_logprob; /* 0: the first of a prompt */
+    double logprob;
+    const struct stoker_logprob *top; /* [n_top] */
+    size_t n_top;
+};
+
+/* What is told of a choice: the prompt's tokens [n_echo], then those of the answer from the first that was not sent. */
+struct listing {
+    const struct answer *a;
+    const struct choice *c;
+    size_t n_echo, n;
+};
+
+static struct listing listing_of(const struct answer *a, const struct choice *c, int with_prompt)
+{
+    const struct completion *own = a->own;
+    size_t n = with_prompt && own->echo_scores ? a->prompt[c->index / (size_t)a->request->n].n : 0;
+    return (struct listing){a, c, n, n + c->n_token - c->n_sent};
+}
+
+static struct listed_token token_at(const struct listing *t, size_t i)
+{
+    const struct request *w = t->a->request;
+    if (i >= t->n_echo) {
+        const struct answer_token *k = &t->c->token[t->c->n_sent + i - t->n_echo];
+        return (struct listed_token){k->likely.id, 1, k->likely.logprob, k->top, k->n_top};
+    }
+    size_t prompt = t->c->index / (size_t)w->n;
+    stoker_token id = t->a->prompt[prompt].token[i];
+    if (i == 0)
+        return (struct listed_token){.id = id};
+    const struct answer_scores *s = &t->a->scores[prompt];
+    int n = w->top_logprobs < s->score[i].n_top ? w->top_logprobs : s->score[i].n_top;
+    return (struct listed_token){id, 1, s->score[i].logprob, s->top + i * (size_t)w->top_scores, (size_t)n};
+}
+
+static void put_logprob(struct out *o, const struct listed_token *k)
+{
+    if (k->has_logprob)
+        out_real(o, k->logprob);
+    else
+        out_print(o, "null");
+}
+
+static void put_top(struct out *o, const struct answer *a, const struct listed_token *k)
+{
+    if (k->has_logprob)
+        put_alternatives(o, a, k->top, k->n_top);
+    else
+        out_print(o, "null");
+}
+
+/* Code points that a token adds to the text. An echoed string has no tokens that the tokenizer put in front of it, nor the blank that some
+ * tokenizers do; *at: its bytes so far. */
+static size_t width_of(const struct listing *t, size_t i, stoker_token id, size_t *at)
+{
+    const struct out *echo = echo_of(t->a, t->c);
+    size_t n;
+    const char *text = stoker_templates_piece(stoker_templates_of(t->a->engine), id, &n);
+    if (i >= t->n_echo)
+        return utf8_count(text, n);
+    size_t left = echo->n - *at;
+    if (i == 0 && n > 0 && text[0] == ' ' && (left == 0 || echo->text[*at] != ' '))
+        text++, n--;
+    if (n > left || memcmp(echo->text + *at, text, n) != 0)
+        return 0;
+    *at += n;
+    return utf8_count(text, n);
+}
+
+/* *offset: code points before the first. */
+static void put_logprobs(struct out *o, const struct listing *t, size_t *offset)
+{
+    size_t at = 0;
+    out_print(o, "{\"tokens\":[");
+    for (size_t i = 0; i < t->n; i++) {
+        out_print(o, i ? "," : "");
+        openai_token_text(o, t->a, token_at(t, i).id);
+    }
+    out_print(o, "],\"token_logprobs\":[");
+    for (size_t i = 0; i < t->n; i++) {
+        struct listed_token k = token_at(t, i);
+        out_print(o, i ? "," : "");
+        put_logprob(o, &k);
+    }
+    out_print(o, "],\"top_logprobs\":[");
+    for (size_t i = 0; i < t->n; i++) {
+        struct listed_token k = token_at(t, i);
+        out_print(o, i ? "," : "");
+        put_top(o, t->a, &k);
+    }
+    out_print(o, "],\"text_offset\":[");
+    for (size_t i = 0; i < t->n; i++) {
+        out_print(o, "%s%zu", i ? "," : "", *offset);
+        *offset += width_of(t, i, token_at(t, i).id, &at);
+    }
+    out_print(o, "]}");
+}
+
+/* finish: NULL: not yet. with_prompt 1: the text began with the prompt. Ends the array of choices. */
+static void end_choice(struct answer *a, struct choice *c, int with_prompt, const char *finish)
+{
+    struct out *o = &a->out;
+    struct completion *own = a->own;
+    const struct listing all = listing_of(a, c, with_prompt);
+    out_print(o, ",\"logprobs\":");
+    if (a->request->logprobs)
+        put_logprobs(o, &all, &own->n_written[c->index]);
+    else
+        out_print(o, "null");
+    c->n_sent = c->n_token;
+    openai_prompt_logprobs(o, a, c->index / (size_t)a->request->n);
+    if (finish)
+        out_print(o, ",\"finish_reason\":\"%s\"}", finish);
+    else
+        out_print(o, ",\"finish_reason\":null}");
+}
+
 /* ---- stream ---------------------------------------------------------------------------------------------------------------- */
 
-static void put_chunk(struct answer *a, struct choice *c, const char *text, size_t n, const char *finish)
+static void put_chunk(struct answer *a, struct choice *c, const char *text, size_t n, int with_prompt,
+                      const char *finish)
 {
     struct out *o = &a->out;
     const struct completion *own = a->own;
     out_bytes(o, own->head.text, own->head.n);
     out_print(o, "[{\"index\":%zu,\"text\":", c->index);
     out_string(o, text, n);
-    end_choice(a, c, finish);
+    end_choice(a, c, with_prompt, finish);
     out_print(o, "]");
     openai_end_chunk(a, finish != NULL);
 }
 
-static void on_begin(struct answer *a)
+static void put_echoes(struct answer *a, size_t prompt)
 {
-    for (size_t i = 0; i < a->n_choice; i++) {
+    size_t n = (size_t)a->request->n;
+    for (size_t i = prompt * n; i < (prompt + 1) * n; i++) {
         const struct out *echo = echo_of(a, &a->choice[i]);
         if (echo)
-            put_chunk(a, &a->choice[i], echo->text, echo->n, NULL);
+            put_chunk(a, &a->choice[i], echo->text, echo->n, 1, NULL);
     }
+}
+
+/* The prompts, but for those whose scores are still to come. */
+static void on_begin(struct answer *a)
+{
+    for (size_t i = 0; i < a->n_choice / (size_t)a->request->n; i++)
+        if (!a->scores || a->scores[i].whole)
+            put_echoes(a, i);
 }
 
 static void on_content(struct answer *a, struct choice *c, const char *text, size_t n)
 {
-    put_chunk(a, c, text, n, NULL);
+    put_chunk(a, c, text, n, 0, NULL);
 }
 
-static void on_choice_end(struct answer *a, struct choice *c) { put_chunk(a, c, "", 0, openai_finish[c->finish]); }
+static void on_choice_end(struct answer *a, struct choice *c) { put_chunk(a, c, "", 0, 0, openai_finish[c->finish]); }
 
 static void on_end(struct answer *a)
 {
@@ -267,7 +366,7 @@ static void on_whole(struct answer *a)
         out_bytes(&text, c->content.text, c->content.n);
         out_print(o, "%s{\"index\":%zu,\"text\":", i ? "," : "[", i);
         out_string(o, text.text, text.n);
-        end_choice(a, c, openai_finish[c->finish]);
+        end_choice(a, c, 1, openai_finish[c->finish]);
     }
     o->failed |= text.failed;
     out_free(&text);
@@ -278,6 +377,7 @@ static void on_whole(struct answer *a)
 /* Plain answers have neither reasoning nor calls. */
 static const struct dialect_events events = {.stream_type = "text/event-stream",
                                              .begin = on_begin,
+                                             .scored = put_echoes,
                                              .content = on_content,
                                              .choice_end = on_choice_end,
                                              .end = on_end,
@@ -290,8 +390,8 @@ void openai_completions(struct http_exchange *x)
     struct request w = {0};
     struct completion c = {0};
     json_t *body = openai_body(x, &r);
-    if (body && request_read_sampling(&w, x->server, body, &r) == 0 && read_prompts(&w, x->server, body, &r) == 0 &&
-        read_rest(&w, &c, x->server, body, &r) == 0) {
+    if (body && read_echo(&w, &c, body, &r) == 0 && request_read_sampling(&w, x->server, body, &r) == 0 &&
+        read_prompts(&w, x->server, body, &r) == 0 && read_rest(&w, &c, x->server, body, &r) == 0) {
         server_new_id(c.id, "cmpl-", 24);
         openai_head(&c.head, x->server, c.id, "text_completion", w.stream);
         if (c.head.failed)

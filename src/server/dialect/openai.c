@@ -121,6 +121,41 @@ void openai_logprobs(struct out *o, const struct answer *a, const struct choice 
     }
 }
 
+static void put_score(struct out *o, const struct answer *a, const struct stoker_logprob *l, int rank)
+{
+    out_print(o, "\"%d\":{\"logprob\":", l->id);
+    out_real(o, l->logprob);
+    out_print(o, ",\"rank\":%d,\"decoded_token\":", rank);
+    openai_token_text(o, a, l->id);
+    out_print(o, "}");
+}
+
+/* The likeliest tokens, and the prompt's own where it is not one of them. */
+void openai_prompt_logprobs(struct out *o, const struct answer *a, size_t prompt)
+{
+    const struct request_prompt *p = &a->prompt[prompt];
+    const struct request *w = a->request;
+    if (!w->prompt_logprobs)
+        return;
+    out_print(o, ",\"prompt_logprobs\":[null");
+    for (size_t i = 1; i < p->n && !o->failed; i++) {
+        const struct stoker_score *s = &a->scores[prompt].score[i];
+        const struct stoker_logprob *top = a->scores[prompt].top + i * (size_t)w->top_scores;
+        int n = w->top_prompt_logprobs < s->n_top ? w->top_prompt_logprobs : s->n_top;
+        out_print(o, ",{");
+        for (int k = 0; k < n; k++) {
+            out_print(o, k ? "," : "");
+            put_score(o, a, &top[k], k + 1);
+        }
+        if (s->rank > n) {
+            out_print(o, n ? "," : "");
+            put_score(o, a, &(struct stoker_logprob){p->token[i], s->logprob}, s->rank);
+        }
+        out_print(o, "}");
+    }
+    out_print(o, "]");
+}
+
 void openai_failure(struct answer *a, const struct refusal *r)
 {
     out_print(&a->out, "data: ");

@@ -30,6 +30,10 @@ void openai_token_text(struct out *o, const struct answer *a, stoker_token id);
 /* {"token":..,"logprob":..,"bytes":[..],"top_logprobs":[..]}, .. of tokens [from, c->n_token). */
 void openai_logprobs(struct out *o, const struct answer *a, const struct choice *c, size_t from);
 
+/* ,"prompt_logprobs":[null,{"ID":{"logprob":..,"rank":..,"decoded_token":..},..},..] of a prompt, by its number; nothing where the request
+ * does not ask for it. */
+void openai_prompt_logprobs(struct out *o, const struct answer *a, size_t prompt);
+
 /* The event of a stream that breaks off: data: {"error":{..}} */
 void openai_failure(struct answer *a, const struct refusal *r);
 

@@ -226,6 +226,8 @@ void own_metrics(struct http_exchange *x)
     put_counter(&o, "prompt_tokens_total", atomic_load(&c->prompt_tokens), "Tokens of prompts.");
     put_counter(&o, "prompt_tokens_cached_total", atomic_load(&c->cached_tokens), "Of them, not computed again.");
     put_counter(&o, "generated_tokens_total", atomic_load(&c->generated_tokens), "Tokens of answers.");
+    put_counter(&o, "scored_tokens_total", now.scored_tokens,
+                "Tokens of prompts whose log-probabilities were asked for.");
     put_counter(&o, "cancelled_total", atomic_load(&c->cancelled), "Requests whose client went.");
     put_counter(&o, "rejected_total", atomic_load(&c->rejected), "Requests that found the queue full.");
     put_counter(&o, "preempted_total", now.preempted, "Sequences that gave their memory to others and began again.");

@@ -150,15 +150,31 @@ static int read_stop(struct request *w, const json_t *body, struct refusal *r)
 
 static int read_limits(struct request *w, const struct server *s, const json_t *body, struct refusal *r)
 {
-    int64_t most = 0, n = 1;
-    if (json_get_int(body, NULL, "max_tokens", 1, INT64_MAX, &most, r) < 0 ||
-        json_get_int(body, NULL, "max_completion_tokens", 1, INT64_MAX, &most, r) < 0 ||
+    int64_t most = -1, n = 1, least = !w->may_score_only;
+    if (json_get_int(body, NULL, "max_tokens", least, INT64_MAX, &most, r) < 0 ||
+        json_get_int(body, NULL, "max_completion_tokens", least, INT64_MAX, &most, r) < 0 ||
         json_get_int(body, NULL, "n", 1, s->plan.n_parallel < REQUEST_CHOICES ? s->plan.n_parallel : REQUEST_CHOICES,
                      &n, r) < 0)
         return -1;
-    w->max_tokens = (int)(most > INT32_MAX ? INT32_MAX : most);
+    w->only_score = most == 0;
+    w->max_tokens = (int)(most > INT32_MAX ? INT32_MAX : most > 0 ? most : 0);
     w->n = (int)n;
     return read_stop(w, body, r);
+}
+
+int request_read_scores(struct request *w, const json_t *body, struct refusal *r)
+{
+    static const char field[] = "prompt_logprobs";
+    int64_t top = 0;
+    int stream = 0;
+    w->prompt_logprobs = json_get_int(body, NULL, field, 0, STOKER_TOP, &top, r);
+    if (w->prompt_logprobs < 0 || json_get_bool(body, NULL, "stream", &stream, r) < 0)
+        return -1;
+    if (w->prompt_logprobs && stream)
+        return json_refuse(r, "unsupported", NULL, field, "cannot be had together with stream");
+    w->scores = w->may_score_only = w->prompt_logprobs;
+    w->top_scores = w->top_prompt_logprobs = (int)top;
+    return 0;
 }
 
 static int read_switches(struct request *w, const json_t *body, struct refusal *r)

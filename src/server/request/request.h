@@ -60,6 +60,11 @@ struct request {
 
     int stream, wants_progress, include_usage; /* 1: asked for */
     int logprobs, top_logprobs;                /* 1: asked for; how many alternatives */
+
+    /* Of the prompt's tokens. max_tokens 0 is allowed where something of the prompt is told: then nothing is generated. */
+    int prompt_logprobs, top_prompt_logprobs; /* the field of that name: 1: asked for; how many alternatives */
+    int scores, top_scores;                   /* what the engine is asked for: the same, or more */
+    int may_score_only, only_score;
 };
 
 /* The field that the answer's constraint is made of; NULL: there is none. */
@@ -81,6 +86,9 @@ int request_read_prompt(struct request *w, const struct server *s, json_t *body,
  * presence_penalty frequency_penalty repeat_penalty seed logit_bias max_tokens max_completion_tokens stop n stream stream_options
  * return_progress cache_prompt ignore_eos. Without them the server's defaults. */
 int request_read_sampling(struct request *w, const struct server *s, const json_t *body, struct refusal *r);
+
+/* The field prompt_logprobs, before the sampling: OpenAI's chat and completions have it. */
+int request_read_scores(struct request *w, const json_t *body, struct refusal *r);
 
 /* What the answer must be, for prompts without a template: response_format, close_at_limit. */
 int request_read_answer(struct request *w, const struct server *s, const json_t *body, struct refusal *r);

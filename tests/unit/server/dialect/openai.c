@@ -619,18 +619,175 @@ static void completions(void **state)
 static void bad_completions(void **state)
 {
     (void)state;
-    static const struct bad bad[] = {{"\"max_tokens\":2", "missing_field", "prompt"},
-                                     {"\"prompt\":5", "invalid_type", "prompt"},
-                                     {"\"prompt\":[\"a\",5]", "invalid_type", "prompt[1]"},
-                                     {"\"prompt\":[1,\"a\"]", "invalid_type", "prompt[1]"},
-                                     {"\"prompt\":[1,99999999]", "invalid_value", "prompt[1]"},
-                                     {"\"prompt\":[]", "invalid_value", "prompt"},
-                                     {"\"prompt\":\"a\",\"suffix\":\"b\"", "unsupported", "suffix"},
-                                     {"\"prompt\":\"a\",\"best_of\":2", "unsupported", "best_of"},
-                                     {"\"prompt\":\"a\",\"logprobs\":6", "invalid_value", "logprobs"},
-                                     {"\"prompt\":\"a\",\"logprobs\":1,\"echo\":true", "unsupported", "logprobs"}};
+    static const struct bad bad[] = {
+        {"\"max_tokens\":2", "missing_field", "prompt"},
+        {"\"prompt\":5", "invalid_type", "prompt"},
+        {"\"prompt\":[\"a\",5]", "invalid_type", "prompt[1]"},
+        {"\"prompt\":[1,\"a\"]", "invalid_type", "prompt[1]"},
+        {"\"prompt\":[1,99999999]", "invalid_value", "prompt[1]"},
+        {"\"prompt\":[]", "invalid_value", "prompt"},
+        {"\"prompt\":\"a\",\"suffix\":\"b\"", "unsupported", "suffix"},
+        {"\"prompt\":\"a\",\"best_of\":2", "unsupported", "best_of"},
+        {"\"prompt\":\"a\",\"logprobs\":6", "invalid_value", "logprobs"},
+        {"\"prompt\":\"a\",\"max_tokens\":0", "invalid_value", "max_tokens"},
+        {"\"prompt\":\"a\",\"prompt_logprobs\":21", "invalid_value", "prompt_logprobs"},
+        {"\"prompt\":\"a\",\"prompt_logprobs\":-1", "invalid_value", "prompt_logprobs"},
+        {"\"prompt\":\"a\",\"prompt_logprobs\":true", "invalid_type", "prompt_logprobs"},
+        {"\"prompt\":\"a\",\"prompt_logprobs\":1,\"stream\":true", "unsupported", "prompt_logprobs"}};
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
         refused(openai_completions, &bad[i]);
+}
+
+/* ---- scores of prompts ------------------------------------------------------------------------------------------------------ */
+
+static json_t *list_of(const json_t *choice, const char *name)
+{
+    return json_object_get(json_object_get(choice, "logprobs"), name);
+}
+
+/* The lists of a choice: n tokens, of which the first has no log-probability; offsets at which the tokens stand in the text. */
+static void assert_lists(const json_t *choice, size_t n, size_t n_top)
+{
+    static const char *const names[] = {"tokens", "token_logprobs", "top_logprobs", "text_offset"};
+    const char *text = text_of(choice, "text");
+    for (size_t k = 0; k < 4; k++)
+        assert_int_equal(json_array_size(list_of(choice, names[k])), n);
+    for (size_t i = 0; i < n; i++) {
+        json_t *logprob = json_array_get(list_of(choice, "token_logprobs"), i),
+               *top = json_array_get(list_of(choice, "top_logprobs"), i);
+        assert_true(i == 0 ? json_is_null(logprob) && json_is_null(top) : json_real_value(logprob) < 0);
+        assert_true(i == 0 || (json_object_size(top) <= n_top && (n_top == 0 || json_object_size(top) > 0)));
+        const char *token = json_string_value(json_array_get(list_of(choice, "tokens"), i));
+        size_t at = (size_t)json_integer_value(json_array_get(list_of(choice, "text_offset"), i)), left = strlen(text);
+        assert_true(at <= left);
+        if (at + strlen(token) <= left) /* an end token is not in the text */
+            assert_memory_equal(text + at, token, strlen(token));
+    }
+}
+
+static void prompts_are_scored(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *fields;
+        size_t n[4]; /* of each choice */
+    } asked[] = {
+        /* what lm-evaluation-harness sends; an end token that was sampled counts, so there is always one more */
+        {"\"prompt\":\"Say hello to me.\",\"max_tokens\":1,\"temperature\":0,\"logprobs\":1,\"echo\":true", {6}},
+        {"\"prompt\":[[779,10],[4088,276,10,779]],\"max_tokens\":1,\"temperature\":0,\"logprobs\":1,\"echo\":true,"
+         "\"seed\":1234",
+         {3, 5}},
+        {"\"prompt\":[\"Once upon\",\"Say\"],\"max_tokens\":0,\"logprobs\":5,\"echo\":true", {3, 1}},
+        {"\"prompt\":[4088,276,10,779],\"max_tokens\":3,\"seed\":2,\"ignore_eos\":true,\"logprobs\":0,\"echo\":true,"
+         "\"n\":3,\"cache_prompt\":false",
+         {7, 7, 7}}};
+    for (size_t k = 0; k < sizeof asked / sizeof *asked; k++) {
+        int done;
+        size_t i, j;
+        json_t *w = whole(openai_completions, asked[k].fields), *s = stream(openai_completions, asked[k].fields, &done);
+        json_t *choice, *event, *part;
+        json_array_foreach(json_object_get(w, "choices"), i, choice)
+        {
+            static const char *const names[] = {"tokens", "token_logprobs", "top_logprobs", "text_offset"};
+            assert_lists(choice, asked[k].n[i], k == 2 ? 5 : k == 3 ? 0 : 1);
+            for (size_t m = 0; m < 4; m++) { /* the chunks' lists one behind the other are the same */
+                json_t *joined = json_array();
+                json_array_foreach(s, j, event)
+                {
+                    part = json_array_get(json_object_get(event, "choices"), 0);
+                    if ((size_t)json_integer_value(json_object_get(part, "index")) == i)
+                        json_array_extend(joined, list_of(part, names[m]));
+                }
+                assert_true(json_equal(joined, list_of(choice, names[m])));
+                json_decref(joined);
+            }
+        }
+        assert_int_equal(done, 1);
+        json_decref(s);
+        json_decref(w);
+    }
+}
+
+static json_t *entry_of(const json_t *list, size_t i, const char *id)
+{
+    return json_object_get(json_array_get(list, i), id);
+}
+
+/* The score of a token behind a prompt is what generation says of it there. */
+static void prompt_logprobs(void **state)
+{
+    (void)state;
+    json_t *w = whole(openai_completions, "\"prompt\":[4088,276,10,779],\"max_tokens\":0,\"prompt_logprobs\":2"),
+           *list = json_object_get(choice_of(w), "prompt_logprobs"), *entry;
+    assert_int_equal(json_array_size(list), 4);
+    assert_true(json_is_null(json_array_get(list, 0)));
+    assert_string_equal(text_of(choice_of(w), "finish_reason"), "length");
+    assert_string_equal(text_of(choice_of(w), "text"), "");
+    assert_int_equal(http_world.n_generated, 0);
+    for (size_t i = 1; i < 4; i++) {
+        const char *id;
+        size_t n = 0;
+        json_object_foreach(json_array_get(list, i), id, entry)
+        {
+            json_int_t rank = json_integer_value(json_object_get(entry, "rank"));
+            n++;
+            assert_true(n <= 2 ? rank == (json_int_t)n : rank > 2);
+            assert_true(json_is_string(json_object_get(entry, "decoded_token")));
+        }
+        assert_in_range(n, 2, 3);
+    }
+    assert_non_null(entry_of(list, 1, "276"));
+    assert_non_null(entry_of(list, 3, "779"));
+    json_t *g = whole(openai_completions,
+                      "\"prompt\":[4088,276,10],\"max_tokens\":1,\"temperature\":0,\"ignore_eos\":true,\"logprobs\":1");
+    const char *token = json_string_value(json_array_get(list_of(choice_of(g), "tokens"), 0)), *id;
+    int found = 0;
+    json_object_foreach(json_array_get(list, 3), id, entry)
+    {
+        if (json_integer_value(json_object_get(entry, "rank")) != 1)
+            continue;
+        found = 1;
+        assert_string_equal(text_of(entry, "decoded_token"), token);
+        assert_true(
+            json_equal(json_object_get(entry, "logprob"), json_array_get(list_of(choice_of(g), "token_logprobs"), 0)));
+    }
+    assert_true(found);
+    json_decref(g);
+    json_decref(w);
+
+    w = whole(openai_chat, HELLO ",\"max_tokens\":0,\"prompt_logprobs\":0");
+    list = json_object_get(w, "prompt_logprobs");
+    assert_int_equal(json_array_size(list), http_world.n_prompt);
+    for (size_t i = 1; i < json_array_size(list); i++)
+        assert_int_equal(json_object_size(json_array_get(list, i)), 1);
+    assert_string_equal(text_of(choice_of(w), "finish_reason"), "length");
+    json_decref(w);
+    w = whole(openai_chat, HELLO ",\"max_tokens\":2");
+    assert_null(json_object_get(w, "prompt_logprobs"));
+    json_decref(w);
+    static const struct bad bad[] = {{HELLO ",\"prompt_logprobs\":21", "invalid_value", "prompt_logprobs"},
+                                     {HELLO ",\"prompt_logprobs\":1,\"stream\":true", "unsupported", "prompt_logprobs"},
+                                     {HELLO ",\"max_tokens\":0", "invalid_value", "max_tokens"}};
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
+        refused(openai_chat, &bad[i]);
+}
+
+/* 336 bytes a token of the prompt, and the answer's text: refused where requests have no memory for it. */
+static void scores_need_memory(void **state)
+{
+    (void)state;
+    static char body[4000] = "{\"prompt\":[";
+    for (int i = 0; i < 800; i++)
+        strcat(body, i ? ",40" : "40");
+    strcat(body, "],\"max_tokens\":0,\"prompt_logprobs\":20}");
+    for (long long left = 200000; left <= 500000; left += 300000) {
+        http_memory_set(left);
+        http_ask(openai_completions, body, strlen(body));
+        http_memory_set(HTTP_PLENTY);
+        assert_true(http_world.status == 503 || http_world.status == 413);
+    }
+    http_ask(openai_completions, body, strlen(body));
+    assert_int_equal(http_world.status, 200);
 }
 
 /* ---- responses ------------------------------------------------------------------------------------------------------------- */
@@ -823,6 +980,9 @@ int main(void)
         cmocka_unit_test(many_are_counted),
         cmocka_unit_test(completions),
         cmocka_unit_test(bad_completions),
+        cmocka_unit_test(prompts_are_scored),
+        cmocka_unit_test(prompt_logprobs),
+        cmocka_unit_test(scores_need_memory),
         cmocka_unit_test(responses_stream_is_whole),
         cmocka_unit_test(responses_fail_by_their_schema),
         cmocka_unit_test(responses_tools),
