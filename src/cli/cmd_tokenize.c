@@ -1,9 +1,9 @@
 /* stoker tokenize: what a model makes of a text, and back. */
 #include "base/error.h"
 #include "base/file.h"
-#include "base/utf8.h"
 #include "cli/common/cli.h"
 #include "cli/common/flags.h"
+#include "cli/common/piece.h"
 
 #include <jansson.h>
 #include <limits.h>
@@ -36,35 +36,6 @@ static struct text read_stdin(void)
 
 /* ---- showing --------------------------------------------------------------------------------------------------------------- */
 
-/* Bytes in quotes, on one line; what is no printable UTF-8 as \xNN. */
-static void print_piece(const char *p, size_t n)
-{
-    putchar('"');
-    for (size_t i = 0, length; i < n; i += length) {
-        uint32_t c;
-        if (utf8_read(p + i, n - i, &length, &c) == UTF8_WHOLE && c >= ' ' && (c < 0x7F || c > 0x9F))
-            printf("%s%.*s", c == '"' || c == '\\' ? "\\" : "", (int)length, p + i);
-        else if (c == '\n' || c == '\t')
-            fputs(c == '\n' ? "\\n" : "\\t", stdout);
-        else
-            for (size_t k = 0; k < length; k++)
-                printf("\\x%02X", (uint8_t)p[i + k]);
-    }
-    putchar('"');
-}
-
-/* A string, or the bytes as numbers where they are no UTF-8. */
-static json_t *json_piece(const char *p, size_t n)
-{
-    json_t *text = json_stringn(p, n);
-    if (text)
-        return text;
-    json_t *bytes = json_array();
-    for (size_t i = 0; i < n; i++)
-        json_array_append_new(bytes, json_integer((unsigned char)p[i]));
-    return bytes;
-}
-
 static void print_json(json_t *o)
 {
     json_dumpf(o, stdout, JSON_COMPACT | JSON_PRESERVE_ORDER);
@@ -80,7 +51,7 @@ static void show_tokens(const struct stoker_vocab *v, const stoker_token *ids, s
         const char *piece = stoker_vocab_piece(v, ids[i], &length);
         if (json) {
             json_array_append_new(list, pieces
-                                            ? json_pack("{s:i, s:o}", "id", ids[i], "piece", json_piece(piece, length))
+                                            ? json_pack("{s:i, s:o}", "id", ids[i], "piece", piece_json(piece, length))
                                             : json_integer(ids[i]));
         } else if (pieces) {
             printf("%d\t", ids[i]);

@@ -30,6 +30,7 @@ static const struct {
     {"inspect", cmd_inspect, "what is in a GGUF file: keys, tensors, sizes, experts"},
     {"check", cmd_check, "is a model's file whole: structure, scales, hash"},
     {"bench", cmd_bench, "speed of prompts and of generation"},
+    {"eval", cmd_eval, "what a text is worth to a model: log-probabilities, perplexity"},
     {"disk", cmd_disk, "read rate of a drive by depth and size"},
     {"tokenize", cmd_tokenize, "ids and pieces of a text, or the text of ids"},
     {"render", cmd_render, "the prompt of a chat request, as the model sees it"},

@@ -1,0 +1,130 @@
+/* stoker eval: a table of evaluations, and their flags. What they do: eval/eval.h. */
+#include "cli/common/cli.h"
+#include "cli/common/flags.h"
+#include "cli/common/suggest.h"
+#include "cli/eval/eval.h"
+
+#include <string.h>
+
+static const char usage[] =
+    "stoker eval NAME [MODEL.gguf] [flags]: what a text is worth to a model, to the last digit.\n\n"
+    "  stoker eval logprobs MODEL.gguf -f notes.txt     each token, how likely it was, and its rank\n"
+    "  stoker eval logprobs --chat request.json --top 3 of a chat's prompt, with the likeliest tokens\n"
+    "  stoker eval ppl MODEL.gguf -f wiki.test.raw      perplexity, as llama-perplexity measures it\n"
+    "  stoker eval ppl MODEL.gguf -f wiki.test.raw --memory 6GiB --out ppl.jsonl --resume\n\n"
+    "Figures do not depend on --threads, --chunk, --parallel, --memory or --reader. Exit status 3: a bound is not "
+    "met.\n\n";
+
+enum { LOGPROBS = 1, PPL = 2 };
+
+static const struct {
+    const char *name;
+    int bit;
+    int (*run)(struct eval_command *c);
+} evaluations[] = {{"logprobs", LOGPROBS, eval_logprobs}, {"ppl", PPL, eval_ppl}};
+enum { N_EVALUATIONS = sizeof evaluations / sizeof *evaluations };
+
+/* Flags that some of these evaluations have (bits), into *out [most]. */
+static size_t flags_of(struct eval_command *c, int of, struct flag *out)
+{
+    const struct {
+        int of;
+        struct flag flag;
+    } all[] = {
+        {LOGPROBS | PPL, {"-f", "--file", FLAG_TEXT, &c->text, 0, 0, "FILE", "the text; - is stdin"}},
+        {LOGPROBS, {"--chat", NULL, FLAG_TEXT, &c->chat, 0, 0, "FILE", "a chat request instead, as render reads it"}},
+        {LOGPROBS | PPL,
+         {"--parse-special", NULL, FLAG_SWITCH, &c->parse_special, 0, 0, NULL,
+          "names of control tokens in the text become them"}},
+        {LOGPROBS, {"--from", NULL, FLAG_INT, &c->from, 1, 1 << 28, "N", "score from this position on (default 1)"}},
+        {LOGPROBS, {"--top", NULL, FLAG_INT, &c->top, 0, STOKER_TOP, "N", "show the N likeliest tokens too"}},
+        {PPL,
+         {"--chunks", NULL, FLAG_INT, &c->n_chunk, 1, 1 << 28, "N",
+          "the first N chunks of --ctx tokens (default all)"}},
+        {PPL, {"--out", NULL, FLAG_TEXT, &c->out, 0, 0, "FILE", "results as JSON lines, written as they come"}},
+        {PPL, {"--resume", NULL, FLAG_SWITCH, &c->resume, 0, 0, NULL, "go on with the results that --out has"}},
+        {PPL,
+         {"--at-most", NULL, FLAG_REAL, &c->at_most, 1e-300, 1e300, "X", "exit status 3 if the perplexity is above"}},
+        {LOGPROBS | PPL, {"--json", NULL, FLAG_SWITCH, &c->json, 0, 0, NULL, "for programs"}},
+    };
+    size_t n = 0;
+    for (size_t i = 0; i < sizeof all / sizeof *all; i++)
+        if (all[i].of & of)
+            out[n++] = all[i].flag;
+    return n;
+}
+
+static int parse(struct eval_command *c, const char *name, int of, int argc, char **argv)
+{
+    struct flag mine[16];
+    const struct flag_table tables[] = {{mine, flags_of(c, of, mine)}, model_flags(&c->options)};
+    int n_rest;
+    return flags_parse(name, usage, tables, 2, argc, argv, &c->model, 1, &n_rest);
+}
+
+static int refuse(const char *name, const char *why)
+{
+    fprintf(stderr, "stoker eval %s: %s\n", name, why);
+    return 2;
+}
+
+static int check(const struct eval_command *c, const char *name)
+{
+    if (!c->text && !c->chat)
+        return refuse(name, "which text? -f FILE");
+    if (c->text && c->chat)
+        return refuse(name, "-f and --chat exclude each other");
+    if (c->resume && !c->out)
+        return refuse(name, "--resume goes on with the results of --out FILE");
+    return 0;
+}
+
+/* --ctx is a chunk's; a chunk that scores nothing is none. */
+static int check_chunk(struct eval_command *c)
+{
+    enum { CHUNK = 512, LEAST = 4 };
+    c->n_ctx = c->options.n_ctx ? c->options.n_ctx : CHUNK;
+    return c->n_ctx < LEAST ? refuse("ppl", "--ctx: a chunk has 4 tokens at least") : 0;
+}
+
+static int run(size_t i, int argc, char **argv)
+{
+    static struct eval_command c = {.from = 1};
+    char name[32];
+    snprintf(name, sizeof name, "eval %s", evaluations[i].name);
+    int status = parse(&c, name, evaluations[i].bit, argc, argv);
+    if (status != FLAGS_DONE)
+        return status;
+    if ((status = check(&c, evaluations[i].name)) || (evaluations[i].bit == PPL && (status = check_chunk(&c))))
+        return status;
+    if (!c.model && !(c.model = embedded_model()))
+        return 1;
+    return evaluations[i].run(&c);
+}
+
+/* --help shows the flags of all. */
+static int without_name(struct eval_command *c, int argc, char **argv)
+{
+    int status = parse(c, "eval", ~0, argc, argv);
+    return status == FLAGS_DONE ? refuse("NAME", "the name of an evaluation comes first") : status;
+}
+
+int cmd_eval(int argc, char **argv)
+{
+    struct eval_command c = {0};
+    struct suggestion s;
+    const char *name = argc > 1 ? argv[1] : "";
+    for (size_t i = 0; i < N_EVALUATIONS; i++)
+        if (strcmp(name, evaluations[i].name) == 0)
+            return run(i, argc - 1, argv + 1);
+    if (name[0] == '-')
+        return without_name(&c, argc, argv);
+    suggest_begin(&s, name, strlen(name));
+    for (size_t i = 0; i < N_EVALUATIONS; i++)
+        suggest_try(&s, evaluations[i].name);
+    if (*name && s.word)
+        fprintf(stderr, "stoker eval: \"%s\" is no evaluation; did you mean stoker eval %s?\n", name, s.word);
+    else
+        fprintf(stderr, "stoker eval: which evaluation? logprobs or ppl; see stoker eval --help\n");
+    return 2;
+}

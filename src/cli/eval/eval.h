@@ -1,0 +1,48 @@
+/* stoker eval: what texts are worth to a model. cmd_eval.c has the names and the flags; here is a file each, and what they share. Each
+ * returns the exit status: 0, 1, 2, 3 (a bound is not met), 130 (Ctrl-C), after a sentence on stderr. */
+#ifndef CLI_EVAL_EVAL_H
+#define CLI_EVAL_EVAL_H
+
+#include "stoker.h"
+
+/* What flags say. */
+struct eval_command {
+    const char *model;
+    const char *text, *chat; /* -f, --chat: files */
+    int parse_special;
+    int from, top;      /* logprobs */
+    int n_ctx, n_chunk; /* ppl: tokens of a chunk; chunks, 0: all */
+    const char *out;    /* a file of results, or NULL */
+    int resume;
+    double at_most; /* 0: no bound */
+    int json;
+    struct stoker_options options;
+};
+
+int eval_logprobs(struct eval_command *c);
+int eval_ppl(struct eval_command *c);
+
+/* ---- what they share (text.c) ---- */
+
+/* A text that is to be scored. */
+struct eval_text {
+    char *bytes; /* [n] */
+    size_t n;
+    stoker_token *token; /* [n_token] */
+    size_t n_token;
+    stoker_token bos; /* that the vocabulary puts in front; -1: none */
+};
+
+/* Reads c->text (- is stdin) and makes tokens of it, before the model is loaded. Status 0, or another after the sentence; eval_text_free()
+ * it in either case. */
+int eval_text_read(struct eval_text *t, const struct eval_command *c);
+void eval_text_free(struct eval_text *t);
+
+/* Loads c->model under c->options, with its progress. 0, or the status. */
+int eval_open(struct stoker **s, struct eval_command *c);
+
+/* Ctrl-C ends a run behind what is done: from now on a first one is remembered. */
+void eval_catch_interrupts(void);
+int eval_is_interrupted(void);
+
+#endif

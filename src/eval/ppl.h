@@ -1,0 +1,39 @@
+/* Perplexity, by the protocol of llama-perplexity, so that figures compare: evaluation.md 3.
+ *
+ * Chunks of n_ctx tokens, each from an empty context; the tokens at positions n_ctx / 2 + 1 to n_ctx - 1 of each are scored. */
+#ifndef EVAL_PPL_H
+#define EVAL_PPL_H
+
+#include "eval/chunks.h"
+#include "eval/stats.h"
+
+struct eval_ppl {
+    size_t n_chunk, n; /* chunks; scored tokens of all */
+    double ppl, error; /* exp of the mean; by the variance of the tokens */
+    double low, high;  /* 95 % of the resamples of chunks lie between */
+};
+
+/* What a run needs. A caller that has results of a file of results gives them as chunks [0, first). */
+struct eval_ppl_run {
+    const stoker_token *token; /* [n_chunk][n_ctx] */
+    size_t n_chunk;
+    int n_ctx;        /* at least 4 */
+    stoker_token bos; /* as of struct eval_chunks */
+    struct eval_ppl_chunk {
+        size_t n;                                                /* scored tokens */
+        double sum, squares;                                     /* of -ln p */
+    } * chunk;                                                   /* [n_chunk] */
+    size_t first;                                                /* chunks that are known */
+    int (*on_chunk)(void *arg, size_t chunk, struct error *err); /* chunk[] has one more. -1: the run ends with *err */
+    void (*on_progress)(void *arg, size_t n_token);
+    int (*stopped)(void *arg);
+    void *arg;
+};
+
+/* The chunks from first on. 0, 1: stopped; -1: *err. */
+int eval_ppl_run(struct stoker *s, struct eval_ppl_run *r, struct error *err);
+
+/* From all chunks. ERR_FORMAT: the mean is not finite. */
+int eval_ppl_sum(struct eval_ppl *out, const struct eval_ppl_chunk *chunk, size_t n_chunk, struct error *err);
+
+#endif

@@ -1,0 +1,27 @@
+/* Files of results: JSON lines, of which each is written and flushed when its item is done, so that a run can be taken up again.
+ *
+ *     {"eval":"ppl","version":1,...}     what was asked, of which file
+ *     {...}                              an item, in order
+ *     {"summary":{...}}                  the last line of a run that has ended
+ *
+ * Numbers have 17 digits: what is read is what was written. Format: evaluation.md 4. */
+#ifndef EVAL_RESULTS_H
+#define EVAL_RESULTS_H
+
+#include <jansson.h>
+
+struct error;
+struct eval_results;
+
+/* Opens the file at path. resume 0: it must not exist yet. 1: if it exists, its first line must equal header, else the sentence names the
+ * field that differs; each item is given to on_item, in order, and a last line that is not whole is cut off. header is borrowed. */
+int eval_results_open(struct eval_results **out, const char *path, const json_t *header, int resume,
+                      int (*on_item)(void *arg, const json_t *item, struct error *err), void *arg, struct error *err);
+
+/* Appends a line; the reference is taken. A summary that is there already is not written again. */
+int eval_results_add(struct eval_results *r, json_t *line, struct error *err);
+
+/* NULL is fine. */
+void eval_results_close(struct eval_results *r);
+
+#endif

@@ -1,0 +1,57 @@
+/* See stats.h. */
+#include "eval/stats.h"
+
+#include "base/error.h"
+
+#include <math.h>
+#include <stdlib.h>
+
+enum { SEED = 1 };
+
+uint64_t eval_random(uint64_t *state)
+{
+    uint64_t z = *state += 0x9E3779B97F4A7C15u;
+    z = (z ^ (z >> 30)) * 0xBF58476D1CE4E5B9u;
+    z = (z ^ (z >> 27)) * 0x94D049BB133111EBu;
+    return z ^ (z >> 31);
+}
+
+static int by_value(const void *a, const void *b)
+{
+    double x = *(const double *)a, y = *(const double *)b;
+    return (x > y) - (x < y);
+}
+
+static double mean_of_draws(const double *x, size_t n, uint64_t *state)
+{
+    double sum = 0;
+    for (size_t i = 0; i < n; i++)
+        sum += x[eval_random(state) % n];
+    return sum / (double)n;
+}
+
+static double share(size_t n, size_t of) { return (double)n / (double)of; }
+
+int eval_bootstrap(struct eval_bootstrap *out, const double *x, size_t n, size_t resamples, struct error *err)
+{
+    uint64_t state = SEED;
+    size_t above = 0, below = 0;
+    double sum = 0, *mean = malloc(resamples * sizeof *mean);
+    if (!mean)
+        return error_set(err, ERR_MEMORY, "no memory for %zu resamples", resamples);
+    for (size_t i = 0; i < n; i++)
+        sum += x[i];
+    for (size_t i = 0; i < resamples; i++) {
+        mean[i] = mean_of_draws(x, n, &state);
+        below += mean[i] <= 0;
+        above += mean[i] >= 0;
+    }
+    qsort(mean, resamples, sizeof *mean, by_value);
+    double r = (double)resamples, p = 2 * share(below < above ? below : above, resamples);
+    *out = (struct eval_bootstrap){.mean = sum / (double)n,
+                                   .low = mean[(size_t)floor(0.025 * r)],
+                                   .high = mean[(size_t)ceil(0.975 * r) - 1],
+                                   .p = p > 1 / r ? p : 1 / r};
+    free(mean);
+    return 0;
+}

@@ -1,0 +1,22 @@
+/* Statistics of evaluations: evaluation.md 5. */
+#ifndef EVAL_STATS_H
+#define EVAL_STATS_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+struct error;
+
+/* The next number of a SplitMix64 (Steele, Lea, Flood, OOPSLA 2014), whose state the caller began with a seed. */
+uint64_t eval_random(uint64_t *state);
+
+enum { EVAL_RESAMPLES = 10000 };
+
+/* The mean of x [n], n at least 1, and what n draws from it with replacement say of that, so many times over: the interval that 95 % of
+ * their means lie in, and how often a mean is on the other side of 0. -1: no memory. */
+struct eval_bootstrap {
+    double mean, low, high, p;
+};
+int eval_bootstrap(struct eval_bootstrap *out, const double *x, size_t n, size_t resamples, struct error *err);
+
+#endif

@@ -1,0 +1,116 @@
+# Evaluations of the embedded model: the same output whatever computes it, after a kill too; texts and files that are refused.
+. tests/cli/harness
+
+text=$data/eval/eval.txt
+ppl="eval ppl $ember -f $text --parse-special --ctx 256 --chunks 12"
+
+# ---- log-probabilities ---------------------------------------------------------------------------------------------------
+printf 'Say hello' >"$dir/hello"
+run eval logprobs "$ember" -f "$dir/hello" --top 2
+is "logprobs" 0 '^0	[0-9]+	"Say"	-	-$' ""
+is "logprobs: a line a token" 0 '^1	[0-9]+	" hello"	-[0-9.]+	[0-9]+	".*" -[0-9.]+	".*" -[0-9.]+$' ""
+is "logprobs: the sum" 0 '^n 1, sum (-[0-9.]+), mean \1, perplexity [0-9.]+$' ""
+run eval logprobs -f "$dir/hello" --json
+is "logprobs as JSON" 0 '^\{"id":[0-9]+,"piece":" hello","position":1,"logprob":-[0-9.]+,"rank":[0-9]+,"top":\[\]\}$' ""
+echo '{"messages":[{"role":"user","content":"Hi"}]}' >"$dir/request"
+run eval logprobs --chat "$dir/request" --from 2
+is "logprobs of a chat" 0 '"\\n"' ""
+[ "$(sed -n 1p "$dir/out" | cut -f 1)" = 2 ] && pass || fail "--from" "begins elsewhere"
+
+# The same tokens in one context: chunk 0 of the perplexity is positions 129 to 255.
+head -c 4000 "$text" >"$dir/text"
+run eval logprobs "$ember" -f "$dir/text" --parse-special --json
+sed -n 's/.*"position":\([0-9]*\),"logprob":\(-[0-9.e-]*\),.*/\1 \2/p' "$dir/out" |
+    awk '$1 > 128 && $1 < 256 { n++; sum -= $2 } END { printf "%d %.9f\n", n, sum }' >"$dir/sum"
+run eval ppl "$ember" -f "$dir/text" --parse-special --ctx 256 --chunks 1 --out "$dir/one"
+sed -n 's/^{"chunk":0,"n":\([0-9]*\),"sum":\([0-9.]*\),.*/\1 \2/p' "$dir/one" | awk '{ printf "%d %.9f\n", $1, $2 }' >"$dir/chunk"
+[ -s "$dir/sum" ] && cmp -s "$dir/sum" "$dir/chunk" && pass || fail "chunk 0" "$(cat "$dir/chunk") and not $(cat "$dir/sum")"
+
+# ---- perplexity ----------------------------------------------------------------------------------------------------------
+run $ppl
+is "ppl" 0 '^Final estimate: PPL = [0-9]+\.[0-9]{4} \+/- [0-9]+\.[0-9]{5}$' ""
+is "ppl: the interval" 0 '^95 % interval by bootstrap over 12 chunks of 256: [0-9.]+ to [0-9.]+$' ""
+figures=$(cat "$dir/out")
+for flags in "--threads 1" "--threads 2 --chunk 16" "--chunk 512" "--chunk 1024 --parallel 4" "--memory min" "--memory max" \
+    "--cpu-tier scalar --chunk 1024" "--memory min --chunk 600 --parallel 2 --reader threads"; do
+    run $ppl $flags
+    is "ppl $flags" 0 "=$figures" ""
+done
+run $ppl --json
+is "ppl as JSON" 0 '^\{"ppl":[0-9.]+,"error":[0-9.]+,"low":[0-9.]+,"high":[0-9.]+,"chunks":12,"tokens":1524\}$' ""
+run $ppl --kv f32
+[ "$status" -eq 0 ] && [ "$(cat "$dir/out")" != "$figures" ] && pass || fail "ppl --kv f32" "the same as f16: nothing is measured"
+
+# ---- bounds ----------------------------------------------------------------------------------------------------------------
+run $ppl --at-most 1000
+is "a bound that is met" 0 "=$figures" ""
+run $ppl --at-most 1.01
+is "a bound that is not" 3 "=$figures" '^stoker eval: PPL [0-9.]+ is above --at-most 1.01$'
+
+# ---- results: kept, taken up again -----------------------------------------------------------------------------------------
+run $ppl --out "$dir/whole"
+is "--out" 0 "=$figures" ""
+[ "$(wc -l <"$dir/whole")" -eq 14 ] && pass || fail "--out" "has $(wc -l <"$dir/whole") lines"
+run $ppl --out "$dir/whole"
+is "results that exist" 2 "" "^stoker eval: $dir/whole exists; --resume takes it up again$"
+run $ppl --out "$dir/whole" --resume
+is "results that are whole" 0 "=$figures" ""
+run $ppl --out "$dir/whole" --resume --kv f32
+is "results of other options" 2 "" '^stoker eval: .*/whole has results of another run: kv is "f16" there and "f32" here$'
+run eval ppl "$ember" -f "$dir/text" --parse-special --ctx 256 --out "$dir/whole" --resume
+is "results of another text" 2 "" 'results of another run: text_sha256 is '
+size=$(wc -c <"$dir/whole")
+for cut in 1 30 100 400 $((size - 40)); do
+    head -c $((size - cut)) "$dir/whole" >"$dir/torn"
+    run $ppl --out "$dir/torn" --resume
+    is "results cut by $cut bytes" 0 "=$figures" ""
+    cmp -s "$dir/whole" "$dir/torn" && pass || fail "results cut by $cut bytes" "other lines"
+done
+sed 5d "$dir/whole" >"$dir/gap"
+run $ppl --out "$dir/gap" --resume
+is "a chunk is missing" 2 "" "chunk 3 is expected, and its line is another$"
+sed '4s/.*/nonsense/' "$dir/whole" >"$dir/bad"
+run $ppl --out "$dir/bad" --resume
+is "a line is no JSON" 2 "" "^stoker eval: $dir/bad, line 4: is no JSON object$"
+
+kills=0
+rm -f "$dir/killed"
+for round in $(seq 20); do
+    "$stoker" $ppl --out "$dir/killed" --resume >"$dir/out" 2>"$dir/err" &
+    sleep "0.$((round * 7919 % 40 / 10))$((round * 31 % 10))"
+    kill -9 $! 2>/dev/null && kills=$((kills + 1))
+    wait $! 2>/dev/null
+done
+run $ppl --out "$dir/killed" --resume
+is "after $kills kills" 0 "=$figures" ""
+cmp -s "$dir/whole" "$dir/killed" && pass || fail "after $kills kills" "other results"
+
+# ---- what is refused -------------------------------------------------------------------------------------------------------
+run eval
+is "no evaluation" 2 "" '^stoker eval: which evaluation\?'
+run eval plp
+is "a mistyped one" 2 "" 'did you mean stoker eval ppl\?$'
+run eval ppl "$ember"
+is "no text" 2 "" '^stoker eval ppl: which text\? -f FILE$'
+run eval ppl "$ember" -f "$dir/hello"
+is "a text shorter than a chunk" 2 "" "^stoker eval: $dir/hello has 2 tokens, a chunk 512"
+: >"$dir/empty"
+run eval ppl "$ember" -f "$dir/empty"
+is "an empty text" 2 "" "^stoker eval: $dir/empty is empty"
+printf 'abc\377' >"$dir/latin"
+run eval logprobs "$ember" -f "$dir/latin"
+is "a text that is no UTF-8" 2 "" "^stoker eval: $dir/latin is not valid UTF-8 at byte 3 \(0xFF\)$"
+run eval ppl "$ember" -f "$dir/absent"
+is "no such text" 2 "" "$dir/absent"
+run eval ppl "$ember" -f "$text" --from 3
+is "a flag of another evaluation" 2 "" '^stoker eval ppl: --from is not a flag'
+run eval ppl "$ember" -f "$text" --resume
+is "--resume alone" 2 "" '--resume goes on with the results of --out FILE$'
+run eval ppl "$ember" -f "$text" --ctx 3
+is "a chunk of 3" 2 "" 'a chunk has 4 tokens at least$'
+if [ -w /dev/full ]; then
+    ln -s /dev/full "$dir/full"
+    run $ppl --out "$dir/full" --resume
+    [ "$status" -ne 0 ] && [ ! -s "$dir/out" ] && pass || fail "a full disk" "a figure is printed"
+fi
+done_testing

@@ -1,0 +1,51 @@
+/* links: eval engine text model store op machine kernel format base
+ *
+ * Statistics of evaluations against cases that were computed elsewhere.
+ *
+ *     build/tests/eval_stats FOLDER      stats_cases.json
+ *
+ * The bootstrap must be equal, for its sums have an order. */
+#include "base/error.h"
+#include "eval/stats.h"
+#include "test_lines.h"
+
+#include <jansson.h>
+#include <math.h>
+#include <stdlib.h>
+
+static double number(const json_t *o, const char *name) { return json_number_value(json_object_get(o, name)); }
+
+static void bootstrap(const json_t *c)
+{
+    const json_t *values = json_object_get(c, "diff_per_chunk");
+    size_t n = json_array_size(values);
+    double *x = calloc(n + 1, sizeof *x);
+    struct eval_bootstrap b;
+    struct error err = {0};
+    for (size_t i = 0; i < n; i++)
+        x[i] = json_number_value(json_array_get(values, i));
+    expect(n > 0 && eval_bootstrap(&b, x, n, (size_t)number(c, "resamples"), &err) == 0, "%s", err.text);
+    expect(fabs(b.mean - number(c, "mean")) <= 1e-15, "the mean is %.17g, not %.17g", b.mean, number(c, "mean"));
+    expect(!(b.low < number(c, "lo") || b.low > number(c, "lo")), "low is %.17g, not %.17g", b.low, number(c, "lo"));
+    expect(!(b.high < number(c, "hi") || b.high > number(c, "hi")), "high is %.17g, not %.17g", b.high,
+           number(c, "hi"));
+    expect(fabs(b.p - number(c, "p")) <= 1e-15, "p is %.17g, not %.17g", b.p, number(c, "p"));
+    free(x);
+    verdict("bootstrap", json_string_value(json_object_get(c, "name")));
+}
+
+int main(int argc, char **argv)
+{
+    char path[4200];
+    snprintf(path, sizeof path, "%s/stats_cases.json", argc > 1 ? argv[1] : ".");
+    json_t *cases = json_load_file(path, 0, NULL), *c;
+    size_t i;
+    json_array_foreach(json_object_get(cases, "bootstrap"), i, c) bootstrap(c);
+    if (passed + failed == 0) {
+        printf("FAIL %s has no cases\n", path);
+        failed++;
+    }
+    json_decref(cases);
+    printf("%d passed, %d failed, %d skipped\n", passed, failed, skipped);
+    return failed > 0;
+}
