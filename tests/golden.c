@@ -181,7 +181,9 @@ static void run_file(const struct options *o, const char *path)
     } else {
         struct options mine = *o;
         int rows = r.n_token > o->chunk && o->chunk ? o->chunk : r.n_token;
-        mine.session.plan_request.n_ctx = r.n_token + 32;
+        int n_ctx = (int)json_integer_value(
+            json_object_get(root, "n_ctx")); /* of the reference: ropes may depend on it */
+        mine.session.plan_request.n_ctx = r.n_token + 32 > n_ctx ? r.n_token + 32 : n_ctx;
         if (mine.session.plan_request.how != PLAN_MINIMUM)
             mine.session.plan_request.n_chunk = rows;
         int ok = session_prepare(&s, path, &mine.session, 0, &err) == 0 && session_load(s, &mine.session, &err) == 0 &&

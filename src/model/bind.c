@@ -170,6 +170,20 @@ void bind_rope_factors(struct binder *b, int l, int rope, int n_rot)
         b->m->rope[rope].factors = bind_vector_if(b, -1, "rope_freqs.weight", n_rot / 2);
 }
 
+void bind_long_rope(struct binder *b, int l, int rope)
+{
+    struct model_rope *r = &b->m->rope[rope];
+    struct rope_params *p = &b->m->p.rope[rope];
+    if (l != 0)
+        return;
+    r->factors = bind_vector_if(b, -1, "rope_factors_short.weight", p->n_rot / 2);
+    if (r->factors || gguf_tensor(b->m->file, "rope_factors_long.weight")) {
+        r->factors = bind_vector(b, -1, "rope_factors_short.weight", p->n_rot / 2);
+        r->long_factors = bind_vector(b, -1, "rope_factors_long.weight", p->n_rot / 2);
+        p->scaling = ROPE_LONG;
+    }
+}
+
 void bind_unused(struct binder *b, int l, const char *name)
 {
     char full[NAME];

@@ -57,6 +57,10 @@ typedef void row_ids_fn(const struct model *m, const int32_t *last, int32_t *id)
 int bind_rows(struct binder *b, struct weight *matrix, int n_take);
 int bind_rows_by_text(struct binder *b, struct weight *matrix, int n_take, int n_before, row_ids_fn *ids);
 
+/* LongRoPE: two tables of factors of params.rope[rope], rope_factors_short.weight and rope_factors_long.weight, which the file has both or
+ * neither; with them the rope is ROPE_LONG. The context of the sequences chooses. */
+void bind_long_rope(struct binder *b, int l, int rope);
+
 /* The file may hold this tensor, and it changes nothing: the model does not use it. */
 void bind_unused(struct binder *b, int l, const char *name);
 

@@ -35,7 +35,7 @@ static uint64_t hash_sample(const struct gguf *g, const struct gguf_tensor *t, u
     return got > 0 ? hash64(bytes, (size_t)got, h) : h;
 }
 
-/* File sizes, tensor table, the architecture's keys; the vectors, and a sample of every tensor. */
+/* File sizes, tensor table, the architecture's keys; the vectors, and a sample of every tensor; which factors of rope are used. */
 uint64_t model_identity(const struct model *m)
 {
     const struct gguf *g = m->file;
@@ -57,6 +57,9 @@ uint64_t model_identity(const struct model *m)
     for (int i = 0; i < m->n_weight; i++)
         if (m->weight[i].vector)
             h = hash64(m->weight[i].vector, m->weight[i].tensor->ne[0] * sizeof(float),
-                       h); /* of a table the first row */
+                       h);          /* of a table the first row */
+    for (int i = 0; i < ROPES; i++) /* pages made with other angles are another model's */
+        if (model_has_long_rope(m, i))
+            h = hash64(&i, sizeof i, h);
     return h;
 }

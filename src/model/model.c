@@ -17,7 +17,9 @@ static int bind_ends(struct binder *b)
     bind_rows(b, tokens, 1);
     const char *norm = m->arch->output_norm ? m->arch->output_norm : "output_norm.weight";
     m->output_norm = *norm ? bind_vector(b, -1, norm, p->n_embd) : NULL;
+    m->output_norm_bias = bind_vector_if(b, -1, "output_norm.bias", p->n_embd);
     m->output = bind_matrix_if(b, -1, "output.weight", p->n_vocab, p->n_embd);
+    m->output_bias = bind_vector_if(b, -1, "output.bias", p->n_vocab);
     if (!m->output)
         m->output = tokens;
     return b->failed ? -1 : 0;
@@ -44,6 +46,17 @@ static int bind_layer(struct binder *b, int l)
     return 0;
 }
 
+static int check_long_rope(struct binder *b)
+{
+    const struct model *m = b->m;
+    if (m->p.rope[ROPE].scaling != ROPE_LONG || m->rope[ROPE].long_factors)
+        return 0;
+    return error_set(b->err, ERR_FORMAT,
+                     "%s: rope.scaling.type is longrope, but the file has no factors (rope_factors_long.weight) that "
+                     "stoker knows of architecture %s",
+                     m->file->file->path, m->arch->name);
+}
+
 static int bind_all(struct model *m, struct error *err)
 {
     struct binder b = {.m = m, .err = err, .known = arena_array(&m->arena, m->file->n_tensor, 1)};
@@ -54,7 +67,7 @@ static int bind_all(struct model *m, struct error *err)
     for (int l = 0; l < m->p.n_layer && !b.failed; l++)
         if (bind_layer(&b, l))
             return -1;
-    return bind_rest(&b);
+    return bind_rest(&b) || check_long_rope(&b) ? -1 : 0;
 }
 
 static int read_vocab(struct model *m, struct error *err)
@@ -285,9 +298,10 @@ int model_load(struct model *m, struct reader *r, struct arena *mem, uint8_t *bo
     }
     for (int i = 0; i < ROPES; i++) {
         struct model_rope *t = &m->rope[i];
-        if (t->factors && check_factors(m, t->factors, err))
+        const struct weight *factors = model_has_long_rope(m, i) ? t->long_factors : t->factors;
+        if (factors && check_factors(m, factors, err))
             goto done;
-        t->magnitude = rope_frequencies(t->freq, &m->p.rope[i], t->factors ? t->factors->vector : NULL);
+        t->magnitude = rope_frequencies(t->freq, &m->p.rope[i], factors ? factors->vector : NULL);
     }
     result = 0;
 done:

@@ -97,17 +97,19 @@ struct model {
     struct weight *output_norm, *output; /* output is the tokens' table where the file has no other */
     struct row_table table[MODEL_TABLES];
     int n_table;
-    int n_before;                       /* tokens before a token that tables go by ... */
-    size_t before_at;                   /* ... which the sequence keeps here in its state */
-    struct hyper_weights hyper;         /* after the last layer, where there are several streams */
-    struct hyper_mix_weights hyper_mix; /* ... or these, without an output_norm */
+    int n_before;                                        /* tokens before a token that tables go by ... */
+    size_t before_at;                                    /* ... which the sequence keeps here in its state */
+    struct hyper_weights hyper;                          /* after the last layer, where there are several streams */
+    struct hyper_mix_weights hyper_mix;                  /* ... or these, without an output_norm */
+    const struct weight *output_norm_bias, *output_bias; /* or NULL */
     struct {
         int table; /* embeddings of each layer, a row of all a token; 0: none */
         const struct weight *proj, *norm;
     } layer_embd;
     struct model_rope {
-        const struct weight *factors; /* [n_rot / 2], or NULL */
-        double *freq, magnitude;      /* [n_rot / 2], made when the model is loaded */
+        const struct weight *factors;      /* [n_rot / 2], or NULL */
+        const struct weight *long_factors; /* instead of them, where n_ctx is more than the original context; or NULL */
+        double *freq, magnitude;           /* [n_rot / 2], made when the model is loaded */
     } rope[ROPES];
     struct expert_layer *expert_layer; /* [n_layer], n_expert 0 where dense */
     const struct weight **by_token;    /* [params.n_token_routed]: experts of each token, [n_vocab][n_expert_used] */
@@ -116,6 +118,8 @@ struct model {
     uint8_t *keeps;      /* [n_layer] enum layer_keeps */
     size_t state_bytes;  /* recurrent state of a sequence, as laid out; 0: none */
     size_t state_floats; /* the numbers in it */
+
+    int n_ctx; /* of a sequence, set by the session before model_load() */
 
     /* running: set by the session from memory of the plan */
     struct op op;
@@ -134,6 +138,12 @@ struct model {
  * belongs to the caller and outlives the model; model_close() frees m, but not what the session has set. */
 int model_open(struct model **out, const struct gguf *g, struct error *err);
 void model_close(struct model *m);
+
+/* 1: the sequences' context (n_ctx) is so long that params.rope[i] takes its other factors. */
+static inline int model_has_long_rope(const struct model *m, int i)
+{
+    return m->rope[i].long_factors && m->n_ctx > m->p.rope[i].n_orig;
+}
 
 /* Bytes that a tensor takes in memory, a multiple of 64 (0: it stays on disk), and the sum over all. */
 size_t weight_bytes(const struct weight *w);

@@ -175,8 +175,10 @@ static int read_rope_scaling(struct params *p, const struct gguf *g, struct erro
         r->scaling = ROPE_LINEAR;
     else if (strcmp(type.text, "yarn") == 0)
         r->scaling = ROPE_YARN;
+    else if (strcmp(type.text, "longrope") == 0)
+        r->scaling = ROPE_LONG; /* whose factors are tensors: bind_long_rope() */
     else
-        return error_set(err, ERR_UNSUPPORTED, "%s: %s is \"%.40s\"; stoker knows none, linear and yarn here",
+        return error_set(err, ERR_UNSUPPORTED, "%s: %s is \"%.40s\"; stoker knows none, linear, yarn and longrope here",
                          g->file->path, name, type.text);
     if (r->scaling == ROPE_YARN && r->factor < 1)
         return error_set(err, ERR_FORMAT, "%s: rope.scaling.factor is %g; YaRN stretches a context, by 1 or more",

@@ -39,6 +39,8 @@ double rope_frequencies(double *freq, const struct rope_params *p, const float *
         }
         freq[i] = is_rotated(p, i) ? f : 0;
     }
+    if (p->scaling == ROPE_LONG)
+        return p->attn_factor;
     return p->scaling == ROPE_YARN ? p->attn_factor * (1 + 0.1 * f64_ln(p->factor)) : 1;
 }
 

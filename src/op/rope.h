@@ -6,8 +6,9 @@
 
 enum rope_pairs { ROPE_HALF, ROPE_ADJACENT }; /* pairs (i, i + n/2), or (2i, 2i + 1) */
 
-/* What the frequencies are made from: the file's parameters. YaRN: Peng et al., arXiv 2309.00071; kernels.md E. */
-enum rope_scaling { ROPE_PLAIN, ROPE_LINEAR, ROPE_YARN };
+/* What the frequencies are made from: the file's parameters. YaRN: Peng et al., arXiv 2309.00071; kernels.md E. LongRoPE, arXiv
+ * 2402.13753, is plain but for its factors and a magnitude, attn_factor. */
+enum rope_scaling { ROPE_PLAIN, ROPE_LINEAR, ROPE_YARN, ROPE_LONG };
 struct rope_params {
     int n_rot; /* rotated dims, even */
     enum rope_pairs pairs;
@@ -15,7 +16,8 @@ struct rope_params {
     int section[3];
     double base;
     enum rope_scaling scaling;
-    double factor, n_orig, beta_fast, beta_slow, attn_factor; /* factor: linear and YaRN; the rest YaRN */
+    double factor, n_orig, beta_fast, beta_slow,
+        attn_factor; /* factor: linear and YaRN; the rest YaRN, n_orig and attn_factor LongRoPE too */
 };
 
 /* freq [n_rot / 2]: radians a position; factors: the file's rope_freqs [n_rot / 2], which divide them, or NULL. Returns the magnitude that

@@ -102,8 +102,12 @@ static void logits_of(struct step *s, float *out, const float *x, const int32_t 
         layer_norm(s, x_out, x_out, m->output_norm, n);
     else if (m->output_norm)
         op_rms_norm(&s->m->op, x_out, x_out, m->output_norm->vector, n, m->p.n_embd, m->p.norm_eps);
+    if (m->output_norm_bias)
+        op_add_vector(&s->m->op, x_out, m->output_norm_bias->vector, n, m->p.n_embd);
     struct act a = act_rows(&s->m->op, x_out, n, m->p.n_embd, n_embd);
     op_matmul(&s->m->op, out, (size_t)m->p.n_vocab, &a, &m->output->mat);
+    if (m->output_bias)
+        op_add_vector(&s->m->op, out, m->output_bias->vector, n, m->p.n_vocab);
     if (m->p.logit_scale > 0)
         op_scale(&s->m->op, out, m->p.logit_scale, n, m->p.n_vocab);
     if (m->p.logit_cap > 0)

@@ -248,7 +248,7 @@ static void refusals(void **state)
         {{"rope.dimension_count", "11"}, "rope.dimension_count"},
         {{"rope.dimension_count", "22"}, "rope.dimension_count"}, /* a head has 20 */
         {{"rope.freq_base", "0.5"}, "rope.freq_base"},
-        {{"rope.scaling.type", "=longrope"}, "longrope"},
+        {{"rope.scaling.type", "=dynamic"}, "dynamic"},
         {{"rope.scaling.factor", "0.0"}, "rope.scaling.factor"},
         {{"expert_count", NULL}, "expert_count"},
         {{"expert_count", "0"}, "expert_count"},
