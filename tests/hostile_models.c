@@ -714,6 +714,16 @@ static const struct absurd absurd[] = {
     {"cohere2", "attention.sliding_window", huge, NULL},
     {"cohere2", "attention.sliding_window_pattern", 0, NULL},
     {"command-r", "logit_scale", -1, NULL},
+    {"phi3", "rope.scaling.attn_factor", 0, NULL},
+    {"phi3", "rope.scaling.attn_factor", NAN, NULL},
+    {"phi3", "rope.scaling.original_context_length", 0, NULL},
+    {"phi3", "rope.scaling.original_context_length", 8, MAY_RUN},
+    {"phi3", "rope.dimension_count", 8, "rope_factors_"},
+    {"phi3", "attention.head_count_kv", 1, "attn_qkv.weight"},
+    {"phi3", "feed_forward_length", 97, "blk.0.ffn_up.weight"},
+    {"phimoe", "expert_used_count", 5, NULL},
+    {"phimoe", "rope.dimension_count", 4, "rope_factors_"},
+    {"phimoe", "feed_forward_length", 47, "blk.0.ffn_"},
     {"command-r", "attention.layer_norm_epsilon", INFINITY, NULL},
 };
 
@@ -870,6 +880,8 @@ static int optional(const struct gguf *g, const struct gguf_tensor *t)
     static const char *const names[] = {"exp_probs_b.bias", "output.weight", "layer_output_scale.weight",
                                         "ffn_down_exps.scale"};
     if (strcmp(arch_of(g), "gemma4") == 0 && strstr(t->name, "attn_v.weight")) /* values may be the keys */
+        return 1;
+    if (strcmp(t->name, "output.bias") == 0 || strcmp(t->name, "output_norm.bias") == 0)
         return 1;
     if (strcmp(arch_of(g), "glm4") == 0 && strstr(t->name, ".bias"))
         return 1;
@@ -1258,10 +1270,10 @@ int main(void)
                                          "deepseek4",     "glm-dsa-sparse"};
     static const char *const others_too[] = {"gemma2", "mamba2"}; /* without keys and shapes of their own here */
     static const char *const without_shapes[] = {
-        "llama4",       "mistral3",    "mistral4",    "qwen3vlmoe", "granitehybrid", "lfm2moe",
-        "ernie4_5-moe", "bailingmoe2", "hunyuan-moe", "step35",     "mimo2",         "exaone-moe",
-        "afmoe",        "dots1",       "seed_oss",    "olmo3",      "exaone4",       "glm4",
-        "bailingmoe",   "deepseek",    "cohere2",     "command-r",  "qwen4exp",      "qwen4exp-long"};
+        "llama4",      "mistral3",    "mistral4",      "qwen3vlmoe", "granitehybrid", "lfm2moe",  "ernie4_5-moe",
+        "bailingmoe2", "hunyuan-moe", "step35",        "mimo2",      "exaone-moe",    "afmoe",    "dots1",
+        "seed_oss",    "olmo3",       "exaone4",       "glm4",       "bailingmoe",    "deepseek", "cohere2",
+        "command-r",   "qwen4exp",    "qwen4exp-long", "phi3",       "phimoe"};
     static const struct {
         const char *name;
         void (*fn)(const struct gguf *g, const char *model);

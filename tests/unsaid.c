@@ -7,6 +7,7 @@
  *     experts   inferred from their number: a golden with each expert several times gives the same bits, but at that number
  *     chunks    llama4's: of its first three layers no row sees positions before its chunk of 8192, and the fourth sees them all
  *     steps     ernie4_5-moe's first layer is dense because it leads, or because every second layer has experts: the same bits
+ *     factors   of LongRoPE: the context of the sequences chooses, positions do not
  *     scales    llama4's temperature of queries, Ling's scale of scores, EXAONE 4's window, as their parameters have them
  *
  *     build/tests/unsaid */
@@ -157,10 +158,10 @@ static int grow(const struct unsaid *c, int n_layer, int say, struct error *err)
 /* ---- its logits ---------------------------------------------------------------------------------------------------------------- */
 
 /* N_TOKENS tokens behind pos positions, whose keys and values are not computed but zero, those of pages [first, end) some number. */
-static int run_behind(int pos, int first, int end, uint64_t *hash, struct error *err)
+static int run_behind(int n_ctx, int pos, int first, int end, uint64_t *hash, struct error *err)
 {
     const struct session_options o = {
-        .plan_request = {.how = PLAN_WHOLE, .n_ctx = pos + 32, .n_chunk = N_TOKENS, .n_threads = 1}};
+        .plan_request = {.how = PLAN_WHOLE, .n_ctx = n_ctx, .n_chunk = N_TOKENS, .n_threads = 1}};
     struct session *s = NULL;
     if (session_prepare(&s, path, &o, 0, err))
         return -1;
@@ -187,7 +188,7 @@ static int run_behind(int pos, int first, int end, uint64_t *hash, struct error 
     return status;
 }
 
-static int run(uint64_t *hash, struct error *err) { return run_behind(0, 0, 0, hash, err); }
+static int run(uint64_t *hash, struct error *err) { return run_behind(32, 0, 0, 0, hash, err); }
 
 /* 1: the bits are those of the file that says it; 0: they are not; -1 with the sentence. */
 static int says(const struct unsaid *c, int n_layer, struct error *err)
@@ -221,8 +222,9 @@ static int sees(int n_layer, int pos, int page, struct error *err)
 {
     uint64_t hash[2];
     int before = pos + 1 - N_TOKENS;
-    if (grow(&(struct unsaid){.golden = "llama4"}, n_layer, 0, err) || run_behind(before, 0, 0, &hash[0], err) ||
-        run_behind(before, page, page + 1, &hash[1], err))
+    if (grow(&(struct unsaid){.golden = "llama4"}, n_layer, 0, err) ||
+        run_behind(before + 32, before, 0, 0, &hash[0], err) ||
+        run_behind(before + 32, before, page, page + 1, &hash[1], err))
         return -1;
     return hash[0] != hash[1];
 }
@@ -251,6 +253,17 @@ static int scale_of_ling(struct error *err)
     if (params_of(&p, &(struct unsaid){.golden = "bailingmoe", .n_layer = 2, .n_rot = 6}, err))
         return -1;
     return p.d_k == 12 && p.attn_scale == 1 / sqrtf(6);
+}
+
+/* Its original context is 64. */
+static int factors_of_phi3(struct error *err)
+{
+    static const int n_ctx[] = {32, 64, 65, 300};
+    uint64_t hash[4];
+    for (int i = 0; i < 4; i++)
+        if (grow(&(struct unsaid){.golden = "phi3-long"}, 2, 0, err) || run_behind(n_ctx[i], 0, 0, 0, &hash[i], err))
+            return -1;
+    return hash[0] == hash[1] && hash[1] != hash[2] && hash[2] == hash[3];
 }
 
 static int temperature_of_llama4(struct error *err)
@@ -294,7 +307,7 @@ int main(void)
         {"deepseek4", "swiglu_clamp_shexp", 61, 1, 1},
         {"exaone4", "attention.sliding_window", 64, 4096, 0, .whole = 1},
     };
-    enum { OTHERS = 10 };
+    enum { OTHERS = 11 };
     int n = (int)(sizeof cases / sizeof *cases), fd = temporary_file(path, "unsaid");
     for (int i = 0; i < n && fd >= 0; i++) {
         struct error err = {0};
@@ -314,6 +327,7 @@ int main(void)
         verdict("exaone4: the window of 64 layers, none of 63",
                 window_of_exaone4(64, &err) == 4096 && window_of_exaone4(63, &err) == 0, &err);
         verdict("bailingmoe: scores by the rotated values", scale_of_ling(&err) == 1, &err);
+        verdict("phi3: the context chooses the factors of rope", factors_of_phi3(&err) == 1, &err);
         of_llama4();
         close(fd);
     }
