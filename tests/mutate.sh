@@ -327,7 +327,7 @@ mutate residual-scale "$(golden granitemoe)" src/model/step.c 's|if (p->residual
 mutate residual-of-mamba "$(golden granitehybrid)" src/model/block/mamba2.c 's|add_output(s, x, n);|add(s, x, n, p->n_embd);|'
 mutate logit-scale "$(golden granite)" src/model/arch/forward.c 's|if (m->p.logit_scale > 0)|if (0)|'
 mutate plain-convolution "$(golden lfm2moe)" src/op/recur.c 's|if (a->plain)|if (0)|'
-mutate history-of-convolution "state build/data/golden/lfm2moe.gguf" src/model/arch/lfm2.c 's|bind_state(b, (size_t)(p->n_conv - 1) \* (size_t)p->n_embd)|bind_state(b, 0)|'
+mutate history-of-convolution "state build/data/golden/lfm2moe.gguf" src/model/recurrent/lfm2.c 's|bind_state(b, (size_t)(p->n_conv - 1) \* (size_t)p->n_embd)|bind_state(b, 0)|'
 
 # qwen4exp
 mutate gate-of-delta-net "$(golden qwen4exp)" src/model/block/delta_net.c 's|if (w->sigmoid)|if (0)|'

@@ -1,4 +1,5 @@
-/* An architecture is a row of functions. A new one is a file arch/NAME.c and a row in arch/archs.c.
+/* An architecture is a row of functions. A new one is a file arch/NAME.c, or recurrent/NAME.c where layers keep states, and a row in
+ * arch/archs.c.
  *
  * Three structs separate three lifetimes (after llama2.c): params (numbers of the file), weights (tensors, immutable), and step (the rows
  * being computed now, with the scratch that the plan provides). */
