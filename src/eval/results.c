@@ -11,9 +11,12 @@
 
 enum { FILE_MOST = 1 << 30 };
 
+#define LINE (JSON_COMPACT | JSON_PRESERVE_ORDER | JSON_REAL_PRECISION(17)) /* how lines are written */
+
 struct eval_results {
     FILE *file;
     char *path;
+    size_t n_item, most; /* lines of items; of a file that is whole */
     int has_summary;
 };
 
@@ -39,15 +42,32 @@ static int compare_headers(const char *path, const json_t *is, const json_t *wan
 }
 
 /* Line number `number` of a file that is taken up again. */
-static int read_line(struct eval_results *r, const json_t *line, size_t number, const json_t *header,
+static int read_line(struct eval_results *r, const json_t *line, size_t number,
                      int (*on_item)(void *arg, const json_t *item, struct error *err), void *arg, struct error *err)
 {
-    if (number == 1)
-        return compare_headers(r->path, line, header, err);
+    struct error why = {0};
     if (r->has_summary)
-        return error_set(err, ERR_INPUT, "%s, line %zu: stands behind the summary", r->path, number);
+        error_set(&why, ERR_INPUT, "stands behind the summary");
+    else if (is_summary(line) && r->n_item < r->most)
+        error_set(&why, ERR_INPUT, "is the summary of %zu results, and there are %zu", r->most, r->n_item);
+    else if (!is_summary(line) && r->n_item == r->most)
+        error_set(&why, ERR_INPUT, "there are %zu results already", r->most);
+    else if (!is_summary(line))
+        on_item(arg, line, &why);
     r->has_summary = is_summary(line);
-    return r->has_summary ? 0 : on_item(arg, line, err);
+    r->n_item += !r->has_summary;
+    return why.code ? error_set(err, why.code, "%s, line %zu: %s", r->path, number, why.text) : 0;
+}
+
+/* A file without a whole line is cut to nothing: only what this run's own header can have left may be. */
+static int check_torn_header(const char *path, const char *text, size_t n, const json_t *header, struct error *err)
+{
+    char *whole = json_dumps(header, LINE);
+    if (!whole)
+        return error_set(err, ERR_MEMORY, "no memory for results");
+    int torn = n <= strlen(whole) && memcmp(text, whole, n) == 0;
+    free(whole);
+    return torn ? 0 : error_set(err, ERR_INPUT, "%s is no file of results of this run; it is left as it is", path);
 }
 
 /* *whole: bytes up to the end of the last whole line; 0: there is none. */
@@ -65,11 +85,17 @@ static int read_lines(struct eval_results *r, const json_t *header,
         json_error_t why;
         json_t *line = json_loadb(text + *whole, (size_t)(end - text) - *whole, JSON_REJECT_DUPLICATES, &why);
         number++;
-        status = json_is_object(line) ? read_line(r, line, number, header, on_item, arg, err)
-                                      : error_set(err, ERR_INPUT, "%s, line %zu: is no JSON object", r->path, number);
+        if (!json_is_object(line))
+            status = error_set(err, ERR_INPUT, "%s, line %zu: is no JSON object", r->path, number);
+        else if (number == 1)
+            status = compare_headers(r->path, line, header, err);
+        else
+            status = read_line(r, line, number, on_item, arg, err);
         json_decref(line);
         *whole = (size_t)(end - text) + 1;
     }
+    if (status == 0 && *whole == 0)
+        status = check_torn_header(r->path, text, n, header, err);
     free(text);
     return status;
 }
@@ -84,11 +110,13 @@ static int open_file(struct eval_results *r, const char *mode, struct error *err
     return error_set(err, ERR_IO, "%s: cannot be written: %s", r->path, strerror(errno));
 }
 
-int eval_results_open(struct eval_results **out, const char *path, const json_t *header, int resume,
+int eval_results_open(struct eval_results **out, const char *path, const json_t *header, size_t n_item, int resume,
                       int (*on_item)(void *arg, const json_t *item, struct error *err), void *arg, struct error *err)
 {
     struct eval_results *r = calloc(1, sizeof *r);
     size_t whole = 0;
+    if (r)
+        r->most = n_item;
     int status = r && (r->path = strdup(path)) ? 0 : error_set(err, ERR_MEMORY, "no memory for results");
     int exists = status == 0 && resume && access(path, F_OK) == 0;
     if (exists)
@@ -114,8 +142,7 @@ int eval_results_add(struct eval_results *r, json_t *line, struct error *err)
     if (!line)
         status = error_set(err, ERR_MEMORY, "no memory for a result");
     else if (!(summary && r->has_summary) &&
-             (json_dumpf(line, r->file, JSON_COMPACT | JSON_PRESERVE_ORDER | JSON_REAL_PRECISION(17)) ||
-              putc('\n', r->file) == EOF || fflush(r->file)))
+             (json_dumpf(line, r->file, LINE) || putc('\n', r->file) == EOF || fflush(r->file)))
         status = error_set(err, ERR_IO, "%s: writing a result failed: %s", r->path,
                            errno ? strerror(errno) : "no memory");
     r->has_summary |= summary;

@@ -68,10 +68,41 @@ for cut in 1 30 100 400 $((size - 40)); do
 done
 sed 5d "$dir/whole" >"$dir/gap"
 run $ppl --out "$dir/gap" --resume
-is "a chunk is missing" 2 "" "chunk 3 is expected, and its line is another$"
+is "a chunk is missing" 2 "" "^stoker eval: $dir/gap, line 5: is not chunk 3 with 127 tokens and their sums$"
+sed '4,13d' "$dir/whole" >"$dir/early"
+run $ppl --out "$dir/early" --resume
+is "a summary in front of missing chunks" 2 "" "^stoker eval: $dir/early, line 4: is the summary of 12 results, and there are 2$"
+sed '14s/.*/{"chunk":12}/' "$dir/whole" >"$dir/more"
+run $ppl --out "$dir/more" --resume
+is "a chunk too many" 2 "" "^stoker eval: $dir/more, line 14: there are 12 results already$"
+for sums in '"sum":-1e300,"squares":1.0' '"sum":100.0,"squares":1.0' '"sum":1e200,"squares":1e308'; do
+    sed "3s/\"sum\".*/$sums}/" "$dir/whole" >"$dir/impossible"
+    run $ppl --out "$dir/impossible" --resume
+    is "impossible figures ($sums)" 2 "" "^stoker eval: $dir/impossible, line 3: 127 tokens cannot have the sums "
+done
+sed 's/"squares".*/"squares":1e308}/' "$dir/whole" | sed '$d' >"$dir/huge"
+run $ppl --out "$dir/huge" --resume
+is "figures that are not finite" 1 "" "^stoker eval: the mean of -ln p is [0-9.]+ over 1524 tokens: that gives no finite figures$"
 sed '4s/.*/nonsense/' "$dir/whole" >"$dir/bad"
 run $ppl --out "$dir/bad" --resume
 is "a line is no JSON" 2 "" "^stoker eval: $dir/bad, line 4: is no JSON object$"
+
+printf 'precious notes without newline' >"$dir/notes"
+head -c 20 "$dir/whole" >"$dir/header"
+cp "$dir/header" "$dir/longer"
+printf 'x' >>"$dir/longer"
+for foreign in notes longer; do
+    cp "$dir/$foreign" "$dir/kept"
+    run $ppl --out "$dir/$foreign" --resume
+    is "a file of something else ($foreign)" 2 "" "^stoker eval: $dir/$foreign is no file of results of this run"
+    cmp -s "$dir/kept" "$dir/$foreign" && pass || fail "a file of something else ($foreign)" "it was changed"
+done
+for begun in header empty; do
+    [ "$begun" = header ] || : >"$dir/$begun"
+    run $ppl --out "$dir/$begun" --resume
+    is "a header that is torn ($begun)" 0 "=$figures" ""
+    cmp -s "$dir/whole" "$dir/$begun" && pass || fail "a header that is torn ($begun)" "other lines"
+done
 
 kills=0
 rm -f "$dir/killed"

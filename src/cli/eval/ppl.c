@@ -8,6 +8,7 @@
 #include "cli/eval/eval.h"
 #include "eval/results.h"
 
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -59,15 +60,24 @@ static json_t *header_of(const struct ppl *p)
                      c->options.exact, "kv", c->options.kv ? c->options.kv : "f16");
 }
 
+/* Whether n values v >= 0 can have this sum and this sum of squares, which is at least sum^2 / n but for rounding. */
+static int are_possible(size_t n, double sum, double squares)
+{
+    double mean = sum / (double)n;
+    return isfinite(sum) && isfinite(squares) && sum >= 0 && squares >= mean * mean * (double)n * (1 - 1e-9);
+}
+
 static int take_item(void *arg, const json_t *item, struct error *err)
 {
     struct ppl *p = arg;
     const json_t *chunk = json_object_get(item, "chunk"), *n = json_object_get(item, "n"),
                  *sum = json_object_get(item, "sum"), *squares = json_object_get(item, "squares");
-    if (p->run.first == p->run.n_chunk || !json_is_integer(chunk) ||
-        json_integer_value(chunk) != (json_int_t)p->run.first || json_integer_value(n) != (json_int_t)p->n_scored ||
-        !json_is_real(sum) || !json_is_real(squares))
-        return error_set(err, ERR_INPUT, "%s: chunk %zu is expected, and its line is another", p->c->out, p->run.first);
+    if (!json_is_integer(chunk) || json_integer_value(chunk) != (json_int_t)p->run.first ||
+        json_integer_value(n) != (json_int_t)p->n_scored || !json_is_real(sum) || !json_is_real(squares))
+        return error_set(err, ERR_INPUT, "is not chunk %zu with %zu tokens and their sums", p->run.first, p->n_scored);
+    if (!are_possible(p->n_scored, json_real_value(sum), json_real_value(squares)))
+        return error_set(err, ERR_INPUT, "%zu tokens cannot have the sums %g and %g", p->n_scored, json_real_value(sum),
+                         json_real_value(squares));
     p->run.chunk[p->run.first++] = (struct eval_ppl_chunk){p->n_scored, json_real_value(sum), json_real_value(squares)};
     return 0;
 }
@@ -80,7 +90,7 @@ static int open_results(struct ppl *p)
     json_t *header = header_of(p);
     if (!header)
         return 1;
-    int failed = eval_results_open(&p->results, p->c->out, header, p->c->resume, take_item, p, &err);
+    int failed = eval_results_open(&p->results, p->c->out, header, p->run.n_chunk, p->c->resume, take_item, p, &err);
     json_decref(header);
     return failed ? fail(&err) : 0;
 }
